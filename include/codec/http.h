@@ -1,0 +1,66 @@
+/*
+ * http: the head of one HTTP/1.1 request, judged strictly by RFC 9110 and
+ * 9112. Layer 1, pure. Spans point into the caller's bytes.
+ */
+#ifndef CHATD_CODEC_HTTP_H
+#define CHATD_CODEC_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HTTP_HEAD_MAX = 8192, HTTP_FIELDS_MAX = 64, HTTP_KEY_LEN = 24 };
+
+struct http_span {
+	const char *p; /* not terminated; NULL if absent */
+	size_t len;
+};
+
+struct http_request {
+	struct http_span method, path, query; /* query without '?'; NULL: none */
+	struct http_span host;       /* of the target if absolute, else Host */
+	struct http_span origin;     /* Origin, NULL if absent */
+	struct http_span key;        /* Sec-WebSocket-Key, canonical, or NULL */
+	struct http_span protocols;  /* first Sec-WebSocket-Protocol field */
+	int version;                 /* Sec-WebSocket-Version; -1 if absent */
+	bool upgrade;                /* Upgrade: websocket and Connection: upgrade */
+	bool key_bad;                /* a key that is missing, doubled, not canonical */
+	bool version_bad;            /* doubled or not a number */
+	int status;                  /* of a refused head: 400, 431, 505 */
+	const char *reason;          /* one line for the answer's body */
+};
+
+/*
+ * Looks for the end of the head in buf[0, len). *scanned (0 at first) is where
+ * it left off, so that a head that comes byte by byte is read once. Returns
+ * the head's length with its empty line, 0 if more is needed, -1 if it cannot
+ * be one any more or is longer than HTTP_HEAD_MAX (status and reason in *r).
+ */
+int http_head_end(const char *buf, size_t len, size_t *scanned,
+    struct http_request *r);
+
+/*
+ * Parses a complete head of len bytes. Returns 0, or -1 with r->status and
+ * r->reason. What is wrong with the upgrade alone (key, version) is left to
+ * the caller in key_bad and version_bad, as path and method are judged first.
+ */
+int http_parse(const char *head, size_t len, struct http_request *r);
+
+/* Sec-WebSocket-Accept for a key of HTTP_KEY_LEN bytes (RFC 6455 4.2.2), NUL
+ * terminated. */
+void http_accept_key(const char *key, char out[29]);
+
+/*
+ * Percent-decodes ('+' stays a plus). Returns the decoded length, or -1 if an
+ * escape is malformed or the result is longer than cap. Any byte may come out.
+ */
+int http_decode(struct http_span in, char *out, size_t cap);
+
+/*
+ * The value of the first parameter of that name in a query "a=b&c=d". Returns
+ * false if there is none. The span is still encoded.
+ */
+bool http_parameter(struct http_span query, const char *name,
+    struct http_span *value);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * message: everything that processes say to each other over links, one
+ * datagram a message. Layer 1, pure. The table knows for each type its exact
+ * or bounded size, whether a descriptor comes with it, and who may send it;
+ * message_check() is called before any handler sees a byte.
+ *
+ * Numbers are in host order: links never leave the machine.
+ */
+#ifndef CHATD_CODEC_MESSAGE_H
+#define CHATD_CODEC_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MESSAGE_MAX = 64 * 1024 }; /* bytes of a datagram, head included */
+
+enum message_party { PARTY_MASTER, PARTY_WORKER, PARTY_PEER };
+/* PARTY_WORKER speaks to its master, PARTY_PEER to another worker. */
+
+enum message_type {
+	/* master to worker */
+	MSG_LINK = 1, /* + one end of a link; struct message_link */
+	MSG_START,    /* accept connections; no payload */
+	MSG_CONF,     /* struct conf_live (conf/conf.h) */
+	MSG_REOPEN,   /* reopen the log file; no payload */
+	MSG_KICK,     /* struct message_kick */
+	MSG_SAY,      /* 1 to MESSAGE_TEXT_MAX bytes of text, published as
+	               * *server* to the lobby */
+	MSG_CLEAN,    /* struct message_clean: presence of a dead worker */
+	MSG_STOP,     /* close everything with 1001 and leave; no payload */
+	MSG_QUIT,     /* stop accepting, leave when empty; no payload */
+	/* worker to master */
+	MSG_HELLO = 32, /* initialised; struct message_hello */
+	MSG_CLEANED,    /* answers MSG_CLEAN; struct message_clean */
+	/* worker to worker */
+	MSG_RELAY = 64 /* publications, see chat/relay.h */
+};
+
+enum { MESSAGE_TEXT_MAX = 60 * 1024 };
+
+struct message_head {
+	uint32_t type;
+	uint32_t length; /* of the payload that follows, bytes */
+};
+
+struct message_link {
+	uint32_t peer;       /* worker slot at the other end */
+	uint32_t generation; /* of that worker */
+};
+
+struct message_kick {
+	uint8_t user_len;   /* 1 to 64 */
+	uint8_t device_len; /* 0: all devices */
+	char user[64];
+	char device[32];
+};
+
+struct message_clean {
+	uint32_t worker;
+	uint32_t generation;
+};
+
+struct message_hello {
+	uint32_t worker;
+	uint32_t generation;
+};
+
+/*
+ * Checks a received datagram of len bytes with n_fds descriptors from that
+ * party. Returns the type with *payload and *payload_len set, or -1 with
+ * *why set to what is wrong.
+ */
+int message_check(const void *bytes, size_t len, int n_fds,
+    enum message_party from, const void **payload, size_t *payload_len,
+    const char **why);
+
+/* "LINK", for logs; "?" for what is none. */
+const char *message_name(int type);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * link: one end of a SOCK_SEQPACKET socketpair between two processes, each
+ * message whole and with its descriptor. Layer 2: knows messages' framing
+ * (codec/message.h) and nothing else of chatd. Never blocks.
+ */
+#ifndef CHATD_NET_LINK_H
+#define CHATD_NET_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum {
+	LINK_BUFFER = 1024 * 1024, /* SO_SNDBUF asked for, bytes */
+	LINK_BATCH = 16            /* datagrams per sendmmsg or recvmmsg */
+};
+
+/* Makes a pair: non-blocking, close-on-exec, buffers raised. -1 and errno. */
+int link_pair(int fd[2]);
+
+/*
+ * Sends one message (head is added); pass_fd -1 = none. Returns 0, or -1 and
+ * errno: EAGAIN = the link is full, EPIPE or ECONNRESET = the peer is gone.
+ */
+int link_send(int fd, uint32_t type, const void *payload, size_t len,
+    int pass_fd);
+
+/*
+ * Sends whole datagrams, head included, with as few calls as possible.
+ * Returns how many went out (0 = full), or -1 and errno if the peer is gone.
+ */
+int link_send_batch(int fd, const struct iovec *datagram, int n);
+
+struct link_datagram {
+	const void *bytes; /* in the receive buffer, until the next receive */
+	size_t len;
+	int fd;            /* a descriptor that came with it, or -1; the
+	                    * receiver owns it */
+	int n_fds;         /* how many came; surplus ones are closed already */
+};
+
+/*
+ * Receives up to LINK_BATCH datagrams into one static buffer per process.
+ * Returns how many (0 = nothing there), or -1 and errno; errno 0 = EOF.
+ * Truncated data or a lost descriptor (MSG_CTRUNC) shows as len 0.
+ */
+int link_receive(int fd, struct link_datagram out[LINK_BATCH]);
+
+#endif

@@ -1,0 +1,27 @@
+/* listener: the sockets that clients connect to. Layer 2. */
+#ifndef CHATD_NET_LISTENER_H
+#define CHATD_NET_LISTENER_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum { LISTENER_MAX = 16, LISTENER_TEXT = 64 };
+
+/*
+ * Binds every address that "host:port" means ("localhost:8080": 127.0.0.1
+ * and, where the machine has it, ::1; "*:8080": all, v4 and v6 as two sockets
+ * with IPV6_V6ONLY; "[::1]:8080"; port 0 = any, the same for both families).
+ * Sockets are bound, not yet listening, non-blocking, close-on-exec, with
+ * SO_REUSEADDR, SO_OOBINLINE and TCP_NODELAY (accepted sockets inherit both).
+ * Appends to fd[*n]. Returns 0, or -1 with a message for people in error.
+ */
+int listener_bind(const char *address, int fd[LISTENER_MAX], int *n,
+    char *error, size_t error_len);
+
+/* listen() with the largest backlog; -1 and errno. */
+int listener_listen(int fd);
+
+/* "127.0.0.1:8080", "[::1]:8080", of any socket address. */
+const char *listener_name(const struct sockaddr *sa, char out[LISTENER_TEXT]);
+
+#endif
