@@ -1,0 +1,164 @@
+# chatd: see README.md. `make help` lists the targets.
+#
+# One tree of objects per VARIANT: release (build/), san (address, undefined
+# and leak sanitizers), kill (kill points, see hub/shm.h), clang.
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= /usr/lib/systemd/system
+SYSUSERSDIR ?= /usr/lib/sysusers.d
+PORT ?= 8080
+VERSION := 0.1.0
+
+VARIANT ?= release
+ifeq ($(VARIANT),release)
+OUT := build
+else
+OUT := build/$(VARIANT)
+endif
+
+CC := gcc
+YACC := byacc
+ifeq ($(VARIANT),clang)
+CC := clang
+endif
+WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes \
+	-Wmissing-prototypes -Wwrite-strings -Wno-unused-parameter -Werror
+OPT := -O2 -g -fno-strict-aliasing -fno-plt
+CPPFLAGS += -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DLIBBSD_OVERLAY \
+	-isystem /usr/include/bsd -Iinclude -DCHATD_VERSION='"$(VERSION)"' \
+	-DCHATD_SYSCONFDIR='"$(SYSCONFDIR)"'
+ifeq ($(VARIANT),san)
+OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer -fno-strict-aliasing
+CPPFLAGS += -DCHATD_SANITIZED
+endif
+ifeq ($(VARIANT),kill)
+CPPFLAGS += -DCHATD_KILL_POINTS
+endif
+ifeq ($(VARIANT),release)
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+LDHARDEN := -pie -Wl,-z,relro,-z,now
+endif
+CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
+LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed
+LDLIBS += -levent_core -luring -lbsd -lmd -lresolv
+
+LIB_SRC := $(filter-out src/chatd.c src/chatctl.c,$(wildcard src/*/*.c))
+LIB_OBJ := $(LIB_SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/conf/parse.o
+UNIT := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*_test.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+
+all: $(OUT)/chatd $(OUT)/chatctl
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make              build build/chatd and build/chatctl
+## make run [PORT=]  install what is missing, build, run in the foreground
+## make deps         install what building and testing need (apt)
+## make check        all tests, at most 10 minutes
+## make check-long   hundreds of kills, a million users, valgrind, torture
+## make bench        speed against the floor program
+## make fuzz         fuzz each target for FUZZ_SECONDS (60)
+## make lint         formatting, layers, man pages, compilers
+## make install uninstall  DESTDIR, PREFIX
+
+# What is missing is named before the compiler stumbles over it.
+$(OUT)/.tools: Makefile
+	@mkdir -p $(OUT)
+	@missing=; \
+	command -v $(CC) >/dev/null || missing="$$missing $(CC)"; \
+	command -v $(YACC) >/dev/null || missing="$$missing byacc"; \
+	[ -e /usr/include/event2/event.h ] || missing="$$missing libevent-dev"; \
+	[ -e /usr/include/bsd/stdlib.h ] || missing="$$missing libbsd-dev"; \
+	[ -e /usr/include/liburing.h ] || missing="$$missing liburing-dev"; \
+	[ -z "$$missing" ] || { \
+	    echo "missing packages:$$missing (make deps installs them)" >&2; exit 1; }
+	@touch $@
+
+$(OUT)/obj/%.o: src/%.c | $(OUT)/.tools
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/conf/parse.c: src/conf/parse.y | $(OUT)/.tools
+	@mkdir -p $(@D)
+	$(YACC) -o $@ $<
+$(OUT)/obj/conf/parse.o: $(OUT)/obj/conf/parse.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Isrc/conf -MMD -MP -c -o $@ $<
+
+$(OUT)/libchatd.a: $(LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(OUT)/libchatd.a \
+	    $(LDFLAGS) -lcmocka $(LDLIBS)
+
+# Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
+$(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
+units: $(UNIT)
+fuzzers: $(FUZZ)
+
+deps:
+	tests/deps.sh
+check:
+	tests/check.sh
+check-long:
+	tests/check-long.sh
+bench: all
+	tests/bench/run.sh
+fuzz:
+	tests/fuzz/run.sh
+lint:
+	tests/lint.sh
+
+run:
+	@tests/deps.sh build
+	@$(MAKE) --no-print-directory all
+	@echo "chatd: point a client at ws://localhost:$(PORT)/ws?user=alice" \
+	    "(for example: npx wscat -c 'ws://localhost:$(PORT)/ws?user=alice')"
+	@exec build/chatd -d -w 4 -l localhost:$(PORT)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 \
+	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(SYSCONFDIR)/chatd \
+	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
+	install -m 755 $(OUT)/chatd $(DESTDIR)$(PREFIX)/sbin/chatd
+	install -m 755 $(OUT)/chatctl $(DESTDIR)$(PREFIX)/bin/chatctl
+	install -m 644 man/chatd.conf.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 man/chatd-protocol.7 $(DESTDIR)$(MANDIR)/man7
+	install -m 644 man/chatd.8 man/chatctl.8 $(DESTDIR)$(MANDIR)/man8
+	[ -e $(DESTDIR)$(SYSCONFDIR)/chatd/chatd.conf ] || \
+	    install -m 644 etc/chatd.conf $(DESTDIR)$(SYSCONFDIR)/chatd/chatd.conf
+	sed 's|@PREFIX@|$(PREFIX)|g' etc/chatd.service \
+	    > $(DESTDIR)$(UNITDIR)/chatd.service
+	install -m 644 etc/chatd.sysusers $(DESTDIR)$(SYSUSERSDIR)/chatd.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/chatd $(DESTDIR)$(PREFIX)/bin/chatctl \
+	    $(DESTDIR)$(MANDIR)/man5/chatd.conf.5 \
+	    $(DESTDIR)$(MANDIR)/man7/chatd-protocol.7 \
+	    $(DESTDIR)$(MANDIR)/man8/chatd.8 $(DESTDIR)$(MANDIR)/man8/chatctl.8 \
+	    $(DESTDIR)$(UNITDIR)/chatd.service \
+	    $(DESTDIR)$(SYSUSERSDIR)/chatd.conf
+
+clean:
+	rm -rf build
+
+-include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
+
+.PHONY: all help units fuzzers deps check check-long bench fuzz lint run \
+    install uninstall clean
+.SECONDARY:
