@@ -1,0 +1,49 @@
+/*
+ * claim: how workers share out slots, chunks, segments and pages without a
+ * lock: items lie in blocks of SHM_BLOCK, a block belongs to the worker whose
+ * number (+ 1) stands in its owner byte. Which items of a block are in use is
+ * the owner's private knowledge, derived again from what the slots reach.
+ * Layer 2.
+ */
+#ifndef CHATD_HUB_CLAIM_H
+#define CHATD_HUB_CLAIM_H
+
+#include "hub/shm.h"
+
+struct claim {
+	_Atomic uint8_t *owner; /* [n_blocks], shared */
+	uint8_t mine;           /* worker + 1 */
+	uint32_t n_items, n_blocks;
+	uint32_t hint;          /* where to look for a block nobody owns */
+	uint32_t partial;       /* first block with room, SHM_NONE: none */
+	uint32_t n_used;        /* items */
+	uint64_t *used;         /* [n_blocks], bit per item */
+	struct claim_list {
+		uint32_t next, previous;
+	} *list;                /* [n_blocks]: blocks with room */
+};
+
+/* Returns 0, or -1 and errno. */
+int claim_init(struct claim *c, _Atomic uint8_t *owner, uint32_t n_items,
+    int worker);
+void claim_deinit(struct claim *c);
+
+/* An item of a block of this worker, claiming a block if need be; SHM_NONE:
+ * all are taken. */
+uint32_t claim_take(struct claim *c);
+
+/* Gives an item back; an empty block goes back to all. Ignores what was not
+ * taken. */
+void claim_give(struct claim *c, uint32_t item);
+
+/* Number of blocks for so many items. */
+static inline uint32_t
+claim_blocks(uint32_t n_items)
+{
+	return (n_items + SHM_BLOCK - 1) / SHM_BLOCK;
+}
+
+/* Frees every block of a dead worker. */
+void claim_clear(_Atomic uint8_t *owner, uint32_t n_items, int worker);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * input: what a client has sent of an unfinished message: the decoder's state
+ * and the message's payload so far, in 1 KiB pages of a bounded pool. No
+ * client byte lives in private memory only. Layer 2.
+ *
+ * A slot's `part` names the first page and which of the two states in it is
+ * valid: one store commits bytes and state together.
+ */
+#ifndef CHATD_HUB_INPUT_H
+#define CHATD_HUB_INPUT_H
+
+#include "codec/ws.h"
+#include "hub/claim.h"
+#include "hub/shm.h"
+
+enum { INPUT_PAGE = 1024 };
+
+struct input_part {
+	uint64_t end;   /* input position up to which this knows everything */
+	uint64_t bytes; /* of payload in the pages */
+	uint32_t tail;  /* last page */
+	uint32_t tail_used; /* bytes in it */
+	struct ws_state state;
+};
+
+struct input_pool {
+	struct hub *h;
+	struct claim pages;
+};
+
+int input_pool_init(struct input_pool *pool, struct hub *h);
+void input_pool_deinit(struct input_pool *pool);
+void input_clear(struct hub *h, int worker);
+
+/* The part of a slot, or NULL if nothing is unfinished there. */
+const struct input_part *input_part(const struct hub *h, uint32_t slot);
+
+/*
+ * Appends len payload bytes to the slot's part (made if need be) and commits
+ * them with the state and the input position. Returns 0, or -1 (nothing
+ * changed): the pool is full.
+ */
+int input_save(struct input_pool *pool, uint32_t slot,
+    const struct ws_state *state, uint64_t end, const void *bytes, size_t len);
+
+/* Copies the payload out; cap bytes at most. Returns its length. */
+size_t input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap);
+
+/* Drops the part. */
+void input_release(struct input_pool *pool, uint32_t slot);
+
+#endif

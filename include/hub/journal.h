@@ -1,0 +1,92 @@
+/*
+ * journal: the ring that every accepted publication is written to before
+ * anything else happens, and the index, the ring of {place, worker mask} in
+ * publication order. A position is a publication's number in that order, from
+ * 1. Layer 2.
+ *
+ * A publication is committed by the store of `tail`. Overwriting: `oldest`
+ * moves past the victim first, then come the bytes, then `tail`; a reader
+ * copies out, then checks `oldest`, then uses the copy.
+ */
+#ifndef CHATD_HUB_JOURNAL_H
+#define CHATD_HUB_JOURNAL_H
+
+#include "hub/shm.h"
+
+enum publication_format {
+	FORMAT_TEXT = 1 /* UTF-8 text as typed */
+};
+
+/* One message in a channel. Used both to publish and to read. */
+struct publication {
+	uint64_t position;  /* set by journal_append */
+	uint64_t offset;    /* in the channel, from 1; set by journal_append */
+	uint64_t previous;  /* position of the channel's one before, 0: none */
+	uint64_t sender;    /* connection id, 0: the server */
+	uint64_t input_end; /* sender's input position after the message */
+	uint32_t ordinal;   /* of the command within that input */
+	uint32_t channel;   /* presence entry */
+	uint32_t epoch;     /* of the channel; set by journal_append */
+	int64_t time_ms;    /* wall clock */
+	uint8_t format;     /* enum publication_format */
+	uint8_t user_len;
+	uint32_t data_len;
+	const char *user;   /* name that it is sent under, not terminated */
+	const char *data;
+};
+
+enum {
+	JOURNAL_HEAD = 72, /* bytes of an entry before user and data */
+	JOURNAL_SHARE = 8  /* an entry is at most 1/8 of the ring */
+};
+
+/* Bytes of an entry: what journal_read() needs room for. */
+static inline size_t
+journal_entry_bytes(size_t user_len, size_t data_len)
+{
+	return (JOURNAL_HEAD + user_len + data_len + 7) & ~(size_t)7;
+}
+
+void journal_init(struct hub *h);
+
+/*
+ * Appends and commits p for the workers that have the channel; fills in
+ * position, offset, previous and epoch. Returns their mask. Lock held;
+ * channel is one found under the same lock. The entry must not be larger than
+ * the ring's share.
+ */
+uint64_t journal_append(struct hub *h, struct publication *p);
+
+/* Redoes what follows from the last committed publication: its channel's
+ * offset and newest position, its sender's committed position. Lock held. */
+void journal_redo(struct hub *h);
+
+uint64_t journal_tail(const struct hub *h);
+uint64_t journal_oldest(const struct hub *h);
+
+/* The workers that position is for; 0 if it is gone or not there yet. */
+uint64_t journal_mask(const struct hub *h, uint64_t position);
+
+enum journal_result { JOURNAL_OK, JOURNAL_GONE, JOURNAL_BAD };
+
+/*
+ * Copies an entry into buf (cap bytes) and points p into it. GONE: the ring
+ * has moved on. BAD: it says nonsense or does not fit.
+ */
+enum journal_result journal_read(const struct hub *h, uint64_t position,
+    void *buf, size_t cap, struct publication *p);
+
+/*
+ * The same bytes as an entry has in the ring, for relays. encode: out has
+ * room for journal_entry_bytes(); returns that. decode: points p into bytes;
+ * returns the entry's size, or 0 if they are not an entry.
+ */
+size_t publication_encode(const struct publication *p, void *out);
+size_t publication_decode(const void *bytes, size_t len,
+    struct publication *p);
+
+/* Touches the ring's next pages, outside the lock (14 us a page at first
+ * touch). Call once per loop turn after publishing. */
+void journal_populate(struct hub *h);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * output: what goes to a client. A frame is built once, in an arena in shared
+ * memory; a connection's output is a list of references {offset, length, tag}
+ * in chunks of three. Everything is appended here first: the store of the
+ * slot's `appended` commits it, `last` and `answered` follow from the newest
+ * reference. What the kernel has taken is stored nowhere. Layer 2.
+ */
+#ifndef CHATD_HUB_OUTPUT_H
+#define CHATD_HUB_OUTPUT_H
+
+#include <sys/uio.h>
+
+#include "hub/claim.h"
+#include "hub/shm.h"
+
+enum {
+	OUTPUT_SEGMENT = 64 * 1024, /* arena segment, bytes */
+	OUTPUT_PIECES = 260,        /* of one frame: 16 MiB and its head */
+	OUTPUT_COST = 22            /* bytes of bookkeeping per reference */
+};
+
+/* A reference's tag: a publication's position, or this bit and the input
+ * position that it answers, or 0. */
+#define OUTPUT_ANSWER (1ull << 63)
+
+struct reference {
+	_Atomic uint32_t offset; /* in the arena */
+	uint32_t length;
+	uint64_t tag;
+};
+
+struct chunk {
+	_Atomic uint32_t next;
+	uint32_t base;  /* number of ref[0], low 32 bits */
+	uint64_t start; /* stream position of ref[0] */
+	struct reference ref[3];
+};
+
+/* Bytes in the arena, in one piece or more. Holds its segments until
+ * frame_release. */
+struct frame {
+	uint32_t n;
+	uint32_t bytes;
+	struct frame_piece {
+		uint32_t offset, length;
+	} piece[OUTPUT_PIECES];
+};
+
+/* Where new frames go: those for many apart from those for one, so that one
+ * stopped reader does not pin everybody's. */
+enum frame_end { FRAME_SHARED, FRAME_OWN };
+
+/* A worker's allocators. */
+struct output_pool {
+	struct hub *h;
+	struct claim chunks;
+	uint32_t *segment_use; /* references into each segment */
+	uint32_t *spare;       /* free segments of this worker */
+	uint32_t n_spare, n_mine, hint;
+	struct {
+		uint32_t segment; /* SHM_NONE: none */
+		uint32_t used;
+	} end[2];
+};
+
+/* A connection's private part: stream positions count bytes since its first. */
+struct output {
+	uint64_t written; /* taken by the kernel */
+	uint64_t start;   /* of reference `front` */
+	uint64_t end;     /* of the list */
+	uint64_t front;   /* number of the first not wholly written */
+	uint32_t chunk;   /* of front */
+	uint32_t newest;  /* of the newest */
+};
+
+/* Returns 0, or -1 and errno. */
+int output_pool_init(struct output_pool *pool, struct hub *h);
+void output_pool_deinit(struct output_pool *pool);
+
+/* Frees what a dead worker had. */
+void output_clear(struct hub *h, int worker);
+
+/* Copies the parts into the arena. Returns 0, or -1 if it is full. */
+int frame_build(struct output_pool *pool, struct frame *f, enum frame_end end,
+    const struct iovec *parts, int n);
+void frame_release(struct output_pool *pool, struct frame *f);
+
+/* Gives a new connection its first chunk. Returns 0, or -1: no chunk left. */
+int output_open(struct output_pool *pool, struct output *o, uint32_t slot);
+
+/* Appends a frame. Returns 0, or -1 (nothing changed): no chunk left. */
+int output_append(struct output_pool *pool, struct output *o, uint32_t slot,
+    const struct frame *f, uint64_t tag);
+
+/* Describes what is not written yet, neighbours in the arena joined. Returns
+ * the number of pieces (at most max) and their bytes in *asked. */
+int output_gather(struct output_pool *pool, const struct output *o,
+    uint32_t slot, struct iovec *iov, int max, size_t *asked);
+
+/* The kernel took n bytes more. */
+void output_wrote(struct output_pool *pool, struct output *o, uint32_t slot,
+    size_t n);
+
+/* Drops everything, the last chunk too. */
+void output_close(struct output_pool *pool, struct output *o, uint32_t slot);
+
+static inline uint64_t
+output_pending(const struct output *o)
+{
+	return o->end - o->written;
+}
+
+/*
+ * Empties the segment that is least used by copying what is still referenced;
+ * next() hands out all connections of the worker in turn (false: no more).
+ * True if a segment came free. Without this one slow reader's frame pins its
+ * neighbours' memory.
+ */
+bool output_compact(struct output_pool *pool,
+    bool (*next)(void *arg, struct output **o, uint32_t *slot), void *arg);
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * shm: the shared memory of all processes: one memfd, mapped by the master
+ * before its first fork. Layer 2.
+ *
+ * Offsets and indexes, never pointers. Whoever reads a value that another
+ * process could have written checks its range before use: a worker parses
+ * hostile bytes and may scribble. Sizes and addresses of the regions are read
+ * once, into each process's own struct hub, and never from shared memory.
+ *
+ * The rule: exactly one store commits each change; what follows from it is
+ * derived and redone, as idempotent stores, by whoever comes next. Stores
+ * that this relies on go through SHM_STORE, which is a kill point in test
+ * builds (VARIANT=kill).
+ */
+#ifndef CHATD_HUB_SHM_H
+#define CHATD_HUB_SHM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	SHM_WORKERS = 64,           /* a presence mask is one 64-bit word */
+	SHM_STAGE = 64 * 1024,      /* a worker's receive buffer, bytes */
+	SHM_BLOCK = 64,             /* items per claimable block, see claim.h */
+	SHM_NONE = 0xffffffff       /* no index */
+};
+
+#ifdef CHATD_KILL_POINTS
+void kill_point(const char *file, int line);
+/* Dies of sig at the n-th kill point from now; 0 disarms. Returns how many
+ * were passed since the last call. */
+uint64_t kill_point_arm(uint64_t n, int sig);
+#define KILL_POINT() kill_point(__FILE__, __LINE__)
+#else
+#define KILL_POINT() ((void)0)
+#endif
+
+#define SHM_STORE(field, value)                                                \
+	do {                                                                   \
+		atomic_store_explicit(                                         \
+		    &(field), (value), memory_order_release);                  \
+		KILL_POINT();                                                  \
+	} while (0)
+#define SHM_LOAD(field) atomic_load_explicit(&(field), memory_order_acquire)
+/* Of a word that only this process writes. */
+#define SHM_OWN(field) atomic_load_explicit(&(field), memory_order_relaxed)
+/* A counter with one writer, for statistics only. */
+#define SHM_COUNT(field, n)                                                    \
+	atomic_store_explicit(&(field), SHM_OWN(field) + (n),                  \
+	    memory_order_relaxed)
+
+struct hub_limits {
+	uint32_t connections;  /* slots */
+	uint32_t users;        /* presence entries (users and channels) */
+	uint64_t journal_bytes;
+	uint64_t output_bytes;
+	uint64_t input_bytes;
+};
+
+struct shm_lock;
+struct shm_heads;
+struct shm_worker;
+struct presence_entry;
+struct presence_extra;
+struct slot;
+struct chunk;
+struct input_page;
+struct index_entry;
+
+/* A process's own view: where everything is and how much of it there is. */
+struct hub {
+	int fd;
+	int self;              /* this worker's slot; -1 in the master */
+	uint8_t *base;
+	size_t size;
+	uint8_t hash_key[16];
+	struct shm_lock *lock;
+	struct shm_heads *heads;
+	struct shm_worker *worker; /* [SHM_WORKERS] */
+	struct shm_worker *me;     /* &worker[self] */
+
+	_Atomic uint32_t *bucket; /* presence's index, 16 to a cache line */
+	uint32_t n_lines;
+	struct presence_entry *entry;
+	uint32_t n_entries;
+	struct presence_extra *extra;
+	uint32_t n_extra;
+
+	struct slot *slot;
+	_Atomic uint8_t *slot_owner; /* per block: worker + 1, 0 = nobody */
+	uint32_t n_slots;
+
+	struct chunk *chunk;
+	_Atomic uint8_t *chunk_owner;
+	uint32_t n_chunks;
+
+	uint8_t *arena;
+	_Atomic uint8_t *segment_owner;
+	uint32_t n_segments;
+
+	struct input_page *page;
+	_Atomic uint8_t *page_owner;
+	uint32_t n_pages;
+
+	uint8_t *stage; /* [SHM_WORKERS][SHM_STAGE] */
+
+	struct index_entry *index;
+	uint64_t n_index; /* a power of two */
+	uint8_t *journal;
+	uint64_t journal_size; /* a power of two */
+};
+
+/*
+ * Makes the memory (touching only what must not be zero) and enters the lobby
+ * as presence entry 0. Called once, by the master. Returns 0, or -1 and errno.
+ */
+int hub_create(struct hub *h, const struct hub_limits *limits);
+
+/* Unmaps; the memory goes with its last process. */
+void hub_destroy(struct hub *h);
+
+/* Says which worker this process is, after the fork. */
+void hub_become(struct hub *h, int worker);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * worker: one process with one libevent loop that serves clients. Layer 4;
+ * meets the master in messages (codec/message.h) only.
+ */
+#ifndef CHATD_WORKER_WORKER_H
+#define CHATD_WORKER_WORKER_H
+
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "hub/shm.h"
+
+/* What a worker is born with. */
+struct worker_start {
+	int worker;          /* slot */
+	uint32_t generation;
+	int control;         /* its end of the link to the master */
+	struct hub *hub;     /* mapped before the fork; hub_become() is the
+	                      * worker's own first act */
+	const struct conf_live *live;
+	bool io_uring;
+	const int *listener; /* bound; listening by the time of MSG_START */
+	int n_listeners;
+};
+
+/*
+ * Runs until told to leave, then exits with status 0. Called in the child
+ * after the fork, privileges dropped, inherited descriptors and events gone,
+ * signals at their defaults. Cleans up after its predecessor, says MSG_HELLO,
+ * gets a MSG_LINK for each living peer (again whenever a peer is replaced),
+ * then MSG_START.
+ */
+void worker_main(const struct worker_start *start) __attribute__((noreturn));
+
+#endif
