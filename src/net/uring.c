@@ -1,0 +1,228 @@
+#include "uring.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/batch.h"
+
+/*
+ * Without SUBMIT_ALL (5.18) a submission stops at the first bad entry, which
+ * only costs another call; DEFER_TASKRUN (6.1, with SINGLE_ISSUER) and
+ * COOP_TASKRUN (5.19) spare interrupts. Tried from the newest on.
+ */
+static const unsigned setup_flags[] = {
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+	IORING_SETUP_SUBMIT_ALL,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+    IORING_SETUP_SUBMIT_ALL,
+    0,
+};
+
+/*
+ * Whole writes leave no completion behind (CQE_SKIP_SUCCESS). MSG_WAITALL
+ * makes a short one count as failed, so that it does; with MSG_DONTWAIT the
+ * kernel does not go on with the rest by itself. The probe proves both.
+ */
+#ifndef URING_SKIP
+#define URING_SKIP 1
+#endif
+
+struct uring {
+	struct io_uring ring;
+	struct msghdr msg[BATCH_MAX]; /* of writes in several pieces */
+};
+
+/* Makes the ring with the best flags that this kernel takes; -errno. */
+static int
+ring_make(struct io_uring *ring)
+{
+	int r = -EINVAL;
+
+	for (size_t i = 0;
+	     r == -EINVAL && i < sizeof(setup_flags) / sizeof(setup_flags[0]);
+	     i++) {
+		struct io_uring_params p = {.flags = setup_flags[i]};
+
+		r = io_uring_queue_init_params(BATCH_MAX, ring, &p);
+	}
+	if (r == 0)
+		/* Spares a look-up of the ring's descriptor; 5.18. */
+		(void)io_uring_register_ring_fd(ring);
+	return r;
+}
+
+/* The number of bytes that a write holds. */
+static ssize_t
+write_length(const struct batch_write *w)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < w->n; i++)
+		len += w->iov[i].iov_len;
+	return (ssize_t)len;
+}
+
+/* Fills the entry of one write. */
+static void
+entry_prepare(struct uring *u, struct io_uring_sqe *sqe,
+    const struct batch_write *w, size_t i)
+{
+	const int flags = WRITE_FLAGS | (URING_SKIP ? MSG_WAITALL : 0);
+
+	if (w->n == 1) {
+		io_uring_prep_send(
+		    sqe, w->fd, w->iov[0].iov_base, w->iov[0].iov_len, flags);
+	} else {
+		u->msg[i] = (struct msghdr){.msg_iov = (struct iovec *)w->iov,
+		    .msg_iovlen = (size_t)w->n};
+		io_uring_prep_sendmsg(sqe, w->fd, &u->msg[i], flags);
+	}
+	sqe->user_data = i;
+	if (URING_SKIP)
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+/* Takes in the completions that are there. Returns how many. */
+static size_t
+completions_take(struct uring *u, struct batch_write *w, size_t n)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, taken = 0;
+
+	io_uring_for_each_cqe(&u->ring, head, cqe)
+	{
+		if (cqe->user_data < n)
+			w[cqe->user_data].result = cqe->res;
+		taken++;
+	}
+	io_uring_cq_advance(&u->ring, taken);
+	return taken;
+}
+
+/* Hands the ring's entries to the kernel. 0, or -1 if it refuses them. */
+static int
+ring_submit(struct uring *u)
+{
+	int r, tries = 0;
+
+	while (io_uring_sq_ready(&u->ring) > 0) {
+		r = io_uring_submit(&u->ring);
+		if (r > 0)
+			continue;
+		if ((r == -EINTR || r == -EAGAIN) && tries++ < 3)
+			continue;
+		return -1;
+	}
+	return 0;
+}
+
+int
+uring_send(struct uring *u, struct batch_write *w, size_t n)
+{
+	struct io_uring_sqe *sqe;
+	size_t prepared = 0, seen;
+	int r;
+
+	while (prepared < n && (sqe = io_uring_get_sqe(&u->ring)) != NULL) {
+		entry_prepare(u, sqe, &w[prepared], prepared);
+		prepared++;
+	}
+	r = ring_submit(u);
+	seen = prepared - io_uring_sq_ready(&u->ring);
+	for (size_t i = 0; i < n; i++)
+		w[i].result = i < seen ? write_length(&w[i]) : WRITE_UNSENT;
+#if URING_SKIP
+	completions_take(u, w, seen);
+#else
+	for (size_t got = 0; (got += completions_take(u, w, seen)) < seen;)
+		if (io_uring_submit_and_wait(&u->ring, seen - got) < 0)
+			r = -1;
+#endif
+	return r == 0 && seen == n ? 0 : -1;
+}
+
+/*
+ * Proves on a socketpair what uring_send relies on: a whole write, in one
+ * piece and in two; a short one, told exactly and not continued once there is
+ * room; a full socket.
+ */
+static const char *
+probe(struct uring *u)
+{
+	static char bytes[64 * 1024];
+	struct iovec small[2] = {{bytes, 5}, {bytes, 3}};
+	struct iovec large[1] = {{bytes, sizeof(bytes)}};
+	struct batch_write w = {.iov = small, .n = 1};
+	const char *why = "the probe's socketpair failed";
+	const int size = 4096;
+	ssize_t taken, r, total = 0;
+	int fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		fd) == -1)
+		return why;
+	w.fd = fd[0];
+	if (setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == -1)
+		goto out;
+	why = "a send through the ring failed";
+	if (uring_send(u, &w, 1) == -1 || w.result != 5)
+		goto out;
+	w.n = 2;
+	if (uring_send(u, &w, 1) == -1 || w.result != 8)
+		goto out;
+	why = "a short send was not told";
+	w.iov = large;
+	w.n = 1;
+	if (uring_send(u, &w, 1) == -1 || w.result <= 0 ||
+	    w.result >= (ssize_t)sizeof(bytes))
+		goto out;
+	taken = w.result;
+	if (uring_send(u, &w, 1) == -1 || w.result != -EAGAIN)
+		goto out;
+	why = "a short send went on in the background";
+	while ((r = recv(fd[1], bytes, sizeof(bytes), 0)) > 0) {
+		total += r;
+		(void)io_uring_get_events(&u->ring);
+	}
+	if (total == 5 + 8 + taken)
+		why = NULL;
+out:
+	close(fd[0]);
+	close(fd[1]);
+	return why;
+}
+
+struct uring *
+uring_new(const char **why)
+{
+	struct uring *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (u == NULL) {
+		*why = strerror(errno);
+		return NULL;
+	}
+	if ((r = ring_make(&u->ring)) < 0) {
+		*why = strerror(-r);
+		free(u);
+		return NULL;
+	}
+	if ((*why = probe(u)) != NULL) {
+		uring_free(u);
+		return NULL;
+	}
+	return u;
+}
+
+void
+uring_free(struct uring *u)
+{
+	if (u == NULL)
+		return;
+	io_uring_queue_exit(&u->ring);
+	free(u);
+}
