@@ -1,0 +1,507 @@
+/* conf: defaults, keys and what they may be. parse.y reads the files. */
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "conf/conf.h"
+#include "parse.h"
+
+#define K 1024ULL
+#define M (1024 * K)
+#define G (1024 * M)
+#define SECOND 1000ULL
+#define HOUR (3600 * SECOND)
+
+#define LISTEN_DEFAULT "localhost:8080"
+
+enum {
+	RATE_MAX = 1000000, /* messages a second: more is no limit */
+	QUEUE_EXTRA = 1024, /* "NAME whispers: " and frame heads */
+	PATH_MAX_BYTES = 1024,
+	NAME_MAX_BYTES = 64
+};
+
+#define FIELD(f) offsetof(struct conf, f), sizeof(((struct conf *)0)->f)
+
+const struct conf_key conf_keys[] = {
+    {"listen", CONF_KIND_LISTEN, FIELD(listen), 0, 0, 0, NULL},
+    {"workers", CONF_KIND_NUMBER, FIELD(workers), 0, CONF_WORKERS_MAX, 0,
+	"from 0 to 64"},
+    {"user", CONF_KIND_TEXT, FIELD(user), 0, 0, 0, NULL},
+    {"pidfile", CONF_KIND_PATH, FIELD(pidfile), 0, 0, 0, NULL},
+    {"control", CONF_KIND_PATH, FIELD(control), 0,
+	sizeof(((struct sockaddr_un *)0)->sun_path) - 1, 0, NULL},
+    {"log-file", CONF_KIND_PATH, FIELD(log_file), 0, 0, 0, NULL},
+    {"log", CONF_KIND_LOG, FIELD(live.verbose), 0, 0, 0, NULL},
+    {"connections", CONF_KIND_NUMBER, FIELD(connections), 16, 1048576, 0,
+	"from 16 to 1048576"},
+    {"users", CONF_KIND_NUMBER, FIELD(users), 16, 4194304, 0,
+	"from 16 to 4194304"},
+    {"journal", CONF_KIND_SIZE, FIELD(journal_bytes), M, 16 * G, 0,
+	"from 1M to 16G"},
+    {"output-memory", CONF_KIND_SIZE, FIELD(output_bytes), 4 * M, 4 * G,
+	CONF_KEY_BELOW_MAX, "at least 4M and below 4G"},
+    {"input-memory", CONF_KIND_SIZE, FIELD(input_bytes), M, 4 * G, 0,
+	"from 1M to 4G"},
+    {"message-size", CONF_KIND_SIZE, FIELD(live.message_size), 1,
+	CONF_MESSAGE_SIZE_MAX, 0, "from 1 to 16M"},
+    {"message-rate", CONF_KIND_RATE, FIELD(live.message_rate), 1, RATE_MAX,
+	CONF_KEY_OFF, "from 1/s to 1000000/s, or off"},
+    {"queue", CONF_KIND_SIZE, FIELD(live.queue_bytes), 4 * K, G, 0,
+	"from 4K to 1G"},
+    {"idle-timeout", CONF_KIND_TIME, FIELD(live.idle_ms), 10, 1000 * HOUR,
+	CONF_KEY_OFF, "from 10ms to 1000h, or off"},
+    {"ping-interval", CONF_KIND_TIME, FIELD(live.ping_ms), 10, 24 * HOUR, 0,
+	"from 10ms to 24h"},
+    {"pong-timeout", CONF_KIND_TIME, FIELD(live.pong_ms), 10, HOUR, 0,
+	"from 10ms to 1h"},
+    {"handshake-timeout", CONF_KIND_TIME, FIELD(live.handshake_ms), 10, HOUR, 0,
+	"from 10ms to 1h"},
+    {"drain-timeout", CONF_KIND_TIME, FIELD(live.drain_ms), 0, 24 * HOUR, 0,
+	"from 0 to 24h"},
+    {"watchdog", CONF_KIND_TIME, FIELD(live.watchdog_ms), 100, 60 * SECOND, 0,
+	"from 100ms to 60s"},
+    {"echo", CONF_KIND_YES_NO, FIELD(live.echo), 0, 0, 0, NULL},
+    {"io-uring", CONF_KIND_YES_NO, FIELD(io_uring), 0, 0, 0, NULL},
+    {"origin", CONF_KIND_ORIGIN, FIELD(live.origin), 0, 0, 0, NULL},
+    {NULL, 0, 0, 0, 0, 0, 0, NULL}};
+
+/* Formats a complaint into the one static buffer. */
+static const char *__attribute__((format(printf, 1, 2)))
+complain(const char *fmt, ...)
+{
+	static char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+/* A conf with every default. */
+struct conf *
+conf_new(void)
+{
+	struct conf *c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return NULL;
+	if ((c->listen[0] = strdup(LISTEN_DEFAULT)) == NULL) {
+		free(c);
+		return NULL;
+	}
+	c->n_listen = 1;
+	c->listen_is_default = true;
+	c->connections = 65536;
+	c->users = 65536;
+	c->journal_bytes = 64 * M;
+	c->output_bytes = 256 * M;
+	c->input_bytes = 64 * M;
+	c->io_uring = true;
+	c->live.message_size = 64 * K;
+	c->live.queue_bytes = M;
+	c->live.ping_ms = 25 * SECOND;
+	c->live.pong_ms = 10 * SECOND;
+	c->live.handshake_ms = 10 * SECOND;
+	c->live.drain_ms = 30 * SECOND;
+	c->live.watchdog_ms = 2 * SECOND;
+	return c;
+}
+
+/* Frees a conf and its strings; NULL is fine. */
+void
+conf_free(struct conf *c)
+{
+	if (c == NULL)
+		return;
+	conf_clear_listen(c);
+	free(c->user);
+	free(c->pidfile);
+	free(c->control);
+	free(c->log_file);
+	free(c);
+}
+
+/* Forgets all addresses. */
+void
+conf_clear_listen(struct conf *c)
+{
+	int i;
+
+	for (i = 0; i < c->n_listen; i++) {
+		free(c->listen[i]);
+		c->listen[i] = NULL;
+	}
+	c->n_listen = 0;
+	c->listen_is_default = false;
+}
+
+/* Adds an address; the first one takes the default's place. */
+int
+conf_add_listen(struct conf *c, const char *address)
+{
+	char *copy;
+
+	if (!c->listen_is_default && c->n_listen == CONF_LISTEN_MAX) {
+		errno = ENOSPC;
+		return -1;
+	}
+	if ((copy = strdup(address)) == NULL)
+		return -1;
+	if (c->listen_is_default && c->n_listen == 1)
+		conf_clear_listen(c);
+	c->listen_is_default = false;
+	c->listen[c->n_listen++] = copy;
+	return 0;
+}
+
+/* Reads leading digits; returns what follows them, or NULL. */
+static const char *
+parse_digits(const char *text, uint64_t *value)
+{
+	uint64_t v = 0;
+	const char *p;
+
+	for (p = text; *p >= '0' && *p <= '9'; p++)
+		if (__builtin_mul_overflow(v, (uint64_t)10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
+			return NULL;
+	*value = v;
+	return p == text ? NULL : p;
+}
+
+/* A plain decimal number. */
+int
+conf_parse_number(const char *text, uint64_t *value)
+{
+	const char *rest;
+	uint64_t v;
+
+	if ((rest = parse_digits(text, &v)) == NULL || *rest != '\0')
+		return -1;
+	*value = v;
+	return 0;
+}
+
+/* Bytes: digits and K, M, G or nothing. */
+int
+conf_parse_size(const char *text, uint64_t *bytes)
+{
+	const char *rest;
+	uint64_t v, unit;
+
+	if ((rest = parse_digits(text, &v)) == NULL)
+		return -1;
+	if (strcmp(rest, "") == 0)
+		unit = 1;
+	else if (strcmp(rest, "K") == 0)
+		unit = K;
+	else if (strcmp(rest, "M") == 0)
+		unit = M;
+	else if (strcmp(rest, "G") == 0)
+		unit = G;
+	else
+		return -1;
+	if (__builtin_mul_overflow(v, unit, &v))
+		return -1;
+	*bytes = v;
+	return 0;
+}
+
+/* Milliseconds: digits and ms, s, m or h; only 0 needs no unit. */
+int
+conf_parse_time(const char *text, uint64_t *ms)
+{
+	const char *rest;
+	uint64_t v, unit;
+
+	if ((rest = parse_digits(text, &v)) == NULL)
+		return -1;
+	if (strcmp(rest, "ms") == 0)
+		unit = 1;
+	else if (strcmp(rest, "s") == 0)
+		unit = SECOND;
+	else if (strcmp(rest, "m") == 0)
+		unit = 60 * SECOND;
+	else if (strcmp(rest, "h") == 0)
+		unit = HOUR;
+	else if (*rest == '\0' && v == 0)
+		unit = 1;
+	else
+		return -1;
+	if (__builtin_mul_overflow(v, unit, &v))
+		return -1;
+	*ms = v;
+	return 0;
+}
+
+/* Stores a number into a field of 1, 4 or 8 bytes; its range was checked. */
+static void
+store(struct conf *c, const struct conf_key *key, uint64_t value)
+{
+	char *field = (char *)c + key->offset;
+	uint32_t v4 = (uint32_t)value;
+	uint8_t v1 = (uint8_t)value;
+
+	if (key->size == sizeof(v1))
+		memcpy(field, &v1, sizeof(v1));
+	else if (key->size == sizeof(v4))
+		memcpy(field, &v4, sizeof(v4));
+	else
+		memcpy(field, &value, sizeof(value));
+}
+
+/* A number, size or time within the key's range. */
+static const char *
+set_number(struct conf *c, const struct conf_key *key, const char *value)
+{
+	static const char *const form[] = {[CONF_KIND_NUMBER] = "a number",
+	    [CONF_KIND_SIZE] = "a size like 64K (K, M, G)",
+	    [CONF_KIND_TIME] = "a time like 10s (ms, s, m, h)"};
+	uint64_t v;
+	int r;
+
+	if ((key->flags & CONF_KEY_OFF) && strcmp(value, "off") == 0) {
+		store(c, key, 0);
+		return NULL;
+	}
+	if (key->kind == CONF_KIND_NUMBER)
+		r = conf_parse_number(value, &v);
+	else if (key->kind == CONF_KIND_SIZE)
+		r = conf_parse_size(value, &v);
+	else
+		r = conf_parse_time(value, &v);
+	if (r == -1)
+		return complain("%s: \"%s\" is not %s; allowed is %s",
+		    key->name, value, form[key->kind], key->range);
+	if (!(v == 0 && (key->flags & CONF_KEY_OFF)) &&
+	    (v < key->min || v > key->max ||
+		(v == key->max && (key->flags & CONF_KEY_BELOW_MAX))))
+		return complain("%s: %s is out of range; allowed is %s",
+		    key->name, value, key->range);
+	store(c, key, v);
+	return NULL;
+}
+
+/* A user's name, or a path from the root. */
+static const char *
+set_text(struct conf *c, const struct conf_key *key, const char *value)
+{
+	size_t max = key->max;
+	char *copy, *old;
+
+	if (max == 0)
+		max = key->kind == CONF_KIND_PATH ? PATH_MAX_BYTES
+						  : NAME_MAX_BYTES;
+	if (*value == '\0')
+		return complain("%s: empty", key->name);
+	if (key->kind == CONF_KIND_PATH && *value != '/')
+		return complain(
+		    "%s: \"%s\" does not begin with a slash", key->name, value);
+	if (strlen(value) > max)
+		return complain("%s: longer than %zu bytes", key->name, max);
+	if ((copy = strdup(value)) == NULL)
+		return complain("%s", strerror(errno));
+	memcpy(&old, (char *)c + key->offset, sizeof(old));
+	free(old);
+	memcpy((char *)c + key->offset, &copy, sizeof(copy));
+	return NULL;
+}
+
+/* An address "host:port" that is not there yet. */
+static const char *
+set_listen(struct conf *c, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	uint64_t port;
+	int i;
+
+	if (colon == NULL || colon == value ||
+	    conf_parse_number(colon + 1, &port) == -1 || port > 65535)
+		return complain("listen: \"%s\" is not ADDRESS:PORT with a "
+				"port from 0 to 65535",
+		    value);
+	if (*value != '[' && memchr(value, ':', colon - value) != NULL)
+		return complain("listen: \"%s\": an IPv6 address stands in "
+				"brackets, \"[::1]:8080\"",
+		    value);
+	for (i = 0; i < c->n_listen && !c->listen_is_default; i++)
+		if (strcmp(c->listen[i], value) == 0)
+			return complain("listen: %s is there twice", value);
+	if (conf_add_listen(c, value) == -1)
+		return errno == ENOSPC
+		    ? complain(
+			  "listen: more than %d addresses", CONF_LISTEN_MAX)
+		    : complain("%s", strerror(errno));
+	return NULL;
+}
+
+/* Sets a key that has one value. */
+const char *
+conf_set(struct conf *c, const struct conf_key *key, const char *value)
+{
+	switch (key->kind) {
+	case CONF_KIND_NUMBER:
+	case CONF_KIND_SIZE:
+	case CONF_KIND_TIME:
+		return set_number(c, key, value);
+	case CONF_KIND_TEXT:
+	case CONF_KIND_PATH:
+		return set_text(c, key, value);
+	case CONF_KIND_LISTEN:
+		return set_listen(c, value);
+	case CONF_KIND_YES_NO:
+		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+			return complain("%s: \"%s\" is neither yes nor no",
+			    key->name, value);
+		store(c, key, *value == 'y');
+		return NULL;
+	case CONF_KIND_LOG:
+		if (strcmp(value, "verbose") != 0 &&
+		    strcmp(value, "brief") != 0)
+			return complain("log: \"%s\" is neither verbose nor "
+					"brief",
+			    value);
+		store(c, key, *value == 'v');
+		return NULL;
+	case CONF_KIND_RATE:
+		return conf_set_rate(c, value, NULL);
+	case CONF_KIND_ORIGIN:
+		return conf_add_origin(c, value);
+	}
+	return complain("%s: not a value", key->name);
+}
+
+/* "N/s" or "off"; burst NULL = as much as a second brings. */
+const char *
+conf_set_rate(struct conf *c, const char *rate, const char *burst)
+{
+	const char *rest;
+	uint64_t n, b;
+
+	if (strcmp(rate, "off") == 0 || strcmp(rate, "0") == 0) {
+		if (burst != NULL)
+			return complain(
+			    "message-rate: %s takes no burst", rate);
+		c->live.message_rate = c->live.message_burst = 0;
+		return NULL;
+	}
+	if ((rest = parse_digits(rate, &n)) == NULL || strcmp(rest, "/s") != 0)
+		return complain(
+		    "message-rate: \"%s\" is not a rate like 8/s", rate);
+	if (n < 1 || n > RATE_MAX)
+		return complain("message-rate: %s is out of range; allowed is "
+				"from 1/s to %d/s, or off",
+		    rate, RATE_MAX);
+	b = n;
+	if (burst != NULL &&
+	    (conf_parse_number(burst, &b) == -1 || b < 1 || b > RATE_MAX))
+		return complain("message-rate: burst \"%s\" is not a number "
+				"from 1 to %d",
+		    burst, RATE_MAX);
+	c->live.message_rate = (uint32_t)n;
+	c->live.message_burst = (uint32_t)b;
+	return NULL;
+}
+
+/* "*", "null" or scheme://host[:port], kept in lower case as browsers send
+ * it (RFC 6454 section 6.2). */
+const char *
+conf_add_origin(struct conf *c, const char *origin)
+{
+	struct conf_live *live = &c->live;
+	const char *host = strstr(origin, "://");
+	size_t i, len = strlen(origin);
+
+	if (strcmp(origin, "*") != 0 && strcmp(origin, "null") != 0 &&
+	    (host == NULL || host == origin || host[3] == '\0' ||
+		strpbrk(host + 3, "/ \t,") != NULL))
+		return complain("origin: \"%s\" is neither * nor like "
+				"https://chat.example.org, without a path",
+		    origin);
+	if (len >= sizeof(live->origin) - live->origin_len)
+		return complain(
+		    "origin: more than %d bytes in all", CONF_ORIGIN_BYTES);
+	for (i = 0; i < len; i++)
+		live->origin[live->origin_len++] =
+		    (char)tolower((unsigned char)origin[i]);
+	live->origin[live->origin_len++] = '\0';
+	return NULL;
+}
+
+/* A queue always holds one message, and the shared pools hold what one
+ * connection may use of them. */
+const char *
+conf_finish(struct conf *c)
+{
+	if (c->live.queue_bytes < c->live.message_size + QUEUE_EXTRA)
+		c->live.queue_bytes = c->live.message_size + QUEUE_EXTRA;
+	if (c->live.message_size > c->input_bytes)
+		return complain("input-memory is less than message-size");
+	if (c->live.queue_bytes > c->output_bytes)
+		return complain("output-memory is less than queue, or than "
+				"message-size");
+	return NULL;
+}
+
+/* Whether a reload would have to change a key that needs a restart. */
+static bool
+key_differs(
+    const struct conf *a, const struct conf *b, const struct conf_key *key)
+{
+	const char *pa = (const char *)a + key->offset;
+	const char *pb = (const char *)b + key->offset;
+	const char *ta, *tb;
+	int i;
+
+	switch (key->kind) {
+	case CONF_KIND_LISTEN:
+		if (a->n_listen != b->n_listen)
+			return true;
+		for (i = 0; i < a->n_listen; i++)
+			if (strcmp(a->listen[i], b->listen[i]) != 0)
+				return true;
+		return false;
+	case CONF_KIND_TEXT:
+	case CONF_KIND_PATH:
+		memcpy(&ta, pa, sizeof(ta));
+		memcpy(&tb, pb, sizeof(tb));
+		if (ta == NULL || tb == NULL)
+			return ta != tb;
+		return strcmp(ta, tb) != 0;
+	default:
+		return memcmp(pa, pb, key->size) != 0;
+	}
+}
+
+/* Names the keys that differ and lie outside conf_live. */
+int
+conf_differences(
+    const struct conf *old, const struct conf *new, char *out, size_t out_len)
+{
+	const struct conf_key *key;
+	size_t used = 0;
+	int n = 0, r;
+
+	if (out_len > 0)
+		out[0] = '\0';
+	for (key = conf_keys; key->name != NULL; key++) {
+		if (key->offset >= offsetof(struct conf, live) ||
+		    !key_differs(old, new, key))
+			continue;
+		r = snprintf(out + used, out_len - used, "%s%s",
+		    n == 0 ? "" : ", ", key->name);
+		if (r > 0 && (size_t)r < out_len - used)
+			used += (size_t)r;
+		else if (out_len > used)
+			out[used] = '\0';
+		n++;
+	}
+	return n;
+}

@@ -1,0 +1,58 @@
+/*
+ * parse: what conf.c lends to parse.y. Private to src/conf.
+ */
+#ifndef CHATD_CONF_PARSE_H
+#define CHATD_CONF_PARSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+
+/* How a key's value is written; parse.y has a token for each. */
+enum conf_kind {
+	CONF_KIND_NUMBER,
+	CONF_KIND_SIZE,
+	CONF_KIND_TIME,
+	CONF_KIND_YES_NO,
+	CONF_KIND_TEXT,
+	CONF_KIND_PATH,
+	CONF_KIND_LISTEN, /* may repeat */
+	CONF_KIND_LOG,
+	CONF_KIND_RATE,
+	CONF_KIND_ORIGIN /* may repeat */
+};
+
+enum {
+	CONF_KEY_OFF = 1,      /* 0 and "off" are allowed below the minimum */
+	CONF_KEY_BELOW_MAX = 2 /* the maximum itself is not allowed */
+};
+
+/* One key: where its value goes and what it may be. */
+struct conf_key {
+	const char *name;
+	enum conf_kind kind;
+	size_t offset, size; /* of the field in struct conf */
+	uint64_t min, max;
+	int flags;
+	const char *range; /* min and max as people write them */
+};
+
+/* Every key there is, ended by a NULL name. conf_live says which a reload
+ * changes: those whose field lies in `live`. */
+extern const struct conf_key conf_keys[];
+
+/* Decimal digits and nothing else. -1 when malformed or above 2^64 - 1. */
+int conf_parse_number(const char *text, uint64_t *value);
+
+/* Each sets a key's value and returns NULL, or says what is wrong with it (a
+ * text that lives until the next call). */
+const char *
+conf_set(struct conf *c, const struct conf_key *key, const char *value);
+const char *conf_set_rate(struct conf *c, const char *rate, const char *burst);
+const char *conf_add_origin(struct conf *c, const char *origin);
+
+/* Judges keys against each other once all are known; as above. */
+const char *conf_finish(struct conf *c);
+
+#endif

@@ -1,0 +1,744 @@
+/*
+ * parse: the configuration's files, in the manner of OpenBSD's daemons. One
+ * `key value` a line; include, macros, blocks in braces, comments, and lines
+ * continued by a backslash. What a key may be is conf.c's to judge.
+ *
+ * Used by one thread at a time; nothing is kept between two loads.
+ */
+%{
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "parse.h"
+
+enum {
+	LINE_BYTES = 4096,         /* of one line, and of one string */
+	INCLUDE_DEPTH = 16,
+	FILES_BYTES = 1024 * 1024, /* of all files together */
+	MACROS = 256,
+	ERRORS = 10                /* reported before giving up */
+};
+
+/* Where a key was set first. */
+struct place {
+	const char *file; /* NULL: not yet */
+	int line;
+};
+
+/* One file being read; a stack, the innermost first. */
+struct source {
+	struct source *up;
+	const char *name;
+	char *bytes;
+	size_t len, at;
+	int line;
+	bool begins; /* its include line is not ended yet: a newline first */
+	bool ended;  /* the newline that ends every file was delivered */
+};
+
+/* Every string of a load lives until its end: error recovery drops tokens. */
+struct piece {
+	struct piece *next;
+	char text[];
+};
+
+struct macro {
+	const char *name, *value;
+};
+
+static struct {
+	struct conf *conf;
+	struct source *source;
+	struct piece *pieces;
+	struct macro macro[MACROS];
+	struct place set[64]; /* by index in conf_keys */
+	int n_macros, depth, braces, errors;
+	size_t read;           /* bytes of all files so far */
+	bool at_start;         /* the next word is a key or a macro's name */
+	bool no_memory;
+	const char *key;       /* of this line, NULL: none */
+	char token[64];        /* the last one, for complaints */
+	struct place here;     /* of the last token */
+	struct place complained;
+	char *error;
+	size_t error_len, error_used;
+} p;
+
+static void complain(const char *, ...)
+    __attribute__((format(printf, 1, 2)));
+static void check(const char *);
+static bool set_once(const struct conf_key *);
+static void define(const char *, const char *);
+static void include(const char *);
+static void yyerror(const char *);
+static int yylex(void);
+int yyparse(void);
+%}
+
+%union {
+	const char *text;
+	const struct conf_key *key;
+}
+
+%token <key> VALUE RATE ORIGIN
+%token <text> NAME STRING
+%token INCLUDE BAD
+
+%%
+
+file	: /* empty */
+	| file '\n'
+	| file include '\n'
+	| file macro '\n'
+	| file setting '\n'
+	| file error '\n' {
+		p.braces = 0;
+		p.at_start = true;
+		yyerrok;
+	}
+	;
+
+include	: INCLUDE STRING	{ include($2); }
+	;
+
+macro	: NAME '=' STRING	{ define($1, $3); }
+	;
+
+setting	: VALUE STRING {
+		if (set_once($1))
+			check(conf_set(p.conf, $1, $2));
+	}
+	| RATE STRING {
+		if (set_once($1))
+			check(conf_set_rate(p.conf, $2, NULL));
+	}
+	| RATE STRING STRING STRING {
+		if (strcmp($3, "burst") != 0)
+			complain("message-rate: \"%s\" instead of burst", $3);
+		else if (set_once($1))
+			check(conf_set_rate(p.conf, $2, $4));
+	}
+	| ORIGIN origins
+	| ORIGIN '{' newlines block '}'
+	;
+
+origins	: origin
+	| origins origin
+	;
+
+block	: /* empty */
+	| block origin newlines
+	;
+
+origin	: STRING		{ check(conf_add_origin(p.conf, $1)); }
+	;
+
+newlines : /* empty */
+	| newlines '\n'
+	;
+
+%%
+
+/* Appends one line to the caller's message: whole lines, as many as fit. */
+static void
+report(const char *line)
+{
+	size_t len = strlen(line), room = p.error_len - p.error_used;
+
+	if (room < 2 || (len + 2 > room && p.error_used > 0))
+		return;
+	if (len + 2 > room)
+		len = room - 2;
+	memcpy(p.error + p.error_used, line, len);
+	p.error_used += len;
+	p.error[p.error_used++] = '\n';
+	p.error[p.error_used] = '\0';
+}
+
+/* Reports an error at the last token, one a line and ERRORS in all. */
+static void
+complain(const char *fmt, ...)
+{
+	char what[512], line[1024];
+	va_list ap;
+
+	if (p.errors >= ERRORS || (p.complained.file == p.here.file &&
+	    p.complained.line == p.here.line))
+		return;
+	p.complained = p.here;
+	p.errors++;
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	snprintf(line, sizeof(line), "%s:%d: %s", p.here.file, p.here.line,
+	    what);
+	report(line);
+}
+
+/* Reports what conf.c found wrong, if anything. */
+static void
+check(const char *wrong)
+{
+	if (wrong != NULL)
+		complain("%s", wrong);
+}
+
+/* What yacc calls when a line makes no sense. */
+static void
+yyerror(const char *msg)
+{
+	bool end = strcmp(p.token, "\n") == 0 || p.token[0] == '\0';
+
+	if (strcmp(msg, "syntax error") != 0)
+		complain("%s", msg);
+	else if (end && p.braces > 0)
+		complain("a block that begins with { has no }");
+	else if (end && p.key != NULL)
+		complain("%s: its value is missing", p.key);
+	else if (end)
+		complain("the line ends too early");
+	else if (p.key != NULL)
+		complain("%s: unexpected \"%s\"", p.key, p.token);
+	else
+		complain("unexpected \"%s\"", p.token);
+}
+
+/* A copy that lives until the end of the load; NULL: no memory. */
+static const char *
+keep(const char *text, size_t len)
+{
+	struct piece *piece;
+
+	if ((piece = malloc(sizeof(*piece) + len + 1)) == NULL) {
+		p.no_memory = true;
+		return NULL;
+	}
+	memcpy(piece->text, text, len);
+	piece->text[len] = '\0';
+	piece->next = p.pieces;
+	p.pieces = piece;
+	return piece->text;
+}
+
+/* Whether a key may be set here: only `listen` may repeat. */
+static bool
+set_once(const struct conf_key *key)
+{
+	struct place *first = &p.set[key - conf_keys];
+
+	if (key->kind == CONF_KIND_LISTEN)
+		return true;
+	if (first->file != NULL) {
+		complain("%s is set twice, first at %s:%d", key->name,
+		    first->file, first->line);
+		return false;
+	}
+	*first = p.here;
+	return true;
+}
+
+/* Looks a macro up; NULL: none of that name. */
+static struct macro *
+macro_find(const char *name)
+{
+	int i;
+
+	for (i = 0; i < p.n_macros; i++)
+		if (strcmp(p.macro[i].name, name) == 0)
+			return &p.macro[i];
+	return NULL;
+}
+
+/* Defines a macro, or gives it another value from here on. */
+static void
+define(const char *name, const char *value)
+{
+	struct macro *m;
+
+	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] != '\0') {
+		complain("\"%s\" is neither a key nor a macro's name (letters, "
+		    "digits, _)", name);
+		return;
+	}
+	if ((m = macro_find(name)) == NULL) {
+		if (p.n_macros == MACROS) {
+			complain("more than %d macros", MACROS);
+			return;
+		}
+		m = &p.macro[p.n_macros++];
+	}
+	m->name = name;
+	m->value = value;
+}
+
+/* Reads what is left of the allowance from fd, growing as it comes. */
+static char *
+read_all(int fd, size_t max, size_t *len)
+{
+	char *bytes = NULL, *more;
+	size_t size = 0, used = 0;
+	ssize_t n;
+
+	for (;;) {
+		if (used == size) {
+			size = size == 0 ? 4096 : size * 2;
+			if ((more = realloc(bytes, size)) == NULL)
+				break;
+			bytes = more;
+		}
+		if ((n = read(fd, bytes + used, size - used)) == -1) {
+			if (errno == EINTR)
+				continue;
+			break;
+		}
+		if (n == 0) {
+			*len = used;
+			return bytes;
+		}
+		used += (size_t)n;
+		if (used > max) {
+			errno = EFBIG;
+			break;
+		}
+	}
+	free(bytes);
+	return NULL;
+}
+
+/* What no file may hold: NUL, or a line without end. */
+static bool
+source_is_sane(struct source *s)
+{
+	size_t i, start = 0;
+
+	p.here.file = s->name;
+	p.here.line = 1;
+	for (i = 0; i < s->len; i++) {
+		if (s->bytes[i] == '\0') {
+			complain("a NUL byte");
+			return false;
+		}
+		if (i - start > LINE_BYTES) {
+			complain("longer than %d bytes", LINE_BYTES);
+			return false;
+		}
+		if (s->bytes[i] == '\n') {
+			start = i + 1;
+			p.here.line++;
+		}
+	}
+	return true;
+}
+
+/* Puts a file on the stack. -1 and errno; 0 as errno when it has been
+ * complained about already. */
+static int
+source_push(const char *name)
+{
+	struct source *s = NULL;
+	struct stat st;
+	int fd, error = 0;
+
+	/* Not to hang on a FIFO; the first file may be one on purpose. */
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY |
+	    (p.source == NULL ? 0 : O_NONBLOCK));
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1)
+		goto fail;
+	if (S_ISDIR(st.st_mode) ||
+	    (p.source != NULL && !S_ISREG(st.st_mode))) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		goto fail;
+	}
+	if ((s = calloc(1, sizeof(*s))) == NULL ||
+	    (s->name = keep(name, strlen(name))) == NULL ||
+	    (s->bytes = read_all(fd, FILES_BYTES - p.read, &s->len)) == NULL)
+		goto fail;
+	p.read += s->len;
+	if (!source_is_sane(s)) {
+		errno = 0;
+		goto fail;
+	}
+	close(fd);
+	s->line = 1;
+	s->begins = p.source != NULL;
+	s->up = p.source;
+	p.source = s;
+	p.depth++;
+	return 0;
+
+fail:
+	error = errno;
+	close(fd);
+	if (s != NULL)
+		free(s->bytes);
+	free(s);
+	errno = error;
+	return -1;
+}
+
+/* Takes the innermost file off the stack. */
+static void
+source_pop(void)
+{
+	struct source *s = p.source;
+
+	p.source = s->up;
+	p.depth--;
+	free(s->bytes);
+	free(s);
+}
+
+/* The next byte, or EOF; a backslash at a line's end joins two lines. */
+static int
+peek(void)
+{
+	struct source *s = p.source;
+
+	while (s->len - s->at >= 2 && s->bytes[s->at] == '\\' &&
+	    s->bytes[s->at + 1] == '\n') {
+		s->at += 2;
+		s->line++;
+	}
+	return s->at == s->len ? EOF : (unsigned char)s->bytes[s->at];
+}
+
+/* Passes over blanks; returns the next byte without taking it. */
+static int
+skip_blanks(void)
+{
+	int c;
+
+	while ((c = peek()) == ' ' || c == '\t')
+		p.source->at++;
+	return c;
+}
+
+/* Begins an included file; a relative name is its includer's neighbour. */
+static void
+include(const char *name)
+{
+	char path[2 * LINE_BYTES];
+	const char *slash = strrchr(p.source->name, '/');
+	struct place here = p.here;
+	int n, c;
+
+	/* The file's first line would else swallow what follows. */
+	if ((c = skip_blanks()) != '\n' && c != '#' && c != EOF) {
+		complain("include: one file a line");
+		return;
+	}
+	if (p.depth >= INCLUDE_DEPTH) {
+		complain("include: more than %d files deep", INCLUDE_DEPTH);
+		return;
+	}
+	if (*name == '/' || slash == NULL)
+		n = snprintf(path, sizeof(path), "%s", name);
+	else
+		n = snprintf(path, sizeof(path), "%.*s/%s",
+		    (int)(slash - p.source->name), p.source->name, name);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		errno = ENAMETOOLONG;
+	else if (source_push(path) == 0 || errno == 0)
+		return;
+	p.here = here;
+	complain("include: %s: %s", name, errno == EFBIG
+	    ? "more than 1M of configuration" : errno == EINVAL
+	    ? "not a regular file" : strerror(errno));
+}
+
+/* Whether a byte needs no quotes. */
+static bool
+is_word(int c)
+{
+	return c != EOF && c < 0x80 &&
+	    (isalnum(c) || (c != 0 && strchr(".:/-_*", c) != NULL));
+}
+
+/* Passes over a comment up to its newline, which a backslash does not join. */
+static void
+skip_comment(void)
+{
+	struct source *s = p.source;
+
+	while (s->at < s->len && s->bytes[s->at] != '\n')
+		s->at++;
+}
+
+/* Ends a token with a complaint. */
+static int
+bad(const char *what, const char *text)
+{
+	complain("%s%s", what, text);
+	return BAD;
+}
+
+/* A string token. */
+static int
+string(const char *text, size_t len)
+{
+	if ((yylval.text = keep(text, len)) == NULL)
+		return 0;
+	snprintf(p.token, sizeof(p.token), "%s", yylval.text);
+	return STRING;
+}
+
+/* A string in quotes. A backslash makes a quote or backslash stand for
+ * itself; macros are not expanded. */
+static int
+lex_quoted(void)
+{
+	char text[LINE_BYTES];
+	size_t len = 0;
+	int c, quote = peek();
+
+	p.source->at++;
+	for (;;) {
+		c = peek();
+		if (c == EOF || c == '\n')
+			return bad("a string has no end", "");
+		p.source->at++;
+		if (c == quote)
+			return string(text, len);
+		if (c == '\\' && (peek() == quote || peek() == '\\')) {
+			c = peek();
+			p.source->at++;
+		}
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return bad("a control character in a string", "");
+		if (len == sizeof(text) - 1)
+			return bad("a string is too long", "");
+		text[len++] = (char)c;
+	}
+}
+
+/* Appends the value of the macro at the next byte, "$name", to a word. */
+static bool
+lex_macro(char *text, size_t cap, size_t *len)
+{
+	char name[LINE_BYTES];
+	size_t n = 0, value_len;
+	struct macro *m;
+	int c;
+
+	p.source->at++;
+	while ((c = peek()) != EOF && c < 0x80 && (isalnum(c) || c == '_') &&
+	    n < sizeof(name) - 1) {
+		name[n++] = (char)c;
+		p.source->at++;
+	}
+	name[n] = '\0';
+	if ((m = macro_find(name)) == NULL) {
+		complain("there is no macro $%s", name);
+		return false;
+	}
+	value_len = strlen(m->value);
+	if (value_len >= cap - *len) {
+		complain("a string is too long");
+		return false;
+	}
+	memcpy(text + *len, m->value, value_len);
+	*len += value_len;
+	return true;
+}
+
+/* The first word of a line: a key, include, or a macro's name. */
+static int
+lex_key(const char *word)
+{
+	const struct conf_key *key;
+	bool assigned = skip_blanks() == '=';
+
+	for (key = conf_keys; key->name != NULL; key++)
+		if (strcmp(key->name, word) == 0)
+			break;
+	if (assigned && (key->name != NULL || strcmp(word, "include") == 0))
+		return bad(word, ": a key takes no =");
+	if (assigned) {
+		yylval.text = keep(word, strlen(word));
+		return yylval.text == NULL ? 0 : NAME;
+	}
+	if (strcmp(word, "include") == 0) {
+		p.key = "include";
+		return INCLUDE;
+	}
+	if (key->name == NULL)
+		return bad("unknown key ", word);
+	p.key = key->name;
+	yylval.key = key;
+	if (key->kind == CONF_KIND_RATE)
+		return RATE;
+	return key->kind == CONF_KIND_ORIGIN ? ORIGIN : VALUE;
+}
+
+/* A word without quotes, in which $name stands for a macro's value. */
+static int
+lex_word(bool at_start)
+{
+	char text[LINE_BYTES];
+	size_t len = 0;
+	bool plain = true;
+	int c;
+
+	for (;;) {
+		c = peek();
+		if (c == '$') {
+			plain = false;
+			if (!lex_macro(text, sizeof(text), &len))
+				return BAD;
+		} else if (!is_word(c))
+			break;
+		else if (len == sizeof(text) - 1)
+			return bad("a string is too long", "");
+		else {
+			text[len++] = (char)c;
+			p.source->at++;
+		}
+	}
+	text[len] = '\0';
+	snprintf(p.token, sizeof(p.token), "%.*s", (int)sizeof(p.token) - 1,
+	    text);
+	if (at_start && plain)
+		return lex_key(text);
+	return string(text, len);
+}
+
+/* The end of a line, or one that is made up for the grammar's sake. */
+static int
+newline(void)
+{
+	strcpy(p.token, "\n");
+	p.at_start = p.braces == 0;
+	return '\n';
+}
+
+/* The next token of the innermost file. */
+static int
+yylex(void)
+{
+	struct source *s;
+	bool at_start;
+	int c;
+
+	for (;;) {
+		if (p.no_memory || p.errors >= ERRORS)
+			return 0;
+		s = p.source;
+		if (s->begins) {
+			s->begins = false;
+			return newline();
+		}
+		if ((c = skip_blanks()) == '#') {
+			skip_comment();
+			c = s->at == s->len ? EOF : '\n';
+		}
+		p.here.file = s->name;
+		p.here.line = s->line;
+		if (c != EOF)
+			break;
+		if (!s->ended) {
+			s->ended = true;
+			return newline();
+		}
+		if (s->up == NULL) {
+			p.token[0] = '\0';
+			return 0;
+		}
+		source_pop();
+	}
+	at_start = p.at_start;
+	p.at_start = false;
+	if (at_start)
+		p.key = NULL;
+	if (c == '"' || c == '\'')
+		return lex_quoted();
+	if (c == '$' || is_word(c))
+		return lex_word(at_start);
+	s->at++;
+	snprintf(p.token, sizeof(p.token), "%c", c);
+	switch (c) {
+	case '\n':
+		s->line++;
+		return newline();
+	case '{':
+		p.braces++;
+		return c;
+	case '}':
+		if (p.braces > 0)
+			p.braces--;
+		return c;
+	case '=':
+		return c;
+	}
+	if (isprint(c))
+		complain("unexpected %c outside quotes", c);
+	else
+		complain("unexpected byte 0x%02x outside quotes", (unsigned)c);
+	return BAD;
+}
+
+/* Gives back all that a load used, but not its conf. */
+static void
+parse_end(void)
+{
+	struct piece *piece;
+
+	while (p.source != NULL)
+		source_pop();
+	while ((piece = p.pieces) != NULL) {
+		p.pieces = piece->next;
+		free(piece);
+	}
+}
+
+/* Reads a file, and those it includes, into a fresh conf. */
+struct conf *
+conf_load(const char *file, char *error, size_t error_len)
+{
+	struct conf *c = NULL;
+	const char *wrong;
+	char line[1024];
+
+	memset(&p, 0, sizeof(p));
+	p.error = error;
+	p.error_len = error_len;
+	p.at_start = true;
+	if (error_len > 0)
+		error[0] = '\0';
+	errno = 0;
+	if ((p.conf = conf_new()) == NULL)
+		p.no_memory = true;
+	else if (source_push(file) == -1) {
+		if (errno != 0) {
+			snprintf(line, sizeof(line), "%s: %s", file,
+			    errno == EFBIG ? "more than 1M of configuration"
+			    : strerror(errno));
+			report(line);
+		}
+	} else if (yyparse() == 0 && p.errors == 0 && !p.no_memory) {
+		if ((wrong = conf_finish(p.conf)) == NULL)
+			c = p.conf;
+		else
+			complain("%s", wrong);
+	}
+	if (p.no_memory) {
+		snprintf(line, sizeof(line), "%s: %s", file, strerror(ENOMEM));
+		report(line);
+	}
+	if (c == NULL)
+		conf_free(p.conf);
+	parse_end();
+	memset(&p, 0, sizeof(p));
+	return c;
+}
