@@ -78,8 +78,9 @@ enum ws_event {
 
 /*
  * Decodes from in[0, len) up to the next event; *used tells how much was
- * consumed. Payload is unmasked into out, which has room for len bytes. A
- * message longer than `limit` bytes fails with WS_TOO_BIG as soon as a head
+ * consumed. Payload is unmasked into out, which has room for len bytes and may
+ * be in itself or begin before it. A message longer than `limit` bytes, or of
+ * more than WS_FRAGMENTS_MAX frames, fails with WS_TOO_BIG as soon as a head
  * says so, text that is not UTF-8 with WS_BAD_DATA at the first bad byte, all
  * else (reserved bits and opcodes, no mask, fragmented or long control
  * frames, non-minimal lengths, length with the top bit, continuation without

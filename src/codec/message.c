@@ -1,0 +1,164 @@
+/* message: the table of everything that processes say to each other. */
+#include <string.h>
+
+#include "codec/message.h"
+#include "conf/conf.h"
+
+/* What a type of message must look like. */
+struct message_rule {
+	const char *name;  /* NULL: no such type */
+	uint32_t min, max; /* payload, bytes; equal: exact */
+	int n_fds;
+	enum message_party from;
+};
+
+#define EXACT(size) (size), (size)
+
+static const struct message_rule message_rules[] = {
+    [MSG_LINK] = {"LINK", EXACT(sizeof(struct message_link)), 1, PARTY_MASTER},
+    [MSG_START] = {"START", EXACT(0), 0, PARTY_MASTER},
+    [MSG_CONF] = {"CONF", EXACT(sizeof(struct conf_live)), 0, PARTY_MASTER},
+    [MSG_REOPEN] = {"REOPEN", EXACT(0), 0, PARTY_MASTER},
+    [MSG_KICK] = {"KICK", EXACT(sizeof(struct message_kick)), 0, PARTY_MASTER},
+    [MSG_SAY] = {"SAY", 1, MESSAGE_TEXT_MAX, 0, PARTY_MASTER},
+    [MSG_CLEAN] = {"CLEAN", EXACT(sizeof(struct message_clean)), 0,
+	PARTY_MASTER},
+    [MSG_STOP] = {"STOP", EXACT(0), 0, PARTY_MASTER},
+    [MSG_QUIT] = {"QUIT", EXACT(0), 0, PARTY_MASTER},
+    [MSG_HELLO] = {"HELLO", EXACT(sizeof(struct message_hello)), 0,
+	PARTY_WORKER},
+    [MSG_CLEANED] = {"CLEANED", EXACT(sizeof(struct message_clean)), 0,
+	PARTY_WORKER},
+    [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
+	PARTY_PEER},
+};
+
+enum { N_RULES = sizeof(message_rules) / sizeof(message_rules[0]) };
+
+_Static_assert(
+    sizeof(struct conf_live) + sizeof(struct message_head) <= MESSAGE_MAX,
+    "the configuration fits into one message");
+
+/* The rule for a type; NULL if there is none. */
+static const struct message_rule *
+message_rule(int64_t type)
+{
+	if (type < 0 || type >= N_RULES || message_rules[type].name == NULL)
+		return NULL;
+	return &message_rules[type];
+}
+
+/* What is wrong with a live configuration; NULL if nothing is. */
+static const char *
+message_judge_conf(const void *payload)
+{
+	struct conf_live live;
+
+	memcpy(&live, payload, sizeof(live));
+	if (live.message_size > CONF_MESSAGE_SIZE_MAX)
+		return "message size out of range";
+	if (live.origin_len > CONF_ORIGIN_BYTES)
+		return "length of origins out of range";
+	if (live.origin_len > 0 && live.origin[live.origin_len - 1] != '\0')
+		return "origins not terminated";
+	return NULL;
+}
+
+/* What is wrong with a kick; NULL if nothing is. */
+static const char *
+message_judge_kick(const void *payload)
+{
+	struct message_kick kick;
+
+	memcpy(&kick, payload, sizeof(kick));
+	if (kick.user_len == 0 || kick.user_len > sizeof(kick.user))
+		return "length of user out of range";
+	if (kick.device_len > sizeof(kick.device))
+		return "length of device out of range";
+	return NULL;
+}
+
+/* What is wrong with a worker's slot at the front; NULL if nothing is. */
+static const char *
+message_judge_worker(const void *payload)
+{
+	uint32_t worker;
+
+	memcpy(&worker, payload, sizeof(worker));
+	return worker < CONF_WORKERS_MAX ? NULL : "worker out of range";
+}
+
+_Static_assert(offsetof(struct message_link, peer) == 0 &&
+	offsetof(struct message_clean, worker) == 0 &&
+	offsetof(struct message_hello, worker) == 0,
+    "message_judge_worker reads the first word");
+
+/* What is wrong inside a payload of the right size; NULL if nothing is. */
+static const char *
+message_judge_payload(uint32_t type, const void *payload, size_t len)
+{
+	switch (type) {
+	case MSG_LINK:
+	case MSG_CLEAN:
+	case MSG_HELLO:
+	case MSG_CLEANED:
+		return message_judge_worker(payload);
+	case MSG_CONF:
+		return message_judge_conf(payload);
+	case MSG_KICK:
+		return message_judge_kick(payload);
+	default:
+		return NULL;
+	}
+}
+
+int
+message_check(const void *bytes, size_t len, int n_fds, enum message_party from,
+    const void **payload, size_t *payload_len, const char **why)
+{
+	const struct message_rule *rule;
+	struct message_head head;
+	const char *data;
+
+	if (len < sizeof(head) || len > MESSAGE_MAX) {
+		*why = "datagram too short or too long";
+		return -1;
+	}
+	memcpy(&head, bytes, sizeof(head));
+	data = (const char *)bytes + sizeof(head);
+	if ((rule = message_rule(head.type)) == NULL) {
+		*why = "unknown type";
+		return -1;
+	}
+	if (rule->from != from) {
+		*why = "not for this sender";
+		return -1;
+	}
+	if (head.length != len - sizeof(head)) {
+		*why = "length does not match the datagram";
+		return -1;
+	}
+	if (head.length < rule->min || head.length > rule->max) {
+		*why = "wrong size for its type";
+		return -1;
+	}
+	if (n_fds != rule->n_fds) {
+		*why = rule->n_fds == 0 ? "unexpected descriptor"
+					: "descriptor missing or too many";
+		return -1;
+	}
+	*why = message_judge_payload(head.type, data, head.length);
+	if (*why != NULL)
+		return -1;
+	*payload = data;
+	*payload_len = head.length;
+	return (int)head.type;
+}
+
+const char *
+message_name(int type)
+{
+	const struct message_rule *rule = message_rule(type);
+
+	return rule != NULL ? rule->name : "?";
+}
