@@ -12,7 +12,7 @@ enum { LOCK_SLICE_MS = 50 }; /* waited for in slices, with a tick after each */
 
 struct shm_lock;
 
-size_t lock_size(void);
+/* Makes it process-shared and robust. Returns 0 or an errno value. */
 int lock_init(struct shm_lock *lock);
 
 /*

@@ -33,6 +33,13 @@ struct presence_entry {
 	char name[PRESENCE_INLINE];
 };
 
+/* A piece of a name that is too long for its entry. */
+struct presence_extra {
+	_Atomic uint32_t owner; /* entry + 1; 0: free */
+	uint32_t next;          /* extension + 1; 0: last */
+	char bytes[56];
+};
+
 /* A copy of an entry with its name in one piece. */
 struct presence_view {
 	uint64_t mask, offset, newest;

@@ -1,0 +1,139 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "hub/claim.h"
+
+/* Mask of the items that a block has (the last one may be short). */
+static uint64_t
+block_items(const struct claim *c, uint32_t block)
+{
+	uint32_t n = c->n_items - block * SHM_BLOCK;
+
+	return n >= SHM_BLOCK ? ~0ull : (1ull << n) - 1;
+}
+
+int
+claim_init(struct claim *c, _Atomic uint8_t *owner, uint32_t n_items,
+    int worker)
+{
+	c->owner = owner;
+	c->mine = (uint8_t)(worker + 1);
+	c->n_items = n_items;
+	c->n_blocks = claim_blocks(n_items);
+	c->hint = 0;
+	c->partial = SHM_NONE;
+	c->n_used = 0;
+	c->used = calloc(c->n_blocks, sizeof(*c->used));
+	c->list = calloc(c->n_blocks, sizeof(*c->list));
+	if (c->used == NULL || c->list == NULL) {
+		claim_deinit(c);
+		errno = ENOMEM;
+		return -1;
+	}
+	return 0;
+}
+
+void
+claim_deinit(struct claim *c)
+{
+	free(c->used);
+	free(c->list);
+	c->used = NULL;
+	c->list = NULL;
+}
+
+/* Puts a block at the head of those with room. */
+static void
+partial_push(struct claim *c, uint32_t b)
+{
+	c->list[b].previous = SHM_NONE;
+	c->list[b].next = c->partial;
+	if (c->partial != SHM_NONE)
+		c->list[c->partial].previous = b;
+	c->partial = b;
+}
+
+/* Takes a block out of the list of those with room. */
+static void
+partial_remove(struct claim *c, uint32_t b)
+{
+	uint32_t next = c->list[b].next, previous = c->list[b].previous;
+
+	if (next != SHM_NONE)
+		c->list[next].previous = previous;
+	if (previous != SHM_NONE)
+		c->list[previous].next = next;
+	else
+		c->partial = next;
+}
+
+/* Claims a block that nobody owns. */
+static bool
+block_claim(struct claim *c)
+{
+	uint32_t k, b;
+	uint8_t nobody;
+
+	for (k = 0; k < c->n_blocks; k++) {
+		b = c->hint + k;
+		if (b >= c->n_blocks)
+			b -= c->n_blocks;
+		nobody = 0;
+		if (SHM_OWN(c->owner[b]) != 0 ||
+		    !atomic_compare_exchange_strong(
+			&c->owner[b], &nobody, c->mine))
+			continue;
+		KILL_POINT();
+		c->hint = b;
+		c->used[b] = 0;
+		partial_push(c, b);
+		return true;
+	}
+	return false;
+}
+
+uint32_t
+claim_take(struct claim *c)
+{
+	uint32_t b;
+	int bit;
+
+	if (c->partial == SHM_NONE && !block_claim(c))
+		return SHM_NONE;
+	b = c->partial;
+	bit = __builtin_ctzll(~c->used[b]);
+	c->used[b] |= 1ull << bit;
+	c->n_used++;
+	if (c->used[b] == block_items(c, b))
+		partial_remove(c, b);
+	return b * SHM_BLOCK + (uint32_t)bit;
+}
+
+void
+claim_give(struct claim *c, uint32_t item)
+{
+	uint32_t b = item / SHM_BLOCK;
+	uint64_t bit = 1ull << item % SHM_BLOCK;
+
+	if (item >= c->n_items || !(c->used[b] & bit))
+		return;
+	if (c->used[b] == block_items(c, b))
+		partial_push(c, b);
+	c->used[b] &= ~bit;
+	c->n_used--;
+	/* keep one empty block: no claiming to and fro */
+	if (c->used[b] == 0 && (c->partial != b || c->list[b].next != SHM_NONE)) {
+		partial_remove(c, b);
+		SHM_STORE(c->owner[b], 0);
+	}
+}
+
+void
+claim_clear(_Atomic uint8_t *owner, uint32_t n_items, int worker)
+{
+	uint32_t b, n = claim_blocks(n_items);
+
+	for (b = 0; b < n; b++)
+		if (SHM_LOAD(owner[b]) == worker + 1)
+			SHM_STORE(owner[b], 0);
+}

@@ -1,0 +1,306 @@
+#include <sys/mman.h>
+
+#include <string.h>
+
+#include "heads.h"
+#include "hub/journal.h"
+#include "hub/presence.h"
+#include "hub/slot.h"
+
+enum { POPULATE_AHEAD = 256 * 1024, POPULATE_STEP = 1024 * 1024 };
+
+/* An entry in the ring and in a relay: the head, the user, the data. */
+struct entry_head {
+	uint64_t position, offset, previous, sender, input_end;
+	int64_t time_ms;
+	uint32_t channel, epoch, ordinal, data_len;
+	uint8_t user_len, format, spare[6];
+};
+_Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
+
+static struct index_entry *
+index_of(const struct hub *h, uint64_t position)
+{
+	return &h->index[position & (h->n_index - 1)];
+}
+
+void
+journal_init(struct hub *h)
+{
+	h->heads->tail = 0;
+	h->heads->oldest = 1;
+}
+
+uint64_t
+journal_tail(const struct hub *h)
+{
+	return SHM_LOAD(h->heads->tail);
+}
+
+uint64_t
+journal_oldest(const struct hub *h)
+{
+	return SHM_LOAD(h->heads->oldest);
+}
+
+/* The largest entry that any ring of this size ever holds. */
+static size_t
+entry_max(const struct hub *h)
+{
+	return h->journal_size / JOURNAL_SHARE;
+}
+
+/* Where in the ring an entry begins, checked against its bounds; NULL if a
+ * head would not fit there. */
+static uint8_t *
+entry_at(const struct hub *h, uint64_t at)
+{
+	uint64_t place = at & (h->journal_size - 1);
+
+	if (place % 8 != 0 || place + JOURNAL_HEAD > h->journal_size)
+		return NULL;
+	return h->journal + place;
+}
+
+/* Size of the entry of that head, or 0 if it says nonsense. */
+static size_t
+entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
+{
+	size_t n;
+
+	if (e->data_len > entry_max(h))
+		return 0;
+	n = journal_entry_bytes(e->user_len, e->data_len);
+	if (n > entry_max(h) ||
+	    (at & (h->journal_size - 1)) + n > h->journal_size)
+		return 0;
+	return n;
+}
+
+/* Bytes ever appended, the last committed entry included. */
+static uint64_t
+journal_end(const struct hub *h, uint64_t tail)
+{
+	struct entry_head e;
+	uint64_t at;
+	uint8_t *p;
+	size_t n;
+
+	if (tail == 0)
+		return 0;
+	at = SHM_LOAD(index_of(h, tail)->at);
+	p = entry_at(h, at);
+	if (p == NULL)
+		return (at + h->journal_size) & ~(h->journal_size - 1);
+	memcpy(&e, p, sizeof(e));
+	n = entry_size(h, at, &e);
+	return n != 0 ? at + n
+		      : (at + h->journal_size) & ~(h->journal_size - 1);
+}
+
+/* What a sender's slot says follows from the entry. */
+static void
+redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
+{
+	uint32_t i = slot_find(h, e->sender);
+	struct slot *s;
+
+	if (i == SHM_NONE)
+		return;
+	s = &h->slot[i];
+	if (SHM_LOAD(s->committed_at) >= position)
+		return;
+	SHM_STORE(s->ordinal, e->ordinal);
+	SHM_STORE(s->committed, e->input_end);
+	SHM_STORE(s->committed_at, position);
+}
+
+void
+journal_redo(struct hub *h)
+{
+	uint64_t tail = journal_tail(h), at;
+	struct presence_entry *c;
+	struct entry_head e;
+	uint8_t *p;
+
+	if (tail == 0)
+		return;
+	at = SHM_LOAD(index_of(h, tail)->at);
+	p = entry_at(h, at);
+	if (p == NULL)
+		return;
+	memcpy(&e, p, sizeof(e));
+	if (e.position != tail || e.channel >= h->n_entries)
+		return;
+	c = &h->entry[e.channel];
+	if (SHM_LOAD(c->epoch) == e.epoch && SHM_LOAD(c->newest) < tail) {
+		SHM_STORE(c->offset, e.offset);
+		SHM_STORE(c->newest, tail);
+	}
+	redo_sender(h, tail, &e);
+}
+
+/* Moves `oldest` past what the bytes up to `end` and the index entry of
+ * `position` will overwrite. */
+static void
+make_room(struct hub *h, uint64_t position, uint64_t end)
+{
+	uint64_t oldest = journal_oldest(h), before = oldest;
+
+	while (oldest < position &&
+	    (position - oldest >= h->n_index ||
+		SHM_LOAD(index_of(h, oldest)->at) + h->journal_size < end))
+		oldest++;
+	if (oldest != before)
+		SHM_STORE(h->heads->oldest, oldest);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* Fills in an entry's head. */
+static void
+head_fill(struct entry_head *e, const struct publication *p)
+{
+	*e = (struct entry_head){.position = p->position,
+	    .offset = p->offset,
+	    .previous = p->previous,
+	    .sender = p->sender,
+	    .input_end = p->input_end,
+	    .time_ms = p->time_ms,
+	    .channel = p->channel,
+	    .epoch = p->epoch,
+	    .ordinal = p->ordinal,
+	    .data_len = p->data_len,
+	    .user_len = p->user_len,
+	    .format = p->format};
+}
+
+size_t
+publication_encode(const struct publication *p, void *out)
+{
+	struct entry_head e;
+	uint8_t *b = out;
+
+	head_fill(&e, p);
+	memcpy(b, &e, sizeof(e));
+	memcpy(b + sizeof(e), p->user, p->user_len);
+	memcpy(b + sizeof(e) + p->user_len, p->data, p->data_len);
+	return journal_entry_bytes(p->user_len, p->data_len);
+}
+
+uint64_t
+journal_append(struct hub *h, struct publication *p)
+{
+	uint64_t tail = journal_tail(h), end = journal_end(h, tail), mask;
+	size_t n = journal_entry_bytes(p->user_len, p->data_len);
+	struct presence_entry *c = &h->entry[p->channel];
+	uint64_t place = end & (h->journal_size - 1);
+	struct index_entry *x;
+
+	if (place + n > h->journal_size) /* an entry lies in one piece */
+		end += h->journal_size - place;
+	p->position = tail + 1;
+	p->offset = SHM_LOAD(c->offset) + 1;
+	p->previous = SHM_LOAD(c->newest);
+	p->epoch = SHM_LOAD(c->epoch);
+	mask = SHM_LOAD(c->mask);
+	make_room(h, p->position, end + n);
+	publication_encode(p, h->journal + (end & (h->journal_size - 1)));
+	x = index_of(h, p->position);
+	SHM_STORE(x->at, end);
+	SHM_STORE(x->mask, mask);
+	SHM_STORE(h->heads->tail, p->position);
+	journal_redo(h);
+	return mask;
+}
+
+uint64_t
+journal_mask(const struct hub *h, uint64_t position)
+{
+	uint64_t mask;
+
+	if (position == 0 || position > journal_tail(h))
+		return 0;
+	mask = SHM_LOAD(index_of(h, position)->mask);
+	return position >= journal_oldest(h) ? mask : 0;
+}
+
+size_t
+publication_decode(const void *bytes, size_t len, struct publication *p)
+{
+	struct entry_head e;
+	size_t n;
+
+	if (len < sizeof(e))
+		return 0;
+	memcpy(&e, bytes, sizeof(e));
+	if (e.data_len > len)
+		return 0;
+	n = journal_entry_bytes(e.user_len, e.data_len);
+	if (n > len)
+		return 0;
+	*p = (struct publication){.position = e.position,
+	    .offset = e.offset,
+	    .previous = e.previous,
+	    .sender = e.sender,
+	    .input_end = e.input_end,
+	    .ordinal = e.ordinal,
+	    .channel = e.channel,
+	    .epoch = e.epoch,
+	    .time_ms = e.time_ms,
+	    .format = e.format,
+	    .user_len = e.user_len,
+	    .data_len = e.data_len,
+	    .user = (const char *)bytes + sizeof(e),
+	    .data = (const char *)bytes + sizeof(e) + e.user_len};
+	return n;
+}
+
+enum journal_result
+journal_read(const struct hub *h, uint64_t position, void *buf, size_t cap,
+    struct publication *p)
+{
+	struct entry_head e;
+	uint64_t at;
+	uint8_t *from;
+	size_t n = 0;
+
+	if (position == 0 || position > journal_tail(h))
+		return JOURNAL_BAD;
+	at = SHM_LOAD(index_of(h, position)->at);
+	from = entry_at(h, at);
+	if (from != NULL) {
+		memcpy(&e, from, sizeof(e));
+		n = entry_size(h, at, &e);
+		if (n != 0 && n <= cap)
+			memcpy(buf, from, n);
+	}
+	atomic_thread_fence(memory_order_acquire);
+	if (position < journal_oldest(h))
+		return JOURNAL_GONE;
+	if (n == 0 || n > cap || publication_decode(buf, n, p) != n ||
+	    p->position != position)
+		return JOURNAL_BAD;
+	return JOURNAL_OK;
+}
+
+void
+journal_populate(struct hub *h)
+{
+	static uint64_t touched; /* bytes of the ring, in this process */
+	uint64_t end;
+
+	if (touched >= h->journal_size)
+		return;
+	end = journal_end(h, journal_tail(h));
+	if (end + POPULATE_AHEAD < touched)
+		return;
+	/* what cannot be touched ahead is touched when it is used */
+	while (touched <= end + POPULATE_AHEAD && touched < h->journal_size) {
+		(void)madvise(h->journal + touched,
+		    h->journal_size - touched < POPULATE_STEP
+			? h->journal_size - touched
+			: POPULATE_STEP,
+		    MADV_POPULATE_WRITE);
+		touched += POPULATE_STEP;
+	}
+}

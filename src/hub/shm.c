@@ -1,0 +1,141 @@
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "heads.h"
+#include "hub/claim.h"
+#include "hub/input.h"
+#include "hub/journal.h"
+#include "hub/output.h"
+#include "hub/presence.h"
+#include "hub/shm.h"
+#include "hub/slot.h"
+#include "hub/stats.h"
+
+enum { PAGE = 4096 };
+
+/* Reserves the next region, on its own pages. */
+static size_t
+region(size_t *end, size_t bytes)
+{
+	size_t at = *end;
+
+	*end = (at + bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
+	return at;
+}
+
+/* The largest power of two that is not above n. */
+static uint64_t
+power_below(uint64_t n)
+{
+	uint64_t p = 1;
+
+	while (p <= n / 2)
+		p *= 2;
+	return p;
+}
+
+/* Numbers of everything from the limits. A quarter of the output memory is
+ * for references, besides one chunk per connection. */
+static void
+hub_count(struct hub *h, const struct hub_limits *l)
+{
+	uint32_t lines = (uint32_t)(((uint64_t)l->users * 5 / 4 + 15) / 16 + 1);
+
+	h->n_lines = lines;
+	h->n_entries = l->users + 1; /* and the lobby */
+	h->n_extra = l->users + 8;
+	h->n_slots = l->connections;
+	h->n_segments = (uint32_t)(l->output_bytes / 4 * 3 / OUTPUT_SEGMENT);
+	h->n_chunks = (uint32_t)(l->output_bytes / 4 / sizeof(struct chunk)) +
+	    l->connections + SHM_WORKERS * SHM_BLOCK;
+	h->n_pages = (uint32_t)(l->input_bytes / INPUT_PAGE);
+	h->journal_size = power_below(l->journal_bytes);
+	h->n_index = h->journal_size / 128;
+}
+
+/* Places the regions; with base NULL only their total size is of use. */
+static void
+hub_place(struct hub *h, uint8_t *base)
+{
+	size_t end = 0;
+
+#define PLACE(field, bytes)                                                    \
+	(h->field = (void *)((uintptr_t)base + region(&end, (bytes))))
+	PLACE(heads, sizeof(struct shm_heads));
+	PLACE(lock, sizeof(struct shm_lock));
+	PLACE(worker, sizeof(struct shm_worker) * SHM_WORKERS);
+	PLACE(bucket, (size_t)h->n_lines * 64);
+	PLACE(entry, sizeof(struct presence_entry) * h->n_entries);
+	PLACE(extra, sizeof(struct presence_extra) * h->n_extra);
+	PLACE(slot_owner, claim_blocks(h->n_slots));
+	PLACE(slot, sizeof(struct slot) * h->n_slots);
+	PLACE(chunk_owner, claim_blocks(h->n_chunks));
+	PLACE(chunk, sizeof(struct chunk) * h->n_chunks);
+	PLACE(segment_owner, h->n_segments);
+	PLACE(arena, (size_t)OUTPUT_SEGMENT * h->n_segments);
+	PLACE(page_owner, claim_blocks(h->n_pages));
+	PLACE(page, (size_t)INPUT_PAGE * h->n_pages);
+	PLACE(stage, (size_t)SHM_STAGE * SHM_WORKERS);
+	PLACE(index, sizeof(struct index_entry) * h->n_index);
+	PLACE(journal, h->journal_size);
+#undef PLACE
+	h->base = base;
+	h->size = end;
+}
+
+int
+hub_create(struct hub *h, const struct hub_limits *limits)
+{
+	int save;
+	uint8_t *base;
+
+	memset(h, 0, sizeof(*h));
+	h->self = -1;
+	hub_count(h, limits);
+	hub_place(h, NULL);
+	h->fd = memfd_create("chatd", MFD_CLOEXEC);
+	if (h->fd < 0)
+		return -1;
+	if (ftruncate(h->fd, (off_t)h->size) < 0)
+		goto fail;
+	base = mmap(NULL, h->size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_NORESERVE, h->fd, 0);
+	if (base == MAP_FAILED)
+		goto fail;
+	hub_place(h, base);
+	arc4random_buf(h->hash_key, sizeof(h->hash_key));
+	h->heads->magic = SHM_MAGIC;
+	h->heads->layout = SHM_LAYOUT;
+	errno = lock_init(h->lock);
+	if (errno != 0) {
+		munmap(base, h->size);
+		goto fail;
+	}
+	journal_init(h);
+	presence_init(h);
+	return 0;
+fail:
+	save = errno;
+	close(h->fd);
+	errno = save;
+	return -1;
+}
+
+void
+hub_destroy(struct hub *h)
+{
+	munmap(h->base, h->size);
+	close(h->fd);
+	memset(h, 0, sizeof(*h));
+}
+
+void
+hub_become(struct hub *h, int worker)
+{
+	h->self = worker;
+	h->me = &h->worker[worker];
+}
