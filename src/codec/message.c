@@ -1,6 +1,7 @@
 /* message: the table of everything that processes say to each other. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "codec/message.h"
 #include "conf/conf.h"
 
@@ -107,6 +108,8 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 		return message_judge_conf(payload);
 	case MSG_KICK:
 		return message_judge_kick(payload);
+	case MSG_SAY:
+		return utf8_valid(payload, len) ? NULL : "text is not UTF-8";
 	default:
 		return NULL;
 	}
