@@ -8,20 +8,17 @@
 %{
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "conf/conf.h"
 #include "parse.h"
+#include "source.h"
 
 enum {
-	LINE_BYTES = 4096,         /* of one line, and of one string */
 	INCLUDE_DEPTH = 16,
 	FILES_BYTES = 1024 * 1024, /* of all files together */
 	MACROS = 256,
@@ -32,17 +29,6 @@ enum {
 struct place {
 	const char *file; /* NULL: not yet */
 	int line;
-};
-
-/* One file being read; a stack, the innermost first. */
-struct source {
-	struct source *up;
-	const char *name;
-	char *bytes;
-	size_t len, at;
-	int line;
-	bool begins; /* its include line is not ended yet: a newline first */
-	bool ended;  /* the newline that ends every file was delivered */
 };
 
 /* Every string of a load lives until its end: error recovery drops tokens. */
@@ -75,13 +61,20 @@ static struct {
 
 static void complain(const char *, ...)
     __attribute__((format(printf, 1, 2)));
-static void check(const char *);
 static bool set_once(const struct conf_key *);
 static void define(const char *, const char *);
 static void include(const char *);
 static void yyerror(const char *);
 static int yylex(void);
 int yyparse(void);
+
+/* Reports what conf.c found wrong, if anything. */
+static void
+check(const char *wrong)
+{
+	if (wrong != NULL)
+		complain("%s", wrong);
+}
 %}
 
 %union {
@@ -184,19 +177,11 @@ complain(const char *fmt, ...)
 	report(line);
 }
 
-/* Reports what conf.c found wrong, if anything. */
-static void
-check(const char *wrong)
-{
-	if (wrong != NULL)
-		complain("%s", wrong);
-}
-
 /* What yacc calls when a line makes no sense. */
 static void
 yyerror(const char *msg)
 {
-	bool end = strcmp(p.token, "\n") == 0 || p.token[0] == '\0';
+	bool end = p.token[0] == '\n' || p.token[0] == '\0';
 
 	if (strcmp(msg, "syntax error") != 0)
 		complain("%s", msg);
@@ -206,10 +191,9 @@ yyerror(const char *msg)
 		complain("%s: its value is missing", p.key);
 	else if (end)
 		complain("the line ends too early");
-	else if (p.key != NULL)
-		complain("%s: unexpected \"%s\"", p.key, p.token);
 	else
-		complain("unexpected \"%s\"", p.token);
+		complain("%s%sunexpected \"%s\"", p.key ? p.key : "",
+		    p.key ? ": " : "", p.token);
 }
 
 /* A copy that lives until the end of the load; NULL: no memory. */
@@ -281,110 +265,34 @@ define(const char *name, const char *value)
 	m->value = value;
 }
 
-/* Reads what is left of the allowance from fd, growing as it comes. */
-static char *
-read_all(int fd, size_t max, size_t *len)
-{
-	char *bytes = NULL, *more;
-	size_t size = 0, used = 0;
-	ssize_t n;
-
-	for (;;) {
-		if (used == size) {
-			size = size == 0 ? 4096 : size * 2;
-			if ((more = realloc(bytes, size)) == NULL)
-				break;
-			bytes = more;
-		}
-		if ((n = read(fd, bytes + used, size - used)) == -1) {
-			if (errno == EINTR)
-				continue;
-			break;
-		}
-		if (n == 0) {
-			*len = used;
-			return bytes;
-		}
-		used += (size_t)n;
-		if (used > max) {
-			errno = EFBIG;
-			break;
-		}
-	}
-	free(bytes);
-	return NULL;
-}
-
-/* What no file may hold: NUL, or a line without end. */
-static bool
-source_is_sane(struct source *s)
-{
-	size_t i, start = 0;
-
-	p.here.file = s->name;
-	p.here.line = 1;
-	for (i = 0; i < s->len; i++) {
-		if (s->bytes[i] == '\0') {
-			complain("a NUL byte");
-			return false;
-		}
-		if (i - start > LINE_BYTES) {
-			complain("longer than %d bytes", LINE_BYTES);
-			return false;
-		}
-		if (s->bytes[i] == '\n') {
-			start = i + 1;
-			p.here.line++;
-		}
-	}
-	return true;
-}
-
 /* Puts a file on the stack. -1 and errno; 0 as errno when it has been
  * complained about already. */
 static int
 source_push(const char *name)
 {
-	struct source *s = NULL;
-	struct stat st;
-	int fd, error = 0;
+	struct source *s;
+	const char *wrong;
 
-	/* Not to hang on a FIFO; the first file may be one on purpose. */
-	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    (p.source == NULL ? 0 : O_NONBLOCK));
-	if (fd == -1)
+	s = source_open(name, FILES_BYTES - p.read, p.source != NULL);
+	if (s == NULL)
 		return -1;
-	if (fstat(fd, &st) == -1)
-		goto fail;
-	if (S_ISDIR(st.st_mode) ||
-	    (p.source != NULL && !S_ISREG(st.st_mode))) {
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-		goto fail;
+	if ((s->name = keep(name, strlen(name))) == NULL) {
+		source_free(s);
+		return -1;
 	}
-	if ((s = calloc(1, sizeof(*s))) == NULL ||
-	    (s->name = keep(name, strlen(name))) == NULL ||
-	    (s->bytes = read_all(fd, FILES_BYTES - p.read, &s->len)) == NULL)
-		goto fail;
 	p.read += s->len;
-	if (!source_is_sane(s)) {
-		errno = 0;
-		goto fail;
-	}
-	close(fd);
-	s->line = 1;
 	s->begins = p.source != NULL;
 	s->up = p.source;
 	p.source = s;
 	p.depth++;
-	return 0;
-
-fail:
-	error = errno;
-	close(fd);
-	if (s != NULL)
-		free(s->bytes);
-	free(s);
-	errno = error;
+	if ((wrong = source_judge(s)) == NULL)
+		return 0;
+	/* Not a line of it is read. */
+	p.here.file = s->name;
+	p.here.line = s->line;
+	complain("%s", wrong);
+	s->at = s->len;
+	errno = 0;
 	return -1;
 }
 
@@ -396,46 +304,20 @@ source_pop(void)
 
 	p.source = s->up;
 	p.depth--;
-	free(s->bytes);
-	free(s);
-}
-
-/* The next byte, or EOF; a backslash at a line's end joins two lines. */
-static int
-peek(void)
-{
-	struct source *s = p.source;
-
-	while (s->len - s->at >= 2 && s->bytes[s->at] == '\\' &&
-	    s->bytes[s->at + 1] == '\n') {
-		s->at += 2;
-		s->line++;
-	}
-	return s->at == s->len ? EOF : (unsigned char)s->bytes[s->at];
-}
-
-/* Passes over blanks; returns the next byte without taking it. */
-static int
-skip_blanks(void)
-{
-	int c;
-
-	while ((c = peek()) == ' ' || c == '\t')
-		p.source->at++;
-	return c;
+	source_free(s);
 }
 
 /* Begins an included file; a relative name is its includer's neighbour. */
 static void
 include(const char *name)
 {
-	char path[2 * LINE_BYTES];
+	char path[2 * SOURCE_LINE_MAX];
 	const char *slash = strrchr(p.source->name, '/');
 	struct place here = p.here;
 	int n, c;
 
 	/* The file's first line would else swallow what follows. */
-	if ((c = skip_blanks()) != '\n' && c != '#' && c != EOF) {
+	if ((c = source_skip_blanks(p.source)) != '\n' && c != '#' && c != EOF) {
 		complain("include: one file a line");
 		return;
 	}
@@ -466,24 +348,6 @@ is_word(int c)
 	    (isalnum(c) || (c != 0 && strchr(".:/-_*", c) != NULL));
 }
 
-/* Passes over a comment up to its newline, which a backslash does not join. */
-static void
-skip_comment(void)
-{
-	struct source *s = p.source;
-
-	while (s->at < s->len && s->bytes[s->at] != '\n')
-		s->at++;
-}
-
-/* Ends a token with a complaint. */
-static int
-bad(const char *what, const char *text)
-{
-	complain("%s%s", what, text);
-	return BAD;
-}
-
 /* A string token. */
 static int
 string(const char *text, size_t len)
@@ -499,26 +363,26 @@ string(const char *text, size_t len)
 static int
 lex_quoted(void)
 {
-	char text[LINE_BYTES];
+	char text[SOURCE_LINE_MAX];
 	size_t len = 0;
-	int c, quote = peek();
+	int c, quote = source_peek(p.source);
 
 	p.source->at++;
 	for (;;) {
-		c = peek();
+		c = source_peek(p.source);
 		if (c == EOF || c == '\n')
-			return bad("a string has no end", "");
+			return complain("a string has no end"), BAD;
 		p.source->at++;
 		if (c == quote)
 			return string(text, len);
-		if (c == '\\' && (peek() == quote || peek() == '\\')) {
-			c = peek();
+		if (c == '\\' && (source_peek(p.source) == quote || source_peek(p.source) == '\\')) {
+			c = source_peek(p.source);
 			p.source->at++;
 		}
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return bad("a control character in a string", "");
+			return complain("a control character in a string"), BAD;
 		if (len == sizeof(text) - 1)
-			return bad("a string is too long", "");
+			return complain("a string is too long"), BAD;
 		text[len++] = (char)c;
 	}
 }
@@ -527,13 +391,13 @@ lex_quoted(void)
 static bool
 lex_macro(char *text, size_t cap, size_t *len)
 {
-	char name[LINE_BYTES];
+	char name[SOURCE_LINE_MAX];
 	size_t n = 0, value_len;
 	struct macro *m;
 	int c;
 
 	p.source->at++;
-	while ((c = peek()) != EOF && c < 0x80 && (isalnum(c) || c == '_') &&
+	while ((c = source_peek(p.source)) != EOF && c < 0x80 && (isalnum(c) || c == '_') &&
 	    n < sizeof(name) - 1) {
 		name[n++] = (char)c;
 		p.source->at++;
@@ -558,13 +422,13 @@ static int
 lex_key(const char *word)
 {
 	const struct conf_key *key;
-	bool assigned = skip_blanks() == '=';
+	bool assigned = source_skip_blanks(p.source) == '=';
 
 	for (key = conf_keys; key->name != NULL; key++)
 		if (strcmp(key->name, word) == 0)
 			break;
 	if (assigned && (key->name != NULL || strcmp(word, "include") == 0))
-		return bad(word, ": a key takes no =");
+		return complain("%s: a key takes no =", word), BAD;
 	if (assigned) {
 		yylval.text = keep(word, strlen(word));
 		return yylval.text == NULL ? 0 : NAME;
@@ -574,7 +438,7 @@ lex_key(const char *word)
 		return INCLUDE;
 	}
 	if (key->name == NULL)
-		return bad("unknown key ", word);
+		return complain("unknown key %s", word), BAD;
 	p.key = key->name;
 	yylval.key = key;
 	if (key->kind == CONF_KIND_RATE)
@@ -586,13 +450,13 @@ lex_key(const char *word)
 static int
 lex_word(bool at_start)
 {
-	char text[LINE_BYTES];
+	char text[SOURCE_LINE_MAX];
 	size_t len = 0;
 	bool plain = true;
 	int c;
 
 	for (;;) {
-		c = peek();
+		c = source_peek(p.source);
 		if (c == '$') {
 			plain = false;
 			if (!lex_macro(text, sizeof(text), &len))
@@ -600,7 +464,7 @@ lex_word(bool at_start)
 		} else if (!is_word(c))
 			break;
 		else if (len == sizeof(text) - 1)
-			return bad("a string is too long", "");
+			return complain("a string is too long"), BAD;
 		else {
 			text[len++] = (char)c;
 			p.source->at++;
@@ -639,10 +503,8 @@ yylex(void)
 			s->begins = false;
 			return newline();
 		}
-		if ((c = skip_blanks()) == '#') {
-			skip_comment();
-			c = s->at == s->len ? EOF : '\n';
-		}
+		if ((c = source_skip_blanks(s)) == '#')
+			c = source_skip_comment(s);
 		p.here.file = s->name;
 		p.here.line = s->line;
 		if (c != EOF)
@@ -681,25 +543,9 @@ yylex(void)
 	case '=':
 		return c;
 	}
-	if (isprint(c))
-		complain("unexpected %c outside quotes", c);
-	else
-		complain("unexpected byte 0x%02x outside quotes", (unsigned)c);
+	complain(isprint(c) ? "unexpected %c outside quotes"
+	    : "unexpected byte 0x%02x outside quotes", c);
 	return BAD;
-}
-
-/* Gives back all that a load used, but not its conf. */
-static void
-parse_end(void)
-{
-	struct piece *piece;
-
-	while (p.source != NULL)
-		source_pop();
-	while ((piece = p.pieces) != NULL) {
-		p.pieces = piece->next;
-		free(piece);
-	}
 }
 
 /* Reads a file, and those it includes, into a fresh conf. */
@@ -707,6 +553,7 @@ struct conf *
 conf_load(const char *file, char *error, size_t error_len)
 {
 	struct conf *c = NULL;
+	struct piece *piece;
 	const char *wrong;
 	char line[1024];
 
@@ -732,13 +579,18 @@ conf_load(const char *file, char *error, size_t error_len)
 		else
 			complain("%s", wrong);
 	}
-	if (p.no_memory) {
+	if (p.no_memory && p.error_used == 0) {
 		snprintf(line, sizeof(line), "%s: %s", file, strerror(ENOMEM));
 		report(line);
 	}
 	if (c == NULL)
 		conf_free(p.conf);
-	parse_end();
+	while (p.source != NULL)
+		source_pop();
+	while ((piece = p.pieces) != NULL) {
+		p.pieces = piece->next;
+		free(piece);
+	}
 	memset(&p, 0, sizeof(p));
 	return c;
 }

@@ -1,0 +1,141 @@
+/* source: one file of the configuration, read whole. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "source.h"
+
+/* Reads up to max bytes from fd, growing as they come. */
+static char *
+read_all(int fd, size_t max, size_t *len)
+{
+	char *bytes = NULL, *more;
+	size_t size = 0, used = 0;
+	ssize_t n;
+
+	for (;;) {
+		if (used == size) {
+			size = size == 0 ? 4096 : size * 2;
+			if ((more = realloc(bytes, size)) == NULL)
+				break;
+			bytes = more;
+		}
+		if ((n = read(fd, bytes + used, size - used)) == -1) {
+			if (errno == EINTR)
+				continue;
+			break;
+		}
+		if (n == 0) {
+			*len = used;
+			return bytes;
+		}
+		used += (size_t)n;
+		if (used > max) {
+			errno = EFBIG;
+			break;
+		}
+	}
+	free(bytes);
+	return NULL;
+}
+
+/* Reads a file. */
+struct source *
+source_open(const char *name, size_t max, bool regular)
+{
+	struct source *s = NULL;
+	struct stat st;
+	int fd, error;
+
+	/* O_NONBLOCK: a FIFO without a writer would stop us here. */
+	fd = open(
+	    name, O_RDONLY | O_CLOEXEC | O_NOCTTY | (regular ? O_NONBLOCK : 0));
+	if (fd == -1)
+		return NULL;
+	if (fstat(fd, &st) == -1)
+		goto fail;
+	if (regular && !S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		goto fail;
+	}
+	if ((s = calloc(1, sizeof(*s))) == NULL ||
+	    (s->bytes = read_all(fd, max, &s->len)) == NULL)
+		goto fail;
+	s->line = 1;
+	close(fd);
+	return s;
+
+fail:
+	error = errno;
+	close(fd);
+	source_free(s);
+	errno = error;
+	return NULL;
+}
+
+/* Frees a file; NULL is fine. */
+void
+source_free(struct source *s)
+{
+	if (s == NULL)
+		return;
+	free(s->bytes);
+	free(s);
+}
+
+/* What no file may hold. */
+const char *
+source_judge(struct source *s)
+{
+	size_t i, start = 0;
+
+	for (i = 0; i < s->len; i++) {
+		if (s->bytes[i] == '\0')
+			return "a NUL byte";
+		if (i - start >= SOURCE_LINE_MAX && s->bytes[i] != '\n')
+			return "a line of more than 4096 bytes";
+		if (s->bytes[i] == '\n') {
+			start = i + 1;
+			s->line++;
+		}
+	}
+	s->line = 1;
+	return NULL;
+}
+
+/* The next byte. */
+int
+source_peek(struct source *s)
+{
+	while (s->len - s->at >= 2 && s->bytes[s->at] == '\\' &&
+	    s->bytes[s->at + 1] == '\n') {
+		s->at += 2;
+		s->line++;
+	}
+	return s->at == s->len ? EOF : (unsigned char)s->bytes[s->at];
+}
+
+/* Passes over blanks. */
+int
+source_skip_blanks(struct source *s)
+{
+	int c;
+
+	while ((c = source_peek(s)) == ' ' || c == '\t')
+		s->at++;
+	return c;
+}
+
+/* Passes over a comment. */
+int
+source_skip_comment(struct source *s)
+{
+	while (s->at < s->len && s->bytes[s->at] != '\n')
+		s->at++;
+	return s->at == s->len ? EOF : '\n';
+}

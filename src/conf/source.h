@@ -1,0 +1,46 @@
+/*
+ * source: the configuration's files as the lexer sees them, a stack with the
+ * innermost on top, read whole before they are parsed. Private to src/conf.
+ */
+#ifndef CHATD_CONF_SOURCE_H
+#define CHATD_CONF_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { SOURCE_LINE_MAX = 4096 }; /* bytes of one line */
+
+struct source {
+	struct source *up; /* the file that included this one */
+	const char *name;  /* kept by the parser until the load ends */
+	char *bytes;
+	size_t len, at;
+	int line;
+	bool begins; /* its include line is not ended yet: a newline first */
+	bool ended;  /* the newline that ends every file was delivered */
+};
+
+/*
+ * Reads a file of at most `max` bytes. `regular` refuses FIFOs and devices
+ * (EINVAL). The caller sets its name. NULL and errno; EFBIG when it is longer.
+ */
+struct source *source_open(const char *name, size_t max, bool regular);
+void source_free(struct source *s);
+
+/*
+ * Looks for what no file may hold, NUL and lines without end; s->line is then
+ * where. Returns NULL or what is wrong.
+ */
+const char *source_judge(struct source *s);
+
+/* The next byte, or EOF; a backslash at a line's end joins two lines. */
+int source_peek(struct source *s);
+
+/* Passes over blanks; returns the next byte without taking it. */
+int source_skip_blanks(struct source *s);
+
+/* Passes over a comment up to its newline, which no backslash joins; returns
+ * the next byte. */
+int source_skip_comment(struct source *s);
+
+#endif
