@@ -16,7 +16,8 @@
 enum {
 	OUTPUT_SEGMENT = 64 * 1024, /* arena segment, bytes */
 	OUTPUT_PIECES = 260,        /* of one frame: 16 MiB and its head */
-	OUTPUT_COST = 22            /* bytes of bookkeeping per reference */
+	OUTPUT_COST = 22,           /* bytes of bookkeeping per reference */
+	SPARE_MAX = 2               /* segments kept: no claiming to and fro */
 };
 
 /* A reference's tag: a publication's position, or this bit and the input
@@ -55,8 +56,8 @@ struct output_pool {
 	struct hub *h;
 	struct claim chunks;
 	uint32_t *segment_use; /* references into each segment */
-	uint32_t *spare;       /* free segments of this worker */
-	uint32_t n_spare, n_mine, hint;
+	uint32_t spare[SPARE_MAX]; /* segments of this worker without any */
+	uint32_t n_spare, hint;
 	struct {
 		uint32_t segment; /* SHM_NONE: none */
 		uint32_t used;

@@ -133,10 +133,11 @@ unlist(struct hub *h, uint32_t e)
 				return;
 			if (v != bucket_value(hash, e))
 				continue;
-			/* lines fill from their start: behind a line whose last
-			 * bucket is empty nothing was ever probed */
+			/* lines fill from their start, and the last bucket
+			 * never becomes empty again: before an empty one
+			 * nothing was ever probed beyond this line */
 			SHM_STORE(line[j],
-			    j == LINE - 1 || SHM_LOAD(line[j + 1]) == EMPTY
+			    j < LINE - 1 && SHM_LOAD(line[j + 1]) == EMPTY
 				? EMPTY
 				: DELETED);
 			return;

@@ -1,0 +1,173 @@
+/* Frames in the arena: a bump allocator over segments, each with a count of
+ * the references into it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/output.h"
+#include "segment.h"
+
+int
+output_pool_init(struct output_pool *pool, struct hub *h)
+{
+	memset(pool, 0, sizeof(*pool));
+	pool->h = h;
+	pool->end[0].segment = pool->end[1].segment = SHM_NONE;
+	pool->segment_use = calloc(h->n_segments, sizeof(uint32_t));
+	if (pool->segment_use == NULL ||
+	    claim_init(&pool->chunks, h->chunk_owner, h->n_chunks, h->self) <
+		0) {
+		output_pool_deinit(pool);
+		errno = ENOMEM;
+		return -1;
+	}
+	return 0;
+}
+
+void
+output_pool_deinit(struct output_pool *pool)
+{
+	free(pool->segment_use);
+	claim_deinit(&pool->chunks);
+	memset(pool, 0, sizeof(*pool));
+}
+
+/* Keeps a segment without references, or gives it back to all. */
+static void
+segment_give(struct output_pool *pool, uint32_t segment)
+{
+	if (pool->n_spare < SPARE_MAX) {
+		pool->spare[pool->n_spare++] = segment;
+		return;
+	}
+	SHM_STORE(pool->h->segment_owner[segment], 0);
+}
+
+/* A segment of this worker without references, claimed if need be. */
+static uint32_t
+segment_take(struct output_pool *pool)
+{
+	struct hub *h = pool->h;
+	uint32_t k, s;
+	uint8_t nobody;
+
+	if (pool->n_spare > 0)
+		return pool->spare[--pool->n_spare];
+	for (k = 0; k < h->n_segments; k++) {
+		s = (pool->hint + k) % h->n_segments;
+		nobody = 0;
+		if (SHM_OWN(h->segment_owner[s]) == 0 &&
+		    atomic_compare_exchange_strong(&h->segment_owner[s],
+			&nobody, (uint8_t)(h->self + 1))) {
+			KILL_POINT();
+			pool->hint = s;
+			return s;
+		}
+	}
+	return SHM_NONE;
+}
+
+/* Room for the next piece of at most len bytes at an end: *len is cut to what
+ * fits. A frame that would not fit goes to a new segment whole, if it fits
+ * there. Returns the offset, or SHM_NONE if the arena is full. */
+static uint32_t
+arena_take(struct output_pool *pool, enum frame_end end, uint32_t *len,
+    bool whole)
+{
+	uint32_t s = pool->end[end].segment, used = pool->end[end].used, at;
+
+	if (s == SHM_NONE || used == OUTPUT_SEGMENT ||
+	    (whole && used + *len > OUTPUT_SEGMENT)) {
+		/* the old segment leaves through its references, or at once */
+		at = segment_take(pool);
+		if (at == SHM_NONE)
+			return SHM_NONE;
+		if (s != SHM_NONE && pool->segment_use[s] == 0)
+			segment_give(pool, s);
+		s = pool->end[end].segment = at;
+		used = 0;
+	}
+	if (used + *len > OUTPUT_SEGMENT)
+		*len = OUTPUT_SEGMENT - used;
+	pool->end[end].used = used + *len;
+	return s * OUTPUT_SEGMENT + used;
+}
+
+/* Copies n bytes from the parts at position *part, *skip on. */
+static void
+parts_copy(uint8_t *to, const struct iovec *parts, int *part, size_t *skip,
+    size_t n)
+{
+	size_t k;
+
+	while (n > 0) {
+		k = parts[*part].iov_len - *skip;
+		if (k > n)
+			k = n;
+		if (k > 0)
+			memcpy(to, (uint8_t *)parts[*part].iov_base + *skip, k);
+		to += k;
+		n -= k;
+		*skip += k;
+		if (*skip == parts[*part].iov_len) {
+			++*part;
+			*skip = 0;
+		}
+	}
+}
+
+int
+frame_build(struct output_pool *pool, struct frame *f, enum frame_end end,
+    const struct iovec *parts, int n)
+{
+	uint32_t at, len;
+	size_t left = 0, skip = 0;
+	int i, part = 0;
+
+	for (i = 0; i < n; i++)
+		left += parts[i].iov_len;
+	f->n = 0;
+	f->bytes = (uint32_t)left;
+	while (left > 0) {
+		len = left < OUTPUT_SEGMENT ? (uint32_t)left : OUTPUT_SEGMENT;
+		at = f->n < OUTPUT_PIECES
+		    ? arena_take(pool, end, &len,
+			  left <= OUTPUT_SEGMENT / 4)
+		    : SHM_NONE;
+		if (at == SHM_NONE) {
+			frame_release(pool, f);
+			return -1;
+		}
+		parts_copy(pool->h->arena + at, parts, &part, &skip, len);
+		f->piece[f->n].offset = at;
+		f->piece[f->n++].length = len;
+		pool->segment_use[at / OUTPUT_SEGMENT]++;
+		left -= len;
+	}
+	return 0;
+}
+
+void
+frame_unuse(struct output_pool *pool, uint32_t segment)
+{
+	int i;
+
+	if (--pool->segment_use[segment] > 0)
+		return;
+	for (i = 0; i < 2; i++)
+		if (pool->end[i].segment == segment) {
+			pool->end[i].used = 0;
+			return;
+		}
+	segment_give(pool, segment);
+}
+
+void
+frame_release(struct output_pool *pool, struct frame *f)
+{
+	uint32_t i;
+
+	for (i = 0; i < f->n; i++)
+		frame_unuse(pool, f->piece[i].offset / OUTPUT_SEGMENT);
+	f->n = 0;
+}

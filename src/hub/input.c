@@ -1,0 +1,195 @@
+#include <string.h>
+
+#include "hub/input.h"
+#include "hub/slot.h"
+
+/* A page; the first of a part begins with two states, of which the slot says
+ * which is valid. */
+struct input_page {
+	_Atomic uint32_t next; /* page + 1; 0: last */
+	uint32_t spare;
+	uint8_t bytes[INPUT_PAGE - 8];
+};
+_Static_assert(sizeof(struct input_page) == INPUT_PAGE, "INPUT_PAGE");
+
+enum {
+	PAGE_BYTES = INPUT_PAGE - 8,
+	PART_HEAD = 2 * sizeof(struct input_part),
+	FIRST_BYTES = PAGE_BYTES - PART_HEAD
+};
+_Static_assert(PART_HEAD < PAGE_BYTES / 2, "room for payload in page one");
+
+/* A slot's `part`: page + 1, and which state is valid in bit 32. */
+#define PART_PAGE(part) ((uint32_t)(part) - 1)
+#define PART_WHICH(part) ((part) >> 32 & 1)
+
+int
+input_pool_init(struct input_pool *pool, struct hub *h)
+{
+	pool->h = h;
+	return claim_init(&pool->pages, h->page_owner, h->n_pages, h->self);
+}
+
+void
+input_pool_deinit(struct input_pool *pool)
+{
+	claim_deinit(&pool->pages);
+}
+
+void
+input_clear(struct hub *h, int worker)
+{
+	claim_clear(h->page_owner, h->n_pages, worker);
+}
+
+static struct input_part *
+part_of(const struct hub *h, uint32_t page, unsigned which)
+{
+	return (struct input_part *)h->page[page].bytes + which;
+}
+
+const struct input_part *
+input_part(const struct hub *h, uint32_t slot)
+{
+	uint64_t part = SHM_LOAD(h->slot[slot].part);
+
+	if (part == 0 || PART_PAGE(part) >= h->n_pages)
+		return NULL;
+	return part_of(h, PART_PAGE(part), PART_WHICH(part));
+}
+
+/* Where the payload begins in a page, and how much of it fits there. */
+static uint8_t *
+page_payload(const struct hub *h, uint32_t page, uint32_t first,
+    uint32_t *room)
+{
+	uint32_t skip = page == first ? PART_HEAD : 0;
+
+	*room = PAGE_BYTES - skip;
+	return h->page[page].bytes + skip;
+}
+
+/* A page at the end of a chain. */
+static uint32_t
+page_new(struct input_pool *pool)
+{
+	uint32_t k = claim_take(&pool->pages);
+
+	if (k != SHM_NONE)
+		SHM_STORE(pool->h->page[k].next, 0);
+	return k;
+}
+
+/* Gives back the pages behind `page`. */
+static void
+pages_give(struct input_pool *pool, uint32_t page)
+{
+	struct hub *h = pool->h;
+	uint32_t next = SHM_OWN(h->page[page].next);
+
+	SHM_STORE(h->page[page].next, 0);
+	while (next != 0 && next <= h->n_pages) {
+		page = next - 1;
+		next = SHM_OWN(h->page[page].next);
+		claim_give(&pool->pages, page);
+	}
+}
+
+/* Appends bytes behind what p knows, with new pages as needed. */
+static bool
+pages_fill(struct input_pool *pool, uint32_t first, struct input_part *p,
+    const uint8_t *bytes, size_t len)
+{
+	struct hub *h = pool->h;
+	uint32_t room, k;
+	uint8_t *to;
+
+	p->bytes += len;
+	while (len > 0) {
+		to = page_payload(h, p->tail, first, &room);
+		if (p->tail_used == room) {
+			k = page_new(pool);
+			if (k == SHM_NONE)
+				return false;
+			SHM_STORE(h->page[p->tail].next, k + 1);
+			p->tail = k;
+			p->tail_used = 0;
+			continue;
+		}
+		room -= p->tail_used;
+		if (room > len)
+			room = (uint32_t)len;
+		memcpy(to + p->tail_used, bytes, room);
+		p->tail_used += room;
+		bytes += room;
+		len -= room;
+	}
+	return true;
+}
+
+int
+input_save(struct input_pool *pool, uint32_t slot,
+    const struct ws_state *state, uint64_t end, const void *bytes, size_t len)
+{
+	struct hub *h = pool->h;
+	struct slot *s = &h->slot[slot];
+	uint64_t part = SHM_OWN(s->part);
+	unsigned which = part == 0 ? 0 : !PART_WHICH(part);
+	uint32_t first = part == 0 ? page_new(pool) : PART_PAGE(part);
+	struct input_part *new, old = {.tail = first};
+
+	if (first == SHM_NONE)
+		return -1;
+	if (part != 0)
+		old = *part_of(h, first, !which);
+	new = part_of(h, first, which);
+	*new = old;
+	if (!pages_fill(pool, first, new, bytes, len)) {
+		pages_give(pool, old.tail);
+		if (part == 0)
+			claim_give(&pool->pages, first);
+		return -1;
+	}
+	new->end = end;
+	new->state = *state;
+	SHM_STORE(s->part, (uint64_t)which << 32 | (first + 1));
+	return 0;
+}
+
+size_t
+input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap)
+{
+	const struct input_part *p = input_part(h, slot);
+	uint32_t first, page, room;
+	uint8_t *to = out, *from;
+	size_t left;
+
+	if (p == NULL)
+		return 0;
+	page = first = PART_PAGE(SHM_LOAD(h->slot[slot].part));
+	left = p->bytes < cap ? p->bytes : cap;
+	while (left > 0) {
+		from = page_payload(h, page, first, &room);
+		if (room > left)
+			room = (uint32_t)left;
+		memcpy(to, from, room);
+		to += room;
+		left -= room;
+		page = SHM_LOAD(h->page[page].next) - 1;
+		if (page >= h->n_pages)
+			break;
+	}
+	return (size_t)(to - (uint8_t *)out);
+}
+
+void
+input_release(struct input_pool *pool, uint32_t slot)
+{
+	uint64_t part = SHM_OWN(pool->h->slot[slot].part);
+
+	if (part == 0)
+		return;
+	SHM_STORE(pool->h->slot[slot].part, 0);
+	pages_give(pool, PART_PAGE(part));
+	claim_give(&pool->pages, PART_PAGE(part));
+}
