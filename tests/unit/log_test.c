@@ -1,0 +1,187 @@
+/* log: lines in a file, levels, escaping, rotation. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+
+static char dir[] = "/tmp/chatd-log-XXXXXX";
+static char path[64], moved[64];
+
+/* Makes a directory for the log. */
+static int
+setup(void **state)
+{
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	snprintf(path, sizeof(path), "%s/log", dir);
+	snprintf(moved, sizeof(moved), "%s/log.1", dir);
+	return 0;
+}
+
+/* Removes it. */
+static int
+teardown(void **state)
+{
+	log_open(LOG_TO_STDERR, NULL);
+	unlink(path);
+	unlink(moved);
+	return rmdir(dir);
+}
+
+/* The whole of a file in a static buffer. */
+static const char *
+contents(const char *file)
+{
+	static char buf[65536];
+	FILE *f = fopen(file, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(buf, 1, sizeof(buf) - 1, f);
+	buf[n] = '\0';
+	fclose(f);
+	return buf;
+}
+
+/* A line has time, process and name; errno and %m survive. */
+static void
+test_line(void **state)
+{
+	int year, month, day, hour, minute, second, ms, pid, end = 0;
+
+	log_set_name("worker 2");
+	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
+	errno = ENOENT;
+	log_info("hello %d %m", 42);
+	assert_int_equal(errno, ENOENT);
+	sscanf(contents(path),
+	    "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ chatd[%d] worker 2: "
+	    "hello 42 No such file or directory%n",
+	    &year, &month, &day, &hour, &minute, &second, &ms, &pid, &end);
+	assert_int_equal(pid, getpid());
+	assert_int_not_equal(end, 0);
+	assert_string_equal(contents(path) + end, "\n");
+}
+
+/* Levels are told, debug lines come with verbose only. */
+static void
+test_levels(void **state)
+{
+	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
+	log_debug("unseen");
+	assert_null(strstr(contents(path), "unseen"));
+	log_set_verbose(true);
+	assert_true(log_is_verbose());
+	log_debug("seen");
+	log_error("bad");
+	log_warn("odd");
+	log_set_verbose(false);
+	assert_non_null(strstr(contents(path), "worker 2: debug: seen\n"));
+	assert_non_null(strstr(contents(path), "worker 2: error: bad\n"));
+	assert_non_null(strstr(contents(path), "worker 2: warning: odd\n"));
+}
+
+/* One event is one line, whatever is in it and however long it is. */
+static void
+test_one_line(void **state)
+{
+	char *big = malloc(20000);
+	const char *p;
+	int lines = 0;
+
+	memset(big, 'x', 19999);
+	big[19999] = '\0';
+	unlink(path);
+	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
+	log_info("one\ntwo\r\x1b\n");
+	log_info("%s", big);
+	free(big);
+	for (p = contents(path); *p != '\0'; p++)
+		lines += *p == '\n';
+	assert_int_equal(lines, 2);
+	assert_non_null(strstr(contents(path), "one two"));
+	assert_null(strchr(contents(path), '\x1b'));
+}
+
+/* Client text is made harmless, cut, and four of them live at once. */
+static void
+test_text(void **state)
+{
+	const char *a, *b, *c, *d;
+	char big[1000], *all = big;
+	size_t i;
+
+	a = log_text("a\nb", 3);
+	b = log_text("\x1b[31m\0", 6);
+	c = log_text("back\\slash\ttab", 14);
+	d = log_text("", 0);
+	assert_string_equal(a, "a\\nb");
+	assert_null(strchr(b, '\x1b'));
+	assert_string_equal(c, "back\\\\slash\\ttab");
+	assert_string_equal(d, "");
+	for (i = 0; i < sizeof(big); i++)
+		all[i] = (char)i;
+	errno = EPERM;
+	a = log_text(big, sizeof(big));
+	assert_int_equal(errno, EPERM);
+	assert_true(strlen(a) <= 1024 && strlen(a) >= 256);
+	for (; *a != '\0'; a++)
+		assert_true(*a >= ' ' && *a < 0x7f);
+}
+
+/* After rotation lines go to the new file; a bad file changes nothing. */
+static void
+test_reopen(void **state)
+{
+	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
+	assert_int_equal(rename(path, moved), 0);
+	log_info("before");
+	assert_int_equal(log_reopen(), 0);
+	log_info("after");
+	assert_non_null(strstr(contents(moved), "before\n"));
+	assert_null(strstr(contents(moved), "after\n"));
+	assert_non_null(strstr(contents(path), "after\n"));
+	assert_int_equal(log_open(LOG_TO_FILE, "/nonexistent/log"), -1);
+	assert_int_equal(errno, ENOENT);
+	log_info("still here");
+	assert_non_null(strstr(contents(path), "still here\n"));
+}
+
+/* The last word of a process is logged and its status 1. */
+static void
+test_fatal(void **state)
+{
+	int status;
+	pid_t pid;
+
+	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
+	if ((pid = fork()) == 0)
+		log_fatal("the end");
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	assert_non_null(strstr(contents(path), "error: the end\n"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_line),
+	    cmocka_unit_test(test_levels),
+	    cmocka_unit_test(test_one_line),
+	    cmocka_unit_test(test_text),
+	    cmocka_unit_test(test_reopen),
+	    cmocka_unit_test(test_fatal),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,208 @@
+/* message: every type at and beyond its bounds, from everybody. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "codec/message.h"
+#include "conf/conf.h"
+
+static const struct {
+	int type;
+	const char *name;
+	enum message_party from;
+	size_t min, max;
+	int n_fds;
+} table[] = {
+    {MSG_LINK, "LINK", PARTY_MASTER, 8, 8, 1},
+    {MSG_START, "START", PARTY_MASTER, 0, 0, 0},
+    {MSG_CONF, "CONF", PARTY_MASTER, sizeof(struct conf_live),
+	sizeof(struct conf_live), 0},
+    {MSG_REOPEN, "REOPEN", PARTY_MASTER, 0, 0, 0},
+    {MSG_KICK, "KICK", PARTY_MASTER, 98, 98, 0},
+    {MSG_SAY, "SAY", PARTY_MASTER, 1, MESSAGE_TEXT_MAX, 0},
+    {MSG_CLEAN, "CLEAN", PARTY_MASTER, 8, 8, 0},
+    {MSG_STOP, "STOP", PARTY_MASTER, 0, 0, 0},
+    {MSG_QUIT, "QUIT", PARTY_MASTER, 0, 0, 0},
+    {MSG_HELLO, "HELLO", PARTY_WORKER, 8, 8, 0},
+    {MSG_CLEANED, "CLEANED", PARTY_WORKER, 8, 8, 0},
+    {MSG_RELAY, "RELAY", PARTY_PEER, 1, MESSAGE_MAX - 8, 0},
+};
+
+enum { N_TYPES = sizeof(table) / sizeof(table[0]) };
+
+static uint8_t *datagram; /* at an odd address, MESSAGE_MAX + 8 bytes */
+
+/* Writes a head; the payload is good for every type: mostly zeros. */
+static void
+fill(uint32_t type, uint32_t length)
+{
+	struct message_head head = {type, length};
+
+	memset(datagram, 0, MESSAGE_MAX + 8);
+	memcpy(datagram, &head, sizeof(head));
+	if (type == MSG_KICK)
+		datagram[8] = 5;
+}
+
+/* Checks what fill() and the test made. */
+static int
+check(size_t payload_len, int n_fds, enum message_party from)
+{
+	const void *payload = NULL;
+	const char *why = NULL;
+	size_t len = SIZE_MAX;
+	int type;
+
+	type = message_check(
+	    datagram, payload_len + 8, n_fds, from, &payload, &len, &why);
+	if (type == -1) {
+		assert_non_null(why);
+	} else {
+		assert_ptr_equal(payload, datagram + 8);
+		assert_int_equal(len, payload_len);
+	}
+	return type;
+}
+
+/* Every type: sizes, descriptors and senders, right and wrong. */
+static void
+test_table(void **state)
+{
+	size_t i;
+	int party;
+
+	for (i = 0; i < N_TYPES; i++) {
+		int type = table[i].type, fds = table[i].n_fds;
+		size_t min = table[i].min, max = table[i].max;
+
+		assert_string_equal(message_name(type), table[i].name);
+		for (party = PARTY_MASTER; party <= PARTY_PEER; party++) {
+			fill((uint32_t)type, (uint32_t)min);
+			assert_int_equal(check(min, fds, party),
+			    party == (int)table[i].from ? type : -1);
+		}
+		fill((uint32_t)type, (uint32_t)max);
+		assert_int_equal(check(max, fds, table[i].from), type);
+		assert_int_equal(check(max, fds + 1, table[i].from), -1);
+		assert_int_equal(check(max, fds - 1, table[i].from), -1);
+		fill((uint32_t)type, (uint32_t)max + 1);
+		assert_int_equal(check(max + 1, fds, table[i].from), -1);
+		if (min > 0) {
+			fill((uint32_t)type, (uint32_t)min - 1);
+			assert_int_equal(
+			    check(min - 1, fds, table[i].from), -1);
+		}
+		fill((uint32_t)type, (uint32_t)max + 1);
+		assert_int_equal(check(max, fds, table[i].from), -1);
+	}
+}
+
+/* Numbers that are no type. */
+static void
+test_unknown(void **state)
+{
+	uint32_t i, known;
+
+	for (i = 0; i < 300; i++) {
+		for (known = 0; known < N_TYPES; known++)
+			if (table[known].type == (int)i)
+				break;
+		if (known < N_TYPES)
+			continue;
+		assert_string_equal(message_name((int)i), "?");
+		fill(i, 0);
+		assert_int_equal(check(0, 0, PARTY_MASTER), -1);
+		assert_int_equal(check(0, 0, PARTY_WORKER), -1);
+		assert_int_equal(check(0, 0, PARTY_PEER), -1);
+	}
+	assert_string_equal(message_name(-1), "?");
+	assert_string_equal(message_name(INT32_MIN), "?");
+	fill(0x80000001, 0);
+	assert_int_equal(check(0, 0, PARTY_MASTER), -1);
+}
+
+/* Datagrams that are too short for a head. */
+static void
+test_short(void **state)
+{
+	const void *payload;
+	const char *why;
+	size_t len, i;
+
+	fill(MSG_START, 0);
+	for (i = 0; i < sizeof(struct message_head); i++)
+		assert_int_equal(message_check(datagram, i, 0, PARTY_MASTER,
+				     &payload, &len, &why),
+		    -1);
+}
+
+/* What lies inside a payload is judged, too. */
+static void
+test_payload(void **state)
+{
+	struct conf_live *live = calloc(1, sizeof(*live));
+	struct message_kick kick = {.user_len = 64, .device_len = 32};
+
+	fill(MSG_KICK, sizeof(kick));
+	memcpy(datagram + 8, &kick, sizeof(kick));
+	assert_int_equal(check(sizeof(kick), 0, PARTY_MASTER), MSG_KICK);
+	datagram[8] = 65;
+	assert_int_equal(check(sizeof(kick), 0, PARTY_MASTER), -1);
+	datagram[8] = 0;
+	assert_int_equal(check(sizeof(kick), 0, PARTY_MASTER), -1);
+	datagram[8] = 1;
+	datagram[9] = 33;
+	assert_int_equal(check(sizeof(kick), 0, PARTY_MASTER), -1);
+
+	fill(MSG_HELLO, 8);
+	datagram[8] = CONF_WORKERS_MAX - 1;
+	assert_int_equal(check(8, 0, PARTY_WORKER), MSG_HELLO);
+	datagram[8] = CONF_WORKERS_MAX;
+	assert_int_equal(check(8, 0, PARTY_WORKER), -1);
+
+	fill(MSG_SAY, 3);
+	memcpy(datagram + 8, "\xe2\x82\xac", 3);
+	assert_int_equal(check(3, 0, PARTY_MASTER), MSG_SAY);
+	datagram[10] = 'x';
+	assert_int_equal(check(3, 0, PARTY_MASTER), -1);
+
+	fill(MSG_CONF, sizeof(*live));
+	live->message_size = CONF_MESSAGE_SIZE_MAX;
+	live->origin_len = CONF_ORIGIN_BYTES;
+	memcpy(datagram + 8, live, sizeof(*live));
+	assert_int_equal(check(sizeof(*live), 0, PARTY_MASTER), MSG_CONF);
+	live->origin_len++;
+	memcpy(datagram + 8, live, sizeof(*live));
+	assert_int_equal(check(sizeof(*live), 0, PARTY_MASTER), -1);
+	live->origin_len = 3;
+	memcpy(live->origin, "abc", 3);
+	memcpy(datagram + 8, live, sizeof(*live));
+	assert_int_equal(check(sizeof(*live), 0, PARTY_MASTER), -1);
+	live->origin_len = 0;
+	live->message_size++;
+	memcpy(datagram + 8, live, sizeof(*live));
+	assert_int_equal(check(sizeof(*live), 0, PARTY_MASTER), -1);
+	free(live);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_unknown),
+	    cmocka_unit_test(test_short),
+	    cmocka_unit_test(test_payload),
+	};
+	uint8_t *memory = malloc(MESSAGE_MAX + 9);
+	int failed;
+
+	datagram = memory + 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	free(memory);
+	return failed;
+}
