@@ -1,0 +1,134 @@
+/*
+ * chat: a worker's whole state: its connections, users, allocators, links to
+ * the other workers. Layer 3; one per worker process, never shared.
+ *
+ * A loop turn: events are handled (input is read, published, answered; relays
+ * are taken in), then chat_turn() sends the relays, delivers what is new and
+ * writes out everything that was appended, each connection's in one write.
+ */
+#ifndef CHATD_CHAT_CHAT_H
+#define CHATD_CHAT_CHAT_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "conf/conf.h"
+#include "hub/claim.h"
+#include "hub/input.h"
+#include "hub/journal.h"
+#include "hub/output.h"
+#include "hub/slot.h"
+#include "net/batch.h"
+
+enum {
+	CHAT_LINGER_MS = 1000, /* read on after our close, so that its code
+				* arrives */
+	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
+	CHAT_SPARE = 64,       /* connections without a slot, to be told 503 */
+	CHAT_ECHO_MAX = 16 * 1024 * 1024 /* bytes of a message on /echo */
+};
+
+enum conn_phase {
+	CONN_NONE,
+	CONN_REQUEST, /* its request is not complete; no promise made */
+	CONN_OPEN,
+	CONN_ENDING,  /* gets its pending output, then a FIN */
+	CONN_LINGER   /* our FIN is sent; reads on until the peer's */
+};
+
+/* The private part of a connection; its number is its slot's (from n_slots
+ * on: it has no slot). */
+struct conn {
+	struct event ev;
+	struct output out;
+	uint64_t due_ms; /* REQUEST, ENDING, LINGER: until when */
+	union {
+		struct {
+			char *bytes; /* malloc'ed, NULL until needed */
+			uint16_t len, scanned;
+		} request;
+		struct {
+			/* others of the same user here, number + 1 */
+			uint32_t next, previous;
+		} user;
+	};
+	int fd;
+	uint8_t phase; /* enum conn_phase */
+	bool dirty;    /* in the list of those to write */
+	bool blocked;  /* the socket is full: EV_WRITE is set */
+	bool paused;   /* not reading */
+	bool present;  /* counted in presence */
+};
+
+struct chat;
+
+/* What a door does. `position` is the input position after the message. */
+struct door_ops {
+	const char *name;
+	bool binary; /* accepts binary messages */
+	void (*message)(struct chat *ch, uint32_t conn, int opcode,
+	    const char *data, size_t len, uint64_t position);
+	/* Describes a publication as text; returns the number of parts. */
+	int (*render)(const struct publication *p, struct iovec parts[4]);
+};
+
+struct relay;
+
+struct chat {
+	struct hub *hub;
+	struct conf_live live;
+	struct event_base *base;
+	struct batch *batch;
+	const struct door_ops *door[3]; /* by enum slot_door */
+
+	struct claim slots;
+	struct output_pool output;
+	struct input_pool input;
+	struct relay *relay;
+
+	struct conn *conn;    /* [n_slots + CHAT_SPARE] */
+	uint64_t spare_used;  /* bit per connection without a slot */
+	uint32_t *user_first; /* [n_entries]: connection + 1 */
+	uint32_t *dirty;      /* [n_slots] */
+	uint32_t n_dirty;
+	uint32_t n_pending;   /* in CONN_REQUEST */
+	uint32_t n_open;      /* CONN_OPEN; with those below: all */
+	uint32_t n_lobby;     /* connections in the lobby */
+	uint32_t n_conns;     /* any phase */
+
+	uint64_t now_ms;      /* clock_ms() of this turn */
+	int64_t wall_ms;
+	uint32_t sweep_at;    /* next block to look at */
+	uint8_t *payload;     /* [SHM_STAGE] of the message being read */
+	char *message;        /* of one that came in several reads */
+	size_t message_cap;
+	char *copy;           /* journal entries are copied out to here */
+	size_t copy_cap;
+	bool leaving;         /* accepts no more */
+
+	/* handles input of a connection in CONN_REQUEST (worker layer) */
+	void (*request)(struct chat *ch, uint32_t conn);
+};
+
+/* Makes everything; returns 0, or -1 and errno. The caller sets door[] and
+ * request. */
+int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
+    struct event_base *base, struct batch *batch);
+
+/* The end of a loop turn. True if there is more to do at once. */
+bool chat_turn(struct chat *ch);
+
+/* Reads the clocks and ticks; at the start and end of a turn. */
+void chat_clock(struct chat *ch);
+
+/* Applies reloaded limits. */
+void chat_reconfigure(struct chat *ch, const struct conf_live *live);
+
+/* Deadlines of a part of the connections; every 100 ms. */
+void chat_sweep(struct chat *ch);
+
+/* Takes the lock away from nobody: clears what a dead worker left in
+ * presence, slots and pools, and logs the leaves. */
+void chat_clean(struct hub *h, int worker);
+
+#endif

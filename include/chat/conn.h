@@ -1,0 +1,94 @@
+/* conn: one client connection from accept to close. Layer 3. */
+#ifndef CHATD_CHAT_CONN_H
+#define CHATD_CHAT_CONN_H
+
+#include "chat/chat.h"
+#include "codec/ws.h"
+
+static inline struct slot *
+conn_slot(struct chat *ch, uint32_t i)
+{
+	return &ch->hub->slot[i];
+}
+
+static inline bool
+conn_has_slot(const struct chat *ch, uint32_t i)
+{
+	return i < ch->hub->n_slots;
+}
+
+/*
+ * Takes up an accepted socket in CONN_REQUEST. Owns fd from then on. Returns
+ * its number, or SHM_NONE (fd is untouched) when not even a spare connection
+ * is left.
+ */
+uint32_t conn_accept(struct chat *ch, int fd, const struct sockaddr *peer);
+
+/*
+ * Makes it a WebSocket connection: the 101 is its first output. `used` bytes
+ * of input were the request. user_len 0: nobody (/echo). Returns 0, or -1
+ * when a table is full (it is still in CONN_REQUEST then).
+ */
+int conn_open(struct chat *ch, uint32_t i, enum slot_door door,
+    const char *user, size_t user_len, const char *device, size_t device_len,
+    const void *answer, size_t answer_len, uint64_t used);
+
+/* Sends bytes to a connection in CONN_REQUEST and ends it. */
+void conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len);
+
+/* Appends a frame under the connection's bound; a slow reader is ended. */
+void conn_append(struct chat *ch, uint32_t i, const struct frame *f,
+    uint64_t tag);
+
+/* Builds and appends one message for one connection that answers the input up
+ * to `position` (0: none); parts as for frame_build, without the head. */
+void conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
+    const struct iovec *parts, int n, uint64_t position);
+
+/* The same from a format, as text. */
+void conn_tell(struct chat *ch, uint32_t i, uint64_t position,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * Ends a connection in order: close frame with that code (WS_NONE: without a
+ * code), what is pending, FIN, a moment to read on. It leaves presence now.
+ */
+void conn_end(struct chat *ch, uint32_t i, enum ws_code code,
+    const char *reason);
+
+/* Ends it at once; the number is free afterwards. */
+void conn_drop(struct chat *ch, uint32_t i, const char *why);
+
+/* Input has come, or the socket takes output again (libevent callback). */
+void conn_event_cb(int fd, short what, void *arg);
+
+/* Stops or resumes reading. */
+void conn_pause(struct chat *ch, uint32_t i, bool paused);
+
+/* Reads once and handles what came. */
+void conn_read(struct chat *ch, uint32_t i);
+
+/* Handles bytes that begin at an input position (reader.c). */
+void conn_input(struct chat *ch, uint32_t i, uint64_t start,
+    const uint8_t *bytes, size_t len);
+
+/* Writes out what was appended to all connections. */
+void conn_flush(struct chat *ch);
+
+/* Marks for conn_flush. */
+void conn_dirty(struct chat *ch, uint32_t i);
+
+/* The next connection with a slot after *i (SHM_NONE to begin); false: no
+ * more. */
+bool conn_next(struct chat *ch, uint32_t *i);
+
+/* "alice (127.0.0.1:1234)", for logs; one static buffer. */
+const char *conn_name(struct chat *ch, uint32_t i);
+
+/* frame_build that makes room when memory is short: compaction first, then
+ * the connection with most output waiting goes. False only if all is full
+ * with nobody to blame. */
+bool conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
+    const struct iovec *parts, int n);
+
+#endif

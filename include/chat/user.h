@@ -1,0 +1,33 @@
+/* user: who is here: presence of this worker's connections. Layer 3. */
+#ifndef CHATD_CHAT_USER_H
+#define CHATD_CHAT_USER_H
+
+#include "chat/chat.h"
+
+enum { USER_NAME_MAX = 64 };
+
+/*
+ * Enters a connection's user (and, at the plain door, the lobby) in presence;
+ * sets its slot's `user`. Returns 0, or -1: the table is full.
+ */
+int user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/* The connection is going; nothing if it was not entered. */
+void user_leave(struct chat *ch, uint32_t conn);
+
+/* The presence entry of a user who is connected somewhere, or SHM_NONE. */
+uint32_t user_find(struct chat *ch, const char *name, size_t len);
+
+/* A user's name from the entry; "" if it says nonsense. */
+size_t user_name(const struct hub *h, uint32_t entry,
+    char out[USER_NAME_MAX + 1]);
+
+/* Ends the connections of a user here (device_len 0: all) as kicked. */
+void user_kick(struct chat *ch, const char *name, size_t len,
+    const char *device, size_t device_len);
+
+/* "2 users: alice, bob": sorted, the first 100 by name. At most as old as
+ * 100 ms: the table may be large. */
+const char *user_list(struct chat *ch);
+
+#endif

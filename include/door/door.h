@@ -1,0 +1,42 @@
+/* door: the client protocols. Layer 3; doors do not know each other. */
+#ifndef CHATD_DOOR_DOOR_H
+#define CHATD_DOOR_DOOR_H
+
+#include "chat/chat.h"
+#include "codec/http.h"
+
+extern const struct door_ops plain_door;
+extern const struct door_ops echo_door;
+
+/* What is to be done with a request. */
+struct route {
+	int status;          /* 101: open the door; else answer and close */
+	enum slot_door door;
+	const char *body;    /* one line, or a page */
+	const char *type;    /* Content-Type of the body */
+	const char *headers; /* further ones, each with CRLF; "" */
+	char user[64];
+	char device[SLOT_DEVICE_MAX];
+	uint8_t user_len, device_len;
+};
+
+/* Judges a parsed request: path, then method, then upgrade, then user. */
+void route_request(const struct conf_live *live, const struct http_request *r,
+    struct route *out);
+
+/* The same for a head that http_parse refused, and for 408 and 503. */
+void route_refuse(int status, const char *why, struct route *out);
+
+/* The whole answer, 101 or other. Returns its length (truncation cannot
+ * happen with cap >= ROUTE_ANSWER_MAX). */
+enum { ROUTE_ANSWER_MAX = 8192 };
+size_t route_answer(const struct route *route, const struct http_request *r,
+    char *out, size_t cap);
+
+/* Whether a name may be a user's: NULL, or what is wrong in one line. */
+const char *route_check_user(const char *name, size_t len);
+
+/* The page at "/". */
+extern const char page_html[];
+
+#endif

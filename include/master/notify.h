@@ -1,0 +1,13 @@
+/* notify: tells the service manager how things stand (sd_notify(3)'s
+ * datagram, without its library). Layer 4. */
+#ifndef CHATD_MASTER_NOTIFY_H
+#define CHATD_MASTER_NOTIFY_H
+
+/*
+ * Sends "READY=1" and the like to the socket that $NOTIFY_SOCKET names, a path
+ * or, after an @, an abstract name. Returns 1, 0 if there is none to tell, or
+ * -1 and errno. Never blocks.
+ */
+int notify_send(const char *state);
+
+#endif

@@ -1,0 +1,39 @@
+/* options: the command line, and the configuration as it is with it. Layer 4.
+ */
+#ifndef CHATD_MASTER_OPTIONS_H
+#define CHATD_MASTER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/conf.h"
+
+/* What the command line said. Strings belong to argv; paths may be relative
+ * until options_settle(). */
+struct options {
+	bool foreground;  /* -d */
+	bool check_only;  /* -n */
+	bool verbose;     /* -v */
+	const char *file; /* -f */
+	const char *listen[CONF_LISTEN_MAX];
+	int n_listen;
+	const char *pidfile, *control, *user;
+	int workers; /* -1: not given, 0: one per processor */
+	char *owned[3]; /* what options_settle() made absolute */
+};
+
+/* Makes the paths absolute: a daemon leaves its directory, and reads the file
+ * again. Returns 0, or -1 and errno. */
+int options_settle(struct options *o);
+void options_deinit(struct options *o);
+
+/*
+ * Reads the configuration: the named file, else the default one if it exists,
+ * else the defaults; then lets the command line win and checks the whole. No
+ * further look at the machine: workers is resolved to a number, names and
+ * addresses are not. NULL: whole lines in error.
+ */
+struct conf *options_load(
+    const struct options *o, char *error, size_t error_len);
+
+#endif

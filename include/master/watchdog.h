@@ -1,0 +1,56 @@
+/*
+ * watchdog: which workers hang. Layer 4; reads shared memory only, keeps its
+ * own notes, kills nobody: the master does.
+ *
+ * A worker's life sign is its tick, which also grows while it waits for the
+ * mutex. One whose tick stands still for the limit hangs. Where somebody has
+ * waited for the mutex for WATCHDOG_LOCK_MS, its holder is looked at first: a
+ * holder whose tick stood still as long is the culprit, and only that one. If
+ * no holder is named (it was stopped between taking the mutex and naming
+ * itself), the culprit is who wanted the mutex and does not tick while waiters
+ * do.
+ */
+#ifndef CHATD_MASTER_WATCHDOG_H
+#define CHATD_MASTER_WATCHDOG_H
+
+#include "hub/shm.h"
+
+enum {
+	WATCHDOG_PERIOD_MS = 100,
+	WATCHDOG_LOCK_MS = 500
+};
+
+struct watchdog {
+	/* Own clock: grows by two periods at most from one look to the next,
+	 * so that a master that was itself stopped accuses nobody. */
+	uint64_t clock_ms;
+	uint64_t looked_ms;
+	struct {
+		uint64_t tick;
+		uint64_t moved_ms;   /* when the tick was seen to grow */
+		uint64_t waiting_ms; /* in LOCK_WAITING since; 0: is not */
+	} worker[SHM_WORKERS];
+};
+
+struct watchdog_verdict {
+	int worker;
+	uint64_t still_ms; /* its tick stood still for so long */
+	bool has_lock;     /* others waited for it */
+};
+
+void watchdog_init(struct watchdog *d, uint64_t now_ms);
+
+/* A slot has a new process, which is alive as of now. */
+void watchdog_forget(struct watchdog *d, int worker);
+
+/*
+ * Looks at the workers in mask, every WATCHDOG_PERIOD_MS or so. Returns the
+ * number of those to kill.
+ */
+int watchdog_look(struct watchdog *d, const struct hub *h, uint64_t mask,
+    uint64_t limit_ms, uint64_t now_ms, struct watchdog_verdict *verdict);
+
+/* Whether a worker has ticked within the last WATCHDOG_LOCK_MS. */
+bool watchdog_is_lively(const struct watchdog *d, int worker);
+
+#endif
