@@ -18,6 +18,10 @@
 #include "parse.h"
 #include "source.h"
 
+/* byacc frees its stack after each load: it is left half grown, and the next
+ * load crashes, when memory was short. */
+#define YY_NO_LEAKS
+
 enum {
 	INCLUDE_DEPTH = 16,
 	FILES_BYTES = 1024 * 1024, /* of all files together */
@@ -164,7 +168,8 @@ complain(const char *fmt, ...)
 	char what[512], line[1024];
 	va_list ap;
 
-	if (p.errors >= ERRORS || (p.complained.file == p.here.file &&
+	if (p.no_memory || p.errors >= ERRORS ||
+	    (p.complained.file == p.here.file &&
 	    p.complained.line == p.here.line))
 		return;
 	p.complained = p.here;
@@ -183,8 +188,9 @@ yyerror(const char *msg)
 {
 	bool end = p.token[0] == '\n' || p.token[0] == '\0';
 
+	/* The grammar needs little depth: any other message means memory. */
 	if (strcmp(msg, "syntax error") != 0)
-		complain("%s", msg);
+		p.no_memory = true;
 	else if (end && p.braces > 0)
 		complain("a block that begins with { has no }");
 	else if (end && p.key != NULL)
@@ -285,11 +291,12 @@ source_push(const char *name)
 	s->up = p.source;
 	p.source = s;
 	p.depth++;
-	if ((wrong = source_judge(s)) == NULL)
-		return 0;
-	/* Not a line of it is read. */
+	wrong = source_judge(s);
 	p.here.file = s->name;
 	p.here.line = s->line;
+	if (wrong == NULL)
+		return 0;
+	/* Not a line of it is read. */
 	complain("%s", wrong);
 	s->at = s->len;
 	errno = 0;
@@ -563,23 +570,19 @@ conf_load(const char *file, char *error, size_t error_len)
 	p.at_start = true;
 	if (error_len > 0)
 		error[0] = '\0';
-	errno = 0;
 	if ((p.conf = conf_new()) == NULL)
 		p.no_memory = true;
-	else if (source_push(file) == -1) {
-		if (errno != 0) {
-			snprintf(line, sizeof(line), "%s: %s", file,
-			    errno == EFBIG ? "more than 1M of configuration"
-			    : strerror(errno));
-			report(line);
-		}
-	} else if (yyparse() == 0 && p.errors == 0 && !p.no_memory) {
-		if ((wrong = conf_finish(p.conf)) == NULL)
-			c = p.conf;
-		else
-			complain("%s", wrong);
-	}
-	if (p.no_memory && p.error_used == 0) {
+	else if (source_push(file) == -1 && errno != 0) {
+		snprintf(line, sizeof(line), "%s: %s", file, errno == EFBIG
+		    ? "more than 1M of configuration" : strerror(errno));
+		report(line);
+		p.errors++;
+	} else if (p.errors == 0 && yyparse() == 0 && p.errors == 0 &&
+	    !p.no_memory && (wrong = conf_finish(p.conf)) != NULL)
+		complain("%s", wrong);
+	if (p.errors == 0 && !p.no_memory)
+		c = p.conf;
+	if (p.no_memory) {
 		snprintf(line, sizeof(line), "%s: %s", file, strerror(ENOMEM));
 		report(line);
 	}

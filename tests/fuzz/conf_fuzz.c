@@ -1,0 +1,51 @@
+/* The configuration parser on any bytes: no crash, no leak, and either a conf
+ * within its limits or a complaint. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+/* Loads the bytes as a file. */
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	static int fd = -1;
+	static char name[64];
+	char error[512];
+	struct conf *c;
+
+	if (fd == -1) {
+		if ((fd = memfd_create("conf", MFD_CLOEXEC)) == -1)
+			abort();
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	}
+	if (ftruncate(fd, 0) == -1 || pwrite(fd, bytes, len, 0) != (ssize_t)len)
+		abort();
+	c = conf_load(name, error, sizeof(error));
+	if (c == NULL) {
+		/* An error is said, in whole lines. */
+		if (error[0] == '\0' || error[strlen(error) - 1] != '\n')
+			abort();
+		return 0;
+	}
+	if (error[0] != '\0' || c->n_listen < 1 ||
+	    c->n_listen > CONF_LISTEN_MAX || c->workers < 0 ||
+	    c->workers > CONF_WORKERS_MAX || c->connections < 16 ||
+	    c->live.message_size < 1 ||
+	    c->live.message_size > CONF_MESSAGE_SIZE_MAX ||
+	    c->live.queue_bytes <= c->live.message_size ||
+	    c->live.origin_len > CONF_ORIGIN_BYTES ||
+	    (c->live.origin_len > 0 &&
+		c->live.origin[c->live.origin_len - 1] != '\0'))
+		abort();
+	conf_free(c);
+	return 0;
+}
