@@ -32,6 +32,33 @@ utf8_lead(uint8_t c)
 	}
 }
 
+/*
+ * Skips complete characters that are not ASCII, as long as four bytes are
+ * there to look at. NULL: not valid.
+ */
+static inline const uint8_t *
+utf8_skip_complete(const uint8_t *p, const uint8_t *end)
+{
+	utf8_state s;
+
+	while (end - p >= 4 && *p >= 0x80) {
+		if (*p < 0xe0) {
+			if (*p < 0xc2 || (p[1] & 0xc0) != 0x80)
+				return NULL;
+			p += 2;
+			continue;
+		}
+		s = utf8_lead(*p);
+		if (s == 0 || p[1] < (s >> 8 & 0xff) ||
+		    p[1] > (s >> 16 & 0xff) || (p[2] & 0xc0) != 0x80)
+			return NULL;
+		if (*p >= 0xf0 && (p[3] & 0xc0) != 0x80)
+			return NULL;
+		p += *p < 0xf0 ? 3 : 4;
+	}
+	return p;
+}
+
 /* Skips ASCII, eight bytes at a time while that many are left. */
 static inline const uint8_t *
 utf8_skip_ascii(const uint8_t *p, const uint8_t *end)
@@ -59,6 +86,12 @@ utf8_feed(utf8_state *state, const void *bytes, size_t len)
 		if (s == 0) {
 			if (*p < 0x80) {
 				p = utf8_skip_ascii(p, end);
+				continue;
+			}
+			if (end - p >= 4) {
+				p = utf8_skip_complete(p, end);
+				if (p == NULL)
+					return false;
 				continue;
 			}
 			if ((s = utf8_lead(*p++)) == 0)

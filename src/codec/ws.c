@@ -1,4 +1,5 @@
 /* ws: WebSocket frames (RFC 6455 section 5). */
+#include <endian.h>
 #include <string.h>
 
 #include "codec/ws.h"
@@ -181,6 +182,22 @@ ws_read_head(struct ws_state *state, uint64_t limit, const uint8_t *in,
 }
 
 /*
+ * The mask as a word that begins with byte `at`. By shifts, as a word that is
+ * loaded from four bytes just stored waits for them.
+ */
+static inline uint32_t
+ws_key(const uint8_t mask[4], unsigned int at)
+{
+	uint32_t key;
+
+	memcpy(&key, mask, 4);
+	key = le32toh(key);
+	if (at != 0)
+		key = key >> (8 * at) | key << (32 - 8 * at);
+	return htole32(key);
+}
+
+/*
  * Unmasks n bytes whose first one is under mask byte `at`. Returns whether any
  * of them is above ASCII. Going forward, out may be in or lie before it.
  */
@@ -188,40 +205,32 @@ static inline bool
 ws_unmask(const uint8_t mask[4], unsigned int at, const uint8_t *in, size_t n,
     uint8_t *out)
 {
-	const uint64_t high = UINT64_C(0x8080808080808080);
-	uint8_t key[8];
-	uint64_t key64, word, any;
-	size_t i;
+	uint32_t key = ws_key(mask, at);
+	uint64_t key64 = (uint64_t)key << 32 | key, word, any;
+	const ws_vector k = {key64, key64};
+	ws_vector a, b, seen = {0, 0};
 
-	for (i = 0; i < 8; i++)
-		key[i] = mask[(at + i) & 3];
-	memcpy(&key64, key, 8);
-	{
-		const ws_vector k = {key64, key64};
-		ws_vector a, b, seen = {0, 0};
-
-		for (; n >= 32; n -= 32, in += 32, out += 32) {
-			memcpy(&a, in, 16);
-			memcpy(&b, in + 16, 16);
-			a ^= k;
-			b ^= k;
-			seen |= a | b;
-			memcpy(out, &a, 16);
-			memcpy(out + 16, &b, 16);
-		}
-		any = seen[0] | seen[1];
+	for (; n >= 32; n -= 32, in += 32, out += 32) {
+		memcpy(&a, in, 16);
+		memcpy(&b, in + 16, 16);
+		a ^= k;
+		b ^= k;
+		seen |= a | b;
+		memcpy(out, &a, 16);
+		memcpy(out + 16, &b, 16);
 	}
+	any = seen[0] | seen[1];
 	for (; n >= 8; n -= 8, in += 8, out += 8) {
 		memcpy(&word, in, 8);
 		word ^= key64;
 		any |= word;
 		memcpy(out, &word, 8);
 	}
-	for (i = 0; i < n; i++) {
-		out[i] = in[i] ^ key[i];
-		any |= out[i];
+	for (key64 = le64toh(key64); n > 0; n--, key64 >>= 8) {
+		*out = *in++ ^ (uint8_t)key64;
+		any |= *out++;
 	}
-	return any & high;
+	return any & UINT64_C(0x8080808080808080);
 }
 
 /* Whether a close frame may carry this code (7.4). */
@@ -307,15 +316,14 @@ ws_read_data(struct ws_state *state, const uint8_t *in, size_t len,
 	return WS_EVENT_MESSAGE;
 }
 
-enum ws_event
-ws_decode(struct ws_state *state, uint64_t limit, const uint8_t *in, size_t len,
-    size_t *used, uint8_t *out, size_t *out_len)
+/* Decodes in steps: the frame's head, then as much of it as is there. */
+static __attribute__((noinline)) enum ws_event
+ws_decode_steps(struct ws_state *state, uint64_t limit, const uint8_t *in,
+    size_t len, size_t *used, uint8_t *out, size_t *out_len)
 {
 	enum ws_code code = WS_NONE;
 	enum ws_event event;
 
-	*used = 0;
-	*out_len = 0;
 	if (state->error != WS_NONE)
 		return WS_EVENT_ERROR;
 	if (ws_idle(state)) { /* forget the message that ended */
@@ -340,6 +348,62 @@ ws_decode(struct ws_state *state, uint64_t limit, const uint8_t *in, size_t len,
 		if (event != WS_EVENT_DATA || *out_len > 0)
 			return event;
 	}
+}
+
+/*
+ * The common case by itself: a whole unfragmented message lies in the input
+ * and nothing is unfinished. Returns WS_EVENT_MORE, and nothing has happened,
+ * if it is anything else.
+ */
+static inline enum ws_event
+ws_decode_whole(struct ws_state *state, uint64_t limit, const uint8_t *in,
+    size_t len, size_t *used, uint8_t *out, size_t *out_len)
+{
+	uint8_t first;
+	size_t n, head = 6;
+	bool high;
+
+	if (len < 8)
+		return WS_EVENT_MORE;
+	first = in[0];
+	n = in[1] ^ 0x80u; /* 128 and more if there is no mask */
+	if (first != (0x80 | WS_TEXT) && first != (0x80 | WS_BINARY))
+		return WS_EVENT_MORE;
+	if (n == 126) {
+		head = 8;
+		n = (size_t)in[2] << 8 | in[3];
+		if (n < 126)
+			return WS_EVENT_MORE;
+	} else if (n > 126)
+		return WS_EVENT_MORE;
+	if (len - head < n || n > limit)
+		return WS_EVENT_MORE;
+	high = ws_unmask(in + head - 4, 0, in + head, n, out);
+	*used = head + n;
+	state->opcode = state->frame = first & 0x0f;
+	state->fin = 1;
+	state->message_bytes = n;
+	if (high && first == (0x80 | WS_TEXT) && !utf8_valid(out, n))
+		return ws_fail(state, WS_BAD_DATA);
+	*out_len = n;
+	return WS_EVENT_MESSAGE;
+}
+
+enum ws_event
+ws_decode(struct ws_state *state, uint64_t limit, const uint8_t *in, size_t len,
+    size_t *used, uint8_t *out, size_t *out_len)
+{
+	enum ws_event event;
+
+	*used = 0;
+	*out_len = 0;
+	if (ws_idle(state)) {
+		event =
+		    ws_decode_whole(state, limit, in, len, used, out, out_len);
+		if (event != WS_EVENT_MORE)
+			return event;
+	}
+	return ws_decode_steps(state, limit, in, len, used, out, out_len);
 }
 
 bool

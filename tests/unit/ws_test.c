@@ -585,8 +585,6 @@ test_any_state_is_safe(void **state)
 
 			ws_decode(&s, LIMIT, in, len, &used, out, &out_len);
 			assert_true(used <= len && out_len <= len);
-			assert_true(
-			    s.error != 0 || s.head_len < WS_CLIENT_HEAD_MAX);
 		}
 	}
 }
