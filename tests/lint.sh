@@ -1,0 +1,102 @@
+#!/bin/sh
+# What no compiler checks: formatting, layers, file lengths, man pages, the
+# sample configuration. Fails on any finding.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+bad=0
+
+# Reports a finding.
+finding() {
+	echo "lint: $*" >&2
+	bad=1
+}
+
+# Formatting of all C.
+check_format() {
+	# shellcheck disable=SC2046 # no blanks in our file names
+	clang-format --dry-run -Werror $(find src include tests/unit \
+	    tests/fuzz tests/fault tests/bench -name '*.[ch]') ||
+	    finding "clang-format -i mends this"
+}
+
+# Folders are layers: a file includes its own folder and lower layers alone.
+# hub and net, worker and master do not see each other, chat does not see
+# door, one door does not see another; the lowest four know no libevent.
+check_layers() {
+	find src include -name '*.[chy]' -exec awk '
+	BEGIN {
+		split("base 0 codec 1 conf 1 hub 2 net 2 chat 3 door 3 " \
+		    "worker 4 master 4", w, " ")
+		for (i = 1; i in w; i += 2)
+			layer[w[i]] = w[i + 1]
+	}
+	FNR == 1 {
+		n = split(FILENAME, part, "/")
+		own = n == 3 ? part[2] : ""
+		noun = part[n]
+		sub(/[._].*/, "", noun)
+		if (own != "" && !(own in layer))
+			tell("the folder " own " has no layer")
+	}
+	# The finding with its place.
+	function tell(what) {
+		printf "lint: %s:%d: %s\n", FILENAME, FNR, what
+		bad = 1
+	}
+	/^[ \t]*#[ \t]*include[ \t]*<event/ {
+		if (own ~ /^(base|codec|conf|hub)$/)
+			tell(own " must not know libevent")
+	}
+	/^[ \t]*#[ \t]*include[ \t]*"/ {
+		split($0, q, "\"")
+		if (q[2] ~ /^\.\./)
+			tell("includes upwards: " q[2])
+		if (split(q[2], t, "/") != 2 || own == "")
+			next # its own folder, or a main program
+		if (!(t[1] in layer))
+			tell("includes of no layer: " q[2])
+		else if (own == t[1]) {
+			other = t[2]
+			sub(/[._].*/, "", other)
+			if (own == "door" && other != "door" && other != noun)
+				tell("one door includes another: " q[2])
+		} else if (layer[t[1]] > layer[own])
+			tell(own " (layer " layer[own] ") includes " q[2] \
+			    " (layer " layer[t[1]] ")")
+		else if (layer[t[1]] == layer[own] && layer[own] > 1 &&
+		    !(own == "door" && t[1] == "chat"))
+			tell(own " must not know its neighbour " q[2])
+	}
+	END { exit bad }' {} + >&2 || bad=1
+}
+
+# A file is one noun, and one noun takes no more than this.
+check_length() {
+	find src include tests -path '*/node_modules' -prune -o \
+	    \( -name '*.[chy]' -o -name '*.js' -o -name '*.py' -o \
+	    -name '*.sh' \) -print | while read -r file; do
+		lines=$(wc -l <"$file")
+		[ "$lines" -le 600 ] ||
+		    echo "lint: $file: $lines lines, more than 600"
+	done | grep . >&2 && bad=1
+}
+
+# The man pages.
+check_man() {
+	mandoc -Tlint -Wwarning man/* >&2 || bad=1
+}
+
+# The sample configuration, if the daemon is built.
+check_sample() {
+	[ ! -x build/chatd ] || build/chatd -n -f etc/chatd.conf ||
+	    finding "etc/chatd.conf"
+}
+
+check_format
+check_layers
+check_length
+check_man
+check_sample
+[ $bad = 0 ] && echo "lint: nothing found"
+exit $bad
