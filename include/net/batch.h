@@ -39,7 +39,9 @@ size_t batch_count(const struct batch *b);
 /*
  * Sends everything; calls done once per write, in the order of batch_add,
  * with the number of bytes taken or -errno (-EAGAIN: the socket is full). If
- * the ring fails in itself, the rest goes by sendmsg, for good.
+ * the ring fails in itself, the rest goes by sendmsg, for good. All results
+ * are in before done is first called: it may close any descriptor, but must
+ * neither add nor flush. A single write goes by sendmsg: it is cheaper.
  */
 void batch_flush(struct batch *b,
     void (*done)(void *arg, uint64_t tag, ssize_t result), void *arg);

@@ -22,15 +22,6 @@ static const unsigned setup_flags[] = {
     0,
 };
 
-/*
- * Whole writes leave no completion behind (CQE_SKIP_SUCCESS). MSG_WAITALL
- * makes a short one count as failed, so that it does; with MSG_DONTWAIT the
- * kernel does not go on with the rest by itself. The probe proves both.
- */
-#ifndef URING_SKIP
-#define URING_SKIP 1
-#endif
-
 struct uring {
 	struct io_uring ring;
 	struct msghdr msg[BATCH_MAX]; /* of writes in several pieces */
@@ -55,35 +46,25 @@ ring_make(struct io_uring *ring)
 	return r;
 }
 
-/* The number of bytes that a write holds. */
-static ssize_t
-write_length(const struct batch_write *w)
-{
-	size_t len = 0;
-
-	for (int i = 0; i < w->n; i++)
-		len += w->iov[i].iov_len;
-	return (ssize_t)len;
-}
-
-/* Fills the entry of one write. */
+/*
+ * Fills the entry of one write. Plain descriptors and a completion for each:
+ * registered files and skipped successes are within the noise (64 and more
+ * writes: 1.5-1.6 us each in all four ways), and a registered file outlives
+ * its process.
+ */
 static void
 entry_prepare(struct uring *u, struct io_uring_sqe *sqe,
     const struct batch_write *w, size_t i)
 {
-	const int flags = WRITE_FLAGS | (URING_SKIP ? MSG_WAITALL : 0);
-
 	if (w->n == 1) {
-		io_uring_prep_send(
-		    sqe, w->fd, w->iov[0].iov_base, w->iov[0].iov_len, flags);
+		io_uring_prep_send(sqe, w->fd, w->iov[0].iov_base,
+		    w->iov[0].iov_len, WRITE_FLAGS);
 	} else {
 		u->msg[i] = (struct msghdr){.msg_iov = (struct iovec *)w->iov,
 		    .msg_iovlen = (size_t)w->n};
-		io_uring_prep_sendmsg(sqe, w->fd, &u->msg[i], flags);
+		io_uring_prep_sendmsg(sqe, w->fd, &u->msg[i], WRITE_FLAGS);
 	}
 	sqe->user_data = i;
-	if (URING_SKIP)
-		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
 /* Takes in the completions that are there. Returns how many. */
@@ -91,15 +72,14 @@ static size_t
 completions_take(struct uring *u, struct batch_write *w, size_t n)
 {
 	struct io_uring_cqe *cqe;
-	unsigned head, taken = 0;
+	size_t taken = 0;
 
-	io_uring_for_each_cqe(&u->ring, head, cqe)
-	{
+	while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
 		if (cqe->user_data < n)
 			w[cqe->user_data].result = cqe->res;
+		io_uring_cqe_seen(&u->ring, cqe);
 		taken++;
 	}
-	io_uring_cq_advance(&u->ring, taken);
 	return taken;
 }
 
@@ -124,7 +104,8 @@ int
 uring_send(struct uring *u, struct batch_write *w, size_t n)
 {
 	struct io_uring_sqe *sqe;
-	size_t prepared = 0, seen;
+	struct io_uring_cqe *cqe;
+	size_t prepared = 0, seen, got = 0;
 	int r;
 
 	while (prepared < n && (sqe = io_uring_get_sqe(&u->ring)) != NULL) {
@@ -133,15 +114,16 @@ uring_send(struct uring *u, struct batch_write *w, size_t n)
 	}
 	r = ring_submit(u);
 	seen = prepared - io_uring_sq_ready(&u->ring);
+	/* Whether an entry whose result is lost was sent, nobody knows. */
 	for (size_t i = 0; i < n; i++)
-		w[i].result = i < seen ? write_length(&w[i]) : WRITE_UNSENT;
-#if URING_SKIP
-	completions_take(u, w, seen);
-#else
-	for (size_t got = 0; (got += completions_take(u, w, seen)) < seen;)
-		if (io_uring_submit_and_wait(&u->ring, seen - got) < 0)
-			r = -1;
-#endif
+		w[i].result = i < seen ? -EIO : WRITE_UNSENT;
+	/* MSG_DONTWAIT: all are done by now, on the kernels that we know. */
+	while ((got += completions_take(u, w, seen)) < seen) {
+		int waited = io_uring_wait_cqe_nr(&u->ring, &cqe, 1);
+
+		if (waited < 0 && waited != -EINTR)
+			return -1;
+	}
 	return r == 0 && seen == n ? 0 : -1;
 }
 
