@@ -1,0 +1,31 @@
+#!/bin/sh
+# What takes long: make check-long. Everything in tests/long and the tests that
+# know LONG=1 (more rounds), and the unit tests under valgrind.
+set -eu
+cd "$(dirname "$0")/.."
+. tests/parts.sh
+
+make="make --no-print-directory -s"
+jobs=$(nproc)
+export LONG=1
+
+need "packages" 300 tests/deps.sh
+need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
+    --loglevel=error
+need "build" 300 $make -j"$jobs" all units
+need "build, sanitizers" 300 $make -j"$jobs" VARIANT=san all units
+need "build, kill points" 300 $make -j"$jobs" VARIANT=kill all
+
+for source in tests/unit/*_test.c; do
+	name=$(basename "$source" .c)
+	part "valgrind unit/$name" 600 valgrind -q --error-exitcode=99 \
+	    --leak-check=full --errors-for-leak-kinds=definite \
+	    --trace-children=yes "build/unit/$name"
+done
+for file in tests/fault/*_test.* tests/long/*_test.*; do
+	[ -e "$file" ] || continue
+	name=${file#tests/}
+	parts_run "${name%.*} (long)" 3600 "$file"
+done
+
+parts_sum

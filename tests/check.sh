@@ -1,0 +1,92 @@
+#!/bin/sh
+# All tests, at most 10 minutes: make check. The last line is the sum.
+# ONLY=WORD runs the parts whose name contains WORD (after building).
+set -eu
+cd "$(dirname "$0")/.."
+. tests/parts.sh
+
+root=$(pwd)
+make="make --no-print-directory -s"
+jobs=$(nproc)
+export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+
+# Whether a part was asked for.
+wanted() {
+	case $1 in
+	*"${ONLY:-}"*) return 0 ;;
+	esac
+	return 1
+}
+
+# system BUILD NAME SECONDS [PATTERN]: one file of system tests against that
+# build, perhaps only the tests whose names match.
+system() {
+	wanted "system/$2 ($1)" || return 0
+	case $1 in
+	release) CHATD=$root/build/chatd ;;
+	*) CHATD=$root/build/$1/chatd ;;
+	esac
+	export CHATD
+	parts_run "system/$2 ($1)" "$3" "tests/system/$2_test.js" "${4:-}"
+}
+
+need "packages" 300 tests/deps.sh
+need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
+    --loglevel=error
+need "build" 300 $make -j"$jobs" all
+need "build, sanitizers" 300 $make -j"$jobs" VARIANT=san all units fuzzers
+if ls tests/fault/*_test.* >/dev/null 2>&1; then
+	need "build, kill points" 300 $make -j"$jobs" VARIANT=kill all
+fi
+! wanted lint || part "lint" 200 $make lint
+
+for source in tests/unit/*_test.c; do
+	name=$(basename "$source" .c)
+	! wanted "unit/$name" || part "unit/$name" 60 "build/san/unit/$name"
+done
+for source in tests/fuzz/*_fuzz.c; do
+	name=$(basename "$source" _fuzz.c)
+	[ -d "tests/fuzz/corpus/$name" ] && wanted "fuzz/$name" || continue
+	part "fuzz/$name corpus" 60 "build/san/fuzz/${name}_fuzz" \
+	    "tests/fuzz/corpus/$name"
+done
+
+system san handshake 90
+system san plain_door 90
+system san frames 120
+system san bulk 120
+system san close 60
+system san control 60
+system san daemon 90
+system san balance 60
+system san library 60
+system release plain_door 60 'workers|io_uring|queue'
+system release balance 60
+system release bulk 60 'limits'
+
+# Once more as on a stock kernel: small receive buffers, in a network of its
+# own, which takes root.
+stock() {
+	wanted "system/$1 (stock tcp_rmem)" || return 0
+	CHATD=$root/build/san/chatd
+	export CHATD
+	part "system/$1 (stock tcp_rmem)" 90 unshare -n sh -ec "
+	    ip link set lo up
+	    sysctl -q -w net.ipv4.tcp_rmem='4096 131072 6291456'
+	    exec node tests/system/$1_test.js '$2'"
+}
+if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
+	stock plain_door ''
+	stock frames '^([1-5]|7) '
+	stock bulk '9\.[1-4]|limits'
+else
+	echo "skip  stock tcp_rmem: needs root"
+fi
+
+for file in tests/fault/*_test.*; do
+	[ -e "$file" ] || continue
+	name=$(basename "$file")
+	! wanted "fault/$name" || parts_run "fault/${name%.*}" 120 "$file"
+done
+
+parts_sum

@@ -1,0 +1,100 @@
+# Sourced by check.sh and check-long.sh: runs the parts of a test run, each
+# with a limit of time, prints a line for each and the sum at the end. A part
+# that passes is one line; of one that fails all of its output is shown.
+
+parts_passed=0
+parts_failed=0
+parts_begin=$(date +%s)
+parts_dir=$(mktemp -d)
+parts_pid=
+trap parts_leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Takes down what is still running and the scratch folder.
+parts_leave() {
+	[ -z "$parts_pid" ] || kill "$parts_pid" 2>/dev/null || true
+	rm -rf "$parts_dir"
+}
+
+# What an output counts: "PASSED FAILED" from `N passed, N failed` as its last
+# line, else from cmocka's sums, else nothing.
+parts_count() {
+	sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$1" |
+	    grep . && return
+	awk '/^\[  PASSED  \] [0-9]+ test/ { p += $4; seen = 1 }
+	    /^\[  FAILED  \] [0-9]+ test/ { f += $4; seen = 1 }
+	    END { if (seen) print p + 0, f + 0 }' "$1"
+}
+
+# part NAME SECONDS COMMAND...: runs it, counts its single tests if it says
+# how many there were, else itself as one.
+part() {
+	part_name=$1 part_limit=$2
+	shift 2
+	part_begin=$(date +%s%N)
+	part_status=0
+	timeout --kill-after=10 "$part_limit" "$@" \
+	    >"$parts_dir/out" 2>&1 </dev/null &
+	parts_pid=$!
+	wait "$parts_pid" || part_status=$?
+	parts_pid=
+	part_ms=$((($(date +%s%N) - part_begin) / 1000000))
+	part_time=$((part_ms / 1000)).$((part_ms / 100 % 10))s
+	set -- $(parts_count "$parts_dir/out")
+	part_good=${1:-} part_bad=${2:-}
+	if [ -z "$part_good" ]; then
+		part_good=0 part_bad=0
+		[ "$part_status" != 0 ] || part_good=1
+	fi
+	# A runner that dies has failed, whatever it counted.
+	if [ "$part_status" != 0 ] && [ "$part_bad" = 0 ]; then
+		part_bad=1
+	fi
+	parts_passed=$((parts_passed + part_good))
+	parts_failed=$((parts_failed + part_bad))
+	if [ "$part_bad" = 0 ]; then
+		printf 'ok    %-44s %7s  %d passed\n' "$part_name" \
+		    "$part_time" "$part_good"
+		return
+	fi
+	case $part_status in
+	124 | 137) part_why="not done in $part_limit s" ;;
+	*) part_why="status $part_status" ;;
+	esac
+	printf 'FAIL  %-44s %7s  %d passed, %d failed, %s\n' "$part_name" \
+	    "$part_time" "$part_good" "$part_bad" "$part_why"
+	sed 's/^/      | /' "$parts_dir/out"
+}
+
+# need NAME SECONDS COMMAND...: a part that everything after it stands on.
+need() {
+	part "$@"
+	if [ "$part_bad" != 0 ]; then
+		parts_sum
+	fi
+}
+
+# The last line; ends the run.
+parts_sum() {
+	printf 'in %d s\n' $(($(date +%s) - parts_begin))
+	printf '%d passed, %d failed\n' "$parts_passed" "$parts_failed"
+	[ "$parts_failed" = 0 ] && [ "$parts_passed" != 0 ] || exit 1
+	exit 0
+}
+
+# parts_run NAME SECONDS FILE [ARG...]: a test by what kind of file it is.
+parts_run() {
+	run_name=$1 run_limit=$2 run_file=$3
+	shift 3
+	case $run_file in
+	*.js) part "$run_name" "$run_limit" node "$run_file" "$@" ;;
+	*.py) part "$run_name" "$run_limit" /usr/bin/python3 "$run_file" "$@" ;;
+	*.sh) part "$run_name" "$run_limit" sh "$run_file" "$@" ;;
+	*)
+		if [ -x "$run_file" ]; then
+			part "$run_name" "$run_limit" "$run_file" "$@"
+		fi
+		;;
+	esac
+}

@@ -1,0 +1,245 @@
+/* chatctl: every command, the shapes of -j, exit codes. */
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const {group} = require('./suite.js');
+const {CHATCTL, checkReports, processLives, run, until} =
+    require('./daemon.js');
+const {Client} = require('./client.js');
+
+/* Runs chatctl; the exit code must be that. */
+async function ctl(d, status, ...args) {
+	const r = await d.ctl(...args);
+	checkReports(r.stderr);
+	assert.equal(r.status, status, `chatctl ${args.join(' ')}: ` +
+	    JSON.stringify(r));
+	if (status !== 0) {
+		assert.equal(r.stdout, '');
+		assert.match(r.stderr, /\S/, 'a reason on stderr');
+	}
+	return r.stdout;
+}
+
+/* The object has exactly these keys. */
+function keys(object, ...names) {
+	assert.deepEqual(Object.keys(object).sort(), names.sort());
+}
+
+group('control', {conf: 'echo yes\n'}, (test) => {
+	test('show workers', async (d) => {
+		const all = await d.json('show', 'workers');
+		assert.equal(all.length, 4);
+		all.forEach((w, i) => {
+			keys(w, 'slot', 'pid', 'generation', 'state', 'connections',
+			    'uptime_s', 'delivered', 'relayed');
+			assert.equal(w.slot, i);
+			assert.ok(processLives(w.pid), `pid ${w.pid}`);
+			assert.ok(d.workers.includes(w.pid));
+			assert.equal(w.state, 'running');
+			assert.equal(w.connections, 0);
+			for (const key of ['generation', 'uptime_s', 'delivered',
+			    'relayed'])
+				assert.equal(typeof w[key], 'number', key);
+		});
+		const text = await ctl(d, 0, 'show', 'workers');
+		for (const w of all)
+			assert.ok(text.includes(String(w.pid)), text);
+	});
+
+	test('show workers counts what is delivered', async (d) => {
+		const sum = async () => (await d.json('show', 'workers'))
+		    .reduce((n, w) => n + w.delivered, 0);
+		const before = await sum();
+		const all = await Promise.all(['a', 'b', 'c', 'd'].map((name) =>
+		    Client.user(d.port, name)));
+		all[0].text('hi');
+		for (const c of all)
+			await c.heard();
+		await until('4 more delivered', async () =>
+		    await sum() - before === 4);
+		const counts = await d.balance();
+		assert.equal(counts.reduce((a, b) => a + b), 4);
+	});
+
+	test('show users', async (d) => {
+		assert.deepEqual(await d.json('show', 'users'), []);
+		await Client.user(d.port, 'alice', 'a');
+		await Client.user(d.port, 'alice', 'b');
+		await Client.user(d.port, '\u00e4\\\u{1f600} x');
+		const connections = await d.json('show', 'connections');
+		const users = await d.json('show', 'users');
+		assert.deepEqual(users.map((u) => u.user).sort(),
+		    ['alice', '\u00e4\\\u{1f600} x']);
+		for (const u of users) {
+			keys(u, 'user', 'workers', 'connections');
+			const own = connections.filter((c) => c.user === u.user);
+			assert.equal(u.connections, own.length);
+			assert.deepEqual([...u.workers].sort(),
+			    [...new Set(own.map((c) => c.worker))].sort());
+		}
+		assert.match(await ctl(d, 0, 'show', 'users'), /alice/);
+	});
+
+	test('show connections', async (d) => {
+		assert.deepEqual(await d.json('show', 'connections'), []);
+		const c = await Client.user(d.port, 'alice', 'my phone');
+		const b = await Client.user(d.port, 'bob');
+		await Client.open(d.port, '/echo');
+		const all = await d.json('show', 'connections');
+		assert.equal(all.length, 3);
+		for (const one of all) {
+			keys(one, 'id', 'user', 'device', 'worker', 'peer', 'door',
+			    'connected_s');
+			assert.equal(typeof one.id, 'string');
+			assert.ok([0, 1, 2, 3].includes(one.worker));
+			assert.ok(one.connected_s >= 0 && one.connected_s < 20);
+		}
+		assert.equal(new Set(all.map((one) => one.id)).size, 3);
+		const [alice] = all.filter((one) => one.user === 'alice');
+		assert.equal(alice.device, 'my phone');
+		assert.equal(alice.door, 'plain');
+		assert.equal(alice.peer, `127.0.0.1:${c.socket.localPort}`);
+		const [bob] = all.filter((one) => one.user === 'bob');
+		assert.equal(bob.device, '');
+		assert.equal(bob.peer, `127.0.0.1:${b.socket.localPort}`);
+		const text = await ctl(d, 0, 'show', 'connections');
+		assert.match(text, /alice/);
+		assert.match(text, /my phone/);
+	});
+
+	test('show connections, many of them', async (d) => {
+		const all = await Promise.all(Array.from({length: 500}, (_, i) =>
+		    Client.user(d.port, `u${i % 100}`, `d${i}`)));
+		const begin = Date.now();
+		const seen = await d.json('show', 'connections');
+		const users = await d.json('show', 'users');
+		assert.ok(Date.now() - begin < 3000);
+		assert.equal(seen.length, all.length);
+		assert.equal(new Set(seen.map((one) => one.device)).size, 500);
+		assert.equal(users.length, 100);
+		for (const u of users)
+			assert.equal(u.connections, 5);
+	});
+
+	test('show stats', async (d) => {
+		const stats = await d.json('show', 'stats');
+		assert.ok(!Array.isArray(stats));
+		assert.ok(Object.keys(stats).length > 3);
+		for (const [key, value] of Object.entries(stats))
+			assert.equal(typeof value, 'number', key);
+		assert.match(await ctl(d, 0, 'show', 'stats'), /\d/);
+	});
+
+	test('say', async (d) => {
+		const all = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) =>
+		    Client.user(d.port, name)));
+		await ctl(d, 0, 'say', 'hello there');
+		await ctl(d, 0, 'say', '/who \u00e4');
+		for (const c of all) {
+			assert.equal(await c.heard(), '*server* says: hello there');
+			assert.equal(await c.heard(), '*server* says: /who \u00e4');
+			await c.quiet();
+		}
+	});
+	test('say with nobody there', (d) => ctl(d, 0, 'say', 'hello'));
+
+	test('kick somebody who is not there: 1', async (d) => {
+		await ctl(d, 1, 'kick', 'nobody');
+		const c = await Client.user(d.port, 'alice', 'phone');
+		await ctl(d, 1, 'kick', 'alice', 'tablet');
+		await ctl(d, 1, 'kick', 'ALICE');
+		await c.quiet();
+	});
+	test('kick a name with a space', async (d) => {
+		const c = await Client.user(d.port, 'bob smith');
+		await ctl(d, 0, 'kick', 'bob smith');
+		await c.closed(4001, 'kicked');
+	});
+
+	test('log verbose and brief', async (d) => {
+		await ctl(d, 0, 'log', 'verbose');
+		await ctl(d, 0, 'log', 'brief');
+	});
+
+	test('reload takes what has changed', async (d) => {
+		fs.writeFileSync(d.conf, 'echo yes\nmessage-size 1K\n');
+		await ctl(d, 0, 'reload');
+		await until('the new limit', async () => {
+			const c = await Client.user(d.port, 'alice');
+			c.text('x'.repeat(2000));
+			return (await c.frame()).opcode === 8;
+		});
+		fs.writeFileSync(d.conf, 'echo yes\n');
+		await ctl(d, 0, 'reload');
+		await until('the old limit', async () => {
+			const c = await Client.user(d.port, 'alice');
+			c.text('x'.repeat(2000));
+			return (await c.frame()).opcode === 1;
+		});
+	});
+	test('reload of a bad file is refused: 1', async (d) => {
+		fs.writeFileSync(d.conf, 'echo yes\n\nnonsense 5\n');
+		await ctl(d, 1, 'reload');
+		await d.logged(/chatd\.conf:3/);
+		fs.writeFileSync(d.conf, 'echo yes\n');
+		await ctl(d, 0, 'reload');
+	});
+
+	for (const args of [[], ['show'], ['show', 'nothing'], ['nonsense'],
+	    ['kick'], ['kick', 'a', 'b', 'c'], ['say'], ['log'], ['log', 'loud'],
+	    ['reload', 'x'], ['-x'], ['stop', 'now'], ['show', 'users', 'x']])
+		test(`usage: 2 for "${args.join(' ')}"`, (d) =>
+		    ctl(d, 2, ...args));
+
+	test('the socket is for owner and group', (d) => {
+		assert.equal(fs.statSync(d.socket).mode & 0o7777, 0o660);
+	});
+
+	test('many at once', async (d) => {
+		await Promise.all(Array.from({length: 10}, async () =>
+		    assert.equal((await d.json('show', 'workers')).length, 4)));
+	});
+
+	test('clients that connect and say nothing harm nobody', async (d) => {
+		const net = require('node:net');
+		const mute = await Promise.all(Array.from({length: 12}, () =>
+		    new Promise((resolve, reject) => {
+			const s = net.connect(d.socket, () => resolve(s));
+			s.on('error', reject);
+		})));
+		mute.forEach((s) => s.on('error', () => {}));
+		assert.equal((await d.json('show', 'workers')).length, 4);
+		mute.slice(0, 4).forEach((s) => s.write('\0\xff{rubbish'));
+		mute.slice(4, 8).forEach((s) => s.write('x'.repeat(100000)));
+		assert.equal((await d.json('show', 'workers')).length, 4);
+		mute.forEach((s) => s.destroy());
+	});
+});
+
+group('stop', {}, (test) => {
+	test('ends the daemon and says 1001', async (d) => {
+		const c = await Client.user(d.port, 'alice');
+		await ctl(d, 0, 'stop');
+		await c.closed(1001);
+		await d.stop(null);
+	}, {ends: true});
+});
+
+group('no daemon', null, (test) => {
+	test('3 when nobody answers', async () => {
+		for (const args of [['show', 'workers'], ['stop'], ['reload'],
+		    ['-j', 'show', 'users']]) {
+			const r = await run(CHATCTL, ['-s', '/nonexistent/socket',
+			    ...args]);
+			assert.equal(r.status, 3, JSON.stringify(r));
+			assert.match(r.stderr, /\/nonexistent\/socket/);
+			assert.equal(r.stdout, '');
+		}
+	});
+	test('2 before 3', async () => {
+		const r = await run(CHATCTL, ['-s', '/nonexistent/socket',
+		    'nonsense']);
+		assert.equal(r.status, 2);
+	});
+});

@@ -1,0 +1,356 @@
+/*
+ * daemon: starts a chatd for a test, asks it questions, and judges what it
+ * leaves behind.
+ *
+ *	const d = await Daemon.start({conf: 'echo yes\n', workers: 4});
+ *	... d.port, d.pid, d.socket (control), d.dir (scratch folder)
+ *	await d.json('show', 'users')     // chatctl -j show users, parsed
+ *	await d.clean()                   // nobody connected, no descriptor leaked
+ *	await d.stop()                    // TERM; status 0, no process left
+ *
+ * CHATD chooses the binary (build/san/chatd, else build/chatd); chatctl is the
+ * one beside it. Readiness is a connection that succeeds. Whatever happens,
+ * Daemon.killAll() leaves no process behind.
+ */
+'use strict';
+
+const assert = require('node:assert/strict');
+const {spawn} = require('node:child_process');
+const fs = require('node:fs');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+
+const ROOT = path.resolve(__dirname, '../..');
+const CHATD = path.resolve(process.env.CHATD ??
+    ['build/san/chatd', 'build/chatd'].map((f) => path.join(ROOT, f))
+	.find((f) => fs.existsSync(f)) ?? 'build/chatd');
+const CHATCTL = path.join(path.dirname(CHATD), 'chatctl');
+const START_MS = 15000; /* sanitizers may take 5 s to say hello */
+const STOP_MS = 5000;   /* after TERM */
+const ORPHAN_MS = 1000; /* a worker may outlive its master so long */
+const REPORTS = ['ERROR: AddressSanitizer', 'runtime error:',
+    'LeakSanitizer', 'AddressSanitizer:DEADLYSIGNAL'];
+const ENV = {
+	...process.env,
+	ASAN_OPTIONS: 'detect_leaks=1:handle_abort=1',
+	UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1'
+};
+delete ENV.NOTIFY_SOCKET;
+
+const alive = new Set(); /* daemons that have not been stopped */
+
+/* Waits; only for polling with a limit, never for luck. */
+function pause(ms) {
+	return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/* Polls until ask() returns something true; returns it. */
+async function until(what, ask, ms = 5000) {
+	const limit = Date.now() + ms;
+	for (;;) {
+		const got = await ask();
+		if (got)
+			return got;
+		if (Date.now() >= limit)
+			throw new Error(`not within ${ms} ms: ${what}`);
+		await pause(10);
+	}
+}
+
+/* A TCP port that was free a moment ago. */
+function freePort() {
+	return new Promise((resolve, reject) => {
+		const server = net.createServer();
+		server.on('error', reject);
+		server.listen(0, '127.0.0.1', () => {
+			const {port} = server.address();
+			server.close(() => resolve(port));
+		});
+	});
+}
+
+/* Whether a connection to that port succeeds now. */
+function answers(port, host = '127.0.0.1') {
+	return new Promise((resolve) => {
+		const socket = net.connect({port, host});
+		socket.on('connect', () => {
+			socket.destroy();
+			resolve(true);
+		});
+		socket.on('error', () => resolve(false));
+	});
+}
+
+/* /proc/PID/stat as {state, parent}, null when there is no such process. */
+function processStat(pid) {
+	try {
+		const text = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+		const rest = text.slice(text.lastIndexOf(')') + 2).split(' ');
+		return {state: rest[0], parent: Number(rest[1])};
+	} catch {
+		return null;
+	}
+}
+
+/* Whether a process lives; PID 1 may reap an orphan late. */
+function processLives(pid) {
+	const stat = processStat(pid);
+	return stat !== null && stat.state !== 'Z' && stat.state !== 'X';
+}
+
+/* The children of a process that live. */
+function processChildren(pid) {
+	return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+	    .map(Number).filter((p) => {
+		const stat = processStat(p);
+		return stat?.parent === pid && stat.state !== 'Z';
+	});
+}
+
+/* What ps shows of a process. */
+function processTitle(pid) {
+	return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+	    .replace(/\0.*$/s, '').trim();
+}
+
+/* The number of descriptors that a process has open. */
+function processDescriptors(pid) {
+	return fs.readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/* What the descriptors of a process are, for a message. */
+function processDescriptorList(pid) {
+	return fs.readdirSync(`/proc/${pid}/fd`).map((fd) => {
+		try {
+			return fd + '=' + fs.readlinkSync(`/proc/${pid}/fd/${fd}`);
+		} catch {
+			return fd;
+		}
+	}).join(' ');
+}
+
+/* Runs a program to its end: {status, signal, stdout, stderr}. */
+function run(file, args, options = {}) {
+	return new Promise((resolve, reject) => {
+		const child = spawn(file, args, {stdio: ['ignore', 'pipe', 'pipe'],
+		    env: ENV, ...options});
+		const out = {stdout: '', stderr: ''};
+		child.stdout.on('data', (data) => out.stdout += data);
+		child.stderr.on('data', (data) => out.stderr += data);
+		const timer = setTimeout(() => {
+			child.kill('SIGKILL');
+			reject(new Error(`${file} ${args.join(' ')} hangs; ` +
+			    out.stdout + out.stderr));
+		}, options.limit ?? 15000);
+		child.on('error', reject);
+		child.on('close', (status, signal) => {
+			clearTimeout(timer);
+			resolve({status, signal, ...out});
+		});
+	});
+}
+
+/* Throws if a sanitizer complained in text. */
+function checkReports(text) {
+	for (const report of REPORTS)
+		if (text.includes(report))
+			throw new Error('sanitizer report:\n' + text.slice(
+			    Math.max(0, text.indexOf(report) - 200)));
+}
+
+class Daemon {
+	/*
+	 * options: conf (text of chatd.conf), workers (4), args (more of them),
+	 * env, listen (false: no -l), ready (false: do not wait), file (false:
+	 * no -f), port, user ({uid, gid} to start as).
+	 */
+	static async start(options = {}) {
+		for (let round = 0;; round++) {
+			const d = new Daemon(options);
+			d.port = options.port ?? await freePort();
+			d.launch();
+			if (options.ready === false)
+				return d;
+			try {
+				await d.ready();
+				return d;
+			} catch (error) {
+				await d.kill();
+				/* Somebody else took the port meanwhile. */
+				if (round < 3 && !options.port &&
+				    /in use/i.test(d.stderr))
+					continue;
+				throw error;
+			}
+		}
+	}
+
+	constructor(options) {
+		this.options = options;
+		this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-test-'));
+		if (options.user)
+			fs.chownSync(this.dir, options.user.uid, options.user.gid);
+		this.socket = path.join(this.dir, 'control.sock');
+		this.conf = path.join(this.dir, 'chatd.conf');
+		fs.writeFileSync(this.conf, options.conf ?? '');
+		this.stderr = '';
+		this.stopped = false;
+	}
+
+	/* Spawns the daemon, in the foreground, its log on a pipe to us. */
+	launch() {
+		const {options} = this;
+		const args = ['-d', '-w', String(options.workers ?? 4)];
+		if (options.listen !== false)
+			args.push('-l', `127.0.0.1:${this.port}`);
+		args.push('-s', this.socket);
+		if (options.file !== false)
+			args.push('-f', this.conf);
+		args.push(...options.args ?? []);
+		this.child = spawn(CHATD, args, {
+			stdio: ['ignore', 'pipe', 'pipe'],
+			env: {...ENV, ...options.env}, ...options.user
+		});
+		this.pid = this.child.pid;
+		alive.add(this);
+		this.child.stdout.on('data', (data) => this.stderr += data);
+		this.child.stderr.on('data', (data) => this.stderr += data);
+		this.exited = new Promise((resolve) => {
+			this.child.on('error', (error) =>
+			    resolve({status: -1, signal: error.code}));
+			this.child.on('exit', (status, signal) =>
+			    resolve({status, signal}));
+		});
+		this.exited.then((end) => this.end = end);
+		/* 'close' comes when the last process has closed the pipes. */
+		this.silent = new Promise((resolve) =>
+		    this.child.on('close', resolve));
+	}
+
+	/* Waits until a connection succeeds, then notes the normal state. */
+	async ready() {
+		await until('a connection that succeeds', async () => {
+			if (this.end)
+				throw new Error(`chatd left with ` +
+				    JSON.stringify(this.end) + ':\n' + this.stderr);
+			return answers(this.port);
+		}, START_MS);
+		this.workers = processChildren(this.pid);
+		this.descriptors = processDescriptors(this.pid);
+	}
+
+	/* chatctl with this daemon's socket; see run(). */
+	ctl(...args) {
+		return run(CHATCTL, ['-s', this.socket, ...args]);
+	}
+
+	/* chatctl -j ...: what it printed, parsed. */
+	async json(...args) {
+		const r = await this.ctl('-j', ...args);
+		assert.equal(r.status, 0, `chatctl -j ${args.join(' ')}: ` +
+		    `status ${r.status} ${r.signal ?? ''} ${r.stderr}`);
+		try {
+			return JSON.parse(r.stdout);
+		} catch (error) {
+			throw new Error(`${error.message} in ${r.stdout}`);
+		}
+	}
+
+	/* The connections that each worker has, by slot. */
+	async balance() {
+		return (await this.json('show', 'workers'))
+		    .map((w) => w.connections);
+	}
+
+	/* Waits until the log has a line that matches; returns it. */
+	logged(pattern, ms = 5000) {
+		return until(`${pattern} in the log`, () =>
+		    this.stderr.split('\n').find((line) => pattern.test(line)), ms);
+	}
+
+	/* Whether the daemon is as it was before the clients came. */
+	async clean() {
+		checkReports(this.stderr);
+		assert.ok(!this.end, 'chatd left: ' + JSON.stringify(this.end));
+		let seen = [];
+		await until('no connection', async () => {
+			seen = await this.json('show', 'connections');
+			return seen.length === 0;
+		}).catch((error) => {
+			throw new Error(error.message + ': ' +
+			    JSON.stringify(seen).slice(0, 500));
+		});
+		await until('empty presence', async () => {
+			seen = await this.json('show', 'users');
+			return seen.length === 0;
+		}).catch((error) => {
+			throw new Error(error.message + ': ' +
+			    JSON.stringify(seen).slice(0, 500));
+		});
+		await until(`${this.descriptors} descriptors in the master`, () =>
+		    processDescriptors(this.pid) === this.descriptors, 3000)
+		    .catch((error) => {
+			throw new Error(`${error.message}: ` +
+			    processDescriptorList(this.pid));
+		});
+	}
+
+	/*
+	 * Ends the daemon by a signal (null: it is leaving already) and judges
+	 * its end: status, time, processes left, sanitizer reports.
+	 */
+	async stop(signal = 'SIGTERM', ms = STOP_MS) {
+		const family = [this.pid, ...processChildren(this.pid)];
+		const begin = Date.now();
+		try {
+			if (signal)
+				process.kill(this.pid, signal);
+			await until(`exit after ${signal}`, () => this.end, ms);
+			assert.deepEqual(this.end, {status: 0, signal: null},
+			    'exit status\n' + this.stderr.slice(-3000));
+			await until('no process left', () =>
+			    !family.some(processLives), ORPHAN_MS)
+			    .catch((error) => {
+				throw new Error(error.message + ': ' +
+				    family.filter(processLives));
+			});
+			await until('log closed', () => this.child.stderr.destroyed ||
+			    this.child.stderr.readableEnded);
+			checkReports(this.stderr);
+			assert.ok(!fs.existsSync(this.socket),
+			    'the control socket is left behind');
+		} finally {
+			await this.kill();
+		}
+		return Date.now() - begin;
+	}
+
+	/* Removes whatever is left, judging nothing. */
+	async kill() {
+		const family = [...processChildren(this.pid),
+		    ...this.workers ?? []];
+		for (const pid of [this.pid, ...family]) {
+			/* A worker's parent is the master, or nobody any more. */
+			const parent = processStat(pid)?.parent;
+			if (pid === this.pid ? !this.end :
+			    parent === this.pid || parent === 1)
+				try {
+					process.kill(pid, 'SIGKILL');
+				} catch {}
+		}
+		await Promise.race([this.silent, pause(2000)]);
+		alive.delete(this);
+		fs.rmSync(this.dir, {recursive: true, force: true});
+	}
+
+	/* Ends every daemon that a failed test has left running. */
+	static async killAll() {
+		for (const d of [...alive])
+			await d.kill();
+	}
+}
+
+module.exports = {Daemon, CHATD, CHATCTL, ENV, ROOT, answers, checkReports,
+    freePort, pause, processChildren, processDescriptors, processLives,
+    processStat, processTitle, run, until};
