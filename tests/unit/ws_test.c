@@ -198,25 +198,6 @@ test_rfc_examples(void **state)
 	assert_memory_equal(out, "\x82\x7f\0\0\0\0\0\1\0\0", 10);
 }
 
-/* Heads for clients at their bounds. */
-static void
-test_server_heads(void **state)
-{
-	uint8_t out[WS_HEAD_MAX];
-
-	assert_int_equal(ws_head(out, WS_PING, 0), 2);
-	assert_memory_equal(out, "\x89\x00", 2);
-	assert_int_equal(ws_head(out, WS_TEXT, 125), 2);
-	assert_memory_equal(out, "\x81\x7d", 2);
-	assert_int_equal(ws_head(out, WS_TEXT, 126), 4);
-	assert_memory_equal(out, "\x81\x7e\x00\x7e", 4);
-	assert_int_equal(ws_head(out, WS_TEXT, 65535), 4);
-	assert_memory_equal(out, "\x81\x7e\xff\xff", 4);
-	assert_int_equal(
-	    ws_head(out, WS_TEXT, UINT64_C(0x0102030405060708)), 10);
-	assert_memory_equal(out, "\x81\x7f\1\2\3\4\5\6\7\x8", 10);
-}
-
 /* Fragments with control frames in between, empty ones, several messages. */
 static void
 test_fragments(void **state)
@@ -512,29 +493,6 @@ test_close(void **state)
 	expect("close:\x03\xe8;unfinished");
 }
 
-/* Close frames of ours. */
-static void
-test_close_frame(void **state)
-{
-	uint8_t out[2 + WS_CONTROL_MAX];
-	char reason[200];
-
-	assert_int_equal(ws_close_frame(out, WS_NONE, ""), 2);
-	assert_memory_equal(out, "\x88\x00", 2);
-	assert_int_equal(ws_close_frame(out, WS_PROTOCOL, ""), 4);
-	assert_memory_equal(out, "\x88\x02\x03\xea", 4);
-	assert_int_equal(ws_close_frame(out, WS_KICKED, "kicked"), 10);
-	assert_memory_equal(out, "\x88\x08\x0f\xa1kicked", 10);
-	memset(reason, 'r', sizeof(reason));
-	reason[199] = '\0';
-	assert_int_equal(ws_close_frame(out, WS_IDLE, reason), 127);
-	assert_int_equal(out[1], 125);
-	memcpy(reason + 122, "\xc3\xa9", 2); /* would be cut in two */
-	assert_int_equal(ws_close_frame(out, WS_IDLE, reason), 126);
-	assert_int_equal(out[1], 124);
-	assert_true(utf8_valid(out + 4, 122));
-}
-
 /* The message's kind can be read until the next call. */
 static void
 test_state_between(void **state)
@@ -594,7 +552,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rfc_examples),
-	    cmocka_unit_test(test_server_heads),
 	    cmocka_unit_test(test_fragments),
 	    cmocka_unit_test(test_lengths_and_masks),
 	    cmocka_unit_test(test_long_frame),
@@ -606,7 +563,6 @@ main(void)
 	    cmocka_unit_test(test_bad_text),
 	    cmocka_unit_test(test_text_everywhere),
 	    cmocka_unit_test(test_close),
-	    cmocka_unit_test(test_close_frame),
 	    cmocka_unit_test(test_state_between),
 	    cmocka_unit_test(test_any_state_is_safe),
 	};
