@@ -21,7 +21,6 @@
 
 enum {
 	RATE_MAX = 1000000, /* messages a second: more is no limit */
-	QUEUE_EXTRA = 1024, /* "NAME whispers: " and frame heads */
 	PATH_MAX_BYTES = 1024,
 	NAME_MAX_BYTES = 64
 };
@@ -435,18 +434,17 @@ conf_add_origin(struct conf *c, const char *origin)
 	return NULL;
 }
 
-/* A queue always holds one message, and the shared pools hold what one
- * connection may use of them. */
+/* The shared pools hold what one connection may use of them. */
 const char *
 conf_finish(struct conf *c)
 {
-	if (c->live.queue_bytes < c->live.message_size + QUEUE_EXTRA)
-		c->live.queue_bytes = c->live.message_size + QUEUE_EXTRA;
 	if (c->live.message_size > c->input_bytes)
 		return complain("input-memory is less than message-size");
-	if (c->live.queue_bytes > c->output_bytes)
-		return complain("output-memory is less than queue, or than "
+	if (c->live.message_size > c->output_bytes / 2)
+		return complain("output-memory is less than two messages of "
 				"message-size");
+	if (c->live.queue_bytes > c->output_bytes)
+		return complain("output-memory is less than queue");
 	return NULL;
 }
 

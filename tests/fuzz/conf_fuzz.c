@@ -41,7 +41,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	    c->workers > CONF_WORKERS_MAX || c->connections < 16 ||
 	    c->live.message_size < 1 ||
 	    c->live.message_size > CONF_MESSAGE_SIZE_MAX ||
-	    c->live.queue_bytes <= c->live.message_size ||
+	    c->live.queue_bytes > c->output_bytes ||
 	    c->live.origin_len > CONF_ORIGIN_BYTES ||
 	    (c->live.origin_len > 0 &&
 		c->live.origin[c->live.origin_len - 1] != '\0'))

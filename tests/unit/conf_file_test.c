@@ -78,6 +78,7 @@ nonsense(void **state)
 	wrong("workers 1\r\n", 1, "0x0d");
 	wrong("input-memory 1M\nmessage-size 2M", 2, "less than message-size");
 	wrong("output-memory 4M\nqueue 5M", 2, "less than queue");
+	wrong("message-size 3M\noutput-memory 4M\n\n", 4, "two messages");
 }
 
 /* All mistakes are told, in order, up to ten. */

@@ -309,16 +309,6 @@ differences(void **state)
 	conf_free(a);
 }
 
-/* A queue always holds one message. */
-static void
-queue(void **state)
-{
-	struct conf *c = good("message-size 16M\n");
-
-	assert_true(c->live.queue_bytes > 16 * M);
-	conf_free(c);
-}
-
 int
 main(void)
 {
@@ -326,7 +316,7 @@ main(void)
 	    cmocka_unit_test(sample), cmocka_unit_test(keys),
 	    cmocka_unit_test(ranges), cmocka_unit_test(off),
 	    cmocka_unit_test(units), cmocka_unit_test(listens),
-	    cmocka_unit_test(differences), cmocka_unit_test(queue)};
+	    cmocka_unit_test(differences)};
 
 	return cmocka_run_group_tests_name("conf", tests, begin, end);
 }
