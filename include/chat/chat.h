@@ -25,6 +25,7 @@ enum {
 				* arrives */
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
 	CHAT_SPARE = 64,       /* connections without a slot, to be told 503 */
+	CHAT_FDS = 1 << 20,    /* descriptors are below (fs.nr_open's default) */
 	CHAT_ECHO_MAX = 16 * 1024 * 1024 /* bytes of a message on /echo */
 };
 
@@ -53,8 +54,8 @@ struct conn {
 		} user;
 	};
 	int fd;
-	uint8_t phase; /* enum conn_phase */
-	bool dirty;    /* in the list of those to write */
+	uint32_t dirty; /* place + 1 in the list of those to write */
+	uint8_t phase;  /* enum conn_phase */
 	bool blocked;  /* the socket is full: EV_WRITE is set */
 	bool paused;   /* not reading */
 	bool present;  /* counted in presence */
@@ -89,7 +90,8 @@ struct chat {
 	struct conn *conn;    /* [n_slots + CHAT_SPARE] */
 	uint64_t spare_used;  /* bit per connection without a slot */
 	uint32_t *user_first; /* [n_entries]: connection + 1 */
-	uint32_t *dirty;      /* [n_slots] */
+	uint32_t *by_fd;      /* [CHAT_FDS]: connection */
+	uint32_t *dirty;      /* [2 * n_slots]: to write; SHM_NONE: gone */
 	uint32_t n_dirty;
 	uint32_t n_pending;   /* in CONN_REQUEST */
 	uint32_t n_open;      /* CONN_OPEN; with those below: all */
@@ -108,6 +110,8 @@ struct chat {
 
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
+	/* and when it has taken too long */
+	void (*request_late)(struct chat *ch, uint32_t conn);
 };
 
 /* Makes everything; returns 0, or -1 and errno. The caller sets door[] and
@@ -127,8 +131,8 @@ void chat_reconfigure(struct chat *ch, const struct conf_live *live);
 /* Deadlines of a part of the connections; every 100 ms. */
 void chat_sweep(struct chat *ch);
 
-/* Takes the lock away from nobody: clears what a dead worker left in
- * presence, slots and pools, and logs the leaves. */
+/* Clears what a dead worker left in presence, slots and pools, and logs who
+ * left with it. Can be repeated. */
 void chat_clean(struct hub *h, int worker);
 
 #endif

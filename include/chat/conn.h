@@ -59,8 +59,14 @@ void conn_end(struct chat *ch, uint32_t i, enum ws_code code,
 /* Ends it at once; the number is free afterwards. */
 void conn_drop(struct chat *ch, uint32_t i, const char *why);
 
+/* Sends our FIN and reads on for a moment. */
+void conn_linger(struct chat *ch, uint32_t i);
+
 /* Input has come, or the socket takes output again (libevent callback). */
 void conn_event_cb(int fd, short what, void *arg);
+
+/* Watches the socket for what the connection's state asks for. */
+void conn_watch(struct chat *ch, uint32_t i);
 
 /* Stops or resumes reading. */
 void conn_pause(struct chat *ch, uint32_t i, bool paused);

@@ -12,6 +12,10 @@ enum { USER_NAME_MAX = 64 };
  */
 int user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
+/* Lists an entered connection among its user's; its fields `user` are free
+ * for that from now on. */
+void user_list_add(struct chat *ch, uint32_t conn);
+
 /* The connection is going; nothing if it was not entered. */
 void user_leave(struct chat *ch, uint32_t conn);
 
@@ -26,8 +30,8 @@ size_t user_name(const struct hub *h, uint32_t entry,
 void user_kick(struct chat *ch, const char *name, size_t len,
     const char *device, size_t device_len);
 
-/* "2 users: alice, bob": sorted, the first 100 by name. At most as old as
- * 100 ms: the table may be large. */
+/* "2 users: alice, bob": sorted, the first 100 by name. With a large table the
+ * answer may be 100 ms old. */
 const char *user_list(struct chat *ch);
 
 #endif

@@ -1,0 +1,99 @@
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "chat/conn.h"
+#include "chat/publish.h"
+#include "chat/relay.h"
+#include "chat/user.h"
+#include "hub/presence.h"
+#include "hub/stats.h"
+
+/* Private memory that costs nothing until it is touched; zero. */
+static void *
+table(size_t n, size_t size)
+{
+	void *p = mmap(NULL, n * size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int
+chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
+    struct event_base *base, struct batch *batch)
+{
+	memset(ch, 0, sizeof(*ch));
+	ch->hub = h;
+	ch->live = *live;
+	ch->base = base;
+	ch->batch = batch;
+	ch->conn = table(h->n_slots + CHAT_SPARE, sizeof(*ch->conn));
+	ch->user_first = table(h->n_entries, sizeof(*ch->user_first));
+	ch->by_fd = table(CHAT_FDS, sizeof(*ch->by_fd));
+	ch->dirty = table((size_t)h->n_slots * 2, sizeof(*ch->dirty));
+	ch->payload = malloc(SHM_STAGE);
+	if (ch->conn == NULL || ch->user_first == NULL || ch->by_fd == NULL ||
+	    ch->dirty == NULL || ch->payload == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
+	    output_pool_init(&ch->output, h) < 0 ||
+	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0)
+		return -1;
+	/* who comes later hears what is said from now on */
+	SHM_STORE(h->me->cursor, journal_tail(h));
+	chat_clock(ch);
+	return 0;
+}
+
+void
+chat_clock(struct chat *ch)
+{
+	ch->now_ms = clock_ms();
+	ch->wall_ms = clock_wall_ms();
+	stats_tick(ch->hub);
+}
+
+bool
+chat_turn(struct chat *ch)
+{
+	bool more;
+
+	relay_flush(ch);
+	more = deliver(ch);
+	relay_reset(ch);
+	conn_flush(ch);
+	journal_populate(ch->hub);
+	chat_clock(ch);
+	return more;
+}
+
+void
+chat_reconfigure(struct chat *ch, const struct conf_live *live)
+{
+	ch->live = *live;
+	log_set_verbose(live->verbose);
+}
+
+/* A user has gone with his worker. */
+static void
+log_left(const struct presence_view *v, void *arg)
+{
+	if (v->name[0] == '#')
+		log_info("%s left", log_text(v->name + 1, v->name_len - 1));
+}
+
+void
+chat_clean(struct hub *h, int worker)
+{
+	presence_clear(h, worker, log_left, NULL);
+	slot_clear(h, worker);
+	output_clear(h, worker);
+	input_clear(h, worker);
+}

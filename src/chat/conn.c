@@ -1,0 +1,366 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "chat/conn.h"
+#include "chat/user.h"
+#include "hub/stats.h"
+#include "memory.h"
+
+const char *
+conn_name(struct chat *ch, uint32_t i)
+{
+	static char out[256];
+	char user[USER_NAME_MAX + 1], peer[64];
+	size_t len;
+
+	if (!conn_has_slot(ch, i))
+		return "a refused connection";
+	len = user_name(ch->hub, conn_slot(ch, i)->user, user);
+	snprintf(out, sizeof(out), "%s (%s)", log_text(user, len),
+	    slot_peer_name(conn_slot(ch, i), peer));
+	return out;
+}
+
+bool
+conn_next(struct chat *ch, uint32_t *i)
+{
+	uint32_t at = *i == SHM_NONE ? 0 : *i + 1, b;
+	uint64_t used;
+
+	for (b = at / SHM_BLOCK; b < ch->slots.n_blocks; b++) {
+		used = ch->slots.used[b];
+		if (b == at / SHM_BLOCK)
+			used &= ~0ull << at % SHM_BLOCK;
+		if (used != 0) {
+			*i = b * SHM_BLOCK + (uint32_t)__builtin_ctzll(used);
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+conn_watch(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+	short what = EV_PERSIST;
+
+	if (!c->paused)
+		what |= EV_READ;
+	if (c->blocked)
+		what |= EV_WRITE;
+	event_del(&c->ev);
+	event_assign(&c->ev, ch->base, c->fd, what, conn_event_cb, ch);
+	if (what != EV_PERSIST && event_add(&c->ev, NULL) < 0)
+		log_error("event_add: %s", strerror(errno));
+}
+
+void
+conn_pause(struct chat *ch, uint32_t i, bool paused)
+{
+	if (ch->conn[i].paused == paused)
+		return;
+	ch->conn[i].paused = paused;
+	conn_watch(ch, i);
+}
+
+/* A connection's number: a slot's, or a spare one. */
+static uint32_t
+number_take(struct chat *ch)
+{
+	uint32_t i = slot_take(ch->hub, &ch->slots);
+	int bit;
+
+	if (i != SHM_NONE || ch->spare_used == ~0ull)
+		return i;
+	bit = __builtin_ctzll(~ch->spare_used);
+	ch->spare_used |= 1ull << bit;
+	return ch->hub->n_slots + (uint32_t)bit;
+}
+
+static void
+number_give(struct chat *ch, uint32_t i)
+{
+	if (conn_has_slot(ch, i))
+		slot_release(ch->hub, &ch->slots, i);
+	else
+		ch->spare_used &= ~(1ull << (i - ch->hub->n_slots));
+}
+
+/* Tells the other workers how many connections are here. */
+static void
+count(struct chat *ch)
+{
+	struct shm_worker *me = ch->hub->me;
+
+	atomic_store_explicit(
+	    &me->connections, ch->n_conns, memory_order_relaxed);
+	atomic_store_explicit(&me->pending, ch->n_pending, memory_order_relaxed);
+}
+
+uint32_t
+conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
+{
+	uint32_t i = fd < CHAT_FDS ? number_take(ch) : SHM_NONE;
+	struct conn *c;
+
+	if (i == SHM_NONE)
+		return SHM_NONE;
+	c = &ch->conn[i];
+	memset(c, 0, sizeof(*c));
+	c->fd = fd;
+	ch->by_fd[fd] = i;
+	c->phase = CONN_REQUEST;
+	c->due_ms = ch->now_ms + ch->live.handshake_ms;
+	if (conn_has_slot(ch, i))
+		slot_set_peer(conn_slot(ch, i), peer);
+	event_assign(&c->ev, ch->base, fd, EV_READ | EV_PERSIST, conn_event_cb,
+	    ch);
+	if (event_add(&c->ev, NULL) < 0) {
+		number_give(ch, i);
+		c->phase = CONN_NONE;
+		return SHM_NONE;
+	}
+	ch->n_pending++;
+	ch->n_conns++;
+	count(ch);
+	return i;
+}
+
+int
+conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
+    size_t user_len, const char *device, size_t device_len,
+    const void *answer, size_t answer_len, uint64_t used)
+{
+	struct conn *c = &ch->conn[i];
+	struct slot *s = conn_slot(ch, i);
+	struct frame f;
+
+	if (output_open(&ch->output, &c->out, i) < 0)
+		return -1;
+	if (!conn_frame(ch, &f, FRAME_OWN,
+		&(struct iovec){(void *)answer, answer_len}, 1)) {
+		output_close(&ch->output, &c->out, i);
+		return -1;
+	}
+	s->door = (uint8_t)door;
+	s->device_len = (uint8_t)device_len;
+	memcpy(s->device, device, device_len);
+	s->connected_ms = ch->now_ms;
+	s->heard_ms = s->ping_ms = s->message_ms = s->rate_ms =
+	    (uint32_t)ch->now_ms;
+	s->rate_tokens = ch->live.message_burst * 1000;
+	SHM_STORE(s->committed, used);
+	if (user_len > 0 && user_enter(ch, i, user, user_len) < 0) {
+		frame_release(&ch->output, &f);
+		output_close(&ch->output, &c->out, i);
+		return -1;
+	}
+	free(c->request.bytes);
+	c->user.next = c->user.previous = 0;
+	if (user_len > 0)
+		user_list_add(ch, i);
+	SHM_STORE(s->last, SHM_OWN(ch->hub->me->cursor));
+	slot_set(ch->hub, i, SLOT_OPEN);
+	c->phase = CONN_OPEN;
+	ch->n_pending--;
+	ch->n_open++;
+	count(ch);
+	/* cannot fail: the first chunk has room */
+	if (output_append(&ch->output, &c->out, i, &f, 0) < 0)
+		abort();
+	frame_release(&ch->output, &f);
+	SHM_COUNT(ch->hub->me->accepted, 1);
+	conn_dirty(ch, i);
+	return 0;
+}
+
+void
+conn_linger(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (c->phase == CONN_REQUEST) {
+		ch->n_pending--;
+		free(c->request.bytes);
+		c->request.bytes = NULL;
+	}
+	shutdown(c->fd, SHUT_WR);
+	c->phase = CONN_LINGER;
+	c->due_ms = ch->now_ms + CHAT_LINGER_MS;
+	c->blocked = false;
+	c->paused = false;
+	conn_watch(ch, i);
+	count(ch);
+}
+
+void
+conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len)
+{
+	/* short, on a fresh socket: whatever does not fit is lost */
+	(void)send(ch->conn[i].fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	SHM_COUNT(ch->hub->me->refused, 1);
+	conn_linger(ch, i);
+}
+
+/* The output's bound is reached. */
+static void
+conn_slow(struct chat *ch, uint32_t i)
+{
+	log_info("%s reads too slowly, closed", conn_name(ch, i));
+	SHM_COUNT(ch->hub->me->closed_slow, 1);
+	conn_end(ch, i, WS_POLICY, "slow");
+}
+
+/* Appends without the bound; makes room when memory is short. */
+static bool
+append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
+{
+	struct conn *c = &ch->conn[i];
+
+	while (output_append(&ch->output, &c->out, i, f, tag) < 0)
+		if (!memory_relieve(ch, i))
+			return false;
+	conn_dirty(ch, i);
+	return true;
+}
+
+void
+conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
+{
+	struct conn *c = &ch->conn[i];
+	struct slot *s = conn_slot(ch, i);
+	uint64_t pending = output_pending(&c->out);
+	uint64_t references = SHM_OWN(s->appended) - c->out.front;
+
+	if (pending > 0 && /* one message always fits */
+	    pending + f->bytes + (references + f->n) * OUTPUT_COST >
+		ch->live.queue_bytes &&
+	    s->door != DOOR_ECHO) { /* it stops reading instead */
+		conn_slow(ch, i);
+		return;
+	}
+	if (!append(ch, i, f, tag))
+		conn_drop(ch, i, "no memory for output");
+}
+
+void
+conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
+    const struct iovec *parts, int n, uint64_t position)
+{
+	struct conn *c = &ch->conn[i];
+	uint8_t head[WS_HEAD_MAX];
+	struct iovec all[8];
+	struct frame f;
+	uint64_t len = 0;
+	int k;
+
+	if (c->phase != CONN_OPEN || n > 7)
+		return;
+	for (k = 0; k < n; k++) {
+		all[k + 1] = parts[k];
+		len += parts[k].iov_len;
+	}
+	all[0] = (struct iovec){head, ws_head(head, opcode, len)};
+	if (!conn_frame(ch, &f, FRAME_OWN, all, n + 1)) {
+		conn_drop(ch, i, "no memory for output");
+		return;
+	}
+	/* making room may have cost this very connection */
+	if (c->phase == CONN_OPEN)
+		conn_append(ch, i, &f,
+		    position != 0 ? OUTPUT_ANSWER | position : 0);
+	frame_release(&ch->output, &f);
+}
+
+void
+conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		conn_drop(ch, i, "out of memory");
+		return;
+	}
+	conn_answer(ch, i, WS_TEXT, &(struct iovec){text, (size_t)n}, 1,
+	    position);
+	free(text);
+}
+
+void
+conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
+{
+	struct conn *c = &ch->conn[i];
+	uint8_t bytes[2 + WS_CONTROL_MAX];
+	struct frame f;
+	size_t n;
+
+	if (c->phase == CONN_REQUEST) {
+		conn_linger(ch, i);
+		return;
+	}
+	if (c->phase != CONN_OPEN)
+		return;
+	user_leave(ch, i);
+	conn_slot(ch, i)->close_code = code;
+	slot_set(ch->hub, i, SLOT_ENDING);
+	c->phase = CONN_ENDING;
+	c->due_ms = ch->now_ms + CHAT_ENDING_MS;
+	ch->n_open--;
+	count(ch);
+	input_release(&ch->input, i);
+	n = ws_close_frame(bytes, code, reason);
+	if (frame_build(&ch->output, &f, FRAME_OWN,
+		&(struct iovec){bytes, n}, 1) == 0) {
+		/* short of memory the code is not told; the end comes anyway */
+		(void)output_append(&ch->output, &c->out, i, &f, 0);
+		frame_release(&ch->output, &f);
+	}
+	conn_pause(ch, i, true); /* nothing more is read until our FIN */
+	conn_dirty(ch, i);
+}
+
+void
+conn_drop(struct chat *ch, uint32_t i, const char *why)
+{
+	struct conn *c = &ch->conn[i];
+	bool served =
+	    conn_has_slot(ch, i) && slot_state(ch->hub, i) != SLOT_FREE;
+
+	if (c->phase == CONN_NONE)
+		return;
+	if (why != NULL)
+		log_debug("%s: %s", conn_name(ch, i), why);
+	user_leave(ch, i);
+	if (c->phase == CONN_REQUEST) {
+		ch->n_pending--;
+		free(c->request.bytes);
+	}
+	if (c->phase == CONN_OPEN)
+		ch->n_open--;
+	if (c->dirty != 0)
+		ch->dirty[c->dirty - 1] = SHM_NONE;
+	event_del(&c->ev);
+	if (served) {
+		slot_set(ch->hub, i, SLOT_CLOSING);
+		output_close(&ch->output, &c->out, i);
+		input_release(&ch->input, i);
+	}
+	close(c->fd);
+	c->fd = -1;
+	c->phase = CONN_NONE;
+	ch->n_conns--;
+	count(ch);
+	number_give(ch, i);
+}

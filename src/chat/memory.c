@@ -1,0 +1,69 @@
+#include "base/log.h"
+#include "chat/conn.h"
+#include "hub/stats.h"
+#include "memory.h"
+
+struct walk {
+	struct chat *ch;
+	uint32_t at;
+};
+
+/* Whether a connection has output records. */
+static bool
+has_output(struct chat *ch, uint32_t i)
+{
+	return ch->conn[i].phase == CONN_OPEN ||
+	    ch->conn[i].phase == CONN_ENDING;
+}
+
+/* Hands all outputs to output_compact. */
+static bool
+next_output(void *arg, struct output **o, uint32_t *slot)
+{
+	struct walk *w = arg;
+
+	while (conn_next(w->ch, &w->at))
+		if (has_output(w->ch, w->at)) {
+			*o = &w->ch->conn[w->at].out;
+			*slot = w->at;
+			return true;
+		}
+	return false;
+}
+
+bool
+memory_relieve(struct chat *ch, uint32_t except)
+{
+	struct walk w = {ch, SHM_NONE};
+	uint32_t i = SHM_NONE, worst = SHM_NONE;
+	uint64_t most = 0, n;
+
+	if (output_compact(&ch->output, next_output, &w)) {
+		SHM_COUNT(ch->hub->me->compacted, 1);
+		return true;
+	}
+	while (conn_next(ch, &i)) {
+		n = has_output(ch, i) ? output_pending(&ch->conn[i].out) : 0;
+		if (n > most && i != except) {
+			most = n;
+			worst = i;
+		}
+	}
+	if (worst == SHM_NONE)
+		return false;
+	log_warn("output memory is full: %s, which reads slowest, is dropped",
+	    conn_name(ch, worst));
+	SHM_COUNT(ch->hub->me->closed_slow, 1);
+	conn_drop(ch, worst, NULL);
+	return true;
+}
+
+bool
+conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
+    const struct iovec *parts, int n)
+{
+	while (frame_build(&ch->output, f, end, parts, n) < 0)
+		if (!memory_relieve(ch, SHM_NONE))
+			return false;
+	return true;
+}

@@ -1,0 +1,184 @@
+/* From a client's bytes to messages. Live reading and replaying after a
+ * takeover are this same function: what is known already is skipped. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "chat/conn.h"
+#include "hub/stats.h"
+
+/* Takes one message from the connection's allowance; false if it is over its
+ * rate. */
+static bool
+rate_take(struct chat *ch, struct slot *s)
+{
+	uint64_t full = (uint64_t)ch->live.message_burst * 1000;
+	uint64_t tokens;
+
+	s->message_ms = (uint32_t)ch->now_ms;
+	if (ch->live.message_rate == 0)
+		return true;
+	tokens = s->rate_tokens +
+	    (uint64_t)((uint32_t)ch->now_ms - s->rate_ms) *
+		ch->live.message_rate;
+	if (tokens > full)
+		tokens = full;
+	s->rate_ms = (uint32_t)ch->now_ms;
+	if (tokens < 1000)
+		return false;
+	s->rate_tokens = (uint32_t)(tokens - 1000);
+	return true;
+}
+
+/* Makes room for a message of len bytes that came in several reads. */
+static bool
+message_room(struct chat *ch, size_t len)
+{
+	char *p;
+
+	if (len <= ch->message_cap)
+		return true;
+	p = realloc(ch->message, len);
+	if (p == NULL)
+		return false;
+	ch->message = p;
+	ch->message_cap = len;
+	return true;
+}
+
+/* The message in one piece: what was saved before, then this read's part. */
+static const char *
+message_join(struct chat *ch, uint32_t i, size_t have, size_t *len)
+{
+	const struct input_part *part = input_part(ch->hub, i);
+	size_t before;
+
+	*len = have;
+	if (part == NULL || part->bytes == 0)
+		return (const char *)ch->payload;
+	if (part->bytes > CHAT_ECHO_MAX ||
+	    !message_room(ch, part->bytes + have))
+		return NULL;
+	before = input_gather(ch->hub, i, ch->message, part->bytes);
+	memcpy(ch->message + before, ch->payload, have);
+	*len = before + have;
+	return ch->message;
+}
+
+/* A whole message has come. */
+static void
+message(struct chat *ch, uint32_t i, const struct ws_state *state,
+    size_t have, uint64_t position)
+{
+	struct slot *s = conn_slot(ch, i);
+	const struct door_ops *door = ch->door[s->door];
+	const char *data;
+	size_t len;
+
+	if (state->opcode == WS_BINARY && !door->binary) {
+		conn_end(ch, i, WS_UNSUPPORTED, "text only");
+		return;
+	}
+	if (!rate_take(ch, s)) {
+		conn_end(ch, i, WS_POLICY, "message rate");
+		return;
+	}
+	data = message_join(ch, i, have, &len);
+	if (data == NULL) {
+		conn_end(ch, i, WS_INTERNAL, "out of memory");
+		return;
+	}
+	door->message(ch, i, state->opcode, data, len, position);
+	input_release(&ch->input, i);
+}
+
+/* A control frame has come. */
+static void
+control(struct chat *ch, uint32_t i, const struct ws_state *state,
+    uint64_t position)
+{
+	uint16_t code = WS_NONE;
+
+	switch (state->frame) {
+	case WS_PING:
+		if (SHM_OWN(conn_slot(ch, i)->answered) < position)
+			conn_answer(ch, i, WS_PONG,
+			    &(struct iovec){(void *)state->control,
+				state->control_len},
+			    1, position);
+		break;
+	case WS_CLOSE:
+		if (state->control_len >= 2)
+			code = (uint16_t)(state->control[0] << 8 |
+			    state->control[1]);
+		conn_end(ch, i, code, "");
+		break;
+	default:
+		break; /* a pong: it was heard */
+	}
+}
+
+/* Keeps what is unfinished at the end of a read, or notes that nothing is. */
+static void
+settle(struct chat *ch, uint32_t i, const struct ws_state *state,
+    uint64_t end, size_t have)
+{
+	if (ws_idle(state)) {
+		input_release(&ch->input, i);
+		SHM_STORE(conn_slot(ch, i)->committed, end);
+	} else if (input_save(&ch->input, i, state, end, ch->payload, have) <
+	    0) {
+		log_warn("%s: input memory is full", conn_name(ch, i));
+		conn_end(ch, i, WS_TRY_LATER, "server is busy");
+	}
+}
+
+/* How to close after a decoding error, in words for the peer. */
+static const char *
+error_reason(uint16_t code)
+{
+	return code == WS_TOO_BIG ? "message too big"
+	    : code == WS_BAD_DATA ? "invalid UTF-8"
+				  : "protocol error";
+}
+
+void
+conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
+    size_t len)
+{
+	const struct input_part *part = input_part(ch->hub, i);
+	struct slot *s = conn_slot(ch, i);
+	uint64_t limit = s->door == DOOR_ECHO ? CHAT_ECHO_MAX
+					      : ch->live.message_size;
+	uint64_t known = SHM_OWN(s->committed);
+	struct ws_state state = {0};
+	size_t at = 0, have = 0, used, n;
+	enum ws_event event;
+
+	if (part != NULL) {
+		state = part->state;
+		if (part->end > known)
+			known = part->end;
+	}
+	if (known > start)
+		at = known - start < len ? (size_t)(known - start) : len;
+	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
+	while (at < len && ch->conn[i].phase == CONN_OPEN) {
+		event = ws_decode(&state, limit, bytes + at, len - at, &used,
+		    ch->payload + have, &n);
+		at += used;
+		have += n;
+		if (event == WS_EVENT_MESSAGE) {
+			message(ch, i, &state, have, start + at);
+			have = 0;
+		} else if (event == WS_EVENT_CONTROL)
+			control(ch, i, &state, start + at);
+		else if (event == WS_EVENT_ERROR)
+			conn_end(ch, i, state.error,
+			    error_reason(state.error));
+	}
+	if (ch->conn[i].phase == CONN_OPEN)
+		settle(ch, i, &state, start + len, have);
+	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+}

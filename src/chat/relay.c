@@ -1,0 +1,263 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "chat/relay.h"
+#include "codec/message.h"
+#include "hub/stats.h"
+#include "net/link.h"
+
+enum {
+	STASH_BYTES = 256 * 1024, /* what a turn keeps of relays; more is
+				   * read from the journal */
+	STASH_FIND = 1024         /* places to find them again */
+};
+
+struct peer {
+	struct relay *relay;
+	int fd; /* -1: no link */
+	struct event ev;
+	uint8_t *out;     /* the datagram being filled, MESSAGE_MAX bytes */
+	size_t out_len;   /* 0: empty */
+	uint32_t out_n;   /* publications in it */
+};
+
+struct relay {
+	struct chat *ch;
+	struct peer peer[SHM_WORKERS];
+	uint64_t waiting; /* peers with a datagram to send */
+	uint8_t *stash;
+	size_t stash_len;
+	uint32_t n_found;
+	struct {
+		uint64_t position;
+		uint32_t at, len;
+	} found[STASH_FIND];
+};
+
+int
+relay_init(struct chat *ch)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+	int k;
+
+	if (r == NULL || (r->stash = malloc(STASH_BYTES)) == NULL) {
+		free(r);
+		errno = ENOMEM;
+		return -1;
+	}
+	r->ch = ch;
+	for (k = 0; k < SHM_WORKERS; k++) {
+		r->peer[k].relay = r;
+		r->peer[k].fd = -1;
+	}
+	ch->relay = r;
+	return 0;
+}
+
+/* Gives up the link to a peer. */
+static void
+peer_close(struct relay *r, int k)
+{
+	struct peer *p = &r->peer[k];
+
+	if (p->fd < 0)
+		return;
+	event_del(&p->ev);
+	close(p->fd);
+	free(p->out);
+	p->fd = -1;
+	p->out = NULL;
+	p->out_len = p->out_n = 0;
+	r->waiting &= ~(1ull << k);
+}
+
+/* Keeps one relayed entry for this turn's delivery. */
+static void
+stash(struct relay *r, uint64_t position, const uint8_t *entry, size_t len)
+{
+	uint32_t k = position % STASH_FIND;
+
+	if (r->stash_len + len > STASH_BYTES || r->found[k].position != 0)
+		return;
+	memcpy(r->stash + r->stash_len, entry, len);
+	r->found[k].position = position;
+	r->found[k].at = (uint32_t)r->stash_len;
+	r->found[k].len = (uint32_t)len;
+	r->stash_len += len;
+	r->n_found++;
+}
+
+/* Takes a datagram apart; what is malformed ends it. */
+static void
+relay_take(struct relay *r, int from, const uint8_t *b, size_t len)
+{
+	struct relay_record rec;
+	size_t n;
+
+	while (len >= sizeof(rec)) {
+		memcpy(&rec, b, sizeof(rec));
+		n = sizeof(rec) + rec.length;
+		if (rec.length > len || n > len)
+			break;
+		if (rec.length > 0)
+			stash(r, rec.position, b + sizeof(rec), rec.length);
+		b += n;
+		len -= n;
+	}
+	if (len > 0)
+		log_warn("worker %d relays nonsense, ignored", from);
+}
+
+/* A peer's link: relays, or its end. */
+static void
+link_cb(int fd, short what, void *arg)
+{
+	struct peer *p = arg;
+	struct relay *r = p->relay;
+	int from = (int)(p - r->peer), n, k;
+	struct link_datagram d[LINK_BATCH];
+	const void *payload;
+	const char *why;
+	size_t len;
+
+	n = link_receive(fd, d);
+	if (n < 0) {
+		peer_close(r, from);
+		return;
+	}
+	for (k = 0; k < n; k++) {
+		if (message_check(d[k].bytes, d[k].len, d[k].n_fds, PARTY_PEER,
+			&payload, &len, &why) == MSG_RELAY)
+			relay_take(r, from, payload, len);
+		else
+			log_warn("worker %d: %s, ignored", from, why);
+		if (d[k].fd >= 0)
+			close(d[k].fd);
+	}
+}
+
+void
+relay_link(struct chat *ch, int peer, int fd)
+{
+	struct relay *r = ch->relay;
+	struct peer *p;
+
+	if (peer < 0 || peer >= SHM_WORKERS || peer == ch->hub->self) {
+		close(fd);
+		return;
+	}
+	peer_close(r, peer);
+	p = &r->peer[peer];
+	p->out = malloc(MESSAGE_MAX);
+	if (p->out == NULL) {
+		log_error("no memory for the link to worker %d", peer);
+		close(fd);
+		return;
+	}
+	p->fd = fd;
+	event_assign(&p->ev, ch->base, fd, EV_READ | EV_PERSIST, link_cb, p);
+	if (event_add(&p->ev, NULL) < 0) {
+		log_error("event_add: %s", strerror(errno));
+		peer_close(r, peer);
+	}
+}
+
+/* Sends a peer's datagram; a full link skips it. */
+static void
+peer_send(struct relay *r, int k)
+{
+	struct peer *p = &r->peer[k];
+	struct message_head head = {
+	    MSG_RELAY, (uint32_t)(p->out_len - sizeof(head))};
+	struct shm_worker *me = r->ch->hub->me;
+	struct iovec v = {p->out, p->out_len};
+	int n;
+
+	r->waiting &= ~(1ull << k);
+	memcpy(p->out, &head, sizeof(head));
+	n = link_send_batch(p->fd, &v, 1);
+	if (n == 1)
+		SHM_COUNT(me->relayed, p->out_n);
+	else
+		SHM_COUNT(me->relay_skipped, p->out_n);
+	p->out_len = p->out_n = 0;
+	if (n < 0) /* its end comes with the master's next word */
+		peer_close(r, k);
+}
+
+/* Queues one record for a peer. */
+static void
+peer_queue(struct relay *r, int k, const struct publication *pub)
+{
+	struct peer *p = &r->peer[k];
+	struct relay_record rec = {.position = pub->position};
+	size_t entry = journal_entry_bytes(pub->user_len, pub->data_len);
+
+	if (p->fd < 0)
+		return;
+	if (pub->data_len <= RELAY_DATA_MAX)
+		rec.length = (uint32_t)entry;
+	if (p->out_len + sizeof(rec) + rec.length > MESSAGE_MAX) {
+		peer_send(r, k);
+		if (p->fd < 0)
+			return;
+	}
+	if (p->out_len == 0)
+		p->out_len = sizeof(struct message_head);
+	memcpy(p->out + p->out_len, &rec, sizeof(rec));
+	p->out_len += sizeof(rec);
+	if (rec.length > 0)
+		publication_encode(pub, p->out + p->out_len);
+	p->out_len += rec.length;
+	p->out_n++;
+	r->waiting |= 1ull << k;
+}
+
+void
+relay_send(struct chat *ch, const struct publication *p, uint64_t mask)
+{
+	int k;
+
+	mask &= ~(1ull << ch->hub->self);
+	for (; mask != 0; mask &= mask - 1) {
+		k = __builtin_ctzll(mask);
+		peer_queue(ch->relay, k, p);
+	}
+}
+
+void
+relay_flush(struct chat *ch)
+{
+	struct relay *r = ch->relay;
+	uint64_t w;
+
+	for (w = r->waiting; w != 0; w &= w - 1)
+		peer_send(r, __builtin_ctzll(w));
+}
+
+bool
+relay_find(struct chat *ch, uint64_t position, struct publication *p)
+{
+	struct relay *r = ch->relay;
+	uint32_t k = position % STASH_FIND;
+
+	if (r->n_found == 0 || r->found[k].position != position)
+		return false;
+	return publication_decode(r->stash + r->found[k].at, r->found[k].len,
+		   p) != 0 &&
+	    p->position == position;
+}
+
+void
+relay_reset(struct chat *ch)
+{
+	struct relay *r = ch->relay;
+
+	if (r->n_found > 0)
+		memset(r->found, 0, sizeof(r->found));
+	r->n_found = 0;
+	r->stash_len = 0;
+}

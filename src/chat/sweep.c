@@ -1,0 +1,86 @@
+/* Deadlines: every connection is looked at at least once a second. */
+#include "chat/conn.h"
+
+enum {
+	SWEEP_PARTS = 10,     /* of the blocks at each call */
+	SWEEP_BLOCKS_MIN = 16 /* a small worker is looked at whole each time */
+};
+
+/* Milliseconds from a slot's time to now; both are the clock's low half. */
+static uint32_t
+age_ms(const struct chat *ch, uint32_t then)
+{
+	return (uint32_t)ch->now_ms - then;
+}
+
+/* Ping, pong and idle of an open connection. */
+static void
+sweep_open(struct chat *ch, uint32_t i)
+{
+	struct slot *s = conn_slot(ch, i);
+	bool waiting = (int32_t)(s->ping_ms - s->heard_ms) > 0;
+
+	if (waiting && age_ms(ch, s->ping_ms) >= ch->live.pong_ms) {
+		conn_end(ch, i, WS_NO_PONG, "no pong");
+		return;
+	}
+	if (ch->live.idle_ms != 0 && s->door == DOOR_PLAIN &&
+	    age_ms(ch, s->message_ms) >= ch->live.idle_ms) {
+		conn_end(ch, i, WS_IDLE, "idle");
+		return;
+	}
+	if (!waiting && age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
+		s->ping_ms = (uint32_t)ch->now_ms;
+		conn_answer(ch, i, WS_PING, NULL, 0, 0);
+	}
+}
+
+/* One connection. */
+static void
+sweep_one(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	switch (c->phase) {
+	case CONN_OPEN:
+		sweep_open(ch, i);
+		break;
+	case CONN_REQUEST:
+		if (ch->now_ms >= c->due_ms)
+			ch->request_late(ch, i);
+		break;
+	case CONN_ENDING:
+	case CONN_LINGER:
+		if (ch->now_ms >= c->due_ms)
+			conn_drop(ch, i, NULL);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+chat_sweep(struct chat *ch)
+{
+	uint32_t n = ch->slots.n_blocks / SWEEP_PARTS + 1, seen = 0, looked, b;
+	uint32_t i, end;
+
+	for (i = 0; i < CHAT_SPARE; i++)
+		if (ch->spare_used & 1ull << i)
+			sweep_one(ch, ch->hub->n_slots + i);
+	for (looked = 0; looked < ch->slots.n_blocks; looked++) {
+		if (looked >= n && seen >= SWEEP_BLOCKS_MIN)
+			break;
+		b = ch->sweep_at++;
+		if (ch->sweep_at >= ch->slots.n_blocks)
+			ch->sweep_at = 0;
+		if (ch->slots.used[b] == 0)
+			continue;
+		seen++;
+		i = b * SHM_BLOCK;
+		end = i + SHM_BLOCK;
+		i--;
+		while (conn_next(ch, &i) && i < end)
+			sweep_one(ch, i);
+	}
+}

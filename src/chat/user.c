@@ -1,0 +1,155 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "chat/conn.h"
+#include "chat/user.h"
+#include "hub/lock.h"
+#include "hub/presence.h"
+#include "hub/stats.h"
+
+/* "#alice" from "alice"; returns the length. */
+static size_t
+channel_name(const char *name, size_t len, char out[USER_NAME_MAX + 1])
+{
+	out[0] = '#';
+	memcpy(out + 1, name, len);
+	return len + 1;
+}
+
+/* Tells the log of a user's first connection or last. */
+static void
+log_presence(const struct hub *h, uint32_t entry, const char *what)
+{
+	char name[USER_NAME_MAX + 1];
+	size_t len = user_name(h, entry, name);
+
+	log_info("%s %s", log_text(name, len), what);
+}
+
+int
+user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	char channel[USER_NAME_MAX + 1];
+	struct hub *h = ch->hub;
+	size_t n = channel_name(name, len, channel);
+	bool first, ignored;
+	uint32_t e;
+
+	hub_lock(h);
+	e = presence_enter(h, channel, n, &first);
+	if (e != SHM_NONE && ch->n_lobby == 0)
+		presence_enter(h, "lobby", 5, &ignored);
+	hub_unlock(h);
+	if (e == SHM_NONE)
+		return -1;
+	conn_slot(ch, conn)->user = e;
+	ch->conn[conn].present = true;
+	ch->n_lobby++;
+	if (first)
+		log_presence(h, e, "joined");
+	return 0;
+}
+
+void
+user_list_add(struct chat *ch, uint32_t conn)
+{
+	uint32_t *first = &ch->user_first[conn_slot(ch, conn)->user];
+
+	ch->conn[conn].user.previous = 0;
+	ch->conn[conn].user.next = *first;
+	if (*first != 0)
+		ch->conn[*first - 1].user.previous = conn + 1;
+	*first = conn + 1;
+}
+
+/* Takes a connection out of its user's list; true if it was the last here. */
+static bool
+list_remove(struct chat *ch, uint32_t conn, uint32_t entry)
+{
+	struct conn *c = &ch->conn[conn];
+
+	if (c->user.next != 0)
+		ch->conn[c->user.next - 1].user.previous = c->user.previous;
+	if (c->user.previous != 0)
+		ch->conn[c->user.previous - 1].user.next = c->user.next;
+	else
+		ch->user_first[entry] = c->user.next;
+	return ch->user_first[entry] == 0;
+}
+
+void
+user_leave(struct chat *ch, uint32_t conn)
+{
+	struct hub *h = ch->hub;
+	uint32_t e;
+	bool last, gone = false;
+
+	if (!ch->conn[conn].present)
+		return;
+	ch->conn[conn].present = false;
+	e = conn_slot(ch, conn)->user;
+	if (e >= h->n_entries)
+		return;
+	last = list_remove(ch, conn, e);
+	ch->n_lobby--;
+	if (last || ch->n_lobby == 0) {
+		hub_lock(h);
+		if (last)
+			gone = presence_leave(h, e, h->self);
+		if (ch->n_lobby == 0)
+			presence_leave(h, PRESENCE_LOBBY, h->self);
+		hub_unlock(h);
+	}
+	if (gone)
+		log_presence(h, e, "left");
+}
+
+uint32_t
+user_find(struct chat *ch, const char *name, size_t len)
+{
+	char channel[USER_NAME_MAX + 1];
+	uint32_t e;
+
+	if (len == 0 || len > USER_NAME_MAX)
+		return SHM_NONE;
+	e = presence_find(
+	    ch->hub, channel, channel_name(name, len, channel));
+	return e != SHM_NONE && presence_mask(ch->hub, e) != 0 ? e : SHM_NONE;
+}
+
+size_t
+user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1])
+{
+	struct presence_view v;
+
+	out[0] = '\0';
+	if (!presence_read(h, entry, &v) || v.name[0] != '#' ||
+	    v.name_len - 1 > USER_NAME_MAX)
+		return 0;
+	memcpy(out, v.name + 1, v.name_len); /* and the NUL */
+	return v.name_len - 1;
+}
+
+void
+user_kick(struct chat *ch, const char *name, size_t len, const char *device,
+    size_t device_len)
+{
+	struct slot *s;
+	uint32_t e, i, next;
+
+	hub_lock(ch->hub);
+	e = user_find(ch, name, len);
+	hub_unlock(ch->hub);
+	if (e == SHM_NONE)
+		return;
+	for (i = ch->user_first[e]; i != 0; i = next) {
+		next = ch->conn[i - 1].user.next;
+		s = conn_slot(ch, i - 1);
+		if (device_len == 0 ||
+		    (s->device_len == device_len &&
+			memcmp(s->device, device, device_len) == 0))
+			conn_end(ch, i - 1, WS_KICKED, "kicked");
+	}
+}

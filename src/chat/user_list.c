@@ -1,0 +1,111 @@
+/* Who is online, as text: the first names in order out of a large table. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/user.h"
+#include "hub/presence.h"
+
+enum { LIST_MAX = 100, LIST_AGE_MS = 100, LIST_LARGE = 1024 };
+
+struct name {
+	uint8_t len;
+	char text[USER_NAME_MAX + 1];
+};
+
+/* Compares bytes, the shorter first: UTF-8 sorts by code point so. */
+static int
+name_compare(const void *a, const void *b)
+{
+	const struct name *x = a, *y = b;
+	size_t n = x->len < y->len ? x->len : y->len;
+	int c = memcmp(x->text, y->text, n);
+
+	return c != 0 ? c : (int)x->len - (int)y->len;
+}
+
+/* Restores the heap (largest on top) from position k down. */
+static void
+heap_sink(struct name *heap, size_t n, size_t k)
+{
+	struct name t;
+	size_t big;
+
+	for (;; k = big) {
+		big = 2 * k + 1;
+		if (big >= n)
+			return;
+		if (big + 1 < n &&
+		    name_compare(&heap[big + 1], &heap[big]) > 0)
+			big++;
+		if (name_compare(&heap[k], &heap[big]) >= 0)
+			return;
+		t = heap[k];
+		heap[k] = heap[big];
+		heap[big] = t;
+	}
+}
+
+/* Keeps the smallest LIST_MAX names. */
+static void
+heap_offer(struct name *heap, size_t *n, const struct name *name)
+{
+	size_t k;
+
+	if (*n < LIST_MAX) {
+		heap[(*n)++] = *name;
+		if (*n == LIST_MAX)
+			for (k = LIST_MAX / 2; k-- > 0;)
+				heap_sink(heap, LIST_MAX, k);
+	} else if (name_compare(name, &heap[0]) < 0) {
+		heap[0] = *name;
+		heap_sink(heap, LIST_MAX, 0);
+	}
+}
+
+/* Collects the first names; returns how many users there are. */
+static size_t
+collect(const struct hub *h, struct name *heap, size_t *n)
+{
+	uint32_t e, end = presence_count(h);
+	size_t users = 0, len;
+	struct name name;
+
+	*n = 0;
+	for (e = 0; e < end; e++) {
+		if (presence_mask(h, e) == 0)
+			continue;
+		len = user_name(h, e, name.text);
+		if (len == 0)
+			continue;
+		name.len = (uint8_t)len;
+		heap_offer(heap, n, &name);
+		users++;
+	}
+	qsort(heap, *n, sizeof(*heap), name_compare);
+	return users;
+}
+
+const char *
+user_list(struct chat *ch)
+{
+	static char text[LIST_MAX * (USER_NAME_MAX + 2) + 64];
+	static uint64_t made_ms;
+	static struct name heap[LIST_MAX];
+	size_t n, users, k, at;
+
+	if (presence_count(ch->hub) > LIST_LARGE &&
+	    ch->now_ms - made_ms < LIST_AGE_MS)
+		return text;
+	made_ms = ch->now_ms;
+	users = collect(ch->hub, heap, &n);
+	at = (size_t)snprintf(text, sizeof(text), "%zu user%s", users,
+	    users == 1 ? "" : "s");
+	for (k = 0; k < n; k++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
+		    k == 0 ? ": " : ", ", heap[k].text);
+	if (users > n)
+		snprintf(text + at, sizeof(text) - at, ", and %zu more",
+		    users - n);
+	return text;
+}
