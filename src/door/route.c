@@ -1,0 +1,251 @@
+/* What a request asks for: pure judgement, in the order path, method,
+ * upgrade, origin, user. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/utf8.h"
+#include "door/door.h"
+
+static bool
+span_is(struct http_span s, const char *text)
+{
+	return s.p != NULL && s.len == strlen(text) &&
+	    memcmp(s.p, text, s.len) == 0;
+}
+
+void
+route_refuse(int status, const char *why, struct route *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->status = status;
+	out->body = why;
+	out->type = "text/plain; charset=utf-8";
+	out->headers = "";
+}
+
+const char *
+route_check_user(const char *name, size_t len)
+{
+	const char *p = name;
+	size_t left = len, n;
+	uint32_t c;
+
+	if (len == 0)
+		return "user is missing: connect to /ws?user=NAME";
+	if (len > 64)
+		return "user is longer than 64 bytes";
+	for (; left > 0; p += n, left -= n) {
+		n = utf8_decode(p, left, &c);
+		if (n == 0)
+			return "user is not valid UTF-8";
+		if (c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == '"')
+			return "user has a control character or a quote";
+	}
+	if (name[0] == ' ' || name[len - 1] == ' ')
+		return "user begins or ends with a space";
+	if (strchr("#@/*", name[0]) != NULL)
+		return "user begins with one of # @ / *";
+	return NULL;
+}
+
+/* Whether a device label may be one: up to 32 bytes of text. */
+static const char *
+check_device(const char *name, size_t len)
+{
+	size_t n;
+	uint32_t c;
+
+	for (; len > 0; name += n, len -= n) {
+		n = utf8_decode(name, len, &c);
+		if (n == 0)
+			return "device is not valid UTF-8";
+		if (c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == '"')
+			return "device has a control character or a quote";
+	}
+	return NULL;
+}
+
+/* Takes user and device from the query; NULL, or what is wrong. */
+static const char *
+take_names(const struct http_request *r, struct route *out)
+{
+	struct http_span v;
+	char name[65];
+	const char *bad;
+	int n;
+
+	if (!http_parameter(r->query, "user", &v))
+		return "user is missing: connect to /ws?user=NAME";
+	n = http_decode(v, name, sizeof(name));
+	if (n < 0)
+		return "user is longer than 64 bytes or badly encoded";
+	bad = route_check_user(name, (size_t)n);
+	if (bad != NULL)
+		return bad;
+	memcpy(out->user, name, (size_t)n);
+	out->user_len = (uint8_t)n;
+	if (!http_parameter(r->query, "device", &v))
+		return NULL;
+	n = http_decode(v, out->device, sizeof(out->device));
+	if (n < 0)
+		return "device is longer than 32 bytes or badly encoded";
+	out->device_len = (uint8_t)n;
+	return check_device(out->device, (size_t)n);
+}
+
+/* Host and port of an origin or a Host field, a default port left off. */
+static struct http_span
+authority(struct http_span s, const char *port)
+{
+	size_t n = strlen(port);
+
+	if (s.len > n && memcmp(s.p + s.len - n, port, n) == 0)
+		s.len -= n;
+	return s;
+}
+
+/* Whether the origin is the host that the request was sent to. */
+static bool
+same_host(struct http_span origin, struct http_span host)
+{
+	static const struct {
+		const char *scheme, *port;
+	} kind[] = {{"http://", ":80"}, {"https://", ":443"}};
+	size_t k, n;
+
+	for (k = 0; k < 2; k++) {
+		n = strlen(kind[k].scheme);
+		if (origin.len <= n ||
+		    strncasecmp(origin.p, kind[k].scheme, n) != 0)
+			continue;
+		origin.p += n;
+		origin.len -= n;
+		origin = authority(origin, kind[k].port);
+		host = authority(host, kind[k].port);
+		return origin.len == host.len &&
+		    strncasecmp(origin.p, host.p, host.len) == 0;
+	}
+	return false;
+}
+
+/* Browsers say where their page came from; others need not. */
+static bool
+origin_allowed(const struct conf_live *live, const struct http_request *r)
+{
+	const char *o = live->origin, *end = o + live->origin_len;
+
+	if (r->origin.p == NULL)
+		return true;
+	if (live->origin_len == 0)
+		return same_host(r->origin, r->host);
+	for (; o < end; o += strlen(o) + 1)
+		if (strcmp(o, "*") == 0 ||
+		    (strlen(o) == r->origin.len &&
+			strncasecmp(o, r->origin.p, r->origin.len) == 0))
+			return true;
+	return false;
+}
+
+/* An upgrade at a path that takes one. */
+static void
+route_upgrade(const struct conf_live *live, const struct http_request *r,
+    enum slot_door door, struct route *out)
+{
+	static const char version[] = "Upgrade: websocket\r\n"
+				      "Sec-WebSocket-Version: 13\r\n";
+	const char *bad;
+
+	if (!r->upgrade) {
+		route_refuse(426, "this is a WebSocket: upgrade", out);
+		out->headers = version;
+	} else if (r->version_bad)
+		route_refuse(400, "malformed Sec-WebSocket-Version", out);
+	else if (r->version != 13) {
+		route_refuse(426, "only WebSocket version 13 is spoken", out);
+		out->headers = version;
+	} else if (r->key_bad)
+		route_refuse(400,
+		    "Sec-WebSocket-Key must be base64 of 16 bytes, once", out);
+	else if (!origin_allowed(live, r))
+		route_refuse(403, "this origin is not allowed", out);
+	else {
+		out->status = 101;
+		out->door = door;
+		if (door == DOOR_PLAIN && (bad = take_names(r, out)) != NULL)
+			route_refuse(400, bad, out);
+	}
+}
+
+void
+route_request(const struct conf_live *live, const struct http_request *r,
+    struct route *out)
+{
+	bool ws = span_is(r->path, "/ws");
+	bool echo = live->echo && span_is(r->path, "/echo");
+	bool page = span_is(r->path, "/"), health = span_is(r->path, "/health");
+
+	route_refuse(404, "no such path", out);
+	if (!ws && !echo && !page && !health)
+		return;
+	if (!span_is(r->method, "GET")) {
+		route_refuse(405, "only GET is allowed", out);
+		out->headers = "Allow: GET\r\n";
+	} else if (health)
+		route_refuse(200, "ok", out);
+	else if (page) {
+		route_refuse(200, page_html, out);
+		out->type = "text/html; charset=utf-8";
+	} else
+		route_upgrade(live, r, ws ? DOOR_PLAIN : DOOR_ECHO, out);
+}
+
+static const char *
+status_text(int status)
+{
+	static const struct {
+		int status;
+		const char *text;
+	} all[] = {{200, "OK"}, {400, "Bad Request"}, {403, "Forbidden"},
+	    {404, "Not Found"}, {405, "Method Not Allowed"},
+	    {408, "Request Timeout"}, {426, "Upgrade Required"},
+	    {431, "Request Header Fields Too Large"},
+	    {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}};
+	size_t k;
+
+	for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+		if (all[k].status == status)
+			return all[k].text;
+	return "Error";
+}
+
+size_t
+route_answer(const struct route *route, const struct http_request *r,
+    char *out, size_t cap)
+{
+	char accept[29];
+	bool page = route->body == page_html;
+	int n;
+
+	if (route->status == 101) {
+		http_accept_key(r->key.p, accept);
+		n = snprintf(out, cap,
+		    "HTTP/1.1 101 Switching Protocols\r\n"
+		    "Upgrade: websocket\r\n"
+		    "Connection: Upgrade\r\n"
+		    "Sec-WebSocket-Accept: %s\r\n\r\n",
+		    accept);
+	} else
+		n = snprintf(out, cap,
+		    "HTTP/1.1 %d %s\r\n"
+		    "Content-Type: %s\r\n"
+		    "Content-Length: %zu\r\n"
+		    "%s"
+		    "Connection: close\r\n\r\n"
+		    "%s%s",
+		    route->status, status_text(route->status), route->type,
+		    strlen(route->body) + !page, route->headers, route->body,
+		    page ? "" : "\n");
+	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
+}

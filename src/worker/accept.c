@@ -1,0 +1,195 @@
+/*
+ * The listeners are shared by all workers; who has clearly more connections
+ * than the least loaded pauses. That spreads them evenly and leaves none
+ * hanging at a worker that is dead.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "chat/conn.h"
+#include "hub/stats.h"
+#include "private.h"
+
+enum {
+	SLACK_MIN = 2,        /* connections ahead of the least loaded */
+	SLACK_SHARE = 16,     /* or this part of its connections */
+	DEAD_TICK_MS = 300,   /* who has not ticked for so long is not waited
+	                       * for */
+	PAUSE_MS = 100,       /* out of descriptors: look again after */
+	ACCEPT_MAX = 64       /* connections a turn and listener */
+};
+
+/* What was last seen of the other workers' life signs. */
+static struct {
+	uint64_t tick, seen_ms;
+} life[SHM_WORKERS];
+
+/* Connections of the least loaded worker that accepts and lives. */
+static uint32_t
+least(struct worker *w)
+{
+	struct hub *h = w->chat.hub;
+	uint32_t min = w->chat.n_conns, n;
+	struct shm_worker *o;
+	uint64_t tick;
+	int k;
+
+	for (k = 0; k < SHM_WORKERS; k++) {
+		o = &h->worker[k];
+		if (k == h->self || SHM_LOAD(o->state) != WORKER_RUNNING ||
+		    !SHM_LOAD(o->accepting))
+			continue;
+		tick = SHM_LOAD(o->tick);
+		if (tick != life[k].tick) {
+			life[k].tick = tick;
+			life[k].seen_ms = w->chat.now_ms;
+		}
+		if (w->chat.now_ms - life[k].seen_ms > DEAD_TICK_MS)
+			continue;
+		n = SHM_LOAD(o->connections);
+		if (n < min)
+			min = n;
+	}
+	return min;
+}
+
+/* How many more connections are this worker's turn. */
+static uint32_t
+allowance(struct worker *w)
+{
+	uint32_t min = least(w);
+	uint32_t slack = min / SLACK_SHARE > SLACK_MIN ? min / SLACK_SHARE
+						       : SLACK_MIN;
+
+	return w->chat.n_conns < min + slack ? min + slack - w->chat.n_conns
+					     : 0;
+}
+
+/* Watches the listeners, or does not. */
+static void
+listen_set(struct worker *w, bool on)
+{
+	int k;
+
+	if (on == w->listening)
+		return;
+	w->listening = on;
+	for (k = 0; k < w->start->n_listeners; k++)
+		if (on ? event_add(&w->listener[k], NULL) < 0
+		       : event_del(&w->listener[k]) < 0)
+			log_error("listener: %s", strerror(errno));
+}
+
+/* Tells a connection that cannot be kept 503 with the reserve descriptor:
+ * without that it would wait, and the listener would spin. */
+static void
+shed(struct worker *w, int listener)
+{
+	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
+				   "Content-Length: 0\r\n"
+				   "Retry-After: 5\r\n"
+				   "Connection: close\r\n\r\n";
+	int fd;
+
+	if (w->reserve >= 0)
+		close(w->reserve);
+	w->reserve = -1;
+	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		(void)send(fd, busy, sizeof(busy) - 1,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		SHM_COUNT(w->chat.hub->me->refused, 1);
+		close(fd);
+	}
+	w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* accept4() failed: nothing there, a connection gone, or out of something. */
+static void
+accept_failed(struct worker *w, int listener)
+{
+	static uint64_t logged_ms;
+
+	switch (errno) {
+	case EAGAIN:
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+		return;
+	default:
+		break;
+	}
+	if (w->chat.now_ms - logged_ms >= 1000 || logged_ms == 0) {
+		log_warn("accept: %s", strerror(errno));
+		logged_ms = w->chat.now_ms;
+	}
+	if (errno == EMFILE || errno == ENFILE)
+		shed(w, listener);
+	w->paused_until = w->chat.now_ms + PAUSE_MS;
+}
+
+/* New connections. */
+static void
+accept_cb(int listener, short what, void *arg)
+{
+	struct worker *w = arg;
+	uint32_t n = allowance(w);
+	struct sockaddr_storage peer;
+	socklen_t len;
+	int fd;
+
+	if (n > ACCEPT_MAX)
+		n = ACCEPT_MAX;
+	for (; n > 0; n--) {
+		len = sizeof(peer);
+		fd = accept4(listener, (struct sockaddr *)&peer, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			accept_failed(w, listener);
+			break;
+		}
+		if (conn_accept(&w->chat, fd, (struct sockaddr *)&peer) ==
+		    SHM_NONE) {
+			close(fd);
+			w->paused_until = w->chat.now_ms + PAUSE_MS;
+			break;
+		}
+	}
+	accept_balance(w);
+}
+
+void
+accept_init(struct worker *w)
+{
+	int k;
+
+	w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (k = 0; k < w->start->n_listeners; k++)
+		event_assign(&w->listener[k], w->chat.base,
+		    w->start->listener[k], EV_READ | EV_PERSIST, accept_cb, w);
+}
+
+void
+accept_balance(struct worker *w)
+{
+	bool able = w->started && !w->chat.leaving &&
+	    w->chat.now_ms >= w->paused_until;
+
+	SHM_STORE(w->chat.hub->me->accepting, able);
+	listen_set(w, able && allowance(w) > 0);
+}
+
+void
+accept_stop(struct worker *w)
+{
+	int k;
+
+	w->chat.leaving = true;
+	accept_balance(w);
+	for (k = 0; k < w->start->n_listeners; k++)
+		close(w->start->listener[k]);
+}

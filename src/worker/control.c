@@ -1,0 +1,134 @@
+/* What the master says to its worker. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "chat/conn.h"
+#include "chat/publish.h"
+#include "chat/relay.h"
+#include "chat/user.h"
+#include "codec/message.h"
+#include "net/link.h"
+#include "private.h"
+
+enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then */
+
+/* Ends every connection as going away. */
+static void
+stop(struct worker *w)
+{
+	struct chat *ch = &w->chat;
+	uint32_t i = SHM_NONE;
+
+	if (!ch->leaving)
+		accept_stop(w);
+	w->stopping = true;
+	w->leave_ms = ch->now_ms + STOP_MS;
+	while (conn_next(ch, &i))
+		conn_end(ch, i, WS_GOING_AWAY, "going away");
+}
+
+/* Publishes the operator's text. */
+static void
+say(struct worker *w, const char *text, size_t len)
+{
+	publish_lobby(&w->chat, SHM_NONE, "*server*", 8, text, len, 0);
+}
+
+/* Clears what a worker left that has no replacement yet. */
+static void
+clean(struct worker *w, const struct message_clean *m)
+{
+	if (m->worker >= SHM_WORKERS || (int)m->worker == w->chat.hub->self)
+		return;
+	chat_clean(w->chat.hub, (int)m->worker);
+	if (link_send(w->start->control, MSG_CLEANED, m, sizeof(*m), -1) < 0)
+		log_error("master: %s", strerror(errno));
+}
+
+/* One checked message; its descriptor is this function's. */
+static void
+handle(struct worker *w, int type, const void *payload, size_t len, int fd)
+{
+	struct chat *ch = &w->chat;
+	const struct message_link *link = payload;
+	const struct message_kick *kick = payload;
+	static struct conf_live live;
+
+	switch (type) {
+	case MSG_LINK:
+		relay_link(ch, (int)link->peer, fd);
+		break;
+	case MSG_START:
+		w->started = true;
+		accept_balance(w);
+		break;
+	case MSG_CONF:
+		memcpy(&live, payload, sizeof(live));
+		chat_reconfigure(ch, &live);
+		break;
+	case MSG_REOPEN:
+		if (log_reopen() < 0)
+			log_error("log file: %s", strerror(errno));
+		break;
+	case MSG_KICK:
+		user_kick(ch, kick->user, kick->user_len, kick->device,
+		    kick->device_len);
+		break;
+	case MSG_SAY:
+		say(w, payload, len);
+		break;
+	case MSG_CLEAN:
+		clean(w, payload);
+		break;
+	case MSG_STOP:
+		stop(w);
+		break;
+	case MSG_QUIT:
+		if (!ch->leaving)
+			accept_stop(w);
+		w->quitting = true;
+		w->leave_ms = ch->now_ms + ch->live.drain_ms;
+		break;
+	default:
+		break;
+	}
+}
+
+/* The control link; its end means that the master is gone. */
+static void
+control_cb(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct link_datagram d[LINK_BATCH];
+	const void *payload;
+	const char *why;
+	size_t len;
+	int n, k, type;
+
+	n = link_receive(fd, d);
+	if (n < 0) {
+		log_error("the master is gone");
+		_exit(1);
+	}
+	for (k = 0; k < n; k++) {
+		type = message_check(d[k].bytes, d[k].len, d[k].n_fds,
+		    PARTY_MASTER, &payload, &len, &why);
+		if (type < 0)
+			log_error("master: %s", why);
+		else
+			handle(w, type, payload, len, d[k].fd);
+		if (d[k].fd >= 0 && type != MSG_LINK)
+			close(d[k].fd);
+	}
+}
+
+void
+control_init(struct worker *w)
+{
+	event_assign(&w->control, w->chat.base, w->start->control,
+	    EV_READ | EV_PERSIST, control_cb, w);
+	if (event_add(&w->control, NULL) < 0)
+		log_fatal("control link: %s", strerror(errno));
+}

@@ -1,0 +1,36 @@
+/* private: what the files of a worker share. Not for other layers. */
+#ifndef CHATD_SRC_WORKER_PRIVATE_H
+#define CHATD_SRC_WORKER_PRIVATE_H
+
+#include "chat/chat.h"
+#include "net/listener.h"
+#include "worker/worker.h"
+
+struct worker {
+	struct chat chat;
+	const struct worker_start *start;
+	struct event control;
+	struct event tick;
+	struct event listener[LISTENER_MAX];
+	int reserve;          /* a descriptor to give up when all are used */
+	bool listening;       /* its listeners are watched */
+	bool started;         /* MSG_START came */
+	bool stopping;        /* all connections are ended; leaves when empty */
+	bool quitting;        /* accepts no more; leaves when empty */
+	uint64_t leave_ms;    /* at the latest */
+	uint64_t paused_until; /* no descriptor was to be had */
+};
+
+/* accept.c: takes new connections while it is this worker's turn. */
+void accept_init(struct worker *w);
+void accept_balance(struct worker *w);
+void accept_stop(struct worker *w);
+
+/* request.c: a connection's request, and when it is late. */
+void request_input(struct chat *ch, uint32_t conn);
+void request_late(struct chat *ch, uint32_t conn);
+
+/* control.c: what the master says. */
+void control_init(struct worker *w);
+
+#endif

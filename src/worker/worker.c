@@ -1,0 +1,103 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "chat/conn.h"
+#include "chat/relay.h"
+#include "codec/message.h"
+#include "door/door.h"
+#include "hub/stats.h"
+#include "net/link.h"
+#include "private.h"
+
+enum { TICK_MS = 100 };
+
+/* Life sign, deadlines, and who accepts. */
+static void
+tick_cb(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	chat_clock(&w->chat);
+	chat_sweep(&w->chat);
+}
+
+/* A loop base without what is of no use or harm here. */
+static struct event_base *
+base_new(void)
+{
+	struct event_config *cfg = event_config_new();
+	struct event_base *base = NULL;
+
+	if (cfg == NULL)
+		return NULL;
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_IGNORE_ENV);
+	base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	return base;
+}
+
+/* Makes the loop and the chat; fatal if it cannot. */
+static void
+worker_init(struct worker *w, const struct worker_start *start)
+{
+	const struct timeval tick = {0, TICK_MS * 1000};
+	struct event_base *base = base_new();
+	struct batch *batch = batch_new(start->io_uring);
+	const char *why;
+
+	w->start = start;
+	if (base == NULL || batch == NULL ||
+	    chat_init(&w->chat, start->hub, start->live, base, batch) < 0)
+		log_fatal("worker: %s", strerror(errno));
+	w->chat.door[DOOR_PLAIN] = &plain_door;
+	w->chat.door[DOOR_ECHO] = &echo_door;
+	w->chat.request = request_input;
+	w->chat.request_late = request_late;
+	log_debug("writes by %s%s%s", batch_method(batch, &why),
+	    *why != '\0' ? ": " : "", why);
+	accept_init(w);
+	control_init(w);
+	event_assign(&w->tick, base, -1, EV_PERSIST, tick_cb, w);
+	if (event_add(&w->tick, &tick) < 0)
+		log_fatal("timer: %s", strerror(errno));
+}
+
+/* Whether there is nothing left to stay for. */
+static bool
+may_leave(struct worker *w)
+{
+	if (!w->stopping && !w->quitting)
+		return false;
+	return w->chat.n_conns == 0 || w->chat.now_ms >= w->leave_ms;
+}
+
+void
+worker_main(const struct worker_start *start)
+{
+	static struct worker worker;
+	struct message_hello hello = {
+	    (uint32_t)start->worker, start->generation};
+	struct worker *w = &worker;
+	bool more = false;
+
+	hub_become(start->hub, start->worker);
+	log_set_verbose(start->live->verbose);
+	chat_clean(start->hub, start->worker);
+	worker_init(w, start);
+	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
+		log_fatal("master: %s", strerror(errno));
+	while (!may_leave(w)) {
+		if (event_base_loop(w->chat.base,
+			more ? EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
+			log_fatal("event loop: %s", strerror(errno));
+		more = chat_turn(&w->chat);
+		accept_balance(w);
+	}
+	chat_clean(start->hub, start->worker);
+	_exit(0);
+}
