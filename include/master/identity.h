@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 struct identity {
-	bool drop; /* we are root and change */
+	bool drop;   /* we are root and change */
 	bool shared; /* nobody: others use its group too */
 	uid_t uid;
 	gid_t gid;

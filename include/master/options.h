@@ -13,12 +13,12 @@
 struct options {
 	bool foreground;  /* -d */
 	bool check_only;  /* -n */
-	bool verbose;     /* -v */
+	bool verbose;	  /* -v */
 	const char *file; /* -f */
 	const char *listen[CONF_LISTEN_MAX];
 	int n_listen;
 	const char *pidfile, *control, *user;
-	int workers; /* -1: not given, 0: one per processor */
+	int workers;	/* -1: not given, 0: one per processor */
 	char *owned[3]; /* what options_settle() made absolute */
 };
 
@@ -33,7 +33,7 @@ void options_deinit(struct options *o);
  * further look at the machine: workers is resolved to a number, names and
  * addresses are not. NULL: whole lines in error.
  */
-struct conf *options_load(
-    const struct options *o, char *error, size_t error_len);
+struct conf *
+options_load(const struct options *o, char *error, size_t error_len);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct pidfile {
-	int fd;           /* -1: there is none */
+	int fd;		  /* -1: there is none */
 	const char *path; /* kept by reference, absolute */
 };
 

@@ -35,7 +35,7 @@ enum {
 struct policy {
 	uint32_t faults;  /* in a row, each within 10 s of its start */
 	uint32_t unready; /* in a row, each before it was ready */
-	uint32_t next;    /* in respawn[] */
+	uint32_t next;	  /* in respawn[] */
 	uint64_t respawn_ms[POLICY_BURST]; /* the newest times, a ring */
 };
 

@@ -15,10 +15,7 @@
 
 #include "hub/shm.h"
 
-enum {
-	WATCHDOG_PERIOD_MS = 100,
-	WATCHDOG_LOCK_MS = 500
-};
+enum { WATCHDOG_PERIOD_MS = 100, WATCHDOG_LOCK_MS = 500 };
 
 struct watchdog {
 	/* Own clock: grows by two periods at most from one look to the next,
@@ -35,7 +32,7 @@ struct watchdog {
 struct watchdog_verdict {
 	int worker;
 	uint64_t still_ms; /* its tick stood still for so long */
-	bool has_lock;     /* others waited for it */
+	bool has_lock;	   /* others waited for it */
 };
 
 void watchdog_init(struct watchdog *d, uint64_t now_ms);

@@ -1,0 +1,17 @@
+/* master: supervises the workers; holds listeners, shared memory and the
+ * control socket; never reads a client's byte, never takes the mutex. Layer 4.
+ */
+#ifndef CHATD_MASTER_MASTER_H
+#define CHATD_MASTER_MASTER_H
+
+#include "conf/conf.h"
+#include "master/options.h"
+
+/*
+ * Binds, forks, serves until told to leave. Takes over conf, as
+ * options_load() made it; options stay the caller's. Returns the program's
+ * exit status: 0, or 1 with the reason told.
+ */
+int master_run(const struct options *options, struct conf *conf);
+
+#endif

@@ -1,0 +1,213 @@
+/* chatctl: asks a running chatd to show or do something. */
+#include <err.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "master/control.h"
+#include "master/place.h"
+
+enum {
+	STATUS_REFUSED = 1,
+	STATUS_USAGE = 2,
+	STATUS_NO_DAEMON = 3,
+	PATIENCE_S = 10 /* chatd answers at once; it may be stopped */
+};
+
+/* Says how to call it, and leaves. */
+static void __attribute__((noreturn)) usage(void)
+{
+	fprintf(stderr,
+	    "usage: chatctl [-j] [-s socket] command\n"
+	    "       show workers|users|connections|stats\n"
+	    "       kick user [device]\n"
+	    "       say text\n"
+	    "       log verbose|brief\n"
+	    "       reload\n"
+	    "       stop\n");
+	exit(STATUS_USAGE);
+}
+
+/* Whether text is one of a list that NULL ends. */
+static bool
+is_one_of(const char *text, const char *const *list)
+{
+	while (*list != NULL)
+		if (strcmp(text, *list++) == 0)
+			return true;
+	return false;
+}
+
+/* Whether these words are a command. */
+static bool
+command_is_known(int argc, char **argv)
+{
+	static const char *const shown[] = {
+	    "workers", "users", "connections", "stats", NULL};
+	static const char *const levels[] = {"verbose", "brief", NULL};
+
+	if (argc == 0)
+		return false;
+	if (strcmp(argv[0], "show") == 0)
+		return argc == 2 && is_one_of(argv[1], shown);
+	if (strcmp(argv[0], "log") == 0)
+		return argc == 2 && is_one_of(argv[1], levels);
+	if (strcmp(argv[0], "kick") == 0)
+		return argc == 2 || argc == 3;
+	if (strcmp(argv[0], "say") == 0)
+		return argc == 2;
+	return argc == 1 &&
+	    (strcmp(argv[0], "reload") == 0 || strcmp(argv[0], "stop") == 0);
+}
+
+/* Connects to the daemon, or leaves. */
+static int
+daemon_connect(const char *path)
+{
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path))
+		errx(STATUS_USAGE, "%s: name too long", path);
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
+		err(STATUS_REFUSED, "socket");
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		sizeof(patience)) == -1 ||
+	    setsockopt(
+		fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == -1)
+		err(STATUS_REFUSED, "socket");
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	if (errno == EACCES || errno == EPERM)
+		err(STATUS_REFUSED, "%s", path);
+	errx(STATUS_NO_DAEMON, "no chatd at %s: %s", path, strerror(errno));
+}
+
+/* Sends all of it. Returns 0, or -1 and errno. */
+static int
+bytes_send(int fd, const char *bytes, size_t len)
+{
+	ssize_t n;
+
+	while (len > 0) {
+		n = send(fd, bytes, len, MSG_NOSIGNAL);
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* Sends the request. */
+static void
+request_send(int fd, bool json, int argc, char **argv)
+{
+	static char request[sizeof(uint32_t) + CONTROL_REQUEST_MAX];
+	size_t len = sizeof(uint32_t), n;
+	const char *word = json ? CONTROL_JSON : CONTROL_TEXT;
+	uint32_t bytes;
+
+	for (int i = 0; i <= argc; i++) {
+		n = strlen(word) + 1;
+		if (n > sizeof(request) - len)
+			errx(STATUS_REFUSED, "the request is too long");
+		memcpy(request + len, word, n);
+		len += n;
+		word = argv[i]; /* argv[argc] is NULL and not looked at */
+	}
+	bytes = (uint32_t)(len - sizeof(uint32_t));
+	memcpy(request, &bytes, sizeof(bytes));
+	/* A daemon that turned us away has said why, and closed. */
+	if (bytes_send(fd, request, len) == -1 && errno != EPIPE &&
+	    errno != ECONNRESET)
+		err(STATUS_NO_DAEMON, "chatd does not listen");
+}
+
+/* Passes the reply on; returns the exit status. */
+static int
+reply_print(int fd)
+{
+	static char buffer[64 * 1024];
+	FILE *to = NULL;
+	ssize_t n;
+	char last = '\n';
+	int status = STATUS_NO_DAEMON;
+
+	while ((n = read(fd, buffer, sizeof(buffer))) != 0) {
+		const char *text = buffer;
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			break;
+		if (to == NULL) {
+			status = *text == CONTROL_DONE ? 0 : STATUS_REFUSED;
+			to = status == 0 ? stdout : stderr;
+			if (status != 0)
+				fputs("chatctl: ", to);
+			text++;
+			n--;
+		}
+		if (n > 0 && fwrite(text, 1, (size_t)n, to) != (size_t)n)
+			err(STATUS_REFUSED, "output");
+		if (n > 0)
+			last = text[n - 1];
+	}
+	if (to == NULL)
+		errx(STATUS_NO_DAEMON, "no answer from chatd: %s",
+		    n == -1 ? strerror(errno) : "it went away");
+	if (n == -1)
+		err(STATUS_NO_DAEMON, "the answer is not complete");
+	if (status != 0 && last != '\n')
+		fputc('\n', to);
+	if (fflush(to) != 0)
+		err(STATUS_REFUSED, "output");
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	char path[PATH_MAX], error[PATH_MAX + 128];
+	const char *socket_path = NULL;
+	bool json = false;
+	int ch, fd;
+
+	while ((ch = getopt(argc, argv, "+js:")) != -1) {
+		switch (ch) {
+		case 'j':
+			json = true;
+			break;
+		case 's':
+			socket_path = optarg;
+			break;
+		default:
+			usage();
+		}
+	}
+	argc -= optind;
+	argv += optind;
+	if (!command_is_known(argc, argv))
+		usage();
+	if (socket_path == NULL) {
+		place_control(path);
+		socket_path = path;
+		if (place_prepare(path, false, error, sizeof(error)) == -1)
+			errx(STATUS_NO_DAEMON, "no chatd: %s", error);
+	}
+	fd = daemon_connect(socket_path);
+	request_send(fd, json, argc, argv);
+	return reply_print(fd);
+}

@@ -1,0 +1,110 @@
+/* chatd: the daemon's main program. */
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "master/options.h"
+
+enum { STATUS_FAILURE = 1, STATUS_USAGE = 2, STATUS_CONFIG = 78 };
+
+/* Says how to call it, and leaves. */
+static void __attribute__((noreturn)) usage(void)
+{
+	fprintf(stderr,
+	    "usage: chatd [-dnVv] [-f file] [-l address:port] [-p pidfile]\n"
+	    "             [-s control-socket] [-u user] [-w workers]\n");
+	exit(STATUS_USAGE);
+}
+
+/* Reads the command line. */
+static void
+options_parse(struct options *o, int argc, char **argv)
+{
+	const char *problem;
+	int ch;
+
+	*o = (struct options){.workers = -1};
+	while ((ch = getopt(argc, argv, "df:l:np:s:u:Vvw:")) != -1) {
+		switch (ch) {
+		case 'd':
+			o->foreground = true;
+			break;
+		case 'f':
+			o->file = optarg;
+			break;
+		case 'l':
+			if (o->n_listen == CONF_LISTEN_MAX)
+				errx(STATUS_USAGE, "more than %d addresses",
+				    CONF_LISTEN_MAX);
+			o->listen[o->n_listen++] = optarg;
+			break;
+		case 'n':
+			o->check_only = true;
+			break;
+		case 'p':
+			o->pidfile = optarg;
+			break;
+		case 's':
+			o->control = optarg;
+			break;
+		case 'u':
+			o->user = optarg;
+			break;
+		case 'V':
+			puts("chatd " CHATD_VERSION);
+			exit(0);
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'w':
+			o->workers = (int)strtonum(
+			    optarg, 0, CONF_WORKERS_MAX, &problem);
+			if (problem != NULL)
+				errx(STATUS_USAGE,
+				    "workers: %s is %s (0 to %d)", optarg,
+				    problem, CONF_WORKERS_MAX);
+			break;
+		default:
+			usage();
+		}
+	}
+	if (optind != argc)
+		usage();
+}
+
+int
+main(int argc, char **argv, char **environ_)
+{
+	struct options options;
+	struct conf *conf;
+	char error[4096] = "";
+	sigset_t none;
+	int status;
+
+	setproctitle_init(argc, argv, environ_);
+	/* Whatever the starter blocked: supervision needs its signals. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	options_parse(&options, argc, argv);
+	if (options_settle(&options) == -1)
+		err(STATUS_FAILURE, "paths");
+	if ((conf = options_load(&options, error, sizeof(error))) == NULL) {
+		fputs(error, stderr);
+		options_deinit(&options);
+		return STATUS_CONFIG;
+	}
+	if (options.check_only) {
+		conf_free(conf);
+		options_deinit(&options);
+		fprintf(stderr, "configuration OK\n");
+		return 0;
+	}
+	status = master_run(&options, conf);
+	options_deinit(&options);
+	return status;
+}

@@ -1,0 +1,160 @@
+/* Everything up to the first fork: what only one master can have, memory, the
+ * log, the daemon. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "hub/shm.h"
+#include "master/control.h"
+#include "master/daemon.h"
+#include "master/place.h"
+#include "process.h"
+
+enum { FILES_SPARE = 1000 /* of a worker: links, logs, handshakes */ };
+
+/* Takes the addresses of the configuration. */
+static int
+listeners_bind(struct master *m, char *error, size_t error_len)
+{
+	for (int i = 0; i < m->conf->n_listen; i++)
+		if (listener_bind(m->conf->listen[i], m->listener,
+			&m->n_listeners, error, error_len) == -1)
+			return -1;
+	return 0;
+}
+
+/* Says what is served where. */
+static void
+listeners_log(const struct master *m)
+{
+	struct sockaddr_storage sa;
+	char name[LISTENER_TEXT];
+	socklen_t len;
+
+	for (int i = 0; i < m->n_listeners; i++) {
+		len = sizeof(sa);
+		if (getsockname(m->listener[i], (struct sockaddr *)&sa, &len) ==
+		    0)
+			log_info("address %s",
+			    listener_name((struct sockaddr *)&sa, name));
+	}
+}
+
+/* Takes what only one master can have: pidfile, addresses, control socket. */
+static int
+place_take(struct master *m, char *error, size_t error_len)
+{
+	static char control[PATH_MAX], pidfile[PATH_MAX];
+	const char *path = m->conf->control;
+
+	if (path == NULL) {
+		place_control(control);
+		path = control;
+		if (place_prepare(path, true, error, error_len) == -1)
+			return -1;
+	}
+	if (m->conf->pidfile != NULL)
+		strlcpy(pidfile, m->conf->pidfile, sizeof(pidfile));
+	else if (!m->options->foreground) {
+		place_pidfile(path, pidfile);
+		if (place_prepare(pidfile, true, error, error_len) == -1)
+			return -1;
+	}
+	if (pidfile[0] != '\0' &&
+	    pidfile_take(&m->pidfile, pidfile, error, error_len) == -1)
+		return -1;
+	if (listeners_bind(m, error, error_len) == -1)
+		return -1;
+	m->control = control_open(m, path, error, error_len);
+	return m->control != NULL ? 0 : -1;
+}
+
+/* Makes the shared memory. */
+static int
+hub_make(struct master *m, char *error, size_t error_len)
+{
+	const struct hub_limits limits = {.connections = m->conf->connections,
+	    .users = m->conf->users,
+	    .journal_bytes = m->conf->journal_bytes,
+	    .output_bytes = m->conf->output_bytes,
+	    .input_bytes = m->conf->input_bytes};
+
+	if (hub_create(&m->hub, &limits) == 0)
+		return 0;
+	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
+	return -1;
+}
+
+/* Raises the limit of open files and says what it is good for. */
+static void
+files_raise(const struct master *m)
+{
+	uint64_t want = (uint64_t)m->conf->connections + FILES_SPARE;
+	uint64_t have = daemon_raise_files(want);
+
+	if (have >= want)
+		log_info("up to %u connections, on any worker",
+		    m->conf->connections);
+	else
+		log_info("up to %llu connections per worker, of %u (%llu open "
+			 "files allowed)",
+		    (unsigned long long)(have > FILES_SPARE ? have - FILES_SPARE
+							    : have / 2),
+		    m->conf->connections, (unsigned long long)have);
+}
+
+/* Turns to where the log goes. */
+static int
+log_choose(struct master *m, char *error, size_t error_len)
+{
+	const char *file = m->conf->log_file;
+	int r = 0;
+
+	if (file != NULL) {
+		r = log_open(LOG_TO_FILE, file);
+		if (r == 0)
+			r = identity_give(&m->identity, file);
+	} else if (!m->options->foreground)
+		r = log_open(LOG_TO_SYSLOG, NULL);
+	if (r == -1)
+		snprintf(error, error_len, "%s: %s",
+		    file != NULL ? file : "syslog", strerror(errno));
+	return r;
+}
+
+/* Everything up to the first fork. */
+int
+boot(struct master *m, char *error, size_t error_len)
+{
+	if (identity_find(&m->identity, m->conf->user, error, error_len) ==
+		-1 ||
+	    place_take(m, error, error_len) == -1 ||
+	    hub_make(m, error, error_len) == -1)
+		return -1;
+	if (!m->options->foreground &&
+	    (m->ready_pipe = daemon_detach()) == -1) {
+		snprintf(error, error_len, "fork: %s", strerror(errno));
+		return -1;
+	}
+	if (pidfile_tell(&m->pidfile) == -1) {
+		snprintf(error, error_len, "%s: %s", m->pidfile.path,
+		    strerror(errno));
+		return -1;
+	}
+	if (log_choose(m, error, error_len) == -1)
+		return -1;
+	if (master_make_events(m) == -1 || control_start(m->control) == -1) {
+		snprintf(error, error_len, "no event loop");
+		return -1;
+	}
+	log_set_name("master");
+	log_set_verbose(m->live.verbose != 0);
+	setproctitle("master");
+	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
+	files_raise(m);
+	listeners_log(m);
+	return 0;
+}

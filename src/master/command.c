@@ -1,0 +1,205 @@
+#include "command.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/utf8.h"
+#include "codec/message.h"
+#include "hub/presence.h"
+#include "hub/slot.h"
+#include "master/report.h"
+#include "process.h"
+
+struct call {
+	struct master *master;
+	bool json;
+	int argc;
+	char **argv;
+	uid_t uid;
+	struct answer *answer;
+};
+
+/* Says no, and why. */
+static void __attribute__((format(printf, 2, 3)))
+refuse(struct call *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->answer->refused = true;
+	va_start(ap, fmt);
+	evbuffer_add_vprintf(c->answer->text, fmt, ap);
+	va_end(ap);
+}
+
+/* show workers|users|connections|stats */
+static void
+command_show(struct call *c)
+{
+	c->answer->report = report_new(c->master, c->argv[1], c->json);
+	if (c->answer->report == NULL)
+		refuse(c, "cannot show %s: %s", c->argv[1],
+		    errno == EINVAL ? "no such thing" : strerror(errno));
+}
+
+/* The presence entry of a user, SHM_NONE if there is none. By looking at all:
+ * finding by name takes the mutex, which the master does not. */
+static uint32_t
+user_find(const struct hub *h, const char *user, size_t len)
+{
+	struct presence_view v;
+
+	for (uint32_t i = 0; i < presence_count(h); i++)
+		if (presence_mask(h, i) != 0 && presence_read(h, i, &v) &&
+		    v.name_len == len + 1 && v.name[0] == '#' &&
+		    memcmp(v.name + 1, user, len) == 0)
+			return i;
+	return SHM_NONE;
+}
+
+/* The workers on which a user has that device. */
+static uint64_t
+device_mask(const struct hub *h, uint32_t user, const char *device, size_t len)
+{
+	uint64_t id, mask = 0;
+	struct slot s;
+
+	for (uint32_t i = 0; i < h->n_slots; i++)
+		if (slot_state(h, i) == SLOT_OPEN && slot_read(h, i, &s, &id) &&
+		    s.user == user && s.worker < SHM_WORKERS &&
+		    s.device_len == len && len <= SLOT_DEVICE_MAX &&
+		    memcmp(s.device, device, len) == 0)
+			mask |= 1ull << s.worker;
+	return mask;
+}
+
+/* kick USER [DEVICE] */
+static void
+command_kick(struct call *c)
+{
+	const char *user = c->argv[1], *device = c->argc > 2 ? c->argv[2] : "";
+	const size_t user_len = strlen(user), device_len = strlen(device);
+	struct master *m = c->master;
+	struct message_kick kick = {
+	    .user_len = (uint8_t)user_len, .device_len = (uint8_t)device_len};
+	uint64_t mask = 0;
+	uint32_t entry = SHM_NONE;
+
+	if (user_len >= 1 && user_len <= sizeof(kick.user) &&
+	    device_len <= sizeof(kick.device))
+		entry = user_find(&m->hub, user, user_len);
+	if (entry != SHM_NONE)
+		mask = presence_mask(&m->hub, entry) & master_mask(m);
+	if (device_len > 0 && mask != 0)
+		mask &= device_mask(&m->hub, entry, device, device_len);
+	if (mask == 0) {
+		refuse(c, "%s%s%s is not connected", user,
+		    device_len > 0 ? " on " : "", device);
+		return;
+	}
+	memcpy(kick.user, user, user_len);
+	memcpy(kick.device, device, device_len);
+	for (int i = 0; i < m->n_workers; i++)
+		if ((mask >> i & 1) != 0 &&
+		    member_send(&m->member[i], MSG_KICK, &kick, sizeof(kick)) ==
+			-1)
+			refuse(c, "worker %d cannot be told now\n", i);
+	log_info("user %u kicked %s%s%s", (unsigned)c->uid,
+	    log_text(user, user_len), device_len > 0 ? " on " : "",
+	    log_text(device, device_len));
+}
+
+/* say TEXT */
+static void
+command_say(struct call *c)
+{
+	const char *text = c->argv[1];
+	const size_t len = strlen(text);
+	struct master *m = c->master;
+	int worker = master_lowest(m);
+
+	if (len == 0)
+		refuse(c, "nothing to say");
+	else if (len > MESSAGE_TEXT_MAX)
+		refuse(c, "the text is longer than %d bytes", MESSAGE_TEXT_MAX);
+	else if (len > m->live.message_size)
+		refuse(c, "the text is longer than message-size, %u bytes",
+		    m->live.message_size);
+	else if (!utf8_valid(text, len))
+		refuse(c, "the text is not UTF-8");
+	else if (worker == -1)
+		refuse(c, "no worker is running");
+	else if (member_send(&m->member[worker], MSG_SAY, text, len) == -1)
+		refuse(c, "worker %d cannot be told now", worker);
+	else
+		log_info(
+		    "user %u said %s", (unsigned)c->uid, log_text(text, len));
+}
+
+/* log verbose|brief */
+static void
+command_log(struct call *c)
+{
+	const bool verbose = strcmp(c->argv[1], "verbose") == 0;
+
+	if (!verbose && strcmp(c->argv[1], "brief") != 0) {
+		refuse(c, "the log is verbose or brief, not %s", c->argv[1]);
+		return;
+	}
+	master_set_verbose(c->master, verbose);
+	log_info("user %u made the log %s", (unsigned)c->uid, c->argv[1]);
+}
+
+/* reload */
+static void
+command_reload(struct call *c)
+{
+	char error[4096];
+
+	if (master_reload(c->master, error, sizeof(error)) == -1)
+		refuse(c, "%s", error);
+}
+
+/* stop */
+static void
+command_stop(struct call *c)
+{
+	log_info("user %u stops chatd", (unsigned)c->uid);
+	master_stop(c->master);
+}
+
+static const struct {
+	const char *name;
+	int argc_min, argc_max;
+	void (*run)(struct call *);
+} commands[] = {
+    {"show", 2, 2, command_show},
+    {"kick", 2, 3, command_kick},
+    {"say", 2, 2, command_say},
+    {"log", 2, 2, command_log},
+    {"reload", 1, 1, command_reload},
+    {"stop", 1, 1, command_stop},
+};
+
+void
+command_run(struct master *m, bool json, int argc, char **argv, uid_t uid,
+    struct answer *a)
+{
+	struct call c = {.master = m,
+	    .json = json,
+	    .argc = argc,
+	    .argv = argv,
+	    .uid = uid,
+	    .answer = a};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (argc >= commands[i].argc_min &&
+		    argc <= commands[i].argc_max &&
+		    strcmp(argv[0], commands[i].name) == 0) {
+			commands[i].run(&c);
+			return;
+		}
+	refuse(&c, "not a request that this chatd knows");
+}

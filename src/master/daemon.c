@@ -1,0 +1,104 @@
+#include "master/daemon.h"
+
+#include <errno.h>
+#include <err.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Waits for the daemon's word and leaves with it. */
+static void __attribute__((noreturn)) parent_wait(int fd)
+{
+	char text[1024];
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < sizeof(text) - 1) {
+		n = read(fd, text + len, sizeof(text) - 1 - len);
+		if (n == 0 || (n == -1 && errno != EINTR))
+			break;
+		if (n > 0)
+			len += (size_t)n;
+		if (len > 0 && text[0] == '\0') /* daemon_ready() */
+			_exit(0);
+	}
+	text[len] = '\0';
+	warnx("%s", len > 0 ? text : "the daemon ended before it was ready");
+	_exit(1);
+}
+
+int
+daemon_detach(void)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC) == -1)
+		return -1;
+	switch (fork()) {
+	case -1:
+		close(fd[0]);
+		close(fd[1]);
+		return -1;
+	case 0:
+		break;
+	default:
+		close(fd[1]);
+		parent_wait(fd[0]);
+	}
+	close(fd[0]);
+	/* Neither fails for a child that has just been forked. */
+	(void)setsid();
+	if (chdir("/") == -1)
+		warn("cannot leave the directory");
+	return fd[1];
+}
+
+void
+daemon_ready(int pipe_fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null != -1) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		if (null > STDERR_FILENO)
+			close(null);
+	}
+	/* A parent that is gone has nothing to be told. */
+	if (write(pipe_fd, "", 1) == -1 && errno != EPIPE)
+		warn("pipe");
+	close(pipe_fd);
+}
+
+void
+daemon_fail(int pipe_fd, const char *message)
+{
+	if (write(pipe_fd, message, strlen(message)) == -1)
+		warnx("%s", message);
+	close(pipe_fd);
+}
+
+uint64_t
+daemon_raise_files(uint64_t want)
+{
+	struct rlimit have, next;
+
+	if (getrlimit(RLIMIT_NOFILE, &have) == -1)
+		return 0;
+	if (have.rlim_cur >= want)
+		return have.rlim_cur;
+	/* With privilege the hard limit goes up too; else up to it. */
+	next.rlim_cur = want;
+	next.rlim_max = want > have.rlim_max ? want : have.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &next) == 0)
+		return want;
+	next.rlim_cur = have.rlim_max < want ? have.rlim_max : want;
+	next.rlim_max = have.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &next) == 0)
+		return next.rlim_cur;
+	return have.rlim_cur;
+}

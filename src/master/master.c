@@ -1,0 +1,427 @@
+#include "master/master.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/message.h"
+#include "hub/journal.h"
+#include "hub/stats.h"
+#include "master/control.h"
+#include "master/daemon.h"
+#include "master/notify.h"
+#include "process.h"
+
+static const int signals[] = {
+    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGCHLD};
+enum { N_SIGNALS = sizeof(signals) / sizeof(signals[0]) };
+
+/* Tells the service manager, if there is one. */
+static void
+notify(const char *state)
+{
+	if (notify_send(state) == -1)
+		log_warn("service manager not told: %s", strerror(errno));
+}
+
+/* Puts down why the master ends with status 1, and ends it. */
+void
+master_fail(struct master *m, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (m->status != 0)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(m->failure, sizeof(m->failure), fmt, ap);
+	va_end(ap);
+	m->status = 1;
+	log_error("%s", m->failure);
+	master_stop(m);
+}
+
+/* The workers that are alive and initialised, as a presence mask. */
+uint64_t
+master_mask(const struct master *m)
+{
+	uint64_t mask = 0;
+
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].ready)
+			mask |= 1ull << i;
+	return mask;
+}
+
+/* The lowest worker that can be asked to do something: one that ticks if
+ * there is any. */
+int
+master_lowest(const struct master *m)
+{
+	int lowest = -1;
+
+	for (int i = m->n_workers - 1; i >= 0; i--)
+		if (m->member[i].ready && m->member[i].killed_for == NULL &&
+		    (lowest == -1 || watchdog_is_lively(&m->watchdog, i)))
+			lowest = i;
+	return lowest;
+}
+
+/* Gives up the listeners: nobody connects to those who leave. */
+void
+master_close_listeners(struct master *m)
+{
+	for (int i = 0; i < m->n_listeners; i++)
+		close(m->listener[i]);
+	m->n_listeners = 0;
+}
+
+/* Forks at the start, a few at a time. */
+static void
+start_more(struct master *m)
+{
+	int starting = 0;
+
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].pid != 0 && !m->member[i].ready)
+			starting++;
+	for (int i = 0; i < m->n_workers && starting < STARTING_MAX &&
+	     m->phase == PHASE_STARTING;
+	     i++)
+		if (m->member[i].pid == 0 && m->member[i].generation == 0 &&
+		    m->member[i].respawn_ms == 0) {
+			spawn_worker(&m->member[i]);
+			starting++;
+		}
+}
+
+/* All workers are ready: from now on a connection succeeds. */
+static void
+serve(struct master *m)
+{
+	for (int i = 0; i < m->n_listeners; i++)
+		if (listener_listen(m->listener[i]) == -1) {
+			master_fail(m, "cannot listen: %s", strerror(errno));
+			return;
+		}
+	m->phase = PHASE_RUNNING;
+	for (int i = 0; i < m->n_workers; i++)
+		member_owe(&m->member[i], OWED_START);
+	if (m->ready_pipe != -1)
+		daemon_ready(m->ready_pipe);
+	m->ready_pipe = -1;
+	log_info("ready");
+	notify("READY=1\nSTATUS=serving");
+}
+
+/* Sees whether the master can go on to its next phase. */
+void
+master_check(struct master *m)
+{
+	if (m->phase == PHASE_STARTING) {
+		for (int i = 0; i < m->n_workers; i++)
+			if (!m->member[i].ready) {
+				start_more(m);
+				return;
+			}
+		serve(m);
+	} else if (m->phase >= PHASE_QUITTING) {
+		for (int i = 0; i < m->n_workers; i++)
+			if (m->member[i].pid != 0)
+				return;
+		m->done = true;
+		event_base_loopbreak(m->base);
+	}
+}
+
+/* Has all workers leave: at once, or when their clients have left. */
+static void
+leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
+{
+	if (m->phase < PHASE_QUITTING) {
+		master_close_listeners(m);
+		notify("STOPPING=1");
+	}
+	m->phase = phase;
+	m->deadline_ms = clock_ms() + limit_ms;
+	for (int i = 0; i < m->n_workers; i++) {
+		struct member *w = &m->member[i];
+
+		w->respawn_ms = 0;
+		SHM_STORE(m->hub.worker[i].state,
+		    w->pid != 0 ? WORKER_STOPPING : WORKER_STOPPED);
+		member_owe(w, owed);
+	}
+	master_check(m);
+}
+
+/* Stops: TERM, INT, `chatctl stop`. */
+void
+master_stop(struct master *m)
+{
+	if (m->phase == PHASE_STOPPING)
+		return;
+	log_info("stopping");
+	leave(m, PHASE_STOPPING, OWED_STOP, STOP_MS);
+}
+
+/* Takes no more clients, and stops when the last has left: QUIT. */
+static void
+quit(struct master *m)
+{
+	if (m->phase >= PHASE_QUITTING)
+		return;
+	log_info("leaving when the last client has left, at most %llu s",
+	    (unsigned long long)m->live.drain_ms / 1000);
+	leave(m, PHASE_QUITTING, OWED_QUIT, m->live.drain_ms + QUIT_GRACE_MS);
+}
+
+/* Gives all workers the settings as they are now. */
+static void
+live_spread(struct master *m)
+{
+	log_set_verbose(m->live.verbose != 0);
+	for (int i = 0; i < m->n_workers; i++)
+		member_owe(&m->member[i], OWED_CONF);
+}
+
+/* Changes the log level until the next reload. */
+void
+master_set_verbose(struct master *m, bool on)
+{
+	m->live.verbose = on;
+	live_spread(m);
+}
+
+/* Whether what runs can carry new settings; false: whole lines in error. */
+static bool
+live_fits(const struct master *m, const struct conf_live *live, char *error,
+    size_t error_len)
+{
+	if (journal_entry_bytes(UINT8_MAX, live->message_size) <=
+		m->hub.journal_size / JOURNAL_SHARE &&
+	    live->message_size <= m->conf->input_bytes)
+		return true;
+	snprintf(error, error_len,
+	    "message-size %u needs a restart with a larger journal and "
+	    "input-memory\n",
+	    live->message_size);
+	return false;
+}
+
+/* Reads the configuration again. Returns 0, or -1 with whole lines in error:
+ * the old one goes on. */
+int
+master_reload(struct master *m, char *error, size_t error_len)
+{
+	struct conf *next = options_load(m->options, error, error_len);
+	char keys[512];
+
+	if (next == NULL || !live_fits(m, &next->live, error, error_len)) {
+		log_error("configuration not reloaded: %s", error);
+		conf_free(next);
+		return -1;
+	}
+	if (conf_differences(m->conf, next, keys, sizeof(keys)) > 0)
+		log_warn("needs a restart: %s", keys);
+	m->live = next->live;
+	conf_free(next);
+	live_spread(m);
+	log_info("configuration reloaded");
+	return 0;
+}
+
+/* Opens the log file anew, everywhere: ours first, which makes it. */
+static void
+reopen(struct master *m)
+{
+	if (log_reopen() == -1)
+		log_error("%s: %s", m->conf->log_file, strerror(errno));
+	else if (m->conf->log_file != NULL &&
+	    identity_give(&m->identity, m->conf->log_file) == -1)
+		log_warn("%s is still root's: %s", m->conf->log_file,
+		    strerror(errno));
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].pid != 0)
+			member_send(&m->member[i], MSG_REOPEN, NULL, 0);
+	log_info("log reopened");
+}
+
+/* Reaps whoever has died. */
+static void
+reap(struct master *m)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < m->n_workers; i++)
+			if (m->member[i].pid == pid) {
+				member_died(&m->member[i], status);
+				break;
+			}
+}
+
+/* A signal arrived. */
+static void
+signal_cb(int sig, short what, void *arg)
+{
+	struct master *m = arg;
+	char error[1024];
+
+	switch (sig) {
+	case SIGTERM:
+	case SIGINT:
+		master_stop(m);
+		break;
+	case SIGQUIT:
+		quit(m);
+		break;
+	case SIGHUP:
+		master_reload(m, error, sizeof(error)); /* logs what is wrong */
+		break;
+	case SIGUSR1:
+		reopen(m);
+		break;
+	case SIGCHLD:
+		reap(m);
+		break;
+	}
+}
+
+/* Kills the workers that the watchdog names. */
+static void
+watch(struct master *m, uint64_t now)
+{
+	struct watchdog_verdict verdict[SHM_WORKERS];
+	int n = watchdog_look(&m->watchdog, &m->hub, master_mask(m),
+	    m->live.watchdog_ms, now, verdict);
+
+	for (int i = 0; i < n; i++) {
+		struct member *w = &m->member[verdict[i].worker];
+
+		if (w->killed_for == NULL)
+			log_warn("worker %d hung for %llu ms%s", w->slot,
+			    (unsigned long long)verdict[i].still_ms,
+			    verdict[i].has_lock ? " with the mutex" : "");
+		member_kill(w, "hung");
+	}
+}
+
+/* Everything that is due by the clock. */
+static void
+timer_cb(int fd, short what, void *arg)
+{
+	struct master *m = arg;
+	uint64_t now = clock_ms();
+
+	watch(m, now);
+	for (int i = 0; i < m->n_workers; i++)
+		member_time(&m->member[i], now);
+	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
+		for (int i = 0; i < m->n_workers; i++)
+			member_kill(&m->member[i], "did not leave in time");
+}
+
+/* Frees the loop and what is registered on it, but for links and control. */
+void
+master_drop_events(struct master *m)
+{
+	for (int i = 0; i < N_SIGNALS; i++)
+		if (m->signal[i] != NULL)
+			event_free(m->signal[i]);
+	memset(m->signal, 0, sizeof(m->signal));
+	if (m->timer != NULL)
+		event_free(m->timer);
+	m->timer = NULL;
+	if (m->base != NULL)
+		event_base_free(m->base);
+	m->base = NULL;
+}
+
+/* Makes the loop, its signals and its timer. Returns 0, or -1. */
+int
+master_make_events(struct master *m)
+{
+	const struct timeval period = {.tv_usec = WATCHDOG_PERIOD_MS * 1000};
+	struct event_config *config = event_config_new();
+
+	if (config == NULL)
+		return -1;
+	event_config_set_flag(
+	    config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+	m->base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (m->base == NULL)
+		return -1;
+	for (int i = 0; i < N_SIGNALS; i++) {
+		m->signal[i] = evsignal_new(m->base, signals[i], signal_cb, m);
+		if (m->signal[i] == NULL || event_add(m->signal[i], NULL) == -1)
+			return -1;
+	}
+	m->timer = event_new(m->base, -1, EV_PERSIST, timer_cb, m);
+	if (m->timer == NULL || event_add(m->timer, &period) == -1)
+		return -1;
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+/* Gives everything back. */
+static void
+deinit(struct master *m)
+{
+	if (m->control != NULL)
+		control_close(m->control);
+	for (int i = 0; i < m->n_workers; i++)
+		member_deinit(&m->member[i]);
+	master_close_listeners(m);
+	master_drop_events(m);
+	if (m->hub.base != NULL)
+		hub_destroy(&m->hub);
+	pidfile_leave(&m->pidfile);
+	conf_free(m->conf);
+	free(m);
+}
+
+int
+master_run(const struct options *options, struct conf *conf)
+{
+	struct master *m = calloc(1, sizeof(*m));
+	int status;
+
+	if (m == NULL) {
+		conf_free(conf);
+		log_error("no memory");
+		return 1;
+	}
+	m->options = options;
+	m->conf = conf;
+	m->live = conf->live;
+	m->ready_pipe = m->pidfile.fd = -1;
+	m->started_ms = clock_ms();
+	m->n_workers = conf->workers;
+	for (int i = 0; i < m->n_workers; i++)
+		member_init(&m->member[i], m, i);
+	watchdog_init(&m->watchdog, m->started_ms);
+	if (boot(m, m->failure, sizeof(m->failure)) == -1) {
+		m->status = 1;
+		log_error("%s", m->failure);
+	} else {
+		master_check(m);
+		if (!m->done)
+			event_base_dispatch(m->base);
+		log_info("stopped");
+	}
+	if (m->ready_pipe != -1)
+		daemon_fail(m->ready_pipe, m->failure);
+	status = m->status;
+	deinit(m);
+	return status;
+}

@@ -1,0 +1,418 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/message.h"
+#include "hub/stats.h"
+#include "master/report.h"
+#include "net/link.h"
+#include "process.h"
+
+static const int complaints_max = 3; /* lines per timer period and worker */
+
+/* A worker's line in shared memory. */
+static struct shm_worker *
+line_of(const struct member *w)
+{
+	return &w->master->hub.worker[w->slot];
+}
+
+/* Prepares a slot that has no process yet. */
+void
+member_init(struct member *w, struct master *m, int slot)
+{
+	memset(w, 0, sizeof(*w));
+	w->master = m;
+	w->slot = slot;
+	w->link = -1;
+	w->cleaner = -1;
+}
+
+/* Gives up the link. */
+void
+member_deinit(struct member *w)
+{
+	if (w->event != NULL)
+		event_free(w->event);
+	w->event = NULL;
+	if (w->link != -1)
+		close(w->link);
+	w->link = -1;
+}
+
+/* Kills a worker that has to go, and remembers why. */
+void
+member_kill(struct member *w, const char *why)
+{
+	if (w->pid == 0 || w->killed_for != NULL)
+		return;
+	w->killed_for = why;
+	log_warn("worker %d (pid %d) %s, killed", w->slot, (int)w->pid, why);
+	kill(w->pid, SIGKILL);
+}
+
+/* Sends a message now or not at all. Returns 0, or -1 and errno. */
+int
+member_send(struct member *w, uint32_t type, const void *payload, size_t len)
+{
+	if (w->link == -1) {
+		errno = EPIPE;
+		return -1;
+	}
+	if (link_send(w->link, type, payload, len, -1) == 0)
+		return 0;
+	log_warn("worker %d does not take a message: %s not sent: %s", w->slot,
+	    message_name((int)type), strerror(errno));
+	return -1;
+}
+
+/* Sends what is owed, as far as the link takes it. */
+static void
+owed_send(struct member *w)
+{
+	static const uint32_t type[] = {
+	    MSG_CONF, MSG_START, MSG_QUIT, MSG_STOP};
+	const struct conf_live *live = &w->master->live;
+	bool conf;
+
+	for (size_t i = 0; i < sizeof(type) / sizeof(type[0]); i++) {
+		if ((w->owed & 1u << i) == 0)
+			continue;
+		conf = type[i] == MSG_CONF;
+		if (link_send(w->link, type[i], conf ? live : NULL,
+			conf ? sizeof(*live) : 0, -1) == -1)
+			return; /* full: later; gone: it does not matter */
+		w->owed &= ~(1u << i);
+	}
+}
+
+/* Owes a worker a message that must not get lost. */
+void
+member_owe(struct member *w, unsigned what)
+{
+	if (w->link == -1)
+		return;
+	w->owed |= what;
+	owed_send(w);
+}
+
+/* Says what a worker sent that it should not have, a few times. */
+static void
+complain(struct member *w, const char *what)
+{
+	if (w->complaints++ < (uint32_t)complaints_max)
+		log_warn("worker %d: message ignored: %s", w->slot, what);
+}
+
+/* Gives a worker one end of a link. */
+static bool
+end_give(struct member *to, const struct member *peer, int fd)
+{
+	const struct message_link link = {
+	    .peer = (uint32_t)peer->slot, .generation = peer->generation};
+
+	if (link_send(to->link, MSG_LINK, &link, sizeof(link), fd) == 0)
+		return true;
+	/* Without links it would miss relays for ever. */
+	if (errno == EAGAIN)
+		member_kill(to, "does not take its links");
+	return false;
+}
+
+/* Connects two workers. */
+static void
+members_connect(struct member *a, struct member *b)
+{
+	int fd[2];
+
+	if (link_pair(fd) == -1) {
+		log_error("no link between workers %d and %d: %s", a->slot,
+		    b->slot, strerror(errno));
+		member_kill(a, "cannot be linked");
+		return;
+	}
+	end_give(a, b, fd[0]);
+	end_give(b, a, fd[1]);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* Has somebody clean up after a dead worker whose replacement is to wait. */
+static void
+clean_assign(struct member *dead)
+{
+	const struct message_clean clean = {
+	    .worker = (uint32_t)dead->slot, .generation = dead->generation};
+	struct master *m = dead->master;
+	int cleaner = master_lowest(m);
+
+	dead->cleaner = -1;
+	if (!dead->unclean || dead->respawn_ms == 0 || cleaner == -1)
+		return;
+	if (member_send(
+		&m->member[cleaner], MSG_CLEAN, &clean, sizeof(clean)) == -1)
+		return; /* the timer tries again */
+	dead->cleaner = cleaner;
+	dead->clean_ms = clock_ms();
+}
+
+/* A worker is initialised: link it, let it know how things stand. */
+static void
+hello_handle(struct member *w, const struct message_hello *hello)
+{
+	struct master *m = w->master;
+
+	if (hello->worker != (uint32_t)w->slot ||
+	    hello->generation != w->generation || w->ready) {
+		complain(w, w->ready ? "HELLO again" : "HELLO of another");
+		return;
+	}
+	w->ready = true;
+	w->unclean = false;
+	policy_ready(&w->policy);
+	watchdog_forget(&m->watchdog, w->slot);
+	SHM_STORE(line_of(w)->state,
+	    m->phase < PHASE_QUITTING ? WORKER_RUNNING : WORKER_STOPPING);
+	log_debug("worker %d (pid %d) is initialised", w->slot, (int)w->pid);
+	for (int i = 0; i < m->n_workers; i++)
+		if (i != w->slot && m->member[i].ready)
+			members_connect(w, &m->member[i]);
+	if (m->phase == PHASE_RUNNING)
+		member_owe(w, OWED_START);
+	master_check(m);
+}
+
+/* A worker has cleaned up after another. */
+static void
+cleaned_handle(struct member *w, const struct message_clean *clean)
+{
+	struct member *dead;
+
+	if (clean->worker >= (uint32_t)w->master->n_workers) {
+		complain(w, "CLEANED of a slot that is none");
+		return;
+	}
+	dead = &w->master->member[clean->worker];
+	if (dead->cleaner != w->slot || dead->generation != clean->generation) {
+		complain(w, "CLEANED that nobody asked for");
+		return;
+	}
+	dead->unclean = false;
+	dead->cleaner = -1;
+	log_debug("worker %d cleaned up after worker %d", w->slot, dead->slot);
+}
+
+/* Judges one datagram and acts on it. */
+static void
+datagram_handle(struct member *w, struct link_datagram *d)
+{
+	const void *payload;
+	const char *why;
+	size_t len;
+
+	switch (message_check(
+	    d->bytes, d->len, d->n_fds, PARTY_WORKER, &payload, &len, &why)) {
+	case MSG_HELLO:
+		hello_handle(w, payload);
+		break;
+	case MSG_CLEANED:
+		cleaned_handle(w, payload);
+		break;
+	case -1:
+		complain(w, why);
+		break;
+	default:
+		complain(w, "no handler");
+	}
+	if (d->fd != -1)
+		close(d->fd);
+}
+
+/* A worker's link can be read, for as many messages as it may send. */
+static void
+member_read_cb(int fd, short what, void *arg)
+{
+	struct member *w = arg;
+	struct link_datagram d[LINK_BATCH];
+	int n = link_receive(fd, d);
+
+	if (n == -1) {
+		/* Its death follows, or it has gone wrong: see member_time. */
+		w->eof_ms = clock_ms();
+		event_del(w->event);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		datagram_handle(w, &d[i]);
+	w->budget -= (uint32_t)n < w->budget ? (uint32_t)n : w->budget;
+	if (w->budget == 0) {
+		complain(w, "more of them than make sense, reading slowly");
+		event_del(w->event);
+	}
+}
+
+/* A process was forked for this slot. */
+void
+member_born(struct member *w, pid_t pid, int link)
+{
+	w->pid = pid;
+	w->ready = false;
+	w->link = link;
+	w->budget = LINK_BUDGET;
+	w->complaints = 0;
+	w->owed = 0;
+	w->started_ms = clock_ms();
+	w->eof_ms = 0;
+	w->killed_for = NULL;
+	w->killed_unready = false;
+	w->cleaner = -1;
+	watchdog_forget(&w->master->watchdog, w->slot);
+	w->event = event_new(
+	    w->master->base, link, EV_READ | EV_PERSIST, member_read_cb, w);
+	if (w->event == NULL || event_add(w->event, NULL) == -1)
+		member_kill(w, "cannot be listened to");
+	log_debug("worker %d (pid %d, generation %u) started", w->slot,
+	    (int)pid, w->generation);
+}
+
+/* Says how a worker died and what follows. */
+static void
+death_log(const struct member *w, int status, uint64_t age, uint64_t wait_ms,
+    bool left)
+{
+	char how[64], next[64];
+	const char *name;
+
+	if (WIFEXITED(status))
+		snprintf(how, sizeof(how), "left with status %d",
+		    WEXITSTATUS(status));
+	else if ((name = sigabbrev_np(WTERMSIG(status))) != NULL)
+		snprintf(how, sizeof(how), "died of SIG%s%s", name,
+		    WCOREDUMP(status) ? " (core dumped)" : "");
+	else
+		snprintf(
+		    how, sizeof(how), "died of signal %d", WTERMSIG(status));
+	if (left)
+		strlcpy(next, "none follows", sizeof(next));
+	else if (wait_ms == 0)
+		strlcpy(next, "replaced at once", sizeof(next));
+	else
+		snprintf(next, sizeof(next), "next start in %.1f s",
+		    (double)wait_ms / 1000);
+	if (left && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		log_debug("worker %d (pid %d) left", w->slot, (int)w->pid);
+	else
+		log_error("worker %d (pid %d) %s after %.1f s%s; %s", w->slot,
+		    (int)w->pid, how, (double)age / 1000,
+		    w->ready ? "" : ", before it was ready", next);
+}
+
+/* Finds another cleaner for what a dead one had promised to clean. */
+static void
+clean_reassign(struct member *w)
+{
+	for (int i = 0; i < w->master->n_workers; i++)
+		if (w->master->member[i].cleaner == w->slot)
+			clean_assign(&w->master->member[i]);
+}
+
+/* Counts failures before the first readiness; true if it is time to give up
+ * rather than to let whoever started us wait. */
+bool
+member_start_failed(struct master *m)
+{
+	if (m->phase != PHASE_STARTING || ++m->start_failures < START_FAILURES)
+		return false;
+	master_fail(m, "the workers do not start, see the log");
+	return true;
+}
+
+/* A worker's process is gone and reaped. */
+void
+member_died(struct member *w, int status)
+{
+	struct master *m = w->master;
+	const bool leaving = m->phase >= PHASE_QUITTING;
+	const uint64_t now = clock_ms(), age = now - w->started_ms;
+	uint64_t wait_ms = 0;
+	bool was_ready = w->ready, fault;
+
+	fault = w->killed_unready ||
+	    (w->killed_for == NULL && policy_is_fault(status));
+	if (!leaving)
+		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);
+	death_log(w, status, age, wait_ms, leaving);
+	w->pid = 0;
+	w->ready = false;
+	w->unclean = true;
+	member_deinit(w);
+	report_bury(m, w->slot);
+	clean_reassign(w);
+	if (leaving) {
+		SHM_STORE(line_of(w)->state, WORKER_STOPPED);
+		master_check(m);
+		return;
+	}
+	if (fault && member_start_failed(m))
+		return;
+	m->respawns++;
+	if (wait_ms == 0) {
+		policy_respawned(&w->policy, now);
+		spawn_worker(w);
+		return;
+	}
+	SHM_STORE(line_of(w)->state, WORKER_WAITING);
+	w->respawn_ms = now + wait_ms;
+	clean_assign(w);
+}
+
+/* Ends a back-off, unless somebody is cleaning up there just now. */
+static void
+backoff_time(struct member *w, uint64_t now)
+{
+	if (w->unclean && w->cleaner == -1)
+		clean_assign(w);
+	if (now < w->respawn_ms)
+		return;
+	if (w->unclean && w->cleaner != -1) {
+		if (now < w->clean_ms + CLEANED_MS)
+			return;
+		/* It must not clean what the new worker will have set. */
+		member_kill(&w->master->member[w->cleaner],
+		    "does not clean up after another");
+		return;
+	}
+	policy_respawned(&w->policy, now);
+	spawn_worker(w);
+}
+
+/* What a worker's deadlines ask for. */
+void
+member_time(struct member *w, uint64_t now)
+{
+	if (w->pid == 0) {
+		if (w->respawn_ms != 0 && w->master->phase < PHASE_QUITTING)
+			backoff_time(w, now);
+		return;
+	}
+	if (w->budget == 0 && w->eof_ms == 0)
+		event_add(w->event, NULL);
+	w->budget = LINK_BUDGET;
+	w->complaints = 0;
+	if (w->owed != 0)
+		owed_send(w);
+	if (w->eof_ms != 0 && now >= w->eof_ms + EOF_GRACE_MS)
+		member_kill(w, "closed its link to the master");
+	if (!w->ready && now >= w->started_ms + HELLO_MS &&
+	    w->killed_for == NULL) {
+		w->killed_unready = true;
+		member_kill(w, "was not ready in time");
+	}
+}

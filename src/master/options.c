@@ -1,0 +1,156 @@
+#include "master/options.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec/message.h"
+#include "hub/journal.h"
+
+static const char default_file[] = CHATD_SYSCONFDIR "/chatd/chatd.conf";
+
+/* Puts the working directory in front of a relative path. NULL: no memory. */
+static char *
+path_absolute(const char *path)
+{
+	char *here, *whole = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	if ((here = getcwd(NULL, 0)) == NULL)
+		return NULL;
+	if (asprintf(&whole, "%s/%s", here, path) == -1)
+		whole = NULL;
+	free(here);
+	return whole;
+}
+
+int
+options_settle(struct options *o)
+{
+	const char **path[] = {&o->file, &o->pidfile, &o->control};
+
+	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
+		if (*path[i] == NULL)
+			continue;
+		if ((o->owned[i] = path_absolute(*path[i])) == NULL)
+			return -1;
+		*path[i] = o->owned[i];
+	}
+	return 0;
+}
+
+void
+options_deinit(struct options *o)
+{
+	for (size_t i = 0; i < sizeof(o->owned) / sizeof(o->owned[0]); i++)
+		free(o->owned[i]);
+}
+
+/* Replaces a string; false: no memory. */
+static bool
+string_set(char **to, const char *from)
+{
+	char *copy;
+
+	if (from == NULL)
+		return true;
+	if ((copy = strdup(from)) == NULL)
+		return false;
+	free(*to);
+	*to = copy;
+	return true;
+}
+
+/* Makes a path from the configuration absolute; false: no memory. */
+static bool
+string_settle(char **path)
+{
+	char *whole;
+
+	if (*path == NULL || (*path)[0] == '/')
+		return true;
+	if ((whole = path_absolute(*path)) == NULL)
+		return false;
+	free(*path);
+	*path = whole;
+	return true;
+}
+
+/* The processors that this process may use. */
+static int
+processors(void)
+{
+	cpu_set_t set;
+	int n = 1;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = CPU_COUNT(&set);
+	return n < CONF_WORKERS_MAX ? n : CONF_WORKERS_MAX;
+}
+
+/* Lets the command line win; false: no memory. */
+static bool
+conf_override(struct conf *c, const struct options *o)
+{
+	if (o->n_listen > 0)
+		conf_clear_listen(c);
+	for (int i = 0; i < o->n_listen; i++)
+		if (conf_add_listen(c, o->listen[i]) == -1)
+			return false;
+	if (o->workers >= 0)
+		c->workers = o->workers;
+	if (c->workers == 0)
+		c->workers = processors();
+	if (o->verbose)
+		c->live.verbose = 1;
+	return string_set(&c->pidfile, o->pidfile) &&
+	    string_set(&c->control, o->control) &&
+	    string_set(&c->user, o->user) && string_settle(&c->pidfile) &&
+	    string_settle(&c->control) && string_settle(&c->log_file);
+}
+
+/* What no single line of the file can be blamed for. */
+static bool
+conf_is_sound(const struct conf *c, char *error, size_t error_len)
+{
+	const uint64_t entry =
+	    journal_entry_bytes(UINT8_MAX, c->live.message_size);
+	uint64_t ring = 1;
+
+	/* The hub rounds the ring down to a power of two. */
+	while (ring < entry * JOURNAL_SHARE)
+		ring *= 2;
+	if (c->journal_bytes >= ring)
+		return true;
+	snprintf(error, error_len,
+	    "message-size %u needs a journal of %lluK at least (one message "
+	    "may take 1/%d of it)\n",
+	    c->live.message_size, (unsigned long long)ring / 1024,
+	    JOURNAL_SHARE);
+	return false;
+}
+
+struct conf *
+options_load(const struct options *o, char *error, size_t error_len)
+{
+	struct conf *c;
+
+	if (o->file != NULL)
+		c = conf_load(o->file, error, error_len);
+	else if (access(default_file, F_OK) == 0 || errno == EACCES)
+		c = conf_load(default_file, error, error_len);
+	else if ((c = conf_new()) == NULL)
+		snprintf(error, error_len, "no memory\n");
+	if (c == NULL)
+		return NULL;
+	if (!conf_override(c, o))
+		snprintf(error, error_len, "no memory\n");
+	else if (conf_is_sound(c, error, error_len))
+		return c;
+	conf_free(c);
+	return NULL;
+}

@@ -1,0 +1,126 @@
+/* What the master's own files share, and nobody else sees. */
+#ifndef CHATD_MASTER_PROCESS_H
+#define CHATD_MASTER_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/conf.h"
+#include "hub/shm.h"
+#include "master/identity.h"
+#include "master/options.h"
+#include "master/pidfile.h"
+#include "master/policy.h"
+#include "master/watchdog.h"
+#include "net/listener.h"
+
+struct control;
+struct event;
+struct event_base;
+
+#ifdef CHATD_SANITIZED
+enum { HELLO_MS = 5000 };
+#else
+enum { HELLO_MS = 1000 };
+#endif
+
+enum {
+	STOP_MS = 4000,	      /* TERM: killed after that, gone within 5 s */
+	QUIT_GRACE_MS = 2000, /* past the drain timeout */
+	EOF_GRACE_MS = 500,   /* from a link's EOF to its worker's death */
+	CLEANED_MS = 3000,    /* for the answer to MSG_CLEAN */
+	RETRY_MS = 1000,      /* after a fork that failed */
+	STARTING_MAX = 8,     /* at once at the start, so that a small
+			       * machine gets each ready in time */
+	START_FAILURES = 3,   /* before the first readiness: give up */
+	LINK_BUDGET = 256,    /* messages of a worker per timer period */
+	REPORT_COUNTERS = 16
+};
+
+/* What is owed to a worker whose link was full, sent in this order. */
+enum owed { OWED_CONF = 1, OWED_START = 2, OWED_QUIT = 4, OWED_STOP = 8 };
+
+/* A worker's slot as the master sees it. */
+struct member {
+	struct master *master;
+	int slot;
+	pid_t pid; /* 0: no process */
+	uint32_t generation;
+	bool ready; /* said HELLO */
+	int link;   /* -1: none */
+	struct event *event;
+	uint32_t budget;     /* messages left in this timer period */
+	uint32_t complaints; /* in this timer period */
+	unsigned owed;	     /* enum owed */
+	uint64_t started_ms;
+	uint64_t eof_ms;	/* its link ended; 0: has not */
+	const char *killed_for; /* by us; NULL: not */
+	bool killed_unready;	/* that was for not getting ready */
+	uint64_t respawn_ms;	/* back-off ends; 0: none */
+	bool unclean;		/* the dead one's presence is still there */
+	int cleaner;		/* who was told to clean it, -1: nobody */
+	uint64_t clean_ms;	/* and when */
+	struct policy policy;
+};
+
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_QUITTING, PHASE_STOPPING };
+
+struct master {
+	enum phase phase;
+	uint64_t deadline_ms; /* of stopping or quitting */
+	bool done;	      /* nobody is left */
+	int status;	      /* to exit with */
+	char failure[512];    /* why it is 1 */
+	struct event_base *base;
+	struct event *timer, *signal[6];
+	struct hub hub;
+	const struct options *options;
+	struct conf *conf; /* as started with, what changes live apart */
+	struct conf_live live;
+	struct identity identity;
+	struct pidfile pidfile;
+	struct control *control;
+	int ready_pipe; /* to the waiting parent; -1: none */
+	int listener[LISTENER_MAX], n_listeners;
+	int n_workers;
+	struct member member[CONF_WORKERS_MAX];
+	struct watchdog watchdog;
+	uint64_t started_ms, respawns;
+	uint32_t start_failures;
+	uint64_t buried[REPORT_COUNTERS]; /* counters of dead workers */
+};
+
+/* master.c */
+void master_check(struct master *m); /* after a worker came or went */
+void master_fail(struct master *m, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+int master_reload(struct master *m, char *error, size_t error_len);
+void master_set_verbose(struct master *m, bool on);
+void master_stop(struct master *m);
+void master_close_listeners(struct master *m);
+void master_drop_events(struct master *m);    /* in a child */
+uint64_t master_mask(const struct master *m); /* workers alive and ready */
+int master_lowest(const struct master *m);    /* a lively one, or -1 */
+
+int master_make_events(struct master *m); /* 0, or -1 */
+
+/* boot.c */
+int boot(struct master *m, char *error, size_t error_len);
+
+/* member.c */
+void member_init(struct member *w, struct master *m, int slot);
+void member_deinit(struct member *w);
+void member_born(struct member *w, pid_t pid, int link);
+void member_died(struct member *w, int wait_status);
+bool member_start_failed(struct master *m);
+void member_kill(struct member *w, const char *why);
+void member_owe(struct member *w, unsigned what); /* and sends it if it can */
+int
+member_send(struct member *w, uint32_t type, const void *payload, size_t len);
+void member_time(struct member *w, uint64_t now); /* on every timer period */
+
+/* spawn.c */
+void spawn_worker(struct member *w);
+
+#endif

@@ -1,0 +1,451 @@
+#include "master/report.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "hub/journal.h"
+#include "hub/presence.h"
+#include "hub/slot.h"
+#include "hub/stats.h"
+#include "process.h"
+
+enum {
+	STEP_BYTES = 64 * 1024, /* of one part, about */
+	STEP_ITEMS = 16 * 1024	/* looked at for one part */
+};
+
+/* What can be shown. */
+struct subject {
+	const char *name;
+	bool (*next)(struct report *, struct evbuffer *); /* false: no more */
+	const char *head;				  /* of the table */
+	const char *open, *close;			  /* of the JSON text */
+	bool is_counted; /* connections by user and worker first */
+};
+
+struct report {
+	struct master *master;
+	const struct subject *subject;
+	bool json, failed;
+	bool begun;		      /* head line or bracket is out */
+	bool some;		      /* an element is out */
+	uint32_t at;		      /* worker, entry or slot to come */
+	uint64_t alive;		      /* mask */
+	uint32_t worker[SHM_WORKERS]; /* connections of each */
+	uint32_t n_users;	      /* presence entries */
+	uint32_t *user; /* connections of each; NULL: not counted */
+};
+
+/* The counters of a worker's lines that are summed up. */
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+#define COUNTER(field)                                     \
+	{                                                  \
+#field, offsetof(struct shm_worker, field) \
+	}
+    COUNTER(delivered),
+    COUNTER(published),
+    COUNTER(relayed),
+    COUNTER(relay_skipped),
+    COUNTER(from_journal),
+    COUNTER(overrun),
+    COUNTER(accepted),
+    COUNTER(refused),
+    COUNTER(closed_slow),
+    COUNTER(writes),
+    COUNTER(bytes_out),
+    COUNTER(compacted),
+#undef COUNTER
+};
+enum { N_COUNTERS = sizeof(counters) / sizeof(counters[0]) };
+_Static_assert(
+    (int)N_COUNTERS <= (int)REPORT_COUNTERS, "room for dead workers' counters");
+
+/* A worker's counter. */
+static _Atomic uint64_t *
+counter_of(const struct master *m, int worker, int counter)
+{
+	return (_Atomic uint64_t *)((char *)&m->hub.worker[worker] +
+	    counters[counter].offset);
+}
+
+void
+report_bury(struct master *m, int worker)
+{
+	struct shm_worker *line = &m->hub.worker[worker];
+
+	for (int i = 0; i < N_COUNTERS; i++) {
+		m->buried[i] += SHM_LOAD(*counter_of(m, worker, i));
+		SHM_STORE(*counter_of(m, worker, i), 0);
+	}
+	SHM_STORE(line->pid, 0);
+	SHM_STORE(line->tick, 0);
+	SHM_STORE(line->lock_state, LOCK_NONE);
+	SHM_STORE(line->hand, HAND_NOTHING);
+	SHM_STORE(line->hand_arg, 0);
+	SHM_STORE(line->accepting, 0);
+	SHM_STORE(line->pending, 0);
+	SHM_STORE(line->connections, 0);
+}
+
+/* Appends formatted text. */
+static void __attribute__((format(printf, 3, 4)))
+put(struct report *r, struct evbuffer *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (evbuffer_add_vprintf(out, fmt, ap) == -1)
+		r->failed = true;
+	va_end(ap);
+}
+
+/*
+ * Appends text that came from clients, by way of memory that a worker gone
+ * wrong may have scribbled over: as a JSON string, or printable for a terminal.
+ */
+static void
+put_text(struct report *r, struct evbuffer *out, const char *text, size_t len)
+{
+	char safe[PRESENCE_NAME_MAX * 6 + 2], *to = safe;
+	uint32_t code;
+	size_t n;
+
+	if (r->json)
+		*to++ = '"';
+	while (len > 0 && to < safe + sizeof(safe) - 7) {
+		if ((n = utf8_decode(text, len, &code)) == 0) {
+			memcpy(to, "\xef\xbf\xbd", 3); /* U+FFFD */
+			to += 3;
+			n = 1;
+		} else if (code < 0x20 || (code >= 0x7f && code < 0xa0)) {
+			if (r->json)
+				to += snprintf(to, 7, "\\u%04x", code);
+			else
+				*to++ = '?';
+		} else {
+			if (r->json && (code == '"' || code == '\\'))
+				*to++ = '\\';
+			memcpy(to, text, n);
+			to += n;
+		}
+		text += n;
+		len -= n;
+	}
+	if (r->json)
+		*to++ = '"';
+	if (evbuffer_add(out, safe, (size_t)(to - safe)) == -1)
+		r->failed = true;
+}
+
+/* Separates elements of the JSON array. */
+static void
+put_comma(struct report *r, struct evbuffer *out)
+{
+	if (r->json)
+		put(r, out, r->some ? ",\n" : "");
+	r->some = true;
+}
+
+/* Whether connection i is there and of a living worker. */
+static bool
+connection_read(
+    const struct report *r, uint32_t i, struct slot *s, uint64_t *id)
+{
+	const struct hub *h = &r->master->hub;
+
+	return slot_state(h, i) == SLOT_OPEN && slot_read(h, i, s, id) &&
+	    (*id & UINT32_MAX) == i && s->worker < SHM_WORKERS &&
+	    (r->alive >> s->worker & 1) != 0;
+}
+
+/* The first slot from i on in a block that somebody has; n_slots: none. */
+static uint32_t
+slot_skip(const struct hub *h, uint32_t i)
+{
+	while (i < h->n_slots && SHM_LOAD(h->slot_owner[i / SHM_BLOCK]) == 0)
+		i = (i / SHM_BLOCK + 1) * SHM_BLOCK;
+	return i < h->n_slots ? i : h->n_slots;
+}
+
+/* Counts connections by user and by worker. */
+static void
+connections_count(struct report *r)
+{
+	const struct hub *h = &r->master->hub;
+	struct slot s;
+	uint64_t id;
+
+	for (uint32_t i = slot_skip(h, 0); i < h->n_slots;
+	     i = slot_skip(h, i + 1)) {
+		if (!connection_read(r, i, &s, &id))
+			continue;
+		r->worker[s.worker]++;
+		if (r->user != NULL && s.user < r->n_users)
+			r->user[s.user]++;
+	}
+}
+
+/* One worker. */
+static bool
+worker_next(struct report *r, struct evbuffer *out)
+{
+	const struct master *m = r->master;
+	const struct shm_worker *line = &m->hub.worker[r->at];
+	const struct member *w = &m->member[r->at];
+	const char *fmt = "%4d %8d %6" PRIu32 " %-8s %8" PRIu32 " %9" PRIu64
+			  " %12" PRIu64 " %12" PRIu64 "\n";
+
+	if (r->at >= (uint32_t)m->n_workers)
+		return false;
+	if (r->json)
+		fmt = "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
+		      ",\"state\":\"%s\",\"connections\":%" PRIu32
+		      ",\"uptime_s\":%" PRIu64 ",\"delivered\":%" PRIu64
+		      ",\"relayed\":%" PRIu64 "}";
+	put_comma(r, out);
+	put(r, out, fmt, w->slot, (int)w->pid, w->generation,
+	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at],
+	    w->pid != 0 ? (clock_ms() - w->started_ms) / 1000 : 0,
+	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed));
+	r->at++;
+	return true;
+}
+
+/* A list of slots: "0,2". */
+static void
+put_mask(struct report *r, struct evbuffer *out, uint64_t mask)
+{
+	char list[SHM_WORKERS * 3 + 1] = "";
+	size_t len = 0;
+
+	for (int i = 0; i < SHM_WORKERS; i++)
+		if ((mask >> i & 1) != 0)
+			len += (size_t)snprintf(list + len, sizeof(list) - len,
+			    "%s%d", len > 0 ? "," : "", i);
+	put(r, out, r->json ? "[%s]" : "%-15s ", list);
+}
+
+/* One user, or a presence entry that is none. */
+static bool
+user_next(struct report *r, struct evbuffer *out)
+{
+	const struct hub *h = &r->master->hub;
+	struct presence_view v;
+	uint32_t i = r->at++;
+
+	if (i >= r->n_users)
+		return false;
+	if ((presence_mask(h, i) & r->alive) == 0 || !presence_read(h, i, &v) ||
+	    v.name_len == 0 || v.name[0] != '#' || (v.mask & r->alive) == 0)
+		return true;
+	put_comma(r, out);
+	if (r->json) {
+		put(r, out, "{\"user\":");
+		put_text(r, out, v.name + 1, v.name_len - 1);
+		put(r, out, ",\"workers\":");
+		put_mask(r, out, v.mask & r->alive);
+		put(r, out, ",\"connections\":%" PRIu32 "}", r->user[i]);
+		return true;
+	}
+	put(r, out, "%11" PRIu32 " ", r->user[i]);
+	put_mask(r, out, v.mask & r->alive);
+	put_text(r, out, v.name + 1, v.name_len - 1);
+	put(r, out, "\n");
+	return true;
+}
+
+/* "plain". */
+static const char *
+door_name(uint8_t door)
+{
+	switch (door) {
+	case DOOR_PLAIN:
+		return "plain";
+	case DOOR_ECHO:
+		return "echo";
+	default:
+		return "?";
+	}
+}
+
+/* One connection. */
+static bool
+connection_next(struct report *r, struct evbuffer *out)
+{
+	const struct hub *h = &r->master->hub;
+	struct presence_view v = {.name_len = 0};
+	char peer[64];
+	struct slot s;
+	uint64_t id, age_s;
+	size_t device;
+	uint32_t i = slot_skip(h, r->at);
+
+	r->at = i + 1;
+	if (i >= h->n_slots)
+		return false;
+	if (!connection_read(r, i, &s, &id))
+		return true;
+	if (!presence_read(h, s.user, &v) || v.name_len == 0)
+		v.name_len = 1; /* echo has none */
+	device = s.device_len <= SLOT_DEVICE_MAX ? s.device_len : 0;
+	age_s = (clock_ms() - s.connected_ms) / 1000;
+	put_comma(r, out);
+	if (r->json) {
+		put(r, out, "{\"id\":\"%" PRIu64 "\",\"user\":", id);
+		put_text(r, out, v.name + 1, v.name_len - 1);
+		put(r, out, ",\"device\":");
+		put_text(r, out, s.device, device);
+		put(r, out, ",\"worker\":%d,\"peer\":", s.worker);
+		slot_peer_name(&s, peer);
+		put_text(r, out, peer, strlen(peer));
+		put(r, out, ",\"door\":\"%s\",\"connected_s\":%" PRIu64 "}",
+		    door_name(s.door), age_s);
+		return true;
+	}
+	put(r, out, "%-16" PRIu64 " %6d %-21s %-5s %9" PRIu64 " ", id, s.worker,
+	    slot_peer_name(&s, peer), door_name(s.door), age_s);
+	put_text(r, out, v.name + 1, v.name_len - 1);
+	if (device > 0) {
+		put(r, out, " on ");
+		put_text(r, out, s.device, device);
+	}
+	put(r, out, "\n");
+	return true;
+}
+
+/* One line or member of the statistics. */
+static void
+put_counter(
+    struct report *r, struct evbuffer *out, const char *name, uint64_t value)
+{
+	if (r->json)
+		put(r, out, "%s\"%s\":%" PRIu64, r->some ? "," : "", name,
+		    value);
+	else
+		put(r, out, "%-16s %20" PRIu64 "\n", name, value);
+	r->some = true;
+}
+
+/* Users that are online. */
+static uint64_t
+users_count(const struct report *r)
+{
+	const struct hub *h = &r->master->hub;
+	struct presence_view v;
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < presence_count(h); i++)
+		if ((presence_mask(h, i) & r->alive) != 0 &&
+		    presence_read(h, i, &v) && v.name_len > 0 &&
+		    v.name[0] == '#')
+			n++;
+	return n;
+}
+
+/* All statistics at once. */
+static bool
+stats_next(struct report *r, struct evbuffer *out)
+{
+	const struct master *m = r->master;
+	uint64_t connections = 0, sum;
+
+	if (r->some)
+		return false;
+	for (int i = 0; i < m->n_workers; i++)
+		connections += r->worker[i];
+	put_counter(r, out, "uptime_s", (clock_ms() - m->started_ms) / 1000);
+	put_counter(r, out, "workers", (uint64_t)m->n_workers);
+	put_counter(r, out, "respawns", m->respawns);
+	put_counter(r, out, "users", users_count(r));
+	put_counter(r, out, "connections", connections);
+	put_counter(r, out, "position", journal_tail(&m->hub));
+	for (int c = 0; c < N_COUNTERS; c++) {
+		sum = m->buried[c];
+		for (int i = 0; i < m->n_workers; i++)
+			sum += SHM_LOAD(*counter_of(m, i, c));
+		put_counter(r, out, counters[c].name, sum);
+	}
+	return true;
+}
+
+static const struct subject subjects[] = {
+    {"workers", worker_next,
+	"SLOT      PID    GEN STATE       CONNS  UPTIME/S    DELIVERED      "
+	"RELAYED\n",
+	"[", "]\n", true},
+    {"users", user_next, "CONNECTIONS WORKERS         USER\n", "[", "]\n",
+	true},
+    {"connections", connection_next,
+	"ID               WORKER PEER                  DOOR    SINCE/S USER\n",
+	"[", "]\n", false},
+    {"stats", stats_next, "", "{", "}\n", true},
+};
+
+struct report *
+report_new(struct master *m, const char *what, bool json)
+{
+	const struct subject *subject = NULL;
+	struct report *r;
+
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
+		if (strcmp(what, subjects[i].name) == 0)
+			subject = &subjects[i];
+	if (subject == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if ((r = calloc(1, sizeof(*r))) == NULL)
+		return NULL;
+	r->master = m;
+	r->subject = subject;
+	r->json = json;
+	r->alive = master_mask(m);
+	r->n_users = presence_count(&m->hub);
+	if (subject->next == user_next && r->n_users > 0 &&
+	    (r->user = calloc(r->n_users, sizeof(*r->user))) == NULL) {
+		free(r);
+		return NULL;
+	}
+	if (subject->is_counted)
+		connections_count(r);
+	return r;
+}
+
+void
+report_free(struct report *r)
+{
+	if (r == NULL)
+		return;
+	free(r->user);
+	free(r);
+}
+
+int
+report_more(struct report *r, struct evbuffer *out)
+{
+	const size_t before = evbuffer_get_length(out);
+	bool more = true;
+	uint32_t steps = 0;
+
+	if (!r->begun)
+		put(r, out, "%s",
+		    r->json ? r->subject->open : r->subject->head);
+	r->begun = true;
+	while (more && !r->failed && steps++ < STEP_ITEMS &&
+	    evbuffer_get_length(out) - before < STEP_BYTES)
+		more = r->subject->next(r, out);
+	if (!more && r->json)
+		put(r, out, "%s", r->subject->close);
+	if (r->failed)
+		return -1;
+	return more;
+}

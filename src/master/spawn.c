@@ -1,0 +1,163 @@
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "hub/stats.h"
+#include "master/control.h"
+#include "net/link.h"
+#include "process.h"
+#include "worker/worker.h"
+
+/* The kernel shall rather take a worker than the master. */
+static const char oom_score_adj[] = "300";
+
+/* Makes this process a likelier choice when memory runs out. */
+static void
+oom_volunteer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd == -1)
+		return;
+	if (write(fd, oom_score_adj, sizeof(oom_score_adj) - 1) == -1)
+		log_debug("oom_score_adj: %s", strerror(errno));
+	close(fd);
+}
+
+/*
+ * Signals as a worker is born with: those that are for the master are ignored,
+ * since a terminal's ^C goes to the whole group; the rest is at its default.
+ */
+static void
+signals_reset(const sigset_t *mask)
+{
+	static const int ignored[] = {
+	    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
+
+	for (int i = 1; i < NSIG; i++)
+		if (i != SIGKILL && i != SIGSTOP)
+			signal(i, SIG_DFL);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+/* Arms the kill point that a test asked for, in a slot's first worker. */
+static void
+kill_point_prepare(const struct member *w)
+{
+#ifdef CHATD_KILL_POINTS
+	const char *slot = getenv("CHATD_KILL_WORKER");
+	const char *nth = getenv("CHATD_KILL_NTH");
+	const char *sig = getenv("CHATD_KILL_SIGNAL");
+
+	if (slot != NULL && nth != NULL && sig != NULL &&
+	    atoi(slot) == w->slot && w->generation == 1)
+		kill_point_arm((uint64_t)atoll(nth), atoi(sig));
+#endif
+}
+
+/* Gives up what is the master's: events, other workers' links, the control
+ * socket, the lock on the pidfile. */
+static void
+child_drop(struct master *m)
+{
+	/* Without it, freeing an event here would unregister it there. */
+	if (event_reinit(m->base) == -1)
+		_exit(1);
+	control_drop(m->control);
+	for (int i = 0; i < m->n_workers; i++)
+		member_deinit(&m->member[i]);
+	master_drop_events(m);
+	pidfile_drop(&m->pidfile);
+	if (m->ready_pipe != -1)
+		close(m->ready_pipe);
+}
+
+/* The child's way from the fork to worker_main(). Signals are blocked. */
+static void __attribute__((noreturn))
+child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
+{
+	struct master *m = w->master;
+	const struct worker_start start = {.worker = w->slot,
+	    .generation = w->generation,
+	    .control = control,
+	    .hub = &m->hub,
+	    .live = &m->live,
+	    .io_uring = m->conf->io_uring,
+	    .listener = m->listener,
+	    .n_listeners = m->n_listeners};
+	char name[32];
+
+	snprintf(name, sizeof(name), "worker %d", w->slot);
+	log_set_name(name);
+	setproctitle("%s", name);
+	child_drop(m);
+	oom_volunteer();
+	if (identity_assume(&m->identity) == -1)
+		log_fatal("cannot become user %s: %s", m->identity.name,
+		    strerror(errno));
+#ifdef CHATD_SANITIZED
+	/* The leak checker traces its own process. */
+	prctl(PR_SET_DUMPABLE, 1);
+#endif
+	/* After the change of user, which would undo it; and the parent may
+	 * have died before it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		log_fatal("PR_SET_PDEATHSIG: %s", strerror(errno));
+	if (getppid() != parent)
+		_exit(0);
+	signals_reset(mask);
+	kill_point_prepare(w);
+	worker_main(&start);
+}
+
+/* Start and respawn in one: makes the next process of a slot. A failure is
+ * tried again later. */
+void
+spawn_worker(struct member *w)
+{
+	struct shm_worker *line = &w->master->hub.worker[w->slot];
+	pid_t parent = getpid(), pid = -1;
+	sigset_t all, mask;
+	int link[2] = {-1, -1}, saved;
+
+	w->generation++;
+	w->respawn_ms = 0;
+	SHM_STORE(line->generation, w->generation);
+	SHM_STORE(line->started_ms, clock_ms());
+	SHM_STORE(line->state, WORKER_STARTING);
+	if (link_pair(link) == 0) {
+		sigfillset(&all);
+		sigprocmask(SIG_SETMASK, &all, &mask);
+		if ((pid = fork()) == 0) {
+			close(link[0]);
+			child_run(w, link[1], parent, &mask);
+		}
+		saved = errno;
+		sigprocmask(SIG_SETMASK, &mask, NULL);
+		close(link[1]);
+		errno = saved;
+	}
+	if (pid == -1) {
+		log_error("cannot start worker %d: %s, trying again in %d ms",
+		    w->slot, strerror(errno), RETRY_MS);
+		if (link[0] != -1)
+			close(link[0]);
+		w->generation--; /* that one never was */
+		SHM_STORE(line->state, WORKER_WAITING);
+		w->respawn_ms = clock_ms() + RETRY_MS;
+		member_start_failed(w->master);
+		return;
+	}
+	SHM_STORE(line->pid, (uint32_t)pid);
+	member_born(w, pid, link[0]);
+}
