@@ -25,7 +25,8 @@ word_cut(const char **text, size_t *len, const char **word, size_t *word_len)
 	bool quoted = p < end && *p == '"';
 
 	if (quoted) {
-		stop = memchr(++p, '"', (size_t)(end - p));
+		p++;
+		stop = memchr(p, '"', (size_t)(end - p));
 		if (stop == NULL)
 			return false;
 	} else {

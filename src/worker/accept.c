@@ -174,11 +174,20 @@ accept_init(struct worker *w)
 }
 
 void
+accept_turn(struct worker *w)
+{
+	/* who listens and has the same as before need not look at the others */
+	if (!w->listening || w->chat.n_conns != w->balanced)
+		accept_balance(w);
+}
+
+void
 accept_balance(struct worker *w)
 {
 	bool able = w->started && !w->chat.leaving &&
 	    w->chat.now_ms >= w->paused_until;
 
+	w->balanced = w->chat.n_conns;
 	SHM_STORE(w->chat.hub->me->accepting, able);
 	listen_set(w, able && allowance(w) > 0);
 }

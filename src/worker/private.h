@@ -14,6 +14,7 @@ struct worker {
 	struct event listener[LISTENER_MAX];
 	int reserve;          /* a descriptor to give up when all are used */
 	bool listening;       /* its listeners are watched */
+	uint32_t balanced;    /* connections when that was decided */
 	bool started;         /* MSG_START came */
 	bool stopping;        /* all connections are ended; leaves when empty */
 	bool quitting;        /* accepts no more; leaves when empty */
@@ -24,6 +25,7 @@ struct worker {
 /* accept.c: takes new connections while it is this worker's turn. */
 void accept_init(struct worker *w);
 void accept_balance(struct worker *w);
+void accept_turn(struct worker *w); /* the same if anything changed */
 void accept_stop(struct worker *w);
 
 /* request.c: a connection's request, and when it is late. */

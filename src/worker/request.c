@@ -56,6 +56,7 @@ static void
 request_complete(struct chat *ch, uint32_t i, const char *head, size_t n,
     size_t more)
 {
+	static char rest[HTTP_HEAD_MAX];
 	char answer[ROUTE_ANSWER_MAX];
 	struct http_request r;
 	struct route route;
@@ -73,7 +74,6 @@ request_complete(struct chat *ch, uint32_t i, const char *head, size_t n,
 	}
 	len = route_answer(&route, &r, answer, sizeof(answer));
 	/* its private bytes go with conn_open: keep what is behind */
-	static char rest[HTTP_HEAD_MAX];
 	memcpy(rest, head + n, more);
 	if (!conn_has_slot(ch, i) ||
 	    conn_open(ch, i, route.door, route.user, route.user_len,

@@ -96,7 +96,7 @@ worker_main(const struct worker_start *start)
 			more ? EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
 			log_fatal("event loop: %s", strerror(errno));
 		more = chat_turn(&w->chat);
-		accept_balance(w);
+		accept_turn(w);
 	}
 	chat_clean(start->hub, start->worker);
 	_exit(0);
