@@ -48,7 +48,7 @@ worker_init(struct worker *w, const struct worker_start *start)
 	const struct timeval tick = {0, TICK_MS * 1000};
 	struct event_base *base = base_new();
 	struct batch *batch = batch_new(start->io_uring);
-	const char *why;
+	const char *why, *method;
 
 	w->start = start;
 	if (base == NULL || batch == NULL ||
@@ -58,8 +58,8 @@ worker_init(struct worker *w, const struct worker_start *start)
 	w->chat.door[DOOR_ECHO] = &echo_door;
 	w->chat.request = request_input;
 	w->chat.request_late = request_late;
-	log_debug("writes by %s%s%s", batch_method(batch, &why),
-	    *why != '\0' ? ": " : "", why);
+	method = batch_method(batch, &why);
+	log_info("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
 	accept_init(w);
 	control_init(w);
 	event_assign(&w->tick, base, -1, EV_PERSIST, tick_cb, w);
