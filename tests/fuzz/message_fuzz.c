@@ -1,0 +1,56 @@
+/*
+ * message_fuzz: whatever a link carries is refused or is what the table says.
+ * The first byte is the number of descriptors, the second the sender.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/message.h"
+
+#define REQUIRE(what)                                                          \
+	do {                                                                   \
+		if (!(what)) {                                                 \
+			fprintf(                                               \
+			    stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
+			abort();                                               \
+		}                                                              \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const void *payload = NULL;
+	const char *why = NULL;
+	struct message_kick kick;
+	size_t len = 0;
+	int type, n_fds;
+	enum message_party from;
+
+	if (size < 2)
+		return 0;
+	n_fds = data[0];
+	from = data[1] % 3;
+	data += 2;
+	size -= 2;
+	type = message_check(data, size, n_fds, from, &payload, &len, &why);
+	if (type == -1) {
+		REQUIRE(why != NULL);
+		return 0;
+	}
+	REQUIRE(strcmp(message_name(type), "?") != 0);
+	REQUIRE(payload == data + sizeof(struct message_head));
+	REQUIRE(len + sizeof(struct message_head) == size);
+	REQUIRE((type == MSG_LINK) == (n_fds == 1) && n_fds <= 1);
+	REQUIRE((type == MSG_RELAY) == (from == PARTY_PEER));
+	if (type == MSG_KICK) {
+		memcpy(&kick, payload, sizeof(kick));
+		REQUIRE(
+		    kick.user_len >= 1 && kick.user_len <= sizeof(kick.user));
+		REQUIRE(kick.device_len <= sizeof(kick.device));
+	}
+	return 0;
+}
