@@ -200,6 +200,14 @@ taken_address(void **state)
 	/* One of two taken: all or nothing. */
 	snprintf(address, sizeof(address), "localhost:%d", bound_port(0));
 	bind_fails(address, want);
+	if (!machine_has_v6())
+		return;
+	bind_ok("[::1]:0");
+	assert_return_code(listener_listen(fds[1]), errno);
+	snprintf(address, sizeof(address), "localhost:%d", bound_port(1));
+	snprintf(
+	    want, sizeof(want), "address [::1]:%d is taken", bound_port(1));
+	bind_fails(address, want);
 }
 
 static void
