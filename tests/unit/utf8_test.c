@@ -33,13 +33,16 @@ length_of(uint32_t c)
 			    : 0;
 }
 
-/* Every number in every length that can hold it: just the right one passes. */
+/*
+ * Every number in every length that can hold it: just the right one passes, at
+ * the end of a text and before more of it.
+ */
 static void
 test_every_code_point(void **state)
 {
 	static const uint32_t most[] = {0, 0x7f, 0x7ff, 0xffff, 0x1fffff};
 	uint32_t c, code;
-	uint8_t b[4];
+	uint8_t b[8];
 	size_t n;
 	bool good;
 
@@ -47,7 +50,9 @@ test_every_code_point(void **state)
 		for (c = 0; c <= most[n]; c++) {
 			encode(c, n, b);
 			good = length_of(c) == n;
-			if (utf8_valid(b, n) != good)
+			memcpy(b + n, "more", 4);
+			if (utf8_valid(b, n) != good ||
+			    utf8_valid(b, n + 4) != good)
 				fail_msg("U+%04X in %zu bytes", c, n);
 			code = UINT32_MAX;
 			if (utf8_decode(b, n, &code) != (good ? n : 0))
@@ -132,6 +137,31 @@ test_bad_byte_anywhere(void **state)
 	}
 }
 
+/* A character whose last byte, or any, is missing before more text. */
+static void
+test_missing_byte(void **state)
+{
+	static const char *const characters[] = {
+	    "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+	char text[16];
+	size_t len, i, at;
+
+	for (i = 0; i < 3; i++) {
+		len = strlen(characters[i]);
+		for (at = 0; at < len; at++) {
+			memset(text, 'x', sizeof(text));
+			memcpy(text, characters[i], len);
+			assert_true(utf8_valid(text, sizeof(text)));
+			text[at] = 'x';
+			assert_false(utf8_valid(text, sizeof(text)));
+			assert_false(utf8_valid(text, len));
+			text[at] = characters[i][0];
+			if (at > 0)
+				assert_false(utf8_valid(text, sizeof(text)));
+		}
+	}
+}
+
 /* A state that is nonsense does no harm. */
 static void
 test_any_state_is_safe(void **state)
@@ -166,6 +196,7 @@ main(void)
 	    cmocka_unit_test(test_fails_at_once),
 	    cmocka_unit_test(test_every_split),
 	    cmocka_unit_test(test_bad_byte_anywhere),
+	    cmocka_unit_test(test_missing_byte),
 	    cmocka_unit_test(test_any_state_is_safe),
 	    cmocka_unit_test(test_decode_incomplete),
 	};

@@ -352,9 +352,11 @@ test_bad_order(void **state)
 static void
 test_limit(void **state)
 {
-	static char big[LIMIT];
+	static char big[LIMIT + 1];
 
 	memset(big, 'b', sizeof(big));
+	add(0x81, big, LIMIT + 1);
+	expect_at("1009;", 4);
 	add(0x01, big, LIMIT);
 	add(0x89, big, WS_CONTROL_MAX);
 	input_len -= WS_CONTROL_MAX + 6; /* the ping is not counted */
