@@ -36,8 +36,8 @@ void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* log_error(), then exit(1). */
-void log_fatal(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2), noreturn));
+void
+log_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /*
  * Client text made printable (stravis), cut at 256 bytes of input. Lives in

@@ -1,6 +1,7 @@
 /*
  * http: the head of one HTTP/1.1 request, judged strictly by RFC 9110 and
- * 9112. Layer 1, pure. Spans point into the caller's bytes.
+ * 9112. Layer 1, pure. Spans point into the caller's bytes
+ * (a path that an absolute target leaves out is a constant "/").
  */
 #ifndef CHATD_CODEC_HTTP_H
 #define CHATD_CODEC_HTTP_H
@@ -17,17 +18,18 @@ struct http_span {
 };
 
 struct http_request {
-	struct http_span method, path, query; /* query without '?'; NULL: none */
-	struct http_span host;       /* of the target if absolute, else Host */
-	struct http_span origin;     /* Origin, NULL if absent */
-	struct http_span key;        /* Sec-WebSocket-Key, canonical, or NULL */
-	struct http_span protocols;  /* first Sec-WebSocket-Protocol field */
-	int version;                 /* Sec-WebSocket-Version; -1 if absent */
-	bool upgrade;                /* Upgrade: websocket and Connection: upgrade */
-	bool key_bad;                /* a key that is missing, doubled, not canonical */
-	bool version_bad;            /* doubled or not a number */
-	int status;                  /* of a refused head: 400, 431, 505 */
-	const char *reason;          /* one line for the answer's body */
+	struct http_span method, path;
+	struct http_span query;	    /* without '?'; NULL: none */
+	struct http_span host;	    /* of the target if absolute, else Host */
+	struct http_span origin;    /* Origin, NULL if absent */
+	struct http_span key;	    /* Sec-WebSocket-Key, canonical, or NULL */
+	struct http_span protocols; /* first Sec-WebSocket-Protocol field */
+	int version;		    /* Sec-WebSocket-Version; -1 if absent */
+	bool upgrade;	    /* Upgrade: websocket and Connection: upgrade */
+	bool key_bad;	    /* a key that is missing, doubled, not canonical */
+	bool version_bad;   /* doubled or not a number */
+	int status;	    /* of a refused head: 400, 431, 505 */
+	const char *reason; /* one line for the answer's body */
 };
 
 /*
@@ -36,8 +38,8 @@ struct http_request {
  * the head's length with its empty line, 0 if more is needed, -1 if it cannot
  * be one any more or is longer than HTTP_HEAD_MAX (status and reason in *r).
  */
-int http_head_end(const char *buf, size_t len, size_t *scanned,
-    struct http_request *r);
+int http_head_end(
+    const char *buf, size_t len, size_t *scanned, struct http_request *r);
 
 /*
  * Parses a complete head of len bytes. Returns 0, or -1 with r->status and
@@ -60,7 +62,7 @@ int http_decode(struct http_span in, char *out, size_t cap);
  * The value of the first parameter of that name in a query "a=b&c=d". Returns
  * false if there is none. The span is still encoded.
  */
-bool http_parameter(struct http_span query, const char *name,
-    struct http_span *value);
+bool http_parameter(
+    struct http_span query, const char *name, struct http_span *value);
 
 #endif

@@ -26,13 +26,13 @@ enum message_type {
 	MSG_REOPEN,   /* reopen the log file; no payload */
 	MSG_KICK,     /* struct message_kick */
 	MSG_SAY,      /* 1 to MESSAGE_TEXT_MAX bytes of text, published as
-	               * *server* to the lobby */
+		       * *server* to the lobby */
 	MSG_CLEAN,    /* struct message_clean: presence of a dead worker */
 	MSG_STOP,     /* close everything with 1001 and leave; no payload */
 	MSG_QUIT,     /* stop accepting, leave when empty; no payload */
 	/* worker to master */
 	MSG_HELLO = 32, /* initialised; struct message_hello */
-	MSG_CLEANED,    /* answers MSG_CLEAN; struct message_clean */
+	MSG_CLEANED,	/* answers MSG_CLEAN; struct message_clean */
 	/* worker to worker */
 	MSG_RELAY = 64 /* publications, see chat/relay.h */
 };
@@ -45,7 +45,7 @@ struct message_head {
 };
 
 struct message_link {
-	uint32_t peer;       /* worker slot at the other end */
+	uint32_t peer;	     /* worker slot at the other end */
 	uint32_t generation; /* of that worker */
 };
 
@@ -71,9 +71,9 @@ struct message_hello {
  * party. Returns the type with *payload and *payload_len set, or -1 with
  * *why set to what is wrong.
  */
-int message_check(const void *bytes, size_t len, int n_fds,
-    enum message_party from, const void **payload, size_t *payload_len,
-    const char **why);
+int
+message_check(const void *bytes, size_t len, int n_fds, enum message_party from,
+    const void **payload, size_t *payload_len, const char **why);
 
 /* "LINK", for logs; "?" for what is none. */
 const char *message_name(int type);

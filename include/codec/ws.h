@@ -22,10 +22,10 @@ enum ws_opcode {
 };
 
 enum {
-	WS_HEAD_MAX = 10,          /* server's frame head, bytes */
-	WS_CLIENT_HEAD_MAX = 14,   /* client's, with its mask */
-	WS_CONTROL_MAX = 125,      /* payload of a control frame (5.5) */
-	WS_FRAGMENTS_MAX = 65536   /* of one message: bounds the work per byte */
+	WS_HEAD_MAX = 10,	 /* server's frame head, bytes */
+	WS_CLIENT_HEAD_MAX = 14, /* client's, with its mask */
+	WS_CONTROL_MAX = 125,	 /* payload of a control frame (5.5) */
+	WS_FRAGMENTS_MAX = 65536 /* of one message: bounds the work per byte */
 };
 
 /* Close codes (RFC 6455 section 7.4.1, and ours from 4000). */
@@ -51,29 +51,31 @@ enum ws_code {
  * field is range-checked when it is used.
  */
 struct ws_state {
-	uint64_t remaining;     /* payload of the current frame still to come */
+	uint64_t remaining;	/* payload of the current frame still to come */
 	uint64_t message_bytes; /* payload of the current message so far */
-	uint32_t fragments;     /* frames of the current message so far */
+	uint32_t fragments;	/* frames of the current message so far */
 	utf8_state utf8;
-	uint16_t error;         /* enum ws_code, with WS_EVENT_ERROR */
-	uint8_t opcode;         /* of the current message: 0, text or binary */
-	uint8_t frame;          /* of the current frame */
+	uint16_t error; /* enum ws_code, with WS_EVENT_ERROR */
+	uint8_t opcode; /* of the current message: 0, text or binary */
+	uint8_t frame;	/* of the current frame */
 	uint8_t fin;
-	uint8_t in_payload;     /* the frame's head is complete */
+	uint8_t in_payload; /* the frame's head is complete */
 	uint8_t mask[4];
-	uint8_t mask_at;        /* 0 to 3 */
-	uint8_t head_len;       /* bytes in head */
-	uint8_t control_len;    /* bytes in control */
+	uint8_t mask_at;     /* 0 to 3 */
+	uint8_t head_len;    /* bytes in head */
+	uint8_t control_len; /* bytes in control */
 	uint8_t head[WS_CLIENT_HEAD_MAX];
 	uint8_t control[WS_CONTROL_MAX];
 };
 
 enum ws_event {
-	WS_EVENT_MORE,    /* all input is consumed, nothing is complete */
-	WS_EVENT_DATA,    /* *out_len bytes of the current message in out */
-	WS_EVENT_MESSAGE, /* like DATA (perhaps 0 bytes), and the message ends */
-	WS_EVENT_CONTROL, /* a control frame: state->frame, control, control_len */
-	WS_EVENT_ERROR    /* state->error says with what code to close */
+	WS_EVENT_MORE,	  /* all input is consumed, nothing is complete */
+	WS_EVENT_DATA,	  /* *out_len bytes of the current message in out */
+	WS_EVENT_MESSAGE, /* like DATA (perhaps 0 bytes), and the message ends
+			   */
+	WS_EVENT_CONTROL, /* a control frame: state->frame, control, control_len
+			   */
+	WS_EVENT_ERROR	  /* state->error says with what code to close */
 };
 
 /*
@@ -103,7 +105,7 @@ size_t ws_head(uint8_t out[WS_HEAD_MAX], enum ws_opcode opcode, uint64_t len);
  * Writes a whole close frame: code (WS_NONE: empty payload) and reason (cut
  * to fit, not NULL). Returns its length, at most 2 + WS_CONTROL_MAX.
  */
-size_t ws_close_frame(uint8_t out[2 + WS_CONTROL_MAX], enum ws_code code,
-    const char *reason);
+size_t ws_close_frame(
+    uint8_t out[2 + WS_CONTROL_MAX], enum ws_code code, const char *reason);
 
 #endif
