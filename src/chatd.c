@@ -87,7 +87,9 @@ main(int argc, char **argv, char **environ_)
 	int status;
 
 	setproctitle_init(argc, argv, environ_);
-	/* Whatever the starter blocked: supervision needs its signals. */
+	/* What the starter left open is not for us to keep open, what it
+	 * blocked is what supervision needs. */
+	closefrom(STDERR_FILENO + 1);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	options_parse(&options, argc, argv);

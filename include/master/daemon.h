@@ -6,14 +6,14 @@
 #include <stdint.h>
 
 /*
- * Forks; the child returns, in its own session, with the pipe's end that
- * daemon_ready() and daemon_fail() write to. The parent stays until it hears
+ * Forks; the child returns, in its own session, its streams at /dev/null, with
+ * the pipe's end that daemon_ready() and daemon_fail() write to. The parent stays until it hears
  * from there, and exits with status 0, or 1 with the message on stderr. -1 and
  * errno: nothing happened.
  */
 int daemon_detach(void);
 
-/* All is well: lets the parent go and gives up the standard streams. */
+/* All is well: lets the parent go. */
 void daemon_ready(int pipe_fd);
 
 /* Tells the parent what went wrong. */

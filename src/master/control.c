@@ -369,7 +369,8 @@ control_start(struct control *c)
 	    c->master->base, c->fd, EV_READ | EV_PERSIST, control_accept_cb, c);
 	c->pause = event_new(c->master->base, -1, 0, control_pause_cb, c);
 	/* Once more, so that the next start is told the daemon's pid. */
-	if (c->event == NULL || c->pause == NULL || listen(c->fd, BACKLOG) == -1)
+	if (c->event == NULL || c->pause == NULL ||
+	    listen(c->fd, BACKLOG) == -1)
 		return -1;
 	return event_add(c->event, NULL);
 }

@@ -30,6 +30,21 @@ static void __attribute__((noreturn)) parent_wait(int fd)
 	_exit(1);
 }
 
+/* Gives up the standard streams: whoever waits for their end has it. */
+static void
+streams_close(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null == -1)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
 int
 daemon_detach(void)
 {
@@ -51,34 +66,23 @@ daemon_detach(void)
 	close(fd[0]);
 	/* Neither fails for a child that has just been forked. */
 	(void)setsid();
-	if (chdir("/") == -1)
-		warn("cannot leave the directory");
+	(void)!chdir("/");
+	streams_close();
 	return fd[1];
 }
 
 void
 daemon_ready(int pipe_fd)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null != -1) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		if (null > STDERR_FILENO)
-			close(null);
-	}
 	/* A parent that is gone has nothing to be told. */
-	if (write(pipe_fd, "", 1) == -1 && errno != EPIPE)
-		warn("pipe");
+	(void)!write(pipe_fd, "", 1);
 	close(pipe_fd);
 }
 
 void
 daemon_fail(int pipe_fd, const char *message)
 {
-	if (write(pipe_fd, message, strlen(message)) == -1)
-		warnx("%s", message);
+	(void)!write(pipe_fd, message, strlen(message));
 	close(pipe_fd);
 }
 

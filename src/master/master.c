@@ -68,7 +68,7 @@ master_lowest(const struct master *m)
 	int lowest = -1;
 
 	for (int i = m->n_workers - 1; i >= 0; i--)
-		if (m->member[i].ready && m->member[i].killed_for == NULL &&
+		if (m->member[i].ready && !m->member[i].killed &&
 		    (lowest == -1 || watchdog_is_lively(&m->watchdog, i)))
 			lowest = i;
 	return lowest;
@@ -296,22 +296,28 @@ signal_cb(int sig, short what, void *arg)
 	}
 }
 
-/* Kills the workers that the watchdog names. */
+/* Kills the workers that the watchdog names. One that is starting may have
+ * the mutex or wait for it, but until its HELLO it need not tick. */
 static void
 watch(struct master *m, uint64_t now)
 {
 	struct watchdog_verdict verdict[SHM_WORKERS];
-	int n = watchdog_look(&m->watchdog, &m->hub, master_mask(m),
-	    m->live.watchdog_ms, now, verdict);
+	uint64_t mask = 0;
+	int n;
 
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].pid != 0 && !m->member[i].killed)
+			mask |= 1ull << i;
+	n = watchdog_look(
+	    &m->watchdog, &m->hub, mask, m->live.watchdog_ms, now, verdict);
 	for (int i = 0; i < n; i++) {
 		struct member *w = &m->member[verdict[i].worker];
 
-		if (w->killed_for == NULL)
-			log_warn("worker %d hung for %llu ms%s", w->slot,
-			    (unsigned long long)verdict[i].still_ms,
-			    verdict[i].has_lock ? " with the mutex" : "");
-		member_kill(w, "hung");
+		if (!w->ready && !verdict[i].has_lock)
+			continue;
+		member_kill(w, "hung for %llu ms%s",
+		    (unsigned long long)verdict[i].still_ms,
+		    verdict[i].has_lock ? " with the mutex" : "");
 	}
 }
 

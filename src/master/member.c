@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,14 +48,20 @@ member_deinit(struct member *w)
 	w->link = -1;
 }
 
-/* Kills a worker that has to go, and remembers why. */
+/* Kills a worker that has to go, and says why. */
 void
-member_kill(struct member *w, const char *why)
+member_kill(struct member *w, const char *fmt, ...)
 {
-	if (w->pid == 0 || w->killed_for != NULL)
+	char why[128];
+	va_list ap;
+
+	if (w->pid == 0 || w->killed)
 		return;
-	w->killed_for = why;
-	log_warn("worker %d (pid %d) %s, killed", w->slot, (int)w->pid, why);
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	log_warn("worker %d %s, killed", w->slot, why);
+	w->killed = true;
 	kill(w->pid, SIGKILL);
 }
 
@@ -270,7 +277,7 @@ member_born(struct member *w, pid_t pid, int link)
 	w->owed = 0;
 	w->started_ms = clock_ms();
 	w->eof_ms = 0;
-	w->killed_for = NULL;
+	w->killed = false;
 	w->killed_unready = false;
 	w->cleaner = -1;
 	watchdog_forget(&w->master->watchdog, w->slot);
@@ -344,8 +351,7 @@ member_died(struct member *w, int status)
 	uint64_t wait_ms = 0;
 	bool was_ready = w->ready, fault;
 
-	fault = w->killed_unready ||
-	    (w->killed_for == NULL && policy_is_fault(status));
+	fault = w->killed_unready || (!w->killed && policy_is_fault(status));
 	if (!leaving)
 		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);
 	death_log(w, status, age, wait_ms, leaving);
@@ -410,8 +416,7 @@ member_time(struct member *w, uint64_t now)
 		owed_send(w);
 	if (w->eof_ms != 0 && now >= w->eof_ms + EOF_GRACE_MS)
 		member_kill(w, "closed its link to the master");
-	if (!w->ready && now >= w->started_ms + HELLO_MS &&
-	    w->killed_for == NULL) {
+	if (!w->ready && now >= w->started_ms + HELLO_MS && !w->killed) {
 		w->killed_unready = true;
 		member_kill(w, "was not ready in time");
 	}

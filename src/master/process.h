@@ -54,13 +54,13 @@ struct member {
 	uint32_t complaints; /* in this timer period */
 	unsigned owed;	     /* enum owed */
 	uint64_t started_ms;
-	uint64_t eof_ms;	/* its link ended; 0: has not */
-	const char *killed_for; /* by us; NULL: not */
-	bool killed_unready;	/* that was for not getting ready */
-	uint64_t respawn_ms;	/* back-off ends; 0: none */
-	bool unclean;		/* the dead one's presence is still there */
-	int cleaner;		/* who was told to clean it, -1: nobody */
-	uint64_t clean_ms;	/* and when */
+	uint64_t eof_ms;     /* its link ended; 0: has not */
+	bool killed;	     /* by us */
+	bool killed_unready; /* that was for not getting ready */
+	uint64_t respawn_ms; /* back-off ends; 0: none */
+	bool unclean;	     /* the dead one's presence is still there */
+	int cleaner;	     /* who was told to clean it, -1: nobody */
+	uint64_t clean_ms;   /* and when */
 	struct policy policy;
 };
 
@@ -114,7 +114,8 @@ void member_deinit(struct member *w);
 void member_born(struct member *w, pid_t pid, int link);
 void member_died(struct member *w, int wait_status);
 bool member_start_failed(struct master *m);
-void member_kill(struct member *w, const char *why);
+void member_kill(struct member *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void member_owe(struct member *w, unsigned what); /* and sends it if it can */
 int
 member_send(struct member *w, uint32_t type, const void *payload, size_t len);
