@@ -25,7 +25,7 @@ enum {
 				* arrives */
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
 	CHAT_SPARE = 64,       /* connections without a slot, to be told 503 */
-	CHAT_FDS = 1 << 20,    /* descriptors are below (fs.nr_open's default) */
+	CHAT_FDS = 1 << 20, /* descriptors are below (fs.nr_open's default) */
 	CHAT_ECHO_MAX = 16 * 1024 * 1024 /* bytes of a message on /echo */
 };
 
@@ -33,8 +33,8 @@ enum conn_phase {
 	CONN_NONE,
 	CONN_REQUEST, /* its request is not complete; no promise made */
 	CONN_OPEN,
-	CONN_ENDING,  /* gets its pending output, then a FIN */
-	CONN_LINGER   /* our FIN is sent; reads on until the peer's */
+	CONN_ENDING, /* gets its pending output, then a FIN */
+	CONN_LINGER  /* our FIN is sent; reads on until the peer's */
 };
 
 /* The private part of a connection; its number is its slot's (from n_slots
@@ -55,10 +55,10 @@ struct conn {
 	};
 	int fd;
 	uint32_t dirty; /* place + 1 in the list of those to write */
-	uint8_t phase;  /* enum conn_phase */
-	bool blocked;  /* the socket is full: EV_WRITE is set */
-	bool paused;   /* not reading */
-	bool present;  /* counted in presence */
+	uint8_t phase;	/* enum conn_phase */
+	bool blocked;	/* the socket is full: EV_WRITE is set */
+	bool paused;	/* not reading */
+	bool present;	/* counted in presence */
 };
 
 struct chat;
@@ -93,20 +93,21 @@ struct chat {
 	uint32_t *by_fd;      /* [CHAT_FDS]: connection */
 	uint32_t *dirty;      /* [2 * n_slots]: to write; SHM_NONE: gone */
 	uint32_t n_dirty;
-	uint32_t n_pending;   /* in CONN_REQUEST */
-	uint32_t n_open;      /* CONN_OPEN; with those below: all */
-	uint32_t n_lobby;     /* connections in the lobby */
-	uint32_t n_conns;     /* any phase */
+	uint32_t n_pending; /* in CONN_REQUEST */
+	uint32_t n_open;    /* CONN_OPEN; with those below: all */
+	uint32_t n_lobby;   /* connections in the lobby */
+	uint32_t n_conns;   /* any phase */
 
-	uint64_t now_ms;      /* clock_ms() of this turn */
+	uint64_t now_ms; /* clock_ms() of this turn */
 	int64_t wall_ms;
-	uint32_t sweep_at;    /* next block to look at */
-	uint8_t *payload;     /* [SHM_STAGE] of the message being read */
-	char *message;        /* of one that came in several reads */
+	uint32_t sweep_at; /* next block to look at */
+	uint8_t *payload;  /* [SHM_STAGE] of the message being read */
+	char *message;	   /* of one that came in several reads */
 	size_t message_cap;
-	char *copy;           /* journal entries are copied out to here */
+	char *copy; /* journal entries are copied out to here */
 	size_t copy_cap;
-	bool leaving;         /* accepts no more */
+	bool unsettled;       /* this turn published something */
+	bool leaving; /* accepts no more */
 
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);

@@ -37,8 +37,8 @@ int conn_open(struct chat *ch, uint32_t i, enum slot_door door,
 void conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len);
 
 /* Appends a frame under the connection's bound; a slow reader is ended. */
-void conn_append(struct chat *ch, uint32_t i, const struct frame *f,
-    uint64_t tag);
+void
+conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag);
 
 /* Builds and appends one message for one connection that answers the input up
  * to `position` (0: none); parts as for frame_build, without the head. */
@@ -46,15 +46,15 @@ void conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
     const struct iovec *parts, int n, uint64_t position);
 
 /* The same from a format, as text. */
-void conn_tell(struct chat *ch, uint32_t i, uint64_t position,
-    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt,
+    ...) __attribute__((format(printf, 4, 5)));
 
 /*
  * Ends a connection in order: close frame with that code (WS_NONE: without a
  * code), what is pending, FIN, a moment to read on. It leaves presence now.
  */
-void conn_end(struct chat *ch, uint32_t i, enum ws_code code,
-    const char *reason);
+void
+conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason);
 
 /* Ends it at once; the number is free afterwards. */
 void conn_drop(struct chat *ch, uint32_t i, const char *why);

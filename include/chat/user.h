@@ -23,8 +23,8 @@ void user_leave(struct chat *ch, uint32_t conn);
 uint32_t user_find(struct chat *ch, const char *name, size_t len);
 
 /* A user's name from the entry; "" if it says nonsense. */
-size_t user_name(const struct hub *h, uint32_t entry,
-    char out[USER_NAME_MAX + 1]);
+size_t
+user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1]);
 
 /* Ends the connections of a user here (device_len 0: all) as kicked. */
 void user_kick(struct chat *ch, const char *name, size_t len,

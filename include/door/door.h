@@ -10,7 +10,7 @@ extern const struct door_ops echo_door;
 
 /* What is to be done with a request. */
 struct route {
-	int status;          /* 101: open the door; else answer and close */
+	int status; /* 101: open the door; else answer and close */
 	enum slot_door door;
 	const char *body;    /* one line, or a page */
 	const char *type;    /* Content-Type of the body */

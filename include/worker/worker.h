@@ -12,11 +12,11 @@
 
 /* What a worker is born with. */
 struct worker_start {
-	int worker;          /* slot */
+	int worker; /* slot */
 	uint32_t generation;
-	int control;         /* its end of the link to the master */
-	struct hub *hub;     /* mapped before the fork; hub_become() is the
-	                      * worker's own first act */
+	int control;	 /* its end of the link to the master */
+	struct hub *hub; /* mapped before the fork; hub_become() is the
+			  * worker's own first act */
 	const struct conf_live *live;
 	bool io_uring;
 	const int *listener; /* bound; listening by the time of MSG_START */

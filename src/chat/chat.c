@@ -67,6 +67,7 @@ chat_turn(struct chat *ch)
 
 	relay_flush(ch);
 	more = deliver(ch);
+	ch->unsettled = false;
 	relay_reset(ch);
 	conn_flush(ch);
 	journal_populate(ch->hub);

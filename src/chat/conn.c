@@ -101,7 +101,8 @@ count(struct chat *ch)
 
 	atomic_store_explicit(
 	    &me->connections, ch->n_conns, memory_order_relaxed);
-	atomic_store_explicit(&me->pending, ch->n_pending, memory_order_relaxed);
+	atomic_store_explicit(
+	    &me->pending, ch->n_pending, memory_order_relaxed);
 }
 
 uint32_t
@@ -120,8 +121,8 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 	c->due_ms = ch->now_ms + ch->live.handshake_ms;
 	if (conn_has_slot(ch, i))
 		slot_set_peer(conn_slot(ch, i), peer);
-	event_assign(&c->ev, ch->base, fd, EV_READ | EV_PERSIST, conn_event_cb,
-	    ch);
+	event_assign(
+	    &c->ev, ch->base, fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	if (event_add(&c->ev, NULL) < 0) {
 		number_give(ch, i);
 		c->phase = CONN_NONE;
@@ -135,8 +136,8 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 
 int
 conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
-    size_t user_len, const char *device, size_t device_len,
-    const void *answer, size_t answer_len, uint64_t used)
+    size_t user_len, const char *device, size_t device_len, const void *answer,
+    size_t answer_len, uint64_t used)
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
@@ -274,8 +275,8 @@ conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
 	}
 	/* making room may have cost this very connection */
 	if (c->phase == CONN_OPEN)
-		conn_append(ch, i, &f,
-		    position != 0 ? OUTPUT_ANSWER | position : 0);
+		conn_append(
+		    ch, i, &f, position != 0 ? OUTPUT_ANSWER | position : 0);
 	frame_release(&ch->output, &f);
 }
 
@@ -293,8 +294,8 @@ conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt, ...)
 		conn_drop(ch, i, "out of memory");
 		return;
 	}
-	conn_answer(ch, i, WS_TEXT, &(struct iovec){text, (size_t)n}, 1,
-	    position);
+	conn_answer(
+	    ch, i, WS_TEXT, &(struct iovec){text, (size_t)n}, 1, position);
 	free(text);
 }
 
@@ -321,8 +322,8 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	count(ch);
 	input_release(&ch->input, i);
 	n = ws_close_frame(bytes, code, reason);
-	if (frame_build(&ch->output, &f, FRAME_OWN,
-		&(struct iovec){bytes, n}, 1) == 0) {
+	if (frame_build(&ch->output, &f, FRAME_OWN, &(struct iovec){bytes, n},
+		1) == 0) {
 		/* short of memory the code is not told; the end comes anyway */
 		(void)output_append(&ch->output, &c->out, i, &f, 0);
 		frame_release(&ch->output, &f);

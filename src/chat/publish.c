@@ -26,12 +26,13 @@ static void
 accepted(struct chat *ch, const struct publication *p, uint64_t mask)
 {
 	SHM_COUNT(ch->hub->me->published, 1);
+	ch->unsettled = true;
 	relay_send(ch, p, mask);
 }
 
 void
-publish_lobby(struct chat *ch, uint32_t conn, const char *user,
-    size_t user_len, const char *data, size_t len, uint64_t position)
+publish_lobby(struct chat *ch, uint32_t conn, const char *user, size_t user_len,
+    const char *data, size_t len, uint64_t position)
 {
 	char name[USER_NAME_MAX + 1];
 	struct publication p;
@@ -73,4 +74,11 @@ publish_user(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
 		return false;
 	accepted(ch, &p, mask);
 	return true;
+}
+
+void
+publish_settle(struct chat *ch)
+{
+	while (ch->unsettled)
+		ch->unsettled = deliver(ch);
 }

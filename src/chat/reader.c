@@ -67,8 +67,8 @@ message_join(struct chat *ch, uint32_t i, size_t have, size_t *len)
 
 /* A whole message has come. */
 static void
-message(struct chat *ch, uint32_t i, const struct ws_state *state,
-    size_t have, uint64_t position)
+message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
+    uint64_t position)
 {
 	struct slot *s = conn_slot(ch, i);
 	const struct door_ops *door = ch->door[s->door];
@@ -103,8 +103,8 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 	case WS_PING:
 		if (SHM_OWN(conn_slot(ch, i)->answered) < position)
 			conn_answer(ch, i, WS_PONG,
-			    &(struct iovec){(void *)state->control,
-				state->control_len},
+			    &(struct iovec){
+				(void *)state->control, state->control_len},
 			    1, position);
 		break;
 	case WS_CLOSE:
@@ -120,8 +120,8 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 
 /* Keeps what is unfinished at the end of a read, or notes that nothing is. */
 static void
-settle(struct chat *ch, uint32_t i, const struct ws_state *state,
-    uint64_t end, size_t have)
+settle(struct chat *ch, uint32_t i, const struct ws_state *state, uint64_t end,
+    size_t have)
 {
 	if (ws_idle(state)) {
 		input_release(&ch->input, i);
@@ -148,8 +148,8 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 {
 	const struct input_part *part = input_part(ch->hub, i);
 	struct slot *s = conn_slot(ch, i);
-	uint64_t limit = s->door == DOOR_ECHO ? CHAT_ECHO_MAX
-					      : ch->live.message_size;
+	uint64_t limit =
+	    s->door == DOOR_ECHO ? CHAT_ECHO_MAX : ch->live.message_size;
 	uint64_t known = SHM_OWN(s->committed);
 	struct ws_state state = {0};
 	size_t at = 0, have = 0, used, n;
@@ -175,8 +175,7 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 		} else if (event == WS_EVENT_CONTROL)
 			control(ch, i, &state, start + at);
 		else if (event == WS_EVENT_ERROR)
-			conn_end(ch, i, state.error,
-			    error_reason(state.error));
+			conn_end(ch, i, state.error, error_reason(state.error));
 	}
 	if (ch->conn[i].phase == CONN_OPEN)
 		settle(ch, i, &state, start + len, have);

@@ -12,16 +12,16 @@
 enum {
 	STASH_BYTES = 256 * 1024, /* what a turn keeps of relays; more is
 				   * read from the journal */
-	STASH_FIND = 1024         /* places to find them again */
+	STASH_FIND = 1024	  /* places to find them again */
 };
 
 struct peer {
 	struct relay *relay;
 	int fd; /* -1: no link */
 	struct event ev;
-	uint8_t *out;     /* the datagram being filled, MESSAGE_MAX bytes */
-	size_t out_len;   /* 0: empty */
-	uint32_t out_n;   /* publications in it */
+	uint8_t *out;	/* the datagram being filled, MESSAGE_MAX bytes */
+	size_t out_len; /* 0: empty */
+	uint32_t out_n; /* publications in it */
 };
 
 struct relay {
@@ -246,8 +246,8 @@ relay_find(struct chat *ch, uint64_t position, struct publication *p)
 
 	if (r->n_found == 0 || r->found[k].position != position)
 		return false;
-	return publication_decode(r->stash + r->found[k].at, r->found[k].len,
-		   p) != 0 &&
+	return publication_decode(
+		   r->stash + r->found[k].at, r->found[k].len, p) != 0 &&
 	    p->position == position;
 }
 

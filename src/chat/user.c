@@ -114,8 +114,7 @@ user_find(struct chat *ch, const char *name, size_t len)
 
 	if (len == 0 || len > USER_NAME_MAX)
 		return SHM_NONE;
-	e = presence_find(
-	    ch->hub, channel, channel_name(name, len, channel));
+	e = presence_find(ch->hub, channel, channel_name(name, len, channel));
 	return e != SHM_NONE && presence_mask(ch->hub, e) != 0 ? e : SHM_NONE;
 }
 

@@ -35,8 +35,7 @@ heap_sink(struct name *heap, size_t n, size_t k)
 		big = 2 * k + 1;
 		if (big >= n)
 			return;
-		if (big + 1 < n &&
-		    name_compare(&heap[big + 1], &heap[big]) > 0)
+		if (big + 1 < n && name_compare(&heap[big + 1], &heap[big]) > 0)
 			big++;
 		if (name_compare(&heap[k], &heap[big]) >= 0)
 			return;
@@ -99,13 +98,13 @@ user_list(struct chat *ch)
 		return text;
 	made_ms = ch->now_ms;
 	users = collect(ch->hub, heap, &n);
-	at = (size_t)snprintf(text, sizeof(text), "%zu user%s", users,
-	    users == 1 ? "" : "s");
+	at = (size_t)snprintf(
+	    text, sizeof(text), "%zu user%s", users, users == 1 ? "" : "s");
 	for (k = 0; k < n; k++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
 		    k == 0 ? ": " : ", ", heap[k].text);
 	if (users > n)
-		snprintf(text + at, sizeof(text) - at, ", and %zu more",
-		    users - n);
+		snprintf(
+		    text + at, sizeof(text) - at, ", and %zu more", users - n);
 	return text;
 }

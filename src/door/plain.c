@@ -85,6 +85,7 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 {
 	const char *space = memchr(text, ' ', len);
 
+	publish_settle(ch); /* answers do not overtake what was said before */
 	if (is_command("/msg", &text, &len))
 		command_msg(ch, conn, text, len, position);
 	else if (is_command("/who", &text, &len))
@@ -123,13 +124,12 @@ plain_render(const struct publication *p, struct iovec parts[4])
 	bool lobby = p->channel == PRESENCE_LOBBY;
 
 	parts[0] = (struct iovec){(void *)p->user, p->user_len};
-	parts[1] = lobby ? (struct iovec){(void *)says, sizeof(says) - 1}
-			 : (struct iovec){(void *)whispers,
-			       sizeof(whispers) - 1};
+	parts[1] = lobby
+	    ? (struct iovec){(void *)says, sizeof(says) - 1}
+	    : (struct iovec){(void *)whispers, sizeof(whispers) - 1};
 	parts[2] = (struct iovec){(void *)p->data, p->data_len};
 	return 3;
 }
 
-const struct door_ops plain_door = {.name = "plain",
-    .message = plain_message,
-    .render = plain_render};
+const struct door_ops plain_door = {
+    .name = "plain", .message = plain_message, .render = plain_render};

@@ -221,8 +221,8 @@ status_text(int status)
 }
 
 size_t
-route_answer(const struct route *route, const struct http_request *r,
-    char *out, size_t cap)
+route_answer(const struct route *route, const struct http_request *r, char *out,
+    size_t cap)
 {
 	char accept[29];
 	bool page = route->body == page_html;

@@ -15,12 +15,12 @@
 #include "private.h"
 
 enum {
-	SLACK_MIN = 2,        /* connections ahead of the least loaded */
-	SLACK_SHARE = 16,     /* or this part of its connections */
-	DEAD_TICK_MS = 300,   /* who has not ticked for so long is not waited
-	                       * for */
-	PAUSE_MS = 100,       /* out of descriptors: look again after */
-	ACCEPT_MAX = 64       /* connections a turn and listener */
+	SLACK_MIN = 2,	    /* connections ahead of the least loaded */
+	SLACK_SHARE = 16,   /* or this part of its connections */
+	DEAD_TICK_MS = 300, /* who has not ticked for so long is not waited
+			     * for */
+	PAUSE_MS = 100,	    /* out of descriptors: look again after */
+	ACCEPT_MAX = 64	    /* connections a turn and listener */
 };
 
 /* What was last seen of the other workers' life signs. */
@@ -62,8 +62,8 @@ static uint32_t
 allowance(struct worker *w)
 {
 	uint32_t min = least(w);
-	uint32_t slack = min / SLACK_SHARE > SLACK_MIN ? min / SLACK_SHARE
-						       : SLACK_MIN;
+	uint32_t slack =
+	    min / SLACK_SHARE > SLACK_MIN ? min / SLACK_SHARE : SLACK_MIN;
 
 	return w->chat.n_conns < min + slack ? min + slack - w->chat.n_conns
 					     : 0;
@@ -100,8 +100,8 @@ shed(struct worker *w, int listener)
 	w->reserve = -1;
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		(void)send(fd, busy, sizeof(busy) - 1,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)send(
+		    fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		SHM_COUNT(w->chat.hub->me->refused, 1);
 		close(fd);
 	}
@@ -184,8 +184,8 @@ accept_turn(struct worker *w)
 void
 accept_balance(struct worker *w)
 {
-	bool able = w->started && !w->chat.leaving &&
-	    w->chat.now_ms >= w->paused_until;
+	bool able =
+	    w->started && !w->chat.leaving && w->chat.now_ms >= w->paused_until;
 
 	w->balanced = w->chat.n_conns;
 	SHM_STORE(w->chat.hub->me->accepting, able);

@@ -12,13 +12,13 @@ struct worker {
 	struct event control;
 	struct event tick;
 	struct event listener[LISTENER_MAX];
-	int reserve;          /* a descriptor to give up when all are used */
-	bool listening;       /* its listeners are watched */
-	uint32_t balanced;    /* connections when that was decided */
-	bool started;         /* MSG_START came */
-	bool stopping;        /* all connections are ended; leaves when empty */
-	bool quitting;        /* accepts no more; leaves when empty */
-	uint64_t leave_ms;    /* at the latest */
+	int reserve;	   /* a descriptor to give up when all are used */
+	bool listening;	   /* its listeners are watched */
+	uint32_t balanced; /* connections when that was decided */
+	bool started;	   /* MSG_START came */
+	bool stopping;	   /* all connections are ended; leaves when empty */
+	bool quitting;	   /* accepts no more; leaves when empty */
+	uint64_t leave_ms; /* at the latest */
 	uint64_t paused_until; /* no descriptor was to be had */
 };
 

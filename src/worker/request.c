@@ -38,8 +38,8 @@ refuse_full(struct chat *ch, uint32_t i)
 /* Hands on the bytes that came behind the request: the first frames. They
  * pass through the stage like all input. */
 static void
-first_frames(struct chat *ch, uint32_t i, const char *bytes, size_t len,
-    uint64_t start)
+first_frames(
+    struct chat *ch, uint32_t i, const char *bytes, size_t len, uint64_t start)
 {
 	struct hub *h = ch->hub;
 	uint8_t *stage = h->stage + (size_t)h->self * SHM_STAGE;
@@ -53,8 +53,8 @@ first_frames(struct chat *ch, uint32_t i, const char *bytes, size_t len,
 
 /* A complete head of n bytes, with `more` bytes behind it. */
 static void
-request_complete(struct chat *ch, uint32_t i, const char *head, size_t n,
-    size_t more)
+request_complete(
+    struct chat *ch, uint32_t i, const char *head, size_t n, size_t more)
 {
 	static char rest[HTTP_HEAD_MAX];
 	char answer[ROUTE_ANSWER_MAX];

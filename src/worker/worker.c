@@ -92,8 +92,8 @@ worker_main(const struct worker_start *start)
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
 	while (!may_leave(w)) {
-		if (event_base_loop(w->chat.base,
-			more ? EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
+		if (event_base_loop(
+			w->chat.base, more ? EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
 			log_fatal("event loop: %s", strerror(errno));
 		more = chat_turn(&w->chat);
 		accept_turn(w);
