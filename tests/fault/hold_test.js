@@ -1,0 +1,81 @@
+/*
+ * A worker hangs while it holds the mutex: publishing pauses for at most a
+ * second, and nobody but the holder is killed.
+ */
+'use strict';
+
+const {choose, LONG} = require('./builds.js');
+choose('kill');
+const assert = require('node:assert/strict');
+const {group} = require('../system/suite.js');
+const {Daemon, processStat} = require('../system/daemon.js');
+const {Crowd, longestGap, patience, pause, until, workerState} =
+    require('./crowd.js');
+
+const FIRST = 1500;      /* kill point: in the middle of the talk */
+const STEP = 7;          /* a point further for each try */
+const WANTED = LONG ? 20 : 3;
+const TRIES = WANTED * 10;
+const PAUSE_MS = 1000;   /* of publishing */
+const STILL_MS = 100;    /* nobody hears anything: the mutex is held */
+
+/*
+ * Has worker 0 stop at its n-th kill point, under way in the talk; returns
+ * whether it held the mutex there, and judges if it did.
+ */
+async function holdAt(n) {
+	const d = await Daemon.start({workers: 3, env: {CHATD_KILL_WORKER: '0',
+	    CHATD_KILL_NTH: String(n), CHATD_KILL_SIGNAL: '19'}});
+	const crowd = new Crowd(d);
+	await crowd.joinAll(Array.from({length: 15}, (_, i) => `u${i}`));
+	await crowd.locate();
+	const before = await d.json('show', 'workers');
+	const others = [...crowd.people].filter((p) => p.worker !== 0);
+	const here = [...crowd.people].filter((p) => p.worker === 0);
+	crowd.cut();
+	for (const p of others)
+		p.arrivals = [];
+	crowd.talk([...others.slice(0, 3), here[0]]);
+	await until('worker 0 stops', () =>
+	    processStat(before[0].pid)?.state === 'T');
+	const total = () => others.reduce((sum, p) => sum + p.heard.length, 0);
+	await pause(20);
+	const heard = total();
+	await pause(STILL_MS);
+	if (total() !== heard) {
+		await d.kill();
+		return false;
+	}
+	await until('the holder is killed', () => here.every((p) => p.closed));
+	await until('publishing goes on', () => total() > heard + 50);
+	await until('the next worker runs', async () => {
+		const w = await workerState(d, 0);
+		return w.generation === 2 && w.state === 'running';
+	});
+	await crowd.presence();
+	await crowd.hush();
+	await crowd.barrier();
+	crowd.judge();
+	const gap = longestGap(others);
+	console.log(`     point ${n}: publishing paused for ` +
+	    `${Math.round(gap)} ms`);
+	assert.ok(gap <= PAUSE_MS * patience(), `publishing paused ${gap} ms`);
+	assert.match(d.stderr, /worker 0 hung for \d+ ms with the mutex/);
+	for (const w of await d.json('show', 'workers'))
+		assert.equal(w.generation, w.slot === 0 ? 2 : 1);
+	await crowd.leave();
+	await d.clean();
+	await d.stop();
+	return true;
+}
+
+group('hold', null, (test) => {
+	test(`${WANTED} points with the mutex`, async () => {
+		let held = 0;
+		for (let i = 0; held < WANTED; i++) {
+			assert.ok(i < TRIES, `held at ${held} points only`);
+			if (await holdAt(FIRST + i * STEP))
+				held++;
+		}
+	}, {limit: LONG ? 600000 : 90000});
+});
