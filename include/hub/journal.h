@@ -14,7 +14,11 @@
 #include "hub/shm.h"
 
 enum publication_format {
-	FORMAT_TEXT = 1 /* UTF-8 text as typed */
+	FORMAT_TEXT = 1, /* UTF-8 text as typed; as JSON {"text": TEXT} */
+	FORMAT_JSON = 2, /* any JSON value */
+	/* not publications: they take no offset and are in no history */
+	FORMAT_JOIN = 3,
+	FORMAT_LEAVE = 4
 };
 
 /* One message in a channel. Used both to publish and to read. */
@@ -30,8 +34,12 @@ struct publication {
 	int64_t time_ms;    /* wall clock */
 	uint8_t format;     /* enum publication_format */
 	uint8_t user_len;
+	uint16_t info_len;
+	uint16_t tags_len;
 	uint32_t data_len;
-	const char *user;   /* name that it is sent under, not terminated */
+	const char *user; /* name that it is sent under, not terminated */
+	const char *info; /* what the sender's token says of him: JSON */
+	const char *tags; /* JSON object */
 	const char *data;
 };
 
@@ -40,11 +48,19 @@ enum {
 	JOURNAL_SHARE = 8  /* an entry is at most 1/8 of the ring */
 };
 
-/* Bytes of an entry: what journal_read() needs room for. */
+/* Bytes of an entry with so much behind its head: user, info, tags, data. */
 static inline size_t
-journal_entry_bytes(size_t user_len, size_t data_len)
+journal_entry_bytes(size_t user_len, size_t more_len)
 {
-	return (JOURNAL_HEAD + user_len + data_len + 7) & ~(size_t)7;
+	return (JOURNAL_HEAD + user_len + more_len + 7) & ~(size_t)7;
+}
+
+/* Bytes of a publication's entry: what journal_read() needs room for. */
+static inline size_t
+publication_bytes(const struct publication *p)
+{
+	return journal_entry_bytes(
+	    p->user_len, (size_t)p->info_len + p->tags_len + p->data_len);
 }
 
 void journal_init(struct hub *h);
@@ -75,6 +91,10 @@ enum journal_result { JOURNAL_OK, JOURNAL_GONE, JOURNAL_BAD };
  */
 enum journal_result journal_read(const struct hub *h, uint64_t position,
     void *buf, size_t cap, struct publication *p);
+
+/* The same without what is behind the head: no user, info, tags and data. */
+enum journal_result journal_peek(const struct hub *h, uint64_t position,
+    struct publication *p);
 
 /*
  * The same bytes as an entry has in the ring, for relays. encode: out has

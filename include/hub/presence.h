@@ -16,18 +16,18 @@
 #include "hub/shm.h"
 
 enum {
-	PRESENCE_LOBBY = 0,       /* its entry */
-	PRESENCE_NAME_MAX = 255,  /* bytes */
-	PRESENCE_INLINE = 26      /* bytes of a name in the entry itself */
+	PRESENCE_LOBBY = 0,	 /* its entry */
+	PRESENCE_NAME_MAX = 255, /* bytes */
+	PRESENCE_INLINE = 26	 /* bytes of a name in the entry itself */
 };
 
 struct presence_entry {
-	_Atomic uint64_t mask;   /* bit per worker */
+	_Atomic uint64_t mask;	 /* bit per worker */
 	_Atomic uint64_t offset; /* of the newest publication; 0: none yet */
 	_Atomic uint64_t newest; /* its position in the journal */
-	_Atomic uint32_t epoch;  /* 0: the entry is free */
-	uint32_t hash;
-	uint32_t extra;          /* first extension + 1; 0: none */
+	_Atomic uint32_t epoch;	 /* 0: the entry is free */
+	uint32_t hash;		 /* high half of the name's */
+	uint32_t extra;		 /* first extension + 1; 0: none */
 	uint8_t name_len;
 	uint8_t spare;
 	char name[PRESENCE_INLINE];
@@ -36,7 +36,7 @@ struct presence_entry {
 /* A piece of a name that is too long for its entry. */
 struct presence_extra {
 	_Atomic uint32_t owner; /* entry + 1; 0: free */
-	uint32_t next;          /* extension + 1; 0: last */
+	uint32_t next;		/* extension + 1; 0: last */
 	char bytes[56];
 };
 
@@ -59,8 +59,8 @@ uint32_t presence_find(struct hub *h, const char *name, size_t len);
  * the entry with *first telling whether nobody had it before, or SHM_NONE if
  * the table is full. Lock held.
  */
-uint32_t presence_enter(struct hub *h, const char *name, size_t len,
-    bool *first);
+uint32_t
+presence_enter(struct hub *h, const char *name, size_t len, bool *first);
 
 /* Clears a worker's bit; true if nobody has the entry any more. Lock held. */
 bool presence_leave(struct hub *h, uint32_t entry, int worker);
@@ -72,8 +72,8 @@ uint64_t presence_mask(const struct hub *h, uint32_t entry);
  * Copies an entry, also without the lock. False if it is free, out of range,
  * inconsistent or changes meanwhile.
  */
-bool presence_read(const struct hub *h, uint32_t entry,
-    struct presence_view *out);
+bool
+presence_read(const struct hub *h, uint32_t entry, struct presence_view *out);
 
 /* Entries ever used: iterate over [0, n). */
 uint32_t presence_count(const struct hub *h);

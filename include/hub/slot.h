@@ -43,10 +43,10 @@ struct slot {
 	uint16_t peer_port;
 	uint16_t spare;
 	uint64_t connected_ms;     /* clock_ms() */
-	uint32_t heard_s;          /* deadlines count from these: clock seconds */
-	uint32_t ping_s;
-	uint32_t message_s;
-	uint32_t rate_ms;          /* token bucket: last refill, clock_ms() */
+	uint32_t heard_ms;         /* deadlines count from these; clock_ms(), */
+	uint32_t ping_ms;          /* low half: only differences mean anything */
+	uint32_t message_ms;
+	uint32_t rate_ms;          /* token bucket: last refill */
 	uint32_t rate_tokens;      /* in 1/1000 messages */
 	uint32_t close_code;       /* that we sent, with SLOT_ENDING */
 	/* line 2 */

@@ -70,11 +70,25 @@ conn_pause(struct chat *ch, uint32_t i, bool paused)
 	conn_watch(ch, i);
 }
 
-/* A connection's number: a slot's, or a spare one. */
+/* Whether all workers together have as many connections as are allowed; may
+ * be off by as many as are accepted in the same moment. */
+static bool
+is_full(const struct chat *ch)
+{
+	uint64_t n = ch->slots.n_used;
+	int k;
+
+	for (k = 0; k < SHM_WORKERS; k++)
+		if (k != ch->hub->self)
+			n += SHM_OWN(ch->hub->worker[k].connections);
+	return ch->max_conns != 0 && n >= ch->max_conns;
+}
+
+/* A connection's number: a slot's, or a spare one, which is refused. */
 static uint32_t
 number_take(struct chat *ch)
 {
-	uint32_t i = slot_take(ch->hub, &ch->slots);
+	uint32_t i = is_full(ch) ? SHM_NONE : slot_take(ch->hub, &ch->slots);
 	int bit;
 
 	if (i != SHM_NONE || ch->spare_used == ~0ull)
@@ -93,14 +107,15 @@ number_give(struct chat *ch, uint32_t i)
 		ch->spare_used &= ~(1ull << (i - ch->hub->n_slots));
 }
 
-/* Tells the other workers how many connections are here. */
+/* Tells the other workers how many connections are here, but for those that
+ * are only refused. */
 static void
 count(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 
 	atomic_store_explicit(
-	    &me->connections, ch->n_conns, memory_order_relaxed);
+	    &me->connections, ch->slots.n_used, memory_order_relaxed);
 	atomic_store_explicit(
 	    &me->pending, ch->n_pending, memory_order_relaxed);
 }
@@ -362,6 +377,6 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	c->fd = -1;
 	c->phase = CONN_NONE;
 	ch->n_conns--;
-	count(ch);
 	number_give(ch, i);
+	count(ch);
 }

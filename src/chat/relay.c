@@ -194,11 +194,11 @@ peer_queue(struct relay *r, int k, const struct publication *pub)
 {
 	struct peer *p = &r->peer[k];
 	struct relay_record rec = {.position = pub->position};
-	size_t entry = journal_entry_bytes(pub->user_len, pub->data_len);
+	size_t entry = publication_bytes(pub);
 
 	if (p->fd < 0)
 		return;
-	if (pub->data_len <= RELAY_DATA_MAX)
+	if (entry <= RELAY_DATA_MAX)
 		rec.length = (uint32_t)entry;
 	if (p->out_len + sizeof(rec) + rec.length > MESSAGE_MAX) {
 		peer_send(r, k);

@@ -14,7 +14,8 @@ struct entry_head {
 	uint64_t position, offset, previous, sender, input_end;
 	int64_t time_ms;
 	uint32_t channel, epoch, ordinal, data_len;
-	uint8_t user_len, format, spare[6];
+	uint8_t user_len, format, spare[2];
+	uint16_t info_len, tags_len;
 };
 _Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
 
@@ -62,6 +63,14 @@ entry_at(const struct hub *h, uint64_t at)
 	return h->journal + place;
 }
 
+/* Bytes of the entry that a head describes. */
+static size_t
+head_bytes(const struct entry_head *e)
+{
+	return journal_entry_bytes(
+	    e->user_len, (size_t)e->info_len + e->tags_len + e->data_len);
+}
+
 /* Size of the entry of that head, or 0 if it says nonsense. */
 static size_t
 entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
@@ -70,7 +79,7 @@ entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
 
 	if (e->data_len > entry_max(h))
 		return 0;
-	n = journal_entry_bytes(e->user_len, e->data_len);
+	n = head_bytes(e);
 	if (n > entry_max(h) ||
 	    (at & (h->journal_size - 1)) + n > h->journal_size)
 		return 0;
@@ -133,7 +142,8 @@ journal_redo(struct hub *h)
 	if (e.position != tail || e.channel >= h->n_entries)
 		return;
 	c = &h->entry[e.channel];
-	if (SHM_LOAD(c->epoch) == e.epoch && SHM_LOAD(c->newest) < tail) {
+	if (SHM_LOAD(c->epoch) == e.epoch && SHM_LOAD(c->newest) < tail &&
+	    e.format < FORMAT_JOIN) {
 		SHM_STORE(c->offset, e.offset);
 		SHM_STORE(c->newest, tail);
 	}
@@ -171,7 +181,18 @@ head_fill(struct entry_head *e, const struct publication *p)
 	    .ordinal = p->ordinal,
 	    .data_len = p->data_len,
 	    .user_len = p->user_len,
+	    .info_len = p->info_len,
+	    .tags_len = p->tags_len,
 	    .format = p->format};
+}
+
+/* Appends bytes; returns where the next go. */
+static uint8_t *
+put(uint8_t *to, const char *bytes, size_t len)
+{
+	if (len > 0)
+		memcpy(to, bytes, len);
+	return to + len;
 }
 
 size_t
@@ -182,16 +203,19 @@ publication_encode(const struct publication *p, void *out)
 
 	head_fill(&e, p);
 	memcpy(b, &e, sizeof(e));
-	memcpy(b + sizeof(e), p->user, p->user_len);
-	memcpy(b + sizeof(e) + p->user_len, p->data, p->data_len);
-	return journal_entry_bytes(p->user_len, p->data_len);
+	b += sizeof(e);
+	b = put(b, p->user, p->user_len);
+	b = put(b, p->info, p->info_len);
+	b = put(b, p->tags, p->tags_len);
+	put(b, p->data, p->data_len);
+	return publication_bytes(p);
 }
 
 uint64_t
 journal_append(struct hub *h, struct publication *p)
 {
 	uint64_t tail = journal_tail(h), end = journal_end(h, tail), mask;
-	size_t n = journal_entry_bytes(p->user_len, p->data_len);
+	size_t n = publication_bytes(p);
 	struct presence_entry *c = &h->entry[p->channel];
 	uint64_t place = end & (h->journal_size - 1);
 	struct index_entry *x;
@@ -199,7 +223,7 @@ journal_append(struct hub *h, struct publication *p)
 	if (place + n > h->journal_size) /* an entry lies in one piece */
 		end += h->journal_size - place;
 	p->position = tail + 1;
-	p->offset = SHM_LOAD(c->offset) + 1;
+	p->offset = SHM_LOAD(c->offset) + (p->format < FORMAT_JOIN);
 	p->previous = SHM_LOAD(c->newest);
 	p->epoch = SHM_LOAD(c->epoch);
 	mask = SHM_LOAD(c->mask);
@@ -235,7 +259,7 @@ publication_decode(const void *bytes, size_t len, struct publication *p)
 	memcpy(&e, bytes, sizeof(e));
 	if (e.data_len > len)
 		return 0;
-	n = journal_entry_bytes(e.user_len, e.data_len);
+	n = head_bytes(&e);
 	if (n > len)
 		return 0;
 	*p = (struct publication){.position = e.position,
@@ -249,9 +273,13 @@ publication_decode(const void *bytes, size_t len, struct publication *p)
 	    .time_ms = e.time_ms,
 	    .format = e.format,
 	    .user_len = e.user_len,
+	    .info_len = e.info_len,
+	    .tags_len = e.tags_len,
 	    .data_len = e.data_len,
-	    .user = (const char *)bytes + sizeof(e),
-	    .data = (const char *)bytes + sizeof(e) + e.user_len};
+	    .user = (const char *)bytes + sizeof(e)};
+	p->info = p->user + p->user_len;
+	p->tags = p->info + p->info_len;
+	p->data = p->tags + p->tags_len;
 	return n;
 }
 
@@ -303,4 +331,33 @@ journal_populate(struct hub *h)
 		    MADV_POPULATE_WRITE);
 		touched += POPULATE_STEP;
 	}
+}
+
+enum journal_result
+journal_peek(const struct hub *h, uint64_t position, struct publication *p)
+{
+	struct entry_head e;
+	uint64_t at;
+	uint8_t *from;
+
+	if (position == 0 || position > journal_tail(h))
+		return JOURNAL_BAD;
+	at = SHM_LOAD(index_of(h, position)->at);
+	from = entry_at(h, at);
+	if (from != NULL)
+		memcpy(&e, from, sizeof(e));
+	atomic_thread_fence(memory_order_acquire);
+	if (position < journal_oldest(h))
+		return JOURNAL_GONE;
+	if (from == NULL || e.position != position)
+		return JOURNAL_BAD;
+	*p = (struct publication){.position = e.position,
+	    .offset = e.offset,
+	    .previous = e.previous,
+	    .channel = e.channel,
+	    .epoch = e.epoch,
+	    .time_ms = e.time_ms,
+	    .format = e.format,
+	    .data_len = e.data_len};
+	return JOURNAL_OK;
 }
