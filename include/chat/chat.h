@@ -97,6 +97,7 @@ struct chat {
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
 	uint32_t n_lobby;   /* connections in the lobby */
 	uint32_t n_conns;   /* any phase */
+	uint32_t max_conns; /* with slots, of all workers; 0: all slots */
 
 	uint64_t now_ms; /* clock_ms() of this turn */
 	int64_t wall_ms;

@@ -18,6 +18,7 @@ struct worker_start {
 	struct hub *hub; /* mapped before the fork; hub_become() is the
 			  * worker's own first act */
 	const struct conf_live *live;
+	uint32_t connections; /* of all workers at once */
 	bool io_uring;
 	const int *listener; /* bound; listening by the time of MSG_START */
 	int n_listeners;

@@ -76,7 +76,10 @@ place_take(struct master *m, char *error, size_t error_len)
 static int
 hub_make(struct master *m, char *error, size_t error_len)
 {
-	const struct hub_limits limits = {.connections = m->conf->connections,
+	/* Workers claim slots by the block, and the last block of each is not
+	 * full when the limit is reached. */
+	const struct hub_limits limits = {.connections = m->conf->connections +
+		(uint32_t)m->n_workers * SHM_BLOCK,
 	    .users = m->conf->users,
 	    .journal_bytes = m->conf->journal_bytes,
 	    .output_bytes = m->conf->output_bytes,

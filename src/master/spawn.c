@@ -92,6 +92,7 @@ child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
 	    .control = control,
 	    .hub = &m->hub,
 	    .live = &m->live,
+	    .connections = m->conf->connections,
 	    .io_uring = m->conf->io_uring,
 	    .listener = m->listener,
 	    .n_listeners = m->n_listeners};

@@ -33,7 +33,7 @@ static uint32_t
 least(struct worker *w)
 {
 	struct hub *h = w->chat.hub;
-	uint32_t min = w->chat.n_conns, n;
+	uint32_t min = w->chat.slots.n_used, n;
 	struct shm_worker *o;
 	uint64_t tick;
 	int k;
@@ -65,8 +65,9 @@ allowance(struct worker *w)
 	uint32_t slack =
 	    min / SLACK_SHARE > SLACK_MIN ? min / SLACK_SHARE : SLACK_MIN;
 
-	return w->chat.n_conns < min + slack ? min + slack - w->chat.n_conns
-					     : 0;
+	return w->chat.slots.n_used < min + slack
+	    ? min + slack - w->chat.slots.n_used
+	    : 0;
 }
 
 /* Watches the listeners, or does not. */
@@ -84,27 +85,33 @@ listen_set(struct worker *w, bool on)
 			log_error("listener: %s", strerror(errno));
 }
 
-/* Tells a connection that cannot be kept 503 with the reserve descriptor:
- * without that it would wait, and the listener would spin. */
+/* Tells a connection that cannot be kept 503, unasked, and closes it. */
 static void
-shed(struct worker *w, int listener)
+turn_away(struct worker *w, int fd)
 {
 	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
 				   "Content-Length: 0\r\n"
 				   "Retry-After: 5\r\n"
 				   "Connection: close\r\n\r\n";
+
+	(void)send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	SHM_COUNT(w->chat.hub->me->refused, 1);
+	close(fd);
+}
+
+/* Turns a connection away with the reserve descriptor: without that it would
+ * wait, and the listener would spin. */
+static void
+shed(struct worker *w, int listener)
+{
 	int fd;
 
 	if (w->reserve >= 0)
 		close(w->reserve);
 	w->reserve = -1;
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0) {
-		(void)send(
-		    fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-		SHM_COUNT(w->chat.hub->me->refused, 1);
-		close(fd);
-	}
+	if (fd >= 0)
+		turn_away(w, fd);
 	w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -154,7 +161,7 @@ accept_cb(int listener, short what, void *arg)
 		}
 		if (conn_accept(&w->chat, fd, (struct sockaddr *)&peer) ==
 		    SHM_NONE) {
-			close(fd);
+			turn_away(w, fd);
 			w->paused_until = w->chat.now_ms + PAUSE_MS;
 			break;
 		}
@@ -177,7 +184,7 @@ void
 accept_turn(struct worker *w)
 {
 	/* who listens and has the same as before need not look at the others */
-	if (!w->listening || w->chat.n_conns != w->balanced)
+	if (!w->listening || w->chat.slots.n_used != w->balanced)
 		accept_balance(w);
 }
 
@@ -187,7 +194,7 @@ accept_balance(struct worker *w)
 	bool able =
 	    w->started && !w->chat.leaving && w->chat.now_ms >= w->paused_until;
 
-	w->balanced = w->chat.n_conns;
+	w->balanced = w->chat.slots.n_used;
 	SHM_STORE(w->chat.hub->me->accepting, able);
 	listen_set(w, able && allowance(w) > 0);
 }

@@ -54,6 +54,7 @@ worker_init(struct worker *w, const struct worker_start *start)
 	if (base == NULL || batch == NULL ||
 	    chat_init(&w->chat, start->hub, start->live, base, batch) < 0)
 		log_fatal("worker: %s", strerror(errno));
+	w->chat.max_conns = start->connections;
 	w->chat.door[DOOR_PLAIN] = &plain_door;
 	w->chat.door[DOOR_ECHO] = &echo_door;
 	w->chat.request = request_input;
