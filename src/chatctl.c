@@ -168,7 +168,8 @@ reply_print(int fd)
 	if (to == NULL)
 		errx(STATUS_NO_DAEMON, "no answer from chatd: %s",
 		    n == -1 ? strerror(errno) : "it went away");
-	if (n == -1)
+	/* One that turned us away need not have read the request. */
+	if (n == -1 && (errno != ECONNRESET || status == 0))
 		err(STATUS_NO_DAEMON, "the answer is not complete");
 	if (status != 0 && last != '\n')
 		fputc('\n', to);

@@ -1,0 +1,201 @@
+/* watchdog: who hangs, and who only waits for one that does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "hub/lock.h"
+#include "hub/stats.h"
+#include "master/watchdog.h"
+
+enum { LIMIT_MS = 2000, WORKERS = 4 };
+
+static struct hub hub;
+static struct watchdog dog;
+static struct watchdog_verdict verdict[SHM_WORKERS];
+static uint64_t now;
+
+/* Makes a hub with four workers that all live. */
+static int
+setup(void **state)
+{
+	const struct hub_limits limits = {.connections = 64,
+	    .users = 64,
+	    .journal_bytes = 1024 * 1024,
+	    .output_bytes = 4 * 1024 * 1024,
+	    .input_bytes = 1024 * 1024};
+
+	if (hub_create(&hub, &limits) == -1)
+		return -1;
+	now = 1000000;
+	watchdog_init(&dog, now);
+	for (int i = 0; i < WORKERS; i++)
+		watchdog_forget(&dog, i);
+	return 0;
+}
+
+/* Gives the memory back. */
+static int
+teardown(void **state)
+{
+	hub_destroy(&hub);
+	return 0;
+}
+
+/* Lets one period pass in which the workers in mask tick; the number of
+ * verdicts. */
+static int
+look(uint64_t ticking)
+{
+	for (int i = 0; i < WORKERS; i++)
+		if ((ticking >> i & 1) != 0)
+			SHM_COUNT(hub.worker[i].tick, 1);
+	now += WATCHDOG_PERIOD_MS;
+	return watchdog_look(
+	    &dog, &hub, (1u << WORKERS) - 1, LIMIT_MS, now, verdict);
+}
+
+/* Looks until somebody is accused; how long that took, 0 = for 10 s nobody. */
+static uint64_t
+look_until(uint64_t ticking, int *n)
+{
+	for (uint64_t ms = WATCHDOG_PERIOD_MS; ms <= 10000;
+	     ms += WATCHDOG_PERIOD_MS)
+		if ((*n = look(ticking)) > 0)
+			return ms;
+	return 0;
+}
+
+/* Who ticks is left alone. */
+static void
+lively_are_left_alone(void **state)
+{
+	int n;
+
+	assert_int_equal(look_until(0xf, &n), 0);
+}
+
+/* Who does not is accused after the limit, and nobody else. */
+static void
+hung_one_is_found(void **state)
+{
+	int n;
+
+	assert_int_equal(look_until(0xb, &n), LIMIT_MS);
+	assert_int_equal(n, 1);
+	assert_int_equal(verdict[0].worker, 2);
+	assert_int_equal(verdict[0].still_ms, LIMIT_MS);
+	assert_false(verdict[0].has_lock);
+	/* Its successor starts anew. */
+	watchdog_forget(&dog, 2);
+	assert_int_equal(look(0xb), 0);
+	assert_int_equal(look_until(0xb, &n), LIMIT_MS - WATCHDOG_PERIOD_MS);
+}
+
+/* Waiters tick, so they are never accused, however long it takes. */
+static void
+waiters_are_left_alone(void **state)
+{
+	int n;
+
+	for (int i = 0; i < WORKERS; i++)
+		SHM_STORE(hub.worker[i].lock_state, LOCK_WAITING);
+	assert_int_equal(look_until(0xf, &n), 0);
+}
+
+/* A stopped holder is accused as soon as somebody has waited long enough. */
+static void
+holder_is_found_first(void **state)
+{
+	int n;
+
+	hub_become(&hub, 1);
+	hub_lock(&hub);
+	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.worker[3].lock_state, LOCK_WAITING);
+	assert_in_range(
+	    look_until(0xd, &n), WATCHDOG_LOCK_MS, WATCHDOG_LOCK_MS + 100);
+	assert_int_equal(n, 1);
+	assert_int_equal(verdict[0].worker, 1);
+	assert_true(verdict[0].has_lock);
+	hub_unlock(&hub);
+}
+
+/* A holder that ticks is busy, not hung: the others wait for many turns. */
+static void
+busy_holder_is_left_alone(void **state)
+{
+	int n;
+
+	hub_become(&hub, 1);
+	hub_lock(&hub);
+	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	assert_int_equal(look_until(0xf, &n), 0);
+	hub_unlock(&hub);
+}
+
+/* Stopped between taking the mutex and naming itself. */
+static void
+nameless_holder_is_found(void **state)
+{
+	int n;
+
+	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.worker[2].lock_state, LOCK_WANTED);
+	assert_in_range(
+	    look_until(0xb, &n), WATCHDOG_LOCK_MS, WATCHDOG_LOCK_MS + 100);
+	assert_int_equal(n, 1);
+	assert_int_equal(verdict[0].worker, 2);
+}
+
+/* Nobody waits: a stopped holder is an ordinary hung worker. */
+static void
+holder_without_waiters_has_time(void **state)
+{
+	int n;
+
+	hub_become(&hub, 1);
+	hub_lock(&hub);
+	assert_int_equal(look_until(0xd, &n), LIMIT_MS);
+	hub_unlock(&hub);
+}
+
+/* A master that was itself stopped for an hour has seen nothing. */
+static void
+stopped_master_accuses_nobody(void **state)
+{
+	int n;
+
+	assert_int_equal(look(0xf), 0);
+	now += 3600 * 1000;
+	assert_int_equal(look(0), 0);
+	assert_int_equal(look(0xf), 0);
+	assert_int_equal(look_until(0xf, &n), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(
+		lively_are_left_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(hung_one_is_found, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		waiters_are_left_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		holder_is_found_first, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		busy_holder_is_left_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		nameless_holder_is_found, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		holder_without_waiters_has_time, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		stopped_master_accuses_nobody, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
