@@ -57,6 +57,7 @@ struct hub_limits {
 	uint64_t journal_bytes;
 	uint64_t output_bytes;
 	uint64_t input_bytes;
+	uint32_t subscriptions;
 };
 
 struct shm_lock;
@@ -67,6 +68,7 @@ struct presence_extra;
 struct slot;
 struct chunk;
 struct input_page;
+struct subscription;
 struct index_entry;
 
 /* A process's own view: where everything is and how much of it there is. */
@@ -103,6 +105,11 @@ struct hub {
 	struct input_page *page;
 	_Atomic uint8_t *page_owner;
 	uint32_t n_pages;
+
+	struct subscription *subscription;
+	_Atomic uint8_t *subscription_owner;
+	uint32_t n_subscriptions;
+	_Atomic uint32_t *chain; /* [SHM_WORKERS][n_entries]: heads, + 1 */
 
 	uint8_t *stage; /* [SHM_WORKERS][SHM_STAGE] */
 

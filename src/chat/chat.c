@@ -12,6 +12,7 @@
 #include "chat/user.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
+#include "hub/subscription.h"
 
 /* Private memory that costs nothing until it is touched; zero. */
 static void *
@@ -94,6 +95,7 @@ void
 chat_clean(struct hub *h, int worker)
 {
 	presence_clear(h, worker, log_left, NULL);
+	subscription_clear(h, worker);
 	slot_clear(h, worker);
 	output_clear(h, worker);
 	input_clear(h, worker);

@@ -14,6 +14,7 @@
 #include "hub/shm.h"
 #include "hub/slot.h"
 #include "hub/stats.h"
+#include "hub/subscription.h"
 
 enum { PAGE = 4096 };
 
@@ -47,12 +48,14 @@ hub_count(struct hub *h, const struct hub_limits *l)
 
 	h->n_lines = lines;
 	h->n_entries = l->users + 1; /* and the lobby */
-	h->n_extra = l->users + 8;
+	h->n_extra = l->users + l->users / 4 + 8;
 	h->n_slots = l->connections;
 	h->n_segments = (uint32_t)(l->output_bytes / 4 * 3 / OUTPUT_SEGMENT);
 	h->n_chunks = (uint32_t)(l->output_bytes / 4 / sizeof(struct chunk)) +
 	    l->connections + SHM_WORKERS * SHM_BLOCK;
 	h->n_pages = (uint32_t)(l->input_bytes / INPUT_PAGE);
+	h->n_subscriptions = l->subscriptions != 0 ? l->subscriptions
+						   : l->connections * 8;
 	h->journal_size = power_below(l->journal_bytes);
 	h->n_index = h->journal_size / 128;
 }
@@ -79,6 +82,10 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(arena, (size_t)OUTPUT_SEGMENT * h->n_segments);
 	PLACE(page_owner, claim_blocks(h->n_pages));
 	PLACE(page, (size_t)INPUT_PAGE * h->n_pages);
+	PLACE(subscription_owner, claim_blocks(h->n_subscriptions));
+	PLACE(subscription,
+	    sizeof(struct subscription) * h->n_subscriptions);
+	PLACE(chain, sizeof(uint32_t) * SHM_WORKERS * h->n_entries);
 	PLACE(stage, (size_t)SHM_STAGE * SHM_WORKERS);
 	PLACE(index, sizeof(struct index_entry) * h->n_index);
 	PLACE(journal, h->journal_size);

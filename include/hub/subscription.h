@@ -1,0 +1,70 @@
+/*
+ * subscription: a connection has a channel. Records in shared memory, chained
+ * for each connection and for each worker and channel. Layer 2.
+ *
+ * A record is written by the worker that owns its connection; others may read
+ * the chain of a channel (who is there?), each record checked, a bounded
+ * number of steps. The store of `channel` commits a record; chains follow
+ * from the records and are made anew at a takeover.
+ */
+#ifndef CHATD_HUB_SUBSCRIPTION_H
+#define CHATD_HUB_SUBSCRIPTION_H
+
+#include "hub/claim.h"
+#include "hub/shm.h"
+
+enum subscription_flags {
+	SUBSCRIPTION_JOIN_LEAVE = 1, /* is told of joins and leaves */
+	SUBSCRIPTION_GAP = 2,        /* passed over: to be told once it drains */
+	SUBSCRIPTION_PRESENT = 4     /* counts in the channel's presence */
+};
+
+struct subscription {
+	_Atomic uint32_t channel; /* presence entry + 1; 0: free */
+	uint32_t slot;
+	_Atomic uint64_t offset; /* nothing up to it is delivered (again) */
+	uint64_t expires_ms;     /* wall clock; 0: never */
+	_Atomic uint32_t next, previous; /* of this worker and channel, + 1 */
+	uint32_t slot_next;      /* of this connection, + 1 */
+	uint32_t epoch;
+	uint32_t info;           /* blob (blob.h) of the token's info; 0: none */
+	uint32_t flags;
+	uint32_t spare[4];
+};
+
+/* Makes one and chains it. Returns its number, or SHM_NONE: none left. */
+uint32_t subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
+    uint32_t channel, uint64_t offset, uint32_t epoch);
+
+/* Takes one of this worker away. */
+void subscription_remove(struct hub *h, struct claim *pool, uint32_t sub);
+
+/* The connection's in that channel, or SHM_NONE. */
+uint32_t subscription_find(const struct hub *h, uint32_t slot,
+    uint32_t channel);
+
+/* How many the connection has. */
+uint32_t subscription_count(const struct hub *h, uint32_t slot);
+
+/* First of a worker in a channel, and the next one; SHM_NONE: no more. For
+ * the owner; others use subscription_members. */
+uint32_t subscription_first(const struct hub *h, int worker, uint32_t channel);
+uint32_t subscription_next(const struct hub *h, uint32_t sub);
+
+/* First of a connection, and the next one. */
+uint32_t subscription_of_slot(const struct hub *h, uint32_t slot);
+uint32_t subscription_slot_next(const struct hub *h, uint32_t sub);
+
+/*
+ * Calls member with a copy of each of a worker's records in a channel, from
+ * any process, at most `max` of them. False if the chain says nonsense or
+ * was changed on the way: what came so far may be incomplete.
+ */
+bool subscription_members(const struct hub *h, int worker, uint32_t channel,
+    uint32_t max, void (*member)(const struct subscription *, void *),
+    void *arg);
+
+/* Frees what a dead worker had. */
+void subscription_clear(struct hub *h, int worker);
+
+#endif
