@@ -1,174 +1,76 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/siphash.h"
+#include "bucket.h"
 #include "heads.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
+#include "name.h"
 
-/*
- * A bucket is tag << 24 | entry + 1: eight bits of the hash spare most looks
- * at entries that are not meant.
- */
 enum {
-	LINE = 16,           /* buckets in a cache line */
-	LINES_MAX = 64,      /* probed: more never happens below load 0.8 */
-	EMPTY = 0,           /* ends a probe */
-	DELETED = 0x00ffffff, /* does not */
-	ENTRY_MASK = 0x00ffffff,
-	EXTRA_BYTES = 56,
-	REUSE_LOOK = 16384 /* entries looked at for one to reuse: <= 1 ms */
+	REUSE_LOOK = 16384, /* entries looked at for one to reuse: <= 1 ms */
+	EVICT_MAX = 8	    /* entries that give up their names for one name */
 };
-
-/* Line of the k-th probe for a hash. */
-static uint32_t
-probe_line(const struct hub *h, uint64_t hash, uint32_t k)
-{
-	uint32_t line = (uint32_t)((hash >> 32) * h->n_lines >> 32) + k;
-
-	return line >= h->n_lines ? line - h->n_lines : line;
-}
-
-static uint32_t
-probe_max(const struct hub *h)
-{
-	return h->n_lines < LINES_MAX ? h->n_lines : LINES_MAX;
-}
-
-static uint32_t
-bucket_value(uint64_t hash, uint32_t entry)
-{
-	return (uint32_t)(hash >> 8 & 0xff) << 24 | (entry + 1);
-}
-
-/* Copies a name out; its length, or 0 if the entry says nonsense. */
-static uint32_t
-name_copy(const struct hub *h, const struct presence_entry *e,
-    char out[PRESENCE_NAME_MAX + 1])
-{
-	uint32_t len = e->name_len, got, x = e->extra, k;
-
-	got = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
-	memcpy(out, e->name, got);
-	while (got < len) {
-		if (x == 0 || x > h->n_extra)
-			return 0;
-		k = len - got < EXTRA_BYTES ? len - got : EXTRA_BYTES;
-		memcpy(out + got, h->extra[x - 1].bytes, k);
-		x = h->extra[x - 1].next;
-		got += k;
-	}
-	out[len] = '\0';
-	return len;
-}
-
-static bool
-name_equals(const struct hub *h, const struct presence_entry *e,
-    const char *name, size_t len)
-{
-	char copy[PRESENCE_NAME_MAX + 1];
-
-	if (e->name_len != len)
-		return false;
-	if (len <= PRESENCE_INLINE)
-		return memcmp(e->name, name, len) == 0;
-	return name_copy(h, e, copy) == len && memcmp(copy, name, len) == 0;
-}
-
-/* Finds a name, or where to put it: *room is a bucket, or NULL. */
-static uint32_t
-find(const struct hub *h, uint64_t hash, const char *name, size_t len,
-    _Atomic uint32_t **room)
-{
-	uint32_t k, j, v, e, tag = bucket_value(hash, 0) & ~ENTRY_MASK;
-	_Atomic uint32_t *line;
-
-	if (room != NULL)
-		*room = NULL;
-	for (k = 0; k < probe_max(h); k++) {
-		line = &h->bucket[(size_t)probe_line(h, hash, k) * LINE];
-		for (j = 0; j < LINE; j++) {
-			v = SHM_LOAD(line[j]);
-			if ((v == EMPTY || v == DELETED) && room != NULL &&
-			    *room == NULL)
-				*room = &line[j];
-			if (v == EMPTY)
-				return SHM_NONE;
-			if (v == DELETED || (v & ~ENTRY_MASK) != tag)
-				continue;
-			e = (v & ENTRY_MASK) - 1;
-			if (e < h->n_entries &&
-			    h->entry[e].hash == (uint32_t)hash &&
-			    SHM_LOAD(h->entry[e].epoch) != 0 &&
-			    name_equals(h, &h->entry[e], name, len))
-				return e;
-		}
-	}
-	return SHM_NONE;
-}
 
 uint32_t
 presence_find(struct hub *h, const char *name, size_t len)
 {
 	if (len == 0 || len > PRESENCE_NAME_MAX)
 		return SHM_NONE;
-	return find(h, siphash(h->hash_key, name, len), name, len, NULL);
+	return bucket_find(h, siphash(h->hash_key, name, len), name, len);
 }
 
-/* Takes an entry's bucket away; nothing if it has none. */
-static void
-unlist(struct hub *h, uint32_t e)
+/* The next entry to consider for reuse that nobody has, or SHM_NONE; *look
+ * counts those still to be looked at. */
+static uint32_t
+entry_next(struct hub *h, uint32_t *look)
 {
-	char name[PRESENCE_NAME_MAX + 1];
-	uint32_t len = name_copy(h, &h->entry[e], name), k, j, v;
-	uint64_t hash = siphash(h->hash_key, name, len);
-	_Atomic uint32_t *line;
+	uint32_t e;
 
-	for (k = 0; k < probe_max(h); k++) {
-		line = &h->bucket[(size_t)probe_line(h, hash, k) * LINE];
-		for (j = 0; j < LINE; j++) {
-			v = SHM_LOAD(line[j]);
-			if (v == EMPTY)
-				return;
-			if (v != bucket_value(hash, e))
-				continue;
-			/* lines fill from their start, and the last bucket
-			 * never becomes empty again: before an empty one
-			 * nothing was ever probed beyond this line */
-			SHM_STORE(line[j],
-			    j < LINE - 1 && SHM_LOAD(line[j + 1]) == EMPTY
-				? EMPTY
-				: DELETED);
-			return;
-		}
+	while (*look > 0) {
+		--*look;
+		e = SHM_LOAD(h->heads->hand) % h->n_entries;
+		SHM_STORE(h->heads->hand, e + 1);
+		if (e != PRESENCE_LOBBY && SHM_LOAD(h->entry[e].mask) == 0)
+			return e;
 	}
+	return SHM_NONE;
 }
 
-/* An entry that nobody has: one without kept publications, or any. */
+/* Frees an entry that nobody has. */
+static void
+entry_free(struct hub *h, uint32_t e)
+{
+	if (SHM_LOAD(h->entry[e].epoch) != 0)
+		bucket_remove(h, e);
+	SHM_STORE(h->entry[e].epoch, 0);
+	/* who reads it meanwhile sees this before any other word changes */
+	atomic_thread_fence(memory_order_release);
+}
+
+static uint32_t
+look_max(const struct hub *h)
+{
+	return h->n_entries < REUSE_LOOK ? h->n_entries : REUSE_LOOK;
+}
+
+/* Makes an entry free that nobody has: one without kept publications, or
+ * any. */
 static uint32_t
 entry_reuse(struct hub *h)
 {
-	uint32_t n = h->n_entries, k, e, any = SHM_NONE;
+	uint32_t look = look_max(h), e, any = SHM_NONE;
 	uint64_t newest;
 
-	for (k = 0; k < REUSE_LOOK && k < n; k++) {
-		e = SHM_LOAD(h->heads->hand) % n;
-		SHM_STORE(h->heads->hand, e + 1);
-		if (e == PRESENCE_LOBBY || SHM_LOAD(h->entry[e].mask) != 0)
-			continue;
-		newest = SHM_LOAD(h->entry[e].newest);
-		if (newest == 0 || newest < journal_oldest(h)) {
-			any = e;
-			break;
-		}
+	while ((e = entry_next(h, &look)) != SHM_NONE) {
 		any = e;
+		newest = SHM_LOAD(h->entry[e].newest);
+		if (newest == 0 || newest < journal_oldest(h))
+			break;
 	}
-	if (any == SHM_NONE)
-		return SHM_NONE;
-	if (SHM_LOAD(h->entry[any].epoch) != 0)
-		unlist(h, any);
-	SHM_STORE(h->entry[any].epoch, 0);
+	if (any != SHM_NONE)
+		entry_free(h, any);
 	return any;
 }
 
@@ -183,59 +85,39 @@ entry_take(struct hub *h)
 	return e < h->n_entries ? e : entry_reuse(h);
 }
 
-/* Whether an extension belongs to nobody who lives. */
+/* Gives a free entry its name. If no extensions are left, entries that nobody
+ * has and that have some go. */
 static bool
-extra_free(const struct hub *h, uint32_t x)
+entry_name(struct hub *h, uint32_t e, const char *name, size_t len)
 {
-	uint32_t owner = SHM_LOAD(h->extra[x].owner);
+	uint32_t look = look_max(h), gone;
+	int k = 0;
 
-	return owner == 0 || owner > h->n_entries ||
-	    SHM_LOAD(h->entry[owner - 1].epoch) == 0;
-}
-
-/* Writes a name's tail into extensions; false if there are none left. */
-static bool
-extra_write(struct hub *h, uint32_t e, const char *bytes, size_t len)
-{
-	uint32_t *link = &h->entry[e].extra, x = SHM_LOAD(h->heads->extra_hand);
-	uint32_t looked;
-	size_t k;
-
-	for (looked = 0; len > 0 && looked < h->n_extra; looked++, x++) {
-		if (x >= h->n_extra)
-			x = 0;
-		if (!extra_free(h, x))
-			continue;
-		k = len < EXTRA_BYTES ? len : EXTRA_BYTES;
-		memcpy(h->extra[x].bytes, bytes, k);
-		h->extra[x].next = 0;
-		SHM_STORE(h->extra[x].owner, e + 1);
-		*link = x + 1;
-		link = &h->extra[x].next;
-		bytes += k;
-		len -= k;
+	for (; !name_write(h, e, name, len); k++) {
+		do
+			gone = entry_next(h, &look);
+		while (gone != SHM_NONE &&
+		    (SHM_LOAD(h->entry[gone].epoch) == 0 ||
+			h->entry[gone].extra == 0));
+		if (gone == SHM_NONE || k == EVICT_MAX)
+			return false;
+		entry_free(h, gone);
 	}
-	SHM_STORE(h->heads->extra_hand, x);
-	return len == 0;
+	return true;
 }
 
 /* Makes an entry; the store of its bucket commits it. */
 static uint32_t
-entry_make(struct hub *h, uint64_t hash, const char *name, size_t len,
-    _Atomic uint32_t *room)
+entry_make(struct hub *h, uint64_t hash, const char *name, size_t len)
 {
 	uint32_t e = entry_take(h), epoch;
 	struct presence_entry *p;
-	size_t in = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
 
 	if (e == SHM_NONE)
 		return SHM_NONE;
 	p = &h->entry[e];
-	p->hash = (uint32_t)hash;
-	p->name_len = (uint8_t)len;
-	p->extra = 0;
-	memcpy(p->name, name, in);
-	if (!extra_write(h, e, name + in, len - in))
+	p->hash = (uint32_t)(hash >> 32);
+	if (!entry_name(h, e, name, len))
 		return SHM_NONE;
 	SHM_STORE(p->mask, 0);
 	SHM_STORE(p->offset, 0);
@@ -245,8 +127,10 @@ entry_make(struct hub *h, uint64_t hash, const char *name, size_t len,
 		epoch = 1;
 	SHM_STORE(h->heads->epoch, epoch);
 	SHM_STORE(p->epoch, epoch);
-	SHM_STORE(*room, bucket_value(hash, e));
-	return e;
+	if (bucket_put(h, hash, e))
+		return e;
+	SHM_STORE(p->epoch, 0);
+	return SHM_NONE;
 }
 
 /* The entry of a name, made if need be. */
@@ -254,16 +138,13 @@ static uint32_t
 find_or_make(struct hub *h, const char *name, size_t len)
 {
 	uint64_t hash;
-	_Atomic uint32_t *room;
 	uint32_t e;
 
 	if (len == 0 || len > PRESENCE_NAME_MAX)
 		return SHM_NONE;
 	hash = siphash(h->hash_key, name, len);
-	e = find(h, hash, name, len, &room);
-	if (e != SHM_NONE || room == NULL)
-		return e;
-	return entry_make(h, hash, name, len, room);
+	e = bucket_find(h, hash, name, len);
+	return e != SHM_NONE ? e : entry_make(h, hash, name, len);
 }
 
 void
@@ -334,9 +215,9 @@ presence_read(const struct hub *h, uint32_t e, struct presence_view *out)
 uint32_t
 presence_count(const struct hub *h)
 {
-	uint32_t n = SHM_LOAD(h->heads->entries) + 1;
+	uint32_t n = SHM_LOAD(h->heads->entries);
 
-	return n < h->n_entries ? n : h->n_entries;
+	return n < h->n_entries ? n + 1 : h->n_entries;
 }
 
 void
