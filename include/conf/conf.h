@@ -14,7 +14,46 @@ enum {
 	CONF_WORKERS_MAX = 64, /* a presence mask is one 64-bit word */
 	CONF_LISTEN_MAX = 8,
 	CONF_ORIGIN_BYTES = 4096,
-	CONF_MESSAGE_SIZE_MAX = 16 * 1024 * 1024
+	CONF_MESSAGE_SIZE_MAX = 16 * 1024 * 1024,
+	CONF_CHANNELS_MAX = 32,	     /* channel blocks */
+	CONF_CHANNEL_NAME_MAX = 255, /* bytes of a channel's name */
+	CONF_PATTERN_BYTES = 64,     /* with the NUL */
+	CONF_HISTORY_MAX = 100000,   /* publications kept of a channel */
+	CONF_CONNECTION_CHANNELS_MAX = 1024,
+	CONF_SECRET_BYTES = 257, /* with the NUL */
+	CONF_TEXT_BYTES = 257	 /* with the NUL */
+};
+
+/* Who may subscribe to a channel. Zero is the strictest. */
+enum conf_subscribe {
+	CONF_SUBSCRIBE_NONE,  /* no client: the server does it for him */
+	CONF_SUBSCRIBE_TOKEN, /* with a subscription token */
+	CONF_SUBSCRIBE_USERS, /* everybody who has a name */
+	CONF_SUBSCRIBE_ALL
+};
+
+/* Which clients may publish to it. */
+enum conf_publish {
+	CONF_PUBLISH_NONE,
+	CONF_PUBLISH_SUBSCRIBERS,
+	CONF_PUBLISH_ALL
+};
+
+/* What becomes of a client who reads too slowly. */
+enum conf_slow { CONF_SLOW_DISCONNECT, CONF_SLOW_SKIP };
+
+/* What a channel block says of the channels that it matches. */
+struct conf_channel {
+	char pattern[CONF_PATTERN_BYTES]; /* as written; NUL-terminated */
+	uint8_t len;			  /* bytes of it, without the star */
+	uint8_t prefix;			  /* it ended in a star */
+	uint8_t subscribe;		  /* enum conf_subscribe */
+	uint8_t publish;		  /* enum conf_publish */
+	uint8_t recovery;		  /* forced: clients need not ask */
+	uint8_t presence;
+	uint8_t join_leave;	 /* and pushed to all subscribers */
+	uint32_t history;	 /* publications, 0 = none */
+	uint64_t history_age_ms; /* 0 = no limit but history */
 };
 
 /* What a reload changes in running workers. Plain data, sent over links. */
@@ -35,6 +74,17 @@ struct conf_live {
 	char origin[CONF_ORIGIN_BYTES]; /* allowed origins, each NUL-terminated;
 					 * none = same host as Host, or no
 					 * Origin */
+	uint64_t connect_ms; /* first centrifugo command after the 101, 15s */
+	uint32_t connection_channels; /* subscriptions of a connection, 128 */
+	uint8_t slow_policy;	      /* enum conf_slow, disconnect */
+	uint8_t insecure_set;	      /* the file has an insecure line */
+	uint8_t insecure;	      /* see conf_insecure; 0 until decided */
+	uint8_t n_channels;
+	struct conf_channel channel[CONF_CHANNELS_MAX];
+	char token_key[CONF_SECRET_BYTES]; /* HS256; "" = none. Never logged */
+	char api_key[CONF_SECRET_BYTES];   /* "" = no HTTP API. Never logged */
+	char token_audience[CONF_TEXT_BYTES]; /* "" = any */
+	char token_issuer[CONF_TEXT_BYTES];   /* "" = any */
 };
 
 struct conf {
@@ -44,12 +94,14 @@ struct conf {
 	int workers;		/* 0 = one per processor */
 	uint32_t connections;	/* slots, 65536 */
 	uint32_t users;		/* names, 65536 */
+	uint32_t subscriptions; /* in all, 8 x connections */
 	uint64_t journal_bytes; /* 64M */
 	uint64_t output_bytes;	/* frames waiting, all workers, 256M */
 	uint64_t input_bytes;	/* unfinished messages, all workers, 64M */
 	bool io_uring;		/* yes */
 	char *user;		/* to run workers as; NULL = chatd, nobody */
 	char *pidfile, *control, *log_file; /* NULL = default */
+	char *webroot; /* folder of the web page; NULL = the one built in */
 	struct conf_live live;
 };
 
@@ -85,5 +137,37 @@ int conf_parse_time(const char *text, uint64_t *ms);
  */
 int conf_differences(
     const struct conf *old, const struct conf *new, char *out, size_t out_len);
+
+/* Whether there are listeners and all are on loopback: localhost,
+ * 127.0.0.0/8 or [::1]. A name that would have to be looked up is not. */
+bool conf_loopback(const struct conf *c);
+
+/*
+ * Whether anybody may connect under any name and channels ask for no token:
+ * what the file says, else yes on loopback without a token-key. The caller
+ * stores the answer in live.insecure after the command line has its say. At a
+ * reload listeners stay as they are, so what they are now must agree:
+ *	next->live.insecure = conf_insecure(next) &&
+ *	    (next->live.insecure_set || conf_loopback(running));
+ */
+bool conf_insecure(const struct conf *c);
+
+/*
+ * What holds for a channel: the longest pattern that matches, a name before a
+ * prefix of the same length. `lobby` and `#*` are built in unless a block has
+ * that very pattern, and `*` if there is no block at all. NULL: there is no
+ * such channel. The result lives as long as *live is not changed. The name
+ * need not have been checked; it may hold NUL.
+ */
+const struct conf_channel *
+conf_channel_find(const struct conf_live *live, const char *name, size_t len);
+
+/* Whether a channel may be named so: 1 to CONF_CHANNEL_NAME_MAX bytes of
+ * UTF-8 without control characters (C0, DEL, C1). */
+bool conf_channel_name_ok(const char *name, size_t len);
+
+/* What is wrong with the rules of a live configuration that came over a link;
+ * NULL if nothing is. */
+const char *conf_channels_judge(const struct conf_live *live);
 
 #endif
