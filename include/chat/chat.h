@@ -24,6 +24,7 @@ enum {
 	CHAT_LINGER_MS = 1000, /* read on after our close, so that its code
 				* arrives */
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
+	CHAT_PARTS = 8,	       /* of a message, see door_ops */
 	CHAT_SPARE = 64,       /* connections without a slot, to be told 503 */
 	CHAT_FDS = 1 << 20, /* descriptors are below (fs.nr_open's default) */
 	CHAT_ECHO_MAX = 16 * 1024 * 1024 /* bytes of a message on /echo */
@@ -69,8 +70,22 @@ struct door_ops {
 	bool binary; /* accepts binary messages */
 	void (*message)(struct chat *ch, uint32_t conn, int opcode,
 	    const char *data, size_t len, uint64_t position);
-	/* Describes a publication as text; returns the number of parts. */
-	int (*render)(const struct publication *p, struct iovec parts[4]);
+	/*
+	 * Describes what a publication (or join or leave) looks like here as
+	 * the text of one message: parts in static memory or p's own, good
+	 * until the next call. Returns how many (at most CHAT_PARTS); 0: this
+	 * door does not tell it.
+	 */
+	int (*render)(
+	    struct chat *ch, const struct publication *p, struct iovec *parts);
+	/* The connection goes; it is in presence for the last time. NULL: the
+	 * door does not care. */
+	void (*leave)(struct chat *ch, uint32_t conn);
+	/* Once a second or oftener: the door's own deadlines. NULL: none. */
+	void (*sweep)(struct chat *ch, uint32_t conn);
+	/* The close code for one that the chat layer decided on. */
+	uint16_t (*close_code)(uint16_t code, const char **reason);
+	bool own_ping; /* the door pings in its own way (sweep) */
 };
 
 struct relay;
@@ -80,18 +95,19 @@ struct chat {
 	struct conf_live live;
 	struct event_base *base;
 	struct batch *batch;
-	const struct door_ops *door[3]; /* by enum slot_door */
+	const struct door_ops *door[4]; /* by enum slot_door */
 
-	struct claim slots;
+	struct claim slots, subscriptions;
 	struct output_pool output;
 	struct input_pool input;
 	struct relay *relay;
 
-	struct conn *conn;    /* [n_slots + CHAT_SPARE] */
-	uint64_t spare_used;  /* bit per connection without a slot */
-	uint32_t *user_first; /* [n_entries]: connection + 1 */
-	uint32_t *by_fd;      /* [CHAT_FDS]: connection */
-	uint32_t *dirty;      /* [2 * n_slots]: to write; SHM_NONE: gone */
+	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
+	uint64_t spare_used; /* bit per connection without a slot */
+	uint32_t *local; /* [n_entries]: of "#user" his first connection + 1,
+			  * of others how many here have it */
+	uint32_t *by_fd; /* [CHAT_FDS]: connection */
+	uint32_t *dirty; /* [2 * n_slots]: to write; SHM_NONE: gone */
 	uint32_t n_dirty;
 	uint32_t n_pending; /* in CONN_REQUEST */
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
@@ -107,8 +123,8 @@ struct chat {
 	size_t message_cap;
 	char *copy; /* journal entries are copied out to here */
 	size_t copy_cap;
-	bool unsettled;       /* this turn published something */
-	bool leaving; /* accepts no more */
+	bool unsettled; /* this turn published something */
+	bool leaving;	/* accepts no more */
 
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);

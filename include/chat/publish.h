@@ -4,13 +4,45 @@
 
 #include "chat/chat.h"
 
-/* Publishes to the lobby. conn SHM_NONE: as the server, under `user`. */
-void publish_lobby(struct chat *ch, uint32_t conn, const char *user,
-    size_t user_len, const char *data, size_t len, uint64_t position);
+/*
+ * What is published. conn SHM_NONE: by the server, under `user`; else under
+ * the connection's user, with its info. position and ordinal: of the command
+ * in the connection's input.
+ */
+struct publishing {
+	uint32_t conn;
+	uint64_t position;
+	uint32_t ordinal;
+	uint8_t format; /* enum publication_format */
+	const char *user;
+	size_t user_len;
+	const char *data;
+	size_t len;
+	const char *tags; /* JSON object, NULL: none */
+	size_t tags_len;
+};
 
-/* Publishes to a user's channel; false if he is not connected. */
-bool publish_user(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
-    const char *data, size_t len, uint64_t position);
+enum publish_result {
+	PUBLISH_OK,
+	PUBLISH_ABSENT, /* no such channel (user who never was here) */
+	PUBLISH_FULL,	/* the table is full */
+	PUBLISH_TOO_BIG /* larger than the journal's share */
+};
+
+/* How a channel is named and when it may not be made. */
+enum publish_to {
+	PUBLISH_MAKE,  /* it is made if need be */
+	PUBLISH_KNOWN, /* it must have been there since the start */
+	PUBLISH_ONLINE /* somebody must have it now */
+};
+
+/*
+ * Publishes to the channel of that name. On PUBLISH_OK *out has position,
+ * offset, epoch and channel, and *mask the workers that have it.
+ */
+enum publish_result
+publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
+    const struct publishing *what, struct publication *out, uint64_t *mask);
 
 /* Delivers what this turn has published, if anything: an answer appended
  * afterwards comes behind it. */

@@ -9,22 +9,22 @@
 enum { HISTORY_MAX = 1000 }; /* publications of one answer */
 
 struct history {
-	uint64_t offset;   /* of the newest publication now */
+	uint64_t offset; /* of the newest publication now */
 	uint32_t epoch;
-	bool gone;         /* what followed `since` is not all kept any more */
+	bool gone; /* what followed `since` is not all kept any more */
 	uint32_t n;
 	uint64_t position[HISTORY_MAX]; /* in the order asked for */
 };
 
 struct history_query {
 	uint32_t channel; /* presence entry */
-	uint64_t since;   /* offset; only those after (reverse: before) it */
+	uint64_t since;	  /* offset; only those after (reverse: before) it */
 	bool has_since;
-	bool reverse;     /* newest first */
-	uint32_t limit;   /* at most HISTORY_MAX; 0: offset and epoch only */
-	uint32_t keep;    /* the channel's `history`, publications */
+	bool reverse;	   /* newest first */
+	uint32_t limit;	   /* at most HISTORY_MAX; 0: offset and epoch only */
+	uint32_t keep;	   /* the channel's `history`, publications */
 	int64_t oldest_ms; /* nothing from before (wall clock) */
-	uint64_t upto;    /* nothing above this offset; 0: all */
+	uint64_t upto;	   /* nothing above this offset; 0: all */
 };
 
 /*
@@ -33,7 +33,7 @@ struct history_query {
  * cannot be reused meanwhile (somebody here has it, or the lock is held).
  * Returns 0, or -1 if the entry is free.
  */
-int history_find(const struct hub *h, const struct history_query *q,
-    struct history *out);
+int history_find(
+    const struct hub *h, const struct history_query *q, struct history *out);
 
 #endif

@@ -30,9 +30,9 @@ struct publication {
 	uint64_t input_end; /* sender's input position after the message */
 	uint32_t ordinal;   /* of the command within that input */
 	uint32_t channel;   /* presence entry */
-	uint32_t epoch;     /* of the channel; set by journal_append */
+	uint32_t epoch;	    /* of the channel; set by journal_append */
 	int64_t time_ms;    /* wall clock */
-	uint8_t format;     /* enum publication_format */
+	uint8_t format;	    /* enum publication_format */
 	uint8_t user_len;
 	uint16_t info_len;
 	uint16_t tags_len;
@@ -93,8 +93,8 @@ enum journal_result journal_read(const struct hub *h, uint64_t position,
     void *buf, size_t cap, struct publication *p);
 
 /* The same without what is behind the head: no user, info, tags and data. */
-enum journal_result journal_peek(const struct hub *h, uint64_t position,
-    struct publication *p);
+enum journal_result
+journal_peek(const struct hub *h, uint64_t position, struct publication *p);
 
 /*
  * The same bytes as an entry has in the ring, for relays. encode: out has
@@ -102,8 +102,7 @@ enum journal_result journal_peek(const struct hub *h, uint64_t position,
  * returns the entry's size, or 0 if they are not an entry.
  */
 size_t publication_encode(const struct publication *p, void *out);
-size_t publication_decode(const void *bytes, size_t len,
-    struct publication *p);
+size_t publication_decode(const void *bytes, size_t len, struct publication *p);
 
 /* Touches the ring's next pages, outside the lock (14 us a page at first
  * touch). Call once per loop turn after publishing. */

@@ -15,9 +15,11 @@
 
 enum {
 	OUTPUT_SEGMENT = 64 * 1024, /* arena segment, bytes */
-	OUTPUT_PIECES = 260,        /* of one frame: 16 MiB and its head */
-	OUTPUT_COST = 22,           /* bytes of bookkeeping per reference */
-	SPARE_MAX = 2               /* segments kept: no claiming to and fro */
+	OUTPUT_PIECES = 260,	    /* of one frame: 16 MiB and its head */
+	OUTPUT_COST = 22,	    /* bytes of bookkeeping per reference */
+	SPARE_MAX = 2,		    /* segments kept: no claiming to and fro */
+	RESERVE_FROM = 4, /* segments that a worker has before it reserves */
+	COMPACT_MAX = 8	  /* segments emptied at once */
 };
 
 /* A reference's tag: a publication's position, or this bit and the input
@@ -32,7 +34,7 @@ struct reference {
 
 struct chunk {
 	_Atomic uint32_t next;
-	uint32_t base;  /* number of ref[0], low 32 bits */
+	uint32_t base;	/* number of ref[0], low 32 bits */
 	uint64_t start; /* stream position of ref[0] */
 	struct reference ref[3];
 };
@@ -55,9 +57,12 @@ enum frame_end { FRAME_SHARED, FRAME_OWN };
 struct output_pool {
 	struct hub *h;
 	struct claim chunks;
-	uint32_t *segment_use; /* references into each segment */
+	uint32_t *segment_use;	   /* references into each segment */
 	uint32_t spare[SPARE_MAX]; /* segments of this worker without any */
 	uint32_t n_spare, hint;
+	uint32_t n_owned; /* segments of this worker */
+	uint32_t reserve; /* one for compacting when the arena is full */
+	bool compacting;
 	struct {
 		uint32_t segment; /* SHM_NONE: none */
 		uint32_t used;
@@ -67,10 +72,10 @@ struct output_pool {
 /* A connection's private part: stream positions count bytes since its first. */
 struct output {
 	uint64_t written; /* taken by the kernel */
-	uint64_t start;   /* of reference `front` */
-	uint64_t end;     /* of the list */
-	uint64_t front;   /* number of the first not wholly written */
-	uint32_t chunk;   /* of front */
+	uint64_t start;	  /* of reference `front` */
+	uint64_t end;	  /* of the list */
+	uint64_t front;	  /* number of the first not wholly written */
+	uint32_t chunk;	  /* of front */
 	uint32_t newest;  /* of the newest */
 };
 
@@ -99,8 +104,8 @@ int output_gather(struct output_pool *pool, const struct output *o,
     uint32_t slot, struct iovec *iov, int max, size_t *asked);
 
 /* The kernel took n bytes more. */
-void output_wrote(struct output_pool *pool, struct output *o, uint32_t slot,
-    size_t n);
+void output_wrote(
+    struct output_pool *pool, struct output *o, uint32_t slot, size_t n);
 
 /* Drops everything, the last chunk too. */
 void output_close(struct output_pool *pool, struct output *o, uint32_t slot);
@@ -112,10 +117,11 @@ output_pending(const struct output *o)
 }
 
 /*
- * Empties the segment that is least used by copying what is still referenced;
- * next() hands out all connections of the worker in turn (false: no more).
- * True if a segment came free. Without this one slow reader's frame pins its
- * neighbours' memory.
+ * Empties the segments that are least used by copying what is still
+ * referenced close together; next() hands out all connections of the worker in
+ * turn (false: no more). True if fewer segments are in use than before: a
+ * caller that repeats this as long as it is true comes to an end. Without this
+ * one slow reader's frame pins its neighbours' memory.
  */
 bool output_compact(struct output_pool *pool,
     bool (*next)(void *arg, struct output **o, uint32_t *slot), void *arg);

@@ -54,6 +54,9 @@ void presence_init(struct hub *h);
 /* The entry of that name, or SHM_NONE. Lock held. */
 uint32_t presence_find(struct hub *h, const char *name, size_t len);
 
+/* The same, made if need be (nobody has it then); SHM_NONE: full. */
+uint32_t presence_make(struct hub *h, const char *name, size_t len);
+
 /*
  * Sets this worker's bit in the entry of that name, made if need be. Returns
  * the entry with *first telling whether nobody had it before, or SHM_NONE if

@@ -21,10 +21,10 @@
 #include <stdint.h>
 
 enum {
-	SHM_WORKERS = 64,           /* a presence mask is one 64-bit word */
-	SHM_STAGE = 64 * 1024,      /* a worker's receive buffer, bytes */
-	SHM_BLOCK = 64,             /* items per claimable block, see claim.h */
-	SHM_NONE = 0xffffffff       /* no index */
+	SHM_WORKERS = 64,      /* a presence mask is one 64-bit word */
+	SHM_STAGE = 64 * 1024, /* a worker's receive buffer, bytes */
+	SHM_BLOCK = 64,	       /* items per claimable block, see claim.h */
+	SHM_NONE = 0xffffffff  /* no index */
 };
 
 #ifdef CHATD_KILL_POINTS
@@ -37,23 +37,26 @@ uint64_t kill_point_arm(uint64_t n, int sig);
 #define KILL_POINT() ((void)0)
 #endif
 
-#define SHM_STORE(field, value)                                                \
-	do {                                                                   \
-		atomic_store_explicit(                                         \
-		    &(field), (value), memory_order_release);                  \
-		KILL_POINT();                                                  \
+#define SHM_STORE(field, value)                               \
+	do {                                                  \
+		atomic_store_explicit(                        \
+		    &(field), (value), memory_order_release); \
+		KILL_POINT();                                 \
 	} while (0)
 #define SHM_LOAD(field) atomic_load_explicit(&(field), memory_order_acquire)
 /* Of a word that only this process writes. */
 #define SHM_OWN(field) atomic_load_explicit(&(field), memory_order_relaxed)
+/* Reads a plain word once: what was checked is what is used, though others may
+ * write meanwhile. */
+#define SHM_ONCE(field) (*(const volatile __typeof__(field) *)&(field))
 /* A counter with one writer, for statistics only. */
-#define SHM_COUNT(field, n)                                                    \
-	atomic_store_explicit(&(field), SHM_OWN(field) + (n),                  \
-	    memory_order_relaxed)
+#define SHM_COUNT(field, n)    \
+	atomic_store_explicit( \
+	    &(field), SHM_OWN(field) + (n), memory_order_relaxed)
 
 struct hub_limits {
-	uint32_t connections;  /* slots */
-	uint32_t users;        /* presence entries (users and channels) */
+	uint32_t connections; /* slots */
+	uint32_t users;	      /* presence entries (users and channels) */
 	uint64_t journal_bytes;
 	uint64_t output_bytes;
 	uint64_t input_bytes;
@@ -74,14 +77,14 @@ struct index_entry;
 /* A process's own view: where everything is and how much of it there is. */
 struct hub {
 	int fd;
-	int self;              /* this worker's slot; -1 in the master */
+	int self; /* this worker's slot; -1 in the master */
 	uint8_t *base;
 	size_t size;
 	uint8_t hash_key[16];
 	struct shm_lock *lock;
 	struct shm_heads *heads;
 	struct shm_worker *worker; /* [SHM_WORKERS] */
-	struct shm_worker *me;     /* &worker[self] */
+	struct shm_worker *me;	   /* &worker[self] */
 
 	_Atomic uint32_t *bucket; /* presence's index, 16 to a cache line */
 	uint32_t n_lines;

@@ -14,45 +14,51 @@
 enum slot_state {
 	SLOT_FREE,
 	SLOT_OPEN,
-	SLOT_ENDING, /* no more publications; gets what is pending, then closes */
+	SLOT_ENDING, /* no more publications; gets what is pending, then closes
+		      */
 	SLOT_CLOSING
 };
 
 enum { SLOT_DEVICE_MAX = 32 };
 
-enum slot_door { DOOR_PLAIN = 1, DOOR_ECHO = 2 };
+enum slot_door { DOOR_PLAIN = 1, DOOR_ECHO = 2, DOOR_CENTRIFUGO = 3 };
 
 struct slot {
 	/* line 0: input and output */
-	_Atomic uint64_t life;     /* use count << 3 | state: one store */
+	_Atomic uint64_t life;	   /* use count << 3 | state: one store */
 	_Atomic uint64_t appended; /* references ever appended: the commit */
-	_Atomic uint64_t last;     /* newest publication in the output: derived */
+	_Atomic uint64_t last; /* newest publication in the output: derived */
 	_Atomic uint64_t answered; /* newest input position answered: derived */
-	_Atomic uint64_t committed; /* input position, from the journal: derived */
+	_Atomic uint64_t
+	    committed; /* input position, from the journal: derived */
 	_Atomic uint64_t committed_at; /* and the publication there */
-	_Atomic uint64_t part;     /* unfinished input, see input.h; 0: none */
-	_Atomic uint32_t first;    /* first output chunk */
-	_Atomic uint32_t ordinal;  /* of the newest command within `committed` */
+	_Atomic uint64_t part;	  /* unfinished input, see input.h; 0: none */
+	_Atomic uint32_t first;	  /* first output chunk */
+	_Atomic uint32_t ordinal; /* of the newest command within `committed` */
 	/* line 1: who */
-	uint32_t user;             /* presence entry, SHM_NONE: nobody */
+	uint32_t user; /* presence entry, SHM_NONE: nobody */
 	uint8_t worker;
-	uint8_t door;              /* enum slot_door */
+	uint8_t door; /* enum slot_door */
 	uint8_t device_len;
-	uint8_t family;            /* of peer: 4 or 6 */
+	uint8_t family; /* of peer: 4 or 6 */
 	uint8_t peer[16];
 	uint16_t peer_port;
 	uint16_t spare;
-	uint64_t connected_ms;     /* clock_ms() */
-	uint32_t heard_ms;         /* deadlines count from these; clock_ms(), */
-	uint32_t ping_ms;          /* low half: only differences mean anything */
+	uint64_t connected_ms; /* clock_ms() */
+	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
+	uint32_t ping_ms;      /* low half: only differences mean anything */
 	uint32_t message_ms;
-	uint32_t rate_ms;          /* token bucket: last refill */
-	uint32_t rate_tokens;      /* in 1/1000 messages */
-	uint32_t close_code;       /* that we sent, with SLOT_ENDING */
+	uint32_t rate_ms;     /* token bucket: last refill */
+	uint32_t rate_tokens; /* in 1/1000 messages */
+	uint32_t close_code;  /* that we sent, with SLOT_ENDING */
 	/* line 2 */
 	char device[SLOT_DEVICE_MAX];
-	uint32_t subscriptions;    /* first block of them; 0: none */
-	uint32_t spare2[7];
+	uint32_t subscriptions; /* first block of them; 0: none */
+	uint32_t info;		/* blob of what its token says; 0: none */
+	uint64_t expires_ms;	/* its token does: wall clock; 0: never */
+	uint64_t offset;	/* of "#user": nothing up to it is told */
+	uint32_t flags;		/* the door's own */
+	uint32_t spare2[1];
 } __attribute__((aligned(64)));
 
 static inline uint64_t

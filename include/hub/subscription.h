@@ -15,19 +15,19 @@
 
 enum subscription_flags {
 	SUBSCRIPTION_JOIN_LEAVE = 1, /* is told of joins and leaves */
-	SUBSCRIPTION_GAP = 2,        /* passed over: to be told once it drains */
-	SUBSCRIPTION_PRESENT = 4     /* counts in the channel's presence */
+	SUBSCRIPTION_GAP = 2,	 /* passed over: to be told once it drains */
+	SUBSCRIPTION_PRESENT = 4 /* counts in the channel's presence */
 };
 
 struct subscription {
 	_Atomic uint32_t channel; /* presence entry + 1; 0: free */
 	uint32_t slot;
 	_Atomic uint64_t offset; /* nothing up to it is delivered (again) */
-	uint64_t expires_ms;     /* wall clock; 0: never */
+	uint64_t expires_ms;	 /* wall clock; 0: never */
 	_Atomic uint32_t next, previous; /* of this worker and channel, + 1 */
-	uint32_t slot_next;      /* of this connection, + 1 */
+	uint32_t slot_next;		 /* of this connection, + 1 */
 	uint32_t epoch;
-	uint32_t info;           /* blob (blob.h) of the token's info; 0: none */
+	uint32_t info; /* blob (blob.h) of the token's info; 0: none */
 	uint32_t flags;
 	uint32_t spare[4];
 };
@@ -40,8 +40,8 @@ uint32_t subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
 void subscription_remove(struct hub *h, struct claim *pool, uint32_t sub);
 
 /* The connection's in that channel, or SHM_NONE. */
-uint32_t subscription_find(const struct hub *h, uint32_t slot,
-    uint32_t channel);
+uint32_t
+subscription_find(const struct hub *h, uint32_t slot, uint32_t channel);
 
 /* How many the connection has. */
 uint32_t subscription_count(const struct hub *h, uint32_t slot);

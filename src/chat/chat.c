@@ -34,16 +34,18 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->base = base;
 	ch->batch = batch;
 	ch->conn = table(h->n_slots + CHAT_SPARE, sizeof(*ch->conn));
-	ch->user_first = table(h->n_entries, sizeof(*ch->user_first));
+	ch->local = table(h->n_entries, sizeof(*ch->local));
 	ch->by_fd = table(CHAT_FDS, sizeof(*ch->by_fd));
 	ch->dirty = table((size_t)h->n_slots * 2, sizeof(*ch->dirty));
 	ch->payload = malloc(SHM_STAGE);
-	if (ch->conn == NULL || ch->user_first == NULL || ch->by_fd == NULL ||
+	if (ch->conn == NULL || ch->local == NULL || ch->by_fd == NULL ||
 	    ch->dirty == NULL || ch->payload == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
 	if (claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
+	    claim_init(&ch->subscriptions, h->subscription_owner,
+		h->n_subscriptions, h->self) < 0 ||
 	    output_pool_init(&ch->output, h) < 0 ||
 	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0)
 		return -1;

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/user.h"
+#include "hub/blob.h"
 #include "hub/stats.h"
 #include "memory.h"
 
@@ -314,11 +316,29 @@ conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt, ...)
 	free(text);
 }
 
+/* Takes a connection out of its channels and of presence. */
+static void
+leave(struct chat *ch, uint32_t i)
+{
+	struct slot *s = conn_slot(ch, i);
+	const struct door_ops *door = ch->door[s->door & 3];
+
+	if (slot_state(ch->hub, i) != SLOT_OPEN)
+		return;
+	if (door != NULL && door->leave != NULL)
+		door->leave(ch, i);
+	channel_unsubscribe_all(ch, i);
+	user_leave(ch, i);
+	blob_drop(&ch->input, s->info);
+	s->info = 0;
+}
+
 void
 conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 {
 	struct conn *c = &ch->conn[i];
 	uint8_t bytes[2 + WS_CONTROL_MAX];
+	const struct door_ops *door;
 	struct frame f;
 	size_t n;
 
@@ -328,7 +348,7 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	}
 	if (c->phase != CONN_OPEN)
 		return;
-	user_leave(ch, i);
+	leave(ch, i);
 	conn_slot(ch, i)->close_code = code;
 	slot_set(ch->hub, i, SLOT_ENDING);
 	c->phase = CONN_ENDING;
@@ -336,6 +356,9 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	ch->n_open--;
 	count(ch);
 	input_release(&ch->input, i);
+	door = ch->door[conn_slot(ch, i)->door & 3];
+	if (door != NULL && door->close_code != NULL)
+		code = door->close_code(code, &reason);
 	n = ws_close_frame(bytes, code, reason);
 	if (frame_build(&ch->output, &f, FRAME_OWN, &(struct iovec){bytes, n},
 		1) == 0) {
@@ -358,7 +381,8 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		return;
 	if (why != NULL)
 		log_debug("%s: %s", conn_name(ch, i), why);
-	user_leave(ch, i);
+	if (served)
+		leave(ch, i);
 	if (c->phase == CONN_REQUEST) {
 		ch->n_pending--;
 		free(c->request.bytes);

@@ -7,66 +7,130 @@
 #include "chat/relay.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
+#include "hub/subscription.h"
 
-/* Publications a turn: then what was appended is written out. */
+/*
+ * Publications a turn: then what was appended is written out. Nor are there
+ * more bytes a turn than half a queue: what nobody has tried to write yet
+ * must not make a reader look slow.
+ */
 enum { DELIVER_MAX = 256 };
 
-/* Appends a publication to one connection if it is meant for it. */
+/* A publication's frame for each door, built when it is first needed. */
+struct delivery {
+	const struct publication *p;
+	struct frame frame[4];
+	enum { UNBUILT, BUILT, NOTHING } state[4];
+};
+
+/* Builds a publication's frame as a door tells it. */
 static void
-deliver_to(struct chat *ch, uint32_t i, const struct publication *p,
-    const struct frame *f)
+render(struct chat *ch, struct delivery *d, int door)
 {
-	struct slot *s = conn_slot(ch, i);
-
-	if (ch->conn[i].phase != CONN_OPEN || SHM_OWN(s->last) >= p->position)
-		return;
-	conn_append(ch, i, f, p->position);
-	SHM_COUNT(ch->hub->me->delivered, 1);
-}
-
-/* Builds a publication's frame as the plain door tells it. */
-static bool
-render(struct chat *ch, const struct publication *p, struct frame *f)
-{
-	struct iovec parts[5];
+	struct iovec parts[CHAT_PARTS + 1];
 	uint8_t head[WS_HEAD_MAX];
 	size_t len = 0;
 	int n, k;
 
-	n = ch->door[DOOR_PLAIN]->render(p, parts + 1);
+	d->state[door] = NOTHING;
+	n = ch->door[door]->render(ch, d->p, parts + 1);
+	if (n == 0)
+		return;
 	for (k = 1; k <= n; k++)
 		len += parts[k].iov_len;
 	parts[0] = (struct iovec){head, ws_head(head, WS_TEXT, len)};
-	return conn_frame(ch, f, FRAME_SHARED, parts, n + 1);
+	if (conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1))
+		d->state[door] = BUILT;
+	else
+		log_error("no memory for publication %llu",
+		    (unsigned long long)d->p->position);
+}
+
+/* Appends a publication to one connection if it does not have it yet. */
+static void
+deliver_to(struct chat *ch, uint32_t i, struct delivery *d)
+{
+	struct slot *s = conn_slot(ch, i);
+	int door = s->door;
+
+	if (ch->conn[i].phase != CONN_OPEN ||
+	    SHM_OWN(s->last) >= d->p->position)
+		return;
+	if (d->state[door] == UNBUILT)
+		render(ch, d, door);
+	if (d->state[door] != BUILT)
+		return;
+	conn_append(ch, i, &d->frame[door], d->p->position);
+	SHM_COUNT(ch->hub->me->delivered, 1);
+}
+
+/* To those who subscribed. */
+static void
+deliver_subscribers(struct chat *ch, struct delivery *d)
+{
+	struct hub *h = ch->hub;
+	uint32_t i = subscription_first(h, h->self, d->p->channel), next;
+	bool event = d->p->format >= FORMAT_JOIN;
+	struct subscription *s;
+
+	for (; i != SHM_NONE; i = next) {
+		next = subscription_next(h, i);
+		s = &h->subscription[i];
+		if (event ? !(s->flags & SUBSCRIPTION_JOIN_LEAVE)
+			  : d->p->offset <= SHM_OWN(s->offset))
+			continue;
+		deliver_to(ch, s->slot, d);
+	}
+}
+
+/* To those who are in the lobby by being at the plain door. */
+static void
+deliver_plain(struct chat *ch, struct delivery *d)
+{
+	uint32_t i = SHM_NONE;
+
+	while (conn_next(ch, &i))
+		if (ch->conn[i].present && conn_slot(ch, i)->door == DOOR_PLAIN)
+			deliver_to(ch, i, d);
+}
+
+/* To a user's connections. */
+static void
+deliver_user(struct chat *ch, struct delivery *d)
+{
+	uint32_t i = ch->local[d->p->channel], next;
+
+	for (; i != 0; i = next) {
+		next = ch->conn[i - 1].user.next;
+		if (ch->conn[i - 1].present &&
+		    d->p->offset > conn_slot(ch, i - 1)->offset)
+			deliver_to(ch, i - 1, d);
+	}
 }
 
 /* Delivers one publication to those here who have its channel. */
 static void
 deliver_one(struct chat *ch, const struct publication *p)
 {
-	uint32_t i = SHM_NONE, next;
-	struct frame f;
+	struct delivery d = {.p = p};
+	struct presence_entry *e;
+	int k;
 
-	if (p->channel >= ch->hub->n_entries)
+	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0)
 		return;
-	if (p->channel != PRESENCE_LOBBY && ch->user_first[p->channel] == 0)
+	e = &ch->hub->entry[p->channel];
+	if (SHM_LOAD(e->epoch) != p->epoch)
 		return;
-	if (!render(ch, p, &f)) {
-		log_error("no memory for publication %llu",
-		    (unsigned long long)p->position);
-		return;
+	if (e->name[0] == '#') {
+		deliver_user(ch, &d);
+	} else {
+		if (p->channel == PRESENCE_LOBBY)
+			deliver_plain(ch, &d);
+		deliver_subscribers(ch, &d);
 	}
-	if (p->channel == PRESENCE_LOBBY) {
-		while (conn_next(ch, &i))
-			if (ch->conn[i].present)
-				deliver_to(ch, i, p, &f);
-	} else
-		for (i = ch->user_first[p->channel]; i != 0; i = next) {
-			next = ch->conn[i - 1].user.next;
-			if (ch->conn[i - 1].present)
-				deliver_to(ch, i - 1, p, &f);
-		}
-	frame_release(&ch->output, &f);
+	for (k = 0; k < 4; k++)
+		if (d.state[k] == BUILT)
+			frame_release(&ch->output, &d.frame[k]);
 }
 
 /* Makes room for a copy of the largest entry that the journal can hold. */

@@ -1,79 +1,76 @@
 #include "chat/publish.h"
 
+#include <string.h>
+
 #include "chat/conn.h"
 #include "chat/relay.h"
 #include "chat/user.h"
+#include "hub/blob.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 
-/* Describes a message of a connection, or of the server. */
+/* Describes what is published; name and info are room for what is copied. */
 static void
-describe(struct chat *ch, uint32_t conn, struct publication *p,
-    const char *data, size_t len, uint64_t position)
+describe(struct chat *ch, const struct publishing *w, struct publication *p,
+    char name[USER_NAME_MAX + 1], char info[BLOB_MAX])
 {
+	struct slot *s;
+
 	*p = (struct publication){.time_ms = ch->wall_ms,
-	    .format = FORMAT_TEXT,
-	    .data = data,
-	    .data_len = (uint32_t)len,
-	    .input_end = position};
-	if (conn != SHM_NONE)
-		p->sender = slot_id(ch->hub, conn);
+	    .format = w->format,
+	    .data = w->data,
+	    .data_len = (uint32_t)w->len,
+	    .tags = w->tags,
+	    .tags_len = (uint16_t)w->tags_len,
+	    .user = w->user,
+	    .user_len = (uint8_t)w->user_len,
+	    .input_end = w->position,
+	    .ordinal = w->ordinal};
+	if (w->conn == SHM_NONE)
+		return;
+	s = conn_slot(ch, w->conn);
+	p->sender = slot_id(ch->hub, w->conn);
+	p->user = name;
+	p->user_len = (uint8_t)user_name(ch->hub, s->user, name);
+	p->info = info;
+	p->info_len = (uint16_t)blob_get(ch->hub, s->info, info);
 }
 
-/* What follows an accepted publication. */
-static void
-accepted(struct chat *ch, const struct publication *p, uint64_t mask)
+/* The channel to publish to. Lock held. */
+static uint32_t
+target(struct chat *ch, const char *name, size_t len, enum publish_to to)
 {
+	uint32_t e;
+
+	if (to == PUBLISH_MAKE)
+		return presence_make(ch->hub, name, len);
+	e = presence_find(ch->hub, name, len);
+	if (to == PUBLISH_ONLINE && presence_mask(ch->hub, e) == 0)
+		return SHM_NONE;
+	return e;
+}
+
+enum publish_result
+publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
+    const struct publishing *what, struct publication *out, uint64_t *mask)
+{
+	char user[USER_NAME_MAX + 1], info[BLOB_MAX];
+
+	describe(ch, what, out, user, info);
+	if (publication_bytes(out) > ch->hub->journal_size / JOURNAL_SHARE)
+		return PUBLISH_TOO_BIG;
+	hub_lock(ch->hub);
+	out->channel = target(ch, name, len, to);
+	if (out->channel != SHM_NONE)
+		*mask = journal_append(ch->hub, out);
+	hub_unlock(ch->hub);
+	if (out->channel == SHM_NONE)
+		return to == PUBLISH_MAKE ? PUBLISH_FULL : PUBLISH_ABSENT;
 	SHM_COUNT(ch->hub->me->published, 1);
 	ch->unsettled = true;
-	relay_send(ch, p, mask);
-}
-
-void
-publish_lobby(struct chat *ch, uint32_t conn, const char *user, size_t user_len,
-    const char *data, size_t len, uint64_t position)
-{
-	char name[USER_NAME_MAX + 1];
-	struct publication p;
-	uint64_t mask;
-
-	describe(ch, conn, &p, data, len, position);
-	p.user = user;
-	p.user_len = (uint8_t)user_len;
-	if (conn != SHM_NONE) {
-		p.user_len = (uint8_t)user_name(
-		    ch->hub, conn_slot(ch, conn)->user, name);
-		p.user = name;
-	}
-	p.channel = PRESENCE_LOBBY;
-	hub_lock(ch->hub);
-	mask = journal_append(ch->hub, &p);
-	hub_unlock(ch->hub);
-	accepted(ch, &p, mask);
-}
-
-bool
-publish_user(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
-    const char *data, size_t len, uint64_t position)
-{
-	char name[USER_NAME_MAX + 1];
-	struct publication p;
-	uint64_t mask = 0;
-
-	describe(ch, conn, &p, data, len, position);
-	p.user_len =
-	    (uint8_t)user_name(ch->hub, conn_slot(ch, conn)->user, name);
-	p.user = name;
-	hub_lock(ch->hub);
-	p.channel = user_find(ch, to, to_len);
-	if (p.channel != SHM_NONE)
-		mask = journal_append(ch->hub, &p);
-	hub_unlock(ch->hub);
-	if (p.channel == SHM_NONE)
-		return false;
-	accepted(ch, &p, mask);
-	return true;
+	relay_send(ch, out, *mask);
+	return PUBLISH_OK;
 }
 
 void

@@ -18,8 +18,13 @@ static void
 sweep_open(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
+	const struct door_ops *door = ch->door[s->door];
 	bool waiting = (int32_t)(s->ping_ms - s->heard_ms) > 0;
 
+	if (door->sweep != NULL)
+		door->sweep(ch, i);
+	if (ch->conn[i].phase != CONN_OPEN || door->own_ping)
+		return;
 	if (waiting && age_ms(ch, s->ping_ms) >= ch->live.pong_ms) {
 		conn_end(ch, i, WS_NO_PONG, "no pong");
 		return;

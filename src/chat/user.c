@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/user.h"
 #include "hub/lock.h"
@@ -11,7 +12,7 @@
 
 /* "#alice" from "alice"; returns the length. */
 static size_t
-channel_name(const char *name, size_t len, char out[USER_NAME_MAX + 1])
+user_channel(const char *name, size_t len, char out[USER_NAME_MAX + 1])
 {
 	out[0] = '#';
 	memcpy(out + 1, name, len);
@@ -33,20 +34,19 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
 	char channel[USER_NAME_MAX + 1];
 	struct hub *h = ch->hub;
-	size_t n = channel_name(name, len, channel);
-	bool first, ignored;
+	size_t n = user_channel(name, len, channel);
+	bool first, lobby = conn_slot(ch, conn)->door == DOOR_PLAIN;
 	uint32_t e;
 
 	hub_lock(h);
 	e = presence_enter(h, channel, n, &first);
-	if (e != SHM_NONE && ch->n_lobby == 0)
-		presence_enter(h, "lobby", 5, &ignored);
+	if (e != SHM_NONE && lobby)
+		channel_hold(ch, "lobby", 5);
 	hub_unlock(h);
 	if (e == SHM_NONE)
 		return -1;
 	conn_slot(ch, conn)->user = e;
 	ch->conn[conn].present = true;
-	ch->n_lobby++;
 	if (first)
 		log_presence(h, e, "joined");
 	return 0;
@@ -55,7 +55,7 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 void
 user_list_add(struct chat *ch, uint32_t conn)
 {
-	uint32_t *first = &ch->user_first[conn_slot(ch, conn)->user];
+	uint32_t *first = &ch->local[conn_slot(ch, conn)->user];
 
 	ch->conn[conn].user.previous = 0;
 	ch->conn[conn].user.next = *first;
@@ -75,8 +75,8 @@ list_remove(struct chat *ch, uint32_t conn, uint32_t entry)
 	if (c->user.previous != 0)
 		ch->conn[c->user.previous - 1].user.next = c->user.next;
 	else
-		ch->user_first[entry] = c->user.next;
-	return ch->user_first[entry] == 0;
+		ch->local[entry] = c->user.next;
+	return ch->local[entry] == 0;
 }
 
 void
@@ -93,15 +93,13 @@ user_leave(struct chat *ch, uint32_t conn)
 	if (e >= h->n_entries)
 		return;
 	last = list_remove(ch, conn, e);
-	ch->n_lobby--;
-	if (last || ch->n_lobby == 0) {
+	if (last) {
 		hub_lock(h);
-		if (last)
-			gone = presence_leave(h, e, h->self);
-		if (ch->n_lobby == 0)
-			presence_leave(h, PRESENCE_LOBBY, h->self);
+		gone = presence_leave(h, e, h->self);
 		hub_unlock(h);
 	}
+	if (conn_slot(ch, conn)->door == DOOR_PLAIN)
+		channel_release(ch, PRESENCE_LOBBY);
 	if (gone)
 		log_presence(h, e, "left");
 }
@@ -114,7 +112,7 @@ user_find(struct chat *ch, const char *name, size_t len)
 
 	if (len == 0 || len > USER_NAME_MAX)
 		return SHM_NONE;
-	e = presence_find(ch->hub, channel, channel_name(name, len, channel));
+	e = presence_find(ch->hub, channel, user_channel(name, len, channel));
 	return e != SHM_NONE && presence_mask(ch->hub, e) != 0 ? e : SHM_NONE;
 }
 
@@ -143,7 +141,7 @@ user_kick(struct chat *ch, const char *name, size_t len, const char *device,
 	hub_unlock(ch->hub);
 	if (e == SHM_NONE)
 		return;
-	for (i = ch->user_first[e]; i != 0; i = next) {
+	for (i = ch->local[e]; i != 0; i = next) {
 		next = ch->conn[i - 1].user.next;
 		s = conn_slot(ch, i - 1);
 		if (device_len == 0 ||

@@ -47,6 +47,30 @@ word_cut(const char **text, size_t *len, const char **word, size_t *word_len)
 	return *word_len > 0;
 }
 
+/* Publishes a text to the lobby (to NULL) or to a user who must be here. */
+static bool
+say(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
+    const char *text, size_t len, uint64_t position)
+{
+	struct publishing what = {.conn = conn,
+	    .position = position,
+	    .format = FORMAT_TEXT,
+	    .data = text,
+	    .len = len};
+	char channel[USER_NAME_MAX + 2] = "#";
+	struct publication p;
+	uint64_t mask;
+
+	if (to == NULL)
+		return publish(ch, "lobby", 5, PUBLISH_KNOWN, &what, &p,
+			   &mask) == PUBLISH_OK;
+	if (to_len > USER_NAME_MAX)
+		return false;
+	memcpy(channel + 1, to, to_len);
+	return publish(ch, channel, to_len + 1, PUBLISH_ONLINE, &what, &p,
+		   &mask) == PUBLISH_OK;
+}
+
 /* "/msg bob TEXT". */
 static void
 command_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
@@ -57,7 +81,7 @@ command_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
 
 	if (!word_cut(&args, &len, &to, &to_len) || len == 0)
 		conn_tell(ch, conn, position, "* usage: /msg USER TEXT");
-	else if (!publish_user(ch, conn, to, to_len, args, len, position))
+	else if (!say(ch, conn, to, to_len, args, len, position))
 		conn_tell(ch, conn, position, "* %.*s is not connected",
 		    (int)to_len, to);
 }
@@ -113,16 +137,18 @@ plain_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
 		data++;
 		len--;
 	}
-	publish_lobby(ch, conn, NULL, 0, data, len, position);
+	say(ch, conn, NULL, 0, data, len, position);
 }
 
 /* "alice says: TEXT" or "alice whispers: TEXT". */
 static int
-plain_render(const struct publication *p, struct iovec parts[4])
+plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 {
 	static const char says[] = " says: ", whispers[] = " whispers: ";
 	bool lobby = p->channel == PRESENCE_LOBBY;
 
+	if (p->format != FORMAT_TEXT)
+		return 0;
 	parts[0] = (struct iovec){(void *)p->user, p->user_len};
 	parts[1] = lobby
 	    ? (struct iovec){(void *)says, sizeof(says) - 1}

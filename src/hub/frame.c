@@ -13,6 +13,7 @@ output_pool_init(struct output_pool *pool, struct hub *h)
 	memset(pool, 0, sizeof(*pool));
 	pool->h = h;
 	pool->end[0].segment = pool->end[1].segment = SHM_NONE;
+	pool->reserve = SHM_NONE;
 	pool->segment_use = calloc(h->n_segments, sizeof(uint32_t));
 	if (pool->segment_use == NULL ||
 	    claim_init(&pool->chunks, h->chunk_owner, h->n_chunks, h->self) <
@@ -36,23 +37,24 @@ output_pool_deinit(struct output_pool *pool)
 static void
 segment_give(struct output_pool *pool, uint32_t segment)
 {
-	if (pool->n_spare < SPARE_MAX) {
+	if (pool->reserve == SHM_NONE && pool->n_owned > RESERVE_FROM) {
+		pool->reserve = segment;
+	} else if (pool->n_spare < SPARE_MAX) {
 		pool->spare[pool->n_spare++] = segment;
-		return;
+	} else {
+		pool->n_owned--;
+		SHM_STORE(pool->h->segment_owner[segment], 0);
 	}
-	SHM_STORE(pool->h->segment_owner[segment], 0);
 }
 
-/* A segment of this worker without references, claimed if need be. */
+/* Claims a segment that nobody owns. */
 static uint32_t
-segment_take(struct output_pool *pool)
+segment_claim(struct output_pool *pool)
 {
 	struct hub *h = pool->h;
 	uint32_t k, s;
 	uint8_t nobody;
 
-	if (pool->n_spare > 0)
-		return pool->spare[--pool->n_spare];
 	for (k = 0; k < h->n_segments; k++) {
 		s = (pool->hint + k) % h->n_segments;
 		nobody = 0;
@@ -61,18 +63,38 @@ segment_take(struct output_pool *pool)
 			&nobody, (uint8_t)(h->self + 1))) {
 			KILL_POINT();
 			pool->hint = s;
+			pool->n_owned++;
 			return s;
 		}
 	}
 	return SHM_NONE;
 }
 
+/* A segment of this worker without references, claimed if need be. */
+static uint32_t
+segment_take(struct output_pool *pool)
+{
+	uint32_t s;
+
+	if (pool->n_spare > 0)
+		return pool->spare[--pool->n_spare];
+	if (pool->reserve == SHM_NONE && pool->n_owned >= RESERVE_FROM &&
+	    !pool->compacting)
+		pool->reserve = segment_claim(pool);
+	s = segment_claim(pool);
+	if (s == SHM_NONE && pool->compacting) {
+		s = pool->reserve;
+		pool->reserve = SHM_NONE;
+	}
+	return s;
+}
+
 /* Room for the next piece of at most len bytes at an end: *len is cut to what
  * fits. A frame that would not fit goes to a new segment whole, if it fits
  * there. Returns the offset, or SHM_NONE if the arena is full. */
 static uint32_t
-arena_take(struct output_pool *pool, enum frame_end end, uint32_t *len,
-    bool whole)
+arena_take(
+    struct output_pool *pool, enum frame_end end, uint32_t *len, bool whole)
 {
 	uint32_t s = pool->end[end].segment, used = pool->end[end].used, at;
 
@@ -95,8 +117,8 @@ arena_take(struct output_pool *pool, enum frame_end end, uint32_t *len,
 
 /* Copies n bytes from the parts at position *part, *skip on. */
 static void
-parts_copy(uint8_t *to, const struct iovec *parts, int *part, size_t *skip,
-    size_t n)
+parts_copy(
+    uint8_t *to, const struct iovec *parts, int *part, size_t *skip, size_t n)
 {
 	size_t k;
 
@@ -132,7 +154,7 @@ frame_build(struct output_pool *pool, struct frame *f, enum frame_end end,
 		len = left < OUTPUT_SEGMENT ? (uint32_t)left : OUTPUT_SEGMENT;
 		at = f->n < OUTPUT_PIECES
 		    ? arena_take(pool, end, &len,
-			  left <= OUTPUT_SEGMENT / 4)
+			  left <= OUTPUT_SEGMENT / 4 || pool->compacting)
 		    : SHM_NONE;
 		if (at == SHM_NONE) {
 			frame_release(pool, f);
@@ -152,7 +174,8 @@ frame_unuse(struct output_pool *pool, uint32_t segment)
 {
 	int i;
 
-	if (--pool->segment_use[segment] > 0)
+	if (segment >= pool->h->n_segments || pool->segment_use[segment] == 0 ||
+	    --pool->segment_use[segment] > 0)
 		return;
 	for (i = 0; i < 2; i++)
 		if (pool->end[i].segment == segment) {

@@ -10,8 +10,8 @@ struct walk {
 	const struct history_query *q;
 	struct history *out;
 	uint64_t ring[HISTORY_MAX];
-	uint64_t seen;   /* put into the ring */
-	uint32_t kept;   /* publications passed */
+	uint64_t seen;	 /* put into the ring */
+	uint32_t kept;	 /* publications passed */
 	uint64_t oldest; /* offset of the last one passed; 0: none */
 };
 
@@ -63,8 +63,8 @@ collect(struct walk *w)
 }
 
 int
-history_find(const struct hub *h, const struct history_query *q,
-    struct history *out)
+history_find(
+    const struct hub *h, const struct history_query *q, struct history *out)
 {
 	struct presence_view v;
 	struct publication p;

@@ -2,15 +2,7 @@
 
 #include "hub/input.h"
 #include "hub/slot.h"
-
-/* A page; the first of a part begins with two states, of which the slot says
- * which is valid. */
-struct input_page {
-	_Atomic uint32_t next; /* page + 1; 0: last */
-	uint32_t spare;
-	uint8_t bytes[INPUT_PAGE - 8];
-};
-_Static_assert(sizeof(struct input_page) == INPUT_PAGE, "INPUT_PAGE");
+#include "page.h"
 
 enum {
 	PAGE_BYTES = INPUT_PAGE - 8,
@@ -20,7 +12,7 @@ enum {
 _Static_assert(PART_HEAD < PAGE_BYTES / 2, "room for payload in page one");
 
 /* A slot's `part`: page + 1, and which state is valid in bit 32. */
-#define PART_PAGE(part) ((uint32_t)(part) - 1)
+#define PART_PAGE(part) ((uint32_t)(part)-1)
 #define PART_WHICH(part) ((part) >> 32 & 1)
 
 int
@@ -60,8 +52,7 @@ input_part(const struct hub *h, uint32_t slot)
 
 /* Where the payload begins in a page, and how much of it fits there. */
 static uint8_t *
-page_payload(const struct hub *h, uint32_t page, uint32_t first,
-    uint32_t *room)
+page_payload(const struct hub *h, uint32_t page, uint32_t first, uint32_t *room)
 {
 	uint32_t skip = page == first ? PART_HEAD : 0;
 
@@ -128,8 +119,8 @@ pages_fill(struct input_pool *pool, uint32_t first, struct input_part *p,
 }
 
 int
-input_save(struct input_pool *pool, uint32_t slot,
-    const struct ws_state *state, uint64_t end, const void *bytes, size_t len)
+input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
+    uint64_t end, const void *bytes, size_t len)
 {
 	struct hub *h = pool->h;
 	struct slot *s = &h->slot[slot];

@@ -8,8 +8,38 @@
 
 enum { REFS = 3 };
 
-/* The references of a slot, from the newest of which its `last` and
- * `answered` follow. */
+/*
+ * Reference number f of a list, *chunk being the one that it is in or the one
+ * before; its place in *piece. NULL if what is written there is nonsense: the
+ * list then ends here, whoever spoilt it.
+ */
+static struct reference *
+ref_at(
+    const struct hub *h, uint32_t *chunk, uint64_t f, struct frame_piece *piece)
+{
+	struct chunk *k = &h->chunk[*chunk];
+	uint32_t at = (uint32_t)f - SHM_ONCE(k->base), next;
+
+	if (at == REFS) {
+		next = SHM_OWN(k->next);
+		if (next >= h->n_chunks)
+			return NULL;
+		*chunk = next;
+		k = &h->chunk[next];
+		at = (uint32_t)f - SHM_ONCE(k->base);
+	}
+	if (at >= REFS)
+		return NULL;
+	piece->offset = SHM_OWN(k->ref[at].offset);
+	piece->length = SHM_ONCE(k->ref[at].length);
+	if (piece->offset / OUTPUT_SEGMENT >= h->n_segments ||
+	    piece->length == 0 ||
+	    piece->length > OUTPUT_SEGMENT - piece->offset % OUTPUT_SEGMENT)
+		return NULL;
+	return &k->ref[at];
+}
+
+/* A slot's `last` and `answered` follow from its newest reference. */
 static void
 derive(struct slot *s, uint64_t tag)
 {
@@ -48,8 +78,8 @@ output_open(struct output_pool *pool, struct output *o, uint32_t slot)
 /* Chains as many chunks as n more references need. False, with what was
  * chained given back, if they do not suffice. */
 static bool
-reserve(struct output_pool *pool, struct output *o, uint64_t appended,
-    uint32_t n)
+reserve(
+    struct output_pool *pool, struct output *o, uint64_t appended, uint32_t n)
 {
 	struct chunk *chunk = pool->h->chunk;
 	uint32_t room, at = o->newest, k, next;
@@ -81,16 +111,17 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 	struct slot *s = &h->slot[slot];
 	struct chunk *k = &h->chunk[o->newest];
 	uint64_t n = SHM_OWN(s->appended);
-	uint32_t i, at;
+	uint32_t at = (uint32_t)n - SHM_ONCE(k->base), i, next;
 
-	if ((uint32_t)n - k->base + f->n > REFS &&
-	    !reserve(pool, o, n, f->n))
+	if (at > REFS || (at + f->n > REFS && !reserve(pool, o, n, f->n)))
 		return -1;
-	for (i = 0; i < f->n; i++, n++) {
-		at = (uint32_t)n - k->base;
+	for (i = 0; i < f->n; i++, n++, at++) {
 		if (at == REFS) {
-			o->newest = SHM_OWN(k->next);
-			k = &h->chunk[o->newest];
+			next = SHM_OWN(k->next);
+			if (next >= h->n_chunks)
+				return -1;
+			o->newest = next;
+			k = &h->chunk[next];
 			k->start = o->end;
 			at = 0;
 		}
@@ -114,19 +145,18 @@ output_gather(struct output_pool *pool, const struct output *o, uint32_t slot,
 	struct hub *h = pool->h;
 	uint64_t f, n = SHM_OWN(h->slot[slot].appended);
 	uint64_t skip = o->written - o->start;
-	struct chunk *k = &h->chunk[o->chunk];
-	struct reference *r;
+	uint32_t chunk = o->chunk;
+	struct frame_piece p;
 	uint8_t *b;
 	size_t len;
 	int m = 0;
 
 	*asked = 0;
 	for (f = o->front; f < n; f++, skip = 0) {
-		if ((uint32_t)f - k->base == REFS)
-			k = &h->chunk[SHM_OWN(k->next)];
-		r = &k->ref[(uint32_t)f - k->base];
-		b = h->arena + SHM_OWN(r->offset) + skip;
-		len = r->length - skip;
+		if (ref_at(h, &chunk, f, &p) == NULL || skip >= p.length)
+			break;
+		b = h->arena + p.offset + skip;
+		len = p.length - skip;
 		if (m > 0 &&
 		    (uint8_t *)iov[m - 1].iov_base + iov[m - 1].iov_len == b)
 			iov[m - 1].iov_len += len;
@@ -147,31 +177,28 @@ pop(struct output_pool *pool, struct output *o, uint32_t slot)
 	struct hub *h = pool->h;
 	struct slot *s = &h->slot[slot];
 	uint64_t n = SHM_OWN(s->appended);
-	struct chunk *k = &h->chunk[o->chunk];
-	struct reference *r;
+	struct frame_piece p;
 	uint32_t old;
 
 	while (o->front < n) {
-		if ((uint32_t)o->front - k->base == REFS) {
-			old = o->chunk;
-			o->chunk = SHM_OWN(k->next);
+		old = o->chunk;
+		if (ref_at(h, &o->chunk, o->front, &p) == NULL)
+			break;
+		if (o->chunk != old) {
 			SHM_STORE(s->first, o->chunk);
 			claim_give(&pool->chunks, old);
-			k = &h->chunk[o->chunk];
-			continue;
 		}
-		r = &k->ref[(uint32_t)o->front - k->base];
-		if (o->start + r->length > o->written)
+		if (o->start + p.length > o->written)
 			break;
-		o->start += r->length;
+		o->start += p.length;
 		o->front++;
-		frame_unuse(pool, SHM_OWN(r->offset) / OUTPUT_SEGMENT);
+		frame_unuse(pool, p.offset / OUTPUT_SEGMENT);
 	}
 }
 
 void
-output_wrote(struct output_pool *pool, struct output *o, uint32_t slot,
-    size_t n)
+output_wrote(
+    struct output_pool *pool, struct output *o, uint32_t slot, size_t n)
 {
 	o->written += n;
 	pop(pool, o, slot);
@@ -197,72 +224,106 @@ output_clear(struct hub *h, int worker)
 	claim_clear(h->chunk_owner, h->n_chunks, worker);
 }
 
-/* Moves the references of one connection out of segment `from`. */
-static bool
+/* What is being compacted: the segments to empty and, by the place of each
+ * piece in them, where its copy is + 1. */
+struct compaction {
+	uint32_t n;
+	uint32_t from[COMPACT_MAX];
+	uint32_t (*copy)[OUTPUT_SEGMENT];
+};
+
+/* Where to note the copy of a piece; NULL if it stays. */
+static uint32_t *
+copy_of(const struct compaction *c, uint32_t offset)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->n; i++)
+		if (c->from[i] == offset / OUTPUT_SEGMENT)
+			return &c->copy[i][offset % OUTPUT_SEGMENT];
+	return NULL;
+}
+
+/* Moves the references of one connection, as far as there is room. */
+static void
 compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
-    uint32_t from, uint32_t *moved)
+    const struct compaction *c)
 {
 	struct hub *h = pool->h;
 	uint64_t f, n = SHM_OWN(h->slot[slot].appended);
-	struct chunk *k = &h->chunk[o->chunk];
+	uint32_t chunk = o->chunk, *to;
+	struct frame_piece p;
 	struct reference *r;
 	struct frame copy;
-	uint32_t *to, offset;
-	bool fresh;
 
 	for (f = o->front; f < n; f++) {
-		if ((uint32_t)f - k->base == REFS)
-			k = &h->chunk[SHM_OWN(k->next)];
-		r = &k->ref[(uint32_t)f - k->base];
-		offset = SHM_OWN(r->offset);
-		if (offset / OUTPUT_SEGMENT != from)
+		r = ref_at(h, &chunk, f, &p);
+		if (r == NULL)
+			return;
+		to = copy_of(c, p.offset);
+		if (to == NULL)
 			continue;
-		to = &moved[offset % OUTPUT_SEGMENT];
-		fresh = false;
-		if (*to == SHM_NONE) {
+		copy.n = 0;
+		if (*to == 0) {
 			if (frame_build(pool, &copy, FRAME_OWN,
-				&(struct iovec){h->arena + offset, r->length},
+				&(struct iovec){h->arena + p.offset, p.length},
 				1) < 0)
-				return false;
-			if (copy.n != 1) {
-				frame_release(pool, &copy);
-				return false;
-			}
-			*to = copy.piece[0].offset;
-			fresh = true;
+				continue;
+			*to = copy.piece[0].offset + 1;
 		}
-		pool->segment_use[*to / OUTPUT_SEGMENT]++;
-		if (fresh)
-			frame_release(pool, &copy);
-		SHM_STORE(r->offset, *to);
-		frame_unuse(pool, from);
+		pool->segment_use[(*to - 1) / OUTPUT_SEGMENT]++;
+		frame_release(pool, &copy);
+		SHM_STORE(r->offset, *to - 1);
+		frame_unuse(pool, p.offset / OUTPUT_SEGMENT);
 	}
-	return true;
+}
+
+/* Picks the segments that are least used, the ends where frames go excepted.
+ * Returns how many are in use at all. */
+static uint32_t
+compact_pick(const struct output_pool *pool, struct compaction *c)
+{
+	const uint32_t *use = pool->segment_use;
+	uint32_t s, i, n = 0;
+
+	c->n = 0;
+	for (s = 0; s < pool->h->n_segments; s++) {
+		if (use[s] == 0)
+			continue;
+		n++;
+		if (pool->end[0].segment == s || pool->end[1].segment == s)
+			continue;
+		if (c->n < COMPACT_MAX)
+			i = c->n++;
+		else if (use[s] < use[c->from[COMPACT_MAX - 1]])
+			i = COMPACT_MAX - 1;
+		else
+			continue;
+		for (; i > 0 && use[s] < use[c->from[i - 1]]; i--)
+			c->from[i] = c->from[i - 1];
+		c->from[i] = s;
+	}
+	return n;
 }
 
 bool
 output_compact(struct output_pool *pool,
     bool (*next)(void *arg, struct output **o, uint32_t *slot), void *arg)
 {
-	struct hub *h = pool->h;
-	uint32_t s, from = SHM_NONE, slot, *moved;
+	struct compaction c;
+	uint32_t before = compact_pick(pool, &c), after, slot;
 	struct output *o;
-	bool ok = true;
 
-	for (s = 0; s < h->n_segments; s++)
-		if (pool->segment_use[s] > 0 && pool->end[0].segment != s &&
-		    pool->end[1].segment != s &&
-		    (from == SHM_NONE ||
-			pool->segment_use[s] < pool->segment_use[from]))
-			from = s;
-	if (from == SHM_NONE)
+	if (c.n == 0)
 		return false;
-	moved = malloc(OUTPUT_SEGMENT * sizeof(*moved));
-	if (moved == NULL)
+	c.copy = calloc(c.n, sizeof(*c.copy));
+	if (c.copy == NULL)
 		return false;
-	memset(moved, 0xff, OUTPUT_SEGMENT * sizeof(*moved));
-	while (ok && next(arg, &o, &slot))
-		ok = compact_one(pool, o, slot, from, moved);
-	free(moved);
-	return ok && pool->segment_use[from] == 0;
+	pool->compacting = true;
+	while (next(arg, &o, &slot))
+		compact_one(pool, o, slot, &c);
+	pool->compacting = false;
+	free(c.copy);
+	after = compact_pick(pool, &c);
+	return after < before;
 }

@@ -133,9 +133,8 @@ entry_make(struct hub *h, uint64_t hash, const char *name, size_t len)
 	return SHM_NONE;
 }
 
-/* The entry of a name, made if need be. */
-static uint32_t
-find_or_make(struct hub *h, const char *name, size_t len)
+uint32_t
+presence_make(struct hub *h, const char *name, size_t len)
 {
 	uint64_t hash;
 	uint32_t e;
@@ -154,14 +153,14 @@ presence_init(struct hub *h)
 
 	arc4random_buf(&epoch, sizeof(epoch));
 	h->heads->epoch = epoch;
-	if (find_or_make(h, "lobby", 5) != PRESENCE_LOBBY)
+	if (presence_make(h, "lobby", 5) != PRESENCE_LOBBY)
 		abort();
 }
 
 uint32_t
 presence_enter(struct hub *h, const char *name, size_t len, bool *first)
 {
-	uint32_t e = find_or_make(h, name, len);
+	uint32_t e = presence_make(h, name, len);
 	uint64_t mask;
 
 	if (e == SHM_NONE)

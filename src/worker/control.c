@@ -33,7 +33,18 @@ stop(struct worker *w)
 static void
 say(struct worker *w, const char *text, size_t len)
 {
-	publish_lobby(&w->chat, SHM_NONE, "*server*", 8, text, len, 0);
+	struct publishing what = {.conn = SHM_NONE,
+	    .format = FORMAT_TEXT,
+	    .user = "*server*",
+	    .user_len = 8,
+	    .data = text,
+	    .len = len};
+	struct publication p;
+	uint64_t mask;
+
+	if (publish(&w->chat, "lobby", 5, PUBLISH_KNOWN, &what, &p, &mask) !=
+	    PUBLISH_OK)
+		log_error("the operator's text could not be published");
 }
 
 /* Clears what a worker left that has no replacement yet. */

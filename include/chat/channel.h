@@ -1,0 +1,82 @@
+/*
+ * channel: anything one can publish to: a room, the lobby, a user's own
+ * channel "#name". Layer 3. A worker has a channel (its bit in presence) while
+ * a connection here has it: by a subscription, by being of that user, or, at
+ * the plain door, by being in the lobby.
+ */
+#ifndef CHATD_CHAT_CHANNEL_H
+#define CHATD_CHAT_CHANNEL_H
+
+#include "chat/chat.h"
+#include "hub/history.h"
+#include "hub/presence.h"
+#include "hub/subscription.h"
+
+enum channel_result {
+	CHANNEL_OK,
+	CHANNEL_FULL,	 /* a table is full */
+	CHANNEL_ALREADY, /* subscribed already */
+	CHANNEL_LIMIT,	 /* too many subscriptions of this connection */
+	CHANNEL_ABSENT	 /* no such channel or subscription */
+};
+
+/* Where a channel stands. */
+struct channel_position {
+	uint32_t channel; /* presence entry */
+	uint32_t epoch;
+	uint64_t offset; /* of its newest publication, 0: none yet */
+};
+
+/*
+ * Subscribes a connection to a room or the lobby. *at is where the channel
+ * stood: what is told as the reply's offset; only later publications are
+ * delivered. flags: enum subscription_flags. *sub is its record.
+ */
+enum channel_result
+channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    uint32_t flags, struct channel_position *at, uint32_t *sub);
+
+/* Ends a subscription; ABSENT if there is none. */
+enum channel_result channel_unsubscribe(
+    struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/* Ends all of a connection. Called when it goes. */
+void channel_unsubscribe_all(struct chat *ch, uint32_t conn);
+
+/* The connection's subscription to a channel of that name, or SHM_NONE. */
+uint32_t channel_subscription(
+    struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/*
+ * Finds a channel by name, making it if `make`: it has an epoch from then on.
+ * FULL, or ABSENT without make.
+ */
+enum channel_result channel_find(struct chat *ch, const char *name, size_t len,
+    bool make, struct channel_position *at);
+
+/* A channel's name from its entry; its length, 0 if it says nonsense. */
+size_t channel_name(
+    const struct hub *h, uint32_t channel, char out[PRESENCE_NAME_MAX + 1]);
+
+/* Who is in a channel: connections, on all workers. */
+struct channel_member {
+	uint64_t id;	   /* connection */
+	uint32_t user;	   /* presence entry of "#user", SHM_NONE: anonymous */
+	uint32_t info;	   /* blob of the connection's info, 0: none */
+	uint32_t sub_info; /* of the subscription's, 0: none */
+};
+
+/*
+ * Calls member for each, at most `max`. In the lobby plain connections are
+ * members too; in a user's own channel his connections. False if there were
+ * more.
+ */
+bool channel_members(struct chat *ch, uint32_t channel, uint32_t max,
+    void (*member)(const struct channel_member *, void *), void *arg);
+
+/* A holder of a channel more, or less, on this worker (not for "#user").
+ * Lock held for the first: it makes the entry. */
+uint32_t channel_hold(struct chat *ch, const char *name, size_t len);
+void channel_release(struct chat *ch, uint32_t channel);
+
+#endif

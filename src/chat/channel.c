@@ -1,0 +1,218 @@
+#include <string.h>
+
+#include "chat/channel.h"
+#include "chat/conn.h"
+#include "chat/user.h"
+#include "hub/blob.h"
+#include "hub/lock.h"
+#include "hub/stats.h"
+
+size_t
+channel_name(
+    const struct hub *h, uint32_t channel, char out[PRESENCE_NAME_MAX + 1])
+{
+	struct presence_view v;
+
+	out[0] = '\0';
+	if (!presence_read(h, channel, &v))
+		return 0;
+	memcpy(out, v.name, v.name_len + 1);
+	return v.name_len;
+}
+
+uint32_t
+channel_hold(struct chat *ch, const char *name, size_t len)
+{
+	bool ignored;
+	uint32_t e = presence_enter(ch->hub, name, len, &ignored);
+
+	if (e != SHM_NONE)
+		ch->local[e]++;
+	return e;
+}
+
+void
+channel_release(struct chat *ch, uint32_t channel)
+{
+	if (channel >= ch->hub->n_entries || ch->local[channel] == 0 ||
+	    --ch->local[channel] > 0)
+		return;
+	hub_lock(ch->hub);
+	presence_leave(ch->hub, channel, ch->hub->self);
+	hub_unlock(ch->hub);
+}
+
+/* Where an entry stands. Lock held. */
+static void
+position_read(const struct hub *h, uint32_t e, struct channel_position *at)
+{
+	at->channel = e;
+	at->epoch = SHM_LOAD(h->entry[e].epoch);
+	at->offset = SHM_LOAD(h->entry[e].offset);
+}
+
+enum channel_result
+channel_find(struct chat *ch, const char *name, size_t len, bool make,
+    struct channel_position *at)
+{
+	uint32_t e;
+
+	hub_lock(ch->hub);
+	e = make ? presence_make(ch->hub, name, len)
+		 : presence_find(ch->hub, name, len);
+	if (e != SHM_NONE)
+		position_read(ch->hub, e, at);
+	hub_unlock(ch->hub);
+	return e != SHM_NONE ? CHANNEL_OK
+	    : make	     ? CHANNEL_FULL
+			     : CHANNEL_ABSENT;
+}
+
+uint32_t
+channel_subscription(
+    struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	struct channel_position at;
+
+	if (channel_find(ch, name, len, false, &at) != CHANNEL_OK)
+		return SHM_NONE;
+	return subscription_find(ch->hub, conn, at.channel);
+}
+
+enum channel_result
+channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    uint32_t flags, struct channel_position *at, uint32_t *sub)
+{
+	struct hub *h = ch->hub;
+	uint32_t e;
+
+	if (channel_subscription(ch, conn, name, len) != SHM_NONE)
+		return CHANNEL_ALREADY;
+	if (subscription_count(h, conn) >= ch->live.connection_channels)
+		return CHANNEL_LIMIT;
+	hub_lock(h);
+	e = channel_hold(ch, name, len);
+	if (e != SHM_NONE)
+		position_read(h, e, at);
+	hub_unlock(h);
+	if (e == SHM_NONE)
+		return CHANNEL_FULL;
+	*sub = subscription_add(
+	    h, &ch->subscriptions, conn, e, at->offset, at->epoch);
+	if (*sub == SHM_NONE) {
+		channel_release(ch, e);
+		return CHANNEL_FULL;
+	}
+	h->subscription[*sub].flags = flags;
+	return CHANNEL_OK;
+}
+
+/* Ends one subscription. */
+static void
+subscription_end(struct chat *ch, uint32_t sub)
+{
+	struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
+
+	subscription_remove(ch->hub, &ch->subscriptions, sub);
+	blob_drop(&ch->input, info);
+	channel_release(ch, channel);
+}
+
+enum channel_result
+channel_unsubscribe(
+    struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	uint32_t sub = channel_subscription(ch, conn, name, len);
+
+	if (sub == SHM_NONE)
+		return CHANNEL_ABSENT;
+	subscription_end(ch, sub);
+	return CHANNEL_OK;
+}
+
+void
+channel_unsubscribe_all(struct chat *ch, uint32_t conn)
+{
+	uint32_t sub;
+
+	while ((sub = subscription_of_slot(ch->hub, conn)) != SHM_NONE)
+		subscription_end(ch, sub);
+}
+
+/* Members are counted and handed on up to a maximum. */
+struct members {
+	struct chat *ch;
+	uint32_t left;
+	bool more;
+	void (*member)(const struct channel_member *, void *);
+	void *arg;
+};
+
+/* Hands on one connection. */
+static void
+member_slot(struct members *m, uint32_t i, uint32_t sub_info)
+{
+	struct channel_member out = {.sub_info = sub_info};
+	struct slot s;
+
+	if (!slot_read(m->ch->hub, i, &s, &out.id) ||
+	    slot_state(m->ch->hub, i) != SLOT_OPEN)
+		return;
+	if (m->left == 0) {
+		m->more = true;
+		return;
+	}
+	m->left--;
+	out.user = s.user;
+	out.info = s.info;
+	m->member(&out, m->arg);
+}
+
+/* Hands on one subscriber. */
+static void
+member_cb(const struct subscription *s, void *arg)
+{
+	if (s->flags & SUBSCRIPTION_PRESENT)
+		member_slot(arg, s->slot, s->info);
+}
+
+/* The connections that are members without a subscription: of the lobby all
+ * plain ones, of "#user" all of that user. */
+static void
+members_scan(struct members *m, uint32_t channel)
+{
+	struct hub *h = m->ch->hub;
+	struct slot *s;
+	uint32_t i;
+
+	for (i = 0; i < h->n_slots; i++) {
+		if (SHM_LOAD(h->slot_owner[i / SHM_BLOCK]) == 0) {
+			i |= SHM_BLOCK - 1;
+			continue;
+		}
+		s = &h->slot[i];
+		if (slot_state(h, i) == SLOT_OPEN &&
+		    (channel == PRESENCE_LOBBY ? s->door == DOOR_PLAIN
+					       : s->user == channel))
+			member_slot(m, i, 0);
+	}
+}
+
+bool
+channel_members(struct chat *ch, uint32_t channel, uint32_t max,
+    void (*member)(const struct channel_member *, void *), void *arg)
+{
+	struct members m = {ch, max, false, member, arg};
+	uint64_t mask = presence_mask(ch->hub, channel);
+	char name[PRESENCE_NAME_MAX + 1];
+
+	if (channel_name(ch->hub, channel, name) == 0)
+		return true;
+	if (channel == PRESENCE_LOBBY || name[0] == '#')
+		members_scan(&m, channel);
+	for (; mask != 0; mask &= mask - 1)
+		subscription_members(ch->hub, __builtin_ctzll(mask), channel,
+		    ch->hub->n_subscriptions, member_cb, &m);
+	return !m.more;
+}
