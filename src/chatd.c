@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "master/daemon.h"
 #include "master/master.h"
 #include "master/options.h"
 
@@ -78,7 +79,7 @@ options_parse(struct options *o, int argc, char **argv)
 }
 
 int
-main(int argc, char **argv, char **environ_)
+main(int argc, char **argv)
 {
 	struct options options;
 	struct conf *conf;
@@ -86,7 +87,7 @@ main(int argc, char **argv, char **environ_)
 	sigset_t none;
 	int status;
 
-	setproctitle_init(argc, argv, environ_);
+	daemon_init_title(argc, argv, environ);
 	/* What the starter left open is not for us to keep open, what it
 	 * blocked is what supervision needs. */
 	closefrom(STDERR_FILENO + 1);

@@ -7,9 +7,9 @@
 
 /*
  * Forks; the child returns, in its own session, its streams at /dev/null, with
- * the pipe's end that daemon_ready() and daemon_fail() write to. The parent stays until it hears
- * from there, and exits with status 0, or 1 with the message on stderr. -1 and
- * errno: nothing happened.
+ * the pipe's end that daemon_ready() and daemon_fail() write to. The parent
+ * stays until it hears from there, and exits with status 0, or 1 with the
+ * message on stderr. -1 and errno: nothing happened.
  */
 int daemon_detach(void);
 
@@ -18,6 +18,11 @@ void daemon_ready(int pipe_fd);
 
 /* Tells the parent what went wrong. */
 void daemon_fail(int pipe_fd, const char *message);
+
+/* First thing in main: makes room for titles. Then "worker 2" shows in ps as
+ * "chatd: worker 2". */
+void daemon_init_title(int argc, char **argv, char **environment);
+void daemon_set_title(const char *title);
 
 /* Raises RLIMIT_NOFILE to want if the system allows it; returns what it is. */
 uint64_t daemon_raise_files(uint64_t want);

@@ -155,7 +155,7 @@ boot(struct master *m, char *error, size_t error_len)
 	}
 	log_set_name("master");
 	log_set_verbose(m->live.verbose != 0);
-	setproctitle("master");
+	daemon_set_title("master");
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
 	files_raise(m);
 	listeners_log(m);

@@ -86,6 +86,25 @@ daemon_fail(int pipe_fd, const char *message)
 	close(pipe_fd);
 }
 
+static char *title_end; /* of argv[0] as it was */
+
+void
+daemon_init_title(int argc, char **argv, char **environment)
+{
+	title_end = argv[0] + strlen(argv[0]);
+	setproctitle_init(argc, argv, environment);
+}
+
+void
+daemon_set_title(const char *title)
+{
+	setproctitle("%s", title);
+	/* libbsd marks a title that is shorter than argv[0] for old kernels;
+	 * newer ones show that mark to people. */
+	if (title_end != NULL && *title_end == '.')
+		*title_end = '\0';
+}
+
 uint64_t
 daemon_raise_files(uint64_t want)
 {

@@ -414,7 +414,8 @@ member_time(struct member *w, uint64_t now)
 	w->complaints = 0;
 	if (w->owed != 0)
 		owed_send(w);
-	if (w->eof_ms != 0 && now >= w->eof_ms + EOF_GRACE_MS)
+	if (w->eof_ms != 0 && now >= w->eof_ms + EOF_GRACE_MS &&
+	    w->master->phase < PHASE_QUITTING)
 		member_kill(w, "closed its link to the master");
 	if (!w->ready && now >= w->started_ms + HELLO_MS && !w->killed) {
 		w->killed_unready = true;

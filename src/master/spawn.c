@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/control.h"
+#include "master/daemon.h"
 #include "net/link.h"
 #include "process.h"
 #include "worker/worker.h"
@@ -100,7 +101,7 @@ child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
 
 	snprintf(name, sizeof(name), "worker %d", w->slot);
 	log_set_name(name);
-	setproctitle("%s", name);
+	daemon_set_title(name);
 	child_drop(m);
 	oom_volunteer();
 	if (identity_assume(&m->identity) == -1)
