@@ -254,12 +254,14 @@ conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
-	uint64_t pending = output_pending(&c->out);
+	uint64_t pending = output_pending(&c->out), room = ch->live.queue_bytes;
 	uint64_t references = SHM_OWN(s->appended) - c->out.front;
 
+	/* who is not known to be slow may exceed the bound by one message */
+	if (!c->blocked)
+		room += f->bytes + f->n * OUTPUT_COST;
 	if (pending > 0 && /* one message always fits */
-	    pending + f->bytes + (references + f->n) * OUTPUT_COST >
-		ch->live.queue_bytes &&
+	    pending + f->bytes + (references + f->n) * OUTPUT_COST > room &&
 	    s->door != DOOR_ECHO) { /* it stops reading instead */
 		conn_slow(ch, i);
 		return;

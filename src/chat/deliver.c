@@ -159,9 +159,10 @@ overrun(struct chat *ch, uint64_t cursor)
 	return oldest - 1;
 }
 
-/* Delivers the publication at a position; false if it is gone. */
+/* Delivers the publication at a position, adding its length to *bytes; false
+ * if it is gone. */
 static bool
-deliver_at(struct chat *ch, uint64_t position)
+deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 {
 	struct publication p;
 
@@ -189,6 +190,7 @@ deliver_at(struct chat *ch, uint64_t position)
 			SHM_COUNT(ch->hub->me->from_journal, 1);
 	}
 	deliver_one(ch, &p);
+	*bytes += p.user_len + p.data_len;
 	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
 	return true;
 }
@@ -199,16 +201,18 @@ deliver(struct chat *ch)
 	struct hub *h = ch->hub;
 	uint64_t cursor = SHM_OWN(h->me->cursor), tail = journal_tail(h);
 	uint64_t mine = 1ull << h->self, mask;
+	size_t bytes = 0;
 	int n = 0;
 
-	while (cursor < tail && n < DELIVER_MAX) {
+	while (cursor < tail && n < DELIVER_MAX &&
+	    bytes < ch->live.queue_bytes / 2) {
 		mask = journal_mask(h, cursor + 1);
 		if (mask == 0 && cursor + 1 < journal_oldest(h)) {
 			cursor = overrun(ch, cursor);
 			continue;
 		}
 		if (mask & mine) {
-			if (!deliver_at(ch, cursor + 1))
+			if (!deliver_at(ch, cursor + 1, &bytes))
 				continue;
 			n++;
 			SHM_STORE(h->me->cursor, cursor + 1);
