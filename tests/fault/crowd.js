@@ -19,6 +19,7 @@
 const assert = require('node:assert/strict');
 const os = require('node:os');
 const WebSocket = require('ws');
+const {Client, request} = require('../system/client.js');
 const {pause, until} = require('../system/daemon.js');
 
 const WINDOW = 4;         /* lines of a speaker that it has not heard yet */
@@ -41,6 +42,7 @@ class Person {
 		this.whispered = new Map(); /* to whom: how many */
 		this.talking = false;
 		this.own = `${user} says: ${this.device} `;
+		this.pad = '';       /* behind each line */
 		this.closed = null;  /* {code, reason} */
 	}
 
@@ -101,7 +103,7 @@ class Person {
 		while (this.told - this.echoed < WINDOW) {
 			if (this.told % WHISPER_EVERY === 0)
 				this.whisper();
-			this.say(`${this.device} ${++this.told}`);
+			this.say(`${this.device} ${++this.told}${this.pad}`);
 		}
 	}
 
@@ -235,7 +237,7 @@ class Crowd {
 		for (const p of this.speakers) {
 			const mine = all.filter((line) => line.startsWith(p.own));
 			mine.forEach((line, i) => assert.equal(line,
-			    p.own + (i + 1), `line ${i} of ${p.user}`));
+			    p.own + (i + 1) + p.pad, `line ${i} of ${p.user}`));
 			assert.ok(mine.length <= p.told);
 			if (!p.closed)
 				assert.equal(mine.length, p.told,
@@ -321,6 +323,33 @@ function difference(a, b) {
 	    `doubles: ${a.length - inA.size}, ${b.length - inB.size}`;
 }
 
+/* Asks for a WebSocket; resolves to the status, 0 if there is no answer. */
+async function attempt(d, user, ms) {
+	const c = await Client.connect(d.port);
+	c.write(request(`/ws?user=${user}`));
+	try {
+		const answer = await c.head(ms);
+		if (answer.status === 503)
+			assert.match(answer.fields['retry-after'] ?? '', /^\d+$/);
+		if (answer.status !== 101)
+			c.drop();
+		return {status: answer.status, client: c};
+	} catch (error) {
+		return {status: 0, error, client: c};
+	}
+}
+
+/* Lets everybody talk a little, and judges it. */
+async function talks(crowd, lines = 20) {
+	crowd.cut();
+	crowd.talk([...crowd.people].slice(0, 4));
+	await until('lines', () => crowd.speakers.every((p) =>
+	    p.echoed >= lines));
+	await crowd.hush();
+	await crowd.barrier();
+	crowd.judge();
+}
+
 /* The longest time between two lines that anybody of them heard. */
 function longestGap(people) {
 	let longest = 0;
@@ -344,4 +373,5 @@ async function workerState(d, slot) {
 	return (await d.json('show', 'workers')).find((w) => w.slot === slot);
 }
 
-module.exports = {Crowd, longestGap, patience, pause, until, workerState};
+module.exports = {Crowd, attempt, longestGap, patience, pause, talks, until,
+    workerState};
