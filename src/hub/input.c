@@ -76,10 +76,10 @@ static void
 pages_give(struct input_pool *pool, uint32_t page)
 {
 	struct hub *h = pool->h;
-	uint32_t next = SHM_OWN(h->page[page].next);
+	uint32_t next = SHM_OWN(h->page[page].next), left = pool->pages.n_used;
 
 	SHM_STORE(h->page[page].next, 0);
-	while (next != 0 && next <= h->n_pages) {
+	while (next != 0 && next <= h->n_pages && left-- > 0) {
 		page = next - 1;
 		next = SHM_OWN(h->page[page].next);
 		claim_give(&pool->pages, page);
@@ -98,7 +98,7 @@ pages_fill(struct input_pool *pool, uint32_t first, struct input_part *p,
 	p->bytes += len;
 	while (len > 0) {
 		to = page_payload(h, p->tail, first, &room);
-		if (p->tail_used == room) {
+		if (p->tail_used >= room) {
 			k = page_new(pool);
 			if (k == SHM_NONE)
 				return false;
@@ -127,22 +127,25 @@ input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
 	uint64_t part = SHM_OWN(s->part);
 	unsigned which = part == 0 ? 0 : !PART_WHICH(part);
 	uint32_t first = part == 0 ? page_new(pool) : PART_PAGE(part);
-	struct input_part *new, old = {.tail = first};
+	struct input_part new = {.tail = first};
+	uint32_t tail;
 
-	if (first == SHM_NONE)
+	if (first >= h->n_pages)
 		return -1;
 	if (part != 0)
-		old = *part_of(h, first, !which);
-	new = part_of(h, first, which);
-	*new = old;
-	if (!pages_fill(pool, first, new, bytes, len)) {
-		pages_give(pool, old.tail);
+		new = *part_of(h, first, !which);
+	tail = new.tail;
+	if (tail >= h->n_pages)
+		return -1;
+	if (!pages_fill(pool, first, &new, bytes, len)) {
+		pages_give(pool, tail);
 		if (part == 0)
 			claim_give(&pool->pages, first);
 		return -1;
 	}
-	new->end = end;
-	new->state = *state;
+	new.end = end;
+	new.state = *state;
+	*part_of(h, first, which) = new;
 	SHM_STORE(s->part, (uint64_t)which << 32 | (first + 1));
 	return 0;
 }
@@ -150,15 +153,15 @@ input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
 size_t
 input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap)
 {
-	const struct input_part *p = input_part(h, slot);
-	uint32_t first, page, room;
+	uint64_t part = SHM_LOAD(h->slot[slot].part), left;
+	uint32_t first = PART_PAGE(part), page = first, room;
 	uint8_t *to = out, *from;
-	size_t left;
 
-	if (p == NULL)
+	if (first >= h->n_pages)
 		return 0;
-	page = first = PART_PAGE(SHM_LOAD(h->slot[slot].part));
-	left = p->bytes < cap ? p->bytes : cap;
+	left = SHM_ONCE(part_of(h, first, PART_WHICH(part))->bytes);
+	if (left > cap)
+		left = cap;
 	while (left > 0) {
 		from = page_payload(h, page, first, &room);
 		if (room > left)
@@ -181,6 +184,8 @@ input_release(struct input_pool *pool, uint32_t slot)
 	if (part == 0)
 		return;
 	SHM_STORE(pool->h->slot[slot].part, 0);
+	if (PART_PAGE(part) >= pool->h->n_pages)
+		return;
 	pages_give(pool, PART_PAGE(part));
 	claim_give(&pool->pages, PART_PAGE(part));
 }

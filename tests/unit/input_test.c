@@ -1,0 +1,121 @@
+/* input: unfinished messages of many connections, against plain buffers, in a
+ * pool that is now and then full. */
+#include "hub_fixture.h"
+
+#include "hub/input.h"
+#include "hub/slot.h"
+
+enum { SLOTS = 20, MOST = 60000, PAGES = 128 };
+
+struct message {
+	uint8_t *bytes;
+	size_t len;
+	uint64_t end;
+	struct ws_state state;
+};
+
+/* The hub has exactly what the buffer has. */
+static void
+message_check(const struct hub *h, uint32_t slot, const struct message *m)
+{
+	static uint8_t out[MOST + 1];
+	const struct input_part *p = input_part(h, slot);
+	size_t cut;
+
+	if (m->end == 0) {
+		assert_null(p);
+		assert_int_equal(input_gather(h, slot, out, MOST), 0);
+		return;
+	}
+	assert_non_null(p);
+	assert_true(p->end == m->end);
+	assert_true(p->bytes == m->len);
+	assert_memory_equal(&p->state, &m->state, sizeof(m->state));
+	out[m->len] = 77;
+	assert_int_equal(input_gather(h, slot, out, MOST), m->len);
+	assert_memory_equal(out, m->bytes, m->len);
+	assert_int_equal(out[m->len], 77);
+	cut = fixture_random((uint32_t)m->len + 1);
+	out[cut] = 77;
+	assert_int_equal(input_gather(h, slot, out, cut), cut);
+	assert_int_equal(out[cut], 77);
+}
+
+/* A read's rest comes. True if it was kept. */
+static bool
+message_save(struct input_pool *pool, uint32_t slot, struct message *m)
+{
+	static const uint32_t size[] = {1, 10, 200, 1016, 5000};
+	struct ws_state state;
+	uint8_t bytes[6000];
+	size_t len = fixture_random(size[fixture_random(5)] + 1);
+	uint64_t end = m->end + 1 + fixture_random(10000);
+
+	if (fixture_random(8) == 0) /* to the brim of a page */
+		len = 1016 - m->len % 1016;
+	if (m->len + len > MOST)
+		return true;
+	fixture_fill(bytes, len);
+	fixture_fill(&state, sizeof(state));
+	if (input_save(pool, slot, &state, end, bytes, len) < 0)
+		return false;
+	memcpy(m->bytes + m->len, bytes, len);
+	m->len += len;
+	m->end = end;
+	m->state = state;
+	return true;
+}
+
+static void
+test_model(void **state)
+{
+	static struct message m[SLOTS];
+	struct input_pool pool;
+	struct hub h;
+	uint32_t round, i, full = 0;
+	uint32_t used;
+
+	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, PAGES * 1024);
+	assert_int_equal(h.n_pages, PAGES);
+	assert_int_equal(input_pool_init(&pool, &h), 0);
+	for (i = 0; i < SLOTS; i++)
+		m[i].bytes = malloc(MOST);
+	for (round = 0; round < fixture_rounds(30000); round++) {
+		i = fixture_random(SLOTS);
+		used = pool.pages.n_used;
+		if (fixture_random(20) == 0) {
+			input_release(&pool, i);
+			m[i].len = 0;
+			m[i].end = 0;
+			assert_true(pool.pages.n_used <= used);
+		} else if (!message_save(&pool, i, &m[i])) {
+			full++;
+			assert_int_equal(pool.pages.n_used, used);
+		}
+		message_check(&h, i, &m[i]);
+		if (round % 256 == 0)
+			for (i = 0; i < SLOTS; i++)
+				message_check(&h, i, &m[i]);
+	}
+	assert_true(full > 10);
+	for (i = 0; i < SLOTS; i++) {
+		input_release(&pool, i);
+		free(m[i].bytes);
+	}
+	assert_int_equal(pool.pages.n_used, 0);
+	input_pool_deinit(&pool);
+	input_clear(&h, 0);
+	for (i = 0; i < claim_blocks(PAGES); i++)
+		assert_int_equal(h.page_owner[i], 0);
+	hub_destroy(&h);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
