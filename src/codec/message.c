@@ -49,6 +49,13 @@ message_rule(int64_t type)
 	return &message_rules[type];
 }
 
+/* Whether a field holds a terminated text. */
+static bool
+message_is_text(const char *field, size_t size)
+{
+	return memchr(field, '\0', size) != NULL;
+}
+
 /* What is wrong with a live configuration; NULL if nothing is. */
 static const char *
 message_judge_conf(const void *payload)
@@ -62,7 +69,18 @@ message_judge_conf(const void *payload)
 		return "length of origins out of range";
 	if (live.origin_len > 0 && live.origin[live.origin_len - 1] != '\0')
 		return "origins not terminated";
-	return NULL;
+	if (live.connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
+	    live.slow_policy > CONF_SLOW_SKIP)
+		return "limit of a connection out of range";
+	if (live.insecure > 1 || live.insecure_set > 1)
+		return "insecure is neither yes nor no";
+	if (!message_is_text(live.token_key, sizeof(live.token_key)) ||
+	    !message_is_text(live.api_key, sizeof(live.api_key)) ||
+	    !message_is_text(
+		live.token_audience, sizeof(live.token_audience)) ||
+	    !message_is_text(live.token_issuer, sizeof(live.token_issuer)))
+		return "key or token text not terminated";
+	return conf_channels_judge(&live);
 }
 
 /* What is wrong with a kick; NULL if nothing is. */

@@ -20,7 +20,8 @@
 #define LISTEN_DEFAULT "localhost:8080"
 
 enum {
-	RATE_MAX = 1000000, /* messages a second: more is no limit */
+	RATE_MAX = 1000000,	/* messages a second: more is no limit */
+	SUBSCRIPTIONS_EACH = 8, /* of a connection on average */
 	PATH_MAX_BYTES = 1024,
 	NAME_MAX_BYTES = 64
 };
@@ -41,6 +42,8 @@ const struct conf_key conf_keys[] = {
 	"from 16 to 1048576"},
     {"users", CONF_KIND_NUMBER, FIELD(users), 16, 4194304, 0,
 	"from 16 to 4194304"},
+    {"subscriptions", CONF_KIND_NUMBER, FIELD(subscriptions), 16, 67108864, 0,
+	"from 16 to 67108864"},
     {"journal", CONF_KIND_SIZE, FIELD(journal_bytes), M, 16 * G, 0,
 	"from 1M to 16G"},
     {"output-memory", CONF_KIND_SIZE, FIELD(output_bytes), 4 * M, 4 * G,
@@ -53,6 +56,10 @@ const struct conf_key conf_keys[] = {
 	CONF_KEY_OFF, "from 1/s to 1000000/s, or off"},
     {"queue", CONF_KIND_SIZE, FIELD(live.queue_bytes), 4 * K, G, 0,
 	"from 4K to 1G"},
+    {"slow-policy", CONF_KIND_SLOW, FIELD(live.slow_policy), 0, 0, 0, NULL},
+    {"channels-per-connection", CONF_KIND_NUMBER,
+	FIELD(live.connection_channels), 1, CONF_CONNECTION_CHANNELS_MAX, 0,
+	"from 1 to 1024"},
     {"idle-timeout", CONF_KIND_TIME, FIELD(live.idle_ms), 10, 1000 * HOUR,
 	CONF_KEY_OFF, "from 10ms to 1000h, or off"},
     {"ping-interval", CONF_KIND_TIME, FIELD(live.ping_ms), 10, 24 * HOUR, 0,
@@ -61,6 +68,8 @@ const struct conf_key conf_keys[] = {
 	"from 10ms to 1h"},
     {"handshake-timeout", CONF_KIND_TIME, FIELD(live.handshake_ms), 10, HOUR, 0,
 	"from 10ms to 1h"},
+    {"connect-timeout", CONF_KIND_TIME, FIELD(live.connect_ms), 10, HOUR, 0,
+	"from 10ms to 1h"},
     {"drain-timeout", CONF_KIND_TIME, FIELD(live.drain_ms), 0, 24 * HOUR, 0,
 	"from 0 to 24h"},
     {"watchdog", CONF_KIND_TIME, FIELD(live.watchdog_ms), 100, 60 * SECOND, 0,
@@ -68,11 +77,19 @@ const struct conf_key conf_keys[] = {
     {"echo", CONF_KIND_YES_NO, FIELD(live.echo), 0, 0, 0, NULL},
     {"io-uring", CONF_KIND_YES_NO, FIELD(io_uring), 0, 0, 0, NULL},
     {"origin", CONF_KIND_ORIGIN, FIELD(live.origin), 0, 0, 0, NULL},
+    {"webroot", CONF_KIND_PATH, FIELD(webroot), 0, 0, 0, NULL},
+    {"insecure", CONF_KIND_INSECURE, FIELD(live.insecure), 0, 0, 0, NULL},
+    {"token-key", CONF_KIND_SECRET, FIELD(live.token_key), 0, 0, 0, NULL},
+    {"token-audience", CONF_KIND_STRING, FIELD(live.token_audience), 0, 0, 0,
+	NULL},
+    {"token-issuer", CONF_KIND_STRING, FIELD(live.token_issuer), 0, 0, 0, NULL},
+    {"api-key", CONF_KIND_SECRET, FIELD(live.api_key), 0, 0, 0, NULL},
+    {"channel", CONF_KIND_CHANNEL, FIELD(live.channel), 0, 0, 0, NULL},
     {NULL, 0, 0, 0, 0, 0, 0, NULL}};
 
 /* Formats a complaint into the one static buffer. */
-static const char *__attribute__((format(printf, 1, 2)))
-complain(const char *fmt, ...)
+const char *
+conf_complain(const char *fmt, ...)
 {
 	static char text[256];
 	va_list ap;
@@ -99,6 +116,7 @@ conf_new(void)
 	c->listen_is_default = true;
 	c->connections = 65536;
 	c->users = 65536;
+	c->subscriptions = SUBSCRIPTIONS_EACH * c->connections;
 	c->journal_bytes = 64 * M;
 	c->output_bytes = 256 * M;
 	c->input_bytes = 64 * M;
@@ -108,6 +126,8 @@ conf_new(void)
 	c->live.ping_ms = 25 * SECOND;
 	c->live.pong_ms = 10 * SECOND;
 	c->live.handshake_ms = 10 * SECOND;
+	c->live.connect_ms = 15 * SECOND;
+	c->live.connection_channels = 128;
 	c->live.drain_ms = 30 * SECOND;
 	c->live.watchdog_ms = 2 * SECOND;
 	return c;
@@ -124,7 +144,8 @@ conf_free(struct conf *c)
 	free(c->pidfile);
 	free(c->control);
 	free(c->log_file);
-	free(c);
+	free(c->webroot);
+	freezero(c, sizeof(*c)); /* it holds secrets */
 }
 
 /* Forgets all addresses. */
@@ -157,86 +178,6 @@ conf_add_listen(struct conf *c, const char *address)
 		conf_clear_listen(c);
 	c->listen_is_default = false;
 	c->listen[c->n_listen++] = copy;
-	return 0;
-}
-
-/* Reads leading digits; returns what follows them, or NULL. */
-static const char *
-parse_digits(const char *text, uint64_t *value)
-{
-	uint64_t v = 0;
-	const char *p;
-
-	for (p = text; *p >= '0' && *p <= '9'; p++)
-		if (__builtin_mul_overflow(v, (uint64_t)10, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
-			return NULL;
-	*value = v;
-	return p == text ? NULL : p;
-}
-
-/* A plain decimal number. */
-int
-conf_parse_number(const char *text, uint64_t *value)
-{
-	const char *rest;
-	uint64_t v;
-
-	if ((rest = parse_digits(text, &v)) == NULL || *rest != '\0')
-		return -1;
-	*value = v;
-	return 0;
-}
-
-/* Bytes: digits and K, M, G or nothing. */
-int
-conf_parse_size(const char *text, uint64_t *bytes)
-{
-	const char *rest;
-	uint64_t v, unit;
-
-	if ((rest = parse_digits(text, &v)) == NULL)
-		return -1;
-	if (strcmp(rest, "") == 0)
-		unit = 1;
-	else if (strcmp(rest, "K") == 0)
-		unit = K;
-	else if (strcmp(rest, "M") == 0)
-		unit = M;
-	else if (strcmp(rest, "G") == 0)
-		unit = G;
-	else
-		return -1;
-	if (__builtin_mul_overflow(v, unit, &v))
-		return -1;
-	*bytes = v;
-	return 0;
-}
-
-/* Milliseconds: digits and ms, s, m or h; only 0 needs no unit. */
-int
-conf_parse_time(const char *text, uint64_t *ms)
-{
-	const char *rest;
-	uint64_t v, unit;
-
-	if ((rest = parse_digits(text, &v)) == NULL)
-		return -1;
-	if (strcmp(rest, "ms") == 0)
-		unit = 1;
-	else if (strcmp(rest, "s") == 0)
-		unit = SECOND;
-	else if (strcmp(rest, "m") == 0)
-		unit = 60 * SECOND;
-	else if (strcmp(rest, "h") == 0)
-		unit = HOUR;
-	else if (*rest == '\0' && v == 0)
-		unit = 1;
-	else
-		return -1;
-	if (__builtin_mul_overflow(v, unit, &v))
-		return -1;
-	*ms = v;
 	return 0;
 }
 
@@ -277,12 +218,12 @@ set_number(struct conf *c, const struct conf_key *key, const char *value)
 	else
 		r = conf_parse_time(value, &v);
 	if (r == -1)
-		return complain("%s: \"%s\" is not %s; allowed is %s",
+		return conf_complain("%s: \"%s\" is not %s; allowed is %s",
 		    key->name, value, form[key->kind], key->range);
 	if (!(v == 0 && (key->flags & CONF_KEY_OFF)) &&
 	    (v < key->min || v > key->max ||
 		(v == key->max && (key->flags & CONF_KEY_BELOW_MAX))))
-		return complain("%s: %s is out of range; allowed is %s",
+		return conf_complain("%s: %s is out of range; allowed is %s",
 		    key->name, value, key->range);
 	store(c, key, v);
 	return NULL;
@@ -299,17 +240,43 @@ set_text(struct conf *c, const struct conf_key *key, const char *value)
 		max = key->kind == CONF_KIND_PATH ? PATH_MAX_BYTES
 						  : NAME_MAX_BYTES;
 	if (*value == '\0')
-		return complain("%s: empty", key->name);
+		return conf_complain("%s: empty", key->name);
 	if (key->kind == CONF_KIND_PATH && *value != '/')
-		return complain(
+		return conf_complain(
 		    "%s: \"%s\" does not begin with a slash", key->name, value);
 	if (strlen(value) > max)
-		return complain("%s: longer than %zu bytes", key->name, max);
+		return conf_complain(
+		    "%s: longer than %zu bytes", key->name, max);
 	if ((copy = strdup(value)) == NULL)
-		return complain("%s", strerror(errno));
+		return conf_complain("%s", strerror(errno));
 	memcpy(&old, (char *)c + key->offset, sizeof(old));
 	free(old);
 	memcpy((char *)c + key->offset, &copy, sizeof(copy));
+	return NULL;
+}
+
+/* A text or secret that is kept in place. */
+static const char *
+set_string(struct conf *c, const struct conf_key *key, const char *value)
+{
+	if (*value == '\0')
+		return conf_complain("%s: empty", key->name);
+	if (strlen(value) >= key->size)
+		return conf_complain(
+		    "%s: longer than %zu bytes", key->name, key->size - 1);
+	memcpy((char *)c + key->offset, value, strlen(value) + 1);
+	return NULL;
+}
+
+/* One of two words, the second of which is stored as 1. */
+static const char *
+set_either(struct conf *c, const struct conf_key *key, const char *value,
+    const char *zero, const char *one)
+{
+	if (strcmp(value, zero) != 0 && strcmp(value, one) != 0)
+		return conf_complain("%s: \"%s\" is neither %s nor %s",
+		    key->name, value, one, zero);
+	store(c, key, strcmp(value, one) == 0);
 	return NULL;
 }
 
@@ -323,21 +290,24 @@ set_listen(struct conf *c, const char *value)
 
 	if (colon == NULL || colon == value ||
 	    conf_parse_number(colon + 1, &port) == -1 || port > 65535)
-		return complain("listen: \"%s\" is not ADDRESS:PORT with a "
-				"port from 0 to 65535",
+		return conf_complain(
+		    "listen: \"%s\" is not ADDRESS:PORT with a "
+		    "port from 0 to 65535",
 		    value);
 	if (*value != '[' && memchr(value, ':', colon - value) != NULL)
-		return complain("listen: \"%s\": an IPv6 address stands in "
-				"brackets, \"[::1]:8080\"",
+		return conf_complain(
+		    "listen: \"%s\": an IPv6 address stands in "
+		    "brackets, \"[::1]:8080\"",
 		    value);
 	for (i = 0; i < c->n_listen && !c->listen_is_default; i++)
 		if (strcmp(c->listen[i], value) == 0)
-			return complain("listen: %s is there twice", value);
+			return conf_complain(
+			    "listen: %s is there twice", value);
 	if (conf_add_listen(c, value) == -1)
 		return errno == ENOSPC
-		    ? complain(
+		    ? conf_complain(
 			  "listen: more than %d addresses", CONF_LISTEN_MAX)
-		    : complain("%s", strerror(errno));
+		    : conf_complain("%s", strerror(errno));
 	return NULL;
 }
 
@@ -356,25 +326,25 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 	case CONF_KIND_LISTEN:
 		return set_listen(c, value);
 	case CONF_KIND_YES_NO:
-		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-			return complain("%s: \"%s\" is neither yes nor no",
-			    key->name, value);
-		store(c, key, *value == 'y');
-		return NULL;
+		return set_either(c, key, value, "no", "yes");
 	case CONF_KIND_LOG:
-		if (strcmp(value, "verbose") != 0 &&
-		    strcmp(value, "brief") != 0)
-			return complain("log: \"%s\" is neither verbose nor "
-					"brief",
-			    value);
-		store(c, key, *value == 'v');
-		return NULL;
+		return set_either(c, key, value, "brief", "verbose");
+	case CONF_KIND_SLOW:
+		return set_either(c, key, value, "disconnect", "skip");
+	case CONF_KIND_INSECURE:
+		c->live.insecure_set = 1;
+		return set_either(c, key, value, "no", "yes");
+	case CONF_KIND_STRING:
+	case CONF_KIND_SECRET:
+		return set_string(c, key, value);
+	case CONF_KIND_CHANNEL: /* a block: conf_channel_begin */
+		break;
 	case CONF_KIND_RATE:
 		return conf_set_rate(c, value, NULL);
 	case CONF_KIND_ORIGIN:
 		return conf_add_origin(c, value);
 	}
-	return complain("%s: not a value", key->name);
+	return conf_complain("%s: not a value", key->name);
 }
 
 /* "N/s" or "off"; burst NULL = as much as a second brings. */
@@ -386,23 +356,26 @@ conf_set_rate(struct conf *c, const char *rate, const char *burst)
 
 	if (strcmp(rate, "off") == 0 || strcmp(rate, "0") == 0) {
 		if (burst != NULL)
-			return complain(
+			return conf_complain(
 			    "message-rate: %s takes no burst", rate);
 		c->live.message_rate = c->live.message_burst = 0;
 		return NULL;
 	}
-	if ((rest = parse_digits(rate, &n)) == NULL || strcmp(rest, "/s") != 0)
-		return complain(
+	if ((rest = conf_parse_digits(rate, &n)) == NULL ||
+	    strcmp(rest, "/s") != 0)
+		return conf_complain(
 		    "message-rate: \"%s\" is not a rate like 8/s", rate);
 	if (n < 1 || n > RATE_MAX)
-		return complain("message-rate: %s is out of range; allowed is "
-				"from 1/s to %d/s, or off",
+		return conf_complain(
+		    "message-rate: %s is out of range; allowed is "
+		    "from 1/s to %d/s, or off",
 		    rate, RATE_MAX);
 	b = n;
 	if (burst != NULL &&
 	    (conf_parse_number(burst, &b) == -1 || b < 1 || b > RATE_MAX))
-		return complain("message-rate: burst \"%s\" is not a number "
-				"from 1 to %d",
+		return conf_complain(
+		    "message-rate: burst \"%s\" is not a number "
+		    "from 1 to %d",
 		    burst, RATE_MAX);
 	c->live.message_rate = (uint32_t)n;
 	c->live.message_burst = (uint32_t)b;
@@ -421,11 +394,11 @@ conf_add_origin(struct conf *c, const char *origin)
 	if (strcmp(origin, "*") != 0 && strcmp(origin, "null") != 0 &&
 	    (host == NULL || host == origin || host[3] == '\0' ||
 		strpbrk(host + 3, "/ \t,") != NULL))
-		return complain("origin: \"%s\" is neither * nor like "
-				"https://chat.example.org, without a path",
+		return conf_complain("origin: \"%s\" is neither * nor like "
+				     "https://chat.example.org, without a path",
 		    origin);
 	if (len >= sizeof(live->origin) - live->origin_len)
-		return complain(
+		return conf_complain(
 		    "origin: more than %d bytes in all", CONF_ORIGIN_BYTES);
 	for (i = 0; i < len; i++)
 		live->origin[live->origin_len++] =
@@ -438,13 +411,16 @@ conf_add_origin(struct conf *c, const char *origin)
 const char *
 conf_finish(struct conf *c)
 {
+	if (c->subscriptions == 0)
+		c->subscriptions = SUBSCRIPTIONS_EACH * c->connections;
 	if (c->live.message_size > c->input_bytes)
-		return complain("input-memory is less than message-size");
+		return conf_complain("input-memory is less than message-size");
 	if (c->live.message_size > c->output_bytes / 2)
-		return complain("output-memory is less than two messages of "
-				"message-size");
+		return conf_complain(
+		    "output-memory is less than two messages of "
+		    "message-size");
 	if (c->live.queue_bytes > c->output_bytes)
-		return complain("output-memory is less than queue");
+		return conf_complain("output-memory is less than queue");
 	return NULL;
 }
 

@@ -20,7 +20,12 @@ enum conf_kind {
 	CONF_KIND_LISTEN, /* may repeat */
 	CONF_KIND_LOG,
 	CONF_KIND_RATE,
-	CONF_KIND_ORIGIN /* may repeat */
+	CONF_KIND_ORIGIN,  /* may repeat */
+	CONF_KIND_CHANNEL, /* may repeat */
+	CONF_KIND_INSECURE,
+	CONF_KIND_SLOW,
+	CONF_KIND_STRING, /* kept in place, NUL-terminated */
+	CONF_KIND_SECRET  /* the same, and never shown */
 };
 
 enum {
@@ -42,6 +47,21 @@ struct conf_key {
  * changes: those whose field lies in `live`. */
 extern const struct conf_key conf_keys[];
 
+/* A channel block that is not complete yet. */
+struct conf_channel_draft {
+	struct conf_channel channel;
+	unsigned set; /* a bit for each rule that it has */
+	bool failed;  /* a rule was wrong */
+};
+
+/* Formats what is wrong into one buffer, whose text lives until the next
+ * call. */
+const char *
+conf_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Reads leading digits; returns what follows them, or NULL. */
+const char *conf_parse_digits(const char *text, uint64_t *value);
+
 /* Decimal digits and nothing else. -1 when malformed or above 2^64 - 1. */
 int conf_parse_number(const char *text, uint64_t *value);
 
@@ -51,6 +71,14 @@ const char *
 conf_set(struct conf *c, const struct conf_key *key, const char *value);
 const char *conf_set_rate(struct conf *c, const char *rate, const char *burst);
 const char *conf_add_origin(struct conf *c, const char *origin);
+
+/* A channel block: begin, set for each rule, end; as above. */
+const char *conf_channel_begin(
+    struct conf_channel_draft *d, const struct conf *c, const char *pattern);
+const char *conf_channel_set(
+    struct conf_channel_draft *d, const char *rule, const char *value);
+const char *
+conf_channel_end(const struct conf_channel_draft *d, struct conf *c);
 
 /* Judges keys against each other once all are known; as above. */
 const char *conf_finish(struct conf *c);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "macro.h"
 #include "parse.h"
 #include "source.h"
 
@@ -25,7 +26,6 @@
 enum {
 	INCLUDE_DEPTH = 16,
 	FILES_BYTES = 1024 * 1024, /* of all files together */
-	MACROS = 256,
 	ERRORS = 10                /* reported before giving up */
 };
 
@@ -41,20 +41,18 @@ struct piece {
 	char text[];
 };
 
-struct macro {
-	const char *name, *value;
-};
-
 static struct {
 	struct conf *conf;
 	struct source *source;
 	struct piece *pieces;
-	struct macro macro[MACROS];
+	struct macros macros;
+	struct conf_channel_draft draft; /* the channel block at hand */
 	struct place set[64]; /* by index in conf_keys */
-	int n_macros, depth, braces, errors;
+	int depth, braces, errors;
 	size_t read;           /* bytes of all files so far */
 	bool at_start;         /* the next word is a key or a macro's name */
 	bool no_memory;
+	bool secret;           /* what is on this line must not be shown */
 	const char *key;       /* of this line, NULL: none */
 	char token[64];        /* the last one, for complaints */
 	struct place here;     /* of the last token */
@@ -66,8 +64,8 @@ static struct {
 static void complain(const char *, ...)
     __attribute__((format(printf, 1, 2)));
 static bool set_once(const struct conf_key *);
-static void define(const char *, const char *);
 static void include(const char *);
+static void skip_block(void);
 static void yyerror(const char *);
 static int yylex(void);
 int yyparse(void);
@@ -86,7 +84,7 @@ check(const char *wrong)
 	const struct conf_key *key;
 }
 
-%token <key> VALUE RATE ORIGIN
+%token <key> VALUE RATE ORIGIN CHANNEL
 %token <text> NAME STRING
 %token INCLUDE BAD
 
@@ -98,7 +96,7 @@ file	: /* empty */
 	| file macro '\n'
 	| file setting '\n'
 	| file error '\n' {
-		p.braces = 0;
+		skip_block();
 		p.at_start = true;
 		yyerrok;
 	}
@@ -107,7 +105,7 @@ file	: /* empty */
 include	: INCLUDE STRING	{ include($2); }
 	;
 
-macro	: NAME '=' STRING	{ define($1, $3); }
+macro	: NAME '=' STRING	{ check(macro_define(&p.macros, $1, $3)); }
 	;
 
 setting	: VALUE STRING {
@@ -126,6 +124,23 @@ setting	: VALUE STRING {
 	}
 	| ORIGIN origins
 	| ORIGIN '{' newlines block '}'
+	| CHANNEL STRING '{' {
+		check(conf_channel_begin(&p.draft, p.conf, $2));
+	} rules last '}' {
+		check(conf_channel_end(&p.draft, p.conf));
+	}
+	;
+
+rules	: /* empty */
+	| rules '\n'
+	| rules rule '\n'
+	;
+
+last	: /* empty */
+	| rule
+	;
+
+rule	: STRING STRING	{ check(conf_channel_set(&p.draft, $1, $2)); }
 	;
 
 origins	: origin
@@ -191,12 +206,15 @@ yyerror(const char *msg)
 	/* The grammar needs little depth: any other message means memory. */
 	if (strcmp(msg, "syntax error") != 0)
 		p.no_memory = true;
-	else if (end && p.braces > 0)
+	else if (p.token[0] == '\0' && p.braces > 0)
 		complain("a block that begins with { has no }");
 	else if (end && p.key != NULL)
 		complain("%s: its value is missing", p.key);
 	else if (end)
 		complain("the line ends too early");
+	else if (p.secret && p.token[1] != '\0')
+		complain("%s%smore than one value; one with blanks stands in "
+		    "quotes", p.key ? p.key : "", p.key ? ": " : "");
 	else
 		complain("%s%sunexpected \"%s\"", p.key ? p.key : "",
 		    p.key ? ": " : "", p.token);
@@ -234,41 +252,6 @@ set_once(const struct conf_key *key)
 	}
 	*first = p.here;
 	return true;
-}
-
-/* Looks a macro up; NULL: none of that name. */
-static struct macro *
-macro_find(const char *name)
-{
-	int i;
-
-	for (i = 0; i < p.n_macros; i++)
-		if (strcmp(p.macro[i].name, name) == 0)
-			return &p.macro[i];
-	return NULL;
-}
-
-/* Defines a macro, or gives it another value from here on. */
-static void
-define(const char *name, const char *value)
-{
-	struct macro *m;
-
-	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] != '\0') {
-		complain("\"%s\" is neither a key nor a macro's name (letters, "
-		    "digits, _)", name);
-		return;
-	}
-	if ((m = macro_find(name)) == NULL) {
-		if (p.n_macros == MACROS) {
-			complain("more than %d macros", MACROS);
-			return;
-		}
-		m = &p.macro[p.n_macros++];
-	}
-	m->name = name;
-	m->value = value;
 }
 
 /* Puts a file on the stack. -1 and errno; 0 as errno when it has been
@@ -319,9 +302,8 @@ static void
 include(const char *name)
 {
 	char path[2 * SOURCE_LINE_MAX];
-	const char *slash = strrchr(p.source->name, '/');
 	struct place here = p.here;
-	int n, c;
+	int c;
 
 	/* The file's first line would else swallow what follows. */
 	if ((c = source_skip_blanks(p.source)) != '\n' && c != '#' && c != EOF) {
@@ -332,12 +314,7 @@ include(const char *name)
 		complain("include: more than %d files deep", INCLUDE_DEPTH);
 		return;
 	}
-	if (*name == '/' || slash == NULL)
-		n = snprintf(path, sizeof(path), "%s", name);
-	else
-		n = snprintf(path, sizeof(path), "%.*s/%s",
-		    (int)(slash - p.source->name), p.source->name, name);
-	if (n < 0 || (size_t)n >= sizeof(path))
+	if (!source_beside(p.source, name, path, sizeof(path)))
 		errno = ENAMETOOLONG;
 	else if (source_push(path) == 0 || errno == 0)
 		return;
@@ -365,33 +342,21 @@ string(const char *text, size_t len)
 	return STRING;
 }
 
-/* A string in quotes. A backslash makes a quote or backslash stand for
- * itself; macros are not expanded. */
+/* A string in quotes; macros are not expanded. */
 static int
 lex_quoted(void)
 {
 	char text[SOURCE_LINE_MAX];
-	size_t len = 0;
-	int c, quote = source_peek(p.source);
+	const char *wrong;
+	size_t len;
 
-	p.source->at++;
-	for (;;) {
-		c = source_peek(p.source);
-		if (c == EOF || c == '\n')
-			return complain("a string has no end"), BAD;
-		p.source->at++;
-		if (c == quote)
-			return string(text, len);
-		if (c == '\\' && (source_peek(p.source) == quote || source_peek(p.source) == '\\')) {
-			c = source_peek(p.source);
-			p.source->at++;
-		}
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return complain("a control character in a string"), BAD;
-		if (len == sizeof(text) - 1)
-			return complain("a string is too long"), BAD;
-		text[len++] = (char)c;
-	}
+	if ((wrong = source_quoted(p.source, text, sizeof(text), &len)) == NULL)
+		return string(text, len);
+	complain("%s", wrong);
+	/* The rest of a secret must not be taken for a key and shown. */
+	if (p.secret)
+		p.errors = ERRORS;
+	return BAD;
 }
 
 /* Appends the value of the macro at the next byte, "$name", to a word. */
@@ -400,7 +365,7 @@ lex_macro(char *text, size_t cap, size_t *len)
 {
 	char name[SOURCE_LINE_MAX];
 	size_t n = 0, value_len;
-	struct macro *m;
+	const char *value;
 	int c;
 
 	p.source->at++;
@@ -410,16 +375,20 @@ lex_macro(char *text, size_t cap, size_t *len)
 		p.source->at++;
 	}
 	name[n] = '\0';
-	if ((m = macro_find(name)) == NULL) {
-		complain("there is no macro $%s", name);
+	if ((value = macro_find(&p.macros, name)) == NULL) {
+		if (p.secret)
+			complain("a value with $ that is no macro's stands "
+			    "in quotes");
+		else
+			complain("there is no macro $%s", name);
 		return false;
 	}
-	value_len = strlen(m->value);
+	value_len = strlen(value);
 	if (value_len >= cap - *len) {
 		complain("a string is too long");
 		return false;
 	}
-	memcpy(text + *len, m->value, value_len);
+	memcpy(text + *len, value, value_len);
 	*len += value_len;
 	return true;
 }
@@ -434,6 +403,8 @@ lex_key(const char *word)
 	for (key = conf_keys; key->name != NULL; key++)
 		if (strcmp(key->name, word) == 0)
 			break;
+	p.secret = assigned ||
+	    (key->name != NULL && key->kind == CONF_KIND_SECRET);
 	if (assigned && (key->name != NULL || strcmp(word, "include") == 0))
 		return complain("%s: a key takes no =", word), BAD;
 	if (assigned) {
@@ -450,6 +421,8 @@ lex_key(const char *word)
 	yylval.key = key;
 	if (key->kind == CONF_KIND_RATE)
 		return RATE;
+	if (key->kind == CONF_KIND_CHANNEL)
+		return CHANNEL;
 	return key->kind == CONF_KIND_ORIGIN ? ORIGIN : VALUE;
 }
 
@@ -528,8 +501,10 @@ yylex(void)
 	}
 	at_start = p.at_start;
 	p.at_start = false;
-	if (at_start)
+	if (at_start) {
 		p.key = NULL;
+		p.secret = false;
+	}
 	if (c == '"' || c == '\'')
 		return lex_quoted();
 	if (c == '$' || is_word(c))
@@ -550,9 +525,39 @@ yylex(void)
 	case '=':
 		return c;
 	}
-	complain(isprint(c) ? "unexpected %c outside quotes"
-	    : "unexpected byte 0x%02x outside quotes", c);
+	if (p.secret)
+		complain("a value with such characters stands in quotes");
+	else
+		complain(isprint(c) ? "unexpected %c outside quotes"
+		    : "unexpected byte 0x%02x outside quotes", c);
 	return BAD;
+}
+
+/* Passes over the rest of a block in which a line made no sense: its other
+ * lines are no keys. */
+static void
+skip_block(void)
+{
+	while (p.braces > 0 && yylex() != 0)
+		continue;
+	p.braces = 0;
+}
+
+/* Reads a file into p.conf. */
+static void
+load(const char *file)
+{
+	char line[1024];
+
+	p.conf->subscriptions = 0; /* not set, until conf_finish */
+	if (source_push(file) == -1 && errno != 0) {
+		snprintf(line, sizeof(line), "%s: %s", file, errno == EFBIG
+		    ? "more than 1M of configuration" : strerror(errno));
+		report(line);
+		p.errors++;
+	} else if (p.errors == 0 && yyparse() == 0 && p.errors == 0 &&
+	    !p.no_memory)
+		check(conf_finish(p.conf));
 }
 
 /* Reads a file, and those it includes, into a fresh conf. */
@@ -561,7 +566,6 @@ conf_load(const char *file, char *error, size_t error_len)
 {
 	struct conf *c = NULL;
 	struct piece *piece;
-	const char *wrong;
 	char line[1024];
 
 	memset(&p, 0, sizeof(p));
@@ -572,14 +576,8 @@ conf_load(const char *file, char *error, size_t error_len)
 		error[0] = '\0';
 	if ((p.conf = conf_new()) == NULL)
 		p.no_memory = true;
-	else if (source_push(file) == -1 && errno != 0) {
-		snprintf(line, sizeof(line), "%s: %s", file, errno == EFBIG
-		    ? "more than 1M of configuration" : strerror(errno));
-		report(line);
-		p.errors++;
-	} else if (p.errors == 0 && yyparse() == 0 && p.errors == 0 &&
-	    !p.no_memory && (wrong = conf_finish(p.conf)) != NULL)
-		complain("%s", wrong);
+	else
+		load(file);
 	if (p.errors == 0 && !p.no_memory)
 		c = p.conf;
 	if (p.no_memory) {
@@ -592,8 +590,9 @@ conf_load(const char *file, char *error, size_t error_len)
 		source_pop();
 	while ((piece = p.pieces) != NULL) {
 		p.pieces = piece->next;
+		explicit_bzero(piece->text, strlen(piece->text));
 		free(piece);
 	}
-	memset(&p, 0, sizeof(p));
+	explicit_bzero(&p, sizeof(p));
 	return c;
 }

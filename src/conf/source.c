@@ -84,8 +84,23 @@ source_free(struct source *s)
 {
 	if (s == NULL)
 		return;
-	free(s->bytes);
+	freezero(s->bytes, s->len); /* there may be secrets */
 	free(s);
+}
+
+/* The path of a file that s names. */
+bool
+source_beside(const struct source *s, const char *name, char *path, size_t size)
+{
+	const char *slash = strrchr(s->name, '/');
+	int n;
+
+	if (*name == '/' || slash == NULL)
+		n = snprintf(path, size, "%s", name);
+	else
+		n = snprintf(path, size, "%.*s/%s", (int)(slash - s->name),
+		    s->name, name);
+	return n >= 0 && (size_t)n < size;
 }
 
 /* What no file may hold. */
@@ -138,4 +153,35 @@ source_skip_comment(struct source *s)
 	while (s->at < s->len && s->bytes[s->at] != '\n')
 		s->at++;
 	return s->at == s->len ? EOF : '\n';
+}
+
+/* Reads a string in quotes. */
+const char *
+source_quoted(struct source *s, char *text, size_t size, size_t *len)
+{
+	int c, quote = source_peek(s);
+	size_t n = 0;
+
+	s->at++;
+	for (;;) {
+		c = source_peek(s);
+		if (c == EOF || c == '\n')
+			return "a string has no end";
+		s->at++;
+		if (c == quote)
+			break;
+		if (c == '\\' &&
+		    (source_peek(s) == quote || source_peek(s) == '\\')) {
+			c = source_peek(s);
+			s->at++;
+		}
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return "a control character in a string";
+		if (n == size - 1)
+			return "a string is too long";
+		text[n++] = (char)c;
+	}
+	text[n] = '\0';
+	*len = n;
+	return NULL;
 }

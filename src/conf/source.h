@@ -27,6 +27,11 @@ struct source {
 struct source *source_open(const char *name, size_t max, bool regular);
 void source_free(struct source *s);
 
+/* The path of a file that s names: a relative one is s's neighbour. False: it
+ * is too long. */
+bool source_beside(
+    const struct source *s, const char *name, char *path, size_t size);
+
 /*
  * Looks for what no file may hold, NUL and lines without end; s->line is then
  * where. Returns NULL or what is wrong.
@@ -42,5 +47,13 @@ int source_skip_blanks(struct source *s);
 /* Passes over a comment up to its newline, which no backslash joins; returns
  * the next byte. */
 int source_skip_comment(struct source *s);
+
+/*
+ * Reads a string in quotes, the next byte being its first, into text and NUL.
+ * In it, a backslash makes a quote or backslash stand for itself. Returns
+ * NULL or what is wrong.
+ */
+const char *
+source_quoted(struct source *s, char *text, size_t size, size_t *len);
 
 #endif

@@ -41,10 +41,15 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	    c->workers > CONF_WORKERS_MAX || c->connections < 16 ||
 	    c->live.message_size < 1 ||
 	    c->live.message_size > CONF_MESSAGE_SIZE_MAX ||
-	    c->live.queue_bytes > c->output_bytes ||
+	    c->live.queue_bytes > c->output_bytes || c->subscriptions < 16 ||
+	    c->live.connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
+	    conf_channels_judge(&c->live) != NULL ||
 	    c->live.origin_len > CONF_ORIGIN_BYTES ||
 	    (c->live.origin_len > 0 &&
 		c->live.origin[c->live.origin_len - 1] != '\0'))
+		abort();
+	/* With and without blocks, a user's channel always has its rules. */
+	if (conf_channel_find(&c->live, "#a", 2) == NULL)
 		abort();
 	conf_free(c);
 	return 0;

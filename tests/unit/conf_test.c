@@ -17,6 +17,7 @@ defaults(void **state)
 	assert_int_equal(c->workers, 0);
 	assert_int_equal(c->connections, 65536);
 	assert_int_equal(c->users, 65536);
+	assert_int_equal(c->subscriptions, 8 * 65536);
 	assert_int_equal(c->journal_bytes, 64 * M);
 	assert_int_equal(c->output_bytes, 256 * M);
 	assert_int_equal(c->input_bytes, 64 * M);
@@ -38,6 +39,17 @@ defaults(void **state)
 	assert_int_equal(c->live.echo, 0);
 	assert_int_equal(c->live.verbose, 0);
 	assert_int_equal(c->live.origin_len, 0);
+	assert_null(c->webroot);
+	assert_int_equal(c->live.connect_ms, 15000);
+	assert_int_equal(c->live.connection_channels, 128);
+	assert_int_equal(c->live.slow_policy, CONF_SLOW_DISCONNECT);
+	assert_int_equal(c->live.insecure_set, 0);
+	assert_int_equal(c->live.insecure, 0);
+	assert_int_equal(c->live.n_channels, 0);
+	assert_string_equal(c->live.token_key, "");
+	assert_string_equal(c->live.token_audience, "");
+	assert_string_equal(c->live.token_issuer, "");
+	assert_string_equal(c->live.api_key, "");
 	assert_int_equal(conf_differences(c, file, error, sizeof(error)), 0);
 	assert_memory_equal(&c->live, &file->live, sizeof(c->live));
 	conf_free(c);
@@ -53,14 +65,19 @@ sample(void **state)
 	struct conf *c, *file;
 	const struct conf_key *key;
 	char line[256], text[8192] = "";
+	bool block = false;
 	FILE *f;
 	int n;
 
 	if ((f = fopen("etc/chatd.conf", "r")) == NULL)
 		skip(); /* not started in the project's folder */
 	while (fgets(line, sizeof(line), f) != NULL)
-		if (line[0] == '#' && line[1] >= 'a' && line[1] <= 'z')
+		if (line[0] == '#' &&
+		    (block || (line[1] >= 'a' && line[1] <= 'z'))) {
 			strcat(text, line + 1);
+			block = block ? line[1] != '}'
+				      : strstr(line, "{\n") != NULL;
+		}
 	fclose(f);
 	for (key = conf_keys; key->name != NULL; key++) {
 		n = snprintf(line, sizeof(line), "%s ", key->name);
@@ -80,10 +97,21 @@ sample(void **state)
 
 	file = good(text);
 	conf_differences(c, file, error, sizeof(error));
-	assert_string_equal(error, "user, pidfile, control, log-file");
+	assert_string_equal(error, "user, pidfile, control, log-file, webroot");
 	assert_string_equal(file->live.origin, "https://chat.example.org");
 	memset(file->live.origin, 0, sizeof(file->live.origin));
 	file->live.origin_len = 0;
+	assert_int_equal(file->live.n_channels, 1);
+	file->live.n_channels = 0;
+	memset(file->live.channel, 0, sizeof(file->live.channel));
+	assert_string_equal(file->live.token_key, "CHANGE-ME");
+	assert_string_equal(file->live.api_key, "CHANGE-ME-TOO");
+	assert_int_equal(file->live.insecure_set, 1);
+	file->live.insecure_set = 0;
+	memset(file->live.token_key, 0, sizeof(file->live.token_key));
+	memset(file->live.api_key, 0, sizeof(file->live.api_key));
+	memset(file->live.token_audience, 0, sizeof(file->live.token_audience));
+	memset(file->live.token_issuer, 0, sizeof(file->live.token_issuer));
 	assert_memory_equal(&c->live, &file->live, sizeof(c->live));
 	conf_free(c);
 	conf_free(file);
@@ -146,6 +174,11 @@ ranges(void **state)
 	    {"connections", "16", "1048576", "15", "1048577",
 		"from 16 to 1048576"},
 	    {"users", "16", "4194304", "15", "4194305", "from 16 to 4194304"},
+	    {"subscriptions", "16", "67108864", "15", "67108865",
+		"from 16 to 67108864"},
+	    {"channels-per-connection", "1", "1024", "0", "1025",
+		"from 1 to 1024"},
+	    {"connect-timeout", "10ms", "1h", "0", "2h", "from 10ms to 1h"},
 	    {"journal", "1M", "16G", "1023K", "17G", "from 1M to 16G"},
 	    {"output-memory", "4M", "4095M", "3M", "4G",
 		"at least 4M and below 4G"},
@@ -288,7 +321,11 @@ differences(void **state)
 	b = good("message-size 1K\nmessage-rate 1/s\nqueue 5K\n"
 		 "idle-timeout 1s\nping-interval 1s\npong-timeout 1s\n"
 		 "handshake-timeout 1s\ndrain-timeout 1s\nwatchdog 1s\n"
-		 "echo yes\nlog verbose\norigin *\n");
+		 "echo yes\nlog verbose\norigin *\n"
+		 "connect-timeout 1s\nchannels-per-connection 1\n"
+		 "slow-policy skip\ninsecure yes\ntoken-key a\n"
+		 "token-audience a\ntoken-issuer a\napi-key a\n"
+		 "channel a {\n}\n");
 	assert_int_equal(conf_differences(a, b, out, sizeof(out)), 0);
 	assert_string_equal(out, "");
 	conf_free(b);
@@ -304,7 +341,9 @@ differences(void **state)
 	b = good("pidfile /a\ncontrol /b\nlog-file /c\nconnections 99\n"
 		 "users 99\njournal 2M\noutput-memory 8M\n"
 		 "input-memory 8M\n");
-	assert_int_equal(conf_differences(a, b, out, sizeof(out)), 8);
+	/* Subscriptions follow the connections. */
+	assert_int_equal(b->subscriptions, 8 * 99);
+	assert_int_equal(conf_differences(a, b, out, sizeof(out)), 9);
 	conf_free(b);
 	conf_free(a);
 }

@@ -186,6 +186,42 @@ test_payload(void **state)
 	live->message_size++;
 	memcpy(datagram + 8, live, sizeof(*live));
 	assert_int_equal(check(sizeof(*live), 0, PARTY_MASTER), -1);
+	live->message_size--;
+
+	/* One wrong field at a time; it is right again afterwards. */
+#define REFUSED(field, value)                                                \
+	do {                                                                 \
+		memcpy(datagram + 8, live, sizeof(*live));                   \
+		assert_int_equal(                                            \
+		    check(sizeof(*live), 0, PARTY_MASTER), MSG_CONF);        \
+		live->field = (value);                                       \
+		memcpy(datagram + 8, live, sizeof(*live));                   \
+		assert_int_equal(check(sizeof(*live), 0, PARTY_MASTER), -1); \
+		live->field = 0;                                             \
+	} while (0)
+	REFUSED(connection_channels, CONF_CONNECTION_CHANNELS_MAX + 1);
+	REFUSED(slow_policy, CONF_SLOW_SKIP + 1);
+	REFUSED(insecure, 2);
+	REFUSED(insecure_set, 2);
+	REFUSED(n_channels, CONF_CHANNELS_MAX + 1);
+	memset(live->token_key, 'x', sizeof(live->token_key) - 1);
+	REFUSED(token_key[sizeof(live->token_key) - 1], 'x');
+	memset(live->api_key, 'x', sizeof(live->api_key) - 1);
+	REFUSED(api_key[sizeof(live->api_key) - 1], 'x');
+	memset(live->token_audience, 'x', sizeof(live->token_audience) - 1);
+	REFUSED(token_audience[sizeof(live->token_audience) - 1], 'x');
+	memset(live->token_issuer, 'x', sizeof(live->token_issuer) - 1);
+	REFUSED(token_issuer[sizeof(live->token_issuer) - 1], 'x');
+	live->n_channels = 2;
+	REFUSED(channel[1].len, 1);
+	REFUSED(channel[1].prefix, 1);
+	REFUSED(channel[1].subscribe, CONF_SUBSCRIBE_ALL + 1);
+	REFUSED(channel[1].publish, CONF_PUBLISH_ALL + 1);
+	REFUSED(channel[1].history, CONF_HISTORY_MAX + 1);
+	memset(live->channel[0].pattern, 'x', CONF_PATTERN_BYTES - 1);
+	live->channel[0].len = CONF_PATTERN_BYTES - 1;
+	REFUSED(channel[0].pattern[CONF_PATTERN_BYTES - 1], 'x');
+#undef REFUSED
 	free(live);
 }
 
