@@ -5,16 +5,16 @@ set -eu
 cd "$(dirname "$0")/.."
 . tests/parts.sh
 
-make="make --no-print-directory -s"
+unset MAKEFLAGS MFLAGS MAKELEVEL VARIANT # ours, not those of `make check`
 jobs=$(nproc)
 export LONG=1
 
 need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 $make -j"$jobs" all units
-need "build, sanitizers" 300 $make -j"$jobs" VARIANT=san all units
-need "build, kill points" 300 $make -j"$jobs" VARIANT=kill all
+need "build" 300 make -s -j"$jobs" all units
+need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units
+need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all
 
 for source in tests/unit/*_test.c; do
 	name=$(basename "$source" .c)

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . tests/parts.sh
 
 root=$(pwd)
-make="make --no-print-directory -s"
+unset MAKEFLAGS MFLAGS MAKELEVEL VARIANT # ours, not those of `make check`
 jobs=$(nproc)
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
@@ -33,12 +33,12 @@ system() {
 need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 $make -j"$jobs" all
-need "build, sanitizers" 300 $make -j"$jobs" VARIANT=san all units fuzzers
+need "build" 300 make -s -j"$jobs" all
+need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
-	need "build, kill points" 300 $make -j"$jobs" VARIANT=kill all
+	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all
 fi
-! wanted lint || part "lint" 200 $make lint
+! wanted lint || part "lint" 200 make -s lint
 
 for source in tests/unit/*_test.c; do
 	name=$(basename "$source" .c)
@@ -46,8 +46,8 @@ for source in tests/unit/*_test.c; do
 done
 for source in tests/fuzz/*_fuzz.c; do
 	name=$(basename "$source" _fuzz.c)
-	[ -d "tests/fuzz/corpus/$name" ] && wanted "fuzz/$name" || continue
-	part "fuzz/$name corpus" 60 "build/san/fuzz/${name}_fuzz" \
+	[ -d "tests/fuzz/corpus/$name" ] || continue
+	! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 "build/san/fuzz/${name}_fuzz" \
 	    "tests/fuzz/corpus/$name"
 done
 

@@ -8,8 +8,10 @@ const {Client, OP, closePayload, frame} = require('./client.js');
 
 /* Sends texts without end until the connection is over. */
 async function chatter(c, text = 'x'.repeat(1000)) {
-	while (!c.ended && !c.error && !c.gone)
+	while (!c.ended && !c.error && !c.gone && !c.socket.writableEnded) {
 		await c.text(text);
+		await new Promise(setImmediate); /* a write may end at once */
+	}
 }
 
 group('close', {}, (test) => {

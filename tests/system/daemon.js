@@ -257,6 +257,36 @@ class Daemon {
 		}
 	}
 
+	/*
+	 * The same without a process of its own (include/master/control.h has
+	 * the protocol): for what is asked after every test.
+	 */
+	ask(...args) {
+		const text = Buffer.from(['json', ...args, ''].join('\0'));
+		const length = Buffer.alloc(4);
+		if (os.endianness() === 'LE')
+			length.writeUInt32LE(text.length);
+		else
+			length.writeUInt32BE(text.length);
+		return new Promise((resolve, reject) => {
+			const socket = net.connect(this.socket);
+			let reply = '';
+			socket.setEncoding('utf8');
+			socket.setTimeout(5000, () =>
+			    socket.destroy(new Error('control: no answer in 5 s')));
+			socket.on('error', reject);
+			socket.on('data', (data) => reply += data);
+			socket.on('end', () => {
+				socket.end();
+				if (reply[0] !== '0')
+					reject(new Error(`control: ${reply}`));
+				else
+					resolve(JSON.parse(reply.slice(1)));
+			});
+			socket.write(Buffer.concat([length, text]));
+		});
+	}
+
 	/* The connections that each worker has, by slot. */
 	async balance() {
 		return (await this.json('show', 'workers'))
@@ -275,14 +305,14 @@ class Daemon {
 		assert.ok(!this.end, 'chatd left: ' + JSON.stringify(this.end));
 		let seen = [];
 		await until('no connection', async () => {
-			seen = await this.json('show', 'connections');
+			seen = await this.ask('show', 'connections');
 			return seen.length === 0;
 		}).catch((error) => {
 			throw new Error(error.message + ': ' +
 			    JSON.stringify(seen).slice(0, 500));
 		});
 		await until('empty presence', async () => {
-			seen = await this.json('show', 'users');
+			seen = await this.ask('show', 'users');
 			return seen.length === 0;
 		}).catch((error) => {
 			throw new Error(error.message + ': ' +

@@ -97,7 +97,7 @@ group('handshake', {conf: 'echo yes\n'}, (test) => {
 		'an empty value': lines('X-Empty:'),
 		'an extension asked for is not chosen':
 		    lines('Sec-WebSocket-Extensions: permessage-deflate; ' +
-			'client_max_window_bits, x-y; a="b c"; d=e'),
+			'client_max_window_bits, x-y; a="b-c"; d=e'),
 		'a subprotocol asked for is not chosen':
 		    lines('Sec-WebSocket-Protocol: chat, superchat'),
 		'other parameters around user': request('/ws?a=b&user=alice&c'),
@@ -150,6 +150,8 @@ group('handshake', {conf: 'echo yes\n'}, (test) => {
 		    lines('Sec-WebSocket-Extensions: x; a='),
 		'Sec-WebSocket-Extensions with an open quote':
 		    lines('Sec-WebSocket-Extensions: x; a="b'),
+		'Sec-WebSocket-Extensions with a quoted space':
+		    lines('Sec-WebSocket-Extensions: x; a="b c"'),
 		'Content-Length: 5': lines('Content-Length: 5'),
 		'Content-Length: -1': lines('Content-Length: -1'),
 		'Content-Length: +0': lines('Content-Length: +0'),
@@ -383,10 +385,10 @@ group('slow', {conf: 'handshake-timeout 1s\n', workers: 2}, (test) => {
 	});
 });
 
-group('full', {conf: 'connections 8\n', workers: 2}, (test) => {
+group('full', {conf: 'connections 16\n', workers: 2}, (test) => {
 	test('503 with Retry-After when the slots are full', async (d) => {
 		const all = [];
-		for (let i = 0; i < 8; i++)
+		for (let i = 0; i < 16; i++)
 			all.push(await Client.user(d.port, `u${i}`));
 		await refuse(d, request('/ws?user=more'), 503, (a) =>
 		    assert.match(a.fields['retry-after'], /^[1-9]\d*$/));
@@ -398,10 +400,10 @@ group('full', {conf: 'connections 8\n', workers: 2}, (test) => {
 	});
 });
 
-group('full of users', {conf: 'users 8\n', workers: 2}, (test) => {
+group('full of users', {conf: 'users 16\n', workers: 2}, (test) => {
 	test('503 with Retry-After when there are too many', async (d) => {
 		const all = [];
-		for (let i = 0; i < 8; i++)
+		for (let i = 0; i < 16; i++)
 			all.push(await Client.user(d.port, `u${i}`));
 		await refuse(d, request('/ws?user=more'), 503, (a) =>
 		    assert.match(a.fields['retry-after'], /^[1-9]\d*$/));

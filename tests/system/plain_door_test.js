@@ -3,6 +3,7 @@
 
 const assert = require('node:assert/strict');
 const {group} = require('./suite.js');
+const {until} = require('./daemon.js');
 const {Client, OP, fragments, frame} = require('./client.js');
 
 /* Opens one connection for each name ("bob@phone" has a device). */
@@ -158,9 +159,11 @@ group('plain', {}, (test) => {
 		alice.text('/who');
 		assert.match(await alice.heard(), /^\* 6 users: /);
 		await more[2].close();
-		alice.text('/who');
-		assert.equal(await alice.heard(),
-		    '* 5 users: Anna, alice, bob smith, zoe, ärger');
+		await until('bob to be gone', async () => {
+			alice.text('/who');
+			return await alice.heard() ===
+			    '* 5 users: Anna, alice, bob smith, zoe, ärger';
+		});
 		await alice.quiet();
 		await more[0].quiet();
 	});
