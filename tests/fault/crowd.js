@@ -39,7 +39,7 @@ class Person {
 		this.first = null;   /* when the first line came */
 		this.told = 0;       /* lines said in this round */
 		this.echoed = 0;
-		this.whispered = new Map(); /* to whom: how many */
+		this.whispered = new Map(); /* to which user: how many */
 		this.talking = false;
 		this.own = `${user} says: ${this.device} `;
 		this.pad = '';       /* behind each line */
@@ -111,8 +111,8 @@ class Person {
 	whisper() {
 		const {speakers} = this.crowd;
 		const to = speakers[Math.floor(Math.random() * speakers.length)];
-		const n = (this.whispered.get(to) ?? 0) + 1;
-		this.whispered.set(to, n);
+		const n = (this.whispered.get(to.user) ?? 0) + 1;
+		this.whispered.set(to.user, n);
 		this.say(`/msg ${to.user} ${this.device} ${n}`);
 	}
 }
@@ -262,7 +262,7 @@ class Crowd {
 		lines.forEach((line, i) => assert.equal(line, head + (i + 1),
 		    `whisper ${i} from ${from.user} to ${to.user}`));
 		if (!from.closed && !to.closed)
-			assert.equal(lines.length, from.whispered.get(to) ?? 0,
+			assert.equal(lines.length, from.whispered.get(to.user) ?? 0,
 			    `whispers from ${from.user} to ${to.user}`);
 	}
 
