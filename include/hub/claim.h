@@ -12,20 +12,20 @@
 
 struct claim {
 	_Atomic uint8_t *owner; /* [n_blocks], shared */
-	uint8_t mine;           /* worker + 1 */
+	uint8_t mine;		/* worker + 1 */
 	uint32_t n_items, n_blocks;
-	uint32_t hint;          /* where to look for a block nobody owns */
-	uint32_t partial;       /* first block with room, SHM_NONE: none */
-	uint32_t n_used;        /* items */
-	uint64_t *used;         /* [n_blocks], bit per item */
+	uint32_t hint;	  /* where to look for a block nobody owns */
+	uint32_t partial; /* first block with room, SHM_NONE: none */
+	uint32_t n_used;  /* items */
+	uint64_t *used;	  /* [n_blocks], bit per item */
 	struct claim_list {
 		uint32_t next, previous;
-	} *list;                /* [n_blocks]: blocks with room */
+	} * list; /* [n_blocks]: blocks with room */
 };
 
 /* Returns 0, or -1 and errno. */
-int claim_init(struct claim *c, _Atomic uint8_t *owner, uint32_t n_items,
-    int worker);
+int claim_init(
+    struct claim *c, _Atomic uint8_t *owner, uint32_t n_items, int worker);
 void claim_deinit(struct claim *c);
 
 /* An item of a block of this worker, claiming a block if need be; SHM_NONE:
@@ -35,6 +35,16 @@ uint32_t claim_take(struct claim *c);
 /* Gives an item back; an empty block goes back to all. Ignores what was not
  * taken. */
 void claim_give(struct claim *c, uint32_t item);
+
+/*
+ * At a takeover, between claim_init and any claim_take: notes that an item of
+ * this worker's blocks is in use. False if it is not this worker's, or noted
+ * already: what led to it says nonsense.
+ */
+bool claim_mark(struct claim *c, uint32_t item);
+
+/* All are marked: the rest of the blocks is free. */
+void claim_marked(struct claim *c);
 
 /* Number of blocks for so many items. */
 static inline uint32_t

@@ -16,9 +16,9 @@
 enum { INPUT_PAGE = 1024 };
 
 struct input_part {
-	uint64_t end;   /* input position up to which this knows everything */
+	uint64_t end;	/* input position up to which this knows everything */
 	uint64_t bytes; /* of payload in the pages */
-	uint32_t tail;  /* last page */
+	uint32_t tail;	/* last page */
 	uint32_t tail_used; /* bytes in it */
 	struct ws_state state;
 };
@@ -45,6 +45,10 @@ int input_save(struct input_pool *pool, uint32_t slot,
 
 /* Copies the payload out; cap bytes at most. Returns its length. */
 size_t input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap);
+
+/* At a takeover: marks the pages of a slot's part. Returns 0, or -1 if they
+ * make no sense: the part is dropped then. */
+int input_adopt(struct input_pool *pool, uint32_t slot);
 
 /* Drops the part. */
 void input_release(struct input_pool *pool, uint32_t slot);

@@ -14,6 +14,7 @@
 #include "hub/shm.h"
 
 enum {
+	OUTPUT_REFS = 3,	    /* references in a chunk */
 	OUTPUT_SEGMENT = 64 * 1024, /* arena segment, bytes */
 	OUTPUT_PIECES = 260,	    /* of one frame: 16 MiB and its head */
 	OUTPUT_COST = 22,	    /* bytes of bookkeeping per reference */
@@ -25,6 +26,7 @@ enum {
 /* A reference's tag: a publication's position, or this bit and the input
  * position that it answers, or 0. */
 #define OUTPUT_ANSWER (1ull << 63)
+#define OUTPUT_CLOSE (1ull << 62) /* a close frame: nothing comes behind it */
 
 struct reference {
 	_Atomic uint32_t offset; /* in the arena */
@@ -36,7 +38,7 @@ struct chunk {
 	_Atomic uint32_t next;
 	uint32_t base;	/* number of ref[0], low 32 bits */
 	uint64_t start; /* stream position of ref[0] */
-	struct reference ref[3];
+	struct reference ref[OUTPUT_REFS];
 };
 
 /* Bytes in the arena, in one piece or more. Holds its segments until
@@ -109,6 +111,22 @@ void output_wrote(
 
 /* Drops everything, the last chunk too. */
 void output_close(struct output_pool *pool, struct output *o, uint32_t slot);
+
+/*
+ * At a takeover: derives a connection's private part from its records and
+ * `written`, the kernel's count of bytes taken; marks what they reach; redoes
+ * what follows from the newest reference. Returns 0, or -1 if the records or
+ * the count make no sense: nothing of it can be used then.
+ */
+int output_adopt(struct output_pool *pool, struct output *o, uint32_t slot,
+    uint64_t written);
+
+/* All are adopted: the rest of this worker's chunks and segments is free. */
+void output_adopted(struct output_pool *pool);
+
+/* The newest reference's tag; 0 if there is none. */
+uint64_t output_newest_tag(
+    const struct output_pool *pool, const struct output *o, uint32_t slot);
 
 static inline uint64_t
 output_pending(const struct output *o)

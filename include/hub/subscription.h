@@ -64,6 +64,14 @@ bool subscription_members(const struct hub *h, int worker, uint32_t channel,
     uint32_t max, void (*member)(const struct subscription *, void *),
     void *arg);
 
+/*
+ * At a takeover: marks this worker's records whose connection `lives` and
+ * chains them anew; the others are freed. Calls kept for each that stays.
+ */
+void subscription_adopt(struct hub *h, struct claim *pool,
+    bool (*lives)(void *arg, uint32_t slot),
+    void (*kept)(void *arg, uint32_t sub), void *arg);
+
 /* Frees what a dead worker had. */
 void subscription_clear(struct hub *h, int worker);
 

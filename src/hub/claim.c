@@ -13,8 +13,8 @@ block_items(const struct claim *c, uint32_t block)
 }
 
 int
-claim_init(struct claim *c, _Atomic uint8_t *owner, uint32_t n_items,
-    int worker)
+claim_init(
+    struct claim *c, _Atomic uint8_t *owner, uint32_t n_items, int worker)
 {
 	c->owner = owner;
 	c->mine = (uint8_t)(worker + 1);
@@ -122,7 +122,8 @@ claim_give(struct claim *c, uint32_t item)
 	c->used[b] &= ~bit;
 	c->n_used--;
 	/* keep one empty block: no claiming to and fro */
-	if (c->used[b] == 0 && (c->partial != b || c->list[b].next != SHM_NONE)) {
+	if (c->used[b] == 0 &&
+	    (c->partial != b || c->list[b].next != SHM_NONE)) {
 		partial_remove(c, b);
 		SHM_STORE(c->owner[b], 0);
 	}
@@ -136,4 +137,34 @@ claim_clear(_Atomic uint8_t *owner, uint32_t n_items, int worker)
 	for (b = 0; b < n; b++)
 		if (SHM_LOAD(owner[b]) == worker + 1)
 			SHM_STORE(owner[b], 0);
+}
+
+bool
+claim_mark(struct claim *c, uint32_t item)
+{
+	uint32_t b = item / SHM_BLOCK;
+	uint64_t bit = 1ull << item % SHM_BLOCK;
+
+	if (item >= c->n_items || SHM_LOAD(c->owner[b]) != c->mine ||
+	    (c->used[b] & bit))
+		return false;
+	c->used[b] |= bit;
+	c->n_used++;
+	return true;
+}
+
+void
+claim_marked(struct claim *c)
+{
+	uint32_t b;
+
+	c->partial = SHM_NONE;
+	for (b = 0; b < c->n_blocks; b++) {
+		if (SHM_LOAD(c->owner[b]) != c->mine)
+			continue;
+		if (c->used[b] == 0)
+			SHM_STORE(c->owner[b], 0);
+		else if (c->used[b] != block_items(c, b))
+			partial_push(c, b);
+	}
 }

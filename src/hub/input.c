@@ -176,6 +176,45 @@ input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap)
 	return (size_t)(to - (uint8_t *)out);
 }
 
+/* Whether the pages of a part hold what it says, each marked on the way. */
+static bool
+part_mark(struct input_pool *pool, uint32_t first, const struct input_part *p)
+{
+	const struct hub *h = pool->h;
+	uint64_t room = FIRST_BYTES;
+	uint32_t page = first, next;
+
+	if (!claim_mark(&pool->pages, page))
+		return false;
+	while (page != p->tail) {
+		next = SHM_LOAD(h->page[page].next);
+		if (next == 0 || next > h->n_pages ||
+		    !claim_mark(&pool->pages, next - 1))
+			return false;
+		page = next - 1;
+		room += PAGE_BYTES;
+	}
+	/* what was begun behind the tail was never committed */
+	SHM_STORE(h->page[page].next, 0);
+	return p->bytes <= room && room - p->bytes < PAGE_BYTES &&
+	    p->tail_used <= PAGE_BYTES;
+}
+
+int
+input_adopt(struct input_pool *pool, uint32_t slot)
+{
+	struct hub *h = pool->h;
+	const struct input_part *p = input_part(h, slot);
+
+	if (p == NULL && SHM_LOAD(h->slot[slot].part) == 0)
+		return 0;
+	if (p != NULL &&
+	    part_mark(pool, PART_PAGE(SHM_LOAD(h->slot[slot].part)), p))
+		return 0;
+	SHM_STORE(h->slot[slot].part, 0);
+	return -1;
+}
+
 void
 input_release(struct input_pool *pool, uint32_t slot)
 {

@@ -6,8 +6,6 @@
 #include "hub/slot.h"
 #include "segment.h"
 
-enum { REFS = 3 };
-
 /*
  * Reference number f of a list, *chunk being the one that it is in or the one
  * before; its place in *piece. NULL if what is written there is nonsense: the
@@ -20,7 +18,7 @@ ref_at(
 	struct chunk *k = &h->chunk[*chunk];
 	uint32_t at = (uint32_t)f - SHM_ONCE(k->base), next;
 
-	if (at == REFS) {
+	if (at == OUTPUT_REFS) {
 		next = SHM_OWN(k->next);
 		if (next >= h->n_chunks)
 			return NULL;
@@ -28,7 +26,7 @@ ref_at(
 		k = &h->chunk[next];
 		at = (uint32_t)f - SHM_ONCE(k->base);
 	}
-	if (at >= REFS)
+	if (at >= OUTPUT_REFS)
 		return NULL;
 	piece->offset = SHM_OWN(k->ref[at].offset);
 	piece->length = SHM_ONCE(k->ref[at].length);
@@ -40,9 +38,11 @@ ref_at(
 }
 
 /* A slot's `last` and `answered` follow from its newest reference. */
-static void
-derive(struct slot *s, uint64_t tag)
+void
+output_derive(struct slot *s, uint64_t tag)
 {
+	if (tag & OUTPUT_CLOSE)
+		return;
 	if (tag & OUTPUT_ANSWER) {
 		tag &= ~OUTPUT_ANSWER;
 		if (SHM_OWN(s->answered) < tag)
@@ -84,8 +84,8 @@ reserve(
 	struct chunk *chunk = pool->h->chunk;
 	uint32_t room, at = o->newest, k, next;
 
-	room = REFS - ((uint32_t)appended - chunk[at].base);
-	for (; room < n; room += REFS, at = k) {
+	room = OUTPUT_REFS - ((uint32_t)appended - chunk[at].base);
+	for (; room < n; room += OUTPUT_REFS, at = k) {
 		k = chunk_new(pool, appended + room, 0);
 		if (k == SHM_NONE)
 			break;
@@ -113,10 +113,11 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 	uint64_t n = SHM_OWN(s->appended);
 	uint32_t at = (uint32_t)n - SHM_ONCE(k->base), i, next;
 
-	if (at > REFS || (at + f->n > REFS && !reserve(pool, o, n, f->n)))
+	if (at > OUTPUT_REFS ||
+	    (at + f->n > OUTPUT_REFS && !reserve(pool, o, n, f->n)))
 		return -1;
 	for (i = 0; i < f->n; i++, n++, at++) {
-		if (at == REFS) {
+		if (at == OUTPUT_REFS) {
 			next = SHM_OWN(k->next);
 			if (next >= h->n_chunks)
 				return -1;
@@ -134,7 +135,7 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 	}
 	SHM_STORE(s->appended, n);
 	if (tag != 0)
-		derive(s, tag);
+		output_derive(s, tag);
 	return 0;
 }
 

@@ -7,4 +7,7 @@
 /* One reference less into a segment; without any it is free again. */
 void frame_unuse(struct output_pool *pool, uint32_t segment);
 
+/* What follows from a slot's newest reference, by its tag. */
+void output_derive(struct slot *s, uint64_t tag);
+
 #endif

@@ -146,22 +146,100 @@ subscription_members(const struct hub *h, int worker, uint32_t channel,
 	return true;
 }
 
+/* Frees one record of a worker and forgets its channel's chain. */
+static uint32_t
+forget(struct hub *h, int worker, uint32_t sub)
+{
+	uint32_t c = SHM_LOAD(h->subscription[sub].channel);
+
+	if (c == 0 || c > h->n_entries)
+		return SHM_NONE;
+	SHM_STORE(*head_of(h, worker, c - 1), 0);
+	return c - 1;
+}
+
+/* Calls f for each record in the blocks of a worker. */
+static void
+each_of(struct hub *h, int worker,
+    void (*f)(struct hub *h, int worker, uint32_t sub, void *arg), void *arg)
+{
+	uint32_t i;
+
+	for (i = 0; i < h->n_subscriptions; i++) {
+		if (SHM_LOAD(h->subscription_owner[i / SHM_BLOCK]) !=
+		    worker + 1)
+			i |= SHM_BLOCK - 1;
+		else
+			f(h, worker, i, arg);
+	}
+}
+
+struct adoption {
+	struct claim *pool;
+	bool (*lives)(void *arg, uint32_t slot);
+	void (*kept)(void *arg, uint32_t sub);
+	void *arg;
+};
+
+/* First all chains of this worker go, and those of its connections. */
+static void
+adopt_forget(struct hub *h, int worker, uint32_t sub, void *arg)
+{
+	struct subscription *s = &h->subscription[sub];
+
+	if (forget(h, worker, sub) != SHM_NONE && s->slot < h->n_slots)
+		h->slot[s->slot].subscriptions = 0;
+}
+
+/* Then each record is chained anew, or freed. */
+static void
+adopt_one(struct hub *h, int worker, uint32_t sub, void *arg)
+{
+	struct adoption *a = arg;
+	struct subscription *s = &h->subscription[sub];
+	uint32_t c = SHM_LOAD(s->channel), first;
+
+	if (c == 0)
+		return;
+	if (c > h->n_entries || s->slot >= h->n_slots ||
+	    !a->lives(a->arg, s->slot) || !claim_mark(a->pool, sub)) {
+		SHM_STORE(s->channel, 0);
+		return;
+	}
+	first = SHM_LOAD(*head_of(h, worker, c - 1));
+	s->next = first;
+	s->previous = 0;
+	s->slot_next = h->slot[s->slot].subscriptions;
+	h->slot[s->slot].subscriptions = sub + 1;
+	if (link_at(h, first) != SHM_NONE)
+		SHM_STORE(h->subscription[first - 1].previous, sub + 1);
+	SHM_STORE(*head_of(h, worker, c - 1), sub + 1);
+	a->kept(a->arg, sub);
+}
+
+void
+subscription_adopt(struct hub *h, struct claim *pool,
+    bool (*lives)(void *arg, uint32_t slot),
+    void (*kept)(void *arg, uint32_t sub), void *arg)
+{
+	struct adoption a = {pool, lives, kept, arg};
+
+	each_of(h, h->self, adopt_forget, &a);
+	each_of(h, h->self, adopt_one, &a);
+	claim_marked(pool);
+}
+
+/* Frees one record. */
+static void
+clear_one(struct hub *h, int worker, uint32_t sub, void *arg)
+{
+	forget(h, worker, sub);
+	SHM_STORE(h->subscription[sub].channel, 0);
+}
+
 void
 subscription_clear(struct hub *h, int worker)
 {
-	uint32_t i, e;
-
-	for (i = 0; i < h->n_subscriptions; i += SHM_BLOCK) {
-		if (SHM_LOAD(h->subscription_owner[i / SHM_BLOCK]) !=
-		    worker + 1)
-			continue;
-		for (e = i; e < i + SHM_BLOCK && e < h->n_subscriptions; e++) {
-			uint32_t c = SHM_LOAD(h->subscription[e].channel);
-
-			if (c >= 1 && c <= h->n_entries)
-				SHM_STORE(*head_of(h, worker, c - 1), 0);
-			SHM_STORE(h->subscription[e].channel, 0);
-		}
-	}
+	each_of(h, worker, clear_one, NULL);
 	claim_clear(h->subscription_owner, h->n_subscriptions, worker);
 }
