@@ -43,7 +43,7 @@ LDHARDEN := -pie -Wl,-z,relro,-z,now
 endif
 CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
 LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed
-LDLIBS += -levent_core -luring -lbsd -lmd -lresolv
+LDLIBS += -lseccomp -levent_core -luring -lcrypto -lbsd -lmd -lresolv
 
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
@@ -78,6 +78,7 @@ $(OUT)/.tools: Makefile
 	[ -e /usr/include/event2/event.h ] || missing="$$missing libevent-dev"; \
 	[ -e /usr/include/bsd/stdlib.h ] || missing="$$missing libbsd-dev"; \
 	[ -e /usr/include/liburing.h ] || missing="$$missing liburing-dev"; \
+	[ -e /usr/include/openssl/hmac.h ] || missing="$$missing libssl-dev"; \
 	[ -z "$$missing" ] || { \
 	    echo "missing packages:$$missing (make deps installs them)" >&2; exit 1; }
 	@touch $@

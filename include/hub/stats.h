@@ -24,6 +24,8 @@ struct shm_worker {
 	_Atomic uint32_t generation;
 	_Atomic uint32_t state;       /* enum worker_state */
 	_Atomic uint64_t started_ms;  /* clock_ms() */
+	_Atomic uint32_t keeper;	     /* its pid; 0: none */
+	_Atomic uint64_t keeper_tick __attribute__((aligned(64)));
 
 	/* written by the worker, often */
 	_Atomic uint64_t tick __attribute__((aligned(64))); /* grows: alive */
