@@ -86,7 +86,7 @@ fi
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
-	! wanted "fault/$name" || parts_run "fault/${name%.*}" 120 "$file"
+	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
 done
 
 parts_sum
