@@ -1,0 +1,232 @@
+/* jwt: verifying signed tokens (RFC 7515, 7518, 7519). */
+#include <math.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "codec/jwt.h"
+
+enum { JWT_HS256_LEN = 32 }; /* bytes of its signature */
+
+/* A part of a token, still encoded. */
+struct jwt_part {
+	const char *p;
+	size_t len;
+};
+
+/* The six bits of a base64url letter (RFC 4648 5), or -1. */
+static inline int
+jwt_letter(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '-')
+		return 62;
+	return c == '_' ? 63 : -1;
+}
+
+/* Decodes base64url into at most cap bytes. Returns the length or -1. */
+static ssize_t
+jwt_decode(struct jwt_part in, void *out, size_t cap)
+{
+	uint8_t *to = out;
+	uint32_t bits = 0;
+	size_t i, used = 0;
+	unsigned have = 0;
+	int six;
+
+	for (i = 0; i < in.len; i++) {
+		if ((six = jwt_letter(in.p[i])) == -1)
+			return -1;
+		bits = bits << 6 | (uint32_t)six;
+		have += 6;
+		if (have < 8)
+			continue;
+		have -= 8;
+		if (used == cap)
+			return -1;
+		to[used++] = (uint8_t)(bits >> have);
+	}
+	/* A lone letter, or bits that belong to no byte. */
+	if (have == 6 || (bits & ((1u << have) - 1)) != 0)
+		return -1;
+	return (ssize_t)used;
+}
+
+/* Cuts the token at its two dots. */
+static bool
+jwt_split(const char *token, size_t len, struct jwt_part part[3])
+{
+	const char *p = token, *end = token + len, *dot;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		dot = memchr(p, '.', (size_t)(end - p));
+		if ((dot == NULL) != (i == 2))
+			return false;
+		part[i].p = p;
+		part[i].len = (size_t)((dot != NULL ? dot : end) - p);
+		if (dot != NULL)
+			p = dot + 1;
+	}
+	return true;
+}
+
+/* Decodes a part that must be an object. */
+static bool
+jwt_object(struct jwt_part part, char *buf, struct json_value *object)
+{
+	ssize_t len = jwt_decode(part, buf, JWT_CLAIMS_MAX);
+
+	return len >= 0 && json_validate(buf, (size_t)len, object) &&
+	    object->type == JSON_OBJECT;
+}
+
+/* Judges the header. `typ` and what is unknown do not matter. */
+static enum jwt_result
+jwt_check_header(struct json_value header, const char *algorithm)
+{
+	static const char *const names[] = {"alg", "crit"};
+	struct json_value v[2];
+
+	json_members(header, names, 2, v);
+	if (v[0].type != JSON_STRING)
+		return JWT_MALFORMED;
+	if (!json_string_equals(v[0], algorithm) || v[1].type != JSON_NONE)
+		return JWT_BAD_ALGORITHM;
+	return JWT_OK;
+}
+
+/* Judges the signature of the bytes before the second dot. */
+static enum jwt_result
+jwt_check_hs256(const struct jwt_key *key, struct jwt_part signed_part,
+    struct jwt_part signature)
+{
+	uint8_t got[JWT_HS256_LEN], want[EVP_MAX_MD_SIZE];
+	unsigned want_len = 0;
+
+	if (jwt_decode(signature, got, sizeof(got)) != JWT_HS256_LEN ||
+	    key->secret_len == 0 || key->secret_len > INT32_MAX)
+		return JWT_BAD_SIGNATURE;
+	if (HMAC(EVP_sha256(), key->secret, (int)key->secret_len,
+		(const unsigned char *)signed_part.p, signed_part.len, want,
+		&want_len) == NULL ||
+	    want_len != JWT_HS256_LEN)
+		return JWT_BAD_SIGNATURE;
+	return CRYPTO_memcmp(got, want, JWT_HS256_LEN) == 0 ? JWT_OK
+							    : JWT_BAD_SIGNATURE;
+}
+
+enum jwt_result
+jwt_verify(const struct jwt_key *key, const char *token, size_t len,
+    char buf[JWT_CLAIMS_MAX], struct json_value *claims)
+{
+	struct jwt_part part[3], signed_part;
+	struct json_value header;
+	enum jwt_result result;
+
+	*claims = (struct json_value){0};
+	if (len == 0 || len > JWT_TOKEN_MAX || !jwt_split(token, len, part) ||
+	    !jwt_object(part[0], buf, &header))
+		return JWT_MALFORMED;
+	if (key->algorithm != JWT_HS256)
+		return JWT_BAD_ALGORITHM;
+	if ((result = jwt_check_header(header, "HS256")) != JWT_OK)
+		return result;
+	signed_part.p = token;
+	signed_part.len = (size_t)(part[1].p + part[1].len - token);
+	if ((result = jwt_check_hs256(key, signed_part, part[2])) != JWT_OK)
+		return result;
+	if (!jwt_object(part[1], buf, claims)) {
+		*claims = (struct json_value){0};
+		return JWT_MALFORMED;
+	}
+	return JWT_OK;
+}
+
+/* Reads a time; *seconds stays as it is if there is none. False if it is no
+ * number. */
+static bool
+jwt_time(struct json_value v, double *seconds)
+{
+	return json_absent(v) || json_double(v, seconds);
+}
+
+/* Whether aud is the audience or an array with it (RFC 7519 4.1.3). */
+static bool
+jwt_is_for(struct json_value aud, const char *audience)
+{
+	struct json_iter iter = json_iter(aud, JSON_ARRAY);
+	struct json_value one;
+
+	while (json_next_element(&iter, &one))
+		if (json_string_equals(one, audience))
+			return true;
+	return json_string_equals(aud, audience);
+}
+
+/* Rounds down, within what an int64_t holds. */
+static int64_t
+jwt_seconds(double seconds)
+{
+	if (seconds >= 9e18)
+		return INT64_MAX;
+	return seconds <= 0 ? 0 : (int64_t)seconds;
+}
+
+enum jwt_result
+jwt_check_claims(struct json_value claims, double now, const char *audience,
+    const char *issuer, int64_t *expires)
+{
+	enum { EXP, NBF, IAT, AUD, ISS, N };
+	static const char *const names[N] = {"exp", "nbf", "iat", "aud", "iss"};
+	double exp_at = INFINITY, nbf = -INFINITY, iat = 0;
+	struct json_value v[N];
+
+	*expires = 0;
+	json_members(claims, names, N, v);
+	if (!jwt_time(v[EXP], &exp_at) || !jwt_time(v[NBF], &nbf) ||
+	    !jwt_time(v[IAT], &iat))
+		return JWT_MALFORMED;
+	if (!json_absent(v[EXP]))
+		*expires = jwt_seconds(exp_at);
+	if (exp_at <= now)
+		return JWT_EXPIRED;
+	if (nbf > now)
+		return JWT_NOT_YET;
+	if (audience != NULL && audience[0] != '\0' &&
+	    !jwt_is_for(v[AUD], audience))
+		return JWT_BAD_AUDIENCE;
+	if (issuer != NULL && issuer[0] != '\0' &&
+	    !json_string_equals(v[ISS], issuer))
+		return JWT_BAD_ISSUER;
+	return JWT_OK;
+}
+
+const char *
+jwt_result_name(enum jwt_result result)
+{
+	switch (result) {
+	case JWT_OK:
+		return "ok";
+	case JWT_MALFORMED:
+		return "malformed";
+	case JWT_BAD_ALGORITHM:
+		return "bad algorithm";
+	case JWT_BAD_SIGNATURE:
+		return "bad signature";
+	case JWT_EXPIRED:
+		return "expired";
+	case JWT_NOT_YET:
+		return "not valid yet";
+	case JWT_BAD_AUDIENCE:
+		return "bad audience";
+	case JWT_BAD_ISSUER:
+		return "bad issuer";
+	}
+	return "?";
+}

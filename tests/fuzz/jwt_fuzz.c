@@ -1,0 +1,125 @@
+/*
+ * jwt_fuzz: bytes as a token, and as the claims of a token with a good
+ * signature, which is good if and only if they are an object, and bad once any
+ * of its bytes is another.
+ */
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/jwt.h"
+
+#define REQUIRE(what)                                                          \
+	do {                                                                   \
+		if (!(what)) {                                                 \
+			fprintf(                                               \
+			    stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
+			abort();                                               \
+		}                                                              \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct jwt_key key = {JWT_HS256, "secret", 6};
+
+static char claims_buf[JWT_CLAIMS_MAX];
+
+/* Appends base64url; returns where it ends. */
+static char *
+encode(char *out, const uint8_t *in, size_t len)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn"
+				      "opqrstuvwxyz0123456789-_";
+	uint32_t three;
+	size_t i;
+	int left;
+
+	for (i = 0; i < len; i += 3) {
+		left = len - i < 3 ? (int)(len - i) : 3;
+		three = (uint32_t)in[i] << 16;
+		if (left > 1)
+			three |= (uint32_t)in[i + 1] << 8;
+		if (left > 2)
+			three |= in[i + 2];
+		*out++ = letters[three >> 18];
+		*out++ = letters[three >> 12 & 63];
+		if (left > 1)
+			*out++ = letters[three >> 6 & 63];
+		if (left > 2)
+			*out++ = letters[three & 63];
+	}
+	return out;
+}
+
+/* Makes a token with these claims; returns its length. */
+static size_t
+sign(char *token, const uint8_t *claims, size_t len)
+{
+	static const char head[] = "eyJhbGciOiJIUzI1NiJ9.";
+	uint8_t mac[EVP_MAX_MD_SIZE];
+	unsigned mac_len;
+	char *p = token + sizeof(head) - 1;
+
+	memcpy(token, head, sizeof(head) - 1);
+	p = encode(p, claims, len);
+	HMAC(EVP_sha256(), key.secret, (int)key.secret_len,
+	    (const unsigned char *)token, (size_t)(p - token), mac, &mac_len);
+	*p++ = '.';
+	return (size_t)(encode(p, mac, mac_len) - token);
+}
+
+/* Judges claims that may be anything. */
+static void
+require_claims(struct json_value claims)
+{
+	enum jwt_result result;
+	int64_t expires;
+
+	result = jwt_check_claims(claims, 1.5e9, "chatd", "joe", &expires);
+	REQUIRE(jwt_result_name(result)[0] != '?');
+	REQUIRE(result != JWT_BAD_SIGNATURE && result != JWT_BAD_ALGORITHM);
+	REQUIRE(expires >= 0);
+	REQUIRE(result != JWT_OK || expires == 0 || expires >= 1500000000);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct json_value claims, direct;
+	enum jwt_result result;
+	size_t len, at;
+	char *token;
+	bool object;
+
+	result =
+	    jwt_verify(&key, (const char *)data, size, claims_buf, &claims);
+	REQUIRE((result == JWT_OK) == (claims.type == JSON_OBJECT));
+	REQUIRE(result <= JWT_BAD_SIGNATURE);
+	if (result == JWT_OK) {
+		REQUIRE(claims.p >= claims_buf &&
+		    claims.p + claims.len <= claims_buf + sizeof(claims_buf));
+		require_claims(claims);
+	}
+
+	token = malloc(size * 4 / 3 + 128);
+	len = sign(token, data, size);
+	object = json_validate((const char *)data, size, &direct) &&
+	    direct.type == JSON_OBJECT;
+	result = jwt_verify(&key, token, len, claims_buf, &claims);
+	REQUIRE((result == JWT_OK) == (object && len <= JWT_TOKEN_MAX));
+	REQUIRE(result == JWT_OK || result == JWT_MALFORMED);
+	if (result == JWT_OK) {
+		REQUIRE(claims.len == direct.len);
+		REQUIRE(memcmp(claims.p, direct.p, claims.len) == 0);
+		require_claims(claims);
+		at = (size * 7 + data[size / 2]) % len;
+		token[at] ^= (char)(1 << data[size / 3] % 8);
+		REQUIRE(jwt_verify(&key, token, len, claims_buf, &claims) !=
+		    JWT_OK);
+	}
+	free(token);
+	return 0;
+}
