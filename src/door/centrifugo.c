@@ -1,0 +1,285 @@
+/* Centrifugo's client protocol, version 2, in JSON: frames into commands, and
+ * the connection's own deadlines. */
+#include <string.h>
+
+#include "base/log.h"
+#include "centrifugo.h"
+
+const char *
+centrifugo_text(enum centrifugo_error code)
+{
+	static const struct {
+		enum centrifugo_error code;
+		const char *text;
+	} all[] = {{C_INTERNAL, "internal server error"},
+	    {C_UNKNOWN_CHANNEL, "unknown channel"},
+	    {C_PERMISSION_DENIED, "permission denied"},
+	    {C_ALREADY_SUBSCRIBED, "already subscribed"},
+	    {C_LIMIT_EXCEEDED, "limit exceeded"},
+	    {C_BAD_REQUEST, "bad request"}, {C_NOT_AVAILABLE, "not available"},
+	    {C_TOKEN_EXPIRED, "token expired"}, {C_EXPIRED, "expired"},
+	    {C_TOO_MANY_REQUESTS, "too many requests"},
+	    {C_UNRECOVERABLE, "unrecoverable position"},
+	    {C_END_SHUTDOWN, "shutdown"},
+	    {C_END_SERVER_ERROR, "internal server error"},
+	    {C_END_EXPIRED, "connection expired"}, {C_END_SLOW, "slow"},
+	    {C_END_INSUFFICIENT, "insufficient state"},
+	    {C_END_NO_PONG, "no pong"}, {C_END_TOO_MANY, "too many requests"},
+	    {C_END_INVALID_TOKEN, "invalid token"},
+	    {C_END_BAD_REQUEST, "bad request"}, {C_END_STALE, "stale"},
+	    {C_END_FORCED, "force disconnect"},
+	    {C_END_CHANNEL_LIMIT, "channel limit"},
+	    {C_END_NOT_AVAILABLE, "not available"}};
+	size_t k;
+
+	for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+		if (all[k].code == code)
+			return all[k].text;
+	return "";
+}
+
+void
+centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code)
+{
+	conn_end(ch, conn, (enum ws_code)code, centrifugo_text(code));
+}
+
+/* The server does not take it; its client is not even told an answer. */
+static void
+command_send(struct command *c)
+{
+	centrifugo_end(c->ch, c->conn, C_END_NOT_AVAILABLE);
+}
+
+static void
+command_ping(struct command *c)
+{
+	reply_empty(c, "ping");
+}
+
+/* The commands; of several in one object the first of these counts. */
+static const struct {
+	const char *name;
+	void (*run)(struct command *);
+} commands[] = {{"connect", command_connect}, {"ping", command_ping},
+    {"subscribe", command_subscribe}, {"unsubscribe", command_unsubscribe},
+    {"publish", command_publish}, {"presence", command_presence},
+    {"presence_stats", command_presence_stats}, {"history", command_history},
+    {"rpc", command_rpc}, {"send", command_send}, {"refresh", command_refresh},
+    {"sub_refresh", command_sub_refresh}};
+
+enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+/* An empty object answers our ping. */
+static void
+pong(struct command *c)
+{
+	struct slot *s = command_slot(c);
+
+	if (!(s->flags & C_CONNECTED) || !(s->flags & C_PINGED))
+		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
+	else
+		s->flags &= ~(uint32_t)C_PINGED;
+}
+
+/* Whether the connection's rate allows one command more; answers if not. */
+static bool
+rate_allows(struct command *c)
+{
+	struct slot *s = command_slot(c);
+	uint32_t over = (s->flags & C_OVER_MASK) >> C_OVER_SHIFT;
+
+	s->flags &= ~(uint32_t)C_OVER_MASK;
+	if (conn_rate(c->ch, c->conn))
+		return true;
+	if (over + 1 >= C_OVER_MAX) {
+		centrifugo_end(c->ch, c->conn, C_END_TOO_MANY);
+		return false;
+	}
+	s->flags |= (over + 1) << C_OVER_SHIFT;
+	reply_error(c, C_TOO_MANY_REQUESTS);
+	return false;
+}
+
+/*
+ * Whether a command was done before a takeover: what is answered, and what is
+ * accepted, of which the last may lack its answer.
+ */
+static bool
+done_before(struct command *c, int which)
+{
+	struct chat *ch = c->ch;
+	struct slot *s = command_slot(c);
+	bool answered =
+	    SHM_OWN(s->answered) >= KEY(c->position, ch->answers + 1);
+
+	if (which == N_COMMANDS)
+		return c->ordinal < ch->done_commands;
+	if (answered || c->ordinal + 1 < ch->done_commands) {
+		ch->answers++;
+		if (s->flags & C_ENTERED)
+			s->flags |= C_CONNECTED;
+		return true;
+	}
+	if (c->ordinal >= ch->done_commands)
+		return false;
+	publish_again(c, commands[which].run == command_rpc);
+	return true;
+}
+
+/* Runs a command whose object has been taken apart. */
+static void
+dispatch(struct command *c, int which)
+{
+	uint32_t flags = command_slot(c)->flags;
+	bool connect = commands[which].run == command_connect;
+
+	if (flags & C_UNUSABLE || connect == !!(flags & C_CONNECTED))
+		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
+	else if (rate_allows(c))
+		commands[which].run(c);
+}
+
+/* Finds out which command a line is; N_COMMANDS: a pong, -1: none. */
+static int
+line_judge(struct command *c, const char *text, size_t len)
+{
+	static const char *names[N_COMMANDS + 1];
+	struct json_value object, values[N_COMMANDS + 1], *id;
+	int k;
+
+	for (k = 0; k < N_COMMANDS && names[k] == NULL; k++)
+		names[k] = commands[k].name;
+	names[N_COMMANDS] = "id";
+	if (!json_validate(text, len, &object) || object.type != JSON_OBJECT)
+		return -1;
+	json_members(object, names, N_COMMANDS + 1, values);
+	for (k = 0; k < N_COMMANDS && json_absent(values[k]); k++)
+		;
+	id = &values[N_COMMANDS];
+	c->id = 0;
+	if (json_absent(*id) && k == N_COMMANDS)
+		return k;
+	if (!json_absent(*id) && (!json_uint32(*id, &c->id) || c->id == 0))
+		return -1;
+	if (k == N_COMMANDS || values[k].type != JSON_OBJECT ||
+	    (c->id == 0 && commands[k].run != command_send))
+		return -1;
+	c->request = values[k];
+	return k;
+}
+
+/* One line of a frame. */
+static void
+line(struct command *c, const char *text, size_t len)
+{
+	int which = line_judge(c, text, len);
+
+	if (which < 0 || c->ordinal >= CHAT_COMMANDS)
+		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
+	else if (done_before(c, which))
+		return;
+	else if (which == N_COMMANDS)
+		pong(c);
+	else
+		dispatch(c, which);
+}
+
+/* A frame: lines, each a command. One is answered before the next is looked
+ * at. A line break may end the last one, too. */
+static void
+centrifugo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
+    size_t len, uint64_t position)
+{
+	struct command c = {.ch = ch, .conn = conn, .position = position};
+	const char *end, *stop;
+
+	if (len > 0 && data[len - 1] == '\n')
+		len--;
+	end = data + len;
+	for (;; c.ordinal++, data = stop + 1) {
+		stop = memchr(data, '\n', (size_t)(end - data));
+		if (stop == NULL)
+			stop = end;
+		line(&c, data, (size_t)(stop - data));
+		if (stop == end || ch->conn[conn].phase != CONN_OPEN)
+			return;
+	}
+}
+
+/* Time since a slot's time. */
+static uint32_t
+age_ms(const struct chat *ch, uint32_t then)
+{
+	return (uint32_t)ch->now_ms - then;
+}
+
+/* Deadlines: connect, ping and pong, expiry. */
+static void
+centrifugo_sweep(struct chat *ch, uint32_t conn)
+{
+	static char ping[] = "{}";
+	struct slot *s = conn_slot(ch, conn);
+
+	if (!(s->flags & C_CONNECTED)) {
+		if (ch->now_ms - s->connected_ms >= ch->live.connect_ms)
+			centrifugo_end(ch, conn, C_END_STALE);
+		return;
+	}
+	if (s->flags & C_PINGED) {
+		if (age_ms(ch, s->ping_ms) >= ch->live.pong_ms) {
+			centrifugo_end(ch, conn, C_END_NO_PONG);
+			return;
+		}
+	} else if (age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
+		s->ping_ms = (uint32_t)ch->now_ms;
+		s->flags |= C_PINGED;
+		conn_answer(ch, conn, WS_TEXT, &(struct iovec){ping, 2}, 1, 0);
+		if (ch->conn[conn].phase != CONN_OPEN)
+			return;
+	}
+	if (s->expires_ms != 0 &&
+	    ch->wall_ms >= (int64_t)s->expires_ms + C_EXPIRED_DELAY_MS) {
+		centrifugo_end(ch, conn, C_END_EXPIRED);
+		return;
+	}
+	subscriptions_sweep(ch, conn);
+}
+
+/* What the other doors' codes are here. */
+static uint16_t
+centrifugo_close_code(uint16_t code, const char **reason)
+{
+	enum centrifugo_error to;
+
+	switch (code) {
+	case WS_GOING_AWAY:
+		to = C_END_SHUTDOWN;
+		break;
+	case WS_INTERNAL:
+		to = C_END_SERVER_ERROR;
+		break;
+	case WS_KICKED:
+		to = C_END_FORCED;
+		break;
+	case WS_POLICY:
+		to = strcmp(*reason, "slow") == 0 ? C_END_SLOW : C_END_TOO_MANY;
+		break;
+	default:
+		return code;
+	}
+	if (**reason == '\0') /* it is the peer's own code, given back */
+		return code;
+	*reason = centrifugo_text(to);
+	return (uint16_t)to;
+}
+
+const struct door_ops centrifugo_door = {.name = "centrifugo",
+    .message = centrifugo_message,
+    .render = centrifugo_render,
+    .leave = centrifugo_leave,
+    .sweep = centrifugo_sweep,
+    .drained = centrifugo_drained,
+    .close_code = centrifugo_close_code,
+    .own_ping = true,
+    .own_rate = true};

@@ -1,0 +1,249 @@
+/* centrifugo: what the files of this door share. Not for others. */
+#ifndef CHATD_SRC_DOOR_CENTRIFUGO_H
+#define CHATD_SRC_DOOR_CENTRIFUGO_H
+
+#include "chat/channel.h"
+#include "chat/conn.h"
+#include "chat/publish.h"
+#include "chat/user.h"
+#include "codec/json.h"
+#include "door/door.h"
+#include "hub/blob.h"
+#include "hub/history.h"
+
+/* In slot.flags: where the connection stands. Bits 8 to 15 count the commands
+ * in a row that came over its rate. */
+enum {
+	C_ENTERED = 1,	 /* who it is has been stored */
+	C_CONNECTED = 2, /* and it has been told so */
+	C_PINGED = 4,	 /* a pong is to come */
+	C_UNUSABLE = 8,	 /* its connect was refused */
+	C_NAMED = 16,	 /* until ENTERED: slot.info is a name from the URL */
+	C_OVER_SHIFT = 8,
+	C_OVER_MASK = 0xff00
+};
+
+enum {
+	C_OVER_MAX = 10,	    /* commands in a row over the rate: 3013 */
+	C_EXPIRED_DELAY_MS = 25000, /* from expiry to the end: a refresh may
+				     * come (as centrifuge) */
+	C_CLIENT_ID = 17	    /* bytes of a client id, with its NUL */
+};
+
+/* Error codes of replies (centrifuge, errors.go). */
+enum centrifugo_error {
+	C_OK = 0,
+	C_INTERNAL = 100,
+	C_UNKNOWN_CHANNEL = 102,
+	C_PERMISSION_DENIED = 103,
+	C_ALREADY_SUBSCRIBED = 105,
+	C_LIMIT_EXCEEDED = 106,
+	C_BAD_REQUEST = 107,
+	C_NOT_AVAILABLE = 108,
+	C_TOKEN_EXPIRED = 109,
+	C_EXPIRED = 110,
+	C_TOO_MANY_REQUESTS = 111,
+	C_UNRECOVERABLE = 112,
+	/* not told as an error: the connection ends with that code */
+	C_END_SHUTDOWN = 3001,
+	C_END_SERVER_ERROR = 3004,
+	C_END_EXPIRED = 3005,
+	C_END_SLOW = 3008,
+	C_END_INSUFFICIENT = 3010,
+	C_END_NO_PONG = 3012,
+	C_END_TOO_MANY = 3013,
+	C_END_INVALID_TOKEN = 3500,
+	C_END_BAD_REQUEST = 3501,
+	C_END_STALE = 3502,
+	C_END_FORCED = 3503,
+	C_END_CHANNEL_LIMIT = 3505,
+	C_END_NOT_AVAILABLE = 3508
+};
+
+/* One command of a frame. */
+struct command {
+	struct chat *ch;
+	uint32_t conn;
+	uint32_t id;
+	uint64_t position; /* input position after its frame */
+	uint32_t ordinal;  /* in the frame, from 0 */
+	struct json_value request;
+};
+
+/* A channel's name out of a request, and what holds for it. */
+struct channel_name {
+	char text[PRESENCE_NAME_MAX + 1];
+	size_t len;
+	const struct conf_channel *rule;
+};
+
+static inline struct slot *
+command_slot(const struct command *c)
+{
+	return conn_slot(c->ch, c->conn);
+}
+
+/* centrifugo.c */
+
+/* The text of an error or a close code; "" for what is none. */
+const char *centrifugo_text(enum centrifugo_error code);
+
+/* Ends the connection with one of the codes from 3000. */
+void centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code);
+
+/* centrifugo_reply.c */
+
+/* Begins a reply: {"id":1,"what": follows. One at a time. */
+struct json_writer *reply_begin(const struct command *c, const char *what);
+
+/* Closes and sends it; too large a one becomes error 106. */
+void reply_end(const struct command *c, struct json_writer *w);
+
+/* {"id":1,"what":{}}. */
+void reply_empty(const struct command *c, const char *what);
+
+/* An error, or the end of the connection for codes from 3000. */
+void reply_error(const struct command *c, enum centrifugo_error code);
+
+/* Sends a push or ping of its own accord. */
+void push_send(struct chat *ch, uint32_t conn, struct json_writer *w);
+
+/* A writer for a push: {"push":{"channel":"..." so far. */
+struct json_writer *push_begin(const char *channel, size_t len);
+
+/* "1a2b..." of a connection's id. */
+void client_id(uint64_t id, char out[C_CLIENT_ID]);
+
+/* The name of a member, any text. */
+void put_name(struct json_writer *w, const char *name, size_t len);
+
+/* "epoch" as text of an epoch; whether a client's text is that epoch. */
+void put_epoch(struct json_writer *w, uint32_t epoch);
+bool is_epoch(struct json_value text, uint32_t epoch);
+
+/* centrifugo_take.c: fields of requests. False: of a wrong type. */
+
+/* A string, at most cap bytes; *len SIZE_MAX: longer. Absent: 0. */
+bool take_string(struct json_value v, char *out, size_t cap, size_t *len);
+
+/* Absent: left as it is. */
+bool take_bool(struct json_value v, bool *out);
+bool take_int(struct json_value v, int64_t *out);
+bool take_offset(struct json_value v, uint64_t *out);
+
+/* A member that must be a string, an object: absent or of that type. */
+bool take_type(struct json_value v, enum json_type type);
+
+/* The request's channel with its rule; else the error to answer. */
+enum centrifugo_error
+take_channel(const struct command *c, struct channel_name *out);
+
+/* centrifugo_push.c */
+
+/* What a publication looks like: {"data":...}. */
+void put_publication(struct json_writer *w, const struct publication *p);
+
+/* The same from the journal; false if it is gone. */
+bool put_position(struct chat *ch, struct json_writer *w, uint64_t position);
+
+/* {"user":..,"client":..,"conn_info":..,"chan_info":..}. */
+void put_client(struct json_writer *w, uint64_t id, const char *user,
+    size_t user_len, const char *info, size_t info_len, const char *sub_info,
+    size_t sub_info_len);
+
+int
+centrifugo_render(struct chat *ch, const struct publication *p, struct iovec *);
+
+/* centrifugo_publish.c */
+
+/* Acknowledges a publication that was accepted before a takeover: the newest
+ * one of this connection. */
+void publish_again(const struct command *c, bool rpc);
+
+/* centrifugo_token.c */
+
+/* What a token says. */
+struct claims {
+	struct json_value all;
+	char user[USER_NAME_MAX];
+	size_t user_len;
+	char info[BLOB_MAX];
+	size_t info_len;
+	int64_t expires_ms; /* wall clock, 0: never */
+};
+
+/* Judges a token (a JSON string). C_OK, C_TOKEN_EXPIRED or
+ * C_END_INVALID_TOKEN. The claims are good until the next call. */
+enum centrifugo_error
+token_read(struct chat *ch, struct json_value token, struct claims *out);
+
+/* Keeps the info of claims; a blob. */
+uint32_t info_keep(struct chat *ch, const struct claims *claims);
+
+/* "expires" and "ttl" of what ends at that time. */
+void put_expiry(struct chat *ch, struct json_writer *w, uint64_t expires_ms);
+
+/* The commands. */
+void command_connect(struct command *c);
+void command_subscribe(struct command *c);
+void command_unsubscribe(struct command *c);
+void command_publish(struct command *c);
+void command_history(struct command *c);
+void command_presence(struct command *c);
+void command_presence_stats(struct command *c);
+void command_rpc(struct command *c);
+void command_refresh(struct command *c);
+void command_sub_refresh(struct command *c);
+
+/* centrifugo_history.c */
+
+/* Whether a connection may look at a channel's history and presence. */
+enum centrifugo_error
+may_look(const struct command *c, const struct channel_name *name);
+
+/* A history result as a request asks for it. */
+enum centrifugo_error put_history(struct chat *ch, struct json_writer *w,
+    const struct channel_name *name, struct json_value request);
+
+/* The oldest that a rule's history-age still keeps, wall clock. */
+int64_t history_oldest(const struct chat *ch, const struct conf_channel *rule);
+
+/* centrifugo_subscribe.c */
+
+/* A request to go on where a subscription was lost; zero: none. */
+struct recovery {
+	bool wanted;
+	bool or_error; /* 112 if it cannot be */
+	uint64_t offset;
+	struct json_value epoch;
+};
+
+/* False: a field is of a wrong type. */
+bool recovery_take(struct json_value request, struct recovery *out);
+
+/* The members of a subscribe result; C_UNRECOVERABLE if that was asked for. */
+enum centrifugo_error put_subscription(struct chat *ch, struct json_writer *w,
+    const struct conf_channel *rule, const struct channel_position *at,
+    const struct recovery *r, uint64_t expires_ms);
+
+/* Subscribes under a rule, with what its token says. */
+enum centrifugo_error
+subscription_begin(const struct command *c, const struct channel_name *name,
+    const struct claims *claims, uint32_t flags, struct channel_position *at);
+
+/* Ends one, telling those who are to be told. */
+void subscription_finish(
+    struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/* Publishes that a connection joined or left a channel. */
+void tell_event(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    enum publication_format format);
+
+/* The connection goes: tells its channels. */
+void centrifugo_leave(struct chat *ch, uint32_t conn);
+
+/* Deadlines of its subscriptions; gaps to be told once it has drained. */
+void subscriptions_sweep(struct chat *ch, uint32_t conn);
+void centrifugo_drained(struct chat *ch, uint32_t conn);
+
+#endif

@@ -1,0 +1,310 @@
+/* connect and refresh: who a connection is. */
+#include <string.h>
+
+#include "base/log.h"
+#include "centrifugo.h"
+
+void
+centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	struct slot *s = conn_slot(ch, conn);
+
+	blob_drop(&ch->input, s->info);
+	s->info = blob_put(&ch->input, name, len);
+	s->flags = s->info != 0 ? C_NAMED : 0;
+}
+
+/* The name that came in the URL, where anybody may use any. */
+static void
+claims_from_url(const struct command *c, struct claims *out)
+{
+	const struct slot *s = command_slot(c);
+	char name[BLOB_MAX];
+	size_t len = 0;
+
+	if (s->flags & C_NAMED)
+		len = blob_get(c->ch->hub, s->info, name);
+	if (len > sizeof(out->user))
+		len = 0;
+	memcpy(out->user, name, len);
+	out->user_len = len;
+	out->info_len = 0;
+	out->expires_ms = 0;
+	out->all = (struct json_value){0};
+}
+
+/* Finds out who it is. */
+static enum centrifugo_error
+identify(const struct command *c, struct json_value token, struct claims *out)
+{
+	if (token.type == JSON_STRING && token.len > 2)
+		return token_read(c->ch, token, out);
+	if (!c->ch->live.insecure)
+		return C_END_BAD_REQUEST; /* as centrifuge */
+	claims_from_url(c, out);
+	return C_OK;
+}
+
+/* Where the connection's own channel stands; false: it has none. */
+static bool
+own_position(const struct command *c, struct channel_name *name,
+    struct channel_position *at)
+{
+	uint32_t user = command_slot(c)->user;
+
+	if (user == SHM_NONE)
+		return false;
+	name->len = channel_name(c->ch->hub, user, name->text);
+	name->rule = conf_channel_find(&c->ch->live, name->text, name->len);
+	return name->rule != NULL &&
+	    channel_find(c->ch, name->text, name->len, false, at) == CHANNEL_OK;
+}
+
+/* Stores who it is, and enters it in presence. */
+static enum centrifugo_error
+enter(const struct command *c, const struct claims *claims)
+{
+	struct slot *s = command_slot(c);
+	struct channel_position at;
+	struct channel_name name;
+
+	if (s->flags & C_ENTERED)
+		return C_OK; /* before a takeover */
+	if (claims->user_len > 0 &&
+	    user_enter(c->ch, c->conn, claims->user, claims->user_len) < 0) {
+		log_warn(
+		    "the table of users is full: a connection was refused");
+		return C_INTERNAL;
+	}
+	if (claims->user_len > 0) {
+		user_list_add(c->ch, c->conn);
+		if (own_position(c, &name, &at))
+			s->offset = at.offset;
+	}
+	blob_drop(&c->ch->input, s->info);
+	s->info = info_keep(c->ch, claims);
+	s->expires_ms = (uint64_t)claims->expires_ms;
+	s->flags = (s->flags & ~(uint32_t)C_NAMED) | C_ENTERED;
+	return C_OK;
+}
+
+/* The request to recover a channel out of connect's `subs`. */
+static bool
+recovery_of(struct json_value subs, const char *channel, struct recovery *r)
+{
+	struct json_value v;
+
+	json_member(subs, channel, &v);
+	return recovery_take(v, r);
+}
+
+/* One of the channels that the token subscribes to. */
+static enum centrifugo_error
+put_server_channel(struct command *c, struct json_writer *w,
+    struct json_value channel, struct json_value subs)
+{
+	struct channel_position at;
+	struct channel_name name;
+	enum centrifugo_error bad;
+	struct recovery r;
+	uint32_t sub;
+
+	if (!take_string(channel, name.text, PRESENCE_NAME_MAX, &name.len) ||
+	    name.len == SIZE_MAX || !conf_channel_name_ok(name.text, name.len))
+		return C_END_INVALID_TOKEN;
+	name.text[name.len] = '\0';
+	name.rule = conf_channel_find(&c->ch->live, name.text, name.len);
+	if (name.rule == NULL || name.text[0] == '#')
+		return C_UNKNOWN_CHANNEL;
+	if (!recovery_of(subs, name.text, &r))
+		return C_END_BAD_REQUEST;
+	bad = subscription_begin(c, &name, NULL, SUBSCRIPTION_SERVER, &at);
+	if (bad != C_OK)
+		return bad == C_LIMIT_EXCEEDED	  ? C_END_CHANNEL_LIMIT
+		    : bad == C_ALREADY_SUBSCRIBED ? C_OK
+						  : bad;
+	sub = subscription_find(c->ch->hub, c->conn, at.channel);
+	r.or_error = false;
+	put_name(w, name.text, name.len);
+	bad = put_subscription(c->ch, w, name.rule, &at, &r, 0);
+	c->ch->hub->subscription[sub].flags |= SUBSCRIPTION_TOLD;
+	return bad;
+}
+
+/* The channels that the server subscribes it to: its own, and its token's. */
+static enum centrifugo_error
+put_subs(struct command *c, struct json_writer *w, struct json_value channels,
+    struct json_value subs)
+{
+	struct json_iter iter = json_iter(channels, JSON_ARRAY);
+	enum centrifugo_error bad = C_OK;
+	struct channel_position at;
+	struct channel_name name;
+	struct json_value v;
+	struct recovery r;
+
+	if (own_position(c, &name, &at)) {
+		at.offset = command_slot(c)->offset;
+		if (!recovery_of(subs, name.text, &r))
+			return C_END_BAD_REQUEST;
+		r.or_error = false;
+		put_name(w, name.text, name.len);
+		put_subscription(c->ch, w, name.rule, &at, &r, 0);
+	}
+	while (bad == C_OK && json_next_element(&iter, &v))
+		bad = put_server_channel(c, w, v, subs);
+	return bad;
+}
+
+/* What a client may do here, for those who want to keep to it. */
+static void
+put_limits(struct json_writer *w, const struct conf_live *live)
+{
+	json_put_name(w, "data");
+	json_open(w, '{');
+	json_put_name(w, "limits");
+	json_open(w, '{');
+	json_put_name(w, "message_size");
+	json_put_uint(w, live->message_size);
+	if (live->message_rate > 0) {
+		json_put_name(w, "message_rate");
+		json_put_uint(w, live->message_rate);
+		json_put_name(w, "message_burst");
+		json_put_uint(w, live->message_burst);
+	}
+	json_put_name(w, "channels");
+	json_put_uint(w, live->connection_channels);
+	json_put_name(w, "channel_name");
+	json_put_uint(w, CONF_CHANNEL_NAME_MAX);
+	json_close(w, '}');
+	json_close(w, '}');
+}
+
+/* Writes the whole connect result. */
+static enum centrifugo_error
+put_connect(struct command *c, struct json_writer *w,
+    const struct claims *claims, struct json_value subs)
+{
+	const struct conf_live *live = &c->ch->live;
+	struct json_value channels;
+	enum centrifugo_error bad;
+	char client[C_CLIENT_ID];
+	size_t before;
+
+	client_id(slot_id(c->ch->hub, c->conn), client);
+	json_member(claims->all, "channels", &channels);
+	json_open(w, '{');
+	json_put_name(w, "client");
+	json_put_string(w, client, C_CLIENT_ID - 1);
+	json_put_name(w, "version");
+	json_put_string(w, CHATD_VERSION, strlen(CHATD_VERSION));
+	put_expiry(c->ch, w, command_slot(c)->expires_ms);
+	put_limits(w, live);
+	before = w->len;
+	json_put_name(w, "subs");
+	json_open(w, '{');
+	bad = put_subs(c, w, channels, subs);
+	if (w->len - before == sizeof(",\"subs\":{") - 1)
+		w->len = before; /* none */
+	else
+		json_close(w, '}');
+	json_put_name(w, "ping");
+	json_put_uint(w, (live->ping_ms + 999) / 1000);
+	json_put_name(w, "pong");
+	json_put_bool(w, true);
+	json_close(w, '}');
+	return bad;
+}
+
+/* Tells of the channels that it is in from the start. */
+static void
+tell_joins(struct command *c)
+{
+	char name[PRESENCE_NAME_MAX + 1];
+	struct subscription *s;
+	uint32_t sub;
+	size_t len;
+
+	for (sub = subscription_of_slot(c->ch->hub, c->conn); sub != SHM_NONE;
+	     sub = subscription_slot_next(c->ch->hub, sub)) {
+		s = &c->ch->hub->subscription[sub];
+		len = channel_name(c->ch->hub, SHM_OWN(s->channel) - 1, name);
+		if (s->flags & SUBSCRIPTION_JOIN_LEAVE && len > 0)
+			tell_event(c->ch, c->conn, name, len, FORMAT_JOIN);
+	}
+}
+
+void
+command_connect(struct command *c)
+{
+	static const char *const names[] = {
+	    "token", "subs", "name", "version", "headers", "data"};
+	static struct claims claims;
+	struct json_value v[6];
+	enum centrifugo_error bad = C_END_BAD_REQUEST;
+	struct json_writer *w = NULL;
+
+	json_members(c->request, names, 6, v);
+	if (take_type(v[0], JSON_STRING) && take_type(v[1], JSON_OBJECT) &&
+	    take_type(v[2], JSON_STRING) && take_type(v[3], JSON_STRING) &&
+	    take_type(v[4], JSON_OBJECT))
+		bad = identify(c, v[0], &claims);
+	if (bad == C_OK)
+		bad = enter(c, &claims);
+	if (bad == C_OK) {
+		w = reply_begin(c, "connect");
+		bad = put_connect(c, w, &claims, v[1]);
+	}
+	if (bad != C_OK) {
+		command_slot(c)->flags |= C_UNUSABLE;
+		reply_error(c, bad);
+		return;
+	}
+	command_slot(c)->ping_ms = (uint32_t)c->ch->now_ms;
+	reply_end(c, w);
+	if (c->ch->conn[c->conn].phase != CONN_OPEN)
+		return;
+	command_slot(c)->flags |= C_CONNECTED;
+	tell_joins(c);
+}
+
+void
+command_refresh(struct command *c)
+{
+	char user[USER_NAME_MAX + 1], client[C_CLIENT_ID];
+	static struct claims claims;
+	struct slot *s = command_slot(c);
+	enum centrifugo_error bad;
+	struct json_value token;
+	struct json_writer *w;
+	size_t len = user_name(c->ch->hub, s->user, user);
+
+	json_member(c->request, "token", &token);
+	if (token.type != JSON_STRING || token.len == 2) {
+		reply_error(c, C_END_BAD_REQUEST);
+		return;
+	}
+	bad = token_read(c->ch, token, &claims);
+	if (bad == C_OK &&
+	    (claims.user_len != len || memcmp(claims.user, user, len) != 0))
+		bad = C_END_INVALID_TOKEN;
+	if (bad != C_OK) {
+		reply_error(c, bad == C_TOKEN_EXPIRED ? C_END_EXPIRED : bad);
+		return;
+	}
+	s->expires_ms = (uint64_t)claims.expires_ms;
+	if (claims.info_len > 0) {
+		blob_drop(&c->ch->input, s->info);
+		s->info = info_keep(c->ch, &claims);
+	}
+	client_id(slot_id(c->ch->hub, c->conn), client);
+	w = reply_begin(c, "refresh");
+	json_open(w, '{');
+	json_put_name(w, "client");
+	json_put_string(w, client, C_CLIENT_ID - 1);
+	json_put_name(w, "version");
+	json_put_string(w, CHATD_VERSION, strlen(CHATD_VERSION));
+	put_expiry(c->ch, w, s->expires_ms);
+	json_close(w, '}');
+	reply_end(c, w);
+}

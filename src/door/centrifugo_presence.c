@@ -1,0 +1,154 @@
+/* presence and presence_stats: who is in a channel. */
+#include <stdlib.h>
+
+#include "centrifugo.h"
+
+/* The channel to look at, with its entry; SHM_NONE if nobody has it. */
+static enum centrifugo_error
+take_present(
+    const struct command *c, struct channel_name *name, uint32_t *entry)
+{
+	enum centrifugo_error bad = take_channel(c, name);
+	struct channel_position at;
+
+	*entry = SHM_NONE;
+	if (bad == C_OK && !name->rule->presence)
+		bad = C_NOT_AVAILABLE;
+	if (bad == C_OK)
+		bad = may_look(c, name);
+	if (bad == C_OK &&
+	    channel_find(c->ch, name->text, name->len, false, &at) ==
+		CHANNEL_OK)
+		*entry = at.channel;
+	return bad;
+}
+
+/* Where members are written to. */
+struct listing {
+	struct chat *ch;
+	struct json_writer *w;
+};
+
+/* "client id": {"user":...}. */
+static void
+member_put(const struct channel_member *m, void *arg)
+{
+	struct listing *l = arg;
+	char user[USER_NAME_MAX + 1], id[C_CLIENT_ID];
+	char info[BLOB_MAX], sub_info[BLOB_MAX];
+	size_t len = user_name(l->ch->hub, m->user, user);
+
+	client_id(m->id, id);
+	json_put_name(l->w, id);
+	put_client(l->w, m->id, user, len, info,
+	    blob_get(l->ch->hub, m->info, info), sub_info,
+	    blob_get(l->ch->hub, m->sub_info, sub_info));
+}
+
+void
+command_presence(struct command *c)
+{
+	struct channel_name name;
+	uint32_t entry;
+	enum centrifugo_error bad = take_present(c, &name, &entry);
+	struct listing l = {c->ch, NULL};
+
+	if (bad != C_OK) {
+		reply_error(c, bad);
+		return;
+	}
+	l.w = reply_begin(c, "presence");
+	json_open(l.w, '{');
+	json_put_name(l.w, "presence");
+	json_open(l.w, '{');
+	if (entry != SHM_NONE)
+		channel_members(
+		    c->ch, entry, c->ch->hub->n_slots, member_put, &l);
+	json_close(l.w, '}');
+	json_close(l.w, '}');
+	if (l.w->len > c->ch->live.queue_bytes)
+		reply_error(c, C_LIMIT_EXCEEDED);
+	else
+		reply_end(c, l.w);
+}
+
+/* Users of members, as many as there are. */
+struct counting {
+	uint32_t *user;
+	size_t n, cap;
+	bool failed;
+};
+
+/* Notes one member's user. */
+static void
+member_count(const struct channel_member *m, void *arg)
+{
+	struct counting *k = arg;
+	uint32_t *more;
+
+	if (k->n == k->cap) {
+		k->cap = k->cap > 0 ? k->cap * 2 : 256;
+		more = reallocarray(k->user, k->cap, sizeof(*more));
+		if (more == NULL) {
+			k->failed = true;
+			k->cap = k->n;
+			return;
+		}
+		k->user = more;
+	}
+	k->user[k->n++] = m->user;
+}
+
+/* Orders users by their entry. */
+static int
+user_compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* How many different users. */
+static size_t
+users_of(struct counting *k)
+{
+	size_t i, n = 0;
+
+	if (k->n > 0)
+		qsort(k->user, k->n, sizeof(*k->user), user_compare);
+	for (i = 0; i < k->n; i++)
+		n += i == 0 || k->user[i] != k->user[i - 1];
+	return n;
+}
+
+void
+command_presence_stats(struct command *c)
+{
+	struct channel_name name;
+	uint32_t entry;
+	enum centrifugo_error bad = take_present(c, &name, &entry);
+	struct counting k = {0};
+	struct json_writer *w;
+
+	if (bad == C_OK && entry != SHM_NONE)
+		channel_members(
+		    c->ch, entry, c->ch->hub->n_slots, member_count, &k);
+	if (bad == C_OK && k.failed)
+		bad = C_INTERNAL;
+	if (bad != C_OK) {
+		free(k.user);
+		reply_error(c, bad);
+		return;
+	}
+	w = reply_begin(c, "presence_stats");
+	json_open(w, '{');
+	if (k.n > 0) {
+		json_put_name(w, "num_clients");
+		json_put_uint(w, k.n);
+		json_put_name(w, "num_users");
+		json_put_uint(w, users_of(&k));
+	}
+	json_close(w, '}');
+	free(k.user);
+	reply_end(c, w);
+}

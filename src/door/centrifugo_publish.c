@@ -1,0 +1,174 @@
+/* publish, and private messages by rpc. */
+#include <string.h>
+
+#include "centrifugo.h"
+
+/* How a command that publishes says what. */
+static struct publishing
+publishing_of(const struct command *c, struct json_value data)
+{
+	return (struct publishing){.conn = c->conn,
+	    .position = c->position,
+	    .ordinal = c->ordinal,
+	    .format = FORMAT_JSON,
+	    .data = data.p,
+	    .len = data.len};
+}
+
+/* The error for a publication that was not accepted. */
+static enum centrifugo_error
+publish_error(enum publish_result r)
+{
+	return r == PUBLISH_OK	  ? C_OK
+	    : r == PUBLISH_ABSENT ? C_UNKNOWN_CHANNEL
+	    : r == PUBLISH_FULL	  ? C_INTERNAL
+				  : C_LIMIT_EXCEEDED;
+}
+
+/* Whether the connection may publish to a channel. */
+static bool
+may_publish(const struct command *c, const struct channel_name *name)
+{
+	switch (name->rule->publish) {
+	case CONF_PUBLISH_ALL:
+		return true;
+	case CONF_PUBLISH_SUBSCRIBERS:
+		return channel_subscription(
+			   c->ch, c->conn, name->text, name->len) != SHM_NONE;
+	default:
+		return false;
+	}
+}
+
+void
+command_publish(struct command *c)
+{
+	struct channel_name name;
+	enum centrifugo_error bad = take_channel(c, &name);
+	struct publishing what;
+	struct publication p;
+	struct json_value data;
+	uint64_t mask;
+
+	json_member(c->request, "data", &data);
+	what = publishing_of(c, data);
+	if (bad == C_OK && data.type == JSON_NONE)
+		bad = C_BAD_REQUEST;
+	if (bad == C_OK && !may_publish(c, &name))
+		bad = C_PERMISSION_DENIED;
+	if (bad == C_OK)
+		bad = publish_error(publish(c->ch, name.text, name.len,
+		    PUBLISH_MAKE, &what, &p, &mask));
+	if (bad == C_OK)
+		reply_empty(c, "publish");
+	else
+		reply_error(c, bad);
+}
+
+/* Answers rpc message: where it stands in his channel. */
+static void
+rpc_reply(const struct command *c, const struct publication *p, bool online)
+{
+	struct json_writer *w = reply_begin(c, "rpc");
+
+	json_open(w, '{');
+	json_put_name(w, "data");
+	json_open(w, '{');
+	json_put_name(w, "offset");
+	json_put_uint(w, p->offset);
+	put_epoch(w, p->epoch);
+	json_put_name(w, "online");
+	json_put_bool(w, online);
+	json_close(w, '}');
+	json_close(w, '}');
+	reply_end(c, w);
+}
+
+/* rpc message {to, data}: to all of a user's connections, now or later. */
+static void
+rpc_message(struct command *c, struct json_value request)
+{
+	static const char *const names[] = {"to", "data"};
+	char channel[USER_NAME_MAX + 1] = "#";
+	struct json_value v[2];
+	struct publishing what;
+	struct publication p;
+	enum centrifugo_error bad;
+	uint64_t mask;
+	size_t len;
+
+	json_members(request, names, 2, v);
+	if (!take_string(v[0], channel + 1, USER_NAME_MAX, &len) || len == 0 ||
+	    v[1].type == JSON_NONE) {
+		reply_error(c, C_BAD_REQUEST);
+		return;
+	}
+	what = publishing_of(c, v[1]);
+	bad = len == SIZE_MAX ? C_UNKNOWN_CHANNEL
+			      : publish_error(publish(c->ch, channel, len + 1,
+				    PUBLISH_KNOWN, &what, &p, &mask));
+	if (bad != C_OK) {
+		reply_error(c, bad);
+		return;
+	}
+	rpc_reply(c, &p, mask != 0);
+}
+
+void
+publish_again(const struct command *c, bool rpc)
+{
+	struct publication p = {0};
+
+	if (!rpc) {
+		reply_empty(c, "publish");
+		return;
+	}
+	if (journal_peek(c->ch->hub, SHM_OWN(command_slot(c)->committed_at),
+		&p) == JOURNAL_OK)
+		rpc_reply(c, &p, presence_mask(c->ch->hub, p.channel) != 0);
+	else
+		reply_error(c, C_INTERNAL);
+}
+
+/* rpc who: how many users are here, and the first hundred names. */
+static void
+rpc_who(struct command *c)
+{
+	struct json_writer *w = reply_begin(c, "rpc");
+	const struct user_name *name;
+	size_t k, n, users;
+
+	json_open(w, '{');
+	json_put_name(w, "data");
+	json_open(w, '{');
+	users = user_first(c->ch, &n);
+	json_put_name(w, "count");
+	json_put_uint(w, users);
+	json_put_name(w, "users");
+	json_open(w, '[');
+	for (k = 0; k < n; k++) {
+		name = user_nth(k);
+		json_put_string(w, name->text, name->len);
+	}
+	json_close(w, ']');
+	json_close(w, '}');
+	json_close(w, '}');
+	reply_end(c, w);
+}
+
+void
+command_rpc(struct command *c)
+{
+	static const char *const names[] = {"method", "data"};
+	struct json_value v[2];
+
+	json_members(c->request, names, 2, v);
+	if (!take_type(v[0], JSON_STRING))
+		reply_error(c, C_END_BAD_REQUEST);
+	else if (json_string_equals(v[0], "message"))
+		rpc_message(c, v[1]);
+	else if (json_string_equals(v[0], "who"))
+		rpc_who(c);
+	else
+		reply_error(c, C_NOT_AVAILABLE);
+}

@@ -1,0 +1,127 @@
+/* What is told of publications, joins and leaves. */
+#include <string.h>
+
+#include "centrifugo.h"
+
+enum {
+	PUSH_MAX = 128 * 1024 * 1024, /* the largest message, escaped */
+	PUSH_KEEP = 256 * 1024	      /* a larger buffer is given back */
+};
+
+void
+put_client(struct json_writer *w, uint64_t id, const char *user,
+    size_t user_len, const char *info, size_t info_len, const char *sub_info,
+    size_t sub_info_len)
+{
+	char client[C_CLIENT_ID];
+
+	json_open(w, '{');
+	if (user_len > 0) {
+		json_put_name(w, "user");
+		json_put_string(w, user, user_len);
+	}
+	if (id != 0) {
+		client_id(id, client);
+		json_put_name(w, "client");
+		json_put_string(w, client, C_CLIENT_ID - 1);
+	}
+	if (info_len > 0) {
+		json_put_name(w, "conn_info");
+		json_put_raw(w, info, info_len);
+	}
+	if (sub_info_len > 0) {
+		json_put_name(w, "chan_info");
+		json_put_raw(w, sub_info, sub_info_len);
+	}
+	json_close(w, '}');
+}
+
+/* Everything of a publication but its data. */
+static void
+put_about(struct json_writer *w, const struct publication *p)
+{
+	if (p->sender != 0 || p->user_len > 0) {
+		json_put_name(w, "info");
+		put_client(w, p->sender, p->user, p->user_len, p->info,
+		    p->info_len, NULL, 0);
+	}
+	json_put_name(w, "offset");
+	json_put_uint(w, p->offset);
+	if (p->tags_len > 0) {
+		json_put_name(w, "tags");
+		json_put_raw(w, p->tags, p->tags_len);
+	}
+	json_put_name(w, "time");
+	json_put_int(w, p->time_ms);
+}
+
+/* The data: a text becomes {"text":"..."}. */
+static void
+put_data(struct json_writer *w, const struct publication *p)
+{
+	if (p->format == FORMAT_JSON) {
+		json_put_raw(w, p->data, p->data_len);
+		return;
+	}
+	json_open(w, '{');
+	json_put_name(w, "text");
+	json_put_string(w, p->data, p->data_len);
+	json_close(w, '}');
+}
+
+void
+put_publication(struct json_writer *w, const struct publication *p)
+{
+	json_open(w, '{');
+	json_put_name(w, "data");
+	put_data(w, p);
+	put_about(w, p);
+	json_close(w, '}');
+}
+
+bool
+put_position(struct chat *ch, struct json_writer *w, uint64_t position)
+{
+	struct publication p;
+
+	if (!deliver_room(ch) ||
+	    journal_read(ch->hub, position, ch->copy, ch->copy_cap, &p) !=
+		JOURNAL_OK)
+		return false;
+	put_publication(w, &p);
+	return true;
+}
+
+int
+centrifugo_render(
+    struct chat *ch, const struct publication *p, struct iovec *parts)
+{
+	static struct json_writer w;
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len = channel_name(ch->hub, p->channel, name);
+
+	if (w.cap > PUSH_KEEP)
+		json_writer_deinit(&w);
+	if (w.limit == 0)
+		json_writer_init_growing(&w, PUSH_MAX);
+	json_writer_reset(&w);
+	json_put(&w, "{\"push\":{", 9);
+	json_put_name(&w, "channel");
+	json_put_string(&w, name, len);
+	if (p->format >= FORMAT_JOIN) {
+		json_put_name(&w, p->format == FORMAT_JOIN ? "join" : "leave");
+		json_open(&w, '{');
+		json_put_name(&w, "info");
+		put_client(&w, p->sender, p->user, p->user_len, p->info,
+		    p->info_len, NULL, 0);
+		json_close(&w, '}');
+	} else {
+		json_put_name(&w, "pub");
+		put_publication(&w, p);
+	}
+	json_put(&w, "}}", 2);
+	if (json_writer_failed(&w))
+		return 0;
+	parts[0] = (struct iovec){w.buf, w.len};
+	return 1;
+}

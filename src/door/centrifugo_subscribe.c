@@ -1,0 +1,448 @@
+/* Subscriptions: who may, where they begin, how they end. */
+#include <string.h>
+
+#include "centrifugo.h"
+
+bool
+recovery_take(struct json_value request, struct recovery *out)
+{
+	static const char *const names[] = {"recover", "offset", "epoch",
+	    "flag", "positioned", "recoverable", "join_leave", "token", "data"};
+	struct json_value v[9];
+	bool ignored = false;
+	int64_t flag = 0;
+
+	*out = (struct recovery){0};
+	json_members(request, names, 9, v);
+	out->epoch = v[2];
+	if (!take_type(request, JSON_OBJECT) ||
+	    !take_bool(v[0], &out->wanted) ||
+	    !take_offset(v[1], &out->offset) || !take_type(v[2], JSON_STRING) ||
+	    !take_int(v[3], &flag) || !take_bool(v[4], &ignored) ||
+	    !take_bool(v[5], &ignored) || !take_bool(v[6], &ignored) ||
+	    !take_type(v[7], JSON_STRING))
+		return false;
+	out->or_error = flag & 2;
+	return true;
+}
+
+/* Looks up what came after the position to go on from, up to where the
+ * channel stands. False if that is not all kept, or too much. */
+static bool
+recovery_find(struct chat *ch, const struct conf_channel *rule,
+    const struct channel_position *at, const struct recovery *r,
+    struct history *found)
+{
+	const struct history_query q = {.channel = at->channel,
+	    .since = r->offset,
+	    .has_since = true,
+	    .limit = HISTORY_MAX,
+	    .keep = rule->history,
+	    .oldest_ms = history_oldest(ch, rule),
+	    .upto = at->offset};
+
+	if (!json_absent(r->epoch) && r->epoch.len > 2 &&
+	    !is_epoch(r->epoch, at->epoch))
+		return false;
+	found->n = 0;
+	if (r->offset == at->offset)
+		return true;
+	return r->offset < at->offset &&
+	    at->offset - r->offset <= HISTORY_MAX &&
+	    history_find(ch->hub, &q, found) == 0 && !found->gone &&
+	    found->n == at->offset - r->offset;
+}
+
+/* Writes what was found; false (with nothing written) if it has gone
+ * meanwhile or is more than a reply may hold. */
+static bool
+put_recovered(struct chat *ch, struct json_writer *w, const struct history *f)
+{
+	size_t begin = w->len;
+	uint32_t k;
+
+	if (f->n == 0)
+		return true;
+	json_put_name(w, "publications");
+	json_open(w, '[');
+	for (k = 0; k < f->n; k++)
+		if (!put_position(ch, w, f->position[k]) ||
+		    w->len - begin > ch->live.queue_bytes / 2) {
+			w->len = begin;
+			return false;
+		}
+	json_close(w, ']');
+	return true;
+}
+
+enum centrifugo_error
+put_subscription(struct chat *ch, struct json_writer *w,
+    const struct conf_channel *rule, const struct channel_position *at,
+    const struct recovery *r, uint64_t expires_ms)
+{
+	static struct history found;
+	bool recovered = false;
+
+	json_open(w, '{');
+	put_expiry(ch, w, expires_ms);
+	if (rule->recovery) {
+		json_put_name(w, "recoverable");
+		json_put_bool(w, true);
+		put_epoch(w, at->epoch);
+		if (r->wanted && recovery_find(ch, rule, at, r, &found))
+			recovered = put_recovered(ch, w, &found);
+		if (r->wanted && r->or_error && !recovered)
+			return C_UNRECOVERABLE;
+		if (recovered) {
+			json_put_name(w, "recovered");
+			json_put_bool(w, true);
+		}
+		if (at->offset > 0) {
+			json_put_name(w, "offset");
+			json_put_uint(w, at->offset);
+		}
+		json_put_name(w, "positioned");
+		json_put_bool(w, true);
+	}
+	if (r->wanted) {
+		json_put_name(w, "was_recovering");
+		json_put_bool(w, true);
+	}
+	json_close(w, '}');
+	return C_OK;
+}
+
+void
+tell_event(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    enum publication_format format)
+{
+	const struct publishing what = {
+	    .conn = conn, .format = (uint8_t)format, .data = "", .len = 0};
+	struct publication p;
+	uint64_t mask;
+
+	/* a table that is full is no reason to refuse the subscription */
+	(void)publish(ch, name, len, PUBLISH_KNOWN, &what, &p, &mask);
+}
+
+/* The error for a subscription that was not made. */
+static enum centrifugo_error
+subscribe_error(enum channel_result r)
+{
+	return r == CHANNEL_OK	   ? C_OK
+	    : r == CHANNEL_ALREADY ? C_ALREADY_SUBSCRIBED
+	    : r == CHANNEL_LIMIT   ? C_LIMIT_EXCEEDED
+				   : C_INTERNAL;
+}
+
+/* Takes up one that was made before a takeover but not told of. */
+static bool
+subscription_resume(const struct command *c, const struct channel_name *name,
+    struct channel_position *at)
+{
+	uint32_t sub =
+	    channel_subscription(c->ch, c->conn, name->text, name->len);
+	struct subscription *s;
+
+	if (sub == SHM_NONE)
+		return false;
+	s = &c->ch->hub->subscription[sub];
+	if (s->flags & SUBSCRIPTION_TOLD)
+		return false;
+	at->channel = SHM_OWN(s->channel) - 1;
+	at->epoch = s->epoch;
+	at->offset = SHM_OWN(s->offset);
+	return true;
+}
+
+enum centrifugo_error
+subscription_begin(const struct command *c, const struct channel_name *name,
+    const struct claims *claims, uint32_t flags, struct channel_position *at)
+{
+	struct subscription *s;
+	enum channel_result r;
+	uint32_t sub;
+
+	if (name->rule->presence)
+		flags |= SUBSCRIPTION_PRESENT;
+	if (name->rule->join_leave)
+		flags |= SUBSCRIPTION_JOIN_LEAVE;
+	r = channel_subscribe(
+	    c->ch, c->conn, name->text, name->len, flags, at, &sub);
+	if (r == CHANNEL_ALREADY && subscription_resume(c, name, at))
+		return C_OK;
+	if (r != CHANNEL_OK || claims == NULL)
+		return subscribe_error(r);
+	s = &c->ch->hub->subscription[sub];
+	s->expires_ms = (uint64_t)claims->expires_ms;
+	s->info = info_keep(c->ch, claims);
+	return C_OK;
+}
+
+/* The name of the connection's own channel. */
+static bool
+is_own(const struct command *c, const struct channel_name *name)
+{
+	char user[USER_NAME_MAX + 1];
+	size_t len = user_name(c->ch->hub, command_slot(c)->user, user);
+
+	return len > 0 && name->len == len + 1 && name->text[0] == '#' &&
+	    memcmp(name->text + 1, user, len) == 0;
+}
+
+/* Whether a token that is for this user and channel lets him subscribe. */
+static enum centrifugo_error
+token_allows(const struct command *c, const struct channel_name *name,
+    struct json_value token, struct claims *claims)
+{
+	char user[USER_NAME_MAX + 1], channel[PRESENCE_NAME_MAX];
+	enum centrifugo_error bad = token_read(c->ch, token, claims);
+	size_t len = user_name(c->ch->hub, command_slot(c)->user, user), n;
+	struct json_value v;
+
+	if (bad == C_END_INVALID_TOKEN)
+		return C_PERMISSION_DENIED;
+	if (bad != C_OK)
+		return bad;
+	json_member(claims->all, "channel", &v);
+	if (!take_string(v, channel, sizeof(channel), &n) || n != name->len ||
+	    memcmp(channel, name->text, n) != 0 || claims->user_len != len ||
+	    memcmp(claims->user, user, len) != 0)
+		return C_PERMISSION_DENIED;
+	return C_OK;
+}
+
+/* Whether the connection may subscribe; *claims is set if a token said so. */
+static enum centrifugo_error
+may_subscribe(const struct command *c, const struct channel_name *name,
+    struct claims *room, struct claims **claims)
+{
+	struct json_value token;
+
+	*claims = NULL;
+	if (name->text[0] == '#')
+		return is_own(c, name) ? C_ALREADY_SUBSCRIBED
+				       : C_PERMISSION_DENIED;
+	json_member(c->request, "token", &token);
+	if (token.type == JSON_STRING && token.len > 2) {
+		*claims = room;
+		return token_allows(c, name, token, room);
+	}
+	switch (name->rule->subscribe) {
+	case CONF_SUBSCRIBE_ALL:
+		return C_OK;
+	case CONF_SUBSCRIBE_USERS:
+		return command_slot(c)->user != SHM_NONE ? C_OK
+							 : C_PERMISSION_DENIED;
+	case CONF_SUBSCRIBE_TOKEN:
+		return c->ch->live.insecure ? C_OK : C_PERMISSION_DENIED;
+	default:
+		return C_PERMISSION_DENIED;
+	}
+}
+
+/* Answers; the subscription is made. */
+static void
+subscribe_reply(struct command *c, const struct channel_name *name,
+    const struct channel_position *at, const struct recovery *r)
+{
+	struct json_writer *w = reply_begin(c, "subscribe");
+	uint32_t sub = subscription_find(c->ch->hub, c->conn, at->channel);
+	struct subscription *s = &c->ch->hub->subscription[sub];
+	enum centrifugo_error bad =
+	    put_subscription(c->ch, w, name->rule, at, r, s->expires_ms);
+
+	if (bad != C_OK) {
+		channel_unsubscribe(c->ch, c->conn, name->text, name->len);
+		reply_error(c, bad);
+		return;
+	}
+	reply_end(c, w);
+	if (c->ch->conn[c->conn].phase != CONN_OPEN)
+		return;
+	s->flags |= SUBSCRIPTION_TOLD;
+	if (name->rule->join_leave)
+		tell_event(c->ch, c->conn, name->text, name->len, FORMAT_JOIN);
+}
+
+void
+command_subscribe(struct command *c)
+{
+	static struct claims room;
+	struct claims *claims;
+	struct channel_position at;
+	struct channel_name name;
+	struct recovery r;
+	enum centrifugo_error bad = take_channel(c, &name);
+
+	if (!recovery_take(c->request, &r))
+		bad = C_END_BAD_REQUEST;
+	if (bad == C_OK)
+		bad = may_subscribe(c, &name, &room, &claims);
+	if (bad == C_OK)
+		bad = subscription_begin(c, &name, claims, 0, &at);
+	if (bad == C_OK)
+		subscribe_reply(c, &name, &at, &r);
+	else
+		reply_error(c, bad);
+}
+
+void
+subscription_finish(
+    struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	uint32_t sub = channel_subscription(ch, conn, name, len), flags;
+
+	if (sub == SHM_NONE)
+		return;
+	flags = ch->hub->subscription[sub].flags;
+	channel_unsubscribe(ch, conn, name, len);
+	if (flags & SUBSCRIPTION_JOIN_LEAVE)
+		tell_event(ch, conn, name, len, FORMAT_LEAVE);
+}
+
+void
+command_unsubscribe(struct command *c)
+{
+	struct channel_name name;
+	enum centrifugo_error bad = take_channel(c, &name);
+
+	if (bad == C_OK || bad == C_UNKNOWN_CHANNEL) {
+		subscription_finish(c->ch, c->conn, name.text, name.len);
+		reply_empty(c, "unsubscribe");
+	} else
+		reply_error(c, bad);
+}
+
+void
+command_sub_refresh(struct command *c)
+{
+	static struct claims claims;
+	enum centrifugo_error bad;
+	struct json_value token;
+	struct channel_name name;
+	struct subscription *s;
+	struct json_writer *w;
+	uint32_t sub;
+
+	bad = take_channel(c, &name);
+	json_member(c->request, "token", &token);
+	if (!take_type(token, JSON_STRING))
+		bad = C_END_BAD_REQUEST;
+	if (bad != C_OK) {
+		reply_error(c, bad);
+		return;
+	}
+	sub = channel_subscription(c->ch, c->conn, name.text, name.len);
+	if (sub == SHM_NONE)
+		bad = C_PERMISSION_DENIED;
+	else if (json_absent(token) || token.len == 2)
+		bad = C_BAD_REQUEST;
+	else
+		bad = token_allows(c, &name, token, &claims);
+	if (bad != C_OK) {
+		reply_error(c, bad);
+		return;
+	}
+	s = &c->ch->hub->subscription[sub];
+	s->expires_ms = (uint64_t)claims.expires_ms;
+	blob_drop(&c->ch->input, s->info);
+	s->info = info_keep(c->ch, &claims);
+	w = reply_begin(c, "sub_refresh");
+	json_open(w, '{');
+	put_expiry(c->ch, w, s->expires_ms);
+	json_close(w, '}');
+	reply_end(c, w);
+}
+
+void
+centrifugo_leave(struct chat *ch, uint32_t conn)
+{
+	char name[PRESENCE_NAME_MAX + 1];
+	struct subscription *s;
+	uint32_t sub, next;
+	size_t len;
+
+	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
+	     sub = next) {
+		next = subscription_slot_next(ch->hub, sub);
+		s = &ch->hub->subscription[sub];
+		if (!(s->flags & SUBSCRIPTION_JOIN_LEAVE))
+			continue;
+		len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
+		if (len > 0)
+			tell_event(ch, conn, name, len, FORMAT_LEAVE);
+	}
+}
+
+/* Ends a subscription of ours and says why. */
+static void
+subscription_revoke(
+    struct chat *ch, uint32_t conn, uint32_t sub, int code, const char *why)
+{
+	uint32_t channel = SHM_OWN(ch->hub->subscription[sub].channel) - 1;
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len = channel_name(ch->hub, channel, name);
+	struct json_writer *w;
+
+	if (len == 0)
+		return;
+	subscription_finish(ch, conn, name, len);
+	w = push_begin(name, len);
+	json_put_name(w, "unsubscribe");
+	json_open(w, '{');
+	json_put_name(w, "code");
+	json_put_int(w, code);
+	json_put_name(w, "reason");
+	json_put_string(w, why, strlen(why));
+	json_close(w, '}');
+	push_send(ch, conn, w);
+}
+
+void
+subscriptions_sweep(struct chat *ch, uint32_t conn)
+{
+	uint32_t sub, next;
+	uint64_t expires;
+
+	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
+	     sub = next) {
+		next = subscription_slot_next(ch->hub, sub);
+		expires = ch->hub->subscription[sub].expires_ms;
+		if (expires == 0 ||
+		    ch->wall_ms < (int64_t)expires + C_EXPIRED_DELAY_MS)
+			continue;
+		subscription_revoke(
+		    ch, conn, sub, 2501, "subscription expired");
+		if (ch->conn[conn].phase != CONN_OPEN)
+			return;
+	}
+}
+
+void
+centrifugo_drained(struct chat *ch, uint32_t conn)
+{
+	struct slot *s = conn_slot(ch, conn);
+	uint32_t sub, next, flags;
+
+	if (s->skipped == 0)
+		return;
+	s->skipped = 0;
+	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
+	     sub = next) {
+		next = subscription_slot_next(ch->hub, sub);
+		flags = ch->hub->subscription[sub].flags;
+		if (!(flags & SUBSCRIPTION_GAP))
+			continue;
+		if (flags & SUBSCRIPTION_SERVER) {
+			centrifugo_end(ch, conn, C_END_INSUFFICIENT);
+			return;
+		}
+		subscription_revoke(ch, conn, sub, 2500, "insufficient state");
+		if (ch->conn[conn].phase != CONN_OPEN)
+			return;
+	}
+	/* the one without a record is his own channel */
+	if (s->flags & SLOT_GAP)
+		centrifugo_end(ch, conn, C_END_INSUFFICIENT);
+}

@@ -1,0 +1,57 @@
+/* Fields of requests: a wrong type is a bad request, what is absent is not. */
+#include "centrifugo.h"
+
+bool
+take_type(struct json_value v, enum json_type type)
+{
+	return json_absent(v) || v.type == type;
+}
+
+bool
+take_string(struct json_value v, char *out, size_t cap, size_t *len)
+{
+	ssize_t n;
+
+	*len = 0;
+	if (json_absent(v))
+		return true;
+	if (v.type != JSON_STRING)
+		return false;
+	n = json_string(v, out, cap);
+	*len = n < 0 ? SIZE_MAX : (size_t)n;
+	return true;
+}
+
+bool
+take_bool(struct json_value v, bool *out)
+{
+	return json_absent(v) || json_bool(v, out);
+}
+
+bool
+take_int(struct json_value v, int64_t *out)
+{
+	return json_absent(v) || json_int64(v, out);
+}
+
+bool
+take_offset(struct json_value v, uint64_t *out)
+{
+	return json_absent(v) || json_uint64(v, out);
+}
+
+enum centrifugo_error
+take_channel(const struct command *c, struct channel_name *out)
+{
+	struct json_value v;
+
+	json_member(c->request, "channel", &v);
+	if (!take_string(v, out->text, PRESENCE_NAME_MAX, &out->len) ||
+	    out->len == 0)
+		return C_END_BAD_REQUEST;
+	if (out->len == SIZE_MAX || !conf_channel_name_ok(out->text, out->len))
+		return C_BAD_REQUEST;
+	out->text[out->len] = '\0';
+	out->rule = conf_channel_find(&c->ch->live, out->text, out->len);
+	return out->rule != NULL ? C_OK : C_UNKNOWN_CHANNEL;
+}
