@@ -30,6 +30,17 @@ user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1]);
 void user_kick(struct chat *ch, const char *name, size_t len,
     const char *device, size_t device_len);
 
+/* A user's name in a list. */
+struct user_name {
+	uint8_t len;
+	char text[USER_NAME_MAX + 1];
+};
+
+/* Lists who is online: returns how many there are, with *n the names that are
+ * to be had from user_nth (sorted, at most the first 100). */
+size_t user_first(struct chat *ch, size_t *n);
+const struct user_name *user_nth(size_t k);
+
 /* "2 users: alice, bob": sorted, the first 100 by name. With a large table the
  * answer may be 100 ms old. */
 const char *user_list(struct chat *ch);

@@ -8,16 +8,11 @@
 
 enum { LIST_MAX = 100, LIST_AGE_MS = 100, LIST_LARGE = 1024 };
 
-struct name {
-	uint8_t len;
-	char text[USER_NAME_MAX + 1];
-};
-
 /* Compares bytes, the shorter first: UTF-8 sorts by code point so. */
 static int
 name_compare(const void *a, const void *b)
 {
-	const struct name *x = a, *y = b;
+	const struct user_name *x = a, *y = b;
 	size_t n = x->len < y->len ? x->len : y->len;
 	int c = memcmp(x->text, y->text, n);
 
@@ -26,9 +21,9 @@ name_compare(const void *a, const void *b)
 
 /* Restores the heap (largest on top) from position k down. */
 static void
-heap_sink(struct name *heap, size_t n, size_t k)
+heap_sink(struct user_name *heap, size_t n, size_t k)
 {
-	struct name t;
+	struct user_name t;
 	size_t big;
 
 	for (;; k = big) {
@@ -47,7 +42,7 @@ heap_sink(struct name *heap, size_t n, size_t k)
 
 /* Keeps the smallest LIST_MAX names. */
 static void
-heap_offer(struct name *heap, size_t *n, const struct name *name)
+heap_offer(struct user_name *heap, size_t *n, const struct user_name *name)
 {
 	size_t k;
 
@@ -64,11 +59,11 @@ heap_offer(struct name *heap, size_t *n, const struct name *name)
 
 /* Collects the first names; returns how many users there are. */
 static size_t
-collect(const struct hub *h, struct name *heap, size_t *n)
+collect(const struct hub *h, struct user_name *heap, size_t *n)
 {
 	uint32_t e, end = presence_count(h);
 	size_t users = 0, len;
-	struct name name;
+	struct user_name name;
 
 	*n = 0;
 	for (e = 0; e < end; e++) {
@@ -85,24 +80,41 @@ collect(const struct hub *h, struct name *heap, size_t *n)
 	return users;
 }
 
+static struct user_name first[LIST_MAX];
+
+size_t
+user_first(struct chat *ch, size_t *n)
+{
+	static uint64_t made_ms;
+	static size_t users, names;
+
+	if (presence_count(ch->hub) <= LIST_LARGE ||
+	    ch->now_ms - made_ms >= LIST_AGE_MS) {
+		made_ms = ch->now_ms;
+		users = collect(ch->hub, first, &names);
+	}
+	*n = names;
+	return users;
+}
+
+const struct user_name *
+user_nth(size_t k)
+{
+	return &first[k];
+}
+
 const char *
 user_list(struct chat *ch)
 {
 	static char text[LIST_MAX * (USER_NAME_MAX + 2) + 64];
-	static uint64_t made_ms;
-	static struct name heap[LIST_MAX];
 	size_t n, users, k, at;
 
-	if (presence_count(ch->hub) > LIST_LARGE &&
-	    ch->now_ms - made_ms < LIST_AGE_MS)
-		return text;
-	made_ms = ch->now_ms;
-	users = collect(ch->hub, heap, &n);
+	users = user_first(ch, &n);
 	at = (size_t)snprintf(
 	    text, sizeof(text), "%zu user%s", users, users == 1 ? "" : "s");
 	for (k = 0; k < n; k++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
-		    k == 0 ? ": " : ", ", heap[k].text);
+		    k == 0 ? ": " : ", ", first[k].text);
 	if (users > n)
 		snprintf(
 		    text + at, sizeof(text) - at, ", and %zu more", users - n);
