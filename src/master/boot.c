@@ -83,7 +83,8 @@ hub_make(struct master *m, char *error, size_t error_len)
 	    .users = m->conf->users,
 	    .journal_bytes = m->conf->journal_bytes,
 	    .output_bytes = m->conf->output_bytes,
-	    .input_bytes = m->conf->input_bytes};
+	    .input_bytes = m->conf->input_bytes,
+	    .subscriptions = m->conf->subscriptions};
 
 	if (hub_create(&m->hub, &limits) == 0)
 		return 0;
@@ -159,5 +160,6 @@ boot(struct master *m, char *error, size_t error_len)
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
 	files_raise(m);
 	listeners_log(m);
+	master_log_access(m);
 	return 0;
 }

@@ -216,6 +216,19 @@ live_fits(const struct master *m, const struct conf_live *live, char *error,
 	return false;
 }
 
+/* Says who may come in. */
+void
+master_log_access(const struct master *m)
+{
+	if (m->live.insecure)
+		log_info("insecure: anybody may connect under any name");
+	else
+		log_info("secure: who connects shows a token%s",
+		    m->live.token_key[0] == '\0'
+			? ", and there is no token-key to judge one"
+			: "");
+}
+
 /* Reads the configuration again. Returns 0, or -1 with whole lines in error:
  * the old one goes on. */
 int
@@ -231,10 +244,13 @@ master_reload(struct master *m, char *error, size_t error_len)
 	}
 	if (conf_differences(m->conf, next, keys, sizeof(keys)) > 0)
 		log_warn("needs a restart: %s", keys);
+	next->live.insecure = conf_insecure(next) &&
+	    (next->live.insecure_set || conf_loopback(m->conf));
 	m->live = next->live;
 	conf_free(next);
 	live_spread(m);
 	log_info("configuration reloaded");
+	master_log_access(m);
 	return 0;
 }
 
@@ -409,6 +425,7 @@ master_run(const struct options *options, struct conf *conf)
 	}
 	m->options = options;
 	m->conf = conf;
+	conf->live.insecure = conf_insecure(conf);
 	m->live = conf->live;
 	m->ready_pipe = m->pidfile.fd = -1;
 	m->started_ms = clock_ms();

@@ -97,6 +97,7 @@ void master_fail(struct master *m, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 int master_reload(struct master *m, char *error, size_t error_len);
 void master_set_verbose(struct master *m, bool on);
+void master_log_access(const struct master *m);
 void master_stop(struct master *m);
 void master_close_listeners(struct master *m);
 void master_drop_events(struct master *m);    /* in a child */
