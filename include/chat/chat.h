@@ -85,7 +85,10 @@ struct door_ops {
 	void (*sweep)(struct chat *ch, uint32_t conn);
 	/* The close code for one that the chat layer decided on. */
 	uint16_t (*close_code)(uint16_t code, const char **reason);
+	/* All its output is written. NULL: the door does not care. */
+	void (*drained)(struct chat *ch, uint32_t conn);
 	bool own_ping; /* the door pings in its own way (sweep) */
+	bool own_rate; /* it asks conn_rate() itself, for each command */
 };
 
 struct relay;

@@ -78,6 +78,10 @@ void conn_read(struct chat *ch, uint32_t i);
 void conn_input(struct chat *ch, uint32_t i, uint64_t start,
     const uint8_t *bytes, size_t len);
 
+/* Takes one message from the connection's allowance; false if it is over its
+ * rate. */
+bool conn_rate(struct chat *ch, uint32_t i);
+
 /* Writes out what was appended to all connections. */
 void conn_flush(struct chat *ch);
 

@@ -48,6 +48,10 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
  * afterwards comes behind it. */
 void publish_settle(struct chat *ch);
 
+/* Makes room in ch->copy for the largest entry that the journal can hold;
+ * false: no memory. What is copied there is good until the next delivery. */
+bool deliver_room(struct chat *ch);
+
 /* Delivers what lies between this worker's cursor and the tail. True if there
  * is more. */
 bool deliver(struct chat *ch);

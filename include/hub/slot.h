@@ -57,9 +57,22 @@ struct slot {
 	uint32_t info;		/* blob of what its token says; 0: none */
 	uint64_t expires_ms;	/* its token does: wall clock; 0: never */
 	uint64_t offset;	/* of "#user": nothing up to it is told */
-	uint32_t flags;		/* the door's own */
-	uint32_t spare2[1];
+	uint32_t flags;		/* the door's own, and SLOT_GAP */
+	uint32_t skipped;	/* publications passed over: to be told */
 } __attribute__((aligned(64)));
+
+/*
+ * How far a connection's input is done, in one word: all before a position,
+ * and so many commands (or answers) of the message that begins there.
+ */
+enum { KEY_BITS = 13 };
+#define KEY(position, n) ((uint64_t)(position) << KEY_BITS | (n))
+#define KEY_POSITION(key) ((key) >> KEY_BITS)
+#define KEY_COUNT(key) ((uint32_t)((key) & ((1u << KEY_BITS) - 1)))
+
+/* In `flags`: publications were passed over that it gets without a
+ * subscription: of "#user", and of the lobby at the plain door. */
+#define SLOT_GAP (1u << 31)
 
 static inline uint64_t
 slot_id(const struct hub *h, uint32_t i)

@@ -133,9 +133,8 @@ deliver_one(struct chat *ch, const struct publication *p)
 			frame_release(&ch->output, &d.frame[k]);
 }
 
-/* Makes room for a copy of the largest entry that the journal can hold. */
-static bool
-copy_room(struct chat *ch)
+bool
+deliver_room(struct chat *ch)
 {
 	if (ch->copy == NULL) {
 		ch->copy_cap = ch->hub->journal_size / JOURNAL_SHARE;
@@ -169,7 +168,7 @@ deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 	SHM_STORE(ch->hub->me->hand_arg, position);
 	SHM_STORE(ch->hub->me->hand, HAND_DELIVERY);
 	if (!relay_find(ch, position, &p)) {
-		switch (copy_room(ch) ? journal_read(ch->hub, position,
+		switch (deliver_room(ch) ? journal_read(ch->hub, position,
 					    ch->copy, ch->copy_cap, &p)
 				      : JOURNAL_BAD) {
 		case JOURNAL_GONE:

@@ -109,6 +109,9 @@ conn_drained(struct chat *ch, uint32_t i)
 		conn_linger(ch, i);
 	else if (c->paused)
 		conn_pause(ch, i, false);
+	if (c->phase == CONN_OPEN && conn_slot(ch, i)->skipped != 0 &&
+	    ch->door[conn_slot(ch, i)->door]->drained != NULL)
+		ch->door[conn_slot(ch, i)->door]->drained(ch, i);
 }
 
 /* A write's result. */
