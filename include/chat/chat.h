@@ -24,6 +24,7 @@ enum {
 	CHAT_LINGER_MS = 1000, /* read on after our close, so that its code
 				* arrives */
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
+	CHAT_COMMANDS = 8191,  /* of one message (KEY_BITS) */
 	CHAT_PARTS = 8,	       /* of a message, see door_ops */
 	CHAT_SPARE = 64,       /* connections without a slot, to be told 503 */
 	CHAT_FDS = 1 << 20, /* descriptors are below (fs.nr_open's default) */
@@ -33,6 +34,7 @@ enum {
 enum conn_phase {
 	CONN_NONE,
 	CONN_REQUEST, /* its request is not complete; no promise made */
+	CONN_ANSWER,  /* gets the rest of an answer that did not fit */
 	CONN_OPEN,
 	CONN_ENDING, /* gets its pending output, then a FIN */
 	CONN_LINGER  /* our FIN is sent; reads on until the peer's */
@@ -43,12 +45,16 @@ enum conn_phase {
 struct conn {
 	struct event ev;
 	struct output out;
-	uint64_t due_ms; /* REQUEST, ENDING, LINGER: until when */
+	uint64_t due_ms; /* REQUEST, ANSWER, ENDING, LINGER: until when */
 	union {
 		struct {
 			char *bytes; /* malloc'ed, NULL until needed */
 			uint16_t len, scanned;
 		} request;
+		struct {
+			char *bytes; /* malloc'ed */
+			uint32_t len, sent;
+		} answer;
 		struct {
 			/* others of the same user here, number + 1 */
 			uint32_t next, previous;
@@ -60,6 +66,7 @@ struct conn {
 	bool blocked;	/* the socket is full: EV_WRITE is set */
 	bool paused;	/* not reading */
 	bool present;	/* counted in presence */
+	bool fresh;	/* not in custody yet: nothing is written to it */
 };
 
 struct chat;
@@ -92,6 +99,7 @@ struct door_ops {
 };
 
 struct relay;
+struct custody;
 
 struct chat {
 	struct hub *hub;
@@ -104,6 +112,7 @@ struct chat {
 	struct output_pool output;
 	struct input_pool input;
 	struct relay *relay;
+	struct custody *custody;
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
 	uint64_t spare_used; /* bit per connection without a slot */
@@ -114,7 +123,6 @@ struct chat {
 	uint32_t n_dirty;
 	uint32_t n_pending; /* in CONN_REQUEST */
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
-	uint32_t n_lobby;   /* connections in the lobby */
 	uint32_t n_conns;   /* any phase */
 	uint32_t max_conns; /* with slots, of all workers; 0: all slots */
 
@@ -126,8 +134,13 @@ struct chat {
 	size_t message_cap;
 	char *copy; /* journal entries are copied out to here */
 	size_t copy_cap;
-	bool unsettled; /* this turn published something */
-	bool leaving;	/* accepts no more */
+	uint32_t answers;	/* to the message in hand so far */
+	uint32_t done_commands; /* of the message in hand, before a takeover:
+				 * accepted, the last perhaps not
+				 * acknowledged; a door passes over them */
+	bool replaying;		/* input that a dead worker read */
+	bool unsettled;		/* this turn published something */
+	bool leaving;		/* accepts no more */
 
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
@@ -140,8 +153,9 @@ struct chat {
 int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
     struct event_base *base, struct batch *batch);
 
-/* The end of a loop turn. True if there is more to do at once. */
-bool chat_turn(struct chat *ch);
+/* The end of a loop turn. Returns milliseconds until there is more to do: 0 =
+ * at once, -1 = when something happens. */
+int chat_turn(struct chat *ch);
 
 /* Reads the clocks and ticks; at the start and end of a turn. */
 void chat_clock(struct chat *ch);

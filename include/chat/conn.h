@@ -33,8 +33,13 @@ int conn_open(struct chat *ch, uint32_t i, enum slot_door door,
     const char *user, size_t user_len, const char *device, size_t device_len,
     const void *answer, size_t answer_len, uint64_t used);
 
-/* Sends bytes to a connection in CONN_REQUEST and ends it. */
+/* Sends bytes to a connection in CONN_REQUEST and ends it. What the socket
+ * does not take at once is copied and follows as it does, for as long as a
+ * request may take to come. */
 void conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len);
+
+/* The socket of one in CONN_ANSWER takes more. */
+void conn_answer_more(struct chat *ch, uint32_t i);
 
 /* Appends a frame under the connection's bound; a slow reader is ended. */
 void
@@ -55,6 +60,10 @@ void conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt,
  */
 void
 conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason);
+
+/* The close frame alone, of a connection that is ending already. */
+void conn_append_close(
+    struct chat *ch, uint32_t i, enum ws_code code, const char *reason);
 
 /* Ends it at once; the number is free afterwards. */
 void conn_drop(struct chat *ch, uint32_t i, const char *why);

@@ -7,7 +7,7 @@
 /*
  * What is published. conn SHM_NONE: by the server, under `user`; else under
  * the connection's user, with its info. position and ordinal: of the command
- * in the connection's input.
+ * in the connection's input (ordinal from 0, below CHAT_COMMANDS).
  */
 struct publishing {
 	uint32_t conn;

@@ -27,6 +27,7 @@ enum message_type {
 	MSG_KICK,     /* struct message_kick */
 	MSG_SAY,      /* 1 to MESSAGE_TEXT_MAX bytes of text, published as
 		       * *server* to the lobby */
+	MSG_CUSTODY,  /* + its end of the link to a new keeper; no payload */
 	MSG_CLEAN,    /* struct message_clean: presence of a dead worker */
 	MSG_STOP,     /* close everything with 1001 and leave; no payload */
 	MSG_QUIT,     /* stop accepting, leave when empty; no payload */

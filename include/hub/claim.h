@@ -43,6 +43,9 @@ void claim_give(struct claim *c, uint32_t item);
  */
 bool claim_mark(struct claim *c, uint32_t item);
 
+/* Takes a mark back. */
+void claim_unmark(struct claim *c, uint32_t item);
+
 /* All are marked: the rest of the blocks is free. */
 void claim_marked(struct claim *c);
 

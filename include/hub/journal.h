@@ -27,7 +27,7 @@ struct publication {
 	uint64_t offset;    /* in the channel, from 1; set by journal_append */
 	uint64_t previous;  /* position of the channel's one before, 0: none */
 	uint64_t sender;    /* connection id, 0: the server */
-	uint64_t input_end; /* sender's input position after the message */
+	uint64_t input_end; /* key of the sender's input that is done then */
 	uint32_t ordinal;   /* of the command within that input */
 	uint32_t channel;   /* presence entry */
 	uint32_t epoch;	    /* of the channel; set by journal_append */
@@ -72,6 +72,12 @@ void journal_init(struct hub *h);
  * the ring's share.
  */
 uint64_t journal_append(struct hub *h, struct publication *p);
+
+/*
+ * Delivering the publication at a position has crashed a worker: the second
+ * time nobody gets it any more, and true is returned. Lock held.
+ */
+bool journal_fault(struct hub *h, uint64_t position);
 
 /* Redoes what follows from the last committed publication: its channel's
  * offset and newest position, its sender's committed position. Lock held. */

@@ -81,6 +81,12 @@ presence_read(const struct hub *h, uint32_t entry, struct presence_view *out);
 /* Entries ever used: iterate over [0, n). */
 uint32_t presence_count(const struct hub *h);
 
+/*
+ * At a takeover: sets this worker's bit exactly where has[entry] is not 0.
+ * Takes the lock, for a few entries at a time.
+ */
+void presence_match(struct hub *h, const uint32_t *has);
+
 /* Clears a dead worker's bit everywhere, calling left for each entry that
  * nobody has any more. Takes the lock, for a few entries at a time. */
 void presence_clear(struct hub *h, int worker,

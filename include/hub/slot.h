@@ -28,13 +28,14 @@ struct slot {
 	_Atomic uint64_t life;	   /* use count << 3 | state: one store */
 	_Atomic uint64_t appended; /* references ever appended: the commit */
 	_Atomic uint64_t last; /* newest publication in the output: derived */
-	_Atomic uint64_t answered; /* newest input position answered: derived */
+	_Atomic uint64_t answered; /* key of the newest answer: derived */
 	_Atomic uint64_t
 	    committed; /* input position, from the journal: derived */
-	_Atomic uint64_t committed_at; /* and the publication there */
-	_Atomic uint64_t part;	  /* unfinished input, see input.h; 0: none */
-	_Atomic uint32_t first;	  /* first output chunk */
-	_Atomic uint32_t ordinal; /* of the newest command within `committed` */
+	_Atomic uint64_t
+	    committed_at;	/* newest publication from here: derived */
+	_Atomic uint64_t part;	/* unfinished input, see input.h; 0: none */
+	_Atomic uint32_t first; /* first output chunk */
+	uint32_t spare;
 	/* line 1: who */
 	uint32_t user; /* presence entry, SHM_NONE: nobody */
 	uint8_t worker;
@@ -43,7 +44,7 @@ struct slot {
 	uint8_t family; /* of peer: 4 or 6 */
 	uint8_t peer[16];
 	uint16_t peer_port;
-	uint16_t spare;
+	uint16_t spare1;
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */
@@ -95,6 +96,10 @@ uint32_t slot_find(const struct hub *h, uint64_t id);
  */
 uint32_t slot_take(struct hub *h, struct claim *slots);
 void slot_set(struct hub *h, uint32_t i, enum slot_state state);
+
+/* Frees one that is not in a claim (at a takeover): the id is never valid
+ * again. */
+void slot_forget(struct hub *h, uint32_t i);
 
 /* Frees it: the id is never valid again. */
 void slot_release(struct hub *h, struct claim *slots, uint32_t i);

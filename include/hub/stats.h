@@ -16,43 +16,50 @@ enum worker_state {
 enum lock_state { LOCK_NONE, LOCK_WANTED, LOCK_WAITING };
 
 /* What a worker has in hand: says after a crash of its own fault why. */
-enum hand { HAND_NOTHING, HAND_INPUT, HAND_DELIVERY, HAND_MESSAGE };
+enum hand {
+	HAND_NOTHING,
+	HAND_INPUT,    /* of the connection of that id */
+	HAND_DELIVERY, /* of the publication at that position */
+	HAND_MESSAGE,  /* over a link */
+	HAND_ADOPTION  /* of the connection of that id */
+};
 
 struct shm_worker {
 	/* written by the master */
 	_Atomic uint32_t pid __attribute__((aligned(64)));
 	_Atomic uint32_t generation;
-	_Atomic uint32_t state;       /* enum worker_state */
-	_Atomic uint64_t started_ms;  /* clock_ms() */
-	_Atomic uint32_t keeper;	     /* its pid; 0: none */
+	_Atomic uint32_t state;	     /* enum worker_state */
+	_Atomic uint64_t started_ms; /* clock_ms() */
+	_Atomic uint32_t keeper;     /* its pid; 0: none */
 	_Atomic uint64_t keeper_tick __attribute__((aligned(64)));
 
 	/* written by the worker, often */
 	_Atomic uint64_t tick __attribute__((aligned(64))); /* grows: alive */
-	_Atomic uint64_t cursor;      /* delivered up to here (journal.h) */
+	_Atomic uint64_t cursor; /* delivered up to here (journal.h) */
 	_Atomic uint32_t lock_state;
 	_Atomic uint32_t hand;
-	_Atomic uint64_t hand_arg;    /* connection id or position */
-	_Atomic uint64_t stage_conn;  /* whose bytes the stage holds, 0: nobody */
+	_Atomic uint64_t hand_arg; /* connection id or position */
+	_Atomic uint64_t
+	    stage_conn; /* whose bytes the stage holds, 0: nobody */
 	_Atomic uint64_t stage_start; /* input position of its first byte */
 
 	/* read by the other workers when they accept */
 	_Atomic uint32_t connections __attribute__((aligned(64)));
-	_Atomic uint32_t pending;     /* accepted, handshake not complete */
-	_Atomic uint32_t accepting;   /* takes new ones if it is its turn */
+	_Atomic uint32_t pending;   /* accepted, handshake not complete */
+	_Atomic uint32_t accepting; /* takes new ones if it is its turn */
 
 	_Atomic uint64_t delivered __attribute__((aligned(64)));
 	_Atomic uint64_t published;
-	_Atomic uint64_t relayed;     /* publications sent to other workers */
+	_Atomic uint64_t relayed;	/* publications sent to other workers */
 	_Atomic uint64_t relay_skipped; /* because a link was full */
-	_Atomic uint64_t from_journal; /* delivered without a relay's help */
-	_Atomic uint64_t overrun;     /* publications lost to a full ring */
-	_Atomic uint64_t accepted;    /* handshakes completed */
-	_Atomic uint64_t refused;     /* handshakes answered otherwise */
+	_Atomic uint64_t from_journal;	/* delivered without a relay's help */
+	_Atomic uint64_t overrun;	/* publications lost to a full ring */
+	_Atomic uint64_t accepted;	/* handshakes completed */
+	_Atomic uint64_t refused;	/* handshakes answered otherwise */
 	_Atomic uint64_t closed_slow;
 	_Atomic uint64_t writes;
 	_Atomic uint64_t bytes_out;
-	_Atomic uint64_t compacted;   /* arena segments emptied */
+	_Atomic uint64_t compacted; /* arena segments emptied */
 };
 
 /* "running", as chatctl says it; "?" for what is none. */

@@ -15,7 +15,7 @@
 
 enum subscription_flags {
 	SUBSCRIPTION_JOIN_LEAVE = 1, /* is told of joins and leaves */
-	SUBSCRIPTION_GAP = 2,	 /* passed over: to be told once it drains */
+	SUBSCRIPTION_GAP = 2,	  /* passed over: to be told once it drains */
 	SUBSCRIPTION_PRESENT = 4, /* counts in the channel's presence */
 	SUBSCRIPTION_SERVER = 8,  /* the server's doing, not the client's */
 	SUBSCRIPTION_TOLD = 16	  /* its client has been told of it */

@@ -22,7 +22,7 @@ enum keeper_order { KEEPER_HAND_BACK = 1, KEEPER_FILL, KEEPER_FORGET };
  * privileges dropped and nothing inherited but control. hub is used for its
  * number of slots and for a life sign in worker's line only.
  */
-void keeper_main(struct hub *h, int worker, int control)
-    __attribute__((noreturn));
+void
+keeper_main(struct hub *h, int worker, int control) __attribute__((noreturn));
 
 #endif

@@ -14,12 +14,17 @@
 struct worker_start {
 	int worker; /* slot */
 	uint32_t generation;
+	int custody;	     /* its end of the link to its keeper; -1: none */
+	uint32_t fault_hand; /* enum hand: what the predecessor had in hand
+			      * when it died of its own fault */
+	uint64_t fault_arg;
 	int control;	 /* its end of the link to the master */
 	struct hub *hub; /* mapped before the fork; hub_become() is the
 			  * worker's own first act */
 	const struct conf_live *live;
 	uint32_t connections; /* of all workers at once */
 	bool io_uring;
+	const char *webroot; /* folder of the web page, NULL: built in */
 	const int *listener; /* bound; listening by the time of MSG_START */
 	int n_listeners;
 };
@@ -27,9 +32,9 @@ struct worker_start {
 /*
  * Runs until told to leave, then exits with status 0. Called in the child
  * after the fork, privileges dropped, inherited descriptors and events gone,
- * signals at their defaults. Cleans up after its predecessor, says MSG_HELLO,
- * gets a MSG_LINK for each living peer (again whenever a peer is replaced),
- * then MSG_START.
+ * the master's signals ignored (a terminal's ^C goes to the whole group).
+ * Cleans up after its predecessor, says MSG_HELLO, gets a MSG_LINK for each
+ * living peer (again whenever a peer is replaced), then MSG_START.
  */
 void worker_main(const struct worker_start *start) __attribute__((noreturn));
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "chat/conn.h"
+#include "chat/custody.h"
 #include "chat/publish.h"
 #include "chat/relay.h"
 #include "chat/user.h"
@@ -47,10 +48,9 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	    claim_init(&ch->subscriptions, h->subscription_owner,
 		h->n_subscriptions, h->self) < 0 ||
 	    output_pool_init(&ch->output, h) < 0 ||
-	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0)
+	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0 ||
+	    custody_init(ch) < 0)
 		return -1;
-	/* who comes later hears what is said from now on */
-	SHM_STORE(h->me->cursor, journal_tail(h));
 	chat_clock(ch);
 	return 0;
 }
@@ -63,19 +63,21 @@ chat_clock(struct chat *ch)
 	stats_tick(ch->hub);
 }
 
-bool
+int
 chat_turn(struct chat *ch)
 {
 	bool more;
+	int again;
 
 	relay_flush(ch);
 	more = deliver(ch);
 	ch->unsettled = false;
 	relay_reset(ch);
+	again = custody_turn(ch);
 	conn_flush(ch);
 	journal_populate(ch->hub);
 	chat_clock(ch);
-	return more;
+	return more ? 0 : again > 0 ? again : -1;
 }
 
 void

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "chat/channel.h"
 #include "chat/conn.h"
+#include "chat/custody.h"
 #include "chat/user.h"
 #include "hub/blob.h"
 #include "hub/stats.h"
@@ -174,7 +175,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	s->heard_ms = s->ping_ms = s->message_ms = s->rate_ms =
 	    (uint32_t)ch->now_ms;
 	s->rate_tokens = ch->live.message_burst * 1000;
-	SHM_STORE(s->committed, used);
+	SHM_STORE(s->committed, KEY(used, 0));
 	if (user_len > 0 && user_enter(ch, i, user, user_len) < 0) {
 		frame_release(&ch->output, &f);
 		output_close(&ch->output, &c->out, i);
@@ -195,12 +196,13 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		abort();
 	frame_release(&ch->output, &f);
 	SHM_COUNT(ch->hub->me->accepted, 1);
-	conn_dirty(ch, i);
+	custody_add(ch, i);
 	return 0;
 }
 
-void
-conn_linger(struct chat *ch, uint32_t i)
+/* Lets go of what a connection has only before it is open. */
+static void
+request_forget(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
@@ -208,7 +210,18 @@ conn_linger(struct chat *ch, uint32_t i)
 		ch->n_pending--;
 		free(c->request.bytes);
 		c->request.bytes = NULL;
+	} else if (c->phase == CONN_ANSWER) {
+		free(c->answer.bytes);
+		c->answer.bytes = NULL;
 	}
+}
+
+void
+conn_linger(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	request_forget(ch, i);
 	shutdown(c->fd, SHUT_WR);
 	c->phase = CONN_LINGER;
 	c->due_ms = ch->now_ms + CHAT_LINGER_MS;
@@ -221,10 +234,47 @@ conn_linger(struct chat *ch, uint32_t i)
 void
 conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len)
 {
-	/* short, on a fresh socket: whatever does not fit is lost */
-	(void)send(ch->conn[i].fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	struct conn *c = &ch->conn[i];
+	ssize_t sent = send(c->fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	size_t rest = sent > 0 ? len - (size_t)sent : len;
+	char *copy = NULL;
+
 	SHM_COUNT(ch->hub->me->refused, 1);
-	conn_linger(ch, i);
+	if (rest > 0 && (sent >= 0 || errno == EAGAIN) &&
+	    (copy = malloc(rest)) == NULL)
+		log_warn("no memory for the rest of an answer");
+	if (copy == NULL) { /* all is said, or nothing more can be */
+		conn_linger(ch, i);
+		return;
+	}
+	memcpy(copy, (const char *)answer + len - rest, rest);
+	request_forget(ch, i);
+	c->phase = CONN_ANSWER;
+	c->answer.bytes = copy;
+	c->answer.len = (uint32_t)rest;
+	c->answer.sent = 0;
+	c->due_ms = ch->now_ms + ch->live.handshake_ms;
+	c->blocked = true;
+	c->paused = true; /* the answer is the last thing said here */
+	conn_watch(ch, i);
+	count(ch);
+}
+
+void
+conn_answer_more(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+	ssize_t n = send(c->fd, c->answer.bytes + c->answer.sent,
+	    c->answer.len - c->answer.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		conn_drop(ch, i, strerror(errno));
+		return;
+	}
+	if (n > 0)
+		c->answer.sent += (uint32_t)n;
+	if (c->answer.sent == c->answer.len)
+		conn_linger(ch, i);
 }
 
 /* The output's bound is reached. */
@@ -278,10 +328,15 @@ conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
 	uint8_t head[WS_HEAD_MAX];
 	struct iovec all[8];
 	struct frame f;
-	uint64_t len = 0;
+	uint64_t len = 0, key = 0;
 	int k;
 
 	if (c->phase != CONN_OPEN || n > 7)
+		return;
+	if (position != 0)
+		key = KEY(position, ++ch->answers);
+	/* at a takeover it may stand in the output already */
+	if (key != 0 && SHM_OWN(conn_slot(ch, i)->answered) >= key)
 		return;
 	for (k = 0; k < n; k++) {
 		all[k + 1] = parts[k];
@@ -294,8 +349,7 @@ conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
 	}
 	/* making room may have cost this very connection */
 	if (c->phase == CONN_OPEN)
-		conn_append(
-		    ch, i, &f, position != 0 ? OUTPUT_ANSWER | position : 0);
+		conn_append(ch, i, &f, key != 0 ? OUTPUT_ANSWER | key : 0);
 	frame_release(&ch->output, &f);
 }
 
@@ -336,13 +390,26 @@ leave(struct chat *ch, uint32_t i)
 }
 
 void
+conn_append_close(
+    struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
+{
+	uint8_t bytes[2 + WS_CONTROL_MAX];
+	size_t n = ws_close_frame(bytes, code, reason);
+	struct frame f;
+
+	if (frame_build(
+		&ch->output, &f, FRAME_OWN, &(struct iovec){bytes, n}, 1) < 0)
+		return;
+	/* short of memory the code is not told; the end comes anyway */
+	(void)output_append(&ch->output, &ch->conn[i].out, i, &f, OUTPUT_CLOSE);
+	frame_release(&ch->output, &f);
+}
+
+void
 conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 {
 	struct conn *c = &ch->conn[i];
-	uint8_t bytes[2 + WS_CONTROL_MAX];
 	const struct door_ops *door;
-	struct frame f;
-	size_t n;
 
 	if (c->phase == CONN_REQUEST) {
 		conn_linger(ch, i);
@@ -351,6 +418,9 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	if (c->phase != CONN_OPEN)
 		return;
 	leave(ch, i);
+	door = ch->door[conn_slot(ch, i)->door & 3];
+	if (door != NULL && door->close_code != NULL)
+		code = door->close_code(code, &reason);
 	conn_slot(ch, i)->close_code = code;
 	slot_set(ch->hub, i, SLOT_ENDING);
 	c->phase = CONN_ENDING;
@@ -358,16 +428,7 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	ch->n_open--;
 	count(ch);
 	input_release(&ch->input, i);
-	door = ch->door[conn_slot(ch, i)->door & 3];
-	if (door != NULL && door->close_code != NULL)
-		code = door->close_code(code, &reason);
-	n = ws_close_frame(bytes, code, reason);
-	if (frame_build(&ch->output, &f, FRAME_OWN, &(struct iovec){bytes, n},
-		1) == 0) {
-		/* short of memory the code is not told; the end comes anyway */
-		(void)output_append(&ch->output, &c->out, i, &f, 0);
-		frame_release(&ch->output, &f);
-	}
+	conn_append_close(ch, i, code, reason);
 	conn_pause(ch, i, true); /* nothing more is read until our FIN */
 	conn_dirty(ch, i);
 }
@@ -385,10 +446,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		log_debug("%s: %s", conn_name(ch, i), why);
 	if (served)
 		leave(ch, i);
-	if (c->phase == CONN_REQUEST) {
-		ch->n_pending--;
-		free(c->request.bytes);
-	}
+	request_forget(ch, i);
 	if (c->phase == CONN_OPEN)
 		ch->n_open--;
 	if (c->dirty != 0)
@@ -398,6 +456,10 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		slot_set(ch->hub, i, SLOT_CLOSING);
 		output_close(&ch->output, &c->out, i);
 		input_release(&ch->input, i);
+		/* the keeper's duplicate lives on for a moment: only this
+		 * tells the peer */
+		shutdown(c->fd, SHUT_WR);
+		custody_give_up(ch, slot_id(ch->hub, i));
 	}
 	close(c->fd);
 	c->fd = -1;

@@ -40,7 +40,7 @@ conn_read(struct chat *ch, uint32_t i)
 	struct slot *s = conn_slot(ch, i);
 	uint8_t *stage = h->stage + (size_t)h->self * SHM_STAGE;
 	const struct input_part *part = input_part(h, i);
-	uint64_t start = SHM_OWN(s->committed);
+	uint64_t start = KEY_POSITION(SHM_OWN(s->committed));
 	ssize_t r;
 
 	if (part != NULL && part->end > start)
@@ -65,6 +65,10 @@ conn_event_cb(int fd, short what, void *arg)
 	uint32_t i = ch->by_fd[fd];
 	struct conn *c = &ch->conn[i];
 
+	if (c->phase == CONN_ANSWER) {
+		conn_answer_more(ch, i);
+		return;
+	}
 	if (what & EV_WRITE) {
 		c->blocked = false;
 		conn_watch(ch, i);
@@ -93,7 +97,7 @@ conn_dirty(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
-	if (c->dirty != 0 || c->blocked)
+	if (c->dirty != 0 || c->blocked || c->fresh)
 		return;
 	ch->dirty[ch->n_dirty++] = i;
 	c->dirty = ch->n_dirty;

@@ -25,12 +25,15 @@ describe(struct chat *ch, const struct publishing *w, struct publication *p,
 	    .tags_len = (uint16_t)w->tags_len,
 	    .user = w->user,
 	    .user_len = (uint8_t)w->user_len,
-	    .input_end = w->position,
 	    .ordinal = w->ordinal};
 	if (w->conn == SHM_NONE)
 		return;
 	s = conn_slot(ch, w->conn);
 	p->sender = slot_id(ch->hub, w->conn);
+	/* joins and leaves are no commands of his */
+	p->input_end = w->format >= FORMAT_JOIN
+	    ? SHM_OWN(s->committed)
+	    : KEY(KEY_POSITION(SHM_OWN(s->committed)), w->ordinal + 1);
 	p->user = name;
 	p->user_len = (uint8_t)user_name(ch->hub, s->user, name);
 	p->info = info;

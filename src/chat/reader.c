@@ -7,11 +7,10 @@
 #include "chat/conn.h"
 #include "hub/stats.h"
 
-/* Takes one message from the connection's allowance; false if it is over its
- * rate. */
-static bool
-rate_take(struct chat *ch, struct slot *s)
+bool
+conn_rate(struct chat *ch, uint32_t i)
 {
+	struct slot *s = conn_slot(ch, i);
 	uint64_t full = (uint64_t)ch->live.message_burst * 1000;
 	uint64_t tokens;
 
@@ -65,6 +64,15 @@ message_join(struct chat *ch, uint32_t i, size_t have, size_t *len)
 	return ch->message;
 }
 
+/* Whether a takeover found the message done, or all but its end: what a plain
+ * message does is one command. */
+static bool
+done_before(struct chat *ch, const struct slot *s)
+{
+	ch->done_commands = KEY_COUNT(SHM_OWN(s->committed));
+	return ch->done_commands > 0 && s->door == DOOR_PLAIN;
+}
+
 /* A whole message has come. */
 static void
 message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
@@ -79,7 +87,10 @@ message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
 		conn_end(ch, i, WS_UNSUPPORTED, "text only");
 		return;
 	}
-	if (!rate_take(ch, s)) {
+	ch->answers = 0;
+	if (done_before(ch, s))
+		return;
+	if (!door->own_rate && !conn_rate(ch, i)) {
 		conn_end(ch, i, WS_POLICY, "message rate");
 		return;
 	}
@@ -89,6 +100,16 @@ message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
 		return;
 	}
 	door->message(ch, i, state->opcode, data, len, position);
+}
+
+/* The input up to a position is done. */
+static void
+commit(struct chat *ch, uint32_t i, uint64_t position)
+{
+	struct slot *s = conn_slot(ch, i);
+
+	if (KEY_POSITION(SHM_OWN(s->committed)) < position)
+		SHM_STORE(s->committed, KEY(position, 0));
 	input_release(&ch->input, i);
 }
 
@@ -101,11 +122,10 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 
 	switch (state->frame) {
 	case WS_PING:
-		if (SHM_OWN(conn_slot(ch, i)->answered) < position)
-			conn_answer(ch, i, WS_PONG,
-			    &(struct iovec){
-				(void *)state->control, state->control_len},
-			    1, position);
+		ch->answers = 0;
+		conn_answer(ch, i, WS_PONG,
+		    &(struct iovec){(void *)state->control, state->control_len},
+		    1, position);
 		break;
 	case WS_CLOSE:
 		if (state->control_len >= 2)
@@ -124,8 +144,7 @@ settle(struct chat *ch, uint32_t i, const struct ws_state *state, uint64_t end,
     size_t have)
 {
 	if (ws_idle(state)) {
-		input_release(&ch->input, i);
-		SHM_STORE(conn_slot(ch, i)->committed, end);
+		commit(ch, i, end);
 	} else if (input_save(&ch->input, i, state, end, ch->payload, have) <
 	    0) {
 		log_warn("%s: input memory is full", conn_name(ch, i));
@@ -150,7 +169,7 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 	struct slot *s = conn_slot(ch, i);
 	uint64_t limit =
 	    s->door == DOOR_ECHO ? CHAT_ECHO_MAX : ch->live.message_size;
-	uint64_t known = SHM_OWN(s->committed);
+	uint64_t known = KEY_POSITION(SHM_OWN(s->committed));
 	struct ws_state state = {0};
 	size_t at = 0, have = 0, used, n;
 	enum ws_event event;
@@ -172,6 +191,8 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 		if (event == WS_EVENT_MESSAGE) {
 			message(ch, i, &state, have, start + at);
 			have = 0;
+			if (ch->conn[i].phase == CONN_OPEN)
+				commit(ch, i, start + at);
 		} else if (event == WS_EVENT_CONTROL)
 			control(ch, i, &state, start + at);
 		else if (event == WS_EVENT_ERROR)

@@ -54,6 +54,7 @@ sweep_one(struct chat *ch, uint32_t i)
 		if (ch->now_ms >= c->due_ms)
 			ch->request_late(ch, i);
 		break;
+	case CONN_ANSWER:
 	case CONN_ENDING:
 	case CONN_LINGER:
 		if (ch->now_ms >= c->due_ms)

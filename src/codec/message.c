@@ -22,6 +22,7 @@ static const struct message_rule message_rules[] = {
     [MSG_REOPEN] = {"REOPEN", EXACT(0), 0, PARTY_MASTER},
     [MSG_KICK] = {"KICK", EXACT(sizeof(struct message_kick)), 0, PARTY_MASTER},
     [MSG_SAY] = {"SAY", 1, MESSAGE_TEXT_MAX, 0, PARTY_MASTER},
+    [MSG_CUSTODY] = {"CUSTODY", EXACT(0), 1, PARTY_MASTER},
     [MSG_CLEAN] = {"CLEAN", EXACT(sizeof(struct message_clean)), 0,
 	PARTY_MASTER},
     [MSG_STOP] = {"STOP", EXACT(0), 0, PARTY_MASTER},

@@ -8,7 +8,7 @@
  */
 enum {
 	LINE = 16,	/* buckets in a cache line */
-	LINES_MAX = 64, /* probed: more never happens below load 0.8 */
+	LINES_MAX = 64, /* probed: never more than 8 at this load */
 	EMPTY = 0
 };
 

@@ -154,6 +154,17 @@ claim_mark(struct claim *c, uint32_t item)
 }
 
 void
+claim_unmark(struct claim *c, uint32_t item)
+{
+	uint64_t bit = 1ull << item % SHM_BLOCK;
+
+	if (item >= c->n_items || !(c->used[item / SHM_BLOCK] & bit))
+		return;
+	c->used[item / SHM_BLOCK] &= ~bit;
+	c->n_used--;
+}
+
+void
 claim_marked(struct claim *c)
 {
 	uint32_t b;

@@ -19,6 +19,8 @@ struct shm_heads {
 	_Atomic uint64_t tail __attribute__((aligned(64)));
 	_Atomic uint64_t oldest __attribute__((aligned(64)));
 
+	_Atomic uint64_t fault; /* position whose delivery crashed a worker */
+
 	_Atomic uint32_t entries __attribute__((aligned(64))); /* ever used */
 	_Atomic uint32_t extras; /* ever used */
 	_Atomic uint32_t epoch;  /* last one given out */

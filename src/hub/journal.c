@@ -119,7 +119,6 @@ redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 	s = &h->slot[i];
 	if (SHM_LOAD(s->committed_at) >= position)
 		return;
-	SHM_STORE(s->ordinal, e->ordinal);
 	SHM_STORE(s->committed, e->input_end);
 	SHM_STORE(s->committed_at, position);
 }
@@ -360,4 +359,18 @@ journal_peek(const struct hub *h, uint64_t position, struct publication *p)
 	    .format = e.format,
 	    .data_len = e.data_len};
 	return JOURNAL_OK;
+}
+
+bool
+journal_fault(struct hub *h, uint64_t position)
+{
+	if (position == 0 || position > journal_tail(h) ||
+	    position < journal_oldest(h))
+		return false;
+	if (SHM_LOAD(h->heads->fault) != position) {
+		SHM_STORE(h->heads->fault, position);
+		return false;
+	}
+	SHM_STORE(index_of(h, position)->mask, 0);
+	return true;
 }

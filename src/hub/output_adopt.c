@@ -30,7 +30,11 @@ next_chunk(struct output_pool *pool, uint32_t chunk, uint64_t n)
 	return next;
 }
 
-/* Walks the list; -1 when it says nonsense. */
+/*
+ * Walks the list from its first chunk. References that are wholly written lead
+ * to bytes that may be gone: they count for positions only. -1 when the list
+ * says nonsense.
+ */
 static int
 walk(struct output_pool *pool, struct output *o, uint64_t appended)
 {
@@ -48,32 +52,58 @@ walk(struct output_pool *pool, struct output *o, uint64_t appended)
 			at = 0;
 		}
 		r = &h->chunk[k].ref[at];
-		if (!reference_ok(h, r))
+		if (r->length == 0 || r->length > OUTPUT_SEGMENT)
 			return -1;
 		o->end += r->length;
+		if (o->end <= o->written) {
+			o->start = o->end;
+			o->front = n + 1;
+			o->chunk = k;
+			continue;
+		}
+		if (!reference_ok(h, r))
+			return -1;
 		pool->segment_use[SHM_LOAD(r->offset) / OUTPUT_SEGMENT]++;
 	}
 	o->newest = k;
 	return 0;
 }
 
-/* Takes back what walk() counted. */
+/* Gives up the references of a list that says nonsense. Its chunks stay
+ * marked until the worker's end: what they lead to is not to be believed. */
 static void
 unwalk(struct output_pool *pool, struct output *o)
 {
 	struct hub *h = pool->h;
-	uint32_t k = o->chunk, at;
 	uint64_t n, end = o->start;
+	uint32_t k = o->chunk, at, s;
 
 	for (n = o->front; end < o->end; n++) {
 		at = (uint32_t)n - h->chunk[k].base;
-		if (at == OUTPUT_REFS) {
+		if (at >= OUTPUT_REFS) {
 			k = SHM_LOAD(h->chunk[k].next);
+			if (k >= h->n_chunks)
+				return;
 			at = 0;
 		}
+		if (!reference_ok(h, &h->chunk[k].ref[at]))
+			return;
 		end += h->chunk[k].ref[at].length;
-		pool->segment_use[SHM_LOAD(h->chunk[k].ref[at].offset) /
-		    OUTPUT_SEGMENT]--;
+		s = SHM_LOAD(h->chunk[k].ref[at].offset) / OUTPUT_SEGMENT;
+		if (pool->segment_use[s] > 0)
+			pool->segment_use[s]--;
+	}
+}
+
+/* Gives back the chunks before the one of the first reference to write. */
+static void
+lead_give(struct output_pool *pool, uint32_t first, uint32_t lead)
+{
+	uint32_t next;
+
+	for (; first != lead; first = next) {
+		next = SHM_LOAD(pool->h->chunk[first].next);
+		claim_unmark(&pool->chunks, first);
 	}
 }
 
@@ -93,16 +123,18 @@ output_adopt(
 	/* the first reference's number from its low half */
 	o->front =
 	    appended - (uint32_t)((uint32_t)appended - h->chunk[first].base);
-	o->start = o->end = o->written = h->chunk[first].start;
+	o->start = o->end = h->chunk[first].start;
+	o->written = written;
 	if (walk(pool, o, appended) < 0 || written < o->start ||
 	    written > o->end) {
 		unwalk(pool, o);
 		return -1;
 	}
+	lead_give(pool, first, o->chunk);
+	SHM_STORE(s->first, o->chunk);
 	tag = output_newest_tag(pool, o, slot);
 	if (tag != 0)
 		output_derive(s, tag);
-	output_wrote(pool, o, slot, written - o->start);
 	return 0;
 }
 

@@ -240,3 +240,23 @@ presence_clear(struct hub *h, int worker,
 				left(&v, arg);
 	}
 }
+
+void
+presence_match(struct hub *h, const uint32_t *has)
+{
+	enum { STEP = 1024 };
+	uint64_t mine = 1ull << h->self, mask;
+	uint32_t e = 0, n = presence_count(h), stop;
+
+	while (e < n) {
+		stop = e + STEP < n ? e + STEP : n;
+		hub_lock(h);
+		for (; e < stop; e++) {
+			mask = SHM_LOAD(h->entry[e].mask);
+			if (!(mask & mine) == !has[e])
+				continue;
+			SHM_STORE(h->entry[e].mask, mask ^ mine);
+		}
+		hub_unlock(h);
+	}
+}

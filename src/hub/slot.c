@@ -45,8 +45,8 @@ slot_set(struct hub *h, uint32_t i, enum slot_state state)
 }
 
 /* One store: free, and the id never again. Use counts are 32 bits wide. */
-static void
-slot_free(struct hub *h, uint32_t i)
+void
+slot_forget(struct hub *h, uint32_t i)
 {
 	uint32_t use = (uint32_t)(SHM_OWN(h->slot[i].life) >> 3) + 1;
 
@@ -56,7 +56,7 @@ slot_free(struct hub *h, uint32_t i)
 void
 slot_release(struct hub *h, struct claim *slots, uint32_t i)
 {
-	slot_free(h, i);
+	slot_forget(h, i);
 	claim_give(slots, i);
 }
 
@@ -119,6 +119,6 @@ slot_clear(struct hub *h, int worker)
 	for (i = 0; i < h->n_slots; i++)
 		if (SHM_LOAD(h->slot_owner[i / SHM_BLOCK]) == worker + 1 &&
 		    slot_state(h, i) != SLOT_FREE)
-			slot_free(h, i);
+			slot_forget(h, i);
 	claim_clear(h->slot_owner, h->n_slots, worker);
 }

@@ -48,14 +48,15 @@ master_fail(struct master *m, const char *fmt, ...)
 	master_stop(m);
 }
 
-/* The workers that are alive and initialised, as a presence mask. */
+/* The workers that serve, or are just taking over from one that did, as a
+ * presence mask. */
 uint64_t
 master_mask(const struct master *m)
 {
 	uint64_t mask = 0;
 
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].ready)
+		if (m->member[i].pid != 0)
 			mask |= 1ull << i;
 	return mask;
 }
@@ -282,7 +283,8 @@ reap(struct master *m)
 			if (m->member[i].pid == pid) {
 				member_died(&m->member[i], status);
 				break;
-			}
+			} else if (keep_died(&m->member[i], pid, status))
+				break;
 }
 
 /* A signal arrived. */
@@ -347,6 +349,8 @@ timer_cb(int fd, short what, void *arg)
 	watch(m, now);
 	for (int i = 0; i < m->n_workers; i++)
 		member_time(&m->member[i], now);
+	for (int i = 0; i < m->n_workers && m->phase < PHASE_QUITTING; i++)
+		keep_time(&m->member[i], now);
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
 		for (int i = 0; i < m->n_workers; i++)
 			member_kill(&m->member[i], "did not leave in time");
@@ -401,8 +405,10 @@ deinit(struct master *m)
 {
 	if (m->control != NULL)
 		control_close(m->control);
-	for (int i = 0; i < m->n_workers; i++)
+	for (int i = 0; i < m->n_workers; i++) {
 		member_deinit(&m->member[i]);
+		keep_end(&m->member[i]);
+	}
 	master_close_listeners(m);
 	master_drop_events(m);
 	if (m->hub.base != NULL)

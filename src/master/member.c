@@ -34,6 +34,7 @@ member_init(struct member *w, struct master *m, int slot)
 	w->slot = slot;
 	w->link = -1;
 	w->cleaner = -1;
+	keep_init(w);
 }
 
 /* Gives up the link. */
@@ -358,6 +359,8 @@ member_died(struct member *w, int status)
 	w->pid = 0;
 	w->ready = false;
 	w->unclean = true;
+	w->fault_hand = fault ? SHM_LOAD(line_of(w)->hand) : HAND_NOTHING;
+	w->fault_arg = SHM_LOAD(line_of(w)->hand_arg);
 	member_deinit(w);
 	report_bury(m, w->slot);
 	clean_reassign(w);
@@ -376,6 +379,7 @@ member_died(struct member *w, int status)
 	}
 	SHM_STORE(line_of(w)->state, WORKER_WAITING);
 	w->respawn_ms = now + wait_ms;
+	keep_forget(w);
 	clean_assign(w);
 }
 

@@ -2,6 +2,7 @@
 #ifndef CHATD_MASTER_PROCESS_H
 #define CHATD_MASTER_PROCESS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -62,6 +63,14 @@ struct member {
 	int cleaner;	     /* who was told to clean it, -1: nobody */
 	uint64_t clean_ms;   /* and when */
 	struct policy policy;
+	pid_t keeper_pid; /* 0: none */
+	int keeper_link;  /* -1: none */
+	uint64_t keeper_tick, keeper_tick_ms;
+	uint64_t keeper_wait_ms; /* one is started again then; 0: none is due */
+	uint64_t keeper_burst_ms;
+	uint32_t keeper_deaths; /* since then */
+	uint32_t fault_hand; /* of the dead worker, if it was its own fault */
+	uint64_t fault_arg;
 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_QUITTING, PHASE_STOPPING };
@@ -105,6 +114,22 @@ uint64_t master_mask(const struct master *m); /* workers alive and ready */
 int master_lowest(const struct master *m);    /* a lively one, or -1 */
 
 int master_make_events(struct master *m); /* 0, or -1 */
+
+/* spawn.c: what every child does after the fork */
+void spawn_child_drop(struct master *m);
+void spawn_signals_reset(const sigset_t *mask);
+
+/* keep.c */
+void keep_init(struct member *w);
+void keep_drop(struct member *w); /* in a child */
+/* Has the slot's keeper (made if need be) ready to give back what it has.
+ * Returns the next worker's end of the custody link, or -1. */
+int keep_hand_back(struct member *w);
+void keep_forget(struct member *w); /* has it close everything */
+/* Whether that was this slot's keeper; it is replaced. */
+bool keep_died(struct member *w, pid_t pid, int wait_status);
+void keep_time(struct member *w, uint64_t now); /* every timer period */
+void keep_end(struct member *w);		/* kills and reaps it */
 
 /* boot.c */
 int boot(struct master *m, char *error, size_t error_len);

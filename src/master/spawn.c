@@ -37,8 +37,8 @@ oom_volunteer(void)
  * Signals as a worker is born with: those that are for the master are ignored,
  * since a terminal's ^C goes to the whole group; the rest is at its default.
  */
-static void
-signals_reset(const sigset_t *mask)
+void
+spawn_signals_reset(const sigset_t *mask)
 {
 	static const int ignored[] = {
 	    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
@@ -68,15 +68,17 @@ kill_point_prepare(const struct member *w)
 
 /* Gives up what is the master's: events, other workers' links, the control
  * socket, the lock on the pidfile. */
-static void
-child_drop(struct master *m)
+void
+spawn_child_drop(struct master *m)
 {
 	/* Without it, freeing an event here would unregister it there. */
 	if (event_reinit(m->base) == -1)
 		_exit(1);
 	control_drop(m->control);
-	for (int i = 0; i < m->n_workers; i++)
+	for (int i = 0; i < m->n_workers; i++) {
 		member_deinit(&m->member[i]);
+		keep_drop(&m->member[i]);
+	}
 	master_drop_events(m);
 	pidfile_drop(&m->pidfile);
 	if (m->ready_pipe != -1)
@@ -84,17 +86,21 @@ child_drop(struct master *m)
 }
 
 /* The child's way from the fork to worker_main(). Signals are blocked. */
-static void __attribute__((noreturn))
-child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
+static void __attribute__((noreturn)) child_run(struct member *w, int control,
+    int custody, pid_t parent, const sigset_t *mask)
 {
 	struct master *m = w->master;
 	const struct worker_start start = {.worker = w->slot,
 	    .generation = w->generation,
 	    .control = control,
+	    .custody = custody,
+	    .fault_hand = w->fault_hand,
+	    .fault_arg = w->fault_arg,
 	    .hub = &m->hub,
 	    .live = &m->live,
 	    .connections = m->conf->connections,
 	    .io_uring = m->conf->io_uring,
+	    .webroot = m->conf->webroot,
 	    .listener = m->listener,
 	    .n_listeners = m->n_listeners};
 	char name[32];
@@ -102,7 +108,7 @@ child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
 	snprintf(name, sizeof(name), "worker %d", w->slot);
 	log_set_name(name);
 	daemon_set_title(name);
-	child_drop(m);
+	spawn_child_drop(m);
 	oom_volunteer();
 	if (identity_assume(&m->identity) == -1)
 		log_fatal("cannot become user %s: %s", m->identity.name,
@@ -117,7 +123,7 @@ child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
 		log_fatal("PR_SET_PDEATHSIG: %s", strerror(errno));
 	if (getppid() != parent)
 		_exit(0);
-	signals_reset(mask);
+	spawn_signals_reset(mask);
 	kill_point_prepare(w);
 	worker_main(&start);
 }
@@ -130,25 +136,30 @@ spawn_worker(struct member *w)
 	struct shm_worker *line = &w->master->hub.worker[w->slot];
 	pid_t parent = getpid(), pid = -1;
 	sigset_t all, mask;
-	int link[2] = {-1, -1}, saved;
+	int link[2] = {-1, -1}, custody, saved;
 
 	w->generation++;
 	w->respawn_ms = 0;
 	SHM_STORE(line->generation, w->generation);
 	SHM_STORE(line->started_ms, clock_ms());
 	SHM_STORE(line->state, WORKER_STARTING);
+	custody = keep_hand_back(w);
 	if (link_pair(link) == 0) {
 		sigfillset(&all);
 		sigprocmask(SIG_SETMASK, &all, &mask);
 		if ((pid = fork()) == 0) {
 			close(link[0]);
-			child_run(w, link[1], parent, &mask);
+			child_run(w, link[1], custody, parent, &mask);
 		}
 		saved = errno;
 		sigprocmask(SIG_SETMASK, &mask, NULL);
 		close(link[1]);
 		errno = saved;
 	}
+	saved = errno;
+	if (custody != -1)
+		close(custody);
+	errno = saved;
 	if (pid == -1) {
 		log_error("cannot start worker %d: %s, trying again in %d ms",
 		    w->slot, strerror(errno), RETRY_MS);

@@ -15,11 +15,12 @@
 #include "private.h"
 
 enum {
-	SLACK_MIN = 2,	    /* connections ahead of the least loaded */
+	SLACK_MIN = 3,	    /* connections ahead of the least loaded */
 	SLACK_SHARE = 16,   /* or this part of its connections */
 	DEAD_TICK_MS = 300, /* who has not ticked for so long is not waited
 			     * for */
 	PAUSE_MS = 100,	    /* out of descriptors: look again after */
+	LOOK_MAX_MS = 64,   /* paused: look at the others again after */
 	ACCEPT_MAX = 64	    /* connections a turn and listener */
 };
 
@@ -180,12 +181,23 @@ accept_init(struct worker *w)
 		    w->start->listener[k], EV_READ | EV_PERSIST, accept_cb, w);
 }
 
-void
+int
 accept_turn(struct worker *w)
 {
+	bool changed = w->chat.slots.n_used != w->balanced;
+
 	/* who listens and has the same as before need not look at the others */
-	if (!w->listening || w->chat.slots.n_used != w->balanced)
+	if (!w->listening || changed)
 		accept_balance(w);
+	if (w->listening || !w->started || w->chat.leaving)
+		return -1;
+	/* nobody tells when the others have caught up: in a burst that is
+	 * soon, and the longer it takes the less it matters */
+	if (changed)
+		w->look_ms = 1;
+	else if (w->look_ms < LOOK_MAX_MS)
+		w->look_ms *= 2;
+	return (int)w->look_ms;
 }
 
 void

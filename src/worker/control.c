@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "chat/conn.h"
+#include "chat/custody.h"
 #include "chat/publish.h"
 #include "chat/relay.h"
 #include "chat/user.h"
@@ -71,6 +72,9 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	case MSG_LINK:
 		relay_link(ch, (int)link->peer, fd);
 		break;
+	case MSG_CUSTODY:
+		custody_link(ch, fd, true);
+		break;
 	case MSG_START:
 		w->started = true;
 		accept_balance(w);
@@ -130,7 +134,7 @@ control_cb(int fd, short what, void *arg)
 			log_error("master: %s", why);
 		else
 			handle(w, type, payload, len, d[k].fd);
-		if (d[k].fd >= 0 && type != MSG_LINK)
+		if (d[k].fd >= 0 && type != MSG_LINK && type != MSG_CUSTODY)
 			close(d[k].fd);
 	}
 }

@@ -11,6 +11,7 @@ struct worker {
 	const struct worker_start *start;
 	struct event control;
 	struct event tick;
+	struct event again;
 	struct event listener[LISTENER_MAX];
 	int reserve;	   /* a descriptor to give up when all are used */
 	bool listening;	   /* its listeners are watched */
@@ -19,18 +20,24 @@ struct worker {
 	bool stopping;	   /* all connections are ended; leaves when empty */
 	bool quitting;	   /* accepts no more; leaves when empty */
 	uint64_t leave_ms; /* at the latest */
+	uint32_t look_ms; /* paused: looks at the others again after */
 	uint64_t paused_until; /* no descriptor was to be had */
 };
 
 /* accept.c: takes new connections while it is this worker's turn. */
 void accept_init(struct worker *w);
 void accept_balance(struct worker *w);
-void accept_turn(struct worker *w); /* the same if anything changed */
+/* The same if anything changed. Milliseconds after which it wants to look
+ * again, -1: it need not. */
+int accept_turn(struct worker *w);
 void accept_stop(struct worker *w);
 
 /* request.c: a connection's request, and when it is late. */
 void request_input(struct chat *ch, uint32_t conn);
 void request_late(struct chat *ch, uint32_t conn);
+
+/* takeover.c: goes on with what the predecessor left. */
+void takeover(struct worker *w);
 
 /* control.c: what the master says. */
 void control_init(struct worker *w);

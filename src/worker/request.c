@@ -15,12 +15,18 @@
 static void
 refuse(struct chat *ch, uint32_t i, const struct route *route)
 {
-	char answer[ROUTE_ANSWER_MAX];
-	size_t n = route_answer(route, NULL, answer, sizeof(answer));
+	size_t cap = ROUTE_ANSWER_MAX + route->body_len, n;
+	char *answer = malloc(cap);
 
+	if (answer == NULL) {
+		conn_drop(ch, i, "out of memory");
+		return;
+	}
+	n = route_answer(route, NULL, answer, cap);
 	log_debug("%s: %d %s", conn_name(ch, i), route->status,
-	    route->status == 200 ? "" : route->body);
+	    route->status < 400 ? "" : route->body);
 	conn_refuse(ch, i, answer, n);
+	free(answer);
 }
 
 /* Tables are full. */
@@ -51,6 +57,25 @@ first_frames(
 	conn_input(ch, i, start, stage, len);
 }
 
+/* Makes it a connection of the door that it asked for; false: a table is
+ * full. */
+static bool
+request_open(struct chat *ch, uint32_t i, const struct route *route,
+    const char *answer, size_t len, uint64_t used)
+{
+	bool later = route->door == DOOR_CENTRIFUGO; /* with its connect */
+
+	if (later)
+		centrifugo_name(ch, i, route->user, route->user_len);
+	if (conn_open(ch, i, route->door, route->user,
+		later ? 0 : route->user_len, route->device, route->device_len,
+		answer, len, used) == 0)
+		return true;
+	if (later)
+		centrifugo_name(ch, i, NULL, 0);
+	return false;
+}
+
 /* A complete head of n bytes, with `more` bytes behind it. */
 static void
 request_complete(
@@ -76,8 +101,7 @@ request_complete(
 	/* its private bytes go with conn_open: keep what is behind */
 	memcpy(rest, head + n, more);
 	if (!conn_has_slot(ch, i) ||
-	    conn_open(ch, i, route.door, route.user, route.user_len,
-		route.device, route.device_len, answer, len, n) < 0) {
+	    !request_open(ch, i, &route, answer, len, n)) {
 		refuse_full(ch, i);
 		return;
 	}

@@ -25,6 +25,12 @@ tick_cb(int fd, short what, void *arg)
 	chat_sweep(&w->chat);
 }
 
+/* Does nothing but end the wait for events. */
+static void
+again_cb(int fd, short what, void *arg)
+{
+}
+
 /* A loop base without what is of no use or harm here. */
 static struct event_base *
 base_new(void)
@@ -51,21 +57,39 @@ worker_init(struct worker *w, const struct worker_start *start)
 	const char *why, *method;
 
 	w->start = start;
+	w->look_ms = 1;
 	if (base == NULL || batch == NULL ||
 	    chat_init(&w->chat, start->hub, start->live, base, batch) < 0)
 		log_fatal("worker: %s", strerror(errno));
 	w->chat.max_conns = start->connections;
 	w->chat.door[DOOR_PLAIN] = &plain_door;
 	w->chat.door[DOOR_ECHO] = &echo_door;
+	w->chat.door[DOOR_CENTRIFUGO] = &centrifugo_door;
 	w->chat.request = request_input;
 	w->chat.request_late = request_late;
 	method = batch_method(batch, &why);
 	log_info("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
+	web_init(start->webroot);
 	accept_init(w);
 	control_init(w);
+	event_assign(&w->again, base, -1, 0, again_cb, w);
 	event_assign(&w->tick, base, -1, EV_PERSIST, tick_cb, w);
 	if (event_add(&w->tick, &tick) < 0)
 		log_fatal("timer: %s", strerror(errno));
+}
+
+/* Runs what there is to do; the next turn comes after ms at the latest (0: at
+ * once, -1: when something happens). */
+static void
+turn(struct worker *w, int ms)
+{
+	const struct timeval t = {ms / 1000, ms % 1000 * 1000};
+
+	if (ms > 0 && !evtimer_pending(&w->again, NULL))
+		event_add(&w->again, &t);
+	if (event_base_loop(
+		w->chat.base, ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
+		log_fatal("event loop: %s", strerror(errno));
 }
 
 /* Whether there is nothing left to stay for. */
@@ -84,20 +108,20 @@ worker_main(const struct worker_start *start)
 	struct message_hello hello = {
 	    (uint32_t)start->worker, start->generation};
 	struct worker *w = &worker;
-	bool more = false;
+	int ms = -1, paused_ms;
 
 	hub_become(start->hub, start->worker);
 	log_set_verbose(start->live->verbose);
-	chat_clean(start->hub, start->worker);
 	worker_init(w, start);
+	takeover(w);
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
 	while (!may_leave(w)) {
-		if (event_base_loop(
-			w->chat.base, more ? EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
-			log_fatal("event loop: %s", strerror(errno));
-		more = chat_turn(&w->chat);
-		accept_turn(w);
+		turn(w, ms);
+		ms = chat_turn(&w->chat);
+		paused_ms = accept_turn(w);
+		if (ms < 0 || (paused_ms > 0 && paused_ms < ms))
+			ms = paused_ms;
 	}
 	chat_clean(start->hub, start->worker);
 	_exit(0);

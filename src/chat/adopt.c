@@ -1,0 +1,243 @@
+#include "chat/adopt.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "chat/conn.h"
+#include "chat/custody.h"
+#include "chat/user.h"
+#include "hub/blob.h"
+#include "hub/presence.h"
+#include "hub/stats.h"
+#include "hub/subscription.h"
+
+/* A takeover on its way. */
+struct adoption {
+	struct chat *ch;
+	const int *fd;
+	const struct adopt_fault *fault;
+	struct adopt_result *result;
+	uint64_t stage_conn, stage_start; /* as the dead worker left them */
+};
+
+/* Ends what cannot go on: nothing of its records is used. */
+static void
+give_up(struct adoption *a, uint32_t i, const char *why)
+{
+	struct chat *ch = a->ch;
+
+	if (why != NULL)
+		log_warn("connection %llu: %s, closed",
+		    (unsigned long long)slot_id(ch->hub, i), why);
+	slot_set(ch->hub, i, SLOT_CLOSING);
+	shutdown(a->fd[i] - 1, SHUT_WR);
+	custody_give_up(ch, slot_id(ch->hub, i));
+	close(a->fd[i] - 1);
+	slot_forget(ch->hub, i);
+	memset(&ch->conn[i], 0, sizeof(ch->conn[i]));
+}
+
+/* What the slot itself says of its state, as a phase. */
+static enum conn_phase
+phase_of(const struct chat *ch, uint32_t i, const struct counters *k)
+{
+	if (slot_state(ch->hub, i) == SLOT_OPEN)
+		return CONN_OPEN;
+	return k->fin_sent ? CONN_LINGER : CONN_ENDING;
+}
+
+/* Takes up one connection with its records: private state only, nothing is
+ * sent or read yet. */
+static void
+take_up(struct adoption *a, uint32_t i)
+{
+	struct chat *ch = a->ch;
+	struct conn *c = &ch->conn[i];
+	struct slot *s = conn_slot(ch, i);
+	struct counters k;
+
+	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->me->hand, HAND_ADOPTION);
+	memset(c, 0, sizeof(*c));
+	if (counters_read(a->fd[i] - 1, &k) < 0 || k.closed ||
+	    slot_state(ch->hub, i) == SLOT_CLOSING) {
+		a->result->ended++;
+		give_up(a, i, NULL);
+		return;
+	}
+	if (s->door == 0 || s->door > DOOR_CENTRIFUGO ||
+	    ch->door[s->door] == NULL ||
+	    output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
+	    input_adopt(&ch->input, i) < 0) {
+		a->result->spoilt++;
+		give_up(a, i, "its records make no sense");
+		return;
+	}
+	if (s->info != 0 && !claim_mark(&ch->input.pages, s->info - 1))
+		s->info = 0;
+	claim_mark(&ch->slots, i);
+	c->fd = a->fd[i] - 1;
+	event_assign(
+	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
+	ch->by_fd[c->fd] = i;
+	c->phase = phase_of(ch, i, &k);
+	c->due_ms = ch->now_ms +
+	    (c->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
+	c->paused = c->phase == CONN_ENDING;
+	ch->n_conns++;
+	if (c->phase == CONN_OPEN)
+		ch->n_open++;
+	a->result->adopted++;
+}
+
+/* Each slot of this worker: taken up, or free. */
+static void
+take_up_all(struct adoption *a)
+{
+	struct chat *ch = a->ch;
+	struct hub *h = ch->hub;
+	uint32_t i;
+
+	for (i = 0; i < h->n_slots; i++) {
+		if (SHM_LOAD(h->slot_owner[i / SHM_BLOCK]) != h->self + 1) {
+			i |= SHM_BLOCK - 1;
+			continue;
+		}
+		if (slot_state(h, i) == SLOT_FREE)
+			continue;
+		if (a->fd[i] == 0) {
+			/* it was not in custody: its 101 was never written,
+			 * or its end was all but complete */
+			if (slot_state(h, i) == SLOT_OPEN)
+				a->result->lost++;
+			slot_forget(h, i);
+			continue;
+		}
+		take_up(a, i);
+	}
+	SHM_STORE(h->me->hand, HAND_NOTHING);
+}
+
+/* Whether a subscription's connection goes on. */
+static bool
+lives_cb(void *arg, uint32_t slot)
+{
+	struct adoption *a = arg;
+
+	return a->ch->conn[slot].phase == CONN_OPEN;
+}
+
+/* A subscription that goes on: its channel is had here. */
+static void
+kept_cb(void *arg, uint32_t sub)
+{
+	struct adoption *a = arg;
+	struct subscription *s = &a->ch->hub->subscription[sub];
+
+	if (s->info != 0 && !claim_mark(&a->ch->input.pages, s->info - 1))
+		s->info = 0;
+	a->ch->local[SHM_LOAD(s->channel) - 1]++;
+}
+
+/* Lists a connection among its user's, and in the lobby. */
+static void
+take_user(struct chat *ch, uint32_t i)
+{
+	struct slot *s = conn_slot(ch, i);
+
+	if (ch->conn[i].phase != CONN_OPEN || s->user >= ch->hub->n_entries)
+		return;
+	ch->conn[i].present = true;
+	user_list_add(ch, i);
+	if (s->door == DOOR_PLAIN)
+		ch->local[PRESENCE_LOBBY]++;
+}
+
+/* The input that was read and is not done is read again, from the stage. */
+static void
+replay(struct adoption *a, uint32_t i)
+{
+	struct chat *ch = a->ch;
+	struct hub *h = ch->hub;
+	const struct input_part *part = input_part(h, i);
+	uint64_t known = KEY_POSITION(SHM_LOAD(conn_slot(ch, i)->committed));
+	struct counters k;
+
+	if (part != NULL && part->end > known)
+		known = part->end;
+	if (counters_read(ch->conn[i].fd, &k) < 0 || k.read == known)
+		return;
+	if (k.read > known && a->stage_conn == slot_id(h, i) &&
+	    a->stage_start <= known && k.read - a->stage_start <= SHM_STAGE) {
+		a->result->replayed++;
+		ch->replaying = true;
+		conn_input(ch, i, a->stage_start,
+		    h->stage + (size_t)h->self * SHM_STAGE,
+		    (size_t)(k.read - a->stage_start));
+		ch->replaying = false;
+		return;
+	}
+	log_warn("%s: %llu bytes read, %llu known", conn_name(ch, i),
+	    (unsigned long long)k.read, (unsigned long long)known);
+	a->result->spoilt++;
+	conn_end(ch, i, WS_INTERNAL, "internal error");
+}
+
+/* Brings one connection to where it would be had nothing happened. */
+static void
+settle(struct adoption *a, uint32_t i)
+{
+	struct chat *ch = a->ch;
+	struct conn *c = &ch->conn[i];
+	struct slot *s = conn_slot(ch, i);
+
+	conn_watch(ch, i);
+	if (a->fault->hand == HAND_INPUT &&
+	    a->fault->arg == slot_id(ch->hub, i) && c->phase == CONN_OPEN) {
+		log_error("%s: a message of it crashed a worker, closed",
+		    conn_name(ch, i));
+		conn_end(ch, i, WS_INTERNAL, "internal error");
+	} else if (a->fault->hand == HAND_ADOPTION &&
+	    a->fault->arg == slot_id(ch->hub, i)) {
+		log_error("%s: taking it over crashed a worker, closed",
+		    conn_name(ch, i));
+		conn_drop(ch, i, NULL);
+		return;
+	} else if (c->phase == CONN_OPEN)
+		replay(a, i);
+	if (c->phase == CONN_ENDING &&
+	    output_newest_tag(&ch->output, &c->out, i) != OUTPUT_CLOSE)
+		conn_append_close(ch, i, (enum ws_code)s->close_code, "");
+	if (c->phase == CONN_OPEN || c->phase == CONN_ENDING)
+		conn_dirty(ch, i);
+}
+
+void
+adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
+    struct adopt_result *result)
+{
+	struct hub *h = ch->hub;
+	struct adoption a = {.ch = ch,
+	    .fd = fd,
+	    .fault = fault,
+	    .result = result,
+	    .stage_conn = SHM_LOAD(h->me->stage_conn),
+	    .stage_start = SHM_LOAD(h->me->stage_start)};
+	uint32_t i = SHM_NONE;
+
+	memset(result, 0, sizeof(*result));
+	take_up_all(&a);
+	claim_marked(&ch->slots);
+	output_adopted(&ch->output);
+	subscription_adopt(h, &ch->subscriptions, lives_cb, kept_cb, &a);
+	claim_marked(&ch->input.pages);
+	while (conn_next(ch, &i))
+		take_user(ch, i);
+	presence_match(h, ch->local);
+	i = SHM_NONE;
+	while (conn_next(ch, &i))
+		settle(&a, i);
+	SHM_STORE(h->me->stage_conn, 0);
+}
