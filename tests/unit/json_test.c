@@ -284,6 +284,7 @@ test_string(void **state)
 	    {"\"\\ud83d\\u0041\"",
 		"\xef\xbf\xbd"
 		"A"},
+	    {"\"\\ude00\\ude00\"", "\xef\xbf\xbd\xef\xbf\xbd"},
 	    {"\"\\ude00\\ud83d\"", "\xef\xbf\xbd\xef\xbf\xbd"},
 	    {"\"\\ud83d\\ud83d\\ude00\"", "\xef\xbf\xbd\xf0\x9f\x98\x80"},
 	    {"\"a\\u2028b\"",
@@ -442,6 +443,15 @@ test_scribbled(void **state)
 	struct json_value v;
 	char *copy;
 
+	/* an escape that is cut off where the memory ends */
+	for (at = 1; at < 18; at++) {
+		copy = exact("\"xxxxxxxxxxxxxxxxxx\"", 20);
+		assert_true(json_validate(copy, 20, &v));
+		memcpy(copy + at, "\\ud83d\\ude00", at < 8 ? 12 : 2);
+		walk(v, 0);
+		memcpy(copy + at, "\\\\", at < 8 ? 1 : 2);
+		walk(v, 0);
+	}
 	for (at = 0; at < len; at++)
 		for (i = 0; i < sizeof(bytes); i++) {
 			copy = exact(text, len);

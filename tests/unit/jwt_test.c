@@ -165,6 +165,9 @@ test_bad(void **state)
 		"4cCI6NDEwMjQ0NDgwMCwiaW5mbyI6eyJuYW1lIjoiQWxpY2UifSwiY2hhbm5"
 		"lbHMiOlsibG9iYnkiXX0.1H06I3-QMXwCJTeftH1IeP5Y64eDPBUPsrsBdZ_"
 		"ExSQ"},
+	    {"a lone letter after the claims", JWT_MALFORMED,
+		"eyJhbGciOiJIUzI1NiJ9.eyB9A.FY1Y9RC_Pt1BLy6F5wk7Q1zj7__S0XC8J"
+		"LAU_UNvwb8"},
 	    {"no alg", JWT_MALFORMED,
 		"eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiJhbGljZSIsImV4cCI6NDEwMjQ0NDgwM"
 		"CwiaW5mbyI6eyJuYW1lIjoiQWxpY2UifSwiY2hhbm5lbHMiOlsibG9iYnkiX"
@@ -296,6 +299,7 @@ test_size(void **state)
 	memcpy(token + JWT_TOKEN_MAX - 44, strrchr(GOOD, '.'), 44);
 	assert_int_equal(
 	    verify(&key, token, JWT_TOKEN_MAX, &claims), JWT_BAD_SIGNATURE);
+	token[JWT_TOKEN_MAX - 44] = 'A';
 	memcpy(token + JWT_TOKEN_MAX - 43, strrchr(GOOD, '.'), 44);
 	assert_int_equal(
 	    verify(&key, token, JWT_TOKEN_MAX + 1, &claims), JWT_MALFORMED);
@@ -309,13 +313,18 @@ test_key(void **state)
 			     shorter = {JWT_HS256, "secret", 5},
 			     empty = {JWT_HS256, "", 0},
 			     unset = {0, "secret", 6};
+	/* signed with the empty secret */
+	static const char unkeyed[] =
+	    "eyJhbGciOiJIUzI1NiJ9.e30.4E_Bsx-pJi3kOW9wVXN8CgbATwP09D9V5gx"
+	    "h9-9zSZ0";
 	struct json_value claims;
 	size_t len = strlen(GOOD);
 
 	assert_int_equal(verify(&other, GOOD, len, &claims), JWT_BAD_SIGNATURE);
 	assert_int_equal(
 	    verify(&shorter, GOOD, len, &claims), JWT_BAD_SIGNATURE);
-	assert_int_equal(verify(&empty, GOOD, len, &claims), JWT_BAD_SIGNATURE);
+	assert_int_equal(verify(&empty, unkeyed, strlen(unkeyed), &claims),
+	    JWT_BAD_SIGNATURE);
 	assert_int_equal(verify(&unset, GOOD, len, &claims), JWT_BAD_ALGORITHM);
 }
 
