@@ -58,7 +58,8 @@ async function hang(d, watchdogMs, slot) {
 	for (const w of await d.json('show', 'workers'))
 		assert.equal(w.generation, before[w.slot].generation +
 		    (w.slot === slot ? 1 : 0));
-	assert.match(d.stderr, new RegExp(`worker ${slot} hung for \\d+ ms\n`));
+	assert.ok(new RegExp(`worker ${slot} hung for \\d+ ms`).test(d.stderr),
+	    'the log does not tell that it hung');
 	await crowd.leave();
 }
 
