@@ -448,6 +448,7 @@ test_scribbled(void **state)
 		copy = exact("\"xxxxxxxxxxxxxxxxxx\"", 20);
 		assert_true(json_validate(copy, 20, &v));
 		memcpy(copy + at, "\\ud83d\\ude00", at < 8 ? 12 : 2);
+		copy[19] = 'a';
 		walk(v, 0);
 		memcpy(copy + at, "\\\\", at < 8 ? 1 : 2);
 		walk(v, 0);
