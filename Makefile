@@ -53,6 +53,8 @@ LIB_SRC := $(filter-out src/chatd.c src/chatctl.c,$(wildcard src/*/*.c))
 LIB_OBJ := $(LIB_SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/conf/parse.o
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+KILL := $(patsubst tests/fault/%.c,$(OUT)/fault/%,$(wildcard tests/fault/kill_*_test.c))
+KILL_HELP := $(filter-out %_test.c,$(wildcard tests/fault/kill_*.c))
 
 all: $(OUT)/chatd $(OUT)/chatctl
 
@@ -96,6 +98,15 @@ $(OUT)/obj/conf/parse.o: $(OUT)/obj/conf/parse.c
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Isrc/conf -MMD -MP -c -o $@ $<
 
+# The web page is embedded, as it is and compressed.
+WEB := index.html chatd.css chatd.js
+$(OUT)/web/%.gz: src/door/web/%
+	@mkdir -p $(@D)
+	$(call say,GZIP)
+	$(Q)gzip -9nc $< >$@
+$(OUT)/obj/door/web_files.o: CPPFLAGS += -DCHATD_WEB='"$(OUT)/web"'
+$(OUT)/obj/door/web_files.o: $(WEB:%=src/door/web/%) $(WEB:%=$(OUT)/web/%.gz)
+
 $(OUT)/libchatd.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call say,AR)
@@ -120,7 +131,16 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
+# Those called kill_* need kill points: VARIANT=kill.
+$(KILL): $(KILL_HELP)
+$(OUT)/fault/%_test: tests/fault/%_test.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(OUT)/libchatd.a \
+	    $(LDFLAGS) -lcmocka $(LDLIBS)
+
 units: $(UNIT)
+kills: $(KILL)
 fuzzers: $(FUZZ)
 
 deps:
@@ -172,6 +192,6 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
-.PHONY: all help units fuzzers deps check check-long bench fuzz lint run \
+.PHONY: all help units kills fuzzers deps check check-long bench fuzz lint run \
     install uninstall clean
 .SECONDARY:

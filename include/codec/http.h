@@ -19,15 +19,17 @@ struct http_span {
 
 struct http_request {
 	struct http_span method, path;
-	struct http_span query;	    /* without '?'; NULL: none */
-	struct http_span host;	    /* of the target if absolute, else Host */
-	struct http_span origin;    /* Origin, NULL if absent */
-	struct http_span key;	    /* Sec-WebSocket-Key, canonical, or NULL */
-	struct http_span protocols; /* first Sec-WebSocket-Protocol field */
-	int version;		    /* Sec-WebSocket-Version; -1 if absent */
+	struct http_span query;	     /* without '?'; NULL: none */
+	struct http_span host;	     /* of the target if absolute, else Host */
+	struct http_span origin;     /* Origin, NULL if absent */
+	struct http_span key;	     /* Sec-WebSocket-Key, canonical, or NULL */
+	struct http_span protocols;  /* first Sec-WebSocket-Protocol field */
+	struct http_span none_match; /* last If-None-Match, NULL if absent */
+	int version;		     /* Sec-WebSocket-Version; -1 if absent */
 	bool upgrade;	    /* Upgrade: websocket and Connection: upgrade */
 	bool key_bad;	    /* a key that is missing, doubled, not canonical */
 	bool version_bad;   /* doubled or not a number */
+	bool gzip;	    /* Accept-Encoding names it, not with q=0 */
 	int status;	    /* of a refused head: 400, 431, 505 */
 	const char *reason; /* one line for the answer's body */
 };

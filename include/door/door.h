@@ -7,14 +7,17 @@
 
 extern const struct door_ops plain_door;
 extern const struct door_ops echo_door;
+extern const struct door_ops centrifugo_door;
 
 /* What is to be done with a request. */
 struct route {
 	int status; /* 101: open the door; else answer and close */
 	enum slot_door door;
-	const char *body;    /* one line, or a page */
-	const char *type;    /* Content-Type of the body */
-	const char *headers; /* further ones, each with CRLF; "" */
+	const char *body;     /* one line, sent with a newline, or a page */
+	size_t body_len;      /* of a page; 0: body is a line */
+	const char *type;     /* Content-Type of the body */
+	const char *headers;  /* further ones, each with CRLF; "" */
+	const char *protocol; /* subprotocol chosen; NULL: none */
 	char user[64];
 	char device[SLOT_DEVICE_MAX];
 	uint8_t user_len, device_len;
@@ -27,8 +30,15 @@ void route_request(const struct conf_live *live, const struct http_request *r,
 /* The same for a head that http_parse refused, and for 408 and 503. */
 void route_refuse(int status, const char *why, struct route *out);
 
+/*
+ * Keeps the name that came in the URL for a connection of the centrifugo door
+ * that is to be opened: its connect command enters it. len 0: forgets it.
+ */
+void
+centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len);
+
 /* The whole answer, 101 or other. Returns its length (truncation cannot
- * happen with cap >= ROUTE_ANSWER_MAX). */
+ * happen with cap >= ROUTE_ANSWER_MAX + body_len). */
 enum { ROUTE_ANSWER_MAX = 8192 };
 size_t route_answer(const struct route *route, const struct http_request *r,
     char *out, size_t cap);
@@ -36,7 +46,8 @@ size_t route_answer(const struct route *route, const struct http_request *r,
 /* Whether a name may be a user's: NULL, or what is wrong in one line. */
 const char *route_check_user(const char *name, size_t len);
 
-/* The page at "/". */
-extern const char page_html[];
+/* Makes the web page ready, once: built in, or with what a folder has of its
+ * files (NULL: no folder). A file that cannot be read is logged. */
+void web_init(const char *folder);
 
 #endif

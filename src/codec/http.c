@@ -339,6 +339,45 @@ http_take_host(
 	return 0;
 }
 
+/* Whether the parameters of a coding say that it is not wanted: a weight of
+ * zero (RFC 9110 12.4.2). */
+static bool
+http_weight_is_zero(struct http_span s)
+{
+	struct http_span part;
+	bool more, zero = false;
+	size_t i;
+
+	do {
+		more = http_split(&s, ';', &part);
+		part = http_trim(more ? part : s);
+		if (part.len < 3 || strncasecmp(part.p, "q=0", 3) != 0)
+			continue;
+		zero = true;
+		for (i = 3; i < part.len; i++)
+			if (part.p[i] != '0' && part.p[i] != '.')
+				zero = false;
+	} while (more);
+	return zero;
+}
+
+/* Reads Accept-Encoding: whether gzip is named and wanted (12.5.3). What is
+ * malformed is not understood, not refused. */
+static void
+http_take_codings(struct http_span value, struct http_request *r)
+{
+	struct http_span element, name;
+
+	while (http_next_element(&value, &element)) {
+		if (!http_split(&element, ';', &name)) {
+			name = element;
+			element.len = 0;
+		}
+		if (http_is_word(http_trim(name), "gzip"))
+			r->gzip = !http_weight_is_zero(element);
+	}
+}
+
 /* Reads one field whose syntax is good. */
 static int
 http_take_field(struct http_span name, struct http_span value,
@@ -363,6 +402,10 @@ http_take_field(struct http_span name, struct http_span value,
 		if (seen->origins++ > 0)
 			return http_refuse(r, 400, "more than one Origin");
 	}
+	if (http_is_word(name, "Accept-Encoding"))
+		http_take_codings(value, r);
+	if (http_is_word(name, "If-None-Match"))
+		r->none_match = value;
 	if (http_is_word(name, "Content-Length"))
 		return http_take_length(value, seen, r);
 	if (http_is_word(name, "Transfer-Encoding"))

@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "door/door.h"
+#include "web.h"
 
 static bool
 span_is(struct http_span s, const char *text)
@@ -77,7 +78,9 @@ take_names(const struct http_request *r, struct route *out)
 	int n;
 
 	if (!http_parameter(r->query, "user", &v))
-		return "user is missing: connect to /ws?user=NAME";
+		return out->door == DOOR_CENTRIFUGO
+		    ? NULL
+		    : "user is missing: connect to /ws?user=NAME";
 	n = http_decode(v, name, sizeof(name));
 	if (n < 0)
 		return "user is longer than 64 bytes or badly encoded";
@@ -148,6 +151,77 @@ origin_allowed(const struct conf_live *live, const struct http_request *r)
 	return false;
 }
 
+/* Whether a list of subprotocols has that one. */
+static bool
+protocol_offered(struct http_span list, const char *name)
+{
+	const char *p = list.p, *end = p + list.len, *stop;
+	size_t len = strlen(name), n;
+
+	for (; list.p != NULL && p < end; p = stop + 1) {
+		stop = memchr(p, ',', (size_t)(end - p));
+		if (stop == NULL)
+			stop = end;
+		while (p < stop && (*p == ' ' || *p == '\t'))
+			p++;
+		n = (size_t)(stop - p);
+		while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
+			n--;
+		if (n == len && memcmp(p, name, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a query asks for what is no JSON. */
+static bool
+wants_protobuf(const struct http_request *r)
+{
+	static const char *const names[] = {"format", "cf_protocol"};
+	struct http_span v;
+	size_t k;
+
+	for (k = 0; k < 2; k++)
+		if (http_parameter(r->query, names[k], &v) &&
+		    span_is(v, "protobuf"))
+			return true;
+	return false;
+}
+
+/* Chooses a subprotocol of the centrifugo door; NULL, or what is wrong. */
+static const char *
+take_protocol(const struct http_request *r, struct route *out)
+{
+	if (wants_protobuf(r) ||
+	    (protocol_offered(r->protocols, "centrifuge-protobuf") &&
+		!protocol_offered(r->protocols, "centrifuge-json")))
+		return "only JSON is spoken here, not protobuf";
+	if (protocol_offered(r->protocols, "centrifuge-json"))
+		out->protocol = "centrifuge-json";
+	return NULL;
+}
+
+/* Who comes, and how he speaks. */
+static void
+route_door(const struct conf_live *live, const struct http_request *r,
+    struct route *out)
+{
+	struct http_span ignored;
+	const char *bad = NULL;
+
+	if (out->door == DOOR_CENTRIFUGO)
+		bad = take_protocol(r, out);
+	if (bad == NULL && out->door != DOOR_ECHO)
+		bad = take_names(r, out);
+	if (bad != NULL) {
+		route_refuse(400, bad, out);
+	} else if (!live->insecure && out->door != DOOR_ECHO &&
+	    http_parameter(r->query, "user", &ignored)) {
+		route_refuse(401, "a name is not taken on trust here", out);
+		out->headers = "WWW-Authenticate: Bearer\r\n";
+	}
+}
+
 /* An upgrade at a path that takes one. */
 static void
 route_upgrade(const struct conf_live *live, const struct http_request *r,
@@ -155,7 +229,6 @@ route_upgrade(const struct conf_live *live, const struct http_request *r,
 {
 	static const char version[] = "Upgrade: websocket\r\n"
 				      "Sec-WebSocket-Version: 13\r\n";
-	const char *bad;
 
 	if (!r->upgrade) {
 		route_refuse(426, "this is a WebSocket: upgrade", out);
@@ -173,8 +246,7 @@ route_upgrade(const struct conf_live *live, const struct http_request *r,
 	else {
 		out->status = 101;
 		out->door = door;
-		if (door == DOOR_PLAIN && (bad = take_names(r, out)) != NULL)
-			route_refuse(400, bad, out);
+		route_door(live, r, out);
 	}
 }
 
@@ -184,21 +256,26 @@ route_request(const struct conf_live *live, const struct http_request *r,
 {
 	bool ws = span_is(r->path, "/ws");
 	bool echo = live->echo && span_is(r->path, "/echo");
-	bool page = span_is(r->path, "/"), health = span_is(r->path, "/health");
+	bool centrifugo = span_is(r->path, "/connection/websocket");
+	bool health = span_is(r->path, "/health");
+	const struct web_file *page = web_find(r->path);
 
 	route_refuse(404, "no such path", out);
-	if (!ws && !echo && !page && !health)
+	if (!ws && !echo && !centrifugo && page == NULL && !health)
 		return;
 	if (!span_is(r->method, "GET")) {
 		route_refuse(405, "only GET is allowed", out);
 		out->headers = "Allow: GET\r\n";
 	} else if (health)
 		route_refuse(200, "ok", out);
-	else if (page) {
-		route_refuse(200, page_html, out);
-		out->type = "text/html; charset=utf-8";
-	} else
-		route_upgrade(live, r, ws ? DOOR_PLAIN : DOOR_ECHO, out);
+	else if (page != NULL)
+		web_answer(page, r, out);
+	else
+		route_upgrade(live, r,
+		    ws		     ? DOOR_PLAIN
+			: centrifugo ? DOOR_CENTRIFUGO
+				     : DOOR_ECHO,
+		    out);
 }
 
 static const char *
@@ -207,10 +284,10 @@ status_text(int status)
 	static const struct {
 		int status;
 		const char *text;
-	} all[] = {{200, "OK"}, {400, "Bad Request"}, {403, "Forbidden"},
-	    {404, "Not Found"}, {405, "Method Not Allowed"},
-	    {408, "Request Timeout"}, {426, "Upgrade Required"},
-	    {431, "Request Header Fields Too Large"},
+	} all[] = {{200, "OK"}, {304, "Not Modified"}, {400, "Bad Request"},
+	    {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+	    {405, "Method Not Allowed"}, {408, "Request Timeout"},
+	    {426, "Upgrade Required"}, {431, "Request Header Fields Too Large"},
 	    {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}};
 	size_t k;
 
@@ -225,7 +302,8 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
     size_t cap)
 {
 	char accept[29];
-	bool page = route->body == page_html;
+	bool page = route->body_len > 0;
+	size_t len = page ? route->body_len : strlen(route->body) + 1;
 	int n;
 
 	if (route->status == 101) {
@@ -234,9 +312,19 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 		    "HTTP/1.1 101 Switching Protocols\r\n"
 		    "Upgrade: websocket\r\n"
 		    "Connection: Upgrade\r\n"
-		    "Sec-WebSocket-Accept: %s\r\n\r\n",
-		    accept);
-	} else
+		    "Sec-WebSocket-Accept: %s\r\n"
+		    "%s%s%s\r\n",
+		    accept,
+		    route->protocol != NULL ? "Sec-WebSocket-Protocol: " : "",
+		    route->protocol != NULL ? route->protocol : "",
+		    route->protocol != NULL ? "\r\n" : "");
+	} else if (route->status == 304)
+		n = snprintf(out, cap,
+		    "HTTP/1.1 304 %s\r\n"
+		    "%s"
+		    "Connection: close\r\n\r\n",
+		    status_text(304), route->headers);
+	else
 		n = snprintf(out, cap,
 		    "HTTP/1.1 %d %s\r\n"
 		    "Content-Type: %s\r\n"
@@ -244,8 +332,14 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 		    "%s"
 		    "Connection: close\r\n\r\n"
 		    "%s%s",
-		    route->status, status_text(route->status), route->type,
-		    strlen(route->body) + !page, route->headers, route->body,
-		    page ? "" : "\n");
-	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
+		    route->status, status_text(route->status), route->type, len,
+		    route->headers, page ? "" : route->body, page ? "" : "\n");
+	if (n < 0 || (size_t)n >= cap)
+		return n < 0 ? 0 : cap - 1;
+	if (!page || route->status == 304)
+		return (size_t)n;
+	if (len > cap - (size_t)n)
+		len = cap - (size_t)n;
+	memcpy(out + n, route->body, len);
+	return (size_t)n + len;
 }

@@ -1,0 +1,971 @@
+/*
+ * chatd: the page's script and a small client of the chat, in one module.
+ *
+ *	import {Client} from '/chatd.js';
+ *
+ *	const client = new Client(Client.address('alice'), {
+ *		state(state, why) {},	// 'connecting', 'connected', 'closed'
+ *		publication(channel, p) {},	// {data, offset, time, info}
+ *		subscribed(channel, s) {},	// s.recovered, see below
+ *		unsubscribed(channel, error) {},
+ *		join(channel, info) {}, leave(channel, info) {}
+ *	});
+ *	client.connect();
+ *	client.subscribe('lobby');
+ *	await client.publish('lobby', {text: 'hello'});
+ *	await client.history('lobby', {limit: 20, reverse: true});
+ *	await client.rpc('message', {to: 'bob', data: {text: 'psst'}});
+ *
+ * It speaks Centrifugo's protocol, version 2, in JSON (chatd-protocol(7)). A
+ * connection that is lost is made again after a random time (full jitter), and
+ * each channel goes on where it was: `publication` is called for every one
+ * exactly once, in order. Where that cannot be, `subscribed` comes with
+ * recovered false and lost true.
+ *
+ * Calls answer a promise; it fails with an Error whose `code` is the server's,
+ * or 0 if the connection went before the answer came.
+ */
+
+const RETRY_MS = 500, RETRY_MAX_MS = 15000; /* bounds of the random time */
+const ANSWER_MS = 10000;                    /* for a reply, a connection */
+const UNSURE_MS = 3000; /* for an answer when the network is in doubt */
+
+/* An error with its code. */
+function failure({code = 0, message = 'not connected', temporary = !code}) {
+	return Object.assign(new Error(message), {code, temporary});
+}
+
+export class Client {
+	/* The address here, under a name or (with a token) without. */
+	static address(user) {
+		const at = new URL('/connection/websocket', location.href);
+		at.protocol = at.protocol.replace('http', 'ws');
+		if (user)
+			at.searchParams.set('user', user);
+		return at.href;
+	}
+
+	/* token: a string, or a function that answers a fresh one. */
+	constructor(url, handlers = {}, {token} = {}) {
+		Object.assign(this, {url, handlers, token, state: 'closed',
+		    id: null, channels: new Map(), calls: new Map(),
+		    lines: [], serial: 0, tries: 0});
+	}
+
+	/* Connects, and again whenever the connection is lost. */
+	async connect() {
+		clearTimeout(this.timer);
+		if (this.socket)
+			return;
+		this.tell('connecting');
+		const socket = this.socket = new WebSocket(this.url);
+		socket.onopen = () => this.greet().catch((error) =>
+		    this.lost(socket, {code: error.code, reason: error.message}));
+		socket.onmessage = ({data}) => this.frame(data);
+		socket.onclose = (event) => this.lost(socket, event);
+		this.alive(ANSWER_MS);
+	}
+
+	/* Ends the connection for good. */
+	close() {
+		this.lost(this.socket, {code: 3500, reason: ''});
+	}
+
+	/* Subscribes; goes on over lost connections until unsubscribe. */
+	subscribe(channel, {token} = {}) {
+		if (this.channels.has(channel))
+			return;
+		this.channels.set(channel, {token, server: false});
+		if (this.state === 'connected')
+			this.enter(channel);
+	}
+
+	unsubscribe(channel) {
+		if (this.channels.delete(channel) && this.state === 'connected')
+			this.call('unsubscribe', {channel}).catch(() => {});
+	}
+
+	publish(channel, data) {
+		return this.call('publish', {channel, data});
+	}
+
+	/* {limit, since: {offset, epoch}, reverse} -> {publications, offset, epoch} */
+	history(channel, page = {}) {
+		return this.call('history', {channel, ...page});
+	}
+
+	/* -> {presence: {client: {user, ...}}} */
+	presence(channel) {
+		return this.call('presence', {channel});
+	}
+
+	/* -> what the method answers */
+	async rpc(method, data) {
+		return (await this.call('rpc', {method, data})).data;
+	}
+
+	/* Sends one command; those of one turn go in one frame. done is called
+	 * with the answer before what comes behind it is read. */
+	call(name, parameters, done) {
+		if (this.state !== 'connected' && name !== 'connect')
+			return Promise.reject(failure({}));
+		const id = ++this.serial;
+		if (this.lines.push(JSON.stringify({id, [name]: parameters})) === 1)
+			queueMicrotask(() => {
+				if (this.socket?.readyState === WebSocket.OPEN)
+					this.socket.send(this.lines.join('\n'));
+				this.lines = [];
+			});
+		return new Promise((resolve, reject) =>
+		    this.calls.set(id, {name, done, resolve, reject}));
+	}
+
+	/* Whether the connection still works; if not, it is made again. */
+	check() {
+		if (this.state === 'closed')
+			return;
+		if (!this.socket)
+			this.connect();
+		else if (this.state === 'connected') {
+			this.call('ping', {}).catch(() => {});
+			this.alive(UNSURE_MS);
+		}
+	}
+
+	/* The first command of a connection, then all subscriptions. */
+	async greet() {
+		const subs = {};
+		for (const [channel, c] of this.channels)
+			if (c.server)
+				subs[channel] = this.position(c);
+		const token = typeof this.token === 'function' ?
+		    await this.token() : this.token;
+		await this.call('connect', {token, subs, name: 'page'},
+		    (r) => this.greeted(r));
+	}
+
+	greeted(r) {
+		this.id = r.client;
+		this.quiet = r.ping ? r.ping * 1000 + ANSWER_MS : 0;
+		this.pong = r.pong;
+		this.tries = 0;
+		this.alive(this.quiet);
+		this.tell('connected');
+		for (const [channel, s] of Object.entries(r.subs ?? {})) {
+			if (!this.channels.has(channel))
+				this.channels.set(channel, {server: true});
+			this.entered(channel, s);
+		}
+		for (const [channel, c] of this.channels)
+			if (!c.server)
+				this.enter(channel);
+		if (r.expires && typeof this.token === 'function')
+			this.expiry = setTimeout(async () => this.call('refresh',
+			    {token: await this.token()}).catch(() => {}),
+			    r.ttl * 900);
+	}
+
+	/* Where a channel was, for a server that is to go on from there. */
+	position({epoch, offset}) {
+		return epoch ? {recover: true, epoch, offset} : {};
+	}
+
+	/* Subscribes, or goes on with a channel. */
+	async enter(channel) {
+		const c = this.channels.get(channel);
+		try {
+			await this.call('subscribe', {channel, token: c.token,
+			    ...this.position(c)}, (s) => this.entered(channel, s));
+		} catch (error) {
+			if (this.channels.get(channel) !== c || !error.code)
+				return; /* the next connection will */
+			if (error.temporary)
+				setTimeout(() => this.state === 'connected' &&
+				    this.enter(channel), RETRY_MS);
+			else {
+				this.channels.delete(channel);
+				this.handlers.unsubscribed?.(channel, error);
+			}
+		}
+	}
+
+	/* A subscription begins or goes on: what was missed comes first. */
+	entered(channel, s) {
+		const c = this.channels.get(channel);
+		if (!c)
+			return;
+		const lost = !!c.epoch && !s.recovered;
+		if (lost)
+			c.offset = 0;
+		for (const p of s.publications ?? [])
+			this.published(channel, c, p);
+		c.epoch = s.epoch;
+		c.offset = s.offset ?? 0;
+		this.handlers.subscribed?.(channel, {recovered: !!s.recovered, lost,
+		    epoch: c.epoch, offset: c.offset});
+	}
+
+	/* A publication that was not seen yet. */
+	published(channel, c, p) {
+		if (p.offset && p.offset <= c.offset)
+			return;
+		if (p.offset)
+			c.offset = p.offset;
+		this.handlers.publication?.(channel, p);
+	}
+
+	/* One frame: replies, pushes, and {}, which is a ping. */
+	frame(text) {
+		this.alive(this.state === 'connected' ? this.quiet : ANSWER_MS);
+		for (const line of text.split('\n')) {
+			const m = JSON.parse(line);
+			if (m.push)
+				this.pushed(m.push);
+			else if (!m.id) {
+				if (this.pong)
+					this.socket?.send('{}');
+			} else {
+				const call = this.calls.get(m.id);
+				this.calls.delete(m.id);
+				if (m.error)
+					call?.reject(failure(m.error));
+				else {
+					call?.done?.(m[call.name] ?? {});
+					call?.resolve(m[call.name] ?? {});
+				}
+			}
+		}
+	}
+
+	pushed({channel, pub, join, leave, unsubscribe}) {
+		const c = this.channels.get(channel);
+		if (!c)
+			return;
+		if (pub)
+			this.published(channel, c, pub);
+		else if (join || leave)
+			this.handlers[join ? 'join' : 'leave']?.(channel,
+			    (join ?? leave).info);
+		else if (unsubscribe?.code >= 2500)
+			this.enter(channel); /* there is a gap: fill it */
+		else if (unsubscribe) {
+			this.channels.delete(channel);
+			this.handlers.unsubscribed?.(channel, failure(unsubscribe));
+		}
+	}
+
+	/* Something was heard; within ms more must be. */
+	alive(ms) {
+		clearTimeout(this.watch);
+		const {socket} = this;
+		if (ms)
+			this.watch = setTimeout(() => this.lost(socket,
+			    {code: 0, reason: 'no answer'}), ms);
+	}
+
+	/* The connection is gone. From 3500 to 3999 the server means it. */
+	lost(socket, {code, reason}) {
+		if (socket !== this.socket)
+			return;
+		const final = (code >= 3500 && code < 4000) || code >= 4500;
+		const calls = [...this.calls.values()];
+		clearTimeout(this.watch);
+		clearTimeout(this.expiry);
+		clearTimeout(this.timer);
+		this.socket = null;
+		socket?.close();
+		this.calls.clear();
+		this.lines = [];
+		if (!final)
+			this.timer = setTimeout(() => this.connect(), Math.random() *
+			    Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** this.tries++));
+		this.tell(final ? 'closed' : 'connecting', reason);
+		for (const call of calls)
+			call.reject(failure({}));
+	}
+
+	tell(state, why = '') {
+		this.state = state;
+		this.handlers.state?.(state, why);
+	}
+}
+
+/* ---- the page ---- */
+
+const PAGE = 50;          /* messages of history at once */
+const KEEP = 1000;        /* messages of a conversation held here */
+const GROUP_MS = 300000;  /* messages so close together share a face */
+const PEOPLE_MS = 10000;  /* who is here is asked so often */
+const BOTTOM_PX = 60;     /* so near the end, the log follows */
+
+const $ = (id) => document.getElementById(id);
+
+/* An element with attributes and children; text becomes text nodes. */
+function make(tag, attributes = {}, ...children) {
+	const e = document.createElement(tag);
+	for (const [name, value] of Object.entries(attributes))
+		if (name.startsWith('on'))
+			e[name] = value;
+		else if (value !== undefined && value !== false)
+			e.setAttribute(name, value === true ? '' : value);
+	e.append(...children);
+	return e;
+}
+
+/* A face: the name's first letters on a colour of its own. */
+function face(name, e = make('span', {class: 'face', 'aria-hidden': 'true'})) {
+	const words = name.split(/[\s._-]+/).filter(Boolean);
+	e.textContent = (words.length > 1 ? [...words[0]][0] + [...words[1]][0] :
+	    [...name].slice(0, 2).join('')).toUpperCase();
+	e.style.setProperty('--hue', hue(name));
+	return e;
+}
+
+function hue(name) {
+	let h = 7;
+	for (const c of name)
+		h = (h * 31 + c.codePointAt(0)) % 997;
+	return h * 137 % 360;
+}
+
+/* Remembers small things for the next visit; a browser may forbid it. */
+const memory = {
+	get(key, otherwise) {
+		try {
+			return JSON.parse(localStorage[`chatd.${key}`]) ?? otherwise;
+		} catch {
+			return otherwise;
+		}
+	},
+	set(key, value) {
+		try {
+			localStorage[`chatd.${key}`] = JSON.stringify(value);
+		} catch {}
+	}
+};
+
+/* What is wrong with a name, '' if nothing is: the server's rules. */
+function nameProblem(name) {
+	return !name ? 'Please give a name.' :
+	    new TextEncoder().encode(name).length > 64 ? 'That name is too long.' :
+	    /[\u0000-\u001f\u007f-\u009f"]/.test(name) ?
+	    'A name has no quotes or control characters.' :
+	    /^[#@/*]/.test(name) ? 'A name does not begin with # @ / or *.' : '';
+}
+
+/* The day of a message in words. */
+function dayOf(at) {
+	const days = Math.round((new Date().setHours(0, 0, 0, 0) -
+	    new Date(at).setHours(0, 0, 0, 0)) / 864e5);
+	return days === 0 ? 'Today' : days === 1 ? 'Yesterday' :
+	    new Date(at).toLocaleDateString([], {weekday: 'long', day: 'numeric',
+	    month: 'long'});
+}
+
+/* The text of a publication; what other programs send is shown as it is. */
+function textOf(data) {
+	return typeof data === 'string' ? data :
+	    typeof data?.text === 'string' ? data.text : JSON.stringify(data);
+}
+
+/*
+ * A room or a private conversation. A message is {offset, at, from, own, text}
+ * and, while it is one's own on its way, {state, client}: it stays in `outbox`
+ * until it comes back as a publication.
+ */
+class Place {
+	constructor(key) {
+		this.key = key;
+		this.peer = key[0] === '@' ? key.slice(1) : null;
+		Object.assign(this, {title: this.peer ?? key, messages: [],
+		    outbox: [], unread: 0, read: 0, draft: '', present: null});
+	}
+
+	/* Puts a message in its place; false if it is there. */
+	add(m) {
+		let i = this.messages.length;
+		while (i > 0 && this.messages[i - 1].offset > m.offset)
+			i--;
+		if (i > 0 && this.messages[i - 1].offset === m.offset && m.offset > 0)
+			return false;
+		this.messages.splice(i, 0, m);
+		return true;
+	}
+
+	/* The message of ours that comes back as this publication, if any. */
+	confirm(client, text) {
+		const i = this.outbox.findIndex((m) =>
+		    m.client === client && m.text === text);
+		return i < 0 ? null : this.outbox.splice(i, 1)[0];
+	}
+}
+
+/* Everything that is on the screen. */
+class Page {
+	constructor(name, token) {
+		Object.assign(this, {me: name, places: new Map(), sources: new Map(),
+		    marks: new Map(), reads: memory.get('read', {}), active: null});
+		this.client = new Client(Client.address(token ? '' : name), {
+			state: (state, why) => this.stateChanged(state, why),
+			publication: (channel, p) => this.take(channel, p),
+			subscribed: (channel, s) => this.subscribed(channel, s),
+			unsubscribed: (channel, error) => this.refused(channel, error),
+			join: (channel) => this.countPeople(channel),
+			leave: (channel) => this.countPeople(channel)
+		}, {token});
+		this.listen();
+		for (const room of new Set(['lobby', ...memory.get('rooms', [])]))
+			this.place(room);
+		this.client.connect();
+		this.open('lobby');
+	}
+
+	/* What the person does. */
+	listen() {
+		const on = (id, event, f) => $(id)[`on${event}`] = f;
+		on('compose', 'submit', (e) => (e.preventDefault(), this.say()));
+		on('text', 'keydown', (e) => {
+			/* While a word is composed (keyCode 229: Safari), Enter
+			 * takes the word. */
+			if (e.key !== 'Enter' || e.shiftKey || e.isComposing ||
+			    e.keyCode === 229)
+				return;
+			e.preventDefault();
+			this.say();
+		});
+		on('text', 'input', () => this.fit());
+		on('join', 'submit', (e) => (e.preventDefault(), this.join()));
+		on('room', 'input', () => $('room').setCustomValidity(''));
+		on('log', 'scroll', () => this.scrolled());
+		on('latest', 'click', () => this.toEnd());
+		on('back', 'click', () => this.view('places'));
+		on('show-people', 'click', () => this.showPeople());
+		on('hide-people', 'click', () => this.showPeople(false));
+		on('leave', 'click', () => {
+			memory.set('name', null);
+			location.reload();
+		});
+		onkeydown = (e) => {
+			const step = {ArrowUp: -1, ArrowDown: 1}[e.key];
+			const keys = [...this.places.keys()];
+			if (step && e.altKey) {
+				e.preventDefault();
+				this.open(keys.at((keys.indexOf(this.active.key) + step) %
+				    keys.length));
+			} else if (e.key === 'Escape' && phone())
+				this.view(chatView() === 'people' ? 'talk' : 'places');
+		};
+		ononline = onoffline = () => this.client.check();
+		document.onvisibilitychange = () => {
+			if (!document.hidden)
+				this.client.check();
+			this.seen();
+		};
+		setInterval(() => document.hidden || this.countPeople(), PEOPLE_MS);
+	}
+
+	view(name) {
+		$('chat').dataset.view = name;
+		({places: $('places').querySelector('[aria-current]'), talk: $('title'),
+		    people: $('people').querySelector('button')})[name]?.focus();
+		this.seen();
+	}
+
+	showPeople(on = phone() ? chatView() !== 'people' :
+	    !('people' in $('chat').dataset)) {
+		$('chat').toggleAttribute('data-people', on && !phone());
+		$('show-people').setAttribute('aria-expanded', on);
+		if (phone())
+			this.view(on ? 'people' : 'talk');
+	}
+
+	/* The conversation of that key; a room is subscribed to. */
+	place(key) {
+		let p = this.places.get(key);
+		if (p)
+			return p;
+		p = new Place(key);
+		this.places.set(key, p);
+		if (!p.peer) {
+			this.client.subscribe(key);
+			this.saveRooms();
+		} else
+			p.read = this.readOf(key, this.sources.get(`#${this.me}`)?.epoch);
+		this.drawPlaces();
+		return p;
+	}
+
+	saveRooms() {
+		memory.set('rooms', [...this.places.values()].filter((p) => !p.peer)
+		    .map((p) => p.key));
+	}
+
+	/* Where a conversation comes from: its room, or one's own channel. */
+	channelOf(p) {
+		return p.peer ? `#${this.me}` : p.key;
+	}
+
+	/* The offset up to which a conversation was read on the last visit. */
+	readOf(key, epoch) {
+		const [was, offset] = this.reads[key] ?? [];
+		return was && was === epoch ? offset : 0;
+	}
+
+	join() {
+		const name = $('room').value.trim();
+		if (/^[#@]/.test(name)) {
+			$('room').setCustomValidity('A room does not begin with # or @.');
+			$('room').reportValidity();
+		} else if (name) {
+			$('room').value = '';
+			this.place(name);
+			this.open(name);
+		}
+	}
+
+	leave(p) {
+		this.places.delete(p.key);
+		if (!p.peer)
+			this.client.unsubscribe(p.key);
+		this.sources.delete(p.key);
+		this.saveRooms();
+		this.drawPlaces();
+		if (p === this.active)
+			this.open('lobby', false);
+	}
+
+	open(key, show = true) {
+		const p = this.place(key);
+		if (this.active)
+			this.active.draft = $('text').value;
+		this.active = p;
+		p.freshAfter = p.unread ? p.read : Infinity;
+		$('text').value = p.draft;
+		$('title').textContent = p.title;
+		document.querySelector('label[for=text]').textContent =
+		    `Message to ${p.title}`;
+		$('text').placeholder = `Message to ${p.title}`;
+		$('show-people').hidden = !!p.peer;
+		if (p.peer)
+			$('chat').removeAttribute('data-people');
+		else if (innerWidth >= 1100)
+			this.showPeople(true);
+		if (show && chatView() !== 'talk')
+			this.view('talk');
+		this.fit();
+		this.draw(false);
+		this.toEnd();
+		this.drawPlaces();
+		this.drawPeople();
+		this.countPeople();
+		if (!phone())
+			$('text').focus();
+	}
+
+	/* The text field is as high as its text. */
+	fit() {
+		const t = $('text');
+		t.style.height = 'auto';
+		t.style.height = `${t.scrollHeight + 2}px`;
+	}
+
+	/* ---- messages ---- */
+
+	say() {
+		const text = $('text').value.trim(), p = this.active;
+		if (!text)
+			return;
+		$('text').value = '';
+		this.fit();
+		const m = {at: Date.now(), from: this.me, own: true, text};
+		p.outbox.push(m);
+		this.send(p, m);
+		this.toEnd();
+	}
+
+	/* Sends a message of the outbox, or lets it wait for the connection. */
+	async send(p, m) {
+		const {client} = this, ready = client.state === 'connected';
+		Object.assign(m, {state: 'sending', client: ready ? client.id : null});
+		this.changed(p);
+		if (!ready)
+			return;
+		try {
+			if (p.peer) {
+				const {text} = m;
+				m.away = !(await client.rpc('message', {to: p.peer,
+				    data: {text}})).online;
+				/* a copy for one's own other devices and next visit */
+				if (p.peer !== this.me)
+					client.rpc('message', {to: this.me,
+					    data: {text, to: p.peer}}).catch(() => {});
+			} else
+				await client.publish(p.key, {text: m.text});
+			m.state = 'sent';
+		} catch (error) {
+			if (error.code) {
+				m.state = 'failed';
+				m.why = error.message;
+			} /* else the next connection tells what became of it */
+		}
+		this.changed(p);
+	}
+
+	/* A publication, as it comes or out of the history. */
+	take(channel, p, old = false) {
+		const from = p.info?.user ?? '', own = from === this.me;
+		const text = textOf(p.data);
+		const key = channel[0] !== '#' ? channel :
+		    `@${own && p.data?.to || from}`;
+		if (key === '@')
+			return;
+		const place = this.place(key);
+		const m = own && place.confirm(p.info?.client, text) ||
+		    {from, own, text};
+		Object.assign(m, {offset: p.offset, at: p.time || Date.now(),
+		    state: own ? 'sent' : undefined, fresh: !old});
+		if (!place.add(m))
+			return;
+		if (!own && m.offset > place.read)
+			place.unread++;
+		this.changed(place, old);
+		this.seen();
+	}
+
+	/* A channel begins or goes on. */
+	subscribed(channel, s) {
+		const places = [...this.places.values()].filter((p) =>
+		    this.channelOf(p) === channel);
+		const source = this.sources.get(channel);
+		if (!source || s.lost) {
+			this.sources.set(channel, {epoch: s.epoch, oldest: 0});
+			for (const p of places) {
+				p.read = this.readOf(p.key, s.epoch) || (p.peer ? 0 : s.offset);
+				if (s.lost)
+					p.add({offset: source?.epoch === s.epoch ?
+					    p.messages.at(-1)?.offset + .5 || 0 : 0,
+					    notice: 'Some messages may be missing here.'});
+				if (source?.epoch !== s.epoch)
+					for (const m of p.messages)
+						m.offset = 0; /* they count anew */
+			}
+			this.older(channel);
+		}
+		/* What was on its way and has not come back was not accepted, if
+		 * all that was is known; else only the person can tell. */
+		for (const p of places)
+			for (const m of [...p.outbox])
+				if (m.state === 'sending' && m.client !== this.client.id) {
+					if (!m.client || (s.recovered && !p.peer))
+						this.send(p, m);
+					else
+						Object.assign(m, {state: 'failed',
+						    why: 'It may not have arrived'});
+				}
+		for (const p of places)
+			this.changed(p, true);
+		this.countPeople(channel);
+	}
+
+	/* A room that one may not be in. */
+	refused(channel, error) {
+		const p = this.places.get(channel);
+		if (!p)
+			return;
+		p.add({offset: 0, notice: `This room is closed to you: ${error.message}.`});
+		this.changed(p);
+	}
+
+	/* Loads a page of history in front of what is there. */
+	async older(channel) {
+		const s = this.sources.get(channel);
+		if (!s || s.busy || s.done)
+			return;
+		s.busy = true;
+		try {
+			const since = s.oldest ? {offset: s.oldest, epoch: s.epoch} :
+			    undefined;
+			const {publications = []} = await this.client.history(channel,
+			    {limit: PAGE, reverse: true, since});
+			s.oldest = publications.at(-1)?.offset ?? s.oldest;
+			s.done = publications.length < PAGE || s.oldest === 1;
+			for (const p of publications)
+				this.take(channel, p, true);
+		} catch (error) {
+			s.done = !!error.code; /* nothing is kept there */
+		}
+		s.busy = false;
+		if (this.channelOf(this.active) === channel) {
+			this.draw(false);
+			this.scrolled();
+		}
+	}
+
+	/* Something is new in a conversation. */
+	changed(p, old = false) {
+		if (p === this.active)
+			this.draw(!old);
+		if (p.messages.length > KEEP && this.atEnd())
+			p.messages.splice(0, p.messages.length - KEEP);
+		this.drawPlaces();
+	}
+
+	/* What is in sight has been read. */
+	seen() {
+		const p = this.active;
+		if (!p || document.hidden || chatView() !== 'talk' || !this.atEnd())
+			return;
+		const last = p.messages.at(-1)?.offset ?? 0;
+		if (!p.unread && last <= p.read)
+			return;
+		p.unread = 0;
+		p.read = Math.max(p.read, Math.floor(last));
+		this.reads[p.key] = [this.sources.get(this.channelOf(p))?.epoch, p.read];
+		memory.set('read', this.reads);
+		this.drawPlaces();
+	}
+
+	atEnd() {
+		const log = $('log');
+		return log.scrollHeight - log.scrollTop - log.clientHeight < BOTTOM_PX;
+	}
+
+	toEnd() {
+		$('log').scrollTop = $('log').scrollHeight;
+		this.scrolled();
+	}
+
+	scrolled() {
+		const end = this.atEnd(), p = this.active;
+		$('latest').hidden = end;
+		$('latest-text').textContent = p.unread ?
+		    `${p.unread} new` : 'Latest';
+		if (end)
+			this.seen();
+		if ($('log').scrollTop < 200)
+			this.older(this.channelOf(p));
+	}
+
+	/* ---- drawing ---- */
+
+	/* Brings the log up to date, touching only what differs, so that a screen
+	 * reader hears what is new and nothing else. */
+	draw(live) {
+		const log = $('log'), p = this.active, end = this.atEnd();
+		const anchor = [...log.children].find((e) =>
+		    e.offsetTop + e.offsetHeight > log.offsetTop + log.scrollTop);
+		const before = anchor?.offsetTop;
+		const all = [...p.messages, ...p.outbox], nodes = [];
+		let day = '', fresh = false;
+		log.setAttribute('aria-live', live ? 'polite' : 'off');
+		all.forEach((m, i) => {
+			if (!m.notice && day !== dayOf(m.at))
+				nodes.push(this.mark('day', day = dayOf(m.at)));
+			if (!fresh && !m.own && m.offset > p.freshAfter) {
+				fresh = true;
+				nodes.push(this.mark('fresh', 'New'));
+			}
+			const node = this.messageNode(p, m);
+			const apart = (a, b) => !a || !b || a.from !== b.from || b.notice ||
+			    a.notice || Math.abs(b.at - a.at) > GROUP_MS;
+			node.classList.toggle('first', apart(all[i - 1], m));
+			node.classList.toggle('last', apart(m, all[i + 1]));
+			nodes.push(node);
+		});
+		if (!all.length)
+			nodes.push(this.mark('empty', p.peer ?
+			    `What you write here only ${p.title} and you can read.` :
+			    'Nothing has been said here yet.'));
+		let at = log.firstChild;
+		for (const node of nodes)
+			if (node === at)
+				at = at.nextSibling;
+			else
+				log.insertBefore(node, at);
+		while (at) {
+			const gone = at;
+			at = at.nextSibling;
+			gone.remove();
+		}
+		if (end)
+			log.scrollTop = log.scrollHeight;
+		else if (anchor?.isConnected)
+			log.scrollTop += anchor.offsetTop - before;
+		$('latest').hidden = this.atEnd();
+	}
+
+	/* A line between messages, one of a kind. */
+	mark(kind, text) {
+		const key = `${kind} ${text}`;
+		if (!this.marks.has(key))
+			this.marks.set(key, make('p', {class: kind}, text));
+		return this.marks.get(key);
+	}
+
+	/* A message's element; the same one as long as it lives. */
+	messageNode(p, m) {
+		if (m.notice)
+			return m.node ??= make('p', {class: 'notice'}, m.notice);
+		if (!m.node) {
+			const from = m.own || p.peer || !m.from ?
+			    make('span', {class: 'from'}, m.own ? 'You' : m.from || 'Somebody') :
+			    make('button', {class: 'from', title: 'Talk in private',
+				onclick: () => this.open(`@${m.from}`)}, m.from);
+			from.style.setProperty('--hue', hue(m.from));
+			m.time = make('time', {class: 'when'});
+			m.node = make('div', {class: `message${m.own ? ' own' : ''}` +
+			    (m.fresh !== false ? ' new' : '')}, from, face(m.from || '?'),
+			    make('div', {class: 'words'},
+			    make('span', {class: 'said'}, m.text), m.time));
+		}
+		const sending = m.state === 'sending', failed = m.state === 'failed';
+		const when = new Date(m.at).toLocaleTimeString([],
+		    {hour: '2-digit', minute: '2-digit'});
+		const note = sending ? 'sending…' : failed ? m.why : m.own ?
+		    `${when} ${m.away ? '· is away' : '✓'}` : when;
+		if (m.time.textContent !== note) {
+			m.time.textContent = note;
+			m.time.dateTime = new Date(m.at).toISOString();
+			m.node.classList.toggle('sending', sending || failed);
+			m.node.querySelector('.again')?.remove();
+			if (failed)
+				m.node.append(make('button', {class: 'again',
+				    onclick: () => this.send(p, m)}, 'Send again'));
+		}
+		return m.node;
+	}
+
+	drawPlaces() {
+		const rows = {rooms: [], private: []};
+		let unread = 0;
+		for (const p of this.places.values()) {
+			unread += p.unread;
+			p.button ??= make('button', {onclick: () => this.open(p.key)},
+			    p.peer ? face(p.title) :
+			    make('span', {class: 'hash', 'aria-hidden': 'true'}, '#'),
+			    make('span', {class: 'name'}, p.title));
+			p.row ??= make('li', {}, p.button, ...p.key === 'lobby' ? [] :
+			    [make('button', {class: 'icon close',
+			    'aria-label': `Leave ${p.title}`, onclick: () => this.leave(p)},
+			    cross())]);
+			p.button.className = p.unread ? 'place unread' : 'place';
+			p.button.toggleAttribute('aria-current', p === this.active);
+			if (p === this.active)
+				p.button.setAttribute('aria-current', 'true');
+			if (p.shown !== p.unread) {
+				p.shown = p.unread;
+				p.button.querySelector('.badge')?.remove();
+				if (p.unread)
+					p.button.append(make('span', {class: 'badge'},
+					    String(p.unread), make('span', {class: 'unseen'},
+					    ' unread')));
+			}
+			rows[p.peer ? 'private' : 'rooms'].push(p.row);
+		}
+		for (const [id, list] of Object.entries(rows))
+			if (list.length !== $(id).children.length ||
+			    list.some((row, i) => row !== $(id).children[i]))
+				$(id).replaceChildren(...list);
+		$('private-none').hidden = rows.private.length > 0;
+		const elsewhere = unread - this.active?.unread;
+		$('back-unread').hidden = !elsewhere;
+		$('back-unread').textContent = elsewhere || '';
+		document.title = (unread ? `(${unread}) ` : '') +
+		    (this.active ? `${this.active.title} · chatd` : 'chatd');
+	}
+
+	/* Asks who is in the room (of a private conversation: in the lobby). */
+	async countPeople(channel) {
+		const p = this.active, asked = p?.peer ? 'lobby' : p?.key;
+		if (!p || (channel && channel !== asked))
+			return;
+		try {
+			const {presence = {}} = await this.client.presence(asked);
+			p.present = new Set(Object.values(presence)
+			    .map(({user}) => user).filter(Boolean));
+		} catch (error) {
+			if (!error.code)
+				return; /* soon again */
+			p.present = null;
+		}
+		this.drawPeople();
+	}
+
+	drawPeople() {
+		const {present, peer} = this.active, n = present?.size;
+		$('subtitle').textContent = !present ? '' : peer ?
+		    (present.has(peer) ? 'is here' : 'is away') :
+		    n === 1 ? '1 person is here' : `${n} people are here`;
+		const names = peer || !present ? [] : [...present].sort((a, b) =>
+		    (b === this.me) - (a === this.me) || a.localeCompare(b));
+		if (this.names === names.join('\n'))
+			return;
+		this.names = names.join('\n');
+		$('present').replaceChildren(...names.map((name) => make('li', {},
+		    name === this.me ? make('div', {class: 'self'}, face(name),
+		    make('span', {class: 'name'}, `${name} (you)`)) :
+		    make('button', {title: 'Talk in private',
+			onclick: () => this.open(`@${name}`)}, face(name),
+		    make('span', {class: 'name'}, name)))));
+	}
+
+	stateChanged(state, why) {
+		if (state === 'connected')
+			this.was = true;
+		if (state === 'connected' && !this.me) /* the token says who */
+			this.me = [...this.client.channels.keys()]
+			    .find((name) => name[0] === '#')?.slice(1) ?? '';
+		const words = {connected: 'Connected', connecting: this.was ?
+		    'Connection lost, trying again…' : 'Connecting…',
+		    closed: `The server has ended the connection: ${why}`}[state];
+		$('status').textContent = words;
+		$('status').classList.toggle('calm', state === 'connected' ||
+		    (state === 'connecting' && !this.was && !why));
+		$('state').textContent = {connected: 'Connected', connecting:
+		    'Connecting…', closed: 'Not connected'}[state];
+		$('state').className = state === 'connected' ? 'quiet connected' : 'quiet';
+		$('me').textContent = this.me;
+		face(this.me, $('me-face'));
+	}
+}
+
+function phone() {
+	return matchMedia('(max-width: 760px)').matches;
+}
+
+function chatView() {
+	return phone() ? $('chat').dataset.view : 'talk';
+}
+
+/* The sign on a button that closes. */
+function cross() {
+	return document.querySelector('#hide-people svg').cloneNode(true);
+}
+
+/* Asks for a name unless one is remembered, then begins. */
+function welcome() {
+	const token = new URLSearchParams(location.hash.slice(1)).get('token');
+	const name = memory.get('name', '');
+	const begin = () => {
+		$('welcome').hidden = true;
+		$('chat').hidden = false;
+		new Page(token ? '' : memory.get('name', ''), token);
+	};
+	if (token || (name && !nameProblem(name)))
+		return begin();
+	$('welcome').hidden = false;
+	$('name').focus();
+	$('enter').onsubmit = (event) => {
+		event.preventDefault();
+		const given = $('name').value.trim(), problem = nameProblem(given);
+		$('name-problem').textContent = problem;
+		$('name').setAttribute('aria-invalid', !!problem);
+		if (problem)
+			return $('name').focus();
+		memory.set('name', given);
+		begin();
+	};
+}
+
+if (globalThis.document?.getElementById('chat'))
+	welcome();
