@@ -12,9 +12,9 @@ export LONG=1
 need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 make -s -j"$jobs" all units
+need "build" 300 make -s -j"$jobs" all units build/fault/million_test
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units
-need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all
+need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 
 for source in tests/unit/*_test.c; do
 	name=$(basename "$source" .c)

@@ -90,6 +90,14 @@ parts_run() {
 	case $run_file in
 	*.js) part "$run_name" "$run_limit" node "$run_file" "$@" ;;
 	*.py) part "$run_name" "$run_limit" /usr/bin/python3 "$run_file" "$@" ;;
+	tests/fault/kill_*.c)
+		part "$run_name" "$run_limit" \
+		    "build/kill/fault/$(basename "$run_file" .c)" "$@"
+		;;
+	*.c)
+		part "$run_name" "$run_limit" \
+		    "build/fault/$(basename "$run_file" .c)" "$@"
+		;;
 	*.sh) part "$run_name" "$run_limit" sh "$run_file" "$@" ;;
 	*)
 		if [ -x "$run_file" ]; then
