@@ -20,6 +20,7 @@ enum {
 	DEAD_TICK_MS = 300, /* who has not ticked for so long is not waited
 			     * for */
 	PAUSE_MS = 100,	    /* out of descriptors: look again after */
+	RETRY_MS = 1000,    /* a listener cannot be watched: again after */
 	LOOK_MAX_MS = 64,   /* paused: look at the others again after */
 	ACCEPT_MAX = 64	    /* connections a turn and listener */
 };
@@ -80,10 +81,18 @@ listen_set(struct worker *w, bool on)
 	if (on == w->listening)
 		return;
 	w->listening = on;
-	for (k = 0; k < w->start->n_listeners; k++)
-		if (on ? event_add(&w->listener[k], NULL) < 0
-		       : event_del(&w->listener[k]) < 0)
-			log_error("listener: %s", strerror(errno));
+	for (k = 0; k < w->start->n_listeners; k++) {
+		if (on ? event_add(&w->listener[k], NULL) == 0
+		       : event_del(&w->listener[k]) == 0)
+			continue;
+		log_error("listener: %s", strerror(errno));
+		if (!on)
+			continue;
+		/* out of epoll's watches, say: all again a little later */
+		listen_set(w, false);
+		w->paused_until = w->chat.now_ms + RETRY_MS;
+		return;
+	}
 }
 
 /* Tells a connection that cannot be kept 503, unasked, and closes it. */
