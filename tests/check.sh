@@ -42,13 +42,13 @@ fi
 
 for source in tests/unit/*_test.c; do
 	name=$(basename "$source" .c)
-	! wanted "unit/$name" || part "unit/$name" 60 "build/san/unit/$name"
+	! wanted "unit/$name" || part "unit/$name" 120 "build/san/unit/$name"
 done
 for source in tests/fuzz/*_fuzz.c; do
 	name=$(basename "$source" _fuzz.c)
 	[ -d "tests/fuzz/corpus/$name" ] || continue
-	! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 "build/san/fuzz/${name}_fuzz" \
-	    "tests/fuzz/corpus/$name"
+	! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 \
+	    "build/san/fuzz/${name}_fuzz" "tests/fuzz/corpus/$name"
 done
 
 system san handshake 90

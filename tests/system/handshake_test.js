@@ -6,6 +6,7 @@
 
 const assert = require('node:assert/strict');
 const {group} = require('./suite.js');
+const {until} = require('./daemon.js');
 const {Client, KEY, OP, frame, request} = require('./client.js');
 
 const ALICE = '/ws?user=alice';
@@ -393,8 +394,9 @@ group('full', {conf: 'connections 16\n', workers: 2}, (test) => {
 		await refuse(d, request('/ws?user=more'), 503, (a) =>
 		    assert.match(a.fields['retry-after'], /^[1-9]\d*$/));
 		await all.pop().close();
-		const c = await Client.user(d.port, 'more');
-		await c.close();
+		/* The place is free a moment after the client knows. */
+		await until('a place', () => Client.user(d.port, 'more')
+		    .then((c) => c.close().then(() => true), () => false));
 		for (const one of all)
 			await one.close();
 	});
@@ -409,7 +411,8 @@ group('full of users', {conf: 'users 16\n', workers: 2}, (test) => {
 		    assert.match(a.fields['retry-after'], /^[1-9]\d*$/));
 		all.push(await Client.user(d.port, 'u3', 'tablet'));
 		await all.shift().close();
-		all.push(await Client.user(d.port, 'more'));
+		all.push(await until('a place', () =>
+		    Client.user(d.port, 'more').catch(() => null)));
 		for (const one of all)
 			await one.close();
 	});
