@@ -74,6 +74,24 @@ struct channel_member {
 bool channel_members(struct chat *ch, uint32_t channel, uint32_t max,
     void (*member)(const struct channel_member *, void *), void *arg);
 
+/* Publishes that a connection joins or leaves a channel (FORMAT_JOIN, _LEAVE);
+ * of the lobby only if its rule says so. */
+void channel_tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    enum publication_format format);
+void channel_tell_lobby(
+    struct chat *ch, uint32_t conn, enum publication_format format);
+
+/* Ends a subscription and tells those who are to be told; nothing if there is
+ * none. */
+void
+channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/* Tells that a connection leaves all that it is in. It is in them still. */
+void channel_tell_leaves(struct chat *ch, uint32_t conn);
+
+/* The same for all connections of a dead worker, from another process. */
+void channel_tell_gone(struct hub *h, int worker, int64_t wall_ms);
+
 /* A holder of a channel more, or less, on this worker (not for "#user").
  * Lock held for the first: it makes the entry. */
 uint32_t channel_hold(struct chat *ch, const char *name, size_t len);

@@ -41,6 +41,9 @@ void conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len);
 /* The socket of one in CONN_ANSWER takes more. */
 void conn_answer_more(struct chat *ch, uint32_t i);
 
+/* Whether a frame fits under the connection's bound. */
+bool conn_has_room(struct chat *ch, uint32_t i, const struct frame *f);
+
 /* Appends a frame under the connection's bound; a slow reader is ended. */
 void
 conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
 #include "chat/publish.h"
@@ -98,6 +99,7 @@ log_left(const struct presence_view *v, void *arg)
 void
 chat_clean(struct hub *h, int worker)
 {
+	channel_tell_gone(h, worker, clock_wall_ms());
 	presence_clear(h, worker, log_left, NULL);
 	subscription_clear(h, worker);
 	slot_clear(h, worker);

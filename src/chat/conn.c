@@ -197,6 +197,8 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	frame_release(&ch->output, &f);
 	SHM_COUNT(ch->hub->me->accepted, 1);
 	custody_add(ch, i);
+	if (door == DOOR_PLAIN)
+		channel_tell_lobby(ch, i, FORMAT_JOIN);
 	return 0;
 }
 
@@ -299,8 +301,8 @@ append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 	return true;
 }
 
-void
-conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
+bool
+conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
@@ -310,9 +312,15 @@ conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 	/* who is not known to be slow may exceed the bound by one message */
 	if (!c->blocked)
 		room += f->bytes + f->n * OUTPUT_COST;
-	if (pending > 0 && /* one message always fits */
-	    pending + f->bytes + (references + f->n) * OUTPUT_COST > room &&
-	    s->door != DOOR_ECHO) { /* it stops reading instead */
+	return pending == 0 || /* one message always fits */
+	    pending + f->bytes + (references + f->n) * OUTPUT_COST <= room ||
+	    s->door == DOOR_ECHO; /* it stops reading instead */
+}
+
+void
+conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
+{
+	if (!conn_has_room(ch, i, f)) {
 		conn_slow(ch, i);
 		return;
 	}
@@ -383,6 +391,7 @@ leave(struct chat *ch, uint32_t i)
 		return;
 	if (door != NULL && door->leave != NULL)
 		door->leave(ch, i);
+	channel_tell_leaves(ch, i);
 	channel_unsubscribe_all(ch, i);
 	user_leave(ch, i);
 	blob_drop(&ch->input, s->info);

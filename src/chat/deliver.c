@@ -46,9 +46,14 @@ render(struct chat *ch, struct delivery *d, int door)
 		    (unsigned long long)d->p->position);
 }
 
-/* Appends a publication to one connection if it does not have it yet. */
+/*
+ * Appends a publication to one connection if it does not have it yet. With
+ * slow-policy skip one that has no room for it gets a mark instead, the bit
+ * `gap` in *flags: until it has been told, all is passed over.
+ */
 static void
-deliver_to(struct chat *ch, uint32_t i, struct delivery *d)
+deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
+    uint32_t gap)
 {
 	struct slot *s = conn_slot(ch, i);
 	int door = s->door;
@@ -60,6 +65,13 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d)
 		render(ch, d, door);
 	if (d->state[door] != BUILT)
 		return;
+	if (*flags & gap ||
+	    (ch->live.slow_policy == CONF_SLOW_SKIP &&
+		!conn_has_room(ch, i, &d->frame[door]))) {
+		*flags |= gap;
+		s->skipped++;
+		return;
+	}
 	conn_append(ch, i, &d->frame[door], d->p->position);
 	SHM_COUNT(ch->hub->me->delivered, 1);
 }
@@ -79,7 +91,7 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 		if (event ? !(s->flags & SUBSCRIPTION_JOIN_LEAVE)
 			  : d->p->offset <= SHM_OWN(s->offset))
 			continue;
-		deliver_to(ch, s->slot, d);
+		deliver_to(ch, s->slot, d, &s->flags, SUBSCRIPTION_GAP);
 	}
 }
 
@@ -91,7 +103,8 @@ deliver_plain(struct chat *ch, struct delivery *d)
 
 	while (conn_next(ch, &i))
 		if (ch->conn[i].present && conn_slot(ch, i)->door == DOOR_PLAIN)
-			deliver_to(ch, i, d);
+			deliver_to(
+			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP);
 }
 
 /* To a user's connections. */
@@ -104,7 +117,8 @@ deliver_user(struct chat *ch, struct delivery *d)
 		next = ch->conn[i - 1].user.next;
 		if (ch->conn[i - 1].present &&
 		    d->p->offset > conn_slot(ch, i - 1)->offset)
-			deliver_to(ch, i - 1, d);
+			deliver_to(ch, i - 1, d, &conn_slot(ch, i - 1)->flags,
+			    SLOT_GAP);
 	}
 }
 
@@ -169,8 +183,8 @@ deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 	SHM_STORE(ch->hub->me->hand, HAND_DELIVERY);
 	if (!relay_find(ch, position, &p)) {
 		switch (deliver_room(ch) ? journal_read(ch->hub, position,
-					    ch->copy, ch->copy_cap, &p)
-				      : JOURNAL_BAD) {
+					       ch->copy, ch->copy_cap, &p)
+					 : JOURNAL_BAD) {
 		case JOURNAL_GONE:
 			SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
 			return false;
@@ -219,5 +233,6 @@ deliver(struct chat *ch)
 		cursor++;
 	}
 	SHM_STORE(h->me->cursor, cursor);
-	return cursor < tail;
+	/* whoever was ended here may have told that he left */
+	return cursor < journal_tail(h);
 }

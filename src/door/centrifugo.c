@@ -277,7 +277,6 @@ centrifugo_close_code(uint16_t code, const char **reason)
 const struct door_ops centrifugo_door = {.name = "centrifugo",
     .message = centrifugo_message,
     .render = centrifugo_render,
-    .leave = centrifugo_leave,
     .sweep = centrifugo_sweep,
     .drained = centrifugo_drained,
     .close_code = centrifugo_close_code,

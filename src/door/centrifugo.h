@@ -231,17 +231,6 @@ enum centrifugo_error
 subscription_begin(const struct command *c, const struct channel_name *name,
     const struct claims *claims, uint32_t flags, struct channel_position *at);
 
-/* Ends one, telling those who are to be told. */
-void subscription_finish(
-    struct chat *ch, uint32_t conn, const char *name, size_t len);
-
-/* Publishes that a connection joined or left a channel. */
-void tell_event(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    enum publication_format format);
-
-/* The connection goes: tells its channels. */
-void centrifugo_leave(struct chat *ch, uint32_t conn);
-
 /* Deadlines of its subscriptions; gaps to be told once it has drained. */
 void subscriptions_sweep(struct chat *ch, uint32_t conn);
 void centrifugo_drained(struct chat *ch, uint32_t conn);

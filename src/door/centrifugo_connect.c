@@ -230,7 +230,7 @@ tell_joins(struct command *c)
 		s = &c->ch->hub->subscription[sub];
 		len = channel_name(c->ch->hub, SHM_OWN(s->channel) - 1, name);
 		if (s->flags & SUBSCRIPTION_JOIN_LEAVE && len > 0)
-			tell_event(c->ch, c->conn, name, len, FORMAT_JOIN);
+			channel_tell(c->ch, c->conn, name, len, FORMAT_JOIN);
 	}
 }
 

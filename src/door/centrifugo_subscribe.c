@@ -112,19 +112,6 @@ put_subscription(struct chat *ch, struct json_writer *w,
 	return C_OK;
 }
 
-void
-tell_event(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    enum publication_format format)
-{
-	const struct publishing what = {
-	    .conn = conn, .format = (uint8_t)format, .data = "", .len = 0};
-	struct publication p;
-	uint64_t mask;
-
-	/* a table that is full is no reason to refuse the subscription */
-	(void)publish(ch, name, len, PUBLISH_KNOWN, &what, &p, &mask);
-}
-
 /* The error for a subscription that was not made. */
 static enum centrifugo_error
 subscribe_error(enum channel_result r)
@@ -262,7 +249,8 @@ subscribe_reply(struct command *c, const struct channel_name *name,
 		return;
 	s->flags |= SUBSCRIPTION_TOLD;
 	if (name->rule->join_leave)
-		tell_event(c->ch, c->conn, name->text, name->len, FORMAT_JOIN);
+		channel_tell(
+		    c->ch, c->conn, name->text, name->len, FORMAT_JOIN);
 }
 
 void
@@ -288,27 +276,13 @@ command_subscribe(struct command *c)
 }
 
 void
-subscription_finish(
-    struct chat *ch, uint32_t conn, const char *name, size_t len)
-{
-	uint32_t sub = channel_subscription(ch, conn, name, len), flags;
-
-	if (sub == SHM_NONE)
-		return;
-	flags = ch->hub->subscription[sub].flags;
-	channel_unsubscribe(ch, conn, name, len);
-	if (flags & SUBSCRIPTION_JOIN_LEAVE)
-		tell_event(ch, conn, name, len, FORMAT_LEAVE);
-}
-
-void
 command_unsubscribe(struct command *c)
 {
 	struct channel_name name;
 	enum centrifugo_error bad = take_channel(c, &name);
 
 	if (bad == C_OK || bad == C_UNKNOWN_CHANNEL) {
-		subscription_finish(c->ch, c->conn, name.text, name.len);
+		channel_finish(c->ch, c->conn, name.text, name.len);
 		reply_empty(c, "unsubscribe");
 	} else
 		reply_error(c, bad);
@@ -355,26 +329,6 @@ command_sub_refresh(struct command *c)
 	reply_end(c, w);
 }
 
-void
-centrifugo_leave(struct chat *ch, uint32_t conn)
-{
-	char name[PRESENCE_NAME_MAX + 1];
-	struct subscription *s;
-	uint32_t sub, next;
-	size_t len;
-
-	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
-	     sub = next) {
-		next = subscription_slot_next(ch->hub, sub);
-		s = &ch->hub->subscription[sub];
-		if (!(s->flags & SUBSCRIPTION_JOIN_LEAVE))
-			continue;
-		len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
-		if (len > 0)
-			tell_event(ch, conn, name, len, FORMAT_LEAVE);
-	}
-}
-
 /* Ends a subscription of ours and says why. */
 static void
 subscription_revoke(
@@ -387,7 +341,7 @@ subscription_revoke(
 
 	if (len == 0)
 		return;
-	subscription_finish(ch, conn, name, len);
+	channel_finish(ch, conn, name, len);
 	w = push_begin(name, len);
 	json_put_name(w, "unsubscribe");
 	json_open(w, '{');

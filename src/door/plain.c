@@ -2,23 +2,22 @@
  * a slash are commands. */
 #include <string.h>
 
-#include "chat/conn.h"
-#include "chat/publish.h"
-#include "chat/user.h"
+#include "codec/json.h"
 #include "codec/ws.h"
-#include "door/door.h"
-#include "hub/presence.h"
+#include "plain.h"
 
-static const char help[] = "* TEXT: say it to everybody\n"
-			   "* /msg USER TEXT: say it to one user only "
-			   "(\"quotes\" around a name with spaces)\n"
-			   "* /who: who is here\n"
-			   "* /help: this\n"
-			   "* //TEXT: say a text that begins with a slash";
+static const char help[] =
+    "* TEXT: say it to everybody in the lobby\n"
+    "* /msg USER TEXT: say it to one user only "
+    "(\"quotes\" around a name with spaces)\n"
+    "* /who: who is here\n"
+    "* /join ROOM, /leave ROOM, /rooms: rooms, and those that you are in\n"
+    "* /to ROOM TEXT: say it in a room\n"
+    "* /history ROOM [N]: what was said last in a room\n"
+    "* /help: this\n"
+    "* //TEXT: say a text that begins with a slash";
 
-/* Cuts the first word off a text, in double quotes or not; false if there is
- * none. Exactly one space behind it is dropped. */
-static bool
+bool
 word_cut(const char **text, size_t *len, const char **word, size_t *word_len)
 {
 	const char *p = *text, *end = p + *len, *stop;
@@ -47,12 +46,12 @@ word_cut(const char **text, size_t *len, const char **word, size_t *word_len)
 	return *word_len > 0;
 }
 
-/* Publishes a text to the lobby (to NULL) or to a user who must be here. */
+/* Publishes a text to a user who must be here. */
 static bool
-say(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
+whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
     const char *text, size_t len, uint64_t position)
 {
-	struct publishing what = {.conn = conn,
+	const struct publishing what = {.conn = conn,
 	    .position = position,
 	    .format = FORMAT_TEXT,
 	    .data = text,
@@ -61,9 +60,6 @@ say(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
 	struct publication p;
 	uint64_t mask;
 
-	if (to == NULL)
-		return publish(ch, "lobby", 5, PUBLISH_KNOWN, &what, &p,
-			   &mask) == PUBLISH_OK;
 	if (to_len > USER_NAME_MAX)
 		return false;
 	memcpy(channel + 1, to, to_len);
@@ -81,7 +77,7 @@ command_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
 
 	if (!word_cut(&args, &len, &to, &to_len) || len == 0)
 		conn_tell(ch, conn, position, "* usage: /msg USER TEXT");
-	else if (!say(ch, conn, to, to_len, args, len, position))
+	else if (!whisper(ch, conn, to, to_len, args, len, position))
 		conn_tell(ch, conn, position, "* %.*s is not connected",
 		    (int)to_len, to);
 }
@@ -114,6 +110,16 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 		command_msg(ch, conn, text, len, position);
 	else if (is_command("/who", &text, &len))
 		conn_tell(ch, conn, position, "* %s", user_list(ch));
+	else if (is_command("/join", &text, &len))
+		command_join(ch, conn, text, len, position);
+	else if (is_command("/leave", &text, &len))
+		command_leave(ch, conn, text, len, position);
+	else if (is_command("/rooms", &text, &len))
+		command_rooms(ch, conn, position);
+	else if (is_command("/to", &text, &len))
+		command_to(ch, conn, text, len, position);
+	else if (is_command("/history", &text, &len))
+		plain_history(ch, conn, text, len, position);
 	else if (is_command("/help", &text, &len))
 		conn_tell(ch, conn, position, "%s", help);
 	else {
@@ -129,6 +135,8 @@ static void
 plain_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
     size_t len, uint64_t position)
 {
+	const char *bad;
+
 	if (len > 0 && data[0] == '/' && !(len > 1 && data[1] == '/')) {
 		command(ch, conn, data, len, position);
 		return;
@@ -137,25 +145,90 @@ plain_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
 		data++;
 		len--;
 	}
-	say(ch, conn, NULL, 0, data, len, position);
+	bad = plain_say(ch, conn, "lobby", 5, data, len, position);
+	if (bad != NULL)
+		conn_tell(ch, conn, position, bad, 5, "lobby");
 }
 
-/* "alice says: TEXT" or "alice whispers: TEXT". */
+struct iovec
+plain_user(const struct publication *p)
+{
+	static char server[] = "*server*", nobody[] = "*anonymous*";
+
+	if (p->user_len > 0)
+		return (struct iovec){(void *)p->user, p->user_len};
+	return p->sender == 0 ? (struct iovec){server, sizeof(server) - 1}
+			      : (struct iovec){nobody, sizeof(nobody) - 1};
+}
+
+/* The T of {"text": T}, decoded; false if the data is anything else. */
+static bool
+text_only(struct json_value data, struct json_value *text)
+{
+	struct json_iter iter = json_iter(data, JSON_OBJECT);
+	struct json_value name, more;
+
+	return json_next_member(&iter, &name, text) &&
+	    json_string_equals(name, "text") && text->type == JSON_STRING &&
+	    !json_next_member(&iter, &name, &more);
+}
+
+struct iovec
+plain_text(const struct publication *p)
+{
+	static struct json_writer w;
+	struct json_value data, text;
+	ssize_t n;
+
+	if (p->format == FORMAT_TEXT)
+		return (struct iovec){(void *)p->data, p->data_len};
+	json_writer_deinit(&w);
+	json_writer_init_growing(&w, (size_t)p->data_len + 1);
+	if (!json_validate(p->data, p->data_len, &data))
+		return (struct iovec){NULL, 0};
+	if (!text_only(data, &text)) {
+		json_put_compact(&w, data);
+		return (struct iovec){w.buf, w.len};
+	}
+	/* decoded in place of the copy of its text: it only shrinks */
+	json_put(&w, text.p, text.len);
+	if (json_writer_failed(&w))
+		return (struct iovec){NULL, 0};
+	text.p = w.buf;
+	n = json_string(text, w.buf, w.len);
+	return (struct iovec){w.buf, n < 0 ? 0 : (size_t)n};
+}
+
+/* "alice says: TEXT", "[room] alice says: TEXT" or "alice whispers: TEXT". */
 static int
 plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 {
 	static const char says[] = " says: ", whispers[] = " whispers: ";
+	static char room[PRESENCE_NAME_MAX + 4];
+	char name[PRESENCE_NAME_MAX + 1];
 	bool lobby = p->channel == PRESENCE_LOBBY;
+	size_t len = 0;
 
-	if (p->format != FORMAT_TEXT)
+	if (p->format >= FORMAT_JOIN)
 		return 0;
-	parts[0] = (struct iovec){(void *)p->user, p->user_len};
-	parts[1] = lobby
+	if (!lobby)
+		len = channel_name(ch->hub, p->channel, name);
+	parts[0] = (struct iovec){room, 0};
+	if (len > 0 && name[0] != '#') {
+		room[0] = '[';
+		memcpy(room + 1, name, len);
+		memcpy(room + 1 + len, "] ", 2);
+		parts[0].iov_len = len + 3;
+	}
+	parts[1] = plain_user(p);
+	parts[2] = lobby || parts[0].iov_len > 0
 	    ? (struct iovec){(void *)says, sizeof(says) - 1}
 	    : (struct iovec){(void *)whispers, sizeof(whispers) - 1};
-	parts[2] = (struct iovec){(void *)p->data, p->data_len};
-	return 3;
+	parts[3] = plain_text(p);
+	return 4;
 }
 
-const struct door_ops plain_door = {
-    .name = "plain", .message = plain_message, .render = plain_render};
+const struct door_ops plain_door = {.name = "plain",
+    .message = plain_message,
+    .render = plain_render,
+    .drained = plain_drained};

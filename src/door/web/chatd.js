@@ -38,11 +38,8 @@ function failure({code = 0, message = 'not connected', temporary = !code}) {
 export class Client {
 	/* The address here, under a name or (with a token) without. */
 	static address(user) {
-		const at = new URL('/connection/websocket', location.href);
-		at.protocol = at.protocol.replace('http', 'ws');
-		if (user)
-			at.searchParams.set('user', user);
-		return at.href;
+		return `${location.origin.replace('http', 'ws')}/connection/websocket` +
+		    (user ? `?user=${encodeURIComponent(user)}` : '');
 	}
 
 	/* token: a string, or a function that answers a fresh one. */
@@ -344,15 +341,6 @@ const memory = {
 	}
 };
 
-/* What is wrong with a name, '' if nothing is: the server's rules. */
-function nameProblem(name) {
-	return !name ? 'Please give a name.' :
-	    new TextEncoder().encode(name).length > 64 ? 'That name is too long.' :
-	    /[\u0000-\u001f\u007f-\u009f"]/.test(name) ?
-	    'A name has no quotes or control characters.' :
-	    /^[#@/*]/.test(name) ? 'A name does not begin with # @ / or *.' : '';
-}
-
 /* The day of a message in words. */
 function dayOf(at) {
 	const days = Math.round((new Date().setHours(0, 0, 0, 0) -
@@ -435,7 +423,6 @@ class Page {
 		});
 		on('text', 'input', () => this.fit());
 		on('join', 'submit', (e) => (e.preventDefault(), this.join()));
-		on('room', 'input', () => $('room').setCustomValidity(''));
 		on('log', 'scroll', () => this.scrolled());
 		on('latest', 'click', () => this.toEnd());
 		on('back', 'click', () => this.view('places'));
@@ -445,16 +432,6 @@ class Page {
 			memory.set('name', null);
 			location.reload();
 		});
-		onkeydown = (e) => {
-			const step = {ArrowUp: -1, ArrowDown: 1}[e.key];
-			const keys = [...this.places.keys()];
-			if (step && e.altKey) {
-				e.preventDefault();
-				this.open(keys.at((keys.indexOf(this.active.key) + step) %
-				    keys.length));
-			} else if (e.key === 'Escape' && phone())
-				this.view(chatView() === 'people' ? 'talk' : 'places');
-		};
 		ononline = onoffline = () => this.client.check();
 		document.onvisibilitychange = () => {
 			if (!document.hidden)
@@ -508,19 +485,13 @@ class Page {
 	/* The offset up to which a conversation was read on the last visit. */
 	readOf(key, epoch) {
 		const [was, offset] = this.reads[key] ?? [];
-		return was && was === epoch ? offset : 0;
+		return was === epoch && offset || 0;
 	}
 
 	join() {
 		const name = $('room').value.trim();
-		if (/^[#@]/.test(name)) {
-			$('room').setCustomValidity('A room does not begin with # or @.');
-			$('room').reportValidity();
-		} else if (name) {
-			$('room').value = '';
-			this.place(name);
-			this.open(name);
-		}
+		$('room').value = '';
+		this.open(name);
 	}
 
 	leave(p) {
@@ -593,8 +564,7 @@ class Page {
 		try {
 			if (p.peer) {
 				const {text} = m;
-				m.away = !(await client.rpc('message', {to: p.peer,
-				    data: {text}})).online;
+				await client.rpc('message', {to: p.peer, data: {text}});
 				/* a copy for one's own other devices and next visit */
 				if (p.peer !== this.me)
 					client.rpc('message', {to: this.me,
@@ -623,7 +593,7 @@ class Page {
 		const m = own && place.confirm(p.info?.client, text) ||
 		    {from, own, text};
 		Object.assign(m, {offset: p.offset, at: p.time || Date.now(),
-		    state: own ? 'sent' : undefined, fresh: !old});
+		    state: own ? 'sent' : undefined});
 		if (!place.add(m))
 			return;
 		if (!own && m.offset > place.read)
@@ -672,7 +642,7 @@ class Page {
 		const p = this.places.get(channel);
 		if (!p)
 			return;
-		p.add({offset: 0, notice: `This room is closed to you: ${error.message}.`});
+		p.add({offset: 0, notice: `The server says: ${error.message}.`});
 		this.changed(p);
 	}
 
@@ -770,6 +740,8 @@ class Page {
 			    a.notice || Math.abs(b.at - a.at) > GROUP_MS;
 			node.classList.toggle('first', apart(all[i - 1], m));
 			node.classList.toggle('last', apart(m, all[i + 1]));
+			if (!node.isConnected)
+				node.classList.toggle('new', live);
 			nodes.push(node);
 		});
 		if (!all.length)
@@ -813,16 +785,16 @@ class Page {
 				onclick: () => this.open(`@${m.from}`)}, m.from);
 			from.style.setProperty('--hue', hue(m.from));
 			m.time = make('time', {class: 'when'});
-			m.node = make('div', {class: `message${m.own ? ' own' : ''}` +
-			    (m.fresh !== false ? ' new' : '')}, from, face(m.from || '?'),
+			m.node = make('div', {class: m.own ? 'message own' : 'message'},
+			    from, face(m.from || '?'),
 			    make('div', {class: 'words'},
 			    make('span', {class: 'said'}, m.text), m.time));
 		}
 		const sending = m.state === 'sending', failed = m.state === 'failed';
 		const when = new Date(m.at).toLocaleTimeString([],
 		    {hour: '2-digit', minute: '2-digit'});
-		const note = sending ? 'sending…' : failed ? m.why : m.own ?
-		    `${when} ${m.away ? '· is away' : '✓'}` : when;
+		const note = sending ? 'sending…' : failed ? m.why :
+		    m.own ? `${when} ✓` : when;
 		if (m.time.textContent !== note) {
 			m.time.textContent = note;
 			m.time.dateTime = new Date(m.at).toISOString();
@@ -840,7 +812,7 @@ class Page {
 		let unread = 0;
 		for (const p of this.places.values()) {
 			unread += p.unread;
-			p.button ??= make('button', {onclick: () => this.open(p.key)},
+			p.button ??= make('button', {class: 'place', onclick: () => this.open(p.key)},
 			    p.peer ? face(p.title) :
 			    make('span', {class: 'hash', 'aria-hidden': 'true'}, '#'),
 			    make('span', {class: 'name'}, p.title));
@@ -848,10 +820,8 @@ class Page {
 			    [make('button', {class: 'icon close',
 			    'aria-label': `Leave ${p.title}`, onclick: () => this.leave(p)},
 			    cross())]);
-			p.button.className = p.unread ? 'place unread' : 'place';
-			p.button.toggleAttribute('aria-current', p === this.active);
-			if (p === this.active)
-				p.button.setAttribute('aria-current', 'true');
+			
+			p.button.ariaCurrent = p === this.active ? 'true' : null;
 			if (p.shown !== p.unread) {
 				p.shown = p.unread;
 				p.button.querySelector('.badge')?.remove();
@@ -915,15 +885,14 @@ class Page {
 		if (state === 'connected' && !this.me) /* the token says who */
 			this.me = [...this.client.channels.keys()]
 			    .find((name) => name[0] === '#')?.slice(1) ?? '';
-		const words = {connected: 'Connected', connecting: this.was ?
-		    'Connection lost, trying again…' : 'Connecting…',
-		    closed: `The server has ended the connection: ${why}`}[state];
+		const [words, short] = {connected: ['Connected', 'Connected'],
+		    connecting: [this.was || why ? 'No connection, trying again…' :
+		    'Connecting…', 'Connecting…'], closed: [
+		    `The server has ended the connection: ${why}`, 'Not connected']}[state];
 		$('status').textContent = words;
-		$('status').classList.toggle('calm', state === 'connected' ||
-		    (state === 'connecting' && !this.was && !why));
-		$('state').textContent = {connected: 'Connected', connecting:
-		    'Connecting…', closed: 'Not connected'}[state];
-		$('state').className = state === 'connected' ? 'quiet connected' : 'quiet';
+		$('status').classList.toggle('calm', words === short);
+		$('state').textContent = short;
+		$('state').className = `quiet ${state}`;
 		$('me').textContent = this.me;
 		face(this.me, $('me-face'));
 	}
@@ -945,25 +914,23 @@ function cross() {
 /* Asks for a name unless one is remembered, then begins. */
 function welcome() {
 	const token = new URLSearchParams(location.hash.slice(1)).get('token');
-	const name = memory.get('name', '');
-	const begin = () => {
+	const begin = (name) => {
 		$('welcome').hidden = true;
 		$('chat').hidden = false;
-		new Page(token ? '' : memory.get('name', ''), token);
+		new Page(name, token);
 	};
-	if (token || (name && !nameProblem(name)))
-		return begin();
+	if (token || memory.get('name'))
+		return begin(token ? '' : memory.get('name'));
 	$('welcome').hidden = false;
 	$('name').focus();
+	$('name').oninput = () => $('name').setCustomValidity(
+	    new TextEncoder().encode($('name').value.trim()).length > 64 ?
+	    'That name is too long.' : '');
 	$('enter').onsubmit = (event) => {
 		event.preventDefault();
-		const given = $('name').value.trim(), problem = nameProblem(given);
-		$('name-problem').textContent = problem;
-		$('name').setAttribute('aria-invalid', !!problem);
-		if (problem)
-			return $('name').focus();
-		memory.set('name', given);
-		begin();
+		const name = $('name').value.trim();
+		memory.set('name', name);
+		begin(name);
 	};
 }
 

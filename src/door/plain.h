@@ -1,0 +1,42 @@
+/* plain: what the files of this door share. Not for others. */
+#ifndef CHATD_SRC_DOOR_PLAIN_H
+#define CHATD_SRC_DOOR_PLAIN_H
+
+#include "chat/channel.h"
+#include "chat/conn.h"
+#include "chat/publish.h"
+#include "chat/user.h"
+#include "door/door.h"
+
+/* Cuts the first word off a text, in double quotes or not; false if there is
+ * none. Exactly one space behind it is dropped. */
+bool
+word_cut(const char **text, size_t *len, const char **word, size_t *word_len);
+
+/* Who said it, by name. */
+struct iovec plain_user(const struct publication *p);
+
+/* The text of a publication as people read it: that of {"text": TEXT}, or
+ * compact JSON. */
+struct iovec plain_text(const struct publication *p);
+
+/* plain_room.c: "/join ROOM" and its kind, given what follows the word. */
+void command_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position);
+void command_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position);
+void command_rooms(struct chat *ch, uint32_t conn, uint64_t position);
+void command_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position);
+void plain_drained(struct chat *ch, uint32_t conn);
+
+/* plain_history.c: "/history ROOM [N]". */
+void plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position);
+
+/* Publishes a text to a room where the rules allow it; NULL, or why not (a
+ * format that takes the room's name). */
+const char *plain_say(struct chat *ch, uint32_t conn, const char *room,
+    size_t room_len, const char *text, size_t len, uint64_t position);
+
+#endif

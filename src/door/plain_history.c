@@ -1,0 +1,127 @@
+/* "/history ROOM [N]" at the plain door: the newest of what a room keeps. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/json.h"
+#include "hub/history.h"
+#include "plain.h"
+
+enum { HISTORY_LINES = 10, HISTORY_LINES_MAX = 100 };
+
+/* Takes N: 1 to HISTORY_LINES_MAX; false if it is something else. */
+static bool
+lines_take(const char *args, size_t len, uint32_t *out)
+{
+	uint32_t n = 0;
+	size_t k;
+
+	*out = HISTORY_LINES;
+	if (len == 0)
+		return true;
+	for (k = 0; k < len; k++) {
+		if (args[k] < '0' || args[k] > '9' || n > HISTORY_LINES_MAX)
+			return false;
+		n = n * 10 + (uint32_t)(args[k] - '0');
+	}
+	*out = n < HISTORY_LINES_MAX ? n : HISTORY_LINES_MAX;
+	return n > 0;
+}
+
+/* Finds the newest n; false if there is none. */
+static bool
+find(struct chat *ch, const char *room, size_t len,
+    const struct conf_channel *rule, uint32_t n, struct history *found)
+{
+	struct channel_position at;
+	struct history_query q = {.reverse = true,
+	    .limit = n,
+	    .keep = rule->history,
+	    .oldest_ms = rule->history_age_ms == 0
+		? INT64_MIN
+		: ch->wall_ms - (int64_t)rule->history_age_ms};
+
+	if (channel_find(ch, room, len, false, &at) != CHANNEL_OK ||
+	    at.offset == 0)
+		return false;
+	q.channel = at.channel;
+	q.upto = at.offset;
+	return history_find(ch->hub, &q, found) == 0 && found->n > 0;
+}
+
+/* Writes one publication as a line. */
+static void
+put_line(struct chat *ch, struct json_writer *w, uint64_t position,
+    const char *room, size_t len)
+{
+	struct publication p;
+	struct iovec text;
+
+	if (!deliver_room(ch) ||
+	    journal_read(ch->hub, position, ch->copy, ch->copy_cap, &p) !=
+		JOURNAL_OK)
+		return;
+	text = plain_text(&p);
+	json_put(w, "\n* [", 4);
+	json_put(w, room, len);
+	json_put(w, "] ", 2);
+	json_put(w, plain_user(&p).iov_base, plain_user(&p).iov_len);
+	json_put(w, " says: ", 7);
+	json_put(w, text.iov_base, text.iov_len);
+}
+
+/* Answers with what was found, oldest first; what is more than half of what
+ * may wait for a client is left out. */
+static void
+answer(struct chat *ch, uint32_t conn, uint64_t position, const char *room,
+    size_t len, const struct history *found)
+{
+	struct json_writer w;
+	uint32_t k, first = 0;
+
+	json_writer_init_growing(&w, ch->live.queue_bytes / 2 + 4096);
+	do { /* the newest are worth most */
+		json_writer_reset(&w);
+		json_put(&w, "* history of ", 13);
+		json_put(&w, room, len);
+		for (k = found->n - first; k-- > 0;)
+			put_line(ch, &w, found->position[k], room, len);
+		first += (found->n - first + 1) / 2;
+	} while (json_writer_failed(&w) && first < found->n);
+	if (json_writer_failed(&w))
+		conn_tell(ch, conn, position, "* too long");
+	else
+		conn_answer(ch, conn, WS_TEXT, &(struct iovec){w.buf, w.len}, 1,
+		    position);
+	json_writer_deinit(&w);
+}
+
+void
+plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position)
+{
+	static struct history found;
+	const struct conf_channel *rule;
+	const char *room;
+	size_t room_len;
+	uint32_t n;
+
+	if (!word_cut(&args, &len, &room, &room_len) ||
+	    !lines_take(args, len, &n)) {
+		conn_tell(ch, conn, position,
+		    "* usage: /history ROOM [1 to %d]", HISTORY_LINES_MAX);
+		return;
+	}
+	rule = conf_channel_name_ok(room, room_len) && room[0] != '#'
+	    ? conf_channel_find(&ch->live, room, room_len)
+	    : NULL;
+	if (rule == NULL || rule->history == 0)
+		conn_tell(ch, conn, position, "* %.*s keeps no history",
+		    (int)(room_len < PRESENCE_NAME_MAX ? room_len
+						       : PRESENCE_NAME_MAX),
+		    room);
+	else if (!find(ch, room, room_len, rule, n, &found))
+		conn_tell(ch, conn, position, "* nothing was said in %.*s",
+		    (int)room_len, room);
+	else
+		answer(ch, conn, position, room, room_len, &found);
+}

@@ -1,0 +1,198 @@
+/* Rooms at the plain door. */
+#include <string.h>
+
+#include "plain.h"
+
+/* Takes the one room that a command names; tells how it is used if there is
+ * none or more than that. */
+static bool
+room_take(struct chat *ch, uint32_t conn, const char **args, size_t *len,
+    const char **room, size_t *room_len, bool alone, uint64_t position,
+    const char *usage)
+{
+	if (!word_cut(args, len, room, room_len) || (alone && *len > 0) ||
+	    (!alone && *len == 0)) {
+		conn_tell(ch, conn, position, "* usage: %s", usage);
+		return false;
+	}
+	if (conf_channel_name_ok(*room, *room_len) && **room != '#')
+		return true;
+	conn_tell(ch, conn, position, "* %.*s is not a room",
+	    (int)(*room_len < PRESENCE_NAME_MAX ? *room_len
+						: PRESENCE_NAME_MAX),
+	    *room);
+	return false;
+}
+
+static bool
+is_lobby(const char *room, size_t len)
+{
+	return len == 5 && memcmp(room, "lobby", 5) == 0;
+}
+
+/* Whether the rules let somebody with a name in. */
+static bool
+may_join(struct chat *ch, const struct conf_channel *rule)
+{
+	return rule->subscribe == CONF_SUBSCRIBE_ALL ||
+	    rule->subscribe == CONF_SUBSCRIBE_USERS ||
+	    (rule->subscribe == CONF_SUBSCRIBE_TOKEN && ch->live.insecure);
+}
+
+/* Joins; returns what to say of it. */
+static const char *
+join(struct chat *ch, uint32_t conn, const char *room, size_t len)
+{
+	const struct conf_channel *rule =
+	    conf_channel_find(&ch->live, room, len);
+	struct channel_position at;
+	uint32_t flags = SUBSCRIPTION_TOLD, sub;
+
+	if (rule == NULL)
+		return "* there is no room %.*s";
+	if (is_lobby(room, len))
+		return "* you are in %.*s already";
+	if (!may_join(ch, rule))
+		return "* you may not join %.*s";
+	if (rule->presence)
+		flags |= SUBSCRIPTION_PRESENT;
+	if (rule->join_leave)
+		flags |= SUBSCRIPTION_JOIN_LEAVE;
+	switch (channel_subscribe(ch, conn, room, len, flags, &at, &sub)) {
+	case CHANNEL_OK:
+		if (rule->join_leave)
+			channel_tell(ch, conn, room, len, FORMAT_JOIN);
+		return "* joined %.*s";
+	case CHANNEL_ALREADY:
+		return "* you are in %.*s already";
+	case CHANNEL_LIMIT:
+		return "* you are in too many rooms to join %.*s";
+	default:
+		return "* the server is full: %.*s was not joined";
+	}
+}
+
+/* Says something that has a room's name in it. */
+static void
+tell_room(struct chat *ch, uint32_t conn, uint64_t position, const char *format,
+    const char *room, size_t len)
+{
+	conn_tell(ch, conn, position, format, (int)len, room);
+}
+
+void
+command_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position)
+{
+	const char *room;
+	size_t room_len;
+
+	if (room_take(ch, conn, &args, &len, &room, &room_len, true, position,
+		"/join ROOM"))
+		tell_room(ch, conn, position, join(ch, conn, room, room_len),
+		    room, room_len);
+}
+
+void
+command_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position)
+{
+	const char *room, *said = "* left %.*s";
+	size_t room_len;
+
+	if (!room_take(ch, conn, &args, &len, &room, &room_len, true, position,
+		"/leave ROOM"))
+		return;
+	if (is_lobby(room, room_len))
+		said = "* everybody here is in the %.*s";
+	else if (channel_subscription(ch, conn, room, room_len) == SHM_NONE)
+		said = "* you are not in %.*s";
+	else
+		channel_finish(ch, conn, room, room_len);
+	tell_room(ch, conn, position, said, room, room_len);
+}
+
+void
+command_rooms(struct chat *ch, uint32_t conn, uint64_t position)
+{
+	static char
+	    text[(CONF_CONNECTION_CHANNELS_MAX + 1) * (PRESENCE_NAME_MAX + 2)];
+	char name[PRESENCE_NAME_MAX + 1];
+	uint32_t sub;
+	size_t at = 0, len;
+
+	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
+	     sub = subscription_slot_next(ch->hub, sub)) {
+		len = channel_name(ch->hub,
+		    SHM_OWN(ch->hub->subscription[sub].channel) - 1, name);
+		if (at + len + 2 > sizeof(text))
+			break;
+		memcpy(text + at, ", ", 2);
+		memcpy(text + at + 2, name, len);
+		at += len + 2;
+	}
+	conn_tell(ch, conn, position, "* you are in lobby%.*s", (int)at, text);
+}
+
+const char *
+plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
+    const char *text, size_t len, uint64_t position)
+{
+	const struct publishing what = {.conn = conn,
+	    .position = position,
+	    .format = FORMAT_TEXT,
+	    .data = text,
+	    .len = len};
+	const struct conf_channel *rule =
+	    conf_channel_find(&ch->live, room, room_len);
+	struct publication p;
+	uint64_t mask;
+
+	if (rule == NULL)
+		return "* there is no room %.*s";
+	if (rule->publish == CONF_PUBLISH_NONE)
+		return "* you may not write to %.*s";
+	if (rule->publish == CONF_PUBLISH_SUBSCRIBERS &&
+	    !is_lobby(room, room_len) &&
+	    channel_subscription(ch, conn, room, room_len) == SHM_NONE)
+		return "* you are not in %.*s";
+	switch (publish(ch, room, room_len, PUBLISH_MAKE, &what, &p, &mask)) {
+	case PUBLISH_OK:
+		return NULL;
+	case PUBLISH_TOO_BIG:
+		return "* too long for %.*s";
+	default:
+		return "* the server is full: nothing was written to %.*s";
+	}
+}
+
+void
+command_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position)
+{
+	const char *room, *bad;
+	size_t room_len;
+
+	if (!room_take(ch, conn, &args, &len, &room, &room_len, false, position,
+		"/to ROOM TEXT"))
+		return;
+	bad = plain_say(ch, conn, room, room_len, args, len, position);
+	if (bad != NULL)
+		tell_room(ch, conn, position, bad, room, room_len);
+}
+
+void
+plain_drained(struct chat *ch, uint32_t conn)
+{
+	struct slot *s = conn_slot(ch, conn);
+	uint32_t n = s->skipped, sub;
+
+	s->skipped = 0;
+	s->flags &= ~SLOT_GAP;
+	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
+	     sub = subscription_slot_next(ch->hub, sub))
+		ch->hub->subscription[sub].flags &= ~(uint32_t)SUBSCRIPTION_GAP;
+	conn_tell(ch, conn, 0,
+	    n == 1 ? "* %u message was skipped" : "* %u messages were skipped",
+	    n);
+}
