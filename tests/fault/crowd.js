@@ -36,7 +36,7 @@ class Person {
 		this.whispers = [];
 		this.answers = [];   /* of the server, to this one alone */
 		this.arrivals = null; /* times, when asked for */
-		this.first = null;   /* when the first line came */
+		this.last = -1;      /* when the last line came */
 		this.told = 0;       /* lines said in this round */
 		this.echoed = 0;
 		this.whispered = new Map(); /* to which user: how many */
@@ -74,7 +74,7 @@ class Person {
 
 	/* A line came. */
 	hear(line) {
-		this.first ??= performance.now();
+		this.last = performance.now();
 		this.arrivals?.push(performance.now());
 		if (line.includes(' whispers: ')) {
 			this.whispers.push(line);
@@ -373,5 +373,16 @@ async function workerState(d, slot) {
 	return (await d.json('show', 'workers')).find((w) => w.slot === slot);
 }
 
-module.exports = {Crowd, attempt, longestGap, patience, pause, talks, until,
-    workerState};
+/* Waits until each of those slots has its next worker, and it runs. Returns
+ * when that was seen. */
+async function successors(d, slots, before) {
+	await until(`the next workers ${slots} run`, async () => {
+		const now = await d.json('show', 'workers');
+		return slots.every((slot) => now[slot].state === 'running' &&
+		    now[slot].generation === before[slot].generation + 1);
+	});
+	return performance.now();
+}
+
+module.exports = {Crowd, attempt, longestGap, patience, pause, successors, talks,
+    until, workerState};

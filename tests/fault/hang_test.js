@@ -8,7 +8,8 @@ const {choose} = require('./builds.js');
 choose('release');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Crowd, longestGap, patience, pause, until, workerState} = require('./crowd.js');
+const {processLives} = require('../system/daemon.js');
+const {Crowd, longestGap, patience, pause, successors, until} = require('./crowd.js');
 
 const CLIENTS = 40;
 const GAP_MS = 300;       /* others hear nothing for at most so long */
@@ -33,14 +34,9 @@ async function hang(d, watchdogMs, slot) {
 	const late = await crowd.joinAll(['late0', 'late1', 'late2', 'late3']);
 	const slowest = Math.max(...late.map((p) => p.opened - p.begin));
 	await until('the hung worker is killed', () =>
-	    here.every((p) => p.closed), watchdogMs + 5000);
-	const killed = here[0].closed.at - at;
-	await until('the next worker runs', async () => {
-		const w = await workerState(d, slot);
-		return w.generation === before[slot].generation + 1 &&
-		    w.state === 'running';
-	});
-	const replaced = performance.now() - at;
+	    !processLives(before[slot].pid), watchdogMs + 5000);
+	const killed = performance.now() - at;
+	const replaced = await successors(d, [slot], before) - at;
 	await crowd.presence();
 	await pause(50);
 	await crowd.hush();

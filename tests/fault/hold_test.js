@@ -8,8 +8,8 @@ const {choose, LONG} = require('./builds.js');
 choose('kill');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Daemon, processStat} = require('../system/daemon.js');
-const {Crowd, longestGap, patience, pause, until, workerState} =
+const {Daemon, processLives, processStat} = require('../system/daemon.js');
+const {Crowd, longestGap, patience, pause, successors, until} =
     require('./crowd.js');
 
 const FIRST = 1500;      /* kill point: in the middle of the talk */
@@ -46,12 +46,10 @@ async function holdAt(n) {
 		await d.kill();
 		return false;
 	}
-	await until('the holder is killed', () => here.every((p) => p.closed));
+	await until('the holder is killed', () =>
+	    !processLives(before[0].pid));
 	await until('publishing goes on', () => total() > heard + 50);
-	await until('the next worker runs', async () => {
-		const w = await workerState(d, 0);
-		return w.generation === 2 && w.state === 'running';
-	});
+	await successors(d, [0], before);
 	await crowd.presence();
 	await crowd.hush();
 	await crowd.barrier();

@@ -18,7 +18,7 @@ async function killMaster(stopped) {
 	const d = await Daemon.start({});
 	const crowd = new Crowd(d);
 	const workers = processChildren(d.pid);
-	assert.equal(workers.length, 4);
+	assert.ok(workers.length >= 4);
 	await crowd.joinAll(Array.from({length: 40}, (_, i) => `u${i}`));
 	crowd.cut();
 	crowd.talk([...crowd.people].slice(0, 4));
