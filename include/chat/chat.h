@@ -49,7 +49,7 @@ struct conn {
 	union {
 		struct {
 			char *bytes; /* malloc'ed, NULL until needed */
-			uint16_t len, scanned;
+			uint32_t len, scanned; /* see request.c */
 		} request;
 		struct {
 			char *bytes; /* malloc'ed */

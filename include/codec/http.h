@@ -25,7 +25,10 @@ struct http_request {
 	struct http_span key;	     /* Sec-WebSocket-Key, canonical, or NULL */
 	struct http_span protocols;  /* first Sec-WebSocket-Protocol field */
 	struct http_span none_match; /* last If-None-Match, NULL if absent */
-	int version;		     /* Sec-WebSocket-Version; -1 if absent */
+	struct http_span api_key, authorization; /* NULL if absent */
+	uint64_t length; /* of the body, which only POST /api/... may have */
+	bool has_length, expects; /* Content-Length, Expect: 100-continue */
+	int version;		  /* Sec-WebSocket-Version; -1 if absent */
 	bool upgrade;	    /* Upgrade: websocket and Connection: upgrade */
 	bool key_bad;	    /* a key that is missing, doubled, not canonical */
 	bool version_bad;   /* doubled or not a number */

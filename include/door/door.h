@@ -27,6 +27,18 @@ struct route {
 void route_request(const struct conf_live *live, const struct http_request *r,
     struct route *out);
 
+/*
+ * The same for the server API: false if the request is not for it; status 100
+ * if its body is to be read.
+ */
+bool api_route(const struct conf_live *live, const struct http_request *r,
+    struct route *out);
+
+/* Does what a body says; the answer is good until the next call. NULL: the
+ * body is no JSON object. */
+const char *api_answer(struct chat *ch, const struct http_request *r,
+    const char *body, size_t len, size_t *out_len);
+
 /* The same for a head that http_parse refused, and for 408 and 503. */
 void route_refuse(int status, const char *why, struct route *out);
 

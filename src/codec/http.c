@@ -197,7 +197,16 @@ http_is_field_value(struct http_span s)
 	return true;
 }
 
-/* Whether a length is the only one and nothing but zero (RFC 9110 8.6). */
+/* Whether a request may have a body: it is for the server API. */
+static bool
+http_may_have_body(const struct http_request *r)
+{
+	return http_is_exactly(r->method, "POST") && r->path.len > 5 &&
+	    memcmp(r->path.p, "/api/", 5) == 0;
+}
+
+/* Reads a length: the only one, and zero where no body may be (RFC 9110 8.6).
+ */
 static int
 http_take_length(
     struct http_span value, struct http_seen *seen, struct http_request *r)
@@ -209,9 +218,25 @@ http_take_length(
 	for (i = 0; i < value.len; i++)
 		if (!http_is_digit(value.p[i]))
 			return http_refuse(r, 400, "malformed Content-Length");
-	for (i = 0; i < value.len; i++)
-		if (value.p[i] != '0')
-			return http_refuse(r, 400, "a body is not welcome");
+	r->has_length = true;
+	for (i = 0; i < value.len; i++) {
+		r->length = r->length * 10 + (uint64_t)(value.p[i] - '0');
+		if (r->length > INT32_MAX)
+			r->length = INT32_MAX; /* more than anybody takes */
+	}
+	if (r->length > 0 && !http_may_have_body(r))
+		return http_refuse(r, 400, "a body is not welcome");
+	return 0;
+}
+
+/* Reads a field that may come once. */
+static int
+http_take_once(
+    struct http_span value, struct http_span *out, struct http_request *r)
+{
+	if (out->p != NULL)
+		return http_refuse(r, 400, "a field comes twice");
+	*out = value;
 	return 0;
 }
 
@@ -408,6 +433,12 @@ http_take_field(struct http_span name, struct http_span value,
 		r->none_match = value;
 	if (http_is_word(name, "Content-Length"))
 		return http_take_length(value, seen, r);
+	if (http_is_word(name, "X-API-Key"))
+		return http_take_once(value, &r->api_key, r);
+	if (http_is_word(name, "Authorization"))
+		return http_take_once(value, &r->authorization, r);
+	if (http_is_word(name, "Expect") && http_is_word(value, "100-continue"))
+		r->expects = true;
 	if (http_is_word(name, "Transfer-Encoding"))
 		return http_refuse(r, 400, "Transfer-Encoding is not welcome");
 	return 0;

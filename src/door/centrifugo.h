@@ -102,6 +102,9 @@ void reply_end(const struct command *c, struct json_writer *w);
 /* {"id":1,"what":{}}. */
 void reply_empty(const struct command *c, const char *what);
 
+/* {"code":..,"message":..} */
+void put_error(struct json_writer *w, enum centrifugo_error code);
+
 /* An error, or the end of the connection for codes from 3000. */
 void reply_error(const struct command *c, enum centrifugo_error code);
 

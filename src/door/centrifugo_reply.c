@@ -57,16 +57,10 @@ reply_empty(const struct command *c, const char *what)
 }
 
 void
-reply_error(const struct command *c, enum centrifugo_error code)
+put_error(struct json_writer *w, enum centrifugo_error code)
 {
 	const char *text = centrifugo_text(code);
-	struct json_writer *w;
 
-	if (code >= 3000) {
-		centrifugo_end(c->ch, c->conn, code);
-		return;
-	}
-	w = reply_begin(c, "error");
 	json_open(w, '{');
 	json_put_name(w, "code");
 	json_put_uint(w, code);
@@ -77,6 +71,19 @@ reply_error(const struct command *c, enum centrifugo_error code)
 		json_put_bool(w, true);
 	}
 	json_close(w, '}');
+}
+
+void
+reply_error(const struct command *c, enum centrifugo_error code)
+{
+	struct json_writer *w;
+
+	if (code >= 3000) {
+		centrifugo_end(c->ch, c->conn, code);
+		return;
+	}
+	w = reply_begin(c, "error");
+	put_error(w, code);
 	reply_end(c, w);
 }
 

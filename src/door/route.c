@@ -233,8 +233,9 @@ route_upgrade(const struct conf_live *live, const struct http_request *r,
 	if (!r->upgrade) {
 		route_refuse(426, "this is a WebSocket: upgrade", out);
 		out->headers = version;
-	} else if (r->version_bad)
-		route_refuse(400, "malformed Sec-WebSocket-Version", out);
+	} else if (r->version_bad || r->version < 0)
+		route_refuse(400,
+		    "Sec-WebSocket-Version must be a number, once", out);
 	else if (r->version != 13) {
 		route_refuse(426, "only WebSocket version 13 is spoken", out);
 		out->headers = version;
@@ -260,6 +261,8 @@ route_request(const struct conf_live *live, const struct http_request *r,
 	bool health = span_is(r->path, "/health");
 	const struct web_file *page = web_find(r->path);
 
+	if (api_route(live, r, out))
+		return;
 	route_refuse(404, "no such path", out);
 	if (!ws && !echo && !centrifugo && page == NULL && !health)
 		return;
@@ -287,6 +290,7 @@ status_text(int status)
 	} all[] = {{200, "OK"}, {304, "Not Modified"}, {400, "Bad Request"},
 	    {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
 	    {405, "Method Not Allowed"}, {408, "Request Timeout"},
+	    {411, "Length Required"}, {413, "Content Too Large"},
 	    {426, "Upgrade Required"}, {431, "Request Header Fields Too Large"},
 	    {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}};
 	size_t k;

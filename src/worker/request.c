@@ -11,6 +11,9 @@
 #include "hub/stats.h"
 #include "private.h"
 
+/* In `scanned` of a request: its head is complete, a body is to come. */
+#define REQUEST_BODY 0x80000000u
+
 /* Answers and closes. */
 static void
 refuse(struct chat *ch, uint32_t i, const struct route *route)
@@ -76,37 +79,117 @@ request_open(struct chat *ch, uint32_t i, const struct route *route,
 	return false;
 }
 
+/* A WebSocket, whose head of n bytes has `more` bytes behind it. */
+static void
+request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
+    const struct route *route, const char *head, size_t n, size_t more)
+{
+	static char rest[HTTP_HEAD_MAX];
+	char answer[ROUTE_ANSWER_MAX];
+	size_t len = route_answer(route, r, answer, sizeof(answer));
+
+	/* its private bytes go with conn_open: keep what is behind */
+	memcpy(rest, head + n, more);
+	if (!conn_has_slot(ch, i) ||
+	    !request_open(ch, i, route, answer, len, n))
+		refuse_full(ch, i);
+	else if (more > 0)
+		first_frames(ch, i, rest, more, n);
+}
+
+/* A body that is whole: of the server API. */
+static void
+request_body(struct chat *ch, uint32_t i, const struct http_request *r,
+    const char *body, size_t len)
+{
+	struct route route;
+
+	route_refuse(200, "", &route);
+	route.type = "application/json";
+	route.body = api_answer(ch, r, body, len, &route.body_len);
+	if (route.body == NULL)
+		route_refuse(400, "the body must be a JSON object", &route);
+	refuse(ch, i, &route);
+}
+
+/*
+ * A head of n bytes that wants its body read: makes room for it. `scanned` has
+ * then, with REQUEST_BODY, how many bytes there will be in all.
+ */
+static void
+request_expect(struct chat *ch, uint32_t i, const struct http_request *r,
+    const char *b, size_t n, size_t more)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct conn *c = &ch->conn[i];
+	size_t total = n + (size_t)r->length;
+	char *whole;
+
+	if (more >= r->length) {
+		request_body(ch, i, r, b + n, (size_t)r->length);
+		return;
+	}
+	whole = malloc(total);
+	if (whole == NULL) {
+		conn_drop(ch, i, "out of memory");
+		return;
+	}
+	memcpy(whole, b, n + more);
+	free(c->request.bytes);
+	c->request.bytes = whole;
+	c->request.len = (uint32_t)(n + more);
+	c->request.scanned = (uint32_t)total | REQUEST_BODY;
+	if (r->expects)
+		(void)send(c->fd, go_on, sizeof(go_on) - 1,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* A complete head of n bytes, with `more` bytes behind it. */
 static void
 request_complete(
     struct chat *ch, uint32_t i, const char *head, size_t n, size_t more)
 {
-	static char rest[HTTP_HEAD_MAX];
-	char answer[ROUTE_ANSWER_MAX];
 	struct http_request r;
 	struct route route;
-	size_t len;
 
-	if (http_parse(head, n, &r) < 0) {
+	if (http_parse(head, n, &r) < 0)
 		route_refuse(r.status, r.reason, &route);
+	else
+		route_request(&ch->live, &r, &route);
+	if (route.status == 100)
+		request_expect(ch, i, &r, head, n, more);
+	else if (route.status == 101)
+		request_upgrade(ch, i, &r, &route, head, n, more);
+	else
 		refuse(ch, i, &route);
+}
+
+/* More of a body, or the last of it. */
+static void
+body_input(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+	size_t total = c->request.scanned & ~REQUEST_BODY, scanned = 0;
+	struct http_request r;
+	ssize_t got;
+	int n;
+
+	got = recv(c->fd, c->request.bytes + c->request.len,
+	    total - c->request.len, MSG_DONTWAIT);
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
 		return;
 	}
-	route_request(&ch->live, &r, &route);
-	if (route.status != 101) {
-		refuse(ch, i, &route);
+	if (got > 0)
+		c->request.len += (uint32_t)got;
+	if (c->request.len < total)
+		return;
+	n = http_head_end(c->request.bytes, total, &scanned, &r);
+	if (n <= 0 || http_parse(c->request.bytes, (size_t)n, &r) < 0) {
+		conn_drop(ch, i, "its head has changed");
 		return;
 	}
-	len = route_answer(&route, &r, answer, sizeof(answer));
-	/* its private bytes go with conn_open: keep what is behind */
-	memcpy(rest, head + n, more);
-	if (!conn_has_slot(ch, i) ||
-	    !request_open(ch, i, &route, answer, len, n)) {
-		refuse_full(ch, i);
-		return;
-	}
-	if (more > 0)
-		first_frames(ch, i, rest, more, n);
+	request_body(ch, i, &r, c->request.bytes + n, total - (size_t)n);
 }
 
 /* Keeps an incomplete request for later. */
@@ -119,12 +202,13 @@ keep(struct conn *c, const char *bytes, size_t len)
 		return false;
 	if (c->request.bytes != bytes)
 		memcpy(c->request.bytes, bytes, len);
-	c->request.len = (uint16_t)len;
+	c->request.len = (uint32_t)len;
 	return true;
 }
 
-void
-request_input(struct chat *ch, uint32_t i)
+/* More of a head, or the last of it. */
+static void
+head_input(struct chat *ch, uint32_t i)
 {
 	static char fresh[HTTP_HEAD_MAX];
 	struct conn *c = &ch->conn[i];
@@ -144,7 +228,7 @@ request_input(struct chat *ch, uint32_t i)
 		return;
 	len += (size_t)got;
 	n = http_head_end(b, len, &scanned, &r);
-	c->request.scanned = (uint16_t)scanned;
+	c->request.scanned = (uint32_t)scanned;
 	if (n > 0) {
 		request_complete(ch, i, b, (size_t)n, len - (size_t)n);
 	} else if (n < 0 || len == HTTP_HEAD_MAX) {
@@ -156,6 +240,15 @@ request_input(struct chat *ch, uint32_t i)
 		refuse(ch, i, &route);
 	} else if (!keep(c, b, len))
 		conn_drop(ch, i, "out of memory");
+}
+
+void
+request_input(struct chat *ch, uint32_t i)
+{
+	if (ch->conn[i].request.scanned & REQUEST_BODY)
+		body_input(ch, i);
+	else
+		head_input(ch, i);
 }
 
 void
