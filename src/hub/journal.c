@@ -154,11 +154,12 @@ journal_redo(struct hub *h)
 static void
 make_room(struct hub *h, uint64_t position, uint64_t end)
 {
-	uint64_t oldest = journal_oldest(h), before = oldest;
+	uint64_t before = journal_oldest(h), oldest = before;
 
+	if (oldest > position || position - oldest >= h->n_index)
+		oldest = position >= h->n_index ? position - h->n_index + 1 : 1;
 	while (oldest < position &&
-	    (position - oldest >= h->n_index ||
-		SHM_LOAD(index_of(h, oldest)->at) + h->journal_size < end))
+	    (SHM_LOAD(index_of(h, oldest)->at) + h->journal_size < end))
 		oldest++;
 	if (oldest != before)
 		SHM_STORE(h->heads->oldest, oldest);

@@ -252,7 +252,7 @@ compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
 {
 	struct hub *h = pool->h;
 	uint64_t f, n = SHM_OWN(h->slot[slot].appended);
-	uint32_t chunk = o->chunk, *to;
+	uint32_t chunk = o->chunk, from, *to;
 	struct frame_piece p;
 	struct reference *r;
 	struct frame copy;
@@ -261,8 +261,11 @@ compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
 		r = ref_at(h, &chunk, f, &p);
 		if (r == NULL)
 			return;
+		from = p.offset / OUTPUT_SEGMENT;
 		to = copy_of(c, p.offset);
-		if (to == NULL)
+		/* one that counts as free is in a list that somebody spoilt */
+		if (to == NULL || pool->segment_use[from] == 0 ||
+		    from == pool->end[FRAME_OWN].segment)
 			continue;
 		copy.n = 0;
 		if (*to == 0) {
@@ -275,7 +278,7 @@ compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
 		pool->segment_use[(*to - 1) / OUTPUT_SEGMENT]++;
 		frame_release(pool, &copy);
 		SHM_STORE(r->offset, *to - 1);
-		frame_unuse(pool, p.offset / OUTPUT_SEGMENT);
+		frame_unuse(pool, from);
 	}
 }
 

@@ -49,9 +49,12 @@ static void
 unlink_slot(struct hub *h, uint32_t sub)
 {
 	struct subscription *s = &h->subscription[sub];
-	uint32_t *link = &h->slot[s->slot].subscriptions, i;
+	uint32_t slot = SHM_ONCE(s->slot), left = h->n_subscriptions, *link, i;
 
-	while ((i = link_at(h, *link)) != SHM_NONE) {
+	if (slot >= h->n_slots)
+		return;
+	link = &h->slot[slot].subscriptions;
+	while ((i = link_at(h, SHM_ONCE(*link))) != SHM_NONE && left-- > 0) {
 		if (i == sub) {
 			*link = s->slot_next;
 			return;
@@ -73,7 +76,7 @@ subscription_remove(struct hub *h, struct claim *pool, uint32_t sub)
 		SHM_STORE(h->subscription[next - 1].previous, previous);
 	if (link_at(h, previous) != SHM_NONE)
 		SHM_STORE(h->subscription[previous - 1].next, next);
-	else
+	else if (channel < h->n_entries)
 		SHM_STORE(*head_of(h, h->self, channel), next);
 	SHM_STORE(s->channel, 0);
 	claim_give(pool, sub);
@@ -94,12 +97,14 @@ subscription_slot_next(const struct hub *h, uint32_t sub)
 uint32_t
 subscription_find(const struct hub *h, uint32_t slot, uint32_t channel)
 {
-	uint32_t i = subscription_of_slot(h, slot);
+	uint32_t i = subscription_of_slot(h, slot), left = h->n_subscriptions;
 
-	while (i != SHM_NONE &&
-	    SHM_LOAD(h->subscription[i].channel) != channel + 1)
+	for (; i != SHM_NONE && left > 0; left--) {
+		if (SHM_LOAD(h->subscription[i].channel) == channel + 1)
+			return i;
 		i = subscription_slot_next(h, i);
-	return i;
+	}
+	return SHM_NONE;
 }
 
 uint32_t
@@ -107,8 +112,9 @@ subscription_count(const struct hub *h, uint32_t slot)
 {
 	uint32_t i = subscription_of_slot(h, slot), n = 0;
 
-	for (; i != SHM_NONE; i = subscription_slot_next(h, i))
-		n++;
+	/* a chain that goes round is nobody's doing but a scribbler's */
+	for (; i != SHM_NONE && n < h->n_subscriptions; n++)
+		i = subscription_slot_next(h, i);
 	return n;
 }
 
