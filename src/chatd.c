@@ -22,6 +22,19 @@ static void __attribute__((noreturn)) usage(void)
 	exit(STATUS_USAGE);
 }
 
+/* Whether an argument looks like host:port; whether the host exists is seen
+ * when it is bound. */
+static bool
+address_ok(const char *address)
+{
+	const char *colon = strrchr(address, ':'), *problem;
+
+	if (colon == NULL || colon == address)
+		return false;
+	strtonum(colon + 1, 0, 65535, &problem);
+	return problem == NULL;
+}
+
 /* Reads the command line. */
 static void
 options_parse(struct options *o, int argc, char **argv)
@@ -39,6 +52,10 @@ options_parse(struct options *o, int argc, char **argv)
 			o->file = optarg;
 			break;
 		case 'l':
+			if (!address_ok(optarg))
+				errx(STATUS_USAGE,
+				    "%s is no address:port (*:8080, [::1]:8080)",
+				    optarg);
 			if (o->n_listen == CONF_LISTEN_MAX)
 				errx(STATUS_USAGE, "more than %d addresses",
 				    CONF_LISTEN_MAX);

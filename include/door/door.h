@@ -21,6 +21,7 @@ struct route {
 	char user[64];
 	char device[SLOT_DEVICE_MAX];
 	uint8_t user_len, device_len;
+	bool head; /* the request was HEAD: no body is sent */
 };
 
 /* Judges a parsed request: path, then method, then upgrade, then user. */

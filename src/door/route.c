@@ -340,6 +340,10 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 		    route->headers, page ? "" : route->body, page ? "" : "\n");
 	if (n < 0 || (size_t)n >= cap)
 		return n < 0 ? 0 : cap - 1;
+	if (route->head) /* RFC 9110 section 9.3.2: the head alone */
+		return (size_t)((char *)memmem(out, (size_t)n, "\r\n\r\n", 4) -
+			   out) +
+		    4;
 	if (!page || route->status == 304)
 		return (size_t)n;
 	if (len > cap - (size_t)n)

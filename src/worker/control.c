@@ -15,9 +15,8 @@
 
 enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then */
 
-/* Ends every connection as going away. */
-static void
-stop(struct worker *w)
+void
+control_stop(struct worker *w)
 {
 	struct chat *ch = &w->chat;
 	uint32_t i = SHM_NONE;
@@ -98,7 +97,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		clean(w, payload);
 		break;
 	case MSG_STOP:
-		stop(w);
+		control_stop(w);
 		break;
 	case MSG_QUIT:
 		if (!ch->leaving)

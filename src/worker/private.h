@@ -42,4 +42,7 @@ void takeover(struct worker *w);
 /* control.c: what the master says. */
 void control_init(struct worker *w);
 
+/* Ends every connection as going away; the worker leaves when they are gone. */
+void control_stop(struct worker *w);
+
 #endif

@@ -156,6 +156,7 @@ request_complete(
 		route_refuse(r.status, r.reason, &route);
 	else
 		route_request(&ch->live, &r, &route);
+	route.head = r.method.len == 4 && memcmp(r.method.p, "HEAD", 4) == 0;
 	if (route.status == 100)
 		request_expect(ch, i, &r, head, n, more);
 	else if (route.status == 101)

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <signal.h>
@@ -23,6 +24,7 @@ tick_cb(int fd, short what, void *arg)
 
 	chat_clock(&w->chat);
 	chat_sweep(&w->chat);
+	leave_drain_tick(w);
 }
 
 /* Does nothing but end the wait for events. */
@@ -92,13 +94,37 @@ turn(struct worker *w, int ms)
 		log_fatal("event loop: %s", strerror(errno));
 }
 
-/* Whether there is nothing left to stay for. */
+/* Whether there is nothing left to stay for. Who is still here at the end of
+ * the drain timeout is told so. */
 static bool
 may_leave(struct worker *w)
 {
+	if (w->retiring)
+		return leave_may_retire(w);
 	if (!w->stopping && !w->quitting)
 		return false;
-	return w->chat.n_conns == 0 || w->chat.now_ms >= w->leave_ms;
+	if (w->chat.n_conns == 0)
+		return true;
+	if (w->chat.now_ms < w->leave_ms)
+		return false;
+	if (w->stopping)
+		return true;
+	control_stop(w);
+	return false;
+}
+
+/*
+ * Woken workers let the one that runs finish its turn first: what it reads,
+ * relays and writes is more at once then. On one core private messages cost a
+ * third less; with a core for each worker it changes nothing.
+ */
+static void
+schedule(void)
+{
+	const struct sched_param none = {0};
+
+	if (sched_setscheduler(0, SCHED_BATCH, &none) < 0)
+		log_debug("SCHED_BATCH: %s", strerror(errno));
 }
 
 void
@@ -112,6 +138,7 @@ worker_main(const struct worker_start *start)
 
 	hub_become(start->hub, start->worker);
 	log_set_verbose(start->live->verbose);
+	schedule();
 	worker_init(w, start);
 	takeover(w);
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
@@ -124,5 +151,9 @@ worker_main(const struct worker_start *start)
 			ms = paused_ms;
 	}
 	chat_clean(start->hub, start->worker);
+#ifdef CHATD_SANITIZED
+	exit(0); /* _exit would skip the leak checker */
+#else
 	_exit(0);
+#endif
 }
