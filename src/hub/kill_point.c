@@ -1,6 +1,7 @@
 /* Kill points of test builds: after each store that recovery relies on. */
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "hub/shm.h"
@@ -9,13 +10,14 @@
 static uint64_t passed, fuse;
 static int fuse_signal;
 
-/* Counts the point; at the armed one, dies (or stops). */
+/* Counts the point; at the armed one, says where it is and dies (or stops). */
 void
 kill_point(const char *file, int line)
 {
 	passed++;
 	if (fuse == 0 || --fuse > 0)
 		return;
+	dprintf(STDERR_FILENO, "kill point at %s:%d\n", file, line);
 	kill(getpid(), fuse_signal);
 }
 
