@@ -31,6 +31,9 @@ enum message_type {
 	MSG_CLEAN,    /* struct message_clean: presence of a dead worker */
 	MSG_STOP,     /* close everything with 1001 and leave; no payload */
 	MSG_QUIT,     /* stop accepting, leave when empty; no payload */
+	MSG_RETIRE,   /* leave, everything goes on with the next one; no
+		       * payload */
+	MSG_DRAIN,    /* struct message_drain */
 	/* worker to master */
 	MSG_HELLO = 32, /* initialised; struct message_hello */
 	MSG_CLEANED,	/* answers MSG_CLEAN; struct message_clean */
@@ -60,6 +63,11 @@ struct message_kick {
 struct message_clean {
 	uint32_t worker;
 	uint32_t generation;
+};
+
+/* Accept no more, end connections with 1012 at that pace; 0: serve again. */
+struct message_drain {
+	uint32_t rate; /* connections in 1000 s */
 };
 
 struct message_hello {

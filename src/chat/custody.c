@@ -238,6 +238,15 @@ do_without(struct chat *ch)
 	c->n_fresh = 0;
 }
 
+bool
+custody_is_complete(const struct chat *ch)
+{
+	const struct custody *c = ch->custody;
+
+	return c->link >= 0 && c->n_fresh == 0 && c->n_give == 0 &&
+	    c->fill == SHM_NONE;
+}
+
 int
 custody_turn(struct chat *ch)
 {

@@ -254,6 +254,7 @@ centrifugo_close_code(uint16_t code, const char **reason)
 
 	switch (code) {
 	case WS_GOING_AWAY:
+	case WS_RESTART:
 		to = C_END_SHUTDOWN;
 		break;
 	case WS_INTERNAL:

@@ -72,6 +72,14 @@ allowance(struct worker *w)
 	    : 0;
 }
 
+/* Whether it takes new connections at all. */
+static bool
+is_open(const struct worker *w)
+{
+	return w->started && !w->chat.leaving && !w->retiring &&
+	    w->drain_rate == 0;
+}
+
 /* Watches the listeners, or does not. */
 static void
 listen_set(struct worker *w, bool on)
@@ -198,7 +206,7 @@ accept_turn(struct worker *w)
 	/* who listens and has the same as before need not look at the others */
 	if (!w->listening || changed)
 		accept_balance(w);
-	if (w->listening || !w->started || w->chat.leaving)
+	if (w->listening || !is_open(w))
 		return -1;
 	/* nobody tells when the others have caught up: in a burst that is
 	 * soon, and the longer it takes the less it matters */
@@ -212,8 +220,7 @@ accept_turn(struct worker *w)
 void
 accept_balance(struct worker *w)
 {
-	bool able =
-	    w->started && !w->chat.leaving && w->chat.now_ms >= w->paused_until;
+	bool able = is_open(w) && w->chat.now_ms >= w->paused_until;
 
 	w->balanced = w->chat.slots.n_used;
 	SHM_STORE(w->chat.hub->me->accepting, able);

@@ -24,6 +24,7 @@ control_stop(struct worker *w)
 	if (!ch->leaving)
 		accept_stop(w);
 	w->stopping = true;
+	w->retiring = false;
 	w->leave_ms = ch->now_ms + STOP_MS;
 	while (conn_next(ch, &i))
 		conn_end(ch, i, WS_GOING_AWAY, "going away");
@@ -65,6 +66,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	struct chat *ch = &w->chat;
 	const struct message_link *link = payload;
 	const struct message_kick *kick = payload;
+	const struct message_drain *drain = payload;
 	static struct conf_live live;
 
 	switch (type) {
@@ -103,7 +105,15 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		if (!ch->leaving)
 			accept_stop(w);
 		w->quitting = true;
+		w->retiring = false;
 		w->leave_ms = ch->now_ms + ch->live.drain_ms;
+		break;
+	case MSG_RETIRE:
+		if (!ch->leaving)
+			leave_retire(w);
+		break;
+	case MSG_DRAIN:
+		leave_drain(w, drain->rate);
 		break;
 	default:
 		break;

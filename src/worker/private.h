@@ -20,6 +20,12 @@ struct worker {
 	bool stopping;	   /* all connections are ended; leaves when empty */
 	bool quitting;	   /* accepts no more; leaves when empty */
 	uint64_t leave_ms; /* at the latest */
+	bool retiring;	   /* accepts no more; its connections stay */
+	uint64_t retire_ms; /* handshakes are waited for so long */
+	uint32_t drain_rate; /* connections in 1000 s; 0: does not drain */
+	uint64_t drain_credit; /* rate x ms */
+	uint64_t drained_ms;   /* credit is counted up to then */
+	uint32_t drain_at;     /* the last one looked at */
 	uint32_t look_ms; /* paused: looks at the others again after */
 	uint64_t paused_until; /* no descriptor was to be had */
 };
@@ -31,6 +37,12 @@ void accept_balance(struct worker *w);
  * again, -1: it need not. */
 int accept_turn(struct worker *w);
 void accept_stop(struct worker *w);
+
+/* leave.c: leaving without its connections, and ending them one by one. */
+void leave_retire(struct worker *w);
+bool leave_may_retire(struct worker *w);
+void leave_drain(struct worker *w, uint32_t rate);
+void leave_drain_tick(struct worker *w);
 
 /* request.c: a connection's request, and when it is late. */
 void request_input(struct chat *ch, uint32_t conn);

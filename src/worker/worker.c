@@ -150,7 +150,8 @@ worker_main(const struct worker_start *start)
 		if (ms < 0 || (paused_ms > 0 && paused_ms < ms))
 			ms = paused_ms;
 	}
-	chat_clean(start->hub, start->worker);
+	if (!w->retiring)
+		chat_clean(start->hub, start->worker);
 #ifdef CHATD_SANITIZED
 	exit(0); /* _exit would skip the leak checker */
 #else
