@@ -210,12 +210,13 @@ worker_next(struct report *r, struct evbuffer *out)
 		fmt = "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
 		      ",\"state\":\"%s\",\"connections\":%" PRIu32
 		      ",\"uptime_s\":%" PRIu64 ",\"delivered\":%" PRIu64
-		      ",\"relayed\":%" PRIu64 "}";
+		      ",\"relayed\":%" PRIu64 ",\"keeper\":%" PRIu32 "}";
 	put_comma(r, out);
 	put(r, out, fmt, w->slot, (int)w->pid, w->generation,
 	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at],
 	    w->pid != 0 ? (clock_ms() - w->started_ms) / 1000 : 0,
-	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed));
+	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
+	    (uint32_t)w->keeper_pid); /* in the JSON alone */
 	r->at++;
 	return true;
 }
