@@ -31,6 +31,9 @@ static void __attribute__((noreturn)) usage(void)
 	    "       say text\n"
 	    "       log verbose|brief\n"
 	    "       reload\n"
+	    "       restart-worker slot\n"
+	    "       drain [rate | off]\n"
+	    "       rebalance\n"
 	    "       stop\n");
 	exit(STATUS_USAGE);
 }
@@ -52,6 +55,8 @@ command_is_known(int argc, char **argv)
 	static const char *const shown[] = {
 	    "workers", "users", "connections", "stats", NULL};
 	static const char *const levels[] = {"verbose", "brief", NULL};
+	static const char *const alone[] = {
+	    "reload", "rebalance", "stop", NULL};
 
 	if (argc == 0)
 		return false;
@@ -61,10 +66,12 @@ command_is_known(int argc, char **argv)
 		return argc == 2 && is_one_of(argv[1], levels);
 	if (strcmp(argv[0], "kick") == 0)
 		return argc == 2 || argc == 3;
-	if (strcmp(argv[0], "say") == 0)
+	if (strcmp(argv[0], "say") == 0 ||
+	    strcmp(argv[0], "restart-worker") == 0)
 		return argc == 2;
-	return argc == 1 &&
-	    (strcmp(argv[0], "reload") == 0 || strcmp(argv[0], "stop") == 0);
+	if (strcmp(argv[0], "drain") == 0)
+		return argc == 1 || argc == 2;
+	return argc == 1 && is_one_of(argv[0], alone);
 }
 
 /* Connects to the daemon, or leaves. */

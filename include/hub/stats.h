@@ -10,7 +10,8 @@ enum worker_state {
 	WORKER_STARTING,
 	WORKER_RUNNING,
 	WORKER_STOPPING,
-	WORKER_WAITING /* back-off: a process will come */
+	WORKER_WAITING, /* back-off: a process will come */
+	WORKER_DRAINING /* accepts no more, ends its connections slowly */
 };
 
 enum lock_state { LOCK_NONE, LOCK_WANTED, LOCK_WAITING };

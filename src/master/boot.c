@@ -77,9 +77,9 @@ static int
 hub_make(struct master *m, char *error, size_t error_len)
 {
 	/* Workers claim slots by the block, and the last block of each is not
-	 * full when the limit is reached. */
-	const struct hub_limits limits = {.connections = m->conf->connections +
-		(uint32_t)m->n_workers * SHM_BLOCK,
+	 * full when the limit is reached; there may be more of them later. */
+	const struct hub_limits limits = {
+	    .connections = m->conf->connections + SHM_WORKERS * SHM_BLOCK,
 	    .users = m->conf->users,
 	    .journal_bytes = m->conf->journal_bytes,
 	    .output_bytes = m->conf->output_bytes,

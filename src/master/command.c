@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -12,6 +13,8 @@
 #include "hub/slot.h"
 #include "master/report.h"
 #include "process.h"
+
+enum { DRAIN_RATE = 100, DRAIN_RATE_MAX = 1000000 }; /* a second */
 
 struct call {
 	struct master *master;
@@ -162,6 +165,68 @@ command_reload(struct call *c)
 		refuse(c, "%s", error);
 }
 
+/* restart-worker N */
+static void
+command_restart_worker(struct call *c)
+{
+	struct master *m = c->master;
+	const char *problem;
+	int n = (int)strtonum(c->argv[1], 0, m->n_workers - 1, &problem);
+
+	if (problem != NULL)
+		refuse(c, "worker %s is %s (0 to %d)", c->argv[1], problem,
+		    m->n_workers - 1);
+	else if (m->phase != PHASE_RUNNING || !m->member[n].ready)
+		refuse(c, "worker %d is not running", n);
+	else {
+		log_info("user %u restarts worker %d", (unsigned)c->uid, n);
+		renew_worker(&m->member[n]);
+	}
+}
+
+/* drain [RATE|off] */
+static void
+command_drain(struct call *c)
+{
+	struct master *m = c->master;
+	const char *what = c->argc > 1 ? c->argv[1] : NULL, *problem = NULL;
+	uint32_t rate = 0;
+
+	if (m->phase != PHASE_RUNNING) {
+		refuse(c, "chatd is not running");
+		return;
+	}
+	if (what == NULL)
+		rate = m->drain_rate != 0 ? m->drain_rate : DRAIN_RATE;
+	else if (strcmp(what, "off") != 0)
+		rate = (uint32_t)strtonum(what, 1, DRAIN_RATE_MAX, &problem);
+	if (problem != NULL) {
+		refuse(c, "rate %s is %s (1 to %d a second, or off)", what,
+		    problem, DRAIN_RATE_MAX);
+		return;
+	}
+	if (rate != m->drain_rate)
+		log_info("user %u drains at %u connections a second",
+		    (unsigned)c->uid, rate);
+	drain_set(m, rate);
+	evbuffer_add_printf(c->answer->text,
+	    c->json ? "{\"left\":%u}\n" : "%u connections are left\n",
+	    drain_left(m));
+}
+
+/* rebalance */
+static void
+command_rebalance(struct call *c)
+{
+	int n = rebalance(c->master);
+
+	if (n == -1)
+		refuse(c, "connections cannot be moved: %s", strerror(errno));
+	else
+		evbuffer_add_printf(
+		    c->answer->text, "%d connections move\n", n);
+}
+
 /* stop */
 static void
 command_stop(struct call *c)
@@ -180,6 +245,9 @@ static const struct {
     {"say", 2, 2, command_say},
     {"log", 2, 2, command_log},
     {"reload", 1, 1, command_reload},
+    {"restart-worker", 2, 2, command_restart_worker},
+    {"drain", 1, 2, command_drain},
+    {"rebalance", 1, 1, command_rebalance},
     {"stop", 1, 1, command_stop},
 };
 

@@ -237,12 +237,15 @@ master_reload(struct master *m, char *error, size_t error_len)
 {
 	struct conf *next = options_load(m->options, error, error_len);
 	char keys[512];
+	int workers;
 
 	if (next == NULL || !live_fits(m, &next->live, error, error_len)) {
 		log_error("configuration not reloaded: %s", error);
 		conf_free(next);
 		return -1;
 	}
+	workers = next->workers;
+	next->workers = m->conf->workers;
 	if (conf_differences(m->conf, next, keys, sizeof(keys)) > 0)
 		log_warn("needs a restart: %s", keys);
 	next->live.insecure = conf_insecure(next) &&
@@ -251,6 +254,7 @@ master_reload(struct master *m, char *error, size_t error_len)
 	conf_free(next);
 	live_spread(m);
 	log_info("configuration reloaded");
+	resize(m, workers);
 	master_log_access(m);
 	return 0;
 }

@@ -86,16 +86,26 @@ static void
 owed_send(struct member *w)
 {
 	static const uint32_t type[] = {
-	    MSG_CONF, MSG_START, MSG_QUIT, MSG_STOP};
-	const struct conf_live *live = &w->master->live;
-	bool conf;
+	    MSG_CONF, MSG_DRAIN, MSG_START, MSG_RETIRE, MSG_QUIT, MSG_STOP};
+	const struct master *m = w->master;
+	const struct message_drain drain = {
+	    m->drain_rate * 1000 / (uint32_t)m->n_workers};
+	const void *payload;
+	size_t len;
 
 	for (size_t i = 0; i < sizeof(type) / sizeof(type[0]); i++) {
 		if ((w->owed & 1u << i) == 0)
 			continue;
-		conf = type[i] == MSG_CONF;
-		if (link_send(w->link, type[i], conf ? live : NULL,
-			conf ? sizeof(*live) : 0, -1) == -1)
+		payload = NULL;
+		len = 0;
+		if (type[i] == MSG_CONF) {
+			payload = &m->live;
+			len = sizeof(m->live);
+		} else if (type[i] == MSG_DRAIN) {
+			payload = &drain;
+			len = sizeof(drain);
+		}
+		if (link_send(w->link, type[i], payload, len, -1) == -1)
 			return; /* full: later; gone: it does not matter */
 		w->owed &= ~(1u << i);
 	}
@@ -109,6 +119,18 @@ member_owe(struct member *w, unsigned what)
 		return;
 	w->owed |= what;
 	owed_send(w);
+}
+
+/* Shows how a ready worker stands. */
+void
+member_show(struct member *w)
+{
+	const struct master *m = w->master;
+
+	SHM_STORE(line_of(w)->state,
+	    m->phase >= PHASE_QUITTING ? WORKER_STOPPING
+		: m->drain_rate != 0   ? WORKER_DRAINING
+				       : WORKER_RUNNING);
 }
 
 /* Says what a worker sent that it should not have, a few times. */
@@ -186,12 +208,13 @@ hello_handle(struct member *w, const struct message_hello *hello)
 	w->unclean = false;
 	policy_ready(&w->policy);
 	watchdog_forget(&m->watchdog, w->slot);
-	SHM_STORE(line_of(w)->state,
-	    m->phase < PHASE_QUITTING ? WORKER_RUNNING : WORKER_STOPPING);
+	member_show(w);
 	log_debug("worker %d (pid %d) is initialised", w->slot, (int)w->pid);
 	for (int i = 0; i < m->n_workers; i++)
 		if (i != w->slot && m->member[i].ready)
 			members_connect(w, &m->member[i]);
+	if (m->drain_rate != 0)
+		member_owe(w, OWED_DRAIN);
 	if (m->phase == PHASE_RUNNING)
 		member_owe(w, OWED_START);
 	master_check(m);
@@ -280,6 +303,7 @@ member_born(struct member *w, pid_t pid, int link)
 	w->eof_ms = 0;
 	w->killed = false;
 	w->killed_unready = false;
+	w->retire_ms = 0;
 	w->cleaner = -1;
 	watchdog_forget(&w->master->watchdog, w->slot);
 	w->event = event_new(
@@ -316,6 +340,9 @@ death_log(const struct member *w, int status, uint64_t age, uint64_t wait_ms,
 		    (double)wait_ms / 1000);
 	if (left && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		log_debug("worker %d (pid %d) left", w->slot, (int)w->pid);
+	else if (renew_retired(w, status))
+		log_info("worker %d (pid %d) retired, replaced", w->slot,
+		    (int)w->pid);
 	else
 		log_error("worker %d (pid %d) %s after %.1f s%s; %s", w->slot,
 		    (int)w->pid, how, (double)age / 1000,
@@ -350,10 +377,12 @@ member_died(struct member *w, int status)
 	const bool leaving = m->phase >= PHASE_QUITTING;
 	const uint64_t now = clock_ms(), age = now - w->started_ms;
 	uint64_t wait_ms = 0;
+	const bool retired = renew_retired(w, status);
 	bool was_ready = w->ready, fault;
 
-	fault = w->killed_unready || (!w->killed && policy_is_fault(status));
-	if (!leaving)
+	fault = !retired &&
+	    (w->killed_unready || (!w->killed && policy_is_fault(status)));
+	if (!leaving && !retired)
 		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);
 	death_log(w, status, age, wait_ms, leaving);
 	w->pid = 0;
@@ -418,6 +447,7 @@ member_time(struct member *w, uint64_t now)
 	w->complaints = 0;
 	if (w->owed != 0)
 		owed_send(w);
+	renew_time(w, now);
 	if (w->eof_ms != 0 && now >= w->eof_ms + EOF_GRACE_MS &&
 	    w->master->phase < PHASE_QUITTING)
 		member_kill(w, "closed its link to the master");

@@ -35,12 +35,20 @@ enum {
 	STARTING_MAX = 8,     /* at once at the start, so that a small
 			       * machine gets each ready in time */
 	START_FAILURES = 3,   /* before the first readiness: give up */
+	RETIRE_MS = 5000,     /* for MSG_RETIRE */
 	LINK_BUDGET = 256,    /* messages of a worker per timer period */
 	REPORT_COUNTERS = 16
 };
 
 /* What is owed to a worker whose link was full, sent in this order. */
-enum owed { OWED_CONF = 1, OWED_START = 2, OWED_QUIT = 4, OWED_STOP = 8 };
+enum owed {
+	OWED_CONF = 1,
+	OWED_DRAIN = 2, /* before START: who drains never accepts */
+	OWED_START = 4,
+	OWED_RETIRE = 8,
+	OWED_QUIT = 16,
+	OWED_STOP = 32
+};
 
 /* A worker's slot as the master sees it. */
 struct member {
@@ -58,6 +66,7 @@ struct member {
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	bool killed;	     /* by us */
 	bool killed_unready; /* that was for not getting ready */
+	uint64_t retire_ms;  /* told to retire then; 0: was not */
 	uint64_t respawn_ms; /* back-off ends; 0: none */
 	bool unclean;	     /* the dead one's presence is still there */
 	int cleaner;	     /* who was told to clean it, -1: nobody */
@@ -97,6 +106,7 @@ struct master {
 	struct watchdog watchdog;
 	uint64_t started_ms, respawns;
 	uint32_t start_failures;
+	uint32_t drain_rate; /* connections per second; 0: serves */
 	uint64_t buried[REPORT_COUNTERS]; /* counters of dead workers */
 };
 
@@ -147,7 +157,27 @@ int
 member_send(struct member *w, uint32_t type, const void *payload, size_t len);
 void member_time(struct member *w, uint64_t now); /* on every timer period */
 
+void member_show(struct member *w); /* its state, in shared memory */
+
 /* spawn.c */
 void spawn_worker(struct member *w);
+
+/* renew.c: replacing a worker that lives */
+void renew_worker(struct member *w);
+/* Whether the worker that died so had been told to. */
+bool renew_retired(const struct member *w, int wait_status);
+void renew_time(struct member *w, uint64_t now);
+
+/* drain.c: rate in connections per second, 0 to serve again */
+void drain_set(struct master *m, uint32_t rate);
+uint32_t drain_left(const struct master *m); /* connections */
+
+/* resize.c: another number of workers, and connections spread evenly */
+void resize(struct master *m, int workers);
+int rebalance(struct master *m); /* connections that move, -1: cannot */
+
+/* move.c: has n connections go on at another worker that lives. Returns 0, or
+ * -1 and errno. */
+int move_connections(struct member *from, struct member *to, uint32_t n);
 
 #endif

@@ -32,8 +32,9 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		assert.equal(all.length, 4);
 		all.forEach((w, i) => {
 			keys(w, 'slot', 'pid', 'generation', 'state', 'connections',
-			    'uptime_s', 'delivered', 'relayed');
+			    'uptime_s', 'delivered', 'relayed', 'keeper');
 			assert.equal(w.slot, i);
+			assert.ok(processLives(w.keeper), `keeper ${w.keeper}`);
 			assert.ok(processLives(w.pid), `pid ${w.pid}`);
 			assert.ok(d.workers.includes(w.pid));
 			assert.equal(w.state, 'running');

@@ -161,7 +161,7 @@ function checkReports(text) {
 
 class Daemon {
 	/*
-	 * options: conf (text of chatd.conf), workers (4), args (more of them),
+	 * options: conf (text of chatd.conf), workers (4; false: no -w), args (more of them),
 	 * env, listen (false: no -l), ready (false: do not wait), file (false:
 	 * no -f), port, user ({uid, gid} to start as).
 	 */
@@ -201,7 +201,9 @@ class Daemon {
 	/* Spawns the daemon, in the foreground, its log on a pipe to us. */
 	launch() {
 		const {options} = this;
-		const args = ['-d', '-w', String(options.workers ?? 4)];
+		const args = ['-d'];
+		if (options.workers !== false)
+			args.push('-w', String(options.workers ?? 4));
 		if (options.listen !== false)
 			args.push('-l', `127.0.0.1:${this.port}`);
 		args.push('-s', this.socket);
