@@ -45,8 +45,6 @@ put_found(struct chat *ch, struct json_writer *w, const struct history *found)
 	size_t begin = w->len, before;
 	uint32_t k;
 
-	if (found->n == 0)
-		return;
 	json_put_name(w, "publications");
 	json_open(w, '[');
 	for (k = 0; k < found->n; k++) {
@@ -96,10 +94,8 @@ put_history(struct chat *ch, struct json_writer *w,
 	json_open(w, '{');
 	put_found(ch, w, &found);
 	put_epoch(w, at.epoch);
-	if (at.offset > 0) {
-		json_put_name(w, "offset");
-		json_put_uint(w, at.offset);
-	}
+	json_put_name(w, "offset");
+	json_put_uint(w, at.offset);
 	json_close(w, '}');
 	return C_OK;
 }

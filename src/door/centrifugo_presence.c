@@ -142,12 +142,10 @@ command_presence_stats(struct command *c)
 	}
 	w = reply_begin(c, "presence_stats");
 	json_open(w, '{');
-	if (k.n > 0) {
-		json_put_name(w, "num_clients");
-		json_put_uint(w, k.n);
-		json_put_name(w, "num_users");
-		json_put_uint(w, users_of(&k));
-	}
+	json_put_name(w, "num_clients");
+	json_put_uint(w, k.n);
+	json_put_name(w, "num_users");
+	json_put_uint(w, users_of(&k));
 	json_close(w, '}');
 	free(k.user);
 	reply_end(c, w);

@@ -15,16 +15,13 @@ put_client(struct json_writer *w, uint64_t id, const char *user,
 {
 	char client[C_CLIENT_ID];
 
+	/* these two are always there, as from centrifuge */
+	client_id(id, client);
 	json_open(w, '{');
-	if (user_len > 0) {
-		json_put_name(w, "user");
-		json_put_string(w, user, user_len);
-	}
-	if (id != 0) {
-		client_id(id, client);
-		json_put_name(w, "client");
-		json_put_string(w, client, C_CLIENT_ID - 1);
-	}
+	json_put_name(w, "user");
+	json_put_string(w, user, user_len);
+	json_put_name(w, "client");
+	json_put_string(w, client, id != 0 ? C_CLIENT_ID - 1 : 0);
 	if (info_len > 0) {
 		json_put_name(w, "conn_info");
 		json_put_raw(w, info, info_len);
