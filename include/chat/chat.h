@@ -118,6 +118,8 @@ struct chat {
 	uint64_t spare_used; /* bit per connection without a slot */
 	uint32_t *local; /* [n_entries]: of "#user" his first connection + 1,
 			  * of others how many here have it */
+	uint64_t *here;	 /* bit per slot: its connection is here */
+	uint32_t n_here;
 	uint32_t *by_fd; /* [CHAT_FDS]: connection */
 	uint32_t *dirty; /* [2 * n_slots]: to write; SHM_NONE: gone */
 	uint32_t n_dirty;

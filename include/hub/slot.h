@@ -16,7 +16,9 @@ enum slot_state {
 	SLOT_OPEN,
 	SLOT_ENDING, /* no more publications; gets what is pending, then closes
 		      */
-	SLOT_CLOSING
+	SLOT_CLOSING,
+	SLOT_TAKEN, /* by a worker, for a connection that is not open yet */
+	SLOT_MOVING /* on its way to the worker that is named */
 };
 
 enum { SLOT_DEVICE_MAX = 32 };
@@ -25,7 +27,7 @@ enum slot_door { DOOR_PLAIN = 1, DOOR_ECHO = 2, DOOR_CENTRIFUGO = 3 };
 
 struct slot {
 	/* line 0: input and output */
-	_Atomic uint64_t life;	   /* use count << 3 | state: one store */
+	_Atomic uint64_t life;	   /* use count << 16 | worker << 8 | state */
 	_Atomic uint64_t appended; /* references ever appended: the commit */
 	_Atomic uint64_t last; /* newest publication in the output: derived */
 	_Atomic uint64_t answered; /* key of the newest answer: derived */
@@ -37,9 +39,9 @@ struct slot {
 	_Atomic uint32_t first; /* first output chunk */
 	uint32_t spare;
 	/* line 1: who */
-	uint32_t user; /* presence entry, SHM_NONE: nobody */
-	uint8_t worker;
-	uint8_t door; /* enum slot_door */
+	uint32_t user;	/* presence entry, SHM_NONE: nobody */
+	uint8_t worker; /* filled in by slot_read; else it is in life */
+	uint8_t door;	/* enum slot_door */
 	uint8_t device_len;
 	uint8_t family; /* of peer: 4 or 6 */
 	uint8_t peer[16];
@@ -78,7 +80,7 @@ enum { KEY_BITS = 13 };
 static inline uint64_t
 slot_id(const struct hub *h, uint32_t i)
 {
-	return SHM_LOAD(h->slot[i].life) >> 3 << 32 | i;
+	return SHM_LOAD(h->slot[i].life) >> 16 << 32 | i;
 }
 
 static inline enum slot_state
@@ -87,22 +89,56 @@ slot_state(const struct hub *h, uint32_t i)
 	return SHM_LOAD(h->slot[i].life) & 7;
 }
 
+/* The worker that has it: with its state, one word. */
+static inline int
+slot_worker(const struct hub *h, uint32_t i)
+{
+	return (int)(SHM_LOAD(h->slot[i].life) >> 8 & 0xff);
+}
+
+/* Whether a connection has it: from its 101 on to its end. */
+static inline bool
+slot_in_use(const struct hub *h, uint32_t i)
+{
+	enum slot_state state = slot_state(h, i);
+
+	return state != SLOT_FREE && state != SLOT_TAKEN;
+}
+
+/* Whether it is somebody's who chats: also while he moves. */
+static inline bool
+slot_is_open(const struct hub *h, uint32_t i)
+{
+	enum slot_state state = slot_state(h, i);
+
+	return state == SLOT_OPEN || state == SLOT_MOVING;
+}
+
 /* The number in an id if the slot is still that connection's, else SHM_NONE. */
 uint32_t slot_find(const struct hub *h, uint64_t id);
 
 /*
- * Takes a free slot: all zero but for its use count, state still FREE.
- * SHM_NONE: all are taken. slot_open() then makes it visible.
+ * Takes a free slot: TAKEN by this worker, all else zero. SHM_NONE: there is
+ * none. Workers take slots of their own blocks, so that what they touch lies
+ * together; but a connection may move to another worker and keeps its slot, so
+ * which slots are free is told by the slots alone.
  */
 uint32_t slot_take(struct hub *h, struct claim *slots);
+
+/* Of a slot of this worker. */
 void slot_set(struct hub *h, uint32_t i, enum slot_state state);
 
-/* Frees one that is not in a claim (at a takeover): the id is never valid
- * again. */
-void slot_forget(struct hub *h, uint32_t i);
+/* From one worker and state to another in one step; false if it is not in the
+ * former. */
+bool slot_pass(struct hub *h, uint32_t i, int from, enum slot_state was, int to,
+    enum slot_state is);
 
 /* Frees it: the id is never valid again. */
 void slot_release(struct hub *h, struct claim *slots, uint32_t i);
+
+/* The next slot from i on that may ever have been taken; n_slots: none.
+ * Iterate with it: the others' pages do not exist yet. */
+uint32_t slot_ever(const struct hub *h, uint32_t i);
 
 /* Fills peer from a socket address; "127.0.0.1:1234" from a copy. */
 void slot_set_peer(struct slot *s, const struct sockaddr *sa);

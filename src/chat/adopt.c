@@ -35,7 +35,7 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 	shutdown(a->fd[i] - 1, SHUT_WR);
 	custody_give_up(ch, slot_id(ch->hub, i));
 	close(a->fd[i] - 1);
-	slot_forget(ch->hub, i);
+	slot_release(ch->hub, &ch->slots, i);
 	memset(&ch->conn[i], 0, sizeof(ch->conn[i]));
 }
 
@@ -78,6 +78,7 @@ take_up(struct adoption *a, uint32_t i)
 	if (s->info != 0 && !claim_mark(&ch->input.pages, s->info - 1))
 		s->info = 0;
 	claim_mark(&ch->slots, i);
+	conn_number(ch, i, true);
 	c->fd = a->fd[i] - 1;
 	event_assign(
 	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
@@ -100,19 +101,18 @@ take_up_all(struct adoption *a)
 	struct hub *h = ch->hub;
 	uint32_t i;
 
-	for (i = 0; i < h->n_slots; i++) {
-		if (SHM_LOAD(h->slot_owner[i / SHM_BLOCK]) != h->self + 1) {
-			i |= SHM_BLOCK - 1;
-			continue;
-		}
-		if (slot_state(h, i) == SLOT_FREE)
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
+		/* who was moving here is still where he was */
+		if (slot_worker(h, i) != h->self ||
+		    slot_state(h, i) == SLOT_FREE ||
+		    slot_state(h, i) == SLOT_MOVING)
 			continue;
 		if (a->fd[i] == 0) {
 			/* it was not in custody: its 101 was never written,
 			 * or its end was all but complete */
 			if (slot_state(h, i) == SLOT_OPEN)
 				a->result->lost++;
-			slot_forget(h, i);
+			slot_release(h, &ch->slots, i);
 			continue;
 		}
 		take_up(a, i);

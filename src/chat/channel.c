@@ -157,7 +157,7 @@ member_slot(struct members *m, uint32_t i, uint32_t sub_info)
 	struct slot s;
 
 	if (!slot_read(m->ch->hub, i, &s, &out.id) ||
-	    slot_state(m->ch->hub, i) != SLOT_OPEN)
+	    !slot_is_open(m->ch->hub, i))
 		return;
 	if (m->left == 0) {
 		m->more = true;
@@ -186,13 +186,9 @@ members_scan(struct members *m, uint32_t channel)
 	struct slot *s;
 	uint32_t i;
 
-	for (i = 0; i < h->n_slots; i++) {
-		if (SHM_LOAD(h->slot_owner[i / SHM_BLOCK]) == 0) {
-			i |= SHM_BLOCK - 1;
-			continue;
-		}
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
 		s = &h->slot[i];
-		if (slot_state(h, i) == SLOT_OPEN &&
+		if (slot_is_open(h, i) &&
 		    (channel == PRESENCE_LOBBY ? s->door == DOOR_PLAIN
 					       : s->user == channel))
 			member_slot(m, i, 0);

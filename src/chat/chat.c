@@ -37,11 +37,12 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->batch = batch;
 	ch->conn = table(h->n_slots + CHAT_SPARE, sizeof(*ch->conn));
 	ch->local = table(h->n_entries, sizeof(*ch->local));
+	ch->here = table(claim_blocks(h->n_slots), sizeof(*ch->here));
 	ch->by_fd = table(CHAT_FDS, sizeof(*ch->by_fd));
 	ch->dirty = table((size_t)h->n_slots * 2, sizeof(*ch->dirty));
 	ch->payload = malloc(SHM_STAGE);
-	if (ch->conn == NULL || ch->local == NULL || ch->by_fd == NULL ||
-	    ch->dirty == NULL || ch->payload == NULL) {
+	if (ch->here == NULL || ch->conn == NULL || ch->local == NULL ||
+	    ch->by_fd == NULL || ch->dirty == NULL || ch->payload == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}

@@ -37,7 +37,7 @@ conn_next(struct chat *ch, uint32_t *i)
 	uint64_t used;
 
 	for (b = at / SHM_BLOCK; b < ch->slots.n_blocks; b++) {
-		used = ch->slots.used[b];
+		used = ch->here[b];
 		if (b == at / SHM_BLOCK)
 			used &= ~0ull << at % SHM_BLOCK;
 		if (used != 0) {
@@ -78,13 +78,27 @@ conn_pause(struct chat *ch, uint32_t i, bool paused)
 static bool
 is_full(const struct chat *ch)
 {
-	uint64_t n = ch->slots.n_used;
+	uint64_t n = ch->n_here;
 	int k;
 
 	for (k = 0; k < SHM_WORKERS; k++)
 		if (k != ch->hub->self)
 			n += SHM_OWN(ch->hub->worker[k].connections);
 	return ch->max_conns != 0 && n >= ch->max_conns;
+}
+
+void
+conn_number(struct chat *ch, uint32_t i, bool here)
+{
+	uint64_t bit = 1ull << i % SHM_BLOCK;
+
+	if (here) {
+		ch->here[i / SHM_BLOCK] |= bit;
+		ch->n_here++;
+	} else {
+		ch->here[i / SHM_BLOCK] &= ~bit;
+		ch->n_here--;
+	}
 }
 
 /* A connection's number: a slot's, or a spare one, which is refused. */
@@ -94,6 +108,8 @@ number_take(struct chat *ch)
 	uint32_t i = is_full(ch) ? SHM_NONE : slot_take(ch->hub, &ch->slots);
 	int bit;
 
+	if (i != SHM_NONE)
+		conn_number(ch, i, true);
 	if (i != SHM_NONE || ch->spare_used == ~0ull)
 		return i;
 	bit = __builtin_ctzll(~ch->spare_used);
@@ -104,9 +120,10 @@ number_take(struct chat *ch)
 static void
 number_give(struct chat *ch, uint32_t i)
 {
-	if (conn_has_slot(ch, i))
+	if (conn_has_slot(ch, i)) {
+		conn_number(ch, i, false);
 		slot_release(ch->hub, &ch->slots, i);
-	else
+	} else
 		ch->spare_used &= ~(1ull << (i - ch->hub->n_slots));
 }
 
@@ -118,7 +135,7 @@ count(struct chat *ch)
 	struct shm_worker *me = ch->hub->me;
 
 	atomic_store_explicit(
-	    &me->connections, ch->slots.n_used, memory_order_relaxed);
+	    &me->connections, ch->n_here, memory_order_relaxed);
 	atomic_store_explicit(
 	    &me->pending, ch->n_pending, memory_order_relaxed);
 }
@@ -446,8 +463,7 @@ void
 conn_drop(struct chat *ch, uint32_t i, const char *why)
 {
 	struct conn *c = &ch->conn[i];
-	bool served =
-	    conn_has_slot(ch, i) && slot_state(ch->hub, i) != SLOT_FREE;
+	bool served = conn_has_slot(ch, i) && slot_in_use(ch->hub, i);
 
 	if (c->phase == CONN_NONE)
 		return;

@@ -209,8 +209,7 @@ send_fill(struct chat *ch)
 		begin = i;
 		while (note.n < CUSTODY_MAX && (more = conn_next(ch, &i)))
 			if (ch->conn[i].phase >= CONN_OPEN &&
-			    !ch->conn[i].fresh &&
-			    slot_state(ch->hub, i) != SLOT_FREE)
+			    !ch->conn[i].fresh && slot_in_use(ch->hub, i))
 				note_add(ch, &note, fd, i);
 		if (note.n > 0 && !note_send(ch, &note, fd)) {
 			i = begin;

@@ -198,7 +198,7 @@ deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 		}
 		if (!(p.sender != 0 &&
 			slot_find(ch->hub, p.sender) != SHM_NONE &&
-			ch->hub->slot[(uint32_t)p.sender].worker ==
+			slot_worker(ch->hub, (uint32_t)p.sender) ==
 			    ch->hub->self))
 			SHM_COUNT(ch->hub->me->from_journal, 1);
 	}

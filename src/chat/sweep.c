@@ -80,7 +80,7 @@ chat_sweep(struct chat *ch)
 		b = ch->sweep_at++;
 		if (ch->sweep_at >= ch->slots.n_blocks)
 			ch->sweep_at = 0;
-		if (ch->slots.used[b] == 0)
+		if (ch->here[b] == 0)
 			continue;
 		seen++;
 		i = b * SHM_BLOCK;

@@ -22,9 +22,9 @@ struct shm_heads {
 	_Atomic uint64_t fault; /* position whose delivery crashed a worker */
 
 	_Atomic uint32_t entries __attribute__((aligned(64))); /* ever used */
-	_Atomic uint32_t extras; /* ever used */
-	_Atomic uint32_t epoch;  /* last one given out */
-	_Atomic uint32_t hand;   /* where to look for entries to reuse */
+	_Atomic uint32_t extras;			       /* ever used */
+	_Atomic uint32_t epoch; /* last one given out */
+	_Atomic uint32_t hand;	/* where to look for entries to reuse */
 	_Atomic uint32_t extra_hand;
 };
 

@@ -76,6 +76,7 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(entry, sizeof(struct presence_entry) * h->n_entries);
 	PLACE(extra, sizeof(struct presence_extra) * h->n_extra);
 	PLACE(slot_owner, claim_blocks(h->n_slots));
+	PLACE(slot_touched, claim_blocks(h->n_slots));
 	PLACE(slot, sizeof(struct slot) * h->n_slots);
 	PLACE(chunk_owner, claim_blocks(h->n_chunks));
 	PLACE(chunk, sizeof(struct chunk) * h->n_chunks);

@@ -6,58 +6,103 @@
 
 #include "hub/slot.h"
 
+/* A life word. Use counts are 32 bits wide and never 0. */
+static uint64_t
+life_of(uint32_t use, int worker, enum slot_state state)
+{
+	return (uint64_t)(use != 0 ? use : 1) << 16 | (uint64_t)worker << 8 |
+	    (uint64_t)state;
+}
+
 uint32_t
 slot_find(const struct hub *h, uint64_t id)
 {
 	uint32_t i = (uint32_t)id;
 
-	return i < h->n_slots && slot_state(h, i) != SLOT_FREE &&
-		slot_id(h, i) == id
+	return i < h->n_slots && slot_in_use(h, i) && slot_id(h, i) == id
 	    ? i
 	    : SHM_NONE;
+}
+
+bool
+slot_pass(struct hub *h, uint32_t i, int from, enum slot_state was, int to,
+    enum slot_state is)
+{
+	uint64_t life = SHM_LOAD(h->slot[i].life);
+	uint32_t use = (uint32_t)(life >> 16);
+
+	if ((life & 0xffff) != ((uint64_t)from << 8 | was))
+		return false;
+	if (!atomic_compare_exchange_strong(
+		&h->slot[i].life, &life, life_of(use, to, is)))
+		return false;
+	KILL_POINT();
+	return true;
+}
+
+/* Takes this very slot if it is free. */
+static bool
+take(struct hub *h, uint32_t i)
+{
+	struct slot *s = &h->slot[i];
+	uint64_t life = SHM_LOAD(s->life);
+
+	if ((life & 0xff) != SLOT_FREE ||
+	    !atomic_compare_exchange_strong(&s->life, &life,
+		life_of((uint32_t)(life >> 16), h->self, SLOT_TAKEN)))
+		return false;
+	KILL_POINT();
+	memset((char *)s + sizeof(s->life), 0, sizeof(*s) - sizeof(s->life));
+	s->user = SHM_NONE;
+	if (SHM_OWN(h->slot_touched[i / SHM_BLOCK]) == 0)
+		SHM_STORE(h->slot_touched[i / SHM_BLOCK], 1);
+	return true;
 }
 
 uint32_t
 slot_take(struct hub *h, struct claim *slots)
 {
-	uint32_t i = claim_take(slots);
-	uint64_t life;
-	struct slot *s;
+	uint32_t i;
 
-	if (i == SHM_NONE)
-		return SHM_NONE;
-	s = &h->slot[i];
-	life = SHM_LOAD(s->life) & ~7ull;
-	if (life == 0)
-		life = 1 << 3;
-	memset((char *)s + sizeof(s->life), 0, sizeof(*s) - sizeof(s->life));
-	s->user = SHM_NONE;
-	s->worker = (uint8_t)h->self;
-	SHM_STORE(s->life, life | SLOT_FREE);
-	return i;
+	/* one of an own block that is in use has a connection elsewhere */
+	while ((i = claim_take(slots)) != SHM_NONE)
+		if (take(h, i))
+			return i;
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
+		if (take(h, i))
+			return i;
+	return SHM_NONE;
 }
 
 void
 slot_set(struct hub *h, uint32_t i, enum slot_state state)
 {
 	SHM_STORE(h->slot[i].life,
-	    (SHM_OWN(h->slot[i].life) & ~7ull) | (uint64_t)state);
+	    (SHM_OWN(h->slot[i].life) & ~0xffull) | (uint64_t)state);
 }
 
-/* One store: free, and the id never again. Use counts are 32 bits wide. */
-void
-slot_forget(struct hub *h, uint32_t i)
+/* One store: free, and the id never again. */
+static void
+slot_free(struct hub *h, uint32_t i)
 {
-	uint32_t use = (uint32_t)(SHM_OWN(h->slot[i].life) >> 3) + 1;
-
-	SHM_STORE(h->slot[i].life, (uint64_t)(use ? use : 1) << 3 | SLOT_FREE);
+	SHM_STORE(h->slot[i].life,
+	    life_of(
+		(uint32_t)(SHM_OWN(h->slot[i].life) >> 16) + 1, 0, SLOT_FREE));
 }
 
 void
 slot_release(struct hub *h, struct claim *slots, uint32_t i)
 {
-	slot_forget(h, i);
+	slot_free(h, i);
 	claim_give(slots, i);
+}
+
+uint32_t
+slot_ever(const struct hub *h, uint32_t i)
+{
+	while (i < h->n_slots && SHM_LOAD(h->slot_touched[i / SHM_BLOCK]) == 0)
+		i = (i | (SHM_BLOCK - 1)) + 1;
+	return i < h->n_slots ? i : h->n_slots;
 }
 
 void
@@ -101,13 +146,15 @@ slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id)
 	if (i >= h->n_slots)
 		return false;
 	life = SHM_LOAD(h->slot[i].life);
-	if ((life & 7) == SLOT_FREE || (life & 7) > SLOT_CLOSING)
+	if ((life & 0xff) == SLOT_FREE || (life & 0xff) == SLOT_TAKEN ||
+	    (life & 0xff) > SLOT_MOVING)
 		return false;
 	memcpy(out, &h->slot[i], sizeof(*out));
 	atomic_thread_fence(memory_order_acquire);
-	if (SHM_LOAD(h->slot[i].life) >> 3 != life >> 3)
+	if (SHM_LOAD(h->slot[i].life) >> 16 != life >> 16)
 		return false;
-	*id = life >> 3 << 32 | i;
+	*id = life >> 16 << 32 | i;
+	out->worker = (uint8_t)(life >> 8 & 0xff);
 	return out->device_len <= SLOT_DEVICE_MAX && out->worker < SHM_WORKERS;
 }
 
@@ -116,9 +163,9 @@ slot_clear(struct hub *h, int worker)
 {
 	uint32_t i;
 
-	for (i = 0; i < h->n_slots; i++)
-		if (SHM_LOAD(h->slot_owner[i / SHM_BLOCK]) == worker + 1 &&
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
+		if (slot_worker(h, i) == worker &&
 		    slot_state(h, i) != SLOT_FREE)
-			slot_forget(h, i);
+			slot_free(h, i);
 	claim_clear(h->slot_owner, h->n_slots, worker);
 }

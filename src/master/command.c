@@ -69,8 +69,9 @@ device_mask(const struct hub *h, uint32_t user, const char *device, size_t len)
 	uint64_t id, mask = 0;
 	struct slot s;
 
-	for (uint32_t i = 0; i < h->n_slots; i++)
-		if (slot_state(h, i) == SLOT_OPEN && slot_read(h, i, &s, &id) &&
+	for (uint32_t i = slot_ever(h, 0); i < h->n_slots;
+	     i = slot_ever(h, i + 1))
+		if (slot_is_open(h, i) && slot_read(h, i, &s, &id) &&
 		    s.user == user && s.worker < SHM_WORKERS &&
 		    s.device_len == len && len <= SLOT_DEVICE_MAX &&
 		    memcmp(s.device, device, len) == 0)

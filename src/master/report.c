@@ -162,18 +162,9 @@ connection_read(
 {
 	const struct hub *h = &r->master->hub;
 
-	return slot_state(h, i) == SLOT_OPEN && slot_read(h, i, s, id) &&
+	return slot_is_open(h, i) && slot_read(h, i, s, id) &&
 	    (*id & UINT32_MAX) == i && s->worker < SHM_WORKERS &&
 	    (r->alive >> s->worker & 1) != 0;
-}
-
-/* The first slot from i on in a block that somebody has; n_slots: none. */
-static uint32_t
-slot_skip(const struct hub *h, uint32_t i)
-{
-	while (i < h->n_slots && SHM_LOAD(h->slot_owner[i / SHM_BLOCK]) == 0)
-		i = (i / SHM_BLOCK + 1) * SHM_BLOCK;
-	return i < h->n_slots ? i : h->n_slots;
 }
 
 /* Counts connections by user and by worker. */
@@ -184,8 +175,8 @@ connections_count(struct report *r)
 	struct slot s;
 	uint64_t id;
 
-	for (uint32_t i = slot_skip(h, 0); i < h->n_slots;
-	     i = slot_skip(h, i + 1)) {
+	for (uint32_t i = slot_ever(h, 0); i < h->n_slots;
+	     i = slot_ever(h, i + 1)) {
 		if (!connection_read(r, i, &s, &id))
 			continue;
 		r->worker[s.worker]++;
@@ -288,7 +279,7 @@ connection_next(struct report *r, struct evbuffer *out)
 	struct slot s;
 	uint64_t id, age_s;
 	size_t device;
-	uint32_t i = slot_skip(h, r->at);
+	uint32_t i = slot_ever(h, r->at);
 
 	r->at = i + 1;
 	if (i >= h->n_slots)

@@ -35,7 +35,7 @@ static uint32_t
 least(struct worker *w)
 {
 	struct hub *h = w->chat.hub;
-	uint32_t min = w->chat.slots.n_used, n;
+	uint32_t min = w->chat.n_here, n;
 	struct shm_worker *o;
 	uint64_t tick;
 	int k;
@@ -67,9 +67,7 @@ allowance(struct worker *w)
 	uint32_t slack =
 	    min / SLACK_SHARE > SLACK_MIN ? min / SLACK_SHARE : SLACK_MIN;
 
-	return w->chat.slots.n_used < min + slack
-	    ? min + slack - w->chat.slots.n_used
-	    : 0;
+	return w->chat.n_here < min + slack ? min + slack - w->chat.n_here : 0;
 }
 
 /* Whether it takes new connections at all. */
@@ -201,7 +199,7 @@ accept_init(struct worker *w)
 int
 accept_turn(struct worker *w)
 {
-	bool changed = w->chat.slots.n_used != w->balanced;
+	bool changed = w->chat.n_here != w->balanced;
 
 	/* who listens and has the same as before need not look at the others */
 	if (!w->listening || changed)
@@ -222,7 +220,7 @@ accept_balance(struct worker *w)
 {
 	bool able = is_open(w) && w->chat.now_ms >= w->paused_until;
 
-	w->balanced = w->chat.slots.n_used;
+	w->balanced = w->chat.n_here;
 	SHM_STORE(w->chat.hub->me->accepting, able);
 	listen_set(w, able && allowance(w) > 0);
 }

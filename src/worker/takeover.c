@@ -22,6 +22,19 @@
  * taken over, the master brings another. */
 enum { KEEPER_SILENCE_MS = 500 };
 
+/* Whether a connection goes on here: it was the predecessor's, or on its way
+ * from there to another worker that has not taken it up yet. */
+static bool
+is_ours(struct hub *h, uint32_t i)
+{
+	int worker = slot_worker(h, i);
+
+	if (slot_state(h, i) != SLOT_MOVING)
+		return worker == h->self;
+	return worker != h->self &&
+	    slot_pass(h, i, worker, SLOT_MOVING, h->self, SLOT_OPEN);
+}
+
 /* Sorts a note's descriptors: a live connection's by slot, others are given
  * up. */
 static void
@@ -31,9 +44,7 @@ sort(struct chat *ch, const struct custody_note *note, const int *got, int *fd)
 
 	for (j = 0; j < note->n; j++) {
 		i = slot_find(ch->hub, note->id[j]);
-		if (i != SHM_NONE && fd[i] == 0 &&
-		    SHM_LOAD(ch->hub->slot_owner[i / SHM_BLOCK]) ==
-			ch->hub->self + 1 &&
+		if (i != SHM_NONE && fd[i] == 0 && is_ours(ch->hub, i) &&
 		    got[j] < CHAT_FDS) {
 			fd[i] = got[j] + 1;
 			continue;
@@ -106,7 +117,7 @@ takeover(struct worker *w)
 	}
 	if (fault.hand == HAND_DELIVERY)
 		fault_delivery(h, fault.arg);
-	if (start->generation == 1 || SHM_LOAD(h->me->cursor) == 0)
+	if (start->generation == 1) /* 0 later on: nothing delivered yet */
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	adopt_all(ch, fd, &fault, &r);
 	munmap(fd, bytes);

@@ -118,7 +118,7 @@ check_conn(struct scene *s, const struct scene_conn *c)
 	n = output_gather(&s->output, &o, slot, iov, IOV, &asked);
 	assert_true(n < IOV);
 	assert_true(o.start + asked == c->out_bytes);
-	assert_true(o.start <= c->out_written || c->out_written == 0);
+	assert_true(o.start <= c->out_taken);
 	for (i = 0; i < n; i++, o.start += asked) {
 		asked = iov[i].iov_len;
 		skip = o.start >= c->out_written ? 0 : c->out_written - o.start;
@@ -186,7 +186,7 @@ scene_check_gone(struct scene *s, int dead)
 		assert_false(presence_mask(h, i) & 1ull << dead);
 	for (i = 0; i < h->n_slots; i++)
 		assert_true(
-		    slot_state(h, i) == SLOT_FREE || h->slot[i].worker != dead);
+		    slot_state(h, i) == SLOT_FREE || slot_worker(h, i) != dead);
 }
 
 /* Takes all items of a kind. */

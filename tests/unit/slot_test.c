@@ -28,7 +28,7 @@ test_life(void **state)
 	assert_int_not_equal(i, SHM_NONE);
 	id = slot_id(&h, i);
 	assert_int_not_equal(id, 0);
-	assert_int_equal(slot_state(&h, i), SLOT_FREE);
+	assert_int_equal(slot_state(&h, i), SLOT_TAKEN);
 	assert_int_equal(h.slot[i].user, SHM_NONE);
 	assert_int_equal(slot_find(&h, id), SHM_NONE);
 	assert_false(slot_read(&h, i, &copy, &seen));
@@ -106,11 +106,49 @@ test_wrap(void **state)
 	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, 1 << 20);
 	claim_init(&c, h.slot_owner, h.n_slots, 0);
 	i = slot_take(&h, &c);
-	h.slot[i].life = 0xffffffffull << 3 | SLOT_OPEN;
+	h.slot[i].life = 0xffffffffull << 16 | SLOT_OPEN;
 	assert_int_equal(slot_find(&h, slot_id(&h, i)), i);
 	slot_release(&h, &c, i);
 	assert_int_equal(slot_id(&h, i) >> 32, 1);
 	claim_deinit(&c);
+	hub_destroy(&h);
+}
+
+/* A connection goes to another worker in one step, with its slot, and the
+ * first one's claim does not hand the slot out again. */
+static void
+test_pass(void **state)
+{
+	struct hub h;
+	struct claim c, d;
+	uint32_t i, k;
+	uint64_t id;
+
+	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, 1 << 20);
+	claim_init(&c, h.slot_owner, h.n_slots, 0);
+	claim_init(&d, h.slot_owner, h.n_slots, 1);
+	i = slot_take(&h, &c);
+	slot_set(&h, i, SLOT_OPEN);
+	id = slot_id(&h, i);
+	assert_false(slot_pass(&h, i, 1, SLOT_OPEN, 0, SLOT_OPEN));
+	assert_true(slot_pass(&h, i, 0, SLOT_OPEN, 1, SLOT_MOVING));
+	assert_true(slot_is_open(&h, i));
+	assert_true(slot_pass(&h, i, 1, SLOT_MOVING, 1, SLOT_OPEN));
+	assert_int_equal(slot_worker(&h, i), 1);
+	assert_true(slot_id(&h, i) == id);
+	slot_clear(&h, 0);
+	claim_deinit(&c);
+	claim_init(&c, h.slot_owner, h.n_slots, 0);
+	assert_int_equal(slot_find(&h, id), i);
+	for (k = 1; k < SLOTS; k++)
+		assert_int_not_equal(slot_take(&h, &c), i);
+	assert_int_equal(slot_take(&h, &c), SHM_NONE);
+	h.self = 1;
+	slot_release(&h, &d, i);
+	h.self = 0;
+	assert_int_equal(slot_take(&h, &c), i);
+	claim_deinit(&c);
+	claim_deinit(&d);
 	hub_destroy(&h);
 }
 
@@ -192,6 +230,7 @@ main(void)
 	    cmocka_unit_test(test_life),
 	    cmocka_unit_test(test_ids),
 	    cmocka_unit_test(test_wrap),
+	    cmocka_unit_test(test_pass),
 	    cmocka_unit_test(test_peer),
 	    cmocka_unit_test(test_torn),
 	};
