@@ -73,11 +73,13 @@ check_layers() {
 	END { exit bad }' {} + >&2 || bad=1
 }
 
-# A file is one noun, and one noun takes no more than this.
+# A file is one noun, and one noun takes no more than this; but the web page's
+# script is one module on purpose, so that it can be taken as it is.
 check_length() {
 	find src include tests -path '*/node_modules' -prune -o \
 	    \( -name '*.[chy]' -o -name '*.js' -o -name '*.py' -o \
-	    -name '*.sh' \) -print | while read -r file; do
+	    -name '*.sh' \) ! -path src/door/web/chatd.js -print |
+	    while read -r file; do
 		lines=$(wc -l <"$file")
 		[ "$lines" -le 600 ] ||
 		    echo "lint: $file: $lines lines, more than 600"

@@ -8,7 +8,7 @@
  *		publication(channel, p) {},	// {data, offset, time, info}
  *		subscribed(channel, s) {},	// s.recovered, see below
  *		unsubscribed(channel, error) {},
- *		join(channel, info) {}, leave(channel, info) {}
+ *		moved(channel, {join, leave}) {}	// who: join.info
  *	});
  *	client.connect();
  *	client.subscribe('lobby');
@@ -16,14 +16,11 @@
  *	await client.history('lobby', {limit: 20, reverse: true});
  *	await client.rpc('message', {to: 'bob', data: {text: 'psst'}});
  *
- * It speaks Centrifugo's protocol, version 2, in JSON (chatd-protocol(7)). A
- * connection that is lost is made again after a random time (full jitter), and
- * each channel goes on where it was: `publication` is called for every one
- * exactly once, in order. Where that cannot be, `subscribed` comes with
- * recovered false and lost true.
- *
- * Calls answer a promise; it fails with an Error whose `code` is the server's,
- * or 0 if the connection went before the answer came.
+ * It speaks Centrifugo's protocol in JSON (chatd-protocol(7)). A lost connection
+ * is made again after a random time, and each channel goes on where it was:
+ * `publication` is called once for every one, in order. Where that cannot be,
+ * `subscribed` says lost. Calls answer a promise; it fails with an Error whose
+ * `code` is the server's, or 0 if the connection went before the answer came.
  */
 
 const RETRY_MS = 500, RETRY_MAX_MS = 15000; /* bounds of the random time */
@@ -42,7 +39,7 @@ export class Client {
 		    (user ? `?user=${encodeURIComponent(user)}` : '');
 	}
 
-	/* token: a string, or a function that answers a fresh one. */
+	/* token: a function that answers a fresh one, or a promise of it. */
 	constructor(url, handlers = {}, {token} = {}) {
 		Object.assign(this, {url, handlers, token, state: 'closed',
 		    id: null, channels: new Map(), calls: new Map(),
@@ -101,8 +98,8 @@ export class Client {
 		return (await this.call('rpc', {method, data})).data;
 	}
 
-	/* Sends one command; those of one turn go in one frame. done is called
-	 * with the answer before what comes behind it is read. */
+	/* Sends a command; those of one turn go in one frame. done gets the answer
+	 * before what comes behind it is read. */
 	call(name, parameters, done) {
 		if (this.state !== 'connected' && name !== 'connect')
 			return Promise.reject(failure({}));
@@ -119,9 +116,7 @@ export class Client {
 
 	/* Whether the connection still works; if not, it is made again. */
 	check() {
-		if (this.state === 'closed')
-			return;
-		if (!this.socket)
+		if (!this.socket && this.state === 'connecting')
 			this.connect();
 		else if (this.state === 'connected') {
 			this.call('ping', {}).catch(() => {});
@@ -135,9 +130,7 @@ export class Client {
 		for (const [channel, c] of this.channels)
 			if (c.server)
 				subs[channel] = this.position(c);
-		const token = typeof this.token === 'function' ?
-		    await this.token() : this.token;
-		await this.call('connect', {token, subs, name: 'page'},
+		await this.call('connect', {token: await this.token?.(), subs},
 		    (r) => this.greeted(r));
 	}
 
@@ -156,13 +149,13 @@ export class Client {
 		for (const [channel, c] of this.channels)
 			if (!c.server)
 				this.enter(channel);
-		if (r.expires && typeof this.token === 'function')
+		if (r.expires && this.token)
 			this.expiry = setTimeout(async () => this.call('refresh',
 			    {token: await this.token()}).catch(() => {}),
 			    r.ttl * 900);
 	}
 
-	/* Where a channel was, for a server that is to go on from there. */
+	/* Where the server is to go on with a channel. */
 	position({epoch, offset}) {
 		return epoch ? {recover: true, epoch, offset} : {};
 	}
@@ -241,8 +234,7 @@ export class Client {
 		if (pub)
 			this.published(channel, c, pub);
 		else if (join || leave)
-			this.handlers[join ? 'join' : 'leave']?.(channel,
-			    (join ?? leave).info);
+			this.handlers.moved?.(channel, {join, leave});
 		else if (unsubscribe?.code >= 2500)
 			this.enter(channel); /* there is a gap: fill it */
 		else if (unsubscribe) {
@@ -298,69 +290,67 @@ const BOTTOM_PX = 60;     /* so near the end, the log follows */
 const $ = (id) => document.getElementById(id);
 
 /* An element with attributes and children; text becomes text nodes. */
-function make(tag, attributes = {}, ...children) {
+function make(tag, attributes, ...children) {
 	const e = document.createElement(tag);
 	for (const [name, value] of Object.entries(attributes))
-		if (name.startsWith('on'))
-			e[name] = value;
-		else if (value !== undefined && value !== false)
-			e.setAttribute(name, value === true ? '' : value);
+		if (name === 'onclick')
+			e.onclick = value;
+		else
+			e.setAttribute(name, value);
 	e.append(...children);
 	return e;
 }
 
-/* A face: the name's first letters on a colour of its own. */
-function face(name, e = make('span', {class: 'face', 'aria-hidden': 'true'})) {
-	const words = name.split(/[\s._-]+/).filter(Boolean);
-	e.textContent = (words.length > 1 ? [...words[0]][0] + [...words[1]][0] :
-	    [...name].slice(0, 2).join('')).toUpperCase();
-	e.style.setProperty('--hue', hue(name));
-	return e;
+function span(className, ...children) {
+	return make('span', {class: className}, ...children);
 }
 
-function hue(name) {
+/* Gives an element the colour of a name. */
+function tint(e, name) {
 	let h = 7;
 	for (const c of name)
 		h = (h * 31 + c.codePointAt(0)) % 997;
-	return h * 137 % 360;
+	e.style.setProperty('--hue', h * 137 % 360);
+	return e;
 }
 
-/* Remembers small things for the next visit; a browser may forbid it. */
+/* A face: a name's first letters on its colour. */
+function face(name) {
+	return tint(make('span', {class: 'face', 'aria-hidden': 'true'},
+	    [...name].slice(0, 2).join('').toUpperCase()), name);
+}
+
+/* What is remembered for the next visit; a browser may forbid it. */
 const memory = {
 	get(key, otherwise) {
 		try {
-			return JSON.parse(localStorage[`chatd.${key}`]) ?? otherwise;
+			return JSON.parse(localStorage[key]) ?? otherwise;
 		} catch {
 			return otherwise;
 		}
 	},
 	set(key, value) {
 		try {
-			localStorage[`chatd.${key}`] = JSON.stringify(value);
+			localStorage[key] = JSON.stringify(value);
 		} catch {}
 	}
 };
 
 /* The day of a message in words. */
 function dayOf(at) {
-	const days = Math.round((new Date().setHours(0, 0, 0, 0) -
-	    new Date(at).setHours(0, 0, 0, 0)) / 864e5);
-	return days === 0 ? 'Today' : days === 1 ? 'Yesterday' :
-	    new Date(at).toLocaleDateString([], {weekday: 'long', day: 'numeric',
-	    month: 'long'});
+	const day = new Date(at);
+	return day.toDateString() === new Date().toDateString() ? 'Today' :
+	    day.toLocaleDateString([], {dateStyle: 'full'});
 }
 
-/* The text of a publication; what other programs send is shown as it is. */
+/* The text of a publication; other programs' data is shown as it is. */
 function textOf(data) {
-	return typeof data === 'string' ? data :
-	    typeof data?.text === 'string' ? data.text : JSON.stringify(data);
+	const text = data?.text ?? data;
+	return typeof text === 'string' ? text : JSON.stringify(data);
 }
 
-/*
- * A room or a private conversation. A message is {offset, at, from, own, text}
- * and, while it is one's own on its way, {state, client}: it stays in `outbox`
- * until it comes back as a publication.
- */
+/* A room or a private conversation. A message is {offset, at, from, own, text};
+ * one's own stays in `outbox` until it comes back as a publication. */
 class Place {
 	constructor(key) {
 		this.key = key;
@@ -388,19 +378,17 @@ class Place {
 	}
 }
 
-/* Everything that is on the screen. */
 class Page {
 	constructor(name, token) {
 		Object.assign(this, {me: name, places: new Map(), sources: new Map(),
-		    marks: new Map(), reads: memory.get('read', {}), active: null});
+		    marks: {}, reads: memory.get('read', {}), active: null});
 		this.client = new Client(Client.address(token ? '' : name), {
 			state: (state, why) => this.stateChanged(state, why),
 			publication: (channel, p) => this.take(channel, p),
 			subscribed: (channel, s) => this.subscribed(channel, s),
 			unsubscribed: (channel, error) => this.refused(channel, error),
-			join: (channel) => this.countPeople(channel),
-			leave: (channel) => this.countPeople(channel)
-		}, {token});
+			moved: (channel) => this.countPeople(channel)
+		}, {token: token && (() => token)});
 		this.listen();
 		for (const room of new Set(['lobby', ...memory.get('rooms', [])]))
 			this.place(room);
@@ -408,30 +396,31 @@ class Page {
 		this.open('lobby');
 	}
 
-	/* What the person does. */
 	listen() {
-		const on = (id, event, f) => $(id)[`on${event}`] = f;
-		on('compose', 'submit', (e) => (e.preventDefault(), this.say()));
-		on('text', 'keydown', (e) => {
-			/* While a word is composed (keyCode 229: Safari), Enter
-			 * takes the word. */
+		$('compose').onsubmit = (e) => (e.preventDefault(), this.say());
+		$('text').onkeydown = (e) => {
+			/* While a word is composed (229: Safari), Enter takes it. */
 			if (e.key !== 'Enter' || e.shiftKey || e.isComposing ||
 			    e.keyCode === 229)
 				return;
 			e.preventDefault();
 			this.say();
-		});
-		on('text', 'input', () => this.fit());
-		on('join', 'submit', (e) => (e.preventDefault(), this.join()));
-		on('log', 'scroll', () => this.scrolled());
-		on('latest', 'click', () => this.toEnd());
-		on('back', 'click', () => this.view('places'));
-		on('show-people', 'click', () => this.showPeople());
-		on('hide-people', 'click', () => this.showPeople(false));
-		on('leave', 'click', () => {
+		};
+		$('text').oninput = () => this.fit();
+		$('join').onsubmit = (e) => {
+			e.preventDefault();
+			this.open($('room').value.trim());
+			$('room').value = '';
+		};
+		$('log').onscroll = () => this.scrolled();
+		$('latest').onclick = () => this.toEnd();
+		$('back').onclick = () => this.view('places');
+		$('show-people').onclick = () => this.showPeople();
+		$('hide-people').onclick = () => this.showPeople(false);
+		$('leave').onclick = () => {
 			memory.set('name', null);
 			location.reload();
-		});
+		};
 		ononline = onoffline = () => this.client.check();
 		document.onvisibilitychange = () => {
 			if (!document.hidden)
@@ -448,8 +437,7 @@ class Page {
 		this.seen();
 	}
 
-	showPeople(on = phone() ? chatView() !== 'people' :
-	    !('people' in $('chat').dataset)) {
+	showPeople(on = phone() || !('people' in $('chat').dataset)) {
 		$('chat').toggleAttribute('data-people', on && !phone());
 		$('show-people').setAttribute('aria-expanded', on);
 		if (phone())
@@ -458,10 +446,9 @@ class Page {
 
 	/* The conversation of that key; a room is subscribed to. */
 	place(key) {
-		let p = this.places.get(key);
-		if (p)
-			return p;
-		p = new Place(key);
+		if (this.places.has(key))
+			return this.places.get(key);
+		const p = new Place(key);
 		this.places.set(key, p);
 		if (!p.peer) {
 			this.client.subscribe(key);
@@ -477,21 +464,15 @@ class Page {
 		    .map((p) => p.key));
 	}
 
-	/* Where a conversation comes from: its room, or one's own channel. */
+	/* Where its publications come from. */
 	channelOf(p) {
 		return p.peer ? `#${this.me}` : p.key;
 	}
 
-	/* The offset up to which a conversation was read on the last visit. */
+	/* Up to where a conversation was read on the last visit. */
 	readOf(key, epoch) {
 		const [was, offset] = this.reads[key] ?? [];
 		return was === epoch && offset || 0;
-	}
-
-	join() {
-		const name = $('room').value.trim();
-		$('room').value = '';
-		this.open(name);
 	}
 
 	leave(p) {
@@ -499,6 +480,7 @@ class Page {
 		if (!p.peer)
 			this.client.unsubscribe(p.key);
 		this.sources.delete(p.key);
+		p.row.remove();
 		this.saveRooms();
 		this.drawPlaces();
 		if (p === this.active)
@@ -513,9 +495,8 @@ class Page {
 		p.freshAfter = p.unread ? p.read : Infinity;
 		$('text').value = p.draft;
 		$('title').textContent = p.title;
-		document.querySelector('label[for=text]').textContent =
+		$('text-label').textContent = $('text').placeholder =
 		    `Message to ${p.title}`;
-		$('text').placeholder = `Message to ${p.title}`;
 		$('show-people').hidden = !!p.peer;
 		if (p.peer)
 			$('chat').removeAttribute('data-people');
@@ -535,12 +516,10 @@ class Page {
 
 	/* The text field is as high as its text. */
 	fit() {
-		const t = $('text');
-		t.style.height = 'auto';
-		t.style.height = `${t.scrollHeight + 2}px`;
+		const {style} = $('text');
+		style.height = 'auto';
+		style.height = `${$('text').scrollHeight + 2}px`;
 	}
-
-	/* ---- messages ---- */
 
 	say() {
 		const text = $('text').value.trim(), p = this.active;
@@ -604,6 +583,8 @@ class Page {
 
 	/* A channel begins or goes on. */
 	subscribed(channel, s) {
+		if (channel[0] === '#')
+			this.me ||= channel.slice(1); /* the token said who */
 		const places = [...this.places.values()].filter((p) =>
 		    this.channelOf(p) === channel);
 		const source = this.sources.get(channel);
@@ -611,18 +592,17 @@ class Page {
 			this.sources.set(channel, {epoch: s.epoch, oldest: 0});
 			for (const p of places) {
 				p.read = this.readOf(p.key, s.epoch) || (p.peer ? 0 : s.offset);
-				if (s.lost)
-					p.add({offset: source?.epoch === s.epoch ?
-					    p.messages.at(-1)?.offset + .5 || 0 : 0,
-					    notice: 'Some messages may be missing here.'});
 				if (source?.epoch !== s.epoch)
 					for (const m of p.messages)
 						m.offset = 0; /* they count anew */
+				if (s.lost)
+					p.add({offset: p.messages.at(-1)?.offset + .5 || 0,
+					    notice: 'Some messages may be missing here.'});
 			}
 			this.older(channel);
 		}
-		/* What was on its way and has not come back was not accepted, if
-		 * all that was is known; else only the person can tell. */
+		/* What was on its way and has not come back was not accepted, where
+		 * all that was is known; else the person decides. */
 		for (const p of places)
 			for (const m of [...p.outbox])
 				if (m.state === 'sending' && m.client !== this.client.id) {
@@ -635,14 +615,14 @@ class Page {
 		for (const p of places)
 			this.changed(p, true);
 		this.countPeople(channel);
+		$('me').textContent = this.me;
+		$('me-face').replaceChildren(face(this.me));
 	}
 
 	/* A room that one may not be in. */
-	refused(channel, error) {
-		const p = this.places.get(channel);
-		if (!p)
-			return;
-		p.add({offset: 0, notice: `The server says: ${error.message}.`});
+	refused(channel, {message}) {
+		const p = this.place(channel);
+		p.add({offset: 0, notice: `You cannot be here: ${message}.`});
 		this.changed(p);
 	}
 
@@ -653,10 +633,9 @@ class Page {
 			return;
 		s.busy = true;
 		try {
-			const since = s.oldest ? {offset: s.oldest, epoch: s.epoch} :
-			    undefined;
 			const {publications = []} = await this.client.history(channel,
-			    {limit: PAGE, reverse: true, since});
+			    {limit: PAGE, reverse: true, since: s.oldest ?
+			    {offset: s.oldest, epoch: s.epoch} : undefined});
 			s.oldest = publications.at(-1)?.offset ?? s.oldest;
 			s.done = publications.length < PAGE || s.oldest === 1;
 			for (const p of publications)
@@ -665,13 +644,10 @@ class Page {
 			s.done = !!error.code; /* nothing is kept there */
 		}
 		s.busy = false;
-		if (this.channelOf(this.active) === channel) {
-			this.draw(false);
-			this.scrolled();
-		}
+		if (this.channelOf(this.active) === channel)
+			this.draw(false); /* and on, if that filled no screen */
 	}
 
-	/* Something is new in a conversation. */
 	changed(p, old = false) {
 		if (p === this.active)
 			this.draw(!old);
@@ -685,11 +661,11 @@ class Page {
 		const p = this.active;
 		if (!p || document.hidden || chatView() !== 'talk' || !this.atEnd())
 			return;
-		const last = p.messages.at(-1)?.offset ?? 0;
+		const last = Math.floor(p.messages.at(-1)?.offset ?? 0);
 		if (!p.unread && last <= p.read)
 			return;
 		p.unread = 0;
-		p.read = Math.max(p.read, Math.floor(last));
+		p.read = Math.max(p.read, last);
 		this.reads[p.key] = [this.sources.get(this.channelOf(p))?.epoch, p.read];
 		memory.set('read', this.reads);
 		this.drawPlaces();
@@ -702,27 +678,22 @@ class Page {
 
 	toEnd() {
 		$('log').scrollTop = $('log').scrollHeight;
-		this.scrolled();
 	}
 
 	scrolled() {
 		const end = this.atEnd(), p = this.active;
 		$('latest').hidden = end;
-		$('latest-text').textContent = p.unread ?
-		    `${p.unread} new` : 'Latest';
 		if (end)
 			this.seen();
 		if ($('log').scrollTop < 200)
 			this.older(this.channelOf(p));
 	}
 
-	/* ---- drawing ---- */
-
-	/* Brings the log up to date, touching only what differs, so that a screen
-	 * reader hears what is new and nothing else. */
+	/* Brings the log up to date, touching only what differs: a screen reader
+	 * hears what is new and nothing else. */
 	draw(live) {
 		const log = $('log'), p = this.active, end = this.atEnd();
-		const anchor = [...log.children].find((e) =>
+		const anchor = [...log.querySelectorAll('.message')].find((e) =>
 		    e.offsetTop + e.offsetHeight > log.offsetTop + log.scrollTop);
 		const before = anchor?.offsetTop;
 		const all = [...p.messages, ...p.outbox], nodes = [];
@@ -740,8 +711,6 @@ class Page {
 			    a.notice || Math.abs(b.at - a.at) > GROUP_MS;
 			node.classList.toggle('first', apart(all[i - 1], m));
 			node.classList.toggle('last', apart(m, all[i + 1]));
-			if (!node.isConnected)
-				node.classList.toggle('new', live);
 			nodes.push(node);
 		});
 		if (!all.length)
@@ -755,23 +724,20 @@ class Page {
 			else
 				log.insertBefore(node, at);
 		while (at) {
-			const gone = at;
-			at = at.nextSibling;
-			gone.remove();
+			const next = at.nextSibling;
+			at.remove();
+			at = next;
 		}
 		if (end)
 			log.scrollTop = log.scrollHeight;
 		else if (anchor?.isConnected)
 			log.scrollTop += anchor.offsetTop - before;
-		$('latest').hidden = this.atEnd();
+		this.scrolled();
 	}
 
-	/* A line between messages, one of a kind. */
+	/* A line between messages, one of a text. */
 	mark(kind, text) {
-		const key = `${kind} ${text}`;
-		if (!this.marks.has(key))
-			this.marks.set(key, make('p', {class: kind}, text));
-		return this.marks.get(key);
+		return this.marks[text] ??= make('p', {class: kind}, text);
 	}
 
 	/* A message's element; the same one as long as it lives. */
@@ -779,25 +745,21 @@ class Page {
 		if (m.notice)
 			return m.node ??= make('p', {class: 'notice'}, m.notice);
 		if (!m.node) {
-			const from = m.own || p.peer || !m.from ?
-			    make('span', {class: 'from'}, m.own ? 'You' : m.from || 'Somebody') :
-			    make('button', {class: 'from', title: 'Talk in private',
-				onclick: () => this.open(`@${m.from}`)}, m.from);
-			from.style.setProperty('--hue', hue(m.from));
+			const from = m.own || p.peer || !/^[^*]/.test(m.from) ?
+			    span('from', m.own ? 'You' : m.from || 'Somebody') :
+			    make('button', {class: 'from',
+			    onclick: () => this.open(`@${m.from}`)}, m.from);
 			m.time = make('time', {class: 'when'});
 			m.node = make('div', {class: m.own ? 'message own' : 'message'},
-			    from, face(m.from || '?'),
-			    make('div', {class: 'words'},
-			    make('span', {class: 'said'}, m.text), m.time));
+			    tint(from, m.from), face(m.from || '?'), make('div',
+			    {class: 'words'}, span('said', m.text), m.time));
 		}
 		const sending = m.state === 'sending', failed = m.state === 'failed';
-		const when = new Date(m.at).toLocaleTimeString([],
-		    {hour: '2-digit', minute: '2-digit'});
+		const when = new Date(m.at).toLocaleTimeString([], {timeStyle: 'short'});
 		const note = sending ? 'sending…' : failed ? m.why :
 		    m.own ? `${when} ✓` : when;
 		if (m.time.textContent !== note) {
 			m.time.textContent = note;
-			m.time.dateTime = new Date(m.at).toISOString();
 			m.node.classList.toggle('sending', sending || failed);
 			m.node.querySelector('.again')?.remove();
 			if (failed)
@@ -808,46 +770,42 @@ class Page {
 	}
 
 	drawPlaces() {
-		const rows = {rooms: [], private: []};
 		let unread = 0;
 		for (const p of this.places.values()) {
 			unread += p.unread;
-			p.button ??= make('button', {class: 'place', onclick: () => this.open(p.key)},
-			    p.peer ? face(p.title) :
-			    make('span', {class: 'hash', 'aria-hidden': 'true'}, '#'),
-			    make('span', {class: 'name'}, p.title));
-			p.row ??= make('li', {}, p.button, ...p.key === 'lobby' ? [] :
-			    [make('button', {class: 'icon close',
-			    'aria-label': `Leave ${p.title}`, onclick: () => this.leave(p)},
-			    cross())]);
-			
+			p.button ??= make('button', {class: 'place',
+			    onclick: () => this.open(p.key)}, p.peer ? face(p.title) :
+			    span('hash', '#'), span('name', p.title));
+			if (!p.row) {
+				p.row = make('li', {}, p.button);
+				if (p.key !== 'lobby')
+					p.row.append(make('button', {class: 'icon close',
+					    'aria-label': `Leave ${p.title}`,
+					    onclick: () => this.leave(p)},
+					    $('hide-people').firstElementChild.cloneNode(true)));
+				$(p.peer ? 'private' : 'rooms').append(p.row);
+			}
 			p.button.ariaCurrent = p === this.active ? 'true' : null;
 			if (p.shown !== p.unread) {
 				p.shown = p.unread;
 				p.button.querySelector('.badge')?.remove();
 				if (p.unread)
-					p.button.append(make('span', {class: 'badge'},
-					    String(p.unread), make('span', {class: 'unseen'},
-					    ' unread')));
+					p.button.append(span('badge', p.unread,
+					    span('unseen', ' unread')));
 			}
-			rows[p.peer ? 'private' : 'rooms'].push(p.row);
 		}
-		for (const [id, list] of Object.entries(rows))
-			if (list.length !== $(id).children.length ||
-			    list.some((row, i) => row !== $(id).children[i]))
-				$(id).replaceChildren(...list);
-		$('private-none').hidden = rows.private.length > 0;
+		$('private-none').hidden = $('private').firstChild;
 		const elsewhere = unread - this.active?.unread;
 		$('back-unread').hidden = !elsewhere;
-		$('back-unread').textContent = elsewhere || '';
+		$('back-unread').textContent = elsewhere;
 		document.title = (unread ? `(${unread}) ` : '') +
-		    (this.active ? `${this.active.title} · chatd` : 'chatd');
+		    `${this.active?.title} · chatd`;
 	}
 
 	/* Asks who is in the room (of a private conversation: in the lobby). */
 	async countPeople(channel) {
 		const p = this.active, asked = p?.peer ? 'lobby' : p?.key;
-		if (!p || (channel && channel !== asked))
+		if (channel && channel !== asked)
 			return;
 		try {
 			const {presence = {}} = await this.client.presence(asked);
@@ -872,29 +830,22 @@ class Page {
 			return;
 		this.names = names.join('\n');
 		$('present').replaceChildren(...names.map((name) => make('li', {},
-		    name === this.me ? make('div', {class: 'self'}, face(name),
-		    make('span', {class: 'name'}, `${name} (you)`)) :
-		    make('button', {title: 'Talk in private',
-			onclick: () => this.open(`@${name}`)}, face(name),
-		    make('span', {class: 'name'}, name)))));
+		    name === this.me ?
+		    make('div', {}, face(name), span('name', `${name} (you)`)) :
+		    make('button', {onclick: () => this.open(`@${name}`)},
+		    face(name), span('name', name)))));
 	}
 
 	stateChanged(state, why) {
-		if (state === 'connected')
-			this.was = true;
-		if (state === 'connected' && !this.me) /* the token says who */
-			this.me = [...this.client.channels.keys()]
-			    .find((name) => name[0] === '#')?.slice(1) ?? '';
-		const [words, short] = {connected: ['Connected', 'Connected'],
-		    connecting: [this.was || why ? 'No connection, trying again…' :
-		    'Connecting…', 'Connecting…'], closed: [
-		    `The server has ended the connection: ${why}`, 'Not connected']}[state];
-		$('status').textContent = words;
-		$('status').classList.toggle('calm', words === short);
-		$('state').textContent = short;
+		this.was ||= state === 'connected';
+		const calm = state === 'connected' || !this.was && !why;
+		$('state').textContent = {connected: 'Connected',
+		    connecting: 'Connecting…', closed: 'Not connected'}[state];
 		$('state').className = `quiet ${state}`;
-		$('me').textContent = this.me;
-		face(this.me, $('me-face'));
+		$('status').className = calm ? 'unseen' : '';
+		$('status').textContent = calm ? $('state').textContent :
+		    state === 'closed' ? `The server has ended the connection: ${why}` :
+		    'No connection, trying again…';
 	}
 }
 
@@ -904,11 +855,6 @@ function phone() {
 
 function chatView() {
 	return phone() ? $('chat').dataset.view : 'talk';
-}
-
-/* The sign on a button that closes. */
-function cross() {
-	return document.querySelector('#hide-people svg').cloneNode(true);
 }
 
 /* Asks for a name unless one is remembered, then begins. */
