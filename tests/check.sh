@@ -60,6 +60,10 @@ system san control 60
 system san daemon 90
 system san balance 60
 system san library 60
+system san centrifugo 150
+system san centrifugo_sdk 90
+system san rooms 60
+system san api 60
 system san web 90
 system release page 180
 system release plain_door 60 'workers|io_uring|queue'
