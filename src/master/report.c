@@ -264,6 +264,8 @@ door_name(uint8_t door)
 		return "plain";
 	case DOOR_ECHO:
 		return "echo";
+	case DOOR_CENTRIFUGO:
+		return "centrifugo";
 	default:
 		return "?";
 	}
