@@ -119,6 +119,15 @@ $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# A chatd that lays shared memory out in another way, for the test that an
+# upgrade to it is refused.
+$(OUT)/other-layout/chatd: src/hub/shm.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT=999 -c -o $(@D)/shm.o $<
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(@D)/shm.o \
+	    $(OUT)/libchatd.a $(LDLIBS)
+
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)

@@ -18,7 +18,9 @@ enum {
 	STATUS_REFUSED = 1,
 	STATUS_USAGE = 2,
 	STATUS_NO_DAEMON = 3,
-	PATIENCE_S = 10 /* chatd answers at once; it may be stopped */
+	PATIENCE_S = 10, /* chatd answers at once; it may be stopped */
+	UPGRADE_ASK_MS = 50,
+	UPGRADE_STILL_MS = 30 * 1000 /* nothing more has been replaced */
 };
 
 /* Says how to call it, and leaves. */
@@ -26,12 +28,13 @@ static void __attribute__((noreturn)) usage(void)
 {
 	fprintf(stderr,
 	    "usage: chatctl [-j] [-s socket] command\n"
-	    "       show workers|users|connections|stats\n"
+	    "       show workers|users|connections|stats|upgrade\n"
 	    "       kick user [device]\n"
 	    "       say text\n"
 	    "       log verbose|brief\n"
 	    "       reload\n"
 	    "       restart-worker slot\n"
+	    "       upgrade [path]\n"
 	    "       drain [rate | off]\n"
 	    "       rebalance\n"
 	    "       stop\n");
@@ -53,7 +56,7 @@ static bool
 command_is_known(int argc, char **argv)
 {
 	static const char *const shown[] = {
-	    "workers", "users", "connections", "stats", NULL};
+	    "workers", "users", "connections", "stats", "upgrade", NULL};
 	static const char *const levels[] = {"verbose", "brief", NULL};
 	static const char *const alone[] = {
 	    "reload", "rebalance", "stop", NULL};
@@ -69,7 +72,7 @@ command_is_known(int argc, char **argv)
 	if (strcmp(argv[0], "say") == 0 ||
 	    strcmp(argv[0], "restart-worker") == 0)
 		return argc == 2;
-	if (strcmp(argv[0], "drain") == 0)
+	if (strcmp(argv[0], "drain") == 0 || strcmp(argv[0], "upgrade") == 0)
 		return argc == 1 || argc == 2;
 	return argc == 1 && is_one_of(argv[0], alone);
 }
@@ -185,13 +188,81 @@ reply_print(int fd)
 	return status;
 }
 
+/* The path as the daemon, which is elsewhere, finds it. */
+static char *
+path_absolute(char *path)
+{
+	char *here, *whole;
+
+	if (path[0] == '/')
+		return path;
+	if ((here = getcwd(NULL, 0)) == NULL ||
+	    asprintf(&whole, "%s/%s", here, path) == -1)
+		err(STATUS_REFUSED, "%s", path);
+	free(here);
+	return whole;
+}
+
+/* Asks how an upgrade goes on; false: no answer, since the daemon is just
+ * being replaced. */
+static bool
+upgrade_ask(const char *socket_path, char *text, size_t size)
+{
+	static char show[] = "show", upgrade[] = "upgrade";
+	static char *question[] = {show, upgrade, NULL};
+	int fd = daemon_connect(socket_path);
+	size_t len = 0;
+	ssize_t n;
+
+	request_send(fd, false, 2, question);
+	while (
+	    len < size - 1 && (n = read(fd, text + len, size - 1 - len)) != 0) {
+		if (n == -1 && errno != EINTR)
+			break;
+		if (n > 0)
+			len += (size_t)n;
+	}
+	close(fd);
+	text[len] = '\0';
+	return len > 0 && text[0] == CONTROL_DONE;
+}
+
+/* Waits for the end of an upgrade; returns the exit status. */
+static int
+upgrade_wait(const char *socket_path)
+{
+	char text[1024], state[32], rest[sizeof(text)];
+	int left, last = -1, still_ms = 0;
+
+	for (; still_ms < UPGRADE_STILL_MS; still_ms += UPGRADE_ASK_MS) {
+		usleep(UPGRADE_ASK_MS * 1000);
+		if (!upgrade_ask(socket_path, text, sizeof(text)) ||
+		    sscanf(text + 1, "%31s %d %1023[^\n]", state, &left,
+			rest) != 3)
+			continue;
+		if (strcmp(state, "failed") == 0) {
+			warnx("not upgraded: %s", rest);
+			return STATUS_REFUSED;
+		}
+		if (strcmp(state, "done") == 0) {
+			printf("upgraded to chatd %s\n", rest);
+			return 0;
+		}
+		if (left != last)
+			still_ms = 0;
+		last = left;
+	}
+	warnx("the upgrade does not get on: %s", text + 1);
+	return STATUS_REFUSED;
+}
+
 int
 main(int argc, char **argv)
 {
 	char path[PATH_MAX], error[PATH_MAX + 128];
 	const char *socket_path = NULL;
 	bool json = false;
-	int ch, fd;
+	int ch, fd, status;
 
 	while ((ch = getopt(argc, argv, "+js:")) != -1) {
 		switch (ch) {
@@ -215,7 +286,12 @@ main(int argc, char **argv)
 		if (place_prepare(path, false, error, sizeof(error)) == -1)
 			errx(STATUS_NO_DAEMON, "no chatd: %s", error);
 	}
+	if (strcmp(argv[0], "upgrade") == 0 && argc == 2)
+		argv[1] = path_absolute(argv[1]);
 	fd = daemon_connect(socket_path);
 	request_send(fd, json, argc, argv);
-	return reply_print(fd);
+	status = reply_print(fd);
+	if (status == 0 && strcmp(argv[0], "upgrade") == 0)
+		status = upgrade_wait(socket_path);
+	return status;
 }

@@ -10,6 +10,7 @@
 #include "master/daemon.h"
 #include "master/master.h"
 #include "master/options.h"
+#include "master/resume.h"
 
 enum { STATUS_FAILURE = 1, STATUS_USAGE = 2, STATUS_CONFIG = 78 };
 
@@ -42,7 +43,7 @@ options_parse(struct options *o, int argc, char **argv)
 	const char *problem;
 	int ch;
 
-	*o = (struct options){.workers = -1};
+	*o = (struct options){.workers = -1, .binary = argv[0]};
 	while ((ch = getopt(argc, argv, "df:l:np:s:u:Vvw:")) != -1) {
 		switch (ch) {
 		case 'd':
@@ -54,7 +55,8 @@ options_parse(struct options *o, int argc, char **argv)
 		case 'l':
 			if (!address_ok(optarg))
 				errx(STATUS_USAGE,
-				    "%s is no address:port (*:8080, [::1]:8080)",
+				    "%s is no address:port (*:8080, "
+				    "[::1]:8080)",
 				    optarg);
 			if (o->n_listen == CONF_LISTEN_MAX)
 				errx(STATUS_USAGE, "more than %d addresses",
@@ -105,6 +107,10 @@ main(int argc, char **argv)
 	int status;
 
 	daemon_init_title(argc, argv, environ);
+	/* Before anything is closed or unblocked: all that is inherited is
+	 * meant. */
+	if (argc == 3 && strcmp(argv[1], RESUME_OPTION) == 0)
+		return resume_main(argv[2]);
 	/* What the starter left open is not for us to keep open, what it
 	 * blocked is what supervision needs. */
 	closefrom(STDERR_FILENO + 1);

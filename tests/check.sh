@@ -33,7 +33,8 @@ system() {
 need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 make -s -j"$jobs" all build/fault/million_test
+need "build" 300 make -s -j"$jobs" all build/fault/million_test \
+    build/other-layout/chatd
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
@@ -66,6 +67,8 @@ system san rooms 60
 system san api 60
 system san web 90
 system release page 180
+system san moves 120
+system release upgrade 180
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
 system release bulk 60 'limits'

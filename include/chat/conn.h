@@ -17,6 +17,10 @@ conn_has_slot(const struct chat *ch, uint32_t i)
 	return i < ch->hub->n_slots;
 }
 
+/* Tells the other workers how many connections are here, but for those that
+ * are only refused. */
+void conn_count(struct chat *ch);
+
 /*
  * Takes up an accepted socket in CONN_REQUEST. Owns fd from then on. Returns
  * its number, or SHM_NONE (fd is untouched) when not even a spare connection

@@ -129,6 +129,15 @@ struct hub {
  */
 int hub_create(struct hub *h, const struct hub_limits *limits);
 
+/*
+ * Maps memory that another program made with these limits and this key: after
+ * an upgrade. With look, for reading only. Returns 0, h->fd being fd, or -1
+ * with a message: it has another layout, or other sizes than this program
+ * would give it.
+ */
+int hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
+    const uint8_t hash_key[16], bool look, char *error, size_t error_len);
+
 /* Unmaps; the memory goes with its last process. */
 void hub_destroy(struct hub *h);
 

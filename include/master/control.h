@@ -6,10 +6,15 @@
  * is CONTROL_TEXT or CONTROL_JSON and says how lists are wanted. Reply: one
  * byte, CONTROL_DONE or CONTROL_REFUSED; then text up to EOF: the answer, or
  * the reason. Numbers are in host order: the socket never leaves the machine.
+ *
+ * An upgrade is answered when its rehearsal begins; how it goes on is asked
+ * with "show upgrade". While the new program is executed, a request may go
+ * unanswered or wait for it in the backlog.
  */
 #ifndef CHATD_MASTER_CONTROL_H
 #define CHATD_MASTER_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -34,6 +39,13 @@ struct control;
  */
 struct control *
 control_open(struct master *m, const char *path, char *error, size_t error_len);
+
+/* Takes up one that another program opened: after an upgrade. Owns fd. */
+struct control *control_adopt(struct master *m, const char *path, int fd);
+
+int control_fd(const struct control *c);
+const char *control_path(const struct control *c);
+bool control_is_idle(const struct control *c); /* nobody is being answered */
 
 /* Starts to serve on the master's loop. Returns 0, or -1 and errno. */
 int control_start(struct control *c);

@@ -18,12 +18,14 @@ struct options {
 	const char *listen[CONF_LISTEN_MAX];
 	int n_listen;
 	const char *pidfile, *control, *user;
-	int workers;	/* -1: not given, 0: one per processor */
-	char *owned[3]; /* what options_settle() made absolute */
+	int workers;	    /* -1: not given, 0: one per processor */
+	const char *binary; /* the program's file, absolute */
+	char *owned[4];	    /* what options_settle() made absolute */
 };
 
 /* Makes the paths absolute: a daemon leaves its directory, and reads the file
- * again. Returns 0, or -1 and errno. */
+ * again. binary is argv[0], which need not be a path. Returns 0, or -1 and
+ * errno. */
 int options_settle(struct options *o);
 void options_deinit(struct options *o);
 

@@ -239,5 +239,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	i = SHM_NONE;
 	while (conn_next(ch, &i))
 		settle(&a, i);
+	/* The others accept no more than a share of what the least has. */
+	conn_count(ch);
 	SHM_STORE(h->me->stage_conn, 0);
 }

@@ -127,10 +127,8 @@ number_give(struct chat *ch, uint32_t i)
 		ch->spare_used &= ~(1ull << (i - ch->hub->n_slots));
 }
 
-/* Tells the other workers how many connections are here, but for those that
- * are only refused. */
-static void
-count(struct chat *ch)
+void
+conn_count(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 
@@ -165,7 +163,7 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 	}
 	ch->n_pending++;
 	ch->n_conns++;
-	count(ch);
+	conn_count(ch);
 	return i;
 }
 
@@ -207,7 +205,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	c->phase = CONN_OPEN;
 	ch->n_pending--;
 	ch->n_open++;
-	count(ch);
+	conn_count(ch);
 	/* cannot fail: the first chunk has room */
 	if (output_append(&ch->output, &c->out, i, &f, 0) < 0)
 		abort();
@@ -247,7 +245,7 @@ conn_linger(struct chat *ch, uint32_t i)
 	c->blocked = false;
 	c->paused = false;
 	conn_watch(ch, i);
-	count(ch);
+	conn_count(ch);
 }
 
 void
@@ -276,7 +274,7 @@ conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len)
 	c->blocked = true;
 	c->paused = true; /* the answer is the last thing said here */
 	conn_watch(ch, i);
-	count(ch);
+	conn_count(ch);
 }
 
 void
@@ -452,7 +450,7 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	c->phase = CONN_ENDING;
 	c->due_ms = ch->now_ms + CHAT_ENDING_MS;
 	ch->n_open--;
-	count(ch);
+	conn_count(ch);
 	input_release(&ch->input, i);
 	conn_append_close(ch, i, code, reason);
 	conn_pause(ch, i, true); /* nothing more is read until our FIN */
@@ -491,5 +489,5 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	c->phase = CONN_NONE;
 	ch->n_conns--;
 	number_give(ch, i);
-	count(ch);
+	conn_count(ch);
 }

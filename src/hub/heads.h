@@ -8,13 +8,33 @@
 #include "hub/lock.h"
 #include "hub/shm.h"
 
-enum { SHM_LAYOUT = 1 };
+/*
+ * Changes whenever processes of the old and the new program could
+ * misunderstand each other: structs in shared memory, messages over the links
+ * (codec/message.h, but for MSG_CONF, which a worker of another size refuses),
+ * notes and orders of keepers. An upgrade to another layout is refused.
+ */
+#ifndef CHATD_LAYOUT
+#define CHATD_LAYOUT 2
+#endif
+enum { SHM_LAYOUT = CHATD_LAYOUT };
 #define SHM_MAGIC 0x6d6873647461686dull
+
+/* How much there is of everything, and how large one is. */
+struct shm_sizes {
+	uint64_t total;
+	uint32_t lines, entries, extra, slots, segments, chunks, pages,
+	    subscriptions;
+	uint64_t index, journal;
+	uint16_t heads, worker, entry, slot, chunk, subscription;
+	uint32_t spare;
+};
 
 struct shm_heads {
 	uint64_t magic;
 	uint32_t layout; /* who knows another number must not read on */
 	uint32_t spare;
+	struct shm_sizes sizes; /* to be compared with the own, never used */
 
 	_Atomic uint64_t tail __attribute__((aligned(64)));
 	_Atomic uint64_t oldest __attribute__((aligned(64)));

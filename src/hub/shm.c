@@ -1,6 +1,8 @@
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,8 +42,8 @@ power_below(uint64_t n)
 }
 
 /* Numbers of everything from the limits. Seven buckets for four users: of a
- * full table's misses 97 % read one cache line (72 % with five). A quarter of the output memory is
- * for references, besides one chunk per connection. */
+ * full table's misses 97 % read one cache line (72 % with five). A quarter of
+ * the output memory is for references, besides one chunk per connection. */
 static void
 hub_count(struct hub *h, const struct hub_limits *l)
 {
@@ -55,8 +57,8 @@ hub_count(struct hub *h, const struct hub_limits *l)
 	h->n_chunks = (uint32_t)(l->output_bytes / 4 / sizeof(struct chunk)) +
 	    l->connections + SHM_WORKERS * SHM_BLOCK;
 	h->n_pages = (uint32_t)(l->input_bytes / INPUT_PAGE);
-	h->n_subscriptions = l->subscriptions != 0 ? l->subscriptions
-						   : l->connections * 8;
+	h->n_subscriptions =
+	    l->subscriptions != 0 ? l->subscriptions : l->connections * 8;
 	h->journal_size = power_below(l->journal_bytes);
 	h->n_index = h->journal_size / 128;
 }
@@ -67,7 +69,7 @@ hub_place(struct hub *h, uint8_t *base)
 {
 	size_t end = 0;
 
-#define PLACE(field, bytes)                                                    \
+#define PLACE(field, bytes) \
 	(h->field = (void *)((uintptr_t)base + region(&end, (bytes))))
 	PLACE(heads, sizeof(struct shm_heads));
 	PLACE(lock, sizeof(struct shm_lock));
@@ -85,8 +87,7 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(page_owner, claim_blocks(h->n_pages));
 	PLACE(page, (size_t)INPUT_PAGE * h->n_pages);
 	PLACE(subscription_owner, claim_blocks(h->n_subscriptions));
-	PLACE(subscription,
-	    sizeof(struct subscription) * h->n_subscriptions);
+	PLACE(subscription, sizeof(struct subscription) * h->n_subscriptions);
 	PLACE(chain, sizeof(uint32_t) * SHM_WORKERS * h->n_entries);
 	PLACE(stage, (size_t)SHM_STAGE * SHM_WORKERS);
 	PLACE(index, sizeof(struct index_entry) * h->n_index);
@@ -94,6 +95,33 @@ hub_place(struct hub *h, uint8_t *base)
 #undef PLACE
 	h->base = base;
 	h->size = end;
+}
+
+/* The sizes as this program knows them. */
+static struct shm_sizes
+hub_sizes(const struct hub *h)
+{
+	struct shm_sizes s;
+
+	memset(&s, 0, sizeof(s)); /* padding too: they are compared whole */
+	s.total = h->size;
+	s.lines = h->n_lines;
+	s.entries = h->n_entries;
+	s.extra = h->n_extra;
+	s.slots = h->n_slots;
+	s.segments = h->n_segments;
+	s.chunks = h->n_chunks;
+	s.pages = h->n_pages;
+	s.subscriptions = h->n_subscriptions;
+	s.index = h->n_index;
+	s.journal = h->journal_size;
+	s.heads = sizeof(struct shm_heads);
+	s.worker = sizeof(struct shm_worker);
+	s.entry = sizeof(struct presence_entry);
+	s.slot = sizeof(struct slot);
+	s.chunk = sizeof(struct chunk);
+	s.subscription = sizeof(struct subscription);
+	return s;
 }
 
 int
@@ -119,6 +147,7 @@ hub_create(struct hub *h, const struct hub_limits *limits)
 	arc4random_buf(h->hash_key, sizeof(h->hash_key));
 	h->heads->magic = SHM_MAGIC;
 	h->heads->layout = SHM_LAYOUT;
+	h->heads->sizes = hub_sizes(h);
 	errno = lock_init(h->lock);
 	if (errno != 0) {
 		munmap(base, h->size);
@@ -131,6 +160,52 @@ fail:
 	save = errno;
 	close(h->fd);
 	errno = save;
+	return -1;
+}
+
+int
+hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
+    const uint8_t hash_key[16], bool look, char *error, size_t error_len)
+{
+	struct shm_sizes mine, theirs;
+	struct stat st;
+	uint8_t *base;
+
+	memset(h, 0, sizeof(*h));
+	h->self = -1;
+	hub_count(h, limits);
+	hub_place(h, NULL);
+	if (fstat(fd, &st) < 0 || (size_t)st.st_size < sizeof(*h->heads)) {
+		snprintf(error, error_len, "there is no shared memory");
+		return -1;
+	}
+	base =
+	    mmap(NULL, (size_t)st.st_size, PROT_READ | (look ? 0 : PROT_WRITE),
+		MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (base == MAP_FAILED) {
+		snprintf(
+		    error, error_len, "shared memory: %s", strerror(errno));
+		return -1;
+	}
+	mine = hub_sizes(h);
+	hub_place(h, base);
+	theirs = h->heads->sizes;
+	if (h->heads->magic != SHM_MAGIC)
+		snprintf(error, error_len, "the shared memory is not chatd's");
+	else if (h->heads->layout != SHM_LAYOUT)
+		snprintf(error, error_len,
+		    "the shared memory has layout %u, this program knows %u",
+		    h->heads->layout, (unsigned)SHM_LAYOUT);
+	else if (memcmp(&mine, &theirs, sizeof(mine)) != 0 ||
+	    (size_t)st.st_size != h->size)
+		snprintf(error, error_len,
+		    "the shared memory has other sizes than this program's");
+	else {
+		h->fd = fd;
+		memcpy(h->hash_key, hash_key, sizeof(h->hash_key));
+		return 0;
+	}
+	munmap(base, (size_t)st.st_size);
 	return -1;
 }
 

@@ -78,7 +78,7 @@ hub_make(struct master *m, char *error, size_t error_len)
 {
 	/* Workers claim slots by the block, and the last block of each is not
 	 * full when the limit is reached; there may be more of them later. */
-	const struct hub_limits limits = {
+	m->limits = (struct hub_limits){
 	    .connections = m->conf->connections + SHM_WORKERS * SHM_BLOCK,
 	    .users = m->conf->users,
 	    .journal_bytes = m->conf->journal_bytes,
@@ -86,7 +86,7 @@ hub_make(struct master *m, char *error, size_t error_len)
 	    .input_bytes = m->conf->input_bytes,
 	    .subscriptions = m->conf->subscriptions};
 
-	if (hub_create(&m->hub, &limits) == 0)
+	if (hub_create(&m->hub, &m->limits) == 0)
 		return 0;
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
 	return -1;
@@ -111,8 +111,8 @@ files_raise(const struct master *m)
 }
 
 /* Turns to where the log goes. */
-static int
-log_choose(struct master *m, char *error, size_t error_len)
+int
+boot_log_choose(struct master *m, char *error, size_t error_len)
 {
 	const char *file = m->conf->log_file;
 	int r = 0;
@@ -148,7 +148,7 @@ boot(struct master *m, char *error, size_t error_len)
 		    strerror(errno));
 		return -1;
 	}
-	if (log_choose(m, error, error_len) == -1)
+	if (boot_log_choose(m, error, error_len) == -1)
 		return -1;
 	if (master_make_events(m) == -1 || control_start(m->control) == -1) {
 		snprintf(error, error_len, "no event loop");

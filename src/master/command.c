@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/utf8.h"
@@ -41,6 +42,10 @@ refuse(struct call *c, const char *fmt, ...)
 static void
 command_show(struct call *c)
 {
+	if (strcmp(c->argv[1], "upgrade") == 0) {
+		upgrade_show(c->master, c->json, c->answer->text);
+		return;
+	}
 	c->answer->report = report_new(c->master, c->argv[1], c->json);
 	if (c->answer->report == NULL)
 		refuse(c, "cannot show %s: %s", c->argv[1],
@@ -185,6 +190,24 @@ command_restart_worker(struct call *c)
 	}
 }
 
+/* upgrade [PATH] */
+static void
+command_upgrade(struct call *c)
+{
+	const char *path = c->argc > 1 ? c->argv[1] : NULL;
+	char error[1024];
+
+	/* Who may open the socket may control chatd, not run as root what
+	 * he likes. */
+	if (path != NULL && c->uid != 0 && c->uid != geteuid()) {
+		refuse(c, "only root may name another program");
+		return;
+	}
+	log_info("user %u upgrades chatd", (unsigned)c->uid);
+	if (upgrade_begin(c->master, path, error, sizeof(error)) == -1)
+		refuse(c, "%s", error);
+}
+
 /* drain [RATE|off] */
 static void
 command_drain(struct call *c)
@@ -247,6 +270,7 @@ static const struct {
     {"log", 2, 2, command_log},
     {"reload", 1, 1, command_reload},
     {"restart-worker", 2, 2, command_restart_worker},
+    {"upgrade", 1, 2, command_upgrade},
     {"drain", 1, 2, command_drain},
     {"rebalance", 1, 1, command_rebalance},
     {"stop", 1, 1, command_stop},

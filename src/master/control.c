@@ -362,6 +362,38 @@ control_open(struct master *m, const char *path, char *error, size_t error_len)
 	return NULL;
 }
 
+struct control *
+control_adopt(struct master *m, const char *path, int fd)
+{
+	struct control *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->master = m;
+	c->path = path;
+	c->fd = fd;
+	TAILQ_INIT(&c->clients);
+	return c;
+}
+
+int
+control_fd(const struct control *c)
+{
+	return c->fd;
+}
+
+const char *
+control_path(const struct control *c)
+{
+	return c->path;
+}
+
+bool
+control_is_idle(const struct control *c)
+{
+	return c->n_clients == 0;
+}
+
 int
 control_start(struct control *c)
 {

@@ -132,6 +132,7 @@ keeper_start(struct member *w)
 	}
 	w->keeper_pid = pid;
 	w->keeper_link = link[0];
+	w->keeper_old = false;
 	w->keeper_tick_ms = clock_ms();
 	SHM_STORE(line->keeper, (uint32_t)pid);
 	return true;
@@ -186,6 +187,19 @@ keeper_replace(struct member *w)
 		log_warn("worker %d does not take its keeper: %s", w->slot,
 		    strerror(errno));
 	close(fd);
+}
+
+void
+keep_renew(struct member *w)
+{
+	pid_t pid = w->keeper_pid;
+
+	/* It is reaped as somebody unknown. */
+	w->keeper_pid = 0;
+	keep_drop(w);
+	if (pid > 0)
+		kill(pid, SIGKILL);
+	keeper_replace(w);
 }
 
 bool

@@ -21,7 +21,7 @@
 #include "process.h"
 
 static const int signals[] = {
-    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGCHLD};
+    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 enum { N_SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
 /* Tells the service manager, if there is one. */
@@ -201,10 +201,9 @@ master_set_verbose(struct master *m, bool on)
 	live_spread(m);
 }
 
-/* Whether what runs can carry new settings; false: whole lines in error. */
-static bool
-live_fits(const struct master *m, const struct conf_live *live, char *error,
-    size_t error_len)
+bool
+master_live_fits(const struct master *m, const struct conf_live *live,
+    char *error, size_t error_len)
 {
 	if (journal_entry_bytes(UINT8_MAX, live->message_size) <=
 		m->hub.journal_size / JOURNAL_SHARE &&
@@ -239,7 +238,8 @@ master_reload(struct master *m, char *error, size_t error_len)
 	char keys[512];
 	int workers;
 
-	if (next == NULL || !live_fits(m, &next->live, error, error_len)) {
+	if (next == NULL ||
+	    !master_live_fits(m, &next->live, error, error_len)) {
 		log_error("configuration not reloaded: %s", error);
 		conf_free(next);
 		return -1;
@@ -276,19 +276,22 @@ reopen(struct master *m)
 }
 
 /* Reaps whoever has died. */
-static void
-reap(struct master *m)
+void
+master_reap(struct master *m)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (upgrade_died(m, pid, status))
+			continue;
 		for (int i = 0; i < m->n_workers; i++)
 			if (m->member[i].pid == pid) {
 				member_died(&m->member[i], status);
 				break;
 			} else if (keep_died(&m->member[i], pid, status))
 				break;
+	}
 }
 
 /* A signal arrived. */
@@ -312,8 +315,11 @@ signal_cb(int sig, short what, void *arg)
 	case SIGUSR1:
 		reopen(m);
 		break;
+	case SIGUSR2:
+		upgrade_begin(m, NULL, error, sizeof(error));
+		break;
 	case SIGCHLD:
-		reap(m);
+		master_reap(m);
 		break;
 	}
 }
@@ -355,6 +361,8 @@ timer_cb(int fd, short what, void *arg)
 		member_time(&m->member[i], now);
 	for (int i = 0; i < m->n_workers && m->phase < PHASE_QUITTING; i++)
 		keep_time(&m->member[i], now);
+	renew_next(m, now);
+	upgrade_time(m, now);
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
 		for (int i = 0; i < m->n_workers; i++)
 			member_kill(&m->member[i], "did not leave in time");
@@ -407,6 +415,7 @@ master_make_events(struct master *m)
 static void
 deinit(struct master *m)
 {
+	upgrade_end(m);
 	if (m->control != NULL)
 		control_close(m->control);
 	for (int i = 0; i < m->n_workers; i++) {
@@ -426,7 +435,6 @@ int
 master_run(const struct options *options, struct conf *conf)
 {
 	struct master *m = calloc(1, sizeof(*m));
-	int status;
 
 	if (m == NULL) {
 		conf_free(conf);
@@ -446,7 +454,16 @@ master_run(const struct options *options, struct conf *conf)
 	if (boot(m, m->failure, sizeof(m->failure)) == -1) {
 		m->status = 1;
 		log_error("%s", m->failure);
-	} else {
+	}
+	return master_loop(m);
+}
+
+int
+master_loop(struct master *m)
+{
+	int status;
+
+	if (m->status == 0) {
 		master_check(m);
 		if (!m->done)
 			event_base_dispatch(m->base);

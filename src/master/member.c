@@ -218,6 +218,7 @@ hello_handle(struct member *w, const struct message_hello *hello)
 	if (m->phase == PHASE_RUNNING)
 		member_owe(w, OWED_START);
 	master_check(m);
+	renew_next(m, clock_ms());
 }
 
 /* A worker has cleaned up after another. */
@@ -304,6 +305,7 @@ member_born(struct member *w, pid_t pid, int link)
 	w->killed = false;
 	w->killed_unready = false;
 	w->retire_ms = 0;
+	w->old = false;
 	w->cleaner = -1;
 	watchdog_forget(&w->master->watchdog, w->slot);
 	w->event = event_new(
@@ -312,6 +314,19 @@ member_born(struct member *w, pid_t pid, int link)
 		member_kill(w, "cannot be listened to");
 	log_debug("worker %d (pid %d, generation %u) started", w->slot,
 	    (int)pid, w->generation);
+}
+
+int
+member_adopt(struct member *w)
+{
+	watchdog_forget(&w->master->watchdog, w->slot);
+	if (w->link == -1)
+		return 0;
+	w->event = event_new(
+	    w->master->base, w->link, EV_READ | EV_PERSIST, member_read_cb, w);
+	if (w->event == NULL)
+		return -1;
+	return w->eof_ms != 0 ? 0 : event_add(w->event, NULL);
 }
 
 /* Says how a worker died and what follows. */

@@ -1,10 +1,12 @@
 #include "master/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "codec/message.h"
@@ -28,6 +30,28 @@ path_absolute(const char *path)
 	return whole;
 }
 
+/* The file that this process runs, by the name that it was started by if that
+ * is a path, so that a link is followed anew at an upgrade. NULL: unknown. */
+static char *
+binary_find(const char *name)
+{
+	static const char self[] = "/proc/self/exe";
+	char text[PATH_MAX], *whole = NULL;
+	struct stat a, b;
+	ssize_t n;
+
+	if (strchr(name, '/') != NULL)
+		whole = path_absolute(name);
+	if (whole != NULL && stat(whole, &a) == 0 && stat(self, &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return whole;
+	free(whole);
+	if ((n = readlink(self, text, sizeof(text) - 1)) == -1)
+		return NULL;
+	text[n] = '\0';
+	return strdup(text);
+}
+
 int
 options_settle(struct options *o)
 {
@@ -40,6 +64,8 @@ options_settle(struct options *o)
 			return -1;
 		*path[i] = o->owned[i];
 	}
+	if (o->binary != NULL)
+		o->binary = o->owned[3] = binary_find(o->binary);
 	return 0;
 }
 

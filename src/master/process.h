@@ -17,6 +17,7 @@
 #include "net/listener.h"
 
 struct control;
+struct evbuffer;
 struct event;
 struct event_base;
 
@@ -80,6 +81,7 @@ struct member {
 	uint32_t keeper_deaths; /* since then */
 	uint32_t fault_hand; /* of the dead worker, if it was its own fault */
 	uint64_t fault_arg;
+	bool old, keeper_old; /* started by the program before this one */
 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_QUITTING, PHASE_STOPPING };
@@ -91,8 +93,9 @@ struct master {
 	int status;	      /* to exit with */
 	char failure[512];    /* why it is 1 */
 	struct event_base *base;
-	struct event *timer, *signal[6];
+	struct event *timer, *signal[7];
 	struct hub hub;
+	struct hub_limits limits; /* that it was made with */
 	const struct options *options;
 	struct conf *conf; /* as started with, what changes live apart */
 	struct conf_live live;
@@ -106,7 +109,12 @@ struct master {
 	struct watchdog watchdog;
 	uint64_t started_ms, respawns;
 	uint32_t start_failures;
-	uint32_t drain_rate; /* connections per second; 0: serves */
+	uint32_t drain_rate;	   /* connections per second; 0: serves */
+	struct upgrade *upgrade;   /* to another program; NULL: none */
+	char upgrade_failure[512]; /* of the last one; "": none */
+	bool upgraded;		   /* and all is replaced */
+	bool renewing; /* workers and keepers are replaced one by one */
+	uint64_t renew_keeper_ms;	  /* the next keeper's turn */
 	uint64_t buried[REPORT_COUNTERS]; /* counters of dead workers */
 };
 
@@ -124,6 +132,11 @@ uint64_t master_mask(const struct master *m); /* workers alive and ready */
 int master_lowest(const struct master *m);    /* a lively one, or -1 */
 
 int master_make_events(struct master *m); /* 0, or -1 */
+/* Whether what runs can carry new settings; false: whole lines in error. */
+bool master_live_fits(const struct master *m, const struct conf_live *live,
+    char *error, size_t error_len);
+void master_reap(struct master *m); /* whoever has died */
+int master_loop(struct master *m);  /* serves; frees m; the exit status */
 
 /* spawn.c: what every child does after the fork */
 void spawn_child_drop(struct master *m);
@@ -139,15 +152,19 @@ void keep_forget(struct member *w); /* has it close everything */
 /* Whether that was this slot's keeper; it is replaced. */
 bool keep_died(struct member *w, pid_t pid, int wait_status);
 void keep_time(struct member *w, uint64_t now); /* every timer period */
+void keep_renew(struct member *w);		/* another one in its place */
 void keep_end(struct member *w);		/* kills and reaps it */
 
 /* boot.c */
+int boot_log_choose(struct master *m, char *error, size_t error_len);
 int boot(struct master *m, char *error, size_t error_len);
 
 /* member.c */
 void member_init(struct member *w, struct master *m, int slot);
 void member_deinit(struct member *w);
 void member_born(struct member *w, pid_t pid, int link);
+/* Takes up the process that the program before this one started. */
+int member_adopt(struct member *w);
 void member_died(struct member *w, int wait_status);
 bool member_start_failed(struct master *m);
 void member_kill(struct member *w, const char *fmt, ...)
@@ -167,6 +184,19 @@ void renew_worker(struct member *w);
 /* Whether the worker that died so had been told to. */
 bool renew_retired(const struct member *w, int wait_status);
 void renew_time(struct member *w, uint64_t now);
+void renew_all(struct master *m);	/* and the keepers, one by one */
+int renew_left(const struct master *m); /* of those */
+void renew_next(struct master *m, uint64_t now);
+
+/* upgrade.c: path NULL: the program that runs. -1 with a message: refused at
+ * once; how it went on is what upgrade_show() says. */
+int upgrade_begin(
+    struct master *m, const char *path, char *error, size_t error_len);
+bool upgrade_died(struct master *m, pid_t pid, int wait_status);
+void upgrade_time(struct master *m, uint64_t now);
+void upgrade_drop(struct master *m); /* in a child */
+void upgrade_end(struct master *m);
+void upgrade_show(const struct master *m, bool json, struct evbuffer *out);
 
 /* drain.c: rate in connections per second, 0 to serve again */
 void drain_set(struct master *m, uint32_t rate);

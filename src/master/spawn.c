@@ -80,6 +80,7 @@ spawn_child_drop(struct master *m)
 		keep_drop(&m->member[i]);
 	}
 	master_drop_events(m);
+	upgrade_drop(m);
 	pidfile_drop(&m->pidfile);
 	if (m->ready_pipe != -1)
 		close(m->ready_pipe);

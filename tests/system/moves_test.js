@@ -55,6 +55,8 @@ group('restart-worker', {workers: 4}, (test) => {
 		for (const slot of [0, 1, 2, 3, 0])
 			await restart(d, slot);
 		await judge(crowd);
+		/* All are new ones; somebody accepts. */
+		await crowd.joinAll(['late1', 'late2', 'late3', 'late4']);
 		await crowd.presence();
 		assert.doesNotMatch(d.stderr, /[1-9]\d* (were lost|spoilt)/);
 		await crowd.leave();

@@ -1,0 +1,20 @@
+/*
+ * resume: the other side of an upgrade: this program takes up what another
+ * one's master left, or only says whether it could. Layer 4.
+ */
+#ifndef CHATD_MASTER_RESUME_H
+#define CHATD_MASTER_RESUME_H
+
+/* The hidden option that an upgrade starts the new program with. */
+#define RESUME_OPTION "-U"
+#define RESUME_REHEARSE "rehearse:%d:%d" /* state, pipe to answer on */
+#define RESUME_TAKE "resume:%d"		 /* state */
+#define RESUME_OK "ok "			 /* and the version */
+
+/*
+ * Does what RESUME_OPTION's argument says. Returns the program's exit status.
+ * A rehearsal changes nothing and touches no descriptor but the two.
+ */
+int resume_main(const char *what);
+
+#endif

@@ -1,0 +1,389 @@
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "master/control.h"
+#include "process.h"
+
+enum {
+	STATE_FORMAT = 1,
+	STATE_MAX = 1024 * 1024 /* bytes */
+};
+
+/* Appends a key with a text, which must not break the line. */
+static void
+put_text(FILE *f, const char *key, const char *text)
+{
+	if (text != NULL)
+		fprintf(f, "%s %s\n", key, text);
+}
+
+/* What the command line said. */
+static void
+put_options(FILE *f, const struct options *o)
+{
+	fprintf(f, "foreground %d\n", o->foreground);
+	fprintf(f, "option-verbose %d\n", o->verbose);
+	fprintf(f, "option-workers %d\n", o->workers);
+	put_text(f, "option-file", o->file);
+	put_text(f, "option-pidfile", o->pidfile);
+	put_text(f, "option-control", o->control);
+	put_text(f, "option-user", o->user);
+	put_text(f, "binary", o->binary);
+	for (int i = 0; i < o->n_listen; i++)
+		put_text(f, "option-listen", o->listen[i]);
+}
+
+/* One slot. */
+static void
+put_member(FILE *f, const struct member *w)
+{
+	const struct policy *p = &w->policy;
+
+	fprintf(f,
+	    "member %d %d %" PRIu32 " %d %d %" PRIu64 " %" PRIu64
+	    " %d %d %" PRIu64 " %d %d %" PRIu64 " %u %d %d %" PRIu32 " %" PRIu64
+	    " %" PRIu64 "\n",
+	    w->slot, (int)w->pid, w->generation, w->ready, w->link,
+	    w->started_ms, w->eof_ms, w->killed, w->killed_unready,
+	    w->respawn_ms, w->unclean, w->cleaner, w->clean_ms, w->owed,
+	    (int)w->keeper_pid, w->keeper_link, w->fault_hand, w->fault_arg,
+	    w->retire_ms);
+	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->slot,
+	    p->faults, p->unready, p->next);
+	for (int i = 0; i < POLICY_BURST; i++)
+		fprintf(f, " %" PRIu64, p->respawn_ms[i]);
+	fputc('\n', f);
+}
+
+/* Everything. */
+static void
+put_all(FILE *f, const struct master *m)
+{
+	const struct hub_limits *l = &m->limits;
+
+	fprintf(f, "chatd %d\n", STATE_FORMAT);
+	put_options(f, m->options);
+	fprintf(f,
+	    "hub %d %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64
+	    " %" PRIu32 " ",
+	    m->hub.fd, l->connections, l->users, l->journal_bytes,
+	    l->output_bytes, l->input_bytes, l->subscriptions);
+	for (size_t i = 0; i < sizeof(m->hub.hash_key); i++)
+		fprintf(f, "%02x", m->hub.hash_key[i]);
+	fprintf(f, "\nconnections %" PRIu32 "\n", m->conf->connections);
+	for (int i = 0; i < m->n_listeners; i++)
+		fprintf(f, "listener %d\n", m->listener[i]);
+	for (int i = 0; i < m->conf->n_listen; i++)
+		put_text(f, "listen", m->conf->listen[i]);
+	fprintf(f, "control %d %s\n", control_fd(m->control),
+	    control_path(m->control));
+	if (m->pidfile.fd != -1)
+		fprintf(f, "pidfile %d %s\n", m->pidfile.fd, m->pidfile.path);
+	fprintf(f, "verbose %d\n", m->live.verbose);
+	fprintf(f, "started %" PRIu64 "\n", m->started_ms);
+	fprintf(f, "respawns %" PRIu64 "\n", m->respawns);
+	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
+	for (int i = 0; i < REPORT_COUNTERS; i++)
+		fprintf(f, "buried %d %" PRIu64 "\n", i, m->buried[i]);
+	for (int i = 0; i < m->n_workers; i++)
+		put_member(f, &m->member[i]);
+}
+
+/* Whether no text has broken a line: a path may hold anything. */
+static bool
+lines_are_whole(const struct master *m)
+{
+	const struct options *o = m->options;
+	const char *text[] = {o->file, o->pidfile, o->control, o->user,
+	    o->binary, control_path(m->control),
+	    m->pidfile.fd != -1 ? m->pidfile.path : NULL};
+
+	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++)
+		if (text[i] != NULL && strchr(text[i], '\n') != NULL)
+			return false;
+	return true;
+}
+
+int
+state_write(const struct master *m, char *error, size_t error_len)
+{
+	int fd = memfd_create("chatd-state", MFD_CLOEXEC);
+	FILE *f = NULL;
+	int copy = -1;
+
+	if (!lines_are_whole(m)) {
+		snprintf(error, error_len, "a path holds a line feed");
+		goto fail;
+	}
+	if (fd == -1 || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) == -1 ||
+	    (f = fdopen(copy, "w")) == NULL)
+		goto fail_errno;
+	put_all(f, m);
+	copy = -1; /* closed with f */
+	if (ferror(f) || fclose(f) != 0)
+		goto fail_errno;
+	return fd;
+fail_errno:
+	snprintf(error, error_len, "state: %s", strerror(errno));
+	if (copy != -1)
+		close(copy);
+fail:
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+/* "0f..." into 16 bytes. */
+static bool
+key_parse(const char *hex, uint8_t key[16])
+{
+	unsigned byte;
+
+	for (int i = 0; i < 16; i++, hex += 2) {
+		if (sscanf(hex, "%2x", &byte) != 1)
+			return false;
+		key[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+/* A line "member ...". */
+static bool
+member_parse(struct master *m, const char *line)
+{
+	struct member in = {.link = -1}, *w;
+	int n, pid, ready, killed, unready, unclean, keeper;
+
+	n = sscanf(line,
+	    "%d %d %" SCNu32 " %d %d %" SCNu64 " %" SCNu64 " %d %d %" SCNu64
+	    " %d %d %" SCNu64 " %u %d %d %" SCNu32 " %" SCNu64 " %" SCNu64,
+	    &in.slot, &pid, &in.generation, &ready, &in.link, &in.started_ms,
+	    &in.eof_ms, &killed, &unready, &in.respawn_ms, &unclean,
+	    &in.cleaner, &in.clean_ms, &in.owed, &keeper, &in.keeper_link,
+	    &in.fault_hand, &in.fault_arg, &in.retire_ms);
+	if (n != 19 || in.slot != m->n_workers ||
+	    m->n_workers == CONF_WORKERS_MAX)
+		return false;
+	in.pid = pid;
+	in.ready = ready != 0;
+	in.killed = killed != 0;
+	in.killed_unready = unready != 0;
+	in.unclean = unclean != 0;
+	in.keeper_pid = keeper;
+	w = &m->member[m->n_workers++];
+	*w = in;
+	w->master = m;
+	w->budget = LINK_BUDGET;
+	return true;
+}
+
+/* A line "policy ...", after its slot's "member". */
+static bool
+policy_parse(struct master *m, const char *line)
+{
+	struct policy *p;
+	int slot, used;
+
+	if (sscanf(line, "%d%n", &slot, &used) != 1 || slot < 0 ||
+	    slot >= m->n_workers)
+		return false;
+	p = &m->member[slot].policy;
+	line += used;
+	if (sscanf(line, "%" SCNu32 "%" SCNu32 "%" SCNu32 "%n", &p->faults,
+		&p->unready, &p->next, &used) != 3)
+		return false;
+	p->next %= POLICY_BURST;
+	line += used;
+	for (int i = 0; i < POLICY_BURST; i++, line += used)
+		if (sscanf(line, "%" SCNu64 "%n", &p->respawn_ms[i], &used) !=
+		    1)
+			break;
+	return true;
+}
+
+/* The hub's line. */
+static bool
+hub_parse(struct state *s, const char *line)
+{
+	struct hub_limits *l = &s->limits;
+	char hex[33] = "";
+
+	return sscanf(line,
+		   "%d %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu64 " %" SCNu64
+		   " %" SCNu32 " %32s",
+		   &s->hub, &l->connections, &l->users, &l->journal_bytes,
+		   &l->output_bytes, &l->input_bytes, &l->subscriptions,
+		   hex) == 8 &&
+	    key_parse(hex, s->hash_key);
+}
+
+/* "FD PATH"; the path stays in place. */
+static bool
+path_parse(const char *line, int *fd, const char **path)
+{
+	int used = 0;
+
+	if (sscanf(line, "%d %n", fd, &used) != 1 || used == 0)
+		return false;
+	*path = line + used;
+	return true;
+}
+
+/* What the command line said. */
+static bool
+option_parse(struct options *o, const char *key, char *value)
+{
+	const struct {
+		const char *key;
+		const char **text;
+	} texts[] = {
+	    {"option-file", &o->file},
+	    {"option-pidfile", &o->pidfile},
+	    {"option-control", &o->control},
+	    {"option-user", &o->user},
+	    {"binary", &o->binary},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcmp(key, texts[i].key) == 0)
+			*texts[i].text = value;
+	if (strcmp(key, "foreground") == 0)
+		o->foreground = *value == '1';
+	else if (strcmp(key, "option-verbose") == 0)
+		o->verbose = *value == '1';
+	else if (strcmp(key, "option-workers") == 0)
+		o->workers = atoi(value);
+	else if (strcmp(key, "option-listen") == 0) {
+		if (o->n_listen == CONF_LISTEN_MAX)
+			return false;
+		o->listen[o->n_listen++] = value;
+	}
+	return true;
+}
+
+/* One line; false: it makes no sense. */
+static bool
+line_parse(struct master *m, struct state *s, const char *key, char *value)
+{
+	uint64_t n;
+	int i;
+
+	if (strcmp(key, "chatd") == 0)
+		return atoi(value) == STATE_FORMAT;
+	if (strcmp(key, "hub") == 0)
+		return hub_parse(s, value);
+	if (strcmp(key, "connections") == 0)
+		return sscanf(value, "%" SCNu32, &s->connections) == 1;
+	if (strcmp(key, "listener") == 0)
+		return m->n_listeners < LISTENER_MAX &&
+		    sscanf(value, "%d", &m->listener[m->n_listeners++]) == 1;
+	if (strcmp(key, "listen") == 0) {
+		if (s->n_listen == CONF_LISTEN_MAX)
+			return false;
+		s->listen[s->n_listen++] = value;
+		return true;
+	}
+	if (strcmp(key, "control") == 0)
+		return path_parse(value, &s->control, &s->control_path);
+	if (strcmp(key, "pidfile") == 0)
+		return path_parse(value, &m->pidfile.fd, &m->pidfile.path);
+	if (strcmp(key, "verbose") == 0)
+		s->verbose = *value == '1';
+	else if (strcmp(key, "started") == 0)
+		return sscanf(value, "%" SCNu64, &m->started_ms) == 1;
+	else if (strcmp(key, "respawns") == 0)
+		return sscanf(value, "%" SCNu64, &m->respawns) == 1;
+	else if (strcmp(key, "drain") == 0)
+		return sscanf(value, "%" SCNu32, &m->drain_rate) == 1;
+	else if (strcmp(key, "buried") == 0) {
+		if (sscanf(value, "%d %" SCNu64, &i, &n) != 2)
+			return false;
+		if (i >= 0 && i < REPORT_COUNTERS)
+			m->buried[i] = n;
+	} else if (strcmp(key, "member") == 0)
+		return member_parse(m, value);
+	else if (strcmp(key, "policy") == 0)
+		return policy_parse(m, value);
+	return option_parse(&s->options, key, value);
+}
+
+/* The whole file, terminated; NULL and errno. */
+static char *
+file_read(int fd)
+{
+	struct stat st;
+	char *text;
+
+	if (fstat(fd, &st) == -1)
+		return NULL;
+	if (st.st_size == 0 || st.st_size > STATE_MAX) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if ((text = malloc((size_t)st.st_size + 1)) == NULL)
+		return NULL;
+	if (pread(fd, text, (size_t)st.st_size, 0) != st.st_size) {
+		free(text);
+		errno = EIO;
+		return NULL;
+	}
+	text[st.st_size] = '\0';
+	return text;
+}
+
+int
+state_read(
+    int fd, struct master *m, struct state *s, char *error, size_t error_len)
+{
+	char *rest, *line, *value;
+
+	memset(s, 0, sizeof(*s));
+	s->hub = s->control = m->pidfile.fd = m->ready_pipe = -1;
+	s->options.workers = -1;
+	if ((s->text = file_read(fd)) == NULL) {
+		snprintf(error, error_len, "state: %s", strerror(errno));
+		return -1;
+	}
+	rest = s->text;
+	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
+		if ((value = strchr(line, ' ')) != NULL)
+			*value++ = '\0';
+		if (value == NULL || !line_parse(m, s, line, value)) {
+			snprintf(
+			    error, error_len, "state: %s not understood", line);
+			return -1;
+		}
+	}
+	if (s->hub == -1 || s->control == -1 || m->n_workers == 0) {
+		snprintf(error, error_len, "state: not complete");
+		return -1;
+	}
+	m->options = &s->options;
+	return 0;
+}
+
+void
+state_descriptors(const struct master *m, void (*f)(int fd))
+{
+	f(m->hub.fd);
+	f(control_fd(m->control));
+	if (m->pidfile.fd != -1)
+		f(m->pidfile.fd);
+	for (int i = 0; i < m->n_listeners; i++)
+		f(m->listener[i]);
+	for (int i = 0; i < m->n_workers; i++) {
+		if (m->member[i].link != -1)
+			f(m->member[i].link);
+		if (m->member[i].keeper_link != -1)
+			f(m->member[i].keeper_link);
+	}
+}

@@ -1,0 +1,44 @@
+/*
+ * state: what the master of one program leaves to that of the next, as lines
+ * of text "key value ..." in a memory file; descriptors by number, inherited.
+ * Unknown keys are passed over, so that both directions work.
+ */
+#ifndef CHATD_MASTER_STATE_H
+#define CHATD_MASTER_STATE_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hub/shm.h"
+#include "master/options.h"
+
+struct master;
+
+/* What cannot stand in a struct master before it runs again. */
+struct state {
+	struct options options; /* its strings belong to `text` */
+	char *text;		/* malloc'ed */
+	int hub;		/* descriptors; -1: none */
+	struct hub_limits limits;
+	uint8_t hash_key[16];
+	int control;
+	const char *control_path;
+	uint32_t connections; /* the configuration's, as started */
+	const char *listen[CONF_LISTEN_MAX];
+	int n_listen;
+	bool verbose;
+};
+
+/* Writes it all. Returns the memory file, or -1 with a message. */
+int state_write(const struct master *m, char *error, size_t error_len);
+
+/* Reads it into m, which is all zero, and s. Returns 0, or -1 with a message.
+ * m and s point into s->text from then on. */
+int state_read(
+    int fd, struct master *m, struct state *s, char *error, size_t error_len);
+
+/* Calls f for each descriptor that m passes on. */
+void state_descriptors(const struct master *m, void (*f)(int fd));
+
+#endif

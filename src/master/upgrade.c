@@ -1,0 +1,339 @@
+/*
+ * The live upgrade. The new program is opened once; that descriptor is first
+ * rehearsed by a child, which says whether it could go on, and then executed
+ * by the master in its own place: same pid, same children, listeners, memory.
+ * Whatever goes wrong before that, the old program goes on.
+ */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "master/control.h"
+#include "master/resume.h"
+#include "process.h"
+#include "state.h"
+
+enum {
+#ifdef CHATD_SANITIZED
+	REHEARSAL_MS = 20000,
+#else
+	REHEARSAL_MS = 5000,
+#endif
+	IDLE_MS = 2000 /* control clients are answered before, for so long */
+};
+
+struct upgrade {
+	char *path;
+	int binary;
+	int pipe;  /* the rehearsal's answer */
+	pid_t pid; /* the rehearsal; 0: it is over, well */
+	uint64_t limit_ms;
+	bool killed;
+};
+
+/* Gives it all back. */
+static void
+upgrade_free(struct upgrade *u)
+{
+	if (u->binary != -1)
+		close(u->binary);
+	if (u->pipe != -1)
+		close(u->pipe);
+	free(u->path);
+	free(u);
+}
+
+/* The old program goes on, and says why. */
+static void __attribute__((format(printf, 2, 3)))
+fail(struct master *m, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(m->upgrade_failure, sizeof(m->upgrade_failure), fmt, ap);
+	va_end(ap);
+	m->upgrade_failure[strcspn(m->upgrade_failure, "\n")] = '\0';
+	log_error(
+	    "not upgraded to %s: %s", m->upgrade->path, m->upgrade_failure);
+	upgrade_free(m->upgrade);
+	m->upgrade = NULL;
+}
+
+void
+upgrade_drop(struct master *m)
+{
+	if (m->upgrade == NULL)
+		return;
+	close(m->upgrade->binary);
+	if (m->upgrade->pipe != -1)
+		close(m->upgrade->pipe);
+}
+
+/* Opens the program. Returns NULL, or what is wrong. */
+static const char *
+binary_open(struct upgrade *u)
+{
+	struct stat st;
+
+	/* Not to wait for the writer of a pipe. */
+	u->binary = open(u->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (u->binary == -1 || fstat(u->binary, &st) == -1)
+		return strerror(errno);
+	if (!S_ISREG(st.st_mode))
+		return "not a program";
+	return NULL;
+}
+
+/* An exec's failure in words. */
+static const char *
+exec_error(int error)
+{
+	switch (error) {
+	case ENOENT: /* by a descriptor that an interpreter cannot open */
+	case ENOEXEC:
+		return "not a program for this machine";
+	default:
+		return strerror(error);
+	}
+}
+
+/* Executes the program. Returns only if that fails, with errno. */
+static void
+execute(const struct upgrade *u, const char *what)
+{
+	char *argv[] = {u->path, (char *)RESUME_OPTION, (char *)what, NULL};
+
+	fexecve(u->binary, argv, environ);
+}
+
+/* The rehearsal's way from the fork to its exec. */
+static void __attribute__((noreturn))
+child_run(const struct master *m, int state, int pipe, pid_t parent)
+{
+	const struct upgrade *u = m->upgrade;
+	char what[64], text[128];
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	fcntl(m->hub.fd, F_SETFD, 0);
+	fcntl(state, F_SETFD, 0);
+	fcntl(pipe, F_SETFD, 0);
+	snprintf(what, sizeof(what), RESUME_REHEARSE, state, pipe);
+	sigemptyset(&none);
+	spawn_signals_reset(&none);
+	execute(u, what);
+	snprintf(text, sizeof(text), "no %s", exec_error(errno));
+	(void)!write(pipe, text, strlen(text));
+	_exit(1);
+}
+
+/* Starts the rehearsal. Returns NULL, or what is wrong. */
+static const char *
+rehearse(struct master *m)
+{
+	static char error[512];
+	struct upgrade *u = m->upgrade;
+	pid_t parent = getpid();
+	sigset_t all, mask;
+	int state, fd[2];
+
+	if ((state = state_write(m, error, sizeof(error))) == -1)
+		return error;
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1) {
+		close(state);
+		return strerror(errno);
+	}
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	if ((u->pid = fork()) == 0)
+		child_run(m, state, fd[1], parent);
+	snprintf(error, sizeof(error), "fork: %s", strerror(errno));
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	close(state);
+	close(fd[1]);
+	u->pipe = fd[0];
+	u->limit_ms = clock_ms() + REHEARSAL_MS;
+	return u->pid == -1 ? error : NULL;
+}
+
+int
+upgrade_begin(struct master *m, const char *path, char *error, size_t error_len)
+{
+	struct upgrade *u;
+	const char *why;
+
+	if (m->phase != PHASE_RUNNING)
+		why = "chatd is not running";
+	else if (m->upgrade != NULL || m->renewing)
+		why = "an upgrade is going on";
+	else if (path == NULL && (path = m->options->binary) == NULL)
+		why = "the program's file is not known";
+	else if (path[0] != '/')
+		why = "not an absolute path";
+	else
+		why = NULL;
+	if (why != NULL) {
+		snprintf(error, error_len, "%s", why);
+		log_error("not upgraded: %s", why);
+		return -1;
+	}
+	if ((u = calloc(1, sizeof(*u))) == NULL ||
+	    (u->path = strdup(path)) == NULL) {
+		free(u);
+		snprintf(error, error_len, "no memory");
+		return -1;
+	}
+	u->binary = u->pipe = -1;
+	m->upgrade = u;
+	m->upgrade_failure[0] = '\0';
+	m->upgraded = false;
+	log_info("rehearsing %s", u->path);
+	if ((why = binary_open(u)) == NULL && (why = rehearse(m)) == NULL)
+		return 0;
+	fail(m, "%s", why);
+	snprintf(error, error_len, "%s: %s", path, m->upgrade_failure);
+	return -1;
+}
+
+bool
+upgrade_died(struct master *m, pid_t pid, int status)
+{
+	struct upgrade *u = m->upgrade;
+	char answer[4200];
+	ssize_t n;
+
+	if (u == NULL || u->pid == 0 || u->pid != pid)
+		return false;
+	u->pid = 0;
+	n = read(u->pipe, answer, sizeof(answer) - 1);
+	answer[n > 0 ? n : 0] = '\0';
+	if (u->killed)
+		fail(m, "it does not answer within %d s", REHEARSAL_MS / 1000);
+	else if (WIFSIGNALED(status))
+		fail(m, "it dies of signal %d (%s)", WTERMSIG(status),
+		    strsignal(WTERMSIG(status)));
+	else if (strncmp(answer, "no ", 3) == 0)
+		fail(m, "%s", answer + 3);
+	else if (WEXITSTATUS(status) != 0 ||
+	    strncmp(answer, RESUME_OK, strlen(RESUME_OK)) != 0)
+		fail(m, "it is no chatd: it leaves with status %d",
+		    WEXITSTATUS(status));
+	else {
+		log_info("%s is chatd %s, executing it", u->path,
+		    answer + strlen(RESUME_OK));
+		u->limit_ms = clock_ms() + IDLE_MS;
+	}
+	return true;
+}
+
+/* For state_descriptors(). */
+static void
+descriptor_keep(int fd)
+{
+	fcntl(fd, F_SETFD, 0);
+}
+
+static void
+descriptor_drop(int fd)
+{
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* Becomes the new program. Returns only if that fails. */
+static void
+become(struct master *m)
+{
+	struct options next = *m->options;
+	const struct options *options = m->options;
+	char error[512], what[64];
+	sigset_t all, mask;
+	int state, saved;
+
+	next.binary = m->upgrade->path; /* the next upgrade's default */
+	m->options = &next;
+	state = state_write(m, error, sizeof(error));
+	m->options = options;
+	if (state == -1) {
+		fail(m, "%s", error);
+		return;
+	}
+	/* What is signalled meanwhile waits for the new program's handlers. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	state_descriptors(m, descriptor_keep);
+	fcntl(state, F_SETFD, 0);
+	snprintf(what, sizeof(what), RESUME_TAKE, state);
+	execute(m->upgrade, what);
+	saved = errno;
+	state_descriptors(m, descriptor_drop);
+	close(state);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	fail(m, "%s", exec_error(saved));
+}
+
+void
+upgrade_time(struct master *m, uint64_t now)
+{
+	struct upgrade *u = m->upgrade;
+
+	if (u == NULL)
+		return;
+	if (u->pid == 0) {
+		if (control_is_idle(m->control) || now >= u->limit_ms)
+			become(m);
+	} else if (now >= u->limit_ms && !u->killed) {
+		u->killed = true;
+		kill(u->pid, SIGKILL);
+	}
+}
+
+void
+upgrade_end(struct master *m)
+{
+	struct upgrade *u = m->upgrade;
+
+	if (u == NULL)
+		return;
+	if (u->pid > 0) {
+		kill(u->pid, SIGKILL);
+		while (waitpid(u->pid, NULL, 0) == -1 && errno == EINTR)
+			;
+	}
+	upgrade_free(u);
+	m->upgrade = NULL;
+}
+
+void
+upgrade_show(const struct master *m, bool json, struct evbuffer *out)
+{
+	const char *state = m->upgrade != NULL
+	    ? m->upgrade->pid != 0 ? "rehearsing" : "executing"
+	    : m->renewing		    ? "renewing"
+	    : m->upgrade_failure[0] != '\0' ? "failed"
+	    : m->upgraded		    ? "done"
+					    : "idle";
+	int left = renew_left(m);
+
+	if (json)
+		evbuffer_add_printf(out,
+		    "{\"state\":\"%s\",\"version\":\"%s\",\"left\":%d}\n",
+		    state, CHATD_VERSION, left);
+	else
+		evbuffer_add_printf(out, "%s %d %s\n", state, left,
+		    m->upgrade_failure[0] != '\0' ? m->upgrade_failure
+						  : CHATD_VERSION);
+}

@@ -1,0 +1,230 @@
+/*
+ * The live upgrade: the master executes another program in its own place, and
+ * no client notices. What cannot go on is refused, and nothing has happened.
+ * OTHER names a chatd with another layout of shared memory (make
+ * build/other-layout/chatd).
+ */
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const {group} = require('./suite.js');
+const {CHATD, ROOT, processChildren, processDescriptors, processLives,
+    processTitle, run, until} = require('./daemon.js');
+const {Client} = require('./client.js');
+const {Crowd} = require('../fault/crowd.js');
+
+const OTHER = path.resolve(process.env.OTHER ??
+    path.join(ROOT, 'build/other-layout/chatd'));
+const CLIENTS = 100;
+const SPEAKERS = 12;
+
+/* A crowd that notes when anybody is disconnected. */
+async function crowdOf(d, n) {
+	const crowd = new Crowd(d);
+	crowd.lost = (p) => crowd.broken = p;
+	await crowd.joinAll(Array.from({length: n}, (_, i) => `u${i}`));
+	return crowd;
+}
+
+/* Everybody is still there, and heard everything once and in order. */
+async function judge(crowd) {
+	await crowd.hush();
+	await crowd.barrier();
+	assert.equal(crowd.broken, undefined, 'somebody was disconnected: ' +
+	    JSON.stringify(crowd.broken?.closed));
+	crowd.judge();
+}
+
+/* A copy of the daemon's program in its scratch folder. */
+function copy(d, name) {
+	const file = path.join(d.dir, name);
+	fs.copyFileSync(CHATD, file);
+	fs.chmodSync(file, 0o755);
+	return file;
+}
+
+/* chatctl upgrade, which succeeds: every process but the master is new. */
+async function upgrade(d, ...args) {
+	const before = await d.ask('show', 'workers');
+	const r = await d.ctl('upgrade', ...args);
+	assert.deepEqual([r.status, r.stderr], [0, ''], d.stderr.slice(-2000));
+	assert.match(r.stdout, /^upgraded to chatd \d/);
+	const after = await d.ask('show', 'workers');
+	after.forEach((w, i) => {
+		assert.equal(w.generation, before[i].generation + 1);
+		assert.equal(w.state, 'running');
+		assert.notEqual(w.keeper, before[i].keeper);
+		assert.ok(processLives(w.keeper));
+	});
+	await until('the old ones have left', () => before.every((w) =>
+	    !processLives(w.pid) && !processLives(w.keeper)));
+	assert.equal(processChildren(d.pid).length, 2 * after.length);
+}
+
+/* What program the master runs. */
+function program(d) {
+	return fs.readlinkSync(`/proc/${d.pid}/exe`);
+}
+
+/* The upgrade is refused for that reason; nothing has happened. */
+async function refused(d, reason, ...args) {
+	const before = await d.ask('show', 'workers');
+	const exe = program(d);
+	const r = await d.ctl('upgrade', ...args);
+	assert.equal(r.status, 1, JSON.stringify(r));
+	assert.match(r.stderr, reason);
+	await d.logged(/not upgraded/);
+	assert.equal(program(d), exe);
+	const after = await d.ask('show', 'workers');
+	assert.deepEqual(after.map((w) => [w.pid, w.keeper]),
+	    before.map((w) => [w.pid, w.keeper]));
+	assert.equal(processChildren(d.pid).length, 2 * after.length);
+}
+
+/* A small program for the refusals. */
+async function compile(d, name, body) {
+	const source = path.join(d.dir, `${name}.c`);
+	const file = path.join(d.dir, name);
+	fs.writeFileSync(source, '#include <stdlib.h>\n#include <unistd.h>\n' +
+	    `int main(void) { ${body} }\n`);
+	const r = await run('cc', ['-o', file, source]);
+	assert.equal(r.status, 0, r.stderr);
+	return file;
+}
+
+group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
+	test('three times, under load, nobody notices', async (d) => {
+		const crowd = await crowdOf(d, CLIENTS);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, SPEAKERS));
+		for (let i = 0; i < 3; i++) {
+			const file = copy(d, `chatd.${i}`);
+			await upgrade(d, file);
+			assert.equal(program(d), file);
+		}
+		assert.ok(!d.end);
+		assert.equal(processTitle(d.pid), 'chatd: master');
+		assert.equal(fs.readFileSync(`/proc/${d.pid}/comm`, 'utf8'),
+		    'chatd\n');
+		await judge(crowd);
+		await crowd.presence();
+		assert.doesNotMatch(d.stderr, /[1-9]\d* (were lost|spoilt)/);
+		/* It is whole afterwards: counters, deaths, new clients. */
+		const stats = await d.ask('show', 'stats');
+		assert.ok(stats.accepted >= CLIENTS && stats.respawns >= 12,
+		    JSON.stringify(stats));
+		await crowd.joinAll(['late1', 'late2']);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(-SPEAKERS));
+		process.kill((await d.ask('show', 'workers'))[1].pid, 'SIGKILL');
+		await until('the next worker', async () => (await d.ask('show',
+		    'workers'))[1].state === 'running');
+		await judge(crowd);
+		await crowd.leave();
+	}, {limit: 120000});
+	test('USR2 executes the file that was named last', async (d) => {
+		const file = copy(d, 'own');
+		await upgrade(d, file);
+		assert.equal(program(d), file);
+		fs.unlinkSync(file);
+		fs.copyFileSync(CHATD, file);
+		fs.chmodSync(file, 0o755);
+		const c = await Client.user(d.port, 'alice');
+		process.kill(d.pid, 'SIGUSR2');
+		await until('upgraded', async () => (await d.ask('show',
+		    'upgrade')).state === 'done', 20000);
+		assert.equal(program(d), file); /* and not " (deleted)" */
+		c.text('hello');
+		assert.equal(await c.heard(), 'alice says: hello');
+	});
+	test('the configuration is read anew', async (d) => {
+		fs.writeFileSync(d.conf, 'message-size 100\n');
+		await upgrade(d);
+		const c = await Client.user(d.port, 'alice');
+		c.text('x'.repeat(101));
+		await c.closed(1009);
+		fs.writeFileSync(d.conf, '');
+		assert.equal((await d.ctl('reload')).status, 0);
+	});
+	test('what cannot go on is refused', async (d) => {
+		const crowd = await crowdOf(d, 20);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, 4));
+		const text = path.join(d.dir, 'text');
+		fs.writeFileSync(text, 'no program\n');
+		await refused(d, /[Pp]ermission denied/, text);
+		fs.chmodSync(text, 0o755);
+		await refused(d, /not a program/, text);
+		fs.writeFileSync(text, '#!/bin/sh\nexit 1\n');
+		await refused(d, /not a program/, text);
+		await refused(d, /not a program/, d.dir);
+		await refused(d, /No such file/, path.join(d.dir, 'none'));
+		await refused(d, /no chatd: it leaves with status 0/,
+		    '/bin/true');
+		await refused(d, /status 1/,
+		    await compile(d, 'leaves', 'return 1;'));
+		await refused(d, /signal 6/,
+		    await compile(d, 'dies', 'abort();'));
+		await refused(d, /does not answer within 5 s/,
+		    await compile(d, 'hangs', 'for (;;) pause();'));
+		await judge(crowd);
+		await crowd.leave();
+	}, {limit: 60000});
+	test('another layout is refused', async (d) => {
+		const crowd = await crowdOf(d, 20);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, 4));
+		await refused(d, /layout \d+, this program knows 999/, OTHER);
+		await judge(crowd);
+		await crowd.leave();
+	});
+	test('a configuration with an error is refused', async (d) => {
+		fs.writeFileSync(d.conf, 'nonsense\n');
+		await refused(d, /chatd\.conf:1: /);
+		fs.writeFileSync(d.conf, '');
+		await upgrade(d);
+	});
+	test('one at a time', async (d) => {
+		const first = d.ctl('upgrade');
+		await until('it has begun', async () => (await d.ask('show',
+		    'upgrade')).state !== 'done');
+		const r = await d.ctl('upgrade');
+		assert.equal(r.status, 1);
+		assert.match(r.stderr, /going on/);
+		assert.equal((await first).status, 0);
+	});
+});
+
+group('upgrade of a daemon', null, (test) => {
+	test('TERM while it is rehearsing', async () => {
+		const {Daemon} = require('./daemon.js');
+		const d = await Daemon.start({workers: 2});
+		const hangs = await compile(d, 'hangs', 'for (;;) pause();');
+		d.ctl('upgrade', hangs).catch(() => {});
+		await until('it has begun', async () => (await d.ask('show',
+		    'upgrade')).state === 'rehearsing');
+		await d.stop();
+	});
+	test('pidfile and its lock are kept', async () => {
+		const {Daemon} = require('./daemon.js');
+		const d = await Daemon.start({workers: 2, args: []});
+		await d.stop();
+		const pidfile = path.join(fs.mkdtempSync('/tmp/chatd-test-'),
+		    'chatd.pid');
+		const e = await Daemon.start({workers: 2, args: ['-p', pidfile]});
+		const descriptors = processDescriptors(e.pid);
+		assert.equal((await e.ctl('upgrade')).status, 0);
+		assert.equal(processDescriptors(e.pid), descriptors);
+		assert.equal(fs.readFileSync(pidfile, 'utf8'), `${e.pid}\n`);
+		const r = await run(CHATD, ['-d', '-w', '1', '-l',
+		    '127.0.0.1:0', '-p', pidfile, '-s',
+		    path.join(e.dir, 'other.sock')]);
+		assert.equal(r.status, 1);
+		assert.match(r.stderr, /running already/);
+		await e.stop();
+		assert.ok(!fs.existsSync(pidfile));
+		fs.rmSync(path.dirname(pidfile), {recursive: true});
+	});
+});
