@@ -131,6 +131,7 @@ keeper_start(struct member *w)
 		return false;
 	}
 	w->keeper_pid = pid;
+	w->keeper_wait_ms = 0;
 	w->keeper_link = link[0];
 	w->keeper_old = false;
 	w->keeper_tick_ms = clock_ms();
@@ -155,8 +156,10 @@ keep_drop(struct member *w)
 int
 keep_hand_back(struct member *w)
 {
-	if (w->keeper_pid == 0 && !keeper_start(w))
+	if (w->keeper_pid == 0 && !keeper_start(w)) {
+		w->keeper_wait_ms = clock_ms() + KEEPER_WAIT_MS;
 		return -1;
+	}
 	return connect_keeper(w, KEEPER_HAND_BACK);
 }
 
