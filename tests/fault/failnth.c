@@ -5,7 +5,8 @@
  *	FAILNTH=accept4:3:worker:once LD_PRELOAD=.../failnth.so chatd ...
  *
  * name:n:where:how. Where: `master` is the process that was started, `worker`
- * any that it forked, `any` both. Calls are counted in each process by itself.
+ * any that it forked, `any` both; not those that filter their system calls.
+ * Calls are counted in each process by itself.
  * How: `once` fails one call in all processes together, `each` the n-th of
  * each process, `on` that and all that follow.
  *
@@ -14,11 +15,13 @@
  */
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,9 +37,10 @@ enum how { HOW_ONCE, HOW_EACH, HOW_ON };
 static char wanted[64]; /* name of the function; "": none */
 static unsigned long fuse;
 static enum how how;
-static char where = 'a'; /* m, w, a: first letter */
-static pid_t master, counted;
+static char where = 'a';   /* m, w, a: first letter */
+static pid_t master, self; /* pids */
 static unsigned long count;
+static int immune;	 /* a system call filter would kill us for telling */
 static atomic_int *done; /* shared by all processes */
 
 extern void *__libc_malloc(size_t);
@@ -63,7 +67,7 @@ static void __attribute__((constructor)) failnth_init(void)
 	how = strcmp(manner, "once") == 0 ? HOW_ONCE
 	    : strcmp(manner, "each") == 0 ? HOW_EACH
 					  : HOW_ON;
-	master = getpid();
+	master = self = getpid();
 	unsetenv("FAILNTH");
 	memcpy(wanted, name, sizeof(wanted));
 }
@@ -74,19 +78,13 @@ due(const char *name)
 {
 	static const char said[] = "failnth: ";
 	char line[128];
-	pid_t self;
 	int n;
 
-	if (wanted[0] == '\0' || strcmp(name, wanted) != 0)
+	if (wanted[0] == '\0' || immune || strcmp(name, wanted) != 0)
 		return 0;
-	self = (pid_t)syscall(SYS_getpid);
 	if ((where == 'm' && self != master) ||
 	    (where == 'w' && self == master))
 		return 0;
-	if (self != counted) {
-		counted = self;
-		count = 0;
-	}
 	count++;
 	if (how == HOW_ON ? count < fuse : count != fuse)
 		return 0;
@@ -165,9 +163,45 @@ mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)
 	return (void *)syscall(SYS_mmap, at, n, protection, flags, fd, offset);
 }
 
+/* The child counts from 0. */
+pid_t
+fork(void)
+{
+	static pid_t (*real)(void);
+	pid_t pid;
+
+	if (real == NULL)
+		real = (pid_t(*)(void))next("fork");
+	if (due("fork")) {
+		errno = EAGAIN;
+		return -1;
+	}
+	pid = real();
+	if (pid == 0) {
+		self = getpid();
+		count = 0;
+	}
+	return pid;
+}
+
+/* Who gives up privileges for a filter is left alone from then on. */
+int
+prctl(int option, ...)
+{
+	unsigned long a[4];
+	va_list ap;
+
+	va_start(ap, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (option == PR_SET_NO_NEW_PRIVS)
+		immune = 1;
+	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
+}
+
 WRAP(int, socketpair, (int domain, int type, int protocol, int fd[2]),
     (domain, type, protocol, fd), EMFILE, -1)
-WRAP(pid_t, fork, (void), (), EAGAIN, -1)
 WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags),
     (fd, m, flags), ENOBUFS, -1)
 WRAP(int, sendmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags),

@@ -56,7 +56,7 @@ async function starts(d) {
 function judgeRefusal(d) {
 	assert.ok(d.end.status > 0, `end ${JSON.stringify(d.end)}`);
 	if (!/mmap [23] /.test(d.stderr))
-		assert.match(d.stderr, /error|chatd: |no memory/,
+		assert.match(d.stderr, /error|chatd: |no memory|Cannot allocate/,
 		    'no word about why');
 }
 
@@ -122,6 +122,7 @@ async function failAt(spec, descriptors) {
 				descriptors = processDescriptors(d.pid);
 			await d.stop();
 		} else {
+			await d.silent; /* all of the log is here */
 			judgeRefusal(d);
 			family = processChildren(d.pid);
 		}
