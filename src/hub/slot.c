@@ -47,15 +47,17 @@ take(struct hub *h, uint32_t i)
 	struct slot *s = &h->slot[i];
 	uint64_t life = SHM_LOAD(s->life);
 
-	if ((life & 0xff) != SLOT_FREE ||
-	    !atomic_compare_exchange_strong(&s->life, &life,
+	if ((life & 0xff) != SLOT_FREE)
+		return false;
+	/* first: who cleans up looks only where this says so */
+	if (SHM_OWN(h->slot_touched[i / SHM_BLOCK]) == 0)
+		SHM_STORE(h->slot_touched[i / SHM_BLOCK], 1);
+	if (!atomic_compare_exchange_strong(&s->life, &life,
 		life_of((uint32_t)(life >> 16), h->self, SLOT_TAKEN)))
 		return false;
 	KILL_POINT();
 	memset((char *)s + sizeof(s->life), 0, sizeof(*s) - sizeof(s->life));
 	s->user = SHM_NONE;
-	if (SHM_OWN(h->slot_touched[i / SHM_BLOCK]) == 0)
-		SHM_STORE(h->slot_touched[i / SHM_BLOCK], 1);
 	return true;
 }
 

@@ -148,8 +148,9 @@ act_output(struct scene *s, uint32_t c)
 	if (fixture_random(3) == 0) {
 		output_gather(
 		    &s->output, &s->out[c], s->slot[c], iov, 8, &asked);
-		output_wrote(&s->output, &s->out[c], s->slot[c],
-		    fixture_random((uint32_t)asked + 1));
+		asked = fixture_random((uint32_t)asked + 1);
+		conn->out_taken = s->out[c].written + asked;
+		output_wrote(&s->output, &s->out[c], s->slot[c], asked);
 		conn->out_written = s->out[c].written;
 		return;
 	}

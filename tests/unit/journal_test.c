@@ -104,7 +104,7 @@ test_model(void **state)
 	fixture_hub(&h, 16, 16, RING, 1 << 20, 1 << 20);
 	hub_lock(&h);
 	for (c = 0; c < CHANNELS; c++)
-		entry[c] = presence_enter(&h, "abcdefgh" + c, 1, &first);
+		entry[c] = presence_enter(&h, &"abcdefgh"[c], 1, &first);
 	hub_unlock(&h);
 	for (position = 1; position < fixture_rounds(6000); position++) {
 		c = fixture_random(CHANNELS);
@@ -252,7 +252,6 @@ test_sender(void **state)
 	hub_unlock(&h);
 	assert_int_equal(h.slot[i].committed, 77);
 	assert_int_equal(h.slot[i].committed_at, 1);
-	assert_int_equal(h.slot[i].ordinal, 3);
 	/* its worker goes on: locking must not set it back */
 	h.slot[i].committed = 90;
 	hub_lock(&h);
