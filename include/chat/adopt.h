@@ -31,4 +31,8 @@ struct adopt_result {
 void adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
     struct adopt_result *result);
 
+/* The last step for one connection that came from another worker (move.h). */
+void adopt_settle(struct chat *ch, uint32_t conn, int worker,
+    const struct adopt_fault *fault);
+
 #endif

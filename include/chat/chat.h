@@ -25,6 +25,7 @@ enum {
 				* arrives */
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
 	CHAT_COMMANDS = 8191,  /* of one message (KEY_BITS) */
+	MOVE_MAX = 250,	       /* connections taken up at once */
 	CHAT_PARTS = 8,	       /* of a message, see door_ops */
 	CHAT_SPARE = 64,       /* connections without a slot, to be told 503 */
 	CHAT_FDS = 1 << 20, /* descriptors are below (fs.nr_open's default) */
@@ -37,7 +38,8 @@ enum conn_phase {
 	CONN_ANSWER,  /* gets the rest of an answer that did not fit */
 	CONN_OPEN,
 	CONN_ENDING, /* gets its pending output, then a FIN */
-	CONN_LINGER  /* our FIN is sent; reads on until the peer's */
+	CONN_LINGER, /* our FIN is sent; reads on until the peer's */
+	CONN_MOVING  /* frozen: on its way to another worker */
 };
 
 /* The private part of a connection; its number is its slot's (from n_slots
@@ -100,6 +102,7 @@ struct door_ops {
 
 struct relay;
 struct custody;
+struct moving;
 
 struct chat {
 	struct hub *hub;
@@ -113,6 +116,8 @@ struct chat {
 	struct input_pool input;
 	struct relay *relay;
 	struct custody *custody;
+	struct moving *moving;
+	uint32_t n_moving;
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
 	uint64_t spare_used; /* bit per connection without a slot */
@@ -144,6 +149,10 @@ struct chat {
 	bool unsettled;		/* this turn published something */
 	bool leaving;		/* accepts no more */
 
+	/* what other workers say of moving connections (worker layer) */
+	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
+	void (*taken)(struct chat *ch, uint64_t id);
+	void (*gone)(struct chat *ch, int peer);
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
 	/* and when it has taken too long */

@@ -25,6 +25,11 @@ void custody_link(struct chat *ch, int fd, bool fill);
  * custody. */
 void custody_add(struct chat *ch, uint32_t conn);
 
+/* Descriptors that come from another worker: into custody at once, if that is
+ * possible. */
+void
+custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n);
+
 /* A connection of that id has ended, its descriptor is about to be closed. */
 void custody_give_up(struct chat *ch, uint64_t id);
 

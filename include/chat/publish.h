@@ -52,6 +52,10 @@ void publish_settle(struct chat *ch);
  * false: no memory. What is copied there is good until the next delivery. */
 bool deliver_room(struct chat *ch);
 
+/* Delivers to one connection what lies between `from` (or what it has, if that
+ * is more) and this worker's cursor. */
+void deliver_missed(struct chat *ch, uint32_t conn, uint64_t from);
+
 /* Delivers what lies between this worker's cursor and the tail. True if there
  * is more. */
 bool deliver(struct chat *ch);

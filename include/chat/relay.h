@@ -33,6 +33,11 @@ void relay_flush(struct chat *ch);
 /* The publication at a position if a link brought it in this turn. */
 bool relay_find(struct chat *ch, uint64_t position, struct publication *p);
 
+/* Sends one message to a peer, perhaps with a descriptor. False: the link is
+ * full, or there is none. */
+bool relay_message(struct chat *ch, int peer, uint32_t type,
+    const void *payload, size_t len, int fd);
+
 /* Forgets what the links brought. */
 void relay_reset(struct chat *ch);
 

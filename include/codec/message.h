@@ -27,6 +27,9 @@ enum message_type {
 	MSG_KICK,     /* struct message_kick */
 	MSG_SAY,      /* 1 to MESSAGE_TEXT_MAX bytes of text, published as
 		       * *server* to the lobby */
+	MSG_ADOPT,    /* + a link to a dead worker's keeper; struct
+		       * message_adopt; answered by MSG_CLEANED */
+	MSG_MOVE,     /* give connections away; struct message_move */
 	MSG_CUSTODY,  /* + its end of the link to a new keeper; no payload */
 	MSG_CLEAN,    /* struct message_clean: presence of a dead worker */
 	MSG_STOP,     /* close everything with 1001 and leave; no payload */
@@ -38,7 +41,9 @@ enum message_type {
 	MSG_HELLO = 32, /* initialised; struct message_hello */
 	MSG_CLEANED,	/* answers MSG_CLEAN; struct message_clean */
 	/* worker to worker */
-	MSG_RELAY = 64 /* publications, see chat/relay.h */
+	MSG_RELAY = 64, /* publications, see chat/relay.h */
+	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
+	MSG_TAKEN	/* it has; its id, 8 bytes */
 };
 
 enum { MESSAGE_TEXT_MAX = 60 * 1024 };
@@ -68,6 +73,19 @@ struct message_clean {
 /* Accept no more, end connections with 1012 at that pace; 0: serve again. */
 struct message_drain {
 	uint32_t rate; /* connections in 1000 s */
+};
+
+struct message_adopt {
+	uint32_t worker;
+	uint32_t generation;
+	uint32_t fault_hand; /* enum hand, if it died of its own fault */
+	uint32_t spare;
+	uint64_t fault_arg;
+};
+
+struct message_move {
+	uint32_t to; /* worker slot */
+	uint32_t n;
 };
 
 struct message_hello {

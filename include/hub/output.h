@@ -121,6 +121,19 @@ void output_close(struct output_pool *pool, struct output *o, uint32_t slot);
 int output_adopt(struct output_pool *pool, struct output *o, uint32_t slot,
     uint64_t written);
 
+/*
+ * When a connection moves here from another worker, whose records stay as they
+ * are: copies what is not written yet into this worker's memory. The slot's
+ * `first` is to become o->chunk when the move is committed. Returns 0, or -1:
+ * the records make no sense, or there is no room.
+ */
+int output_copy(struct output_pool *pool, struct output *o, uint32_t slot,
+    uint64_t written);
+
+/* Drops what is private to this worker of a connection that has moved away, or
+ * of a copy that is not to be: the slot's fields are another's. */
+void output_uncopy(struct output_pool *pool, struct output *o);
+
 /* All are adopted: the rest of this worker's chunks and segments is free. */
 void output_adopted(struct output_pool *pool);
 

@@ -81,6 +81,9 @@ presence_read(const struct hub *h, uint32_t entry, struct presence_view *out);
 /* Entries ever used: iterate over [0, n). */
 uint32_t presence_count(const struct hub *h);
 
+/* Sets this worker's bit in an entry that somebody has. Lock held. */
+void presence_set(struct hub *h, uint32_t entry);
+
 /*
  * At a takeover: sets this worker's bit exactly where has[entry] is not 0.
  * Takes the lock, for a few entries at a time.

@@ -42,6 +42,11 @@ struct shm_worker {
 	_Atomic uint64_t hand_arg; /* connection id or position */
 	_Atomic uint64_t
 	    stage_conn; /* whose bytes the stage holds, 0: nobody */
+	/* a connection that moves here: what its slot's fields become */
+	_Atomic uint64_t move_id; /* 0: none */
+	_Atomic uint64_t move_part;
+	_Atomic uint32_t move_first;
+	_Atomic uint32_t move_info;
 	_Atomic uint64_t stage_start; /* input position of its first byte */
 
 	/* read by the other workers when they accept */

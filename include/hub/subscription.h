@@ -41,6 +41,10 @@ uint32_t subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
 /* Takes one of this worker away. */
 void subscription_remove(struct hub *h, struct claim *pool, uint32_t sub);
 
+/* The same when the connection has moved away: its own chain is another
+ * worker's. */
+void subscription_drop(struct hub *h, struct claim *pool, uint32_t sub);
+
 /* The connection's in that channel, or SHM_NONE. */
 uint32_t
 subscription_find(const struct hub *h, uint32_t slot, uint32_t channel);

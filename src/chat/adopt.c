@@ -19,7 +19,8 @@ struct adoption {
 	const int *fd;
 	const struct adopt_fault *fault;
 	struct adopt_result *result;
-	uint64_t stage_conn, stage_start; /* as the dead worker left them */
+	int worker; /* whose stage holds what was read and not done */
+	uint64_t stage_conn, stage_start; /* as that worker left them */
 };
 
 /* Ends what cannot go on: nothing of its records is used. */
@@ -174,7 +175,7 @@ replay(struct adoption *a, uint32_t i)
 		a->result->replayed++;
 		ch->replaying = true;
 		conn_input(ch, i, a->stage_start,
-		    h->stage + (size_t)h->self * SHM_STAGE,
+		    h->stage + (size_t)a->worker * SHM_STAGE,
 		    (size_t)(k.read - a->stage_start));
 		ch->replaying = false;
 		return;
@@ -223,6 +224,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	    .fd = fd,
 	    .fault = fault,
 	    .result = result,
+	    .worker = h->self,
 	    .stage_conn = SHM_LOAD(h->me->stage_conn),
 	    .stage_start = SHM_LOAD(h->me->stage_start)};
 	uint32_t i = SHM_NONE;
@@ -242,4 +244,20 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	/* The others accept no more than a share of what the least has. */
 	conn_count(ch);
 	SHM_STORE(h->me->stage_conn, 0);
+}
+
+void
+adopt_settle(
+    struct chat *ch, uint32_t i, int worker, const struct adopt_fault *fault)
+{
+	struct hub *h = ch->hub;
+	struct adopt_result result = {0};
+	struct adoption a = {.ch = ch, .fault = fault, .result = &result};
+
+	if (worker < 0 || worker >= SHM_WORKERS)
+		return;
+	a.worker = worker;
+	a.stage_conn = SHM_LOAD(h->worker[worker].stage_conn);
+	a.stage_start = SHM_LOAD(h->worker[worker].stage_start);
+	settle(&a, i);
 }

@@ -128,6 +128,21 @@ note_send(struct chat *ch, const struct custody_note *note, const int *fd)
 	return false;
 }
 
+void
+custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n)
+{
+	struct custody_note note = {.type = CUSTODY_KEEP};
+	uint32_t done = 0;
+
+	while (ch->custody->link >= 0 && done < n) {
+		note.n = n - done < CUSTODY_MAX ? n - done : CUSTODY_MAX;
+		memcpy(note.id, id + done, note.n * sizeof(*id));
+		if (!note_send(ch, &note, fd + done))
+			return;
+		done += note.n;
+	}
+}
+
 /* Ids that were given up. */
 static void
 send_give(struct chat *ch)

@@ -236,3 +236,64 @@ deliver(struct chat *ch)
 	/* whoever was ended here may have told that he left */
 	return cursor < journal_tail(h);
 }
+
+/* Where a connection that gets a publication keeps its mark of a gap, with
+ * the bit in *gap; NULL: it does not get it. */
+static uint32_t *
+concerns(
+    struct chat *ch, uint32_t i, const struct publication *p, uint32_t *gap)
+{
+	struct hub *h = ch->hub;
+	struct slot *s = conn_slot(ch, i);
+	struct subscription *sub;
+	uint32_t k;
+
+	*gap = SLOT_GAP;
+	if (p->channel >= h->n_entries)
+		return NULL;
+	if (p->channel == s->user)
+		return p->offset > s->offset ? &s->flags : NULL;
+	if (p->channel == PRESENCE_LOBBY && s->door == DOOR_PLAIN)
+		return ch->conn[i].present ? &s->flags : NULL;
+	k = subscription_find(h, i, p->channel);
+	if (k == SHM_NONE)
+		return NULL;
+	*gap = SUBSCRIPTION_GAP;
+	sub = &h->subscription[k];
+	if (p->format >= FORMAT_JOIN ? !(sub->flags & SUBSCRIPTION_JOIN_LEAVE)
+				     : p->offset <= SHM_OWN(sub->offset))
+		return NULL;
+	return &sub->flags;
+}
+
+/* Delivers one publication to one connection, if it is for it. */
+static void
+deliver_alone(struct chat *ch, uint32_t i, const struct publication *p)
+{
+	struct delivery d = {.p = p};
+	uint32_t gap, *flags = concerns(ch, i, p, &gap);
+	int k;
+
+	if (flags != NULL)
+		deliver_to(ch, i, &d, flags, gap);
+	for (k = 0; k < 4; k++)
+		if (d.state[k] == BUILT)
+			frame_release(&ch->output, &d.frame[k]);
+}
+
+void
+deliver_missed(struct chat *ch, uint32_t i, uint64_t from)
+{
+	struct hub *h = ch->hub;
+	uint64_t p = SHM_OWN(conn_slot(ch, i)->last);
+	uint64_t cursor = SHM_OWN(h->me->cursor);
+	struct publication pub;
+
+	if (p < from)
+		p = from;
+	while (++p <= cursor && ch->conn[i].phase == CONN_OPEN)
+		if (journal_mask(h, p) != 0 && deliver_room(ch) &&
+		    journal_read(h, p, ch->copy, ch->copy_cap, &pub) ==
+			JOURNAL_OK)
+			deliver_alone(ch, i, &pub);
+}

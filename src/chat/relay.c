@@ -111,6 +111,36 @@ relay_take(struct relay *r, int from, const uint8_t *b, size_t len)
 		log_warn("worker %d relays nonsense, ignored", from);
 }
 
+/* One datagram of a peer; its descriptor is this function's. */
+static void
+message_take(struct relay *r, int from, struct link_datagram *d)
+{
+	struct chat *ch = r->ch;
+	const void *payload;
+	const char *why;
+	size_t len;
+	uint64_t id;
+
+	switch (message_check(
+	    d->bytes, d->len, d->n_fds, PARTY_PEER, &payload, &len, &why)) {
+	case MSG_RELAY:
+		relay_take(r, from, payload, len);
+		break;
+	case MSG_GIVE:
+		memcpy(&id, payload, sizeof(id));
+		ch->give(ch, from, id, d->fd);
+		return;
+	case MSG_TAKEN:
+		memcpy(&id, payload, sizeof(id));
+		ch->taken(ch, id);
+		break;
+	default:
+		log_warn("worker %d: %s, ignored", from, why);
+	}
+	if (d->fd >= 0)
+		close(d->fd);
+}
+
 /* A peer's link: relays, or its end. */
 static void
 link_cb(int fd, short what, void *arg)
@@ -119,24 +149,15 @@ link_cb(int fd, short what, void *arg)
 	struct relay *r = p->relay;
 	int from = (int)(p - r->peer), n, k;
 	struct link_datagram d[LINK_BATCH];
-	const void *payload;
-	const char *why;
-	size_t len;
 
 	n = link_receive(fd, d);
 	if (n < 0) {
 		peer_close(r, from);
+		r->ch->gone(r->ch, from);
 		return;
 	}
-	for (k = 0; k < n; k++) {
-		if (message_check(d[k].bytes, d[k].len, d[k].n_fds, PARTY_PEER,
-			&payload, &len, &why) == MSG_RELAY)
-			relay_take(r, from, payload, len);
-		else
-			log_warn("worker %d: %s, ignored", from, why);
-		if (d[k].fd >= 0)
-			close(d[k].fd);
-	}
+	for (k = 0; k < n; k++)
+		message_take(r, from, &d[k]);
 }
 
 void
@@ -260,4 +281,13 @@ relay_reset(struct chat *ch)
 		memset(r->found, 0, sizeof(r->found));
 	r->n_found = 0;
 	r->stash_len = 0;
+}
+
+bool
+relay_message(struct chat *ch, int peer, uint32_t type, const void *payload,
+    size_t len, int fd)
+{
+	struct peer *p = &ch->relay->peer[peer];
+
+	return p->fd >= 0 && link_send(p->fd, type, payload, len, fd) == 0;
 }

@@ -215,6 +215,49 @@ input_adopt(struct input_pool *pool, uint32_t slot)
 	return -1;
 }
 
+int
+input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
+{
+	struct hub *h = pool->h;
+	const struct input_part *from = input_part(h, slot);
+	struct input_part to = {0};
+	uint32_t first, page, room, pages = 0;
+	uint64_t left;
+	uint8_t *bytes;
+	bool ok = true;
+
+	*part = 0;
+	if (from == NULL)
+		return 0;
+	first = page_new(pool);
+	if (first == SHM_NONE)
+		return -1;
+	to.tail = first;
+	left = from->bytes;
+	page = PART_PAGE(SHM_LOAD(h->slot[slot].part));
+	for (; ok && left > 0 && pages < h->n_pages; pages++) {
+		bytes = page_payload(
+		    h, page, PART_PAGE(SHM_LOAD(h->slot[slot].part)), &room);
+		if (room > left)
+			room = (uint32_t)left;
+		ok = pages_fill(pool, first, &to, bytes, room);
+		left -= room;
+		page = SHM_LOAD(h->page[page].next) - 1;
+		if (page >= h->n_pages)
+			break;
+	}
+	if (!ok || left > 0) {
+		pages_give(pool, first);
+		claim_give(&pool->pages, first);
+		return -1;
+	}
+	to.end = from->end;
+	to.state = from->state;
+	*part_of(h, first, 0) = to;
+	*part = first + 1;
+	return 0;
+}
+
 void
 input_release(struct input_pool *pool, uint32_t slot)
 {
@@ -223,6 +266,12 @@ input_release(struct input_pool *pool, uint32_t slot)
 	if (part == 0)
 		return;
 	SHM_STORE(pool->h->slot[slot].part, 0);
+	input_uncopy(pool, part);
+}
+
+void
+input_uncopy(struct input_pool *pool, uint64_t part)
+{
 	if (PART_PAGE(part) >= pool->h->n_pages)
 		return;
 	pages_give(pool, PART_PAGE(part));

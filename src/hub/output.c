@@ -51,9 +51,8 @@ output_derive(struct slot *s, uint64_t tag)
 		SHM_STORE(s->last, tag);
 }
 
-/* A chunk for references from number `base` on. */
-static uint32_t
-chunk_new(struct output_pool *pool, uint64_t base, uint64_t start)
+uint32_t
+output_chunk(struct output_pool *pool, uint64_t base, uint64_t start)
 {
 	uint32_t k = claim_take(&pool->chunks);
 
@@ -68,7 +67,7 @@ int
 output_open(struct output_pool *pool, struct output *o, uint32_t slot)
 {
 	memset(o, 0, sizeof(*o));
-	o->chunk = o->newest = chunk_new(pool, 0, 0);
+	o->chunk = o->newest = output_chunk(pool, 0, 0);
 	if (o->chunk == SHM_NONE)
 		return -1;
 	SHM_STORE(pool->h->slot[slot].first, o->chunk);
@@ -86,7 +85,7 @@ reserve(
 
 	room = OUTPUT_REFS - ((uint32_t)appended - chunk[at].base);
 	for (; room < n; room += OUTPUT_REFS, at = k) {
-		k = chunk_new(pool, appended + room, 0);
+		k = output_chunk(pool, appended + room, 0);
 		if (k == SHM_NONE)
 			break;
 		SHM_STORE(chunk[at].next, k);

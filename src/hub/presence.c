@@ -260,3 +260,11 @@ presence_match(struct hub *h, const uint32_t *has)
 		hub_unlock(h);
 	}
 }
+
+void
+presence_set(struct hub *h, uint32_t e)
+{
+	if (e < h->n_entries)
+		SHM_STORE(h->entry[e].mask,
+		    SHM_LOAD(h->entry[e].mask) | 1ull << h->self);
+}

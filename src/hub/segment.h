@@ -7,6 +7,9 @@
 /* One reference less into a segment; without any it is free again. */
 void frame_unuse(struct output_pool *pool, uint32_t segment);
 
+/* A chunk for references from number `base` on. */
+uint32_t output_chunk(struct output_pool *pool, uint64_t base, uint64_t start);
+
 /* What follows from a slot's newest reference, by its tag. */
 void output_derive(struct slot *s, uint64_t tag);
 

@@ -66,10 +66,16 @@ unlink_slot(struct hub *h, uint32_t sub)
 void
 subscription_remove(struct hub *h, struct claim *pool, uint32_t sub)
 {
+	unlink_slot(h, sub);
+	subscription_drop(h, pool, sub);
+}
+
+void
+subscription_drop(struct hub *h, struct claim *pool, uint32_t sub)
+{
 	struct subscription *s = &h->subscription[sub];
 	uint32_t channel = SHM_LOAD(s->channel) - 1, next, previous;
 
-	unlink_slot(h, sub);
 	next = SHM_LOAD(s->next);
 	previous = SHM_LOAD(s->previous);
 	if (link_at(h, next) != SHM_NONE)

@@ -56,7 +56,7 @@ master_mask(const struct master *m)
 	uint64_t mask = 0;
 
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0)
+		if (m->member[i].pid != 0 || m->member[i].unclean)
 			mask |= 1ull << i;
 	return mask;
 }

@@ -174,20 +174,38 @@ members_connect(struct member *a, struct member *b)
 	close(fd[1]);
 }
 
-/* Has somebody clean up after a dead worker whose replacement is to wait. */
+/* Has a worker take up a dead one's connections from its keeper, or clean up
+ * after it if there is none. Returns 0, or -1. */
+static int
+adopt_send(struct member *dead, struct member *to)
+{
+	const struct message_adopt adopt = {.worker = (uint32_t)dead->slot,
+	    .generation = dead->generation,
+	    .fault_hand = dead->fault_hand,
+	    .fault_arg = dead->fault_arg};
+	const struct message_clean clean = {adopt.worker, adopt.generation};
+	int fd, result;
+
+	fd = dead->keeper_pid != 0 ? keep_hand_back(dead) : -1;
+	if (fd == -1)
+		return member_send(to, MSG_CLEAN, &clean, sizeof(clean));
+	result = link_send(to->link, MSG_ADOPT, &adopt, sizeof(adopt), fd);
+	close(fd);
+	return result;
+}
+
+/* Has somebody go on with a dead worker's connections whose replacement is to
+ * wait. */
 static void
 clean_assign(struct member *dead)
 {
-	const struct message_clean clean = {
-	    .worker = (uint32_t)dead->slot, .generation = dead->generation};
 	struct master *m = dead->master;
 	int cleaner = master_lowest(m);
 
 	dead->cleaner = -1;
 	if (!dead->unclean || dead->respawn_ms == 0 || cleaner == -1)
 		return;
-	if (member_send(
-		&m->member[cleaner], MSG_CLEAN, &clean, sizeof(clean)) == -1)
+	if (adopt_send(dead, &m->member[cleaner]) == -1)
 		return; /* the timer tries again */
 	dead->cleaner = cleaner;
 	dead->clean_ms = clock_ms();
@@ -238,6 +256,7 @@ cleaned_handle(struct member *w, const struct message_clean *clean)
 	}
 	dead->unclean = false;
 	dead->cleaner = -1;
+	keep_forget(dead); /* who was taken up is in another's custody */
 	log_debug("worker %d cleaned up after worker %d", w->slot, dead->slot);
 }
 
@@ -423,7 +442,6 @@ member_died(struct member *w, int status)
 	}
 	SHM_STORE(line_of(w)->state, WORKER_WAITING);
 	w->respawn_ms = now + wait_ms;
-	keep_forget(w);
 	clean_assign(w);
 }
 

@@ -1,11 +1,17 @@
 /* Connections that go from one living worker to another. */
 #include <errno.h>
 
+#include "codec/message.h"
 #include "process.h"
 
 int
 move_connections(struct member *from, struct member *to, uint32_t n)
 {
-	errno = ENOSYS;
-	return -1;
+	const struct message_move move = {(uint32_t)to->slot, n};
+
+	if (!from->ready || !to->ready) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return member_send(from, MSG_MOVE, &move, sizeof(move));
 }

@@ -73,6 +73,12 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	case MSG_LINK:
 		relay_link(ch, (int)link->peer, fd);
 		break;
+	case MSG_ADOPT:
+		move_adopt(w, payload, fd);
+		break;
+	case MSG_MOVE:
+		move_away(w, payload);
+		break;
 	case MSG_CUSTODY:
 		custody_link(ch, fd, true);
 		break;
@@ -143,7 +149,8 @@ control_cb(int fd, short what, void *arg)
 			log_error("master: %s", why);
 		else
 			handle(w, type, payload, len, d[k].fd);
-		if (d[k].fd >= 0 && type != MSG_LINK && type != MSG_CUSTODY)
+		if (d[k].fd >= 0 && type != MSG_LINK && type != MSG_CUSTODY &&
+		    type != MSG_ADOPT)
 			close(d[k].fd);
 	}
 }

@@ -13,20 +13,20 @@ struct worker {
 	struct event tick;
 	struct event again;
 	struct event listener[LISTENER_MAX];
-	int reserve;	   /* a descriptor to give up when all are used */
-	bool listening;	   /* its listeners are watched */
-	uint32_t balanced; /* connections when that was decided */
-	bool started;	   /* MSG_START came */
-	bool stopping;	   /* all connections are ended; leaves when empty */
-	bool quitting;	   /* accepts no more; leaves when empty */
-	uint64_t leave_ms; /* at the latest */
-	bool retiring;	   /* accepts no more; its connections stay */
-	uint64_t retire_ms; /* handshakes are waited for so long */
+	int reserve;	     /* a descriptor to give up when all are used */
+	bool listening;	     /* its listeners are watched */
+	uint32_t balanced;   /* connections when that was decided */
+	bool started;	     /* MSG_START came */
+	bool stopping;	     /* all connections are ended; leaves when empty */
+	bool quitting;	     /* accepts no more; leaves when empty */
+	uint64_t leave_ms;   /* at the latest */
+	bool retiring;	     /* accepts no more; its connections stay */
+	uint64_t retire_ms;  /* handshakes are waited for so long */
 	uint32_t drain_rate; /* connections in 1000 s; 0: does not drain */
 	uint64_t drain_credit; /* rate x ms */
 	uint64_t drained_ms;   /* credit is counted up to then */
 	uint32_t drain_at;     /* the last one looked at */
-	uint32_t look_ms; /* paused: looks at the others again after */
+	uint32_t look_ms;      /* paused: looks at the others again after */
 	uint64_t paused_until; /* no descriptor was to be had */
 };
 
@@ -50,6 +50,13 @@ void request_late(struct chat *ch, uint32_t conn);
 
 /* takeover.c: goes on with what the predecessor left. */
 void takeover(struct worker *w);
+
+/* move.c: connections that change their worker. */
+struct message_adopt;
+struct message_move;
+void move_init(struct worker *w);
+void move_adopt(struct worker *w, const struct message_adopt *what, int link);
+void move_away(struct worker *w, const struct message_move *what);
 
 /* control.c: what the master says. */
 void control_init(struct worker *w);

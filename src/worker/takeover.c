@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "chat/adopt.h"
 #include "chat/custody.h"
+#include "chat/move.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 #include "net/custody.h"
@@ -119,6 +120,7 @@ takeover(struct worker *w)
 		fault_delivery(h, fault.arg);
 	if (start->generation == 1) /* 0 later on: nothing delivered yet */
 		SHM_STORE(h->me->cursor, journal_tail(h));
+	move_redo(h);
 	adopt_all(ch, fd, &fault, &r);
 	munmap(fd, bytes);
 	if (start->generation > 1)

@@ -72,6 +72,7 @@ worker_init(struct worker *w, const struct worker_start *start)
 	method = batch_method(batch, &why);
 	log_info("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
 	web_init(start->webroot);
+	move_init(w);
 	accept_init(w);
 	control_init(w);
 	event_assign(&w->again, base, -1, 0, again_cb, w);

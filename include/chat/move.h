@@ -1,0 +1,36 @@
+/*
+ * move: connections go on at a living worker: those of a worker that is dead
+ * and has no replacement yet, and those that a living one gives away. The new
+ * worker copies their records into its own memory; one store, of the slot's
+ * life, makes them its own. Layer 3.
+ */
+#ifndef CHATD_CHAT_MOVE_H
+#define CHATD_CHAT_MOVE_H
+
+#include "chat/adopt.h"
+#include "chat/chat.h"
+
+/*
+ * Takes up connections of `from`: n descriptors (owned from now on) with their
+ * ids; those that are not from's any more, or SLOT_MOVING to this worker, are
+ * closed. Returns how many go on here.
+ */
+uint32_t move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
+    uint32_t n, const struct adopt_fault *fault);
+
+/* At a takeover: completes the move that the dead worker had committed. */
+void move_redo(struct hub *h);
+
+/*
+ * The giving side. Chooses a connection and freezes it: it is SLOT_MOVING to
+ * worker `to` and nothing is done with it any more. SHM_NONE: there is none.
+ */
+uint32_t move_freeze(struct chat *ch, int to);
+
+/* The other worker has taken it up: forgets it here. */
+void move_done(struct chat *ch, uint64_t id);
+
+/* The other worker is gone: what it has not taken up goes on here. */
+void move_back(struct chat *ch, int to);
+
+#endif

@@ -1,0 +1,427 @@
+#include "chat/move.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "chat/channel.h"
+#include "chat/conn.h"
+#include "chat/custody.h"
+#include "chat/publish.h"
+#include "chat/user.h"
+#include "hub/blob.h"
+#include "hub/lock.h"
+#include "hub/stats.h"
+
+/* A connection's records, copied here, before they are its own. */
+struct copy {
+	uint32_t slot;
+	uint64_t id;
+	int fd;
+	uint64_t part;
+	uint32_t info;
+	bool ending;
+	struct output out;
+};
+
+/* Whether a slot is one that may be taken from that worker. */
+static bool
+may_take(const struct chat *ch, uint32_t i, int from)
+{
+	enum slot_state state;
+
+	if (i == SHM_NONE)
+		return false;
+	state = slot_state(ch->hub, i);
+	if (state == SLOT_MOVING)
+		return slot_worker(ch->hub, i) == ch->hub->self;
+	return slot_worker(ch->hub, i) == from &&
+	    (state == SLOT_OPEN || state == SLOT_ENDING);
+}
+
+/* Copies what a token's info says into an own page; 0: there is none. */
+static uint32_t
+info_copy(struct chat *ch, uint32_t info)
+{
+	char bytes[BLOB_MAX];
+	size_t n = blob_get(ch->hub, info, bytes);
+
+	return n > 0 ? blob_put(&ch->input, bytes, n) : 0;
+}
+
+/* Copies a connection's records; false if they make no sense or its peer has
+ * gone. */
+static bool
+records_copy(struct chat *ch, struct copy *c)
+{
+	struct slot *s = conn_slot(ch, c->slot);
+	struct counters k;
+
+	if (counters_read(c->fd, &k) < 0 || k.closed || s->door == 0 ||
+	    s->door > DOOR_CENTRIFUGO || ch->door[s->door] == NULL ||
+	    output_copy(&ch->output, &c->out, c->slot, k.written) < 0)
+		return false;
+	if (input_copy(&ch->input, c->slot, &c->part) < 0) {
+		output_uncopy(&ch->output, &c->out);
+		return false;
+	}
+	c->info = info_copy(ch, s->info);
+	c->ending = slot_state(ch->hub, c->slot) == SLOT_ENDING;
+	return true;
+}
+
+/* This worker's bits in presence for what the connection has; the former
+ * worker's go later, so nobody is seen to leave. */
+static void
+enter(struct chat *ch, struct copy *c)
+{
+	struct hub *h = ch->hub;
+	struct slot *s = conn_slot(ch, c->slot);
+	uint32_t sub, channel;
+
+	if (s->user < h->n_entries) {
+		presence_set(h, s->user);
+		ch->conn[c->slot].present = true;
+		user_list_add(ch, c->slot);
+		if (s->door == DOOR_PLAIN) {
+			presence_set(h, PRESENCE_LOBBY);
+			ch->local[PRESENCE_LOBBY]++;
+		}
+	}
+	for (sub = subscription_of_slot(h, c->slot); sub != SHM_NONE;
+	     sub = subscription_slot_next(h, sub)) {
+		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
+		if (channel < h->n_entries) {
+			presence_set(h, channel);
+			ch->local[channel]++;
+		}
+	}
+}
+
+/* The slot's fields become what was copied. */
+static void
+fields_store(struct hub *h, uint32_t i)
+{
+	struct shm_worker *me = h->me;
+
+	SHM_STORE(h->slot[i].first, SHM_LOAD(me->move_first));
+	SHM_STORE(h->slot[i].part, SHM_LOAD(me->move_part));
+	h->slot[i].info = SHM_LOAD(me->move_info);
+	SHM_STORE(me->move_id, 0);
+}
+
+void
+move_redo(struct hub *h)
+{
+	uint64_t id = SHM_LOAD(h->me->move_id);
+	uint32_t i = slot_find(h, id);
+
+	if (id != 0 && i != SHM_NONE && slot_worker(h, i) == h->self &&
+	    slot_state(h, i) != SLOT_MOVING)
+		fields_store(h, i);
+	SHM_STORE(h->me->move_id, 0);
+}
+
+/* The one store that makes it this worker's. False if it is another's by
+ * now. */
+static bool
+commit(struct chat *ch, struct copy *c, int from)
+{
+	struct hub *h = ch->hub;
+	enum slot_state state = slot_state(h, c->slot);
+	bool ok;
+
+	SHM_STORE(h->me->move_id, 0);
+	SHM_STORE(h->me->move_first, c->out.chunk);
+	SHM_STORE(h->me->move_part, c->part);
+	SHM_STORE(h->me->move_info, c->info);
+	SHM_STORE(h->me->move_id, c->id);
+	ok = state == SLOT_MOVING
+	    ? slot_pass(h, c->slot, h->self, SLOT_MOVING, h->self, SLOT_OPEN)
+	    : slot_pass(h, c->slot, from, state, h->self, state);
+	if (ok)
+		fields_store(h, c->slot);
+	else
+		SHM_STORE(h->me->move_id, 0);
+	return ok;
+}
+
+/* Copies the connection's subscriptions from the former worker's records. */
+static void
+subscriptions_copy(struct chat *ch, uint32_t i)
+{
+	struct hub *h = ch->hub;
+	uint32_t old = h->slot[i].subscriptions, new, next, n;
+	struct subscription s;
+
+	h->slot[i].subscriptions = 0;
+	for (n = 0;
+	     old >= 1 && old <= h->n_subscriptions && n < h->n_subscriptions;
+	     n++, old = next) {
+		memcpy(&s, &h->subscription[old - 1], sizeof(s));
+		next = s.slot_next;
+		if (s.channel == 0 || s.channel > h->n_entries || s.slot != i)
+			break;
+		new = subscription_add(
+		    h, &ch->subscriptions, i, s.channel - 1, s.offset, s.epoch);
+		if (new == SHM_NONE) {
+			log_warn("%s: no room for its subscriptions here",
+			    conn_name(ch, i));
+			channel_release(ch, s.channel - 1);
+			continue;
+		}
+		h->subscription[new].flags = s.flags;
+		h->subscription[new].expires_ms = s.expires_ms;
+		h->subscription[new].info = info_copy(ch, s.info);
+	}
+}
+
+/* Makes the private part; the connection lives here. */
+static void
+go_on(struct chat *ch, struct copy *c)
+{
+	struct conn *n = &ch->conn[c->slot];
+	bool present = n->present;
+	uint32_t next = n->user.next, previous = n->user.previous;
+
+	memset(n, 0, sizeof(*n));
+	n->present = present;
+	n->user.next = next;
+	n->user.previous = previous;
+	n->out = c->out;
+	n->fd = c->fd;
+	ch->by_fd[c->fd] = c->slot;
+	n->phase = c->ending ? CONN_ENDING : CONN_OPEN;
+	n->paused = c->ending;
+	n->due_ms = ch->now_ms + CHAT_ENDING_MS;
+	event_assign(
+	    &n->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
+	conn_number(ch, c->slot, true);
+	if (!c->ending) {
+		ch->n_open++;
+		subscriptions_copy(ch, c->slot);
+	}
+	ch->n_conns++;
+}
+
+/* It cannot go on here. */
+static void
+refuse(struct chat *ch, struct copy *c, int from)
+{
+	struct hub *h = ch->hub;
+	enum slot_state state = slot_state(h, c->slot);
+
+	log_warn("connection %llu cannot be taken over, closed",
+	    (unsigned long long)c->id);
+	if (state == SLOT_MOVING
+		? slot_pass(
+		      h, c->slot, h->self, SLOT_MOVING, h->self, SLOT_CLOSING)
+		: slot_pass(h, c->slot, from, state, h->self, SLOT_CLOSING)) {
+		shutdown(c->fd, SHUT_WR);
+		slot_release(h, &ch->slots, c->slot);
+	}
+	custody_give_up(ch, c->id);
+	close(c->fd);
+}
+
+/* It went on at its former worker, which was quicker. */
+static void
+forget(struct chat *ch, struct copy *c)
+{
+	struct hub *h = ch->hub;
+	uint32_t sub, channel;
+
+	if (!c->ending) {
+		user_leave(ch, c->slot);
+		for (sub = subscription_of_slot(h, c->slot); sub != SHM_NONE;
+		     sub = subscription_slot_next(h, sub)) {
+			channel = SHM_LOAD(h->subscription[sub].channel) - 1;
+			channel_release(ch, channel);
+		}
+	}
+	output_uncopy(&ch->output, &c->out);
+	input_uncopy(&ch->input, c->part);
+	blob_drop(&ch->input, c->info);
+	custody_give_up(ch, c->id);
+	close(c->fd);
+}
+
+uint32_t
+move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
+    uint32_t n, const struct adopt_fault *fault)
+{
+	static struct copy copy[MOVE_MAX];
+	struct hub *h = ch->hub;
+	uint32_t k, m = 0, taken = 0;
+	struct copy *c;
+	uint64_t cursor = from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0;
+
+	custody_keep(ch, id, fd, n);
+	for (k = 0; k < n && m < MOVE_MAX; k++) {
+		c = &copy[m];
+		*c = (struct copy){
+		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
+		if (fd[k] >= CHAT_FDS || !may_take(ch, c->slot, from)) {
+			custody_give_up(ch, id[k]);
+			close(fd[k]);
+		} else if (!records_copy(ch, c))
+			refuse(ch, c, from);
+		else
+			m++;
+	}
+	hub_lock(h);
+	for (k = 0; k < m; k++)
+		if (!copy[k].ending)
+			enter(ch, &copy[k]);
+	hub_unlock(h);
+	/* from here on publications are for this worker, too: it catches up
+	 * with those before on its connections' behalf */
+	while (deliver(ch))
+		;
+	for (k = 0; k < m; k++) {
+		c = &copy[k];
+		if (!commit(ch, c, from)) {
+			forget(ch, c);
+			continue;
+		}
+		go_on(ch, c);
+		taken++;
+		if (!c->ending)
+			deliver_missed(ch, c->slot, cursor);
+		adopt_settle(ch, c->slot, from, fault);
+	}
+	return taken;
+}
+
+/* A connection that was given to another worker and is frozen here. */
+struct moving {
+	uint64_t id;
+	uint64_t part;
+	uint32_t info, subscriptions;
+	int to;
+};
+
+/* Notes what is this worker's of a connection that it gives away. */
+static bool
+moving_add(struct chat *ch, uint32_t i, int to)
+{
+	struct slot *s = conn_slot(ch, i);
+	struct moving *m;
+
+	if (ch->n_moving % MOVE_MAX == 0) {
+		m = reallocarray(
+		    ch->moving, ch->n_moving + MOVE_MAX, sizeof(*m));
+		if (m == NULL)
+			return false;
+		ch->moving = m;
+	}
+	ch->moving[ch->n_moving++] = (struct moving){.id = slot_id(ch->hub, i),
+	    .part = SHM_OWN(s->part),
+	    .info = s->info,
+	    .subscriptions = s->subscriptions,
+	    .to = to};
+	return true;
+}
+
+uint32_t
+move_freeze(struct chat *ch, int to)
+{
+	struct hub *h = ch->hub;
+	uint64_t cursor = SHM_OWN(h->me->cursor);
+	uint32_t i = SHM_NONE;
+	struct conn *c;
+
+	while (conn_next(ch, &i))
+		if (ch->conn[i].phase == CONN_OPEN && !ch->conn[i].fresh)
+			break;
+	if (i == SHM_NONE || ch->conn[i].phase != CONN_OPEN ||
+	    ch->conn[i].fresh || !moving_add(ch, i, to))
+		return SHM_NONE;
+	c = &ch->conn[i];
+	if (c->dirty != 0)
+		ch->dirty[c->dirty - 1] = SHM_NONE;
+	c->dirty = 0;
+	event_del(&c->ev);
+	/* all up to the cursor is in its output */
+	if (SHM_OWN(conn_slot(ch, i)->last) < cursor)
+		SHM_STORE(conn_slot(ch, i)->last, cursor);
+	c->phase = CONN_MOVING;
+	ch->n_open--;
+	slot_pass(h, i, h->self, SLOT_OPEN, to, SLOT_MOVING);
+	return i;
+}
+
+/* Takes a note out; false if there is none for that id. */
+static bool
+moving_take(struct chat *ch, uint64_t id, struct moving *m)
+{
+	uint32_t k;
+
+	for (k = 0; k < ch->n_moving; k++)
+		if (ch->moving[k].id == id) {
+			*m = ch->moving[k];
+			ch->moving[k] = ch->moving[--ch->n_moving];
+			return true;
+		}
+	return false;
+}
+
+void
+move_done(struct chat *ch, uint64_t id)
+{
+	struct hub *h = ch->hub;
+	uint32_t i = (uint32_t)id, sub, next, channel, n;
+	struct subscription *s;
+	struct moving m;
+	struct conn *c;
+
+	if (!moving_take(ch, id, &m))
+		return;
+	c = &ch->conn[i];
+	user_leave(ch, i);
+	for (sub = m.subscriptions, n = 0;
+	     sub >= 1 && sub <= h->n_subscriptions && n < h->n_subscriptions;
+	     sub = next, n++) {
+		s = &h->subscription[sub - 1];
+		next = s->slot_next;
+		channel = SHM_LOAD(s->channel) - 1;
+		blob_drop(&ch->input, s->info);
+		subscription_drop(h, &ch->subscriptions, sub - 1);
+		channel_release(ch, channel);
+	}
+	output_uncopy(&ch->output, &c->out);
+	input_uncopy(&ch->input, m.part);
+	blob_drop(&ch->input, m.info);
+	custody_give_up(ch, id);
+	close(c->fd);
+	memset(c, 0, sizeof(*c));
+	conn_number(ch, i, false);
+	ch->n_conns--;
+}
+
+void
+move_back(struct chat *ch, int to)
+{
+	struct hub *h = ch->hub;
+	struct moving m;
+	uint32_t k = 0, i;
+
+	while (k < ch->n_moving) {
+		m = ch->moving[k];
+		i = (uint32_t)m.id;
+		if (m.to != to) {
+			k++;
+		} else if (slot_pass(
+			       h, i, to, SLOT_MOVING, h->self, SLOT_OPEN)) {
+			ch->moving[k] = ch->moving[--ch->n_moving];
+			ch->conn[i].phase = CONN_OPEN;
+			ch->n_open++;
+			conn_watch(ch, i);
+			deliver_missed(ch, i, 0);
+			conn_dirty(ch, i);
+		} else
+			move_done(ch, m.id);
+	}
+}

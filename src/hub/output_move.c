@@ -1,0 +1,201 @@
+/* Outputs that move: what another worker's records say is still to be written,
+ * copied into this worker's memory. */
+#include <string.h>
+
+#include "hub/output.h"
+#include "hub/slot.h"
+#include "segment.h"
+
+/* A list being read in somebody else's memory. */
+struct reader {
+	const struct hub *h;
+	uint32_t chunk;
+	uint64_t number, appended;
+	uint64_t end; /* stream position behind what was read */
+};
+
+/* The next reference, copied; false at the end, *bad if it says nonsense. */
+static bool
+read_next(struct reader *r, struct reference *out, bool *bad)
+{
+	const struct chunk *k = &r->h->chunk[r->chunk];
+	uint32_t at = (uint32_t)r->number - SHM_ONCE(k->base), offset;
+
+	if (r->number == r->appended)
+		return false;
+	if (at == OUTPUT_REFS) {
+		r->chunk = SHM_LOAD(k->next);
+		*bad = r->chunk >= r->h->n_chunks;
+		if (*bad)
+			return false;
+		k = &r->h->chunk[r->chunk];
+		at = (uint32_t)r->number - SHM_ONCE(k->base);
+	}
+	*bad = at >= OUTPUT_REFS;
+	if (*bad)
+		return false;
+	memcpy(out, &k->ref[at], sizeof(*out));
+	offset = SHM_OWN(out->offset);
+	*bad = out->length == 0 ||
+	    offset / OUTPUT_SEGMENT >= r->h->n_segments ||
+	    out->length > OUTPUT_SEGMENT - offset % OUTPUT_SEGMENT;
+	r->end += out->length;
+	r->number++;
+	return !*bad;
+}
+
+/* Begins to read a slot's list. False if its beginning says nonsense. */
+static bool
+read_begin(struct reader *r, const struct hub *h, uint32_t slot)
+{
+	const struct slot *s = &h->slot[slot];
+
+	*r = (struct reader){.h = h,
+	    .chunk = SHM_LOAD(s->first),
+	    .appended = SHM_LOAD(s->appended)};
+	if (r->chunk >= h->n_chunks)
+		return false;
+	r->number = r->appended -
+	    (uint32_t)((uint32_t)r->appended -
+		SHM_ONCE(h->chunk[r->chunk].base));
+	r->end = SHM_ONCE(h->chunk[r->chunk].start);
+	return r->number <= r->appended;
+}
+
+/* Adds a reference to the new list, which is nobody's yet. */
+static bool
+add(struct output_pool *pool, struct output *o, uint64_t number,
+    const struct frame_piece *piece, uint64_t tag)
+{
+	struct chunk *chunk = pool->h->chunk;
+	uint32_t at = (uint32_t)number - chunk[o->newest].base, k;
+
+	if (at == OUTPUT_REFS) {
+		k = output_chunk(pool, number, o->end);
+		if (k == SHM_NONE)
+			return false;
+		SHM_STORE(chunk[o->newest].next, k);
+		o->newest = k;
+		at = 0;
+	}
+	chunk[o->newest].ref[at].offset = piece->offset;
+	chunk[o->newest].ref[at].length = piece->length;
+	chunk[o->newest].ref[at].tag = tag;
+	pool->segment_use[piece->offset / OUTPUT_SEGMENT]++;
+	o->end += piece->length;
+	return true;
+}
+
+/* Copies a reference's bytes from `skip` on; *n references more. */
+static bool
+copy(struct output_pool *pool, struct output *o, const struct reference *r,
+    uint32_t skip, uint64_t first, uint64_t *n)
+{
+	struct iovec bytes = {
+	    pool->h->arena + SHM_OWN(r->offset) + skip, r->length - skip};
+	struct frame f;
+	bool ok = true;
+	uint32_t k;
+
+	if (frame_build(pool, &f, FRAME_OWN, &bytes, 1) < 0)
+		return false;
+	for (k = 0; ok && k < f.n; k++) {
+		ok = add(pool, o, first + *n, &f.piece[k], r->tag);
+		*n += ok;
+	}
+	frame_release(pool, &f);
+	return ok;
+}
+
+/* The references so far were numbered from `appended` on; they shall end
+ * there. */
+static void
+renumber(struct output_pool *pool, struct output *o, uint64_t n)
+{
+	uint32_t k = o->chunk;
+
+	for (;;) {
+		pool->h->chunk[k].base -= (uint32_t)n;
+		if (k == o->newest)
+			return;
+		k = SHM_OWN(pool->h->chunk[k].next);
+	}
+}
+
+void
+output_uncopy(struct output_pool *pool, struct output *o)
+{
+	struct hub *h = pool->h;
+	uint32_t k = o->chunk, at, next;
+	uint64_t f, position = o->start;
+
+	for (f = o->front; position < o->end && k < h->n_chunks; f++) {
+		at = (uint32_t)f - h->chunk[k].base;
+		if (at >= OUTPUT_REFS) {
+			next = SHM_OWN(h->chunk[k].next);
+			claim_give(&pool->chunks, k);
+			k = next;
+			f--;
+			continue;
+		}
+		position += h->chunk[k].ref[at].length;
+		frame_unuse(
+		    pool, SHM_OWN(h->chunk[k].ref[at].offset) / OUTPUT_SEGMENT);
+	}
+	/* what follows was reserved and never used */
+	for (; k < h->n_chunks; k = next) {
+		next = k == o->newest ? SHM_NONE : SHM_OWN(h->chunk[k].next);
+		claim_give(&pool->chunks, k);
+	}
+	o->chunk = o->newest = SHM_NONE;
+}
+
+/* Whether a list makes sense to its end, which is not before `written`. */
+static bool
+list_ok(struct reader r, uint64_t written)
+{
+	struct reference ref;
+	bool bad = false;
+
+	while (read_next(&r, &ref, &bad))
+		;
+	return !bad && written <= r.end;
+}
+
+int
+output_copy(
+    struct output_pool *pool, struct output *o, uint32_t slot, uint64_t written)
+{
+	struct hub *h = pool->h;
+	struct reference ref;
+	struct reader r;
+	uint64_t n = 0, first, tag = 0;
+	bool bad = false, ok = true;
+
+	if (!read_begin(&r, h, slot) || written < r.end || !list_ok(r, written))
+		return -1;
+	memset(o, 0, sizeof(*o));
+	o->start = o->end = o->written = written;
+	first = o->front = r.appended; /* numbered anew below, to end there */
+	o->chunk = o->newest = output_chunk(pool, first, written);
+	if (o->chunk == SHM_NONE)
+		return -1;
+	while (ok && read_next(&r, &ref, &bad)) {
+		tag = ref.tag;
+		if (r.end > written)
+			ok = copy(pool, o, &ref,
+			    written > r.end - ref.length
+				? (uint32_t)(written - (r.end - ref.length))
+				: 0,
+			    first, &n);
+	}
+	if (!ok || bad || n > r.appended) {
+		output_uncopy(pool, o);
+		return -1;
+	}
+	renumber(pool, o, n);
+	o->front = r.appended - n;
+	if (tag != 0)
+		output_derive(&h->slot[slot], tag);
+	return 0;
+}
