@@ -31,8 +31,8 @@ const char *batch_method(const struct batch *b, const char **why);
  * Takes up one write; the bytes stay where they are until the flush. A socket
  * at most once per flush. The caller flushes when batch_full().
  */
-void batch_add(struct batch *b, int fd, const struct iovec *iov, int n,
-    uint64_t tag);
+void batch_add(
+    struct batch *b, int fd, const struct iovec *iov, int n, uint64_t tag);
 bool batch_full(const struct batch *b);
 size_t batch_count(const struct batch *b);
 

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 enum {
-	CUSTODY_MAX = 250,	/* ids a message: 253 descriptors at most */
-	CUSTODY_FLIGHT = 1000	/* descriptors sent and not yet received: they
-				 * count per user, for everybody's links */
+	CUSTODY_MAX = 250,    /* ids a message: 253 descriptors at most */
+	CUSTODY_FLIGHT = 1000 /* descriptors sent and not yet received: they
+			       * count per user, for everybody's links */
 };
 
 enum custody_type {
@@ -33,8 +33,8 @@ int custody_pair(int fd[2]);
  * Sends a note, with fd[n] if it is CUSTODY_KEEP. Returns 0, or -1 and errno:
  * EAGAIN = full (with wait false), EPIPE = the other side is gone.
  */
-int custody_send(int link, const struct custody_note *note, const int *fd,
-    bool wait);
+int custody_send(
+    int link, const struct custody_note *note, const int *fd, bool wait);
 
 /*
  * Receives one note; fd has room for CUSTODY_MAX. Returns 1, 0 = nothing

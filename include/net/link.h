@@ -13,7 +13,7 @@
 
 enum {
 	LINK_BUFFER = 1024 * 1024, /* SO_SNDBUF asked for, bytes */
-	LINK_BATCH = 16            /* datagrams per sendmmsg or recvmmsg */
+	LINK_BATCH = 16		   /* datagrams per sendmmsg or recvmmsg */
 };
 
 /* Makes a pair: non-blocking, close-on-exec, buffers raised. -1 and errno. */
@@ -23,8 +23,8 @@ int link_pair(int fd[2]);
  * Sends one message (head is added); pass_fd -1 = none. Returns 0, or -1 and
  * errno: EAGAIN = the link is full, EPIPE or ECONNRESET = the peer is gone.
  */
-int link_send(int fd, uint32_t type, const void *payload, size_t len,
-    int pass_fd);
+int
+link_send(int fd, uint32_t type, const void *payload, size_t len, int pass_fd);
 
 /*
  * Sends whole datagrams, head included, with as few calls as possible.
@@ -35,9 +35,9 @@ int link_send_batch(int fd, const struct iovec *datagram, int n);
 struct link_datagram {
 	const void *bytes; /* in the receive buffer, until the next receive */
 	size_t len;
-	int fd;            /* a descriptor that came with it, or -1; the
-	                    * receiver owns it */
-	int n_fds;         /* how many came; surplus ones are closed already */
+	int fd;	   /* a descriptor that came with it, or -1; the
+		    * receiver owns it */
+	int n_fds; /* how many came; surplus ones are closed already */
 };
 
 /*

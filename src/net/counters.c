@@ -47,7 +47,6 @@ counters_read(int fd, struct counters *out)
 	    s == FIN_WAIT1 || s == FIN_WAIT2 || s == CLOSING || s == LAST_ACK;
 	out->read = a.tcpi_bytes_received - (uint64_t)in -
 	    (s == CLOSE_WAIT || s == LAST_ACK || s == CLOSING);
-	out->written =
-	    a.tcpi_bytes_acked + (uint64_t)pending - out->fin_sent;
+	out->written = a.tcpi_bytes_acked + (uint64_t)pending - out->fin_sent;
 	return 0;
 }

@@ -29,8 +29,8 @@ note_bytes(const struct custody_note *note)
 }
 
 int
-custody_send(int link, const struct custody_note *note, const int *fd,
-    bool wait)
+custody_send(
+    int link, const struct custody_note *note, const int *fd, bool wait)
 {
 	char control[CMSG_SPACE(sizeof(int) * CUSTODY_MAX)];
 	struct iovec v = {(void *)note, note_bytes(note)};
@@ -49,8 +49,7 @@ custody_send(int link, const struct custody_note *note, const int *fd,
 		memcpy(CMSG_DATA(c), fd, sizeof(int) * note->n);
 	}
 	do
-		r = sendmsg(
-		    link, &h, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+		r = sendmsg(link, &h, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
 	while (r < 0 && errno == EINTR);
 	if (r < 0 && (errno == ETOOMANYREFS || errno == ENOBUFS))
 		errno = EAGAIN;
@@ -85,8 +84,8 @@ custody_receive(int link, struct custody_note *note, int *fd, bool wait)
 	int n, k;
 
 	do
-		r = recvmsg(link, &h,
-		    MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+		r = recvmsg(
+		    link, &h, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
 	while (r < 0 && errno == EINTR);
 	if (r < 0 && errno == EAGAIN)
 		return 0;
