@@ -73,21 +73,23 @@ system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
 system release bulk 60 'limits'
 
-# Once more as on a stock kernel: small receive buffers, in a network of its
-# own, which takes root.
+# stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
+# buffers (and send buffers), in a network of its own, which takes root.
 stock() {
 	wanted "system/$1 (stock tcp_rmem)" || return 0
 	CHATD=$root/build/san/chatd
 	export CHATD
 	part "system/$1 (stock tcp_rmem)" 90 unshare -n sh -ec "
 	    ip link set lo up
-	    sysctl -q -w net.ipv4.tcp_rmem='4096 131072 6291456'
+	    sysctl -q -w net.ipv4.tcp_rmem='4096 131072 6291456' \
+	        net.ipv4.tcp_wmem='${3:-4096 16384 4194304}'
 	    exec node tests/system/$1_test.js '$2'"
 }
 if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
 	stock plain_door ''
 	stock frames '^([1-5]|7) '
 	stock bulk '9\.[1-4]|limits'
+	stock web webroot '4096 16384 65536' # answers do not fit at once
 else
 	echo "skip  stock tcp_rmem: needs root"
 fi
