@@ -13,6 +13,7 @@ const {group} = require('./suite.js');
 const {CHATD, ROOT, processChildren, processDescriptors, processLives,
     processTitle, run, until} = require('./daemon.js');
 const {Client} = require('./client.js');
+const {sdk, sdkLeave, subscribed} = require('./centrifugo.js');
 const {Crowd} = require('../fault/crowd.js');
 
 const OTHER = path.resolve(process.env.OTHER ??
@@ -124,6 +125,44 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		await judge(crowd);
 		await crowd.leave();
 	}, {limit: 120000});
+	test("Centrifugo's SDK publishes through it", async (d) => {
+		const clients = [], subs = [], lost = [];
+		try {
+			for (let i = 0; i < 8; i++) {
+				const c = sdk(d, `?user=sdk${i}`);
+				clients.push(c);
+				await c.ready(5000);
+				subs.push(await subscribed(c, 'room'));
+				for (const name of ['disconnected', 'connecting'])
+					c.on(name, (why) => lost.push(why));
+			}
+			let said = 0, on = true;
+			const talk = subs.map(async (sub, i) => {
+				for (let n = 1; on; n++, said++)
+					await sub.publish({i, n});
+			});
+			await upgrade(d);
+			const [one] = await d.ask('show', 'workers');
+			process.kill(one.pid, 'SIGKILL');
+			const half = said;
+			await until('more is said', () => said > half + 50);
+			on = false;
+			await Promise.all(talk);
+			await until('all is heard', () => subs.every((s) =>
+			    s.heard.length === said));
+			assert.deepEqual(lost, []);
+			for (const s of subs) {
+				s.heard.forEach((p, k) =>
+				    assert.equal(p.offset, k + 1));
+				for (let i = 0; i < subs.length; i++)
+					s.heard.filter((p) => p.data.i === i)
+					    .forEach((p, k) =>
+						assert.equal(p.data.n, k + 1));
+			}
+		} finally {
+			sdkLeave();
+		}
+	});
 	test('USR2 executes the file that was named last', async (d) => {
 		const file = copy(d, 'own');
 		await upgrade(d, file);

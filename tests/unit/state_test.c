@@ -1,0 +1,233 @@
+/* state: what one master writes, the next one reads; hub: memory that another
+ * program made. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../src/hub/heads.h"
+#include "../../src/master/process.h"
+#include "../../src/master/state.h"
+#include "master/control.h"
+
+static const struct hub_limits limits = {.connections = 256,
+    .users = 100,
+    .journal_bytes = 1 << 20,
+    .output_bytes = 4 << 20,
+    .input_bytes = 1 << 20,
+    .subscriptions = 500};
+static char error[512];
+
+/* A master with something in everything. */
+static struct master *
+master_make(struct options *o)
+{
+	struct master *m = calloc(1, sizeof(*m));
+
+	assert_non_null(m);
+	*o = (struct options){.foreground = true,
+	    .workers = 2,
+	    .file = "/etc/some where/chatd.conf",
+	    .binary = "/usr/sbin/chatd",
+	    .listen = {"localhost:1", "[::1]:2"},
+	    .n_listen = 2};
+	m->options = o;
+	m->conf = conf_new();
+	assert_non_null(m->conf);
+	m->limits = limits;
+	m->hub.fd = 17;
+	for (int i = 0; i < 16; i++)
+		m->hub.hash_key[i] = (uint8_t)(i * 17);
+	m->conf->connections = 192;
+	m->listener[0] = 5;
+	m->listener[1] = 6;
+	m->n_listeners = 2;
+	m->control = control_adopt(m, "/run/a b/chatd.sock", dup(0));
+	m->pidfile = (struct pidfile){8, "/run/chatd.pid"};
+	m->live.verbose = 1;
+	m->started_ms = 12345678901ull;
+	m->respawns = 7;
+	m->drain_rate = 3;
+	m->buried[2] = UINT64_MAX;
+	m->n_workers = 2;
+	m->member[0] = (struct member){.slot = 0,
+	    .pid = 100,
+	    .generation = 4,
+	    .ready = true,
+	    .link = 20,
+	    .started_ms = 99,
+	    .cleaner = -1,
+	    .owed = OWED_CONF,
+	    .keeper_pid = 101,
+	    .keeper_link = 21};
+	m->member[1] = (struct member){.slot = 1,
+	    .link = -1,
+	    .generation = 9,
+	    .respawn_ms = 5000,
+	    .unclean = true,
+	    .cleaner = 0,
+	    .clean_ms = 44,
+	    .keeper_link = -1,
+	    .fault_hand = 2,
+	    .fault_arg = 1ull << 40};
+	m->member[1].policy = (struct policy){3, 1, 5, {1, 2, 3}};
+	return m;
+}
+
+/* Gives it back. */
+static void
+master_unmake(struct master *m)
+{
+	control_drop(m->control);
+	conf_free(m->conf);
+	free(m);
+}
+
+static void
+round_trip(void **state)
+{
+	struct options o;
+	struct master *m = master_make(&o), *n = calloc(1, sizeof(*n));
+	struct state s;
+	int fd = state_write(m, error, sizeof(error));
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(state_read(fd, n, &s, error, sizeof(error)), 0);
+	assert_true(s.options.foreground);
+	assert_int_equal(s.options.workers, 2);
+	assert_string_equal(s.options.file, o.file);
+	assert_string_equal(s.options.binary, o.binary);
+	assert_null(s.options.user);
+	assert_int_equal(s.options.n_listen, 2);
+	assert_string_equal(s.options.listen[1], "[::1]:2");
+	assert_int_equal(s.hub, 17);
+	assert_memory_equal(&s.limits, &limits, sizeof(limits));
+	assert_memory_equal(s.hash_key, m->hub.hash_key, 16);
+	assert_int_equal(s.connections, 192);
+	assert_int_equal(s.n_listen, 1); /* the default */
+	assert_string_equal(s.control_path, "/run/a b/chatd.sock");
+	assert_true(s.verbose);
+	assert_int_equal(n->n_listeners, 2);
+	assert_int_equal(n->listener[1], 6);
+	assert_int_equal(n->pidfile.fd, 8);
+	assert_string_equal(n->pidfile.path, "/run/chatd.pid");
+	assert_int_equal(n->started_ms, m->started_ms);
+	assert_int_equal(n->respawns, 7);
+	assert_int_equal(n->drain_rate, 3);
+	assert_true(n->buried[2] == UINT64_MAX);
+	assert_int_equal(n->n_workers, 2);
+	for (int i = 0; i < 2; i++) {
+		n->member[i].master = m;
+		m->member[i].master = m;
+		m->member[i].budget = n->member[i].budget;
+		assert_memory_equal(
+		    &n->member[i], &m->member[i], sizeof(m->member[i]));
+	}
+	close(fd);
+	free(s.text);
+	free(n);
+	master_unmake(m);
+}
+
+/* A text as a state. Returns what state_read() says. */
+static int
+text_read(const char *text)
+{
+	struct master *n = calloc(1, sizeof(*n));
+	struct state s;
+	int fd = memfd_create("test", 0), r;
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	r = state_read(fd, n, &s, error, sizeof(error));
+	close(fd);
+	free(s.text);
+	free(n);
+	return r;
+}
+
+static void
+nonsense(void **state)
+{
+#define HUB "hub 3 1 2 3 4 5 6 000102030405060708090a0b0c0d0e0f\n"
+#define MEMBER "member 0 1 1 1 9 0 0 0 0 0 0 -1 0 0 1 10 0 0 0\n"
+	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n" MEMBER), 0);
+	assert_int_equal(text_read("chatd 1\n" HUB "new-key of a later one\n"
+				   "control 4 /x\n" MEMBER),
+	    0);
+	assert_int_equal(
+	    text_read("chatd 2\n" HUB "control 4 /x\n" MEMBER), -1);
+	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n"), -1);
+	assert_int_equal(text_read("chatd 1\n" HUB MEMBER), -1);
+	assert_int_equal(
+	    text_read("chatd 1\n" HUB "control 4 /x\nmember 1" MEMBER), -1);
+	assert_int_equal(text_read("hub 3 1 2\n"), -1);
+	assert_int_equal(text_read("policy 0 1 2 3\n"), -1);
+	assert_int_equal(text_read("x\n"), -1);
+	assert_int_equal(text_read(""), -1);
+}
+
+static void
+line_feed(void **state)
+{
+	struct options o;
+	struct master *m = master_make(&o);
+
+	o.file = "/etc/a\nmember";
+	assert_int_equal(state_write(m, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, "line feed"));
+	master_unmake(m);
+}
+
+static void
+attach(void **state)
+{
+	struct hub a, b;
+	struct hub_limits other = limits;
+
+	assert_int_equal(hub_create(&a, &limits), 0);
+	for (int look = 0; look <= 1; look++) {
+		assert_int_equal(hub_attach(&b, dup(a.fd), &limits, a.hash_key,
+				     look, error, sizeof(error)),
+		    0);
+		assert_memory_equal(b.hash_key, a.hash_key, 16);
+		assert_int_equal(b.size, a.size);
+		a.journal[100] = (uint8_t)(7 + look);
+		assert_int_equal(b.journal[100], 7 + look);
+		hub_destroy(&b);
+	}
+	other.users++;
+	assert_int_equal(hub_attach(&b, a.fd, &other, a.hash_key, true, error,
+			     sizeof(error)),
+	    -1);
+	assert_non_null(strstr(error, "sizes"));
+	a.heads->layout++;
+	assert_int_equal(hub_attach(&b, a.fd, &limits, a.hash_key, true, error,
+			     sizeof(error)),
+	    -1);
+	assert_non_null(strstr(error, "layout"));
+	a.heads->magic++;
+	assert_int_equal(hub_attach(&b, a.fd, &limits, a.hash_key, true, error,
+			     sizeof(error)),
+	    -1);
+	hub_destroy(&a);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(round_trip),
+	    cmocka_unit_test(nonsense),
+	    cmocka_unit_test(line_feed),
+	    cmocka_unit_test(attach),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
