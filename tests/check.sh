@@ -61,7 +61,8 @@ system san control 60
 system san daemon 90
 system san balance 60
 system san library 60
-system san centrifugo 150
+system san centrifugo 90
+system san centrifugo_limits 120
 system san centrifugo_sdk 90
 system san rooms 60
 system san api 60

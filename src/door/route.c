@@ -234,8 +234,8 @@ route_upgrade(const struct conf_live *live, const struct http_request *r,
 		route_refuse(426, "this is a WebSocket: upgrade", out);
 		out->headers = version;
 	} else if (r->version_bad || r->version < 0)
-		route_refuse(400,
-		    "Sec-WebSocket-Version must be a number, once", out);
+		route_refuse(
+		    400, "Sec-WebSocket-Version must be a number, once", out);
 	else if (r->version != 13) {
 		route_refuse(426, "only WebSocket version 13 is spoken", out);
 		out->headers = version;
