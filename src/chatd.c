@@ -11,6 +11,7 @@
 #include "master/master.h"
 #include "master/options.h"
 #include "master/resume.h"
+#include "master/store.h"
 
 enum { STATUS_FAILURE = 1, STATUS_USAGE = 2, STATUS_CONFIG = 78 };
 
@@ -101,6 +102,7 @@ int
 main(int argc, char **argv)
 {
 	struct options options;
+	struct store store;
 	struct conf *conf;
 	char error[4096] = "";
 	sigset_t none;
@@ -113,10 +115,11 @@ main(int argc, char **argv)
 		return resume_main(argv[2]);
 	/* What the starter left open is not for us to keep open, what it
 	 * blocked is what supervision needs. */
-	closefrom(STDERR_FILENO + 1);
+	store_inherit(&store);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	options_parse(&options, argc, argv);
+	options.store = &store;
 	if (options_settle(&options) == -1)
 		err(STATUS_FAILURE, "paths");
 	if ((conf = options_load(&options, error, sizeof(error))) == NULL) {

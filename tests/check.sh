@@ -70,6 +70,7 @@ system san web 90
 system release page 180
 system san moves 120
 system release upgrade 180
+system release store 90
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
 system release bulk 60 'limits'

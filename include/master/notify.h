@@ -10,4 +10,7 @@
  */
 int notify_send(const char *state);
 
+/* The same with a descriptor; -1: none. */
+int notify_send_fd(const char *state, int fd);
+
 #endif

@@ -19,7 +19,8 @@ enum { FILES_SPARE = 1000 /* of a worker: links, logs, handshakes */ };
 static int
 listeners_bind(struct master *m, char *error, size_t error_len)
 {
-	for (int i = 0; i < m->conf->n_listen; i++)
+	store_listeners(m);
+	for (int i = 0; i < m->conf->n_listen && !m->kept_listeners; i++)
 		if (listener_bind(m->conf->listen[i], m->listener,
 			&m->n_listeners, error, error_len) == -1)
 			return -1;
@@ -86,7 +87,7 @@ hub_make(struct master *m, char *error, size_t error_len)
 	    .input_bytes = m->conf->input_bytes,
 	    .subscriptions = m->conf->subscriptions};
 
-	if (hub_create(&m->hub, &m->limits) == 0)
+	if (store_hub(m) || hub_create(&m->hub, &m->limits) == 0)
 		return 0;
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
 	return -1;

@@ -118,6 +118,7 @@ serve(struct master *m)
 	if (m->ready_pipe != -1)
 		daemon_ready(m->ready_pipe);
 	m->ready_pipe = -1;
+	store_put(m);
 	log_info("ready");
 	notify("READY=1\nSTATUS=serving");
 }
@@ -427,6 +428,7 @@ deinit(struct master *m)
 	if (m->hub.base != NULL)
 		hub_destroy(&m->hub);
 	pidfile_leave(&m->pidfile);
+	free(m->kept.text);
 	conf_free(m->conf);
 	free(m);
 }

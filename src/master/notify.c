@@ -11,6 +11,16 @@
 int
 notify_send(const char *state)
 {
+	return notify_send_fd(state, -1);
+}
+
+int
+notify_send_fd(const char *state, int pass)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec v = {(void *)state, strlen(state)};
+	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
+	struct cmsghdr *c;
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	const char *name = getenv("NOTIFY_SOCKET");
 	size_t len;
@@ -31,10 +41,19 @@ notify_send(const char *state)
 	if (fd == -1)
 		return -1;
 	/* An abstract name is exactly as long as it says. */
-	sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL,
-	    (struct sockaddr *)&sun,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len +
-		(name[0] == '/')));
+	h.msg_name = &sun;
+	h.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+	    len + (name[0] == '/'));
+	if (pass != -1) {
+		h.msg_control = control;
+		h.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &pass, sizeof(pass));
+	}
+	sent = sendmsg(fd, &h, MSG_NOSIGNAL);
 	saved = errno;
 	close(fd);
 	errno = saved;

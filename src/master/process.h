@@ -15,6 +15,7 @@
 #include "master/policy.h"
 #include "master/watchdog.h"
 #include "net/listener.h"
+#include "state.h"
 
 struct control;
 struct evbuffer;
@@ -99,6 +100,8 @@ struct master {
 	const struct options *options;
 	struct conf *conf; /* as started with, what changes live apart */
 	struct conf_live live;
+	struct state kept; /* by the service manager, and whether it is used */
+	bool kept_hub, kept_listeners;
 	struct identity identity;
 	struct pidfile pidfile;
 	struct control *control;
@@ -154,6 +157,11 @@ bool keep_died(struct member *w, pid_t pid, int wait_status);
 void keep_time(struct member *w, uint64_t now); /* every timer period */
 void keep_renew(struct member *w);		/* another one in its place */
 void keep_end(struct member *w);		/* kills and reaps it */
+
+/* store.c: what the service manager kept */
+void store_listeners(struct master *m); /* before any is bound */
+bool store_hub(struct master *m);	/* false: nothing that is of use */
+void store_put(struct master *m);	/* for the next time */
 
 /* boot.c */
 int boot_log_choose(struct master *m, char *error, size_t error_len);

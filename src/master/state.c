@@ -64,14 +64,13 @@ put_member(FILE *f, const struct member *w)
 	fputc('\n', f);
 }
 
-/* Everything. */
+/* What shared memory was made with, and the addresses. */
 static void
-put_all(FILE *f, const struct master *m)
+put_memory(FILE *f, const struct master *m)
 {
 	const struct hub_limits *l = &m->limits;
 
 	fprintf(f, "chatd %d\n", STATE_FORMAT);
-	put_options(f, m->options);
 	fprintf(f,
 	    "hub %d %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64
 	    " %" PRIu32 " ",
@@ -80,10 +79,18 @@ put_all(FILE *f, const struct master *m)
 	for (size_t i = 0; i < sizeof(m->hub.hash_key); i++)
 		fprintf(f, "%02x", m->hub.hash_key[i]);
 	fprintf(f, "\nconnections %" PRIu32 "\n", m->conf->connections);
-	for (int i = 0; i < m->n_listeners; i++)
-		fprintf(f, "listener %d\n", m->listener[i]);
 	for (int i = 0; i < m->conf->n_listen; i++)
 		put_text(f, "listen", m->conf->listen[i]);
+}
+
+/* Everything. */
+static void
+put_all(FILE *f, const struct master *m)
+{
+	put_memory(f, m);
+	put_options(f, m->options);
+	for (int i = 0; i < m->n_listeners; i++)
+		fprintf(f, "listener %d\n", m->listener[i]);
 	fprintf(f, "control %d %s\n", control_fd(m->control),
 	    control_path(m->control));
 	if (m->pidfile.fd != -1)
@@ -113,33 +120,43 @@ lines_are_whole(const struct master *m)
 	return true;
 }
 
-int
-state_write(const struct master *m, char *error, size_t error_len)
+/* A memory file with what put() writes. -1 with a message. */
+static int
+file_write(const struct master *m, void (*put)(FILE *, const struct master *),
+    char *error, size_t error_len)
 {
-	int fd = memfd_create("chatd-state", MFD_CLOEXEC);
+	int fd = memfd_create("chatd-state", MFD_CLOEXEC), copy = -1;
 	FILE *f = NULL;
-	int copy = -1;
 
-	if (!lines_are_whole(m)) {
-		snprintf(error, error_len, "a path holds a line feed");
-		goto fail;
-	}
 	if (fd == -1 || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) == -1 ||
 	    (f = fdopen(copy, "w")) == NULL)
-		goto fail_errno;
-	put_all(f, m);
+		goto fail;
+	put(f, m);
 	copy = -1; /* closed with f */
-	if (ferror(f) || fclose(f) != 0)
-		goto fail_errno;
-	return fd;
-fail_errno:
+	if (fclose(f) == 0)
+		return fd;
+fail:
 	snprintf(error, error_len, "state: %s", strerror(errno));
 	if (copy != -1)
 		close(copy);
-fail:
 	if (fd != -1)
 		close(fd);
 	return -1;
+}
+
+int
+state_write(const struct master *m, char *error, size_t error_len)
+{
+	if (lines_are_whole(m))
+		return file_write(m, put_all, error, error_len);
+	snprintf(error, error_len, "a path holds a line feed");
+	return -1;
+}
+
+int
+state_write_memory(const struct master *m, char *error, size_t error_len)
+{
+	return file_write(m, put_memory, error, error_len);
 }
 
 /* "0f..." into 16 bytes. */
@@ -340,8 +357,9 @@ file_read(int fd)
 	return text;
 }
 
-int
-state_read(
+/* Reads all lines. */
+static int
+file_parse(
     int fd, struct master *m, struct state *s, char *error, size_t error_len)
 {
 	char *rest, *line, *value;
@@ -363,12 +381,44 @@ state_read(
 			return -1;
 		}
 	}
+	return 0;
+}
+
+int
+state_read(
+    int fd, struct master *m, struct state *s, char *error, size_t error_len)
+{
+	if (file_parse(fd, m, s, error, error_len) == -1)
+		return -1;
 	if (s->hub == -1 || s->control == -1 || m->n_workers == 0) {
 		snprintf(error, error_len, "state: not complete");
 		return -1;
 	}
 	m->options = &s->options;
 	return 0;
+}
+
+int
+state_read_memory(int fd, struct state *s, char *error, size_t error_len)
+{
+	struct master *none = calloc(1, sizeof(*none));
+	int r = -1;
+
+	if (none == NULL) {
+		snprintf(error, error_len, "no memory");
+		return -1;
+	}
+	r = file_parse(fd, none, s, error, error_len);
+	if (r == 0 && s->hub == -1) {
+		snprintf(error, error_len, "state: not complete");
+		r = -1;
+	}
+	free(none);
+	if (r == -1) {
+		free(s->text);
+		s->text = NULL;
+	}
+	return r;
 }
 
 void

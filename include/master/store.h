@@ -1,0 +1,24 @@
+/*
+ * store: what the service manager keeps while chatd is dead (systemd's file
+ * descriptor store): listeners, shared memory, and what it was made with. So
+ * journal, offsets and epochs outlive the master, and clients that come back
+ * recover what they missed. Layer 4.
+ */
+#ifndef CHATD_MASTER_STORE_H
+#define CHATD_MASTER_STORE_H
+
+#include "net/listener.h"
+
+struct store {
+	int hub, state; /* -1: none */
+	int listener[LISTENER_MAX], n_listeners;
+};
+
+/*
+ * Takes the descriptors that $LISTEN_FDS and $LISTEN_FDNAMES say are
+ * inherited, closes all other ones above 2, and forgets the environment's
+ * words.
+ */
+void store_inherit(struct store *s);
+
+#endif

@@ -1,0 +1,282 @@
+#include "master/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "chat/chat.h"
+#include "hub/stats.h"
+#include "master/notify.h"
+#include "master/report.h"
+#include "process.h"
+#include "state.h"
+
+enum {
+	FIRST = STDERR_FILENO + 1, /* where systemd begins */
+	MAX = LISTENER_MAX + 2,
+	GONE_MS = 3000,	  /* the dead master's processes leave by then */
+	CLEAN_MS = 10000, /* for sweeping what they had */
+	LOOK_MS = 10
+};
+
+static const char name_listener[] = "chatd-listener";
+static const char name_hub[] = "chatd-hub";
+static const char name_state[] = "chatd-state";
+
+/* A number in the environment; 0: none. */
+static long
+number_of(const char *variable)
+{
+	const char *text = getenv(variable);
+
+	return text != NULL ? (long)strtonum(text, 0, INT32_MAX, NULL) : 0;
+}
+
+/* Takes one, or closes it. */
+static void
+take(struct store *s, const char *name, int fd)
+{
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (strcmp(name, name_hub) == 0 && s->hub == -1)
+		s->hub = fd;
+	else if (strcmp(name, name_state) == 0 && s->state == -1)
+		s->state = fd;
+	else if (strcmp(name, name_listener) == 0 &&
+	    s->n_listeners < LISTENER_MAX)
+		s->listener[s->n_listeners++] = fd;
+	else
+		close(fd);
+}
+
+void
+store_inherit(struct store *s)
+{
+	const char *names = getenv("LISTEN_FDNAMES");
+	long n =
+	    number_of("LISTEN_PID") == getpid() ? number_of("LISTEN_FDS") : 0;
+	char *copy, *rest, *name;
+
+	*s = (struct store){.hub = -1, .state = -1};
+	if (n > MAX || names == NULL || (copy = strdup(names)) == NULL)
+		n = 0;
+	closefrom(FIRST + (int)n);
+	if (n == 0)
+		return;
+	rest = copy;
+	for (int fd = FIRST; fd < FIRST + n; fd++) {
+		name = strsep(&rest, ":");
+		take(s, name != NULL ? name : "", fd);
+	}
+	free(copy);
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+}
+
+/* Whether the listeners that were kept are those that are wanted now. */
+static bool
+listeners_fit(const struct conf *c, const struct state *s)
+{
+	if (c->n_listen != s->n_listen)
+		return false;
+	for (int i = 0; i < c->n_listen; i++)
+		if (strcmp(c->listen[i], s->listen[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Whether a chatd of that pid lives. */
+static bool
+chatd_lives(uint32_t pid)
+{
+	char file[64], name[16] = "";
+	int fd;
+
+	if (pid == 0)
+		return false;
+	snprintf(file, sizeof(file), "/proc/%u/comm", pid);
+	if ((fd = open(file, O_RDONLY | O_CLOEXEC)) == -1)
+		return false;
+	if (read(fd, name, sizeof(name) - 1) == -1)
+		name[0] = '\0';
+	close(fd);
+	return strcmp(name, "chatd\n") == 0;
+}
+
+/* Waits until nobody else is in the memory. */
+static bool
+alone(const struct hub *h)
+{
+	const uint64_t limit = clock_ms() + GONE_MS;
+	bool lives = true;
+
+	while (lives && clock_ms() < limit) {
+		lives = false;
+		for (int i = 0; i < SHM_WORKERS; i++)
+			lives = lives ||
+			    chatd_lives(SHM_LOAD(h->worker[i].pid)) ||
+			    chatd_lives(SHM_LOAD(h->worker[i].keeper));
+		if (lives)
+			usleep(LOOK_MS * 1000);
+	}
+	return !lives;
+}
+
+/* In a child, since it takes the mutex: sweeps what dead workers had. */
+static void __attribute__((noreturn)) child_clean(struct master *m)
+{
+	hub_become(&m->hub, 0);
+	for (int i = 0; i < SHM_WORKERS; i++)
+		if (SHM_LOAD(m->hub.worker[i].generation) != 0)
+			chat_clean(&m->hub, i);
+	_exit(0);
+}
+
+/* Has the presence, slots and memory of the dead swept. */
+static bool
+clean(struct master *m)
+{
+	const uint64_t limit = clock_ms() + CLEAN_MS;
+	pid_t pid = fork(), got;
+	int status = 1;
+
+	if (pid == 0)
+		child_clean(m);
+	if (pid == -1)
+		return false;
+	while (
+	    (got = waitpid(pid, &status, WNOHANG)) == 0 && clock_ms() < limit)
+		usleep(LOOK_MS * 1000);
+	if (got == 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	for (int i = 0; i < SHM_WORKERS; i++) {
+		report_bury(m, i);
+		SHM_STORE(m->hub.worker[i].generation, 0);
+		SHM_STORE(m->hub.worker[i].keeper, 0);
+	}
+	memset(m->buried, 0, sizeof(m->buried));
+	return got == pid && status == 0;
+}
+
+void
+store_listeners(struct master *m)
+{
+	struct store *s = m->options->store;
+	struct state *kept = &m->kept;
+	char error[512];
+
+	m->kept_hub = m->kept_listeners = false;
+	if (s == NULL || s->state == -1 ||
+	    state_read_memory(s->state, kept, error, sizeof(error)) == -1)
+		return;
+	if (s->n_listeners == 0 || !listeners_fit(m->conf, kept))
+		return;
+	memcpy(m->listener, s->listener, sizeof(m->listener));
+	m->n_listeners = s->n_listeners;
+	s->n_listeners = 0;
+	m->kept_listeners = true;
+}
+
+bool
+store_hub(struct master *m)
+{
+	struct store *s = m->options->store;
+	const struct state *kept = &m->kept;
+	char error[512];
+
+	if (s == NULL || s->hub == -1 || s->state == -1 || kept->text == NULL)
+		return false;
+	if (memcmp(&kept->limits, &m->limits, sizeof(m->limits)) != 0)
+		snprintf(error, sizeof(error),
+		    "the configuration's sizes are "
+		    "others now");
+	else if (hub_attach(&m->hub, s->hub, &m->limits, kept->hash_key, false,
+		     error, sizeof(error)) == 0) {
+		if (alone(&m->hub) && clean(m)) {
+			m->kept_hub = true;
+			s->hub = -1;
+			return true;
+		}
+		munmap(m->hub.base, m->hub.size);
+		memset(&m->hub, 0, sizeof(m->hub));
+		snprintf(error, sizeof(error), "it cannot be cleaned");
+	}
+	log_warn("the shared memory that was kept is of no use: %s", error);
+	return false;
+}
+
+/* Gives one to the manager, under a name. */
+static bool
+put(const char *name, int fd)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+	return notify_send_fd(text, fd) == 1;
+}
+
+/* Has the manager forget all of that name. */
+static void
+forget(const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	if (notify_send(text) == -1)
+		log_debug("service manager: %s", strerror(errno));
+}
+
+/* Closes what was of no use. */
+static void
+leftover_close(struct store *s)
+{
+	if (s->hub != -1)
+		close(s->hub);
+	if (s->state != -1)
+		close(s->state);
+	for (int i = 0; i < s->n_listeners; i++)
+		close(s->listener[i]);
+	*s = (struct store){.hub = -1, .state = -1};
+}
+
+void
+store_put(struct master *m)
+{
+	char error[512];
+	int state;
+
+	if (getenv("NOTIFY_SOCKET") == NULL)
+		return;
+	if (m->kept_hub && m->kept_listeners) {
+		log_info("goes on with the shared memory that was kept");
+		leftover_close(m->options->store);
+		return; /* it has all of it */
+	}
+	if (m->kept_hub)
+		log_info("goes on with the shared memory that was kept");
+	if (m->options->store != NULL)
+		leftover_close(m->options->store);
+	forget(name_listener);
+	forget(name_hub);
+	forget(name_state);
+	state = state_write_memory(m, error, sizeof(error));
+	if (state == -1) {
+		log_warn("nothing is kept: %s", error);
+		return;
+	}
+	for (int i = 0; i < m->n_listeners; i++)
+		put(name_listener, m->listener[i]);
+	put(name_hub, m->hub.fd);
+	put(name_state, state);
+	close(state);
+}

@@ -1,0 +1,200 @@
+/*
+ * The service manager's descriptor store (manager.py plays systemd): the
+ * master is killed, the next one goes on with the same listeners and the same
+ * shared memory, and clients that come back recover what they missed.
+ */
+'use strict';
+
+const assert = require('node:assert/strict');
+const {spawn} = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const {group} = require('./suite.js');
+const {CHATCTL, CHATD, ENV, checkReports, freePort,
+    processChildren, processLives, run, until} =
+    require('./daemon.js');
+const {event, sdk, sdkLeave, subscribed} = require('./centrifugo.js');
+const {Client, request} = require('./client.js');
+
+const CONF = 'channel "room" {\n\tsubscribe all\n\tpublish all\n' +
+    '\thistory 100\n\trecovery yes\n\tpresence yes\n}\n';
+
+/* A chatd under a service manager; looks to tests like a Daemon. */
+class Managed {
+	static async start(conf = CONF) {
+		const m = new Managed();
+		m.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-test-'));
+		m.conf = path.join(m.dir, 'chatd.conf');
+		m.socket = path.join(m.dir, 'control.sock');
+		m.write(conf);
+		m.port = await freePort();
+		m.lines = [];
+		m.stderr = '';
+		m.child = spawn('/usr/bin/python3', [
+		    path.join(__dirname, 'manager.py'),
+		    path.join(m.dir, 'notify.sock'), CHATD, '-d', '-w', '3', '-l',
+		    `127.0.0.1:${m.port}`, '-s', m.socket, '-f', m.conf],
+		    {stdio: ['pipe', 'pipe', 'pipe'], env: ENV});
+		let text = '';
+		m.child.stdout.on('data', (data) => {
+			text += data;
+			m.lines.push(...text.split('\n').slice(0, -1));
+			text = text.split('\n').at(-1);
+		});
+		m.child.stderr.on('data', (data) => m.stderr += data);
+		m.exited = new Promise((resolve) => m.child.on('exit', resolve));
+		await m.again();
+		return m;
+	}
+
+	write(conf) {
+		fs.writeFileSync(this.conf, conf);
+	}
+
+	/* Starts the daemon, once more. */
+	async again() {
+		this.lines.length = 0;
+		this.child.stdin.write('start\n');
+		const line = await this.told(/^ready (\d+)/, 15000);
+		this.pid = Number(line.split(' ')[1]);
+	}
+
+	told(pattern, ms = 5000) {
+		return until(`${pattern} from the manager`, () =>
+		    this.lines.find((line) => pattern.test(line)), ms)
+		    .catch((error) => {
+			throw new Error(`${error.message}\n${this.stderr}`);
+		});
+	}
+
+	/* Kills the master; resolves when nobody is left. */
+	async kill() {
+		const family = processChildren(this.pid);
+		process.kill(this.pid, 'SIGKILL');
+		await this.told(/^dead/);
+		await until('all have left', () => !family.some(processLives));
+	}
+
+	ctl(...args) {
+		return run(CHATCTL, ['-s', this.socket, ...args]);
+	}
+
+	async json(...args) {
+		return JSON.parse((await this.ctl('-j', ...args)).stdout);
+	}
+
+	async end() {
+		this.child.stdin.end('quit\n');
+		await this.exited;
+		fs.rmSync(this.dir, {recursive: true, force: true});
+		checkReports(this.stderr);
+	}
+}
+
+/* A test with a managed daemon. */
+function managed(body) {
+	return async () => {
+		const m = await Managed.start();
+		try {
+			await body(m);
+		} finally {
+			sdkLeave();
+			Client.dropAll();
+			await m.end();
+		}
+	};
+}
+
+group('descriptor store', null, (test) => {
+	test('what was missed while the master was dead is recovered',
+	    managed(async (m) => {
+		await m.told(/^stored chatd-listener 1/);
+		await m.told(/^stored chatd-hub 1/);
+		await m.told(/^stored chatd-state 1/);
+		const a = sdk(m, '?user=alice'), b = sdk(m, '?user=bob');
+		await Promise.all([a.ready(5000), b.ready(5000)]);
+		const sub = await subscribed(a, 'room');
+		await b.publish('room', {n: 1});
+		await until('the first', () => sub.heard.length === 1);
+		a.disconnect();
+		await b.publish('room', {n: 2});
+		await b.publish('room', {n: 3});
+		await m.kill();
+		/* The listener lives: who connects now is served later. */
+		const early = await Client.connect(m.port);
+		early.write(request('/ws?user=early'));
+		await m.again();
+		assert.equal((await early.head()).status, 101);
+		await m.told(/^ready/);
+		assert.ok(!m.lines.some((l) => /^stored|^removed/.test(l)),
+		    'the manager has it all');
+		assert.match(m.stderr, /goes on with the shared memory/);
+		await b.ready(5000);
+		await b.publish('room', {n: 4});
+		const again = event(sub, 'subscribed');
+		a.connect();
+		const context = await again;
+		assert.equal(context.wasRecovering, true);
+		assert.equal(context.recovered, true);
+		await until('all four', () => sub.heard.length === 4);
+		assert.deepEqual(sub.heard.map((p) => [p.offset, p.data.n]),
+		    [[1, 1], [2, 2], [3, 3], [4, 4]]);
+	}));
+	test('nobody dead is present, nothing leaks', managed(async (m) => {
+		const all = await Promise.all(Array.from({length: 40}, (_, i) =>
+		    Client.user(m.port, `u${i}`)));
+		for (let i = 0; i < 3; i++) {
+			for (const c of all)
+				c.text('x'.repeat(1000 + i));
+			await m.kill();
+			await m.again();
+			assert.deepEqual(await m.json('show', 'users'), []);
+			assert.deepEqual(await m.json('show', 'connections'), []);
+			all.length = 0;
+			all.push(...await Promise.all(Array.from({length: 40},
+			    (_, k) => Client.user(m.port, `v${i}.${k}`))));
+			assert.equal((await m.json('show', 'users')).length, 40);
+			all[0].text('hello');
+			for (const c of all)
+				while (!/hello/.test(await c.heard()))
+					;
+		}
+	}));
+	test('other sizes: a new beginning', managed(async (m) => {
+		const a = sdk(m, '?user=alice');
+		await a.ready(5000);
+		const sub = await subscribed(a, 'room');
+		await a.publish('room', {n: 1});
+		a.disconnect();
+		await m.kill();
+		m.write(CONF + 'users 1000\n');
+		await m.again();
+		await m.told(/^stored chatd-hub 1/);
+		assert.match(m.stderr, /of no use: the configuration's sizes/);
+		const again = event(sub, 'subscribed');
+		a.connect();
+		assert.equal((await again).recovered, false);
+		/* And that is what is kept from now on. */
+		await a.publish('room', {n: 2});
+		a.disconnect();
+		await m.kill();
+		await m.again();
+		const third = event(sub, 'subscribed');
+		a.connect();
+		assert.equal((await third).recovered, true);
+	}));
+	test('after an upgrade, too', managed(async (m) => {
+		const a = sdk(m, '?user=alice');
+		await a.ready(5000);
+		const sub = await subscribed(a, 'room');
+		assert.equal((await m.ctl('upgrade')).status, 0);
+		await a.publish('room', {n: 1});
+		a.disconnect();
+		await m.kill();
+		await m.again();
+		const again = event(sub, 'subscribed');
+		a.connect();
+		assert.equal((await again).recovered, true);
+	}));
+});
