@@ -69,7 +69,11 @@ enter(const struct command *c, const struct claims *claims)
 	struct channel_name name;
 
 	if (s->flags & C_ENTERED)
-		return C_OK; /* before a takeover */
+		return C_OK;		    /* before a takeover */
+	if (c->ch->conn[c->conn].present) { /* half of it before a takeover */
+		s->flags |= C_ENTERED;
+		return C_OK;
+	}
 	if (claims->user_len > 0 &&
 	    user_enter(c->ch, c->conn, claims->user, claims->user_len) < 0) {
 		log_warn(

@@ -1,6 +1,7 @@
 /* publish, and private messages by rpc. */
 #include <string.h>
 
+#include "base/log.h"
 #include "centrifugo.h"
 
 /* How a command that publishes says what. */
@@ -19,6 +20,8 @@ publishing_of(const struct command *c, struct json_value data)
 static enum centrifugo_error
 publish_error(enum publish_result r)
 {
+	if (r == PUBLISH_FULL)
+		log_warn("the table of channels is full");
 	return r == PUBLISH_OK	  ? C_OK
 	    : r == PUBLISH_ABSENT ? C_UNKNOWN_CHANNEL
 	    : r == PUBLISH_FULL	  ? C_INTERNAL
