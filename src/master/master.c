@@ -18,6 +18,7 @@
 #include "master/control.h"
 #include "master/daemon.h"
 #include "master/notify.h"
+#include "net/loop.h"
 #include "process.h"
 
 static const int signals[] = {
@@ -390,14 +391,8 @@ int
 master_make_events(struct master *m)
 {
 	const struct timeval period = {.tv_usec = WATCHDOG_PERIOD_MS * 1000};
-	struct event_config *config = event_config_new();
 
-	if (config == NULL)
-		return -1;
-	event_config_set_flag(
-	    config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
-	m->base = event_base_new_with_config(config);
-	event_config_free(config);
+	m->base = loop_new();
 	if (m->base == NULL)
 		return -1;
 	for (int i = 0; i < N_SIGNALS; i++) {

@@ -12,6 +12,7 @@
 #include "door/door.h"
 #include "hub/stats.h"
 #include "net/link.h"
+#include "net/loop.h"
 #include "private.h"
 
 enum { TICK_MS = 100 };
@@ -33,28 +34,12 @@ again_cb(int fd, short what, void *arg)
 {
 }
 
-/* A loop base without what is of no use or harm here. */
-static struct event_base *
-base_new(void)
-{
-	struct event_config *cfg = event_config_new();
-	struct event_base *base = NULL;
-
-	if (cfg == NULL)
-		return NULL;
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_IGNORE_ENV);
-	base = event_base_new_with_config(cfg);
-	event_config_free(cfg);
-	return base;
-}
-
 /* Makes the loop and the chat; fatal if it cannot. */
 static void
 worker_init(struct worker *w, const struct worker_start *start)
 {
 	const struct timeval tick = {0, TICK_MS * 1000};
-	struct event_base *base = base_new();
+	struct event_base *base = loop_new();
 	struct batch *batch = batch_new(start->io_uring);
 	const char *why, *method;
 

@@ -1,0 +1,13 @@
+/* loop: a process's event loop. Layer 2. */
+#ifndef CHATD_NET_LOOP_H
+#define CHATD_NET_LOOP_H
+
+struct event_base;
+
+/*
+ * A loop for a process of one thread, which the environment cannot change and
+ * whose warnings go to the log. NULL: there is none to be had.
+ */
+struct event_base *loop_new(void);
+
+#endif
