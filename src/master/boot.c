@@ -151,8 +151,13 @@ boot(struct master *m, char *error, size_t error_len)
 	}
 	if (boot_log_choose(m, error, error_len) == -1)
 		return -1;
-	if (master_make_events(m) == -1 || control_start(m->control) == -1) {
+	if (master_make_events(m) == -1) {
 		snprintf(error, error_len, "no event loop");
+		return -1;
+	}
+	if (control_start(m->control) == -1) {
+		snprintf(
+		    error, error_len, "control socket: %s", strerror(errno));
 		return -1;
 	}
 	log_set_name("master");

@@ -130,9 +130,10 @@ take(int state)
 	daemon_set_title("master");
 	m->phase = PHASE_RUNNING;
 	watchdog_init(&m->watchdog, clock_ms());
-	if (master_make_events(m) == -1 || control_start(m->control) == -1 ||
-	    members_adopt(m) == -1)
+	if (master_make_events(m) == -1 || members_adopt(m) == -1)
 		log_fatal("upgrade: no event loop");
+	if (control_start(m->control) == -1)
+		log_fatal("upgrade: control socket: %s", strerror(errno));
 	log_info(
 	    "chatd " CHATD_VERSION " goes on with %d workers", m->n_workers);
 	master_reap(m); /* those whose signal came too early */
