@@ -15,8 +15,8 @@ enum log_sink { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
 
 /*
  * Chooses the sink. `file` is used with LOG_TO_FILE only and kept by
- * reference. Returns 0, or -1 and errno when the file cannot be opened (the
- * former sink stays).
+ * reference. Returns 0, or -1 and errno when the file cannot be opened, or is a
+ * symbolic link (the former sink stays).
  */
 int log_open(enum log_sink sink, const char *file);
 

@@ -24,12 +24,14 @@ static const char *log_file;
 static char log_name[64];
 static bool log_verbose;
 
-/* Opens a log file for appending. */
+/* Opens a log file for appending. Whoever may write its folder could otherwise
+ * lay a link where root then writes. */
 static int
 log_open_file(const char *file)
 {
-	return open(
-	    file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+	return open(file,
+	    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
+	    0640);
 }
 
 int

@@ -156,6 +156,25 @@ test_reopen(void **state)
 	assert_non_null(strstr(contents(path), "still here\n"));
 }
 
+/* No link is followed, neither to what is there nor to what is not yet. */
+static void
+test_link(void **state)
+{
+	char link[80], there[80];
+
+	snprintf(link, sizeof(link), "%s/link", dir);
+	snprintf(there, sizeof(there), "%s/nothing-here", dir);
+	assert_int_equal(symlink(there, link), 0);
+	assert_int_equal(log_open(LOG_TO_FILE, link), -1);
+	assert_int_equal(errno, ELOOP);
+	assert_int_equal(access(there, F_OK), -1);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
+	assert_int_equal(symlink(path, link), 0);
+	assert_int_equal(log_open(LOG_TO_FILE, link), -1);
+	assert_int_equal(unlink(link), 0);
+}
+
 /* The last word of a process is logged and its status 1. */
 static void
 test_fatal(void **state)
@@ -180,6 +199,7 @@ main(void)
 	    cmocka_unit_test(test_one_line),
 	    cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_reopen),
+	    cmocka_unit_test(test_link),
 	    cmocka_unit_test(test_fatal),
 	};
 
