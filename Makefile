@@ -183,7 +183,7 @@ install: all
 	install -m 644 man/chatd-protocol.7 $(DESTDIR)$(MANDIR)/man7
 	install -m 644 man/chatd.8 man/chatctl.8 $(DESTDIR)$(MANDIR)/man8
 	[ -e $(DESTDIR)$(SYSCONFDIR)/chatd/chatd.conf ] || \
-	    install -m 644 etc/chatd.conf $(DESTDIR)$(SYSCONFDIR)/chatd/chatd.conf
+	    install -m 640 etc/chatd.conf $(DESTDIR)$(SYSCONFDIR)/chatd/chatd.conf
 	sed 's|@PREFIX@|$(PREFIX)|g' etc/chatd.service \
 	    > $(DESTDIR)$(UNITDIR)/chatd.service
 	install -m 644 etc/chatd.sysusers $(DESTDIR)$(SYSUSERSDIR)/chatd.conf
@@ -203,4 +203,3 @@ clean:
 
 .PHONY: all help units kills fuzzers deps check check-long bench fuzz lint run \
     install uninstall clean
-.SECONDARY:
