@@ -202,6 +202,8 @@ class Daemon {
 	launch() {
 		const {options} = this;
 		const args = ['-d'];
+		if (!fs.existsSync(CHATD))
+			throw new Error(`there is no ${CHATD}: build it first`);
 		if (options.workers !== false)
 			args.push('-w', String(options.workers ?? 4));
 		if (options.listen !== false)
