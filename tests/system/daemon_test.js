@@ -125,7 +125,8 @@ group('running', {conf: 'workers 3\n'}, (test) => {
 	test('titles', (d) => {
 		assert.equal(processTitle(d.pid), 'chatd: master');
 		assert.deepEqual(d.workers.map(processTitle).sort(),
-		    [0, 1, 2, 3].map((n) => `chatd: worker ${n}`));
+		    ['keeper', 'worker'].flatMap((what) =>
+			[0, 1, 2, 3].map((n) => `chatd: ${what} ${n}`)));
 	});
 	test('the log says ready, and for how many connections', async (d) => {
 		await d.logged(/\bready\b/);
@@ -161,7 +162,7 @@ group('addresses', null, (test) => {
 	test('-l repeats; port on all addresses', async () => {
 		const [one, two] = [await freePort(), await freePort()];
 		const e = await Daemon.start({listen: false, port: one,
-		    workers: 1, args: ['-l', `localhost:${one}`, '-l',
+		    conf: 'insecure yes\n', workers: 1, args: ['-l', `localhost:${one}`, '-l',
 		    `*:${two}`]});
 		assert.ok(await answers(two));
 		if (fs.existsSync('/proc/net/if_inet6') &&
@@ -183,7 +184,8 @@ group('addresses', null, (test) => {
 		    args: ['-w', '0'], workers: 2});
 		await e.stop();
 		const f = await Daemon.start({port: two, conf, workers: 1});
-		assert.equal(f.workers.length, 1);
+		assert.deepEqual(f.workers.map(processTitle).sort(),
+		    ['chatd: keeper 0', 'chatd: worker 0']);
 		assert.equal(await answers(one), false);
 		await f.stop();
 	});
@@ -365,7 +367,7 @@ async function background(dir, options, pidfile) {
 	const pid = Number(fs.readFileSync(pidfile, 'utf8'));
 	const family = [pid, ...processChildren(pid)];
 	try {
-		assert.equal(family.length, 3);
+		assert.equal(family.length, 5, 'master, workers, keepers');
 		assert.equal(processTitle(pid), 'chatd: master');
 		const {parent} = processStat(pid);
 		assert.notEqual(parent, process.pid);
