@@ -121,7 +121,7 @@ check_conn(struct scene *s, const struct scene_conn *c)
 	assert_true(o.start <= c->out_taken);
 	for (i = 0; i < n; i++, o.start += asked) {
 		asked = iov[i].iov_len;
-		skip = o.start >= c->out_written ? 0 : c->out_written - o.start;
+		skip = o.start >= c->out_taken ? 0 : c->out_taken - o.start;
 		if (skip < asked)
 			check_bytes((uint8_t *)iov[i].iov_base + skip,
 			    o.start + skip, asked - skip);
@@ -152,13 +152,16 @@ left_cb(const struct presence_view *v, void *arg)
 void
 scene_clean(struct scene *s, int dead)
 {
-	uint32_t left = 0;
+	uint32_t left = 0, i;
 
 	presence_clear(&s->h, dead, left_cb, &left);
 	subscription_clear(&s->h, dead);
 	slot_clear(&s->h, dead);
 	output_clear(&s->h, dead);
 	input_clear(&s->h, dead);
+	for (i = 0; i < SCENE_NAMES; i++)
+		s->note->mask[i] &= ~(1ull << dead);
+	memset(s->note->conn[dead], 0, sizeof(s->note->conn[dead]));
 }
 
 /* No block there is the dead worker's. */
@@ -175,9 +178,6 @@ scene_check_gone(struct scene *s, int dead)
 	struct hub *h = &s->h;
 	uint32_t i;
 
-	for (i = 0; i < SCENE_NAMES; i++)
-		s->note->mask[i] &= ~(1ull << dead);
-	memset(s->note->conn[dead], 0, sizeof(s->note->conn[dead]));
 	check_owner(h->slot_owner, claim_blocks(h->n_slots), dead);
 	check_owner(h->chunk_owner, claim_blocks(h->n_chunks), dead);
 	check_owner(h->page_owner, claim_blocks(h->n_pages), dead);

@@ -151,7 +151,6 @@ act_output(struct scene *s, uint32_t c)
 		asked = fixture_random((uint32_t)asked + 1);
 		conn->out_taken = s->out[c].written + asked;
 		output_wrote(&s->output, &s->out[c], s->slot[c], asked);
-		conn->out_written = s->out[c].written;
 		return;
 	}
 	if (fixture_random(6) == 0)

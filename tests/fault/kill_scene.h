@@ -25,8 +25,7 @@ enum scene_op { OP_NONE, OP_ENTER, OP_LEAVE, OP_PUBLISH, OP_APPEND, OP_INPUT };
 struct scene_conn {
 	uint64_t id; /* 0: none */
 	uint64_t committed, in_end, in_bytes;
-	uint64_t appended, out_bytes;
-	uint64_t out_taken, out_written; /* before and after it is told */
+	uint64_t appended, out_bytes, out_taken;
 };
 
 /* Shared by all processes. Everything in `op` is what will be true if the
