@@ -104,7 +104,8 @@ void conn_flush(struct chat *ch);
 /* Marks for conn_flush. */
 void conn_dirty(struct chat *ch, uint32_t i);
 
-/* Notes that a slot's connection is here, or no more. */
+/* Notes that a slot's connection is here, or no more, and tells the other
+ * workers how many are. */
 void conn_number(struct chat *ch, uint32_t i, bool here);
 
 /* The next connection with a slot after *i (SHM_NONE to begin); false: no

@@ -99,6 +99,8 @@ conn_number(struct chat *ch, uint32_t i, bool here)
 		ch->here[i / SHM_BLOCK] &= ~bit;
 		ch->n_here--;
 	}
+	atomic_store_explicit(
+	    &ch->hub->me->connections, ch->n_here, memory_order_relaxed);
 }
 
 /* A connection's number: a slot's, or a spare one, which is refused. */
@@ -132,8 +134,6 @@ conn_count(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 
-	atomic_store_explicit(
-	    &me->connections, ch->n_here, memory_order_relaxed);
 	atomic_store_explicit(
 	    &me->pending, ch->n_pending, memory_order_relaxed);
 }
