@@ -156,11 +156,12 @@ keep_drop(struct member *w)
 int
 keep_hand_back(struct member *w)
 {
-	if (w->keeper_pid == 0 && !keeper_start(w)) {
-		w->keeper_wait_ms = clock_ms() + KEEPER_WAIT_MS;
-		return -1;
-	}
-	return connect_keeper(w, KEEPER_HAND_BACK);
+	int fd = -1;
+
+	if (w->keeper_pid != 0 || keeper_start(w))
+		fd = connect_keeper(w, KEEPER_HAND_BACK);
+	w->keeper_wait_ms = fd == -1 ? clock_ms() + KEEPER_WAIT_MS : 0;
+	return fd;
 }
 
 void
@@ -174,21 +175,24 @@ keep_forget(struct member *w)
 static void
 keeper_replace(struct member *w)
 {
+	uint64_t again = clock_ms() + KEEPER_WAIT_MS;
 	int fd;
 
-	w->keeper_wait_ms = 0;
-	if (!keeper_start(w)) {
-		w->keeper_wait_ms = clock_ms() + KEEPER_WAIT_MS;
-		return;
-	}
+	w->keeper_wait_ms = again;
+	if (!keeper_start(w))
+		return; /* which clears the wait if it does its work */
 	if (w->pid == 0)
 		return;
 	fd = connect_keeper(w, KEEPER_FILL);
-	if (fd == -1)
+	if (fd == -1) {
+		w->keeper_wait_ms = again;
 		return;
-	if (link_send(w->link, MSG_CUSTODY, NULL, 0, fd) == -1)
+	}
+	if (link_send(w->link, MSG_CUSTODY, NULL, 0, fd) == -1) {
 		log_warn("worker %d does not take its keeper: %s", w->slot,
 		    strerror(errno));
+		w->keeper_wait_ms = again;
+	}
 	close(fd);
 }
 
@@ -236,8 +240,10 @@ keep_time(struct member *w, uint64_t now)
 {
 	uint64_t tick = SHM_LOAD(w->master->hub.worker[w->slot].keeper_tick);
 
+	/* One that nobody is connected to may have what is not wanted any
+	 * more: another one, then. */
 	if (w->keeper_wait_ms != 0 && now >= w->keeper_wait_ms)
-		keeper_replace(w);
+		keep_renew(w);
 	if (tick != w->keeper_tick) {
 		w->keeper_tick = tick;
 		w->keeper_tick_ms = now;
