@@ -24,12 +24,20 @@ static const struct {
     {MSG_REOPEN, "REOPEN", PARTY_MASTER, 0, 0, 0},
     {MSG_KICK, "KICK", PARTY_MASTER, 98, 98, 0},
     {MSG_SAY, "SAY", PARTY_MASTER, 1, MESSAGE_TEXT_MAX, 0},
+    {MSG_ADOPT, "ADOPT", PARTY_MASTER, 24, 24, 1},
+    {MSG_MOVE, "MOVE", PARTY_MASTER, 8, 8, 0},
+    {MSG_CUSTODY, "CUSTODY", PARTY_MASTER, 0, 0, 1},
+    {MSG_RETIRE, "RETIRE", PARTY_MASTER, 0, 0, 0},
+    {MSG_DRAIN, "DRAIN", PARTY_MASTER, sizeof(struct message_drain),
+	sizeof(struct message_drain), 0},
     {MSG_CLEAN, "CLEAN", PARTY_MASTER, 8, 8, 0},
     {MSG_STOP, "STOP", PARTY_MASTER, 0, 0, 0},
     {MSG_QUIT, "QUIT", PARTY_MASTER, 0, 0, 0},
     {MSG_HELLO, "HELLO", PARTY_WORKER, 8, 8, 0},
     {MSG_CLEANED, "CLEANED", PARTY_WORKER, 8, 8, 0},
     {MSG_RELAY, "RELAY", PARTY_PEER, 1, MESSAGE_MAX - 8, 0},
+    {MSG_GIVE, "GIVE", PARTY_PEER, 8, 8, 1},
+    {MSG_TAKEN, "TAKEN", PARTY_PEER, 8, 8, 0},
 };
 
 enum { N_TYPES = sizeof(table) / sizeof(table[0]) };
