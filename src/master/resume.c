@@ -68,9 +68,9 @@ prepare(struct master *m, struct state *s, int fd, bool look, char *error,
 	return workers;
 }
 
-/* Answers whether this program could go on. */
-static int
-rehearse(int state, int pipe)
+/* Answers whether this program could go on. It gives nothing back: the process
+ * is there for the answer alone. */
+static void __attribute__((noreturn)) rehearse(int state, int pipe)
 {
 	static struct master m;
 	struct state s;
@@ -81,8 +81,8 @@ rehearse(int state, int pipe)
 	    : snprintf(answer, sizeof(answer), "no %s", error);
 
 	if (write(pipe, answer, (size_t)len) != len)
-		return 1;
-	return good ? 0 : 1;
+		_exit(1);
+	_exit(good ? 0 : 1);
 }
 
 /* Is not to be inherited again. */
@@ -151,7 +151,7 @@ resume_main(const char *what)
 
 	setprogname("chatd"); /* whatever the file's name: for the title */
 	if (sscanf(what, RESUME_REHEARSE, &state, &pipe) == 2)
-		return rehearse(state, pipe);
+		rehearse(state, pipe);
 	if (sscanf(what, RESUME_TAKE, &state) == 1)
 		return take(state);
 	return 2;

@@ -172,9 +172,10 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		fs.chmodSync(file, 0o755);
 		const c = await Client.user(d.port, 'alice');
 		process.kill(d.pid, 'SIGUSR2');
+		/* Until then " (deleted)" is behind its name. */
+		await until('executed', () => program(d) === file);
 		await until('upgraded', async () => (await d.ask('show',
 		    'upgrade')).state === 'done', 20000);
-		assert.equal(program(d), file); /* and not " (deleted)" */
 		c.text('hello');
 		assert.equal(await c.heard(), 'alice says: hello');
 	});
