@@ -47,7 +47,6 @@ enum conn_phase {
 struct conn {
 	struct event ev;
 	struct output out;
-	uint64_t due_ms; /* REQUEST, ANSWER, ENDING, LINGER: until when */
 	union {
 		struct {
 			char *bytes; /* malloc'ed, NULL until needed */
@@ -63,12 +62,14 @@ struct conn {
 		} user;
 	};
 	int fd;
-	uint32_t dirty; /* place + 1 in the list of those to write */
-	uint8_t phase;	/* enum conn_phase */
-	bool blocked;	/* the socket is full: EV_WRITE is set */
-	bool paused;	/* not reading */
-	bool present;	/* counted in presence */
-	bool fresh;	/* not in custody yet: nothing is written to it */
+	uint32_t due_ms;  /* REQUEST, ANSWER, ENDING, LINGER: until when; the
+			   * clock's low half */
+	uint32_t dirty;	  /* place + 1 in the list of those to write */
+	uint8_t phase;	  /* enum conn_phase */
+	bool blocked : 1; /* the socket is full: EV_WRITE is set */
+	bool paused : 1;  /* not reading */
+	bool present : 1; /* counted in presence */
+	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
 };
 
 struct chat;

@@ -85,7 +85,7 @@ take_up(struct adoption *a, uint32_t i)
 	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	ch->by_fd[c->fd] = i;
 	c->phase = phase_of(ch, i, &k);
-	c->due_ms = ch->now_ms +
+	c->due_ms = (uint32_t)ch->now_ms +
 	    (c->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
 	c->paused = c->phase == CONN_ENDING;
 	ch->n_conns++;

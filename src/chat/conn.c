@@ -151,7 +151,7 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 	c->fd = fd;
 	ch->by_fd[fd] = i;
 	c->phase = CONN_REQUEST;
-	c->due_ms = ch->now_ms + ch->live.handshake_ms;
+	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	if (conn_has_slot(ch, i))
 		slot_set_peer(conn_slot(ch, i), peer);
 	event_assign(
@@ -241,7 +241,7 @@ conn_linger(struct chat *ch, uint32_t i)
 	request_forget(ch, i);
 	shutdown(c->fd, SHUT_WR);
 	c->phase = CONN_LINGER;
-	c->due_ms = ch->now_ms + CHAT_LINGER_MS;
+	c->due_ms = (uint32_t)ch->now_ms + CHAT_LINGER_MS;
 	c->blocked = false;
 	c->paused = false;
 	conn_watch(ch, i);
@@ -270,7 +270,7 @@ conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len)
 	c->answer.bytes = copy;
 	c->answer.len = (uint32_t)rest;
 	c->answer.sent = 0;
-	c->due_ms = ch->now_ms + ch->live.handshake_ms;
+	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	c->blocked = true;
 	c->paused = true; /* the answer is the last thing said here */
 	conn_watch(ch, i);
@@ -448,7 +448,7 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	conn_slot(ch, i)->close_code = code;
 	slot_set(ch->hub, i, SLOT_ENDING);
 	c->phase = CONN_ENDING;
-	c->due_ms = ch->now_ms + CHAT_ENDING_MS;
+	c->due_ms = (uint32_t)ch->now_ms + CHAT_ENDING_MS;
 	ch->n_open--;
 	conn_count(ch);
 	input_release(&ch->input, i);

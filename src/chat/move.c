@@ -195,7 +195,7 @@ go_on(struct chat *ch, struct copy *c)
 	ch->by_fd[c->fd] = c->slot;
 	n->phase = c->ending ? CONN_ENDING : CONN_OPEN;
 	n->paused = c->ending;
-	n->due_ms = ch->now_ms + CHAT_ENDING_MS;
+	n->due_ms = (uint32_t)ch->now_ms + CHAT_ENDING_MS;
 	event_assign(
 	    &n->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	conn_number(ch, c->slot, true);

@@ -51,13 +51,13 @@ sweep_one(struct chat *ch, uint32_t i)
 		sweep_open(ch, i);
 		break;
 	case CONN_REQUEST:
-		if (ch->now_ms >= c->due_ms)
+		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
 			ch->request_late(ch, i);
 		break;
 	case CONN_ANSWER:
 	case CONN_ENDING:
 	case CONN_LINGER:
-		if (ch->now_ms >= c->due_ms)
+		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
 			conn_drop(ch, i, NULL);
 		break;
 	default:
