@@ -66,6 +66,7 @@ help:
 ## make deps         install what building and testing need (apt)
 ## make check        all tests, at most 10 minutes
 ## make check-long   hundreds of kills, a million users, valgrind, torture
+## make soak         clients at full rate, 1,000 hits on workers and keepers
 ## make bench        speed against the floor program
 ## make fuzz         fuzz each target for FUZZ_SECONDS (60)
 ## make lint         formatting, layers, man pages, compilers
@@ -148,6 +149,12 @@ $(OUT)/fault/%_test: tests/fault/%_test.c $(OUT)/libchatd.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(OUT)/libchatd.a \
 	    $(LDFLAGS) -lcmocka $(LDLIBS)
 
+$(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/fault/soak -o $@ \
+	    $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+
 units: $(UNIT)
 kills: $(KILL)
 fuzzers: $(FUZZ)
@@ -158,6 +165,8 @@ check:
 	tests/check.sh
 check-long:
 	tests/check-long.sh
+soak: all $(OUT)/fault/soak
+	$(OUT)/fault/soak -d $(OUT)/chatd -j -n 1000 -t 200 -v
 bench: all
 	tests/bench/run.sh
 fuzz:
@@ -201,5 +210,5 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
-.PHONY: all help units kills fuzzers deps check check-long bench fuzz lint run \
+.PHONY: all help units kills fuzzers deps check check-long soak bench fuzz lint run \
     install uninstall clean

@@ -34,7 +34,7 @@ need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
 need "build" 300 make -s -j"$jobs" all build/fault/million_test \
-    build/other-layout/chatd
+    build/other-layout/chatd build/fault/soak
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
@@ -95,6 +95,9 @@ if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
 else
 	echo "skip  stock tcp_rmem: needs root"
 fi
+
+! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
+    -n 100 -t 14
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue

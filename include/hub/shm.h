@@ -49,6 +49,9 @@ uint64_t kill_point_arm(uint64_t n, int sig);
 /* Reads a plain word once: what was checked is what is used, though others may
  * write meanwhile. */
 #define SHM_ONCE(field) (*(const volatile __typeof__(field) *)&(field))
+/* What nothing relies on: for people and tests. */
+#define SHM_TELL(field, value) \
+	atomic_store_explicit(&(field), (value), memory_order_relaxed)
 /* A counter with one writer, for statistics only. */
 #define SHM_COUNT(field, n)    \
 	atomic_store_explicit( \

@@ -25,6 +25,15 @@ enum hand {
 	HAND_ADOPTION  /* of the connection of that id */
 };
 
+/* Items that a worker has taken of what is shared out (claim.h). */
+enum used_kind {
+	USED_SLOTS,
+	USED_CHUNKS,
+	USED_PAGES,
+	USED_SUBSCRIPTIONS,
+	USED_KINDS
+};
+
 struct shm_worker {
 	/* written by the master */
 	_Atomic uint32_t pid __attribute__((aligned(64)));
@@ -66,6 +75,7 @@ struct shm_worker {
 	_Atomic uint64_t writes;
 	_Atomic uint64_t bytes_out;
 	_Atomic uint64_t compacted; /* arena segments emptied */
+	_Atomic uint32_t used[USED_KINDS];
 };
 
 /* "running", as chatctl says it; "?" for what is none. */

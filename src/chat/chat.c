@@ -65,6 +65,18 @@ chat_clock(struct chat *ch)
 	stats_tick(ch->hub);
 }
 
+/* Shows how much is taken: leaks are seen there. */
+static void
+used_tell(struct chat *ch)
+{
+	struct shm_worker *me = ch->hub->me;
+
+	SHM_TELL(me->used[USED_SLOTS], ch->slots.n_used);
+	SHM_TELL(me->used[USED_CHUNKS], ch->output.chunks.n_used);
+	SHM_TELL(me->used[USED_PAGES], ch->input.pages.n_used);
+	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->subscriptions.n_used);
+}
+
 int
 chat_turn(struct chat *ch)
 {
@@ -78,6 +90,7 @@ chat_turn(struct chat *ch)
 	again = custody_turn(ch);
 	conn_flush(ch);
 	journal_populate(ch->hub);
+	used_tell(ch);
 	chat_clock(ch);
 	return more ? 0 : again > 0 ? again : -1;
 }

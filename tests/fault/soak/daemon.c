@@ -1,0 +1,295 @@
+/* The daemon under test: started, asked, measured, stopped. */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "soak.h"
+
+struct daemon daemon_;
+
+/* A moment. */
+static void
+pause_ms(long ms)
+{
+	const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+/* A port that is free now. */
+static int
+port_free(void)
+{
+	struct sockaddr_in in = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(in);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&in, &len) != 0)
+		err(2, "no free port");
+	close(fd);
+	return ntohs(in.sin_port);
+}
+
+/* Writes the configuration: sizes as leak.c knows them. */
+static void
+conf_write(const char *path)
+{
+	FILE *f = fopen(path, "w");
+
+	if (f == NULL)
+		err(2, "%s", path);
+	fprintf(f,
+	    "listen 127.0.0.1:%d\nworkers %d\ncontrol \"%s\"\n"
+	    "pidfile \"%s/pid\"\nwatchdog 500ms\nconnections 2048\n"
+	    "users 2048\nsubscriptions 8192\njournal 4M\n"
+	    "output-memory 256M\ninput-memory 16M\nqueue 64M\n",
+	    daemon_.port, WORKERS, daemon_.control, daemon_.dir);
+	if (fclose(f) != 0)
+		err(2, "%s", path);
+}
+
+/* Whether the daemon answers at its port. */
+static bool
+is_up(void)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)daemon_.port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool up = connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0;
+
+	close(fd);
+	return up;
+}
+
+void
+daemon_start(void)
+{
+	char conf[128], log[128];
+	int fd, k;
+
+	strcpy(daemon_.dir, "/tmp/chatd-soak-XXXXXX");
+	if (mkdtemp(daemon_.dir) == NULL)
+		err(2, "mkdtemp");
+	snprintf(daemon_.control, sizeof(daemon_.control), "%s/control",
+	    daemon_.dir);
+	snprintf(conf, sizeof(conf), "%s/conf", daemon_.dir);
+	snprintf(log, sizeof(log), "%s/log", daemon_.dir);
+	daemon_.port = port_free();
+	conf_write(conf);
+	daemon_.pid = fork();
+	if (daemon_.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+		dup2(fd, 1);
+		dup2(fd, 2);
+		closefrom(3);
+		execl(set.chatd, "chatd", "-d", "-f", conf, (char *)NULL);
+		_exit(127);
+	}
+	for (k = 0; k < 1500; k++) {
+		if (is_up())
+			return;
+		if (waitpid(daemon_.pid, NULL, WNOHANG) != 0)
+			errx(2, "%s does not start, see %s", set.chatd, log);
+		pause_ms(10);
+	}
+	errx(2, "%s does not start in time, see %s", set.chatd, log);
+}
+
+const char *
+daemon_ask(const char *const *word, int n)
+{
+	static char answer[1024 * 1024];
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	const struct timeval patience = {.tv_sec = 5};
+	char request[256] = {0};
+	uint32_t len = sizeof(uint32_t);
+	size_t got = 0;
+	ssize_t r = -1;
+	int fd, k;
+
+	len += (uint32_t)sprintf(request + len, "json") + 1;
+	for (k = 0; k < n; k++)
+		len += (uint32_t)sprintf(request + len, "%s", word[k]) + 1;
+	*(uint32_t *)request = len - (uint32_t)sizeof(uint32_t);
+	strcpy(sun.sun_path, daemon_.control);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 &&
+	    send(fd, request, len, MSG_NOSIGNAL) == (ssize_t)len)
+		while ((r = recv(
+			    fd, answer + got, sizeof(answer) - 1 - got, 0)) > 0)
+			got += (size_t)r;
+	close(fd);
+	answer[got] = '\0';
+	return r == 0 && answer[0] == '0' ? answer + 1 : NULL;
+}
+
+/* A number behind a member's name. */
+static long
+member(const char *object, const char *name)
+{
+	char key[32];
+	const char *p;
+
+	snprintf(key, sizeof(key), "\"%s\":", name);
+	p = strstr(object, key);
+	return p != NULL ? strtol(p + strlen(key), NULL, 10) : -1;
+}
+
+bool
+daemon_workers(struct worker_view out[WORKERS])
+{
+	static const char *const words[] = {"show", "workers"};
+	const char *p = daemon_ask(words, 2), *end;
+	long slot;
+
+	memset(out, 0, sizeof(*out) * WORKERS);
+	if (p == NULL)
+		return false;
+	while ((p = strchr(p, '{')) != NULL) {
+		end = strchr(p, '}');
+		slot = member(p, "slot");
+		if (slot >= 0 && slot < WORKERS && end != NULL) {
+			const char *state = strstr(p, "\"state\":\"running\"");
+
+			out[slot].pid = (int)member(p, "pid");
+			out[slot].keeper = (int)member(p, "keeper");
+			out[slot].generation =
+			    (unsigned)member(p, "generation");
+			out[slot].running = state != NULL && state < end;
+		}
+		p++;
+	}
+	return true;
+}
+
+bool
+daemon_stop(void)
+{
+	int status = 0, k;
+
+	if (daemon_.pid == 0)
+		return true;
+	kill(daemon_.pid, SIGTERM);
+	for (k = 0; k < 1000; k++) {
+		if (waitpid(daemon_.pid, &status, WNOHANG) != 0) {
+			daemon_.pid = 0;
+			return status == 0;
+		}
+		pause_ms(10);
+	}
+	kill(daemon_.pid, SIGKILL);
+	waitpid(daemon_.pid, &status, 0);
+	daemon_.pid = 0;
+	return false;
+}
+
+/* Calls f for each process of the daemon, and sums up. */
+static long
+each_process(long (*f)(int pid))
+{
+	struct worker_view w[WORKERS];
+	long sum = f(daemon_.pid);
+	int k;
+
+	if (!daemon_workers(w))
+		return -1;
+	for (k = 0; k < WORKERS; k++)
+		sum += f(w[k].pid) + (w[k].keeper > 0 ? f(w[k].keeper) : 0);
+	return sum;
+}
+
+/* Descriptors of one process. */
+static long
+descriptors(int pid)
+{
+	char path[64];
+	long n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	d = opendir(path);
+	if (d == NULL)
+		return 0;
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+long
+daemon_descriptors(void)
+{
+	return each_process(descriptors);
+}
+
+/* KiB of one process, shared pages in parts. */
+static long
+pss(int pid)
+{
+	char path[64], line[128];
+	long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "Pss: %ld kB", &n) == 1)
+			break;
+	fclose(f);
+	return n;
+}
+
+long
+daemon_pss(void)
+{
+	return each_process(pss);
+}
+
+void
+daemon_takeovers(unsigned *n, unsigned *max_ms, unsigned *spoilt)
+{
+	char path[128], line[1024];
+	const char *p;
+	unsigned conns, ms, ended, lost, bad;
+	FILE *f;
+
+	*n = *max_ms = *spoilt = 0;
+	snprintf(path, sizeof(path), "%s/log", daemon_.dir);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		p = strstr(line, "took over ");
+		if (p == NULL ||
+		    sscanf(p,
+			"took over %u connections in %u ms (%u had "
+			"ended, %u were lost, %u spoilt",
+			&conns, &ms, &ended, &lost, &bad) != 5)
+			continue;
+		++*n;
+		*spoilt += bad;
+		if (ms > *max_ms)
+			*max_ms = ms;
+	}
+	fclose(f);
+}

@@ -1,0 +1,422 @@
+/* The soak's course: all join, all talk while processes die, all fall silent,
+ * everything is compared, all leave, nothing is left. */
+#include <err.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "soak.h"
+
+enum {
+	PATIENCE_MS = 30000,
+	PSS_S = 60 /* a shorter soak does not fill the journal in a quarter */
+};
+
+struct settings set = {
+    .chatd = "build/chatd", .clients = 400, .hits = 1000, .seconds = 180};
+uint64_t now_ms;
+static uint64_t dice_state;
+
+uint32_t
+dice(uint32_t n)
+{
+	dice_state ^= dice_state << 13;
+	dice_state ^= dice_state >> 7;
+	dice_state ^= dice_state << 17;
+	return n < 2 ? 0 : (uint32_t)(dice_state >> 16) % n;
+}
+
+/* Milliseconds since the start. */
+static uint64_t
+clock_now(void)
+{
+	static uint64_t first;
+	struct timespec t;
+	uint64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	if (first == 0)
+		first = ms - 1;
+	return ms - first;
+}
+
+/* One turn of the loop. */
+static void
+turn(bool talk, bool still)
+{
+	static uint32_t first;
+	struct epoll_event ev[256];
+	uint32_t i, k;
+	int n = epoll_wait(poll_fd, ev, 256, 1), j;
+
+	now_ms = clock_now();
+	for (j = 0; j < n; j++)
+		if (client[ev[j].data.u32].fd >= 0)
+			client_read(ev[j].data.u32);
+	first = dice(set.clients);
+	for (k = 0; k < set.clients; k++) {
+		i = (first + k) % set.clients;
+		client_time(i, still);
+		if (talk && client[i].phase == OPEN && dice(3) == 0)
+			client_say(i);
+		if (client[i].out_len > 0)
+			client_flush(i);
+	}
+}
+
+/* Whether all are in a phase. */
+static bool
+all_are(enum phase phase)
+{
+	uint32_t i;
+
+	for (i = 0; i < set.clients; i++)
+		if (client[i].phase != phase)
+			return false;
+	return true;
+}
+
+/* Whether all have heard everything. */
+static bool
+all_quiet(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < set.clients; i++)
+		if (!client_is_quiet(&client[i]) ||
+		    client[i].sent != order.next[i])
+			return false;
+	return true;
+}
+
+/* Runs turns until something is so. */
+static bool
+wait_for(const char *what, bool (*is)(void))
+{
+	uint64_t until = clock_now() + PATIENCE_MS;
+
+	while (!is()) {
+		turn(false, true);
+		if (now_ms > until) {
+			fault(F_OTHER, "not in time: %s", what);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+all_open(void)
+{
+	return all_are(OPEN);
+}
+
+static bool
+all_away(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < set.clients; i++) {
+		if (client[i].phase == OPEN)
+			client_leave(i);
+		if (client[i].phase == AWAY)
+			client[i].turn_ms = UINT64_MAX;
+	}
+	return all_are(AWAY);
+}
+
+/* Everybody says one thing that can be recognised, so that who just came knows
+ * where it is. */
+static void
+last_words(void)
+{
+	struct text t;
+	uint32_t i;
+
+	for (i = 0; i < set.clients; i++) {
+		do {
+			text_make(&t, i, client[i].sent++, -1);
+			counts.lobby++;
+			if (client[i].json)
+				json_say(i, -1, &t);
+			else
+				message_put(&client[i], t.bytes, t.len);
+		} while (t.len < 24);
+	}
+}
+
+/* Says which clients are not done, and with what. */
+static void
+tell_unquiet(void)
+{
+	const struct client *c;
+	uint32_t i;
+
+	for (i = 0; i < set.clients; i++) {
+		c = &client[i];
+		if (client_is_quiet(c) && c->sent == order.next[i])
+			continue;
+		fault(F_LOST,
+		    "client %u%s%s: at %u of %u, said %u of %u, answers %u "
+		    "of %u, whispers %u of %u, %zu bytes unsent, phase %d",
+		    i, c->json ? " (json)" : "", c->slow ? " (slow)" : "",
+		    c->at + 1, order.n, order.next[i], c->sent, c->answered,
+		    c->asked, c->whispers_heard, c->whispered, c->out_len,
+		    c->phase);
+	}
+}
+
+/* What the master says of users and connections. */
+static unsigned
+shown(const char *what, const char *member)
+{
+	const char *const words[] = {"show", what};
+	const char *p = daemon_ask(words, 2);
+	unsigned n = 0;
+
+	for (; p != NULL && (p = strstr(p, member)) != NULL; p++)
+		n++;
+	return n;
+}
+
+/* Polls until the daemon has so many connections. */
+static void
+settle(unsigned connections)
+{
+	uint64_t until = clock_now() + PATIENCE_MS;
+	unsigned users = 0, conns = 0;
+
+	while (clock_now() < until) {
+		turn(false, true);
+		users = shown("users", "\"user\":");
+		conns = shown("connections", "\"user\":");
+		if (users == connections && conns == connections)
+			return;
+	}
+	fault(F_PRESENCE, "%u users and %u connections shown, not %u", users,
+	    conns, connections);
+}
+
+/* Runs turns for a while: claims and custody become quiet. */
+static void
+rest(unsigned ms)
+{
+	uint64_t until = clock_now() + ms;
+
+	do
+		turn(false, true);
+	while (now_ms < until);
+}
+
+/* Descriptors when nothing moves: the same twice. */
+static long
+descriptors(bool turning)
+{
+	long a, b = daemon_descriptors();
+	int k;
+
+	for (k = 0; k < 50; k++) {
+		if (turning)
+			rest(100);
+		else
+			usleep(100000);
+		a = b;
+		b = daemon_descriptors();
+		if (a == b)
+			break;
+	}
+	return b;
+}
+
+/* Everybody talks while processes die. Returns the memory after the first
+ * quarter. */
+static long
+storm(void)
+{
+	uint64_t begun = clock_now(), told = begun;
+	uint64_t end = begun + set.seconds * 1000ull;
+	long quarter = 0;
+
+	do {
+		turn(true, false);
+		if (set.points)
+			points_turn();
+		else
+			hit_turn();
+		if (quarter == 0 && now_ms - begun > set.seconds * 250ull)
+			quarter = daemon_pss();
+		if (set.verbose && now_ms - told > 5000) {
+			told = now_ms;
+			printf("%6llu ms: %u hits, %llu said, %llu heard\n",
+			    (unsigned long long)now_ms, hits_done(),
+			    (unsigned long long)counts.lobby,
+			    (unsigned long long)counts.deliveries);
+			fflush(stdout);
+		}
+	} while (now_ms < end);
+	return quarter;
+}
+
+/* What came of it. */
+static int
+result(void)
+{
+	unsigned n, max_ms, spoilt, sum = 0;
+	int k;
+
+	daemon_takeovers(&n, &max_ms, &spoilt);
+	if (spoilt > 0)
+		fault(F_OTHER, "%u connections spoilt at takeovers", spoilt);
+	for (k = 0; k < FAULTS; k++)
+		sum += faults[k];
+	printf("%u hits on workers (%u hung), %u on keepers (%u hung); "
+	       "%u takeovers, %u ms at most\n",
+	    hit_counts.workers, hit_counts.stopped, hit_counts.keepers,
+	    hit_counts.keepers_stopped, n, max_ms);
+	printf("%llu said, %llu whispered, %llu frames (%llu MB) heard; %u "
+	       "joins, %u left, %u handshakes again, %u cut, %u fragments\n",
+	    (unsigned long long)counts.lobby,
+	    (unsigned long long)counts.whispers,
+	    (unsigned long long)counts.deliveries,
+	    (unsigned long long)(counts.bytes >> 20), counts.joins,
+	    counts.leaves, counts.retries, counts.cut, counts.fragments);
+	printf("%u disconnects, %u lost, %u doubled, %u out of order, %u "
+	       "corrupt, %u answers wrong, %u presence, %u leaks, %u others\n",
+	    faults[F_DISCONNECT], faults[F_LOST], faults[F_DOUBLED],
+	    faults[F_ORDER], faults[F_CORRUPT], faults[F_ANSWER],
+	    faults[F_PRESENCE], faults[F_LEAK], faults[F_OTHER]);
+	printf("seed %llu: %s\n", (unsigned long long)set.seed,
+	    sum == 0 ? "good" : "BAD");
+	return sum == 0 ? 0 : 1;
+}
+
+/* The whole course. */
+static int
+run(void)
+{
+	long before, with, quarter, pss, now;
+	uint32_t i;
+	int status;
+
+	daemon_start();
+	before = descriptors(false); /* nobody has come */
+	wait_for("all are connected", all_open);
+	with = descriptors(true);
+	for (i = 0; i < set.clients; i++) {
+		client[i].located = true; /* nothing is said yet */
+		client[i].at = UINT32_MAX;
+	}
+	quarter = storm();
+	pss = daemon_pss();
+	if (set.seconds >= PSS_S && pss > quarter + quarter / 10)
+		fault(F_LEAK, "%ld KiB, after a quarter %ld", pss, quarter);
+	wait_for("all workers and keepers are there", hit_settled);
+	wait_for("all are back", all_open);
+	last_words();
+	if (!wait_for("all heard everything", all_quiet))
+		tell_unquiet();
+	settle(set.clients);
+	now = descriptors(true);
+	if (now != with)
+		fault(F_LEAK, "%ld descriptors, %ld at the start", now, with);
+	leak_check(set.clients);
+	wait_for("all have left", all_away);
+	settle(0);
+	rest(1500); /* some do not wait for the server's FIN */
+	now = descriptors(true);
+	if (now != before)
+		fault(F_LEAK, "%ld descriptors with nobody, not %ld", now,
+		    before);
+	leak_check(0);
+	printf("%ld KiB at the end, %ld after a quarter; %ld descriptors\n",
+	    pss, quarter, now);
+	if (set.points)
+		points_print();
+	if (!daemon_stop())
+		fault(F_OTHER, "the daemon did not stop well");
+	status = result();
+	if (status != 0 || set.verbose)
+		printf("log: %s/log\n", daemon_.dir);
+	return status;
+}
+
+/* Ends the daemon, whatever happens. */
+static void
+end(void)
+{
+	if (daemon_.pid != 0)
+		kill(daemon_.pid, SIGTERM);
+}
+
+/* Which clients there are. */
+static void
+cast(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < set.clients; i++) {
+		client[i].fd = -1;
+		client[i].slow = i % 10 == 3;
+		client[i].mover = i % 16 == 5 || i % 16 == 10;
+		client[i].json = set.centrifugo && i % 2;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct rlimit files;
+	int c;
+
+	set.seed = (uint64_t)time(NULL);
+	while ((c = getopt(argc, argv, "d:c:n:t:s:jpv")) != -1)
+		switch (c) {
+		case 'd':
+			set.chatd = optarg;
+			break;
+		case 'c':
+			set.clients = (unsigned)atoi(optarg);
+			break;
+		case 'n':
+			set.hits = (unsigned)atoi(optarg);
+			break;
+		case 't':
+			set.seconds = (unsigned)atoi(optarg);
+			break;
+		case 's':
+			set.seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'j':
+			set.centrifugo = true;
+			break;
+		case 'p':
+			set.points = true;
+			break;
+		case 'v':
+			set.verbose = true;
+			break;
+		default:
+			errx(2,
+			    "usage: soak [-jpv] [-d chatd] [-c clients] "
+			    "[-n hits] [-t seconds] [-s seed]");
+		}
+	if (set.clients < 10 || set.clients > CLIENTS_MAX)
+		errx(2, "10 to %d clients", CLIENTS_MAX);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	dice_state = set.seed * 2654435761u + 88172645463325252ull;
+	printf("seed %llu\n", (unsigned long long)set.seed);
+	poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	atexit(end);
+	cast();
+	if (set.points)
+		points_open();
+	return run();
+}

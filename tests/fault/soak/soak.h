@@ -1,0 +1,202 @@
+/*
+ * soak: hundreds of clients in one process talk at full rate while workers and
+ * keepers die, and everything that they hear is compared with what was sent.
+ *
+ * One order of the lobby holds for all: the first client to hear a message
+ * appends it to `order`, all others must hear exactly that next. A message's
+ * text follows from its sender and number, so it need not be kept.
+ */
+#ifndef CHATD_SOAK_H
+#define CHATD_SOAK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+	CLIENTS_MAX = 800,
+	WORKERS = 4,
+	TEXT_MAX = 20 * 1024,
+	IN_BYTES = 128 * 1024,
+	OUT_BYTES = 128 * 1024,
+	ANSWERS = 32 /* expected at once, at most */
+};
+
+/* ---- daemon.c: the daemon, and what can be asked of it ---- */
+
+struct worker_view {
+	int pid, keeper;
+	unsigned generation;
+	bool running;
+};
+
+struct daemon {
+	pid_t pid;
+	int port;
+	char dir[64], control[96];
+};
+
+struct settings {
+	const char *chatd;
+	unsigned clients, hits, seconds;
+	uint64_t seed;
+	bool centrifugo; /* half of the clients at that door */
+	bool points;	 /* workers die at kill points */
+	unsigned points_s;
+	bool verbose;
+};
+
+extern struct settings set;
+extern struct daemon daemon_;
+
+void daemon_start(void);
+/* Asks the control socket; the answer is good until the next call. NULL: it
+ * was refused, or nobody answered. */
+const char *daemon_ask(const char *const *word, int n);
+bool daemon_workers(struct worker_view out[WORKERS]);
+/* TERM; false if it did not leave with status 0. */
+bool daemon_stop(void);
+/* Open descriptors, and KiB of memory, of all its processes. */
+long daemon_descriptors(void);
+long daemon_pss(void);
+/* How often the log says that, and the largest number in front of " ms". */
+void daemon_takeovers(unsigned *n, unsigned *max_ms, unsigned *spoilt);
+
+/* ---- text.c: messages, and the order of the lobby ---- */
+
+struct text {
+	size_t len;
+	char bytes[TEXT_MAX + 64];
+};
+
+/* What message `seq` from a client says: to the lobby, or to one client. */
+void text_make(struct text *t, uint32_t from, uint32_t seq, int to);
+/* The number that a text names; false if it is too short to have one. */
+bool text_seq(const char *bytes, size_t len, uint32_t *seq);
+/* Whether it is exactly that message. */
+bool
+text_is(const char *bytes, size_t len, uint32_t from, uint32_t seq, int to);
+
+struct said {
+	uint32_t from, seq;
+	uint32_t by; /* who heard it first */
+};
+extern struct order {
+	struct said *said;
+	uint32_t n;
+	uint32_t next[CLIENTS_MAX]; /* number of each one's next */
+} order;
+void order_add(uint32_t from, uint32_t seq, uint32_t by);
+/* Where a message is; UINT32_MAX if it is not there yet. */
+uint32_t order_find(uint32_t from, uint32_t seq);
+
+/* ---- client.c ---- */
+
+enum phase { AWAY, SHAKING, OPEN, LEAVING };
+
+enum answer_kind { A_WHO, A_PONG, A_NOBODY, A_REPLY };
+
+struct client {
+	int fd;
+	enum phase phase;
+	bool mover, slow, json;
+	bool located; /* `at` is known */
+	bool close_heard;
+	bool own_heard; /* its first, before `at` was known */
+	uint32_t at;	/* the newest of `order` that it has heard */
+	uint32_t sent;	/* numbers used for the lobby */
+	uint32_t heard; /* of its own, all before this one */
+	uint32_t first; /* number of the first since it is here */
+	uint32_t whispered, whispers_heard; /* from it to others */
+	uint32_t to_sent[CLIENTS_MAX], from_heard[CLIENTS_MAX];
+	struct {
+		uint8_t kind;
+		uint32_t value, after;
+	} answer[ANSWERS];
+	uint32_t asked, answered;
+	uint64_t hold_ms;  /* the rest of a frame goes out then */
+	uint64_t deaf_ms;  /* does not read until then */
+	uint64_t turn_ms;  /* comes or goes then */
+	uint64_t shake_ms; /* handshake begun */
+	uint64_t open_ms;  /* and answered */
+	uint8_t *in, *out;
+	size_t in_len, out_len;
+	uint64_t offset; /* centrifugo: of the lobby's newest push */
+	uint32_t id;	 /* centrifugo: of its newest command */
+};
+
+extern struct client client[CLIENTS_MAX];
+extern uint64_t now_ms;
+
+enum fault {
+	F_DISCONNECT,
+	F_LOST,
+	F_DOUBLED,
+	F_ORDER,
+	F_CORRUPT,
+	F_ANSWER,
+	F_PRESENCE,
+	F_LEAK,
+	F_OTHER,
+	FAULTS
+};
+extern unsigned faults[FAULTS];
+extern struct counts {
+	uint64_t lobby, whispers, answers, deliveries, bytes;
+	unsigned joins, retries, leaves, cut, fragments;
+} counts;
+
+void
+fault(enum fault f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+uint32_t dice(uint32_t n); /* 0 .. n - 1 */
+
+void client_connect(uint32_t i);
+/* Sends its close frame: in order. */
+void client_leave(uint32_t i);
+/* Something to do on its socket, or for the clock. */
+void client_read(uint32_t i);
+void client_flush(uint32_t i);
+/* Says or asks something if its window allows. */
+void client_say(uint32_t i);
+void client_ask_who(uint32_t i);
+extern int poll_fd;
+/* Comes, goes, listens again; still: nobody goes. */
+void client_time(uint32_t i, bool still);
+bool client_is_quiet(const struct client *c);
+
+/* ---- plain.c, json.c: what a door says; parse.c ---- */
+void plain_text(uint32_t i, const char *text, size_t len);
+void heard_lobby(uint32_t i, uint32_t from, const char *text, size_t len);
+void heard_whisper(uint32_t i, uint32_t from, const char *text, size_t len);
+void
+heard_answer(uint32_t i, enum answer_kind kind, const char *text, size_t len);
+bool name_take(const char *text, size_t len, uint32_t *who);
+void json_text(uint32_t i, const char *text, size_t len);
+void json_hello(uint32_t i);
+void json_say(uint32_t i, int to, const struct text *t);
+void frame_put(
+    struct client *c, int opcode, bool fin, const void *bytes, size_t len);
+void message_put(struct client *c, const char *bytes, size_t len);
+void expect(struct client *c, enum answer_kind kind, uint32_t value);
+
+/* ---- hit.c: who dies when ---- */
+extern struct hit_counts {
+	unsigned workers, keepers, stopped, keepers_stopped;
+	unsigned points_known, points_hit, twice;
+} hit_counts;
+void hit_turn(void);
+unsigned hits_done(void);
+/* Whether all have recovered. */
+bool hit_settled(void);
+void points_open(void);
+void points_turn(void);
+void points_print(void);
+
+/* ---- leak.c: what is in shared memory when all is quiet ---- */
+void leak_check(unsigned connections);
+/* Writes the newest publications to the file `journal` in the daemon's folder.
+ */
+void journal_dump(unsigned n);
+
+#endif
