@@ -21,6 +21,10 @@ struct peer {
 	struct event ev;
 	uint8_t *out;	/* the datagram being filled, MESSAGE_MAX bytes */
 	size_t out_len; /* 0: empty */
+#ifdef CHATD_KILL_POINTS
+	uint8_t *held; /* a datagram that comes too late */
+	size_t held_len;
+#endif
 	uint32_t out_n; /* publications in it */
 };
 
@@ -186,6 +190,43 @@ relay_link(struct chat *ch, int peer, int fd)
 	}
 }
 
+#ifdef CHATD_KILL_POINTS
+/*
+ * For tests: with CHATD_RELAY_CHAOS in the environment a third of all relays
+ * is lost and a third comes later than what was sent after it.
+ */
+static bool
+chaos(struct peer *p, struct iovec *v)
+{
+	static int on = -1;
+	uint32_t dice = arc4random_uniform(3);
+	uint8_t *held;
+
+	if (on == -1)
+		on = getenv("CHATD_RELAY_CHAOS") != NULL;
+	if (!on || dice == 0)
+		return false;
+	if (dice == 1)
+		return true;
+	held = p->held;
+	p->held = malloc(v->iov_len);
+	if (p->held == NULL)
+		abort();
+	memcpy(p->held, v->iov_base, v->iov_len);
+	if (held == NULL) {
+		p->held_len = v->iov_len;
+		return true;
+	}
+	/* the one before it goes out now, after its successors */
+	memcpy(v->iov_base, held, p->held_len);
+	free(held);
+	dice = (uint32_t)v->iov_len;
+	v->iov_len = p->held_len;
+	p->held_len = dice;
+	return false;
+}
+#endif
+
 /* Sends a peer's datagram; a full link skips it. */
 static void
 peer_send(struct relay *r, int k)
@@ -199,7 +240,12 @@ peer_send(struct relay *r, int k)
 
 	r->waiting &= ~(1ull << k);
 	memcpy(p->out, &head, sizeof(head));
-	n = link_send_batch(p->fd, &v, 1);
+#ifdef CHATD_KILL_POINTS
+	if (chaos(p, &v))
+		n = 0;
+	else
+#endif
+		n = link_send_batch(p->fd, &v, 1);
 	if (n == 1)
 		SHM_COUNT(me->relayed, p->out_n);
 	else
