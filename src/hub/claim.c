@@ -126,6 +126,9 @@ claim_give(struct claim *c, uint32_t item)
 	    (c->partial != b || c->list[b].next != SHM_NONE)) {
 		partial_remove(c, b);
 		SHM_STORE(c->owner[b], 0);
+		/* and take it again before one whose pages are untouched */
+		if (b < c->hint)
+			c->hint = b;
 	}
 }
 
