@@ -364,6 +364,7 @@ timer_cb(int fd, short what, void *arg)
 	for (int i = 0; i < m->n_workers && m->phase < PHASE_QUITTING; i++)
 		keep_time(&m->member[i], now);
 	renew_next(m, now);
+	rebalance_time(m, now);
 	upgrade_time(m, now);
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
 		for (int i = 0; i < m->n_workers; i++)

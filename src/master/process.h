@@ -33,12 +33,13 @@ enum {
 	QUIT_GRACE_MS = 2000, /* past the drain timeout */
 	EOF_GRACE_MS = 500,   /* from a link's EOF to its worker's death */
 	CLEANED_MS = 3000,    /* for the answer to MSG_CLEAN */
-	RETRY_MS = 1000,      /* after a fork that failed */
-	STARTING_MAX = 8,     /* at once at the start, so that a small
-			       * machine gets each ready in time */
-	START_FAILURES = 3,   /* before the first readiness: give up */
-	RETIRE_MS = 5000,     /* for MSG_RETIRE */
-	LINK_BUDGET = 256,    /* messages of a worker per timer period */
+	REBALANCE_AFTER_MS = 60000, /* of unevenness */
+	RETRY_MS = 1000,	    /* after a fork that failed */
+	STARTING_MAX = 8,	    /* at once at the start, so that a small
+				     * machine gets each ready in time */
+	START_FAILURES = 3,	    /* before the first readiness: give up */
+	RETIRE_MS = 5000,	    /* for MSG_RETIRE */
+	LINK_BUDGET = 256,	    /* messages of a worker per timer period */
 	REPORT_COUNTERS = 16
 };
 
@@ -110,6 +111,7 @@ struct master {
 	int n_workers;
 	struct member member[CONF_WORKERS_MAX];
 	struct watchdog watchdog;
+	uint64_t skewed_ms; /* connections are uneven since; 0: they are not */
 	uint64_t started_ms, respawns;
 	uint32_t start_failures;
 	uint32_t drain_rate;	   /* connections per second; 0: serves */
@@ -212,6 +214,8 @@ uint32_t drain_left(const struct master *m); /* connections */
 
 /* resize.c: another number of workers, and connections spread evenly */
 void resize(struct master *m, int workers);
+/* Every timer period: when they have been uneven for a while. */
+void rebalance_time(struct master *m, uint64_t now);
 int rebalance(struct master *m); /* connections that move, -1: cannot */
 
 /* move.c: has n connections go on at another worker that lives. Returns 0, or

@@ -67,19 +67,25 @@ grow(struct master *m, int workers)
 	master_check(m);
 }
 
-/* Fewer workers: those at the end give their connections away. */
-static void
-shrink(struct master *m, int workers)
+void
+rebalance_time(struct master *m, uint64_t now)
 {
 	uint32_t count[CONF_WORKERS_MAX];
-	struct balance_move move[BALANCE_MOVES_MAX];
 	uint64_t mask = counts(m, count);
-	int n = balance_plan(
-	    count, mask, mask & ((1ull << workers) - 1), false, move);
+	int n;
 
-	if (moves_make(m, move, n) == -1)
-		log_warn("%d workers instead of %d needs a restart: %s",
-		    workers, m->n_workers, strerror(errno));
+	if (m->phase != PHASE_RUNNING || m->drain_rate != 0 ||
+	    !balance_is_skewed(count, mask)) {
+		m->skewed_ms = 0;
+		return;
+	}
+	if (m->skewed_ms == 0)
+		m->skewed_ms = now;
+	if (now - m->skewed_ms < REBALANCE_AFTER_MS)
+		return;
+	m->skewed_ms = 0;
+	n = rebalance(m);
+	log_info("connections were unevenly spread: %d move", n);
 }
 
 void
@@ -90,7 +96,8 @@ resize(struct master *m, int workers)
 	if (workers > m->n_workers)
 		grow(m, workers);
 	else if (workers < m->n_workers)
-		shrink(m, workers);
+		log_warn("%d workers instead of %d needs a restart", workers,
+		    m->n_workers);
 	else
 		return;
 	m->conf->workers = m->n_workers;

@@ -174,3 +174,28 @@ group('workers', {workers: false, conf: 'workers 2\n'}, (test) => {
 		d.descriptors += 2 * 3; /* a link to each, and to its keeper */
 	});
 });
+
+group('rebalance', {workers: 4}, (test) => {
+	test('connections move to an emptier worker, under load', async (d) => {
+		const crowd = await crowdOf(d, 60);
+		await crowd.locate();
+		/* All on two of the workers leave. */
+		const leaving = [...crowd.people].filter((p) => p.worker >= 2);
+		for (const p of leaving)
+			p.ws.terminate();
+		await until('they are gone', () =>
+		    leaving.every((p) => !crowd.people.has(p)));
+		crowd.broken = undefined;
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, SPEAKERS));
+		assert.equal((await d.ctl('rebalance')).status, 0);
+		await until('they are even', async () => {
+			const n = (await d.ask('show', 'workers'))
+			    .map((w) => w.connections);
+			return Math.max(...n) - Math.min(...n) <= 1;
+		});
+		await judge(crowd);
+		await crowd.presence();
+		await crowd.leave();
+	});
+});
