@@ -81,6 +81,7 @@ $(OUT)/.tools: Makefile
 	[ -e /usr/include/event2/event.h ] || missing="$$missing libevent-dev"; \
 	[ -e /usr/include/bsd/stdlib.h ] || missing="$$missing libbsd-dev"; \
 	[ -e /usr/include/liburing.h ] || missing="$$missing liburing-dev"; \
+	[ -e /usr/include/seccomp.h ] || missing="$$missing libseccomp-dev"; \
 	[ -e /usr/include/openssl/hmac.h ] || missing="$$missing libssl-dev"; \
 	[ -z "$$missing" ] || { \
 	    echo "missing packages:$$missing (make deps installs them)" >&2; exit 1; }

@@ -37,7 +37,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 	exit 1
 fi
 
-need gcc make byacc libc6-dev libevent-dev libbsd-dev libssl-dev liburing-dev
+need gcc make byacc libc6-dev libevent-dev libbsd-dev libssl-dev liburing-dev libseccomp-dev
 if installed libevent-dev &&
     dpkg --compare-versions \
     "$(dpkg-query -W -f '${Version}' libevent-dev)" lt "$event_min"; then
