@@ -345,6 +345,19 @@ users_count(const struct report *r)
 	return n;
 }
 
+/* How far back the journal reaches, seconds; 0 while it is empty. */
+static uint64_t
+journal_age_s(const struct hub *h)
+{
+	struct publication p;
+	int64_t age;
+
+	if (journal_peek(h, journal_oldest(h), &p) != JOURNAL_OK)
+		return 0;
+	age = (clock_wall_ms() - p.time_ms) / 1000;
+	return age > 0 ? (uint64_t)age : 0;
+}
+
 /* All statistics at once. */
 static bool
 stats_next(struct report *r, struct evbuffer *out)
@@ -362,6 +375,7 @@ stats_next(struct report *r, struct evbuffer *out)
 	put_counter(r, out, "users", users_count(r));
 	put_counter(r, out, "connections", connections);
 	put_counter(r, out, "position", journal_tail(&m->hub));
+	put_counter(r, out, "journal_age_s", journal_age_s(&m->hub));
 	for (int c = 0; c < N_COUNTERS; c++) {
 		sum = m->buried[c];
 		for (int i = 0; i < m->n_workers; i++)
