@@ -238,6 +238,9 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	while (conn_next(ch, &i))
 		take_user(ch, i);
 	presence_match(h, ch->local);
+	/* what was said before stands in the journal only: answers to what was
+	 * read after it must not overtake it */
+	ch->unsettled = true;
 	i = SHM_NONE;
 	while (conn_next(ch, &i))
 		settle(&a, i);
@@ -257,6 +260,7 @@ adopt_settle(
 	if (worker < 0 || worker >= SHM_WORKERS)
 		return;
 	a.worker = worker;
+	ch->unsettled = true; /* as in adopt_all */
 	a.stage_conn = SHM_LOAD(h->worker[worker].stage_conn);
 	a.stage_start = SHM_LOAD(h->worker[worker].stage_start);
 	settle(&a, i);

@@ -85,7 +85,7 @@ chat_turn(struct chat *ch)
 
 	relay_flush(ch);
 	more = deliver(ch);
-	ch->unsettled = false;
+	ch->unsettled = more;
 	relay_reset(ch);
 	again = custody_turn(ch);
 	conn_flush(ch);
