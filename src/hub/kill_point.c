@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "hub/shm.h"
@@ -9,11 +10,16 @@
 #ifdef CHATD_KILL_POINTS
 static uint64_t passed, fuse;
 static int fuse_signal;
+static const char *only; /* NULL: every file */
 
 /* Counts the point; at the armed one, says where it is and dies (or stops). */
 void
 kill_point(const char *file, int line)
 {
+	const char *name = strrchr(file, '/');
+
+	if (only != NULL && strcmp(name != NULL ? name + 1 : file, only) != 0)
+		return;
 	passed++;
 	if (fuse == 0 || --fuse > 0)
 		return;
@@ -30,6 +36,12 @@ kill_point_arm(uint64_t n, int sig)
 	fuse = n;
 	fuse_signal = sig;
 	return before;
+}
+
+void
+kill_point_only(const char *file)
+{
+	only = file;
 }
 #else
 /* A translation unit must not be empty. */

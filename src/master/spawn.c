@@ -61,8 +61,10 @@ kill_point_prepare(const struct member *w)
 	const char *sig = getenv("CHATD_KILL_SIGNAL");
 
 	if (slot != NULL && nth != NULL && sig != NULL &&
-	    atoi(slot) == w->slot && w->generation == 1)
+	    atoi(slot) == w->slot && w->generation == 1) {
+		kill_point_only(getenv("CHATD_KILL_FILE"));
 		kill_point_arm((uint64_t)atoll(nth), atoi(sig));
+	}
 #endif
 }
 
