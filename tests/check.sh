@@ -39,51 +39,41 @@ need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 fi
-# What no daemon is needed for.
-pure() {
-	! wanted lint || part "lint" 200 make -s lint
-	for source in tests/unit/*_test.c; do
-		name=$(basename "$source" .c)
-		! wanted "unit/$name" ||
-		    part "unit/$name" 120 "build/san/unit/$name"
-	done
-	for source in tests/fuzz/*_fuzz.c; do
-		name=$(basename "$source" _fuzz.c)
-		[ -d "tests/fuzz/corpus/$name" ] || continue
-		! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 \
-		    "build/san/fuzz/${name}_fuzz" "tests/fuzz/corpus/$name"
-	done
-}
+! wanted lint || part "lint" 200 make -s lint
 
-# Everything that clients see, with the sanitizers watching.
-sanitized() {
-	system san handshake 90
-	system san plain_door 90
-	system san frames 120
-	system san bulk 120
-	system san close 90
-	system san control 90
-	system san daemon 120
-	system san balance 90
-	system san library 90
-	system san centrifugo 120
-	system san centrifugo_limits 120
-	system san centrifugo_sdk 90
-	system san rooms 60
-	system san api 60
-	system san web 90
-	system san moves 120
-}
+for source in tests/unit/*_test.c; do
+	name=$(basename "$source" .c)
+	! wanted "unit/$name" || part "unit/$name" 120 "build/san/unit/$name"
+done
+for source in tests/fuzz/*_fuzz.c; do
+	name=$(basename "$source" _fuzz.c)
+	[ -d "tests/fuzz/corpus/$name" ] || continue
+	! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 \
+	    "build/san/fuzz/${name}_fuzz" "tests/fuzz/corpus/$name"
+done
 
-# What the released build does in its own way.
-released() {
-	system release page 180
-	system release upgrade 180
-	system release store 90
-	system release plain_door 60 'workers|io_uring|queue'
-	system release balance 60
-	system release bulk 60 'limits'
-}
+system san handshake 90
+system san plain_door 90
+system san frames 120
+system san bulk 120
+system san close 60
+system san control 60
+system san daemon 90
+system san balance 60
+system san library 60
+system san centrifugo 90
+system san centrifugo_limits 120
+system san centrifugo_sdk 90
+system san rooms 60
+system san api 60
+system san web 90
+system release page 180
+system san moves 120
+system release upgrade 180
+system release store 90
+system release plain_door 60 'workers|io_uring|queue'
+system release balance 60
+system release bulk 60 'limits'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
 # buffers (and send buffers), in a network of its own, which takes root.
@@ -97,48 +87,22 @@ stock() {
 	        net.ipv4.tcp_wmem='${3:-4096 16384 4194304}'
 	    exec node tests/system/$1_test.js '$2'"
 }
-
-# On a stock kernel, as far as this can be had here.
-stocks() {
-	if [ "$(id -u)" != 0 ] || ! unshare -n true 2>/dev/null; then
-		echo "skip  stock tcp_rmem: needs root"
-		return
-	fi
+if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
 	stock plain_door ''
 	stock frames '^([1-5]|7) '
 	stock bulk '9\.[1-4]|limits'
 	stock web webroot '4096 16384 65536' # answers do not fit at once
-}
+else
+	echo "skip  stock tcp_rmem: needs root"
+fi
 
-# fault NAME: one file of fault tests.
-fault() {
-	! wanted "fault/$1" || parts_run "fault/${1%.*}" 240 "tests/fault/$1"
-}
+! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
+    -n 100 -t 14
 
-# Those that have limits in milliseconds; each has the machine for itself.
-faults() {
-	! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak \
-	    -d build/chatd -j -n 100 -t 14
-	for file in tests/fault/*_test.*; do
-		case $file in
-		*/kill_*.c | */torture_test.js) ;;
-		*) fault "$(basename "$file")" ;;
-		esac
-	done
-}
-
-# The rest of them: much work, and no matter how fast it is done.
-patient() {
-	pure
-	released
-	stocks
-	fault torture_test.js
-	for file in tests/fault/kill_*_test.c; do
-		fault "$(basename "$file")"
-	done
-}
-
-together sanitized patient
-faults
+for file in tests/fault/*_test.*; do
+	[ -e "$file" ] || continue
+	name=$(basename "$file")
+	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
+done
 
 parts_sum
