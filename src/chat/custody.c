@@ -121,10 +121,8 @@ custody_give_up(struct chat *ch, uint64_t id)
 static bool
 note_send(struct chat *ch, const struct custody_note *note, const int *fd)
 {
-	if (custody_send(ch->custody->link, note, fd, false) == 0) {
-		KILL_POINT();
+	if (custody_send(ch->custody->link, note, fd, false) == 0)
 		return true;
-	}
 	if (errno != EAGAIN)
 		lose(ch);
 	return false;
