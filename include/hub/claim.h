@@ -10,22 +10,14 @@
 
 #include "hub/shm.h"
 
-enum {
-	CLAIM_RESERVE = 4, /* one of so many output blocks is kept for equal
-			    * shares: half of the memory must fit one frame */
-	CLAIM_CREDIT = 8   /* claims until it is counted anew */
-};
-
 struct claim {
 	_Atomic uint8_t *owner; /* [n_blocks], shared */
 	uint8_t mine;		/* worker + 1 */
 	uint32_t n_items, n_blocks;
-	uint32_t hint;		/* where to look for a block nobody owns */
-	uint32_t partial;	/* first block with room, SHM_NONE: none */
-	uint32_t n_used;	/* items */
-	const struct hub *fair; /* NULL: first come, first served */
-	uint32_t reserve, credit;
-	uint64_t *used; /* [n_blocks], bit per item */
+	uint32_t hint;	  /* where to look for a block nobody owns */
+	uint32_t partial; /* first block with room, SHM_NONE: none */
+	uint32_t n_used;  /* items */
+	uint64_t *used;	  /* [n_blocks], bit per item */
 	struct claim_list {
 		uint32_t next, previous;
 	} * list; /* [n_blocks]: blocks with room */
@@ -35,17 +27,6 @@ struct claim {
 int claim_init(
     struct claim *c, _Atomic uint8_t *owner, uint32_t n_items, int worker);
 void claim_deinit(struct claim *c);
-
-/*
- * For memory that one worker's clients could take from all others: how many of
- * n blocks h->self may claim now, 0 to CLAIM_CREDIT. What other living workers
- * lack of equal shares of `reserve` blocks stays for them. Reads all owners.
- */
-uint32_t claim_credit(
-    const struct hub *h, _Atomic uint8_t *owner, uint32_t n, uint32_t reserve);
-
-/* Claims blocks by claim_credit from now on. */
-void claim_fairly(struct claim *c, const struct hub *h, uint32_t reserve);
 
 /* An item of a block of this worker, claiming a block if need be; SHM_NONE:
  * all are taken. */

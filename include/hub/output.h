@@ -63,7 +63,6 @@ struct output_pool {
 	uint32_t spare[SPARE_MAX]; /* segments of this worker without any */
 	uint32_t n_spare, hint;
 	uint32_t n_owned; /* segments of this worker */
-	uint32_t credit;  /* that it may claim, see claim_credit */
 	uint32_t reserve; /* one for compacting when the arena is full */
 	bool compacting;
 	struct {

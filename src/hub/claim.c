@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "hub/claim.h"
-#include "hub/stats.h"
 
 /* Mask of the items that a block has (the last one may be short). */
 static uint64_t
@@ -24,8 +23,6 @@ claim_init(
 	c->hint = 0;
 	c->partial = SHM_NONE;
 	c->n_used = 0;
-	c->fair = NULL;
-	c->credit = 0;
 	c->used = calloc(c->n_blocks, sizeof(*c->used));
 	c->list = calloc(c->n_blocks, sizeof(*c->list));
 	if (c->used == NULL || c->list == NULL) {
@@ -43,42 +40,6 @@ claim_deinit(struct claim *c)
 	free(c->list);
 	c->used = NULL;
 	c->list = NULL;
-}
-
-uint32_t
-claim_credit(
-    const struct hub *h, _Atomic uint8_t *owner, uint32_t n, uint32_t reserve)
-{
-	uint32_t has[SHM_WORKERS + 1] = {0}, lack = 0, mine, share, i, o;
-	uint32_t living = 0;
-
-	for (i = 0; i < n; i++) {
-		o = SHM_OWN(owner[i]);
-		if (o <= SHM_WORKERS)
-			has[o]++;
-	}
-	for (i = 0; i < SHM_WORKERS; i++)
-		living += (int)i == h->self || SHM_LOAD(h->worker[i].pid) != 0;
-	share = reserve / living;
-	for (i = 0; i < SHM_WORKERS; i++)
-		if ((int)i != h->self && SHM_LOAD(h->worker[i].pid) != 0 &&
-		    has[i + 1] < share)
-			lack += share - has[i + 1];
-	o = has[0] > lack ? has[0] - lack : 0;
-	/* its own share it may have, whoever has taken too much */
-	mine = has[h->self + 1] < share ? share - has[h->self + 1] : 0;
-	if (mine > has[0])
-		mine = has[0];
-	if (o < mine)
-		o = mine;
-	return o < CLAIM_CREDIT ? o : CLAIM_CREDIT;
-}
-
-void
-claim_fairly(struct claim *c, const struct hub *h, uint32_t reserve)
-{
-	c->fair = h;
-	c->reserve = reserve;
 }
 
 /* Puts a block at the head of those with room. */
@@ -113,12 +74,6 @@ block_claim(struct claim *c)
 	uint32_t k, b;
 	uint8_t nobody;
 
-	if (c->fair != NULL && c->credit == 0) {
-		c->credit =
-		    claim_credit(c->fair, c->owner, c->n_blocks, c->reserve);
-		if (c->credit == 0)
-			return false;
-	}
 	for (k = 0; k < c->n_blocks; k++) {
 		b = c->hint + k;
 		if (b >= c->n_blocks)
@@ -129,8 +84,6 @@ block_claim(struct claim *c)
 			&c->owner[b], &nobody, c->mine))
 			continue;
 		KILL_POINT();
-		if (c->fair != NULL)
-			c->credit--;
 		c->hint = b;
 		c->used[b] = 0;
 		partial_push(c, b);

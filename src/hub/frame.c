@@ -22,9 +22,6 @@ output_pool_init(struct output_pool *pool, struct hub *h)
 		errno = ENOMEM;
 		return -1;
 	}
-	/* besides one chunk for each connection */
-	claim_fairly(&pool->chunks, h,
-	    claim_blocks(h->n_chunks - h->n_slots) / CLAIM_RESERVE);
 	return 0;
 }
 
@@ -50,7 +47,7 @@ segment_give(struct output_pool *pool, uint32_t segment)
 	}
 }
 
-/* Claims a segment that nobody owns and nobody else can ask for. */
+/* Claims a segment that nobody owns. */
 static uint32_t
 segment_claim(struct output_pool *pool)
 {
@@ -58,12 +55,6 @@ segment_claim(struct output_pool *pool)
 	uint32_t k, s;
 	uint8_t nobody;
 
-	if (pool->credit == 0) {
-		pool->credit = claim_credit(h, h->segment_owner, h->n_segments,
-		    h->n_segments / CLAIM_RESERVE);
-		if (pool->credit == 0)
-			return SHM_NONE;
-	}
 	for (k = 0; k < h->n_segments; k++) {
 		s = (pool->hint + k) % h->n_segments;
 		nobody = 0;
@@ -73,7 +64,6 @@ segment_claim(struct output_pool *pool)
 			KILL_POINT();
 			pool->hint = s;
 			pool->n_owned++;
-			pool->credit--;
 			return s;
 		}
 	}

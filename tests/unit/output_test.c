@@ -4,7 +4,6 @@
 
 #include "hub/output.h"
 #include "hub/slot.h"
-#include "hub/stats.h"
 
 enum { CONNS = 12, FRAMES = 4096, IOV = 24 };
 
@@ -420,70 +419,12 @@ test_compact(void **state)
 	free(big);
 }
 
-/* Builds frames of a segment each and takes chunks until there are no more. */
-static void
-take_all(struct output_pool *pool, uint32_t *segments, uint32_t *chunks)
-{
-	static uint8_t b[OUTPUT_SEGMENT];
-	struct iovec part = {b, sizeof(b)};
-	struct frame f;
-
-	for (*segments = 0; frame_build(pool, &f, FRAME_OWN, &part, 1) == 0;
-	     ++*segments)
-		;
-	for (*chunks = 0; claim_take(&pool->chunks) != SHM_NONE; ++*chunks)
-		;
-}
-
-/* A worker whose clients do not read takes no more than leaves the others
- * their shares; what a dead one leaves may be taken. */
-static void
-test_shares(void **state)
-{
-	struct output_pool pool[3];
-	struct hub h, view[3];
-	uint32_t segments[3], chunks[3], i, share, chunk_share;
-
-	fixture_hub(&h, 64, 16, 65536, 32 << 20, 1 << 20);
-	share = h.n_segments / CLAIM_RESERVE / 3;
-	chunk_share = claim_blocks(h.n_chunks - h.n_slots) / CLAIM_RESERVE / 3 *
-	    SHM_BLOCK;
-	assert_true(share > 20 && chunk_share > 20);
-	for (i = 0; i < 3; i++) {
-		SHM_STORE(h.worker[i].pid, 1000 + i);
-		view[i] = h;
-		hub_become(&view[i], (int)i);
-		assert_int_equal(output_pool_init(&pool[i], &view[i]), 0);
-	}
-	take_all(&pool[0], &segments[0], &chunks[0]);
-	assert_true(segments[0] > h.n_segments / 2);
-	take_all(&pool[1], &segments[1], &chunks[1]);
-	take_all(&pool[2], &segments[2], &chunks[2]);
-	for (i = 1; i < 3; i++) {
-		/* one segment is kept to compact with */
-		assert_in_range(segments[i], share - 1, h.n_segments);
-		assert_in_range(chunks[i], chunk_share, h.n_chunks);
-	}
-	/* all are gone now, and nobody is owed anything */
-	take_all(&pool[0], &segments[0], &chunks[0]);
-	assert_int_equal(segments[0] + chunks[0], 0);
-	output_clear(&h, 2);
-	SHM_STORE(h.worker[2].pid, 0);
-	take_all(&pool[1], &segments[1], &chunks[1]);
-	assert_in_range(segments[1], share - 1, h.n_segments);
-	assert_in_range(chunks[1], chunk_share, h.n_chunks);
-	for (i = 0; i < 3; i++)
-		output_pool_deinit(&pool[i]);
-	hub_destroy(&h);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_longest),
 	    cmocka_unit_test(test_compact),
-	    cmocka_unit_test(test_shares),
 	    cmocka_unit_test(test_arena_short),
 	    cmocka_unit_test(test_chunks_short),
 	    cmocka_unit_test(test_big),
