@@ -174,6 +174,11 @@ fuzz:
 	tests/fuzz/run.sh
 lint:
 	tests/lint.sh
+# What another compiler (VARIANT=clang) thinks of everything, built nowhere.
+syntax:
+	$(Q)printf '%s\n' src/*.c $(LIB_SRC) | \
+	    xargs -n 12 -P 2 $(CC) $(CPPFLAGS) -DCHATD_WEB='""' $(CFLAGS) \
+	    -Wno-unused-command-line-argument -fsyntax-only
 
 run:
 	@tests/deps.sh build
@@ -211,5 +216,5 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
-.PHONY: all help units kills fuzzers deps check check-long soak bench fuzz lint run \
-    install uninstall clean
+.PHONY: all help units kills fuzzers deps check check-long soak bench fuzz lint \
+    syntax run install uninstall clean

@@ -99,7 +99,13 @@ check_sample() {
 	    finding "etc/chatd.conf"
 }
 
+# The second compiler; the first one builds.
+check_clang() {
+	make -s VARIANT=clang syntax >&2 || bad=1
+}
+
 check_format
+check_clang
 check_layers
 check_length
 check_man

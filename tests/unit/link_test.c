@@ -172,7 +172,7 @@ descriptor_stays_with_its_message(void **state)
 
 		assert_int_equal(in[1 + 2 * i].n_fds, 1);
 		assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-		assert_int_equal(write(fd, "ab" + i, 1), 1);
+		assert_int_equal(write(fd, &"ab"[i], 1), 1);
 		assert_int_equal(read(pipes[i][0], &c, 1), 1);
 		assert_int_equal(c, "ab"[i]);
 		close(fd);
