@@ -157,7 +157,7 @@ $(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
 	    $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 
 units: $(UNIT)
-kills: $(KILL)
+kills: $(KILL) $(OUT)/fault/soak
 fuzzers: $(FUZZ)
 
 deps:

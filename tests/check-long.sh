@@ -12,7 +12,8 @@ export LONG=1
 need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 make -s -j"$jobs" all units build/fault/million_test
+need "build" 300 make -s -j"$jobs" all units \
+    build/fault/million_test build/fault/soak
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units
 need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 
@@ -27,5 +28,9 @@ for file in tests/fault/*_test.* tests/long/*_test.*; do
 	name=${file#tests/}
 	parts_run "${name%.*} (long)" 3600 "$file"
 done
+
+part "fault/soak (long)" 600 build/fault/soak -d build/chatd -j -n 1000 -t 160
+part "fault/points (long)" 900 build/kill/fault/soak -d build/kill/chatd -j -p \
+    -t 400
 
 parts_sum

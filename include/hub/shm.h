@@ -28,13 +28,18 @@ enum {
 };
 
 #ifdef CHATD_KILL_POINTS
-void kill_point(const char *file, int line);
+/* `place` is a word of this point's own, 0 at first. */
+void kill_point(uint32_t *place, const char *file, int line);
 /* Dies of sig at the n-th kill point from now; 0 disarms. Returns how many
  * were passed since the last call. */
 uint64_t kill_point_arm(uint64_t n, int sig);
 /* Counts those in one file alone, such as "journal.c"; NULL: all. */
 void kill_point_only(const char *file);
-#define KILL_POINT() kill_point(__FILE__, __LINE__)
+#define KILL_POINT()                                         \
+	do {                                                 \
+		static uint32_t kill_place;                  \
+		kill_point(&kill_place, __FILE__, __LINE__); \
+	} while (0)
 #else
 #define KILL_POINT() ((void)0)
 #endif

@@ -34,8 +34,10 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 		    (unsigned long long)slot_id(ch->hub, i), why);
 	slot_set(ch->hub, i, SLOT_CLOSING);
 	shutdown(a->fd[i] - 1, SHUT_WR);
+	KILL_POINT();
 	custody_give_up(ch, slot_id(ch->hub, i));
 	close(a->fd[i] - 1);
+	KILL_POINT();
 	slot_release(ch->hub, &ch->slots, i);
 	memset(&ch->conn[i], 0, sizeof(ch->conn[i]));
 }

@@ -240,6 +240,7 @@ conn_linger(struct chat *ch, uint32_t i)
 
 	request_forget(ch, i);
 	shutdown(c->fd, SHUT_WR);
+	KILL_POINT();
 	c->phase = CONN_LINGER;
 	c->due_ms = (uint32_t)ch->now_ms + CHAT_LINGER_MS;
 	c->blocked = false;
@@ -482,9 +483,11 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		/* the keeper's duplicate lives on for a moment: only this
 		 * tells the peer */
 		shutdown(c->fd, SHUT_WR);
+		KILL_POINT();
 		custody_give_up(ch, slot_id(ch->hub, i));
 	}
 	close(c->fd);
+	KILL_POINT();
 	c->fd = -1;
 	c->phase = CONN_NONE;
 	ch->n_conns--;

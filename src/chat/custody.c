@@ -121,8 +121,10 @@ custody_give_up(struct chat *ch, uint64_t id)
 static bool
 note_send(struct chat *ch, const struct custody_note *note, const int *fd)
 {
-	if (custody_send(ch->custody->link, note, fd, false) == 0)
+	if (custody_send(ch->custody->link, note, fd, false) == 0) {
+		KILL_POINT();
 		return true;
+	}
 	if (errno != EAGAIN)
 		lose(ch);
 	return false;

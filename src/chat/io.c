@@ -29,6 +29,7 @@ linger_read(struct chat *ch, uint32_t i)
 	uint8_t waste[16384];
 	ssize_t r = recv(ch->conn[i].fd, waste, sizeof(waste), MSG_DONTWAIT);
 
+	KILL_POINT();
 	if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR))
 		conn_drop(ch, i, NULL);
 }
@@ -49,6 +50,7 @@ conn_read(struct chat *ch, uint32_t i)
 	SHM_STORE(h->me->stage_start, start);
 	SHM_STORE(h->me->stage_conn, slot_id(h, i));
 	r = recv(ch->conn[i].fd, stage, SHM_STAGE, MSG_DONTWAIT);
+	KILL_POINT();
 	if (r > 0) {
 		s->heard_ms = (uint32_t)ch->now_ms;
 		conn_input(ch, i, start, stage, (size_t)r);
@@ -127,6 +129,7 @@ written_cb(void *arg, uint64_t tag, ssize_t result)
 	struct conn *c = &ch->conn[i];
 	uint64_t asked = tag >> 32;
 
+	KILL_POINT(); /* the system call has taken them all */
 	SHM_COUNT(ch->hub->me->writes, 1);
 	if (result < 0 && result != -EAGAIN) {
 		conn_drop(ch, i, strerror((int)-result));

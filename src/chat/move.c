@@ -220,10 +220,12 @@ refuse(struct chat *ch, struct copy *c, int from)
 		      h, c->slot, h->self, SLOT_MOVING, h->self, SLOT_CLOSING)
 		: slot_pass(h, c->slot, from, state, h->self, SLOT_CLOSING)) {
 		shutdown(c->fd, SHUT_WR);
+		KILL_POINT();
 		slot_release(h, &ch->slots, c->slot);
 	}
 	custody_give_up(ch, c->id);
 	close(c->fd);
+	KILL_POINT();
 }
 
 /* It went on at its former worker, which was quicker. */
@@ -246,6 +248,7 @@ forget(struct chat *ch, struct copy *c)
 	blob_drop(&ch->input, c->info);
 	custody_give_up(ch, c->id);
 	close(c->fd);
+	KILL_POINT();
 }
 
 uint32_t
@@ -396,6 +399,7 @@ move_done(struct chat *ch, uint64_t id)
 	blob_drop(&ch->input, m.info);
 	custody_give_up(ch, id);
 	close(c->fd);
+	KILL_POINT();
 	memset(c, 0, sizeof(*c));
 	conn_number(ch, i, false);
 	ch->n_conns--;

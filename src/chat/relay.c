@@ -155,6 +155,7 @@ link_cb(int fd, short what, void *arg)
 	struct link_datagram d[LINK_BATCH];
 
 	n = link_receive(fd, d);
+	KILL_POINT();
 	if (n < 0) {
 		peer_close(r, from);
 		r->ch->gone(r->ch, from);
@@ -246,6 +247,7 @@ peer_send(struct relay *r, int k)
 	else
 #endif
 		n = link_send_batch(p->fd, &v, 1);
+	KILL_POINT();
 	if (n == 1)
 		SHM_COUNT(me->relayed, p->out_n);
 	else

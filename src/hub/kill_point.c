@@ -1,23 +1,107 @@
-/* Kill points of test builds: after each store that recovery relies on. */
+/* Kill points of test builds: after each store that recovery relies on, and
+ * after system calls. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "hub/kill_list.h"
 #include "hub/shm.h"
 
 #ifdef CHATD_KILL_POINTS
 static uint64_t passed, fuse;
 static int fuse_signal;
 static const char *only; /* NULL: every file */
+static struct kill_list *list;
+static uint32_t self; /* worker + 1 */
+
+/* Maps the list, before the first fork. */
+static void __attribute__((constructor)) list_map(void)
+{
+	const char *path = getenv("CHATD_KILL_LIST");
+	int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	void *p;
+
+	if (fd < 0)
+		return;
+	p = mmap(
+	    NULL, sizeof(*list), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p != MAP_FAILED)
+		list = p;
+	close(fd);
+}
+
+void
+kill_list_become(int worker)
+{
+	self = (uint32_t)worker + 1;
+}
+
+/* The place of a point in the list, entered if need be. Several workers may
+ * enter it at once. */
+static uint32_t
+entry_find(const char *file, int line)
+{
+	char name[KILL_NAME];
+	uint32_t k = 0, n, free_state;
+	struct kill_entry *e;
+	const char *p;
+
+	if (strncmp(file, "src/", 4) == 0)
+		file += 4;
+	memset(name, 0, sizeof(name));
+	snprintf(name, sizeof(name), "%s:%d", file, line);
+	for (p = name; *p != '\0'; p++)
+		k = k * 31 + (uint8_t)*p;
+	for (n = 0; n < KILL_POINTS; n++, k++) {
+		e = &list->entry[k % KILL_POINTS];
+		free_state = 0;
+		if (atomic_compare_exchange_strong(&e->state, &free_state, 1)) {
+			memcpy(e->name, name, sizeof(name));
+			atomic_store(&e->state, 2);
+		}
+		while (atomic_load(&e->state) == 1)
+			;
+		if (memcmp(e->name, name, sizeof(name)) == 0)
+			return k % KILL_POINTS;
+	}
+	abort();
+}
+
+/* Counts a pass in the list; at the armed one it is the worker's last. */
+static void
+list_pass(uint32_t *place, const char *file, int line)
+{
+	struct kill_arm *arm = list->arm[self - 1];
+	struct kill_entry *e;
+
+	if (*place == 0)
+		*place = entry_find(file, line) + 1;
+	e = &list->entry[*place - 1];
+	atomic_fetch_add_explicit(&e->passes, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&arm[0].nth, memory_order_acquire) == 0 ||
+	    arm[0].point != *place - 1 || atomic_fetch_sub(&arm[0].nth, 1) != 1)
+		return;
+	atomic_fetch_add(&e->deaths, 1);
+	arm[0].point = arm[1].point;
+	atomic_store(&arm[0].nth, arm[1].nth);
+	atomic_store(&arm[1].nth, 0);
+	atomic_fetch_add(&list->fired[self - 1], 1);
+	kill(getpid(), SIGKILL);
+}
 
 /* Counts the point; at the armed one, says where it is and dies (or stops). */
 void
-kill_point(const char *file, int line)
+kill_point(uint32_t *place, const char *file, int line)
 {
 	const char *name = strrchr(file, '/');
 
+	if (list != NULL && self != 0)
+		list_pass(place, file, line);
 	if (only != NULL && strcmp(name != NULL ? name + 1 : file, only) != 0)
 		return;
 	passed++;
@@ -44,6 +128,9 @@ kill_point_only(const char *file)
 	only = file;
 }
 #else
-/* A translation unit must not be empty. */
-extern int kill_points_are_off;
+/* Without kill points. */
+void
+kill_list_become(int worker)
+{
+}
 #endif

@@ -11,6 +11,7 @@
 #include "hub/claim.h"
 #include "hub/input.h"
 #include "hub/journal.h"
+#include "hub/kill_list.h"
 #include "hub/output.h"
 #include "hub/presence.h"
 #include "hub/shm.h"
@@ -222,4 +223,5 @@ hub_become(struct hub *h, int worker)
 {
 	h->self = worker;
 	h->me = &h->worker[worker];
+	kill_list_become(worker);
 }

@@ -171,6 +171,7 @@ accept_cb(int listener, short what, void *arg)
 		len = sizeof(peer);
 		fd = accept4(listener, (struct sockaddr *)&peer, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		KILL_POINT();
 		if (fd < 0) {
 			accept_failed(w, listener);
 			break;

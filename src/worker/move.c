@@ -55,6 +55,7 @@ adoption_cb(int link, short what, void *arg)
 	    adoption.what.fault_hand, adoption.what.fault_arg};
 	int r = custody_receive(link, &note, fd, false);
 
+	KILL_POINT();
 	if (r == 0)
 		return;
 	if (r < 0 || note.type == CUSTODY_DONE) {

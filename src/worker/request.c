@@ -221,6 +221,7 @@ head_input(struct chat *ch, uint32_t i)
 	int n;
 
 	got = recv(c->fd, b + len, HTTP_HEAD_MAX - len, MSG_DONTWAIT);
+	KILL_POINT();
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
 		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
 		return;

@@ -66,6 +66,7 @@ hand_back(struct chat *ch, int link, int *fd)
 	while (poll(&p, 1, KEEPER_SILENCE_MS) > 0) {
 		switch (custody_receive(link, &note, got, false)) {
 		case 1:
+			KILL_POINT();
 			if (note.type == CUSTODY_DONE)
 				return;
 			if (note.type == CUSTODY_KEEP)

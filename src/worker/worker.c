@@ -129,6 +129,7 @@ worker_main(const struct worker_start *start)
 	takeover(w);
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
+	KILL_POINT();
 	while (!may_leave(w)) {
 		turn(w, ms);
 		ms = chat_turn(&w->chat);

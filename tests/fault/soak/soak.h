@@ -165,7 +165,12 @@ extern int poll_fd;
 void client_time(uint32_t i, bool still);
 bool client_is_quiet(const struct client *c);
 
-/* ---- plain.c, json.c: what a door says; parse.c ---- */
+/* Somebody under a new name comes, says nothing, and one goes without a word;
+ * then all go. */
+void stranger_come(void);
+void strangers_go(void);
+
+/* ---- heard.c, json.c: what a door says ---- */
 void plain_text(uint32_t i, const char *text, size_t len);
 void heard_lobby(uint32_t i, uint32_t from, const char *text, size_t len);
 void heard_whisper(uint32_t i, uint32_t from, const char *text, size_t len);
@@ -191,6 +196,7 @@ unsigned hits_done(void);
 bool hit_settled(void);
 void points_open(void);
 void points_turn(void);
+bool points_settled(void);
 void points_print(void);
 
 /* ---- leak.c: what is in shared memory when all is quiet ---- */

@@ -1,0 +1,39 @@
+/*
+ * kill_list: the kill points of a test build (hub/shm.h), shared by all
+ * processes and the test: a file that CHATD_KILL_LIST names. A point enters
+ * the list when a worker passes it for the first time, so the list is what
+ * the code does. The test chooses a point, a worker and which pass of it is
+ * the worker's last. Layer 2.
+ */
+#ifndef CHATD_HUB_KILL_LIST_H
+#define CHATD_HUB_KILL_LIST_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { KILL_POINTS = 1024, KILL_NAME = 40, KILL_WORKERS = 64 };
+
+struct kill_entry {
+	_Atomic uint32_t state; /* 0: free, 1: being named, 2: a point */
+	char name[KILL_NAME];	/* "chat/conn.c:123" */
+	_Atomic uint32_t deaths;
+	_Atomic uint64_t passes;
+};
+
+struct kill_list {
+	/*
+	 * Where each worker is to die, at which pass from now; nth is stored
+	 * last, 0: nowhere. A worker that dies leaves the second one in its
+	 * place: the replacement's.
+	 */
+	struct kill_arm {
+		_Atomic uint32_t point, nth;
+	} arm[KILL_WORKERS][2];
+	_Atomic uint32_t fired[KILL_WORKERS]; /* deaths so far */
+	struct kill_entry entry[KILL_POINTS];
+};
+
+/* This process is that worker; before it, points are passed by unseen. */
+void kill_list_become(int worker);
+
+#endif
