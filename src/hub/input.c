@@ -200,6 +200,14 @@ part_mark(struct input_pool *pool, uint32_t first, const struct input_part *p)
 	    p->tail_used <= PAGE_BYTES;
 }
 
+/* Whether a part is of a message that is done: its owner died before it could
+ * drop it. */
+static bool
+part_done(const struct hub *h, uint32_t slot, const struct input_part *p)
+{
+	return p->end <= KEY_POSITION(SHM_LOAD(h->slot[slot].committed));
+}
+
 int
 input_adopt(struct input_pool *pool, uint32_t slot)
 {
@@ -208,6 +216,10 @@ input_adopt(struct input_pool *pool, uint32_t slot)
 
 	if (p == NULL && SHM_LOAD(h->slot[slot].part) == 0)
 		return 0;
+	if (p != NULL && part_done(h, slot, p)) {
+		SHM_STORE(h->slot[slot].part, 0);
+		return 0;
+	}
 	if (p != NULL &&
 	    part_mark(pool, PART_PAGE(SHM_LOAD(h->slot[slot].part)), p))
 		return 0;
@@ -227,7 +239,7 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 	bool ok = true;
 
 	*part = 0;
-	if (from == NULL)
+	if (from == NULL || part_done(h, slot, from))
 		return 0;
 	first = page_new(pool);
 	if (first == SHM_NONE)

@@ -110,11 +110,43 @@ test_model(void **state)
 	hub_destroy(&h);
 }
 
+/* Of a message that was done when its worker died nothing goes on. */
+static void
+test_adopt_done(void **state)
+{
+	struct ws_state decoder = {.opcode = WS_TEXT};
+	struct input_pool pool;
+	uint64_t part;
+	struct hub h;
+
+	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, PAGES * 1024);
+	assert_int_equal(input_pool_init(&pool, &h), 0);
+	assert_int_equal(input_save(&pool, 0, &decoder, 120, "abc", 3), 0);
+	assert_int_equal(input_save(&pool, 1, &decoder, 120, "abc", 3), 0);
+	h.slot[0].committed = KEY(130, 0);
+	h.slot[1].committed = KEY(100, 2);
+	assert_int_equal(input_copy(&pool, 0, &part), 0);
+	assert_true(part == 0);
+	input_pool_deinit(&pool);
+	assert_int_equal(input_pool_init(&pool, &h), 0);
+	assert_int_equal(input_adopt(&pool, 0), 0);
+	assert_int_equal(input_adopt(&pool, 1), 0);
+	claim_marked(&pool.pages);
+	assert_null(input_part(&h, 0));
+	assert_non_null(input_part(&h, 1));
+	assert_int_equal(pool.pages.n_used, 1);
+	input_release(&pool, 1);
+	assert_int_equal(pool.pages.n_used, 0);
+	input_pool_deinit(&pool);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_model),
+	    cmocka_unit_test(test_adopt_done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,14 @@ weight(uint32_t i)
 	return tried[i] + (list->entry[i].deaths > 0 ? KILL_POINTS : 0);
 }
 
+/* Whether a point is one of those asked for. */
+static bool
+wanted(uint32_t i)
+{
+	return set.only == NULL ||
+	    strstr(list->entry[i].name, set.only) != NULL;
+}
+
 /* A point that weighs least. */
 static uint32_t
 choose(void)
@@ -65,7 +73,7 @@ choose(void)
 
 	for (k = 0; k < KILL_POINTS; k++) {
 		i = (at + k) % KILL_POINTS;
-		if (list->entry[i].state == 2 &&
+		if (list->entry[i].state == 2 && wanted(i) &&
 		    (best == KILL_POINTS || weight(i) < weight(best)))
 			best = i;
 	}
@@ -210,10 +218,10 @@ points_print(void)
 	printf("%u deaths at kill points, %u of %u points hit, %u "
 	       "replacements died, too\n",
 	    deaths, hit, known, hit_counts.twice);
-	if (hit * 4 < known * 3)
+	if (set.only == NULL && hit * 4 < known * 3)
 		fault(F_OTHER, "only %u of %u points hit", hit, known);
 	for (i = 0; i < KILL_POINTS; i++)
-		if (list->entry[i].state == 2 &&
+		if (list->entry[i].state == 2 && wanted(i) &&
 		    (set.verbose || list->entry[i].deaths == 0))
 			printf("  %-32s %4u deaths, %llu passes\n",
 			    list->entry[i].name, list->entry[i].deaths,

@@ -377,7 +377,7 @@ main(int argc, char **argv)
 	int c;
 
 	set.seed = (uint64_t)time(NULL);
-	while ((c = getopt(argc, argv, "d:c:n:t:s:jpv")) != -1)
+	while ((c = getopt(argc, argv, "d:c:n:t:s:P:jpv")) != -1)
 		switch (c) {
 		case 'd':
 			set.chatd = optarg;
@@ -397,6 +397,10 @@ main(int argc, char **argv)
 		case 'j':
 			set.centrifugo = true;
 			break;
+		case 'P':
+			set.only = optarg;
+			set.points = true;
+			break;
 		case 'p':
 			set.points = true;
 			break;
@@ -406,6 +410,7 @@ main(int argc, char **argv)
 		default:
 			errx(2,
 			    "usage: soak [-jpv] [-d chatd] [-c clients] "
+			    "[-P point] "
 			    "[-n hits] [-t seconds] [-s seed]");
 		}
 	if (set.clients < 10 || set.clients > CLIENTS_MAX)

@@ -41,9 +41,9 @@ struct settings {
 	const char *chatd;
 	unsigned clients, hits, seconds;
 	uint64_t seed;
-	bool centrifugo; /* half of the clients at that door */
-	bool points;	 /* workers die at kill points */
-	unsigned points_s;
+	bool centrifugo;  /* half of the clients at that door */
+	bool points;	  /* workers die at kill points */
+	const char *only; /* those whose name holds this */
 	bool verbose;
 };
 
