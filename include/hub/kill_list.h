@@ -9,6 +9,7 @@
 #define CHATD_HUB_KILL_LIST_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { KILL_POINTS = 1024, KILL_NAME = 40, KILL_WORKERS = 64 };
@@ -35,5 +36,13 @@ struct kill_list {
 
 /* This process is that worker; before it, points are passed by unseen. */
 void kill_list_become(int worker);
+
+/* Test builds crash on bytes that hold a word, as if it were their fault. */
+#ifdef CHATD_KILL_POINTS
+void kill_word(const char *bytes, size_t len, const char *word);
+#define KILL_WORD(bytes, len, word) kill_word((bytes), (len), (word))
+#else
+#define KILL_WORD(bytes, len, word) ((void)0)
+#endif
 
 #endif

@@ -5,6 +5,7 @@
 #include "chat/conn.h"
 #include "chat/publish.h"
 #include "chat/relay.h"
+#include "hub/kill_list.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
@@ -135,6 +136,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 	e = &ch->hub->entry[p->channel];
 	if (SHM_LOAD(e->epoch) != p->epoch)
 		return;
+	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (e->name[0] == '#') {
 		deliver_user(ch, &d);
 	} else {
@@ -172,26 +174,21 @@ overrun(struct chat *ch, uint64_t cursor)
 	return oldest - 1;
 }
 
-/* Delivers the publication at a position, adding its length to *bytes; false
- * if it is gone. */
+/* Finds the publication at a position and delivers it. */
 static bool
-deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
+deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
 {
 	struct publication p;
 
-	SHM_STORE(ch->hub->me->hand_arg, position);
-	SHM_STORE(ch->hub->me->hand, HAND_DELIVERY);
 	if (!relay_find(ch, position, &p)) {
 		switch (deliver_room(ch) ? journal_read(ch->hub, position,
 					       ch->copy, ch->copy_cap, &p)
 					 : JOURNAL_BAD) {
 		case JOURNAL_GONE:
-			SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
 			return false;
 		case JOURNAL_BAD:
 			log_error("publication %llu cannot be read",
 			    (unsigned long long)position);
-			SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
 			return true;
 		default:
 			break;
@@ -204,8 +201,26 @@ deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 	}
 	deliver_one(ch, &p);
 	*bytes += p.user_len + p.data_len;
-	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
 	return true;
+}
+
+/* Delivers the publication at a position, adding its length to *bytes; false
+ * if it is gone. */
+static bool
+deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
+{
+	struct shm_worker *me = ch->hub->me;
+	uint32_t hand = SHM_OWN(me->hand);
+	uint64_t arg = SHM_OWN(me->hand_arg);
+	bool there;
+
+	SHM_STORE(me->hand_arg, position);
+	SHM_STORE(me->hand, HAND_DELIVERY);
+	there = deliver_found(ch, position, bytes);
+	/* back to the input that asked for it, perhaps */
+	SHM_STORE(me->hand_arg, arg);
+	SHM_STORE(me->hand, hand);
+	return there;
 }
 
 bool

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "chat/conn.h"
+#include "hub/kill_list.h"
 #include "hub/stats.h"
 
 bool
@@ -99,6 +100,7 @@ message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
 		conn_end(ch, i, WS_INTERNAL, "out of memory");
 		return;
 	}
+	KILL_WORD(data, len, "crash on input");
 	door->message(ch, i, state->opcode, data, len, position);
 }
 

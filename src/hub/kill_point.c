@@ -111,6 +111,13 @@ kill_point(uint32_t *place, const char *file, int line)
 	kill(getpid(), fuse_signal);
 }
 
+void
+kill_word(const char *bytes, size_t len, const char *word)
+{
+	if (len > 0 && memmem(bytes, len, word, strlen(word)) != NULL)
+		raise(SIGSEGV);
+}
+
 uint64_t
 kill_point_arm(uint64_t n, int sig)
 {

@@ -1,0 +1,140 @@
+/*
+ * Rows of the failure table: a worker that dies of its own fault (builds with
+ * kill points crash on marked bytes), a worker and its keeper killed at once,
+ * a keeper that hangs while clients come.
+ */
+'use strict';
+
+const {choose} = require('./builds.js');
+choose('kill');
+const assert = require('node:assert/strict');
+const {group} = require('../system/suite.js');
+const {Daemon, pause} = require('../system/daemon.js');
+const {Client, frame} = require('../system/client.js');
+const {Crowd, successors, talks, until} = require('./crowd.js');
+
+const WORKERS = 3;
+const USERS = Array.from({length: 24}, (_, i) => `u${i}`);
+
+/* A daemon with a crowd on all its workers, nobody of which may be lost. */
+async function scene() {
+	const d = await Daemon.start({workers: WORKERS,
+	    conf: 'watchdog 500ms\n'});
+	const crowd = new Crowd(d);
+	crowd.lost = (p) => assert.fail(`${p.user} is lost`);
+	await crowd.joinAll(USERS);
+	await crowd.locate();
+	return [d, crowd];
+}
+
+/* How many workers have died so far. */
+async function deaths(d) {
+	const w = await d.json('show', 'workers');
+	return w.reduce((sum, x) => sum + x.generation, 0) - WORKERS;
+}
+
+/* Waits until all workers run. */
+function allRun(d) {
+	return until('all workers run', async () =>
+	    (await d.json('show', 'workers'))
+		.every((w) => w.state === 'running'));
+}
+
+/* All talk, are present, leave; the daemon is whole. */
+async function end(d, crowd) {
+	await talks(crowd);
+	assert.equal(crowd.people.size, USERS.length);
+	await crowd.presence();
+	await crowd.leave();
+	await d.stop();
+}
+
+group('own fault', null, (test) => {
+	for (const [how, before] of [['alone', []],
+	    ['behind a line', ['hello']],
+	    ['behind a command that waits for a line', ['hello', '/who']]])
+		test(`input, ${how}: its sender alone is closed`, async () => {
+			const [d, crowd] = await scene();
+			const c = await Client.open(d.port, '/ws?user=mallory');
+			c.write(Buffer.concat([...before, 'crash on input']
+			    .map((line) => frame(1, line))));
+			let f;
+			do
+				f = await c.frame();
+			while (f.opcode !== 8);
+			assert.equal(f.payload.readUInt16BE(0), 1011);
+			c.drop();
+			await allRun(d);
+			assert.equal(await deaths(d), 1);
+			await end(d, crowd);
+		});
+
+	test('a publication: each worker dies once or so, the rest arrives', async () => {
+		const [d, crowd] = await scene();
+		const c = await Client.open(d.port, '/ws?user=mallory');
+		c.text('before');
+		await until('it is heard', async () =>
+		    await c.heard() === 'mallory says: before');
+		c.text('crash on delivery');
+		c.text('after');
+		await until('the rest is heard', async () =>
+		    await c.heard() === 'mallory says: after', 20000);
+		await allRun(d);
+		const n = await deaths(d);
+		console.log(`     ${n} deaths`);
+		assert.ok(n >= 1 && n <= WORKERS + 1, `${n} deaths`);
+		await c.close();
+		await end(d, crowd);
+	});
+});
+
+group('keepers', null, (test) => {
+	test('a worker and its keeper at once: the others notice nothing',
+	    async () => {
+		const [d, crowd] = await scene();
+		const mine = [...crowd.people].filter((p) => p.worker === 0);
+		const gone = new Set();
+		assert.ok(mine.length > 0 && mine.length < USERS.length);
+		crowd.lost = (p) => gone.add(p);
+		const before = await d.json('show', 'workers');
+		process.kill(before[0].keeper, 'SIGKILL');
+		process.kill(before[0].pid, 'SIGKILL');
+		await successors(d, [0], before);
+		await until('they are disconnected', () =>
+		    gone.size === mine.length);
+		for (const p of gone)
+			assert.equal(p.worker, 0);
+		crowd.lost = (p) => assert.fail(`${p.user} is lost`);
+		await crowd.joinAll(mine.map((p) => p.user));
+		await crowd.locate();
+		await end(d, crowd);
+	});
+
+	test('a keeper hangs while clients come: all are answered, none lost',
+	    async () => {
+		const [d, crowd] = await scene();
+		const before = await d.json('show', 'workers');
+		for (const w of before)
+			process.kill(w.keeper, 'SIGSTOP');
+		const late = [];
+		for (let i = 0; i < 12; i++)
+			late.push(await Client.open(d.port, `/ws?user=late${i}`));
+		const now = await until('new keepers', async () => {
+			const w = await d.json('show', 'workers');
+			return w.every((x, k) => x.keeper !== 0 &&
+			    x.keeper !== before[k].keeper) && w;
+		});
+		await pause(200); /* custody is complete again by then */
+		for (const w of now)
+			process.kill(w.pid, 'SIGKILL');
+		await successors(d, now.map((w) => w.slot), now);
+		for (const c of late) {
+			c.text('/msg nobody here?');
+			await until('an answer', async () =>
+			    await c.heard() === '* nobody is not connected');
+		}
+		for (const c of late)
+			await c.close();
+		await end(d, crowd);
+	});
+});
