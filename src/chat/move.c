@@ -259,7 +259,8 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	struct hub *h = ch->hub;
 	uint32_t k, m = 0, taken = 0;
 	struct copy *c;
-	uint64_t cursor = from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0;
+	uint64_t cursor;
+	bool given;
 
 	custody_keep(ch, id, fd, n);
 	for (k = 0; k < n && m < MOVE_MAX; k++) {
@@ -285,12 +286,18 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		;
 	for (k = 0; k < m; k++) {
 		c = &copy[k];
+		given = slot_state(h, c->slot) == SLOT_MOVING;
 		if (!commit(ch, c, from)) {
 			forget(ch, c);
 			continue;
 		}
 		go_on(ch, c);
 		taken++;
+		/* A dead worker's cursor stands for all that it had; a living
+		 * one's has moved on since it froze this connection, whose
+		 * `last` says what it has. */
+		cursor =
+		    from >= 0 && !given ? SHM_LOAD(h->worker[from].cursor) : 0;
 		if (!c->ending)
 			deliver_missed(ch, c->slot, cursor);
 		adopt_settle(ch, c->slot, from, fault);
