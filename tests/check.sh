@@ -98,6 +98,10 @@ fi
 
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
     -n 100 -t 14
+! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
+    -d build/chatd -j -o -n 100 -t 14
+! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
+    -d build/kill/chatd -j -p -t 45
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue

@@ -52,9 +52,9 @@ void publish_settle(struct chat *ch);
  * false: no memory. What is copied there is good until the next delivery. */
 bool deliver_room(struct chat *ch);
 
-/* Delivers to one connection what lies between `from` (or what it has, if that
- * is more) and this worker's cursor. */
-void deliver_missed(struct chat *ch, uint32_t conn, uint64_t from);
+/* Delivers to one connection that comes from another worker what lies between
+ * its newest and this worker's cursor; SLOT_MOVED is done then. */
+void deliver_missed(struct chat *ch, uint32_t conn);
 
 /* Delivers what lies between this worker's cursor and the tail. True if there
  * is more. */

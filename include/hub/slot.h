@@ -60,7 +60,7 @@ struct slot {
 	uint32_t info;		/* blob of what its token says; 0: none */
 	uint64_t expires_ms;	/* its token does: wall clock; 0: never */
 	uint64_t offset;	/* of "#user": nothing up to it is told */
-	uint32_t flags;		/* the door's own, and SLOT_GAP */
+	uint32_t flags;		/* the door's own, SLOT_GAP, SLOT_MOVED */
 	uint32_t skipped;	/* publications passed over: to be told */
 } __attribute__((aligned(64)));
 
@@ -76,6 +76,9 @@ enum { KEY_BITS = 13 };
 /* In `flags`: publications were passed over that it gets without a
  * subscription: of "#user", and of the lobby at the plain door. */
 #define SLOT_GAP (1u << 31)
+/* It has changed its worker, and between `last` and the new one's cursor there
+ * may be publications that it does not have yet. */
+#define SLOT_MOVED (1u << 30)
 
 static inline uint64_t
 slot_id(const struct hub *h, uint32_t i)

@@ -56,6 +56,8 @@ struct shm_worker {
 	_Atomic uint64_t move_part;
 	_Atomic uint32_t move_first;
 	_Atomic uint32_t move_info;
+	_Atomic uint32_t move_subs;
+	_Atomic uint64_t move_from;   /* the former worker's cursor */
 	_Atomic uint64_t stage_start; /* input position of its first byte */
 
 	/* read by the other workers when they accept */

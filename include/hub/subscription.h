@@ -38,6 +38,11 @@ struct subscription {
 uint32_t subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
     uint32_t channel, uint64_t offset, uint32_t epoch);
 
+/* The same for a connection that is another worker's still: `link` (+ 1, 0:
+ * none) follows in a chain that the slot does not know yet. */
+uint32_t subscription_prepare(struct hub *h, struct claim *pool, uint32_t slot,
+    uint32_t channel, uint64_t offset, uint32_t epoch, uint32_t link);
+
 /* Takes one of this worker away. */
 void subscription_remove(struct hub *h, struct claim *pool, uint32_t sub);
 

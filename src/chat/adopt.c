@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
+#include "chat/publish.h"
 #include "chat/user.h"
 #include "hub/blob.h"
 #include "hub/presence.h"
@@ -243,8 +244,12 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	/* what was said before stands in the journal only: answers to what was
 	 * read after it must not overtake it */
 	ch->unsettled = true;
-	i = SHM_NONE;
-	while (conn_next(ch, &i))
+	/* those that had just moved to the dead one, before anything newer */
+	for (i = SHM_NONE; conn_next(ch, &i);)
+		if (ch->conn[i].phase == CONN_OPEN &&
+		    conn_slot(ch, i)->flags & SLOT_MOVED)
+			deliver_missed(ch, i);
+	for (i = SHM_NONE; conn_next(ch, &i);)
 		settle(&a, i);
 	/* The others accept no more than a share of what the least has. */
 	conn_count(ch);

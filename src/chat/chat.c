@@ -71,7 +71,7 @@ used_tell(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 
-	SHM_TELL(me->used[USED_SLOTS], ch->slots.n_used);
+	SHM_TELL(me->used[USED_SLOTS], ch->n_here);
 	SHM_TELL(me->used[USED_CHUNKS], ch->output.chunks.n_used);
 	SHM_TELL(me->used[USED_PAGES], ch->input.pages.n_used);
 	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->subscriptions.n_used);

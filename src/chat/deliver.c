@@ -297,18 +297,19 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p)
 }
 
 void
-deliver_missed(struct chat *ch, uint32_t i, uint64_t from)
+deliver_missed(struct chat *ch, uint32_t i)
 {
 	struct hub *h = ch->hub;
 	uint64_t p = SHM_OWN(conn_slot(ch, i)->last);
-	uint64_t cursor = SHM_OWN(h->me->cursor);
+	uint64_t cursor = SHM_OWN(h->me->cursor), oldest = journal_oldest(h);
 	struct publication pub;
 
-	if (p < from)
-		p = from;
+	if (p + 1 < oldest)
+		p = oldest - 1;
 	while (++p <= cursor && ch->conn[i].phase == CONN_OPEN)
 		if (journal_mask(h, p) != 0 && deliver_room(ch) &&
 		    journal_read(h, p, ch->copy, ch->copy_cap, &pub) ==
 			JOURNAL_OK)
 			deliver_alone(ch, i, &pub);
+	conn_slot(ch, i)->flags &= ~SLOT_MOVED;
 }

@@ -22,6 +22,7 @@ struct copy {
 	int fd;
 	uint64_t part;
 	uint32_t info;
+	uint32_t subs; /* first of them, + 1 */
 	bool ending;
 	struct output out;
 };
@@ -100,15 +101,67 @@ enter(struct chat *ch, struct copy *c)
 	}
 }
 
+/* Copies the connection's subscriptions from the former worker's records: they
+ * are in force when the connection is this worker's, not before. */
+static void
+subscriptions_copy(struct chat *ch, struct copy *c)
+{
+	struct hub *h = ch->hub;
+	uint32_t old = h->slot[c->slot].subscriptions, new, n;
+	struct subscription s;
+
+	for (n = 0;
+	     old >= 1 && old <= h->n_subscriptions && n < h->n_subscriptions;
+	     n++, old = s.slot_next) {
+		memcpy(&s, &h->subscription[old - 1], sizeof(s));
+		if (s.channel == 0 || s.channel > h->n_entries ||
+		    s.slot != c->slot)
+			break;
+		new = subscription_prepare(h, &ch->subscriptions, c->slot,
+		    s.channel - 1, s.offset, s.epoch, c->subs);
+		if (new == SHM_NONE) {
+			log_warn("%s: no room for its subscriptions here",
+			    conn_name(ch, c->slot));
+			channel_release(ch, s.channel - 1);
+			continue;
+		}
+		h->subscription[new].flags = s.flags;
+		h->subscription[new].expires_ms = s.expires_ms;
+		h->subscription[new].info = info_copy(ch, s.info);
+		c->subs = new + 1;
+	}
+}
+
+/* Drops what was copied, and the channels with it. */
+static void
+subscriptions_forget(struct chat *ch, struct copy *c)
+{
+	struct hub *h = ch->hub;
+	uint32_t channel, sub;
+
+	while (c->subs != 0) {
+		sub = c->subs - 1;
+		c->subs = h->subscription[sub].slot_next;
+		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
+		blob_drop(&ch->input, h->subscription[sub].info);
+		subscription_drop(h, &ch->subscriptions, sub);
+		channel_release(ch, channel);
+	}
+}
+
 /* The slot's fields become what was copied. */
 static void
 fields_store(struct hub *h, uint32_t i)
 {
 	struct shm_worker *me = h->me;
 
+	if (SHM_LOAD(h->slot[i].last) < SHM_LOAD(me->move_from))
+		SHM_STORE(h->slot[i].last, SHM_LOAD(me->move_from));
+	h->slot[i].flags |= SLOT_MOVED;
 	SHM_STORE(h->slot[i].first, SHM_LOAD(me->move_first));
 	SHM_STORE(h->slot[i].part, SHM_LOAD(me->move_part));
 	h->slot[i].info = SHM_LOAD(me->move_info);
+	h->slot[i].subscriptions = SHM_LOAD(me->move_subs);
 	SHM_STORE(me->move_id, 0);
 }
 
@@ -131,12 +184,20 @@ commit(struct chat *ch, struct copy *c, int from)
 {
 	struct hub *h = ch->hub;
 	enum slot_state state = slot_state(h, c->slot);
+	/* A dead worker's cursor stands for all that it had delivered, but
+	 * for those that moved there and left before they had it; a living
+	 * one's has moved on since it froze this connection. */
+	bool delivered =
+	    state != SLOT_MOVING && !(h->slot[c->slot].flags & SLOT_MOVED);
 	bool ok;
 
 	SHM_STORE(h->me->move_id, 0);
 	SHM_STORE(h->me->move_first, c->out.chunk);
 	SHM_STORE(h->me->move_part, c->part);
 	SHM_STORE(h->me->move_info, c->info);
+	SHM_STORE(h->me->move_subs, c->subs);
+	SHM_STORE(h->me->move_from,
+	    delivered && from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0);
 	SHM_STORE(h->me->move_id, c->id);
 	ok = state == SLOT_MOVING
 	    ? slot_pass(h, c->slot, h->self, SLOT_MOVING, h->self, SLOT_OPEN)
@@ -146,36 +207,6 @@ commit(struct chat *ch, struct copy *c, int from)
 	else
 		SHM_STORE(h->me->move_id, 0);
 	return ok;
-}
-
-/* Copies the connection's subscriptions from the former worker's records. */
-static void
-subscriptions_copy(struct chat *ch, uint32_t i)
-{
-	struct hub *h = ch->hub;
-	uint32_t old = h->slot[i].subscriptions, new, next, n;
-	struct subscription s;
-
-	h->slot[i].subscriptions = 0;
-	for (n = 0;
-	     old >= 1 && old <= h->n_subscriptions && n < h->n_subscriptions;
-	     n++, old = next) {
-		memcpy(&s, &h->subscription[old - 1], sizeof(s));
-		next = s.slot_next;
-		if (s.channel == 0 || s.channel > h->n_entries || s.slot != i)
-			break;
-		new = subscription_add(
-		    h, &ch->subscriptions, i, s.channel - 1, s.offset, s.epoch);
-		if (new == SHM_NONE) {
-			log_warn("%s: no room for its subscriptions here",
-			    conn_name(ch, i));
-			channel_release(ch, s.channel - 1);
-			continue;
-		}
-		h->subscription[new].flags = s.flags;
-		h->subscription[new].expires_ms = s.expires_ms;
-		h->subscription[new].info = info_copy(ch, s.info);
-	}
 }
 
 /* Makes the private part; the connection lives here. */
@@ -199,10 +230,8 @@ go_on(struct chat *ch, struct copy *c)
 	event_assign(
 	    &n->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	conn_number(ch, c->slot, true);
-	if (!c->ending) {
+	if (!c->ending)
 		ch->n_open++;
-		subscriptions_copy(ch, c->slot);
-	}
 	ch->n_conns++;
 }
 
@@ -232,16 +261,9 @@ refuse(struct chat *ch, struct copy *c, int from)
 static void
 forget(struct chat *ch, struct copy *c)
 {
-	struct hub *h = ch->hub;
-	uint32_t sub, channel;
-
 	if (!c->ending) {
 		user_leave(ch, c->slot);
-		for (sub = subscription_of_slot(h, c->slot); sub != SHM_NONE;
-		     sub = subscription_slot_next(h, sub)) {
-			channel = SHM_LOAD(h->subscription[sub].channel) - 1;
-			channel_release(ch, channel);
-		}
+		subscriptions_forget(ch, c);
 	}
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, c->part);
@@ -259,8 +281,6 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	struct hub *h = ch->hub;
 	uint32_t k, m = 0, taken = 0;
 	struct copy *c;
-	uint64_t cursor;
-	bool given;
 
 	custody_keep(ch, id, fd, n);
 	for (k = 0; k < n && m < MOVE_MAX; k++) {
@@ -286,20 +306,16 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		;
 	for (k = 0; k < m; k++) {
 		c = &copy[k];
-		given = slot_state(h, c->slot) == SLOT_MOVING;
+		if (!c->ending)
+			subscriptions_copy(ch, c);
 		if (!commit(ch, c, from)) {
 			forget(ch, c);
 			continue;
 		}
 		go_on(ch, c);
 		taken++;
-		/* A dead worker's cursor stands for all that it had; a living
-		 * one's has moved on since it froze this connection, whose
-		 * `last` says what it has. */
-		cursor =
-		    from >= 0 && !given ? SHM_LOAD(h->worker[from].cursor) : 0;
 		if (!c->ending)
-			deliver_missed(ch, c->slot, cursor);
+			deliver_missed(ch, c->slot);
 		adopt_settle(ch, c->slot, from, fault);
 	}
 	return taken;
@@ -430,7 +446,7 @@ move_back(struct chat *ch, int to)
 			ch->conn[i].phase = CONN_OPEN;
 			ch->n_open++;
 			conn_watch(ch, i);
-			deliver_missed(ch, i, 0);
+			deliver_missed(ch, i);
 			conn_dirty(ch, i);
 		} else
 			move_done(ch, m.id);

@@ -18,8 +18,8 @@ link_at(const struct hub *h, uint32_t link)
 }
 
 uint32_t
-subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
-    uint32_t channel, uint64_t offset, uint32_t epoch)
+subscription_prepare(struct hub *h, struct claim *pool, uint32_t slot,
+    uint32_t channel, uint64_t offset, uint32_t epoch, uint32_t link)
 {
 	uint32_t i = claim_take(pool), first;
 	_Atomic uint32_t *head;
@@ -35,12 +35,23 @@ subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
 	s->offset = offset;
 	s->epoch = epoch;
 	s->next = first;
-	s->slot_next = h->slot[slot].subscriptions;
+	s->slot_next = link;
 	SHM_STORE(s->channel, channel + 1);
-	h->slot[slot].subscriptions = i + 1;
 	if (link_at(h, first) != SHM_NONE)
 		SHM_STORE(h->subscription[first - 1].previous, i + 1);
 	SHM_STORE(*head, i + 1);
+	return i;
+}
+
+uint32_t
+subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
+    uint32_t channel, uint64_t offset, uint32_t epoch)
+{
+	uint32_t i = subscription_prepare(
+	    h, pool, slot, channel, offset, epoch, h->slot[slot].subscriptions);
+
+	if (i != SHM_NONE)
+		h->slot[slot].subscriptions = i + 1;
 	return i;
 }
 

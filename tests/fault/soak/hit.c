@@ -64,22 +64,22 @@ may(const struct target *t, const struct target *other, int pid)
 		return false;
 	if (t->hit_pid != 0 && (t->stopped || pid == t->hit_pid))
 		return false; /* it is dead or hung already */
-	return t->n < BURST || now_ms - t->at[t->n % BURST] > BURST_MS;
+	return set.one || t->n < BURST ||
+	    now_ms - t->at[t->n % BURST] > BURST_MS;
 }
 
-/* Hits one; stop: perhaps only by SIGSTOP. */
+/* Hits one. */
 static void
-hit(struct target *t, int pid, bool stop)
+hit(struct target *t, int pid)
 {
-	t->stopped = stop && dice(STOP_ONE_IN) == 0;
+	t->stopped = dice(STOP_ONE_IN) == 0;
 	if (kill(pid, t->stopped ? SIGSTOP : SIGKILL) != 0)
 		return;
 	t->hit_pid = pid;
 	t->at[t->n++ % BURST] = now_ms;
 }
 
-/* Hits a slot's worker if it may be. One that takes over is not stopped: not
- * being ready in time is a fault of its own. */
+/* Hits a slot's worker if it may be. */
 static void
 hit_worker(int k)
 {
@@ -87,7 +87,7 @@ hit_worker(int k)
 
 	if (!may(&s->worker, &s->keeper, view[k].pid))
 		return;
-	hit(&s->worker, view[k].pid, view[k].running);
+	hit(&s->worker, view[k].pid);
 	hit_counts.workers++;
 	hit_counts.stopped += s->worker.stopped;
 }
@@ -101,7 +101,7 @@ hit_keeper(int k)
 	if (!view[k].running || s->worker.hit_pid != 0 ||
 	    !may(&s->keeper, &s->worker, view[k].keeper))
 		return;
-	hit(&s->keeper, view[k].keeper, true);
+	hit(&s->keeper, view[k].keeper);
 	hit_counts.keepers++;
 	hit_counts.keepers_stopped += s->keeper.stopped;
 }
@@ -130,7 +130,9 @@ hit_turn(void)
 		(now_ms - begun_ms) * set.hits ||
 	    dice(4) == 0)
 		return;
-	if (dice(VOLLEY_ONE_IN) == 0)
+	if (set.one)
+		hit_worker(0);
+	else if (dice(VOLLEY_ONE_IN) == 0)
 		for (k = 0; k < WORKERS; k++)
 			hit_worker(k);
 	else if (dice(3) > 0)

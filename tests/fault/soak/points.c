@@ -190,7 +190,7 @@ points_turn(void)
 	stranger_come();
 	if (!daemon_workers(view))
 		return;
-	for (k = 0; k < WORKERS; k++)
+	for (k = set.one; k < WORKERS; k++)
 		slot_turn(k, &view[k]);
 }
 

@@ -247,7 +247,7 @@ storm(void)
 		turn(true, false);
 		if (set.points)
 			points_turn();
-		else
+		if (set.one || !set.points)
 			hit_turn();
 		if (quarter == 0 && now_ms - begun > set.seconds * 250ull)
 			quarter = daemon_pss();
@@ -377,7 +377,7 @@ main(int argc, char **argv)
 	int c;
 
 	set.seed = (uint64_t)time(NULL);
-	while ((c = getopt(argc, argv, "d:c:n:t:s:P:jpv")) != -1)
+	while ((c = getopt(argc, argv, "d:c:n:t:s:P:jopv")) != -1)
 		switch (c) {
 		case 'd':
 			set.chatd = optarg;
@@ -401,6 +401,9 @@ main(int argc, char **argv)
 			set.only = optarg;
 			set.points = true;
 			break;
+		case 'o':
+			set.one = true;
+			break;
 		case 'p':
 			set.points = true;
 			break;
@@ -409,7 +412,7 @@ main(int argc, char **argv)
 			break;
 		default:
 			errx(2,
-			    "usage: soak [-jpv] [-d chatd] [-c clients] "
+			    "usage: soak [-jopv] [-d chatd] [-c clients] "
 			    "[-P point] "
 			    "[-n hits] [-t seconds] [-s seed]");
 		}

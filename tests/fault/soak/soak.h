@@ -42,6 +42,7 @@ struct settings {
 	unsigned clients, hits, seconds;
 	uint64_t seed;
 	bool centrifugo;  /* half of the clients at that door */
+	bool one;	  /* only worker 0 is hit, so often that others adopt */
 	bool points;	  /* workers die at kill points */
 	const char *only; /* those whose name holds this */
 	bool verbose;
