@@ -422,7 +422,10 @@ member_died(struct member *w, int status)
 	w->pid = 0;
 	w->ready = false;
 	w->unclean = true;
-	w->fault_hand = fault ? SHM_LOAD(line_of(w)->hand) : HAND_NOTHING;
+	/* one that was stopped from outside while it took over did nothing
+	 * wrong with what it had in hand */
+	w->fault_hand = fault && !w->killed_unready ? SHM_LOAD(line_of(w)->hand)
+						    : HAND_NOTHING;
 	w->fault_arg = SHM_LOAD(line_of(w)->hand_arg);
 	member_deinit(w);
 	report_bury(m, w->slot);

@@ -74,6 +74,8 @@ locate(uint32_t i, uint32_t from, const char *text, size_t len)
 		    at, own);
 	c->at = at;
 	c->located = true;
+	while (c->heard < c->sent && order_find(i, c->heard) <= at)
+		c->heard++; /* before it knew where it was */
 }
 
 /* Says what is wrong with a message that is not the one to come. */
