@@ -22,6 +22,7 @@ struct keeper {
 	uint64_t *id; /* 0: none */
 	int link;     /* to the worker; -1: none */
 	int control;
+	_Atomic uint64_t *tick; /* its life sign */
 };
 
 /* Closes what is kept for a slot. */
@@ -69,6 +70,21 @@ link_read(struct keeper *k, bool wait)
 	return r >= 0 || errno == EBADMSG;
 }
 
+/* Sends a note that must arrive. If too many descriptors are in flight, they
+ * are being read, or the worker hangs: that is not the keeper's fault. False
+ * at the link's end. */
+static bool
+link_write(struct keeper *k, const struct custody_note *note, const int *fd)
+{
+	while (custody_send(k->link, note, fd, false) < 0) {
+		if (errno != EAGAIN)
+			return false;
+		poll(NULL, 0, 1);
+		SHM_COUNT(*k->tick, 1);
+	}
+	return true;
+}
+
 /* Gives duplicates of everything in custody to the worker at the link. */
 static void
 hand_back(struct keeper *k)
@@ -85,17 +101,13 @@ hand_back(struct keeper *k)
 			note.id[note.n++] = k->id[i];
 		}
 		if (note.n == CUSTODY_MAX || (i == k->n_slots && note.n > 0)) {
-			while (custody_send(k->link, &note, fd, true) < 0) {
-				if (errno != EAGAIN)
-					return;
-				/* too many in flight: they are being read */
-				poll(NULL, 0, 1);
-			}
+			if (!link_write(k, &note, fd))
+				return;
 			note.n = 0;
 		}
 	}
 	note.type = CUSTODY_DONE;
-	(void)custody_send(k->link, &note, NULL, true);
+	(void)link_write(k, &note, NULL);
 }
 
 /* The master's word: a byte, and perhaps a descriptor. */
@@ -151,8 +163,10 @@ table(size_t bytes)
 void
 keeper_main(struct hub *h, int worker, int control)
 {
-	struct keeper k = {
-	    .n_slots = h->n_slots, .link = -1, .control = control};
+	struct keeper k = {.n_slots = h->n_slots,
+	    .link = -1,
+	    .control = control,
+	    .tick = &h->worker[worker].keeper_tick};
 	struct pollfd p[2];
 
 	k.fd = table(sizeof(*k.fd) * k.n_slots);
@@ -163,7 +177,7 @@ keeper_main(struct hub *h, int worker, int control)
 		p[1] = (struct pollfd){k.link, POLLIN, 0};
 		if (poll(p, 2, TICK_MS) < 0 && errno != EINTR)
 			_exit(1);
-		SHM_COUNT(h->worker[worker].keeper_tick, 1);
+		SHM_COUNT(*k.tick, 1);
 		if (p[0].revents)
 			order(&k);
 		else if (p[1].revents && !link_read(&k, false)) {
