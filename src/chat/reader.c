@@ -66,12 +66,13 @@ message_join(struct chat *ch, uint32_t i, size_t have, size_t *len)
 }
 
 /* Whether a takeover found the message done, or all but its end: what a plain
- * message does is one command. */
+ * message does is one command, and its answer, if any, comes last. */
 static bool
-done_before(struct chat *ch, const struct slot *s)
+done_before(struct chat *ch, const struct slot *s, uint64_t position)
 {
 	ch->done_commands = KEY_COUNT(SHM_OWN(s->committed));
-	return ch->done_commands > 0 && s->door == DOOR_PLAIN;
+	return s->door == DOOR_PLAIN &&
+	    (ch->done_commands > 0 || SHM_OWN(s->answered) >= KEY(position, 1));
 }
 
 /* A whole message has come. */
@@ -89,7 +90,7 @@ message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
 		return;
 	}
 	ch->answers = 0;
-	if (done_before(ch, s))
+	if (done_before(ch, s, position))
 		return;
 	if (!door->own_rate && !conn_rate(ch, i)) {
 		conn_end(ch, i, WS_POLICY, "message rate");
