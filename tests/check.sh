@@ -101,7 +101,7 @@ fi
 ! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
     -d build/chatd -j -o -n 100 -t 14
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 45
+    -d build/kill/chatd -j -p -t 35
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue

@@ -120,6 +120,7 @@ take_up_all(struct adoption *a)
 			continue;
 		}
 		take_up(a, i);
+		stats_tick(h);
 	}
 	SHM_STORE(h->me->hand, HAND_NOTHING);
 }
@@ -249,8 +250,10 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 		if (ch->conn[i].phase == CONN_OPEN &&
 		    conn_slot(ch, i)->flags & SLOT_MOVED)
 			deliver_missed(ch, i);
-	for (i = SHM_NONE; conn_next(ch, &i);)
+	for (i = SHM_NONE; conn_next(ch, &i);) {
 		settle(&a, i);
+		stats_tick(h);
+	}
 	/* The others accept no more than a share of what the least has. */
 	conn_count(ch);
 	SHM_STORE(h->me->stage_conn, 0);

@@ -319,7 +319,8 @@ member_born(struct member *w, pid_t pid, int link)
 	w->budget = LINK_BUDGET;
 	w->complaints = 0;
 	w->owed = 0;
-	w->started_ms = clock_ms();
+	w->started_ms = w->hello_ms = clock_ms();
+	w->hello_tick = 0;
 	w->eof_ms = 0;
 	w->killed = false;
 	w->killed_unready = false;
@@ -468,6 +469,21 @@ backoff_time(struct member *w, uint64_t now)
 	spawn_worker(w);
 }
 
+/* Whether a worker should be ready by now. A takeover of many connections gives
+ * life signs (40 us each: 0.5 s for 12,500). */
+static bool
+hello_late(struct member *w, uint64_t now)
+{
+	uint64_t tick = SHM_LOAD(line_of(w)->tick);
+
+	if (tick != w->hello_tick || w->hello_ms == 0) { /* 0: upgraded */
+		w->hello_tick = tick;
+		w->hello_ms = now;
+	}
+	return now >= w->hello_ms + HELLO_MS ||
+	    now >= w->started_ms + HELLO_MAX * HELLO_MS;
+}
+
 /* What a worker's deadlines ask for. */
 void
 member_time(struct member *w, uint64_t now)
@@ -487,7 +503,7 @@ member_time(struct member *w, uint64_t now)
 	if (w->eof_ms != 0 && now >= w->eof_ms + EOF_GRACE_MS &&
 	    w->master->phase < PHASE_QUITTING)
 		member_kill(w, "closed its link to the master");
-	if (!w->ready && now >= w->started_ms + HELLO_MS && !w->killed) {
+	if (!w->ready && !w->killed && hello_late(w, now)) {
 		w->killed_unready = true;
 		member_kill(w, "was not ready in time");
 	}

@@ -27,6 +27,7 @@ enum { HELLO_MS = 5000 };
 #else
 enum { HELLO_MS = 1000 };
 #endif
+enum { HELLO_MAX = 30 }; /* times that, whatever a worker's life signs say */
 
 enum {
 	STOP_MS = 4000,	      /* TERM: killed after that, gone within 5 s */
@@ -62,9 +63,10 @@ struct member {
 	bool ready; /* said HELLO */
 	int link;   /* -1: none */
 	struct event *event;
-	uint32_t budget;     /* messages left in this timer period */
-	uint32_t complaints; /* in this timer period */
-	unsigned owed;	     /* enum owed */
+	uint32_t budget;	       /* messages left in this timer period */
+	uint32_t complaints;	       /* in this timer period */
+	uint64_t hello_tick, hello_ms; /* last life sign before HELLO, when */
+	unsigned owed;		       /* enum owed */
 	uint64_t started_ms;
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	bool killed;	     /* by us */

@@ -377,7 +377,7 @@ main(int argc, char **argv)
 	int c;
 
 	set.seed = (uint64_t)time(NULL);
-	while ((c = getopt(argc, argv, "d:c:n:t:s:P:jopv")) != -1)
+	while ((c = getopt(argc, argv, "d:c:n:t:s:P:T:jopv")) != -1)
 		switch (c) {
 		case 'd':
 			set.chatd = optarg;
@@ -404,6 +404,9 @@ main(int argc, char **argv)
 		case 'o':
 			set.one = true;
 			break;
+		case 'T':
+			set.idle = (unsigned)atoi(optarg);
+			break;
 		case 'p':
 			set.points = true;
 			break;
@@ -413,7 +416,7 @@ main(int argc, char **argv)
 		default:
 			errx(2,
 			    "usage: soak [-jopv] [-d chatd] [-c clients] "
-			    "[-P point] "
+			    "[-P point] [-T connections] "
 			    "[-n hits] [-t seconds] [-s seed]");
 		}
 	if (set.clients < 10 || set.clients > CLIENTS_MAX)
@@ -423,8 +426,10 @@ main(int argc, char **argv)
 	setrlimit(RLIMIT_NOFILE, &files);
 	dice_state = set.seed * 2654435761u + 88172645463325252ull;
 	printf("seed %llu\n", (unsigned long long)set.seed);
-	poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	atexit(end);
+	if (set.idle > 0)
+		return back_run();
+	poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	cast();
 	if (set.points)
 		points_open();

@@ -42,6 +42,7 @@ struct settings {
 	unsigned clients, hits, seconds;
 	uint64_t seed;
 	bool centrifugo;  /* half of the clients at that door */
+	unsigned idle;	  /* connections, to see how long a takeover takes */
 	bool one;	  /* only worker 0 is hit, so often that others adopt */
 	bool points;	  /* workers die at kill points */
 	const char *only; /* those whose name holds this */
@@ -199,6 +200,9 @@ void points_open(void);
 void points_turn(void);
 bool points_settled(void);
 void points_print(void);
+
+/* ---- back.c: how soon everybody is served again ---- */
+int back_run(void);
 
 /* ---- leak.c: what is in shared memory when all is quiet ---- */
 void leak_check(unsigned connections);
