@@ -42,6 +42,14 @@ channel_release(struct chat *ch, uint32_t channel)
 	hub_unlock(ch->hub);
 }
 
+/* No room for a channel or a subscription: counted. */
+static enum channel_result
+channel_full(struct chat *ch)
+{
+	SHM_COUNT(ch->hub->me->channels_full, 1);
+	return CHANNEL_FULL;
+}
+
 /* Where an entry stands. Lock held. */
 static void
 position_read(const struct hub *h, uint32_t e, struct channel_position *at)
@@ -64,7 +72,7 @@ channel_find(struct chat *ch, const char *name, size_t len, bool make,
 		position_read(ch->hub, e, at);
 	hub_unlock(ch->hub);
 	return e != SHM_NONE ? CHANNEL_OK
-	    : make	     ? CHANNEL_FULL
+	    : make	     ? channel_full(ch)
 			     : CHANNEL_ABSENT;
 }
 
@@ -96,12 +104,12 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 		position_read(h, e, at);
 	hub_unlock(h);
 	if (e == SHM_NONE)
-		return CHANNEL_FULL;
+		return channel_full(ch);
 	*sub = subscription_add(
 	    h, &ch->subscriptions, conn, e, at->offset, at->epoch);
 	if (*sub == SHM_NONE) {
 		channel_release(ch, e);
-		return CHANNEL_FULL;
+		return channel_full(ch);
 	}
 	h->subscription[*sub].flags = flags;
 	return CHANNEL_OK;

@@ -71,6 +71,7 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 		!conn_has_room(ch, i, &d->frame[door]))) {
 		*flags |= gap;
 		s->skipped++;
+		SHM_COUNT(ch->hub->me->skipped, 1);
 		return;
 	}
 	conn_append(ch, i, &d->frame[door], d->p->position);

@@ -60,6 +60,8 @@ static const struct {
     COUNTER(accepted),
     COUNTER(refused),
     COUNTER(closed_slow),
+    COUNTER(skipped),
+    COUNTER(channels_full),
     COUNTER(writes),
     COUNTER(bytes_out),
     COUNTER(compacted),

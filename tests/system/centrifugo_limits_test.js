@@ -182,6 +182,27 @@ channel "open" {
 	}, {limit: 60000});
 });
 
+for (const table of ['users', 'subscriptions'])
+	group(`no room for ${table}`, {conf: table + ' 16\n'}, (test) => {
+		test('error 100 for subscribe, counted; the rest goes on',
+		    async (d) => {
+			const l = await Line.connected(d, '?user=alice');
+			let n = 0, reply;
+			do
+				reply = await l.ask('subscribe', {channel: `r${++n}`});
+			while (!reply.error && n < 100);
+			assert.equal(reply.error?.code, 100);
+			assert.ok(reply.error.temporary && n > 1);
+			assert.ok((await l.ask('publish', {channel: 'r1', data: 1}))
+			    .publish);
+			const stats = await d.json('show', 'stats');
+			assert.equal(stats.channels_full, 1);
+			await l.ask('unsubscribe', {channel: 'r1'});
+			assert.ok((await l.ask('subscribe', {channel: 'r1'}))
+			    .subscribe);
+		});
+	});
+
 for (const policy of ['disconnect', 'skip'])
 	group(`slow readers, ${policy}`, {conf: 'queue 64K\nslow-policy ' +
 	    policy + '\nchannel "lobby" {\n\tsubscribe all\n\tpublish all\n' +
@@ -221,6 +242,7 @@ for (const policy of ['disconnect', 'skip'])
 				last = push.pub.offset;
 			}
 			assert.ok(last < 500);
+			assert.ok((await d.json('show', 'stats')).skipped > 0);
 			assert.deepEqual(push, {channel: 'lobby', unsubscribe:
 			    {code: 2500, reason: 'insufficient state'}});
 			assert.ok((await l.ask('subscribe', {channel: 'lobby'}))
