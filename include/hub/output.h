@@ -81,6 +81,9 @@ struct output {
 	uint32_t newest;  /* of the newest */
 };
 
+/* A count of bytes written: all that there is. */
+#define OUTPUT_ALL UINT64_MAX
+
 /* Returns 0, or -1 and errno. */
 int output_pool_init(struct output_pool *pool, struct hub *h);
 void output_pool_deinit(struct output_pool *pool);
@@ -114,7 +117,8 @@ void output_close(struct output_pool *pool, struct output *o, uint32_t slot);
 
 /*
  * At a takeover: derives a connection's private part from its records and
- * `written`, the kernel's count of bytes taken; marks what they reach; redoes
+ * `written`, the kernel's count of bytes taken, or OUTPUT_ALL when nobody is
+ * there to get the rest; marks what they reach; redoes
  * what follows from the newest reference. Returns 0, or -1 if the records or
  * the count make no sense: nothing of it can be used then.
  */

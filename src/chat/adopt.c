@@ -65,12 +65,17 @@ take_up(struct adoption *a, uint32_t i)
 	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
 	SHM_STORE(ch->hub->me->hand, HAND_ADOPTION);
 	memset(c, 0, sizeof(*c));
-	if (counters_read(a->fd[i] - 1, &k) < 0 || k.closed ||
-	    slot_state(ch->hub, i) == SLOT_CLOSING) {
+	if (counters_read(a->fd[i] - 1, &k) < 0 ||
+	    slot_state(ch->hub, i) == SLOT_CLOSING ||
+	    (k.closed && slot_state(ch->hub, i) != SLOT_OPEN)) {
 		a->result->ended++;
 		give_up(a, i, NULL);
 		return;
 	}
+	/* reset meanwhile: is taken up so that it leaves as others do, and what
+	 * it was to get is as good as written */
+	if (k.closed)
+		k.written = OUTPUT_ALL;
 	if (s->door == 0 || s->door > DOOR_CENTRIFUGO ||
 	    ch->door[s->door] == NULL ||
 	    output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
@@ -172,7 +177,15 @@ replay(struct adoption *a, uint32_t i)
 
 	if (part != NULL && part->end > known)
 		known = part->end;
-	if (counters_read(ch->conn[i].fd, &k) < 0 || k.read == known)
+	if (counters_read(ch->conn[i].fd, &k) < 0)
+		return;
+	if (k.closed) {
+		a->result->adopted--;
+		a->result->ended++;
+		conn_drop(ch, i, "reset meanwhile");
+		return;
+	}
+	if (k.read == known)
 		return;
 	if (k.read > known && a->stage_conn == slot_id(h, i) &&
 	    a->stage_start <= known && k.read - a->stage_start <= SHM_STAGE) {

@@ -115,6 +115,7 @@ output_adopt(
 	struct slot *s = &h->slot[slot];
 	uint64_t appended = SHM_LOAD(s->appended), tag;
 	uint32_t first = SHM_LOAD(s->first);
+	bool bad;
 
 	memset(o, 0, sizeof(*o));
 	o->chunk = o->newest = first;
@@ -125,8 +126,10 @@ output_adopt(
 	    appended - (uint32_t)((uint32_t)appended - h->chunk[first].base);
 	o->start = o->end = h->chunk[first].start;
 	o->written = written;
-	if (walk(pool, o, appended) < 0 || written < o->start ||
-	    written > o->end) {
+	bad = walk(pool, o, appended) < 0;
+	if (written == OUTPUT_ALL)
+		o->written = written = o->end;
+	if (bad || written < o->start || written > o->end) {
 		unwalk(pool, o);
 		return -1;
 	}
