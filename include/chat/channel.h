@@ -86,7 +86,8 @@ void channel_tell_lobby(
 void
 channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
-/* Tells that a connection leaves all that it is in. It is in them still. */
+/* Tells that a connection leaves all that it is in. It is in them still; its
+ * subscriptions may be another worker's. */
 void channel_tell_leaves(struct chat *ch, uint32_t conn);
 
 /* The same for all connections of a dead worker, from another process. */

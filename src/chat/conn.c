@@ -407,7 +407,8 @@ leave(struct chat *ch, uint32_t i)
 		return;
 	if (door != NULL && door->leave != NULL)
 		door->leave(ch, i);
-	channel_tell_leaves(ch, i);
+	if (s->door != DOOR_PLAIN || ch->conn[i].present)
+		channel_tell_leaves(ch, i);
 	channel_unsubscribe_all(ch, i);
 	user_leave(ch, i);
 	blob_drop(&ch->input, s->info);

@@ -50,14 +50,17 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 {
 	char name[PRESENCE_NAME_MAX + 1];
 	struct subscription *s;
-	uint32_t sub;
+	uint32_t sub, n = 0;
 	size_t len;
 
-	if (conn_slot(ch, conn)->door == DOOR_PLAIN && ch->conn[conn].present)
+	if (conn_slot(ch, conn)->door == DOOR_PLAIN)
 		channel_tell_lobby(ch, conn, FORMAT_LEAVE);
-	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
-	     sub = subscription_slot_next(ch->hub, sub)) {
+	for (sub = subscription_of_slot(ch->hub, conn);
+	     sub != SHM_NONE && n < ch->hub->n_subscriptions;
+	     sub = subscription_slot_next(ch->hub, sub), n++) {
 		s = &ch->hub->subscription[sub];
+		if (s->slot != conn)
+			break;
 		if (!(s->flags & SUBSCRIPTION_JOIN_LEAVE))
 			continue;
 		len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);

@@ -248,6 +248,8 @@ refuse(struct chat *ch, struct copy *c, int from)
 		? slot_pass(
 		      h, c->slot, h->self, SLOT_MOVING, h->self, SLOT_CLOSING)
 		: slot_pass(h, c->slot, from, state, h->self, SLOT_CLOSING)) {
+		if (state != SLOT_ENDING)
+			channel_tell_leaves(ch, c->slot);
 		shutdown(c->fd, SHUT_WR);
 		KILL_POINT();
 		slot_release(h, &ch->slots, c->slot);
