@@ -190,6 +190,7 @@ replay(struct adoption *a, uint32_t i)
 	if (k.read > known && a->stage_conn == slot_id(h, i) &&
 	    a->stage_start <= known && k.read - a->stage_start <= SHM_STAGE) {
 		a->result->replayed++;
+		conn_slot(ch, i)->heard_ms = (uint32_t)ch->now_ms;
 		ch->replaying = true;
 		conn_input(ch, i, a->stage_start,
 		    h->stage + (size_t)a->worker * SHM_STAGE,

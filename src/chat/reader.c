@@ -16,8 +16,8 @@ conn_rate(struct chat *ch, uint32_t i)
 	uint64_t tokens;
 
 	s->message_ms = (uint32_t)ch->now_ms;
-	if (ch->live.message_rate == 0)
-		return true;
+	if (ch->live.message_rate == 0 || ch->replaying)
+		return true; /* what is replayed was counted already */
 	tokens = s->rate_tokens +
 	    (uint64_t)((uint32_t)ch->now_ms - s->rate_ms) *
 		ch->live.message_rate;

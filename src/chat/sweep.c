@@ -35,8 +35,11 @@ sweep_open(struct chat *ch, uint32_t i)
 		return;
 	}
 	if (!waiting && age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
-		s->ping_ms = (uint32_t)ch->now_ms;
+		/* in this order: a takeover must not wait for the answer to
+		 * one that was never sent */
 		conn_answer(ch, i, WS_PING, NULL, 0, 0);
+		if (ch->conn[i].phase == CONN_OPEN)
+			s->ping_ms = (uint32_t)ch->now_ms;
 	}
 }
 

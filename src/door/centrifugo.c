@@ -70,16 +70,43 @@ static const struct {
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-/* An empty object answers our ping. */
+/* An empty object answers our ping. What a takeover replays may have been
+ * heard already. */
 static void
 pong(struct command *c)
 {
 	struct slot *s = command_slot(c);
+	uint32_t due = s->flags & (C_PINGED | C_PINGING | C_SPARE_PONG);
 
-	if (!(s->flags & C_CONNECTED) || !(s->flags & C_PINGED))
+	if (!(s->flags & C_CONNECTED) || (due == 0 && !c->ch->replaying)) {
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
-	else
-		s->flags &= ~(uint32_t)C_PINGED;
+		return;
+	}
+	s->flags &= ~(due & -due); /* the first of them */
+	KILL_POINT();
+}
+
+/* Sends a ping. It counts once it stands in the output, so that none is waited
+ * for that was never sent; a takeover between the two sends another. */
+static void
+ping(struct chat *ch, uint32_t conn)
+{
+	static char text[] = "{}";
+	struct slot *s = conn_slot(ch, conn);
+	uint32_t flags = s->flags & ~(uint32_t)C_SPARE_PONG;
+
+	if (flags & C_PINGING)
+		flags |= C_SPARE_PONG;
+	s->flags = flags | C_PINGING;
+	KILL_POINT();
+	conn_answer(ch, conn, WS_TEXT, &(struct iovec){text, 2}, 1, 0);
+	KILL_POINT();
+	if (ch->conn[conn].phase != CONN_OPEN)
+		return;
+	s->ping_ms = (uint32_t)ch->now_ms;
+	KILL_POINT();
+	s->flags = (s->flags & ~(uint32_t)C_PINGING) | C_PINGED;
+	KILL_POINT();
 }
 
 /* Whether the connection's rate allows one command more; answers if not. */
@@ -117,7 +144,7 @@ done_before(struct command *c, int which)
 		return c->ordinal < ch->done_commands;
 	if (answered || c->ordinal + 1 < ch->done_commands) {
 		ch->answers++;
-		if (s->flags & C_ENTERED)
+		if ((s->flags & (C_ENTERED | C_UNUSABLE)) == C_ENTERED)
 			s->flags |= C_CONNECTED;
 		return true;
 	}
@@ -134,6 +161,8 @@ dispatch(struct command *c, int which)
 	uint32_t flags = command_slot(c)->flags;
 	bool connect = commands[which].run == command_connect;
 
+	if (connect && c->ch->replaying) /* refused, but not told so */
+		flags &= ~(uint32_t)C_UNUSABLE;
 	if (flags & C_UNUSABLE || connect == !!(flags & C_CONNECTED))
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
 	else if (rate_allows(c))
@@ -218,7 +247,6 @@ age_ms(const struct chat *ch, uint32_t then)
 static void
 centrifugo_sweep(struct chat *ch, uint32_t conn)
 {
-	static char ping[] = "{}";
 	struct slot *s = conn_slot(ch, conn);
 
 	if (!(s->flags & C_CONNECTED)) {
@@ -232,9 +260,7 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 			return;
 		}
 	} else if (age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
-		s->ping_ms = (uint32_t)ch->now_ms;
-		s->flags |= C_PINGED;
-		conn_answer(ch, conn, WS_TEXT, &(struct iovec){ping, 2}, 1, 0);
+		ping(ch, conn);
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}

@@ -14,11 +14,13 @@
 /* In slot.flags: where the connection stands. Bits 8 to 15 count the commands
  * in a row that came over its rate. */
 enum {
-	C_ENTERED = 1,	 /* who it is has been stored */
-	C_CONNECTED = 2, /* and it has been told so */
-	C_PINGED = 4,	 /* a pong is to come */
-	C_UNUSABLE = 8,	 /* its connect was refused */
-	C_NAMED = 16,	 /* until ENTERED: slot.info is a name from the URL */
+	C_ENTERED = 1,	   /* who it is has been stored */
+	C_CONNECTED = 2,   /* and it has been told so */
+	C_PINGED = 4,	   /* a pong is to come */
+	C_UNUSABLE = 8,	   /* its connect was refused */
+	C_NAMED = 16,	   /* until ENTERED: slot.info is a name from the URL */
+	C_PINGING = 32,	   /* a ping is being sent, or was as its worker died */
+	C_SPARE_PONG = 64, /* that ping was sent again: two may be answered */
 	C_OVER_SHIFT = 8,
 	C_OVER_MASK = 0xff00
 };

@@ -261,6 +261,7 @@ command_connect(struct command *c)
 	}
 	if (bad != C_OK) {
 		command_slot(c)->flags |= C_UNUSABLE;
+		KILL_POINT();
 		reply_error(c, bad);
 		return;
 	}

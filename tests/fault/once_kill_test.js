@@ -1,0 +1,211 @@
+/*
+ * Input that counts once: the worker dies at each kill point that it passes
+ * while it sends a ping and hears the pong, refuses a connect, or counts a
+ * message against the rate. Its replacement sees the same input again, and
+ * nobody is disconnected for it.
+ */
+'use strict';
+
+const {choose} = require('./builds.js');
+choose('kill');
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const WebSocket = require('ws');
+const {group} = require('../system/suite.js');
+const {Daemon, pause, until} = require('../system/daemon.js');
+const {SECRET, now, token} = require('../system/centrifugo.js');
+const {workerState} = require('./crowd.js');
+
+/* Of struct kill_list, hub/kill_list.h. */
+const WORKERS = 64, POINTS = 1024, FIRED = WORKERS * 16,
+    ENTRY = FIRED + WORKERS * 4, ENTRY_SIZE = 56, NAME = 40;
+
+const PINGS = 'ping-interval 100ms\npong-timeout 1s\n';
+const BETWEEN_MS = 400; /* 20 deaths in 10 s are too many */
+const INPUT = /^(door|chat)\/(?!custody)|^hub\/(output|input)\.c/;
+const JOURNAL = /^hub\/(journal|lock)\.c/;
+
+/* The kill points of a daemon's worker 0. */
+class List {
+	constructor() {
+		this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'once-'));
+		this.path = path.join(this.folder, 'list');
+		this.fd = fs.openSync(this.path, 'w+');
+		fs.ftruncateSync(this.fd, ENTRY + POINTS * ENTRY_SIZE);
+	}
+
+	read(at, len) {
+		const b = Buffer.alloc(len);
+		fs.readSync(this.fd, b, 0, len, at);
+		return b;
+	}
+
+	word(at, value) {
+		const b = Buffer.alloc(4);
+		b.writeUInt32LE(value);
+		fs.writeSync(this.fd, b, 0, 4, at);
+	}
+
+	/* How often each point of those files has been passed, by its place
+	 * and name. */
+	passes(files) {
+		const all = new Map(), b = this.read(ENTRY, POINTS * ENTRY_SIZE);
+		for (let k = 0; k < POINTS; k++) {
+			const e = b.subarray(k * ENTRY_SIZE);
+			const name = e.toString('latin1', 4, 4 + NAME)
+			    .replace(/\0.*/s, '');
+			if (e.readUInt32LE(0) === 2 && files.test(name))
+				all.set(`${k} ${name}`, e.readBigUInt64LE(48));
+		}
+		return all;
+	}
+
+	/* Its next pass is the last; 0: of none. */
+	arm(point, nth = 1) {
+		this.word(0, point);
+		this.word(4, nth);
+	}
+
+	fired() {
+		return this.read(FIRED, 4).readUInt32LE(0);
+	}
+
+	remove() {
+		fs.closeSync(this.fd);
+		fs.rmSync(this.folder, {recursive: true});
+	}
+}
+
+/* A client that answers pings of the centrifugo door. */
+class Person {
+	constructor(d, target) {
+		this.ws = new WebSocket(`ws://127.0.0.1:${d.port}${target}`);
+		this.heard = [];
+		this.pings = 0;
+		this.end = null;
+		this.ws.on('error', () => {});
+		this.ws.on('close', (code, reason) => {
+			this.end = `${code} ${reason}`;
+		});
+		this.ws.on('ping', () => this.pings++);
+		this.ws.on('message', (data) => {
+			if (String(data) !== '{}') {
+				this.heard.push(String(data));
+				return;
+			}
+			this.pings++;
+			this.ws.send('{}');
+		});
+	}
+
+	static async open(d, target) {
+		const p = new Person(d, target);
+		await until('it is open', () =>
+		    p.end === null && p.ws.readyState === WebSocket.OPEN);
+		return p;
+	}
+
+	/* Until the condition holds, or the connection ends. */
+	async wait(what, condition) {
+		await until(what, () => this.end !== null || condition());
+		assert.equal(this.end, null);
+	}
+
+	/* The answer to what is said. */
+	async ask(text) {
+		const n = this.heard.length;
+		this.ws.send(text);
+		await this.wait(`an answer to ${text}`, () =>
+		    this.heard.length > n);
+		return this.heard[n];
+	}
+}
+
+/* Waits until worker 0 runs. */
+function runs(d) {
+	return until('worker 0 runs', async () =>
+	    (await workerState(d, 0)).state === 'running');
+}
+
+/* Kills at each point of those files that the act passes. For each there is a
+ * set-up, an act, which gets what that has made, and an end. */
+async function each(conf, files, setUp, act, end) {
+	const list = new List();
+	const d = await Daemon.start({workers: 1, conf,
+	    env: {CHATD_KILL_LIST: list.path}});
+	const bad = [];
+	let deaths = 0;
+	try {
+		let x = await setUp(d);
+		await act(x); /* the first of all, for what is made once */
+		await end(x);
+		x = await setUp(d);
+		const before = list.passes(files);
+		await act(x);
+		const points = [...list.passes(files)]
+		    .filter(([k, n]) => n !== before.get(k)).map(([k]) => k);
+		await end(x);
+		for (const point of points) {
+			x = await setUp(d);
+			const fired = list.fired();
+			list.arm(parseInt(point, 10));
+			try {
+				await act(x);
+			} catch (error) {
+				bad.push(`${point}: ${error.message}`);
+			}
+			list.arm(0, 0);
+			deaths += list.fired() - fired;
+			await runs(d);
+			await end(x);
+			await pause(list.fired() > fired ? BETWEEN_MS : 0);
+		}
+		console.log(`     ${deaths} deaths at ${points.length} points`);
+		assert.deepEqual(bad, []);
+		assert.ok(deaths > 5);
+		await d.stop();
+	} finally {
+		await d.kill();
+		list.remove();
+	}
+}
+
+/* A connection ends, in order. */
+async function leave(p) {
+	p.ws.close();
+	await until('it is closed', () => p.end !== null);
+}
+
+group('input that counts once', null, (test) => {
+	test('a ping and its pong', () => each(PINGS, INPUT, async (d) => {
+		const p = await Person.open(d, '/connection/websocket?user=u');
+		assert.match(await p.ask('{"id":1,"connect":{}}'), /"client"/);
+		return p;
+	}, async (p) => {
+		const n = p.pings;
+		await p.wait('pings', () => p.pings >= n + 3);
+		await p.ask('{"id":2,"ping":{}}');
+	}, leave), {limit: 60000});
+
+	test('a ping and its pong at the plain door', () => each(PINGS, INPUT,
+	    (d) => Person.open(d, '/ws?user=u'), async (p) => {
+		const n = p.pings;
+		await p.wait('pings', () => p.pings >= n + 3);
+	}, leave), {limit: 60000});
+
+	test('a refused connect', () => each(`token-key "${SECRET}"\n`,
+	    INPUT, (d) => Person.open(d, '/connection/websocket'), async (p) => {
+		const late = token({sub: 'u', exp: now() - 100});
+		const answer = await p.ask(
+		    JSON.stringify({id: 1, connect: {token: late}}));
+		assert.match(answer, /"code":109,/);
+	}, leave), {limit: 60000});
+
+	test('the rate of messages', () => each(
+	    'message-rate 1/s burst 1\n', JOURNAL,
+	    (d) => Person.open(d, '/ws?user=u'),
+	    async (p) => assert.match(await p.ask('hello'), /: hello/), leave),
+	{limit: 60000});
+});
