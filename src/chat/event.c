@@ -69,9 +69,11 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 	}
 }
 
-/* Tells of one subscription that its connection has left with its worker. */
+/* Tells of one subscription that its connection has left with its worker, if it
+ * does not go on at another one. */
 static void
-tell_gone(struct hub *h, const struct subscription *s, int64_t wall_ms)
+tell_gone(
+    struct hub *h, const struct subscription *s, int worker, int64_t wall_ms)
 {
 	char user[USER_NAME_MAX + 1], info[BLOB_MAX];
 	struct publication p = {.format = FORMAT_LEAVE,
@@ -82,7 +84,7 @@ tell_gone(struct hub *h, const struct subscription *s, int64_t wall_ms)
 	struct slot slot;
 
 	if (!(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
-	    !slot_read(h, s->slot, &slot, &p.sender))
+	    !slot_read(h, s->slot, &slot, &p.sender) || slot.worker != worker)
 		return;
 	p.channel = SHM_LOAD(s->channel) - 1;
 	p.user_len = (uint8_t)user_name(h, slot.user, user);
@@ -109,6 +111,6 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 		}
 		memcpy(&copy, &h->subscription[i], sizeof(copy));
 		if (SHM_LOAD(copy.channel) != 0)
-			tell_gone(h, &copy, wall_ms);
+			tell_gone(h, &copy, worker, wall_ms);
 	}
 }

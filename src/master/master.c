@@ -364,6 +364,7 @@ timer_cb(int fd, short what, void *arg)
 	for (int i = 0; i < m->n_workers && m->phase < PHASE_QUITTING; i++)
 		keep_time(&m->member[i], now);
 	renew_next(m, now);
+	resize_time(m, now);
 	rebalance_time(m, now);
 	upgrade_time(m, now);
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
@@ -445,7 +446,7 @@ master_run(const struct options *options, struct conf *conf)
 	m->live = conf->live;
 	m->ready_pipe = m->pidfile.fd = -1;
 	m->started_ms = clock_ms();
-	m->n_workers = conf->workers;
+	m->n_workers = m->wanted = conf->workers;
 	for (int i = 0; i < m->n_workers; i++)
 		member_init(&m->member[i], m, i);
 	watchdog_init(&m->watchdog, m->started_ms);

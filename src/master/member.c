@@ -200,7 +200,7 @@ static void
 clean_assign(struct member *dead)
 {
 	struct master *m = dead->master;
-	int cleaner = master_lowest(m);
+	int cleaner = dead->leaves ? resize_heir(m) : master_lowest(m);
 
 	dead->cleaner = -1;
 	if (!dead->unclean || dead->respawn_ms == 0 || cleaner == -1)
@@ -419,7 +419,7 @@ member_died(struct member *w, int status)
 	    (w->killed_unready || (!w->killed && policy_is_fault(status)));
 	if (!leaving && !retired)
 		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);
-	death_log(w, status, age, wait_ms, leaving);
+	death_log(w, status, age, wait_ms, leaving || w->leaves);
 	w->pid = 0;
 	w->ready = false;
 	w->unclean = true;
@@ -434,6 +434,11 @@ member_died(struct member *w, int status)
 	if (leaving) {
 		SHM_STORE(line_of(w)->state, WORKER_STOPPED);
 		master_check(m);
+		return;
+	}
+	if (w->leaves) {
+		resize_gone(w);
+		clean_assign(w);
 		return;
 	}
 	if (fault && member_start_failed(m))
@@ -455,7 +460,7 @@ backoff_time(struct member *w, uint64_t now)
 {
 	if (w->unclean && w->cleaner == -1)
 		clean_assign(w);
-	if (now < w->respawn_ms)
+	if (w->leaves || now < w->respawn_ms)
 		return;
 	if (w->unclean && w->cleaner != -1) {
 		if (now < w->clean_ms + CLEANED_MS)

@@ -34,6 +34,7 @@ enum {
 	QUIT_GRACE_MS = 2000, /* past the drain timeout */
 	EOF_GRACE_MS = 500,   /* from a link's EOF to its worker's death */
 	CLEANED_MS = 3000,    /* for the answer to MSG_CLEAN */
+	HEIR_MS = 30000,      /* the same, when no replacement waits for it */
 	REBALANCE_AFTER_MS = 60000, /* of unevenness */
 	RETRY_MS = 1000,	    /* after a fork that failed */
 	STARTING_MAX = 8,	    /* at once at the start, so that a small
@@ -73,6 +74,7 @@ struct member {
 	bool killed_unready; /* that was for not getting ready */
 	uint64_t retire_ms;  /* told to retire then; 0: was not */
 	uint64_t respawn_ms; /* back-off ends; 0: none */
+	bool leaves;	     /* none follows: fewer workers are wanted */
 	bool unclean;	     /* the dead one's presence is still there */
 	int cleaner;	     /* who was told to clean it, -1: nobody */
 	uint64_t clean_ms;   /* and when */
@@ -110,10 +112,11 @@ struct master {
 	struct control *control;
 	int ready_pipe; /* to the waiting parent; -1: none */
 	int listener[LISTENER_MAX], n_listeners;
-	int n_workers;
+	int n_workers, wanted; /* fewer: the last ones leave */
 	struct member member[CONF_WORKERS_MAX];
 	struct watchdog watchdog;
 	uint64_t skewed_ms; /* connections are uneven since; 0: they are not */
+	uint64_t moved_ms;  /* the last time that some were told to move */
 	uint64_t started_ms, respawns;
 	uint32_t start_failures;
 	uint32_t drain_rate;	   /* connections per second; 0: serves */
@@ -216,6 +219,12 @@ uint32_t drain_left(const struct master *m); /* connections */
 
 /* resize.c: another number of workers, and connections spread evenly */
 void resize(struct master *m, int workers);
+/* Every timer period: the next worker too many, one after the other. */
+void resize_time(struct master *m, uint64_t now);
+/* Who goes on with the connections of a worker that leaves; -1: nobody now. */
+int resize_heir(const struct master *m);
+/* A worker that leaves is gone: none follows. */
+void resize_gone(struct member *w);
 /* Every timer period: when they have been uneven for a while. */
 void rebalance_time(struct master *m, uint64_t now);
 int rebalance(struct master *m); /* connections that move, -1: cannot */

@@ -2,10 +2,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/balance.h"
 #include "process.h"
+
+/* Whoever was told to move must not be on its way to one that leaves. */
+enum { ARRIVE_MS = 1000 };
 
 /* The workers that can give and take connections, and how many they have. */
 static uint64_t
@@ -23,12 +27,21 @@ counts(const struct master *m, uint32_t count[CONF_WORKERS_MAX])
 	return mask;
 }
 
+/* The slots that stay. */
+static uint64_t
+staying(const struct master *m)
+{
+	return m->wanted >= CONF_WORKERS_MAX ? ~0ull : (1ull << m->wanted) - 1;
+}
+
 /* Has connections moved as planned. Returns how many, or -1 and errno. */
 static int
 moves_make(struct master *m, const struct balance_move *move, int n)
 {
 	int moved = 0;
 
+	if (n > 0)
+		m->moved_ms = clock_ms();
 	for (int i = 0; i < n; i++) {
 		if (move_connections(&m->member[move[i].from],
 			&m->member[move[i].to], move[i].n) == -1)
@@ -44,8 +57,18 @@ rebalance(struct master *m)
 	uint32_t count[CONF_WORKERS_MAX];
 	struct balance_move move[BALANCE_MOVES_MAX];
 	uint64_t mask = counts(m, count);
+	uint64_t stay = mask & staying(m);
 
-	return moves_make(m, move, balance_plan(count, mask, mask, true, move));
+	return moves_make(m, move, balance_plan(count, mask, stay, true, move));
+}
+
+/* Each drains its share of the rate. */
+static void
+drain_share(struct master *m)
+{
+	if (m->drain_rate != 0)
+		for (int i = 0; i < m->n_workers; i++)
+			member_owe(&m->member[i], OWED_DRAIN);
 }
 
 /* More workers: they are linked when they say HELLO. */
@@ -61,10 +84,106 @@ grow(struct master *m, int workers)
 		if (m->phase == PHASE_RUNNING)
 			spawn_worker(&m->member[i]);
 	}
-	if (m->drain_rate != 0)
-		for (i = 0; i < workers; i++)
-			member_owe(&m->member[i], OWED_DRAIN);
+	drain_share(m);
 	master_check(m);
+}
+
+/* A worker that was told to leave is wanted again: another one follows. */
+static void
+stay(struct member *w)
+{
+	if (!w->leaves)
+		return;
+	w->leaves = false;
+	if (w->pid == 0)
+		w->respawn_ms = w->clean_ms = clock_ms();
+}
+
+int
+resize_heir(const struct master *m)
+{
+	const struct member *w;
+	uint32_t n, least = UINT32_MAX;
+	uint64_t busy = 0;
+	int heir = -1;
+
+	/* each takes up one at a time */
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].cleaner != -1)
+			busy |= 1ull << m->member[i].cleaner;
+	for (int i = 0; i < m->wanted && i < m->n_workers; i++) {
+		w = &m->member[i];
+		n = SHM_LOAD(m->hub.worker[i].connections);
+		if (w->ready && !w->killed && w->retire_ms == 0 &&
+		    w->eof_ms == 0 && (busy >> i & 1) == 0 && n < least &&
+		    watchdog_is_lively(&m->watchdog, i)) {
+			least = n;
+			heir = i;
+		}
+	}
+	return heir;
+}
+
+/* Has the last worker retire, if there is somebody to go on for it. */
+static void
+retire_last(struct member *w, uint64_t now)
+{
+	struct master *m = w->master;
+
+	if ((w->pid != 0 && !w->ready) || resize_heir(m) == -1 ||
+	    now < m->moved_ms + ARRIVE_MS)
+		return;
+	w->leaves = true;
+	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPING);
+	if (w->pid == 0)
+		resize_gone(w);
+	else
+		renew_worker(w);
+}
+
+void
+resize_gone(struct member *w)
+{
+	SHM_STORE(w->master->hub.worker[w->slot].state, WORKER_STOPPING);
+	w->respawn_ms = UINT64_MAX;
+}
+
+/* Nothing of the last slot is left: its keeper goes, too. */
+static void
+drop_last(struct member *w)
+{
+	struct master *m = w->master;
+
+	keep_end(w);
+	SHM_STORE(m->hub.worker[w->slot].keeper, 0);
+	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPED);
+	w->leaves = false;
+	w->respawn_ms = 0;
+	m->n_workers--;
+	drain_share(m);
+	if (m->n_workers > m->wanted)
+		return;
+	log_info("%d workers are left", m->n_workers);
+	if (m->drain_rate == 0)
+		rebalance(m);
+}
+
+void
+resize_time(struct master *m, uint64_t now)
+{
+	struct member *w = &m->member[m->n_workers - 1];
+
+	if (m->phase != PHASE_RUNNING || m->n_workers <= m->wanted ||
+	    m->upgrade != NULL || m->renewing)
+		return;
+	if (!w->leaves)
+		retire_last(w, now);
+	else if (w->pid == 0 && !w->unclean)
+		drop_last(w);
+	else if (w->pid == 0 && w->cleaner != -1 &&
+	    now >= w->clean_ms + HEIR_MS)
+		member_kill(&m->member[w->cleaner],
+		    "does not take up another's connections");
 }
 
 void
@@ -75,7 +194,7 @@ rebalance_time(struct master *m, uint64_t now)
 	int n;
 
 	if (m->phase != PHASE_RUNNING || m->drain_rate != 0 ||
-	    !balance_is_skewed(count, mask)) {
+	    m->wanted < m->n_workers || !balance_is_skewed(count, mask)) {
 		m->skewed_ms = 0;
 		return;
 	}
@@ -93,12 +212,15 @@ resize(struct master *m, int workers)
 {
 	if (m->phase > PHASE_RUNNING)
 		return;
+	if (workers == m->wanted)
+		return;
+	m->wanted = workers;
+	for (int i = 0; i < m->n_workers && i < workers; i++)
+		stay(&m->member[i]);
 	if (workers > m->n_workers)
 		grow(m, workers);
 	else if (workers < m->n_workers)
-		log_warn("%d workers instead of %d needs a restart", workers,
+		log_info("%d workers instead of %d: the others leave", workers,
 		    m->n_workers);
-	else
-		return;
-	m->conf->workers = m->n_workers;
+	m->conf->workers = workers;
 }

@@ -140,6 +140,7 @@ take(int state)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	renew_all(m);
+	m->wanted = m->n_workers;
 	resize(m, workers);
 	return master_loop(m);
 }

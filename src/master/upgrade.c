@@ -180,6 +180,8 @@ upgrade_begin(struct master *m, const char *path, char *error, size_t error_len)
 		why = "chatd is not running";
 	else if (m->upgrade != NULL || m->renewing)
 		why = "an upgrade is going on";
+	else if (m->wanted < m->n_workers)
+		why = "workers are leaving";
 	else if (path == NULL && (path = m->options->binary) == NULL)
 		why = "the program's file is not known";
 	else if (path[0] != '/')

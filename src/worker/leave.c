@@ -43,7 +43,8 @@ leave_may_retire(struct worker *w)
 {
 	struct chat *ch = &w->chat;
 
-	return custody_is_complete(ch) &&
+	/* who was given away arrives first */
+	return custody_is_complete(ch) && ch->n_moving == 0 &&
 	    (ch->now_ms >= w->retire_ms || !has_unfinished(ch));
 }
 

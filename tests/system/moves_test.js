@@ -1,15 +1,17 @@
 /*
  * Planned moves that no client may notice: workers replaced one by one under
- * load, more workers at a reload; and the one that clients are to notice, at
- * the operator's pace: drain.
+ * load, more or fewer workers at a reload; and the one that clients are to
+ * notice, at the operator's pace: drain.
  */
 'use strict';
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('./suite.js');
-const {pause, processLives, until} = require('./daemon.js');
+const {pause, processChildren, processDescriptors, processLives, until} =
+    require('./daemon.js');
 const {Client, request} = require('./client.js');
+const {Line} = require('./centrifugo.js');
 const {Crowd, patience} = require('../fault/crowd.js');
 
 const CLIENTS = 100;
@@ -172,6 +174,178 @@ group('workers', {workers: false, conf: 'workers 2\n'}, (test) => {
 		await crowd.presence();
 		await crowd.leave();
 		d.descriptors += 2 * 3; /* a link to each, and to its keeper */
+	});
+});
+
+/* Asks for so many workers. */
+async function wanted(d, n) {
+	fs.writeFileSync(d.conf, `workers ${n}\n`);
+	const r = await d.ctl('reload');
+	assert.deepEqual([r.status, r.stderr], [0, '']);
+}
+
+/* So many workers run, each with a keeper, and no other process is there. */
+async function run(d, n) {
+	await until(`${n} run`, async () => {
+		const all = await d.ask('show', 'workers');
+		return all.length === n &&
+		    all.every((w) => w.state === 'running' && w.keeper !== 0) &&
+		    d.ask('show', 'stats').then((s) => s.workers === n);
+	}, 20000);
+	const all = await d.ask('show', 'workers');
+	await until('no other process', () =>
+	    processChildren(d.pid).length === 2 * n);
+	assert.deepEqual(processChildren(d.pid).sort(),
+	    all.flatMap((w) => [w.pid, w.keeper]).sort());
+	return all;
+}
+
+group('fewer workers', {workers: false, conf: 'workers 4\n'}, (test) => {
+	test('and more again, under load', async (d) => {
+		await wanted(d, 4);
+		const before = await run(d, 4);
+		const crowd = await crowdOf(d, 60);
+		const bare = processDescriptors(before[0].pid) -
+		    (await d.ask('show', 'workers'))[0].connections;
+		let flickers = 0, seen = 0;
+		const watch = setInterval(() => d.json('show', 'users')
+		    .then((users) => {
+			seen++;
+			flickers += users.length !== 60;
+		}, () => {}), 50);
+		for (const n of [2, 4]) {
+			crowd.cut();
+			crowd.talk([...crowd.people].slice(0, SPEAKERS));
+			await wanted(d, n);
+			await run(d, n);
+			await pause(300);
+			await judge(crowd);
+			await crowd.presence();
+			if (n < 4) {
+				const counts = await d.balance();
+				assert.equal(counts.length, n);
+				assert.equal(counts.reduce((a, b) => a + b), 60);
+			}
+		}
+		clearInterval(watch);
+		assert.ok(seen > 5);
+		assert.equal(flickers, 0);
+		await until('even', async () => {
+			const r = await d.ctl('rebalance');
+			return r.stdout === '0 connections move\n';
+		});
+		const after = await run(d, 4);
+		assert.equal(after[0].pid, before[0].pid);
+		await until('the same descriptors', () =>
+		    d.ask('show', 'workers').then(([w]) => bare ===
+			processDescriptors(w.pid) - w.connections));
+		await crowd.joinAll(Array.from({length: 60}, (_, i) => `n${i}`));
+		await crowd.locate();
+		assert.equal(new Set([...crowd.people].map((p) =>
+		    p.worker)).size, 4);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(-SPEAKERS));
+		await judge(crowd);
+		await crowd.presence();
+		assert.doesNotMatch(d.stderr, /[1-9]\d* (were lost|spoilt)/);
+		await crowd.leave();
+	}, {limit: 60000});
+	test('another number before the last is reached', async (d) => {
+		const crowd = await crowdOf(d, 60);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, SPEAKERS));
+		for (const n of [1, 3, 2, 4, 1, 4, 2, 3, 1, 5, 2, 4]) {
+			await wanted(d, n);
+			await pause(Math.random() * 300);
+		}
+		await run(d, 4);
+		await judge(crowd);
+		await crowd.presence();
+		await crowd.leave();
+	}, {limit: 60000});
+	test('somebody is killed meanwhile', async (d) => {
+		const crowd = await crowdOf(d, 60);
+		for (const slot of [0, 1, 3]) {
+			const all = await run(d, 4);
+			crowd.cut();
+			crowd.talk([...crowd.people].slice(0, SPEAKERS));
+			await wanted(d, 2);
+			await pause(Math.random() * 150);
+			try {
+				process.kill(all[slot].pid, 'SIGKILL');
+			} catch {
+				/* it has left */
+			}
+			await run(d, 2);
+			await judge(crowd);
+			await crowd.presence();
+			await wanted(d, 4);
+		}
+		await run(d, 4);
+		await crowd.leave();
+	}, {limit: 90000});
+	test('no upgrade meanwhile', async (d) => {
+		/* Who has half a request keeps the worker for a second. */
+		const all = [];
+		for (let i = 0; i < 12; i++) {
+			const c = await Client.connect(d.port);
+			c.write(request(`/ws?user=slow${i}`).slice(0, 30));
+			all.push(c);
+		}
+		await wanted(d, 3);
+		const r = await d.ctl('upgrade');
+		assert.notEqual(r.status, 0);
+		assert.match(r.stderr, /workers are leaving/);
+		all.forEach((c, i) =>
+		    c.write(request(`/ws?user=slow${i}`).slice(30)));
+		for (const c of all)
+			assert.equal((await c.head()).status, 101);
+		await run(d, 3);
+		all[0].text('hello');
+		for (const c of all)
+			assert.equal(await c.heard(), 'slow0 says: hello');
+		await wanted(d, 4);
+		await run(d, 4);
+		for (const c of all)
+			c.drop();
+	});
+});
+
+group('fewer workers, rooms', {workers: false, conf: `workers 4
+channel "tell" {
+	subscribe all
+	publish all
+	presence yes
+	join-leave yes
+}
+`}, (test) => {
+	test('nobody is said to have left', async (d) => {
+		const conf = fs.readFileSync(d.conf, 'utf8');
+		const lines = [];
+		for (let i = 0; i < 12; i++) {
+			const l = await Line.connected(d, `?user=u${i}`);
+			await l.ask('subscribe', {channel: 'tell'});
+			lines.push(l);
+		}
+		/* Each hears itself come, and those after it. */
+		for (const [i, l] of lines.entries())
+			for (let k = i; k < lines.length; k++)
+				assert.equal((await l.push()).join.info.user,
+				    `u${k}`);
+		for (const n of [1, 4]) {
+			fs.writeFileSync(d.conf,
+			    conf.replace('workers 4', `workers ${n}`));
+			assert.equal((await d.ctl('reload')).status, 0);
+			await run(d, n);
+			await lines[0].ask('publish', {channel: 'tell', data: n});
+			for (const l of lines)
+				assert.equal((await l.push()).pub?.data, n);
+		}
+		const {presence} = await lines[0].ask('presence',
+		    {channel: 'tell'});
+		assert.equal(Object.keys(presence.presence).length, 12);
+		for (const l of lines)
+			l.client.drop();
 	});
 });
 
