@@ -68,7 +68,7 @@ system san rooms 60
 system san api 60
 system san web 90
 system release page 180
-system san moves 120
+system san moves 180
 system release upgrade 180
 system release store 90
 system release plain_door 60 'workers|io_uring|queue'
