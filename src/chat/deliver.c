@@ -1,5 +1,6 @@
 /* From the journal to the connections of this worker, in index order. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "chat/conn.h"
@@ -23,6 +24,14 @@ struct delivery {
 	struct frame frame[4];
 	enum { UNBUILT, BUILT, NOTHING } state[4];
 };
+
+/* Begins with none of its frames; their memory is not worth zeroing. */
+static void
+delivery_begin(struct delivery *d, const struct publication *p)
+{
+	d->p = p;
+	memset(d->state, 0, sizeof(d->state));
+}
 
 /* Builds a publication's frame as a door tells it. */
 static void
@@ -128,8 +137,8 @@ deliver_user(struct chat *ch, struct delivery *d)
 static void
 deliver_one(struct chat *ch, const struct publication *p)
 {
-	struct delivery d = {.p = p};
 	struct presence_entry *e;
+	struct delivery d;
 	int k;
 
 	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0)
@@ -137,6 +146,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 	e = &ch->hub->entry[p->channel];
 	if (SHM_LOAD(e->epoch) != p->epoch)
 		return;
+	delivery_begin(&d, p);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (e->name[0] == '#') {
 		deliver_user(ch, &d);
@@ -286,10 +296,11 @@ concerns(
 static void
 deliver_alone(struct chat *ch, uint32_t i, const struct publication *p)
 {
-	struct delivery d = {.p = p};
 	uint32_t gap, *flags = concerns(ch, i, p, &gap);
+	struct delivery d;
 	int k;
 
+	delivery_begin(&d, p);
 	if (flags != NULL)
 		deliver_to(ch, i, &d, flags, gap);
 	for (k = 0; k < 4; k++)
