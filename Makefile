@@ -156,6 +156,11 @@ $(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/fault/soak -o $@ \
 	    $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 
+$(OUT)/bench/accept: tests/bench/accept/accept.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
 units: $(UNIT)
 kills: $(KILL) $(OUT)/fault/soak
 fuzzers: $(FUZZ)
@@ -168,7 +173,7 @@ check-long:
 	tests/check-long.sh
 soak: all $(OUT)/fault/soak
 	$(OUT)/fault/soak -d $(OUT)/chatd -j -n 1000 -t 200 -v
-bench: all
+bench: all $(OUT)/bench/accept
 	tests/bench/run.sh
 fuzz:
 	tests/fuzz/run.sh

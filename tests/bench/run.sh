@@ -7,7 +7,7 @@
 #                         table: that of the last run again
 #
 # ROUNDS (3) per scenario, SECONDS_EACH (3) measured per run, CPU (the last
-# one), SCENARIOS (fan1 fan4 priv1 priv16 connect), CHATD (build/chatd).
+# one), SCENARIOS (fan1 fan4 priv1 priv16 connect accept), CHATD (build/chatd).
 # Exit 0: measured, whether the targets are met or not; 1: a message was lost,
 # doubled, reordered or went astray, or a server failed; 2: could not run.
 set -u
@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.." || exit 2
 rounds=${ROUNDS:-3}
 seconds=${SECONDS_EACH:-3}
 cpu=${CPU:-$(($(nproc) - 1))}
-scenarios=${SCENARIOS:-fan1 fan4 priv1 priv16 connect}
+scenarios=${SCENARIOS:-fan1 fan4 priv1 priv16 connect accept}
 chatd=${CHATD:-build/chatd}
 bench=build/bench
 results=$bench/results # lines "scenario server round value"
@@ -144,6 +144,23 @@ $(json_value server_bytes_per_client "$dir/out")" >>$results
 	server_stop
 }
 
+# One run of what accepts without sockets, on all cores: its processes are to
+# get in each other's way. $1 round.
+measure_accept() {
+	local mode
+
+	if ! timeout -k 5 400 $bench/accept >"$dir/out" 2>"$dir/err"; then
+		wrong=$((wrong + 1))
+		echo "bench: accept fails:" >&2
+		tail -3 "$dir/err" >&2
+	fi
+	for mode in publish alone four; do
+		echo "accept $mode $1 $(awk -v mode=$mode \
+		    '$1 == mode && $2 == "median" { print $3 / 1000 }' \
+		    "$dir/out")" >>$results
+	done
+}
+
 # The servers that a scenario compares; the first is what the others are
 # divided by.
 servers() {
@@ -218,6 +235,12 @@ table() {
 		    ratio("fan1", "chatd-4", "chatd-1"), "", "")
 		row("-w 4 by -w 1, fan-out, window 4", 1.15,
 		    ratio("fan4", "chatd-4", "chatd-1"), "", "")
+		row("us to accept and book, 4 workers, contended", 1,
+		    absolute("accept", "four"), "", "")
+		row("  one process does it all", 1,
+		    absolute("accept", "alone"), "", "")
+		row("  of that, to accept", "",
+		    absolute("accept", "publish"), "", "")
 		memory = absolute("memory", "chatd-4")
 		if (memory == "")
 			exit
@@ -236,10 +259,11 @@ table)
 	exit 0
 	;;
 esac
-if [ ! -x "$chatd" ]; then
-	echo "bench: no $chatd: make first" >&2
+for program in "$chatd" $bench/accept; do
+	[ -x "$program" ] && continue
+	echo "bench: no $program: make $program first" >&2
 	exit 2
-fi
+done
 
 dir=$(mktemp -d)
 trap leave EXIT
@@ -252,6 +276,11 @@ echo "io-uring no" >"$dir/plain.conf"
 busy=0
 for ((round = 1; round <= rounds; round++)); do
 	for scenario in $scenarios; do
+		if [ "$scenario" = accept ]; then
+			echo "bench: round $round: accept" >&2
+			measure_accept "$round"
+			continue
+		fi
 		for name in $(servers "$scenario"); do
 			echo "bench: round $round: $scenario $name" >&2
 			measure "$scenario" "$name" "$round"
