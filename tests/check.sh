@@ -41,32 +41,44 @@ if ls tests/fault/*_test.* >/dev/null 2>&1; then
 fi
 ! wanted lint || part "lint" 200 make -s lint
 
-for source in tests/unit/*_test.c; do
-	name=$(basename "$source" .c)
-	! wanted "unit/$name" || part "unit/$name" 120 "build/san/unit/$name"
-done
-for source in tests/fuzz/*_fuzz.c; do
-	name=$(basename "$source" _fuzz.c)
-	[ -d "tests/fuzz/corpus/$name" ] || continue
-	! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 \
-	    "build/san/fuzz/${name}_fuzz" "tests/fuzz/corpus/$name"
-done
+# Without limits in milliseconds: may have company.
+calm() {
+	for source in tests/unit/*_test.c; do
+		name=$(basename "$source" .c)
+		! wanted "unit/$name" || part "unit/$name" 120 "build/san/unit/$name"
+	done
+	for source in tests/fuzz/*_fuzz.c; do
+		name=$(basename "$source" _fuzz.c)
+		[ -d "tests/fuzz/corpus/$name" ] || continue
+		! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 \
+		    "build/san/fuzz/${name}_fuzz" "tests/fuzz/corpus/$name"
+	done
 
-system san handshake 90
-system san plain_door 90
-system san frames 120
-system san bulk 120
-system san close 60
-system san control 60
-system san daemon 90
-system san balance 60
-system san library 60
-system san centrifugo 90
-system san centrifugo_limits 120
-system san centrifugo_sdk 90
-system san rooms 60
-system san api 60
-system san web 90
+	system san handshake 90
+	system san plain_door 90
+	system san frames 120
+	system san bulk 120
+	system san close 60
+	system san control 60
+	system san daemon 90
+	system san balance 60
+	system san library 60
+	system san centrifugo 90
+	system san centrifugo_limits 120
+	system san centrifugo_sdk 90
+	system san rooms 60
+	system san api 60
+	system san web 90
+}
+
+# Waits most of its time.
+torture() {
+	! wanted "fault/torture_test" ||
+	    parts_run fault/torture_test 240 tests/fault/torture_test.js
+}
+
+together torture calm
+
 system release page 180
 system san moves 180
 system release upgrade 180
@@ -106,6 +118,7 @@ fi
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
+	[ "$name" != torture_test.js ] || continue # done above
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
 done
 

@@ -6,16 +6,22 @@ parts_passed=0
 parts_failed=0
 parts_begin=$(date +%s)
 parts_dir=$(mktemp -d)
-parts_pid=
-trap parts_leave EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+parts_pid= # of what runs, or of all that run together
+
+# Leaves nothing behind, however this shell ends.
+parts_trap() {
+	trap parts_leave EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
 
 # Takes down what is still running and the scratch folder.
 parts_leave() {
-	[ -z "$parts_pid" ] || kill "$parts_pid" 2>/dev/null || true
+	# shellcheck disable=SC2086 # a list
+	[ -z "$parts_pid" ] || kill $parts_pid 2>/dev/null || true
 	rm -rf "$parts_dir"
 }
+parts_trap
 
 # What an output counts: "PASSED FAILED" from `N passed, N failed` as its last
 # line, else from cmocka's sums, else nothing.
@@ -62,9 +68,43 @@ part() {
 	124 | 137) part_why="not done in $part_limit s" ;;
 	*) part_why="status $part_status" ;;
 	esac
-	printf 'FAIL  %-44s %7s  %d passed, %d failed, %s\n' "$part_name" \
-	    "$part_time" "$part_good" "$part_bad" "$part_why"
-	sed 's/^/      | /' "$parts_dir/out"
+	# In one piece: others may print at the same time.
+	{
+		printf 'FAIL  %-44s %7s  %d passed, %d failed, %s\n' \
+		    "$part_name" "$part_time" "$part_good" "$part_bad" \
+		    "$part_why"
+		sed 's/^/      | /' "$parts_dir/out"
+	} >"$parts_dir/told"
+	cat "$parts_dir/told"
+}
+
+# together FUNCTION...: runs the parts of each function beside those of the
+# others: most of the time a test waits for something.
+together() {
+	for function; do
+		(
+			parts_all=$parts_dir
+			parts_dir=$parts_all/$function
+			parts_pid= parts_passed=0 parts_failed=0
+			mkdir "$parts_dir"
+			parts_trap
+			"$function"
+			echo "$parts_passed $parts_failed" \
+			    >"$parts_all/$function.sum"
+		) &
+		parts_pid="$parts_pid $!"
+	done
+	for pid in $parts_pid; do
+		wait "$pid" || true
+	done
+	parts_pid=
+	for function; do
+		# Without its sum it did not get to its end.
+		read -r good bad 2>/dev/null <"$parts_dir/$function.sum" ||
+		    good=0 bad=1
+		parts_passed=$((parts_passed + good))
+		parts_failed=$((parts_failed + bad))
+	done
 }
 
 # need NAME SECONDS COMMAND...: a part that everything after it stands on.
