@@ -1,5 +1,7 @@
 #include "chat/adopt.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -233,6 +235,40 @@ settle(struct adoption *a, uint32_t i)
 		conn_dirty(ch, i);
 }
 
+/* For qsort(): numbers. */
+static int
+compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Settles all: who was heard last is served first. */
+static void
+settle_all(struct adoption *a)
+{
+	struct chat *ch = a->ch;
+	uint64_t *order = calloc(a->result->adopted + 1ul, sizeof(*order));
+	uint32_t i = SHM_NONE, n = 0, k, silent_ms;
+
+	if (order == NULL)
+		log_fatal("takeover: %s", strerror(errno));
+	while (conn_next(ch, &i)) {
+		silent_ms = (uint32_t)ch->now_ms - conn_slot(ch, i)->heard_ms;
+		order[n++] = (uint64_t)silent_ms << 32 | i;
+	}
+	qsort(order, n, sizeof(*order), compare);
+	for (k = 0; k < n; k++) {
+		i = (uint32_t)order[k];
+		/* what is read again may have ended others */
+		if ((ch->here[i / SHM_BLOCK] >> i % SHM_BLOCK & 1) != 0)
+			settle(a, i);
+		stats_tick(ch->hub);
+	}
+	free(order);
+}
+
 void
 adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
     struct adopt_result *result)
@@ -264,10 +300,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 		if (ch->conn[i].phase == CONN_OPEN &&
 		    conn_slot(ch, i)->flags & SLOT_MOVED)
 			deliver_missed(ch, i);
-	for (i = SHM_NONE; conn_next(ch, &i);) {
-		settle(&a, i);
-		stats_tick(h);
-	}
+	settle_all(&a);
 	/* The others accept no more than a share of what the least has. */
 	conn_count(ch);
 	SHM_STORE(h->me->stage_conn, 0);
