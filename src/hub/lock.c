@@ -9,7 +9,8 @@
 
 /* Looks at a lock that is taken before its taker sleeps: it is held for some
  * 100 ns, and sleep and wake-up cost microseconds. Measured: four publishers
- * on two cores, 1,320 ns of CPU time per publication without, 500 with. */
+ * on two cores slept 10,000 to 29,000 times in 250,000 publications without,
+ * some 1,000 times with; 1,320 and 1,118 ns of CPU time each. */
 enum { LOCK_SPINS = 100 };
 
 int
