@@ -56,7 +56,7 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 	if (conn_slot(ch, conn)->door == DOOR_PLAIN)
 		channel_tell_lobby(ch, conn, FORMAT_LEAVE);
 	for (sub = subscription_of_slot(ch->hub, conn);
-	     sub != SHM_NONE && n < ch->hub->n_subscriptions;
+	     sub != SHM_NONE && n < CONF_CONNECTION_CHANNELS_MAX;
 	     sub = subscription_slot_next(ch->hub, sub), n++) {
 		s = &ch->hub->subscription[sub];
 		if (s->slot != conn)

@@ -73,6 +73,24 @@ records_copy(struct chat *ch, struct copy *c)
 	return true;
 }
 
+/*
+ * The next of a connection's subscriptions among another worker's records: a
+ * copy. *link leads to it, *n counts them. False after the last one, or where
+ * they say nonsense: whoever walks them stops at the same one.
+ */
+static bool
+record_next(const struct hub *h, uint32_t slot, uint32_t *link, uint32_t *n,
+    struct subscription *out)
+{
+	if (*link < 1 || *link > h->n_subscriptions ||
+	    (*n)++ == CONF_CONNECTION_CHANNELS_MAX)
+		return false;
+	memcpy(out, &h->subscription[*link - 1], sizeof(*out));
+	*link = out->slot_next;
+	return out->channel >= 1 && out->channel <= h->n_entries &&
+	    out->slot == slot;
+}
+
 /* This worker's bits in presence for what the connection has; the former
  * worker's go later, so nobody is seen to leave. */
 static void
@@ -80,7 +98,8 @@ enter(struct chat *ch, struct copy *c)
 {
 	struct hub *h = ch->hub;
 	struct slot *s = conn_slot(ch, c->slot);
-	uint32_t sub, channel;
+	uint32_t link = s->subscriptions, n = 0;
+	struct subscription record;
 
 	if (s->user < h->n_entries) {
 		presence_set(h, s->user);
@@ -91,13 +110,9 @@ enter(struct chat *ch, struct copy *c)
 			ch->local[PRESENCE_LOBBY]++;
 		}
 	}
-	for (sub = subscription_of_slot(h, c->slot); sub != SHM_NONE;
-	     sub = subscription_slot_next(h, sub)) {
-		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
-		if (channel < h->n_entries) {
-			presence_set(h, channel);
-			ch->local[channel]++;
-		}
+	while (record_next(h, c->slot, &link, &n, &record)) {
+		presence_set(h, record.channel - 1);
+		ch->local[record.channel - 1]++;
 	}
 }
 
@@ -107,16 +122,10 @@ static void
 subscriptions_copy(struct chat *ch, struct copy *c)
 {
 	struct hub *h = ch->hub;
-	uint32_t old = h->slot[c->slot].subscriptions, new, n;
+	uint32_t link = h->slot[c->slot].subscriptions, new, n = 0;
 	struct subscription s;
 
-	for (n = 0;
-	     old >= 1 && old <= h->n_subscriptions && n < h->n_subscriptions;
-	     n++, old = s.slot_next) {
-		memcpy(&s, &h->subscription[old - 1], sizeof(s));
-		if (s.channel == 0 || s.channel > h->n_entries ||
-		    s.slot != c->slot)
-			break;
+	while (record_next(h, c->slot, &link, &n, &s)) {
 		new = subscription_prepare(h, &ch->subscriptions, c->slot,
 		    s.channel - 1, s.offset, s.epoch, c->subs);
 		if (new == SHM_NONE) {
