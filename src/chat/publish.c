@@ -68,12 +68,12 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 	if (out->channel != SHM_NONE)
 		*mask = journal_append(ch->hub, out);
 	hub_unlock(ch->hub);
-	if (out->channel == SHM_NONE && to == PUBLISH_MAKE) {
+	if (out->channel == SHM_NONE) {
+		if (to != PUBLISH_MAKE)
+			return PUBLISH_ABSENT;
 		SHM_COUNT(ch->hub->me->channels_full, 1);
 		return PUBLISH_FULL;
 	}
-	if (out->channel == SHM_NONE)
-		return PUBLISH_ABSENT;
 	SHM_COUNT(ch->hub->me->published, 1);
 	ch->unsettled = true;
 	relay_send(ch, out, *mask);
