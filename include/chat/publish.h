@@ -6,12 +6,12 @@
 
 /*
  * What is published. conn SHM_NONE: by the server, under `user`; else under
- * the connection's user, with its info. position and ordinal: of the command
- * in the connection's input (ordinal from 0, below CHAT_COMMANDS).
+ * the connection's user, with its info. ordinal: of the command in the message
+ * that is being read (from 0, below CHAT_COMMANDS).
  */
 struct publishing {
 	uint32_t conn;
-	uint64_t position;
+	uint64_t order; /* by the server: the master's number for it, 0: none */
 	uint32_t ordinal;
 	uint8_t format; /* enum publication_format */
 	const char *user;

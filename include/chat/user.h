@@ -26,10 +26,6 @@ uint32_t user_find(struct chat *ch, const char *name, size_t len);
 size_t
 user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1]);
 
-/* Ends the connections of a user here (device_len 0: all) as kicked. */
-void user_kick(struct chat *ch, const char *name, size_t len,
-    const char *device, size_t device_len);
-
 /* A user's name in a list. */
 struct user_name {
 	uint8_t len;

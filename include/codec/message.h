@@ -24,9 +24,10 @@ enum message_type {
 	MSG_START,    /* accept connections; no payload */
 	MSG_CONF,     /* struct conf_live (conf/conf.h) */
 	MSG_REOPEN,   /* reopen the log file; no payload */
-	MSG_KICK,     /* struct message_kick */
-	MSG_SAY,      /* 1 to MESSAGE_TEXT_MAX bytes of text, published as
-		       * *server* to the lobby */
+	MSG_KICK,     /* struct message_kick; answered by MSG_DONE */
+	MSG_SAY,      /* struct message_order, then 1 to MESSAGE_TEXT_MAX bytes
+		       * of text, published as *server* to the lobby;
+		       * answered by MSG_DONE */
 	MSG_ADOPT,    /* + a link to a dead worker's keeper; struct
 		       * message_adopt; answered by MSG_CLEANED */
 	MSG_MOVE,     /* give connections away; struct message_move */
@@ -40,6 +41,7 @@ enum message_type {
 	/* worker to master */
 	MSG_HELLO = 32, /* initialised; struct message_hello */
 	MSG_CLEANED,	/* answers MSG_CLEAN; struct message_clean */
+	MSG_DONE,	/* answers an order; struct message_done */
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see chat/relay.h */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
@@ -58,7 +60,32 @@ struct message_link {
 	uint32_t generation; /* of that worker */
 };
 
+/*
+ * What the master has a worker publish in its place. Whoever dies meanwhile, it
+ * is done once: the entry in the journal carries the number, and who is asked
+ * again looks for it behind `since` first.
+ */
+struct message_order {
+	uint64_t number; /* from 1 */
+	uint64_t since;	 /* the newest position before it was given */
+	uint32_t again;	 /* 1: another worker may have done it */
+	uint32_t spare;
+};
+
+struct message_done {
+	uint64_t number;
+	uint32_t result; /* enum message_result */
+	uint32_t spare;
+};
+
+enum message_result {
+	RESULT_DONE,
+	RESULT_ABSENT, /* he is not connected */
+	RESULT_FULL    /* larger than the journal's share */
+};
+
 struct message_kick {
+	struct message_order order;
 	uint8_t user_len;   /* 1 to 64 */
 	uint8_t device_len; /* 0: all devices */
 	char user[64];

@@ -18,7 +18,9 @@ enum publication_format {
 	FORMAT_JSON = 2, /* any JSON value */
 	/* not publications: they take no offset and are in no history */
 	FORMAT_JOIN = 3,
-	FORMAT_LEAVE = 4
+	FORMAT_LEAVE = 4,
+	FORMAT_KICK = 5 /* in "#user": ends his connections; data: the device,
+			 * empty: all */
 };
 
 /* One message in a channel. Used both to publish and to read. */
@@ -27,7 +29,8 @@ struct publication {
 	uint64_t offset;    /* in the channel, from 1; set by journal_append */
 	uint64_t previous;  /* position of the channel's one before, 0: none */
 	uint64_t sender;    /* connection id, 0: the server */
-	uint64_t input_end; /* key of the sender's input that is done then */
+	uint64_t input_end; /* key of the sender's input that is done then; of
+			     * the server's: the master's order, 0: none */
 	uint32_t ordinal;   /* of the command within that input */
 	uint32_t channel;   /* presence entry */
 	uint32_t epoch;	    /* of the channel; set by journal_append */

@@ -118,6 +118,19 @@ deliver_plain(struct chat *ch, struct delivery *d)
 			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP);
 }
 
+/* Ends a connection if the kick means it. */
+static void
+kick(struct chat *ch, uint32_t i, const struct publication *p)
+{
+	struct slot *s = conn_slot(ch, i);
+
+	if (ch->conn[i].phase == CONN_OPEN && SHM_OWN(s->last) < p->position &&
+	    (p->data_len == 0 ||
+		(p->data_len == s->device_len &&
+		    memcmp(p->data, s->device, s->device_len) == 0)))
+		conn_end(ch, i, WS_KICKED, "kicked");
+}
+
 /* To a user's connections. */
 static void
 deliver_user(struct chat *ch, struct delivery *d)
@@ -126,7 +139,9 @@ deliver_user(struct chat *ch, struct delivery *d)
 
 	for (; i != 0; i = next) {
 		next = ch->conn[i - 1].user.next;
-		if (ch->conn[i - 1].present &&
+		if (d->p->format == FORMAT_KICK)
+			kick(ch, i - 1, d->p);
+		else if (ch->conn[i - 1].present &&
 		    d->p->offset > conn_slot(ch, i - 1)->offset)
 			deliver_to(ch, i - 1, d, &conn_slot(ch, i - 1)->flags,
 			    SLOT_GAP);
@@ -150,7 +165,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (e->name[0] == '#') {
 		deliver_user(ch, &d);
-	} else {
+	} else if (p->format != FORMAT_KICK) {
 		if (p->channel == PRESENCE_LOBBY)
 			deliver_plain(ch, &d);
 		deliver_subscribers(ch, &d);
@@ -300,6 +315,11 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p)
 	struct delivery d;
 	int k;
 
+	if (p->format == FORMAT_KICK) {
+		if (p->channel == conn_slot(ch, i)->user)
+			kick(ch, i, p);
+		return;
+	}
 	delivery_begin(&d, p);
 	if (flags != NULL)
 		deliver_to(ch, i, &d, flags, gap);

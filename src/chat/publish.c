@@ -25,6 +25,7 @@ describe(struct chat *ch, const struct publishing *w, struct publication *p,
 	    .tags_len = (uint16_t)w->tags_len,
 	    .user = w->user,
 	    .user_len = (uint8_t)w->user_len,
+	    .input_end = w->order,
 	    .ordinal = w->ordinal};
 	if (w->conn == SHM_NONE)
 		return;

@@ -128,25 +128,3 @@ user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1])
 	memcpy(out, v.name + 1, v.name_len); /* and the NUL */
 	return v.name_len - 1;
 }
-
-void
-user_kick(struct chat *ch, const char *name, size_t len, const char *device,
-    size_t device_len)
-{
-	struct slot *s;
-	uint32_t e, i, next;
-
-	hub_lock(ch->hub);
-	e = user_find(ch, name, len);
-	hub_unlock(ch->hub);
-	if (e == SHM_NONE)
-		return;
-	for (i = ch->local[e]; i != 0; i = next) {
-		next = ch->conn[i - 1].user.next;
-		s = conn_slot(ch, i - 1);
-		if (device_len == 0 ||
-		    (s->device_len == device_len &&
-			memcmp(s->device, device, device_len) == 0))
-			conn_end(ch, i - 1, WS_KICKED, "kicked");
-	}
-}

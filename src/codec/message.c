@@ -21,7 +21,8 @@ static const struct message_rule message_rules[] = {
     [MSG_CONF] = {"CONF", EXACT(sizeof(struct conf_live)), 0, PARTY_MASTER},
     [MSG_REOPEN] = {"REOPEN", EXACT(0), 0, PARTY_MASTER},
     [MSG_KICK] = {"KICK", EXACT(sizeof(struct message_kick)), 0, PARTY_MASTER},
-    [MSG_SAY] = {"SAY", 1, MESSAGE_TEXT_MAX, 0, PARTY_MASTER},
+    [MSG_SAY] = {"SAY", sizeof(struct message_order) + 1,
+	sizeof(struct message_order) + MESSAGE_TEXT_MAX, 0, PARTY_MASTER},
     [MSG_ADOPT] = {"ADOPT", EXACT(sizeof(struct message_adopt)), 1,
 	PARTY_MASTER},
     [MSG_MOVE] = {"MOVE", EXACT(sizeof(struct message_move)), 0, PARTY_MASTER},
@@ -39,6 +40,7 @@ static const struct message_rule message_rules[] = {
 	PARTY_WORKER},
     [MSG_CLEANED] = {"CLEANED", EXACT(sizeof(struct message_clean)), 0,
 	PARTY_WORKER},
+    [MSG_DONE] = {"DONE", EXACT(sizeof(struct message_done)), 0, PARTY_WORKER},
     [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
 	PARTY_PEER},
 };
@@ -106,6 +108,27 @@ message_judge_kick(const void *payload)
 	return NULL;
 }
 
+/* What is wrong with an operator's text; NULL if nothing is. */
+static const char *
+message_judge_say(const void *payload, size_t len)
+{
+	const char *text = (const char *)payload + sizeof(struct message_order);
+
+	return utf8_valid(text, len - sizeof(struct message_order))
+	    ? NULL
+	    : "text is not UTF-8";
+}
+
+/* What is wrong with an order's answer; NULL if nothing is. */
+static const char *
+message_judge_done(const void *payload)
+{
+	struct message_done done;
+
+	memcpy(&done, payload, sizeof(done));
+	return done.result <= RESULT_FULL ? NULL : "result out of range";
+}
+
 /* What is wrong with a worker's slot at the front; NULL if nothing is. */
 static const char *
 message_judge_worker(const void *payload)
@@ -136,7 +159,9 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 	case MSG_KICK:
 		return message_judge_kick(payload);
 	case MSG_SAY:
-		return utf8_valid(payload, len) ? NULL : "text is not UTF-8";
+		return message_judge_say(payload, len);
+	case MSG_DONE:
+		return message_judge_done(payload);
 	default:
 		return NULL;
 	}

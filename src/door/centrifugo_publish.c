@@ -9,7 +9,6 @@ static struct publishing
 publishing_of(const struct command *c, struct json_value data)
 {
 	return (struct publishing){.conn = c->conn,
-	    .position = c->position,
 	    .ordinal = c->ordinal,
 	    .format = FORMAT_JSON,
 	    .data = data.p,

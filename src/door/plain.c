@@ -49,10 +49,9 @@ word_cut(const char **text, size_t *len, const char **word, size_t *word_len)
 /* Publishes a text to a user who must be here. */
 static bool
 whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
-    const char *text, size_t len, uint64_t position)
+    const char *text, size_t len)
 {
 	const struct publishing what = {.conn = conn,
-	    .position = position,
 	    .format = FORMAT_TEXT,
 	    .data = text,
 	    .len = len};
@@ -77,7 +76,7 @@ command_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
 
 	if (!word_cut(&args, &len, &to, &to_len) || len == 0)
 		conn_tell(ch, conn, position, "* usage: /msg USER TEXT");
-	else if (!whisper(ch, conn, to, to_len, args, len, position))
+	else if (!whisper(ch, conn, to, to_len, args, len))
 		conn_tell(ch, conn, position, "* %.*s is not connected",
 		    (int)to_len, to);
 }
@@ -145,7 +144,7 @@ plain_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
 		data++;
 		len--;
 	}
-	bad = plain_say(ch, conn, "lobby", 5, data, len, position);
+	bad = plain_say(ch, conn, "lobby", 5, data, len);
 	if (bad != NULL)
 		conn_tell(ch, conn, position, bad, 5, "lobby");
 }

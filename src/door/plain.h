@@ -37,6 +37,6 @@ void plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 /* Publishes a text to a room where the rules allow it; NULL, or why not (a
  * format that takes the room's name). */
 const char *plain_say(struct chat *ch, uint32_t conn, const char *room,
-    size_t room_len, const char *text, size_t len, uint64_t position);
+    size_t room_len, const char *text, size_t len);
 
 #endif

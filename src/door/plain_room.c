@@ -136,10 +136,9 @@ command_rooms(struct chat *ch, uint32_t conn, uint64_t position)
 
 const char *
 plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
-    const char *text, size_t len, uint64_t position)
+    const char *text, size_t len)
 {
 	const struct publishing what = {.conn = conn,
-	    .position = position,
 	    .format = FORMAT_TEXT,
 	    .data = text,
 	    .len = len};
@@ -176,7 +175,7 @@ command_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
 	if (!room_take(ch, conn, &args, &len, &room, &room_len, false, position,
 		"/to ROOM TEXT"))
 		return;
-	bad = plain_say(ch, conn, room, room_len, args, len, position);
+	bad = plain_say(ch, conn, room, room_len, args, len);
 	if (bad != NULL)
 		tell_room(ch, conn, position, bad, room, room_len);
 }

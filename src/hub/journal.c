@@ -354,6 +354,8 @@ journal_peek(const struct hub *h, uint64_t position, struct publication *p)
 	*p = (struct publication){.position = e.position,
 	    .offset = e.offset,
 	    .previous = e.previous,
+	    .sender = e.sender,
+	    .input_end = e.input_end,
 	    .channel = e.channel,
 	    .epoch = e.epoch,
 	    .time_ms = e.time_ms,

@@ -84,6 +84,20 @@ device_mask(const struct hub *h, uint32_t user, const char *device, size_t len)
 	return mask;
 }
 
+/* Has a worker publish something; false: refused. */
+static bool
+command_order(struct call *c, uint32_t type, const void *payload, size_t len)
+{
+	struct master *m = c->master;
+
+	if (m->phase != PHASE_RUNNING && master_lowest(m) == -1)
+		refuse(c, "no worker is running");
+	else if ((c->answer->order = order_give(m, type, payload, len)) == NULL)
+		refuse(c, "the workers cannot be told now: %s",
+		    strerror(errno));
+	return c->answer->order != NULL;
+}
+
 /* kick USER [DEVICE] */
 static void
 command_kick(struct call *c)
@@ -100,7 +114,7 @@ command_kick(struct call *c)
 	    device_len <= sizeof(kick.device))
 		entry = user_find(&m->hub, user, user_len);
 	if (entry != SHM_NONE)
-		mask = presence_mask(&m->hub, entry) & master_mask(m);
+		mask = presence_mask(&m->hub, entry);
 	if (device_len > 0 && mask != 0)
 		mask &= device_mask(&m->hub, entry, device, device_len);
 	if (mask == 0) {
@@ -110,24 +124,20 @@ command_kick(struct call *c)
 	}
 	memcpy(kick.user, user, user_len);
 	memcpy(kick.device, device, device_len);
-	for (int i = 0; i < m->n_workers; i++)
-		if ((mask >> i & 1) != 0 &&
-		    member_send(&m->member[i], MSG_KICK, &kick, sizeof(kick)) ==
-			-1)
-			refuse(c, "worker %d cannot be told now\n", i);
-	log_info("user %u kicked %s%s%s", (unsigned)c->uid,
-	    log_text(user, user_len), device_len > 0 ? " on " : "",
-	    log_text(device, device_len));
+	if (command_order(c, MSG_KICK, &kick, sizeof(kick)))
+		log_info("user %u kicked %s%s%s", (unsigned)c->uid,
+		    log_text(user, user_len), device_len > 0 ? " on " : "",
+		    log_text(device, device_len));
 }
 
 /* say TEXT */
 static void
 command_say(struct call *c)
 {
+	static char payload[sizeof(struct message_order) + MESSAGE_TEXT_MAX];
 	const char *text = c->argv[1];
-	const size_t len = strlen(text);
+	const size_t len = strlen(text), head = sizeof(struct message_order);
 	struct master *m = c->master;
-	int worker = master_lowest(m);
 
 	if (len == 0)
 		refuse(c, "nothing to say");
@@ -138,13 +148,12 @@ command_say(struct call *c)
 		    m->live.message_size);
 	else if (!utf8_valid(text, len))
 		refuse(c, "the text is not UTF-8");
-	else if (worker == -1)
-		refuse(c, "no worker is running");
-	else if (member_send(&m->member[worker], MSG_SAY, text, len) == -1)
-		refuse(c, "worker %d cannot be told now", worker);
-	else
-		log_info(
-		    "user %u said %s", (unsigned)c->uid, log_text(text, len));
+	else {
+		memcpy(payload + head, text, len);
+		if (command_order(c, MSG_SAY, payload, head + len))
+			log_info("user %u said %s", (unsigned)c->uid,
+			    log_text(text, len));
+	}
 }
 
 /* log verbose|brief */

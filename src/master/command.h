@@ -7,13 +7,16 @@
 
 struct evbuffer;
 struct master;
+struct order;
 struct report;
 
-/* An answer: what is in text, then the report's parts, if there is one. */
+/* An answer: what is in text, then the report's parts, if there is one. With an
+ * order it is given when that is done. */
 struct answer {
 	bool refused;
 	struct evbuffer *text;
 	struct report *report;
+	struct order *order;
 };
 
 /* Does what the arguments say. */

@@ -41,6 +41,7 @@ struct client {
 	struct event *deadline;
 	struct evbuffer *in, *out;
 	struct report *report; /* parts of it are still to come */
+	struct order *order;   /* it is answered when that is done */
 };
 
 /* Lets a client go. */
@@ -56,18 +57,12 @@ client_free(struct client *cl)
 	if (cl->out != NULL)
 		evbuffer_free(cl->out);
 	report_free(cl->report);
+	if (cl->order != NULL)
+		order_await(cl->order, NULL, NULL);
 	close(cl->fd);
 	TAILQ_REMOVE(&cl->control->clients, cl, link);
 	cl->control->n_clients--;
 	free(cl);
-}
-
-/* A client has taken too long. */
-static void
-client_deadline_cb(int fd, short what, void *arg)
-{
-	log_warn("control client dropped: too slow");
-	client_free(arg);
 }
 
 /* Writes what the socket takes; true: all is out, or nothing more will go. */
@@ -119,6 +114,51 @@ client_answer(struct client *cl, struct answer *a)
 		client_free(cl);
 }
 
+/* Answers with a text. */
+static void
+client_say(struct client *cl, bool refused, const char *text)
+{
+	struct answer a = {.refused = refused, .text = evbuffer_new()};
+
+	if (a.text == NULL || evbuffer_add(a.text, text, strlen(text)) == -1)
+		client_free(cl);
+	else
+		client_answer(cl, &a);
+	if (a.text != NULL)
+		evbuffer_free(a.text);
+}
+
+/* A worker has done what the client asked for. */
+static void
+client_done(void *arg, enum message_result result)
+{
+	struct client *cl = arg;
+
+	cl->order = NULL;
+	client_say(cl, result != RESULT_DONE,
+	    result == RESULT_ABSENT     ? "not connected any more"
+		: result == RESULT_FULL ? "larger than the journal takes"
+					: "");
+}
+
+/* A client has taken too long, or the workers have. */
+static void
+client_deadline_cb(int fd, short what, void *arg)
+{
+	const struct timeval limit = {.tv_sec = CONTROL_CLIENT_MS / 1000};
+	struct client *cl = arg;
+
+	if (cl->order == NULL || event_add(cl->deadline, &limit) == -1) {
+		log_warn("control client dropped: too slow");
+		client_free(cl);
+		return;
+	}
+	order_await(cl->order, NULL, NULL);
+	cl->order = NULL;
+	client_say(cl, true,
+	    "no worker has done it yet; it is done when one can");
+}
+
 /* Cuts a whole request into arguments; their number, or -1. */
 static int
 request_cut(char *bytes, size_t len, char *argv[CONTROL_ARGS_MAX])
@@ -157,7 +197,14 @@ client_serve(struct client *cl, char *bytes, size_t len)
 		command_run(
 		    cl->control->master, json, argc - 1, argv + 1, cl->uid, &a);
 	}
-	client_answer(cl, &a);
+	if (a.order == NULL)
+		client_answer(cl, &a);
+	else if (event_del(cl->event) == -1)
+		client_free(cl);
+	else {
+		cl->order = a.order;
+		order_await(a.order, client_done, cl);
+	}
 	evbuffer_free(a.text);
 }
 

@@ -366,6 +366,7 @@ timer_cb(int fd, short what, void *arg)
 	renew_next(m, now);
 	resize_time(m, now);
 	rebalance_time(m, now);
+	order_time(m);
 	upgrade_time(m, now);
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
 		for (int i = 0; i < m->n_workers; i++)
@@ -416,6 +417,7 @@ deinit(struct master *m)
 	upgrade_end(m);
 	if (m->control != NULL)
 		control_close(m->control);
+	order_drop(m);
 	for (int i = 0; i < m->n_workers; i++) {
 		member_deinit(&m->member[i]);
 		keep_end(&m->member[i]);
@@ -440,6 +442,7 @@ master_run(const struct options *options, struct conf *conf)
 		log_error("no memory");
 		return 1;
 	}
+	TAILQ_INIT(&m->orders);
 	m->options = options;
 	m->conf = conf;
 	conf->live.insecure = conf_insecure(conf);

@@ -237,6 +237,7 @@ hello_handle(struct member *w, const struct message_hello *hello)
 		member_owe(w, OWED_START);
 	master_check(m);
 	renew_next(m, clock_ms());
+	order_time(m);
 }
 
 /* A worker has cleaned up after another. */
@@ -275,6 +276,10 @@ datagram_handle(struct member *w, struct link_datagram *d)
 		break;
 	case MSG_CLEANED:
 		cleaned_handle(w, payload);
+		break;
+	case MSG_DONE:
+		if (!order_done(w, payload))
+			complain(w, "DONE that nobody asked for");
 		break;
 	case -1:
 		complain(w, why);
@@ -431,6 +436,8 @@ member_died(struct member *w, int status)
 	member_deinit(w);
 	report_bury(m, w->slot);
 	clean_reassign(w);
+	order_lost(w);
+	order_time(m);
 	if (leaving) {
 		SHM_STORE(line_of(w)->state, WORKER_STOPPED);
 		master_check(m);

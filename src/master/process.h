@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
+#include "codec/message.h"
 #include "conf/conf.h"
 #include "hub/shm.h"
 #include "master/identity.h"
@@ -21,6 +23,7 @@ struct control;
 struct evbuffer;
 struct event;
 struct event_base;
+struct order;
 
 #ifdef CHATD_SANITIZED
 enum { HELLO_MS = 5000 };
@@ -120,6 +123,9 @@ struct master {
 	uint64_t started_ms, respawns;
 	uint32_t start_failures;
 	uint32_t drain_rate;	   /* connections per second; 0: serves */
+	TAILQ_HEAD(, order) orders; /* given and not answered */
+	uint32_t n_orders;
+	uint64_t order_number;
 	struct upgrade *upgrade;   /* to another program; NULL: none */
 	char upgrade_failure[512]; /* of the last one; "": none */
 	bool upgraded;		   /* and all is replaced */
@@ -212,6 +218,20 @@ void upgrade_time(struct master *m, uint64_t now);
 void upgrade_drop(struct master *m); /* in a child */
 void upgrade_end(struct master *m);
 void upgrade_show(const struct master *m, bool json, struct evbuffer *out);
+
+/* order.c: what a worker publishes in the master's place, once. */
+typedef void (*order_cb)(void *arg, enum message_result result);
+/* Gives an order; payload begins with room for a struct message_order. NULL
+ * and errno: no memory, or EBUSY: too many are not answered. */
+struct order *order_give(
+    struct master *m, uint32_t type, const void *payload, size_t len);
+/* Has done called with its result; NULL: nobody waits any more. */
+void order_await(struct order *o, order_cb done, void *arg);
+/* A worker's answer; false: it was not asked. */
+bool order_done(struct member *w, const struct message_done *done);
+void order_lost(struct member *w);	/* it died */
+void order_time(struct master *m); /* others do what it had */
+void order_drop(struct master *m); /* at the end, and in a child */
 
 /* drain.c: rate in connections per second, 0 to serve again */
 void drain_set(struct master *m, uint32_t rate);

@@ -115,6 +115,8 @@ take(int state)
 	int workers;
 
 	prctl(PR_SET_NAME, "chatd"); /* older kernels name a descriptor */
+	if (m != NULL)
+		TAILQ_INIT(&m->orders);
 	if (m == NULL ||
 	    (workers = prepare(m, &s, state, false, error, sizeof(error))) ==
 		-1)

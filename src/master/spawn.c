@@ -77,6 +77,7 @@ spawn_child_drop(struct master *m)
 	if (event_reinit(m->base) == -1)
 		_exit(1);
 	control_drop(m->control);
+	order_drop(m);
 	for (int i = 0; i < m->n_workers; i++) {
 		member_deinit(&m->member[i]);
 		keep_drop(&m->member[i]);

@@ -295,7 +295,8 @@ upgrade_time(struct master *m, uint64_t now)
 	if (u == NULL)
 		return;
 	if (u->pid == 0) {
-		if (control_is_idle(m->control) || now >= u->limit_ms)
+		if ((control_is_idle(m->control) && m->n_orders == 0) ||
+		    now >= u->limit_ms)
 			become(m);
 	} else if (now >= u->limit_ms && !u->killed) {
 		u->killed = true;

@@ -6,9 +6,7 @@
 #include "base/log.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
-#include "chat/publish.h"
 #include "chat/relay.h"
-#include "chat/user.h"
 #include "codec/message.h"
 #include "net/link.h"
 #include "private.h"
@@ -30,24 +28,6 @@ control_stop(struct worker *w)
 		conn_end(ch, i, WS_GOING_AWAY, "going away");
 }
 
-/* Publishes the operator's text. */
-static void
-say(struct worker *w, const char *text, size_t len)
-{
-	struct publishing what = {.conn = SHM_NONE,
-	    .format = FORMAT_TEXT,
-	    .user = "*server*",
-	    .user_len = 8,
-	    .data = text,
-	    .len = len};
-	struct publication p;
-	uint64_t mask;
-
-	if (publish(&w->chat, "lobby", 5, PUBLISH_KNOWN, &what, &p, &mask) !=
-	    PUBLISH_OK)
-		log_error("the operator's text could not be published");
-}
-
 /* Clears what a worker left that has no replacement yet. */
 static void
 clean(struct worker *w, const struct message_clean *m)
@@ -65,7 +45,6 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 {
 	struct chat *ch = &w->chat;
 	const struct message_link *link = payload;
-	const struct message_kick *kick = payload;
 	const struct message_drain *drain = payload;
 	static struct conf_live live;
 
@@ -95,11 +74,10 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 			log_error("log file: %s", strerror(errno));
 		break;
 	case MSG_KICK:
-		user_kick(ch, kick->user, kick->user_len, kick->device,
-		    kick->device_len);
+		order_kick(w, payload);
 		break;
 	case MSG_SAY:
-		say(w, payload, len);
+		order_say(w, payload, len);
 		break;
 	case MSG_CLEAN:
 		clean(w, payload);

@@ -58,6 +58,10 @@ void move_init(struct worker *w);
 void move_adopt(struct worker *w, const struct message_adopt *what, int link);
 void move_away(struct worker *w, const struct message_move *what);
 
+/* order.c: what is published in the master's place. len: of the payload. */
+void order_kick(struct worker *w, const void *payload);
+void order_say(struct worker *w, const void *payload, size_t len);
+
 /* control.c: what the master says. */
 void control_init(struct worker *w);
 

@@ -1,8 +1,9 @@
 /*
- * Input that counts once: the worker dies at each kill point that it passes
- * while it sends a ping and hears the pong, refuses a connect, or counts a
- * message against the rate. Its replacement sees the same input again, and
- * nobody is disconnected for it.
+ * What counts once: the worker dies at each kill point that it passes while it
+ * sends a ping and hears the pong, refuses a connect, or counts a message
+ * against the rate: its replacement sees the same input again, and nobody is
+ * disconnected for it. And while it does what the operator asked for: that is
+ * done, and not twice.
  */
 'use strict';
 
@@ -26,6 +27,8 @@ const PINGS = 'ping-interval 100ms\npong-timeout 1s\n';
 const BETWEEN_MS = 400; /* 20 deaths in 10 s are too many */
 const INPUT = /^(door|chat)\/(?!custody)|^hub\/(output|input)\.c/;
 const JOURNAL = /^hub\/(journal|lock)\.c/;
+const ORDER = /^(worker\/order|net\/link|hub\/(journal|lock))\.c/;
+const KICK = /^(chat\/(?!custody)|hub\/(presence|slot|subscription|output))/;
 
 /* The kill points of a daemon's worker 0. */
 class List {
@@ -131,9 +134,9 @@ function runs(d) {
 
 /* Kills at each point of those files that the act passes. For each there is a
  * set-up, an act, which gets what that has made, and an end. */
-async function each(conf, files, setUp, act, end) {
+async function each(conf, files, setUp, act, end, workers = 1) {
 	const list = new List();
-	const d = await Daemon.start({workers: 1, conf,
+	const d = await Daemon.start({workers, conf,
 	    env: {CHATD_KILL_LIST: list.path}});
 	const bad = [];
 	let deaths = 0;
@@ -159,7 +162,11 @@ async function each(conf, files, setUp, act, end) {
 			list.arm(0, 0);
 			deaths += list.fired() - fired;
 			await runs(d);
-			await end(x);
+			try {
+				await end(x);
+			} catch (error) {
+				bad.push(`${point}: ${error.message}`);
+			}
 			await pause(list.fired() > fired ? BETWEEN_MS : 0);
 		}
 		console.log(`     ${deaths} deaths at ${points.length} points`);
@@ -177,6 +184,19 @@ async function leave(p) {
 	p.ws.close();
 	await until('it is closed', () => p.end !== null);
 }
+
+/* The operator says something new: all hear it once. */
+async function says(people) {
+	const text = `news ${++says.n}`;
+
+	assert.equal((await people.d.ctl('say', text)).status, 0);
+	for (const p of people.all) {
+		await p.wait(text, () => p.heard.some((s) => s.endsWith(text)));
+		await p.ask('/rooms');
+		assert.equal(p.heard.filter((s) => s.endsWith(text)).length, 1);
+	}
+}
+says.n = 0;
 
 /* They wait more than they work: all run at the same time. */
 const CASES = {
@@ -207,10 +227,32 @@ const CASES = {
 	'the rate of messages': () => each(
 	    'message-rate 1/s burst 1\n', JOURNAL,
 	    (d) => Person.open(d, '/ws?user=u'),
-	    async (p) => assert.match(await p.ask('hello'), /: hello/), leave)
+	    async (p) => assert.match(await p.ask('hello'), /: hello/), leave),
+
+	'what the operator says': () => each('', ORDER, async (d) => {
+		const people = {d, all: []};
+		for (let i = 0; i < 4; i++)
+			people.all.push(await Person.open(d, `/ws?user=u${i}`));
+		return people;
+	}, says, async (people) => {
+		for (const p of people.all)
+			await leave(p);
+	}, 2),
+
+	'a kick': () => each('channel "*" {\njoin-leave yes\n}\n', KICK,
+	    async (d) => {
+		const p = await Person.open(d, '/ws?user=u');
+		await p.ask('/join den');
+		return {d, p};
+	}, async ({d, p}) => {
+		assert.equal((await d.ctl('kick', 'u')).status, 0);
+		await until('it is closed', () => p.end !== null);
+		assert.match(p.end, /^4001/);
+	}, ({d}) => until('it has left', async () =>
+	    (await d.json('show', 'users')).length === 0))
 };
 
-group('input that counts once', null, (test) => {
+group('what counts once', null, (test) => {
 	const running = new Map();
 
 	/* Starts all; one that fails is told of by its own test. */

@@ -22,8 +22,8 @@ static const struct {
     {MSG_CONF, "CONF", PARTY_MASTER, sizeof(struct conf_live),
 	sizeof(struct conf_live), 0},
     {MSG_REOPEN, "REOPEN", PARTY_MASTER, 0, 0, 0},
-    {MSG_KICK, "KICK", PARTY_MASTER, 98, 98, 0},
-    {MSG_SAY, "SAY", PARTY_MASTER, 1, MESSAGE_TEXT_MAX, 0},
+    {MSG_KICK, "KICK", PARTY_MASTER, 128, 128, 0},
+    {MSG_SAY, "SAY", PARTY_MASTER, 25, 24 + MESSAGE_TEXT_MAX, 0},
     {MSG_ADOPT, "ADOPT", PARTY_MASTER, 24, 24, 1},
     {MSG_MOVE, "MOVE", PARTY_MASTER, 8, 8, 0},
     {MSG_CUSTODY, "CUSTODY", PARTY_MASTER, 0, 0, 1},
@@ -35,6 +35,7 @@ static const struct {
     {MSG_QUIT, "QUIT", PARTY_MASTER, 0, 0, 0},
     {MSG_HELLO, "HELLO", PARTY_WORKER, 8, 8, 0},
     {MSG_CLEANED, "CLEANED", PARTY_WORKER, 8, 8, 0},
+    {MSG_DONE, "DONE", PARTY_WORKER, 16, 16, 0},
     {MSG_RELAY, "RELAY", PARTY_PEER, 1, MESSAGE_MAX - 8, 0},
     {MSG_GIVE, "GIVE", PARTY_PEER, 8, 8, 1},
     {MSG_TAKEN, "TAKEN", PARTY_PEER, 8, 8, 0},
@@ -53,7 +54,7 @@ fill(uint32_t type, uint32_t length)
 	memset(datagram, 0, MESSAGE_MAX + 8);
 	memcpy(datagram, &head, sizeof(head));
 	if (type == MSG_KICK)
-		datagram[8] = 5;
+		datagram[8 + sizeof(struct message_order)] = 5;
 }
 
 /* Checks what fill() and the test made. */
@@ -154,16 +155,17 @@ test_payload(void **state)
 {
 	struct conf_live *live = calloc(1, sizeof(*live));
 	struct message_kick kick = {.user_len = 64, .device_len = 32};
+	const size_t order = sizeof(struct message_order);
 
 	fill(MSG_KICK, sizeof(kick));
 	memcpy(datagram + 8, &kick, sizeof(kick));
 	assert_int_equal(check(sizeof(kick), 0, PARTY_MASTER), MSG_KICK);
-	datagram[8] = 65;
+	datagram[8 + order] = 65;
 	assert_int_equal(check(sizeof(kick), 0, PARTY_MASTER), -1);
-	datagram[8] = 0;
+	datagram[8 + order] = 0;
 	assert_int_equal(check(sizeof(kick), 0, PARTY_MASTER), -1);
-	datagram[8] = 1;
-	datagram[9] = 33;
+	datagram[8 + order] = 1;
+	datagram[9 + order] = 33;
 	assert_int_equal(check(sizeof(kick), 0, PARTY_MASTER), -1);
 
 	fill(MSG_HELLO, 8);
@@ -172,11 +174,17 @@ test_payload(void **state)
 	datagram[8] = CONF_WORKERS_MAX;
 	assert_int_equal(check(8, 0, PARTY_WORKER), -1);
 
-	fill(MSG_SAY, 3);
-	memcpy(datagram + 8, "\xe2\x82\xac", 3);
-	assert_int_equal(check(3, 0, PARTY_MASTER), MSG_SAY);
-	datagram[10] = 'x';
-	assert_int_equal(check(3, 0, PARTY_MASTER), -1);
+	fill(MSG_SAY, order + 3);
+	memcpy(datagram + 8 + order, "\xe2\x82\xac", 3);
+	assert_int_equal(check(order + 3, 0, PARTY_MASTER), MSG_SAY);
+	datagram[10 + order] = 'x';
+	assert_int_equal(check(order + 3, 0, PARTY_MASTER), -1);
+
+	fill(MSG_DONE, 16);
+	datagram[16] = RESULT_FULL;
+	assert_int_equal(check(16, 0, PARTY_WORKER), MSG_DONE);
+	datagram[16] = RESULT_FULL + 1;
+	assert_int_equal(check(16, 0, PARTY_WORKER), -1);
 
 	fill(MSG_CONF, sizeof(*live));
 	live->message_size = CONF_MESSAGE_SIZE_MAX;

@@ -1,0 +1,85 @@
+/* What the master has its workers publish: done once, and answered. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "chat/publish.h"
+#include "codec/message.h"
+#include "hub/journal.h"
+#include "hub/presence.h"
+#include "net/link.h"
+#include "private.h"
+
+/* Whether another worker did it before it died. */
+static bool
+done_before(const struct hub *h, const struct message_order *order)
+{
+	uint64_t tail = journal_tail(h), at = journal_oldest(h);
+	struct publication p;
+
+	if (!order->again)
+		return false;
+	if (at <= order->since)
+		at = order->since + 1;
+	for (; at <= tail; at++)
+		if (journal_peek(h, at, &p) == JOURNAL_OK && p.sender == 0 &&
+		    p.input_end == order->number)
+			return true;
+	return false;
+}
+
+/* Publishes it by a number, and says how that went. */
+static void
+carry_out(struct worker *w, const struct message_order *order,
+    const char *channel, size_t len, enum publish_to to,
+    struct publishing *what)
+{
+	struct message_done done = {.number = order->number};
+	struct publication p;
+	uint64_t mask;
+
+	what->conn = SHM_NONE;
+	what->order = order->number;
+	if (!done_before(w->chat.hub, order))
+		switch (
+		    publish(&w->chat, channel, len, to, what, &p, &mask)) {
+		case PUBLISH_OK:
+			break;
+		case PUBLISH_ABSENT:
+			done.result = RESULT_ABSENT;
+			break;
+		default:
+			done.result = RESULT_FULL;
+		}
+	if (link_send(w->start->control, MSG_DONE, &done, sizeof(done), -1) < 0)
+		log_error("master: %s", strerror(errno));
+}
+
+void
+order_kick(struct worker *w, const void *payload)
+{
+	struct message_kick kick;
+	char channel[1 + sizeof(kick.user)] = "#";
+	struct publishing what = {.format = FORMAT_KICK, .user = ""};
+
+	memcpy(&kick, payload, sizeof(kick));
+	memcpy(channel + 1, kick.user, kick.user_len);
+	what.data = kick.device;
+	what.len = kick.device_len;
+	carry_out(w, &kick.order, channel, kick.user_len + 1ul, PUBLISH_ONLINE,
+	    &what);
+}
+
+void
+order_say(struct worker *w, const void *payload, size_t len)
+{
+	struct message_order order;
+	struct publishing what = {.format = FORMAT_TEXT,
+	    .user = "*server*",
+	    .user_len = 8,
+	    .data = (const char *)payload + sizeof(order),
+	    .len = len - sizeof(order)};
+
+	memcpy(&order, payload, sizeof(order));
+	carry_out(w, &order, "lobby", 5, PUBLISH_KNOWN, &what);
+}
