@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -91,6 +92,10 @@ static char *title_end; /* of argv[0] as it was */
 void
 daemon_init_title(int argc, char **argv, char **environment)
 {
+	/* Whatever the file is called; after an upgrade, older kernels name a
+	 * descriptor. For titles, before they keep a copy of the name. */
+	prctl(PR_SET_NAME, "chatd");
+	setprogname("chatd");
 	title_end = argv[0] + strlen(argv[0]);
 	setproctitle_init(argc, argv, environment);
 }

@@ -148,6 +148,7 @@ master_check(struct master *m)
 static void
 leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
 {
+	upgrade_end(m); /* the new program would not know of it */
 	if (m->phase < PHASE_QUITTING) {
 		master_close_listeners(m);
 		notify("STOPPING=1");

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,6 +13,11 @@
 #include "master/daemon.h"
 #include "process.h"
 #include "state.h"
+
+enum {
+	CONF_WAIT_MS = 10 * 1000, /* for an error in the configuration to go */
+	CONF_LOOK_MS = 100
+};
 
 /* Overrides what the file says now with what cannot change in memory that is
  * there. False: no memory. */
@@ -33,6 +37,27 @@ conf_keep(struct conf *c, const struct state *s)
 	return true;
 }
 
+/*
+ * The configuration. There is no way back once the rehearsal is over, so
+ * somebody who saves it just now is waited for; the workers serve meanwhile.
+ */
+static struct conf *
+conf_read(const struct master *m, bool look, char *error, size_t error_len)
+{
+	struct conf *c;
+
+	for (int ms = 0;; ms += CONF_LOOK_MS) {
+		c = options_load(m->options, error, error_len);
+		if (c != NULL || look || ms >= CONF_WAIT_MS)
+			return c;
+		if (ms == 0)
+			log_error("upgrade: waiting %d s for a good "
+				  "configuration: %s",
+			    CONF_WAIT_MS / 1000, error);
+		usleep(CONF_LOOK_MS * 1000);
+	}
+}
+
 /* Everything that can go wrong: state, configuration, memory, user. Returns
  * the number of workers that the configuration asks for, or -1 with a message.
  */
@@ -48,7 +73,9 @@ prepare(struct master *m, struct state *s, int fd, bool look, char *error,
 		error_len) == -1)
 		return -1;
 	m->limits = s->limits;
-	if ((c = options_load(m->options, error, error_len)) == NULL)
+	if (!look && !m->options->foreground)
+		log_open(LOG_TO_SYSLOG, NULL); /* until a log-file is known */
+	if ((c = conf_read(m, look, error, error_len)) == NULL)
 		return -1;
 	m->conf = c;
 	workers = c->workers;
@@ -114,7 +141,6 @@ take(int state)
 	sigset_t none;
 	int workers;
 
-	prctl(PR_SET_NAME, "chatd"); /* older kernels name a descriptor */
 	if (m != NULL)
 		TAILQ_INIT(&m->orders);
 	if (m == NULL ||
@@ -152,7 +178,6 @@ resume_main(const char *what)
 {
 	int state, pipe;
 
-	setprogname("chatd"); /* whatever the file's name: for the title */
 	if (sscanf(what, RESUME_REHEARSE, &state, &pipe) == 2)
 		rehearse(state, pipe);
 	if (sscanf(what, RESUME_TAKE, &state) == 1)

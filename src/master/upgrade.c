@@ -37,8 +37,9 @@ enum {
 struct upgrade {
 	char *path;
 	int binary;
-	int pipe;  /* the rehearsal's answer */
-	pid_t pid; /* the rehearsal; 0: it is over, well */
+	struct stat looked; /* as it was before the rehearsal */
+	int pipe;	    /* the rehearsal's answer */
+	pid_t pid;	    /* the rehearsal; 0: it is over, well */
 	uint64_t limit_ms;
 	bool killed;
 };
@@ -85,15 +86,25 @@ upgrade_drop(struct master *m)
 static const char *
 binary_open(struct upgrade *u)
 {
-	struct stat st;
-
 	/* Not to wait for the writer of a pipe. */
 	u->binary = open(u->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (u->binary == -1 || fstat(u->binary, &st) == -1)
+	if (u->binary == -1 || fstat(u->binary, &u->looked) == -1)
 		return strerror(errno);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(u->looked.st_mode))
 		return "not a program";
 	return NULL;
+}
+
+/* Whether it is still what was rehearsed: somebody may have written into it,
+ * though not now (ETXTBSY). */
+static bool
+binary_stays(const struct upgrade *u)
+{
+	struct stat st;
+
+	return fstat(u->binary, &st) == 0 && st.st_size == u->looked.st_size &&
+	    st.st_mtim.tv_sec == u->looked.st_mtim.tv_sec &&
+	    st.st_mtim.tv_nsec == u->looked.st_mtim.tv_nsec;
 }
 
 /* An exec's failure in words. */
@@ -265,6 +276,10 @@ become(struct master *m)
 	sigset_t all, mask;
 	int state, saved;
 
+	if (!binary_stays(m->upgrade)) {
+		fail(m, "it was changed after its rehearsal");
+		return;
+	}
 	next.binary = m->upgrade->path; /* the next upgrade's default */
 	m->options = &next;
 	state = state_write(m, error, sizeof(error));
@@ -316,8 +331,7 @@ upgrade_end(struct master *m)
 		while (waitpid(u->pid, NULL, 0) == -1 && errno == EINTR)
 			;
 	}
-	upgrade_free(u);
-	m->upgrade = NULL;
+	fail(m, "chatd is leaving");
 }
 
 void

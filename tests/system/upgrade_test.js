@@ -7,10 +7,12 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const {once} = require('node:events');
 const fs = require('node:fs');
+const net = require('node:net');
 const path = require('node:path');
 const {group} = require('./suite.js');
-const {CHATD, ROOT, processChildren, processDescriptors, processLives,
+const {CHATCTL, CHATD, ROOT, processChildren, processDescriptors, processLives,
     processTitle, run, until} = require('./daemon.js');
 const {Client} = require('./client.js');
 const {sdk, sdkLeave, subscribed} = require('./centrifugo.js');
@@ -73,7 +75,9 @@ function program(d) {
 async function refused(d, reason, ...args) {
 	const before = await d.ask('show', 'workers');
 	const exe = program(d);
-	const r = await d.ctl('upgrade', ...args);
+	/* Sanitizers give a rehearsal 20 s. */
+	const r = await run(CHATCTL, ['-s', d.socket, 'upgrade', ...args],
+	    {limit: 30000});
 	assert.equal(r.status, 1, JSON.stringify(r));
 	assert.match(r.stderr, reason);
 	await d.logged(/not upgraded/);
@@ -82,6 +86,36 @@ async function refused(d, reason, ...args) {
 	assert.deepEqual(after.map((w) => [w.pid, w.keeper]),
 	    before.map((w) => [w.pid, w.keeper]));
 	assert.equal(processChildren(d.pid).length, 2 * after.length);
+}
+
+/* The close-on-exec flag of each of the master's descriptors. */
+function flags(d) {
+	const all = {};
+	for (const fd of fs.readdirSync(`/proc/${d.pid}/fdinfo`)) {
+		const text = fs.readFileSync(`/proc/${d.pid}/fdinfo/${fd}`, 'utf8');
+		all[fd] = parseInt(/flags:\s*(\d+)/.exec(text)[1], 8) &
+		    0o2000000;
+	}
+	return all;
+}
+
+/*
+ * Upgrades to that file and acts between its good rehearsal and its execution,
+ * which waits for a control client that has not said what it wants. Resolves
+ * to what chatctl said.
+ */
+async function between(d, file, act) {
+	const client = net.connect(d.socket);
+	await once(client, 'connect');
+	const asked = d.ctl('upgrade', file);
+	try {
+		await until('it is rehearsed', async () =>
+		    (await d.ask('show', 'upgrade')).state === 'executing');
+		await act();
+	} finally {
+		client.destroy();
+	}
+	return asked;
 }
 
 /* A small program for the refusals. */
@@ -207,11 +241,70 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		    await compile(d, 'leaves', 'return 1;'));
 		await refused(d, /signal 6/,
 		    await compile(d, 'dies', 'abort();'));
-		await refused(d, /does not answer within 5 s/,
+		await refused(d, /does not answer within \d+ s/,
 		    await compile(d, 'hangs', 'for (;;) pause();'));
 		await judge(crowd);
 		await crowd.leave();
 	}, {limit: 60000});
+	test('the execution fails after a good rehearsal', async (d) => {
+		const crowd = await crowdOf(d, 20);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, 4));
+		const file = copy(d, 'spoilt'), before = flags(d);
+		const exe = program(d);
+		for (const [reason, spoil] of [
+		    [/Permission denied/, () => fs.chmodSync(file, 0o600)],
+		    [/Text file busy/, () => fs.openSync(file, 'r+')],
+		    [/changed after its rehearsal/, () => {
+			fs.appendFileSync(file, '\n');
+		}]]) {
+			const was = await d.ask('show', 'workers');
+			let fd;
+			const r = await between(d, file, () => fd = spoil());
+			assert.equal(r.status, 1, JSON.stringify(r));
+			assert.match(r.stderr, reason);
+			await d.logged(new RegExp('not upgraded to .*spoilt: ' +
+			    `.*${reason.source}`));
+			if (fd !== undefined)
+				fs.closeSync(fd);
+			fs.chmodSync(file, 0o755);
+			assert.equal(program(d), exe);
+			assert.deepEqual(flags(d), before);
+			const is = await d.ask('show', 'workers');
+			assert.deepEqual(is.map((w) => [w.pid, w.keeper]),
+			    was.map((w) => [w.pid, w.keeper]));
+		}
+		/* Listeners, links, keepers, timers: all goes on. */
+		await crowd.joinAll(['late1', 'late2']);
+		const [one, two, three] = await d.ask('show', 'workers');
+		process.kill(one.pid, 'SIGKILL');
+		process.kill(two.keeper, 'SIGKILL');
+		assert.equal((await d.ctl('restart-worker', '2')).status, 0);
+		await until('they are replaced', async () => {
+			const is = await d.ask('show', 'workers');
+			return is[0].generation === one.generation + 1 &&
+			    is[1].keeper !== two.keeper && is[1].keeper !== 0 &&
+			    is[2].generation === three.generation + 1 &&
+			    is.every((w) => w.state === 'running');
+		});
+		assert.equal((await d.ctl('reload')).status, 0);
+		await upgrade(d, file);
+		await judge(crowd);
+		await crowd.leave();
+	}, {limit: 60000});
+	test('the configuration is being saved meanwhile', async (d) => {
+		const crowd = await crowdOf(d, 20);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, 4));
+		const asked = between(d, copy(d, 'patient'), () =>
+		    fs.writeFileSync(d.conf, 'nonsense\n'));
+		await d.logged(/waiting 10 s for .*chatd\.conf:1: /);
+		fs.writeFileSync(d.conf, '');
+		const r = await asked;
+		assert.deepEqual([r.status, r.stderr], [0, '']);
+		await judge(crowd);
+		await crowd.leave();
+	});
 	test('another layout is refused', async (d) => {
 		const crowd = await crowdOf(d, 20);
 		crowd.cut();
@@ -247,6 +340,26 @@ group('upgrade of a daemon', null, (test) => {
 		    'upgrade')).state === 'rehearsing');
 		await d.stop();
 	});
+	for (const signal of ['SIGTERM', 'SIGQUIT'])
+		test(`${signal} when it is rehearsed`, async () => {
+			const {Daemon} = require('./daemon.js');
+			const d = await Daemon.start({workers: 2});
+			const c = await Client.user(d.port, 'alice');
+			/* chatctl is told, or finds nobody any more. */
+			const r = await between(d, program(d), async () => {
+				process.kill(d.pid, signal);
+				await d.logged(/not upgraded to .*is leaving/);
+			});
+			assert.notEqual(r.status, 0);
+			if (signal === 'SIGQUIT') {
+				c.text('hello');
+				assert.equal(await c.heard(),
+				    'alice says: hello');
+				await c.close();
+			}
+			await d.stop(null);
+			assert.doesNotMatch(d.stderr, /goes on with/);
+		});
 	test('pidfile and its lock are kept', async () => {
 		const {Daemon} = require('./daemon.js');
 		const d = await Daemon.start({workers: 2, args: []});
