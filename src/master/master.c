@@ -184,6 +184,7 @@ quit(struct master *m)
 		return;
 	log_info("leaving when the last client has left, at most %llu s",
 	    (unsigned long long)m->live.drain_ms / 1000);
+	store_leave();
 	leave(m, PHASE_QUITTING, OWED_QUIT, m->live.drain_ms + QUIT_GRACE_MS);
 }
 

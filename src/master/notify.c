@@ -1,12 +1,31 @@
 #include "master/notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* A socket that does not wait for ever; -1 and errno. */
+static int
+socket_make(void)
+{
+	const struct timeval limit = {.tv_usec = NOTIFY_MS * 1000};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd != -1 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) ==
+		-1) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
 
 int
 notify_send(const char *state)
@@ -37,8 +56,7 @@ notify_send_fd(const char *state, int pass)
 	memcpy(sun.sun_path, name, len);
 	if (name[0] == '@')
 		sun.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1)
+	if ((fd = socket_make()) == -1)
 		return -1;
 	/* An abstract name is exactly as long as it says. */
 	h.msg_name = &sun;
@@ -53,9 +71,35 @@ notify_send_fd(const char *state, int pass)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &pass, sizeof(pass));
 	}
-	sent = sendmsg(fd, &h, MSG_NOSIGNAL);
+	do
+		sent = sendmsg(fd, &h, MSG_NOSIGNAL);
+	while (sent == -1 && errno == EINTR);
 	saved = errno;
 	close(fd);
 	errno = saved;
 	return sent == -1 ? -1 : 1;
+}
+
+int
+notify_barrier(int ms)
+{
+	struct pollfd p = {.events = 0};
+	int fd[2], sent, r, saved;
+
+	if (pipe2(fd, O_CLOEXEC) == -1)
+		return -1;
+	sent = notify_send_fd("BARRIER=1", fd[1]);
+	saved = errno;
+	close(fd[1]); /* the manager closes the last one */
+	p.fd = fd[0];
+	if (sent == 1) {
+		do
+			r = poll(&p, 1, ms);
+		while (r == -1 && errno == EINTR);
+		saved = r == 0 ? ETIMEDOUT : errno;
+		sent = r == 1 ? 1 : -1;
+	}
+	close(fd[0]);
+	errno = saved;
+	return sent;
 }

@@ -175,6 +175,7 @@ void keep_end(struct member *w);		/* kills and reaps it */
 void store_listeners(struct master *m); /* before any is bound */
 bool store_hub(struct master *m);	/* false: nothing that is of use */
 void store_put(struct master *m);	/* for the next time */
+void store_leave(void); /* nobody shall wait for the next time */
 
 /* boot.c */
 int boot_log_choose(struct master *m, char *error, size_t error_len);

@@ -21,7 +21,8 @@
 
 enum {
 	FIRST = STDERR_FILENO + 1, /* where systemd begins */
-	MAX = LISTENER_MAX + 2,
+	MAX = 1024,		   /* what is more than of use is closed */
+	FORGET_MS = 5000,	   /* for the manager to close what it had */
 	GONE_MS = 3000,	  /* the dead master's processes leave by then */
 	CLEAN_MS = 10000, /* for sweeping what they had */
 	LOOK_MS = 10
@@ -93,22 +94,24 @@ listeners_fit(const struct conf *c, const struct state *s)
 	return true;
 }
 
-/* Whether a chatd of that pid lives. */
+/* Whether a chatd of that pid lives: one that only waits for its parent to
+ * take note of its death has let go of the memory. */
 static bool
 chatd_lives(uint32_t pid)
 {
-	char file[64], name[16] = "";
+	char file[64], text[64] = "", state = 'X';
 	int fd;
 
 	if (pid == 0)
 		return false;
-	snprintf(file, sizeof(file), "/proc/%u/comm", pid);
+	snprintf(file, sizeof(file), "/proc/%u/stat", pid);
 	if ((fd = open(file, O_RDONLY | O_CLOEXEC)) == -1)
 		return false;
-	if (read(fd, name, sizeof(name) - 1) == -1)
-		name[0] = '\0';
+	if (read(fd, text, sizeof(text) - 1) == -1)
+		text[0] = '\0';
 	close(fd);
-	return strcmp(name, "chatd\n") == 0;
+	return sscanf(text, "%*u (chatd) %c", &state) == 1 && state != 'Z' &&
+	    state != 'X';
 }
 
 /* Waits until nobody else is in the memory. */
@@ -168,6 +171,31 @@ clean(struct master *m)
 	return got == pid && status == 0;
 }
 
+/* Has the manager forget all of that name. */
+static void
+forget(const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	if (notify_send(text) == -1)
+		log_warn("service manager not told: %s", strerror(errno));
+}
+
+/* Has listeners that are of no use closed, everywhere: they would be in the
+ * way of those that are to be bound. */
+static void
+listeners_forget(struct store *s)
+{
+	if (s->n_listeners == 0)
+		return;
+	while (s->n_listeners > 0)
+		close(s->listener[--s->n_listeners]);
+	forget(name_listener);
+	if (notify_barrier(FORGET_MS) == -1)
+		log_warn("service manager: %s", strerror(errno));
+}
+
 void
 store_listeners(struct master *m)
 {
@@ -176,15 +204,25 @@ store_listeners(struct master *m)
 	char error[512];
 
 	m->kept_hub = m->kept_listeners = false;
-	if (s == NULL || s->state == -1 ||
+	if (s == NULL)
+		return;
+	if (s->state != -1 &&
 	    state_read_memory(s->state, kept, error, sizeof(error)) == -1)
+		log_warn("what was kept is of no use: %s", error);
+	if (kept->text == NULL || !listeners_fit(m->conf, kept)) {
+		listeners_forget(s);
 		return;
-	if (s->n_listeners == 0 || !listeners_fit(m->conf, kept))
-		return;
+	}
 	memcpy(m->listener, s->listener, sizeof(m->listener));
 	m->n_listeners = s->n_listeners;
 	s->n_listeners = 0;
-	m->kept_listeners = true;
+	m->kept_listeners = m->n_listeners > 0;
+}
+
+void
+store_leave(void)
+{
+	forget(name_listener);
 }
 
 bool
@@ -221,19 +259,9 @@ put(const char *name, int fd)
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+	/* Without FDPOLL=0 it would drop a socket that has an error. */
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
 	return notify_send_fd(text, fd) == 1;
-}
-
-/* Has the manager forget all of that name. */
-static void
-forget(const char *name)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	if (notify_send(text) == -1)
-		log_debug("service manager: %s", strerror(errno));
 }
 
 /* Closes what was of no use. */
@@ -253,6 +281,7 @@ void
 store_put(struct master *m)
 {
 	char error[512];
+	bool good = true;
 	int state;
 
 	if (getenv("NOTIFY_SOCKET") == NULL)
@@ -274,9 +303,10 @@ store_put(struct master *m)
 		log_warn("nothing is kept: %s", error);
 		return;
 	}
-	for (int i = 0; i < m->n_listeners; i++)
-		put(name_listener, m->listener[i]);
-	put(name_hub, m->hub.fd);
-	put(name_state, state);
+	for (int i = 0; i < m->n_listeners && good; i++)
+		good = put(name_listener, m->listener[i]);
+	if (!good || !put(name_hub, m->hub.fd) || !put(name_state, state))
+		log_warn(
+		    "service manager: not all is kept: %s", strerror(errno));
 	close(state);
 }

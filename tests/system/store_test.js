@@ -11,7 +11,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const {group} = require('./suite.js');
-const {CHATCTL, CHATD, ENV, checkReports, freePort,
+const {CHATCTL, CHATD, ENV, answers, checkReports, freePort,
     processChildren, processLives, run, until} =
     require('./daemon.js');
 const {event, sdk, sdkLeave, subscribed} = require('./centrifugo.js');
@@ -27,19 +27,22 @@ class Managed {
 		m.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-test-'));
 		m.conf = path.join(m.dir, 'chatd.conf');
 		m.socket = path.join(m.dir, 'control.sock');
-		m.write(conf);
 		m.port = await freePort();
+		m.write(conf);
 		m.lines = [];
+		m.bad = []; /* what the manager did not like */
 		m.stderr = '';
 		m.child = spawn('/usr/bin/python3', [
 		    path.join(__dirname, 'manager.py'),
-		    path.join(m.dir, 'notify.sock'), CHATD, '-d', '-w', '3', '-l',
-		    `127.0.0.1:${m.port}`, '-s', m.socket, '-f', m.conf],
+		    path.join(m.dir, 'notify.sock'), CHATD, '-d', '-w', '3',
+		    '-s', m.socket, '-f', m.conf],
 		    {stdio: ['pipe', 'pipe', 'pipe'], env: ENV});
 		let text = '';
 		m.child.stdout.on('data', (data) => {
 			text += data;
-			m.lines.push(...text.split('\n').slice(0, -1));
+			const lines = text.split('\n').slice(0, -1);
+			m.lines.push(...lines);
+			m.bad.push(...lines.filter((l) => /^bad/.test(l)));
 			text = text.split('\n').at(-1);
 		});
 		m.child.stderr.on('data', (data) => m.stderr += data);
@@ -48,8 +51,9 @@ class Managed {
 		return m;
 	}
 
-	write(conf) {
-		fs.writeFileSync(this.conf, conf);
+	write(conf, ...addresses) {
+		fs.writeFileSync(this.conf, conf + [`127.0.0.1:${this.port}`,
+		    ...addresses].map((a) => `listen "${a}"\n`).join(''));
 	}
 
 	/* Starts the daemon, once more. */
@@ -68,10 +72,10 @@ class Managed {
 		});
 	}
 
-	/* Kills the master; resolves when nobody is left. */
-	async kill() {
+	/* Ends the master; resolves when nobody is left. */
+	async kill(signal = 'SIGKILL') {
 		const family = processChildren(this.pid);
-		process.kill(this.pid, 'SIGKILL');
+		process.kill(this.pid, signal);
 		await this.told(/^dead/);
 		await until('all have left', () => !family.some(processLives));
 	}
@@ -88,6 +92,7 @@ class Managed {
 		this.child.stdin.end('quit\n');
 		await this.exited;
 		fs.rmSync(this.dir, {recursive: true, force: true});
+		assert.deepEqual(this.bad, []);
 		checkReports(this.stderr);
 	}
 }
@@ -183,6 +188,54 @@ group('descriptor store', null, (test) => {
 		const third = event(sub, 'subscribed');
 		a.connect();
 		assert.equal((await third).recovered, true);
+	}));
+	test('other addresses are bound, what was said is kept',
+	    managed(async (m) => {
+		const a = sdk(m, '?user=alice');
+		await a.ready(5000);
+		const sub = await subscribed(a, 'room');
+		await a.publish('room', {n: 1});
+		a.disconnect();
+		/* One more, another one on the same port, and back again. */
+		const more = `127.0.0.1:${await freePort()}`;
+		for (const addresses of [[more], [`[::1]:${m.port}`, more], []]) {
+			await m.kill();
+			m.write(CONF, ...addresses);
+			await m.again();
+			await m.told(/^removed chatd-listener/);
+			assert.ok(await answers(m.port));
+		}
+		assert.ok(!await answers(more.split(':')[1]));
+		const again = event(sub, 'subscribed');
+		a.connect();
+		assert.equal((await again).recovered, true);
+	}));
+	test('a restart', managed(async (m) => {
+		const a = sdk(m, '?user=alice');
+		await a.ready(5000);
+		const sub = await subscribed(a, 'room');
+		await a.publish('room', {n: 1});
+		a.disconnect();
+		await m.kill('SIGTERM');
+		await m.told(/^dead 0/);
+		assert.ok(await answers(m.port), 'who connects waits');
+		await m.again();
+		const again = event(sub, 'subscribed');
+		a.connect();
+		assert.equal((await again).recovered, true);
+	}));
+	test('who connects at QUIT is refused, not kept waiting',
+	    managed(async (m) => {
+		const c = await Client.user(m.port, 'alice');
+		process.kill(m.pid, 'SIGQUIT');
+		await m.told(/^removed chatd-listener/);
+		await until('refused', async () => !await answers(m.port));
+		c.text('hello');
+		assert.equal(await c.heard(), 'alice says: hello');
+		await c.close();
+		await m.told(/^dead 0/);
+		await m.again();
+		assert.ok(await answers(m.port));
 	}));
 	test('after an upgrade, too', managed(async (m) => {
 		const a = sdk(m, '?user=alice');

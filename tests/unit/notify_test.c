@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -76,6 +77,63 @@ by_abstract_name(void **state)
 	exchange(name);
 }
 
+/* A manager that reads late is waited for, but not for ever. */
+static void
+a_full_queue(void **state)
+{
+	char name[64], text[64];
+	int fd, status, sent = 0;
+	pid_t pid;
+
+	snprintf(name, sizeof(name), "@chatd-notify-%d", (int)getpid());
+	fd = manager_open(name);
+	while (notify_send("STATUS=x") == 1 && sent < 10000)
+		sent++;
+	assert_in_range(sent, 1, 9999);
+	assert_int_equal(errno, EAGAIN);
+	if ((pid = fork()) == 0) {
+		usleep(50 * 1000);
+		while (recv(fd, text, sizeof(text), 0) > 0)
+			;
+		_exit(errno == EAGAIN ? 0 : 1);
+	}
+	assert_int_equal(notify_send("READY=1"), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fd);
+}
+
+/* A barrier is passed when the manager has closed what came with it. */
+static void
+barrier(void **state)
+{
+	char name[64], text[64], control[CMSG_SPACE(sizeof(int))];
+	struct iovec v = {text, sizeof(text)};
+	struct msghdr h = {.msg_iov = &v,
+	    .msg_iovlen = 1,
+	    .msg_control = control,
+	    .msg_controllen = sizeof(control)};
+	int fd, status;
+	pid_t pid;
+
+	snprintf(name, sizeof(name), "@chatd-notify-%d", (int)getpid());
+	fd = manager_open(name);
+	assert_int_equal(notify_barrier(10), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), 9);
+	if ((pid = fork()) == 0) {
+		while (recvmsg(fd, &h, MSG_DONTWAIT) == -1 || text[0] != 'B' ||
+		    h.msg_controllen == 0)
+			usleep(1000);
+		_exit(0); /* which closes it */
+	}
+	assert_int_equal(notify_barrier(5000), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(fd);
+	unsetenv("NOTIFY_SOCKET");
+	assert_int_equal(notify_barrier(5000), 0);
+}
+
 /* No manager, no message; a manager that is gone, an error. */
 static void
 nobody_to_tell(void **state)
@@ -105,6 +163,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(by_path),
 	    cmocka_unit_test(by_abstract_name),
+	    cmocka_unit_test(a_full_queue),
+	    cmocka_unit_test(barrier),
 	    cmocka_unit_test(nobody_to_tell),
 	};
 
