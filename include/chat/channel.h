@@ -28,13 +28,15 @@ struct channel_position {
 };
 
 /*
- * Subscribes a connection to a room or the lobby. *at is where the channel
+ * Subscribes a connection to a room or the lobby on terms: flags, expires_ms,
+ * info, key; with ALREADY or OK *sub is its record. *at is where the channel
  * stood: what is told as the reply's offset; only later publications are
- * delivered. flags: enum subscription_flags. *sub is its record.
+ * delivered. ALREADY is no error if the record's key is that of the terms: then
+ * a worker died before it could answer.
  */
-enum channel_result
-channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    uint32_t flags, struct channel_position *at, uint32_t *sub);
+enum channel_result channel_subscribe(struct chat *ch, uint32_t conn,
+    const char *name, size_t len, const struct subscription *terms,
+    struct channel_position *at, uint32_t *sub);
 
 /* Ends a subscription; ABSENT if there is none. */
 enum channel_result channel_unsubscribe(
@@ -74,12 +76,14 @@ struct channel_member {
 bool channel_members(struct chat *ch, uint32_t channel, uint32_t max,
     void (*member)(const struct channel_member *, void *), void *arg);
 
-/* Publishes that a connection joins or leaves a channel (FORMAT_JOIN, _LEAVE);
- * of the lobby only if its rule says so. */
-void channel_tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    enum publication_format format);
-void channel_tell_lobby(
-    struct chat *ch, uint32_t conn, enum publication_format format);
+/*
+ * Publishes that a connection joins a channel or the lobby, if that is to be
+ * told and has not been. Who is told of the join is told of the leave, each
+ * once: workers may die between all stores.
+ */
+void channel_tell_join(struct chat *ch, uint32_t sub);
+void channel_tell_leave(struct chat *ch, uint32_t sub);
+void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
 
 /* Ends a subscription and tells those who are to be told; nothing if there is
  * none. */

@@ -68,6 +68,10 @@ void conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt,
 void
 conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason);
 
+/* Takes one that is ending, if it has not left, out of its channels and of
+ * presence. After a takeover: goes on with that. */
+void conn_leave(struct chat *ch, uint32_t i);
+
 /* The close frame alone, of a connection that is ending already. */
 void conn_append_close(
     struct chat *ch, uint32_t i, enum ws_code code, const char *reason);

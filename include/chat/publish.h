@@ -7,7 +7,8 @@
 /*
  * What is published. conn SHM_NONE: by the server, under `user`; else under
  * the connection's user, with its info. ordinal: of the command in the message
- * that is being read (from 0, below CHAT_COMMANDS).
+ * that is being read (from 0, below CHAT_COMMANDS); of a join or leave see
+ * hub/journal.h.
  */
 struct publishing {
 	uint32_t conn;

@@ -31,7 +31,8 @@ struct publication {
 	uint64_t sender;    /* connection id, 0: the server */
 	uint64_t input_end; /* key of the sender's input that is done then; of
 			     * the server's: the master's order, 0: none */
-	uint32_t ordinal;   /* of the command within that input */
+	uint32_t ordinal;   /* of the command within that input; of a join or
+			     * leave: its subscription + 1, 0: the lobby's */
 	uint32_t channel;   /* presence entry */
 	uint32_t epoch;	    /* of the channel; set by journal_append */
 	int64_t time_ms;    /* wall clock */
@@ -83,7 +84,8 @@ uint64_t journal_append(struct hub *h, struct publication *p);
 bool journal_fault(struct hub *h, uint64_t position);
 
 /* Redoes what follows from the last committed publication: its channel's
- * offset and newest position, its sender's committed position. Lock held. */
+ * offset and newest position, its sender's committed position, that others
+ * have been told of a join or leave. Lock held. */
 void journal_redo(struct hub *h);
 
 uint64_t journal_tail(const struct hub *h);

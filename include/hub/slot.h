@@ -60,7 +60,7 @@ struct slot {
 	uint32_t info;		/* blob of what its token says; 0: none */
 	uint64_t expires_ms;	/* its token does: wall clock; 0: never */
 	uint64_t offset;	/* of "#user": nothing up to it is told */
-	uint32_t flags;		/* the door's own, SLOT_GAP, SLOT_MOVED */
+	uint32_t flags;		/* the door's own, SLOT_GAP and those below */
 	uint32_t skipped;	/* publications passed over: to be told */
 } __attribute__((aligned(64)));
 
@@ -79,6 +79,12 @@ enum { KEY_BITS = 13 };
 /* It has changed its worker, and between `last` and the new one's cursor there
  * may be publications that it does not have yet. */
 #define SLOT_MOVED (1u << 30)
+/* At the plain door: the lobby has not been told of its join, or has of its
+ * leave: derived. */
+#define SLOT_AWAY (1u << 29)
+/* With SLOT_ENDING: it is still in presence and its channels, some of which
+ * may have been told. Whoever has it goes on with that. */
+#define SLOT_LEAVING (1u << 28)
 
 static inline uint64_t
 slot_id(const struct hub *h, uint32_t i)
@@ -115,6 +121,14 @@ slot_is_open(const struct hub *h, uint32_t i)
 	enum slot_state state = slot_state(h, i);
 
 	return state == SLOT_OPEN || state == SLOT_MOVING;
+}
+
+/* Whether it is ending and has not left all that it was in. */
+static inline bool
+slot_is_leaving(const struct hub *h, uint32_t i)
+{
+	return slot_state(h, i) == SLOT_ENDING &&
+	    h->slot[i].flags & SLOT_LEAVING;
 }
 
 /* The number in an id if the slot is still that connection's, else SHM_NONE. */

@@ -18,7 +18,10 @@ enum subscription_flags {
 	SUBSCRIPTION_GAP = 2,	  /* passed over: to be told once it drains */
 	SUBSCRIPTION_PRESENT = 4, /* counts in the channel's presence */
 	SUBSCRIPTION_SERVER = 8,  /* the server's doing, not the client's */
-	SUBSCRIPTION_TOLD = 16	  /* its client has been told of it */
+	SUBSCRIPTION_TOLD = 16,	  /* stands in the reply to connect already */
+	SUBSCRIPTION_AWAY = 32,	  /* of JOIN_LEAVE: its join has not been told,
+				   * or its leave has: derived */
+	SUBSCRIPTION_REVOKED = 64 /* its end is decided, but not done */
 };
 
 struct subscription {
@@ -31,17 +34,19 @@ struct subscription {
 	uint32_t epoch;
 	uint32_t info; /* blob (blob.h) of the token's info; 0: none */
 	uint32_t flags;
-	uint32_t spare[4];
+	uint64_t key; /* of the command (slot.h) that made it; 0: unknown */
+	uint32_t spare[2];
 };
 
-/* Makes one and chains it. Returns its number, or SHM_NONE: none left. */
-uint32_t subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
-    uint32_t channel, uint64_t offset, uint32_t epoch);
+/* Makes one out of all that `new` says but its links, and chains it. Returns
+ * its number, or SHM_NONE: none left. */
+uint32_t subscription_add(
+    struct hub *h, struct claim *pool, const struct subscription *new);
 
 /* The same for a connection that is another worker's still: `link` (+ 1, 0:
  * none) follows in a chain that the slot does not know yet. */
-uint32_t subscription_prepare(struct hub *h, struct claim *pool, uint32_t slot,
-    uint32_t channel, uint64_t offset, uint32_t epoch, uint32_t link);
+uint32_t subscription_prepare(struct hub *h, struct claim *pool,
+    const struct subscription *new, uint32_t link);
 
 /* Takes one of this worker away. */
 void subscription_remove(struct hub *h, struct claim *pool, uint32_t sub);

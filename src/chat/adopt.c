@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
 #include "chat/publish.h"
@@ -26,7 +27,7 @@ struct adoption {
 	uint64_t stage_conn, stage_start; /* as that worker left them */
 };
 
-/* Ends what cannot go on: nothing of its records is used. */
+/* Ends what cannot go on: of its records only what others were told is used. */
 static void
 give_up(struct adoption *a, uint32_t i, const char *why)
 {
@@ -35,6 +36,7 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 	if (why != NULL)
 		log_warn("connection %llu: %s, closed",
 		    (unsigned long long)slot_id(ch->hub, i), why);
+	channel_tell_leaves(ch, i);
 	slot_set(ch->hub, i, SLOT_CLOSING);
 	shutdown(a->fd[i] - 1, SHUT_WR);
 	KILL_POINT();
@@ -54,6 +56,14 @@ phase_of(const struct chat *ch, uint32_t i, const struct counters *k)
 	return k->fin_sent ? CONN_LINGER : CONN_ENDING;
 }
 
+/* Whether it is in its channels: open, or on its way out of them. */
+static bool
+is_present(const struct chat *ch, uint32_t i)
+{
+	return slot_state(ch->hub, i) == SLOT_OPEN ||
+	    slot_is_leaving(ch->hub, i);
+}
+
 /* Takes up one connection with its records: private state only, nothing is
  * sent or read yet. */
 static void
@@ -69,7 +79,7 @@ take_up(struct adoption *a, uint32_t i)
 	memset(c, 0, sizeof(*c));
 	if (counters_read(a->fd[i] - 1, &k) < 0 ||
 	    slot_state(ch->hub, i) == SLOT_CLOSING ||
-	    (k.closed && slot_state(ch->hub, i) != SLOT_OPEN)) {
+	    (k.closed && !is_present(ch, i))) {
 		a->result->ended++;
 		give_up(a, i, NULL);
 		return;
@@ -123,6 +133,8 @@ take_up_all(struct adoption *a)
 			 * or its end was all but complete */
 			if (slot_state(h, i) == SLOT_OPEN)
 				a->result->lost++;
+			if (slot_in_use(h, i))
+				channel_tell_leaves(ch, i);
 			slot_release(h, &ch->slots, i);
 			continue;
 		}
@@ -132,13 +144,13 @@ take_up_all(struct adoption *a)
 	SHM_STORE(h->me->hand, HAND_NOTHING);
 }
 
-/* Whether a subscription's connection goes on. */
+/* Whether a subscription's connection goes on here. */
 static bool
 lives_cb(void *arg, uint32_t slot)
 {
 	struct adoption *a = arg;
 
-	return a->ch->conn[slot].phase == CONN_OPEN;
+	return a->ch->conn[slot].phase != CONN_NONE && is_present(a->ch, slot);
 }
 
 /* A subscription that goes on: its channel is had here. */
@@ -159,7 +171,7 @@ take_user(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
 
-	if (ch->conn[i].phase != CONN_OPEN || s->user >= ch->hub->n_entries)
+	if (!is_present(ch, i) || s->user >= ch->hub->n_entries)
 		return;
 	ch->conn[i].present = true;
 	user_list_add(ch, i);
@@ -228,6 +240,8 @@ settle(struct adoption *a, uint32_t i)
 		return;
 	} else if (c->phase == CONN_OPEN)
 		replay(a, i);
+	else
+		conn_leave(ch, i);
 	if (c->phase == CONN_ENDING &&
 	    output_newest_tag(&ch->output, &c->out, i) != OUTPUT_CLOSE)
 		conn_append_close(ch, i, (enum ws_code)s->close_code, "");

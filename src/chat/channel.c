@@ -87,34 +87,6 @@ channel_subscription(
 	return subscription_find(ch->hub, conn, at.channel);
 }
 
-enum channel_result
-channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    uint32_t flags, struct channel_position *at, uint32_t *sub)
-{
-	struct hub *h = ch->hub;
-	uint32_t e;
-
-	if (channel_subscription(ch, conn, name, len) != SHM_NONE)
-		return CHANNEL_ALREADY;
-	if (subscription_count(h, conn) >= ch->live.connection_channels)
-		return CHANNEL_LIMIT;
-	hub_lock(h);
-	e = channel_hold(ch, name, len);
-	if (e != SHM_NONE)
-		position_read(h, e, at);
-	hub_unlock(h);
-	if (e == SHM_NONE)
-		return channel_full(ch);
-	*sub = subscription_add(
-	    h, &ch->subscriptions, conn, e, at->offset, at->epoch);
-	if (*sub == SHM_NONE) {
-		channel_release(ch, e);
-		return channel_full(ch);
-	}
-	h->subscription[*sub].flags = flags;
-	return CHANNEL_OK;
-}
-
 /* Ends one subscription. */
 static void
 subscription_end(struct chat *ch, uint32_t sub)
@@ -125,6 +97,53 @@ subscription_end(struct chat *ch, uint32_t sub)
 	subscription_remove(ch->hub, &ch->subscriptions, sub);
 	blob_drop(&ch->input, info);
 	channel_release(ch, channel);
+}
+
+enum channel_result
+channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    const struct subscription *terms, struct channel_position *at,
+    uint32_t *sub)
+{
+	struct subscription new = *terms, *s;
+	struct hub *h = ch->hub;
+	uint32_t e;
+
+	*sub = channel_subscription(ch, conn, name, len);
+	if (*sub != SHM_NONE &&
+	    h->subscription[*sub].flags & SUBSCRIPTION_REVOKED) {
+		/* a worker died before it was done with that */
+		channel_tell_leave(ch, *sub);
+		subscription_end(ch, *sub);
+		*sub = SHM_NONE;
+	}
+	if (*sub != SHM_NONE) {
+		s = &h->subscription[*sub];
+		at->channel = SHM_OWN(s->channel) - 1;
+		at->epoch = s->epoch;
+		at->offset = SHM_OWN(s->offset);
+		return CHANNEL_ALREADY;
+	}
+	if (subscription_count(h, conn) >= ch->live.connection_channels)
+		return CHANNEL_LIMIT;
+	hub_lock(h);
+	e = channel_hold(ch, name, len);
+	if (e != SHM_NONE)
+		position_read(h, e, at);
+	hub_unlock(h);
+	if (e == SHM_NONE)
+		return channel_full(ch);
+	new.slot = conn;
+	new.channel = e + 1;
+	new.offset = at->offset;
+	new.epoch = at->epoch;
+	if (new.flags & SUBSCRIPTION_JOIN_LEAVE)
+		new.flags |= SUBSCRIPTION_AWAY;
+	*sub = subscription_add(h, &ch->subscriptions, &new);
+	if (*sub == SHM_NONE) {
+		channel_release(ch, e);
+		return channel_full(ch);
+	}
+	return CHANNEL_OK;
 }
 
 enum channel_result

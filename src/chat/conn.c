@@ -184,6 +184,8 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		return -1;
 	}
 	s->door = (uint8_t)door;
+	if (door == DOOR_PLAIN)
+		s->flags = SLOT_AWAY;
 	s->device_len = (uint8_t)device_len;
 	memcpy(s->device, device, device_len);
 	s->connected_ms = ch->now_ms;
@@ -213,7 +215,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	SHM_COUNT(ch->hub->me->accepted, 1);
 	custody_add(ch, i);
 	if (door == DOOR_PLAIN)
-		channel_tell_lobby(ch, i, FORMAT_JOIN);
+		channel_tell_lobby_join(ch, i);
 	return 0;
 }
 
@@ -396,14 +398,27 @@ conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt, ...)
 	free(text);
 }
 
-/* Takes a connection out of its channels and of presence. */
+/* Decides that an open connection ends: this is stored before anything comes of
+ * it, so that whoever takes it over goes on with it. */
 static void
-leave(struct chat *ch, uint32_t i)
+decide(struct chat *ch, uint32_t i, enum ws_code code)
+{
+	struct slot *s = conn_slot(ch, i);
+
+	if (slot_state(ch->hub, i) != SLOT_OPEN)
+		return;
+	s->close_code = code;
+	s->flags |= SLOT_LEAVING;
+	slot_set(ch->hub, i, SLOT_ENDING);
+}
+
+void
+conn_leave(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
 	const struct door_ops *door = ch->door[s->door & 3];
 
-	if (slot_state(ch->hub, i) != SLOT_OPEN)
+	if (!slot_is_leaving(ch->hub, i))
 		return;
 	if (door != NULL && door->leave != NULL)
 		door->leave(ch, i);
@@ -413,6 +428,8 @@ leave(struct chat *ch, uint32_t i)
 	user_leave(ch, i);
 	blob_drop(&ch->input, s->info);
 	s->info = 0;
+	s->flags &= ~SLOT_LEAVING;
+	KILL_POINT();
 }
 
 void
@@ -443,12 +460,11 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	}
 	if (c->phase != CONN_OPEN)
 		return;
-	leave(ch, i);
 	door = ch->door[conn_slot(ch, i)->door & 3];
 	if (door != NULL && door->close_code != NULL)
 		code = door->close_code(code, &reason);
-	conn_slot(ch, i)->close_code = code;
-	slot_set(ch->hub, i, SLOT_ENDING);
+	decide(ch, i, code);
+	conn_leave(ch, i);
 	c->phase = CONN_ENDING;
 	c->due_ms = (uint32_t)ch->now_ms + CHAT_ENDING_MS;
 	ch->n_open--;
@@ -469,8 +485,10 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		return;
 	if (why != NULL)
 		log_debug("%s: %s", conn_name(ch, i), why);
-	if (served)
-		leave(ch, i);
+	if (served) {
+		decide(ch, i, WS_NONE);
+		conn_leave(ch, i);
+	}
 	request_forget(ch, i);
 	if (c->phase == CONN_OPEN)
 		ch->n_open--;

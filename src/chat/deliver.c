@@ -87,22 +87,31 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 	SHM_COUNT(ch->hub->me->delivered, 1);
 }
 
+/* Whether a subscription gets a publication, join or leave. */
+static bool
+is_for(const struct subscription *s, const struct publication *p)
+{
+	/* who has left himself is told no more of others */
+	if (p->format >= FORMAT_JOIN)
+		return (s->flags &
+			   (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) ==
+		    SUBSCRIPTION_JOIN_LEAVE;
+	return p->offset > SHM_OWN(s->offset);
+}
+
 /* To those who subscribed. */
 static void
 deliver_subscribers(struct chat *ch, struct delivery *d)
 {
 	struct hub *h = ch->hub;
 	uint32_t i = subscription_first(h, h->self, d->p->channel), next;
-	bool event = d->p->format >= FORMAT_JOIN;
 	struct subscription *s;
 
 	for (; i != SHM_NONE; i = next) {
 		next = subscription_next(h, i);
 		s = &h->subscription[i];
-		if (event ? !(s->flags & SUBSCRIPTION_JOIN_LEAVE)
-			  : d->p->offset <= SHM_OWN(s->offset))
-			continue;
-		deliver_to(ch, s->slot, d, &s->flags, SUBSCRIPTION_GAP);
+		if (is_for(s, d->p))
+			deliver_to(ch, s->slot, d, &s->flags, SUBSCRIPTION_GAP);
 	}
 }
 
@@ -301,10 +310,7 @@ concerns(
 		return NULL;
 	*gap = SUBSCRIPTION_GAP;
 	sub = &h->subscription[k];
-	if (p->format >= FORMAT_JOIN ? !(sub->flags & SUBSCRIPTION_JOIN_LEAVE)
-				     : p->offset <= SHM_OWN(sub->offset))
-		return NULL;
-	return &sub->flags;
+	return is_for(sub, p) ? &sub->flags : NULL;
 }
 
 /* Delivers one publication to one connection, if it is for it. */

@@ -8,12 +8,17 @@
 #include "hub/blob.h"
 #include "hub/lock.h"
 
-void
-channel_tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    enum publication_format format)
+/* Publishes a join or leave; `record` (subscription + 1, 0: the lobby) is
+ * marked with that. */
+static void
+tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    enum publication_format format, uint32_t record)
 {
-	const struct publishing what = {
-	    .conn = conn, .format = (uint8_t)format, .data = "", .len = 0};
+	const struct publishing what = {.conn = conn,
+	    .ordinal = record,
+	    .format = (uint8_t)format,
+	    .data = "",
+	    .len = 0};
 	struct publication p;
 	uint64_t mask;
 
@@ -21,80 +26,115 @@ channel_tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	(void)publish(ch, name, len, PUBLISH_KNOWN, &what, &p, &mask);
 }
 
+/* Tells of a subscription what has not been told: not a second join, nor a
+ * leave without a join. */
+static void
+tell_sub(struct chat *ch, uint32_t sub, enum publication_format format)
+{
+	const struct subscription *s = &ch->hub->subscription[sub];
+	bool away = s->flags & SUBSCRIPTION_AWAY;
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len;
+
+	if (!(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
+	    away != (format == FORMAT_JOIN))
+		return;
+	len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
+	if (len > 0)
+		tell(ch, s->slot, name, len, format, sub + 1);
+}
+
 void
-channel_tell_lobby(
-    struct chat *ch, uint32_t conn, enum publication_format format)
+channel_tell_join(struct chat *ch, uint32_t sub)
+{
+	tell_sub(ch, sub, FORMAT_JOIN);
+}
+
+void
+channel_tell_leave(struct chat *ch, uint32_t sub)
+{
+	tell_sub(ch, sub, FORMAT_LEAVE);
+}
+
+void
+channel_tell_lobby_join(struct chat *ch, uint32_t conn)
 {
 	const struct conf_channel *rule =
 	    conf_channel_find(&ch->live, "lobby", 5);
 
 	if (rule != NULL && rule->join_leave)
-		channel_tell(ch, conn, "lobby", 5, format);
+		tell(ch, conn, "lobby", 5, FORMAT_JOIN, 0);
 }
 
 void
 channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
-	uint32_t sub = channel_subscription(ch, conn, name, len), flags;
+	uint32_t sub = channel_subscription(ch, conn, name, len);
 
 	if (sub == SHM_NONE)
 		return;
-	flags = ch->hub->subscription[sub].flags;
+	/* in this order: a record without a mark is one to be told of */
+	tell_sub(ch, sub, FORMAT_LEAVE);
 	channel_unsubscribe(ch, conn, name, len);
-	if (flags & SUBSCRIPTION_JOIN_LEAVE)
-		channel_tell(ch, conn, name, len, FORMAT_LEAVE);
 }
 
 void
 channel_tell_leaves(struct chat *ch, uint32_t conn)
 {
-	char name[PRESENCE_NAME_MAX + 1];
-	struct subscription *s;
+	struct slot *s = conn_slot(ch, conn);
 	uint32_t sub, n = 0;
-	size_t len;
 
-	if (conn_slot(ch, conn)->door == DOOR_PLAIN)
-		channel_tell_lobby(ch, conn, FORMAT_LEAVE);
+	if (s->door == DOOR_PLAIN && !(s->flags & SLOT_AWAY))
+		tell(ch, conn, "lobby", 5, FORMAT_LEAVE, 0);
 	for (sub = subscription_of_slot(ch->hub, conn);
 	     sub != SHM_NONE && n < CONF_CONNECTION_CHANNELS_MAX;
 	     sub = subscription_slot_next(ch->hub, sub), n++) {
-		s = &ch->hub->subscription[sub];
-		if (s->slot != conn)
+		if (ch->hub->subscription[sub].slot != conn)
 			break;
-		if (!(s->flags & SUBSCRIPTION_JOIN_LEAVE))
-			continue;
-		len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
-		if (len > 0)
-			channel_tell(ch, conn, name, len, FORMAT_LEAVE);
+		tell_sub(ch, sub, FORMAT_LEAVE);
 	}
 }
 
-/* Tells of one subscription that its connection has left with its worker, if it
- * does not go on at another one. */
+/* Tells a channel that a connection has left with its worker, if it does not go
+ * on at another one. */
 static void
-tell_gone(
-    struct hub *h, const struct subscription *s, int worker, int64_t wall_ms)
+tell_gone(struct hub *h, uint32_t conn, uint32_t channel, uint32_t epoch,
+    uint32_t record, int worker, int64_t wall_ms)
 {
 	char user[USER_NAME_MAX + 1], info[BLOB_MAX];
 	struct publication p = {.format = FORMAT_LEAVE,
 	    .time_ms = wall_ms,
 	    .user = user,
 	    .info = info,
+	    .channel = channel,
+	    .ordinal = record,
 	    .data = ""};
 	struct slot slot;
 
-	if (!(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
-	    !slot_read(h, s->slot, &slot, &p.sender) || slot.worker != worker)
+	if (!slot_read(h, conn, &slot, &p.sender) || slot.worker != worker ||
+	    (record == 0 && slot.flags & SLOT_AWAY))
 		return;
-	p.channel = SHM_LOAD(s->channel) - 1;
 	p.user_len = (uint8_t)user_name(h, slot.user, user);
 	p.info_len = (uint16_t)blob_get(h, slot.info, info);
 	p.input_end = SHM_LOAD(slot.committed);
 	hub_lock(h);
-	if (p.channel < h->n_entries &&
-	    SHM_LOAD(h->entry[p.channel].epoch) == s->epoch)
+	if (channel < h->n_entries &&
+	    SHM_LOAD(h->entry[channel].epoch) == epoch)
 		journal_append(h, &p);
 	hub_unlock(h);
+}
+
+/* The same of all its plain connections to the lobby. */
+static void
+lobby_tell_gone(struct hub *h, int worker, int64_t wall_ms)
+{
+	uint32_t epoch = SHM_LOAD(h->entry[PRESENCE_LOBBY].epoch), i;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
+		if (slot_in_use(h, i) && slot_worker(h, i) == worker &&
+		    h->slot[i].door == DOOR_PLAIN)
+			tell_gone(
+			    h, i, PRESENCE_LOBBY, epoch, 0, worker, wall_ms);
 }
 
 void
@@ -103,6 +143,7 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 	struct subscription copy;
 	uint32_t i;
 
+	lobby_tell_gone(h, worker, wall_ms);
 	for (i = 0; i < h->n_subscriptions; i++) {
 		if (SHM_LOAD(h->subscription_owner[i / SHM_BLOCK]) !=
 		    worker + 1) {
@@ -110,7 +151,10 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 			continue;
 		}
 		memcpy(&copy, &h->subscription[i], sizeof(copy));
-		if (SHM_LOAD(copy.channel) != 0)
-			tell_gone(h, &copy, worker, wall_ms);
+		if (SHM_LOAD(copy.channel) != 0 &&
+		    copy.flags & SUBSCRIPTION_JOIN_LEAVE &&
+		    !(copy.flags & SUBSCRIPTION_AWAY))
+			tell_gone(h, copy.slot, SHM_LOAD(copy.channel) - 1,
+			    copy.epoch, i + 1, worker, wall_ms);
 	}
 }

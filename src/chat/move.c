@@ -24,6 +24,7 @@ struct copy {
 	uint32_t info;
 	uint32_t subs; /* first of them, + 1 */
 	bool ending;
+	bool present; /* in its channels: not so once it has left them */
 	struct output out;
 };
 
@@ -70,6 +71,7 @@ records_copy(struct chat *ch, struct copy *c)
 	}
 	c->info = info_copy(ch, s->info);
 	c->ending = slot_state(ch->hub, c->slot) == SLOT_ENDING;
+	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
 	return true;
 }
 
@@ -126,17 +128,15 @@ subscriptions_copy(struct chat *ch, struct copy *c)
 	struct subscription s;
 
 	while (record_next(h, c->slot, &link, &n, &s)) {
-		new = subscription_prepare(h, &ch->subscriptions, c->slot,
-		    s.channel - 1, s.offset, s.epoch, c->subs);
+		s.info = info_copy(ch, s.info);
+		new = subscription_prepare(h, &ch->subscriptions, &s, c->subs);
 		if (new == SHM_NONE) {
 			log_warn("%s: no room for its subscriptions here",
 			    conn_name(ch, c->slot));
+			blob_drop(&ch->input, s.info);
 			channel_release(ch, s.channel - 1);
 			continue;
 		}
-		h->subscription[new].flags = s.flags;
-		h->subscription[new].expires_ms = s.expires_ms;
-		h->subscription[new].info = info_copy(ch, s.info);
 		c->subs = new + 1;
 	}
 }
@@ -257,8 +257,7 @@ refuse(struct chat *ch, struct copy *c, int from)
 		? slot_pass(
 		      h, c->slot, h->self, SLOT_MOVING, h->self, SLOT_CLOSING)
 		: slot_pass(h, c->slot, from, state, h->self, SLOT_CLOSING)) {
-		if (state != SLOT_ENDING)
-			channel_tell_leaves(ch, c->slot);
+		channel_tell_leaves(ch, c->slot);
 		shutdown(c->fd, SHUT_WR);
 		KILL_POINT();
 		slot_release(h, &ch->slots, c->slot);
@@ -272,7 +271,7 @@ refuse(struct chat *ch, struct copy *c, int from)
 static void
 forget(struct chat *ch, struct copy *c)
 {
-	if (!c->ending) {
+	if (c->present) {
 		user_leave(ch, c->slot);
 		subscriptions_forget(ch, c);
 	}
@@ -308,7 +307,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	}
 	hub_lock(h);
 	for (k = 0; k < m; k++)
-		if (!copy[k].ending)
+		if (copy[k].present)
 			enter(ch, &copy[k]);
 	hub_unlock(h);
 	/* from here on publications are for this worker, too: it catches up
@@ -317,7 +316,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		;
 	for (k = 0; k < m; k++) {
 		c = &copy[k];
-		if (!c->ending)
+		if (c->present)
 			subscriptions_copy(ch, c);
 		if (!commit(ch, c, from)) {
 			forget(ch, c);

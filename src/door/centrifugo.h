@@ -185,6 +185,9 @@ token_read(struct chat *ch, struct json_value token, struct claims *out);
 /* Keeps the info of claims; a blob. */
 uint32_t info_keep(struct chat *ch, const struct claims *claims);
 
+/* Keeps it in place of another one. */
+void info_replace(struct chat *ch, uint32_t *info, const struct claims *claims);
+
 /* "expires" and "ttl" of what ends at that time. */
 void put_expiry(struct chat *ch, struct json_writer *w, uint64_t expires_ms);
 
@@ -231,10 +234,11 @@ enum centrifugo_error put_subscription(struct chat *ch, struct json_writer *w,
     const struct conf_channel *rule, const struct channel_position *at,
     const struct recovery *r, uint64_t expires_ms);
 
-/* Subscribes under a rule, with what its token says. */
-enum centrifugo_error
-subscription_begin(const struct command *c, const struct channel_name *name,
-    const struct claims *claims, uint32_t flags, struct channel_position *at);
+/* Subscribes under a rule, with what its token says, or takes up what this very
+ * command did before a takeover. *sub is the record. */
+enum centrifugo_error subscription_begin(const struct command *c,
+    const struct channel_name *name, const struct claims *claims,
+    uint32_t flags, struct channel_position *at, uint32_t *sub);
 
 /* Deadlines of its subscriptions; gaps to be told once it has drained. */
 void subscriptions_sweep(struct chat *ch, uint32_t conn);

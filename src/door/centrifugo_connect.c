@@ -69,26 +69,25 @@ enter(const struct command *c, const struct claims *claims)
 	struct channel_name name;
 
 	if (s->flags & C_ENTERED)
-		return C_OK;		    /* before a takeover */
-	if (c->ch->conn[c->conn].present) { /* half of it before a takeover */
-		s->flags |= C_ENTERED;
-		return C_OK;
-	}
-	if (claims->user_len > 0 &&
-	    user_enter(c->ch, c->conn, claims->user, claims->user_len) < 0) {
-		log_warn(
-		    "the table of users is full: a connection was refused");
-		return C_INTERNAL;
-	}
-	if (claims->user_len > 0) {
+		return C_OK; /* before a takeover */
+	/* half of it may have been done before a takeover: until ENTERED all
+	 * of it is done again */
+	if (claims->user_len > 0 && !c->ch->conn[c->conn].present) {
+		if (user_enter(c->ch, c->conn, claims->user, claims->user_len) <
+		    0) {
+			log_warn("the table of users is full: a connection "
+				 "was refused");
+			return C_INTERNAL;
+		}
 		user_list_add(c->ch, c->conn);
-		if (own_position(c, &name, &at))
-			s->offset = at.offset;
 	}
-	blob_drop(&c->ch->input, s->info);
-	s->info = info_keep(c->ch, claims);
+	if (own_position(c, &name, &at))
+		s->offset = at.offset;
 	s->expires_ms = (uint64_t)claims->expires_ms;
+	KILL_POINT();
+	info_replace(c->ch, &s->info, claims);
 	s->flags = (s->flags & ~(uint32_t)C_NAMED) | C_ENTERED;
+	KILL_POINT();
 	return C_OK;
 }
 
@@ -111,7 +110,7 @@ put_server_channel(struct command *c, struct json_writer *w,
 	struct channel_name name;
 	enum centrifugo_error bad;
 	struct recovery r;
-	uint32_t sub;
+	uint32_t sub, *flags;
 
 	if (!take_string(channel, name.text, PRESENCE_NAME_MAX, &name.len) ||
 	    name.len == SIZE_MAX || !conf_channel_name_ok(name.text, name.len))
@@ -122,17 +121,36 @@ put_server_channel(struct command *c, struct json_writer *w,
 		return C_UNKNOWN_CHANNEL;
 	if (!recovery_of(subs, name.text, &r))
 		return C_END_BAD_REQUEST;
-	bad = subscription_begin(c, &name, NULL, SUBSCRIPTION_SERVER, &at);
+	bad =
+	    subscription_begin(c, &name, NULL, SUBSCRIPTION_SERVER, &at, &sub);
 	if (bad != C_OK)
-		return bad == C_LIMIT_EXCEEDED	  ? C_END_CHANNEL_LIMIT
-		    : bad == C_ALREADY_SUBSCRIBED ? C_OK
-						  : bad;
-	sub = subscription_find(c->ch->hub, c->conn, at.channel);
+		return bad == C_LIMIT_EXCEEDED ? C_END_CHANNEL_LIMIT : bad;
+	flags = &c->ch->hub->subscription[sub].flags;
+	if (*flags & SUBSCRIPTION_TOLD) /* the token has it twice */
+		return C_OK;
+	*flags |= SUBSCRIPTION_TOLD;
 	r.or_error = false;
 	put_name(w, name.text, name.len);
-	bad = put_subscription(c->ch, w, name.rule, &at, &r, 0);
-	c->ch->hub->subscription[sub].flags |= SUBSCRIPTION_TOLD;
-	return bad;
+	return put_subscription(c->ch, w, name.rule, &at, &r, 0);
+}
+
+/* Calls f with each of its subscriptions. */
+static void
+each_subscription(
+    const struct command *c, void (*f)(struct chat *ch, uint32_t sub))
+{
+	uint32_t sub;
+
+	for (sub = subscription_of_slot(c->ch->hub, c->conn); sub != SHM_NONE;
+	     sub = subscription_slot_next(c->ch->hub, sub))
+		f(c->ch, sub);
+}
+
+/* What a worker told in a reply that it died with was not told. */
+static void
+untold(struct chat *ch, uint32_t sub)
+{
+	ch->hub->subscription[sub].flags &= ~(uint32_t)SUBSCRIPTION_TOLD;
 }
 
 /* The channels that the server subscribes it to: its own, and its token's. */
@@ -147,6 +165,7 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 	struct json_value v;
 	struct recovery r;
 
+	each_subscription(c, untold);
 	if (own_position(c, &name, &at)) {
 		at.offset = command_slot(c)->offset;
 		if (!recovery_of(subs, name.text, &r))
@@ -220,24 +239,6 @@ put_connect(struct command *c, struct json_writer *w,
 	return bad;
 }
 
-/* Tells of the channels that it is in from the start. */
-static void
-tell_joins(struct command *c)
-{
-	char name[PRESENCE_NAME_MAX + 1];
-	struct subscription *s;
-	uint32_t sub;
-	size_t len;
-
-	for (sub = subscription_of_slot(c->ch->hub, c->conn); sub != SHM_NONE;
-	     sub = subscription_slot_next(c->ch->hub, sub)) {
-		s = &c->ch->hub->subscription[sub];
-		len = channel_name(c->ch->hub, SHM_OWN(s->channel) - 1, name);
-		if (s->flags & SUBSCRIPTION_JOIN_LEAVE && len > 0)
-			channel_tell(c->ch, c->conn, name, len, FORMAT_JOIN);
-	}
-}
-
 void
 command_connect(struct command *c)
 {
@@ -265,12 +266,11 @@ command_connect(struct command *c)
 		reply_error(c, bad);
 		return;
 	}
+	each_subscription(c, channel_tell_join);
 	command_slot(c)->ping_ms = (uint32_t)c->ch->now_ms;
 	reply_end(c, w);
-	if (c->ch->conn[c->conn].phase != CONN_OPEN)
-		return;
-	command_slot(c)->flags |= C_CONNECTED;
-	tell_joins(c);
+	if (c->ch->conn[c->conn].phase == CONN_OPEN)
+		command_slot(c)->flags |= C_CONNECTED;
 }
 
 void
@@ -298,10 +298,8 @@ command_refresh(struct command *c)
 		return;
 	}
 	s->expires_ms = (uint64_t)claims.expires_ms;
-	if (claims.info_len > 0) {
-		blob_drop(&c->ch->input, s->info);
-		s->info = info_keep(c->ch, &claims);
-	}
+	if (claims.info_len > 0)
+		info_replace(c->ch, &s->info, &claims);
 	client_id(slot_id(c->ch->hub, c->conn), client);
 	w = reply_begin(c, "refresh");
 	json_open(w, '{');

@@ -125,48 +125,32 @@ subscribe_error(enum channel_result r)
 				   : C_INTERNAL;
 }
 
-/* Takes up one that was made before a takeover but not told of. */
-static bool
-subscription_resume(const struct command *c, const struct channel_name *name,
-    struct channel_position *at)
-{
-	uint32_t sub =
-	    channel_subscription(c->ch, c->conn, name->text, name->len);
-	struct subscription *s;
-
-	if (sub == SHM_NONE)
-		return false;
-	s = &c->ch->hub->subscription[sub];
-	if (s->flags & SUBSCRIPTION_TOLD)
-		return false;
-	at->channel = SHM_OWN(s->channel) - 1;
-	at->epoch = s->epoch;
-	at->offset = SHM_OWN(s->offset);
-	return true;
-}
-
 enum centrifugo_error
 subscription_begin(const struct command *c, const struct channel_name *name,
-    const struct claims *claims, uint32_t flags, struct channel_position *at)
+    const struct claims *claims, uint32_t flags, struct channel_position *at,
+    uint32_t *sub)
 {
-	struct subscription *s;
+	struct subscription terms = {
+	    .flags = flags, .key = KEY(c->position, c->ordinal)};
 	enum channel_result r;
-	uint32_t sub;
 
 	if (name->rule->presence)
-		flags |= SUBSCRIPTION_PRESENT;
+		terms.flags |= SUBSCRIPTION_PRESENT;
 	if (name->rule->join_leave)
-		flags |= SUBSCRIPTION_JOIN_LEAVE;
+		terms.flags |= SUBSCRIPTION_JOIN_LEAVE;
+	if (claims != NULL) {
+		terms.expires_ms = (uint64_t)claims->expires_ms;
+		terms.info = info_keep(c->ch, claims);
+	}
 	r = channel_subscribe(
-	    c->ch, c->conn, name->text, name->len, flags, at, &sub);
-	if (r == CHANNEL_ALREADY && subscription_resume(c, name, at))
+	    c->ch, c->conn, name->text, name->len, &terms, at, sub);
+	if (r == CHANNEL_OK)
 		return C_OK;
-	if (r != CHANNEL_OK || claims == NULL)
-		return subscribe_error(r);
-	s = &c->ch->hub->subscription[sub];
-	s->expires_ms = (uint64_t)claims->expires_ms;
-	s->info = info_keep(c->ch, claims);
-	return C_OK;
+	blob_drop(&c->ch->input, terms.info);
+	if (r == CHANNEL_ALREADY &&
+	    c->ch->hub->subscription[*sub].key == terms.key)
+		return C_OK;
+	return subscribe_error(r);
 }
 
 /* The name of the connection's own channel. */
@@ -231,29 +215,23 @@ may_subscribe(const struct command *c, const struct channel_name *name,
 	}
 }
 
-/* Answers; the subscription is made. */
+/* Answers; the subscription is made. Its join is told before: with its answer
+ * a command is done. */
 static void
 subscribe_reply(struct command *c, const struct channel_name *name,
-    const struct channel_position *at, const struct recovery *r)
+    const struct channel_position *at, const struct recovery *r, uint32_t sub)
 {
 	struct json_writer *w = reply_begin(c, "subscribe");
-	uint32_t sub = subscription_find(c->ch->hub, c->conn, at->channel);
-	struct subscription *s = &c->ch->hub->subscription[sub];
-	enum centrifugo_error bad =
-	    put_subscription(c->ch, w, name->rule, at, r, s->expires_ms);
+	enum centrifugo_error bad = put_subscription(c->ch, w, name->rule, at,
+	    r, c->ch->hub->subscription[sub].expires_ms);
 
 	if (bad != C_OK) {
 		channel_unsubscribe(c->ch, c->conn, name->text, name->len);
 		reply_error(c, bad);
 		return;
 	}
+	channel_tell_join(c->ch, sub);
 	reply_end(c, w);
-	if (c->ch->conn[c->conn].phase != CONN_OPEN)
-		return;
-	s->flags |= SUBSCRIPTION_TOLD;
-	if (name->rule->join_leave)
-		channel_tell(
-		    c->ch, c->conn, name->text, name->len, FORMAT_JOIN);
 }
 
 void
@@ -265,15 +243,16 @@ command_subscribe(struct command *c)
 	struct channel_name name;
 	struct recovery r;
 	enum centrifugo_error bad = take_channel(c, &name);
+	uint32_t sub;
 
 	if (!recovery_take(c->request, &r))
 		bad = C_END_BAD_REQUEST;
 	if (bad == C_OK)
 		bad = may_subscribe(c, &name, &room, &claims);
 	if (bad == C_OK)
-		bad = subscription_begin(c, &name, claims, 0, &at);
+		bad = subscription_begin(c, &name, claims, 0, &at, &sub);
 	if (bad == C_OK)
-		subscribe_reply(c, &name, &at, &r);
+		subscribe_reply(c, &name, &at, &r, sub);
 	else
 		reply_error(c, bad);
 }
@@ -323,8 +302,7 @@ command_sub_refresh(struct command *c)
 	}
 	s = &c->ch->hub->subscription[sub];
 	s->expires_ms = (uint64_t)claims.expires_ms;
-	blob_drop(&c->ch->input, s->info);
-	s->info = info_keep(c->ch, &claims);
+	info_replace(c->ch, &s->info, &claims);
 	w = reply_begin(c, "sub_refresh");
 	json_open(w, '{');
 	put_expiry(c->ch, w, s->expires_ms);
@@ -332,19 +310,23 @@ command_sub_refresh(struct command *c)
 	reply_end(c, w);
 }
 
-/* Ends a subscription of ours and says why. */
+/* Ends a subscription of ours and says why. Its record goes last: a worker that
+ * dies before leaves it to the next one's sweep. */
 static void
 subscription_revoke(
     struct chat *ch, uint32_t conn, uint32_t sub, int code, const char *why)
 {
-	uint32_t channel = SHM_OWN(ch->hub->subscription[sub].channel) - 1;
+	struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t channel = SHM_OWN(s->channel) - 1;
 	char name[PRESENCE_NAME_MAX + 1];
 	size_t len = channel_name(ch->hub, channel, name);
 	struct json_writer *w;
 
 	if (len == 0)
 		return;
-	channel_finish(ch, conn, name, len);
+	s->flags |= SUBSCRIPTION_REVOKED;
+	KILL_POINT();
+	channel_tell_leave(ch, sub);
 	w = push_begin(name, len);
 	json_put_name(w, "unsubscribe");
 	json_open(w, '{');
@@ -354,23 +336,27 @@ subscription_revoke(
 	json_put_string(w, why, strlen(why));
 	json_close(w, '}');
 	push_send(ch, conn, w);
+	if (ch->conn[conn].phase == CONN_OPEN)
+		channel_unsubscribe(ch, conn, name, len);
 }
 
 void
 subscriptions_sweep(struct chat *ch, uint32_t conn)
 {
+	const struct subscription *s;
 	uint32_t sub, next;
-	uint64_t expires;
 
 	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
 	     sub = next) {
 		next = subscription_slot_next(ch->hub, sub);
-		expires = ch->hub->subscription[sub].expires_ms;
-		if (expires == 0 ||
-		    ch->wall_ms < (int64_t)expires + C_EXPIRED_DELAY_MS)
-			continue;
-		subscription_revoke(
-		    ch, conn, sub, 2501, "subscription expired");
+		s = &ch->hub->subscription[sub];
+		if (s->expires_ms != 0 &&
+		    ch->wall_ms >= (int64_t)s->expires_ms + C_EXPIRED_DELAY_MS)
+			subscription_revoke(
+			    ch, conn, sub, 2501, "subscription expired");
+		else if (s->flags & SUBSCRIPTION_REVOKED)
+			subscription_revoke(
+			    ch, conn, sub, 2500, "insufficient state");
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}

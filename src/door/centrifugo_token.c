@@ -87,6 +87,17 @@ info_keep(struct chat *ch, const struct claims *claims)
 }
 
 void
+info_replace(struct chat *ch, uint32_t *info, const struct claims *claims)
+{
+	uint32_t before = *info;
+
+	/* first: until then the other one is what others may read */
+	*info = info_keep(ch, claims);
+	KILL_POINT();
+	blob_drop(&ch->input, before);
+}
+
+void
 put_expiry(struct chat *ch, struct json_writer *w, uint64_t expires_ms)
 {
 	int64_t left = (int64_t)expires_ms - ch->wall_ms;

@@ -41,12 +41,15 @@ may_join(struct chat *ch, const struct conf_channel *rule)
 
 /* Joins; returns what to say of it. */
 static const char *
-join(struct chat *ch, uint32_t conn, const char *room, size_t len)
+join(struct chat *ch, uint32_t conn, const char *room, size_t len,
+    uint64_t position)
 {
 	const struct conf_channel *rule =
 	    conf_channel_find(&ch->live, room, len);
+	struct subscription terms = {.key = KEY(position, 0)};
 	struct channel_position at;
-	uint32_t flags = SUBSCRIPTION_TOLD, sub;
+	enum channel_result r;
+	uint32_t sub;
 
 	if (rule == NULL)
 		return "* there is no room %.*s";
@@ -55,13 +58,15 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len)
 	if (!may_join(ch, rule))
 		return "* you may not join %.*s";
 	if (rule->presence)
-		flags |= SUBSCRIPTION_PRESENT;
+		terms.flags |= SUBSCRIPTION_PRESENT;
 	if (rule->join_leave)
-		flags |= SUBSCRIPTION_JOIN_LEAVE;
-	switch (channel_subscribe(ch, conn, room, len, flags, &at, &sub)) {
+		terms.flags |= SUBSCRIPTION_JOIN_LEAVE;
+	r = channel_subscribe(ch, conn, room, len, &terms, &at, &sub);
+	if (r == CHANNEL_ALREADY && ch->hub->subscription[sub].key == terms.key)
+		r = CHANNEL_OK; /* by this very command, before a takeover */
+	switch (r) {
 	case CHANNEL_OK:
-		if (rule->join_leave)
-			channel_tell(ch, conn, room, len, FORMAT_JOIN);
+		channel_tell_join(ch, sub);
 		return "* joined %.*s";
 	case CHANNEL_ALREADY:
 		return "* you are in %.*s already";
@@ -89,8 +94,8 @@ command_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
 
 	if (room_take(ch, conn, &args, &len, &room, &room_len, true, position,
 		"/join ROOM"))
-		tell_room(ch, conn, position, join(ch, conn, room, room_len),
-		    room, room_len);
+		tell_room(ch, conn, position,
+		    join(ch, conn, room, room_len, position), room, room_len);
 }
 
 void

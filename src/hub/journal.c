@@ -6,6 +6,7 @@
 #include "hub/journal.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
+#include "hub/subscription.h"
 
 enum { POPULATE_AHEAD = 256 * 1024, POPULATE_STEP = 1024 * 1024 };
 
@@ -107,6 +108,28 @@ journal_end(const struct hub *h, uint64_t tail)
 		      : (at + h->journal_size) & ~(h->journal_size - 1);
 }
 
+/* Its join or leave is told once, whoever dies: the mark that there is one to
+ * tell follows from the entry. */
+static void
+redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
+{
+	uint32_t *flags = &h->slot[slot].flags, away = SLOT_AWAY;
+	struct subscription *sub;
+
+	if (e->ordinal > h->n_subscriptions)
+		return;
+	if (e->ordinal != 0) {
+		sub = &h->subscription[e->ordinal - 1];
+		if (sub->slot != slot ||
+		    SHM_LOAD(sub->channel) != e->channel + 1)
+			return;
+		flags = &sub->flags;
+		away = SUBSCRIPTION_AWAY;
+	}
+	*flags = e->format == FORMAT_LEAVE ? *flags | away : *flags & ~away;
+	KILL_POINT();
+}
+
 /* What a sender's slot says follows from the entry. */
 static void
 redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
@@ -119,6 +142,8 @@ redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 	s = &h->slot[i];
 	if (SHM_LOAD(s->committed_at) >= position)
 		return;
+	if (e->format == FORMAT_JOIN || e->format == FORMAT_LEAVE)
+		redo_event(h, i, e);
 	SHM_STORE(s->committed, e->input_end);
 	SHM_STORE(s->committed_at, position);
 }

@@ -18,10 +18,11 @@ link_at(const struct hub *h, uint32_t link)
 }
 
 uint32_t
-subscription_prepare(struct hub *h, struct claim *pool, uint32_t slot,
-    uint32_t channel, uint64_t offset, uint32_t epoch, uint32_t link)
+subscription_prepare(struct hub *h, struct claim *pool,
+    const struct subscription *new, uint32_t link)
 {
-	uint32_t i = claim_take(pool), first;
+	uint32_t i = claim_take(pool), channel = SHM_OWN(new->channel) - 1;
+	uint32_t first;
 	_Atomic uint32_t *head;
 	struct subscription *s;
 
@@ -31,9 +32,13 @@ subscription_prepare(struct hub *h, struct claim *pool, uint32_t slot,
 	first = SHM_LOAD(*head);
 	s = &h->subscription[i];
 	memset(s, 0, sizeof(*s));
-	s->slot = slot;
-	s->offset = offset;
-	s->epoch = epoch;
+	s->slot = new->slot;
+	s->offset = SHM_OWN(new->offset);
+	s->expires_ms = new->expires_ms;
+	s->epoch = new->epoch;
+	s->info = new->info;
+	s->flags = new->flags;
+	s->key = new->key;
 	s->next = first;
 	s->slot_next = link;
 	SHM_STORE(s->channel, channel + 1);
@@ -44,14 +49,14 @@ subscription_prepare(struct hub *h, struct claim *pool, uint32_t slot,
 }
 
 uint32_t
-subscription_add(struct hub *h, struct claim *pool, uint32_t slot,
-    uint32_t channel, uint64_t offset, uint32_t epoch)
+subscription_add(
+    struct hub *h, struct claim *pool, const struct subscription *new)
 {
-	uint32_t i = subscription_prepare(
-	    h, pool, slot, channel, offset, epoch, h->slot[slot].subscriptions);
+	uint32_t *link = &h->slot[new->slot].subscriptions;
+	uint32_t i = subscription_prepare(h, pool, new, *link);
 
 	if (i != SHM_NONE)
-		h->slot[slot].subscriptions = i + 1;
+		*link = i + 1;
 	return i;
 }
 

@@ -10,18 +10,12 @@
 const {choose} = require('./builds.js');
 choose('kill');
 const assert = require('node:assert/strict');
-const fs = require('node:fs');
-const os = require('node:os');
-const path = require('node:path');
 const WebSocket = require('ws');
 const {group} = require('../system/suite.js');
 const {Daemon, pause, until} = require('../system/daemon.js');
 const {SECRET, now, token} = require('../system/centrifugo.js');
 const {workerState} = require('./crowd.js');
-
-/* Of struct kill_list, hub/kill_list.h. */
-const WORKERS = 64, POINTS = 1024, FIRED = WORKERS * 16,
-    ENTRY = FIRED + WORKERS * 4, ENTRY_SIZE = 56, NAME = 40;
+const {List} = require('./kill_points.js');
 
 const PINGS = 'ping-interval 100ms\npong-timeout 1s\n';
 const BETWEEN_MS = 400; /* 20 deaths in 10 s are too many */
@@ -29,57 +23,6 @@ const INPUT = /^(door|chat)\/(?!custody)|^hub\/(output|input)\.c/;
 const JOURNAL = /^hub\/(journal|lock)\.c/;
 const ORDER = /^(worker\/order|net\/link|hub\/(journal|lock))\.c/;
 const KICK = /^(chat\/(?!custody)|hub\/(presence|slot|subscription|output))/;
-
-/* The kill points of a daemon's worker 0. */
-class List {
-	constructor() {
-		this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'once-'));
-		this.path = path.join(this.folder, 'list');
-		this.fd = fs.openSync(this.path, 'w+');
-		fs.ftruncateSync(this.fd, ENTRY + POINTS * ENTRY_SIZE);
-	}
-
-	read(at, len) {
-		const b = Buffer.alloc(len);
-		fs.readSync(this.fd, b, 0, len, at);
-		return b;
-	}
-
-	word(at, value) {
-		const b = Buffer.alloc(4);
-		b.writeUInt32LE(value);
-		fs.writeSync(this.fd, b, 0, 4, at);
-	}
-
-	/* How often each point of those files has been passed, by its place
-	 * and name. */
-	passes(files) {
-		const all = new Map(), b = this.read(ENTRY, POINTS * ENTRY_SIZE);
-		for (let k = 0; k < POINTS; k++) {
-			const e = b.subarray(k * ENTRY_SIZE);
-			const name = e.toString('latin1', 4, 4 + NAME)
-			    .replace(/\0.*/s, '');
-			if (e.readUInt32LE(0) === 2 && files.test(name))
-				all.set(`${k} ${name}`, e.readBigUInt64LE(48));
-		}
-		return all;
-	}
-
-	/* Its next pass is the last; 0: of none. */
-	arm(point, nth = 1) {
-		this.word(0, point);
-		this.word(4, nth);
-	}
-
-	fired() {
-		return this.read(FIRED, 4).readUInt32LE(0);
-	}
-
-	remove() {
-		fs.closeSync(this.fd);
-		fs.rmSync(this.folder, {recursive: true});
-	}
-}
 
 /* A client that answers pings of the centrifugo door. */
 class Person {

@@ -26,6 +26,16 @@ struct world {
 	uint32_t slot[4];
 };
 
+/* A connection is in a channel, if there is room. */
+static void
+subscribe(struct world *w, uint32_t slot, uint32_t channel)
+{
+	const struct subscription new = {
+	    .channel = channel + 1, .slot = slot, .epoch = 1};
+
+	(void)subscription_add(&w->h, &w->subs, &new);
+}
+
 /* Some honest contents of everything. */
 static void
 world_new(struct world *w)
@@ -62,7 +72,7 @@ world_new(struct world *w)
 		p.sender = slot_id(&w->h, w->slot[k]);
 		journal_append(&w->h, &p);
 		hub_unlock(&w->h);
-		subscription_add(&w->h, &w->subs, w->slot[k], e, 0, 1);
+		subscribe(w, w->slot[k], e);
 		input_save(&w->input, w->slot[k], &state, i + 1, data,
 		    fixture_random(1500));
 		if (frame_build(&w->output, &f, FRAME_SHARED,
@@ -239,8 +249,7 @@ work_all(struct world *w)
 		}
 		hub_unlock(h);
 		if (e != SHM_NONE)
-			(void)subscription_add(
-			    h, &w->subs, w->slot[i % 4], e, 0, 1);
+			subscribe(w, w->slot[i % 4], e);
 	}
 	for (i = 0; i < 4; i++) {
 		(void)output_gather(

@@ -1,0 +1,72 @@
+/*
+ * kill_points: at which of its kill points (include/hub/kill_list.h) worker 0
+ * of a daemon is to die.
+ *
+ *	const list = new List();
+ *	const d = await Daemon.start({env: {CHATD_KILL_LIST: list.path}});
+ *	const before = list.passes(/^chat\//);   // Map "7 chat/conn.c:123" -> n
+ *	...
+ *	list.arm(7);                             // at its next pass of that
+ */
+'use strict';
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+/* Of struct kill_list, hub/kill_list.h. */
+const WORKERS = 64, POINTS = 1024, FIRED = WORKERS * 16,
+    ENTRY = FIRED + WORKERS * 4, ENTRY_SIZE = 56, NAME = 40;
+
+/* The kill points of a daemon's worker 0. */
+class List {
+	constructor() {
+		this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'points-'));
+		this.path = path.join(this.folder, 'list');
+		this.fd = fs.openSync(this.path, 'w+');
+		fs.ftruncateSync(this.fd, ENTRY + POINTS * ENTRY_SIZE);
+	}
+
+	read(at, len) {
+		const b = Buffer.alloc(len);
+		fs.readSync(this.fd, b, 0, len, at);
+		return b;
+	}
+
+	word(at, value) {
+		const b = Buffer.alloc(4);
+		b.writeUInt32LE(value);
+		fs.writeSync(this.fd, b, 0, 4, at);
+	}
+
+	/* How often each point of those files has been passed, by its place
+	 * and name. */
+	passes(files) {
+		const all = new Map(), b = this.read(ENTRY, POINTS * ENTRY_SIZE);
+		for (let k = 0; k < POINTS; k++) {
+			const e = b.subarray(k * ENTRY_SIZE);
+			const name = e.toString('latin1', 4, 4 + NAME)
+			    .replace(/\0.*/s, '');
+			if (e.readUInt32LE(0) === 2 && files.test(name))
+				all.set(`${k} ${name}`, e.readBigUInt64LE(48));
+		}
+		return all;
+	}
+
+	/* Its next pass is the last; 0: of none. */
+	arm(point, nth = 1) {
+		this.word(0, point);
+		this.word(4, nth);
+	}
+
+	fired() {
+		return this.read(FIRED, 4).readUInt32LE(0);
+	}
+
+	remove() {
+		fs.closeSync(this.fd);
+		fs.rmSync(this.folder, {recursive: true});
+	}
+}
+
+module.exports = {List};
