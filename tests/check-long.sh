@@ -1,6 +1,6 @@
 #!/bin/sh
-# What takes long: make check-long. Everything in tests/long and the tests that
-# know LONG=1 (more rounds), and the unit tests under valgrind.
+# What takes long: make check-long. Everything in tests/long (systemd among it)
+# and the tests that know LONG=1 (more rounds), and the unit tests under valgrind.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/parts.sh

@@ -25,7 +25,8 @@ keeper_filter(void)
 	if (e == 0)
 		e = seccomp_load(f);
 	if (e != 0)
-		log_warn("keeper without a filter: %s", strerror(-e));
+		log_warn("keeper without a filter: %s",
+		    f == NULL ? "seccomp is not permitted" : strerror(-e));
 	if (f != NULL)
 		seccomp_release(f);
 #endif
