@@ -94,6 +94,10 @@ void conn_pause(struct chat *ch, uint32_t i, bool paused);
 /* Reads once and handles what came. */
 void conn_read(struct chat *ch, uint32_t i);
 
+/* Whether something that it has sent is still to be read, as after a pause of
+ * this worker: then it is not silent. Asks the kernel. */
+bool conn_unread(struct chat *ch, uint32_t i);
+
 /* Handles bytes that begin at an input position (reader.c). */
 void conn_input(struct chat *ch, uint32_t i, uint64_t start,
     const uint8_t *bytes, size_t len);

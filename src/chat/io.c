@@ -1,6 +1,7 @@
 /* What connections read and write. */
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -58,6 +59,16 @@ conn_read(struct chat *ch, uint32_t i)
 		conn_eof(ch, i, NULL);
 	else if (errno != EAGAIN && errno != EINTR)
 		conn_eof(ch, i, strerror(errno));
+}
+
+bool
+conn_unread(struct chat *ch, uint32_t i)
+{
+	int bytes = 0;
+
+	/* of one that is not read from, the bytes would say nothing new */
+	return !ch->conn[i].paused &&
+	    ioctl(ch->conn[i].fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 void

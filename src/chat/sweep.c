@@ -25,12 +25,14 @@ sweep_open(struct chat *ch, uint32_t i)
 		door->sweep(ch, i);
 	if (ch->conn[i].phase != CONN_OPEN || door->own_ping)
 		return;
-	if (waiting && age_ms(ch, s->ping_ms) >= ch->live.pong_ms) {
+	if (waiting && age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
+	    !conn_unread(ch, i)) {
 		conn_end(ch, i, WS_NO_PONG, "no pong");
 		return;
 	}
 	if (ch->live.idle_ms != 0 && s->door == DOOR_PLAIN &&
-	    age_ms(ch, s->message_ms) >= ch->live.idle_ms) {
+	    age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
+	    !conn_unread(ch, i)) {
 		conn_end(ch, i, WS_IDLE, "idle");
 		return;
 	}

@@ -250,12 +250,14 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 	struct slot *s = conn_slot(ch, conn);
 
 	if (!(s->flags & C_CONNECTED)) {
-		if (ch->now_ms - s->connected_ms >= ch->live.connect_ms)
+		if (ch->now_ms - s->connected_ms >= ch->live.connect_ms &&
+		    !conn_unread(ch, conn))
 			centrifugo_end(ch, conn, C_END_STALE);
 		return;
 	}
 	if (s->flags & C_PINGED) {
-		if (age_ms(ch, s->ping_ms) >= ch->live.pong_ms) {
+		if (age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
+		    !conn_unread(ch, conn)) {
 			centrifugo_end(ch, conn, C_END_NO_PONG);
 			return;
 		}

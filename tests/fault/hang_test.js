@@ -1,12 +1,15 @@
 /*
  * A worker hangs: it is stopped. It is replaced after `watchdog` and at most
- * a second, and meanwhile the others' clients notice nothing.
+ * a second, and meanwhile the others' clients notice nothing. If it goes on
+ * before that, its own notice nothing but the pause.
  */
 'use strict';
 
 const {choose} = require('./builds.js');
 choose('release');
 const assert = require('node:assert/strict');
+const {once} = require('node:events');
+const WebSocket = require('ws');
 const {group} = require('../system/suite.js');
 const {processLives} = require('../system/daemon.js');
 const {Crowd, longestGap, patience, pause, successors, until} = require('./crowd.js');
@@ -14,6 +17,8 @@ const {Crowd, longestGap, patience, pause, successors, until} = require('./crowd
 const CLIENTS = 40;
 const GAP_MS = 300;       /* others hear nothing for at most so long */
 const GRACE_MS = 1000;    /* from the watchdog's time to service */
+const DOZERS = 150;       /* more than are read in one turn */
+const DOZE_MS = 500;
 
 /* Stops a worker while all talk, and judges what follows. */
 async function hang(d, watchdogMs, slot) {
@@ -59,6 +64,64 @@ async function hang(d, watchdogMs, slot) {
 	await crowd.leave();
 }
 
+/* One that may hold its pongs back. */
+class Dozer {
+	constructor(d, i) {
+		this.due = null; /* a pong that is held back, to be sent */
+		this.end = null;
+		const plain = i % 2 === 1;
+		const ws = this.ws = new WebSocket(`ws://127.0.0.1:${d.port}/` +
+		    `${plain ? 'ws' : 'connection/websocket'}?user=u${i}`,
+		    {autoPong: false});
+		ws.on('error', () => {});
+		ws.on('close', (code, why) => this.end = `${code} ${why}`);
+		ws.on('open', () => plain || ws.send('{"id":1,"connect":{}}'));
+		ws.on('ping', () => this.answer(() => ws.pong()));
+		ws.on('message', (data) => String(data) === '{}' &&
+		    this.answer(() => ws.send('{}')));
+	}
+
+	answer(pong) {
+		if (this.held)
+			this.due = pong;
+		else
+			pong();
+	}
+}
+
+/*
+ * A worker is stopped for longer than a pong may take, but not so long that
+ * it is replaced: what came meanwhile is read before anybody counts as silent.
+ */
+async function doze(d) {
+	const all = [];
+	for (let i = 0; i < DOZERS; i++) {
+		all.push(new Dozer(d, i));
+		/* one by one: few are read in one turn then */
+		await once(all[i].ws, 'open');
+	}
+	const [worker] = await d.json('show', 'workers');
+	for (const one of all)
+		one.held = true;
+	await until('a ping for all', () => all.every((one) => one.due));
+	process.kill(worker.pid, 'SIGSTOP');
+	for (const one of all) {
+		one.held = false;
+		one.due();
+	}
+	await pause(DOZE_MS);
+	process.kill(worker.pid, 'SIGCONT');
+	await pause(250); /* for the deadlines to be looked at */
+	assert.deepEqual(all.map((one) => one.end).filter((end) => end), []);
+	for (const one of all)
+		one.ws.terminate();
+	assert.equal((await d.json('show', 'workers'))[0].pid, worker.pid);
+}
+
+group('watchdog 10s', {workers: 1, conf: 'watchdog 10s\n' +
+    'ping-interval 20ms\npong-timeout 400ms\n'}, (test) => {
+	test('who sent a pong meanwhile is not silent', doze);
+});
 group('watchdog 500ms', {conf: 'watchdog 500ms\n'}, (test) => {
 	for (let slot = 0; slot < 4; slot++)
 		test(`worker ${slot} is stopped`, (d) => hang(d, 500, slot));
