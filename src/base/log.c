@@ -1,25 +1,38 @@
 /* log: one line per event, to syslog, stderr or a file. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include <vis.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 enum {
 	LINE_MAX_BYTES = 8192, /* of a whole line; the rest is cut */
 	TEXT_MAX_BYTES = 256,  /* of client text, before escaping */
-	TEXT_BUFFERS = 4
+	TEXT_BUFFERS = 4,
+
+	/*
+	 * Who reads the log may keep a process waiting, but neither for long
+	 * at a time (the watchdog may be set to that) nor for more than a part
+	 * of the time. What does not fit then is lost, and counted.
+	 */
+	WAIT_MS = 100,
+	WAIT_PART = 4
 };
 
 static enum log_sink log_sink = LOG_TO_STDERR;
-static int log_fd = -1; /* of the file */
+static int log_fd = -1;	   /* of the file, or standard error opened anew */
+static bool log_is_socket; /* log_fd is none, standard error is a socket */
 static const char *log_file;
 static char log_name[64];
 static bool log_verbose;
@@ -34,6 +47,25 @@ log_open_file(const char *file)
 	    0640);
 }
 
+/*
+ * A pipe or terminal at standard error is opened anew for writes that do not
+ * wait: a flag set on what is there would be everybody's who has it. -1: it is
+ * something else, or may not be opened.
+ */
+static int
+log_open_stderr(void)
+{
+	struct stat s;
+
+	if (fstat(STDERR_FILENO, &s) == -1)
+		return -1;
+	log_is_socket = S_ISSOCK(s.st_mode);
+	if (!S_ISFIFO(s.st_mode) && !S_ISCHR(s.st_mode))
+		return -1;
+	return open("/proc/self/fd/2",
+	    O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
 int
 log_open(enum log_sink sink, const char *file)
 {
@@ -41,6 +73,9 @@ log_open(enum log_sink sink, const char *file)
 
 	if (sink == LOG_TO_FILE && (fd = log_open_file(file)) == -1)
 		return -1;
+	log_is_socket = false;
+	if (sink == LOG_TO_STDERR)
+		fd = log_open_stderr();
 	if (log_fd != -1)
 		close(log_fd);
 	if (log_sink == LOG_TO_SYSLOG && sink != LOG_TO_SYSLOG)
@@ -118,6 +153,87 @@ log_prefix(char *line, size_t size, int level)
 	return n;
 }
 
+/* Waits for room in a pipe, if it may; false: there is none. */
+static bool
+log_wait(int fd)
+{
+	static uint64_t then_ms;
+	static uint64_t credit = WAIT_MS * WAIT_PART;
+	struct pollfd p = {fd, POLLOUT, 0};
+	uint64_t now = clock_ms();
+	int r;
+
+	credit += now - then_ms;
+	if (credit > WAIT_MS * WAIT_PART)
+		credit = WAIT_MS * WAIT_PART;
+	r = poll(&p, 1, (int)(credit / WAIT_PART));
+	then_ms = clock_ms();
+	now = (then_ms - now) * WAIT_PART;
+	credit -= now < credit ? now : credit;
+	return r == 1;
+}
+
+/* Writes what there is room for; -1: nothing. */
+static ssize_t
+log_write_some(const char *bytes, size_t len)
+{
+	struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
+
+	if (log_is_socket)
+		return send(
+		    STDERR_FILENO, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (log_fd != -1)
+		return write(log_fd, bytes, len);
+	if (poll(&p, 1, 0) == 1)
+		return write(STDERR_FILENO, bytes, len);
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Writes a line; returns how much of it. */
+static size_t
+log_write(const char *line, size_t len)
+{
+	size_t at = 0;
+	ssize_t done;
+
+	while (at < len) {
+		done = log_write_some(line + at, len - at);
+		if (done > 0)
+			at += (size_t)done;
+		else if (done == 0 ||
+		    (errno != EINTR &&
+			(errno != EAGAIN ||
+			    !log_wait(log_fd != -1 ? log_fd : STDERR_FILENO))))
+			break;
+	}
+	return at;
+}
+
+/* Writes a line, and before it how many were lost. */
+static void
+log_line(const char *line, size_t len)
+{
+	static unsigned lost;
+	static bool cut; /* the last one was written in part */
+	char note[256] = "\n";
+	size_t n = cut, done;
+
+	if (lost > 0) {
+		n += log_prefix(note + n, sizeof(note) - n, LOG_WARNING);
+		n += (size_t)snprintf(note + n, sizeof(note) - n,
+		    "%u lines are lost: the log is not read\n", lost);
+		if (log_write(note, n) < n) {
+			lost++;
+			return;
+		}
+		lost = 0;
+	}
+	done = log_write(line, len);
+	cut = done > 0 && done < len;
+	lost += done < len;
+}
+
 /*
  * Puts one line to the sink in one write, so that the lines of several
  * processes do not mix. A line that cannot be written has nowhere else to go.
@@ -128,7 +244,6 @@ log_put(int level, const char *fmt, va_list ap)
 	char line[LINE_MAX_BYTES];
 	int saved = errno, n;
 	size_t start = 0, len, i;
-	ssize_t done;
 
 	if (log_sink != LOG_TO_SYSLOG)
 		start = log_prefix(line, sizeof(line), level);
@@ -148,10 +263,7 @@ log_put(int level, const char *fmt, va_list ap)
 		    log_level_word(level), line);
 	} else {
 		line[len++] = '\n';
-		do
-			done = write(
-			    log_fd != -1 ? log_fd : STDERR_FILENO, line, len);
-		while (done == -1 && errno == EINTR);
+		log_line(line, len);
 	}
 	errno = saved;
 }

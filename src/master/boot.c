@@ -122,8 +122,10 @@ boot_log_choose(struct master *m, char *error, size_t error_len)
 		r = log_open(LOG_TO_FILE, file);
 		if (r == 0)
 			r = identity_give(&m->identity, file);
-	} else if (!m->options->foreground)
-		r = log_open(LOG_TO_SYSLOG, NULL);
+	} else
+		r = log_open(
+		    m->options->foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG,
+		    NULL);
 	if (r == -1)
 		snprintf(error, error_len, "%s: %s",
 		    file != NULL ? file : "syslog", strerror(errno));

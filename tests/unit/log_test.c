@@ -1,5 +1,6 @@
 /* log: lines in a file, levels, escaping, rotation. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 static char dir[] = "/tmp/chatd-log-XXXXXX";
@@ -190,6 +193,65 @@ test_fatal(void **state)
 	assert_non_null(strstr(contents(path), "error: the end\n"));
 }
 
+/* Logs to a pipe or socket at standard error that nobody reads, then reads it:
+ * nobody waits for long, and what is lost is told. */
+static void
+judge_unread(const int fd[2])
+{
+	enum { LINES = 20000 };
+	static char got[4 * 1024 * 1024];
+	int saved = dup(STDERR_FILENO), k, lines = 0;
+	unsigned lost = 0;
+	size_t n = 0;
+	ssize_t r;
+	uint64_t begun, ms;
+	char *p;
+
+	assert_int_equal(dup2(fd[1], STDERR_FILENO), STDERR_FILENO);
+	assert_int_equal(log_open(LOG_TO_STDERR, NULL), 0);
+	alarm(10);
+	begun = clock_ms();
+	for (k = 0; k < LINES; k++)
+		log_info("line %d, and what makes it longer", k);
+	ms = clock_ms() - begun;
+	assert_int_equal(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
+	while ((r = read(fd[0], got + n, sizeof(got) - 1 - n)) > 0)
+		n += (size_t)r;
+	log_info("heard again");
+	while ((r = read(fd[0], got + n, sizeof(got) - 1 - n)) > 0)
+		n += (size_t)r;
+	alarm(0);
+	/* others who have it may wait as before */
+	assert_int_equal(fcntl(fd[1], F_GETFL) & O_NONBLOCK, 0);
+	dup2(saved, STDERR_FILENO);
+	assert_int_equal(log_open(LOG_TO_STDERR, NULL), 0);
+	close(saved);
+	close(fd[0]);
+	close(fd[1]);
+	got[n] = '\0';
+	for (p = got; (p = strstr(p, "line ")) != NULL; p++)
+		lines++;
+	p = strstr(got, " lines are lost");
+	assert_non_null(p);
+	while (p[-1] >= '0' && p[-1] <= '9')
+		p--;
+	lost = (unsigned)strtoul(p, NULL, 10);
+	assert_int_equal(lines + (int)lost, LINES);
+	assert_non_null(strstr(p, "heard again\n"));
+	assert_true(ms < 2000);
+}
+
+static void
+test_unread(void **state)
+{
+	int fd[2];
+
+	assert_int_equal(pipe(fd), 0);
+	judge_unread(fd);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	judge_unread(fd);
+}
+
 int
 main(void)
 {
@@ -201,6 +263,7 @@ main(void)
 	    cmocka_unit_test(test_reopen),
 	    cmocka_unit_test(test_link),
 	    cmocka_unit_test(test_fatal),
+	    cmocka_unit_test(test_unread),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
