@@ -9,6 +9,11 @@
  * no holder is named (it was stopped between taking the mutex and naming
  * itself), the culprit is who wanted the mutex and does not tick while waiters
  * do.
+ *
+ * The limit is of the worker's time, not of the clock's: while it could run
+ * and gets no processor, on a machine that has too much to do, only what it
+ * had of one counts. One that is stopped, sleeps or spins hangs by the clock
+ * as far as it was not kept waiting.
  */
 #ifndef CHATD_MASTER_WATCHDOG_H
 #define CHATD_MASTER_WATCHDOG_H
@@ -22,9 +27,14 @@ struct watchdog {
 	 * so that a master that was itself stopped accuses nobody. */
 	uint64_t clock_ms;
 	uint64_t looked_ms;
+	/* Says whether a worker runs or could, and how long it has run in
+	 * all; false: nobody knows. May be set after watchdog_init. */
+	bool (*probe)(void *arg, int worker, bool *runnable, uint64_t *used_ms);
+	void *probe_arg;
 	struct {
 		uint64_t tick;
-		uint64_t moved_ms;   /* when the tick was seen to grow */
+		uint64_t still_ms; /* since it was seen to grow */
+		uint64_t used_ms;  /* of a processor so far, + 1; 0: unknown */
 		uint64_t waiting_ms; /* in LOCK_WAITING since; 0: is not */
 	} worker[SHM_WORKERS];
 };
@@ -46,6 +56,9 @@ void watchdog_forget(struct watchdog *d, int worker);
  */
 int watchdog_look(struct watchdog *d, const struct hub *h, uint64_t mask,
     uint64_t limit_ms, uint64_t now_ms, struct watchdog_verdict *verdict);
+
+/* How long a worker's tick had stood still at the last look. */
+uint64_t watchdog_still_ms(const struct watchdog *d, int worker);
 
 /* Whether a worker has ticked within the last WATCHDOG_LOCK_MS. */
 bool watchdog_is_lively(const struct watchdog *d, int worker);

@@ -328,6 +328,15 @@ signal_cb(int sig, short what, void *arg)
 	}
 }
 
+/* For the watchdog. */
+static bool
+worker_probe(void *arg, int worker, bool *runnable, uint64_t *used_ms)
+{
+	const struct master *m = arg;
+
+	return probe_process(m->member[worker].pid, runnable, used_ms);
+}
+
 /* Kills the workers that the watchdog names. One that is starting may have
  * the mutex or wait for it, but until its HELLO it need not tick. */
 static void
@@ -409,6 +418,8 @@ master_make_events(struct master *m)
 	if (m->timer == NULL || event_add(m->timer, &period) == -1)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
+	m->watchdog.probe = worker_probe;
+	m->watchdog.probe_arg = m;
 	return 0;
 }
 

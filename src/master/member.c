@@ -324,8 +324,7 @@ member_born(struct member *w, pid_t pid, int link)
 	w->budget = LINK_BUDGET;
 	w->complaints = 0;
 	w->owed = 0;
-	w->started_ms = w->hello_ms = clock_ms();
-	w->hello_tick = 0;
+	w->started_ms = clock_ms();
 	w->eof_ms = 0;
 	w->killed = false;
 	w->killed_unready = false;
@@ -484,15 +483,9 @@ backoff_time(struct member *w, uint64_t now)
 /* Whether a worker should be ready by now. A takeover of many connections gives
  * life signs (40 us each: 0.5 s for 12,500). */
 static bool
-hello_late(struct member *w, uint64_t now)
+hello_late(const struct member *w, uint64_t now)
 {
-	uint64_t tick = SHM_LOAD(line_of(w)->tick);
-
-	if (tick != w->hello_tick || w->hello_ms == 0) { /* 0: upgraded */
-		w->hello_tick = tick;
-		w->hello_ms = now;
-	}
-	return now >= w->hello_ms + HELLO_MS ||
+	return watchdog_still_ms(&w->master->watchdog, w->slot) >= HELLO_MS ||
 	    now >= w->started_ms + HELLO_MAX * HELLO_MS;
 }
 

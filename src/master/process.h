@@ -67,10 +67,9 @@ struct member {
 	bool ready; /* said HELLO */
 	int link;   /* -1: none */
 	struct event *event;
-	uint32_t budget;	       /* messages left in this timer period */
-	uint32_t complaints;	       /* in this timer period */
-	uint64_t hello_tick, hello_ms; /* last life sign before HELLO, when */
-	unsigned owed;		       /* enum owed */
+	uint32_t budget;     /* messages left in this timer period */
+	uint32_t complaints; /* in this timer period */
+	unsigned owed;	     /* enum owed */
 	uint64_t started_ms;
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	bool killed;	     /* by us */
@@ -122,7 +121,7 @@ struct master {
 	uint64_t moved_ms;  /* the last time that some were told to move */
 	uint64_t started_ms, respawns;
 	uint32_t start_failures;
-	uint32_t drain_rate;	   /* connections per second; 0: serves */
+	uint32_t drain_rate;	    /* connections per second; 0: serves */
 	TAILQ_HEAD(, order) orders; /* given and not answered */
 	uint32_t n_orders;
 	uint64_t order_number;
@@ -157,6 +156,10 @@ int master_loop(struct master *m);  /* serves; frees m; the exit status */
 /* spawn.c: what every child does after the fork */
 void spawn_child_drop(struct master *m);
 void spawn_signals_reset(const sigset_t *mask);
+
+/* probe.c: whether a process runs, or would if it got a processor, and how
+ * much of one it has had; false: nobody knows */
+bool probe_process(pid_t pid, bool *runnable, uint64_t *used_ms);
 
 /* keep.c */
 void keep_init(struct member *w);
@@ -224,13 +227,13 @@ void upgrade_show(const struct master *m, bool json, struct evbuffer *out);
 typedef void (*order_cb)(void *arg, enum message_result result);
 /* Gives an order; payload begins with room for a struct message_order. NULL
  * and errno: no memory, or EBUSY: too many are not answered. */
-struct order *order_give(
-    struct master *m, uint32_t type, const void *payload, size_t len);
+struct order *
+order_give(struct master *m, uint32_t type, const void *payload, size_t len);
 /* Has done called with its result; NULL: nobody waits any more. */
 void order_await(struct order *o, order_cb done, void *arg);
 /* A worker's answer; false: it was not asked. */
 bool order_done(struct member *w, const struct message_done *done);
-void order_lost(struct member *w);	/* it died */
+void order_lost(struct member *w); /* it died */
 void order_time(struct master *m); /* others do what it had */
 void order_drop(struct master *m); /* at the end, and in a child */
 

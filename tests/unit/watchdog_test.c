@@ -176,6 +176,60 @@ stopped_master_accuses_nobody(void **state)
 	assert_int_equal(look_until(0xf, &n), 0);
 }
 
+/* What the kernel says of all workers. */
+static struct {
+	bool known, runnable;
+	uint64_t used_ms, per_look_ms;
+} kernel;
+
+static bool
+probe(void *arg, int worker, bool *runnable, uint64_t *used_ms)
+{
+	if (worker == 0) /* asked once a look */
+		kernel.used_ms += kernel.per_look_ms;
+	*runnable = kernel.runnable;
+	*used_ms = kernel.used_ms;
+	return kernel.known;
+}
+
+/* All that do not tick get so much of a processor a look. */
+static int
+look_probed(bool known, bool runnable, uint64_t per_look_ms)
+{
+	int n, k = 0;
+
+	kernel.known = known;
+	kernel.runnable = runnable;
+	kernel.per_look_ms = per_look_ms;
+	dog.probe = probe;
+	while ((n = look(0xe)) == 0 && ++k < 1000)
+		;
+	dog.probe = NULL;
+	return n == 0 ? 0 : (k + 1) * WATCHDOG_PERIOD_MS;
+}
+
+/* Who could run and gets no processor does not hang. */
+static void
+starved_one_has_time(void **state)
+{
+	assert_int_equal(look_probed(true, true, 0), 0);
+	/* a tenth of the time: ten times as much */
+	watchdog_forget(&dog, 0);
+	assert_in_range(look_probed(true, true, WATCHDOG_PERIOD_MS / 10),
+	    9 * LIMIT_MS, 10 * LIMIT_MS);
+}
+
+/* Who spins, sleeps or is stopped does. */
+static void
+others_have_not(void **state)
+{
+	assert_int_equal(look_probed(true, true, WATCHDOG_PERIOD_MS), LIMIT_MS);
+	watchdog_forget(&dog, 0);
+	assert_int_equal(look_probed(true, false, 0), LIMIT_MS);
+	watchdog_forget(&dog, 0);
+	assert_int_equal(look_probed(false, true, 0), LIMIT_MS);
+}
+
 int
 main(void)
 {
@@ -195,6 +249,9 @@ main(void)
 		holder_without_waiters_has_time, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		stopped_master_accuses_nobody, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		starved_one_has_time, setup, teardown),
+	    cmocka_unit_test_setup_teardown(others_have_not, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
