@@ -5,6 +5,7 @@
  * A loop turn: events are handled (input is read, published, answered; relays
  * are taken in), then chat_turn() sends the relays, delivers what is new and
  * writes out everything that was appended, each connection's in one write.
+ * After CHAT_TURN_MS it takes up nothing more: the rest is for the next one.
  */
 #ifndef CHATD_CHAT_CHAT_H
 #define CHATD_CHAT_CHAT_H
@@ -24,6 +25,8 @@ enum {
 	CHAT_LINGER_MS = 1000, /* read on after our close, so that its code
 				* arrives */
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
+	CHAT_TURN_MS = 50,     /* so long what else is there waits, and more
+				* of it leaves in one write */
 	CHAT_COMMANDS = 8191,  /* of one message (KEY_BITS) */
 	MOVE_MAX = 250,	       /* connections taken up at once */
 	CHAT_PARTS = 8,	       /* of a message, see door_ops */
@@ -134,7 +137,8 @@ struct chat {
 	uint32_t n_conns;   /* any phase */
 	uint32_t max_conns; /* with slots, of all workers; 0: all slots */
 
-	uint64_t now_ms; /* clock_ms() of this turn */
+	uint64_t turn_us; /* clock_us() of its first event, 0: none yet */
+	uint64_t now_ms;  /* clock_ms() of this turn */
 	int64_t wall_ms;
 	uint32_t sweep_at; /* next block to look at */
 	uint8_t *payload;  /* [SHM_STAGE] of the message being read */
@@ -165,11 +169,20 @@ struct chat {
 int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
     struct event_base *base, struct batch *batch);
 
+/* First thing in each callback of the loop: the turn has begun. If it has been
+ * long by then it ends with this callback. */
+void chat_event(struct chat *ch);
+
+/* Whether what can wait for the next turn should. */
+bool chat_is_late(const struct chat *ch);
+
 /* The end of a loop turn. Returns milliseconds until there is more to do: 0 =
  * at once, -1 = when something happens. */
 int chat_turn(struct chat *ch);
 
-/* Reads the clocks and ticks; at the start and end of a turn. */
+/* Reads the clocks and ticks: at the start and end of a turn, and after each
+ * piece of work of which there may be many in one turn. Not where nothing
+ * bounds their number: the watchdog would see no hang. */
 void chat_clock(struct chat *ch);
 
 /* Applies reloaded limits. */

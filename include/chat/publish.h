@@ -57,8 +57,11 @@ bool deliver_room(struct chat *ch);
  * its newest and this worker's cursor; SLOT_MOVED is done then. */
 void deliver_missed(struct chat *ch, uint32_t conn);
 
-/* Delivers what lies between this worker's cursor and the tail. True if there
- * is more. */
+/* Delivers what lies between this worker's cursor and the tail, or a turn's
+ * share of it. True if there is more. */
 bool deliver(struct chat *ch);
+
+/* Delivers all that has been accepted by now. */
+void deliver_all(struct chat *ch);
 
 #endif

@@ -78,7 +78,8 @@ struct shm_worker {
 	_Atomic uint64_t channels_full; /* asked for a channel; none was left */
 	_Atomic uint64_t writes;
 	_Atomic uint64_t bytes_out;
-	_Atomic uint64_t compacted; /* arena segments emptied */
+	_Atomic uint64_t compacted;   /* arena segments emptied */
+	_Atomic uint64_t turn_max_us; /* its longest turn of the loop */
 	_Atomic uint32_t used[USED_KINDS];
 };
 

@@ -312,8 +312,10 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	/* those that had just moved to the dead one, before anything newer */
 	for (i = SHM_NONE; conn_next(ch, &i);)
 		if (ch->conn[i].phase == CONN_OPEN &&
-		    conn_slot(ch, i)->flags & SLOT_MOVED)
+		    conn_slot(ch, i)->flags & SLOT_MOVED) {
 			deliver_missed(ch, i);
+			stats_tick(h);
+		}
 	settle_all(&a);
 	/* The others accept no more than a share of what the least has. */
 	conn_count(ch);

@@ -77,12 +77,42 @@ used_tell(struct chat *ch)
 	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->subscriptions.n_used);
 }
 
+bool
+chat_is_late(const struct chat *ch)
+{
+	return ch->turn_us != 0 &&
+	    clock_coarse_us() >= ch->turn_us + CHAT_TURN_MS * 1000;
+}
+
+void
+chat_event(struct chat *ch)
+{
+	if (ch->turn_us == 0)
+		ch->turn_us = clock_us();
+	else if (chat_is_late(ch))
+		event_base_loopbreak(ch->base);
+}
+
+/* The turn is over: shows how long the longest was. */
+static void
+turn_tell(struct chat *ch)
+{
+	struct shm_worker *me = ch->hub->me;
+	uint64_t us = clock_us() - ch->turn_us;
+
+	if (us > SHM_OWN(me->turn_max_us))
+		SHM_TELL(me->turn_max_us, us);
+	ch->turn_us = 0;
+}
+
 int
 chat_turn(struct chat *ch)
 {
 	bool more;
 	int again;
 
+	if (ch->turn_us == 0)
+		ch->turn_us = clock_us();
 	relay_flush(ch);
 	more = deliver(ch);
 	ch->unsettled = more;
@@ -92,6 +122,7 @@ chat_turn(struct chat *ch)
 	journal_populate(ch->hub);
 	used_tell(ch);
 	chat_clock(ch);
+	turn_tell(ch);
 	return more ? 0 : again > 0 ? again : -1;
 }
 

@@ -133,11 +133,13 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 {
 	struct slot *s = conn_slot(ch, i);
 
-	if (ch->conn[i].phase == CONN_OPEN && SHM_OWN(s->last) < p->position &&
-	    (p->data_len == 0 ||
-		(p->data_len == s->device_len &&
-		    memcmp(p->data, s->device, s->device_len) == 0)))
-		conn_end(ch, i, WS_KICKED, "kicked");
+	if (ch->conn[i].phase != CONN_OPEN || SHM_OWN(s->last) >= p->position ||
+	    (p->data_len != 0 &&
+		(p->data_len != s->device_len ||
+		    memcmp(p->data, s->device, s->device_len) != 0)))
+		return;
+	conn_end(ch, i, WS_KICKED, "kicked");
+	stats_tick(ch->hub);
 }
 
 /* To a user's connections. */
@@ -255,6 +257,7 @@ deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 	/* back to the input that asked for it, perhaps */
 	SHM_STORE(me->hand_arg, arg);
 	SHM_STORE(me->hand, hand);
+	stats_tick(ch->hub);
 	return there;
 }
 
@@ -268,7 +271,7 @@ deliver(struct chat *ch)
 	int n = 0;
 
 	while (cursor < tail && n < DELIVER_MAX &&
-	    bytes < ch->live.queue_bytes / 2) {
+	    bytes < ch->live.queue_bytes / 2 && (n == 0 || !chat_is_late(ch))) {
 		mask = journal_mask(h, cursor + 1);
 		if (mask == 0 && cursor + 1 < journal_oldest(h)) {
 			cursor = overrun(ch, cursor);
@@ -285,6 +288,17 @@ deliver(struct chat *ch)
 	SHM_STORE(h->me->cursor, cursor);
 	/* whoever was ended here may have told that he left */
 	return cursor < journal_tail(h);
+}
+
+void
+deliver_all(struct chat *ch)
+{
+	struct hub *h = ch->hub;
+	/* not what others go on publishing meanwhile: that may never end */
+	uint64_t tail = journal_tail(h);
+
+	while (SHM_OWN(h->me->cursor) < tail)
+		deliver(ch);
 }
 
 /* Where a connection that gets a publication keeps its mark of a gap, with

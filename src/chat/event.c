@@ -7,6 +7,7 @@
 #include "chat/user.h"
 #include "hub/blob.h"
 #include "hub/lock.h"
+#include "hub/stats.h"
 
 /* Publishes a join or leave; `record` (subscription + 1, 0: the lobby) is
  * marked with that. */
@@ -150,6 +151,7 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 			i |= SHM_BLOCK - 1;
 			continue;
 		}
+		stats_tick(h);
 		memcpy(&copy, &h->subscription[i], sizeof(copy));
 		if (SHM_LOAD(copy.channel) != 0 &&
 		    copy.flags & SUBSCRIPTION_JOIN_LEAVE &&

@@ -78,6 +78,7 @@ conn_event_cb(int fd, short what, void *arg)
 	uint32_t i = ch->by_fd[fd];
 	struct conn *c = &ch->conn[i];
 
+	chat_event(ch);
 	if (c->phase == CONN_ANSWER) {
 		conn_answer_more(ch, i);
 		return;
@@ -186,8 +187,10 @@ conn_flush(struct chat *ch)
 			}
 			batch_add(ch->batch, ch->conn[i].fd, iov, m,
 			    (uint64_t)asked << 32 | i);
-			if (batch_full(ch->batch))
+			if (batch_full(ch->batch)) {
 				batch_flush(ch->batch, written_cb, ch);
+				stats_tick(ch->hub);
+			}
 		}
 		if (batch_count(ch->batch) > 0)
 			batch_flush(ch->batch, written_cb, ch);

@@ -55,6 +55,7 @@ memory_relieve(struct chat *ch, uint32_t except)
 	    conn_name(ch, worst));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
 	conn_drop(ch, worst, NULL);
+	stats_tick(ch->hub);
 	return true;
 }
 

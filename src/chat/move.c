@@ -312,8 +312,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	hub_unlock(h);
 	/* from here on publications are for this worker, too: it catches up
 	 * with those before on its connections' behalf */
-	while (deliver(ch))
-		;
+	deliver_all(ch);
 	for (k = 0; k < m; k++) {
 		c = &copy[k];
 		if (c->present)
@@ -327,6 +326,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		if (!c->ending)
 			deliver_missed(ch, c->slot);
 		adopt_settle(ch, c->slot, from, fault);
+		stats_tick(h);
 	}
 	return taken;
 }
@@ -460,5 +460,6 @@ move_back(struct chat *ch, int to)
 			conn_dirty(ch, i);
 		} else
 			move_done(ch, m.id);
+		stats_tick(h);
 	}
 }

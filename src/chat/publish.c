@@ -84,6 +84,8 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 void
 publish_settle(struct chat *ch)
 {
-	while (ch->unsettled)
-		ch->unsettled = deliver(ch);
+	if (!ch->unsettled)
+		return;
+	deliver_all(ch);
+	ch->unsettled = SHM_OWN(ch->hub->me->cursor) < journal_tail(ch->hub);
 }

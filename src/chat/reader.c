@@ -193,6 +193,7 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 		have += n;
 		if (event == WS_EVENT_MESSAGE) {
 			message(ch, i, &state, have, start + at);
+			stats_tick(ch->hub);
 			have = 0;
 			if (ch->conn[i].phase == CONN_OPEN)
 				commit(ch, i, start + at);

@@ -154,6 +154,7 @@ link_cb(int fd, short what, void *arg)
 	int from = (int)(p - r->peer), n, k;
 	struct link_datagram d[LINK_BATCH];
 
+	chat_event(r->ch);
 	n = link_receive(fd, d);
 	KILL_POINT();
 	if (n < 0) {

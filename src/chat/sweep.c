@@ -1,5 +1,6 @@
 /* Deadlines: every connection is looked at at least once a second. */
 #include "chat/conn.h"
+#include "hub/stats.h"
 
 enum {
 	SWEEP_PARTS = 10,     /* of the blocks at each call */
@@ -93,5 +94,6 @@ chat_sweep(struct chat *ch)
 		i--;
 		while (conn_next(ch, &i) && i < end)
 			sweep_one(ch, i);
+		stats_tick(ch->hub);
 	}
 }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "centrifugo.h"
+#include "hub/stats.h"
 
 const char *
 centrifugo_text(enum centrifugo_error code)
@@ -231,6 +232,7 @@ centrifugo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
 		if (stop == NULL)
 			stop = end;
 		line(&c, data, (size_t)(stop - data));
+		stats_tick(ch->hub); /* of thousands, each may take long */
 		if (stop == end || ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}

@@ -6,6 +6,7 @@
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
+#include "hub/stats.h"
 #include "name.h"
 
 enum {
@@ -238,6 +239,7 @@ presence_clear(struct hub *h, int worker,
 		for (k = 0; k < n_gone; k++)
 			if (presence_read(h, gone[k], &v))
 				left(&v, arg);
+		stats_tick(h);
 	}
 }
 
@@ -258,6 +260,7 @@ presence_match(struct hub *h, const uint32_t *has)
 			SHM_STORE(h->entry[e].mask, mask ^ mine);
 		}
 		hub_unlock(h);
+		stats_tick(h);
 	}
 }
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "hub/slot.h"
+#include "hub/stats.h"
 #include "hub/subscription.h"
 
 /* The head of a worker's chain in a channel. */
@@ -199,6 +200,8 @@ each_of(struct hub *h, int worker,
 			i |= SHM_BLOCK - 1;
 		else
 			f(h, worker, i, arg);
+		if (i % SHM_BLOCK == SHM_BLOCK - 1)
+			stats_tick(h);
 	}
 }
 

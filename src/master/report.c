@@ -96,6 +96,7 @@ report_bury(struct master *m, int worker)
 	SHM_STORE(line->accepting, 0);
 	SHM_STORE(line->pending, 0);
 	SHM_STORE(line->connections, 0);
+	SHM_STORE(line->turn_max_us, 0);
 }
 
 /* Appends formatted text. */
@@ -203,13 +204,15 @@ worker_next(struct report *r, struct evbuffer *out)
 		fmt = "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
 		      ",\"state\":\"%s\",\"connections\":%" PRIu32
 		      ",\"uptime_s\":%" PRIu64 ",\"delivered\":%" PRIu64
-		      ",\"relayed\":%" PRIu64 ",\"keeper\":%" PRIu32 "}";
+		      ",\"relayed\":%" PRIu64 ",\"keeper\":%" PRIu32
+		      ",\"turn_max_us\":%" PRIu64 "}";
 	put_comma(r, out);
 	put(r, out, fmt, w->slot, (int)w->pid, w->generation,
 	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at],
 	    w->pid != 0 ? (clock_ms() - w->started_ms) / 1000 : 0,
 	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
-	    (uint32_t)w->keeper_pid); /* in the JSON alone */
+	    /* these in the JSON alone */
+	    (uint32_t)w->keeper_pid, SHM_LOAD(line->turn_max_us));
 	r->at++;
 	return true;
 }
@@ -360,6 +363,20 @@ journal_age_s(const struct hub *h)
 	return age > 0 ? (uint64_t)age : 0;
 }
 
+/* The longest turn of a worker that is there. */
+static uint64_t
+turn_max_us(const struct master *m)
+{
+	uint64_t max = 0, us;
+
+	for (int i = 0; i < m->n_workers; i++) {
+		us = SHM_LOAD(m->hub.worker[i].turn_max_us);
+		if (us > max)
+			max = us;
+	}
+	return max;
+}
+
 /* All statistics at once. */
 static bool
 stats_next(struct report *r, struct evbuffer *out)
@@ -384,6 +401,7 @@ stats_next(struct report *r, struct evbuffer *out)
 			sum += SHM_LOAD(*counter_of(m, i, c));
 		put_counter(r, out, counters[c].name, sum);
 	}
+	put_counter(r, out, "turn_max_us", turn_max_us(m));
 	return true;
 }
 

@@ -165,6 +165,7 @@ accept_cb(int listener, short what, void *arg)
 	socklen_t len;
 	int fd;
 
+	chat_event(&w->chat);
 	if (n > ACCEPT_MAX)
 		n = ACCEPT_MAX;
 	for (; n > 0; n--) {

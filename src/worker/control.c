@@ -24,8 +24,10 @@ control_stop(struct worker *w)
 	w->stopping = true;
 	w->retiring = false;
 	w->leave_ms = ch->now_ms + STOP_MS;
-	while (conn_next(ch, &i))
+	while (conn_next(ch, &i)) {
 		conn_end(ch, i, WS_GOING_AWAY, "going away");
+		chat_clock(ch);
+	}
 }
 
 /* Clears what a worker left that has no replacement yet. */
@@ -115,6 +117,7 @@ control_cb(int fd, short what, void *arg)
 	size_t len;
 	int n, k, type;
 
+	chat_event(&w->chat);
 	n = link_receive(fd, d);
 	if (n < 0) {
 		log_error("the master is gone");

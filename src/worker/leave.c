@@ -85,7 +85,8 @@ leave_drain_tick(struct worker *w)
 		return;
 	w->drain_credit += (w->chat.now_ms - w->drained_ms) * w->drain_rate;
 	w->drained_ms = w->chat.now_ms;
-	for (; w->drain_credit >= CREDIT; w->drain_credit -= CREDIT)
+	for (; w->drain_credit >= CREDIT && !chat_is_late(&w->chat);
+	     w->drain_credit -= CREDIT)
 		if (!drain_next(w)) {
 			w->drain_credit = 0;
 			break;

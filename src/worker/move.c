@@ -53,8 +53,10 @@ adoption_cb(int link, short what, void *arg)
 	static int fd[CUSTODY_MAX];
 	const struct adopt_fault fault = {
 	    adoption.what.fault_hand, adoption.what.fault_arg};
-	int r = custody_receive(link, &note, fd, false);
+	int r;
 
+	chat_event(&adoption.w->chat);
+	r = custody_receive(link, &note, fd, false);
 	KILL_POINT();
 	if (r == 0)
 		return;

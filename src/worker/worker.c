@@ -23,6 +23,7 @@ tick_cb(int fd, short what, void *arg)
 {
 	struct worker *w = arg;
 
+	chat_event(&w->chat);
 	chat_clock(&w->chat);
 	chat_sweep(&w->chat);
 	leave_drain_tick(w);
@@ -32,6 +33,9 @@ tick_cb(int fd, short what, void *arg)
 static void
 again_cb(int fd, short what, void *arg)
 {
+	struct worker *w = arg;
+
+	chat_event(&w->chat);
 }
 
 /* Makes the loop and the chat; fatal if it cannot. */
