@@ -41,6 +41,8 @@ if ls tests/fault/*_test.* >/dev/null 2>&1; then
 fi
 ! wanted lint || part "lint" 200 make -s lint
 
+torture='torture_test claims_kill_test'
+
 # Without limits in milliseconds: may have company.
 calm() {
 	for source in tests/unit/*_test.c; do
@@ -71,10 +73,12 @@ calm() {
 	system san web 90
 }
 
-# Waits most of its time.
+# They wait most of their time.
 torture() {
-	! wanted "fault/torture_test" ||
-	    parts_run fault/torture_test 240 tests/fault/torture_test.js
+	for name in $torture; do
+		! wanted "fault/$name" ||
+		    parts_run "fault/$name" 240 "tests/fault/$name.js"
+	done
 }
 
 together torture calm
@@ -118,7 +122,9 @@ fi
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
-	[ "$name" != torture_test.js ] || continue # done above
+	case " $torture " in
+	*" ${name%.*} "*) continue ;; # done above
+	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
 done
 
