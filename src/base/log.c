@@ -1,6 +1,7 @@
 /* log: one line per event, to syslog, stderr or a file. */
 #include <errno.h>
 #include <fcntl.h>
+#include <paths.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,7 +33,8 @@ enum {
 };
 
 static enum log_sink log_sink = LOG_TO_STDERR;
-static int log_fd = -1;	   /* of the file, or standard error opened anew */
+static int log_fd =
+    -1; /* of the file, to syslog, or standard error opened anew */
 static bool log_is_socket; /* log_fd is none, standard error is a socket */
 static const char *log_file;
 static char log_name[64];
@@ -66,6 +69,23 @@ log_open_stderr(void)
 	    O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 }
 
+/* A socket to syslog; -1: nobody is there. Not syslog(3), which waits for ever
+ * for one that does not read. */
+static int
+log_open_syslog(void)
+{
+	static const struct sockaddr_un sun = {
+	    .sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd != -1 &&
+	    connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 int
 log_open(enum log_sink sink, const char *file)
 {
@@ -76,12 +96,10 @@ log_open(enum log_sink sink, const char *file)
 	log_is_socket = false;
 	if (sink == LOG_TO_STDERR)
 		fd = log_open_stderr();
+	if (sink == LOG_TO_SYSLOG)
+		fd = log_open_syslog(); /* if it is there yet */
 	if (log_fd != -1)
 		close(log_fd);
-	if (log_sink == LOG_TO_SYSLOG && sink != LOG_TO_SYSLOG)
-		closelog();
-	if (sink == LOG_TO_SYSLOG)
-		openlog("chatd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	log_fd = fd;
 	log_file = file;
 	log_sink = sink;
@@ -136,19 +154,28 @@ log_level_word(int level)
 	}
 }
 
-/* Writes time, program, name and level into a line; returns their length. */
+/* Writes time, program, name and level into a line, in the manner of its sink;
+ * returns their length. */
 static size_t
 log_prefix(char *line, size_t size, int level)
 {
 	struct timespec now;
 	struct tm tm;
-	size_t n;
+	size_t n = 0;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	n = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(line + n, size - n, ".%03ldZ chatd[%d] %s%s%s",
-	    now.tv_nsec / 1000000, (int)getpid(), log_name,
+	if (log_sink == LOG_TO_SYSLOG) {
+		localtime_r(&now.tv_sec, &tm);
+		n = (size_t)snprintf(line, size, "<%d>", LOG_DAEMON | level);
+		n += strftime(line + n, size - n, "%b %e %T", &tm);
+	} else {
+		gmtime_r(&now.tv_sec, &tm);
+		n = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &tm);
+		n += (size_t)snprintf(
+		    line + n, size - n, ".%03ldZ", now.tv_nsec / 1000000);
+	}
+	n += (size_t)snprintf(line + n, size - n, " chatd[%d]%s %s%s%s",
+	    (int)getpid(), log_sink == LOG_TO_SYSLOG ? ":" : "", log_name,
 	    *log_name ? ": " : "", log_level_word(level));
 	return n;
 }
@@ -173,12 +200,34 @@ log_wait(int fd)
 	return r == 1;
 }
 
+/* Sends a line to syslog, which may have been started again since then; all of
+ * it, or -1. */
+static ssize_t
+log_send(const char *line, size_t len)
+{
+	for (int round = 0; round < 2; round++) {
+		if (log_fd != -1 &&
+		    send(log_fd, line, len - 1, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+			-1)
+			return (ssize_t)len;
+		if (log_fd != -1 && (errno == EAGAIN || errno == EINTR))
+			return -1;
+		if (log_fd != -1)
+			close(log_fd);
+		if ((log_fd = log_open_syslog()) == -1)
+			return -1;
+	}
+	return -1;
+}
+
 /* Writes what there is room for; -1: nothing. */
 static ssize_t
 log_write_some(const char *bytes, size_t len)
 {
 	struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
 
+	if (log_sink == LOG_TO_SYSLOG)
+		return log_send(bytes, len);
 	if (log_is_socket)
 		return send(
 		    STDERR_FILENO, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -243,10 +292,9 @@ log_put(int level, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
 	int saved = errno, n;
-	size_t start = 0, len, i;
+	size_t start, len, i;
 
-	if (log_sink != LOG_TO_SYSLOG)
-		start = log_prefix(line, sizeof(line), level);
+	start = log_prefix(line, sizeof(line), level);
 	errno = saved; /* for %m */
 	n = vsnprintf(line + start, sizeof(line) - start - 1, fmt, ap);
 	len = strlen(line + start) + start;
@@ -257,14 +305,8 @@ log_put(int level, const char *fmt, va_list ap)
 	for (i = start; i < len; i++)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = ' ';
-	if (log_sink == LOG_TO_SYSLOG) {
-		line[len] = '\0';
-		syslog(level, "%s%s%s%s", log_name, *log_name ? ": " : "",
-		    log_level_word(level), line);
-	} else {
-		line[len++] = '\n';
-		log_line(line, len);
-	}
+	line[len++] = '\n';
+	log_line(line, len);
 	errno = saved;
 }
 

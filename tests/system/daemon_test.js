@@ -392,11 +392,102 @@ async function background(dir, options, pidfile) {
 	}
 }
 
+/* Starts chatd without -d where /dev/log is ours: in a mount namespace of its
+ * own. */
+async function syslogged(dir) {
+	const port = await freePort();
+	const dev = path.join(dir, 'dev'), log = path.join(dev, 'log');
+	const ctl = path.join(dir, 'control.sock');
+	const pidfile = path.join(dir, 'pid');
+	let peer, said = '', pid = 0;
+	fs.mkdirSync(dev);
+	const listen = async () => {
+		peer?.kill('SIGKILL');
+		fs.rmSync(log, {force: true});
+		said = '';
+		peer = spawn('/usr/bin/python3', ['-c', LISTEN, log],
+		    {stdio: ['ignore', 'pipe', 'inherit']});
+		peer.stdout.on('data', (data) => said += data);
+		await until('a socket', () => /bound/.test(said));
+		fs.chmodSync(log, 0o666);
+	};
+	const told = (pattern) => until(`${pattern} in syslog`, () =>
+	    pattern.test(said)).catch((error) => {
+		throw new Error(`${error.message}: ${said.slice(-2000)}`);
+	});
+	/* Somebody comes, says something, and leaves. */
+	const visit = async (name) => {
+		const c = await Client.user(port, name);
+		c.text('hello');
+		assert.equal(await c.heard(), `${name} says: hello`);
+		await c.close();
+	};
+	try {
+		await listen();
+		const r = await run('unshare', ['--mount', 'sh', '-ec', `
+		    cd "$1"
+		    for node in null zero full random urandom; do
+			    touch $node
+			    mount --bind /dev/$node $node
+		    done
+		    mount --rbind . /dev
+		    shift
+		    exec "$@"`, 'sh', dev, CHATD, '-w', '2', '-l',
+		    `127.0.0.1:${port}`, '-s', ctl, '-p', pidfile]);
+		assert.equal(r.status, 0, JSON.stringify(r));
+		pid = Number(fs.readFileSync(pidfile, 'utf8'));
+		/* Facility daemon, level info; the time as everywhere. */
+		await told(/^<30>\w{3} [ \d]\d [\d:]{8} chatd\[\d+\]: master: ready$/m);
+		await visit('alice');
+		await told(/^<30>.* chatd\[\d+\]: worker \d: alice joined$/m);
+		const [w] = JSON.parse((await run(CHATCTL, ['-s', ctl, '-j', 'show',
+		    'workers'])).stdout);
+		process.kill(w.pid, 'SIGKILL');
+		await told(new RegExp('^<27>.* master: error: worker 0 ' +
+		    `\\(pid ${w.pid}\\) died of SIGKILL`, 'm'));
+		/* Another one in its place. */
+		await listen();
+		await visit('bob');
+		await told(/: worker \d: bob joined$/m);
+		/* One that does not read: nobody waits for it. */
+		process.kill(peer.pid, 'SIGSTOP');
+		const before = JSON.parse((await run(CHATCTL, ['-s', ctl, '-j',
+		    'show', 'workers'])).stdout);
+		for (let i = 0; i < 20; i++)
+			await visit(`carol${i}`);
+		const after = JSON.parse((await run(CHATCTL, ['-s', ctl, '-j',
+		    'show', 'workers'])).stdout);
+		assert.deepEqual(after.map((v) => v.pid), before.map((v) => v.pid));
+		process.kill(peer.pid, 'SIGCONT');
+		await told(/carol0 joined/);
+		await visit('dave');
+		await told(/: worker \d: warning: \d+ lines are lost: the log is not read$/m);
+		await told(/: worker \d: dave joined$/m);
+	} finally {
+		peer?.kill('SIGKILL');
+		const family = pid ? processChildren(pid) : [];
+		if (pid)
+			await run(CHATCTL, ['-s', ctl, 'stop']);
+		await until('no process left', () => ![pid, ...family]
+		    .some((p) => p && processLives(p)), 6000)
+		    .catch((error) => {
+			for (const p of [pid, ...family])
+				if (processLives(p))
+					process.kill(p, 'SIGKILL');
+			throw error;
+		    });
+	}
+}
+
 group('background', null, (test) => {
 	test('with -s and -p', () => scratch((dir) =>
 	    background(dir, {args: ['-s', path.join(dir, 'c.sock'), '-p',
 		path.join(dir, 'c.pid')], ctl: ['-s', path.join(dir, 'c.sock')]},
 	    path.join(dir, 'c.pid'))));
+
+	if (ROOT)
+		test('syslog, also one that stops and starts again', () =>
+		    scratch(syslogged), {limit: 60000});
 
 	const user = ROOT ? {uid: STRANGER, gid: STRANGER} : {};
 	const uid = ROOT ? STRANGER : process.getuid();
