@@ -77,6 +77,28 @@ struct conn {
 
 struct chat;
 
+/* Why a connection is closed; in its slot, so that the next worker says the
+ * same. The texts are in conn.c. */
+enum reason {
+	REASON_NONE, /* the code says it all */
+	REASON_GOING_AWAY,
+	REASON_RESTARTING,
+	REASON_KICKED,
+	REASON_IDLE,
+	REASON_NO_PONG,
+	REASON_SLOW,
+	REASON_RATE,
+	REASON_TEXT_ONLY,
+	REASON_TOO_BIG,
+	REASON_UTF8,
+	REASON_PROTOCOL,
+	REASON_BUSY,
+	REASON_MEMORY,
+	REASON_INTERNAL,
+	REASONS
+};
+
+
 /* What a door does. `position` is the input position after the message. */
 struct door_ops {
 	const char *name;
@@ -96,8 +118,11 @@ struct door_ops {
 	void (*leave)(struct chat *ch, uint32_t conn);
 	/* Once a second or oftener: the door's own deadlines. NULL: none. */
 	void (*sweep)(struct chat *ch, uint32_t conn);
-	/* The close code for one that the chat layer decided on. */
-	uint16_t (*close_code)(uint16_t code, const char **reason);
+	/* What a connection is closed with, and *text, for what was decided:
+	 * the door's own code (REASON_NONE), the peer's (the same), or one of
+	 * the chat layer. NULL: as it was decided. */
+	uint16_t (*close_code)(
+	    uint16_t code, enum reason reason, const char **text);
 	/* All its output is written. NULL: the door does not care. */
 	void (*drained)(struct chat *ch, uint32_t conn);
 	bool own_ping; /* the door pings in its own way (sweep) */

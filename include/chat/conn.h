@@ -66,15 +66,14 @@ void conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt,
  * code), what is pending, FIN, a moment to read on. It leaves presence now.
  */
 void
-conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason);
+conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason);
 
 /* Takes one that is ending, if it has not left, out of its channels and of
  * presence. After a takeover: goes on with that. */
 void conn_leave(struct chat *ch, uint32_t i);
 
 /* The close frame alone, of a connection that is ending already. */
-void conn_append_close(
-    struct chat *ch, uint32_t i, enum ws_code code, const char *reason);
+void conn_append_close(struct chat *ch, uint32_t i);
 
 /* Ends it at once; the number is free afterwards. */
 void conn_drop(struct chat *ch, uint32_t i, const char *why);

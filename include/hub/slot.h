@@ -46,14 +46,14 @@ struct slot {
 	uint8_t family; /* of peer: 4 or 6 */
 	uint8_t peer[16];
 	uint16_t peer_port;
-	uint16_t spare1;
+	uint16_t close_reason; /* enum reason (chat/conn.h), with close_code */
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */
 	uint32_t message_ms;
 	uint32_t rate_ms;     /* token bucket: last refill */
 	uint32_t rate_tokens; /* in 1/1000 messages */
-	uint32_t close_code;  /* that we sent, with SLOT_ENDING */
+	uint32_t close_code;  /* with SLOT_ENDING: that it is closed with */
 	/* line 2 */
 	char device[SLOT_DEVICE_MAX];
 	uint32_t subscriptions; /* first block of them; 0: none */

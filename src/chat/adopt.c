@@ -215,7 +215,7 @@ replay(struct adoption *a, uint32_t i)
 	log_warn("%s: %llu bytes read, %llu known", conn_name(ch, i),
 	    (unsigned long long)k.read, (unsigned long long)known);
 	a->result->spoilt++;
-	conn_end(ch, i, WS_INTERNAL, "internal error");
+	conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
 }
 
 /* Brings one connection to where it would be had nothing happened. */
@@ -224,14 +224,13 @@ settle(struct adoption *a, uint32_t i)
 {
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
-	struct slot *s = conn_slot(ch, i);
 
 	conn_watch(ch, i);
 	if (a->fault->hand == HAND_INPUT &&
 	    a->fault->arg == slot_id(ch->hub, i) && c->phase == CONN_OPEN) {
 		log_error("%s: a message of it crashed a worker, closed",
 		    conn_name(ch, i));
-		conn_end(ch, i, WS_INTERNAL, "internal error");
+		conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
 	} else if (a->fault->hand == HAND_ADOPTION &&
 	    a->fault->arg == slot_id(ch->hub, i)) {
 		log_error("%s: taking it over crashed a worker, closed",
@@ -244,7 +243,7 @@ settle(struct adoption *a, uint32_t i)
 		conn_leave(ch, i);
 	if (c->phase == CONN_ENDING &&
 	    output_newest_tag(&ch->output, &c->out, i) != OUTPUT_CLOSE)
-		conn_append_close(ch, i, (enum ws_code)s->close_code, "");
+		conn_append_close(ch, i);
 	if (c->phase == CONN_OPEN || c->phase == CONN_ENDING)
 		conn_dirty(ch, i);
 }

@@ -303,7 +303,7 @@ conn_slow(struct chat *ch, uint32_t i)
 {
 	log_info("%s reads too slowly, closed", conn_name(ch, i));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
-	conn_end(ch, i, WS_POLICY, "slow");
+	conn_end(ch, i, WS_POLICY, REASON_SLOW);
 }
 
 /* Appends without the bound; makes room when memory is short. */
@@ -401,13 +401,14 @@ conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt, ...)
 /* Decides that an open connection ends: this is stored before anything comes of
  * it, so that whoever takes it over goes on with it. */
 static void
-decide(struct chat *ch, uint32_t i, enum ws_code code)
+decide(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
 {
 	struct slot *s = conn_slot(ch, i);
 
 	if (slot_state(ch->hub, i) != SLOT_OPEN)
 		return;
 	s->close_code = code;
+	s->close_reason = (uint16_t)reason;
 	s->flags |= SLOT_LEAVING;
 	slot_set(ch->hub, i, SLOT_ENDING);
 }
@@ -433,13 +434,36 @@ conn_leave(struct chat *ch, uint32_t i)
 }
 
 void
-conn_append_close(
-    struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
+conn_append_close(struct chat *ch, uint32_t i)
 {
+	static const char *const texts[REASONS] = {[REASON_NONE] = "",
+	    [REASON_GOING_AWAY] = "going away",
+	    [REASON_RESTARTING] = "restarting",
+	    [REASON_KICKED] = "kicked",
+	    [REASON_IDLE] = "idle",
+	    [REASON_NO_PONG] = "no pong",
+	    [REASON_SLOW] = "slow",
+	    [REASON_RATE] = "message rate",
+	    [REASON_TEXT_ONLY] = "text only",
+	    [REASON_TOO_BIG] = "message too big",
+	    [REASON_UTF8] = "invalid UTF-8",
+	    [REASON_PROTOCOL] = "protocol error",
+	    [REASON_BUSY] = "server is busy",
+	    [REASON_MEMORY] = "out of memory",
+	    [REASON_INTERNAL] = "internal error"};
+	const struct slot *s = conn_slot(ch, i);
+	const struct door_ops *door = ch->door[s->door & 3];
+	enum reason reason =
+	    s->close_reason < REASONS ? s->close_reason : REASON_NONE;
+	const char *text = texts[reason];
+	uint16_t code = (uint16_t)s->close_code;
 	uint8_t bytes[2 + WS_CONTROL_MAX];
-	size_t n = ws_close_frame(bytes, code, reason);
 	struct frame f;
+	size_t n;
 
+	if (door != NULL && door->close_code != NULL)
+		code = door->close_code(code, reason, &text);
+	n = ws_close_frame(bytes, code, text);
 	if (frame_build(
 		&ch->output, &f, FRAME_OWN, &(struct iovec){bytes, n}, 1) < 0)
 		return;
@@ -449,10 +473,9 @@ conn_append_close(
 }
 
 void
-conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
+conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
 {
 	struct conn *c = &ch->conn[i];
-	const struct door_ops *door;
 
 	if (c->phase == CONN_REQUEST) {
 		conn_linger(ch, i);
@@ -460,17 +483,14 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, const char *reason)
 	}
 	if (c->phase != CONN_OPEN)
 		return;
-	door = ch->door[conn_slot(ch, i)->door & 3];
-	if (door != NULL && door->close_code != NULL)
-		code = door->close_code(code, &reason);
-	decide(ch, i, code);
+	decide(ch, i, code, reason);
 	conn_leave(ch, i);
 	c->phase = CONN_ENDING;
 	c->due_ms = (uint32_t)ch->now_ms + CHAT_ENDING_MS;
 	ch->n_open--;
 	conn_count(ch);
 	input_release(&ch->input, i);
-	conn_append_close(ch, i, code, reason);
+	conn_append_close(ch, i);
 	conn_pause(ch, i, true); /* nothing more is read until our FIN */
 	conn_dirty(ch, i);
 }
@@ -486,7 +506,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	if (why != NULL)
 		log_debug("%s: %s", conn_name(ch, i), why);
 	if (served) {
-		decide(ch, i, WS_NONE);
+		decide(ch, i, WS_NONE, REASON_NONE);
 		conn_leave(ch, i);
 	}
 	request_forget(ch, i);

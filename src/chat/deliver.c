@@ -138,7 +138,7 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 		(p->data_len != s->device_len ||
 		    memcmp(p->data, s->device, s->device_len) != 0)))
 		return;
-	conn_end(ch, i, WS_KICKED, "kicked");
+	conn_end(ch, i, WS_KICKED, REASON_KICKED);
 	stats_tick(ch->hub);
 }
 

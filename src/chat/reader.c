@@ -86,19 +86,19 @@ message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
 	size_t len;
 
 	if (state->opcode == WS_BINARY && !door->binary) {
-		conn_end(ch, i, WS_UNSUPPORTED, "text only");
+		conn_end(ch, i, WS_UNSUPPORTED, REASON_TEXT_ONLY);
 		return;
 	}
 	ch->answers = 0;
 	if (done_before(ch, s, position))
 		return;
 	if (!door->own_rate && !conn_rate(ch, i)) {
-		conn_end(ch, i, WS_POLICY, "message rate");
+		conn_end(ch, i, WS_POLICY, REASON_RATE);
 		return;
 	}
 	data = message_join(ch, i, have, &len);
 	if (data == NULL) {
-		conn_end(ch, i, WS_INTERNAL, "out of memory");
+		conn_end(ch, i, WS_INTERNAL, REASON_MEMORY);
 		return;
 	}
 	KILL_WORD(data, len, "crash on input");
@@ -134,7 +134,7 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 		if (state->control_len >= 2)
 			code = (uint16_t)(state->control[0] << 8 |
 			    state->control[1]);
-		conn_end(ch, i, code, "");
+		conn_end(ch, i, code, REASON_NONE);
 		break;
 	default:
 		break; /* a pong: it was heard */
@@ -151,17 +151,17 @@ settle(struct chat *ch, uint32_t i, const struct ws_state *state, uint64_t end,
 	} else if (input_save(&ch->input, i, state, end, ch->payload, have) <
 	    0) {
 		log_warn("%s: input memory is full", conn_name(ch, i));
-		conn_end(ch, i, WS_TRY_LATER, "server is busy");
+		conn_end(ch, i, WS_TRY_LATER, REASON_BUSY);
 	}
 }
 
 /* How to close after a decoding error, in words for the peer. */
-static const char *
+static enum reason
 error_reason(uint16_t code)
 {
-	return code == WS_TOO_BIG ? "message too big"
-	    : code == WS_BAD_DATA ? "invalid UTF-8"
-				  : "protocol error";
+	return code == WS_TOO_BIG ? REASON_TOO_BIG
+	    : code == WS_BAD_DATA ? REASON_UTF8
+				  : REASON_PROTOCOL;
 }
 
 void

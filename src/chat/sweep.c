@@ -28,13 +28,13 @@ sweep_open(struct chat *ch, uint32_t i)
 		return;
 	if (waiting && age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
 	    !conn_unread(ch, i)) {
-		conn_end(ch, i, WS_NO_PONG, "no pong");
+		conn_end(ch, i, WS_NO_PONG, REASON_NO_PONG);
 		return;
 	}
 	if (ch->live.idle_ms != 0 && s->door == DOOR_PLAIN &&
 	    age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
 	    !conn_unread(ch, i)) {
-		conn_end(ch, i, WS_IDLE, "idle");
+		conn_end(ch, i, WS_IDLE, REASON_IDLE);
 		return;
 	}
 	if (!waiting && age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {

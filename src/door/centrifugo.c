@@ -42,7 +42,7 @@ centrifugo_text(enum centrifugo_error code)
 void
 centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code)
 {
-	conn_end(ch, conn, (enum ws_code)code, centrifugo_text(code));
+	conn_end(ch, conn, (enum ws_code)code, REASON_NONE);
 }
 
 /* The server does not take it; its client is not even told an answer. */
@@ -278,10 +278,14 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 
 /* What the other doors' codes are here. */
 static uint16_t
-centrifugo_close_code(uint16_t code, const char **reason)
+centrifugo_close_code(uint16_t code, enum reason reason, const char **text)
 {
 	enum centrifugo_error to;
 
+	if (reason == REASON_NONE) { /* the door's, or the peer's given back */
+		*text = centrifugo_text((enum centrifugo_error)code);
+		return code;
+	}
 	switch (code) {
 	case WS_GOING_AWAY:
 	case WS_RESTART:
@@ -294,14 +298,12 @@ centrifugo_close_code(uint16_t code, const char **reason)
 		to = C_END_FORCED;
 		break;
 	case WS_POLICY:
-		to = strcmp(*reason, "slow") == 0 ? C_END_SLOW : C_END_TOO_MANY;
+		to = reason == REASON_SLOW ? C_END_SLOW : C_END_TOO_MANY;
 		break;
 	default:
 		return code;
 	}
-	if (**reason == '\0') /* it is the peer's own code, given back */
-		return code;
-	*reason = centrifugo_text(to);
+	*text = centrifugo_text(to);
 	return (uint16_t)to;
 }
 

@@ -25,7 +25,7 @@ control_stop(struct worker *w)
 	w->retiring = false;
 	w->leave_ms = ch->now_ms + STOP_MS;
 	while (conn_next(ch, &i)) {
-		conn_end(ch, i, WS_GOING_AWAY, "going away");
+		conn_end(ch, i, WS_GOING_AWAY, REASON_GOING_AWAY);
 		chat_clock(ch);
 	}
 }

@@ -91,6 +91,6 @@ leave_drain_tick(struct worker *w)
 			w->drain_credit = 0;
 			break;
 		} else
-			conn_end(
-			    &w->chat, w->drain_at, WS_RESTART, "restarting");
+			conn_end(&w->chat, w->drain_at, WS_RESTART,
+			    REASON_RESTARTING);
 }

@@ -190,7 +190,7 @@ const CASES = {
 	}, async ({d, p}) => {
 		assert.equal((await d.ctl('kick', 'u')).status, 0);
 		await until('it is closed', () => p.end !== null);
-		assert.match(p.end, /^4001/);
+		assert.equal(p.end, '4001 kicked');
 	}, ({d}) => until('it has left', async () =>
 	    (await d.json('show', 'users')).length === 0))
 };
