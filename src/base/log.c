@@ -35,7 +35,8 @@ enum {
 static enum log_sink log_sink = LOG_TO_STDERR;
 static int log_fd =
     -1; /* of the file, to syslog, or standard error opened anew */
-static bool log_is_socket; /* log_fd is none, standard error is a socket */
+static bool log_is_socket;  /* log_fd is none, standard error is a socket */
+static bool log_is_journal; /* which notes the time, and wants the level */
 static const char *log_file;
 static char log_name[64];
 static bool log_verbose;
@@ -48,6 +49,18 @@ log_open_file(const char *file)
 	return open(file,
 	    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
 	    0640);
+}
+
+/* Whether standard error leads to systemd's journal. */
+static bool
+is_journal(const struct stat *s)
+{
+	const char *name = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+
+	return name != NULL &&
+	    sscanf(name, "%llu:%llu", &device, &inode) == 2 &&
+	    device == s->st_dev && inode == s->st_ino;
 }
 
 /*
@@ -63,6 +76,7 @@ log_open_stderr(void)
 	if (fstat(STDERR_FILENO, &s) == -1)
 		return -1;
 	log_is_socket = S_ISSOCK(s.st_mode);
+	log_is_journal = is_journal(&s);
 	if (!S_ISFIFO(s.st_mode) && !S_ISCHR(s.st_mode))
 		return -1;
 	return open("/proc/self/fd/2",
@@ -93,7 +107,7 @@ log_open(enum log_sink sink, const char *file)
 
 	if (sink == LOG_TO_FILE && (fd = log_open_file(file)) == -1)
 		return -1;
-	log_is_socket = false;
+	log_is_socket = log_is_journal = false;
 	if (sink == LOG_TO_STDERR)
 		fd = log_open_stderr();
 	if (sink == LOG_TO_SYSLOG)
@@ -164,6 +178,9 @@ log_prefix(char *line, size_t size, int level)
 	size_t n = 0;
 
 	clock_gettime(CLOCK_REALTIME, &now);
+	if (log_is_journal)
+		return (size_t)snprintf(line, size, "<%d>%s%s%s", level,
+		    log_name, *log_name ? ": " : "", log_level_word(level));
 	if (log_sink == LOG_TO_SYSLOG) {
 		localtime_r(&now.tv_sec, &tm);
 		n = (size_t)snprintf(line, size, "<%d>", LOG_DAEMON | level);

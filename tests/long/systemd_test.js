@@ -185,6 +185,12 @@ function inside() {
 				    w.pid !== before[i].pid));
 			c.text('hello');
 			assert.equal(await c.heard(), 'alice says: hello');
+			/* The journal knows what is bad, and when it was. */
+			await does('journalctl', '--sync');
+			const bad = await does('journalctl', '-u', 'chatd', '-p',
+			    'err', '-o', 'cat', '--no-pager');
+			assert.match(bad, /^master: error: worker 0 .*SIGKILL/m);
+			assert.doesNotMatch(bad, /joined/);
 		});
 		test('reload and upgrade', async () => {
 			const c = await Client.user(8080, 'alice');

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -252,6 +253,42 @@ test_unread(void **state)
 	judge_unread(fd);
 }
 
+/* The journal is told the level and not the time, but only if it is the
+ * journal. */
+static void
+test_journal(void **state)
+{
+	int fd[2], saved = dup(STDERR_FILENO);
+	char text[256];
+	struct stat s;
+	ssize_t n;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	assert_int_equal(fstat(fd[1], &s), 0);
+	dup2(fd[1], STDERR_FILENO);
+	for (int other = 0; other <= 1; other++) {
+		snprintf(text, sizeof(text), "%llu:%llu",
+		    (unsigned long long)s.st_dev,
+		    (unsigned long long)s.st_ino + (unsigned)other);
+		setenv("JOURNAL_STREAM", text, 1);
+		assert_int_equal(log_open(LOG_TO_STDERR, NULL), 0);
+		log_warn("beware");
+		n = recv(fd[0], text, sizeof(text) - 1, MSG_DONTWAIT);
+		text[n > 0 ? n : 0] = '\0';
+		if (other)
+			assert_non_null(strstr(text, "Z chatd["));
+		else
+			assert_string_equal(
+			    text, "<4>worker 2: warning: beware\n");
+	}
+	unsetenv("JOURNAL_STREAM");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fd[0]);
+	close(fd[1]);
+	assert_int_equal(log_open(LOG_TO_STDERR, NULL), 0);
+}
+
 int
 main(void)
 {
@@ -264,6 +301,7 @@ main(void)
 	    cmocka_unit_test(test_link),
 	    cmocka_unit_test(test_fatal),
 	    cmocka_unit_test(test_unread),
+	    cmocka_unit_test(test_journal),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
