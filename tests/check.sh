@@ -33,7 +33,7 @@ system() {
 need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 make -s -j"$jobs" all build/fault/million_test \
+need "build" 300 make -s -j"$jobs" all build/bench/accept build/fault/million_test \
     build/other-layout/chatd build/fault/soak
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then

@@ -117,7 +117,6 @@ worker_publish(struct worker *w, uint64_t i)
 	static const char name[CHANNELS][6] = {
 	    "room0", "room1", "room2", "room3"};
 	struct publishing what = {.conn = w->slot,
-	    .position = i,
 	    .format = FORMAT_TEXT,
 	    .data = data,
 	    .len = sizeof(data)};
