@@ -24,7 +24,15 @@ leave_retire(struct worker *w)
 	accept_balance(w);
 }
 
-/* Whether some connection is one that a takeover does not know. */
+/* Whether a connection is one that a takeover does not know. */
+static bool
+is_unfinished(const struct chat *ch, uint32_t i)
+{
+	return ch->conn[i].phase == CONN_REQUEST ||
+	    ch->conn[i].phase == CONN_ANSWER;
+}
+
+/* Whether there is any. */
 static bool
 has_unfinished(struct chat *ch)
 {
@@ -33,9 +41,23 @@ has_unfinished(struct chat *ch)
 	if (ch->n_pending > 0)
 		return true;
 	while (conn_next(ch, &i))
-		if (ch->conn[i].phase == CONN_ANSWER)
+		if (is_unfinished(ch, i))
 			return true;
 	return false;
+}
+
+void
+leave_forget(struct worker *w)
+{
+	struct chat *ch = &w->chat;
+	uint32_t i = SHM_NONE;
+
+	while (conn_next(ch, &i))
+		if (is_unfinished(ch, i))
+			conn_drop(ch, i, NULL);
+	for (i = ch->hub->n_slots; i < ch->hub->n_slots + CHAT_SPARE; i++)
+		if (is_unfinished(ch, i))
+			conn_drop(ch, i, NULL);
 }
 
 bool

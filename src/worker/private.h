@@ -43,6 +43,9 @@ void leave_retire(struct worker *w);
 bool leave_may_retire(struct worker *w);
 void leave_drain(struct worker *w, uint32_t rate);
 void leave_drain_tick(struct worker *w);
+/* At the end: drops what would be nobody's, requests that are half there and
+ * answers that are half out. */
+void leave_forget(struct worker *w);
 
 /* request.c: a connection's request, and when it is late. */
 void request_input(struct chat *ch, uint32_t conn);

@@ -141,6 +141,7 @@ worker_main(const struct worker_start *start)
 		if (ms < 0 || (paused_ms > 0 && paused_ms < ms))
 			ms = paused_ms;
 	}
+	leave_forget(w);
 	if (!w->retiring)
 		chat_clean(start->hub, start->worker);
 #ifdef CHATD_SANITIZED
