@@ -32,6 +32,14 @@ void claim_deinit(struct claim *c);
  * all are taken. */
 uint32_t claim_take(struct claim *c);
 
+/* Whether an item is taken by this worker. */
+static inline bool
+claim_has(const struct claim *c, uint32_t item)
+{
+	return item < c->n_items &&
+	    (c->used[item / SHM_BLOCK] >> item % SHM_BLOCK & 1) != 0;
+}
+
 /* Gives an item back; an empty block goes back to all. Ignores what was not
  * taken. */
 void claim_give(struct claim *c, uint32_t item);

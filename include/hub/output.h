@@ -81,6 +81,8 @@ struct output {
 	uint32_t newest;  /* of the newest */
 };
 
+enum { OUTPUT_SPOILT = -2 };
+
 /* A count of bytes written: all that there is. */
 #define OUTPUT_ALL UINT64_MAX
 
@@ -99,7 +101,8 @@ void frame_release(struct output_pool *pool, struct frame *f);
 /* Gives a new connection its first chunk. Returns 0, or -1: no chunk left. */
 int output_open(struct output_pool *pool, struct output *o, uint32_t slot);
 
-/* Appends a frame. Returns 0, or -1 (nothing changed): no chunk left. */
+/* Appends a frame. Returns 0, or -1 (nothing changed): no chunk left, or
+ * OUTPUT_SPOILT: its records make no sense, which no room will mend. */
 int output_append(struct output_pool *pool, struct output *o, uint32_t slot,
     const struct frame *f, uint64_t tag);
 

@@ -79,7 +79,8 @@ block_claim(struct claim *c)
 		if (b >= c->n_blocks)
 			b -= c->n_blocks;
 		nobody = 0;
-		if (SHM_OWN(c->owner[b]) != 0 ||
+		/* what is in use here is nobody's only by a scribbler's word */
+		if (SHM_OWN(c->owner[b]) != 0 || c->used[b] != 0 ||
 		    !atomic_compare_exchange_strong(
 			&c->owner[b], &nobody, c->mine))
 			continue;
@@ -115,7 +116,7 @@ claim_give(struct claim *c, uint32_t item)
 	uint32_t b = item / SHM_BLOCK;
 	uint64_t bit = 1ull << item % SHM_BLOCK;
 
-	if (item >= c->n_items || !(c->used[b] & bit))
+	if (!claim_has(c, item))
 		return;
 	if (c->used[b] == block_items(c, b))
 		partial_push(c, b);
@@ -161,7 +162,7 @@ claim_unmark(struct claim *c, uint32_t item)
 {
 	uint64_t bit = 1ull << item % SHM_BLOCK;
 
-	if (item >= c->n_items || !(c->used[item / SHM_BLOCK] & bit))
+	if (!claim_has(c, item))
 		return;
 	c->used[item / SHM_BLOCK] &= ~bit;
 	c->n_used--;

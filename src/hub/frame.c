@@ -58,7 +58,9 @@ segment_claim(struct output_pool *pool)
 	for (k = 0; k < h->n_segments; k++) {
 		s = (pool->hint + k) % h->n_segments;
 		nobody = 0;
+		/* what is in use here is nobody's only by a scribbler's word */
 		if (SHM_OWN(h->segment_owner[s]) == 0 &&
+		    pool->segment_use[s] == 0 &&
 		    atomic_compare_exchange_strong(&h->segment_owner[s],
 			&nobody, (uint8_t)(h->self + 1))) {
 			KILL_POINT();

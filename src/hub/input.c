@@ -231,25 +231,25 @@ int
 input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 {
 	struct hub *h = pool->h;
-	const struct input_part *from = input_part(h, slot);
-	struct input_part to = {0};
-	uint32_t first, page, room, pages = 0;
-	uint64_t left;
+	uint64_t old = SHM_LOAD(h->slot[slot].part), left;
+	uint32_t begin = PART_PAGE(old), first, page = begin, room, pages = 0;
+	struct input_part from, to = {0};
 	uint8_t *bytes;
 	bool ok = true;
 
 	*part = 0;
-	if (from == NULL || part_done(h, slot, from))
+	if (old == 0 || begin >= h->n_pages)
+		return 0;
+	from = *part_of(h, begin, PART_WHICH(old));
+	if (part_done(h, slot, &from))
 		return 0;
 	first = page_new(pool);
 	if (first == SHM_NONE)
 		return -1;
 	to.tail = first;
-	left = from->bytes;
-	page = PART_PAGE(SHM_LOAD(h->slot[slot].part));
+	left = from.bytes;
 	for (; ok && left > 0 && pages < h->n_pages; pages++) {
-		bytes = page_payload(
-		    h, page, PART_PAGE(SHM_LOAD(h->slot[slot].part)), &room);
+		bytes = page_payload(h, page, begin, &room);
 		if (room > left)
 			room = (uint32_t)left;
 		ok = pages_fill(pool, first, &to, bytes, room);
@@ -263,8 +263,8 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 		claim_give(&pool->pages, first);
 		return -1;
 	}
-	to.end = from->end;
-	to.state = from->state;
+	to.end = from.end;
+	to.state = from.state;
 	*part_of(h, first, 0) = to;
 	*part = first + 1;
 	return 0;

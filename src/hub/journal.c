@@ -42,7 +42,12 @@ journal_tail(const struct hub *h)
 uint64_t
 journal_oldest(const struct hub *h)
 {
-	return SHM_LOAD(h->heads->oldest);
+	uint64_t oldest = SHM_LOAD(h->heads->oldest), tail = journal_tail(h);
+
+	/* the index holds no more, whatever somebody wrote there */
+	return tail >= h->n_index && oldest <= tail - h->n_index
+	    ? tail - h->n_index + 1
+	    : oldest;
 }
 
 /* The largest entry that any ring of this size ever holds. */

@@ -12,7 +12,7 @@ uint32_t
 name_copy(const struct hub *h, const struct presence_entry *e,
     char out[PRESENCE_NAME_MAX + 1])
 {
-	uint32_t len = e->name_len, got, x = e->extra, k;
+	uint32_t len = SHM_ONCE(e->name_len), x = SHM_ONCE(e->extra), got, k;
 
 	got = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
 	memcpy(out, e->name, got);
@@ -21,7 +21,7 @@ name_copy(const struct hub *h, const struct presence_entry *e,
 			return 0;
 		k = len - got < EXTRA_BYTES ? len - got : EXTRA_BYTES;
 		memcpy(out + got, h->extra[x - 1].bytes, k);
-		x = h->extra[x - 1].next;
+		x = SHM_ONCE(h->extra[x - 1].next);
 		got += k;
 	}
 	out[len] = '\0';
@@ -45,13 +45,13 @@ name_equals(const struct hub *h, const struct presence_entry *e,
 static bool
 name_has(const struct hub *h, const struct presence_entry *e, uint32_t x)
 {
-	uint32_t at = e->extra, k;
+	uint32_t at = SHM_ONCE(e->extra), k;
 
 	for (k = PRESENCE_INLINE;
 	     k < e->name_len && at != 0 && at <= h->n_extra; k += EXTRA_BYTES) {
 		if (at == x + 1)
 			return true;
-		at = h->extra[at - 1].next;
+		at = SHM_ONCE(h->extra[at - 1].next);
 	}
 	return false;
 }

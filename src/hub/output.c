@@ -74,17 +74,17 @@ output_open(struct output_pool *pool, struct output *o, uint32_t slot)
 	return 0;
 }
 
-/* Chains as many chunks as n more references need. False, with what was
- * chained given back, if they do not suffice. */
+/* Chains as many chunks as n more references need, of which the newest chunk
+ * has room for `have`. False, with what was chained given back, if they do not
+ * suffice. */
 static bool
-reserve(
-    struct output_pool *pool, struct output *o, uint64_t appended, uint32_t n)
+reserve(struct output_pool *pool, struct output *o, uint64_t appended,
+    uint32_t have, uint32_t n)
 {
 	struct chunk *chunk = pool->h->chunk;
-	uint32_t room, at = o->newest, k, next;
+	uint32_t room, at = o->newest, k, next, left = n;
 
-	room = OUTPUT_REFS - ((uint32_t)appended - chunk[at].base);
-	for (; room < n; room += OUTPUT_REFS, at = k) {
+	for (room = have; room < n; room += OUTPUT_REFS, at = k) {
 		k = output_chunk(pool, appended + room, 0);
 		if (k == SHM_NONE)
 			break;
@@ -92,7 +92,8 @@ reserve(
 	}
 	if (room >= n)
 		return true;
-	for (k = o->newest; k != at; k = next) {
+	for (k = o->newest; k != at && k < pool->h->n_chunks && left-- > 0;
+	     k = next) {
 		next = SHM_OWN(chunk[k].next);
 		if (k != o->newest)
 			claim_give(&pool->chunks, k);
@@ -112,14 +113,16 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 	uint64_t n = SHM_OWN(s->appended);
 	uint32_t at = (uint32_t)n - SHM_ONCE(k->base), i, next;
 
-	if (at > OUTPUT_REFS ||
-	    (at + f->n > OUTPUT_REFS && !reserve(pool, o, n, f->n)))
+	if (at > OUTPUT_REFS)
+		return OUTPUT_SPOILT;
+	if (at + f->n > OUTPUT_REFS &&
+	    !reserve(pool, o, n, OUTPUT_REFS - at, f->n))
 		return -1;
 	for (i = 0; i < f->n; i++, n++, at++) {
 		if (at == OUTPUT_REFS) {
 			next = SHM_OWN(k->next);
-			if (next >= h->n_chunks)
-				return -1;
+			if (!claim_has(&pool->chunks, next))
+				return OUTPUT_SPOILT;
 			o->newest = next;
 			k = &h->chunk[next];
 			k->start = o->end;

@@ -6,15 +6,16 @@
 #include "hub/slot.h"
 #include "segment.h"
 
-/* Whether a reference points at bytes of this worker's arena. */
+/* Whether a reference points at bytes of this worker's arena: in *segment. */
 static bool
-reference_ok(const struct hub *h, const struct reference *r)
+reference_ok(const struct hub *h, const struct reference *r, uint32_t *segment)
 {
-	uint32_t offset = SHM_LOAD(r->offset), s = offset / OUTPUT_SEGMENT;
+	uint32_t offset = SHM_LOAD(r->offset), length = SHM_ONCE(r->length);
 
-	return s < h->n_segments &&
-	    SHM_LOAD(h->segment_owner[s]) == h->self + 1 && r->length > 0 &&
-	    r->length <= OUTPUT_SEGMENT - offset % OUTPUT_SEGMENT;
+	*segment = offset / OUTPUT_SEGMENT;
+	return *segment < h->n_segments &&
+	    SHM_LOAD(h->segment_owner[*segment]) == h->self + 1 && length > 0 &&
+	    length <= OUTPUT_SEGMENT - offset % OUTPUT_SEGMENT;
 }
 
 /* The chunk that follows in a list, marked; SHM_NONE if there cannot be one
@@ -39,7 +40,7 @@ static int
 walk(struct output_pool *pool, struct output *o, uint64_t appended)
 {
 	struct hub *h = pool->h;
-	uint32_t k = o->chunk, at;
+	uint32_t k = o->chunk, at, length, s;
 	struct reference *r;
 	uint64_t n;
 
@@ -51,19 +52,22 @@ walk(struct output_pool *pool, struct output *o, uint64_t appended)
 				return -1;
 			at = 0;
 		}
-		r = &h->chunk[k].ref[at];
-		if (r->length == 0 || r->length > OUTPUT_SEGMENT)
+		if (at > OUTPUT_REFS)
 			return -1;
-		o->end += r->length;
+		r = &h->chunk[k].ref[at];
+		length = SHM_ONCE(r->length);
+		if (length == 0 || length > OUTPUT_SEGMENT)
+			return -1;
+		o->end += length;
 		if (o->end <= o->written) {
 			o->start = o->end;
 			o->front = n + 1;
 			o->chunk = k;
 			continue;
 		}
-		if (!reference_ok(h, r))
+		if (!reference_ok(h, r, &s))
 			return -1;
-		pool->segment_use[SHM_LOAD(r->offset) / OUTPUT_SEGMENT]++;
+		pool->segment_use[s]++;
 	}
 	o->newest = k;
 	return 0;
@@ -86,10 +90,9 @@ unwalk(struct output_pool *pool, struct output *o)
 				return;
 			at = 0;
 		}
-		if (!reference_ok(h, &h->chunk[k].ref[at]))
+		if (!reference_ok(h, &h->chunk[k].ref[at], &s))
 			return;
 		end += h->chunk[k].ref[at].length;
-		s = SHM_LOAD(h->chunk[k].ref[at].offset) / OUTPUT_SEGMENT;
 		if (pool->segment_use[s] > 0)
 			pool->segment_use[s]--;
 	}
@@ -101,7 +104,7 @@ lead_give(struct output_pool *pool, uint32_t first, uint32_t lead)
 {
 	uint32_t next;
 
-	for (; first != lead; first = next) {
+	for (; first != lead && first < pool->h->n_chunks; first = next) {
 		next = SHM_LOAD(pool->h->chunk[first].next);
 		claim_unmark(&pool->chunks, first);
 	}
@@ -126,7 +129,7 @@ output_adopt(
 	    appended - (uint32_t)((uint32_t)appended - h->chunk[first].base);
 	o->start = o->end = h->chunk[first].start;
 	o->written = written;
-	bad = walk(pool, o, appended) < 0;
+	bad = o->front > appended || walk(pool, o, appended) < 0;
 	if (written == OUTPUT_ALL)
 		o->written = written = o->end;
 	if (bad || written < o->start || written > o->end) {

@@ -112,9 +112,9 @@ copy(struct output_pool *pool, struct output *o, const struct reference *r,
 static void
 renumber(struct output_pool *pool, struct output *o, uint64_t n)
 {
-	uint32_t k = o->chunk;
+	uint32_t k = o->chunk, left = pool->chunks.n_used;
 
-	for (;;) {
+	for (; k < pool->h->n_chunks && left > 0; left--) {
 		pool->h->chunk[k].base -= (uint32_t)n;
 		if (k == o->newest)
 			return;
@@ -129,21 +129,23 @@ output_uncopy(struct output_pool *pool, struct output *o)
 	uint32_t k = o->chunk, at, next;
 	uint64_t f, position = o->start;
 
-	for (f = o->front; position < o->end && k < h->n_chunks; f++) {
-		at = (uint32_t)f - h->chunk[k].base;
+	/* a chunk that is not taken ends it: they go as they are passed, so
+	 * the walk does not go round */
+	for (f = o->front; position < o->end && claim_has(&pool->chunks, k);) {
+		at = (uint32_t)f - SHM_ONCE(h->chunk[k].base);
 		if (at >= OUTPUT_REFS) {
 			next = SHM_OWN(h->chunk[k].next);
 			claim_give(&pool->chunks, k);
 			k = next;
-			f--;
 			continue;
 		}
-		position += h->chunk[k].ref[at].length;
+		position += SHM_ONCE(h->chunk[k].ref[at].length);
 		frame_unuse(
 		    pool, SHM_OWN(h->chunk[k].ref[at].offset) / OUTPUT_SEGMENT);
+		f++;
 	}
 	/* what follows was reserved and never used */
-	for (; k < h->n_chunks; k = next) {
+	for (; claim_has(&pool->chunks, k); k = next) {
 		next = k == o->newest ? SHM_NONE : SHM_OWN(h->chunk[k].next);
 		claim_give(&pool->chunks, k);
 	}

@@ -140,12 +140,37 @@ test_give_nonsense(void **state)
 	claim_deinit(&c);
 }
 
+/* A block whose owner byte says that it is nobody's is not begun anew by who
+ * has items of it in use. */
+static void
+test_owner_lies(void **state)
+{
+	_Atomic uint8_t owner[2] = {0, 0};
+	uint64_t seen = 0;
+	struct claim c;
+	uint32_t i, item;
+
+	assert_int_equal(claim_init(&c, owner, 128, 3), 0);
+	for (i = 0; i < 64; i++)
+		assert_true(claim_take(&c) < 64);
+	owner[0] = 0;
+	for (i = 0; i < 64; i++) {
+		item = claim_take(&c);
+		assert_in_range(item, 64, 127);
+		assert_false(seen >> (item - 64) & 1);
+		seen |= 1ull << (item - 64);
+	}
+	assert_int_equal(claim_take(&c), SHM_NONE);
+	claim_deinit(&c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_model),
 	    cmocka_unit_test(test_give_nonsense),
+	    cmocka_unit_test(test_owner_lies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

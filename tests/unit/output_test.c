@@ -419,12 +419,89 @@ test_compact(void **state)
 	free(big);
 }
 
+/* A connection whose peer is gone is taken over with output waiting: all of it
+ * counts as written, and nothing of it is held. */
+static void
+test_adopt_all_written(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	uint8_t bytes[1000] = {1};
+	struct output_pool next;
+	struct output out;
+	struct frame f;
+	uint32_t slot, i, s;
+
+	fixture_hub(&w->h, CONNS, 16, 65536, 1 << 20, 1 << 20);
+	claim_init(&w->slots, w->h.slot_owner, w->h.n_slots, 0);
+	output_pool_init(&w->pool, &w->h);
+	slot = slot_take(&w->h, &w->slots);
+	assert_int_equal(output_open(&w->pool, &out, slot), 0);
+	for (i = 1; i <= 100; i++) {
+		assert_int_equal(frame_build(&w->pool, &f, FRAME_OWN,
+				     &(struct iovec){bytes, i * 10}, 1),
+		    0);
+		assert_int_equal(output_append(&w->pool, &out, slot, &f, i), 0);
+		frame_release(&w->pool, &f);
+	}
+	output_wrote(&w->pool, &out, slot, 555);
+	w->h.slot[slot].last = 0; /* derived again */
+	assert_int_equal(output_pool_init(&next, &w->h), 0);
+	assert_int_equal(output_adopt(&next, &out, slot, OUTPUT_ALL), 0);
+	output_adopted(&next);
+	assert_int_equal(output_pending(&out), 0);
+	assert_int_equal(out.end, 10 * 100 * 101 / 2);
+	assert_int_equal(w->h.slot[slot].last, 100);
+	assert_int_equal(next.chunks.n_used, 1);
+	for (s = 0; s < w->h.n_segments; s++)
+		assert_int_equal(next.segment_use[s], 0);
+	/* it goes on from there */
+	assert_int_equal(
+	    frame_build(&next, &f, FRAME_OWN, &(struct iovec){bytes, 10}, 1),
+	    0);
+	assert_int_equal(output_append(&next, &out, slot, &f, 0), 0);
+	frame_release(&next, &f);
+	assert_int_equal(output_pending(&out), 10);
+	output_close(&next, &out, slot);
+	assert_int_equal(next.chunks.n_used, 0);
+	output_pool_deinit(&next);
+	output_pool_deinit(&w->pool);
+	claim_deinit(&w->slots);
+	hub_destroy(&w->h);
+	free(w);
+}
+
+/* A list that begins after its end makes no sense. */
+static void
+test_adopt_backwards(void **state)
+{
+	struct output_pool pool;
+	struct claim slots;
+	struct output out;
+	struct hub h;
+	uint32_t slot;
+
+	fixture_hub(&h, CONNS, 16, 65536, 1 << 20, 1 << 20);
+	claim_init(&slots, h.slot_owner, h.n_slots, 0);
+	output_pool_init(&pool, &h);
+	slot = slot_take(&h, &slots);
+	assert_int_equal(output_open(&pool, &out, slot), 0);
+	h.chunk[out.chunk].base = 1;
+	output_pool_deinit(&pool);
+	output_pool_init(&pool, &h);
+	assert_int_equal(output_adopt(&pool, &out, slot, 0), -1);
+	output_pool_deinit(&pool);
+	claim_deinit(&slots);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_longest),
 	    cmocka_unit_test(test_compact),
+	    cmocka_unit_test(test_adopt_all_written),
+	    cmocka_unit_test(test_adopt_backwards),
 	    cmocka_unit_test(test_arena_short),
 	    cmocka_unit_test(test_chunks_short),
 	    cmocka_unit_test(test_big),
