@@ -62,6 +62,7 @@ struct conn {
 		struct {
 			/* others of the same user here, number + 1 */
 			uint32_t next, previous;
+			uint32_t entry; /* his, in presence */
 		} user;
 	};
 	int fd;
@@ -69,6 +70,7 @@ struct conn {
 			   * clock's low half */
 	uint32_t dirty;	  /* place + 1 in the list of those to write */
 	uint8_t phase;	  /* enum conn_phase */
+	uint8_t door;	  /* enum slot_door, of one that is open */
 	bool blocked : 1; /* the socket is full: EV_WRITE is set */
 	bool paused : 1;  /* not reading */
 	bool present : 1; /* counted in presence */
@@ -97,7 +99,6 @@ enum reason {
 	REASON_INTERNAL,
 	REASONS
 };
-
 
 /* What a door does. `position` is the input position after the message. */
 struct door_ops {
@@ -179,10 +180,8 @@ struct chat {
 	bool unsettled;		/* this turn published something */
 	bool leaving;		/* accepts no more */
 
-	/* what other workers say of moving connections (worker layer) */
+	/* another worker gives a connection away (worker layer) */
 	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
-	void (*taken)(struct chat *ch, uint64_t id);
-	void (*gone)(struct chat *ch, int peer);
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
 	/* and when it has taken too long */

@@ -17,6 +17,13 @@ conn_has_slot(const struct chat *ch, uint32_t i)
 	return i < ch->hub->n_slots;
 }
 
+/* Whether that is a door, in a slot that somebody else wrote. */
+static inline bool
+conn_door_ok(const struct chat *ch, uint8_t door)
+{
+	return door != 0 && door <= DOOR_CENTRIFUGO && ch->door[door] != NULL;
+}
+
 /* Tells the other workers how many connections are here, but for those that
  * are only refused. */
 void conn_count(struct chat *ch);

@@ -11,15 +11,16 @@
 #include "chat/chat.h"
 
 /*
- * Takes up connections of `from`: n descriptors (owned from now on) with their
- * ids; those that are not from's any more, or SLOT_MOVING to this worker, are
+ * Takes up connections: n descriptors (owned from now on) with their ids. Of
+ * `from`, which is dead, after slot_recall() and move_redo(); with fault NULL
+ * those that it gives to this worker. What is not in that state (any more) is
  * closed. Returns how many go on here.
  */
 uint32_t move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
     uint32_t n, const struct adopt_fault *fault);
 
-/* At a takeover: completes the move that the dead worker had committed. */
-void move_redo(struct hub *h);
+/* At a takeover: completes the move to a dead worker that it had committed. */
+void move_redo(struct hub *h, int worker);
 
 /*
  * The giving side. Chooses a connection and freezes it: it is SLOT_MOVING to
@@ -27,10 +28,14 @@ void move_redo(struct hub *h);
  */
 uint32_t move_freeze(struct chat *ch, int to);
 
-/* The other worker has taken it up: forgets it here. */
-void move_done(struct chat *ch, uint64_t id);
+/* The other worker has taken it up: forgets it here. If it only says so, it
+ * goes on here. */
+void move_done(struct chat *ch, int to, uint64_t id);
 
 /* The other worker is gone: what it has not taken up goes on here. */
 void move_back(struct chat *ch, int to);
+
+/* Forgets what others have taken up without a word: their link was full. */
+void move_look(struct chat *ch);
 
 #endif

@@ -30,6 +30,10 @@ void relay_send(struct chat *ch, const struct publication *p, uint64_t mask);
 /* Sends what the turn queued. */
 void relay_flush(struct chat *ch);
 
+/* Takes back what was on its way over links that have ended, however that was
+ * noticed. Once a turn: in the midst of a delivery it could not be. */
+void relay_lost(struct chat *ch);
+
 /* The publication at a position if a link brought it in this turn. */
 bool relay_find(struct chat *ch, uint64_t position, struct publication *p);
 

@@ -8,13 +8,18 @@ enum { USER_NAME_MAX = 64 };
 
 /*
  * Enters a connection's user (and, at the plain door, the lobby) in presence;
- * sets its slot's `user`. Returns 0, or -1: the table is full.
+ * sets its slot's `user`. Returns that, or SHM_NONE: the table is full.
  */
-int user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
+uint32_t
+user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
 /* Lists an entered connection among its user's; its fields `user` are free
  * for that from now on. */
-void user_list_add(struct chat *ch, uint32_t conn);
+void user_list_add(struct chat *ch, uint32_t conn, uint32_t entry);
+
+/* The connections of a user here, one after another; SHM_NONE: no more. */
+uint32_t user_list_first(const struct chat *ch, uint32_t entry);
+uint32_t user_list_next(const struct chat *ch, uint32_t conn);
 
 /* The connection is going; nothing if it was not entered. */
 void user_leave(struct chat *ch, uint32_t conn);

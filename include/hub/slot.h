@@ -18,7 +18,8 @@ enum slot_state {
 		      */
 	SLOT_CLOSING,
 	SLOT_TAKEN, /* by a worker, for a connection that is not open yet */
-	SLOT_MOVING /* on its way to the worker that is named */
+	SLOT_MOVING /* on its way to the worker that is named: the giver's
+		     * still, until that one takes it */
 };
 
 enum { SLOT_DEVICE_MAX = 32 };
@@ -27,7 +28,8 @@ enum slot_door { DOOR_PLAIN = 1, DOOR_ECHO = 2, DOOR_CENTRIFUGO = 3 };
 
 struct slot {
 	/* line 0: input and output */
-	_Atomic uint64_t life;	   /* use count << 16 | worker << 8 | state */
+	_Atomic uint64_t life;	   /* giver << 48 | use count << 16 |
+				    * worker << 8 | state */
 	_Atomic uint64_t appended; /* references ever appended: the commit */
 	_Atomic uint64_t last; /* newest publication in the output: derived */
 	_Atomic uint64_t answered; /* key of the newest answer: derived */
@@ -105,6 +107,13 @@ slot_worker(const struct hub *h, uint32_t i)
 	return (int)(SHM_LOAD(h->slot[i].life) >> 8 & 0xff);
 }
 
+/* Whose it is while it is SLOT_MOVING. */
+static inline int
+slot_giver(const struct hub *h, uint32_t i)
+{
+	return (int)(SHM_LOAD(h->slot[i].life) >> 48 & 0xff);
+}
+
 /* Whether a connection has it: from its 101 on to its end. */
 static inline bool
 slot_in_use(const struct hub *h, uint32_t i)
@@ -146,7 +155,7 @@ uint32_t slot_take(struct hub *h, struct claim *slots);
 void slot_set(struct hub *h, uint32_t i, enum slot_state state);
 
 /* From one worker and state to another in one step; false if it is not in the
- * former. */
+ * former. To SLOT_MOVING: `from` is the giver. */
 bool slot_pass(struct hub *h, uint32_t i, int from, enum slot_state was, int to,
     enum slot_state is);
 
@@ -165,7 +174,12 @@ const char *slot_peer_name(const struct slot *s, char out[64]);
  * nonsense, or changes meanwhile. */
 bool slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id);
 
-/* Frees all slots of a dead worker and gives its blocks back to all. */
+/* All that were on their way from a dead worker and have not been taken are its
+ * own again: open. */
+void slot_recall(struct hub *h, int worker);
+
+/* Frees all slots of a dead worker, but for those on their way to it, and gives
+ * its blocks back to all. */
 void slot_clear(struct hub *h, int worker);
 
 #endif

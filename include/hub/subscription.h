@@ -38,6 +38,9 @@ struct subscription {
 	uint32_t spare[2];
 };
 
+/* A connection has no more of them; conf.h's limit is not above it. */
+enum { SUBSCRIPTIONS_MAX = 1024 };
+
 /* Makes one out of all that `new` says but its links, and chains it. Returns
  * its number, or SHM_NONE: none left. */
 uint32_t subscription_add(
@@ -67,9 +70,22 @@ uint32_t subscription_count(const struct hub *h, uint32_t slot);
 uint32_t subscription_first(const struct hub *h, int worker, uint32_t channel);
 uint32_t subscription_next(const struct hub *h, uint32_t sub);
 
-/* First of a connection, and the next one. */
-uint32_t subscription_of_slot(const struct hub *h, uint32_t slot);
-uint32_t subscription_slot_next(const struct hub *h, uint32_t sub);
+/*
+ * A connection's subscriptions, one after another: as many as it can have, and
+ * none that is not its own, whatever somebody wrote into the chain. The one
+ * that it is at may be taken away.
+ */
+struct subscription_walk {
+	uint32_t slot;
+	uint32_t link; /* of the next one, + 1 */
+	uint32_t left;
+};
+struct subscription_walk subscription_walk(const struct hub *h, uint32_t slot);
+struct subscription_walk subscription_walk_from(uint32_t slot, uint32_t link);
+
+/* The next one's number, or SHM_NONE. */
+uint32_t
+subscription_walk_next(const struct hub *h, struct subscription_walk *w);
 
 /*
  * Calls member with a copy of each of a worker's records in a channel, from

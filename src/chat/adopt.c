@@ -72,6 +72,7 @@ take_up(struct adoption *a, uint32_t i)
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
+	uint8_t door = SHM_ONCE(s->door);
 	struct counters k;
 
 	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
@@ -88,8 +89,7 @@ take_up(struct adoption *a, uint32_t i)
 	 * it was to get is as good as written */
 	if (k.closed)
 		k.written = OUTPUT_ALL;
-	if (s->door == 0 || s->door > DOOR_CENTRIFUGO ||
-	    ch->door[s->door] == NULL ||
+	if (!conn_door_ok(ch, door) ||
 	    output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->spoilt++;
@@ -100,6 +100,7 @@ take_up(struct adoption *a, uint32_t i)
 		s->info = 0;
 	claim_mark(&ch->slots, i);
 	conn_number(ch, i, true);
+	c->door = door;
 	c->fd = a->fd[i] - 1;
 	event_assign(
 	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
@@ -169,13 +170,13 @@ kept_cb(void *arg, uint32_t sub)
 static void
 take_user(struct chat *ch, uint32_t i)
 {
-	struct slot *s = conn_slot(ch, i);
+	uint32_t user = SHM_ONCE(conn_slot(ch, i)->user);
 
-	if (!is_present(ch, i) || s->user >= ch->hub->n_entries)
+	if (!is_present(ch, i) || user >= ch->hub->n_entries)
 		return;
 	ch->conn[i].present = true;
-	user_list_add(ch, i);
-	if (s->door == DOOR_PLAIN)
+	user_list_add(ch, i, user);
+	if (ch->conn[i].door == DOOR_PLAIN)
 		ch->local[PRESENCE_LOBBY]++;
 }
 

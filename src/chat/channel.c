@@ -7,6 +7,9 @@
 #include "hub/lock.h"
 #include "hub/stats.h"
 
+_Static_assert(
+    (int)CONF_CONNECTION_CHANNELS_MAX <= (int)SUBSCRIPTIONS_MAX, "conf.h");
+
 size_t
 channel_name(
     const struct hub *h, uint32_t channel, char out[PRESENCE_NAME_MAX + 1])
@@ -94,6 +97,8 @@ subscription_end(struct chat *ch, uint32_t sub)
 	struct subscription *s = &ch->hub->subscription[sub];
 	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
 
+	if (!claim_has(&ch->subscriptions, sub))
+		return;
 	subscription_remove(ch->hub, &ch->subscriptions, sub);
 	blob_drop(&ch->input, info);
 	channel_release(ch, channel);
@@ -161,10 +166,12 @@ channel_unsubscribe(
 void
 channel_unsubscribe_all(struct chat *ch, uint32_t conn)
 {
+	struct subscription_walk w = subscription_walk(ch->hub, conn);
 	uint32_t sub;
 
-	while ((sub = subscription_of_slot(ch->hub, conn)) != SHM_NONE)
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		subscription_end(ch, sub);
+	conn_slot(ch, conn)->subscriptions = 0;
 }
 
 /* Members are counted and handed on up to a maximum. */

@@ -114,6 +114,7 @@ chat_turn(struct chat *ch)
 	if (ch->turn_us == 0)
 		ch->turn_us = clock_us();
 	relay_flush(ch);
+	relay_lost(ch);
 	more = deliver(ch);
 	ch->unsettled = more;
 	relay_reset(ch);
@@ -144,6 +145,7 @@ log_left(const struct presence_view *v, void *arg)
 void
 chat_clean(struct hub *h, int worker)
 {
+	slot_recall(h, worker);
 	channel_tell_gone(h, worker, clock_wall_ms());
 	presence_clear(h, worker, log_left, NULL);
 	subscription_clear(h, worker);

@@ -10,6 +10,7 @@
 #include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
+#include "chat/move.h"
 #include "chat/user.h"
 #include "hub/blob.h"
 #include "hub/stats.h"
@@ -110,6 +111,12 @@ number_take(struct chat *ch)
 	uint32_t i = is_full(ch) ? SHM_NONE : slot_take(ch->hub, &ch->slots);
 	int bit;
 
+	/* of one that was given away and has ended at its new worker */
+	if (i != SHM_NONE && ch->conn[i].phase == CONN_MOVING)
+		move_look(ch);
+	/* free, and yet here: somebody scribbled */
+	if (i != SHM_NONE && ch->conn[i].phase != CONN_NONE)
+		i = SHM_NONE;
 	if (i != SHM_NONE)
 		conn_number(ch, i, true);
 	if (i != SHM_NONE || ch->spare_used == ~0ull)
@@ -174,6 +181,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
+	uint32_t entry = SHM_NONE;
 	struct frame f;
 
 	if (output_open(&ch->output, &c->out, i) < 0)
@@ -183,7 +191,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		output_close(&ch->output, &c->out, i);
 		return -1;
 	}
-	s->door = (uint8_t)door;
+	s->door = c->door = (uint8_t)door;
 	if (door == DOOR_PLAIN)
 		s->flags = SLOT_AWAY;
 	s->device_len = (uint8_t)device_len;
@@ -193,15 +201,18 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	    (uint32_t)ch->now_ms;
 	s->rate_tokens = ch->live.message_burst * 1000;
 	SHM_STORE(s->committed, KEY(used, 0));
-	if (user_len > 0 && user_enter(ch, i, user, user_len) < 0) {
+	if (user_len > 0)
+		entry = user_enter(ch, i, user, user_len);
+	if (user_len > 0 && entry == SHM_NONE) {
 		frame_release(&ch->output, &f);
 		output_close(&ch->output, &c->out, i);
 		return -1;
 	}
 	free(c->request.bytes);
 	c->user.next = c->user.previous = 0;
+	c->user.entry = SHM_NONE;
 	if (user_len > 0)
-		user_list_add(ch, i);
+		user_list_add(ch, i, entry);
 	SHM_STORE(s->last, SHM_OWN(ch->hub->me->cursor));
 	slot_set(ch->hub, i, SLOT_OPEN);
 	c->phase = CONN_OPEN;
@@ -311,9 +322,10 @@ static bool
 append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 {
 	struct conn *c = &ch->conn[i];
+	int r;
 
-	while (output_append(&ch->output, &c->out, i, f, tag) < 0)
-		if (!memory_relieve(ch, i))
+	while ((r = output_append(&ch->output, &c->out, i, f, tag)) < 0)
+		if (r == OUTPUT_SPOILT || !memory_relieve(ch, i))
 			return false;
 	conn_dirty(ch, i);
 	return true;
@@ -332,7 +344,7 @@ conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
 		room += f->bytes + f->n * OUTPUT_COST;
 	return pending == 0 || /* one message always fits */
 	    pending + f->bytes + (references + f->n) * OUTPUT_COST <= room ||
-	    s->door == DOOR_ECHO; /* it stops reading instead */
+	    c->door == DOOR_ECHO; /* it stops reading instead */
 }
 
 void
@@ -417,13 +429,13 @@ void
 conn_leave(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[s->door & 3];
+	const struct door_ops *door = ch->door[ch->conn[i].door];
 
 	if (!slot_is_leaving(ch->hub, i))
 		return;
 	if (door != NULL && door->leave != NULL)
 		door->leave(ch, i);
-	if (s->door != DOOR_PLAIN || ch->conn[i].present)
+	if (ch->conn[i].door != DOOR_PLAIN || ch->conn[i].present)
 		channel_tell_leaves(ch, i);
 	channel_unsubscribe_all(ch, i);
 	user_leave(ch, i);
@@ -452,9 +464,9 @@ conn_append_close(struct chat *ch, uint32_t i)
 	    [REASON_MEMORY] = "out of memory",
 	    [REASON_INTERNAL] = "internal error"};
 	const struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[s->door & 3];
-	enum reason reason =
-	    s->close_reason < REASONS ? s->close_reason : REASON_NONE;
+	const struct door_ops *door = ch->door[ch->conn[i].door];
+	uint16_t kept = SHM_ONCE(s->close_reason);
+	enum reason reason = kept < REASONS ? kept : REASON_NONE;
 	const char *text = texts[reason];
 	uint16_t code = (uint16_t)s->close_code;
 	uint8_t bytes[2 + WS_CONTROL_MAX];

@@ -130,12 +130,28 @@ note_send(struct chat *ch, const struct custody_note *note, const int *fd)
 	return false;
 }
 
+/* Does not give up what was to be and is here again. */
+static void
+give_unsay(struct custody *c, const uint64_t *id, uint32_t n)
+{
+	uint32_t k, at, left = 0;
+
+	for (at = 0; at < c->n_give; at++) {
+		for (k = 0; k < n && id[k] != c->give[at]; k++)
+			;
+		if (k == n)
+			c->give[left++] = c->give[at];
+	}
+	c->n_give = left;
+}
+
 void
 custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n)
 {
 	struct custody_note note = {.type = CUSTODY_KEEP};
 	uint32_t done = 0;
 
+	give_unsay(ch->custody, id, n);
 	while (ch->custody->link >= 0 && done < n) {
 		note.n = n - done < CUSTODY_MAX ? n - done : CUSTODY_MAX;
 		memcpy(note.id, id + done, note.n * sizeof(*id));

@@ -6,6 +6,7 @@
 #include "chat/conn.h"
 #include "chat/publish.h"
 #include "chat/relay.h"
+#include "chat/user.h"
 #include "hub/kill_list.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
@@ -66,7 +67,7 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
     uint32_t gap)
 {
 	struct slot *s = conn_slot(ch, i);
-	int door = s->door;
+	int door = ch->conn[i].door;
 
 	if (ch->conn[i].phase != CONN_OPEN ||
 	    SHM_OWN(s->last) >= d->p->position)
@@ -104,14 +105,19 @@ static void
 deliver_subscribers(struct chat *ch, struct delivery *d)
 {
 	struct hub *h = ch->hub;
-	uint32_t i = subscription_first(h, h->self, d->p->channel), next;
+	uint32_t i = subscription_first(h, h->self, d->p->channel), next, slot;
+	uint32_t left = ch->local[d->p->channel];
 	struct subscription *s;
 
-	for (; i != SHM_NONE; i = next) {
+	/* no more than there are: what somebody else scribbled into the chain
+	 * must not lead round for ever, nor to others' connections */
+	for (; i != SHM_NONE && left > 0; i = next, left--) {
 		next = subscription_next(h, i);
 		s = &h->subscription[i];
-		if (is_for(s, d->p))
-			deliver_to(ch, s->slot, d, &s->flags, SUBSCRIPTION_GAP);
+		slot = SHM_ONCE(s->slot);
+		if (SHM_LOAD(s->channel) == d->p->channel + 1 &&
+		    slot < h->n_slots && is_for(s, d->p))
+			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP);
 	}
 }
 
@@ -122,7 +128,7 @@ deliver_plain(struct chat *ch, struct delivery *d)
 	uint32_t i = SHM_NONE;
 
 	while (conn_next(ch, &i))
-		if (ch->conn[i].present && conn_slot(ch, i)->door == DOOR_PLAIN)
+		if (ch->conn[i].present && ch->conn[i].door == DOOR_PLAIN)
 			deliver_to(
 			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP);
 }
@@ -132,11 +138,12 @@ static void
 kick(struct chat *ch, uint32_t i, const struct publication *p)
 {
 	struct slot *s = conn_slot(ch, i);
+	size_t len = SHM_ONCE(s->device_len);
 
 	if (ch->conn[i].phase != CONN_OPEN || SHM_OWN(s->last) >= p->position ||
 	    (p->data_len != 0 &&
-		(p->data_len != s->device_len ||
-		    memcmp(p->data, s->device, s->device_len) != 0)))
+		(p->data_len != len || len > SLOT_DEVICE_MAX ||
+		    memcmp(p->data, s->device, len) != 0)))
 		return;
 	conn_end(ch, i, WS_KICKED, REASON_KICKED);
 	stats_tick(ch->hub);
@@ -146,16 +153,15 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 static void
 deliver_user(struct chat *ch, struct delivery *d)
 {
-	uint32_t i = ch->local[d->p->channel], next;
+	uint32_t i = user_list_first(ch, d->p->channel), next;
 
-	for (; i != 0; i = next) {
-		next = ch->conn[i - 1].user.next;
+	for (; i != SHM_NONE; i = next) {
+		next = user_list_next(ch, i);
 		if (d->p->format == FORMAT_KICK)
-			kick(ch, i - 1, d->p);
-		else if (ch->conn[i - 1].present &&
-		    d->p->offset > conn_slot(ch, i - 1)->offset)
-			deliver_to(ch, i - 1, d, &conn_slot(ch, i - 1)->flags,
-			    SLOT_GAP);
+			kick(ch, i, d->p);
+		else if (d->p->offset > conn_slot(ch, i)->offset)
+			deliver_to(
+			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP);
 	}
 }
 
@@ -270,6 +276,8 @@ deliver(struct chat *ch)
 	size_t bytes = 0;
 	int n = 0;
 
+	if (cursor > tail) /* one of the two was scribbled on */
+		cursor = tail;
 	while (cursor < tail && n < DELIVER_MAX &&
 	    bytes < ch->live.queue_bytes / 2 && (n == 0 || !chat_is_late(ch))) {
 		mask = journal_mask(h, cursor + 1);
@@ -317,7 +325,7 @@ concerns(
 		return NULL;
 	if (p->channel == s->user)
 		return p->offset > s->offset ? &s->flags : NULL;
-	if (p->channel == PRESENCE_LOBBY && s->door == DOOR_PLAIN)
+	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
 		return ch->conn[i].present ? &s->flags : NULL;
 	k = subscription_find(h, i, p->channel);
 	if (k == SHM_NONE)

@@ -33,16 +33,17 @@ static void
 tell_sub(struct chat *ch, uint32_t sub, enum publication_format format)
 {
 	const struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t conn = SHM_ONCE(s->slot);
 	bool away = s->flags & SUBSCRIPTION_AWAY;
 	char name[PRESENCE_NAME_MAX + 1];
 	size_t len;
 
-	if (!(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
+	if (conn >= ch->hub->n_slots || !(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
 	    away != (format == FORMAT_JOIN))
 		return;
 	len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
 	if (len > 0)
-		tell(ch, s->slot, name, len, format, sub + 1);
+		tell(ch, conn, name, len, format, sub + 1);
 }
 
 void
@@ -82,18 +83,14 @@ channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len)
 void
 channel_tell_leaves(struct chat *ch, uint32_t conn)
 {
+	struct subscription_walk w = subscription_walk(ch->hub, conn);
 	struct slot *s = conn_slot(ch, conn);
-	uint32_t sub, n = 0;
+	uint32_t sub;
 
 	if (s->door == DOOR_PLAIN && !(s->flags & SLOT_AWAY))
 		tell(ch, conn, "lobby", 5, FORMAT_LEAVE, 0);
-	for (sub = subscription_of_slot(ch->hub, conn);
-	     sub != SHM_NONE && n < CONF_CONNECTION_CHANNELS_MAX;
-	     sub = subscription_slot_next(ch->hub, sub), n++) {
-		if (ch->hub->subscription[sub].slot != conn)
-			break;
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		tell_sub(ch, sub, FORMAT_LEAVE);
-	}
 }
 
 /* Tells a channel that a connection has left with its worker, if it does not go
@@ -113,6 +110,7 @@ tell_gone(struct hub *h, uint32_t conn, uint32_t channel, uint32_t epoch,
 	struct slot slot;
 
 	if (!slot_read(h, conn, &slot, &p.sender) || slot.worker != worker ||
+	    slot_state(h, conn) == SLOT_MOVING ||
 	    (record == 0 && slot.flags & SLOT_AWAY))
 		return;
 	p.user_len = (uint8_t)user_name(h, slot.user, user);

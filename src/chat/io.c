@@ -128,8 +128,8 @@ conn_drained(struct chat *ch, uint32_t i)
 	else if (c->paused)
 		conn_pause(ch, i, false);
 	if (c->phase == CONN_OPEN && conn_slot(ch, i)->skipped != 0 &&
-	    ch->door[conn_slot(ch, i)->door]->drained != NULL)
-		ch->door[conn_slot(ch, i)->door]->drained(ch, i);
+	    ch->door[c->door]->drained != NULL)
+		ch->door[c->door]->drained(ch, i);
 }
 
 /* A write's result. */
@@ -155,7 +155,7 @@ written_cb(void *arg, uint64_t tag, ssize_t result)
 		conn_drained(ch, i);
 	} else if (result < (ssize_t)asked) {
 		c->blocked = true;
-		if (conn_slot(ch, i)->door == DOOR_ECHO)
+		if (c->door == DOOR_ECHO)
 			c->paused = true; /* its input would become output */
 		conn_watch(ch, i);
 	} else

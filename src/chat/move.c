@@ -20,27 +20,40 @@ struct copy {
 	uint32_t slot;
 	uint64_t id;
 	int fd;
+	enum slot_state state; /* that it is taken out of */
 	uint64_t part;
 	uint32_t info;
 	uint32_t subs; /* first of them, + 1 */
 	bool ending;
 	bool present; /* in its channels: not so once it has left them */
+	uint8_t door;
 	struct output out;
 };
 
-/* Whether a slot is one that may be taken from that worker. */
+/* Whether a slot is one that may be taken from that worker: which is dead, or
+ * gives it here. */
 static bool
-may_take(const struct chat *ch, uint32_t i, int from)
+may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 {
-	enum slot_state state;
+	const struct hub *h = ch->hub;
 
-	if (i == SHM_NONE)
+	if (c->slot == SHM_NONE || ch->conn[c->slot].phase != CONN_NONE)
 		return false;
-	state = slot_state(ch->hub, i);
-	if (state == SLOT_MOVING)
-		return slot_worker(ch->hub, i) == ch->hub->self;
-	return slot_worker(ch->hub, i) == from &&
-	    (state == SLOT_OPEN || state == SLOT_ENDING);
+	if (given)
+		return c->state == SLOT_MOVING &&
+		    slot_worker(h, c->slot) == h->self &&
+		    slot_giver(h, c->slot) == from;
+	return slot_worker(h, c->slot) == from &&
+	    (c->state == SLOT_OPEN || c->state == SLOT_ENDING);
+}
+
+/* Takes it out of the state that it was found in; false if it is not in that
+ * any more: it goes on where it was. */
+static bool
+pass_here(struct hub *h, const struct copy *c, int from, enum slot_state state)
+{
+	return slot_pass(h, c->slot, c->state == SLOT_MOVING ? h->self : from,
+	    c->state, h->self, state);
 }
 
 /* Copies what a token's info says into an own page; 0: there is none. */
@@ -61,8 +74,9 @@ records_copy(struct chat *ch, struct copy *c)
 	struct slot *s = conn_slot(ch, c->slot);
 	struct counters k;
 
-	if (counters_read(c->fd, &k) < 0 || k.closed || s->door == 0 ||
-	    s->door > DOOR_CENTRIFUGO || ch->door[s->door] == NULL ||
+	c->door = SHM_ONCE(s->door);
+	if (counters_read(c->fd, &k) < 0 || k.closed ||
+	    !conn_door_ok(ch, c->door) ||
 	    output_copy(&ch->output, &c->out, c->slot, k.written) < 0)
 		return false;
 	if (input_copy(&ch->input, c->slot, &c->part) < 0) {
@@ -70,27 +84,24 @@ records_copy(struct chat *ch, struct copy *c)
 		return false;
 	}
 	c->info = info_copy(ch, s->info);
-	c->ending = slot_state(ch->hub, c->slot) == SLOT_ENDING;
+	c->ending = c->state == SLOT_ENDING;
 	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
 	return true;
 }
 
-/*
- * The next of a connection's subscriptions among another worker's records: a
- * copy. *link leads to it, *n counts them. False after the last one, or where
- * they say nonsense: whoever walks them stops at the same one.
- */
+/* The next of a connection's subscriptions among another worker's records: a
+ * copy. Whoever walks them stops at the same one. */
 static bool
-record_next(const struct hub *h, uint32_t slot, uint32_t *link, uint32_t *n,
-    struct subscription *out)
+record_next(
+    const struct hub *h, struct subscription_walk *w, struct subscription *out)
 {
-	if (*link < 1 || *link > h->n_subscriptions ||
-	    (*n)++ == CONF_CONNECTION_CHANNELS_MAX)
+	uint32_t sub = subscription_walk_next(h, w), channel;
+
+	if (sub == SHM_NONE)
 		return false;
-	memcpy(out, &h->subscription[*link - 1], sizeof(*out));
-	*link = out->slot_next;
-	return out->channel >= 1 && out->channel <= h->n_entries &&
-	    out->slot == slot;
+	memcpy(out, &h->subscription[sub], sizeof(*out));
+	channel = SHM_OWN(out->channel);
+	return channel >= 1 && channel <= h->n_entries && out->slot == w->slot;
 }
 
 /* This worker's bits in presence for what the connection has; the former
@@ -99,20 +110,22 @@ static void
 enter(struct chat *ch, struct copy *c)
 {
 	struct hub *h = ch->hub;
-	struct slot *s = conn_slot(ch, c->slot);
-	uint32_t link = s->subscriptions, n = 0;
+	struct subscription_walk w = subscription_walk(h, c->slot);
+	struct conn *n = &ch->conn[c->slot];
+	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user);
 	struct subscription record;
 
-	if (s->user < h->n_entries) {
-		presence_set(h, s->user);
-		ch->conn[c->slot].present = true;
-		user_list_add(ch, c->slot);
-		if (s->door == DOOR_PLAIN) {
+	n->door = c->door;
+	if (user < h->n_entries) {
+		presence_set(h, user);
+		n->present = true;
+		user_list_add(ch, c->slot, user);
+		if (n->door == DOOR_PLAIN) {
 			presence_set(h, PRESENCE_LOBBY);
 			ch->local[PRESENCE_LOBBY]++;
 		}
 	}
-	while (record_next(h, c->slot, &link, &n, &record)) {
+	while (record_next(h, &w, &record)) {
 		presence_set(h, record.channel - 1);
 		ch->local[record.channel - 1]++;
 	}
@@ -124,10 +137,11 @@ static void
 subscriptions_copy(struct chat *ch, struct copy *c)
 {
 	struct hub *h = ch->hub;
-	uint32_t link = h->slot[c->slot].subscriptions, new, n = 0;
+	struct subscription_walk w = subscription_walk(h, c->slot);
 	struct subscription s;
+	uint32_t new;
 
-	while (record_next(h, c->slot, &link, &n, &s)) {
+	while (record_next(h, &w, &s)) {
 		s.info = info_copy(ch, s.info);
 		new = subscription_prepare(h, &ch->subscriptions, &s, c->subs);
 		if (new == SHM_NONE) {
@@ -141,29 +155,29 @@ subscriptions_copy(struct chat *ch, struct copy *c)
 	}
 }
 
-/* Drops what was copied, and the channels with it. */
+/* Drops a chain of this worker's that the slot does not know, and the channels
+ * with it. */
 static void
-subscriptions_forget(struct chat *ch, struct copy *c)
+subscriptions_drop(struct chat *ch, uint32_t slot, uint32_t first)
 {
-	struct hub *h = ch->hub;
+	struct subscription_walk w = subscription_walk_from(slot, first);
+	struct subscription *s;
 	uint32_t channel, sub;
 
-	while (c->subs != 0) {
-		sub = c->subs - 1;
-		c->subs = h->subscription[sub].slot_next;
-		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
-		blob_drop(&ch->input, h->subscription[sub].info);
-		subscription_drop(h, &ch->subscriptions, sub);
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
+	    claim_has(&ch->subscriptions, sub)) {
+		s = &ch->hub->subscription[sub];
+		channel = SHM_LOAD(s->channel) - 1;
+		blob_drop(&ch->input, s->info);
+		subscription_drop(ch->hub, &ch->subscriptions, sub);
 		channel_release(ch, channel);
 	}
 }
 
-/* The slot's fields become what was copied. */
+/* The slot's fields become what its new worker copied. */
 static void
-fields_store(struct hub *h, uint32_t i)
+fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 {
-	struct shm_worker *me = h->me;
-
 	if (SHM_LOAD(h->slot[i].last) < SHM_LOAD(me->move_from))
 		SHM_STORE(h->slot[i].last, SHM_LOAD(me->move_from));
 	h->slot[i].flags |= SLOT_MOVED;
@@ -175,15 +189,16 @@ fields_store(struct hub *h, uint32_t i)
 }
 
 void
-move_redo(struct hub *h)
+move_redo(struct hub *h, int worker)
 {
-	uint64_t id = SHM_LOAD(h->me->move_id);
+	struct shm_worker *dead = &h->worker[worker];
+	uint64_t id = SHM_LOAD(dead->move_id);
 	uint32_t i = slot_find(h, id);
 
-	if (id != 0 && i != SHM_NONE && slot_worker(h, i) == h->self &&
+	if (id != 0 && i != SHM_NONE && slot_worker(h, i) == worker &&
 	    slot_state(h, i) != SLOT_MOVING)
-		fields_store(h, i);
-	SHM_STORE(h->me->move_id, 0);
+		fields_store(h, dead, i);
+	SHM_STORE(dead->move_id, 0);
 }
 
 /* The one store that makes it this worker's. False if it is another's by
@@ -192,12 +207,11 @@ static bool
 commit(struct chat *ch, struct copy *c, int from)
 {
 	struct hub *h = ch->hub;
-	enum slot_state state = slot_state(h, c->slot);
 	/* A dead worker's cursor stands for all that it had delivered, but
-	 * for those that moved there and left before they had it; a living
-	 * one's has moved on since it froze this connection. */
+	 * for those that moved and do not have it yet; a living one's has
+	 * moved on since it froze this connection. */
 	bool delivered =
-	    state != SLOT_MOVING && !(h->slot[c->slot].flags & SLOT_MOVED);
+	    c->state != SLOT_MOVING && !(h->slot[c->slot].flags & SLOT_MOVED);
 	bool ok;
 
 	SHM_STORE(h->me->move_id, 0);
@@ -208,11 +222,9 @@ commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->move_from,
 	    delivered && from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0);
 	SHM_STORE(h->me->move_id, c->id);
-	ok = state == SLOT_MOVING
-	    ? slot_pass(h, c->slot, h->self, SLOT_MOVING, h->self, SLOT_OPEN)
-	    : slot_pass(h, c->slot, from, state, h->self, state);
+	ok = pass_here(h, c, from, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
-		fields_store(h, c->slot);
+		fields_store(h, h->me, c->slot);
 	else
 		SHM_STORE(h->me->move_id, 0);
 	return ok;
@@ -222,14 +234,12 @@ commit(struct chat *ch, struct copy *c, int from)
 static void
 go_on(struct chat *ch, struct copy *c)
 {
-	struct conn *n = &ch->conn[c->slot];
-	bool present = n->present;
-	uint32_t next = n->user.next, previous = n->user.previous;
+	struct conn *n = &ch->conn[c->slot], entered = *n;
 
 	memset(n, 0, sizeof(*n));
-	n->present = present;
-	n->user.next = next;
-	n->user.previous = previous;
+	n->present = entered.present;
+	n->user = entered.user;
+	n->door = c->door;
 	n->out = c->out;
 	n->fd = c->fd;
 	ch->by_fd[c->fd] = c->slot;
@@ -248,19 +258,13 @@ go_on(struct chat *ch, struct copy *c)
 static void
 refuse(struct chat *ch, struct copy *c, int from)
 {
-	struct hub *h = ch->hub;
-	enum slot_state state = slot_state(h, c->slot);
-
 	log_warn("connection %llu cannot be taken over, closed",
 	    (unsigned long long)c->id);
-	if (state == SLOT_MOVING
-		? slot_pass(
-		      h, c->slot, h->self, SLOT_MOVING, h->self, SLOT_CLOSING)
-		: slot_pass(h, c->slot, from, state, h->self, SLOT_CLOSING)) {
+	if (pass_here(ch->hub, c, from, SLOT_CLOSING)) {
 		channel_tell_leaves(ch, c->slot);
 		shutdown(c->fd, SHUT_WR);
 		KILL_POINT();
-		slot_release(h, &ch->slots, c->slot);
+		slot_release(ch->hub, &ch->slots, c->slot);
 	}
 	custody_give_up(ch, c->id);
 	close(c->fd);
@@ -273,7 +277,7 @@ forget(struct chat *ch, struct copy *c)
 {
 	if (c->present) {
 		user_leave(ch, c->slot);
-		subscriptions_forget(ch, c);
+		subscriptions_drop(ch, c->slot, c->subs);
 	}
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, c->part);
@@ -287,18 +291,27 @@ uint32_t
 move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
     uint32_t n, const struct adopt_fault *fault)
 {
+	static const struct adopt_fault none;
 	static struct copy copy[MOVE_MAX];
 	struct hub *h = ch->hub;
 	uint32_t k, m = 0, taken = 0;
+	bool given = fault == NULL;
 	struct copy *c;
 
 	custody_keep(ch, id, fd, n);
+	if (ch->n_moving > 0) /* one may have been given away from here */
+		move_look(ch);
 	for (k = 0; k < n && m < MOVE_MAX; k++) {
 		c = &copy[m];
 		*c = (struct copy){
 		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
-		if (fd[k] >= CHAT_FDS || !may_take(ch, c->slot, from)) {
-			custody_give_up(ch, id[k]);
+		if (c->slot != SHM_NONE)
+			c->state = slot_state(h, c->slot);
+		if (fd[k] >= CHAT_FDS || !may_take(ch, c, from, given)) {
+			/* one that is here already stays in custody */
+			if (c->slot == SHM_NONE ||
+			    ch->conn[c->slot].phase == CONN_NONE)
+				custody_give_up(ch, id[k]);
 			close(fd[k]);
 		} else if (!records_copy(ch, c))
 			refuse(ch, c, from);
@@ -325,7 +338,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		taken++;
 		if (!c->ending)
 			deliver_missed(ch, c->slot);
-		adopt_settle(ch, c->slot, from, fault);
+		adopt_settle(ch, c->slot, from, given ? &none : fault);
 		stats_tick(h);
 	}
 	return taken;
@@ -380,57 +393,30 @@ move_freeze(struct chat *ch, int to)
 		ch->dirty[c->dirty - 1] = SHM_NONE;
 	c->dirty = 0;
 	event_del(&c->ev);
-	/* all up to the cursor is in its output */
+	/* all up to the cursor is in its output, and nothing after it, wherever
+	 * it goes on */
 	if (SHM_OWN(conn_slot(ch, i)->last) < cursor)
 		SHM_STORE(conn_slot(ch, i)->last, cursor);
+	conn_slot(ch, i)->flags |= SLOT_MOVED;
 	c->phase = CONN_MOVING;
 	ch->n_open--;
 	slot_pass(h, i, h->self, SLOT_OPEN, to, SLOT_MOVING);
 	return i;
 }
 
-/* Takes a note out; false if there is none for that id. */
-static bool
-moving_take(struct chat *ch, uint64_t id, struct moving *m)
+/* It is another worker's now: forgets what was this one's of it. */
+static void
+moving_drop(struct chat *ch, const struct moving *m)
 {
-	uint32_t k;
+	uint32_t i = (uint32_t)m->id;
+	struct conn *c = &ch->conn[i];
 
-	for (k = 0; k < ch->n_moving; k++)
-		if (ch->moving[k].id == id) {
-			*m = ch->moving[k];
-			ch->moving[k] = ch->moving[--ch->n_moving];
-			return true;
-		}
-	return false;
-}
-
-void
-move_done(struct chat *ch, uint64_t id)
-{
-	struct hub *h = ch->hub;
-	uint32_t i = (uint32_t)id, sub, next, channel, n;
-	struct subscription *s;
-	struct moving m;
-	struct conn *c;
-
-	if (!moving_take(ch, id, &m))
-		return;
-	c = &ch->conn[i];
 	user_leave(ch, i);
-	for (sub = m.subscriptions, n = 0;
-	     sub >= 1 && sub <= h->n_subscriptions && n < h->n_subscriptions;
-	     sub = next, n++) {
-		s = &h->subscription[sub - 1];
-		next = s->slot_next;
-		channel = SHM_LOAD(s->channel) - 1;
-		blob_drop(&ch->input, s->info);
-		subscription_drop(h, &ch->subscriptions, sub - 1);
-		channel_release(ch, channel);
-	}
+	subscriptions_drop(ch, i, m->subscriptions);
 	output_uncopy(&ch->output, &c->out);
-	input_uncopy(&ch->input, m.part);
-	blob_drop(&ch->input, m.info);
-	custody_give_up(ch, id);
+	input_uncopy(&ch->input, m->part);
+	blob_drop(&ch->input, m->info);
+	custody_give_up(ch, m->id);
 	close(c->fd);
 	KILL_POINT();
 	memset(c, 0, sizeof(*c));
@@ -438,28 +424,66 @@ move_done(struct chat *ch, uint64_t id)
 	ch->n_conns--;
 }
 
+/* Ends a note: what has not been taken goes on here. */
+static void
+moving_end(struct chat *ch, uint32_t k)
+{
+	struct hub *h = ch->hub;
+	struct moving m = ch->moving[k];
+	uint32_t i = slot_find(h, m.id);
+
+	ch->moving[k] = ch->moving[--ch->n_moving];
+	if (i == SHM_NONE || slot_giver(h, i) != h->self ||
+	    !slot_pass(h, i, m.to, SLOT_MOVING, h->self, SLOT_OPEN)) {
+		moving_drop(ch, &m);
+		return;
+	}
+	ch->conn[i].phase = CONN_OPEN;
+	ch->n_open++;
+	conn_watch(ch, i);
+	deliver_missed(ch, i);
+	conn_dirty(ch, i);
+}
+
+void
+move_done(struct chat *ch, int to, uint64_t id)
+{
+	uint32_t k;
+
+	for (k = 0; k < ch->n_moving; k++)
+		if (ch->moving[k].id == id && ch->moving[k].to == to) {
+			moving_end(ch, k);
+			return;
+		}
+}
+
 void
 move_back(struct chat *ch, int to)
 {
+	uint32_t k = 0;
+
+	while (k < ch->n_moving) {
+		if (ch->moving[k].to == to)
+			moving_end(ch, k);
+		else
+			k++;
+		stats_tick(ch->hub);
+	}
+}
+
+void
+move_look(struct chat *ch)
+{
 	struct hub *h = ch->hub;
-	struct moving m;
 	uint32_t k = 0, i;
 
 	while (k < ch->n_moving) {
-		m = ch->moving[k];
-		i = (uint32_t)m.id;
-		if (m.to != to) {
+		i = slot_find(h, ch->moving[k].id);
+		if (i == SHM_NONE || slot_state(h, i) != SLOT_MOVING ||
+		    slot_giver(h, i) != h->self)
+			moving_end(ch, k);
+		else
 			k++;
-		} else if (slot_pass(
-			       h, i, to, SLOT_MOVING, h->self, SLOT_OPEN)) {
-			ch->moving[k] = ch->moving[--ch->n_moving];
-			ch->conn[i].phase = CONN_OPEN;
-			ch->n_open++;
-			conn_watch(ch, i);
-			deliver_missed(ch, i);
-			conn_dirty(ch, i);
-		} else
-			move_done(ch, m.id);
 		stats_tick(h);
 	}
 }

@@ -51,15 +51,15 @@ static const char *
 message_join(struct chat *ch, uint32_t i, size_t have, size_t *len)
 {
 	const struct input_part *part = input_part(ch->hub, i);
+	uint64_t bytes = part != NULL ? SHM_ONCE(part->bytes) : 0;
 	size_t before;
 
 	*len = have;
-	if (part == NULL || part->bytes == 0)
+	if (bytes == 0)
 		return (const char *)ch->payload;
-	if (part->bytes > CHAT_ECHO_MAX ||
-	    !message_room(ch, part->bytes + have))
+	if (bytes > CHAT_ECHO_MAX || !message_room(ch, bytes + have))
 		return NULL;
-	before = input_gather(ch->hub, i, ch->message, part->bytes);
+	before = input_gather(ch->hub, i, ch->message, bytes);
 	memcpy(ch->message + before, ch->payload, have);
 	*len = before + have;
 	return ch->message;
@@ -68,10 +68,12 @@ message_join(struct chat *ch, uint32_t i, size_t have, size_t *len)
 /* Whether a takeover found the message done, or all but its end: what a plain
  * message does is one command, and its answer, if any, comes last. */
 static bool
-done_before(struct chat *ch, const struct slot *s, uint64_t position)
+done_before(struct chat *ch, uint32_t i, uint64_t position)
 {
+	const struct slot *s = conn_slot(ch, i);
+
 	ch->done_commands = KEY_COUNT(SHM_OWN(s->committed));
-	return s->door == DOOR_PLAIN &&
+	return ch->conn[i].door == DOOR_PLAIN &&
 	    (ch->done_commands > 0 || SHM_OWN(s->answered) >= KEY(position, 1));
 }
 
@@ -80,8 +82,7 @@ static void
 message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
     uint64_t position)
 {
-	struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[s->door];
+	const struct door_ops *door = ch->door[ch->conn[i].door];
 	const char *data;
 	size_t len;
 
@@ -90,7 +91,7 @@ message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
 		return;
 	}
 	ch->answers = 0;
-	if (done_before(ch, s, position))
+	if (done_before(ch, i, position))
 		return;
 	if (!door->own_rate && !conn_rate(ch, i)) {
 		conn_end(ch, i, WS_POLICY, REASON_RATE);
@@ -170,8 +171,8 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 {
 	const struct input_part *part = input_part(ch->hub, i);
 	struct slot *s = conn_slot(ch, i);
-	uint64_t limit =
-	    s->door == DOOR_ECHO ? CHAT_ECHO_MAX : ch->live.message_size;
+	uint64_t limit = ch->conn[i].door == DOOR_ECHO ? CHAT_ECHO_MAX
+						       : ch->live.message_size;
 	uint64_t known = KEY_POSITION(SHM_OWN(s->committed));
 	struct ws_state state = {0};
 	size_t at = 0, have = 0, used, n;

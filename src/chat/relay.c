@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "chat/move.h"
 #include "chat/relay.h"
 #include "codec/message.h"
 #include "hub/stats.h"
@@ -32,6 +33,7 @@ struct relay {
 	struct chat *ch;
 	struct peer peer[SHM_WORKERS];
 	uint64_t waiting; /* peers with a datagram to send */
+	uint64_t lost;	  /* peers whose link is no more: not told yet */
 	uint8_t *stash;
 	size_t stash_len;
 	uint32_t n_found;
@@ -76,6 +78,7 @@ peer_close(struct relay *r, int k)
 	p->out = NULL;
 	p->out_len = p->out_n = 0;
 	r->waiting &= ~(1ull << k);
+	r->lost |= 1ull << k;
 }
 
 /* Keeps one relayed entry for this turn's delivery. */
@@ -136,7 +139,7 @@ message_take(struct relay *r, int from, struct link_datagram *d)
 		return;
 	case MSG_TAKEN:
 		memcpy(&id, payload, sizeof(id));
-		ch->taken(ch, id);
+		move_done(ch, from, id);
 		break;
 	default:
 		log_warn("worker %d: %s, ignored", from, why);
@@ -159,7 +162,6 @@ link_cb(int fd, short what, void *arg)
 	KILL_POINT();
 	if (n < 0) {
 		peer_close(r, from);
-		r->ch->gone(r->ch, from);
 		return;
 	}
 	for (k = 0; k < n; k++)
@@ -306,6 +308,17 @@ relay_flush(struct chat *ch)
 
 	for (w = r->waiting; w != 0; w &= w - 1)
 		peer_send(r, __builtin_ctzll(w));
+}
+
+void
+relay_lost(struct chat *ch)
+{
+	struct relay *r = ch->relay;
+	uint64_t w = r->lost;
+
+	r->lost = 0;
+	for (; w != 0; w &= w - 1)
+		move_back(ch, __builtin_ctzll(w));
 }
 
 bool

@@ -1,5 +1,6 @@
 /* Deadlines: every connection is looked at at least once a second. */
 #include "chat/conn.h"
+#include "chat/move.h"
 #include "hub/stats.h"
 
 enum {
@@ -19,7 +20,7 @@ static void
 sweep_open(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[s->door];
+	const struct door_ops *door = ch->door[ch->conn[i].door];
 	bool waiting = (int32_t)(s->ping_ms - s->heard_ms) > 0;
 
 	if (door->sweep != NULL)
@@ -31,7 +32,7 @@ sweep_open(struct chat *ch, uint32_t i)
 		conn_end(ch, i, WS_NO_PONG, REASON_NO_PONG);
 		return;
 	}
-	if (ch->live.idle_ms != 0 && s->door == DOOR_PLAIN &&
+	if (ch->live.idle_ms != 0 && ch->conn[i].door == DOOR_PLAIN &&
 	    age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
 	    !conn_unread(ch, i)) {
 		conn_end(ch, i, WS_IDLE, REASON_IDLE);
@@ -77,6 +78,7 @@ chat_sweep(struct chat *ch)
 	uint32_t n = ch->slots.n_blocks / SWEEP_PARTS + 1, seen = 0, looked, b;
 	uint32_t i, end;
 
+	move_look(ch);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)
 			sweep_one(ch, ch->hub->n_slots + i);

@@ -29,46 +29,73 @@ log_presence(const struct hub *h, uint32_t entry, const char *what)
 	log_info("%s %s", log_text(name, len), what);
 }
 
-int
+uint32_t
 user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
 	char channel[USER_NAME_MAX + 1];
 	struct hub *h = ch->hub;
 	size_t n = user_channel(name, len, channel);
-	bool first, lobby = conn_slot(ch, conn)->door == DOOR_PLAIN;
 	uint32_t e;
+	bool first;
 
 	hub_lock(h);
 	e = presence_enter(h, channel, n, &first);
-	if (e != SHM_NONE && lobby)
+	if (e != SHM_NONE && ch->conn[conn].door == DOOR_PLAIN)
 		channel_hold(ch, "lobby", 5);
 	hub_unlock(h);
 	if (e == SHM_NONE)
-		return -1;
+		return SHM_NONE;
 	conn_slot(ch, conn)->user = e;
 	ch->conn[conn].present = true;
 	if (first)
 		log_presence(h, e, "joined");
-	return 0;
+	return e;
+}
+
+/* A link's connection, if that is one of the user: what an entry is, a user or
+ * a room, stands in shared memory, and with it what `local` has of it. */
+static uint32_t
+list_at(const struct chat *ch, uint32_t link, uint32_t entry)
+{
+	return link >= 1 && link <= ch->hub->n_slots &&
+		ch->conn[link - 1].present &&
+		ch->conn[link - 1].user.entry == entry
+	    ? link - 1
+	    : SHM_NONE;
+}
+
+uint32_t
+user_list_first(const struct chat *ch, uint32_t entry)
+{
+	return list_at(ch, ch->local[entry], entry);
+}
+
+uint32_t
+user_list_next(const struct chat *ch, uint32_t conn)
+{
+	return list_at(ch, ch->conn[conn].user.next, ch->conn[conn].user.entry);
 }
 
 void
-user_list_add(struct chat *ch, uint32_t conn)
+user_list_add(struct chat *ch, uint32_t conn, uint32_t entry)
 {
-	uint32_t *first = &ch->local[conn_slot(ch, conn)->user];
+	uint32_t first = user_list_first(ch, entry);
+	struct conn *c = &ch->conn[conn];
 
-	ch->conn[conn].user.previous = 0;
-	ch->conn[conn].user.next = *first;
-	if (*first != 0)
-		ch->conn[*first - 1].user.previous = conn + 1;
-	*first = conn + 1;
+	c->user.entry = entry;
+	c->user.previous = 0;
+	c->user.next = first != SHM_NONE ? first + 1 : 0;
+	if (first != SHM_NONE)
+		ch->conn[first].user.previous = conn + 1;
+	ch->local[entry] = conn + 1;
 }
 
 /* Takes a connection out of its user's list; true if it was the last here. */
 static bool
-list_remove(struct chat *ch, uint32_t conn, uint32_t entry)
+list_remove(struct chat *ch, uint32_t conn)
 {
 	struct conn *c = &ch->conn[conn];
+	uint32_t entry = c->user.entry;
 
 	if (c->user.next != 0)
 		ch->conn[c->user.next - 1].user.previous = c->user.previous;
@@ -83,22 +110,18 @@ void
 user_leave(struct chat *ch, uint32_t conn)
 {
 	struct hub *h = ch->hub;
-	uint32_t e;
-	bool last, gone = false;
+	uint32_t e = ch->conn[conn].user.entry;
+	bool gone = false;
 
 	if (!ch->conn[conn].present)
 		return;
 	ch->conn[conn].present = false;
-	e = conn_slot(ch, conn)->user;
-	if (e >= h->n_entries)
-		return;
-	last = list_remove(ch, conn, e);
-	if (last) {
+	if (list_remove(ch, conn)) {
 		hub_lock(h);
 		gone = presence_leave(h, e, h->self);
 		hub_unlock(h);
 	}
-	if (conn_slot(ch, conn)->door == DOOR_PLAIN)
+	if (ch->conn[conn].door == DOOR_PLAIN)
 		channel_release(ch, PRESENCE_LOBBY);
 	if (gone)
 		log_presence(h, e, "left");

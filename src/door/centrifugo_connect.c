@@ -67,19 +67,21 @@ enter(const struct command *c, const struct claims *claims)
 	struct slot *s = command_slot(c);
 	struct channel_position at;
 	struct channel_name name;
+	uint32_t user = SHM_NONE;
 
 	if (s->flags & C_ENTERED)
 		return C_OK; /* before a takeover */
 	/* half of it may have been done before a takeover: until ENTERED all
 	 * of it is done again */
 	if (claims->user_len > 0 && !c->ch->conn[c->conn].present) {
-		if (user_enter(c->ch, c->conn, claims->user, claims->user_len) <
-		    0) {
+		user =
+		    user_enter(c->ch, c->conn, claims->user, claims->user_len);
+		if (user == SHM_NONE) {
 			log_warn("the table of users is full: a connection "
 				 "was refused");
 			return C_INTERNAL;
 		}
-		user_list_add(c->ch, c->conn);
+		user_list_add(c->ch, c->conn, user);
 	}
 	if (own_position(c, &name, &at))
 		s->offset = at.offset;
@@ -139,10 +141,10 @@ static void
 each_subscription(
     const struct command *c, void (*f)(struct chat *ch, uint32_t sub))
 {
+	struct subscription_walk w = subscription_walk(c->ch->hub, c->conn);
 	uint32_t sub;
 
-	for (sub = subscription_of_slot(c->ch->hub, c->conn); sub != SHM_NONE;
-	     sub = subscription_slot_next(c->ch->hub, sub))
+	while ((sub = subscription_walk_next(c->ch->hub, &w)) != SHM_NONE)
 		f(c->ch, sub);
 }
 

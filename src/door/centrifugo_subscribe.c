@@ -343,12 +343,11 @@ subscription_revoke(
 void
 subscriptions_sweep(struct chat *ch, uint32_t conn)
 {
+	struct subscription_walk w = subscription_walk(ch->hub, conn);
 	const struct subscription *s;
-	uint32_t sub, next;
+	uint32_t sub;
 
-	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
-	     sub = next) {
-		next = subscription_slot_next(ch->hub, sub);
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE) {
 		s = &ch->hub->subscription[sub];
 		if (s->expires_ms != 0 &&
 		    ch->wall_ms >= (int64_t)s->expires_ms + C_EXPIRED_DELAY_MS)
@@ -365,15 +364,14 @@ subscriptions_sweep(struct chat *ch, uint32_t conn)
 void
 centrifugo_drained(struct chat *ch, uint32_t conn)
 {
+	struct subscription_walk w = subscription_walk(ch->hub, conn);
 	struct slot *s = conn_slot(ch, conn);
-	uint32_t sub, next, flags;
+	uint32_t sub, flags;
 
 	if (s->skipped == 0)
 		return;
 	s->skipped = 0;
-	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
-	     sub = next) {
-		next = subscription_slot_next(ch->hub, sub);
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE) {
 		flags = ch->hub->subscription[sub].flags;
 		if (!(flags & SUBSCRIPTION_GAP))
 			continue;

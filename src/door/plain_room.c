@@ -122,12 +122,12 @@ command_rooms(struct chat *ch, uint32_t conn, uint64_t position)
 {
 	static char
 	    text[(CONF_CONNECTION_CHANNELS_MAX + 1) * (PRESENCE_NAME_MAX + 2)];
+	struct subscription_walk w = subscription_walk(ch->hub, conn);
 	char name[PRESENCE_NAME_MAX + 1];
 	uint32_t sub;
 	size_t at = 0, len;
 
-	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
-	     sub = subscription_slot_next(ch->hub, sub)) {
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE) {
 		len = channel_name(ch->hub,
 		    SHM_OWN(ch->hub->subscription[sub].channel) - 1, name);
 		if (at + len + 2 > sizeof(text))
@@ -143,10 +143,8 @@ const char *
 plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
     const char *text, size_t len)
 {
-	const struct publishing what = {.conn = conn,
-	    .format = FORMAT_TEXT,
-	    .data = text,
-	    .len = len};
+	const struct publishing what = {
+	    .conn = conn, .format = FORMAT_TEXT, .data = text, .len = len};
 	const struct conf_channel *rule =
 	    conf_channel_find(&ch->live, room, room_len);
 	struct publication p;
@@ -188,13 +186,13 @@ command_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
 void
 plain_drained(struct chat *ch, uint32_t conn)
 {
+	struct subscription_walk w = subscription_walk(ch->hub, conn);
 	struct slot *s = conn_slot(ch, conn);
 	uint32_t n = s->skipped, sub;
 
 	s->skipped = 0;
 	s->flags &= ~SLOT_GAP;
-	for (sub = subscription_of_slot(ch->hub, conn); sub != SHM_NONE;
-	     sub = subscription_slot_next(ch->hub, sub))
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		ch->hub->subscription[sub].flags &= ~(uint32_t)SUBSCRIPTION_GAP;
 	conn_tell(ch, conn, 0,
 	    n == 1 ? "* %u message was skipped" : "* %u messages were skipped",

@@ -29,12 +29,13 @@ slot_pass(struct hub *h, uint32_t i, int from, enum slot_state was, int to,
     enum slot_state is)
 {
 	uint64_t life = SHM_LOAD(h->slot[i].life);
-	uint32_t use = (uint32_t)(life >> 16);
+	uint64_t next = life_of((uint32_t)(life >> 16), to, is);
 
+	if (is == SLOT_MOVING)
+		next |= (uint64_t)from << 48;
 	if ((life & 0xffff) != ((uint64_t)from << 8 | was))
 		return false;
-	if (!atomic_compare_exchange_strong(
-		&h->slot[i].life, &life, life_of(use, to, is)))
+	if (!atomic_compare_exchange_strong(&h->slot[i].life, &life, next))
 		return false;
 	KILL_POINT();
 	return true;
@@ -153,7 +154,8 @@ slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id)
 		return false;
 	memcpy(out, &h->slot[i], sizeof(*out));
 	atomic_thread_fence(memory_order_acquire);
-	if (SHM_LOAD(h->slot[i].life) >> 16 != life >> 16)
+	if ((uint32_t)(SHM_LOAD(h->slot[i].life) >> 16) !=
+	    (uint32_t)(life >> 16))
 		return false;
 	*id = life >> 16 << 32 | i;
 	out->worker = (uint8_t)(life >> 8 & 0xff);
@@ -161,13 +163,28 @@ slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id)
 }
 
 void
-slot_clear(struct hub *h, int worker)
+slot_recall(struct hub *h, int worker)
 {
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
-		if (slot_worker(h, i) == worker &&
-		    slot_state(h, i) != SLOT_FREE)
+		if (slot_state(h, i) == SLOT_MOVING &&
+		    slot_giver(h, i) == worker)
+			(void)slot_pass(h, i, slot_worker(h, i), SLOT_MOVING,
+			    worker, SLOT_OPEN);
+}
+
+void
+slot_clear(struct hub *h, int worker)
+{
+	enum slot_state state;
+	uint32_t i;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
+		state = slot_state(h, i);
+		if (slot_worker(h, i) == worker && state != SLOT_FREE &&
+		    state != SLOT_MOVING)
 			slot_free(h, i);
+	}
 	claim_clear(h->slot_owner, h->n_slots, worker);
 }

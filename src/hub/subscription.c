@@ -66,7 +66,7 @@ static void
 unlink_slot(struct hub *h, uint32_t sub)
 {
 	struct subscription *s = &h->subscription[sub];
-	uint32_t slot = SHM_ONCE(s->slot), left = h->n_subscriptions, *link, i;
+	uint32_t slot = SHM_ONCE(s->slot), left = SUBSCRIPTIONS_MAX, *link, i;
 
 	if (slot >= h->n_slots)
 		return;
@@ -76,6 +76,8 @@ unlink_slot(struct hub *h, uint32_t sub)
 			*link = s->slot_next;
 			return;
 		}
+		if (SHM_ONCE(h->subscription[i].slot) != slot)
+			return;
 		link = &h->subscription[i].slot_next;
 	}
 }
@@ -93,6 +95,8 @@ subscription_drop(struct hub *h, struct claim *pool, uint32_t sub)
 	struct subscription *s = &h->subscription[sub];
 	uint32_t channel = SHM_LOAD(s->channel) - 1, next, previous;
 
+	if (!claim_has(pool, sub))
+		return;
 	next = SHM_LOAD(s->next);
 	previous = SHM_LOAD(s->previous);
 	if (link_at(h, next) != SHM_NONE)
@@ -105,39 +109,55 @@ subscription_drop(struct hub *h, struct claim *pool, uint32_t sub)
 	claim_give(pool, sub);
 }
 
-uint32_t
-subscription_of_slot(const struct hub *h, uint32_t slot)
+struct subscription_walk
+subscription_walk_from(uint32_t slot, uint32_t link)
 {
-	return link_at(h, h->slot[slot].subscriptions);
+	return (struct subscription_walk){slot, link, SUBSCRIPTIONS_MAX};
+}
+
+struct subscription_walk
+subscription_walk(const struct hub *h, uint32_t slot)
+{
+	return subscription_walk_from(
+	    slot, SHM_ONCE(h->slot[slot].subscriptions));
 }
 
 uint32_t
-subscription_slot_next(const struct hub *h, uint32_t sub)
+subscription_walk_next(const struct hub *h, struct subscription_walk *w)
 {
-	return link_at(h, h->subscription[sub].slot_next);
+	uint32_t i = link_at(h, w->link), channel;
+
+	if (i == SHM_NONE || w->left == 0)
+		return SHM_NONE;
+	channel = SHM_LOAD(h->subscription[i].channel);
+	if (SHM_ONCE(h->subscription[i].slot) != w->slot || channel == 0 ||
+	    channel > h->n_entries)
+		return SHM_NONE;
+	w->link = SHM_ONCE(h->subscription[i].slot_next);
+	w->left--;
+	return i;
 }
 
 uint32_t
 subscription_find(const struct hub *h, uint32_t slot, uint32_t channel)
 {
-	uint32_t i = subscription_of_slot(h, slot), left = h->n_subscriptions;
+	struct subscription_walk w = subscription_walk(h, slot);
+	uint32_t i;
 
-	for (; i != SHM_NONE && left > 0; left--) {
+	while ((i = subscription_walk_next(h, &w)) != SHM_NONE)
 		if (SHM_LOAD(h->subscription[i].channel) == channel + 1)
 			return i;
-		i = subscription_slot_next(h, i);
-	}
 	return SHM_NONE;
 }
 
 uint32_t
 subscription_count(const struct hub *h, uint32_t slot)
 {
-	uint32_t i = subscription_of_slot(h, slot), n = 0;
+	struct subscription_walk w = subscription_walk(h, slot);
+	uint32_t n = 0;
 
-	/* a chain that goes round is nobody's doing but a scribbler's */
-	for (; i != SHM_NONE && n < h->n_subscriptions; n++)
-		i = subscription_slot_next(h, i);
+	while (subscription_walk_next(h, &w) != SHM_NONE)
+		n++;
 	return n;
 }
 
@@ -158,12 +178,15 @@ subscription_members(const struct hub *h, int worker, uint32_t channel,
     uint32_t max, void (*member)(const struct subscription *, void *),
     void *arg)
 {
-	uint32_t i = subscription_first(h, worker, channel), n;
+	uint32_t i = subscription_first(h, worker, channel), n, seen = SHM_NONE;
 	struct subscription copy;
 
 	for (n = 0; i != SHM_NONE; n++) {
-		if (n == max)
+		/* it goes round: one of those at steps 1, 2, 4, ... returns */
+		if (n == max || i == seen)
 			return false;
+		if ((n & (n - 1)) == 0)
+			seen = i;
 		memcpy(&copy, &h->subscription[i], sizeof(copy));
 		atomic_thread_fence(memory_order_acquire);
 		if (copy.channel != channel + 1 || copy.slot >= h->n_slots ||
@@ -216,10 +239,10 @@ struct adoption {
 static void
 adopt_forget(struct hub *h, int worker, uint32_t sub, void *arg)
 {
-	struct subscription *s = &h->subscription[sub];
+	uint32_t slot = SHM_ONCE(h->subscription[sub].slot);
 
-	if (forget(h, worker, sub) != SHM_NONE && s->slot < h->n_slots)
-		h->slot[s->slot].subscriptions = 0;
+	if (forget(h, worker, sub) != SHM_NONE && slot < h->n_slots)
+		h->slot[slot].subscriptions = 0;
 }
 
 /* Then each record is chained anew, or freed. */
@@ -228,20 +251,20 @@ adopt_one(struct hub *h, int worker, uint32_t sub, void *arg)
 {
 	struct adoption *a = arg;
 	struct subscription *s = &h->subscription[sub];
-	uint32_t c = SHM_LOAD(s->channel), first;
+	uint32_t c = SHM_LOAD(s->channel), slot = SHM_ONCE(s->slot), first;
 
 	if (c == 0)
 		return;
-	if (c > h->n_entries || s->slot >= h->n_slots ||
-	    !a->lives(a->arg, s->slot) || !claim_mark(a->pool, sub)) {
+	if (c > h->n_entries || slot >= h->n_slots || !a->lives(a->arg, slot) ||
+	    !claim_mark(a->pool, sub)) {
 		SHM_STORE(s->channel, 0);
 		return;
 	}
 	first = SHM_LOAD(*head_of(h, worker, c - 1));
 	s->next = first;
 	s->previous = 0;
-	s->slot_next = h->slot[s->slot].subscriptions;
-	h->slot[s->slot].subscriptions = sub + 1;
+	s->slot_next = h->slot[slot].subscriptions;
+	h->slot[slot].subscriptions = sub + 1;
 	if (link_at(h, first) != SHM_NONE)
 		SHM_STORE(h->subscription[first - 1].previous, sub + 1);
 	SHM_STORE(*head_of(h, worker, c - 1), sub + 1);

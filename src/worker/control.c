@@ -14,20 +14,25 @@
 enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then */
 
 void
-control_stop(struct worker *w)
+control_end(struct worker *w)
 {
-	struct chat *ch = &w->chat;
 	uint32_t i = SHM_NONE;
 
-	if (!ch->leaving)
+	while (conn_next(&w->chat, &i)) {
+		conn_end(&w->chat, i, WS_GOING_AWAY, REASON_GOING_AWAY);
+		chat_clock(&w->chat);
+	}
+}
+
+void
+control_stop(struct worker *w)
+{
+	if (!w->chat.leaving)
 		accept_stop(w);
 	w->stopping = true;
 	w->retiring = false;
-	w->leave_ms = ch->now_ms + STOP_MS;
-	while (conn_next(ch, &i)) {
-		conn_end(ch, i, WS_GOING_AWAY, REASON_GOING_AWAY);
-		chat_clock(ch);
-	}
+	w->leave_ms = w->chat.now_ms + STOP_MS;
+	control_end(w);
 }
 
 /* Clears what a worker left that has no replacement yet. */

@@ -82,6 +82,8 @@ move_adopt(struct worker *w, const struct message_adopt *what, int link)
 	adoption.link = link;
 	adoption.what = *what;
 	adoption.taken = 0;
+	slot_recall(w->chat.hub, (int)what->worker);
+	move_redo(w->chat.hub, (int)what->worker);
 	event_assign(&adoption.ev, w->chat.base, link, EV_READ | EV_PERSIST,
 	    adoption_cb, NULL);
 	if (event_add(&adoption.ev, NULL) < 0)
@@ -115,9 +117,7 @@ move_away(struct worker *w, const struct message_move *what)
 static void
 give(struct chat *ch, int from, uint64_t id, int fd)
 {
-	static const struct adopt_fault none;
-
-	(void)move_take(ch, from, &id, &fd, 1, &none);
+	(void)move_take(ch, from, &id, &fd, 1, NULL);
 	/* taken or closed: either way it is not the giver's any more */
 	relay_message(ch, from, MSG_TAKEN, &id, sizeof(id), -1);
 }
@@ -126,6 +126,4 @@ void
 move_init(struct worker *w)
 {
 	w->chat.give = give;
-	w->chat.taken = move_done;
-	w->chat.gone = move_back;
 }

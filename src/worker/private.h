@@ -70,5 +70,6 @@ void control_init(struct worker *w);
 
 /* Ends every connection as going away; the worker leaves when they are gone. */
 void control_stop(struct worker *w);
+void control_end(struct worker *w); /* the connections alone */
 
 #endif

@@ -23,17 +23,12 @@
  * taken over, the master brings another. */
 enum { KEEPER_SILENCE_MS = 500 };
 
-/* Whether a connection goes on here: it was the predecessor's, or on its way
- * from there to another worker that has not taken it up yet. */
+/* Whether a connection goes on here: it was the predecessor's. One that was on
+ * its way there is still with its giver. */
 static bool
-is_ours(struct hub *h, uint32_t i)
+is_ours(const struct hub *h, uint32_t i)
 {
-	int worker = slot_worker(h, i);
-
-	if (slot_state(h, i) != SLOT_MOVING)
-		return worker == h->self;
-	return worker != h->self &&
-	    slot_pass(h, i, worker, SLOT_MOVING, h->self, SLOT_OPEN);
+	return slot_worker(h, i) == h->self && slot_state(h, i) != SLOT_MOVING;
 }
 
 /* Sorts a note's descriptors: a live connection's by slot, others are given
@@ -113,6 +108,7 @@ takeover(struct worker *w)
 		log_fatal("takeover: %s", strerror(errno));
 	hub_lock(h); /* redoes what the dead one did not get to */
 	hub_unlock(h);
+	slot_recall(h, h->self);
 	if (start->custody >= 0) {
 		custody_link(ch, start->custody, false);
 		hand_back(ch, start->custody, fd);
@@ -121,7 +117,7 @@ takeover(struct worker *w)
 		fault_delivery(h, fault.arg);
 	if (start->generation == 1) /* 0 later on: nothing delivered yet */
 		SHM_STORE(h->me->cursor, journal_tail(h));
-	move_redo(h);
+	move_redo(h, h->self);
 	adopt_all(ch, fd, &fault, &r);
 	munmap(fd, bytes);
 	if (start->generation > 1)

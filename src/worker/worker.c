@@ -93,6 +93,9 @@ may_leave(struct worker *w)
 		return leave_may_retire(w);
 	if (!w->stopping && !w->quitting)
 		return false;
+	/* those that came back, or over a link, since it was told to stop */
+	if (w->stopping && w->chat.n_open > 0)
+		control_end(w);
 	if (w->chat.n_conns == 0)
 		return true;
 	if (w->chat.now_ms < w->leave_ms)

@@ -1,0 +1,134 @@
+/* chat_fixture: workers in one process, as far as the chat layer needs them:
+ * each sees the same memory as itself and has connections of its own. One that
+ * "dies" is looked at no more. */
+#ifndef CHATD_TESTS_CHAT_FIXTURE_H
+#define CHATD_TESTS_CHAT_FIXTURE_H
+
+#include "hub_fixture.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "chat/adopt.h"
+#include "chat/channel.h"
+#include "chat/conn.h"
+#include "chat/move.h"
+#include "chat/publish.h"
+#include "door/door.h"
+#include "net/loop.h"
+
+enum { NODES = 64 };
+
+struct node {
+	struct hub h;
+	struct chat ch;
+};
+
+/* What they leave in this process stays in reach, or it would look like a
+ * leak. */
+static struct node nodes[NODES];
+static int n_nodes;
+
+/* A worker over that memory. */
+static inline struct node *
+node_new(const struct hub *h, int worker)
+{
+	struct conf_live live = {.message_size = 65536,
+	    .queue_bytes = 1 << 20,
+	    .connection_channels = 128,
+	    .ping_ms = 25000,
+	    .pong_ms = 10000,
+	    .handshake_ms = 10000};
+	struct node *n = &nodes[n_nodes++];
+
+	assert_true(n_nodes <= NODES);
+	n->h = *h;
+	hub_become(&n->h, worker);
+	assert_int_equal(
+	    chat_init(&n->ch, &n->h, &live, loop_new(), batch_new(false)), 0);
+	n->ch.door[DOOR_PLAIN] = &plain_door;
+	n->ch.door[DOOR_ECHO] = &echo_door;
+	n->ch.door[DOOR_CENTRIFUGO] = &centrifugo_door;
+	return n;
+}
+
+/* A connection of a user here; his end in *client. Returns its number. */
+static inline uint32_t
+node_open(struct node *n, const char *user, int *client)
+{
+	struct sockaddr_in a = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
+	uint32_t i;
+
+	assert_int_equal(bind(listener, (void *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (void *)&a, &len), 0);
+	*client = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(*client, (void *)&a, sizeof(a)), 0);
+	fd = accept(listener, NULL, NULL);
+	assert_true(fd >= 0);
+	close(listener);
+	i = conn_accept(&n->ch, fd, (void *)&a);
+	assert_int_not_equal(i, SHM_NONE);
+	assert_int_equal(conn_open(&n->ch, i, DOOR_PLAIN, user, strlen(user),
+			     "", 0, "101", 3, 0),
+	    0);
+	chat_turn(&n->ch);
+	return i;
+}
+
+/* A descriptor for another process: what its keeper would give. */
+static inline int
+node_fd(struct node *n, uint32_t i)
+{
+	return dup(n->ch.conn[i].fd);
+}
+
+/* Says something in the lobby. */
+static inline void
+node_say(struct node *n, const char *text)
+{
+	const struct publishing what = {.conn = SHM_NONE,
+	    .format = FORMAT_TEXT,
+	    .user = "server",
+	    .user_len = 6,
+	    .data = text,
+	    .len = strlen(text)};
+	struct publication p;
+	uint64_t mask;
+
+	assert_int_equal(
+	    publish(&n->ch, "lobby", 5, PUBLISH_MAKE, &what, &p, &mask),
+	    PUBLISH_OK);
+}
+
+/* How often a client has got a text within all that he gets until `last`
+ * comes, which he must. */
+static inline int
+client_got(int client, const char *text, const char *last)
+{
+	static char all[65536];
+	struct pollfd p = {client, POLLIN, 0};
+	size_t have = 0;
+	ssize_t r;
+	char *at;
+	int n = 0;
+
+	while (memmem(all, have, last, strlen(last)) == NULL) {
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		r = recv(client, all + have, sizeof(all) - 1 - have, 0);
+		assert_true(r > 0);
+		have += (size_t)r;
+	}
+	for (at = all; (at = memmem(at, have - (size_t)(at - all), text,
+			    strlen(text))) != NULL;
+	     at++)
+		n++;
+	return n;
+}
+
+#endif

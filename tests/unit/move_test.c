@@ -1,0 +1,347 @@
+/* move: connections that go on at another worker, and every worker that may
+ * die, be late or be wrong while they are on their way. */
+#include "chat_fixture.h"
+
+#include "chat/custody.h"
+#include "chat/relay.h"
+#include "hub/lock.h"
+#include "hub/presence.h"
+#include "hub/stats.h"
+#include "net/custody.h"
+#include "net/link.h"
+
+enum { SLOTS = 64 };
+
+static const struct adopt_fault no_fault;
+
+/* Workers 0 and 1 and a connection of alice that is on its way from the first
+ * to the second. */
+struct way {
+	struct hub h;
+	struct node *giver, *taker;
+	uint32_t i;
+	uint64_t id;
+	int client, fd; /* fd: for another process */
+};
+
+static void
+way_begin(struct way *w, uint32_t slots)
+{
+	fixture_hub(&w->h, slots, 100, 1 << 20, 4 << 20, 1 << 20);
+	w->giver = node_new(&w->h, 0);
+	w->taker = node_new(&w->h, 1);
+	w->i = node_open(w->giver, "alice", &w->client);
+	w->id = slot_id(&w->h, w->i);
+	w->fd = node_fd(w->giver, w->i);
+	assert_int_equal(move_freeze(&w->giver->ch, 1), w->i);
+	assert_int_equal(slot_state(&w->h, w->i), SLOT_MOVING);
+	assert_int_equal(slot_giver(&w->h, w->i), 0);
+}
+
+static void
+way_end(struct way *w)
+{
+	close(w->client);
+	hub_destroy(&w->h);
+}
+
+/* The connection is here and gets what is said, once. */
+static void
+goes_on(struct way *w, struct node *n)
+{
+	assert_int_equal(slot_find(&w->h, w->id), w->i);
+	assert_int_equal(slot_worker(&w->h, w->i), n->h.self);
+	assert_int_equal(slot_state(&w->h, w->i), SLOT_OPEN);
+	assert_int_equal(n->ch.conn[w->i].phase, CONN_OPEN);
+	node_say(n, "the end");
+	chat_turn(&n->ch);
+	assert_int_equal(client_got(w->client, "the end", "the end"), 1);
+}
+
+/* It moves, and nobody dies. */
+static void
+test_moves(void **state)
+{
+	struct way w;
+
+	way_begin(&w, SLOTS);
+	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL), 1);
+	move_done(&w.giver->ch, 1, w.id);
+	assert_int_equal(w.giver->ch.n_conns, 0);
+	assert_int_equal(presence_mask(&w.h, w.h.slot[w.i].user), 2);
+	goes_on(&w, w.taker);
+	way_end(&w);
+}
+
+/* Whom it was to go to dies, and is cleaned up after before its giver knows:
+ * it is still the giver's. */
+static void
+test_taker_is_cleaned(void **state)
+{
+	struct node *third;
+	struct way w;
+
+	way_begin(&w, SLOTS);
+	third = node_new(&w.h, 2);
+	chat_clean(&third->h, 1);
+	assert_int_equal(slot_state(&w.h, w.i), SLOT_MOVING);
+	move_back(&w.giver->ch, 1);
+	goes_on(&w, w.giver);
+	way_end(&w);
+}
+
+/* The end of the link to it is noticed by sending. */
+static void
+test_link_breaks(void **state)
+{
+	struct way w;
+	int fd[2];
+
+	way_begin(&w, SLOTS);
+	assert_int_equal(link_pair(fd), 0);
+	relay_link(&w.giver->ch, 1, fd[0]);
+	close(fd[1]);
+	hub_lock(&w.taker->h);
+	presence_set(&w.taker->h, PRESENCE_LOBBY);
+	hub_unlock(&w.taker->h);
+	node_say(w.giver, "for both");
+	chat_turn(&w.giver->ch);
+	assert_int_equal(w.giver->ch.n_moving, 0);
+	goes_on(&w, w.giver);
+	way_end(&w);
+}
+
+/* Its giver delivers to others, dies and has a replacement: it gets what they
+ * got, and who was to take it comes too late. */
+static void
+test_giver_is_replaced(void **state)
+{
+	static int fd[SLOTS];
+	struct adopt_result r;
+	struct node *next;
+	struct way w;
+	int late;
+
+	way_begin(&w, SLOTS);
+	node_say(w.giver, "meanwhile");
+	chat_turn(&w.giver->ch);
+	late = dup(w.fd);
+	close(w.giver->ch.conn[w.i].fd);
+	next = node_new(&w.h, 0);
+	slot_recall(&next->h, 0);
+	move_redo(&next->h, 0);
+	fd[w.i] = w.fd + 1;
+	adopt_all(&next->ch, fd, &no_fault, &r);
+	assert_int_equal(r.adopted, 1);
+	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &late, 1, NULL), 0);
+	assert_int_equal(slot_worker(&w.h, w.i), 0);
+	chat_turn(&next->ch);
+	node_say(next, "then");
+	chat_turn(&next->ch);
+	assert_int_equal(client_got(w.client, "meanwhile", "then"), 1);
+	goes_on(&w, next);
+	way_end(&w);
+}
+
+/* Its giver dies, and a third one goes on for it. */
+static void
+test_giver_is_adopted(void **state)
+{
+	struct node *third;
+	struct way w;
+
+	way_begin(&w, SLOTS);
+	node_say(w.giver, "meanwhile");
+	chat_turn(&w.giver->ch);
+	close(w.giver->ch.conn[w.i].fd);
+	third = node_new(&w.h, 2);
+	slot_recall(&third->h, 0);
+	move_redo(&third->h, 0);
+	assert_int_equal(
+	    move_take(&third->ch, 0, &w.id, &w.fd, 1, &no_fault), 1);
+	chat_clean(&third->h, 0);
+	node_say(third, "then");
+	chat_turn(&third->ch);
+	assert_int_equal(client_got(w.client, "meanwhile", "then"), 1);
+	goes_on(&w, third);
+	way_end(&w);
+}
+
+/* Nobody has it: with its giver cleaned up after, it has gone. */
+static void
+test_giver_is_cleaned(void **state)
+{
+	struct node *third;
+	struct way w;
+
+	way_begin(&w, SLOTS);
+	third = node_new(&w.h, 2);
+	chat_clean(&third->h, 0);
+	assert_int_equal(slot_state(&w.h, w.i), SLOT_FREE);
+	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL), 0);
+	way_end(&w);
+}
+
+/* Who took it dies before its fields are stored, and a third one goes on. */
+static void
+test_taker_dies_committed(void **state)
+{
+	struct node *third;
+	struct slot before;
+	struct way w;
+	int fd;
+
+	way_begin(&w, SLOTS);
+	before = w.h.slot[w.i];
+	fd = dup(w.fd);
+	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL), 1);
+	w.h.worker[1].move_id = w.id;
+	w.h.slot[w.i].first = before.first;
+	move_done(&w.giver->ch, 1, w.id);
+	third = node_new(&w.h, 2);
+	slot_recall(&third->h, 1);
+	move_redo(&third->h, 1);
+	assert_int_not_equal(w.h.slot[w.i].first, before.first);
+	assert_int_equal(move_take(&third->ch, 1, &w.id, &fd, 1, &no_fault), 1);
+	goes_on(&w, third);
+	way_end(&w);
+}
+
+/* It was taken, but that was not told: the link was full. */
+static void
+test_taken_is_not_told(void **state)
+{
+	struct way w;
+
+	way_begin(&w, SLOTS);
+	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL), 1);
+	chat_sweep(&w.giver->ch);
+	assert_int_equal(w.giver->ch.n_moving, 0);
+	assert_int_equal(w.giver->ch.n_conns, 0);
+	assert_int_equal(presence_mask(&w.h, w.h.slot[w.i].user), 2);
+	goes_on(&w, w.taker);
+	way_end(&w);
+}
+
+/* It was told that it is taken, and it is not; by others, too. */
+static void
+test_taken_is_not_true(void **state)
+{
+	struct way w;
+
+	way_begin(&w, SLOTS);
+	move_done(&w.giver->ch, 2, w.id);
+	assert_int_equal(w.giver->ch.n_moving, 1);
+	move_done(&w.giver->ch, 1, w.id);
+	goes_on(&w, w.giver);
+	close(w.fd);
+	way_end(&w);
+}
+
+/* It ends at its new worker, and its slot is the next one's here before the
+ * old one's end is told. */
+static void
+test_slot_is_reused(void **state)
+{
+	struct way w;
+	int client;
+	uint32_t i;
+
+	way_begin(&w, 1);
+	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL), 1);
+	conn_drop(&w.taker->ch, w.i, NULL);
+	i = node_open(w.giver, "bob", &client);
+	assert_int_equal(i, w.i);
+	move_done(&w.giver->ch, 1, w.id);
+	assert_int_equal(w.giver->ch.n_conns, 1);
+	node_say(w.giver, "bob alone");
+	chat_turn(&w.giver->ch);
+	assert_int_equal(client_got(client, "bob alone", "bob alone"), 1);
+	close(client);
+	way_end(&w);
+}
+
+/* It comes back at once: its keeper is not told to give it up then. */
+static void
+test_custody_of_returning(void **state)
+{
+	struct custody_note note;
+	int got[CUSTODY_MAX], link[2], n = 0;
+	struct way w;
+
+	way_begin(&w, SLOTS);
+	assert_int_equal(link_pair(link), 0);
+	custody_link(&w.giver->ch, link[0], false);
+	custody_give_up(&w.giver->ch, 7);
+	custody_give_up(&w.giver->ch, w.id);
+	custody_keep(&w.giver->ch, &w.id, &w.fd, 1);
+	custody_turn(&w.giver->ch);
+	while (custody_receive(link[1], &note, got, false) > 0) {
+		n++;
+		assert_int_equal(note.n, 1);
+		if (note.type == CUSTODY_KEEP) {
+			assert_true(note.id[0] == w.id);
+			close(got[0]);
+		} else
+			assert_int_equal(note.id[0], 7);
+	}
+	assert_int_equal(n, 2);
+	close(link[1]);
+	close(w.fd);
+	way_end(&w);
+}
+
+/* Who was heard last is served first, once his worker is replaced. */
+static void
+test_order_of_settling(void **state)
+{
+	enum { N = 5 };
+	static const uint32_t silent_ms[N] = {300, 100, 500, 0, 200};
+	static const uint32_t order[N] = {3, 1, 4, 0, 2};
+	static int fd[SLOTS];
+	struct adopt_result r;
+	struct node *old, *next;
+	uint32_t i[N], k;
+	int client[N];
+	char name[2] = "a";
+	struct hub h;
+
+	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	old = node_new(&h, 0);
+	for (k = 0; k < N; k++) {
+		name[0] = (char)('a' + k);
+		i[k] = node_open(old, name, &client[k]);
+		h.slot[i[k]].heard_ms = (uint32_t)old->ch.now_ms - silent_ms[k];
+		fd[i[k]] = old->ch.conn[i[k]].fd + 1;
+	}
+	next = node_new(&h, 0);
+	adopt_all(&next->ch, fd, &no_fault, &r);
+	assert_int_equal(r.adopted, N);
+	assert_int_equal(next->ch.n_dirty, N);
+	for (k = 0; k < N; k++) {
+		assert_int_equal(next->ch.dirty[k], i[order[k]]);
+		close(client[k]);
+	}
+	hub_destroy(&h);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_moves),
+	    cmocka_unit_test(test_taker_is_cleaned),
+	    cmocka_unit_test(test_link_breaks),
+	    cmocka_unit_test(test_giver_is_replaced),
+	    cmocka_unit_test(test_giver_is_adopted),
+	    cmocka_unit_test(test_giver_is_cleaned),
+	    cmocka_unit_test(test_taker_dies_committed),
+	    cmocka_unit_test(test_taken_is_not_told),
+	    cmocka_unit_test(test_taken_is_not_true),
+	    cmocka_unit_test(test_slot_is_reused),
+	    cmocka_unit_test(test_custody_of_returning),
+	    cmocka_unit_test(test_order_of_settling),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
