@@ -70,13 +70,18 @@ group('restart-worker', {workers: 4}, (test) => {
 			c.write(request(`/ws?user=slow${i}`).slice(0, 30));
 			all.push(c);
 		}
-		/* Whoever has accepted one of them waits for the rest. */
-		await Promise.all([0, 1, 2, 3].map((n) =>
-		    d.ctl('restart-worker', String(n))));
+		/* Whoever has accepted one of them waits for the rest; chatctl
+		 * itself may take longer than that with sanitizers. */
+		const before = d.stderr.length;
+		const told = [0, 1, 2, 3].map((n) =>
+		    d.ctl('restart-worker', String(n)));
+		await until('all restart', () => d.stderr.slice(before)
+		    .match(/restarts worker/g)?.length === 4);
 		all.forEach((c, i) =>
 		    c.write(request(`/ws?user=slow${i}`).slice(30)));
 		for (const c of all)
 			assert.equal((await c.head()).status, 101);
+		await Promise.all(told);
 		await until('all replaced', async () =>
 		    (await d.ask('show', 'workers')).every((w) =>
 			w.state === 'running'), 10000);
