@@ -33,15 +33,15 @@ system() {
 need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 make -s -j"$jobs" all build/bench/accept build/fault/million_test \
-    build/other-layout/chatd build/fault/soak
+need "build" 300 make -s -j"$jobs" all build/bench/accept \
+    build/fault/million_test build/other-layout/chatd build/fault/soak
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 fi
 ! wanted lint || part "lint" 200 make -s lint
 
-torture='torture_test claims_kill_test'
+patient='torture_test claims_kill_test once_kill_test publish_kill_test'
 
 # Without limits in milliseconds: may have company.
 calm() {
@@ -74,14 +74,14 @@ calm() {
 }
 
 # They wait most of their time.
-torture() {
-	for name in $torture; do
+patient() {
+	for name in $patient; do
 		! wanted "fault/$name" ||
 		    parts_run "fault/$name" 240 "tests/fault/$name.js"
 	done
 }
 
-together torture calm
+together patient calm
 
 system release page 180
 system san moves 180
@@ -122,7 +122,7 @@ fi
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
-	case " $torture " in
+	case " $patient " in
 	*" ${name%.*} "*) continue ;; # done above
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
