@@ -1,7 +1,15 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "chat/conn.h"
 #include "hub/stats.h"
 #include "memory.h"
+
+/*
+ * Compacting looks at all output that waits, and may gain next to nothing when
+ * many read slowly: it may take this part of the time, else who reads slowest
+ * goes without more ado.
+ */
+enum { COMPACT_PART = 8 };
 
 struct walk {
 	struct chat *ch;
@@ -22,6 +30,7 @@ next_output(void *arg, struct output **o, uint32_t *slot)
 {
 	struct walk *w = arg;
 
+	stats_tick(w->ch->hub);
 	while (conn_next(w->ch, &w->at))
 		if (has_output(w->ch, w->at)) {
 			*o = &w->ch->conn[w->at].out;
@@ -31,17 +40,33 @@ next_output(void *arg, struct output **o, uint32_t *slot)
 	return false;
 }
 
+/* Compacts if it is time; false if nothing was gained. */
+static bool
+compact(struct chat *ch)
+{
+	static uint64_t then_ms; /* not before */
+	struct walk w = {ch, SHM_NONE};
+	uint64_t begun = clock_ms(), end;
+	bool gained;
+
+	if (begun < then_ms)
+		return false;
+	gained = output_compact(&ch->output, next_output, &w);
+	end = clock_ms();
+	then_ms = end + (end - begun) * COMPACT_PART;
+	if (gained)
+		SHM_COUNT(ch->hub->me->compacted, 1);
+	return gained;
+}
+
 bool
 memory_relieve(struct chat *ch, uint32_t except)
 {
-	struct walk w = {ch, SHM_NONE};
 	uint32_t i = SHM_NONE, worst = SHM_NONE;
 	uint64_t most = 0, n;
 
-	if (output_compact(&ch->output, next_output, &w)) {
-		SHM_COUNT(ch->hub->me->compacted, 1);
+	if (compact(ch))
 		return true;
-	}
 	while (conn_next(ch, &i)) {
 		n = has_output(ch, i) ? output_pending(&ch->conn[i].out) : 0;
 		if (n > most && i != except) {
