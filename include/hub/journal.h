@@ -39,11 +39,13 @@ struct publication {
 	uint8_t format;	    /* enum publication_format */
 	uint8_t user_len;
 	uint16_t info_len;
+	uint16_t sub_info_len;
 	uint16_t tags_len;
 	uint32_t data_len;
-	const char *user; /* name that it is sent under, not terminated */
-	const char *info; /* what the sender's token says of him: JSON */
-	const char *tags; /* JSON object */
+	const char *user;     /* name that it is sent under, not terminated */
+	const char *info;     /* what the sender's token says of him: JSON */
+	const char *sub_info; /* and that of his subscription */
+	const char *tags;     /* JSON object */
 	const char *data;
 };
 
@@ -52,7 +54,7 @@ enum {
 	JOURNAL_SHARE = 8  /* an entry is at most 1/8 of the ring */
 };
 
-/* Bytes of an entry with so much behind its head: user, info, tags, data. */
+/* Bytes of an entry with so much behind its head: user, infos, tags, data. */
 static inline size_t
 journal_entry_bytes(size_t user_len, size_t more_len)
 {
@@ -63,8 +65,8 @@ journal_entry_bytes(size_t user_len, size_t more_len)
 static inline size_t
 publication_bytes(const struct publication *p)
 {
-	return journal_entry_bytes(
-	    p->user_len, (size_t)p->info_len + p->tags_len + p->data_len);
+	return journal_entry_bytes(p->user_len,
+	    (size_t)p->info_len + p->sub_info_len + p->tags_len + p->data_len);
 }
 
 void journal_init(struct hub *h);

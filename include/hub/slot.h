@@ -87,6 +87,8 @@ enum { KEY_BITS = 13 };
 /* With SLOT_ENDING: it is still in presence and its channels, some of which
  * may have been told. Whoever has it goes on with that. */
 #define SLOT_LEAVING (1u << 28)
+/* A subscription's token has had an info. */
+#define SLOT_SUB_INFO (1u << 27)
 
 static inline uint64_t
 slot_id(const struct hub *h, uint32_t i)

@@ -143,6 +143,8 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	new.epoch = at->epoch;
 	if (new.flags & SUBSCRIPTION_JOIN_LEAVE)
 		new.flags |= SUBSCRIPTION_AWAY;
+	if (new.info != 0)
+		conn_slot(ch, conn)->flags |= SLOT_SUB_INFO;
 	*sub = subscription_add(h, &ch->subscriptions, &new);
 	if (*sub == SHM_NONE) {
 		channel_release(ch, e);

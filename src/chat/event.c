@@ -97,13 +97,15 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
  * on at another one. */
 static void
 tell_gone(struct hub *h, uint32_t conn, uint32_t channel, uint32_t epoch,
-    uint32_t record, int worker, int64_t wall_ms)
+    uint32_t record, uint32_t sub_info, int worker, int64_t wall_ms)
 {
+	char room[BLOB_MAX];
 	char user[USER_NAME_MAX + 1], info[BLOB_MAX];
 	struct publication p = {.format = FORMAT_LEAVE,
 	    .time_ms = wall_ms,
 	    .user = user,
 	    .info = info,
+	    .sub_info = room,
 	    .channel = channel,
 	    .ordinal = record,
 	    .data = ""};
@@ -115,6 +117,7 @@ tell_gone(struct hub *h, uint32_t conn, uint32_t channel, uint32_t epoch,
 		return;
 	p.user_len = (uint8_t)user_name(h, slot.user, user);
 	p.info_len = (uint16_t)blob_get(h, slot.info, info);
+	p.sub_info_len = (uint16_t)blob_get(h, sub_info, room);
 	p.input_end = SHM_LOAD(slot.committed);
 	hub_lock(h);
 	if (channel < h->n_entries &&
@@ -133,7 +136,7 @@ lobby_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 		if (slot_in_use(h, i) && slot_worker(h, i) == worker &&
 		    h->slot[i].door == DOOR_PLAIN)
 			tell_gone(
-			    h, i, PRESENCE_LOBBY, epoch, 0, worker, wall_ms);
+			    h, i, PRESENCE_LOBBY, epoch, 0, 0, worker, wall_ms);
 }
 
 void
@@ -155,6 +158,6 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 		    copy.flags & SUBSCRIPTION_JOIN_LEAVE &&
 		    !(copy.flags & SUBSCRIPTION_AWAY))
 			tell_gone(h, copy.slot, SHM_LOAD(copy.channel) - 1,
-			    copy.epoch, i + 1, worker, wall_ms);
+			    copy.epoch, i + 1, copy.info, worker, wall_ms);
 	}
 }

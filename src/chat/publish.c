@@ -9,6 +9,7 @@
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
+#include "hub/subscription.h"
 
 /* Describes what is published; name and info are room for what is copied. */
 static void
@@ -41,6 +42,28 @@ describe(struct chat *ch, const struct publishing *w, struct publication *p,
 	p->info_len = (uint16_t)blob_get(ch->hub, s->info, info);
 }
 
+/* Adds what the token of the sender's subscription says, if the entry does not
+ * become too large by that; *room is for the copy. Lock held. */
+static void
+describe_subscription(struct chat *ch, const struct publishing *w,
+    struct publication *p, char room[BLOB_MAX])
+{
+	uint32_t sub;
+
+	/* seldom: those without are not to pay for the search */
+	if (w->conn == SHM_NONE ||
+	    !(conn_slot(ch, w->conn)->flags & SLOT_SUB_INFO))
+		return;
+	sub = subscription_find(ch->hub, w->conn, p->channel);
+	if (sub == SHM_NONE)
+		return;
+	p->sub_info = room;
+	p->sub_info_len =
+	    (uint16_t)blob_get(ch->hub, ch->hub->subscription[sub].info, room);
+	if (publication_bytes(p) > ch->hub->journal_size / JOURNAL_SHARE)
+		p->sub_info_len = 0;
+}
+
 /* The channel to publish to. Lock held. */
 static uint32_t
 target(struct chat *ch, const char *name, size_t len, enum publish_to to)
@@ -59,15 +82,17 @@ enum publish_result
 publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
     const struct publishing *what, struct publication *out, uint64_t *mask)
 {
-	char user[USER_NAME_MAX + 1], info[BLOB_MAX];
+	char user[USER_NAME_MAX + 1], info[BLOB_MAX], sub_info[BLOB_MAX];
 
 	describe(ch, what, out, user, info);
 	if (publication_bytes(out) > ch->hub->journal_size / JOURNAL_SHARE)
 		return PUBLISH_TOO_BIG;
 	hub_lock(ch->hub);
 	out->channel = target(ch, name, len, to);
-	if (out->channel != SHM_NONE)
+	if (out->channel != SHM_NONE) {
+		describe_subscription(ch, what, out, sub_info);
 		*mask = journal_append(ch->hub, out);
+	}
 	hub_unlock(ch->hub);
 	if (out->channel == SHM_NONE) {
 		if (to != PUBLISH_MAKE)

@@ -40,7 +40,7 @@ put_about(struct json_writer *w, const struct publication *p)
 	if (p->sender != 0 || p->user_len > 0) {
 		json_put_name(w, "info");
 		put_client(w, p->sender, p->user, p->user_len, p->info,
-		    p->info_len, NULL, 0);
+		    p->info_len, p->sub_info, p->sub_info_len);
 	}
 	json_put_name(w, "offset");
 	json_put_uint(w, p->offset);
@@ -110,7 +110,7 @@ centrifugo_render(
 		json_open(&w, '{');
 		json_put_name(&w, "info");
 		put_client(&w, p->sender, p->user, p->user_len, p->info,
-		    p->info_len, NULL, 0);
+		    p->info_len, p->sub_info, p->sub_info_len);
 		json_close(&w, '}');
 	} else {
 		json_put_name(&w, "pub");

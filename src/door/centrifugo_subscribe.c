@@ -302,6 +302,8 @@ command_sub_refresh(struct command *c)
 	}
 	s = &c->ch->hub->subscription[sub];
 	s->expires_ms = (uint64_t)claims.expires_ms;
+	if (claims.info_len > 0)
+		command_slot(c)->flags |= SLOT_SUB_INFO;
 	info_replace(c->ch, &s->info, &claims);
 	w = reply_begin(c, "sub_refresh");
 	json_open(w, '{');

@@ -15,8 +15,8 @@ struct entry_head {
 	uint64_t position, offset, previous, sender, input_end;
 	int64_t time_ms;
 	uint32_t channel, epoch, ordinal, data_len;
-	uint8_t user_len, format, spare[2];
-	uint16_t info_len, tags_len;
+	uint8_t user_len, format;
+	uint16_t sub_info_len, info_len, tags_len;
 };
 _Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
 
@@ -73,8 +73,8 @@ entry_at(const struct hub *h, uint64_t at)
 static size_t
 head_bytes(const struct entry_head *e)
 {
-	return journal_entry_bytes(
-	    e->user_len, (size_t)e->info_len + e->tags_len + e->data_len);
+	return journal_entry_bytes(e->user_len,
+	    (size_t)e->info_len + e->sub_info_len + e->tags_len + e->data_len);
 }
 
 /* Size of the entry of that head, or 0 if it says nonsense. */
@@ -212,6 +212,7 @@ head_fill(struct entry_head *e, const struct publication *p)
 	    .data_len = p->data_len,
 	    .user_len = p->user_len,
 	    .info_len = p->info_len,
+	    .sub_info_len = p->sub_info_len,
 	    .tags_len = p->tags_len,
 	    .format = p->format};
 }
@@ -236,6 +237,7 @@ publication_encode(const struct publication *p, void *out)
 	b += sizeof(e);
 	b = put(b, p->user, p->user_len);
 	b = put(b, p->info, p->info_len);
+	b = put(b, p->sub_info, p->sub_info_len);
 	b = put(b, p->tags, p->tags_len);
 	put(b, p->data, p->data_len);
 	return publication_bytes(p);
@@ -304,11 +306,13 @@ publication_decode(const void *bytes, size_t len, struct publication *p)
 	    .format = e.format,
 	    .user_len = e.user_len,
 	    .info_len = e.info_len,
+	    .sub_info_len = e.sub_info_len,
 	    .tags_len = e.tags_len,
 	    .data_len = e.data_len,
 	    .user = (const char *)bytes + sizeof(e)};
 	p->info = p->user + p->user_len;
-	p->tags = p->info + p->info_len;
+	p->sub_info = p->info + p->info_len;
+	p->tags = p->sub_info + p->sub_info_len;
 	p->data = p->tags + p->tags_len;
 	return n;
 }

@@ -191,6 +191,9 @@ function told(watcher, person) {
 			all[push.channel].push(what);
 			assert.deepEqual(info.conn_info, person.info,
 			    `info of ${what}`);
+			assert.deepEqual(info.chan_info, person.info &&
+			    push.channel === 'room' ? {of: 'room'} : undefined,
+			    `info of ${what} in ${push.channel}`);
 		}
 	return all;
 }

@@ -143,6 +143,11 @@ channel "open" {
 		const {presence} = (await a.ask('presence', {channel: 'r'}))
 		    .presence;
 		assert.deepEqual(Object.values(presence)[0].chan_info, {r: 1});
+		await a.ask('publish', {channel: 'r', data: 1});
+		const {pub} = await a.push();
+		assert.deepEqual(pub.info, Object.values(presence)[0]);
+		const {history} = await a.ask('history', {channel: 'r', limit: 1});
+		assert.deepEqual(history.publications, [pub]);
 		const r = await a.ask('sub_refresh', {channel: 'r',
 		    token: token({...good, exp: now() + 500})});
 		assert.ok(r.sub_refresh.ttl > 490);
