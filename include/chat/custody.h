@@ -36,6 +36,9 @@ void custody_give_up(struct chat *ch, uint64_t id);
 /* Whether the keeper has been sent everything that it is to have. */
 bool custody_is_complete(const struct chat *ch);
 
+/* Whether it has been sent what there was when it came. */
+bool custody_is_filled(const struct chat *ch);
+
 /* Once per turn, before writing. Milliseconds after which it wants to be
  * called again, 0: not. */
 int custody_turn(struct chat *ch);

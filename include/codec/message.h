@@ -42,6 +42,8 @@ enum message_type {
 	MSG_HELLO = 32, /* initialised; struct message_hello */
 	MSG_CLEANED,	/* answers MSG_CLEAN; struct message_clean */
 	MSG_DONE,	/* answers an order; struct message_done */
+	MSG_KEPT,	/* after MSG_CUSTODY: that keeper has been sent
+			 * everything; no payload */
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see chat/relay.h */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */

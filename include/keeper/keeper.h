@@ -12,7 +12,8 @@
  * The master's word over the control link, each with one end of a new custody
  * link. HAND_BACK: first the dead worker's link is read to its end, then the
  * worker at the new one gets duplicates of everything in custody and
- * CUSTODY_DONE. FILL: the worker at the new link will send what it has.
+ * CUSTODY_DONE. FILL: the worker at the new link will send what it has, or the
+ * keeper before this one will, which gets HAND_BACK with the other end.
  * FORGET (no descriptor): everything in custody is closed.
  */
 enum keeper_order { KEEPER_HAND_BACK = 1, KEEPER_FILL, KEEPER_FORGET };

@@ -279,6 +279,12 @@ custody_is_complete(const struct chat *ch)
 	    c->fill == SHM_NONE;
 }
 
+bool
+custody_is_filled(const struct chat *ch)
+{
+	return ch->custody->link >= 0 && ch->custody->fill == SHM_NONE;
+}
+
 int
 custody_turn(struct chat *ch)
 {

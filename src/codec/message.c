@@ -41,6 +41,7 @@ static const struct message_rule message_rules[] = {
     [MSG_CLEANED] = {"CLEANED", EXACT(sizeof(struct message_clean)), 0,
 	PARTY_WORKER},
     [MSG_DONE] = {"DONE", EXACT(sizeof(struct message_done)), 0, PARTY_WORKER},
+    [MSG_KEPT] = {"KEPT", EXACT(0), 0, PARTY_WORKER},
     [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
 	PARTY_PEER},
 };

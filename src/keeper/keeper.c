@@ -44,7 +44,9 @@ take(struct keeper *k, const struct custody_note *note, const int *fd)
 	for (j = 0; j < note->n; j++) {
 		i = (uint32_t)note->id[j];
 		if (note->type == CUSTODY_KEEP) {
-			if (i >= k->n_slots || note->id[j] == 0) {
+			/* a slot's next connection has a larger id */
+			if (i >= k->n_slots || note->id[j] == 0 ||
+			    note->id[j] < k->id[i]) {
 				close(fd[j]);
 				continue;
 			}

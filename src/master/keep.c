@@ -27,19 +27,21 @@ enum {
 	 * wrong with it, must not keep the machine busy. */
 	KEEPER_BURST = 20,
 	KEEPER_BURST_MS = 10000,
-	KEEPER_WAIT_MS = 1000
+	KEEPER_WAIT_MS = 1000,
+	BEFORE_MS = 10000 /* to fill the next one */
 };
 
-/* Gives a keeper an order with one end of a custody link (-1: none). */
+/* Gives the keeper at a link an order with one end of a custody link (-1:
+ * none). */
 static int
-order(struct member *w, uint8_t what, int fd)
+order(int link, uint8_t what, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec v = {&what, 1};
 	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
 	struct cmsghdr *c;
 
-	if (w->keeper_link == -1) {
+	if (link == -1) {
 		errno = EPIPE;
 		return -1;
 	}
@@ -52,9 +54,7 @@ order(struct member *w, uint8_t what, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	return sendmsg(w->keeper_link, &h, MSG_DONTWAIT | MSG_NOSIGNAL) == 1
-	    ? 0
-	    : -1;
+	return sendmsg(link, &h, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
 /* Makes a custody link: one end to the keeper with an order. Returns the
@@ -68,7 +68,7 @@ connect_keeper(struct member *w, enum keeper_order what)
 		log_error("no link to keeper %d: %s", w->slot, strerror(errno));
 		return -1;
 	}
-	if (order(w, (uint8_t)what, fd[0]) == -1) {
+	if (order(w->keeper_link, (uint8_t)what, fd[0]) == -1) {
 		log_error(
 		    "keeper %d does not listen: %s", w->slot, strerror(errno));
 		close(fd[1]);
@@ -145,12 +145,64 @@ keep_init(struct member *w)
 	w->keeper_link = -1;
 }
 
-void
-keep_drop(struct member *w)
+/* Gives up the link. */
+static void
+link_drop(struct member *w)
 {
 	if (w->keeper_link != -1)
 		close(w->keeper_link);
 	w->keeper_link = -1;
+}
+
+void
+keep_drop(struct member *w)
+{
+	link_drop(w);
+	if (w->before_pid != 0)
+		close(w->before_link);
+	w->before_pid = 0;
+}
+
+/* The one before is not needed any more, and reaped as somebody unknown. */
+static void
+before_end(struct member *w)
+{
+	if (w->before_pid == 0)
+		return;
+	close(w->before_link);
+	kill(w->before_pid, SIGKILL);
+	w->before_pid = 0;
+}
+
+/* The worker died before it had filled its keeper: the one before does that,
+ * and leaves. */
+static void
+before_hand_over(struct member *w)
+{
+	int fd[2];
+
+	if (w->before_pid == 0)
+		return;
+	if (custody_pair(fd) == -1) {
+		log_error(
+		    "no link between keepers %d: %s", w->slot, strerror(errno));
+		before_end(w);
+		return;
+	}
+	if (order(w->before_link, KEEPER_HAND_BACK, fd[0]) == -1 ||
+	    order(w->keeper_link, KEEPER_FILL, fd[1]) == -1)
+		log_error("keeper %d does not fill the next one: %s", w->slot,
+		    strerror(errno));
+	close(fd[0]);
+	close(fd[1]);
+	close(w->before_link); /* when it has done so, it leaves */
+	w->before_pid = 0;
+}
+
+void
+keep_filled(struct member *w)
+{
+	before_end(w);
 }
 
 int
@@ -158,8 +210,10 @@ keep_hand_back(struct member *w)
 {
 	int fd = -1;
 
-	if (w->keeper_pid != 0 || keeper_start(w))
+	if (w->keeper_pid != 0 || keeper_start(w)) {
+		before_hand_over(w);
 		fd = connect_keeper(w, KEEPER_HAND_BACK);
+	}
 	w->keeper_wait_ms = fd == -1 ? clock_ms() + KEEPER_WAIT_MS : 0;
 	return fd;
 }
@@ -167,7 +221,8 @@ keep_hand_back(struct member *w)
 void
 keep_forget(struct member *w)
 {
-	if (w->keeper_pid != 0 && order(w, KEEPER_FORGET, -1) == -1)
+	if (w->keeper_pid != 0 &&
+	    order(w->keeper_link, KEEPER_FORGET, -1) == -1)
 		kill(w->keeper_pid, SIGKILL);
 }
 
@@ -196,16 +251,33 @@ keeper_replace(struct member *w)
 	close(fd);
 }
 
-void
-keep_renew(struct member *w)
+/* Another one in the place of one that may be of no use; it is reaped as
+ * somebody unknown. */
+static void
+keeper_discard(struct member *w)
 {
 	pid_t pid = w->keeper_pid;
 
-	/* It is reaped as somebody unknown. */
 	w->keeper_pid = 0;
-	keep_drop(w);
+	link_drop(w);
 	if (pid > 0)
 		kill(pid, SIGKILL);
+	keeper_replace(w);
+}
+
+void
+keep_renew(struct member *w)
+{
+	if (w->pid == 0 || w->keeper_pid == 0) {
+		keeper_discard(w);
+		return;
+	}
+	before_end(w);
+	w->before_pid = w->keeper_pid;
+	w->before_link = w->keeper_link;
+	w->before_ms = clock_ms();
+	w->keeper_pid = 0;
+	w->keeper_link = -1;
 	keeper_replace(w);
 }
 
@@ -214,11 +286,16 @@ keep_died(struct member *w, pid_t pid, int status)
 {
 	uint64_t now = clock_ms();
 
+	if (w->before_pid == pid) {
+		close(w->before_link);
+		w->before_pid = 0;
+		return true;
+	}
 	if (w->keeper_pid != pid)
 		return false;
 	w->keeper_pid = 0;
 	SHM_STORE(w->master->hub.worker[w->slot].keeper, 0);
-	keep_drop(w);
+	link_drop(w);
 	if (w->master->phase >= PHASE_QUITTING)
 		return true;
 	log_warn("keeper %d (pid %d) died of %s %d, replaced", w->slot,
@@ -243,7 +320,9 @@ keep_time(struct member *w, uint64_t now)
 	/* One that nobody is connected to may have what is not wanted any
 	 * more: another one, then. */
 	if (w->keeper_wait_ms != 0 && now >= w->keeper_wait_ms)
-		keep_renew(w);
+		keeper_discard(w);
+	if (w->before_pid != 0 && now - w->before_ms > BEFORE_MS)
+		before_end(w);
 	if (tick != w->keeper_tick) {
 		w->keeper_tick = tick;
 		w->keeper_tick_ms = now;
@@ -256,14 +335,22 @@ keep_time(struct member *w, uint64_t now)
 	}
 }
 
+/* Kills and reaps one. */
+static void
+keeper_end(pid_t pid)
+{
+	if (pid == 0)
+		return;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		;
+}
+
 void
 keep_end(struct member *w)
 {
+	keeper_end(w->before_pid);
+	keeper_end(w->keeper_pid);
 	keep_drop(w);
-	if (w->keeper_pid == 0)
-		return;
-	kill(w->keeper_pid, SIGKILL);
-	while (waitpid(w->keeper_pid, NULL, 0) == -1 && errno == EINTR)
-		;
 	w->keeper_pid = 0;
 }

@@ -277,6 +277,9 @@ datagram_handle(struct member *w, struct link_datagram *d)
 	case MSG_CLEANED:
 		cleaned_handle(w, payload);
 		break;
+	case MSG_KEPT:
+		keep_filled(w);
+		break;
 	case MSG_DONE:
 		if (!order_done(w, payload))
 			complain(w, "DONE that nobody asked for");

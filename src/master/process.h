@@ -83,6 +83,10 @@ struct member {
 	struct policy policy;
 	pid_t keeper_pid; /* 0: none */
 	int keeper_link;  /* -1: none */
+	/* The one before stays until the worker has filled that one. */
+	pid_t before_pid; /* 0: none */
+	int before_link;
+	uint64_t before_ms; /* since */
 	uint64_t keeper_tick, keeper_tick_ms;
 	uint64_t keeper_wait_ms; /* one is started again then; 0: none is due */
 	uint64_t keeper_burst_ms;
@@ -172,7 +176,8 @@ void keep_forget(struct member *w); /* has it close everything */
 bool keep_died(struct member *w, pid_t pid, int wait_status);
 void keep_time(struct member *w, uint64_t now); /* every timer period */
 void keep_renew(struct member *w);		/* another one in its place */
-void keep_end(struct member *w);		/* kills and reaps it */
+void keep_filled(struct member *w); /* by the worker: that one has all */
+void keep_end(struct member *w);    /* kills and reaps it */
 
 /* store.c: what the service manager kept */
 void store_listeners(struct master *m); /* before any is bound */

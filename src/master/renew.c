@@ -95,6 +95,9 @@ keeper_next(struct master *m, uint64_t now)
 	if (now < m->renew_keeper_ms)
 		return true;
 	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].before_pid != 0)
+			return true;
+	for (int i = 0; i < m->n_workers; i++)
 		if (m->member[i].keeper_old) {
 			keep_renew(&m->member[i]);
 			m->renew_keeper_ms = now + KEEPER_PACE_MS +

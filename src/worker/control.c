@@ -67,6 +67,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		break;
 	case MSG_CUSTODY:
 		custody_link(ch, fd, true);
+		w->filling = true;
 		break;
 	case MSG_START:
 		w->started = true;
@@ -139,6 +140,15 @@ control_cb(int fd, short what, void *arg)
 		    type != MSG_ADOPT)
 			close(d[k].fd);
 	}
+}
+
+void
+control_turn(struct worker *w)
+{
+	/* a link that is full is tried again with the next tick */
+	if (w->filling && custody_is_filled(&w->chat) &&
+	    link_send(w->start->control, MSG_KEPT, NULL, 0, -1) == 0)
+		w->filling = false;
 }
 
 void

@@ -13,16 +13,17 @@ struct worker {
 	struct event tick;
 	struct event again;
 	struct event listener[LISTENER_MAX];
-	int reserve;	     /* a descriptor to give up when all are used */
-	bool listening;	     /* its listeners are watched */
-	uint32_t balanced;   /* connections when that was decided */
-	bool started;	     /* MSG_START came */
-	bool stopping;	     /* all connections are ended; leaves when empty */
-	bool quitting;	     /* accepts no more; leaves when empty */
-	uint64_t leave_ms;   /* at the latest */
-	bool retiring;	     /* accepts no more; its connections stay */
-	uint64_t retire_ms;  /* handshakes are waited for so long */
-	uint32_t drain_rate; /* connections in 1000 s; 0: does not drain */
+	int reserve;	   /* a descriptor to give up when all are used */
+	bool listening;	   /* its listeners are watched */
+	uint32_t balanced; /* connections when that was decided */
+	bool started;	   /* MSG_START came */
+	bool filling;  /* a new keeper; the master is told when it has all */
+	bool stopping; /* all connections are ended; leaves when empty */
+	bool quitting; /* accepts no more; leaves when empty */
+	uint64_t leave_ms;     /* at the latest */
+	bool retiring;	       /* accepts no more; its connections stay */
+	uint64_t retire_ms;    /* handshakes are waited for so long */
+	uint32_t drain_rate;   /* connections in 1000 s; 0: does not drain */
 	uint64_t drain_credit; /* rate x ms */
 	uint64_t drained_ms;   /* credit is counted up to then */
 	uint32_t drain_at;     /* the last one looked at */
@@ -65,8 +66,9 @@ void move_away(struct worker *w, const struct message_move *what);
 void order_kick(struct worker *w, const void *payload);
 void order_say(struct worker *w, const void *payload, size_t len);
 
-/* control.c: what the master says. */
+/* control.c: what the master says, and is told. */
 void control_init(struct worker *w);
+void control_turn(struct worker *w);
 
 /* Ends every connection as going away; the worker leaves when they are gone. */
 void control_stop(struct worker *w);

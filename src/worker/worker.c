@@ -140,6 +140,7 @@ worker_main(const struct worker_start *start)
 	while (!may_leave(w)) {
 		turn(w, ms);
 		ms = chat_turn(&w->chat);
+		control_turn(w);
 		paused_ms = accept_turn(w);
 		if (ms < 0 || (paused_ms > 0 && paused_ms < ms))
 			ms = paused_ms;

@@ -159,6 +159,27 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		await judge(crowd);
 		await crowd.leave();
 	}, {limit: 120000});
+	test('a worker dies before its next keeper has anything', async (d) => {
+		const crowd = await crowdOf(d, 40);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, SPEAKERS));
+		const asked = d.ctl('upgrade');
+		await until('only keepers are left', async () => {
+			const u = await d.ask('show', 'upgrade').catch(() => null);
+			return u?.state === 'renewing' && u.left <= 4 &&
+			    (await d.ask('show', 'workers'))[3].state === 'running';
+		}, 20000);
+		const last = (await d.ask('show', 'workers'))[3];
+		assert.ok(last.connections > 0);
+		process.kill(last.pid, 'SIGSTOP');
+		await until('its keeper is replaced', async () =>
+		    (await d.ask('show', 'workers'))[3].keeper !== last.keeper);
+		process.kill(last.pid, 'SIGKILL');
+		assert.equal((await asked).status, 0);
+		await judge(crowd);
+		await crowd.presence();
+		await crowd.leave();
+	});
 	test("Centrifugo's SDK publishes through it", async (d) => {
 		const clients = [], subs = [], lost = [];
 		try {

@@ -36,6 +36,7 @@ static const struct {
     {MSG_HELLO, "HELLO", PARTY_WORKER, 8, 8, 0},
     {MSG_CLEANED, "CLEANED", PARTY_WORKER, 8, 8, 0},
     {MSG_DONE, "DONE", PARTY_WORKER, 16, 16, 0},
+    {MSG_KEPT, "KEPT", PARTY_WORKER, 0, 0, 0},
     {MSG_RELAY, "RELAY", PARTY_PEER, 1, MESSAGE_MAX - 8, 0},
     {MSG_GIVE, "GIVE", PARTY_PEER, 8, 8, 1},
     {MSG_TAKEN, "TAKEN", PARTY_PEER, 8, 8, 0},
