@@ -235,13 +235,16 @@ struct adoption {
 	void *arg;
 };
 
-/* First all chains of this worker go, and those of its connections. */
+/* First all chains of this worker go, and those of its connections. A record
+ * may have stayed behind of one that goes on at another worker by now, whose
+ * chain is that one's. */
 static void
 adopt_forget(struct hub *h, int worker, uint32_t sub, void *arg)
 {
 	uint32_t slot = SHM_ONCE(h->subscription[sub].slot);
 
-	if (forget(h, worker, sub) != SHM_NONE && slot < h->n_slots)
+	if (forget(h, worker, sub) != SHM_NONE && slot < h->n_slots &&
+	    slot_worker(h, slot) == worker)
 		h->slot[slot].subscriptions = 0;
 }
 

@@ -182,6 +182,41 @@ test_giver_is_cleaned(void **state)
 	way_end(&w);
 }
 
+/* A third one goes on with it, but dies before it could clean up: who replaces
+ * the first leaves alone what is the third one's, though its own records speak
+ * of the same connection. */
+static void
+test_adopter_dies_unclean(void **state)
+{
+	static const struct subscription terms;
+	static int none[SLOTS];
+	struct channel_position at;
+	struct node *third, *next;
+	struct adopt_result r;
+	struct way w;
+	uint32_t sub;
+
+	way_begin(&w, SLOTS);
+	move_back(&w.giver->ch, 1);
+	assert_int_equal(
+	    channel_subscribe(&w.giver->ch, w.i, "room", 4, &terms, &at, &sub),
+	    CHANNEL_OK);
+	third = node_new(&w.h, 2);
+	slot_recall(&third->h, 0);
+	move_redo(&third->h, 0);
+	assert_int_equal(
+	    move_take(&third->ch, 0, &w.id, &w.fd, 1, &no_fault), 1);
+	sub = channel_subscription(&third->ch, w.i, "room", 4);
+	assert_int_not_equal(sub, SHM_NONE);
+	next = node_new(&w.h, 0);
+	slot_recall(&next->h, 0);
+	adopt_all(&next->ch, none, &no_fault, &r);
+	assert_int_equal(r.adopted + r.lost, 0);
+	assert_int_equal(channel_subscription(&third->ch, w.i, "room", 4), sub);
+	goes_on(&w, third);
+	way_end(&w);
+}
+
 /* Who took it dies before its fields are stored, and a third one goes on. */
 static void
 test_taker_dies_committed(void **state)
@@ -335,6 +370,7 @@ main(void)
 	    cmocka_unit_test(test_giver_is_replaced),
 	    cmocka_unit_test(test_giver_is_adopted),
 	    cmocka_unit_test(test_giver_is_cleaned),
+	    cmocka_unit_test(test_adopter_dies_unclean),
 	    cmocka_unit_test(test_taker_dies_committed),
 	    cmocka_unit_test(test_taken_is_not_told),
 	    cmocka_unit_test(test_taken_is_not_true),
