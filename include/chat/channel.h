@@ -90,6 +90,13 @@ void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
 void
 channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
+/* Begins to end a subscription for the server's reasons: what the connection is
+ * sent next tells it. A worker that dies before the record is gone leaves it
+ * to the next one, who sees with channel_revoked (before anything is sent) how
+ * far that had come. */
+void channel_revoke(struct chat *ch, uint32_t sub);
+void channel_revoked(const struct hub *h, struct subscription *s);
+
 /* Tells that a connection leaves all that it is in. It is in them still; its
  * subscriptions may be another worker's. */
 void channel_tell_leaves(struct chat *ch, uint32_t conn);

@@ -18,7 +18,8 @@ enum subscription_flags {
 	SUBSCRIPTION_GAP = 2,	  /* passed over: to be told once it drains */
 	SUBSCRIPTION_PRESENT = 4, /* counts in the channel's presence */
 	SUBSCRIPTION_SERVER = 8,  /* the server's doing, not the client's */
-	SUBSCRIPTION_TOLD = 16,	  /* stands in the reply to connect already */
+	SUBSCRIPTION_TOLD = 16,	  /* stands in the reply to connect already;
+				   * if REVOKED: its client has been told */
 	SUBSCRIPTION_AWAY = 32,	  /* of JOIN_LEAVE: its join has not been told,
 				   * or its leave has: derived */
 	SUBSCRIPTION_REVOKED = 64 /* its end is decided, but not done */
@@ -34,7 +35,8 @@ struct subscription {
 	uint32_t epoch;
 	uint32_t info; /* blob (blob.h) of the token's info; 0: none */
 	uint32_t flags;
-	uint64_t key; /* of the command (slot.h) that made it; 0: unknown */
+	uint64_t key; /* of the command (slot.h) that made it; 0: unknown. If
+		       * REVOKED: its slot's `appended` before that is told */
 	uint32_t spare[2];
 };
 

@@ -163,6 +163,7 @@ kept_cb(void *arg, uint32_t sub)
 
 	if (s->info != 0 && !claim_mark(&a->ch->input.pages, s->info - 1))
 		s->info = 0;
+	channel_revoked(a->ch->hub, s);
 	a->ch->local[SHM_LOAD(s->channel) - 1]++;
 }
 

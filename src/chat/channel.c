@@ -209,7 +209,8 @@ member_slot(struct members *m, uint32_t i, uint32_t sub_info)
 static void
 member_cb(const struct subscription *s, void *arg)
 {
-	if (s->flags & SUBSCRIPTION_PRESENT)
+	if ((s->flags & (SUBSCRIPTION_PRESENT | SUBSCRIPTION_REVOKED)) ==
+	    SUBSCRIPTION_PRESENT)
 		member_slot(arg, s->slot, s->info);
 }
 

@@ -69,6 +69,30 @@ channel_tell_lobby_join(struct chat *ch, uint32_t conn)
 }
 
 void
+channel_revoke(struct chat *ch, uint32_t sub)
+{
+	struct subscription *s = &ch->hub->subscription[sub];
+
+	channel_tell_leave(ch, sub);
+	if (s->flags & SUBSCRIPTION_REVOKED)
+		return;
+	s->key = SHM_OWN(conn_slot(ch, s->slot)->appended);
+	s->flags |= SUBSCRIPTION_REVOKED;
+	KILL_POINT();
+}
+
+void
+channel_revoked(const struct hub *h, struct subscription *s)
+{
+	if (!(s->flags & SUBSCRIPTION_REVOKED) || s->flags & SUBSCRIPTION_TOLD)
+		return;
+	if (SHM_LOAD(h->slot[s->slot].appended) > s->key)
+		s->flags |= SUBSCRIPTION_TOLD;
+	else /* from the beginning, but for the leave */
+		s->flags &= ~(uint32_t)SUBSCRIPTION_REVOKED;
+}
+
+void
 channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
 	uint32_t sub = channel_subscription(ch, conn, name, len);

@@ -143,6 +143,7 @@ subscriptions_copy(struct chat *ch, struct copy *c)
 
 	while (record_next(h, &w, &s)) {
 		s.info = info_copy(ch, s.info);
+		channel_revoked(h, &s);
 		new = subscription_prepare(h, &ch->subscriptions, &s, c->subs);
 		if (new == SHM_NONE) {
 			log_warn("%s: no room for its subscriptions here",

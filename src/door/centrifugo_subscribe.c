@@ -312,24 +312,13 @@ command_sub_refresh(struct command *c)
 	reply_end(c, w);
 }
 
-/* Ends a subscription of ours and says why. Its record goes last: a worker that
- * dies before leaves it to the next one's sweep. */
+/* Tells its client of a subscription's end, and why. */
 static void
-subscription_revoke(
-    struct chat *ch, uint32_t conn, uint32_t sub, int code, const char *why)
+push_unsubscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    int code, const char *why)
 {
-	struct subscription *s = &ch->hub->subscription[sub];
-	uint32_t channel = SHM_OWN(s->channel) - 1;
-	char name[PRESENCE_NAME_MAX + 1];
-	size_t len = channel_name(ch->hub, channel, name);
-	struct json_writer *w;
+	struct json_writer *w = push_begin(name, len);
 
-	if (len == 0)
-		return;
-	s->flags |= SUBSCRIPTION_REVOKED;
-	KILL_POINT();
-	channel_tell_leave(ch, sub);
-	w = push_begin(name, len);
 	json_put_name(w, "unsubscribe");
 	json_open(w, '{');
 	json_put_name(w, "code");
@@ -338,6 +327,23 @@ subscription_revoke(
 	json_put_string(w, why, strlen(why));
 	json_close(w, '}');
 	push_send(ch, conn, w);
+}
+
+/* Ends a subscription of ours and says why. Its record goes last: a worker that
+ * dies before leaves it to the next one's sweep. */
+static void
+subscription_revoke(
+    struct chat *ch, uint32_t conn, uint32_t sub, int code, const char *why)
+{
+	struct subscription *s = &ch->hub->subscription[sub];
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
+
+	if (len == 0)
+		return;
+	channel_revoke(ch, sub);
+	if (!(s->flags & SUBSCRIPTION_TOLD))
+		push_unsubscribe(ch, conn, name, len, code, why);
 	if (ch->conn[conn].phase == CONN_OPEN)
 		channel_unsubscribe(ch, conn, name, len);
 }
@@ -355,9 +361,9 @@ subscriptions_sweep(struct chat *ch, uint32_t conn)
 		    ch->wall_ms >= (int64_t)s->expires_ms + C_EXPIRED_DELAY_MS)
 			subscription_revoke(
 			    ch, conn, sub, 2501, "subscription expired");
-		else if (s->flags & SUBSCRIPTION_REVOKED)
-			subscription_revoke(
-			    ch, conn, sub, 2500, "insufficient state");
+		else if (s->flags & SUBSCRIPTION_TOLD &&
+		    s->flags & SUBSCRIPTION_REVOKED)
+			subscription_revoke(ch, conn, sub, 2500, "");
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}
@@ -372,7 +378,6 @@ centrifugo_drained(struct chat *ch, uint32_t conn)
 
 	if (s->skipped == 0)
 		return;
-	s->skipped = 0;
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE) {
 		flags = ch->hub->subscription[sub].flags;
 		if (!(flags & SUBSCRIPTION_GAP))
@@ -385,6 +390,8 @@ centrifugo_drained(struct chat *ch, uint32_t conn)
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}
+	/* not before: a worker that dies on the way is not the last to look */
+	s->skipped = 0;
 	/* the one without a record is his own channel */
 	if (s->flags & SLOT_GAP)
 		centrifugo_end(ch, conn, C_END_INSUFFICIENT);

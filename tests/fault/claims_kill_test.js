@@ -1,11 +1,11 @@
 /*
  * What is told of a connection, and what its tokens say of it: worker 0 dies at
  * each kill point that it passes while a client connects with a token,
- * subscribes with one, publishes, unsubscribes, closes or is reset; or joins a
- * room at the plain door. The next
- * worker goes on with it: everybody hears of each join, publication and leave
- * once, presence is true, and info and expiry are kept. LONG=1 dies at all of
- * them, else at some of each.
+ * subscribes with one, publishes, unsubscribes, closes or is reset, or its
+ * subscription expires, or it joins a room at the plain door. The next worker
+ * goes on with it: everybody hears of each join, publication and leave once,
+ * presence is true, and info and expiry are kept. LONG=1 dies at all of them,
+ * else at some of each.
  */
 'use strict';
 
@@ -137,6 +137,23 @@ class Person extends Somebody {
 		this.story.room.push('join');
 	}
 
+	/* Is subscribed for two seconds at most. */
+	async visit() {
+		await this.ask('subscribe', {channel: 'room', token: token({
+		    sub: this.user, channel: 'room', exp: now() + 2,
+		    info: {of: 'room'}})});
+		this.story.room.push('join');
+	}
+
+	/* The server ends that, and says so once. */
+	async expire() {
+		this.ends = () => this.pushes.filter(({push}) =>
+		    push.unsubscribe).map(({push}) =>
+		    `${push.channel} ${push.unsubscribe.code}`);
+		await this.wait('its end', () => this.ends().length > 0);
+		this.story.room.push('leave');
+	}
+
 	async publish() {
 		await this.ask('publish', {channel: 'room', data: this.user});
 		this.story.room.push('pub');
@@ -149,6 +166,8 @@ class Person extends Somebody {
 
 	/* What it hears of itself: its leave it does not. */
 	heard() {
+		if (this.ends)
+			assert.equal(this.ends().join(), 'room 2501');
 		const all = told(this, this);
 		for (const [channel, story] of Object.entries(this.story))
 			assert.equal(all[channel].join(),
@@ -218,6 +237,7 @@ const ACTS = {
 	'unsubscribe': [['connect', 'subscribe'], ['unsubscribe']],
 	'close': [['connect', 'subscribe'], ['close']],
 	'reset': [['connect', 'subscribe'], ['terminate']],
+	'expiry': [['connect', 'visit'], ['expire']],
 	'/join': [[], ['join'], Plain],
 	'plain close': [['join'], ['close'], Plain],
 };
