@@ -51,10 +51,8 @@ static bool
 whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
     const char *text, size_t len)
 {
-	const struct publishing what = {.conn = conn,
-	    .format = FORMAT_TEXT,
-	    .data = text,
-	    .len = len};
+	const struct publishing what = {
+	    .conn = conn, .format = FORMAT_TEXT, .data = text, .len = len};
 	char channel[USER_NAME_MAX + 2] = "#";
 	struct publication p;
 	uint64_t mask;

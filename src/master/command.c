@@ -93,8 +93,8 @@ command_order(struct call *c, uint32_t type, const void *payload, size_t len)
 	if (m->phase != PHASE_RUNNING && master_lowest(m) == -1)
 		refuse(c, "no worker is running");
 	else if ((c->answer->order = order_give(m, type, payload, len)) == NULL)
-		refuse(c, "the workers cannot be told now: %s",
-		    strerror(errno));
+		refuse(
+		    c, "the workers cannot be told now: %s", strerror(errno));
 	return c->answer->order != NULL;
 }
 

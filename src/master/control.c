@@ -136,7 +136,7 @@ client_done(void *arg, enum message_result result)
 
 	cl->order = NULL;
 	client_say(cl, result != RESULT_DONE,
-	    result == RESULT_ABSENT     ? "not connected any more"
+	    result == RESULT_ABSENT	? "not connected any more"
 		: result == RESULT_FULL ? "larger than the journal takes"
 					: "");
 }
@@ -155,8 +155,8 @@ client_deadline_cb(int fd, short what, void *arg)
 	}
 	order_await(cl->order, NULL, NULL);
 	cl->order = NULL;
-	client_say(cl, true,
-	    "no worker has done it yet; it is done when one can");
+	client_say(
+	    cl, true, "no worker has done it yet; it is done when one can");
 }
 
 /* Cuts a whole request into arguments; their number, or -1. */

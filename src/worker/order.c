@@ -41,8 +41,7 @@ carry_out(struct worker *w, const struct message_order *order,
 	what->conn = SHM_NONE;
 	what->order = order->number;
 	if (!done_before(w->chat.hub, order))
-		switch (
-		    publish(&w->chat, channel, len, to, what, &p, &mask)) {
+		switch (publish(&w->chat, channel, len, to, what, &p, &mask)) {
 		case PUBLISH_OK:
 			break;
 		case PUBLISH_ABSENT:
