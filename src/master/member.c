@@ -194,16 +194,24 @@ adopt_send(struct member *dead, struct member *to)
 	return result;
 }
 
+/* Whether a slot has no worker for a while, or for good. */
+static bool
+is_waiting(const struct member *w)
+{
+	return w->course == COURSE_GONE || w->respawn_ms != 0;
+}
+
 /* Has somebody go on with a dead worker's connections whose replacement is to
  * wait. */
 static void
 clean_assign(struct member *dead)
 {
 	struct master *m = dead->master;
-	int cleaner = dead->leaves ? resize_heir(m) : master_lowest(m);
+	int cleaner =
+	    dead->course != COURSE_STAYS ? resize_heir(m) : master_lowest(m);
 
 	dead->cleaner = -1;
-	if (!dead->unclean || dead->respawn_ms == 0 || cleaner == -1)
+	if (!dead->unclean || !is_waiting(dead) || cleaner == -1)
 		return;
 	if (adopt_send(dead, &m->member[cleaner]) == -1)
 		return; /* the timer tries again */
@@ -426,7 +434,8 @@ member_died(struct member *w, int status)
 	    (w->killed_unready || (!w->killed && policy_is_fault(status)));
 	if (!leaving && !retired)
 		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);
-	death_log(w, status, age, wait_ms, leaving || w->leaves);
+	death_log(
+	    w, status, age, wait_ms, leaving || w->course != COURSE_STAYS);
 	w->pid = 0;
 	w->ready = false;
 	w->unclean = true;
@@ -445,7 +454,7 @@ member_died(struct member *w, int status)
 		master_check(m);
 		return;
 	}
-	if (w->leaves) {
+	if (w->course != COURSE_STAYS) {
 		resize_gone(w);
 		clean_assign(w);
 		return;
@@ -469,7 +478,7 @@ backoff_time(struct member *w, uint64_t now)
 {
 	if (w->unclean && w->cleaner == -1)
 		clean_assign(w);
-	if (w->leaves || now < w->respawn_ms)
+	if (w->course == COURSE_GONE || now < w->respawn_ms)
 		return;
 	if (w->unclean && w->cleaner != -1) {
 		if (now < w->clean_ms + CLEANED_MS)
@@ -497,7 +506,7 @@ void
 member_time(struct member *w, uint64_t now)
 {
 	if (w->pid == 0) {
-		if (w->respawn_ms != 0 && w->master->phase < PHASE_QUITTING)
+		if (is_waiting(w) && w->master->phase < PHASE_QUITTING)
 			backoff_time(w, now);
 		return;
 	}

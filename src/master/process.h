@@ -58,6 +58,13 @@ enum owed {
 	OWED_STOP = 32
 };
 
+/* What comes after the worker that a slot has, or had last. */
+enum course {
+	COURSE_STAYS,  /* another one: at once, or after a back-off */
+	COURSE_LEAVES, /* none: it was told to retire */
+	COURSE_GONE    /* none: it has left, an heir goes on with what it had */
+};
+
 /* A worker's slot as the master sees it. */
 struct member {
 	struct master *master;
@@ -75,8 +82,8 @@ struct member {
 	bool killed;	     /* by us */
 	bool killed_unready; /* that was for not getting ready */
 	uint64_t retire_ms;  /* told to retire then; 0: was not */
-	uint64_t respawn_ms; /* back-off ends; 0: none */
-	bool leaves;	     /* none follows: fewer workers are wanted */
+	enum course course;  /* fewer workers are wanted: the last one's */
+	uint64_t respawn_ms; /* COURSE_STAYS: back-off ends; 0: none */
 	bool unclean;	     /* the dead one's presence is still there */
 	int cleaner;	     /* who was told to clean it, -1: nobody */
 	uint64_t clean_ms;   /* and when */

@@ -92,9 +92,9 @@ grow(struct master *m, int workers)
 static void
 stay(struct member *w)
 {
-	if (!w->leaves)
+	if (w->course == COURSE_STAYS)
 		return;
-	w->leaves = false;
+	w->course = COURSE_STAYS;
 	if (w->pid == 0)
 		w->respawn_ms = w->clean_ms = clock_ms();
 }
@@ -133,7 +133,7 @@ retire_last(struct member *w, uint64_t now)
 	if ((w->pid != 0 && !w->ready) || resize_heir(m) == -1 ||
 	    now < m->moved_ms + ARRIVE_MS)
 		return;
-	w->leaves = true;
+	w->course = COURSE_LEAVES;
 	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPING);
 	if (w->pid == 0)
 		resize_gone(w);
@@ -145,7 +145,8 @@ void
 resize_gone(struct member *w)
 {
 	SHM_STORE(w->master->hub.worker[w->slot].state, WORKER_STOPPING);
-	w->respawn_ms = UINT64_MAX;
+	w->course = COURSE_GONE;
+	w->respawn_ms = 0;
 }
 
 /* Nothing of the last slot is left: its keeper goes, too. */
@@ -157,8 +158,7 @@ drop_last(struct member *w)
 	keep_end(w);
 	SHM_STORE(m->hub.worker[w->slot].keeper, 0);
 	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPED);
-	w->leaves = false;
-	w->respawn_ms = 0;
+	w->course = COURSE_STAYS;
 	m->n_workers--;
 	drain_share(m);
 	if (m->n_workers > m->wanted)
@@ -176,11 +176,11 @@ resize_time(struct master *m, uint64_t now)
 	if (m->phase != PHASE_RUNNING || m->n_workers <= m->wanted ||
 	    m->upgrade != NULL || m->renewing)
 		return;
-	if (!w->leaves)
+	if (w->course == COURSE_STAYS)
 		retire_last(w, now);
-	else if (w->pid == 0 && !w->unclean)
+	else if (w->course == COURSE_GONE && !w->unclean)
 		drop_last(w);
-	else if (w->pid == 0 && w->cleaner != -1 &&
+	else if (w->course == COURSE_GONE && w->cleaner != -1 &&
 	    now >= w->clean_ms + HEIR_MS)
 		member_kill(&m->member[w->cleaner],
 		    "does not take up another's connections");
