@@ -128,6 +128,23 @@ class Crowd {
 		this.judged = 0;         /* lines, over all rounds */
 	}
 
+	/* Users u0, u1, ... of whom none may be disconnected: judgeAll(). */
+	static async unbroken(d, n) {
+		const crowd = new Crowd(d);
+		crowd.lost = (p) => crowd.broken = p;
+		await crowd.joinAll(Array.from({length: n}, (_, i) => `u${i}`));
+		return crowd;
+	}
+
+	/* Everybody is still there, and heard everything once and in order. */
+	async judgeAll() {
+		await this.hush();
+		await this.barrier();
+		assert.equal(this.broken, undefined, 'somebody was disconnected: ' +
+		    JSON.stringify(this.broken?.closed));
+		this.judge();
+	}
+
 	/* One more connection of a user. */
 	async join(user) {
 		const person = new Person(this, user);

@@ -12,6 +12,26 @@ const {Client} = require('./client.js');
 
 const SECRET = 'a secret of tests';
 
+/* A room that tells of joins and leaves. */
+const TELL = `channel "tell" {
+	subscribe all
+	publish all
+	presence yes
+	join-leave yes
+}
+`;
+
+/* Rooms for who has a token, of the connection and of each. */
+const TOKENS = `token-key "${SECRET}"
+channel "*" {
+	subscribe token
+	publish subscribers
+	history 10
+	recovery yes
+	presence yes
+}
+`;
+
 /* A token with those claims, signed. */
 function token(claims, secret = SECRET, header = {alg: 'HS256', typ: 'JWT'}) {
 	const part = (v) => Buffer.from(JSON.stringify(v)).toString('base64url');
@@ -144,4 +164,5 @@ class Line {
 	}
 }
 
-module.exports = {Line, SECRET, event, now, sdk, sdkLeave, subscribed, token};
+module.exports = {Line, SECRET, TELL, TOKENS, event, now, sdk, sdkLeave,
+    subscribed, token};

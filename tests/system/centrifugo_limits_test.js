@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const {group} = require('./suite.js');
 const {pause} = require('./daemon.js');
 const {Client, request} = require('./client.js');
-const {Line, SECRET, now, token} = require('./centrifugo.js');
+const {Line, SECRET, TOKENS, now, token} = require('./centrifugo.js');
 
 group('deadlines', {conf: 'ping-interval 300ms\npong-timeout 500ms\n' +
     'connect-timeout 400ms\n'}, (test) => {
@@ -47,15 +47,7 @@ group('rate', {conf: 'message-rate 5/s burst 5\n'}, (test) => {
 	});
 });
 
-group('tokens', {conf: `token-key "${SECRET}"\n` + `
-channel "*" {
-	subscribe token
-	publish subscribers
-	history 10
-	recovery yes
-	presence yes
-}
-channel "open" {
+group('tokens', {conf: `${TOKENS}channel "open" {
 	subscribe users
 	publish all
 }

@@ -6,7 +6,7 @@ const {UnauthorizedError} = require('centrifuge');
 const {group: rawGroup} = require('./suite.js');
 const {until} = require('./daemon.js');
 const {Client} = require('./client.js');
-const {SECRET, event, now, sdk, sdkLeave, subscribed, token} =
+const {TELL, TOKENS, event, now, sdk, sdkLeave, subscribed, token} =
     require('./centrifugo.js');
 
 /* A group whose tests leave no client of the SDK behind. */
@@ -172,13 +172,7 @@ channel "*" {
 	history 3
 	recovery yes
 }
-channel "tell" {
-	subscribe all
-	publish all
-	presence yes
-	join-leave yes
-}
-`}, (test) => {
+${TELL}`}, (test) => {
 	test('recovered is false after an overrun', async (d) => {
 		const a = sdk(d), b = sdk(d);
 		const x = await subscribed(a, 'over'), y = await subscribed(b,
@@ -212,15 +206,7 @@ channel "tell" {
 	});
 });
 
-group('sdk, tokens', {conf: `token-key "${SECRET}"\n` + `
-channel "*" {
-	subscribe token
-	publish subscribers
-	history 10
-	recovery yes
-	presence yes
-}
-`}, (test) => {
+group('sdk, tokens', {conf: TOKENS}, (test) => {
 	test('a token is refreshed before it expires', async (d) => {
 		let calls = 0;
 		const c = sdk(d, '', {getToken: async () =>

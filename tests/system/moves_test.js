@@ -11,28 +11,11 @@ const {group} = require('./suite.js');
 const {pause, processChildren, processDescriptors, processLives, until} =
     require('./daemon.js');
 const {Client, request} = require('./client.js');
-const {Line} = require('./centrifugo.js');
+const {Line, TELL} = require('./centrifugo.js');
 const {Crowd, patience} = require('../fault/crowd.js');
 
 const CLIENTS = 100;
 const SPEAKERS = 12;
-
-/* A crowd that fails the test when anybody is disconnected. */
-async function crowdOf(d, n) {
-	const crowd = new Crowd(d);
-	crowd.lost = (p) => crowd.broken = p;
-	await crowd.joinAll(Array.from({length: n}, (_, i) => `u${i}`));
-	return crowd;
-}
-
-/* Everybody is still there, and heard everything in order. */
-async function judge(crowd) {
-	await crowd.hush();
-	await crowd.barrier();
-	assert.equal(crowd.broken, undefined, 'somebody was disconnected: ' +
-	    JSON.stringify(crowd.broken?.closed));
-	crowd.judge();
-}
 
 /* Restarts one worker; resolves when the next one runs. */
 async function restart(d, slot) {
@@ -51,12 +34,12 @@ async function restart(d, slot) {
 
 group('restart-worker', {workers: 4}, (test) => {
 	test('nobody notices, under load', async (d) => {
-		const crowd = await crowdOf(d, CLIENTS);
+		const crowd = await Crowd.unbroken(d, CLIENTS);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		for (const slot of [0, 1, 2, 3, 0])
 			await restart(d, slot);
-		await judge(crowd);
+		await crowd.judgeAll();
 		/* All are new ones; somebody accepts. */
 		await crowd.joinAll(['late1', 'late2', 'late3', 'late4']);
 		await crowd.presence();
@@ -160,7 +143,7 @@ group('drain', {workers: 4}, (test) => {
 
 group('workers', {workers: false, conf: 'workers 2\n'}, (test) => {
 	test('more of them at a reload, under load', async (d) => {
-		const crowd = await crowdOf(d, 40);
+		const crowd = await Crowd.unbroken(d, 40);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		fs.writeFileSync(d.conf, 'workers 5\n');
@@ -170,7 +153,7 @@ group('workers', {workers: false, conf: 'workers 2\n'}, (test) => {
 			return all.length === 5 &&
 			    all.every((w) => w.state === 'running');
 		});
-		await judge(crowd);
+		await crowd.judgeAll();
 		/* The new ones take connections, and hear and are heard. */
 		await crowd.joinAll(Array.from({length: 100}, (_, i) =>
 		    `n${i}`));
@@ -179,7 +162,7 @@ group('workers', {workers: false, conf: 'workers 2\n'}, (test) => {
 		    p.worker)).size, 5);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(-SPEAKERS));
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.presence();
 		await crowd.leave();
 		d.descriptors += 2 * 3; /* a link to each, and to its keeper */
@@ -213,7 +196,7 @@ group('fewer workers', {workers: false, conf: 'workers 4\n'}, (test) => {
 	test('and more again, under load', async (d) => {
 		await wanted(d, 4);
 		const before = await run(d, 4);
-		const crowd = await crowdOf(d, 60);
+		const crowd = await Crowd.unbroken(d, 60);
 		const bare = processDescriptors(before[0].pid) -
 		    (await d.ask('show', 'workers'))[0].connections;
 		let flickers = 0, seen = 0;
@@ -228,7 +211,7 @@ group('fewer workers', {workers: false, conf: 'workers 4\n'}, (test) => {
 			await wanted(d, n);
 			await run(d, n);
 			await pause(300);
-			await judge(crowd);
+			await crowd.judgeAll();
 			await crowd.presence();
 			if (n < 4) {
 				const counts = await d.balance();
@@ -254,13 +237,13 @@ group('fewer workers', {workers: false, conf: 'workers 4\n'}, (test) => {
 		    p.worker)).size, 4);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(-SPEAKERS));
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.presence();
 		assert.doesNotMatch(d.stderr, /[1-9]\d* (were lost|spoilt)/);
 		await crowd.leave();
 	}, {limit: 60000});
 	test('another number before the last is reached', async (d) => {
-		const crowd = await crowdOf(d, 60);
+		const crowd = await Crowd.unbroken(d, 60);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		for (const n of [1, 3, 2, 4, 1, 4, 2, 3, 1, 5, 2, 4]) {
@@ -268,12 +251,12 @@ group('fewer workers', {workers: false, conf: 'workers 4\n'}, (test) => {
 			await pause(Math.random() * 300);
 		}
 		await run(d, 4);
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.presence();
 		await crowd.leave();
 	}, {limit: 60000});
 	test('somebody is killed meanwhile', async (d) => {
-		const crowd = await crowdOf(d, 60);
+		const crowd = await Crowd.unbroken(d, 60);
 		for (const slot of [0, 1, 3]) {
 			const all = await run(d, 4);
 			crowd.cut();
@@ -286,7 +269,7 @@ group('fewer workers', {workers: false, conf: 'workers 4\n'}, (test) => {
 				/* it has left */
 			}
 			await run(d, 2);
-			await judge(crowd);
+			await crowd.judgeAll();
 			await crowd.presence();
 			await wanted(d, 4);
 		}
@@ -321,13 +304,7 @@ group('fewer workers', {workers: false, conf: 'workers 4\n'}, (test) => {
 });
 
 group('fewer workers, rooms', {workers: false, conf: `workers 4
-channel "tell" {
-	subscribe all
-	publish all
-	presence yes
-	join-leave yes
-}
-`}, (test) => {
+${TELL}`}, (test) => {
 	test('nobody is said to have left', async (d) => {
 		const conf = fs.readFileSync(d.conf, 'utf8');
 		const lines = [];
@@ -360,7 +337,7 @@ channel "tell" {
 
 group('rebalance', {workers: 4}, (test) => {
 	test('connections move to an emptier worker, under load', async (d) => {
-		const crowd = await crowdOf(d, 60);
+		const crowd = await Crowd.unbroken(d, 60);
 		await crowd.locate();
 		/* All on two of the workers leave. */
 		const leaving = [...crowd.people].filter((p) => p.worker >= 2);
@@ -377,7 +354,7 @@ group('rebalance', {workers: 4}, (test) => {
 			    .map((w) => w.connections);
 			return Math.max(...n) - Math.min(...n) <= 1;
 		});
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.presence();
 		await crowd.leave();
 	});

@@ -23,23 +23,6 @@ const OTHER = path.resolve(process.env.OTHER ??
 const CLIENTS = 100;
 const SPEAKERS = 12;
 
-/* A crowd that notes when anybody is disconnected. */
-async function crowdOf(d, n) {
-	const crowd = new Crowd(d);
-	crowd.lost = (p) => crowd.broken = p;
-	await crowd.joinAll(Array.from({length: n}, (_, i) => `u${i}`));
-	return crowd;
-}
-
-/* Everybody is still there, and heard everything once and in order. */
-async function judge(crowd) {
-	await crowd.hush();
-	await crowd.barrier();
-	assert.equal(crowd.broken, undefined, 'somebody was disconnected: ' +
-	    JSON.stringify(crowd.broken?.closed));
-	crowd.judge();
-}
-
 /* A copy of the daemon's program in its scratch folder. */
 function copy(d, name) {
 	const file = path.join(d.dir, name);
@@ -131,7 +114,7 @@ async function compile(d, name, body) {
 
 group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 	test('three times, under load, nobody notices', async (d) => {
-		const crowd = await crowdOf(d, CLIENTS);
+		const crowd = await Crowd.unbroken(d, CLIENTS);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		for (let i = 0; i < 3; i++) {
@@ -143,7 +126,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		assert.equal(processTitle(d.pid), 'chatd: master');
 		assert.equal(fs.readFileSync(`/proc/${d.pid}/comm`, 'utf8'),
 		    'chatd\n');
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.presence();
 		assert.doesNotMatch(d.stderr, /[1-9]\d* (were lost|spoilt)/);
 		/* It is whole afterwards: counters, deaths, new clients. */
@@ -156,11 +139,11 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		process.kill((await d.ask('show', 'workers'))[1].pid, 'SIGKILL');
 		await until('the next worker', async () => (await d.ask('show',
 		    'workers'))[1].state === 'running');
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.leave();
 	}, {limit: 120000});
 	test('a worker dies before its next keeper has anything', async (d) => {
-		const crowd = await crowdOf(d, 40);
+		const crowd = await Crowd.unbroken(d, 40);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		const asked = d.ctl('upgrade');
@@ -176,7 +159,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		    (await d.ask('show', 'workers'))[3].keeper !== last.keeper);
 		process.kill(last.pid, 'SIGKILL');
 		assert.equal((await asked).status, 0);
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.presence();
 		await crowd.leave();
 	});
@@ -244,7 +227,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		assert.equal((await d.ctl('reload')).status, 0);
 	});
 	test('what cannot go on is refused', async (d) => {
-		const crowd = await crowdOf(d, 20);
+		const crowd = await Crowd.unbroken(d, 20);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, 4));
 		const text = path.join(d.dir, 'text');
@@ -264,11 +247,11 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		    await compile(d, 'dies', 'abort();'));
 		await refused(d, /does not answer within \d+ s/,
 		    await compile(d, 'hangs', 'for (;;) pause();'));
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.leave();
 	}, {limit: 60000});
 	test('the execution fails after a good rehearsal', async (d) => {
-		const crowd = await crowdOf(d, 20);
+		const crowd = await Crowd.unbroken(d, 20);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, 4));
 		const file = copy(d, 'spoilt'), before = flags(d);
@@ -310,11 +293,11 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		});
 		assert.equal((await d.ctl('reload')).status, 0);
 		await upgrade(d, file);
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.leave();
 	}, {limit: 60000});
 	test('the configuration is being saved meanwhile', async (d) => {
-		const crowd = await crowdOf(d, 20);
+		const crowd = await Crowd.unbroken(d, 20);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, 4));
 		const asked = between(d, copy(d, 'patient'), () =>
@@ -323,15 +306,15 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		fs.writeFileSync(d.conf, '');
 		const r = await asked;
 		assert.deepEqual([r.status, r.stderr], [0, '']);
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.leave();
 	});
 	test('another layout is refused', async (d) => {
-		const crowd = await crowdOf(d, 20);
+		const crowd = await Crowd.unbroken(d, 20);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, 4));
 		await refused(d, /layout \d+, this program knows 999/, OTHER);
-		await judge(crowd);
+		await crowd.judgeAll();
 		await crowd.leave();
 	});
 	test('a configuration with an error is refused', async (d) => {

@@ -88,9 +88,9 @@ node_fd(struct node *n, uint32_t i)
 	return dup(n->ch.conn[i].fd);
 }
 
-/* Says something in the lobby. */
+/* Says something in a channel. */
 static inline void
-node_say(struct node *n, const char *text)
+node_say(struct node *n, const char *channel, const char *text)
 {
 	const struct publishing what = {.conn = SHM_NONE,
 	    .format = FORMAT_TEXT,
@@ -101,8 +101,8 @@ node_say(struct node *n, const char *text)
 	struct publication p;
 	uint64_t mask;
 
-	assert_int_equal(
-	    publish(&n->ch, "lobby", 5, PUBLISH_MAKE, &what, &p, &mask),
+	assert_int_equal(publish(&n->ch, channel, strlen(channel), PUBLISH_MAKE,
+			     &what, &p, &mask),
 	    PUBLISH_OK);
 }
 

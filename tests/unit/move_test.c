@@ -53,7 +53,7 @@ goes_on(struct way *w, struct node *n)
 	assert_int_equal(slot_worker(&w->h, w->i), n->h.self);
 	assert_int_equal(slot_state(&w->h, w->i), SLOT_OPEN);
 	assert_int_equal(n->ch.conn[w->i].phase, CONN_OPEN);
-	node_say(n, "the end");
+	node_say(n, "lobby", "the end");
 	chat_turn(&n->ch);
 	assert_int_equal(client_got(w->client, "the end", "the end"), 1);
 }
@@ -104,7 +104,7 @@ test_link_breaks(void **state)
 	hub_lock(&w.taker->h);
 	presence_set(&w.taker->h, PRESENCE_LOBBY);
 	hub_unlock(&w.taker->h);
-	node_say(w.giver, "for both");
+	node_say(w.giver, "lobby", "for both");
 	chat_turn(&w.giver->ch);
 	assert_int_equal(w.giver->ch.n_moving, 0);
 	goes_on(&w, w.giver);
@@ -123,7 +123,7 @@ test_giver_is_replaced(void **state)
 	int late;
 
 	way_begin(&w, SLOTS);
-	node_say(w.giver, "meanwhile");
+	node_say(w.giver, "lobby", "meanwhile");
 	chat_turn(&w.giver->ch);
 	late = dup(w.fd);
 	close(w.giver->ch.conn[w.i].fd);
@@ -136,7 +136,7 @@ test_giver_is_replaced(void **state)
 	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &late, 1, NULL), 0);
 	assert_int_equal(slot_worker(&w.h, w.i), 0);
 	chat_turn(&next->ch);
-	node_say(next, "then");
+	node_say(next, "lobby", "then");
 	chat_turn(&next->ch);
 	assert_int_equal(client_got(w.client, "meanwhile", "then"), 1);
 	goes_on(&w, next);
@@ -151,7 +151,7 @@ test_giver_is_adopted(void **state)
 	struct way w;
 
 	way_begin(&w, SLOTS);
-	node_say(w.giver, "meanwhile");
+	node_say(w.giver, "lobby", "meanwhile");
 	chat_turn(&w.giver->ch);
 	close(w.giver->ch.conn[w.i].fd);
 	third = node_new(&w.h, 2);
@@ -160,7 +160,7 @@ test_giver_is_adopted(void **state)
 	assert_int_equal(
 	    move_take(&third->ch, 0, &w.id, &w.fd, 1, &no_fault), 1);
 	chat_clean(&third->h, 0);
-	node_say(third, "then");
+	node_say(third, "lobby", "then");
 	chat_turn(&third->ch);
 	assert_int_equal(client_got(w.client, "meanwhile", "then"), 1);
 	goes_on(&w, third);
@@ -289,7 +289,7 @@ test_slot_is_reused(void **state)
 	assert_int_equal(i, w.i);
 	move_done(&w.giver->ch, 1, w.id);
 	assert_int_equal(w.giver->ch.n_conns, 1);
-	node_say(w.giver, "bob alone");
+	node_say(w.giver, "lobby", "bob alone");
 	chat_turn(&w.giver->ch);
 	assert_int_equal(client_got(client, "bob alone", "bob alone"), 1);
 	close(client);

@@ -58,22 +58,11 @@ scene_end(struct scene *s)
 	hub_destroy(&s->h);
 }
 
-/* Says something in a channel. */
+/* Says something in a channel, and it is delivered. */
 static void
 say(struct node *n, const char *channel, const char *text)
 {
-	const struct publishing what = {.conn = SHM_NONE,
-	    .format = FORMAT_TEXT,
-	    .user = "server",
-	    .user_len = 6,
-	    .data = text,
-	    .len = strlen(text)};
-	struct publication p;
-	uint64_t mask;
-
-	assert_int_equal(publish(&n->ch, channel, strlen(channel), PUBLISH_MAKE,
-			     &what, &p, &mask),
-	    PUBLISH_OK);
+	node_say(n, channel, text);
 	chat_turn(&n->ch);
 }
 
@@ -81,7 +70,7 @@ say(struct node *n, const char *channel, const char *text)
 static void
 bob_got(struct scene *s, const char *text)
 {
-	node_say(s->n, "the end");
+	node_say(s->n, "lobby", "the end");
 	chat_turn(&s->n->ch);
 	assert_int_equal(client_got(s->client[1], text, "the end"), 1);
 }
@@ -331,7 +320,7 @@ test_room_as_user(void **state)
 		.data_len = 13});
 	hub_unlock(&s.n->h);
 	chat_turn(&s.n->ch);
-	node_say(s.n, "the end");
+	node_say(s.n, "lobby", "the end");
 	chat_turn(&s.n->ch);
 	assert_int_equal(client_got(client, "not for", "the end"), 0);
 	close(client);
