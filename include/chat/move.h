@@ -12,7 +12,8 @@
 
 /*
  * Takes up connections: n descriptors (owned from now on) with their ids. Of
- * `from`, which is dead, after slot_recall() and move_redo(); with fault NULL
+ * `from`, which is dead, after slot_recall(), move_redo() and
+ * subscription_rechain(); with fault NULL
  * those that it gives to this worker. What is not in that state (any more) is
  * closed. Returns how many go on here.
  */

@@ -106,6 +106,13 @@ void subscription_adopt(struct hub *h, struct claim *pool,
     bool (*lives)(void *arg, uint32_t slot),
     void (*kept)(void *arg, uint32_t sub), void *arg);
 
+/*
+ * Chains a dead worker's records anew at the connections that are still its,
+ * before somebody else goes on with these: the worker's last process may have
+ * died in subscription_adopt().
+ */
+void subscription_rechain(struct hub *h, int worker);
+
 /* Frees what a dead worker had. */
 void subscription_clear(struct hub *h, int worker);
 

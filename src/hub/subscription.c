@@ -286,6 +286,46 @@ subscription_adopt(struct hub *h, struct claim *pool,
 	claim_marked(pool);
 }
 
+/* The slot of a record's connection if that is the worker's; SHM_NONE. */
+static uint32_t
+slot_of(const struct hub *h, int worker, uint32_t sub)
+{
+	uint32_t c = SHM_LOAD(h->subscription[sub].channel);
+	uint32_t slot = SHM_ONCE(h->subscription[sub].slot);
+
+	return c >= 1 && c <= h->n_entries && slot < h->n_slots &&
+		slot_worker(h, slot) == worker
+	    ? slot
+	    : SHM_NONE;
+}
+
+static void
+rechain_forget(struct hub *h, int worker, uint32_t sub, void *arg)
+{
+	uint32_t slot = slot_of(h, worker, sub);
+
+	if (slot != SHM_NONE)
+		h->slot[slot].subscriptions = 0;
+}
+
+static void
+rechain_one(struct hub *h, int worker, uint32_t sub, void *arg)
+{
+	uint32_t slot = slot_of(h, worker, sub);
+
+	if (slot == SHM_NONE)
+		return;
+	h->subscription[sub].slot_next = h->slot[slot].subscriptions;
+	h->slot[slot].subscriptions = sub + 1;
+}
+
+void
+subscription_rechain(struct hub *h, int worker)
+{
+	each_of(h, worker, rechain_forget, NULL);
+	each_of(h, worker, rechain_one, NULL);
+}
+
 /* Frees one record. */
 static void
 clear_one(struct hub *h, int worker, uint32_t sub, void *arg)

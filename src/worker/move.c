@@ -13,6 +13,7 @@
 #include "chat/relay.h"
 #include "codec/message.h"
 #include "hub/stats.h"
+#include "hub/subscription.h"
 #include "net/custody.h"
 #include "net/link.h"
 #include "private.h"
@@ -84,6 +85,7 @@ move_adopt(struct worker *w, const struct message_adopt *what, int link)
 	adoption.taken = 0;
 	slot_recall(w->chat.hub, (int)what->worker);
 	move_redo(w->chat.hub, (int)what->worker);
+	subscription_rechain(w->chat.hub, (int)what->worker);
 	event_assign(&adoption.ev, w->chat.base, link, EV_READ | EV_PERSIST,
 	    adoption_cb, NULL);
 	if (event_add(&adoption.ev, NULL) < 0)

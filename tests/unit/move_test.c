@@ -7,6 +7,7 @@
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
+#include "hub/subscription.h"
 #include "net/custody.h"
 #include "net/link.h"
 
@@ -179,6 +180,41 @@ test_giver_is_cleaned(void **state)
 	chat_clean(&third->h, 0);
 	assert_int_equal(slot_state(&w.h, w.i), SLOT_FREE);
 	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL), 0);
+	way_end(&w);
+}
+
+/* Its giver's replacement dies while it chains the subscriptions anew; a third
+ * one goes on with all of them. */
+static void
+test_replacement_dies_chaining(void **state)
+{
+	static const struct subscription terms;
+	static const char *const name[] = {"room", "hall", "yard"};
+	struct channel_position at;
+	struct node *third;
+	struct way w;
+	uint32_t sub;
+
+	way_begin(&w, SLOTS);
+	move_back(&w.giver->ch, 1);
+	for (int k = 0; k < 3; k++)
+		assert_int_equal(channel_subscribe(&w.giver->ch, w.i, name[k],
+				     4, &terms, &at, &sub),
+		    CHANNEL_OK);
+	/* the last of them is chained already */
+	w.h.subscription[sub].slot_next = 0;
+	w.h.slot[w.i].subscriptions = sub + 1;
+	third = node_new(&w.h, 2);
+	slot_recall(&third->h, 0);
+	move_redo(&third->h, 0);
+	subscription_rechain(&third->h, 0);
+	assert_int_equal(
+	    move_take(&third->ch, 0, &w.id, &w.fd, 1, &no_fault), 1);
+	for (int k = 0; k < 3; k++)
+		assert_int_not_equal(
+		    channel_subscription(&third->ch, w.i, name[k], 4),
+		    SHM_NONE);
+	goes_on(&w, third);
 	way_end(&w);
 }
 
@@ -370,6 +406,7 @@ main(void)
 	    cmocka_unit_test(test_giver_is_replaced),
 	    cmocka_unit_test(test_giver_is_adopted),
 	    cmocka_unit_test(test_giver_is_cleaned),
+	    cmocka_unit_test(test_replacement_dies_chaining),
 	    cmocka_unit_test(test_adopter_dies_unclean),
 	    cmocka_unit_test(test_taker_dies_committed),
 	    cmocka_unit_test(test_taken_is_not_told),
