@@ -199,7 +199,7 @@ test_fatal(void **state)
 static void
 judge_unread(const int fd[2])
 {
-	enum { LINES = 20000 };
+	enum { LINES = 4000 };
 	static char got[4 * 1024 * 1024];
 	int saved = dup(STDERR_FILENO), k, lines = 0;
 	unsigned lost = 0;
