@@ -422,6 +422,7 @@ moving_drop(struct chat *ch, const struct moving *m)
 	KILL_POINT();
 	memset(c, 0, sizeof(*c));
 	conn_number(ch, i, false);
+	claim_give(&ch->slots, i);
 	ch->n_conns--;
 }
 

@@ -65,12 +65,17 @@ take(struct hub *h, uint32_t i)
 uint32_t
 slot_take(struct hub *h, struct claim *slots)
 {
-	uint32_t i;
+	uint32_t busy[SHM_BLOCK], n = 0, i;
 
-	/* one of an own block that is in use has a connection elsewhere */
-	while ((i = claim_take(slots)) != SHM_NONE)
-		if (take(h, i))
-			return i;
+	/* one of an own block that is in use has a connection elsewhere: it is
+	 * not this worker's, and will not be told when it is free */
+	while ((i = claim_take(slots)) != SHM_NONE && !take(h, i))
+		if (n < SHM_BLOCK)
+			busy[n++] = i;
+	while (n > 0)
+		claim_give(slots, busy[--n]);
+	if (i != SHM_NONE)
+		return i;
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
 		if (take(h, i))
 			return i;

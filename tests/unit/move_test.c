@@ -69,6 +69,7 @@ test_moves(void **state)
 	assert_int_equal(move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL), 1);
 	move_done(&w.giver->ch, 1, w.id);
 	assert_int_equal(w.giver->ch.n_conns, 0);
+	assert_int_equal(w.giver->ch.slots.n_used, 0);
 	assert_int_equal(presence_mask(&w.h, w.h.slot[w.i].user), 2);
 	goes_on(&w, w.taker);
 	way_end(&w);

@@ -152,6 +152,38 @@ test_pass(void **state)
 	hub_destroy(&h);
 }
 
+/* Slots that have connections elsewhere are not held here, and not counted. */
+static void
+test_not_held(void **state)
+{
+	struct hub h;
+	struct claim c;
+	uint32_t i, k;
+
+	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, 1 << 20);
+	claim_init(&c, h.slot_owner, h.n_slots, 0);
+	for (k = 0; k < SHM_BLOCK; k++) {
+		i = slot_take(&h, &c);
+		slot_set(&h, i, SLOT_OPEN);
+		slot_pass(&h, i, 0, SLOT_OPEN, 1, SLOT_OPEN);
+		claim_give(&c, i);
+	}
+	for (k = 1; k <= SLOTS - SHM_BLOCK; k++) {
+		i = slot_take(&h, &c);
+		assert_in_range(i, SHM_BLOCK, SLOTS - 1);
+		assert_int_equal(c.n_used, k);
+	}
+	assert_int_equal(slot_take(&h, &c), SHM_NONE);
+	for (i = SHM_BLOCK; i < SLOTS; i++)
+		slot_release(&h, &c, i);
+	assert_int_equal(c.n_used, 0);
+	for (k = 0, i = 0; i < claim_blocks(SLOTS); i++)
+		k += h.slot_owner[i] != 0;
+	assert_true(k <= 1);
+	claim_deinit(&c);
+	hub_destroy(&h);
+}
+
 static void
 test_peer(void **state)
 {
@@ -231,6 +263,7 @@ main(void)
 	    cmocka_unit_test(test_ids),
 	    cmocka_unit_test(test_wrap),
 	    cmocka_unit_test(test_pass),
+	    cmocka_unit_test(test_not_held),
 	    cmocka_unit_test(test_peer),
 	    cmocka_unit_test(test_torn),
 	};
