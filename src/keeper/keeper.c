@@ -13,7 +13,18 @@
 #include "keeper_filter.h"
 #include "net/custody.h"
 
-enum { TICK_MS = 100 };
+enum {
+	TICK_MS = 100,
+	/*
+	 * A wake-up for each note would cost more than its work, and the
+	 * worker more than to send it. Who was woken so often without a pause
+	 * rests after each time and then reads all that has come. It is safe
+	 * on the link, whoever dies.
+	 */
+	REST_AFTER = 16,
+	REST_MS = 5,
+	NOTES_MAX = 64 /* at a time */
+};
 
 /* What is in custody, by slot. */
 struct keeper {
@@ -59,8 +70,9 @@ take(struct keeper *k, const struct custody_note *note, const int *fd)
 	}
 }
 
-/* Reads one note from the worker; false at the link's end. */
-static bool
+/* Reads one note from the worker: 1, 0 if there is none, -1 at the link's
+ * end. */
+static int
 link_read(struct keeper *k, bool wait)
 {
 	static struct custody_note note;
@@ -69,7 +81,23 @@ link_read(struct keeper *k, bool wait)
 
 	if (r > 0)
 		take(k, &note, fd);
-	return r >= 0 || errno == EBADMSG;
+	return r < 0 && errno == EBADMSG ? 1 : r;
+}
+
+/* Reads what has come from the worker; returns how many notes. */
+static uint32_t
+link_drain(struct keeper *k)
+{
+	uint32_t n = 0;
+	int r = 0;
+
+	while (k->link >= 0 && n < NOTES_MAX && (r = link_read(k, false)) > 0)
+		n++;
+	if (r < 0) {
+		close(k->link);
+		k->link = -1;
+	}
+	return n;
 }
 
 /* Sends a note that must arrive. If too many descriptors are in flight, they
@@ -141,7 +169,7 @@ order(struct keeper *k)
 		return;
 	if (k->link >= 0) {
 		/* the dead worker's, to its end */
-		while (link_read(k, true))
+		while (link_read(k, true) > 0)
 			;
 		close(k->link);
 	}
@@ -170,21 +198,24 @@ keeper_main(struct hub *h, int worker, int control)
 	    .control = control,
 	    .tick = &h->worker[worker].keeper_tick};
 	struct pollfd p[2];
+	uint32_t woken = 0;
+	bool rests;
 
 	k.fd = table(sizeof(*k.fd) * k.n_slots);
 	k.id = table(sizeof(*k.id) * k.n_slots);
 	keeper_filter();
 	for (;;) {
+		rests = woken >= REST_AFTER;
 		p[0] = (struct pollfd){control, POLLIN, 0};
-		p[1] = (struct pollfd){k.link, POLLIN, 0};
-		if (poll(p, 2, TICK_MS) < 0 && errno != EINTR)
+		p[1] = (struct pollfd){rests ? -1 : k.link, POLLIN, 0};
+		if (poll(p, 2, rests ? REST_MS : TICK_MS) < 0 && errno != EINTR)
 			_exit(1);
 		SHM_COUNT(*k.tick, 1);
 		if (p[0].revents)
 			order(&k);
-		else if (p[1].revents && !link_read(&k, false)) {
-			close(k.link);
-			k.link = -1;
-		}
+		else if ((rests || p[1].revents) && link_drain(&k) > 0)
+			woken++;
+		else
+			woken = 0;
 	}
 }
