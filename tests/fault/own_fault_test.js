@@ -79,6 +79,8 @@ group('own fault', null, (test) => {
 		c.text('after');
 		await until('the rest is heard', async () =>
 		    await c.heard() === 'mallory says: after', 20000);
+		await until('all hear the rest', () => [...crowd.people].every(
+		    (p) => p.heard.includes('mallory says: after')));
 		await allRun(d);
 		const n = await deaths(d);
 		console.log(`     ${n} deaths`);
