@@ -15,7 +15,7 @@
  * notes and orders of keepers. An upgrade to another layout is refused.
  */
 #ifndef CHATD_LAYOUT
-#define CHATD_LAYOUT 5
+#define CHATD_LAYOUT 6
 #endif
 enum { SHM_LAYOUT = CHATD_LAYOUT };
 #define SHM_MAGIC 0x6d6873647461686dull
@@ -36,10 +36,12 @@ struct shm_heads {
 	uint32_t spare;
 	struct shm_sizes sizes; /* to be compared with the own, never used */
 
+	/* of the journal, all written by who has the lock */
 	_Atomic uint64_t tail __attribute__((aligned(64)));
-	_Atomic uint64_t oldest __attribute__((aligned(64)));
-
-	_Atomic uint64_t fault; /* position whose delivery crashed a worker */
+	_Atomic uint64_t oldest;
+	_Atomic uint64_t redone; /* what follows from this position is done */
+	_Atomic uint64_t end;	 /* bytes ever appended up to there */
+	_Atomic uint64_t fault;	 /* position whose delivery crashed a worker */
 
 	_Atomic uint32_t entries __attribute__((aligned(64))); /* ever used */
 	_Atomic uint32_t extras;			       /* ever used */

@@ -92,7 +92,7 @@ entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
 	return n;
 }
 
-/* Bytes ever appended, the last committed entry included. */
+/* Bytes ever appended, the entry at a position included. */
 static uint64_t
 journal_end(const struct hub *h, uint64_t tail)
 {
@@ -101,8 +101,6 @@ journal_end(const struct hub *h, uint64_t tail)
 	uint8_t *p;
 	size_t n;
 
-	if (tail == 0)
-		return 0;
 	at = SHM_LOAD(index_of(h, tail)->at);
 	p = entry_at(h, at);
 	if (p == NULL)
@@ -153,18 +151,14 @@ redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 	SHM_STORE(s->committed_at, position);
 }
 
-void
-journal_redo(struct hub *h)
+/* Redoes what follows from one committed entry. */
+static void
+redo_entry(struct hub *h, uint64_t tail)
 {
-	uint64_t tail = journal_tail(h), at;
+	uint8_t *p = entry_at(h, SHM_LOAD(index_of(h, tail)->at));
 	struct presence_entry *c;
 	struct entry_head e;
-	uint8_t *p;
 
-	if (tail == 0)
-		return;
-	at = SHM_LOAD(index_of(h, tail)->at);
-	p = entry_at(h, at);
 	if (p == NULL)
 		return;
 	memcpy(&e, p, sizeof(e));
@@ -177,6 +171,18 @@ journal_redo(struct hub *h)
 		SHM_STORE(c->newest, tail);
 	}
 	redo_sender(h, tail, &e);
+}
+
+void
+journal_redo(struct hub *h)
+{
+	uint64_t tail = journal_tail(h);
+
+	if (SHM_LOAD(h->heads->redone) == tail)
+		return;
+	redo_entry(h, tail);
+	SHM_STORE(h->heads->end, journal_end(h, tail));
+	SHM_STORE(h->heads->redone, tail);
 }
 
 /* Moves `oldest` past what the bytes up to `end` and the index entry of
@@ -246,13 +252,14 @@ publication_encode(const struct publication *p, void *out)
 uint64_t
 journal_append(struct hub *h, struct publication *p)
 {
-	uint64_t tail = journal_tail(h), end = journal_end(h, tail), mask;
+	uint64_t tail = journal_tail(h), end = SHM_LOAD(h->heads->end), mask;
 	size_t n = publication_bytes(p);
 	struct presence_entry *c = &h->entry[p->channel];
 	uint64_t place = end & (h->journal_size - 1);
 	struct index_entry *x;
 
-	if (place + n > h->journal_size) /* an entry lies in one piece */
+	/* an entry lies in one piece, at a multiple of 8 whoever scribbled */
+	if (place + n > h->journal_size || place % 8 != 0)
 		end += h->journal_size - place;
 	p->position = tail + 1;
 	p->offset = SHM_LOAD(c->offset) + (p->format < FORMAT_JOIN);
@@ -353,7 +360,7 @@ journal_populate(struct hub *h)
 
 	if (touched >= h->journal_size)
 		return;
-	end = journal_end(h, journal_tail(h));
+	end = SHM_LOAD(h->heads->end);
 	if (end + POPULATE_AHEAD < touched)
 		return;
 	/* what cannot be touched ahead is touched when it is used */
