@@ -18,7 +18,7 @@ enum {
 	STATUS_REFUSED = 1,
 	STATUS_USAGE = 2,
 	STATUS_NO_DAEMON = 3,
-	PATIENCE_S = 10, /* chatd answers at once; it may be stopped */
+	PATIENCE_S = 15, /* chatd answers within 10 s; it may be stopped */
 	UPGRADE_ASK_MS = 50,
 	UPGRADE_STILL_MS = 30 * 1000 /* nothing more has been replaced */
 };

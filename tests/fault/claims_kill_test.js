@@ -12,12 +12,12 @@
 const {choose, LONG} = require('./builds.js');
 choose('kill');
 const assert = require('node:assert/strict');
-const WebSocket = require('ws');
 const {group} = require('../system/suite.js');
 const {Daemon, pause, until} = require('../system/daemon.js');
 const {SECRET, now, token} = require('../system/centrifugo.js');
 const {workerState} = require('./crowd.js');
 const {List} = require('./kill_points.js');
+const {Visitor} = require('./visitor.js');
 
 const FILES = /^(door|chat)\/(?!custody|relay)|^hub\/(?!frame|claim)/;
 const DEATHS = 17, IN_MS = 10000; /* more than 20 in 10 s are too many */
@@ -37,27 +37,10 @@ const CONF = `token-key "${SECRET}"\n` +
 `).join('');
 
 /* A client of any door. `story` is what is to be told of it, by channel. */
-class Somebody {
+class Somebody extends Visitor {
 	constructor(d, user, target) {
+		super(d, target);
 		this.user = user;
-		this.end = null;
-		this.ws = new WebSocket(`ws://127.0.0.1:${d.port}${target}`);
-		this.ws.on('error', () => {});
-		this.ws.on('close', (code) => this.end = code);
-		this.ws.on('message', (data) => this.hear(String(data)));
-	}
-
-	static async open(d, user) {
-		const p = new this(d, user);
-		await until('it is open', () =>
-		    p.end === null && p.ws.readyState === WebSocket.OPEN);
-		return p;
-	}
-
-	/* Until the condition holds; it must not be closed meanwhile. */
-	async wait(what, condition) {
-		await until(what, () => this.end !== null || condition());
-		assert.equal(this.end, null, `${what}: closed`);
 	}
 
 	/* Whether it is in a channel. */

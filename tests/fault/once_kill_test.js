@@ -10,12 +10,12 @@
 const {choose} = require('./builds.js');
 choose('kill');
 const assert = require('node:assert/strict');
-const WebSocket = require('ws');
 const {group} = require('../system/suite.js');
 const {Daemon, pause, until} = require('../system/daemon.js');
 const {SECRET, now, token} = require('../system/centrifugo.js');
 const {workerState} = require('./crowd.js');
 const {List} = require('./kill_points.js');
+const {Visitor} = require('./visitor.js');
 
 const PINGS = 'ping-interval 100ms\npong-timeout 1s\n';
 const BETWEEN_MS = 400; /* 20 deaths in 10 s are too many */
@@ -25,38 +25,21 @@ const ORDER = /^(worker\/order|net\/link|hub\/(journal|lock))\.c/;
 const KICK = /^(chat\/(?!custody)|hub\/(presence|slot|subscription|output))/;
 
 /* A client that answers pings of the centrifugo door. */
-class Person {
+class Person extends Visitor {
 	constructor(d, target) {
-		this.ws = new WebSocket(`ws://127.0.0.1:${d.port}${target}`);
+		super(d, target);
 		this.heard = [];
 		this.pings = 0;
-		this.end = null;
-		this.ws.on('error', () => {});
-		this.ws.on('close', (code, reason) => {
-			this.end = `${code} ${reason}`;
-		});
 		this.ws.on('ping', () => this.pings++);
-		this.ws.on('message', (data) => {
-			if (String(data) !== '{}') {
-				this.heard.push(String(data));
-				return;
-			}
-			this.pings++;
-			this.ws.send('{}');
-		});
 	}
 
-	static async open(d, target) {
-		const p = new Person(d, target);
-		await until('it is open', () =>
-		    p.end === null && p.ws.readyState === WebSocket.OPEN);
-		return p;
-	}
-
-	/* Until the condition holds, or the connection ends. */
-	async wait(what, condition) {
-		await until(what, () => this.end !== null || condition());
-		assert.equal(this.end, null);
+	hear(text) {
+		if (text !== '{}') {
+			this.heard.push(text);
+			return;
+		}
+		this.pings++;
+		this.ws.send('{}');
 	}
 
 	/* The answer to what is said. */
@@ -141,6 +124,27 @@ async function says(people) {
 }
 says.n = 0;
 
+/* There is no worker that could do it: that is told, and done later. */
+async function later() {
+	const d = await Daemon.start({workers: 1, conf: 'watchdog 60s\n'});
+	try {
+		const p = await Person.open(d, '/ws?user=u');
+		const {pid} = await workerState(d, 0);
+		process.kill(pid, 'SIGSTOP');
+		const r = await d.ctl('say', 'news');
+		assert.equal(r.status, 1);
+		assert.match(r.stderr, /no worker has done it yet/);
+		process.kill(pid, 'SIGCONT');
+		await p.wait('the news', () => p.heard.length > 0);
+		await p.ask('/rooms');
+		assert.equal(p.heard.filter((s) => /news$/.test(s)).length, 1);
+		await leave(p);
+		await d.stop();
+	} finally {
+		await d.kill();
+	}
+}
+
 /* They wait more than they work: all run at the same time. */
 const CASES = {
 	'a ping and its pong': () => each(PINGS, INPUT, async (d) => {
@@ -181,6 +185,8 @@ const CASES = {
 		for (const p of people.all)
 			await leave(p);
 	}, 2),
+
+	'what the operator says while no worker can do it': later,
 
 	'a kick': () => each('channel "*" {\njoin-leave yes\n}\n', KICK,
 	    async (d) => {
