@@ -11,11 +11,10 @@
 #include "chat/chat.h"
 
 /*
- * Takes up connections: n descriptors (owned from now on) with their ids. Of
- * `from`, which is dead, after slot_recall(), move_redo() and
- * subscription_rechain(); with fault NULL
- * those that it gives to this worker. What is not in that state (any more) is
- * closed. Returns how many go on here.
+ * Takes up connections: n descriptors (owned from now on) with their ids. Those
+ * of `from`, which is dead, after slot_recall(), move_redo() and
+ * subscription_rechain(); with fault NULL those that it gives to this worker.
+ * What is not in that state (any more) is closed. Returns how many go on here.
  */
 uint32_t move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
     uint32_t n, const struct adopt_fault *fault);

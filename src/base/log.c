@@ -33,8 +33,8 @@ enum {
 };
 
 static enum log_sink log_sink = LOG_TO_STDERR;
-static int log_fd =
-    -1; /* of the file, to syslog, or standard error opened anew */
+/* Of the file, to syslog, or standard error opened anew; -1: none. */
+static int log_fd = -1;
 static bool log_is_socket;  /* log_fd is none, standard error is a socket */
 static bool log_is_journal; /* which notes the time, and wants the level */
 static const char *log_file;

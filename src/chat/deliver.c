@@ -339,7 +339,7 @@ concerns(
 static void
 deliver_alone(struct chat *ch, uint32_t i, const struct publication *p)
 {
-	uint32_t gap, *flags = concerns(ch, i, p, &gap);
+	uint32_t gap, *flags;
 	struct delivery d;
 	int k;
 
@@ -348,9 +348,11 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p)
 			kick(ch, i, p);
 		return;
 	}
+	flags = concerns(ch, i, p, &gap);
+	if (flags == NULL)
+		return;
 	delivery_begin(&d, p);
-	if (flags != NULL)
-		deliver_to(ch, i, &d, flags, gap);
+	deliver_to(ch, i, &d, flags, gap);
 	for (k = 0; k < 4; k++)
 		if (d.state[k] == BUILT)
 			frame_release(&ch->output, &d.frame[k]);

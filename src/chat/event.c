@@ -123,13 +123,12 @@ static void
 tell_gone(struct hub *h, uint32_t conn, uint32_t channel, uint32_t epoch,
     uint32_t record, uint32_t sub_info, int worker, int64_t wall_ms)
 {
-	char room[BLOB_MAX];
-	char user[USER_NAME_MAX + 1], info[BLOB_MAX];
+	char user[USER_NAME_MAX + 1], info[BLOB_MAX], room_info[BLOB_MAX];
 	struct publication p = {.format = FORMAT_LEAVE,
 	    .time_ms = wall_ms,
 	    .user = user,
 	    .info = info,
-	    .sub_info = room,
+	    .sub_info = room_info,
 	    .channel = channel,
 	    .ordinal = record,
 	    .data = ""};
@@ -141,7 +140,7 @@ tell_gone(struct hub *h, uint32_t conn, uint32_t channel, uint32_t epoch,
 		return;
 	p.user_len = (uint8_t)user_name(h, slot.user, user);
 	p.info_len = (uint16_t)blob_get(h, slot.info, info);
-	p.sub_info_len = (uint16_t)blob_get(h, sub_info, room);
+	p.sub_info_len = (uint16_t)blob_get(h, sub_info, room_info);
 	p.input_end = SHM_LOAD(slot.committed);
 	hub_lock(h);
 	if (channel < h->n_entries &&
