@@ -79,6 +79,12 @@ struct conn {
 
 struct chat;
 
+/* Positions that the ring has overwritten before they were delivered: above
+ * `from`, below `to`. `until` was the newest when that was noticed. */
+struct hole {
+	uint64_t from, to, until;
+};
+
 /* Why a connection is closed; in its slot, so that the next worker says the
  * same. The texts are in conn.c. */
 enum reason {
@@ -176,6 +182,7 @@ struct chat {
 	uint32_t done_commands; /* of the message in hand, before a takeover:
 				 * accepted, the last perhaps not
 				 * acknowledged; a door passes over them */
+	struct hole hole;	/* what no connection here will get */
 	bool replaying;		/* input that a dead worker read */
 	bool unsettled;		/* this turn published something */
 	bool leaving;		/* accepts no more */

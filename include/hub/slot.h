@@ -63,7 +63,9 @@ struct slot {
 	uint64_t expires_ms;	/* its token does: wall clock; 0: never */
 	uint64_t offset;	/* of "#user": nothing up to it is told */
 	uint32_t flags;		/* the door's own, SLOT_GAP and those below */
-	uint32_t skipped;	/* publications passed over: to be told */
+	uint32_t skipped;	/* publications passed over, to be told; with
+				 * SLOT_SKIPPED_MORE: and nobody knows how many
+				 * more */
 } __attribute__((aligned(64)));
 
 /*
@@ -87,6 +89,8 @@ enum { KEY_BITS = 13 };
 /* With SLOT_ENDING: it is still in presence and its channels, some of which
  * may have been told. Whoever has it goes on with that. */
 #define SLOT_LEAVING (1u << 28)
+/* In `skipped`. */
+#define SLOT_SKIPPED_MORE (1u << 31)
 /* A subscription's token has had an info. */
 #define SLOT_SUB_INFO (1u << 27)
 

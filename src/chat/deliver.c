@@ -7,6 +7,7 @@
 #include "chat/publish.h"
 #include "chat/relay.h"
 #include "chat/user.h"
+#include "hole.h"
 #include "hub/kill_list.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
@@ -22,15 +23,18 @@ enum { DELIVER_MAX = 256 };
 /* A publication's frame for each door, built when it is first needed. */
 struct delivery {
 	const struct publication *p;
+	bool lost; /* the channel's one before it: it had not been delivered */
 	struct frame frame[4];
 	enum { UNBUILT, BUILT, NOTHING } state[4];
 };
 
 /* Begins with none of its frames; their memory is not worth zeroing. */
 static void
-delivery_begin(struct delivery *d, const struct publication *p)
+delivery_begin(
+    struct delivery *d, const struct publication *p, const struct hole *hole)
 {
 	d->p = p;
+	d->lost = hole_is_before(hole, p);
 	memset(d->state, 0, sizeof(d->state));
 }
 
@@ -58,15 +62,17 @@ render(struct chat *ch, struct delivery *d, int door)
 }
 
 /*
- * Appends a publication to one connection if it does not have it yet. With
- * slow-policy skip one that has no room for it gets a mark instead, the bit
- * `gap` in *flags: until it has been told, all is passed over.
+ * Appends a publication to one connection if it does not have it yet. One that
+ * has missed what was before it, or with slow-policy skip has no room for it,
+ * gets a mark instead, the bit `gap` in *flags: until it has been told, all is
+ * passed over.
  */
 static void
 deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
-    uint32_t gap)
+    uint32_t gap, uint64_t since)
 {
 	struct slot *s = conn_slot(ch, i);
+	bool lost = d->lost && d->p->offset > since + 1;
 	int door = ch->conn[i].door;
 
 	if (ch->conn[i].phase != CONN_OPEN ||
@@ -76,11 +82,13 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 		render(ch, d, door);
 	if (d->state[door] != BUILT)
 		return;
-	if (*flags & gap ||
+	if (*flags & gap || lost ||
 	    (ch->live.slow_policy == CONF_SLOW_SKIP &&
 		!conn_has_room(ch, i, &d->frame[door]))) {
 		*flags |= gap;
 		s->skipped++;
+		if (lost)
+			s->skipped |= SLOT_SKIPPED_MORE;
 		SHM_COUNT(ch->hub->me->skipped, 1);
 		return;
 	}
@@ -117,7 +125,8 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 		slot = SHM_ONCE(s->slot);
 		if (SHM_LOAD(s->channel) == d->p->channel + 1 &&
 		    slot < h->n_slots && is_for(s, d->p))
-			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP);
+			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP,
+			    SHM_OWN(s->offset));
 	}
 }
 
@@ -130,7 +139,7 @@ deliver_plain(struct chat *ch, struct delivery *d)
 	while (conn_next(ch, &i))
 		if (ch->conn[i].present && ch->conn[i].door == DOOR_PLAIN)
 			deliver_to(
-			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP);
+			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP, 0);
 }
 
 /* Ends a connection if the kick means it. */
@@ -154,14 +163,15 @@ static void
 deliver_user(struct chat *ch, struct delivery *d)
 {
 	uint32_t i = user_list_first(ch, d->p->channel), next;
+	struct slot *s;
 
 	for (; i != SHM_NONE; i = next) {
 		next = user_list_next(ch, i);
+		s = conn_slot(ch, i);
 		if (d->p->format == FORMAT_KICK)
 			kick(ch, i, d->p);
-		else if (d->p->offset > conn_slot(ch, i)->offset)
-			deliver_to(
-			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP);
+		else if (d->p->offset > s->offset)
+			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
 	}
 }
 
@@ -178,7 +188,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 	e = &ch->hub->entry[p->channel];
 	if (SHM_LOAD(e->epoch) != p->epoch)
 		return;
-	delivery_begin(&d, p);
+	delivery_begin(&d, p, &ch->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (e->name[0] == '#') {
 		deliver_user(ch, &d);
@@ -214,6 +224,10 @@ overrun(struct chat *ch, uint64_t cursor)
 		  "would have kept them)",
 	    (unsigned long long)(oldest - 1 - cursor));
 	SHM_COUNT(ch->hub->me->overrun, oldest - 1 - cursor);
+	if (ch->hole.to != cursor + 1) /* else it grows */
+		ch->hole.from = cursor;
+	ch->hole.to = oldest;
+	hole_mark_all(ch, &ch->hole);
 	return oldest - 1;
 }
 
@@ -312,8 +326,8 @@ deliver_all(struct chat *ch)
 /* Where a connection that gets a publication keeps its mark of a gap, with
  * the bit in *gap; NULL: it does not get it. */
 static uint32_t *
-concerns(
-    struct chat *ch, uint32_t i, const struct publication *p, uint32_t *gap)
+concerns(struct chat *ch, uint32_t i, const struct publication *p,
+    uint32_t *gap, uint64_t *since)
 {
 	struct hub *h = ch->hub;
 	struct slot *s = conn_slot(ch, i);
@@ -321,10 +335,13 @@ concerns(
 	uint32_t k;
 
 	*gap = SLOT_GAP;
+	*since = 0;
 	if (p->channel >= h->n_entries)
 		return NULL;
-	if (p->channel == s->user)
+	if (p->channel == s->user) {
+		*since = s->offset;
 		return p->offset > s->offset ? &s->flags : NULL;
+	}
 	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
 		return ch->conn[i].present ? &s->flags : NULL;
 	k = subscription_find(h, i, p->channel);
@@ -332,14 +349,17 @@ concerns(
 		return NULL;
 	*gap = SUBSCRIPTION_GAP;
 	sub = &h->subscription[k];
+	*since = SHM_OWN(sub->offset);
 	return is_for(sub, p) ? &sub->flags : NULL;
 }
 
 /* Delivers one publication to one connection, if it is for it. */
 static void
-deliver_alone(struct chat *ch, uint32_t i, const struct publication *p)
+deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
+    const struct hole *hole)
 {
 	uint32_t gap, *flags;
+	uint64_t since;
 	struct delivery d;
 	int k;
 
@@ -348,11 +368,11 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p)
 			kick(ch, i, p);
 		return;
 	}
-	flags = concerns(ch, i, p, &gap);
+	flags = concerns(ch, i, p, &gap, &since);
 	if (flags == NULL)
 		return;
-	delivery_begin(&d, p);
-	deliver_to(ch, i, &d, flags, gap);
+	delivery_begin(&d, p, hole);
+	deliver_to(ch, i, &d, flags, gap, since);
 	for (k = 0; k < 4; k++)
 		if (d.state[k] == BUILT)
 			frame_release(&ch->output, &d.frame[k]);
@@ -364,14 +384,18 @@ deliver_missed(struct chat *ch, uint32_t i)
 	struct hub *h = ch->hub;
 	uint64_t p = SHM_OWN(conn_slot(ch, i)->last);
 	uint64_t cursor = SHM_OWN(h->me->cursor), oldest = journal_oldest(h);
+	struct hole hole = {0};
 	struct publication pub;
 
-	if (p + 1 < oldest)
+	if (p + 1 < oldest) {
+		hole = (struct hole){p, oldest, cursor};
+		hole_mark(ch, i, &hole);
 		p = oldest - 1;
+	}
 	while (++p <= cursor && ch->conn[i].phase == CONN_OPEN)
 		if (journal_mask(h, p) != 0 && deliver_room(ch) &&
 		    journal_read(h, p, ch->copy, ch->copy_cap, &pub) ==
 			JOURNAL_OK)
-			deliver_alone(ch, i, &pub);
+			deliver_alone(ch, i, &pub, &hole);
 	conn_slot(ch, i)->flags &= ~SLOT_MOVED;
 }

@@ -23,7 +23,11 @@ sweep_open(struct chat *ch, uint32_t i)
 	const struct door_ops *door = ch->door[ch->conn[i].door];
 	bool waiting = (int32_t)(s->ping_ms - s->heard_ms) > 0;
 
-	if (door->sweep != NULL)
+	/* one that had nothing to be written when it missed something */
+	if (s->skipped != 0 && output_pending(&ch->conn[i].out) == 0 &&
+	    door->drained != NULL)
+		door->drained(ch, i);
+	if (ch->conn[i].phase == CONN_OPEN && door->sweep != NULL)
 		door->sweep(ch, i);
 	if (ch->conn[i].phase != CONN_OPEN || door->own_ping)
 		return;

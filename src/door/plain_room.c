@@ -195,6 +195,8 @@ plain_drained(struct chat *ch, uint32_t conn)
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		ch->hub->subscription[sub].flags &= ~(uint32_t)SUBSCRIPTION_GAP;
 	conn_tell(ch, conn, 0,
-	    n == 1 ? "* %u message was skipped" : "* %u messages were skipped",
+	    n & SLOT_SKIPPED_MORE ? "* messages were skipped"
+		: n == 1	  ? "* %u message was skipped"
+				  : "* %u messages were skipped",
 	    n);
 }

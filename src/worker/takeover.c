@@ -119,6 +119,8 @@ takeover(struct worker *w)
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	move_redo(h, h->self);
 	adopt_all(ch, fd, &fault, &r);
+	if (ch->n_conns == 0) /* nobody misses what others said meanwhile */
+		SHM_STORE(h->me->cursor, journal_tail(h));
 	munmap(fd, bytes);
 	if (start->generation > 1)
 		log_info("took over %u connections in %llu ms (%u had ended, "

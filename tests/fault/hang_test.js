@@ -19,6 +19,7 @@ const GAP_MS = 300;       /* others hear nothing for at most so long */
 const GRACE_MS = 1000;    /* from the watchdog's time to service */
 const DOZERS = 150;       /* more than are read in one turn */
 const DOZE_MS = 500;
+const FLOOD = 600;        /* lines, more than a small journal holds */
 
 /* Stops a worker while all talk, and judges what follows. */
 async function hang(d, watchdogMs, slot) {
@@ -118,6 +119,70 @@ async function doze(d) {
 	assert.equal((await d.json('show', 'workers'))[0].pid, worker.pid);
 }
 
+/*
+ * While a worker is stopped the ring overwrites what it has not delivered: its
+ * clients are told so, once, and hear what follows; the others miss nothing.
+ */
+async function oversleep(d) {
+	const all = [];
+	for (let i = 0; i < 12; i++) {
+		const plain = i % 2 === 1;
+		const p = {user: `u${i}`, plain, lines: [], texts: []};
+		p.ws = new WebSocket(`ws://127.0.0.1:${d.port}/` +
+		    `${plain ? 'ws' : 'connection/websocket'}?user=u${i}`);
+		p.ws.on('message', (data) => {
+			const text = String(data);
+			p.texts.push(text);
+			if (text === '{}')
+				p.ws.send('{}');
+			else if (plain)
+				p.lines.push(text);
+		});
+		await once(p.ws, 'open');
+		if (!plain)
+			p.ws.send('{"id":1,"connect":{}}\n' +
+			    '{"id":2,"subscribe":{"channel":"lobby"}}');
+		all.push(p);
+	}
+	await until('all are in', () => all.every((p) => p.plain ||
+	    p.texts.some((text) => text.includes('"id":2'))));
+	const at = new Map((await d.json('show', 'connections'))
+	    .map((c) => [c.user, c.worker]));
+	const here = all.filter((p) => at.get(p.user) === 0);
+	const there = all.filter((p) => at.get(p.user) === 1);
+	const speaker = there.find((p) => p.plain);
+	assert.ok(speaker && new Set(here.map((p) => p.plain)).size === 2);
+	const [worker] = await d.json('show', 'workers');
+	process.kill(worker.pid, 'SIGSTOP');
+	for (let i = 0; i < FLOOD; i++)
+		speaker.ws.send(`${i} ${'x'.repeat(4000)}`);
+	await until('the flood', () => speaker.lines.length >= FLOOD);
+	process.kill(worker.pid, 'SIGCONT');
+	const unsubscribed = (p) => p.texts.filter((text) =>
+	    text.includes('"unsubscribe":{"code":2500')).length;
+	const skipped = (p) => p.lines.filter((line) =>
+	    line === '* messages were skipped').length;
+	await until('they are told', () => here.every((p) =>
+	    p.plain ? skipped(p) > 0 : unsubscribed(p) > 0));
+	speaker.ws.send('after');
+	await until('what follows', () => all.every((p) => !p.plain ||
+	    p.lines.at(-1) === `${speaker.user} says: after`));
+	for (const p of here)
+		assert.equal(p.plain ? skipped(p) : unsubscribed(p), 1, p.user);
+	for (const p of there) {
+		assert.equal(skipped(p) + unsubscribed(p), 0, p.user);
+		if (p.plain)
+			assert.equal(p.lines.length, FLOOD + 1);
+	}
+	for (const p of all)
+		p.ws.terminate();
+	assert.equal((await d.json('show', 'workers'))[0].pid, worker.pid);
+}
+
+group('a small journal', {workers: 2, conf: 'watchdog 10s\njournal 1M\n'},
+    (test) => {
+	test('who misses what the ring has overwritten is told', oversleep);
+});
 group('watchdog 10s', {workers: 1, conf: 'watchdog 10s\n' +
     'ping-interval 20ms\npong-timeout 400ms\n'}, (test) => {
 	test('who sent a pong meanwhile is not silent', doze);

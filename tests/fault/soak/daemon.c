@@ -56,7 +56,7 @@ conf_write(const char *path)
 	fprintf(f,
 	    "listen 127.0.0.1:%d\nworkers %d\ncontrol \"%s\"\n"
 	    "pidfile \"%s/pid\"\nwatchdog 500ms\nconnections %u\n"
-	    "users %u\nsubscriptions 8192\njournal 4M\n"
+	    "users %u\nsubscriptions 8192\njournal 16M\n"
 	    "output-memory 256M\ninput-memory 16M\nqueue 64M\n",
 	    daemon_.port, WORKERS, daemon_.control, daemon_.dir,
 	    set.idle > 0 ? set.idle + 1000 : 2048,
