@@ -44,6 +44,9 @@ segment_give(struct output_pool *pool, uint32_t segment)
 	} else {
 		pool->n_owned--;
 		SHM_STORE(pool->h->segment_owner[segment], 0);
+		/* and take it again before one whose pages are untouched */
+		if (segment < pool->hint)
+			pool->hint = segment;
 	}
 }
 

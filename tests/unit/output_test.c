@@ -419,6 +419,40 @@ test_compact(void **state)
 	free(big);
 }
 
+/* Segments that are free again are taken before untouched ones: memory that
+ * was once used is used again. */
+static void
+test_touched_first(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	static uint8_t bytes[OUTPUT_SEGMENT];
+	struct iovec whole = {bytes, sizeof(bytes)};
+	struct frame f[8];
+	uint32_t highest = 0, s;
+	int round, k;
+
+	fixture_hub(&w->h, CONNS, 16, 65536, 2 << 20, 1 << 20);
+	output_pool_init(&w->pool, &w->h);
+	for (round = 0; round < 10; round++) {
+		for (k = 0; k < 8; k++)
+			assert_int_equal(frame_build(&w->pool, &f[k],
+					     FRAME_SHARED, &whole, 1),
+			    0);
+		for (k = 0; k < 8; k++) {
+			s = f[k].piece[0].offset / OUTPUT_SEGMENT;
+			if (s > highest)
+				highest = s;
+			frame_release(&w->pool, &f[k]);
+		}
+	}
+	assert_true(w->h.n_segments > 20);
+	/* eight, an end and the reserve */
+	assert_true(highest <= 10);
+	output_pool_deinit(&w->pool);
+	hub_destroy(&w->h);
+	free(w);
+}
+
 /* A connection whose peer is gone is taken over with output waiting: all of it
  * counts as written, and nothing of it is held. */
 static void
@@ -500,6 +534,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_longest),
 	    cmocka_unit_test(test_compact),
+	    cmocka_unit_test(test_touched_first),
 	    cmocka_unit_test(test_adopt_all_written),
 	    cmocka_unit_test(test_adopt_backwards),
 	    cmocka_unit_test(test_arena_short),
