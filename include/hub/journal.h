@@ -85,6 +85,20 @@ uint64_t journal_append(struct hub *h, struct publication *p);
  */
 bool journal_fault(struct hub *h, uint64_t position);
 
+/*
+ * The same, said by the dying worker itself, so that others keep off the
+ * publication until its successor has tried it (journal_fault()). Takes no
+ * lock, may be called by a signal handler.
+ */
+void journal_suspect(struct hub *h, uint64_t position);
+
+/* How many workers have died over a publication since it is suspected; 0: it
+ * is not. */
+unsigned journal_suspected(const struct hub *h, uint64_t position);
+
+/* It is suspected no more. */
+void journal_acquit(struct hub *h, uint64_t position);
+
 /* Redoes what follows from the last committed publication: its channel's
  * offset and newest position, its sender's committed position, that others
  * have been told of a join or leave. Lock held. */

@@ -113,11 +113,12 @@ chat_turn(struct chat *ch)
 
 	if (ch->turn_us == 0)
 		ch->turn_us = clock_us();
-	relay_flush(ch);
-	relay_lost(ch);
+	/* first what is ours: others do not meet what we die over */
 	more = deliver(ch);
 	ch->unsettled = more;
 	relay_reset(ch);
+	relay_flush(ch);
+	relay_lost(ch);
 	again = custody_turn(ch);
 	conn_flush(ch);
 	journal_populate(ch->hub);

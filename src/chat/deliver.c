@@ -1,7 +1,9 @@
 /* From the journal to the connections of this worker, in index order. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "chat/conn.h"
 #include "chat/publish.h"
@@ -19,6 +21,9 @@
  * must not make a reader look slow.
  */
 enum { DELIVER_MAX = 256 };
+
+/* How long a publication that another worker has died over is kept off. */
+enum { SUSPECT_MS = 1000 };
 
 /* A publication's frame for each door, built when it is first needed. */
 struct delivery {
@@ -281,6 +286,32 @@ deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 	return there;
 }
 
+/*
+ * A publication that crashes whoever delivers it shall cost two workers, not
+ * all: while one is suspected, only the successor of the first that died over
+ * it tries it; the others wait for the outcome, with nothing done, for they
+ * may not deliver what comes after it either. True: there is one, look again.
+ */
+static bool
+suspect_wait(struct chat *ch, uint64_t position)
+{
+	const struct timespec nap = {0, 1000000};
+	uint64_t mine = 1ull << ch->hub->self, began;
+	unsigned deaths = journal_suspected(ch->hub, position);
+
+	if (deaths == 0 || (deaths == 1 && position == ch->trial))
+		return false;
+	for (began = clock_ms(); clock_ms() - began < SUSPECT_MS;) {
+		nanosleep(&nap, NULL);
+		stats_tick(ch->hub);
+		if (journal_suspected(ch->hub, position) == 0 ||
+		    !(journal_mask(ch->hub, position) & mine))
+			return true;
+	}
+	journal_acquit(ch->hub, position); /* nobody came to try it */
+	return true;
+}
+
 bool
 deliver(struct chat *ch)
 {
@@ -300,10 +331,14 @@ deliver(struct chat *ch)
 			continue;
 		}
 		if (mask & mine) {
+			if (suspect_wait(ch, cursor + 1))
+				continue;
 			if (!deliver_at(ch, cursor + 1, &bytes))
 				continue;
 			n++;
 			SHM_STORE(h->me->cursor, cursor + 1);
+			if (cursor + 1 == ch->trial)
+				journal_acquit(h, ch->trial);
 		}
 		cursor++;
 	}

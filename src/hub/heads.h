@@ -15,7 +15,7 @@
  * notes and orders of keepers. An upgrade to another layout is refused.
  */
 #ifndef CHATD_LAYOUT
-#define CHATD_LAYOUT 6
+#define CHATD_LAYOUT 7
 #endif
 enum { SHM_LAYOUT = CHATD_LAYOUT };
 #define SHM_MAGIC 0x6d6873647461686dull
@@ -34,7 +34,10 @@ struct shm_heads {
 	uint64_t magic;
 	uint32_t layout; /* who knows another number must not read on */
 	uint32_t spare;
-	struct shm_sizes sizes; /* to be compared with the own, never used */
+	struct shm_sizes sizes;	  /* to be compared with the own, never used */
+	_Atomic uint64_t suspect; /* publication that workers have just died
+				   * over, and how many; read often, written
+				   * by the dying */
 
 	/* of the journal, all written by who has the lock */
 	_Atomic uint64_t tail __attribute__((aligned(64)));

@@ -52,6 +52,9 @@ void leave_forget(struct worker *w);
 void request_input(struct chat *ch, uint32_t conn);
 void request_late(struct chat *ch, uint32_t conn);
 
+/* fault.c: a worker that dies of its own fault says over which publication. */
+void fault_init(struct hub *h);
+
 /* takeover.c: goes on with what the predecessor left. */
 void takeover(struct worker *w);
 

@@ -81,8 +81,11 @@ hand_back(struct chat *ch, int link, int *fd)
 
 /* A publication whose delivery killed two workers is passed over by all. */
 static void
-fault_delivery(struct hub *h, uint64_t position)
+fault_delivery(struct chat *ch, uint64_t position)
 {
+	struct hub *h = ch->hub;
+
+	ch->trial = position;
 	hub_lock(h);
 	if (journal_fault(h, position))
 		log_error("publication %llu crashed two workers: it is "
@@ -109,12 +112,12 @@ takeover(struct worker *w)
 	hub_lock(h); /* redoes what the dead one did not get to */
 	hub_unlock(h);
 	slot_recall(h, h->self);
+	if (fault.hand == HAND_DELIVERY)
+		fault_delivery(ch, fault.arg);
 	if (start->custody >= 0) {
 		custody_link(ch, start->custody, false);
 		hand_back(ch, start->custody, fd);
 	}
-	if (fault.hand == HAND_DELIVERY)
-		fault_delivery(h, fault.arg);
 	if (start->generation == 1) /* 0 later on: nothing delivered yet */
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	move_redo(h, h->self);

@@ -131,6 +131,7 @@ worker_main(const struct worker_start *start)
 
 	hub_become(start->hub, start->worker);
 	log_set_verbose(start->live->verbose);
+	fault_init(start->hub);
 	schedule();
 	worker_init(w, start);
 	takeover(w);

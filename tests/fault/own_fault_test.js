@@ -69,25 +69,39 @@ group('own fault', null, (test) => {
 			await end(d, crowd);
 		});
 
-	test('a publication: each worker dies once or so, the rest arrives', async () => {
-		const [d, crowd] = await scene();
-		const c = await Client.open(d.port, '/ws?user=mallory');
-		c.text('before');
-		await until('it is heard', async () =>
-		    await c.heard() === 'mallory says: before');
-		c.text('crash on delivery');
-		c.text('after');
-		await until('the rest is heard', async () =>
-		    await c.heard() === 'mallory says: after', 20000);
-		await until('all hear the rest', () => [...crowd.people].every(
-		    (p) => p.heard.includes('mallory says: after')));
-		await allRun(d);
-		const n = await deaths(d);
-		console.log(`     ${n} deaths`);
-		assert.ok(n >= 1 && n <= WORKERS + 1, `${n} deaths`);
-		await c.close();
-		await end(d, crowd);
-	});
+	for (const busy of [false, true])
+		test(`a publication, ${busy ? 'all talk' : 'quiet'}: two deaths, the rest arrives`,
+		    async () => {
+			const [d, crowd] = await scene();
+			const c = await Client.open(d.port, '/ws?user=mallory');
+			c.text('before');
+			await until('it is heard', async () =>
+			    await c.heard() === 'mallory says: before');
+			let on = busy;
+			const talking = [...crowd.people].slice(0, busy ? 6 : 0)
+			    .map(async (p) => {
+				while (on) {
+					p.ws.send('meanwhile');
+					await pause(5);
+				}
+				p.ws.send('enough');
+				return `${p.user} says: enough`;
+			    });
+			if (busy)
+				await pause(100);
+			c.text('crash on delivery');
+			c.text('after');
+			await until('all hear the rest', () => [...crowd.people]
+			    .every((p) => p.heard.includes('mallory says: after')));
+			on = false;
+			for (const line of await Promise.all(talking))
+				await until(line, () => [...crowd.people]
+				    .every((p) => p.heard.includes(line)));
+			await allRun(d);
+			assert.equal(await deaths(d), 2);
+			c.drop();
+			await end(d, crowd);
+		});
 });
 
 group('keepers', null, (test) => {

@@ -252,6 +252,54 @@ test_channel_round(void **state)
 	scene_end(&s);
 }
 
+/* A suspicion that nobody ever clears holds a publication up, but not for
+ * ever; who is there to try it does not wait, and clears it. */
+static void
+test_suspect(void **state)
+{
+	struct scene s;
+	uint64_t next;
+
+	scene_begin(&s);
+	next = journal_tail(&s.h) + 1;
+	journal_suspect(&s.h, next);
+	node_say(s.n, "lobby", "held up");
+	chat_turn(&s.n->ch);
+	assert_int_equal(journal_suspected(&s.h, next), 0);
+	journal_suspect(&s.h, ++next);
+	s.n->ch.trial = next;
+	node_say(s.n, "lobby", "tried");
+	chat_turn(&s.n->ch);
+	assert_int_equal(journal_suspected(&s.h, next), 0);
+	node_say(s.n, "lobby", "the end");
+	chat_turn(&s.n->ch);
+	assert_int_equal(client_got(s.client[0], "held up", "the end"), 1);
+	scene_end(&s);
+}
+
+/* Each who dies over a publication counts; others do not. */
+static void
+test_suspect_deaths(void **state)
+{
+	struct hub h;
+
+	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	assert_int_equal(journal_suspected(&h, 7), 0);
+	journal_suspect(&h, 7);
+	assert_int_equal(journal_suspected(&h, 7), 1);
+	assert_int_equal(journal_suspected(&h, 8), 0);
+	journal_suspect(&h, 7);
+	journal_acquit(&h, 8);
+	assert_int_equal(journal_suspected(&h, 7), 2);
+	journal_suspect(&h, 7);
+	journal_suspect(&h, 7); /* more are not told apart */
+	assert_int_equal(journal_suspected(&h, 7), 3);
+	journal_suspect(&h, 8);
+	assert_int_equal(journal_suspected(&h, 7), 0);
+	assert_int_equal(journal_suspected(&h, 8), 1);
+	hub_destroy(&h);
+}
+
 /* A slot says that it is of a door that there is not. */
 static void
 test_door(void **state)
@@ -433,6 +481,8 @@ main(void)
 	    cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_output_given),
 	    cmocka_unit_test(test_journal_end),
+	    cmocka_unit_test(test_suspect),
+	    cmocka_unit_test(test_suspect_deaths),
 	    cmocka_unit_test(test_slot_free),
 	};
 
