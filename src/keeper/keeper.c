@@ -22,7 +22,7 @@ enum {
 	 * on the link, whoever dies.
 	 */
 	REST_AFTER = 16,
-	REST_MS = 5,
+	REST_MS = 20,
 	NOTES_MAX = 64 /* at a time */
 };
 
@@ -198,24 +198,25 @@ keeper_main(struct hub *h, int worker, int control)
 	    .control = control,
 	    .tick = &h->worker[worker].keeper_tick};
 	struct pollfd p[2];
-	uint32_t woken = 0;
+	uint32_t woken = 0, n = 0;
 	bool rests;
 
 	k.fd = table(sizeof(*k.fd) * k.n_slots);
 	k.id = table(sizeof(*k.id) * k.n_slots);
 	keeper_filter();
 	for (;;) {
-		rests = woken >= REST_AFTER;
+		rests = woken >= REST_AFTER && n < NOTES_MAX;
 		p[0] = (struct pollfd){control, POLLIN, 0};
 		p[1] = (struct pollfd){rests ? -1 : k.link, POLLIN, 0};
 		if (poll(p, 2, rests ? REST_MS : TICK_MS) < 0 && errno != EINTR)
 			_exit(1);
 		SHM_COUNT(*k.tick, 1);
-		if (p[0].revents)
+		if (p[0].revents) {
 			order(&k);
-		else if ((rests || p[1].revents) && link_drain(&k) > 0)
-			woken++;
-		else
-			woken = 0;
+			n = 0;
+		} else {
+			n = rests || p[1].revents ? link_drain(&k) : 0;
+			woken = n > 0 ? woken + 1 : 0;
+		}
 	}
 }
