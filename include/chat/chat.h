@@ -183,6 +183,7 @@ struct chat {
 				 * accepted, the last perhaps not
 				 * acknowledged; a door passes over them */
 	struct hole hole;	/* what no connection here will get */
+	uint64_t believe_ms;	/* no publication is suspect until then */
 	uint64_t trial;		/* publication that the predecessor died over */
 	bool replaying;		/* input that a dead worker read */
 	bool unsettled;		/* this turn published something */

@@ -22,8 +22,10 @@
  */
 enum { DELIVER_MAX = 256 };
 
-/* How long a publication that another worker has died over is kept off. */
-enum { SUSPECT_MS = 1000 };
+/* How long a publication that another worker has died over is kept off. If
+ * nobody comes to try it the word may be a scribbler's: then none is believed
+ * for a while. */
+enum { SUSPECT_MS = 1000, SUSPECT_NOT_MS = 10000 };
 
 /* A publication's frame for each door, built when it is first needed. */
 struct delivery {
@@ -299,7 +301,8 @@ suspect_wait(struct chat *ch, uint64_t position)
 	uint64_t mine = 1ull << ch->hub->self, began;
 	unsigned deaths = journal_suspected(ch->hub, position);
 
-	if (deaths == 0 || (deaths == 1 && position == ch->trial))
+	if (deaths == 0 || (deaths == 1 && position == ch->trial) ||
+	    clock_ms() < ch->believe_ms)
 		return false;
 	for (began = clock_ms(); clock_ms() - began < SUSPECT_MS;) {
 		nanosleep(&nap, NULL);
@@ -308,7 +311,8 @@ suspect_wait(struct chat *ch, uint64_t position)
 		    !(journal_mask(ch->hub, position) & mine))
 			return true;
 	}
-	journal_acquit(ch->hub, position); /* nobody came to try it */
+	journal_acquit(ch->hub, position);
+	ch->believe_ms = clock_ms() + SUSPECT_NOT_MS;
 	return true;
 }
 

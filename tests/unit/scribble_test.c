@@ -267,6 +267,11 @@ test_suspect(void **state)
 	chat_turn(&s.n->ch);
 	assert_int_equal(journal_suspected(&s.h, next), 0);
 	journal_suspect(&s.h, ++next);
+	node_say(s.n, "lobby", "not again"); /* at once */
+	chat_turn(&s.n->ch);
+	assert_int_equal(journal_suspected(&s.h, next), 1);
+	s.n->ch.believe_ms = 0;
+	journal_suspect(&s.h, ++next);
 	s.n->ch.trial = next;
 	node_say(s.n, "lobby", "tried");
 	chat_turn(&s.n->ch);
