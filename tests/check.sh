@@ -39,8 +39,6 @@ need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 fi
-! wanted lint || part "lint" 200 make -s lint
-
 patient='torture_test claims_kill_test once_kill_test publish_kill_test'
 
 # Without limits in milliseconds: may have company.
@@ -73,18 +71,19 @@ calm() {
 	system san web 90
 }
 
-# They wait most of their time.
+# They wait most of their time, or do not mind.
 patient() {
+	! wanted lint || part "lint" 200 make -s lint
 	for name in $patient; do
 		! wanted "fault/$name" ||
 		    parts_run "fault/$name" 240 "tests/fault/$name.js"
 	done
+	system san moves 180
 }
 
 together patient calm
 
 system release page 180
-system san moves 180
 system release upgrade 180
 system release store 90
 system release plain_door 60 'workers|io_uring|queue'
