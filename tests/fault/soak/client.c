@@ -18,6 +18,7 @@ enum {
 	ASKED = 8,    /* questions without an answer */
 	BEHIND = 600, /* of the lobby's messages, nobody more */
 	SHAKE_MS = 10000,
+	LEAVE_MS = 8000, /* of silence */
 	SLOW_BYTES = 4096
 };
 enum { OP_CONT, OP_TEXT, OP_CLOSE = 8, OP_PING, OP_PONG };
@@ -163,7 +164,7 @@ client_leave(uint32_t i)
 
 	frame_put(c, OP_CLOSE, true, "\x03\xe8", 2);
 	c->phase = LEAVING;
-	c->turn_ms = now_ms + 8000;
+	c->turn_ms = now_ms + LEAVE_MS;
 	counts.leaves++;
 }
 
@@ -420,6 +421,8 @@ client_read(uint32_t i)
 	if (r < 0)
 		return;
 	c->in_len += (size_t)r;
+	if (c->phase == LEAVING) /* what was before it is still coming */
+		c->turn_ms = now_ms + LEAVE_MS;
 	if (c->phase == SHAKING && (!c->json || c->id == 0))
 		at = answer_heard(i);
 	if (c->phase != SHAKING || c->id != 0)
