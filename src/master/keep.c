@@ -321,14 +321,15 @@ keep_time(struct member *w, uint64_t now)
 	 * more: another one, then. */
 	if (w->keeper_wait_ms != 0 && now >= w->keeper_wait_ms)
 		keeper_discard(w);
-	if (w->before_pid != 0 && now - w->before_ms > BEFORE_MS)
+	if (w->before_pid != 0 && now > w->before_ms + BEFORE_MS)
 		before_end(w);
 	if (tick != w->keeper_tick) {
 		w->keeper_tick = tick;
 		w->keeper_tick_ms = now;
 	}
+	/* started just now, its time may be later than what is now */
 	if (w->keeper_pid != 0 &&
-	    now - w->keeper_tick_ms > w->master->live.watchdog_ms) {
+	    now > w->keeper_tick_ms + w->master->live.watchdog_ms) {
 		log_warn("keeper %d hung, killed", w->slot);
 		w->keeper_tick_ms = now;
 		kill(w->keeper_pid, SIGKILL);

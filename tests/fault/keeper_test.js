@@ -58,4 +58,25 @@ group('keeper', null, (test) => {
 			await crowd.leave();
 			await d.stop();
 		});
+
+	test('killed again and again: the next one waits, and lives', async () => {
+		const d = await Daemon.start({workers: 1});
+		const keeper = async () =>
+		    (await d.json('show', 'workers'))[0].keeper;
+		const dead = new Set();
+		const next = () => until('another keeper', async () => {
+			const pid = await keeper();
+			return pid !== 0 && !dead.has(pid) && pid;
+		});
+		for (let i = 0; i < 21; i++) {
+			const pid = await next();
+			dead.add(pid);
+			process.kill(pid, 'SIGKILL');
+		}
+		const last = await next();
+		await d.json('show', 'workers'); /* its time is looked at */
+		assert.doesNotMatch(d.stderr, /hung/);
+		assert.equal(await keeper(), last);
+		await d.stop();
+	});
 });
