@@ -176,8 +176,7 @@ struct chat {
 	uint8_t *payload;  /* [SHM_STAGE] of the message being read */
 	char *message;	   /* of one that came in several reads */
 	size_t message_cap;
-	char *copy; /* journal entries are copied out to here */
-	size_t copy_cap;
+	char *copy;		/* journal entries are copied out to here */
 	uint32_t answers;	/* to the message in hand so far */
 	uint32_t done_commands; /* of the message in hand, before a takeover:
 				 * accepted, the last perhaps not

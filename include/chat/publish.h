@@ -49,9 +49,10 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
  * afterwards comes behind it. */
 void publish_settle(struct chat *ch);
 
-/* Makes room in ch->copy for the largest entry that the journal can hold;
- * false: no memory. What is copied there is good until the next delivery. */
-bool deliver_room(struct chat *ch);
+/* Reads one publication from the journal; what *p points to is good until the
+ * next is read. */
+enum journal_result
+publication_read(struct chat *ch, uint64_t position, struct publication *p);
 
 /* Delivers to one connection that comes from another worker what lies between
  * its newest and this worker's cursor; SLOT_MOVED is done then. */

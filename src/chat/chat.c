@@ -40,9 +40,11 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->here = table(claim_blocks(h->n_slots), sizeof(*ch->here));
 	ch->by_fd = table(CHAT_FDS, sizeof(*ch->by_fd));
 	ch->dirty = table((size_t)h->n_slots * 2, sizeof(*ch->dirty));
+	ch->copy = table(1, h->journal_size / JOURNAL_SHARE);
 	ch->payload = malloc(SHM_STAGE);
 	if (ch->here == NULL || ch->conn == NULL || ch->local == NULL ||
-	    ch->by_fd == NULL || ch->dirty == NULL || ch->payload == NULL) {
+	    ch->by_fd == NULL || ch->dirty == NULL || ch->copy == NULL ||
+	    ch->payload == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}

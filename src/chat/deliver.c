@@ -209,14 +209,11 @@ deliver_one(struct chat *ch, const struct publication *p)
 			frame_release(&ch->output, &d.frame[k]);
 }
 
-bool
-deliver_room(struct chat *ch)
+enum journal_result
+publication_read(struct chat *ch, uint64_t position, struct publication *p)
 {
-	if (ch->copy == NULL) {
-		ch->copy_cap = ch->hub->journal_size / JOURNAL_SHARE;
-		ch->copy = malloc(ch->copy_cap);
-	}
-	return ch->copy != NULL;
+	return journal_read(ch->hub, position, ch->copy,
+	    ch->hub->journal_size / JOURNAL_SHARE, p);
 }
 
 /* The ring has overwritten what this worker had not delivered yet. */
@@ -245,9 +242,7 @@ deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
 	struct publication p;
 
 	if (!relay_find(ch, position, &p)) {
-		switch (deliver_room(ch) ? journal_read(ch->hub, position,
-					       ch->copy, ch->copy_cap, &p)
-					 : JOURNAL_BAD) {
+		switch (publication_read(ch, position, &p)) {
 		case JOURNAL_GONE:
 			return false;
 		case JOURNAL_BAD:
@@ -432,9 +427,8 @@ deliver_missed(struct chat *ch, uint32_t i)
 		p = oldest - 1;
 	}
 	while (++p <= cursor && ch->conn[i].phase == CONN_OPEN)
-		if (journal_mask(h, p) != 0 && deliver_room(ch) &&
-		    journal_read(h, p, ch->copy, ch->copy_cap, &pub) ==
-			JOURNAL_OK)
+		if (journal_mask(h, p) != 0 &&
+		    publication_read(ch, p, &pub) == JOURNAL_OK)
 			deliver_alone(ch, i, &pub, &hole);
 	conn_slot(ch, i)->flags &= ~SLOT_MOVED;
 }

@@ -81,9 +81,7 @@ put_position(struct chat *ch, struct json_writer *w, uint64_t position)
 {
 	struct publication p;
 
-	if (!deliver_room(ch) ||
-	    journal_read(ch->hub, position, ch->copy, ch->copy_cap, &p) !=
-		JOURNAL_OK)
+	if (publication_read(ch, position, &p) != JOURNAL_OK)
 		return false;
 	put_publication(w, &p);
 	return true;

@@ -56,9 +56,7 @@ put_line(struct chat *ch, struct json_writer *w, uint64_t position,
 	struct publication p;
 	struct iovec text;
 
-	if (!deliver_room(ch) ||
-	    journal_read(ch->hub, position, ch->copy, ch->copy_cap, &p) !=
-		JOURNAL_OK)
+	if (publication_read(ch, position, &p) != JOURNAL_OK)
 		return;
 	text = plain_text(&p);
 	json_put(w, "\n* [", 4);
