@@ -14,7 +14,9 @@
 
 enum {
 	PATIENCE_MS = 30000,
-	PSS_S = 60 /* a shorter soak does not fill the journal in a quarter */
+	/* when memory is looked at: then all has been in use once that is
+	 * used over and over; after half of a soak that is shorter */
+	PSS_S = 60
 };
 
 struct settings set = {
@@ -234,14 +236,15 @@ descriptors(bool turning)
 	return b;
 }
 
-/* Everybody talks while processes die. Returns the memory after the first
- * quarter. */
+/* Everybody talks while processes die. Returns how much memory it took
+ * early, in KiB. */
 static long
 storm(void)
 {
 	uint64_t begun = clock_now(), told = begun;
 	uint64_t end = begun + set.seconds * 1000ull;
-	long quarter = 0;
+	unsigned early_s = set.seconds < 2 * PSS_S ? set.seconds / 2 : PSS_S;
+	long early = 0;
 
 	do {
 		turn(true, false);
@@ -249,8 +252,8 @@ storm(void)
 			points_turn();
 		if (set.one || !set.points)
 			hit_turn();
-		if (quarter == 0 && now_ms - begun > set.seconds * 250ull)
-			quarter = daemon_pss();
+		if (early == 0 && now_ms - begun > early_s * 1000ull)
+			early = daemon_pss();
 		if (set.verbose && now_ms - told > 5000) {
 			told = now_ms;
 			printf("%6llu ms: %u hits, %llu said, %llu heard\n",
@@ -260,7 +263,7 @@ storm(void)
 			fflush(stdout);
 		}
 	} while (now_ms < end);
-	return quarter;
+	return early;
 }
 
 /* What came of it. */
@@ -300,7 +303,7 @@ result(void)
 static int
 run(void)
 {
-	long before, with, quarter, pss, now;
+	long before, with, early, pss, now;
 	uint32_t i;
 	int status;
 
@@ -312,11 +315,11 @@ run(void)
 		client[i].located = true; /* nothing is said yet */
 		client[i].at = UINT32_MAX;
 	}
-	quarter = storm();
+	early = storm();
 	pss = daemon_pss();
 	/* strangers' names fill the table of presence */
-	if (set.seconds >= PSS_S && !set.points && pss > quarter + quarter / 10)
-		fault(F_LEAK, "%ld KiB, after a quarter %ld", pss, quarter);
+	if (set.seconds >= PSS_S && !set.points && pss > early + early / 10)
+		fault(F_LEAK, "%ld KiB, earlier %ld", pss, early);
 	wait_for("all workers and keepers are there",
 	    set.points ? points_settled : hit_settled);
 	wait_for("all are back", all_open);
@@ -336,8 +339,8 @@ run(void)
 		fault(F_LEAK, "%ld descriptors with nobody, not %ld", now,
 		    before);
 	leak_check(0);
-	printf("%ld KiB at the end, %ld after a quarter; %ld descriptors\n",
-	    pss, quarter, now);
+	printf("%ld KiB at the end, %ld earlier; %ld descriptors\n", pss, early,
+	    now);
 	if (set.points)
 		points_print();
 	if (!daemon_stop())
