@@ -74,6 +74,9 @@ struct message_order {
 	uint32_t spare;
 };
 
+/* Orders not answered at a time, half of which may be nobody's any more. */
+enum { ORDERS_MAX = 64 };
+
 struct message_done {
 	uint64_t number;
 	uint32_t result; /* enum message_result */

@@ -9,8 +9,6 @@
 #include "net/link.h"
 #include "process.h"
 
-enum { ORDERS_MAX = 64 }; /* not answered; half of them nobody's any more */
-
 struct order {
 	TAILQ_ENTRY(order) link;
 	struct message_order head;

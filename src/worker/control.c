@@ -149,6 +149,7 @@ control_turn(struct worker *w)
 	if (w->filling && custody_is_filled(&w->chat) &&
 	    link_send(w->start->control, MSG_KEPT, NULL, 0, -1) == 0)
 		w->filling = false;
+	order_turn(w);
 }
 
 void

@@ -10,6 +10,12 @@
 #include "net/link.h"
 #include "private.h"
 
+/* Answers that the master does not have yet: the link was full. */
+static struct {
+	struct message_done done[ORDERS_MAX];
+	uint32_t n;
+} untold;
+
 /* Whether another worker did it before it died. */
 static bool
 done_before(const struct hub *h, const struct message_order *order)
@@ -26,6 +32,34 @@ done_before(const struct hub *h, const struct message_order *order)
 		    p.input_end == order->number)
 			return true;
 	return false;
+}
+
+/* Answers, at once or in a later turn. */
+static void
+answer(struct worker *w, const struct message_done *done)
+{
+	if (untold.n == ORDERS_MAX) {
+		log_error("master: more orders than it has");
+		return;
+	}
+	untold.done[untold.n++] = *done;
+	order_turn(w);
+}
+
+void
+order_turn(struct worker *w)
+{
+	while (untold.n > 0) {
+		if (link_send(w->start->control, MSG_DONE, &untold.done[0],
+			sizeof(untold.done[0]), -1) < 0) {
+			if (errno == EAGAIN)
+				return;
+			log_error("master: %s", strerror(errno));
+		}
+		untold.n--;
+		memmove(&untold.done[0], &untold.done[1],
+		    untold.n * sizeof(untold.done[0]));
+	}
 }
 
 /* Publishes it by a number, and says how that went. */
@@ -50,8 +84,7 @@ carry_out(struct worker *w, const struct message_order *order,
 		default:
 			done.result = RESULT_FULL;
 		}
-	if (link_send(w->start->control, MSG_DONE, &done, sizeof(done), -1) < 0)
-		log_error("master: %s", strerror(errno));
+	answer(w, &done);
 }
 
 void

@@ -68,6 +68,8 @@ void move_away(struct worker *w, const struct message_move *what);
 /* order.c: what is published in the master's place. len: of the payload. */
 void order_kick(struct worker *w, const void *payload);
 void order_say(struct worker *w, const void *payload, size_t len);
+/* Sends the answers that the master's link had no room for. */
+void order_turn(struct worker *w);
 
 /* control.c: what the master says, and is told. */
 void control_init(struct worker *w);
