@@ -412,6 +412,28 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 			frame_release(&ch->output, &d.frame[k]);
 }
 
+/* Marks where the next publication of what a connection is in comes after a
+ * hole, and is not delivered here yet: it shows the hole no more then. */
+static void
+mark_ahead(
+    struct chat *ch, uint32_t i, uint64_t cursor, const struct hole *hole)
+{
+	uint64_t tail = journal_tail(ch->hub), p, since;
+	struct publication pub;
+	uint32_t gap, *flags;
+
+	for (p = cursor + 1; p <= tail; p++) {
+		if (publication_read(ch, p, &pub) != JOURNAL_OK ||
+		    !hole_has(hole, pub.previous))
+			continue;
+		flags = concerns(ch, i, &pub, &gap, &since);
+		if (flags == NULL || pub.offset <= since + 1)
+			continue;
+		*flags |= gap;
+		conn_slot(ch, i)->skipped |= SLOT_SKIPPED_MORE;
+	}
+}
+
 void
 deliver_missed(struct chat *ch, uint32_t i)
 {
@@ -430,5 +452,7 @@ deliver_missed(struct chat *ch, uint32_t i)
 		if (journal_mask(h, p) != 0 &&
 		    publication_read(ch, p, &pub) == JOURNAL_OK)
 			deliver_alone(ch, i, &pub, &hole);
+	if (hole.to != 0 && ch->conn[i].phase == CONN_OPEN)
+		mark_ahead(ch, i, cursor, &hole);
 	conn_slot(ch, i)->flags &= ~SLOT_MOVED;
 }

@@ -310,6 +310,44 @@ test_taken_is_not_true(void **state)
 	way_end(&w);
 }
 
+/* What the ring has overwritten while it was on its way is told, though the
+ * channel's next publication is not delivered here yet. */
+static void
+test_lost_on_the_way(void **state)
+{
+	static char big[8000];
+	struct channel_position at;
+	const struct subscription terms = {.flags = SUBSCRIPTION_PRESENT};
+	struct node *giver, *other;
+	struct hub h;
+	uint32_t i, sub, k;
+	int client;
+
+	memset(big, 'x', sizeof(big) - 1);
+	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	giver = node_new(&h, 0);
+	other = node_new(&h, 1);
+	i = node_open(giver, "alice", &client);
+	assert_int_equal(
+	    channel_subscribe(&giver->ch, i, "den", 3, &terms, &at, &sub),
+	    CHANNEL_OK);
+	assert_int_equal(move_freeze(&giver->ch, 1), i);
+	node_say(other, "den", "what is lost");
+	for (k = 0; k < 300; k++) {
+		node_say(other, "hall", big);
+		chat_turn(&giver->ch);
+	}
+	node_say(other, "den", "what is next");
+	move_done(&giver->ch, 1, slot_id(&h, i));
+	for (k = 0; k < 5; k++)
+		chat_turn(&giver->ch);
+	node_say(giver, "lobby", "the end");
+	chat_turn(&giver->ch);
+	assert_int_equal(client_got(client, "were skipped", "the end"), 1);
+	close(client);
+	hub_destroy(&h);
+}
+
 /* It ends at its new worker, and its slot is the next one's here before the
  * old one's end is told. */
 static void
@@ -412,6 +450,7 @@ main(void)
 	    cmocka_unit_test(test_taker_dies_committed),
 	    cmocka_unit_test(test_taken_is_not_told),
 	    cmocka_unit_test(test_taken_is_not_true),
+	    cmocka_unit_test(test_lost_on_the_way),
 	    cmocka_unit_test(test_slot_is_reused),
 	    cmocka_unit_test(test_custody_of_returning),
 	    cmocka_unit_test(test_order_of_settling),
