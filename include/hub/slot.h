@@ -39,7 +39,8 @@ struct slot {
 	    committed_at;	/* newest publication from here: derived */
 	_Atomic uint64_t part;	/* unfinished input, see input.h; 0: none */
 	_Atomic uint32_t first; /* first output chunk */
-	uint32_t spare;
+	_Atomic uint32_t left;	/* input position, low half, of the last
+				 * /leave that ended a subscription */
 	/* line 1: who */
 	uint32_t user;	/* presence entry, SHM_NONE: nobody */
 	uint8_t worker; /* filled in by slot_read; else it is in life */

@@ -98,23 +98,35 @@ command_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
 		    join(ch, conn, room, room_len, position), room, room_len);
 }
 
+/* Leaves; returns what to say of it. */
+static const char *
+leave(struct chat *ch, uint32_t conn, const char *room, size_t len,
+    uint64_t position)
+{
+	struct slot *s = conn_slot(ch, conn);
+
+	if (is_lobby(room, len))
+		return "* everybody here is in the %.*s";
+	if (channel_subscription(ch, conn, room, len) != SHM_NONE) {
+		SHM_STORE(s->left, (uint32_t)position);
+		channel_finish(ch, conn, room, len);
+	} else if (!ch->replaying || SHM_OWN(s->left) != (uint32_t)position)
+		return "* you are not in %.*s";
+	/* else by this very command, before a takeover */
+	return "* left %.*s";
+}
+
 void
 command_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
-	const char *room, *said = "* left %.*s";
+	const char *room;
 	size_t room_len;
 
-	if (!room_take(ch, conn, &args, &len, &room, &room_len, true, position,
+	if (room_take(ch, conn, &args, &len, &room, &room_len, true, position,
 		"/leave ROOM"))
-		return;
-	if (is_lobby(room, room_len))
-		said = "* everybody here is in the %.*s";
-	else if (channel_subscription(ch, conn, room, room_len) == SHM_NONE)
-		said = "* you are not in %.*s";
-	else
-		channel_finish(ch, conn, room, room_len);
-	tell_room(ch, conn, position, said, room, room_len);
+		tell_room(ch, conn, position,
+		    leave(ch, conn, room, room_len, position), room, room_len);
 }
 
 void

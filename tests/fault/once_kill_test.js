@@ -20,6 +20,7 @@ const {Visitor} = require('./visitor.js');
 const PINGS = 'ping-interval 100ms\npong-timeout 1s\n';
 const BETWEEN_MS = 400; /* 20 deaths in 10 s are too many */
 const INPUT = /^(door|chat)\/(?!custody)|^hub\/(output|input)\.c/;
+const ROOM = /^hub\/(subscription|presence|output)\.c/;
 const JOURNAL = /^hub\/(journal|lock)\.c/;
 const ORDER = /^(worker\/order|net\/link|hub\/(journal|lock))\.c/;
 const KICK = /^(chat\/(?!custody)|hub\/(presence|slot|subscription|output))/;
@@ -175,6 +176,15 @@ const CASES = {
 	    'message-rate 1/s burst 1\n', JOURNAL,
 	    (d) => Person.open(d, '/ws?user=u'),
 	    async (p) => assert.match(await p.ask('hello'), /: hello/), leave),
+
+	'leaving a room': () => each('', ROOM, async (d) => {
+		const p = await Person.open(d, '/ws?user=u');
+		assert.equal(await p.ask('/join den'), '* joined den');
+		return p;
+	}, async (p) => {
+		assert.equal(await p.ask('/leave den'), '* left den');
+		assert.equal(await p.ask('/rooms'), '* you are in lobby');
+	}, leave),
 
 	'what the operator says': () => each('', ORDER, async (d) => {
 		const people = {d, all: []};
