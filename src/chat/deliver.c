@@ -263,22 +263,41 @@ deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
 	return true;
 }
 
+/* What was in hand before a publication: the input that asked for it to be
+ * delivered, perhaps. */
+struct in_hand {
+	uint32_t what;
+	uint64_t arg;
+};
+
+/* Takes a publication in hand: it is to blame if the worker dies now. */
+static struct in_hand
+hand_take(struct shm_worker *me, uint64_t position)
+{
+	struct in_hand was = {SHM_OWN(me->hand), SHM_OWN(me->hand_arg)};
+
+	SHM_STORE(me->hand_arg, position);
+	SHM_STORE(me->hand, HAND_DELIVERY);
+	return was;
+}
+
+/* Back to what it was before. */
+static void
+hand_return(struct shm_worker *me, struct in_hand was)
+{
+	SHM_STORE(me->hand_arg, was.arg);
+	SHM_STORE(me->hand, was.what);
+}
+
 /* Delivers the publication at a position, adding its length to *bytes; false
  * if it is gone. */
 static bool
 deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 {
-	struct shm_worker *me = ch->hub->me;
-	uint32_t hand = SHM_OWN(me->hand);
-	uint64_t arg = SHM_OWN(me->hand_arg);
-	bool there;
+	struct in_hand was = hand_take(ch->hub->me, position);
+	bool there = deliver_found(ch, position, bytes);
 
-	SHM_STORE(me->hand_arg, position);
-	SHM_STORE(me->hand, HAND_DELIVERY);
-	there = deliver_found(ch, position, bytes);
-	/* back to the input that asked for it, perhaps */
-	SHM_STORE(me->hand_arg, arg);
-	SHM_STORE(me->hand, hand);
+	hand_return(ch->hub->me, was);
 	stats_tick(ch->hub);
 	return there;
 }
@@ -397,6 +416,7 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	struct delivery d;
 	int k;
 
+	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (p->format == FORMAT_KICK) {
 		if (p->channel == conn_slot(ch, i)->user)
 			kick(ch, i, p);
@@ -423,7 +443,8 @@ mark_ahead(
 	uint32_t gap, *flags;
 
 	for (p = cursor + 1; p <= tail; p++) {
-		if (publication_read(ch, p, &pub) != JOURNAL_OK ||
+		stats_tick(ch->hub);
+		if (journal_peek(ch->hub, p, &pub) != JOURNAL_OK ||
 		    !hole_has(hole, pub.previous))
 			continue;
 		flags = concerns(ch, i, &pub, &gap, &since);
@@ -442,6 +463,7 @@ deliver_missed(struct chat *ch, uint32_t i)
 	uint64_t cursor = SHM_OWN(h->me->cursor), oldest = journal_oldest(h);
 	struct hole hole = {0};
 	struct publication pub;
+	struct in_hand was;
 
 	if (p + 1 < oldest) {
 		hole = (struct hole){p, oldest, cursor};
@@ -450,8 +472,11 @@ deliver_missed(struct chat *ch, uint32_t i)
 	}
 	while (++p <= cursor && ch->conn[i].phase == CONN_OPEN)
 		if (journal_mask(h, p) != 0 &&
-		    publication_read(ch, p, &pub) == JOURNAL_OK)
+		    publication_read(ch, p, &pub) == JOURNAL_OK) {
+			was = hand_take(h->me, p);
 			deliver_alone(ch, i, &pub, &hole);
+			hand_return(h->me, was);
+		}
 	if (hole.to != 0 && ch->conn[i].phase == CONN_OPEN)
 		mark_ahead(ch, i, cursor, &hole);
 	conn_slot(ch, i)->flags &= ~SLOT_MOVED;

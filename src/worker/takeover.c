@@ -122,6 +122,8 @@ takeover(struct worker *w)
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	move_redo(h, h->self);
 	adopt_all(ch, fd, &fault, &r);
+	if (ch->trial <= SHM_OWN(h->me->cursor)) /* it has been survived */
+		journal_acquit(h, ch->trial);
 	if (ch->n_conns == 0) /* nobody misses what others said meanwhile */
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	munmap(fd, bytes);

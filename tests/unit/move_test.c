@@ -310,6 +310,42 @@ test_taken_is_not_true(void **state)
 	way_end(&w);
 }
 
+static uint64_t in_hand; /* at the last rendering; 0: nothing */
+
+static int
+render_watch(struct chat *ch, const struct publication *p, struct iovec *parts)
+{
+	const struct shm_worker *me = ch->hub->me;
+
+	in_hand = me->hand == HAND_DELIVERY ? me->hand_arg : 0;
+	return plain_door.render(ch, p, parts);
+}
+
+/* What it gets on its arrival is in its new worker's hand meanwhile: that is to
+ * blame if it kills. */
+static void
+test_missed_is_in_hand(void **state)
+{
+	struct door_ops door = plain_door;
+	struct way w;
+
+	way_begin(&w, SLOTS);
+	door.render = render_watch;
+	w.giver->ch.door[DOOR_PLAIN] = w.taker->ch.door[DOOR_PLAIN] = &door;
+	node_say(w.giver, "lobby", "on the way");
+	w.giver->h.me->hand = HAND_INPUT;
+	w.giver->h.me->hand_arg = 7;
+	chat_turn(&w.giver->ch);
+	in_hand = 0;
+	move_done(&w.giver->ch, 1, w.id); /* it stays here, after all */
+	assert_int_equal(in_hand, journal_tail(&w.h));
+	assert_int_equal(w.giver->h.me->hand, HAND_INPUT);
+	assert_int_equal(w.giver->h.me->hand_arg, 7);
+	goes_on(&w, w.giver);
+	close(w.fd);
+	way_end(&w);
+}
+
 /* What the ring has overwritten while it was on its way is told, though the
  * channel's next publication is not delivered here yet. */
 static void
@@ -450,6 +486,7 @@ main(void)
 	    cmocka_unit_test(test_taker_dies_committed),
 	    cmocka_unit_test(test_taken_is_not_told),
 	    cmocka_unit_test(test_taken_is_not_true),
+	    cmocka_unit_test(test_missed_is_in_hand),
 	    cmocka_unit_test(test_lost_on_the_way),
 	    cmocka_unit_test(test_slot_is_reused),
 	    cmocka_unit_test(test_custody_of_returning),
