@@ -43,6 +43,8 @@ patient='torture_test claims_kill_test once_kill_test publish_kill_test'
 
 # Without limits in milliseconds: may have company.
 calm() {
+	! wanted "bench/accept" ||
+	    part "bench/accept, short" 60 build/bench/accept 100000
 	for source in tests/unit/*_test.c; do
 		name=$(basename "$source" .c)
 		! wanted "unit/$name" || part "unit/$name" 120 "build/san/unit/$name"

@@ -81,7 +81,8 @@ worker_make(const struct hub *h, int k)
 	ch->live.queue_bytes = QUEUE;
 	ch->wall_ms = 1;
 	ch->local = calloc(h->n_entries, sizeof(*ch->local));
-	if (ch->local == NULL || relay_init(ch) < 0 ||
+	ch->copy = malloc(h->journal_size / JOURNAL_SHARE);
+	if (ch->local == NULL || ch->copy == NULL || relay_init(ch) < 0 ||
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, k) < 0)
 		err(1, "worker %d", k);
 	w->slot = slot_take(&w->hub, &ch->slots);
