@@ -416,7 +416,6 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	struct delivery d;
 	int k;
 
-	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (p->format == FORMAT_KICK) {
 		if (p->channel == conn_slot(ch, i)->user)
 			kick(ch, i, p);
@@ -426,10 +425,21 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	if (flags == NULL)
 		return;
 	delivery_begin(&d, p, hole);
+	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	deliver_to(ch, i, &d, flags, gap, since);
 	for (k = 0; k < 4; k++)
 		if (d.state[k] == BUILT)
 			frame_release(&ch->output, &d.frame[k]);
+}
+
+/* After which position to look, up to `last`: the ring holds no more than its
+ * index, whatever somebody wrote there. */
+static uint64_t
+look_after(const struct hub *h, uint64_t position, uint64_t last)
+{
+	return last > h->n_index && position < last - h->n_index
+	    ? last - h->n_index
+	    : position;
 }
 
 /* Marks where the next publication of what a connection is in comes after a
@@ -438,11 +448,12 @@ static void
 mark_ahead(
     struct chat *ch, uint32_t i, uint64_t cursor, const struct hole *hole)
 {
-	uint64_t tail = journal_tail(ch->hub), p, since;
+	uint64_t tail = journal_tail(ch->hub), since;
+	uint64_t p = look_after(ch->hub, cursor, tail);
 	struct publication pub;
 	uint32_t gap, *flags;
 
-	for (p = cursor + 1; p <= tail; p++) {
+	while (++p <= tail) {
 		stats_tick(ch->hub);
 		if (journal_peek(ch->hub, p, &pub) != JOURNAL_OK ||
 		    !hole_has(hole, pub.previous))
@@ -470,6 +481,7 @@ deliver_missed(struct chat *ch, uint32_t i)
 		hole_mark(ch, i, &hole);
 		p = oldest - 1;
 	}
+	p = look_after(h, p, cursor);
 	while (++p <= cursor && ch->conn[i].phase == CONN_OPEN)
 		if (journal_mask(h, p) != 0 &&
 		    publication_read(ch, p, &pub) == JOURNAL_OK) {

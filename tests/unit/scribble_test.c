@@ -252,6 +252,32 @@ test_channel_round(void **state)
 	scene_end(&s);
 }
 
+/* A connection comes back, and where the journal or what is delivered of it
+ * ends makes no sense. */
+static void
+test_end_of_the_missed(void **state)
+{
+	struct scene s;
+	int k;
+
+	for (k = 0; k < 2; k++) {
+		scene_begin(&s);
+		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
+		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
+		if (k == 0)
+			s.h.heads->tail = 1ull << 60;
+		else
+			s.n->h.me->cursor = 1ull << 60;
+		move_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
+		move_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
+		while (deliver(&s.n->ch))
+			;
+		say(s.n, "room0", "at last");
+		bob_got(&s, "at last");
+		scene_end(&s);
+	}
+}
+
 /* A suspicion that nobody ever clears holds a publication up, but not for
  * ever; who is there to try it does not wait, and clears it. */
 static void
@@ -486,6 +512,7 @@ main(void)
 	    cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_output_given),
 	    cmocka_unit_test(test_journal_end),
+	    cmocka_unit_test(test_end_of_the_missed),
 	    cmocka_unit_test(test_suspect),
 	    cmocka_unit_test(test_suspect_deaths),
 	    cmocka_unit_test(test_slot_free),
