@@ -57,7 +57,8 @@ async function starts(d) {
  * silently when it cannot map its state, the master's second mmap; libc's
  * getpwnam() dies where it has no memory, at two of its calls of malloc.) */
 function judgeRefusal(d) {
-	if (d.end.signal && /malloc/.test(d.stderr) &&
+	if ((d.end.signal === 'SIGSEGV' || /nss_database/.test(d.stderr)) &&
+	    /malloc/.test(d.stderr) &&
 	    !d.stderr.includes('master: ')) {
 		glibc++;
 		return;
