@@ -20,13 +20,18 @@
 
 #include "hub/shm.h"
 
-enum { WATCHDOG_PERIOD_MS = 100, WATCHDOG_LOCK_MS = 500 };
+enum {
+	WATCHDOG_PERIOD_MS = 100,
+	/* The clock grows by so much at most from one look to the next. Larger:
+	 * a stall of the machine is held against other processes; smaller: a
+	 * busy master's clock falls behind. */
+	WATCHDOG_GONE_MAX_MS = 2 * WATCHDOG_PERIOD_MS,
+	WATCHDOG_LOCK_MS = 500
+};
 
 struct watchdog {
-	/* Own clock: grows by two periods at most from one look to the next,
-	 * so that a master that was itself stopped accuses nobody. */
-	uint64_t clock_ms;
-	uint64_t looked_ms;
+	/* The clock at the last look, and CLOCK_MONOTONIC then. */
+	uint64_t clock_ms, looked_ms;
 	/* Says whether a worker runs or could, and how long it has run in
 	 * all; false: nobody knows. May be set after watchdog_init. */
 	bool (*probe)(void *arg, int worker, bool *runnable, uint64_t *used_ms);
@@ -45,7 +50,18 @@ struct watchdog_verdict {
 	bool has_lock;	   /* others waited for it */
 };
 
-void watchdog_init(struct watchdog *d, uint64_t now_ms);
+/* now_ms is CLOCK_MONOTONIC; clock_ms is where the clock goes on, 0: begins
+ * with now_ms. */
+void watchdog_init(struct watchdog *d, uint64_t clock_ms, uint64_t now_ms);
+
+/*
+ * The master's clock: the time in which the master itself ran. However long
+ * the machine or the master stood still, it grows by WATCHDOG_GONE_MAX_MS at
+ * most from one look to the next, so that a deadline that counts in it is not
+ * missed by a process that had no time to meet it. Never goes back; never
+ * ahead of CLOCK_MONOTONIC; crosses an upgrade.
+ */
+uint64_t watchdog_clock_ms(const struct watchdog *d, uint64_t now_ms);
 
 /* A slot has a new process, which is alive as of now. */
 void watchdog_forget(struct watchdog *d, int worker);

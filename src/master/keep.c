@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "codec/message.h"
 #include "hub/stats.h"
@@ -134,7 +133,7 @@ keeper_start(struct member *w)
 	w->keeper_wait_ms = 0;
 	w->keeper_link = link[0];
 	w->keeper_old = false;
-	w->keeper_tick_ms = clock_ms();
+	w->keeper_tick_ms = master_clock_ms(w->master);
 	SHM_STORE(line->keeper, (uint32_t)pid);
 	return true;
 }
@@ -214,7 +213,8 @@ keep_hand_back(struct member *w)
 		before_hand_over(w);
 		fd = connect_keeper(w, KEEPER_HAND_BACK);
 	}
-	w->keeper_wait_ms = fd == -1 ? clock_ms() + KEEPER_WAIT_MS : 0;
+	w->keeper_wait_ms =
+	    fd == -1 ? master_clock_ms(w->master) + KEEPER_WAIT_MS : 0;
 	return fd;
 }
 
@@ -230,7 +230,7 @@ keep_forget(struct member *w)
 static void
 keeper_replace(struct member *w)
 {
-	uint64_t again = clock_ms() + KEEPER_WAIT_MS;
+	uint64_t again = master_clock_ms(w->master) + KEEPER_WAIT_MS;
 	int fd;
 
 	w->keeper_wait_ms = again;
@@ -275,7 +275,7 @@ keep_renew(struct member *w)
 	before_end(w);
 	w->before_pid = w->keeper_pid;
 	w->before_link = w->keeper_link;
-	w->before_ms = clock_ms();
+	w->before_ms = master_clock_ms(w->master);
 	w->keeper_pid = 0;
 	w->keeper_link = -1;
 	keeper_replace(w);
@@ -284,7 +284,7 @@ keep_renew(struct member *w)
 bool
 keep_died(struct member *w, pid_t pid, int status)
 {
-	uint64_t now = clock_ms();
+	uint64_t now = master_clock_ms(w->master);
 
 	if (w->before_pid == pid) {
 		close(w->before_link);

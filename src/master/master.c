@@ -49,6 +49,12 @@ master_fail(struct master *m, const char *fmt, ...)
 	master_stop(m);
 }
 
+uint64_t
+master_clock_ms(const struct master *m)
+{
+	return watchdog_clock_ms(&m->watchdog, clock_ms());
+}
+
 /* The workers that serve, or are just taking over from one that did, as a
  * presence mask. */
 uint64_t
@@ -154,7 +160,7 @@ leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
 		notify("STOPPING=1");
 	}
 	m->phase = phase;
-	m->deadline_ms = clock_ms() + limit_ms;
+	m->deadline_ms = master_clock_ms(m) + limit_ms;
 	for (int i = 0; i < m->n_workers; i++) {
 		struct member *w = &m->member[i];
 
@@ -367,9 +373,10 @@ static void
 timer_cb(int fd, short what, void *arg)
 {
 	struct master *m = arg;
-	uint64_t now = clock_ms();
+	uint64_t now;
 
-	watch(m, now);
+	watch(m, clock_ms());
+	now = master_clock_ms(m);
 	for (int i = 0; i < m->n_workers; i++)
 		member_time(&m->member[i], now);
 	for (int i = 0; i < m->n_workers && m->phase < PHASE_QUITTING; i++)
@@ -465,7 +472,7 @@ master_run(const struct options *options, struct conf *conf)
 	m->n_workers = m->wanted = conf->workers;
 	for (int i = 0; i < m->n_workers; i++)
 		member_init(&m->member[i], m, i);
-	watchdog_init(&m->watchdog, m->started_ms);
+	watchdog_init(&m->watchdog, 0, m->started_ms);
 	if (boot(m, m->failure, sizeof(m->failure)) == -1) {
 		m->status = 1;
 		log_error("%s", m->failure);

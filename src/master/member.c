@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "codec/message.h"
 #include "hub/stats.h"
@@ -216,7 +215,7 @@ clean_assign(struct member *dead)
 	if (adopt_send(dead, &m->member[cleaner]) == -1)
 		return; /* the timer tries again */
 	dead->cleaner = cleaner;
-	dead->clean_ms = clock_ms();
+	dead->clean_ms = master_clock_ms(m);
 }
 
 /* A worker is initialised: link it, let it know how things stand. */
@@ -244,7 +243,7 @@ hello_handle(struct member *w, const struct message_hello *hello)
 	if (m->phase == PHASE_RUNNING)
 		member_owe(w, OWED_START);
 	master_check(m);
-	renew_next(m, clock_ms());
+	renew_next(m, master_clock_ms(m));
 	order_time(m);
 }
 
@@ -312,7 +311,7 @@ member_read_cb(int fd, short what, void *arg)
 
 	if (n == -1) {
 		/* Its death follows, or it has gone wrong: see member_time. */
-		w->eof_ms = clock_ms();
+		w->eof_ms = master_clock_ms(w->master);
 		event_del(w->event);
 		return;
 	}
@@ -335,7 +334,7 @@ member_born(struct member *w, pid_t pid, int link)
 	w->budget = LINK_BUDGET;
 	w->complaints = 0;
 	w->owed = 0;
-	w->started_ms = clock_ms();
+	w->started_ms = master_clock_ms(w->master);
 	w->eof_ms = 0;
 	w->killed = false;
 	w->killed_unready = false;
@@ -425,7 +424,7 @@ member_died(struct member *w, int status)
 {
 	struct master *m = w->master;
 	const bool leaving = m->phase >= PHASE_QUITTING;
-	const uint64_t now = clock_ms(), age = now - w->started_ms;
+	const uint64_t now = master_clock_ms(m), age = now - w->started_ms;
 	uint64_t wait_ms = 0;
 	const bool retired = renew_retired(w, status);
 	bool was_ready = w->ready, fault;

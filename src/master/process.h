@@ -157,6 +157,10 @@ void master_drop_events(struct master *m);    /* in a child */
 uint64_t master_mask(const struct master *m); /* workers alive and ready */
 int master_lowest(const struct master *m);    /* a lively one, or -1 */
 
+/* The time in which the master itself ran: the one clock of every deadline by
+ * which it judges another process (watchdog.h). */
+uint64_t master_clock_ms(const struct master *m);
+
 int master_make_events(struct master *m); /* 0, or -1 */
 /* Whether what runs can carry new settings; false: whole lines in error. */
 bool master_live_fits(const struct master *m, const struct conf_live *live,

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "hub/stats.h"
 #include "process.h"
@@ -25,7 +24,7 @@ renew_worker(struct member *w)
 {
 	if (w->retire_ms != 0 || w->pid == 0)
 		return;
-	w->retire_ms = clock_ms();
+	w->retire_ms = master_clock_ms(w->master);
 	member_owe(w, OWED_RETIRE);
 }
 
@@ -52,7 +51,7 @@ renew_all(struct master *m)
 		m->member[i].keeper_old = m->member[i].keeper_pid != 0;
 	}
 	m->renewing = true;
-	renew_next(m, clock_ms());
+	renew_next(m, master_clock_ms(m));
 }
 
 int

@@ -209,7 +209,7 @@ worker_next(struct report *r, struct evbuffer *out)
 	put_comma(r, out);
 	put(r, out, fmt, w->slot, (int)w->pid, w->generation,
 	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at],
-	    w->pid != 0 ? (clock_ms() - w->started_ms) / 1000 : 0,
+	    w->pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000 : 0,
 	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
 	    /* these in the JSON alone */
 	    (uint32_t)w->keeper_pid, SHM_LOAD(line->turn_max_us));

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/balance.h"
@@ -41,7 +40,7 @@ moves_make(struct master *m, const struct balance_move *move, int n)
 	int moved = 0;
 
 	if (n > 0)
-		m->moved_ms = clock_ms();
+		m->moved_ms = master_clock_ms(m);
 	for (int i = 0; i < n; i++) {
 		if (move_connections(&m->member[move[i].from],
 			&m->member[move[i].to], move[i].n) == -1)
@@ -96,7 +95,7 @@ stay(struct member *w)
 		return;
 	w->course = COURSE_STAYS;
 	if (w->pid == 0)
-		w->respawn_ms = w->clean_ms = clock_ms();
+		w->respawn_ms = w->clean_ms = master_clock_ms(w->master);
 }
 
 int

@@ -124,7 +124,7 @@ static int
 members_adopt(struct master *m)
 {
 	for (int i = 0; i < m->n_workers; i++) {
-		m->member[i].keeper_tick_ms = clock_ms();
+		m->member[i].keeper_tick_ms = master_clock_ms(m);
 		if (member_adopt(&m->member[i]) == -1)
 			return -1;
 	}
@@ -157,7 +157,7 @@ take(int state)
 	log_set_verbose(m->live.verbose != 0);
 	daemon_set_title("master");
 	m->phase = PHASE_RUNNING;
-	watchdog_init(&m->watchdog, clock_ms());
+	watchdog_init(&m->watchdog, m->watchdog.clock_ms, clock_ms());
 	if (master_make_events(m) == -1 || members_adopt(m) == -1)
 		log_fatal("upgrade: no event loop");
 	if (control_start(m->control) == -1)

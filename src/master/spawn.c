@@ -171,7 +171,7 @@ spawn_worker(struct member *w)
 			close(link[0]);
 		w->generation--; /* that one never was */
 		SHM_STORE(line->state, WORKER_WAITING);
-		w->respawn_ms = clock_ms() + RETRY_MS;
+		w->respawn_ms = master_clock_ms(w->master) + RETRY_MS;
 		member_start_failed(w->master);
 		return;
 	}

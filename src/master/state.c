@@ -97,6 +97,7 @@ put_all(FILE *f, const struct master *m)
 		fprintf(f, "pidfile %d %s\n", m->pidfile.fd, m->pidfile.path);
 	fprintf(f, "verbose %d\n", m->live.verbose);
 	fprintf(f, "started %" PRIu64 "\n", m->started_ms);
+	fprintf(f, "clock %" PRIu64 "\n", master_clock_ms(m));
 	fprintf(f, "respawns %" PRIu64 "\n", m->respawns);
 	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
 	for (int i = 0; i < REPORT_COUNTERS; i++)
@@ -317,6 +318,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		s->verbose = *value == '1';
 	else if (strcmp(key, "started") == 0)
 		return sscanf(value, "%" SCNu64, &m->started_ms) == 1;
+	else if (strcmp(key, "clock") == 0)
+		return sscanf(value, "%" SCNu64, &m->watchdog.clock_ms) == 1;
 	else if (strcmp(key, "respawns") == 0)
 		return sscanf(value, "%" SCNu64, &m->respawns) == 1;
 	else if (strcmp(key, "drain") == 0)

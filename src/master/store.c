@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "chat/chat.h"
 #include "hub/stats.h"
@@ -25,7 +24,8 @@ enum {
 	FORGET_MS = 5000,	   /* for the manager to close what it had */
 	GONE_MS = 3000,	  /* the dead master's processes leave by then */
 	CLEAN_MS = 10000, /* for sweeping what they had */
-	LOOK_MS = 10
+	LOOK_MS = 10 /* these two are counted in looks: while the machine stands
+			still nobody can leave or sweep */
 };
 
 static const char name_listener[] = "chatd-listener";
@@ -118,10 +118,9 @@ chatd_lives(uint32_t pid)
 static bool
 alone(const struct hub *h)
 {
-	const uint64_t limit = clock_ms() + GONE_MS;
 	bool lives = true;
 
-	while (lives && clock_ms() < limit) {
+	for (int ms = 0; lives && ms < GONE_MS; ms += LOOK_MS) {
 		lives = false;
 		for (int i = 0; i < SHM_WORKERS; i++)
 			lives = lives ||
@@ -147,17 +146,17 @@ static void __attribute__((noreturn)) child_clean(struct master *m)
 static bool
 clean(struct master *m)
 {
-	const uint64_t limit = clock_ms() + CLEAN_MS;
 	pid_t pid = fork(), got;
-	int status = 1;
+	int status = 1, ms = 0;
 
 	if (pid == 0)
 		child_clean(m);
 	if (pid == -1)
 		return false;
-	while (
-	    (got = waitpid(pid, &status, WNOHANG)) == 0 && clock_ms() < limit)
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && ms < CLEAN_MS) {
 		usleep(LOOK_MS * 1000);
+		ms += LOOK_MS;
+	}
 	if (got == 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);

@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "master/control.h"
 #include "master/resume.h"
@@ -177,7 +176,7 @@ rehearse(struct master *m)
 	close(state);
 	close(fd[1]);
 	u->pipe = fd[0];
-	u->limit_ms = clock_ms() + REHEARSAL_MS;
+	u->limit_ms = master_clock_ms(m) + REHEARSAL_MS;
 	return u->pid == -1 ? error : NULL;
 }
 
@@ -248,7 +247,7 @@ upgrade_died(struct master *m, pid_t pid, int status)
 	else {
 		log_info("%s is chatd %s, executing it", u->path,
 		    answer + strlen(RESUME_OK));
-		u->limit_ms = clock_ms() + IDLE_MS;
+		u->limit_ms = master_clock_ms(m) + IDLE_MS;
 	}
 	return true;
 }

@@ -6,11 +6,27 @@
 #include "hub/stats.h"
 
 void
-watchdog_init(struct watchdog *d, uint64_t now_ms)
+watchdog_init(struct watchdog *d, uint64_t clock_ms, uint64_t now_ms)
 {
 	memset(d, 0, sizeof(*d));
-	d->clock_ms = 1;
+	d->clock_ms = clock_ms != 0 ? clock_ms : now_ms;
 	d->looked_ms = now_ms;
+}
+
+/* How much of the time since the last look the master ran, as far as is known:
+ * a clock that goes back stands still. */
+static uint64_t
+clock_gone(const struct watchdog *d, uint64_t now_ms)
+{
+	uint64_t gone = now_ms > d->looked_ms ? now_ms - d->looked_ms : 0;
+
+	return gone < WATCHDOG_GONE_MAX_MS ? gone : WATCHDOG_GONE_MAX_MS;
+}
+
+uint64_t
+watchdog_clock_ms(const struct watchdog *d, uint64_t now_ms)
+{
+	return d->clock_ms + clock_gone(d, now_ms);
 }
 
 void
@@ -23,10 +39,8 @@ watchdog_forget(struct watchdog *d, int worker)
 static uint64_t
 clock_advance(struct watchdog *d, uint64_t now_ms)
 {
-	uint64_t gone = now_ms - d->looked_ms;
+	uint64_t gone = clock_gone(d, now_ms);
 
-	if (gone > 2 * WATCHDOG_PERIOD_MS)
-		gone = 2 * WATCHDOG_PERIOD_MS;
 	d->clock_ms += gone;
 	d->looked_ms = now_ms;
 	return gone;

@@ -52,6 +52,7 @@ master_make(struct options *o)
 	m->pidfile = (struct pidfile){8, "/run/chatd.pid"};
 	m->live.verbose = 1;
 	m->started_ms = 12345678901ull;
+	m->watchdog.clock_ms = 777;
 	m->respawns = 7;
 	m->drain_rate = 3;
 	m->buried[2] = UINT64_MAX;
@@ -118,6 +119,8 @@ round_trip(void **state)
 	assert_int_equal(n->pidfile.fd, 8);
 	assert_string_equal(n->pidfile.path, "/run/chatd.pid");
 	assert_int_equal(n->started_ms, m->started_ms);
+	/* the master has stood still for long; its clock goes on */
+	assert_in_range(n->watchdog.clock_ms, 777, 777 + WATCHDOG_GONE_MAX_MS);
 	assert_int_equal(n->respawns, 7);
 	assert_int_equal(n->drain_rate, 3);
 	assert_true(n->buried[2] == UINT64_MAX);

@@ -31,7 +31,7 @@ setup(void **state)
 	if (hub_create(&hub, &limits) == -1)
 		return -1;
 	now = 1000000;
-	watchdog_init(&dog, now);
+	watchdog_init(&dog, 0, now);
 	for (int i = 0; i < WORKERS; i++)
 		watchdog_forget(&dog, i);
 	return 0;
@@ -176,6 +176,40 @@ stopped_master_accuses_nobody(void **state)
 	assert_int_equal(look_until(0xf, &n), 0);
 }
 
+/* The clock counts the time in which the master looked, whatever the machine's
+ * clock says meanwhile. */
+static void
+clock_counts_own_time(void **state)
+{
+	const uint64_t begin = now;
+
+	assert_int_equal(watchdog_clock_ms(&dog, now), begin);
+	assert_int_equal(watchdog_clock_ms(&dog, now + 70), begin + 70);
+	for (int i = 1; i <= 10; i++) {
+		assert_int_equal(look(0xf), 0);
+		assert_int_equal(watchdog_clock_ms(&dog, now),
+		    begin + i * WATCHDOG_PERIOD_MS);
+	}
+	/* stopped for an hour, seen between two looks, and at the next one */
+	now += 3600 * 1000;
+	assert_int_equal(
+	    watchdog_clock_ms(&dog, now), begin + 1000 + WATCHDOG_GONE_MAX_MS);
+	look(0xf);
+	assert_int_equal(
+	    watchdog_clock_ms(&dog, now), begin + 1000 + WATCHDOG_GONE_MAX_MS);
+	/* it never goes back */
+	now -= 1000;
+	assert_int_equal(
+	    watchdog_clock_ms(&dog, now), begin + 1000 + WATCHDOG_GONE_MAX_MS);
+	look(0xf);
+	assert_in_range(watchdog_clock_ms(&dog, now),
+	    begin + 1000 + WATCHDOG_GONE_MAX_MS,
+	    begin + 1000 + 2 * WATCHDOG_GONE_MAX_MS);
+	/* after an upgrade it goes on where it was */
+	watchdog_init(&dog, 5000, now);
+	assert_int_equal(watchdog_clock_ms(&dog, now + 50), 5050);
+}
+
 /* What the kernel says of all workers. */
 static struct {
 	bool known, runnable;
@@ -249,6 +283,8 @@ main(void)
 		holder_without_waiters_has_time, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		stopped_master_accuses_nobody, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		clock_counts_own_time, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		starved_one_has_time, setup, teardown),
 	    cmocka_unit_test_setup_teardown(others_have_not, setup, teardown),
