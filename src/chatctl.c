@@ -11,16 +11,26 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "master/control.h"
 #include "master/place.h"
 
 enum {
 	STATUS_REFUSED = 1,
 	STATUS_USAGE = 2,
-	STATUS_NO_DAEMON = 3,
-	PATIENCE_S = 15, /* chatd answers within 10 s; it may be stopped */
+	STATUS_NO_DAEMON = 3, /* or no whole answer */
+	MARGIN_S = 5,	      /* chatd answers within its limit, if it runs */
 	UPGRADE_ASK_MS = 50,
-	UPGRADE_STILL_MS = 30 * 1000 /* nothing more has been replaced */
+	/* Without one more worker or keeper replaced. Larger: an upgrade that
+	 * hangs is told later; smaller: a slow machine looks like one. */
+	UPGRADE_STILL_MS = 60 * 1000,
+	REPLY_BYTES = 64 * 1024 /* that a reply has room for at first */
+};
+
+/* All that came of a reply. */
+struct reply {
+	char *bytes;
+	size_t len, size;
 };
 
 /* Says how to call it, and leaves. */
@@ -77,11 +87,23 @@ command_is_known(int argc, char **argv)
 	return argc == 1 && is_one_of(argv[0], alone);
 }
 
+/* How long chatd may be silent, seconds: what replaces processes is answered
+ * when that has begun or is done. */
+static int
+command_patience_s(const char *name)
+{
+	static const char *const later[] = {
+	    "reload", "restart-worker", "upgrade", "rebalance", NULL};
+	int ms = is_one_of(name, later) ? CONTROL_LATER_MS : CONTROL_CLIENT_MS;
+
+	return ms / 1000 + MARGIN_S;
+}
+
 /* Connects to the daemon, or leaves. */
 static int
-daemon_connect(const char *path)
+daemon_connect(const char *path, int patience_s)
 {
-	const struct timeval patience = {.tv_sec = PATIENCE_S};
+	const struct timeval patience = {.tv_sec = patience_s};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd;
 
@@ -145,47 +167,96 @@ request_send(int fd, bool json, int argc, char **argv)
 		err(STATUS_NO_DAEMON, "chatd does not listen");
 }
 
-/* Passes the reply on; returns the exit status. */
-static int
-reply_print(int fd)
+/* Makes room in a reply, or leaves. */
+static void
+reply_grow(struct reply *r)
 {
-	static char buffer[64 * 1024];
-	FILE *to = NULL;
+	if (r->len < r->size)
+		return;
+	r->size = r->size != 0 ? 2 * r->size : REPLY_BYTES;
+	if ((r->bytes = realloc(r->bytes, r->size)) == NULL)
+		err(STATUS_NO_DAEMON, "the answer");
+}
+
+/* Reads all that comes before anything is printed: chatd must not wait for a
+ * pager that reads chatctl's output. Returns 0 at the reply's end, or errno. */
+static int
+reply_read(int fd, struct reply *r)
+{
 	ssize_t n;
-	char last = '\n';
-	int status = STATUS_NO_DAEMON;
 
-	while ((n = read(fd, buffer, sizeof(buffer))) != 0) {
-		const char *text = buffer;
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			break;
-		if (to == NULL) {
-			status = *text == CONTROL_DONE ? 0 : STATUS_REFUSED;
-			to = status == 0 ? stdout : stderr;
-			if (status != 0)
-				fputs("chatctl: ", to);
-			text++;
-			n--;
-		}
-		if (n > 0 && fwrite(text, 1, (size_t)n, to) != (size_t)n)
-			err(STATUS_REFUSED, "output");
+	for (;;) {
+		reply_grow(r);
+		n = read(fd, r->bytes + r->len, r->size - r->len);
+		if (n == 0)
+			return 0;
 		if (n > 0)
-			last = text[n - 1];
+			r->len += (size_t)n;
+		else if (errno != EINTR)
+			return errno;
 	}
-	if (to == NULL)
-		errx(STATUS_NO_DAEMON, "no answer from chatd: %s",
-		    n == -1 ? strerror(errno) : "it went away");
-	/* One that turned us away need not have read the request. */
-	if (n == -1 && (errno != ECONNRESET || status == 0))
-		err(STATUS_NO_DAEMON, "the answer is not complete");
-	if (status != 0 && last != '\n')
+}
+
+/* Whether chatd said that this is all. */
+static bool
+reply_is_whole(const struct reply *r)
+{
+	return r->len >= 2 && r->bytes[r->len - 1] == CONTROL_END;
+}
+
+/* Why a reply ended before its end mark. */
+static const char *
+reply_error(int error, int patience_s)
+{
+	static char text[64];
+
+	if (error == 0)
+		return "chatd closed the connection";
+	if (error != EAGAIN)
+		return strerror(error);
+	snprintf(text, sizeof(text), "nothing came for %d s", patience_s);
+	return text;
+}
+
+/* Prints a reply without its status and end mark. */
+static void
+reply_print(const struct reply *r, FILE *to)
+{
+	size_t len = r->len - 1 - reply_is_whole(r);
+
+	if (to == stderr)
+		fputs("chatctl: ", to);
+	if (fwrite(r->bytes + 1, 1, len, to) != len)
+		err(STATUS_REFUSED, "output");
+	if (to == stderr && r->bytes[len] != '\n')
 		fputc('\n', to);
 	if (fflush(to) != 0)
 		err(STATUS_REFUSED, "output");
-	return status;
+}
+
+/* Has chatd do what the words say; returns the exit status. */
+static int
+command_do(const char *socket_path, bool json, int argc, char **argv)
+{
+	const int patience_s = command_patience_s(argv[0]);
+	int fd = daemon_connect(socket_path, patience_s), error;
+	struct reply r = {0};
+	bool done;
+
+	request_send(fd, json, argc, argv);
+	error = reply_read(fd, &r);
+	close(fd);
+	if (r.len == 0)
+		errx(STATUS_NO_DAEMON, "no answer from chatd: %s",
+		    reply_error(error, patience_s));
+	done = r.bytes[0] == CONTROL_DONE;
+	reply_print(&r, done ? stdout : stderr);
+	/* An upgrade that has begun is asked for, whatever became of this. */
+	if (!reply_is_whole(&r) && !(done && strcmp(argv[0], "upgrade") == 0))
+		errx(STATUS_NO_DAEMON, "the answer is not complete: %s",
+		    reply_error(error, patience_s));
+	free(r.bytes);
+	return done ? 0 : STATUS_REFUSED;
 }
 
 /* The path as the daemon, which is elsewhere, finds it. */
@@ -203,42 +274,41 @@ path_absolute(char *path)
 	return whole;
 }
 
-/* Asks how an upgrade goes on; false: no answer, since the daemon is just
- * being replaced. */
+/* Asks how an upgrade goes on; false: no whole answer, since the daemon is
+ * just being replaced. */
 static bool
 upgrade_ask(const char *socket_path, char *text, size_t size)
 {
 	static char show[] = "show", upgrade[] = "upgrade";
 	static char *question[] = {show, upgrade, NULL};
-	int fd = daemon_connect(socket_path);
-	size_t len = 0;
-	ssize_t n;
+	int fd = daemon_connect(socket_path, command_patience_s(show));
+	struct reply r = {0};
+	char *end;
 
 	request_send(fd, false, 2, question);
-	while (
-	    len < size - 1 && (n = read(fd, text + len, size - 1 - len)) != 0) {
-		if (n == -1 && errno != EINTR)
-			break;
-		if (n > 0)
-			len += (size_t)n;
-	}
+	reply_read(fd, &r);
 	close(fd);
-	text[len] = '\0';
-	return len > 0 && text[0] == CONTROL_DONE;
+	end = memchr(r.bytes, '\n', r.len);
+	if (end != NULL && r.bytes[0] == CONTROL_DONE) {
+		*end = '\0';
+		strlcpy(text, r.bytes + 1, size);
+	}
+	free(r.bytes);
+	return end != NULL;
 }
 
 /* Waits for the end of an upgrade; returns the exit status. */
 static int
 upgrade_wait(const char *socket_path)
 {
-	char text[1024], state[32], rest[sizeof(text)];
-	int left, last = -1, still_ms = 0;
+	char text[1024] = "no answer", state[32], rest[sizeof(text)];
+	uint64_t limit_ms = clock_ms() + UPGRADE_STILL_MS;
+	int left, last = -1;
 
-	for (; still_ms < UPGRADE_STILL_MS; still_ms += UPGRADE_ASK_MS) {
+	while (clock_ms() < limit_ms) {
 		usleep(UPGRADE_ASK_MS * 1000);
 		if (!upgrade_ask(socket_path, text, sizeof(text)) ||
-		    sscanf(text + 1, "%31s %d %1023[^\n]", state, &left,
-			rest) != 3)
+		    sscanf(text, "%31s %d %1023[^\n]", state, &left, rest) != 3)
 			continue;
 		if (strcmp(state, "failed") == 0) {
 			warnx("not upgraded: %s", rest);
@@ -249,10 +319,12 @@ upgrade_wait(const char *socket_path)
 			return 0;
 		}
 		if (left != last)
-			still_ms = 0;
+			limit_ms = clock_ms() + UPGRADE_STILL_MS;
 		last = left;
 	}
-	warnx("the upgrade does not get on: %s", text + 1);
+	warnx("the upgrade has not gone on for %d s (%s); "
+	      "`chatctl show upgrade` tells how it ends",
+	    UPGRADE_STILL_MS / 1000, text);
 	return STATUS_REFUSED;
 }
 
@@ -262,7 +334,7 @@ main(int argc, char **argv)
 	char path[PATH_MAX], error[PATH_MAX + 128];
 	const char *socket_path = NULL;
 	bool json = false;
-	int ch, fd, status;
+	int ch, status;
 
 	while ((ch = getopt(argc, argv, "+js:")) != -1) {
 		switch (ch) {
@@ -288,9 +360,7 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[0], "upgrade") == 0 && argc == 2)
 		argv[1] = path_absolute(argv[1]);
-	fd = daemon_connect(socket_path);
-	request_send(fd, json, argc, argv);
-	status = reply_print(fd);
+	status = command_do(socket_path, json, argc, argv);
 	if (status == 0 && strcmp(argv[0], "upgrade") == 0)
 		status = upgrade_wait(socket_path);
 	return status;

@@ -5,14 +5,17 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct client;
 struct evbuffer;
 struct master;
 struct order;
 struct report;
 
 /* An answer: what is in text, then the report's parts, if there is one. With an
- * order it is given when that is done. */
+ * order it is given when that is done, and after control_later(client) by
+ * control_finish(). */
 struct answer {
+	struct client *client;
 	bool refused;
 	struct evbuffer *text;
 	struct report *report;

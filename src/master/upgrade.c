@@ -279,6 +279,8 @@ become(struct master *m)
 		fail(m, "it was changed after its rehearsal");
 		return;
 	}
+	control_settle(
+	    m->control, "chatd is being upgraded; what had begun goes on");
 	next.binary = m->upgrade->path; /* the next upgrade's default */
 	m->options = &next;
 	state = state_write(m, error, sizeof(error));

@@ -2,7 +2,10 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const {execFileSync, spawn} = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
 const {group} = require('./suite.js');
 const {CHATCTL, checkReports, processLives, run, until} =
     require('./daemon.js');
@@ -24,6 +27,61 @@ async function ctl(d, status, ...args) {
 /* The object has exactly these keys. */
 function keys(object, ...names) {
 	assert.deepEqual(Object.keys(object).sort(), names.sort());
+}
+
+/* How many sockets a process has open. */
+function sockets(pid) {
+	return fs.readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+		try {
+			return fs.readlinkSync(`/proc/${pid}/fd/${fd}`)
+			    .startsWith('socket:');
+		} catch {
+			return false;
+		}
+	}).length;
+}
+
+/* A FIFO as [reader, writer], so that the writer blocks when it is full. */
+function fifo(file) {
+	execFileSync('mkfifo', [file]);
+	return [fs.openSync(file, fs.constants.O_RDONLY |
+	    fs.constants.O_NONBLOCK), fs.openSync(file, 'w')];
+}
+
+/* One character from a descriptor that does not wait, null if there is none. */
+function readNow(fd) {
+	const byte = Buffer.alloc(1);
+	try {
+		return fs.readSync(fd, byte) === 1 ? byte.toString() : null;
+	} catch {
+		return null;
+	}
+}
+
+/*
+ * chatctl by way of a socket that passes on that many bytes of the reply, or
+ * all but so many if that is negative, and closes.
+ */
+async function cut(d, bytes, ...args) {
+	const file = path.join(d.dir, 'proxy.sock');
+	const server = net.createServer((near) => {
+		const far = net.connect(d.socket);
+		const reply = [];
+		near.on('error', () => {});
+		near.on('data', (data) => far.write(data));
+		far.on('data', (data) => reply.push(data));
+		far.on('end', () => {
+			const all = Buffer.concat(reply);
+			near.end(all.subarray(0, bytes < 0 ?
+			    all.length + bytes : bytes));
+		});
+	});
+	await new Promise((resolve) => server.listen(file, resolve));
+	try {
+		return await run(CHATCTL, ['-s', file, ...args]);
+	} finally {
+		server.close();
+	}
 }
 
 group('control', {conf: 'echo yes\n'}, (test) => {
@@ -124,6 +182,61 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 			assert.equal(u.connections, 5);
 	});
 
+	test('chatd does not wait for a slow reader of the output', async (d) => {
+		const text = 'x'.repeat(25);
+		await Promise.all(Array.from({length: 600}, (_, i) =>
+		    Client.user(d.port, `u${i}${text}`, `d${i}${text}`)));
+		const [reader, writer] = fifo(path.join(d.dir, 'fifo'));
+		const child = spawn(CHATCTL, ['-s', d.socket, '-j', 'show',
+		    'connections'], {stdio: ['ignore', writer, 'ignore']});
+		const left = new Promise((resolve) => child.on('exit', resolve));
+		fs.closeSync(writer);
+		let pipe;
+		try {
+			const first = await until('chatctl writes', () =>
+			    readNow(reader));
+			/* The rest is more than a FIFO takes. */
+			assert.equal(sockets(child.pid), 0, 'chatd waits');
+			assert.equal(child.exitCode, null);
+			pipe = new net.Socket({fd: reader, readable: true,
+			    writable: false});
+			let all = first;
+			pipe.on('data', (data) => all += data);
+			const end = new Promise((resolve) =>
+			    pipe.on('end', resolve));
+			assert.equal(await left, 0);
+			await end;
+			assert.ok(all.length > 80000);
+			assert.equal(JSON.parse(all).length, 600);
+		} finally {
+			child.kill('SIGKILL');
+			pipe?.destroy();
+		}
+	});
+
+	test('an answer that was cut is told: 3', async (d) => {
+		await Client.user(d.port, 'alice');
+		for (const args of [['show', 'connections'],
+		    ['-j', 'show', 'connections'], ['show', 'stats'],
+		    ['kick', 'nobody'], ['log', 'brief']]) {
+			const whole = await d.ctl(...args);
+			/* "log" is answered by status and end mark alone. */
+			for (const bytes of args[0] === 'log' ? [1] :
+			    [1, 2, 10, -2, -1]) {
+				const r = await cut(d, bytes, ...args);
+				assert.equal(r.status, 3, JSON.stringify(r));
+				assert.match(r.stderr,
+				    /the answer is not complete/);
+				assert.ok(whole.stdout.startsWith(r.stdout));
+			}
+			assert.deepEqual(await cut(d, Infinity, ...args), whole);
+			const none = await cut(d, 0, ...args);
+			assert.equal(none.status, 3);
+			assert.match(none.stderr, /no answer/);
+			assert.equal(none.stdout, '');
+		}
+	});
+
 	test('show stats', async (d) => {
 		const stats = await d.json('show', 'stats');
 		assert.ok(!Array.isArray(stats));
@@ -204,7 +317,6 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 	});
 
 	test('clients that connect and say nothing harm nobody', async (d) => {
-		const net = require('node:net');
 		const mute = await Promise.all(Array.from({length: 12}, () =>
 		    new Promise((resolve, reject) => {
 			const s = net.connect(d.socket, () => resolve(s));

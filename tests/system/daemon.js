@@ -282,10 +282,10 @@ class Daemon {
 			socket.on('data', (data) => reply += data);
 			socket.on('end', () => {
 				socket.end();
-				if (reply[0] !== '0')
+				if (reply[0] !== '0' || reply.at(-1) !== '\0')
 					reject(new Error(`control: ${reply}`));
 				else
-					resolve(JSON.parse(reply.slice(1)));
+					resolve(JSON.parse(reply.slice(1, -1)));
 			});
 			socket.write(Buffer.concat([length, text]));
 		});

@@ -140,7 +140,10 @@ daemon_ask(const char *const *word, int n)
 			got += (size_t)r;
 	close(fd);
 	answer[got] = '\0';
-	return r == 0 && answer[0] == '0' ? answer + 1 : NULL;
+	/* Its last byte is its end mark. */
+	return r == 0 && got >= 2 && answer[0] == '0' && answer[got - 1] == 0
+	    ? answer + 1
+	    : NULL;
 }
 
 /* A number behind a member's name. */

@@ -1,0 +1,36 @@
+/* Who is connected to the control socket; the master's own. One asks, is
+ * answered, and leaves. */
+#ifndef CHATD_MASTER_CLIENT_H
+#define CHATD_MASTER_CLIENT_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+struct client;
+struct master;
+
+struct clients {
+	struct master *master;
+	TAILQ_HEAD(, client) list;
+	int n;
+	int limit_ms, later_ms; /* CONTROL_CLIENT_MS, CONTROL_LATER_MS */
+};
+
+void clients_init(struct clients *all, struct master *m);
+
+/* Takes a connection in, or turns it away with a reason. */
+void client_new(struct clients *all, int fd);
+
+/* Whether each of them waits for something that is done later. */
+bool clients_are_idle(const struct clients *all);
+
+/* Tells those that wait for something that its end will not be told. */
+void clients_settle(struct clients *all, const char *why);
+
+/* Writes what the sockets take at once. */
+void clients_flush(struct clients *all);
+
+/* Lets all go. */
+void clients_drop(struct clients *all);
+
+#endif
