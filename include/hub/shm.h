@@ -139,6 +139,10 @@ struct hub {
  */
 int hub_create(struct hub *h, const struct hub_limits *limits);
 
+/* Whether memory made with the one is as large, everywhere, as with the other.
+ * Padding does not count. */
+bool hub_limits_equal(const struct hub_limits *a, const struct hub_limits *b);
+
 /*
  * Maps memory that another program made with these limits and this key: after
  * an upgrade. With look, for reading only. Returns 0, h->fd being fd, or -1

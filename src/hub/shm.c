@@ -164,6 +164,16 @@ fail:
 	return -1;
 }
 
+bool
+hub_limits_equal(const struct hub_limits *a, const struct hub_limits *b)
+{
+	return a->connections == b->connections && a->users == b->users &&
+	    a->journal_bytes == b->journal_bytes &&
+	    a->output_bytes == b->output_bytes &&
+	    a->input_bytes == b->input_bytes &&
+	    a->subscriptions == b->subscriptions;
+}
+
 int
 hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
     const uint8_t hash_key[16], bool look, char *error, size_t error_len)

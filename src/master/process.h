@@ -135,6 +135,8 @@ struct master {
 	uint32_t drain_rate;	    /* connections per second; 0: serves */
 	TAILQ_HEAD(, order) orders; /* given and not answered */
 	uint32_t n_orders;
+	/* Of the last order, whichever program gave it: a worker's late answer
+	 * must not be taken for that to another order. */
 	uint64_t order_number;
 	struct upgrade *upgrade;   /* to another program; NULL: none */
 	char upgrade_failure[512]; /* of the last one; "": none */

@@ -100,6 +100,7 @@ put_all(FILE *f, const struct master *m)
 	fprintf(f, "clock %" PRIu64 "\n", master_clock_ms(m));
 	fprintf(f, "respawns %" PRIu64 "\n", m->respawns);
 	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
+	fprintf(f, "order %" PRIu64 "\n", m->order_number);
 	for (int i = 0; i < REPORT_COUNTERS; i++)
 		fprintf(f, "buried %d %" PRIu64 "\n", i, m->buried[i]);
 	for (int i = 0; i < m->n_workers; i++)
@@ -324,6 +325,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return sscanf(value, "%" SCNu64, &m->respawns) == 1;
 	else if (strcmp(key, "drain") == 0)
 		return sscanf(value, "%" SCNu32, &m->drain_rate) == 1;
+	else if (strcmp(key, "order") == 0)
+		return sscanf(value, "%" SCNu64, &m->order_number) == 1;
 	else if (strcmp(key, "buried") == 0) {
 		if (sscanf(value, "%d %" SCNu64, &i, &n) != 2)
 			return false;

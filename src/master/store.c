@@ -233,7 +233,7 @@ store_hub(struct master *m)
 
 	if (s == NULL || s->hub == -1 || s->state == -1 || kept->text == NULL)
 		return false;
-	if (memcmp(&kept->limits, &m->limits, sizeof(m->limits)) != 0)
+	if (!hub_limits_equal(&kept->limits, &m->limits))
 		snprintf(error, sizeof(error),
 		    "the configuration's sizes are "
 		    "others now");

@@ -55,6 +55,7 @@ master_make(struct options *o)
 	m->watchdog.clock_ms = 777;
 	m->respawns = 7;
 	m->drain_rate = 3;
+	m->order_number = 1ull << 40;
 	m->buried[2] = UINT64_MAX;
 	m->n_workers = 2;
 	m->member[0] = (struct member){.slot = 0,
@@ -108,7 +109,7 @@ round_trip(void **state)
 	assert_int_equal(s.options.n_listen, 2);
 	assert_string_equal(s.options.listen[1], "[::1]:2");
 	assert_int_equal(s.hub, 17);
-	assert_memory_equal(&s.limits, &limits, sizeof(limits));
+	assert_true(hub_limits_equal(&s.limits, &limits));
 	assert_memory_equal(s.hash_key, m->hub.hash_key, 16);
 	assert_int_equal(s.connections, 192);
 	assert_int_equal(s.n_listen, 1); /* the default */
@@ -123,6 +124,7 @@ round_trip(void **state)
 	assert_in_range(n->watchdog.clock_ms, 777, 777 + WATCHDOG_GONE_MAX_MS);
 	assert_int_equal(n->respawns, 7);
 	assert_int_equal(n->drain_rate, 3);
+	assert_true(n->order_number == 1ull << 40);
 	assert_true(n->buried[2] == UINT64_MAX);
 	assert_int_equal(n->n_workers, 2);
 	for (int i = 0; i < 2; i++) {
@@ -188,6 +190,41 @@ line_feed(void **state)
 	master_unmake(m);
 }
 
+/* Padding, which a struct that was filled member by member has garbage in,
+ * does not count; each member does. */
+static void
+limits_equal(void **state)
+{
+	struct hub_limits a, b;
+
+	memset(&a, 0x5a, sizeof(a));
+	memset(&b, 0xa5, sizeof(b));
+	for (struct hub_limits *l = &a; l != NULL; l = l == &a ? &b : NULL) {
+		l->connections = limits.connections;
+		l->users = limits.users;
+		l->journal_bytes = limits.journal_bytes;
+		l->output_bytes = limits.output_bytes;
+		l->input_bytes = limits.input_bytes;
+		l->subscriptions = limits.subscriptions;
+	}
+	assert_true(hub_limits_equal(&a, &b));
+	assert_int_not_equal(memcmp(&a, &b, sizeof(a)), 0);
+#define DIFFERS(member)                                 \
+	do {                                            \
+		b.member++;                             \
+		assert_false(hub_limits_equal(&a, &b)); \
+		b.member--;                             \
+	} while (0)
+	DIFFERS(connections);
+	DIFFERS(users);
+	DIFFERS(journal_bytes);
+	DIFFERS(output_bytes);
+	DIFFERS(input_bytes);
+	DIFFERS(subscriptions);
+#undef DIFFERS
+	assert_true(hub_limits_equal(&a, &b));
+}
+
 static void
 attach(void **state)
 {
@@ -229,6 +266,7 @@ main(void)
 	    cmocka_unit_test(round_trip),
 	    cmocka_unit_test(nonsense),
 	    cmocka_unit_test(line_feed),
+	    cmocka_unit_test(limits_equal),
 	    cmocka_unit_test(attach),
 	};
 
