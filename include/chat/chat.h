@@ -75,6 +75,7 @@ struct conn {
 	bool paused : 1;  /* not reading */
 	bool present : 1; /* counted in presence */
 	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
+	bool unkept : 1;  /* was not in custody when that was last counted */
 };
 
 struct chat;

@@ -42,6 +42,12 @@ bool relay_find(struct chat *ch, uint64_t position, struct publication *p);
 bool relay_message(struct chat *ch, int peer, uint32_t type,
     const void *payload, size_t len, int fd);
 
+/* Whether there is a link to a peer. */
+bool relay_is_linked(const struct chat *ch, int peer);
+
+/* Closes all links: this worker leaves. */
+void relay_leave(struct chat *ch);
+
 /* Forgets what the links brought. */
 void relay_reset(struct chat *ch);
 

@@ -20,30 +20,38 @@ enum message_party { PARTY_MASTER, PARTY_WORKER, PARTY_PEER };
 
 enum message_type {
 	/* master to worker */
-	MSG_LINK = 1, /* + one end of a link; struct message_link */
-	MSG_START,    /* accept connections; no payload */
-	MSG_CONF,     /* struct conf_live (conf/conf.h) */
-	MSG_REOPEN,   /* reopen the log file; no payload */
-	MSG_KICK,     /* struct message_kick; answered by MSG_DONE */
-	MSG_SAY,      /* struct message_order, then 1 to MESSAGE_TEXT_MAX bytes
-		       * of text, published as *server* to the lobby;
-		       * answered by MSG_DONE */
-	MSG_ADOPT,    /* + a link to a dead worker's keeper; struct
-		       * message_adopt; answered by MSG_CLEANED */
-	MSG_MOVE,     /* give connections away; struct message_move */
-	MSG_CUSTODY,  /* + its end of the link to a new keeper; no payload */
-	MSG_CLEAN,    /* struct message_clean: presence of a dead worker */
-	MSG_STOP,     /* close everything with 1001 and leave; no payload */
-	MSG_QUIT,     /* stop accepting, leave when empty; no payload */
-	MSG_RETIRE,   /* leave, everything goes on with the next one; no
-		       * payload */
-	MSG_DRAIN,    /* struct message_drain */
+	MSG_LINK = 1,  /* + one end of a link; struct message_link */
+	MSG_START,     /* accept connections; no payload */
+	MSG_CONF,      /* struct conf_live (conf/conf.h) */
+	MSG_REOPEN,    /* reopen the log file; no payload */
+	MSG_KICK,      /* struct message_kick; answered by MSG_DONE */
+	MSG_SAY,       /* struct message_order, then 1 to MESSAGE_TEXT_MAX bytes
+			* of text, published as *server* to the lobby;
+			* answered by MSG_DONE */
+	MSG_ADOPT,     /* + a link to a dead worker's keeper; struct
+			* message_adopt; answered by MSG_CLEANED */
+	MSG_MOVE,      /* give connections away; struct message_move */
+	MSG_CUSTODY,   /* + its end of a link to its keeper; struct
+			* message_custody */
+	MSG_CLEAN,     /* struct message_clean: presence of a dead worker */
+	MSG_STOP,      /* close everything with 1001 and leave; no payload */
+	MSG_QUIT,      /* stop accepting, leave when empty; no payload */
+	MSG_RETIRE,    /* stop, everything goes on with the next one; answered
+			* by MSG_RETIRED; no payload */
+	MSG_DRAIN,     /* struct message_drain */
+	MSG_GIVE_BACK, /* to a worker that has retired: + a custody link to who
+			* goes on; no payload */
 	/* worker to master */
 	MSG_HELLO = 32, /* initialised; struct message_hello */
-	MSG_CLEANED,	/* answers MSG_CLEAN; struct message_clean */
+	MSG_CLEANED,	/* answers MSG_CLEAN and MSG_ADOPT; struct
+			 * message_cleaned */
 	MSG_DONE,	/* answers an order; struct message_done */
-	MSG_KEPT,	/* after MSG_CUSTODY: that keeper has been sent
-			 * everything; no payload */
+	MSG_KEPT,	/* its keeper has everything; struct message_custody */
+	MSG_UNKEPT,	/* the link to its keeper has ended, it has none; struct
+			 * message_custody */
+	MSG_RETIRED,	/* answers MSG_RETIRE: touches nothing any more, and
+			 * holds its sockets until the master has it end; no
+			 * payload */
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see chat/relay.h */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
@@ -102,6 +110,19 @@ struct message_clean {
 	uint32_t generation;
 };
 
+struct message_cleaned {
+	uint32_t worker;
+	uint32_t generation;
+	uint32_t taken; /* connections */
+	uint32_t left;	/* not taken: their slots are as they were */
+	uint32_t full;	/* 1: there is no room for those here */
+	uint32_t spare;
+};
+
+struct message_custody {
+	uint32_t keeper; /* its number, hub/kept.h */
+};
+
 /* Accept no more, end connections with 1012 at that pace; 0: serve again. */
 struct message_drain {
 	uint32_t rate; /* connections in 1000 s */
@@ -111,7 +132,7 @@ struct message_adopt {
 	uint32_t worker;
 	uint32_t generation;
 	uint32_t fault_hand; /* enum hand, if it died of its own fault */
-	uint32_t spare;
+	uint32_t last;	     /* 1: what nobody gives back is to be cleaned up */
 	uint64_t fault_arg;
 };
 

@@ -50,9 +50,11 @@ size_t input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap);
  * make no sense: the part is dropped then. */
 int input_adopt(struct input_pool *pool, uint32_t slot);
 
+enum { INPUT_SPOILT = -2 };
+
 /* When a connection moves here: copies its part from another worker's pages.
- * *part is what the slot's is to become. Returns 0, or -1: no room, or it
- * makes no sense. */
+ * *part is what the slot's is to become. Returns 0, -1: no room, or
+ * INPUT_SPOILT: it makes no sense. */
 int input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part);
 
 /* Drops the pages of a part that no slot names any more. */

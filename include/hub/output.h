@@ -131,8 +131,9 @@ int output_adopt(struct output_pool *pool, struct output *o, uint32_t slot,
 /*
  * When a connection moves here from another worker, whose records stay as they
  * are: copies what is not written yet into this worker's memory. The slot's
- * `first` is to become o->chunk when the move is committed. Returns 0, or -1:
- * the records make no sense, or there is no room.
+ * `first` is to become o->chunk when the move is committed. `written` as for
+ * output_adopt(). Returns 0, -1: there is no room, or OUTPUT_SPOILT: the
+ * records make no sense.
  */
 int output_copy(struct output_pool *pool, struct output *o, uint32_t slot,
     uint64_t written);

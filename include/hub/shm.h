@@ -104,6 +104,7 @@ struct hub {
 	uint32_t n_extra;
 
 	struct slot *slot;
+	_Atomic uint64_t *kept;	       /* [n_slots], see kept.h */
 	_Atomic uint8_t *slot_owner;   /* per block: worker + 1, 0 = nobody */
 	_Atomic uint8_t *slot_touched; /* per block: ever used */
 	uint32_t n_slots;

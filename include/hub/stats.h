@@ -41,6 +41,7 @@ struct shm_worker {
 	_Atomic uint32_t state;	     /* enum worker_state */
 	_Atomic uint64_t started_ms; /* clock_ms() */
 	_Atomic uint32_t keeper;     /* its pid; 0: none */
+	_Atomic uint32_t custody;    /* its number (kept.h); 0: none */
 	_Atomic uint64_t keeper_tick __attribute__((aligned(64)));
 
 	/* written by the worker, often */
@@ -59,10 +60,18 @@ struct shm_worker {
 	_Atomic uint32_t move_subs;
 	_Atomic uint64_t move_from;   /* the former worker's cursor */
 	_Atomic uint64_t stage_start; /* input position of its first byte */
+	/* A connection that has moved here while what it had sent was read and
+	 * not done: that lies in the stage of worker rest_worker still. */
+	_Atomic uint64_t rest_id; /* 0: none */
+	_Atomic uint32_t rest_worker;
 
 	/* read by the other workers when they accept */
 	_Atomic uint32_t connections __attribute__((aligned(64)));
-	_Atomic uint32_t pending;   /* accepted, handshake not complete */
+	_Atomic uint32_t pending; /* accepted, handshake not complete */
+	/* Once a second: connections opened, those of them that its keeper has,
+	 * and those that it has not had for a second. */
+	_Atomic uint32_t opened, kept, unkept;
+	_Atomic uint32_t room; /* connections that could go on here besides */
 	_Atomic uint32_t accepting; /* takes new ones if it is its turn */
 
 	_Atomic uint64_t delivered __attribute__((aligned(64)));

@@ -9,21 +9,21 @@
 #include "hub/shm.h"
 
 /*
- * The master's word over the control link, each with one end of a new custody
- * link. HAND_BACK: first the dead worker's link is read to its end, then the
- * worker at the new one gets duplicates of everything in custody and
- * CUSTODY_DONE. FILL: the worker at the new link will send what it has, or the
- * keeper before this one will, which gets HAND_BACK with the other end.
- * FORGET (no descriptor): everything in custody is closed.
+ * The master's word over the control link. LINK, with one end of a new custody
+ * link: first the former worker's link is read to its end; then the worker at
+ * the new one may ask for what is in custody (CUSTODY_ROOM) and hand over what
+ * it has. CHECK, without a descriptor: whatever has ended, or has gone on at
+ * another worker, is closed.
  */
-enum keeper_order { KEEPER_HAND_BACK = 1, KEEPER_FILL, KEEPER_FORGET };
+enum keeper_order { KEEPER_LINK = 1, KEEPER_CHECK };
 
 /*
  * Runs until the control link ends. Called in the child after the fork, with
- * privileges dropped and nothing inherited but control. hub is used for its
- * number of slots and for a life sign in worker's line only.
+ * privileges dropped and nothing inherited but control. number: see hub/kept.h.
+ * In shared memory it writes the words of what it keeps and a life sign in
+ * worker's line; it reads the slots.
  */
-void
-keeper_main(struct hub *h, int worker, int control) __attribute__((noreturn));
+void keeper_main(struct hub *h, int worker, uint32_t number, int control)
+    __attribute__((noreturn));
 
 #endif

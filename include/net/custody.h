@@ -14,10 +14,18 @@ enum {
 			       * count per user, for everybody's links */
 };
 
+/*
+ * Who holds descriptors gives them back only as far as the other side has said
+ * that it has room: CUSTODY_ROOM, again and again. What was given stays in
+ * custody until it is given up.
+ */
 enum custody_type {
 	CUSTODY_KEEP = 1, /* ids with as many descriptors */
 	CUSTODY_GIVE_UP,  /* ids: close those */
-	CUSTODY_DONE	  /* that was all */
+	CUSTODY_CHECK,	  /* close all whose connection has ended, or has gone
+			   * on elsewhere; no ids */
+	CUSTODY_ROOM,	  /* one id: so many more descriptors may come back */
+	CUSTODY_DONE	  /* that was all; no ids */
 };
 
 struct custody_note {
@@ -30,17 +38,54 @@ struct custody_note {
 int custody_pair(int fd[2]);
 
 /*
- * Sends a note, with fd[n] if it is CUSTODY_KEEP. Returns 0, or -1 and errno:
- * EAGAIN = full (with wait false), EPIPE = the other side is gone.
+ * Sends a note, with fd[n] if it is CUSTODY_KEEP; never waits. Returns 0, or -1
+ * and errno: EAGAIN = not now (the link is full, no memory, too many
+ * descriptors in flight), EBADF = one of the descriptors is none; EPIPE,
+ * ECONNRESET, ENOTCONN = the other side is gone.
  */
-int custody_send(
-    int link, const struct custody_note *note, const int *fd, bool wait);
+int custody_send(int link, const struct custody_note *note, const int *fd);
+
+/* Whether errno after custody_send() says that the link is of no use any
+ * more. */
+bool custody_is_gone(int error);
+
+/* CUSTODY_ROOM for n descriptors. As custody_send(). */
+int custody_ask(int link, uint32_t n);
 
 /*
- * Receives one note; fd has room for CUSTODY_MAX. Returns 1, 0 = nothing
- * there (never with wait), or -1: the end, or a note that makes no sense
- * (errno EBADMSG, its descriptors are closed).
+ * Receives one note; fd has room for CUSTODY_MAX; never waits. Returns 1,
+ * 0 = nothing there, or -1: the end (errno 0), or a note that makes no sense or
+ * has lost descriptors for want of room here (errno EBADMSG; its descriptors
+ * are closed, the link is good).
  */
-int custody_receive(int link, struct custody_note *note, int *fd, bool wait);
+int custody_receive(int link, struct custody_note *note, int *fd);
+
+/* Whether all that was sent has been read, so that few descriptors are in
+ * flight. */
+bool custody_is_clear(int link);
+
+/* Hands one order with a descriptor (-1: none) to the keeper at a control
+ * socket. Returns 0, or -1 and errno. */
+int custody_order(int control, uint8_t what, int fd);
+
+/* Descriptors on their way back over one link: what is numbered [next, n), as
+ * far as there is room. next above n: DONE has been said. */
+struct custody_giver {
+	uint32_t next, n;
+	uint64_t room; /* as the other side has asked */
+};
+
+/* Says what is numbered i; false: nothing. */
+typedef bool (*custody_at)(void *arg, uint32_t i, uint64_t *id, int *fd);
+
+enum custody_given {
+	CUSTODY_IDLE, /* nothing to do until the other side asks */
+	CUSTODY_FULL, /* again in a moment */
+	CUSTODY_ENDED /* the other side is gone */
+};
+
+/* Gives what may be given now. Duplicates: the descriptors stay open here. */
+enum custody_given
+custody_give(struct custody_giver *g, int link, custody_at at, void *arg);
 
 #endif

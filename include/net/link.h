@@ -6,6 +6,7 @@
 #ifndef CHATD_NET_LINK_H
 #define CHATD_NET_LINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,6 +16,10 @@ enum {
 	LINK_BUFFER = 1024 * 1024, /* SO_SNDBUF asked for, bytes */
 	LINK_BATCH = 16		   /* datagrams per sendmmsg or recvmmsg */
 };
+
+/* Raises a socket's send buffer to LINK_BUFFER: above wmem_max with privilege,
+ * up to it without. */
+void link_buffer_raise(int fd);
 
 /* Makes a pair: non-blocking, close-on-exec, buffers raised. -1 and errno. */
 int link_pair(int fd[2]);
@@ -38,12 +43,13 @@ struct link_datagram {
 	int fd;	   /* a descriptor that came with it, or -1; the
 		    * receiver owns it */
 	int n_fds; /* how many came; surplus ones are closed already */
+	bool lost; /* a descriptor came and there was no room for it here */
 };
 
 /*
  * Receives up to LINK_BATCH datagrams into one static buffer per process.
  * Returns how many (0 = nothing there), or -1 and errno; errno 0 = EOF.
- * Truncated data or a lost descriptor (MSG_CTRUNC) shows as len 0.
+ * Truncated data shows as len 0, a lost descriptor (MSG_CTRUNC) as none.
  */
 int link_receive(int fd, struct link_datagram out[LINK_BATCH]);
 

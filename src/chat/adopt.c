@@ -23,9 +23,58 @@ struct adoption {
 	const int *fd;
 	const struct adopt_fault *fault;
 	struct adopt_result *result;
-	int worker; /* whose stage holds what was read and not done */
-	uint64_t stage_conn, stage_start; /* as that worker left them */
+	int worker; /* that had the connections */
+	struct adopt_stage {
+		int worker;	/* whose stage it is */
+		uint64_t conn;	/* whose bytes it holds; 0: nobody's */
+		uint64_t start; /* input position of the first one */
+	} stage[2]; /* what was read and not done, as those workers left it */
 };
+
+/* Notes what a worker's stage holds. */
+static struct adopt_stage
+adopt_stage_of(const struct hub *h, int worker)
+{
+	return (struct adopt_stage){.worker = worker,
+	    .conn = SHM_LOAD(h->worker[worker].stage_conn),
+	    .start = SHM_LOAD(h->worker[worker].stage_start)};
+}
+
+/* Notes where to find what the worker had read and not done: in its own stage,
+ * and, of a connection that it was just taking up, in that of the worker which
+ * had it before. */
+static void
+adopt_stages(struct adoption *a, int worker)
+{
+	const struct hub *h = a->ch->hub;
+	uint64_t rest = SHM_LOAD(h->worker[worker].rest_id);
+	uint32_t from = SHM_LOAD(h->worker[worker].rest_worker);
+
+	a->worker = worker;
+	a->stage[0] = adopt_stage_of(h, worker);
+	if (rest != 0 && from < SHM_WORKERS)
+		a->stage[1] = adopt_stage_of(h, (int)from);
+	if (a->stage[1].conn != rest)
+		a->stage[1].conn = 0;
+}
+
+/* The stage that holds a connection's input from `known` to `read`; NULL: none
+ * does. */
+static const struct adopt_stage *
+adopt_stage_find(
+    const struct adoption *a, uint64_t id, uint64_t known, uint64_t read)
+{
+	const struct adopt_stage *s;
+	int k;
+
+	for (k = 0; k < 2; k++) {
+		s = &a->stage[k];
+		if (s->conn == id && s->start <= known &&
+		    read - s->start <= SHM_STAGE)
+			return s;
+	}
+	return NULL;
+}
 
 /* Ends what cannot go on: of its records only what others were told is used. */
 static void
@@ -34,7 +83,7 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 	struct chat *ch = a->ch;
 
 	if (why != NULL)
-		log_warn("connection %llu: %s, closed",
+		log_warn("connection %016llx: %s, closed",
 		    (unsigned long long)slot_id(ch->hub, i), why);
 	channel_tell_leaves(ch, i);
 	slot_set(ch->hub, i, SLOT_CLOSING);
@@ -189,6 +238,7 @@ replay(struct adoption *a, uint32_t i)
 	struct hub *h = ch->hub;
 	const struct input_part *part = input_part(h, i);
 	uint64_t known = KEY_POSITION(SHM_LOAD(conn_slot(ch, i)->committed));
+	const struct adopt_stage *stage;
 	struct counters k;
 
 	if (part != NULL && part->end > known)
@@ -203,14 +253,14 @@ replay(struct adoption *a, uint32_t i)
 	}
 	if (k.read == known)
 		return;
-	if (k.read > known && a->stage_conn == slot_id(h, i) &&
-	    a->stage_start <= known && k.read - a->stage_start <= SHM_STAGE) {
+	stage = adopt_stage_find(a, slot_id(h, i), known, k.read);
+	if (k.read > known && stage != NULL) {
 		a->result->replayed++;
 		conn_slot(ch, i)->heard_ms = (uint32_t)ch->now_ms;
 		ch->replaying = true;
-		conn_input(ch, i, a->stage_start,
-		    h->stage + (size_t)a->worker * SHM_STAGE,
-		    (size_t)(k.read - a->stage_start));
+		conn_input(ch, i, stage->start,
+		    h->stage + (size_t)stage->worker * SHM_STAGE,
+		    (size_t)(k.read - stage->start));
 		ch->replaying = false;
 		return;
 	}
@@ -289,16 +339,12 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
     struct adopt_result *result)
 {
 	struct hub *h = ch->hub;
-	struct adoption a = {.ch = ch,
-	    .fd = fd,
-	    .fault = fault,
-	    .result = result,
-	    .worker = h->self,
-	    .stage_conn = SHM_LOAD(h->me->stage_conn),
-	    .stage_start = SHM_LOAD(h->me->stage_start)};
+	struct adoption a = {
+	    .ch = ch, .fd = fd, .fault = fault, .result = result};
 	uint32_t i = SHM_NONE;
 
 	memset(result, 0, sizeof(*result));
+	adopt_stages(&a, h->self);
 	take_up_all(&a);
 	claim_marked(&ch->slots);
 	output_adopted(&ch->output);
@@ -321,21 +367,19 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	/* The others accept no more than a share of what the least has. */
 	conn_count(ch);
 	SHM_STORE(h->me->stage_conn, 0);
+	SHM_STORE(h->me->rest_id, 0);
 }
 
 void
 adopt_settle(
     struct chat *ch, uint32_t i, int worker, const struct adopt_fault *fault)
 {
-	struct hub *h = ch->hub;
 	struct adopt_result result = {0};
 	struct adoption a = {.ch = ch, .fault = fault, .result = &result};
 
 	if (worker < 0 || worker >= SHM_WORKERS)
 		return;
-	a.worker = worker;
+	adopt_stages(&a, worker);
 	ch->unsettled = true; /* as in adopt_all */
-	a.stage_conn = SHM_LOAD(h->worker[worker].stage_conn);
-	a.stage_start = SHM_LOAD(h->worker[worker].stage_start);
 	settle(&a, i);
 }

@@ -540,6 +540,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	close(c->fd);
 	KILL_POINT();
 	c->fd = -1;
+	c->fresh = false;
 	c->phase = CONN_NONE;
 	ch->n_conns--;
 	number_give(ch, i);

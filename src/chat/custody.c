@@ -1,28 +1,36 @@
 #include "chat/custody.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "chat/conn.h"
+#include "hub/kept.h"
 #include "net/custody.h"
 
-enum { RETRY_MS = 1 };
+enum {
+	RETRY_MS = 1,
+	COUNT_MS = 1000 /* between two looks at what the keeper has */
+};
 
 struct custody {
-	int link; /* -1: no keeper */
+	int link;	 /* -1: no keeper */
+	uint32_t number; /* of the keeper at the link (kept.h) */
+	uint32_t broken; /* number of a keeper whose link ended; 0: none */
 	uint64_t lost_ms;
-	uint32_t *fresh; /* [2 * n_slots]: opened, not in custody */
-	uint32_t n_fresh;
-	uint64_t *give; /* [2 * n_slots]: ids to give up */
+	uint64_t *todo; /* [cap]: ids to hand over */
+	uint32_t n_todo;
+	uint64_t *give; /* [cap]: ids to give up */
 	uint32_t n_give;
-	uint32_t fill; /* next connection to tell a new keeper; SHM_NONE: all
-			* are told */
+	bool check;    /* the keeper is to look for itself what has ended */
+	uint32_t walk; /* next connection to hand over if the keeper does not
+			* have it; SHM_NONE: no walk is under way */
+	uint64_t counted_ms;
+	uint64_t warned_ms;
 	uint32_t cap;
 };
 
@@ -44,22 +52,22 @@ custody_init(struct chat *ch)
 	if (c == NULL)
 		return -1;
 	c->cap = 2 * ch->hub->n_slots;
-	c->fresh = table(c->cap * sizeof(*c->fresh));
+	c->todo = table(c->cap * sizeof(*c->todo));
 	c->give = table(c->cap * sizeof(*c->give));
-	if (c->fresh == NULL || c->give == NULL) {
+	if (c->todo == NULL || c->give == NULL) {
 		free(c);
 		errno = ENOMEM;
 		return -1;
 	}
 	c->link = -1;
-	c->fill = SHM_NONE;
+	c->walk = SHM_NONE;
 	ch->custody = c;
 	return 0;
 }
 
-/* The keeper is gone; the master brings another. */
+/* The link has ended: the master brings another, and perhaps another keeper. */
 static void
-lose(struct chat *ch)
+custody_lose(struct chat *ch)
 {
 	struct custody *c = ch->custody;
 
@@ -67,27 +75,72 @@ lose(struct chat *ch)
 		return;
 	close(c->link);
 	c->link = -1;
+	c->broken = c->number;
 	c->lost_ms = ch->now_ms;
-	c->n_give = 0; /* nobody keeps them any more */
-	c->fill = SHM_NONE;
+	c->n_give = 0; /* what has ended is found by a check */
+	c->check = false;
+	c->walk = SHM_NONE;
 }
 
 void
-custody_link(struct chat *ch, int fd, bool fill)
+custody_link(struct chat *ch, int fd, uint32_t number)
 {
 	struct custody *c = ch->custody;
 
-	lose(ch);
+	custody_lose(ch);
 	c->link = fd;
-	c->fill = fill ? 0 : SHM_NONE;
+	c->number = number;
+	c->broken = 0;
+	c->check = true;
+	c->walk = 0;
 }
 
-/* The connection is as safe as can be: it may be answered. */
+uint32_t
+custody_broken(const struct chat *ch)
+{
+	return ch->custody->broken;
+}
+
+void
+custody_broken_told(struct chat *ch)
+{
+	ch->custody->broken = 0;
+}
+
+uint32_t
+custody_number(const struct chat *ch)
+{
+	return ch->custody->link >= 0 ? ch->custody->number : 0;
+}
+
+void
+custody_leave(struct chat *ch)
+{
+	custody_lose(ch);
+	ch->custody->broken = 0;
+}
+
+/* Nothing holds the connection's output back any more. */
 static void
-settled(struct chat *ch, uint32_t i)
+custody_settle(struct chat *ch, uint32_t i)
 {
 	ch->conn[i].fresh = false;
 	conn_dirty(ch, i);
+}
+
+/* Settles every connection on the list and empties the list. */
+static void
+custody_settle_all(struct chat *ch)
+{
+	struct custody *c = ch->custody;
+	uint32_t k, i;
+
+	for (k = 0; k < c->n_todo; k++) {
+		i = (uint32_t)c->todo[k];
+		if (ch->conn[i].fresh && slot_id(ch->hub, i) == c->todo[k])
+			custody_settle(ch, i);
+	}
+	c->n_todo = 0;
 }
 
 void
@@ -96,10 +149,13 @@ custody_add(struct chat *ch, uint32_t i)
 	struct custody *c = ch->custody;
 
 	ch->conn[i].fresh = true;
-	if (c->n_fresh == c->cap)
-		settled(ch, i);
-	else
-		c->fresh[c->n_fresh++] = i;
+	if (c->n_todo == c->cap) {
+		/* ids of connections that have ended fill the list: a walk
+		 * finds the others */
+		custody_settle_all(ch);
+		c->walk = 0;
+	}
+	c->todo[c->n_todo++] = slot_id(ch->hub, i);
 }
 
 void
@@ -108,25 +164,66 @@ custody_give_up(struct chat *ch, uint64_t id)
 	struct custody *c = ch->custody;
 
 	if (c->link < 0)
-		return;
+		return; /* the next keeper begins with a check */
 	if (c->n_give == c->cap) {
-		log_warn("the keeper does not read, it is given up");
-		lose(ch);
+		c->n_give = 0;
+		c->check = true;
 		return;
 	}
 	c->give[c->n_give++] = id;
 }
 
-/* Sends a note; false if it has to wait or there is no keeper any more. */
-static bool
-note_send(struct chat *ch, const struct custody_note *note, const int *fd)
+/* Says which connections of a note have no descriptor any more: that is an
+ * error of this process, and must not cost the others their keeper. */
+static void
+note_blame(const struct custody_note *note, const int *fd)
 {
-	if (custody_send(ch->custody->link, note, fd, false) == 0) {
-		KILL_POINT();
-		return true;
+	uint32_t k;
+
+	for (k = 0; k < note->n; k++)
+		if (fcntl(fd[k], F_GETFD) < 0)
+			log_error(
+			    "connection %016llx: its descriptor %d is not "
+			    "open, not taken into custody",
+			    (unsigned long long)note->id[k], fd[k]);
+}
+
+/* Keeps those of a note whose descriptors are open. */
+static void
+note_sift(struct custody_note *note, int *fd)
+{
+	uint32_t k, left = 0;
+
+	note_blame(note, fd);
+	for (k = 0; k < note->n; k++)
+		if (fcntl(fd[k], F_GETFD) >= 0) {
+			note->id[left] = note->id[k];
+			fd[left++] = fd[k];
+		}
+	note->n = left;
+}
+
+/* Sends a note; false if that has to wait, or the keeper is gone. A note
+ * without ids is not sent. */
+static bool
+note_send(struct chat *ch, struct custody_note *note, int *fd)
+{
+	struct custody *c = ch->custody;
+	int tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		if (note->n == 0 && note->type != CUSTODY_CHECK)
+			return true;
+		if (custody_send(c->link, note, fd) == 0) {
+			KILL_POINT();
+			return true;
+		}
+		if (errno != EBADF || fd == NULL)
+			break;
+		note_sift(note, fd);
 	}
-	if (errno != EAGAIN)
-		lose(ch);
+	if (custody_is_gone(errno))
+		custody_lose(ch);
 	return false;
 }
 
@@ -145,30 +242,41 @@ give_unsay(struct custody *c, const uint64_t *id, uint32_t n)
 	c->n_give = left;
 }
 
-void
-custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n)
+bool
+custody_may_keep(const struct chat *ch)
 {
-	struct custody_note note = {.type = CUSTODY_KEEP};
-	uint32_t done = 0;
+	const struct custody *c = ch->custody;
 
-	give_unsay(ch->custody, id, n);
-	while (ch->custody->link >= 0 && done < n) {
-		note.n = n - done < CUSTODY_MAX ? n - done : CUSTODY_MAX;
-		memcpy(note.id, id + done, note.n * sizeof(*id));
-		if (!note_send(ch, &note, fd + done))
-			return;
-		done += note.n;
-	}
+	return c->link >= 0 && custody_is_clear(c->link);
 }
 
-/* Ids that were given up. */
+bool
+custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n)
+{
+	struct custody_note note = {.type = CUSTODY_KEEP, .n = n};
+	int copy[CUSTODY_MAX];
+
+	if (ch->custody->link < 0 || n > CUSTODY_MAX)
+		return false;
+	memcpy(note.id, id, n * sizeof(*id));
+	memcpy(copy, fd, n * sizeof(*fd));
+	if (!note_send(ch, &note, copy))
+		return false;
+	give_unsay(ch->custody, id, n);
+	return true;
+}
+
+/* Ids that were given up, and what the keeper is to find for itself. */
 static void
 send_give(struct chat *ch)
 {
 	struct custody *c = ch->custody;
-	struct custody_note note = {.type = CUSTODY_GIVE_UP};
+	struct custody_note note = {.type = CUSTODY_CHECK};
 	uint32_t done = 0;
 
+	if (c->check && note_send(ch, &note, NULL))
+		c->check = false;
+	note.type = CUSTODY_GIVE_UP;
 	while (c->link >= 0 && done < c->n_give) {
 		note.n = c->n_give - done < CUSTODY_MAX ? c->n_give - done
 							: CUSTODY_MAX;
@@ -183,15 +291,6 @@ send_give(struct chat *ch)
 	c->n_give -= done;
 }
 
-/* Whether so few descriptors are in flight that more may follow. */
-static bool
-flight_clear(const struct custody *c)
-{
-	int unread = 0;
-
-	return ioctl(c->link, SIOCOUTQ, &unread) == 0 && unread == 0;
-}
-
 /* Adds a connection to a note. */
 static void
 note_add(struct chat *ch, struct custody_note *note, int *fd, uint32_t i)
@@ -200,40 +299,56 @@ note_add(struct chat *ch, struct custody_note *note, int *fd, uint32_t i)
 	note->id[note->n++] = slot_id(ch->hub, i);
 }
 
+/* Whether an id on the list is that of a connection which still waits. */
+static bool
+todo_waits(const struct chat *ch, uint64_t id)
+{
+	uint32_t i = (uint32_t)id;
+
+	return ch->conn[i].fresh && slot_id(ch->hub, i) == id;
+}
+
 /* Connections that have just opened, then they are answered. */
 static void
-send_fresh(struct chat *ch)
+send_todo(struct chat *ch)
 {
 	struct custody *c = ch->custody;
 	struct custody_note note = {.type = CUSTODY_KEEP};
 	uint32_t k, from = 0, batch, sent = 0;
 	int fd[CUSTODY_MAX];
 
-	while (from < c->n_fresh && sent < CUSTODY_FLIGHT) {
+	while (from < c->n_todo && sent < CUSTODY_FLIGHT) {
 		note.n = 0;
-		for (k = from; k < c->n_fresh && note.n < CUSTODY_MAX; k++)
-			if (ch->conn[c->fresh[k]].fresh)
-				note_add(ch, &note, fd, c->fresh[k]);
-		if (note.n > 0 && !note_send(ch, &note, fd))
+		for (k = from; k < c->n_todo && note.n < CUSTODY_MAX; k++)
+			if (todo_waits(ch, c->todo[k]))
+				note_add(ch, &note, fd, (uint32_t)c->todo[k]);
+		if (!note_send(ch, &note, fd))
 			break;
 		for (batch = from; batch < k; batch++)
-			if (ch->conn[c->fresh[batch]].fresh)
-				settled(ch, c->fresh[batch]);
+			if (todo_waits(ch, c->todo[batch]))
+				custody_settle(ch, (uint32_t)c->todo[batch]);
 		sent += note.n;
 		from = k;
 	}
-	memmove(
-	    c->fresh, c->fresh + from, (c->n_fresh - from) * sizeof(*c->fresh));
-	c->n_fresh -= from;
+	memmove(c->todo, c->todo + from, (c->n_todo - from) * sizeof(*c->todo));
+	c->n_todo -= from;
 }
 
-/* What a new keeper has not been told yet. */
+/* Whether a connection is one that its keeper is to have. */
+static bool
+is_opened(const struct chat *ch, uint32_t i)
+{
+	return ch->conn[i].phase >= CONN_OPEN && !ch->conn[i].fresh &&
+	    slot_in_use(ch->hub, i);
+}
+
+/* Hands over what the keeper does not have, as far as may be in flight. */
 static void
-send_fill(struct chat *ch)
+send_walk(struct chat *ch)
 {
 	struct custody *c = ch->custody;
 	struct custody_note note = {.type = CUSTODY_KEEP};
-	uint32_t i = c->fill == 0 ? SHM_NONE : c->fill - 1, sent = 0, begin;
+	uint32_t i = c->walk == 0 ? SHM_NONE : c->walk - 1, sent = 0, begin;
 	int fd[CUSTODY_MAX];
 	bool more = true;
 
@@ -241,10 +356,10 @@ send_fill(struct chat *ch)
 		note.n = 0;
 		begin = i;
 		while (note.n < CUSTODY_MAX && (more = conn_next(ch, &i)))
-			if (ch->conn[i].phase >= CONN_OPEN &&
-			    !ch->conn[i].fresh && slot_in_use(ch->hub, i))
+			if (is_opened(ch, i) &&
+			    !kept_here(ch->hub, slot_id(ch->hub, i)))
 				note_add(ch, &note, fd, i);
-		if (note.n > 0 && !note_send(ch, &note, fd)) {
+		if (!note_send(ch, &note, fd)) {
 			i = begin;
 			more = true;
 			break;
@@ -252,37 +367,72 @@ send_fill(struct chat *ch)
 		sent += note.n;
 	}
 	if (c->link >= 0)
-		c->fill = more ? i + 1 : SHM_NONE;
+		c->walk = more ? i + 1 : SHM_NONE;
 }
 
 /* Nobody keeps anything: after some patience the 101s go out all the same. */
 static void
 do_without(struct chat *ch)
 {
+	if (ch->now_ms - ch->custody->lost_ms >= CUSTODY_PATIENCE_MS)
+		custody_settle_all(ch);
+}
+
+/* Says that connections are not in custody. */
+static void
+custody_warn(struct chat *ch, uint32_t kept, uint32_t opened)
+{
 	struct custody *c = ch->custody;
-	uint32_t k;
 
-	if (ch->now_ms - c->lost_ms < CUSTODY_PATIENCE_MS)
+	if (c->warned_ms != 0 && ch->now_ms - c->warned_ms < 10 * COUNT_MS)
 		return;
-	for (k = 0; k < c->n_fresh; k++)
-		if (ch->conn[c->fresh[k]].fresh)
-			settled(ch, c->fresh[k]);
-	c->n_fresh = 0;
+	c->warned_ms = ch->now_ms;
+	log_warn(
+	    "keeper has %u of %u connections: if this worker dies now, the "
+	    "others are disconnected",
+	    kept, opened);
+}
+
+/* Counts what the keeper has, and tells it; what it does not have is handed
+ * over. Returns whether that is all. */
+static bool
+custody_count(struct chat *ch)
+{
+	struct shm_worker *me = ch->hub->me;
+	struct custody *c = ch->custody;
+	uint32_t i = SHM_NONE, opened = 0, kept = 0, unkept = 0;
+	bool again = ch->now_ms - c->counted_ms >= COUNT_MS;
+	bool here;
+
+	while (conn_next(ch, &i)) {
+		if (!is_opened(ch, i))
+			continue;
+		here = c->link >= 0 && kept_here(ch->hub, slot_id(ch->hub, i));
+		opened++;
+		kept += here;
+		unkept += !here && ch->conn[i].unkept;
+		if (again || here)
+			ch->conn[i].unkept = !here;
+	}
+	SHM_TELL(me->opened, opened);
+	SHM_TELL(me->kept, kept);
+	if (again) {
+		SHM_TELL(me->unkept, unkept);
+		c->counted_ms = ch->now_ms;
+		if (unkept > 0)
+			custody_warn(ch, kept, opened);
+	}
+	return kept == opened;
 }
 
 bool
-custody_is_complete(const struct chat *ch)
+custody_is_complete(struct chat *ch)
 {
-	const struct custody *c = ch->custody;
+	struct custody *c = ch->custody;
 
-	return c->link >= 0 && c->n_fresh == 0 && c->n_give == 0 &&
-	    c->fill == SHM_NONE;
-}
-
-bool
-custody_is_filled(const struct chat *ch)
-{
-	return ch->custody->link >= 0 && ch->custody->fill == SHM_NONE;
+	return c->link >= 0 && c->n_todo == 0 && c->n_give == 0 && !c->check &&
+	    c->walk == SHM_NONE && custody_is_clear(c->link) &&
+	    custody_count(ch);
 }
 
 int
@@ -290,18 +440,23 @@ custody_turn(struct chat *ch)
 {
 	struct custody *c = ch->custody;
 
-	if (c->n_fresh == 0 && c->n_give == 0 && c->fill == SHM_NONE)
+	if (ch->now_ms - c->counted_ms >= COUNT_MS && !custody_count(ch) &&
+	    c->walk == SHM_NONE && c->link >= 0)
+		c->walk = 0;
+	if (c->n_todo == 0 && c->n_give == 0 && !c->check &&
+	    c->walk == SHM_NONE)
 		return 0;
-	if (c->link >= 0 && c->n_give > 0)
+	if (c->link >= 0 && (c->n_give > 0 || c->check))
 		send_give(ch);
-	if (c->link >= 0 && (c->n_fresh > 0 || c->fill != SHM_NONE) &&
-	    (c->n_fresh < CUSTODY_FLIGHT / 4 || flight_clear(c))) {
-		send_fresh(ch);
-		if (c->fill != SHM_NONE && flight_clear(c))
-			send_fill(ch);
+	if (c->link >= 0 && (c->n_todo > 0 || c->walk != SHM_NONE) &&
+	    (c->n_todo < CUSTODY_FLIGHT / 4 || custody_is_clear(c->link))) {
+		send_todo(ch);
+		if (c->walk != SHM_NONE && c->link >= 0 &&
+		    custody_is_clear(c->link))
+			send_walk(ch);
 	}
 	if (c->link < 0)
 		do_without(ch);
-	return c->n_fresh > 0 || c->n_give > 0 || c->fill != SHM_NONE ? RETRY_MS
-								      : 0;
+	return c->n_todo > 0 || c->n_give > 0 || c->walk != SHM_NONE ? RETRY_MS
+								     : 0;
 }

@@ -25,6 +25,7 @@ struct copy {
 	uint32_t info;
 	uint32_t subs; /* first of them, + 1 */
 	bool ending;
+	bool closed;  /* its peer has reset it meanwhile */
 	bool present; /* in its channels: not so once it has left them */
 	uint8_t door;
 	struct output out;
@@ -56,37 +57,60 @@ pass_here(struct hub *h, const struct copy *c, int from, enum slot_state state)
 	    c->state, h->self, state);
 }
 
-/* Copies what a token's info says into an own page; 0: there is none. */
-static uint32_t
-info_copy(struct chat *ch, uint32_t info)
+/* What became of the attempt to copy a connection's records. */
+enum copied {
+	COPY_DONE,
+	COPY_NO_ROOM, /* all of it is where it was */
+	COPY_SPOILT   /* the records make no sense */
+};
+
+/* Copies what a token's info says into an own page; *copy 0: there is none.
+ * False: no page is left. */
+static bool
+info_copy(struct chat *ch, uint32_t info, uint32_t *copy)
 {
 	char bytes[BLOB_MAX];
 	size_t n = blob_get(ch->hub, info, bytes);
 
-	return n > 0 ? blob_put(&ch->input, bytes, n) : 0;
+	*copy = n > 0 ? blob_put(&ch->input, bytes, n) : 0;
+	return n == 0 || *copy != 0;
 }
 
-/* Copies a connection's records; false if they make no sense or its peer has
- * gone. */
-static bool
+/* Gives back what records_copy() has taken so far. */
+static void
+records_drop(struct chat *ch, struct copy *c)
+{
+	output_uncopy(&ch->output, &c->out);
+	input_uncopy(&ch->input, c->part);
+	blob_drop(&ch->input, c->info);
+	c->info = 0;
+}
+
+/* Copies a connection's records. What one whose peer is gone was to get is as
+ * good as written. */
+static enum copied
 records_copy(struct chat *ch, struct copy *c)
 {
 	struct slot *s = conn_slot(ch, c->slot);
 	struct counters k;
+	int r;
 
 	c->door = SHM_ONCE(s->door);
-	if (counters_read(c->fd, &k) < 0 || k.closed ||
-	    !conn_door_ok(ch, c->door) ||
-	    output_copy(&ch->output, &c->out, c->slot, k.written) < 0)
-		return false;
-	if (input_copy(&ch->input, c->slot, &c->part) < 0) {
-		output_uncopy(&ch->output, &c->out);
-		return false;
+	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
+		return COPY_SPOILT;
+	c->closed = k.closed;
+	r = output_copy(
+	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
+	if (r < 0)
+		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+	r = input_copy(&ch->input, c->slot, &c->part);
+	if (r < 0 || !info_copy(ch, s->info, &c->info)) {
+		records_drop(ch, c);
+		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
 	}
-	c->info = info_copy(ch, s->info);
 	c->ending = c->state == SLOT_ENDING;
 	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
-	return true;
+	return COPY_DONE;
 }
 
 /* The next of a connection's subscriptions among another worker's records: a
@@ -131,29 +155,58 @@ enter(struct chat *ch, struct copy *c)
 	}
 }
 
-/* Copies the connection's subscriptions from the former worker's records: they
- * are in force when the connection is this worker's, not before. */
-static void
-subscriptions_copy(struct chat *ch, struct copy *c)
+/* Copies one subscription; false if there is no room for it. */
+static bool
+subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
 {
 	struct hub *h = ch->hub;
-	struct subscription_walk w = subscription_walk(h, c->slot);
-	struct subscription s;
 	uint32_t new;
 
-	while (record_next(h, &w, &s)) {
-		s.info = info_copy(ch, s.info);
-		channel_revoked(h, &s);
-		new = subscription_prepare(h, &ch->subscriptions, &s, c->subs);
-		if (new == SHM_NONE) {
-			log_warn("%s: no room for its subscriptions here",
-			    conn_name(ch, c->slot));
-			blob_drop(&ch->input, s.info);
-			channel_release(ch, s.channel - 1);
-			continue;
-		}
-		c->subs = new + 1;
+	if (!info_copy(ch, s->info, &s->info))
+		return false;
+	channel_revoked(h, s);
+	new = subscription_prepare(h, &ch->subscriptions, s, c->subs);
+	if (new == SHM_NONE) {
+		blob_drop(&ch->input, s->info);
+		return false;
 	}
+	c->subs = new + 1;
+	return true;
+}
+
+/* Whether a channel is among those copied so far: the former worker's chain
+ * goes round then. */
+static bool
+subscription_is_copied(
+    const struct hub *h, const struct copy *c, uint32_t channel)
+{
+	struct subscription_walk w = subscription_walk_from(c->slot, c->subs);
+	uint32_t sub;
+
+	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE)
+		if (SHM_OWN(h->subscription[sub].channel) == channel)
+			return true;
+	return false;
+}
+
+/* Copies the connection's subscriptions from the former worker's records: they
+ * are in force when the connection is this worker's, not before. False if there
+ * is no room for all: enter() is undone then for those that are missing. */
+static bool
+subscriptions_copy(struct chat *ch, struct copy *c)
+{
+	struct subscription_walk w = subscription_walk(ch->hub, c->slot);
+	struct subscription s;
+	bool room = true, again;
+
+	while (record_next(ch->hub, &w, &s)) {
+		again = subscription_is_copied(ch->hub, c, SHM_OWN(s.channel));
+		if (!again)
+			room = room && subscription_copy(ch, c, &s);
+		if (again || !room)
+			channel_release(ch, SHM_OWN(s.channel) - 1);
+	}
+	return room;
 }
 
 /* Drops a chain of this worker's that the slot does not know, and the channels
@@ -222,6 +275,9 @@ commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->move_subs, c->subs);
 	SHM_STORE(h->me->move_from,
 	    delivered && from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0);
+	SHM_STORE(h->me->rest_id, 0);
+	SHM_STORE(h->me->rest_worker, (uint32_t)from);
+	SHM_STORE(h->me->rest_id, c->id);
 	SHM_STORE(h->me->move_id, c->id);
 	ok = pass_here(h, c, from, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
@@ -255,69 +311,116 @@ go_on(struct chat *ch, struct copy *c)
 	ch->n_conns++;
 }
 
-/* It cannot go on here. */
+/* Ends a dead worker's connection whose records make no sense: of these only
+ * what others were told is used. The leaves come first: whoever finds the slot
+ * in use tells them again, and that changes nothing. */
 static void
-refuse(struct chat *ch, struct copy *c, int from)
+move_end(struct chat *ch, struct copy *c, int from)
 {
-	log_warn("connection %llu cannot be taken over, closed",
+	log_warn("connection %016llx cannot be taken over: its records make no "
+		 "sense, closed",
 	    (unsigned long long)c->id);
+	channel_tell_leaves(ch, c->slot);
 	if (pass_here(ch->hub, c, from, SLOT_CLOSING)) {
-		channel_tell_leaves(ch, c->slot);
 		shutdown(c->fd, SHUT_WR);
 		KILL_POINT();
 		slot_release(ch->hub, &ch->slots, c->slot);
 	}
+}
+
+/* It stays where it was: with its giver, or in the dead worker's custody. */
+static void
+move_leave(struct chat *ch, struct copy *c)
+{
 	custody_give_up(ch, c->id);
 	close(c->fd);
 	KILL_POINT();
 }
 
-/* It went on at its former worker, which was quicker. */
+/* Gives up a copy that is not committed. */
 static void
-forget(struct chat *ch, struct copy *c)
+move_forget(struct chat *ch, struct copy *c)
 {
 	if (c->present) {
 		user_leave(ch, c->slot);
 		subscriptions_drop(ch, c->slot, c->subs);
 	}
-	output_uncopy(&ch->output, &c->out);
-	input_uncopy(&ch->input, c->part);
-	blob_drop(&ch->input, c->info);
-	custody_give_up(ch, c->id);
-	close(c->fd);
-	KILL_POINT();
+	records_drop(ch, c);
+	move_leave(ch, c);
+}
+
+/* Whether one of the batch is to be gone on with: its records are copied. */
+static bool
+move_begin(
+    struct chat *ch, struct copy *c, int from, bool given, uint32_t *left)
+{
+	if (c->slot != SHM_NONE)
+		c->state = slot_state(ch->hub, c->slot);
+	if (c->fd >= CHAT_FDS || !may_take(ch, c, from, given)) {
+		/* one that is here already stays in custody */
+		if (c->slot == SHM_NONE || ch->conn[c->slot].phase == CONN_NONE)
+			custody_give_up(ch, c->id);
+		close(c->fd);
+		return false;
+	}
+	switch (records_copy(ch, c)) {
+	case COPY_DONE:
+		return true;
+	case COPY_SPOILT:
+		if (!given) /* the giver has all of it, and may know better */
+			move_end(ch, c, from);
+		break;
+	case COPY_NO_ROOM:
+		++*left;
+		break;
+	}
+	move_leave(ch, c);
+	return false;
+}
+
+/* Takes up one whose records are copied; false if it stays where it was. */
+static bool
+move_complete(struct chat *ch, struct copy *c, int from, bool given,
+    const struct adopt_fault *fault, uint32_t *left)
+{
+	static const struct adopt_fault none;
+
+	if (c->present && !subscriptions_copy(ch, c)) {
+		++*left;
+		move_forget(ch, c);
+		return false;
+	}
+	if (!commit(ch, c, from)) {
+		move_forget(ch, c);
+		return false;
+	}
+	go_on(ch, c);
+	if (c->closed) {
+		conn_drop(ch, c->slot, "reset meanwhile");
+		return true;
+	}
+	if (!c->ending)
+		deliver_missed(ch, c->slot);
+	adopt_settle(ch, c->slot, from, given ? &none : fault);
+	SHM_STORE(ch->hub->me->rest_id, 0);
+	return true;
 }
 
 uint32_t
 move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
-    uint32_t n, const struct adopt_fault *fault)
+    uint32_t n, const struct adopt_fault *fault, uint32_t *left)
 {
-	static const struct adopt_fault none;
 	static struct copy copy[MOVE_MAX];
 	struct hub *h = ch->hub;
-	uint32_t k, m = 0, taken = 0;
+	uint32_t k, m = 0, taken = 0, stay = 0;
 	bool given = fault == NULL;
-	struct copy *c;
 
-	custody_keep(ch, id, fd, n);
 	if (ch->n_moving > 0) /* one may have been given away from here */
 		move_look(ch);
 	for (k = 0; k < n && m < MOVE_MAX; k++) {
-		c = &copy[m];
-		*c = (struct copy){
+		copy[m] = (struct copy){
 		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
-		if (c->slot != SHM_NONE)
-			c->state = slot_state(h, c->slot);
-		if (fd[k] >= CHAT_FDS || !may_take(ch, c, from, given)) {
-			/* one that is here already stays in custody */
-			if (c->slot == SHM_NONE ||
-			    ch->conn[c->slot].phase == CONN_NONE)
-				custody_give_up(ch, id[k]);
-			close(fd[k]);
-		} else if (!records_copy(ch, c))
-			refuse(ch, c, from);
-		else
-			m++;
+		m += move_begin(ch, &copy[m], from, given, &stay);
 	}
 	hub_lock(h);
 	for (k = 0; k < m; k++)
@@ -328,20 +431,11 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	 * with those before on its connections' behalf */
 	deliver_all(ch);
 	for (k = 0; k < m; k++) {
-		c = &copy[k];
-		if (c->present)
-			subscriptions_copy(ch, c);
-		if (!commit(ch, c, from)) {
-			forget(ch, c);
-			continue;
-		}
-		go_on(ch, c);
-		taken++;
-		if (!c->ending)
-			deliver_missed(ch, c->slot);
-		adopt_settle(ch, c->slot, from, given ? &none : fault);
+		taken += move_complete(ch, &copy[k], from, given, fault, &stay);
 		stats_tick(h);
 	}
+	if (left != NULL)
+		*left = stay;
 	return taken;
 }
 

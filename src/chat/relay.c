@@ -118,6 +118,25 @@ relay_take(struct relay *r, int from, const uint8_t *b, size_t len)
 		log_warn("worker %d relays nonsense, ignored", from);
 }
 
+/* Leaves a connection with its giver: its descriptor found no room here. */
+static bool
+give_lost(struct chat *ch, int from, const struct link_datagram *d)
+{
+	struct message_head head;
+	uint64_t id;
+
+	if (!d->lost || d->len != sizeof(head) + sizeof(id))
+		return false;
+	memcpy(&head, d->bytes, sizeof(head));
+	memcpy(&id, (const char *)d->bytes + sizeof(head), sizeof(id));
+	if (head.type != MSG_GIVE || head.length != sizeof(id))
+		return false;
+	log_warn("a connection of worker %d stays there: no descriptor is free "
+		 "here",
+	    from);
+	return relay_message(ch, from, MSG_TAKEN, &id, sizeof(id), -1);
+}
+
 /* One datagram of a peer; its descriptor is this function's. */
 static void
 message_take(struct relay *r, int from, struct link_datagram *d)
@@ -128,6 +147,8 @@ message_take(struct relay *r, int from, struct link_datagram *d)
 	size_t len;
 	uint64_t id;
 
+	if (give_lost(ch, from, d))
+		return;
 	switch (message_check(
 	    d->bytes, d->len, d->n_fds, PARTY_PEER, &payload, &len, &why)) {
 	case MSG_RELAY:
@@ -352,4 +373,19 @@ relay_message(struct chat *ch, int peer, uint32_t type, const void *payload,
 	struct peer *p = &ch->relay->peer[peer];
 
 	return p->fd >= 0 && link_send(p->fd, type, payload, len, fd) == 0;
+}
+
+bool
+relay_is_linked(const struct chat *ch, int peer)
+{
+	return ch->relay->peer[peer].fd >= 0;
+}
+
+void
+relay_leave(struct chat *ch)
+{
+	int k;
+
+	for (k = 0; k < SHM_WORKERS; k++)
+		peer_close(ch->relay, k);
 }

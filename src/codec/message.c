@@ -28,7 +28,8 @@ static const struct message_rule message_rules[] = {
     [MSG_MOVE] = {"MOVE", EXACT(sizeof(struct message_move)), 0, PARTY_MASTER},
     [MSG_GIVE] = {"GIVE", EXACT(sizeof(uint64_t)), 1, PARTY_PEER},
     [MSG_TAKEN] = {"TAKEN", EXACT(sizeof(uint64_t)), 0, PARTY_PEER},
-    [MSG_CUSTODY] = {"CUSTODY", EXACT(0), 1, PARTY_MASTER},
+    [MSG_CUSTODY] = {"CUSTODY", EXACT(sizeof(struct message_custody)), 1,
+	PARTY_MASTER},
     [MSG_CLEAN] = {"CLEAN", EXACT(sizeof(struct message_clean)), 0,
 	PARTY_MASTER},
     [MSG_STOP] = {"STOP", EXACT(0), 0, PARTY_MASTER},
@@ -38,10 +39,15 @@ static const struct message_rule message_rules[] = {
 	PARTY_MASTER},
     [MSG_HELLO] = {"HELLO", EXACT(sizeof(struct message_hello)), 0,
 	PARTY_WORKER},
-    [MSG_CLEANED] = {"CLEANED", EXACT(sizeof(struct message_clean)), 0,
+    [MSG_GIVE_BACK] = {"GIVE_BACK", EXACT(0), 1, PARTY_MASTER},
+    [MSG_CLEANED] = {"CLEANED", EXACT(sizeof(struct message_cleaned)), 0,
 	PARTY_WORKER},
     [MSG_DONE] = {"DONE", EXACT(sizeof(struct message_done)), 0, PARTY_WORKER},
-    [MSG_KEPT] = {"KEPT", EXACT(0), 0, PARTY_WORKER},
+    [MSG_KEPT] = {"KEPT", EXACT(sizeof(struct message_custody)), 0,
+	PARTY_WORKER},
+    [MSG_UNKEPT] = {"UNKEPT", EXACT(sizeof(struct message_custody)), 0,
+	PARTY_WORKER},
+    [MSG_RETIRED] = {"RETIRED", EXACT(0), 0, PARTY_WORKER},
     [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
 	PARTY_PEER},
 };
@@ -142,6 +148,7 @@ message_judge_worker(const void *payload)
 
 _Static_assert(offsetof(struct message_link, peer) == 0 &&
 	offsetof(struct message_clean, worker) == 0 &&
+	offsetof(struct message_cleaned, worker) == 0 &&
 	offsetof(struct message_hello, worker) == 0,
     "message_judge_worker reads the first word");
 

@@ -261,7 +261,7 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 	if (!ok || left > 0) {
 		pages_give(pool, first);
 		claim_give(&pool->pages, first);
-		return -1;
+		return ok ? INPUT_SPOILT : -1;
 	}
 	to.end = from.end;
 	to.state = from.state;

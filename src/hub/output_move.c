@@ -152,16 +152,18 @@ output_uncopy(struct output_pool *pool, struct output *o)
 	o->chunk = o->newest = SHM_NONE;
 }
 
-/* Whether a list makes sense to its end, which is not before `written`. */
+/* Whether a list makes sense to its end, which is not before `written` (or that
+ * is OUTPUT_ALL). */
 static bool
-list_ok(struct reader r, uint64_t written)
+list_ok(struct reader r, uint64_t written, uint64_t *end)
 {
 	struct reference ref;
 	bool bad = false;
 
 	while (read_next(&r, &ref, &bad))
 		;
-	return !bad && written <= r.end;
+	*end = r.end;
+	return !bad && (written <= r.end || written == OUTPUT_ALL);
 }
 
 int
@@ -171,11 +173,15 @@ output_copy(
 	struct hub *h = pool->h;
 	struct reference ref;
 	struct reader r;
-	uint64_t n = 0, first, tag = 0;
+	uint64_t n = 0, first, tag = 0, end;
 	bool bad = false, ok = true;
 
-	if (!read_begin(&r, h, slot) || written < r.end || !list_ok(r, written))
-		return -1;
+	if (!read_begin(&r, h, slot) || written < r.end)
+		return OUTPUT_SPOILT;
+	if (!list_ok(r, written, &end))
+		return OUTPUT_SPOILT;
+	if (written == OUTPUT_ALL)
+		written = end;
 	memset(o, 0, sizeof(*o));
 	o->start = o->end = o->written = written;
 	first = o->front = r.appended; /* numbered anew below, to end there */
@@ -193,7 +199,7 @@ output_copy(
 	}
 	if (!ok || bad || n > r.appended) {
 		output_uncopy(pool, o);
-		return -1;
+		return ok ? OUTPUT_SPOILT : -1;
 	}
 	renumber(pool, o, n);
 	o->front = r.appended - n;

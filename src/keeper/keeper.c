@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "hub/kept.h"
 #include "hub/stats.h"
 #include "keeper_filter.h"
 #include "net/custody.h"
@@ -23,65 +24,138 @@ enum {
 	 */
 	REST_AFTER = 16,
 	REST_MS = 20,
-	NOTES_MAX = 64 /* at a time */
+	RETRY_MS = 1,	/* the link to the worker is full: again after */
+	NOTES_MAX = 64, /* at a time */
+	/* The former worker has closed its end of the link before the keeper
+	 * hears of the next one; if it has not, its notes are waited for so
+	 * long. */
+	DRAIN_MS = 1000,
+	CHECK_MS = 1000 /* between two looks at what has ended, without a
+			 * worker */
 };
 
 /* What is in custody, by slot. */
 struct keeper {
+	struct hub *hub;
+	int worker;
+	uint32_t number; /* kept.h */
 	uint32_t n_slots;
 	int *fd;      /* + 1, so that fresh pages are right; 0: none */
 	uint64_t *id; /* 0: none */
 	int link;     /* to the worker; -1: none */
 	int control;
-	_Atomic uint64_t *tick; /* its life sign */
+	struct custody_giver giver; /* what goes back over the link */
+	_Atomic uint64_t *tick;	    /* its life sign */
 };
 
 /* Closes what is kept for a slot. */
 static void
-drop(struct keeper *k, uint32_t i)
+keeper_drop(struct keeper *k, uint32_t i)
 {
 	if (k->id[i] == 0)
 		return;
+	kept_clear(k->hub, k->number, k->id[i]);
 	close(k->fd[i] - 1);
 	k->id[i] = 0;
 }
 
+/* Takes one descriptor into custody; owns it. */
+static void
+keeper_keep(struct keeper *k, uint64_t id, int fd)
+{
+	uint32_t i = (uint32_t)id;
+
+	/* A slot's next connection has a larger id. The same id is a duplicate
+	 * of what is here already. */
+	if (i >= k->n_slots || id <= k->id[i]) {
+		close(fd);
+		return;
+	}
+	keeper_drop(k, i);
+	k->id[i] = id;
+	k->fd[i] = fd + 1;
+	kept_set(k->hub, k->number, id);
+}
+
+/* Whether a connection in custody is over, or goes on at another worker in the
+ * custody of that worker's keeper. */
+static bool
+keeper_is_stale(const struct keeper *k, uint32_t i)
+{
+	uint32_t by;
+
+	if (k->id[i] == 0)
+		return false;
+	if (slot_find(k->hub, k->id[i]) != i)
+		return true;
+	by = kept_by(k->hub, k->id[i]);
+	return by != 0 && by != k->number &&
+	    slot_worker(k->hub, i) != k->worker &&
+	    slot_state(k->hub, i) != SLOT_MOVING;
+}
+
+/* Drops whatever has no use any more. */
+static void
+keeper_check(struct keeper *k)
+{
+	uint32_t i;
+
+	for (i = 0; i < k->n_slots; i++)
+		if (keeper_is_stale(k, i))
+			keeper_drop(k, i);
+}
+
 /* Does what a note says; descriptors are this function's. */
 static void
-take(struct keeper *k, const struct custody_note *note, const int *fd)
+keeper_note(struct keeper *k, const struct custody_note *note, const int *fd)
 {
 	uint32_t j, i;
 
-	for (j = 0; j < note->n; j++) {
-		i = (uint32_t)note->id[j];
-		if (note->type == CUSTODY_KEEP) {
-			/* a slot's next connection has a larger id */
-			if (i >= k->n_slots || note->id[j] == 0 ||
-			    note->id[j] < k->id[i]) {
-				close(fd[j]);
-				continue;
-			}
-			drop(k, i);
-			k->fd[i] = fd[j] + 1;
-			k->id[i] = note->id[j];
-		} else if (note->type == CUSTODY_GIVE_UP && i < k->n_slots &&
-		    k->id[i] == note->id[j])
-			drop(k, i);
+	switch (note->type) {
+	case CUSTODY_KEEP:
+		for (j = 0; j < note->n; j++)
+			keeper_keep(k, note->id[j], fd[j]);
+		break;
+	case CUSTODY_GIVE_UP:
+		for (j = 0; j < note->n; j++) {
+			i = (uint32_t)note->id[j];
+			if (i < k->n_slots && k->id[i] == note->id[j])
+				keeper_drop(k, i);
+		}
+		break;
+	case CUSTODY_CHECK:
+		keeper_check(k);
+		break;
+	case CUSTODY_ROOM:
+		if (k->giver.room <= UINT32_MAX)
+			k->giver.room += note->id[0] & UINT32_MAX;
+		break;
+	default:
+		break;
 	}
 }
 
-/* Reads one note from the worker: 1, 0 if there is none, -1 at the link's
- * end. */
+/* Reads one note. Returns 1, 0 = nothing there, or -1: the end. */
 static int
-link_read(struct keeper *k, bool wait)
+link_read(struct keeper *k)
 {
 	static struct custody_note note;
 	static int fd[CUSTODY_MAX];
-	int r = custody_receive(k->link, &note, fd, wait);
+	int r = custody_receive(k->link, &note, fd);
 
+	SHM_COUNT(*k->tick, 1);
 	if (r > 0)
-		take(k, &note, fd);
+		keeper_note(k, &note, fd);
 	return r < 0 && errno == EBADMSG ? 1 : r;
+}
+
+/* Gives up the link. */
+static void
+link_close(struct keeper *k)
+{
+	if (k->link >= 0)
+		close(k->link);
+	k->link = -1;
 }
 
 /* Reads what has come from the worker; returns how many notes. */
@@ -91,58 +165,63 @@ link_drain(struct keeper *k)
 	uint32_t n = 0;
 	int r = 0;
 
-	while (k->link >= 0 && n < NOTES_MAX && (r = link_read(k, false)) > 0)
+	while (k->link >= 0 && n < NOTES_MAX && (r = link_read(k)) > 0)
 		n++;
-	if (r < 0) {
-		close(k->link);
-		k->link = -1;
-	}
+	if (r < 0)
+		link_close(k);
 	return n;
 }
 
-/* Sends a note that must arrive. If too many descriptors are in flight, they
- * are being read, or the worker hangs: that is not the keeper's fault. False
- * at the link's end. */
+/* For custody_give(): what is kept for slot i. */
 static bool
-link_write(struct keeper *k, const struct custody_note *note, const int *fd)
+keeper_at(void *arg, uint32_t i, uint64_t *id, int *fd)
 {
-	while (custody_send(k->link, note, fd, false) < 0) {
-		if (errno != EAGAIN)
-			return false;
-		poll(NULL, 0, 1);
-		SHM_COUNT(*k->tick, 1);
-	}
-	return true;
+	const struct keeper *k = arg;
+
+	*id = k->id[i];
+	*fd = k->fd[i] - 1;
+	return k->id[i] != 0;
 }
 
-/* Gives duplicates of everything in custody to the worker at the link. */
-static void
-hand_back(struct keeper *k)
+/* Gives back what is asked for. True if the link is full. */
+static bool
+link_give(struct keeper *k)
 {
-	static struct custody_note note;
-	static int fd[CUSTODY_MAX];
-	uint32_t i;
-
-	note.type = CUSTODY_KEEP;
-	note.n = 0;
-	for (i = 0; i <= k->n_slots; i++) {
-		if (i < k->n_slots && k->id[i] != 0) {
-			fd[note.n] = k->fd[i] - 1;
-			note.id[note.n++] = k->id[i];
-		}
-		if (note.n == CUSTODY_MAX || (i == k->n_slots && note.n > 0)) {
-			if (!link_write(k, &note, fd))
-				return;
-			note.n = 0;
-		}
+	if (k->link < 0)
+		return false;
+	switch (custody_give(&k->giver, k->link, keeper_at, k)) {
+	case CUSTODY_FULL:
+		return true;
+	case CUSTODY_ENDED:
+		/* what it has sent is still to be read */
+		k->giver.next = k->giver.n + 1;
+		return false;
+	default:
+		return false;
 	}
-	note.type = CUSTODY_DONE;
-	(void)link_write(k, &note, NULL);
+}
+
+/* Reads the link of the worker that was, to its end. */
+static void
+link_finish(struct keeper *k)
+{
+	struct pollfd p = {k->link, POLLIN, 0};
+	uint32_t waited_ms = 0;
+	int r;
+
+	while (k->link >= 0 && waited_ms < DRAIN_MS) {
+		r = link_read(k);
+		if (r < 0)
+			link_close(k);
+		else if (r == 0 && poll(&p, 1, TICK_MS) == 0)
+			waited_ms += TICK_MS;
+	}
+	link_close(k);
 }
 
 /* The master's word: a byte, and perhaps a descriptor. */
 static void
-order(struct keeper *k)
+keeper_order(struct keeper *k)
 {
 	char control[CMSG_SPACE(sizeof(int))];
 	uint8_t what = 0;
@@ -152,7 +231,6 @@ order(struct keeper *k)
 	    .msg_control = control,
 	    .msg_controllen = sizeof(control)};
 	struct cmsghdr *c;
-	uint32_t i;
 	int fd = -1;
 
 	if (recvmsg(k->control, &h, MSG_CMSG_CLOEXEC) <= 0)
@@ -160,22 +238,13 @@ order(struct keeper *k)
 	c = CMSG_FIRSTHDR(&h);
 	if (c != NULL && c->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	if (what == KEEPER_FORGET) {
-		for (i = 0; i < k->n_slots; i++)
-			drop(k, i);
-		return;
-	}
+	if (what == KEEPER_CHECK)
+		keeper_check(k);
 	if (fd < 0)
 		return;
-	if (k->link >= 0) {
-		/* the dead worker's, to its end */
-		while (link_read(k, true) > 0)
-			;
-		close(k->link);
-	}
+	link_finish(k);
 	k->link = fd;
-	if (what == KEEPER_HAND_BACK)
-		hand_back(k);
+	k->giver = (struct custody_giver){.n = k->n_slots};
 }
 
 /* Private memory that costs nothing until it is touched; zero. */
@@ -191,32 +260,47 @@ table(size_t bytes)
 }
 
 void
-keeper_main(struct hub *h, int worker, int control)
+keeper_main(struct hub *h, int worker, uint32_t number, int control)
 {
-	struct keeper k = {.n_slots = h->n_slots,
+	struct keeper k = {.hub = h,
+	    .worker = worker,
+	    .number = number,
+	    .n_slots = h->n_slots,
 	    .link = -1,
 	    .control = control,
 	    .tick = &h->worker[worker].keeper_tick};
 	struct pollfd p[2];
-	uint32_t woken = 0, n = 0;
-	bool rests;
+	uint32_t woken = 0, n = 0, idle_ms = 0;
+	bool rests, full = false;
 
+	k.giver.next = 1; /* nobody has asked, nor may until there is a link */
 	k.fd = table(sizeof(*k.fd) * k.n_slots);
 	k.id = table(sizeof(*k.id) * k.n_slots);
 	keeper_filter();
 	for (;;) {
-		rests = woken >= REST_AFTER && n < NOTES_MAX;
+		rests = woken >= REST_AFTER && n < NOTES_MAX && !full;
 		p[0] = (struct pollfd){control, POLLIN, 0};
 		p[1] = (struct pollfd){rests ? -1 : k.link, POLLIN, 0};
-		if (poll(p, 2, rests ? REST_MS : TICK_MS) < 0 && errno != EINTR)
+		if (poll(p, 2,
+			full	    ? RETRY_MS
+			    : rests ? REST_MS
+				    : TICK_MS) < 0 &&
+		    errno != EINTR)
 			_exit(1);
 		SHM_COUNT(*k.tick, 1);
 		if (p[0].revents) {
-			order(&k);
+			keeper_order(&k);
 			n = 0;
 		} else {
 			n = rests || p[1].revents ? link_drain(&k) : 0;
 			woken = n > 0 ? woken + 1 : 0;
+		}
+		full = link_give(&k);
+		/* without a worker, nobody says what has gone on elsewhere */
+		idle_ms = k.link < 0 ? idle_ms + TICK_MS : 0;
+		if (idle_ms >= CHECK_MS) {
+			keeper_check(&k);
+			idle_ms = 0;
 		}
 	}
 }

@@ -13,6 +13,7 @@
 #include "hub/presence.h"
 #include "hub/slot.h"
 #include "master/report.h"
+#include "master/control.h"
 #include "process.h"
 
 enum { DRAIN_RATE = 100, DRAIN_RATE_MAX = 1000000 }; /* a second */
@@ -195,7 +196,7 @@ command_restart_worker(struct call *c)
 		refuse(c, "worker %d is not running", n);
 	else {
 		log_info("user %u restarts worker %d", (unsigned)c->uid, n);
-		renew_worker(&m->member[n]);
+		renew_worker(&m->member[n], control_later(c->answer->client));
 	}
 }
 

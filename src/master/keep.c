@@ -1,7 +1,9 @@
 /*
  * Keepers: each worker slot has one from before its first worker's start until
  * the daemon ends. A keeper that dies or hangs is replaced at once; the worker
- * fills the new one.
+ * fills the new one. Nobody who may hold what nobody else has is sent away, and
+ * a source of sockets that lives but cannot be reached is tried again: only one
+ * that is dead has nothing.
  */
 #include <errno.h>
 #include <signal.h>
@@ -27,53 +29,57 @@ enum {
 	KEEPER_BURST = 20,
 	KEEPER_BURST_MS = 10000,
 	KEEPER_WAIT_MS = 1000,
-	BEFORE_MS = 10000 /* to fill the next one */
+	BEFORE_MS = 10000 /* until it is said that the next one is not filled */
 };
 
-/* Gives the keeper at a link an order with one end of a custody link (-1:
- * none). */
+/* Makes a custody link and gives one end to the keeper at a control link.
+ * Returns the other end, or -1 and errno. */
 static int
-order(int link, uint8_t what, int fd)
+keeper_connect(const struct member *w, int control)
 {
-	char control[CMSG_SPACE(sizeof(int))] = {0};
-	struct iovec v = {&what, 1};
-	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-	struct cmsghdr *c;
+	int fd[2], saved;
 
-	if (link == -1) {
+	if (control == -1) {
 		errno = EPIPE;
 		return -1;
 	}
-	if (fd != -1) {
-		h.msg_control = control;
-		h.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	return sendmsg(link, &h, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -1;
-}
-
-/* Makes a custody link: one end to the keeper with an order. Returns the
- * worker's end, or -1. */
-static int
-connect_keeper(struct member *w, enum keeper_order what)
-{
-	int fd[2];
-
 	if (custody_pair(fd) == -1) {
 		log_error("no link to keeper %d: %s", w->slot, strerror(errno));
 		return -1;
 	}
-	if (order(w->keeper_link, (uint8_t)what, fd[0]) == -1) {
-		log_error(
-		    "keeper %d does not listen: %s", w->slot, strerror(errno));
+	if (custody_order(control, KEEPER_LINK, fd[0]) == -1) {
+		saved = errno;
+		if (!custody_is_gone(saved))
+			log_error("keeper %d cannot be told of its worker: %s",
+			    w->slot, strerror(saved));
 		close(fd[1]);
 		fd[1] = -1;
+		errno = saved;
 	}
+	saved = errno;
 	close(fd[0]);
+	errno = saved;
+	return fd[1];
+}
+
+/* Makes a custody link and gives one end to the worker that has retired.
+ * Returns the other end, or -1 and errno. */
+static int
+former_connect(const struct member *w)
+{
+	int fd[2], saved;
+
+	if (custody_pair(fd) == -1)
+		return -1;
+	if (link_send(w->former_link, MSG_GIVE_BACK, NULL, 0, fd[0]) == -1) {
+		saved = errno;
+		close(fd[1]);
+		fd[1] = -1;
+		errno = saved;
+	}
+	saved = errno;
+	close(fd[0]);
+	errno = saved;
 	return fd[1];
 }
 
@@ -98,7 +104,7 @@ child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
 	if (getppid() != parent)
 		_exit(0);
 	spawn_signals_reset(mask);
-	keeper_main(&m->hub, w->slot, control);
+	keeper_main(&m->hub, w->slot, w->keeper_number, control);
 }
 
 /* Makes a slot's keeper. False if that has to be tried again. */
@@ -114,6 +120,7 @@ keeper_start(struct member *w)
 		log_error("keeper %d: %s", w->slot, strerror(errno));
 		return false;
 	}
+	w->keeper_number = ++w->master->keeper_number;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &mask);
 	if ((pid = fork()) == 0) {
@@ -133,8 +140,10 @@ keeper_start(struct member *w)
 	w->keeper_wait_ms = 0;
 	w->keeper_link = link[0];
 	w->keeper_old = false;
+	w->keeper_filled = w->keeper_linked = false;
 	w->keeper_tick_ms = master_clock_ms(w->master);
 	SHM_STORE(line->keeper, (uint32_t)pid);
+	SHM_STORE(line->custody, w->keeper_number);
 	return true;
 }
 
@@ -160,125 +169,272 @@ keep_drop(struct member *w)
 	if (w->before_pid != 0)
 		close(w->before_link);
 	w->before_pid = 0;
-}
-
-/* The one before is not needed any more, and reaped as somebody unknown. */
-static void
-before_end(struct member *w)
-{
-	if (w->before_pid == 0)
-		return;
-	close(w->before_link);
-	kill(w->before_pid, SIGKILL);
-	w->before_pid = 0;
-}
-
-/* The worker died before it had filled its keeper: the one before does that,
- * and leaves. */
-static void
-before_hand_over(struct member *w)
-{
-	int fd[2];
-
-	if (w->before_pid == 0)
-		return;
-	if (custody_pair(fd) == -1) {
-		log_error(
-		    "no link between keepers %d: %s", w->slot, strerror(errno));
-		before_end(w);
-		return;
-	}
-	if (order(w->before_link, KEEPER_HAND_BACK, fd[0]) == -1 ||
-	    order(w->keeper_link, KEEPER_FILL, fd[1]) == -1)
-		log_error("keeper %d does not fill the next one: %s", w->slot,
-		    strerror(errno));
-	close(fd[0]);
-	close(fd[1]);
-	close(w->before_link); /* when it has done so, it leaves */
-	w->before_pid = 0;
+	if (w->former_pid != 0)
+		close(w->former_link);
+	w->former_pid = 0;
 }
 
 void
-keep_filled(struct member *w)
+keep_source_end(struct member *w, enum keep_source source)
 {
-	before_end(w);
+	/* The pid is forgotten first: master_reap() ignores it then. */
+	pid_t pid = source == KEEP_FORMER ? w->former_pid
+	    : source == KEEP_BEFORE	  ? w->before_pid
+					  : 0;
+
+	if (pid == 0)
+		return;
+	if (source == KEEP_FORMER) {
+		close(w->former_link);
+		w->former_pid = 0;
+	} else {
+		close(w->before_link);
+		w->before_pid = 0;
+	}
+	kill(pid, SIGKILL);
 }
 
-int
-keep_hand_back(struct member *w)
+/* Which pid a source has; 0: there is none. */
+static pid_t
+source_pid(const struct member *w, enum keep_source source)
 {
-	int fd = -1;
-
-	if (w->keeper_pid != 0 || keeper_start(w)) {
-		before_hand_over(w);
-		fd = connect_keeper(w, KEEPER_HAND_BACK);
+	switch (source) {
+	case KEEP_FORMER:
+		return w->former_pid;
+	case KEEP_BEFORE:
+		return w->before_pid;
+	case KEEP_KEEPER:
+		return w->keeper_pid;
+	default:
+		return 0;
 	}
-	w->keeper_wait_ms =
-	    fd == -1 ? master_clock_ms(w->master) + KEEPER_WAIT_MS : 0;
-	return fd;
+}
+
+/* A link to a source that there is. -1 and errno. */
+static int
+source_connect(const struct member *w, enum keep_source source)
+{
+	switch (source) {
+	case KEEP_FORMER:
+		return former_connect(w);
+	case KEEP_BEFORE:
+		return keeper_connect(w, w->before_link);
+	case KEEP_KEEPER:
+		return keeper_connect(w, w->keeper_link);
+	default:
+		errno = EINVAL;
+		return -1;
+	}
+}
+
+bool
+keep_source_link(struct member *w, int *fd)
+{
+	*fd = -1;
+	for (; w->cleaner_from < KEEP_SOURCES; w->cleaner_from++) {
+		if (source_pid(w, w->cleaner_from) == 0)
+			continue;
+		*fd = source_connect(w, w->cleaner_from);
+		if (*fd != -1)
+			return true;
+		if (!custody_is_gone(errno))
+			return false; /* it lives and has what is needed */
+	}
+	return true;
+}
+
+/* Makes the link to the sources besides the keeper. False: not now. */
+static bool
+giver_link(struct member *w, struct keep_links *links)
+{
+	static const char *const name[] = {
+	    [KEEP_FORMER] = "the worker that retired",
+	    [KEEP_BEFORE] = "the former keeper"};
+	enum keep_source from;
+
+	for (from = KEEP_FORMER; from <= KEEP_BEFORE; from++) {
+		if (source_pid(w, from) == 0)
+			continue;
+		links->giver = source_connect(w, from);
+		links->giver_name = name[from];
+		if (links->giver != -1)
+			return true;
+		if (!custody_is_gone(errno))
+			return false;
+	}
+	return true;
+}
+
+bool
+keep_takeover(struct member *w, struct keep_links *links)
+{
+	*links = (struct keep_links){-1, -1, ""};
+	w->keeper_linked = false;
+	if (!giver_link(w, links))
+		return false;
+	/* Without a keeper there is nothing to be lost, but much to be lost
+	 * later: the timer goes on trying. */
+	if (w->keeper_pid == 0 && !keeper_start(w)) {
+		w->keeper_wait_ms = master_clock_ms(w->master) + KEEPER_WAIT_MS;
+		return true;
+	}
+	links->custody = keeper_connect(w, w->keeper_link);
+	w->keeper_linked = links->custody != -1;
+	w->keeper_filled = false;
+	if (w->keeper_linked || custody_is_gone(errno))
+		return true;
+	if (links->giver != -1)
+		close(links->giver);
+	links->giver = -1;
+	return false;
 }
 
 void
-keep_forget(struct member *w)
+keep_check(struct member *w)
 {
-	if (w->keeper_pid != 0 &&
-	    order(w->keeper_link, KEEPER_FORGET, -1) == -1)
-		kill(w->keeper_pid, SIGKILL);
+	/* If it cannot be told it finds out by itself: it has no worker. */
+	if (w->keeper_pid != 0)
+		(void)custody_order(w->keeper_link, KEEPER_CHECK, -1);
 }
 
-/* A new keeper for a worker that lives: it will be filled. */
-static void
-keeper_replace(struct member *w)
+/* Connects the keeper with the worker that lives; it is filled then. False: not
+ * now. */
+static bool
+keeper_relink(struct member *w)
 {
-	uint64_t again = master_clock_ms(w->master) + KEEPER_WAIT_MS;
+	const struct message_custody m = {w->keeper_number};
 	int fd;
 
-	w->keeper_wait_ms = again;
-	if (!keeper_start(w))
-		return; /* which clears the wait if it does its work */
-	if (w->pid == 0)
-		return;
-	fd = connect_keeper(w, KEEPER_FILL);
-	if (fd == -1) {
-		w->keeper_wait_ms = again;
-		return;
-	}
-	if (link_send(w->link, MSG_CUSTODY, NULL, 0, fd) == -1) {
-		log_warn("worker %d does not take its keeper: %s", w->slot,
+	/* A keeper has one link: while a worker takes over it may be that over
+	 * which this one gives back what it has. keep_ready() comes then. */
+	if (w->pid == 0 || !w->ready || w->keeper_linked)
+		return true;
+	fd = keeper_connect(w, w->keeper_link);
+	if (fd == -1)
+		return false;
+	w->keeper_filled = false;
+	w->keeper_linked =
+	    link_send(w->link, MSG_CUSTODY, &m, sizeof(m), fd) == 0;
+	if (!w->keeper_linked)
+		log_warn("worker %d cannot be told of its keeper: %s", w->slot,
 		    strerror(errno));
-		w->keeper_wait_ms = again;
-	}
 	close(fd);
+	return w->keeper_linked;
 }
 
-/* Another one in the place of one that may be of no use; it is reaped as
- * somebody unknown. */
+/* Sees that there is a keeper, and that its worker is connected with it; what
+ * fails is tried again. */
 static void
-keeper_discard(struct member *w)
+keeper_ensure(struct member *w)
 {
-	pid_t pid = w->keeper_pid;
+	w->keeper_wait_ms = 0;
+	if ((w->keeper_pid == 0 && !keeper_start(w)) || !keeper_relink(w))
+		w->keeper_wait_ms = master_clock_ms(w->master) + KEEPER_WAIT_MS;
+}
 
-	w->keeper_pid = 0;
-	link_drop(w);
-	if (pid > 0)
-		kill(pid, SIGKILL);
-	keeper_replace(w);
+void
+keep_ready(struct member *w)
+{
+	keep_source_end(w, KEEP_FORMER);
+	if (!w->keeper_linked)
+		keeper_ensure(w);
 }
 
 void
 keep_renew(struct member *w)
 {
-	if (w->pid == 0 || w->keeper_pid == 0) {
-		keeper_discard(w);
-		return;
-	}
-	before_end(w);
+	if (w->pid == 0 || !w->keeper_filled || w->before_pid != 0)
+		return; /* it has what nobody else has */
 	w->before_pid = w->keeper_pid;
 	w->before_link = w->keeper_link;
+	w->before_number = w->keeper_number;
+	w->before_old = w->keeper_old;
 	w->before_ms = master_clock_ms(w->master);
 	w->keeper_pid = 0;
 	w->keeper_link = -1;
-	keeper_replace(w);
+	w->keeper_linked = w->keeper_filled = false;
+	keeper_ensure(w);
+}
+
+void
+keep_filled(struct member *w, uint32_t number)
+{
+	if (number != w->keeper_number || !w->keeper_linked)
+		return; /* that one is no more */
+	w->keeper_filled = true;
+	keep_source_end(w, KEEP_BEFORE);
+}
+
+void
+keep_unlinked(struct member *w, uint32_t number)
+{
+	if (number != w->keeper_number)
+		return;
+	w->keeper_linked = w->keeper_filled = false;
+	if (w->keeper_pid != 0)
+		keeper_ensure(w);
+}
+
+const char *
+keep_problem(const struct member *w, uint64_t now)
+{
+	const struct shm_worker *line = &w->master->hub.worker[w->slot];
+	static char text[128];
+
+	if (w->keeper_pid == 0)
+		snprintf(text, sizeof(text), "keeper %d is missing", w->slot);
+	else if (!w->keeper_filled || SHM_LOAD(line->unkept) != 0)
+		snprintf(text, sizeof(text),
+		    "keeper %d has only %u of %u connections", w->slot,
+		    SHM_LOAD(line->kept), SHM_LOAD(line->opened));
+	else if (w->before_pid != 0)
+		snprintf(
+		    text, sizeof(text), "keeper %d is being replaced", w->slot);
+	else if (now > w->keeper_tick_ms + LIVELY_MS)
+		snprintf(
+		    text, sizeof(text), "keeper %d does not respond", w->slot);
+	else
+		return NULL;
+	return text;
+}
+
+bool
+keep_is_sound(const struct member *w, uint64_t now)
+{
+	return keep_problem(w, now) == NULL;
+}
+
+/* The keeper that was to be replaced is the keeper again: the new one died
+ * before it had everything. */
+static void
+before_return(struct member *w)
+{
+	struct shm_worker *line = &w->master->hub.worker[w->slot];
+
+	w->keeper_pid = w->before_pid;
+	w->keeper_link = w->before_link;
+	w->keeper_number = w->before_number;
+	w->keeper_old = w->before_old;
+	w->before_pid = 0;
+	w->keeper_linked = w->keeper_filled = false;
+	w->keeper_tick_ms = master_clock_ms(w->master);
+	SHM_STORE(line->keeper, (uint32_t)w->keeper_pid);
+	SHM_STORE(line->custody, w->keeper_number);
+}
+
+/* Takes note of the keeper's death. */
+static void
+keeper_gone(struct member *w)
+{
+	struct shm_worker *line = &w->master->hub.worker[w->slot];
+
+	w->keeper_pid = 0;
+	w->keeper_linked = w->keeper_filled = false;
+	SHM_STORE(line->custody, 0);
+	SHM_STORE(line->keeper, 0);
+	link_drop(w);
+	if (w->before_pid != 0)
+		before_return(w);
 }
 
 bool
@@ -286,16 +442,14 @@ keep_died(struct member *w, pid_t pid, int status)
 {
 	uint64_t now = master_clock_ms(w->master);
 
-	if (w->before_pid == pid) {
-		close(w->before_link);
-		w->before_pid = 0;
+	if (w->former_pid == pid || w->before_pid == pid) {
+		keep_source_end(
+		    w, w->former_pid == pid ? KEEP_FORMER : KEEP_BEFORE);
 		return true;
 	}
 	if (w->keeper_pid != pid)
 		return false;
-	w->keeper_pid = 0;
-	SHM_STORE(w->master->hub.worker[w->slot].keeper, 0);
-	link_drop(w);
+	keeper_gone(w);
 	if (w->master->phase >= PHASE_QUITTING)
 		return true;
 	log_warn("keeper %d (pid %d) died of %s %d, replaced", w->slot,
@@ -308,8 +462,20 @@ keep_died(struct member *w, pid_t pid, int status)
 	if (++w->keeper_deaths > KEEPER_BURST)
 		w->keeper_wait_ms = now + KEEPER_WAIT_MS;
 	else
-		keeper_replace(w);
+		keeper_ensure(w);
 	return true;
+}
+
+/* Says that the next keeper is not filled yet. */
+static void
+before_warn(struct member *w, uint64_t now)
+{
+	if (w->before_pid == 0 || now <= w->before_ms + BEFORE_MS)
+		return;
+	w->before_ms = now;
+	log_warn("keeper %d still does not have everything: its predecessor "
+		 "stays",
+	    w->slot);
 }
 
 void
@@ -317,12 +483,9 @@ keep_time(struct member *w, uint64_t now)
 {
 	uint64_t tick = SHM_LOAD(w->master->hub.worker[w->slot].keeper_tick);
 
-	/* One that nobody is connected to may have what is not wanted any
-	 * more: another one, then. */
 	if (w->keeper_wait_ms != 0 && now >= w->keeper_wait_ms)
-		keeper_discard(w);
-	if (w->before_pid != 0 && now > w->before_ms + BEFORE_MS)
-		before_end(w);
+		keeper_ensure(w);
+	before_warn(w, now);
 	if (tick != w->keeper_tick) {
 		w->keeper_tick = tick;
 		w->keeper_tick_ms = now;
@@ -350,6 +513,7 @@ keeper_end(pid_t pid)
 void
 keep_end(struct member *w)
 {
+	keeper_end(w->former_pid);
 	keeper_end(w->before_pid);
 	keeper_end(w->keeper_pid);
 	keep_drop(w);

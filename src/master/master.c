@@ -249,7 +249,8 @@ master_reload(struct master *m, char *error, size_t error_len)
 	int workers;
 
 	if (next == NULL ||
-	    !master_live_fits(m, &next->live, error, error_len)) {
+	    !master_live_fits(m, &next->live, error, error_len) ||
+	    !resize_fits(m, next->workers, error, error_len)) {
 		log_error("configuration not reloaded: %s", error);
 		conf_free(next);
 		return -1;

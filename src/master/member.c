@@ -173,51 +173,6 @@ members_connect(struct member *a, struct member *b)
 	close(fd[1]);
 }
 
-/* Has a worker take up a dead one's connections from its keeper, or clean up
- * after it if there is none. Returns 0, or -1. */
-static int
-adopt_send(struct member *dead, struct member *to)
-{
-	const struct message_adopt adopt = {.worker = (uint32_t)dead->slot,
-	    .generation = dead->generation,
-	    .fault_hand = dead->fault_hand,
-	    .fault_arg = dead->fault_arg};
-	const struct message_clean clean = {adopt.worker, adopt.generation};
-	int fd, result;
-
-	fd = dead->keeper_pid != 0 ? keep_hand_back(dead) : -1;
-	if (fd == -1)
-		return member_send(to, MSG_CLEAN, &clean, sizeof(clean));
-	result = link_send(to->link, MSG_ADOPT, &adopt, sizeof(adopt), fd);
-	close(fd);
-	return result;
-}
-
-/* Whether a slot has no worker for a while, or for good. */
-static bool
-is_waiting(const struct member *w)
-{
-	return w->course == COURSE_GONE || w->respawn_ms != 0;
-}
-
-/* Has somebody go on with a dead worker's connections whose replacement is to
- * wait. */
-static void
-clean_assign(struct member *dead)
-{
-	struct master *m = dead->master;
-	int cleaner =
-	    dead->course != COURSE_STAYS ? resize_heir(m) : master_lowest(m);
-
-	dead->cleaner = -1;
-	if (!dead->unclean || !is_waiting(dead) || cleaner == -1)
-		return;
-	if (adopt_send(dead, &m->member[cleaner]) == -1)
-		return; /* the timer tries again */
-	dead->cleaner = cleaner;
-	dead->clean_ms = master_clock_ms(m);
-}
-
 /* A worker is initialised: link it, let it know how things stand. */
 static void
 hello_handle(struct member *w, const struct message_hello *hello)
@@ -231,6 +186,8 @@ hello_handle(struct member *w, const struct message_hello *hello)
 	}
 	w->ready = true;
 	w->unclean = false;
+	keep_ready(w);
+	renew_ready(w);
 	policy_ready(&w->policy);
 	watchdog_forget(&m->watchdog, w->slot);
 	member_show(w);
@@ -247,31 +204,58 @@ hello_handle(struct member *w, const struct message_hello *hello)
 	order_time(m);
 }
 
-/* A worker has cleaned up after another. */
+/* What follows when a slot's process serves no more, dead or not. */
 static void
-cleaned_handle(struct member *w, const struct message_clean *clean)
+member_left(struct member *w)
 {
-	struct member *dead;
+	w->pid = 0;
+	w->ready = false;
+	w->unclean = true;
+	w->retire_ms = 0;
+	w->keeper_linked = false;
+	w->cleaner_from = KEEP_FORMER;
+	w->full = 0;
+	clean_reassign(w);
+	order_lost(w);
+	order_time(w->master);
+}
 
-	if (clean->worker >= (uint32_t)w->master->n_workers) {
-		complain(w, "CLEANED of a slot that is none");
+/* A worker has retired: it holds its sockets while another goes on. */
+static void
+member_retired(struct member *w)
+{
+	struct master *m = w->master;
+
+	if (w->retire_ms == 0 || w->former_pid != 0) {
+		complain(w, "RETIRED without having been told to");
 		return;
 	}
-	dead = &w->master->member[clean->worker];
-	if (dead->cleaner != w->slot || dead->generation != clean->generation) {
-		complain(w, "CLEANED that nobody asked for");
-		return;
+	log_info("worker %d (pid %d) retired, %s", w->slot, (int)w->pid,
+	    w->course == COURSE_STAYS ? "replaced" : "none follows");
+	w->former_pid = w->pid;
+	w->former_link = w->link;
+	w->link = -1;
+	w->fault_hand = HAND_NOTHING;
+	member_deinit(w);
+	report_bury(m, w->slot);
+	member_left(w);
+	if (m->phase >= PHASE_QUITTING) {
+		keep_source_end(w, KEEP_FORMER);
+		master_check(m);
+	} else if (w->course != COURSE_STAYS) {
+		resize_gone(w);
+		clean_assign(w);
+	} else {
+		m->respawns++;
+		spawn_worker(w);
 	}
-	dead->unclean = false;
-	dead->cleaner = -1;
-	keep_forget(dead); /* who was taken up is in another's custody */
-	log_debug("worker %d cleaned up after worker %d", w->slot, dead->slot);
 }
 
 /* Judges one datagram and acts on it. */
 static void
 datagram_handle(struct member *w, struct link_datagram *d)
 {
+	struct message_custody custody;
 	const void *payload;
 	const char *why;
 	size_t len;
@@ -282,10 +266,19 @@ datagram_handle(struct member *w, struct link_datagram *d)
 		hello_handle(w, payload);
 		break;
 	case MSG_CLEANED:
-		cleaned_handle(w, payload);
+		if (!clean_done(w, payload))
+			complain(w, "CLEANED that nobody asked for");
 		break;
 	case MSG_KEPT:
-		keep_filled(w);
+		memcpy(&custody, payload, sizeof(custody));
+		keep_filled(w, custody.keeper);
+		break;
+	case MSG_UNKEPT:
+		memcpy(&custody, payload, sizeof(custody));
+		keep_unlinked(w, custody.keeper);
+		break;
+	case MSG_RETIRED:
+		member_retired(w);
 		break;
 	case MSG_DONE:
 		if (!order_done(w, payload))
@@ -316,7 +309,12 @@ member_read_cb(int fd, short what, void *arg)
 		return;
 	}
 	for (int i = 0; i < n; i++)
-		datagram_handle(w, &d[i]);
+		if (w->link == fd)
+			datagram_handle(w, &d[i]);
+		else if (d[i].fd != -1)
+			close(d[i].fd);
+	if (w->link != fd)
+		return; /* it has retired */
 	w->budget -= (uint32_t)n < w->budget ? (uint32_t)n : w->budget;
 	if (w->budget == 0) {
 		complain(w, "more of them than make sense, reading slowly");
@@ -389,22 +387,10 @@ death_log(const struct member *w, int status, uint64_t age, uint64_t wait_ms,
 		    (double)wait_ms / 1000);
 	if (left && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		log_debug("worker %d (pid %d) left", w->slot, (int)w->pid);
-	else if (renew_retired(w, status))
-		log_info("worker %d (pid %d) retired, replaced", w->slot,
-		    (int)w->pid);
 	else
 		log_error("worker %d (pid %d) %s after %.1f s%s; %s", w->slot,
 		    (int)w->pid, how, (double)age / 1000,
 		    w->ready ? "" : ", before it was ready", next);
-}
-
-/* Finds another cleaner for what a dead one had promised to clean. */
-static void
-clean_reassign(struct member *w)
-{
-	for (int i = 0; i < w->master->n_workers; i++)
-		if (w->master->member[i].cleaner == w->slot)
-			clean_assign(&w->master->member[i]);
 }
 
 /* Counts failures before the first readiness; true if it is time to give up
@@ -426,18 +412,13 @@ member_died(struct member *w, int status)
 	const bool leaving = m->phase >= PHASE_QUITTING;
 	const uint64_t now = master_clock_ms(m), age = now - w->started_ms;
 	uint64_t wait_ms = 0;
-	const bool retired = renew_retired(w, status);
 	bool was_ready = w->ready, fault;
 
-	fault = !retired &&
-	    (w->killed_unready || (!w->killed && policy_is_fault(status)));
-	if (!leaving && !retired)
+	fault = w->killed_unready || (!w->killed && policy_is_fault(status));
+	if (!leaving)
 		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);
 	death_log(
 	    w, status, age, wait_ms, leaving || w->course != COURSE_STAYS);
-	w->pid = 0;
-	w->ready = false;
-	w->unclean = true;
 	/* one that was stopped from outside while it took over did nothing
 	 * wrong with what it had in hand */
 	w->fault_hand = fault && !w->killed_unready ? SHM_LOAD(line_of(w)->hand)
@@ -445,9 +426,7 @@ member_died(struct member *w, int status)
 	w->fault_arg = SHM_LOAD(line_of(w)->hand_arg);
 	member_deinit(w);
 	report_bury(m, w->slot);
-	clean_reassign(w);
-	order_lost(w);
-	order_time(m);
+	member_left(w);
 	if (leaving) {
 		SHM_STORE(line_of(w)->state, WORKER_STOPPED);
 		master_check(m);
@@ -471,22 +450,15 @@ member_died(struct member *w, int status)
 	clean_assign(w);
 }
 
-/* Ends a back-off, unless somebody is cleaning up there just now. */
+/* Ends a back-off, unless another worker is just going on for this one. */
 static void
 backoff_time(struct member *w, uint64_t now)
 {
-	if (w->unclean && w->cleaner == -1)
-		clean_assign(w);
-	if (w->course == COURSE_GONE || now < w->respawn_ms)
+	if (w->unclean)
+		clean_time(w, now);
+	if (w->course == COURSE_GONE || w->pid != 0 || now < w->respawn_ms ||
+	    (w->unclean && w->cleaner != -1))
 		return;
-	if (w->unclean && w->cleaner != -1) {
-		if (now < w->clean_ms + CLEANED_MS)
-			return;
-		/* It must not clean what the new worker will have set. */
-		member_kill(&w->master->member[w->cleaner],
-		    "does not clean up after another");
-		return;
-	}
 	policy_respawned(&w->policy, now);
 	spawn_worker(w);
 }
@@ -505,7 +477,7 @@ void
 member_time(struct member *w, uint64_t now)
 {
 	if (w->pid == 0) {
-		if (is_waiting(w) && w->master->phase < PHASE_QUITTING)
+		if (clean_is_due(w) && w->master->phase < PHASE_QUITTING)
 			backoff_time(w, now);
 		return;
 	}

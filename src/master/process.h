@@ -20,6 +20,7 @@
 #include "state.h"
 
 struct control;
+struct control_wait;
 struct evbuffer;
 struct event;
 struct event_base;
@@ -36,15 +37,24 @@ enum {
 	STOP_MS = 4000,	      /* TERM: killed after that, gone within 5 s */
 	QUIT_GRACE_MS = 2000, /* past the drain timeout */
 	EOF_GRACE_MS = 500,   /* from a link's EOF to its worker's death */
-	CLEANED_MS = 3000,    /* for the answer to MSG_CLEAN */
-	HEIR_MS = 30000,      /* the same, when no replacement waits for it */
+	/* For the answer to MSG_CLEAN and MSG_ADOPT, since the last connection
+	 * that was taken up. Who hangs meanwhile is the watchdog's. */
+	CLEANED_MS = 30000,
+	FULL_MS = 5000, /* who had no room for a dead worker's connections is
+			 * asked again after */
 	REBALANCE_AFTER_MS = 60000, /* of unevenness */
 	RETRY_MS = 1000,	    /* after a fork that failed */
-	STARTING_MAX = 8,	    /* at once at the start, so that a small
-				     * machine gets each ready in time */
-	START_FAILURES = 3,	    /* before the first readiness: give up */
-	RETIRE_MS = 5000,	    /* for MSG_RETIRE */
-	LINK_BUDGET = 256,	    /* messages of a worker per timer period */
+	REACH_MS = 100,		    /* after a keeper could not be reached */
+	/* A worker that is to be replaced is told so when its keeper has all of
+	 * its connections; an order is refused when that takes longer. */
+	RENEW_WAIT_MS = 10 * 1000,
+	LIVELY_MS = 500,    /* a keeper that has given no life sign for so long
+			     * is not relied on */
+	STARTING_MAX = 8,   /* at once at the start, so that a small
+			     * machine gets each ready in time */
+	START_FAILURES = 3, /* before the first readiness: give up */
+	RETIRE_MS = 10000,  /* for MSG_RETIRE */
+	LINK_BUDGET = 256,  /* messages of a worker per timer period */
 	REPORT_COUNTERS = 16
 };
 
@@ -65,6 +75,15 @@ enum course {
 	COURSE_GONE    /* none: it has left, an heir goes on with what it had */
 };
 
+/* Who has the sockets of a worker that is gone, in the order in which they are
+ * asked for them. */
+enum keep_source {
+	KEEP_FORMER, /* the worker itself: it has retired */
+	KEEP_BEFORE, /* a keeper that is being replaced */
+	KEEP_KEEPER,
+	KEEP_SOURCES
+};
+
 /* A worker's slot as the master sees it. */
 struct member {
 	struct master *master;
@@ -81,26 +100,42 @@ struct member {
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	bool killed;	     /* by us */
 	bool killed_unready; /* that was for not getting ready */
-	uint64_t retire_ms;  /* told to retire then; 0: was not */
-	enum course course;  /* fewer workers are wanted: the last one's */
-	uint64_t respawn_ms; /* COURSE_STAYS: back-off ends; 0: none */
-	bool unclean;	     /* the dead one's presence is still there */
-	int cleaner;	     /* who was told to clean it, -1: nobody */
-	uint64_t clean_ms;   /* and when */
+	uint64_t renew_ms;   /* is to be replaced, since then; 0: is not */
+	struct control_wait *renew_wait; /* who has asked for that */
+	bool renew_lost;		 /* it died before it could retire */
+	uint64_t retire_ms;		 /* told to retire then; 0: was not */
+	enum course course;   /* fewer workers are wanted: the last one's */
+	uint64_t respawn_ms;  /* COURSE_STAYS: back-off ends; 0: none */
+	bool unclean;	      /* the dead one's presence is still there */
+	int cleaner;	      /* who was told to clean it, -1: nobody */
+	uint64_t clean_ms;    /* and when, or when it last got on */
+	uint32_t cleaner_has; /* connections of the cleaner then */
+	enum keep_source cleaner_from; /* where it gets them */
+	uint64_t full;	  /* workers that have no room for what is left */
+	uint64_t full_ms; /* since then */
 	struct policy policy;
-	pid_t keeper_pid; /* 0: none */
-	int keeper_link;  /* -1: none */
+	/* The worker before this one has retired: it holds its sockets until
+	 * this one has them. */
+	pid_t former_pid; /* 0: none */
+	int former_link;
+	pid_t keeper_pid;	/* 0: none */
+	int keeper_link;	/* -1: none */
+	uint32_t keeper_number; /* hub/kept.h */
+	bool keeper_filled;	/* the worker says that it has everything */
+	bool keeper_linked;	/* to the worker that there is now */
 	/* The one before stays until the worker has filled that one. */
 	pid_t before_pid; /* 0: none */
 	int before_link;
+	uint32_t before_number;
 	uint64_t before_ms; /* since */
 	uint64_t keeper_tick, keeper_tick_ms;
-	uint64_t keeper_wait_ms; /* one is started again then; 0: none is due */
+	uint64_t keeper_wait_ms; /* something is tried again then; 0: nothing */
 	uint64_t keeper_burst_ms;
 	uint32_t keeper_deaths; /* since then */
 	uint32_t fault_hand; /* of the dead worker, if it was its own fault */
 	uint64_t fault_arg;
-	bool old, keeper_old; /* started by the program before this one */
+	bool old, keeper_old,
+	    before_old; /* started by the program before this one */
 };
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_QUITTING, PHASE_STOPPING };
@@ -143,6 +178,7 @@ struct master {
 	bool upgraded;		   /* and all is replaced */
 	bool renewing; /* workers and keepers are replaced one by one */
 	uint64_t renew_keeper_ms;	  /* the next keeper's turn */
+	uint32_t keeper_number;		  /* of the last keeper started */
 	uint64_t buried[REPORT_COUNTERS]; /* counters of dead workers */
 };
 
@@ -181,16 +217,37 @@ bool probe_process(pid_t pid, bool *runnable, uint64_t *used_ms);
 /* keep.c */
 void keep_init(struct member *w);
 void keep_drop(struct member *w); /* in a child */
-/* Has the slot's keeper (made if need be) ready to give back what it has.
- * Returns the next worker's end of the custody link, or -1. */
-int keep_hand_back(struct member *w);
-void keep_forget(struct member *w); /* has it close everything */
-/* Whether that was this slot's keeper; it is replaced. */
+/* What a new worker gets its predecessor's sockets from; -1: nothing. Owned by
+ * the caller. */
+struct keep_links {
+	int custody; /* to its keeper */
+	int giver;   /* to another source, with its name */
+	const char *giver_name;
+};
+/* Makes the links, and the keeper if need be. False: a source that lives cannot
+ * be reached now; to go on without it would lose what it has. */
+bool keep_takeover(struct member *w, struct keep_links *links);
+/* A link to a source for a worker that goes on for this dead one: from
+ * w->cleaner_from on, which becomes the one that was found. False: that source
+ * cannot be reached now. *fd -1: there is none left. */
+bool keep_source_link(struct member *w, int *fd);
+/* The worker has taken over: nobody else need hold what it has. */
+void keep_ready(struct member *w);
+void keep_check(struct member *w); /* has it close what goes on elsewhere */
+/* Whether that was one of this slot's keepers; it is replaced. */
 bool keep_died(struct member *w, pid_t pid, int wait_status);
 void keep_time(struct member *w, uint64_t now); /* every timer period */
 void keep_renew(struct member *w);		/* another one in its place */
-void keep_filled(struct member *w); /* by the worker: that one has all */
-void keep_end(struct member *w);    /* kills and reaps it */
+/* By the worker: the keeper of that number has everything; it has lost the link
+ * to it. */
+void keep_filled(struct member *w, uint32_t number);
+void keep_unlinked(struct member *w, uint32_t number);
+/* Whether the keeper is there, and has everything. */
+bool keep_is_sound(const struct member *w, uint64_t now);
+/* What is wrong if it is not, in words; one static buffer. */
+const char *keep_problem(const struct member *w, uint64_t now);
+void keep_source_end(struct member *w, enum keep_source source);
+void keep_end(struct member *w); /* kills and reaps all */
 
 /* store.c: what the service manager kept */
 void store_listeners(struct master *m); /* before any is bound */
@@ -219,14 +276,32 @@ void member_time(struct member *w, uint64_t now); /* on every timer period */
 
 void member_show(struct member *w); /* its state, in shared memory */
 
+/* clean.c */
+/* Whether a slot has no worker for a while, or for good. */
+bool clean_is_due(const struct member *w);
+/* Has another worker go on with a dead worker's connections while there is no
+ * replacement. */
+void clean_assign(struct member *dead);
+/* The worker of this slot is gone: finds others for what it was to go on with.
+ */
+void clean_reassign(struct member *w);
+/* A worker has gone on for another, as far as it could; false: it was not
+ * asked. */
+bool clean_done(struct member *w, const struct message_cleaned *clean);
+void clean_time(struct member *dead, uint64_t now);
+
 /* spawn.c */
 void spawn_worker(struct member *w);
 
-/* renew.c: replacing a worker that lives */
-void renew_worker(struct member *w);
-/* Whether the worker that died so had been told to. */
-bool renew_retired(const struct member *w, int wait_status);
+/* renew.c: replacing a worker that lives. wait: who is told how it went (NULL:
+ * nobody). */
+void renew_worker(struct member *w, struct control_wait *wait);
 void renew_time(struct member *w, uint64_t now);
+/* The worker of this slot is ready. */
+void renew_ready(struct member *w);
+/* Tells who waits that it cannot be done. */
+void renew_refuse(struct member *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void renew_all(struct master *m);	/* and the keepers, one by one */
 int renew_left(const struct master *m); /* of those */
 void renew_next(struct master *m, uint64_t now);
@@ -259,12 +334,18 @@ void order_drop(struct master *m); /* at the end, and in a child */
 void drain_set(struct master *m, uint32_t rate);
 uint32_t drain_left(const struct master *m); /* connections */
 
-/* resize.c: another number of workers, and connections spread evenly */
+/* resize.c: another number of workers, and connections spread evenly. */
 void resize(struct master *m, int workers);
+/* Whether so many workers can hold the connections that there are; false: whole
+ * lines in error. */
+bool
+resize_fits(const struct master *m, int workers, char *error, size_t error_len);
+/* Nobody has room for the connections of a worker that has left: it stays. */
+void resize_refused(struct member *w);
 /* Every timer period: the next worker too many, one after the other. */
 void resize_time(struct master *m, uint64_t now);
 /* Who goes on with the connections of a worker that leaves; -1: nobody now. */
-int resize_heir(const struct master *m);
+int resize_heir(const struct member *leaving);
 /* A worker that leaves is gone: none follows. */
 void resize_gone(struct member *w);
 /* Every timer period: when they have been uneven for a while. */

@@ -1,15 +1,17 @@
 /*
- * Replacing workers and keepers that live. A worker is told to retire: it
- * leaves at the end of a turn, its connections stay where they are and go on
- * with the next one. After an upgrade all workers are replaced so, one by one,
- * and then their keepers, each of which the worker fills.
+ * Replacing workers and keepers that live. A worker is told to retire once its
+ * keeper has all of its connections: it stops at the end of a turn and holds
+ * its sockets until the next one has them. So a planned turn costs nobody,
+ * whichever process dies or hangs meanwhile. After an upgrade all workers are
+ * replaced so, one by one, and then their keepers, each of which the worker
+ * fills.
  */
-#include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "hub/stats.h"
+#include "master/control.h"
 #include "process.h"
 
 enum {
@@ -20,27 +22,65 @@ enum {
 };
 
 void
-renew_worker(struct member *w)
+renew_refuse(struct member *w, const char *fmt, ...)
 {
-	if (w->retire_ms != 0 || w->pid == 0)
-		return;
-	w->retire_ms = master_clock_ms(w->master);
-	member_owe(w, OWED_RETIRE);
+	char why[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	w->renew_ms = 0;
+	log_warn("worker %d is not replaced: %s", w->slot, why);
+	control_finish(w->renew_wait, false, "worker %d is not replaced: %s",
+	    w->slot, why);
+	w->renew_wait = NULL;
 }
 
-bool
-renew_retired(const struct member *w, int status)
+void
+renew_worker(struct member *w, struct control_wait *wait)
 {
-	return w->retire_ms != 0 && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == 0;
+	if (w->renew_wait != NULL)
+		control_finish(wait, false,
+		    "worker %d is being replaced already", w->slot);
+	else
+		w->renew_wait = wait;
+	if (w->renew_ms == 0)
+		w->renew_ms = master_clock_ms(w->master);
+	renew_time(w, master_clock_ms(w->master));
+}
+
+/* Tells a worker to retire as soon as nothing can be lost by it. */
+static void
+renew_try(struct member *w, uint64_t now)
+{
+	const char *problem = keep_problem(w, now);
+
+	if (w->pid == 0 || !w->ready || w->killed || w->former_pid != 0)
+		problem = "it is not running";
+	if (problem == NULL) {
+		w->retire_ms = now;
+		member_owe(w, OWED_RETIRE);
+	} else if (now >= w->renew_ms + RENEW_WAIT_MS)
+		renew_refuse(w, "%s", problem);
 }
 
 void
 renew_time(struct member *w, uint64_t now)
 {
+	if (w->renew_ms != 0 && w->retire_ms == 0)
+		renew_try(w, now);
 	/* What a death does not lose is not lost by this one either. */
 	if (w->retire_ms != 0 && now >= w->retire_ms + RETIRE_MS)
 		member_kill(w, "did not retire in time");
+}
+
+void
+renew_ready(struct member *w)
+{
+	w->renew_ms = 0;
+	control_finish(w->renew_wait, true, NULL);
+	w->renew_wait = NULL;
 }
 
 void
@@ -49,6 +89,10 @@ renew_all(struct master *m)
 	for (int i = 0; i < m->n_workers; i++) {
 		m->member[i].old = m->member[i].pid != 0;
 		m->member[i].keeper_old = m->member[i].keeper_pid != 0;
+		/* What its predecessors died of may be mended. Until it is
+		 * there its keeper is not touched. */
+		if (m->member[i].pid == 0 && m->member[i].respawn_ms != 0)
+			m->member[i].respawn_ms = master_clock_ms(m);
 	}
 	m->renewing = true;
 	renew_next(m, master_clock_ms(m));
@@ -64,13 +108,15 @@ renew_left(const struct master *m)
 	return n;
 }
 
-/* Whether some worker is on its way in or out. */
+/* Whether some worker is on its way in or out, or waits for its start while
+ * nobody has its connections. */
 static bool
 is_busy(const struct master *m)
 {
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0 &&
-		    (!m->member[i].ready || m->member[i].retire_ms != 0))
+		if (m->member[i].pid != 0
+			? !m->member[i].ready || m->member[i].retire_ms != 0
+			: m->member[i].unclean)
 			return true;
 	return false;
 }
@@ -81,7 +127,7 @@ worker_next(struct master *m)
 {
 	for (int i = 0; i < m->n_workers; i++)
 		if (m->member[i].old) {
-			renew_worker(&m->member[i]);
+			renew_worker(&m->member[i], NULL);
 			return true;
 		}
 	return false;

@@ -195,20 +195,23 @@ worker_next(struct report *r, struct evbuffer *out)
 	const struct master *m = r->master;
 	const struct shm_worker *line = &m->hub.worker[r->at];
 	const struct member *w = &m->member[r->at];
-	const char *fmt = "%4d %8d %6" PRIu32 " %-8s %8" PRIu32 " %9" PRIu64
-			  " %12" PRIu64 " %12" PRIu64 "\n";
+	const char *fmt = "%4d %8d %6" PRIu32 " %-8s %8" PRIu32
+			  " %15s %9" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n";
+	char kept[32];
 
 	if (r->at >= (uint32_t)m->n_workers)
 		return false;
 	if (r->json)
 		fmt = "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
 		      ",\"state\":\"%s\",\"connections\":%" PRIu32
-		      ",\"uptime_s\":%" PRIu64 ",\"delivered\":%" PRIu64
-		      ",\"relayed\":%" PRIu64 ",\"keeper\":%" PRIu32
-		      ",\"turn_max_us\":%" PRIu64 "}";
+		      ",\"kept\":%s,\"uptime_s\":%" PRIu64
+		      ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
+		      ",\"keeper\":%" PRIu32 ",\"turn_max_us\":%" PRIu64 "}";
+	snprintf(kept, sizeof(kept), r->json ? "%u,\"opened\":%u" : "%u of %u",
+	    SHM_LOAD(line->kept), SHM_LOAD(line->opened));
 	put_comma(r, out);
 	put(r, out, fmt, w->slot, (int)w->pid, w->generation,
-	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at],
+	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at], kept,
 	    w->pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000 : 0,
 	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
 	    /* these in the JSON alone */
@@ -407,8 +410,8 @@ stats_next(struct report *r, struct evbuffer *out)
 
 static const struct subject subjects[] = {
     {"workers", worker_next,
-	"SLOT      PID    GEN STATE       CONNS  UPTIME/S    DELIVERED      "
-	"RELAYED\n",
+	"SLOT      PID    GEN STATE       CONNS            KEPT  UPTIME/S    "
+	"DELIVERED      RELAYED\n",
 	"[", "]\n", true},
     {"users", user_next, "CONNECTIONS WORKERS         USER\n", "[", "]\n",
 	true},

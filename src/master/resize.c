@@ -1,5 +1,7 @@
 /* Another number of workers, and connections that are spread evenly. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -95,15 +97,18 @@ stay(struct member *w)
 		return;
 	w->course = COURSE_STAYS;
 	if (w->pid == 0)
-		w->respawn_ms = w->clean_ms = master_clock_ms(w->master);
+		w->respawn_ms = master_clock_ms(w->master);
+	else if (w->retire_ms == 0)
+		w->renew_ms = 0;
 }
 
 int
-resize_heir(const struct master *m)
+resize_heir(const struct member *leaving)
 {
+	const struct master *m = leaving->master;
 	const struct member *w;
 	uint32_t n, least = UINT32_MAX;
-	uint64_t busy = 0;
+	uint64_t busy = leaving->full;
 	int heir = -1;
 
 	/* each takes up one at a time */
@@ -123,21 +128,68 @@ resize_heir(const struct master *m)
 	return heir;
 }
 
+/* Sums a figure of the workers from `from` on, below `to`. */
+static uint64_t
+sum(const struct master *m, int from, int to, bool room)
+{
+	const struct shm_worker *line;
+	uint64_t n = 0;
+
+	for (int i = from; i < to && i < m->n_workers; i++) {
+		line = &m->hub.worker[i];
+		n += room ? SHM_LOAD(line->room) : SHM_LOAD(line->connections);
+	}
+	return n;
+}
+
+bool
+resize_fits(const struct master *m, int workers, char *error, size_t error_len)
+{
+	uint64_t leave = sum(m, workers, m->n_workers, false);
+	uint64_t room = sum(m, 0, workers, true);
+
+	if (leave <= room)
+		return true;
+	snprintf(error, error_len,
+	    "workers %d: they have room for %" PRIu64 " more connections, and "
+	    "%" PRIu64 " are on the workers that would leave (the limit of "
+	    "open files decides that)\n",
+	    workers, room, leave);
+	return false;
+}
+
+void
+resize_refused(struct member *w)
+{
+	struct master *m = w->master;
+
+	for (int i = 0; i < m->wanted && i < m->n_workers; i++)
+		if (m->member[i].ready && (w->full >> i & 1) == 0)
+			return; /* that one has not been asked yet */
+	log_error("%d workers stay: the others have no room for the "
+		  "connections of worker %d",
+	    m->n_workers, w->slot);
+	m->wanted = m->conf->workers = m->n_workers;
+	stay(w);
+}
+
 /* Has the last worker retire, if there is somebody to go on for it. */
 static void
 retire_last(struct member *w, uint64_t now)
 {
 	struct master *m = w->master;
 
-	if ((w->pid != 0 && !w->ready) || resize_heir(m) == -1 ||
+	if ((w->pid != 0 && !w->ready) || resize_heir(w) == -1 ||
 	    now < m->moved_ms + ARRIVE_MS)
+		return;
+	if (w->pid != 0 && !keep_is_sound(w, now))
 		return;
 	w->course = COURSE_LEAVES;
 	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPING);
 	if (w->pid == 0)
 		resize_gone(w);
 	else
-		renew_worker(w);
+		renew_worker(w, NULL);
 }
 
 void
@@ -179,10 +231,6 @@ resize_time(struct master *m, uint64_t now)
 		retire_last(w, now);
 	else if (w->course == COURSE_GONE && !w->unclean)
 		drop_last(w);
-	else if (w->course == COURSE_GONE && w->cleaner != -1 &&
-	    now >= w->clean_ms + HEIR_MS)
-		member_kill(&m->member[w->cleaner],
-		    "does not take up another's connections");
 }
 
 void

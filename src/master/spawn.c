@@ -91,13 +91,16 @@ spawn_child_drop(struct master *m)
 
 /* The child's way from the fork to worker_main(). Signals are blocked. */
 static void __attribute__((noreturn)) child_run(struct member *w, int control,
-    int custody, pid_t parent, const sigset_t *mask)
+    const struct keep_links *links, pid_t parent, const sigset_t *mask)
 {
 	struct master *m = w->master;
 	const struct worker_start start = {.worker = w->slot,
 	    .generation = w->generation,
 	    .control = control,
-	    .custody = custody,
+	    .custody = links->custody,
+	    .keeper = w->keeper_number,
+	    .giver = links->giver,
+	    .giver_name = links->giver_name,
 	    .fault_hand = w->fault_hand,
 	    .fault_arg = w->fault_arg,
 	    .hub = &m->hub,
@@ -132,28 +135,52 @@ static void __attribute__((noreturn)) child_run(struct member *w, int control,
 	worker_main(&start);
 }
 
+/* Closes the parent's copies. */
+static void
+links_close(const struct keep_links *links)
+{
+	if (links->custody != -1)
+		close(links->custody);
+	if (links->giver != -1)
+		close(links->giver);
+}
+
+/* The slot's process could not be made: it will be tried again. */
+static void
+spawn_later(struct member *w, uint64_t wait_ms)
+{
+	w->generation--; /* that one never was */
+	SHM_STORE(w->master->hub.worker[w->slot].state, WORKER_WAITING);
+	w->respawn_ms = master_clock_ms(w->master) + wait_ms;
+}
+
 /* Start and respawn in one: makes the next process of a slot. A failure is
- * tried again later. */
+ * tried again later; so is what would lose the connections of the one before.
+ */
 void
 spawn_worker(struct member *w)
 {
 	struct shm_worker *line = &w->master->hub.worker[w->slot];
 	pid_t parent = getpid(), pid = -1;
+	struct keep_links links;
+	int link[2] = {-1, -1}, saved;
 	sigset_t all, mask;
-	int link[2] = {-1, -1}, custody, saved;
 
 	w->generation++;
 	w->respawn_ms = 0;
 	SHM_STORE(line->generation, w->generation);
 	SHM_STORE(line->started_ms, clock_ms());
 	SHM_STORE(line->state, WORKER_STARTING);
-	custody = keep_hand_back(w);
+	if (!keep_takeover(w, &links)) {
+		spawn_later(w, REACH_MS);
+		return;
+	}
 	if (link_pair(link) == 0) {
 		sigfillset(&all);
 		sigprocmask(SIG_SETMASK, &all, &mask);
 		if ((pid = fork()) == 0) {
 			close(link[0]);
-			child_run(w, link[1], custody, parent, &mask);
+			child_run(w, link[1], &links, parent, &mask);
 		}
 		saved = errno;
 		sigprocmask(SIG_SETMASK, &mask, NULL);
@@ -161,17 +188,13 @@ spawn_worker(struct member *w)
 		errno = saved;
 	}
 	saved = errno;
-	if (custody != -1)
-		close(custody);
-	errno = saved;
+	links_close(&links);
 	if (pid == -1) {
 		log_error("cannot start worker %d: %s, trying again in %d ms",
-		    w->slot, strerror(errno), RETRY_MS);
+		    w->slot, strerror(saved), RETRY_MS);
 		if (link[0] != -1)
 			close(link[0]);
-		w->generation--; /* that one never was */
-		SHM_STORE(line->state, WORKER_WAITING);
-		w->respawn_ms = master_clock_ms(w->master) + RETRY_MS;
+		spawn_later(w, RETRY_MS);
 		member_start_failed(w->master);
 		return;
 	}

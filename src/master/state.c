@@ -57,6 +57,9 @@ put_member(FILE *f, const struct member *w)
 	    w->respawn_ms, w->unclean, w->cleaner, w->clean_ms, w->owed,
 	    (int)w->keeper_pid, w->keeper_link, w->fault_hand, w->fault_arg,
 	    w->retire_ms);
+	fprintf(f, "keep %d %" PRIu32 " %d %d %" PRIu64 " %d\n", w->slot,
+	    w->keeper_number, w->keeper_filled, w->keeper_linked,
+	    w->keeper_wait_ms, (int)w->cleaner_from);
 	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->slot,
 	    p->faults, p->unready, p->next);
 	for (int i = 0; i < POLICY_BURST; i++)
@@ -101,6 +104,7 @@ put_all(FILE *f, const struct master *m)
 	fprintf(f, "respawns %" PRIu64 "\n", m->respawns);
 	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
 	fprintf(f, "order %" PRIu64 "\n", m->order_number);
+	fprintf(f, "keepers %" PRIu32 "\n", m->keeper_number);
 	for (int i = 0; i < REPORT_COUNTERS; i++)
 		fprintf(f, "buried %d %" PRIu64 "\n", i, m->buried[i]);
 	for (int i = 0; i < m->n_workers; i++)
@@ -202,6 +206,28 @@ member_parse(struct master *m, const char *line)
 	*w = in;
 	w->master = m;
 	w->budget = LINK_BUDGET;
+	return true;
+}
+
+/* A line "keep ...", after its slot's "member". */
+static bool
+keep_parse(struct master *m, const char *line)
+{
+	int slot, filled, linked, from;
+	struct member *w;
+	uint32_t number;
+	uint64_t wait_ms;
+
+	if (sscanf(line, "%d %" SCNu32 " %d %d %" SCNu64 " %d", &slot, &number,
+		&filled, &linked, &wait_ms, &from) != 6 ||
+	    slot < 0 || slot >= m->n_workers || from < 0 || from > KEEP_SOURCES)
+		return false;
+	w = &m->member[slot];
+	w->keeper_number = number;
+	w->keeper_filled = filled != 0;
+	w->keeper_linked = linked != 0;
+	w->keeper_wait_ms = wait_ms;
+	w->cleaner_from = (enum keep_source)from;
 	return true;
 }
 
@@ -325,6 +351,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return sscanf(value, "%" SCNu64, &m->respawns) == 1;
 	else if (strcmp(key, "drain") == 0)
 		return sscanf(value, "%" SCNu32, &m->drain_rate) == 1;
+	else if (strcmp(key, "keepers") == 0)
+		return sscanf(value, "%" SCNu32, &m->keeper_number) == 1;
 	else if (strcmp(key, "order") == 0)
 		return sscanf(value, "%" SCNu64, &m->order_number) == 1;
 	else if (strcmp(key, "buried") == 0) {
@@ -334,6 +362,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 			m->buried[i] = n;
 	} else if (strcmp(key, "member") == 0)
 		return member_parse(m, value);
+	else if (strcmp(key, "keep") == 0)
+		return keep_parse(m, value);
 	else if (strcmp(key, "policy") == 0)
 		return policy_parse(m, value);
 	return option_parse(&s->options, key, value);

@@ -30,7 +30,10 @@ enum {
 #else
 	REHEARSAL_MS = 5000,
 #endif
-	IDLE_MS = 2000 /* control clients are answered before, for so long */
+	IDLE_MS = 2000, /* control clients are answered before, for so long */
+	/* Every connection is in its keeper's custody before workers are
+	 * replaced; the upgrade is refused when that takes longer. */
+	SOUND_MS = 10 * 1000
 };
 
 struct upgrade {
@@ -40,6 +43,7 @@ struct upgrade {
 	int pipe;	    /* the rehearsal's answer */
 	pid_t pid;	    /* the rehearsal; 0: it is over, well */
 	uint64_t limit_ms;
+	uint64_t sound_ms; /* the rehearsal is over: until then */
 	bool killed;
 };
 
@@ -248,6 +252,7 @@ upgrade_died(struct master *m, pid_t pid, int status)
 		log_info("%s is chatd %s, executing it", u->path,
 		    answer + strlen(RESUME_OK));
 		u->limit_ms = master_clock_ms(m) + IDLE_MS;
+		u->sound_ms = master_clock_ms(m) + SOUND_MS;
 	}
 	return true;
 }
@@ -303,6 +308,35 @@ become(struct master *m)
 	fail(m, "%s", exec_error(saved));
 }
 
+/* What stands in the way of replacing workers, in words; NULL: nothing. A slot
+ * whose worker waits for its start is no obstacle: its keeper keeps all, and
+ * the new program deserves a first try. */
+static const char *
+upgrade_obstacle(const struct master *m, uint64_t now)
+{
+	static char text[64];
+	const struct member *w;
+	const char *problem;
+
+	for (int i = 0; i < m->n_workers; i++) {
+		w = &m->member[i];
+		if (w->former_pid != 0 || w->retire_ms != 0) {
+			snprintf(text, sizeof(text),
+			    "worker %d is being replaced", i);
+			return text;
+		}
+		if (w->pid != 0 && w->ready &&
+		    (problem = keep_problem(w, now)) != NULL)
+			return problem;
+		if (w->before_pid != 0) {
+			snprintf(text, sizeof(text),
+			    "keeper %d is being replaced", i);
+			return text;
+		}
+	}
+	return NULL;
+}
+
 void
 upgrade_time(struct master *m, uint64_t now)
 {
@@ -311,8 +345,13 @@ upgrade_time(struct master *m, uint64_t now)
 	if (u == NULL)
 		return;
 	if (u->pid == 0) {
-		if ((control_is_idle(m->control) && m->n_orders == 0) ||
-		    now >= u->limit_ms)
+		const char *obstacle = upgrade_obstacle(m, now);
+
+		if (obstacle != NULL && now >= u->sound_ms)
+			fail(m, "%s", obstacle);
+		else if (obstacle == NULL &&
+		    ((control_is_idle(m->control) && m->n_orders == 0) ||
+			now >= u->limit_ms))
 			become(m);
 	} else if (now >= u->limit_ms && !u->killed) {
 		u->killed = true;

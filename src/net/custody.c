@@ -1,6 +1,8 @@
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,13 +12,10 @@
 int
 custody_pair(int fd[2])
 {
-	int size = LINK_BUFFER, i;
-
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) < 0)
 		return -1;
-	for (i = 0; i < 2; i++) /* a smaller buffer will do too */
-		(void)setsockopt(
-		    fd[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	link_buffer_raise(fd[0]);
+	link_buffer_raise(fd[1]);
 	return 0;
 }
 
@@ -28,9 +27,18 @@ note_bytes(const struct custody_note *note)
 	    note->n * sizeof(note->id[0]);
 }
 
+/* Whether a send's error says nothing of the link, and may be gone in a
+ * moment. ENOMEM: under a cgroup's limit; ETOOMANYREFS: descriptors in flight
+ * are counted for all processes of a user. */
+static bool
+error_is_passing(int error)
+{
+	return error == EAGAIN || error == ENOBUFS || error == ENOMEM ||
+	    error == ETOOMANYREFS;
+}
+
 int
-custody_send(
-    int link, const struct custody_note *note, const int *fd, bool wait)
+custody_send(int link, const struct custody_note *note, const int *fd)
 {
 	char control[CMSG_SPACE(sizeof(int) * CUSTODY_MAX)];
 	struct iovec v = {(void *)note, note_bytes(note)};
@@ -49,11 +57,53 @@ custody_send(
 		memcpy(CMSG_DATA(c), fd, sizeof(int) * note->n);
 	}
 	do
-		r = sendmsg(link, &h, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+		r = sendmsg(link, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (r < 0 && errno == EINTR);
-	if (r < 0 && (errno == ETOOMANYREFS || errno == ENOBUFS))
+	if (r < 0 && error_is_passing(errno))
 		errno = EAGAIN;
 	return r < 0 ? -1 : 0;
+}
+
+bool
+custody_is_gone(int error)
+{
+	return error == EPIPE || error == ECONNRESET || error == ENOTCONN;
+}
+
+int
+custody_ask(int link, uint32_t n)
+{
+	struct custody_note note = {.type = CUSTODY_ROOM, .n = 1, .id = {n}};
+
+	return custody_send(link, &note, NULL);
+}
+
+bool
+custody_is_clear(int link)
+{
+	int unread = 0;
+
+	return ioctl(link, SIOCOUTQ, &unread) == 0 && unread == 0;
+}
+
+int
+custody_order(int control, uint8_t what, int fd)
+{
+	char space[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec v = {&what, 1};
+	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
+	struct cmsghdr *c;
+
+	if (fd != -1) {
+		h.msg_control = space;
+		h.msg_controllen = sizeof(space);
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	return sendmsg(control, &h, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
 /* The descriptors of a message; returns how many. */
@@ -71,8 +121,30 @@ take_descriptors(struct msghdr *h, int *fd)
 	return (int)n;
 }
 
+/* Whether a note of r bytes with n descriptors is one. */
+static bool
+note_is_sound(const struct custody_note *note, size_t r, int n)
+{
+	if (r < offsetof(struct custody_note, id) || note->n > CUSTODY_MAX ||
+	    r != note_bytes(note))
+		return false;
+	switch (note->type) {
+	case CUSTODY_KEEP:
+		return n == (int)note->n;
+	case CUSTODY_GIVE_UP:
+		return n == 0;
+	case CUSTODY_ROOM:
+		return n == 0 && note->n == 1;
+	case CUSTODY_CHECK:
+	case CUSTODY_DONE:
+		return n == 0 && note->n == 0;
+	default:
+		return false;
+	}
+}
+
 int
-custody_receive(int link, struct custody_note *note, int *fd, bool wait)
+custody_receive(int link, struct custody_note *note, int *fd)
 {
 	char control[CMSG_SPACE(sizeof(int) * CUSTODY_MAX)];
 	struct iovec v = {note, sizeof(*note)};
@@ -81,12 +153,13 @@ custody_receive(int link, struct custody_note *note, int *fd, bool wait)
 	    .msg_control = control,
 	    .msg_controllen = sizeof(control)};
 	ssize_t r;
-	int n, k;
+	int n, k, tries = 0;
 
+	/* An end that was closed with something unread gives one ECONNRESET
+	 * ahead of what it had sent. */
 	do
-		r = recvmsg(
-		    link, &h, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-	while (r < 0 && errno == EINTR);
+		r = recvmsg(link, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (r < 0 && (errno == EINTR || errno == ECONNRESET) && tries++ < 8);
 	if (r < 0 && errno == EAGAIN)
 		return 0;
 	if (r <= 0) {
@@ -94,13 +167,52 @@ custody_receive(int link, struct custody_note *note, int *fd, bool wait)
 		return -1;
 	}
 	n = take_descriptors(&h, fd);
-	if ((size_t)r >= offsetof(struct custody_note, id) &&
-	    note->n <= CUSTODY_MAX && (size_t)r == note_bytes(note) &&
-	    !(h.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) &&
-	    n == (note->type == CUSTODY_KEEP ? (int)note->n : 0))
+	if (!(h.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) &&
+	    note_is_sound(note, (size_t)r, n))
 		return 1;
 	for (k = 0; k < n; k++)
 		close(fd[k]);
 	errno = EBADMSG;
 	return -1;
+}
+
+/* Fills a note with what comes next, as far as there is room. Returns the
+ * number to go on from. */
+static uint32_t
+giver_fill(const struct custody_giver *g, struct custody_note *note, int *fd,
+    custody_at at, void *arg)
+{
+	uint32_t i;
+
+	note->type = CUSTODY_KEEP;
+	note->n = 0;
+	for (i = g->next;
+	     i < g->n && note->n < CUSTODY_MAX && note->n < g->room; i++)
+		if (at(arg, i, &note->id[note->n], &fd[note->n]))
+			note->n++;
+	return i;
+}
+
+enum custody_given
+custody_give(struct custody_giver *g, int link, custody_at at, void *arg)
+{
+	static struct custody_note note;
+	static int fd[CUSTODY_MAX];
+	uint32_t next;
+
+	if (g->next > g->n)
+		return CUSTODY_IDLE;
+	while (g->room > 0) {
+		next = giver_fill(g, &note, fd, at, arg);
+		if (note.n == 0)
+			note.type = CUSTODY_DONE;
+		if (custody_send(link, &note, fd) < 0)
+			return custody_is_gone(errno) ? CUSTODY_ENDED
+						      : CUSTODY_FULL;
+		g->room -= note.n;
+		g->next = note.n == 0 ? g->n + 1 : next;
+		if (note.n == 0)
+			return CUSTODY_IDLE;
+	}
+	return CUSTODY_IDLE;
 }

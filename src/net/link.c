@@ -20,9 +20,8 @@ union control {
 static char receive_buffer[LINK_BATCH][MESSAGE_MAX];
 static union control receive_control[LINK_BATCH];
 
-/* Raises a send buffer: above wmem_max with privilege, up to it without. */
-static void
-buffer_raise(int fd)
+void
+link_buffer_raise(int fd)
 {
 	const int size = LINK_BUFFER;
 
@@ -39,8 +38,8 @@ link_pair(int fd[2])
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		0, fd) == -1)
 		return -1;
-	buffer_raise(fd[0]);
-	buffer_raise(fd[1]);
+	link_buffer_raise(fd[0]);
+	link_buffer_raise(fd[1]);
 	return 0;
 }
 
@@ -195,12 +194,15 @@ link_receive(int fd, struct link_datagram out[LINK_BATCH])
 		    .len = msg[i].msg_len,
 		    .fd = -1};
 		descriptors_take(&msg[i].msg_hdr, d);
-		if (msg[i].msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		d->lost = (msg[i].msg_hdr.msg_flags & MSG_CTRUNC) != 0;
+		if ((msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
 			d->len = 0;
-			if (d->fd != -1)
-				close(d->fd);
+		if ((d->len == 0 || d->lost) && d->fd != -1) {
+			close(d->fd);
 			d->fd = -1;
 		}
+		if (d->lost)
+			d->n_fds = 0;
 	}
 	return n;
 }

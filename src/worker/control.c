@@ -35,17 +35,6 @@ control_stop(struct worker *w)
 	control_end(w);
 }
 
-/* Clears what a worker left that has no replacement yet. */
-static void
-clean(struct worker *w, const struct message_clean *m)
-{
-	if (m->worker >= SHM_WORKERS || (int)m->worker == w->chat.hub->self)
-		return;
-	chat_clean(w->chat.hub, (int)m->worker);
-	if (link_send(w->start->control, MSG_CLEANED, m, sizeof(*m), -1) < 0)
-		log_error("master: %s", strerror(errno));
-}
-
 /* One checked message; its descriptor is this function's. */
 static void
 handle(struct worker *w, int type, const void *payload, size_t len, int fd)
@@ -54,6 +43,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	const struct message_link *link = payload;
 	const struct message_drain *drain = payload;
 	static struct conf_live live;
+	struct message_custody custody;
 
 	switch (type) {
 	case MSG_LINK:
@@ -66,8 +56,9 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		move_away(w, payload);
 		break;
 	case MSG_CUSTODY:
-		custody_link(ch, fd, true);
-		w->filling = true;
+		memcpy(&custody, payload, sizeof(custody));
+		custody_link(ch, fd, custody.keeper);
+		w->kept = 0;
 		break;
 	case MSG_START:
 		w->started = true;
@@ -88,7 +79,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		order_say(w, payload, len);
 		break;
 	case MSG_CLEAN:
-		clean(w, payload);
+		move_clean(w, payload);
 		break;
 	case MSG_STOP:
 		control_stop(w);
@@ -142,13 +133,29 @@ control_cb(int fd, short what, void *arg)
 	}
 }
 
+/* Tells the master how its keeper stands. A link that is full is tried again
+ * with the next tick. */
+static void
+control_custody(struct worker *w)
+{
+	struct chat *ch = &w->chat;
+	struct message_custody m = {custody_broken(ch)};
+
+	if (m.keeper != 0 &&
+	    link_send(w->start->control, MSG_UNKEPT, &m, sizeof(m), -1) == 0) {
+		log_warn("the link to keeper number %u has ended", m.keeper);
+		custody_broken_told(ch);
+	}
+	m.keeper = custody_number(ch);
+	if (m.keeper != 0 && m.keeper != w->kept && custody_is_complete(ch) &&
+	    link_send(w->start->control, MSG_KEPT, &m, sizeof(m), -1) == 0)
+		w->kept = m.keeper;
+}
+
 void
 control_turn(struct worker *w)
 {
-	/* a link that is full is tried again with the next tick */
-	if (w->filling && custody_is_filled(&w->chat) &&
-	    link_send(w->start->control, MSG_KEPT, NULL, 0, -1) == 0)
-		w->filling = false;
+	control_custody(w);
 	order_turn(w);
 }
 

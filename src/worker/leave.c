@@ -1,18 +1,31 @@
 /*
  * Leaving on purpose. Who retires leaves its connections where they are: the
- * turn is over, so all that was promised stands in shared memory, and the
- * keeper holds the sockets; the next worker takes over as after a death. Who
+ * turn is over, so all that was promised stands in shared memory; it holds the
+ * sockets, as its keeper does, until the next worker has taken over. Who
  * drains stays, and ends its connections one by one.
  */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
+#include "chat/relay.h"
+#include "codec/message.h"
+#include "net/custody.h"
+#include "net/link.h"
 #include "private.h"
 
-/* Requests that are half there and answers that are half out are known to
- * this process alone. They may take so long; who connects and says nothing
- * does not keep it. */
-enum { HANDSHAKES_MS = 1000 };
+enum {
+	/* Requests that are half there and answers that are half out are known
+	 * to this process alone. They may take so long; who connects and says
+	 * nothing does not keep it. Nor does a keeper that does not get on:
+	 * this process holds the sockets until the next one has them. */
+	HANDSHAKES_MS = 1000,
+	HOLD_RETRY_MS = 1 /* the link is full: again after */
+};
 
 enum { CREDIT = 1000 * 1000 }; /* 1000 s in ms: for one connection */
 
@@ -65,9 +78,130 @@ leave_may_retire(struct worker *w)
 {
 	struct chat *ch = &w->chat;
 
-	/* who was given away arrives first */
-	return custody_is_complete(ch) && ch->n_moving == 0 &&
-	    (ch->now_ms >= w->retire_ms || !has_unfinished(ch));
+	/* who was given away, or is to come here, arrives first */
+	return move_is_idle(w) &&
+	    (ch->now_ms >= w->retire_ms ||
+		(!has_unfinished(ch) && custody_is_complete(ch)));
+}
+
+/* What a worker that has retired holds. The slots are the next worker's, so
+ * nothing of it is read there. */
+struct held {
+	struct held_socket {
+		uint64_t id;
+		int fd;
+	} * socket;
+	struct custody_giver giver;
+	int link; /* to who goes on; -1: none */
+};
+
+/* Notes the sockets. */
+static void
+held_collect(struct held *held, struct chat *ch)
+{
+	uint32_t i = SHM_NONE, n = 0;
+
+	held->socket = calloc(ch->n_conns + 1ul, sizeof(*held->socket));
+	if (held->socket == NULL)
+		log_fatal("no memory to hand over connections");
+	while (conn_next(ch, &i))
+		if (ch->conn[i].phase >= CONN_OPEN && n < ch->n_conns)
+			held->socket[n++] = (struct held_socket){
+			    slot_id(ch->hub, i), ch->conn[i].fd};
+	held->giver = (struct custody_giver){.next = n + 1, .n = n};
+	held->link = -1;
+}
+
+/* For custody_give(). */
+static bool
+held_at(void *arg, uint32_t i, uint64_t *id, int *fd)
+{
+	const struct held *held = arg;
+
+	*id = held->socket[i].id;
+	*fd = held->socket[i].fd;
+	return true;
+}
+
+/* Takes up the master's word; its end, or anything but MSG_GIVE_BACK, is the
+ * end. */
+static void
+held_control(struct held *held, int control)
+{
+	struct link_datagram d[LINK_BATCH];
+	int n = link_receive(control, d), k, type;
+	const void *payload;
+	const char *why;
+	size_t len;
+
+	if (n < 0)
+		exit(0);
+	for (k = 0; k < n; k++) {
+		type = message_check(d[k].bytes, d[k].len, d[k].n_fds,
+		    PARTY_MASTER, &payload, &len, &why);
+		if (type == MSG_STOP)
+			exit(0);
+		if (type != MSG_GIVE_BACK) {
+			if (d[k].fd >= 0)
+				close(d[k].fd);
+			continue;
+		}
+		if (held->link >= 0)
+			close(held->link);
+		held->link = d[k].fd;
+		held->giver.next = 0;
+		held->giver.room = 0;
+	}
+}
+
+/* Reads how many more the other side has room for. */
+static void
+held_read(struct held *held)
+{
+	struct custody_note note;
+	int fd[CUSTODY_MAX], r;
+
+	while ((r = custody_receive(held->link, &note, fd)) > 0)
+		if (note.type == CUSTODY_ROOM && held->giver.room <= UINT32_MAX)
+			held->giver.room += note.id[0] & UINT32_MAX;
+	if (r < 0 && errno != EBADMSG) {
+		close(held->link);
+		held->link = -1;
+	}
+}
+
+void
+leave_hold(struct worker *w)
+{
+	const int control = w->start->control;
+	struct held held;
+	struct pollfd p[2];
+	bool full = false;
+	int k;
+
+	held_collect(&held, &w->chat);
+	custody_leave(&w->chat);
+	relay_leave(&w->chat);
+	if (!w->chat.leaving)
+		for (k = 0; k < w->start->n_listeners; k++)
+			close(w->start->listener[k]);
+	p[0] = (struct pollfd){control, POLLOUT, 0};
+	while (link_send(control, MSG_RETIRED, NULL, 0, -1) < 0)
+		if (errno != EAGAIN || poll(p, 1, -1) < 0)
+			exit(0);
+	for (;;) {
+		p[0] = (struct pollfd){control, POLLIN, 0};
+		p[1] = (struct pollfd){held.link, POLLIN, 0};
+		if (poll(p, 2, full ? HOLD_RETRY_MS : -1) < 0 && errno != EINTR)
+			exit(0);
+		if (p[0].revents)
+			held_control(&held, control);
+		if (held.link >= 0)
+			held_read(&held);
+		full = held.link >= 0 &&
+		    custody_give(&held.giver, held.link, held_at, &held) ==
+			CUSTODY_FULL;
+	}
 }
 
 void

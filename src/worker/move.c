@@ -1,14 +1,17 @@
 /*
  * Connections that change their worker: those of a dead one that has no
  * replacement yet come from its keeper, those that a living one gives away
- * come over the link to it, one message each.
+ * come over the link to it, one message each. What there is no room for stays
+ * where it is.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "chat/conn.h"
+#include "chat/custody.h"
 #include "chat/move.h"
 #include "chat/relay.h"
 #include "codec/message.h"
@@ -18,71 +21,206 @@
 #include "net/link.h"
 #include "private.h"
 
-/* An adoption on its way: one at a time. */
+enum {
+	RETRY_MS = 1,
+	/* An adoption goes on without a keeper of one's own after so long: most
+	 * keepers are replaced in some milliseconds. */
+	UNKEPT_MS = 1000,
+	LEAVE_ROOM = 16 /* descriptors of a taker that are not counted on */
+};
+
+/* The adoption that is under way, and those that wait for it. */
 static struct {
 	struct worker *w;
 	struct event ev;
-	int link; /* to the dead worker's keeper; -1: none */
+	int link; /* to who has the dead worker's sockets; -1: no adoption */
 	struct message_adopt what;
-	uint32_t taken;
+	uint32_t taken, left;
+	bool asked; /* for a batch that has not come */
+	bool full;  /* there is no room for more */
+	/* A batch that is not in custody here yet. */
+	struct custody_note note;
+	int fd[CUSTODY_MAX];
+	uint64_t held_ms; /* since then; 0: there is none */
+	struct {
+		int link;
+		struct message_adopt what;
+	} queue[SHM_WORKERS];
+	int n_queue;
 } adoption = {.link = -1};
 
-/* The dead worker has nothing left: what is not taken is cleaned up. */
+/* What is to be said and found its link full. */
+static struct {
+	struct message_cleaned cleaned[SHM_WORKERS];
+	int n_cleaned;
+	struct untaken {
+		uint64_t id;
+		int to;
+	} * taken;
+	uint32_t n_taken, cap_taken;
+} untold;
+
+/* Says to the master what could be said by now. */
+static void
+cleaned_flush(struct worker *w)
+{
+	while (untold.n_cleaned > 0) {
+		if (link_send(w->start->control, MSG_CLEANED,
+			&untold.cleaned[0], sizeof(untold.cleaned[0]),
+			-1) < 0 &&
+		    errno == EAGAIN)
+			return;
+		memmove(&untold.cleaned[0], &untold.cleaned[1],
+		    (size_t)--untold.n_cleaned * sizeof(untold.cleaned[0]));
+	}
+}
+
+/* Answers the master, in a later turn if its link is full. */
+static void
+cleaned_tell(struct worker *w, const struct message_cleaned *done)
+{
+	if (untold.n_cleaned < SHM_WORKERS)
+		untold.cleaned[untold.n_cleaned++] = *done;
+	else
+		log_error("master: asks for more than it has workers");
+	cleaned_flush(w);
+}
+
+void
+move_clean(struct worker *w, const struct message_clean *m)
+{
+	const struct message_cleaned done = {
+	    .worker = m->worker, .generation = m->generation};
+
+	if (m->worker >= SHM_WORKERS || (int)m->worker == w->chat.hub->self)
+		return;
+	chat_clean(w->chat.hub, (int)m->worker);
+	cleaned_tell(w, &done);
+}
+
+/* Connections that the dead worker's slots still hold. */
+static uint32_t
+adoption_rest(const struct hub *h, int worker)
+{
+	uint32_t i, n = 0;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
+		if (slot_worker(h, i) == worker && slot_in_use(h, i) &&
+		    slot_state(h, i) != SLOT_MOVING)
+			n++;
+	return n;
+}
+
+static void adoption_next(struct worker *w);
+
+/* The giver has nothing left, or nothing more can be taken. */
 static void
 adoption_end(void)
 {
 	struct worker *w = adoption.w;
-	const struct message_clean clean = {
-	    adoption.what.worker, adoption.what.generation};
+	struct message_cleaned done = {.worker = adoption.what.worker,
+	    .generation = adoption.what.generation,
+	    .taken = adoption.taken,
+	    .full = adoption.full || adoption.left > 0};
 
 	event_del(&adoption.ev);
 	close(adoption.link);
 	adoption.link = -1;
-	chat_clean(w->chat.hub, (int)clean.worker);
-	log_info("took over %u connections of worker %u", adoption.taken,
-	    clean.worker);
-	if (link_send(
-		w->start->control, MSG_CLEANED, &clean, sizeof(clean), -1) < 0)
-		log_error("master: %s", strerror(errno));
+	done.left = adoption_rest(w->chat.hub, (int)done.worker);
+	if (!done.full && (adoption.what.last != 0 || done.left == 0)) {
+		if (done.left > 0)
+			log_warn("%u connections of worker %u are lost: nobody "
+				 "has their sockets",
+			    done.left, done.worker);
+		chat_clean(w->chat.hub, (int)done.worker);
+		done.left = 0;
+	}
+	log_info("took over %u connections of worker %u, %u stay%s", done.taken,
+	    done.worker, done.left, done.full ? ": no room for them" : "");
+	cleaned_tell(w, &done);
+	adoption_next(w);
 }
 
-/* The keeper gives back. */
+/* Asks for as many as there is room for. */
+static void
+adoption_ask(void)
+{
+	uint32_t room = room_free(adoption.w);
+
+	if (adoption.asked || adoption.held_ms != 0)
+		return;
+	if (room == 0) {
+		adoption.full = true;
+		adoption_end();
+	} else if (custody_ask(adoption.link,
+		       room < CUSTODY_MAX ? room : CUSTODY_MAX) == 0)
+		adoption.asked = true;
+	else if (custody_is_gone(errno))
+		adoption_end();
+}
+
+/* Takes up the batch that is held, as soon as this worker's keeper has it. */
+static void
+adoption_take(void)
+{
+	const struct adopt_fault fault = {
+	    adoption.what.fault_hand, adoption.what.fault_arg};
+	struct chat *ch = &adoption.w->chat;
+	struct custody_note *note = &adoption.note;
+	uint32_t left;
+
+	if (!custody_keep(ch, note->id, adoption.fd, note->n) &&
+	    ch->now_ms - adoption.held_ms < UNKEPT_MS)
+		return;
+	adoption.held_ms = 0;
+	adoption.taken += move_take(ch, (int)adoption.what.worker, note->id,
+	    adoption.fd, note->n, &fault, &left);
+	adoption.left += left;
+	if (event_add(&adoption.ev, NULL) < 0)
+		adoption_end();
+	else
+		adoption_ask();
+}
+
+/* The giver gives. */
 static void
 adoption_cb(int link, short what, void *arg)
 {
-	static struct custody_note note;
-	static int fd[CUSTODY_MAX];
-	const struct adopt_fault fault = {
-	    adoption.what.fault_hand, adoption.what.fault_arg};
+	struct custody_note *note = &adoption.note;
+	struct chat *ch = &adoption.w->chat;
 	int r;
 
-	chat_event(&adoption.w->chat);
-	r = custody_receive(link, &note, fd, false);
+	chat_event(ch);
+	r = custody_receive(link, note, adoption.fd);
 	KILL_POINT();
 	if (r == 0)
 		return;
-	if (r < 0 || note.type == CUSTODY_DONE) {
+	if (r < 0 && errno == EBADMSG) {
+		/* lost on the way: what it was is not known, but the giver has
+		 * it still */
+		adoption.full = true;
+		adoption.asked = false;
+		adoption_ask();
+	} else if (r < 0 || note->type == CUSTODY_DONE) {
 		adoption_end();
-		return;
+	} else if (note->type == CUSTODY_KEEP) {
+		adoption.asked = false;
+		adoption.held_ms = ch->now_ms;
+		event_del(&adoption.ev);
+		adoption_take();
 	}
-	if (note.type == CUSTODY_KEEP)
-		adoption.taken += move_take(&adoption.w->chat,
-		    (int)adoption.what.worker, note.id, fd, note.n, &fault);
 }
 
-void
-move_adopt(struct worker *w, const struct message_adopt *what, int link)
+/* Begins with an adoption. */
+static void
+adoption_begin(struct worker *w, const struct message_adopt *what, int link)
 {
-	if (adoption.link >= 0 || what->worker >= SHM_WORKERS ||
-	    (int)what->worker == w->chat.hub->self) {
-		log_error("adoption of worker %u refused", what->worker);
-		close(link);
-		return;
-	}
 	adoption.w = w;
 	adoption.link = link;
 	adoption.what = *what;
-	adoption.taken = 0;
+	adoption.taken = adoption.left = 0;
+	adoption.asked = adoption.full = false;
+	adoption.held_ms = 0;
 	slot_recall(w->chat.hub, (int)what->worker);
 	move_redo(w->chat.hub, (int)what->worker);
 	subscription_rechain(w->chat.hub, (int)what->worker);
@@ -90,21 +228,65 @@ move_adopt(struct worker *w, const struct message_adopt *what, int link)
 	    adoption_cb, NULL);
 	if (event_add(&adoption.ev, NULL) < 0)
 		adoption_end();
+	else
+		adoption_ask();
+}
+
+/* Begins with the one that has waited longest. */
+static void
+adoption_next(struct worker *w)
+{
+	struct message_adopt what;
+	int link;
+
+	if (adoption.link >= 0 || adoption.n_queue == 0)
+		return;
+	link = adoption.queue[0].link;
+	what = adoption.queue[0].what;
+	memmove(&adoption.queue[0], &adoption.queue[1],
+	    (size_t)--adoption.n_queue * sizeof(adoption.queue[0]));
+	adoption_begin(w, &what, link);
+}
+
+void
+move_adopt(struct worker *w, const struct message_adopt *what, int link)
+{
+	if (what->worker >= SHM_WORKERS || adoption.n_queue == SHM_WORKERS ||
+	    (int)what->worker == w->chat.hub->self) {
+		log_error("adoption of worker %u: the order makes no sense",
+		    what->worker);
+		close(link);
+		return;
+	}
+	adoption.queue[adoption.n_queue].link = link;
+	adoption.queue[adoption.n_queue++].what = *what;
+	adoption_next(w);
+}
+
+bool
+move_is_idle(const struct worker *w)
+{
+	return adoption.link < 0 && adoption.n_queue == 0 &&
+	    untold.n_cleaned == 0 && untold.n_taken == 0 &&
+	    w->chat.n_moving == 0;
 }
 
 void
 move_away(struct worker *w, const struct message_move *what)
 {
-	uint32_t k, i;
+	struct hub *h = w->chat.hub;
+	uint32_t k, i, room;
 	uint64_t id;
 
-	if (what->to >= SHM_WORKERS || (int)what->to == w->chat.hub->self)
+	if (what->to >= SHM_WORKERS || (int)what->to == h->self)
 		return;
-	for (k = 0; k < what->n; k++) {
+	room = SHM_LOAD(h->worker[what->to].room);
+	room = room > LEAVE_ROOM ? room - LEAVE_ROOM : 0;
+	for (k = 0; k < what->n && k < room; k++) {
 		i = move_freeze(&w->chat, (int)what->to);
 		if (i == SHM_NONE)
 			break;
-		id = slot_id(w->chat.hub, i);
+		id = slot_id(h, i);
 		if (!relay_message(&w->chat, (int)what->to, MSG_GIVE, &id,
 			sizeof(id), w->chat.conn[i].fd)) {
 			/* full or gone: enough for now */
@@ -112,20 +294,79 @@ move_away(struct worker *w, const struct message_move *what)
 			break;
 		}
 	}
-	log_debug("gave %u connections to worker %u", k, what->to);
+	log_debug(
+	    "gave %u of %u connections to worker %u", k, what->n, what->to);
 }
 
-/* A connection that another worker gives away. */
+/* Tells givers what could not be told before. */
 static void
-give(struct chat *ch, int from, uint64_t id, int fd)
+taken_flush(struct chat *ch)
 {
-	(void)move_take(ch, from, &id, &fd, 1, NULL);
-	/* taken or closed: either way it is not the giver's any more */
-	relay_message(ch, from, MSG_TAKEN, &id, sizeof(id), -1);
+	uint32_t k = 0;
+	struct untaken *t;
+
+	while (k < untold.n_taken) {
+		t = &untold.taken[k];
+		if (relay_is_linked(ch, t->to) &&
+		    !relay_message(
+			ch, t->to, MSG_TAKEN, &t->id, sizeof(t->id), -1))
+			k++;
+		else /* with its link the giver has taken it back */
+			*t = untold.taken[--untold.n_taken];
+	}
+}
+
+/* Tells the giver that a connection has arrived, or is its own again. */
+static void
+taken_tell(struct chat *ch, int to, uint64_t id)
+{
+	struct untaken *more;
+	uint32_t cap;
+
+	if (relay_message(ch, to, MSG_TAKEN, &id, sizeof(id), -1) ||
+	    !relay_is_linked(ch, to))
+		return;
+	if (untold.n_taken == untold.cap_taken) {
+		cap = untold.cap_taken + MOVE_MAX;
+		more = reallocarray(untold.taken, cap, sizeof(*more));
+		if (more == NULL)
+			log_fatal("no memory to answer worker %d", to);
+		untold.taken = more;
+		untold.cap_taken = cap;
+	}
+	untold.taken[untold.n_taken++] = (struct untaken){id, to};
+}
+
+/* A connection that another worker gives away. It is taken only if it is in
+ * custody here. */
+static void
+move_give(struct chat *ch, int from, uint64_t id, int fd)
+{
+	if (custody_keep(ch, &id, &fd, 1))
+		(void)move_take(ch, from, &id, &fd, 1, NULL, NULL);
+	else
+		close(fd);
+	taken_tell(ch, from, id);
 }
 
 void
 move_init(struct worker *w)
 {
-	w->chat.give = give;
+	w->chat.give = move_give;
+}
+
+int
+move_turn(struct worker *w)
+{
+	if (untold.n_cleaned > 0)
+		cleaned_flush(w);
+	if (untold.n_taken > 0)
+		taken_flush(&w->chat);
+	if (adoption.link >= 0 && adoption.held_ms != 0)
+		adoption_take();
+	if (adoption.link >= 0)
+		adoption_ask();
+	return adoption.link >= 0 || untold.n_cleaned > 0 || untold.n_taken > 0
+	    ? RETRY_MS
+	    : -1;
 }

@@ -17,13 +17,15 @@ struct worker {
 	bool listening;	   /* its listeners are watched */
 	uint32_t balanced; /* connections when that was decided */
 	bool started;	   /* MSG_START came */
-	bool filling;  /* a new keeper; the master is told when it has all */
-	bool stopping; /* all connections are ended; leaves when empty */
-	bool quitting; /* accepts no more; leaves when empty */
-	uint64_t leave_ms;     /* at the latest */
-	bool retiring;	       /* accepts no more; its connections stay */
-	uint64_t retire_ms;    /* handshakes are waited for so long */
-	uint32_t drain_rate;   /* connections in 1000 s; 0: does not drain */
+	uint32_t kept; /* number of the keeper that the master was told of: it
+			* has all */
+	uint32_t own_files;  /* descriptors that are not connections' */
+	bool stopping;	     /* all connections are ended; leaves when empty */
+	bool quitting;	     /* accepts no more; leaves when empty */
+	uint64_t leave_ms;   /* at the latest */
+	bool retiring;	     /* accepts no more; its connections stay */
+	uint64_t retire_ms;  /* handshakes are waited for so long */
+	uint32_t drain_rate; /* connections in 1000 s; 0: does not drain */
 	uint64_t drain_credit; /* rate x ms */
 	uint64_t drained_ms;   /* credit is counted up to then */
 	uint32_t drain_at;     /* the last one looked at */
@@ -42,6 +44,9 @@ void accept_stop(struct worker *w);
 /* leave.c: leaving without its connections, and ending them one by one. */
 void leave_retire(struct worker *w);
 bool leave_may_retire(struct worker *w);
+/* Holds its connections' sockets, and nothing else, until the master says that
+ * they go on elsewhere; gives duplicates to whom the master names. */
+void leave_hold(struct worker *w);
 void leave_drain(struct worker *w, uint32_t rate);
 void leave_drain_tick(struct worker *w);
 /* At the end: drops what would be nobody's, requests that are half there and
@@ -60,10 +65,23 @@ void takeover(struct worker *w);
 
 /* move.c: connections that change their worker. */
 struct message_adopt;
+struct message_clean;
 struct message_move;
 void move_init(struct worker *w);
+/* Clears what a worker left that has no replacement yet. */
+void move_clean(struct worker *w, const struct message_clean *m);
+/* Whether nothing is on its way here or from here. */
+bool move_is_idle(const struct worker *w);
+/* Goes on with what had to wait. Milliseconds after which it wants to be called
+ * again, -1: not. */
+int move_turn(struct worker *w);
 void move_adopt(struct worker *w, const struct message_adopt *what, int link);
 void move_away(struct worker *w, const struct message_move *what);
+
+/* room.c: how many more connections can go on here. */
+void room_init(struct worker *w);
+uint32_t room_free(const struct worker *w);
+void room_tell(struct worker *w); /* in shared memory */
 
 /* order.c: what is published in the master's place. len: of the payload. */
 void order_kick(struct worker *w, const void *payload);

@@ -19,9 +19,10 @@
 #include "net/custody.h"
 #include "private.h"
 
-/* A keeper that says nothing for so long is hung: what it has given by then is
- * taken over, the master brings another. */
-enum { KEEPER_SILENCE_MS = 500 };
+enum {
+	TICK_MS = 100, /* between life signs while the giver is waited for */
+	WARN_MS = 1000 /* between two lines that say so */
+};
 
 /* Whether a connection goes on here: it was the predecessor's. One that was on
  * its way there is still with its giver. */
@@ -34,7 +35,8 @@ is_ours(const struct hub *h, uint32_t i)
 /* Sorts a note's descriptors: a live connection's by slot, others are given
  * up. */
 static void
-sort(struct chat *ch, const struct custody_note *note, const int *got, int *fd)
+takeover_sort(
+    struct chat *ch, const struct custody_note *note, const int *got, int *fd)
 {
 	uint32_t j, i;
 
@@ -46,37 +48,90 @@ sort(struct chat *ch, const struct custody_note *note, const int *got, int *fd)
 			continue;
 		}
 		close(got[j]);
-		custody_give_up(ch, note->id[j]);
+		if (i == SHM_NONE || !is_ours(ch->hub, i))
+			custody_give_up(ch, note->id[j]);
 	}
 }
 
-/* Receives everything that the keeper gives back. */
-static void
-hand_back(struct chat *ch, int link, int *fd)
+/* One note from the giver. False: that was all. */
+static bool
+takeover_note(struct chat *ch, int link, int *fd, const char *who)
 {
 	static struct custody_note note;
 	static int got[CUSTODY_MAX];
-	struct pollfd p = {link, POLLIN, 0};
+	int r = custody_receive(link, &note, got);
 
-	while (poll(&p, 1, KEEPER_SILENCE_MS) > 0) {
-		switch (custody_receive(link, &note, got, false)) {
-		case 1:
-			KILL_POINT();
-			if (note.type == CUSTODY_DONE)
-				return;
-			if (note.type == CUSTODY_KEEP)
-				sort(ch, &note, got, fd);
-			break;
-		case 0:
-			break;
-		default:
-			log_warn("the keeper ended before it had given "
-				 "everything back");
-			return;
-		}
-		stats_tick(ch->hub);
+	KILL_POINT();
+	if (r > 0 && note.type == CUSTODY_KEEP)
+		takeover_sort(ch, &note, got, fd);
+	if (r >= 0)
+		return r == 0 || note.type != CUSTODY_DONE;
+	if (errno == EBADMSG) {
+		log_warn("%s: descriptors were lost on their way: more open "
+			 "files are needed than the limit allows",
+		    who);
+		return true;
 	}
-	log_warn("the keeper is silent");
+	log_warn("%s ended before it had given everything back", who);
+	return false;
+}
+
+/*
+ * Receives everything that a giver has: the keeper, or a worker that retired.
+ * It is waited for as long as it lives, with life signs: whether a process is
+ * hung is the master's to judge, who kills it then, and the link ends.
+ */
+static void
+takeover_pull(struct chat *ch, int link, int *fd, const char *who)
+{
+	struct pollfd p = {link, POLLIN, 0};
+	uint64_t began = clock_ms(), warned = began;
+	bool asked = false;
+
+	for (;;) {
+		if (!asked) {
+			asked = custody_ask(link, UINT32_MAX) == 0;
+			if (!asked && custody_is_gone(errno))
+				return;
+		}
+		if (poll(&p, 1, asked ? TICK_MS : 1) > 0 &&
+		    !takeover_note(ch, link, fd, who))
+			return;
+		stats_tick(ch->hub);
+		if (clock_ms() - warned >= WARN_MS) {
+			warned = clock_ms();
+			log_warn("%s has not given everything back after %llu "
+				 "ms, waiting",
+			    who, (unsigned long long)(warned - began));
+		}
+	}
+}
+
+/* Whether a connection that was promised to go on has no descriptor yet. */
+static bool
+takeover_misses(const struct hub *h, const int *fd)
+{
+	uint32_t i;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
+		if (fd[i] == 0 && is_ours(h, i) && slot_in_use(h, i))
+			return true;
+	return false;
+}
+
+/* Collects the descriptors by slot, + 1. */
+static void
+takeover_collect(struct chat *ch, const struct worker_start *start, int *fd)
+{
+	if (start->giver >= 0) {
+		takeover_pull(ch, start->giver, fd, start->giver_name);
+		close(start->giver);
+	}
+	if (start->custody < 0)
+		return;
+	custody_link(ch, start->custody, start->keeper);
+	if (start->giver < 0 || takeover_misses(ch->hub, fd))
+		takeover_pull(ch, start->custody, fd, "the keeper");
 }
 
 /* A publication whose delivery killed two workers is passed over by all. */
@@ -114,10 +169,7 @@ takeover(struct worker *w)
 	slot_recall(h, h->self);
 	if (fault.hand == HAND_DELIVERY)
 		fault_delivery(ch, fault.arg);
-	if (start->custody >= 0) {
-		custody_link(ch, start->custody, false);
-		hand_back(ch, start->custody, fd);
-	}
+	takeover_collect(ch, start, fd);
 	if (start->generation == 1) /* 0 later on: nothing delivered yet */
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	move_redo(h, h->self);

@@ -26,6 +26,7 @@ tick_cb(int fd, short what, void *arg)
 	chat_event(&w->chat);
 	chat_clock(&w->chat);
 	chat_sweep(&w->chat);
+	room_tell(w);
 	leave_drain_tick(w);
 }
 
@@ -120,6 +121,13 @@ schedule(void)
 		log_debug("SCHED_BATCH: %s", strerror(errno));
 }
 
+/* The sooner of two times, in ms; negative: never. */
+static int
+sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 void
 worker_main(const struct worker_start *start)
 {
@@ -127,13 +135,14 @@ worker_main(const struct worker_start *start)
 	struct message_hello hello = {
 	    (uint32_t)start->worker, start->generation};
 	struct worker *w = &worker;
-	int ms = -1, paused_ms;
+	int ms = -1;
 
 	hub_become(start->hub, start->worker);
 	log_set_verbose(start->live->verbose);
 	fault_init(start->hub);
 	schedule();
 	worker_init(w, start);
+	room_init(w);
 	takeover(w);
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
@@ -142,13 +151,13 @@ worker_main(const struct worker_start *start)
 		turn(w, ms);
 		ms = chat_turn(&w->chat);
 		control_turn(w);
-		paused_ms = accept_turn(w);
-		if (ms < 0 || (paused_ms > 0 && paused_ms < ms))
-			ms = paused_ms;
+		ms = sooner(ms, accept_turn(w));
+		ms = sooner(ms, move_turn(w));
 	}
 	leave_forget(w);
-	if (!w->retiring)
-		chat_clean(start->hub, start->worker);
+	if (w->retiring)
+		leave_hold(w);
+	chat_clean(start->hub, start->worker);
 #ifdef CHATD_SANITIZED
 	exit(0); /* _exit would skip the leak checker */
 #else

@@ -90,8 +90,8 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		assert.equal(all.length, 4);
 		all.forEach((w, i) => {
 			keys(w, 'slot', 'pid', 'generation', 'state', 'connections',
-			    'uptime_s', 'delivered', 'relayed', 'keeper',
-			    'turn_max_us');
+			    'opened', 'kept', 'uptime_s', 'delivered', 'relayed',
+			    'keeper', 'turn_max_us');
 			assert.equal(w.slot, i);
 			assert.ok(processLives(w.keeper), `keeper ${w.keeper}`);
 			assert.ok(processLives(w.pid), `pid ${w.pid}`);

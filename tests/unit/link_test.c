@@ -241,7 +241,9 @@ lost_descriptor_is_told(void **state)
 	r = link_receive(pair[1], in);
 	assert_return_code(setrlimit(RLIMIT_NOFILE, &old), errno);
 	assert_int_equal(r, 2);
-	assert_int_equal(in[0].len, 0);
+	assert_true(in[0].lost);
+	assert_int_equal(in[0].len, 1);
+	assert_int_equal(in[0].n_fds, 0);
 	assert_int_equal(in[0].fd, -1);
 	assert_int_equal(in[1].len, 1);
 	assert_int_equal(descriptors_count(), open);

@@ -191,7 +191,7 @@ test_chain_moves(void **state)
 		fd = node_fd(s.n, s.alice);
 		next = node_new(&s.h, 1);
 		assert_int_equal(
-		    move_take(&next->ch, 0, &id, &fd, 1, &no_fault), 1);
+		    move_take(&next->ch, 0, &id, &fd, 1, &no_fault, NULL), 1);
 		chat_clean(&next->h, 0);
 		conn_drop(&next->ch, s.alice, NULL);
 		assert_int_equal(next->ch.subscriptions.n_used, 0);
@@ -213,7 +213,7 @@ test_chain_given(void **state)
 	fd = node_fd(s.n, s.alice);
 	next = node_new(&s.h, 1);
 	assert_int_equal(move_freeze(&s.n->ch, 1), s.alice);
-	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL), 1);
+	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	s.h.subscription[s.sub[0]].slot_next = s.sub[ROOMS - 1] + 1;
 	move_done(&s.n->ch, 1, id);
 	assert_int_equal(s.n->ch.subscriptions.n_used, 1);
@@ -446,7 +446,7 @@ test_output_given(void **state)
 	fd = node_fd(s.n, s.alice);
 	next = node_new(&s.h, 1);
 	assert_int_equal(move_freeze(&s.n->ch, 1), s.alice);
-	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL), 1);
+	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	c = &s.h.chunk[s.n->ch.conn[s.alice].out.chunk];
 	c->next = s.n->ch.conn[s.alice].out.chunk;
 	move_done(&s.n->ch, 1, id);

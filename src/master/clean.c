@@ -1,0 +1,167 @@
+/*
+ * Who goes on with the connections of a worker that is gone while no other
+ * follows in its place: they are in nobody's hands until another worker has
+ * taken them up from whoever holds their sockets, or its replacement has.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "codec/message.h"
+#include "hub/stats.h"
+#include "net/link.h"
+#include "process.h"
+
+/* Whether there are more sources of a dead worker's sockets. */
+static bool
+source_is_last(const struct member *dead)
+{
+	return (dead->cleaner_from != KEEP_FORMER || dead->before_pid == 0) &&
+	    (dead->cleaner_from == KEEP_KEEPER || dead->keeper_pid == 0);
+}
+
+/* Has a worker take up a dead one's connections from whoever has its sockets,
+ * or clean up after it if nobody has any more. Returns 0, or -1: not now. */
+static int
+adopt_send(struct member *dead, struct member *to)
+{
+	struct message_adopt adopt = {.worker = (uint32_t)dead->slot,
+	    .generation = dead->generation,
+	    .fault_hand = dead->fault_hand,
+	    .fault_arg = dead->fault_arg};
+	const struct message_clean clean = {adopt.worker, adopt.generation};
+	int fd, result;
+
+	if (!keep_source_link(dead, &fd))
+		return -1;
+	if (fd == -1)
+		return member_send(to, MSG_CLEAN, &clean, sizeof(clean));
+	adopt.last = source_is_last(dead);
+	result = link_send(to->link, MSG_ADOPT, &adopt, sizeof(adopt), fd);
+	close(fd);
+	return result;
+}
+
+bool
+clean_is_due(const struct member *w)
+{
+	return w->course == COURSE_GONE || w->respawn_ms != 0;
+}
+
+/* The lively worker that is to go on with a dead one's connections; -1: none
+ * can. One that adopts already is the last choice: orders wait there. */
+static int
+cleaner_find(const struct member *dead)
+{
+	const struct master *m = dead->master;
+	int found = -1, last = -1;
+	uint64_t busy = 0;
+
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].cleaner != -1)
+			busy |= 1ull << m->member[i].cleaner;
+	for (int i = m->n_workers - 1; i >= 0; i--) {
+		const struct member *w = &m->member[i];
+
+		if (!w->ready || w->killed || w->retire_ms != 0 ||
+		    w->eof_ms != 0 || (dead->full >> i & 1) != 0)
+			continue;
+		last = i;
+		if ((busy >> i & 1) == 0 && watchdog_is_lively(&m->watchdog, i))
+			found = i;
+	}
+	return found != -1 ? found : last;
+}
+
+void
+clean_assign(struct member *dead)
+{
+	struct master *m = dead->master;
+	int cleaner = -1;
+
+	dead->cleaner = -1;
+	if (!dead->unclean || !clean_is_due(dead))
+		return;
+	cleaner = dead->course != COURSE_STAYS ? resize_heir(dead)
+					       : cleaner_find(dead);
+	if (cleaner == -1 || adopt_send(dead, &m->member[cleaner]) == -1)
+		return; /* the timer tries again */
+	dead->cleaner = cleaner;
+	dead->clean_ms = master_clock_ms(m);
+	dead->cleaner_has = SHM_LOAD(m->hub.worker[cleaner].connections);
+}
+
+void
+clean_reassign(struct member *w)
+{
+	for (int i = 0; i < w->master->n_workers; i++)
+		if (w->master->member[i].cleaner == w->slot)
+			clean_assign(&w->master->member[i]);
+}
+
+/* The rest of a dead worker's connections stays where it is for now. */
+static void
+cleaned_partly(
+    struct member *w, struct member *dead, const struct message_cleaned *clean)
+{
+	if (clean->full == 0) {
+		/* that source had no more: the next one, perhaps */
+		if (dead->cleaner_from < KEEP_KEEPER)
+			keep_source_end(dead, dead->cleaner_from);
+		dead->cleaner_from++;
+		clean_assign(dead);
+		return;
+	}
+	if (dead->full == 0)
+		dead->full_ms = master_clock_ms(dead->master);
+	dead->full |= 1ull << w->slot;
+	log_warn("worker %d has no room for %u more connections of worker %d",
+	    w->slot, clean->left, dead->slot);
+	clean_assign(dead);
+	if (dead->cleaner == -1 && dead->course == COURSE_GONE)
+		resize_refused(dead);
+}
+
+bool
+clean_done(struct member *w, const struct message_cleaned *clean)
+{
+	struct member *dead;
+
+	if (clean->worker >= (uint32_t)w->master->n_workers)
+		return false;
+	dead = &w->master->member[clean->worker];
+	if (dead->cleaner != w->slot || dead->generation != clean->generation)
+		return false;
+	dead->cleaner = -1;
+	keep_check(dead); /* who was taken up is in another's custody */
+	if (clean->left > 0) {
+		cleaned_partly(w, dead, clean);
+		return true;
+	}
+	dead->unclean = false;
+	keep_source_end(dead, KEEP_FORMER);
+	keep_source_end(dead, KEEP_BEFORE);
+	log_debug("worker %d cleaned up after worker %d", w->slot, dead->slot);
+	return true;
+}
+
+void
+clean_time(struct member *w, uint64_t now)
+{
+	uint32_t has;
+
+	if (w->full != 0 && now >= w->full_ms + FULL_MS)
+		w->full = 0;
+	if (w->cleaner == -1) {
+		clean_assign(w);
+		return;
+	}
+	has = SHM_LOAD(w->master->hub.worker[w->cleaner].connections);
+	if (has != w->cleaner_has) {
+		w->cleaner_has = has;
+		w->clean_ms = now;
+	} else if (now >= w->clean_ms + CLEANED_MS)
+		/* It must not clean what the next worker will have set. */
+		member_kill(&w->master->member[w->cleaner],
+		    "does not go on for another");
+}

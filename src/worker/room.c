@@ -1,0 +1,47 @@
+/* How many more connections this worker can hold: the others, which give theirs
+ * away, and the master look at it before they do. */
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "hub/stats.h"
+#include "private.h"
+
+enum {
+	ROOM_LOOK = 1024, /* descriptors that a worker can have at its birth */
+	/* Links to the others, to keepers, one more of each while one is
+	 * replaced, and what libraries open for a moment. */
+	ROOM_SPARE = 2 * SHM_WORKERS + 32
+};
+
+void
+room_init(struct worker *w)
+{
+	int fd;
+
+	for (fd = 0; fd < ROOM_LOOK; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			w->own_files++;
+	room_tell(w);
+}
+
+uint32_t
+room_free(const struct worker *w)
+{
+	uint64_t used = (uint64_t)w->own_files + w->chat.n_conns;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 0;
+	if (files.rlim_cur > CHAT_FDS)
+		files.rlim_cur = CHAT_FDS;
+	/* a small limit is for connections, too */
+	used +=
+	    files.rlim_cur / 4 < ROOM_SPARE ? files.rlim_cur / 4 : ROOM_SPARE;
+	return files.rlim_cur > used ? (uint32_t)(files.rlim_cur - used) : 0;
+}
+
+void
+room_tell(struct worker *w)
+{
+	SHM_TELL(w->chat.hub->me->room, room_free(w));
+}
