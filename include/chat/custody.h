@@ -54,8 +54,8 @@ custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n);
 /* A connection of that id has ended, its descriptor is about to be closed. */
 void custody_give_up(struct chat *ch, uint64_t id);
 
-/* Whether the keeper has everything that it is to have, and nothing else is on
- * its way to it. Looks at all connections. */
+/* Whether the keeper has everything that it is to have: nothing is on its way
+ * to it, or nothing has been for a second. Looks at all connections. */
 bool custody_is_complete(struct chat *ch);
 
 /* Once per turn, before writing. Milliseconds after which it wants to be

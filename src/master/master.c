@@ -165,6 +165,8 @@ leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
 		struct member *w = &m->member[i];
 
 		w->respawn_ms = 0;
+		if (w->renew_ms != 0)
+			renew_refuse(w, "chatd is leaving");
 		SHM_STORE(m->hub.worker[i].state,
 		    w->pid != 0 ? WORKER_STOPPING : WORKER_STOPPED);
 		member_owe(w, owed);

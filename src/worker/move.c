@@ -23,9 +23,11 @@
 
 enum {
 	RETRY_MS = 1,
-	/* An adoption goes on without a keeper of one's own after so long: most
-	 * keepers are replaced in some milliseconds. */
-	UNKEPT_MS = 1000,
+	/* An adoption goes on without custody here after so long. Smaller: a
+	 * death would cost connections that wait for a keeper which is being
+	 * replaced, a hung one too; larger: clients wait longer where no keeper
+	 * can be had. */
+	UNKEPT_MS = 5000,
 	LEAVE_ROOM = 16 /* descriptors of a taker that are not counted on */
 };
 
