@@ -152,8 +152,8 @@ command_say(struct call *c)
 	else {
 		memcpy(payload + head, text, len);
 		if (command_order(c, MSG_SAY, payload, head + len))
-			log_info("user %u said %s", (unsigned)c->uid,
-			    log_text(text, len));
+			log_info("user %u said %zu bytes to the lobby",
+			    (unsigned)c->uid, len);
 	}
 }
 

@@ -17,16 +17,20 @@
 
 enum {
 	STEP_BYTES = 64 * 1024, /* of one part, about */
-	STEP_ITEMS = 16 * 1024	/* looked at for one part */
+	STEP_ITEMS = 16 * 1024, /* looked at for one part */
+	/* Longest: "255.255.255.255:65535", "[...]:65535", "centrifugo". */
+	PEER4_WIDTH = 21,
+	PEER6_WIDTH = 47,
+	DOOR_WIDTH = 10
 };
 
 /* What can be shown. */
 struct subject {
 	const char *name;
 	bool (*next)(struct report *, struct evbuffer *); /* false: no more */
-	const char *head;				  /* of the table */
-	const char *open, *close;			  /* of the JSON text */
-	bool is_counted; /* connections by user and worker first */
+	const char *head;	  /* of the table; NULL: connections */
+	const char *open, *close; /* of the JSON text */
+	bool is_counted;	  /* connections by user and worker first */
 };
 
 struct report {
@@ -36,6 +40,7 @@ struct report {
 	bool begun;		      /* head line or bracket is out */
 	bool some;		      /* an element is out */
 	uint32_t at;		      /* worker, entry or slot to come */
+	int peer_width;		      /* of that column */
 	uint64_t alive;		      /* mask */
 	uint32_t worker[SHM_WORKERS]; /* connections of each */
 	uint32_t n_users;	      /* presence entries */
@@ -263,6 +268,17 @@ user_next(struct report *r, struct evbuffer *out)
 	return true;
 }
 
+/* How wide the addresses of connections are: as IPv4's, if all are. */
+static int
+peer_width(const struct hub *h)
+{
+	for (uint32_t i = slot_ever(h, 0); i < h->n_slots;
+	     i = slot_ever(h, i + 1))
+		if (slot_is_open(h, i) && SHM_ONCE(h->slot[i].family) == 6)
+			return PEER6_WIDTH;
+	return PEER4_WIDTH;
+}
+
 /* "plain". */
 static const char *
 door_name(uint8_t door)
@@ -302,7 +318,7 @@ connection_next(struct report *r, struct evbuffer *out)
 	age_s = (clock_ms() - s.connected_ms) / 1000;
 	put_comma(r, out);
 	if (r->json) {
-		put(r, out, "{\"id\":\"%" PRIu64 "\",\"user\":", id);
+		put(r, out, "{\"id\":\"%016" PRIx64 "\",\"user\":", id);
 		put_text(r, out, v.name + 1, v.name_len - 1);
 		put(r, out, ",\"device\":");
 		put_text(r, out, s.device, device);
@@ -313,8 +329,9 @@ connection_next(struct report *r, struct evbuffer *out)
 		    door_name(s.door), age_s);
 		return true;
 	}
-	put(r, out, "%-16" PRIu64 " %6d %-21s %-5s %9" PRIu64 " ", id, s.worker,
-	    slot_peer_name(&s, peer), door_name(s.door), age_s);
+	put(r, out, "%016" PRIx64 " %6d %-*s %-*s %9" PRIu64 " ", id, s.worker,
+	    r->peer_width, slot_peer_name(&s, peer), DOOR_WIDTH,
+	    door_name(s.door), age_s);
 	put_text(r, out, v.name + 1, v.name_len - 1);
 	if (device > 0) {
 		put(r, out, " on ");
@@ -415,9 +432,7 @@ static const struct subject subjects[] = {
 	"[", "]\n", true},
     {"users", user_next, "CONNECTIONS WORKERS         USER\n", "[", "]\n",
 	true},
-    {"connections", connection_next,
-	"ID               WORKER PEER                  DOOR    SINCE/S USER\n",
-	"[", "]\n", false},
+    {"connections", connection_next, NULL, "[", "]\n", false},
     {"stats", stats_next, "", "{", "}\n", true},
 };
 
@@ -448,6 +463,8 @@ report_new(struct master *m, const char *what, bool json)
 	}
 	if (subject->is_counted)
 		connections_count(r);
+	if (subject->next == connection_next && !json)
+		r->peer_width = peer_width(&m->hub);
 	return r;
 }
 
@@ -460,6 +477,19 @@ report_free(struct report *r)
 	free(r);
 }
 
+/* The table's head line, or the bracket. */
+static void
+put_head(struct report *r, struct evbuffer *out)
+{
+	if (r->json)
+		put(r, out, "%s", r->subject->open);
+	else if (r->subject->head != NULL)
+		put(r, out, "%s", r->subject->head);
+	else
+		put(r, out, "%-16s %6s %-*s %-*s %9s USER\n", "ID", "WORKER",
+		    r->peer_width, "PEER", DOOR_WIDTH, "DOOR", "SINCE/S");
+}
+
 int
 report_more(struct report *r, struct evbuffer *out)
 {
@@ -468,8 +498,7 @@ report_more(struct report *r, struct evbuffer *out)
 	uint32_t steps = 0;
 
 	if (!r->begun)
-		put(r, out, "%s",
-		    r->json ? r->subject->open : r->subject->head);
+		put_head(r, out);
 	r->begun = true;
 	while (more && !r->failed && steps++ < STEP_ITEMS &&
 	    evbuffer_get_length(out) - before < STEP_BYTES)

@@ -10,6 +10,7 @@ const {group} = require('./suite.js');
 const {CHATCTL, checkReports, processLives, run, until} =
     require('./daemon.js');
 const {Client} = require('./client.js');
+const {Line} = require('./centrifugo.js');
 
 /* Runs chatctl; the exit code must be that. */
 async function ctl(d, status, ...args) {
@@ -168,6 +169,33 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		assert.match(text, /my phone/);
 	});
 
+	test('show connections: ids as clients know them, in columns',
+	    async (d) => {
+		const l = await Line.connected(d, '?user=alice');
+		await Client.user(d.port, 'bob');
+		await Client.open(d.port, '/echo');
+		const all = await d.json('show', 'connections');
+		const [alice] = all.filter((c) => c.door === 'centrifugo');
+		assert.equal(alice.id, l.welcome.connect.client);
+		const lines = (await ctl(d, 0, 'show', 'connections'))
+		    .split('\n').slice(0, -1);
+		assert.equal(lines.length, 4);
+		/* Where the table's columns begin, or end. */
+		const at = (name) => lines[0].indexOf(name);
+		const edge = at('SINCE/S') + 'SINCE/S'.length;
+		for (const line of lines.slice(1)) {
+			assert.match(line.slice(0, at('PEER')),
+			    /^[0-9a-f]{16} +\d+ $/);
+			assert.match(line.slice(at('PEER'), at('DOOR')),
+			    /^127\.0\.0\.1:\d+ +$/);
+			assert.match(line.slice(at('DOOR'), edge),
+			    /^(plain|echo|centrifugo) +\d+$/);
+			assert.match(line.slice(edge), /^( alice| bob| )$/);
+			assert.equal(line.slice(0, 16), all.find((c) =>
+			    line.includes(c.peer)).id);
+		}
+	});
+
 	test('show connections, many of them', async (d) => {
 		const all = await Promise.all(Array.from({length: 500}, (_, i) =>
 		    Client.user(d.port, `u${i % 100}`, `d${i}`)));
@@ -251,6 +279,8 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		    Client.user(d.port, name)));
 		await ctl(d, 0, 'say', 'hello there');
 		await ctl(d, 0, 'say', '/who \u00e4');
+		await d.logged(/user \d+ said 11 bytes to the lobby/);
+		assert.doesNotMatch(d.stderr, /hello there/);
 		for (const c of all) {
 			assert.equal(await c.heard(), '*server* says: hello there');
 			assert.equal(await c.heard(), '*server* says: /who \u00e4');
