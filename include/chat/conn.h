@@ -24,8 +24,8 @@ conn_door_ok(const struct chat *ch, uint8_t door)
 	return door != 0 && door <= DOOR_CENTRIFUGO && ch->door[door] != NULL;
 }
 
-/* Tells the other workers how many connections are here, but for those that
- * are only refused. */
+/* Tells the other workers how many connections are here whose requests are not
+ * answered yet. */
 void conn_count(struct chat *ch);
 
 /*

@@ -24,9 +24,6 @@ uint32_t user_list_next(const struct chat *ch, uint32_t conn);
 /* The connection is going; nothing if it was not entered. */
 void user_leave(struct chat *ch, uint32_t conn);
 
-/* The presence entry of a user who is connected somewhere, or SHM_NONE. */
-uint32_t user_find(struct chat *ch, const char *name, size_t len);
-
 /* A user's name from the entry; "" if it says nonsense. */
 size_t
 user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1]);

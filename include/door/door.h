@@ -29,8 +29,8 @@ void route_request(const struct conf_live *live, const struct http_request *r,
     struct route *out);
 
 /*
- * The same for the server API: false if the request is not for it; status 100
- * if its body is to be read.
+ * Judges a request for the server API: false if it is for something else;
+ * status 100 if its body is to be read.
  */
 bool api_route(const struct conf_live *live, const struct http_request *r,
     struct route *out);
@@ -40,7 +40,8 @@ bool api_route(const struct conf_live *live, const struct http_request *r,
 const char *api_answer(struct chat *ch, const struct http_request *r,
     const char *body, size_t len, size_t *out_len);
 
-/* The same for a head that http_parse refused, and for 408 and 503. */
+/* Fills *out with the answer to a head that http_parse refused, and with 408
+ * and 503: the status and one line of text. */
 void route_refuse(int status, const char *why, struct route *out);
 
 /*

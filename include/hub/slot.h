@@ -49,7 +49,7 @@ struct slot {
 	uint8_t family; /* of peer: 4 or 6 */
 	uint8_t peer[16];
 	uint16_t peer_port;
-	uint16_t close_reason; /* enum reason (chat/conn.h), with close_code */
+	uint16_t close_reason; /* enum reason (chat/chat.h), with close_code */
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */
@@ -59,7 +59,7 @@ struct slot {
 	uint32_t close_code;  /* with SLOT_ENDING: that it is closed with */
 	/* line 2 */
 	char device[SLOT_DEVICE_MAX];
-	uint32_t subscriptions; /* first block of them; 0: none */
+	uint32_t subscriptions; /* the first record + 1; 0: none */
 	uint32_t info;		/* blob of what its token says; 0: none */
 	uint64_t expires_ms;	/* its token does: wall clock; 0: never */
 	uint64_t offset;	/* of "#user": nothing up to it is told */

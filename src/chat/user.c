@@ -127,18 +127,6 @@ user_leave(struct chat *ch, uint32_t conn)
 		log_presence(h, e, "left");
 }
 
-uint32_t
-user_find(struct chat *ch, const char *name, size_t len)
-{
-	char channel[USER_NAME_MAX + 1];
-	uint32_t e;
-
-	if (len == 0 || len > USER_NAME_MAX)
-		return SHM_NONE;
-	e = presence_find(ch->hub, channel, user_channel(name, len, channel));
-	return e != SHM_NONE && presence_mask(ch->hub, e) != 0 ? e : SHM_NONE;
-}
-
 size_t
 user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1])
 {
