@@ -1,13 +1,21 @@
 /* What a worker publishes in the master's place, which takes no mutex. An order
- * stays with the master until it is answered, whoever dies meanwhile. */
+ * stays with the master until it is answered, whoever dies meanwhile, and goes
+ * on with the next program in an upgrade. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "codec/message.h"
 #include "hub/journal.h"
 #include "net/link.h"
 #include "process.h"
+
+/* Of all orders together that cross an upgrade. Larger: the state may be more
+ * than the other program reads; smaller: long texts are lost. */
+enum { SAVE_BYTES = 256 * 1024 };
 
 struct order {
 	TAILQ_ENTRY(order) link;
@@ -36,8 +44,9 @@ order_send(struct master *m, struct order *o)
 	o->head.again = 1;
 }
 
-struct order *
-order_give(struct master *m, uint32_t type, const void *payload, size_t len)
+/* Makes one with room for a payload. NULL and errno as of order_give(). */
+static struct order *
+order_new(struct master *m, uint32_t type, size_t len)
 {
 	struct order *o;
 
@@ -47,14 +56,24 @@ order_give(struct master *m, uint32_t type, const void *payload, size_t len)
 	}
 	if ((o = calloc(1, sizeof(*o) + len)) == NULL)
 		return NULL;
-	memcpy(o->payload, payload, len);
 	o->type = type;
 	o->len = len;
 	o->worker = -1;
-	o->head.number = ++m->order_number;
-	o->head.since = journal_tail(&m->hub);
 	TAILQ_INSERT_TAIL(&m->orders, o, link);
 	m->n_orders++;
+	return o;
+}
+
+struct order *
+order_give(struct master *m, uint32_t type, const void *payload, size_t len)
+{
+	struct order *o = order_new(m, type, len);
+
+	if (o == NULL)
+		return NULL;
+	memcpy(o->payload, payload, len);
+	o->head.number = ++m->order_number;
+	o->head.since = journal_tail(&m->hub);
 	order_send(m, o);
 	return o;
 }
@@ -121,4 +140,70 @@ order_drop(struct master *m)
 
 	while ((o = TAILQ_FIRST(&m->orders)) != NULL)
 		order_free(m, o);
+}
+
+void
+order_save(const struct master *m, FILE *f)
+{
+	const struct order *o;
+	size_t bytes = 0;
+
+	TAILQ_FOREACH (o, &m->orders, link) {
+		bytes += o->len;
+		if (bytes > SAVE_BYTES) {
+			log_error("order %" PRIu64 " and those after it are "
+				  "lost: more than %d bytes of orders wait",
+			    o->head.number, SAVE_BYTES);
+			return;
+		}
+		fprintf(f, "pending %s %d %" PRIu64 " %" PRIu64 " %" PRIu32 " ",
+		    o->type == MSG_KICK ? "kick" : "say", o->worker,
+		    o->head.number, o->head.since, o->head.again);
+		for (size_t i = 0; i < o->len; i++)
+			fprintf(f, "%02x", o->payload[i]);
+		fputc('\n', f);
+	}
+}
+
+/* Whether that is an order as order_give() had it. */
+static bool
+order_is_valid(const struct master *m, uint32_t type, int worker, size_t digits)
+{
+	const size_t head = sizeof(struct message_order), len = digits / 2;
+
+	if (digits % 2 != 0 || worker < -1 || worker >= m->n_workers)
+		return false;
+	if (type == MSG_KICK)
+		return len == sizeof(struct message_kick);
+	return len > head && len <= head + MESSAGE_TEXT_MAX;
+}
+
+bool
+order_load(struct master *m, const char *line)
+{
+	struct message_order head = {0};
+	struct order *o;
+	uint32_t type;
+	unsigned byte;
+	char word[8];
+	int worker, used = 0;
+
+	if (sscanf(line, "%7s %d %" SCNu64 " %" SCNu64 " %" SCNu32 " %n", word,
+		&worker, &head.number, &head.since, &head.again, &used) != 5 ||
+	    used == 0 ||
+	    (strcmp(word, "kick") != 0 && strcmp(word, "say") != 0))
+		return false;
+	line += used;
+	type = strcmp(word, "kick") == 0 ? MSG_KICK : MSG_SAY;
+	if (!order_is_valid(m, type, worker, strlen(line)) ||
+	    (o = order_new(m, type, strlen(line) / 2)) == NULL)
+		return false;
+	o->head = head;
+	o->worker = worker;
+	for (size_t i = 0; i < o->len; i++) {
+		if (sscanf(line + 2 * i, "%2x", &byte) != 1)
+			return false;
+		o->payload[i] = (uint8_t)byte;
+	}
+	return true;
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -329,6 +330,11 @@ bool order_done(struct member *w, const struct message_done *done);
 void order_lost(struct member *w); /* it died */
 void order_time(struct master *m); /* others do what it had */
 void order_drop(struct master *m); /* at the end, and in a child */
+/* Those that are not answered as lines "pending ..." of the state, and such a
+ * line without its key, behind those of all members; false: it makes no sense.
+ */
+void order_save(const struct master *m, FILE *f);
+bool order_load(struct master *m, const char *line);
 
 /* drain.c: rate in connections per second, 0 to serve again */
 void drain_set(struct master *m, uint32_t rate);

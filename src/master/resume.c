@@ -141,8 +141,6 @@ take(int state)
 	sigset_t none;
 	int workers;
 
-	if (m != NULL)
-		TAILQ_INIT(&m->orders);
 	if (m == NULL ||
 	    (workers = prepare(m, &s, state, false, error, sizeof(error))) ==
 		-1)

@@ -109,6 +109,7 @@ put_all(FILE *f, const struct master *m)
 		fprintf(f, "buried %d %" PRIu64 "\n", i, m->buried[i]);
 	for (int i = 0; i < m->n_workers; i++)
 		put_member(f, &m->member[i]);
+	order_save(m, f);
 }
 
 /* Whether no text has broken a line: a path may hold anything. */
@@ -355,6 +356,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return sscanf(value, "%" SCNu32, &m->keeper_number) == 1;
 	else if (strcmp(key, "order") == 0)
 		return sscanf(value, "%" SCNu64, &m->order_number) == 1;
+	else if (strcmp(key, "pending") == 0)
+		return order_load(m, value);
 	else if (strcmp(key, "buried") == 0) {
 		if (sscanf(value, "%d %" SCNu64, &i, &n) != 2)
 			return false;
@@ -401,6 +404,7 @@ file_parse(
 	char *rest, *line, *value;
 
 	memset(s, 0, sizeof(*s));
+	TAILQ_INIT(&m->orders);
 	s->hub = s->control = m->pidfile.fd = m->ready_pipe = -1;
 	s->options.workers = -1;
 	if ((s->text = file_read(fd)) == NULL) {
@@ -449,6 +453,7 @@ state_read_memory(int fd, struct state *s, char *error, size_t error_len)
 		snprintf(error, error_len, "state: not complete");
 		r = -1;
 	}
+	order_drop(none);
 	free(none);
 	if (r == -1) {
 		free(s->text);

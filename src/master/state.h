@@ -34,7 +34,7 @@ struct state {
 int state_write(const struct master *m, char *error, size_t error_len);
 
 /* Reads it into m, which is all zero, and s. Returns 0, or -1 with a message.
- * m and s point into s->text from then on. */
+ * m and s point into s->text from then on, and m has orders. */
 int state_read(
     int fd, struct master *m, struct state *s, char *error, size_t error_len);
 

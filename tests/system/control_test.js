@@ -361,6 +361,33 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 	});
 });
 
+group('orders', {workers: 1, conf: 'watchdog 60s\nworkers 1\n'}, (test) => {
+	test('what no worker has done yet outlives an upgrade', async (d) => {
+		const c = await Client.user(d.port, 'alice');
+		const [w] = await d.json('show', 'workers');
+		process.kill(w.pid, 'SIGSTOP');
+		const said = ['one', 'two'].map((text) => d.ctl('say', text));
+		await until('both are given', () =>
+		    d.stderr.match(/said 3 bytes/g)?.length === 2);
+		const upgraded = run(CHATCTL, ['-s', d.socket, 'upgrade'],
+		    {limit: 60000});
+		/* It is killed, since it does not retire. */
+		await d.logged(/did not retire in time/, 20000);
+		assert.equal((await upgraded).status, 0);
+		for (const r of await Promise.all(said)) {
+			assert.equal(r.status, 1);
+			assert.match(r.stderr, /chatd is being upgraded/);
+		}
+		const heard = [await c.heard(), await c.heard()];
+		assert.deepEqual(heard.sort(),
+		    ['*server* says: one', '*server* says: two']);
+		/* They are answered, and their numbers are not used again. */
+		await ctl(d, 0, 'say', 'three');
+		assert.equal(await c.heard(), '*server* says: three');
+		await c.quiet();
+	}, {limit: 60000});
+});
+
 group('stop', {}, (test) => {
 	test('ends the daemon and says 1001', async (d) => {
 		const c = await Client.user(d.port, 'alice');

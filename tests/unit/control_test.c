@@ -31,7 +31,7 @@ enum {
 /* What the next command does, and what it was given. */
 static enum { SAYS, REFUSES, REPORTS, FAILS, WAITS, FINISHES } command;
 static struct control_wait *wait_of;
-static int n_commands;
+static int n_commands, n_parts;
 
 static struct master *m;
 static struct control *c;
@@ -64,6 +64,7 @@ report_more(struct report *r, struct evbuffer *out)
 		return -1;
 	memset(text, 'a' + r->at % 26, sizeof(text));
 	assert_int_equal(evbuffer_add(out, text, sizeof(text)), 0);
+	n_parts++;
 	return ++r->at < PARTS;
 }
 
@@ -217,7 +218,8 @@ test_slow_reader(void **state)
 		next = clock_ms() + LIMIT_MS / 4;
 		if (part > size - len)
 			part = size - len;
-		len += got(fd, reply + len, part);
+		assert_int_equal(got(fd, reply + len, part), part);
+		len += part;
 	}
 	assert_true(clock_ms() - begin > 4 * LIMIT_MS);
 	assert_memory_equal(reply, "0list", 5);
@@ -240,11 +242,14 @@ test_stopped_reader(void **state)
 	int fd;
 
 	command = REPORTS;
+	n_parts = 0;
 	fd = asked("list");
 	command = SAYS;
 	replied(asked("others"), "0others");
 	assert_in_range(ends_after_ms(fd, false), LIMIT_MS / 2, 4 * LIMIT_MS);
 	assert_in_range(clock_ms() - begin, LIMIT_MS, 10 * LIMIT_MS);
+	/* What is made is what the socket takes, and little more. */
+	assert_in_range(n_parts, 1, PARTS / 2);
 	while ((n = recv(fd, reply, sizeof(reply), MSG_DONTWAIT)) > 0) {
 		len += (size_t)n;
 		last = reply[n - 1];

@@ -55,6 +55,7 @@ master_make(struct options *o)
 	m->watchdog.clock_ms = 777;
 	m->respawns = 7;
 	m->drain_rate = 3;
+	TAILQ_INIT(&m->orders);
 	m->order_number = 1ull << 40;
 	m->buried[2] = UINT64_MAX;
 	m->n_workers = 2;
@@ -86,6 +87,7 @@ master_make(struct options *o)
 static void
 master_unmake(struct master *m)
 {
+	order_drop(m);
 	control_drop(m->control);
 	conf_free(m->conf);
 	free(m);
@@ -140,6 +142,44 @@ round_trip(void **state)
 	master_unmake(m);
 }
 
+/* Orders that are not answered: all the same with the next master, as far as
+ * they are not too much for it. */
+static void
+orders(void **state)
+{
+	static char text[sizeof(struct message_order) + 50 * 1024];
+	struct message_kick kick = {.user_len = 3, .user = "bob"};
+	struct options o;
+	struct master *m = master_make(&o), *n = calloc(1, sizeof(*n));
+	struct message_done done = {.number = (1ull << 40) + 1};
+	struct state s;
+	struct hub h;
+	int fd;
+
+	assert_int_equal(hub_create(&h, &limits), 0);
+	m->hub = h;
+	m->n_workers = 1; /* without a link: nobody takes them */
+	m->member[0].link = -1;
+	assert_non_null(order_give(m, MSG_KICK, &kick, sizeof(kick)));
+	memset(text, 'x', sizeof(text));
+	for (int i = 0; i < 6; i++)
+		assert_non_null(order_give(m, MSG_SAY, text, sizeof(text)));
+	fd = state_write(m, error, sizeof(error));
+	assert_int_equal(state_read(fd, n, &s, error, sizeof(error)), 0);
+	assert_int_equal(n->n_orders, 6); /* not the last one */
+	assert_true(n->order_number == (1ull << 40) + 7);
+	/* The old program's worker answers the new one. */
+	n->member[0].master = n;
+	assert_false(order_done(&n->member[0], &done));
+	close(fd);
+	free(s.text);
+	order_drop(n);
+	free(n);
+	hub_destroy(&h);
+	m->hub.fd = 17;
+	master_unmake(m);
+}
+
 /* A text as a state. Returns what state_read() says. */
 static int
 text_read(const char *text)
@@ -153,6 +193,7 @@ text_read(const char *text)
 	r = state_read(fd, n, &s, error, sizeof(error));
 	close(fd);
 	free(s.text);
+	order_drop(n);
 	free(n);
 	return r;
 }
@@ -175,6 +216,18 @@ nonsense(void **state)
 	assert_int_equal(text_read("hub 3 1 2\n"), -1);
 	assert_int_equal(text_read("policy 0 1 2 3\n"), -1);
 	assert_int_equal(text_read("x\n"), -1);
+#define ORDER                                  \
+	"pending say 0 7 8 1 0000000000000000" \
+	"00000000000000000000000000000000"
+#define GOOD "chatd 1\n" HUB "control 4 /x\n" MEMBER
+	assert_int_equal(text_read(GOOD ORDER "6869\n"), 0);
+	assert_int_equal(text_read(GOOD ORDER "\n"), -1);
+	assert_int_equal(text_read(GOOD ORDER "686\n"), -1);
+	assert_int_equal(text_read(GOOD ORDER "68x9\n"), -1);
+	assert_int_equal(text_read(GOOD "pending say 1 7 8 1 00\n"), -1);
+	assert_int_equal(text_read(GOOD "pending say 0 7 8 1\n"), -1);
+	assert_int_equal(text_read(GOOD "pending kick 0 7 8 1 6869\n"), -1);
+	assert_int_equal(text_read(GOOD "pending x 0 7 8 1 6869\n"), -1);
 	assert_int_equal(text_read(""), -1);
 }
 
@@ -264,6 +317,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(round_trip),
+	    cmocka_unit_test(orders),
 	    cmocka_unit_test(nonsense),
 	    cmocka_unit_test(line_feed),
 	    cmocka_unit_test(limits_equal),
