@@ -73,8 +73,9 @@ int control_start(struct control *c);
  */
 struct control_wait *control_later(struct client *cl);
 
-/* Answers: done, or refused with a reason; frees the wait. Can be called from
- * anywhere, in the command itself, too. NULL: nobody asked, nothing happens. */
+/* Answers: done, or refused with a reason; fmt NULL: without words. Frees the
+ * wait. Can be called from anywhere, in the command itself, too. w NULL: nobody
+ * asked, nothing happens. */
 void control_finish(struct control_wait *w, bool done, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -201,17 +201,18 @@ control_later(struct client *cl)
 void
 control_finish(struct control_wait *w, bool done, const char *fmt, ...)
 {
-	char text[1024];
+	char text[1024] = "";
 	va_list ap;
 
 	if (w == NULL)
 		return;
-	if (w->client != NULL) {
+	if (w->client != NULL && fmt != NULL) {
 		va_start(ap, fmt);
 		vsnprintf(text, sizeof(text), fmt, ap);
 		va_end(ap);
-		client_say(w->client, !done, text);
 	}
+	if (w->client != NULL)
+		client_say(w->client, !done, text);
 	free(w);
 }
 

@@ -320,6 +320,9 @@ test_later(void **state)
 	fd = asked("x");
 	control_finish(wait_of, false, "no keeper");
 	replied(fd, "1no keeper");
+	fd = asked("x");
+	control_finish(wait_of, true, NULL);
+	replied(fd, "0");
 	command = FINISHES;
 	replied(asked("x"), "1not now: 7");
 	control_finish(NULL, true, "nobody asked");
