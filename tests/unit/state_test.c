@@ -42,6 +42,8 @@ master_make(struct options *o)
 	assert_non_null(m->conf);
 	m->limits = limits;
 	m->hub.fd = 17;
+	m->bundle = 18;
+	m->reload_is_due = true;
 	for (int i = 0; i < 16; i++)
 		m->hub.hash_key[i] = (uint8_t)(i * 17);
 	m->conf->connections = 192;
