@@ -12,6 +12,7 @@
 #include "master/control.h"
 #include "master/daemon.h"
 #include "master/place.h"
+#include "master/privilege.h"
 #include "process.h"
 #include "reader.h"
 
@@ -188,7 +189,7 @@ boot_log_choose(struct master *m, char *error, size_t error_len)
 	return r;
 }
 
-/* Finds the user that workers become. */
+/* Finds the user that workers become, and whether they may. */
 static int
 identity_take(struct master *m, const struct bundle *b, const char *stuck,
     char *error, size_t error_len)
@@ -199,7 +200,9 @@ identity_take(struct master *m, const struct bundle *b, const char *stuck,
 		snprintf(error, error_len, "%s", stuck);
 		return -1;
 	}
-	return reader_identity(b, &m->identity, error, error_len);
+	if (reader_identity(b, &m->identity, error, error_len) == -1)
+		return -1;
+	return privilege_check(&m->identity, error, error_len);
 }
 
 /* Everything up to the first fork. */

@@ -403,10 +403,52 @@ group('start', null, (test) => {
 group('rights', null, (test) => {
 	const NOT_ROOT = 'skip rights of root: needs root';
 
+	/* Starts as root with fewer rights; what it says, in one line. */
+	async function refused(words, wrapper, more = []) {
+		const s = fs.mkdtempSync(path.join(dir, 'rights-'));
+		const r = await run(wrapper[0], [...wrapper.slice(1), CHATD, '-d',
+		    '-w', '4', '-l', '127.0.0.1:0', '-s', path.join(s, 'sock'),
+		    '-f', '/dev/null', ...more]);
+		assert.equal(r.status, 1, r.stderr);
+		assert.match(r.stderr, words);
+		assert.equal(r.stderr.trim().split('\n').length, 1, r.stderr);
+	}
+	const caps = (...names) => ['setpriv', '--bounding-set=-all' +
+	    names.map((name) => `,+${name}`).join('')];
+
 	if (!ROOTS) {
 		test('are tried', async () => console.log(NOT_ROOT));
 		return;
 	}
+	test('root without CAP_KILL', () => refused(
+	    /root without CAP_KILL cannot stop workers.*give chatd CAP_KILL/,
+	    caps('setuid', 'setgid', 'net_bind_service', 'chown')));
+	test('root without any right', () => refused(
+	    /cannot become user \w+: .*CAP_SETUID and CAP_SETGID, or use -u root/,
+	    caps()));
+	test('a namespace with one user', () => refused(
+	    /cannot become user \w+: .*or use -u root/,
+	    ['unshare', '-U', '-r']));
+	test('they suffice for -u root', async () => {
+		const s = scene('uroot');
+		const sock = path.join(s.at, 'sock');
+		for (const wrapper of [caps(), ['unshare', '-U', '-r']]) {
+			const child = spawn(wrapper[0], [...wrapper.slice(1),
+			    CHATD, '-d', '-w', '1', '-u', 'root', '-l',
+			    '127.0.0.1:0', '-s', sock, '-f', '/dev/null'],
+			    {env: ENV, stdio: ['ignore', 'ignore', 'pipe']});
+			let out = '';
+			child.stderr.on('data', (data) => out += data);
+			const end = new Promise((resolve) =>
+			    child.on('exit', resolve));
+			await until('ready', () => /master: ready/.test(out))
+			    .catch((error) => {
+				throw new Error(`${error.message}: ${out}`);
+			});
+			child.kill('SIGTERM');
+			assert.equal(await end, 0);
+		}
+	});
 	test('TERM ends a master whose workers do not die', async () => {
 		const s = scene('undying');
 		const d = await Daemon.start({workers: 2, env: s.env});
