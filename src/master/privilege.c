@@ -1,52 +1,52 @@
 #include "master/privilege.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "master/identity.h"
 #include "process.h"
 
-enum { TRY_MS = 2000 /* for a child to be scheduled, and to die */ };
+enum { TRY_MS = 10000 /* for a child to be scheduled, and to die */ };
 
 /* What the child does: becomes the user, says how that went, waits to be
- * killed, or for the end of the link. */
+ * killed, or for the other pipe's end. */
 static void __attribute__((noreturn))
-child_run(const struct identity *id, int link)
+child_run(const struct identity *id, int say, int hear)
 {
 	int error = identity_assume(id) == -1 ? errno : 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (write(link, &error, sizeof(error)) == sizeof(error))
-		(void)!read(link, &error, sizeof(error));
+	if (write(say, &error, sizeof(error)) == sizeof(error))
+		(void)!read(hear, &error, sizeof(error));
 	_exit(0);
 }
 
 /* What the child says: 0, or errno. */
 static int
-child_hear(int link)
+child_hear(int from)
 {
-	struct pollfd p = {link, POLLIN, 0};
+	struct pollfd p = {from, POLLIN, 0};
 	int error = ETIMEDOUT;
 
 	if (poll(&p, 1, TRY_MS) == 1 &&
-	    read(link, &error, sizeof(error)) != sizeof(error))
+	    read(from, &error, sizeof(error)) != sizeof(error))
 		error = EIO;
 	return error;
 }
 
 /* Judges a child that has been forked. */
 static int
-child_judge(const struct identity *id, pid_t pid, int link, char *error,
+child_judge(const struct identity *id, pid_t pid, int from, char *error,
     size_t error_len)
 {
-	int wrong = child_hear(link);
+	int wrong = child_hear(from);
 
 	if (wrong != 0) {
 		snprintf(error, error_len,
@@ -66,29 +66,48 @@ child_judge(const struct identity *id, pid_t pid, int link, char *error,
 	return -1;
 }
 
-int
-privilege_check(const struct identity *id, char *error, size_t error_len)
+/* Tries it, with a pipe from the child and one to it. */
+static int
+child_try(const struct identity *id, const int from[2], const int to[2],
+    char *error, size_t error_len)
 {
-	int link[2], r;
-	pid_t pid;
+	pid_t pid = fork();
+	int r;
 
-	if (!id->drop)
-		return 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link) == -1) {
-		snprintf(error, error_len, "socket: %s", strerror(errno));
-		return -1;
-	}
-	if ((pid = fork()) == 0) {
-		close(link[0]);
-		child_run(id, link[1]);
+	if (pid == 0) {
+		close(from[0]);
+		close(to[1]);
+		child_run(id, from[1], to[0]);
 	}
 	if (pid == -1) {
 		snprintf(error, error_len, "fork: %s", strerror(errno));
-		r = -1;
-	} else
-		r = child_judge(id, pid, link[0], error, error_len);
-	close(link[0]);
-	close(link[1]);
+		close(to[1]);
+		return -1;
+	}
+	r = child_judge(id, pid, from[0], error, error_len);
+	close(to[1]);
 	(void)process_reap(pid, clock_ms() + TRY_MS);
+	return r;
+}
+
+int
+privilege_check(const struct identity *id, char *error, size_t error_len)
+{
+	int from[2], to[2], r = -1;
+
+	if (!id->drop)
+		return 0;
+	if (pipe2(from, O_CLOEXEC) == -1) {
+		snprintf(error, error_len, "pipe: %s", strerror(errno));
+		return -1;
+	}
+	if (pipe2(to, O_CLOEXEC) == -1)
+		snprintf(error, error_len, "pipe: %s", strerror(errno));
+	else {
+		r = child_try(id, from, to, error, error_len);
+		close(to[0]);
+	}
+	close(from[0]);
+	close(from[1]);
 	return r;
 }

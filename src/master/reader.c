@@ -96,6 +96,11 @@ child_conf(struct child *c)
 	struct conf *conf =
 	    options_load(c->job->options, &c->bundle, error, sizeof(error));
 
+	/* The only error that is not met again by who parses the bundle. */
+	if (conf == NULL && strstr(error, strerror(ENOMEM)) != NULL) {
+		child_begin(c, "reading files: %s", strerror(ENOMEM));
+		_exit(1);
+	}
 	child_done(c, READ_CONF);
 	return conf;
 }
