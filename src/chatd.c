@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "master/daemon.h"
-#include "master/master.h"
 #include "master/options.h"
 #include "master/resume.h"
+#include "master/start.h"
 #include "master/store.h"
 
-enum { STATUS_FAILURE = 1, STATUS_USAGE = 2, STATUS_CONFIG = 78 };
+enum { STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
 /* Says how to call it, and leaves. */
 static void __attribute__((noreturn)) usage(void)
@@ -103,8 +103,6 @@ main(int argc, char **argv)
 {
 	struct options options;
 	struct store store;
-	struct conf *conf;
-	char error[4096] = "";
 	sigset_t none;
 	int status;
 
@@ -122,18 +120,7 @@ main(int argc, char **argv)
 	options.store = &store;
 	if (options_settle(&options) == -1)
 		err(STATUS_FAILURE, "paths");
-	if ((conf = options_load(&options, error, sizeof(error))) == NULL) {
-		fputs(error, stderr);
-		options_deinit(&options);
-		return STATUS_CONFIG;
-	}
-	if (options.check_only) {
-		conf_free(conf);
-		options_deinit(&options);
-		fprintf(stderr, "configuration OK\n");
-		return 0;
-	}
-	status = master_run(&options, conf);
+	status = start(&options);
 	options_deinit(&options);
 	return status;
 }

@@ -88,6 +88,7 @@ together patient calm
 system release page 180
 system release upgrade 180
 system release store 90
+system release files 120
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
 system release bulk 60 'limits'

@@ -41,6 +41,8 @@ enum message_type {
 	MSG_DRAIN,     /* struct message_drain */
 	MSG_GIVE_BACK, /* to a worker that has retired: + a custody link to who
 			* goes on; no payload */
+	MSG_PAGE,      /* + the web page's image, a sealed memory file; no
+			* payload */
 	/* worker to master */
 	MSG_HELLO = 32, /* initialised; struct message_hello */
 	MSG_CLEANED,	/* answers MSG_CLEAN and MSG_ADOPT; struct

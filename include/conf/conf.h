@@ -13,6 +13,7 @@
 enum {
 	CONF_WORKERS_MAX = 64, /* a presence mask is one 64-bit word */
 	CONF_LISTEN_MAX = 8,
+	CONF_FILES_BYTES = 1024 * 1024, /* of all files together */
 	CONF_ORIGIN_BYTES = 4096,
 	CONF_MESSAGE_SIZE_MAX = 16 * 1024 * 1024,
 	CONF_CHANNELS_MAX = 32,	     /* channel blocks */
@@ -115,6 +116,19 @@ void conf_free(struct conf *c);
  * what" for a file that cannot be read).
  */
 struct conf *conf_load(const char *file, char *error, size_t error_len);
+
+/*
+ * The same with a bundle (base/bundle.h). While it is being filled, files are
+ * read and put into it, those that cannot be read with their error; else they
+ * come from there alone, so that a process that must not wait for a disk can
+ * load what another one has read.
+ */
+struct bundle;
+struct conf *conf_load_bundle(
+    const char *file, struct bundle *b, char *error, size_t error_len);
+
+/* Whether a file is there, readable or not; a bundle as above. */
+bool conf_exists(const char *file, struct bundle *b);
 
 /*
  * Adds an address; -1 and errno ENOSPC when there are CONF_LISTEN_MAX

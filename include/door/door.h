@@ -60,8 +60,26 @@ size_t route_answer(const struct route *route, const struct http_request *r,
 /* Whether a name may be a user's: NULL, or what is wrong in one line. */
 const char *route_check_user(const char *name, size_t len);
 
-/* Makes the web page ready, once: built in, or with what a folder has of its
- * files (NULL: no folder). A file that cannot be read is logged. */
-void web_init(const char *folder);
+/* Makes the web page that is built in ready, once, before the first fork. */
+void web_init(void);
+
+/*
+ * Reads the files of a folder and puts an image of them, tags made, into a
+ * bundle that is being filled; a file that cannot be read is noted there. Not
+ * for a process that must not wait. Returns 0, or -1 and errno.
+ */
+enum { WEB_IMAGE_MAX = 3 * 1024 * 1024 + 4096 };
+struct bundle;
+int web_read(const char *folder, struct bundle *b);
+
+/*
+ * Maps an image from a sealed memory file and serves it from now on, and for
+ * files that it lacks those that are built in; the one before is unmapped.
+ * Returns 0, or -1 and errno: it is none, and nothing changes.
+ */
+int web_map(int fd);
+
+/* Logs which files an image lacks, and why. */
+void web_log(const char *folder, const char *image, size_t len);
 
 #endif

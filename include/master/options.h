@@ -34,9 +34,11 @@ void options_deinit(struct options *o);
  * Reads the configuration: the named file, else the default one if it exists,
  * else the defaults; then lets the command line win and checks the whole. No
  * further look at the machine: workers is resolved to a number, names and
- * addresses are not. NULL: whole lines in error.
+ * addresses are not. Files are read into the bundle, or taken from it; see
+ * conf_load_bundle(). NULL: whole lines in error.
  */
-struct conf *
-options_load(const struct options *o, char *error, size_t error_len);
+struct bundle;
+struct conf *options_load(
+    const struct options *o, struct bundle *b, char *error, size_t error_len);
 
 #endif

@@ -2,10 +2,27 @@
 #ifndef CHATD_NET_LISTENER_H
 #define CHATD_NET_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
 enum { LISTENER_MAX = 16, LISTENER_TEXT = 64 };
+
+/* The addresses that one text means. Plain data. */
+struct listener_targets {
+	struct sockaddr_storage sa[LISTENER_MAX];
+	socklen_t len[LISTENER_MAX];
+	int n;
+};
+
+/* Whether "host:port" holds no name that files or a name server would have to
+ * be asked for; true also if it makes no sense. */
+bool listener_is_literal(const char *address);
+
+/* Finds what "host:port" means; a name may make the caller wait. Returns 0, or
+ * -1 with a message for people in error. */
+int listener_resolve(const char *address, struct listener_targets *t,
+    char *error, size_t error_len);
 
 /*
  * Binds every address that "host:port" means ("localhost:8080": 127.0.0.1
@@ -17,6 +34,10 @@ enum { LISTENER_MAX = 16, LISTENER_TEXT = 64 };
  */
 int listener_bind(const char *address, int fd[LISTENER_MAX], int *n,
     char *error, size_t error_len);
+
+/* The same for what listener_resolve() has found. */
+int listener_bind_targets(const char *address, struct listener_targets *t,
+    int fd[LISTENER_MAX], int *n, char *error, size_t error_len);
 
 /* listen() with the largest backlog; -1 and errno. */
 int listener_listen(int fd);

@@ -29,7 +29,6 @@ struct worker_start {
 	const struct conf_live *live;
 	uint32_t connections; /* of all workers at once */
 	bool io_uring;
-	const char *webroot; /* folder of the web page, NULL: built in */
 	const int *listener; /* bound; listening by the time of MSG_START */
 	int n_listeners;
 };

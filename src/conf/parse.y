@@ -25,7 +25,6 @@
 
 enum {
 	INCLUDE_DEPTH = 16,
-	FILES_BYTES = 1024 * 1024, /* of all files together */
 	ERRORS = 10                /* reported before giving up */
 };
 
@@ -44,6 +43,7 @@ struct piece {
 static struct {
 	struct conf *conf;
 	struct source *source;
+	struct bundle *bundle; /* NULL: files are read */
 	struct piece *pieces;
 	struct macros macros;
 	struct conf_channel_draft draft; /* the channel block at hand */
@@ -262,7 +262,8 @@ source_push(const char *name)
 	struct source *s;
 	const char *wrong;
 
-	s = source_open(name, FILES_BYTES - p.read, p.source != NULL);
+	s = source_open(name, CONF_FILES_BYTES - p.read, p.source == NULL,
+	    p.bundle);
 	if (s == NULL)
 		return -1;
 	if ((s->name = keep(name, strlen(name))) == NULL) {
@@ -319,9 +320,7 @@ include(const char *name)
 	else if (source_push(path) == 0 || errno == 0)
 		return;
 	p.here = here;
-	complain("include: %s: %s", name, errno == EFBIG
-	    ? "more than 1M of configuration" : errno == EINVAL
-	    ? "not a regular file" : strerror(errno));
+	complain("include: %s: %s", name, source_error());
 }
 
 /* Whether a byte needs no quotes. */
@@ -551,8 +550,7 @@ load(const char *file)
 
 	p.conf->subscriptions = 0; /* not set, until conf_finish */
 	if (source_push(file) == -1 && errno != 0) {
-		snprintf(line, sizeof(line), "%s: %s", file, errno == EFBIG
-		    ? "more than 1M of configuration" : strerror(errno));
+		snprintf(line, sizeof(line), "%s: %s", file, source_error());
 		report(line);
 		p.errors++;
 	} else if (p.errors == 0 && yyparse() == 0 && p.errors == 0 &&
@@ -562,13 +560,15 @@ load(const char *file)
 
 /* Reads a file, and those it includes, into a fresh conf. */
 struct conf *
-conf_load(const char *file, char *error, size_t error_len)
+conf_load_bundle(
+    const char *file, struct bundle *b, char *error, size_t error_len)
 {
 	struct conf *c = NULL;
 	struct piece *piece;
 	char line[1024];
 
 	memset(&p, 0, sizeof(p));
+	p.bundle = b;
 	p.error = error;
 	p.error_len = error_len;
 	p.at_start = true;

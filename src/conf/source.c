@@ -8,7 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bundle.h"
+#include "conf/conf.h"
 #include "source.h"
+
+static const char standard_input[] = "/dev/stdin";
 
 /* Reads up to max bytes from fd, growing as they come. */
 static char *
@@ -44,38 +48,129 @@ read_all(int fd, size_t max, size_t *len)
 	return NULL;
 }
 
-/* Reads a file. */
-struct source *
-source_open(const char *name, size_t max, bool regular)
+/* Whether that kind of file may be read: what makes readers wait is refused. */
+static bool
+kind_is_fine(mode_t mode, bool top, bool input)
 {
-	struct source *s = NULL;
+	if (S_ISDIR(mode)) {
+		errno = EISDIR;
+		return false;
+	}
+	if (S_ISREG(mode) || (top && (S_ISCHR(mode) || input)))
+		return true;
+	errno = EINVAL;
+	return false;
+}
+
+/* The bytes of a file; NULL and errno. */
+static char *
+file_read(const char *name, size_t max, bool top, size_t *len)
+{
+	const bool input = top && strcmp(name, standard_input) == 0;
+	char *bytes = NULL;
 	struct stat st;
 	int fd, error;
 
-	/* O_NONBLOCK: a FIFO without a writer would stop us here. */
+	/* O_NONBLOCK: opening a FIFO without a writer waits for ever. */
 	fd = open(
-	    name, O_RDONLY | O_CLOEXEC | O_NOCTTY | (regular ? O_NONBLOCK : 0));
+	    name, O_RDONLY | O_CLOEXEC | O_NOCTTY | (input ? 0 : O_NONBLOCK));
 	if (fd == -1)
 		return NULL;
-	if (fstat(fd, &st) == -1)
-		goto fail;
-	if (regular && !S_ISREG(st.st_mode)) {
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-		goto fail;
-	}
-	if ((s = calloc(1, sizeof(*s))) == NULL ||
-	    (s->bytes = read_all(fd, max, &s->len)) == NULL)
-		goto fail;
-	s->line = 1;
-	close(fd);
-	return s;
-
-fail:
+	if (fstat(fd, &st) == 0 && kind_is_fine(st.st_mode, top, input))
+		bytes = read_all(fd, max, len);
 	error = errno;
 	close(fd);
+	errno = error;
+	return bytes;
+}
+
+/* A copy of what the bundle has of a file; NULL and errno. */
+static char *
+piece_copy(const struct bundle_piece *piece, size_t max, size_t *len)
+{
+	char *bytes;
+
+	errno = piece->error;
+	if (errno == 0 && piece->len > max)
+		errno = EFBIG;
+	if (errno != 0 || (bytes = malloc(piece->len + 1)) == NULL)
+		return NULL;
+	memcpy(bytes, piece->bytes, piece->len);
+	*len = piece->len;
+	return bytes;
+}
+
+/* The bytes of a file, from the bundle if there is one; NULL and errno. */
+static char *
+bytes_find(
+    const char *name, size_t max, bool top, struct bundle *b, size_t *len)
+{
+	struct bundle_piece piece;
+	char *bytes;
+	int error;
+
+	if (b == NULL)
+		return file_read(name, max, top, len);
+	if (bundle_get(b, BUNDLE_FILE, name, &piece))
+		return piece_copy(&piece, max, len);
+	if (b->begin == NULL) {
+		errno = ENODATA;
+		return NULL;
+	}
+	b->begin(b->arg, name);
+	bytes = file_read(name, max, top, len);
+	error = bytes == NULL ? errno : 0;
+	if (bundle_put(b, BUNDLE_FILE, name, error, bytes,
+		bytes == NULL ? 0 : *len) == -1) {
+		error = errno;
+		free(bytes);
+		bytes = NULL;
+	}
+	errno = error;
+	return bytes;
+}
+
+/* Reads a file. */
+struct source *
+source_open(const char *name, size_t max, bool top, struct bundle *b)
+{
+	struct source *s = calloc(1, sizeof(*s));
+	int error;
+
+	if (s == NULL)
+		return NULL;
+	s->line = 1;
+	if ((s->bytes = bytes_find(name, max, top, b, &s->len)) != NULL)
+		return s;
+	error = errno;
 	source_free(s);
 	errno = error;
 	return NULL;
+}
+
+/* What errno says after source_open. */
+const char *
+source_error(void)
+{
+	switch (errno) {
+	case EFBIG:
+		return "more than 1M of configuration";
+	case EINVAL:
+		return "not a regular file";
+	default:
+		return strerror(errno);
+	}
+}
+
+/* Whether there is such a file. */
+bool
+conf_exists(const char *file, struct bundle *b)
+{
+	struct source *s = source_open(file, CONF_FILES_BYTES, true, b);
+	bool absent = s == NULL && (errno == ENOENT || errno == ENOTDIR);
+
+	source_free(s);
+	return !absent;
 }
 
 /* Frees a file; NULL is fine. */

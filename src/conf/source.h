@@ -10,6 +10,8 @@
 
 enum { SOURCE_LINE_MAX = 4096 }; /* bytes of one line */
 
+struct bundle;
+
 struct source {
 	struct source *up; /* the file that included this one */
 	const char *name;  /* kept by the parser until the load ends */
@@ -21,10 +23,16 @@ struct source {
 };
 
 /*
- * Reads a file of at most `max` bytes. `regular` refuses FIFOs and devices
- * (EINVAL). The caller sets its name. NULL and errno; EFBIG when it is longer.
+ * Reads a file of at most `max` bytes; a bundle (NULL: none) has it already or
+ * gets it. FIFOs, sockets and devices are refused (EINVAL), but `top`, the file
+ * that is not included, may be a character device or /dev/stdin, whatever that
+ * is. The caller sets its name. NULL and errno; EFBIG: it is longer, ENODATA:
+ * the bundle does not have it and is not being filled.
  */
-struct source *source_open(const char *name, size_t max, bool regular);
+struct source *
+source_open(const char *name, size_t max, bool top, struct bundle *b);
+/* What errno says after it, for people. */
+const char *source_error(void);
 void source_free(struct source *s);
 
 /* The path of a file that s names: a relative one is s's neighbour. False: it

@@ -4,12 +4,17 @@
 
 #include "door/door.h"
 
-enum { WEB_FILES = 3, WEB_HEADERS = 640 };
+enum {
+	WEB_FILES = 3,
+	WEB_HEADERS = 640,
+	WEB_ETAG = 20,
+	WEB_FILE_MAX = 1024 * 1024 /* of a folder; answers are held whole */
+};
 
 /* One form of a file; begin NULL: there is none. */
 struct web_form {
 	const char *begin, *end;
-	char etag[20];		   /* of its bytes, in quotes */
+	char etag[WEB_ETAG];	   /* of its bytes, in quotes */
 	char headers[WEB_HEADERS]; /* those that tell of it */
 };
 

@@ -6,25 +6,82 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bundle.h"
 #include "base/log.h"
 #include "hub/shm.h"
 #include "master/control.h"
 #include "master/daemon.h"
 #include "master/place.h"
+#include "master/privilege.h"
 #include "process.h"
+#include "reader.h"
 
 enum { FILES_SPARE = 1000 /* of a worker: links, logs, handshakes */ };
+
+/* Binds what a reader has found for a name. */
+static int
+listener_bind_found(struct master *m, const char *address,
+    const struct bundle *b, char *error, size_t error_len)
+{
+	struct listener_targets t;
+	struct bundle_piece piece;
+
+	if (!bundle_get(b, BUNDLE_ADDRESS, address, &piece))
+		snprintf(error, error_len, "%s was not looked up", address);
+	else if (piece.error != 0)
+		snprintf(error, error_len, "%.*s", (int)piece.len, piece.bytes);
+	else if (piece.len == sizeof(t)) {
+		memcpy(&t, piece.bytes, sizeof(t));
+		return listener_bind_targets(address, &t, m->listener,
+		    &m->n_listeners, error, error_len);
+	}
+	return -1;
+}
+
+/* Takes the addresses of the configuration, names as a bundle has them. */
+static int
+listeners_bind_all(
+    struct master *m, const struct bundle *b, char *error, size_t error_len)
+{
+	int r = 0;
+
+	for (int i = 0; i < m->conf->n_listen && r == 0; i++) {
+		const char *address = m->conf->listen[i];
+
+		r = listener_is_literal(address)
+		    ? listener_bind(address, m->listener, &m->n_listeners,
+			  error, error_len)
+		    : listener_bind_found(m, address, b, error, error_len);
+	}
+	return r;
+}
 
 /* Takes the addresses of the configuration. */
 static int
 listeners_bind(struct master *m, char *error, size_t error_len)
 {
+	const struct reader_job job = {.what = READ_NAMES,
+	    .listen = m->conf->listen,
+	    .n_listen = m->conf->n_listen};
+	struct bundle b = {.bytes = NULL};
+	char stuck[512];
+	bool literal = true;
+	int r;
+
 	store_listeners(m);
-	for (int i = 0; i < m->conf->n_listen && !m->kept_listeners; i++)
-		if (listener_bind(m->conf->listen[i], m->listener,
-			&m->n_listeners, error, error_len) == -1)
-			return -1;
-	return 0;
+	if (m->kept_listeners)
+		return 0;
+	for (int i = 0; i < m->conf->n_listen; i++)
+		literal = literal && listener_is_literal(m->conf->listen[i]);
+	if (!literal &&
+	    reader_run(&job, READER_MS, &b, stuck, sizeof(stuck)) == 0) {
+		snprintf(error, error_len, "%s", stuck);
+		bundle_free(&b);
+		return -1;
+	}
+	r = listeners_bind_all(m, &b, error, error_len);
+	bundle_free(&b);
+	return r;
 }
 
 /* Says what is served where. */
@@ -132,12 +189,28 @@ boot_log_choose(struct master *m, char *error, size_t error_len)
 	return r;
 }
 
+/* Finds the user that workers become, and whether they may. */
+static int
+identity_take(struct master *m, const struct bundle *b, const char *stuck,
+    char *error, size_t error_len)
+{
+	struct bundle_piece piece;
+
+	if (!bundle_get(b, BUNDLE_USER, "", &piece)) {
+		snprintf(error, error_len, "%s", stuck);
+		return -1;
+	}
+	if (reader_identity(b, &m->identity, error, error_len) == -1)
+		return -1;
+	return privilege_check(&m->identity, error, error_len);
+}
+
 /* Everything up to the first fork. */
 int
-boot(struct master *m, char *error, size_t error_len)
+boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
+    size_t error_len)
 {
-	if (identity_find(&m->identity, m->conf->user, error, error_len) ==
-		-1 ||
+	if (identity_take(m, b, stuck, error, error_len) == -1 ||
 	    place_take(m, error, error_len) == -1 ||
 	    hub_make(m, error, error_len) == -1)
 		return -1;
@@ -169,5 +242,6 @@ boot(struct master *m, char *error, size_t error_len)
 	files_raise(m);
 	listeners_log(m);
 	master_log_access(m);
+	page_boot(m, b, stuck);
 	return 0;
 }

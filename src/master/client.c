@@ -201,7 +201,7 @@ control_later(struct client *cl)
 void
 control_finish(struct control_wait *w, bool done, const char *fmt, ...)
 {
-	char text[1024] = "";
+	char text[4096] = ""; /* ten complaints of the configuration */
 	va_list ap;
 
 	if (w == NULL)

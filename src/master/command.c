@@ -171,14 +171,11 @@ command_log(struct call *c)
 	log_info("user %u made the log %s", (unsigned)c->uid, c->argv[1]);
 }
 
-/* reload */
+/* reload; answered when it is done */
 static void
 command_reload(struct call *c)
 {
-	char error[4096];
-
-	if (master_reload(c->master, error, sizeof(error)) == -1)
-		refuse(c, "%s", error);
+	reload_begin(c->master, control_later(c->answer->client));
 }
 
 /* restart-worker N */

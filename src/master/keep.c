@@ -191,7 +191,7 @@ keep_source_end(struct member *w, enum keep_source source)
 		close(w->before_link);
 		w->before_pid = 0;
 	}
-	kill(pid, SIGKILL);
+	(void)process_kill(pid, "a keeper that is replaced");
 }
 
 /* Which pid a source has; 0: there is none. */
@@ -493,29 +493,18 @@ keep_time(struct member *w, uint64_t now)
 	/* started just now, its time may be later than what is now */
 	if (w->keeper_pid != 0 &&
 	    now > w->keeper_tick_ms + w->master->live.watchdog_ms) {
-		log_warn("keeper %d hung, killed", w->slot);
 		w->keeper_tick_ms = now;
-		kill(w->keeper_pid, SIGKILL);
+		if (process_kill(w->keeper_pid, "a keeper that hung") == 0)
+			log_warn("keeper %d hung, killed", w->slot);
 	}
-}
-
-/* Kills and reaps one. */
-static void
-keeper_end(pid_t pid)
-{
-	if (pid == 0)
-		return;
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
-		;
 }
 
 void
 keep_end(struct member *w)
 {
-	keeper_end(w->former_pid);
-	keeper_end(w->before_pid);
-	keeper_end(w->keeper_pid);
+	process_end(w->former_pid, "a keeper");
+	process_end(w->before_pid, "a keeper");
+	process_end(w->keeper_pid, "a keeper");
 	keep_drop(w);
 	w->keeper_pid = 0;
 }

@@ -241,12 +241,11 @@ master_log_access(const struct master *m)
 			: "");
 }
 
-/* Reads the configuration again. Returns 0, or -1 with whole lines in error:
- * the old one goes on. */
 int
-master_reload(struct master *m, char *error, size_t error_len)
+master_reconfigure(
+    struct master *m, struct bundle *b, char *error, size_t error_len)
 {
-	struct conf *next = options_load(m->options, error, error_len);
+	struct conf *next = options_load(m->options, b, error, error_len);
 	char keys[512];
 	int workers;
 
@@ -296,7 +295,7 @@ master_reap(struct master *m)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (upgrade_died(m, pid, status))
+		if (upgrade_died(m, pid, status) || reload_died(m, pid))
 			continue;
 		for (int i = 0; i < m->n_workers; i++)
 			if (m->member[i].pid == pid) {
@@ -323,7 +322,7 @@ signal_cb(int sig, short what, void *arg)
 		quit(m);
 		break;
 	case SIGHUP:
-		master_reload(m, error, sizeof(error)); /* logs what is wrong */
+		reload_begin(m, NULL); /* logs what is wrong */
 		break;
 	case SIGUSR1:
 		reopen(m);
@@ -371,6 +370,25 @@ watch(struct master *m, uint64_t now)
 	}
 }
 
+/* Kills workers that have not left in time, and leaves without those that do
+ * not even die. */
+static void
+late_end(struct master *m, uint64_t now)
+{
+	for (int i = 0; i < m->n_workers; i++)
+		member_kill(&m->member[i], "did not leave in time");
+	if (now < m->deadline_ms + LEFT_MS || m->done)
+		return;
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].pid != 0)
+			log_error("worker %d (pid %d) does not end: left "
+				  "behind",
+			    i, (int)m->member[i].pid);
+	m->status = 1;
+	m->done = true;
+	event_base_loopbreak(m->base);
+}
+
 /* Everything that is due by the clock. */
 static void
 timer_cb(int fd, short what, void *arg)
@@ -390,8 +408,7 @@ timer_cb(int fd, short what, void *arg)
 	order_time(m);
 	upgrade_time(m, now);
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
-		for (int i = 0; i < m->n_workers; i++)
-			member_kill(&m->member[i], "did not leave in time");
+		late_end(m, now);
 }
 
 /* Frees the loop and what is registered on it, but for links and control. */
@@ -438,13 +455,15 @@ static void
 deinit(struct master *m)
 {
 	upgrade_end(m);
+	reload_end(m);
+	page_drop(m);
 	if (m->control != NULL)
 		control_close(m->control);
 	order_drop(m);
-	for (int i = 0; i < m->n_workers; i++) {
+	for (int i = 0; i < m->n_workers; i++)
 		member_deinit(&m->member[i]);
+	for (int i = 0; i < m->n_workers; i++)
 		keep_end(&m->member[i]);
-	}
 	master_close_listeners(m);
 	master_drop_events(m);
 	if (m->hub.base != NULL)
@@ -456,7 +475,8 @@ deinit(struct master *m)
 }
 
 int
-master_run(const struct options *options, struct conf *conf)
+master_run(const struct options *options, struct conf *conf,
+    const struct bundle *bundle, const char *stuck)
 {
 	struct master *m = calloc(1, sizeof(*m));
 
@@ -470,13 +490,13 @@ master_run(const struct options *options, struct conf *conf)
 	m->conf = conf;
 	conf->live.insecure = conf_insecure(conf);
 	m->live = conf->live;
-	m->ready_pipe = m->pidfile.fd = -1;
+	m->ready_pipe = m->pidfile.fd = m->page = m->bundle = -1;
 	m->started_ms = clock_ms();
 	m->n_workers = m->wanted = conf->workers;
 	for (int i = 0; i < m->n_workers; i++)
 		member_init(&m->member[i], m, i);
 	watchdog_init(&m->watchdog, 0, m->started_ms);
-	if (boot(m, m->failure, sizeof(m->failure)) == -1) {
+	if (boot(m, bundle, stuck, m->failure, sizeof(m->failure)) == -1) {
 		m->status = 1;
 		log_error("%s", m->failure);
 	}

@@ -52,7 +52,7 @@ member_deinit(struct member *w)
 void
 member_kill(struct member *w, const char *fmt, ...)
 {
-	char why[128];
+	char why[128], name[192];
 	va_list ap;
 
 	if (w->pid == 0 || w->killed)
@@ -60,9 +60,11 @@ member_kill(struct member *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
+	snprintf(name, sizeof(name), "worker %d, which %s,", w->slot, why);
+	if (process_kill(w->pid, name) == -1)
+		return; /* and is asked for again */
 	log_warn("worker %d %s, killed", w->slot, why);
 	w->killed = true;
-	kill(w->pid, SIGKILL);
 }
 
 /* Sends a message now or not at all. Returns 0, or -1 and errno. */
@@ -84,8 +86,8 @@ member_send(struct member *w, uint32_t type, const void *payload, size_t len)
 static void
 owed_send(struct member *w)
 {
-	static const uint32_t type[] = {
-	    MSG_CONF, MSG_DRAIN, MSG_START, MSG_RETIRE, MSG_QUIT, MSG_STOP};
+	static const uint32_t type[] = {MSG_CONF, MSG_DRAIN, MSG_START,
+	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE};
 	const struct master *m = w->master;
 	const struct message_drain drain = {
 	    m->drain_rate * 1000 / (uint32_t)m->n_workers};
@@ -93,7 +95,8 @@ owed_send(struct member *w)
 	size_t len;
 
 	for (size_t i = 0; i < sizeof(type) / sizeof(type[0]); i++) {
-		if ((w->owed & 1u << i) == 0)
+		if ((w->owed & 1u << i) == 0 ||
+		    (type[i] == MSG_PAGE && m->page == -1))
 			continue;
 		payload = NULL;
 		len = 0;
@@ -104,7 +107,8 @@ owed_send(struct member *w)
 			payload = &drain;
 			len = sizeof(drain);
 		}
-		if (link_send(w->link, type[i], payload, len, -1) == -1)
+		if (link_send(w->link, type[i], payload, len,
+			type[i] == MSG_PAGE ? m->page : -1) == -1)
 			return; /* full: later; gone: it does not matter */
 		w->owed &= ~(1u << i);
 	}

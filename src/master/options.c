@@ -161,14 +161,15 @@ conf_is_sound(const struct conf *c, char *error, size_t error_len)
 }
 
 struct conf *
-options_load(const struct options *o, char *error, size_t error_len)
+options_load(
+    const struct options *o, struct bundle *b, char *error, size_t error_len)
 {
 	struct conf *c;
 
 	if (o->file != NULL)
-		c = conf_load(o->file, error, error_len);
-	else if (access(default_file, F_OK) == 0 || errno == EACCES)
-		c = conf_load(default_file, error, error_len);
+		c = conf_load_bundle(o->file, b, error, error_len);
+	else if (conf_exists(default_file, b))
+		c = conf_load_bundle(default_file, b, error, error_len);
 	else if ((c = conf_new()) == NULL)
 		snprintf(error, error_len, "no memory\n");
 	if (c == NULL)

@@ -20,12 +20,14 @@
 #include "net/listener.h"
 #include "state.h"
 
+struct bundle;
 struct control;
 struct control_wait;
 struct evbuffer;
 struct event;
 struct event_base;
 struct order;
+struct reload;
 
 #ifdef CHATD_SANITIZED
 enum { HELLO_MS = 5000 };
@@ -36,6 +38,7 @@ enum { HELLO_MAX = 30 }; /* times that, whatever a worker's life signs say */
 
 enum {
 	STOP_MS = 4000,	      /* TERM: killed after that, gone within 5 s */
+	LEFT_MS = 500,	      /* after that, for those to die */
 	QUIT_GRACE_MS = 2000, /* past the drain timeout */
 	EOF_GRACE_MS = 500,   /* from a link's EOF to its worker's death */
 	/* For the answer to MSG_CLEAN and MSG_ADOPT, since the last connection
@@ -66,7 +69,8 @@ enum owed {
 	OWED_START = 4,
 	OWED_RETIRE = 8,
 	OWED_QUIT = 16,
-	OWED_STOP = 32
+	OWED_STOP = 32,
+	OWED_PAGE = 64
 };
 
 /* What comes after the worker that a slot has, or had last. */
@@ -158,6 +162,9 @@ struct master {
 	bool kept_hub, kept_listeners;
 	struct identity identity;
 	struct pidfile pidfile;
+	int page;	       /* the web page's image; -1: none */
+	struct reload *reload; /* NULL: there was none yet */
+	bool reload_is_due;    /* in the next program, see upgrade.c */
 	struct control *control;
 	int ready_pipe; /* to the waiting parent; -1: none */
 	int listener[LISTENER_MAX], n_listeners;
@@ -175,6 +182,7 @@ struct master {
 	 * must not be taken for that to another order. */
 	uint64_t order_number;
 	struct upgrade *upgrade;   /* to another program; NULL: none */
+	int bundle;		   /* what its rehearsal has read; -1: none */
 	char upgrade_failure[512]; /* of the last one; "": none */
 	bool upgraded;		   /* and all is replaced */
 	bool renewing; /* workers and keepers are replaced one by one */
@@ -187,7 +195,10 @@ struct master {
 void master_check(struct master *m); /* after a worker came or went */
 void master_fail(struct master *m, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-int master_reload(struct master *m, char *error, size_t error_len);
+/* Takes over the configuration that a bundle has, as far as that goes without
+ * a restart. Returns 0, or -1 with whole lines: the old one stays. */
+int master_reconfigure(
+    struct master *m, struct bundle *b, char *error, size_t error_len);
 void master_set_verbose(struct master *m, bool on);
 void master_log_access(const struct master *m);
 void master_stop(struct master *m);
@@ -214,6 +225,33 @@ void spawn_signals_reset(const sigset_t *mask);
 /* probe.c: whether a process runs, or would if it got a processor, and how
  * much of one it has had; false: nobody knows */
 bool probe_process(pid_t pid, bool *runnable, uint64_t *used_ms);
+
+/* process.c */
+/* SIGKILL, with a word in the log if that is not allowed. Returns 0, or -1 and
+ * errno; one that is dead already is no error. */
+int process_kill(pid_t pid, const char *what);
+/* Waits for a child's end until then; true: it is reaped. */
+bool process_reap(pid_t pid, uint64_t limit_ms);
+/* Both, at the master's end: all calls together take 300 ms at most. */
+void process_end(pid_t pid, const char *what);
+
+/* page.c: the web page's image */
+/* Before the first fork: takes it from a bundle, or serves what is built in;
+ * `stuck` is what was waited for in vain. */
+void page_boot(struct master *m, const struct bundle *b, const char *stuck);
+/* Serves what a bundle has; false: it has none, or that cannot be mapped. */
+bool page_take(struct master *m, const struct bundle *b);
+void page_drop(struct master *m); /* its descriptor */
+
+/* reload.c: the configuration and the web page, read again by a reader */
+/* A wait (NULL: nobody asked) is finished with whole lines on what has not been
+ * reloaded, if anything. */
+struct control_wait;
+void reload_begin(struct master *m, struct control_wait *wait);
+bool reload_is_running(const struct master *m);
+bool reload_died(struct master *m, pid_t pid); /* whether it was a reader */
+void reload_drop(struct master *m);	       /* in a child */
+void reload_end(struct master *m);
 
 /* keep.c */
 void keep_init(struct member *w);
@@ -258,7 +296,8 @@ void store_leave(void); /* nobody shall wait for the next time */
 
 /* boot.c */
 int boot_log_choose(struct master *m, char *error, size_t error_len);
-int boot(struct master *m, char *error, size_t error_len);
+int boot(struct master *m, const struct bundle *b, const char *stuck,
+    char *error, size_t error_len);
 
 /* member.c */
 void member_init(struct member *w, struct master *m, int slot);

@@ -7,16 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bundle.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/control.h"
 #include "master/daemon.h"
 #include "process.h"
+#include "reader.h"
 #include "state.h"
 
 enum {
 	CONF_WAIT_MS = 10 * 1000, /* for an error in the configuration to go */
-	CONF_LOOK_MS = 100
+	CONF_LOOK_MS = 100,
+	LOOK_MS = READER_MS - 1000, /* in a rehearsal, which has 5 s itself */
+	STUCK_LEN = 512
 };
 
 /* Overrides what the file says now with what cannot change in memory that is
@@ -37,23 +41,48 @@ conf_keep(struct conf *c, const struct state *s)
 	return true;
 }
 
+/* Reads all that is to be read, in a child. */
+static struct conf *
+conf_try(const struct master *m, int ms, struct bundle *b, char *stuck,
+    char *error, size_t error_len)
+{
+	const struct reader_job job = {
+	    .what = READ_CONF | READ_USER | READ_PAGE, .options = m->options};
+
+	if ((reader_run(&job, ms, b, stuck, STUCK_LEN) & READ_CONF) != 0)
+		return options_load(m->options, b, error, error_len);
+	snprintf(error, error_len, "%s\n", stuck);
+	return NULL;
+}
+
 /*
- * The configuration. There is no way back once the rehearsal is over, so
- * somebody who saves it just now is waited for; the workers serve meanwhile.
+ * The configuration, as the rehearsal has read it. If it could not hand that
+ * over (the program before this one is older), it is read here; there is no way
+ * back then, so somebody who saves it just now is waited for, while the workers
+ * serve.
  */
 static struct conf *
-conf_read(const struct master *m, bool look, char *error, size_t error_len)
+conf_read(const struct master *m, const struct state *s, bool look,
+    struct bundle *b, char *stuck, char *error, size_t error_len)
 {
 	struct conf *c;
 
+	stuck[0] = '\0';
+	if (look)
+		return conf_try(m, LOOK_MS, b, stuck, error, error_len);
+	if (s->bundle != -1 && reader_load(s->bundle, b) == 0) {
+		strlcpy(stuck, "its files could not be read", STUCK_LEN);
+		return options_load(m->options, b, error, error_len);
+	}
 	for (int ms = 0;; ms += CONF_LOOK_MS) {
-		c = options_load(m->options, error, error_len);
-		if (c != NULL || look || ms >= CONF_WAIT_MS)
+		c = conf_try(m, READER_MS, b, stuck, error, error_len);
+		if (c != NULL || ms >= CONF_WAIT_MS)
 			return c;
 		if (ms == 0)
 			log_error("upgrade: waiting %d s for a good "
 				  "configuration: %s",
 			    CONF_WAIT_MS / 1000, error);
+		bundle_free(b);
 		usleep(CONF_LOOK_MS * 1000);
 	}
 }
@@ -62,8 +91,8 @@ conf_read(const struct master *m, bool look, char *error, size_t error_len)
  * the number of workers that the configuration asks for, or -1 with a message.
  */
 static int
-prepare(struct master *m, struct state *s, int fd, bool look, char *error,
-    size_t error_len)
+prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
+    char *stuck, char *error, size_t error_len)
 {
 	struct conf *c;
 	int workers;
@@ -75,7 +104,7 @@ prepare(struct master *m, struct state *s, int fd, bool look, char *error,
 	m->limits = s->limits;
 	if (!look && !m->options->foreground)
 		log_open(LOG_TO_SYSLOG, NULL); /* until a log-file is known */
-	if ((c = conf_read(m, look, error, error_len)) == NULL)
+	if ((c = conf_read(m, s, look, b, stuck, error, error_len)) == NULL)
 		return -1;
 	m->conf = c;
 	workers = c->workers;
@@ -85,7 +114,7 @@ prepare(struct master *m, struct state *s, int fd, bool look, char *error,
 		return -1;
 	}
 	if (!master_live_fits(m, &c->live, error, error_len) ||
-	    identity_find(&m->identity, c->user, error, error_len) == -1)
+	    reader_identity(b, &m->identity, error, error_len) == -1)
 		return -1;
 	c->live.insecure =
 	    conf_insecure(c) && (c->live.insecure_set || conf_loopback(c));
@@ -101,9 +130,18 @@ static void __attribute__((noreturn)) rehearse(int state, int pipe)
 {
 	static struct master m;
 	struct state s;
-	char error[4096] = "", answer[4200];
-	bool good = prepare(&m, &s, state, true, error, sizeof(error)) != -1;
-	int len = good
+	struct bundle b = {.bytes = NULL};
+	char error[4096] = "", answer[4200], stuck[STUCK_LEN];
+	bool good =
+	    prepare(&m, &s, state, true, &b, stuck, error, sizeof(error)) != -1;
+	int len;
+
+	if (good && s.bundle != -1 && reader_save(s.bundle, &b) == -1) {
+		snprintf(
+		    error, sizeof(error), "configuration: %s", strerror(errno));
+		good = false;
+	}
+	len = good
 	    ? snprintf(answer, sizeof(answer), RESUME_OK "%s", CHATD_VERSION)
 	    : snprintf(answer, sizeof(answer), "no %s", error);
 
@@ -137,15 +175,18 @@ take(int state)
 {
 	struct master *m = calloc(1, sizeof(*m));
 	static struct state s;
-	char error[4096] = "";
+	struct bundle b = {.bytes = NULL};
+	char error[4096] = "", stuck[STUCK_LEN];
 	sigset_t none;
 	int workers;
 
 	if (m == NULL ||
-	    (workers = prepare(m, &s, state, false, error, sizeof(error))) ==
-		-1)
+	    (workers = prepare(
+		 m, &s, state, false, &b, stuck, error, sizeof(error))) == -1)
 		log_fatal("upgrade: %s", m == NULL ? "no memory" : error);
 	close(state);
+	if (s.bundle != -1)
+		close(s.bundle);
 	if ((m->control = control_adopt(m, s.control_path, s.control)) == NULL)
 		log_fatal("upgrade: no memory");
 	state_descriptors(m, descriptor_settle);
@@ -153,6 +194,8 @@ take(int state)
 	if (boot_log_choose(m, error, sizeof(error)) == -1)
 		log_warn("%s", error);
 	log_set_verbose(m->live.verbose != 0);
+	page_boot(m, &b, stuck);
+	bundle_free(&b);
 	daemon_set_title("master");
 	m->phase = PHASE_RUNNING;
 	watchdog_init(&m->watchdog, m->watchdog.clock_ms, clock_ms());
@@ -165,6 +208,8 @@ take(int state)
 	master_reap(m); /* those whose signal came too early */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (s.reload)
+		reload_begin(m, NULL);
 	renew_all(m);
 	m->wanted = m->n_workers;
 	resize(m, workers);

@@ -20,13 +20,16 @@
 /* The kernel shall rather take a worker than the master. */
 static const char oom_score_adj[] = "300";
 
-/* Makes this process a likelier choice when memory runs out. */
+/* Makes a worker a likelier choice when memory runs out. From here, so that
+ * the worker opens nothing before it serves; /proc keeps nobody waiting. */
 static void
-oom_volunteer(void)
+oom_volunteer(pid_t pid)
 {
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	char file[64];
+	int fd;
 
-	if (fd == -1)
+	snprintf(file, sizeof(file), "/proc/%d/oom_score_adj", (int)pid);
+	if ((fd = open(file, O_WRONLY | O_CLOEXEC)) == -1)
 		return;
 	if (write(fd, oom_score_adj, sizeof(oom_score_adj) - 1) == -1)
 		log_debug("oom_score_adj: %s", strerror(errno));
@@ -78,6 +81,8 @@ spawn_child_drop(struct master *m)
 		_exit(1);
 	control_drop(m->control);
 	order_drop(m);
+	reload_drop(m);
+	page_drop(m);
 	for (int i = 0; i < m->n_workers; i++) {
 		member_deinit(&m->member[i]);
 		keep_drop(&m->member[i]);
@@ -107,7 +112,6 @@ static void __attribute__((noreturn)) child_run(struct member *w, int control,
 	    .live = &m->live,
 	    .connections = m->conf->connections,
 	    .io_uring = m->conf->io_uring,
-	    .webroot = m->conf->webroot,
 	    .listener = m->listener,
 	    .n_listeners = m->n_listeners};
 	char name[32];
@@ -116,7 +120,6 @@ static void __attribute__((noreturn)) child_run(struct member *w, int control,
 	log_set_name(name);
 	daemon_set_title(name);
 	spawn_child_drop(m);
-	oom_volunteer();
 	if (identity_assume(&m->identity) == -1)
 		log_fatal("cannot become user %s: %s", m->identity.name,
 		    strerror(errno));
@@ -198,6 +201,7 @@ spawn_worker(struct member *w)
 		member_start_failed(w->master);
 		return;
 	}
+	oom_volunteer(pid);
 	SHM_STORE(line->pid, (uint32_t)pid);
 	member_born(w, pid, link[0]);
 }

@@ -105,6 +105,9 @@ put_all(FILE *f, const struct master *m)
 	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
 	fprintf(f, "order %" PRIu64 "\n", m->order_number);
 	fprintf(f, "keepers %" PRIu32 "\n", m->keeper_number);
+	if (m->bundle != -1)
+		fprintf(f, "bundle %d\n", m->bundle);
+	fprintf(f, "reload %d\n", m->reload_is_due);
 	for (int i = 0; i < REPORT_COUNTERS; i++)
 		fprintf(f, "buried %d %" PRIu64 "\n", i, m->buried[i]);
 	for (int i = 0; i < m->n_workers; i++)
@@ -342,7 +345,11 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return path_parse(value, &s->control, &s->control_path);
 	if (strcmp(key, "pidfile") == 0)
 		return path_parse(value, &m->pidfile.fd, &m->pidfile.path);
-	if (strcmp(key, "verbose") == 0)
+	if (strcmp(key, "bundle") == 0)
+		return sscanf(value, "%d", &s->bundle) == 1;
+	if (strcmp(key, "reload") == 0)
+		s->reload = *value == '1';
+	else if (strcmp(key, "verbose") == 0)
 		s->verbose = *value == '1';
 	else if (strcmp(key, "started") == 0)
 		return sscanf(value, "%" SCNu64, &m->started_ms) == 1;
@@ -405,7 +412,8 @@ file_parse(
 
 	memset(s, 0, sizeof(*s));
 	TAILQ_INIT(&m->orders);
-	s->hub = s->control = m->pidfile.fd = m->ready_pipe = -1;
+	s->hub = s->control = s->bundle = -1;
+	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = -1;
 	s->options.workers = -1;
 	if ((s->text = file_read(fd)) == NULL) {
 		snprintf(error, error_len, "state: %s", strerror(errno));
@@ -466,6 +474,8 @@ void
 state_descriptors(const struct master *m, void (*f)(int fd))
 {
 	f(m->hub.fd);
+	if (m->bundle != -1)
+		f(m->bundle);
 	f(control_fd(m->control));
 	if (m->pidfile.fd != -1)
 		f(m->pidfile.fd);

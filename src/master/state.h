@@ -7,6 +7,7 @@
 #define CHATD_MASTER_STATE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,8 @@ struct state {
 	struct options options; /* its strings belong to `text` */
 	char *text;		/* malloc'ed */
 	int hub;		/* descriptors; -1: none */
+	int bundle;		/* what the rehearsal has read; the same */
+	bool reload;		/* that is not the newest */
 	struct hub_limits limits;
 	uint8_t hash_key[16];
 	int control;

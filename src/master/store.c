@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "chat/chat.h"
 #include "hub/stats.h"
@@ -24,6 +25,7 @@ enum {
 	FORGET_MS = 5000,	   /* for the manager to close what it had */
 	GONE_MS = 3000,	  /* the dead master's processes leave by then */
 	CLEAN_MS = 10000, /* for sweeping what they had */
+	KILLED_MS = 1000, /* that one dies by then, or is left behind */
 	LOOK_MS = 10 /* these two are counted in looks: while the machine stands
 			still nobody can leave or sweep */
 };
@@ -158,8 +160,8 @@ clean(struct master *m)
 		ms += LOOK_MS;
 	}
 	if (got == 0) {
-		kill(pid, SIGKILL);
-		waitpid(pid, &status, 0);
+		(void)process_kill(pid, "the process that cleans up");
+		(void)process_reap(pid, clock_ms() + KILLED_MS);
 	}
 	for (int i = 0; i < SHM_WORKERS; i++) {
 		report_bury(m, i);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@ enum {
 #else
 	REHEARSAL_MS = 5000,
 #endif
+	DEAD_MS = 1000, /* for a rehearsal that was killed to die */
 	IDLE_MS = 2000, /* control clients are answered before, for so long */
 	/* Every connection is in its keeper's custody before workers are
 	 * replaced; the upgrade is refused when that takes longer. */
@@ -73,6 +75,9 @@ fail(struct master *m, const char *fmt, ...)
 	    "not upgraded to %s: %s", m->upgrade->path, m->upgrade_failure);
 	upgrade_free(m->upgrade);
 	m->upgrade = NULL;
+	if (m->bundle != -1)
+		close(m->bundle);
+	m->bundle = -1;
 }
 
 void
@@ -83,6 +88,8 @@ upgrade_drop(struct master *m)
 	close(m->upgrade->binary);
 	if (m->upgrade->pipe != -1)
 		close(m->upgrade->pipe);
+	if (m->bundle != -1)
+		close(m->bundle);
 }
 
 /* Opens the program. Returns NULL, or what is wrong. */
@@ -140,9 +147,9 @@ child_run(const struct master *m, int state, int pipe, pid_t parent)
 	char what[64], text[128];
 	sigset_t none;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
 		_exit(1);
+	fcntl(m->bundle, F_SETFD, 0);
 	fcntl(m->hub.fd, F_SETFD, 0);
 	fcntl(state, F_SETFD, 0);
 	fcntl(pipe, F_SETFD, 0);
@@ -165,6 +172,9 @@ rehearse(struct master *m)
 	sigset_t all, mask;
 	int state, fd[2];
 
+	m->bundle = memfd_create("chatd-read", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (m->bundle == -1)
+		return strerror(errno);
 	if ((state = state_write(m, error, sizeof(error))) == -1)
 		return error;
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1) {
@@ -216,7 +226,7 @@ upgrade_begin(struct master *m, const char *path, char *error, size_t error_len)
 	u->binary = u->pipe = -1;
 	m->upgrade = u;
 	m->upgrade_failure[0] = '\0';
-	m->upgraded = false;
+	m->upgraded = m->reload_is_due = false;
 	log_info("rehearsing %s", u->path);
 	if ((why = binary_open(u)) == NULL && (why = rehearse(m)) == NULL)
 		return 0;
@@ -287,6 +297,8 @@ become(struct master *m)
 	control_settle(
 	    m->control, "chatd is being upgraded; what had begun goes on");
 	next.binary = m->upgrade->path; /* the next upgrade's default */
+	/* What was reloaded after the rehearsal is not in what that read. */
+	m->reload_is_due = m->reload_is_due || reload_is_running(m);
 	m->options = &next;
 	state = state_write(m, error, sizeof(error));
 	m->options = options;
@@ -355,8 +367,10 @@ upgrade_time(struct master *m, uint64_t now)
 			become(m);
 	} else if (now >= u->limit_ms && !u->killed) {
 		u->killed = true;
-		kill(u->pid, SIGKILL);
-	}
+		(void)process_kill(u->pid, "the rehearsal of an upgrade");
+	} else if (u->killed && now >= u->limit_ms + DEAD_MS)
+		fail(m, "it does not answer within %d s, nor die: left behind",
+		    REHEARSAL_MS / 1000);
 }
 
 void
@@ -366,11 +380,8 @@ upgrade_end(struct master *m)
 
 	if (u == NULL)
 		return;
-	if (u->pid > 0) {
-		kill(u->pid, SIGKILL);
-		while (waitpid(u->pid, NULL, 0) == -1 && errno == EINTR)
-			;
-	}
+	if (u->pid > 0)
+		(void)process_kill(u->pid, "the rehearsal of an upgrade");
 	fail(m, "chatd is leaving");
 }
 

@@ -17,13 +17,6 @@ enum {
 	PORT_TRIES = 20 /* port 0: the v6 twin of a free v4 port may be taken */
 };
 
-/* The addresses that one text means. */
-struct targets {
-	struct sockaddr_storage sa[LISTENER_MAX];
-	socklen_t len[LISTENER_MAX];
-	int n;
-};
-
 /* Cuts "host:port" and "[v6]:port" in two; -1 with a message. */
 static int
 address_split(const char *address, char host[HOST_MAX], uint16_t *port,
@@ -67,7 +60,7 @@ address_split(const char *address, char host[HOST_MAX], uint16_t *port,
 
 /* Adds an IPv4 address in host order. */
 static void
-targets_add_v4(struct targets *t, uint32_t address)
+targets_add_v4(struct listener_targets *t, uint32_t address)
 {
 	struct sockaddr_in sin = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
@@ -78,7 +71,7 @@ targets_add_v4(struct targets *t, uint32_t address)
 
 /* Adds an IPv6 address. */
 static void
-targets_add_v6(struct targets *t, struct in6_addr address)
+targets_add_v6(struct listener_targets *t, struct in6_addr address)
 {
 	struct sockaddr_in6 sin6 = {
 	    .sin6_family = AF_INET6, .sin6_addr = address};
@@ -89,7 +82,7 @@ targets_add_v6(struct targets *t, struct in6_addr address)
 
 /* Whether an address is in the list already. */
 static bool
-targets_have(const struct targets *t, const struct addrinfo *ai)
+targets_have(const struct listener_targets *t, const struct addrinfo *ai)
 {
 	for (int i = 0; i < t->n; i++)
 		if (t->len[i] == ai->ai_addrlen &&
@@ -104,7 +97,8 @@ targets_have(const struct targets *t, const struct addrinfo *ai)
  * address that the machine lacks shows when it is bound.
  */
 static int
-targets_find(struct targets *t, const char *host, char *error, size_t error_len)
+targets_find(
+    struct listener_targets *t, const char *host, char *error, size_t error_len)
 {
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC,
 	    .ai_socktype = SOCK_STREAM,
@@ -222,7 +216,8 @@ error_explain(int problem, const struct sockaddr_storage *sa, char *error,
  * is there. Returns how many, or -1 with errno and *bad = the one that failed.
  */
 static int
-targets_bind(struct targets *t, uint16_t port, int fd[LISTENER_MAX], int *bad)
+targets_bind(
+    struct listener_targets *t, uint16_t port, int fd[LISTENER_MAX], int *bad)
 {
 	int n = 0, saved = EADDRNOTAVAIL;
 
@@ -246,24 +241,60 @@ targets_bind(struct targets *t, uint16_t port, int fd[LISTENER_MAX], int *bad)
 	return n > 0 ? n : -1;
 }
 
+bool
+listener_is_literal(const char *address)
+{
+	struct in6_addr any;
+	char host[HOST_MAX], error[1];
+	uint16_t port;
+
+	return address_split(address, host, &port, error, sizeof(error)) ==
+	    -1 ||
+	    strcmp(host, "*") == 0 || strcasecmp(host, "localhost") == 0 ||
+	    inet_pton(AF_INET, host, &any) == 1 ||
+	    inet_pton(AF_INET6, host, &any) == 1;
+}
+
+int
+listener_resolve(const char *address, struct listener_targets *t, char *error,
+    size_t error_len)
+{
+	char host[HOST_MAX];
+	uint16_t port;
+
+	memset(t, 0, sizeof(*t));
+	if (address_split(address, host, &port, error, error_len) == -1)
+		return -1;
+	return targets_find(t, host, error, error_len);
+}
+
 int
 listener_bind(const char *address, int fd[LISTENER_MAX], int *n, char *error,
     size_t error_len)
 {
-	struct targets t;
+	struct listener_targets t;
+
+	if (listener_resolve(address, &t, error, error_len) == -1)
+		return -1;
+	return listener_bind_targets(address, &t, fd, n, error, error_len);
+}
+
+int
+listener_bind_targets(const char *address, struct listener_targets *t,
+    int fd[LISTENER_MAX], int *n, char *error, size_t error_len)
+{
 	char host[HOST_MAX];
 	int bound[LISTENER_MAX], count, bad, tries = 0;
 	uint16_t port;
 
-	if (address_split(address, host, &port, error, error_len) == -1 ||
-	    targets_find(&t, host, error, error_len) == -1)
+	if (address_split(address, host, &port, error, error_len) == -1)
 		return -1;
 	do {
-		count = targets_bind(&t, port, bound, &bad);
+		count = targets_bind(t, port, bound, &bad);
 	} while (count == -1 && errno == EADDRINUSE && port == 0 &&
 	    ++tries < PORT_TRIES);
 	if (count == -1) {
-		error_explain(errno, &t.sa[bad], error, error_len);
+		error_explain(errno, &t->sa[bad], error, error_len);
 		return -1;
 	}
 	if (*n + count > LISTENER_MAX) {

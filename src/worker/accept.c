@@ -4,8 +4,8 @@
  * hanging at a worker that is dead.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -128,7 +128,7 @@ shed(struct worker *w, int listener)
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0)
 		turn_away(w, fd);
-	w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	w->reserve = eventfd(0, EFD_CLOEXEC);
 }
 
 /* accept4() failed: nothing there, a connection gone, or out of something. */
@@ -192,7 +192,7 @@ accept_init(struct worker *w)
 {
 	int k;
 
-	w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	w->reserve = eventfd(0, EFD_CLOEXEC);
 	for (k = 0; k < w->start->n_listeners; k++)
 		event_assign(&w->listener[k], w->chat.base,
 		    w->start->listener[k], EV_READ | EV_PERSIST, accept_cb, w);

@@ -8,6 +8,7 @@
 #include "chat/custody.h"
 #include "chat/relay.h"
 #include "codec/message.h"
+#include "door/door.h"
 #include "net/link.h"
 #include "private.h"
 
@@ -67,6 +68,10 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	case MSG_CONF:
 		memcpy(&live, payload, sizeof(live));
 		chat_reconfigure(ch, &live);
+		break;
+	case MSG_PAGE:
+		if (web_map(fd) < 0)
+			log_error("web page: %s", strerror(errno));
 		break;
 	case MSG_REOPEN:
 		if (log_reopen() < 0)

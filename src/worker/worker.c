@@ -61,7 +61,6 @@ worker_init(struct worker *w, const struct worker_start *start)
 	w->chat.request_late = request_late;
 	method = batch_method(batch, &why);
 	log_info("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
-	web_init(start->webroot);
 	move_init(w);
 	accept_init(w);
 	control_init(w);

@@ -300,14 +300,36 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		const crowd = await Crowd.unbroken(d, 20);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, 4));
-		const asked = between(d, copy(d, 'patient'), () =>
+		/* It goes on with what its rehearsal has read. */
+		fs.writeFileSync(d.conf, 'message-size 100\n');
+		const r = await between(d, copy(d, 'patient'), () =>
 		    fs.writeFileSync(d.conf, 'nonsense\n'));
-		await d.logged(/waiting 10 s for .*chatd\.conf:1: /);
-		fs.writeFileSync(d.conf, '');
-		const r = await asked;
 		assert.deepEqual([r.status, r.stderr], [0, '']);
 		await crowd.judgeAll();
 		await crowd.leave();
+		const c = await Client.user(d.port, 'alice');
+		c.text('x'.repeat(101));
+		await c.closed(1009);
+		assert.equal((await d.ctl('reload')).status, 1);
+		fs.writeFileSync(d.conf, '');
+		assert.equal((await d.ctl('reload')).status, 0);
+	});
+	test('a reload after the rehearsal is not lost', async (d) => {
+		fs.writeFileSync(d.conf, '');
+		const r = await between(d, copy(d, 'reloaded'), async () => {
+			fs.writeFileSync(d.conf, 'message-size 100\n');
+			await d.ctl('reload');
+		});
+		assert.deepEqual([r.status, r.stderr], [0, '']);
+		await until('it is in force', async () => {
+			const c = await Client.user(d.port, 'alice');
+			c.text('x'.repeat(101));
+			const {opcode} = await c.frame();
+			c.drop();
+			return opcode === 8;
+		});
+		fs.writeFileSync(d.conf, '');
+		assert.equal((await d.ctl('reload')).status, 0);
 	});
 	test('another layout is refused', async (d) => {
 		const crowd = await Crowd.unbroken(d, 20);

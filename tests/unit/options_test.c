@@ -45,7 +45,7 @@ file_counts(void **state)
 	struct conf *c;
 
 	file_write("workers 3\nlisten localhost:1\nlog brief\n");
-	c = options_load(&o, error, sizeof(error));
+	c = options_load(&o, NULL, error, sizeof(error));
 	assert_non_null(c);
 	assert_int_equal(c->workers, 3);
 	assert_int_equal(c->n_listen, 1);
@@ -70,7 +70,7 @@ command_line_wins(void **state)
 
 	file_write("workers 3\nlisten localhost:1\nlog brief\n"
 		   "control \"/run/x\"\npidfile \"/run/y\"\nuser nobody\n");
-	c = options_load(&o, error, sizeof(error));
+	c = options_load(&o, NULL, error, sizeof(error));
 	assert_non_null(c);
 	assert_int_equal(c->workers, 5);
 	assert_int_equal(c->n_listen, 2);
@@ -91,13 +91,13 @@ workers_are_resolved(void **state)
 	struct conf *c;
 
 	file_write("workers 3\n");
-	c = options_load(&o, error, sizeof(error));
+	c = options_load(&o, NULL, error, sizeof(error));
 	assert_non_null(c);
 	assert_in_range(c->workers, 1, CONF_WORKERS_MAX);
 	conf_free(c);
 	file_write("");
 	o.workers = -1;
-	c = options_load(&o, error, sizeof(error));
+	c = options_load(&o, NULL, error, sizeof(error));
 	assert_non_null(c);
 	assert_in_range(c->workers, 1, CONF_WORKERS_MAX);
 	conf_free(c);
@@ -111,14 +111,14 @@ message_fits_the_journal(void **state)
 	struct conf *c;
 
 	file_write("journal 1M\nmessage-size 128K\n");
-	assert_null(options_load(&o, error, sizeof(error)));
+	assert_null(options_load(&o, NULL, error, sizeof(error)));
 	assert_non_null(strstr(error, "message-size 131072"));
 	assert_non_null(strstr(error, "2048K"));
 	/* The ring is rounded down to a power of two. */
 	file_write("journal 1999K\nmessage-size 128K\n");
-	assert_null(options_load(&o, error, sizeof(error)));
+	assert_null(options_load(&o, NULL, error, sizeof(error)));
 	file_write("journal 2M\nmessage-size 128K\n");
-	c = options_load(&o, error, sizeof(error));
+	c = options_load(&o, NULL, error, sizeof(error));
 	assert_non_null(c);
 	conf_free(c);
 }
@@ -129,11 +129,11 @@ bad_files_are_told(void **state)
 {
 	struct options o = {.file = "/nonexistent/chatd.conf", .workers = -1};
 
-	assert_null(options_load(&o, error, sizeof(error)));
+	assert_null(options_load(&o, NULL, error, sizeof(error)));
 	assert_non_null(strstr(error, "/nonexistent/chatd.conf"));
 	file_write("workers 3\nwrokers 4\n");
 	o.file = file;
-	assert_null(options_load(&o, error, sizeof(error)));
+	assert_null(options_load(&o, NULL, error, sizeof(error)));
 	assert_non_null(strstr(error, ":2: "));
 }
 

@@ -42,6 +42,8 @@ master_make(struct options *o)
 	assert_non_null(m->conf);
 	m->limits = limits;
 	m->hub.fd = 17;
+	m->bundle = 18;
+	m->reload_is_due = true;
 	for (int i = 0; i < 16; i++)
 		m->hub.hash_key[i] = (uint8_t)(i * 17);
 	m->conf->connections = 192;
@@ -117,6 +119,8 @@ round_trip(void **state)
 	assert_int_equal(s.n_listen, 1); /* the default */
 	assert_string_equal(s.control_path, "/run/a b/chatd.sock");
 	assert_true(s.verbose);
+	assert_int_equal(s.bundle, 18);
+	assert_true(s.reload);
 	assert_int_equal(n->n_listeners, 2);
 	assert_int_equal(n->listener[1], 6);
 	assert_int_equal(n->pidfile.fd, 8);

@@ -1,0 +1,274 @@
+/*
+ * Reloads: a reader brings the configuration and the web page's files, the
+ * master parses them from memory. Who asks while one is going on is answered
+ * by the next one, which reads what was saved meanwhile.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/log.h"
+#include "master/control.h"
+#include "process.h"
+#include "reader.h"
+
+enum {
+	/* Processes that a disk holds in spite of SIGKILL. More: a reload every
+	 * second fills the machine with them; less: a disk that is back for a
+	 * moment is not tried. */
+	LEFT_MAX = 4
+};
+
+/* Who waits for an answer. */
+struct waiter {
+	TAILQ_ENTRY(waiter) link;
+	bool next; /* of the next reload, not of this one */
+	struct control_wait *wait;
+};
+
+struct reload {
+	struct master *master;
+	bool is_running, again;
+	struct reader reader;
+	struct event *readable; /* or the time is over */
+	TAILQ_HEAD(, waiter) waiters;
+	pid_t left[LEFT_MAX]; /* 0: none */
+};
+
+/* Answers those who wait for this reload, or (all) everybody. */
+static void
+waiters_answer(struct reload *r, bool all, bool done, const char *text)
+{
+	struct waiter *w, *next;
+
+	TAILQ_FOREACH_SAFE (w, &r->waiters, link, next) {
+		if (w->next && !all)
+			continue;
+		TAILQ_REMOVE(&r->waiters, w, link);
+		control_finish(w->wait, done, "%s", text);
+		free(w);
+	}
+}
+
+/* Notes a process that was killed and is not reaped yet. */
+static void
+left_note(struct reload *r, const struct reader *reader)
+{
+	for (int i = 0; i < LEFT_MAX && reader->is_killed; i++)
+		if (r->left[i] == 0) {
+			r->left[i] = reader->pid;
+			return;
+		}
+}
+
+/* Whether one more may be left behind. */
+static bool
+left_has_room(const struct reload *r)
+{
+	for (int i = 0; i < LEFT_MAX; i++)
+		if (r->left[i] == 0)
+			return true;
+	return false;
+}
+
+/* Gives the page's files to all workers, or says why not. */
+static void
+page_renew(struct master *m, const struct bundle *b, const char *stuck,
+    char *text, size_t text_len)
+{
+	if (m->conf->webroot == NULL)
+		return;
+	if (page_take(m, b)) {
+		for (int i = 0; i < m->n_workers; i++)
+			member_owe(&m->member[i], OWED_PAGE);
+		return;
+	}
+	snprintf(text, text_len, "web page not reloaded: %s\n", stuck);
+	log_warn("%.*s", (int)strcspn(text, "\n"), text);
+}
+
+/* Uses what the reader has brought. Returns 0 or -1, with whole lines on what
+ * has not been reloaded. */
+static int
+reload_apply(struct master *m, struct bundle *b, unsigned done,
+    const char *stuck, char *error, size_t error_len)
+{
+	if ((done & READ_CONF) == 0) {
+		snprintf(error, error_len, "configuration not reloaded: %s\n",
+		    stuck);
+		log_error("%.*s", (int)strcspn(error, "\n"), error);
+		return -1;
+	}
+	if (master_reconfigure(m, b, error, error_len) == -1)
+		return -1;
+	page_renew(m, b, stuck, error, error_len);
+	return 0;
+}
+
+static void reload_start(struct reload *r);
+
+/* The reader has ended, or its time is over. */
+static void
+reload_end_cb(int fd, short what, void *arg)
+{
+	struct reload *r = arg;
+	char error[4096] = "", stuck[512];
+	struct bundle b;
+	unsigned done;
+	int result;
+
+	event_free(r->readable);
+	r->readable = NULL;
+	done = reader_end(&r->reader, &b, stuck, sizeof(stuck));
+	left_note(r, &r->reader);
+	result = reload_apply(r->master, &b, done, stuck, error, sizeof(error));
+	bundle_free(&b);
+	r->is_running = false;
+	r->master->reload_is_due = r->master->upgrade != NULL;
+	waiters_answer(r, false, result == 0, error);
+	if (r->again)
+		reload_start(r);
+}
+
+/* Starts the reader. Returns NULL, or why it cannot. */
+static const char *
+reader_begin(struct reload *r)
+{
+	const struct timeval limit = {.tv_sec = READER_MS / 1000};
+	struct master *m = r->master;
+	const struct reader_job job = {.what = READ_CONF | READ_PAGE,
+	    .options = m->options,
+	    .identity = &m->identity,
+	    .webroot = m->conf->webroot};
+
+	if (!left_has_room(r))
+		return "the processes that read for the last reloads still "
+		       "wait for a disk";
+	if (reader_start(&r->reader, &job, READER_MS) == -1)
+		return strerror(errno);
+	r->readable =
+	    event_new(m->base, r->reader.pipe, EV_READ, reload_end_cb, r);
+	if (r->readable == NULL || event_add(r->readable, &limit) == -1) {
+		reader_drop(&r->reader);
+		return "no event";
+	}
+	return NULL;
+}
+
+/* Begins a reload, for all who wait. */
+static void
+reload_start(struct reload *r)
+{
+	struct waiter *w;
+	char text[256];
+	const char *why;
+
+	r->again = false;
+	TAILQ_FOREACH (w, &r->waiters, link)
+		w->next = false;
+	if ((why = reader_begin(r)) == NULL) {
+		r->is_running = true;
+		return;
+	}
+	snprintf(text, sizeof(text), "configuration not reloaded: %s\n", why);
+	log_error("%.*s", (int)strcspn(text, "\n"), text);
+	waiters_answer(r, true, false, text);
+}
+
+/* The struct, made when it is needed first; NULL: no memory. */
+static struct reload *
+reload_get(struct master *m)
+{
+	struct reload *r = m->reload;
+
+	if (r != NULL || (r = calloc(1, sizeof(*r))) == NULL)
+		return r;
+	r->master = m;
+	r->reader.memory = r->reader.pipe = -1;
+	TAILQ_INIT(&r->waiters);
+	m->reload = r;
+	return r;
+}
+
+void
+reload_begin(struct master *m, struct control_wait *wait)
+{
+	struct reload *r = reload_get(m);
+	struct waiter *w = NULL;
+
+	if (r == NULL ||
+	    (wait != NULL && (w = calloc(1, sizeof(*w))) == NULL)) {
+		log_error("configuration not reloaded: no memory");
+		control_finish(
+		    wait, false, "configuration not reloaded: no memory\n");
+		return;
+	}
+	if (w != NULL) {
+		w->wait = wait;
+		w->next = r->is_running;
+		TAILQ_INSERT_TAIL(&r->waiters, w, link);
+	}
+	if (r->is_running)
+		r->again = true;
+	else
+		reload_start(r);
+}
+
+bool
+reload_is_running(const struct master *m)
+{
+	return m->reload != NULL && m->reload->is_running;
+}
+
+bool
+reload_died(struct master *m, pid_t pid)
+{
+	struct reload *r = m->reload;
+
+	if (r == NULL)
+		return false;
+	if (r->reader.pid == pid)
+		r->reader.pid = 0;
+	for (int i = 0; i < LEFT_MAX; i++)
+		if (r->left[i] == pid) {
+			r->left[i] = 0;
+			return true;
+		}
+	return false;
+}
+
+void
+reload_drop(struct master *m)
+{
+	struct reload *r = m->reload;
+	struct waiter *w;
+
+	if (r == NULL)
+		return;
+	if (r->readable != NULL)
+		event_free(r->readable);
+	reader_drop(&r->reader);
+	while ((w = TAILQ_FIRST(&r->waiters)) != NULL) {
+		TAILQ_REMOVE(&r->waiters, w, link);
+		free(w);
+	}
+	free(r);
+	m->reload = NULL;
+}
+
+void
+reload_end(struct master *m)
+{
+	struct reload *r = m->reload;
+
+	if (r == NULL)
+		return;
+	waiters_answer(r, true, false, "chatd is leaving\n");
+	if (r->is_running && r->reader.pid > 0)
+		(void)process_kill(
+		    r->reader.pid, "the process that reads files");
+	reload_drop(m);
+}
