@@ -79,6 +79,9 @@ struct control_wait *control_later(struct client *cl);
 void control_finish(struct control_wait *w, bool done, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* In a child: frees it, answers nobody. */
+void control_forget(struct control_wait *w);
+
 /* Refuses with a reason whatever clients wait for: before another program is
  * executed, which knows nothing of them. Its waits remain to be ended. */
 void control_settle(struct control *c, const char *why);

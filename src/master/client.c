@@ -199,6 +199,12 @@ control_later(struct client *cl)
 }
 
 void
+control_forget(struct control_wait *w)
+{
+	free(w);
+}
+
+void
 control_finish(struct control_wait *w, bool done, const char *fmt, ...)
 {
 	char text[4096] = ""; /* ten complaints of the configuration */

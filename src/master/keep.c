@@ -500,11 +500,21 @@ keep_time(struct member *w, uint64_t now)
 }
 
 void
-keep_end(struct member *w)
+keep_leave(struct member *w)
 {
-	process_end(w->former_pid, "a keeper");
-	process_end(w->before_pid, "a keeper");
-	process_end(w->keeper_pid, "a keeper");
+	keep_source_end(w, KEEP_FORMER);
+	keep_source_end(w, KEEP_BEFORE);
+	(void)process_kill(w->keeper_pid, "the keeper of a slot that has left");
+	link_drop(w);
+	w->keeper_pid = 0;
+}
+
+void
+keep_end(struct member *w, uint64_t limit_ms)
+{
+	process_end(w->former_pid, "a worker that had retired", limit_ms);
+	process_end(w->before_pid, "a former keeper", limit_ms);
+	process_end(w->keeper_pid, "a keeper", limit_ms);
 	keep_drop(w);
 	w->keeper_pid = 0;
 }

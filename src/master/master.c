@@ -454,6 +454,8 @@ master_make_events(struct master *m)
 static void
 deinit(struct master *m)
 {
+	const uint64_t limit_ms = clock_ms() + CHILDREN_MS;
+
 	upgrade_end(m);
 	reload_end(m);
 	page_drop(m);
@@ -463,7 +465,7 @@ deinit(struct master *m)
 	for (int i = 0; i < m->n_workers; i++)
 		member_deinit(&m->member[i]);
 	for (int i = 0; i < m->n_workers; i++)
-		keep_end(&m->member[i]);
+		keep_end(&m->member[i], limit_ms);
 	master_close_listeners(m);
 	master_drop_events(m);
 	if (m->hub.base != NULL)

@@ -11,7 +11,6 @@
 #include "process.h"
 
 enum {
-	END_MS = 300,	      /* for all children together, at the very end */
 	AGAIN_MS = 60 * 1000, /* the same complaint again after */
 	LOOK_MS = 1
 };
@@ -60,12 +59,8 @@ process_reap(pid_t pid, uint64_t limit_ms)
 }
 
 void
-process_end(pid_t pid, const char *what)
+process_end(pid_t pid, const char *what, uint64_t limit_ms)
 {
-	static uint64_t limit_ms;
-
-	if (limit_ms == 0)
-		limit_ms = clock_ms() + END_MS;
 	if (pid <= 0)
 		return;
 	(void)process_kill(pid, what);

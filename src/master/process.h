@@ -40,6 +40,7 @@ enum {
 	STOP_MS = 4000,	      /* TERM: killed after that, gone within 5 s */
 	LEFT_MS = 500,	      /* after that, for those to die */
 	QUIT_GRACE_MS = 2000, /* past the drain timeout */
+	CHILDREN_MS = 300,    /* to reap what is killed at the very end */
 	EOF_GRACE_MS = 500,   /* from a link's EOF to its worker's death */
 	/* For the answer to MSG_CLEAN and MSG_ADOPT, since the last connection
 	 * that was taken up. Who hangs meanwhile is the watchdog's. */
@@ -232,8 +233,9 @@ bool probe_process(pid_t pid, bool *runnable, uint64_t *used_ms);
 int process_kill(pid_t pid, const char *what);
 /* Waits for a child's end until then; true: it is reaped. */
 bool process_reap(pid_t pid, uint64_t limit_ms);
-/* Both, at the master's end: all calls together take 300 ms at most. */
-void process_end(pid_t pid, const char *what);
+/* Kills a child and waits until it is reaped or clock_ms() is limit_ms: at the
+ * very end, when nobody else is kept waiting. */
+void process_end(pid_t pid, const char *what, uint64_t limit_ms);
 
 /* page.c: the web page's image */
 /* Before the first fork: takes it from a bundle, or serves what is built in;
@@ -286,7 +288,10 @@ bool keep_is_sound(const struct member *w, uint64_t now);
 /* What is wrong if it is not, in words; one static buffer. */
 const char *keep_problem(const struct member *w, uint64_t now);
 void keep_source_end(struct member *w, enum keep_source source);
-void keep_end(struct member *w); /* kills and reaps all */
+/* Kills all, who are reaped as nobody known. */
+void keep_leave(struct member *w);
+/* At the daemon's end: kills and reaps all, until clock_ms() is limit_ms. */
+void keep_end(struct member *w, uint64_t limit_ms);
 
 /* store.c: what the service manager kept */
 void store_listeners(struct master *m); /* before any is bound */

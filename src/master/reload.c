@@ -253,6 +253,7 @@ reload_drop(struct master *m)
 	reader_drop(&r->reader);
 	while ((w = TAILQ_FIRST(&r->waiters)) != NULL) {
 		TAILQ_REMOVE(&r->waiters, w, link);
+		control_forget(w->wait);
 		free(w);
 	}
 	free(r);

@@ -206,7 +206,7 @@ drop_last(struct member *w)
 {
 	struct master *m = w->master;
 
-	keep_end(w);
+	keep_leave(w);
 	SHM_STORE(m->hub.worker[w->slot].keeper, 0);
 	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPED);
 	w->course = COURSE_STAYS;

@@ -86,6 +86,7 @@ spawn_child_drop(struct master *m)
 	for (int i = 0; i < m->n_workers; i++) {
 		member_deinit(&m->member[i]);
 		keep_drop(&m->member[i]);
+		control_forget(m->member[i].renew_wait);
 	}
 	master_drop_events(m);
 	upgrade_drop(m);
