@@ -3,6 +3,10 @@
 
 #include "hub/claim.h"
 
+/* Blocks claimed for one item in vain, in claim_take_if. Larger: fewer scans of
+ * all items; smaller: a call takes less long. */
+enum { CLAIM_TRIES = 4 };
+
 /* Mask of the items that a block has (the last one may be short). */
 static uint64_t
 block_items(const struct claim *c, uint32_t block)
@@ -21,7 +25,7 @@ claim_init(
 	c->n_items = n_items;
 	c->n_blocks = claim_blocks(n_items);
 	c->hint = 0;
-	c->partial = SHM_NONE;
+	c->partial = c->last = SHM_NONE;
 	c->n_used = 0;
 	c->used = calloc(c->n_blocks, sizeof(*c->used));
 	c->list = calloc(c->n_blocks, sizeof(*c->list));
@@ -50,7 +54,23 @@ partial_push(struct claim *c, uint32_t b)
 	c->list[b].next = c->partial;
 	if (c->partial != SHM_NONE)
 		c->list[c->partial].previous = b;
+	else
+		c->last = b;
 	c->partial = b;
+}
+
+/* Puts a block at the tail of those with room. */
+static void
+partial_append(struct claim *c, uint32_t b)
+{
+	if (c->partial == SHM_NONE) {
+		partial_push(c, b);
+		return;
+	}
+	c->list[b].previous = c->last;
+	c->list[b].next = SHM_NONE;
+	c->list[c->last].next = b;
+	c->last = b;
 }
 
 /* Takes a block out of the list of those with room. */
@@ -61,6 +81,8 @@ partial_remove(struct claim *c, uint32_t b)
 
 	if (next != SHM_NONE)
 		c->list[next].previous = previous;
+	else
+		c->last = previous;
 	if (previous != SHM_NONE)
 		c->list[previous].next = next;
 	else
@@ -93,21 +115,81 @@ block_claim(struct claim *c)
 	return false;
 }
 
-uint32_t
-claim_take(struct claim *c)
+/* Takes an item of a block with room. */
+static uint32_t
+item_take(struct claim *c, uint32_t b, int bit)
 {
-	uint32_t b;
-	int bit;
-
-	if (c->partial == SHM_NONE && !block_claim(c))
-		return SHM_NONE;
-	b = c->partial;
-	bit = __builtin_ctzll(~c->used[b]);
 	c->used[b] |= 1ull << bit;
 	c->n_used++;
 	if (c->used[b] == block_items(c, b))
 		partial_remove(c, b);
 	return b * SHM_BLOCK + (uint32_t)bit;
+}
+
+uint32_t
+claim_take(struct claim *c)
+{
+	uint32_t b;
+
+	if (c->partial == SHM_NONE && !block_claim(c))
+		return SHM_NONE;
+	b = c->partial;
+	return item_take(c, b, __builtin_ctzll(~c->used[b]));
+}
+
+/* The first item of a block that is neither taken nor refused by usable(). */
+static int
+usable_bit(const struct claim *c, uint32_t b,
+    bool (*usable)(void *arg, uint32_t item), void *arg)
+{
+	uint64_t left = block_items(c, b) & ~c->used[b];
+	int bit;
+
+	for (; left != 0; left &= left - 1) {
+		bit = __builtin_ctzll(left);
+		if (usable(arg, b * SHM_BLOCK + (uint32_t)bit))
+			return bit;
+	}
+	return -1;
+}
+
+/* Gives an empty block back to all; it is not in the list. */
+static void
+block_give(struct claim *c, uint32_t b)
+{
+	SHM_STORE(c->owner[b], 0);
+	/* and take it again before one whose pages are untouched */
+	if (b < c->hint)
+		c->hint = b;
+}
+
+uint32_t
+claim_take_if(
+    struct claim *c, bool (*usable)(void *arg, uint32_t item), void *arg)
+{
+	uint32_t b, seen = SHM_NONE;
+	int bit, tries = 0;
+
+	for (;;) {
+		if (c->partial == SHM_NONE || c->partial == seen) {
+			if (tries++ == CLAIM_TRIES || !block_claim(c))
+				return SHM_NONE;
+		}
+		b = c->partial;
+		bit = usable_bit(c, b, usable, arg);
+		if (bit >= 0)
+			return item_take(c, b, bit);
+		/* the next call meets this block last, or not at all */
+		partial_remove(c, b);
+		if (c->used[b] == 0) {
+			block_give(c, b);
+			c->hint = b + 1 < c->n_blocks ? b + 1 : 0;
+		} else {
+			partial_append(c, b);
+			if (seen == SHM_NONE)
+				seen = b;
+		}
+	}
 }
 
 void
@@ -126,10 +208,7 @@ claim_give(struct claim *c, uint32_t item)
 	if (c->used[b] == 0 &&
 	    (c->partial != b || c->list[b].next != SHM_NONE)) {
 		partial_remove(c, b);
-		SHM_STORE(c->owner[b], 0);
-		/* and take it again before one whose pages are untouched */
-		if (b < c->hint)
-			c->hint = b;
+		block_give(c, b);
 	}
 }
 
@@ -173,7 +252,7 @@ claim_marked(struct claim *c)
 {
 	uint32_t b;
 
-	c->partial = SHM_NONE;
+	c->partial = c->last = SHM_NONE;
 	for (b = 0; b < c->n_blocks; b++) {
 		if (SHM_LOAD(c->owner[b]) != c->mine)
 			continue;
