@@ -8,13 +8,12 @@
 #ifndef CHATD_HUB_CLAIM_H
 #define CHATD_HUB_CLAIM_H
 
+#include "hub/share.h"
 #include "hub/shm.h"
 
 struct claim {
-	_Atomic uint8_t *owner; /* [n_blocks], shared */
-	uint8_t mine;		/* worker + 1 */
+	struct share blocks;
 	uint32_t n_items, n_blocks;
-	uint32_t hint;	  /* where to look for a block nobody owns */
 	uint32_t partial; /* first block with room, SHM_NONE: none */
 	uint32_t last;	  /* last block with room, if there is one */
 	uint32_t n_used;  /* items */

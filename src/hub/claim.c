@@ -20,11 +20,9 @@ int
 claim_init(
     struct claim *c, _Atomic uint8_t *owner, uint32_t n_items, int worker)
 {
-	c->owner = owner;
-	c->mine = (uint8_t)(worker + 1);
 	c->n_items = n_items;
 	c->n_blocks = claim_blocks(n_items);
-	c->hint = 0;
+	share_init(&c->blocks, owner, c->n_blocks, worker);
 	c->partial = c->last = SHM_NONE;
 	c->n_used = 0;
 	c->used = calloc(c->n_blocks, sizeof(*c->used));
@@ -89,30 +87,25 @@ partial_remove(struct claim *c, uint32_t b)
 		c->partial = next;
 }
 
-/* Claims a block that nobody owns. */
+/* Whether no item of a block is in use here. */
+static bool
+block_idle(const void *arg, uint32_t b)
+{
+	const struct claim *c = arg;
+
+	return c->used[b] == 0;
+}
+
+/* Claims a block that no worker owns. */
 static bool
 block_claim(struct claim *c)
 {
-	uint32_t k, b;
-	uint8_t nobody;
+	uint32_t b = share_take(&c->blocks, block_idle, c);
 
-	for (k = 0; k < c->n_blocks; k++) {
-		b = c->hint + k;
-		if (b >= c->n_blocks)
-			b -= c->n_blocks;
-		nobody = 0;
-		/* what is in use here is nobody's only by a scribbler's word */
-		if (SHM_OWN(c->owner[b]) != 0 || c->used[b] != 0 ||
-		    !atomic_compare_exchange_strong(
-			&c->owner[b], &nobody, c->mine))
-			continue;
-		KILL_POINT();
-		c->hint = b;
-		c->used[b] = 0;
-		partial_push(c, b);
-		return true;
-	}
-	return false;
+	if (b == SHM_NONE)
+		return false;
+	partial_push(c, b);
+	return true;
 }
 
 /* Takes an item of a block with room. */
@@ -153,16 +146,6 @@ usable_bit(const struct claim *c, uint32_t b,
 	return -1;
 }
 
-/* Gives an empty block back to all; it is not in the list. */
-static void
-block_give(struct claim *c, uint32_t b)
-{
-	SHM_STORE(c->owner[b], 0);
-	/* and take it again before one whose pages are untouched */
-	if (b < c->hint)
-		c->hint = b;
-}
-
 uint32_t
 claim_take_if(
     struct claim *c, bool (*usable)(void *arg, uint32_t item), void *arg)
@@ -182,8 +165,8 @@ claim_take_if(
 		/* the next call meets this block last, or not at all */
 		partial_remove(c, b);
 		if (c->used[b] == 0) {
-			block_give(c, b);
-			c->hint = b + 1 < c->n_blocks ? b + 1 : 0;
+			share_give(&c->blocks, b);
+			c->blocks.hint = b + 1 < c->n_blocks ? b + 1 : 0;
 		} else {
 			partial_append(c, b);
 			if (seen == SHM_NONE)
@@ -208,7 +191,7 @@ claim_give(struct claim *c, uint32_t item)
 	if (c->used[b] == 0 &&
 	    (c->partial != b || c->list[b].next != SHM_NONE)) {
 		partial_remove(c, b);
-		block_give(c, b);
+		share_give(&c->blocks, b);
 	}
 }
 
@@ -228,7 +211,8 @@ claim_mark(struct claim *c, uint32_t item)
 	uint32_t b = item / SHM_BLOCK;
 	uint64_t bit = 1ull << item % SHM_BLOCK;
 
-	if (item >= c->n_items || SHM_LOAD(c->owner[b]) != c->mine ||
+	if (item >= c->n_items ||
+	    SHM_LOAD(c->blocks.owner[b]) != c->blocks.mine ||
 	    (c->used[b] & bit))
 		return false;
 	c->used[b] |= bit;
@@ -254,11 +238,12 @@ claim_marked(struct claim *c)
 
 	c->partial = c->last = SHM_NONE;
 	for (b = 0; b < c->n_blocks; b++) {
-		if (SHM_LOAD(c->owner[b]) != c->mine)
+		if (SHM_LOAD(c->blocks.owner[b]) != c->blocks.mine)
 			continue;
 		if (c->used[b] == 0)
-			SHM_STORE(c->owner[b], 0);
+			SHM_STORE(c->blocks.owner[b], 0);
 		else if (c->used[b] != block_items(c, b))
 			partial_push(c, b);
 	}
+	share_recount(&c->blocks);
 }
