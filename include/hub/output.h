@@ -81,6 +81,8 @@ struct output_pool {
 	uint32_t n_owned; /* segments of this worker */
 	uint32_t reserve; /* one for compacting when the arena is full */
 	bool compacting;
+	bool whole;		      /* what is built now is one reference */
+	struct output_copies *copies; /* of a batch that moves; NULL: none */
 	struct {
 		uint32_t segment; /* SHM_NONE: none */
 		uint32_t used;
@@ -168,6 +170,15 @@ int output_adopt(struct output_pool *pool, struct output *o, uint32_t slot,
  */
 int output_copy(struct output_pool *pool, struct output *o, uint32_t slot,
     uint64_t written);
+
+/*
+ * Around the copies of a batch: bytes that several of its connections have to
+ * come are copied once and shared. From the begin to the end the connections
+ * are frozen, or their worker is dead. The end lets go of what has not been
+ * shared; what is shared lives as long as its references.
+ */
+void output_copies_begin(struct output_pool *pool);
+void output_copies_end(struct output_pool *pool);
 
 /* Drops what is private to this worker of a connection that has moved away, or
  * of a copy that is not to be: the slot's fields are another's. */

@@ -68,6 +68,8 @@ output_is_greedy(const struct output_pool *pool)
 void
 output_pool_deinit(struct output_pool *pool)
 {
+	if (pool->copies != NULL)
+		output_copies_end(pool);
 	free(pool->segment_use);
 	claim_deinit(&pool->chunks);
 	memset(pool, 0, sizeof(*pool));
@@ -191,8 +193,8 @@ frame_build(struct output_pool *pool, struct frame *f, enum frame_end end,
 		return FRAME_TOO_BIG;
 	while (left > 0) {
 		len = left < OUTPUT_SEGMENT ? (uint32_t)left : OUTPUT_SEGMENT;
-		at = arena_take(pool, end, &len,
-		    left <= OUTPUT_SEGMENT / 4 || pool->compacting);
+		at = arena_take(
+		    pool, end, &len, left <= OUTPUT_SEGMENT / 4 || pool->whole);
 		if (at == SHM_NONE) {
 			frame_release(pool, f);
 			return -1;

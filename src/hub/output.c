@@ -325,10 +325,10 @@ output_compact(struct output_pool *pool,
 	c.copy = calloc(c.n, sizeof(*c.copy));
 	if (c.copy == NULL)
 		return false;
-	pool->compacting = true;
+	pool->compacting = pool->whole = true;
 	while (next(arg, &o, &slot))
 		compact_one(pool, o, slot, &c);
-	pool->compacting = false;
+	pool->compacting = pool->whole = false;
 	free(c.copy);
 	after = compact_pick(pool, &c);
 	return after < before;
