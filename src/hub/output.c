@@ -210,6 +210,8 @@ output_wrote(
 void
 output_close(struct output_pool *pool, struct output *o, uint32_t slot)
 {
+	if (o->chunk == SHM_NONE) /* it is closed */
+		return;
 	o->written = o->end;
 	pop(pool, o, slot);
 	claim_give(&pool->chunks, o->chunk);
