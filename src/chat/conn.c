@@ -335,17 +335,14 @@ conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
 	    c->door == DOOR_ECHO; /* it stops reading instead */
 }
 
-bool
-conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
+/* Appends what could not be: makes room until it can. False: there is none. */
+static bool
+append_again(
+    struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag, int r)
 {
 	struct conn *c = &ch->conn[i];
-	int r;
 
-	if (!conn_has_room(ch, i, f)) {
-		conn_slow(ch, i);
-		return true;
-	}
-	while ((r = output_append(&ch->output, &c->out, i, f, tag)) == -1) {
+	for (; r == -1; r = output_append(&ch->output, &c->out, i, f, tag)) {
 		if (!memory_relieve(ch))
 			return false;
 		if (c->phase != CONN_OPEN)
@@ -353,6 +350,23 @@ conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 	}
 	if (r == OUTPUT_SPOILT)
 		conn_drop_later(ch, i, "its records make no sense");
+	else
+		conn_dirty(ch, i);
+	return true;
+}
+
+bool
+conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
+{
+	int r;
+
+	if (!conn_has_room(ch, i, f)) {
+		conn_slow(ch, i);
+		return true;
+	}
+	r = output_append(&ch->output, &ch->conn[i].out, i, f, tag);
+	if (r < 0)
+		return append_again(ch, i, f, tag, r);
 	conn_dirty(ch, i);
 	return true;
 }

@@ -77,6 +77,28 @@ render(struct chat *ch, struct delivery *d, int door)
 		: "no room in `output-memory`; its readers are told of a gap");
 }
 
+/* Whether a door tells a publication, which is rendered there if it has not
+ * been: a connection that paid for the room is told no more. */
+static bool
+is_told(struct chat *ch, uint32_t i, struct delivery *d, int door)
+{
+	if (d->state[door] == UNBUILT)
+		render(ch, d, door);
+	return d->state[door] != NOTHING && ch->conn[i].phase == CONN_OPEN;
+}
+
+/* A connection does not get a publication and is to be told so. */
+static void
+gap_mark(
+    struct chat *ch, struct slot *s, uint32_t *flags, uint32_t gap, bool lost)
+{
+	*flags |= gap;
+	s->skipped++;
+	if (lost)
+		s->skipped |= SLOT_SKIPPED_MORE;
+	SHM_COUNT(ch->hub->me->skipped, 1);
+}
+
 /*
  * Appends a publication to one connection if it does not have it yet. One that
  * has missed what was before it, or with slow-policy skip has no room for it,
@@ -95,26 +117,15 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 	if (ch->conn[i].phase != CONN_OPEN ||
 	    SHM_OWN(s->last) >= d->p->position)
 		return;
-	if (d->state[door] == UNBUILT) {
-		render(ch, d, door);
-		/* making room for it may have cost this very connection */
-		if (ch->conn[i].phase != CONN_OPEN)
-			return;
-	}
-	if (d->state[door] == NOTHING)
+	if (d->state[door] != BUILT && !is_told(ch, i, d, door))
 		return;
-	if (*flags & gap || lost || d->state[door] == MISSED ||
+	if (*flags & gap || lost || d->state[door] != BUILT ||
 	    (ch->live.slow_policy == CONF_SLOW_SKIP &&
 		!conn_has_room(ch, i, &d->frame[door])) ||
-	    !conn_append(ch, i, &d->frame[door], d->p->position)) {
-		*flags |= gap;
-		s->skipped++;
-		if (lost)
-			s->skipped |= SLOT_SKIPPED_MORE;
-		SHM_COUNT(ch->hub->me->skipped, 1);
-		return;
-	}
-	SHM_COUNT(ch->hub->me->delivered, 1);
+	    !conn_append(ch, i, &d->frame[door], d->p->position))
+		gap_mark(ch, s, flags, gap, lost);
+	else
+		SHM_COUNT(ch->hub->me->delivered, 1);
 }
 
 /* Whether a subscription gets a publication, join or leave. */

@@ -21,6 +21,7 @@ conn_drop_later(struct chat *ch, uint32_t i, const char *why)
 	c->dirty = 0;
 	event_del(&c->ev);
 	c->phase = CONN_DROPPED;
+	c->blocked = true; /* so that conn_dirty() passes it over */
 	/* first: no process that takes over looks at its output any more */
 	slot_set(ch->hub, i, SLOT_CLOSING);
 	output_close(&ch->output, &c->out, i);

@@ -111,8 +111,7 @@ conn_dirty(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
-	if (c->dirty != 0 || c->blocked || c->fresh ||
-	    (c->phase != CONN_OPEN && c->phase != CONN_ENDING))
+	if (c->dirty != 0 || c->blocked || c->fresh)
 		return;
 	ch->dirty[ch->n_dirty++] = i;
 	c->dirty = ch->n_dirty;
