@@ -42,7 +42,9 @@ enum conn_phase {
 	CONN_OPEN,
 	CONN_ENDING, /* gets its pending output, then a FIN */
 	CONN_LINGER, /* our FIN is sent; reads on until the peer's */
-	CONN_MOVING  /* frozen: on its way to another worker */
+	CONN_MOVING, /* frozen: on its way to another worker */
+	CONN_DROPPED /* its output is given back, nothing is appended; it is
+		      * ended at the turn's end */
 };
 
 /* The private part of a connection; its number is its slot's (from n_slots
@@ -76,6 +78,7 @@ struct conn {
 	bool present : 1; /* counted in presence */
 	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
 	bool unkept : 1;  /* was not in custody when that was last counted */
+	bool untold : 1;  /* in the list of those to be told of a gap */
 };
 
 struct chat;
@@ -165,6 +168,10 @@ struct chat {
 	uint32_t *by_fd; /* [CHAT_FDS]: connection */
 	uint32_t *dirty; /* [2 * n_slots]: to write; SHM_NONE: gone */
 	uint32_t n_dirty;
+	uint32_t *dropped; /* [2 * n_slots]: in CONN_DROPPED */
+	uint32_t n_dropped;
+	uint32_t *untold; /* [n_slots]: all written; to be told of a gap */
+	uint32_t n_untold;
 	uint32_t n_pending; /* in CONN_REQUEST */
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
 	uint32_t n_conns;   /* any phase */

@@ -55,12 +55,15 @@ void conn_answer_more(struct chat *ch, uint32_t i);
 /* Whether a frame fits under the connection's bound. */
 bool conn_has_room(struct chat *ch, uint32_t i, const struct frame *f);
 
-/* Appends a frame under the connection's bound; a slow reader is ended. */
-void
+/* Appends a frame to an open connection under its bound; a slow reader is
+ * ended. False, with nothing changed: there is no memory for it now. */
+bool
 conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag);
 
 /* Builds and appends one message for one connection that answers the input up
- * to `position` (0: none); parts as for frame_build, without the head. */
+ * to `position` (0: none); parts as for frame_build, without the head. A
+ * connection whose answer is longer than any frame or finds no memory is closed
+ * with 1009 or 1013. */
 void conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
     const struct iovec *parts, int n, uint64_t position);
 
@@ -82,8 +85,21 @@ void conn_leave(struct chat *ch, uint32_t i);
 /* The close frame alone, of a connection that is ending already. */
 void conn_append_close(struct chat *ch, uint32_t i);
 
-/* Ends it at once; the number is free afterwards. */
+/* Ends it at once; the number is free afterwards. Not where a function up the
+ * stack may go on with it, or with a list that it is in: only for what an event
+ * of its own, its deadline, or the turn's end asks for. */
 void conn_drop(struct chat *ch, uint32_t i, const char *why);
+
+/*
+ * The same from anywhere: an open or ending connection becomes CONN_DROPPED.
+ * Its output is given back at once, so that there is room; nothing more is
+ * read, written or appended; it stays in its lists and channels until the
+ * turn's end.
+ */
+void conn_drop_later(struct chat *ch, uint32_t i, const char *why);
+
+/* Ends those; at the turn's end. */
+void conn_drop_marked(struct chat *ch);
 
 /* Sends our FIN and reads on for a moment. */
 void conn_linger(struct chat *ch, uint32_t i);
@@ -112,8 +128,12 @@ void conn_input(struct chat *ch, uint32_t i, uint64_t start,
  * rate. */
 bool conn_rate(struct chat *ch, uint32_t i);
 
-/* Writes out what was appended to all connections. */
+/* Writes out what was appended to all connections, and tells those whose
+ * output is all written of what they have missed. */
 void conn_flush(struct chat *ch);
+
+/* The first half of that, from anywhere: no connection is gone afterwards. */
+void conn_write(struct chat *ch);
 
 /* Marks for conn_flush. */
 void conn_dirty(struct chat *ch, uint32_t i);
@@ -129,10 +149,14 @@ bool conn_next(struct chat *ch, uint32_t *i);
 /* "alice (127.0.0.1:1234)", for logs; one static buffer. */
 const char *conn_name(struct chat *ch, uint32_t i);
 
-/* frame_build that makes room when memory is short: compaction first, then
- * the connection with most output waiting goes. False only if all is full
- * with nobody to blame. */
-bool conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
+/* frame_build that makes room when memory is short: what can be written is
+ * written, then memory is compacted, then the connection with most output
+ * waiting is marked to be dropped. -1: no connection here has any. */
+int conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
     const struct iovec *parts, int n);
+
+/* Ten times a second: a worker that has more than its fair share of the output
+ * memory makes room when others may go short. */
+void conn_relieve(struct chat *ch);
 
 #endif

@@ -16,6 +16,10 @@ enum {
 	CONF_FILES_BYTES = 1024 * 1024, /* of all files together */
 	CONF_ORIGIN_BYTES = 4096,
 	CONF_MESSAGE_SIZE_MAX = 16 * 1024 * 1024,
+	/* Messages of message-size that output-memory must hold: JSON makes six
+	 * bytes of a control character, a frame may take half of the memory,
+	 * and a quarter of that is for references. */
+	CONF_OUTPUT_MESSAGES = 16,
 	CONF_CHANNELS_MAX = 32,	     /* channel blocks */
 	CONF_CHANNEL_NAME_MAX = 255, /* bytes of a channel's name */
 	CONF_PATTERN_BYTES = 64,     /* with the NUL */

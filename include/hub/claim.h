@@ -8,14 +8,14 @@
 #ifndef CHATD_HUB_CLAIM_H
 #define CHATD_HUB_CLAIM_H
 
+#include "hub/share.h"
 #include "hub/shm.h"
 
 struct claim {
-	_Atomic uint8_t *owner; /* [n_blocks], shared */
-	uint8_t mine;		/* worker + 1 */
+	struct share blocks;
 	uint32_t n_items, n_blocks;
-	uint32_t hint;	  /* where to look for a block nobody owns */
 	uint32_t partial; /* first block with room, SHM_NONE: none */
+	uint32_t last;	  /* last block with room, if there is one */
 	uint32_t n_used;  /* items */
 	uint64_t *used;	  /* [n_blocks], bit per item */
 	struct claim_list {
@@ -31,6 +31,14 @@ void claim_deinit(struct claim *c);
 /* An item of a block of this worker, claiming a block if need be; SHM_NONE:
  * all are taken. */
 uint32_t claim_take(struct claim *c);
+
+/*
+ * The first item of this worker's blocks that usable() says yes to: an item may
+ * be in use though no worker has taken it. SHM_NONE: there is none, or none in
+ * the few blocks that were claimed for it.
+ */
+uint32_t claim_take_if(
+    struct claim *c, bool (*usable)(void *arg, uint32_t item), void *arg);
 
 /* Whether an item is taken by this worker. */
 static inline bool

@@ -16,11 +16,26 @@
 enum {
 	OUTPUT_REFS = 3,	    /* references in a chunk */
 	OUTPUT_SEGMENT = 64 * 1024, /* arena segment, bytes */
-	OUTPUT_PIECES = 260,	    /* of one frame: 16 MiB and its head */
-	OUTPUT_COST = 22,	    /* bytes of bookkeeping per reference */
-	SPARE_MAX = 2,		    /* segments kept: no claiming to and fro */
+	/* What stands around a message's text in a frame: tags, names, infos.
+	 */
+	OUTPUT_AROUND = 256 * 1024,
+	/* The longest frame: JSON makes six bytes of a control character. */
+	OUTPUT_ESCAPED = 6,
+	OUTPUT_FRAME_MAX = OUTPUT_ESCAPED * 16 * 1024 * 1024 + OUTPUT_AROUND,
+	OUTPUT_PIECES = OUTPUT_FRAME_MAX / OUTPUT_SEGMENT + 2, /* of a frame */
+	OUTPUT_COST = 22, /* bytes of bookkeeping per reference */
+	SPARE_MAX = 2,	  /* segments kept: no claiming to and fro */
 	RESERVE_FROM = 4, /* segments that a worker has before it reserves */
-	COMPACT_MAX = 8	  /* segments emptied at once */
+	/* Set apart for each worker number: segments (two ends, one for a
+	 * frame, one for compacting) and blocks of chunks. Larger: more memory
+	 * besides output-memory; smaller: when others have used up the rest, a
+	 * worker can hold less of a turn's output. */
+	OUTPUT_APART = 4,
+	OUTPUT_CHUNKS_APART = 4,
+	/* Of the common memory, this part is left to workers that have less
+	 * than their fair share. Larger: one worker's slow readers get less. */
+	OUTPUT_LOW_PART = 8,
+	COMPACT_MAX = 8 /* segments emptied at once */
 };
 
 /* A reference's tag: a publication's position, or this bit and the input
@@ -59,12 +74,15 @@ enum frame_end { FRAME_SHARED, FRAME_OWN };
 struct output_pool {
 	struct hub *h;
 	struct claim chunks;
-	uint32_t *segment_use;	   /* references into each segment */
+	uint32_t *segment_use; /* references into each segment */
+	struct share segments;
 	uint32_t spare[SPARE_MAX]; /* segments of this worker without any */
-	uint32_t n_spare, hint;
+	uint32_t n_spare;
 	uint32_t n_owned; /* segments of this worker */
 	uint32_t reserve; /* one for compacting when the arena is full */
 	bool compacting;
+	bool whole;		      /* what is built now is one reference */
+	struct output_copies *copies; /* of a batch that moves; NULL: none */
 	struct {
 		uint32_t segment; /* SHM_NONE: none */
 		uint32_t used;
@@ -81,7 +99,7 @@ struct output {
 	uint32_t newest;  /* of the newest */
 };
 
-enum { OUTPUT_SPOILT = -2 };
+enum { OUTPUT_SPOILT = -2, FRAME_TOO_BIG = -2 };
 
 /* A count of bytes written: all that there is. */
 #define OUTPUT_ALL UINT64_MAX
@@ -93,7 +111,22 @@ void output_pool_deinit(struct output_pool *pool);
 /* Frees what a dead worker had. */
 void output_clear(struct hub *h, int worker);
 
-/* Copies the parts into the arena. Returns 0, or -1 if it is full. */
+/* There are so many living workers to share the memory with. */
+void output_divide(struct output_pool *pool, uint32_t workers);
+
+/* Whether this worker has more than its fair share of the memory while others
+ * may go short: then its connections are to hold less. */
+bool output_is_greedy(const struct output_pool *pool);
+
+/* The longest frame that is ever built: half of the memory that is not set
+ * apart, or OUTPUT_FRAME_MAX. */
+uint64_t frame_max(const struct hub *h);
+
+/*
+ * Copies the parts into the arena. Returns 0, or -1 if there is no room now
+ * (it may be there when others hold less), or FRAME_TOO_BIG: it never fits,
+ * whoever gives up what.
+ */
 int frame_build(struct output_pool *pool, struct frame *f, enum frame_end end,
     const struct iovec *parts, int n);
 void frame_release(struct output_pool *pool, struct frame *f);
@@ -137,6 +170,15 @@ int output_adopt(struct output_pool *pool, struct output *o, uint32_t slot,
  */
 int output_copy(struct output_pool *pool, struct output *o, uint32_t slot,
     uint64_t written);
+
+/*
+ * Around the copies of a batch: bytes that several of its connections have to
+ * come are copied once and shared. From the begin to the end the connections
+ * are frozen, or their worker is dead. The end lets go of what has not been
+ * shared; what is shared lives as long as its references.
+ */
+void output_copies_begin(struct output_pool *pool);
+void output_copies_end(struct output_pool *pool);
 
 /* Drops what is private to this worker of a connection that has moved away, or
  * of a copy that is not to be: the slot's fields are another's. */

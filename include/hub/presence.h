@@ -8,7 +8,7 @@
  * comes here only on 0 -> 1 and 1 -> 0. Changes happen under the lock.
  * Entries whose mask is empty stay (their offsets and epoch count on) until
  * the table is full; then the ones without kept publications are reused, then
- * any.
+ * those that were published to longest ago.
  */
 #ifndef CHATD_HUB_PRESENCE_H
 #define CHATD_HUB_PRESENCE_H

@@ -40,11 +40,13 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->here = table(claim_blocks(h->n_slots), sizeof(*ch->here));
 	ch->by_fd = table(CHAT_FDS, sizeof(*ch->by_fd));
 	ch->dirty = table((size_t)h->n_slots * 2, sizeof(*ch->dirty));
+	ch->dropped = table((size_t)h->n_slots * 2, sizeof(*ch->dropped));
+	ch->untold = table(h->n_slots, sizeof(*ch->untold));
 	ch->copy = table(1, h->journal_size / JOURNAL_SHARE);
 	ch->payload = malloc(SHM_STAGE);
 	if (ch->here == NULL || ch->conn == NULL || ch->local == NULL ||
-	    ch->by_fd == NULL || ch->dirty == NULL || ch->copy == NULL ||
-	    ch->payload == NULL) {
+	    ch->by_fd == NULL || ch->dirty == NULL || ch->dropped == NULL ||
+	    ch->untold == NULL || ch->copy == NULL || ch->payload == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
@@ -111,6 +113,7 @@ int
 chat_turn(struct chat *ch)
 {
 	bool more;
+	uint32_t dropped;
 	int again;
 
 	if (ch->turn_us == 0)
@@ -121,8 +124,12 @@ chat_turn(struct chat *ch)
 	relay_reset(ch);
 	relay_flush(ch);
 	relay_lost(ch);
+	dropped = ch->n_dropped;
+	conn_drop_marked(ch);
 	again = custody_turn(ch);
 	conn_flush(ch);
+	/* that those have left is told in the next turn */
+	more = more || dropped + ch->n_dropped > 0;
 	journal_populate(ch->hub);
 	used_tell(ch);
 	chat_clock(ch);

@@ -55,6 +55,8 @@ conn_watch(struct chat *ch, uint32_t i)
 	struct conn *c = &ch->conn[i];
 	short what = EV_PERSIST;
 
+	if (c->phase == CONN_DROPPED)
+		return;
 	if (!c->paused)
 		what |= EV_READ;
 	if (c->blocked)
@@ -186,8 +188,8 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 
 	if (output_open(&ch->output, &c->out, i) < 0)
 		return -1;
-	if (!conn_frame(ch, &f, FRAME_OWN,
-		&(struct iovec){(void *)answer, answer_len}, 1)) {
+	if (conn_frame(ch, &f, FRAME_OWN,
+		&(struct iovec){(void *)answer, answer_len}, 1) < 0) {
 		output_close(&ch->output, &c->out, i);
 		return -1;
 	}
@@ -317,20 +319,6 @@ conn_slow(struct chat *ch, uint32_t i)
 	conn_end(ch, i, WS_POLICY, REASON_SLOW);
 }
 
-/* Appends without the bound; makes room when memory is short. */
-static bool
-append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
-{
-	struct conn *c = &ch->conn[i];
-	int r;
-
-	while ((r = output_append(&ch->output, &c->out, i, f, tag)) < 0)
-		if (r == OUTPUT_SPOILT || !memory_relieve(ch, i))
-			return false;
-	conn_dirty(ch, i);
-	return true;
-}
-
 bool
 conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
 {
@@ -347,15 +335,40 @@ conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
 	    c->door == DOOR_ECHO; /* it stops reading instead */
 }
 
-void
+/* Appends what could not be: makes room until it can. False: there is none. */
+static bool
+append_again(
+    struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag, int r)
+{
+	struct conn *c = &ch->conn[i];
+
+	for (; r == -1; r = output_append(&ch->output, &c->out, i, f, tag)) {
+		if (!memory_relieve(ch))
+			return false;
+		if (c->phase != CONN_OPEN)
+			return true; /* it was this one that made room */
+	}
+	if (r == OUTPUT_SPOILT)
+		conn_drop_later(ch, i, "its records make no sense");
+	else
+		conn_dirty(ch, i);
+	return true;
+}
+
+bool
 conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 {
+	int r;
+
 	if (!conn_has_room(ch, i, f)) {
 		conn_slow(ch, i);
-		return;
+		return true;
 	}
-	if (!append(ch, i, f, tag))
-		conn_drop(ch, i, "no memory for output");
+	r = output_append(&ch->output, &ch->conn[i].out, i, f, tag);
+	if (r < 0)
+		return append_again(ch, i, f, tag, r);
+	conn_dirty(ch, i);
+	return true;
 }
 
 void
@@ -367,7 +380,7 @@ conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
 	struct iovec all[8];
 	struct frame f;
 	uint64_t len = 0, key = 0;
-	int k;
+	int k, r;
 
 	if (c->phase != CONN_OPEN || n > 7)
 		return;
@@ -381,14 +394,16 @@ conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
 		len += parts[k].iov_len;
 	}
 	all[0] = (struct iovec){head, ws_head(head, opcode, len)};
-	if (!conn_frame(ch, &f, FRAME_OWN, all, n + 1)) {
-		conn_drop(ch, i, "no memory for output");
-		return;
-	}
+	r = conn_frame(ch, &f, FRAME_OWN, all, n + 1);
+	if (r == FRAME_TOO_BIG)
+		conn_end(ch, i, WS_TOO_BIG, REASON_TOO_BIG);
 	/* making room may have cost this very connection */
-	if (c->phase == CONN_OPEN)
-		conn_append(ch, i, &f, key != 0 ? OUTPUT_ANSWER | key : 0);
-	frame_release(&ch->output, &f);
+	else if (r < 0 ||
+	    (c->phase == CONN_OPEN &&
+		!conn_append(ch, i, &f, key != 0 ? OUTPUT_ANSWER | key : 0)))
+		conn_end(ch, i, WS_TRY_LATER, REASON_BUSY);
+	if (r == 0)
+		frame_release(&ch->output, &f);
 }
 
 void
@@ -402,7 +417,7 @@ conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt, ...)
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
 	if (n < 0) {
-		conn_drop(ch, i, "out of memory");
+		conn_drop_later(ch, i, "out of memory");
 		return;
 	}
 	conn_answer(
@@ -425,14 +440,13 @@ decide(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
 	slot_set(ch->hub, i, SLOT_ENDING);
 }
 
-void
-conn_leave(struct chat *ch, uint32_t i)
+/* Takes a connection out of all that it is in. */
+static void
+leave(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
 	const struct door_ops *door = ch->door[ch->conn[i].door];
 
-	if (!slot_is_leaving(ch->hub, i))
-		return;
 	if (door != NULL && door->leave != NULL)
 		door->leave(ch, i);
 	if (ch->conn[i].door != DOOR_PLAIN || ch->conn[i].present)
@@ -443,6 +457,13 @@ conn_leave(struct chat *ch, uint32_t i)
 	s->info = 0;
 	s->flags &= ~SLOT_LEAVING;
 	KILL_POINT();
+}
+
+void
+conn_leave(struct chat *ch, uint32_t i)
+{
+	if (slot_is_leaving(ch->hub, i))
+		leave(ch, i);
 }
 
 void
@@ -519,7 +540,8 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		log_debug("%s: %s", conn_name(ch, i), why);
 	if (served) {
 		decide(ch, i, WS_NONE, REASON_NONE);
-		conn_leave(ch, i);
+		if (conn_slot(ch, i)->flags & SLOT_LEAVING)
+			leave(ch, i);
 	}
 	request_forget(ch, i);
 	if (c->phase == CONN_OPEN)

@@ -32,7 +32,12 @@ struct delivery {
 	const struct publication *p;
 	bool lost; /* the channel's one before it: it had not been delivered */
 	struct frame frame[4];
-	enum { UNBUILT, BUILT, NOTHING } state[4];
+	enum {
+		UNBUILT,
+		BUILT,
+		NOTHING, /* the door does not tell it */
+		MISSED	 /* there is no frame: who is to get it has a gap */
+	} state[4];
 };
 
 /* Begins with none of its frames; their memory is not worth zeroing. */
@@ -52,7 +57,7 @@ render(struct chat *ch, struct delivery *d, int door)
 	struct iovec parts[CHAT_PARTS + 1];
 	uint8_t head[WS_HEAD_MAX];
 	size_t len = 0;
-	int n, k;
+	int n, k, r;
 
 	d->state[door] = NOTHING;
 	n = ch->door[door]->render(ch, d->p, parts + 1);
@@ -61,18 +66,45 @@ render(struct chat *ch, struct delivery *d, int door)
 	for (k = 1; k <= n; k++)
 		len += parts[k].iov_len;
 	parts[0] = (struct iovec){head, ws_head(head, WS_TEXT, len)};
-	if (conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1))
-		d->state[door] = BUILT;
-	else
-		log_error("no memory for publication %llu",
-		    (unsigned long long)d->p->position);
+	r = conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1);
+	d->state[door] = r == 0 ? BUILT : MISSED;
+	if (r == 0)
+		return;
+	log_error("publication %llu of %zu bytes at the %s door: %s",
+	    (unsigned long long)d->p->position, len, ch->door[door]->name,
+	    r == FRAME_TOO_BIG
+		? "longer than what can be sent (half of `output-memory`)"
+		: "no room in `output-memory`; its readers are told of a gap");
+}
+
+/* Whether a door tells a publication, which is rendered there if it has not
+ * been: a connection that paid for the room is told no more. */
+static bool
+is_told(struct chat *ch, uint32_t i, struct delivery *d, int door)
+{
+	if (d->state[door] == UNBUILT)
+		render(ch, d, door);
+	return d->state[door] != NOTHING && ch->conn[i].phase == CONN_OPEN;
+}
+
+/* A connection does not get a publication and is to be told so. */
+static void
+gap_mark(
+    struct chat *ch, struct slot *s, uint32_t *flags, uint32_t gap, bool lost)
+{
+	*flags |= gap;
+	s->skipped++;
+	if (lost)
+		s->skipped |= SLOT_SKIPPED_MORE;
+	SHM_COUNT(ch->hub->me->skipped, 1);
 }
 
 /*
  * Appends a publication to one connection if it does not have it yet. One that
  * has missed what was before it, or with slow-policy skip has no room for it,
- * gets a mark instead, the bit `gap` in *flags: until it has been told, all is
- * passed over.
+ * or when there is no memory for it, gets a mark instead, the bit `gap` in
+ * *flags: until it has been told, all is passed over. No connection goes away
+ * here: the caller's loop may hold the next one.
  */
 static void
 deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
@@ -85,22 +117,15 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 	if (ch->conn[i].phase != CONN_OPEN ||
 	    SHM_OWN(s->last) >= d->p->position)
 		return;
-	if (d->state[door] == UNBUILT)
-		render(ch, d, door);
-	if (d->state[door] != BUILT)
+	if (d->state[door] != BUILT && !is_told(ch, i, d, door))
 		return;
-	if (*flags & gap || lost ||
+	if (*flags & gap || lost || d->state[door] != BUILT ||
 	    (ch->live.slow_policy == CONF_SLOW_SKIP &&
-		!conn_has_room(ch, i, &d->frame[door]))) {
-		*flags |= gap;
-		s->skipped++;
-		if (lost)
-			s->skipped |= SLOT_SKIPPED_MORE;
-		SHM_COUNT(ch->hub->me->skipped, 1);
-		return;
-	}
-	conn_append(ch, i, &d->frame[door], d->p->position);
-	SHM_COUNT(ch->hub->me->delivered, 1);
+		!conn_has_room(ch, i, &d->frame[door])) ||
+	    !conn_append(ch, i, &d->frame[door], d->p->position))
+		gap_mark(ch, s, flags, gap, lost);
+	else
+		SHM_COUNT(ch->hub->me->delivered, 1);
 }
 
 /* Whether a subscription gets a publication, join or leave. */

@@ -117,7 +117,21 @@ conn_dirty(struct chat *ch, uint32_t i)
 	c->dirty = ch->n_dirty;
 }
 
-/* All output is written. */
+/* Notes that a connection is to be told of what it has missed. */
+static void
+untold_add(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	/* without room for it the sweep tells */
+	if (c->untold || ch->n_untold == ch->hub->n_slots)
+		return;
+	c->untold = true;
+	ch->untold[ch->n_untold++] = i;
+}
+
+/* All output is written. Nothing is appended here: that may move or give back
+ * bytes that others of the batch are about to be sent. */
 static void
 conn_drained(struct chat *ch, uint32_t i)
 {
@@ -129,7 +143,7 @@ conn_drained(struct chat *ch, uint32_t i)
 		conn_pause(ch, i, false);
 	if (c->phase == CONN_OPEN && conn_slot(ch, i)->skipped != 0 &&
 	    ch->door[c->door]->drained != NULL)
-		ch->door[c->door]->drained(ch, i);
+		untold_add(ch, i);
 }
 
 /* A write's result. */
@@ -144,7 +158,7 @@ written_cb(void *arg, uint64_t tag, ssize_t result)
 	KILL_POINT(); /* the system call has taken them all */
 	SHM_COUNT(ch->hub->me->writes, 1);
 	if (result < 0 && result != -EAGAIN) {
-		conn_drop(ch, i, strerror((int)-result));
+		conn_drop_later(ch, i, strerror((int)-result));
 		return;
 	}
 	if (result > 0) {
@@ -163,7 +177,7 @@ written_cb(void *arg, uint64_t tag, ssize_t result)
 }
 
 void
-conn_flush(struct chat *ch)
+conn_write(struct chat *ch)
 {
 	struct iovec iov[BATCH_IOV];
 	uint32_t k, i, n;
@@ -202,4 +216,29 @@ conn_flush(struct chat *ch)
 			if (ch->dirty[k] != SHM_NONE)
 				ch->conn[ch->dirty[k]].dirty = k + 1;
 	}
+}
+
+/* Tells those who have missed something, now that all else is written. */
+static void
+untold_tell(struct chat *ch)
+{
+	uint32_t i;
+
+	while (ch->n_untold > 0) {
+		i = ch->untold[--ch->n_untold];
+		ch->conn[i].untold = false;
+		if (ch->conn[i].phase == CONN_OPEN &&
+		    conn_slot(ch, i)->skipped != 0 &&
+		    ch->door[ch->conn[i].door]->drained != NULL)
+			ch->door[ch->conn[i].door]->drained(ch, i);
+	}
+}
+
+void
+conn_flush(struct chat *ch)
+{
+	do {
+		conn_write(ch);
+		untold_tell(ch);
+	} while (ch->n_dirty > 0);
 }

@@ -4,8 +4,8 @@
 
 #include "chat/chat.h"
 
-/* Compacts, or drops the connection with most output waiting. False if there
- * is nobody to drop but `except` (SHM_NONE: nobody is excepted). */
-bool memory_relieve(struct chat *ch, uint32_t except);
+/* Writes what can be written, or compacts, or marks the connection with most
+ * output waiting to be dropped. False: there is none. */
+bool memory_relieve(struct chat *ch);
 
 #endif

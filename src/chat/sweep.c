@@ -83,6 +83,7 @@ chat_sweep(struct chat *ch)
 	uint32_t i, end;
 
 	move_look(ch);
+	conn_relieve(ch);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)
 			sweep_one(ch, ch->hub->n_slots + i);

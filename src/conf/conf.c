@@ -415,10 +415,13 @@ conf_finish(struct conf *c)
 		c->subscriptions = SUBSCRIPTIONS_EACH * c->connections;
 	if (c->live.message_size > c->input_bytes)
 		return conf_complain("input-memory is less than message-size");
-	if (c->live.message_size > c->output_bytes / 2)
-		return conf_complain(
-		    "output-memory is less than two messages of "
-		    "message-size");
+	if (c->live.message_size > c->output_bytes / CONF_OUTPUT_MESSAGES)
+		return conf_complain("message-size %u needs an output-memory "
+				     "of %lluK at least (%d times as much)",
+		    c->live.message_size,
+		    (unsigned long long)c->live.message_size *
+			CONF_OUTPUT_MESSAGES / 1024,
+		    CONF_OUTPUT_MESSAGES);
 	if (c->live.queue_bytes > c->output_bytes)
 		return conf_complain("output-memory is less than queue");
 	return NULL;

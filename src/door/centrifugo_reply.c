@@ -39,7 +39,8 @@ void
 reply_end(const struct command *c, struct json_writer *w)
 {
 	json_close(w, '}');
-	if (json_writer_failed(w)) {
+	if (json_writer_failed(w) ||
+	    w->len + WS_HEAD_MAX > frame_max(c->ch->hub)) {
 		reply_error(c, C_LIMIT_EXCEEDED);
 		return;
 	}

@@ -103,6 +103,8 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 	const char *space = memchr(text, ' ', len);
 
 	publish_settle(ch); /* answers do not overtake what was said before */
+	if (ch->conn[conn].phase != CONN_OPEN)
+		return; /* it reads too slowly: it has left its rooms */
 	if (is_command("/msg", &text, &len))
 		command_msg(ch, conn, text, len, position);
 	else if (is_command("/who", &text, &len))

@@ -3,6 +3,10 @@
 
 #include "hub/claim.h"
 
+/* Blocks claimed for one item in vain, in claim_take_if. Larger: fewer scans of
+ * all items; smaller: a call takes less long. */
+enum { CLAIM_TRIES = 4 };
+
 /* Mask of the items that a block has (the last one may be short). */
 static uint64_t
 block_items(const struct claim *c, uint32_t block)
@@ -16,12 +20,10 @@ int
 claim_init(
     struct claim *c, _Atomic uint8_t *owner, uint32_t n_items, int worker)
 {
-	c->owner = owner;
-	c->mine = (uint8_t)(worker + 1);
 	c->n_items = n_items;
 	c->n_blocks = claim_blocks(n_items);
-	c->hint = 0;
-	c->partial = SHM_NONE;
+	share_init(&c->blocks, owner, c->n_blocks, worker);
+	c->partial = c->last = SHM_NONE;
 	c->n_used = 0;
 	c->used = calloc(c->n_blocks, sizeof(*c->used));
 	c->list = calloc(c->n_blocks, sizeof(*c->list));
@@ -50,7 +52,23 @@ partial_push(struct claim *c, uint32_t b)
 	c->list[b].next = c->partial;
 	if (c->partial != SHM_NONE)
 		c->list[c->partial].previous = b;
+	else
+		c->last = b;
 	c->partial = b;
+}
+
+/* Puts a block at the tail of those with room. */
+static void
+partial_append(struct claim *c, uint32_t b)
+{
+	if (c->partial == SHM_NONE) {
+		partial_push(c, b);
+		return;
+	}
+	c->list[b].previous = c->last;
+	c->list[b].next = SHM_NONE;
+	c->list[c->last].next = b;
+	c->last = b;
 }
 
 /* Takes a block out of the list of those with room. */
@@ -61,53 +79,100 @@ partial_remove(struct claim *c, uint32_t b)
 
 	if (next != SHM_NONE)
 		c->list[next].previous = previous;
+	else
+		c->last = previous;
 	if (previous != SHM_NONE)
 		c->list[previous].next = next;
 	else
 		c->partial = next;
 }
 
-/* Claims a block that nobody owns. */
+/* Whether no item of a block is in use here. */
+static bool
+block_idle(const void *arg, uint32_t b)
+{
+	const struct claim *c = arg;
+
+	return c->used[b] == 0;
+}
+
+/* Claims a block that no worker owns. */
 static bool
 block_claim(struct claim *c)
 {
-	uint32_t k, b;
-	uint8_t nobody;
+	uint32_t b = share_take(&c->blocks, block_idle, c);
 
-	for (k = 0; k < c->n_blocks; k++) {
-		b = c->hint + k;
-		if (b >= c->n_blocks)
-			b -= c->n_blocks;
-		nobody = 0;
-		/* what is in use here is nobody's only by a scribbler's word */
-		if (SHM_OWN(c->owner[b]) != 0 || c->used[b] != 0 ||
-		    !atomic_compare_exchange_strong(
-			&c->owner[b], &nobody, c->mine))
-			continue;
-		KILL_POINT();
-		c->hint = b;
-		c->used[b] = 0;
-		partial_push(c, b);
-		return true;
-	}
-	return false;
+	if (b == SHM_NONE)
+		return false;
+	partial_push(c, b);
+	return true;
+}
+
+/* Takes an item of a block with room. */
+static uint32_t
+item_take(struct claim *c, uint32_t b, int bit)
+{
+	c->used[b] |= 1ull << bit;
+	c->n_used++;
+	if (c->used[b] == block_items(c, b))
+		partial_remove(c, b);
+	return b * SHM_BLOCK + (uint32_t)bit;
 }
 
 uint32_t
 claim_take(struct claim *c)
 {
 	uint32_t b;
-	int bit;
 
 	if (c->partial == SHM_NONE && !block_claim(c))
 		return SHM_NONE;
 	b = c->partial;
-	bit = __builtin_ctzll(~c->used[b]);
-	c->used[b] |= 1ull << bit;
-	c->n_used++;
-	if (c->used[b] == block_items(c, b))
+	return item_take(c, b, __builtin_ctzll(~c->used[b]));
+}
+
+/* The first item of a block that is neither taken nor refused by usable(). */
+static int
+usable_bit(const struct claim *c, uint32_t b,
+    bool (*usable)(void *arg, uint32_t item), void *arg)
+{
+	uint64_t left = block_items(c, b) & ~c->used[b];
+	int bit;
+
+	for (; left != 0; left &= left - 1) {
+		bit = __builtin_ctzll(left);
+		if (usable(arg, b * SHM_BLOCK + (uint32_t)bit))
+			return bit;
+	}
+	return -1;
+}
+
+uint32_t
+claim_take_if(
+    struct claim *c, bool (*usable)(void *arg, uint32_t item), void *arg)
+{
+	uint32_t b, seen = SHM_NONE;
+	int bit, tries = 0;
+
+	for (;;) {
+		if (c->partial == SHM_NONE || c->partial == seen) {
+			if (tries++ == CLAIM_TRIES || !block_claim(c))
+				return SHM_NONE;
+		}
+		b = c->partial;
+		bit = usable_bit(c, b, usable, arg);
+		if (bit >= 0)
+			return item_take(c, b, bit);
+		/* the next call meets this block last, or not at all */
 		partial_remove(c, b);
-	return b * SHM_BLOCK + (uint32_t)bit;
+		if (c->used[b] == 0) {
+			share_give(&c->blocks, b);
+			c->blocks.hint = b + 1 < c->n_blocks ? b + 1 : 0;
+		} else {
+			partial_append(c, b);
+			if (seen == SHM_NONE)
+				seen = b;
+		}
+	}
 }
 
 void
@@ -126,10 +191,7 @@ claim_give(struct claim *c, uint32_t item)
 	if (c->used[b] == 0 &&
 	    (c->partial != b || c->list[b].next != SHM_NONE)) {
 		partial_remove(c, b);
-		SHM_STORE(c->owner[b], 0);
-		/* and take it again before one whose pages are untouched */
-		if (b < c->hint)
-			c->hint = b;
+		share_give(&c->blocks, b);
 	}
 }
 
@@ -149,7 +211,8 @@ claim_mark(struct claim *c, uint32_t item)
 	uint32_t b = item / SHM_BLOCK;
 	uint64_t bit = 1ull << item % SHM_BLOCK;
 
-	if (item >= c->n_items || SHM_LOAD(c->owner[b]) != c->mine ||
+	if (item >= c->n_items ||
+	    SHM_LOAD(c->blocks.owner[b]) != c->blocks.mine ||
 	    (c->used[b] & bit))
 		return false;
 	c->used[b] |= bit;
@@ -173,13 +236,14 @@ claim_marked(struct claim *c)
 {
 	uint32_t b;
 
-	c->partial = SHM_NONE;
+	c->partial = c->last = SHM_NONE;
 	for (b = 0; b < c->n_blocks; b++) {
-		if (SHM_LOAD(c->owner[b]) != c->mine)
+		if (SHM_LOAD(c->blocks.owner[b]) != c->blocks.mine)
 			continue;
 		if (c->used[b] == 0)
-			SHM_STORE(c->owner[b], 0);
+			SHM_STORE(c->blocks.owner[b], 0);
 		else if (c->used[b] != block_items(c, b))
 			partial_push(c, b);
 	}
+	share_recount(&c->blocks);
 }

@@ -7,6 +7,24 @@
 #include "hub/output.h"
 #include "segment.h"
 
+/* Segments that are not set apart for one worker. */
+static uint32_t
+frame_common(const struct hub *h)
+{
+	return h->n_segments > SHM_WORKERS * OUTPUT_APART
+	    ? h->n_segments - SHM_WORKERS * OUTPUT_APART
+	    : h->n_segments;
+}
+
+uint64_t
+frame_max(const struct hub *h)
+{
+	uint64_t half = (uint64_t)frame_common(h) * OUTPUT_SEGMENT / 2;
+
+	return half + OUTPUT_AROUND < OUTPUT_FRAME_MAX ? half + OUTPUT_AROUND
+						       : OUTPUT_FRAME_MAX;
+}
+
 int
 output_pool_init(struct output_pool *pool, struct hub *h)
 {
@@ -15,6 +33,9 @@ output_pool_init(struct output_pool *pool, struct hub *h)
 	pool->end[0].segment = pool->end[1].segment = SHM_NONE;
 	pool->reserve = SHM_NONE;
 	pool->segment_use = calloc(h->n_segments, sizeof(uint32_t));
+	share_init(&pool->segments, h->segment_owner, h->n_segments, h->self);
+	share_limit(
+	    &pool->segments, OUTPUT_APART, frame_common(h) / OUTPUT_LOW_PART);
 	if (pool->segment_use == NULL ||
 	    claim_init(&pool->chunks, h->chunk_owner, h->n_chunks, h->self) <
 		0) {
@@ -22,12 +43,33 @@ output_pool_init(struct output_pool *pool, struct hub *h)
 		errno = ENOMEM;
 		return -1;
 	}
+	/* each connection has a chunk, however the rest is used */
+	share_limit(&pool->chunks.blocks, OUTPUT_CHUNKS_APART,
+	    h->n_chunks > h->n_slots
+		? (h->n_chunks - h->n_slots) / SHM_BLOCK / OUTPUT_LOW_PART
+		: 0);
 	return 0;
+}
+
+void
+output_divide(struct output_pool *pool, uint32_t workers)
+{
+	share_divide(&pool->segments, workers);
+	share_divide(&pool->chunks.blocks, workers);
+}
+
+bool
+output_is_greedy(const struct output_pool *pool)
+{
+	return share_is_greedy(&pool->segments) ||
+	    share_is_greedy(&pool->chunks.blocks);
 }
 
 void
 output_pool_deinit(struct output_pool *pool)
 {
+	if (pool->copies != NULL)
+		output_copies_end(pool);
 	free(pool->segment_use);
 	claim_deinit(&pool->chunks);
 	memset(pool, 0, sizeof(*pool));
@@ -43,36 +85,28 @@ segment_give(struct output_pool *pool, uint32_t segment)
 		pool->spare[pool->n_spare++] = segment;
 	} else {
 		pool->n_owned--;
-		SHM_STORE(pool->h->segment_owner[segment], 0);
-		/* and take it again before one whose pages are untouched */
-		if (segment < pool->hint)
-			pool->hint = segment;
+		share_give(&pool->segments, segment);
 	}
 }
 
-/* Claims a segment that nobody owns. */
+/* Whether a segment has no references here. */
+static bool
+segment_idle(const void *arg, uint32_t segment)
+{
+	const struct output_pool *pool = arg;
+
+	return pool->segment_use[segment] == 0;
+}
+
+/* Claims a segment that no worker owns. */
 static uint32_t
 segment_claim(struct output_pool *pool)
 {
-	struct hub *h = pool->h;
-	uint32_t k, s;
-	uint8_t nobody;
+	uint32_t s = share_take(&pool->segments, segment_idle, pool);
 
-	for (k = 0; k < h->n_segments; k++) {
-		s = (pool->hint + k) % h->n_segments;
-		nobody = 0;
-		/* what is in use here is nobody's only by a scribbler's word */
-		if (SHM_OWN(h->segment_owner[s]) == 0 &&
-		    pool->segment_use[s] == 0 &&
-		    atomic_compare_exchange_strong(&h->segment_owner[s],
-			&nobody, (uint8_t)(h->self + 1))) {
-			KILL_POINT();
-			pool->hint = s;
-			pool->n_owned++;
-			return s;
-		}
-	}
-	return SHM_NONE;
+	if (s != SHM_NONE)
+		pool->n_owned++;
+	return s;
 }
 
 /* A segment of this worker without references, claimed if need be. */
@@ -155,12 +189,12 @@ frame_build(struct output_pool *pool, struct frame *f, enum frame_end end,
 		left += parts[i].iov_len;
 	f->n = 0;
 	f->bytes = (uint32_t)left;
+	if (left > OUTPUT_SEGMENT && left > frame_max(pool->h))
+		return FRAME_TOO_BIG;
 	while (left > 0) {
 		len = left < OUTPUT_SEGMENT ? (uint32_t)left : OUTPUT_SEGMENT;
-		at = f->n < OUTPUT_PIECES
-		    ? arena_take(pool, end, &len,
-			  left <= OUTPUT_SEGMENT / 4 || pool->compacting)
-		    : SHM_NONE;
+		at = arena_take(
+		    pool, end, &len, left <= OUTPUT_SEGMENT / 4 || pool->whole);
 		if (at == SHM_NONE) {
 			frame_release(pool, f);
 			return -1;

@@ -210,6 +210,8 @@ output_wrote(
 void
 output_close(struct output_pool *pool, struct output *o, uint32_t slot)
 {
+	if (o->chunk == SHM_NONE) /* it is closed */
+		return;
 	o->written = o->end;
 	pop(pool, o, slot);
 	claim_give(&pool->chunks, o->chunk);
@@ -325,10 +327,10 @@ output_compact(struct output_pool *pool,
 	c.copy = calloc(c.n, sizeof(*c.copy));
 	if (c.copy == NULL)
 		return false;
-	pool->compacting = true;
+	pool->compacting = pool->whole = true;
 	while (next(arg, &o, &slot))
 		compact_one(pool, o, slot, &c);
-	pool->compacting = false;
+	pool->compacting = pool->whole = false;
 	free(c.copy);
 	after = compact_pick(pool, &c);
 	return after < before;

@@ -151,10 +151,16 @@ output_adopted(struct output_pool *pool)
 	uint32_t s;
 
 	claim_marked(&pool->chunks);
-	for (s = 0; s < h->n_segments; s++)
-		if (SHM_LOAD(h->segment_owner[s]) == h->self + 1 &&
-		    pool->segment_use[s] == 0)
+	pool->n_owned = 0;
+	for (s = 0; s < h->n_segments; s++) {
+		if (SHM_LOAD(h->segment_owner[s]) != h->self + 1)
+			continue;
+		if (pool->segment_use[s] == 0)
 			SHM_STORE(h->segment_owner[s], 0);
+		else
+			pool->n_owned++;
+	}
+	share_recount(&pool->segments);
 }
 
 uint64_t

@@ -1,10 +1,15 @@
 /* Outputs that move: what another worker's records say is still to be written,
  * copied into this worker's memory. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "hub/output.h"
 #include "hub/slot.h"
 #include "segment.h"
+
+/* References noted in a batch, a power of two. Larger: 12 bytes each, for a
+ * moment; smaller: the backlogs of more channels are copied for each reader. */
+enum { COPIES_MAX = 16384 };
 
 /* A list being read in somebody else's memory. */
 struct reader {
@@ -86,23 +91,92 @@ add(struct output_pool *pool, struct output *o, uint64_t number,
 	return true;
 }
 
-/* Copies a reference's bytes from `skip` on; *n references more. */
-static bool
-copy(struct output_pool *pool, struct output *o, const struct reference *r,
-    uint32_t skip, uint64_t first, uint64_t *n)
+/*
+ * What was copied in a batch, by its place: many slow readers of one channel
+ * have references to the same bytes, which are copied once. Such bytes stay
+ * what they are while a batch lasts: each connection of it still counts in its
+ * former worker's books, or that worker is dead.
+ */
+struct output_copies {
+	uint32_t n;
+	struct made {
+		uint32_t offset, length; /* of the source; 0 bytes: unused */
+		uint32_t to;		 /* where its copy is */
+	} made[COPIES_MAX];
+};
+
+void
+output_copies_begin(struct output_pool *pool)
 {
-	struct iovec bytes = {
-	    pool->h->arena + SHM_OWN(r->offset) + skip, r->length - skip};
-	struct frame f;
-	bool ok = true;
+	/* without memory for it each is copied */
+	if (pool->copies == NULL)
+		pool->copies = calloc(1, sizeof(*pool->copies));
+}
+
+void
+output_copies_end(struct output_pool *pool)
+{
+	struct output_copies *c = pool->copies;
 	uint32_t k;
 
-	if (frame_build(pool, &f, FRAME_OWN, &bytes, 1) < 0)
-		return false;
-	for (k = 0; ok && k < f.n; k++) {
-		ok = add(pool, o, first + *n, &f.piece[k], r->tag);
-		*n += ok;
+	pool->copies = NULL;
+	for (k = 0; c != NULL && k < COPIES_MAX; k++)
+		if (c->made[k].length > 0)
+			frame_unuse(pool, c->made[k].to / OUTPUT_SEGMENT);
+	free(c);
+}
+
+/* Where a source is noted, or can be; NULL: not at all. */
+static struct made *
+made_at(struct output_copies *c, uint32_t offset, uint32_t length)
+{
+	uint32_t k = offset * 0x9e3779b1u ^ length * 0x85ebca6bu;
+	struct made *m;
+
+	if (c == NULL)
+		return NULL;
+	for (k ^= k >> 16;; k++) {
+		m = &c->made[k % COPIES_MAX];
+		if (m->length == 0)
+			return c->n < COPIES_MAX / 4 * 3 ? m : NULL;
+		if (m->offset == offset && m->length == length)
+			return m;
 	}
+}
+
+/* Notes a copy, holding its segment. */
+static void
+made_note(struct output_pool *pool, struct made *m, uint32_t offset,
+    const struct frame_piece *copy)
+{
+	*m = (struct made){offset, copy->length, copy->offset};
+	pool->segment_use[copy->offset / OUTPUT_SEGMENT]++;
+	pool->copies->n++;
+}
+
+/* Copies a reference's bytes from `skip` on, or shares a copy of them. As one
+ * reference again: there is no number for more. */
+static bool
+copy(struct output_pool *pool, struct output *o, const struct reference *r,
+    uint32_t skip, uint64_t number)
+{
+	uint32_t offset = SHM_OWN(r->offset) + skip, length = r->length - skip;
+	struct made *m = made_at(pool->copies, offset, length);
+	struct iovec bytes = {pool->h->arena + offset, length};
+	struct frame f;
+	bool ok;
+
+	if (m != NULL && m->length != 0)
+		return add(pool, o, number,
+		    &(struct frame_piece){m->to, m->length}, r->tag);
+	pool->whole = true;
+	ok = frame_build(pool, &f, FRAME_OWN, &bytes, 1) == 0;
+	pool->whole = false;
+	if (!ok)
+		return false;
+	ok = add(pool, o, number, &f.piece[0], r->tag);
+	if (ok && m != NULL)
+		made_note(pool, m, offset, &f.piece[0]);
 	frame_release(pool, &f);
 	return ok;
 }
@@ -195,9 +269,9 @@ output_copy(
 			    written > r.end - ref.length
 				? (uint32_t)(written - (r.end - ref.length))
 				: 0,
-			    first, &n);
+			    first + n++);
 	}
-	if (!ok || bad || n > r.appended) {
+	if (!ok || bad) {
 		output_uncopy(pool, o);
 		return ok ? OUTPUT_SPOILT : -1;
 	}

@@ -56,23 +56,40 @@ look_max(const struct hub *h)
 	return h->n_entries < REUSE_LOOK ? h->n_entries : REUSE_LOOK;
 }
 
-/* Makes an entry free that nobody has: one without kept publications, or
- * any. */
+/* An entry that no worker has, with extensions if `extra`: the first one
+ * without kept publications, or else the one whose newest publication is the
+ * oldest of those looked at, so that active channels keep their history. */
+static uint32_t
+entry_oldest(struct hub *h, bool extra)
+{
+	uint32_t look = look_max(h), e, oldest = SHM_NONE;
+	uint64_t newest, least = UINT64_MAX;
+
+	while ((e = entry_next(h, &look)) != SHM_NONE) {
+		if (extra &&
+		    (SHM_LOAD(h->entry[e].epoch) == 0 ||
+			h->entry[e].extra == 0))
+			continue;
+		newest = SHM_LOAD(h->entry[e].newest);
+		if (newest < least) {
+			least = newest;
+			oldest = e;
+		}
+		if (newest < journal_oldest(h))
+			break;
+	}
+	return oldest;
+}
+
+/* Makes an entry free that no worker has. */
 static uint32_t
 entry_reuse(struct hub *h)
 {
-	uint32_t look = look_max(h), e, any = SHM_NONE;
-	uint64_t newest;
+	uint32_t e = entry_oldest(h, false);
 
-	while ((e = entry_next(h, &look)) != SHM_NONE) {
-		any = e;
-		newest = SHM_LOAD(h->entry[e].newest);
-		if (newest == 0 || newest < journal_oldest(h))
-			break;
-	}
-	if (any != SHM_NONE)
-		entry_free(h, any);
-	return any;
+	if (e != SHM_NONE)
+		entry_free(h, e);
+	return e;
 }
 
 /* A free entry. `entries` follows from the entries: redone here. */
@@ -86,21 +103,17 @@ entry_take(struct hub *h)
 	return e < h->n_entries ? e : entry_reuse(h);
 }
 
-/* Gives a free entry its name. If no extensions are left, entries that nobody
- * has and that have some go. */
+/* Gives a free entry its name. If no extensions are left, entries that no
+ * worker has and that have some go. */
 static bool
 entry_name(struct hub *h, uint32_t e, const char *name, size_t len)
 {
-	uint32_t look = look_max(h), gone;
-	int k = 0;
+	uint32_t gone;
+	int k;
 
-	for (; !name_write(h, e, name, len); k++) {
-		do
-			gone = entry_next(h, &look);
-		while (gone != SHM_NONE &&
-		    (SHM_LOAD(h->entry[gone].epoch) == 0 ||
-			h->entry[gone].extra == 0));
-		if (gone == SHM_NONE || k == EVICT_MAX)
+	for (k = 0; !name_write(h, e, name, len); k++) {
+		gone = k < EVICT_MAX ? entry_oldest(h, true) : SHM_NONE;
+		if (gone == SHM_NONE)
 			return false;
 		entry_free(h, gone);
 	}

@@ -44,7 +44,8 @@ power_below(uint64_t n)
 
 /* Numbers of everything from the limits. Seven buckets for four users: of a
  * full table's misses 97 % read one cache line (72 % with five). A quarter of
- * the output memory is for references, besides one chunk per connection. */
+ * the output memory is for references, besides one chunk per connection and
+ * what is set apart for each worker. */
 static void
 hub_count(struct hub *h, const struct hub_limits *l)
 {
@@ -54,9 +55,12 @@ hub_count(struct hub *h, const struct hub_limits *l)
 	h->n_entries = l->users + 1; /* and the lobby */
 	h->n_extra = l->users + l->users / 4 + 8;
 	h->n_slots = l->connections;
-	h->n_segments = (uint32_t)(l->output_bytes / 4 * 3 / OUTPUT_SEGMENT);
+	h->n_segments = (uint32_t)(l->output_bytes / 4 * 3 / OUTPUT_SEGMENT) +
+	    SHM_WORKERS * OUTPUT_APART;
 	h->n_chunks = (uint32_t)(l->output_bytes / 4 / sizeof(struct chunk)) +
 	    l->connections + SHM_WORKERS * SHM_BLOCK;
+	h->n_chunks = claim_blocks(h->n_chunks) * SHM_BLOCK +
+	    SHM_WORKERS * OUTPUT_CHUNKS_APART * SHM_BLOCK;
 	h->n_pages = (uint32_t)(l->input_bytes / INPUT_PAGE);
 	h->n_subscriptions =
 	    l->subscriptions != 0 ? l->subscriptions : l->connections * 8;

@@ -62,18 +62,20 @@ take(struct hub *h, uint32_t i)
 	return true;
 }
 
+/* For claim_take_if. One of a block of this worker that is in use has a
+ * connection elsewhere: it is not this worker's, which will not be told when it
+ * is free. */
+static bool
+take_cb(void *arg, uint32_t i)
+{
+	return take(arg, i);
+}
+
 uint32_t
 slot_take(struct hub *h, struct claim *slots)
 {
-	uint32_t busy[SHM_BLOCK], n = 0, i;
+	uint32_t i = claim_take_if(slots, take_cb, h);
 
-	/* one of an own block that is in use has a connection elsewhere: it is
-	 * not this worker's, and will not be told when it is free */
-	while ((i = claim_take(slots)) != SHM_NONE && !take(h, i))
-		if (n < SHM_BLOCK)
-			busy[n++] = i;
-	while (n > 0)
-		claim_give(slots, busy[--n]);
 	if (i != SHM_NONE)
 		return i;
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))

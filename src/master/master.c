@@ -217,14 +217,21 @@ bool
 master_live_fits(const struct master *m, const struct conf_live *live,
     char *error, size_t error_len)
 {
-	if (journal_entry_bytes(UINT8_MAX, live->message_size) <=
-		m->hub.journal_size / JOURNAL_SHARE &&
-	    live->message_size <= m->conf->input_bytes)
+	uint64_t journal = m->hub.journal_size / JOURNAL_SHARE, most;
+
+	if (journal_entry_bytes(UINT8_MAX, live->message_size) <= journal &&
+	    live->message_size <= m->conf->input_bytes &&
+	    live->message_size <= m->conf->output_bytes / CONF_OUTPUT_MESSAGES)
 		return true;
+	most = journal - journal_entry_bytes(UINT8_MAX, 0);
+	if (most > m->conf->input_bytes)
+		most = m->conf->input_bytes;
+	if (most > m->conf->output_bytes / CONF_OUTPUT_MESSAGES)
+		most = m->conf->output_bytes / CONF_OUTPUT_MESSAGES;
 	snprintf(error, error_len,
-	    "message-size %u needs a restart with a larger journal and "
-	    "input-memory\n",
-	    live->message_size);
+	    "message-size %u is above %llu: more needs a restart with a "
+	    "larger journal, input-memory or output-memory\n",
+	    live->message_size, (unsigned long long)most);
 	return false;
 }
 

@@ -193,7 +193,10 @@ scene_check_gone(struct scene *s, int dead)
 static void
 exhaust_claim(struct claim *c)
 {
-	uint32_t i, n = 0, max = c->n_items, *item = calloc(max, sizeof(i));
+	/* but for those that are set apart for others */
+	uint32_t apart = c->blocks.apart * (SHM_WORKERS - 1) * SHM_BLOCK;
+	uint32_t i, n = 0, max = c->n_items - apart;
+	uint32_t *item = calloc(max, sizeof(i));
 
 	while ((i = claim_take(c)) != SHM_NONE)
 		item[n++] = i;

@@ -78,7 +78,8 @@ nonsense(void **state)
 	wrong("workers 1\r\n", 1, "0x0d");
 	wrong("input-memory 1M\nmessage-size 2M", 2, "less than message-size");
 	wrong("output-memory 4M\nqueue 5M", 2, "less than queue");
-	wrong("message-size 3M\noutput-memory 4M\n\n", 4, "two messages");
+	wrong("message-size 3M\noutput-memory 47M\n\n", 4,
+	    "message-size 3145728 needs an output-memory of 49152K");
 }
 
 /* All mistakes are told, in order, up to ten. */

@@ -51,6 +51,14 @@ segments_owned(const struct world *w)
 	return n;
 }
 
+/* Segments that a worker can have at most: all but what is set apart for
+ * others. */
+static uint32_t
+segments_all(const struct world *w)
+{
+	return w->h.n_segments - (SHM_WORKERS - 1) * OUTPUT_APART;
+}
+
 static uint64_t
 uses(const struct world *w)
 {
@@ -351,21 +359,46 @@ test_chunks_short(void **state)
 	world_run(8 << 20, 100, 3000, fixture_rounds(40000));
 }
 
-/* The longest frame that there is. */
+/* The longest message there is fits, each byte of it escaped; what is longer
+ * than any frame, or than half of the memory, is told apart from shortage. */
 static void
 test_longest(void **state)
 {
-	uint32_t len = (1 << 24) + 10;
-	struct iovec part = {calloc(1, len), len};
+	uint32_t len = OUTPUT_FRAME_MAX;
+	struct iovec part = {calloc(1, len + 1), len};
 	struct output_pool pool;
-	struct frame f;
+	struct frame f, held[3];
 	struct hub h;
+	int k;
 
-	fixture_hub(&h, 16, 16, 65536, 64 << 20, 1 << 20);
+	fixture_hub(&h, 16, 16, 65536, 256 << 20, 1 << 20);
 	assert_int_equal(output_pool_init(&pool, &h), 0);
-	assert_int_equal(frame_build(&pool, &f, FRAME_OWN, &part, 1), 0);
-	assert_int_equal(f.bytes, len);
+	/* an end that is all but used up, then whole segments */
+	assert_int_equal(frame_build(&pool, &f, FRAME_OWN,
+			     &(struct iovec){part.iov_base, 65535}, 1),
+	    0);
+	assert_int_equal(frame_build(&pool, &held[0], FRAME_OWN, &part, 1), 0);
+	assert_int_equal(held[0].bytes, len);
+	frame_release(&pool, &held[0]);
 	frame_release(&pool, &f);
+	part.iov_len = len + 1;
+	assert_int_equal(
+	    frame_build(&pool, &f, FRAME_OWN, &part, 1), FRAME_TOO_BIG);
+	output_pool_deinit(&pool);
+	hub_destroy(&h);
+	fixture_hub(&h, 16, 16, 65536, 4 << 20, 1 << 20);
+	assert_int_equal(output_pool_init(&pool, &h), 0);
+	part.iov_len = frame_max(&h);
+	assert_true(part.iov_len >= (4 << 20) / 16 * OUTPUT_ESCAPED);
+	assert_int_equal(frame_build(&pool, &held[0], FRAME_OWN, &part, 1), 0);
+	for (k = 1; frame_build(&pool, &held[k], FRAME_OWN, &part, 1) == 0; k++)
+		assert_true(k < 2);
+	assert_int_equal(frame_build(&pool, &f, FRAME_OWN, &part, 1), -1);
+	part.iov_len++;
+	assert_int_equal(
+	    frame_build(&pool, &f, FRAME_OWN, &part, 1), FRAME_TOO_BIG);
+	while (k > 0)
+		frame_release(&pool, &held[--k]);
 	output_pool_deinit(&pool);
 	hub_destroy(&h);
 	free(part.iov_base);
@@ -401,10 +434,10 @@ test_compact(void **state)
 		} while (n + 2 * rest.iov_len <= OUTPUT_SEGMENT);
 		w->pool.end[FRAME_SHARED].used = OUTPUT_SEGMENT;
 		if (w->pool.n_spare == 0 &&
-		    segments_owned(w) == w->h.n_segments)
+		    segments_owned(w) == segments_all(w))
 			break;
 	}
-	assert_int_equal(segments_owned(w), w->h.n_segments);
+	assert_int_equal(segments_owned(w), segments_all(w));
 	for (n = 0; w->walk = 0, output_compact(&w->pool, next_cb, w); n++)
 		assert_true(n < w->h.n_segments);
 	for (n = 0, i = 0; i < w->h.n_segments; i++)

@@ -289,12 +289,61 @@ test_kept(void **state)
 	hub_destroy(&h);
 }
 
+/* Publishes to a channel that no worker has; returns its offset. */
+static uint64_t
+say(struct hub *h, const char *name, size_t len)
+{
+	struct publication p = {.user = "", .data = ""};
+
+	p.channel = presence_make(h, name, len);
+	assert_int_not_equal(p.channel, SHM_NONE);
+	journal_append(h, &p);
+	return p.offset;
+}
+
+/* The table is full of channels that keep publications: a new one takes the
+ * place of that which was published to longest ago, so that two that are used
+ * in turn both keep theirs. */
+static void
+oldest_goes(size_t long_name)
+{
+	static char name[256];
+	struct hub h;
+	uint64_t i;
+
+	fixture_hub(&h, 16, 100, 1 << 20, 1 << 20, 1 << 20);
+	hub_lock(&h);
+	memset(name, 'n', sizeof(name));
+	for (i = 0; i < 150; i++) {
+		snprintf(name, sizeof(name), "idle%llu", (unsigned long long)i);
+		name[strlen(name)] = '-';
+		say(&h, name, long_name);
+	}
+	for (i = 1; i <= 5; i++) {
+		name[0] = 'x';
+		assert_int_equal(say(&h, name, long_name), i);
+		name[0] = 'y';
+		assert_int_equal(say(&h, name, long_name), i);
+	}
+	hub_unlock(&h);
+	hub_destroy(&h);
+}
+
+/* Names that fit into their entries, and names that compete for extensions. */
+static void
+test_oldest_goes(void **state)
+{
+	oldest_goes(12);
+	oldest_goes(PRESENCE_NAME_MAX);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_full),
 	    cmocka_unit_test(test_kept),
+	    cmocka_unit_test(test_oldest_goes),
 	    cmocka_unit_test(test_tiny),
 	    cmocka_unit_test(test_small),
 	    cmocka_unit_test(test_long_names),

@@ -422,8 +422,9 @@ test_output(void **state)
 		else
 			s.h.slot[s.alice].appended += 100;
 		conn_tell(&s.n->ch, s.alice, 0, "for alice");
-		assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_NONE);
+		assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_DROPPED);
 		chat_turn(&s.n->ch);
+		assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_NONE);
 		bob_got(&s, "for bob");
 		scene_end(&s);
 	}

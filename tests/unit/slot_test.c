@@ -255,6 +255,42 @@ test_torn(void **state)
 	hub_destroy(&h);
 }
 
+/* More slots of this worker's blocks than a block has belong to connections
+ * that have moved away: none stays taken here, however often a slot is asked
+ * for, and each can be had again once it is free. */
+static void
+test_moved_away(void **state)
+{
+	struct hub h;
+	struct claim c;
+	uint32_t i, k, n, slot[SLOTS];
+
+	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, 1 << 20);
+	claim_init(&c, h.slot_owner, h.n_slots, 0);
+	for (k = 0; k < SLOTS; k++) {
+		slot[k] = slot_take(&h, &c);
+		slot_set(&h, slot[k], SLOT_OPEN);
+	}
+	/* one stays in each block */
+	for (k = 0; k < SLOTS; k++)
+		if (slot[k] % SHM_BLOCK != 7) {
+			slot_pass(&h, slot[k], 0, SLOT_OPEN, 1, SLOT_OPEN);
+			claim_give(&c, slot[k]);
+		}
+	for (k = 0; k < 3; k++) {
+		assert_int_equal(slot_take(&h, &c), SHM_NONE);
+		assert_int_equal(c.n_used, claim_blocks(SLOTS));
+	}
+	for (i = 0; i < SLOTS; i++)
+		if (i % SHM_BLOCK != 7)
+			h.slot[i].life = 9ull << 16; /* free */
+	for (n = claim_blocks(SLOTS); n < SLOTS; n++)
+		assert_true(claim_has(&c, slot_take(&h, &c)));
+	assert_int_equal(slot_take(&h, &c), SHM_NONE);
+	claim_deinit(&c);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
@@ -263,6 +299,7 @@ main(void)
 	    cmocka_unit_test(test_ids),
 	    cmocka_unit_test(test_wrap),
 	    cmocka_unit_test(test_pass),
+	    cmocka_unit_test(test_moved_away),
 	    cmocka_unit_test(test_not_held),
 	    cmocka_unit_test(test_peer),
 	    cmocka_unit_test(test_torn),

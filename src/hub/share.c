@@ -1,0 +1,153 @@
+#include "hub/share.h"
+
+void
+share_init(struct share *s, _Atomic uint8_t *owner, uint32_t n, int worker)
+{
+	*s = (struct share){.owner = owner,
+	    .n = n,
+	    .common = n,
+	    .fair = n,
+	    .workers = 1,
+	    .mine = (uint8_t)(worker + 1)};
+}
+
+void
+share_limit(struct share *s, uint32_t apart, uint32_t low)
+{
+	if (apart * SHM_WORKERS >= s->n)
+		return;
+	s->apart = apart;
+	s->common = s->n - apart * SHM_WORKERS;
+	s->low = low < s->common ? low : 0;
+	share_divide(s, s->workers);
+}
+
+void
+share_divide(struct share *s, uint32_t workers)
+{
+	s->workers = workers > 0 ? workers : 1;
+	s->fair = s->common / s->workers;
+	s->credit = 0;
+}
+
+void
+share_recount(struct share *s)
+{
+	uint32_t i;
+
+	s->owned = 0;
+	for (i = 0; i < s->common; i++)
+		s->owned += SHM_OWN(s->owner[i]) == s->mine;
+}
+
+/* Common ones that no worker has. */
+static uint32_t
+share_free(const struct share *s)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < s->common; i++)
+		n += SHM_OWN(s->owner[i]) == 0;
+	return n;
+}
+
+/* Whether this worker may take a common one now. Counting the free ones takes
+ * some microseconds: what is found is divided by the workers, which may all
+ * count at once, and lasts for as many. */
+static bool
+share_allows(struct share *s)
+{
+	uint32_t free;
+
+	if (s->low == 0 || s->owned < s->fair)
+		return true;
+	if (s->credit == 0) {
+		free = share_free(s);
+		if (free > s->low)
+			s->credit = (free - s->low - 1) / s->workers + 1;
+	}
+	return s->credit > 0;
+}
+
+/* Takes this one if it is free. */
+static bool
+share_try(struct share *s, uint32_t i,
+    bool (*idle)(const void *arg, uint32_t i), const void *arg)
+{
+	uint8_t nobody = 0;
+
+	/* what is in use here is free only by another process's stray store */
+	if (SHM_OWN(s->owner[i]) != 0 || !idle(arg, i) ||
+	    !atomic_compare_exchange_strong(&s->owner[i], &nobody, s->mine))
+		return false;
+	KILL_POINT();
+	return true;
+}
+
+/* Takes one that is set apart for this worker. */
+static uint32_t
+take_apart(
+    struct share *s, bool (*idle)(const void *arg, uint32_t i), const void *arg)
+{
+	uint32_t i = s->common + (s->mine - 1u) * s->apart, k;
+
+	for (k = 0; k < s->apart; k++)
+		if (share_try(s, i + k, idle, arg))
+			return i + k;
+	return SHM_NONE;
+}
+
+/* Takes a common one. */
+static uint32_t
+take_common(
+    struct share *s, bool (*idle)(const void *arg, uint32_t i), const void *arg)
+{
+	uint32_t i, k;
+
+	if (!share_allows(s))
+		return SHM_NONE;
+	for (k = 0; k < s->common; k++) {
+		i = s->hint + k;
+		if (i >= s->common)
+			i -= s->common;
+		if (!share_try(s, i, idle, arg))
+			continue;
+		s->hint = i;
+		s->owned++;
+		if (s->credit > 0)
+			s->credit--;
+		return i;
+	}
+	return SHM_NONE;
+}
+
+uint32_t
+share_take(
+    struct share *s, bool (*idle)(const void *arg, uint32_t i), const void *arg)
+{
+	uint32_t i = SHM_NONE;
+
+	/* where little is common, what stays in use for ever should not be */
+	if (s->fair < s->apart)
+		i = take_apart(s, idle, arg);
+	if (i == SHM_NONE)
+		i = take_common(s, idle, arg);
+	return i != SHM_NONE ? i : take_apart(s, idle, arg);
+}
+
+void
+share_give(struct share *s, uint32_t i)
+{
+	SHM_STORE(s->owner[i], 0);
+	if (i < s->common && s->owned > 0)
+		s->owned--;
+	/* and take it again before one whose pages are untouched */
+	if (i < s->hint)
+		s->hint = i;
+}
+
+bool
+share_is_greedy(const struct share *s)
+{
+	return s->low > 0 && s->owned > s->fair && share_free(s) < s->low / 2;
+}
