@@ -8,6 +8,8 @@
 #define CHATD_CHAT_CHANNEL_H
 
 #include "chat/chat.h"
+#include "chat/user.h"
+#include "hub/blob.h"
 #include "hub/history.h"
 #include "hub/presence.h"
 #include "hub/subscription.h"
@@ -70,11 +72,22 @@ struct channel_member {
 
 /*
  * Calls member for each, at most `max`. In the lobby plain connections are
- * members too; in a user's own channel his connections. False if there were
- * more.
+ * members too; in a user's own channel his connections. Nobody if the entry has
+ * become another channel's since it was found. False if there were more.
  */
-bool channel_members(struct chat *ch, uint32_t channel, uint32_t max,
-    void (*member)(const struct channel_member *, void *), void *arg);
+bool channel_members(struct chat *ch, const struct channel_position *at,
+    uint32_t max, void (*member)(const struct channel_member *, void *),
+    void *arg);
+
+/* Copies what is told of a member: his user's name, *len, and the infos, all of
+ * this one connection. False if it has gone meanwhile. */
+struct member_text {
+	char user[USER_NAME_MAX + 1];
+	char info[BLOB_MAX], sub_info[BLOB_MAX];
+	size_t user_len, info_len, sub_info_len;
+};
+bool channel_member_text(const struct hub *h, const struct channel_member *m,
+    struct member_text *out);
 
 /*
  * Publishes that a connection joins a channel or the lobby, if that is to be

@@ -43,7 +43,7 @@ struct slot {
 				 * /leave that ended a subscription */
 	/* line 1: who */
 	uint32_t user;	/* presence entry, SHM_NONE: nobody */
-	uint8_t worker; /* filled in by slot_read; else it is in life */
+	uint8_t worker; /* filled in by slot_read: slot_holder() */
 	uint8_t door;	/* enum slot_door */
 	uint8_t device_len;
 	uint8_t family; /* of peer: 4 or 6 */
@@ -107,7 +107,16 @@ slot_state(const struct hub *h, uint32_t i)
 	return SHM_LOAD(h->slot[i].life) & 7;
 }
 
-/* The worker that has it: with its state, one word. */
+/* How often the slot has been used: with its number, who has it (slot_id()).
+ * Never 0 in a slot that was ever taken. */
+static inline uint32_t
+slot_use(const struct hub *h, uint32_t i)
+{
+	return (uint32_t)(SHM_LOAD(h->slot[i].life) >> 16);
+}
+
+/* The worker that its life word names: of one that is SLOT_MOVING the one that
+ * may take it. Whose it is, says slot_holder(). */
 static inline int
 slot_worker(const struct hub *h, uint32_t i)
 {
@@ -119,6 +128,29 @@ static inline int
 slot_giver(const struct hub *h, uint32_t i)
 {
 	return (int)(SHM_LOAD(h->slot[i].life) >> 48 & 0xff);
+}
+
+/* The worker whose it is, which alone writes it and has its records: its giver
+ * while it is SLOT_MOVING. One look: it may be taken or taken back meanwhile. */
+static inline int
+slot_holder(const struct hub *h, uint32_t i)
+{
+	uint64_t life = SHM_LOAD(h->slot[i].life);
+
+	return (int)(((life & 7) == SLOT_MOVING ? life >> 48 : life >> 8) &
+	    0xff);
+}
+
+/* Whether a connection of that id is there and may chat. One look: what was
+ * read of it before this was its own. */
+static inline bool
+slot_is_live(const struct hub *h, uint64_t id)
+{
+	uint32_t i = (uint32_t)id;
+	uint64_t life = i < h->n_slots ? SHM_LOAD(h->slot[i].life) : 0;
+
+	return ((life & 7) == SLOT_OPEN || (life & 7) == SLOT_MOVING) &&
+	    (life >> 16 << 32 | i) == id;
 }
 
 /* Whether a connection has it: from its 101 on to its end. */

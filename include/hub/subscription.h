@@ -6,6 +6,10 @@
  * the chain of a channel (who is there?), each record checked, a bounded
  * number of steps. The store of `channel` commits a record; chains follow
  * from the records and are made anew at a takeover.
+ *
+ * A slot's number is used again: a record is a connection's only if the use
+ * count in it is the slot's, too (slot_use()). Whoever looks at a record or
+ * follows a connection's chain asks for both.
  */
 #ifndef CHATD_HUB_SUBSCRIPTION_H
 #define CHATD_HUB_SUBSCRIPTION_H
@@ -37,14 +41,24 @@ struct subscription {
 	uint32_t flags;
 	uint64_t key; /* of the command (slot.h) that made it; 0: unknown. If
 		       * REVOKED: its slot's `appended` before that is told */
-	uint32_t spare[2];
+	uint32_t use; /* the slot's use count: which connection's it is */
+	uint32_t spare;
 };
+_Static_assert(sizeof(struct subscription) == 64, "one cache line");
 
 /* A connection has no more of them; conf.h's limit is not above it. */
 enum { SUBSCRIPTIONS_MAX = 1024 };
 
-/* Makes one out of all that `new` says but its links, and chains it. Returns
- * its number, or SHM_NONE: none left. */
+/* The id of the connection that a record is of. */
+static inline uint64_t
+subscription_conn(const struct subscription *s)
+{
+	return (uint64_t)SHM_ONCE(s->use) << 32 | SHM_ONCE(s->slot);
+}
+
+/* Makes one out of all that `new` says but its links, for the connection that
+ * has the slot now, and chains it. Returns its number, or SHM_NONE: none
+ * left. */
 uint32_t subscription_add(
     struct hub *h, struct claim *pool, const struct subscription *new);
 
@@ -75,15 +89,16 @@ uint32_t subscription_next(const struct hub *h, uint32_t sub);
 /*
  * A connection's subscriptions, one after another: as many as it can have, and
  * none that is not its own, whatever somebody wrote into the chain. The one
- * that it is at may be taken away.
+ * that it is at may be taken away. Of the connection that has the slot now, or
+ * of one by its id, from a link on.
  */
 struct subscription_walk {
-	uint32_t slot;
+	uint64_t conn; /* id */
 	uint32_t link; /* of the next one, + 1 */
 	uint32_t left;
 };
 struct subscription_walk subscription_walk(const struct hub *h, uint32_t slot);
-struct subscription_walk subscription_walk_from(uint32_t slot, uint32_t link);
+struct subscription_walk subscription_walk_of(uint64_t conn, uint32_t link);
 
 /* The next one's number, or SHM_NONE. */
 uint32_t

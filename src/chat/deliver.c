@@ -131,7 +131,8 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 		s = &h->subscription[i];
 		slot = SHM_ONCE(s->slot);
 		if (SHM_LOAD(s->channel) == d->p->channel + 1 &&
-		    slot < h->n_slots && is_for(s, d->p))
+		    slot < h->n_slots &&
+		    SHM_ONCE(s->use) == slot_use(h, slot) && is_for(s, d->p))
 			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP,
 			    SHM_OWN(s->offset));
 	}
@@ -182,6 +183,14 @@ deliver_user(struct chat *ch, struct delivery *d)
 	}
 }
 
+/* Whether a publication's channel is the one that has its entry now. */
+static bool
+is_current(const struct hub *h, const struct publication *p)
+{
+	return p->channel < h->n_entries &&
+	    SHM_LOAD(h->entry[p->channel].epoch) == p->epoch;
+}
+
 /* Delivers one publication to those here who have its channel. */
 static void
 deliver_one(struct chat *ch, const struct publication *p)
@@ -190,11 +199,10 @@ deliver_one(struct chat *ch, const struct publication *p)
 	struct delivery d;
 	int k;
 
-	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0)
+	if (p->channel >= ch->hub->n_entries ||
+	    ch->local[p->channel] == 0 || !is_current(ch->hub, p))
 		return;
 	e = &ch->hub->entry[p->channel];
-	if (SHM_LOAD(e->epoch) != p->epoch)
-		return;
 	delivery_begin(&d, p, &ch->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (e->name[0] == '#') {
@@ -254,7 +262,7 @@ deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
 		}
 		if (!(p.sender != 0 &&
 			slot_find(ch->hub, p.sender) != SHM_NONE &&
-			slot_worker(ch->hub, (uint32_t)p.sender) ==
+			slot_holder(ch->hub, (uint32_t)p.sender) ==
 			    ch->hub->self))
 			SHM_COUNT(ch->hub->me->from_journal, 1);
 	}
@@ -389,7 +397,7 @@ concerns(struct chat *ch, uint32_t i, const struct publication *p,
 
 	*gap = SLOT_GAP;
 	*since = 0;
-	if (p->channel >= h->n_entries)
+	if (!is_current(h, p))
 		return NULL;
 	if (p->channel == s->user) {
 		*since = s->offset;
@@ -417,7 +425,8 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	int k;
 
 	if (p->format == FORMAT_KICK) {
-		if (p->channel == conn_slot(ch, i)->user)
+		if (is_current(ch->hub, p) &&
+		    p->channel == conn_slot(ch, i)->user)
 			kick(ch, i, p);
 		return;
 	}

@@ -10,7 +10,7 @@ centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	struct slot *s = conn_slot(ch, conn);
 
 	blob_drop(&ch->input, s->info);
-	s->info = blob_put(&ch->input, name, len);
+	s->info = blob_put(&ch->input, slot_id(ch->hub, conn), name, len);
 	s->flags = s->info != 0 ? C_NAMED : 0;
 }
 
@@ -23,7 +23,8 @@ claims_from_url(const struct command *c, struct claims *out)
 	size_t len = 0;
 
 	if (s->flags & C_NAMED)
-		len = blob_get(c->ch->hub, s->info, name);
+		len = blob_get(c->ch->hub, s->info,
+		    slot_id(c->ch->hub, c->conn), name);
 	if (len > sizeof(out->user))
 		len = 0;
 	memcpy(out->user, name, len);
@@ -87,7 +88,7 @@ enter(const struct command *c, const struct claims *claims)
 		s->offset = at.offset;
 	s->expires_ms = (uint64_t)claims->expires_ms;
 	KILL_POINT();
-	info_replace(c->ch, &s->info, claims);
+	info_replace(c->ch, c->conn, &s->info, claims);
 	s->flags = (s->flags & ~(uint32_t)C_NAMED) | C_ENTERED;
 	KILL_POINT();
 	return C_OK;
@@ -301,7 +302,7 @@ command_refresh(struct command *c)
 	}
 	s->expires_ms = (uint64_t)claims.expires_ms;
 	if (claims.info_len > 0)
-		info_replace(c->ch, &s->info, &claims);
+		info_replace(c->ch, c->conn, &s->info, &claims);
 	client_id(slot_id(c->ch->hub, c->conn), client);
 	w = reply_begin(c, "refresh");
 	json_open(w, '{');

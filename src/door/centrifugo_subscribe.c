@@ -35,6 +35,7 @@ recovery_find(struct chat *ch, const struct conf_channel *rule,
     struct history *found)
 {
 	const struct history_query q = {.channel = at->channel,
+	    .epoch = at->epoch,
 	    .since = r->offset,
 	    .has_since = true,
 	    .limit = HISTORY_MAX,
@@ -130,8 +131,8 @@ subscription_begin(const struct command *c, const struct channel_name *name,
     const struct claims *claims, uint32_t flags, struct channel_position *at,
     uint32_t *sub)
 {
-	struct subscription terms = {
-	    .flags = flags, .key = KEY(c->position, c->ordinal)};
+	struct subscription terms = {.flags = flags,
+	    .key = KEY(c->position, c->ch->answers + 1)};
 	enum channel_result r;
 
 	if (name->rule->presence)
@@ -140,7 +141,7 @@ subscription_begin(const struct command *c, const struct channel_name *name,
 		terms.flags |= SUBSCRIPTION_JOIN_LEAVE;
 	if (claims != NULL) {
 		terms.expires_ms = (uint64_t)claims->expires_ms;
-		terms.info = info_keep(c->ch, claims);
+		terms.info = info_keep(c->ch, c->conn, claims);
 	}
 	r = channel_subscribe(
 	    c->ch, c->conn, name->text, name->len, &terms, at, sub);
@@ -226,7 +227,8 @@ subscribe_reply(struct command *c, const struct channel_name *name,
 	    r, c->ch->hub->subscription[sub].expires_ms);
 
 	if (bad != C_OK) {
-		channel_unsubscribe(c->ch, c->conn, name->text, name->len);
+		/* its join may have been told, before a takeover */
+		channel_finish(c->ch, c->conn, name->text, name->len);
 		reply_error(c, bad);
 		return;
 	}
@@ -304,7 +306,7 @@ command_sub_refresh(struct command *c)
 	s->expires_ms = (uint64_t)claims.expires_ms;
 	if (claims.info_len > 0)
 		command_slot(c)->flags |= SLOT_SUB_INFO;
-	info_replace(c->ch, &s->info, &claims);
+	info_replace(c->ch, c->conn, &s->info, &claims);
 	w = reply_begin(c, "sub_refresh");
 	json_open(w, '{');
 	put_expiry(c->ch, w, s->expires_ms);

@@ -46,7 +46,7 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 {
 	const struct conf_channel *rule =
 	    conf_channel_find(&ch->live, room, len);
-	struct subscription terms = {.key = KEY(position, 0)};
+	struct subscription terms = {.key = KEY(position, ch->answers + 1)};
 	struct channel_position at;
 	enum channel_result r;
 	uint32_t sub;

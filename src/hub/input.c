@@ -66,8 +66,10 @@ page_new(struct input_pool *pool)
 {
 	uint32_t k = claim_take(&pool->pages);
 
-	if (k != SHM_NONE)
-		SHM_STORE(pool->h->page[k].next, 0);
+	if (k == SHM_NONE)
+		return k;
+	page_disown(&pool->h->page[k]);
+	SHM_STORE(pool->h->page[k].next, 0);
 	return k;
 }
 

@@ -34,6 +34,7 @@ subscription_prepare(struct hub *h, struct claim *pool,
 	s = &h->subscription[i];
 	memset(s, 0, sizeof(*s));
 	s->slot = new->slot;
+	s->use = new->use;
 	s->offset = SHM_OWN(new->offset);
 	s->expires_ms = new->expires_ms;
 	s->epoch = new->epoch;
@@ -54,11 +55,26 @@ subscription_add(
     struct hub *h, struct claim *pool, const struct subscription *new)
 {
 	uint32_t *link = &h->slot[new->slot].subscriptions;
-	uint32_t i = subscription_prepare(h, pool, new, *link);
+	struct subscription own = *new;
+	uint32_t i;
+
+	own.use = slot_use(h, new->slot);
+	i = subscription_prepare(h, pool, &own, *link);
 
 	if (i != SHM_NONE)
 		*link = i + 1;
 	return i;
+}
+
+/* The slot that a record names if its connection still has it; SHM_NONE. */
+static uint32_t
+record_slot(const struct hub *h, uint32_t sub)
+{
+	uint64_t conn = subscription_conn(&h->subscription[sub]);
+	uint32_t slot = (uint32_t)conn;
+
+	return slot < h->n_slots && slot_use(h, slot) == conn >> 32 ? slot
+								    : SHM_NONE;
 }
 
 /* Takes it out of its connection's chain. */
@@ -66,9 +82,9 @@ static void
 unlink_slot(struct hub *h, uint32_t sub)
 {
 	struct subscription *s = &h->subscription[sub];
-	uint32_t slot = SHM_ONCE(s->slot), left = SUBSCRIPTIONS_MAX, *link, i;
+	uint32_t slot = record_slot(h, sub), left = SUBSCRIPTIONS_MAX, *link, i;
 
-	if (slot >= h->n_slots)
+	if (slot == SHM_NONE)
 		return;
 	link = &h->slot[slot].subscriptions;
 	while ((i = link_at(h, SHM_ONCE(*link))) != SHM_NONE && left-- > 0) {
@@ -76,7 +92,7 @@ unlink_slot(struct hub *h, uint32_t sub)
 			*link = s->slot_next;
 			return;
 		}
-		if (SHM_ONCE(h->subscription[i].slot) != slot)
+		if (record_slot(h, i) != slot)
 			return;
 		link = &h->subscription[i].slot_next;
 	}
@@ -110,16 +126,16 @@ subscription_drop(struct hub *h, struct claim *pool, uint32_t sub)
 }
 
 struct subscription_walk
-subscription_walk_from(uint32_t slot, uint32_t link)
+subscription_walk_of(uint64_t conn, uint32_t link)
 {
-	return (struct subscription_walk){slot, link, SUBSCRIPTIONS_MAX};
+	return (struct subscription_walk){conn, link, SUBSCRIPTIONS_MAX};
 }
 
 struct subscription_walk
 subscription_walk(const struct hub *h, uint32_t slot)
 {
-	return subscription_walk_from(
-	    slot, SHM_ONCE(h->slot[slot].subscriptions));
+	return subscription_walk_of(
+	    slot_id(h, slot), SHM_ONCE(h->slot[slot].subscriptions));
 }
 
 uint32_t
@@ -130,7 +146,7 @@ subscription_walk_next(const struct hub *h, struct subscription_walk *w)
 	if (i == SHM_NONE || w->left == 0)
 		return SHM_NONE;
 	channel = SHM_LOAD(h->subscription[i].channel);
-	if (SHM_ONCE(h->subscription[i].slot) != w->slot || channel == 0 ||
+	if (subscription_conn(&h->subscription[i]) != w->conn || channel == 0 ||
 	    channel > h->n_entries)
 		return SHM_NONE;
 	w->link = SHM_ONCE(h->subscription[i].slot_next);
@@ -235,16 +251,26 @@ struct adoption {
 	void *arg;
 };
 
-/* First all chains of this worker go, and those of its connections. A record
- * may have stayed behind of one that goes on at another worker by now, whose
- * chain is that one's. */
+/* The slot of a record if its connection is the worker's, whose chain it may
+ * make anew; SHM_NONE. A record may have stayed behind of one that goes on at
+ * another worker by now, or was made for one that never came here: it is its
+ * giver's still. */
+static uint32_t
+own_slot(const struct hub *h, int worker, uint32_t sub)
+{
+	uint32_t slot = record_slot(h, sub);
+
+	return slot != SHM_NONE && slot_holder(h, slot) == worker ? slot
+								  : SHM_NONE;
+}
+
+/* First all chains of this worker go, and those of its connections. */
 static void
 adopt_forget(struct hub *h, int worker, uint32_t sub, void *arg)
 {
-	uint32_t slot = SHM_ONCE(h->subscription[sub].slot);
+	uint32_t slot = own_slot(h, worker, sub);
 
-	if (forget(h, worker, sub) != SHM_NONE && slot < h->n_slots &&
-	    slot_worker(h, slot) == worker)
+	if (forget(h, worker, sub) != SHM_NONE && slot != SHM_NONE)
 		h->slot[slot].subscriptions = 0;
 }
 
@@ -254,11 +280,12 @@ adopt_one(struct hub *h, int worker, uint32_t sub, void *arg)
 {
 	struct adoption *a = arg;
 	struct subscription *s = &h->subscription[sub];
-	uint32_t c = SHM_LOAD(s->channel), slot = SHM_ONCE(s->slot), first;
+	uint32_t c = SHM_LOAD(s->channel), slot = own_slot(h, worker, sub);
+	uint32_t first;
 
 	if (c == 0)
 		return;
-	if (c > h->n_entries || slot >= h->n_slots || !a->lives(a->arg, slot) ||
+	if (c > h->n_entries || slot == SHM_NONE || !a->lives(a->arg, slot) ||
 	    !claim_mark(a->pool, sub)) {
 		SHM_STORE(s->channel, 0);
 		return;
@@ -286,23 +313,21 @@ subscription_adopt(struct hub *h, struct claim *pool,
 	claim_marked(pool);
 }
 
-/* The slot of a record's connection if that is the worker's; SHM_NONE. */
+/* The slot whose chain a record belongs into, if that is the worker's;
+ * SHM_NONE. */
 static uint32_t
-slot_of(const struct hub *h, int worker, uint32_t sub)
+rechain_slot(const struct hub *h, int worker, uint32_t sub)
 {
 	uint32_t c = SHM_LOAD(h->subscription[sub].channel);
-	uint32_t slot = SHM_ONCE(h->subscription[sub].slot);
 
-	return c >= 1 && c <= h->n_entries && slot < h->n_slots &&
-		slot_worker(h, slot) == worker
-	    ? slot
-	    : SHM_NONE;
+	return c >= 1 && c <= h->n_entries ? own_slot(h, worker, sub)
+					   : SHM_NONE;
 }
 
 static void
 rechain_forget(struct hub *h, int worker, uint32_t sub, void *arg)
 {
-	uint32_t slot = slot_of(h, worker, sub);
+	uint32_t slot = rechain_slot(h, worker, sub);
 
 	if (slot != SHM_NONE)
 		h->slot[slot].subscriptions = 0;
@@ -311,7 +336,7 @@ rechain_forget(struct hub *h, int worker, uint32_t sub, void *arg)
 static void
 rechain_one(struct hub *h, int worker, uint32_t sub, void *arg)
 {
-	uint32_t slot = slot_of(h, worker, sub);
+	uint32_t slot = rechain_slot(h, worker, sub);
 
 	if (slot == SHM_NONE)
 		return;
