@@ -103,6 +103,12 @@ void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
 void
 channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
+/* Mends a record of this worker's that its connection does not know: it is in
+ * its chain again, or, if the connection is gone, it goes. Returns what was
+ * wrong with it; steps as subscription_check(). */
+enum subscription_fault
+channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
+
 /* Begins to end a subscription for the server's reasons: what the connection is
  * sent next tells it. A worker that dies before the record is gone leaves it
  * to the next one, who sees with channel_revoked (before anything is sent) how

@@ -174,6 +174,7 @@ struct chat {
 	uint64_t now_ms;  /* clock_ms() of this turn */
 	int64_t wall_ms;
 	uint32_t sweep_at; /* next block to look at */
+	uint32_t record_at; /* next subscription to look at */
 	uint8_t *payload;  /* [SHM_STAGE] of the message being read */
 	char *message;	   /* of one that came in several reads */
 	size_t message_cap;

@@ -105,6 +105,21 @@ uint32_t
 subscription_walk_next(const struct hub *h, struct subscription_walk *w);
 
 /*
+ * What is wrong with a record of this worker's. *steps counts the records that
+ * were looked at for that: its own and those of its connection before it.
+ */
+enum subscription_fault {
+	SUBSCRIPTION_SOUND,	/* or free */
+	SUBSCRIPTION_ORPHAN,	/* its connection is not this worker's */
+	SUBSCRIPTION_UNCHAINED	/* it is not in its connection's chain */
+};
+enum subscription_fault subscription_check(const struct hub *h,
+    const struct claim *pool, uint32_t sub, uint32_t *steps);
+
+/* Puts one that is UNCHAINED into its connection's chain. */
+void subscription_chain(struct hub *h, uint32_t sub);
+
+/*
  * Calls member with a copy of each of a worker's records in a channel, from
  * any process, at most `max` of them. False if the chain says nonsense or
  * was changed on the way: what came so far may be incomplete.

@@ -174,6 +174,35 @@ channel_unsubscribe_all(struct chat *ch, uint32_t conn)
 	conn_slot(ch, conn)->subscriptions = 0;
 }
 
+/* Drops a record whose connection is gone, or goes on at another worker. */
+static void
+orphan_drop(struct chat *ch, uint32_t sub)
+{
+	struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
+
+	subscription_drop(ch->hub, &ch->subscriptions, sub);
+	blob_drop(&ch->input, info);
+	channel_release(ch, channel);
+}
+
+enum subscription_fault
+channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps)
+{
+	enum subscription_fault fault =
+	    subscription_check(ch->hub, &ch->subscriptions, sub, steps);
+	uint32_t conn = SHM_ONCE(ch->hub->subscription[sub].slot);
+
+	/* what is being given away has its records here until that is told */
+	if (conn < ch->hub->n_slots && ch->conn[conn].phase == CONN_MOVING)
+		return SUBSCRIPTION_SOUND;
+	if (fault == SUBSCRIPTION_UNCHAINED)
+		subscription_chain(ch->hub, sub);
+	else if (fault == SUBSCRIPTION_ORPHAN)
+		orphan_drop(ch, sub);
+	return fault;
+}
+
 /* Members are counted and handed on up to a maximum. */
 struct members {
 	const struct hub *h;

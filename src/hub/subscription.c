@@ -189,6 +189,51 @@ subscription_next(const struct hub *h, uint32_t sub)
 	return link_at(h, SHM_LOAD(h->subscription[sub].next));
 }
 
+/* The slot of a record if its connection is the worker's, whose chain it may
+ * make anew; SHM_NONE. A record may have stayed behind of one that goes on at
+ * another worker by now, or was made for one that never came here: it is its
+ * giver's still. */
+static uint32_t
+own_slot(const struct hub *h, int worker, uint32_t sub)
+{
+	uint32_t slot = record_slot(h, sub);
+
+	return slot != SHM_NONE && slot_holder(h, slot) == worker ? slot
+								  : SHM_NONE;
+}
+
+enum subscription_fault
+subscription_check(const struct hub *h, const struct claim *pool, uint32_t sub,
+    uint32_t *steps)
+{
+	uint32_t slot = own_slot(h, h->self, sub), i;
+	struct subscription_walk w;
+
+	++*steps;
+	if (!claim_has(pool, sub) || SHM_LOAD(h->subscription[sub].channel) == 0)
+		return SUBSCRIPTION_SOUND;
+	if (slot == SHM_NONE)
+		return SUBSCRIPTION_ORPHAN;
+	w = subscription_walk(h, slot);
+	while ((i = subscription_walk_next(h, &w)) != SHM_NONE) {
+		if (i == sub)
+			return SUBSCRIPTION_SOUND;
+		++*steps;
+	}
+	return SUBSCRIPTION_UNCHAINED;
+}
+
+void
+subscription_chain(struct hub *h, uint32_t sub)
+{
+	uint32_t slot = own_slot(h, h->self, sub);
+
+	if (slot == SHM_NONE)
+		return;
+	h->subscription[sub].slot_next = h->slot[slot].subscriptions;
+	h->slot[slot].subscriptions = sub + 1;
+}
+
 bool
 subscription_members(const struct hub *h, int worker, uint32_t channel,
     uint32_t max, void (*member)(const struct subscription *, void *),
@@ -250,19 +295,6 @@ struct adoption {
 	void (*kept)(void *arg, uint32_t sub);
 	void *arg;
 };
-
-/* The slot of a record if its connection is the worker's, whose chain it may
- * make anew; SHM_NONE. A record may have stayed behind of one that goes on at
- * another worker by now, or was made for one that never came here: it is its
- * giver's still. */
-static uint32_t
-own_slot(const struct hub *h, int worker, uint32_t sub)
-{
-	uint32_t slot = record_slot(h, sub);
-
-	return slot != SHM_NONE && slot_holder(h, slot) == worker ? slot
-								  : SHM_NONE;
-}
 
 /* First all chains of this worker go, and those of its connections. */
 static void
