@@ -40,7 +40,8 @@ struct slot {
 	_Atomic uint64_t part;	/* unfinished input, see input.h; 0: none */
 	_Atomic uint32_t first; /* first output chunk */
 	_Atomic uint32_t left;	/* input position, low half, of the last
-				 * /leave that ended a subscription */
+				 * /leave that ended a subscription; with
+				 * SLOT_ENTERING: behind its connect */
 	/* line 1: who */
 	uint32_t user;	/* presence entry, SHM_NONE: nobody */
 	uint8_t worker; /* filled in by slot_read: slot_holder() */
@@ -90,6 +91,8 @@ enum { KEY_BITS = 13 };
 /* With SLOT_ENDING: it is still in presence and its channels, some of which
  * may have been told. Whoever has it goes on with that. */
 #define SLOT_LEAVING (1u << 28)
+/* Its user is entered, and its client may not have been told yet. */
+#define SLOT_ENTERING (1u << 26)
 /* In `skipped`. */
 #define SLOT_SKIPPED_MORE (1u << 31)
 /* A subscription's token has had an info. */
@@ -105,6 +108,16 @@ static inline enum slot_state
 slot_state(const struct hub *h, uint32_t i)
 {
 	return SHM_LOAD(h->slot[i].life) & 7;
+}
+
+/* Whether its client is still to be told who it is: until then it gets nothing
+ * of "#user". */
+static inline bool
+slot_is_entering(const struct slot *s)
+{
+	return s->flags & SLOT_ENTERING &&
+	    (int32_t)((uint32_t)KEY_POSITION(SHM_LOAD(s->answered)) -
+		SHM_LOAD(s->left)) < 0;
 }
 
 /* How often the slot has been used: with its number, who has it (slot_id()).

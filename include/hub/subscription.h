@@ -39,12 +39,17 @@ struct subscription {
 	uint32_t epoch;
 	uint32_t info; /* blob (blob.h) of the token's info; 0: none */
 	uint32_t flags;
-	uint64_t key; /* of the command (slot.h) that made it; 0: unknown. If
-		       * REVOKED: its slot's `appended` before that is told */
+	uint64_t key; /* of the answer (slot.h) to the command that made it;
+		       * 0: unknown. If REVOKED: its slot's `appended` before
+		       * that is told */
 	uint32_t use; /* the slot's use count: which connection's it is */
 	uint32_t spare;
 };
 _Static_assert(sizeof(struct subscription) == 64, "one cache line");
+
+/* In `offset`: nothing is delivered, for its client does not know yet that it
+ * has subscribed. */
+#define SUBSCRIPTION_HELD UINT64_MAX
 
 /* A connection has no more of them; conf.h's limit is not above it. */
 enum { SUBSCRIPTIONS_MAX = 1024 };
@@ -62,8 +67,9 @@ subscription_conn(const struct subscription *s)
 uint32_t subscription_add(
     struct hub *h, struct claim *pool, const struct subscription *new);
 
-/* The same for a connection that is another worker's still: `link` (+ 1, 0:
- * none) follows in a chain that the slot does not know yet. */
+/* The same for the connection that `new` names, which is another worker's
+ * still: `link` (+ 1, 0: none) follows in a chain that the slot does not know
+ * yet. HELD if its worker died before it had answered. */
 uint32_t subscription_prepare(struct hub *h, struct claim *pool,
     const struct subscription *new, uint32_t link);
 
@@ -130,7 +136,8 @@ bool subscription_members(const struct hub *h, int worker, uint32_t channel,
 
 /*
  * At a takeover: marks this worker's records whose connection `lives` and
- * chains them anew; the others are freed. Calls kept for each that stays.
+ * chains them anew; the others are freed. Calls kept for each that stays; those
+ * that were not answered are HELD until the command is done again.
  */
 void subscription_adopt(struct hub *h, struct claim *pool,
     bool (*lives)(void *arg, uint32_t slot),

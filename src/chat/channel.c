@@ -102,12 +102,33 @@ subscription_end(struct chat *ch, uint32_t sub)
 	channel_release(ch, channel);
 }
 
+/* A subscription goes on where it is. One that was HELD begins now: what was
+ * said before is not for it, and its answer says so. */
+static void
+subscription_resume(
+    struct chat *ch, struct subscription *s, struct channel_position *at)
+{
+	uint32_t channel = SHM_OWN(s->channel) - 1;
+	uint64_t newest;
+
+	if (SHM_OWN(s->offset) == SUBSCRIPTION_HELD &&
+	    channel < ch->hub->n_entries) {
+		hub_lock(ch->hub);
+		newest = SHM_LOAD(ch->hub->entry[channel].offset);
+		hub_unlock(ch->hub);
+		SHM_STORE(s->offset, newest);
+	}
+	at->channel = channel;
+	at->epoch = s->epoch;
+	at->offset = SHM_OWN(s->offset);
+}
+
 enum channel_result
 channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
     const struct subscription *terms, struct channel_position *at,
     uint32_t *sub)
 {
-	struct subscription new = *terms, *s;
+	struct subscription new = *terms;
 	struct hub *h = ch->hub;
 	uint32_t e;
 
@@ -120,10 +141,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 		*sub = SHM_NONE;
 	}
 	if (*sub != SHM_NONE) {
-		s = &h->subscription[*sub];
-		at->channel = SHM_OWN(s->channel) - 1;
-		at->epoch = s->epoch;
-		at->offset = SHM_OWN(s->offset);
+		subscription_resume(ch, &h->subscription[*sub], at);
 		return CHANNEL_ALREADY;
 	}
 	if (subscription_count(h, conn) >= ch->live.connection_channels)

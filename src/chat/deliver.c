@@ -111,7 +111,8 @@ is_for(const struct subscription *s, const struct publication *p)
 	if (p->format >= FORMAT_JOIN)
 		return (s->flags &
 			   (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) ==
-		    SUBSCRIPTION_JOIN_LEAVE;
+		    SUBSCRIPTION_JOIN_LEAVE &&
+		    SHM_OWN(s->offset) != SUBSCRIPTION_HELD;
 	return p->offset > SHM_OWN(s->offset);
 }
 
@@ -178,7 +179,7 @@ deliver_user(struct chat *ch, struct delivery *d)
 		s = conn_slot(ch, i);
 		if (d->p->format == FORMAT_KICK)
 			kick(ch, i, d->p);
-		else if (d->p->offset > s->offset)
+		else if (d->p->offset > s->offset && !slot_is_entering(s))
 			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
 	}
 }
@@ -401,7 +402,9 @@ concerns(struct chat *ch, uint32_t i, const struct publication *p,
 		return NULL;
 	if (p->channel == s->user) {
 		*since = s->offset;
-		return p->offset > s->offset ? &s->flags : NULL;
+		return p->offset > s->offset && !slot_is_entering(s)
+		    ? &s->flags
+		    : NULL;
 	}
 	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
 		return ch->conn[i].present ? &s->flags : NULL;

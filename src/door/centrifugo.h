@@ -169,6 +169,11 @@ centrifugo_render(struct chat *ch, const struct publication *p, struct iovec *);
  * one of this connection. */
 void publish_again(const struct command *c, bool rpc);
 
+/* centrifugo_connect.c */
+
+/* The answer to its connect stands in its output. */
+void centrifugo_connected(struct slot *s);
+
 /* centrifugo_token.c */
 
 /* What a token says. */

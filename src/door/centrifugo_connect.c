@@ -61,6 +61,12 @@ own_position(const struct command *c, struct channel_name *name,
 	    channel_find(c->ch, name->text, name->len, false, at) == CHANNEL_OK;
 }
 
+void
+centrifugo_connected(struct slot *s)
+{
+	s->flags = (s->flags & ~SLOT_ENTERING) | C_CONNECTED;
+}
+
 /* Stores who it is, and enters it in presence. */
 static enum centrifugo_error
 enter(const struct command *c, const struct claims *claims)
@@ -74,6 +80,9 @@ enter(const struct command *c, const struct claims *claims)
 		return C_OK; /* before a takeover */
 	/* half of it may have been done before a takeover: until ENTERED all
 	 * of it is done again */
+	SHM_STORE(s->left, (uint32_t)c->position);
+	s->flags |= SLOT_ENTERING;
+	KILL_POINT();
 	if (claims->user_len > 0 && !c->ch->conn[c->conn].present) {
 		user =
 		    user_enter(c->ch, c->conn, claims->user, claims->user_len);
@@ -162,6 +171,7 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
     struct json_value subs)
 {
 	struct json_iter iter = json_iter(channels, JSON_ARRAY);
+	struct slot *s = command_slot(c);
 	enum centrifugo_error bad = C_OK;
 	struct channel_position at;
 	struct channel_name name;
@@ -170,7 +180,10 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 
 	each_subscription(c, untold);
 	if (own_position(c, &name, &at)) {
-		at.offset = command_slot(c)->offset;
+		/* also after a takeover: what came meanwhile it did not get */
+		if (slot_is_entering(s))
+			s->offset = at.offset;
+		at.offset = s->offset;
 		if (!recovery_of(subs, name.text, &r))
 			return C_END_BAD_REQUEST;
 		r.or_error = false;
@@ -273,7 +286,7 @@ command_connect(struct command *c)
 	command_slot(c)->ping_ms = (uint32_t)c->ch->now_ms;
 	reply_end(c, w);
 	if (c->ch->conn[c->conn].phase == CONN_OPEN)
-		command_slot(c)->flags |= C_CONNECTED;
+		centrifugo_connected(command_slot(c));
 }
 
 void

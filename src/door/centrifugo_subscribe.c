@@ -253,10 +253,15 @@ command_subscribe(struct command *c)
 		bad = may_subscribe(c, &name, &room, &claims);
 	if (bad == C_OK)
 		bad = subscription_begin(c, &name, claims, 0, &at, &sub);
-	if (bad == C_OK)
+	if (bad == C_OK) {
 		subscribe_reply(c, &name, &at, &r, sub);
-	else
-		reply_error(c, bad);
+		return;
+	}
+	/* with these the connection ends, or there is no name */
+	if (bad < C_END_SHUTDOWN && bad != C_BAD_REQUEST)
+		channel_undo(c->ch, c->conn, name.text, name.len,
+		    KEY(c->position, c->ch->answers + 1));
+	reply_error(c, bad);
 }
 
 void

@@ -55,8 +55,10 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 		return "* there is no room %.*s";
 	if (is_lobby(room, len))
 		return "* you are in %.*s already";
-	if (!may_join(ch, rule))
+	if (!may_join(ch, rule)) {
+		channel_undo(ch, conn, room, len, terms.key);
 		return "* you may not join %.*s";
+	}
 	if (rule->presence)
 		terms.flags |= SUBSCRIPTION_PRESENT;
 	if (rule->join_leave)

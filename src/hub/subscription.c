@@ -18,9 +18,10 @@ link_at(const struct hub *h, uint32_t link)
 	return link >= 1 && link <= h->n_subscriptions ? link - 1 : SHM_NONE;
 }
 
-uint32_t
-subscription_prepare(struct hub *h, struct claim *pool,
-    const struct subscription *new, uint32_t link)
+/* Makes a record and puts it into its channel's chain. */
+static uint32_t
+record_make(struct hub *h, struct claim *pool, const struct subscription *new,
+    uint32_t link)
 {
 	uint32_t i = claim_take(pool), channel = SHM_OWN(new->channel) - 1;
 	uint32_t first;
@@ -50,6 +51,31 @@ subscription_prepare(struct hub *h, struct claim *pool,
 	return i;
 }
 
+/* Whether the command that made a connection's record is still to be answered,
+ * and will be: its input is not done. */
+static bool
+is_unanswered(const struct hub *h, uint32_t slot, const struct subscription *s)
+{
+	const struct slot *conn = &h->slot[slot];
+
+	return s->key != 0 && !(s->flags & SUBSCRIPTION_REVOKED) &&
+	    SHM_LOAD(conn->answered) < s->key &&
+	    KEY_POSITION(SHM_LOAD(conn->committed)) < KEY_POSITION(s->key);
+}
+
+uint32_t
+subscription_prepare(struct hub *h, struct claim *pool,
+    const struct subscription *new, uint32_t link)
+{
+	struct subscription held = *new;
+
+	if (new->slot >= h->n_slots)
+		return SHM_NONE;
+	if (is_unanswered(h, new->slot, new))
+		SHM_STORE(held.offset, SUBSCRIPTION_HELD);
+	return record_make(h, pool, &held, link);
+}
+
 uint32_t
 subscription_add(
     struct hub *h, struct claim *pool, const struct subscription *new)
@@ -59,7 +85,7 @@ subscription_add(
 	uint32_t i;
 
 	own.use = slot_use(h, new->slot);
-	i = subscription_prepare(h, pool, &own, *link);
+	i = record_make(h, pool, &own, *link);
 
 	if (i != SHM_NONE)
 		*link = i + 1;
@@ -330,6 +356,8 @@ adopt_one(struct hub *h, int worker, uint32_t sub, void *arg)
 	if (link_at(h, first) != SHM_NONE)
 		SHM_STORE(h->subscription[first - 1].previous, sub + 1);
 	SHM_STORE(*head_of(h, worker, c - 1), sub + 1);
+	if (is_unanswered(h, slot, s))
+		SHM_STORE(s->offset, SUBSCRIPTION_HELD);
 	a->kept(a->arg, sub);
 }
 
