@@ -352,7 +352,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	claim_marked(&ch->input.pages);
 	while (conn_next(ch, &i))
 		take_user(ch, i);
-	presence_match(h, ch->local);
+	presence_match(h, ch->local, user_log_left, NULL);
 	/* what was said before stands in the journal only: answers to what was
 	 * read after it must not overtake it */
 	ch->unsettled = true;
