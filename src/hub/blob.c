@@ -4,7 +4,8 @@
 #include "page.h"
 
 /* How the bytes of a page that is a blob begin. Who reads them trusts them only
- * while the page's `owner` is the connection's use count. */
+ * while the page's `owner` is the connection's use count, and its serial the
+ * same: the connection may have had another one there in between. */
 struct blob_head {
 	uint32_t slot;
 	uint32_t len;
@@ -29,6 +30,7 @@ blob_put(struct input_pool *pool, uint64_t conn, const void *bytes, size_t len)
 	page_disown(p);
 	memcpy(p->bytes, &head, sizeof(head));
 	memcpy(p->bytes + sizeof(head), bytes, len);
+	SHM_STORE(p->next, ++pool->serial);
 	SHM_STORE(p->owner, (uint32_t)(conn >> 32));
 	return k + 1;
 }
@@ -47,7 +49,7 @@ blob_get(
     const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX])
 {
 	const struct input_page *p;
-	uint32_t use = (uint32_t)(conn >> 32);
+	uint32_t use = (uint32_t)(conn >> 32), serial;
 	struct blob_head head;
 
 	if (blob == 0 || blob > h->n_pages || use == 0)
@@ -55,10 +57,13 @@ blob_get(
 	p = &h->page[blob - 1];
 	if (SHM_LOAD(p->owner) != use)
 		return 0;
+	serial = SHM_LOAD(p->next);
 	memcpy(&head, p->bytes, sizeof(head));
 	if (head.slot != (uint32_t)conn || head.len > BLOB_MAX)
 		return 0;
 	memcpy(out, p->bytes + sizeof(head), head.len);
 	atomic_thread_fence(memory_order_acquire);
-	return SHM_LOAD(p->owner) == use ? head.len : 0;
+	return SHM_LOAD(p->owner) == use && SHM_LOAD(p->next) == serial
+	    ? head.len
+	    : 0;
 }

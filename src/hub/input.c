@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "hub/input.h"
@@ -19,6 +20,7 @@ int
 input_pool_init(struct input_pool *pool, struct hub *h)
 {
 	pool->h = h;
+	pool->serial = arc4random();
 	return claim_init(&pool->pages, h->page_owner, h->n_pages, h->self);
 }
 

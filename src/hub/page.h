@@ -7,7 +7,7 @@
 /* Of unfinished input: the first of a part begins with two states, of which
  * the slot says which is valid. Of a blob: see blob.c. */
 struct input_page {
-	_Atomic uint32_t next;	/* page + 1; 0: last */
+	_Atomic uint32_t next;	/* page + 1; 0: last. Of a blob: its serial */
 	_Atomic uint32_t owner; /* of a blob: use count of its connection's
 				 * slot; 0: it is no blob */
 	uint8_t bytes[INPUT_PAGE - 8];
