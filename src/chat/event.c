@@ -222,6 +222,9 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 {
 	uint32_t i;
 
+	/* redoes what the dead one did not get to: that it has told a leave */
+	hub_lock(h);
+	hub_unlock(h);
 	lobby_tell_gone(h, worker, wall_ms);
 	for (i = 0; i < h->n_subscriptions; i++) {
 		if (SHM_LOAD(h->subscription_owner[i / SHM_BLOCK]) !=
