@@ -111,8 +111,8 @@ channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
 
 /* Finishes the subscription that the command with that answer made before a
  * takeover, if it did: done again, it is refused. */
-void channel_undo(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    uint64_t key);
+void channel_undo(
+    struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key);
 
 /* Begins to end a subscription for the server's reasons: what the connection is
  * sent next tells it. A worker that dies before the record is gone leaves it

@@ -15,15 +15,15 @@ enum { BLOB_MAX = INPUT_PAGE - 16 };
 
 /* Keeps a copy for the connection of that id; returns its number (never 0), or
  * 0: too long or no page. */
-uint32_t blob_put(
-    struct input_pool *pool, uint64_t conn, const void *bytes, size_t len);
+uint32_t
+blob_put(struct input_pool *pool, uint64_t conn, const void *bytes, size_t len);
 
 /* Gives it back; nothing for 0. */
 void blob_drop(struct input_pool *pool, uint32_t blob);
 
 /* Copies it out, from any process; its length, 0 if there is none, or if it is
  * not that connection's (any more). */
-size_t blob_get(
-    const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX]);
+size_t
+blob_get(const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX]);
 
 #endif

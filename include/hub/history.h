@@ -10,7 +10,7 @@ enum { HISTORY_MAX = 1000 }; /* publications of one answer */
 
 struct history {
 	uint64_t offset; /* of the newest publication now */
-	bool gone; /* what followed `since` is not all kept any more */
+	bool gone;	 /* what followed `since` is not all kept any more */
 	uint32_t n;
 	uint64_t position[HISTORY_MAX]; /* in the order asked for */
 };

@@ -144,14 +144,15 @@ slot_giver(const struct hub *h, uint32_t i)
 }
 
 /* The worker whose it is, which alone writes it and has its records: its giver
- * while it is SLOT_MOVING. One look: it may be taken or taken back meanwhile. */
+ * while it is SLOT_MOVING. One look: it may be taken or taken back meanwhile.
+ */
 static inline int
 slot_holder(const struct hub *h, uint32_t i)
 {
 	uint64_t life = SHM_LOAD(h->slot[i].life);
 
-	return (int)(((life & 7) == SLOT_MOVING ? life >> 48 : life >> 8) &
-	    0xff);
+	return (
+	    int)(((life & 7) == SLOT_MOVING ? life >> 48 : life >> 8) & 0xff);
 }
 
 /* Whether a connection of that id is there and may chat. One look: what was

@@ -115,9 +115,9 @@ subscription_walk_next(const struct hub *h, struct subscription_walk *w);
  * were looked at for that: its own and those of its connection before it.
  */
 enum subscription_fault {
-	SUBSCRIPTION_SOUND,	/* or free */
-	SUBSCRIPTION_ORPHAN,	/* its connection is not this worker's */
-	SUBSCRIPTION_UNCHAINED	/* it is not in its connection's chain */
+	SUBSCRIPTION_SOUND,    /* or free */
+	SUBSCRIPTION_ORPHAN,   /* its connection is not this worker's */
+	SUBSCRIPTION_UNCHAINED /* it is not in its connection's chain */
 };
 enum subscription_fault subscription_check(const struct hub *h,
     const struct claim *pool, uint32_t sub, uint32_t *steps);

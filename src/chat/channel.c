@@ -231,9 +231,9 @@ struct members {
 	void *arg;
 };
 
-/* Hands on one connection that is in the channel: by its slot, or by its record,
- * which names it by its id. What was read is of the channel that was asked for
- * if that has its entry still, afterwards. */
+/* Hands on one connection that is in the channel: by its slot, or by its
+ * record, which names it by its id. What was read is of the channel that was
+ * asked for if that has its entry still, afterwards. */
 static void
 member_slot(struct members *m, uint32_t i, const struct subscription *record)
 {

@@ -200,8 +200,8 @@ deliver_one(struct chat *ch, const struct publication *p)
 	struct delivery d;
 	int k;
 
-	if (p->channel >= ch->hub->n_entries ||
-	    ch->local[p->channel] == 0 || !is_current(ch->hub, p))
+	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0 ||
+	    !is_current(ch->hub, p))
 		return;
 	e = &ch->hub->entry[p->channel];
 	delivery_begin(&d, p, &ch->hole);
@@ -402,9 +402,8 @@ concerns(struct chat *ch, uint32_t i, const struct publication *p,
 		return NULL;
 	if (p->channel == s->user) {
 		*since = s->offset;
-		return p->offset > s->offset && !slot_is_entering(s)
-		    ? &s->flags
-		    : NULL;
+		return p->offset > s->offset && !slot_is_entering(s) ? &s->flags
+								     : NULL;
 	}
 	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
 		return ch->conn[i].present ? &s->flags : NULL;

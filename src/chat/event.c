@@ -111,12 +111,11 @@ channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len)
 }
 
 void
-channel_undo(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    uint64_t key)
+channel_undo(
+    struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key)
 {
-	uint32_t sub = ch->replaying
-	    ? channel_subscription(ch, conn, name, len)
-	    : SHM_NONE;
+	uint32_t sub = ch->replaying ? channel_subscription(ch, conn, name, len)
+				     : SHM_NONE;
 
 	if (sub != SHM_NONE && ch->hub->subscription[sub].key == key)
 		channel_finish(ch, conn, name, len);

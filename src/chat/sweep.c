@@ -7,7 +7,7 @@
 #include "hub/stats.h"
 
 enum {
-	SWEEP_PARTS = 10,     /* of the blocks at each call */
+	SWEEP_PARTS = 10,      /* of the blocks at each call */
 	SWEEP_BLOCKS_MIN = 16, /* a small worker is looked at whole each time */
 	/*
 	 * Records of subscriptions, and blocks of them, that are looked at in
@@ -102,8 +102,8 @@ sweep_records(struct chat *ch)
 	uint32_t n = ch->hub->n_subscriptions, steps = 0, blocks = 0, seen, sub;
 	uint32_t found[SUBSCRIPTION_UNCHAINED + 1] = {0};
 
-	for (seen = 0; seen < n && steps < SWEEP_RECORDS &&
-	     blocks < SWEEP_RECORD_BLOCKS;
+	for (seen = 0;
+	     seen < n && steps < SWEEP_RECORDS && blocks < SWEEP_RECORD_BLOCKS;
 	     seen++) {
 		sub = ch->record_at;
 		if (has_records(ch, sub)) {

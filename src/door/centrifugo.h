@@ -192,8 +192,7 @@ enum centrifugo_error
 token_read(struct chat *ch, struct json_value token, struct claims *out);
 
 /* Keeps the info of claims for a connection; a blob. */
-uint32_t
-info_keep(struct chat *ch, uint32_t conn, const struct claims *claims);
+uint32_t info_keep(struct chat *ch, uint32_t conn, const struct claims *claims);
 
 /* Keeps it in place of another one. */
 void info_replace(struct chat *ch, uint32_t conn, uint32_t *info,

@@ -23,8 +23,8 @@ claims_from_url(const struct command *c, struct claims *out)
 	size_t len = 0;
 
 	if (s->flags & C_NAMED)
-		len = blob_get(c->ch->hub, s->info,
-		    slot_id(c->ch->hub, c->conn), name);
+		len = blob_get(
+		    c->ch->hub, s->info, slot_id(c->ch->hub, c->conn), name);
 	if (len > sizeof(out->user))
 		len = 0;
 	memcpy(out->user, name, len);

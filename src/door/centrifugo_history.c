@@ -90,8 +90,8 @@ put_history(struct chat *ch, struct json_writer *w,
 	found.gone = false;
 	/* the channel has gone since it was found: nothing is kept of it */
 	if (at.offset > 0 && history_find(ch->hub, &q, &found) < 0)
-		found.gone = ask.has_since && !ask.reverse &&
-		    ask.offset < at.offset;
+		found.gone =
+		    ask.has_since && !ask.reverse && ask.offset < at.offset;
 	if (found.gone && q.limit > 0)
 		return C_UNRECOVERABLE;
 	json_open(w, '{');

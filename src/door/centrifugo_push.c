@@ -8,8 +8,8 @@ enum {
 	PUSH_KEEP = 256 * 1024	      /* a larger buffer is given back */
 };
 
-/* A member whose value is JSON that others kept in shared memory: it is left out
- * if it is not (any more). */
+/* A member whose value is JSON that others kept in shared memory: it is left
+ * out if it is not (any more). */
 static void
 put_kept(struct json_writer *w, const char *name, const char *json, size_t len)
 {

@@ -131,8 +131,8 @@ subscription_begin(const struct command *c, const struct channel_name *name,
     const struct claims *claims, uint32_t flags, struct channel_position *at,
     uint32_t *sub)
 {
-	struct subscription terms = {.flags = flags,
-	    .key = KEY(c->position, c->ch->answers + 1)};
+	struct subscription terms = {
+	    .flags = flags, .key = KEY(c->position, c->ch->answers + 1)};
 	enum channel_result r;
 
 	if (name->rule->presence)

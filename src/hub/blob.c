@@ -45,8 +45,7 @@ blob_drop(struct input_pool *pool, uint32_t blob)
 }
 
 size_t
-blob_get(
-    const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX])
+blob_get(const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX])
 {
 	const struct input_page *p;
 	uint32_t use = (uint32_t)(conn >> 32), serial;

@@ -163,8 +163,8 @@ slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id)
 	    (uint32_t)(life >> 16))
 		return false;
 	*id = life >> 16 << 32 | i;
-	out->worker = (uint8_t)(
-	    (life & 7) == SLOT_MOVING ? life >> 48 : life >> 8 & 0xff);
+	out->worker = (uint8_t)((life & 7) == SLOT_MOVING ? life >> 48
+							  : life >> 8 & 0xff);
 	return out->device_len <= SLOT_DEVICE_MAX && out->worker < SHM_WORKERS;
 }
 

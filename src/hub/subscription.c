@@ -236,7 +236,8 @@ subscription_check(const struct hub *h, const struct claim *pool, uint32_t sub,
 	struct subscription_walk w;
 
 	++*steps;
-	if (!claim_has(pool, sub) || SHM_LOAD(h->subscription[sub].channel) == 0)
+	if (!claim_has(pool, sub) ||
+	    SHM_LOAD(h->subscription[sub].channel) == 0)
 		return SUBSCRIPTION_SOUND;
 	if (slot == SHM_NONE)
 		return SUBSCRIPTION_ORPHAN;

@@ -208,8 +208,7 @@ every_point(enum act first, enum act second, enum act last)
 		scene_begin(&s);
 		died = act_killed(&s, first, n);
 		if (fixture_random(2))
-			(void)act_killed(
-			    &s, second, 1 + fixture_random(150));
+			(void)act_killed(&s, second, 1 + fixture_random(150));
 		assert_false(act_killed(&s, last, 0));
 		said += check(&s, last == CLEAN);
 		runs++;

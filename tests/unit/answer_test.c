@@ -71,8 +71,8 @@ dies(struct scene *s, const char *text, bool answered)
 	node_read(s->old, s->i, s->client, text);
 	slot->committed = committed;
 	if (connecting)
-		slot->flags = (slot->flags & ~(uint32_t)C_CONNECTED) |
-		    SLOT_ENTERING;
+		slot->flags =
+		    (slot->flags & ~(uint32_t)C_CONNECTED) | SLOT_ENTERING;
 	if (answered)
 		return;
 	assert_int_equal(slot->appended, appended + 1);
@@ -91,8 +91,7 @@ adopted(struct scene *s)
 	slot_recall(&s->next->h, 0);
 	move_redo(&s->next->h, 0);
 	subscription_rechain(&s->next->h, 0);
-	assert_int_equal(
-	    move_take(&s->next->ch, 0, &id, &fd, 1, &no_fault), 1);
+	assert_int_equal(move_take(&s->next->ch, 0, &id, &fd, 1, &no_fault), 1);
 	chat_clean(&s->next->h, 0);
 	chat_turn(&s->next->ch);
 }
@@ -131,8 +130,8 @@ answer_first(struct scene *s, const char *channel, const char *answer)
 	early = memmem(all, len, "what is early", 13);
 	assert_non_null(a);
 	assert_true(early == NULL || early > a);
-	assert_null(memmem(a + 1, len - (size_t)(a + 1 - all), answer,
-	    strlen(answer)));
+	assert_null(
+	    memmem(a + 1, len - (size_t)(a + 1 - all), answer, strlen(answer)));
 }
 
 static void
@@ -213,8 +212,7 @@ test_answered(void **state)
 		scene_begin(&s, DOOR_CENTRIFUGO);
 		connect_answered(&s);
 		s.h.slot[s.i].flags |= C_PINGED;
-		dies(&s,
-		    "{}\n{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}",
+		dies(&s, "{}\n{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}",
 		    true);
 		node_say(s.other, "room", "what is early");
 		if (k == 0)

@@ -65,8 +65,8 @@ test_room_reused(void **state)
 	assert_int_equal(history_find(&h, &q, &found), 0);
 	assert_int_equal(found.n, 1);
 	entry_reuse(n, old.channel, "private", name);
-	assert_int_equal(channel_subscribe(&n->ch, i, name, strlen(name),
-			     &terms, &at, &sub),
+	assert_int_equal(
+	    channel_subscribe(&n->ch, i, name, strlen(name), &terms, &at, &sub),
 	    CHANNEL_OK);
 	node_say(n, name, "SECRET");
 	assert_int_equal(history_find(&h, &q, &found), -1);
@@ -149,9 +149,8 @@ late(const char *before, const char *kind, enum publication_format format)
 	third = node_new(&h, 2);
 	/* somebody had it when that was said: see the masks below */
 	for (k = 0; k < 3; k++)
-		assert_int_equal(
-		    publish(&third->ch, before, strlen(before), PUBLISH_MAKE,
-			&what, &p, &mask),
+		assert_int_equal(publish(&third->ch, before, strlen(before),
+				     PUBLISH_MAKE, &what, &p, &mask),
 		    PUBLISH_OK);
 	channel_find(&third->ch, before, strlen(before), false, &old);
 	for (k = 1; k <= journal_tail(&h); k++)
@@ -170,8 +169,7 @@ late(const char *before, const char *kind, enum publication_format format)
 	fd = node_fd(n, i);
 	h.worker[0].cursor = 0;
 	slot_recall(&third->h, 0);
-	assert_int_equal(
-	    move_take(&third->ch, 0, &id, &fd, 1, &no_fault), 1);
+	assert_int_equal(move_take(&third->ch, 0, &id, &fd, 1, &no_fault), 1);
 	chat_clean(&third->h, 0);
 	chat_turn(&third->ch);
 	assert_int_equal(third->ch.conn[i].phase, CONN_OPEN);

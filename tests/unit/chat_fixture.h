@@ -57,8 +57,7 @@ node_new(const struct hub *h, int worker)
 /* A connection at a door here, of a user ("": of nobody yet); his end in
  * *client. Returns its number. */
 static inline uint32_t
-node_open_at(
-    struct node *n, enum slot_door door, const char *user, int *client)
+node_open_at(struct node *n, enum slot_door door, const char *user, int *client)
 {
 	struct sockaddr_in a = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -76,8 +75,8 @@ node_open_at(
 	close(listener);
 	i = conn_accept(&n->ch, fd, (void *)&a);
 	assert_int_not_equal(i, SHM_NONE);
-	assert_int_equal(conn_open(&n->ch, i, door, user, strlen(user), "", 0,
-			     "101", 3, 0),
+	assert_int_equal(
+	    conn_open(&n->ch, i, door, user, strlen(user), "", 0, "101", 3, 0),
 	    0);
 	chat_turn(&n->ch);
 	return i;

@@ -82,9 +82,8 @@ taker_dies(struct scene *s)
 	struct subscription copy = s->h.subscription[s->sub];
 
 	assert_int_equal(move_freeze(&s->first->ch, 1), s->alice);
-	assert_int_not_equal(
-	    subscription_prepare(&s->second->h, &s->second->ch.subscriptions,
-		&copy, 0),
+	assert_int_not_equal(subscription_prepare(&s->second->h,
+				 &s->second->ch.subscriptions, &copy, 0),
 	    SHM_NONE);
 }
 
