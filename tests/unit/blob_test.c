@@ -8,7 +8,7 @@
 #include "door/door.h"
 #include "hub/blob.h"
 
-enum { SLOTS = 64, PART = 9000, READS = 5000 };
+enum { SLOTS = 64, PART = 2000, READS = 20000 };
 
 static const uint64_t alice = 7ull << 32 | 3, bob = 8ull << 32 | 3;
 
