@@ -250,8 +250,7 @@ move_redo(struct hub *h, int worker)
 	uint64_t id = SHM_LOAD(dead->move_id);
 	uint32_t i = slot_find(h, id);
 
-	if (id != 0 && i != SHM_NONE && slot_worker(h, i) == worker &&
-	    slot_state(h, i) != SLOT_MOVING)
+	if (id != 0 && i != SHM_NONE && slot_holder(h, i) == worker)
 		fields_store(h, dead, i);
 	SHM_STORE(dead->move_id, 0);
 }

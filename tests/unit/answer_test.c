@@ -91,7 +91,8 @@ adopted(struct scene *s)
 	slot_recall(&s->next->h, 0);
 	move_redo(&s->next->h, 0);
 	subscription_rechain(&s->next->h, 0);
-	assert_int_equal(move_take(&s->next->ch, 0, &id, &fd, 1, &no_fault), 1);
+	assert_int_equal(
+	    move_take(&s->next->ch, 0, &id, &fd, 1, &no_fault, NULL), 1);
 	chat_clean(&s->next->h, 0);
 	chat_turn(&s->next->ch);
 }

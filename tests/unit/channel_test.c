@@ -169,7 +169,8 @@ late(const char *before, const char *kind, enum publication_format format)
 	fd = node_fd(n, i);
 	h.worker[0].cursor = 0;
 	slot_recall(&third->h, 0);
-	assert_int_equal(move_take(&third->ch, 0, &id, &fd, 1, &no_fault), 1);
+	assert_int_equal(
+	    move_take(&third->ch, 0, &id, &fd, 1, &no_fault, NULL), 1);
 	chat_clean(&third->h, 0);
 	chat_turn(&third->ch);
 	assert_int_equal(third->ch.conn[i].phase, CONN_OPEN);

@@ -295,7 +295,8 @@ test_sweep_moving(void **state)
 	assert_int_equal(move_freeze(&s.first->ch, 1), s.alice);
 	sweep_all(s.first);
 	assert_int_equal(s.first->ch.subscriptions.n_used, 2);
-	assert_int_equal(move_take(&s.second->ch, 0, &id, &fd, 1, NULL), 1);
+	assert_int_equal(
+	    move_take(&s.second->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	sweep_all(s.first);
 	sweep_all(s.second);
 	assert_int_equal(s.first->ch.subscriptions.n_used, 1);
