@@ -8,6 +8,8 @@
 #define CHATD_CHAT_CHANNEL_H
 
 #include "chat/chat.h"
+#include "chat/user.h"
+#include "hub/blob.h"
 #include "hub/history.h"
 #include "hub/presence.h"
 #include "hub/subscription.h"
@@ -70,11 +72,22 @@ struct channel_member {
 
 /*
  * Calls member for each, at most `max`. In the lobby plain connections are
- * members too; in a user's own channel his connections. False if there were
- * more.
+ * members too; in a user's own channel his connections. Nobody if the entry has
+ * become another channel's since it was found. False if there were more.
  */
-bool channel_members(struct chat *ch, uint32_t channel, uint32_t max,
-    void (*member)(const struct channel_member *, void *), void *arg);
+bool channel_members(struct chat *ch, const struct channel_position *at,
+    uint32_t max, void (*member)(const struct channel_member *, void *),
+    void *arg);
+
+/* Copies what is told of a member: his user's name, *len, and the infos, all of
+ * this one connection. False if it has gone meanwhile. */
+struct member_text {
+	char user[USER_NAME_MAX + 1];
+	char info[BLOB_MAX], sub_info[BLOB_MAX];
+	size_t user_len, info_len, sub_info_len;
+};
+bool channel_member_text(const struct hub *h, const struct channel_member *m,
+    struct member_text *out);
 
 /*
  * Publishes that a connection joins a channel or the lobby, if that is to be
@@ -89,6 +102,17 @@ void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
  * none. */
 void
 channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/* Mends a record of this worker's that its connection does not know: it is in
+ * its chain again, or, if the connection is gone, it goes. Returns what was
+ * wrong with it; steps as subscription_check(). */
+enum subscription_fault
+channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
+
+/* Finishes the subscription that the command with that answer made before a
+ * takeover, if it did: done again, it is refused. */
+void channel_undo(
+    struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key);
 
 /* Begins to end a subscription for the server's reasons: what the connection is
  * sent next tells it. A worker that dies before the record is gone leaves it

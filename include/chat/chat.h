@@ -180,9 +180,10 @@ struct chat {
 	uint64_t turn_us; /* clock_us() of its first event, 0: none yet */
 	uint64_t now_ms;  /* clock_ms() of this turn */
 	int64_t wall_ms;
-	uint32_t sweep_at; /* next block to look at */
-	uint8_t *payload;  /* [SHM_STAGE] of the message being read */
-	char *message;	   /* of one that came in several reads */
+	uint32_t sweep_at;  /* next block to look at */
+	uint32_t record_at; /* next subscription to look at */
+	uint8_t *payload;   /* [SHM_STAGE] of the message being read */
+	char *message;	    /* of one that came in several reads */
 	size_t message_cap;
 	char *copy;		/* journal entries are copied out to here */
 	uint32_t answers;	/* to the message in hand so far */

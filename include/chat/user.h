@@ -3,6 +3,7 @@
 #define CHATD_CHAT_USER_H
 
 #include "chat/chat.h"
+#include "hub/presence.h"
 
 enum { USER_NAME_MAX = 64 };
 
@@ -23,6 +24,9 @@ uint32_t user_list_next(const struct chat *ch, uint32_t conn);
 
 /* The connection is going; nothing if it was not entered. */
 void user_leave(struct chat *ch, uint32_t conn);
+
+/* Logs that the user of a presence entry has left with a worker. */
+void user_log_left(const struct presence_view *v, void *arg);
 
 /* A user's name from the entry; "" if it says nonsense. */
 size_t

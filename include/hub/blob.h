@@ -1,19 +1,29 @@
-/* blob: up to about 1,000 bytes that go with a connection or subscription
- * (what its token says of it), in one page of the input pool. Layer 2. */
+/*
+ * blob: up to about 1,000 bytes that go with a connection or subscription
+ * (what its token says of it), in one page of the input pool. Layer 2.
+ *
+ * A page is used again, for a blob or for what another client has sent of a
+ * message: it carries the id of its connection, and whoever reads it from
+ * another process looks for that id before the copy and after it.
+ */
 #ifndef CHATD_HUB_BLOB_H
 #define CHATD_HUB_BLOB_H
 
 #include "hub/input.h"
 
-enum { BLOB_MAX = INPUT_PAGE - 8 };
+enum { BLOB_MAX = INPUT_PAGE - 16 };
 
-/* Keeps a copy; returns its number (never 0), or 0: too long or no page. */
-uint32_t blob_put(struct input_pool *pool, const void *bytes, size_t len);
+/* Keeps a copy for the connection of that id; returns its number (never 0), or
+ * 0: too long or no page. */
+uint32_t
+blob_put(struct input_pool *pool, uint64_t conn, const void *bytes, size_t len);
 
 /* Gives it back; nothing for 0. */
 void blob_drop(struct input_pool *pool, uint32_t blob);
 
-/* Copies it out, from any process; its length, 0 if there is none. */
-size_t blob_get(const struct hub *h, uint32_t blob, char out[BLOB_MAX]);
+/* Copies it out, from any process; its length, 0 if there is none, or if it is
+ * not that connection's (any more). */
+size_t
+blob_get(const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX]);
 
 #endif

@@ -10,14 +10,14 @@ enum { HISTORY_MAX = 1000 }; /* publications of one answer */
 
 struct history {
 	uint64_t offset; /* of the newest publication now */
-	uint32_t epoch;
-	bool gone; /* what followed `since` is not all kept any more */
+	bool gone;	 /* what followed `since` is not all kept any more */
 	uint32_t n;
 	uint64_t position[HISTORY_MAX]; /* in the order asked for */
 };
 
 struct history_query {
 	uint32_t channel; /* presence entry */
+	uint32_t epoch;	  /* that was found with it, under the lock */
 	uint64_t since;	  /* offset; only those after (reverse: before) it */
 	bool has_since;
 	bool reverse;	   /* newest first */
@@ -29,9 +29,9 @@ struct history_query {
 
 /*
  * Finds the publications; their bytes are read with journal_read, which may
- * find them gone meanwhile. Lock-free; the channel's entry must be one that
- * cannot be reused meanwhile (somebody here has it, or the lock is held).
- * Returns 0, or -1 if the entry is free.
+ * find them gone meanwhile. Lock-free. An entry that nobody has may become
+ * another channel's at any time: returns 0, or -1 with nothing found if the
+ * entry's epoch is not that of the question (any more).
  */
 int history_find(
     const struct hub *h, const struct history_query *q, struct history *out);

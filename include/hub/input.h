@@ -26,6 +26,7 @@ struct input_part {
 struct input_pool {
 	struct hub *h;
 	struct claim pages;
+	uint32_t serial; /* of the last blob that was put into one */
 };
 
 int input_pool_init(struct input_pool *pool, struct hub *h);

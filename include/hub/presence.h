@@ -85,13 +85,14 @@ uint32_t presence_count(const struct hub *h);
 void presence_set(struct hub *h, uint32_t entry);
 
 /*
- * At a takeover: sets this worker's bit exactly where has[entry] is not 0.
- * Takes the lock, for a few entries at a time.
+ * At a takeover: sets this worker's bit exactly where has[entry] is not 0,
+ * calling left for each entry that nobody has any more, as it was. Takes the
+ * lock, for a few entries at a time.
  */
-void presence_match(struct hub *h, const uint32_t *has);
+void presence_match(struct hub *h, const uint32_t *has,
+    void (*left)(const struct presence_view *, void *), void *arg);
 
-/* Clears a dead worker's bit everywhere, calling left for each entry that
- * nobody has any more. Takes the lock, for a few entries at a time. */
+/* Clears a dead worker's bit everywhere, calling left in the same way. */
 void presence_clear(struct hub *h, int worker,
     void (*left)(const struct presence_view *, void *), void *arg);
 

@@ -40,10 +40,11 @@ struct slot {
 	_Atomic uint64_t part;	/* unfinished input, see input.h; 0: none */
 	_Atomic uint32_t first; /* first output chunk */
 	_Atomic uint32_t left;	/* input position, low half, of the last
-				 * /leave that ended a subscription */
+				 * /leave that ended a subscription; with
+				 * SLOT_ENTERING: behind its connect */
 	/* line 1: who */
 	uint32_t user;	/* presence entry, SHM_NONE: nobody */
-	uint8_t worker; /* filled in by slot_read; else it is in life */
+	uint8_t worker; /* filled in by slot_read: slot_holder() */
 	uint8_t door;	/* enum slot_door */
 	uint8_t device_len;
 	uint8_t family; /* of peer: 4 or 6 */
@@ -90,6 +91,8 @@ enum { KEY_BITS = 13 };
 /* With SLOT_ENDING: it is still in presence and its channels, some of which
  * may have been told. Whoever has it goes on with that. */
 #define SLOT_LEAVING (1u << 28)
+/* Its user is entered, and its client may not have been told yet. */
+#define SLOT_ENTERING (1u << 26)
 /* In `skipped`. */
 #define SLOT_SKIPPED_MORE (1u << 31)
 /* A subscription's token has had an info. */
@@ -107,7 +110,26 @@ slot_state(const struct hub *h, uint32_t i)
 	return SHM_LOAD(h->slot[i].life) & 7;
 }
 
-/* The worker that has it: with its state, one word. */
+/* Whether its client is still to be told who it is: until then it gets nothing
+ * of "#user". */
+static inline bool
+slot_is_entering(const struct slot *s)
+{
+	return s->flags & SLOT_ENTERING &&
+	    (int32_t)((uint32_t)KEY_POSITION(SHM_LOAD(s->answered)) -
+		SHM_LOAD(s->left)) < 0;
+}
+
+/* How often the slot has been used: with its number, who has it (slot_id()).
+ * Never 0 in a slot that was ever taken. */
+static inline uint32_t
+slot_use(const struct hub *h, uint32_t i)
+{
+	return (uint32_t)(SHM_LOAD(h->slot[i].life) >> 16);
+}
+
+/* The worker that its life word names: of one that is SLOT_MOVING the one that
+ * may take it. Whose it is, says slot_holder(). */
 static inline int
 slot_worker(const struct hub *h, uint32_t i)
 {
@@ -119,6 +141,30 @@ static inline int
 slot_giver(const struct hub *h, uint32_t i)
 {
 	return (int)(SHM_LOAD(h->slot[i].life) >> 48 & 0xff);
+}
+
+/* The worker whose it is, which alone writes it and has its records: its giver
+ * while it is SLOT_MOVING. One look: it may be taken or taken back meanwhile.
+ */
+static inline int
+slot_holder(const struct hub *h, uint32_t i)
+{
+	uint64_t life = SHM_LOAD(h->slot[i].life);
+
+	return (
+	    int)(((life & 7) == SLOT_MOVING ? life >> 48 : life >> 8) & 0xff);
+}
+
+/* Whether a connection of that id is there and may chat. One look: what was
+ * read of it before this was its own. */
+static inline bool
+slot_is_live(const struct hub *h, uint64_t id)
+{
+	uint32_t i = (uint32_t)id;
+	uint64_t life = i < h->n_slots ? SHM_LOAD(h->slot[i].life) : 0;
+
+	return ((life & 7) == SLOT_OPEN || (life & 7) == SLOT_MOVING) &&
+	    (life >> 16 << 32 | i) == id;
 }
 
 /* Whether a connection has it: from its 101 on to its end. */

@@ -6,6 +6,10 @@
  * the chain of a channel (who is there?), each record checked, a bounded
  * number of steps. The store of `channel` commits a record; chains follow
  * from the records and are made anew at a takeover.
+ *
+ * A slot's number is used again: a record is a connection's only if the use
+ * count in it is the slot's, too (slot_use()). Whoever looks at a record or
+ * follows a connection's chain asks for both.
  */
 #ifndef CHATD_HUB_SUBSCRIPTION_H
 #define CHATD_HUB_SUBSCRIPTION_H
@@ -35,21 +39,37 @@ struct subscription {
 	uint32_t epoch;
 	uint32_t info; /* blob (blob.h) of the token's info; 0: none */
 	uint32_t flags;
-	uint64_t key; /* of the command (slot.h) that made it; 0: unknown. If
-		       * REVOKED: its slot's `appended` before that is told */
-	uint32_t spare[2];
+	uint64_t key; /* of the answer (slot.h) to the command that made it;
+		       * 0: unknown. If REVOKED: its slot's `appended` before
+		       * that is told */
+	uint32_t use; /* the slot's use count: which connection's it is */
+	uint32_t spare;
 };
+_Static_assert(sizeof(struct subscription) == 64, "one cache line");
+
+/* In `offset`: nothing is delivered, for its client does not know yet that it
+ * has subscribed. */
+#define SUBSCRIPTION_HELD UINT64_MAX
 
 /* A connection has no more of them; conf.h's limit is not above it. */
 enum { SUBSCRIPTIONS_MAX = 1024 };
 
-/* Makes one out of all that `new` says but its links, and chains it. Returns
- * its number, or SHM_NONE: none left. */
+/* The id of the connection that a record is of. */
+static inline uint64_t
+subscription_conn(const struct subscription *s)
+{
+	return (uint64_t)SHM_ONCE(s->use) << 32 | SHM_ONCE(s->slot);
+}
+
+/* Makes one out of all that `new` says but its links, for the connection that
+ * has the slot now, and chains it. Returns its number, or SHM_NONE: none
+ * left. */
 uint32_t subscription_add(
     struct hub *h, struct claim *pool, const struct subscription *new);
 
-/* The same for a connection that is another worker's still: `link` (+ 1, 0:
- * none) follows in a chain that the slot does not know yet. */
+/* The same for the connection that `new` names, which is another worker's
+ * still: `link` (+ 1, 0: none) follows in a chain that the slot does not know
+ * yet. HELD if its worker died before it had answered. */
 uint32_t subscription_prepare(struct hub *h, struct claim *pool,
     const struct subscription *new, uint32_t link);
 
@@ -75,19 +95,35 @@ uint32_t subscription_next(const struct hub *h, uint32_t sub);
 /*
  * A connection's subscriptions, one after another: as many as it can have, and
  * none that is not its own, whatever somebody wrote into the chain. The one
- * that it is at may be taken away.
+ * that it is at may be taken away. Of the connection that has the slot now, or
+ * of one by its id, from a link on.
  */
 struct subscription_walk {
-	uint32_t slot;
+	uint64_t conn; /* id */
 	uint32_t link; /* of the next one, + 1 */
 	uint32_t left;
 };
 struct subscription_walk subscription_walk(const struct hub *h, uint32_t slot);
-struct subscription_walk subscription_walk_from(uint32_t slot, uint32_t link);
+struct subscription_walk subscription_walk_of(uint64_t conn, uint32_t link);
 
 /* The next one's number, or SHM_NONE. */
 uint32_t
 subscription_walk_next(const struct hub *h, struct subscription_walk *w);
+
+/*
+ * What is wrong with a record of this worker's. *steps counts the records that
+ * were looked at for that: its own and those of its connection before it.
+ */
+enum subscription_fault {
+	SUBSCRIPTION_SOUND,    /* or free */
+	SUBSCRIPTION_ORPHAN,   /* its connection is not this worker's */
+	SUBSCRIPTION_UNCHAINED /* it is not in its connection's chain */
+};
+enum subscription_fault subscription_check(const struct hub *h,
+    const struct claim *pool, uint32_t sub, uint32_t *steps);
+
+/* Puts one that is UNCHAINED into its connection's chain. */
+void subscription_chain(struct hub *h, uint32_t sub);
 
 /*
  * Calls member with a copy of each of a worker's records in a channel, from
@@ -100,7 +136,8 @@ bool subscription_members(const struct hub *h, int worker, uint32_t channel,
 
 /*
  * At a takeover: marks this worker's records whose connection `lives` and
- * chains them anew; the others are freed. Calls kept for each that stays.
+ * chains them anew; the others are freed. Calls kept for each that stays; those
+ * that were not answered are HELD until the command is done again.
  */
 void subscription_adopt(struct hub *h, struct claim *pool,
     bool (*lives)(void *arg, uint32_t slot),

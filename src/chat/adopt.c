@@ -174,9 +174,8 @@ take_up_all(struct adoption *a)
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
 		/* who was moving here is still where he was */
-		if (slot_worker(h, i) != h->self ||
-		    slot_state(h, i) == SLOT_FREE ||
-		    slot_state(h, i) == SLOT_MOVING)
+		if (slot_holder(h, i) != h->self ||
+		    slot_state(h, i) == SLOT_FREE)
 			continue;
 		if (a->fd[i] == 0) {
 			/* it was not in custody: its 101 was never written,
@@ -345,6 +344,9 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 
 	memset(result, 0, sizeof(*result));
 	adopt_stages(&a, h->self);
+	/* who is given up leaves what its chain says: the one before may have
+	 * died in subscription_adopt() below */
+	subscription_rechain(h, h->self);
 	take_up_all(&a);
 	claim_marked(&ch->slots);
 	output_adopted(&ch->output);
@@ -352,7 +354,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	claim_marked(&ch->input.pages);
 	while (conn_next(ch, &i))
 		take_user(ch, i);
-	presence_match(h, ch->local);
+	presence_match(h, ch->local, user_log_left, NULL);
 	/* what was said before stands in the journal only: answers to what was
 	 * read after it must not overtake it */
 	ch->unsettled = true;

@@ -2,8 +2,6 @@
 
 #include "chat/channel.h"
 #include "chat/conn.h"
-#include "chat/user.h"
-#include "hub/blob.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 
@@ -104,12 +102,33 @@ subscription_end(struct chat *ch, uint32_t sub)
 	channel_release(ch, channel);
 }
 
+/* A subscription goes on where it is. One that was HELD begins now: what was
+ * said before is not for it, and its answer says so. */
+static void
+subscription_resume(
+    struct chat *ch, struct subscription *s, struct channel_position *at)
+{
+	uint32_t channel = SHM_OWN(s->channel) - 1;
+	uint64_t newest;
+
+	if (SHM_OWN(s->offset) == SUBSCRIPTION_HELD &&
+	    channel < ch->hub->n_entries) {
+		hub_lock(ch->hub);
+		newest = SHM_LOAD(ch->hub->entry[channel].offset);
+		hub_unlock(ch->hub);
+		SHM_STORE(s->offset, newest);
+	}
+	at->channel = channel;
+	at->epoch = s->epoch;
+	at->offset = SHM_OWN(s->offset);
+}
+
 enum channel_result
 channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
     const struct subscription *terms, struct channel_position *at,
     uint32_t *sub)
 {
-	struct subscription new = *terms, *s;
+	struct subscription new = *terms;
 	struct hub *h = ch->hub;
 	uint32_t e;
 
@@ -122,10 +141,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 		*sub = SHM_NONE;
 	}
 	if (*sub != SHM_NONE) {
-		s = &h->subscription[*sub];
-		at->channel = SHM_OWN(s->channel) - 1;
-		at->epoch = s->epoch;
-		at->offset = SHM_OWN(s->offset);
+		subscription_resume(ch, &h->subscription[*sub], at);
 		return CHANNEL_ALREADY;
 	}
 	if (subscription_count(h, conn) >= ch->live.connection_channels)
@@ -176,24 +192,60 @@ channel_unsubscribe_all(struct chat *ch, uint32_t conn)
 	conn_slot(ch, conn)->subscriptions = 0;
 }
 
+/* Drops a record whose connection is gone, or goes on at another worker. */
+static void
+orphan_drop(struct chat *ch, uint32_t sub)
+{
+	struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
+
+	subscription_drop(ch->hub, &ch->subscriptions, sub);
+	blob_drop(&ch->input, info);
+	channel_release(ch, channel);
+}
+
+enum subscription_fault
+channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps)
+{
+	enum subscription_fault fault =
+	    subscription_check(ch->hub, &ch->subscriptions, sub, steps);
+	uint32_t conn = SHM_ONCE(ch->hub->subscription[sub].slot);
+
+	/* what is being given away has its records here until that is told */
+	if (conn < ch->hub->n_slots && ch->conn[conn].phase == CONN_MOVING)
+		return SUBSCRIPTION_SOUND;
+	if (fault == SUBSCRIPTION_UNCHAINED)
+		subscription_chain(ch->hub, sub);
+	else if (fault == SUBSCRIPTION_ORPHAN)
+		orphan_drop(ch, sub);
+	return fault;
+}
+
 /* Members are counted and handed on up to a maximum. */
 struct members {
-	struct chat *ch;
+	const struct hub *h;
+	const struct channel_position *at;
 	uint32_t left;
 	bool more;
 	void (*member)(const struct channel_member *, void *);
 	void *arg;
 };
 
-/* Hands on one connection. */
+/* Hands on one connection that is in the channel: by its slot, or by its
+ * record, which names it by its id. What was read is of the channel that was
+ * asked for if that has its entry still, afterwards. */
 static void
-member_slot(struct members *m, uint32_t i, uint32_t sub_info)
+member_slot(struct members *m, uint32_t i, const struct subscription *record)
 {
-	struct channel_member out = {.sub_info = sub_info};
+	struct channel_member out = {
+	    .sub_info = record != NULL ? record->info : 0};
 	struct slot s;
 
-	if (!slot_read(m->ch->hub, i, &s, &out.id) ||
-	    !slot_is_open(m->ch->hub, i))
+	if (!slot_read(m->h, i, &s, &out.id) || !slot_is_live(m->h, out.id) ||
+	    (record != NULL && subscription_conn(record) != out.id) ||
+	    (record == NULL && m->at->channel != PRESENCE_LOBBY &&
+		s.user != m->at->channel) ||
+	    SHM_LOAD(m->h->entry[m->at->channel].epoch) != m->at->epoch)
 		return;
 	if (m->left == 0) {
 		m->more = true;
@@ -211,41 +263,54 @@ member_cb(const struct subscription *s, void *arg)
 {
 	if ((s->flags & (SUBSCRIPTION_PRESENT | SUBSCRIPTION_REVOKED)) ==
 	    SUBSCRIPTION_PRESENT)
-		member_slot(arg, s->slot, s->info);
+		member_slot(arg, s->slot, s);
 }
 
 /* The connections that are members without a subscription: of the lobby all
  * plain ones, of "#user" all of that user. */
 static void
-members_scan(struct members *m, uint32_t channel)
+members_scan(struct members *m)
 {
-	struct hub *h = m->ch->hub;
-	struct slot *s;
-	uint32_t i;
+	const struct hub *h = m->h;
+	uint32_t channel = m->at->channel, i;
+	const struct slot *s;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
 		s = &h->slot[i];
 		if (slot_is_open(h, i) &&
 		    (channel == PRESENCE_LOBBY ? s->door == DOOR_PLAIN
 					       : s->user == channel))
-			member_slot(m, i, 0);
+			member_slot(m, i, NULL);
 	}
 }
 
 bool
-channel_members(struct chat *ch, uint32_t channel, uint32_t max,
-    void (*member)(const struct channel_member *, void *), void *arg)
+channel_members(struct chat *ch, const struct channel_position *at,
+    uint32_t max, void (*member)(const struct channel_member *, void *),
+    void *arg)
 {
-	struct members m = {ch, max, false, member, arg};
-	uint64_t mask = presence_mask(ch->hub, channel);
-	char name[PRESENCE_NAME_MAX + 1];
+	struct members m = {ch->hub, at, max, false, member, arg};
+	struct presence_view v;
+	uint64_t mask;
 
-	if (channel_name(ch->hub, channel, name) == 0)
+	if (!presence_read(ch->hub, at->channel, &v) || v.epoch != at->epoch)
 		return true;
-	if (channel == PRESENCE_LOBBY || name[0] == '#')
-		members_scan(&m, channel);
-	for (; mask != 0; mask &= mask - 1)
-		subscription_members(ch->hub, __builtin_ctzll(mask), channel,
-		    ch->hub->n_subscriptions, member_cb, &m);
+	if (at->channel == PRESENCE_LOBBY || v.name[0] == '#')
+		members_scan(&m);
+	for (mask = v.mask; mask != 0; mask &= mask - 1)
+		subscription_members(ch->hub, __builtin_ctzll(mask),
+		    at->channel, ch->hub->n_subscriptions, member_cb, &m);
 	return !m.more;
+}
+
+bool
+channel_member_text(const struct hub *h, const struct channel_member *m,
+    struct member_text *out)
+{
+	out->user_len = user_name(h, m->user, out->user);
+	out->info_len = blob_get(h, m->info, m->id, out->info);
+	out->sub_info_len = blob_get(h, m->sub_info, m->id, out->sub_info);
+	/* its user's entry is had as long as it is there */
+	atomic_thread_fence(memory_order_acquire);
+	return slot_is_live(h, m->id);
 }

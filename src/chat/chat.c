@@ -144,20 +144,12 @@ chat_reconfigure(struct chat *ch, const struct conf_live *live)
 	log_set_verbose(live->verbose);
 }
 
-/* A user has gone with his worker. */
-static void
-log_left(const struct presence_view *v, void *arg)
-{
-	if (v->name[0] == '#')
-		log_info("%s left", log_text(v->name + 1, v->name_len - 1));
-}
-
 void
 chat_clean(struct hub *h, int worker)
 {
 	slot_recall(h, worker);
 	channel_tell_gone(h, worker, clock_wall_ms());
-	presence_clear(h, worker, log_left, NULL);
+	presence_clear(h, worker, user_log_left, NULL);
 	subscription_clear(h, worker);
 	slot_clear(h, worker);
 	output_clear(h, worker);

@@ -452,7 +452,12 @@ leave(struct chat *ch, uint32_t i)
 	if (ch->conn[i].door != DOOR_PLAIN || ch->conn[i].present)
 		channel_tell_leaves(ch, i);
 	channel_unsubscribe_all(ch, i);
+	/* first: once it has left, the entry may become another's, and whoever
+	 * takes this over is not to leave it again */
+	s->user = SHM_NONE;
+	KILL_POINT();
 	user_leave(ch, i);
+	KILL_POINT();
 	blob_drop(&ch->input, s->info);
 	s->info = 0;
 	s->flags &= ~SLOT_LEAVING;

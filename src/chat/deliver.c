@@ -136,7 +136,8 @@ is_for(const struct subscription *s, const struct publication *p)
 	if (p->format >= FORMAT_JOIN)
 		return (s->flags &
 			   (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) ==
-		    SUBSCRIPTION_JOIN_LEAVE;
+		    SUBSCRIPTION_JOIN_LEAVE &&
+		    SHM_OWN(s->offset) != SUBSCRIPTION_HELD;
 	return p->offset > SHM_OWN(s->offset);
 }
 
@@ -156,7 +157,8 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 		s = &h->subscription[i];
 		slot = SHM_ONCE(s->slot);
 		if (SHM_LOAD(s->channel) == d->p->channel + 1 &&
-		    slot < h->n_slots && is_for(s, d->p))
+		    slot < h->n_slots &&
+		    SHM_ONCE(s->use) == slot_use(h, slot) && is_for(s, d->p))
 			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP,
 			    SHM_OWN(s->offset));
 	}
@@ -202,9 +204,17 @@ deliver_user(struct chat *ch, struct delivery *d)
 		s = conn_slot(ch, i);
 		if (d->p->format == FORMAT_KICK)
 			kick(ch, i, d->p);
-		else if (d->p->offset > s->offset)
+		else if (d->p->offset > s->offset && !slot_is_entering(s))
 			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
 	}
+}
+
+/* Whether a publication's channel is the one that has its entry now. */
+static bool
+is_current(const struct hub *h, const struct publication *p)
+{
+	return p->channel < h->n_entries &&
+	    SHM_LOAD(h->entry[p->channel].epoch) == p->epoch;
 }
 
 /* Delivers one publication to those here who have its channel. */
@@ -215,11 +225,10 @@ deliver_one(struct chat *ch, const struct publication *p)
 	struct delivery d;
 	int k;
 
-	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0)
+	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0 ||
+	    !is_current(ch->hub, p))
 		return;
 	e = &ch->hub->entry[p->channel];
-	if (SHM_LOAD(e->epoch) != p->epoch)
-		return;
 	delivery_begin(&d, p, &ch->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (e->name[0] == '#') {
@@ -279,7 +288,7 @@ deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
 		}
 		if (!(p.sender != 0 &&
 			slot_find(ch->hub, p.sender) != SHM_NONE &&
-			slot_worker(ch->hub, (uint32_t)p.sender) ==
+			slot_holder(ch->hub, (uint32_t)p.sender) ==
 			    ch->hub->self))
 			SHM_COUNT(ch->hub->me->from_journal, 1);
 	}
@@ -414,11 +423,12 @@ concerns(struct chat *ch, uint32_t i, const struct publication *p,
 
 	*gap = SLOT_GAP;
 	*since = 0;
-	if (p->channel >= h->n_entries)
+	if (!is_current(h, p))
 		return NULL;
 	if (p->channel == s->user) {
 		*since = s->offset;
-		return p->offset > s->offset ? &s->flags : NULL;
+		return p->offset > s->offset && !slot_is_entering(s) ? &s->flags
+								     : NULL;
 	}
 	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
 		return ch->conn[i].present ? &s->flags : NULL;
@@ -442,7 +452,8 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	int k;
 
 	if (p->format == FORMAT_KICK) {
-		if (p->channel == conn_slot(ch, i)->user)
+		if (is_current(ch->hub, p) &&
+		    p->channel == conn_slot(ch, i)->user)
 			kick(ch, i, p);
 		return;
 	}

@@ -38,7 +38,9 @@ tell_sub(struct chat *ch, uint32_t sub, enum publication_format format)
 	char name[PRESENCE_NAME_MAX + 1];
 	size_t len;
 
-	if (conn >= ch->hub->n_slots || !(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
+	if (conn >= ch->hub->n_slots ||
+	    subscription_conn(s) != slot_id(ch->hub, conn) ||
+	    !(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
 	    away != (format == FORMAT_JOIN))
 		return;
 	len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
@@ -72,11 +74,12 @@ void
 channel_revoke(struct chat *ch, uint32_t sub)
 {
 	struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t conn = SHM_ONCE(s->slot);
 
 	channel_tell_leave(ch, sub);
-	if (s->flags & SUBSCRIPTION_REVOKED)
+	if (s->flags & SUBSCRIPTION_REVOKED || conn >= ch->hub->n_slots)
 		return;
-	s->key = SHM_OWN(conn_slot(ch, s->slot)->appended);
+	s->key = SHM_OWN(conn_slot(ch, conn)->appended);
 	s->flags |= SUBSCRIPTION_REVOKED;
 	KILL_POINT();
 }
@@ -84,9 +87,12 @@ channel_revoke(struct chat *ch, uint32_t sub)
 void
 channel_revoked(const struct hub *h, struct subscription *s)
 {
-	if (!(s->flags & SUBSCRIPTION_REVOKED) || s->flags & SUBSCRIPTION_TOLD)
+	uint32_t conn = SHM_ONCE(s->slot);
+
+	if (!(s->flags & SUBSCRIPTION_REVOKED) ||
+	    s->flags & SUBSCRIPTION_TOLD || conn >= h->n_slots)
 		return;
-	if (SHM_LOAD(h->slot[s->slot].appended) > s->key)
+	if (SHM_LOAD(h->slot[conn].appended) > s->key)
 		s->flags |= SUBSCRIPTION_TOLD;
 	else /* from the beginning, but for the leave */
 		s->flags &= ~(uint32_t)SUBSCRIPTION_REVOKED;
@@ -105,6 +111,17 @@ channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len)
 }
 
 void
+channel_undo(
+    struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key)
+{
+	uint32_t sub = ch->replaying ? channel_subscription(ch, conn, name, len)
+				     : SHM_NONE;
+
+	if (sub != SHM_NONE && ch->hub->subscription[sub].key == key)
+		channel_finish(ch, conn, name, len);
+}
+
+void
 channel_tell_leaves(struct chat *ch, uint32_t conn)
 {
 	struct subscription_walk w = subscription_walk(ch->hub, conn);
@@ -117,34 +134,45 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 		tell_sub(ch, sub, FORMAT_LEAVE);
 }
 
+/* What is to be told of a connection that has gone with its worker. */
+struct gone {
+	int worker;
+	uint32_t slot;
+	uint64_t conn; /* id; 0: whoever has the slot */
+	uint32_t channel, epoch;
+	uint32_t record; /* subscription + 1, 0: the lobby */
+	uint32_t sub_info;
+	int64_t wall_ms;
+};
+
 /* Tells a channel that a connection has left with its worker, if it does not go
  * on at another one. */
 static void
-tell_gone(struct hub *h, uint32_t conn, uint32_t channel, uint32_t epoch,
-    uint32_t record, uint32_t sub_info, int worker, int64_t wall_ms)
+tell_gone(struct hub *h, const struct gone *g)
 {
 	char user[USER_NAME_MAX + 1], info[BLOB_MAX], room_info[BLOB_MAX];
 	struct publication p = {.format = FORMAT_LEAVE,
-	    .time_ms = wall_ms,
+	    .time_ms = g->wall_ms,
 	    .user = user,
 	    .info = info,
 	    .sub_info = room_info,
-	    .channel = channel,
-	    .ordinal = record,
+	    .channel = g->channel,
+	    .ordinal = g->record,
 	    .data = ""};
 	struct slot slot;
 
-	if (!slot_read(h, conn, &slot, &p.sender) || slot.worker != worker ||
-	    slot_state(h, conn) == SLOT_MOVING ||
-	    (record == 0 && slot.flags & SLOT_AWAY))
+	if (!slot_read(h, g->slot, &slot, &p.sender) ||
+	    slot.worker != g->worker || (g->conn != 0 && g->conn != p.sender) ||
+	    (g->record == 0 && slot.flags & SLOT_AWAY))
 		return;
 	p.user_len = (uint8_t)user_name(h, slot.user, user);
-	p.info_len = (uint16_t)blob_get(h, slot.info, info);
-	p.sub_info_len = (uint16_t)blob_get(h, sub_info, room_info);
+	p.info_len = (uint16_t)blob_get(h, slot.info, p.sender, info);
+	p.sub_info_len =
+	    (uint16_t)blob_get(h, g->sub_info, p.sender, room_info);
 	p.input_end = SHM_LOAD(slot.committed);
 	hub_lock(h);
-	if (channel < h->n_entries &&
-	    SHM_LOAD(h->entry[channel].epoch) == epoch)
+	if (g->channel < h->n_entries &&
+	    SHM_LOAD(h->entry[g->channel].epoch) == g->epoch)
 		journal_append(h, &p);
 	hub_unlock(h);
 }
@@ -153,21 +181,49 @@ tell_gone(struct hub *h, uint32_t conn, uint32_t channel, uint32_t epoch,
 static void
 lobby_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 {
-	uint32_t epoch = SHM_LOAD(h->entry[PRESENCE_LOBBY].epoch), i;
+	struct gone g = {.worker = worker,
+	    .channel = PRESENCE_LOBBY,
+	    .epoch = SHM_LOAD(h->entry[PRESENCE_LOBBY].epoch),
+	    .wall_ms = wall_ms};
+	uint32_t i;
 
-	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
-		if (slot_in_use(h, i) && slot_worker(h, i) == worker &&
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
+		g.slot = i;
+		if (slot_in_use(h, i) && slot_holder(h, i) == worker &&
 		    h->slot[i].door == DOOR_PLAIN)
-			tell_gone(
-			    h, i, PRESENCE_LOBBY, epoch, 0, 0, worker, wall_ms);
+			tell_gone(h, &g);
+	}
+}
+
+/* The same of one subscription that a dead worker had. */
+static void
+subscription_tell_gone(struct hub *h, uint32_t sub, int worker, int64_t wall_ms)
+{
+	struct subscription copy;
+	struct gone g = {
+	    .worker = worker, .record = sub + 1, .wall_ms = wall_ms};
+
+	memcpy(&copy, &h->subscription[sub], sizeof(copy));
+	if (SHM_LOAD(copy.channel) == 0 ||
+	    (copy.flags & (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) !=
+		SUBSCRIPTION_JOIN_LEAVE)
+		return;
+	g.slot = copy.slot;
+	g.conn = subscription_conn(&copy);
+	g.channel = SHM_LOAD(copy.channel) - 1;
+	g.epoch = copy.epoch;
+	g.sub_info = copy.info;
+	tell_gone(h, &g);
 }
 
 void
 channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 {
-	struct subscription copy;
 	uint32_t i;
 
+	/* redoes what the dead one did not get to: that it has told a leave */
+	hub_lock(h);
+	hub_unlock(h);
 	lobby_tell_gone(h, worker, wall_ms);
 	for (i = 0; i < h->n_subscriptions; i++) {
 		if (SHM_LOAD(h->subscription_owner[i / SHM_BLOCK]) !=
@@ -176,11 +232,6 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 			continue;
 		}
 		stats_tick(h);
-		memcpy(&copy, &h->subscription[i], sizeof(copy));
-		if (SHM_LOAD(copy.channel) != 0 &&
-		    copy.flags & SUBSCRIPTION_JOIN_LEAVE &&
-		    !(copy.flags & SUBSCRIPTION_AWAY))
-			tell_gone(h, copy.slot, SHM_LOAD(copy.channel) - 1,
-			    copy.epoch, i + 1, copy.info, worker, wall_ms);
+		subscription_tell_gone(h, i, worker, wall_ms);
 	}
 }

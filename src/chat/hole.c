@@ -27,7 +27,8 @@ hole_mark(struct chat *ch, uint32_t conn, const struct hole *hole)
 	if (c->phase != CONN_OPEN)
 		return;
 	if (c->present &&
-	    (is_lost(h, c->user.entry, hole, s->offset) ||
+	    ((!slot_is_entering(s) &&
+		 is_lost(h, c->user.entry, hole, s->offset)) ||
 		(c->door == DOOR_PLAIN &&
 		    is_lost(h, PRESENCE_LOBBY, hole, 0)))) {
 		s->flags |= SLOT_GAP;

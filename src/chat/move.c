@@ -64,15 +64,15 @@ enum copied {
 	COPY_SPOILT   /* the records make no sense */
 };
 
-/* Copies what a token's info says into an own page; *copy 0: there is none.
- * False: no page is left. */
+/* Copies what a token's info says of a connection into an own page; *copy 0:
+ * there is none. False: no page is left. */
 static bool
-info_copy(struct chat *ch, uint32_t info, uint32_t *copy)
+info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 {
 	char bytes[BLOB_MAX];
-	size_t n = blob_get(ch->hub, info, bytes);
+	size_t n = blob_get(ch->hub, info, conn, bytes);
 
-	*copy = n > 0 ? blob_put(&ch->input, bytes, n) : 0;
+	*copy = n > 0 ? blob_put(&ch->input, conn, bytes, n) : 0;
 	return n == 0 || *copy != 0;
 }
 
@@ -104,7 +104,7 @@ records_copy(struct chat *ch, struct copy *c)
 	if (r < 0)
 		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
 	r = input_copy(&ch->input, c->slot, &c->part);
-	if (r < 0 || !info_copy(ch, s->info, &c->info)) {
+	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
 		records_drop(ch, c);
 		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
 	}
@@ -125,7 +125,8 @@ record_next(
 		return false;
 	memcpy(out, &h->subscription[sub], sizeof(*out));
 	channel = SHM_OWN(out->channel);
-	return channel >= 1 && channel <= h->n_entries && out->slot == w->slot;
+	return channel >= 1 && channel <= h->n_entries &&
+	    subscription_conn(out) == w->conn;
 }
 
 /* This worker's bits in presence for what the connection has; the former
@@ -162,7 +163,7 @@ subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
 	struct hub *h = ch->hub;
 	uint32_t new;
 
-	if (!info_copy(ch, s->info, &s->info))
+	if (!info_copy(ch, c->id, s->info, &s->info))
 		return false;
 	channel_revoked(h, s);
 	new = subscription_prepare(h, &ch->subscriptions, s, c->subs);
@@ -180,7 +181,7 @@ static bool
 subscription_is_copied(
     const struct hub *h, const struct copy *c, uint32_t channel)
 {
-	struct subscription_walk w = subscription_walk_from(c->slot, c->subs);
+	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
 	uint32_t sub;
 
 	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE)
@@ -212,9 +213,9 @@ subscriptions_copy(struct chat *ch, struct copy *c)
 /* Drops a chain of this worker's that the slot does not know, and the channels
  * with it. */
 static void
-subscriptions_drop(struct chat *ch, uint32_t slot, uint32_t first)
+subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first)
 {
-	struct subscription_walk w = subscription_walk_from(slot, first);
+	struct subscription_walk w = subscription_walk_of(id, first);
 	struct subscription *s;
 	uint32_t channel, sub;
 
@@ -249,8 +250,7 @@ move_redo(struct hub *h, int worker)
 	uint64_t id = SHM_LOAD(dead->move_id);
 	uint32_t i = slot_find(h, id);
 
-	if (id != 0 && i != SHM_NONE && slot_worker(h, i) == worker &&
-	    slot_state(h, i) != SLOT_MOVING)
+	if (id != 0 && i != SHM_NONE && slot_holder(h, i) == worker)
 		fields_store(h, dead, i);
 	SHM_STORE(dead->move_id, 0);
 }
@@ -343,7 +343,7 @@ move_forget(struct chat *ch, struct copy *c)
 {
 	if (c->present) {
 		user_leave(ch, c->slot);
-		subscriptions_drop(ch, c->slot, c->subs);
+		subscriptions_drop(ch, c->id, c->subs);
 	}
 	records_drop(ch, c);
 	move_leave(ch, c);
@@ -507,7 +507,7 @@ moving_drop(struct chat *ch, const struct moving *m)
 	struct conn *c = &ch->conn[i];
 
 	user_leave(ch, i);
-	subscriptions_drop(ch, i, m->subscriptions);
+	subscriptions_drop(ch, m->id, m->subscriptions);
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, m->part);
 	blob_drop(&ch->input, m->info);

@@ -39,7 +39,7 @@ describe(struct chat *ch, const struct publishing *w, struct publication *p,
 	p->user = name;
 	p->user_len = (uint8_t)user_name(ch->hub, s->user, name);
 	p->info = info;
-	p->info_len = (uint16_t)blob_get(ch->hub, s->info, info);
+	p->info_len = (uint16_t)blob_get(ch->hub, s->info, p->sender, info);
 }
 
 /* Adds what the token of the sender's subscription says, if the entry does not
@@ -58,8 +58,8 @@ describe_subscription(struct chat *ch, const struct publishing *w,
 	if (sub == SHM_NONE)
 		return;
 	p->sub_info = room;
-	p->sub_info_len =
-	    (uint16_t)blob_get(ch->hub, ch->hub->subscription[sub].info, room);
+	p->sub_info_len = (uint16_t)blob_get(
+	    ch->hub, ch->hub->subscription[sub].info, p->sender, room);
 	if (publication_bytes(p) > ch->hub->journal_size / JOURNAL_SHARE)
 		p->sub_info_len = 0;
 }

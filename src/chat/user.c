@@ -19,14 +19,11 @@ user_channel(const char *name, size_t len, char out[USER_NAME_MAX + 1])
 	return len + 1;
 }
 
-/* Tells the log of a user's first connection or last. */
-static void
-log_presence(const struct hub *h, uint32_t entry, const char *what)
+void
+user_log_left(const struct presence_view *v, void *arg)
 {
-	char name[USER_NAME_MAX + 1];
-	size_t len = user_name(h, entry, name);
-
-	log_info("%s %s", log_text(name, len), what);
+	if (v->name[0] == '#')
+		log_info("%s left", log_text(v->name + 1, v->name_len - 1));
 }
 
 uint32_t
@@ -48,7 +45,7 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	conn_slot(ch, conn)->user = e;
 	ch->conn[conn].present = true;
 	if (first)
-		log_presence(h, e, "joined");
+		log_info("%s joined", log_text(name, len));
 	return e;
 }
 
@@ -111,12 +108,16 @@ user_leave(struct chat *ch, uint32_t conn)
 {
 	struct hub *h = ch->hub;
 	uint32_t e = ch->conn[conn].user.entry;
+	char name[USER_NAME_MAX + 1];
 	bool gone = false;
+	size_t len = 0;
 
 	if (!ch->conn[conn].present)
 		return;
 	ch->conn[conn].present = false;
 	if (list_remove(ch, conn)) {
+		/* as long as the entry is the user's */
+		len = user_name(h, e, name);
 		hub_lock(h);
 		gone = presence_leave(h, e, h->self);
 		hub_unlock(h);
@@ -124,7 +125,7 @@ user_leave(struct chat *ch, uint32_t conn)
 	if (ch->conn[conn].door == DOOR_PLAIN)
 		channel_release(ch, PRESENCE_LOBBY);
 	if (gone)
-		log_presence(h, e, "left");
+		log_info("%s left", log_text(name, len));
 }
 
 size_t

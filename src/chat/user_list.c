@@ -62,17 +62,19 @@ static size_t
 collect(const struct hub *h, struct user_name *heap, size_t *n)
 {
 	uint32_t e, end = presence_count(h);
-	size_t users = 0, len;
+	struct presence_view v;
 	struct user_name name;
+	size_t users = 0;
 
 	*n = 0;
 	for (e = 0; e < end; e++) {
-		if (presence_mask(h, e) == 0)
+		/* both of one entry: it may become another's */
+		if (presence_mask(h, e) == 0 || !presence_read(h, e, &v) ||
+		    v.mask == 0 || v.name[0] != '#' || v.name_len < 2 ||
+		    v.name_len - 1 > USER_NAME_MAX)
 			continue;
-		len = user_name(h, e, name.text);
-		if (len == 0)
-			continue;
-		name.len = (uint8_t)len;
+		name.len = (uint8_t)(v.name_len - 1);
+		memcpy(name.text, v.name + 1, v.name_len); /* and the NUL */
 		heap_offer(heap, n, &name);
 		users++;
 	}

@@ -146,7 +146,7 @@ done_before(struct command *c, int which)
 	if (answered || c->ordinal + 1 < ch->done_commands) {
 		ch->answers++;
 		if ((s->flags & (C_ENTERED | C_UNUSABLE)) == C_ENTERED)
-			s->flags |= C_CONNECTED;
+			centrifugo_connected(s);
 		return true;
 	}
 	if (c->ordinal >= ch->done_commands)

@@ -169,6 +169,11 @@ centrifugo_render(struct chat *ch, const struct publication *p, struct iovec *);
  * one of this connection. */
 void publish_again(const struct command *c, bool rpc);
 
+/* centrifugo_connect.c */
+
+/* The answer to its connect stands in its output. */
+void centrifugo_connected(struct slot *s);
+
 /* centrifugo_token.c */
 
 /* What a token says. */
@@ -186,11 +191,12 @@ struct claims {
 enum centrifugo_error
 token_read(struct chat *ch, struct json_value token, struct claims *out);
 
-/* Keeps the info of claims; a blob. */
-uint32_t info_keep(struct chat *ch, const struct claims *claims);
+/* Keeps the info of claims for a connection; a blob. */
+uint32_t info_keep(struct chat *ch, uint32_t conn, const struct claims *claims);
 
 /* Keeps it in place of another one. */
-void info_replace(struct chat *ch, uint32_t *info, const struct claims *claims);
+void info_replace(struct chat *ch, uint32_t conn, uint32_t *info,
+    const struct claims *claims);
 
 /* "expires" and "ttl" of what ends at that time. */
 void put_expiry(struct chat *ch, struct json_writer *w, uint64_t expires_ms);

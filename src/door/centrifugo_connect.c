@@ -10,7 +10,7 @@ centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	struct slot *s = conn_slot(ch, conn);
 
 	blob_drop(&ch->input, s->info);
-	s->info = blob_put(&ch->input, name, len);
+	s->info = blob_put(&ch->input, slot_id(ch->hub, conn), name, len);
 	s->flags = s->info != 0 ? C_NAMED : 0;
 }
 
@@ -23,7 +23,8 @@ claims_from_url(const struct command *c, struct claims *out)
 	size_t len = 0;
 
 	if (s->flags & C_NAMED)
-		len = blob_get(c->ch->hub, s->info, name);
+		len = blob_get(
+		    c->ch->hub, s->info, slot_id(c->ch->hub, c->conn), name);
 	if (len > sizeof(out->user))
 		len = 0;
 	memcpy(out->user, name, len);
@@ -60,6 +61,12 @@ own_position(const struct command *c, struct channel_name *name,
 	    channel_find(c->ch, name->text, name->len, false, at) == CHANNEL_OK;
 }
 
+void
+centrifugo_connected(struct slot *s)
+{
+	s->flags = (s->flags & ~SLOT_ENTERING) | C_CONNECTED;
+}
+
 /* Stores who it is, and enters it in presence. */
 static enum centrifugo_error
 enter(const struct command *c, const struct claims *claims)
@@ -73,6 +80,9 @@ enter(const struct command *c, const struct claims *claims)
 		return C_OK; /* before a takeover */
 	/* half of it may have been done before a takeover: until ENTERED all
 	 * of it is done again */
+	SHM_STORE(s->left, (uint32_t)c->position);
+	s->flags |= SLOT_ENTERING;
+	KILL_POINT();
 	if (claims->user_len > 0 && !c->ch->conn[c->conn].present) {
 		user =
 		    user_enter(c->ch, c->conn, claims->user, claims->user_len);
@@ -87,7 +97,7 @@ enter(const struct command *c, const struct claims *claims)
 		s->offset = at.offset;
 	s->expires_ms = (uint64_t)claims->expires_ms;
 	KILL_POINT();
-	info_replace(c->ch, &s->info, claims);
+	info_replace(c->ch, c->conn, &s->info, claims);
 	s->flags = (s->flags & ~(uint32_t)C_NAMED) | C_ENTERED;
 	KILL_POINT();
 	return C_OK;
@@ -161,6 +171,7 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
     struct json_value subs)
 {
 	struct json_iter iter = json_iter(channels, JSON_ARRAY);
+	struct slot *s = command_slot(c);
 	enum centrifugo_error bad = C_OK;
 	struct channel_position at;
 	struct channel_name name;
@@ -169,7 +180,10 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 
 	each_subscription(c, untold);
 	if (own_position(c, &name, &at)) {
-		at.offset = command_slot(c)->offset;
+		/* also after a takeover: what came meanwhile it did not get */
+		if (slot_is_entering(s))
+			s->offset = at.offset;
+		at.offset = s->offset;
 		if (!recovery_of(subs, name.text, &r))
 			return C_END_BAD_REQUEST;
 		r.or_error = false;
@@ -272,7 +286,7 @@ command_connect(struct command *c)
 	command_slot(c)->ping_ms = (uint32_t)c->ch->now_ms;
 	reply_end(c, w);
 	if (c->ch->conn[c->conn].phase == CONN_OPEN)
-		command_slot(c)->flags |= C_CONNECTED;
+		centrifugo_connected(command_slot(c));
 }
 
 void
@@ -301,7 +315,7 @@ command_refresh(struct command *c)
 	}
 	s->expires_ms = (uint64_t)claims.expires_ms;
 	if (claims.info_len > 0)
-		info_replace(c->ch, &s->info, &claims);
+		info_replace(c->ch, c->conn, &s->info, &claims);
 	client_id(slot_id(c->ch->hub, c->conn), client);
 	w = reply_begin(c, "refresh");
 	json_open(w, '{');

@@ -76,6 +76,7 @@ put_history(struct chat *ch, struct json_writer *w,
 	    !is_epoch(ask.epoch, at.epoch))
 		return C_UNRECOVERABLE;
 	q = (struct history_query){.channel = at.channel,
+	    .epoch = at.epoch,
 	    .since = ask.offset,
 	    .has_since = ask.has_since,
 	    .reverse = ask.reverse,
@@ -87,8 +88,10 @@ put_history(struct chat *ch, struct json_writer *w,
 	    .upto = at.offset};
 	found.n = 0;
 	found.gone = false;
+	/* the channel has gone since it was found: nothing is kept of it */
 	if (at.offset > 0 && history_find(ch->hub, &q, &found) < 0)
-		return C_INTERNAL;
+		found.gone =
+		    ask.has_since && !ask.reverse && ask.offset < at.offset;
 	if (found.gone && q.limit > 0)
 		return C_UNRECOVERABLE;
 	json_open(w, '{');

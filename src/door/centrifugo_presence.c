@@ -3,23 +3,21 @@
 
 #include "centrifugo.h"
 
-/* The channel to look at, with its entry; SHM_NONE if nobody has it. */
+/* The channel to look at, and where it stands; channel SHM_NONE if nobody has
+ * it. */
 static enum centrifugo_error
-take_present(
-    const struct command *c, struct channel_name *name, uint32_t *entry)
+take_present(const struct command *c, struct channel_position *at)
 {
-	enum centrifugo_error bad = take_channel(c, name);
-	struct channel_position at;
+	struct channel_name name;
+	enum centrifugo_error bad = take_channel(c, &name);
 
-	*entry = SHM_NONE;
-	if (bad == C_OK && !name->rule->presence)
+	at->channel = SHM_NONE;
+	if (bad == C_OK && !name.rule->presence)
 		bad = C_NOT_AVAILABLE;
 	if (bad == C_OK)
-		bad = may_look(c, name);
-	if (bad == C_OK &&
-	    channel_find(c->ch, name->text, name->len, false, &at) ==
-		CHANNEL_OK)
-		*entry = at.channel;
+		bad = may_look(c, &name);
+	if (bad == C_OK)
+		(void)channel_find(c->ch, name.text, name.len, false, at);
 	return bad;
 }
 
@@ -34,23 +32,22 @@ static void
 member_put(const struct channel_member *m, void *arg)
 {
 	struct listing *l = arg;
-	char user[USER_NAME_MAX + 1], id[C_CLIENT_ID];
-	char info[BLOB_MAX], sub_info[BLOB_MAX];
-	size_t len = user_name(l->ch->hub, m->user, user);
+	struct member_text text;
+	char id[C_CLIENT_ID];
 
+	if (!channel_member_text(l->ch->hub, m, &text))
+		return;
 	client_id(m->id, id);
 	json_put_name(l->w, id);
-	put_client(l->w, m->id, user, len, info,
-	    blob_get(l->ch->hub, m->info, info), sub_info,
-	    blob_get(l->ch->hub, m->sub_info, sub_info));
+	put_client(l->w, m->id, text.user, text.user_len, text.info,
+	    text.info_len, text.sub_info, text.sub_info_len);
 }
 
 void
 command_presence(struct command *c)
 {
-	struct channel_name name;
-	uint32_t entry;
-	enum centrifugo_error bad = take_present(c, &name, &entry);
+	struct channel_position at;
+	enum centrifugo_error bad = take_present(c, &at);
 	struct listing l = {c->ch, NULL};
 
 	if (bad != C_OK) {
@@ -61,9 +58,9 @@ command_presence(struct command *c)
 	json_open(l.w, '{');
 	json_put_name(l.w, "presence");
 	json_open(l.w, '{');
-	if (entry != SHM_NONE)
+	if (at.channel != SHM_NONE)
 		channel_members(
-		    c->ch, entry, c->ch->hub->n_slots, member_put, &l);
+		    c->ch, &at, c->ch->hub->n_slots, member_put, &l);
 	json_close(l.w, '}');
 	json_close(l.w, '}');
 	if (l.w->len > c->ch->live.queue_bytes)
@@ -124,15 +121,14 @@ users_of(struct counting *k)
 void
 command_presence_stats(struct command *c)
 {
-	struct channel_name name;
-	uint32_t entry;
-	enum centrifugo_error bad = take_present(c, &name, &entry);
+	struct channel_position at;
+	enum centrifugo_error bad = take_present(c, &at);
 	struct counting k = {0};
 	struct json_writer *w;
 
-	if (bad == C_OK && entry != SHM_NONE)
+	if (bad == C_OK && at.channel != SHM_NONE)
 		channel_members(
-		    c->ch, entry, c->ch->hub->n_slots, member_count, &k);
+		    c->ch, &at, c->ch->hub->n_slots, member_count, &k);
 	if (bad == C_OK && k.failed)
 		bad = C_INTERNAL;
 	if (bad != C_OK) {

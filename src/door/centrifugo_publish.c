@@ -120,6 +120,7 @@ void
 publish_again(const struct command *c, bool rpc)
 {
 	struct publication p = {0};
+	struct presence_view v;
 
 	if (!rpc) {
 		reply_empty(c, "publish");
@@ -127,7 +128,10 @@ publish_again(const struct command *c, bool rpc)
 	}
 	if (journal_peek(c->ch->hub, SHM_OWN(command_slot(c)->committed_at),
 		&p) == JOURNAL_OK)
-		rpc_reply(c, &p, presence_mask(c->ch->hub, p.channel) != 0);
+		/* the entry may be another user's by now */
+		rpc_reply(c, &p,
+		    presence_read(c->ch->hub, p.channel, &v) &&
+			v.epoch == p.epoch && v.mask != 0);
 	else
 		reply_error(c, C_INTERNAL);
 }

@@ -8,6 +8,19 @@ enum {
 	PUSH_KEEP = 256 * 1024	      /* a larger buffer is given back */
 };
 
+/* A member whose value is JSON that others kept in shared memory: it is left
+ * out if it is not (any more). */
+static void
+put_kept(struct json_writer *w, const char *name, const char *json, size_t len)
+{
+	struct json_value v;
+
+	if (len == 0 || !json_validate(json, len, &v))
+		return;
+	json_put_name(w, name);
+	json_put_raw(w, v.p, v.len);
+}
+
 void
 put_client(struct json_writer *w, uint64_t id, const char *user,
     size_t user_len, const char *info, size_t info_len, const char *sub_info,
@@ -22,14 +35,8 @@ put_client(struct json_writer *w, uint64_t id, const char *user,
 	json_put_string(w, user, user_len);
 	json_put_name(w, "client");
 	json_put_string(w, client, id != 0 ? C_CLIENT_ID - 1 : 0);
-	if (info_len > 0) {
-		json_put_name(w, "conn_info");
-		json_put_raw(w, info, info_len);
-	}
-	if (sub_info_len > 0) {
-		json_put_name(w, "chan_info");
-		json_put_raw(w, sub_info, sub_info_len);
-	}
+	put_kept(w, "conn_info", info, info_len);
+	put_kept(w, "chan_info", sub_info, sub_info_len);
 	json_close(w, '}');
 }
 

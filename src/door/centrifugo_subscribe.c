@@ -35,6 +35,7 @@ recovery_find(struct chat *ch, const struct conf_channel *rule,
     struct history *found)
 {
 	const struct history_query q = {.channel = at->channel,
+	    .epoch = at->epoch,
 	    .since = r->offset,
 	    .has_since = true,
 	    .limit = HISTORY_MAX,
@@ -131,7 +132,7 @@ subscription_begin(const struct command *c, const struct channel_name *name,
     uint32_t *sub)
 {
 	struct subscription terms = {
-	    .flags = flags, .key = KEY(c->position, c->ordinal)};
+	    .flags = flags, .key = KEY(c->position, c->ch->answers + 1)};
 	enum channel_result r;
 
 	if (name->rule->presence)
@@ -140,7 +141,7 @@ subscription_begin(const struct command *c, const struct channel_name *name,
 		terms.flags |= SUBSCRIPTION_JOIN_LEAVE;
 	if (claims != NULL) {
 		terms.expires_ms = (uint64_t)claims->expires_ms;
-		terms.info = info_keep(c->ch, claims);
+		terms.info = info_keep(c->ch, c->conn, claims);
 	}
 	r = channel_subscribe(
 	    c->ch, c->conn, name->text, name->len, &terms, at, sub);
@@ -226,7 +227,8 @@ subscribe_reply(struct command *c, const struct channel_name *name,
 	    r, c->ch->hub->subscription[sub].expires_ms);
 
 	if (bad != C_OK) {
-		channel_unsubscribe(c->ch, c->conn, name->text, name->len);
+		/* its join may have been told, before a takeover */
+		channel_finish(c->ch, c->conn, name->text, name->len);
 		reply_error(c, bad);
 		return;
 	}
@@ -251,10 +253,15 @@ command_subscribe(struct command *c)
 		bad = may_subscribe(c, &name, &room, &claims);
 	if (bad == C_OK)
 		bad = subscription_begin(c, &name, claims, 0, &at, &sub);
-	if (bad == C_OK)
+	if (bad == C_OK) {
 		subscribe_reply(c, &name, &at, &r, sub);
-	else
-		reply_error(c, bad);
+		return;
+	}
+	/* with these the connection ends, or there is no name */
+	if (bad < C_END_SHUTDOWN && bad != C_BAD_REQUEST)
+		channel_undo(c->ch, c->conn, name.text, name.len,
+		    KEY(c->position, c->ch->answers + 1));
+	reply_error(c, bad);
 }
 
 void
@@ -304,7 +311,7 @@ command_sub_refresh(struct command *c)
 	s->expires_ms = (uint64_t)claims.expires_ms;
 	if (claims.info_len > 0)
 		command_slot(c)->flags |= SLOT_SUB_INFO;
-	info_replace(c->ch, &s->info, &claims);
+	info_replace(c->ch, c->conn, &s->info, &claims);
 	w = reply_begin(c, "sub_refresh");
 	json_open(w, '{');
 	put_expiry(c->ch, w, s->expires_ms);

@@ -77,9 +77,10 @@ token_read(struct chat *ch, struct json_value token, struct claims *out)
 }
 
 uint32_t
-info_keep(struct chat *ch, const struct claims *claims)
+info_keep(struct chat *ch, uint32_t conn, const struct claims *claims)
 {
-	uint32_t blob = blob_put(&ch->input, claims->info, claims->info_len);
+	uint32_t blob = blob_put(
+	    &ch->input, slot_id(ch->hub, conn), claims->info, claims->info_len);
 
 	if (blob == 0 && claims->info_len > 0)
 		log_warn("input-memory is full: a token's info is not kept");
@@ -87,12 +88,13 @@ info_keep(struct chat *ch, const struct claims *claims)
 }
 
 void
-info_replace(struct chat *ch, uint32_t *info, const struct claims *claims)
+info_replace(
+    struct chat *ch, uint32_t conn, uint32_t *info, const struct claims *claims)
 {
 	uint32_t before = *info;
 
 	/* first: until then the other one is what others may read */
-	*info = info_keep(ch, claims);
+	*info = info_keep(ch, conn, claims);
 	KILL_POINT();
 	blob_drop(&ch->input, before);
 }

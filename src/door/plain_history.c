@@ -44,6 +44,7 @@ find(struct chat *ch, const char *room, size_t len,
 	    at.offset == 0)
 		return false;
 	q.channel = at.channel;
+	q.epoch = at.epoch;
 	q.upto = at.offset;
 	return history_find(ch->hub, &q, found) == 0 && found->n > 0;
 }

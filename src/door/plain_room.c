@@ -46,7 +46,7 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 {
 	const struct conf_channel *rule =
 	    conf_channel_find(&ch->live, room, len);
-	struct subscription terms = {.key = KEY(position, 0)};
+	struct subscription terms = {.key = KEY(position, ch->answers + 1)};
 	struct channel_position at;
 	enum channel_result r;
 	uint32_t sub;
@@ -55,8 +55,10 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 		return "* there is no room %.*s";
 	if (is_lobby(room, len))
 		return "* you are in %.*s already";
-	if (!may_join(ch, rule))
+	if (!may_join(ch, rule)) {
+		channel_undo(ch, conn, room, len, terms.key);
 		return "* you may not join %.*s";
+	}
 	if (rule->presence)
 		terms.flags |= SUBSCRIPTION_PRESENT;
 	if (rule->join_leave)

@@ -3,9 +3,22 @@
 #include "hub/blob.h"
 #include "page.h"
 
+/* How the bytes of a page that is a blob begin. Who reads them trusts them only
+ * while the page's `owner` is the connection's use count, and its serial the
+ * same: the connection may have had another one there in between. */
+struct blob_head {
+	uint32_t slot;
+	uint32_t len;
+};
+_Static_assert(sizeof(struct blob_head) + BLOB_MAX ==
+	sizeof(((struct input_page *)0)->bytes),
+    "BLOB_MAX");
+
 uint32_t
-blob_put(struct input_pool *pool, const void *bytes, size_t len)
+blob_put(struct input_pool *pool, uint64_t conn, const void *bytes, size_t len)
 {
+	const struct blob_head head = {(uint32_t)conn, (uint32_t)len};
+	struct input_page *p;
 	uint32_t k;
 
 	if (len == 0 || len > BLOB_MAX)
@@ -13,28 +26,43 @@ blob_put(struct input_pool *pool, const void *bytes, size_t len)
 	k = claim_take(&pool->pages);
 	if (k == SHM_NONE)
 		return 0;
-	memcpy(pool->h->page[k].bytes, bytes, len);
-	SHM_STORE(pool->h->page[k].next, (uint32_t)len);
+	p = &pool->h->page[k];
+	page_disown(p);
+	memcpy(p->bytes, &head, sizeof(head));
+	memcpy(p->bytes + sizeof(head), bytes, len);
+	SHM_STORE(p->next, ++pool->serial);
+	SHM_STORE(p->owner, (uint32_t)(conn >> 32));
 	return k + 1;
 }
 
 void
 blob_drop(struct input_pool *pool, uint32_t blob)
 {
-	if (blob != 0)
-		claim_give(&pool->pages, blob - 1);
+	if (blob == 0 || !claim_has(&pool->pages, blob - 1))
+		return;
+	page_disown(&pool->h->page[blob - 1]);
+	claim_give(&pool->pages, blob - 1);
 }
 
 size_t
-blob_get(const struct hub *h, uint32_t blob, char out[BLOB_MAX])
+blob_get(const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX])
 {
-	uint32_t len;
+	const struct input_page *p;
+	uint32_t use = (uint32_t)(conn >> 32), serial;
+	struct blob_head head;
 
-	if (blob == 0 || blob > h->n_pages)
+	if (blob == 0 || blob > h->n_pages || use == 0)
 		return 0;
-	len = SHM_LOAD(h->page[blob - 1].next);
-	if (len > BLOB_MAX)
+	p = &h->page[blob - 1];
+	if (SHM_LOAD(p->owner) != use)
 		return 0;
-	memcpy(out, h->page[blob - 1].bytes, len);
-	return len;
+	serial = SHM_LOAD(p->next);
+	memcpy(&head, p->bytes, sizeof(head));
+	if (head.slot != (uint32_t)conn || head.len > BLOB_MAX)
+		return 0;
+	memcpy(out, p->bytes + sizeof(head), head.len);
+	atomic_thread_fence(memory_order_acquire);
+	return SHM_LOAD(p->owner) == use && SHM_LOAD(p->next) == serial
+	    ? head.len
+	    : 0;
 }

@@ -15,7 +15,7 @@
  * notes and orders of keepers. An upgrade to another layout is refused.
  */
 #ifndef CHATD_LAYOUT
-#define CHATD_LAYOUT 8
+#define CHATD_LAYOUT 9
 #endif
 enum { SHM_LAYOUT = CHATD_LAYOUT };
 #define SHM_MAGIC 0x6d6873647461686dull

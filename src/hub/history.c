@@ -33,7 +33,7 @@ pass(struct walk *w, const struct publication *p)
 {
 	const struct history_query *q = w->q;
 
-	if (p->channel != q->channel || p->epoch != w->out->epoch ||
+	if (p->channel != q->channel || p->epoch != q->epoch ||
 	    p->time_ms < q->oldest_ms || w->kept == q->keep)
 		return false;
 	w->kept++;
@@ -72,10 +72,9 @@ history_find(
 	uint64_t position, before;
 
 	memset(out, 0, offsetof(struct history, position));
-	if (!presence_read(h, q->channel, &v))
+	if (!presence_read(h, q->channel, &v) || v.epoch != q->epoch)
 		return -1;
 	out->offset = v.offset;
-	out->epoch = v.epoch;
 	for (position = v.newest; position != 0; position = p.previous) {
 		before = position;
 		if (journal_peek(h, position, &p) != JOURNAL_OK ||

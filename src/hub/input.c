@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "hub/input.h"
@@ -19,6 +20,7 @@ int
 input_pool_init(struct input_pool *pool, struct hub *h)
 {
 	pool->h = h;
+	pool->serial = arc4random();
 	return claim_init(&pool->pages, h->page_owner, h->n_pages, h->self);
 }
 
@@ -66,8 +68,10 @@ page_new(struct input_pool *pool)
 {
 	uint32_t k = claim_take(&pool->pages);
 
-	if (k != SHM_NONE)
-		SHM_STORE(pool->h->page[k].next, 0);
+	if (k == SHM_NONE)
+		return k;
+	page_disown(&pool->h->page[k]);
+	SHM_STORE(pool->h->page[k].next, 0);
 	return k;
 }
 

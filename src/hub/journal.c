@@ -123,7 +123,7 @@ redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 		return;
 	if (e->ordinal != 0) {
 		sub = &h->subscription[e->ordinal - 1];
-		if (sub->slot != slot ||
+		if (subscription_conn(sub) != e->sender ||
 		    SHM_LOAD(sub->channel) != e->channel + 1)
 			return;
 		flags = &sub->flags;

@@ -5,12 +5,22 @@
 #include "hub/input.h"
 
 /* Of unfinished input: the first of a part begins with two states, of which
- * the slot says which is valid. Of a blob: next is its length. */
+ * the slot says which is valid. Of a blob: see blob.c. */
 struct input_page {
-	_Atomic uint32_t next; /* page + 1; 0: last */
-	uint32_t spare;
+	_Atomic uint32_t next;	/* page + 1; 0: last. Of a blob: its serial */
+	_Atomic uint32_t owner; /* of a blob: use count of its connection's
+				 * slot; 0: it is no blob */
 	uint8_t bytes[INPUT_PAGE - 8];
 };
 _Static_assert(sizeof(struct input_page) == INPUT_PAGE, "INPUT_PAGE");
+
+/* No blob any more: first of all, before its bytes become something else; who
+ * is copying them out sees that. */
+static inline void
+page_disown(struct input_page *p)
+{
+	atomic_store_explicit(&p->owner, 0, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
 
 #endif

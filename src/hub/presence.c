@@ -11,7 +11,9 @@
 
 enum {
 	REUSE_LOOK = 16384, /* entries looked at for one to reuse: <= 1 ms */
-	EVICT_MAX = 8	    /* entries that give up their names for one name */
+	EVICT_MAX = 8,	    /* entries that give up their names for one name */
+	LEAVERS_MAX = 64,   /* entries that nobody has any more, and entries */
+	LEAVERS_STEP = 1024 /* looked at, in one hold of the lock */
 };
 
 uint32_t
@@ -233,46 +235,74 @@ presence_count(const struct hub *h)
 	return n < h->n_entries ? n + 1 : h->n_entries;
 }
 
+/* Entries that nobody has any more, as they were: others' by the time that they
+ * are told. */
+struct leavers {
+	uint32_t n;
+	struct presence_view view[LEAVERS_MAX];
+};
+
+/* Clears a worker's bit, if it is set. Lock held. */
+static void
+leavers_add(struct hub *h, uint32_t e, int worker, struct leavers *gone)
+{
+	struct presence_view *v = &gone->view[gone->n];
+	bool last = presence_mask(h, e) == 1ull << worker;
+
+	if (last && !presence_read(h, e, v))
+		last = false;
+	if (presence_leave(h, e, worker) && last)
+		gone->n++;
+}
+
+/* Tells of all. */
+static void
+leavers_tell(const struct leavers *gone,
+    void (*left)(const struct presence_view *, void *), void *arg)
+{
+	uint32_t k;
+
+	for (k = 0; k < gone->n; k++)
+		left(&gone->view[k], arg);
+}
+
 void
 presence_clear(struct hub *h, int worker,
     void (*left)(const struct presence_view *, void *), void *arg)
 {
-	enum { GONE = 64, STEP = 1024 };
-	uint32_t gone[GONE], n = presence_count(h), e = 0, stop, k, n_gone;
-	struct presence_view v;
+	static struct leavers gone;
+	uint32_t n = presence_count(h), e = 0, stop;
 
 	while (e < n) {
-		n_gone = 0;
-		stop = e + STEP < n ? e + STEP : n;
+		gone.n = 0;
+		stop = e + LEAVERS_STEP < n ? e + LEAVERS_STEP : n;
 		hub_lock(h);
-		for (; e < stop && n_gone < GONE; e++)
-			if (presence_leave(h, e, worker))
-				gone[n_gone++] = e;
+		for (; e < stop && gone.n < LEAVERS_MAX; e++)
+			leavers_add(h, e, worker, &gone);
 		hub_unlock(h);
-		for (k = 0; k < n_gone; k++)
-			if (presence_read(h, gone[k], &v))
-				left(&v, arg);
+		leavers_tell(&gone, left, arg);
 		stats_tick(h);
 	}
 }
 
 void
-presence_match(struct hub *h, const uint32_t *has)
+presence_match(struct hub *h, const uint32_t *has,
+    void (*left)(const struct presence_view *, void *), void *arg)
 {
-	enum { STEP = 1024 };
-	uint64_t mine = 1ull << h->self, mask;
+	static struct leavers gone;
 	uint32_t e = 0, n = presence_count(h), stop;
 
 	while (e < n) {
-		stop = e + STEP < n ? e + STEP : n;
+		gone.n = 0;
+		stop = e + LEAVERS_STEP < n ? e + LEAVERS_STEP : n;
 		hub_lock(h);
-		for (; e < stop; e++) {
-			mask = SHM_LOAD(h->entry[e].mask);
-			if (!(mask & mine) == !has[e])
-				continue;
-			SHM_STORE(h->entry[e].mask, mask ^ mine);
-		}
+		for (; e < stop && gone.n < LEAVERS_MAX; e++)
+			if (!has[e])
+				leavers_add(h, e, h->self, &gone);
+			else if (!(presence_mask(h, e) & 1ull << h->self))
+				presence_set(h, e);
 		hub_unlock(h);
+		leavers_tell(&gone, left, arg);
 		stats_tick(h);
 	}
 }

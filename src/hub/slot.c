@@ -165,7 +165,8 @@ slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id)
 	    (uint32_t)(life >> 16))
 		return false;
 	*id = life >> 16 << 32 | i;
-	out->worker = (uint8_t)(life >> 8 & 0xff);
+	out->worker = (uint8_t)((life & 7) == SLOT_MOVING ? life >> 48
+							  : life >> 8 & 0xff);
 	return out->device_len <= SLOT_DEVICE_MAX && out->worker < SHM_WORKERS;
 }
 
@@ -184,13 +185,14 @@ slot_recall(struct hub *h, int worker)
 void
 slot_clear(struct hub *h, int worker)
 {
-	enum slot_state state;
+	uint64_t life;
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
-		state = slot_state(h, i);
-		if (slot_worker(h, i) == worker && state != SLOT_FREE &&
-		    state != SLOT_MOVING)
+		/* one look: another one's may begin to move to it meanwhile */
+		life = SHM_LOAD(h->slot[i].life);
+		if ((life >> 8 & 0xff) == (uint64_t)worker &&
+		    (life & 7) != SLOT_FREE && (life & 7) != SLOT_MOVING)
 			slot_free(h, i);
 	}
 	claim_clear(h->slot_owner, h->n_slots, worker);

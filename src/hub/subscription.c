@@ -18,9 +18,10 @@ link_at(const struct hub *h, uint32_t link)
 	return link >= 1 && link <= h->n_subscriptions ? link - 1 : SHM_NONE;
 }
 
-uint32_t
-subscription_prepare(struct hub *h, struct claim *pool,
-    const struct subscription *new, uint32_t link)
+/* Makes a record and puts it into its channel's chain. */
+static uint32_t
+record_make(struct hub *h, struct claim *pool, const struct subscription *new,
+    uint32_t link)
 {
 	uint32_t i = claim_take(pool), channel = SHM_OWN(new->channel) - 1;
 	uint32_t first;
@@ -34,6 +35,7 @@ subscription_prepare(struct hub *h, struct claim *pool,
 	s = &h->subscription[i];
 	memset(s, 0, sizeof(*s));
 	s->slot = new->slot;
+	s->use = new->use;
 	s->offset = SHM_OWN(new->offset);
 	s->expires_ms = new->expires_ms;
 	s->epoch = new->epoch;
@@ -49,16 +51,56 @@ subscription_prepare(struct hub *h, struct claim *pool,
 	return i;
 }
 
+/* Whether the command that made a connection's record is still to be answered,
+ * and will be: its input is not done. */
+static bool
+is_unanswered(const struct hub *h, uint32_t slot, const struct subscription *s)
+{
+	const struct slot *conn = &h->slot[slot];
+
+	return s->key != 0 && !(s->flags & SUBSCRIPTION_REVOKED) &&
+	    SHM_LOAD(conn->answered) < s->key &&
+	    KEY_POSITION(SHM_LOAD(conn->committed)) < KEY_POSITION(s->key);
+}
+
+uint32_t
+subscription_prepare(struct hub *h, struct claim *pool,
+    const struct subscription *new, uint32_t link)
+{
+	struct subscription held = *new;
+
+	if (new->slot >= h->n_slots)
+		return SHM_NONE;
+	if (is_unanswered(h, new->slot, new))
+		SHM_STORE(held.offset, SUBSCRIPTION_HELD);
+	return record_make(h, pool, &held, link);
+}
+
 uint32_t
 subscription_add(
     struct hub *h, struct claim *pool, const struct subscription *new)
 {
 	uint32_t *link = &h->slot[new->slot].subscriptions;
-	uint32_t i = subscription_prepare(h, pool, new, *link);
+	struct subscription own = *new;
+	uint32_t i;
+
+	own.use = slot_use(h, new->slot);
+	i = record_make(h, pool, &own, *link);
 
 	if (i != SHM_NONE)
 		*link = i + 1;
 	return i;
+}
+
+/* The slot that a record names if its connection still has it; SHM_NONE. */
+static uint32_t
+record_slot(const struct hub *h, uint32_t sub)
+{
+	uint64_t conn = subscription_conn(&h->subscription[sub]);
+	uint32_t slot = (uint32_t)conn;
+
+	return slot < h->n_slots && slot_use(h, slot) == conn >> 32 ? slot
+								    : SHM_NONE;
 }
 
 /* Takes it out of its connection's chain. */
@@ -66,9 +108,9 @@ static void
 unlink_slot(struct hub *h, uint32_t sub)
 {
 	struct subscription *s = &h->subscription[sub];
-	uint32_t slot = SHM_ONCE(s->slot), left = SUBSCRIPTIONS_MAX, *link, i;
+	uint32_t slot = record_slot(h, sub), left = SUBSCRIPTIONS_MAX, *link, i;
 
-	if (slot >= h->n_slots)
+	if (slot == SHM_NONE)
 		return;
 	link = &h->slot[slot].subscriptions;
 	while ((i = link_at(h, SHM_ONCE(*link))) != SHM_NONE && left-- > 0) {
@@ -76,7 +118,7 @@ unlink_slot(struct hub *h, uint32_t sub)
 			*link = s->slot_next;
 			return;
 		}
-		if (SHM_ONCE(h->subscription[i].slot) != slot)
+		if (record_slot(h, i) != slot)
 			return;
 		link = &h->subscription[i].slot_next;
 	}
@@ -110,16 +152,16 @@ subscription_drop(struct hub *h, struct claim *pool, uint32_t sub)
 }
 
 struct subscription_walk
-subscription_walk_from(uint32_t slot, uint32_t link)
+subscription_walk_of(uint64_t conn, uint32_t link)
 {
-	return (struct subscription_walk){slot, link, SUBSCRIPTIONS_MAX};
+	return (struct subscription_walk){conn, link, SUBSCRIPTIONS_MAX};
 }
 
 struct subscription_walk
 subscription_walk(const struct hub *h, uint32_t slot)
 {
-	return subscription_walk_from(
-	    slot, SHM_ONCE(h->slot[slot].subscriptions));
+	return subscription_walk_of(
+	    slot_id(h, slot), SHM_ONCE(h->slot[slot].subscriptions));
 }
 
 uint32_t
@@ -130,7 +172,7 @@ subscription_walk_next(const struct hub *h, struct subscription_walk *w)
 	if (i == SHM_NONE || w->left == 0)
 		return SHM_NONE;
 	channel = SHM_LOAD(h->subscription[i].channel);
-	if (SHM_ONCE(h->subscription[i].slot) != w->slot || channel == 0 ||
+	if (subscription_conn(&h->subscription[i]) != w->conn || channel == 0 ||
 	    channel > h->n_entries)
 		return SHM_NONE;
 	w->link = SHM_ONCE(h->subscription[i].slot_next);
@@ -171,6 +213,52 @@ uint32_t
 subscription_next(const struct hub *h, uint32_t sub)
 {
 	return link_at(h, SHM_LOAD(h->subscription[sub].next));
+}
+
+/* The slot of a record if its connection is the worker's, whose chain it may
+ * make anew; SHM_NONE. A record may have stayed behind of one that goes on at
+ * another worker by now, or was made for one that never came here: it is its
+ * giver's still. */
+static uint32_t
+own_slot(const struct hub *h, int worker, uint32_t sub)
+{
+	uint32_t slot = record_slot(h, sub);
+
+	return slot != SHM_NONE && slot_holder(h, slot) == worker ? slot
+								  : SHM_NONE;
+}
+
+enum subscription_fault
+subscription_check(const struct hub *h, const struct claim *pool, uint32_t sub,
+    uint32_t *steps)
+{
+	uint32_t slot = own_slot(h, h->self, sub), i;
+	struct subscription_walk w;
+
+	++*steps;
+	if (!claim_has(pool, sub) ||
+	    SHM_LOAD(h->subscription[sub].channel) == 0)
+		return SUBSCRIPTION_SOUND;
+	if (slot == SHM_NONE)
+		return SUBSCRIPTION_ORPHAN;
+	w = subscription_walk(h, slot);
+	while ((i = subscription_walk_next(h, &w)) != SHM_NONE) {
+		if (i == sub)
+			return SUBSCRIPTION_SOUND;
+		++*steps;
+	}
+	return SUBSCRIPTION_UNCHAINED;
+}
+
+void
+subscription_chain(struct hub *h, uint32_t sub)
+{
+	uint32_t slot = own_slot(h, h->self, sub);
+
+	if (slot == SHM_NONE)
+		return;
+	h->subscription[sub].slot_next = h->slot[slot].subscriptions;
+	h->slot[slot].subscriptions = sub + 1;
 }
 
 bool
@@ -235,16 +323,13 @@ struct adoption {
 	void *arg;
 };
 
-/* First all chains of this worker go, and those of its connections. A record
- * may have stayed behind of one that goes on at another worker by now, whose
- * chain is that one's. */
+/* First all chains of this worker go, and those of its connections. */
 static void
 adopt_forget(struct hub *h, int worker, uint32_t sub, void *arg)
 {
-	uint32_t slot = SHM_ONCE(h->subscription[sub].slot);
+	uint32_t slot = own_slot(h, worker, sub);
 
-	if (forget(h, worker, sub) != SHM_NONE && slot < h->n_slots &&
-	    slot_worker(h, slot) == worker)
+	if (forget(h, worker, sub) != SHM_NONE && slot != SHM_NONE)
 		h->slot[slot].subscriptions = 0;
 }
 
@@ -254,11 +339,12 @@ adopt_one(struct hub *h, int worker, uint32_t sub, void *arg)
 {
 	struct adoption *a = arg;
 	struct subscription *s = &h->subscription[sub];
-	uint32_t c = SHM_LOAD(s->channel), slot = SHM_ONCE(s->slot), first;
+	uint32_t c = SHM_LOAD(s->channel), slot = own_slot(h, worker, sub);
+	uint32_t first;
 
 	if (c == 0)
 		return;
-	if (c > h->n_entries || slot >= h->n_slots || !a->lives(a->arg, slot) ||
+	if (c > h->n_entries || slot == SHM_NONE || !a->lives(a->arg, slot) ||
 	    !claim_mark(a->pool, sub)) {
 		SHM_STORE(s->channel, 0);
 		return;
@@ -271,6 +357,8 @@ adopt_one(struct hub *h, int worker, uint32_t sub, void *arg)
 	if (link_at(h, first) != SHM_NONE)
 		SHM_STORE(h->subscription[first - 1].previous, sub + 1);
 	SHM_STORE(*head_of(h, worker, c - 1), sub + 1);
+	if (is_unanswered(h, slot, s))
+		SHM_STORE(s->offset, SUBSCRIPTION_HELD);
 	a->kept(a->arg, sub);
 }
 
@@ -286,23 +374,21 @@ subscription_adopt(struct hub *h, struct claim *pool,
 	claim_marked(pool);
 }
 
-/* The slot of a record's connection if that is the worker's; SHM_NONE. */
+/* The slot whose chain a record belongs into, if that is the worker's;
+ * SHM_NONE. */
 static uint32_t
-slot_of(const struct hub *h, int worker, uint32_t sub)
+rechain_slot(const struct hub *h, int worker, uint32_t sub)
 {
 	uint32_t c = SHM_LOAD(h->subscription[sub].channel);
-	uint32_t slot = SHM_ONCE(h->subscription[sub].slot);
 
-	return c >= 1 && c <= h->n_entries && slot < h->n_slots &&
-		slot_worker(h, slot) == worker
-	    ? slot
-	    : SHM_NONE;
+	return c >= 1 && c <= h->n_entries ? own_slot(h, worker, sub)
+					   : SHM_NONE;
 }
 
 static void
 rechain_forget(struct hub *h, int worker, uint32_t sub, void *arg)
 {
-	uint32_t slot = slot_of(h, worker, sub);
+	uint32_t slot = rechain_slot(h, worker, sub);
 
 	if (slot != SHM_NONE)
 		h->slot[slot].subscriptions = 0;
@@ -311,7 +397,7 @@ rechain_forget(struct hub *h, int worker, uint32_t sub, void *arg)
 static void
 rechain_one(struct hub *h, int worker, uint32_t sub, void *arg)
 {
-	uint32_t slot = slot_of(h, worker, sub);
+	uint32_t slot = rechain_slot(h, worker, sub);
 
 	if (slot == SHM_NONE)
 		return;

@@ -15,6 +15,7 @@
 #include "chat/move.h"
 #include "chat/relay.h"
 #include "codec/message.h"
+#include "hub/lock.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
 #include "net/custody.h"
@@ -107,8 +108,7 @@ adoption_rest(const struct hub *h, int worker)
 	uint32_t i, n = 0;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
-		if (slot_worker(h, i) == worker && slot_in_use(h, i) &&
-		    slot_state(h, i) != SLOT_MOVING)
+		if (slot_holder(h, i) == worker && slot_in_use(h, i))
 			n++;
 	return n;
 }
@@ -223,6 +223,8 @@ adoption_begin(struct worker *w, const struct message_adopt *what, int link)
 	adoption.taken = adoption.left = 0;
 	adoption.asked = adoption.full = false;
 	adoption.held_ms = 0;
+	hub_lock(w->chat.hub); /* redoes what the dead one did not get to */
+	hub_unlock(w->chat.hub);
 	slot_recall(w->chat.hub, (int)what->worker);
 	move_redo(w->chat.hub, (int)what->worker);
 	subscription_rechain(w->chat.hub, (int)what->worker);

@@ -29,7 +29,7 @@ enum {
 static bool
 is_ours(const struct hub *h, uint32_t i)
 {
-	return slot_worker(h, i) == h->self && slot_state(h, i) != SLOT_MOVING;
+	return slot_holder(h, i) == h->self;
 }
 
 /* Sorts a note's descriptors: a live connection's by slot, others are given

@@ -54,9 +54,10 @@ node_new(const struct hub *h, int worker)
 	return n;
 }
 
-/* A connection of a user here; his end in *client. Returns its number. */
+/* A connection at a door here, of a user ("": of nobody yet); his end in
+ * *client. Returns its number. */
 static inline uint32_t
-node_open(struct node *n, const char *user, int *client)
+node_open_at(struct node *n, enum slot_door door, const char *user, int *client)
 {
 	struct sockaddr_in a = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -74,11 +75,34 @@ node_open(struct node *n, const char *user, int *client)
 	close(listener);
 	i = conn_accept(&n->ch, fd, (void *)&a);
 	assert_int_not_equal(i, SHM_NONE);
-	assert_int_equal(conn_open(&n->ch, i, DOOR_PLAIN, user, strlen(user),
-			     "", 0, "101", 3, 0),
+	assert_int_equal(
+	    conn_open(&n->ch, i, door, user, strlen(user), "", 0, "101", 3, 0),
 	    0);
 	chat_turn(&n->ch);
 	return i;
+}
+
+/* The same at the plain door. */
+static inline uint32_t
+node_open(struct node *n, const char *user, int *client)
+{
+	return node_open_at(n, DOOR_PLAIN, user, client);
+}
+
+/* A client sends a text, which is read here at once. */
+static inline void
+node_read(struct node *n, uint32_t i, int client, const char *text)
+{
+	uint8_t frame[256] = {0x81, 0x80};
+	struct pollfd p = {n->ch.conn[i].fd, POLLIN, 0};
+	size_t len = strlen(text);
+
+	assert_true(len < 126);
+	frame[1] |= (uint8_t)len;
+	memcpy(frame + 6, text, len); /* a mask of zeros */
+	assert_int_equal(send(client, frame, len + 6, 0), len + 6);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	conn_read(&n->ch, i);
 }
 
 /* A descriptor for another process: what its keeper would give. */
@@ -106,17 +130,14 @@ node_say(struct node *n, const char *channel, const char *text)
 	    PUBLISH_OK);
 }
 
-/* How often a client has got a text within all that he gets until `last`
- * comes, which he must. */
-static inline int
-client_got(int client, const char *text, const char *last)
+/* All that a client gets until `last` comes, which it must. */
+static inline const char *
+client_all(int client, const char *last, size_t *len)
 {
 	static char all[65536];
 	struct pollfd p = {client, POLLIN, 0};
 	size_t have = 0;
 	ssize_t r;
-	char *at;
-	int n = 0;
 
 	while (memmem(all, have, last, strlen(last)) == NULL) {
 		assert_int_equal(poll(&p, 1, 5000), 1);
@@ -124,6 +145,18 @@ client_got(int client, const char *text, const char *last)
 		assert_true(r > 0);
 		have += (size_t)r;
 	}
+	*len = have;
+	return all;
+}
+
+/* How often a client has got a text within that. */
+static inline int
+client_got(int client, const char *text, const char *last)
+{
+	size_t have;
+	const char *all = client_all(client, last, &have), *at;
+	int n = 0;
+
 	for (at = all; (at = memmem(at, have - (size_t)(at - all), text,
 			    strlen(text))) != NULL;
 	     at++)

@@ -147,6 +147,9 @@ read_all(struct world *w)
 	static struct history history;
 	struct history_query q = {.limit = 100, .keep = 1000};
 	char blob[BLOB_MAX];
+	struct {
+		uint32_t next, owner, slot, len;
+	} page;
 	struct presence_view v;
 	struct publication p;
 	struct hub *h = &w->h;
@@ -170,6 +173,7 @@ read_all(struct world *w)
 		if (presence_read(h, i, &v))
 			assert_int_equal(v.name[v.name_len], 0);
 		q.channel = i;
+		q.epoch = i < h->n_entries ? h->entry[i].epoch : 1;
 		q.has_since = i % 2;
 		(void)history_find(h, &q, &history);
 		assert_true(history.n <= HISTORY_MAX);
@@ -183,8 +187,13 @@ read_all(struct world *w)
 		(void)input_part(h, i);
 		(void)input_gather(h, i, buf, sizeof(buf));
 	}
-	for (i = 0; i < h->n_pages + 2; i++)
-		(void)blob_get(h, i, blob);
+	/* as if it were the blob of whoever it says */
+	for (i = 0; i < h->n_pages; i++) {
+		memcpy(&page, (char *)h->page + i * INPUT_PAGE, sizeof(page));
+		id = (uint64_t)page.owner << 32 | page.slot;
+		assert_true(blob_get(h, i + 1, id, blob) <= BLOB_MAX);
+	}
+	(void)blob_get(h, h->n_pages + 1, id, blob);
 	(void)lock_holder(h);
 }
 
