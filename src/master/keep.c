@@ -479,9 +479,49 @@ before_warn(struct member *w, uint64_t now)
 	    w->slot);
 }
 
+/* The next worker has waited for that long for a process besides the keeper,
+ * which shows no life signs of its own: one that is stopped is continued, one
+ * that takes for ever is given up, or nobody would ever be served. */
+static void
+giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
+{
+	static const char *const name[] = {
+	    [KEEP_FORMER] = "worker %d (pid %d) has retired and %s",
+	    [KEEP_BEFORE] = "keeper %d (pid %d) is to be replaced and %s"};
+	pid_t pid = source_pid(w, source);
+	struct watchdog_probe probe;
+
+	if (pid == 0 || waited_ms < WATCHDOG_CONTINUE_MS)
+		return;
+	if (waited_ms >= WATCHDOG_TAKEOVER_MAX_MS) {
+		log_warn(name[source], w->slot, (int)pid,
+		    "does not give its connections back: killed");
+		keep_source_end(w, source);
+	} else if (probe_process(pid, &probe) && probe.state == 'T') {
+		log_warn(name[source], w->slot, (int)pid,
+		    "was stopped while the next worker waits for it: "
+		    "continued");
+		kill(pid, SIGCONT);
+	}
+}
+
+/* Looks at the process, besides the keeper, that the next worker, or the one
+ * that goes on for a dead one, gets its sockets from: there is one at most. */
+static void
+givers_time(struct member *w, uint64_t now)
+{
+	uint64_t since = w->pid != 0 ? w->started_ms : w->clean_ms;
+
+	if (w->pid != 0 ? w->ready : w->cleaner == -1)
+		return;
+	giver_judge(
+	    w, w->former_pid != 0 ? KEEP_FORMER : KEEP_BEFORE, now - since);
+}
+
 void
 keep_time(struct member *w, uint64_t now)
 {
+	givers_time(w, now);
 	if (w->keeper_wait_ms != 0 && now >= w->keeper_wait_ms)
 		keeper_ensure(w);
 	before_warn(w, now);

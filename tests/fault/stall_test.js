@@ -458,6 +458,30 @@ async function forgotten(held) {
 	return `all went on after ${on} ms`;
 }
 
+/* A worker that has retired is stopped before it has given its connections to the
+ * next one. */
+async function retired(held) {
+	const s = held.scene = await Scene.open({workers: 1});
+	const [old] = s.cast.workers;
+	s.stop([old]);
+	const order = s.d.ctl('restart-worker', '0');
+	await pause(200); /* it is told so: while the master stands still it */
+	s.stop([s.d.pid]); /* retires, and waits for the next one */
+	send(old, 'SIGCONT');
+	await pause(300);
+	s.stop([old]);
+	send(s.d.pid, 'SIGCONT');
+	const begin = performance.now();
+	await s.goesOn();
+	const on = Math.round(performance.now() - begin);
+	assert.match(s.d.stderr, /has retired and was stopped/);
+	assert.equal((await order).status, 0);
+	assert.ok(on <= GRACE_MS * patience(), `it took ${on} ms`);
+	await s.judge(['worker 0']);
+	await s.close();
+	return `all went on after ${on} ms`;
+}
+
 group('stall', null, (test) => {
 	/* [name, scenario] of a stop of all for so many seconds. */
 	const stop = (s, name) => [`${s} s, ${name}`, (held) =>
@@ -508,6 +532,7 @@ group('stall', null, (test) => {
 		'at the beginning': (held) => late(held, [300, 700, 1200, 1900], 0),
 		'in the middle': (held) => late(held, [300, 700, 1200, 1900], 0.5),
 		'near the end': (held) => late(held, [300, 700, 1200, 1900], 0.9),
-		'for ever': forgotten
+		'for ever': forgotten,
+		'one that has retired': retired
 	}), {limit: 60000});
 });
