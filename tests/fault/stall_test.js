@@ -30,6 +30,7 @@ const WINDOW = 20;         /* as long as so few have not come back */
 const WATCHDOG_MS = 2000;  /* the default */
 const GRACE_MS = 1000;     /* from the watchdog's time to a kill */
 const BURNERS = 24;        /* programs beside it that want all of a processor */
+const STOP_MS = 4000;      /* process.h: after TERM workers are killed */
 const THAW_MS = 400;       /* from the first process continued to the last one */
 /* Pings that are due at the thaw must not close anybody. */
 const CONF = 'ping-interval 500ms\npong-timeout 3s\n';
@@ -253,6 +254,26 @@ async function freeze(held, ms, order, stay = () => []) {
 	await s.close();
 	return `all went on after ${on} ms, ${s.lines} lines` +
 	    (found.length ? `, what hung was killed after ${found} ms` : '');
+}
+
+/* The stop comes just before the machine stands still for longer than a stop may
+ * take: everybody is told nevertheless, nobody is killed. */
+async function end(held) {
+	const s = held.scene = await Scene.open();
+	const people = [...s.crowd.people];
+	clearInterval(s.timer);
+	s.crowd.lost = null;
+	s.stop(s.cast.workers);
+	process.kill(s.d.pid, 'SIGTERM');
+	await s.d.logged(/stopping/);
+	s.stop([s.d.pid, ...s.cast.keepers]);
+	await pause(STOP_MS + 500);
+	await s.thaw(ORDERS['master first'](s.cast));
+	const ms = await s.d.stop(null);
+	assert.deepEqual(people.map((p) => p.closed?.code),
+	    people.map(() => 1001));
+	assert.doesNotMatch(s.d.stderr, /killed/);
+	return `it left ${ms} ms after the last one went on`;
 }
 
 /* Two workers hang at once, without a stall: both are found. */
@@ -500,6 +521,7 @@ group('stall', null, (test) => {
 		    (c) => c.workers.slice(1, 2)),
 		'a keeper hangs': (held) => freeze(held, 3000,
 		    ORDERS['master first'], (c) => c.keepers.slice(1, 2)),
+		'TERM before it': end,
 		'two workers hang, no stop': hangTwice
 	}), {limit: 60000});
 
