@@ -1,19 +1,36 @@
 /*
- * watchdog: which workers hang. Layer 4; reads shared memory only, keeps its
- * own notes, kills nobody: the master does.
+ * watchdog: which workers and keepers hang, and the master's clock. Layer 4;
+ * reads shared memory only, keeps its own notes, kills nobody: the master does.
  *
- * A worker's life sign is its tick, which also grows while it waits for the
- * mutex. One whose tick stands still for the limit hangs. Where somebody has
- * waited for the mutex for WATCHDOG_LOCK_MS, its holder is looked at first: a
- * holder whose tick stood still as long is the culprit, and only that one. If
- * no holder is named (it was stopped between taking the mutex and naming
- * itself), the culprit is who wanted the mutex and does not tick while waiters
- * do.
+ * Life signs. A worker's is its tick, which also grows while it waits for the
+ * mutex; a keeper's is its own tick. A process whose tick stands still is
+ * silent; one that is silent for its limit hangs.
  *
- * The limit is of the worker's time, not of the clock's: while it could run
- * and gets no processor, on a machine that has too much to do, only what it
- * had of one counts. One that is stopped, sleeps or spins hangs by the clock
- * as far as it was not kept waiting.
+ * Measure. Only the time in which a process could have ticked counts as
+ * silence. What it had of a processor counts; what it waited for a processor
+ * does not, nor what it waited for a disk (swapping), up to
+ * WATCHDOG_DISK_MAX_MS. A process that spins, sleeps or is stopped could have
+ * ticked.
+ *
+ * New start. A look that comes late shows that the machine or the master stood
+ * still: all silence begins anew, once per process until it ticks again, so
+ * that a master that is late for ever finds a hung process nevertheless.
+ *
+ * One at a time. If others are silent when one is found to hang, the machine is
+ * the likelier reason: that one alone is killed, the others begin anew. Two
+ * processes that do hang are found one after the other.
+ *
+ * Never both of a pair. What a worker's death must not cost is with its keeper
+ * and the other way round. So a worker is judged before its keeper, each begins
+ * anew when the other one is replaced, and a keeper that the next worker takes
+ * over from has WATCHDOG_TAKEOVER_TIMES the limit; if it is stopped, the
+ * commonest case, it is to be continued long before.
+ *
+ * The mutex. Where a process waits for it for WATCHDOG_LOCK_MS, a holder is
+ * looked for that has held it for as long without a tick, while nothing was
+ * published: that one alone is killed. If no holder is named (it was stopped
+ * between taking the mutex and naming itself), the culprit is who wanted the
+ * mutex and does not tick while waiters do.
  */
 #ifndef CHATD_MASTER_WATCHDOG_H
 #define CHATD_MASTER_WATCHDOG_H
@@ -26,29 +43,99 @@ enum {
 	 * a stall of the machine is held against other processes; smaller: a
 	 * busy master's clock falls behind. */
 	WATCHDOG_GONE_MAX_MS = 2 * WATCHDOG_PERIOD_MS,
-	WATCHDOG_LOCK_MS = 500
+	/* A look this late gives all a new start. Larger: shorter stalls may
+	 * cost a process; smaller: on a busy machine a hung process has up to
+	 * twice the limit. */
+	WATCHDOG_LATE_MS = 500,
+	WATCHDOG_LOCK_MS = 500,
+	/*
+	 * Waiting for a disk that is not held against a process, while it is
+	 * silent. Swapping under pressure takes seconds; 30 s is the kernel's
+	 * own limit for one command of a disk, after which the disk is reset:
+	 * what waits longer waits for storage that is gone. Larger: the clients
+	 * of such a process wait longer for the next one; smaller: processes of
+	 * a machine that swaps are killed, and their successors must read in
+	 * what these had in memory.
+	 */
+	WATCHDOG_DISK_MAX_MS = 30000,
+	/* A keeper ticks every 100 ms at rest: no shorter limit makes sense. */
+	WATCHDOG_KEEPER_MIN_MS = 500,
+	/* The limit of a keeper that a worker takes over from: so many times
+	 * the usual one, at most this. Larger: clients of a keeper that does
+	 * hang wait longer until they are told; smaller: a keeper that is only
+	 * slow is killed, which disconnects them. Less than the 30 s that the
+	 * worker has to get ready. */
+	WATCHDOG_TAKEOVER_TIMES = 4,
+	WATCHDOG_TAKEOVER_MAX_MS = 20000,
+	/* Silence after which such a keeper is continued if it is stopped. */
+	WATCHDOG_CONTINUE_MS = 200
+};
+
+/* What the kernel says of a process. */
+struct watchdog_probe {
+	char state;	   /* as in /proc/PID/stat */
+	uint64_t used_ms;  /* of a processor so far */
+	uint64_t queue_ms; /* waited for one so far; 0: it does not say */
+};
+
+/* A process as it was seen. */
+struct watchdog_process {
+	uint64_t tick;
+	uint64_t still_ms; /* silent for so long, by the measure above */
+	uint64_t disk_ms;  /* waited for a disk meanwhile */
+	bool has_start;	   /* had its new start since its last tick */
+	bool is_probed;	   /* probe holds what the last look saw */
+	struct watchdog_probe probe;
+};
+
+/* How a worker stands with the mutex. */
+struct watchdog_lock {
+	uint64_t waiting_ms; /* in LOCK_WAITING since; 0: is not */
+	bool is_suspect;     /* at the last look it may have had the mutex */
+	uint64_t held_ms;    /* a suspect without a tick for so long */
 };
 
 struct watchdog {
 	/* The clock at the last look, and CLOCK_MONOTONIC then. */
 	uint64_t clock_ms, looked_ms;
-	/* Says whether a worker runs or could, and how long it has run in
-	 * all; false: nobody knows. May be set after watchdog_init. */
-	bool (*probe)(void *arg, int worker, bool *runnable, uint64_t *used_ms);
+	uint64_t late_ms; /* since the look before, if that is too long */
+	/* What the kernel says of a worker or keeper; false: unknown. May be
+	 * set after watchdog_init. */
+	bool (*probe)(
+	    void *arg, bool keeper, int slot, struct watchdog_probe *probe);
 	void *probe_arg;
-	struct {
-		uint64_t tick;
-		uint64_t still_ms; /* since it was seen to grow */
-		uint64_t used_ms;  /* of a processor so far, + 1; 0: unknown */
-		uint64_t waiting_ms; /* in LOCK_WAITING since; 0: is not */
-	} worker[SHM_WORKERS];
+	uint64_t changing; /* as at the last look */
+	uint64_t tail;	   /* the journal's then */
+	struct watchdog_process worker[SHM_WORKERS], keeper[SHM_WORKERS];
+	struct watchdog_lock lock[SHM_WORKERS];
+	uint64_t continued_ms[SHM_WORKERS]; /* a keeper's silence then */
+};
+
+/* What is to be looked at, as masks of slots. */
+struct watchdog_scene {
+	uint64_t workers;  /* that live and are not killed */
+	uint64_t starting; /* of these: before their HELLO they need not tick,
+			    * and are judged for the mutex alone */
+	uint64_t keepers;
+	uint64_t changing; /* the worker is being replaced or takes over */
+	uint64_t limit_ms; /* the key `watchdog` */
+};
+
+enum watchdog_action {
+	WATCHDOG_KILL,
+	WATCHDOG_CONTINUE /* a keeper that is stopped */
 };
 
 struct watchdog_verdict {
-	int worker;
-	uint64_t still_ms; /* its tick stood still for so long */
+	enum watchdog_action action;
+	bool keeper; /* else the worker */
+	int slot;
+	uint64_t still_ms; /* it was silent for so long */
 	bool has_lock;	   /* others waited for it */
 };
+
+/* At most so many for one look. */
+enum { WATCHDOG_VERDICTS = SHM_WORKERS + 1 };
 
 /* now_ms is CLOCK_MONOTONIC; clock_ms is where the clock goes on, 0: begins
  * with now_ms. */
@@ -63,20 +150,24 @@ void watchdog_init(struct watchdog *d, uint64_t clock_ms, uint64_t now_ms);
  */
 uint64_t watchdog_clock_ms(const struct watchdog *d, uint64_t now_ms);
 
-/* A slot has a new process, which is alive as of now. */
-void watchdog_forget(struct watchdog *d, int worker);
+/* A slot's worker is another one, or got ready: it and its keeper are alive as
+ * of now. */
+void watchdog_forget(struct watchdog *d, int slot);
 
-/*
- * Looks at the workers in mask, every WATCHDOG_PERIOD_MS or so. Returns the
- * number of those to kill.
- */
-int watchdog_look(struct watchdog *d, const struct hub *h, uint64_t mask,
-    uint64_t limit_ms, uint64_t now_ms, struct watchdog_verdict *verdict);
+/* A slot's keeper is another one, which is alive as of now. */
+void watchdog_forget_keeper(struct watchdog *d, int slot);
 
-/* How long a worker's tick had stood still at the last look. */
-uint64_t watchdog_still_ms(const struct watchdog *d, int worker);
+/* Looks at all, every WATCHDOG_PERIOD_MS or so; now_ms is CLOCK_MONOTONIC.
+ * Returns the number of verdicts: one WATCHDOG_KILL at most. */
+int watchdog_look(struct watchdog *d, const struct hub *h,
+    const struct watchdog_scene *scene, uint64_t now_ms,
+    struct watchdog_verdict verdict[WATCHDOG_VERDICTS]);
+
+/* How long a worker, or keeper, had been silent at the last look. */
+uint64_t watchdog_still_ms(const struct watchdog *d, int slot);
+uint64_t watchdog_keeper_still_ms(const struct watchdog *d, int slot);
 
 /* Whether a worker has ticked within the last WATCHDOG_LOCK_MS. */
-bool watchdog_is_lively(const struct watchdog *d, int worker);
+bool watchdog_is_lively(const struct watchdog *d, int slot);
 
 #endif

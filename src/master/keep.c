@@ -141,7 +141,7 @@ keeper_start(struct member *w)
 	w->keeper_link = link[0];
 	w->keeper_old = false;
 	w->keeper_filled = w->keeper_linked = false;
-	w->keeper_tick_ms = master_clock_ms(w->master);
+	watchdog_forget_keeper(&w->master->watchdog, w->slot);
 	SHM_STORE(line->keeper, (uint32_t)pid);
 	SHM_STORE(line->custody, w->keeper_number);
 	return true;
@@ -376,7 +376,7 @@ keep_unlinked(struct member *w, uint32_t number)
 }
 
 const char *
-keep_problem(const struct member *w, uint64_t now)
+keep_problem(const struct member *w)
 {
 	const struct shm_worker *line = &w->master->hub.worker[w->slot];
 	static char text[128];
@@ -390,7 +390,8 @@ keep_problem(const struct member *w, uint64_t now)
 	else if (w->before_pid != 0)
 		snprintf(
 		    text, sizeof(text), "keeper %d is being replaced", w->slot);
-	else if (now > w->keeper_tick_ms + LIVELY_MS)
+	else if (watchdog_keeper_still_ms(&w->master->watchdog, w->slot) >=
+	    LIVELY_MS)
 		snprintf(
 		    text, sizeof(text), "keeper %d does not respond", w->slot);
 	else
@@ -399,9 +400,9 @@ keep_problem(const struct member *w, uint64_t now)
 }
 
 bool
-keep_is_sound(const struct member *w, uint64_t now)
+keep_is_sound(const struct member *w)
 {
-	return keep_problem(w, now) == NULL;
+	return keep_problem(w) == NULL;
 }
 
 /* The keeper that was to be replaced is the keeper again: the new one died
@@ -417,7 +418,7 @@ before_return(struct member *w)
 	w->keeper_old = w->before_old;
 	w->before_pid = 0;
 	w->keeper_linked = w->keeper_filled = false;
-	w->keeper_tick_ms = master_clock_ms(w->master);
+	watchdog_forget_keeper(&w->master->watchdog, w->slot);
 	SHM_STORE(line->keeper, (uint32_t)w->keeper_pid);
 	SHM_STORE(line->custody, w->keeper_number);
 }
@@ -478,25 +479,70 @@ before_warn(struct member *w, uint64_t now)
 	    w->slot);
 }
 
+/* The next worker has waited for that long for a process besides the keeper,
+ * which shows no life signs of its own: one that is stopped is continued, one
+ * that takes for ever is given up, or nobody would ever be served. */
+static void
+giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
+{
+	static const char *const name[] = {
+	    [KEEP_FORMER] = "worker %d (pid %d) has retired and %s",
+	    [KEEP_BEFORE] = "keeper %d (pid %d) is to be replaced and %s"};
+	pid_t pid = source_pid(w, source);
+	struct watchdog_probe probe;
+
+	if (pid == 0 || waited_ms < WATCHDOG_CONTINUE_MS)
+		return;
+	if (waited_ms >= WATCHDOG_TAKEOVER_MAX_MS) {
+		log_warn(name[source], w->slot, (int)pid,
+		    "does not give its connections back: killed");
+		keep_source_end(w, source);
+	} else if (probe_process(pid, &probe) && probe.state == 'T') {
+		log_warn(name[source], w->slot, (int)pid,
+		    "was stopped while the next worker waits for it: "
+		    "continued");
+		kill(pid, SIGCONT);
+	}
+}
+
+/* Looks at the process, besides the keeper, that the next worker, or the one
+ * that goes on for a dead one, gets its sockets from: there is one at most. */
+static void
+givers_time(struct member *w, uint64_t now)
+{
+	uint64_t since = w->pid != 0 ? w->started_ms : w->clean_ms;
+
+	if (w->pid != 0 ? w->ready : w->cleaner == -1)
+		return;
+	giver_judge(
+	    w, w->former_pid != 0 ? KEEP_FORMER : KEEP_BEFORE, now - since);
+}
+
 void
 keep_time(struct member *w, uint64_t now)
 {
-	uint64_t tick = SHM_LOAD(w->master->hub.worker[w->slot].keeper_tick);
-
+	givers_time(w, now);
 	if (w->keeper_wait_ms != 0 && now >= w->keeper_wait_ms)
 		keeper_ensure(w);
 	before_warn(w, now);
-	if (tick != w->keeper_tick) {
-		w->keeper_tick = tick;
-		w->keeper_tick_ms = now;
+}
+
+void
+keep_judged(struct member *w, const struct watchdog_verdict *v)
+{
+	const unsigned long long ms = v->still_ms;
+
+	if (w->keeper_pid == 0)
+		return;
+	if (v->action == WATCHDOG_CONTINUE) {
+		log_warn("keeper %d (pid %d) was stopped for %llu ms while the "
+			 "next worker waits for it: continued",
+		    w->slot, (int)w->keeper_pid, ms);
+		kill(w->keeper_pid, SIGCONT);
+		return;
 	}
-	/* started just now, its time may be later than what is now */
-	if (w->keeper_pid != 0 &&
-	    now > w->keeper_tick_ms + w->master->live.watchdog_ms) {
-		w->keeper_tick_ms = now;
-		if (process_kill(w->keeper_pid, "a keeper that hung") == 0)
-			log_warn("keeper %d hung, killed", w->slot);
-	}
+	if (process_kill(w->keeper_pid, "a keeper that hung") == 0)
+		log_warn("keeper %d hung for %llu ms, killed", w->slot, ms);
 }
 
 void

@@ -23,7 +23,10 @@
 
 static const int signals[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
-enum { N_SIGNALS = sizeof(signals) / sizeof(signals[0]) };
+enum {
+	N_SIGNALS = sizeof(signals) / sizeof(signals[0]),
+	STOOD_MS = 1000 /* a look that late is worth a line in the log */
+};
 
 /* Tells the service manager, if there is one. */
 static void
@@ -345,35 +348,64 @@ signal_cb(int sig, short what, void *arg)
 
 /* For the watchdog. */
 static bool
-worker_probe(void *arg, int worker, bool *runnable, uint64_t *used_ms)
+watch_probe(void *arg, bool keeper, int slot, struct watchdog_probe *probe)
 {
 	const struct master *m = arg;
+	const struct member *w = &m->member[slot];
 
-	return probe_process(m->member[worker].pid, runnable, used_ms);
+	return probe_process(keeper ? w->keeper_pid : w->pid, probe);
 }
 
-/* Kills the workers that the watchdog names. One that is starting may have
- * the mutex or wait for it, but until its HELLO it need not tick. */
-static void
-watch(struct master *m, uint64_t now)
+/* Whether a slot's keeper is needed, or will be in a moment: its worker is
+ * dead, is to go, or takes over. */
+static bool
+watch_changes(const struct member *w)
 {
-	struct watchdog_verdict verdict[SHM_WORKERS];
-	uint64_t mask = 0;
-	int n;
+	return w->pid == 0 || !w->ready || w->killed || w->retire_ms != 0;
+}
 
-	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0 && !m->member[i].killed)
-			mask |= 1ull << i;
-	n = watchdog_look(
-	    &m->watchdog, &m->hub, mask, m->live.watchdog_ms, now, verdict);
+/* Says what the watchdog is to look at. */
+static struct watchdog_scene
+watch_scene(const struct master *m)
+{
+	struct watchdog_scene s = {.limit_ms = m->live.watchdog_ms};
+	const struct member *w;
+
+	for (int i = 0; i < m->n_workers; i++) {
+		const uint64_t bit = 1ull << i;
+
+		w = &m->member[i];
+		s.workers |= w->pid != 0 && !w->killed ? bit : 0;
+		s.starting |= w->ready ? 0 : bit;
+		/* at the end keepers are not needed, nor replaced */
+		if (m->phase < PHASE_QUITTING && w->keeper_pid != 0)
+			s.keepers |= bit;
+		s.changing |= watch_changes(w) ? bit : 0;
+	}
+	return s;
+}
+
+/* Has the watchdog look, and does what it says. */
+static void
+watch(struct master *m)
+{
+	struct watchdog_verdict v[WATCHDOG_VERDICTS];
+	const struct watchdog_scene scene = watch_scene(m);
+	int n = watchdog_look(&m->watchdog, &m->hub, &scene, clock_ms(), v);
+
+	if (m->watchdog.late_ms >= STOOD_MS)
+		log_warn("the machine or this process stood still for %llu ms: "
+			 "not held against workers and keepers",
+		    (unsigned long long)m->watchdog.late_ms);
 	for (int i = 0; i < n; i++) {
-		struct member *w = &m->member[verdict[i].worker];
+		struct member *w = &m->member[v[i].slot];
 
-		if (!w->ready && !verdict[i].has_lock)
-			continue;
-		member_kill(w, "hung for %llu ms%s",
-		    (unsigned long long)verdict[i].still_ms,
-		    verdict[i].has_lock ? " with the mutex" : "");
+		if (v[i].keeper)
+			keep_judged(w, &v[i]);
+		else
+			member_kill(w, "hung for %llu ms%s",
+			    (unsigned long long)v[i].still_ms,
+			    v[i].has_lock ? " with the mutex" : "");
 	}
 }
 
@@ -403,7 +435,7 @@ timer_cb(int fd, short what, void *arg)
 	struct master *m = arg;
 	uint64_t now;
 
-	watch(m, clock_ms());
+	watch(m);
 	now = master_clock_ms(m);
 	for (int i = 0; i < m->n_workers; i++)
 		member_time(&m->member[i], now);
@@ -452,7 +484,7 @@ master_make_events(struct master *m)
 	if (m->timer == NULL || event_add(m->timer, &period) == -1)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
-	m->watchdog.probe = worker_probe;
+	m->watchdog.probe = watch_probe;
 	m->watchdog.probe_arg = m;
 	return 0;
 }

@@ -133,8 +133,7 @@ struct member {
 	pid_t before_pid; /* 0: none */
 	int before_link;
 	uint32_t before_number;
-	uint64_t before_ms; /* since */
-	uint64_t keeper_tick, keeper_tick_ms;
+	uint64_t before_ms;	 /* since */
 	uint64_t keeper_wait_ms; /* something is tried again then; 0: nothing */
 	uint64_t keeper_burst_ms;
 	uint32_t keeper_deaths; /* since then */
@@ -223,9 +222,8 @@ int master_loop(struct master *m);  /* serves; frees m; the exit status */
 void spawn_child_drop(struct master *m);
 void spawn_signals_reset(const sigset_t *mask);
 
-/* probe.c: whether a process runs, or would if it got a processor, and how
- * much of one it has had; false: nobody knows */
-bool probe_process(pid_t pid, bool *runnable, uint64_t *used_ms);
+/* probe.c: what the kernel says of a process; false: unknown */
+bool probe_process(pid_t pid, struct watchdog_probe *probe);
 
 /* process.c */
 /* SIGKILL, with a word in the log if that is not allowed. Returns 0, or -1 and
@@ -278,15 +276,17 @@ void keep_check(struct member *w); /* has it close what goes on elsewhere */
 /* Whether that was one of this slot's keepers; it is replaced. */
 bool keep_died(struct member *w, pid_t pid, int wait_status);
 void keep_time(struct member *w, uint64_t now); /* every timer period */
-void keep_renew(struct member *w);		/* another one in its place */
+/* Does what the watchdog says of this slot's keeper. */
+void keep_judged(struct member *w, const struct watchdog_verdict *verdict);
+void keep_renew(struct member *w); /* another one in its place */
 /* By the worker: the keeper of that number has everything; it has lost the link
  * to it. */
 void keep_filled(struct member *w, uint32_t number);
 void keep_unlinked(struct member *w, uint32_t number);
 /* Whether the keeper is there, and has everything. */
-bool keep_is_sound(const struct member *w, uint64_t now);
+bool keep_is_sound(const struct member *w);
 /* What is wrong if it is not, in words; one static buffer. */
-const char *keep_problem(const struct member *w, uint64_t now);
+const char *keep_problem(const struct member *w);
 void keep_source_end(struct member *w, enum keep_source source);
 /* Kills all, who are reaped as nobody known. */
 void keep_leave(struct member *w);

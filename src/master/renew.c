@@ -54,7 +54,7 @@ renew_worker(struct member *w, struct control_wait *wait)
 static void
 renew_try(struct member *w, uint64_t now)
 {
-	const char *problem = keep_problem(w, now);
+	const char *problem = keep_problem(w);
 
 	if (w->pid == 0 || !w->ready || w->killed || w->former_pid != 0)
 		problem = "it is not running";

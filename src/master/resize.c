@@ -182,7 +182,7 @@ retire_last(struct member *w, uint64_t now)
 	if ((w->pid != 0 && !w->ready) || resize_heir(w) == -1 ||
 	    now < m->moved_ms + ARRIVE_MS)
 		return;
-	if (w->pid != 0 && !keep_is_sound(w, now))
+	if (w->pid != 0 && !keep_is_sound(w))
 		return;
 	w->course = COURSE_LEAVES;
 	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPING);

@@ -161,11 +161,9 @@ descriptor_settle(int fd)
 static int
 members_adopt(struct master *m)
 {
-	for (int i = 0; i < m->n_workers; i++) {
-		m->member[i].keeper_tick_ms = master_clock_ms(m);
+	for (int i = 0; i < m->n_workers; i++)
 		if (member_adopt(&m->member[i]) == -1)
 			return -1;
-	}
 	return 0;
 }
 

@@ -324,7 +324,7 @@ become(struct master *m)
  * whose worker waits for its start is no obstacle: its keeper keeps all, and
  * the new program deserves a first try. */
 static const char *
-upgrade_obstacle(const struct master *m, uint64_t now)
+upgrade_obstacle(const struct master *m)
 {
 	static char text[64];
 	const struct member *w;
@@ -338,7 +338,7 @@ upgrade_obstacle(const struct master *m, uint64_t now)
 			return text;
 		}
 		if (w->pid != 0 && w->ready &&
-		    (problem = keep_problem(w, now)) != NULL)
+		    (problem = keep_problem(w)) != NULL)
 			return problem;
 		if (w->before_pid != 0) {
 			snprintf(text, sizeof(text),
@@ -357,7 +357,7 @@ upgrade_time(struct master *m, uint64_t now)
 	if (u == NULL)
 		return;
 	if (u->pid == 0) {
-		const char *obstacle = upgrade_obstacle(m, now);
+		const char *obstacle = upgrade_obstacle(m);
 
 		if (obstacle != NULL && now >= u->sound_ms)
 			fail(m, "%s", obstacle);

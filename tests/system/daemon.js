@@ -179,7 +179,7 @@ class Daemon {
 				await d.kill();
 				/* Somebody else took the port meanwhile. */
 				if (round < 3 && !options.port &&
-				    /in use/i.test(d.stderr))
+				    /in use|is taken/i.test(d.stderr))
 					continue;
 				throw error;
 			}

@@ -1,73 +1,6 @@
-/* watchdog: who hangs, and who only waits for one that does. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "hub/lock.h"
-#include "hub/stats.h"
-#include "master/watchdog.h"
-
-enum { LIMIT_MS = 2000, WORKERS = 4 };
-
-static struct hub hub;
-static struct watchdog dog;
-static struct watchdog_verdict verdict[SHM_WORKERS];
-static uint64_t now;
-
-/* Makes a hub with four workers that all live. */
-static int
-setup(void **state)
-{
-	const struct hub_limits limits = {.connections = 64,
-	    .users = 64,
-	    .journal_bytes = 1024 * 1024,
-	    .output_bytes = 4 * 1024 * 1024,
-	    .input_bytes = 1024 * 1024};
-
-	if (hub_create(&hub, &limits) == -1)
-		return -1;
-	now = 1000000;
-	watchdog_init(&dog, 0, now);
-	for (int i = 0; i < WORKERS; i++)
-		watchdog_forget(&dog, i);
-	return 0;
-}
-
-/* Gives the memory back. */
-static int
-teardown(void **state)
-{
-	hub_destroy(&hub);
-	return 0;
-}
-
-/* Lets one period pass in which the workers in mask tick; the number of
- * verdicts. */
-static int
-look(uint64_t ticking)
-{
-	for (int i = 0; i < WORKERS; i++)
-		if ((ticking >> i & 1) != 0)
-			SHM_COUNT(hub.worker[i].tick, 1);
-	now += WATCHDOG_PERIOD_MS;
-	return watchdog_look(
-	    &dog, &hub, (1u << WORKERS) - 1, LIMIT_MS, now, verdict);
-}
-
-/* Looks until somebody is accused; how long that took, 0 = for 10 s nobody. */
-static uint64_t
-look_until(uint64_t ticking, int *n)
-{
-	for (uint64_t ms = WATCHDOG_PERIOD_MS; ms <= 10000;
-	     ms += WATCHDOG_PERIOD_MS)
-		if ((*n = look(ticking)) > 0)
-			return ms;
-	return 0;
-}
+/* watchdog: which processes hang, and which ones only wait for one that does.
+ */
+#include "watchdog_fixture.h"
 
 /* Who ticks is left alone. */
 static void
@@ -86,7 +19,7 @@ hung_one_is_found(void **state)
 
 	assert_int_equal(look_until(0xb, &n), LIMIT_MS);
 	assert_int_equal(n, 1);
-	assert_int_equal(verdict[0].worker, 2);
+	assert_int_equal(verdict[0].slot, 2);
 	assert_int_equal(verdict[0].still_ms, LIMIT_MS);
 	assert_false(verdict[0].has_lock);
 	/* Its successor starts anew. */
@@ -119,7 +52,7 @@ holder_is_found_first(void **state)
 	assert_in_range(
 	    look_until(0xd, &n), WATCHDOG_LOCK_MS, WATCHDOG_LOCK_MS + 100);
 	assert_int_equal(n, 1);
-	assert_int_equal(verdict[0].worker, 1);
+	assert_int_equal(verdict[0].slot, 1);
 	assert_true(verdict[0].has_lock);
 	hub_unlock(&hub);
 }
@@ -148,7 +81,7 @@ nameless_holder_is_found(void **state)
 	assert_in_range(
 	    look_until(0xb, &n), WATCHDOG_LOCK_MS, WATCHDOG_LOCK_MS + 100);
 	assert_int_equal(n, 1);
-	assert_int_equal(verdict[0].worker, 2);
+	assert_int_equal(verdict[0].slot, 2);
 }
 
 /* Nobody waits: a stopped holder is an ordinary hung worker. */
@@ -163,131 +96,245 @@ holder_without_waiters_has_time(void **state)
 	hub_unlock(&hub);
 }
 
-/* A master that was itself stopped for an hour has seen nothing. */
+/* One that is dead is not to be killed. */
 static void
-stopped_master_accuses_nobody(void **state)
+dead_one_is_left_alone(void **state)
+{
+	assert_int_equal(silent_until('Z', 0, 0, 10000), 0);
+}
+
+/* The same measure for keepers. */
+static void
+keepers_are_judged_alike(void **state)
 {
 	int n;
 
-	assert_int_equal(look(0xf), 0);
-	now += 3600 * 1000;
-	assert_int_equal(look(0), 0);
-	assert_int_equal(look(0xf), 0);
-	assert_int_equal(look_until(0xf, &n), 0);
+	kernel_says(true, 2, 'R', 0, 0);
+	assert_int_equal(pair_until(ALL, 0xb, 60000, &n), 0);
+	kernel_says(true, 2, 'D', 0, 0);
+	assert_int_equal(pair_until(ALL, 0xb, 20000, &n), 0);
+	watchdog_forget_keeper(&dog, 2);
+	kernel_says(true, 2, 'S', 0, 0);
+	assert_int_equal(pair_until(ALL, 0xb, 10000, &n), LIMIT_MS);
+	assert_int_equal(n, 1);
+	assert_killed(true, 2);
+	assert_int_equal(verdict[0].still_ms, LIMIT_MS);
+	/* a keeper at rest ticks seldom */
+	watchdog_forget_keeper(&dog, 2);
+	scene.limit_ms = WATCHDOG_PERIOD_MS;
+	assert_int_equal(
+	    pair_until(ALL, 0xb, 10000, &n), WATCHDOG_KEEPER_MIN_MS);
 }
 
-/* The clock counts the time in which the master looked, whatever the machine's
- * clock says meanwhile. */
+/* Both of a pair are silent: the worker goes, and the keeper is continued. */
 static void
-clock_counts_own_time(void **state)
+worker_goes_before_its_keeper(void **state)
 {
-	const uint64_t begin = now;
+	int n;
 
-	assert_int_equal(watchdog_clock_ms(&dog, now), begin);
-	assert_int_equal(watchdog_clock_ms(&dog, now + 70), begin + 70);
-	for (int i = 1; i <= 10; i++) {
-		assert_int_equal(look(0xf), 0);
-		assert_int_equal(watchdog_clock_ms(&dog, now),
-		    begin + i * WATCHDOG_PERIOD_MS);
+	kernel_says(false, 2, 'T', 0, 0);
+	kernel_says(true, 2, 'T', 0, 0);
+	/* the keeper has been silent for longer */
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(look_after(WATCHDOG_PERIOD_MS, ALL, 0xb), 0);
+	assert_int_equal(pair_until(0xb, 0xb, 10000, &n), LIMIT_MS);
+	assert_int_equal(n, 1);
+	assert_killed(false, 2);
+	scene.workers &= ~4ull;
+	scene.changing = 4;
+	assert_in_range(pair_until(0xb, 0xb, 10000, &n), WATCHDOG_CONTINUE_MS,
+	    WATCHDOG_CONTINUE_MS + WATCHDOG_PERIOD_MS);
+	assert_int_equal(n, 1);
+	assert_int_equal(verdict[0].action, WATCHDOG_CONTINUE);
+	assert_true(verdict[0].keeper);
+	assert_int_equal(verdict[0].slot, 2);
+}
+
+/* A keeper begins anew when its worker dies, when the next one starts, and when
+ * it is ready: whatever it was silent for before. */
+static void
+keeper_starts_with_its_worker(void **state)
+{
+	int n;
+
+	kernel_says(true, 1, 'S', 0, 0);
+	for (int i = 0; i < 19; i++)
+		assert_int_equal(look_after(WATCHDOG_PERIOD_MS, ALL, 0xd), 0);
+	scene.workers &= ~2ull;
+	scene.changing = 2;
+	for (int i = 0; i < 25; i++)
+		assert_int_equal(look_after(WATCHDOG_PERIOD_MS, 0xd, 0xd), 0);
+	/* a replacement so quick that no look saw it */
+	scene.workers = ALL;
+	scene.changing = 0;
+	for (int i = 0; i < 19; i++)
+		assert_int_equal(look_after(WATCHDOG_PERIOD_MS, ALL, 0xd), 0);
+	watchdog_forget(&dog, 1);
+	assert_int_equal(pair_until(ALL, 0xd, 10000, &n), LIMIT_MS);
+	assert_killed(true, 1);
+}
+
+/* A worker begins anew when its keeper is killed: by then it has to fill the
+ * next one. So do workers that start. */
+static void
+worker_starts_with_its_keeper(void **state)
+{
+	int n;
+
+	scene.starting = 8;
+	for (int i = 0; i < 11; i++)
+		assert_int_equal(look_after(WATCHDOG_PERIOD_MS, 0x7, 0xd), 0);
+	/* worker 1 is silent for less than the half of the limit */
+	assert_int_equal(pair_until(0x5, 0xd, 10000, &n), 900);
+	assert_int_equal(n, 1);
+	assert_killed(true, 1);
+	assert_int_equal(watchdog_still_ms(&dog, 3), 0);
+	watchdog_forget_keeper(&dog, 1);
+	assert_int_equal(pair_until(0x5, ALL, 10000, &n), LIMIT_MS);
+	assert_killed(false, 1);
+}
+
+/* Of several that have been silent for too long, the longest one is killed. */
+static void
+longest_goes_first(void **state)
+{
+	int n;
+
+	scene.limit_ms = 60000;
+	assert_int_equal(pair_until(0x7, ALL, 1000, &n), 0);
+	assert_int_equal(pair_until(0x5, ALL, 5000, &n), 0);
+	scene.limit_ms = LIMIT_MS;
+	assert_int_equal(look(0x5), 1);
+	assert_killed(false, 3);
+}
+
+/* A keeper that hangs while a worker takes over from it has more time, but not
+ * for ever; it is not continued, as it is not stopped. */
+static void
+keeper_hangs_in_a_takeover(void **state)
+{
+	int n;
+
+	scene.changing = 1;
+	look(ALL);
+	kernel_says(true, 0, 'S', 0, 0);
+	assert_int_equal(pair_until(ALL, 0xe, 60000, &n),
+	    WATCHDOG_TAKEOVER_TIMES * LIMIT_MS);
+	assert_int_equal(n, 1);
+	assert_killed(true, 0);
+	/* a long `watchdog` is not made longer */
+	watchdog_forget_keeper(&dog, 0);
+	scene.limit_ms = 60000;
+	assert_in_range(pair_until(ALL, 0xe, 100000, &n), 60000,
+	    60000 + WATCHDOG_PERIOD_MS);
+	watchdog_forget_keeper(&dog, 0);
+	scene.limit_ms = 10000;
+	assert_in_range(pair_until(ALL, 0xe, 100000, &n),
+	    WATCHDOG_TAKEOVER_MAX_MS,
+	    WATCHDOG_TAKEOVER_MAX_MS + WATCHDOG_PERIOD_MS);
+}
+
+/* A stopped one is continued, again if it is stopped again, and if the kernel
+ * does not say what it does; killed in the end if it stays stopped. */
+static void
+stopped_keeper_is_continued(void **state)
+{
+	uint64_t ms, last = 0;
+	int n, times = 0;
+
+	kernel_says(true, 0, 'T', 0, 0);
+	assert_int_equal(pair_until(ALL, 0xe, 1000, &n), 0); /* nobody waits */
+	scene.changing = 1;
+	for (ms = WATCHDOG_PERIOD_MS; ms <= 20000; ms += WATCHDOG_PERIOD_MS) {
+		n = look_after(WATCHDOG_PERIOD_MS, ALL, 0xe);
+		if (n == 0)
+			continue;
+		if (verdict[n - 1].action == WATCHDOG_KILL)
+			break;
+		assert_int_equal(n, 1);
+		assert_in_range(ms - last, WATCHDOG_CONTINUE_MS,
+		    WATCHDOG_CONTINUE_MS + WATCHDOG_PERIOD_MS);
+		last = ms;
+		times++;
 	}
-	/* stopped for an hour, seen between two looks, and at the next one */
-	now += 3600 * 1000;
-	assert_int_equal(
-	    watchdog_clock_ms(&dog, now), begin + 1000 + WATCHDOG_GONE_MAX_MS);
-	look(0xf);
-	assert_int_equal(
-	    watchdog_clock_ms(&dog, now), begin + 1000 + WATCHDOG_GONE_MAX_MS);
-	/* it never goes back */
-	now -= 1000;
-	assert_int_equal(
-	    watchdog_clock_ms(&dog, now), begin + 1000 + WATCHDOG_GONE_MAX_MS);
-	look(0xf);
-	assert_in_range(watchdog_clock_ms(&dog, now),
-	    begin + 1000 + WATCHDOG_GONE_MAX_MS,
-	    begin + 1000 + 2 * WATCHDOG_GONE_MAX_MS);
-	/* after an upgrade it goes on where it was */
-	watchdog_init(&dog, 5000, now);
-	assert_int_equal(watchdog_clock_ms(&dog, now + 50), 5050);
+	assert_true(times > 10);
+	assert_in_range(ms, WATCHDOG_TAKEOVER_TIMES * LIMIT_MS,
+	    WATCHDOG_TAKEOVER_TIMES * LIMIT_MS + WATCHDOG_PERIOD_MS);
+	watchdog_forget_keeper(&dog, 0);
+	assert_in_range(pair_until(ALL, 0xe, 1000, &n), WATCHDOG_CONTINUE_MS,
+	    WATCHDOG_CONTINUE_MS + WATCHDOG_PERIOD_MS);
+	assert_int_equal(look(ALL), 0); /* it ticks, and is stopped again */
+	assert_in_range(pair_until(ALL, 0xe, 1000, &n), WATCHDOG_CONTINUE_MS,
+	    WATCHDOG_CONTINUE_MS + WATCHDOG_PERIOD_MS);
+	kernel[1][0].known = false;
+	watchdog_forget_keeper(&dog, 0);
+	assert_in_range(pair_until(ALL, 0xe, 1000, &n), WATCHDOG_CONTINUE_MS,
+	    WATCHDOG_CONTINUE_MS + WATCHDOG_PERIOD_MS);
 }
 
-/* What the kernel says of all workers. */
-static struct {
-	bool known, runnable;
-	uint64_t used_ms, per_look_ms;
-} kernel;
-
-static bool
-probe(void *arg, int worker, bool *runnable, uint64_t *used_ms)
-{
-	if (worker == 0) /* asked once a look */
-		kernel.used_ms += kernel.per_look_ms;
-	*runnable = kernel.runnable;
-	*used_ms = kernel.used_ms;
-	return kernel.known;
-}
-
-/* All that do not tick get so much of a processor a look. */
-static int
-look_probed(bool known, bool runnable, uint64_t per_look_ms)
-{
-	int n, k = 0;
-
-	kernel.known = known;
-	kernel.runnable = runnable;
-	kernel.per_look_ms = per_look_ms;
-	dog.probe = probe;
-	while ((n = look(0xe)) == 0 && ++k < 1000)
-		;
-	dog.probe = NULL;
-	return n == 0 ? 0 : (k + 1) * WATCHDOG_PERIOD_MS;
-}
-
-/* Who could run and gets no processor does not hang. */
+/* A worker that is starting is judged for the mutex alone. */
 static void
-starved_one_has_time(void **state)
+starting_one_has_its_own_limit(void **state)
 {
-	assert_int_equal(look_probed(true, true, 0), 0);
-	/* a tenth of the time: ten times as much */
-	watchdog_forget(&dog, 0);
-	assert_in_range(look_probed(true, true, WATCHDOG_PERIOD_MS / 10),
-	    9 * LIMIT_MS, 10 * LIMIT_MS);
+	int n;
+
+	scene.starting = 2;
+	scene.changing = 2;
+	assert_int_equal(look_until(0xd, &n), 0);
+	assert_true(watchdog_still_ms(&dog, 1) >= 9000);
+	hub_become(&hub, 1);
+	hub_lock(&hub);
+	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	assert_in_range(look_until(0xd, &n), WATCHDOG_LOCK_MS,
+	    WATCHDOG_LOCK_MS + 2 * WATCHDOG_PERIOD_MS);
+	assert_killed(false, 1);
+	hub_unlock(&hub);
 }
 
-/* Who spins, sleeps or is stopped does. */
+/* A worker in a long turn of its loop, which is the holder whenever it is
+ * looked at, each time for another publication. */
 static void
-others_have_not(void **state)
+publishing_holder_is_left_alone(void **state)
 {
-	assert_int_equal(look_probed(true, true, WATCHDOG_PERIOD_MS), LIMIT_MS);
-	watchdog_forget(&dog, 0);
-	assert_int_equal(look_probed(true, false, 0), LIMIT_MS);
-	watchdog_forget(&dog, 0);
-	assert_int_equal(look_probed(false, true, 0), LIMIT_MS);
+	uint64_t tail = 0;
+	int n = 0;
+
+	hub_become(&hub, 1);
+	hub_lock(&hub);
+	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	for (int i = 0; i < 15; i++) {
+		SHM_STORE(hub.heads->tail, ++tail);
+		assert_int_equal(look(0xd), 0);
+	}
+	/* it is silent for longer than a holder may be, but has not held it */
+	assert_true(watchdog_still_ms(&dog, 1) > WATCHDOG_LOCK_MS);
+	assert_in_range(look_until(0xd, &n), WATCHDOG_LOCK_MS - 100,
+	    WATCHDOG_LOCK_MS + WATCHDOG_PERIOD_MS);
+	SHM_STORE(hub.heads->tail, 0);
+	hub_unlock(&hub);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(
-		lively_are_left_alone, setup, teardown),
-	    cmocka_unit_test_setup_teardown(hung_one_is_found, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		waiters_are_left_alone, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		holder_is_found_first, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		busy_holder_is_left_alone, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		nameless_holder_is_found, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		holder_without_waiters_has_time, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		stopped_master_accuses_nobody, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		clock_counts_own_time, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		starved_one_has_time, setup, teardown),
-	    cmocka_unit_test_setup_teardown(others_have_not, setup, teardown),
+	    TEST(lively_are_left_alone),
+	    TEST(hung_one_is_found),
+	    TEST(waiters_are_left_alone),
+	    TEST(holder_is_found_first),
+	    TEST(busy_holder_is_left_alone),
+	    TEST(nameless_holder_is_found),
+	    TEST(holder_without_waiters_has_time),
+	    TEST(dead_one_is_left_alone),
+	    TEST(keepers_are_judged_alike),
+	    TEST(worker_goes_before_its_keeper),
+	    TEST(keeper_starts_with_its_worker),
+	    TEST(worker_starts_with_its_keeper),
+	    TEST(longest_goes_first),
+	    TEST(keeper_hangs_in_a_takeover),
+	    TEST(stopped_keeper_is_continued),
+	    TEST(starting_one_has_its_own_limit),
+	    TEST(publishing_holder_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
