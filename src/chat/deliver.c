@@ -27,6 +27,9 @@ enum { DELIVER_MAX = 256 };
  * for a while. */
 enum { SUSPECT_MS = 1000, SUSPECT_NOT_MS = 10000 };
 
+/* Between two log lines of what could not be sent. */
+enum { MISSED_LOG_MS = 1000 };
+
 /* A publication's frame for each door, built when it is first needed. */
 struct delivery {
 	const struct publication *p;
@@ -50,6 +53,23 @@ delivery_begin(
 	memset(d->state, 0, sizeof(d->state));
 }
 
+/* Logs a publication that has no frame, at most once a second: each one may be
+ * such. `skipped` counts who was to get them. */
+static void
+missed_log(struct chat *ch, const struct publication *p, size_t len, int r)
+{
+	static uint64_t then_ms;
+
+	if (then_ms != 0 && ch->now_ms - then_ms < MISSED_LOG_MS)
+		return;
+	then_ms = ch->now_ms;
+	log_error("publication %llu, %zu bytes: %s; its readers are told of a "
+		  "gap",
+	    (unsigned long long)p->position, len,
+	    r == FRAME_TOO_BIG ? "longer than half of output-memory"
+			       : "no room in output-memory");
+}
+
 /* Builds a publication's frame as a door tells it. */
 static void
 render(struct chat *ch, struct delivery *d, int door)
@@ -68,13 +88,8 @@ render(struct chat *ch, struct delivery *d, int door)
 	parts[0] = (struct iovec){head, ws_head(head, WS_TEXT, len)};
 	r = conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1);
 	d->state[door] = r == 0 ? BUILT : MISSED;
-	if (r == 0)
-		return;
-	log_error("publication %llu of %zu bytes at the %s door: %s",
-	    (unsigned long long)d->p->position, len, ch->door[door]->name,
-	    r == FRAME_TOO_BIG
-		? "longer than what can be sent (half of `output-memory`)"
-		: "no room in `output-memory`; its readers are told of a gap");
+	if (r != 0)
+		missed_log(ch, d->p, len, r);
 }
 
 /* Whether a door tells a publication, which is rendered there if it has not
