@@ -53,18 +53,21 @@ command_show(struct call *c)
 		    errno == EINVAL ? "no such thing" : strerror(errno));
 }
 
-/* The presence entry of a user, SHM_NONE if there is none. By looking at all:
+/* The presence entry of a user who is connected, SHM_NONE if there is none, and
+ * the workers that have it. By looking at all:
  * finding by name takes the mutex, which the master does not. */
 static uint32_t
-user_find(const struct hub *h, const char *user, size_t len)
+user_find(const struct hub *h, const char *user, size_t len, uint64_t *mask)
 {
 	struct presence_view v;
 
 	for (uint32_t i = 0; i < presence_count(h); i++)
 		if (presence_mask(h, i) != 0 && presence_read(h, i, &v) &&
 		    v.name_len == len + 1 && v.name[0] == '#' &&
-		    memcmp(v.name + 1, user, len) == 0)
+		    memcmp(v.name + 1, user, len) == 0) {
+			*mask = v.mask;
 			return i;
+		}
 	return SHM_NONE;
 }
 
@@ -113,9 +116,7 @@ command_kick(struct call *c)
 
 	if (user_len >= 1 && user_len <= sizeof(kick.user) &&
 	    device_len <= sizeof(kick.device))
-		entry = user_find(&m->hub, user, user_len);
-	if (entry != SHM_NONE)
-		mask = presence_mask(&m->hub, entry);
+		entry = user_find(&m->hub, user, user_len, &mask);
 	if (device_len > 0 && mask != 0)
 		mask &= device_mask(&m->hub, entry, device, device_len);
 	if (mask == 0) {

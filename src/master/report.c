@@ -314,6 +314,9 @@ connection_next(struct report *r, struct evbuffer *out)
 		return true;
 	if (!presence_read(h, s.user, &v) || v.name_len == 0)
 		v.name_len = 1; /* echo has none */
+	/* else the entry may be another user's by now */
+	if (!slot_is_live(h, id))
+		return true;
 	device = s.device_len <= SLOT_DEVICE_MAX ? s.device_len : 0;
 	age_s = (clock_ms() - s.connected_ms) / 1000;
 	put_comma(r, out);
