@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/streams.h"
 #include "master/control.h"
 #include "master/place.h"
 
@@ -336,6 +337,8 @@ main(int argc, char **argv)
 	bool json = false;
 	int ch, status;
 
+	if (streams_hold() == -1)
+		err(STATUS_REFUSED, "descriptors 0 to 2: /dev/null");
 	while ((ch = getopt(argc, argv, "+js:")) != -1) {
 		switch (ch) {
 		case 'j':

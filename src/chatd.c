@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/streams.h"
 #include "master/daemon.h"
 #include "master/options.h"
 #include "master/resume.h"
@@ -106,6 +107,8 @@ main(int argc, char **argv)
 	sigset_t none;
 	int status;
 
+	if (streams_hold() == -1)
+		err(STATUS_FAILURE, "descriptors 0 to 2: /dev/null");
 	daemon_init_title(argc, argv, environ);
 	/* Before anything is closed or unblocked: all that is inherited is
 	 * meant. */

@@ -216,7 +216,8 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 		return -1;
 	if (!m->options->foreground &&
 	    (m->ready_pipe = daemon_detach()) == -1) {
-		snprintf(error, error_len, "fork: %s", strerror(errno));
+		snprintf(error, error_len, "cannot become a daemon (fork, /dev/null): %s",
+		    strerror(errno));
 		return -1;
 	}
 	if (pidfile_tell(&m->pidfile) == -1) {

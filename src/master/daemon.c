@@ -31,30 +31,31 @@ static void __attribute__((noreturn)) parent_wait(int fd)
 	_exit(1);
 }
 
-/* Gives up the standard streams: whoever waits for their end has it. */
+/* Gives up the standard streams, so that a process that waits for their end
+ * has it. `null` is above 2, since 0 to 2 are open (base/streams.h). */
 static void
-streams_close(void)
+streams_close(int null)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null == -1)
-		return;
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
-	if (null > STDERR_FILENO)
-		close(null);
+	close(null);
 }
 
 int
 daemon_detach(void)
 {
-	int fd[2];
+	int fd[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (pipe2(fd, O_CLOEXEC) == -1)
+	if (null == -1)
 		return -1;
+	if (pipe2(fd, O_CLOEXEC) == -1) {
+		close(null);
+		return -1;
+	}
 	switch (fork()) {
 	case -1:
+		close(null);
 		close(fd[0]);
 		close(fd[1]);
 		return -1;
@@ -68,7 +69,7 @@ daemon_detach(void)
 	/* Neither fails for a child that has just been forked. */
 	(void)setsid();
 	(void)!chdir("/");
-	streams_close();
+	streams_close(null);
 	return fd[1];
 }
 

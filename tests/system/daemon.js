@@ -163,7 +163,8 @@ class Daemon {
 	/*
 	 * options: conf (text of chatd.conf), workers (4; false: no -w), args (more of them),
 	 * env, listen (false: no -l), ready (false: do not wait), file (false:
-	 * no -f), port, user ({uid, gid} to start as).
+	 * no -f), port, user ({uid, gid} to start as), closed (what a shell
+	 * writes to close descriptors, '<&- 2>&-'), streams (stdio of spawn()).
 	 */
 	static async start(options = {}) {
 		for (let round = 0;; round++) {
@@ -212,14 +213,16 @@ class Daemon {
 		if (options.file !== false)
 			args.push('-f', this.conf);
 		args.push(...options.args ?? []);
-		this.child = spawn(CHATD, args, {
-			stdio: ['ignore', 'pipe', 'pipe'],
+		const [file, ...first] = options.closed === undefined ? [CHATD] :
+		    ['sh', '-c', `exec "$@" ${options.closed}`, 'sh', CHATD];
+		this.child = spawn(file, [...first, ...args], {
+			stdio: options.streams ?? ['ignore', 'pipe', 'pipe'],
 			env: {...ENV, ...options.env}, ...options.user
 		});
 		this.pid = this.child.pid;
 		alive.add(this);
-		this.child.stdout.on('data', (data) => this.stderr += data);
-		this.child.stderr.on('data', (data) => this.stderr += data);
+		for (const stream of [this.child.stdout, this.child.stderr])
+			stream?.on('data', (data) => this.stderr += data);
 		this.exited = new Promise((resolve) => {
 			this.child.on('error', (error) =>
 			    resolve({status: -1, signal: error.code}));
@@ -349,7 +352,8 @@ class Daemon {
 				throw new Error(error.message + ': ' +
 				    family.filter(processLives));
 			});
-			await until('log closed', () => this.child.stderr.destroyed ||
+			await until('log closed', () => !this.child.stderr ||
+			    this.child.stderr.destroyed ||
 			    this.child.stderr.readableEnded);
 			checkReports(this.stderr);
 			assert.ok(!fs.existsSync(this.socket),

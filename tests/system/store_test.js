@@ -22,7 +22,7 @@ const CONF = 'channel "room" {\n\tsubscribe all\n\tpublish all\n' +
 
 /* A chatd under a service manager; looks to tests like a Daemon. */
 class Managed {
-	static async start(conf = CONF) {
+	static async start(conf = CONF, closed = '') {
 		const m = new Managed();
 		m.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-test-'));
 		m.conf = path.join(m.dir, 'chatd.conf');
@@ -34,7 +34,8 @@ class Managed {
 		m.stderr = '';
 		m.child = spawn('/usr/bin/python3', [
 		    path.join(__dirname, 'manager.py'),
-		    path.join(m.dir, 'notify.sock'), CHATD, '-d', '-w', '3',
+		    path.join(m.dir, 'notify.sock'), '/bin/sh', '-c',
+		    `exec "$@" ${closed}`, 'sh', CHATD, '-d', '-w', '3',
 		    '-s', m.socket, '-f', m.conf],
 		    {stdio: ['pipe', 'pipe', 'pipe'], env: ENV});
 		let text = '';
@@ -98,9 +99,9 @@ class Managed {
 }
 
 /* A test with a managed daemon. */
-function managed(body) {
+function managed(body, closed) {
 	return async () => {
-		const m = await Managed.start();
+		const m = await Managed.start(CONF, closed);
 		try {
 			await body(m);
 		} finally {
@@ -237,6 +238,24 @@ group('descriptor store', null, (test) => {
 		await m.again();
 		assert.ok(await answers(m.port));
 	}));
+	test('with descriptors 0, 1 and 2 closed', managed(async (m) => {
+		const closed = () => [m.pid, ...processChildren(m.pid)]
+		    .forEach((pid) => [0, 1, 2].forEach((fd) =>
+			assert.equal(fs.readlinkSync(`/proc/${pid}/fd/${fd}`),
+			    '/dev/null')));
+		closed();
+		const a = sdk(m, '?user=alice');
+		await a.ready(5000);
+		const sub = await subscribed(a, 'room');
+		await a.publish('room', {n: 1});
+		a.disconnect();
+		await m.kill();
+		await m.again(); /* LISTEN_FDS from 3 on, 0 to 2 closed */
+		closed();
+		const again = event(sub, 'subscribed');
+		a.connect();
+		assert.equal((await again).recovered, true);
+	}, '<&- >&- 2>&-'));
 	test('after an upgrade, too', managed(async (m) => {
 		const a = sdk(m, '?user=alice');
 		await a.ready(5000);
