@@ -64,6 +64,7 @@ calm() {
 	system san control 60
 	system san daemon 90
 	system san streams 120
+	system san log 120
 	system san balance 60
 	system san library 60
 	system san centrifugo 90

@@ -1,6 +1,10 @@
 /*
  * log: one line per event, to syslog, stderr or a file.
  *
+ * A daemon's processes send their lines to the log process
+ * (logger/logger.h), which alone writes; a process that has none writes to
+ * its own sink.
+ *
  * Layer 0. Any process may call it; pure code (codec, utf8) does not: the
  * decision to log is made where something can be done about it. Text that a
  * client sent goes through log_text().
@@ -11,17 +15,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum log_sink { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
+#include "base/sink.h"
 
 /*
- * Chooses the sink. `file` is used with LOG_TO_FILE only and kept by
- * reference. Returns 0, or -1 and errno when the file cannot be opened, or is a
- * symbolic link (the former sink stays).
+ * Chooses the process's own sink. `file` is used with LOG_TO_FILE only and kept
+ * by reference. Returns 0, or -1 and errno when the file cannot be opened (the
+ * former sink stays); see sink_open().
  */
 int log_open(enum log_sink sink, const char *file);
 
-/* Opens the file anew (after rotation); nothing with the other sinks. */
-int log_reopen(void);
+/*
+ * From now on each line is one send that never waits, to the log process that
+ * reads the other end of that SOCK_SEQPACKET socket. What there is no room for
+ * is lost, counted, and told with the next line. -1: to the own sink again.
+ */
+void log_send_to(int fd);
 
 /* The word in front of every line on stderr and in the file: "worker 2". */
 void log_set_name(const char *name);

@@ -24,8 +24,8 @@ int identity_find(
 /* Becomes that user for good. Returns 0, or -1 and errno. */
 int identity_assume(const struct identity *id);
 
-/* Gives a file to that user, so that it can be opened again after the change;
- * follows no link. Returns 0, or -1 and errno. */
-int identity_give(const struct identity *id, const char *file);
+/* Gives an open file to that user, so that it can be opened again after the
+ * change. Returns 0, or -1 and errno, EMLINK: it has another name, too. */
+int identity_give(const struct identity *id, int fd);
 
 #endif

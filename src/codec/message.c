@@ -19,7 +19,6 @@ static const struct message_rule message_rules[] = {
     [MSG_LINK] = {"LINK", EXACT(sizeof(struct message_link)), 1, PARTY_MASTER},
     [MSG_START] = {"START", EXACT(0), 0, PARTY_MASTER},
     [MSG_CONF] = {"CONF", EXACT(sizeof(struct conf_live)), 0, PARTY_MASTER},
-    [MSG_REOPEN] = {"REOPEN", EXACT(0), 0, PARTY_MASTER},
     [MSG_KICK] = {"KICK", EXACT(sizeof(struct message_kick)), 0, PARTY_MASTER},
     [MSG_SAY] = {"SAY", sizeof(struct message_order) + 1,
 	sizeof(struct message_order) + MESSAGE_TEXT_MAX, 0, PARTY_MASTER},

@@ -168,27 +168,6 @@ files_raise(const struct master *m)
 		    m->conf->connections, (unsigned long long)have);
 }
 
-/* Turns to where the log goes. */
-int
-boot_log_choose(struct master *m, char *error, size_t error_len)
-{
-	const char *file = m->conf->log_file;
-	int r = 0;
-
-	if (file != NULL) {
-		r = log_open(LOG_TO_FILE, file);
-		if (r == 0)
-			r = identity_give(&m->identity, file);
-	} else
-		r = log_open(
-		    m->options->foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG,
-		    NULL);
-	if (r == -1)
-		snprintf(error, error_len, "%s: %s",
-		    file != NULL ? file : "syslog", strerror(errno));
-	return r;
-}
-
 /* Finds the user that workers become, and whether they may. */
 static int
 identity_take(struct master *m, const struct bundle *b, const char *stuck,
@@ -216,7 +195,8 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 		return -1;
 	if (!m->options->foreground &&
 	    (m->ready_pipe = daemon_detach()) == -1) {
-		snprintf(error, error_len, "cannot become a daemon (fork, /dev/null): %s",
+		snprintf(error, error_len,
+		    "cannot become a daemon (fork, /dev/null): %s",
 		    strerror(errno));
 		return -1;
 	}
@@ -225,7 +205,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 		    strerror(errno));
 		return -1;
 	}
-	if (boot_log_choose(m, error, error_len) == -1)
+	if (log_child_boot(m, error, error_len) == -1)
 		return -1;
 	if (master_make_events(m) == -1) {
 		snprintf(error, error_len, "no event loop");

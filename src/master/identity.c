@@ -1,7 +1,6 @@
 #include "master/identity.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -51,27 +50,20 @@ identity_assume(const struct identity *id)
 }
 
 int
-identity_give(const struct identity *id, const char *file)
+identity_give(const struct identity *id, int fd)
 {
 	struct stat st;
-	int fd, r = -1, saved;
 
 	if (!id->drop)
 		return 0;
-	fd = open(file, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	/* A user who may write the directory could lay a trap for root. */
 	if (fstat(fd, &st) == -1)
-		r = -1;
-	else if (S_ISREG(st.st_mode) && st.st_nlink != 1)
+		return -1;
+	if (!S_ISREG(st.st_mode))
+		return 0; /* a device or a pipe is its owner's business */
+	/* A user who may write the directory could lay a trap for root. */
+	if (st.st_nlink != 1) {
 		errno = EMLINK;
-	else if (S_ISREG(st.st_mode))
-		r = fchown(fd, id->uid, id->gid);
-	else
-		r = 0; /* a device or a pipe is its owner's business */
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return r;
+		return -1;
+	}
+	return fchown(fd, id->uid, id->gid);
 }

@@ -281,22 +281,6 @@ master_reconfigure(
 	return 0;
 }
 
-/* Opens the log file anew, everywhere: ours first, which makes it. */
-static void
-reopen(struct master *m)
-{
-	if (log_reopen() == -1)
-		log_error("%s: %s", m->conf->log_file, strerror(errno));
-	else if (m->conf->log_file != NULL &&
-	    identity_give(&m->identity, m->conf->log_file) == -1)
-		log_warn("%s is still root's: %s", m->conf->log_file,
-		    strerror(errno));
-	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0)
-			member_send(&m->member[i], MSG_REOPEN, NULL, 0);
-	log_info("log reopened");
-}
-
 /* Reaps whoever has died. */
 void
 master_reap(struct master *m)
@@ -305,7 +289,8 @@ master_reap(struct master *m)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (upgrade_died(m, pid, status) || reload_died(m, pid))
+		if (upgrade_died(m, pid, status) || reload_died(m, pid) ||
+		    log_child_died(m, pid, status))
 			continue;
 		for (int i = 0; i < m->n_workers; i++)
 			if (m->member[i].pid == pid) {
@@ -335,7 +320,7 @@ signal_cb(int sig, short what, void *arg)
 		reload_begin(m, NULL); /* logs what is wrong */
 		break;
 	case SIGUSR1:
-		reopen(m);
+		log_child_reopen(m);
 		break;
 	case SIGUSR2:
 		upgrade_begin(m, NULL, error, sizeof(error));
@@ -446,6 +431,7 @@ timer_cb(int fd, short what, void *arg)
 	rebalance_time(m, now);
 	order_time(m);
 	upgrade_time(m, now);
+	log_child_time(m, now);
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
 		late_end(m, now);
 }
@@ -505,6 +491,7 @@ deinit(struct master *m)
 		member_deinit(&m->member[i]);
 	for (int i = 0; i < m->n_workers; i++)
 		keep_end(&m->member[i], limit_ms);
+	log_child_end(m);
 	master_close_listeners(m);
 	master_drop_events(m);
 	if (m->hub.base != NULL)
@@ -532,6 +519,7 @@ master_run(const struct options *options, struct conf *conf,
 	conf->live.insecure = conf_insecure(conf);
 	m->live = conf->live;
 	m->ready_pipe = m->pidfile.fd = m->page = m->bundle = -1;
+	log_child_init(m);
 	m->started_ms = clock_ms();
 	m->n_workers = m->wanted = conf->workers;
 	for (int i = 0; i < m->n_workers; i++)

@@ -143,6 +143,25 @@ struct member {
 	    before_old; /* started by the program before this one */
 };
 
+/* The log process, or the one that is to follow it. */
+struct log_process {
+	pid_t pid;   /* 0: none */
+	int control; /* -1: none */
+	bool opened; /* it has opened the log, and said so */
+	uint64_t started_ms;
+	uint64_t leave_ms; /* told to leave; killed then; 0: was not told */
+	bool killed;	   /* and was; given up if it is still there later */
+};
+
+struct log_child {
+	int lines[2]; /* where it reads, where all others write; -1: none */
+	int buffer;   /* memory of the lines that are not written yet */
+	struct log_process now, next;
+	uint64_t again_ms; /* the next is not started before */
+	bool reopening;	   /* next is there, or due, because of USR1 */
+	bool reopen_again; /* USR1 came again while it took over */
+};
+
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_QUITTING, PHASE_STOPPING };
 
 struct master {
@@ -166,6 +185,7 @@ struct master {
 	struct reload *reload; /* NULL: there was none yet */
 	bool reload_is_due;    /* in the next program, see upgrade.c */
 	struct control *control;
+	struct log_child log;
 	int ready_pipe; /* to the waiting parent; -1: none */
 	int listener[LISTENER_MAX], n_listeners;
 	int n_workers, wanted; /* fewer: the last ones leave */
@@ -299,8 +319,20 @@ bool store_hub(struct master *m);	/* false: nothing that is of use */
 void store_put(struct master *m);	/* for the next time */
 void store_leave(void); /* nobody shall wait for the next time */
 
+/* log_child.c: the log process */
+void log_child_init(struct master *m);
+/* Starts it, and sends the log there from now on. Returns 0, or -1 with a
+ * message: the log cannot be opened. */
+int log_child_boot(struct master *m, char *error, size_t error_len);
+void log_child_adopt(struct master *m); /* in the place of an older program's */
+/* Whether that was one; it is replaced. */
+bool log_child_died(struct master *m, pid_t pid, int wait_status);
+void log_child_time(struct master *m, uint64_t now); /* every timer period */
+void log_child_reopen(struct master *m); /* the log is opened anew */
+void log_child_drop(struct master *m);	 /* in a child */
+void log_child_end(struct master *m); /* after the last line: nobody is left */
+
 /* boot.c */
-int boot_log_choose(struct master *m, char *error, size_t error_len);
 int boot(struct master *m, const struct bundle *b, const char *stuck,
     char *error, size_t error_len);
 

@@ -104,6 +104,8 @@ prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
 	m->limits = s->limits;
 	if (!look && !m->options->foreground)
 		log_open(LOG_TO_SYSLOG, NULL); /* until a log-file is known */
+	if (!look && m->log.lines[1] != -1)
+		log_send_to(m->log.lines[1]); /* its reader still runs */
 	if ((c = conf_read(m, s, look, b, stuck, error, error_len)) == NULL)
 		return -1;
 	m->conf = c;
@@ -189,8 +191,7 @@ take(int state)
 		log_fatal("upgrade: no memory");
 	state_descriptors(m, descriptor_settle);
 	log_set_name("master");
-	if (boot_log_choose(m, error, sizeof(error)) == -1)
-		log_warn("%s", error);
+	log_child_adopt(m);
 	log_set_verbose(m->live.verbose != 0);
 	page_boot(m, &b, stuck);
 	bundle_free(&b);

@@ -80,6 +80,7 @@ spawn_child_drop(struct master *m)
 	if (event_reinit(m->base) == -1)
 		_exit(1);
 	control_drop(m->control);
+	log_child_drop(m);
 	order_drop(m);
 	reload_drop(m);
 	page_drop(m);

@@ -98,6 +98,10 @@ put_all(FILE *f, const struct master *m)
 	    control_path(m->control));
 	if (m->pidfile.fd != -1)
 		fprintf(f, "pidfile %d %s\n", m->pidfile.fd, m->pidfile.path);
+	if (m->log.lines[1] != -1)
+		fprintf(f, "log %d %d %d %d %d\n", (int)m->log.now.pid,
+		    m->log.now.control, m->log.lines[0], m->log.lines[1],
+		    m->log.buffer);
 	fprintf(f, "verbose %d\n", m->live.verbose);
 	fprintf(f, "started %" PRIu64 "\n", m->started_ms);
 	fprintf(f, "clock %" PRIu64 "\n", master_clock_ms(m));
@@ -287,6 +291,19 @@ path_parse(const char *line, int *fd, const char **path)
 	return true;
 }
 
+/* The log process. */
+static bool
+log_parse(struct log_child *log, const char *line)
+{
+	int pid;
+
+	if (sscanf(line, "%d %d %d %d %d", &pid, &log->now.control,
+		&log->lines[0], &log->lines[1], &log->buffer) != 5)
+		return false;
+	log->now.pid = pid;
+	return true;
+}
+
 /* What the command line said. */
 static bool
 option_parse(struct options *o, const char *key, char *value)
@@ -345,6 +362,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return path_parse(value, &s->control, &s->control_path);
 	if (strcmp(key, "pidfile") == 0)
 		return path_parse(value, &m->pidfile.fd, &m->pidfile.path);
+	if (strcmp(key, "log") == 0)
+		return log_parse(&m->log, value);
 	if (strcmp(key, "bundle") == 0)
 		return sscanf(value, "%d", &s->bundle) == 1;
 	if (strcmp(key, "reload") == 0)
@@ -412,6 +431,7 @@ file_parse(
 
 	memset(s, 0, sizeof(*s));
 	TAILQ_INIT(&m->orders);
+	log_child_init(m);
 	s->hub = s->control = s->bundle = -1;
 	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = -1;
 	s->options.workers = -1;
@@ -479,6 +499,12 @@ state_descriptors(const struct master *m, void (*f)(int fd))
 	f(control_fd(m->control));
 	if (m->pidfile.fd != -1)
 		f(m->pidfile.fd);
+	for (int i = 0; i < 2 && m->log.lines[i] != -1; i++)
+		f(m->log.lines[i]);
+	if (m->log.buffer != -1)
+		f(m->log.buffer);
+	if (m->log.now.control != -1)
+		f(m->log.now.control);
 	for (int i = 0; i < m->n_listeners; i++)
 		f(m->listener[i]);
 	for (int i = 0; i < m->n_workers; i++) {

@@ -73,10 +73,6 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		if (web_map(fd) < 0)
 			log_error("web page: %s", strerror(errno));
 		break;
-	case MSG_REOPEN:
-		if (log_reopen() < 0)
-			log_error("log file: %s", strerror(errno));
-		break;
 	case MSG_KICK:
 		order_kick(w, payload);
 		break;

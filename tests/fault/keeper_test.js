@@ -39,7 +39,7 @@ group('keeper', null, (test) => {
 	for (const [what, call, says] of [
 	    ['does not take its order', 'sendmsg:1',
 		/keeper 0 cannot be told of its worker/],
-	    ['cannot be linked', 'socketpair:2', /no link to keeper 0/]])
+	    ['cannot be linked', 'socketpair:4', /no link to keeper 0/]])
 		test(what, async () => {
 			const d = await startWithout(call);
 			await d.logged(says);

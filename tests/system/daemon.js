@@ -114,6 +114,27 @@ function processTitle(pid) {
 	    .replace(/\0.*$/s, '').trim();
 }
 
+/* The children of a master whose titles match. */
+function processTitled(pid, pattern) {
+	return processChildren(pid).filter((p) => {
+		try {
+			return pattern.test(processTitle(p));
+		} catch {
+			return false; /* it has just ended */
+		}
+	});
+}
+
+/* Its log process; undefined if there is none just now. */
+function logProcess(pid) {
+	return processTitled(pid, /^chatd: log$/)[0];
+}
+
+/* Its workers and keepers. */
+function servants(pid) {
+	return processTitled(pid, /^chatd: (worker|keeper) /);
+}
+
 /* The number of descriptors that a process has open. */
 function processDescriptors(pid) {
 	return fs.readdirSync(`/proc/${pid}/fd`).length;
@@ -390,5 +411,5 @@ class Daemon {
 }
 
 module.exports = {Daemon, CHATD, CHATCTL, ENV, ROOT, answers, checkReports,
-    freePort, pause, processChildren, processDescriptors, processLives,
-    processStat, processTitle, run, until};
+    freePort, logProcess, pause, processChildren, processDescriptors,
+    processLives, processStat, processTitle, run, servants, until};

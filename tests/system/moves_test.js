@@ -8,7 +8,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('./suite.js');
-const {pause, processChildren, processDescriptors, processLives, until} =
+const {pause, processDescriptors, processLives, servants, until} =
     require('./daemon.js');
 const {Client, request} = require('./client.js');
 const {Line, TELL} = require('./centrifugo.js');
@@ -186,8 +186,8 @@ async function run(d, n) {
 	}, 20000);
 	const all = await d.ask('show', 'workers');
 	await until('no other process', () =>
-	    processChildren(d.pid).length === 2 * n);
-	assert.deepEqual(processChildren(d.pid).sort(),
+	    servants(d.pid).length === 2 * n);
+	assert.deepEqual(servants(d.pid).sort(),
 	    all.flatMap((w) => [w.pid, w.keeper]).sort());
 	return all;
 }

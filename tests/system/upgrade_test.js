@@ -12,8 +12,8 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const {group} = require('./suite.js');
-const {CHATCTL, CHATD, ROOT, processChildren, processDescriptors, processLives,
-    processTitle, run, until} = require('./daemon.js');
+const {CHATCTL, CHATD, ROOT, processDescriptors, processLives,
+    processTitle, run, servants, until} = require('./daemon.js');
 const {Client} = require('./client.js');
 const {sdk, sdkLeave, subscribed} = require('./centrifugo.js');
 const {Crowd} = require('../fault/crowd.js');
@@ -46,7 +46,7 @@ async function upgrade(d, ...args) {
 	});
 	await until('the old ones have left', () => before.every((w) =>
 	    !processLives(w.pid) && !processLives(w.keeper)));
-	assert.equal(processChildren(d.pid).length, 2 * after.length);
+	assert.equal(servants(d.pid).length, 2 * after.length);
 }
 
 /* What program the master runs. */
@@ -68,7 +68,7 @@ async function refused(d, reason, ...args) {
 	const after = await d.ask('show', 'workers');
 	assert.deepEqual(after.map((w) => [w.pid, w.keeper]),
 	    before.map((w) => [w.pid, w.keeper]));
-	assert.equal(processChildren(d.pid).length, 2 * after.length);
+	assert.equal(servants(d.pid).length, 2 * after.length);
 }
 
 /* The close-on-exec flag of each of the master's descriptors. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ setup(void **state)
 {
 	if (mkdtemp(dir) == NULL)
 		return -1;
+	signal(SIGPIPE, SIG_IGN);
 	snprintf(path, sizeof(path), "%s/log", dir);
 	snprintf(moved, sizeof(moved), "%s/log.1", dir);
 	return 0;
@@ -149,7 +151,7 @@ test_reopen(void **state)
 	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
 	assert_int_equal(rename(path, moved), 0);
 	log_info("before");
-	assert_int_equal(log_reopen(), 0);
+	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
 	log_info("after");
 	assert_non_null(strstr(contents(moved), "before\n"));
 	assert_null(strstr(contents(moved), "after\n"));
@@ -232,7 +234,7 @@ judge_unread(const int fd[2])
 	got[n] = '\0';
 	for (p = got; (p = strstr(p, "line ")) != NULL; p++)
 		lines++;
-	p = strstr(got, " lines are lost");
+	p = strstr(got, " log lines were lost");
 	assert_non_null(p);
 	while (p[-1] >= '0' && p[-1] <= '9')
 		p--;
@@ -289,6 +291,160 @@ test_journal(void **state)
 	assert_int_equal(log_open(LOG_TO_STDERR, NULL), 0);
 }
 
+/* Reads a record from the log process's end; -1: there is none. Returns the
+ * length of its text. */
+static ssize_t
+record_take(int fd, struct log_record *r)
+{
+	ssize_t n = recv(fd, r, sizeof(*r), MSG_DONTWAIT);
+
+	return n == -1 ? -1 : n - (ssize_t)offsetof(struct log_record, text);
+}
+
+/* With a log process: one send a line, which has all that makes the line; who
+ * reads slowly is not waited for, and what is lost is counted in the next. */
+static void
+test_socket(void **state)
+{
+	enum { LINES = 20000 };
+	char big[20000], line[SINK_LINE_BYTES + 1];
+	struct sink s = {.kind = LOG_TO_FILE};
+	struct log_record r;
+	int fd[2], heard = 0;
+	uint64_t begun;
+	ssize_t n;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	log_send_to(fd[1]);
+	errno = ENOENT;
+	log_warn("hello %d %m\n", 42);
+	assert_int_equal(errno, ENOENT);
+	n = record_take(fd[0], &r);
+	assert_int_equal(r.format, SINK_FORMAT);
+	assert_int_equal(r.pid, getpid());
+	assert_int_equal(r.lost, 0);
+	assert_string_equal(r.name, "worker 2");
+	line[sink_format(&s, &r, (size_t)n, line)] = '\0';
+	assert_non_null(strstr(
+	    line, "] worker 2: warning: hello 42 No such file or directory\n"));
+	/* it is cut, not lost */
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	log_info("%s", big);
+	n = record_take(fd[0], &r);
+	assert_int_equal(n, SINK_TEXT_BYTES - 1);
+	alarm(10);
+	begun = clock_ms();
+	for (int i = 0; i < LINES; i++)
+		log_info("line %d", i);
+	assert_true(clock_ms() - begun < 2000);
+	while (record_take(fd[0], &r) != -1) {
+		assert_int_equal(r.lost, 0);
+		heard++;
+	}
+	assert_true(heard > 0 && heard < LINES);
+	log_info("heard again");
+	n = record_take(fd[0], &r);
+	assert_int_equal(r.lost, LINES - heard);
+	line[sink_format(&s, &r, (size_t)n, line)] = '\0';
+	snprintf(big, sizeof(big),
+	    ": warning: %u log lines were lost: ", (unsigned)r.lost);
+	assert_non_null(strstr(line, big));
+	assert_non_null(strstr(line, ": heard again\n"));
+	log_info("once");
+	record_take(fd[0], &r);
+	assert_int_equal(r.lost, 0);
+	/* nobody there: no signal, no wait */
+	close(fd[0]);
+	log_info("to nobody");
+	alarm(0);
+	log_send_to(-1);
+	close(fd[1]);
+	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
+	log_info("by itself");
+	assert_non_null(strstr(contents(path), "1 log lines were lost"));
+	assert_non_null(strstr(contents(path), ": by itself\n"));
+}
+
+/* What another process sends makes one line, whatever it is. */
+static void
+test_hostile_record(void **state)
+{
+	struct sink s[3] = {{.kind = LOG_TO_FILE}, {.kind = LOG_TO_SYSLOG},
+	    {.kind = LOG_TO_STDERR, .is_journal = true}};
+	char line[SINK_LINE_BYTES];
+	struct log_record r;
+	size_t n;
+
+	for (int byte = 0; byte < 256; byte++)
+		for (int k = 0; k < 3; k++) {
+			memset(&r, byte, sizeof(r));
+			n = sink_format(&s[k], &r, SIZE_MAX, line);
+			assert_true(n > 0 && n <= sizeof(line));
+			assert_int_equal(line[n - 1], '\n');
+			for (size_t i = 0, feeds = 0; i < n; i++) {
+				feeds += line[i] == '\n';
+				assert_true(feeds <= 2);
+				assert_true(line[i] == '\n' ||
+				    (unsigned char)line[i] >= ' ');
+			}
+		}
+}
+
+/* Names that mean a standard stream, also through links. */
+static void
+test_stream_names(void **state)
+{
+	char one[80], two[80];
+
+	snprintf(one, sizeof(one), "%s/one", dir);
+	snprintf(two, sizeof(two), "%s/two", dir);
+	assert_int_equal(symlink("/dev/stdout", one), 0);
+	assert_int_equal(symlink("one", two), 0);
+	assert_int_equal(sink_stream("/dev/stdout"), 1);
+	assert_int_equal(sink_stream("/dev/stderr"), 2);
+	assert_int_equal(sink_stream("/dev/fd/2"), 2);
+	assert_int_equal(sink_stream("/proc/self/fd/1"), 1);
+	assert_int_equal(sink_stream(one), 1);
+	assert_int_equal(sink_stream(two), 1);
+	assert_int_equal(sink_stream(path), -1);
+	assert_int_equal(sink_stream("/dev/null"), -1);
+	assert_int_equal(sink_stream("/nonexistent/log"), -1);
+	assert_int_equal(unlink(two), 0);
+	assert_int_equal(symlink("two", two), 0); /* to itself */
+	assert_int_equal(sink_stream(two), -1);
+	assert_int_equal(unlink(one), 0);
+	assert_int_equal(unlink(two), 0);
+}
+
+/* A named pipe: without a reader opening does not wait; what is written once
+ * there is one arrives; a full one is EAGAIN. */
+static void
+test_pipe(void **state)
+{
+	char fifo[80], big[4096];
+	struct sink s;
+	int fd;
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	alarm(10);
+	assert_int_equal(sink_open(&s, LOG_TO_FILE, fifo), 0);
+	assert_int_equal(sink_write(&s, "a\n", 2), -1);
+	assert_int_equal(errno, EPIPE);
+	fd = open(fifo, O_RDONLY | O_NONBLOCK);
+	assert_int_equal(sink_write(&s, "b\n", 2), 2);
+	assert_int_equal(read(fd, big, sizeof(big)), 2);
+	assert_memory_equal(big, "b\n", 2);
+	while (sink_write(&s, big, sizeof(big)) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	alarm(0);
+	close(fd);
+	sink_close(&s);
+	assert_int_equal(unlink(fifo), 0);
+}
+
 int
 main(void)
 {
@@ -302,6 +458,10 @@ main(void)
 	    cmocka_unit_test(test_fatal),
 	    cmocka_unit_test(test_unread),
 	    cmocka_unit_test(test_journal),
+	    cmocka_unit_test(test_socket),
+	    cmocka_unit_test(test_hostile_record),
+	    cmocka_unit_test(test_stream_names),
+	    cmocka_unit_test(test_pipe),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -21,7 +21,6 @@ static const struct {
     {MSG_START, "START", PARTY_MASTER, 0, 0, 0},
     {MSG_CONF, "CONF", PARTY_MASTER, sizeof(struct conf_live),
 	sizeof(struct conf_live), 0},
-    {MSG_REOPEN, "REOPEN", PARTY_MASTER, 0, 0, 0},
     {MSG_KICK, "KICK", PARTY_MASTER, 128, 128, 0},
     {MSG_SAY, "SAY", PARTY_MASTER, 25, 24 + MESSAGE_TEXT_MAX, 0},
     {MSG_ADOPT, "ADOPT", PARTY_MASTER, 24, 24, 1},
@@ -80,6 +79,16 @@ check(size_t payload_len, int n_fds, enum message_party from)
 		assert_int_equal(len, payload_len);
 	}
 	return type;
+}
+
+/* The number of an order that is not given any more. */
+static void
+test_gap(void **state)
+{
+	fill(4, 0);
+	assert_int_equal(check(0, 0, PARTY_MASTER), -1);
+	assert_string_equal(message_name(4), "?");
+	assert_int_equal(MSG_KICK, 5);
 }
 
 /* Every type: sizes, descriptors and senders, right and wrong. */
@@ -251,6 +260,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_gap),
 	    cmocka_unit_test(test_unknown),
 	    cmocka_unit_test(test_short),
 	    cmocka_unit_test(test_payload),

@@ -47,6 +47,11 @@ master_make(struct options *o)
 	for (int i = 0; i < 16; i++)
 		m->hub.hash_key[i] = (uint8_t)(i * 17);
 	m->conf->connections = 192;
+	log_child_init(m);
+	m->log.now = (struct log_process){.pid = 99, .control = 30};
+	m->log.lines[0] = 31;
+	m->log.lines[1] = 32;
+	m->log.buffer = 33;
 	m->listener[0] = 5;
 	m->listener[1] = 6;
 	m->n_listeners = 2;
@@ -125,6 +130,12 @@ round_trip(void **state)
 	assert_int_equal(n->listener[1], 6);
 	assert_int_equal(n->pidfile.fd, 8);
 	assert_string_equal(n->pidfile.path, "/run/chatd.pid");
+	assert_int_equal(n->log.now.pid, 99);
+	assert_int_equal(n->log.now.control, 30);
+	assert_int_equal(n->log.lines[0], 31);
+	assert_int_equal(n->log.lines[1], 32);
+	assert_int_equal(n->log.buffer, 33);
+	assert_int_equal(n->log.next.control, -1);
 	assert_int_equal(n->started_ms, m->started_ms);
 	/* the master has stood still for long; its clock goes on */
 	assert_in_range(n->watchdog.clock_ms, 777, 777 + WATCHDOG_GONE_MAX_MS);

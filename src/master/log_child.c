@@ -1,0 +1,508 @@
+/*
+ * The log process, a child of the master: started before the first worker,
+ * replaced when it dies, at USR1 and by an upgrade, ended after all others.
+ *
+ * All processes send their lines into one socket, whose other end the master
+ * keeps, too, as it does the buffer of lines that are read and not written:
+ * what is in them waits for the next log process. That one opens the log
+ * itself, since open() may take as long as it likes, with the master's rights,
+ * since the workers' user need not be able to make files there. Only when it
+ * has done so the one before it is told to leave; so a log that cannot be
+ * opened leaves the former one in use.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "logger/logger.h"
+#include "master/daemon.h"
+#include "process.h"
+
+enum {
+	/* Larger: longer bursts and pauses of the log process lose no line;
+	 * it is memory that is used then. The kernel may grant less. */
+	SOCKET_BYTES = 1024 * 1024,
+	/* The start waits so long for the log to be opened. Larger: more is
+	 * told by the start's status; smaller: a slow disk delays it less. */
+	FIRST_MS = 2000,
+	OPEN_MS = 5000,	   /* a reopened log is given up after that */
+	LEAVE_MS = 1500,   /* LOGGER_LEAVE_MS and a margin: killed after that */
+	STOP_MIN_MS = 100, /* the last lines have so long at the stop ... */
+	STOP_PAST_MS = 700, /* ... and that much past its deadline */
+	AGAIN_MS = 1000,    /* between two that die at once */
+	REAP_MS = 100,	    /* for a killed one to be gone */
+	LINES_FD = 3,	    /* the child's descriptors */
+	CONTROL_FD = 4
+};
+
+static const char name[] = "log process"; /* in complaints */
+
+/* A log process's first word: it has opened the log, or why it has not. */
+struct log_report {
+	bool good;
+	char text[480];
+};
+
+void
+log_child_init(struct master *m)
+{
+	m->log = (struct log_child){
+	    .lines = {-1, -1}, .now = {.control = -1}, .next = {.control = -1}};
+}
+
+/* Gives up what belongs to a log process that is gone. */
+static void
+process_forget(struct log_process *p)
+{
+	if (p->control != -1)
+		close(p->control);
+	*p = (struct log_process){.control = -1};
+}
+
+/* Keeps the two descriptors, above standard error, and no other. */
+static void
+descriptors_shed(int lines, int control)
+{
+	lines = fcntl(lines, F_DUPFD, CONTROL_FD + 1);
+	control = fcntl(control, F_DUPFD, CONTROL_FD + 1);
+	if (lines == -1 || control == -1)
+		_exit(1);
+	dup2(lines, LINES_FD);
+	dup2(control, CONTROL_FD);
+	closefrom(CONTROL_FD + 1);
+}
+
+/* The buffer of those before it, or, if that is of another size, its own. */
+static struct logger_buffer *
+buffer_map(int fd)
+{
+	static struct logger_buffer own;
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st) == -1 || st.st_size != (off_t)sizeof(own))
+		return &own;
+	p = mmap(NULL, sizeof(own), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return p != MAP_FAILED ? p : &own;
+}
+
+/* Says what failed, in full. */
+static void __attribute__((format(printf, 2, 3)))
+report_fail(struct log_report *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->text, sizeof(r->text), fmt, ap);
+	va_end(ap);
+	r->good = false;
+}
+
+/* Opens the log, and where its failures are told, both with the master's
+ * rights. */
+static void
+sinks_open(const struct master *m, struct sink *sink, struct sink *other,
+    struct log_report *r)
+{
+	const char *file = m->conf->log_file;
+	const bool foreground = m->options->foreground;
+	const bool is_stream = file != NULL && sink_stream(file) != -1;
+	const enum log_sink kind = file != NULL ? LOG_TO_FILE
+	    : foreground			? LOG_TO_STDERR
+						: LOG_TO_SYSLOG;
+
+	sink_open(other,
+	    foreground && kind != LOG_TO_STDERR && !is_stream ? LOG_TO_STDERR
+							      : LOG_TO_SYSLOG,
+	    NULL);
+	if (is_stream && !foreground)
+		report_fail(r,
+		    "log-file %s: a daemon has no standard streams; name a "
+		    "file, or start chatd with -d",
+		    file);
+	else if (sink_open(sink, kind, file) == -1)
+		report_fail(r, "log-file %s: %s", file,
+		    errno == ELOOP ? "it is a symbolic link; name the file "
+				     "itself"
+				   : strerror(errno));
+	else if (sink->is_file && sink->fd != -1 &&
+	    identity_give(&m->identity, sink->fd) == -1)
+		report_fail(r, "log-file %s: not given to user %s: %s", file,
+		    m->identity.name, strerror(errno));
+	if (!r->good) /* told to go on all the same, it tries again */
+		*sink = (struct sink){.kind = kind,
+		    .file = file,
+		    .fd = -1,
+		    .owned = true,
+		    .is_file = kind == LOG_TO_FILE};
+}
+
+/* SIGALRM when the master dies; true: it has died already. */
+static bool
+is_orphan(pid_t parent)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGALRM) == -1 || getppid() != parent;
+}
+
+/* The child's way from the fork to logger_main(). Signals are blocked. */
+static void __attribute__((noreturn))
+child_run(struct master *m, int control, pid_t parent, const sigset_t *mask)
+{
+	static struct sink sink, other;
+	static struct log_report report;
+	const struct logger_start start = {.lines = LINES_FD,
+	    .control = CONTROL_FD,
+	    .sink = &sink,
+	    .other = &other,
+	    .buffer = buffer_map(m->log.buffer)};
+
+	report.good = true;
+	daemon_set_title("log");
+	descriptors_shed(m->log.lines[0], control);
+	log_send_to(-1);
+	if (m->hub.base != NULL)
+		munmap(m->hub.base, m->hub.size);
+	spawn_signals_reset(mask);
+	signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error */
+	if (is_orphan(parent))
+		_exit(0);
+	sinks_open(m, &sink, &other, &report);
+	/* the change of user undoes the signal at the master's death */
+	if (identity_assume(&m->identity) == -1)
+		report_fail(&report, "cannot become user %s: %s",
+		    m->identity.name, strerror(errno));
+	else if (is_orphan(parent))
+		_exit(0);
+	if (send(CONTROL_FD, &report, sizeof(report), MSG_NOSIGNAL) == -1)
+		_exit(1);
+	logger_main(&start);
+}
+
+/* Starts the next log process. Returns 0, or -1 and errno. */
+static int
+child_start(struct master *m)
+{
+	pid_t parent = getpid(), pid;
+	sigset_t all, mask;
+	int control[2], saved;
+
+	m->log.again_ms = clock_ms() + AGAIN_MS;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) ==
+	    -1)
+		return -1;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	if ((pid = fork()) == 0) {
+		close(control[0]);
+		child_run(m, control[1], parent, &mask);
+	}
+	saved = errno;
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	close(control[1]);
+	errno = saved;
+	if (pid == -1) {
+		close(control[0]);
+		errno = saved;
+		return -1;
+	}
+	m->log.next = (struct log_process){
+	    .pid = pid, .control = control[0], .started_ms = clock_ms()};
+	return 0;
+}
+
+/* Starts one where there is none, or to follow one; a failure is tried again.
+ */
+static void
+child_follow(struct master *m)
+{
+	if (child_start(m) == -1)
+		log_error("log process: %s, trying again in %d ms",
+		    strerror(errno), AGAIN_MS);
+}
+
+/* Gives a log process an order. One that does not take it is killed by the
+ * time limit that follows. */
+static void
+order_send(const struct log_process *p, char what)
+{
+	(void)!send(p->control, &what, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The next one takes the place of the one that is gone. */
+static void
+next_promote(struct master *m)
+{
+	m->log.now = m->log.next;
+	m->log.next = (struct log_process){.control = -1};
+	order_send(&m->log.now, LOGGER_GO);
+	if (m->log.reopening)
+		log_info("log reopened");
+	m->log.reopening = m->log.reopen_again;
+	m->log.reopen_again = false;
+}
+
+/* Gives up the next one, for the one that there is. */
+static void
+next_discard(struct master *m)
+{
+	if (m->log.next.pid != 0)
+		(void)process_kill(
+		    m->log.next.pid, name); /* reaped as unknown */
+	process_forget(&m->log.next);
+	m->log.reopening = false;
+}
+
+/* The next one has opened the log, or not. */
+static void
+report_handle(struct master *m, const struct log_report *r)
+{
+	m->log.next.opened = true;
+	if (!r->good)
+		log_error("%s%s", r->text,
+		    m->log.now.pid != 0 ? "; the log goes on where it was"
+					: "");
+	if (m->log.now.pid == 0)
+		next_promote(m); /* even so: it tries again each second */
+	else if (!r->good)
+		next_discard(m);
+	else {
+		order_send(&m->log.now, LOGGER_LEAVE);
+		m->log.now.leave_ms = clock_ms() + LEAVE_MS;
+	}
+}
+
+/* Reads the next one's report, if it is there; true: it is. */
+static bool
+report_read(struct master *m, struct log_report *r)
+{
+	struct log_process *next = &m->log.next;
+
+	if (next->pid == 0 || next->opened ||
+	    recv(next->control, r, sizeof(*r), MSG_DONTWAIT) !=
+		(ssize_t)sizeof(*r))
+		return false;
+	r->text[sizeof(r->text) - 1] = '\0';
+	return true;
+}
+
+/* Waits a while for the report of the first one. */
+static bool
+report_wait(struct master *m, struct log_report *r)
+{
+	struct pollfd p = {m->log.next.control, POLLIN, 0};
+	const uint64_t limit = clock_ms() + FIRST_MS;
+	uint64_t now;
+
+	while ((now = clock_ms()) < limit &&
+	    poll(&p, 1, (int)(limit - now)) == -1 && errno == EINTR)
+		;
+	return report_read(m, r);
+}
+
+/* Makes the socket for all lines and the buffer behind it. Returns 0, or -1 and
+ * errno. */
+static int
+lines_open(struct master *m)
+{
+	const int bytes = SOCKET_BYTES;
+
+	if (socketpair(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, m->log.lines) == -1)
+		return -1;
+	m->log.buffer =
+	    memfd_create("chatd-log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (m->log.buffer == -1 ||
+	    ftruncate(m->log.buffer, sizeof(struct logger_buffer)) == -1 ||
+	    fcntl(m->log.buffer, F_ADD_SEALS,
+		F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
+		return -1;
+	/* root may have more than the system's limit; less will do */
+	if (setsockopt(m->log.lines[1], SOL_SOCKET, SO_SNDBUFFORCE, &bytes,
+		sizeof(bytes)) == -1)
+		setsockopt(m->log.lines[1], SOL_SOCKET, SO_SNDBUF, &bytes,
+		    sizeof(bytes));
+	return 0;
+}
+
+int
+log_child_boot(struct master *m, char *error, size_t error_len)
+{
+	struct log_report r;
+
+	if (lines_open(m) == -1 || child_start(m) == -1) {
+		snprintf(error, error_len, "log process: %s", strerror(errno));
+		return -1;
+	}
+	if (report_wait(m, &r)) {
+		if (!r.good) {
+			snprintf(error, error_len, "%s", r.text);
+			return -1;
+		}
+		report_handle(m, &r);
+	}
+	log_send_to(m->log.lines[1]);
+	return 0;
+}
+
+bool
+log_child_died(struct master *m, pid_t pid, int status)
+{
+	struct log_child *log = &m->log;
+	const bool replaced = log->now.leave_ms != 0;
+
+	if (pid == log->next.pid) {
+		log_error("the log process (pid %d) ended before it had opened "
+			  "the log",
+		    (int)pid);
+		process_forget(&log->next);
+		log->reopening = false;
+		return true;
+	}
+	if (pid != log->now.pid)
+		return false;
+	process_forget(&log->now);
+	if (!replaced)
+		log_warn("log process (pid %d) died of %s %d, replaced",
+		    (int)pid, WIFSIGNALED(status) ? "signal" : "status",
+		    WIFSIGNALED(status) ? WTERMSIG(status)
+					: WEXITSTATUS(status));
+	if (log->next.pid != 0 && log->next.opened)
+		next_promote(m);
+	else if (log->next.pid == 0 && clock_ms() >= log->again_ms)
+		child_follow(m);
+	return true;
+}
+
+/* Kills one that does not leave. Within the write to a dead file server it
+ * stays even then: it is reaped as unknown when the kernel lets it go. */
+static void
+now_kill(struct master *m, uint64_t now)
+{
+	struct log_process *p = &m->log.now;
+
+	if (!p->killed) {
+		(void)process_kill(p->pid, name);
+		p->killed = true;
+		p->leave_ms = now + LEAVE_MS;
+		return;
+	}
+	process_forget(p);
+	if (m->log.next.pid != 0 && m->log.next.opened)
+		next_promote(m);
+}
+
+void
+log_child_time(struct master *m, uint64_t now)
+{
+	struct log_child *log = &m->log;
+	struct log_report r;
+
+	if (report_read(m, &r))
+		report_handle(m, &r);
+	if (log->now.leave_ms != 0 && now >= log->now.leave_ms)
+		now_kill(m, now);
+	if (log->next.pid != 0 && !log->next.opened && log->now.pid != 0 &&
+	    now >= log->next.started_ms + OPEN_MS) {
+		log_error("the log is not opened within %d s; it goes on where "
+			  "it was",
+		    OPEN_MS / 1000);
+		next_discard(m);
+	}
+	if ((log->now.pid == 0 || log->reopening) && log->next.pid == 0 &&
+	    now >= log->again_ms)
+		child_follow(m);
+}
+
+void
+log_child_reopen(struct master *m)
+{
+	if (m->log.next.pid != 0 && m->log.next.opened) {
+		m->log.reopen_again = true;
+		return;
+	}
+	next_discard(m);
+	m->log.reopening = true;
+	child_follow(m);
+}
+
+void
+log_child_adopt(struct master *m)
+{
+	/* the program before this one may have had no log process */
+	if (m->log.lines[1] == -1 && lines_open(m) == -1) {
+		log_error("log process: %s", strerror(errno));
+		return;
+	}
+	child_follow(m);
+	log_send_to(m->log.lines[1]);
+}
+
+void
+log_child_drop(struct master *m)
+{
+	process_forget(&m->log.now);
+	process_forget(&m->log.next);
+	if (m->log.lines[0] != -1)
+		close(m->log.lines[0]);
+	if (m->log.buffer != -1)
+		close(m->log.buffer);
+	m->log.lines[0] = m->log.buffer = -1;
+}
+
+/* Gives a log process so long to end by itself. */
+static void
+child_end(pid_t pid, uint64_t ms)
+{
+	if (process_reap(pid, clock_ms() + ms))
+		return;
+	(void)process_kill(pid, name);
+	(void)process_reap(pid, clock_ms() + REAP_MS);
+}
+
+void
+log_child_end(struct master *m)
+{
+	struct log_process *now = &m->log.now;
+	uint64_t ms = LOGGER_LEAVE_MS + STOP_MIN_MS, clock = clock_ms();
+
+	if (m->log.lines[1] == -1)
+		return;
+	/* a stop that took long has less time left for the last lines */
+	if (m->deadline_ms != 0 && clock + ms > m->deadline_ms + STOP_PAST_MS)
+		ms = clock + STOP_MIN_MS < m->deadline_ms + STOP_PAST_MS
+		    ? m->deadline_ms + STOP_PAST_MS - clock
+		    : STOP_MIN_MS;
+	if (now->pid == 0 && m->log.next.pid == 0)
+		child_follow(m); /* for the last lines */
+	if (now->pid == 0 && m->log.next.pid != 0)
+		next_promote(m); /* it may get to opening the log yet */
+	log_send_to(-1);
+	close(m->log.lines[1]);
+	m->log.lines[1] = -1;
+	if (m->log.next.pid != 0 && now->leave_ms != 0) {
+		/* the next one goes on once that one is gone */
+		child_end(now->pid, ms / 2);
+		process_forget(now);
+		next_promote(m);
+		ms /= 2;
+	}
+	if (m->log.next.pid != 0)
+		child_end(m->log.next.pid, 0);
+	if (now->pid != 0) {
+		order_send(now, LOGGER_FINISH);
+		child_end(now->pid, ms);
+	}
+	log_child_drop(m);
+}
