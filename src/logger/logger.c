@@ -18,7 +18,16 @@ enum {
 	RETRY_MS = 1000, /* after a write that failed */
 	SLOW_MS = 1000,	 /* a reader that takes nothing for so long is told */
 	TELL_MS = 60 * 1000, /* a failure is told so often */
-	ORPHAN_S = 1	     /* after the master's death, even within write() */
+	ORPHAN_S = 1,	     /* after the master's death, even within write() */
+	/*
+	 * A wake-up for each line costs more than the line, and the process
+	 * that sends it pays a part of that. After so many wake-ups without a
+	 * pause the log process rests after each, and then takes all that has
+	 * come. Longer: lines are seen later, and more must fit into the
+	 * socket; shorter: more wake-ups.
+	 */
+	REST_AFTER = 16,
+	REST_MS = 20
 };
 
 struct logger {
@@ -28,6 +37,7 @@ struct logger {
 	bool finishing;	   /* LOGGER_FINISH, or the master is gone */
 	bool ended;	   /* nobody is left who could send a line */
 	bool drained;	   /* there was no more to read just now */
+	uint32_t woken;	   /* times in a row that there was a line */
 	uint64_t leave_ms; /* at the latest; 0: serves */
 	uint64_t retry_ms; /* a write failed: not again before; 0: at once */
 	uint64_t full_ms;  /* the reader takes nothing since; 0: it does */
@@ -127,7 +137,7 @@ static void
 lines_read(struct logger *l)
 {
 	static struct log_record r;
-	const size_t head = offsetof(struct log_record, text);
+	const size_t head = offsetof(struct log_record, text), len = l->len;
 	ssize_t n;
 
 	l->drained = false;
@@ -136,7 +146,7 @@ lines_read(struct logger *l)
 		if (n <= 0) {
 			l->ended = n == 0;
 			l->drained = n == 0 || errno == EAGAIN;
-			return;
+			break;
 		}
 		if (record_is_sound(&r, (size_t)n)) {
 			l->len += sink_format(l->start->sink, &r,
@@ -146,6 +156,7 @@ lines_read(struct logger *l)
 			failure_tell(
 			    l, "a line that is not understood", clock_ms());
 	}
+	l->woken = l->len > len ? l->woken + 1 : 0;
 }
 
 /* Writes what there is, as far as it can be written now. */
@@ -235,7 +246,9 @@ static void
 logger_wait(struct logger *l, uint64_t now)
 {
 	const bool room = LOGGER_BYTES - l->len >= SINK_LINE_BYTES;
-	const bool reads = l->may_read && !l->leaving && !l->ended && room;
+	const bool rests = l->woken >= REST_AFTER && l->leave_ms == 0;
+	const bool reads =
+	    l->may_read && !l->leaving && !l->ended && room && !rests;
 	const bool full = l->full_ms != 0 && l->retry_ms == 0;
 	struct pollfd p[3] = {
 	    {l->finishing ? -1 : l->start->control, POLLIN, 0},
@@ -249,6 +262,8 @@ logger_wait(struct logger *l, uint64_t now)
 		until = now + SLOW_MS;
 	if (l->leave_ms != 0 && l->leave_ms < until)
 		until = l->leave_ms;
+	if (rests && now + REST_MS < until)
+		until = now + REST_MS;
 	if (poll(p, 3, until > now ? (int)(until - now) : 0) > 0 &&
 	    p[0].revents != 0)
 		order_read(l, clock_ms());
