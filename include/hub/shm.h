@@ -86,7 +86,7 @@ struct index_entry;
 
 /* A process's own view: where everything is and how much of it there is. */
 struct hub {
-	int fd;
+	int fd;	  /* of the file; -1 in workers and keepers: closed */
 	int self; /* this worker's slot; -1 in the master */
 	uint8_t *base;
 	size_t size;
@@ -135,8 +135,9 @@ struct hub {
 };
 
 /*
- * Makes the memory (touching only what must not be zero) and enters the lobby
- * as presence entry 0. Called once, by the master. Returns 0, or -1 and errno.
+ * Makes the memory (touching only what must not be zero), sealed against any
+ * change of its size, and enters the lobby as presence entry 0. Called once, by
+ * the master. Returns 0, or -1 and errno.
  */
 int hub_create(struct hub *h, const struct hub_limits *limits);
 
@@ -147,11 +148,15 @@ bool hub_limits_equal(const struct hub_limits *a, const struct hub_limits *b);
 /*
  * Maps memory that another program made with these limits and this key: after
  * an upgrade. With look, for reading only. Returns 0, h->fd being fd, or -1
- * with a message: it has another layout, or other sizes than this program
- * would give it.
+ * with a message: it is not sealed, it has another layout, or other sizes than
+ * this program would give it.
  */
 int hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
     const uint8_t hash_key[16], bool look, char *error, size_t error_len);
+
+/* Closes the file, which stays mapped: a process that needs to hand it on to
+ * no other program does not keep what it could be resized with. */
+void hub_close_file(struct hub *h);
 
 /* Unmaps; the memory goes with its last process. */
 void hub_destroy(struct hub *h);

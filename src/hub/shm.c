@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,12 @@
 #include "hub/stats.h"
 #include "hub/subscription.h"
 
-enum { PAGE = 4096 };
+enum {
+	PAGE = 4096,
+	/* No process can cut or grow the file under the others (SIGBUS for
+	 * all of them), nor undo that. */
+	SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL
+};
 
 /* Reserves the next region, on its own pages. */
 static size_t
@@ -140,10 +146,11 @@ hub_create(struct hub *h, const struct hub_limits *limits)
 	h->self = -1;
 	hub_count(h, limits);
 	hub_place(h, NULL);
-	h->fd = memfd_create("chatd", MFD_CLOEXEC);
+	h->fd = memfd_create("chatd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (h->fd < 0)
 		return -1;
-	if (ftruncate(h->fd, (off_t)h->size) < 0)
+	if (ftruncate(h->fd, (off_t)h->size) < 0 ||
+	    fcntl(h->fd, F_ADD_SEALS, SEALS) < 0)
 		goto fail;
 	base = mmap(NULL, h->size, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_NORESERVE, h->fd, 0);
@@ -186,6 +193,7 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	struct shm_sizes mine, theirs;
 	struct stat st;
 	uint8_t *base;
+	int seals;
 
 	memset(h, 0, sizeof(*h));
 	h->self = -1;
@@ -193,6 +201,13 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	hub_place(h, NULL);
 	if (fstat(fd, &st) < 0 || (size_t)st.st_size < sizeof(*h->heads)) {
 		snprintf(error, error_len, "there is no shared memory");
+		return -1;
+	}
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & SEALS) != SEALS) {
+		snprintf(error, error_len,
+		    "the shared memory is not sealed: a process could cut it "
+		    "off under the others");
 		return -1;
 	}
 	base =
@@ -226,10 +241,18 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 }
 
 void
+hub_close_file(struct hub *h)
+{
+	if (h->fd >= 0)
+		close(h->fd);
+	h->fd = -1;
+}
+
+void
 hub_destroy(struct hub *h)
 {
 	munmap(h->base, h->size);
-	close(h->fd);
+	hub_close_file(h);
 	memset(h, 0, sizeof(*h));
 }
 
