@@ -3,8 +3,6 @@
 #ifndef CHATD_SRC_HUB_HEADS_H
 #define CHATD_SRC_HUB_HEADS_H
 
-#include <pthread.h>
-
 #include "hub/lock.h"
 #include "hub/shm.h"
 
@@ -58,9 +56,16 @@ struct index_entry {
 	_Atomic uint64_t mask;
 };
 
+/* No pointers, and any bits in any word lead somewhere: see lock.c. */
 struct shm_lock {
-	pthread_mutex_t mutex __attribute__((aligned(64)));
-	_Atomic uint32_t holder __attribute__((aligned(64))); /* worker + 1 */
+	/* the owner's thread id, FUTEX_WAITERS, FUTEX_OWNER_DIED; 0: free */
+	_Atomic uint32_t word __attribute__((aligned(64)));
+	_Atomic uint32_t turns; /* times that it was taken */
+	_Atomic uint32_t since; /* turn from which the one waits that has waited
+				 * longest; 0: none waits */
+	_Atomic uint32_t first; /* and the worker that does */
+	_Atomic uint32_t passed; /* who has waited from before this turn did not
+				  * take it when it was free */
 };
 
 #endif

@@ -13,6 +13,7 @@
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "hub/kill_list.h"
+#include "hub/lock.h"
 #include "hub/output.h"
 #include "hub/presence.h"
 #include "hub/shm.h"
@@ -136,6 +137,14 @@ hub_sizes(const struct hub *h)
 	return s;
 }
 
+void
+hub_sign(struct hub *h)
+{
+	h->heads->magic = SHM_MAGIC;
+	h->heads->layout = SHM_LAYOUT;
+	h->heads->sizes = hub_sizes(h);
+}
+
 int
 hub_create(struct hub *h, const struct hub_limits *limits)
 {
@@ -158,14 +167,8 @@ hub_create(struct hub *h, const struct hub_limits *limits)
 		goto fail;
 	hub_place(h, base);
 	arc4random_buf(h->hash_key, sizeof(h->hash_key));
-	h->heads->magic = SHM_MAGIC;
-	h->heads->layout = SHM_LAYOUT;
-	h->heads->sizes = hub_sizes(h);
-	errno = lock_init(h->lock);
-	if (errno != 0) {
-		munmap(base, h->size);
-		goto fail;
-	}
+	hub_sign(h);
+	lock_reset(h);
 	journal_init(h);
 	presence_init(h);
 	return 0;
@@ -261,5 +264,6 @@ hub_become(struct hub *h, int worker)
 {
 	h->self = worker;
 	h->me = &h->worker[worker];
+	lock_become(h);
 	kill_list_become(worker);
 }

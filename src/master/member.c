@@ -418,6 +418,7 @@ member_died(struct member *w, int status)
 	uint64_t wait_ms = 0;
 	bool was_ready = w->ready, fault;
 
+	SHM_STORE(line_of(w)->thread, 0); /* a lock that names it is free */
 	fault = w->killed_unready || (!w->killed && policy_is_fault(status));
 	if (!leaving)
 		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);

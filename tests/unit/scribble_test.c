@@ -476,6 +476,48 @@ test_journal_end(void **state)
 	scene_end(&s);
 }
 
+/* The words that say where the journal ends are written over, one or all, with
+ * what they may be and what they cannot be: the next one to publish finds the
+ * end, who looks meanwhile skips nothing, and all goes on. */
+static void
+test_journal_words(void **state)
+{
+	struct scene s;
+	struct shm_heads *heads;
+	uint64_t tail, bad;
+	char text[32];
+	uint32_t k;
+
+	scene_begin(&s);
+	heads = s.h.heads;
+	for (k = 0; k < 8; k++)
+		say(s.n, "room0", "before");
+	for (k = 0; k < 400; k++) {
+		if (k % 50 == 49) /* a new process knows nothing of before */
+			s.n->h.tail = 0;
+		tail = journal_tail(&s.h);
+		bad = k % 4 == 0 ? tail - fixture_random(tail)
+		    : k % 4 == 1 ? tail + fixture_random(100)
+		    : k % 4 == 2 ? fixture_random(0xffffffff)
+				 : (uint64_t)fixture_random(0xffffffff) << 32;
+		if (k % 5 != 4)
+			heads->tail = bad;
+		if (k % 3 == 0 && k % 50 != 49)
+			heads->redone = bad + 1 + fixture_random(2);
+		if (k % 7 == 0)
+			heads->end = fixture_random(0xffffffff);
+		if (k % 11 == 0)
+			heads->oldest = bad;
+		deliver(&s.n->ch);
+		snprintf(text, sizeof(text), "word %u", k);
+		say(s.n, "room0", text);
+		assert_true(journal_is_sound(&s.h));
+		assert_in_range(journal_tail(&s.h), tail, tail + 3);
+		bob_got(&s, text);
+	}
+	scene_end(&s);
+}
+
 /* A slot that is in use here says that it is free. */
 static void
 test_slot_free(void **state)
@@ -515,6 +557,7 @@ main(void)
 	    cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_output_given),
 	    cmocka_unit_test(test_journal_end),
+	    cmocka_unit_test(test_journal_words),
 	    cmocka_unit_test(test_end_of_the_missed),
 	    cmocka_unit_test(test_suspect),
 	    cmocka_unit_test(test_suspect_deaths),
