@@ -539,7 +539,8 @@ mark_ahead(
 	struct publication pub;
 	uint32_t gap, *flags;
 
-	while (++p <= tail) {
+	while (p < tail) {
+		p++;
 		stats_tick(ch->hub);
 		if (journal_peek(ch->hub, p, &pub) != JOURNAL_OK ||
 		    !hole_has(hole, pub.previous))
@@ -568,8 +569,8 @@ deliver_missed(struct chat *ch, uint32_t i)
 		p = oldest - 1;
 	}
 	p = look_after(h, p, cursor);
-	while (++p <= cursor && ch->conn[i].phase == CONN_OPEN)
-		if (journal_mask(h, p) != 0 &&
+	while (p < cursor && ch->conn[i].phase == CONN_OPEN)
+		if (journal_mask(h, ++p) != 0 &&
 		    publication_read(ch, p, &pub) == JOURNAL_OK) {
 			was = hand_take(h->me, p);
 			deliver_alone(ch, i, &pub, &hole);

@@ -3,6 +3,7 @@
  * goes on for ever, and nothing is read or written beyond its table. */
 #include "chat_fixture.h"
 
+#include "../../src/hub/bucket.h"
 #include "../../src/hub/heads.h"
 #include "chat/user.h"
 #include "hub/presence.h"
@@ -262,14 +263,14 @@ test_end_of_the_missed(void **state)
 	struct scene s;
 	int k;
 
-	for (k = 0; k < 2; k++) {
+	for (k = 0; k < 4; k++) {
 		scene_begin(&s);
 		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
 		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
-		if (k == 0)
-			s.h.heads->tail = 1ull << 60;
+		if (k < 2)
+			s.h.heads->tail = k == 0 ? 1ull << 60 : UINT64_MAX;
 		else
-			s.n->h.me->cursor = 1ull << 60;
+			s.n->h.me->cursor = k == 2 ? 1ull << 60 : UINT64_MAX;
 		move_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
 		move_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
 		while (deliver(&s.n->ch))
@@ -518,6 +519,32 @@ test_journal_words(void **state)
 	scene_end(&s);
 }
 
+/* The table of names is full, and each entry's hash says that it would rather
+ * be in the next line: what fills a hole leaves the next one, round and round.
+ */
+static void
+test_buckets_round(void **state)
+{
+	struct hub h;
+	uint32_t line, k;
+
+	alarm(SECONDS);
+	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	for (line = 0; line < h.n_lines; line++) {
+		h.entry[line].epoch = 1;
+		h.entry[line].hash =
+		    (uint32_t)(((uint64_t)((line + 1) % h.n_lines) << 32) /
+			h.n_lines) +
+		    1000;
+		for (k = 0; k < 16; k++)
+			h.bucket[line * 16 + k] = line + 1;
+	}
+	bucket_remove(&h, 3);
+	bucket_remove(&h, h.n_lines - 1);
+	alarm(0);
+	hub_destroy(&h);
+}
+
 /* A slot that is in use here says that it is free. */
 static void
 test_slot_free(void **state)
@@ -559,6 +586,7 @@ main(void)
 	    cmocka_unit_test(test_journal_end),
 	    cmocka_unit_test(test_journal_words),
 	    cmocka_unit_test(test_end_of_the_missed),
+	    cmocka_unit_test(test_buckets_round),
 	    cmocka_unit_test(test_suspect),
 	    cmocka_unit_test(test_suspect_deaths),
 	    cmocka_unit_test(test_slot_free),
