@@ -199,6 +199,8 @@ struct chat {
 
 	/* another worker gives a connection away (worker layer) */
 	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
+	/* another worker sends bad messages (worker layer); NULL: not told */
+	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
 	/* and when it has taken too long */

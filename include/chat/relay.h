@@ -22,7 +22,7 @@ struct relay_record {
 int relay_init(struct chat *ch);
 
 /* Takes up (or replaces) the link to a peer; owns fd. */
-void relay_link(struct chat *ch, int peer, int fd);
+void relay_link(struct chat *ch, int peer, uint32_t generation, int fd);
 
 /* Queues a publication for the workers in the mask. */
 void relay_send(struct chat *ch, const struct publication *p, uint64_t mask);

@@ -54,6 +54,8 @@ enum message_type {
 	MSG_RETIRED,	/* answers MSG_RETIRE: touches nothing any more, and
 			 * holds its sockets until the master has it end; no
 			 * payload */
+	MSG_ACCUSE,	/* that worker sent bad messages over its link, which is
+			 * closed; struct message_accuse */
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see chat/relay.h */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
@@ -61,6 +63,10 @@ enum message_type {
 };
 
 enum { MESSAGE_TEXT_MAX = 60 * 1024 };
+
+/* Bad messages of one sender within a second after which it is taken for an
+ * attacker's: none that works sends any. */
+enum { MESSAGE_BAD_MAX = 100, MESSAGE_BAD_MS = 1000 };
 
 struct message_head {
 	uint32_t type;
@@ -141,6 +147,11 @@ struct message_adopt {
 struct message_move {
 	uint32_t to; /* worker slot */
 	uint32_t n;
+};
+
+struct message_accuse {
+	uint32_t worker;
+	uint32_t generation; /* of the accused */
 };
 
 struct message_hello {

@@ -48,6 +48,8 @@ static const struct message_rule message_rules[] = {
     [MSG_UNKEPT] = {"UNKEPT", EXACT(sizeof(struct message_custody)), 0,
 	PARTY_WORKER},
     [MSG_RETIRED] = {"RETIRED", EXACT(0), 0, PARTY_WORKER},
+    [MSG_ACCUSE] = {"ACCUSE", EXACT(sizeof(struct message_accuse)), 0,
+	PARTY_WORKER},
     [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
 	PARTY_PEER},
 };
@@ -149,7 +151,8 @@ message_judge_worker(const void *payload)
 _Static_assert(offsetof(struct message_link, peer) == 0 &&
 	offsetof(struct message_clean, worker) == 0 &&
 	offsetof(struct message_cleaned, worker) == 0 &&
-	offsetof(struct message_hello, worker) == 0,
+	offsetof(struct message_hello, worker) == 0 &&
+	offsetof(struct message_accuse, worker) == 0,
     "message_judge_worker reads the first word");
 
 /* What is wrong inside a payload of the right size; NULL if nothing is. */
@@ -161,6 +164,7 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 	case MSG_CLEAN:
 	case MSG_HELLO:
 	case MSG_CLEANED:
+	case MSG_ACCUSE:
 		return message_judge_worker(payload);
 	case MSG_CONF:
 		return message_judge_conf(payload);

@@ -1,6 +1,6 @@
 /*
  * A worker is taken over by an attacker: what it can do to the memory that it
- * shares with the others does not end the service.
+ * shares with the others, and say over its links, does not end the service.
  */
 'use strict';
 
@@ -9,9 +9,11 @@ choose('release');
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
+const path = require('node:path');
 const {group} = require('../system/suite.js');
-const {processChildren, processTitle, until} = require('../system/daemon.js');
-const {Crowd, pause, patience, talks} = require('./crowd.js');
+const {processChildren, processTitle, run, until} =
+    require('../system/daemon.js');
+const {Crowd, pause, patience, successors, talks} = require('./crowd.js');
 
 const PAGE = 4096;
 const SCRIBBLE_MS = 4000;
@@ -122,6 +124,65 @@ async function survive(d, from, len) {
 	await crowd.leave();
 }
 
+/* A datagram of that type (codec/message.h) with that payload, as text. */
+function datagram(type, words = []) {
+	const b = Buffer.alloc(8 + words.length * 4);
+	b.writeUInt32LE(type, 0);
+	b.writeUInt32LE(words.length * 4, 4);
+	words.forEach((word, i) => b.writeUInt32LE(word, 8 + i * 4));
+	return b.toString('hex');
+}
+
+const KEPT = 35, ACCUSE = 38, RELAY = 64;
+
+/* Speaks over all links of a worker, as if from it. */
+async function speak(pid, count, ...datagrams) {
+	const r = await run('/usr/bin/python3', [path.join(__dirname, 'hostile.py'),
+	    String(pid), String(count), ...datagrams]);
+	assert.equal(r.status, 0, r.stderr);
+	return Number(r.stdout);
+}
+
+/*
+ * While clients talk worker 0 says that; those workers are replaced, nobody
+ * else is, and no client notices anything.
+ */
+async function replaced(d, slots, said, pattern) {
+	const crowd = await Crowd.unbroken(d, 12);
+	const before = await d.json('show', 'workers');
+	const logged = d.stderr.length;
+	await crowd.locate();
+	crowd.cut();
+	crowd.talk([...crowd.people].slice(0, 4));
+	await said(before);
+	await successors(d, slots, before);
+	await d.logged(pattern);
+	await crowd.judgeAll();
+	for (const w of await d.json('show', 'workers'))
+		assert.equal(w.generation, before[w.slot].generation +
+		    (slots.includes(w.slot) ? 1 : 0), `worker ${w.slot}`);
+	assert.ok(d.stderr.slice(logged).split('\n').filter((line) =>
+	    /message .*ignored/.test(line)).length <= 4 * before.length,
+	    'too many lines in the log');
+	await crowd.leave();
+}
+
+group('hostile links', {}, (test) => {
+	/* what only the master takes: of a keeper that never was */
+	test('to the other workers', (d) => replaced(d, [0], (before) =>
+	    speak(before[0].pid, 120, datagram(KEPT, [0])),
+	    /worker 0 sent worker \d bad messages, killed/));
+	/* an empty record: what only workers take */
+	test('to the master', (d) => replaced(d, [0], (before) =>
+	    speak(before[0].pid, 120, datagram(RELAY, [0, 0, 0, 0])),
+	    /worker 0 sent 100 bad messages within 1000 ms, killed/));
+	test('that accuse the innocent', (d) => replaced(d, [0, 1, 2, 3],
+	    (before) => speak(before[0].pid, 1, ...[1, 2, 3].map((slot) =>
+		datagram(ACCUSE, [slot, before[slot].generation]))),
+	    /worker 0 accused others 3 times within 60 s, killed/));
+	test('of which 99 are bad', (d) => replaced(d, [], (before) =>
+	    speak(before[0].pid, 90, datagram(KEPT, [0])), /message .* ignored/));
+});
 group('scribbled on for 4 s', {}, (test) => {
 	test('the lock', (d) => survive(d, PAGE, 64), {limit: 60000});
 	test('the heads', (d) => survive(d, 0, PAGE), {limit: 60000});

@@ -393,8 +393,9 @@ hammer_round(struct hub *h)
 }
 
 /* Two never have the lock at once, and none waits for much more than 50 turns
- * of each of the others. On a busy machine one that does not get to run is passed
- * over: such a round tells nothing. Without the rule it is some 100,000. */
+ * of each of the others. On a busy machine one that does not get to run is
+ * passed over: such a round tells nothing. Without the rule it is some 100,000.
+ */
 static void
 test_fairness(void **state)
 {

@@ -40,6 +40,7 @@ static const struct {
     {MSG_KEPT, "KEPT", PARTY_WORKER, 4, 4, 0},
     {MSG_UNKEPT, "UNKEPT", PARTY_WORKER, 4, 4, 0},
     {MSG_RETIRED, "RETIRED", PARTY_WORKER, 0, 0, 0},
+    {MSG_ACCUSE, "ACCUSE", PARTY_WORKER, 8, 8, 0},
     {MSG_RELAY, "RELAY", PARTY_PEER, 1, MESSAGE_MAX - 8, 0},
     {MSG_GIVE, "GIVE", PARTY_PEER, 8, 8, 1},
     {MSG_TAKEN, "TAKEN", PARTY_PEER, 8, 8, 0},
@@ -185,6 +186,12 @@ test_payload(void **state)
 	fill(MSG_HELLO, 8);
 	datagram[8] = CONF_WORKERS_MAX - 1;
 	assert_int_equal(check(8, 0, PARTY_WORKER), MSG_HELLO);
+	datagram[8] = CONF_WORKERS_MAX;
+	assert_int_equal(check(8, 0, PARTY_WORKER), -1);
+
+	fill(MSG_ACCUSE, 8);
+	datagram[8] = CONF_WORKERS_MAX - 1;
+	assert_int_equal(check(8, 0, PARTY_WORKER), MSG_ACCUSE);
 	datagram[8] = CONF_WORKERS_MAX;
 	assert_int_equal(check(8, 0, PARTY_WORKER), -1);
 
