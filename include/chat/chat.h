@@ -89,27 +89,6 @@ struct hole {
 	uint64_t from, to, until;
 };
 
-/* Why a connection is closed; in its slot, so that the next worker says the
- * same. The texts are in conn.c. */
-enum reason {
-	REASON_NONE, /* the code says it all */
-	REASON_GOING_AWAY,
-	REASON_RESTARTING,
-	REASON_KICKED,
-	REASON_IDLE,
-	REASON_NO_PONG,
-	REASON_SLOW,
-	REASON_RATE,
-	REASON_TEXT_ONLY,
-	REASON_TOO_BIG,
-	REASON_UTF8,
-	REASON_PROTOCOL,
-	REASON_BUSY,
-	REASON_MEMORY,
-	REASON_INTERNAL,
-	REASONS
-};
-
 /* What a door does. `position` is the input position after the message. */
 struct door_ops {
 	const char *name;

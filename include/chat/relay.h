@@ -12,12 +12,6 @@
 
 enum { RELAY_DATA_MAX = 4096 };
 
-struct relay_record {
-	uint64_t position;
-	uint32_t length; /* of the entry that follows, 0: none */
-	uint32_t spare;
-};
-
 /* Returns 0, or -1 and errno. */
 int relay_init(struct chat *ch);
 

@@ -154,6 +154,13 @@ struct message_accuse {
 	uint32_t generation; /* of the accused */
 };
 
+/* Of each publication in a MSG_RELAY, see chat/relay.h. */
+struct relay_record {
+	uint64_t position;
+	uint32_t length; /* of the entry that follows, 0: none */
+	uint32_t spare;
+};
+
 struct message_hello {
 	uint32_t worker;
 	uint32_t generation;

@@ -10,16 +10,6 @@
 
 enum { POPULATE_AHEAD = 256 * 1024, POPULATE_STEP = 1024 * 1024 };
 
-/* An entry in the ring and in a relay: the head, the user, the data. */
-struct entry_head {
-	uint64_t position, offset, previous, sender, input_end;
-	int64_t time_ms;
-	uint32_t channel, epoch, ordinal, data_len;
-	uint8_t user_len, format;
-	uint16_t sub_info_len, info_len, tags_len;
-};
-_Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
-
 static struct index_entry *
 index_of(const struct hub *h, uint64_t position)
 {

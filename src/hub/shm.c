@@ -13,6 +13,7 @@
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "hub/kill_list.h"
+#include "hub/layout.h"
 #include "hub/lock.h"
 #include "hub/output.h"
 #include "hub/presence.h"
@@ -138,10 +139,19 @@ hub_sizes(const struct hub *h)
 }
 
 void
+hub_plan(struct hub *h, const struct hub_limits *limits)
+{
+	memset(h, 0, sizeof(*h));
+	h->self = -1;
+	hub_count(h, limits);
+	hub_place(h, NULL);
+}
+
+void
 hub_sign(struct hub *h)
 {
 	h->heads->magic = SHM_MAGIC;
-	h->heads->layout = SHM_LAYOUT;
+	h->heads->layout = layout_number();
 	h->heads->sizes = hub_sizes(h);
 }
 
@@ -151,10 +161,7 @@ hub_create(struct hub *h, const struct hub_limits *limits)
 	int save;
 	uint8_t *base;
 
-	memset(h, 0, sizeof(*h));
-	h->self = -1;
-	hub_count(h, limits);
-	hub_place(h, NULL);
+	hub_plan(h, limits);
 	h->fd = memfd_create("chatd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (h->fd < 0)
 		return -1;
@@ -198,10 +205,7 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	uint8_t *base;
 	int seals;
 
-	memset(h, 0, sizeof(*h));
-	h->self = -1;
-	hub_count(h, limits);
-	hub_place(h, NULL);
+	hub_plan(h, limits);
 	if (fstat(fd, &st) < 0 || (size_t)st.st_size < sizeof(*h->heads)) {
 		snprintf(error, error_len, "there is no shared memory");
 		return -1;
@@ -226,10 +230,12 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	theirs = h->heads->sizes;
 	if (h->heads->magic != SHM_MAGIC)
 		snprintf(error, error_len, "the shared memory is not chatd's");
-	else if (h->heads->layout != SHM_LAYOUT)
+	else if (h->heads->layout != layout_number())
 		snprintf(error, error_len,
-		    "the shared memory has layout %u, this program knows %u",
-		    h->heads->layout, (unsigned)SHM_LAYOUT);
+		    "the shared memory has layout %016llx, this program knows "
+		    "%016llx",
+		    (unsigned long long)h->heads->layout,
+		    (unsigned long long)layout_number());
 	else if (memcmp(&mine, &theirs, sizeof(mine)) != 0 ||
 	    (size_t)st.st_size != h->size)
 		snprintf(error, error_len,
