@@ -22,7 +22,7 @@ enum message_type {
 	/* master to worker */
 	MSG_LINK = 1, /* + one end of a link; struct message_link */
 	MSG_START,    /* accept connections; no payload */
-	MSG_CONF,     /* struct conf_live (conf/conf.h) */
+	MSG_CONF,     /* text of conf_live_write() (conf/conf.h) */
 	/* 4 is free: the numbers are the same on both sides of an upgrade */
 	MSG_KICK = 5,  /* struct message_kick; answered by MSG_DONE */
 	MSG_SAY,       /* struct message_order, then 1 to MESSAGE_TEXT_MAX bytes

@@ -89,6 +89,7 @@ owed_send(struct member *w)
 	const struct master *m = w->master;
 	const struct message_drain drain = {
 	    m->drain_rate * 1000 / (uint32_t)m->n_workers};
+	static char conf[CONF_LIVE_MAX];
 	const void *payload;
 	size_t len;
 
@@ -99,8 +100,8 @@ owed_send(struct member *w)
 		payload = NULL;
 		len = 0;
 		if (type[i] == MSG_CONF) {
-			payload = &m->live;
-			len = sizeof(m->live);
+			payload = conf;
+			len = conf_live_write(&m->live, conf);
 		} else if (type[i] == MSG_DRAIN) {
 			payload = &drain;
 			len = sizeof(drain);

@@ -66,8 +66,9 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		accept_balance(w);
 		break;
 	case MSG_CONF:
-		memcpy(&live, payload, sizeof(live));
-		chat_reconfigure(ch, &live);
+		live = ch->live; /* what the text does not mention stays */
+		if (conf_live_read(&live, payload, len) == NULL)
+			chat_reconfigure(ch, &live);
 		break;
 	case MSG_PAGE:
 		if (web_map(fd) < 0)
