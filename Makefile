@@ -69,6 +69,7 @@ help:
 ## make soak         clients at full rate, 1,000 hits on workers and keepers
 ## make bench        speed against the floor program
 ## make fuzz         fuzz each target for FUZZ_SECONDS (60)
+## make layout       note that what two versions share has changed
 ## make lint         formatting, layers, man pages, compilers
 ## make install uninstall  DESTDIR, PREFIX
 
@@ -123,11 +124,12 @@ $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
 
 # A chatd that lays shared memory out in another way, for the test that an
 # upgrade to it is refused.
-$(OUT)/other-layout/chatd: src/hub/shm.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+$(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT=999 -c -o $(@D)/shm.o $<
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(@D)/shm.o \
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
+	    -c -o $(@D)/layout.o $<
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(@D)/layout.o \
 	    $(OUT)/libchatd.a $(LDLIBS)
 
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
@@ -179,6 +181,9 @@ fuzz:
 	tests/fuzz/run.sh
 lint:
 	tests/lint.sh
+# What two versions share has changed, and that is meant.
+layout: $(OUT)/unit/layout_test
+	LAYOUT_RENEW=1 $<
 # What another compiler (VARIANT=clang) thinks of everything, built nowhere.
 syntax:
 	$(Q)printf '%s\n' src/*.c $(LIB_SRC) | \
@@ -221,5 +226,5 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
-.PHONY: all help units kills fuzzers deps check check-long soak bench fuzz lint \
+.PHONY: all help units kills fuzzers deps check check-long soak bench fuzz layout lint \
     syntax run install uninstall clean

@@ -90,6 +90,81 @@ check_length() {
 	done | grep . >&2 && bad=1
 }
 
+# Every field and value of what two versions share is in its print.
+check_layout() {
+	# shellcheck disable=SC2046 # no blanks in our file names
+	awk '
+	FILENAME == "src/hub/layout.c" {
+		if (match($0, /STRUCT\([a-z_]+\),/))
+			wanted[substr($0, RSTART + 7, RLENGTH - 9)] = 1
+		if (match($0, /FIELD\([a-z_]+, [a-z0-9_]+\)/)) {
+			split(substr($0, RSTART + 6, RLENGTH - 7), pair, ", ")
+			listed[pair[1] "." pair[2]] = 1
+		}
+		if (match($0, /VALUE\([A-Z0-9_]+\)/))
+			listed[substr($0, RSTART + 6, RLENGTH - 7)] = 1
+		next
+	}
+	{
+		gsub(/\/\*[^*]*\*+([^\/*][^*]*\*+)*\//, "")
+		if (comment && !sub(/^.*\*\//, "")) next
+		comment = sub(/\/\*.*$/, "")
+	}
+	/^enum (message_type|message_result|custody_type|keeper_order|worker_state|lock_state|hand|used_kind|publication_format|slot_state|reason|slot_door|subscription_flags) \{/ {
+		values = ""
+		sub(/^.*\{/, "")
+		inside = 1
+	}
+	inside {
+		values = values " " $0
+		if (!/\}/)
+			next
+		inside = 0
+		sub(/\}.*/, "", values)
+		n = split(values, name, ",")
+		for (i = 1; i <= n; i++) {
+			gsub(/=.*|[ \t]/, "", name[i])
+			seen++
+			if (name[i] != "" && !(name[i] in listed)) {
+				print "lint: src/hub/layout.c lacks VALUE(" \
+				    name[i] ")"
+				bad = 1
+			}
+		}
+		next
+	}
+	own == "" && /^struct [a-z_]+ \{/ && ($2 in wanted) {
+		own = $2
+		next
+	}
+	own != "" && /^}/ { own = "" }
+	own != "" {
+		line = line " " $0
+		if (line !~ /;[ \t]*$/)
+			next
+		gsub(/__attribute__\(\([^;]*\)\)/, "", line)
+		gsub(/\[[^\]]*\]|;/, "", line)
+		n = split(line, name, ",")
+		line = ""
+		for (i = 1; i <= n; i++) {
+			sub(/[ \t]+$/, "", name[i])
+			sub(/^.*[ \t*]/, "", name[i])
+			seen++
+			if (!((own "." name[i]) in listed)) {
+				print "lint: src/hub/layout.c lacks FIELD(" \
+				    own ", " name[i] ")"
+				bad = 1
+			}
+		}
+	}
+	END {
+		if (seen < 100)
+			print "lint: only " seen " parts of the layout found"
+		exit bad || seen < 100
+	}' src/hub/layout.c $(find include/hub include/codec src/hub \
+	    -name '*.h') >&2 || bad=1
+}
+
 # The man pages.
 check_man() {
 	mandoc -Tlint -Wwarning man/* >&2 || bad=1
@@ -110,6 +185,7 @@ check_format
 check_clang
 check_layers
 check_length
+check_layout
 check_man
 check_sample
 [ $bad = 0 ] && echo "lint: nothing found"

@@ -89,27 +89,6 @@ struct hole {
 	uint64_t from, to, until;
 };
 
-/* Why a connection is closed; in its slot, so that the next worker says the
- * same. The texts are in conn.c. */
-enum reason {
-	REASON_NONE, /* the code says it all */
-	REASON_GOING_AWAY,
-	REASON_RESTARTING,
-	REASON_KICKED,
-	REASON_IDLE,
-	REASON_NO_PONG,
-	REASON_SLOW,
-	REASON_RATE,
-	REASON_TEXT_ONLY,
-	REASON_TOO_BIG,
-	REASON_UTF8,
-	REASON_PROTOCOL,
-	REASON_BUSY,
-	REASON_MEMORY,
-	REASON_INTERNAL,
-	REASONS
-};
-
 /* What a door does. `position` is the input position after the message. */
 struct door_ops {
 	const char *name;
@@ -199,6 +178,8 @@ struct chat {
 
 	/* another worker gives a connection away (worker layer) */
 	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
+	/* another worker sends bad messages (worker layer); NULL: not told */
+	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
 	/* and when it has taken too long */

@@ -12,17 +12,11 @@
 
 enum { RELAY_DATA_MAX = 4096 };
 
-struct relay_record {
-	uint64_t position;
-	uint32_t length; /* of the entry that follows, 0: none */
-	uint32_t spare;
-};
-
 /* Returns 0, or -1 and errno. */
 int relay_init(struct chat *ch);
 
 /* Takes up (or replaces) the link to a peer; owns fd. */
-void relay_link(struct chat *ch, int peer, int fd);
+void relay_link(struct chat *ch, int peer, uint32_t generation, int fd);
 
 /* Queues a publication for the workers in the mask. */
 void relay_send(struct chat *ch, const struct publication *p, uint64_t mask);

@@ -22,7 +22,7 @@ enum message_type {
 	/* master to worker */
 	MSG_LINK = 1, /* + one end of a link; struct message_link */
 	MSG_START,    /* accept connections; no payload */
-	MSG_CONF,     /* struct conf_live (conf/conf.h) */
+	MSG_CONF,     /* text of conf_live_write() (conf/conf.h) */
 	/* 4 is free: the numbers are the same on both sides of an upgrade */
 	MSG_KICK = 5,  /* struct message_kick; answered by MSG_DONE */
 	MSG_SAY,       /* struct message_order, then 1 to MESSAGE_TEXT_MAX bytes
@@ -54,6 +54,8 @@ enum message_type {
 	MSG_RETIRED,	/* answers MSG_RETIRE: touches nothing any more, and
 			 * holds its sockets until the master has it end; no
 			 * payload */
+	MSG_ACCUSE,	/* that worker sent bad messages over its link, which is
+			 * closed; struct message_accuse */
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see chat/relay.h */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
@@ -61,6 +63,10 @@ enum message_type {
 };
 
 enum { MESSAGE_TEXT_MAX = 60 * 1024 };
+
+/* Bad messages of one sender within a second after which it is taken for an
+ * attacker's: none that works sends any. */
+enum { MESSAGE_BAD_MAX = 100, MESSAGE_BAD_MS = 1000 };
 
 struct message_head {
 	uint32_t type;
@@ -141,6 +147,18 @@ struct message_adopt {
 struct message_move {
 	uint32_t to; /* worker slot */
 	uint32_t n;
+};
+
+struct message_accuse {
+	uint32_t worker;
+	uint32_t generation; /* of the accused */
+};
+
+/* Of each publication in a MSG_RELAY, see chat/relay.h. */
+struct relay_record {
+	uint64_t position;
+	uint32_t length; /* of the entry that follows, 0: none */
+	uint32_t spare;
 };
 
 struct message_hello {

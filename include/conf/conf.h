@@ -61,7 +61,8 @@ struct conf_channel {
 	uint64_t history_age_ms; /* 0 = no limit but history */
 };
 
-/* What a reload changes in running workers. Plain data, sent over links. */
+/* What a reload changes in running workers. Goes over links by name, see
+ * conf_live_write(): a new member gets its line in src/conf/live.c. */
 struct conf_live {
 	uint32_t message_size;	/* bytes of a client's message, 64K */
 	uint32_t message_rate;	/* per second and connection, 0 = no limit */
@@ -183,6 +184,19 @@ conf_channel_find(const struct conf_live *live, const char *name, size_t len);
 /* Whether a channel may be named so: 1 to CONF_CHANNEL_NAME_MAX bytes of
  * UTF-8 without control characters (C0, DEL, C1). */
 bool conf_channel_name_ok(const char *name, size_t len);
+
+enum { CONF_LIVE_MAX = 48 * 1024 }; /* bytes of one as text */
+
+/* A live configuration as lines of names and values, for a worker that may be
+ * of another version. Returns the length. */
+size_t conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX]);
+
+/*
+ * Takes what is known of such a text into *live; what the text does not mention
+ * stays. Returns NULL, or what is wrong: *live is of no use then.
+ */
+const char *
+conf_live_read(struct conf_live *live, const char *text, size_t len);
 
 /* What is wrong with the rules of a live configuration that came over a link;
  * NULL if nothing is. */

@@ -49,6 +49,9 @@ struct publication {
 	const char *data;
 };
 
+/* Larger ones are nobody's: 36,000 years at a million a second. */
+#define JOURNAL_POSITION_MAX (1ull << 60)
+
 enum {
 	JOURNAL_HEAD = 72, /* bytes of an entry before user and data */
 	JOURNAL_SHARE = 8  /* an entry is at most 1/8 of the ring */
@@ -99,10 +102,16 @@ unsigned journal_suspected(const struct hub *h, uint64_t position);
 /* It is suspected no more. */
 void journal_acquit(struct hub *h, uint64_t position);
 
-/* Redoes what follows from the last committed publication: its channel's
- * offset and newest position, its sender's committed position, that others
- * have been told of a join or leave. Lock held. */
+/* Mends the tail if it was written over, and redoes what follows from the last
+ * committed publication: its channel's offset and newest position, its sender's
+ * committed position, that others have been told of a join or leave. Lock held.
+ */
 void journal_redo(struct hub *h);
+
+/* Whether the tail is the position of an entry, not before what this process
+ * has seen; if it is not, shared memory is
+ * corrupted: the next process that takes the lock mends that. */
+bool journal_is_sound(const struct hub *h);
 
 uint64_t journal_tail(const struct hub *h);
 uint64_t journal_oldest(const struct hub *h);

@@ -86,8 +86,9 @@ struct index_entry;
 
 /* A process's own view: where everything is and how much of it there is. */
 struct hub {
-	int fd;
-	int self; /* this worker's slot; -1 in the master */
+	int fd;		 /* of the file; -1 in workers and keepers: closed */
+	int self;	 /* this worker's slot; -1 in the master */
+	uint32_t thread; /* id of its thread; 0 in the master */
 	uint8_t *base;
 	size_t size;
 	uint8_t hash_key[16];
@@ -132,11 +133,13 @@ struct hub {
 	uint64_t n_index; /* a power of two */
 	uint8_t *journal;
 	uint64_t journal_size; /* a power of two */
+	uint64_t tail;	       /* as seen when this process last had the lock */
 };
 
 /*
- * Makes the memory (touching only what must not be zero) and enters the lobby
- * as presence entry 0. Called once, by the master. Returns 0, or -1 and errno.
+ * Makes the memory (touching only what must not be zero), sealed against any
+ * change of its size, and enters the lobby as presence entry 0. Called once, by
+ * the master. Returns 0, or -1 and errno.
  */
 int hub_create(struct hub *h, const struct hub_limits *limits);
 
@@ -147,16 +150,24 @@ bool hub_limits_equal(const struct hub_limits *a, const struct hub_limits *b);
 /*
  * Maps memory that another program made with these limits and this key: after
  * an upgrade. With look, for reading only. Returns 0, h->fd being fd, or -1
- * with a message: it has another layout, or other sizes than this program
- * would give it.
+ * with a message: it is not sealed, it has another layout, or other sizes than
+ * this program would give it.
  */
 int hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
     const uint8_t hash_key[16], bool look, char *error, size_t error_len);
 
+/* Writes what hub_attach() looks at, in case a worker has written over it. */
+void hub_sign(struct hub *h);
+
+/* Closes the file, which stays mapped: a process that needs to hand it on to
+ * no other program does not keep what it could be resized with. */
+void hub_close_file(struct hub *h);
+
 /* Unmaps; the memory goes with its last process. */
 void hub_destroy(struct hub *h);
 
-/* Says which worker this process is, after the fork. */
+/* Says which worker this process is, after each fork: before it the lock would
+ * be taken in the parent's name. */
 void hub_become(struct hub *h, int worker);
 
 #endif

@@ -24,6 +24,27 @@ enum slot_state {
 
 enum { SLOT_DEVICE_MAX = 32 };
 
+/* Why a connection is closed; in its slot, so that the next worker says the
+ * same. The texts are in conn.c. */
+enum reason {
+	REASON_NONE, /* the code says it all */
+	REASON_GOING_AWAY,
+	REASON_RESTARTING,
+	REASON_KICKED,
+	REASON_IDLE,
+	REASON_NO_PONG,
+	REASON_SLOW,
+	REASON_RATE,
+	REASON_TEXT_ONLY,
+	REASON_TOO_BIG,
+	REASON_UTF8,
+	REASON_PROTOCOL,
+	REASON_BUSY,
+	REASON_MEMORY,
+	REASON_INTERNAL,
+	REASONS
+};
+
 enum slot_door { DOOR_PLAIN = 1, DOOR_ECHO = 2, DOOR_CENTRIFUGO = 3 };
 
 struct slot {
@@ -50,7 +71,7 @@ struct slot {
 	uint8_t family; /* of peer: 4 or 6 */
 	uint8_t peer[16];
 	uint16_t peer_port;
-	uint16_t close_reason; /* enum reason (chat/chat.h), with close_code */
+	uint16_t close_reason; /* enum reason, with close_code */
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */

@@ -48,6 +48,11 @@ struct shm_worker {
 	_Atomic uint64_t tick __attribute__((aligned(64))); /* grows: alive */
 	_Atomic uint64_t cursor; /* delivered up to here (journal.h) */
 	_Atomic uint32_t lock_state;
+	/* id of its thread, which the lock names; 0: no process. The master
+	 * clears it when it reaps the process. */
+	_Atomic uint32_t thread;
+	_Atomic uint32_t wait_turn; /* of the lock, from which it waits or has
+				     * waited last */
 	_Atomic uint32_t hand;
 	_Atomic uint64_t hand_arg; /* connection id or position */
 	_Atomic uint64_t
@@ -95,10 +100,12 @@ struct shm_worker {
 /* "running", as chatctl says it; "?" for what is none. */
 const char *worker_state_name(uint32_t state);
 
-/* The life sign that the master's watchdog looks for. */
+/* The life sign that the master's watchdog looks for. What another process may
+ * have written over the thread's id is mended by the way. */
 static inline void
 stats_tick(struct hub *h)
 {
+	SHM_TELL(h->me->thread, h->thread);
 	SHM_COUNT(h->me->tick, 1);
 }
 

@@ -8,30 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "codec/custody.h"
+
 enum {
-	CUSTODY_MAX = 250,    /* ids a message: 253 descriptors at most */
 	CUSTODY_FLIGHT = 1000 /* descriptors sent and not yet received: they
 			       * count per user, for everybody's links */
-};
-
-/*
- * Who holds descriptors gives them back only as far as the other side has said
- * that it has room: CUSTODY_ROOM, again and again. What was given stays in
- * custody until it is given up.
- */
-enum custody_type {
-	CUSTODY_KEEP = 1, /* ids with as many descriptors */
-	CUSTODY_GIVE_UP,  /* ids: close those */
-	CUSTODY_CHECK,	  /* close all whose connection has ended, or has gone
-			   * on elsewhere; no ids */
-	CUSTODY_ROOM,	  /* one id: so many more descriptors may come back */
-	CUSTODY_DONE	  /* that was all; no ids */
-};
-
-struct custody_note {
-	uint32_t type;
-	uint32_t n;
-	uint64_t id[CUSTODY_MAX];
 };
 
 /* Makes a pair for one link: close-on-exec, buffers raised. -1 and errno. */

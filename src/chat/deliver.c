@@ -27,8 +27,8 @@ enum { DELIVER_MAX = 256 };
  * for a while. */
 enum { SUSPECT_MS = 1000, SUSPECT_NOT_MS = 10000 };
 
-/* Between two log lines of what could not be sent. */
-enum { MISSED_LOG_MS = 1000 };
+/* Between two log lines of what could not be sent, or read. */
+enum { MISSED_LOG_MS = 1000, UNREADABLE_LOG_MS = 1000 };
 
 /* A publication's frame for each door, built when it is first needed. */
 struct delivery {
@@ -284,6 +284,21 @@ overrun(struct chat *ch, uint64_t cursor)
 	return oldest - 1;
 }
 
+/* Tells of a publication that is corrupted, once a second: many may be. */
+static void
+unreadable_log(const struct chat *ch, uint64_t position)
+{
+	static uint64_t told_ms, n;
+
+	n++;
+	if (told_ms != 0 && ch->now_ms < told_ms + UNREADABLE_LOG_MS)
+		return;
+	told_ms = ch->now_ms;
+	log_error("publication %llu cannot be read: shared memory is corrupted "
+		  "(%llu so far)",
+	    (unsigned long long)position, (unsigned long long)n);
+}
+
 /* Finds the publication at a position and delivers it. */
 static bool
 deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
@@ -295,8 +310,9 @@ deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
 		case JOURNAL_GONE:
 			return false;
 		case JOURNAL_BAD:
-			log_error("publication %llu cannot be read",
-			    (unsigned long long)position);
+			if (!journal_is_sound(ch->hub))
+				return false;
+			unreadable_log(ch, position);
 			return true;
 		default:
 			break;
@@ -379,20 +395,36 @@ suspect_wait(struct chat *ch, uint64_t position)
 	return true;
 }
 
+/* Delivers no more until the tail is mended. */
+static bool
+deliver_stop(struct hub *h, uint64_t cursor)
+{
+	SHM_STORE(h->me->cursor, cursor);
+	return false;
+}
+
 bool
 deliver(struct chat *ch)
 {
 	struct hub *h = ch->hub;
 	uint64_t cursor = SHM_OWN(h->me->cursor), tail = journal_tail(h);
 	uint64_t mine = 1ull << h->self, mask;
+	bool sound = false;
 	size_t bytes = 0;
 	int n = 0;
 
-	if (cursor > tail) /* one of the two was scribbled on */
-		cursor = tail;
+	/* While the tail is corrupted nothing is passed over: who takes the
+	 * lock next mends it. */
+	if (cursor > tail) {
+		if (!journal_is_sound(h))
+			return false;
+		cursor = tail; /* it is the cursor that is corrupted */
+	}
 	while (cursor < tail && n < DELIVER_MAX &&
 	    bytes < ch->live.queue_bytes / 2 && (n == 0 || !chat_is_late(ch))) {
 		mask = journal_mask(h, cursor + 1);
+		if (!(mask & mine) && !sound && !(sound = journal_is_sound(h)))
+			return deliver_stop(h, cursor);
 		if (mask == 0 && cursor + 1 < journal_oldest(h)) {
 			cursor = overrun(ch, cursor);
 			continue;
@@ -400,8 +432,11 @@ deliver(struct chat *ch)
 		if (mask & mine) {
 			if (suspect_wait(ch, cursor + 1))
 				continue;
-			if (!deliver_at(ch, cursor + 1, &bytes))
+			if (!deliver_at(ch, cursor + 1, &bytes)) {
+				if (!journal_is_sound(h))
+					return deliver_stop(h, cursor);
 				continue;
+			}
 			n++;
 			SHM_STORE(h->me->cursor, cursor + 1);
 			if (cursor + 1 == ch->trial)
@@ -421,8 +456,8 @@ deliver_all(struct chat *ch)
 	/* not what others go on publishing meanwhile: that may never end */
 	uint64_t tail = journal_tail(h);
 
-	while (SHM_OWN(h->me->cursor) < tail)
-		deliver(ch);
+	while (SHM_OWN(h->me->cursor) < tail && deliver(ch))
+		;
 }
 
 /* Where a connection that gets a publication keeps its mark of a gap, with
@@ -504,7 +539,8 @@ mark_ahead(
 	struct publication pub;
 	uint32_t gap, *flags;
 
-	while (++p <= tail) {
+	while (p < tail) {
+		p++;
 		stats_tick(ch->hub);
 		if (journal_peek(ch->hub, p, &pub) != JOURNAL_OK ||
 		    !hole_has(hole, pub.previous))
@@ -533,8 +569,8 @@ deliver_missed(struct chat *ch, uint32_t i)
 		p = oldest - 1;
 	}
 	p = look_after(h, p, cursor);
-	while (++p <= cursor && ch->conn[i].phase == CONN_OPEN)
-		if (journal_mask(h, p) != 0 &&
+	while (p < cursor && ch->conn[i].phase == CONN_OPEN)
+		if (journal_mask(h, ++p) != 0 &&
 		    publication_read(ch, p, &pub) == JOURNAL_OK) {
 			was = hand_take(h->me, p);
 			deliver_alone(ch, i, &pub, &hole);

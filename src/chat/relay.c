@@ -13,7 +13,8 @@
 enum {
 	STASH_BYTES = 256 * 1024, /* what a turn keeps of relays; more is
 				   * read from the journal */
-	STASH_FIND = 1024	  /* places to find them again */
+	STASH_FIND = 1024,	  /* places to find them again */
+	BAD_LOGGED = 3		  /* bad messages of a peer told in a second */
 };
 
 struct peer {
@@ -27,6 +28,9 @@ struct peer {
 	size_t held_len;
 #endif
 	uint32_t out_n; /* publications in it */
+	uint32_t generation;
+	uint32_t n_bad; /* messages since bad_ms */
+	uint64_t bad_ms;
 };
 
 struct relay {
@@ -97,6 +101,31 @@ stash(struct relay *r, uint64_t position, const uint8_t *entry, size_t len)
 	r->n_found++;
 }
 
+/* A peer has sent what none that works would. The link of one that goes on with
+ * it is closed, and the master told. */
+static void
+peer_bad(struct relay *r, int k, const char *why)
+{
+	struct chat *ch = r->ch;
+	struct peer *p = &r->peer[k];
+
+	if (ch->now_ms >= p->bad_ms + MESSAGE_BAD_MS) {
+		p->bad_ms = ch->now_ms;
+		p->n_bad = 0;
+	}
+	p->n_bad++;
+	if (p->n_bad <= BAD_LOGGED)
+		log_warn("message from worker %d ignored: %s", k, why);
+	if (p->n_bad < MESSAGE_BAD_MAX || p->fd < 0)
+		return;
+	log_error("link to worker %d closed: it sent %u bad messages within "
+		  "%d ms",
+	    k, p->n_bad, MESSAGE_BAD_MS);
+	peer_close(r, k);
+	if (ch->accuse != NULL)
+		ch->accuse(ch, k, p->generation);
+}
+
 /* Takes a datagram apart; what is malformed ends it. */
 static void
 relay_take(struct relay *r, int from, const uint8_t *b, size_t len)
@@ -115,7 +144,7 @@ relay_take(struct relay *r, int from, const uint8_t *b, size_t len)
 		len -= n;
 	}
 	if (len > 0)
-		log_warn("worker %d relays nonsense, ignored", from);
+		peer_bad(r, from, "a relay's records do not fill it");
 }
 
 /* Leaves a connection with its giver: its descriptor found no room here. */
@@ -163,7 +192,7 @@ message_take(struct relay *r, int from, struct link_datagram *d)
 		move_done(ch, from, id);
 		break;
 	default:
-		log_warn("worker %d: %s, ignored", from, why);
+		peer_bad(r, from, why);
 	}
 	if (d->fd >= 0)
 		close(d->fd);
@@ -186,11 +215,14 @@ link_cb(int fd, short what, void *arg)
 		return;
 	}
 	for (k = 0; k < n; k++)
-		message_take(r, from, &d[k]);
+		if (p->fd >= 0)
+			message_take(r, from, &d[k]);
+		else if (d[k].fd >= 0) /* closed for the ones before */
+			close(d[k].fd);
 }
 
 void
-relay_link(struct chat *ch, int peer, int fd)
+relay_link(struct chat *ch, int peer, uint32_t generation, int fd)
 {
 	struct relay *r = ch->relay;
 	struct peer *p;
@@ -208,6 +240,8 @@ relay_link(struct chat *ch, int peer, int fd)
 		return;
 	}
 	p->fd = fd;
+	p->generation = generation;
+	p->n_bad = 0;
 	event_assign(&p->ev, ch->base, fd, EV_READ | EV_PERSIST, link_cb, p);
 	if (event_add(&p->ev, NULL) < 0) {
 		log_error("event_add: %s", strerror(errno));

@@ -18,7 +18,7 @@ struct message_rule {
 static const struct message_rule message_rules[] = {
     [MSG_LINK] = {"LINK", EXACT(sizeof(struct message_link)), 1, PARTY_MASTER},
     [MSG_START] = {"START", EXACT(0), 0, PARTY_MASTER},
-    [MSG_CONF] = {"CONF", EXACT(sizeof(struct conf_live)), 0, PARTY_MASTER},
+    [MSG_CONF] = {"CONF", 0, CONF_LIVE_MAX, 0, PARTY_MASTER},
     [MSG_KICK] = {"KICK", EXACT(sizeof(struct message_kick)), 0, PARTY_MASTER},
     [MSG_SAY] = {"SAY", sizeof(struct message_order) + 1,
 	sizeof(struct message_order) + MESSAGE_TEXT_MAX, 0, PARTY_MASTER},
@@ -48,14 +48,15 @@ static const struct message_rule message_rules[] = {
     [MSG_UNKEPT] = {"UNKEPT", EXACT(sizeof(struct message_custody)), 0,
 	PARTY_WORKER},
     [MSG_RETIRED] = {"RETIRED", EXACT(0), 0, PARTY_WORKER},
+    [MSG_ACCUSE] = {"ACCUSE", EXACT(sizeof(struct message_accuse)), 0,
+	PARTY_WORKER},
     [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
 	PARTY_PEER},
 };
 
 enum { N_RULES = sizeof(message_rules) / sizeof(message_rules[0]) };
 
-_Static_assert(
-    sizeof(struct conf_live) + sizeof(struct message_head) <= MESSAGE_MAX,
+_Static_assert(CONF_LIVE_MAX + sizeof(struct message_head) <= MESSAGE_MAX,
     "the configuration fits into one message");
 
 /* The rule for a type; NULL if there is none. */
@@ -67,38 +68,17 @@ message_rule(int64_t type)
 	return &message_rules[type];
 }
 
-/* Whether a field holds a terminated text. */
-static bool
-message_is_text(const char *field, size_t size)
-{
-	return memchr(field, '\0', size) != NULL;
-}
-
 /* What is wrong with a live configuration; NULL if nothing is. */
 static const char *
-message_judge_conf(const void *payload)
+message_judge_conf(const void *payload, size_t len)
 {
-	struct conf_live live;
+	static struct conf_live live;
+	const char *why;
 
-	memcpy(&live, payload, sizeof(live));
-	if (live.message_size > CONF_MESSAGE_SIZE_MAX)
-		return "message size out of range";
-	if (live.origin_len > CONF_ORIGIN_BYTES)
-		return "length of origins out of range";
-	if (live.origin_len > 0 && live.origin[live.origin_len - 1] != '\0')
-		return "origins not terminated";
-	if (live.connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
-	    live.slow_policy > CONF_SLOW_SKIP)
-		return "limit of a connection out of range";
-	if (live.insecure > 1 || live.insecure_set > 1)
-		return "insecure is neither yes nor no";
-	if (!message_is_text(live.token_key, sizeof(live.token_key)) ||
-	    !message_is_text(live.api_key, sizeof(live.api_key)) ||
-	    !message_is_text(
-		live.token_audience, sizeof(live.token_audience)) ||
-	    !message_is_text(live.token_issuer, sizeof(live.token_issuer)))
-		return "key or token text not terminated";
-	return conf_channels_judge(&live);
+	memset(&live, 0, sizeof(live));
+	why = conf_live_read(&live, payload, len);
+	explicit_bzero(&live, sizeof(live)); /* it holds secrets */
+	return why;
 }
 
 /* What is wrong with a kick; NULL if nothing is. */
@@ -149,7 +129,8 @@ message_judge_worker(const void *payload)
 _Static_assert(offsetof(struct message_link, peer) == 0 &&
 	offsetof(struct message_clean, worker) == 0 &&
 	offsetof(struct message_cleaned, worker) == 0 &&
-	offsetof(struct message_hello, worker) == 0,
+	offsetof(struct message_hello, worker) == 0 &&
+	offsetof(struct message_accuse, worker) == 0,
     "message_judge_worker reads the first word");
 
 /* What is wrong inside a payload of the right size; NULL if nothing is. */
@@ -161,9 +142,10 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 	case MSG_CLEAN:
 	case MSG_HELLO:
 	case MSG_CLEANED:
+	case MSG_ACCUSE:
 		return message_judge_worker(payload);
 	case MSG_CONF:
-		return message_judge_conf(payload);
+		return message_judge_conf(payload, len);
 	case MSG_KICK:
 		return message_judge_kick(payload);
 	case MSG_SAY:

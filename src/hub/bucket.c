@@ -118,9 +118,10 @@ find_displaced(const struct hub *h, uint32_t line, uint32_t *from, uint32_t *at)
 static void
 hole_fill(struct hub *h, uint32_t line, uint32_t at)
 {
-	uint32_t from, j;
+	uint32_t from, j, left = h->n_lines;
 
-	while (find_displaced(h, line, &from, &j)) {
+	/* each step leads further on, but by hashes that may be corrupted */
+	while (left-- > 0 && find_displaced(h, line, &from, &j)) {
 		SHM_STORE(line_at(h, line)[at], SHM_LOAD(line_at(h, from)[j]));
 		line = from;
 		at = j;
@@ -135,7 +136,7 @@ hole_fill(struct hub *h, uint32_t line, uint32_t at)
 void
 bucket_remove(struct hub *h, uint32_t e)
 {
-	uint32_t high = h->entry[e].hash, k, j, v, line;
+	uint32_t high = h->entry[e].hash, k, j, v, line, left = LINES_MAX;
 
 	for (k = 0; k < probe_max(h); k++) {
 		line = line_of(h, high, k);
@@ -144,10 +145,12 @@ bucket_remove(struct hub *h, uint32_t e)
 			v = SHM_LOAD(line_at(h, line)[j]);
 			if (v == EMPTY)
 				return;
-			if ((v & BUCKET_ENTRY) == e + 1)
+			if ((v & BUCKET_ENTRY) != e + 1)
+				j++;
+			else if (left-- > 0)
 				hole_fill(h, line, j);
 			else
-				j++;
+				return;
 		}
 	}
 }

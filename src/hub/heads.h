@@ -3,21 +3,10 @@
 #ifndef CHATD_SRC_HUB_HEADS_H
 #define CHATD_SRC_HUB_HEADS_H
 
-#include <pthread.h>
-
+#include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/shm.h"
 
-/*
- * Changes whenever processes of the old and the new program could
- * misunderstand each other: structs in shared memory, messages over the links
- * (codec/message.h, but for MSG_CONF, which a worker of another size refuses),
- * notes and orders of keepers. An upgrade to another layout is refused.
- */
-#ifndef CHATD_LAYOUT
-#define CHATD_LAYOUT 9
-#endif
-enum { SHM_LAYOUT = CHATD_LAYOUT };
 #define SHM_MAGIC 0x6d6873647461686dull
 
 /* How much there is of everything, and how large one is. */
@@ -32,9 +21,8 @@ struct shm_sizes {
 
 struct shm_heads {
 	uint64_t magic;
-	uint32_t layout; /* who knows another number must not read on */
-	uint32_t spare;
-	struct shm_sizes sizes;	  /* to be compared with the own, never used */
+	uint64_t layout;	/* who knows another number must not read on */
+	struct shm_sizes sizes; /* to be compared with the own, never used */
 	_Atomic uint64_t suspect; /* publication that workers have just died
 				   * over, and how many; read often, written
 				   * by the dying */
@@ -58,9 +46,29 @@ struct index_entry {
 	_Atomic uint64_t mask;
 };
 
-struct shm_lock {
-	pthread_mutex_t mutex __attribute__((aligned(64)));
-	_Atomic uint32_t holder __attribute__((aligned(64))); /* worker + 1 */
+/* An entry in the ring and in a relay: the head, the user, the data. */
+struct entry_head {
+	uint64_t position, offset, previous, sender, input_end;
+	int64_t time_ms;
+	uint32_t channel, epoch, ordinal, data_len;
+	uint8_t user_len, format;
+	uint16_t sub_info_len, info_len, tags_len;
 };
+_Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
+
+/* No pointers, and any bits in any word lead somewhere: see lock.c. */
+struct shm_lock {
+	/* the owner's thread id, FUTEX_WAITERS, FUTEX_OWNER_DIED; 0: free */
+	_Atomic uint32_t word __attribute__((aligned(64)));
+	_Atomic uint32_t turns; /* times that it was taken */
+	_Atomic uint32_t since; /* turn from which the one waits that has waited
+				 * longest; 0: none waits */
+	_Atomic uint32_t first; /* and the worker that does */
+	_Atomic uint32_t passed; /* who has waited from before this turn did not
+				  * take it when it was free */
+};
+
+/* Only where everything would be, as if the memory began at 0. */
+void hub_plan(struct hub *h, const struct hub_limits *limits);
 
 #endif

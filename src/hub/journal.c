@@ -10,16 +10,6 @@
 
 enum { POPULATE_AHEAD = 256 * 1024, POPULATE_STEP = 1024 * 1024 };
 
-/* An entry in the ring and in a relay: the head, the user, the data. */
-struct entry_head {
-	uint64_t position, offset, previous, sender, input_end;
-	int64_t time_ms;
-	uint32_t channel, epoch, ordinal, data_len;
-	uint8_t user_len, format;
-	uint16_t sub_info_len, info_len, tags_len;
-};
-_Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
-
 static struct index_entry *
 index_of(const struct hub *h, uint64_t position)
 {
@@ -173,11 +163,106 @@ redo_entry(struct hub *h, uint64_t tail)
 	redo_sender(h, tail, &e);
 }
 
+/* Whether the ring has an entry of that position. */
+static bool
+position_fits(const struct hub *h, uint64_t position)
+{
+	struct entry_head e;
+	uint8_t *p;
+
+	if (position == 0 || position > JOURNAL_POSITION_MAX)
+		return false;
+	p = entry_at(h, SHM_LOAD(index_of(h, position)->at));
+	if (p == NULL)
+		return false;
+	memcpy(&e, p, sizeof(e));
+	return e.position == position;
+}
+
+bool
+journal_is_sound(const struct hub *h)
+{
+	uint64_t tail = journal_tail(h);
+
+	return tail >= h->tail && (tail == 0 || position_fits(h, tail));
+}
+
+/* Any position that the index leads to, by its first places; 0: none. */
+static uint64_t
+position_find(const struct hub *h)
+{
+	enum { PLACES = 64 };
+	struct entry_head e;
+	uint64_t k;
+	uint8_t *p;
+
+	for (k = 0; k < PLACES && k < h->n_index; k++) {
+		p = entry_at(h, SHM_LOAD(h->index[k].at));
+		if (p == NULL)
+			continue;
+		memcpy(&e, p, sizeof(e));
+		if (e.position % h->n_index == k &&
+		    position_fits(h, e.position))
+			return e.position;
+	}
+	return 0;
+}
+
+/* The newest position, from one that fits: those up to it fit, and the places
+ * of those after it still have what was a whole index before. */
+static uint64_t
+position_newest(const struct hub *h, uint64_t position)
+{
+	uint64_t low = 0, high = h->n_index, middle;
+
+	while (high - low > 1) {
+		middle = low + (high - low) / 2;
+		if (position_fits(h, position + middle))
+			low = middle;
+		else
+			high = middle;
+	}
+	return position + low;
+}
+
+/*
+ * The tail, mended if the ring has no such entry: another process has written
+ * over it. Then the newest is found from `redone`, from what this process saw
+ * when it last had the lock, or from the index.
+ */
+static uint64_t
+tail_mend(struct hub *h, uint64_t tail)
+{
+	const uint64_t seen[] = {tail, SHM_LOAD(h->heads->redone), h->tail};
+	uint64_t best = 0;
+
+	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
+		if (seen[i] > best && position_fits(h, seen[i]))
+			best = seen[i];
+	if (best != 0 && best == tail)
+		return tail;
+	if (best == 0)
+		best = position_find(h);
+	if (best != 0)
+		best = position_newest(h, best);
+	else /* the ring is empty, or corrupted as well */
+		best = seen[1] < JOURNAL_POSITION_MAX / 2 ? seen[1] : h->tail;
+	SHM_STORE(h->heads->tail, best);
+	return best;
+}
+
 void
 journal_redo(struct hub *h)
 {
 	uint64_t tail = journal_tail(h);
 
+	/* no process saw it go backwards, nor by more than the index holds */
+	if (SHM_LOAD(h->heads->redone) == tail &&
+	    tail - h->tail <= h->n_index) {
+		h->tail = tail;
+		return;
+	}
+	tail = h->tail = tail_mend(h, tail);
 	if (SHM_LOAD(h->heads->redone) == tail)
 		return;
 	redo_entry(h, tail);
@@ -200,6 +285,17 @@ make_room(struct hub *h, uint64_t position, uint64_t end)
 	if (oldest != before)
 		SHM_STORE(h->heads->oldest, oldest);
 	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* Where the next entry goes, checked against where the newest begins. */
+static uint64_t
+append_at(const struct hub *h, uint64_t tail)
+{
+	uint64_t end = SHM_LOAD(h->heads->end);
+
+	return end - SHM_LOAD(index_of(h, tail)->at) <= entry_max(h)
+	    ? end
+	    : journal_end(h, tail);
 }
 
 /* Fills in an entry's head. */
@@ -252,7 +348,7 @@ publication_encode(const struct publication *p, void *out)
 uint64_t
 journal_append(struct hub *h, struct publication *p)
 {
-	uint64_t tail = journal_tail(h), end = SHM_LOAD(h->heads->end), mask;
+	uint64_t tail = h->tail, end = append_at(h, tail), mask;
 	size_t n = publication_bytes(p);
 	struct presence_entry *c = &h->entry[p->channel];
 	uint64_t place = end & (h->journal_size - 1);

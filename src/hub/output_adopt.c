@@ -80,9 +80,10 @@ unwalk(struct output_pool *pool, struct output *o)
 {
 	struct hub *h = pool->h;
 	uint64_t n, end = o->start;
+	uint64_t most = (uint64_t)h->n_chunks * OUTPUT_REFS;
 	uint32_t k = o->chunk, at, s;
 
-	for (n = o->front; end < o->end; n++) {
+	for (n = o->front; end < o->end && n - o->front < most; n++) {
 		at = (uint32_t)n - h->chunk[k].base;
 		if (at >= OUTPUT_REFS) {
 			k = SHM_LOAD(h->chunk[k].next);
@@ -104,7 +105,8 @@ lead_give(struct output_pool *pool, uint32_t first, uint32_t lead)
 {
 	uint32_t next;
 
-	for (; first != lead && first < pool->h->n_chunks; first = next) {
+	/* each once: one that is not marked any more ends it */
+	for (; first != lead && claim_has(&pool->chunks, first); first = next) {
 		next = SHM_LOAD(pool->h->chunk[first].next);
 		claim_unmark(&pool->chunks, first);
 	}

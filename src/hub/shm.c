@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "hub/kill_list.h"
+#include "hub/layout.h"
+#include "hub/lock.h"
 #include "hub/output.h"
 #include "hub/presence.h"
 #include "hub/shm.h"
@@ -19,7 +22,12 @@
 #include "hub/stats.h"
 #include "hub/subscription.h"
 
-enum { PAGE = 4096 };
+enum {
+	PAGE = 4096,
+	/* No process can cut or grow the file under the others (SIGBUS for
+	 * all of them), nor undo that. */
+	SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL
+};
 
 /* Reserves the next region, on its own pages. */
 static size_t
@@ -130,20 +138,35 @@ hub_sizes(const struct hub *h)
 	return s;
 }
 
+void
+hub_plan(struct hub *h, const struct hub_limits *limits)
+{
+	memset(h, 0, sizeof(*h));
+	h->self = -1;
+	hub_count(h, limits);
+	hub_place(h, NULL);
+}
+
+void
+hub_sign(struct hub *h)
+{
+	h->heads->magic = SHM_MAGIC;
+	h->heads->layout = layout_number();
+	h->heads->sizes = hub_sizes(h);
+}
+
 int
 hub_create(struct hub *h, const struct hub_limits *limits)
 {
 	int save;
 	uint8_t *base;
 
-	memset(h, 0, sizeof(*h));
-	h->self = -1;
-	hub_count(h, limits);
-	hub_place(h, NULL);
-	h->fd = memfd_create("chatd", MFD_CLOEXEC);
+	hub_plan(h, limits);
+	h->fd = memfd_create("chatd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (h->fd < 0)
 		return -1;
-	if (ftruncate(h->fd, (off_t)h->size) < 0)
+	if (ftruncate(h->fd, (off_t)h->size) < 0 ||
+	    fcntl(h->fd, F_ADD_SEALS, SEALS) < 0)
 		goto fail;
 	base = mmap(NULL, h->size, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_NORESERVE, h->fd, 0);
@@ -151,14 +174,8 @@ hub_create(struct hub *h, const struct hub_limits *limits)
 		goto fail;
 	hub_place(h, base);
 	arc4random_buf(h->hash_key, sizeof(h->hash_key));
-	h->heads->magic = SHM_MAGIC;
-	h->heads->layout = SHM_LAYOUT;
-	h->heads->sizes = hub_sizes(h);
-	errno = lock_init(h->lock);
-	if (errno != 0) {
-		munmap(base, h->size);
-		goto fail;
-	}
+	hub_sign(h);
+	lock_reset(h);
 	journal_init(h);
 	presence_init(h);
 	return 0;
@@ -186,13 +203,18 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	struct shm_sizes mine, theirs;
 	struct stat st;
 	uint8_t *base;
+	int seals;
 
-	memset(h, 0, sizeof(*h));
-	h->self = -1;
-	hub_count(h, limits);
-	hub_place(h, NULL);
+	hub_plan(h, limits);
 	if (fstat(fd, &st) < 0 || (size_t)st.st_size < sizeof(*h->heads)) {
 		snprintf(error, error_len, "there is no shared memory");
+		return -1;
+	}
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & SEALS) != SEALS) {
+		snprintf(error, error_len,
+		    "the shared memory is not sealed: a process could cut it "
+		    "off under the others");
 		return -1;
 	}
 	base =
@@ -208,10 +230,12 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	theirs = h->heads->sizes;
 	if (h->heads->magic != SHM_MAGIC)
 		snprintf(error, error_len, "the shared memory is not chatd's");
-	else if (h->heads->layout != SHM_LAYOUT)
+	else if (h->heads->layout != layout_number())
 		snprintf(error, error_len,
-		    "the shared memory has layout %u, this program knows %u",
-		    h->heads->layout, (unsigned)SHM_LAYOUT);
+		    "the shared memory has layout %016llx, this program knows "
+		    "%016llx",
+		    (unsigned long long)h->heads->layout,
+		    (unsigned long long)layout_number());
 	else if (memcmp(&mine, &theirs, sizeof(mine)) != 0 ||
 	    (size_t)st.st_size != h->size)
 		snprintf(error, error_len,
@@ -226,10 +250,18 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 }
 
 void
+hub_close_file(struct hub *h)
+{
+	if (h->fd >= 0)
+		close(h->fd);
+	h->fd = -1;
+}
+
+void
 hub_destroy(struct hub *h)
 {
 	munmap(h->base, h->size);
-	close(h->fd);
+	hub_close_file(h);
 	memset(h, 0, sizeof(*h));
 }
 
@@ -238,5 +270,6 @@ hub_become(struct hub *h, int worker)
 {
 	h->self = worker;
 	h->me = &h->worker[worker];
+	lock_become(h);
 	kill_list_become(worker);
 }

@@ -271,7 +271,7 @@ subscription_members(const struct hub *h, int worker, uint32_t channel,
 
 	for (n = 0; i != SHM_NONE; n++) {
 		/* it goes round: one of those at steps 1, 2, 4, ... returns */
-		if (n == max || i == seen)
+		if (n == max || n == h->n_subscriptions || i == seen)
 			return false;
 		if ((n & (n - 1)) == 0)
 			seen = i;

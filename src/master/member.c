@@ -15,8 +15,6 @@
 #include "net/link.h"
 #include "process.h"
 
-static const int complaints_max = 3; /* lines per timer period and worker */
-
 /* A worker's line in shared memory. */
 static struct shm_worker *
 line_of(const struct member *w)
@@ -91,6 +89,7 @@ owed_send(struct member *w)
 	const struct master *m = w->master;
 	const struct message_drain drain = {
 	    m->drain_rate * 1000 / (uint32_t)m->n_workers};
+	static char conf[CONF_LIVE_MAX];
 	const void *payload;
 	size_t len;
 
@@ -101,8 +100,8 @@ owed_send(struct member *w)
 		payload = NULL;
 		len = 0;
 		if (type[i] == MSG_CONF) {
-			payload = &m->live;
-			len = sizeof(m->live);
+			payload = conf;
+			len = conf_live_write(&m->live, conf);
 		} else if (type[i] == MSG_DRAIN) {
 			payload = &drain;
 			len = sizeof(drain);
@@ -140,7 +139,7 @@ member_show(struct member *w)
 static void
 complain(struct member *w, const char *what)
 {
-	if (w->complaints++ < (uint32_t)complaints_max)
+	if (accuse_bad(w))
 		log_warn("worker %d: message ignored: %s", w->slot, what);
 }
 
@@ -288,6 +287,10 @@ datagram_handle(struct member *w, struct link_datagram *d)
 		if (!order_done(w, payload))
 			complain(w, "DONE that nobody asked for");
 		break;
+	case MSG_ACCUSE:
+		if (!accuse_handle(w, payload))
+			complain(w, "ACCUSE of a worker that does not live");
+		break;
 	case -1:
 		complain(w, why);
 		break;
@@ -334,7 +337,7 @@ member_born(struct member *w, pid_t pid, int link)
 	w->ready = false;
 	w->link = link;
 	w->budget = LINK_BUDGET;
-	w->complaints = 0;
+	accuse_born(w);
 	w->owed = 0;
 	w->started_ms = master_clock_ms(w->master);
 	w->eof_ms = 0;
@@ -418,6 +421,7 @@ member_died(struct member *w, int status)
 	uint64_t wait_ms = 0;
 	bool was_ready = w->ready, fault;
 
+	SHM_STORE(line_of(w)->thread, 0); /* a lock that names it is free */
 	fault = w->killed_unready || (!w->killed && policy_is_fault(status));
 	if (!leaving)
 		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);
@@ -488,7 +492,6 @@ member_time(struct member *w, uint64_t now)
 	if (w->budget == 0 && w->eof_ms == 0)
 		event_add(w->event, NULL);
 	w->budget = LINK_BUDGET;
-	w->complaints = 0;
 	if (w->owed != 0)
 		owed_send(w);
 	renew_time(w, now);

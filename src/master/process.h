@@ -99,9 +99,13 @@ struct member {
 	bool ready; /* said HELLO */
 	int link;   /* -1: none */
 	struct event *event;
-	uint32_t budget;     /* messages left in this timer period */
-	uint32_t complaints; /* in this timer period */
-	unsigned owed;	     /* enum owed */
+	uint32_t budget; /* messages left in this timer period */
+	uint32_t
+	    n_bad; /* messages that it should not have sent, since bad_ms */
+	uint64_t bad_ms;
+	uint32_t n_accused; /* workers that it accused since accuse_ms */
+	uint64_t accuse_ms;
+	unsigned owed; /* enum owed */
 	uint64_t started_ms;
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	bool killed;	     /* by us */
@@ -366,6 +370,14 @@ void clean_reassign(struct member *w);
  * asked. */
 bool clean_done(struct member *w, const struct message_cleaned *clean);
 void clean_time(struct member *dead, uint64_t now);
+
+/* accuse.c: workers that send what none that works would */
+/* Counts a bad message, and kills who sends too many. True: it is to be told,
+ * as only some within a second are. */
+bool accuse_bad(struct member *w);
+void accuse_born(struct member *w); /* a new process, with a clean record */
+/* A worker says that of another. False: of none that lives. */
+bool accuse_handle(struct member *w, const struct message_accuse *accuse);
 
 /* spawn.c */
 void spawn_worker(struct member *w);

@@ -72,7 +72,7 @@ kill_point_prepare(const struct member *w)
 }
 
 /* Gives up what is the master's: events, other workers' links, the control
- * socket, the lock on the pidfile. */
+ * socket, the lock on the pidfile, the file of the shared memory. */
 void
 spawn_child_drop(struct master *m)
 {
@@ -92,6 +92,7 @@ spawn_child_drop(struct master *m)
 	master_drop_events(m);
 	upgrade_drop(m);
 	pidfile_drop(&m->pidfile);
+	hub_close_file(&m->hub);
 	if (m->ready_pipe != -1)
 		close(m->ready_pipe);
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "chat/chat.h"
+#include "hub/lock.h"
 #include "hub/stats.h"
 #include "master/notify.h"
 #include "master/report.h"
@@ -134,7 +135,7 @@ alone(const struct hub *h)
 	return !lives;
 }
 
-/* In a child, since it takes the mutex: sweeps what dead workers had. */
+/* In a child, since it takes the lock: sweeps what dead workers had. */
 static void __attribute__((noreturn)) child_clean(struct master *m)
 {
 	hub_become(&m->hub, 0);
@@ -148,9 +149,11 @@ static void __attribute__((noreturn)) child_clean(struct master *m)
 static bool
 clean(struct master *m)
 {
-	pid_t pid = fork(), got;
+	pid_t pid, got;
 	int status = 1, ms = 0;
 
+	lock_reset(&m->hub);
+	pid = fork();
 	if (pid == 0)
 		child_clean(m);
 	if (pid == -1)
@@ -163,6 +166,7 @@ clean(struct master *m)
 		(void)process_kill(pid, "the process that cleans up");
 		(void)process_reap(pid, clock_ms() + KILLED_MS);
 	}
+	SHM_STORE(m->hub.worker[0].thread, 0); /* the child's */
 	for (int i = 0; i < SHM_WORKERS; i++) {
 		report_bury(m, i);
 		SHM_STORE(m->hub.worker[i].generation, 0);

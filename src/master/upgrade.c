@@ -175,6 +175,7 @@ rehearse(struct master *m)
 	m->bundle = memfd_create("chatd-read", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (m->bundle == -1)
 		return strerror(errno);
+	hub_sign(&m->hub);
 	if ((state = state_write(m, error, sizeof(error))) == -1)
 		return error;
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1) {

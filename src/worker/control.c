@@ -48,7 +48,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 
 	switch (type) {
 	case MSG_LINK:
-		relay_link(ch, (int)link->peer, fd);
+		relay_link(ch, (int)link->peer, link->generation, fd);
 		break;
 	case MSG_ADOPT:
 		move_adopt(w, payload, fd);
@@ -66,8 +66,9 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		accept_balance(w);
 		break;
 	case MSG_CONF:
-		memcpy(&live, payload, sizeof(live));
-		chat_reconfigure(ch, &live);
+		live = ch->live; /* what the text does not mention stays */
+		if (conf_live_read(&live, payload, len) == NULL)
+			chat_reconfigure(ch, &live);
 		break;
 	case MSG_PAGE:
 		if (web_map(fd) < 0)
@@ -153,9 +154,40 @@ control_custody(struct worker *w)
 		w->kept = m.keeper;
 }
 
+/* Tells the master of workers that send bad messages, as far as the link takes
+ * it. */
+static void
+accusations_send(struct worker *w)
+{
+	struct message_accuse accuse;
+	int k;
+
+	while (w->accused != 0) {
+		k = __builtin_ctzll(w->accused);
+		accuse = (struct message_accuse){
+		    (uint32_t)k, w->accused_generation[k]};
+		if (link_send(w->start->control, MSG_ACCUSE, &accuse,
+			sizeof(accuse), -1) < 0 &&
+		    errno == EAGAIN)
+			return;
+		w->accused &= ~(1ull << k);
+	}
+}
+
+/* A worker is to be accused, in this turn or a later one. */
+static void
+accuse(struct chat *ch, int peer, uint32_t generation)
+{
+	struct worker *w = (struct worker *)ch; /* its first member */
+
+	w->accused |= 1ull << peer;
+	w->accused_generation[peer] = generation;
+}
+
 void
 control_turn(struct worker *w)
 {
+	accusations_send(w);
 	control_custody(w);
 	order_turn(w);
 }
@@ -163,6 +195,7 @@ control_turn(struct worker *w)
 void
 control_init(struct worker *w)
 {
+	w->chat.accuse = accuse;
 	event_assign(&w->control, w->chat.base, w->start->control,
 	    EV_READ | EV_PERSIST, control_cb, w);
 	if (event_add(&w->control, NULL) < 0)

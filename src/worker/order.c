@@ -27,7 +27,7 @@ done_before(const struct hub *h, const struct message_order *order)
 		return false;
 	if (at <= order->since)
 		at = order->since + 1;
-	for (; at <= tail; at++)
+	for (; at <= tail && at != 0; at++)
 		if (journal_peek(h, at, &p) == JOURNAL_OK && p.sender == 0 &&
 		    p.input_end == order->number)
 			return true;

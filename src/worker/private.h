@@ -31,6 +31,8 @@ struct worker {
 	uint32_t drain_at;     /* the last one looked at */
 	uint32_t look_ms;      /* paused: looks at the others again after */
 	uint64_t paused_until; /* no descriptor was to be had */
+	uint64_t accused; /* workers that the master is to be told of: mask */
+	uint32_t accused_generation[SHM_WORKERS];
 };
 
 /* accept.c: takes new connections while it is this worker's turn. */

@@ -132,6 +132,7 @@ act_killed(struct scene *s, enum act what, uint64_t n)
 		for (size_t k = 0; k < sizeof(sig) / sizeof(sig[0]); k++)
 			signal(sig[k], SIG_DFL);
 		dup2(fileno(s->log), 2);
+		hub_become(&s->n->h, 0); /* its own thread, for the lock */
 		kill_point_arm(n, SIGKILL);
 		act(s, what);
 		_exit(0);

@@ -3,6 +3,10 @@
  * which some words are wrong: no crash (sanitizers), no endless loop. */
 #include "hub_fixture.h"
 
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "hub/blob.h"
@@ -95,21 +99,18 @@ world_free(struct world *w)
 	hub_destroy(&w->h);
 }
 
-/* Writes random bytes, all over or into some words; the mutex stays: libc
- * trusts it. */
+/* Writes random bytes, all over or into some words. */
 static void
 world_spoil(struct world *w, bool all)
 {
-	uint8_t *b = w->h.base, *lock = (uint8_t *)w->h.lock;
+	uint8_t *b = w->h.base;
 	static const uint32_t odd[] = {
 	    0, 1, 2, 0xffffffff, 0x7fffffff, 0x80000000, 64, 70, 101};
 	uint32_t k, n, x;
 	size_t at;
 
 	if (all) {
-		fixture_fill(b, (size_t)(lock - b));
-		fixture_fill(
-		    lock + 4096, w->h.size - (size_t)(lock - b) - 4096);
+		fixture_fill(b, w->h.size);
 		return;
 	}
 	n = 1 + fixture_random(400);
@@ -130,8 +131,9 @@ world_spoil(struct world *w, bool all)
 		if (fixture_random(6) == 0)
 			at = (size_t)((uint8_t *)w->h.page - b) +
 			    fixture_random(64 * 256) * 4ul;
-		if (b + at >= lock && b + at < lock + 4096)
-			continue;
+		if (fixture_random(50) == 0)
+			at = (size_t)((uint8_t *)w->h.lock - b) +
+			    fixture_random(5) * 4ul;
 		x = fixture_random(2)	? odd[fixture_random(9)]
 		    : fixture_random(2) ? fixture_random(300)
 					: fixture_random(0xffffffff);
@@ -329,10 +331,61 @@ test_some_words(void **state)
 	run(false, fixture_rounds(400));
 }
 
+/* A process that has the file can neither cut it off nor let it grow. */
+static void
+test_sealed(void **state)
+{
+	struct hub h;
+
+	fixture_hub(&h, SLOTS, USERS, RING, 4 << 20, 1 << 18);
+	errno = 0;
+	assert_int_equal(ftruncate(h.fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(h.fd, (off_t)h.size + 4096), -1);
+	assert_int_equal(fcntl(h.fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+	assert_int_equal(h.base[h.size - 1], 0); /* still there */
+	hub_close_file(&h);
+	assert_int_equal(h.fd, -1);
+	hub_destroy(&h);
+}
+
+/* Memory whose size others can change is not taken over. */
+static void
+test_attach_unsealed(void **state)
+{
+	struct hub_limits l = {.connections = SLOTS,
+	    .users = USERS,
+	    .journal_bytes = RING,
+	    .output_bytes = 4 << 20,
+	    .input_bytes = 1 << 18};
+	struct hub h, other;
+	char error[128] = "";
+	int fd;
+
+	fixture_hub(&h, SLOTS, USERS, RING, 4 << 20, 1 << 18);
+	fd = memfd_create("copy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(fd, (off_t)h.size), 0);
+	assert_int_equal(pwrite(fd, h.base, 4096, 0), 4096);
+	assert_int_equal(
+	    hub_attach(&other, fd, &l, h.hash_key, false, error, sizeof(error)),
+	    -1);
+	assert_non_null(strstr(error, "not sealed"));
+	assert_int_equal(
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL),
+	    0);
+	assert_int_equal(
+	    hub_attach(&other, fd, &l, h.hash_key, false, error, sizeof(error)),
+	    0);
+	hub_destroy(&other);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_sealed),
+	    cmocka_unit_test(test_attach_unsealed),
 	    cmocka_unit_test(test_all_random),
 	    cmocka_unit_test(test_some_words),
 	};

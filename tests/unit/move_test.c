@@ -102,7 +102,7 @@ test_link_breaks(void **state)
 
 	way_begin(&w, SLOTS);
 	assert_int_equal(link_pair(fd), 0);
-	relay_link(&w.giver->ch, 1, fd[0]);
+	relay_link(&w.giver->ch, 1, 1, fd[0]);
 	close(fd[1]);
 	hub_lock(&w.taker->h);
 	presence_set(&w.taker->h, PRESENCE_LOBBY);

@@ -3,6 +3,7 @@
  * goes on for ever, and nothing is read or written beyond its table. */
 #include "chat_fixture.h"
 
+#include "../../src/hub/bucket.h"
 #include "../../src/hub/heads.h"
 #include "chat/user.h"
 #include "hub/presence.h"
@@ -262,14 +263,14 @@ test_end_of_the_missed(void **state)
 	struct scene s;
 	int k;
 
-	for (k = 0; k < 2; k++) {
+	for (k = 0; k < 4; k++) {
 		scene_begin(&s);
 		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
 		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
-		if (k == 0)
-			s.h.heads->tail = 1ull << 60;
+		if (k < 2)
+			s.h.heads->tail = k == 0 ? 1ull << 60 : UINT64_MAX;
 		else
-			s.n->h.me->cursor = 1ull << 60;
+			s.n->h.me->cursor = k == 2 ? 1ull << 60 : UINT64_MAX;
 		move_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
 		move_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
 		while (deliver(&s.n->ch))
@@ -476,6 +477,74 @@ test_journal_end(void **state)
 	scene_end(&s);
 }
 
+/* The words that say where the journal ends are written over, one or all, with
+ * what they may be and what they cannot be: the next one to publish finds the
+ * end, who looks meanwhile skips nothing, and all goes on. */
+static void
+test_journal_words(void **state)
+{
+	struct scene s;
+	struct shm_heads *heads;
+	uint64_t tail, bad;
+	char text[32];
+	uint32_t k;
+
+	scene_begin(&s);
+	heads = s.h.heads;
+	for (k = 0; k < 8; k++)
+		say(s.n, "room0", "before");
+	for (k = 0; k < 400; k++) {
+		if (k % 50 == 49) /* a new process knows nothing of before */
+			s.n->h.tail = 0;
+		tail = journal_tail(&s.h);
+		bad = k % 4 == 0 ? tail - fixture_random(tail)
+		    : k % 4 == 1 ? tail + fixture_random(100)
+		    : k % 4 == 2 ? fixture_random(0xffffffff)
+				 : (uint64_t)fixture_random(0xffffffff) << 32;
+		if (k % 5 != 4)
+			heads->tail = bad;
+		if (k % 3 == 0 && k % 50 != 49)
+			heads->redone = bad + 1 + fixture_random(2);
+		if (k % 7 == 0)
+			heads->end = fixture_random(0xffffffff);
+		if (k % 11 == 0)
+			heads->oldest = bad;
+		deliver(&s.n->ch);
+		snprintf(text, sizeof(text), "word %u", k);
+		say(s.n, "room0", text);
+		assert_true(journal_is_sound(&s.h));
+		assert_in_range(journal_tail(&s.h), tail, tail + 3);
+		bob_got(&s, text);
+	}
+	scene_end(&s);
+}
+
+/* The table of names is full, and each entry's hash says that it would rather
+ * be in the next line: what fills a hole leaves the next one, round and round.
+ */
+static void
+test_buckets_round(void **state)
+{
+	struct hub h;
+	uint32_t line, k;
+
+	alarm(SECONDS);
+	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	for (line = 0; line < h.n_lines; line++) {
+		h.entry[line].epoch = 1;
+		h.entry[line].hash =
+		    (uint32_t)(((uint64_t)((line + 1) % h.n_lines) << 32) /
+			h.n_lines) +
+		    1000;
+		for (k = 0; k < 16; k++)
+			h.bucket[line * 16 + k] = line + 1;
+	}
+	bucket_remove(&h, 3);
+	bucket_remove(&h, h.n_lines - 1);
+	alarm(0);
+	hub_destroy(&h);
+}
+
 /* A slot that is in use here says that it is free. */
 static void
 test_slot_free(void **state)
@@ -515,7 +584,9 @@ main(void)
 	    cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_output_given),
 	    cmocka_unit_test(test_journal_end),
+	    cmocka_unit_test(test_journal_words),
 	    cmocka_unit_test(test_end_of_the_missed),
+	    cmocka_unit_test(test_buckets_round),
 	    cmocka_unit_test(test_suspect),
 	    cmocka_unit_test(test_suspect_deaths),
 	    cmocka_unit_test(test_slot_free),

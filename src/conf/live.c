@@ -1,0 +1,307 @@
+/*
+ * live: the live configuration on its way to a worker that may be of another
+ * version: lines of a name and a value, numbers in decimal, texts in
+ * hexadecimal. A line `channel` begins the next channel's. Unknown names are
+ * passed over; what is not mentioned stays as it is.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/conf.h"
+
+/* A field that travels. */
+struct live_field {
+	const char *name;
+	size_t offset, size; /* of a number 1, 2, 4 or 8 bytes */
+	bool text;	     /* terminated, in that many bytes */
+};
+
+#define NUMBER(s, f)                                                         \
+	{                                                                    \
+#f, offsetof(struct s, f), sizeof(((struct s *)0)->f), false \
+	}
+#define TEXT(s, f)                                                          \
+	{                                                                   \
+#f, offsetof(struct s, f), sizeof(((struct s *)0)->f), true \
+	}
+
+static const struct live_field live_fields[] = {
+    NUMBER(conf_live, message_size),
+    NUMBER(conf_live, message_rate),
+    NUMBER(conf_live, message_burst),
+    NUMBER(conf_live, queue_bytes),
+    NUMBER(conf_live, idle_ms),
+    NUMBER(conf_live, ping_ms),
+    NUMBER(conf_live, pong_ms),
+    NUMBER(conf_live, handshake_ms),
+    NUMBER(conf_live, drain_ms),
+    NUMBER(conf_live, watchdog_ms),
+    NUMBER(conf_live, echo),
+    NUMBER(conf_live, verbose),
+    NUMBER(conf_live, connect_ms),
+    NUMBER(conf_live, connection_channels),
+    NUMBER(conf_live, slow_policy),
+    NUMBER(conf_live, insecure_set),
+    NUMBER(conf_live, insecure),
+    TEXT(conf_live, token_key),
+    TEXT(conf_live, api_key),
+    TEXT(conf_live, token_audience),
+    TEXT(conf_live, token_issuer),
+};
+
+static const struct live_field channel_fields[] = {
+    TEXT(conf_channel, pattern),
+    NUMBER(conf_channel, len),
+    NUMBER(conf_channel, prefix),
+    NUMBER(conf_channel, subscribe),
+    NUMBER(conf_channel, publish),
+    NUMBER(conf_channel, recovery),
+    NUMBER(conf_channel, presence),
+    NUMBER(conf_channel, join_leave),
+    NUMBER(conf_channel, history),
+    NUMBER(conf_channel, history_age_ms),
+};
+
+enum {
+	N_LIVE = sizeof(live_fields) / sizeof(live_fields[0]),
+	N_CHANNEL = sizeof(channel_fields) / sizeof(channel_fields[0])
+};
+
+/* The text that is being written. */
+struct live_text {
+	char *at;
+	size_t left;
+};
+
+/* Appends to it; it is large enough for all that there may be. */
+static void __attribute__((format(printf, 2, 3)))
+text_put(struct live_text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t->at, t->left, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= t->left)
+		n = 0; /* cannot be: CONF_LIVE_MAX is more than all */
+	t->at += n;
+	t->left -= (size_t)n;
+}
+
+/* Appends a line with bytes. */
+static void
+bytes_put(struct live_text *t, const char *name, const char *bytes, size_t len)
+{
+	text_put(t, "%s ", name);
+	for (; len > 0; len--, bytes++)
+		text_put(t, "%02x", (unsigned char)*bytes);
+	text_put(t, "\n");
+}
+
+/* Appends the lines of some fields. */
+static void
+fields_put(struct live_text *t, const struct live_field *f, size_t n,
+    const void *from, const char *prefix)
+{
+	const char *at;
+	char name[64];
+	uint64_t value;
+
+	for (; n > 0; n--, f++) {
+		at = (const char *)from + f->offset;
+		snprintf(name, sizeof(name), "%s%s", prefix, f->name);
+		if (f->text) {
+			bytes_put(t, name, at, strnlen(at, f->size - 1));
+			continue;
+		}
+		if (f->size == sizeof(uint8_t))
+			value = *(const uint8_t *)at;
+		else if (f->size == sizeof(uint32_t))
+			value = *(const uint32_t *)(const void *)at;
+		else
+			value = *(const uint64_t *)(const void *)at;
+		text_put(t, "%s %llu\n", name, (unsigned long long)value);
+	}
+}
+
+size_t
+conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX])
+{
+	struct live_text t = {out, CONF_LIVE_MAX};
+
+	fields_put(&t, live_fields, N_LIVE, live, "");
+	bytes_put(&t, "origin", live->origin, live->origin_len);
+	text_put(&t, "channels\n");
+	for (int k = 0; k < live->n_channels; k++) {
+		text_put(&t, "channel\n");
+		fields_put(&t, channel_fields, N_CHANNEL, &live->channel[k],
+		    "channel.");
+	}
+	return (size_t)(t.at - out);
+}
+
+/* Reads hexadecimal; its length in bytes, or -1. */
+static int
+hex_read(const char *text, size_t len, char *out, size_t room)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *high, *low;
+	size_t k;
+
+	if (len % 2 != 0 || len / 2 > room)
+		return -1;
+	for (k = 0; k < len; k += 2) {
+		high = memchr(digits, text[k], 16);
+		low = memchr(digits, text[k + 1], 16);
+		if (high == NULL || low == NULL)
+			return -1;
+		out[k / 2] = (char)((high - digits) << 4 | (low - digits));
+	}
+	return (int)(len / 2);
+}
+
+/* Reads a number that fits into so many bytes. */
+static bool
+number_read(const char *text, size_t len, size_t size, uint64_t *value)
+{
+	const uint64_t most =
+	    size >= sizeof(uint64_t) ? UINT64_MAX : (1ull << size * 8) - 1;
+	uint64_t digit;
+
+	*value = 0;
+	for (; len > 0; len--, text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		digit = (uint64_t)(*text - '0');
+		if (*value > (most - digit) / 10)
+			return false;
+		*value = *value * 10 + digit;
+	}
+	return true;
+}
+
+/* Stores one value; false: it is malformed or does not fit. */
+static bool
+field_store(const struct live_field *f, void *to, const char *text, size_t len)
+{
+	char *at = (char *)to + f->offset;
+	uint64_t value;
+	int n;
+
+	if (f->text) {
+		n = hex_read(text, len, at, f->size - 1);
+		if (n < 0 || memchr(at, '\0', (size_t)n) != NULL)
+			return false;
+		memset(at + n, 0, f->size - (size_t)n);
+		return true;
+	}
+	if (len == 0 || !number_read(text, len, f->size, &value))
+		return false;
+	if (f->size == sizeof(uint8_t))
+		*(uint8_t *)at = (uint8_t)value;
+	else if (f->size == sizeof(uint32_t))
+		*(uint32_t *)(void *)at = (uint32_t)value;
+	else
+		*(uint64_t *)(void *)at = value;
+	return true;
+}
+
+/* One line's name and value. */
+struct live_line {
+	const char *name, *value;
+	size_t name_len, value_len;
+};
+
+/* Whether a line has that name. */
+static bool
+line_is(const struct live_line *l, const char *name)
+{
+	return strlen(name) == l->name_len &&
+	    memcmp(name, l->name, l->name_len) == 0;
+}
+
+/* Stores a line's value into the field of its name, if there is one. */
+static bool
+line_store(
+    const struct live_line *l, const struct live_field *f, size_t n, void *to)
+{
+	for (; n > 0; n--, f++)
+		if (line_is(l, f->name))
+			return field_store(f, to, l->value, l->value_len);
+	return true;
+}
+
+/* Takes one line; false: it is malformed. */
+static bool
+line_take(struct conf_live *live, const struct live_line *l)
+{
+	static const char prefix[] = "channel.";
+	struct live_line inner = *l;
+	int n;
+
+	if (line_is(l, "origin")) {
+		n = hex_read(
+		    l->value, l->value_len, live->origin, sizeof(live->origin));
+		live->origin_len = (uint16_t)(n < 0 ? 0 : n);
+		return n >= 0;
+	}
+	if (line_is(l, "channels")) {
+		live->n_channels = 0;
+		return true;
+	}
+	if (line_is(l, "channel")) {
+		if (live->n_channels >= CONF_CHANNELS_MAX)
+			return false;
+		memset(&live->channel[live->n_channels++], 0,
+		    sizeof(live->channel[0]));
+		return true;
+	}
+	if (l->name_len < sizeof(prefix) ||
+	    memcmp(l->name, prefix, sizeof(prefix) - 1) != 0)
+		return line_store(l, live_fields, N_LIVE, live);
+	if (live->n_channels == 0)
+		return false;
+	inner.name += sizeof(prefix) - 1;
+	inner.name_len -= sizeof(prefix) - 1;
+	return line_store(&inner, channel_fields, N_CHANNEL,
+	    &live->channel[live->n_channels - 1]);
+}
+
+/* What is wrong with the values that were taken; NULL if nothing is. */
+static const char *
+live_judge(const struct conf_live *live)
+{
+	if (live->message_size > CONF_MESSAGE_SIZE_MAX)
+		return "message size out of range";
+	if (live->origin_len > 0 && live->origin[live->origin_len - 1] != '\0')
+		return "origins not terminated";
+	if (live->connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
+	    live->slow_policy > CONF_SLOW_SKIP)
+		return "limit of a connection out of range";
+	if (live->insecure > 1 || live->insecure_set > 1)
+		return "insecure is neither yes nor no";
+	return conf_channels_judge(live);
+}
+
+const char *
+conf_live_read(struct conf_live *live, const char *text, size_t len)
+{
+	const char *end;
+	struct live_line l;
+
+	for (; len > 0; len -= (size_t)(end + 1 - text), text = end + 1) {
+		end = memchr(text, '\n', len);
+		if (end == NULL)
+			return "a line has no end";
+		l.name = text;
+		l.value = memchr(text, ' ', (size_t)(end - text));
+		l.name_len = (size_t)((l.value != NULL ? l.value : end) - text);
+		l.value = l.value != NULL ? l.value + 1 : end;
+		l.value_len = (size_t)(end - l.value);
+		if (!line_take(live, &l))
+			return "a value is malformed or out of range";
+	}
+	return live_judge(live);
+}

@@ -1,0 +1,60 @@
+/*
+ * A worker that was taken over by an attacker, or writes anywhere by its own
+ * fault, sends messages that no worker sends that works. It is replaced: its
+ * keeper has its connections. Others say so of their links (MSG_ACCUSE); as it
+ * may be them who lie, who accuses again and again is replaced as well.
+ */
+#include "codec/message.h"
+#include "process.h"
+
+enum {
+	BAD_TOLD = 3,	      /* bad messages of a worker told in a second */
+	ACCUSE_MAX = 3,	      /* accusations that cost the accuser its place, */
+	ACCUSE_MS = 60 * 1000 /* within so long */
+};
+
+void
+accuse_born(struct member *w)
+{
+	w->n_bad = w->n_accused = 0;
+}
+
+bool
+accuse_bad(struct member *w)
+{
+	uint64_t now = master_clock_ms(w->master);
+
+	if (w->n_bad == 0 || now >= w->bad_ms + MESSAGE_BAD_MS) {
+		w->bad_ms = now;
+		w->n_bad = 0;
+	}
+	if (++w->n_bad == MESSAGE_BAD_MAX)
+		member_kill(w, "sent %d bad messages within %d ms",
+		    MESSAGE_BAD_MAX, MESSAGE_BAD_MS);
+	return w->n_bad <= BAD_TOLD;
+}
+
+bool
+accuse_handle(struct member *w, const struct message_accuse *accuse)
+{
+	uint64_t now = master_clock_ms(w->master);
+	struct member *accused;
+
+	if (accuse->worker >= (uint32_t)w->master->n_workers)
+		return false;
+	accused = &w->master->member[accuse->worker];
+	if (accused->generation != accuse->generation)
+		return accuse->generation < accused->generation; /* replaced */
+	if (accused == w || accused->pid == 0)
+		return false;
+	if (w->n_accused == 0 || now >= w->accuse_ms + ACCUSE_MS) {
+		w->accuse_ms = now;
+		w->n_accused = 0;
+	}
+	w->n_accused++;
+	member_kill(accused, "sent worker %d bad messages", w->slot);
+	if (w->n_accused == ACCUSE_MAX)
+		member_kill(w, "accused others %d times within %d s",
+		    ACCUSE_MAX, ACCUSE_MS / 1000);
+	return true;
+}

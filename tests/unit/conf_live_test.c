@@ -1,0 +1,189 @@
+/* conf_live: the live configuration between two versions: each takes what it
+ * knows of the other's, and nothing that is out of its range. */
+#include "hub_fixture.h"
+
+#include <stdio.h>
+
+#include "conf/conf.h"
+
+/* One in which every member differs from zero. */
+static struct conf_live *
+live_full(void)
+{
+	struct conf *c = conf_new();
+	struct conf_live *live = calloc(1, sizeof(*live));
+
+	assert_non_null(c);
+	*live = c->live;
+	conf_free(c);
+	live->message_rate = 7;
+	live->message_burst = 8;
+	live->idle_ms = 5000000000;
+	live->echo = live->verbose = live->insecure = live->insecure_set = 1;
+	live->slow_policy = CONF_SLOW_SKIP;
+	memcpy(live->origin, "https://a\0https://b\n", 21);
+	live->origin_len = 21;
+	strcpy(live->token_key, "se cret\n\xff");
+	memset(live->api_key, 'k', sizeof(live->api_key) - 1);
+	strcpy(live->token_audience, "audience");
+	strcpy(live->token_issuer, "issuer");
+	live->n_channels = CONF_CHANNELS_MAX;
+	for (int k = 0; k < CONF_CHANNELS_MAX; k++)
+		live->channel[k] = (struct conf_channel){.pattern = "room:*",
+		    .len = 5,
+		    .prefix = 1,
+		    .subscribe = CONF_SUBSCRIBE_ALL,
+		    .publish = CONF_PUBLISH_ALL,
+		    .recovery = 1,
+		    .presence = 1,
+		    .join_leave = 1,
+		    .history = (uint32_t)k,
+		    .history_age_ms = 1ull << 40};
+	return live;
+}
+
+static char text[CONF_LIVE_MAX + 200];
+
+/* What is wrong with a text, taken into *live. */
+static const char *
+take(struct conf_live *live, const char *what)
+{
+	return conf_live_read(live, what, strlen(what));
+}
+
+/* All that there is arrives. */
+static void
+test_same_version(void **state)
+{
+	struct conf_live *live = live_full(), *got = calloc(1, sizeof(*got));
+	size_t n = conf_live_write(live, text);
+
+	assert_in_range(n, 1000, CONF_LIVE_MAX - 4096);
+	assert_null(conf_live_read(got, text, n));
+	assert_memory_equal(got, live, sizeof(*got));
+	/* and takes the place of what was there */
+	live->n_channels = 1;
+	live->origin_len = 0;
+	live->api_key[3] = '\0';
+	n = conf_live_write(live, text);
+	assert_null(conf_live_read(got, text, n));
+	assert_int_equal(got->n_channels, 1);
+	assert_int_equal(got->origin_len, 0);
+	assert_string_equal(got->api_key, "kkk");
+	free(live);
+	free(got);
+}
+
+/* A newer one says more than is known here. */
+static void
+test_from_newer(void **state)
+{
+	struct conf_live *live = live_full(), *got = calloc(1, sizeof(*got));
+	size_t n = conf_live_write(live, text);
+
+	n += (size_t)sprintf(
+	    text + n, "channel.color 7\nflavor 00ff\nswitch\nlong %0100d\n", 0);
+	assert_null(conf_live_read(got, text, n));
+	assert_memory_equal(got, live, sizeof(*got));
+	free(live);
+	free(got);
+}
+
+/* An older one says less: the rest stays as it is. */
+static void
+test_from_older(void **state)
+{
+	struct conf_live *live = live_full(), *was = live_full();
+
+	assert_null(take(live, ""));
+	assert_memory_equal(live, was, sizeof(*was));
+	assert_null(take(live, "message_size 77\nping_ms 5\n"));
+	was->message_size = 77;
+	was->ping_ms = 5;
+	assert_memory_equal(live, was, sizeof(*was));
+	assert_null(take(live, "channels\nchannel\nchannel.history 9\n"));
+	assert_int_equal(live->n_channels, 1);
+	assert_int_equal(live->channel[0].history, 9);
+	assert_int_equal(live->channel[0].subscribe, CONF_SUBSCRIBE_NONE);
+	free(live);
+	free(was);
+}
+
+/* What no field can hold, or none that works says. */
+static void
+test_refused(void **state)
+{
+	static const char *const bad[] = {"message_size", "message_size \n",
+	    "message_size 5", "message_size -1\n", "message_size 16777217\n",
+	    "message_size 4294967296\n", "echo 256\n", "ping_ms 0x5\n",
+	    "ping_ms 18446744073709551616\n", "insecure 2\n", "slow_policy 2\n",
+	    "token_key 7\n", "token_key 7g\n", "token_key 6100\n",
+	    "token_key 6A\n", "origin 61\n", "origin 6\n",
+	    "channel.history 1\n",
+	    "channels\nchannel\nchannel.history 100001\n",
+	    "channels\nchannel\nchannel.subscribe 4\n",
+	    "channels\nchannel\nchannel.len 3\n"};
+	struct conf_live *live = calloc(1, sizeof(*live));
+	size_t k;
+
+	for (k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
+		memset(live, 0, sizeof(*live));
+		if (take(live, bad[k]) == NULL)
+			fail_msg("taken: %s", bad[k]);
+	}
+	memset(text, 'a', sizeof(text));
+	memcpy(text, "token_key ", 10);
+	text[10 + 2 * CONF_SECRET_BYTES] = '\n'; /* no room for its end */
+	assert_non_null(conf_live_read(live, text, 11 + 2 * CONF_SECRET_BYTES));
+	text[8 + 2 * CONF_SECRET_BYTES] = '\n';
+	memset(live, 0, sizeof(*live));
+	assert_null(conf_live_read(live, text, 9 + 2 * CONF_SECRET_BYTES));
+	memcpy(text, "channels\n", 9);
+	for (k = 0; k <= CONF_CHANNELS_MAX; k++)
+		memcpy(text + 9 + k * 8, "channel\n", 8);
+	assert_null(conf_live_read(live, text, 9 + (k - 1) * 8));
+	assert_non_null(conf_live_read(live, text, 9 + k * 8));
+	free(live);
+}
+
+/* Bytes of a right text are wrong: no crash, and what is taken is in range. */
+static void
+test_spoilt(void **state)
+{
+	static char copy[CONF_LIVE_MAX];
+	struct conf_live *live = live_full(), *got = calloc(1, sizeof(*got));
+	size_t n = conf_live_write(live, text);
+	uint32_t round, k;
+
+	for (round = 0; round < fixture_rounds(2000); round++) {
+		memcpy(copy, text, n);
+		for (k = fixture_random(8); k > 0; k--)
+			copy[fixture_random((uint32_t)n)] =
+			    (char)fixture_random(256);
+		memset(got, 0, sizeof(*got));
+		if (conf_live_read(got, copy,
+			fixture_random(2) ? n : fixture_random((uint32_t)n)) ==
+		    NULL) {
+			assert_in_range(got->n_channels, 0, CONF_CHANNELS_MAX);
+			assert_in_range(got->origin_len, 0, CONF_ORIGIN_BYTES);
+			assert_in_range(
+			    got->message_size, 0, CONF_MESSAGE_SIZE_MAX);
+		}
+	}
+	free(live);
+	free(got);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_same_version),
+	    cmocka_unit_test(test_from_newer),
+	    cmocka_unit_test(test_from_older),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_spoilt),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
