@@ -197,7 +197,8 @@ struct chat {
 	bool unsettled;		/* this turn published something */
 	bool leaving;		/* accepts no more */
 
-	/* another worker gives a connection away (worker layer) */
+	/* another worker gives a connection away (worker layer); fd -1: there
+	 * was no room for its descriptor here */
 	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
