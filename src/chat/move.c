@@ -20,7 +20,8 @@ struct copy {
 	uint32_t slot;
 	uint64_t id;
 	int fd;
-	enum slot_state state; /* that it is taken out of */
+	uint64_t life;	       /* its slot's, before anything was copied */
+	enum slot_state state; /* of that: it is taken out of it */
 	uint64_t part;
 	uint32_t info;
 	uint32_t subs; /* first of them, + 1 */
@@ -36,25 +37,24 @@ struct copy {
 static bool
 may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 {
-	const struct hub *h = ch->hub;
+	int to = (int)(c->life >> 8 & 0xff),
+	    giver = (int)(c->life >> 48 & 0xff);
 
-	if (c->slot == SHM_NONE || ch->conn[c->slot].phase != CONN_NONE)
+	if (c->slot == SHM_NONE || ch->conn[c->slot].phase != CONN_NONE ||
+	    (c->life >> 16 << 32 | c->slot) != c->id)
 		return false;
 	if (given)
-		return c->state == SLOT_MOVING &&
-		    slot_worker(h, c->slot) == h->self &&
-		    slot_giver(h, c->slot) == from;
-	return slot_worker(h, c->slot) == from &&
-	    (c->state == SLOT_OPEN || c->state == SLOT_ENDING);
+		return c->state == SLOT_MOVING && to == ch->hub->self &&
+		    giver == from;
+	return to == from && (c->state == SLOT_OPEN || c->state == SLOT_ENDING);
 }
 
-/* Takes it out of the state that it was found in; false if it is not in that
- * any more: it goes on where it was. */
+/* Takes it as it was found. False if its giver has taken it back meanwhile,
+ * perhaps to give it again: it goes on there, and the copies are of no use. */
 static bool
-pass_here(struct hub *h, const struct copy *c, int from, enum slot_state state)
+pass_here(struct hub *h, const struct copy *c, enum slot_state state)
 {
-	return slot_pass(h, c->slot, c->state == SLOT_MOVING ? h->self : from,
-	    c->state, h->self, state);
+	return slot_pass_exact(h, c->slot, c->life, h->self, state);
 }
 
 /* What became of the attempt to copy a connection's records. */
@@ -279,7 +279,7 @@ commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->rest_worker, (uint32_t)from);
 	SHM_STORE(h->me->rest_id, c->id);
 	SHM_STORE(h->me->move_id, c->id);
-	ok = pass_here(h, c, from, c->ending ? SLOT_ENDING : SLOT_OPEN);
+	ok = pass_here(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
 		fields_store(h, h->me, c->slot);
 	else
@@ -315,13 +315,13 @@ go_on(struct chat *ch, struct copy *c)
  * what others were told is used. The leaves come first: whoever finds the slot
  * in use tells them again, and that changes nothing. */
 static void
-move_end(struct chat *ch, struct copy *c, int from)
+move_end(struct chat *ch, struct copy *c)
 {
 	log_warn("connection %016llx cannot be taken over: its records make no "
 		 "sense, closed",
 	    (unsigned long long)c->id);
 	channel_tell_leaves(ch, c->slot);
-	if (pass_here(ch->hub, c, from, SLOT_CLOSING)) {
+	if (pass_here(ch->hub, c, SLOT_CLOSING)) {
 		shutdown(c->fd, SHUT_WR);
 		KILL_POINT();
 		slot_release(ch->hub, &ch->slots, c->slot);
@@ -355,7 +355,8 @@ move_begin(
     struct chat *ch, struct copy *c, int from, bool given, uint32_t *left)
 {
 	if (c->slot != SHM_NONE)
-		c->state = slot_state(ch->hub, c->slot);
+		c->life = SHM_LOAD(ch->hub->slot[c->slot].life);
+	c->state = c->life & 7;
 	if (c->fd >= CHAT_FDS || !may_take(ch, c, from, given)) {
 		/* one that is here already stays in custody */
 		if (c->slot == SHM_NONE || ch->conn[c->slot].phase == CONN_NONE)
@@ -368,7 +369,7 @@ move_begin(
 		return true;
 	case COPY_SPOILT:
 		if (!given) /* the giver has all of it, and may know better */
-			move_end(ch, c, from);
+			move_end(ch, c);
 		break;
 	case COPY_NO_ROOM:
 		++*left;

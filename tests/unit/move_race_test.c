@@ -1,0 +1,135 @@
+/* move_race: a connection that is taken up while its giver takes it back, and
+ * what others say of it that is not so. */
+#include "chat_fixture.h"
+
+#include "hub/presence.h"
+#include "hub/stats.h"
+#include "hub/subscription.h"
+
+enum { SLOTS = 64 };
+
+/* Workers 0 and 1, with alice at the first and bob at the second, both in
+ * "room". */
+struct scene {
+	struct hub h;
+	struct node *giver, *taker;
+	uint32_t alice, bob, room;
+	uint64_t id; /* alice's */
+	int client, fd, bobs;
+};
+static struct scene s;
+
+/* Subscribes a connection; returns the channel's entry. */
+static uint32_t
+subscribe(struct node *n, uint32_t i, const char *name)
+{
+	static const struct subscription terms = {
+	    .flags = SUBSCRIPTION_PRESENT};
+	struct channel_position at;
+	uint32_t sub;
+
+	assert_int_equal(
+	    channel_subscribe(&n->ch, i, name, strlen(name), &terms, &at, &sub),
+	    CHANNEL_OK);
+	return at.channel;
+}
+
+static int
+setup(void **state)
+{
+	fixture_hub(&s.h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	s.giver = node_new(&s.h, 0);
+	s.taker = node_new(&s.h, 1);
+	s.alice = node_open(s.giver, "alice", &s.client);
+	s.bob = node_open(s.taker, "bob", &s.bobs);
+	s.room = subscribe(s.giver, s.alice, "room");
+	assert_int_equal(subscribe(s.taker, s.bob, "room"), s.room);
+	s.id = slot_id(&s.h, s.alice);
+	s.fd = node_fd(s.giver, s.alice);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	close(s.client);
+	close(s.bobs);
+	hub_destroy(&s.h);
+	return 0;
+}
+
+/* What happens while the taker delivers what it had not delivered, between its
+ * copies and its store. */
+static void (*meanwhile)(void);
+
+static int
+render_meanwhile(
+    struct chat *ch, const struct publication *p, struct iovec *parts)
+{
+	void (*what)(void) = meanwhile;
+
+	meanwhile = NULL;
+	if (what != NULL && ch == &s.taker->ch)
+		what();
+	return plain_door.render(ch, p, parts);
+}
+
+/* Alice is given to the taker, which is late; returns how many it took. */
+static uint32_t
+give(void (*what)(void))
+{
+	static struct door_ops door;
+
+	door = plain_door;
+	door.render = render_meanwhile;
+	s.taker->ch.door[DOOR_PLAIN] = &door;
+	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+	node_say(s.giver, "lobby", "first");
+	chat_turn(&s.giver->ch);
+	meanwhile = what;
+	return move_take(&s.taker->ch, 0, &s.id, &s.fd, 1, NULL, NULL);
+}
+
+/* Alice is the giver's, and gets everything once. */
+static void
+stays(void)
+{
+	assert_int_equal(slot_holder(&s.h, s.alice), 0);
+	move_done(&s.giver->ch, 1, s.id);
+	assert_int_equal(slot_state(&s.h, s.alice), SLOT_OPEN);
+	assert_int_equal(s.taker->ch.local[s.room], 1);
+	chat_turn(&s.giver->ch);
+	node_say(s.giver, "lobby", "the end");
+	chat_turn(&s.giver->ch);
+}
+
+static void
+back_and_again(void)
+{
+	move_back(&s.giver->ch, 1);
+	node_say(s.giver, "lobby", "between");
+	chat_turn(&s.giver->ch);
+	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+}
+
+/* The giver takes it back, goes on with it, and gives it again: what was copied
+ * before is of no use any more. */
+static void
+test_given_again(void **state)
+{
+	assert_int_equal(give(back_and_again), 0);
+	stays();
+	assert_int_equal(client_got(s.client, "between", "the end"), 1);
+}
+
+#define RACE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    RACE_TEST(test_given_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
