@@ -76,43 +76,6 @@ info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 	return n == 0 || *copy != 0;
 }
 
-/* Gives back what records_copy() has taken so far. */
-static void
-records_drop(struct chat *ch, struct copy *c)
-{
-	output_uncopy(&ch->output, &c->out);
-	input_uncopy(&ch->input, c->part);
-	blob_drop(&ch->input, c->info);
-	c->info = 0;
-}
-
-/* Copies a connection's records. What one whose peer is gone was to get is as
- * good as written. */
-static enum copied
-records_copy(struct chat *ch, struct copy *c)
-{
-	struct slot *s = conn_slot(ch, c->slot);
-	struct counters k;
-	int r;
-
-	c->door = SHM_ONCE(s->door);
-	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
-		return COPY_SPOILT;
-	c->closed = k.closed;
-	r = output_copy(
-	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
-	if (r < 0)
-		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
-	r = input_copy(&ch->input, c->slot, &c->part);
-	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
-		records_drop(ch, c);
-		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
-	}
-	c->ending = c->state == SLOT_ENDING;
-	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
-	return COPY_DONE;
-}
-
 /* The next of a connection's subscriptions among another worker's records: a
  * copy. Whoever walks them stops at the same one. */
 static bool
@@ -127,33 +90,6 @@ record_next(
 	channel = SHM_OWN(out->channel);
 	return channel >= 1 && channel <= h->n_entries &&
 	    subscription_conn(out) == w->conn;
-}
-
-/* This worker's bits in presence for what the connection has; the former
- * worker's go later, so nobody is seen to leave. */
-static void
-enter(struct chat *ch, struct copy *c)
-{
-	struct hub *h = ch->hub;
-	struct subscription_walk w = subscription_walk(h, c->slot);
-	struct conn *n = &ch->conn[c->slot];
-	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user);
-	struct subscription record;
-
-	n->door = c->door;
-	if (user < h->n_entries) {
-		presence_set(h, user);
-		n->present = true;
-		user_list_add(ch, c->slot, user);
-		if (n->door == DOOR_PLAIN) {
-			presence_set(h, PRESENCE_LOBBY);
-			ch->local[PRESENCE_LOBBY]++;
-		}
-	}
-	while (record_next(h, &w, &record)) {
-		presence_set(h, record.channel - 1);
-		ch->local[record.channel - 1]++;
-	}
 }
 
 /* Copies one subscription; false if there is no room for it. */
@@ -192,28 +128,24 @@ subscription_is_copied(
 
 /* Copies the connection's subscriptions from the former worker's records: they
  * are in force when the connection is this worker's, not before. False if there
- * is no room for all: enter() is undone then for those that are missing. */
+ * is no room for all. */
 static bool
 subscriptions_copy(struct chat *ch, struct copy *c)
 {
 	struct subscription_walk w = subscription_walk(ch->hub, c->slot);
 	struct subscription s;
-	bool room = true, again;
 
-	while (record_next(ch->hub, &w, &s)) {
-		again = subscription_is_copied(ch->hub, c, SHM_OWN(s.channel));
-		if (!again)
-			room = room && subscription_copy(ch, c, &s);
-		if (again || !room)
-			channel_release(ch, SHM_OWN(s.channel) - 1);
-	}
-	return room;
+	while (record_next(ch->hub, &w, &s))
+		if (!subscription_is_copied(ch->hub, c, SHM_OWN(s.channel)) &&
+		    !subscription_copy(ch, c, &s))
+			return false;
+	return true;
 }
 
-/* Drops a chain of this worker's that the slot does not know, and the channels
- * with it. */
+/* Drops a chain of this worker's that the slot does not know, and, if they were
+ * entered, its channels. */
 static void
-subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first)
+subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
 {
 	struct subscription_walk w = subscription_walk_of(id, first);
 	struct subscription *s;
@@ -225,7 +157,77 @@ subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first)
 		channel = SHM_LOAD(s->channel) - 1;
 		blob_drop(&ch->input, s->info);
 		subscription_drop(ch->hub, &ch->subscriptions, sub);
-		channel_release(ch, channel);
+		if (entered)
+			channel_release(ch, channel);
+	}
+}
+
+/* Gives back what records_copy() has taken so far. */
+static void
+records_drop(struct chat *ch, struct copy *c)
+{
+	output_uncopy(&ch->output, &c->out);
+	input_uncopy(&ch->input, c->part);
+	blob_drop(&ch->input, c->info);
+	subscriptions_drop(ch, c->id, c->subs, false);
+	c->info = c->subs = 0;
+}
+
+/* Copies a connection's records. What one whose peer is gone was to get is as
+ * good as written. */
+static enum copied
+records_copy(struct chat *ch, struct copy *c)
+{
+	struct slot *s = conn_slot(ch, c->slot);
+	struct counters k;
+	int r;
+
+	c->door = SHM_ONCE(s->door);
+	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
+		return COPY_SPOILT;
+	c->closed = k.closed;
+	r = output_copy(
+	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
+	if (r < 0)
+		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+	r = input_copy(&ch->input, c->slot, &c->part);
+	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
+		records_drop(ch, c);
+		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+	}
+	c->ending = c->state == SLOT_ENDING;
+	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
+	if (c->present && !subscriptions_copy(ch, c)) {
+		records_drop(ch, c);
+		return COPY_NO_ROOM;
+	}
+	return COPY_DONE;
+}
+
+/* This worker's bits in presence for what the connection has; the former
+ * worker's go later, so nobody is seen to leave. */
+static void
+enter(struct chat *ch, struct copy *c)
+{
+	struct hub *h = ch->hub;
+	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
+	struct conn *n = &ch->conn[c->slot];
+	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user), sub, channel;
+
+	n->door = c->door;
+	if (user < h->n_entries) {
+		presence_set(h, user);
+		n->present = true;
+		user_list_add(ch, c->slot, user);
+		if (n->door == DOOR_PLAIN) {
+			presence_set(h, PRESENCE_LOBBY);
+			ch->local[PRESENCE_LOBBY]++;
+		}
+	}
+	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {
+		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
+		presence_set(h, channel);
+		ch->local[channel]++;
 	}
 }
 
@@ -343,7 +345,8 @@ move_forget(struct chat *ch, struct copy *c)
 {
 	if (c->present) {
 		user_leave(ch, c->slot);
-		subscriptions_drop(ch, c->id, c->subs);
+		subscriptions_drop(ch, c->id, c->subs, true);
+		c->subs = 0;
 	}
 	records_drop(ch, c);
 	move_leave(ch, c);
@@ -382,15 +385,10 @@ move_begin(
 /* Takes up one whose records are copied; false if it stays where it was. */
 static bool
 move_complete(struct chat *ch, struct copy *c, int from, bool given,
-    const struct adopt_fault *fault, uint32_t *left)
+    const struct adopt_fault *fault)
 {
 	static const struct adopt_fault none;
 
-	if (c->present && !subscriptions_copy(ch, c)) {
-		++*left;
-		move_forget(ch, c);
-		return false;
-	}
 	if (!commit(ch, c, from)) {
 		move_forget(ch, c);
 		return false;
@@ -424,6 +422,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		copy[m] = (struct copy){
 		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
 		m += move_begin(ch, &copy[m], from, given, &stay);
+		stats_tick(h);
 	}
 	hub_lock(h);
 	for (k = 0; k < m; k++)
@@ -434,7 +433,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	 * with those before on its connections' behalf */
 	deliver_all(ch);
 	for (k = 0; k < m; k++) {
-		taken += move_complete(ch, &copy[k], from, given, fault, &stay);
+		taken += move_complete(ch, &copy[k], from, given, fault);
 		stats_tick(h);
 	}
 	output_copies_end(&ch->output);
@@ -511,7 +510,7 @@ moving_drop(struct chat *ch, const struct moving *m)
 	struct conn *c = &ch->conn[i];
 
 	user_leave(ch, i);
-	subscriptions_drop(ch, m->id, m->subscriptions);
+	subscriptions_drop(ch, m->id, m->subscriptions, true);
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, m->part);
 	blob_drop(&ch->input, m->info);

@@ -122,6 +122,28 @@ test_given_again(void **state)
 	assert_int_equal(client_got(s.client, "between", "the end"), 1);
 }
 
+static void
+back_and_leave(void)
+{
+	move_back(&s.giver->ch, 1);
+	assert_int_equal(
+	    channel_unsubscribe(&s.giver->ch, s.alice, "room", 4), CHANNEL_OK);
+	(void)subscribe(s.giver, s.alice, "den");
+}
+
+/* The giver takes it back, and it leaves a room and joins another: the taker
+ * counts what is its own, no more and no less. */
+static void
+test_leaves_meanwhile(void **state)
+{
+	uint32_t den = subscribe(s.taker, s.bob, "den");
+
+	assert_int_equal(give(back_and_leave), 0);
+	stays();
+	assert_int_equal(s.taker->ch.local[den], 1);
+	assert_int_equal(s.taker->ch.subscriptions.n_used, 2);
+}
+
 #define RACE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -129,6 +151,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    RACE_TEST(test_given_again),
+	    RACE_TEST(test_leaves_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
