@@ -190,6 +190,8 @@ records_copy(struct chat *ch, struct copy *c)
 	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
 	if (r < 0)
 		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+	if (c->state != SLOT_MOVING) /* its worker is dead */
+		output_redo(&ch->output, &c->out, c->slot);
 	r = input_copy(&ch->input, c->slot, &c->part);
 	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
 		records_drop(ch, c);

@@ -8,6 +8,8 @@
 
 enum { SLOTS = 64 };
 
+static const struct adopt_fault no_fault;
+
 /* Workers 0 and 1, with alice at the first and bob at the second, both in
  * "room". */
 struct scene {
@@ -144,6 +146,89 @@ test_leaves_meanwhile(void **state)
 	assert_int_equal(s.taker->ch.subscriptions.n_used, 2);
 }
 
+static void
+back(void)
+{
+	move_back(&s.giver->ch, 1);
+}
+
+/* What the taker reads while the giver writes may be anything: nothing of it
+ * comes into a slot that is not the taker's. */
+static void
+test_slot_is_not_written(void **state)
+{
+	struct slot *slot = &s.h.slot[s.alice];
+	struct chunk *c = &s.h.chunk[s.giver->ch.conn[s.alice].out.newest];
+	uint64_t answered = slot->answered;
+	uint32_t at = (uint32_t)slot->appended - 1 - c->base;
+
+	assert_true(at < OUTPUT_REFS);
+	c->ref[at].tag = OUTPUT_ANSWER | KEY(1000, 1);
+	assert_int_equal(give(back), 0);
+	assert_true(slot->answered == answered);
+	stays();
+}
+
+/* Another goes on for the giver, which is dead. */
+static uint32_t
+adopt(const uint64_t *id, const int *fd, uint32_t n)
+{
+	slot_recall(&s.taker->h, 0);
+	move_redo(&s.taker->h, 0);
+	subscription_rechain(&s.taker->h, 0);
+	return move_take(&s.taker->ch, 0, id, fd, n, &no_fault, NULL);
+}
+
+/* Whether anything comes but what is expected. */
+static void
+gets_only(int client, const char *bytes, size_t len)
+{
+	char got[256];
+	struct pollfd p = {client, POLLIN, 0};
+	size_t have = 0;
+	ssize_t r;
+
+	do {
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		r = recv(client, got + have, sizeof(got) - have, 0);
+		assert_true(r >= 0);
+		have += (size_t)r;
+	} while (r > 0);
+	assert_int_equal(have, len);
+	assert_memory_equal(got, bytes, len);
+}
+
+/* It was ending, and its close frame has gone out: it is not told twice, nor
+ * when the second worker is replaced, too. */
+static void
+test_close_is_told_once(void **state)
+{
+	static int fds[SLOTS];
+	struct adopt_result r;
+	struct node *next;
+	static const uint8_t frame[] = {'1', '0', '1', 0x88, 2, 0x03, 0xe9};
+	struct conn *c = &s.giver->ch.conn[s.alice];
+	size_t asked;
+	struct iovec iov[4];
+
+	conn_end(&s.giver->ch, s.alice, WS_GOING_AWAY, REASON_NONE);
+	assert_int_equal(output_gather(&s.giver->ch.output, &c->out, s.alice,
+			     iov, 4, &asked),
+	    1);
+	assert_int_equal(send(c->fd, iov[0].iov_base, iov[0].iov_len, 0), 4);
+	close(c->fd);
+	assert_int_equal(adopt(&s.id, &s.fd, 1), 1);
+	next = node_new(&s.h, 1);
+	fds[s.alice] = s.taker->ch.conn[s.alice].fd + 1;
+	fds[s.bob] = s.taker->ch.conn[s.bob].fd + 1;
+	adopt_all(&next->ch, fds, &no_fault, &r);
+	assert_int_equal(r.adopted, 2);
+	assert_int_equal(r.spoilt, 0);
+	chat_turn(&next->ch);
+	assert_int_equal(next->ch.conn[s.alice].phase, CONN_LINGER);
+	gets_only(s.client, (const char *)frame, sizeof(frame));
+}
+
 #define RACE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -152,6 +237,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    RACE_TEST(test_given_again),
 	    RACE_TEST(test_leaves_meanwhile),
+	    RACE_TEST(test_slot_is_not_written),
+	    RACE_TEST(test_close_is_told_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
