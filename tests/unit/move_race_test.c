@@ -169,6 +169,39 @@ test_slot_is_not_written(void **state)
 	stays();
 }
 
+static void
+count_cb(const struct channel_member *m, void *arg)
+{
+	++*(uint32_t *)arg;
+}
+
+/* Members of the room, as anybody sees them. */
+static uint32_t
+members(struct node *n)
+{
+	struct channel_position at;
+	uint32_t count = 0;
+
+	assert_int_equal(
+	    channel_find(&n->ch, "room", 4, false, &at), CHANNEL_OK);
+	assert_true(channel_members(&n->ch, &at, 10, count_cb, &count));
+	return count;
+}
+
+/* While both have records of it, it is one member of its room. */
+static void
+test_is_one_member(void **state)
+{
+	assert_int_equal(members(s.taker), 2);
+	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+	assert_int_equal(members(s.taker), 2);
+	assert_int_equal(
+	    move_take(&s.taker->ch, 0, &s.id, &s.fd, 1, NULL, NULL), 1);
+	assert_int_equal(members(s.giver), 2);
+	move_done(&s.giver->ch, 1, s.id);
+	assert_int_equal(members(s.taker), 2);
+}
+
 /* Another goes on for the giver, which is dead. */
 static uint32_t
 adopt(const uint64_t *id, const int *fd, uint32_t n)
@@ -238,6 +271,7 @@ main(void)
 	    RACE_TEST(test_given_again),
 	    RACE_TEST(test_leaves_meanwhile),
 	    RACE_TEST(test_slot_is_not_written),
+	    RACE_TEST(test_is_one_member),
 	    RACE_TEST(test_close_is_told_once),
 	};
 
