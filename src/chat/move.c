@@ -27,6 +27,7 @@ struct copy {
 	uint32_t subs; /* first of them, + 1 */
 	bool ending;
 	bool closed;  /* its peer has reset it meanwhile */
+	bool said;    /* our FIN is sent */
 	bool present; /* in its channels: not so once it has left them */
 	uint8_t door;
 	struct output out;
@@ -186,6 +187,7 @@ records_copy(struct chat *ch, struct copy *c)
 	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
 		return COPY_SPOILT;
 	c->closed = k.closed;
+	c->said = k.fin_sent;
 	r = output_copy(
 	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
 	if (r < 0)
@@ -304,9 +306,10 @@ go_on(struct chat *ch, struct copy *c)
 	n->out = c->out;
 	n->fd = c->fd;
 	ch->by_fd[c->fd] = c->slot;
-	n->phase = c->ending ? CONN_ENDING : CONN_OPEN;
-	n->paused = c->ending;
-	n->due_ms = (uint32_t)ch->now_ms + CHAT_ENDING_MS;
+	n->phase = !c->ending ? CONN_OPEN : c->said ? CONN_LINGER : CONN_ENDING;
+	n->paused = n->phase == CONN_ENDING;
+	n->due_ms = (uint32_t)ch->now_ms +
+	    (n->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
 	event_assign(
 	    &n->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	conn_number(ch, c->slot, true);

@@ -262,6 +262,22 @@ test_close_is_told_once(void **state)
 	gets_only(s.client, (const char *)frame, sizeof(frame));
 }
 
+/* It has been sent all, our FIN too: it is read from for the rest of a moment,
+ * so that the end is not a reset. */
+static void
+test_lingers_on(void **state)
+{
+	conn_end(&s.giver->ch, s.alice, WS_GOING_AWAY, REASON_NONE);
+	chat_turn(&s.giver->ch);
+	assert_int_equal(s.giver->ch.conn[s.alice].phase, CONN_LINGER);
+	close(s.giver->ch.conn[s.alice].fd);
+	assert_int_equal(adopt(&s.id, &s.fd, 1), 1);
+	assert_int_equal(s.taker->ch.conn[s.alice].phase, CONN_LINGER);
+	chat_turn(&s.taker->ch);
+	chat_turn(&s.taker->ch);
+	assert_int_equal(s.taker->ch.conn[s.alice].phase, CONN_LINGER);
+}
+
 #define RACE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -273,6 +289,7 @@ main(void)
 	    RACE_TEST(test_slot_is_not_written),
 	    RACE_TEST(test_is_one_member),
 	    RACE_TEST(test_close_is_told_once),
+	    RACE_TEST(test_lingers_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
