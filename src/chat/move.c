@@ -353,6 +353,7 @@ move_forget(struct chat *ch, struct copy *c)
 		subscriptions_drop(ch, c->id, c->subs, true);
 		c->subs = 0;
 	}
+	ch->conn[c->slot].phase = CONN_NONE;
 	records_drop(ch, c);
 	move_leave(ch, c);
 }
@@ -374,6 +375,8 @@ move_begin(
 	}
 	switch (records_copy(ch, c)) {
 	case COPY_DONE:
+		/* so that it is not copied again, should it come twice */
+		ch->conn[c->slot].phase = CONN_MOVING;
 		return true;
 	case COPY_SPOILT:
 		if (!given) /* the giver has all of it, and may know better */

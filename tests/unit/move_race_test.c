@@ -278,6 +278,25 @@ test_lingers_on(void **state)
 	assert_int_equal(s.taker->ch.conn[s.alice].phase, CONN_LINGER);
 }
 
+/* Who gives a dead worker's sockets back gives one twice. */
+static void
+test_given_twice(void **state)
+{
+	const uint64_t id[2] = {s.id, s.id};
+	const int fd[2] = {s.fd, dup(s.fd)};
+
+	close(s.giver->ch.conn[s.alice].fd);
+	assert_int_equal(adopt(id, fd, 2), 1);
+	assert_int_equal(s.taker->ch.conn[s.alice].phase, CONN_OPEN);
+	assert_true(s.taker->ch.conn[s.alice].present);
+	assert_int_equal(user_list_next(&s.taker->ch, s.alice), SHM_NONE);
+	assert_int_equal(s.taker->ch.local[s.room], 2);
+	assert_int_equal(s.taker->ch.local[PRESENCE_LOBBY], 2);
+	node_say(s.taker, "lobby", "the end");
+	chat_turn(&s.taker->ch);
+	assert_int_equal(client_got(s.client, "the end", "the end"), 1);
+}
+
 #define RACE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -290,6 +309,7 @@ main(void)
 	    RACE_TEST(test_is_one_member),
 	    RACE_TEST(test_close_is_told_once),
 	    RACE_TEST(test_lingers_on),
+	    RACE_TEST(test_given_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
