@@ -13,6 +13,7 @@
 #include "chat/user.h"
 #include "hub/blob.h"
 #include "hub/lock.h"
+#include "hub/presence.h"
 #include "hub/stats.h"
 
 /* A connection's records, copied here, before they are its own. */
@@ -90,6 +91,7 @@ record_next(
 	memcpy(out, &h->subscription[sub], sizeof(*out));
 	channel = SHM_OWN(out->channel);
 	return channel >= 1 && channel <= h->n_entries &&
+	    !presence_is_user(h, channel - 1) &&
 	    subscription_conn(out) == w->conn;
 }
 
@@ -219,7 +221,7 @@ enter(struct chat *ch, struct copy *c)
 	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user), sub, channel;
 
 	n->door = c->door;
-	if (user < h->n_entries) {
+	if (presence_is_user(h, user)) {
 		presence_set(h, user);
 		n->present = true;
 		user_list_add(ch, c->slot, user);

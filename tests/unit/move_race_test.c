@@ -297,6 +297,27 @@ test_given_twice(void **state)
 	assert_int_equal(client_got(s.client, "the end", "the end"), 1);
 }
 
+/* A dead worker had written nonsense: a room for its connection's user, and a
+ * user for its room. Others' connections are had as before. */
+static void
+test_wrong_entries(void **state)
+{
+	uint32_t sub = channel_subscription(&s.giver->ch, s.alice, "room", 4);
+	uint32_t bob = s.h.slot[s.bob].user;
+
+	close(s.giver->ch.conn[s.alice].fd);
+	s.h.slot[s.alice].user = s.room;
+	s.h.subscription[sub].channel = bob + 1;
+	(void)adopt(&s.id, &s.fd, 1);
+	assert_int_equal(s.taker->ch.local[s.room], 1);
+	assert_int_equal(user_list_first(&s.taker->ch, bob), s.bob);
+	if (s.taker->ch.conn[s.alice].phase == CONN_OPEN)
+		conn_drop(&s.taker->ch, s.alice, NULL);
+	assert_int_equal(s.taker->ch.local[s.room], 1);
+	assert_true(presence_mask(&s.h, s.room) & 2);
+	assert_int_equal(user_list_first(&s.taker->ch, bob), s.bob);
+}
+
 #define RACE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -310,6 +331,7 @@ main(void)
 	    RACE_TEST(test_close_is_told_once),
 	    RACE_TEST(test_lingers_on),
 	    RACE_TEST(test_given_twice),
+	    RACE_TEST(test_wrong_entries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
