@@ -427,7 +427,8 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	if (ch->n_moving > 0) /* one may have been given away from here */
 		move_look(ch);
 	/* what several of them are to get is copied once */
-	output_copies_begin(&ch->output);
+	if (n > 1)
+		output_copies_begin(&ch->output);
 	for (k = 0; k < n && m < MOVE_MAX; k++) {
 		copy[m] = (struct copy){
 		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
