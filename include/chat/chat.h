@@ -176,7 +176,8 @@ struct chat {
 	bool unsettled;		/* this turn published something */
 	bool leaving;		/* accepts no more */
 
-	/* another worker gives a connection away (worker layer) */
+	/* another worker gives a connection away (worker layer); fd -1: there
+	 * was no room for its descriptor here */
 	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
 	/* another worker sends bad messages (worker layer); NULL: not told */
 	void (*accuse)(struct chat *ch, int peer, uint32_t generation);

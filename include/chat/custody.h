@@ -41,9 +41,6 @@ void custody_leave(struct chat *ch);
  * custody. */
 void custody_add(struct chat *ch, uint32_t conn);
 
-/* Whether descriptors from another worker can be taken into custody now. */
-bool custody_may_keep(const struct chat *ch);
-
 /*
  * Into custody with descriptors that come from another worker or keeper (at
  * most CUSTODY_MAX), before the connections are this worker's. False: not now.

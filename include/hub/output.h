@@ -171,6 +171,11 @@ int output_adopt(struct output_pool *pool, struct output *o, uint32_t slot,
 int output_copy(struct output_pool *pool, struct output *o, uint32_t slot,
     uint64_t written);
 
+/* Redoes what follows from the newest reference: in the slot of a dead worker,
+ * which may have died before. A living one writes its slot itself. */
+void output_redo(
+    const struct output_pool *pool, const struct output *o, uint32_t slot);
+
 /*
  * Around the copies of a batch: bytes that several of its connections have to
  * come are copied once and shared. From the begin to the end the connections

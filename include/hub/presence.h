@@ -68,6 +68,15 @@ presence_enter(struct hub *h, const char *name, size_t len, bool *first);
 /* Clears a worker's bit; true if nobody has the entry any more. Lock held. */
 bool presence_leave(struct hub *h, uint32_t entry, int worker);
 
+/* Whether an entry is a user's: of these a worker has a list of connections, of
+ * others it counts its own. What a slot or record of somebody else names may be
+ * either. */
+static inline bool
+presence_is_user(const struct hub *h, uint32_t entry)
+{
+	return entry < h->n_entries && h->entry[entry].name[0] == '#';
+}
+
 /* Workers that have it; 0 for an index out of range. Lock-free. */
 uint64_t presence_mask(const struct hub *h, uint32_t entry);
 

@@ -49,8 +49,9 @@ enum slot_door { DOOR_PLAIN = 1, DOOR_ECHO = 2, DOOR_CENTRIFUGO = 3 };
 
 struct slot {
 	/* line 0: input and output */
-	_Atomic uint64_t life;	   /* giver << 48 | use count << 16 |
-				    * worker << 8 | state */
+	_Atomic uint64_t life;	   /* turn << 56 | giver << 48 |
+				    * use count << 16 | worker << 8 | state;
+				    * turn and giver: see slot_pass() */
 	_Atomic uint64_t appended; /* references ever appended: the commit */
 	_Atomic uint64_t last; /* newest publication in the output: derived */
 	_Atomic uint64_t answered; /* key of the newest answer: derived */
@@ -229,9 +230,15 @@ uint32_t slot_take(struct hub *h, struct claim *slots);
 void slot_set(struct hub *h, uint32_t i, enum slot_state state);
 
 /* From one worker and state to another in one step; false if it is not in the
- * former. To SLOT_MOVING: `from` is the giver. */
+ * former. To SLOT_MOVING: `from` is the giver, and the life word differs from
+ * what it was each time before that a connection was given. */
 bool slot_pass(struct hub *h, uint32_t i, int from, enum slot_state was, int to,
     enum slot_state is);
+
+/* The same from a life word that was looked at: false if anything has become of
+ * the slot since, even if it is as it was again. */
+bool slot_pass_exact(
+    struct hub *h, uint32_t i, uint64_t life, int to, enum slot_state is);
 
 /* Frees it: the id is never valid again. */
 void slot_release(struct hub *h, struct claim *slots, uint32_t i);

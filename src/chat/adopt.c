@@ -221,7 +221,7 @@ take_user(struct chat *ch, uint32_t i)
 {
 	uint32_t user = SHM_ONCE(conn_slot(ch, i)->user);
 
-	if (!is_present(ch, i) || user >= ch->hub->n_entries)
+	if (!is_present(ch, i) || !presence_is_user(ch->hub, user))
 		return;
 	ch->conn[i].present = true;
 	user_list_add(ch, i, user);

@@ -225,6 +225,7 @@ channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps)
 struct members {
 	const struct hub *h;
 	const struct channel_position *at;
+	int worker; /* whose records are looked at */
 	uint32_t left;
 	bool more;
 	void (*member)(const struct channel_member *, void *);
@@ -232,8 +233,9 @@ struct members {
 };
 
 /* Hands on one connection that is in the channel: by its slot, or by its
- * record, which names it by its id. What was read is of the channel that was
- * asked for if that has its entry still, afterwards. */
+ * record, which names it by its id. While it moves, and until that is told, two
+ * workers have records of it: those of its own one count. What was read is of
+ * the channel that was asked for if that has its entry still, afterwards. */
 static void
 member_slot(struct members *m, uint32_t i, const struct subscription *record)
 {
@@ -242,7 +244,9 @@ member_slot(struct members *m, uint32_t i, const struct subscription *record)
 	struct slot s;
 
 	if (!slot_read(m->h, i, &s, &out.id) || !slot_is_live(m->h, out.id) ||
-	    (record != NULL && subscription_conn(record) != out.id) ||
+	    (record != NULL &&
+		(subscription_conn(record) != out.id ||
+		    s.worker != m->worker)) ||
 	    (record == NULL && m->at->channel != PRESENCE_LOBBY &&
 		s.user != m->at->channel) ||
 	    SHM_LOAD(m->h->entry[m->at->channel].epoch) != m->at->epoch)
@@ -289,7 +293,7 @@ channel_members(struct chat *ch, const struct channel_position *at,
     uint32_t max, void (*member)(const struct channel_member *, void *),
     void *arg)
 {
-	struct members m = {ch->hub, at, max, false, member, arg};
+	struct members m = {ch->hub, at, -1, max, false, member, arg};
 	struct presence_view v;
 	uint64_t mask;
 
@@ -297,9 +301,11 @@ channel_members(struct chat *ch, const struct channel_position *at,
 		return true;
 	if (at->channel == PRESENCE_LOBBY || v.name[0] == '#')
 		members_scan(&m);
-	for (mask = v.mask; mask != 0; mask &= mask - 1)
-		subscription_members(ch->hub, __builtin_ctzll(mask),
-		    at->channel, ch->hub->n_subscriptions, member_cb, &m);
+	for (mask = v.mask; mask != 0; mask &= mask - 1) {
+		m.worker = __builtin_ctzll(mask);
+		subscription_members(ch->hub, m.worker, at->channel,
+		    ch->hub->n_subscriptions, member_cb, &m);
+	}
 	return !m.more;
 }
 

@@ -248,14 +248,6 @@ give_unsay(struct custody *c, const uint64_t *id, uint32_t n)
 }
 
 bool
-custody_may_keep(const struct chat *ch)
-{
-	const struct custody *c = ch->custody;
-
-	return c->link >= 0 && custody_is_clear(c->link);
-}
-
-bool
 custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n)
 {
 	struct custody_note note = {.type = CUSTODY_KEEP, .n = n};

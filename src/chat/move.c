@@ -13,6 +13,7 @@
 #include "chat/user.h"
 #include "hub/blob.h"
 #include "hub/lock.h"
+#include "hub/presence.h"
 #include "hub/stats.h"
 
 /* A connection's records, copied here, before they are its own. */
@@ -20,12 +21,14 @@ struct copy {
 	uint32_t slot;
 	uint64_t id;
 	int fd;
-	enum slot_state state; /* that it is taken out of */
+	uint64_t life;	       /* its slot's, before anything was copied */
+	enum slot_state state; /* of that: it is taken out of it */
 	uint64_t part;
 	uint32_t info;
 	uint32_t subs; /* first of them, + 1 */
 	bool ending;
 	bool closed;  /* its peer has reset it meanwhile */
+	bool said;    /* our FIN is sent */
 	bool present; /* in its channels: not so once it has left them */
 	uint8_t door;
 	struct output out;
@@ -36,25 +39,24 @@ struct copy {
 static bool
 may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 {
-	const struct hub *h = ch->hub;
+	int to = (int)(c->life >> 8 & 0xff),
+	    giver = (int)(c->life >> 48 & 0xff);
 
-	if (c->slot == SHM_NONE || ch->conn[c->slot].phase != CONN_NONE)
+	if (c->slot == SHM_NONE || ch->conn[c->slot].phase != CONN_NONE ||
+	    (c->life >> 16 << 32 | c->slot) != c->id)
 		return false;
 	if (given)
-		return c->state == SLOT_MOVING &&
-		    slot_worker(h, c->slot) == h->self &&
-		    slot_giver(h, c->slot) == from;
-	return slot_worker(h, c->slot) == from &&
-	    (c->state == SLOT_OPEN || c->state == SLOT_ENDING);
+		return c->state == SLOT_MOVING && to == ch->hub->self &&
+		    giver == from;
+	return to == from && (c->state == SLOT_OPEN || c->state == SLOT_ENDING);
 }
 
-/* Takes it out of the state that it was found in; false if it is not in that
- * any more: it goes on where it was. */
+/* Takes it as it was found. False if its giver has taken it back meanwhile,
+ * perhaps to give it again: it goes on there, and the copies are of no use. */
 static bool
-pass_here(struct hub *h, const struct copy *c, int from, enum slot_state state)
+pass_here(struct hub *h, const struct copy *c, enum slot_state state)
 {
-	return slot_pass(h, c->slot, c->state == SLOT_MOVING ? h->self : from,
-	    c->state, h->self, state);
+	return slot_pass_exact(h, c->slot, c->life, h->self, state);
 }
 
 /* What became of the attempt to copy a connection's records. */
@@ -76,43 +78,6 @@ info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 	return n == 0 || *copy != 0;
 }
 
-/* Gives back what records_copy() has taken so far. */
-static void
-records_drop(struct chat *ch, struct copy *c)
-{
-	output_uncopy(&ch->output, &c->out);
-	input_uncopy(&ch->input, c->part);
-	blob_drop(&ch->input, c->info);
-	c->info = 0;
-}
-
-/* Copies a connection's records. What one whose peer is gone was to get is as
- * good as written. */
-static enum copied
-records_copy(struct chat *ch, struct copy *c)
-{
-	struct slot *s = conn_slot(ch, c->slot);
-	struct counters k;
-	int r;
-
-	c->door = SHM_ONCE(s->door);
-	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
-		return COPY_SPOILT;
-	c->closed = k.closed;
-	r = output_copy(
-	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
-	if (r < 0)
-		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
-	r = input_copy(&ch->input, c->slot, &c->part);
-	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
-		records_drop(ch, c);
-		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
-	}
-	c->ending = c->state == SLOT_ENDING;
-	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
-	return COPY_DONE;
-}
-
 /* The next of a connection's subscriptions among another worker's records: a
  * copy. Whoever walks them stops at the same one. */
 static bool
@@ -126,34 +91,8 @@ record_next(
 	memcpy(out, &h->subscription[sub], sizeof(*out));
 	channel = SHM_OWN(out->channel);
 	return channel >= 1 && channel <= h->n_entries &&
+	    !presence_is_user(h, channel - 1) &&
 	    subscription_conn(out) == w->conn;
-}
-
-/* This worker's bits in presence for what the connection has; the former
- * worker's go later, so nobody is seen to leave. */
-static void
-enter(struct chat *ch, struct copy *c)
-{
-	struct hub *h = ch->hub;
-	struct subscription_walk w = subscription_walk(h, c->slot);
-	struct conn *n = &ch->conn[c->slot];
-	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user);
-	struct subscription record;
-
-	n->door = c->door;
-	if (user < h->n_entries) {
-		presence_set(h, user);
-		n->present = true;
-		user_list_add(ch, c->slot, user);
-		if (n->door == DOOR_PLAIN) {
-			presence_set(h, PRESENCE_LOBBY);
-			ch->local[PRESENCE_LOBBY]++;
-		}
-	}
-	while (record_next(h, &w, &record)) {
-		presence_set(h, record.channel - 1);
-		ch->local[record.channel - 1]++;
-	}
 }
 
 /* Copies one subscription; false if there is no room for it. */
@@ -192,28 +131,24 @@ subscription_is_copied(
 
 /* Copies the connection's subscriptions from the former worker's records: they
  * are in force when the connection is this worker's, not before. False if there
- * is no room for all: enter() is undone then for those that are missing. */
+ * is no room for all. */
 static bool
 subscriptions_copy(struct chat *ch, struct copy *c)
 {
 	struct subscription_walk w = subscription_walk(ch->hub, c->slot);
 	struct subscription s;
-	bool room = true, again;
 
-	while (record_next(ch->hub, &w, &s)) {
-		again = subscription_is_copied(ch->hub, c, SHM_OWN(s.channel));
-		if (!again)
-			room = room && subscription_copy(ch, c, &s);
-		if (again || !room)
-			channel_release(ch, SHM_OWN(s.channel) - 1);
-	}
-	return room;
+	while (record_next(ch->hub, &w, &s))
+		if (!subscription_is_copied(ch->hub, c, SHM_OWN(s.channel)) &&
+		    !subscription_copy(ch, c, &s))
+			return false;
+	return true;
 }
 
-/* Drops a chain of this worker's that the slot does not know, and the channels
- * with it. */
+/* Drops a chain of this worker's that the slot does not know, and, if they were
+ * entered, its channels. */
 static void
-subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first)
+subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
 {
 	struct subscription_walk w = subscription_walk_of(id, first);
 	struct subscription *s;
@@ -225,7 +160,80 @@ subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first)
 		channel = SHM_LOAD(s->channel) - 1;
 		blob_drop(&ch->input, s->info);
 		subscription_drop(ch->hub, &ch->subscriptions, sub);
-		channel_release(ch, channel);
+		if (entered)
+			channel_release(ch, channel);
+	}
+}
+
+/* Gives back what records_copy() has taken so far. */
+static void
+records_drop(struct chat *ch, struct copy *c)
+{
+	output_uncopy(&ch->output, &c->out);
+	input_uncopy(&ch->input, c->part);
+	blob_drop(&ch->input, c->info);
+	subscriptions_drop(ch, c->id, c->subs, false);
+	c->info = c->subs = 0;
+}
+
+/* Copies a connection's records. What one whose peer is gone was to get is as
+ * good as written. */
+static enum copied
+records_copy(struct chat *ch, struct copy *c)
+{
+	struct slot *s = conn_slot(ch, c->slot);
+	struct counters k;
+	int r;
+
+	c->door = SHM_ONCE(s->door);
+	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
+		return COPY_SPOILT;
+	c->closed = k.closed;
+	c->said = k.fin_sent;
+	r = output_copy(
+	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
+	if (r < 0)
+		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+	if (c->state != SLOT_MOVING) /* its worker is dead */
+		output_redo(&ch->output, &c->out, c->slot);
+	r = input_copy(&ch->input, c->slot, &c->part);
+	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
+		records_drop(ch, c);
+		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+	}
+	c->ending = c->state == SLOT_ENDING;
+	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
+	if (c->present && !subscriptions_copy(ch, c)) {
+		records_drop(ch, c);
+		return COPY_NO_ROOM;
+	}
+	return COPY_DONE;
+}
+
+/* This worker's bits in presence for what the connection has; the former
+ * worker's go later, so nobody is seen to leave. */
+static void
+enter(struct chat *ch, struct copy *c)
+{
+	struct hub *h = ch->hub;
+	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
+	struct conn *n = &ch->conn[c->slot];
+	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user), sub, channel;
+
+	n->door = c->door;
+	if (presence_is_user(h, user)) {
+		presence_set(h, user);
+		n->present = true;
+		user_list_add(ch, c->slot, user);
+		if (n->door == DOOR_PLAIN) {
+			presence_set(h, PRESENCE_LOBBY);
+			ch->local[PRESENCE_LOBBY]++;
+		}
+	}
+	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {
+		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
+		presence_set(h, channel);
+		ch->local[channel]++;
 	}
 }
 
@@ -279,7 +287,7 @@ commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->rest_worker, (uint32_t)from);
 	SHM_STORE(h->me->rest_id, c->id);
 	SHM_STORE(h->me->move_id, c->id);
-	ok = pass_here(h, c, from, c->ending ? SLOT_ENDING : SLOT_OPEN);
+	ok = pass_here(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
 		fields_store(h, h->me, c->slot);
 	else
@@ -300,9 +308,10 @@ go_on(struct chat *ch, struct copy *c)
 	n->out = c->out;
 	n->fd = c->fd;
 	ch->by_fd[c->fd] = c->slot;
-	n->phase = c->ending ? CONN_ENDING : CONN_OPEN;
-	n->paused = c->ending;
-	n->due_ms = (uint32_t)ch->now_ms + CHAT_ENDING_MS;
+	n->phase = !c->ending ? CONN_OPEN : c->said ? CONN_LINGER : CONN_ENDING;
+	n->paused = n->phase == CONN_ENDING;
+	n->due_ms = (uint32_t)ch->now_ms +
+	    (n->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
 	event_assign(
 	    &n->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	conn_number(ch, c->slot, true);
@@ -315,13 +324,13 @@ go_on(struct chat *ch, struct copy *c)
  * what others were told is used. The leaves come first: whoever finds the slot
  * in use tells them again, and that changes nothing. */
 static void
-move_end(struct chat *ch, struct copy *c, int from)
+move_end(struct chat *ch, struct copy *c)
 {
 	log_warn("connection %016llx cannot be taken over: its records make no "
 		 "sense, closed",
 	    (unsigned long long)c->id);
 	channel_tell_leaves(ch, c->slot);
-	if (pass_here(ch->hub, c, from, SLOT_CLOSING)) {
+	if (pass_here(ch->hub, c, SLOT_CLOSING)) {
 		shutdown(c->fd, SHUT_WR);
 		KILL_POINT();
 		slot_release(ch->hub, &ch->slots, c->slot);
@@ -343,8 +352,10 @@ move_forget(struct chat *ch, struct copy *c)
 {
 	if (c->present) {
 		user_leave(ch, c->slot);
-		subscriptions_drop(ch, c->id, c->subs);
+		subscriptions_drop(ch, c->id, c->subs, true);
+		c->subs = 0;
 	}
+	ch->conn[c->slot].phase = CONN_NONE;
 	records_drop(ch, c);
 	move_leave(ch, c);
 }
@@ -355,7 +366,8 @@ move_begin(
     struct chat *ch, struct copy *c, int from, bool given, uint32_t *left)
 {
 	if (c->slot != SHM_NONE)
-		c->state = slot_state(ch->hub, c->slot);
+		c->life = SHM_LOAD(ch->hub->slot[c->slot].life);
+	c->state = c->life & 7;
 	if (c->fd >= CHAT_FDS || !may_take(ch, c, from, given)) {
 		/* one that is here already stays in custody */
 		if (c->slot == SHM_NONE || ch->conn[c->slot].phase == CONN_NONE)
@@ -365,10 +377,12 @@ move_begin(
 	}
 	switch (records_copy(ch, c)) {
 	case COPY_DONE:
+		/* so that it is not copied again, should it come twice */
+		ch->conn[c->slot].phase = CONN_MOVING;
 		return true;
 	case COPY_SPOILT:
 		if (!given) /* the giver has all of it, and may know better */
-			move_end(ch, c, from);
+			move_end(ch, c);
 		break;
 	case COPY_NO_ROOM:
 		++*left;
@@ -381,15 +395,10 @@ move_begin(
 /* Takes up one whose records are copied; false if it stays where it was. */
 static bool
 move_complete(struct chat *ch, struct copy *c, int from, bool given,
-    const struct adopt_fault *fault, uint32_t *left)
+    const struct adopt_fault *fault)
 {
 	static const struct adopt_fault none;
 
-	if (c->present && !subscriptions_copy(ch, c)) {
-		++*left;
-		move_forget(ch, c);
-		return false;
-	}
 	if (!commit(ch, c, from)) {
 		move_forget(ch, c);
 		return false;
@@ -418,11 +427,13 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	if (ch->n_moving > 0) /* one may have been given away from here */
 		move_look(ch);
 	/* what several of them are to get is copied once */
-	output_copies_begin(&ch->output);
+	if (n > 1)
+		output_copies_begin(&ch->output);
 	for (k = 0; k < n && m < MOVE_MAX; k++) {
 		copy[m] = (struct copy){
 		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
 		m += move_begin(ch, &copy[m], from, given, &stay);
+		stats_tick(h);
 	}
 	hub_lock(h);
 	for (k = 0; k < m; k++)
@@ -433,7 +444,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	 * with those before on its connections' behalf */
 	deliver_all(ch);
 	for (k = 0; k < m; k++) {
-		taken += move_complete(ch, &copy[k], from, given, fault, &stay);
+		taken += move_complete(ch, &copy[k], from, given, fault);
 		stats_tick(h);
 	}
 	output_copies_end(&ch->output);
@@ -510,7 +521,7 @@ moving_drop(struct chat *ch, const struct moving *m)
 	struct conn *c = &ch->conn[i];
 
 	user_leave(ch, i);
-	subscriptions_drop(ch, m->id, m->subscriptions);
+	subscriptions_drop(ch, m->id, m->subscriptions, true);
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, m->part);
 	blob_drop(&ch->input, m->info);

@@ -163,7 +163,8 @@ give_lost(struct chat *ch, int from, const struct link_datagram *d)
 	log_warn("a connection of worker %d stays there: no descriptor is free "
 		 "here",
 	    from);
-	return relay_message(ch, from, MSG_TAKEN, &id, sizeof(id), -1);
+	ch->give(ch, from, id, -1);
+	return true;
 }
 
 /* One datagram of a peer; its descriptor is this function's. */

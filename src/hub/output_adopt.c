@@ -118,7 +118,7 @@ output_adopt(
 {
 	struct hub *h = pool->h;
 	struct slot *s = &h->slot[slot];
-	uint64_t appended = SHM_LOAD(s->appended), tag;
+	uint64_t appended = SHM_LOAD(s->appended);
 	uint32_t first = SHM_LOAD(s->first);
 	bool bad;
 
@@ -140,10 +140,18 @@ output_adopt(
 	}
 	lead_give(pool, first, o->chunk);
 	SHM_STORE(s->first, o->chunk);
-	tag = output_newest_tag(pool, o, slot);
-	if (tag != 0)
-		output_derive(s, tag);
+	output_redo(pool, o, slot);
 	return 0;
+}
+
+void
+output_redo(
+    const struct output_pool *pool, const struct output *o, uint32_t slot)
+{
+	uint64_t tag = output_newest_tag(pool, o, slot);
+
+	if (tag != 0)
+		output_derive(&pool->h->slot[slot], tag);
 }
 
 void

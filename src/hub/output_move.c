@@ -240,14 +240,29 @@ list_ok(struct reader r, uint64_t written, uint64_t *end)
 	return !bad && (written <= r.end || written == OUTPUT_ALL);
 }
 
+/* Nothing is to be written: the list begins with its newest reference all the
+ * same, which says what came last. */
+static void
+newest_keep(struct output_pool *pool, const struct output *o,
+    const struct reference *newest)
+{
+	struct chunk *k = &pool->h->chunk[o->chunk];
+
+	k->base--;
+	k->start = o->end - newest->length;
+	k->ref[0].offset = SHM_OWN(newest->offset);
+	k->ref[0].length = newest->length;
+	k->ref[0].tag = newest->tag;
+}
+
 int
 output_copy(
     struct output_pool *pool, struct output *o, uint32_t slot, uint64_t written)
 {
 	struct hub *h = pool->h;
-	struct reference ref;
+	struct reference ref = {0};
 	struct reader r;
-	uint64_t n = 0, first, tag = 0, end;
+	uint64_t n = 0, first, end;
 	bool bad = false, ok = true;
 
 	if (!read_begin(&r, h, slot) || written < r.end)
@@ -263,7 +278,6 @@ output_copy(
 	if (o->chunk == SHM_NONE)
 		return -1;
 	while (ok && read_next(&r, &ref, &bad)) {
-		tag = ref.tag;
 		if (r.end > written)
 			ok = copy(pool, o, &ref,
 			    written > r.end - ref.length
@@ -275,9 +289,9 @@ output_copy(
 		output_uncopy(pool, o);
 		return ok ? OUTPUT_SPOILT : -1;
 	}
+	if (n == 0 && ref.length != 0)
+		newest_keep(pool, o, &ref);
 	renumber(pool, o, n);
 	o->front = r.appended - n;
-	if (tag != 0)
-		output_derive(&h->slot[slot], tag);
 	return 0;
 }

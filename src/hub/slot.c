@@ -24,21 +24,35 @@ slot_find(const struct hub *h, uint64_t id)
 	    : SHM_NONE;
 }
 
-bool
-slot_pass(struct hub *h, uint32_t i, int from, enum slot_state was, int to,
-    enum slot_state is)
+/* From one life word to another. */
+static bool
+pass(struct hub *h, uint32_t i, uint64_t life, uint64_t next)
 {
-	uint64_t life = SHM_LOAD(h->slot[i].life);
-	uint64_t next = life_of((uint32_t)(life >> 16), to, is);
-
-	if (is == SLOT_MOVING)
-		next |= (uint64_t)from << 48;
-	if ((life & 0xffff) != ((uint64_t)from << 8 | was))
-		return false;
 	if (!atomic_compare_exchange_strong(&h->slot[i].life, &life, next))
 		return false;
 	KILL_POINT();
 	return true;
+}
+
+bool
+slot_pass(struct hub *h, uint32_t i, int from, enum slot_state was, int to,
+    enum slot_state is)
+{
+	static uint8_t turn; /* of this process, which is one giver */
+	uint64_t life = SHM_LOAD(h->slot[i].life);
+	uint64_t next = life_of((uint32_t)(life >> 16), to, is);
+
+	if (is == SLOT_MOVING)
+		next |= (uint64_t)++turn << 56 | (uint64_t)from << 48;
+	return (life & 0xffff) == ((uint64_t)from << 8 | was) &&
+	    pass(h, i, life, next);
+}
+
+bool
+slot_pass_exact(
+    struct hub *h, uint32_t i, uint64_t life, int to, enum slot_state is)
+{
+	return pass(h, i, life, life_of((uint32_t)(life >> 16), to, is));
 }
 
 /* Takes this very slot if it is free. */

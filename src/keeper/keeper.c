@@ -66,8 +66,11 @@ keeper_keep(struct keeper *k, uint64_t id, int fd)
 	uint32_t i = (uint32_t)id;
 
 	/* A slot's next connection has a larger id. The same id is a duplicate
-	 * of what is here already. */
+	 * of what is here already: another keeper's word, or none, stands for
+	 * it. */
 	if (i >= k->n_slots || id <= k->id[i]) {
+		if (i < k->n_slots && id == k->id[i])
+			kept_set(k->hub, k->number, id);
 		close(fd);
 		return;
 	}

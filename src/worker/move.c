@@ -342,13 +342,14 @@ taken_tell(struct chat *ch, int to, uint64_t id)
 }
 
 /* A connection that another worker gives away. It is taken only if it is in
- * custody here. */
+ * custody here. Its giver is answered in any case: until then nobody serves
+ * it. */
 static void
 move_give(struct chat *ch, int from, uint64_t id, int fd)
 {
-	if (custody_keep(ch, &id, &fd, 1))
+	if (fd >= 0 && custody_keep(ch, &id, &fd, 1))
 		(void)move_take(ch, from, &id, &fd, 1, NULL, NULL);
-	else
+	else if (fd >= 0)
 		close(fd);
 	taken_tell(ch, from, id);
 }

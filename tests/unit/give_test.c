@@ -1,0 +1,103 @@
+/* give: connections that another worker gives to this one over the link, whose
+ * answers are owed whatever becomes of them. */
+#include "chat_fixture.h"
+
+#include <sys/resource.h>
+
+#include "../../src/worker/private.h"
+#include "chat/relay.h"
+#include "codec/message.h"
+#include "net/link.h"
+
+/* Handles what has come to a worker. */
+static void
+node_events(struct node *n)
+{
+	assert_int_equal(event_base_loop(n->ch.base, EVLOOP_NONBLOCK), 0);
+}
+
+/* Whether something is still to be read at an end of a link. */
+static bool
+link_is_unread(int fd)
+{
+	struct pollfd p = {fd, POLLIN, 0};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* The lowest number that a descriptor could have. */
+static int
+fd_next(int any)
+{
+	int fd = dup(any);
+
+	close(fd);
+	return fd;
+}
+
+/* No descriptor is free for a connection, and the link to its giver is full:
+ * the giver hears of it nevertheless, or nobody would ever serve it. */
+static void
+test_lost_and_full(void **state)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	struct node *giver, *taker;
+	struct rlimit old, few;
+	const uint64_t nothing = 0;
+	uint64_t id;
+	struct hub h;
+	int client, pair[2];
+	bool can;
+	uint32_t i;
+
+	fixture_hub(&h, 64, 100, 1 << 20, 4 << 20, 1 << 20);
+	giver = node_new(&h, 0);
+	taker = node_new(&h, 1);
+	move_init(w);
+	taker->ch.give = w->chat.give;
+	assert_int_equal(link_pair(pair), 0);
+	relay_link(&giver->ch, 1, pair[0]);
+	relay_link(&taker->ch, 0, pair[1]);
+	i = node_open(giver, "alice", &client);
+	id = slot_id(&h, i);
+	assert_int_equal(move_freeze(&giver->ch, 1), i);
+	assert_true(relay_message(
+	    &giver->ch, 1, MSG_GIVE, &id, sizeof(id), giver->ch.conn[i].fd));
+	while (relay_message(
+	    &taker->ch, 0, MSG_TAKEN, &nothing, sizeof(nothing), -1))
+		;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = (rlim_t)fd_next(client);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	can = dup(client) != -1;
+	if (!can)
+		node_events(taker);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	if (can)
+		skip();
+	assert_int_equal(giver->ch.n_moving, 1);
+	while (link_is_unread(pair[0]))
+		node_events(giver);
+	w->chat = taker->ch;
+	assert_int_equal(move_turn(w), -1);
+	node_events(giver);
+	assert_int_equal(giver->ch.n_moving, 0);
+	assert_int_equal(slot_state(&h, i), SLOT_OPEN);
+	node_say(giver, "lobby", "the end");
+	chat_turn(&giver->ch);
+	assert_int_equal(client_got(client, "the end", "the end"), 1);
+	close(client);
+	free(w);
+	hub_destroy(&h);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_lost_and_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
