@@ -45,7 +45,8 @@ adopt_send(struct member *dead, struct member *to)
 bool
 clean_is_due(const struct member *w)
 {
-	return w->course == COURSE_GONE || w->respawn_ms != 0;
+	return w->course == COURSE_GONE || w->respawn_ms != 0 ||
+	    w->master->phase >= PHASE_QUITTING;
 }
 
 /* The lively worker that is to go on with a dead one's connections; -1: none

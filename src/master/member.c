@@ -244,7 +244,7 @@ member_retired(struct member *w)
 	report_bury(m, w->slot);
 	member_left(w);
 	if (m->phase >= PHASE_QUITTING) {
-		keep_source_end(w, KEEP_FORMER);
+		clean_assign(w);
 		master_check(m);
 	} else if (w->course != COURSE_STAYS) {
 		resize_gone(w);
@@ -433,6 +433,9 @@ member_died(struct member *w, int status)
 	member_left(w);
 	if (leaving) {
 		SHM_STORE(line_of(w)->state, WORKER_STOPPED);
+		/* one that left by itself has left nobody behind */
+		w->unclean = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+		clean_assign(w);
 		master_check(m);
 		return;
 	}
@@ -458,8 +461,6 @@ member_died(struct member *w, int status)
 static void
 backoff_time(struct member *w, uint64_t now)
 {
-	if (w->unclean)
-		clean_time(w, now);
 	if (w->course == COURSE_GONE || w->pid != 0 || now < w->respawn_ms ||
 	    (w->unclean && w->cleaner != -1))
 		return;
@@ -481,7 +482,11 @@ void
 member_time(struct member *w, uint64_t now)
 {
 	if (w->pid == 0) {
-		if (clean_is_due(w) && w->master->phase < PHASE_QUITTING)
+		if (!clean_is_due(w))
+			return;
+		if (w->unclean)
+			clean_time(w, now);
+		if (w->master->phase < PHASE_QUITTING)
 			backoff_time(w, now);
 		return;
 	}

@@ -322,7 +322,8 @@ void member_time(struct member *w, uint64_t now); /* on every timer period */
 void member_show(struct member *w); /* its state, in shared memory */
 
 /* clean.c */
-/* Whether a slot has no worker for a while, or for good. */
+/* Whether a slot without a worker has none for a while, or for good: none
+ * follows when chatd leaves. */
 bool clean_is_due(const struct member *w);
 /* Has another worker go on with a dead worker's connections while there is no
  * replacement. */
