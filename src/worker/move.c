@@ -267,6 +267,19 @@ move_adopt(struct worker *w, const struct message_adopt *what, int link)
 	adoption_next(w);
 }
 
+void
+move_refuse(struct worker *w, const struct message_adopt *what)
+{
+	struct message_cleaned done = {
+	    .worker = what->worker, .generation = what->generation, .full = 1};
+
+	if (what->worker < SHM_WORKERS)
+		done.left = adoption_rest(w->chat.hub, (int)what->worker);
+	if (done.left == 0) /* it is not cleaned up after */
+		done.left = 1;
+	cleaned_tell(w, &done);
+}
+
 bool
 move_is_idle(const struct worker *w)
 {

@@ -20,6 +20,10 @@ struct worker {
 	uint32_t kept; /* number of the keeper that the master was told of: it
 			* has all */
 	uint32_t own_files;  /* descriptors that are not connections' */
+	uint32_t most;	     /* connections up to which it accepts more */
+	uint32_t unlinked; /* number of a keeper whose link was lost on its way
+			    * here; 0: none */
+	uint64_t unlinked_ms; /* since then */
 	bool stopping;	     /* all connections are ended; leaves when empty */
 	bool quitting;	     /* accepts no more; leaves when empty */
 	uint64_t leave_ms;   /* at the latest */
@@ -76,6 +80,9 @@ bool move_is_idle(const struct worker *w);
  * again, -1: not. */
 int move_turn(struct worker *w);
 void move_adopt(struct worker *w, const struct message_adopt *what, int link);
+/* Answers an order to adopt whose link to the keeper was lost on its way: there
+ * is no room here. */
+void move_refuse(struct worker *w, const struct message_adopt *what);
 void move_away(struct worker *w, const struct message_move *what);
 
 /* room.c: how many more connections can go on here. */
