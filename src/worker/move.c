@@ -129,7 +129,7 @@ adoption_end(void)
 	close(adoption.link);
 	adoption.link = -1;
 	done.left = adoption_rest(w->chat.hub, (int)done.worker);
-	if (!done.full && (adoption.what.last != 0 || done.left == 0)) {
+	if (done.left == 0 || (!done.full && adoption.what.last != 0)) {
 		if (done.left > 0)
 			log_warn("%u connections of worker %u are lost: nobody "
 				 "has their sockets",
@@ -161,6 +161,20 @@ adoption_ask(void)
 		adoption_end();
 }
 
+/* Asks, and hears what comes. Who cannot hear takes nothing more: the giver has
+ * it all the same. */
+static void
+adoption_go_on(void)
+{
+	if (event_add(&adoption.ev, NULL) == 0) {
+		adoption_ask();
+		return;
+	}
+	log_error("adoption: %s", strerror(errno));
+	adoption.full = true;
+	adoption_end();
+}
+
 /* Takes up the batch that is held, as soon as this worker's keeper has it. */
 static void
 adoption_take(void)
@@ -178,10 +192,7 @@ adoption_take(void)
 	adoption.taken += move_take(ch, (int)adoption.what.worker, note->id,
 	    adoption.fd, note->n, &fault, &left);
 	adoption.left += left;
-	if (event_add(&adoption.ev, NULL) < 0)
-		adoption_end();
-	else
-		adoption_ask();
+	adoption_go_on();
 }
 
 /* The giver gives. */
@@ -230,10 +241,7 @@ adoption_begin(struct worker *w, const struct message_adopt *what, int link)
 	subscription_rechain(w->chat.hub, (int)what->worker);
 	event_assign(&adoption.ev, w->chat.base, link, EV_READ | EV_PERSIST,
 	    adoption_cb, NULL);
-	if (event_add(&adoption.ev, NULL) < 0)
-		adoption_end();
-	else
-		adoption_ask();
+	adoption_go_on();
 }
 
 /* Begins with the one that has waited longest. */
