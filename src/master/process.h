@@ -115,7 +115,7 @@ struct member {
 	bool unclean;	      /* the dead one's presence is still there */
 	int cleaner;	      /* who was told to clean it, -1: nobody */
 	uint64_t clean_ms;    /* and when, or when it last got on */
-	uint32_t cleaner_has; /* connections of the cleaner then */
+	uint32_t cleaner_left; /* connections that the dead one had then */
 	enum keep_source cleaner_from; /* where it gets them */
 	uint64_t full;	  /* workers that have no room for what is left */
 	uint64_t full_ms; /* since then */

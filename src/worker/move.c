@@ -101,18 +101,6 @@ move_clean(struct worker *w, const struct message_clean *m)
 	cleaned_tell(w, &done);
 }
 
-/* Connections that the dead worker's slots still hold. */
-static uint32_t
-adoption_rest(const struct hub *h, int worker)
-{
-	uint32_t i, n = 0;
-
-	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
-		if (slot_holder(h, i) == worker && slot_in_use(h, i))
-			n++;
-	return n;
-}
-
 static void adoption_next(struct worker *w);
 
 /* The giver has nothing left, or nothing more can be taken. */
@@ -128,7 +116,7 @@ adoption_end(void)
 	event_del(&adoption.ev);
 	close(adoption.link);
 	adoption.link = -1;
-	done.left = adoption_rest(w->chat.hub, (int)done.worker);
+	done.left = slot_held(w->chat.hub, (int)done.worker);
 	if (done.left == 0 || (!done.full && adoption.what.last != 0)) {
 		if (done.left > 0)
 			log_warn("%u connections of worker %u are lost: nobody "
@@ -282,7 +270,7 @@ move_refuse(struct worker *w, const struct message_adopt *what)
 	    .worker = what->worker, .generation = what->generation, .full = 1};
 
 	if (what->worker < SHM_WORKERS)
-		done.left = adoption_rest(w->chat.hub, (int)what->worker);
+		done.left = slot_held(w->chat.hub, (int)what->worker);
 	if (done.left == 0) /* it is not cleaned up after */
 		done.left = 1;
 	cleaned_tell(w, &done);
