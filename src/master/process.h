@@ -102,6 +102,7 @@ struct member {
 	uint32_t budget;     /* messages left in this timer period */
 	uint32_t complaints; /* in this timer period */
 	unsigned owed;	     /* enum owed */
+	uint64_t unlinked;   /* peers that it is still to be linked with */
 	uint64_t started_ms;
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	bool killed;	     /* by us */
