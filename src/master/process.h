@@ -109,13 +109,12 @@ struct member {
 	bool killed_unready; /* that was for not getting ready */
 	uint64_t renew_ms;   /* is to be replaced, since then; 0: is not */
 	struct control_wait *renew_wait; /* who has asked for that */
-	bool renew_lost;		 /* it died before it could retire */
 	uint64_t retire_ms;		 /* told to retire then; 0: was not */
-	enum course course;   /* fewer workers are wanted: the last one's */
-	uint64_t respawn_ms;  /* COURSE_STAYS: back-off ends; 0: none */
-	bool unclean;	      /* the dead one's presence is still there */
-	int cleaner;	      /* who was told to clean it, -1: nobody */
-	uint64_t clean_ms;    /* and when, or when it last got on */
+	enum course course;    /* fewer workers are wanted: the last one's */
+	uint64_t respawn_ms;   /* COURSE_STAYS: back-off ends; 0: none */
+	bool unclean;	       /* the dead one's presence is still there */
+	int cleaner;	       /* who was told to clean it, -1: nobody */
+	uint64_t clean_ms;     /* and when, or when it last got on */
 	uint32_t cleaner_left; /* connections that the dead one had then */
 	enum keep_source cleaner_from; /* where it gets them */
 	uint64_t full;	  /* workers that have no room for what is left */
