@@ -259,6 +259,9 @@ bool slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id);
  * own again: open. */
 void slot_recall(struct hub *h, int worker);
 
+/* How many connections a worker has. Looks at all slots. */
+uint32_t slot_held(const struct hub *h, int worker);
+
 /* Frees all slots of a dead worker, but for those on their way to it, and gives
  * its blocks back to all. */
 void slot_clear(struct hub *h, int worker);

@@ -331,11 +331,13 @@ send_todo(struct chat *ch)
 	c->n_todo -= from;
 }
 
-/* Whether a connection is one that its keeper is to have. */
+/* Whether a connection is one that this worker's keeper is to have. Of one that
+ * is on its way to another worker, that worker's keeper may say so. */
 static bool
 is_opened(const struct chat *ch, uint32_t i)
 {
-	return ch->conn[i].phase >= CONN_OPEN && !ch->conn[i].fresh &&
+	return ch->conn[i].phase >= CONN_OPEN &&
+	    ch->conn[i].phase != CONN_MOVING && !ch->conn[i].fresh &&
 	    slot_in_use(ch->hub, i);
 }
 

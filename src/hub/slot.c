@@ -196,6 +196,17 @@ slot_recall(struct hub *h, int worker)
 			    worker, SLOT_OPEN);
 }
 
+uint32_t
+slot_held(const struct hub *h, int worker)
+{
+	uint32_t i, n = 0;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
+		if (slot_holder(h, i) == worker && slot_in_use(h, i))
+			n++;
+	return n;
+}
+
 void
 slot_clear(struct hub *h, int worker)
 {

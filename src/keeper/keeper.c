@@ -45,8 +45,18 @@ struct keeper {
 	int link;     /* to the worker; -1: none */
 	int control;
 	struct custody_giver giver; /* what goes back over the link */
-	_Atomic uint64_t *tick;	    /* its life sign */
 };
+
+/* The slot's life sign, while this is the slot's keeper. One that is being
+ * replaced must not hide that the next one hangs. */
+static void
+keeper_tick(struct keeper *k)
+{
+	struct shm_worker *line = &k->hub->worker[k->worker];
+
+	if (SHM_LOAD(line->custody) == k->number)
+		SHM_COUNT(line->keeper_tick, 1);
+}
 
 /* Closes what is kept for a slot. */
 static void
@@ -146,7 +156,7 @@ link_read(struct keeper *k)
 	static int fd[CUSTODY_MAX];
 	int r = custody_receive(k->link, &note, fd);
 
-	SHM_COUNT(*k->tick, 1);
+	keeper_tick(k);
 	if (r > 0)
 		keeper_note(k, &note, fd);
 	return r < 0 && errno == EBADMSG ? 1 : r;
@@ -270,8 +280,7 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 	    .number = number,
 	    .n_slots = h->n_slots,
 	    .link = -1,
-	    .control = control,
-	    .tick = &h->worker[worker].keeper_tick};
+	    .control = control};
 	struct pollfd p[2];
 	uint32_t woken = 0, n = 0, idle_ms = 0;
 	bool rests, full = false;
@@ -290,7 +299,7 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 				    : TICK_MS) < 0 &&
 		    errno != EINTR)
 			_exit(1);
-		SHM_COUNT(*k.tick, 1);
+		keeper_tick(&k);
 		if (p[0].revents) {
 			keeper_order(&k);
 			n = 0;

@@ -8,9 +8,13 @@
 
 #include "base/log.h"
 #include "codec/message.h"
-#include "hub/stats.h"
+#include "hub/slot.h"
 #include "net/link.h"
 #include "process.h"
+
+/* How often to count what is left of an adoption that does not get on. Larger:
+ * it may look that much older than it is; smaller: more work for the master. */
+enum { COUNT_MS = 1000 };
 
 /* Whether there are more sources of a dead worker's sockets. */
 static bool
@@ -45,7 +49,8 @@ adopt_send(struct member *dead, struct member *to)
 bool
 clean_is_due(const struct member *w)
 {
-	return w->course == COURSE_GONE || w->respawn_ms != 0;
+	return w->course == COURSE_GONE || w->respawn_ms != 0 ||
+	    w->master->phase >= PHASE_QUITTING;
 }
 
 /* The lively worker that is to go on with a dead one's connections; -1: none
@@ -88,7 +93,7 @@ clean_assign(struct member *dead)
 		return; /* the timer tries again */
 	dead->cleaner = cleaner;
 	dead->clean_ms = master_clock_ms(m);
-	dead->cleaner_has = SHM_LOAD(m->hub.worker[cleaner].connections);
+	dead->cleaner_left = slot_held(&m->hub, dead->slot);
 }
 
 void
@@ -148,7 +153,7 @@ clean_done(struct member *w, const struct message_cleaned *clean)
 void
 clean_time(struct member *w, uint64_t now)
 {
-	uint32_t has;
+	uint32_t left;
 
 	if (w->full != 0 && now >= w->full_ms + FULL_MS)
 		w->full = 0;
@@ -156,9 +161,11 @@ clean_time(struct member *w, uint64_t now)
 		clean_assign(w);
 		return;
 	}
-	has = SHM_LOAD(w->master->hub.worker[w->cleaner].connections);
-	if (has != w->cleaner_has) {
-		w->cleaner_has = has;
+	if (now < w->clean_ms + COUNT_MS)
+		return;
+	left = slot_held(&w->master->hub, w->slot);
+	if (left < w->cleaner_left) {
+		w->cleaner_left = left;
 		w->clean_ms = now;
 	} else if (now >= w->clean_ms + CLEANED_MS)
 		/* It must not clean what the next worker will have set. */

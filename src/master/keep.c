@@ -174,16 +174,16 @@ keep_drop(struct member *w)
 	w->former_pid = 0;
 }
 
-void
-keep_source_end(struct member *w, enum keep_source source)
+/* Forgets a source besides the keeper. Returns its pid, 0: there was none. */
+static pid_t
+source_forget(struct member *w, enum keep_source source)
 {
-	/* The pid is forgotten first: master_reap() ignores it then. */
 	pid_t pid = source == KEEP_FORMER ? w->former_pid
 	    : source == KEEP_BEFORE	  ? w->before_pid
 					  : 0;
 
 	if (pid == 0)
-		return;
+		return 0;
 	if (source == KEEP_FORMER) {
 		close(w->former_link);
 		w->former_pid = 0;
@@ -191,7 +191,17 @@ keep_source_end(struct member *w, enum keep_source source)
 		close(w->before_link);
 		w->before_pid = 0;
 	}
-	(void)process_kill(pid, "a keeper that is replaced");
+	return pid;
+}
+
+void
+keep_source_end(struct member *w, enum keep_source source)
+{
+	/* The pid is forgotten first: master_reap() ignores it then. */
+	pid_t pid = source_forget(w, source);
+
+	if (pid != 0)
+		(void)process_kill(pid, "a keeper that is replaced");
 }
 
 /* Which pid a source has; 0: there is none. */
@@ -444,7 +454,8 @@ keep_died(struct member *w, pid_t pid, int status)
 	uint64_t now = master_clock_ms(w->master);
 
 	if (w->former_pid == pid || w->before_pid == pid) {
-		keep_source_end(
+		/* it is reaped: its pid may be another process's by now */
+		(void)source_forget(
 		    w, w->former_pid == pid ? KEEP_FORMER : KEEP_BEFORE);
 		return true;
 	}

@@ -311,9 +311,13 @@ signal_cb(int sig, short what, void *arg)
 	switch (sig) {
 	case SIGTERM:
 	case SIGINT:
+		/* who died before is replaced: the next one tells its clients
+		 */
+		master_reap(m);
 		master_stop(m);
 		break;
 	case SIGQUIT:
+		master_reap(m);
 		quit(m);
 		break;
 	case SIGHUP:

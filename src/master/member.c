@@ -143,37 +143,64 @@ complain(struct member *w, const char *what)
 		log_warn("worker %d: message ignored: %s", w->slot, what);
 }
 
-/* Gives a worker one end of a link. */
+/* Gives a worker one end of a link; false: not now. */
 static bool
 end_give(struct member *to, const struct member *peer, int fd)
 {
 	const struct message_link link = {
 	    .peer = (uint32_t)peer->slot, .generation = peer->generation};
 
-	if (link_send(to->link, MSG_LINK, &link, sizeof(link), fd) == 0)
-		return true;
-	/* Without links it would miss relays for ever. */
-	if (errno == EAGAIN)
-		member_kill(to, "does not take its links");
-	return false;
+	return link_send(to->link, MSG_LINK, &link, sizeof(link), fd) == 0;
 }
 
-/* Connects two workers. */
+/* Connects two workers; false: not now. */
+static bool
+pair_connect(struct member *a, struct member *b)
+{
+	int fd[2], saved;
+	bool good;
+
+	if (link_pair(fd) == -1)
+		return false;
+	good = end_give(a, b, fd[0]) && end_give(b, a, fd[1]);
+	saved = errno;
+	close(fd[0]);
+	close(fd[1]);
+	errno = saved;
+	return good;
+}
+
+/* Connects two workers, or notes that they are to be: without links they would
+ * miss relays for ever. */
 static void
 members_connect(struct member *a, struct member *b)
 {
-	int fd[2];
+	const uint64_t bit = 1ull << b->slot;
 
-	if (link_pair(fd) == -1) {
-		log_error("no link between workers %d and %d: %s", a->slot,
-		    b->slot, strerror(errno));
-		member_kill(a, "cannot be linked");
+	if (pair_connect(a, b)) {
+		a->unlinked &= ~bit;
 		return;
 	}
-	end_give(a, b, fd[0]);
-	end_give(b, a, fd[1]);
-	close(fd[0]);
-	close(fd[1]);
+	if ((a->unlinked & bit) == 0)
+		log_error("no link between workers %d and %d: %s, trying again",
+		    a->slot, b->slot, strerror(errno));
+	a->unlinked |= bit;
+}
+
+/* Tries again to connect a worker. One that is gone is connected by its
+ * successor's HELLO. */
+static void
+links_time(struct member *w)
+{
+	struct member *peer = w->master->member;
+
+	if (!w->ready)
+		return;
+	for (int i = 0; i < CONF_WORKERS_MAX && w->unlinked >> i != 0; i++)
+		if ((w->unlinked >> i & 1) != 0 && peer[i].ready)
+			members_connect(w, &peer[i]);
+		else
+			w->unlinked &= ~(1ull << i);
 }
 
 /* A worker is initialised: link it, let it know how things stand. */
@@ -243,7 +270,7 @@ member_retired(struct member *w)
 	report_bury(m, w->slot);
 	member_left(w);
 	if (m->phase >= PHASE_QUITTING) {
-		keep_source_end(w, KEEP_FORMER);
+		clean_assign(w);
 		master_check(m);
 	} else if (w->course != COURSE_STAYS) {
 		resize_gone(w);
@@ -339,6 +366,7 @@ member_born(struct member *w, pid_t pid, int link)
 	w->budget = LINK_BUDGET;
 	accuse_born(w);
 	w->owed = 0;
+	w->unlinked = 0;
 	w->started_ms = master_clock_ms(w->master);
 	w->eof_ms = 0;
 	w->killed = false;
@@ -437,6 +465,9 @@ member_died(struct member *w, int status)
 	member_left(w);
 	if (leaving) {
 		SHM_STORE(line_of(w)->state, WORKER_STOPPED);
+		/* one that left by itself has left nobody behind */
+		w->unclean = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+		clean_assign(w);
 		master_check(m);
 		return;
 	}
@@ -462,8 +493,6 @@ member_died(struct member *w, int status)
 static void
 backoff_time(struct member *w, uint64_t now)
 {
-	if (w->unclean)
-		clean_time(w, now);
 	if (w->course == COURSE_GONE || w->pid != 0 || now < w->respawn_ms ||
 	    (w->unclean && w->cleaner != -1))
 		return;
@@ -485,7 +514,11 @@ void
 member_time(struct member *w, uint64_t now)
 {
 	if (w->pid == 0) {
-		if (clean_is_due(w) && w->master->phase < PHASE_QUITTING)
+		if (!clean_is_due(w))
+			return;
+		if (w->unclean)
+			clean_time(w, now);
+		if (w->master->phase < PHASE_QUITTING)
 			backoff_time(w, now);
 		return;
 	}
@@ -494,6 +527,8 @@ member_time(struct member *w, uint64_t now)
 	w->budget = LINK_BUDGET;
 	if (w->owed != 0)
 		owed_send(w);
+	if (w->unlinked != 0)
+		links_time(w);
 	renew_time(w, now);
 	if (w->eof_ms != 0 && now >= w->eof_ms + EOF_GRACE_MS &&
 	    w->master->phase < PHASE_QUITTING)

@@ -105,21 +105,21 @@ struct member {
 	uint64_t bad_ms;
 	uint32_t n_accused; /* workers that it accused since accuse_ms */
 	uint64_t accuse_ms;
-	unsigned owed; /* enum owed */
+	unsigned owed;	   /* enum owed */
+	uint64_t unlinked; /* peers that it is still to be linked with */
 	uint64_t started_ms;
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	bool killed;	     /* by us */
 	bool killed_unready; /* that was for not getting ready */
 	uint64_t renew_ms;   /* is to be replaced, since then; 0: is not */
 	struct control_wait *renew_wait; /* who has asked for that */
-	bool renew_lost;		 /* it died before it could retire */
 	uint64_t retire_ms;		 /* told to retire then; 0: was not */
-	enum course course;   /* fewer workers are wanted: the last one's */
-	uint64_t respawn_ms;  /* COURSE_STAYS: back-off ends; 0: none */
-	bool unclean;	      /* the dead one's presence is still there */
-	int cleaner;	      /* who was told to clean it, -1: nobody */
-	uint64_t clean_ms;    /* and when, or when it last got on */
-	uint32_t cleaner_has; /* connections of the cleaner then */
+	enum course course;    /* fewer workers are wanted: the last one's */
+	uint64_t respawn_ms;   /* COURSE_STAYS: back-off ends; 0: none */
+	bool unclean;	       /* the dead one's presence is still there */
+	int cleaner;	       /* who was told to clean it, -1: nobody */
+	uint64_t clean_ms;     /* and when, or when it last got on */
+	uint32_t cleaner_left; /* connections that the dead one had then */
 	enum keep_source cleaner_from; /* where it gets them */
 	uint64_t full;	  /* workers that have no room for what is left */
 	uint64_t full_ms; /* since then */
@@ -358,7 +358,8 @@ void member_time(struct member *w, uint64_t now); /* on every timer period */
 void member_show(struct member *w); /* its state, in shared memory */
 
 /* clean.c */
-/* Whether a slot has no worker for a while, or for good. */
+/* Whether a slot without a worker has none for a while, or for good: none
+ * follows when chatd leaves. */
 bool clean_is_due(const struct member *w);
 /* Has another worker go on with a dead worker's connections while there is no
  * replacement. */

@@ -98,7 +98,7 @@ stay(struct member *w)
 	w->course = COURSE_STAYS;
 	if (w->pid == 0)
 		w->respawn_ms = master_clock_ms(w->master);
-	else if (w->retire_ms == 0)
+	else if (w->retire_ms == 0 && w->renew_wait == NULL)
 		w->renew_ms = 0;
 }
 
@@ -198,6 +198,9 @@ resize_gone(struct member *w)
 	SHM_STORE(w->master->hub.worker[w->slot].state, WORKER_STOPPING);
 	w->course = COURSE_GONE;
 	w->respawn_ms = 0;
+	w->renew_ms = 0;
+	if (w->renew_wait != NULL)
+		renew_refuse(w, "fewer workers are wanted, and it has left");
 }
 
 /* Nothing of the last slot is left: its keeper goes, too. */

@@ -210,6 +210,7 @@ member_parse(struct master *m, const char *line)
 	in.killed_unready = unready != 0;
 	in.unclean = unclean != 0;
 	in.keeper_pid = keeper;
+	in.cleaner_left = UINT32_MAX; /* is counted anew */
 	w = &m->member[m->n_workers++];
 	*w = in;
 	w->master = m;

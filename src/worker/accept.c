@@ -131,13 +131,25 @@ shed(struct worker *w, int listener)
 	w->reserve = eventfd(0, EFD_CLOEXEC);
 }
 
+/* Says once a second why connections are turned away. */
+static void
+accept_warn(const struct worker *w, int error)
+{
+	static uint64_t logged_ms;
+
+	if (w->chat.now_ms - logged_ms < 1000 && logged_ms != 0)
+		return;
+	log_warn("accept: %s", strerror(error));
+	logged_ms = w->chat.now_ms;
+}
+
 /* accept4() failed: nothing there, a connection gone, or out of something. */
 static void
 accept_failed(struct worker *w, int listener)
 {
-	static uint64_t logged_ms;
+	const int error = errno;
 
-	switch (errno) {
+	switch (error) {
 	case EAGAIN:
 	case EINTR:
 	case ECONNABORTED:
@@ -146,13 +158,23 @@ accept_failed(struct worker *w, int listener)
 	default:
 		break;
 	}
-	if (w->chat.now_ms - logged_ms >= 1000 || logged_ms == 0) {
-		log_warn("accept: %s", strerror(errno));
-		logged_ms = w->chat.now_ms;
-	}
-	if (errno == EMFILE || errno == ENFILE)
+	accept_warn(w, error);
+	if (error == EMFILE || error == ENFILE)
 		shed(w, listener);
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
+}
+
+/* Takes a new connection; turns it away if there is no room for it. */
+static bool
+accept_one(struct worker *w, int fd, const struct sockaddr *peer)
+{
+	if (w->chat.n_conns >= w->most)
+		accept_warn(w, EMFILE);
+	else if (conn_accept(&w->chat, fd, peer) != SHM_NONE)
+		return true;
+	turn_away(w, fd);
+	w->paused_until = w->chat.now_ms + PAUSE_MS;
+	return false;
 }
 
 /* New connections. */
@@ -177,12 +199,8 @@ accept_cb(int listener, short what, void *arg)
 			accept_failed(w, listener);
 			break;
 		}
-		if (conn_accept(&w->chat, fd, (struct sockaddr *)&peer) ==
-		    SHM_NONE) {
-			turn_away(w, fd);
-			w->paused_until = w->chat.now_ms + PAUSE_MS;
+		if (!accept_one(w, fd, (struct sockaddr *)&peer))
 			break;
-		}
 	}
 	accept_balance(w);
 }

@@ -12,7 +12,11 @@
 #include "net/link.h"
 #include "private.h"
 
-enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then */
+enum {
+	STOP_MS = 4000,	 /* MSG_STOP: gone by then */
+	RELINK_MS = 1000 /* a link to a keeper that was lost is asked for again
+			  * after */
+};
 
 void
 control_end(struct worker *w)
@@ -59,7 +63,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	case MSG_CUSTODY:
 		memcpy(&custody, payload, sizeof(custody));
 		custody_link(ch, fd, custody.keeper);
-		w->kept = 0;
+		w->kept = w->unlinked = 0;
 		break;
 	case MSG_START:
 		w->started = true;
@@ -105,6 +109,33 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	}
 }
 
+/* A message whose descriptor found no room here: the master must not wait for
+ * what it has asked for. */
+static void
+handle_lost(struct worker *w, const struct link_datagram *d)
+{
+	struct message_custody custody;
+	struct message_adopt adopt;
+	struct message_head head;
+	const char *payload = (const char *)d->bytes + sizeof(head);
+
+	if (d->len < sizeof(head))
+		return;
+	memcpy(&head, d->bytes, sizeof(head));
+	log_error("master: %s without its descriptor: too many open files",
+	    message_name((int)head.type));
+	if (head.type == MSG_CUSTODY &&
+	    d->len == sizeof(head) + sizeof(custody)) {
+		memcpy(&custody, payload, sizeof(custody));
+		w->unlinked = custody.keeper;
+		w->unlinked_ms = w->chat.now_ms;
+	} else if (head.type == MSG_ADOPT &&
+	    d->len == sizeof(head) + sizeof(adopt)) {
+		memcpy(&adopt, payload, sizeof(adopt));
+		move_refuse(w, &adopt);
+	}
+}
+
 /* The control link; its end means that the master is gone. */
 static void
 control_cb(int fd, short what, void *arg)
@@ -123,6 +154,10 @@ control_cb(int fd, short what, void *arg)
 		_exit(1);
 	}
 	for (k = 0; k < n; k++) {
+		if (d[k].lost) {
+			handle_lost(w, &d[k]);
+			continue;
+		}
 		type = message_check(d[k].bytes, d[k].len, d[k].n_fds,
 		    PARTY_MASTER, &payload, &len, &why);
 		if (type < 0)
@@ -143,10 +178,13 @@ control_custody(struct worker *w)
 	struct chat *ch = &w->chat;
 	struct message_custody m = {custody_broken(ch)};
 
+	if (w->unlinked != 0 && ch->now_ms - w->unlinked_ms >= RELINK_MS)
+		m.keeper = w->unlinked;
 	if (m.keeper != 0 &&
 	    link_send(w->start->control, MSG_UNKEPT, &m, sizeof(m), -1) == 0) {
 		log_warn("the link to keeper number %u has ended", m.keeper);
 		custody_broken_told(ch);
+		w->unlinked = 0;
 	}
 	m.keeper = custody_number(ch);
 	if (m.keeper != 0 && m.keeper != w->kept && custody_is_complete(ch) &&

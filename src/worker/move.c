@@ -101,18 +101,6 @@ move_clean(struct worker *w, const struct message_clean *m)
 	cleaned_tell(w, &done);
 }
 
-/* Connections that the dead worker's slots still hold. */
-static uint32_t
-adoption_rest(const struct hub *h, int worker)
-{
-	uint32_t i, n = 0;
-
-	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
-		if (slot_holder(h, i) == worker && slot_in_use(h, i))
-			n++;
-	return n;
-}
-
 static void adoption_next(struct worker *w);
 
 /* The giver has nothing left, or nothing more can be taken. */
@@ -128,8 +116,8 @@ adoption_end(void)
 	event_del(&adoption.ev);
 	close(adoption.link);
 	adoption.link = -1;
-	done.left = adoption_rest(w->chat.hub, (int)done.worker);
-	if (!done.full && (adoption.what.last != 0 || done.left == 0)) {
+	done.left = slot_held(w->chat.hub, (int)done.worker);
+	if (done.left == 0 || (!done.full && adoption.what.last != 0)) {
 		if (done.left > 0)
 			log_warn("%u connections of worker %u are lost: nobody "
 				 "has their sockets",
@@ -161,6 +149,20 @@ adoption_ask(void)
 		adoption_end();
 }
 
+/* Asks, and hears what comes. Who cannot hear takes nothing more: the giver has
+ * it all the same. */
+static void
+adoption_go_on(void)
+{
+	if (event_add(&adoption.ev, NULL) == 0) {
+		adoption_ask();
+		return;
+	}
+	log_error("adoption: %s", strerror(errno));
+	adoption.full = true;
+	adoption_end();
+}
+
 /* Takes up the batch that is held, as soon as this worker's keeper has it. */
 static void
 adoption_take(void)
@@ -178,10 +180,7 @@ adoption_take(void)
 	adoption.taken += move_take(ch, (int)adoption.what.worker, note->id,
 	    adoption.fd, note->n, &fault, &left);
 	adoption.left += left;
-	if (event_add(&adoption.ev, NULL) < 0)
-		adoption_end();
-	else
-		adoption_ask();
+	adoption_go_on();
 }
 
 /* The giver gives. */
@@ -230,10 +229,7 @@ adoption_begin(struct worker *w, const struct message_adopt *what, int link)
 	subscription_rechain(w->chat.hub, (int)what->worker);
 	event_assign(&adoption.ev, w->chat.base, link, EV_READ | EV_PERSIST,
 	    adoption_cb, NULL);
-	if (event_add(&adoption.ev, NULL) < 0)
-		adoption_end();
-	else
-		adoption_ask();
+	adoption_go_on();
 }
 
 /* Begins with the one that has waited longest. */
@@ -265,6 +261,19 @@ move_adopt(struct worker *w, const struct message_adopt *what, int link)
 	adoption.queue[adoption.n_queue].link = link;
 	adoption.queue[adoption.n_queue++].what = *what;
 	adoption_next(w);
+}
+
+void
+move_refuse(struct worker *w, const struct message_adopt *what)
+{
+	struct message_cleaned done = {
+	    .worker = what->worker, .generation = what->generation, .full = 1};
+
+	if (what->worker < SHM_WORKERS)
+		done.left = slot_held(w->chat.hub, (int)what->worker);
+	if (done.left == 0) /* it is not cleaned up after */
+		done.left = 1;
+	cleaned_tell(w, &done);
 }
 
 bool

@@ -19,13 +19,17 @@ struct worker {
 	bool started;	   /* MSG_START came */
 	uint32_t kept; /* number of the keeper that the master was told of: it
 			* has all */
-	uint32_t own_files;  /* descriptors that are not connections' */
-	bool stopping;	     /* all connections are ended; leaves when empty */
-	bool quitting;	     /* accepts no more; leaves when empty */
-	uint64_t leave_ms;   /* at the latest */
-	bool retiring;	     /* accepts no more; its connections stay */
-	uint64_t retire_ms;  /* handshakes are waited for so long */
-	uint32_t drain_rate; /* connections in 1000 s; 0: does not drain */
+	uint32_t own_files; /* descriptors that are not connections' */
+	uint32_t most;	    /* connections up to which it accepts more */
+	uint32_t unlinked;  /* number of a keeper whose link was lost on its way
+			     * here; 0: none */
+	uint64_t unlinked_ms; /* since then */
+	bool stopping;	      /* all connections are ended; leaves when empty */
+	bool quitting;	      /* accepts no more; leaves when empty */
+	uint64_t leave_ms;    /* at the latest */
+	bool retiring;	      /* accepts no more; its connections stay */
+	uint64_t retire_ms;   /* handshakes are waited for so long */
+	uint32_t drain_rate;  /* connections in 1000 s; 0: does not drain */
 	uint64_t drain_credit; /* rate x ms */
 	uint64_t drained_ms;   /* credit is counted up to then */
 	uint32_t drain_at;     /* the last one looked at */
@@ -78,6 +82,9 @@ bool move_is_idle(const struct worker *w);
  * again, -1: not. */
 int move_turn(struct worker *w);
 void move_adopt(struct worker *w, const struct message_adopt *what, int link);
+/* Answers an order to adopt whose link to the keeper was lost on its way: there
+ * is no room here. */
+void move_refuse(struct worker *w, const struct message_adopt *what);
 void move_away(struct worker *w, const struct message_move *what);
 
 /* room.c: how many more connections can go on here. */

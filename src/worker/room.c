@@ -10,7 +10,11 @@ enum {
 	ROOM_LOOK = 1024, /* descriptors that a worker can have at its birth */
 	/* Links to the others, to keepers, one more of each while one is
 	 * replaced, and what libraries open for a moment. */
-	ROOM_SPARE = 2 * SHM_WORKERS + 32
+	ROOM_SPARE = 2 * SHM_WORKERS + 32,
+	/* The same for who accepts, besides one link to each other worker: the
+	 * next link to a keeper, an adoption, the web page. Larger: fewer
+	 * clients; smaller: the master's messages lose their descriptors. */
+	ROOM_MASTER = 8
 };
 
 void
@@ -40,8 +44,30 @@ room_free(const struct worker *w)
 	return files.rlim_cur > used ? (uint32_t)(files.rlim_cur - used) : 0;
 }
 
+/* How many connections leave room for what the master hands over, by the
+ * descriptors that this process may open. */
+static uint32_t
+room_most(const struct worker *w)
+{
+	uint64_t used = (uint64_t)w->own_files + ROOM_MASTER;
+	struct rlimit files;
+	int k;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return UINT32_MAX;
+	for (k = 0; k < SHM_WORKERS; k++)
+		used +=
+		    SHM_LOAD(w->chat.hub->worker[k].state) != WORKER_STOPPED;
+	if (files.rlim_cur <= used)
+		return 0;
+	return files.rlim_cur - used < UINT32_MAX
+	    ? (uint32_t)(files.rlim_cur - used)
+	    : UINT32_MAX;
+}
+
 void
 room_tell(struct worker *w)
 {
+	w->most = room_most(w);
 	SHM_TELL(w->chat.hub->me->room, room_free(w));
 }

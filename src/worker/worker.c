@@ -96,7 +96,7 @@ may_leave(struct worker *w)
 	/* those that came back, or over a link, since it was told to stop */
 	if (w->stopping && w->chat.n_open > 0)
 		control_end(w);
-	if (w->chat.n_conns == 0)
+	if (w->chat.n_conns == 0 && move_is_idle(w))
 		return true;
 	if (w->chat.now_ms < w->leave_ms)
 		return false;

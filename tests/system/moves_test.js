@@ -276,6 +276,22 @@ group('fewer workers', {workers: false, conf: 'workers 4\n'}, (test) => {
 		await run(d, 4);
 		await crowd.leave();
 	}, {limit: 90000});
+	test('who restarts one that leaves is told so', async (d) => {
+		const last = (await run(d, 4))[3];
+		process.kill(last.pid, 'SIGSTOP');
+		await wanted(d, 3);
+		await until('it is told to leave', async () =>
+		    (await d.ask('show', 'workers'))[3].state === 'stopping');
+		const told = d.ctl('restart-worker', '3');
+		await d.logged(/restarts worker 3/);
+		process.kill(last.pid, 'SIGCONT');
+		const r = await told;
+		assert.notEqual(r.status, 0);
+		assert.match(r.stderr, /it has left/);
+		await run(d, 3);
+		await wanted(d, 4);
+		await run(d, 4);
+	});
 	test('no upgrade meanwhile', async (d) => {
 		/* Who has half a request keeps the worker for a second. */
 		const all = [];

@@ -148,6 +148,7 @@ round_trip(void **state)
 		n->member[i].master = m;
 		m->member[i].master = m;
 		m->member[i].budget = n->member[i].budget;
+		m->member[i].cleaner_left = UINT32_MAX; /* unknown */
 		assert_memory_equal(
 		    &n->member[i], &m->member[i], sizeof(m->member[i]));
 	}

@@ -1,0 +1,143 @@
+/*
+ * Workers that may open no more files: what the master hands them arrives
+ * nevertheless, or later; the master waits for nobody who cannot do what it
+ * asked for.
+ */
+'use strict';
+
+const {choose, BUILD} = require('./builds.js');
+choose('release');
+const assert = require('node:assert/strict');
+const {execFileSync} = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const FILES = 100; /* descriptors of each process */
+const FEW = 8;     /* fewer than a worker has open */
+const MANY = 5000;
+const WORKERS = 4;
+const SECOND = 1;  /* the worker that dies */
+
+/* A chatd that may open few files. */
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-limit-'));
+process.on('exit', () => fs.rmSync(folder, {recursive: true, force: true}));
+fs.chmodSync(folder, 0o755);
+fs.symlinkSync(path.join(BUILD, 'chatctl'), path.join(folder, 'chatctl'));
+fs.writeFileSync(path.join(folder, 'chatd'),
+    '#!/bin/sh\n[ -z "$FILES" ] || ulimit -n "$FILES"\n' +
+    `exec '${BUILD}/chatd' "$@"\n`,
+    {mode: 0o755});
+process.env.CHATD = path.join(folder, 'chatd');
+
+const {group} = require('../system/suite.js');
+const {Daemon} = require('../system/daemon.js');
+const {Crowd, attempt, successors, talks, until} = require('./crowd.js');
+
+/* Workers of the user that this is: only those can be changed. */
+const OWN = process.getuid() === 0 ? ['-u', 'root'] : [];
+
+/* Changes how many files a process may open. */
+function allow(pid, files) {
+	execFileSync('prlimit', ['--pid', String(pid), `--nofile=${files}:`]);
+}
+
+/* How many files a process has open; 0: it is dead. */
+function files(pid) {
+	try {
+		return fs.readdirSync(`/proc/${pid}/fd`).length;
+	} catch {
+		return 0;
+	}
+}
+
+/* Waits until every connection is in custody. */
+async function kept(d) {
+	await until('all in custody', async () =>
+	    (await d.json('show', 'workers')).every((w) =>
+	    w.opened === w.connections && w.kept === w.opened));
+}
+
+/* Waits until some connection is noted not to be in custody. */
+async function unkept(d) {
+	await until('some not in custody', async () =>
+	    (await d.json('show', 'workers')).some((w) => w.kept < w.opened));
+}
+
+group('files', null, (test) => {
+	test('all are used: new keepers are filled', async () => {
+		const d = await Daemon.start({workers: WORKERS,
+			env: {FILES}});
+		const served = [];
+		let n = 0;
+		const knock = async () => {
+			const all = await Promise.all(Array.from({length: 40}, () =>
+			    attempt(d, `u${n++}`, 2000)));
+			const good = all.filter((r) => r.status === 101);
+			served.push(...good);
+			return good.length;
+		};
+		while (await knock() > 0)
+			;
+		await kept(d);
+		/* others knock on, and would take what a keeper's end gives back
+		 */
+		let knocks = true;
+		const knocking = (async () => {
+			while (knocks)
+				await knock();
+		})();
+		const before = await d.json('show', 'workers');
+		for (const w of before)
+			process.kill(w.keeper, 'SIGKILL');
+		await until('other keepers with all sockets', async () =>
+		    (await d.json('show', 'workers')).every((w, i) =>
+		    w.keeper !== 0 && w.keeper !== before[i].keeper &&
+		    files(w.keeper) >= w.connections)).finally(() =>
+		    knocks = false);
+		await knocking;
+		for (const r of served)
+			r.client.drop();
+		await d.stop();
+	}, {limit: 60000});
+
+	test('a link to a keeper is lost: another one comes', async () => {
+		const d = await Daemon.start({workers: 1, args: OWN});
+		const crowd = await Crowd.unbroken(d, 6);
+		await kept(d);
+		const {pid, keeper} = (await d.json('show', 'workers'))[0];
+		allow(pid, FEW);
+		process.kill(keeper, 'SIGKILL');
+		await d.logged(/CUSTODY without its descriptor/);
+		await unkept(d);
+		allow(pid, MANY);
+		await kept(d);
+		await talks(crowd);
+		const before = await d.json('show', 'workers');
+		process.kill(pid, 'SIGKILL');
+		await successors(d, [0], before);
+		await talks(crowd);
+		assert.equal(crowd.broken, undefined);
+		await crowd.leave();
+		await d.stop();
+	});
+
+	test('an order to adopt is lost: nobody waits for it', async () => {
+		const d = await Daemon.start({workers: 2, args: OWN});
+		const crowd = await Crowd.unbroken(d, 12);
+		for (let i = 0; i < 2; i++) {
+			const before = await d.json('show', 'workers');
+			process.kill(before[SECOND].pid, 'SIGSEGV');
+			await successors(d, [SECOND], before);
+		}
+		const before = await d.json('show', 'workers');
+		allow(before[0].pid, FEW);
+		process.kill(before[SECOND].pid, 'SIGSEGV');
+		await successors(d, [SECOND], before); /* after its back-off */
+		await talks(crowd);
+		assert.match(d.stderr, /ADOPT without its descriptor/);
+		assert.equal(crowd.broken, undefined);
+		await crowd.leave();
+		await d.stop();
+	});
+});

@@ -1,0 +1,49 @@
+/*
+ * Two workers that cannot be linked at first, because something is short, are
+ * linked a moment later: nobody is killed for it, and relays go between them.
+ */
+'use strict';
+
+const {choose, BUILD} = require('./builds.js');
+choose('release');
+const assert = require('node:assert/strict');
+const {execFileSync} = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const {group} = require('../system/suite.js');
+const {Daemon} = require('../system/daemon.js');
+const {Crowd, talks, until} = require('./crowd.js');
+
+const LIBRARY = path.join(BUILD, 'fault/failnth-link.so');
+
+/* Starts a daemon one call of whose master fails while it links the workers. */
+async function startWithout(call) {
+	fs.mkdirSync(path.dirname(LIBRARY), {recursive: true});
+	execFileSync(process.env.CC ?? 'gcc', ['-std=gnu11', '-D_GNU_SOURCE',
+	    '-O2', '-shared', '-fPIC', '-o', LIBRARY,
+	    path.join(__dirname, 'failnth.c')]);
+	return Daemon.start({workers: 2, env: {LD_PRELOAD: LIBRARY,
+	    FAILNTH: `${call}:master:once`}});
+}
+
+group('link', null, (test) => {
+	for (const [what, call] of [
+	    ['no descriptors', 'socketpair:7'],
+	    ['the first end', 'sendmsg:3'], ['the other end', 'sendmsg:4']])
+		test(what, async () => {
+			const d = await startWithout(call);
+			await d.logged(/no link between workers \d and \d/);
+			const crowd = new Crowd(d);
+			crowd.lost = (p) => assert.fail(`${p.user} is lost`);
+			await crowd.joinAll(['a', 'b', 'c', 'd', 'e', 'f']);
+			await until('relays both ways', async () => {
+				await talks(crowd);
+				return (await d.json('show', 'workers')).every(
+				    (w) => w.relayed > 0);
+			});
+			for (const w of await d.json('show', 'workers'))
+				assert.equal(w.generation, 1, 'killed');
+			await crowd.leave();
+			await d.stop();
+		});
+});

@@ -1,0 +1,78 @@
+/* keep: the processes that hold a slot's sockets, as the master sees them die.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../src/master/process.h"
+
+static struct master m;
+static int killed; /* how often kill() was called */
+
+/* In place of libc's. */
+int
+kill(pid_t pid, int sig)
+{
+	killed++;
+	return 0;
+}
+
+/* A slot whose worker has retired, and whose keeper is being replaced. */
+static int
+setup(void **state)
+{
+	struct member *w = &m.member[0];
+
+	memset(&m, 0, sizeof(m));
+	m.phase = PHASE_RUNNING;
+	m.n_workers = 1;
+	member_init(w, &m, 0);
+	w->former_pid = 1000001;
+	w->before_pid = 1000002;
+	w->former_link = w->before_link = -1;
+	killed = 0;
+	return 0;
+}
+
+/* Who is dead and reaped is not killed: its pid may be another process's. */
+static void
+reaped_is_not_killed(void **state)
+{
+	struct member *w = &m.member[0];
+
+	assert_true(keep_died(w, 1000001, SIGKILL));
+	assert_int_equal(w->former_pid, 0);
+	assert_int_equal(w->before_pid, 1000002);
+	assert_true(keep_died(w, 1000002, SIGKILL));
+	assert_int_equal(w->before_pid, 0);
+	assert_int_equal(killed, 0);
+}
+
+/* Who is not needed any more is. */
+static void
+not_needed_is_killed(void **state)
+{
+	keep_source_end(&m.member[0], KEEP_FORMER);
+	keep_source_end(&m.member[0], KEEP_BEFORE);
+	assert_int_equal(killed, 2);
+	keep_source_end(&m.member[0], KEEP_FORMER);
+	assert_int_equal(killed, 2);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(reaped_is_not_killed, setup),
+	    cmocka_unit_test_setup(not_needed_is_killed, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
