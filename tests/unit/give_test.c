@@ -56,8 +56,8 @@ test_lost_and_full(void **state)
 	move_init(w);
 	taker->ch.give = w->chat.give;
 	assert_int_equal(link_pair(pair), 0);
-	relay_link(&giver->ch, 1, pair[0]);
-	relay_link(&taker->ch, 0, pair[1]);
+	relay_link(&giver->ch, 1, 1, pair[0]);
+	relay_link(&taker->ch, 0, 1, pair[1]);
 	i = node_open(giver, "alice", &client);
 	id = slot_id(&h, i);
 	assert_int_equal(move_freeze(&giver->ch, 1), i);
