@@ -33,11 +33,10 @@ uint64_t
 journal_oldest(const struct hub *h)
 {
 	uint64_t oldest = SHM_LOAD(h->heads->oldest), tail = journal_tail(h);
+	uint64_t lowest = tail >= h->n_index ? tail - h->n_index + 1 : 1;
 
-	/* the index holds no more, whatever somebody wrote there */
-	return tail >= h->n_index && oldest <= tail - h->n_index
-	    ? tail - h->n_index + 1
-	    : oldest;
+	/* the index holds no more, and it is at most what comes next */
+	return oldest < lowest || oldest > tail + 1 ? lowest : oldest;
 }
 
 /* The largest entry that any ring of this size ever holds. */
@@ -275,14 +274,14 @@ journal_redo(struct hub *h)
 static void
 make_room(struct hub *h, uint64_t position, uint64_t end)
 {
-	uint64_t before = journal_oldest(h), oldest = before;
+	uint64_t oldest = journal_oldest(h);
 
 	if (oldest > position || position - oldest >= h->n_index)
 		oldest = position >= h->n_index ? position - h->n_index + 1 : 1;
 	while (oldest < position &&
 	    (SHM_LOAD(index_of(h, oldest)->at) + h->journal_size < end))
 		oldest++;
-	if (oldest != before)
+	if (oldest != SHM_LOAD(h->heads->oldest))
 		SHM_STORE(h->heads->oldest, oldest);
 	atomic_thread_fence(memory_order_seq_cst);
 }

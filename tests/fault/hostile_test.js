@@ -32,11 +32,10 @@ function memory(pid) {
 
 /* Nobody but the master has the file open. */
 async function closed(d) {
-	const children = await until('workers and keepers', () => {
-		const all = processChildren(d.pid);
-		return all.length === 8 && all;
-	});
-	for (const pid of children)
+	await until('workers and keepers', () => processChildren(d.pid)
+	    .filter((pid) => /worker|keeper/.test(processTitle(pid)))
+	    .length === 8);
+	for (const pid of processChildren(d.pid))
 		assert.equal(memory(pid), null, processTitle(pid));
 	assert.ok(memory(d.pid));
 }

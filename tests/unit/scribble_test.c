@@ -1,7 +1,7 @@
 /* scribble: what another worker may have written into the records of this
  * one's connections: they may be wrong then, but nobody else's are, no walk
  * goes on for ever, and nothing is read or written beyond its table. */
-#include "chat_fixture.h"
+#include "scribble_fixture.h"
 
 #include "../../src/hub/bucket.h"
 #include "../../src/hub/heads.h"
@@ -9,72 +9,7 @@
 #include "hub/presence.h"
 #include "hub/stats.h"
 
-enum { SLOTS = 64, ROOMS = 4, SECONDS = 20 };
-
 static const struct adopt_fault no_fault;
-
-/* Alice in some rooms, bob in the first of them, at worker 0. */
-struct scene {
-	struct hub h;
-	struct node *n;
-	uint32_t alice, bob, sub[ROOMS], bobs;
-	int client[2];
-};
-
-static uint32_t
-join(struct node *n, uint32_t conn, const char *room)
-{
-	const struct subscription terms = {.flags = SUBSCRIPTION_PRESENT};
-	struct channel_position at;
-	uint32_t sub;
-
-	assert_int_equal(channel_subscribe(&n->ch, conn, room, strlen(room),
-			     &terms, &at, &sub),
-	    CHANNEL_OK);
-	return sub;
-}
-
-static void
-scene_begin(struct scene *s)
-{
-	char room[] = "room0";
-	int k;
-
-	alarm(SECONDS); /* a loop without end ends the test */
-	fixture_hub(&s->h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
-	s->n = node_new(&s->h, 0);
-	s->alice = node_open(s->n, "alice", &s->client[0]);
-	s->bob = node_open(s->n, "bob", &s->client[1]);
-	for (k = 0; k < ROOMS; k++, room[4]++)
-		s->sub[k] = join(s->n, s->alice, room);
-	s->bobs = join(s->n, s->bob, "room0");
-}
-
-static void
-scene_end(struct scene *s)
-{
-	alarm(0);
-	close(s->client[0]);
-	close(s->client[1]);
-	hub_destroy(&s->h);
-}
-
-/* Says something in a channel, and it is delivered. */
-static void
-say(struct node *n, const char *channel, const char *text)
-{
-	node_say(n, channel, text);
-	chat_turn(&n->ch);
-}
-
-/* Bob has got a text, once. */
-static void
-bob_got(struct scene *s, const char *text)
-{
-	node_say(s->n, "lobby", "the end");
-	chat_turn(&s->n->ch);
-	assert_int_equal(client_got(s->client[1], text, "the end"), 1);
-}
 
 /* All that walks a connection's chain. */
 static void
@@ -255,85 +190,6 @@ test_channel_round(void **state)
 	scene_end(&s);
 }
 
-/* A connection comes back, and where the journal or what is delivered of it
- * ends makes no sense. */
-static void
-test_end_of_the_missed(void **state)
-{
-	struct scene s;
-	int k;
-
-	for (k = 0; k < 4; k++) {
-		scene_begin(&s);
-		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
-		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
-		if (k < 2)
-			s.h.heads->tail = k == 0 ? 1ull << 60 : UINT64_MAX;
-		else
-			s.n->h.me->cursor = k == 2 ? 1ull << 60 : UINT64_MAX;
-		move_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
-		move_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
-		while (deliver(&s.n->ch))
-			;
-		say(s.n, "room0", "at last");
-		bob_got(&s, "at last");
-		scene_end(&s);
-	}
-}
-
-/* A suspicion that nobody ever clears holds a publication up, but not for
- * ever; who is there to try it does not wait, and clears it. */
-static void
-test_suspect(void **state)
-{
-	struct scene s;
-	uint64_t next;
-
-	scene_begin(&s);
-	next = journal_tail(&s.h) + 1;
-	journal_suspect(&s.h, next);
-	node_say(s.n, "lobby", "held up");
-	chat_turn(&s.n->ch);
-	assert_int_equal(journal_suspected(&s.h, next), 0);
-	journal_suspect(&s.h, ++next);
-	node_say(s.n, "lobby", "not again"); /* at once */
-	chat_turn(&s.n->ch);
-	assert_int_equal(journal_suspected(&s.h, next), 1);
-	s.n->ch.believe_ms = 0;
-	journal_suspect(&s.h, ++next);
-	s.n->ch.trial = next;
-	node_say(s.n, "lobby", "tried");
-	chat_turn(&s.n->ch);
-	assert_int_equal(journal_suspected(&s.h, next), 0);
-	node_say(s.n, "lobby", "the end");
-	chat_turn(&s.n->ch);
-	assert_int_equal(client_got(s.client[0], "held up", "the end"), 1);
-	scene_end(&s);
-}
-
-/* Each who dies over a publication counts; others do not. */
-static void
-test_suspect_deaths(void **state)
-{
-	struct hub h;
-
-	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
-	assert_int_equal(journal_suspected(&h, 7), 0);
-	journal_suspect(&h, 7);
-	assert_int_equal(journal_suspected(&h, 7), 1);
-	assert_int_equal(journal_suspected(&h, 8), 0);
-	journal_suspect(&h, 7);
-	journal_acquit(&h, 8);
-	assert_int_equal(journal_suspected(&h, 7), 2);
-	journal_suspect(&h, 7);
-	journal_suspect(&h, 7); /* more are not told apart */
-	assert_int_equal(journal_suspected(&h, 7), 3);
-	journal_suspect(&h, 8);
-	assert_int_equal(journal_suspected(&h, 7), 0);
-	assert_int_equal(journal_suspected(&h, 8), 1);
-	hub_destroy(&h);
-}
-
 /* A slot says that it is of a door that there is not. */
 static void
 test_door(void **state)
@@ -458,67 +314,6 @@ test_output_given(void **state)
 	scene_end(&s);
 }
 
-/* The journal's end is where it cannot be; then a worker's own cursor. */
-static void
-test_journal_end(void **state)
-{
-	struct scene s;
-
-	scene_begin(&s);
-	s.h.heads->tail = 1ull << 60;
-	while (deliver(&s.n->ch))
-		;
-	say(s.n, "room0", "beyond");
-	bob_got(&s, "beyond");
-	s.n->h.me->cursor = 1ull << 61;
-	chat_turn(&s.n->ch);
-	say(s.n, "room0", "at last");
-	bob_got(&s, "at last");
-	scene_end(&s);
-}
-
-/* The words that say where the journal ends are written over, one or all, with
- * what they may be and what they cannot be: the next one to publish finds the
- * end, who looks meanwhile skips nothing, and all goes on. */
-static void
-test_journal_words(void **state)
-{
-	struct scene s;
-	struct shm_heads *heads;
-	uint64_t tail, bad;
-	char text[32];
-	uint32_t k;
-
-	scene_begin(&s);
-	heads = s.h.heads;
-	for (k = 0; k < 8; k++)
-		say(s.n, "room0", "before");
-	for (k = 0; k < 400; k++) {
-		if (k % 50 == 49) /* a new process knows nothing of before */
-			s.n->h.tail = 0;
-		tail = journal_tail(&s.h);
-		bad = k % 4 == 0 ? tail - fixture_random(tail)
-		    : k % 4 == 1 ? tail + fixture_random(100)
-		    : k % 4 == 2 ? fixture_random(0xffffffff)
-				 : (uint64_t)fixture_random(0xffffffff) << 32;
-		if (k % 5 != 4)
-			heads->tail = bad;
-		if (k % 3 == 0 && k % 50 != 49)
-			heads->redone = bad + 1 + fixture_random(2);
-		if (k % 7 == 0)
-			heads->end = fixture_random(0xffffffff);
-		if (k % 11 == 0)
-			heads->oldest = bad;
-		deliver(&s.n->ch);
-		snprintf(text, sizeof(text), "word %u", k);
-		say(s.n, "room0", text);
-		assert_true(journal_is_sound(&s.h));
-		assert_in_range(journal_tail(&s.h), tail, tail + 3);
-		bob_got(&s, text);
-	}
-	scene_end(&s);
-}
-
 /* The table of names is full, and each entry's hash says that it would rather
  * be in the next line: what fills a hole leaves the next one, round and round.
  */
@@ -583,12 +378,7 @@ main(void)
 	    cmocka_unit_test(test_room_as_user),
 	    cmocka_unit_test(test_output),
 	    cmocka_unit_test(test_output_given),
-	    cmocka_unit_test(test_journal_end),
-	    cmocka_unit_test(test_journal_words),
-	    cmocka_unit_test(test_end_of_the_missed),
 	    cmocka_unit_test(test_buckets_round),
-	    cmocka_unit_test(test_suspect),
-	    cmocka_unit_test(test_suspect_deaths),
 	    cmocka_unit_test(test_slot_free),
 	};
 
