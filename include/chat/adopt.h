@@ -31,8 +31,13 @@ struct adopt_result {
 void adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
     struct adopt_result *result);
 
+/* Before a dead worker's connection is this one's: what was read of it there
+ * and is not done comes into this worker's stage, which is free, so that it is
+ * found there whoever dies then. */
+void adopt_stage_bring(struct chat *ch, uint64_t conn, int from);
+
 /* The last step for one connection that came from another worker (move.h). */
-void adopt_settle(struct chat *ch, uint32_t conn, int worker,
-    const struct adopt_fault *fault);
+void
+adopt_settle(struct chat *ch, uint32_t conn, const struct adopt_fault *fault);
 
 #endif

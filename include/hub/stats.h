@@ -65,10 +65,6 @@ struct shm_worker {
 	_Atomic uint32_t move_subs;
 	_Atomic uint64_t move_from;   /* the former worker's cursor */
 	_Atomic uint64_t stage_start; /* input position of its first byte */
-	/* A connection that has moved here while what it had sent was read and
-	 * not done: that lies in the stage of worker rest_worker still. */
-	_Atomic uint64_t rest_id; /* 0: none */
-	_Atomic uint32_t rest_worker;
 
 	/* read by the other workers when they accept */
 	_Atomic uint32_t connections __attribute__((aligned(64)));

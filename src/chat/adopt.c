@@ -23,57 +23,33 @@ struct adoption {
 	const int *fd;
 	const struct adopt_fault *fault;
 	struct adopt_result *result;
-	int worker; /* that had the connections */
-	struct adopt_stage {
-		int worker;	/* whose stage it is */
-		uint64_t conn;	/* whose bytes it holds; 0: nobody's */
-		uint64_t start; /* input position of the first one */
-	} stage[2]; /* what was read and not done, as those workers left it */
+	/* what was read and not done, as it lies in this worker's stage */
+	uint64_t stage_conn, stage_start;
 };
 
-/* Notes what a worker's stage holds. */
-static struct adopt_stage
-adopt_stage_of(const struct hub *h, int worker)
-{
-	return (struct adopt_stage){.worker = worker,
-	    .conn = SHM_LOAD(h->worker[worker].stage_conn),
-	    .start = SHM_LOAD(h->worker[worker].stage_start)};
-}
-
-/* Notes where to find what the worker had read and not done: in its own stage,
- * and, of a connection that it was just taking up, in that of the worker which
- * had it before. */
+/* Notes what this worker's stage holds. */
 static void
-adopt_stages(struct adoption *a, int worker)
+adopt_stage(struct adoption *a)
 {
-	const struct hub *h = a->ch->hub;
-	uint64_t rest = SHM_LOAD(h->worker[worker].rest_id);
-	uint32_t from = SHM_LOAD(h->worker[worker].rest_worker);
+	const struct shm_worker *me = a->ch->hub->me;
 
-	a->worker = worker;
-	a->stage[0] = adopt_stage_of(h, worker);
-	if (rest != 0 && from < SHM_WORKERS)
-		a->stage[1] = adopt_stage_of(h, (int)from);
-	if (a->stage[1].conn != rest)
-		a->stage[1].conn = 0;
+	a->stage_conn = SHM_LOAD(me->stage_conn);
+	a->stage_start = SHM_LOAD(me->stage_start);
 }
 
-/* The stage that holds a connection's input from `known` to `read`; NULL: none
- * does. */
-static const struct adopt_stage *
-adopt_stage_find(
-    const struct adoption *a, uint64_t id, uint64_t known, uint64_t read)
+void
+adopt_stage_bring(struct chat *ch, uint64_t conn, int from)
 {
-	const struct adopt_stage *s;
-	int k;
+	struct hub *h = ch->hub;
+	uint8_t *own = h->stage + (size_t)h->self * SHM_STAGE;
 
-	for (k = 0; k < 2; k++) {
-		s = &a->stage[k];
-		if (s->conn == id && s->start <= known &&
-		    read - s->start <= SHM_STAGE)
-			return s;
-	}
-	return NULL;
+	if (from < 0 || from >= SHM_WORKERS ||
+	    SHM_LOAD(h->worker[from].stage_conn) != conn)
+		return;
+	SHM_STORE(h->me->stage_conn, 0);
+	memcpy(own, h->stage + (size_t)from * SHM_STAGE, SHM_STAGE);
+	SHM_STORE(h->me->stage_start, SHM_LOAD(h->worker[from].stage_start));
+	SHM_STORE(h->me->stage_conn, conn);
 }
 
 /* Ends what cannot go on: of its records only what others were told is used. */
@@ -237,7 +213,6 @@ replay(struct adoption *a, uint32_t i)
 	struct hub *h = ch->hub;
 	const struct input_part *part = input_part(h, i);
 	uint64_t known = KEY_POSITION(SHM_LOAD(conn_slot(ch, i)->committed));
-	const struct adopt_stage *stage;
 	struct counters k;
 
 	if (part != NULL && part->end > known)
@@ -252,14 +227,14 @@ replay(struct adoption *a, uint32_t i)
 	}
 	if (k.read == known)
 		return;
-	stage = adopt_stage_find(a, slot_id(h, i), known, k.read);
-	if (k.read > known && stage != NULL) {
+	if (a->stage_conn == slot_id(h, i) && a->stage_start <= known &&
+	    k.read > known && k.read - a->stage_start <= SHM_STAGE) {
 		a->result->replayed++;
 		conn_slot(ch, i)->heard_ms = (uint32_t)ch->now_ms;
 		ch->replaying = true;
-		conn_input(ch, i, stage->start,
-		    h->stage + (size_t)stage->worker * SHM_STAGE,
-		    (size_t)(k.read - stage->start));
+		conn_input(ch, i, a->stage_start,
+		    h->stage + (size_t)h->self * SHM_STAGE,
+		    (size_t)(k.read - a->stage_start));
 		ch->replaying = false;
 		return;
 	}
@@ -343,7 +318,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	uint32_t i = SHM_NONE;
 
 	memset(result, 0, sizeof(*result));
-	adopt_stages(&a, h->self);
+	adopt_stage(&a);
 	/* who is given up leaves what its chain says: the one before may have
 	 * died in subscription_adopt() below */
 	subscription_rechain(h, h->self);
@@ -369,19 +344,15 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	/* The others accept no more than a share of what the least has. */
 	conn_count(ch);
 	SHM_STORE(h->me->stage_conn, 0);
-	SHM_STORE(h->me->rest_id, 0);
 }
 
 void
-adopt_settle(
-    struct chat *ch, uint32_t i, int worker, const struct adopt_fault *fault)
+adopt_settle(struct chat *ch, uint32_t i, const struct adopt_fault *fault)
 {
 	struct adopt_result result = {0};
 	struct adoption a = {.ch = ch, .fault = fault, .result = &result};
 
-	if (worker < 0 || worker >= SHM_WORKERS)
-		return;
-	adopt_stages(&a, worker);
+	adopt_stage(&a);
 	ch->unsettled = true; /* as in adopt_all */
 	settle(&a, i);
 }

@@ -276,6 +276,8 @@ commit(struct chat *ch, struct copy *c, int from)
 	    c->state != SLOT_MOVING && !(h->slot[c->slot].flags & SLOT_MOVED);
 	bool ok;
 
+	if (c->state != SLOT_MOVING)
+		adopt_stage_bring(ch, c->id, from);
 	SHM_STORE(h->me->move_id, 0);
 	SHM_STORE(h->me->move_first, c->out.chunk);
 	SHM_STORE(h->me->move_part, c->part);
@@ -283,9 +285,6 @@ commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->move_subs, c->subs);
 	SHM_STORE(h->me->move_from,
 	    delivered && from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0);
-	SHM_STORE(h->me->rest_id, 0);
-	SHM_STORE(h->me->rest_worker, (uint32_t)from);
-	SHM_STORE(h->me->rest_id, c->id);
 	SHM_STORE(h->me->move_id, c->id);
 	ok = pass_here(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
@@ -410,8 +409,7 @@ move_complete(struct chat *ch, struct copy *c, int from, bool given,
 	}
 	if (!c->ending)
 		deliver_missed(ch, c->slot);
-	adopt_settle(ch, c->slot, from, given ? &none : fault);
-	SHM_STORE(ch->hub->me->rest_id, 0);
+	adopt_settle(ch, c->slot, given ? &none : fault);
 	return true;
 }
 

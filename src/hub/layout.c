@@ -130,8 +130,6 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_worker, move_subs),
     FIELD(shm_worker, move_from),
     FIELD(shm_worker, stage_start),
-    FIELD(shm_worker, rest_id),
-    FIELD(shm_worker, rest_worker),
     FIELD(shm_worker, connections),
     FIELD(shm_worker, pending),
     FIELD(shm_worker, opened),
