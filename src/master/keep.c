@@ -345,7 +345,6 @@ keeper_ensure(struct member *w)
 void
 keep_ready(struct member *w)
 {
-	keep_source_end(w, KEEP_FORMER);
 	if (!w->keeper_linked)
 		keeper_ensure(w);
 }
@@ -372,6 +371,7 @@ keep_filled(struct member *w, uint32_t number)
 	if (number != w->keeper_number || !w->keeper_linked)
 		return; /* that one is no more */
 	w->keeper_filled = true;
+	keep_source_end(w, KEEP_FORMER);
 	keep_source_end(w, KEEP_BEFORE);
 }
 

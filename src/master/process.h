@@ -125,7 +125,7 @@ struct member {
 	uint64_t full_ms; /* since then */
 	struct policy policy;
 	/* The worker before this one has retired: it holds its sockets until
-	 * this one has them. */
+	 * this one and its keeper have them. */
 	pid_t former_pid; /* 0: none */
 	int former_link;
 	pid_t keeper_pid;	/* 0: none */
@@ -294,7 +294,8 @@ bool keep_takeover(struct member *w, struct keep_links *links);
  * w->cleaner_from on, which becomes the one that was found. False: that source
  * cannot be reached now. *fd -1: there is none left. */
 bool keep_source_link(struct member *w, int *fd);
-/* The worker has taken over: nobody else need hold what it has. */
+/* The worker has taken over. Who had its connections stays until its keeper has
+ * them all. */
 void keep_ready(struct member *w);
 void keep_check(struct member *w); /* has it close what goes on elsewhere */
 /* Whether that was one of this slot's keepers; it is replaced. */

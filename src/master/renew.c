@@ -54,9 +54,10 @@ renew_worker(struct member *w, struct control_wait *wait)
 static void
 renew_try(struct member *w, uint64_t now)
 {
+	/* also while the one before is still there */
 	const char *problem = keep_problem(w);
 
-	if (w->pid == 0 || !w->ready || w->killed || w->former_pid != 0)
+	if (w->pid == 0 || !w->ready || w->killed)
 		problem = "it is not running";
 	if (problem == NULL) {
 		w->retire_ms = now;

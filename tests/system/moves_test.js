@@ -27,7 +27,8 @@ async function restart(d, slot) {
 		return w.generation === before.generation + 1 &&
 		    w.state === 'running' && w.pid !== before.pid;
 	}, 10000);
-	assert.ok(!processLives(before.pid), 'the old one has left');
+	/* it stays until its successor's keeper has all connections */
+	await until('the old one has left', () => !processLives(before.pid));
 	assert.equal((await d.ask('show', 'workers'))[slot].keeper,
 	    before.keeper, 'same keeper');
 }

@@ -66,12 +66,34 @@ not_needed_is_killed(void **state)
 	assert_int_equal(killed, 2);
 }
 
+/* The next worker has all connections of one that has retired, its keeper does
+ * not yet: should that worker die now, they are nowhere else. */
+static void
+former_stays_until_all_is_kept(void **state)
+{
+	struct member *w = &m.member[0];
+
+	w->keeper_pid = 1000003;
+	w->keeper_number = 5;
+	w->keeper_linked = true;
+	keep_ready(w);
+	assert_int_equal(w->former_pid, 1000001);
+	keep_filled(w, 4); /* another one's late word */
+	assert_int_equal(w->former_pid, 1000001);
+	assert_int_equal(killed, 0);
+	keep_filled(w, 5);
+	assert_int_equal(w->former_pid, 0);
+	assert_int_equal(w->before_pid, 0);
+	assert_int_equal(killed, 2);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(reaped_is_not_killed, setup),
 	    cmocka_unit_test_setup(not_needed_is_killed, setup),
+	    cmocka_unit_test_setup(former_stays_until_all_is_kept, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
