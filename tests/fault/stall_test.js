@@ -145,8 +145,9 @@ class Scene {
 			send(pid, 'SIGSTOP');
 	}
 
-	/* Continues them one after the other, within THAW_MS. */
-	async thaw(pids) {
+	/* Continues them one after the other, within THAW_MS. Some may have
+	 * left by then if the daemon is ending. */
+	async thaw(pids, ending = false) {
 		const begin = performance.now();
 		const due = pids.map(() => Math.random() * THAW_MS)
 		    .sort((a, b) => a - b);
@@ -154,7 +155,8 @@ class Scene {
 			const ms = begin + due[i] - performance.now();
 			if (ms > 1)
 				await pause(ms);
-			send(pid, 'SIGCONT');
+			if (!ending || processLives(pid))
+				send(pid, 'SIGCONT');
 		}
 	}
 
@@ -268,7 +270,7 @@ async function end(held) {
 	await s.d.logged(/stopping/);
 	s.stop([s.d.pid, ...s.cast.keepers]);
 	await pause(STOP_MS + 500);
-	await s.thaw(ORDERS['master first'](s.cast));
+	await s.thaw(ORDERS['master first'](s.cast), true);
 	const ms = await s.d.stop(null);
 	assert.deepEqual(people.map((p) => p.closed?.code),
 	    people.map(() => 1001));
