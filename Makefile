@@ -158,6 +158,13 @@ $(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/fault/soak -o $@ \
 	    $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 
+$(OUT)/fault/invariant: tests/fault/invariant.c \
+    tests/fault/soak/invariant.c tests/fault/soak/invariant.h $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/fault/soak -o $@ \
+	    $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+
 $(OUT)/bench/accept: tests/bench/accept/accept.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)

@@ -34,7 +34,8 @@ need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
 need "build" 300 make -s -j"$jobs" all build/bench/accept \
-    build/fault/million_test build/other-layout/chatd build/fault/soak
+    build/fault/million_test build/other-layout/chatd build/fault/soak \
+    build/fault/invariant
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills

@@ -17,6 +17,7 @@ const {group} = require('../system/suite.js');
 const {Daemon, answers, processChildren, processDescriptors, processLives} =
     require('../system/daemon.js');
 const {Crowd, until, workerState} = require('./crowd.js');
+const {invariant} = require('./guests.js');
 
 const LAST = LONG ? 2000 : 6;
 const AT_ONCE = 4;        /* daemons */
@@ -141,6 +142,7 @@ async function failAt(spec, descriptors) {
 				/* Perhaps that very answer was spoilt. */
 				return crowd.presence(1000);
 			});
+			await invariant(d);
 			await crowd.leave();
 			await until('nobody there', async () =>
 			    (await ask(d, 'show', 'connections')).length === 0 &&

@@ -1,9 +1,5 @@
 /* What the shared memory holds when all is quiet, seen through the daemon's
  * own descriptor of it. */
-#include <err.h>
-#include <fcntl.h>
-#include <dirent.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,38 +13,16 @@
 #include "hub/slot.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
+#include "invariant.h"
 #include "soak.h"
 
-enum { SEGMENTS_KEPT = 5 }; /* two ends, two spare ones, a reserve */
+enum {
+	SEGMENTS_KEPT = 5, /* two ends, two spare ones, a reserve */
+	LOOKS = 100,	   /* at most, until all is right */
+	LOOK_MS = 50
+};
 
-/* Opens the memory of a process. */
-static int
-memory_open(int pid)
-{
-	char path[300], name[PATH_MAX];
-	struct dirent *e;
-	ssize_t n;
-	int fd = -1;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	d = opendir(path);
-	if (d == NULL)
-		err(2, "%s", path);
-	while (fd < 0 && (e = readdir(d)) != NULL) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, e->d_name);
-		n = readlink(path, name, sizeof(name) - 1);
-		if (n <= 0)
-			continue;
-		name[n] = '\0';
-		if (strncmp(name, "/memfd:chatd", 12) == 0)
-			fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	closedir(d);
-	return fd;
-}
-
-/* Maps it, for reading. */
+/* Maps the daemon's memory, for reading. */
 static bool
 memory_map(struct hub *h)
 {
@@ -59,15 +33,10 @@ memory_map(struct hub *h)
 	    .output_bytes = 256 << 20,
 	    .input_bytes = 16 << 20,
 	    .subscriptions = 8192};
-	static const uint8_t no_key[16];
-	int fd = memory_open(daemon_.pid);
-	char why[256] = "no such descriptor";
+	char why[256];
 
-	if (fd >= 0 &&
-	    hub_attach(h, fd, &l, no_key, true, why, sizeof(why)) == 0)
+	if (invariant_attach(h, daemon_.pid, &l, why, sizeof(why)))
 		return true;
-	if (fd >= 0)
-		close(fd);
 	fault(F_LEAK, "no view of the shared memory: %s", why);
 	return false;
 }
@@ -100,7 +69,7 @@ worker_check(const struct hub *h, int k, unsigned connections)
 	    {"subscriptions", h->subscription_owner,
 		claim_blocks(h->n_subscriptions), connections},
 	};
-	uint32_t n, used[USED_KINDS];
+	uint32_t n;
 	size_t j;
 
 	n = owned(h->segment_owner, h->n_segments, k);
@@ -112,85 +81,66 @@ worker_check(const struct hub *h, int k, unsigned connections)
 			fault(F_LEAK, "worker %d owns %u blocks of %s", k, n,
 			    kind[j].name);
 	}
-	for (j = 0; j < USED_KINDS; j++)
-		used[j] = SHM_LOAD(h->worker[k].used[j]);
-	if (used[USED_CHUNKS] != used[USED_SLOTS] ||
-	    used[USED_PAGES] > used[USED_SLOTS])
-		fault(F_LEAK,
-		    "worker %d: %u slots, %u chunks, %u pages, %u "
-		    "subscriptions",
-		    k, used[USED_SLOTS], used[USED_CHUNKS], used[USED_PAGES],
-		    used[USED_SUBSCRIPTIONS]);
 }
 
-/* Presence: exactly the bits of those who are there. */
-static void
-presence_check(const struct hub *h)
-{
-	uint64_t *mask = calloc(h->n_entries, sizeof(*mask)), have;
-	const struct slot *s;
-	struct presence_view v;
-	uint32_t i, c;
+/* What has been found not to be so. */
+static struct finding {
+	enum fault kind;
+	char why[256];
+} finding[64];
+static unsigned n_findings;
 
-	for (i = 0; i < h->n_slots; i++) {
-		s = &h->slot[i];
-		if (slot_state(h, i) != SLOT_OPEN)
-			continue;
-		if (s->user < h->n_entries)
-			mask[s->user] |= 1ull << slot_worker(h, i);
-		if (s->door == DOOR_PLAIN)
-			mask[PRESENCE_LOBBY] |= 1ull << slot_worker(h, i);
+/* Takes down what is not so. */
+static void
+finding_add(void *arg, enum invariant what, const char *why)
+{
+	struct finding *f = &finding[n_findings];
+
+	if (n_findings == sizeof(finding) / sizeof(finding[0]))
+		return;
+	n_findings++;
+	f->kind = what == INVARIANT_PRESENCE ? F_PRESENCE : F_LEAK;
+	snprintf(f->why, sizeof(f->why), "%s", why);
+}
+
+/* Looks again until all is right, since workers count once a second. */
+static void
+invariant_check(const struct hub *h, unsigned connections)
+{
+	uint32_t n = 0;
+	unsigned k;
+
+	for (k = 0; k < LOOKS; k++) {
+		n_findings = 0;
+		n = invariant_look(h, finding_add, NULL);
+		if (n_findings == 0 && n == connections)
+			return;
+		usleep(LOOK_MS * 1000);
 	}
-	for (i = 0; i < h->n_subscriptions; i++) {
-		c = SHM_LOAD(h->subscription[i].channel);
-		if (c == 0)
-			continue;
-		if (c > h->n_entries || h->subscription[i].slot >= h->n_slots ||
-		    slot_state(h, h->subscription[i].slot) != SLOT_OPEN) {
-			fault(F_LEAK, "subscription %u is nobody's", i);
-			continue;
-		}
-		mask[c - 1] |= 1ull << slot_worker(h, h->subscription[i].slot);
-	}
-	for (i = 0; i < h->n_entries; i++) {
-		have = SHM_LOAD(h->entry[i].mask);
-		if (have == mask[i])
-			continue;
-		if (!presence_read(h, i, &v))
-			v.name[0] = '\0';
-		fault(F_PRESENCE, "entry %u (%s): mask %llx, not %llx", i,
-		    v.name, (unsigned long long)have,
-		    (unsigned long long)mask[i]);
-	}
-	free(mask);
+	if (n != connections)
+		fault(
+		    F_LEAK, "%u slots in use, %u connections", n, connections);
+	for (k = 0; k < n_findings; k++)
+		fault(finding[k].kind, "%s", finding[k].why);
 }
 
 void
 leak_check(unsigned connections)
 {
 	struct hub h;
-	uint32_t i, n = 0, parts = 0;
+	uint32_t i, parts = 0;
 	int k;
 
 	if (!memory_map(&h))
 		return;
-	for (i = 0; i < h.n_slots; i++) {
-		if (slot_state(&h, i) == SLOT_FREE)
-			continue;
-		n++;
-		parts += SHM_LOAD(h.slot[i].part) != 0;
-		if (slot_state(&h, i) != SLOT_OPEN)
-			fault(F_LEAK, "slot %u is in state %d", i,
-			    slot_state(&h, i));
-	}
-	if (n != connections)
-		fault(
-		    F_LEAK, "%u slots in use, %u connections", n, connections);
+	invariant_check(&h, connections);
+	for (i = slot_ever(&h, 0); i < h.n_slots; i = slot_ever(&h, i + 1))
+		parts += slot_state(&h, i) != SLOT_FREE &&
+		    SHM_LOAD(h.slot[i].part) != 0;
 	if (parts != 0)
 		fault(F_LEAK, "%u slots have unfinished input", parts);
 	for (k = 0; k < WORKERS; k++)
 		worker_check(&h, k, connections);
-	presence_check(&h);
 	hub_destroy(&h);
 }
 
