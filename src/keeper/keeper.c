@@ -239,15 +239,20 @@ keeper_order(struct keeper *k)
 	char control[CMSG_SPACE(sizeof(int))];
 	uint8_t what = 0;
 	struct iovec v = {&what, 1};
-	struct msghdr h = {.msg_iov = &v,
-	    .msg_iovlen = 1,
-	    .msg_control = control,
-	    .msg_controllen = sizeof(control)};
+	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
 	struct cmsghdr *c;
 	int fd = -1;
 
-	if (recvmsg(k->control, &h, MSG_CMSG_CLOEXEC) <= 0)
+	if (recvmsg(k->control, &h, MSG_PEEK) <= 0)
 		_exit(0); /* the master is gone */
+	/* Before the new link is received: with as many descriptors as the
+	 * limit allows there is room for it only then. */
+	if (what == KEEPER_LINK)
+		link_finish(k);
+	h.msg_control = control;
+	h.msg_controllen = sizeof(control);
+	if (recvmsg(k->control, &h, MSG_CMSG_CLOEXEC) <= 0)
+		_exit(0);
 	c = CMSG_FIRSTHDR(&h);
 	if (c != NULL && c->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
@@ -255,7 +260,7 @@ keeper_order(struct keeper *k)
 		keeper_check(k);
 	if (fd < 0)
 		return;
-	link_finish(k);
+	link_close(k);
 	k->link = fd;
 	k->giver = (struct custody_giver){.n = k->n_slots};
 }

@@ -184,7 +184,9 @@ control_custody(struct worker *w)
 	    link_send(w->start->control, MSG_UNKEPT, &m, sizeof(m), -1) == 0) {
 		log_warn("the link to keeper number %u has ended", m.keeper);
 		custody_broken_told(ch);
-		w->unlinked = 0;
+		/* the end of the link before that one says nothing of it */
+		if (m.keeper == w->unlinked)
+			w->unlinked = 0;
 	}
 	m.keeper = custody_number(ch);
 	if (m.keeper != 0 && m.keeper != w->kept && custody_is_complete(ch) &&
