@@ -525,8 +525,10 @@ givers_time(struct member *w, uint64_t now)
 
 	if (w->pid != 0 ? w->ready : w->cleaner == -1)
 		return;
-	giver_judge(
-	    w, w->former_pid != 0 ? KEEP_FORMER : KEEP_BEFORE, now - since);
+	/* begun just now, its time may be later than what is now */
+	if (now > since)
+		giver_judge(w, w->former_pid != 0 ? KEEP_FORMER : KEEP_BEFORE,
+		    now - since);
 }
 
 void

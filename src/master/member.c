@@ -265,6 +265,9 @@ member_retired(struct member *w)
 	w->former_pid = w->pid;
 	w->former_link = w->link;
 	w->link = -1;
+	/* the next one has as long to get ready as this one had to wait */
+	if (w->renew_ms != 0)
+		w->renew_ms = master_clock_ms(m);
 	w->fault_hand = HAND_NOTHING;
 	member_deinit(w);
 	report_bury(m, w->slot);

@@ -57,7 +57,9 @@ renew_try(struct member *w, uint64_t now)
 	/* also while the one before is still there */
 	const char *problem = keep_problem(w);
 
-	if (w->pid == 0 || !w->ready || w->killed)
+	if (w->former_pid != 0 && !w->ready)
+		problem = "it has retired, and the next one is not ready";
+	else if (w->pid == 0 || !w->ready || w->killed)
 		problem = "it is not running";
 	if (problem == NULL) {
 		w->retire_ms = now;

@@ -20,8 +20,11 @@
 #include "private.h"
 
 enum {
-	TICK_MS = 100, /* between life signs while the giver is waited for */
-	WARN_MS = 1000 /* between two lines that say so */
+	TICK_MS = 100,	/* between life signs while the giver is waited for */
+	WARN_MS = 1000, /* between two lines that say so */
+	/* Who retired may be stopped, and its keeper have all the same. Larger:
+	 * clients wait longer then; smaller: sockets are often given twice. */
+	SILENCE_MS = 500
 };
 
 /* Whether a connection goes on here: it was the predecessor's. One that was on
@@ -76,33 +79,42 @@ takeover_note(struct chat *ch, int link, int *fd, const char *who)
 	return false;
 }
 
+/* Who has the predecessor's sockets. */
+struct source {
+	int link; /* -1: there is none */
+	const char *who;
+	bool asked, ended; /* ended: it has nothing more to give */
+};
+
 /*
- * Receives everything that a giver has: the keeper, or a worker that retired.
- * It is waited for as long as it lives, with life signs: whether a process is
- * hung is the master's to judge, who kills it then, and the link ends.
+ * Receives everything that a source has. It is waited for as long as it lives,
+ * with life signs: whether a process is hung is the master's to judge, who
+ * kills it then, and the link ends. With silence_ms (0: without limit) it is
+ * left for another source when nothing has come for so long.
  */
 static void
-takeover_pull(struct chat *ch, int link, int *fd, const char *who)
+takeover_pull(struct chat *ch, struct source *s, int *fd, uint64_t silence_ms)
 {
-	struct pollfd p = {link, POLLIN, 0};
-	uint64_t began = clock_ms(), warned = began;
-	bool asked = false;
+	struct pollfd p = {s->link, POLLIN, 0};
+	uint64_t began = clock_ms(), warned = began, heard = began;
 
-	for (;;) {
-		if (!asked) {
-			asked = custody_ask(link, UINT32_MAX) == 0;
-			if (!asked && custody_is_gone(errno))
-				return;
+	while (
+	    !s->ended && (silence_ms == 0 || clock_ms() - heard < silence_ms)) {
+		if (!s->asked) {
+			s->asked = custody_ask(s->link, UINT32_MAX) == 0;
+			if (!s->asked && custody_is_gone(errno))
+				s->ended = true;
 		}
-		if (poll(&p, 1, asked ? TICK_MS : 1) > 0 &&
-		    !takeover_note(ch, link, fd, who))
-			return;
+		if (!s->ended && poll(&p, 1, s->asked ? TICK_MS : 1) > 0) {
+			s->ended = !takeover_note(ch, s->link, fd, s->who);
+			heard = clock_ms();
+		}
 		stats_tick(ch->hub);
 		if (clock_ms() - warned >= WARN_MS) {
 			warned = clock_ms();
 			log_warn("%s has not given everything back after %llu "
 				 "ms, waiting",
-			    who, (unsigned long long)(warned - began));
+			    s->who, (unsigned long long)(warned - began));
 		}
 	}
 }
@@ -119,19 +131,26 @@ takeover_misses(const struct hub *h, const int *fd)
 	return false;
 }
 
-/* Collects the descriptors by slot, + 1. */
+/* Collects the descriptors by slot, + 1: from the worker that retired or the
+ * former keeper if there is one, and what is missing from the keeper. */
 static void
 takeover_collect(struct chat *ch, const struct worker_start *start, int *fd)
 {
-	if (start->giver >= 0) {
-		takeover_pull(ch, start->giver, fd, start->giver_name);
-		close(start->giver);
+	struct source giver = {.link = start->giver,
+	    .who = start->giver_name,
+	    .ended = start->giver < 0};
+	struct source keeper = {.link = start->custody, .who = "the keeper"};
+
+	takeover_pull(ch, &giver, fd, keeper.link >= 0 ? SILENCE_MS : 0);
+	if (keeper.link >= 0) {
+		custody_link(ch, start->custody, start->keeper);
+		if (giver.link < 0 || takeover_misses(ch->hub, fd))
+			takeover_pull(ch, &keeper, fd, 0);
 	}
-	if (start->custody < 0)
-		return;
-	custody_link(ch, start->custody, start->keeper);
-	if (start->giver < 0 || takeover_misses(ch->hub, fd))
-		takeover_pull(ch, start->custody, fd, "the keeper");
+	if (!giver.ended && takeover_misses(ch->hub, fd))
+		takeover_pull(ch, &giver, fd, 0);
+	if (giver.link >= 0)
+		close(giver.link);
 }
 
 /* A publication whose delivery killed two workers is passed over by all. */
