@@ -247,7 +247,8 @@ test_stopped_reader(void **state)
 	command = SAYS;
 	replied(asked("others"), "0others");
 	assert_in_range(ends_after_ms(fd, false), LIMIT_MS / 2, 4 * LIMIT_MS);
-	assert_in_range(clock_ms() - begin, LIMIT_MS, 10 * LIMIT_MS);
+	/* a clock tick less than the limit may have gone */
+	assert_in_range(clock_ms() - begin, LIMIT_MS - 10, 10 * LIMIT_MS);
 	/* What is made is what the socket takes, and little more. */
 	assert_in_range(n_parts, 1, PARTS / 2);
 	while ((n = recv(fd, reply, sizeof(reply), MSG_DONTWAIT)) > 0) {
