@@ -41,6 +41,9 @@ if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 fi
 patient='torture_test claims_kill_test once_kill_test publish_kill_test'
+waiting='custody_test planned_test adopt_test successor_test quit_test
+    limit_test link_test memory_test kill_leave_test kill_move_test
+    kill_point_test'
 
 # Without limits in milliseconds: may have company.
 calm() {
@@ -79,19 +82,33 @@ calm() {
 # They wait most of their time, or do not mind.
 patient() {
 	! wanted lint || part "lint" 200 make -s lint
-	for name in $patient; do
-		! wanted "fault/$name" ||
-		    parts_run "fault/$name" 240 "tests/fault/$name.js"
-	done
+	# shellcheck disable=SC2086 # a list
+	faults $patient
 	system san moves 180
 }
 
-together patient calm
+# faults NAME...: those fault tests.
+faults() {
+	for name; do
+		for file in tests/fault/"$name".*; do
+			! wanted "fault/$name" ||
+			    parts_run "fault/$name" 240 "$file"
+		done
+	done
+}
+
+# They wait for processes that are to be late, or are one process.
+waiting() {
+	system release files 120
+	# shellcheck disable=SC2086 # a list
+	faults $waiting
+}
+
+together patient calm waiting
 
 system release page 180
 system release upgrade 180
 system release store 90
-system release files 120
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
 system release bulk 60 'limits'
@@ -127,7 +144,8 @@ fi
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
-	case " $patient " in
+	# shellcheck disable=SC2086 # words
+	case " "$(echo $patient $waiting)" " in
 	*" ${name%.*} "*) continue ;; # done above
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
