@@ -387,8 +387,8 @@ custody_warn(struct chat *ch, uint32_t kept, uint32_t opened)
 		return;
 	c->warned_ms = ch->now_ms;
 	log_warn(
-	    "keeper has %u of %u connections: if this worker dies now, the "
-	    "others are disconnected",
+	    "keeper has %u of %u connections: if this worker dies now, those "
+	    "that its keeper does not have are disconnected",
 	    kept, opened);
 }
 

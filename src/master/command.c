@@ -237,7 +237,10 @@ command_drain(struct call *c)
 		    problem, DRAIN_RATE_MAX);
 		return;
 	}
-	if (rate != m->drain_rate)
+	if (rate == 0 && m->drain_rate != 0)
+		log_info("user %u ends the drain: clients may connect again",
+		    (unsigned)c->uid);
+	else if (rate != m->drain_rate)
 		log_info("user %u drains at %u connections a second",
 		    (unsigned)c->uid, rate);
 	drain_set(m, rate);

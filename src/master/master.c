@@ -269,7 +269,7 @@ master_reconfigure(
 	workers = next->workers;
 	next->workers = m->conf->workers;
 	if (conf_differences(m->conf, next, keys, sizeof(keys)) > 0)
-		log_warn("needs a restart: %s", keys);
+		log_warn("changed, but needs a restart to count: %s", keys);
 	next->live.insecure = conf_insecure(next) &&
 	    (next->live.insecure_set || conf_loopback(m->conf));
 	m->live = next->live;

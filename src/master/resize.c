@@ -151,9 +151,9 @@ resize_fits(const struct master *m, int workers, char *error, size_t error_len)
 	if (leave <= room)
 		return true;
 	snprintf(error, error_len,
-	    "workers %d: they have room for %" PRIu64 " more connections, and "
-	    "%" PRIu64 " are on the workers that would leave (the limit of "
-	    "open files decides that)\n",
+	    "workers %d: so many have room for %" PRIu64 " more connections, "
+	    "and %" PRIu64 " are on the workers that would leave; keep more "
+	    "workers, or raise the limit of open files\n",
 	    workers, room, leave);
 	return false;
 }

@@ -118,6 +118,7 @@ group('drain', {workers: 4}, (test) => {
 		await pause(200);
 		assert.equal((await d.balance()).reduce((a, b) => a + b), 0);
 		assert.equal((await d.ctl('drain', 'off')).status, 0);
+		await d.logged(/user \d+ ends the drain/);
 		assert.equal((await late.head()).status, 101);
 		assert.ok((await d.ask('show', 'workers')).every((w) =>
 		    w.state === 'running'));
