@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "codec/message.h"
 #include "hub/stats.h"
@@ -29,8 +30,24 @@ enum {
 	KEEPER_BURST = 20,
 	KEEPER_BURST_MS = 10000,
 	KEEPER_WAIT_MS = 1000,
+	COMPLAIN_MS = 10000, /* the same of one keeper again after */
 	BEFORE_MS = 10000 /* until it is said that the next one is not filled */
 };
+
+/* Says that a keeper cannot be reached: it is tried ten times a second, and
+ * said once in ten. Keeps errno. */
+static void __attribute__((format(printf, 2, 0)))
+keeper_complain(const struct member *w, const char *fmt, int error)
+{
+	static uint64_t again_ms[CONF_WORKERS_MAX];
+	uint64_t now = clock_ms();
+
+	if (now >= again_ms[w->slot]) {
+		again_ms[w->slot] = now + COMPLAIN_MS;
+		log_error(fmt, w->slot, strerror(error));
+	}
+	errno = error;
+}
 
 /* Makes a custody link and gives one end to the keeper at a control link.
  * Returns the other end, or -1 and errno. */
@@ -44,14 +61,15 @@ keeper_connect(const struct member *w, int control)
 		return -1;
 	}
 	if (custody_pair(fd) == -1) {
-		log_error("no link to keeper %d: %s", w->slot, strerror(errno));
+		keeper_complain(w, "no link to keeper %d: %s", errno);
 		return -1;
 	}
 	if (custody_order(control, KEEPER_LINK, fd[0]) == -1) {
 		saved = errno;
 		if (!custody_is_gone(saved))
-			log_error("keeper %d cannot be told of its worker: %s",
-			    w->slot, strerror(saved));
+			keeper_complain(w,
+			    "keeper %d cannot be told of its worker: %s",
+			    saved);
 		close(fd[1]);
 		fd[1] = -1;
 		errno = saved;

@@ -311,6 +311,15 @@ report_wait(struct master *m, struct log_report *r)
 	return report_read(m, r);
 }
 
+/* Whether the first one is gone without a report. */
+static bool
+next_has_ended(const struct master *m)
+{
+	char c;
+
+	return recv(m->log.next.control, &c, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+}
+
 /* Makes the socket for all lines and the buffer behind it. Returns 0, or -1 and
  * errno. */
 static int
@@ -351,6 +360,11 @@ log_child_boot(struct master *m, char *error, size_t error_len)
 			return -1;
 		}
 		report_handle(m, &r);
+	} else if (next_has_ended(m)) {
+		snprintf(error, error_len,
+		    "the log process ended before it had opened the log: more "
+		    "open files are needed than the limit allows (ulimit -n)");
+		return -1;
 	}
 	log_send_to(m->log.lines[1]);
 	return 0;

@@ -179,6 +179,7 @@ spawn_worker(struct member *w)
 	SHM_STORE(line->state, WORKER_STARTING);
 	if (!keep_takeover(w, &links)) {
 		spawn_later(w, REACH_MS);
+		member_start_failed(w->master);
 		return;
 	}
 	if (link_pair(link) == 0) {
