@@ -22,8 +22,8 @@ struct custody {
 	uint32_t number; /* of the keeper at the link (kept.h) */
 	uint32_t broken; /* number of a keeper whose link ended; 0: none */
 	uint64_t lost_ms;
-	uint64_t *todo; /* [cap]: ids to hand over */
-	uint32_t n_todo;
+	uint64_t *unsent; /* [cap]: ids to hand over */
+	uint32_t n_unsent;
 	uint64_t *give; /* [cap]: ids to give up */
 	uint32_t n_give;
 	bool check;    /* the keeper is to look for itself what has ended */
@@ -54,9 +54,9 @@ custody_init(struct chat *ch)
 	if (c == NULL)
 		return -1;
 	c->cap = 2 * ch->hub->n_slots;
-	c->todo = table(c->cap * sizeof(*c->todo));
+	c->unsent = table(c->cap * sizeof(*c->unsent));
 	c->give = table(c->cap * sizeof(*c->give));
-	if (c->todo == NULL || c->give == NULL) {
+	if (c->unsent == NULL || c->give == NULL) {
 		free(c);
 		errno = ENOMEM;
 		return -1;
@@ -140,12 +140,12 @@ custody_settle_all(struct chat *ch)
 	struct custody *c = ch->custody;
 	uint32_t k, i;
 
-	for (k = 0; k < c->n_todo; k++) {
-		i = (uint32_t)c->todo[k];
-		if (ch->conn[i].fresh && slot_id(ch->hub, i) == c->todo[k])
+	for (k = 0; k < c->n_unsent; k++) {
+		i = (uint32_t)c->unsent[k];
+		if (ch->conn[i].fresh && slot_id(ch->hub, i) == c->unsent[k])
 			custody_settle(ch, i);
 	}
-	c->n_todo = 0;
+	c->n_unsent = 0;
 }
 
 void
@@ -154,13 +154,13 @@ custody_add(struct chat *ch, uint32_t i)
 	struct custody *c = ch->custody;
 
 	ch->conn[i].fresh = true;
-	if (c->n_todo == c->cap) {
+	if (c->n_unsent == c->cap) {
 		/* ids of connections that have ended fill the list: a walk
 		 * finds the others */
 		custody_settle_all(ch);
 		c->walk = 0;
 	}
-	c->todo[c->n_todo++] = slot_id(ch->hub, i);
+	c->unsent[c->n_unsent++] = slot_id(ch->hub, i);
 }
 
 void
@@ -298,7 +298,7 @@ note_add(struct chat *ch, struct custody_note *note, int *fd, uint32_t i)
 
 /* Whether an id on the list is that of a connection which still waits. */
 static bool
-todo_waits(const struct chat *ch, uint64_t id)
+unsent_waits(const struct chat *ch, uint64_t id)
 {
 	uint32_t i = (uint32_t)id;
 
@@ -307,28 +307,29 @@ todo_waits(const struct chat *ch, uint64_t id)
 
 /* Connections that have just opened, then they are answered. */
 static void
-send_todo(struct chat *ch)
+send_unsent(struct chat *ch)
 {
 	struct custody *c = ch->custody;
 	struct custody_note note = {.type = CUSTODY_KEEP};
 	uint32_t k, from = 0, batch, sent = 0;
 	int fd[CUSTODY_MAX];
 
-	while (from < c->n_todo && sent < CUSTODY_FLIGHT) {
+	while (from < c->n_unsent && sent < CUSTODY_FLIGHT) {
 		note.n = 0;
-		for (k = from; k < c->n_todo && note.n < CUSTODY_MAX; k++)
-			if (todo_waits(ch, c->todo[k]))
-				note_add(ch, &note, fd, (uint32_t)c->todo[k]);
+		for (k = from; k < c->n_unsent && note.n < CUSTODY_MAX; k++)
+			if (unsent_waits(ch, c->unsent[k]))
+				note_add(ch, &note, fd, (uint32_t)c->unsent[k]);
 		if (!note_send(ch, &note, fd))
 			break;
 		for (batch = from; batch < k; batch++)
-			if (todo_waits(ch, c->todo[batch]))
-				custody_settle(ch, (uint32_t)c->todo[batch]);
+			if (unsent_waits(ch, c->unsent[batch]))
+				custody_settle(ch, (uint32_t)c->unsent[batch]);
 		sent += note.n;
 		from = k;
 	}
-	memmove(c->todo, c->todo + from, (c->n_todo - from) * sizeof(*c->todo));
-	c->n_todo -= from;
+	memmove(c->unsent, c->unsent + from,
+	    (c->n_unsent - from) * sizeof(*c->unsent));
+	c->n_unsent -= from;
 }
 
 /* Whether a connection is one that this worker's keeper is to have. Of one that
@@ -433,8 +434,8 @@ custody_is_complete(struct chat *ch)
 
 	if (c->sound)
 		return true;
-	return c->link >= 0 && c->n_todo == 0 && c->n_give == 0 && !c->check &&
-	    c->walk == SHM_NONE && custody_is_clear(c->link) &&
+	return c->link >= 0 && c->n_unsent == 0 && c->n_give == 0 &&
+	    !c->check && c->walk == SHM_NONE && custody_is_clear(c->link) &&
 	    custody_count(ch);
 }
 
@@ -446,20 +447,21 @@ custody_turn(struct chat *ch)
 	if (ch->now_ms - c->counted_ms >= COUNT_MS && !custody_count(ch) &&
 	    c->walk == SHM_NONE && c->link >= 0)
 		c->walk = 0;
-	if (c->n_todo == 0 && c->n_give == 0 && !c->check &&
+	if (c->n_unsent == 0 && c->n_give == 0 && !c->check &&
 	    c->walk == SHM_NONE)
 		return 0;
 	if (c->link >= 0 && (c->n_give > 0 || c->check))
 		send_give(ch);
-	if (c->link >= 0 && (c->n_todo > 0 || c->walk != SHM_NONE) &&
-	    (c->n_todo < CUSTODY_FLIGHT / 4 || custody_is_clear(c->link))) {
-		send_todo(ch);
+	if (c->link >= 0 && (c->n_unsent > 0 || c->walk != SHM_NONE) &&
+	    (c->n_unsent < CUSTODY_FLIGHT / 4 || custody_is_clear(c->link))) {
+		send_unsent(ch);
 		if (c->walk != SHM_NONE && c->link >= 0 &&
 		    custody_is_clear(c->link))
 			send_walk(ch);
 	}
 	if (c->link < 0)
 		do_without(ch);
-	return c->n_todo > 0 || c->n_give > 0 || c->walk != SHM_NONE ? RETRY_MS
-								     : 0;
+	return c->n_unsent > 0 || c->n_give > 0 || c->walk != SHM_NONE
+	    ? RETRY_MS
+	    : 0;
 }

@@ -49,12 +49,28 @@ keeper_complain(const struct member *w, const char *fmt, int error)
 	errno = error;
 }
 
+/* One end of a new custody link has been passed on, or could not be: closes it
+ * here, and then the other one, too. Returns the other end, or -1; keeps
+ * errno. */
+static int
+connect_end(const int fd[2], bool passed)
+{
+	int saved = errno;
+
+	close(fd[0]);
+	if (!passed)
+		close(fd[1]);
+	errno = saved;
+	return passed ? fd[1] : -1;
+}
+
 /* Makes a custody link and gives one end to the keeper at a control link.
  * Returns the other end, or -1 and errno. */
 static int
 keeper_connect(const struct member *w, int control)
 {
-	int fd[2], saved;
+	bool passed;
+	int fd[2];
 
 	if (control == -1) {
 		errno = EPIPE;
@@ -64,20 +80,11 @@ keeper_connect(const struct member *w, int control)
 		keeper_complain(w, "no link to keeper %d: %s", errno);
 		return -1;
 	}
-	if (custody_order(control, KEEPER_LINK, fd[0]) == -1) {
-		saved = errno;
-		if (!custody_is_gone(saved))
-			keeper_complain(w,
-			    "keeper %d cannot be told of its worker: %s",
-			    saved);
-		close(fd[1]);
-		fd[1] = -1;
-		errno = saved;
-	}
-	saved = errno;
-	close(fd[0]);
-	errno = saved;
-	return fd[1];
+	passed = custody_order(control, KEEPER_LINK, fd[0]) == 0;
+	if (!passed && !custody_is_gone(errno))
+		keeper_complain(
+		    w, "keeper %d cannot be told of its worker: %s", errno);
+	return connect_end(fd, passed);
 }
 
 /* Makes a custody link and gives one end to the worker that has retired.
@@ -85,20 +92,12 @@ keeper_connect(const struct member *w, int control)
 static int
 former_connect(const struct member *w)
 {
-	int fd[2], saved;
+	int fd[2];
 
 	if (custody_pair(fd) == -1)
 		return -1;
-	if (link_send(w->former_link, MSG_GIVE_BACK, NULL, 0, fd[0]) == -1) {
-		saved = errno;
-		close(fd[1]);
-		fd[1] = -1;
-		errno = saved;
-	}
-	saved = errno;
-	close(fd[0]);
-	errno = saved;
-	return fd[1];
+	return connect_end(
+	    fd, link_send(w->former_link, MSG_GIVE_BACK, NULL, 0, fd[0]) == 0);
 }
 
 /* The child's way from the fork to keeper_main(). */
