@@ -1,6 +1,10 @@
 /* scribble_journal: what another worker may have written over the words that
  * say where the journal begins and ends: all that is published afterwards is
  * delivered, and no loop goes on for ever. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
 #include "scribble_fixture.h"
 
 #include "../../src/hub/heads.h"
@@ -146,6 +150,38 @@ test_suspect(void **state)
 	scene_end(&s);
 }
 
+/* The machine stands still while a suspected publication is tried elsewhere:
+ * that time does not count, for who tries it stood still as well. */
+static void
+test_suspect_stalled(void **state)
+{
+	const struct timespec stall = {1, 300000000}, trial = {0, 20000000};
+	struct scene s;
+	uint64_t next;
+	pid_t child;
+	int status;
+
+	scene_begin(&s);
+	next = journal_tail(&s.h) + 1;
+	journal_suspect(&s.h, next);
+	node_say(s.n, "lobby", "tried elsewhere");
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		kill(getppid(), SIGSTOP);
+		nanosleep(&stall, NULL);
+		kill(getppid(), SIGCONT);
+		nanosleep(&trial, NULL);
+		journal_acquit(&s.h, next);
+		_exit(0);
+	}
+	chat_turn(&s.n->ch);
+	assert_int_equal(s.n->ch.believe_ms, 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	scene_end(&s);
+}
+
 /* Each who dies over a publication counts; others do not. */
 static void
 test_suspect_deaths(void **state)
@@ -178,6 +214,7 @@ main(void)
 	    cmocka_unit_test(test_journal_begin),
 	    cmocka_unit_test(test_end_of_the_missed),
 	    cmocka_unit_test(test_suspect),
+	    cmocka_unit_test(test_suspect_stalled),
 	    cmocka_unit_test(test_suspect_deaths),
 	};
 
