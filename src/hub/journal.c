@@ -250,6 +250,15 @@ tail_mend(struct hub *h, uint64_t tail)
 	return best;
 }
 
+/* Whether the tail may be believed: the ring has it, and nothing says that it
+ * was farther. */
+static bool
+tail_is_newest(const struct hub *h, uint64_t tail)
+{
+	return tail >= h->tail && tail > SHM_LOAD(h->heads->redone) &&
+	    position_fits(h, tail);
+}
+
 void
 journal_redo(struct hub *h)
 {
@@ -261,7 +270,8 @@ journal_redo(struct hub *h)
 		h->tail = tail;
 		return;
 	}
-	tail = h->tail = tail_mend(h, tail);
+	h->tail = tail_is_newest(h, tail) ? tail : tail_mend(h, tail);
+	tail = h->tail;
 	if (SHM_LOAD(h->heads->redone) == tail)
 		return;
 	redo_entry(h, tail);
