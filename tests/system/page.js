@@ -15,6 +15,7 @@ const AXE = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
     '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync'];
+
 /* A wire to the daemon that can be cut, or held: nothing passes, and nobody is
  * told: {port, made, cut(), hold(), mend(), close()}; made: connections ever. */
 async function wire(to) {
