@@ -200,8 +200,6 @@ syntax:
 run:
 	@tests/deps.sh build
 	@$(MAKE) --no-print-directory all
-	@echo "chatd: point a client at ws://localhost:$(PORT)/ws?user=alice" \
-	    "(for example: npx wscat -c 'ws://localhost:$(PORT)/ws?user=alice')"
 	@exec build/chatd -d -w 4 -l localhost:$(PORT)
 
 install: all

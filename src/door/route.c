@@ -201,12 +201,30 @@ take_protocol(const struct http_request *r, struct route *out)
 	return NULL;
 }
 
+/* Whether a name is given where only a token gives one. */
+static bool
+name_is_refused(const struct conf_live *live, const struct http_request *r,
+    enum slot_door door)
+{
+	struct http_span ignored;
+
+	return !live->insecure && door != DOOR_ECHO &&
+	    http_parameter(r->query, "user", &ignored);
+}
+
+/* Says so. */
+static void
+route_refuse_name(struct route *out)
+{
+	route_refuse(401, "a name is not taken on trust here", out);
+	out->headers = "WWW-Authenticate: Bearer\r\n";
+}
+
 /* Who comes, and how he speaks. */
 static void
 route_door(const struct conf_live *live, const struct http_request *r,
     struct route *out)
 {
-	struct http_span ignored;
 	const char *bad = NULL;
 
 	if (out->door == DOOR_CENTRIFUGO)
@@ -215,11 +233,8 @@ route_door(const struct conf_live *live, const struct http_request *r,
 		bad = take_names(r, out);
 	if (bad != NULL) {
 		route_refuse(400, bad, out);
-	} else if (!live->insecure && out->door != DOOR_ECHO &&
-	    http_parameter(r->query, "user", &ignored)) {
-		route_refuse(401, "a name is not taken on trust here", out);
-		out->headers = "WWW-Authenticate: Bearer\r\n";
-	}
+	} else if (name_is_refused(live, r, out->door))
+		route_refuse_name(out);
 }
 
 /* An upgrade at a path that takes one. */
@@ -230,7 +245,9 @@ route_upgrade(const struct conf_live *live, const struct http_request *r,
 	static const char version[] = "Upgrade: websocket\r\n"
 				      "Sec-WebSocket-Version: 13\r\n";
 
-	if (!r->upgrade) {
+	if (!r->upgrade && name_is_refused(live, r, door))
+		route_refuse_name(out); /* a page asks why it is refused */
+	else if (!r->upgrade) {
 		route_refuse(426, "this is a WebSocket: upgrade", out);
 		out->headers = version;
 	} else if (r->version_bad || r->version < 0)

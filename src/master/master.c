@@ -113,6 +113,30 @@ start_more(struct master *m)
 		}
 }
 
+/* Says that clients can come, and where to: the first address, as it is typed
+ * into a browser. */
+static void
+ready_log(const struct master *m)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	char name[LISTENER_TEXT];
+	const char *port;
+	bool any;
+
+	if (m->n_listeners == 0 ||
+	    getsockname(m->listener[0], (struct sockaddr *)&sa, &len) == -1) {
+		log_info("ready");
+		return;
+	}
+	listener_name((struct sockaddr *)&sa, name);
+	any = strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
+	port = strrchr(name, ':');
+	log_info("ready: page http://%s%s/, clients ws://%s%s/ws",
+	    any ? "localhost" : name, any ? port : "", any ? "localhost" : name,
+	    any ? port : "");
+}
+
 /* All workers are ready: from now on a connection succeeds. */
 static void
 serve(struct master *m)
@@ -129,7 +153,7 @@ serve(struct master *m)
 		daemon_ready(m->ready_pipe);
 	m->ready_pipe = -1;
 	store_put(m);
-	log_info("ready");
+	ready_log(m);
 	notify("READY=1\nSTATUS=serving");
 }
 

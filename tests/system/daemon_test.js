@@ -130,7 +130,8 @@ group('running', {conf: 'workers 3\n'}, (test) => {
 		    ...[0, 1, 2, 3].map((n) => `chatd: worker ${n}`)]);
 	});
 	test('the log says ready, and for how many connections', async (d) => {
-		await d.logged(/\bready\b/);
+		await d.logged(RegExp('\\bready: page http://127\\.0\\.0\\.1:' +
+		    `${d.port}/, clients ws://127\\.0\\.0\\.1:${d.port}/ws$`, 'm'));
 		await d.logged(/\d[\d,]* connections/);
 		await d.logged(/io_uring/);
 	});
@@ -445,7 +446,7 @@ async function syslogged(dir) {
 		assert.equal(r.status, 0, JSON.stringify(r));
 		pid = Number(fs.readFileSync(pidfile, 'utf8'));
 		/* Facility daemon, level info; the time as everywhere. */
-		await told(/^<30>\w{3} [ \d]\d [\d:]{8} chatd\[\d+\]: master: ready$/m);
+		await told(/^<30>\w{3} [ \d]\d [\d:]{8} chatd\[\d+\]: master: ready: page http:.*\/ws$/m);
 		await visit('alice');
 		await told(/^<30>.* chatd\[\d+\]: worker \d: alice joined$/m);
 		const [w] = JSON.parse((await run(CHATCTL, ['-s', ctl, '-j', 'show',

@@ -4,7 +4,7 @@
  *	import {Client} from '/chatd.js';
  *
  *	const client = new Client(Client.address('alice'), {
- *		state(state, why) {},	// 'connecting', 'connected', 'closed'
+ *		state(state, why, code) {}, // 'connecting', 'connected', 'closed'
  *		publication(channel, p) {},	// {data, offset, time, info}
  *		subscribed(channel, s) {},	// s.recovered, see below
  *		unsubscribed(channel, error) {},
@@ -20,16 +20,35 @@
  * is made again after a random time, and each channel goes on where it was:
  * `publication` is called once for every one, in order. Where that cannot be,
  * `subscribed` says lost. Calls answer a promise; it fails with an Error whose
- * `code` is the server's, or 0 if the connection went before the answer came.
+ * `code` is the server's, or 0 if the connection went before the answer came;
+ * then `closed` is the code that it was closed with. A command that is longer
+ * than the server takes is not sent: `code` is 1009. What the server takes is
+ * in `client.limits` (message_size in bytes, ...).
  */
 
 const RETRY_MS = 500, RETRY_MAX_MS = 15000; /* bounds of the random time */
 const ANSWER_MS = 10000;                    /* for a reply, a connection */
 const UNSURE_MS = 3000; /* for an answer when the network is in doubt */
+const DOUBT_MS = 5000;  /* after so long without a reply it is in doubt */
+const SETTLED_MS = 10000; /* a connection that lives so long has succeeded */
+
+/* Close codes and connect errors after which trying again changes nothing. */
+const REFUSALS = new Set([101, 103, 109]);
+
+/* Close codes that a message was the reason of (RFC 6455, section 7.4.1). */
+const BLAME = new Set([1002, 1003, 1007, 1009, 3501]);
+
+const utf8 = new TextEncoder();
+
+/* How many bytes a text is on the wire. */
+function bytes(text) {
+	return utf8.encode(text).length;
+}
 
 /* An error with its code. */
-function failure({code = 0, message = 'not connected', temporary = !code}) {
-	return Object.assign(new Error(message), {code, temporary});
+function failure({code = 0, message = 'not connected', temporary = !code,
+    closed = 0}) {
+	return Object.assign(new Error(message), {code, temporary, closed});
 }
 
 export class Client {
@@ -43,7 +62,7 @@ export class Client {
 	constructor(url, handlers = {}, {token} = {}) {
 		Object.assign(this, {url, handlers, token, state: 'closed',
 		    id: null, channels: new Map(), calls: new Map(),
-		    lines: [], serial: 0, tries: 0});
+		    lines: [], size: 0, serial: 0, tries: 0, limits: {}});
 	}
 
 	/* Connects, and again whenever the connection is lost. */
@@ -54,7 +73,8 @@ export class Client {
 		this.tell('connecting');
 		const socket = this.socket = new WebSocket(this.url);
 		socket.onopen = () => this.greet().catch((error) =>
-		    this.lost(socket, {code: error.code, reason: error.message}));
+		    this.lost(socket, {code: error.closed || error.code,
+		    reason: error.message}));
 		socket.onmessage = ({data}) => this.frame(data);
 		socket.onclose = (event) => this.lost(socket, event);
 		this.alive(ANSWER_MS);
@@ -98,20 +118,48 @@ export class Client {
 		return (await this.call('rpc', {method, data})).data;
 	}
 
-	/* Sends a command; those of one turn go in one frame. done gets the answer
-	 * before what comes behind it is read. */
+	/* Sends a command; those of one turn go in one frame if that is not too
+	 * long. done gets the answer before what comes behind it is read. */
 	call(name, parameters, done) {
 		if (this.state !== 'connected' && name !== 'connect')
 			return Promise.reject(failure({}));
 		const id = ++this.serial;
-		if (this.lines.push(JSON.stringify({id, [name]: parameters})) === 1)
-			queueMicrotask(() => {
-				if (this.socket?.readyState === WebSocket.OPEN)
-					this.socket.send(this.lines.join('\n'));
-				this.lines = [];
-			});
-		return new Promise((resolve, reject) =>
-		    this.calls.set(id, {name, done, resolve, reject}));
+		const line = JSON.stringify({id, [name]: parameters});
+		const size = bytes(line), most = this.limits.message_size ?? Infinity;
+		if (size > most)
+			return Promise.reject(failure({code: 1009,
+			    message: `too long: ${size} bytes, of at most ${most}`}));
+		if (this.size + size >= most)
+			this.flush();
+		if (this.lines.push(line) === 1)
+			queueMicrotask(() => this.flush());
+		this.size += size + 1;
+		this.doubt ??= setTimeout(() => this.overdue(), DOUBT_MS);
+		return new Promise((resolve, reject) => this.calls.set(id,
+		    {name, done, resolve, reject, at: performance.now()}));
+	}
+
+	/* Sends the commands that wait. */
+	flush() {
+		if (this.lines.length && this.socket?.readyState === WebSocket.OPEN)
+			this.socket.send(this.lines.join('\n'));
+		this.lines = [];
+		this.size = 0;
+	}
+
+	/* Whether a reply is late: then the line is tried. */
+	overdue() {
+		const [oldest] = this.calls.values();
+		this.doubt = undefined;
+		if (!oldest)
+			return;
+		const left = DOUBT_MS - (performance.now() - oldest.at);
+		if (left <= 0 && !oldest.doubted) {
+			oldest.doubted = true;
+			this.check();
+		}
+		this.doubt = setTimeout(() => this.overdue(),
+		    left > 0 ? left : DOUBT_MS);
 	}
 
 	/* Whether the connection still works; if not, it is made again. */
@@ -126,19 +174,29 @@ export class Client {
 
 	/* The first command of a connection, then all subscriptions. */
 	async greet() {
-		const subs = {};
+		const subs = Object.create(null);
 		for (const [channel, c] of this.channels)
 			if (c.server)
 				subs[channel] = this.position(c);
-		await this.call('connect', {token: await this.token?.(), subs},
-		    (r) => this.greeted(r));
+		const token = await this.token?.();
+		try {
+			await this.call('connect', {token, subs},
+			    (r) => this.greeted(r));
+		} catch (error) {
+			/* an expired token may be followed by another one */
+			if (REFUSALS.has(error.code) && (error.code !== 109 ||
+			    await this.token?.() === token))
+				error.closed = 3500;
+			throw error;
+		}
 	}
 
 	greeted(r) {
 		this.id = r.client;
 		this.quiet = r.ping ? r.ping * 1000 + ANSWER_MS : 0;
 		this.pong = r.pong;
-		this.tries = 0;
+		this.limits = r.data?.limits ?? {};
+		this.settled = setTimeout(() => this.tries = 0, SETTLED_MS);
 		this.alive(this.quiet);
 		this.tell('connected');
 		for (const [channel, s] of Object.entries(r.subs ?? {})) {
@@ -261,31 +319,36 @@ export class Client {
 		clearTimeout(this.watch);
 		clearTimeout(this.expiry);
 		clearTimeout(this.timer);
+		clearTimeout(this.settled);
+		clearTimeout(this.doubt);
+		this.doubt = undefined;
 		this.socket = null;
 		socket?.close();
 		this.calls.clear();
 		this.lines = [];
+		this.size = 0;
 		if (!final)
 			this.timer = setTimeout(() => this.connect(), Math.random() *
 			    Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** this.tries++));
-		this.tell(final ? 'closed' : 'connecting', reason);
+		this.tell(final ? 'closed' : 'connecting', reason, code);
 		for (const call of calls)
-			call.reject(failure({}));
+			call.reject(failure({closed: code}));
 	}
 
-	tell(state, why = '') {
+	tell(state, why = '', code = 0) {
 		this.state = state;
-		this.handlers.state?.(state, why);
+		this.handlers.state?.(state, why, code);
 	}
 }
 
 /* ---- the page ---- */
 
 const PAGE = 50;          /* messages of history at once */
-const KEEP = 1000;        /* messages of a conversation held here */
+const KEEP = 600;         /* messages of a conversation held here */
 const GROUP_MS = 300000;  /* messages so close together share a face */
 const PEOPLE_MS = 10000;  /* who is here is asked so often */
 const BOTTOM_PX = 60;     /* so near the end, the log follows */
+const DRAW_MS = 40;       /* messages that come within it are drawn at once */
 
 const $ = (id) => document.getElementById(id);
 
@@ -336,11 +399,23 @@ const memory = {
 	}
 };
 
+/* Making a format costs more than a hundred uses of it. */
+const clock = new Intl.DateTimeFormat([], {timeStyle: 'short'});
+const calendar = new Intl.DateTimeFormat([], {dateStyle: 'full'});
+
+const days = new Map(); /* a day as Date writes it -> in words */
+
 /* The day of a message in words. */
-function dayOf(at) {
-	const day = new Date(at);
-	return day.toDateString() === new Date().toDateString() ? 'Today' :
-	    day.toLocaleDateString([], {dateStyle: 'full'});
+function dayOf(m, today) {
+	m.day ??= new Date(m.at).toDateString();
+	if (!days.has(m.day))
+		days.set(m.day, calendar.format(m.at));
+	return m.day === today ? 'Today' : days.get(m.day);
+}
+
+/* A number of bytes for people. */
+function sized(n) {
+	return `${n.toLocaleString()} bytes`;
 }
 
 /* The text of a publication; other programs' data is shown as it is. */
@@ -349,12 +424,15 @@ function textOf(data) {
 	return typeof text === 'string' ? text : JSON.stringify(data);
 }
 
+/* What a backend sends to this user alone; nobody can answer there. */
+const NOTICES = '@';
+
 /* A room or a private conversation. A message is {offset, at, from, own, text};
  * one's own stays in `outbox` until it comes back as a publication. */
 class Place {
 	constructor(key) {
 		this.key = key;
-		this.peer = key[0] === '@' ? key.slice(1) : null;
+		this.peer = key[0] === '@' ? key.slice(1) || 'Notices' : null;
 		Object.assign(this, {title: this.peer ?? key, messages: [],
 		    outbox: [], unread: 0, read: 0, draft: '', present: null});
 	}
@@ -380,10 +458,12 @@ class Place {
 
 class Page {
 	constructor(name, token) {
-		Object.assign(this, {me: name, places: new Map(), sources: new Map(),
-		    marks: {}, reads: memory.get('read', {}), active: null});
+		Object.assign(this, {me: name, token, places: new Map(),
+		    sources: new Map(), failures: 0,
+		    marks: Object.create(null), reads: Object.assign(
+		    Object.create(null), memory.get('read', {})), active: null});
 		this.client = new Client(Client.address(token ? '' : name), {
-			state: (state, why) => this.stateChanged(state, why),
+			state: (...what) => this.stateChanged(...what),
 			publication: (channel, p) => this.take(channel, p),
 			subscribed: (channel, s) => this.subscribed(channel, s),
 			unsubscribed: (channel, error) => this.refused(channel, error),
@@ -406,7 +486,7 @@ class Page {
 			e.preventDefault();
 			this.say();
 		};
-		$('text').oninput = () => this.fit();
+		$('text').oninput = () => (this.fit(), this.hint());
 		$('join').onsubmit = (e) => {
 			e.preventDefault();
 			this.open($('room').value.trim());
@@ -417,10 +497,7 @@ class Page {
 		$('back').onclick = () => this.view('places');
 		$('show-people').onclick = () => this.showPeople();
 		$('hide-people').onclick = () => this.showPeople(false);
-		$('leave').onclick = () => {
-			memory.set('name', null);
-			location.reload();
-		};
+		$('leave').onclick = renamed;
 		ononline = onoffline = () => this.client.check();
 		document.onvisibilitychange = () => {
 			if (!document.hidden)
@@ -495,6 +572,7 @@ class Page {
 		p.freshAfter = p.unread ? p.read : Infinity;
 		$('text').value = p.draft;
 		$('title').textContent = p.title;
+		$('compose').hidden = key === NOTICES;
 		$('text-label').textContent = $('text').placeholder =
 		    `Message to ${p.title}`;
 		$('show-people').hidden = !!p.peer;
@@ -523,14 +601,39 @@ class Page {
 
 	say() {
 		const text = $('text').value.trim(), p = this.active;
-		if (!text)
+		if (!text || p.key === NOTICES)
 			return;
+		const size = this.sizeOf(p, text);
+		const most = this.client.limits.message_size;
+		if (size > most)
+			return this.hint(`This is too long: ${sized(size)}, ` +
+			    `and the server takes at most ${sized(most)}.`);
 		$('text').value = '';
 		this.fit();
+		this.hint();
 		const m = {at: Date.now(), from: this.me, own: true, text};
 		p.outbox.push(m);
 		this.send(p, m);
 		this.toEnd();
+	}
+
+	/* How many bytes the server is sent for a text: the longest command. */
+	sizeOf(p, text) {
+		const id = this.client.serial + 100;
+		return bytes(JSON.stringify(p.peer ? {id, rpc: {method: 'message',
+		    data: {to: p.peer.length > this.me.length ? p.peer : this.me,
+		    data: {text, to: p.peer}}}} :
+		    {id, publish: {channel: p.key, data: {text}}}));
+	}
+
+	/* Says under the text field what is wrong with the text, or how it is
+	 * sent. */
+	hint(wrong = '') {
+		if (!wrong && !$('hint').classList.contains('wrong'))
+			return;
+		$('hint').classList.toggle('wrong', wrong);
+		$('hint').textContent = wrong || HINT;
+		$('text').setAttribute('aria-invalid', !!wrong);
 	}
 
 	/* Sends a message of the outbox, or lets it wait for the connection. */
@@ -552,9 +655,10 @@ class Page {
 				await client.publish(p.key, {text: m.text});
 			m.state = 'sent';
 		} catch (error) {
-			if (error.code) {
+			if (error.code || BLAME.has(error.closed)) {
 				m.state = 'failed';
-				m.why = error.message;
+				m.why = error.code ? error.message :
+				    'The server ended the connection at this';
 			} /* else the next connection tells what became of it */
 		}
 		this.changed(p);
@@ -566,25 +670,36 @@ class Page {
 		const text = textOf(p.data);
 		const key = channel[0] !== '#' ? channel :
 		    `@${own && p.data?.to || from}`;
-		if (key === '@')
-			return;
 		const place = this.place(key);
 		const m = own && place.confirm(p.info?.client, text) ||
 		    {from, own, text};
 		Object.assign(m, {offset: p.offset, at: p.time || Date.now(),
-		    state: own ? 'sent' : undefined});
+		    clock: undefined, day: undefined, state: own ? 'sent' : undefined});
 		if (!place.add(m))
 			return;
 		if (!own && m.offset > place.read)
 			place.unread++;
-		this.changed(place, old);
-		this.seen();
+		if (!old) /* else its page is drawn when it is complete */
+			this.drawSoon(place);
+	}
+
+	/* Shows a new message: many in a moment are drawn once. */
+	drawSoon(p) {
+		if (p !== this.active)
+			return this.changed(p);
+		this.drawing ??= setTimeout(() => {
+			this.drawing = undefined;
+			this.changed(this.active);
+			this.seen();
+		}, DRAW_MS);
 	}
 
 	/* A channel begins or goes on. */
 	subscribed(channel, s) {
 		if (channel[0] === '#')
 			this.me ||= channel.slice(1); /* the token said who */
+		else
+			this.place(channel); /* the token may have said which */
 		const places = [...this.places.values()].filter((p) =>
 		    this.channelOf(p) === channel);
 		const source = this.sources.get(channel);
@@ -628,8 +743,9 @@ class Page {
 
 	/* Loads a page of history in front of what is there. */
 	async older(channel) {
-		const s = this.sources.get(channel);
-		if (!s || s.busy || s.done)
+		const s = this.sources.get(channel), shown = this.active;
+		if (!s || s.busy || s.done || this.channelOf(shown) === channel &&
+		    shown.messages.length >= KEEP)
 			return;
 		s.busy = true;
 		try {
@@ -644,16 +760,31 @@ class Page {
 			s.done = !!error.code; /* nothing is kept there */
 		}
 		s.busy = false;
-		if (this.channelOf(this.active) === channel)
+		this.drawPlaces();
+		if (this.channelOf(this.active) === channel) {
 			this.draw(false); /* and on, if that filled no screen */
+			this.seen();
+		}
 	}
 
 	changed(p, old = false) {
+		/* what is being read does not vanish at once */
+		const most = p !== this.active || this.atEnd() ? KEEP : 2 * KEEP;
+		if (!old && p.messages.length > most)
+			this.forget(p, p.messages.length - most + PAGE);
 		if (p === this.active)
 			this.draw(!old);
-		if (p.messages.length > KEEP && this.atEnd())
-			p.messages.splice(0, p.messages.length - KEEP);
 		this.drawPlaces();
+	}
+
+	/* Drops the oldest messages of a conversation: they are in the history. */
+	forget(p, n) {
+		const s = this.sources.get(this.channelOf(p));
+		p.messages.splice(0, n);
+		if (s && p.messages[0]?.offset > s.oldest) {
+			s.oldest = Math.floor(p.messages[0].offset);
+			s.done = false;
+		}
 	}
 
 	/* What is in sight has been read. */
@@ -697,11 +828,12 @@ class Page {
 		    e.offsetTop + e.offsetHeight > log.offsetTop + log.scrollTop);
 		const before = anchor?.offsetTop;
 		const all = [...p.messages, ...p.outbox], nodes = [];
+		const today = new Date().toDateString();
 		let day = '', fresh = false;
 		log.setAttribute('aria-live', live ? 'polite' : 'off');
 		all.forEach((m, i) => {
-			if (!m.notice && day !== dayOf(m.at))
-				nodes.push(this.mark('day', day = dayOf(m.at)));
+			if (!m.notice && day !== dayOf(m, today))
+				nodes.push(this.mark('day', day = dayOf(m, today)));
 			if (!fresh && !m.own && m.offset > p.freshAfter) {
 				fresh = true;
 				nodes.push(this.mark('fresh', 'New'));
@@ -746,7 +878,8 @@ class Page {
 			return m.node ??= make('p', {class: 'notice'}, m.notice);
 		if (!m.node) {
 			const from = m.own || p.peer || !/^[^*]/.test(m.from) ?
-			    span('from', m.own ? 'You' : m.from || 'Somebody') :
+			    span('from', m.own ? 'You' : m.from ||
+			    (p.key === NOTICES ? 'The server' : 'Somebody')) :
 			    make('button', {class: 'from',
 			    onclick: () => this.open(`@${m.from}`)}, m.from);
 			m.time = make('time', {class: 'when'});
@@ -755,7 +888,7 @@ class Page {
 			    {class: 'words'}, span('said', m.text), m.time));
 		}
 		const sending = m.state === 'sending', failed = m.state === 'failed';
-		const when = new Date(m.at).toLocaleTimeString([], {timeStyle: 'short'});
+		const when = m.clock ??= clock.format(m.at);
 		const note = sending ? 'sending…' : failed ? m.why :
 		    m.own ? `${when} ✓` : when;
 		if (m.time.textContent !== note) {
@@ -821,7 +954,8 @@ class Page {
 
 	drawPeople() {
 		const {present, peer} = this.active, n = present?.size;
-		$('subtitle').textContent = !present ? '' : peer ?
+		$('subtitle').textContent = this.active.key === NOTICES ?
+		    'from the server to you' : !present ? '' : peer ?
 		    (present.has(peer) ? 'is here' : 'is away') :
 		    n === 1 ? '1 person is here' : `${n} people are here`;
 		const names = peer || !present ? [] : [...present].sort((a, b) =>
@@ -836,17 +970,87 @@ class Page {
 		    face(name), span('name', name)))));
 	}
 
-	stateChanged(state, why) {
+	stateChanged(state, why, code) {
+		const unopened = state === 'connecting' && code === 1006;
 		this.was ||= state === 'connected';
-		const calm = state === 'connected' || !this.was && !why;
+		this.failures += unopened;
+		const calm = state === 'connected' || !this.was && !why && !unopened;
 		$('state').textContent = {connected: 'Connected',
 		    connecting: 'Connecting…', closed: 'Not connected'}[state];
 		$('state').className = `quiet ${state}`;
-		$('status').className = calm ? 'unseen' : '';
-		$('status').textContent = calm ? $('state').textContent :
-		    state === 'closed' ? `The server has ended the connection: ${why}` :
-		    'No connection, trying again…';
+		if (calm || state === 'connecting')
+			this.status(calm ? $('state').textContent :
+			    'No connection, trying again…', calm);
+		else
+			this.ended(code, why);
+		if (unopened && !this.was)
+			this.findOut();
 	}
+
+	/* Says how the connection stands, with what one can do about it. */
+	status(text, calm, ...actions) {
+		$('status').className = calm ? 'unseen' : '';
+		$('status').replaceChildren(text, ...actions.map(([word, onclick]) =>
+		    make('button', {class: 'action', onclick}, word)));
+	}
+
+	/* The server does not want this connection any more: why, and a way on. */
+	ended(code, why) {
+		const again = ['Try again', () => this.client.connect()];
+		const [text, ...actions] = code === 109 || /expired/.test(why) ?
+		    ['Your token has expired. Open the page with a new one: ' +
+		    `${tokenPlace()}.`, again] :
+		    code === 3503 ? ['You were disconnected by an administrator.',
+		    again] :
+		    code === 3500 ? ['The server does not accept your token. Open ' +
+		    `the page with another one: ${tokenPlace()}.`, again] :
+		    [`The server has ended the connection: ${why || code}.`, again];
+		this.status(text, false, ...actions,
+		    ...this.token ? [] : [['Change name', renamed]]);
+	}
+
+	/* No WebSocket was ever opened, and a script is not told why: the same
+	 * address, asked without an upgrade, says it. */
+	async findOut() {
+		let answer;
+		try {
+			answer = await fetch(this.client.url.replace(/^ws/, 'http'));
+		} catch {
+			return; /* no network: it is tried again */
+		}
+		const text = (await answer.text()).trim();
+		if (this.was || this.client.state === 'connected' ||
+		    answer.status === 503)
+			return;
+		if (answer.status !== 426 || this.failures > 2)
+			this.client.close();
+		if (answer.status === 401)
+			this.status('This chat needs a token. Open the page as ' +
+			    `${tokenPlace()}; whoever runs the chat can make one.`, false,
+			    ['Try again', () => location.reload()]);
+		else if (answer.status !== 426)
+			this.status(`The server refuses the connection: ${text}.`, false,
+			    ['Try again', () => this.client.connect()],
+			    ['Change name', renamed]);
+		else if (this.failures > 2)
+			this.status('The page is there, but the server refuses its ' +
+			    'WebSocket: its log says why.', false,
+			    ['Try again', () => this.client.connect()]);
+	}
+}
+
+/* Where a token goes in the page's address. */
+function tokenPlace() {
+	return `${location.origin}${location.pathname}#token=TOKEN`;
+}
+
+/* What stands under the text field. */
+const HINT = 'Enter sends, Shift+Enter begins a new line.';
+
+/* Forgets the name and asks for another one. */
+function renamed() {
+	memory.set('name', null);
+	location.reload();
 }
 
 function phone() {
