@@ -37,14 +37,15 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 	exit 1
 fi
 
-need gcc make byacc libc6-dev libevent-dev libbsd-dev libssl-dev liburing-dev libseccomp-dev
+need gcc make byacc libc6-dev libevent-dev libbsd-dev libidn2-dev libssl-dev \
+    liburing-dev libseccomp-dev
 if installed libevent-dev &&
     dpkg --compare-versions \
     "$(dpkg-query -W -f '${Version}' libevent-dev)" lt "$event_min"; then
 	missing="$missing libevent-dev libevent-core-2.1-7"
 fi
 if [ "$what" = all ]; then
-	need chromium fonts-dejavu-core
+	need chromium fonts-dejavu-core haproxy nginx openssl
 	need libcmocka-dev libclang-rt-14-dev mandoc python3-websockets \
 	    valgrind procps util-linux iproute2
 	need_command clang clang

@@ -15,6 +15,12 @@ enum {
 	CONF_LISTEN_MAX = 8,
 	CONF_FILES_BYTES = 1024 * 1024, /* of all files together */
 	CONF_ORIGIN_BYTES = 4096,
+	CONF_HOST_BYTES = 2048,
+	CONF_MACHINE_BYTES = 65, /* of a host's name, with the NUL */
+	CONF_KEYS_MAX = 64,	 /* that there may be */
+	/* A key for HS256 has as many bits as its hash (RFC 7518 3.2); a
+	 * shorter one is found by trying. */
+	CONF_TOKEN_KEY_MIN = 32,
 	CONF_MESSAGE_SIZE_MAX = 16 * 1024 * 1024,
 	/* Messages of message-size that output-memory must hold: JSON makes six
 	 * bytes of a control character, a frame may take half of the memory,
@@ -86,6 +92,11 @@ struct conf_live {
 	uint8_t insecure_set;	      /* the file has an insecure line */
 	uint8_t insecure;	      /* see conf_insecure; 0 until decided */
 	uint8_t n_channels;
+	/* While insecure: nobody is turned away for Host or a proxy. */
+	uint8_t insecure_public;
+	uint16_t host_len;	    /* bytes used in host */
+	char host[CONF_HOST_BYTES]; /* names of this server, each terminated */
+	char machine[CONF_MACHINE_BYTES]; /* this machine's name */
 	struct conf_channel channel[CONF_CHANNELS_MAX];
 	char token_key[CONF_SECRET_BYTES]; /* HS256; "" = none. Never logged */
 	char api_key[CONF_SECRET_BYTES];   /* "" = no HTTP API. Never logged */
@@ -108,6 +119,7 @@ struct conf {
 	char *user;		/* to run workers as; NULL = chatd, nobody */
 	char *pidfile, *control, *log_file; /* NULL = default */
 	char *webroot; /* folder of the web page; NULL = the one built in */
+	char *where[CONF_KEYS_MAX]; /* "file:line", see conf_where() */
 	struct conf_live live;
 };
 
@@ -157,19 +169,44 @@ int conf_parse_time(const char *text, uint64_t *ms);
 int conf_differences(
     const struct conf *old, const struct conf *new, char *out, size_t out_len);
 
+/*
+ * The keys of *live that differ between two, as conf_differences(): what a
+ * reload changes at once.
+ */
+int conf_live_differences(const struct conf_live *old,
+    const struct conf_live *new, char *out, size_t out_len);
+
+/* Where a file sets a key, "file:line"; NULL: it does not, or the key may
+ * repeat. */
+const char *conf_where(const struct conf *c, const char *key);
+
 /* Whether there are listeners and all are on loopback: localhost,
  * 127.0.0.0/8 or [::1]. A name that would have to be looked up is not. */
 bool conf_loopback(const struct conf *c);
 
 /*
  * Whether anybody may connect under any name and channels ask for no token:
- * what the file says, else yes on loopback without a token-key. The caller
- * stores the answer in live.insecure after the command line has its say. At a
- * reload listeners stay as they are, so what they are now must agree:
- *	next->live.insecure = conf_insecure(next) &&
- *	    (next->live.insecure_set || conf_loopback(running));
+ * what the file says, else yes on loopback without a token-key.
  */
 bool conf_insecure(const struct conf *c);
+
+/*
+ * What is wrong with `insecure yes` while chatd listens where `running` says
+ * (c itself at a start; at a reload listeners stay as they are): it may not
+ * beside an address that is neither on loopback nor private. NULL: nothing; a
+ * text that lives until the next call.
+ */
+const char *conf_access_judge(const struct conf *c, const struct conf *running);
+
+/* Stores in c->live what follows for the workers: insecure, and this machine's
+ * name. After the command line has had its say. */
+void conf_access_settle(struct conf *c, const struct conf *running);
+
+/* Whether an Origin, or a host without its port, is listed by the key. */
+bool conf_origin_listed(
+    const struct conf_live *live, const char *origin, size_t len);
+bool
+conf_host_listed(const struct conf_live *live, const char *host, size_t len);
 
 /*
  * What holds for a channel: the longest pattern that matches, a name before a

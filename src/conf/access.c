@@ -1,39 +1,28 @@
-/* access: whether anybody may come in without proof of who he is. */
+/* access: whether anybody may come in without proof of who that is. */
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
-#include "conf/conf.h"
+#include "base/address.h"
+#include "parse.h"
 
-/* Whether an address "host:port" is on loopback. */
-static bool
-address_is_loopback(const char *address)
+/* How far an address "host:port" reaches. A name is not looked up: public. */
+static enum address_reach
+access_reach(const char *address)
 {
 	const char *colon = strrchr(address, ':');
-	struct in6_addr six;
-	struct in_addr four;
-	char host[64];
+	enum address_reach reach;
 	size_t len;
 
 	if (colon == NULL)
-		return false;
+		return ADDRESS_PUBLIC;
 	len = (size_t)(colon - address);
-	if (len >= 2 && address[0] == '[' && colon[-1] == ']') {
-		address++;
-		len -= 2;
-	}
-	if (len >= sizeof(host))
-		return false;
-	memcpy(host, address, len);
-	host[len] = '\0';
-	if (strcasecmp(host, "localhost") == 0)
-		return true;
-	if (inet_pton(AF_INET, host, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
-	return inet_pton(AF_INET6, host, &six) == 1 &&
-	    IN6_IS_ADDR_LOOPBACK(&six);
+	if (len == strlen("localhost") &&
+	    strncasecmp(address, "localhost", len) == 0)
+		return ADDRESS_LOOPBACK;
+	reach = address_reach(address, len);
+	return reach == ADDRESS_NONE ? ADDRESS_PUBLIC : reach;
 }
 
 /* Whether all listeners are on loopback. */
@@ -43,7 +32,7 @@ conf_loopback(const struct conf *c)
 	int i;
 
 	for (i = 0; i < c->n_listen; i++)
-		if (!address_is_loopback(c->listen[i]))
+		if (access_reach(c->listen[i]) != ADDRESS_LOOPBACK)
 			return false;
 	return c->n_listen > 0;
 }
@@ -55,4 +44,37 @@ conf_insecure(const struct conf *c)
 	if (c->live.insecure_set)
 		return c->live.insecure;
 	return c->live.token_key[0] == '\0' && conf_loopback(c);
+}
+
+/* Whether what a file says of insecure may hold with those listeners. */
+const char *
+conf_access_judge(const struct conf *c, const struct conf *running)
+{
+	int i;
+
+	if (!c->live.insecure_set || !c->live.insecure ||
+	    c->live.insecure_public)
+		return NULL;
+	for (i = 0; i < running->n_listen; i++)
+		if (access_reach(running->listen[i]) == ADDRESS_PUBLIC)
+			return conf_complain("insecure yes: chatd listens at "
+					     "%.64s, where strangers may come "
+					     "in; set a token-key and insecure "
+					     "no, or, if anybody may come in "
+					     "under any name, insecure public",
+			    running->listen[i]);
+	return NULL;
+}
+
+/* Decides what the workers are told. */
+void
+conf_access_settle(struct conf *c, const struct conf *running)
+{
+	struct conf_live *live = &c->live;
+
+	live->insecure =
+	    conf_insecure(c) && (live->insecure_set || conf_loopback(running));
+	if (gethostname(live->machine, sizeof(live->machine)) == -1)
+		live->machine[0] = '\0';
+	live->machine[sizeof(live->machine) - 1] = '\0';
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/nearest.h"
 #include "base/utf8.h"
 #include "parse.h"
 
@@ -195,6 +196,19 @@ enum channel_rule {
 	RULE_JOIN_LEAVE
 };
 
+/* Complains about a word that is no rule. */
+static const char *
+channel_unknown(const char *const *rules, const char *word)
+{
+	struct nearest n = {.word = word};
+
+	for (; *rules != NULL; rules++)
+		nearest_offer(&n, *rules);
+	return conf_complain("channel: there is no rule \"%.64s\"%s%s%s", word,
+	    n.best != NULL ? "; did you mean " : "",
+	    n.best != NULL ? n.best : "", n.best != NULL ? "?" : "");
+}
+
 /* Sets a rule of a block. */
 static const char *
 channel_set(struct conf_channel_draft *d, const char *rule, const char *value)
@@ -211,8 +225,7 @@ channel_set(struct conf_channel_draft *d, const char *rule, const char *value)
 	int i = word_index(rules, rule);
 
 	if (i == -1)
-		return conf_complain(
-		    "channel: there is no rule \"%.64s\"", rule);
+		return channel_unknown(rules, rule);
 	if (d->set & 1u << i)
 		return conf_complain("%s is set twice", rule);
 	d->set |= 1u << i;

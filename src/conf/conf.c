@@ -1,6 +1,5 @@
 /* conf: defaults, keys and what they may be. parse.y reads the files. */
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,14 +77,18 @@ const struct conf_key conf_keys[] = {
     {"io-uring", CONF_KIND_YES_NO, FIELD(io_uring), 0, 0, 0, NULL},
     {"origin", CONF_KIND_ORIGIN, FIELD(live.origin), 0, 0, 0, NULL},
     {"webroot", CONF_KIND_PATH, FIELD(webroot), 0, 0, 0, NULL},
+    {"host", CONF_KIND_HOST, FIELD(live.host), 0, 0, 0, NULL},
     {"insecure", CONF_KIND_INSECURE, FIELD(live.insecure), 0, 0, 0, NULL},
-    {"token-key", CONF_KIND_SECRET, FIELD(live.token_key), 0, 0, 0, NULL},
+    {"token-key", CONF_KIND_SECRET, FIELD(live.token_key), CONF_TOKEN_KEY_MIN,
+	0, 0, NULL},
     {"token-audience", CONF_KIND_STRING, FIELD(live.token_audience), 0, 0, 0,
 	NULL},
     {"token-issuer", CONF_KIND_STRING, FIELD(live.token_issuer), 0, 0, 0, NULL},
     {"api-key", CONF_KIND_SECRET, FIELD(live.api_key), 0, 0, 0, NULL},
     {"channel", CONF_KIND_CHANNEL, FIELD(live.channel), 0, 0, 0, NULL},
     {NULL, 0, 0, 0, 0, 0, 0, NULL}};
+_Static_assert(sizeof(conf_keys) / sizeof(conf_keys[0]) <= CONF_KEYS_MAX,
+    "room for the place of each key");
 
 /* Formats a complaint into the one static buffer. */
 const char *
@@ -145,6 +148,8 @@ conf_free(struct conf *c)
 	free(c->control);
 	free(c->log_file);
 	free(c->webroot);
+	for (int i = 0; i < CONF_KEYS_MAX; i++)
+		free(c->where[i]);
 	freezero(c, sizeof(*c)); /* it holds secrets */
 }
 
@@ -255,12 +260,34 @@ set_text(struct conf *c, const struct conf_key *key, const char *value)
 	return NULL;
 }
 
+/* What is wrong with a secret; it is not shown. */
+static const char *
+judge_secret(const struct conf_key *key, const char *value)
+{
+	if (strcasestr(value, "CHANGE-ME") != NULL)
+		return conf_complain("%s: it is the one of the sample, which "
+				     "everybody knows; `openssl rand -base64 "
+				     "48` makes one",
+		    key->name);
+	if (strlen(value) < key->min)
+		return conf_complain("%s: it has %zu bytes, and at least %u "
+				     "are needed; `openssl rand -base64 48` "
+				     "makes one",
+		    key->name, strlen(value), (unsigned)key->min);
+	return NULL;
+}
+
 /* A text or secret that is kept in place. */
 static const char *
 set_string(struct conf *c, const struct conf_key *key, const char *value)
 {
+	const char *wrong;
+
 	if (*value == '\0')
 		return conf_complain("%s: empty", key->name);
+	if (key->kind == CONF_KIND_SECRET &&
+	    (wrong = judge_secret(key, value)) != NULL)
+		return wrong;
 	if (strlen(value) >= key->size)
 		return conf_complain(
 		    "%s: longer than %zu bytes", key->name, key->size - 1);
@@ -277,6 +304,21 @@ set_either(struct conf *c, const struct conf_key *key, const char *value,
 		return conf_complain("%s: \"%s\" is neither %s nor %s",
 		    key->name, value, one, zero);
 	store(c, key, strcmp(value, one) == 0);
+	return NULL;
+}
+
+/* no, yes, or yes even where strangers come by. */
+static const char *
+set_insecure(struct conf *c, const char *value)
+{
+	const bool public = strcmp(value, "public") == 0;
+
+	if (!public && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return conf_complain(
+		    "insecure: \"%s\" is neither yes, no nor public", value);
+	c->live.insecure_set = 1;
+	c->live.insecure = public || strcmp(value, "yes") == 0;
+	c->live.insecure_public = public;
 	return NULL;
 }
 
@@ -332,8 +374,7 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 	case CONF_KIND_SLOW:
 		return set_either(c, key, value, "disconnect", "skip");
 	case CONF_KIND_INSECURE:
-		c->live.insecure_set = 1;
-		return set_either(c, key, value, "no", "yes");
+		return set_insecure(c, value);
 	case CONF_KIND_STRING:
 	case CONF_KIND_SECRET:
 		return set_string(c, key, value);
@@ -343,6 +384,8 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 		return conf_set_rate(c, value, NULL);
 	case CONF_KIND_ORIGIN:
 		return conf_add_origin(c, value);
+	case CONF_KIND_HOST:
+		return conf_add_host(c, value);
 	}
 	return conf_complain("%s: not a value", key->name);
 }
@@ -382,39 +425,43 @@ conf_set_rate(struct conf *c, const char *rate, const char *burst)
 	return NULL;
 }
 
-/* "*", "null" or scheme://host[:port], kept in lower case as browsers send
- * it (RFC 6454 section 6.2). */
+/* Where a key is set. */
 const char *
-conf_add_origin(struct conf *c, const char *origin)
+conf_where(const struct conf *c, const char *key)
 {
-	struct conf_live *live = &c->live;
-	const char *host = strstr(origin, "://");
-	size_t i, len = strlen(origin);
-
-	if (strcmp(origin, "*") != 0 && strcmp(origin, "null") != 0 &&
-	    (host == NULL || host == origin || host[3] == '\0' ||
-		strpbrk(host + 3, "/ \t,") != NULL))
-		return conf_complain("origin: \"%s\" is neither * nor like "
-				     "https://chat.example.org, without a path",
-		    origin);
-	if (len >= sizeof(live->origin) - live->origin_len)
-		return conf_complain(
-		    "origin: more than %d bytes in all", CONF_ORIGIN_BYTES);
-	for (i = 0; i < len; i++)
-		live->origin[live->origin_len++] =
-		    (char)tolower((unsigned char)origin[i]);
-	live->origin[live->origin_len++] = '\0';
+	for (int i = 0; conf_keys[i].name != NULL; i++)
+		if (strcmp(conf_keys[i].name, key) == 0)
+			return c->where[i];
 	return NULL;
+}
+
+/* Notes where a key is set. */
+bool
+conf_note_where(
+    struct conf *c, const struct conf_key *key, const char *file, int line)
+{
+	char *text;
+
+	if (asprintf(&text, "%s:%d", file, line) == -1)
+		return false;
+	free(c->where[key - conf_keys]);
+	c->where[key - conf_keys] = text;
+	return true;
 }
 
 /* The shared pools hold what one connection may use of them. */
 const char *
-conf_finish(struct conf *c)
+conf_finish(struct conf *c, const char **where)
 {
 	if (c->subscriptions == 0)
 		c->subscriptions = SUBSCRIPTIONS_EACH * c->connections;
+	if ((*where = conf_where(c, "message-size")) == NULL &&
+	    (*where = conf_where(c, "input-memory")) == NULL)
+		*where = conf_where(c, "output-memory");
 	if (c->live.message_size > c->input_bytes)
-		return conf_complain("input-memory is less than message-size");
+		return conf_complain("message-size is %u, and input-memory "
+				     "%llu: it must hold a message",
+		    c->live.message_size, (unsigned long long)c->input_bytes);
 	if (c->live.message_size > c->output_bytes / CONF_OUTPUT_MESSAGES)
 		return conf_complain("message-size %u needs an output-memory "
 				     "of %lluK at least (%d times as much)",
@@ -422,8 +469,12 @@ conf_finish(struct conf *c)
 		    (unsigned long long)c->live.message_size *
 			CONF_OUTPUT_MESSAGES / 1024,
 		    CONF_OUTPUT_MESSAGES);
+	if ((*where = conf_where(c, "queue")) == NULL)
+		*where = conf_where(c, "output-memory");
 	if (c->live.queue_bytes > c->output_bytes)
-		return conf_complain("output-memory is less than queue");
+		return conf_complain("queue is %u, and output-memory %llu: it "
+				     "must hold a queue",
+		    c->live.queue_bytes, (unsigned long long)c->output_bytes);
 	return NULL;
 }
 
@@ -457,6 +508,19 @@ key_differs(
 	}
 }
 
+/* Appends a key's name to a list that may be cut between two. */
+static void
+name_add(char *out, size_t out_len, size_t *used, const char *name, bool first)
+{
+	int n = snprintf(
+	    out + *used, out_len - *used, "%s%s", first ? "" : ", ", name);
+
+	if (n > 0 && (size_t)n < out_len - *used)
+		*used += (size_t)n;
+	else if (out_len > *used)
+		out[*used] = '\0';
+}
+
 /* Names the keys that differ and lie outside conf_live. */
 int
 conf_differences(
@@ -464,22 +528,48 @@ conf_differences(
 {
 	const struct conf_key *key;
 	size_t used = 0;
-	int n = 0, r;
+	int n = 0;
 
 	if (out_len > 0)
 		out[0] = '\0';
-	for (key = conf_keys; key->name != NULL; key++) {
-		if (key->offset >= offsetof(struct conf, live) ||
-		    !key_differs(old, new, key))
-			continue;
-		r = snprintf(out + used, out_len - used, "%s%s",
-		    n == 0 ? "" : ", ", key->name);
-		if (r > 0 && (size_t)r < out_len - used)
-			used += (size_t)r;
-		else if (out_len > used)
-			out[used] = '\0';
-		n++;
-	}
+	for (key = conf_keys; key->name != NULL; key++)
+		if (key->offset < offsetof(struct conf, live) &&
+		    key_differs(old, new, key))
+			name_add(out, out_len, &used, key->name, n++ == 0);
+	return n;
+}
+
+/* Whether a key of conf_live differs. */
+static bool
+live_key_differs(const struct conf_live *a, const struct conf_live *b,
+    const struct conf_key *key)
+{
+	const size_t at = key->offset - offsetof(struct conf, live);
+
+	if (key->kind == CONF_KIND_RATE && a->message_burst != b->message_burst)
+		return true;
+	if (key->kind == CONF_KIND_INSECURE && a->insecure && b->insecure &&
+	    a->insecure_public != b->insecure_public)
+		return true;
+	return memcmp((const char *)a + at, (const char *)b + at, key->size) !=
+	    0;
+}
+
+/* Names the keys that differ and lie in conf_live. */
+int
+conf_live_differences(const struct conf_live *old, const struct conf_live *new,
+    char *out, size_t out_len)
+{
+	const struct conf_key *key;
+	size_t used = 0;
+	int n = 0;
+
+	if (out_len > 0)
+		out[0] = '\0';
+	for (key = conf_keys; key->name != NULL; key++)
+		if (key->offset >= offsetof(struct conf, live) &&
+		    live_key_differs(old, new, key))
+			name_add(out, out_len, &used, key->name, n++ == 0);
 	return n;
 }
 

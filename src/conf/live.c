@@ -44,6 +44,8 @@ static const struct live_field live_fields[] = {
     NUMBER(conf_live, slow_policy),
     NUMBER(conf_live, insecure_set),
     NUMBER(conf_live, insecure),
+    NUMBER(conf_live, insecure_public),
+    TEXT(conf_live, machine),
     TEXT(conf_live, token_key),
     TEXT(conf_live, api_key),
     TEXT(conf_live, token_audience),
@@ -133,6 +135,7 @@ conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX])
 
 	fields_put(&t, live_fields, N_LIVE, live, "");
 	bytes_put(&t, "origin", live->origin, live->origin_len);
+	bytes_put(&t, "host", live->host, live->host_len);
 	text_put(&t, "channels\n");
 	for (int k = 0; k < live->n_channels; k++) {
 		text_put(&t, "channel\n");
@@ -233,20 +236,30 @@ line_store(
 	return true;
 }
 
+/* Takes a list of terminated texts; false: it is malformed. */
+static bool
+line_take_list(
+    const struct live_line *l, char *list, size_t room, uint16_t *used)
+{
+	int n = hex_read(l->value, l->value_len, list, room);
+
+	*used = (uint16_t)(n < 0 ? 0 : n);
+	return n >= 0;
+}
+
 /* Takes one line; false: it is malformed. */
 static bool
 line_take(struct conf_live *live, const struct live_line *l)
 {
 	static const char prefix[] = "channel.";
 	struct live_line inner = *l;
-	int n;
 
-	if (line_is(l, "origin")) {
-		n = hex_read(
-		    l->value, l->value_len, live->origin, sizeof(live->origin));
-		live->origin_len = (uint16_t)(n < 0 ? 0 : n);
-		return n >= 0;
-	}
+	if (line_is(l, "origin"))
+		return line_take_list(
+		    l, live->origin, sizeof(live->origin), &live->origin_len);
+	if (line_is(l, "host"))
+		return line_take_list(
+		    l, live->host, sizeof(live->host), &live->host_len);
 	if (line_is(l, "channels")) {
 		live->n_channels = 0;
 		return true;
@@ -277,10 +290,13 @@ live_judge(const struct conf_live *live)
 		return "message size out of range";
 	if (live->origin_len > 0 && live->origin[live->origin_len - 1] != '\0')
 		return "origins not terminated";
+	if (live->host_len > 0 && live->host[live->host_len - 1] != '\0')
+		return "hosts not terminated";
 	if (live->connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
 	    live->slow_policy > CONF_SLOW_SKIP)
 		return "limit of a connection out of range";
-	if (live->insecure > 1 || live->insecure_set > 1)
+	if (live->insecure > 1 || live->insecure_set > 1 ||
+	    live->insecure_public > 1)
 		return "insecure is neither yes nor no";
 	return conf_channels_judge(live);
 }

@@ -30,14 +30,17 @@ macro_find(const struct macros *m, const char *name)
 const char *
 macro_define(struct macros *m, const char *name, const char *value)
 {
+	const char *key = conf_nearest(name);
 	int i = macro_index(m, name);
 
 	if (name[strspn(name,
 		"abcdefghijklmnopqrstuvwxyz"
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] != '\0')
-		return conf_complain("\"%s\" is neither a key nor a macro's "
-				     "name (letters, digits, _)",
-		    name);
+		return conf_complain("\"%.64s\" is neither a key nor a macro's "
+				     "name (letters, digits, _)%s%s%s",
+		    name, key != NULL ? "; did you mean " : "",
+		    key != NULL ? key : "",
+		    key != NULL ? ", which takes no =?" : "");
 	if (i == MACROS_MAX)
 		return conf_complain("more than %d macros", MACROS_MAX);
 	m->macro[i].name = name;

@@ -21,6 +21,7 @@ enum conf_kind {
 	CONF_KIND_LOG,
 	CONF_KIND_RATE,
 	CONF_KIND_ORIGIN,  /* may repeat */
+	CONF_KIND_HOST,	   /* may repeat */
 	CONF_KIND_CHANNEL, /* may repeat */
 	CONF_KIND_INSECURE,
 	CONF_KIND_SLOW,
@@ -59,6 +60,10 @@ struct conf_channel_draft {
 const char *
 conf_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The key that is nearest to a misspelt one, or NULL; and the complaint. */
+const char *conf_nearest(const char *word);
+const char *conf_unknown(const char *word);
+
 /* Reads leading digits; returns what follows them, or NULL. */
 const char *conf_parse_digits(const char *text, uint64_t *value);
 
@@ -71,6 +76,7 @@ const char *
 conf_set(struct conf *c, const struct conf_key *key, const char *value);
 const char *conf_set_rate(struct conf *c, const char *rate, const char *burst);
 const char *conf_add_origin(struct conf *c, const char *origin);
+const char *conf_add_host(struct conf *c, const char *host);
 
 /* A channel block: begin, set for each rule, end; as above. */
 const char *conf_channel_begin(
@@ -80,7 +86,12 @@ const char *conf_channel_set(
 const char *
 conf_channel_end(const struct conf_channel_draft *d, struct conf *c);
 
-/* Judges keys against each other once all are known; as above. */
-const char *conf_finish(struct conf *c);
+/* Notes where a key is set. False: no memory. */
+bool conf_note_where(
+    struct conf *c, const struct conf_key *key, const char *file, int line);
+
+/* Judges keys against each other once all are known; as above, and *where is
+ * the line to blame. */
+const char *conf_finish(struct conf *c, const char **where);
 
 #endif

@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 #include "macro.h"
 #include "parse.h"
+#include "piece.h"
 #include "source.h"
 
 /* byacc frees its stack after each load: it is left half grown, and the next
@@ -28,32 +29,25 @@ enum {
 	ERRORS = 10                /* reported before giving up */
 };
 
-/* Where a key was set first. */
 struct place {
-	const char *file; /* NULL: not yet */
+	const char *file;
 	int line;
-};
-
-/* Every string of a load lives until its end: error recovery drops tokens. */
-struct piece {
-	struct piece *next;
-	char text[];
 };
 
 static struct {
 	struct conf *conf;
 	struct source *source;
 	struct bundle *bundle; /* NULL: files are read */
-	struct piece *pieces;
+	struct piece *pieces;  /* until the end: recovery drops tokens */
 	struct macros macros;
 	struct conf_channel_draft draft; /* the channel block at hand */
-	struct place set[64]; /* by index in conf_keys */
 	int depth, braces, errors;
 	size_t read;           /* bytes of all files so far */
 	bool at_start;         /* the next word is a key or a macro's name */
 	bool no_memory;
 	bool secret;           /* what is on this line must not be shown */
 	const char *key;       /* of this line, NULL: none */
+	bool hosts;            /* the list is of `host`, not of `origin` */
 	char token[64];        /* the last one, for complaints */
 	struct place here;     /* of the last token */
 	struct place complained;
@@ -151,7 +145,10 @@ block	: /* empty */
 	| block origin newlines
 	;
 
-origin	: STRING		{ check(conf_add_origin(p.conf, $1)); }
+origin	: STRING {
+		check(p.hosts ? conf_add_host(p.conf, $1)
+		    : conf_add_origin(p.conf, $1));
+	}
 	;
 
 newlines : /* empty */
@@ -224,34 +221,27 @@ yyerror(const char *msg)
 static const char *
 keep(const char *text, size_t len)
 {
-	struct piece *piece;
+	const char *copy = piece_keep(&p.pieces, text, len);
 
-	if ((piece = malloc(sizeof(*piece) + len + 1)) == NULL) {
-		p.no_memory = true;
-		return NULL;
-	}
-	memcpy(piece->text, text, len);
-	piece->text[len] = '\0';
-	piece->next = p.pieces;
-	p.pieces = piece;
-	return piece->text;
+	p.no_memory = p.no_memory || copy == NULL;
+	return copy;
 }
 
 /* Whether a key may be set here: only `listen` may repeat. */
 static bool
 set_once(const struct conf_key *key)
 {
-	struct place *first = &p.set[key - conf_keys];
+	const char *where = conf_where(p.conf, key->name);
 
 	if (key->kind == CONF_KIND_LISTEN)
 		return true;
-	if (first->file != NULL) {
-		complain("%s is set twice, first at %s:%d", key->name,
-		    first->file, first->line);
+	if (where != NULL) {
+		complain("%s is set twice, first at %s", key->name, where);
 		return false;
 	}
-	*first = p.here;
-	return true;
+	if (!conf_note_where(p.conf, key, p.here.file, p.here.line))
+		p.no_memory = true;
+	return !p.no_memory;
 }
 
 /* Puts a file on the stack. -1 and errno; 0 as errno when it has been
@@ -415,14 +405,15 @@ lex_key(const char *word)
 		return INCLUDE;
 	}
 	if (key->name == NULL)
-		return complain("unknown key %s", word), BAD;
+		return complain("%s", conf_unknown(word)), BAD;
 	p.key = key->name;
 	yylval.key = key;
 	if (key->kind == CONF_KIND_RATE)
 		return RATE;
 	if (key->kind == CONF_KIND_CHANNEL)
 		return CHANNEL;
-	return key->kind == CONF_KIND_ORIGIN ? ORIGIN : VALUE;
+	p.hosts = key->kind == CONF_KIND_HOST;
+	return p.hosts || key->kind == CONF_KIND_ORIGIN ? ORIGIN : VALUE;
 }
 
 /* A word without quotes, in which $name stands for a macro's value. */
@@ -547,6 +538,7 @@ static void
 load(const char *file)
 {
 	char line[1024];
+	const char *wrong, *where;
 
 	p.conf->subscriptions = 0; /* not set, until conf_finish */
 	if (source_push(file) == -1 && errno != 0) {
@@ -554,8 +546,12 @@ load(const char *file)
 		report(line);
 		p.errors++;
 	} else if (p.errors == 0 && yyparse() == 0 && p.errors == 0 &&
-	    !p.no_memory)
-		check(conf_finish(p.conf));
+	    !p.no_memory && (wrong = conf_finish(p.conf, &where)) != NULL) {
+		snprintf(line, sizeof(line), "%s: %s",
+		    where != NULL ? where : file, wrong);
+		report(line);
+		p.errors++;
+	}
 }
 
 /* Reads a file, and those it includes, into a fresh conf. */
@@ -564,7 +560,6 @@ conf_load_bundle(
     const char *file, struct bundle *b, char *error, size_t error_len)
 {
 	struct conf *c = NULL;
-	struct piece *piece;
 	char line[1024];
 
 	memset(&p, 0, sizeof(p));
@@ -588,11 +583,7 @@ conf_load_bundle(
 		conf_free(p.conf);
 	while (p.source != NULL)
 		source_pop();
-	while ((piece = p.pieces) != NULL) {
-		p.pieces = piece->next;
-		explicit_bzero(piece->text, strlen(piece->text));
-		free(piece);
-	}
+	piece_free_all(&p.pieces);
 	explicit_bzero(&p, sizeof(p));
 	return c;
 }

@@ -218,15 +218,25 @@ source_judge(struct source *s)
 	return NULL;
 }
 
+/* Whether a text stands next. */
+static bool
+source_has(const struct source *s, const char *text)
+{
+	const size_t n = strlen(text);
+
+	return s->len - s->at >= n && memcmp(s->bytes + s->at, text, n) == 0;
+}
+
 /* The next byte. */
 int
 source_peek(struct source *s)
 {
-	while (s->len - s->at >= 2 && s->bytes[s->at] == '\\' &&
-	    s->bytes[s->at + 1] == '\n') {
-		s->at += 2;
+	while (source_has(s, "\\\n") || source_has(s, "\\\r\n")) {
+		s->at += s->bytes[s->at + 1] == '\r' ? 3 : 2;
 		s->line++;
 	}
+	if (source_has(s, "\r\n"))
+		s->at++;
 	return s->at == s->len ? EOF : (unsigned char)s->bytes[s->at];
 }
 

@@ -46,7 +46,8 @@ bool source_beside(
  */
 const char *source_judge(struct source *s);
 
-/* The next byte, or EOF; a backslash at a line's end joins two lines. */
+/* The next byte, or EOF; a backslash at a line's end joins two lines. Lines may
+ * end in CR LF: the CR is not seen. */
 int source_peek(struct source *s);
 
 /* Passes over blanks; returns the next byte without taking it. */

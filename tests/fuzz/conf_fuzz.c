@@ -46,8 +46,16 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	    conf_channels_judge(&c->live) != NULL ||
 	    c->live.origin_len > CONF_ORIGIN_BYTES ||
 	    (c->live.origin_len > 0 &&
-		c->live.origin[c->live.origin_len - 1] != '\0'))
+		c->live.origin[c->live.origin_len - 1] != '\0') ||
+	    c->live.host_len > CONF_HOST_BYTES ||
+	    (c->live.host_len > 0 &&
+		c->live.host[c->live.host_len - 1] != '\0') ||
+	    (c->live.token_key[0] != '\0' &&
+		strlen(c->live.token_key) < CONF_TOKEN_KEY_MIN))
 		abort();
+	/* Lists are read to their ends, whatever is looked for. */
+	conf_origin_listed(&c->live, (const char *)bytes, len);
+	conf_host_listed(&c->live, (const char *)bytes, len);
 	/* With and without blocks, a user's channel always has its rules. */
 	if (conf_channel_find(&c->live, "#a", 2) == NULL)
 		abort();

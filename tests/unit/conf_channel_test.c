@@ -224,6 +224,8 @@ names(void **state)
 	assert_false(conf_channel_name_ok("a\0b", 3));
 }
 
+#define KEY "0123456789abcdef0123456789abcdef"
+
 /* Every key reaches its field. */
 static void
 keys(void **state)
@@ -231,7 +233,7 @@ keys(void **state)
 	struct conf *c = good("subscriptions 99\nslow-policy skip\n"
 			      "channels-per-connection 7\n"
 			      "connect-timeout 3s\nwebroot /srv/chat\n"
-			      "insecure yes\ntoken-key \"a key: $x\"\n"
+			      "insecure yes\ntoken-key \"" KEY ": $x\"\n"
 			      "token-audience chat\napi-key 'k\"'\n"
 			      "token-issuer \"https://a.example/\"\n");
 	char text[300];
@@ -243,7 +245,8 @@ keys(void **state)
 	assert_string_equal(c->webroot, "/srv/chat");
 	assert_int_equal(c->live.insecure_set, 1);
 	assert_int_equal(c->live.insecure, 1);
-	assert_string_equal(c->live.token_key, "a key: $x");
+	assert_string_equal(c->live.token_key, KEY ": $x");
+	assert_int_equal(c->live.insecure_public, 0);
 	assert_string_equal(c->live.token_audience, "chat");
 	assert_string_equal(c->live.token_issuer, "https://a.example/");
 	assert_string_equal(c->live.api_key, "k\"");
@@ -253,12 +256,27 @@ keys(void **state)
 	assert_int_equal(c->live.insecure, 0);
 	assert_int_equal(c->subscriptions, 800);
 	conf_free(c);
+	c = good("insecure public\n");
+	assert_int_equal(c->live.insecure_set, 1);
+	assert_int_equal(c->live.insecure, 1);
+	assert_int_equal(c->live.insecure_public, 1);
+	conf_free(c);
 
 	wrong("webroot www\n", 1, "slash");
-	wrong("insecure maybe\n", 1, "neither yes nor no");
+	wrong("insecure maybe\n", 1, "neither yes, no nor public");
 	wrong("slow-policy drop\n", 1, "neither skip nor disconnect");
 	wrong("token-key \"\"\n", 1, "empty");
-	wrong("token-key a\ntoken-key b\n", 2, "set twice");
+	wrong("token-key \"" KEY "\"\ntoken-key \"" KEY "\"\n", 2,
+	    "set twice, first at ");
+	assert_non_null(strstr(error, ":1"));
+	wrong("token-key \"0123456789abcdef0123456789abcde\"\n", 1,
+	    "31 bytes, and at least 32");
+	conf_free(good("token-key \"" KEY "\"\n"));
+	wrong("token-key \"CHANGE-ME-0123456789abcdef0123456789abcdef\"\n", 1,
+	    "sample");
+	wrong("token-key \"0123456789abcdef0123456789abcdef-change-me\"\n", 1,
+	    "sample");
+	wrong("api-key CHANGE-ME-TOO\n", 1, "sample");
 	memset(text, 'x', sizeof(text));
 	memcpy(text, "api-key ", 8);
 	strcpy(text + 8 + 256, "\n");
@@ -280,8 +298,8 @@ secrets(void **state)
 	    "token-key \"hu\nhush 1\n", "token-key 'hu\nhush = 1\n",
 	    "token-key hu;hush\n", "token-key \"hush\x01hush\"\n",
 	    "k = hu hush\ntoken-key $k\n", "token-key \\\nx \\\nhush\n",
-	    "token-key hush\napi-key hush hush\n", "token-key { hush }\n",
-	    "token-key hush\ntoken-key hush\n"};
+	    "token-key hush\napi-key hush hush\n", "tokn-key hush\n",
+	    "token-key { hush }\n", "token-key hush\ntoken-key hush\n"};
 	char text[400];
 	size_t i;
 
@@ -341,13 +359,73 @@ insecure(void **state)
 	c = good("listen localhost:1\nlisten 192.0.2.1:1\n");
 	assert_false(conf_insecure(c));
 	conf_free(c);
-	c = good("insecure yes\nlisten *:1\ntoken-key x\n");
+	c = good("insecure yes\nlisten *:1\ntoken-key \"" KEY "\"\n");
 	assert_true(conf_insecure(c));
 	conf_free(c);
 	c = good("insecure no\n");
 	assert_false(conf_insecure(c));
 	assert_true(conf_loopback(c));
 	conf_free(c);
+}
+
+/* What is wrong with a file's text while chatd listens there; NULL: nothing. */
+static const char *
+judge(const char *text, const char *listen)
+{
+	static char out[256];
+	struct conf *c = good(text), *running = conf_new();
+	const char *wrong;
+
+	assert_int_equal(conf_add_listen(running, listen), 0);
+	wrong = conf_access_judge(c, running);
+	if (wrong != NULL)
+		strcpy(out, wrong);
+	conf_free(c);
+	conf_free(running);
+	return wrong != NULL ? out : NULL;
+}
+
+/* Where anybody may come in by mistake. */
+static void public(void **state)
+{
+	static const char *const far[] = {"*:1", "0.0.0.0:1", "[::]:1",
+	    "203.0.113.7:1", "chat.example.org:1", "[2001:db8::1]:1"};
+	static const char *const near[] = {"localhost:1", "127.0.0.1:1",
+	    "[::1]:1", "192.168.1.5:1", "10.0.0.1:1", "[fd00::1]:1"};
+	size_t i;
+
+	for (i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		assert_non_null(judge("insecure yes\n", far[i]));
+		assert_non_null(
+		    strstr(judge("insecure yes\n", far[i]), "insecure public"));
+		assert_non_null(
+		    strstr(judge("insecure yes\n", far[i]), far[i]));
+		assert_null(judge("insecure public\n", far[i]));
+		assert_null(judge("insecure no\n", far[i]));
+		assert_null(judge("", far[i]));
+	}
+	for (i = 0; i < sizeof(near) / sizeof(near[0]); i++)
+		assert_null(judge("insecure yes\n", near[i]));
+}
+
+/* What the workers are told. */
+static void
+settled(void **state)
+{
+	struct conf *c = conf_new(), *running = conf_new();
+	char name[300] = "";
+
+	assert_int_equal(gethostname(name, sizeof(name) - 1), 0);
+	conf_access_settle(c, c);
+	assert_int_equal(c->live.insecure, 1);
+	assert_memory_equal(c->live.machine, name,
+	    strnlen(name, sizeof(c->live.machine) - 1) + 1);
+	/* A reload that would change the addresses, but cannot. */
+	assert_int_equal(conf_add_listen(running, "*:1"), 0);
+	conf_access_settle(c, running);
+	assert_int_equal(c->live.insecure, 0);
+	conf_free(c);
+	conf_free(running);
 }
 
 int
@@ -357,7 +435,8 @@ main(void)
 	    cmocka_unit_test(mistakes), cmocka_unit_test(built_in),
 	    cmocka_unit_test(longest), cmocka_unit_test(names),
 	    cmocka_unit_test(keys), cmocka_unit_test(secrets),
-	    cmocka_unit_test(insecure)};
+	    cmocka_unit_test(insecure), cmocka_unit_test(public),
+	    cmocka_unit_test(settled)};
 
 	return cmocka_run_group_tests_name("conf_channel", tests, begin, end);
 }

@@ -16,8 +16,8 @@ grammar(void **state)
 	assert_int_equal(c->users, 99);
 	conf_free(c);
 
-	c = good("host = \"127.0.0.1\"\nport=81\nlisten $host:$port\n"
-		 "port=82\nlisten $host:$port\nuser 'a \"b\\' \\\\c$port'\n");
+	c = good("at = \"127.0.0.1\"\nport=81\nlisten $at:$port\n"
+		 "port=82\nlisten $at:$port\nuser 'a \"b\\' \\\\c$port'\n");
 	assert_string_equal(c->listen[0], "127.0.0.1:81");
 	assert_string_equal(c->listen[1], "127.0.0.1:82");
 	assert_string_equal(c->user, "a \"b' \\c$port");
@@ -33,6 +33,19 @@ grammar(void **state)
 	    c->live.origin_len);
 	assert_int_equal(c->workers, 1);
 	conf_free(c);
+
+	/* Lines as other systems end them. */
+	c = good("# a \\\r\nworkers 3 # b\r\n\r\nusers \\\r\n 99\r\n"
+		 "a = 'x y'\r\nuser $a\r\norigin {\r\n\"http://c\"\r\n}\r\n"
+		 "control \"/a\"\r\n");
+	assert_int_equal(c->workers, 3);
+	assert_int_equal(c->users, 99);
+	assert_string_equal(c->user, "x y");
+	assert_string_equal(c->live.origin, "http://c");
+	assert_string_equal(c->control, "/a");
+	conf_free(c);
+	wrong("workers 3\r\n\r\nfoo bar\r\n", 3, "unknown key foo");
+	wrong("user \"a\r\n\"", 1, "no end");
 
 	/* A value may be a word that is a key elsewhere. */
 	c = good("user echo\nlog brief\n");
@@ -51,6 +64,7 @@ nonsense(void **state)
 	wrong("workers 1 2\n", 1, "unexpected \"2\"");
 	wrong("workers = 1\n", 1, "takes no =");
 	wrong("message-sise = 64K\n", 1, "neither a key nor a macro");
+	wrong("message-sise = 64K\n", 1, "did you mean message-size");
 	wrong("workers 1\n#\nworkers 1\n", 3, "set twice");
 	wrong("workers x\n", 1, "not a number");
 	wrong("watchdog 5\n", 1, "not a time");
@@ -74,11 +88,18 @@ nonsense(void **state)
 	wrong("}\n", 1, "unexpected \"}\"");
 	wrong("origin {\n*\n", 3, "no }");
 	wrong("origin https://a/\n", 1, "without a path");
+	wrong("wrokers 4\n", 1, "unknown key wrokers; did you mean workers?");
+	wrong("\nmessag-sise 64K\n", 2, "did you mean message-size?");
+	wrong("incldue a\n", 1, "did you mean include?");
+	wrong("channel a {\nsubscrbe all\n}\n", 2, "did you mean subscribe?");
 	wrong("origin a.example\n", 1, "origin:");
-	wrong("workers 1\r\n", 1, "0x0d");
-	wrong("input-memory 1M\nmessage-size 2M", 2, "less than message-size");
-	wrong("output-memory 4M\nqueue 5M", 2, "less than queue");
-	wrong("message-size 3M\noutput-memory 47M\n\n", 4,
+	wrong("workers 1\r 2\n", 1, "0x0d");
+	wrong("user \"a\rb\"\n", 1, "control character");
+	wrong("input-memory 1M\nmessage-size 2M\n\n", 2, "must hold a message");
+	wrong("message-size 100K\ninput-memory 1M\nqueue 5M\n"
+	      "output-memory 4M\n\n",
+	    3, "must hold a queue");
+	wrong("\nmessage-size 3M\noutput-memory 47M\n\n", 2,
 	    "message-size 3145728 needs an output-memory of 49152K");
 }
 

@@ -20,6 +20,10 @@ live_full(void)
 	live->message_burst = 8;
 	live->idle_ms = 5000000000;
 	live->echo = live->verbose = live->insecure = live->insecure_set = 1;
+	live->insecure_public = 1;
+	strcpy(live->machine, "desk");
+	memcpy(live->host, "chat\0*.a", 9);
+	live->host_len = 9;
 	live->slow_policy = CONF_SLOW_SKIP;
 	memcpy(live->origin, "https://a\0https://b\n", 21);
 	live->origin_len = 21;
@@ -116,7 +120,8 @@ test_refused(void **state)
 	static const char *const bad[] = {"message_size", "message_size \n",
 	    "message_size 5", "message_size -1\n", "message_size 16777217\n",
 	    "message_size 4294967296\n", "echo 256\n", "ping_ms 0x5\n",
-	    "ping_ms 18446744073709551616\n", "insecure 2\n", "slow_policy 2\n",
+	    "ping_ms 18446744073709551616\n", "insecure 2\n",
+	    "insecure_public 2\n", "host 61\n", "host 6\n", "slow_policy 2\n",
 	    "token_key 7\n", "token_key 7g\n", "token_key 6100\n",
 	    "token_key 6A\n", "origin 61\n", "origin 6\n",
 	    "channel.history 1\n",

@@ -56,6 +56,19 @@ defaults(void **state)
 	conf_free(file);
 }
 
+/* Loads a configuration in which that key is refused as the sample's. */
+static void
+wrong_anywhere(const char *text, const char *key)
+{
+	char line[64];
+
+	put("t.conf", text);
+	assert_null(conf_load(path("t.conf"), error, sizeof(error)));
+	snprintf(line, sizeof(line), ": %s: it is the one of the sample", key);
+	if (strstr(error, line) == NULL)
+		fail_msg("%s", error);
+}
+
 /* The sample configuration shows every key once, and its defaults are right:
  * as it is, and with each "#key value" uncommented, it changes nothing but
  * what has no default in a file. */
@@ -66,6 +79,7 @@ sample(void **state)
 	const struct conf_key *key;
 	char line[256], text[8192] = "";
 	bool block = false;
+	char *at;
 	FILE *f;
 	int n;
 
@@ -95,6 +109,11 @@ sample(void **state)
 	assert_memory_equal(&c->live, &file->live, sizeof(c->live));
 	conf_free(file);
 
+	/* The keys of the sample are everybody's. */
+	wrong_anywhere(text, "token-key");
+	wrong_anywhere(text, "api-key");
+	for (at = text; (at = strstr(at, "CHANGE-ME")) != NULL;)
+		memcpy(at, "changed-x", 9);
 	file = good(text);
 	conf_differences(c, file, error, sizeof(error));
 	assert_string_equal(error, "user, pidfile, control, log-file, webroot");
@@ -104,8 +123,9 @@ sample(void **state)
 	assert_int_equal(file->live.n_channels, 1);
 	file->live.n_channels = 0;
 	memset(file->live.channel, 0, sizeof(file->live.channel));
-	assert_string_equal(file->live.token_key, "CHANGE-ME");
-	assert_string_equal(file->live.api_key, "CHANGE-ME-TOO");
+	assert_string_equal(file->live.host, "chat.example.org");
+	memset(file->live.host, 0, sizeof(file->live.host));
+	file->live.host_len = 0;
 	assert_int_equal(file->live.insecure_set, 1);
 	file->live.insecure_set = 0;
 	memset(file->live.token_key, 0, sizeof(file->live.token_key));
@@ -316,18 +336,46 @@ static void
 differences(void **state)
 {
 	struct conf *a = good(""), *b;
-	char out[256], few[12];
+	char out[256], few[12], live[512];
 
 	b = good("message-size 1K\nmessage-rate 1/s\nqueue 5K\n"
 		 "idle-timeout 1s\nping-interval 1s\npong-timeout 1s\n"
 		 "handshake-timeout 1s\ndrain-timeout 1s\nwatchdog 1s\n"
 		 "echo yes\nlog verbose\norigin *\n"
 		 "connect-timeout 1s\nchannels-per-connection 1\n"
-		 "slow-policy skip\ninsecure yes\ntoken-key a\n"
+		 "slow-policy skip\ninsecure yes\nhost a\n"
+		 "token-key \"0123456789abcdef0123456789abcdef\"\n"
 		 "token-audience a\ntoken-issuer a\napi-key a\n"
 		 "channel a {\n}\n");
 	assert_int_equal(conf_differences(a, b, out, sizeof(out)), 0);
 	assert_string_equal(out, "");
+	/* All of it counts at once; message-rate's burst alone, too. */
+	assert_int_equal(
+	    conf_live_differences(&a->live, &b->live, live, sizeof(live)), 22);
+	assert_string_equal(live,
+	    "log, message-size, message-rate, queue, slow-policy, "
+	    "channels-per-connection, idle-timeout, ping-interval, "
+	    "pong-timeout, handshake-timeout, connect-timeout, drain-timeout, "
+	    "watchdog, echo, origin, host, insecure, token-key, "
+	    "token-audience, token-issuer, api-key, channel");
+	assert_int_equal(
+	    conf_live_differences(&b->live, &b->live, live, sizeof(live)), 0);
+	assert_string_equal(live, "");
+	conf_free(b);
+	b = good("message-rate 5/s burst 6\n");
+	conf_free(a);
+	a = good("message-rate 5/s\n");
+	assert_int_equal(
+	    conf_live_differences(&a->live, &b->live, live, sizeof(live)), 1);
+	assert_string_equal(live, "message-rate");
+	conf_free(a);
+	conf_free(b);
+	a = good("insecure yes\n");
+	b = good("insecure public\n");
+	assert_int_equal(
+	    conf_live_differences(&a->live, &b->live, live, sizeof(live)), 1);
+	conf_free(a);
+	a = good("");
 	conf_free(b);
 
 	b = good("workers 2\nuser x\nio-uring no\nlisten a:1\n");
