@@ -26,6 +26,8 @@ struct http_request {
 	struct http_span protocols;  /* first Sec-WebSocket-Protocol field */
 	struct http_span none_match; /* last If-None-Match, NULL if absent */
 	struct http_span api_key, authorization; /* NULL if absent */
+	/* What proxies say of a client; the last field of each, or NULL. */
+	struct http_span forwarded, forwarded_for, via, real_ip;
 	uint64_t length; /* of the body, which only POST /api/... may have */
 	bool has_length, expects; /* Content-Length, Expect: 100-continue */
 	int version;		  /* Sec-WebSocket-Version; -1 if absent */

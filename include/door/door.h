@@ -21,10 +21,11 @@ struct route {
 	char user[64];
 	char device[SLOT_DEVICE_MAX];
 	uint8_t user_len, device_len;
-	bool head; /* the request was HEAD: no body is sent */
+	bool head;	/* the request was HEAD: no body is sent */
+	char line[512]; /* what body points to, if it was made for a request */
 };
 
-/* Judges a parsed request: path, then method, then upgrade, then user. */
+/* Judges a parsed request: host, path, method, upgrade, origin, user. */
 void route_request(const struct conf_live *live, const struct http_request *r,
     struct route *out);
 

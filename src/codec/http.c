@@ -403,6 +403,23 @@ http_take_codings(struct http_span value, struct http_request *r)
 	}
 }
 
+/* Reads what a proxy says of a client; empty is as good as absent. */
+static void
+http_take_proxy(
+    struct http_span name, struct http_span value, struct http_request *r)
+{
+	if (value.len == 0)
+		return;
+	if (http_is_word(name, "X-Forwarded-For"))
+		r->forwarded_for = value;
+	else if (http_is_word(name, "Forwarded"))
+		r->forwarded = value;
+	else if (http_is_word(name, "Via"))
+		r->via = value;
+	else if (http_is_word(name, "X-Real-IP"))
+		r->real_ip = value;
+}
+
 /* Reads one field whose syntax is good. */
 static int
 http_take_field(struct http_span name, struct http_span value,
@@ -441,6 +458,7 @@ http_take_field(struct http_span name, struct http_span value,
 		r->expects = true;
 	if (http_is_word(name, "Transfer-Encoding"))
 		return http_refuse(r, 400, "Transfer-Encoding is not welcome");
+	http_take_proxy(name, value, r);
 	return 0;
 }
 

@@ -1,12 +1,12 @@
-/* What a request asks for: pure judgement, in the order path, method,
+/* What a request asks for: pure judgement, in the order host, path, method,
  * upgrade, origin, user. */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/utf8.h"
 #include "door/door.h"
+#include "host.h"
 #include "web.h"
 
 static bool
@@ -96,59 +96,6 @@ take_names(const struct http_request *r, struct route *out)
 		return "device is longer than 32 bytes or badly encoded";
 	out->device_len = (uint8_t)n;
 	return check_device(out->device, (size_t)n);
-}
-
-/* Host and port of an origin or a Host field, a default port left off. */
-static struct http_span
-authority(struct http_span s, const char *port)
-{
-	size_t n = strlen(port);
-
-	if (s.len > n && memcmp(s.p + s.len - n, port, n) == 0)
-		s.len -= n;
-	return s;
-}
-
-/* Whether the origin is the host that the request was sent to. */
-static bool
-same_host(struct http_span origin, struct http_span host)
-{
-	static const struct {
-		const char *scheme, *port;
-	} kind[] = {{"http://", ":80"}, {"https://", ":443"}};
-	size_t k, n;
-
-	for (k = 0; k < 2; k++) {
-		n = strlen(kind[k].scheme);
-		if (origin.len <= n ||
-		    strncasecmp(origin.p, kind[k].scheme, n) != 0)
-			continue;
-		origin.p += n;
-		origin.len -= n;
-		origin = authority(origin, kind[k].port);
-		host = authority(host, kind[k].port);
-		return origin.len == host.len &&
-		    strncasecmp(origin.p, host.p, host.len) == 0;
-	}
-	return false;
-}
-
-/* Browsers say where their page came from; others need not. */
-static bool
-origin_allowed(const struct conf_live *live, const struct http_request *r)
-{
-	const char *o = live->origin, *end = o + live->origin_len;
-
-	if (r->origin.p == NULL)
-		return true;
-	if (live->origin_len == 0)
-		return same_host(r->origin, r->host);
-	for (; o < end; o += strlen(o) + 1)
-		if (strcmp(o, "*") == 0 ||
-		    (strlen(o) == r->origin.len &&
-			strncasecmp(o, r->origin.p, r->origin.len) == 0))
-			return true;
-	return false;
 }
 
 /* Whether a list of subprotocols has that one. */
@@ -259,9 +206,7 @@ route_upgrade(const struct conf_live *live, const struct http_request *r,
 	} else if (r->key_bad)
 		route_refuse(400,
 		    "Sec-WebSocket-Key must be base64 of 16 bytes, once", out);
-	else if (!origin_allowed(live, r))
-		route_refuse(403, "this origin is not allowed", out);
-	else {
+	else if (!origin_refuses(live, r, out)) {
 		out->status = 101;
 		out->door = door;
 		route_door(live, r, out);
@@ -278,6 +223,9 @@ route_request(const struct conf_live *live, const struct http_request *r,
 	bool health = span_is(r->path, "/health");
 	const struct web_file *page = web_find(r->path);
 
+	if (live->insecure && !live->insecure_public && !health &&
+	    !span_is(r->path, "/ready") && host_refuses(live, r, out))
+		return;
 	if (api_route(live, r, out))
 		return;
 	route_refuse(404, "no such path", out);
@@ -308,7 +256,8 @@ status_text(int status)
 	    {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
 	    {405, "Method Not Allowed"}, {408, "Request Timeout"},
 	    {411, "Length Required"}, {413, "Content Too Large"},
-	    {426, "Upgrade Required"}, {431, "Request Header Fields Too Large"},
+	    {421, "Misdirected Request"}, {426, "Upgrade Required"},
+	    {431, "Request Header Fields Too Large"},
 	    {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}};
 	size_t k;
 

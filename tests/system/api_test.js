@@ -114,7 +114,7 @@ channel "n:*" {
 
 	test('GET: 405', async (d) => {
 		const c = await Client.connect(d.port);
-		c.write('GET /api/publish HTTP/1.1\r\nHost: x\r\n\r\n');
+		c.write('GET /api/publish HTTP/1.1\r\nHost: localhost\r\n\r\n');
 		const answer = await c.answer();
 		assert.equal(answer.status, 405);
 		assert.equal(answer.fields.allow, 'POST');
@@ -123,7 +123,7 @@ channel "n:*" {
 	test('a body that comes byte by byte', async (d) => {
 		const c = await Client.connect(d.port);
 		const body = '{"channel":"h:3","data":"slow"}';
-		await c.chop(`POST /api/publish HTTP/1.1\r\nHost: x\r\n` +
+		await c.chop(`POST /api/publish HTTP/1.1\r\nHost: localhost\r\n` +
 		    `X-API-Key: ${KEY}\r\nContent-Length: ${body.length}\r\n\r\n` +
 		    body, 3);
 		assert.equal((await c.answer()).status, 200);
@@ -140,7 +140,7 @@ channel "n:*" {
 
 	test('who stops in the middle of a body', async (d) => {
 		const c = await Client.connect(d.port);
-		await c.write(`POST /api/publish HTTP/1.1\r\nHost: x\r\n` +
+		await c.write(`POST /api/publish HTTP/1.1\r\nHost: localhost\r\n` +
 		    `X-API-Key: ${KEY}\r\nContent-Length: 100\r\n\r\n{`);
 		c.drop();
 	});

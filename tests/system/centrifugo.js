@@ -10,7 +10,7 @@ const {Centrifuge} = require('centrifuge');
 const WebSocket = require('ws');
 const {Client} = require('./client.js');
 
-const SECRET = 'a secret of tests';
+const SECRET = 'a secret of tests, long enough for HS256';
 
 /* A room that tells of joins and leaves. */
 const TELL = `channel "tell" {

@@ -42,7 +42,7 @@ function lines(...more) {
 	    more.map((line) => line + '\r\n').join('') + '\r\n', 'latin1');
 }
 
-group('handshake', {conf: 'echo yes\n'}, (test) => {
+group('handshake', {conf: 'echo yes\nhost chat.example\n'}, (test) => {
 	test('101 with RFC 6455\'s key', (d) => accept(d, request(ALICE)));
 
 	test('101 byte by byte', async (d) => {
@@ -327,7 +327,8 @@ group('names', {workers: 2}, (test) => {
 	});
 });
 
-group('origin', {workers: 1}, (test) => {
+group('origin', {workers: 1,
+    conf: 'host chat.example evil.example\n'}, (test) => {
 	const from = (origin, host = 'chat.example:8080') =>
 	    request(ALICE, {Host: host, Origin: origin});
 	const good = [['http://chat.example:8080'], ['http://CHAT.example:8080'],
@@ -348,11 +349,16 @@ group('origin', {workers: 1}, (test) => {
 		{Host: 'evil.example', Origin: 'http://evil.example'}), 403));
 });
 
-group('origin list', {workers: 1,
-    conf: 'origin "https://x.example"\n'}, (test) => {
+group('origin list', {workers: 1, conf: 'origin "https://x.example"\n' +
+    'origin "HTTPS://*.Y.example:443"\n'}, (test) => {
 	test('101: one that is listed', (d) => accept(d,
 	    request(ALICE, {Origin: 'https://x.example'})));
+	for (const origin of ['https://a.y.example', 'https://a.b.y.example',
+	    'https://x.example:443'])
+		test(`101: ${origin}`, (d) => accept(d,
+		    request(ALICE, {Origin: origin})));
 	for (const origin of ['http://x.example', 'https://y.example',
+	    'https://a.y.example:444', 'https://a.y.example.evil',
 	    'https://x.example:444', 'http://localhost'])
 		test(`403: ${origin}`, (d) =>
 		    refuse(d, request(ALICE, {Origin: origin}), 403));

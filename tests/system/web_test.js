@@ -196,7 +196,7 @@ group('webroot', null, (test) => {
 			const socket = net.connect(d.port, '127.0.0.1');
 			socket.on('error', () => {});
 			socket.pause();
-			socket.write('GET /chatd.js HTTP/1.1\r\nHost: a\r\n\r\n');
+			socket.write('GET /chatd.js HTTP/1.1\r\nHost: localhost\r\n\r\n');
 			lazy.push(socket);
 		}
 		try {
