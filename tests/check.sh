@@ -77,6 +77,8 @@ calm() {
 	system san rooms 60
 	system san api 60
 	system san web 90
+	system san host 120
+	system san check 60
 }
 
 # They wait most of their time, or do not mind.

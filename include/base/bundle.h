@@ -19,7 +19,8 @@ enum bundle_kind {
 	BUNDLE_FILE = 1, /* of the configuration; its bytes */
 	BUNDLE_ADDRESS,	 /* of a name in `listen`; struct listener_targets */
 	BUNDLE_USER,	 /* struct identity */
-	BUNDLE_PAGE	 /* the image of the web page, see door/door.h */
+	BUNDLE_PAGE,	 /* the image of the web page, see door/door.h */
+	BUNDLE_LOOK	 /* a finding, see src/master/look.h */
 };
 
 struct bundle {

@@ -82,7 +82,7 @@ struct shm_worker {
 	_Atomic uint64_t from_journal;	/* delivered without a relay's help */
 	_Atomic uint64_t overrun;	/* publications lost to a full ring */
 	_Atomic uint64_t accepted;	/* handshakes completed */
-	_Atomic uint64_t refused;	/* handshakes answered otherwise */
+	_Atomic uint64_t refused;	/* requests answered by an error */
 	_Atomic uint64_t closed_slow;
 	_Atomic uint64_t skipped; /* deliveries a slow reader went without */
 	_Atomic uint64_t channels_full; /* asked for a channel; none was left */

@@ -41,4 +41,7 @@ struct bundle;
 struct conf *options_load(
     const struct options *o, struct bundle *b, char *error, size_t error_len);
 
+/* The file that it reads; NULL: there is none, and defaults hold. */
+const char *options_file(const struct options *o, struct bundle *b);
+
 #endif

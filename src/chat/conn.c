@@ -272,7 +272,6 @@ conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len)
 	size_t rest = sent > 0 ? len - (size_t)sent : len;
 	char *copy = NULL;
 
-	SHM_COUNT(ch->hub->me->refused, 1);
 	if (rest > 0 && (sent >= 0 || errno == EAGAIN) &&
 	    (copy = malloc(rest)) == NULL)
 		log_warn("no memory for the rest of an answer");

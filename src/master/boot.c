@@ -13,6 +13,7 @@
 #include "master/daemon.h"
 #include "master/place.h"
 #include "master/privilege.h"
+#include "look.h"
 #include "process.h"
 #include "reader.h"
 
@@ -223,6 +224,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	files_raise(m);
 	listeners_log(m);
 	master_log_access(m);
+	look_log(b);
 	page_boot(m, b, stuck);
 	return 0;
 }

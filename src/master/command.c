@@ -216,6 +216,23 @@ command_upgrade(struct call *c)
 		refuse(c, "%s", error);
 }
 
+/* Says how a drain stands that goes on at that rate from now on. */
+static void
+drain_answer(struct call *c, uint32_t rate)
+{
+	const uint32_t n = drain_left(c->master);
+	const char *fmt = "%u connections are left\n";
+
+	if (c->json)
+		fmt = "{\"left\":%u}\n";
+	else if (rate == 0 && c->master->drain_rate != 0)
+		fmt = "draining has ended: clients may connect again; %u "
+		      "connections are there\n";
+	else if (rate == 0)
+		fmt = "there was no drain; %u connections are there\n";
+	evbuffer_add_printf(c->answer->text, fmt, n);
+}
+
 /* drain [RATE|off] */
 static void
 command_drain(struct call *c)
@@ -243,10 +260,8 @@ command_drain(struct call *c)
 	else if (rate != m->drain_rate)
 		log_info("user %u drains at %u connections a second",
 		    (unsigned)c->uid, rate);
+	drain_answer(c, rate);
 	drain_set(m, rate);
-	evbuffer_add_printf(c->answer->text,
-	    c->json ? "{\"left\":%u}\n" : "%u connections are left\n",
-	    drain_left(m));
 }
 
 /* rebalance */

@@ -481,9 +481,8 @@ keep_died(struct member *w, pid_t pid, int status)
 	keeper_gone(w);
 	if (w->master->phase >= PHASE_QUITTING)
 		return true;
-	log_warn("keeper %d (pid %d) died of %s %d, replaced", w->slot,
-	    (int)pid, WIFSIGNALED(status) ? "signal" : "status",
-	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	log_warn("keeper %d (pid %d) %s, replaced", w->slot, (int)pid,
+	    process_death(status));
 	if (now - w->keeper_burst_ms > KEEPER_BURST_MS) {
 		w->keeper_burst_ms = now;
 		w->keeper_deaths = 0;

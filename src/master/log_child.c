@@ -388,10 +388,8 @@ log_child_died(struct master *m, pid_t pid, int status)
 		return false;
 	process_forget(&log->now);
 	if (!replaced)
-		log_warn("log process (pid %d) died of %s %d, replaced",
-		    (int)pid, WIFSIGNALED(status) ? "signal" : "status",
-		    WIFSIGNALED(status) ? WTERMSIG(status)
-					: WEXITSTATUS(status));
+		log_warn("log process (pid %d) %s, replaced", (int)pid,
+		    process_death(status));
 	if (log->next.pid != 0 && log->next.opened)
 		next_promote(m);
 	else if (log->next.pid == 0 && clock_ms() >= log->again_ms)

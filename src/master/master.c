@@ -19,6 +19,7 @@
 #include "master/daemon.h"
 #include "master/notify.h"
 #include "net/loop.h"
+#include "look.h"
 #include "process.h"
 
 static const int signals[] = {
@@ -267,7 +268,11 @@ void
 master_log_access(const struct master *m)
 {
 	if (m->live.insecure)
-		log_info("insecure: anybody may connect under any name");
+		log_info("insecure: anybody may connect under any name%s",
+		    m->live.insecure_public
+			? ", from anywhere"
+			: "; pages under other names than this machine's and "
+			  "those of `host` may not");
 	else
 		log_info("secure: who connects shows a token%s",
 		    m->live.token_key[0] == '\0'
@@ -275,31 +280,56 @@ master_log_access(const struct master *m)
 			: "");
 }
 
+/* Says in the log and for who asked what a reload takes over, and what of it
+ * it does not. */
+static void
+reload_tell(const struct master *m, const struct conf *next, int workers,
+    char *text, size_t text_len)
+{
+	char live[512], rest[512];
+	const bool resized = workers != m->wanted;
+	int n =
+	    conf_live_differences(&m->live, &next->live, live, sizeof(live));
+	size_t used;
+
+	if (n == 0 && !resized)
+		strlcpy(live, "nothing has changed", sizeof(live));
+	used = (size_t)snprintf(text, text_len, "reloaded: %s%s%s\n", live,
+	    n > 0 && resized ? ", " : "", resized ? "workers" : "");
+	log_info("configuration %.*s", (int)strcspn(text, "\n"), text);
+	if (conf_differences(m->conf, next, rest, sizeof(rest)) == 0)
+		return;
+	log_warn("changed, but needs a restart to count: %s", rest);
+	if (used < text_len)
+		snprintf(text + used, text_len - used,
+		    "changed, but needs a restart to count: %s\n", rest);
+}
+
 int
 master_reconfigure(
-    struct master *m, struct bundle *b, char *error, size_t error_len)
+    struct master *m, struct bundle *b, char *text, size_t text_len)
 {
-	struct conf *next = options_load(m->options, b, error, error_len);
-	char keys[512];
+	struct conf *next = options_load(m->options, b, text, text_len);
+	const char *wrong = NULL;
 	int workers;
 
-	if (next == NULL ||
-	    !master_live_fits(m, &next->live, error, error_len) ||
-	    !resize_fits(m, next->workers, error, error_len)) {
-		log_error("configuration not reloaded: %s", error);
+	if (next != NULL && (wrong = conf_access_judge(next, m->conf)) != NULL)
+		snprintf(text, text_len, "%s\n", wrong);
+	if (next == NULL || wrong != NULL ||
+	    !master_live_fits(m, &next->live, text, text_len) ||
+	    !resize_fits(m, next->workers, text, text_len)) {
+		log_error("configuration not reloaded: %s", text);
 		conf_free(next);
 		return -1;
 	}
 	workers = next->workers;
 	next->workers = m->conf->workers;
-	if (conf_differences(m->conf, next, keys, sizeof(keys)) > 0)
-		log_warn("changed, but needs a restart to count: %s", keys);
-	next->live.insecure = conf_insecure(next) &&
-	    (next->live.insecure_set || conf_loopback(m->conf));
+	conf_access_settle(next, m->conf);
+	reload_tell(m, next, workers, text, text_len);
+	look_log(b);
 	m->live = next->live;
 	conf_free(next);
 	live_spread(m);
-	log_info("configuration reloaded");
 	resize(m, workers);
 	master_log_access(m);
 	return 0;
@@ -544,7 +574,7 @@ master_run(const struct options *options, struct conf *conf,
 	TAILQ_INIT(&m->orders);
 	m->options = options;
 	m->conf = conf;
-	conf->live.insecure = conf_insecure(conf);
+	conf_access_settle(conf, conf);
 	m->live = conf->live;
 	m->ready_pipe = m->pidfile.fd = m->page = m->bundle = -1;
 	log_child_init(m);

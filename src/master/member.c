@@ -279,7 +279,7 @@ member_retired(struct member *w)
 		resize_gone(w);
 		clean_assign(w);
 	} else {
-		m->respawns++;
+		m->renewals++;
 		spawn_worker(w);
 	}
 }
@@ -404,18 +404,8 @@ static void
 death_log(const struct member *w, int status, uint64_t age, uint64_t wait_ms,
     bool left)
 {
-	char how[64], next[64];
-	const char *name;
+	char next[64];
 
-	if (WIFEXITED(status))
-		snprintf(how, sizeof(how), "left with status %d",
-		    WEXITSTATUS(status));
-	else if ((name = sigabbrev_np(WTERMSIG(status))) != NULL)
-		snprintf(how, sizeof(how), "died of SIG%s%s", name,
-		    WCOREDUMP(status) ? " (core dumped)" : "");
-	else
-		snprintf(
-		    how, sizeof(how), "died of signal %d", WTERMSIG(status));
 	if (left)
 		strlcpy(next, "none follows", sizeof(next));
 	else if (wait_ms == 0)
@@ -427,7 +417,7 @@ death_log(const struct member *w, int status, uint64_t age, uint64_t wait_ms,
 		log_debug("worker %d (pid %d) left", w->slot, (int)w->pid);
 	else
 		log_error("worker %d (pid %d) %s after %.1f s%s; %s", w->slot,
-		    (int)w->pid, how, (double)age / 1000,
+		    (int)w->pid, process_death(status), (double)age / 1000,
 		    w->ready ? "" : ", before it was ready", next);
 }
 

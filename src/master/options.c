@@ -139,10 +139,25 @@ conf_override(struct conf *c, const struct options *o)
 	    string_settle(&c->control) && string_settle(&c->log_file);
 }
 
-/* What no single line of the file can be blamed for. */
+/* Whether insecure may hold with the addresses that there are. */
+static bool
+conf_is_guarded(const struct conf *c, char *error, size_t error_len)
+{
+	const char *wrong = conf_access_judge(c, c);
+	const char *where = conf_where(c, "insecure");
+
+	if (wrong != NULL)
+		snprintf(error, error_len, "%s%s%s\n",
+		    where != NULL ? where : "", where != NULL ? ": " : "",
+		    wrong);
+	return wrong == NULL;
+}
+
+/* What takes more than one line, of the file or the command line. */
 static bool
 conf_is_sound(const struct conf *c, char *error, size_t error_len)
 {
+	const char *where = conf_where(c, "message-size");
 	const uint64_t entry =
 	    journal_entry_bytes(UINT8_MAX, c->live.message_size);
 	uint64_t ring = 1;
@@ -151,25 +166,36 @@ conf_is_sound(const struct conf *c, char *error, size_t error_len)
 	while (ring < entry * JOURNAL_SHARE)
 		ring *= 2;
 	if (c->journal_bytes >= ring)
-		return true;
+		return conf_is_guarded(c, error, error_len);
+	if (where == NULL)
+		where = conf_where(c, "journal");
 	snprintf(error, error_len,
-	    "message-size %u needs a journal of %lluK at least (one message "
+	    "%s%smessage-size %u needs a journal of %lluK at least (one "
+	    "message "
 	    "may take 1/%d of it)\n",
+	    where != NULL ? where : "", where != NULL ? ": " : "",
 	    c->live.message_size, (unsigned long long)ring / 1024,
 	    JOURNAL_SHARE);
 	return false;
+}
+
+const char *
+options_file(const struct options *o, struct bundle *b)
+{
+	if (o->file != NULL)
+		return o->file;
+	return conf_exists(default_file, b) ? default_file : NULL;
 }
 
 struct conf *
 options_load(
     const struct options *o, struct bundle *b, char *error, size_t error_len)
 {
+	const char *file = options_file(o, b);
 	struct conf *c;
 
-	if (o->file != NULL)
-		c = conf_load_bundle(o->file, b, error, error_len);
-	else if (conf_exists(default_file, b))
-		c = conf_load_bundle(default_file, b, error, error_len);
+	if (file != NULL)
+		c = conf_load_bundle(file, b, error, error_len);
 	else if ((c = conf_new()) == NULL)
 		snprintf(error, error_len, "no memory\n");
 	if (c == NULL)

@@ -2,6 +2,7 @@
  * to it. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,34 @@ enum {
 	AGAIN_MS = 60 * 1000, /* the same complaint again after */
 	LOOK_MS = 1
 };
+
+const char *
+process_signal(int number)
+{
+	static char text[32];
+	const char *name = sigabbrev_np(number);
+
+	if (name != NULL)
+		snprintf(text, sizeof(text), "SIG%s", name);
+	else
+		snprintf(text, sizeof(text), "signal %d", number);
+	return text;
+}
+
+const char *
+process_death(int status)
+{
+	static char text[64];
+
+	if (WIFEXITED(status))
+		snprintf(text, sizeof(text), "left with status %d",
+		    WEXITSTATUS(status));
+	else
+		snprintf(text, sizeof(text), "died of %s%s",
+		    process_signal(WTERMSIG(status)),
+		    WCOREDUMP(status) ? " (core dumped)" : "");
+	return text;
+}
 
 int
 process_kill(pid_t pid, const char *what)

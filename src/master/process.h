@@ -197,7 +197,9 @@ struct master {
 	struct watchdog watchdog;
 	uint64_t skewed_ms; /* connections are uneven since; 0: they are not */
 	uint64_t moved_ms;  /* the last time that some were told to move */
-	uint64_t started_ms, respawns;
+	uint64_t started_ms;
+	uint64_t respawns; /* workers that followed one that had died */
+	uint64_t renewals; /* workers that followed one that was told to go */
 	uint32_t start_failures;
 	uint32_t drain_rate;	    /* connections per second; 0: serves */
 	TAILQ_HEAD(, order) orders; /* given and not answered */
@@ -250,6 +252,11 @@ void spawn_signals_reset(const sigset_t *mask);
 bool probe_process(pid_t pid, struct watchdog_probe *probe);
 
 /* process.c */
+/* "SIGKILL"; "signal 34" for one without a name. Until the next call. */
+const char *process_signal(int number);
+/* How a process ended, as waitpid() says: "died of SIGKILL", "left with status
+ * 1". Until the next call. */
+const char *process_death(int status);
 /* SIGKILL, with a word in the log if that is not allowed. Returns 0, or -1 and
  * errno; one that is dead already is no error. */
 int process_kill(pid_t pid, const char *what);

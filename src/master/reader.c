@@ -16,6 +16,7 @@
 #include "door/door.h"
 #include "master/daemon.h"
 #include "net/listener.h"
+#include "look.h"
 #include "process.h"
 
 enum {
@@ -105,8 +106,8 @@ child_conf(struct child *c)
 	return conf;
 }
 
-/* The user that workers become. */
-static void
+/* The user that workers become; false: there is none. */
+static bool
 child_user(struct child *c, const char *user)
 {
 	char error[256] = "";
@@ -121,19 +122,18 @@ child_user(struct child *c, const char *user)
 		(void)bundle_put(&c->bundle, BUNDLE_USER, "", EINVAL, error,
 		    strlen(error) + 1);
 	child_done(c, READ_USER);
-	if (r == -1)
-		_exit(1);
+	return r == 0;
 }
 
 /* The addresses that names mean. */
 static void
-child_names(struct child *c)
+child_names(struct child *c, char *const *listen, int n_listen)
 {
 	struct listener_targets t;
 	char error[512];
 
-	for (int i = 0; i < c->job->n_listen; i++) {
-		const char *name = c->job->listen[i];
+	for (int i = 0; i < n_listen; i++) {
+		const char *name = listen[i];
 
 		child_begin(c, "looking up %s", name);
 		if (listener_resolve(name, &t, error, sizeof(error)) == 0)
@@ -144,6 +144,15 @@ child_names(struct child *c)
 			    EINVAL, error, strlen(error) + 1);
 	}
 	child_done(c, READ_NAMES);
+}
+
+/* What the configuration names. */
+static void
+child_look(struct child *c, const struct conf *conf)
+{
+	child_begin(c, "looking for what the configuration names");
+	look_at(conf, &c->bundle);
+	child_done(c, READ_LOOK);
 }
 
 /* Dies with its parent; false: that is dead. */
@@ -195,6 +204,7 @@ child_run(const struct reader_job *job, int memory, int pipe, pid_t parent)
 	static struct child c;
 	const char *file = job->options != NULL ? job->options->file : NULL;
 	struct conf *conf = NULL;
+	bool known = true;
 	sigset_t none;
 
 	child_close(memory, pipe,
@@ -219,10 +229,14 @@ child_run(const struct reader_job *job, int memory, int pipe, pid_t parent)
 			c.webroot = conf->webroot;
 	}
 	if ((job->what & READ_USER) != 0)
-		child_user(&c, conf != NULL ? conf->user : NULL);
-	if ((job->what & READ_NAMES) != 0)
-		child_names(&c);
-	if ((job->what & READ_PAGE) != 0)
+		known = child_user(&c, conf != NULL ? conf->user : NULL);
+	if ((job->what & READ_NAMES) != 0 && job->listen == NULL)
+		child_names(&c, conf->listen, conf->n_listen);
+	else if ((job->what & READ_NAMES) != 0)
+		child_names(&c, job->listen, job->n_listen);
+	if ((job->what & READ_LOOK) != 0)
+		child_look(&c, conf);
+	if ((job->what & READ_PAGE) != 0 && known)
 		child_page(&c, parent);
 	_exit(0);
 }

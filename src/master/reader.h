@@ -26,6 +26,7 @@ enum reader_part {
 	READ_CONF = 1,	/* the configuration with the files that it includes */
 	READ_USER = 2,	/* the user that workers become */
 	READ_NAMES = 4, /* of `listen` */
+	READ_LOOK = 16, /* whether what the configuration names is there */
 	READ_PAGE = 8	/* the web page's files */
 };
 
@@ -35,7 +36,7 @@ struct reader_job {
 	/* Without READ_CONF and READ_USER: */
 	const struct identity *identity; /* the page is read as that user */
 	const char *webroot;		 /* NULL: no page */
-	char *const *listen;		 /* names to look up */
+	char *const *listen; /* names to look up; NULL: the configuration's */
 	int n_listen;
 };
 

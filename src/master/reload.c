@@ -79,6 +79,8 @@ static void
 page_renew(struct master *m, const struct bundle *b, const char *stuck,
     char *text, size_t text_len)
 {
+	size_t used;
+
 	if (m->conf->webroot == NULL)
 		return;
 	if (page_take(m, b)) {
@@ -86,12 +88,14 @@ page_renew(struct master *m, const struct bundle *b, const char *stuck,
 			member_owe(&m->member[i], OWED_PAGE);
 		return;
 	}
-	snprintf(text, text_len, "web page not reloaded: %s\n", stuck);
-	log_warn("%.*s", (int)strcspn(text, "\n"), text);
+	log_warn("web page not reloaded: %s", stuck);
+	used = strlen(text);
+	snprintf(
+	    text + used, text_len - used, "web page not reloaded: %s\n", stuck);
 }
 
 /* Uses what the reader has brought. Returns 0 or -1, with whole lines on what
- * has not been reloaded. */
+ * has been reloaded and what has not. */
 static int
 reload_apply(struct master *m, struct bundle *b, unsigned done,
     const char *stuck, char *error, size_t error_len)
@@ -139,7 +143,8 @@ reader_begin(struct reload *r)
 {
 	const struct timeval limit = {.tv_sec = READER_MS / 1000};
 	struct master *m = r->master;
-	const struct reader_job job = {.what = READ_CONF | READ_PAGE,
+	const struct reader_job job = {
+	    .what = READ_CONF | READ_LOOK | READ_PAGE,
 	    .options = m->options,
 	    .identity = &m->identity,
 	    .webroot = m->conf->webroot};

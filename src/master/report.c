@@ -414,6 +414,7 @@ stats_next(struct report *r, struct evbuffer *out)
 	put_counter(r, out, "uptime_s", (clock_ms() - m->started_ms) / 1000);
 	put_counter(r, out, "workers", (uint64_t)m->n_workers);
 	put_counter(r, out, "respawns", m->respawns);
+	put_counter(r, out, "renewals", m->renewals);
 	put_counter(r, out, "users", users_count(r));
 	put_counter(r, out, "connections", connections);
 	put_counter(r, out, "position", journal_tail(&m->hub));

@@ -95,6 +95,7 @@ prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
     char *stuck, char *error, size_t error_len)
 {
 	struct conf *c;
+	const char *wrong;
 	int workers;
 
 	if (state_read(fd, m, s, error, error_len) == -1 ||
@@ -118,8 +119,11 @@ prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
 	if (!master_live_fits(m, &c->live, error, error_len) ||
 	    reader_identity(b, &m->identity, error, error_len) == -1)
 		return -1;
-	c->live.insecure =
-	    conf_insecure(c) && (c->live.insecure_set || conf_loopback(c));
+	if ((wrong = conf_access_judge(c, c)) != NULL) {
+		snprintf(error, error_len, "%s", wrong);
+		return -1;
+	}
+	conf_access_settle(c, c);
 	m->live = c->live;
 	if (s->verbose)
 		m->live.verbose = 1;

@@ -6,17 +6,55 @@
 #include "base/bundle.h"
 #include "conf/conf.h"
 #include "master/master.h"
+#include "look.h"
 #include "master/options.h"
 #include "reader.h"
 
 enum { STATUS_FAILURE = 1, STATUS_CONFIG = 78 };
 
+/* Prints what would stop a start, or the file that was read. Returns the exit
+ * status. */
+static int
+start_check(
+    const struct options *options, const struct conf *conf, struct bundle *b)
+{
+	const char *file = options_file(options, b);
+	const char *where = conf_where(conf, "user");
+	struct identity identity;
+	struct bundle_piece piece;
+	char error[512];
+	bool good = look_print(b);
+
+	if (reader_identity(b, &identity, error, sizeof(error)) == -1) {
+		fprintf(stderr, "%s%suser: %s\n", where != NULL ? where : "",
+		    where != NULL ? ": " : "", error);
+		good = false;
+	}
+	for (int i = 0; i < conf->n_listen; i++)
+		if (bundle_get(b, BUNDLE_ADDRESS, conf->listen[i], &piece) &&
+		    piece.error != 0) {
+			fprintf(stderr, "listen: %.*s\n", (int)piece.len,
+			    piece.bytes);
+			good = false;
+		}
+	if (!good)
+		return STATUS_CONFIG;
+	if (file != NULL)
+		fprintf(stderr, "%s: OK\n", file);
+	else
+		fprintf(stderr, "no file: defaults, OK\n");
+	return 0;
+}
+
 /* Checks the configuration or runs with it, as the bundle has it. */
 static int
-start_with(const struct options *options, struct bundle *b, const char *stuck)
+start_with(const struct options *options, struct bundle *b, unsigned done,
+    const char *stuck)
 {
+	const unsigned looked = READ_USER | READ_NAMES | READ_LOOK;
 	char error[4096] = "";
 	struct conf *conf = options_load(options, b, error, sizeof(error));
+	int status = STATUS_FAILURE;
 
 	if (conf == NULL) {
 		fputs(error, stderr);
@@ -24,17 +62,20 @@ start_with(const struct options *options, struct bundle *b, const char *stuck)
 	}
 	if (!options->check_only)
 		return master_run(options, conf, b, stuck);
+	if ((done & looked) == looked)
+		status = start_check(options, conf, b);
+	else
+		warnx("%s", stuck);
 	conf_free(conf);
-	fprintf(stderr, "configuration OK\n");
-	return 0;
+	return status;
 }
 
 int
 start(const struct options *options)
 {
 	const struct reader_job job = {.what = options->check_only
-		? READ_CONF
-		: READ_CONF | READ_USER | READ_PAGE,
+		? READ_CONF | READ_USER | READ_NAMES | READ_LOOK
+		: READ_CONF | READ_USER | READ_LOOK | READ_PAGE,
 	    .options = options};
 	struct bundle b;
 	char stuck[512];
@@ -43,7 +84,7 @@ start(const struct options *options)
 
 	done = reader_run(&job, READER_MS, &b, stuck, sizeof(stuck));
 	if ((done & READ_CONF) != 0)
-		status = start_with(options, &b, stuck);
+		status = start_with(options, &b, done, stuck);
 	else
 		warnx("%s", stuck);
 	bundle_free(&b);

@@ -106,6 +106,7 @@ put_all(FILE *f, const struct master *m)
 	fprintf(f, "started %" PRIu64 "\n", m->started_ms);
 	fprintf(f, "clock %" PRIu64 "\n", master_clock_ms(m));
 	fprintf(f, "respawns %" PRIu64 "\n", m->respawns);
+	fprintf(f, "renewals %" PRIu64 "\n", m->renewals);
 	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
 	fprintf(f, "order %" PRIu64 "\n", m->order_number);
 	fprintf(f, "keepers %" PRIu32 "\n", m->keeper_number);
@@ -377,6 +378,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return sscanf(value, "%" SCNu64, &m->watchdog.clock_ms) == 1;
 	else if (strcmp(key, "respawns") == 0)
 		return sscanf(value, "%" SCNu64, &m->respawns) == 1;
+	else if (strcmp(key, "renewals") == 0)
+		return sscanf(value, "%" SCNu64, &m->renewals) == 1;
 	else if (strcmp(key, "drain") == 0)
 		return sscanf(value, "%" SCNu32, &m->drain_rate) == 1;
 	else if (strcmp(key, "keepers") == 0)

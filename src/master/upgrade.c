@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "codec/json.h"
 #include "master/control.h"
 #include "master/resume.h"
 #include "process.h"
@@ -31,7 +32,8 @@ enum {
 #else
 	REHEARSAL_MS = 5000,
 #endif
-	DEAD_MS = 1000, /* for a rehearsal that was killed to die */
+	DEAD_MS = 1000,	   /* for a rehearsal that was killed to die */
+	REASON_MAX = 4096, /* bytes of a failure's reason as JSON */
 	IDLE_MS = 2000, /* control clients are answered before, for so long */
 	/* Every connection is in its keeper's custody before workers are
 	 * replaced; the upgrade is refused when that takes longer. */
@@ -65,14 +67,18 @@ upgrade_free(struct upgrade *u)
 static void __attribute__((format(printf, 2, 3)))
 fail(struct master *m, const char *fmt, ...)
 {
+	char *text = m->upgrade_failure;
+	const size_t size = sizeof(m->upgrade_failure);
+	size_t len;
 	va_list ap;
 
+	snprintf(text, size, "%.255s: ", m->upgrade->path);
+	len = strlen(text);
 	va_start(ap, fmt);
-	vsnprintf(m->upgrade_failure, sizeof(m->upgrade_failure), fmt, ap);
+	vsnprintf(text + len, size - len, fmt, ap);
 	va_end(ap);
-	m->upgrade_failure[strcspn(m->upgrade_failure, "\n")] = '\0';
-	log_error(
-	    "not upgraded to %s: %s", m->upgrade->path, m->upgrade_failure);
+	text[strcspn(text, "\n")] = '\0';
+	log_error("not upgraded to %s", text);
 	upgrade_free(m->upgrade);
 	m->upgrade = NULL;
 	if (m->bundle != -1)
@@ -214,8 +220,9 @@ upgrade_begin(struct master *m, const char *path, char *error, size_t error_len)
 	else
 		why = NULL;
 	if (why != NULL) {
-		snprintf(error, error_len, "%s", why);
-		log_error("not upgraded: %s", why);
+		snprintf(error, error_len, "%s%s%s", path != NULL ? path : "",
+		    path != NULL ? ": " : "", why);
+		log_error("not upgraded: %s", error);
 		return -1;
 	}
 	if ((u = calloc(1, sizeof(*u))) == NULL ||
@@ -232,7 +239,7 @@ upgrade_begin(struct master *m, const char *path, char *error, size_t error_len)
 	if ((why = binary_open(u)) == NULL && (why = rehearse(m)) == NULL)
 		return 0;
 	fail(m, "%s", why);
-	snprintf(error, error_len, "%s: %s", path, m->upgrade_failure);
+	strlcpy(error, m->upgrade_failure, error_len);
 	return -1;
 }
 
@@ -251,8 +258,7 @@ upgrade_died(struct master *m, pid_t pid, int status)
 	if (u->killed)
 		fail(m, "it does not answer within %d s", REHEARSAL_MS / 1000);
 	else if (WIFSIGNALED(status))
-		fail(m, "it dies of signal %d (%s)", WTERMSIG(status),
-		    strsignal(WTERMSIG(status)));
+		fail(m, "it dies of %s", process_signal(WTERMSIG(status)));
 	else if (strncmp(answer, "no ", 3) == 0)
 		fail(m, "%s", answer + 3);
 	else if (WEXITSTATUS(status) != 0 ||
@@ -395,14 +401,22 @@ upgrade_show(const struct master *m, bool json, struct evbuffer *out)
 	    : m->upgrade_failure[0] != '\0' ? "failed"
 	    : m->upgraded		    ? "done"
 					    : "idle";
+	const bool failed = strcmp(state, "failed") == 0;
 	int left = renew_left(m);
+	struct json_writer w;
 
-	if (json)
-		evbuffer_add_printf(out,
-		    "{\"state\":\"%s\",\"version\":\"%s\",\"left\":%d}\n",
-		    state, CHATD_VERSION, left);
-	else
+	if (!json) {
 		evbuffer_add_printf(out, "%s %d %s\n", state, left,
-		    m->upgrade_failure[0] != '\0' ? m->upgrade_failure
-						  : CHATD_VERSION);
+		    failed ? m->upgrade_failure : CHATD_VERSION);
+		return;
+	}
+	json_writer_init_growing(&w, REASON_MAX);
+	json_put_string(&w, m->upgrade_failure, strlen(m->upgrade_failure));
+	evbuffer_add_printf(out,
+	    "{\"state\":\"%s\",\"version\":\"%s\",\"left\":%d,"
+	    "\"reason\":%.*s}\n",
+	    state, CHATD_VERSION, left,
+	    failed && !json_writer_failed(&w) ? (int)w.len : 4,
+	    failed && !json_writer_failed(&w) ? w.buf : "null");
+	json_writer_deinit(&w);
 }

@@ -28,6 +28,8 @@ refuse(struct chat *ch, uint32_t i, const struct route *route)
 	n = route_answer(route, NULL, answer, cap);
 	log_debug("%s: %d %s", conn_name(ch, i), route->status,
 	    route->status < 400 ? "" : route->body);
+	if (route->status >= 400)
+		SHM_COUNT(ch->hub->me->refused, 1);
 	conn_refuse(ch, i, answer, n);
 	free(answer);
 }

@@ -279,6 +279,48 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 			assert.equal(typeof value, 'number', key);
 		assert.match(await ctl(d, 0, 'show', 'stats'), /\d/);
 	});
+	test('show stats: each counter means one thing', async (d) => {
+		const before = await d.json('show', 'stats');
+		const get = async (target, status) => {
+			const c = await Client.connect(d.port);
+			c.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+			assert.equal((await c.answer()).status, status);
+			c.drop();
+		};
+		for (const target of ['/', '/chatd.js', '/health'])
+			await get(target, 200);
+		await (await Client.user(d.port, 'alice')).close();
+		const good = await d.json('show', 'stats');
+		assert.equal(good.refused, before.refused, 'pages are no refusals');
+		assert.equal(good.accepted, before.accepted + 1);
+		await get('/nothing', 404);
+		await get('/ws?user=alice', 426);
+		assert.equal((await d.json('show', 'stats')).refused,
+		    before.refused + 2);
+		await ctl(d, 0, 'restart-worker', '0');
+		const renewed = await d.json('show', 'stats');
+		assert.equal(renewed.respawns, before.respawns, 'nobody died');
+		assert.equal(renewed.renewals, before.renewals + 1);
+		const [{pid}] = await d.json('show', 'workers');
+		process.kill(pid, 'SIGKILL');
+		await until('another worker', async () => (await d.json('show',
+		    'workers')).every((w) => w.pid !== pid &&
+		    w.state === 'running'));
+		const died = await d.json('show', 'stats');
+		assert.equal(died.respawns, before.respawns + 1);
+		assert.equal(died.renewals, renewed.renewals);
+		await until('its keeper has all', async () => (await d.json('show',
+		    'workers')).every((w) => w.keeper > 0));
+	});
+	test('drain off says that it has ended', async (d) => {
+		assert.match(await ctl(d, 0, 'drain', 'off'), /there was no drain; 0/);
+		assert.match(await ctl(d, 0, 'drain', '1'), /^0 connections are left/);
+		assert.match(await ctl(d, 0, 'drain', 'off'),
+		    /^draining has ended: clients may connect again; 0 conn/);
+		assert.match(await ctl(d, 0, 'drain', 'off'), /there was no drain; 0/);
+		assert.deepEqual(await d.json('drain', 'off'), {left: 0});
+		await (await Client.user(d.port, 'alice')).close();
+	});
 
 	test('say', async (d) => {
 		const all = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) =>
@@ -328,6 +370,22 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 			c.text('x'.repeat(2000));
 			return (await c.frame()).opcode === 1;
 		});
+	});
+	test('reload says what counts from now on, and what does not',
+	    async (d) => {
+		const reload = async (text) => {
+			fs.writeFileSync(d.conf, text);
+			return ctl(d, 0, 'reload');
+		};
+		assert.equal(await reload('echo yes\n'),
+		    'reloaded: nothing has changed\n');
+		assert.equal(await reload('echo no\nmessage-rate 5/s\njournal 2M\n' +
+		    'io-uring no\n'),
+		    'reloaded: message-rate, echo\n' +
+		    'changed, but needs a restart to count: journal, io-uring\n');
+		assert.equal(await reload('echo yes\n'),
+		    'reloaded: message-rate, echo\n');
+		await d.logged(/configuration reloaded: message-rate, echo$/);
 	});
 	test('reload of a bad file is refused: 1', async (d) => {
 		fs.writeFileSync(d.conf, 'echo yes\n\nnonsense 5\n');

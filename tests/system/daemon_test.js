@@ -164,7 +164,7 @@ group('addresses', null, (test) => {
 	test('-l repeats; port on all addresses', async () => {
 		const [one, two] = [await freePort(), await freePort()];
 		const e = await Daemon.start({listen: false, port: one,
-		    conf: 'insecure yes\n', workers: 1, args: ['-l', `localhost:${one}`, '-l',
+		    conf: 'insecure public\n', workers: 1, args: ['-l', `localhost:${one}`, '-l',
 		    `*:${two}`]});
 		assert.ok(await answers(two));
 		if (fs.existsSync('/proc/net/if_inet6') &&

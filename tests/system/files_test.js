@@ -389,7 +389,7 @@ group('start', null, (test) => {
 
 	test('standard input and devices are read as before', async () => {
 		for (const [text, status, words] of [
-		    ['workers 1', 0, /configuration OK/],
+		    ['workers 1', 0, /^\/dev\/stdin: OK$/m],
 		    ['nonsense 1', 78, /\/dev\/stdin:1: unknown key/]]) {
 			const r = await run('sh', ['-c', `echo ${text} | ` +
 			    `"${CHATD}" -n -f /dev/stdin`]);

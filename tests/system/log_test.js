@@ -176,7 +176,7 @@ group('log process', null, (test) => {
 			await visit(d, `user${i}`);
 			await has(file, new RegExp(`user${i} left`));
 			await has(file, new RegExp(`log process \\(pid ${pid}\\) ` +
-			    'died of signal 9'));
+			    'died of SIGKILL'));
 		}
 		assert.equal(lost(text(file)), 0);
 		await d.clean();

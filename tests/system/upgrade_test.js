@@ -63,6 +63,11 @@ async function refused(d, reason, ...args) {
 	    {limit: 30000});
 	assert.equal(r.status, 1, JSON.stringify(r));
 	assert.match(r.stderr, reason);
+	const shown = await d.ask('show', 'upgrade');
+	if (shown.state === 'failed')
+		assert.match(shown.reason, reason);
+	if (args[0])
+		assert.ok(r.stderr.includes(args[0]), `no file in ${r.stderr}`);
 	await d.logged(/not upgraded/);
 	assert.equal(program(d), exe);
 	const after = await d.ask('show', 'workers');
@@ -131,7 +136,8 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		assert.doesNotMatch(d.stderr, /[1-9]\d* (were lost|spoilt)/);
 		/* It is whole afterwards: counters, deaths, new clients. */
 		const stats = await d.ask('show', 'stats');
-		assert.ok(stats.accepted >= CLIENTS && stats.respawns >= 12,
+		assert.ok(stats.accepted >= CLIENTS && stats.renewals >= 12 &&
+		    stats.respawns === 0,
 		    JSON.stringify(stats));
 		await crowd.joinAll(['late1', 'late2']);
 		crowd.cut();
@@ -243,7 +249,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		    '/bin/true');
 		await refused(d, /status 1/,
 		    await compile(d, 'leaves', 'return 1;'));
-		await refused(d, /signal 6/,
+		await refused(d, /it dies of SIGABRT/,
 		    await compile(d, 'dies', 'abort();'));
 		await refused(d, /does not answer within \d+ s/,
 		    await compile(d, 'hangs', 'for (;;) pause();'));

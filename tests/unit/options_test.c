@@ -112,12 +112,37 @@ message_fits_the_journal(void **state)
 
 	file_write("journal 1M\nmessage-size 128K\n");
 	assert_null(options_load(&o, NULL, error, sizeof(error)));
-	assert_non_null(strstr(error, "message-size 131072"));
+	assert_non_null(strstr(error, ".conf:2: message-size 131072"));
 	assert_non_null(strstr(error, "2048K"));
+	file_write("\njournal 1M\n\n");
+	assert_non_null(c = options_load(&o, NULL, error, sizeof(error)));
+	conf_free(c);
 	/* The ring is rounded down to a power of two. */
 	file_write("journal 1999K\nmessage-size 128K\n");
 	assert_null(options_load(&o, NULL, error, sizeof(error)));
 	file_write("journal 2M\nmessage-size 128K\n");
+	c = options_load(&o, NULL, error, sizeof(error));
+	assert_non_null(c);
+	conf_free(c);
+}
+
+/* What the file says of insecure must go with the command line's addresses. */
+static void
+insecure_is_guarded(void **state)
+{
+	struct options o = {
+	    .file = file, .workers = -1, .n_listen = 1, .listen = {"*:2"}};
+	struct conf *c;
+
+	file_write("\ninsecure yes\n");
+	assert_null(options_load(&o, NULL, error, sizeof(error)));
+	assert_non_null(strstr(error, ".conf:2: insecure yes: "));
+	file_write("insecure public\n");
+	c = options_load(&o, NULL, error, sizeof(error));
+	assert_non_null(c);
+	conf_free(c);
+	o.listen[0] = "192.168.1.5:2";
+	file_write("listen *:1\ninsecure yes\n");
 	c = options_load(&o, NULL, error, sizeof(error));
 	assert_non_null(c);
 	conf_free(c);
@@ -163,6 +188,7 @@ main(void)
 	    cmocka_unit_test_teardown(command_line_wins, teardown),
 	    cmocka_unit_test_teardown(workers_are_resolved, teardown),
 	    cmocka_unit_test_teardown(message_fits_the_journal, teardown),
+	    cmocka_unit_test_teardown(insecure_is_guarded, teardown),
 	    cmocka_unit_test_teardown(bad_files_are_told, teardown),
 	    cmocka_unit_test(paths_are_settled),
 	};

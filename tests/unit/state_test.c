@@ -61,6 +61,7 @@ master_make(struct options *o)
 	m->started_ms = 12345678901ull;
 	m->watchdog.clock_ms = 777;
 	m->respawns = 7;
+	m->renewals = 8;
 	m->drain_rate = 3;
 	TAILQ_INIT(&m->orders);
 	m->order_number = 1ull << 40;
@@ -140,6 +141,7 @@ round_trip(void **state)
 	/* the master has stood still for long; its clock goes on */
 	assert_in_range(n->watchdog.clock_ms, 777, 777 + WATCHDOG_GONE_MAX_MS);
 	assert_int_equal(n->respawns, 7);
+	assert_int_equal(n->renewals, 8);
 	assert_int_equal(n->drain_rate, 3);
 	assert_true(n->order_number == 1ull << 40);
 	assert_true(n->buried[2] == UINT64_MAX);

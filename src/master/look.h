@@ -1,0 +1,24 @@
+/*
+ * look: whether what the configuration names is there: folders, files, and who
+ * may read those that hold keys. Private to src/master.
+ */
+#ifndef CHATD_MASTER_LOOK_H
+#define CHATD_MASTER_LOOK_H
+
+#include <stdbool.h>
+
+#include "base/bundle.h"
+#include "conf/conf.h"
+
+/* Looks, and puts sentences into a bundle. Not for a process that must not wait
+ * for a disk. */
+void look_at(const struct conf *c, struct bundle *b);
+
+/* Logs the warnings; faults stop a start by themselves. */
+void look_log(const struct bundle *b);
+
+/* Prints warnings and faults, a line each. Returns whether there is no fault.
+ */
+bool look_print(const struct bundle *b);
+
+#endif
