@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "base/streams.h"
 #include "master/control.h"
 #include "master/place.h"
@@ -62,30 +63,74 @@ is_one_of(const char *text, const char *const *list)
 	return false;
 }
 
-/* Whether these words are a command. */
-static bool
-command_is_known(int argc, char **argv)
+static const char *const shown[] = {
+    "workers", "users", "connections", "stats", "upgrade", NULL};
+static const char *const levels[] = {"verbose", "brief", NULL};
+
+/* The commands, with the fewest and the most words of each. */
+static const struct command {
+	const char *name;
+	int words_min, words_max;
+	const char *const *second; /* what it may be; NULL: anything */
+} commands[] = {{"show", 2, 2, shown}, {"kick", 2, 3, NULL},
+    {"say", 2, 2, NULL}, {"log", 2, 2, levels}, {"reload", 1, 1, NULL},
+    {"restart-worker", 2, 2, NULL}, {"upgrade", 1, 2, NULL},
+    {"drain", 1, 2, NULL}, {"rebalance", 1, 1, NULL}, {"stop", 1, 1, NULL}};
+
+/* Says that a word is not known, and leaves. */
+static void __attribute__((noreturn))
+word_unknown(const char *what, const struct nearest *n)
 {
-	static const char *const shown[] = {
-	    "workers", "users", "connections", "stats", "upgrade", NULL};
-	static const char *const levels[] = {"verbose", "brief", NULL};
-	static const char *const alone[] = {
-	    "reload", "rebalance", "stop", NULL};
+	if (n->best != NULL)
+		warnx("%s \"%s\"; did you mean %s?", what, n->word, n->best);
+	else
+		warnx("%s \"%s\"", what, n->word);
+	usage();
+}
+
+/* Finds the command, or says that there is none and leaves. */
+static const struct command *
+command_find(const char *name)
+{
+	struct nearest n = {.word = name};
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+		nearest_offer(&n, commands[i].name);
+	}
+	word_unknown("there is no command", &n);
+}
+
+/* Leaves unless these words are a command. */
+static void
+command_judge(int argc, char **argv)
+{
+	const struct command *c;
+	struct nearest n;
 
 	if (argc == 0)
-		return false;
-	if (strcmp(argv[0], "show") == 0)
-		return argc == 2 && is_one_of(argv[1], shown);
-	if (strcmp(argv[0], "log") == 0)
-		return argc == 2 && is_one_of(argv[1], levels);
-	if (strcmp(argv[0], "kick") == 0)
-		return argc == 2 || argc == 3;
-	if (strcmp(argv[0], "say") == 0 ||
-	    strcmp(argv[0], "restart-worker") == 0)
-		return argc == 2;
-	if (strcmp(argv[0], "drain") == 0 || strcmp(argv[0], "upgrade") == 0)
-		return argc == 1 || argc == 2;
-	return argc == 1 && is_one_of(argv[0], alone);
+		usage();
+	c = command_find(argv[0]);
+	if (argc < c->words_min) {
+		warnx("%s: a word is missing behind it", argv[0]);
+		usage();
+	}
+	if (argc > c->words_max) {
+		warnx("%s: \"%s\" is one word too many; a text with blanks "
+		      "stands in quotes",
+		    argv[0], argv[c->words_max]);
+		usage();
+	}
+	if (c->second == NULL || is_one_of(argv[1], c->second))
+		return;
+	n = (struct nearest){.word = argv[1]};
+	for (const char *const *word = c->second; *word != NULL; word++)
+		nearest_offer(&n, *word);
+	word_unknown(c->second == shown ? "show: there is nothing called"
+					: "log: there is no level",
+	    &n);
 }
 
 /* How long chatd may be silent, seconds: what replaces processes is answered
@@ -353,8 +398,7 @@ main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
-	if (!command_is_known(argc, argv))
-		usage();
+	command_judge(argc, argv);
 	if (socket_path == NULL) {
 		place_control(path);
 		socket_path = path;
