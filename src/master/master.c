@@ -19,7 +19,6 @@
 #include "master/daemon.h"
 #include "master/notify.h"
 #include "net/loop.h"
-#include "look.h"
 #include "process.h"
 
 static const int signals[] = {
@@ -131,7 +130,8 @@ ready_log(const struct master *m)
 		return;
 	}
 	listener_name((struct sockaddr *)&sa, name);
-	any = strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
+	any =
+	    strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
 	port = strrchr(name, ':');
 	log_info("ready: page http://%s%s/, clients ws://%s%s/ws",
 	    any ? "localhost" : name, any ? port : "", any ? "localhost" : name,
@@ -233,6 +233,14 @@ live_spread(struct master *m)
 		member_owe(&m->member[i], OWED_CONF);
 }
 
+/* Has all workers go by other settings. */
+void
+master_set_live(struct master *m, const struct conf_live *live)
+{
+	m->live = *live;
+	live_spread(m);
+}
+
 /* Changes the log level until the next reload. */
 void
 master_set_verbose(struct master *m, bool on)
@@ -278,61 +286,6 @@ master_log_access(const struct master *m)
 		    m->live.token_key[0] == '\0'
 			? ", and there is no token-key to judge one"
 			: "");
-}
-
-/* Says in the log and for who asked what a reload takes over, and what of it
- * it does not. */
-static void
-reload_tell(const struct master *m, const struct conf *next, int workers,
-    char *text, size_t text_len)
-{
-	char live[512], rest[512];
-	const bool resized = workers != m->wanted;
-	int n =
-	    conf_live_differences(&m->live, &next->live, live, sizeof(live));
-	size_t used;
-
-	if (n == 0 && !resized)
-		strlcpy(live, "nothing has changed", sizeof(live));
-	used = (size_t)snprintf(text, text_len, "reloaded: %s%s%s\n", live,
-	    n > 0 && resized ? ", " : "", resized ? "workers" : "");
-	log_info("configuration %.*s", (int)strcspn(text, "\n"), text);
-	if (conf_differences(m->conf, next, rest, sizeof(rest)) == 0)
-		return;
-	log_warn("changed, but needs a restart to count: %s", rest);
-	if (used < text_len)
-		snprintf(text + used, text_len - used,
-		    "changed, but needs a restart to count: %s\n", rest);
-}
-
-int
-master_reconfigure(
-    struct master *m, struct bundle *b, char *text, size_t text_len)
-{
-	struct conf *next = options_load(m->options, b, text, text_len);
-	const char *wrong = NULL;
-	int workers;
-
-	if (next != NULL && (wrong = conf_access_judge(next, m->conf)) != NULL)
-		snprintf(text, text_len, "%s\n", wrong);
-	if (next == NULL || wrong != NULL ||
-	    !master_live_fits(m, &next->live, text, text_len) ||
-	    !resize_fits(m, next->workers, text, text_len)) {
-		log_error("configuration not reloaded: %s", text);
-		conf_free(next);
-		return -1;
-	}
-	workers = next->workers;
-	next->workers = m->conf->workers;
-	conf_access_settle(next, m->conf);
-	reload_tell(m, next, workers, text, text_len);
-	look_log(b);
-	m->live = next->live;
-	conf_free(next);
-	live_spread(m);
-	resize(m, workers);
-	master_log_access(m);
-	return 0;
 }
 
 /* Reaps whoever has died. */

@@ -221,10 +221,7 @@ struct master {
 void master_check(struct master *m); /* after a worker came or went */
 void master_fail(struct master *m, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* Takes over the configuration that a bundle has, as far as that goes without
- * a restart. Returns 0, or -1 with whole lines: the old one stays. */
-int master_reconfigure(
-    struct master *m, struct bundle *b, char *error, size_t error_len);
+void master_set_live(struct master *m, const struct conf_live *live);
 void master_set_verbose(struct master *m, bool on);
 void master_log_access(const struct master *m);
 void master_stop(struct master *m);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "master/control.h"
+#include "look.h"
 #include "process.h"
 #include "reader.h"
 
@@ -94,6 +95,62 @@ page_renew(struct master *m, const struct bundle *b, const char *stuck,
 	    text + used, text_len - used, "web page not reloaded: %s\n", stuck);
 }
 
+/* Says in the log and for who asked what a reload takes over, and what of it
+ * it does not. */
+static void
+reload_tell(const struct master *m, const struct conf *next, int workers,
+    char *text, size_t text_len)
+{
+	char live[512], rest[512];
+	const bool resized = workers != m->wanted;
+	int n =
+	    conf_live_differences(&m->live, &next->live, live, sizeof(live));
+	size_t used;
+
+	if (n == 0 && !resized)
+		strlcpy(live, "nothing has changed", sizeof(live));
+	used = (size_t)snprintf(text, text_len, "reloaded: %s%s%s\n", live,
+	    n > 0 && resized ? ", " : "", resized ? "workers" : "");
+	log_info("configuration %.*s", (int)strcspn(text, "\n"), text);
+	if (conf_differences(m->conf, next, rest, sizeof(rest)) == 0)
+		return;
+	log_warn("changed, but needs a restart to count: %s", rest);
+	if (used < text_len)
+		snprintf(text + used, text_len - used,
+		    "changed, but needs a restart to count: %s\n", rest);
+}
+
+/* Takes over the configuration that a bundle has, as far as that goes without a
+ * restart. Returns 0, or -1 and the old one stays; with whole lines. */
+static int
+reload_configure(
+    struct master *m, struct bundle *b, char *text, size_t text_len)
+{
+	struct conf *next = options_load(m->options, b, text, text_len);
+	const char *wrong = NULL;
+	int workers;
+
+	if (next != NULL && (wrong = conf_access_judge(next, m->conf)) != NULL)
+		snprintf(text, text_len, "%s\n", wrong);
+	if (next == NULL || wrong != NULL ||
+	    !master_live_fits(m, &next->live, text, text_len) ||
+	    !resize_fits(m, next->workers, text, text_len)) {
+		log_error("configuration not reloaded: %s", text);
+		conf_free(next);
+		return -1;
+	}
+	workers = next->workers;
+	next->workers = m->conf->workers;
+	conf_access_settle(next, m->conf);
+	reload_tell(m, next, workers, text, text_len);
+	look_log(b);
+	master_set_live(m, &next->live);
+	conf_free(next);
+	resize(m, workers);
+	master_log_access(m);
+	return 0;
+}
+
 /* Uses what the reader has brought. Returns 0 or -1, with whole lines on what
  * has been reloaded and what has not. */
 static int
@@ -106,7 +163,7 @@ reload_apply(struct master *m, struct bundle *b, unsigned done,
 		log_error("%.*s", (int)strcspn(error, "\n"), error);
 		return -1;
 	}
-	if (master_reconfigure(m, b, error, error_len) == -1)
+	if (reload_configure(m, b, error, error_len) == -1)
 		return -1;
 	page_renew(m, b, stuck, error, error_len);
 	return 0;
