@@ -305,6 +305,7 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 		    errno != EINTR)
 			_exit(1);
 		keeper_tick(&k);
+		log_more();
 		if (p[0].revents) {
 			keeper_order(&k);
 			n = 0;
