@@ -22,6 +22,10 @@ struct route {
 	char device[SLOT_DEVICE_MAX];
 	uint8_t user_len, device_len;
 	bool head; /* the request was HEAD: no body is sent */
+	/* For the log, of a refusal: text of the client that it is about, in
+	 * the request's own bytes, and the key that can allow it; or none. */
+	struct http_span about;
+	const char *key;
 };
 
 /* Judges a parsed request: path, then method, then upgrade, then user. */

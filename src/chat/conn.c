@@ -16,21 +16,6 @@
 #include "hub/stats.h"
 #include "memory.h"
 
-const char *
-conn_name(struct chat *ch, uint32_t i)
-{
-	static char out[256];
-	char user[USER_NAME_MAX + 1], peer[64];
-	size_t len;
-
-	if (!conn_has_slot(ch, i))
-		return "a refused connection";
-	len = user_name(ch->hub, conn_slot(ch, i)->user, user);
-	snprintf(out, sizeof(out), "%s (%s)", log_text(user, len),
-	    slot_peer_name(conn_slot(ch, i), peer));
-	return out;
-}
-
 bool
 conn_next(struct chat *ch, uint32_t *i)
 {

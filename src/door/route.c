@@ -259,9 +259,11 @@ route_upgrade(const struct conf_live *live, const struct http_request *r,
 	} else if (r->key_bad)
 		route_refuse(400,
 		    "Sec-WebSocket-Key must be base64 of 16 bytes, once", out);
-	else if (!origin_allowed(live, r))
+	else if (!origin_allowed(live, r)) {
 		route_refuse(403, "this origin is not allowed", out);
-	else {
+		out->about = r->origin;
+		out->key = "origin";
+	} else {
 		out->status = 101;
 		out->door = door;
 		route_door(live, r, out);
@@ -281,6 +283,7 @@ route_request(const struct conf_live *live, const struct http_request *r,
 	if (api_route(live, r, out))
 		return;
 	route_refuse(404, "no such path", out);
+	out->about = r->path;
 	if (!ws && !echo && !centrifugo && page == NULL && !health)
 		return;
 	if (!span_is(r->method, "GET")) {

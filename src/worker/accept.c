@@ -131,18 +131,6 @@ shed(struct worker *w, int listener)
 	w->reserve = eventfd(0, EFD_CLOEXEC);
 }
 
-/* Says once a second why connections are turned away. */
-static void
-accept_warn(const struct worker *w, int error)
-{
-	static uint64_t logged_ms;
-
-	if (w->chat.now_ms - logged_ms < 1000 && logged_ms != 0)
-		return;
-	log_warn("accept: %s", strerror(error));
-	logged_ms = w->chat.now_ms;
-}
-
 /* accept4() failed: nothing there, a connection gone, or out of something. */
 static void
 accept_failed(struct worker *w, int listener)
@@ -158,10 +146,21 @@ accept_failed(struct worker *w, int listener)
 	default:
 		break;
 	}
-	accept_warn(w, error);
+	log_warn("accept: %s", strerror(error));
 	if (error == EMFILE || error == ENFILE)
 		shed(w, listener);
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
+}
+
+/* Says who is turned away, and why. */
+static void
+turned_log(const struct sockaddr *peer, const char *why)
+{
+	struct slot s = {0};
+	char name[64];
+
+	slot_set_peer(&s, peer);
+	log_warn("%s: refused: 503 %s", slot_peer_name(&s, name), why);
 }
 
 /* Takes a new connection; turns it away if there is no room for it. */
@@ -169,9 +168,13 @@ static bool
 accept_one(struct worker *w, int fd, const struct sockaddr *peer)
 {
 	if (w->chat.n_conns >= w->most)
-		accept_warn(w, EMFILE);
+		turned_log(peer,
+		    "this worker may open no more files (LimitNOFILE of the "
+		    "service, ulimit -n)");
 	else if (conn_accept(&w->chat, fd, peer) != SHM_NONE)
 		return true;
+	else
+		turned_log(peer, "the server is full (key `connections`)");
 	turn_away(w, fd);
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
 	return false;

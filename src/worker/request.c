@@ -14,6 +14,31 @@
 /* In `scanned` of a request: its head is complete, a body is to come. */
 #define REQUEST_BODY 0x80000000u
 
+/* Says in the log who is refused and why, with the text of the client that it
+ * is about and the key that admits it. */
+static void
+request_refusal_log(struct chat *ch, uint32_t i, const struct route *route)
+{
+	const char *peer = conn_peer(ch, i);
+	const char *about = log_text(route->about.p, route->about.len);
+	const int status = route->status;
+
+	/* a format each: none of them makes the others come less often */
+	if (status < 400)
+		log_debug("%s: %d", peer, status);
+	else if (route->key != NULL && *about != '\0')
+		log_info("%s: refused: %d %s: \"%s\" (key `%s` can allow it)",
+		    peer, status, route->body, about, route->key);
+	else if (route->key != NULL)
+		log_info("%s: refused: %d %s (key `%s` can allow it)", peer,
+		    status, route->body, route->key);
+	else if (*about != '\0')
+		log_info("%s: refused: %d %s: \"%s\"", peer, status,
+		    route->body, about);
+	else
+		log_info("%s: refused: %d %s", peer, status, route->body);
+}
+
 /* Answers and closes. */
 static void
 refuse(struct chat *ch, uint32_t i, const struct route *route)
@@ -26,8 +51,7 @@ refuse(struct chat *ch, uint32_t i, const struct route *route)
 		return;
 	}
 	n = route_answer(route, NULL, answer, cap);
-	log_debug("%s: %d %s", conn_name(ch, i), route->status,
-	    route->status < 400 ? "" : route->body);
+	request_refusal_log(ch, i, route);
 	conn_refuse(ch, i, answer, n);
 	free(answer);
 }
@@ -40,7 +64,6 @@ refuse_full(struct chat *ch, uint32_t i)
 
 	route_refuse(503, "the server is full", &route);
 	route.headers = "Retry-After: 5\r\n";
-	log_warn("a table is full: a connection was refused");
 	refuse(ch, i, &route);
 }
 
