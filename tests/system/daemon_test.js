@@ -304,7 +304,7 @@ group('log file', null, (test) => {
 		if (ROOT)
 			fs.chmodSync(dir, 0o755);
 		const log = path.join(dir, 'chatd.log');
-		const d = await Daemon.start({conf: `log-file "${log}"\n`});
+		const d = await Daemon.start({conf: `log-file "${log}"\nlog verbose\n`});
 		const has = (file, pattern) => until(`${pattern} in ${file}`, () =>
 		    fs.existsSync(file) &&
 		    pattern.test(fs.readFileSync(file, 'utf8')));
