@@ -123,7 +123,7 @@ async function flood(d, n, limit, slack) {
 	const all = await silent(d, n);
 	await until('all are accepted', () => opened() >= base + n);
 	const before = memory(d);
-	const part = 'GET / HTTP/1.1\r\nHost: a\r\nX-Fill: ' + 'x'.repeat(8192);
+	const part = 'GET / HTTP/1.1\r\nHost: a\r\nX-Fill: '.padEnd(8100, 'x');
 	for (const c of all)
 		c.write(part);
 	const evicted = () => all.filter((c) => c.ended).length;
