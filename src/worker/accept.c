@@ -115,19 +115,36 @@ turn_away(struct worker *w, int fd)
 	close(fd);
 }
 
+/* Says who is turned away, and why. */
+static void
+accept_refusal_log(const struct sockaddr *peer, const char *why)
+{
+	struct slot s = {0};
+	char name[64];
+
+	slot_set_peer(&s, peer);
+	log_warn("%s: refused: 503 %s", slot_peer_name(&s, name), why);
+}
+
 /* Turns a connection away with the reserve descriptor: without that it would
  * wait, and the listener would spin. */
 static void
-shed(struct worker *w, int listener)
+shed(struct worker *w, int listener, int error)
 {
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
 	int fd;
 
 	if (w->reserve >= 0)
 		close(w->reserve);
 	w->reserve = -1;
-	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
+	fd = accept4(listener, (struct sockaddr *)&peer, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		accept_refusal_log((struct sockaddr *)&peer, strerror(error));
 		turn_away(w, fd);
+	} else
+		log_warn("accept: %s", strerror(error));
 	w->reserve = eventfd(0, EFD_CLOEXEC);
 }
 
@@ -146,21 +163,11 @@ accept_failed(struct worker *w, int listener)
 	default:
 		break;
 	}
-	log_warn("accept: %s", strerror(error));
 	if (error == EMFILE || error == ENFILE)
-		shed(w, listener);
+		shed(w, listener, error);
+	else
+		log_warn("accept: %s", strerror(error));
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
-}
-
-/* Says who is turned away, and why. */
-static void
-turned_log(const struct sockaddr *peer, const char *why)
-{
-	struct slot s = {0};
-	char name[64];
-
-	slot_set_peer(&s, peer);
-	log_warn("%s: refused: 503 %s", slot_peer_name(&s, name), why);
 }
 
 /* Takes a new connection; turns it away if there is no room for it. */
@@ -168,13 +175,12 @@ static bool
 accept_one(struct worker *w, int fd, const struct sockaddr *peer)
 {
 	if (w->chat.n_conns >= w->most)
-		turned_log(peer,
-		    "this worker may open no more files (LimitNOFILE of the "
-		    "service, ulimit -n)");
+		accept_refusal_log(peer, strerror(EMFILE));
 	else if (conn_accept(&w->chat, fd, peer) != SHM_NONE)
 		return true;
 	else
-		turned_log(peer, "the server is full (key `connections`)");
+		accept_refusal_log(
+		    peer, "the server is full (key `connections`)");
 	turn_away(w, fd);
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
 	return false;
