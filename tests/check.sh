@@ -61,6 +61,7 @@ calm() {
 	done
 
 	system san handshake 90
+	system san requests 120
 	system san plain_door 90
 	system san frames 120
 	system san bulk 120

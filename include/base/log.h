@@ -38,12 +38,24 @@ void log_set_name(const char *name);
 void log_set_verbose(bool on);
 bool log_is_verbose(void);
 
+/*
+ * Of each message, known by its format, there may be one line a second, and 64
+ * at once before that counts; of log_debug() a hundred times as many. What is
+ * more is held back and told as a number, "and 12 more in 1.0 s like: ...".
+ */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* log_error(), then exit(1). */
+/* Tells how many lines were held back, once a second for each message; in each
+ * process's loop, so that it is told although nothing follows. */
+void log_more(void);
+
+/* Tells that of all messages now: before the process ends. */
+void log_flush(void);
+
+/* A log_error() that is never held back, then exit(1). */
 void
 log_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 

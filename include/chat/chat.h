@@ -54,8 +54,14 @@ struct conn {
 	struct output out;
 	union {
 		struct {
-			char *bytes; /* malloc'ed, NULL until needed */
+			union {
+				char *bytes; /* of a body: malloc'ed, or NULL */
+				struct {
+					uint32_t older, newer; /* head.c */
+				};
+			};
 			uint32_t len, scanned; /* see request.c */
+			uint32_t page; /* of a head: first page + 1, 0: none */
 		} request;
 		struct {
 			char *bytes; /* malloc'ed */
@@ -155,6 +161,9 @@ struct chat {
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
 	uint32_t n_conns;   /* any phase */
 	uint32_t max_conns; /* with slots, of all workers; 0: all slots */
+	uint32_t head_oldest, head_newest; /* kept heads, number + 1; 0: none */
+	uint32_t head_pages;		   /* that they hold, */
+	uint32_t head_pages_max;	   /* and may hold */
 
 	uint64_t turn_us; /* clock_us() of its first event, 0: none yet */
 	uint64_t now_ms;  /* clock_ms() of this turn */

@@ -146,8 +146,12 @@ void conn_number(struct chat *ch, uint32_t i, bool here);
  * more. */
 bool conn_next(struct chat *ch, uint32_t *i);
 
-/* "alice (127.0.0.1:1234)", for logs; one static buffer. */
+/* "alice (127.0.0.1:1234)", for logs; one static buffer. Without a user only
+ * what conn_peer() says. */
 const char *conn_name(struct chat *ch, uint32_t i);
+
+/* "127.0.0.1:1234"; one static buffer. */
+const char *conn_peer(const struct chat *ch, uint32_t i);
 
 /* frame_build that makes room when memory is short: what can be written is
  * written, then memory is compacted, then the connection with most output

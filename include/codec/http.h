@@ -10,7 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HTTP_HEAD_MAX = 8192, HTTP_FIELDS_MAX = 64, HTTP_KEY_LEN = 24 };
+enum {
+	HTTP_HEAD_MAX = 65536, /* `request-size` may be at most that */
+	/* More than haproxy lets through (101). Larger: a head may cost more
+	 * time; smaller: what proxies add may be too much. */
+	HTTP_FIELDS_MAX = 128,
+	HTTP_KEY_LEN = 24
+};
 
 struct http_span {
 	const char *p; /* not terminated; NULL if absent */

@@ -22,6 +22,8 @@ enum {
 	 * shorter one is found by trying. */
 	CONF_TOKEN_KEY_MIN = 32,
 	CONF_MESSAGE_SIZE_MAX = 16 * 1024 * 1024,
+	CONF_REQUEST_SIZE_MIN = 1024,
+	CONF_REQUEST_SIZE_MAX = 65536,
 	/* Messages of message-size that output-memory must hold: JSON makes six
 	 * bytes of a control character, a frame may take half of the memory,
 	 * and a quarter of that is for references. */
@@ -78,6 +80,7 @@ struct conf_live {
 	uint64_t ping_ms;	/* 25s */
 	uint64_t pong_ms;	/* nothing heard after a ping, 10s */
 	uint64_t handshake_ms;	/* request complete after accept, 10s */
+	uint32_t request_size;	/* bytes of a request's head, 16K */
 	uint64_t drain_ms;	/* QUIT: leave after, 30s */
 	uint64_t watchdog_ms;	/* 2s */
 	uint8_t echo;		/* /echo is served */

@@ -23,6 +23,12 @@ struct route {
 	uint8_t user_len, device_len;
 	bool head;	/* the request was HEAD: no body is sent */
 	char line[512]; /* what body points to, if it was made for a request */
+	/* For the log, of a refusal: the reason in short, text of the client
+	 * that it is about, in the request's own bytes, and the key that can
+	 * allow it; or none. */
+	const char *why;
+	struct http_span about;
+	const char *key;
 };
 
 /* Judges a parsed request: host, path, method, upgrade, origin, user. */

@@ -21,12 +21,33 @@ struct claim {
 	struct claim_list {
 		uint32_t next, previous;
 	} * list; /* [n_blocks]: blocks with room */
+	/* Blocks given back since they were trimmed, and those of them that
+	 * were so at the last claim_age(): bit per block; NULL: not noted. */
+	uint64_t *given, *aged;
+	uint32_t n_aged;  /* at most: bits set in `aged` */
+	uint32_t trim_at; /* word to look at next */
 };
 
 /* Returns 0, or -1 and errno. */
 int claim_init(
     struct claim *c, _Atomic uint8_t *owner, uint32_t n_items, int worker);
 void claim_deinit(struct claim *c);
+
+/* From now on notes which blocks are given back, for claim_trim(); returns 0,
+ * or -1 and errno. */
+int claim_note(struct claim *c);
+
+/* What has been given back until now, and not been claimed again by this
+ * worker, may be trimmed. */
+void claim_age(struct claim *c);
+
+/*
+ * Calls forget() with at most max blocks that may be trimmed; while it runs the
+ * block is this worker's. One that another worker has claimed meanwhile is left
+ * to that.
+ */
+void claim_trim(struct claim *c, uint32_t max,
+    void (*forget)(void *arg, uint32_t block), void *arg);
 
 /* An item of a block of this worker, claiming a block if need be; SHM_NONE:
  * all are taken. */

@@ -13,7 +13,14 @@
 #include "hub/claim.h"
 #include "hub/shm.h"
 
-enum { INPUT_PAGE = 1024 };
+enum {
+	INPUT_PAGE = 1024,
+	/* What is free each time that so much has passed, and not needed
+	 * before its turn comes, goes back to the machine. Larger: memory is
+	 * held longer after a crowd; smaller: crowds that come and go pay more
+	 * often for pages that are touched for the first time. */
+	INPUT_TRIM_MS = 5000
+};
 
 struct input_part {
 	uint64_t end;	/* input position up to which this knows everything */
@@ -26,12 +33,17 @@ struct input_part {
 struct input_pool {
 	struct hub *h;
 	struct claim pages;
-	uint32_t serial; /* of the last blob that was put into one */
+	uint32_t serial;  /* of the last blob that was put into one */
+	uint64_t aged_ms; /* blocks that were free then are trimmed */
 };
 
 int input_pool_init(struct input_pool *pool, struct hub *h);
 void input_pool_deinit(struct input_pool *pool);
 void input_clear(struct hub *h, int worker);
+
+/* Ten times a second: gives some memory that is not used back to the machine.
+ */
+void input_trim(struct input_pool *pool, uint64_t now_ms);
 
 /* The part of a slot, or NULL if nothing is unfinished there. */
 const struct input_part *input_part(const struct hub *h, uint32_t slot);

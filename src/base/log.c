@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rate.h"
 
 enum {
 	TEXT_MAX_BYTES = 256, /* of client text, before escaping */
@@ -25,7 +26,30 @@ enum {
 	 * and counted.
 	 */
 	WAIT_MS = 100,
-	WAIT_PART = 4
+	WAIT_PART = 4,
+
+	/*
+	 * Each message, known by its format, may come so often; what is more is
+	 * counted, and told as a number. Larger: a client that is refused again
+	 * and again makes the log grow faster; smaller: less is seen of who is.
+	 * The burst is one line for each worker that there may be.
+	 */
+	RATE_PER_S = 1,
+	RATE_BURST = 64,
+	RATE_VERBOSE = 100, /* times that, of what verbose tells */
+	MORE_MS = 1000,	    /* between two numbers of one message */
+	SITES = 256,	    /* messages; twice what a process has */
+	LIKE_BYTES = 120    /* of a message, where it is told how many more */
+};
+
+/* A message: all lines of one format. */
+struct log_site {
+	const char *fmt; /* NULL: free */
+	struct rate rate;
+	int level;	       /* of its last line */
+	uint32_t more;	       /* lines held back that have not been told of */
+	uint64_t since_ms;     /* the first of them */
+	char like[LIKE_BYTES]; /* how the last line that was not began */
 };
 
 static struct sink log_own = {.kind = LOG_TO_STDERR, .fd = STDERR_FILENO};
@@ -34,6 +58,8 @@ static char log_name[sizeof(((struct log_record *)NULL)->name)];
 static pid_t log_pid; /* 0: not known yet */
 static bool log_verbose;
 static uint32_t log_lost; /* lines since the last that was not */
+static struct log_site log_sites[SITES];
+static uint32_t log_n_more; /* sites with lines held back */
 
 int
 log_open(enum log_sink kind, const char *file)
@@ -59,8 +85,11 @@ log_set_name(const char *name)
 	const pid_t pid = getpid();
 
 	snprintf(log_name, sizeof(log_name), "%s", name);
-	if (log_pid != pid)
-		log_lost = 0; /* those are told by the process that forked */
+	if (log_pid != pid) { /* those are told by the process that forked */
+		log_lost = 0;
+		log_n_more = 0;
+		memset(log_sites, 0, sizeof(log_sites));
+	}
 	log_pid = pid;
 }
 
@@ -146,36 +175,151 @@ log_put_socket(const struct log_record *r, size_t text)
 	return n != -1;
 }
 
-/*
- * Puts one line to the sink, in one piece, so that the lines of several
- * processes do not mix. What is lost is counted, and told with the next line
- * that is not.
- */
+/* Fills a record with a line; returns the length of its text. */
+static size_t
+log_fill(struct log_record *r, int level, const char *fmt, va_list ap)
+{
+	const int saved = errno;
+	struct timespec now;
+	int n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	r->format = SINK_FORMAT;
+	r->level = level;
+	r->pid = log_pid != 0 ? log_pid : getpid();
+	r->lost = log_lost;
+	r->second = now.tv_sec;
+	r->millisecond = (int32_t)(now.tv_nsec / 1000000);
+	memcpy(r->name, log_name, sizeof(r->name));
+	errno = saved; /* for %m */
+	n = vsnprintf(r->text, sizeof(r->text), fmt, ap);
+	return n < 0			   ? 0
+	    : (size_t)n >= sizeof(r->text) ? sizeof(r->text) - 1
+					   : (size_t)n;
+}
+
+/* Puts a record to the sink, in one piece, so that the lines of several
+ * processes do not mix; true: it is not lost. */
+static bool
+log_out(const struct log_record *r, size_t text)
+{
+	if (!(log_socket != -1 ? log_put_socket(r, text)
+			       : log_put_own(r, text)))
+		return false;
+	log_lost = 0;
+	return true;
+}
+
+/* The site of a format. There are more of them than formats; else some share
+ * one. */
+static struct log_site *
+site_find(const char *fmt)
+{
+	uint32_t at = (uint32_t)((uintptr_t)fmt * 0x9e3779b97f4a7c15ull >> 56);
+	struct log_site *s = &log_sites[at];
+
+	for (uint32_t k = 0; k < SITES; k++) {
+		s = &log_sites[(at + k) % SITES];
+		if (s->fmt == NULL)
+			s->fmt = fmt;
+		if (s->fmt == fmt)
+			break;
+	}
+	return s;
+}
+
+/* Whether a line may be written now; else it is counted. */
+static bool
+site_allows(struct log_site *s, int level, uint64_t now_ms)
+{
+	const uint32_t times = level == LOG_DEBUG ? RATE_VERBOSE : 1;
+
+	if (rate_take(&s->rate, now_ms, times * RATE_PER_S, times * RATE_BURST))
+		return true;
+	if (s->more++ == 0) {
+		s->since_ms = now_ms;
+		s->level = level;
+		log_n_more++;
+	}
+	return false;
+}
+
+/* Formats and puts a line that is not held back; true: it is not lost. */
+static bool __attribute__((format(printf, 2, 3)))
+log_say(int level, const char *fmt, ...)
+{
+	struct log_record r;
+	size_t text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = log_fill(&r, level, fmt, ap);
+	va_end(ap);
+	return log_out(&r, text);
+}
+
+/* Tells how many lines of a site were held back; what cannot be told now is
+ * told later. */
+static void
+site_tell(struct log_site *s, uint64_t now_ms)
+{
+	if (!log_say(s->level, "and %u more in %.1f s like: %s", s->more,
+		(double)(now_ms - s->since_ms) / 1000, s->like))
+		return;
+	s->more = 0;
+	log_n_more--;
+}
+
+/* Tells of all lines held back since so long ago. */
+static void
+sites_tell(uint64_t age_ms)
+{
+	const int saved = errno;
+	uint64_t now_ms;
+
+	if (log_n_more == 0)
+		return;
+	now_ms = clock_ms();
+	for (uint32_t k = 0; k < SITES && log_n_more > 0; k++)
+		if (log_sites[k].more > 0 &&
+		    now_ms - log_sites[k].since_ms >= age_ms)
+			site_tell(&log_sites[k], now_ms);
+	errno = saved;
+}
+
+void
+log_more(void)
+{
+	sites_tell(MORE_MS);
+}
+
+void
+log_flush(void)
+{
+	sites_tell(0);
+}
+
+/* Puts a line if its message's rate allows. What is lost is counted, and told
+ * with the next line that is not. */
 static void
 log_put(int level, const char *fmt, va_list ap)
 {
 	struct log_record r; /* its text is not cleared for each line */
-	int saved = errno, n;
-	struct timespec now;
+	struct log_site *s = site_find(fmt);
+	const uint64_t now_ms = clock_ms();
+	const int saved = errno;
 	size_t text;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	r.format = SINK_FORMAT;
-	r.level = level;
-	r.pid = log_pid != 0 ? log_pid : getpid();
-	r.lost = log_lost;
-	r.second = now.tv_sec;
-	r.millisecond = (int32_t)(now.tv_nsec / 1000000);
-	memcpy(r.name, log_name, sizeof(r.name));
-	errno = saved; /* for %m */
-	n = vsnprintf(r.text, sizeof(r.text), fmt, ap);
-	text = n < 0			  ? 0
-	    : (size_t)n >= sizeof(r.text) ? sizeof(r.text) - 1
-					  : (size_t)n;
-	if (log_socket != -1 ? log_put_socket(&r, text) : log_put_own(&r, text))
-		log_lost = 0;
-	else
-		log_lost++;
+	if (s->more > 0 && now_ms - s->since_ms >= MORE_MS)
+		site_tell(s, now_ms);
+	if (site_allows(s, level, now_ms)) {
+		errno = saved;
+		text = log_fill(&r, level, fmt, ap);
+		r.text[text] = '\0';
+		strlcpy(s->like, r.text, sizeof(s->like));
+		if (!log_out(&r, text))
+			log_lost++;
+	}
 	errno = saved;
 }
 
@@ -224,11 +368,15 @@ log_debug(const char *fmt, ...)
 void
 log_fatal(const char *fmt, ...)
 {
+	struct log_record r;
+	size_t text;
 	va_list ap;
 
+	log_flush();
 	va_start(ap, fmt);
-	log_put(LOG_ERR, fmt, ap);
+	text = log_fill(&r, LOG_ERR, fmt, ap);
 	va_end(ap);
+	(void)log_out(&r, text); /* whatever its rate */
 	exit(1);
 }
 
@@ -243,8 +391,8 @@ log_text(const void *bytes, size_t len)
 	if (len > TEXT_MAX_BYTES)
 		len = TEXT_MAX_BYTES;
 	if (len == 0 ||
-	    strvisx(
-		out, bytes, len, VIS_OCTAL | VIS_CSTYLE | VIS_TAB | VIS_NL) < 0)
+	    strvisx(out, bytes, len,
+		VIS_OCTAL | VIS_CSTYLE | VIS_TAB | VIS_NL | VIS_DQ) < 0)
 		*out = '\0';
 	errno = saved;
 	return out;

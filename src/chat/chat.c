@@ -9,6 +9,7 @@
 #include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
+#include "chat/head.h"
 #include "chat/publish.h"
 #include "chat/relay.h"
 #include "chat/user.h"
@@ -57,6 +58,7 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0 ||
 	    custody_init(ch) < 0)
 		return -1;
+	head_sweep(ch);
 	chat_clock(ch);
 	return 0;
 }

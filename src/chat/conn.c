@@ -10,26 +10,12 @@
 #include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
+#include "chat/head.h"
 #include "chat/move.h"
 #include "chat/user.h"
 #include "hub/blob.h"
 #include "hub/stats.h"
 #include "memory.h"
-
-const char *
-conn_name(struct chat *ch, uint32_t i)
-{
-	static char out[256];
-	char user[USER_NAME_MAX + 1], peer[64];
-	size_t len;
-
-	if (!conn_has_slot(ch, i))
-		return "a refused connection";
-	len = user_name(ch->hub, conn_slot(ch, i)->user, user);
-	snprintf(out, sizeof(out), "%s (%s)", log_text(user, len),
-	    slot_peer_name(conn_slot(ch, i), peer));
-	return out;
-}
 
 bool
 conn_next(struct chat *ch, uint32_t *i)
@@ -176,6 +162,20 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 	return i;
 }
 
+/* Frees what has come of its request. */
+static void
+request_free(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (c->request.page != 0) {
+		head_forget(ch, i);
+		return;
+	}
+	free(c->request.bytes);
+	c->request.bytes = NULL;
+}
+
 int
 conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
     size_t user_len, const char *device, size_t device_len, const void *answer,
@@ -210,7 +210,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		output_close(&ch->output, &c->out, i);
 		return -1;
 	}
-	free(c->request.bytes);
+	request_free(ch, i);
 	c->user.next = c->user.previous = 0;
 	c->user.entry = SHM_NONE;
 	if (user_len > 0)
@@ -240,8 +240,7 @@ request_forget(struct chat *ch, uint32_t i)
 
 	if (c->phase == CONN_REQUEST) {
 		ch->n_pending--;
-		free(c->request.bytes);
-		c->request.bytes = NULL;
+		request_free(ch, i);
 	} else if (c->phase == CONN_ANSWER) {
 		free(c->answer.bytes);
 		c->answer.bytes = NULL;

@@ -28,9 +28,6 @@ enum { DELIVER_MAX = 256 };
  * for a while. */
 enum { SUSPECT_NAPS = 1000, SUSPECT_NOT_MS = 10000 };
 
-/* Between two log lines of what could not be sent, or read. */
-enum { MISSED_LOG_MS = 1000, UNREADABLE_LOG_MS = 1000 };
-
 /* A publication's frame for each door, built when it is first needed. */
 struct delivery {
 	const struct publication *p;
@@ -54,16 +51,11 @@ delivery_begin(
 	memset(d->state, 0, sizeof(d->state));
 }
 
-/* Logs a publication that has no frame, at most once a second: each one may be
- * such. `skipped` counts who was to get them. */
+/* Logs a publication that has no frame. `skipped` counts who was to get them.
+ */
 static void
-missed_log(struct chat *ch, const struct publication *p, size_t len, int r)
+missed_log(const struct publication *p, size_t len, int r)
 {
-	static uint64_t then_ms;
-
-	if (then_ms != 0 && ch->now_ms - then_ms < MISSED_LOG_MS)
-		return;
-	then_ms = ch->now_ms;
 	log_error("publication %llu, %zu bytes: %s; its readers are told of a "
 		  "gap",
 	    (unsigned long long)p->position, len,
@@ -90,7 +82,7 @@ render(struct chat *ch, struct delivery *d, int door)
 	r = conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1);
 	d->state[door] = r == 0 ? BUILT : MISSED;
 	if (r != 0)
-		missed_log(ch, d->p, len, r);
+		missed_log(d->p, len, r);
 }
 
 /* Whether a door tells a publication, which is rendered there if it has not
@@ -285,21 +277,6 @@ overrun(struct chat *ch, uint64_t cursor)
 	return oldest - 1;
 }
 
-/* Tells of a publication that is corrupted, once a second: many may be. */
-static void
-unreadable_log(const struct chat *ch, uint64_t position)
-{
-	static uint64_t told_ms, n;
-
-	n++;
-	if (told_ms != 0 && ch->now_ms < told_ms + UNREADABLE_LOG_MS)
-		return;
-	told_ms = ch->now_ms;
-	log_error("publication %llu cannot be read: shared memory is corrupted "
-		  "(%llu so far)",
-	    (unsigned long long)position, (unsigned long long)n);
-}
-
 /* Finds the publication at a position and delivers it. */
 static bool
 deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
@@ -313,7 +290,9 @@ deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
 		case JOURNAL_BAD:
 			if (!journal_is_sound(ch->hub))
 				return false;
-			unreadable_log(ch, position);
+			log_error("publication %llu cannot be read: shared "
+				  "memory is corrupted",
+			    (unsigned long long)position);
 			return true;
 		default:
 			break;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "chat/conn.h"
+#include "chat/head.h"
 #include "hub/kill_list.h"
 #include "hub/stats.h"
 
@@ -149,10 +150,17 @@ settle(struct chat *ch, uint32_t i, const struct ws_state *state, uint64_t end,
 {
 	if (ws_idle(state)) {
 		commit(ch, i, end);
-	} else if (input_save(&ch->input, i, state, end, ch->payload, have) <
-	    0) {
-		log_warn("%s: input memory is full", conn_name(ch, i));
+		return;
+	}
+	while (input_save(&ch->input, i, state, end, ch->payload, have) < 0) {
+		if (head_evict(ch)) /* who is not known yet goes first */
+			continue;
+		log_warn("%s: closed with 1013: input-memory is full of "
+			 "messages that have not arrived whole (a larger "
+			 "`input-memory` holds more)",
+		    conn_name(ch, i));
 		conn_end(ch, i, WS_TRY_LATER, REASON_BUSY);
+		return;
 	}
 }
 

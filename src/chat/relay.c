@@ -13,8 +13,7 @@
 enum {
 	STASH_BYTES = 256 * 1024, /* what a turn keeps of relays; more is
 				   * read from the journal */
-	STASH_FIND = 1024,	  /* places to find them again */
-	BAD_LOGGED = 3		  /* bad messages of a peer told in a second */
+	STASH_FIND = 1024	  /* places to find them again */
 };
 
 struct peer {
@@ -114,8 +113,7 @@ peer_bad(struct relay *r, int k, const char *why)
 		p->n_bad = 0;
 	}
 	p->n_bad++;
-	if (p->n_bad <= BAD_LOGGED)
-		log_warn("message from worker %d ignored: %s", k, why);
+	log_warn("message from worker %d ignored: %s", k, why);
 	if (p->n_bad < MESSAGE_BAD_MAX || p->fd < 0)
 		return;
 	log_error("link to worker %d closed: it sent %u bad messages within "

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "chat/channel.h"
 #include "chat/conn.h"
+#include "chat/head.h"
 #include "chat/move.h"
 #include "hub/stats.h"
 
@@ -132,6 +133,8 @@ chat_sweep(struct chat *ch)
 
 	move_look(ch);
 	conn_relieve(ch);
+	head_sweep(ch);
+	input_trim(&ch->input, ch->now_ms);
 	sweep_records(ch);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)

@@ -23,7 +23,7 @@ void
 user_log_left(const struct presence_view *v, void *arg)
 {
 	if (v->name[0] == '#')
-		log_info("%s left", log_text(v->name + 1, v->name_len - 1));
+		log_debug("%s left", log_text(v->name + 1, v->name_len - 1));
 }
 
 uint32_t
@@ -45,7 +45,7 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	conn_slot(ch, conn)->user = e;
 	ch->conn[conn].present = true;
 	if (first)
-		log_info("%s joined", log_text(name, len));
+		log_debug("%s joined", log_text(name, len));
 	return e;
 }
 
@@ -125,7 +125,7 @@ user_leave(struct chat *ch, uint32_t conn)
 	if (ch->conn[conn].door == DOOR_PLAIN)
 		channel_release(ch, PRESENCE_LOBBY);
 	if (gone)
-		log_info("%s left", log_text(name, len));
+		log_debug("%s left", log_text(name, len));
 }
 
 size_t

@@ -51,6 +51,8 @@ const struct conf_key conf_keys[] = {
 	"from 1M to 4G"},
     {"message-size", CONF_KIND_SIZE, FIELD(live.message_size), 1,
 	CONF_MESSAGE_SIZE_MAX, 0, "from 1 to 16M"},
+    {"request-size", CONF_KIND_SIZE, FIELD(live.request_size),
+	CONF_REQUEST_SIZE_MIN, CONF_REQUEST_SIZE_MAX, 0, "from 1K to 64K"},
     {"message-rate", CONF_KIND_RATE, FIELD(live.message_rate), 1, RATE_MAX,
 	CONF_KEY_OFF, "from 1/s to 1000000/s, or off"},
     {"queue", CONF_KIND_SIZE, FIELD(live.queue_bytes), 4 * K, G, 0,
@@ -125,6 +127,7 @@ conf_new(void)
 	c->input_bytes = 64 * M;
 	c->io_uring = true;
 	c->live.message_size = 64 * K;
+	c->live.request_size = 16 * K;
 	c->live.queue_bytes = M;
 	c->live.ping_ms = 25 * SECOND;
 	c->live.pong_ms = 10 * SECOND;

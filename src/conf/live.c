@@ -35,6 +35,7 @@ static const struct live_field live_fields[] = {
     NUMBER(conf_live, ping_ms),
     NUMBER(conf_live, pong_ms),
     NUMBER(conf_live, handshake_ms),
+    NUMBER(conf_live, request_size),
     NUMBER(conf_live, drain_ms),
     NUMBER(conf_live, watchdog_ms),
     NUMBER(conf_live, echo),
@@ -288,6 +289,8 @@ live_judge(const struct conf_live *live)
 {
 	if (live->message_size > CONF_MESSAGE_SIZE_MAX)
 		return "message size out of range";
+	if (live->request_size > CONF_REQUEST_SIZE_MAX)
+		return "request size out of range";
 	if (live->origin_len > 0 && live->origin[live->origin_len - 1] != '\0')
 		return "origins not terminated";
 	if (live->host_len > 0 && live->host[live->host_len - 1] != '\0')

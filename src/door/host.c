@@ -194,6 +194,8 @@ host_refuses(const struct conf_live *live, const struct http_request *r,
 	if (host_is_ours(live, host))
 		return false;
 	route_refuse(421, "this Host is not a name of this server", out);
+	out->about = host;
+	out->key = "host";
 	if (host_is_plain(host, "-_.")) {
 		snprintf(out->line, sizeof(out->line),
 		    "this server does not know the name that it was asked "
@@ -250,6 +252,8 @@ origin_refuses(const struct conf_live *live, const struct http_request *r,
 		    : conf_origin_listed(live, r->origin.p, r->origin.len)))
 		return false;
 	route_refuse(403, "this origin is not allowed", out);
+	out->about = r->origin;
+	out->key = "origin";
 	if (host_is_plain(r->origin, "-_.:/[]")) {
 		snprintf(out->line, sizeof(out->line),
 		    "this origin is not allowed; to admit its pages, add this "

@@ -21,7 +21,7 @@ route_refuse(int status, const char *why, struct route *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->status = status;
-	out->body = why;
+	out->body = out->why = why;
 	out->type = "text/plain; charset=utf-8";
 	out->headers = "";
 }
@@ -229,6 +229,7 @@ route_request(const struct conf_live *live, const struct http_request *r,
 	if (api_route(live, r, out))
 		return;
 	route_refuse(404, "no such path", out);
+	out->about = r->path;
 	if (!ws && !echo && !centrifugo && page == NULL && !health)
 		return;
 	if (!span_is(r->method, "GET")) {

@@ -25,6 +25,8 @@ claim_init(
 	share_init(&c->blocks, owner, c->n_blocks, worker);
 	c->partial = c->last = SHM_NONE;
 	c->n_used = 0;
+	c->given = c->aged = NULL;
+	c->n_aged = c->trim_at = 0;
 	c->used = calloc(c->n_blocks, sizeof(*c->used));
 	c->list = calloc(c->n_blocks, sizeof(*c->list));
 	if (c->used == NULL || c->list == NULL) {
@@ -40,8 +42,92 @@ claim_deinit(struct claim *c)
 {
 	free(c->used);
 	free(c->list);
-	c->used = NULL;
+	free(c->given);
+	free(c->aged);
+	c->used = c->given = c->aged = NULL;
 	c->list = NULL;
+}
+
+/* Words of a bit per block. */
+static uint32_t
+block_words(const struct claim *c)
+{
+	return (c->n_blocks + 63) / 64;
+}
+
+int
+claim_note(struct claim *c)
+{
+	c->given = calloc(block_words(c), sizeof(*c->given));
+	c->aged = calloc(block_words(c), sizeof(*c->aged));
+	if (c->given != NULL && c->aged != NULL)
+		return 0;
+	errno = ENOMEM;
+	return -1;
+}
+
+/* Notes that a block is free, or is not. */
+static void
+block_note(struct claim *c, uint32_t b, bool given)
+{
+	const uint64_t bit = 1ull << b % 64;
+
+	if (c->given == NULL)
+		return;
+	if (given)
+		c->given[b / 64] |= bit;
+	else {
+		c->given[b / 64] &= ~bit;
+		c->aged[b / 64] &= ~bit;
+	}
+}
+
+void
+claim_age(struct claim *c)
+{
+	uint32_t k, n = block_words(c);
+
+	c->n_aged = 0;
+	for (k = 0; k < n; k++) {
+		c->aged[k] = c->given[k];
+		c->n_aged += (uint32_t)__builtin_popcountll(c->aged[k]);
+	}
+}
+
+/* Trims one block, unless another worker has it. */
+static void
+block_trim(struct claim *c, uint32_t b,
+    void (*forget)(void *arg, uint32_t block), void *arg)
+{
+	uint8_t nobody = 0;
+
+	block_note(c, b, false);
+	if (!atomic_compare_exchange_strong(
+		&c->blocks.owner[b], &nobody, c->blocks.mine))
+		return;
+	KILL_POINT();
+	forget(arg, b);
+	SHM_STORE(c->blocks.owner[b], 0);
+}
+
+void
+claim_trim(struct claim *c, uint32_t max,
+    void (*forget)(void *arg, uint32_t block), void *arg)
+{
+	uint32_t n = block_words(c), seen;
+	uint64_t *w;
+
+	for (seen = 0; c->n_aged > 0 && max > 0 && seen < n; seen++) {
+		w = &c->aged[c->trim_at];
+		for (; *w != 0 && max > 0; max--, c->n_aged--)
+			block_trim(c,
+			    c->trim_at * 64 + (uint32_t)__builtin_ctzll(*w),
+			    forget, arg);
+		if (*w == 0)
+			c->trim_at = c->trim_at + 1 < n ? c->trim_at + 1 : 0;
+	}
+	if (seen == n)
+		c->n_aged = 0;
 }
 
 /* Puts a block at the head of those with room. */
@@ -104,8 +190,17 @@ block_claim(struct claim *c)
 
 	if (b == SHM_NONE)
 		return false;
+	block_note(c, b, false);
 	partial_push(c, b);
 	return true;
+}
+
+/* Gives a block back to all. */
+static void
+block_give(struct claim *c, uint32_t b)
+{
+	block_note(c, b, true);
+	share_give(&c->blocks, b);
 }
 
 /* Takes an item of a block with room. */
@@ -165,7 +260,7 @@ claim_take_if(
 		/* the next call meets this block last, or not at all */
 		partial_remove(c, b);
 		if (c->used[b] == 0) {
-			share_give(&c->blocks, b);
+			block_give(c, b);
 			c->blocks.hint = b + 1 < c->n_blocks ? b + 1 : 0;
 		} else {
 			partial_append(c, b);
@@ -191,7 +286,7 @@ claim_give(struct claim *c, uint32_t item)
 	if (c->used[b] == 0 &&
 	    (c->partial != b || c->list[b].next != SHM_NONE)) {
 		partial_remove(c, b);
-		share_give(&c->blocks, b);
+		block_give(c, b);
 	}
 }
 
@@ -240,9 +335,10 @@ claim_marked(struct claim *c)
 	for (b = 0; b < c->n_blocks; b++) {
 		if (SHM_LOAD(c->blocks.owner[b]) != c->blocks.mine)
 			continue;
-		if (c->used[b] == 0)
+		if (c->used[b] == 0) {
+			block_note(c, b, true);
 			SHM_STORE(c->blocks.owner[b], 0);
-		else if (c->used[b] != block_items(c, b))
+		} else if (c->used[b] != block_items(c, b))
 			partial_push(c, b);
 	}
 	share_recount(&c->blocks);

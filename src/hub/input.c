@@ -1,5 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "hub/input.h"
 #include "hub/slot.h"
@@ -8,7 +10,10 @@
 enum {
 	PAGE_BYTES = INPUT_PAGE - 8,
 	PART_HEAD = 2 * sizeof(struct input_part),
-	FIRST_BYTES = PAGE_BYTES - PART_HEAD
+	FIRST_BYTES = PAGE_BYTES - PART_HEAD,
+	/* Blocks whose memory is given back in one call. Larger: it is back
+	 * sooner; smaller: the call takes less long (10 us a block). */
+	TRIM_BLOCKS = 32
 };
 _Static_assert(PART_HEAD < PAGE_BYTES / 2, "room for payload in page one");
 
@@ -21,7 +26,40 @@ input_pool_init(struct input_pool *pool, struct hub *h)
 {
 	pool->h = h;
 	pool->serial = arc4random();
-	return claim_init(&pool->pages, h->page_owner, h->n_pages, h->self);
+	pool->aged_ms = 0;
+	if (claim_init(&pool->pages, h->page_owner, h->n_pages, h->self) < 0)
+		return -1;
+	if (claim_note(&pool->pages) == 0)
+		return 0;
+	claim_deinit(&pool->pages);
+	return -1;
+}
+
+/* Gives the memory of a block that no worker uses back to the machine. */
+static void
+block_forget(void *arg, uint32_t block)
+{
+	const struct hub *h = arg;
+	const uintptr_t mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
+	uint32_t end = (block + 1) * SHM_BLOCK;
+	uintptr_t from = (uintptr_t)&h->page[block * SHM_BLOCK], to;
+
+	to = (uintptr_t)&h->page[end < h->n_pages ? end : h->n_pages];
+	from = (from + mask) & ~mask;
+	to &= ~mask;
+	/* where it cannot be, the memory stays for the next message */
+	if (from < to)
+		(void)madvise((void *)from, to - from, MADV_REMOVE);
+}
+
+void
+input_trim(struct input_pool *pool, uint64_t now_ms)
+{
+	if (now_ms >= pool->aged_ms + INPUT_TRIM_MS) {
+		pool->aged_ms = now_ms;
+		claim_age(&pool->pages);
+	}
+	claim_trim(&pool->pages, TRIM_BLOCKS, block_forget, pool->h);
 }
 
 void
@@ -62,19 +100,6 @@ page_payload(const struct hub *h, uint32_t page, uint32_t first, uint32_t *room)
 	return h->page[page].bytes + skip;
 }
 
-/* A page at the end of a chain. */
-static uint32_t
-page_new(struct input_pool *pool)
-{
-	uint32_t k = claim_take(&pool->pages);
-
-	if (k == SHM_NONE)
-		return k;
-	page_disown(&pool->h->page[k]);
-	SHM_STORE(pool->h->page[k].next, 0);
-	return k;
-}
-
 /* Gives back the pages behind `page`. */
 static void
 pages_give(struct input_pool *pool, uint32_t page)
@@ -103,7 +128,7 @@ pages_fill(struct input_pool *pool, uint32_t first, struct input_part *p,
 	while (len > 0) {
 		to = page_payload(h, p->tail, first, &room);
 		if (p->tail_used >= room) {
-			k = page_new(pool);
+			k = page_take(pool);
 			if (k == SHM_NONE)
 				return false;
 			SHM_STORE(h->page[p->tail].next, k + 1);
@@ -130,7 +155,7 @@ input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
 	struct slot *s = &h->slot[slot];
 	uint64_t part = SHM_OWN(s->part);
 	unsigned which = part == 0 ? 0 : !PART_WHICH(part);
-	uint32_t first = part == 0 ? page_new(pool) : PART_PAGE(part);
+	uint32_t first = part == 0 ? page_take(pool) : PART_PAGE(part);
 	struct input_part new = {.tail = first};
 	uint32_t tail;
 
@@ -247,7 +272,7 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 	from = *part_of(h, begin, PART_WHICH(old));
 	if (part_done(h, slot, &from))
 		return 0;
-	first = page_new(pool);
+	first = page_take(pool);
 	if (first == SHM_NONE)
 		return -1;
 	to.tail = first;

@@ -148,6 +148,7 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_worker, closed_slow),
     FIELD(shm_worker, skipped),
     FIELD(shm_worker, channels_full),
+    FIELD(shm_worker, requests_evicted),
     FIELD(shm_worker, writes),
     FIELD(shm_worker, bytes_out),
     FIELD(shm_worker, compacted),

@@ -23,4 +23,17 @@ page_disown(struct input_page *p)
 	atomic_thread_fence(memory_order_release);
 }
 
+/* Takes a page that is the last of its chain; SHM_NONE: there is none. */
+static inline uint32_t
+page_take(struct input_pool *pool)
+{
+	uint32_t k = claim_take(&pool->pages);
+
+	if (k == SHM_NONE)
+		return k;
+	page_disown(&pool->h->page[k]);
+	SHM_STORE(pool->h->page[k].next, 0);
+	return k;
+}
+
 #endif

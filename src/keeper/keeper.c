@@ -243,8 +243,10 @@ keeper_order(struct keeper *k)
 	struct cmsghdr *c;
 	int fd = -1;
 
-	if (recvmsg(k->control, &h, MSG_PEEK) <= 0)
-		_exit(0); /* the master is gone */
+	if (recvmsg(k->control, &h, MSG_PEEK) <= 0) { /* the master is gone */
+		log_flush();
+		_exit(0);
+	}
 	/* Before the new link is received: with as many descriptors as the
 	 * limit allows there is room for it only then. */
 	if (what == KEEPER_LINK)
@@ -305,6 +307,7 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 		    errno != EINTR)
 			_exit(1);
 		keeper_tick(&k);
+		log_more();
 		if (p[0].revents) {
 			keeper_order(&k);
 			n = 0;

@@ -8,7 +8,6 @@
 #include "process.h"
 
 enum {
-	BAD_TOLD = 3,	      /* bad messages of a worker told in a second */
 	ACCUSE_MAX = 3,	      /* accusations that cost the accuser its place, */
 	ACCUSE_MS = 60 * 1000 /* within so long */
 };
@@ -19,7 +18,7 @@ accuse_born(struct member *w)
 	w->n_bad = w->n_accused = 0;
 }
 
-bool
+void
 accuse_bad(struct member *w)
 {
 	uint64_t now = master_clock_ms(w->master);
@@ -31,7 +30,6 @@ accuse_bad(struct member *w)
 	if (++w->n_bad == MESSAGE_BAD_MAX)
 		member_kill(w, "sent %d bad messages within %d ms",
 		    MESSAGE_BAD_MAX, MESSAGE_BAD_MS);
-	return w->n_bad <= BAD_TOLD;
 }
 
 bool

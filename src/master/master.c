@@ -443,6 +443,7 @@ timer_cb(int fd, short what, void *arg)
 	order_time(m);
 	upgrade_time(m, now);
 	log_child_time(m, now);
+	log_more();
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
 		late_end(m, now);
 }
@@ -554,6 +555,7 @@ master_loop(struct master *m)
 			event_base_dispatch(m->base);
 		log_info("stopped");
 	}
+	log_flush();
 	if (m->ready_pipe != -1)
 		daemon_fail(m->ready_pipe, m->failure);
 	status = m->status;

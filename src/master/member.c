@@ -135,12 +135,12 @@ member_show(struct member *w)
 				       : WORKER_RUNNING);
 }
 
-/* Says what a worker sent that it should not have, a few times. */
+/* Says what a worker sent that it should not have. */
 static void
 complain(struct member *w, const char *what)
 {
-	if (accuse_bad(w))
-		log_warn("worker %d: message ignored: %s", w->slot, what);
+	log_warn("worker %d: message ignored: %s", w->slot, what);
+	accuse_bad(w);
 }
 
 /* Gives a worker one end of a link; false: not now. */

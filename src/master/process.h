@@ -378,9 +378,8 @@ bool clean_done(struct member *w, const struct message_cleaned *clean);
 void clean_time(struct member *dead, uint64_t now);
 
 /* accuse.c: workers that send what none that works would */
-/* Counts a bad message, and kills who sends too many. True: it is to be told,
- * as only some within a second are. */
-bool accuse_bad(struct member *w);
+/* Counts a bad message, and kills who sends too many. */
+void accuse_bad(struct member *w);
 void accuse_born(struct member *w); /* a new process, with a clean record */
 /* A worker says that of another. False: of none that lives. */
 bool accuse_handle(struct member *w, const struct message_accuse *accuse);

@@ -67,6 +67,7 @@ static const struct {
     COUNTER(closed_slow),
     COUNTER(skipped),
     COUNTER(channels_full),
+    COUNTER(requests_evicted),
     COUNTER(writes),
     COUNTER(bytes_out),
     COUNTER(compacted),

@@ -319,6 +319,7 @@ become(struct master *m)
 	state_descriptors(m, descriptor_keep);
 	fcntl(state, F_SETFD, 0);
 	snprintf(what, sizeof(what), RESUME_TAKE, state);
+	log_flush();
 	execute(m->upgrade, what);
 	saved = errno;
 	state_descriptors(m, descriptor_drop);

@@ -115,32 +115,37 @@ turn_away(struct worker *w, int fd)
 	close(fd);
 }
 
+/* Says who is turned away, and why. */
+static void
+accept_refusal_log(const struct sockaddr *peer, const char *why)
+{
+	struct slot s = {0};
+	char name[64];
+
+	slot_set_peer(&s, peer);
+	log_warn("%s: refused: 503 %s", slot_peer_name(&s, name), why);
+}
+
 /* Turns a connection away with the reserve descriptor: without that it would
  * wait, and the listener would spin. */
 static void
-shed(struct worker *w, int listener)
+shed(struct worker *w, int listener, int error)
 {
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
 	int fd;
 
 	if (w->reserve >= 0)
 		close(w->reserve);
 	w->reserve = -1;
-	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
+	fd = accept4(listener, (struct sockaddr *)&peer, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		accept_refusal_log((struct sockaddr *)&peer, strerror(error));
 		turn_away(w, fd);
+	} else
+		log_warn("accept: %s", strerror(error));
 	w->reserve = eventfd(0, EFD_CLOEXEC);
-}
-
-/* Says once a second why connections are turned away. */
-static void
-accept_warn(const struct worker *w, int error)
-{
-	static uint64_t logged_ms;
-
-	if (w->chat.now_ms - logged_ms < 1000 && logged_ms != 0)
-		return;
-	log_warn("accept: %s", strerror(error));
-	logged_ms = w->chat.now_ms;
 }
 
 /* accept4() failed: nothing there, a connection gone, or out of something. */
@@ -158,9 +163,10 @@ accept_failed(struct worker *w, int listener)
 	default:
 		break;
 	}
-	accept_warn(w, error);
 	if (error == EMFILE || error == ENFILE)
-		shed(w, listener);
+		shed(w, listener, error);
+	else
+		log_warn("accept: %s", strerror(error));
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
 }
 
@@ -169,9 +175,12 @@ static bool
 accept_one(struct worker *w, int fd, const struct sockaddr *peer)
 {
 	if (w->chat.n_conns >= w->most)
-		accept_warn(w, EMFILE);
+		accept_refusal_log(peer, strerror(EMFILE));
 	else if (conn_accept(&w->chat, fd, peer) != SHM_NONE)
 		return true;
+	else
+		accept_refusal_log(
+		    peer, "the server is full (key `connections`)");
 	turn_away(w, fd);
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
 	return false;

@@ -151,6 +151,7 @@ control_cb(int fd, short what, void *arg)
 	n = link_receive(fd, d);
 	if (n < 0) {
 		log_error("the master is gone");
+		log_flush();
 		_exit(1);
 	}
 	for (k = 0; k < n; k++) {

@@ -1,11 +1,13 @@
 /* A connection's HTTP request, until it is a WebSocket or refused. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "chat/conn.h"
+#include "chat/head.h"
 #include "codec/http.h"
 #include "door/door.h"
 #include "hub/stats.h"
@@ -13,6 +15,31 @@
 
 /* In `scanned` of a request: its head is complete, a body is to come. */
 #define REQUEST_BODY 0x80000000u
+
+/* Says in the log who is refused and why, with the text of the client that it
+ * is about and the key that admits it. */
+static void
+request_refusal_log(struct chat *ch, uint32_t i, const struct route *route)
+{
+	const char *peer = conn_peer(ch, i);
+	const char *about = log_text(route->about.p, route->about.len);
+	const int status = route->status;
+
+	/* a format each: none of them makes the others come less often */
+	if (status < 400)
+		log_debug("%s: %d", peer, status);
+	else if (route->key != NULL && *about != '\0')
+		log_info("%s: refused: %d %s: \"%s\" (key `%s` can allow it)",
+		    peer, status, route->why, about, route->key);
+	else if (route->key != NULL)
+		log_info("%s: refused: %d %s (key `%s` can allow it)", peer,
+		    status, route->why, route->key);
+	else if (*about != '\0')
+		log_info("%s: refused: %d %s: \"%s\"", peer, status, route->why,
+		    about);
+	else
+		log_info("%s: refused: %d %s", peer, status, route->why);
+}
 
 /* Answers and closes. */
 static void
@@ -26,8 +53,7 @@ refuse(struct chat *ch, uint32_t i, const struct route *route)
 		return;
 	}
 	n = route_answer(route, NULL, answer, cap);
-	log_debug("%s: %d %s", conn_name(ch, i), route->status,
-	    route->status < 400 ? "" : route->body);
+	request_refusal_log(ch, i, route);
 	if (route->status >= 400)
 		SHM_COUNT(ch->hub->me->refused, 1);
 	conn_refuse(ch, i, answer, n);
@@ -42,7 +68,6 @@ refuse_full(struct chat *ch, uint32_t i)
 
 	route_refuse(503, "the server is full", &route);
 	route.headers = "Retry-After: 5\r\n";
-	log_warn("a table is full: a connection was refused");
 	refuse(ch, i, &route);
 }
 
@@ -86,17 +111,14 @@ static void
 request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
     const struct route *route, const char *head, size_t n, size_t more)
 {
-	static char rest[HTTP_HEAD_MAX];
 	char answer[ROUTE_ANSWER_MAX];
 	size_t len = route_answer(route, r, answer, sizeof(answer));
 
-	/* its private bytes go with conn_open: keep what is behind */
-	memcpy(rest, head + n, more);
 	if (!conn_has_slot(ch, i) ||
 	    !request_open(ch, i, route, answer, len, n))
 		refuse_full(ch, i);
 	else if (more > 0)
-		first_frames(ch, i, rest, more, n);
+		first_frames(ch, i, head + n, more, n);
 }
 
 /* A body that is whole: of the server API. */
@@ -137,7 +159,7 @@ request_expect(struct chat *ch, uint32_t i, const struct http_request *r,
 		return;
 	}
 	memcpy(whole, b, n + more);
-	free(c->request.bytes);
+	head_forget(ch, i);
 	c->request.bytes = whole;
 	c->request.len = (uint32_t)(n + more);
 	c->request.scanned = (uint32_t)total | REQUEST_BODY;
@@ -195,34 +217,62 @@ body_input(struct chat *ch, uint32_t i)
 	request_body(ch, i, &r, c->request.bytes + n, total - (size_t)n);
 }
 
-/* Keeps an incomplete request for later. */
-static bool
-keep(struct conn *c, const char *bytes, size_t len)
+/* The head is over the limit. */
+static void
+head_too_long(struct chat *ch, uint32_t i)
 {
-	if (c->request.bytes == NULL)
-		c->request.bytes = malloc(HTTP_HEAD_MAX);
-	if (c->request.bytes == NULL)
-		return false;
-	if (c->request.bytes != bytes)
-		memcpy(c->request.bytes, bytes, len);
-	c->request.len = (uint32_t)len;
-	return true;
+	static char why[64];
+	struct route route;
+
+	snprintf(why, sizeof(why), "the request's head is over %u bytes",
+	    ch->live.request_size);
+	route_refuse(431, why, &route);
+	route.key = "request-size";
+	refuse(ch, i, &route);
+}
+
+/* A head of len bytes, of which the last `got` have just come, is not complete:
+ * those are kept. */
+static void
+head_wait(struct chat *ch, uint32_t i, const char *head, size_t len, size_t got,
+    size_t scanned)
+{
+	struct route route;
+
+	if (len >= ch->live.request_size)
+		head_too_long(ch, i);
+	else if (head_keep(ch, i, head + len - got, got))
+		ch->conn[i].request.scanned = (uint32_t)scanned;
+	else {
+		route_refuse(503, "there is no memory for the request", &route);
+		route.headers = "Retry-After: 5\r\n";
+		route.key = "input-memory";
+		refuse(ch, i, &route);
+	}
 }
 
 /* More of a head, or the last of it. */
 static void
 head_input(struct chat *ch, uint32_t i)
 {
-	static char fresh[HTTP_HEAD_MAX];
+	static char head[HTTP_HEAD_MAX];
 	struct conn *c = &ch->conn[i];
-	char *b = c->request.bytes != NULL ? c->request.bytes : fresh;
 	size_t len = c->request.len, scanned = c->request.scanned;
 	struct http_request r;
 	struct route route;
 	ssize_t got;
 	int n;
 
-	got = recv(c->fd, b + len, HTTP_HEAD_MAX - len, MSG_DONTWAIT);
+	if (len >= ch->live.request_size) { /* the limit was lowered */
+		head_too_long(ch, i);
+		return;
+	}
+	if (!head_read(ch, i, head)) {
+		conn_drop(ch, i, "shared memory is corrupted");
+		return;
+	}
+	got =
+	    recv(c->fd, head + len, ch->live.request_size - len, MSG_DONTWAIT);
 	KILL_POINT();
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
 		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
@@ -231,19 +281,15 @@ head_input(struct chat *ch, uint32_t i)
 	if (got < 0)
 		return;
 	len += (size_t)got;
-	n = http_head_end(b, len, &scanned, &r);
-	c->request.scanned = (uint32_t)scanned;
+	n = http_head_end(head, len, &scanned, &r);
 	if (n > 0) {
-		request_complete(ch, i, b, (size_t)n, len - (size_t)n);
-	} else if (n < 0 || len == HTTP_HEAD_MAX) {
-		if (n == 0) {
-			r.status = 431;
-			r.reason = "the request's head is over 8 KiB";
-		}
+		request_complete(ch, i, head, (size_t)n, len - (size_t)n);
+	} else if (n == 0) {
+		head_wait(ch, i, head, len, (size_t)got, scanned);
+	} else {
 		route_refuse(r.status, r.reason, &route);
 		refuse(ch, i, &route);
-	} else if (!keep(c, b, len))
-		conn_drop(ch, i, "out of memory");
+	}
 }
 
 void

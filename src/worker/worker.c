@@ -28,6 +28,7 @@ tick_cb(int fd, short what, void *arg)
 	chat_sweep(&w->chat);
 	room_tell(w);
 	leave_drain_tick(w);
+	log_more();
 }
 
 /* Does nothing but end the wait for events. */
@@ -154,9 +155,11 @@ worker_main(const struct worker_start *start)
 		ms = sooner(ms, move_turn(w));
 	}
 	leave_forget(w);
+	log_flush();
 	if (w->retiring)
 		leave_hold(w);
 	chat_clean(start->hub, start->worker);
+	log_flush();
 #ifdef CHATD_SANITIZED
 	exit(0); /* _exit would skip the leak checker */
 #else

@@ -51,7 +51,7 @@ async function talks(crowd) {
 	crowd.judge();
 }
 
-group('back-off', {}, (test) => {
+group('back-off', {conf: 'log verbose\n'}, (test) => {
 	test('three faults in a row', async (d) => {
 		const crowd = new Crowd(d);
 		let generation = 0;

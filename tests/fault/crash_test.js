@@ -141,7 +141,7 @@ function digest(name, values) {
 	    `middle, ${Math.round(sorted.at(-1))} ms at most`;
 }
 
-group('crash', {workers: WORKERS}, (test) => {
+group('crash', {workers: WORKERS, conf: 'log verbose\n'}, (test) => {
 	test(`${ROUNDS} rounds of deaths under load`, async (d) => {
 		const crowd = new Crowd(d), times =
 		    {served: [], left: [], lost: 0};

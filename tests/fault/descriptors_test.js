@@ -44,7 +44,7 @@ group('descriptors', {workers: 2}, (test) => {
 		const flood = Array.from({length: 60}, (_, i) =>
 		    attempt(d, `v${i}`, 20000));
 		await until('descriptors are out', () =>
-		    /accept: Too many open files/.test(d.stderr));
+		    /127\.0\.0\.1:\d+: refused: 503 Too many open files/.test(d.stderr));
 		const before = cpuSeconds(d.workers);
 		await pause(OVERLOAD_MS);
 		const share = (cpuSeconds(d.workers) - before) * 1000 /

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "base/log.h"
 #include "chat/user.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
@@ -277,5 +278,6 @@ main(void)
 	    cmocka_unit_test(test_end_and_clean),
 	};
 
+	log_set_verbose(true); /* that users leave is told there alone */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

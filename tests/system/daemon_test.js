@@ -304,7 +304,7 @@ group('log file', null, (test) => {
 		if (ROOT)
 			fs.chmodSync(dir, 0o755);
 		const log = path.join(dir, 'chatd.log');
-		const d = await Daemon.start({conf: `log-file "${log}"\n`});
+		const d = await Daemon.start({conf: `log-file "${log}"\nlog verbose\n`});
 		const has = (file, pattern) => until(`${pattern} in ${file}`, () =>
 		    fs.existsSync(file) &&
 		    pattern.test(fs.readFileSync(file, 'utf8')));
@@ -441,14 +441,14 @@ async function syslogged(dir) {
 		    done
 		    mount --rbind . /dev
 		    shift
-		    exec "$@"`, 'sh', dev, CHATD, '-w', '2', '-l',
+		    exec "$@"`, 'sh', dev, CHATD, '-v', '-w', '2', '-l',
 		    `127.0.0.1:${port}`, '-s', ctl, '-p', pidfile]);
 		assert.equal(r.status, 0, JSON.stringify(r));
 		pid = Number(fs.readFileSync(pidfile, 'utf8'));
 		/* Facility daemon, level info; the time as everywhere. */
 		await told(/^<30>\w{3} [ \d]\d [\d:]{8} chatd\[\d+\]: master: ready: page http:.*\/ws$/m);
 		await visit('alice');
-		await told(/^<30>.* chatd\[\d+\]: worker \d: alice joined$/m);
+		await told(/^<31>.* chatd\[\d+\]: worker \d: debug: alice joined$/m);
 		const [w] = JSON.parse((await run(CHATCTL, ['-s', ctl, '-j', 'show',
 		    'workers'])).stdout);
 		process.kill(w.pid, 'SIGKILL');
@@ -457,7 +457,7 @@ async function syslogged(dir) {
 		/* Another one in its place. */
 		await listen();
 		await visit('bob');
-		await told(/: worker \d: bob joined$/m);
+		await told(/: worker \d: debug: bob joined$/m);
 		/* One that does not read: nobody waits for it, nothing is lost. */
 		process.kill(peer.pid, 'SIGSTOP');
 		const before = JSON.parse((await run(CHATCTL, ['-s', ctl, '-j',
@@ -472,7 +472,7 @@ async function syslogged(dir) {
 		await visit('dave');
 		await told(/carol19 left/);
 		assert.doesNotMatch(said, /lines were lost/);
-		await told(/: worker \d: dave joined$/m);
+		await told(/: worker \d: debug: dave joined$/m);
 	} finally {
 		peer?.kill('SIGKILL');
 		const family = pid ? processChildren(pid) : [];

@@ -230,15 +230,16 @@ group('handshake', {conf: 'echo yes\nhost chat.example\n'}, (test) => {
 	    refuse(d, request(ALICE, {'Sec-WebSocket-Version': 'x'}),
 		[400, 426]));
 
-	/* 8 KiB and 64 fields. */
+	/* 16 KiB and 128 fields. */
 	const filled = (size) => {
 		const base = lines('X-Fill: ').length;
 		return lines('X-Fill: ' + 'x'.repeat(size - base));
 	};
-	test('101: a head of 8,192 bytes', (d) => accept(d, filled(8192)));
-	test('431: a head of 8,193 bytes', (d) => refuse(d, filled(8193), 431));
+	test('101: a head of 16,383 bytes', (d) => accept(d, filled(16383)));
+	test('101: a head of 16,384 bytes', (d) => accept(d, filled(16384)));
+	test('431: a head of 16,385 bytes', (d) => refuse(d, filled(16385), 431));
 	test('431: a target that never ends', (d) =>
-	    refuse(d, 'GET /' + 'x'.repeat(8200), 431));
+	    refuse(d, 'GET /' + 'x'.repeat(16384), 431));
 	test('431: more than a socket takes at once', async (d) => {
 		const c = await Client.connect(d.port);
 		c.write('GET /' + 'x'.repeat(1 << 20));
@@ -248,10 +249,10 @@ group('handshake', {conf: 'echo yes\nhost chat.example\n'}, (test) => {
 	});
 	const many = (n) => lines(...Array.from({length: n - 5}, (_, i) =>
 	    `X-${i}: y`));
-	test('101: 64 fields', (d) => accept(d, many(64)));
-	test('431: 65 fields', (d) => refuse(d, many(65), 431));
-	test('431: 65 fields of one byte each', (d) => refuse(d,
-	    lines(...Array.from({length: 61}, () => 'x:')), 431));
+	test('101: 128 fields', (d) => accept(d, many(128)));
+	test('431: 129 fields', (d) => refuse(d, many(129), 431));
+	test('431: 129 fields of one byte each', (d) => refuse(d,
+	    lines(...Array.from({length: 125}, () => 'x:')), 431));
 
 	test('GET /health', async (d) => {
 		for (const target of ['/health', '/health?x=y',

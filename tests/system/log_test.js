@@ -201,12 +201,12 @@ group('log process', null, (test) => {
 			await until(`${round} lines of both workers`, async () => {
 				await visit(d, `${round}${k++}`);
 				return [0, 1].every((w) => new RegExp(
-				    `worker ${w}: ${round}\\d+ left`)
+				    `worker ${w}: debug: ${round}\\d+ left`)
 				    .test(text(file)));
 			});
 		await has(file, new RegExp(`last${k - 1} left`));
 		const log = text(file), n = 2 * N + 2 + 2 * k;
-		const heard = count(log, /worker \d: \S+ (joined|left)/);
+		const heard = count(log, /worker \d: debug: \S+ (joined|left)/);
 		assert.ok(lost(log) > 0);
 		assert.ok(Math.abs(heard + lost(log) - n) <= 4, /* of others */
 		    `${heard} heard, ${lost(log)} lost of ${n}`);

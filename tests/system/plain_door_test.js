@@ -20,7 +20,7 @@ async function allHear(clients, text) {
 	}
 }
 
-group('plain', {}, (test) => {
+group('plain', {conf: 'log verbose\n'}, (test) => {
 	test('a text reaches everybody, the sender too', async (d) => {
 		const all = await users(d, 'alice', 'bob', 'carol');
 		all[0].text('hello');

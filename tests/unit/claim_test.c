@@ -71,6 +71,39 @@ world_give(struct world *w, uint32_t item)
 	w->n[who - 1]--;
 }
 
+/* What a block is trimmed by. */
+struct trim {
+	struct world *w;
+	uint32_t who, n;
+};
+
+/* A block that is trimmed is the worker's meanwhile, and not in use. */
+static void
+world_forget(void *arg, uint32_t b)
+{
+	struct trim *t = arg;
+
+	assert_true(b < BLOCKS);
+	assert_int_equal(t->w->owner[b], t->who + 1);
+	for (uint32_t i = b * SHM_BLOCK; i < (b + 1) * SHM_BLOCK && i < ITEMS;
+	     i++)
+		assert_int_equal(t->w->has[i], 0);
+	t->n++;
+}
+
+/* One worker trims what it has given back, at most so much. */
+static void
+world_trim(struct world *w, uint32_t who)
+{
+	struct trim t = {.w = w, .who = who};
+	uint32_t max = 1 + fixture_random(4);
+
+	if (fixture_random(2) == 0)
+		claim_age(&w->claim[who]);
+	claim_trim(&w->claim[who], max, world_forget, &t);
+	assert_true(t.n <= max);
+}
+
 /* A worker dies: its blocks go to all, and another one begins anew. */
 static void
 world_die(struct world *w, uint32_t who)
@@ -87,6 +120,7 @@ world_die(struct world *w, uint32_t who)
 		assert_int_not_equal(w->owner[i], who + 1);
 	assert_int_equal(
 	    claim_init(&w->claim[who], w->owner, ITEMS, (int)who), 0);
+	assert_int_equal(claim_note(&w->claim[who]), 0);
 }
 
 static void
@@ -95,9 +129,11 @@ test_model(void **state)
 	static struct world w;
 	uint32_t round, i, who;
 
-	for (i = 0; i < WORKERS; i++)
+	for (i = 0; i < WORKERS; i++) {
 		assert_int_equal(
 		    claim_init(&w.claim[i], w.owner, ITEMS, (int)i), 0);
+		assert_int_equal(claim_note(&w.claim[i]), 0);
+	}
 	for (round = 0; round < fixture_rounds(60000); round++) {
 		who = fixture_random(WORKERS);
 		/* waves: mostly taking, then mostly giving */
@@ -107,6 +143,8 @@ test_model(void **state)
 			world_give(&w, fixture_random(ITEMS));
 		if (fixture_random(3000) == 0)
 			world_die(&w, who);
+		if (fixture_random(20) == 0)
+			world_trim(&w, who);
 		if (round % 16 == 0)
 			world_check(&w);
 	}

@@ -119,8 +119,8 @@ test_refused(void **state)
 {
 	static const char *const bad[] = {"message_size", "message_size \n",
 	    "message_size 5", "message_size -1\n", "message_size 16777217\n",
-	    "message_size 4294967296\n", "echo 256\n", "ping_ms 0x5\n",
-	    "ping_ms 18446744073709551616\n", "insecure 2\n",
+	    "request_size 65537\n", "message_size 4294967296\n", "echo 256\n",
+	    "ping_ms 0x5\n", "ping_ms 18446744073709551616\n", "insecure 2\n",
 	    "insecure_public 2\n", "host 61\n", "host 6\n", "slow_policy 2\n",
 	    "token_key 7\n", "token_key 7g\n", "token_key 6100\n",
 	    "token_key 6A\n", "origin 61\n", "origin 6\n",

@@ -27,6 +27,7 @@ defaults(void **state)
 	assert_null(c->control);
 	assert_null(c->log_file);
 	assert_int_equal(c->live.message_size, 64 * K);
+	assert_int_equal(c->live.request_size, 16 * K);
 	assert_int_equal(c->live.message_rate, 0);
 	assert_int_equal(c->live.message_burst, 0);
 	assert_int_equal(c->live.queue_bytes, M);
@@ -204,6 +205,7 @@ ranges(void **state)
 		"at least 4M and below 4G"},
 	    {"input-memory", "1M", "4G", "1K", "5G", "from 1M to 4G"},
 	    {"message-size", "1", "16M", "0", "17M", "from 1 to 16M"},
+	    {"request-size", "1K", "64K", "1023", "65537", "from 1K to 64K"},
 	    {"message-rate", "1/s", "1000000/s", "0/s", "1000001/s",
 		"from 1/s to 1000000/s, or off"},
 	    {"queue", "4K", "200M", "4095", "2G", "from 4K to 1G"},

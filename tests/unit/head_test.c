@@ -1,0 +1,193 @@
+/* head: requests that are not complete, in their share of input-memory. */
+#include "chat_fixture.h"
+
+#include "chat/head.h"
+#include "hub/stats.h"
+
+enum { SLOTS = 64, INPUT = 1 << 20, PAGE = 1016 };
+
+static struct hub hub;
+
+/* A hub with 1,024 pages: requests may have 512 of them. */
+static int
+setup(void **state)
+{
+	fixture_hub(&hub, SLOTS, 64, 1 << 20, 4 << 20, INPUT);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	hub_destroy(&hub);
+	return 0;
+}
+
+/* A connection whose request is to come; the client's end in *client. */
+static uint32_t
+request_new(struct node *n, int *client)
+{
+	struct sockaddr_in a = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd[2];
+	uint32_t i;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	*client = fd[0];
+	i = conn_accept(&n->ch, fd[1], (void *)&a);
+	assert_int_not_equal(i, SHM_NONE);
+	return i;
+}
+
+/* Whether a client was answered 503 and closed. */
+static bool
+is_evicted(int client)
+{
+	char answer[256];
+	ssize_t r = recv(client, answer, sizeof(answer), MSG_DONTWAIT);
+
+	if (r < 0)
+		return false;
+	assert_true(r > 12);
+	assert_memory_equal(answer, "HTTP/1.1 503", 12);
+	assert_int_equal(recv(client, answer, 1, MSG_DONTWAIT), 0);
+	return true;
+}
+
+/* Bytes that differ from connection to connection. */
+static const char *
+bytes_of(uint32_t i, size_t len)
+{
+	static char bytes[65536];
+
+	for (size_t k = 0; k < len; k++)
+		bytes[k] = (char)(i * 7 + k);
+	return bytes;
+}
+
+/* When the share is used up the oldest goes first, and only as many as must. */
+static void
+test_oldest(void **state)
+{
+	struct node *n = node_new(&hub, 0);
+	static char out[65536];
+	uint32_t conn[40], evicted;
+	int client[40], k, left;
+
+	assert_int_equal(head_bytes_max(&n->ch), INPUT / 2);
+	for (k = 0; k < 40; k++) {
+		conn[k] = request_new(n, &client[k]);
+		/* 16 pages each, in two pieces: 32 of them fit */
+		assert_true(
+		    head_keep(&n->ch, conn[k], bytes_of(conn[k], PAGE), PAGE));
+		assert_true(head_keep(&n->ch, conn[k],
+		    bytes_of(conn[k], 16 * PAGE) + PAGE, 15 * PAGE));
+		for (int j = 0; j <= k; j++)
+			if (k >= 32 && j == k - 32)
+				assert_true(is_evicted(client[j]));
+			else if (k < 32 || j > k - 32)
+				assert_false(is_evicted(client[j]));
+		assert_in_range(n->ch.head_pages, 0, 512);
+	}
+	evicted = (uint32_t)n->h.me->requests_evicted;
+	assert_int_equal(evicted, 8);
+	/* what is kept is as it came */
+	for (k = 8; k < 40; k++) {
+		assert_true(head_read(&n->ch, conn[k], out));
+		assert_memory_equal(
+		    out, bytes_of(conn[k], 16 * PAGE), 16 * PAGE);
+	}
+	/* one that ends by itself makes room, too, wherever it is in the list
+	 */
+	for (left = 32, k = 39; k >= 8; k -= 3, left--)
+		conn_drop(&n->ch, conn[k], NULL);
+	assert_int_equal(n->ch.head_pages, left * 16);
+	for (k = 8; k < 40; k++)
+		if (n->ch.conn[conn[k]].phase == CONN_REQUEST)
+			conn_drop(&n->ch, conn[k], NULL);
+	assert_int_equal(n->ch.head_pages, 0);
+	assert_int_equal(n->ch.head_oldest, 0);
+	assert_int_equal(n->ch.head_newest, 0);
+	assert_int_equal(n->ch.input.pages.n_used, 0);
+	for (k = 0; k < 40; k++)
+		close(client[k]);
+}
+
+/* Who is the oldest itself, and needs more than there is, is told so. */
+static void
+test_self(void **state)
+{
+	struct node *n = node_new(&hub, 0);
+	int client[2];
+	uint32_t a = request_new(n, &client[0]), b = request_new(n, &client[1]);
+
+	assert_true(head_keep(&n->ch, a, bytes_of(a, 60000), 60000));
+	assert_true(head_keep(&n->ch, b, bytes_of(b, 60000), 60000));
+	n->ch.head_pages_max = n->ch.head_pages;
+	assert_false(head_keep(&n->ch, a, bytes_of(a, 5000), 5000));
+	assert_false(is_evicted(client[0]));
+	assert_false(is_evicted(client[1]));
+	assert_true(head_keep(&n->ch, b, bytes_of(b, 5000), 5000));
+	assert_true(is_evicted(client[0]));
+	conn_drop(&n->ch, b, NULL);
+	assert_int_equal(n->ch.input.pages.n_used, 0);
+	close(client[0]);
+	close(client[1]);
+}
+
+/* Messages need the memory: requests make room before anybody is closed. */
+static void
+test_messages(void **state)
+{
+	struct node *n = node_new(&hub, 0);
+	/* of 50,000 bytes, masked with zeros */
+	static const uint8_t frame[] = {0x81, 0xfe, 0xc3, 0x50, 0, 0, 0, 0};
+	static char part[40000];
+	int client[8], user[24], k;
+	uint32_t conn[8], open[24];
+	struct pollfd p;
+
+	for (k = 0; k < 8; k++) {
+		conn[k] = request_new(n, &client[k]);
+		assert_true(head_keep(
+		    &n->ch, conn[k], bytes_of(conn[k], 60000), 60000));
+	}
+	memset(part, 'x', sizeof(part));
+	memcpy(part, frame, sizeof(frame));
+	for (k = 0; k < 24; k++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "u%d", k);
+		open[k] = node_open(n, name, &user[k]);
+		assert_int_equal(
+		    send(user[k], part, sizeof(part), 0), sizeof(part));
+		p = (struct pollfd){n->ch.conn[open[k]].fd, POLLIN, 0};
+		while (poll(&p, 1, 0) == 1)
+			conn_read(&n->ch, open[k]);
+		assert_int_equal(n->ch.conn[open[k]].phase, CONN_OPEN);
+	}
+	assert_true(is_evicted(client[0]));
+	for (k = 0; k < 8; k++)
+		if (n->ch.conn[conn[k]].phase != CONN_NONE)
+			conn_drop(&n->ch, conn[k], NULL);
+	assert_int_equal(n->ch.head_pages, 0);
+	for (k = 0; k < 24; k++) {
+		conn_drop(&n->ch, open[k], NULL);
+		close(user[k]);
+	}
+	for (k = 0; k < 8; k++)
+		close(client[k]);
+	assert_int_equal(n->ch.input.pages.n_used, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_oldest, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_self, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
