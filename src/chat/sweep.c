@@ -4,6 +4,7 @@
 #include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/move.h"
+#include "chat/quota.h"
 #include "hub/stats.h"
 
 enum {
@@ -133,6 +134,7 @@ chat_sweep(struct chat *ch)
 	move_look(ch);
 	conn_relieve(ch);
 	sweep_records(ch);
+	quota_tell(ch);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)
 			sweep_one(ch, ch->hub->n_slots + i);

@@ -41,6 +41,8 @@ static const struct live_field live_fields[] = {
     NUMBER(conf_live, verbose),
     NUMBER(conf_live, connect_ms),
     NUMBER(conf_live, connection_channels),
+    NUMBER(conf_live, user_channels),
+    NUMBER(conf_live, address_share),
     NUMBER(conf_live, slow_policy),
     NUMBER(conf_live, insecure_set),
     NUMBER(conf_live, insecure),
@@ -133,6 +135,8 @@ conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX])
 
 	fields_put(&t, live_fields, N_LIVE, live, "");
 	bytes_put(&t, "origin", live->origin, live->origin_len);
+	bytes_put(&t, "exempt", (const char *)live->exempt,
+	    live->n_exempt * sizeof(live->exempt[0]));
 	text_put(&t, "channels\n");
 	for (int k = 0; k < live->n_channels; k++) {
 		text_put(&t, "channel\n");
@@ -247,6 +251,13 @@ line_take(struct conf_live *live, const struct live_line *l)
 		live->origin_len = (uint16_t)(n < 0 ? 0 : n);
 		return n >= 0;
 	}
+	if (line_is(l, "exempt")) {
+		n = hex_read(l->value, l->value_len, (char *)live->exempt,
+		    sizeof(live->exempt));
+		live->n_exempt =
+		    (uint8_t)(n < 0 ? 0 : (size_t)n / sizeof(live->exempt[0]));
+		return n >= 0 && (size_t)n % sizeof(live->exempt[0]) == 0;
+	}
 	if (line_is(l, "channels")) {
 		live->n_channels = 0;
 		return true;
@@ -280,6 +291,9 @@ live_judge(const struct conf_live *live)
 	if (live->connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
 	    live->slow_policy > CONF_SLOW_SKIP)
 		return "limit of a connection out of range";
+	for (int k = 0; k < live->n_exempt; k++)
+		if (live->exempt[k].bits > 128)
+			return "a prefix of addresses is too long";
 	if (live->insecure > 1 || live->insecure_set > 1)
 		return "insecure is neither yes nor no";
 	return conf_channels_judge(live);

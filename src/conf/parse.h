@@ -21,6 +21,7 @@ enum conf_kind {
 	CONF_KIND_LOG,
 	CONF_KIND_RATE,
 	CONF_KIND_ORIGIN,  /* may repeat */
+	CONF_KIND_PREFIX,  /* may repeat */
 	CONF_KIND_CHANNEL, /* may repeat */
 	CONF_KIND_INSECURE,
 	CONF_KIND_SLOW,
@@ -71,6 +72,10 @@ const char *
 conf_set(struct conf *c, const struct conf_key *key, const char *value);
 const char *conf_set_rate(struct conf *c, const char *rate, const char *burst);
 const char *conf_add_origin(struct conf *c, const char *origin);
+const char *conf_add_exempt(struct conf *c, const char *prefix);
+
+/* What limit-exempt is if the file has none. */
+void conf_exempt_usual(struct conf_live *live);
 
 /* A channel block: begin, set for each rule, end; as above. */
 const char *conf_channel_begin(

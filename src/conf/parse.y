@@ -54,6 +54,7 @@ static struct {
 	bool no_memory;
 	bool secret;           /* what is on this line must not be shown */
 	const char *key;       /* of this line, NULL: none */
+	const struct conf_key *list; /* whose values follow */
 	char token[64];        /* the last one, for complaints */
 	struct place here;     /* of the last token */
 	struct place complained;
@@ -151,7 +152,7 @@ block	: /* empty */
 	| block origin newlines
 	;
 
-origin	: STRING		{ check(conf_add_origin(p.conf, $1)); }
+origin	: STRING		{ check(conf_set(p.conf, p.list, $1)); }
 	;
 
 newlines : /* empty */
@@ -422,7 +423,9 @@ lex_key(const char *word)
 		return RATE;
 	if (key->kind == CONF_KIND_CHANNEL)
 		return CHANNEL;
-	return key->kind == CONF_KIND_ORIGIN ? ORIGIN : VALUE;
+	p.list = key;
+	return key->kind == CONF_KIND_ORIGIN || key->kind == CONF_KIND_PREFIX
+	    ? ORIGIN : VALUE;
 }
 
 /* A word without quotes, in which $name stands for a macro's value. */

@@ -1,11 +1,13 @@
 /* A connection's HTTP request, until it is a WebSocket or refused. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "chat/conn.h"
+#include "chat/quota.h"
 #include "codec/http.h"
 #include "door/door.h"
 #include "hub/stats.h"
@@ -32,15 +34,23 @@ refuse(struct chat *ch, uint32_t i, const struct route *route)
 	free(answer);
 }
 
-/* Tables are full. */
+/* A table is full: says which. */
 static void
 refuse_full(struct chat *ch, uint32_t i)
 {
+	const char *why = quota_text();
 	struct route route;
+	char text[256];
 
-	route_refuse(503, "the server is full", &route);
+	if (why == NULL) {
+		why = conn_has_slot(ch, i)
+		    ? "output-memory is full (key output-memory)"
+		    : "all connections are in use (key connections)";
+		log_warn("a connection was refused: %s", why);
+	}
+	snprintf(text, sizeof(text), "the server is full: %s", why);
+	route_refuse(503, text, &route);
 	route.headers = "Retry-After: 5\r\n";
-	log_warn("a table is full: a connection was refused");
 	refuse(ch, i, &route);
 }
 

@@ -136,11 +136,11 @@ test_million(void **state)
 	fixture_hub(&h, 16, n, 1 << 20, 1 << 20, 1 << 20);
 	enter_all(&h, "a", n, entry);
 	print_message("touched: index %zu pages of %zu, entries %zu, "
-		      "extensions %zu\n",
+		      "pieces of names %zu\n",
 	    pages_touched((void *)h.bucket, (size_t)h.n_lines * 64),
 	    ((size_t)h.n_lines * 64 + 4095) / 4096,
 	    pages_touched(h.entry, sizeof(*h.entry) * h.n_entries),
-	    pages_touched(h.extra, sizeof(*h.extra) * h.n_extra));
+	    pages_touched(h.piece, 64ul * h.n_entries));
 	measure(&h, "a", n);
 	enter_all(&h, "b", n, entry);
 	measure(&h, "b", n);
