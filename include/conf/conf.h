@@ -94,9 +94,9 @@ struct conf_live {
 	uint32_t address_share;
 	struct conf_prefix exempt[CONF_PREFIXES_MAX]; /* from address_share */
 	uint8_t n_exempt;
-	uint8_t slow_policy;	      /* enum conf_slow, disconnect */
-	uint8_t insecure_set;	      /* the file has an insecure line */
-	uint8_t insecure;	      /* see conf_insecure; 0 until decided */
+	uint8_t slow_policy;  /* enum conf_slow, disconnect */
+	uint8_t insecure_set; /* the file has an insecure line */
+	uint8_t insecure;     /* see conf_insecure; 0 until decided */
 	uint8_t n_channels;
 	struct conf_channel channel[CONF_CHANNELS_MAX];
 	char token_key[CONF_SECRET_BYTES]; /* HS256; "" = none. Never logged */
@@ -120,7 +120,7 @@ struct conf {
 	bool io_uring;		/* yes */
 	char *user;		/* to run workers as; NULL = chatd, nobody */
 	char *pidfile, *control, *log_file; /* NULL = default */
-	char *webroot; /* folder of the web page; NULL = the one built in */
+	char *webroot;	 /* folder of the web page; NULL = the one built in */
 	bool exempt_set; /* the file has limit-exempt: no defaults any more */
 	struct conf_live live;
 };
@@ -197,8 +197,7 @@ conf_channel_find(const struct conf_live *live, const char *name, size_t len);
 
 /* Whether an address, IPv4 as ::ffff:0:0/96, begins as one of those that are
  * not counted as one (limit-exempt). */
-bool
-conf_is_exempt(const struct conf_live *live, const uint8_t address[16]);
+bool conf_is_exempt(const struct conf_live *live, const uint8_t address[16]);
 
 /* Whether a channel may be named so: 1 to CONF_CHANNEL_NAME_MAX bytes of
  * UTF-8 without control characters (C0, DEL, C1). */

@@ -70,8 +70,7 @@ enum charge_result charge_judge(const struct hub *h, enum charge_kind kind,
 uint32_t charge_count(const struct hub *h);
 
 /* Says who entry e is charged to from when it is held. Lock held. */
-void
-charge_name(struct hub *h, uint32_t e, const struct charge_terms *terms);
+void charge_name(struct hub *h, uint32_t e, const struct charge_terms *terms);
 
 /* Counts an entry that has come to be held, or is so no more. Lock held. */
 void charge_change(struct hub *h, uint32_t e, bool held);

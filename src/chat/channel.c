@@ -156,8 +156,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 		position_read(h, e, at);
 	hub_unlock(h);
 	if (e == SHM_NONE)
-		return channel_refuse(
-		    ch, conn, quota_of(CHARGE_CHANNELS, how));
+		return channel_refuse(ch, conn, quota_of(CHARGE_CHANNELS, how));
 	new.slot = conn;
 	new.channel = e + 1;
 	new.offset = at->offset;

@@ -68,8 +68,7 @@ quota_user(const struct hub *h, const struct slot *s)
 
 	if (!presence_is_user(h, user))
 		return 0;
-	return (SHM_ONCE(h->entry[user].hash) &
-		   ((1u << CHARGE_KEY_BITS) - 1)) |
+	return (SHM_ONCE(h->entry[user].hash) & ((1u << CHARGE_KEY_BITS) - 1)) |
 	    1;
 }
 

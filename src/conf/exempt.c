@@ -90,8 +90,8 @@ conf_add_exempt(struct conf *c, const char *prefix)
 	if (strcmp(prefix, "none") == 0)
 		return NULL;
 	if (c->live.n_exempt == CONF_PREFIXES_MAX)
-		return conf_complain("limit-exempt: more than %d addresses",
-		    CONF_PREFIXES_MAX);
+		return conf_complain(
+		    "limit-exempt: more than %d addresses", CONF_PREFIXES_MAX);
 	if (!prefix_read(prefix, &c->live.exempt[c->live.n_exempt]))
 		return conf_complain("limit-exempt: \"%s\" is not none, an "
 				     "address, or like 192.0.2.0/24 or "

@@ -48,6 +48,13 @@ struct conf_key {
  * changes: those whose field lies in `live`. */
 extern const struct conf_key conf_keys[];
 
+/* Whether a key takes several values, in a line or a block. */
+static inline bool
+conf_key_is_list(const struct conf_key *key)
+{
+	return key->kind == CONF_KIND_ORIGIN || key->kind == CONF_KIND_PREFIX;
+}
+
 /* A channel block that is not complete yet. */
 struct conf_channel_draft {
 	struct conf_channel channel;

@@ -424,8 +424,7 @@ lex_key(const char *word)
 	if (key->kind == CONF_KIND_CHANNEL)
 		return CHANNEL;
 	p.list = key;
-	return key->kind == CONF_KIND_ORIGIN || key->kind == CONF_KIND_PREFIX
-	    ? ORIGIN : VALUE;
+	return conf_key_is_list(key) ? ORIGIN : VALUE;
 }
 
 /* A word without quotes, in which $name stands for a macro's value. */

@@ -85,8 +85,7 @@ counter_add(_Atomic uint32_t *counter, bool more)
 
 /* The same for a key in all rows of a table; 0: not counted. */
 static void
-table_add(
-    struct hub *h, uint32_t copy, struct table t, uint32_t key, bool more)
+table_add(struct hub *h, uint32_t copy, struct table t, uint32_t key, bool more)
 {
 	uint32_t row;
 
@@ -120,11 +119,11 @@ copy_add(struct hub *h, uint32_t copy, uint32_t e, bool more)
 	if (e == PRESENCE_LOBBY)
 		return;
 	counter_add(&h->charge[(size_t)copy * h->n_charge + kind], more);
-	table_add(h, copy, table_of_address(kind),
-	    key_get(h->entry[e].address), more);
+	table_add(h, copy, table_of_address(kind), key_get(h->entry[e].address),
+	    more);
 	if (kind == CHARGE_CHANNELS)
-		table_add(h, copy, table_of_user(h),
-		    key_get(h->entry[e].payer), more);
+		table_add(h, copy, table_of_user(h), key_get(h->entry[e].payer),
+		    more);
 }
 
 uint32_t
@@ -145,8 +144,8 @@ charge_size(const struct hub *h, enum charge_kind kind)
 uint32_t
 charge_held(const struct hub *h, enum charge_kind kind)
 {
-	uint32_t n = SHM_LOAD(h->charge[(size_t)copy_live(h) * h->n_charge +
-	    kind]);
+	uint32_t n =
+	    SHM_LOAD(h->charge[(size_t)copy_live(h) * h->n_charge + kind]);
 
 	return n < charge_size(h, kind) ? n : charge_size(h, kind);
 }
@@ -164,8 +163,8 @@ charge_of_user(const struct hub *h, uint32_t key)
 }
 
 enum charge_result
-charge_judge(const struct hub *h, enum charge_kind kind,
-    const struct charge_terms *t)
+charge_judge(
+    const struct hub *h, enum charge_kind kind, const struct charge_terms *t)
 {
 	uint64_t n = charge_size(h, kind);
 

@@ -24,7 +24,7 @@ bool name_equals(const struct hub *h, const struct presence_entry *e,
     const char *name, size_t len);
 
 /* Gives an entry, which must be free, a name. Lock held. */
-void name_write(struct hub *h, struct presence_entry *e, const char *name,
-    size_t len);
+void name_write(
+    struct hub *h, struct presence_entry *e, const char *name, size_t len);
 
 #endif

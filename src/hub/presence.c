@@ -369,6 +369,5 @@ void
 presence_set(struct hub *h, uint32_t e)
 {
 	if (e < h->n_entries)
-		mask_store(
-		    h, e, SHM_LOAD(h->entry[e].mask) | 1ull << h->self);
+		mask_store(h, e, SHM_LOAD(h->entry[e].mask) | 1ull << h->self);
 }

@@ -105,7 +105,8 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(worker, sizeof(struct shm_worker) * SHM_WORKERS);
 	PLACE(bucket, (size_t)h->n_lines * 64);
 	PLACE(entry, sizeof(struct presence_entry) * h->n_entries);
-	PLACE(piece, sizeof(struct presence_piece) * NAME_PIECES * h->n_entries);
+	PLACE(
+	    piece, sizeof(struct presence_piece) * NAME_PIECES * h->n_entries);
 	PLACE(charge, sizeof(uint32_t) * CHARGE_COPIES * h->n_charge);
 	PLACE(slot_owner, claim_blocks(h->n_slots));
 	PLACE(slot_touched, claim_blocks(h->n_slots));

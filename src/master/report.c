@@ -420,8 +420,7 @@ stats_next(struct report *r, struct evbuffer *out)
 	put_counter(r, out, "respawns", m->respawns);
 	put_counter(r, out, "users", users_count(r));
 	put_counter(r, out, "users_limit", m->hub.n_users);
-	put_counter(
-	    r, out, "channels", charge_held(&m->hub, CHARGE_CHANNELS));
+	put_counter(r, out, "channels", charge_held(&m->hub, CHARGE_CHANNELS));
 	put_counter(r, out, "channels_limit", m->hub.n_channels);
 	put_counter(r, out, "connections", connections);
 	put_counter(r, out, "position", journal_tail(&m->hub));

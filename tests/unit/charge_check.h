@@ -29,9 +29,9 @@ charge_is_exact(const struct hub *h)
 	     e = presence_next(h, e + 1))
 		if (presence_mask(h, e) != 0)
 			charge_change(&own, e, true);
-	exact = memcmp((void *)own.charge,
-		    (void *)(h->charge + (size_t)live * h->n_charge),
-		    bytes) == 0;
+	exact =
+	    memcmp((void *)own.charge,
+		(void *)(h->charge + (size_t)live * h->n_charge), bytes) == 0;
 	free((void *)own.charge);
 	return exact;
 }

@@ -85,9 +85,8 @@ test_apart(void **state)
 						     &nobody, &how),
 				    TABLE);
 				assert_int_equal(how, CHARGE_FULL);
-				assert_int_equal(
-				    fill(&h, !kind, 0, lengths[b], &nobody,
-					&how),
+				assert_int_equal(fill(&h, !kind, 0, lengths[b],
+						     &nobody, &how),
 				    TABLE);
 				assert_int_equal(how, CHARGE_FULL);
 				assert_int_equal(charge_held(&h, 0), TABLE);
@@ -118,8 +117,7 @@ test_address(void **state)
 		assert_int_equal(
 		    fill(&h, kind, 1, 0, &alice, &how), TABLE / 2 - 1);
 		assert_int_equal(how, CHARGE_ADDRESS);
-		assert_int_equal(
-		    charge_of_address(&h, kind, ALICE), TABLE / 2);
+		assert_int_equal(charge_of_address(&h, kind, ALICE), TABLE / 2);
 		/* the other kind is counted by itself */
 		assert_int_equal(charge_of_address(&h, !kind, ALICE), 0);
 		/* what is held already is open to it */
@@ -178,8 +176,8 @@ test_user(void **state)
 	assert_int_equal(how, CHARGE_FURTHER);
 	hub_become(&h, 0);
 	leave(&h, e);
-	assert_int_equal(enter(&h, CHARGE_CHANNELS, 50, 0, &alice, &how),
-	    SHM_NONE);
+	assert_int_equal(
+	    enter(&h, CHARGE_CHANNELS, 50, 0, &alice, &how), SHM_NONE);
 	assert_int_equal(charge_of_user(&h, BOB), 0);
 	hub_become(&h, 1);
 	leave(&h, e);
@@ -248,8 +246,8 @@ static void
 meanwhile_cb(const struct presence_view *v, void *arg)
 {
 	struct meanwhile *m = arg;
-	struct charge_terms terms = {.address = fixture_random(5),
-	    .user = fixture_random(5)};
+	struct charge_terms terms = {
+	    .address = fixture_random(5), .user = fixture_random(5)};
 	enum charge_result how;
 	enum charge_kind kind = fixture_random(2);
 	uint32_t e, number = fixture_random(2000);
@@ -278,9 +276,9 @@ test_recount(void **state)
 		m = (struct meanwhile){.h = &h, .again = round % 3 == 0};
 		for (i = 0; i < 4000; i++) {
 			hub_become(&h, (int)fixture_random(3));
-			terms = (struct charge_terms){
-			    .address = fixture_random(9),
-			    .user = fixture_random(9)};
+			terms =
+			    (struct charge_terms){.address = fixture_random(9),
+				.user = fixture_random(9)};
 			enter(&h, fixture_random(2), fixture_random(2000), 0,
 			    &terms, &how);
 		}
@@ -304,10 +302,8 @@ test_recount(void **state)
 static void
 test_hostile(void **state)
 {
-	struct charge_terms terms = {.address = ALICE,
-	    .user = BOB,
-	    .address_part = PART,
-	    .user_max = 4};
+	struct charge_terms terms = {
+	    .address = ALICE, .user = BOB, .address_part = PART, .user_max = 4};
 	enum charge_result how;
 	uint32_t round, e;
 	struct hub h;
