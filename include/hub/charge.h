@@ -75,19 +75,17 @@ void charge_name(struct hub *h, uint32_t e, const struct charge_terms *terms);
 /* Counts an entry that has come to be held, or is so no more. Lock held. */
 void charge_change(struct hub *h, uint32_t e, bool held);
 
-/*
- * All counters anew, a few entries in each hold of the lock: begin; clear until
- * it says that there is no more; each entry that was ever used, in order; end.
- * Another process that begins takes it over: then nothing is done here.
- */
+/* Counts everything anew, a few entries in each hold of the lock. */
+void charge_recount(struct hub *h);
+
+/* One hold of the lock of that, from all zero on; false: there is no more to
+ * do. A process that begins meanwhile takes it over. */
 struct charge_recount {
+	bool begun;
 	uint32_t turn;
 	uint32_t cleared; /* counters */
+	uint32_t at;	  /* entries that have been looked at */
 };
-void charge_recount_begin(struct hub *h, struct charge_recount *r);
-bool charge_recount_clear(struct hub *h, struct charge_recount *r);
-void
-charge_recount_entry(struct hub *h, const struct charge_recount *r, uint32_t e);
-void charge_recount_end(struct hub *h, const struct charge_recount *r);
+bool charge_recount_step(struct hub *h, struct charge_recount *r);
 
 #endif

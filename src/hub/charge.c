@@ -4,7 +4,9 @@
 
 #include "base/siphash.h"
 #include "heads.h"
+#include "hub/lock.h"
 #include "hub/presence.h"
+#include "hub/stats.h"
 
 /*
  * A copy of the counters: how many entries of each kind are held; then, by
@@ -17,7 +19,9 @@
 enum {
 	HEAD = 16, /* counters before the first row; a cache line */
 	ADDRESS_TABLE = CHARGE_ROWS << CHARGE_ADDRESS_BITS,
-	CLEAR_STEP = 16 * 1024 /* counters set to 0 in one hold of the lock */
+	/* in one hold of the lock: */
+	CLEAR_STEP = 16 * 1024, /* counters set to 0 */
+	RECOUNT_STEP = 1024	/* entries looked at */
 };
 
 /* Where a table of a copy begins, and how long its rows are. */
@@ -204,53 +208,75 @@ charge_change(struct hub *h, uint32_t e, bool held)
 		copy_add(h, live ^ 1, e, held);
 }
 
-/* Whether no other process has begun since. */
-static bool
-recount_is_mine(const struct hub *h, const struct charge_recount *r)
-{
-	return SHM_LOAD(h->heads->charge_turn) == r->turn;
-}
-
-void
-charge_recount_begin(struct hub *h, struct charge_recount *r)
+/* Begins: nothing is in the other copy. */
+static void
+recount_begin(struct hub *h, struct charge_recount *r)
 {
 	SHM_STORE(h->heads->charge_at, 0);
 	r->turn = SHM_LOAD(h->heads->charge_turn) + 1;
-	r->cleared = 0;
 	SHM_STORE(h->heads->charge_turn, r->turn);
+	r->begun = true;
 }
 
-bool
-charge_recount_clear(struct hub *h, struct charge_recount *r)
+/* Some counters of the other copy are 0. */
+static void
+recount_clear(struct hub *h, struct charge_recount *r)
 {
 	_Atomic uint32_t *other =
 	    &h->charge[(size_t)(copy_live(h) ^ 1) * h->n_charge];
 	uint32_t n = h->n_charge - r->cleared;
 
-	if (!recount_is_mine(h, r))
-		return false;
 	n = n < CLEAR_STEP ? n : CLEAR_STEP;
 	memset((void *)(other + r->cleared), 0, n * sizeof(*other));
 	KILL_POINT();
 	r->cleared += n;
-	return r->cleared < h->n_charge;
+}
+
+/* Counts some entries into the other copy; after the last one that is the copy
+ * that counts. False: it is. */
+static bool
+recount_entries(struct hub *h, struct charge_recount *r)
+{
+	uint32_t looked, e;
+
+	for (looked = 0; looked < RECOUNT_STEP; looked++, r->at = e + 1) {
+		/* each time: where nothing was may be something now */
+		e = presence_next(h, r->at);
+		if (e >= h->n_entries) {
+			SHM_STORE(h->heads->charge_live, copy_live(h) ^ 1);
+			SHM_STORE(h->heads->charge_at, 0);
+			return false;
+		}
+		if (presence_mask(h, e) != 0)
+			copy_add(h, copy_live(h) ^ 1, e, true);
+	}
+	SHM_STORE(h->heads->charge_at, r->at);
+	return true;
+}
+
+bool
+charge_recount_step(struct hub *h, struct charge_recount *r)
+{
+	bool more = true;
+
+	hub_lock(h);
+	if (!r->begun)
+		recount_begin(h, r);
+	else if (SHM_LOAD(h->heads->charge_turn) != r->turn)
+		more = false; /* another process counts, all that is here too */
+	else if (r->cleared < h->n_charge)
+		recount_clear(h, r);
+	else
+		more = recount_entries(h, r);
+	hub_unlock(h);
+	return more;
 }
 
 void
-charge_recount_entry(struct hub *h, const struct charge_recount *r, uint32_t e)
+charge_recount(struct hub *h)
 {
-	if (!recount_is_mine(h, r))
-		return;
-	if (SHM_LOAD(h->entry[e].mask) != 0)
-		copy_add(h, copy_live(h) ^ 1, e, true);
-	SHM_STORE(h->heads->charge_at, e + 1);
-}
+	struct charge_recount r = {0};
 
-void
-charge_recount_end(struct hub *h, const struct charge_recount *r)
-{
-	if (!recount_is_mine(h, r))
-		return;
-	SHM_STORE(h->heads->charge_live, copy_live(h) ^ 1);
-	SHM_STORE(h->heads->charge_at, 0);
+	while (charge_recount_step(h, &r))
+		stats_tick(h);
 }

@@ -298,57 +298,30 @@ leavers_tell(const struct leavers *gone,
 		left(&gone->view[k], arg);
 }
 
-/* Begins to count what is charged anew. */
-static void
-recount_start(struct hub *h, struct charge_recount *r)
-{
-	bool more;
-
-	hub_lock(h);
-	charge_recount_begin(h, r);
-	hub_unlock(h);
-	do {
-		hub_lock(h);
-		more = charge_recount_clear(h, r);
-		hub_unlock(h);
-		stats_tick(h);
-	} while (more);
-}
-
 /* Clears a worker's bit where has[entry] is 0, or everywhere (NULL), sets it
- * elsewhere, and counts what is charged anew. */
+ * elsewhere, and has counted what is charged. */
 static void
 entries_sweep(struct hub *h, int worker, const uint32_t *has,
     void (*left)(const struct presence_view *, void *), void *arg)
 {
 	static struct leavers gone;
-	struct charge_recount recount;
-	uint32_t e = 0, looked;
-	bool more = true;
+	uint32_t e = presence_next(h, 0), looked;
 
-	recount_start(h, &recount);
-	while (more) {
+	while (e < h->n_entries) {
 		gone.n = 0;
 		hub_lock(h);
-		for (looked = 0; looked < LEAVERS_STEP && gone.n < LEAVERS_MAX;
-		     looked++, e++) {
-			/* each time: where nothing was may be something now */
-			e = presence_next(h, e);
-			more = e < h->n_entries;
-			if (!more) {
-				charge_recount_end(h, &recount);
-				break;
-			}
+		for (looked = 0; e < h->n_entries && looked < LEAVERS_STEP &&
+		     gone.n < LEAVERS_MAX;
+		     looked++, e = presence_next(h, e + 1))
 			if (has == NULL || !has[e])
 				leavers_add(h, e, worker, &gone);
 			else if (!(presence_mask(h, e) & 1ull << worker))
 				presence_set(h, e);
-			charge_recount_entry(h, &recount, e);
-		}
 		hub_unlock(h);
 		leavers_tell(&gone, left, arg);
 		stats_tick(h);
 	}
+	charge_recount(h);
 }
 
 void

@@ -215,87 +215,116 @@ test_lobby(void **state)
 	hub_destroy(&h);
 }
 
-/* What goes on between the steps of a recount. */
-struct meanwhile {
-	struct hub *h;
-	bool again; /* another process begins, and gets through */
-	uint32_t calls;
-};
-
-/* All counters anew, by the functions alone. */
 static void
-recount(struct hub *h)
+left_cb(const struct presence_view *v, void *arg)
 {
-	struct charge_recount r;
+	(void)arg;
+	assert_true(v->name_len > 0);
+}
+
+/* A random name of either kind comes, and may go again. */
+static void
+act(struct hub *h)
+{
+	struct charge_terms terms = {
+	    .address = fixture_random(9), .user = fixture_random(9)};
+	enum charge_result how;
 	uint32_t e;
 
-	hub_lock(h);
-	charge_recount_begin(h, &r);
-	while (charge_recount_clear(h, &r))
-		continue;
-	for (e = presence_next(h, 0); e < h->n_entries;
-	     e = presence_next(h, e + 1))
-		charge_recount_entry(h, &r, e);
-	charge_recount_end(h, &r);
-	hub_unlock(h);
-}
-
-/* Random names come and go, of both kinds, below and above where the recount
- * is. */
-static void
-meanwhile_cb(const struct presence_view *v, void *arg)
-{
-	struct meanwhile *m = arg;
-	struct charge_terms terms = {
-	    .address = fixture_random(5), .user = fixture_random(5)};
-	enum charge_result how;
-	enum charge_kind kind = fixture_random(2);
-	uint32_t e, number = fixture_random(2000);
-
-	assert_true(v->name_len > 0);
-	e = enter(m->h, kind, number, 0, &terms, &how);
+	e = enter(h, fixture_random(2), fixture_random(2000), 0, &terms, &how);
 	if (e != SHM_NONE && fixture_random(2))
-		leave(m->h, e);
-	if (m->again && ++m->calls == 70)
-		recount(m->h);
+		leave(h, e);
 }
 
-/* Workers die; counters are right when their entries have been cleared, also
- * those that were written over, and those changed meanwhile. */
+/* Counters are right after a recount, whatever was written over them, though
+ * entries below and above of where it is change meanwhile, and though another
+ * process begins one. */
 static void
 test_recount(void **state)
 {
-	struct meanwhile m = {0};
-	struct charge_terms terms;
-	enum charge_result how;
-	uint32_t round, i;
+	struct charge_recount r, other;
+	uint32_t round, i, k, at;
 	struct hub h;
 
 	for (round = 0; round < fixture_rounds(20); round++) {
 		hub_make(&h, 3000);
-		m = (struct meanwhile){.h = &h, .again = round % 3 == 0};
-		for (i = 0; i < 4000; i++) {
-			hub_become(&h, (int)fixture_random(3));
-			terms =
-			    (struct charge_terms){.address = fixture_random(9),
-				.user = fixture_random(9)};
-			enter(&h, fixture_random(2), fixture_random(2000), 0,
-			    &terms, &how);
-		}
-		hub_become(&h, 0);
+		for (i = 0; i < 4000; i++)
+			act(&h);
 		assert_true(charge_is_exact(&h));
 		if (round % 2)
 			fixture_fill((void *)h.charge,
 			    sizeof(*h.charge) * CHARGE_COPIES * h.n_charge);
 		if (round % 4 == 3)
 			fixture_fill((void *)&h.heads->charge_live, 12);
-		presence_clear(&h, 1, meanwhile_cb, &m);
+		r = other = (struct charge_recount){0};
+		at = fixture_random(8);
+		for (i = 0; charge_recount_step(&h, &r); i++) {
+			for (k = 0; k < 100; k++)
+				act(&h);
+			if (round % 3 != 0 || i < at)
+				continue;
+			/* it takes the recount over */
+			(void)charge_recount_step(&h, &other);
+		}
+		if (round % 3 != 0)
+			assert_true(charge_is_exact(&h));
+		while (charge_recount_step(&h, &other))
+			continue;
 		assert_true(charge_is_exact(&h));
-		presence_clear(&h, 2, meanwhile_cb, &m);
-		assert_true(charge_is_exact(&h));
-		assert_true(charge_held(&h, 0) <= 3000);
 		hub_destroy(&h);
 	}
+}
+
+/* The same of a process that dies anywhere in it: the next one begins anew. */
+static void
+test_recount_given_up(void **state)
+{
+	struct charge_recount r;
+	uint32_t round, k;
+	struct hub h;
+
+	hub_make(&h, 3000);
+	for (k = 0; k < 4000; k++)
+		act(&h);
+	for (round = 0; round < 12; round++) {
+		r = (struct charge_recount){0};
+		for (k = 0; k < round && charge_recount_step(&h, &r); k++)
+			act(&h);
+		for (k = 0; k < 100; k++)
+			act(&h);
+		assert_true(charge_is_exact(&h));
+		charge_recount(&h);
+		assert_true(charge_is_exact(&h));
+	}
+	hub_destroy(&h);
+}
+
+/* Workers die: what only they had is charged to nobody any more. */
+static void
+test_death(void **state)
+{
+	struct hub h;
+	uint32_t k;
+
+	hub_make(&h, 3000);
+	for (k = 0; k < 6000; k++) {
+		hub_become(&h, (int)fixture_random(3));
+		act(&h);
+	}
+	hub_become(&h, 0);
+	fixture_fill(
+	    (void *)h.charge, sizeof(*h.charge) * CHARGE_COPIES * h.n_charge);
+	presence_clear(&h, 1, left_cb, NULL);
+	assert_true(charge_is_exact(&h));
+	fixture_fill(
+	    (void *)h.charge, sizeof(*h.charge) * CHARGE_COPIES * h.n_charge);
+	presence_clear(&h, 2, left_cb, NULL);
+	assert_true(charge_is_exact(&h));
+	assert_int_not_equal(charge_held(&h, CHARGE_USERS), 0);
+	presence_clear(&h, 0, left_cb, NULL);
+	assert_int_equal(charge_held(&h, CHARGE_USERS), 0);
+	assert_int_equal(charge_held(&h, CHARGE_CHANNELS), 0);
+	hub_destroy(&h);
 }
 
 /* Any words there: bounded work, no refusal for ever. */
@@ -321,7 +350,7 @@ test_hostile(void **state)
 		assert_true(presence_next(&h, 0) <= h.n_entries);
 		if (e != SHM_NONE)
 			leave(&h, e);
-		presence_clear(&h, 1, NULL, NULL);
+		presence_clear(&h, 1, left_cb, NULL);
 		assert_true(charge_is_exact(&h));
 	}
 	hub_destroy(&h);
@@ -336,6 +365,8 @@ main(void)
 	    cmocka_unit_test(test_user),
 	    cmocka_unit_test(test_lobby),
 	    cmocka_unit_test(test_recount),
+	    cmocka_unit_test(test_recount_given_up),
+	    cmocka_unit_test(test_death),
 	    cmocka_unit_test(test_hostile),
 	};
 
