@@ -138,7 +138,7 @@ quota_refuse(struct chat *ch, uint32_t conn, enum quota quota)
 	    quotas[quota].what, quotas[quota].key, quota_limit(ch, quota));
 	if (quota_is_due(ch, quota))
 		log_warn("%s: refused: %s",
-		    conn != SHM_NONE ? conn_name(ch, conn) : "the server API",
+		    conn != SHM_NONE ? conn_name(ch, conn) : "a request",
 		    quota_last);
 	else
 		quota_log[quota].untold++;
