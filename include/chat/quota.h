@@ -32,8 +32,8 @@ struct charge_terms quota_terms(const struct chat *ch, uint32_t conn);
 enum quota quota_of(enum charge_kind kind, enum charge_result why);
 
 /*
- * A connection (SHM_NONE: none is to be named) is refused: it is counted, logged
- * once a second at most, and its text is kept for the answer.
+ * A connection (SHM_NONE: none is to be named) is refused: it is counted,
+ * logged once a second at most, and its text is kept for the answer.
  */
 void quota_refuse(struct chat *ch, uint32_t conn, enum quota quota);
 
