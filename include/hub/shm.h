@@ -98,8 +98,9 @@ struct hub {
 	struct shm_worker *worker; /* [SHM_WORKERS] */
 	struct shm_worker *me;	   /* &worker[self] */
 
-	_Atomic uint32_t *bucket; /* presence's index, 16 to a cache line */
-	uint32_t n_lines;
+	_Atomic uint32_t *bucket; /* presence's index, 16 to a cache line: */
+	uint32_t n_user_lines;	  /* of users, */
+	uint32_t n_lines;	  /* and with that of channels */
 	struct presence_entry *entry;
 	uint32_t n_users, n_channels; /* entries behind the lobby's: those of
 				       * users, then those of channels */

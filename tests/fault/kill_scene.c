@@ -315,6 +315,7 @@ scene_new(struct scene *s)
 	fixture_hub(&s->h, SCENE_SLOTS, SCENE_USERS, SCENE_JOURNAL, 4 << 20,
 	    256 * 1024);
 	/* so few lines that names lie beyond their own */
+	s->h.n_user_lines = 0;
 	s->h.n_lines = 3;
 	memset((void *)s->h.bucket, 0, 64 * s->h.n_lines);
 	memset(s->h.entry, 0, sizeof(*s->h.entry));

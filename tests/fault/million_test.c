@@ -48,10 +48,10 @@ static uint32_t
 miss_lines(const struct hub *h, const char *name, size_t len)
 {
 	uint64_t hash = siphash(h->hash_key, name, len);
-	uint32_t line = (uint32_t)((hash >> 32) * h->n_lines >> 32), k;
+	uint32_t line = (uint32_t)((hash >> 32) * h->n_user_lines >> 32), k;
 
 	for (k = 1; h->bucket[(size_t)line * LINE + LINE - 1] != 0; k++)
-		line = line + 1 < h->n_lines ? line + 1 : 0;
+		line = line + 1 < h->n_user_lines ? line + 1 : 0;
 	return k;
 }
 
