@@ -76,6 +76,7 @@ calm() {
 	system san centrifugo_limits 120
 	system san centrifugo_sdk 90
 	system san rooms 60
+	system san quota 60
 	system san api 60
 	system san web 90
 	system san host 120

@@ -16,9 +16,9 @@
 
 enum channel_result {
 	CHANNEL_OK,
-	CHANNEL_FULL,	 /* a table is full */
+	CHANNEL_FULL,	 /* a table is, or its share of one: see quota.h */
 	CHANNEL_ALREADY, /* subscribed already */
-	CHANNEL_LIMIT,	 /* too many subscriptions of this connection */
+	CHANNEL_LIMIT,	 /* too many of this connection, or of its user */
 	CHANNEL_ABSENT	 /* no such channel or subscription */
 };
 
@@ -129,8 +129,9 @@ void channel_tell_leaves(struct chat *ch, uint32_t conn);
 void channel_tell_gone(struct hub *h, int worker, int64_t wall_ms);
 
 /* A holder of a channel more, or less, on this worker (not for "#user").
- * Lock held for the first: it makes the entry. */
-uint32_t channel_hold(struct chat *ch, const char *name, size_t len);
+ * Lock held for the first, which is presence_enter_for(). */
+uint32_t channel_hold(struct chat *ch, const char *name, size_t len,
+    const struct charge_terms *terms, enum charge_result *how);
 void channel_release(struct chat *ch, uint32_t channel);
 
 #endif

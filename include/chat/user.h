@@ -9,7 +9,7 @@ enum { USER_NAME_MAX = 64 };
 
 /*
  * Enters a connection's user (and, at the plain door, the lobby) in presence;
- * sets its slot's `user`. Returns that, or SHM_NONE: the table is full.
+ * sets its slot's `user`. Returns that, or SHM_NONE: refused (quota.h).
  */
 uint32_t
 user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);

@@ -33,6 +33,7 @@ enum {
 	CONF_PATTERN_BYTES = 64,     /* with the NUL */
 	CONF_HISTORY_MAX = 100000,   /* publications kept of a channel */
 	CONF_CONNECTION_CHANNELS_MAX = 1024,
+	CONF_PREFIXES_MAX = 32,	 /* of limit-exempt */
 	CONF_SECRET_BYTES = 257, /* with the NUL */
 	CONF_TEXT_BYTES = 257	 /* with the NUL */
 };
@@ -69,6 +70,12 @@ struct conf_channel {
 	uint64_t history_age_ms; /* 0 = no limit but history */
 };
 
+/* The addresses that begin with so many bits; IPv4's as ::ffff:0:0/96. */
+struct conf_prefix {
+	uint8_t address[16];
+	uint8_t bits;
+};
+
 /* What a reload changes in running workers. Goes over links by name, see
  * conf_live_write(): a new member gets its line in src/conf/live.c. */
 struct conf_live {
@@ -91,9 +98,14 @@ struct conf_live {
 					 * Origin */
 	uint64_t connect_ms; /* first centrifugo command after the 101, 15s */
 	uint32_t connection_channels; /* subscriptions of a connection, 128 */
-	uint8_t slow_policy;	      /* enum conf_slow, disconnect */
-	uint8_t insecure_set;	      /* the file has an insecure line */
-	uint8_t insecure;	      /* see conf_insecure; 0 until decided */
+	uint32_t user_channels; /* that a user is charged with, 0 = any, 1024 */
+	/* one address has at most 1 / this of a table half full, 0 = any, 8 */
+	uint32_t address_share;
+	struct conf_prefix exempt[CONF_PREFIXES_MAX]; /* from address_share */
+	uint8_t n_exempt;
+	uint8_t slow_policy;  /* enum conf_slow, disconnect */
+	uint8_t insecure_set; /* the file has an insecure line */
+	uint8_t insecure;     /* see conf_insecure; 0 until decided */
 	uint8_t n_channels;
 	/* While insecure: nobody is turned away for Host or a proxy. */
 	uint8_t insecure_public;
@@ -114,6 +126,7 @@ struct conf {
 	int workers;		/* 0 = one per processor */
 	uint32_t connections;	/* slots, 65536 */
 	uint32_t users;		/* names, 65536 */
+	uint32_t channels;	/* rooms, 65536 */
 	uint32_t subscriptions; /* in all, 8 x connections */
 	uint64_t journal_bytes; /* 64M */
 	uint64_t output_bytes;	/* frames waiting, all workers, 256M */
@@ -121,7 +134,8 @@ struct conf {
 	bool io_uring;		/* yes */
 	char *user;		/* to run workers as; NULL = chatd, nobody */
 	char *pidfile, *control, *log_file; /* NULL = default */
-	char *webroot; /* folder of the web page; NULL = the one built in */
+	char *webroot;	 /* folder of the web page; NULL = the one built in */
+	bool exempt_set; /* the file has limit-exempt: no defaults any more */
 	char *where[CONF_KEYS_MAX]; /* "file:line", see conf_where() */
 	struct conf_live live;
 };
@@ -220,6 +234,10 @@ conf_host_listed(const struct conf_live *live, const char *host, size_t len);
  */
 const struct conf_channel *
 conf_channel_find(const struct conf_live *live, const char *name, size_t len);
+
+/* Whether an address, IPv4 as ::ffff:0:0/96, begins as one of those that are
+ * not counted as one (limit-exempt). */
+bool conf_is_exempt(const struct conf_live *live, const uint8_t address[16]);
 
 /* Whether a channel may be named so: 1 to CONF_CHANNEL_NAME_MAX bytes of
  * UTF-8 without control characters (C0, DEL, C1). */

@@ -4,21 +4,26 @@
  * sixteen 4-byte buckets (a miss reads one line, a hit one more or two), keyed
  * SipHash. Layer 2.
  *
+ * Entries 1 to n_users are users', those behind them are channels': neither
+ * kind can take the other's places, and an entry's number says which it is.
+ * Names of any length fit into any entry.
+ *
  * Masks, not counters: a worker counts its own connections privately and
  * comes here only on 0 -> 1 and 1 -> 0. Changes happen under the lock.
  * Entries whose mask is empty stay (their offsets and epoch count on) until
- * the table is full; then the ones without kept publications are reused, then
- * those that were published to longest ago.
+ * there is no other one of their kind; then the ones without kept publications
+ * are reused, then those that were published to longest ago.
  */
 #ifndef CHATD_HUB_PRESENCE_H
 #define CHATD_HUB_PRESENCE_H
 
+#include "hub/charge.h"
 #include "hub/shm.h"
 
 enum {
 	PRESENCE_LOBBY = 0,	 /* its entry */
 	PRESENCE_NAME_MAX = 255, /* bytes */
-	PRESENCE_INLINE = 26	 /* bytes of a name in the entry itself */
+	PRESENCE_INLINE = 25	 /* bytes of a name in the entry itself */
 };
 
 struct presence_entry {
@@ -27,18 +32,12 @@ struct presence_entry {
 	_Atomic uint64_t newest; /* its position in the journal */
 	_Atomic uint32_t epoch;	 /* 0: the entry is free */
 	uint32_t hash;		 /* high half of the name's */
-	uint32_t extra;		 /* first extension + 1; 0: none */
+	uint8_t address[3];	 /* key of who it is charged to (charge.h); */
+	uint8_t payer[3];	 /* a user's key. 0: nobody */
 	uint8_t name_len;
-	uint8_t spare;
 	char name[PRESENCE_INLINE];
 };
-
-/* A piece of a name that is too long for its entry. */
-struct presence_extra {
-	_Atomic uint32_t owner; /* entry + 1; 0: free */
-	uint32_t next;		/* extension + 1; 0: last */
-	char bytes[56];
-};
+_Static_assert(sizeof(struct presence_entry) == 64, "one cache line");
 
 /* A copy of an entry with its name in one piece. */
 struct presence_view {
@@ -54,14 +53,20 @@ void presence_init(struct hub *h);
 /* The entry of that name, or SHM_NONE. Lock held. */
 uint32_t presence_find(struct hub *h, const char *name, size_t len);
 
-/* The same, made if need be (nobody has it then); SHM_NONE: full. */
+/* The entry of that name, made if need be (no worker has it then); SHM_NONE:
+ * all entries of its kind are held. Lock held. */
 uint32_t presence_make(struct hub *h, const char *name, size_t len);
 
 /*
  * Sets this worker's bit in the entry of that name, made if need be. Returns
- * the entry with *first telling whether nobody had it before, or SHM_NONE if
- * the table is full. Lock held.
+ * the entry with *how telling whether a worker had it before, or SHM_NONE with
+ * *how telling why: an entry that no worker has is charged to, and may be
+ * refused by, the terms. Lock held.
  */
+uint32_t presence_enter_for(struct hub *h, const char *name, size_t len,
+    const struct charge_terms *terms, enum charge_result *how);
+
+/* The same, charged to nobody; *first: no worker had it before. */
 uint32_t
 presence_enter(struct hub *h, const char *name, size_t len, bool *first);
 
@@ -74,7 +79,7 @@ bool presence_leave(struct hub *h, uint32_t entry, int worker);
 static inline bool
 presence_is_user(const struct hub *h, uint32_t entry)
 {
-	return entry < h->n_entries && h->entry[entry].name[0] == '#';
+	return entry >= 1 && entry <= h->n_users;
 }
 
 /* Workers that have it; 0 for an index out of range. Lock-free. */
@@ -87,16 +92,21 @@ uint64_t presence_mask(const struct hub *h, uint32_t entry);
 bool
 presence_read(const struct hub *h, uint32_t entry, struct presence_view *out);
 
-/* Entries ever used: iterate over [0, n). */
-uint32_t presence_count(const struct hub *h);
+/* The next entry from e on that may ever have been used; n_entries: none. The
+ * others' pages do not exist yet. */
+uint32_t presence_next(const struct hub *h, uint32_t e);
 
-/* Sets this worker's bit in an entry that somebody has. Lock held. */
+/* Where the users' entries end that may ever have been used: iterate over
+ * [1, end). */
+uint32_t presence_users_end(const struct hub *h);
+
+/* Sets this worker's bit in an entry that another worker has. Lock held. */
 void presence_set(struct hub *h, uint32_t entry);
 
 /*
  * At a takeover: sets this worker's bit exactly where has[entry] is not 0,
- * calling left for each entry that nobody has any more, as it was. Takes the
- * lock, for a few entries at a time.
+ * calling left for each entry that nobody has any more, as it was. Counts what
+ * is charged (charge.h) anew. Takes the lock, for a few entries at a time.
  */
 void presence_match(struct hub *h, const uint32_t *has,
     void (*left)(const struct presence_view *, void *), void *arg);

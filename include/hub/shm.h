@@ -66,7 +66,8 @@ void kill_point_only(const char *file);
 
 struct hub_limits {
 	uint32_t connections; /* slots */
-	uint32_t users;	      /* presence entries (users and channels) */
+	uint32_t users;	      /* presence entries of users */
+	uint32_t channels;    /* and of channels: neither takes the other's */
 	uint64_t journal_bytes;
 	uint64_t output_bytes;
 	uint64_t input_bytes;
@@ -77,7 +78,7 @@ struct shm_lock;
 struct shm_heads;
 struct shm_worker;
 struct presence_entry;
-struct presence_extra;
+struct presence_piece;
 struct slot;
 struct chunk;
 struct input_page;
@@ -97,12 +98,17 @@ struct hub {
 	struct shm_worker *worker; /* [SHM_WORKERS] */
 	struct shm_worker *me;	   /* &worker[self] */
 
-	_Atomic uint32_t *bucket; /* presence's index, 16 to a cache line */
-	uint32_t n_lines;
+	_Atomic uint32_t *bucket; /* presence's index, 16 to a cache line: */
+	uint32_t n_user_lines;	  /* of users, */
+	uint32_t n_lines;	  /* and with that of channels */
 	struct presence_entry *entry;
+	uint32_t n_users, n_channels; /* entries behind the lobby's: those of
+				       * users, then those of channels */
 	uint32_t n_entries;
-	struct presence_extra *extra;
-	uint32_t n_extra;
+	struct presence_piece *piece; /* [NAME_PIECES][n_entries], see name.h */
+	_Atomic uint32_t *charge; /* [CHARGE_COPIES][n_charge], see charge.c */
+	uint32_t n_charge;
+	uint32_t payer_bits; /* its counters by user: a row has 2^n */
 
 	struct slot *slot;
 	_Atomic uint64_t *kept;	       /* [n_slots], see kept.h */

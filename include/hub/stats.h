@@ -85,7 +85,13 @@ struct shm_worker {
 	_Atomic uint64_t refused;	/* requests answered by an error */
 	_Atomic uint64_t closed_slow;
 	_Atomic uint64_t skipped; /* deliveries a slow reader went without */
-	_Atomic uint64_t channels_full; /* asked for a channel; none was left */
+	/* refused, because a table is full or a share of it used up: see
+	 * chat/quota.h */
+	_Atomic uint64_t users_full;
+	_Atomic uint64_t channels_full;
+	_Atomic uint64_t subscriptions_full;
+	_Atomic uint64_t over_address_share;
+	_Atomic uint64_t over_channels_per_user;
 	_Atomic uint64_t requests_evicted; /* unfinished, for want of memory */
 	_Atomic uint64_t writes;
 	_Atomic uint64_t bytes_out;

@@ -2,6 +2,7 @@
 
 #include "chat/channel.h"
 #include "chat/conn.h"
+#include "chat/quota.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 
@@ -22,10 +23,10 @@ channel_name(
 }
 
 uint32_t
-channel_hold(struct chat *ch, const char *name, size_t len)
+channel_hold(struct chat *ch, const char *name, size_t len,
+    const struct charge_terms *terms, enum charge_result *how)
 {
-	bool ignored;
-	uint32_t e = presence_enter(ch->hub, name, len, &ignored);
+	uint32_t e = presence_enter_for(ch->hub, name, len, terms, how);
 
 	if (e != SHM_NONE)
 		ch->local[e]++;
@@ -43,12 +44,12 @@ channel_release(struct chat *ch, uint32_t channel)
 	hub_unlock(ch->hub);
 }
 
-/* No room for a channel or a subscription: counted. */
+/* A connection is refused a channel or a subscription. */
 static enum channel_result
-channel_full(struct chat *ch)
+channel_refuse(struct chat *ch, uint32_t conn, enum quota quota)
 {
-	SHM_COUNT(ch->hub->me->channels_full, 1);
-	return CHANNEL_FULL;
+	quota_refuse(ch, conn, quota);
+	return quota == QUOTA_USER_CHANNELS ? CHANNEL_LIMIT : CHANNEL_FULL;
 }
 
 /* Where an entry stands. Lock held. */
@@ -72,9 +73,10 @@ channel_find(struct chat *ch, const char *name, size_t len, bool make,
 	if (e != SHM_NONE)
 		position_read(ch->hub, e, at);
 	hub_unlock(ch->hub);
-	return e != SHM_NONE ? CHANNEL_OK
-	    : make	     ? channel_full(ch)
-			     : CHANNEL_ABSENT;
+	if (e != SHM_NONE)
+		return CHANNEL_OK;
+	return make ? channel_refuse(ch, SHM_NONE, QUOTA_CHANNELS)
+		    : CHANNEL_ABSENT;
 }
 
 uint32_t
@@ -128,8 +130,10 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
     const struct subscription *terms, struct channel_position *at,
     uint32_t *sub)
 {
+	struct charge_terms charge = quota_terms(ch, conn);
 	struct subscription new = *terms;
 	struct hub *h = ch->hub;
+	enum charge_result how;
 	uint32_t e;
 
 	*sub = channel_subscription(ch, conn, name, len);
@@ -147,12 +151,12 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	if (subscription_count(h, conn) >= ch->live.connection_channels)
 		return CHANNEL_LIMIT;
 	hub_lock(h);
-	e = channel_hold(ch, name, len);
+	e = channel_hold(ch, name, len, &charge, &how);
 	if (e != SHM_NONE)
 		position_read(h, e, at);
 	hub_unlock(h);
 	if (e == SHM_NONE)
-		return channel_full(ch);
+		return channel_refuse(ch, conn, quota_of(CHARGE_CHANNELS, how));
 	new.slot = conn;
 	new.channel = e + 1;
 	new.offset = at->offset;
@@ -164,7 +168,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	*sub = subscription_add(h, &ch->subscriptions, &new);
 	if (*sub == SHM_NONE) {
 		channel_release(ch, e);
-		return channel_full(ch);
+		return channel_refuse(ch, conn, QUOTA_SUBSCRIPTIONS);
 	}
 	return CHANNEL_OK;
 }

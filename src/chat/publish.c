@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "chat/conn.h"
+#include "chat/quota.h"
 #include "chat/relay.h"
 #include "chat/user.h"
 #include "hub/blob.h"
@@ -97,7 +98,8 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 	if (out->channel == SHM_NONE) {
 		if (to != PUBLISH_MAKE)
 			return PUBLISH_ABSENT;
-		SHM_COUNT(ch->hub->me->channels_full, 1);
+		quota_refuse(ch, what->conn,
+		    name[0] == '#' ? QUOTA_USERS : QUOTA_CHANNELS);
 		return PUBLISH_FULL;
 	}
 	SHM_COUNT(ch->hub->me->published, 1);

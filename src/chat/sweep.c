@@ -5,6 +5,7 @@
 #include "chat/conn.h"
 #include "chat/head.h"
 #include "chat/move.h"
+#include "chat/quota.h"
 #include "hub/stats.h"
 
 enum {
@@ -136,6 +137,7 @@ chat_sweep(struct chat *ch)
 	head_sweep(ch);
 	input_trim(&ch->input, ch->now_ms);
 	sweep_records(ch);
+	quota_tell(ch);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)
 			sweep_one(ch, ch->hub->n_slots + i);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "chat/channel.h"
 #include "chat/conn.h"
+#include "chat/quota.h"
 #include "chat/user.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
@@ -30,21 +31,24 @@ uint32_t
 user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
 	char channel[USER_NAME_MAX + 1];
+	struct charge_terms terms = quota_terms(ch, conn);
 	struct hub *h = ch->hub;
 	size_t n = user_channel(name, len, channel);
+	enum charge_result how, lobby;
 	uint32_t e;
-	bool first;
 
 	hub_lock(h);
-	e = presence_enter(h, channel, n, &first);
+	e = presence_enter_for(h, channel, n, &terms, &how);
 	if (e != SHM_NONE && ch->conn[conn].door == DOOR_PLAIN)
-		channel_hold(ch, "lobby", 5);
+		channel_hold(ch, "lobby", 5, &terms, &lobby);
 	hub_unlock(h);
-	if (e == SHM_NONE)
+	if (e == SHM_NONE) {
+		quota_refuse(ch, conn, quota_of(CHARGE_USERS, how));
 		return SHM_NONE;
+	}
 	conn_slot(ch, conn)->user = e;
 	ch->conn[conn].present = true;
-	if (first)
+	if (how == CHARGE_FIRST)
 		log_debug("%s joined", log_text(name, len));
 	return e;
 }

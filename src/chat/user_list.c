@@ -61,13 +61,13 @@ heap_offer(struct user_name *heap, size_t *n, const struct user_name *name)
 static size_t
 collect(const struct hub *h, struct user_name *heap, size_t *n)
 {
-	uint32_t e, end = presence_count(h);
+	uint32_t e, end = presence_users_end(h);
 	struct presence_view v;
 	struct user_name name;
 	size_t users = 0;
 
 	*n = 0;
-	for (e = 0; e < end; e++) {
+	for (e = 1; e < end; e++) {
 		/* both of one entry: it may become another's */
 		if (presence_mask(h, e) == 0 || !presence_read(h, e, &v) ||
 		    v.mask == 0 || v.name[0] != '#' || v.name_len < 2 ||
@@ -90,7 +90,7 @@ user_first(struct chat *ch, size_t *n)
 	static uint64_t made_ms;
 	static size_t users, names;
 
-	if (presence_count(ch->hub) <= LIST_LARGE ||
+	if (presence_users_end(ch->hub) <= LIST_LARGE ||
 	    ch->now_ms - made_ms >= LIST_AGE_MS) {
 		made_ms = ch->now_ms;
 		users = collect(ch->hub, first, &names);

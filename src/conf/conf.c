@@ -41,6 +41,8 @@ const struct conf_key conf_keys[] = {
 	"from 16 to 1048576"},
     {"users", CONF_KIND_NUMBER, FIELD(users), 16, 4194304, 0,
 	"from 16 to 4194304"},
+    {"channels", CONF_KIND_NUMBER, FIELD(channels), 16, 4194304, 0,
+	"from 16 to 4194304"},
     {"subscriptions", CONF_KIND_NUMBER, FIELD(subscriptions), 16, 67108864, 0,
 	"from 16 to 67108864"},
     {"journal", CONF_KIND_SIZE, FIELD(journal_bytes), M, 16 * G, 0,
@@ -61,6 +63,11 @@ const struct conf_key conf_keys[] = {
     {"channels-per-connection", CONF_KIND_NUMBER,
 	FIELD(live.connection_channels), 1, CONF_CONNECTION_CHANNELS_MAX, 0,
 	"from 1 to 1024"},
+    {"channels-per-user", CONF_KIND_NUMBER, FIELD(live.user_channels), 1,
+	4194304, CONF_KEY_OFF, "from 1 to 4194304, or off"},
+    {"address-share", CONF_KIND_NUMBER, FIELD(live.address_share), 2, 1024,
+	CONF_KEY_OFF, "from 2 to 1024, or off"},
+    {"limit-exempt", CONF_KIND_PREFIX, FIELD(live.exempt), 0, 0, 0, NULL},
     {"idle-timeout", CONF_KIND_TIME, FIELD(live.idle_ms), 10, 1000 * HOUR,
 	CONF_KEY_OFF, "from 10ms to 1000h, or off"},
     {"ping-interval", CONF_KIND_TIME, FIELD(live.ping_ms), 10, 24 * HOUR, 0,
@@ -121,6 +128,7 @@ conf_new(void)
 	c->listen_is_default = true;
 	c->connections = 65536;
 	c->users = 65536;
+	c->channels = 65536;
 	c->subscriptions = SUBSCRIPTIONS_EACH * c->connections;
 	c->journal_bytes = 64 * M;
 	c->output_bytes = 256 * M;
@@ -134,6 +142,9 @@ conf_new(void)
 	c->live.handshake_ms = 10 * SECOND;
 	c->live.connect_ms = 15 * SECOND;
 	c->live.connection_channels = 128;
+	c->live.user_channels = 1024;
+	c->live.address_share = 8;
+	conf_exempt_usual(&c->live);
 	c->live.drain_ms = 30 * SECOND;
 	c->live.watchdog_ms = 2 * SECOND;
 	return c;
@@ -389,6 +400,8 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 		return conf_add_origin(c, value);
 	case CONF_KIND_HOST:
 		return conf_add_host(c, value);
+	case CONF_KIND_PREFIX:
+		return conf_add_exempt(c, value);
 	}
 	return conf_complain("%s: not a value", key->name);
 }

@@ -42,6 +42,8 @@ static const struct live_field live_fields[] = {
     NUMBER(conf_live, verbose),
     NUMBER(conf_live, connect_ms),
     NUMBER(conf_live, connection_channels),
+    NUMBER(conf_live, user_channels),
+    NUMBER(conf_live, address_share),
     NUMBER(conf_live, slow_policy),
     NUMBER(conf_live, insecure_set),
     NUMBER(conf_live, insecure),
@@ -137,6 +139,8 @@ conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX])
 	fields_put(&t, live_fields, N_LIVE, live, "");
 	bytes_put(&t, "origin", live->origin, live->origin_len);
 	bytes_put(&t, "host", live->host, live->host_len);
+	bytes_put(&t, "exempt", (const char *)live->exempt,
+	    live->n_exempt * sizeof(live->exempt[0]));
 	text_put(&t, "channels\n");
 	for (int k = 0; k < live->n_channels; k++) {
 		text_put(&t, "channel\n");
@@ -248,6 +252,18 @@ line_take_list(
 	return n >= 0;
 }
 
+/* Takes the prefixes of limit-exempt; false: malformed. */
+static bool
+line_take_exempt(const struct live_line *l, struct conf_live *live)
+{
+	const size_t each = sizeof(live->exempt[0]);
+	int n = hex_read(
+	    l->value, l->value_len, (char *)live->exempt, sizeof(live->exempt));
+
+	live->n_exempt = (uint8_t)(n < 0 ? 0 : (size_t)n / each);
+	return n >= 0 && (size_t)n % each == 0;
+}
+
 /* Takes one line; false: it is malformed. */
 static bool
 line_take(struct conf_live *live, const struct live_line *l)
@@ -261,6 +277,8 @@ line_take(struct conf_live *live, const struct live_line *l)
 	if (line_is(l, "host"))
 		return line_take_list(
 		    l, live->host, sizeof(live->host), &live->host_len);
+	if (line_is(l, "exempt"))
+		return line_take_exempt(l, live);
 	if (line_is(l, "channels")) {
 		live->n_channels = 0;
 		return true;
@@ -298,6 +316,9 @@ live_judge(const struct conf_live *live)
 	if (live->connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
 	    live->slow_policy > CONF_SLOW_SKIP)
 		return "limit of a connection out of range";
+	for (int k = 0; k < live->n_exempt; k++)
+		if (live->exempt[k].bits > 128)
+			return "a prefix of addresses is too long";
 	if (live->insecure > 1 || live->insecure_set > 1 ||
 	    live->insecure_public > 1)
 		return "insecure is neither yes nor no";

@@ -22,6 +22,7 @@ enum conf_kind {
 	CONF_KIND_RATE,
 	CONF_KIND_ORIGIN,  /* may repeat */
 	CONF_KIND_HOST,	   /* may repeat */
+	CONF_KIND_PREFIX,  /* may repeat */
 	CONF_KIND_CHANNEL, /* may repeat */
 	CONF_KIND_INSECURE,
 	CONF_KIND_SLOW,
@@ -47,6 +48,14 @@ struct conf_key {
 /* Every key there is, ended by a NULL name. conf_live says which a reload
  * changes: those whose field lies in `live`. */
 extern const struct conf_key conf_keys[];
+
+/* Whether a key takes several values, in a line or a block. */
+static inline bool
+conf_key_is_list(const struct conf_key *key)
+{
+	return key->kind == CONF_KIND_ORIGIN || key->kind == CONF_KIND_HOST ||
+	    key->kind == CONF_KIND_PREFIX;
+}
 
 /* A channel block that is not complete yet. */
 struct conf_channel_draft {
@@ -77,6 +86,10 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value);
 const char *conf_set_rate(struct conf *c, const char *rate, const char *burst);
 const char *conf_add_origin(struct conf *c, const char *origin);
 const char *conf_add_host(struct conf *c, const char *host);
+const char *conf_add_exempt(struct conf *c, const char *prefix);
+
+/* What limit-exempt is if the file has none. */
+void conf_exempt_usual(struct conf_live *live);
 
 /* A channel block: begin, set for each rule, end; as above. */
 const char *conf_channel_begin(

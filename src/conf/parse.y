@@ -47,7 +47,7 @@ static struct {
 	bool no_memory;
 	bool secret;           /* what is on this line must not be shown */
 	const char *key;       /* of this line, NULL: none */
-	bool hosts;            /* the list is of `host`, not of `origin` */
+	const struct conf_key *list; /* whose values follow */
 	char token[64];        /* the last one, for complaints */
 	struct place here;     /* of the last token */
 	struct place complained;
@@ -145,10 +145,7 @@ block	: /* empty */
 	| block origin newlines
 	;
 
-origin	: STRING {
-		check(p.hosts ? conf_add_host(p.conf, $1)
-		    : conf_add_origin(p.conf, $1));
-	}
+origin	: STRING		{ check(conf_set(p.conf, p.list, $1)); }
 	;
 
 newlines : /* empty */
@@ -412,8 +409,8 @@ lex_key(const char *word)
 		return RATE;
 	if (key->kind == CONF_KIND_CHANNEL)
 		return CHANNEL;
-	p.hosts = key->kind == CONF_KIND_HOST;
-	return p.hosts || key->kind == CONF_KIND_ORIGIN ? ORIGIN : VALUE;
+	p.list = key;
+	return conf_key_is_list(key) ? ORIGIN : VALUE;
 }
 
 /* A word without quotes, in which $name stands for a macro's value. */

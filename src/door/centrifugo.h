@@ -108,7 +108,8 @@ void reply_end(const struct command *c, struct json_writer *w);
 /* {"id":1,"what":{}}. */
 void reply_empty(const struct command *c, const char *what);
 
-/* {"code":..,"message":..} */
+/* {"code":..,"message":..}: the message is what quota_text() says, if it
+ * says anything. */
 void put_error(struct json_writer *w, enum centrifugo_error code);
 
 /* An error, or the end of the connection for codes from 3000. */

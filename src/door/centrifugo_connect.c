@@ -86,11 +86,8 @@ enter(const struct command *c, const struct claims *claims)
 	if (claims->user_len > 0 && !c->ch->conn[c->conn].present) {
 		user =
 		    user_enter(c->ch, c->conn, claims->user, claims->user_len);
-		if (user == SHM_NONE) {
-			log_warn("the table of users is full: a connection "
-				 "was refused");
-			return C_INTERNAL;
-		}
+		if (user == SHM_NONE)
+			return C_INTERNAL; /* quota_text() says why */
 		user_list_add(c->ch, c->conn, user);
 	}
 	if (own_position(c, &name, &at))

@@ -19,8 +19,6 @@ publishing_of(const struct command *c, struct json_value data)
 static enum centrifugo_error
 publish_error(enum publish_result r)
 {
-	if (r == PUBLISH_FULL)
-		log_warn("the table of channels is full");
 	return r == PUBLISH_OK	  ? C_OK
 	    : r == PUBLISH_ABSENT ? C_UNKNOWN_CHANNEL
 	    : r == PUBLISH_FULL	  ? C_INTERNAL

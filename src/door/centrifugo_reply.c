@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "centrifugo.h"
+#include "chat/quota.h"
 
 enum {
 	REPLY_MAX = 64 * 1024 * 1024, /* a frame is less */
@@ -60,8 +61,10 @@ reply_empty(const struct command *c, const char *what)
 void
 put_error(struct json_writer *w, enum centrifugo_error code)
 {
-	const char *text = centrifugo_text(code);
+	const char *text = quota_text();
 
+	if (text == NULL)
+		text = centrifugo_text(code);
 	json_open(w, '{');
 	json_put_name(w, "code");
 	json_put_uint(w, code);
@@ -80,6 +83,7 @@ reply_error(const struct command *c, enum centrifugo_error code)
 	struct json_writer *w;
 
 	if (code >= 3000) {
+		(void)quota_text(); /* there is no answer to tell it in */
 		centrifugo_end(c->ch, c->conn, code);
 		return;
 	}

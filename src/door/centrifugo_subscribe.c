@@ -118,8 +118,6 @@ put_subscription(struct chat *ch, struct json_writer *w,
 static enum centrifugo_error
 subscribe_error(enum channel_result r)
 {
-	if (r == CHANNEL_FULL)
-		log_warn("a table is full: a subscription was refused");
 	return r == CHANNEL_OK	   ? C_OK
 	    : r == CHANNEL_ALREADY ? C_ALREADY_SUBSCRIBED
 	    : r == CHANNEL_LIMIT   ? C_LIMIT_EXCEEDED

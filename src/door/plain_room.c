@@ -1,6 +1,8 @@
 /* Rooms at the plain door. */
+#include <stdio.h>
 #include <string.h>
 
+#include "chat/quota.h"
 #include "plain.h"
 
 /* Takes the one room that a command names; tells how it is used if there is
@@ -39,6 +41,20 @@ may_join(struct chat *ch, const struct conf_channel *rule)
 	    (rule->subscribe == CONF_SUBSCRIBE_TOKEN && ch->live.insecure);
 }
 
+/* What to say of a refusal, with the room's place in it; `other` if that was
+ * not for a quota. */
+static const char *
+room_refused(const char *before, const char *after, const char *other)
+{
+	static char text[256];
+	const char *why = quota_text();
+
+	if (why == NULL)
+		return other;
+	snprintf(text, sizeof(text), "* %s%%.*s%s: %s", before, after, why);
+	return text;
+}
+
 /* Joins; returns what to say of it. */
 static const char *
 join(struct chat *ch, uint32_t conn, const char *room, size_t len,
@@ -73,9 +89,11 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 	case CHANNEL_ALREADY:
 		return "* you are in %.*s already";
 	case CHANNEL_LIMIT:
-		return "* you are in too many rooms to join %.*s";
+		return room_refused("you are in too many rooms to join ", "",
+		    "* you are in too many rooms to join %.*s");
 	default:
-		return "* the server is full: %.*s was not joined";
+		return room_refused("", " was not joined",
+		    "* the server is full: %.*s was not joined");
 	}
 }
 
@@ -178,7 +196,8 @@ plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
 	case PUBLISH_TOO_BIG:
 		return "* too long for %.*s";
 	default:
-		return "* the server is full: nothing was written to %.*s";
+		return room_refused("nothing was written to ", "",
+		    "* the server is full: nothing was written to %.*s");
 	}
 }
 

@@ -12,19 +12,40 @@ enum {
 	EMPTY = 0
 };
 
+/* The lines of one kind's index: what few channels there are does not touch
+ * those of the users. */
+struct section {
+	uint32_t begin, n;
+};
+
+/* The section of users, or of channels. */
+static struct section
+section_of(const struct hub *h, bool user)
+{
+	return user
+	    ? (struct section){0, h->n_user_lines}
+	    : (struct section){h->n_user_lines, h->n_lines - h->n_user_lines};
+}
+
+/* The line that comes k lines after another one in its section, and round. */
+static uint32_t
+line_after(struct section s, uint32_t line, uint32_t k)
+{
+	return line + k < s.begin + s.n ? line + k : line + k - s.n;
+}
+
 /* Line of the k-th probe for a hash's high half. */
 static uint32_t
-line_of(const struct hub *h, uint32_t high, uint32_t k)
+line_of(struct section s, uint32_t high, uint32_t k)
 {
-	uint64_t line = ((uint64_t)high * h->n_lines >> 32) + k;
-
-	return (uint32_t)(line >= h->n_lines ? line - h->n_lines : line);
+	return line_after(
+	    s, s.begin + (uint32_t)((uint64_t)high * s.n >> 32), k);
 }
 
 static uint32_t
-probe_max(const struct hub *h)
+probe_max(struct section s)
 {
-	return h->n_lines < LINES_MAX ? h->n_lines : LINES_MAX;
+	return s.n < LINES_MAX ? s.n : LINES_MAX;
 }
 
 static uint32_t
@@ -44,10 +65,11 @@ bucket_find(const struct hub *h, uint64_t hash, const char *name, size_t len)
 {
 	uint32_t high = (uint32_t)(hash >> 32), k, j, v, e;
 	uint32_t tag = bucket_value(hash, 0) & ~BUCKET_ENTRY;
+	struct section s = section_of(h, len > 0 && name[0] == '#');
 	_Atomic uint32_t *line;
 
-	for (k = 0; k < probe_max(h); k++) {
-		line = line_at(h, line_of(h, high, k));
+	for (k = 0; k < probe_max(s); k++) {
+		line = line_at(h, line_of(s, high, k));
 		for (j = 0; j < LINE; j++) {
 			v = SHM_LOAD(line[j]);
 			if (v == EMPTY)
@@ -67,11 +89,12 @@ bucket_find(const struct hub *h, uint64_t hash, const char *name, size_t len)
 bool
 bucket_put(struct hub *h, uint64_t hash, uint32_t e)
 {
+	struct section s = section_of(h, presence_is_user(h, e));
 	_Atomic uint32_t *line;
 	uint32_t k, j;
 
-	for (k = 0; k < probe_max(h); k++) {
-		line = line_at(h, line_of(h, (uint32_t)(hash >> 32), k));
+	for (k = 0; k < probe_max(s); k++) {
+		line = line_at(h, line_of(s, (uint32_t)(hash >> 32), k));
 		for (j = 0; j < LINE; j++)
 			if (SHM_LOAD(line[j]) == EMPTY) {
 				SHM_STORE(line[j], bucket_value(hash, e));
@@ -83,15 +106,15 @@ bucket_put(struct hub *h, uint64_t hash, uint32_t e)
 
 /* Looks beyond a full line for a bucket that would rather be in it. */
 static bool
-find_displaced(const struct hub *h, uint32_t line, uint32_t *from, uint32_t *at)
+find_displaced(const struct hub *h, struct section s, uint32_t line,
+    uint32_t *from, uint32_t *at)
 {
 	uint32_t k, j, v, e, far;
 
 	if (SHM_LOAD(line_at(h, line)[LINE - 1]) == EMPTY)
 		return false;
-	for (k = 1; k < probe_max(h); k++) {
-		*from =
-		    line + k < h->n_lines ? line + k : line + k - h->n_lines;
+	for (k = 1; k < probe_max(s); k++) {
+		*from = line_after(s, line, k);
 		for (j = 0; j < LINE; j++) {
 			v = SHM_LOAD(line_at(h, *from)[j]);
 			if (v == EMPTY)
@@ -99,11 +122,10 @@ find_displaced(const struct hub *h, uint32_t line, uint32_t *from, uint32_t *at)
 			e = (v & BUCKET_ENTRY) - 1;
 			if (e >= h->n_entries)
 				continue;
-			far = *from + h->n_lines -
-			    line_of(h, h->entry[e].hash, 0);
-			if (far >= h->n_lines)
-				far -= h->n_lines;
-			if (far >= k && far < probe_max(h)) {
+			far = *from + s.n - line_of(s, h->entry[e].hash, 0);
+			if (far >= s.n)
+				far -= s.n;
+			if (far >= k && far < probe_max(s)) {
 				*at = j;
 				return true;
 			}
@@ -116,12 +138,12 @@ find_displaced(const struct hub *h, uint32_t line, uint32_t *from, uint32_t *at)
  * is then filled; in the end with the last one of its line. A death on the way
  * leaves a bucket twice, which does no harm. */
 static void
-hole_fill(struct hub *h, uint32_t line, uint32_t at)
+hole_fill(struct hub *h, struct section s, uint32_t line, uint32_t at)
 {
-	uint32_t from, j, left = h->n_lines;
+	uint32_t from, j, left = s.n;
 
 	/* each step leads further on, but by hashes that may be corrupted */
-	while (left-- > 0 && find_displaced(h, line, &from, &j)) {
+	while (left-- > 0 && find_displaced(h, s, line, &from, &j)) {
 		SHM_STORE(line_at(h, line)[at], SHM_LOAD(line_at(h, from)[j]));
 		line = from;
 		at = j;
@@ -136,10 +158,11 @@ hole_fill(struct hub *h, uint32_t line, uint32_t at)
 void
 bucket_remove(struct hub *h, uint32_t e)
 {
+	struct section s = section_of(h, presence_is_user(h, e));
 	uint32_t high = h->entry[e].hash, k, j, v, line, left = LINES_MAX;
 
-	for (k = 0; k < probe_max(h); k++) {
-		line = line_of(h, high, k);
+	for (k = 0; k < probe_max(s); k++) {
+		line = line_of(s, high, k);
 		/* what fills the hole may be the same entry once more */
 		for (j = 0; j < LINE;) {
 			v = SHM_LOAD(line_at(h, line)[j]);
@@ -148,7 +171,7 @@ bucket_remove(struct hub *h, uint32_t e)
 			if ((v & BUCKET_ENTRY) != e + 1)
 				j++;
 			else if (left-- > 0)
-				hole_fill(h, line, j);
+				hole_fill(h, s, line, j);
 			else
 				return;
 		}

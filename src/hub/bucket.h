@@ -3,7 +3,8 @@
  * over cache lines of sixteen buckets, line after line. A line fills from its
  * start, and an entry lies beyond its own line only if all lines before are
  * full: so a look ends at the first empty bucket. Taking one away keeps it so,
- * without marks that would make looks longer with time. Lock held. Private to
+ * without marks that would make looks longer with time. Users and channels have
+ * lines of their own. Lock held. Private to
  * the hub layer.
  */
 #ifndef CHATD_SRC_HUB_BUCKET_H

@@ -12,8 +12,8 @@
 /* How much there is of everything, and how large one is. */
 struct shm_sizes {
 	uint64_t total;
-	uint32_t lines, entries, extra, slots, segments, chunks, pages,
-	    subscriptions;
+	uint32_t lines, users, channels, charge, payer_bits, slots, segments,
+	    chunks, pages, subscriptions;
 	uint64_t index, journal;
 	uint16_t heads, worker, entry, slot, chunk, subscription;
 	uint32_t spare;
@@ -34,11 +34,16 @@ struct shm_heads {
 	_Atomic uint64_t end;	 /* bytes ever appended up to there */
 	_Atomic uint64_t fault;	 /* position whose delivery crashed a worker */
 
-	_Atomic uint32_t entries __attribute__((aligned(64))); /* ever used */
-	_Atomic uint32_t extras;			       /* ever used */
+	/* of presence, by kind of entry (charge.h): ever used, and where to
+	 * look for one to reuse */
+	_Atomic uint32_t entries[2] __attribute__((aligned(64)));
+	_Atomic uint32_t hand[2];
 	_Atomic uint32_t epoch; /* last one given out */
-	_Atomic uint32_t hand;	/* where to look for entries to reuse */
-	_Atomic uint32_t extra_hand;
+	/* see charge.c */
+	_Atomic uint32_t charge_live; /* the copy that counts: 0 or 1 */
+	_Atomic uint32_t charge_turn; /* number of the recount at hand */
+	_Atomic uint32_t charge_at;   /* entries below it are in the other copy
+				       * already */
 };
 
 struct index_entry {

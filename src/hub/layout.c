@@ -14,6 +14,7 @@
 #include "codec/custody.h"
 #include "codec/message.h"
 #include "heads.h"
+#include "hub/charge.h"
 #include "hub/blob.h"
 #include "hub/input.h"
 #include "hub/layout.h"
@@ -22,6 +23,7 @@
 #include "hub/slot.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
+#include "name.h"
 #include "page.h"
 
 #ifndef CHATD_LAYOUT_OTHER
@@ -51,8 +53,10 @@ static const struct layout_line layout_lines[] = {
     STRUCT(shm_sizes),
     FIELD(shm_sizes, total),
     FIELD(shm_sizes, lines),
-    FIELD(shm_sizes, entries),
-    FIELD(shm_sizes, extra),
+    FIELD(shm_sizes, users),
+    FIELD(shm_sizes, channels),
+    FIELD(shm_sizes, charge),
+    FIELD(shm_sizes, payer_bits),
     FIELD(shm_sizes, slots),
     FIELD(shm_sizes, segments),
     FIELD(shm_sizes, chunks),
@@ -78,10 +82,11 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_heads, end),
     FIELD(shm_heads, fault),
     FIELD(shm_heads, entries),
-    FIELD(shm_heads, extras),
-    FIELD(shm_heads, epoch),
     FIELD(shm_heads, hand),
-    FIELD(shm_heads, extra_hand),
+    FIELD(shm_heads, epoch),
+    FIELD(shm_heads, charge_live),
+    FIELD(shm_heads, charge_turn),
+    FIELD(shm_heads, charge_at),
     STRUCT(index_entry),
     FIELD(index_entry, at),
     FIELD(index_entry, mask),
@@ -147,7 +152,11 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_worker, refused),
     FIELD(shm_worker, closed_slow),
     FIELD(shm_worker, skipped),
+    FIELD(shm_worker, users_full),
     FIELD(shm_worker, channels_full),
+    FIELD(shm_worker, subscriptions_full),
+    FIELD(shm_worker, over_address_share),
+    FIELD(shm_worker, over_channels_per_user),
     FIELD(shm_worker, requests_evicted),
     FIELD(shm_worker, writes),
     FIELD(shm_worker, bytes_out),
@@ -160,14 +169,12 @@ static const struct layout_line layout_lines[] = {
     FIELD(presence_entry, newest),
     FIELD(presence_entry, epoch),
     FIELD(presence_entry, hash),
-    FIELD(presence_entry, extra),
+    FIELD(presence_entry, address),
+    FIELD(presence_entry, payer),
     FIELD(presence_entry, name_len),
-    FIELD(presence_entry, spare),
     FIELD(presence_entry, name),
-    STRUCT(presence_extra),
-    FIELD(presence_extra, owner),
-    FIELD(presence_extra, next),
-    FIELD(presence_extra, bytes),
+    STRUCT(presence_piece),
+    FIELD(presence_piece, bytes),
     STRUCT(slot),
     FIELD(slot, life),
     FIELD(slot, appended),
@@ -310,6 +317,11 @@ static const struct layout_line layout_lines[] = {
     VALUE(SHM_WORKERS),
     VALUE(SHM_STAGE),
     VALUE(SHM_BLOCK),
+    VALUE(CHARGE_USERS),
+    VALUE(CHARGE_CHANNELS),
+    VALUE(CHARGE_COPIES),
+    VALUE(CHARGE_ROWS),
+    VALUE(CHARGE_ADDRESS_BITS),
     VALUE(WORKER_STOPPED),
     VALUE(WORKER_STARTING),
     VALUE(WORKER_RUNNING),
@@ -442,6 +454,7 @@ regions_print(char *out, size_t room)
 {
 	static const struct hub_limits limits = {.connections = 65536,
 	    .users = 65536,
+	    .channels = 65536,
 	    .journal_bytes = 64 << 20,
 	    .output_bytes = 256 << 20,
 	    .input_bytes = 64 << 20};
@@ -456,7 +469,8 @@ regions_print(char *out, size_t room)
 	REGION(worker);
 	REGION(bucket);
 	REGION(entry);
-	REGION(extra);
+	REGION(piece);
+	REGION(charge);
 	REGION(slot_owner);
 	REGION(slot_touched);
 	REGION(slot);

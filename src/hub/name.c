@@ -1,28 +1,26 @@
 #include <string.h>
 
-#include "heads.h"
 #include "name.h"
 
-enum {
-	EXTRA_BYTES = 56,
-	EXTRA_LOOK = 8192 /* extensions looked at for a free one: <= 1 ms */
-};
+/* The k-th piece of an entry's name. All first pieces lie together, and so on:
+ * memory is touched only for names that are so long. */
+static struct presence_piece *
+piece_of(const struct hub *h, const struct presence_entry *e, uint32_t k)
+{
+	return &h->piece[(size_t)k * h->n_entries + (size_t)(e - h->entry)];
+}
 
 uint32_t
 name_copy(const struct hub *h, const struct presence_entry *e,
     char out[PRESENCE_NAME_MAX + 1])
 {
-	uint32_t len = SHM_ONCE(e->name_len), x = SHM_ONCE(e->extra), got, k;
+	uint32_t len = SHM_ONCE(e->name_len), got, n, k;
 
 	got = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
 	memcpy(out, e->name, got);
-	while (got < len) {
-		if (x == 0 || x > h->n_extra)
-			return 0;
-		k = len - got < EXTRA_BYTES ? len - got : EXTRA_BYTES;
-		memcpy(out + got, h->extra[x - 1].bytes, k);
-		x = SHM_ONCE(h->extra[x - 1].next);
-		got += k;
+	for (k = 0; got < len; k++, got += n) {
+		n = len - got < NAME_PIECE ? len - got : NAME_PIECE;
+		memcpy(out + got, piece_of(h, e, k)->bytes, n);
 	}
 	out[len] = '\0';
 	return len;
@@ -41,73 +39,17 @@ name_equals(const struct hub *h, const struct presence_entry *e,
 	return name_copy(h, e, copy) == len && memcmp(copy, name, len) == 0;
 }
 
-/* Whether an entry's name goes on in that extension. */
-static bool
-name_has(const struct hub *h, const struct presence_entry *e, uint32_t x)
+void
+name_write(
+    struct hub *h, struct presence_entry *e, const char *name, size_t len)
 {
-	uint32_t at = SHM_ONCE(e->extra), k;
+	size_t n = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
+	uint32_t k;
 
-	for (k = PRESENCE_INLINE;
-	     k < e->name_len && at != 0 && at <= h->n_extra; k += EXTRA_BYTES) {
-		if (at == x + 1)
-			return true;
-		at = SHM_ONCE(h->extra[at - 1].next);
+	e->name_len = (uint8_t)len;
+	memcpy(e->name, name, n);
+	for (k = 0, name += n, len -= n; len > 0; k++, name += n, len -= n) {
+		n = len < NAME_PIECE ? len : NAME_PIECE;
+		memcpy(piece_of(h, e, k)->bytes, name, n);
 	}
-	return false;
-}
-
-/* Whether an extension is in nobody's name. Its owner says only where to
- * look: that entry may have had another name since. */
-static bool
-extra_free(const struct hub *h, uint32_t x)
-{
-	uint32_t owner = SHM_LOAD(h->extra[x].owner);
-
-	return owner == 0 || owner > h->n_entries ||
-	    SHM_LOAD(h->entry[owner - 1].epoch) == 0 ||
-	    !name_has(h, &h->entry[owner - 1], x);
-}
-
-/* Writes a name's tail into extensions, looking for them from x on. */
-static bool
-extra_write(
-    struct hub *h, uint32_t e, uint32_t x, const char *bytes, size_t len)
-{
-	uint32_t *link = &h->entry[e].extra, looked;
-	size_t k;
-
-	for (looked = 0; len > 0 && looked < h->n_extra && looked < EXTRA_LOOK;
-	     looked++, x++) {
-		if (x >= h->n_extra)
-			x = 0;
-		if (!extra_free(h, x))
-			continue;
-		k = len < EXTRA_BYTES ? len : EXTRA_BYTES;
-		memcpy(h->extra[x].bytes, bytes, k);
-		h->extra[x].next = 0;
-		SHM_STORE(h->extra[x].owner, e + 1);
-		*link = x + 1;
-		link = &h->extra[x].next;
-		bytes += k;
-		len -= k;
-	}
-	SHM_STORE(h->heads->extra_hand, x);
-	return len == 0;
-}
-
-bool
-name_write(struct hub *h, uint32_t e, const char *name, size_t len)
-{
-	struct presence_entry *p = &h->entry[e];
-	size_t in = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
-	uint32_t x = p->extra;
-
-	p->name_len = (uint8_t)len;
-	p->extra = 0;
-	memcpy(p->name, name, in);
-	if (in == len)
-		return true;
-	/* the extension of its last name first: that one is free for sure */
-	x = x != 0 ? x - 1 : SHM_LOAD(h->heads->extra_hand);
-	return extra_write(h, e, x, name + in, len - in);
 }

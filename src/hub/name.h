@@ -1,9 +1,21 @@
 /* name: the names of presence entries: their beginnings in the entries
- * themselves, the rest in extensions. Private to the hub layer. */
+ * themselves, the rest in pieces at fixed places, so that a name's length is
+ * nothing that can run out. Private to the hub layer. */
 #ifndef CHATD_SRC_HUB_NAME_H
 #define CHATD_SRC_HUB_NAME_H
 
 #include "hub/presence.h"
+
+enum {
+	NAME_PIECE = 64, /* bytes of a piece; a cache line */
+	NAME_PIECES =
+	    (PRESENCE_NAME_MAX - PRESENCE_INLINE + NAME_PIECE - 1) / NAME_PIECE
+};
+
+/* A part of a name. */
+struct presence_piece {
+	char bytes[NAME_PIECE];
+};
 
 /* Copies a name out; its length, or 0 if the entry says nonsense. */
 uint32_t name_copy(const struct hub *h, const struct presence_entry *e,
@@ -11,8 +23,8 @@ uint32_t name_copy(const struct hub *h, const struct presence_entry *e,
 bool name_equals(const struct hub *h, const struct presence_entry *e,
     const char *name, size_t len);
 
-/* Gives entry e, which must be free, a name. False: no extension is left.
- * Lock held. */
-bool name_write(struct hub *h, uint32_t e, const char *name, size_t len);
+/* Gives an entry, which must be free, a name. Lock held. */
+void name_write(
+    struct hub *h, struct presence_entry *e, const char *name, size_t len);
 
 #endif

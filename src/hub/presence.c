@@ -11,7 +11,6 @@
 
 enum {
 	REUSE_LOOK = 16384, /* entries looked at for one to reuse: <= 1 ms */
-	EVICT_MAX = 8,	    /* entries that give up their names for one name */
 	LEAVERS_MAX = 64,   /* entries that nobody has any more, and entries */
 	LEAVERS_STEP = 1024 /* looked at, in one hold of the lock */
 };
@@ -24,21 +23,28 @@ presence_find(struct hub *h, const char *name, size_t len)
 	return bucket_find(h, siphash(h->hash_key, name, len), name, len);
 }
 
-/* The next entry to consider for reuse that nobody has, or SHM_NONE; *look
- * counts those still to be looked at. */
-static uint32_t
-entry_next(struct hub *h, uint32_t *look)
+/* The kind of entry that a name is of. */
+static enum charge_kind
+name_kind(const char *name)
 {
-	uint32_t e;
+	return name[0] == '#' ? CHARGE_USERS : CHARGE_CHANNELS;
+}
 
-	while (*look > 0) {
-		--*look;
-		e = SHM_LOAD(h->heads->hand) % h->n_entries;
-		SHM_STORE(h->heads->hand, e + 1);
-		if (e != PRESENCE_LOBBY && SHM_LOAD(h->entry[e].mask) == 0)
-			return e;
-	}
-	return SHM_NONE;
+/* The first entry of a kind. */
+static uint32_t
+kind_first(const struct hub *h, enum charge_kind kind)
+{
+	return kind == CHARGE_USERS ? 1 : 1 + h->n_users;
+}
+
+/* How many entries of a kind may ever have been used. */
+static uint32_t
+kind_ever(const struct hub *h, enum charge_kind kind)
+{
+	uint32_t n = SHM_LOAD(h->heads->entries[kind]);
+
+	/* the one in hand is counted later */
+	return n < charge_size(h, kind) ? n + 1 : charge_size(h, kind);
 }
 
 /* Frees an entry that nobody has. */
@@ -52,25 +58,21 @@ entry_free(struct hub *h, uint32_t e)
 	atomic_thread_fence(memory_order_release);
 }
 
+/* Makes an entry of a kind free that no worker has: the first one without kept
+ * publications, or else the one whose newest publication is the oldest of those
+ * looked at, so that active channels keep their history. SHM_NONE: all that
+ * were looked at are held. */
 static uint32_t
-look_max(const struct hub *h)
+entry_reuse(struct hub *h, enum charge_kind kind)
 {
-	return h->n_entries < REUSE_LOOK ? h->n_entries : REUSE_LOOK;
-}
-
-/* An entry that no worker has, with extensions if `extra`: the first one
- * without kept publications, or else the one whose newest publication is the
- * oldest of those looked at, so that active channels keep their history. */
-static uint32_t
-entry_oldest(struct hub *h, bool extra)
-{
-	uint32_t look = look_max(h), e, oldest = SHM_NONE;
+	uint32_t n = charge_size(h, kind), look, e, oldest = SHM_NONE;
 	uint64_t newest, least = UINT64_MAX;
 
-	while ((e = entry_next(h, &look)) != SHM_NONE) {
-		if (extra &&
-		    (SHM_LOAD(h->entry[e].epoch) == 0 ||
-			h->entry[e].extra == 0))
+	for (look = n < REUSE_LOOK ? n : REUSE_LOOK; look > 0; look--) {
+		e = SHM_LOAD(h->heads->hand[kind]) % n;
+		SHM_STORE(h->heads->hand[kind], e + 1);
+		e += kind_first(h, kind);
+		if (SHM_LOAD(h->entry[e].mask) != 0)
 			continue;
 		newest = SHM_LOAD(h->entry[e].newest);
 		if (newest < least) {
@@ -80,61 +82,33 @@ entry_oldest(struct hub *h, bool extra)
 		if (newest < journal_oldest(h))
 			break;
 	}
+	if (oldest != SHM_NONE)
+		entry_free(h, oldest);
 	return oldest;
 }
 
-/* Makes an entry free that no worker has. */
+/* A free entry of a kind. `entries` follows from the entries: redone here. */
 static uint32_t
-entry_reuse(struct hub *h)
+entry_take(struct hub *h, enum charge_kind kind)
 {
-	uint32_t e = entry_oldest(h, false);
+	uint32_t first = kind_first(h, kind), n = charge_size(h, kind);
+	uint32_t k = SHM_LOAD(h->heads->entries[kind]);
 
-	if (e != SHM_NONE)
-		entry_free(h, e);
-	return e;
+	while (k < n && SHM_LOAD(h->entry[first + k].epoch) != 0)
+		SHM_STORE(h->heads->entries[kind], ++k);
+	return k < n ? first + k : entry_reuse(h, kind);
 }
 
-/* A free entry. `entries` follows from the entries: redone here. */
+/* Makes a free entry that of a name; the store of its bucket commits it. */
 static uint32_t
-entry_take(struct hub *h)
+entry_make(
+    struct hub *h, uint32_t e, uint64_t hash, const char *name, size_t len)
 {
-	uint32_t e = SHM_LOAD(h->heads->entries);
+	struct presence_entry *p = &h->entry[e];
+	uint32_t epoch;
 
-	while (e < h->n_entries && SHM_LOAD(h->entry[e].epoch) != 0)
-		SHM_STORE(h->heads->entries, ++e);
-	return e < h->n_entries ? e : entry_reuse(h);
-}
-
-/* Gives a free entry its name. If no extensions are left, entries that no
- * worker has and that have some go. */
-static bool
-entry_name(struct hub *h, uint32_t e, const char *name, size_t len)
-{
-	uint32_t gone;
-	int k;
-
-	for (k = 0; !name_write(h, e, name, len); k++) {
-		gone = k < EVICT_MAX ? entry_oldest(h, true) : SHM_NONE;
-		if (gone == SHM_NONE)
-			return false;
-		entry_free(h, gone);
-	}
-	return true;
-}
-
-/* Makes an entry; the store of its bucket commits it. */
-static uint32_t
-entry_make(struct hub *h, uint64_t hash, const char *name, size_t len)
-{
-	uint32_t e = entry_take(h), epoch;
-	struct presence_entry *p;
-
-	if (e == SHM_NONE)
-		return SHM_NONE;
-	p = &h->entry[e];
 	p->hash = (uint32_t)(hash >> 32);
-	if (!entry_name(h, e, name, len))
-		return SHM_NONE;
+	name_write(h, p, name, len);
 	SHM_STORE(p->mask, 0);
 	SHM_STORE(p->offset, 0);
 	SHM_STORE(p->newest, 0);
@@ -149,6 +123,15 @@ entry_make(struct hub *h, uint64_t hash, const char *name, size_t len)
 	return SHM_NONE;
 }
 
+/* An entry for a name that has none. */
+static uint32_t
+entry_new(struct hub *h, uint64_t hash, const char *name, size_t len)
+{
+	uint32_t e = entry_take(h, name_kind(name));
+
+	return e != SHM_NONE ? entry_make(h, e, hash, name, len) : SHM_NONE;
+}
+
 uint32_t
 presence_make(struct hub *h, const char *name, size_t len)
 {
@@ -159,7 +142,7 @@ presence_make(struct hub *h, const char *name, size_t len)
 		return SHM_NONE;
 	hash = siphash(h->hash_key, name, len);
 	e = bucket_find(h, hash, name, len);
-	return e != SHM_NONE ? e : entry_make(h, hash, name, len);
+	return e != SHM_NONE ? e : entry_new(h, hash, name, len);
 }
 
 void
@@ -169,21 +152,62 @@ presence_init(struct hub *h)
 
 	arc4random_buf(&epoch, sizeof(epoch));
 	h->heads->epoch = epoch;
-	if (presence_make(h, "lobby", 5) != PRESENCE_LOBBY)
+	if (entry_make(h, PRESENCE_LOBBY, siphash(h->hash_key, "lobby", 5),
+		"lobby", 5) != PRESENCE_LOBBY)
 		abort();
+}
+
+/* Changes who has an entry: this store commits it, what is charged follows. */
+static void
+mask_store(struct hub *h, uint32_t e, uint64_t mask)
+{
+	uint64_t was = SHM_LOAD(h->entry[e].mask);
+
+	SHM_STORE(h->entry[e].mask, mask);
+	if ((was == 0) != (mask == 0))
+		charge_change(h, e, mask != 0);
+}
+
+uint32_t
+presence_enter_for(struct hub *h, const char *name, size_t len,
+    const struct charge_terms *terms, enum charge_result *how)
+{
+	uint64_t hash;
+	uint32_t e;
+
+	*how = CHARGE_FULL;
+	if (len == 0 || len > PRESENCE_NAME_MAX)
+		return SHM_NONE;
+	hash = siphash(h->hash_key, name, len);
+	e = bucket_find(h, hash, name, len);
+	*how = CHARGE_FURTHER;
+	if (presence_mask(h, e) == 0) {
+		/* the lobby is always there, and nobody's */
+		*how = e == PRESENCE_LOBBY
+		    ? CHARGE_FIRST
+		    : charge_judge(h, name_kind(name), terms);
+		if (*how != CHARGE_FIRST)
+			return SHM_NONE;
+		if (e == SHM_NONE)
+			e = entry_new(h, hash, name, len);
+		if (e == SHM_NONE) {
+			*how = CHARGE_FULL;
+			return SHM_NONE;
+		}
+		charge_name(h, e, terms);
+	}
+	presence_set(h, e);
+	return e;
 }
 
 uint32_t
 presence_enter(struct hub *h, const char *name, size_t len, bool *first)
 {
-	uint32_t e = presence_make(h, name, len);
-	uint64_t mask;
+	static const struct charge_terms nobody;
+	enum charge_result how;
+	uint32_t e = presence_enter_for(h, name, len, &nobody, &how);
 
-	if (e == SHM_NONE)
-		return SHM_NONE;
-	mask = SHM_LOAD(h->entry[e].mask);
-	*first = mask == 0;
-	SHM_STORE(h->entry[e].mask, mask | 1ull << h->self);
+	*first = how == CHARGE_FIRST;
 	return e;
 }
 
@@ -198,7 +222,7 @@ presence_leave(struct hub *h, uint32_t e, int worker)
 	if (!(mask & 1ull << worker))
 		return false;
 	mask &= ~(1ull << worker);
-	SHM_STORE(h->entry[e].mask, mask);
+	mask_store(h, e, mask);
 	return mask == 0;
 }
 
@@ -228,11 +252,19 @@ presence_read(const struct hub *h, uint32_t e, struct presence_view *out)
 }
 
 uint32_t
-presence_count(const struct hub *h)
+presence_next(const struct hub *h, uint32_t e)
 {
-	uint32_t n = SHM_LOAD(h->heads->entries);
+	uint32_t channels = kind_first(h, CHARGE_CHANNELS);
 
-	return n < h->n_entries ? n + 1 : h->n_entries;
+	if (e >= presence_users_end(h) && e < channels)
+		e = channels;
+	return e < channels + kind_ever(h, CHARGE_CHANNELS) ? e : h->n_entries;
+}
+
+uint32_t
+presence_users_end(const struct hub *h)
+{
+	return kind_first(h, CHARGE_USERS) + kind_ever(h, CHARGE_USERS);
 }
 
 /* Entries that nobody has any more, as they were: others' by the time that they
@@ -266,51 +298,49 @@ leavers_tell(const struct leavers *gone,
 		left(&gone->view[k], arg);
 }
 
-void
-presence_clear(struct hub *h, int worker,
+/* Clears a worker's bit where has[entry] is 0, or everywhere (NULL), sets it
+ * elsewhere, and has counted what is charged. */
+static void
+entries_sweep(struct hub *h, int worker, const uint32_t *has,
     void (*left)(const struct presence_view *, void *), void *arg)
 {
 	static struct leavers gone;
-	uint32_t n = presence_count(h), e = 0, stop;
+	uint32_t e = presence_next(h, 0), looked;
 
-	while (e < n) {
+	while (e < h->n_entries) {
 		gone.n = 0;
-		stop = e + LEAVERS_STEP < n ? e + LEAVERS_STEP : n;
 		hub_lock(h);
-		for (; e < stop && gone.n < LEAVERS_MAX; e++)
-			leavers_add(h, e, worker, &gone);
+		for (looked = 0; e < h->n_entries && looked < LEAVERS_STEP &&
+		     gone.n < LEAVERS_MAX;
+		     looked++, e = presence_next(h, e + 1))
+			if (has == NULL || !has[e])
+				leavers_add(h, e, worker, &gone);
+			else if (!(presence_mask(h, e) & 1ull << worker))
+				presence_set(h, e);
 		hub_unlock(h);
 		leavers_tell(&gone, left, arg);
 		stats_tick(h);
 	}
+	charge_recount(h);
+}
+
+void
+presence_clear(struct hub *h, int worker,
+    void (*left)(const struct presence_view *, void *), void *arg)
+{
+	entries_sweep(h, worker, NULL, left, arg);
 }
 
 void
 presence_match(struct hub *h, const uint32_t *has,
     void (*left)(const struct presence_view *, void *), void *arg)
 {
-	static struct leavers gone;
-	uint32_t e = 0, n = presence_count(h), stop;
-
-	while (e < n) {
-		gone.n = 0;
-		stop = e + LEAVERS_STEP < n ? e + LEAVERS_STEP : n;
-		hub_lock(h);
-		for (; e < stop && gone.n < LEAVERS_MAX; e++)
-			if (!has[e])
-				leavers_add(h, e, h->self, &gone);
-			else if (!(presence_mask(h, e) & 1ull << h->self))
-				presence_set(h, e);
-		hub_unlock(h);
-		leavers_tell(&gone, left, arg);
-		stats_tick(h);
-	}
+	entries_sweep(h, h->self, has, left, arg);
 }
 
 void
 presence_set(struct hub *h, uint32_t e)
 {
 	if (e < h->n_entries)
-		SHM_STORE(h->entry[e].mask,
-		    SHM_LOAD(h->entry[e].mask) | 1ull << h->self);
+		mask_store(h, e, SHM_LOAD(h->entry[e].mask) | 1ull << h->self);
 }

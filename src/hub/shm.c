@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "heads.h"
+#include "hub/charge.h"
 #include "hub/claim.h"
 #include "hub/input.h"
 #include "hub/journal.h"
@@ -21,6 +22,7 @@
 #include "hub/slot.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
+#include "name.h"
 
 enum {
 	PAGE = 4096,
@@ -50,18 +52,40 @@ power_below(uint64_t n)
 	return p;
 }
 
-/* Numbers of everything from the limits. Seven buckets for four users: of a
+/* Bits of a row of counters by user: one counter for two channels. */
+static uint32_t
+payer_bits(uint32_t channels)
+{
+	uint32_t bits = CHARGE_PAYER_BITS;
+
+	while (bits < CHARGE_KEY_BITS && (2u << bits) < channels)
+		bits++;
+	return bits;
+}
+
+/* Lines of the index of so many entries: seven buckets for four of them. */
+static uint32_t
+index_lines(uint32_t entries)
+{
+	return (uint32_t)(((uint64_t)entries * 7 / 4 + 15) / 16 + 1);
+}
+
+/* Numbers of everything from the limits. By the index's size, of a
  * full table's misses 97 % read one cache line (72 % with five). A quarter of
  * the output memory is for references, besides one chunk per connection and
  * what is set apart for each worker. */
 static void
 hub_count(struct hub *h, const struct hub_limits *l)
 {
-	uint32_t lines = (uint32_t)(((uint64_t)l->users * 7 / 4 + 15) / 16 + 1);
+	uint64_t entries = (uint64_t)l->users + l->channels;
 
-	h->n_lines = lines;
-	h->n_entries = l->users + 1; /* and the lobby */
-	h->n_extra = l->users + l->users / 4 + 8;
+	h->n_user_lines = index_lines(l->users);
+	h->n_lines = h->n_user_lines + index_lines(l->channels);
+	h->n_users = l->users;
+	h->n_channels = l->channels;
+	h->n_entries = (uint32_t)entries + 1; /* and the lobby */
+	h->payer_bits = payer_bits(l->channels);
+	h->n_charge = charge_count(h);
 	h->n_slots = l->connections;
 	h->n_segments = (uint32_t)(l->output_bytes / 4 * 3 / OUTPUT_SEGMENT) +
 	    SHM_WORKERS * OUTPUT_APART;
@@ -89,7 +113,9 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(worker, sizeof(struct shm_worker) * SHM_WORKERS);
 	PLACE(bucket, (size_t)h->n_lines * 64);
 	PLACE(entry, sizeof(struct presence_entry) * h->n_entries);
-	PLACE(extra, sizeof(struct presence_extra) * h->n_extra);
+	PLACE(
+	    piece, sizeof(struct presence_piece) * NAME_PIECES * h->n_entries);
+	PLACE(charge, sizeof(uint32_t) * CHARGE_COPIES * h->n_charge);
 	PLACE(slot_owner, claim_blocks(h->n_slots));
 	PLACE(slot_touched, claim_blocks(h->n_slots));
 	PLACE(slot, sizeof(struct slot) * h->n_slots);
@@ -120,8 +146,10 @@ hub_sizes(const struct hub *h)
 	memset(&s, 0, sizeof(s)); /* padding too: they are compared whole */
 	s.total = h->size;
 	s.lines = h->n_lines;
-	s.entries = h->n_entries;
-	s.extra = h->n_extra;
+	s.users = h->n_users;
+	s.channels = h->n_channels;
+	s.charge = h->n_charge;
+	s.payer_bits = h->payer_bits;
 	s.slots = h->n_slots;
 	s.segments = h->n_segments;
 	s.chunks = h->n_chunks;
@@ -190,6 +218,7 @@ bool
 hub_limits_equal(const struct hub_limits *a, const struct hub_limits *b)
 {
 	return a->connections == b->connections && a->users == b->users &&
+	    a->channels == b->channels &&
 	    a->journal_bytes == b->journal_bytes &&
 	    a->output_bytes == b->output_bytes &&
 	    a->input_bytes == b->input_bytes &&

@@ -140,6 +140,7 @@ hub_make(struct master *m, char *error, size_t error_len)
 	m->limits = (struct hub_limits){
 	    .connections = m->conf->connections + SHM_WORKERS * SHM_BLOCK,
 	    .users = m->conf->users,
+	    .channels = m->conf->channels,
 	    .journal_bytes = m->conf->journal_bytes,
 	    .output_bytes = m->conf->output_bytes,
 	    .input_bytes = m->conf->input_bytes,

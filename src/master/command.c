@@ -61,7 +61,7 @@ user_find(const struct hub *h, const char *user, size_t len, uint64_t *mask)
 {
 	struct presence_view v;
 
-	for (uint32_t i = 0; i < presence_count(h); i++)
+	for (uint32_t i = 1; i < presence_users_end(h); i++)
 		if (presence_mask(h, i) != 0 && presence_read(h, i, &v) &&
 		    v.name_len == len + 1 && v.name[0] == '#' &&
 		    memcmp(v.name + 1, user, len) == 0) {

@@ -60,7 +60,7 @@ enum {
 	START_FAILURES = 3, /* before the first readiness: give up */
 	RETIRE_MS = 10000,  /* for MSG_RETIRE */
 	LINK_BUDGET = 256,  /* messages of a worker per timer period */
-	REPORT_COUNTERS = 16
+	REPORT_COUNTERS = 32
 };
 
 /* What is owed to a worker whose link was full, sent in this order. */

@@ -43,7 +43,7 @@ struct report {
 	int peer_width;		      /* of that column */
 	uint64_t alive;		      /* mask */
 	uint32_t worker[SHM_WORKERS]; /* connections of each */
-	uint32_t n_users;	      /* presence entries */
+	uint32_t n_users;	      /* end of the users' entries */
 	uint32_t *user; /* connections of each; NULL: not counted */
 };
 
@@ -66,7 +66,11 @@ static const struct {
     COUNTER(refused),
     COUNTER(closed_slow),
     COUNTER(skipped),
+    COUNTER(users_full),
     COUNTER(channels_full),
+    COUNTER(subscriptions_full),
+    COUNTER(over_address_share),
+    COUNTER(over_channels_per_user),
     COUNTER(requests_evicted),
     COUNTER(writes),
     COUNTER(bytes_out),
@@ -354,7 +358,7 @@ put_counter(
 		put(r, out, "%s\"%s\":%" PRIu64, r->some ? "," : "", name,
 		    value);
 	else
-		put(r, out, "%-16s %20" PRIu64 "\n", name, value);
+		put(r, out, "%-22s %20" PRIu64 "\n", name, value);
 	r->some = true;
 }
 
@@ -366,7 +370,7 @@ users_count(const struct report *r)
 	struct presence_view v;
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < presence_count(h); i++)
+	for (uint32_t i = 1; i < presence_users_end(h); i++)
 		if ((presence_mask(h, i) & r->alive) != 0 &&
 		    presence_read(h, i, &v) && v.name_len > 0 &&
 		    v.name[0] == '#')
@@ -417,6 +421,9 @@ stats_next(struct report *r, struct evbuffer *out)
 	put_counter(r, out, "respawns", m->respawns);
 	put_counter(r, out, "renewals", m->renewals);
 	put_counter(r, out, "users", users_count(r));
+	put_counter(r, out, "users_limit", m->hub.n_users);
+	put_counter(r, out, "channels", charge_held(&m->hub, CHARGE_CHANNELS));
+	put_counter(r, out, "channels_limit", m->hub.n_channels);
 	put_counter(r, out, "connections", connections);
 	put_counter(r, out, "position", journal_tail(&m->hub));
 	put_counter(r, out, "journal_age_s", journal_age_s(&m->hub));
@@ -460,7 +467,7 @@ report_new(struct master *m, const char *what, bool json)
 	r->subject = subject;
 	r->json = json;
 	r->alive = master_mask(m);
-	r->n_users = presence_count(&m->hub);
+	r->n_users = presence_users_end(&m->hub);
 	if (subject->next == user_next && r->n_users > 0 &&
 	    (r->user = calloc(r->n_users, sizeof(*r->user))) == NULL) {
 		free(r);

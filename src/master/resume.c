@@ -30,6 +30,7 @@ conf_keep(struct conf *c, const struct state *s)
 {
 	c->connections = s->connections;
 	c->users = s->limits.users;
+	c->channels = s->limits.channels;
 	c->subscriptions = s->limits.subscriptions;
 	c->journal_bytes = s->limits.journal_bytes;
 	c->output_bytes = s->limits.output_bytes;

@@ -81,7 +81,8 @@ put_memory(FILE *f, const struct master *m)
 	    l->output_bytes, l->input_bytes, l->subscriptions);
 	for (size_t i = 0; i < sizeof(m->hub.hash_key); i++)
 		fprintf(f, "%02x", m->hub.hash_key[i]);
-	fprintf(f, "\nconnections %" PRIu32 "\n", m->conf->connections);
+	fprintf(f, "\nchannels %" PRIu32 "\n", l->channels);
+	fprintf(f, "connections %" PRIu32 "\n", m->conf->connections);
 	for (int i = 0; i < m->conf->n_listen; i++)
 		put_text(f, "listen", m->conf->listen[i]);
 }
@@ -349,6 +350,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return atoi(value) == STATE_FORMAT;
 	if (strcmp(key, "hub") == 0)
 		return hub_parse(s, value);
+	if (strcmp(key, "channels") == 0)
+		return sscanf(value, "%" SCNu32, &s->limits.channels) == 1;
 	if (strcmp(key, "connections") == 0)
 		return sscanf(value, "%" SCNu32, &s->connections) == 1;
 	if (strcmp(key, "listener") == 0)

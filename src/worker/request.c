@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "chat/conn.h"
 #include "chat/head.h"
+#include "chat/quota.h"
 #include "codec/http.h"
 #include "door/door.h"
 #include "hub/stats.h"
@@ -60,13 +61,22 @@ refuse(struct chat *ch, uint32_t i, const struct route *route)
 	free(answer);
 }
 
-/* Tables are full. */
+/* A table is full: says which. */
 static void
 refuse_full(struct chat *ch, uint32_t i)
 {
+	const char *why = quota_text();
 	struct route route;
+	char text[256];
 
-	route_refuse(503, "the server is full", &route);
+	if (why == NULL) {
+		why = conn_has_slot(ch, i)
+		    ? "output-memory is full (key output-memory)"
+		    : "all connections are in use (key connections)";
+		log_warn("a connection was refused: %s", why);
+	}
+	snprintf(text, sizeof(text), "the server is full: %s", why);
+	route_refuse(503, text, &route);
 	route.headers = "Retry-After: 5\r\n";
 	refuse(ch, i, &route);
 }

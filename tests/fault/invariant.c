@@ -46,6 +46,7 @@ limits_of(const char *file)
 	return (struct hub_limits){
 	    .connections = c->connections + SHM_WORKERS * SHM_BLOCK,
 	    .users = c->users,
+	    .channels = c->channels,
 	    .journal_bytes = c->journal_bytes,
 	    .output_bytes = c->output_bytes,
 	    .input_bytes = c->input_bytes,

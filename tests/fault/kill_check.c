@@ -1,6 +1,8 @@
 /* What must be true in the hub wherever a worker died. */
 #include "kill_scene.h"
 
+#include "../unit/charge_check.h"
+
 #include <stdio.h>
 
 #include "hub/lock.h"
@@ -26,8 +28,8 @@ static void
 check_journal(struct scene *s)
 {
 	char buf[SCENE_JOURNAL];
-	uint64_t offset[SCENE_USERS + 1] = {0}, newest[SCENE_USERS + 1] = {0};
-	uint32_t epoch[SCENE_USERS + 1] = {0}, e;
+	uint64_t offset[SCENE_ENTRIES] = {0}, newest[SCENE_ENTRIES] = {0};
+	uint32_t epoch[SCENE_ENTRIES] = {0}, e;
 	uint64_t i, oldest = journal_oldest(&s->h);
 	struct publication p;
 
@@ -37,7 +39,7 @@ check_journal(struct scene *s)
 		    journal_read(&s->h, i, buf, sizeof(buf), &p), JOURNAL_OK);
 		check_bytes(p.data, i, p.data_len);
 		e = p.channel;
-		assert_true(e <= SCENE_USERS);
+		assert_true(e < SCENE_ENTRIES);
 		if (epoch[e] == p.epoch) {
 			assert_true(p.offset == offset[e] + 1);
 			assert_true(p.previous == newest[e]);
@@ -47,7 +49,7 @@ check_journal(struct scene *s)
 		offset[e] = p.offset;
 		newest[e] = i;
 	}
-	for (e = 0; e <= SCENE_USERS; e++)
+	for (e = 0; e < SCENE_ENTRIES; e++)
 		if (s->h.entry[e].epoch == epoch[e] && epoch[e] != 0) {
 			assert_true(s->h.entry[e].offset == offset[e]);
 			assert_true(s->h.entry[e].newest == newest[e]);
@@ -81,7 +83,8 @@ check_presence(struct scene *s)
 		assert_true(
 		    v.offset == s->note->count[i] || (v.offset == 0 && i > 2));
 	}
-	for (e = 0; e < presence_count(&s->h); e++)
+	for (e = presence_next(&s->h, 0); e < s->h.n_entries;
+	     e = presence_next(&s->h, e + 1))
 		seen += presence_mask(&s->h, e) != 0;
 	assert_int_equal(seen, live);
 }
@@ -162,6 +165,8 @@ scene_clean(struct scene *s, int dead)
 	for (i = 0; i < SCENE_NAMES; i++)
 		s->note->mask[i] &= ~(1ull << dead);
 	memset(s->note->conn[dead], 0, sizeof(s->note->conn[dead]));
+	/* wherever others died before: all is counted anew */
+	assert_true(charge_is_exact(&s->h));
 }
 
 /* No block there is the dead worker's. */

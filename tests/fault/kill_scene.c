@@ -13,8 +13,8 @@ scene_name(uint32_t i, char *out)
 	if (i == 0)
 		return (size_t)sprintf(out, "lobby");
 	if (i % 4 == 0)
-		return (size_t)sprintf(out, "#%0*u", 20 + (int)(i & 63), i);
-	return (size_t)sprintf(out, "#user%u", i);
+		return (size_t)sprintf(out, "r%0*u", 20 + (int)(i & 63), i);
+	return (size_t)sprintf(out, "room%u", i);
 }
 
 static void
@@ -84,7 +84,11 @@ static void
 act_presence(struct scene *s, uint32_t i)
 {
 	char name[PRESENCE_NAME_MAX + 1];
-	bool first, has = s->note->mask[i] & 1ull << s->h.self;
+	/* as if of an address of its worker, and of some users */
+	const struct charge_terms terms = {
+	    .address = (uint32_t)s->h.self + 1, .user = i % 5};
+	bool has = s->note->mask[i] & 1ull << s->h.self;
+	enum charge_result how;
 	size_t len = scene_name(i, name);
 	uint32_t e;
 
@@ -98,7 +102,7 @@ act_presence(struct scene *s, uint32_t i)
 			abort();
 		presence_leave(&s->h, e, s->h.self);
 	} else
-		presence_enter(&s->h, name, len, &first);
+		presence_enter_for(&s->h, name, len, &terms, &how);
 	hub_unlock(&s->h);
 	scene_settle(s, s->h.self);
 }
@@ -311,6 +315,7 @@ scene_new(struct scene *s)
 	fixture_hub(&s->h, SCENE_SLOTS, SCENE_USERS, SCENE_JOURNAL, 4 << 20,
 	    256 * 1024);
 	/* so few lines that names lie beyond their own */
+	s->h.n_user_lines = 0;
 	s->h.n_lines = 3;
 	memset((void *)s->h.bucket, 0, 64 * s->h.n_lines);
 	memset(s->h.entry, 0, sizeof(*s->h.entry));

@@ -12,7 +12,8 @@
 
 enum {
 	SCENE_NAMES = 60,
-	SCENE_USERS = 40,
+	SCENE_USERS = 40, /* and as many channels, which the names are */
+	SCENE_ENTRIES = 2 * SCENE_USERS + 1,
 	SCENE_CONNS = 2,
 	SCENE_WORKERS = 4,
 	SCENE_SLOTS = 256,

@@ -48,10 +48,10 @@ static uint32_t
 miss_lines(const struct hub *h, const char *name, size_t len)
 {
 	uint64_t hash = siphash(h->hash_key, name, len);
-	uint32_t line = (uint32_t)((hash >> 32) * h->n_lines >> 32), k;
+	uint32_t line = (uint32_t)((hash >> 32) * h->n_user_lines >> 32), k;
 
 	for (k = 1; h->bucket[(size_t)line * LINE + LINE - 1] != 0; k++)
-		line = line + 1 < h->n_lines ? line + 1 : 0;
+		line = line + 1 < h->n_user_lines ? line + 1 : 0;
 	return k;
 }
 
@@ -136,11 +136,11 @@ test_million(void **state)
 	fixture_hub(&h, 16, n, 1 << 20, 1 << 20, 1 << 20);
 	enter_all(&h, "a", n, entry);
 	print_message("touched: index %zu pages of %zu, entries %zu, "
-		      "extensions %zu\n",
+		      "pieces of names %zu\n",
 	    pages_touched((void *)h.bucket, (size_t)h.n_lines * 64),
 	    ((size_t)h.n_lines * 64 + 4095) / 4096,
 	    pages_touched(h.entry, sizeof(*h.entry) * h.n_entries),
-	    pages_touched(h.extra, sizeof(*h.extra) * h.n_extra));
+	    pages_touched(h.piece, 64ul * h.n_entries));
 	measure(&h, "a", n);
 	enter_all(&h, "b", n, entry);
 	measure(&h, "b", n);

@@ -179,7 +179,7 @@ group('tokens', {conf: `${TOKENS}channel "open" {
 	}, {limit: 60000});
 });
 
-for (const table of ['users', 'subscriptions'])
+for (const table of ['channels', 'subscriptions'])
 	group(`no room for ${table}`, {conf: table + ' 16\n'}, (test) => {
 		test('error 100 for subscribe, counted; the rest goes on',
 		    async (d) => {
@@ -193,7 +193,9 @@ for (const table of ['users', 'subscriptions'])
 			assert.ok((await l.ask('publish', {channel: 'r1', data: 1}))
 			    .publish);
 			const stats = await d.json('show', 'stats');
-			assert.equal(stats.channels_full, 1);
+			assert.equal(stats[`${table}_full`], 1);
+			assert.match(reply.error.message,
+			    new RegExp(`\\(key ${table}, limit 16\\)`));
 			await l.ask('unsubscribe', {channel: 'r1'});
 			assert.ok((await l.ask('subscribe', {channel: 'r1'}))
 			    .subscribe);

@@ -31,6 +31,10 @@ live_full(void)
 	memset(live->api_key, 'k', sizeof(live->api_key) - 1);
 	strcpy(live->token_audience, "audience");
 	strcpy(live->token_issuer, "issuer");
+	live->n_exempt = CONF_PREFIXES_MAX;
+	for (int k = 0; k < CONF_PREFIXES_MAX; k++)
+		live->exempt[k] = (struct conf_prefix){
+		    {0x20, 1, [15] = (uint8_t)k}, (uint8_t)(128 - k)};
 	live->n_channels = CONF_CHANNELS_MAX;
 	for (int k = 0; k < CONF_CHANNELS_MAX; k++)
 		live->channel[k] = (struct conf_channel){.pattern = "room:*",

@@ -43,6 +43,10 @@ defaults(void **state)
 	assert_null(c->webroot);
 	assert_int_equal(c->live.connect_ms, 15000);
 	assert_int_equal(c->live.connection_channels, 128);
+	assert_int_equal(c->channels, 65536);
+	assert_int_equal(c->live.user_channels, 1024);
+	assert_int_equal(c->live.address_share, 8);
+	assert_int_equal(c->live.n_exempt, 8);
 	assert_int_equal(c->live.slow_policy, CONF_SLOW_DISCONNECT);
 	assert_int_equal(c->live.insecure_set, 0);
 	assert_int_equal(c->live.insecure, 0);
@@ -146,6 +150,8 @@ keys(void **state)
 			      "workers 4\nuser _chat\npidfile /run/a.pid\n"
 			      "control /run/a.sock\nlog-file /var/log/a\n"
 			      "log verbose\nconnections 16\nusers 17\n"
+			      "channels 18\nchannels-per-user 19\n"
+			      "address-share 20\nlimit-exempt ::1\n"
 			      "journal 1M\noutput-memory 5M\n"
 			      "input-memory 2M\nmessage-size 3K\n"
 			      "message-rate 8/s burst 20\nqueue 40K\n"
@@ -165,6 +171,10 @@ keys(void **state)
 	assert_int_equal(c->live.verbose, 1);
 	assert_int_equal(c->connections, 16);
 	assert_int_equal(c->users, 17);
+	assert_int_equal(c->channels, 18);
+	assert_int_equal(c->live.user_channels, 19);
+	assert_int_equal(c->live.address_share, 20);
+	assert_int_equal(c->live.n_exempt, 1);
 	assert_int_equal(c->journal_bytes, M);
 	assert_int_equal(c->output_bytes, 5 * M);
 	assert_int_equal(c->input_bytes, 2 * M);
@@ -195,6 +205,12 @@ ranges(void **state)
 	    {"connections", "16", "1048576", "15", "1048577",
 		"from 16 to 1048576"},
 	    {"users", "16", "4194304", "15", "4194305", "from 16 to 4194304"},
+	    {"channels", "16", "4194304", "15", "4194305",
+		"from 16 to 4194304"},
+	    {"channels-per-user", "1", "4194304", "-1", "4194305",
+		"from 1 to 4194304, or off"},
+	    {"address-share", "2", "1024", "1", "1025",
+		"from 2 to 1024, or off"},
 	    {"subscriptions", "16", "67108864", "15", "67108865",
 		"from 16 to 67108864"},
 	    {"channels-per-connection", "1", "1024", "0", "1025",

@@ -232,6 +232,7 @@ words(void **state)
 {
 	const struct hub_limits limits = {.connections = 64,
 	    .users = 16,
+	    .channels = 16,
 	    .journal_bytes = 65536,
 	    .output_bytes = 1 << 20,
 	    .input_bytes = 65536};
@@ -289,6 +290,7 @@ kept_again(void **state)
 {
 	const struct hub_limits limits = {.connections = 64,
 	    .users = 16,
+	    .channels = 16,
 	    .journal_bytes = 65536,
 	    .output_bytes = 1 << 20,
 	    .input_bytes = 65536};

@@ -169,7 +169,8 @@ read_all(struct world *w)
 		if (publication_decode(buf, fixture_random(200), &p) != 0)
 			assert_true(p.data + p.data_len <= buf + 200);
 	}
-	(void)presence_count(h);
+	(void)presence_users_end(h);
+	(void)presence_next(h, 0);
 	for (i = 0; i < h->n_entries + 2; i++) {
 		(void)presence_mask(h, i);
 		if (presence_read(h, i, &v))
@@ -355,6 +356,7 @@ test_attach_unsealed(void **state)
 {
 	struct hub_limits l = {.connections = SLOTS,
 	    .users = USERS,
+	    .channels = USERS,
 	    .journal_bytes = RING,
 	    .output_bytes = 4 << 20,
 	    .input_bytes = 1 << 18};

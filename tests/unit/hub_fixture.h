@@ -47,13 +47,14 @@ fixture_rounds(uint32_t n)
 	return getenv("LONG") != NULL ? n * 10 : n;
 }
 
-/* A hub of that size, seen as worker 0. */
+/* A hub of that size, with as many channels as users, seen as worker 0. */
 static inline void
 fixture_hub(struct hub *h, uint32_t connections, uint32_t users,
     uint64_t journal, uint64_t output, uint64_t input)
 {
 	struct hub_limits l = {.connections = connections,
 	    .users = users,
+	    .channels = users,
 	    .journal_bytes = journal,
 	    .output_bytes = output,
 	    .input_bytes = input};

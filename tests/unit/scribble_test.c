@@ -325,17 +325,17 @@ test_buckets_round(void **state)
 
 	alarm(SECONDS);
 	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
-	for (line = 0; line < h.n_lines; line++) {
+	for (line = 0; line < h.n_user_lines; line++) {
 		h.entry[line].epoch = 1;
 		h.entry[line].hash =
-		    (uint32_t)(((uint64_t)((line + 1) % h.n_lines) << 32) /
-			h.n_lines) +
+		    (uint32_t)(((uint64_t)((line + 1) % h.n_user_lines) << 32) /
+			h.n_user_lines) +
 		    1000;
 		for (k = 0; k < 16; k++)
 			h.bucket[line * 16 + k] = line + 1;
 	}
 	bucket_remove(&h, 3);
-	bucket_remove(&h, h.n_lines - 1);
+	bucket_remove(&h, h.n_user_lines - 1);
 	alarm(0);
 	hub_destroy(&h);
 }

@@ -18,6 +18,7 @@
 
 static const struct hub_limits limits = {.connections = 256,
     .users = 100,
+    .channels = 200,
     .journal_bytes = 1 << 20,
     .output_bytes = 4 << 20,
     .input_bytes = 1 << 20,
@@ -273,6 +274,7 @@ limits_equal(void **state)
 	for (struct hub_limits *l = &a; l != NULL; l = l == &a ? &b : NULL) {
 		l->connections = limits.connections;
 		l->users = limits.users;
+		l->channels = limits.channels;
 		l->journal_bytes = limits.journal_bytes;
 		l->output_bytes = limits.output_bytes;
 		l->input_bytes = limits.input_bytes;
@@ -288,6 +290,7 @@ limits_equal(void **state)
 	} while (0)
 	DIFFERS(connections);
 	DIFFERS(users);
+	DIFFERS(channels);
 	DIFFERS(journal_bytes);
 	DIFFERS(output_bytes);
 	DIFFERS(input_bytes);

@@ -56,6 +56,7 @@ setup(void **state)
 {
 	const struct hub_limits limits = {.connections = 64,
 	    .users = 64,
+	    .channels = 64,
 	    .journal_bytes = 1024 * 1024,
 	    .output_bytes = 4 * 1024 * 1024,
 	    .input_bytes = 1024 * 1024};

@@ -193,6 +193,7 @@ hub_make(struct hub *h)
 {
 	struct hub_limits l = {.connections = 65536,
 	    .users = 65536,
+	    .channels = 65536,
 	    .journal_bytes = 64 << 20,
 	    .output_bytes = 256 << 20,
 	    .input_bytes = 64 << 20};

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../unit/charge_check.h"
 #include "hub/input.h"
 #include "hub/kept.h"
 #include "hub/output.h"
@@ -409,7 +410,7 @@ presence_look(struct look *l)
 {
 	const struct hub *h = l->h;
 	uint64_t *mask = calloc(h->n_entries, sizeof(*mask)), have;
-	uint32_t i, c, n = presence_count(h);
+	uint32_t i, c;
 	struct presence_view v;
 
 	if (mask == NULL)
@@ -431,7 +432,8 @@ presence_look(struct look *l)
 			mask[c - 1] |= 1ull
 			    << slot_worker(h, h->subscription[i].slot);
 	}
-	for (i = 0; i < n; i++) {
+	for (i = presence_next(h, 0); i < h->n_entries;
+	     i = presence_next(h, i + 1)) {
 		have = SHM_LOAD(h->entry[i].mask);
 		if (have == mask[i])
 			continue;
@@ -442,6 +444,16 @@ presence_look(struct look *l)
 		    (unsigned long long)have, (unsigned long long)mask[i]);
 	}
 	free(mask);
+}
+
+/* What is charged follows from the entries. */
+static void
+charge_look(struct look *l)
+{
+	if (!charge_is_exact(l->h))
+		wrong(l, INVARIANT_COUNT,
+		    "what is charged to addresses and users is not what the "
+		    "entries say");
 }
 
 uint32_t
@@ -464,5 +476,6 @@ invariant_look(const struct hub *h, invariant_tell tell, void *arg)
 			pair_look(&l, k);
 		}
 	presence_look(&l);
+	charge_look(&l);
 	return n;
 }

@@ -29,6 +29,7 @@ memory_map(struct hub *h)
 	static const struct hub_limits l = {
 	    .connections = 2048 + SHM_WORKERS * SHM_BLOCK,
 	    .users = 2048,
+	    .channels = 65536,
 	    .journal_bytes = 16 << 20,
 	    .output_bytes = 256 << 20,
 	    .input_bytes = 16 << 20,
