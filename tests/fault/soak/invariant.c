@@ -328,10 +328,11 @@ record_look(struct look *l, uint32_t sub, bool marked)
 }
 
 /* Counts a record in a worker's chain. */
-static void
+static bool
 member_cb(const struct subscription *s, void *arg)
 {
 	++*(uint32_t *)arg;
+	return true;
 }
 
 /* Every record is in its channel's chain: the chains that begin with one of a
