@@ -253,7 +253,8 @@ pages_of(const struct hub *h, uint32_t i)
 
 	if (part == NULL)
 		return n;
-	rest = part->bytes > FIRST_BYTES ? part->bytes - FIRST_BYTES : 0;
+	rest = part->bytes + part->raw;
+	rest = rest > FIRST_BYTES ? rest - FIRST_BYTES : 0;
 	return n + 1 + (uint32_t)((rest + PAGE_BYTES - 1) / PAGE_BYTES);
 }
 
