@@ -1,5 +1,6 @@
 /* presence and presence_stats: who is in a channel. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -59,10 +60,22 @@ counted_is_fresh(uint64_t then_ms)
 	return then_ms != 0 && clock_ms() - then_ms < COUNTED_AGE_MS;
 }
 
+/* The list of a large channel that was written last, as it stands in a reply:
+ * as long as it is fresh it is not made again. */
+enum { LISTED_MAX = 1024 * 1024 };
+
+static struct {
+	uint32_t channel, epoch;
+	uint64_t made_ms;
+	size_t len;
+	char text[LISTED_MAX];
+} listed;
+
 /* Where members are written to. */
 struct listing {
 	struct chat *ch;
 	struct json_writer *w;
+	size_t members;
 	bool too_long; /* for what may wait for a client */
 };
 
@@ -76,6 +89,7 @@ member_put(const struct channel_member *m, void *arg)
 
 	if (!channel_member_text(l->ch->hub, m, &text))
 		return true;
+	l->members++;
 	client_id(m->id, id);
 	json_put_name(l->w, id);
 	put_client(l->w, m->id, text.user, text.user_len, text.info,
@@ -85,17 +99,41 @@ member_put(const struct channel_member *m, void *arg)
 	return !l->too_long;
 }
 
+/* Keeps the list that was just written, which is all from a place on. */
+static void
+listed_keep(
+    const struct listing *l, const struct channel_position *at, size_t begin)
+{
+	size_t len = l->w->len - begin;
+
+	if (l->members < COUNTED_LARGE || len > LISTED_MAX)
+		return;
+	listed.channel = at->channel;
+	listed.epoch = at->epoch;
+	listed.made_ms = clock_ms();
+	listed.len = len;
+	memcpy(listed.text, l->w->buf + begin, len);
+}
+
 /* Writes the members of a channel; false if that is too long. */
 static bool
 put_members(struct listing *l, const struct channel_position *at)
 {
 	struct counted *k = counted_of(at);
+	size_t begin = l->w->len;
 
 	if (counted_is_fresh(k->too_long_ms))
 		return false;
+	if (listed.channel == at->channel && listed.epoch == at->epoch &&
+	    counted_is_fresh(listed.made_ms)) {
+		json_put(l->w, listed.text, listed.len);
+		return true;
+	}
 	channel_members(l->ch, at, l->ch->hub->n_slots, member_put, l);
 	if (l->too_long)
 		k->too_long_ms = clock_ms();
+	else
+		listed_keep(l, at, begin);
 	return !l->too_long;
 }
 

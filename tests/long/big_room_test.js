@@ -67,6 +67,11 @@ async function ask(line, what, state) {
 	return frames;
 }
 
+/* The longest turn of the worker so far. */
+async function turn(d) {
+	return (await d.json('show', 'workers'))[0].turn_max_us;
+}
+
 function main() {
 	const {group} = require('../system/suite.js');
 	const p99 = (times) => times[Math.floor(times.length * 0.99)];
@@ -92,7 +97,8 @@ function main() {
 					state.stop = true;
 					const frames = await asking;
 					console.log(`     calm ${told(calm)}; ` +
-					    `${frames} frames: ${told(then)}`);
+					    `${frames} frames: ${told(then)}; ` +
+					    `longest turn ${await turn(d)} us`);
 				} while (++tries < TRIES && p99(then) >
 				    Math.max(3 * p99(calm), p99(calm) + 10));
 				assert.ok(p99(then) <=

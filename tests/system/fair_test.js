@@ -121,14 +121,40 @@ group('one worker', {workers: 1, conf: 'queue 128M\n'}, (test) => {
 	});
 });
 
-group('a large room', {workers: 1, conf: 'queue 16K\n'}, (test) => {
+/* Members of a room, of ten users. */
+async function members(d, channel) {
+	const all = [];
+	for (let i = 0; i < MEMBERS; i++) {
+		const l = await Line.connected(d, `?user=u${i % 10}`);
+		await l.ask('subscribe', {channel});
+		all.push(l);
+	}
+	return all;
+}
+
+group('a large room', {workers: 1}, (test) => {
+	test('who is there: all of them, each time', async (d) => {
+		const all = await members(d, 'large');
+		const list = async () => (await all[0].ask('presence',
+		    {channel: 'large'})).presence.presence;
+		const ids = all.map((l) => l.welcome.connect.client).sort();
+		for (let i = 0; i < 3; i++)
+			assert.deepEqual(Object.keys(await list()).sort(), ids);
+		const leaver = all.pop();
+		leaver.client.drop();
+		await until('one has left', async () =>
+		    !(leaver.welcome.connect.client in await list()));
+		ids.splice(ids.indexOf(leaver.welcome.connect.client), 1);
+		assert.deepEqual(Object.keys(await list()).sort(), ids);
+		await all[0].ask('subscribe', {channel: 'other'});
+		const other = await all[0].ask('presence', {channel: 'other'});
+		assert.equal(Object.keys(other.presence.presence).length, 1);
+	});
+});
+
+group('a larger room', {workers: 1, conf: 'queue 16K\n'}, (test) => {
 	test('who is there: too many to be told', async (d) => {
-		const all = [];
-		for (let i = 0; i < MEMBERS; i++) {
-			const l = await Line.connected(d, `?user=u${i % 10}`);
-			await l.ask('subscribe', {channel: 'large'});
-			all.push(l);
-		}
+		const all = await members(d, 'large');
 		const stats = async () => (await all[0].ask('presence_stats',
 		    {channel: 'large'})).presence_stats;
 		assert.deepEqual(await stats(),
