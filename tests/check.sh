@@ -43,7 +43,7 @@ fi
 patient='torture_test claims_kill_test once_kill_test publish_kill_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_leave_test kill_move_test
-    kill_point_test'
+    kill_point_test kill_wait_test'
 
 # Without limits in milliseconds: may have company.
 calm() {
@@ -77,6 +77,7 @@ calm() {
 	system san centrifugo_sdk 90
 	system san rooms 60
 	system san quota 60
+	system san fair 90
 	system san api 60
 	system san web 90
 	system san host 120

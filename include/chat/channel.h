@@ -71,12 +71,13 @@ struct channel_member {
 };
 
 /*
- * Calls member for each, at most `max`. In the lobby plain connections are
- * members too; in a user's own channel his connections. Nobody if the entry has
- * become another channel's since it was found. False if there were more.
+ * Calls member for each, at most `max`, until it returns false. In the lobby
+ * plain connections are members too; in a user's own channel his connections.
+ * Nobody if the entry has become another channel's since it was found. False if
+ * there may be more.
  */
 bool channel_members(struct chat *ch, const struct channel_position *at,
-    uint32_t max, void (*member)(const struct channel_member *, void *),
+    uint32_t max, bool (*member)(const struct channel_member *, void *),
     void *arg);
 
 /* Copies what is told of a member: his user's name, *len, and the infos, all of

@@ -6,6 +6,8 @@
  * are taken in), then chat_turn() sends the relays, delivers what is new and
  * writes out everything that was appended, each connection's in one write.
  * After CHAT_TURN_MS it takes up nothing more: the rest is for the next one.
+ * One connection's input has its share of a turn (CHAT_BUDGET_US); what is
+ * beyond that waits until the others have been served.
  */
 #ifndef CHATD_CHAT_CHAT_H
 #define CHATD_CHAT_CHAT_H
@@ -27,11 +29,24 @@ enum {
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
 	CHAT_TURN_MS = 50,     /* so long what else is there waits, and more
 				* of it leaves in one write */
-	CHAT_COMMANDS = 8191,  /* of one message (KEY_BITS) */
-	MOVE_MAX = 250,	       /* connections taken up at once */
-	CHAT_PARTS = 8,	       /* of a message, see door_ops */
-	CHAT_SPARE = 64,       /* connections without a slot, to be told 503 */
-	CHAT_FDS = 1 << 20, /* descriptors are below (fs.nr_open's default) */
+	/*
+	 * What the input of one connection may cost in a turn: so long, or so
+	 * much output. The rest of it waits, and so long are all who wait
+	 * served in a turn together. Larger: the others of the worker wait
+	 * longer for one who sends much at once; smaller: it waits more often,
+	 * which costs a copy of what it has sent.
+	 */
+	CHAT_BUDGET_US = 2000,
+#ifdef CHATD_KILL_POINTS
+	CHAT_BUDGET_BYTES = 256, /* so that tests wait often */
+#else
+	CHAT_BUDGET_BYTES = 64 * 1024,
+#endif
+	CHAT_COMMANDS = 8191, /* of one message (KEY_BITS) */
+	MOVE_MAX = 250,	      /* connections taken up at once */
+	CHAT_PARTS = 8,	      /* of a message, see door_ops */
+	CHAT_SPARE = 64,      /* connections without a slot, to be told 503 */
+	CHAT_FDS = 1 << 20,   /* descriptors are below (fs.nr_open's default) */
 	CHAT_ECHO_MAX = 16 * 1024 * 1024 /* bytes of a message on /echo */
 };
 
@@ -85,6 +100,17 @@ struct conn {
 	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
 	bool unkept : 1;  /* was not in custody when that was last counted */
 	bool untold : 1;  /* in the list of those to be told of a gap */
+	bool waits : 1;	  /* has input that waits; it is not read from */
+	bool torn : 1;	  /* some of that may have been done by a worker that
+			   * died over it */
+};
+
+/* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
+struct budget {
+	uint64_t from_us;     /* 0: not looked at the clock yet */
+	uint64_t from_output; /* position in the connection's output */
+	bool off; /* there is no room to keep the rest: it is done now, if it
+		   * does not take a whole turn */
 };
 
 struct chat;
@@ -99,6 +125,9 @@ struct hole {
 struct door_ops {
 	const char *name;
 	bool binary; /* accepts binary messages */
+	/* Carries a message out. One of several commands may be left in the
+	 * middle once conn_is_spent(): `rest_from` of the chat is then how many
+	 * are done, and the message comes again, with that in done_commands. */
 	void (*message)(struct chat *ch, uint32_t conn, int opcode,
 	    const char *data, size_t len, uint64_t position);
 	/*
@@ -157,6 +186,9 @@ struct chat {
 	uint32_t n_dropped;
 	uint32_t *untold; /* [n_slots]: all written; to be told of a gap */
 	uint32_t n_untold;
+	uint32_t *waiting; /* [n_slots]: with input that waits */
+	uint32_t n_waiting;
+	uint32_t wait_at;   /* place of the one whose turn it is */
 	uint32_t n_pending; /* in CONN_REQUEST */
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
 	uint32_t n_conns;   /* any phase */
@@ -171,19 +203,26 @@ struct chat {
 	uint32_t sweep_at;  /* next block to look at */
 	uint32_t record_at; /* next subscription to look at */
 	uint8_t *payload;   /* [SHM_STAGE] of the message being read */
+	uint8_t *raw;	    /* [SHM_STAGE] that waited to be decoded */
 	char *message;	    /* of one that came in several reads */
 	size_t message_cap;
 	char *copy;		/* journal entries are copied out to here */
 	uint32_t answers;	/* to the message in hand so far */
 	uint32_t done_commands; /* of the message in hand, before a takeover:
 				 * accepted, the last perhaps not
-				 * acknowledged; a door passes over them */
-	struct hole hole;	/* what no connection here will get */
-	uint64_t believe_ms;	/* no publication is suspect until then */
-	uint64_t trial;		/* publication that the predecessor died over */
-	bool replaying;		/* input that a dead worker read */
-	bool unsettled;		/* this turn published something */
-	bool leaving;		/* accepts no more */
+				 * acknowledged; a door passes over them.
+				 * Or before it waited: all acknowledged */
+	uint32_t rest_from;	/* commands of it after which it is to wait; 0:
+				 * not */
+	struct budget budget;
+	uint64_t budget_us; /* CHAT_BUDGET_US, CHAT_BUDGET_BYTES */
+	uint64_t budget_bytes;
+	struct hole hole;    /* what no connection here will get */
+	uint64_t believe_ms; /* no publication is suspect until then */
+	uint64_t trial;	     /* publication that the predecessor died over */
+	bool replaying;	     /* input that a dead worker read */
+	bool unsettled;	     /* this turn published something */
+	bool leaving;	     /* accepts no more */
 
 	/* another worker gives a connection away (worker layer); fd -1: there
 	 * was no room for its descriptor here */

@@ -117,12 +117,34 @@ void conn_pause(struct chat *ch, uint32_t i, bool paused);
 void conn_read(struct chat *ch, uint32_t i);
 
 /* Whether something that it has sent is still to be read, as after a pause of
- * this worker: then it is not silent. Asks the kernel. */
+ * this worker, or to be done: then it is not silent. Asks the kernel. */
 bool conn_unread(struct chat *ch, uint32_t i);
 
 /* Handles bytes that begin at an input position (reader.c). */
 void conn_input(struct chat *ch, uint32_t i, uint64_t start,
     const uint8_t *bytes, size_t len);
+
+/* Goes on with input that waits. True: there is more of it. */
+bool conn_input_rest(struct chat *ch, uint32_t i);
+
+/* Notes that a connection has input that waits, or no more: meanwhile it is not
+ * read from. */
+void conn_wait(struct chat *ch, uint32_t i, bool waits);
+
+/* The same of one that has just come to this worker, or back to it: what waits
+ * is in its records. `torn`: a worker may have died over it. */
+void conn_wait_again(struct chat *ch, uint32_t i, bool torn);
+
+/* Serves those whose input waits, one after another, for their share of a turn;
+ * false if there are none. */
+bool conn_serve_waiting(struct chat *ch);
+
+/* Begins to count what a connection's input costs; is_long: it may cost much,
+ * so the clock is looked at already now. */
+void conn_budget_begin(struct chat *ch, uint32_t i, bool is_long);
+
+/* Whether a connection has had its share of this turn. */
+bool conn_is_spent(struct chat *ch, uint32_t i);
 
 /* Takes one message from the connection's allowance; false if it is over its
  * rate. */

@@ -1,7 +1,8 @@
 /*
- * input: what a client has sent of an unfinished message: the decoder's state
- * and the message's payload so far, in 1 KiB pages of a bounded pool. No
- * client byte lives in private memory only. Layer 2.
+ * input: what a client has sent and what is not done: the decoder's state, the
+ * payload of its message so far, and behind that the bytes that were read and
+ * wait to be decoded, in 1 KiB pages of a bounded pool. No client byte lives in
+ * private memory only. Layer 2.
  *
  * A slot's `part` names the first page and which of the two states in it is
  * valid: one store commits bytes and state together.
@@ -27,7 +28,24 @@ struct input_part {
 	uint64_t bytes; /* of payload in the pages */
 	uint32_t tail;	/* last page */
 	uint32_t tail_used; /* bytes in it */
+	uint32_t raw;	    /* bytes behind the payload, not decoded yet: the
+			     * last ones before `end` */
+	uint32_t whole;	    /* the payload is a whole message, which is being
+			     * carried out */
 	struct ws_state state;
+};
+
+/* What is to be kept of a slot's input. */
+struct input_more {
+	const struct ws_state *state;
+	uint64_t end;
+	const void *bytes; /* of payload, decoded */
+	size_t len;
+	const void *raw; /* at most SHM_STAGE bytes */
+	uint32_t raw_len;
+	bool whole;
+	bool anew; /* in place of the part that is there, of which nothing is
+		    * used any more; else behind its payload */
 };
 
 struct input_pool {
@@ -55,6 +73,20 @@ const struct input_part *input_part(const struct hub *h, uint32_t slot);
  */
 int input_save(struct input_pool *pool, uint32_t slot,
     const struct ws_state *state, uint64_t end, const void *bytes, size_t len);
+
+/* The same with bytes that wait, or in place of the part. Behind a part that
+ * has such bytes, or a whole message, nothing can be appended: -1. */
+int input_keep(
+    struct input_pool *pool, uint32_t slot, const struct input_more *more);
+
+/* Whether a slot's part has bytes that wait to be decoded, or a message that
+ * waits to be carried out: whoever has the connection goes on with that, before
+ * anything more is read. */
+bool input_waits(const struct hub *h, uint32_t slot);
+
+/* Copies out a slot's bytes that wait; cap bytes at most. Returns their number,
+ * less than the part says if its pages make no sense. */
+size_t input_raw(const struct hub *h, uint32_t slot, void *out, size_t cap);
 
 /* Copies the payload out; cap bytes at most. Returns its length. */
 size_t input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap);

@@ -127,11 +127,12 @@ void subscription_chain(struct hub *h, uint32_t sub);
 
 /*
  * Calls member with a copy of each of a worker's records in a channel, from
- * any process, at most `max` of them. False if the chain says nonsense or
- * was changed on the way: what came so far may be incomplete.
+ * any process, at most `max` of them, until it returns false. False if the
+ * chain says nonsense or was changed on the way: what came so far may be
+ * incomplete.
  */
 bool subscription_members(const struct hub *h, int worker, uint32_t channel,
-    uint32_t max, void (*member)(const struct subscription *, void *),
+    uint32_t max, bool (*member)(const struct subscription *, void *),
     void *arg);
 
 /*

@@ -263,9 +263,10 @@ settle(struct adoption *a, uint32_t i)
 		    conn_name(ch, i));
 		conn_drop(ch, i, NULL);
 		return;
-	} else if (c->phase == CONN_OPEN)
+	} else if (c->phase == CONN_OPEN) {
 		replay(a, i);
-	else
+		conn_wait_again(ch, i, true);
+	} else
 		conn_leave(ch, i);
 	if (c->phase == CONN_ENDING &&
 	    output_newest_tag(&ch->output, &c->out, i) != OUTPUT_CLOSE)

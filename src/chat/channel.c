@@ -231,8 +231,8 @@ struct members {
 	const struct channel_position *at;
 	int worker; /* whose records are looked at */
 	uint32_t left;
-	bool more;
-	void (*member)(const struct channel_member *, void *);
+	bool more; /* than those: it is over */
+	bool (*member)(const struct channel_member *, void *);
 	void *arg;
 };
 
@@ -262,16 +262,19 @@ member_slot(struct members *m, uint32_t i, const struct subscription *record)
 	m->left--;
 	out.user = s.user;
 	out.info = s.info;
-	m->member(&out, m->arg);
+	m->more = !m->member(&out, m->arg);
 }
 
 /* Hands on one subscriber. */
-static void
+static bool
 member_cb(const struct subscription *s, void *arg)
 {
+	struct members *m = arg;
+
 	if ((s->flags & (SUBSCRIPTION_PRESENT | SUBSCRIPTION_REVOKED)) ==
 	    SUBSCRIPTION_PRESENT)
-		member_slot(arg, s->slot, s);
+		member_slot(m, s->slot, s);
+	return !m->more;
 }
 
 /* The connections that are members without a subscription: of the lobby all
@@ -283,7 +286,8 @@ members_scan(struct members *m)
 	uint32_t channel = m->at->channel, i;
 	const struct slot *s;
 
-	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
+	for (i = slot_ever(h, 0); i < h->n_slots && !m->more;
+	     i = slot_ever(h, i + 1)) {
 		s = &h->slot[i];
 		if (slot_is_open(h, i) &&
 		    (channel == PRESENCE_LOBBY ? s->door == DOOR_PLAIN
@@ -294,7 +298,7 @@ members_scan(struct members *m)
 
 bool
 channel_members(struct chat *ch, const struct channel_position *at,
-    uint32_t max, void (*member)(const struct channel_member *, void *),
+    uint32_t max, bool (*member)(const struct channel_member *, void *),
     void *arg)
 {
 	struct members m = {ch->hub, at, -1, max, false, member, arg};
@@ -305,7 +309,7 @@ channel_members(struct chat *ch, const struct channel_position *at,
 		return true;
 	if (at->channel == PRESENCE_LOBBY || v.name[0] == '#')
 		members_scan(&m);
-	for (mask = v.mask; mask != 0; mask &= mask - 1) {
+	for (mask = v.mask; mask != 0 && !m.more; mask &= mask - 1) {
 		m.worker = __builtin_ctzll(mask);
 		subscription_members(ch->hub, m.worker, at->channel,
 		    ch->hub->n_subscriptions, member_cb, &m);

@@ -44,10 +44,15 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->dropped = table((size_t)h->n_slots * 2, sizeof(*ch->dropped));
 	ch->untold = table(h->n_slots, sizeof(*ch->untold));
 	ch->copy = table(1, h->journal_size / JOURNAL_SHARE);
+	ch->waiting = table(h->n_slots, sizeof(*ch->waiting));
 	ch->payload = malloc(SHM_STAGE);
+	ch->raw = table(1, SHM_STAGE);
+	ch->budget_us = CHAT_BUDGET_US;
+	ch->budget_bytes = CHAT_BUDGET_BYTES;
 	if (ch->here == NULL || ch->conn == NULL || ch->local == NULL ||
 	    ch->by_fd == NULL || ch->dirty == NULL || ch->dropped == NULL ||
-	    ch->untold == NULL || ch->copy == NULL || ch->payload == NULL) {
+	    ch->untold == NULL || ch->copy == NULL || ch->payload == NULL ||
+	    ch->waiting == NULL || ch->raw == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
@@ -111,15 +116,14 @@ turn_tell(struct chat *ch)
 	ch->turn_us = 0;
 }
 
-int
-chat_turn(struct chat *ch)
+/* Delivers, relays and writes what there is; false if that is all, *again as
+ * custody_turn(). */
+static bool
+turn_finish(struct chat *ch, int *again)
 {
 	bool more;
 	uint32_t dropped;
-	int again;
 
-	if (ch->turn_us == 0)
-		ch->turn_us = clock_us();
 	/* first what is ours: others do not meet what we die over */
 	more = deliver(ch);
 	ch->unsettled = more;
@@ -128,10 +132,25 @@ chat_turn(struct chat *ch)
 	relay_lost(ch);
 	dropped = ch->n_dropped;
 	conn_drop_marked(ch);
-	again = custody_turn(ch);
+	*again = custody_turn(ch);
 	conn_flush(ch);
 	/* that those have left is told in the next turn */
-	more = more || dropped + ch->n_dropped > 0;
+	return more || dropped + ch->n_dropped > 0;
+}
+
+int
+chat_turn(struct chat *ch)
+{
+	bool more;
+	int again;
+
+	if (ch->turn_us == 0)
+		ch->turn_us = clock_us();
+	more = turn_finish(ch, &again);
+	/* those who ask for much have their share when all others have got what
+	 * this turn has for them */
+	if (conn_serve_waiting(ch))
+		more = turn_finish(ch, &again) || more || ch->n_waiting > 0;
 	journal_populate(ch->hub);
 	used_tell(ch);
 	chat_clock(ch);

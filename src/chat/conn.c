@@ -43,7 +43,7 @@ conn_watch(struct chat *ch, uint32_t i)
 
 	if (c->phase == CONN_DROPPED)
 		return;
-	if (!c->paused)
+	if (!c->paused && !c->waits)
 		what |= EV_READ;
 	if (c->blocked)
 		what |= EV_WRITE;
@@ -525,6 +525,7 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
 	c->due_ms = (uint32_t)ch->now_ms + CHAT_ENDING_MS;
 	ch->n_open--;
 	conn_count(ch);
+	conn_wait(ch, i, false);
 	input_release(&ch->input, i);
 	conn_append_close(ch, i);
 	conn_pause(ch, i, true); /* nothing more is read until our FIN */
@@ -551,6 +552,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		ch->n_open--;
 	if (c->dirty != 0)
 		ch->dirty[c->dirty - 1] = SHM_NONE;
+	conn_wait(ch, i, false);
 	event_del(&c->ev);
 	if (served) {
 		slot_set(ch->hub, i, SLOT_CLOSING);

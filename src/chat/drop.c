@@ -19,6 +19,7 @@ conn_drop_later(struct chat *ch, uint32_t i, const char *why)
 	if (c->dirty != 0)
 		ch->dirty[c->dirty - 1] = SHM_NONE;
 	c->dirty = 0;
+	conn_wait(ch, i, false);
 	event_del(&c->ev);
 	c->phase = CONN_DROPPED;
 	c->blocked = true; /* so that conn_dirty() passes it over */

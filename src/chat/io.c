@@ -66,6 +66,8 @@ conn_unread(struct chat *ch, uint32_t i)
 {
 	int bytes = 0;
 
+	if (ch->conn[i].waits) /* for this worker */
+		return true;
 	/* of one that is not read from, the bytes would say nothing new */
 	return !ch->conn[i].paused &&
 	    ioctl(ch->conn[i].fd, FIONREAD, &bytes) == 0 && bytes > 0;
@@ -95,7 +97,7 @@ conn_event_cb(int fd, short what, void *arg)
 		ch->request(ch, i);
 		break;
 	case CONN_OPEN:
-		if (!c->paused)
+		if (!c->paused && !c->waits)
 			conn_read(ch, i);
 		break;
 	case CONN_LINGER:

@@ -499,6 +499,7 @@ move_freeze(struct chat *ch, int to)
 	if (c->dirty != 0)
 		ch->dirty[c->dirty - 1] = SHM_NONE;
 	c->dirty = 0;
+	conn_wait(ch, i, false);
 	event_del(&c->ev);
 	/* all up to the cursor is in its output, and nothing after it, wherever
 	 * it goes on */
@@ -549,6 +550,7 @@ moving_end(struct chat *ch, uint32_t k)
 	ch->conn[i].phase = CONN_OPEN;
 	ch->n_open++;
 	conn_watch(ch, i);
+	conn_wait_again(ch, i, false);
 	deliver_missed(ch, i);
 	conn_dirty(ch, i);
 }

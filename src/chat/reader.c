@@ -1,13 +1,38 @@
-/* From a client's bytes to messages. Live reading and replaying after a
- * takeover are this same function: what is known already is skipped. */
+/* From a client's bytes to messages. Live reading, going on with what has
+ * waited and replaying after a takeover are one function: what is known already
+ * is skipped. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "chat/conn.h"
 #include "chat/head.h"
 #include "hub/kill_list.h"
 #include "hub/stats.h"
+
+/* Fragments, and messages, between two looks at the clock. Larger: one may take
+ * longer than its share by so many; smaller: the looks cost more (20 ns each,
+ * as much as a fragment). */
+enum { FRAGMENTS_LOOK = 16, MESSAGES_LOOK = 4 };
+
+/* Reads of which more may follow than a message costs: see conn_is_spent(). */
+enum { READ_LONG = 1024 };
+
+/* Input that is being read: from the stage, or from the part that waited. */
+struct reading {
+	struct chat *ch;
+	uint32_t i;
+	uint64_t start; /* input position of bytes[0] */
+	const uint8_t *bytes;
+	size_t len, at;
+	size_t kept; /* payload of the message in hand that is in the part */
+	size_t have; /* and what of it is in ch->payload */
+	uint32_t events; /* since the last look at the clock */
+	bool waited;	 /* all of this is in the part, too */
+	bool whole;	 /* and the message in hand is whole there */
+	struct ws_state state;
+};
 
 bool
 conn_rate(struct chat *ch, uint32_t i)
@@ -47,22 +72,21 @@ message_room(struct chat *ch, size_t len)
 	return true;
 }
 
-/* The message in one piece: what was saved before, then this read's part. */
+/* The message in hand in one piece: what was kept of it, then what came now. */
 static const char *
-message_join(struct chat *ch, uint32_t i, size_t have, size_t *len)
+message_join(struct reading *r, size_t *len)
 {
-	const struct input_part *part = input_part(ch->hub, i);
-	uint64_t bytes = part != NULL ? SHM_ONCE(part->bytes) : 0;
+	struct chat *ch = r->ch;
 	size_t before;
 
-	*len = have;
-	if (bytes == 0)
+	*len = r->have;
+	if (r->kept == 0)
 		return (const char *)ch->payload;
-	if (bytes > CHAT_ECHO_MAX || !message_room(ch, bytes + have))
+	if (r->kept > CHAT_ECHO_MAX || !message_room(ch, r->kept + r->have))
 		return NULL;
-	before = input_gather(ch->hub, i, ch->message, bytes);
-	memcpy(ch->message + before, ch->payload, have);
-	*len = before + have;
+	before = input_gather(ch->hub, r->i, ch->message, r->kept);
+	memcpy(ch->message + before, ch->payload, r->have);
+	*len = before + r->have;
 	return ch->message;
 }
 
@@ -78,44 +102,117 @@ done_before(struct chat *ch, uint32_t i, uint64_t position)
 	    (ch->done_commands > 0 || SHM_OWN(s->answered) >= KEY(position, 1));
 }
 
-/* A whole message has come. */
+/* Has the door carry out the message in hand, which is whole, or what is left
+ * of it. */
 static void
-message(struct chat *ch, uint32_t i, const struct ws_state *state, size_t have,
-    uint64_t position)
+message_do(struct reading *r, uint64_t position)
 {
-	const struct door_ops *door = ch->door[ch->conn[i].door];
+	struct chat *ch = r->ch;
+	const struct door_ops *door = ch->door[ch->conn[r->i].door];
 	const char *data;
 	size_t len;
 
-	if (state->opcode == WS_BINARY && !door->binary) {
-		conn_end(ch, i, WS_UNSUPPORTED, REASON_TEXT_ONLY);
+	ch->rest_from = 0;
+	if (r->state.opcode == WS_BINARY && !door->binary) {
+		conn_end(ch, r->i, WS_UNSUPPORTED, REASON_TEXT_ONLY);
 		return;
 	}
 	ch->answers = 0;
-	if (done_before(ch, i, position))
+	if (done_before(ch, r->i, position))
 		return;
-	if (!door->own_rate && !conn_rate(ch, i)) {
-		conn_end(ch, i, WS_POLICY, REASON_RATE);
+	if (!door->own_rate && !conn_rate(ch, r->i)) {
+		conn_end(ch, r->i, WS_POLICY, REASON_RATE);
 		return;
 	}
-	data = message_join(ch, i, have, &len);
+	data = message_join(r, &len);
 	if (data == NULL) {
-		conn_end(ch, i, WS_INTERNAL, REASON_MEMORY);
+		conn_end(ch, r->i, WS_INTERNAL, REASON_MEMORY);
 		return;
 	}
 	KILL_WORD(data, len, "crash on input");
-	door->message(ch, i, state->opcode, data, len, position);
+	door->message(ch, r->i, r->state.opcode, data, len, position);
 }
 
-/* The input up to a position is done. */
+/* All before a position is done. */
 static void
-commit(struct chat *ch, uint32_t i, uint64_t position)
+commit(struct reading *r, uint64_t position)
 {
-	struct slot *s = conn_slot(ch, i);
+	struct slot *s = conn_slot(r->ch, r->i);
 
 	if (KEY_POSITION(SHM_OWN(s->committed)) < position)
 		SHM_STORE(s->committed, KEY(position, 0));
-	input_release(&ch->input, i);
+	/* what waits still is used, and says how far it has come */
+	if (!r->waited)
+		input_release(&r->ch->input, r->i);
+	r->kept = r->have = 0;
+	r->whole = false;
+}
+
+/* Keeps in the part what is not done: the message in hand, whole or not, and
+ * the bytes behind it. -1: there is no room. */
+static int
+reading_keep(struct reading *r, bool whole)
+{
+	struct input_more more = {.state = &r->state,
+	    .end = r->start + r->len,
+	    .bytes = r->ch->payload,
+	    .len = r->have,
+	    .raw = r->bytes + r->at,
+	    .raw_len = (uint32_t)(r->len - r->at),
+	    .whole = whole,
+	    .anew = r->waited};
+
+	if (r->waited && (more.bytes = message_join(r, &more.len)) == NULL)
+		return -1;
+	while (input_keep(&r->ch->input, r->i, &more) < 0)
+		if (!head_evict(r->ch)) /* who is not known yet goes first */
+			return -1;
+	return 0;
+}
+
+/* There is no room to keep what is to wait: it is done now. If that takes too
+ * long the connection ends. */
+static void
+reading_no_room(struct reading *r)
+{
+	if (!r->ch->budget.off) {
+		r->ch->budget.off = true;
+		r->ch->budget.from_us = clock_us();
+		return;
+	}
+	log_warn("%s: closed with 1013: input-memory is full of messages that "
+		 "have not arrived whole, or wait (a larger `input-memory` "
+		 "holds more)",
+	    conn_name(r->ch, r->i));
+	conn_end(r->ch, r->i, WS_TRY_LATER, REASON_BUSY);
+}
+
+/* A whole message has come. True: the rest of it waits, after what is done
+ * has been noted. */
+static bool
+message(struct reading *r, uint64_t position)
+{
+	struct chat *ch = r->ch;
+	struct slot *s = conn_slot(ch, r->i);
+	bool kept;
+
+	do {
+		message_do(r, position);
+		stats_tick(ch->hub);
+		if (ch->conn[r->i].phase != CONN_OPEN)
+			return false;
+		if (ch->rest_from == 0) {
+			commit(r, position);
+			return false;
+		}
+		kept = r->whole || reading_keep(r, true) == 0;
+		SHM_STORE(s->committed,
+		    KEY(KEY_POSITION(SHM_OWN(s->committed)), ch->rest_from));
+		if (kept)
+			return true;
+		reading_no_room(r);
+	} while (ch->conn[r->i].phase == CONN_OPEN);
+	return false;
 }
 
 /* A control frame has come. */
@@ -145,22 +242,14 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 
 /* Keeps what is unfinished at the end of a read, or notes that nothing is. */
 static void
-settle(struct chat *ch, uint32_t i, const struct ws_state *state, uint64_t end,
-    size_t have)
+settle(struct reading *r)
 {
-	if (ws_idle(state)) {
-		commit(ch, i, end);
-		return;
-	}
-	while (input_save(&ch->input, i, state, end, ch->payload, have) < 0) {
-		if (head_evict(ch)) /* who is not known yet goes first */
-			continue;
-		log_warn("%s: closed with 1013: input-memory is full of "
-			 "messages that have not arrived whole (a larger "
-			 "`input-memory` holds more)",
-		    conn_name(ch, i));
-		conn_end(ch, i, WS_TRY_LATER, REASON_BUSY);
-		return;
+	if (ws_idle(&r->state)) {
+		r->waited = false; /* all of it is done */
+		commit(r, r->start + r->len);
+	} else if (reading_keep(r, false) < 0) {
+		r->ch->budget.off = true; /* nothing is left to be done */
+		reading_no_room(r);
 	}
 }
 
@@ -173,45 +262,140 @@ error_reason(uint16_t code)
 				  : REASON_PROTOCOL;
 }
 
+/* Whether what comes behind an event is to wait. */
+static bool
+is_enough(struct reading *r, enum ws_event event)
+{
+	const struct conn *c = &r->ch->conn[r->i];
+	uint32_t look = event == WS_EVENT_DATA ? FRAGMENTS_LOOK : MESSAGES_LOOK;
+
+	if (r->at == r->len || c->phase != CONN_OPEN)
+		return false;
+	if (++r->events < look &&
+	    c->out.end - r->ch->budget.from_output < r->ch->budget_bytes)
+		return false;
+	r->events = 0;
+	return conn_is_spent(r->ch, r->i);
+}
+
+/* Keeps the bytes that are not decoded yet; false: there is no room. */
+static bool
+reading_wait(struct reading *r)
+{
+	bool idle = ws_idle(&r->state), kept;
+
+	if (idle) {
+		commit(r, r->start + r->at);
+		r->state = (struct ws_state){0};
+	}
+	/* in the part they are already, and what is done of them is told */
+	kept = (idle && r->waited) || reading_keep(r, false) == 0;
+	if (!kept)
+		reading_no_room(r);
+	return kept;
+}
+
+/* Handles what is left of the bytes. True: some of it waits. */
+static bool
+reading_run(struct reading *r)
+{
+	struct chat *ch = r->ch;
+	uint64_t limit = ch->conn[r->i].door == DOOR_ECHO
+	    ? CHAT_ECHO_MAX
+	    : ch->live.message_size;
+	enum ws_event event;
+	size_t used, n;
+
+	while (r->at < r->len && ch->conn[r->i].phase == CONN_OPEN) {
+		event = ws_decode(&r->state, limit, r->bytes + r->at,
+		    r->len - r->at, &used, ch->payload + r->have, &n);
+		r->at += used;
+		r->have += n;
+		if (event == WS_EVENT_MESSAGE) {
+			if (message(r, r->start + r->at))
+				return true;
+		} else if (event == WS_EVENT_CONTROL)
+			control(ch, r->i, &r->state, r->start + r->at);
+		else if (event == WS_EVENT_ERROR)
+			conn_end(ch, r->i, r->state.error,
+			    error_reason(r->state.error));
+		if (is_enough(r, event) && reading_wait(r))
+			return true;
+	}
+	if (ch->conn[r->i].phase == CONN_OPEN)
+		settle(r);
+	return false;
+}
+
 void
 conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
     size_t len)
 {
 	const struct input_part *part = input_part(ch->hub, i);
-	struct slot *s = conn_slot(ch, i);
-	uint64_t limit = ch->conn[i].door == DOOR_ECHO ? CHAT_ECHO_MAX
-						       : ch->live.message_size;
-	uint64_t known = KEY_POSITION(SHM_OWN(s->committed));
-	struct ws_state state = {0};
-	size_t at = 0, have = 0, used, n;
-	enum ws_event event;
+	uint64_t known = KEY_POSITION(SHM_OWN(conn_slot(ch, i)->committed));
+	struct reading r = {
+	    .ch = ch, .i = i, .start = start, .bytes = bytes, .len = len};
 
 	if (part != NULL) {
-		state = part->state;
+		r.state = part->state;
+		r.kept = SHM_ONCE(part->bytes);
 		if (part->end > known)
 			known = part->end;
 	}
 	if (known > start)
-		at = known - start < len ? (size_t)(known - start) : len;
+		r.at = known - start < len ? (size_t)(known - start) : len;
 	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
 	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
-	while (at < len && ch->conn[i].phase == CONN_OPEN) {
-		event = ws_decode(&state, limit, bytes + at, len - at, &used,
-		    ch->payload + have, &n);
-		at += used;
-		have += n;
-		if (event == WS_EVENT_MESSAGE) {
-			message(ch, i, &state, have, start + at);
-			stats_tick(ch->hub);
-			have = 0;
-			if (ch->conn[i].phase == CONN_OPEN)
-				commit(ch, i, start + at);
-		} else if (event == WS_EVENT_CONTROL)
-			control(ch, i, &state, start + at);
-		else if (event == WS_EVENT_ERROR)
-			conn_end(ch, i, state.error, error_reason(state.error));
-	}
-	if (ch->conn[i].phase == CONN_OPEN)
-		settle(ch, i, &state, start + len, have);
+	conn_budget_begin(ch, i, len > READ_LONG);
+	if (reading_run(&r))
+		conn_wait(ch, i, true);
 	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+}
+
+/* What waits, from the part; false: it makes no sense. */
+static bool
+reading_take(struct reading *r)
+{
+	struct chat *ch = r->ch;
+	struct input_part p = *input_part(ch->hub, r->i);
+	uint64_t known = KEY_POSITION(SHM_OWN(conn_slot(ch, r->i)->committed));
+
+	if (p.raw > SHM_STAGE || p.raw > p.end || known > p.end ||
+	    input_raw(ch->hub, r->i, ch->raw, p.raw) != p.raw)
+		return false;
+	r->start = p.end - p.raw;
+	r->bytes = ch->raw;
+	r->len = p.raw;
+	/* what came before them is done, and the first of them perhaps */
+	if (known > r->start || (known == r->start && p.whole != 0)) {
+		r->at = known - r->start;
+		return true;
+	}
+	r->state = p.state;
+	r->kept = p.bytes;
+	r->whole = p.whole != 0;
+	return true;
+}
+
+bool
+conn_input_rest(struct chat *ch, uint32_t i)
+{
+	struct reading r = {.ch = ch, .i = i, .waited = true};
+	bool more = true;
+
+	if (!input_waits(ch->hub, i))
+		return false;
+	if (!reading_take(&r)) {
+		conn_drop_later(ch, i, "its records make no sense");
+		return false;
+	}
+	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
+	conn_budget_begin(ch, i, true);
+	ch->replaying = ch->conn[i].torn;
+	if (!r.whole || !message(&r, r.start))
+		more = reading_run(&r);
+	ch->replaying = false;
+	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+	return more && ch->conn[i].phase == CONN_OPEN;
 }

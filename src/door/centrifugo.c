@@ -215,8 +215,28 @@ line(struct command *c, const char *text, size_t len)
 		dispatch(c, which);
 }
 
+/* Passes over the commands that were done in the turns before: all of them are
+ * answered. Returns the rest; NULL: there is none. After a takeover that is
+ * done one by one: see done_before(). */
+static const char *
+done_pass(struct command *c, const char *data, const char *end)
+{
+	uint64_t answered = SHM_OWN(command_slot(c)->answered);
+
+	for (; c->ordinal < c->ch->done_commands && data != NULL;
+	     c->ordinal++) {
+		data = memchr(data, '\n', (size_t)(end - data));
+		if (data != NULL)
+			data++;
+	}
+	if (KEY_POSITION(answered) == c->position)
+		c->ch->answers = KEY_COUNT(answered);
+	return data;
+}
+
 /* A frame: lines, each a command. One is answered before the next is looked
- * at. A line break may end the last one, too. */
+ * at; those for which there is no time left in this turn wait. A line break may
+ * end the last one, too. */
 static void
 centrifugo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
     size_t len, uint64_t position)
@@ -227,7 +247,9 @@ centrifugo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
 	if (len > 0 && data[len - 1] == '\n')
 		len--;
 	end = data + len;
-	for (;; c.ordinal++, data = stop + 1) {
+	if (ch->done_commands > 0 && !ch->replaying)
+		data = done_pass(&c, data, end);
+	for (; data != NULL; c.ordinal++, data = stop + 1) {
 		stop = memchr(data, '\n', (size_t)(end - data));
 		if (stop == NULL)
 			stop = end;
@@ -235,6 +257,11 @@ centrifugo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
 		stats_tick(ch->hub); /* of thousands, each may take long */
 		if (stop == end || ch->conn[conn].phase != CONN_OPEN)
 			return;
+		/* each time at least one that was not done before */
+		if (c.ordinal >= ch->done_commands && conn_is_spent(ch, conn)) {
+			ch->rest_from = c.ordinal + 1;
+			return;
+		}
 	}
 }
 

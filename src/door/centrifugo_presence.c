@@ -1,5 +1,8 @@
 /* presence and presence_stats: who is in a channel. */
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
 
 #include "centrifugo.h"
 
@@ -21,14 +24,63 @@ take_present(const struct command *c, struct channel_position *at)
 	return bad;
 }
 
+/*
+ * What was found out of a large channel lately: looking at all members takes as
+ * long as all others of the worker wait. Of a small one it is always counted.
+ * COUNTED_AGE_MS: larger, the counts are older; smaller, asking all the time
+ * costs more.
+ */
+enum { COUNTED_LARGE = 256, COUNTED_AGE_MS = 100, COUNTED = 64 };
+
+struct counted {
+	uint32_t channel, epoch;
+	uint64_t stats_ms;    /* clock_ms() of the two below, 0: not known */
+	uint64_t too_long_ms; /* of when its list was more than `queue` */
+	size_t clients, users;
+};
+
+static struct counted counted[COUNTED];
+
+/* The note of a channel; empty if it was another's. */
+static struct counted *
+counted_of(const struct channel_position *at)
+{
+	struct counted *k = &counted[at->channel % COUNTED];
+
+	if (k->channel != at->channel || k->epoch != at->epoch)
+		*k = (struct counted){
+		    .channel = at->channel, .epoch = at->epoch};
+	return k;
+}
+
+/* Whether what was noted at a time is to be had still. */
+static bool
+counted_is_fresh(uint64_t then_ms)
+{
+	return then_ms != 0 && clock_ms() - then_ms < COUNTED_AGE_MS;
+}
+
+/* The list of a large channel that was written last, as it stands in a reply:
+ * as long as it is fresh it is not made again. */
+enum { LISTED_MAX = 1024 * 1024 };
+
+static struct {
+	uint32_t channel, epoch;
+	uint64_t made_ms;
+	size_t len;
+	char text[LISTED_MAX];
+} listed;
+
 /* Where members are written to. */
 struct listing {
 	struct chat *ch;
 	struct json_writer *w;
+	size_t members;
+	bool too_long; /* for what may wait for a client */
 };
 
 /* "client id": {"user":...}. */
-static void
+static bool
 member_put(const struct channel_member *m, void *arg)
 {
 	struct listing *l = arg;
@@ -36,11 +88,53 @@ member_put(const struct channel_member *m, void *arg)
 	char id[C_CLIENT_ID];
 
 	if (!channel_member_text(l->ch->hub, m, &text))
-		return;
+		return true;
+	l->members++;
 	client_id(m->id, id);
 	json_put_name(l->w, id);
 	put_client(l->w, m->id, text.user, text.user_len, text.info,
 	    text.info_len, text.sub_info, text.sub_info_len);
+	l->too_long =
+	    l->w->len > l->ch->live.queue_bytes || json_writer_failed(l->w);
+	return !l->too_long;
+}
+
+/* Keeps the list that was just written, which is all from a place on. */
+static void
+listed_keep(
+    const struct listing *l, const struct channel_position *at, size_t begin)
+{
+	size_t len = l->w->len - begin;
+
+	if (l->members < COUNTED_LARGE || len > LISTED_MAX)
+		return;
+	listed.channel = at->channel;
+	listed.epoch = at->epoch;
+	listed.made_ms = clock_ms();
+	listed.len = len;
+	memcpy(listed.text, l->w->buf + begin, len);
+}
+
+/* Writes the members of a channel; false if that is too long. */
+static bool
+put_members(struct listing *l, const struct channel_position *at)
+{
+	struct counted *k = counted_of(at);
+	size_t begin = l->w->len;
+
+	if (counted_is_fresh(k->too_long_ms))
+		return false;
+	if (listed.channel == at->channel && listed.epoch == at->epoch &&
+	    counted_is_fresh(listed.made_ms)) {
+		json_put(l->w, listed.text, listed.len);
+		return true;
+	}
+	channel_members(l->ch, at, l->ch->hub->n_slots, member_put, l);
+	if (l->too_long)
+		k->too_long_ms = clock_ms();
+	else
+		listed_keep(l, at, begin);
+	return !l->too_long;
 }
 
 void
@@ -48,7 +142,7 @@ command_presence(struct command *c)
 {
 	struct channel_position at;
 	enum centrifugo_error bad = take_present(c, &at);
-	struct listing l = {c->ch, NULL};
+	struct listing l = {.ch = c->ch};
 
 	if (bad != C_OK) {
 		reply_error(c, bad);
@@ -58,15 +152,13 @@ command_presence(struct command *c)
 	json_open(l.w, '{');
 	json_put_name(l.w, "presence");
 	json_open(l.w, '{');
-	if (at.channel != SHM_NONE)
-		channel_members(
-		    c->ch, &at, c->ch->hub->n_slots, member_put, &l);
-	json_close(l.w, '}');
-	json_close(l.w, '}');
-	if (l.w->len > c->ch->live.queue_bytes)
+	if (at.channel != SHM_NONE && !put_members(&l, &at)) {
 		reply_error(c, C_LIMIT_EXCEEDED);
-	else
-		reply_end(c, l.w);
+		return;
+	}
+	json_close(l.w, '}');
+	json_close(l.w, '}');
+	reply_end(c, l.w);
 }
 
 /* Users of members, as many as there are. */
@@ -77,7 +169,7 @@ struct counting {
 };
 
 /* Notes one member's user. */
-static void
+static bool
 member_count(const struct channel_member *m, void *arg)
 {
 	struct counting *k = arg;
@@ -88,12 +180,12 @@ member_count(const struct channel_member *m, void *arg)
 		more = reallocarray(k->user, k->cap, sizeof(*more));
 		if (more == NULL) {
 			k->failed = true;
-			k->cap = k->n;
-			return;
+			return false;
 		}
 		k->user = more;
 	}
 	k->user[k->n++] = m->user;
+	return true;
 }
 
 /* Orders users by their entry. */
@@ -118,31 +210,45 @@ users_of(struct counting *k)
 	return n;
 }
 
+/* Counts the members of a channel, or takes what was counted lately. */
+static enum centrifugo_error
+count(struct chat *ch, const struct channel_position *at, struct counted *out)
+{
+	struct counted *k = counted_of(at);
+	struct counting all = {0};
+
+	if (!counted_is_fresh(k->stats_ms)) {
+		channel_members(ch, at, ch->hub->n_slots, member_count, &all);
+		k->clients = all.n;
+		k->users = users_of(&all);
+		k->stats_ms =
+		    all.failed || all.n < COUNTED_LARGE ? 0 : clock_ms();
+		free(all.user);
+	}
+	*out = *k;
+	return all.failed ? C_INTERNAL : C_OK;
+}
+
 void
 command_presence_stats(struct command *c)
 {
 	struct channel_position at;
 	enum centrifugo_error bad = take_present(c, &at);
-	struct counting k = {0};
+	struct counted found = {0};
 	struct json_writer *w;
 
 	if (bad == C_OK && at.channel != SHM_NONE)
-		channel_members(
-		    c->ch, &at, c->ch->hub->n_slots, member_count, &k);
-	if (bad == C_OK && k.failed)
-		bad = C_INTERNAL;
+		bad = count(c->ch, &at, &found);
 	if (bad != C_OK) {
-		free(k.user);
 		reply_error(c, bad);
 		return;
 	}
 	w = reply_begin(c, "presence_stats");
 	json_open(w, '{');
 	json_put_name(w, "num_clients");
-	json_put_uint(w, k.n);
+	json_put_uint(w, found.clients);
 	json_put_name(w, "num_users");
-	json_put_uint(w, users_of(&k));
+	json_put_uint(w, found.users);
 	json_close(w, '}');
-	free(k.user);
 	reply_end(c, w);
 }

@@ -69,7 +69,8 @@ put_recovered(struct chat *ch, struct json_writer *w, const struct history *f)
 	json_open(w, '[');
 	for (k = 0; k < f->n; k++)
 		if (!put_position(ch, w, f->position[k]) ||
-		    w->len - begin > ch->live.queue_bytes / 2) {
+		    w->len - begin > ch->live.queue_bytes / 2 ||
+		    w->len > ch->live.queue_bytes) {
 			w->len = begin;
 			return false;
 		}

@@ -82,8 +82,9 @@ answer(struct chat *ch, uint32_t conn, uint64_t position, const char *room,
 		json_writer_reset(&w);
 		json_put(&w, "* history of ", 13);
 		json_put(&w, room, len);
-		for (k = found->n - first; k-- > 0;)
-			put_line(ch, &w, found->position[k], room, len);
+		for (k = found->n - first; k > 0 && !json_writer_failed(&w);
+		     k--)
+			put_line(ch, &w, found->position[k - 1], room, len);
 		first += (found->n - first + 1) / 2;
 	} while (json_writer_failed(&w) && first < found->n);
 	if (json_writer_failed(&w))

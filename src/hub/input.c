@@ -148,12 +148,11 @@ pages_fill(struct input_pool *pool, uint32_t first, struct input_part *p,
 }
 
 int
-input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
-    uint64_t end, const void *bytes, size_t len)
+input_keep(struct input_pool *pool, uint32_t slot, const struct input_more *m)
 {
 	struct hub *h = pool->h;
 	struct slot *s = &h->slot[slot];
-	uint64_t part = SHM_OWN(s->part);
+	uint64_t was = SHM_OWN(s->part), part = m->anew ? 0 : was;
 	unsigned which = part == 0 ? 0 : !PART_WHICH(part);
 	uint32_t first = part == 0 ? page_take(pool) : PART_PAGE(part);
 	struct input_part new = {.tail = first};
@@ -164,45 +163,90 @@ input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
 	if (part != 0)
 		new = *part_of(h, first, !which);
 	tail = new.tail;
-	if (tail >= h->n_pages)
+	if (tail >= h->n_pages || new.raw != 0 || new.whole != 0)
 		return -1;
-	if (!pages_fill(pool, first, &new, bytes, len)) {
+	if (!pages_fill(pool, first, &new, m->bytes, m->len) ||
+	    !pages_fill(pool, first, &new, m->raw, m->raw_len)) {
 		pages_give(pool, tail);
 		if (part == 0)
 			claim_give(&pool->pages, first);
 		return -1;
 	}
-	new.end = end;
-	new.state = *state;
+	new.bytes -= m->raw_len;
+	new.raw = m->raw_len;
+	new.whole = m->whole;
+	new.end = m->end;
+	new.state = *m->state;
 	*part_of(h, first, which) = new;
 	SHM_STORE(s->part, (uint64_t)which << 32 | (first + 1));
+	if (part == 0 && was != 0)
+		input_uncopy(pool, was);
 	return 0;
+}
+
+int
+input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
+    uint64_t end, const void *bytes, size_t len)
+{
+	const struct input_more more = {
+	    .state = state, .end = end, .bytes = bytes, .len = len};
+
+	return input_keep(pool, slot, &more);
+}
+
+/* Copies out what lies in a part's pages from a place on; returns how much was
+ * found of cap bytes. */
+static size_t
+part_copy(
+    const struct hub *h, uint32_t first, uint64_t from, void *out, size_t cap)
+{
+	uint32_t page = first, room, pages;
+	uint8_t *to = out, *bytes;
+
+	for (pages = 0; cap > 0 && page < h->n_pages && pages < h->n_pages;
+	     pages++) {
+		bytes = page_payload(h, page, first, &room);
+		page = SHM_LOAD(h->page[page].next) - 1;
+		if (from >= room) {
+			from -= room;
+			continue;
+		}
+		room -= (uint32_t)from;
+		if (room > cap)
+			room = (uint32_t)cap;
+		memcpy(to, bytes + from, room);
+		from = 0;
+		to += room;
+		cap -= room;
+	}
+	return (size_t)(to - (uint8_t *)out);
 }
 
 size_t
 input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap)
 {
 	uint64_t part = SHM_LOAD(h->slot[slot].part), left;
-	uint32_t first = PART_PAGE(part), page = first, room;
-	uint8_t *to = out, *from;
+	uint32_t first = PART_PAGE(part);
 
 	if (first >= h->n_pages)
 		return 0;
 	left = SHM_ONCE(part_of(h, first, PART_WHICH(part))->bytes);
-	if (left > cap)
-		left = cap;
-	while (left > 0) {
-		from = page_payload(h, page, first, &room);
-		if (room > left)
-			room = (uint32_t)left;
-		memcpy(to, from, room);
-		to += room;
-		left -= room;
-		page = SHM_LOAD(h->page[page].next) - 1;
-		if (page >= h->n_pages)
-			break;
-	}
-	return (size_t)(to - (uint8_t *)out);
+	return part_copy(h, first, 0, out, left < cap ? (size_t)left : cap);
+}
+
+size_t
+input_raw(const struct hub *h, uint32_t slot, void *out, size_t cap)
+{
+	uint64_t part = SHM_LOAD(h->slot[slot].part);
+	uint32_t first = PART_PAGE(part), raw;
+	const struct input_part *p;
+
+	if (first >= h->n_pages)
+		return 0;
+	p = part_of(h, first, PART_WHICH(part));
+	raw = SHM_ONCE(p->raw);
+	return part_copy(
+	    h, first, SHM_ONCE(p->bytes), out, raw < cap ? raw : cap);
 }
 
 /* Whether the pages of a part hold what it says, each marked on the way. */
@@ -225,8 +269,9 @@ part_mark(struct input_pool *pool, uint32_t first, const struct input_part *p)
 	}
 	/* what was begun behind the tail was never committed */
 	SHM_STORE(h->page[page].next, 0);
-	return p->bytes <= room && room - p->bytes < PAGE_BYTES &&
-	    p->tail_used <= PAGE_BYTES;
+	return p->raw <= SHM_STAGE && p->bytes <= room &&
+	    p->bytes + p->raw <= room &&
+	    room - p->bytes - p->raw < PAGE_BYTES && p->tail_used <= PAGE_BYTES;
 }
 
 /* Whether a part is of a message that is done: its owner died before it could
@@ -235,6 +280,15 @@ static bool
 part_done(const struct hub *h, uint32_t slot, const struct input_part *p)
 {
 	return p->end <= KEY_POSITION(SHM_LOAD(h->slot[slot].committed));
+}
+
+bool
+input_waits(const struct hub *h, uint32_t slot)
+{
+	const struct input_part *p = input_part(h, slot);
+
+	return p != NULL && (p->raw != 0 || p->whole != 0) &&
+	    !part_done(h, slot, p);
 }
 
 int
@@ -272,11 +326,14 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 	from = *part_of(h, begin, PART_WHICH(old));
 	if (part_done(h, slot, &from))
 		return 0;
+	if (from.raw > SHM_STAGE ||
+	    from.bytes > (uint64_t)h->n_pages * INPUT_PAGE)
+		return INPUT_SPOILT;
 	first = page_take(pool);
 	if (first == SHM_NONE)
 		return -1;
 	to.tail = first;
-	left = from.bytes;
+	left = from.bytes + from.raw;
 	for (; ok && left > 0 && pages < h->n_pages; pages++) {
 		bytes = page_payload(h, page, begin, &room);
 		if (room > left)
@@ -293,6 +350,9 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 		return ok ? INPUT_SPOILT : -1;
 	}
 	to.end = from.end;
+	to.bytes = from.bytes;
+	to.raw = from.raw;
+	to.whole = from.whole;
 	to.state = from.state;
 	*part_of(h, first, 0) = to;
 	*part = first + 1;

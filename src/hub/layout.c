@@ -225,6 +225,8 @@ static const struct layout_line layout_lines[] = {
     FIELD(input_part, bytes),
     FIELD(input_part, tail),
     FIELD(input_part, tail_used),
+    FIELD(input_part, raw),
+    FIELD(input_part, whole),
     FIELD(input_part, state),
     STRUCT(ws_state),
     FIELD(ws_state, remaining),

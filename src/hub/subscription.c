@@ -263,7 +263,7 @@ subscription_chain(struct hub *h, uint32_t sub)
 
 bool
 subscription_members(const struct hub *h, int worker, uint32_t channel,
-    uint32_t max, void (*member)(const struct subscription *, void *),
+    uint32_t max, bool (*member)(const struct subscription *, void *),
     void *arg)
 {
 	uint32_t i = subscription_first(h, worker, channel), n, seen = SHM_NONE;
@@ -280,7 +280,8 @@ subscription_members(const struct hub *h, int worker, uint32_t channel,
 		if (copy.channel != channel + 1 || copy.slot >= h->n_slots ||
 		    SHM_LOAD(h->subscription[i].channel) != channel + 1)
 			return false;
-		member(&copy, arg);
+		if (!member(&copy, arg))
+			return true;
 		i = link_at(h, copy.next);
 	}
 	return true;

@@ -216,7 +216,8 @@ leave_drain(struct worker *w, uint32_t rate)
 	accept_balance(w);
 }
 
-/* The next open connection to end; false: there is none left. */
+/* The next open connection to end; false: there is none left. One whose input
+ * waits is answered first. */
 static bool
 drain_next(struct worker *w)
 {
@@ -229,7 +230,8 @@ drain_next(struct worker *w)
 			if (wrapped)
 				return false;
 			wrapped = true;
-		} else if (ch->conn[w->drain_at].phase == CONN_OPEN)
+		} else if (ch->conn[w->drain_at].phase == CONN_OPEN &&
+		    !ch->conn[w->drain_at].waits)
 			return true;
 	}
 }

@@ -177,10 +177,11 @@ take_over(struct scene *s, int worker)
 	s->n[worker] = n;
 }
 
-static void
+static bool
 count_cb(const struct channel_member *m, void *arg)
 {
 	++*(int *)arg;
+	return true;
 }
 
 /* How often each got a text. */

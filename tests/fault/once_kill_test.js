@@ -23,6 +23,7 @@ const INPUT = /^(door|chat)\/(?!custody)|^hub\/(output|input)\.c/;
 const ROOM = /^hub\/(subscription|presence|output)\.c/;
 const JOURNAL = /^hub\/(journal|lock)\.c/;
 const ORDER = /^(worker\/order|net\/link|hub\/(journal|lock))\.c/;
+const WAIT = /^(door\/centrifugo\.c|chat\/(reader|publish|io)|hub\/(input|journal))/;
 const KICK = /^(chat\/(?!custody)|hub\/(presence|slot|subscription|output))/;
 
 /* A client that answers pings of the centrifugo door. */
@@ -184,6 +185,30 @@ const CASES = {
 	}, async (p) => {
 		assert.equal(await p.ask('/leave den'), '* left den');
 		assert.equal(await p.ask('/rooms'), '* you are in lobby');
+	}, leave),
+
+	'commands that wait for the next turn': () => each('', WAIT,
+	    async (d) => {
+		const p = await Person.open(d, '/connection/websocket?user=u');
+		await p.ask('{"id":1,"connect":{}}');
+		await p.ask('{"id":2,"subscribe":{"channel":"den"}}');
+		p.heard = [];
+		return p;
+	}, async (p) => {
+		const kinds = ['"publish":{"channel":"den","data":1}',
+		    '"ping":{}', '"presence_stats":{"channel":"den"}'];
+		const lines = Array.from({length: 15}, (_, k) =>
+		    `{"id":${k + 3},${kinds[k % 3]}}`);
+		p.ws.send(lines.join('\n'));
+		p.ws.send('{"id":18,"ping":{}}');
+		const answers = () => p.heard.map((s) => JSON.parse(s))
+		    .filter((v) => v.id);
+		await p.wait('the answers', () => answers().at(-1)?.id === 18);
+		await p.wait('the publications', () =>
+		    p.heard.length >= 16 + 5);
+		assert.deepEqual(answers().map((v) => v.id),
+		    Array.from({length: 16}, (_, k) => k + 3));
+		assert.equal(p.heard.length, 16 + 5);
 	}, leave),
 
 	'what the operator says': () => each('', ORDER, async (d) => {

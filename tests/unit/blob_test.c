@@ -144,10 +144,11 @@ test_torn(void **state)
 
 static struct channel_member seen;
 
-static void
+static bool
 member_cb(const struct channel_member *m, void *arg)
 {
 	seen = *m;
+	return true;
 }
 
 /* A member who has gone before what is told of him was copied is not told of:

@@ -14,10 +14,11 @@ enum { SLOTS = 64, ENTRIES = 8 };
 
 static const struct adopt_fault no_fault;
 
-static void
+static bool
 count_cb(const struct channel_member *m, void *arg)
 {
 	++*(uint32_t *)arg;
+	return true;
 }
 
 /* Makes channels until one has that entry, of which the journal keeps nothing
@@ -82,18 +83,57 @@ test_room_reused(void **state)
 	hub_destroy(&h);
 }
 
+/* Wants to be told of two. */
+static bool
+two_cb(const struct channel_member *m, void *arg)
+{
+	return ++*(uint32_t *)arg < 2;
+}
+
+/* Who has been told enough is told no more: of a room, and of the lobby. */
+static void
+test_members_enough(void **state)
+{
+	static const struct subscription terms = {
+	    .flags = SUBSCRIPTION_PRESENT};
+	static const char *const rooms[] = {"room", "lobby"};
+	struct channel_position at;
+	uint32_t i, sub, members;
+	int client[5], k;
+	struct node *n;
+	struct hub h;
+
+	fixture_hub(&h, SLOTS, ENTRIES, 1 << 20, 4 << 20, 1 << 20);
+	n = node_new(&h, 0);
+	for (k = 0; k < 5; k++) {
+		i = node_open(n, k == 0 ? "a" : "b", &client[k]);
+		channel_subscribe(&n->ch, i, "room", 4, &terms, &at, &sub);
+	}
+	for (k = 0; k < 2; k++) {
+		members = 0;
+		channel_find(&n->ch, rooms[k], strlen(rooms[k]), false, &at);
+		assert_false(
+		    channel_members(&n->ch, &at, SLOTS, two_cb, &members));
+		assert_int_equal(members, 2);
+	}
+	for (k = 0; k < 5; k++)
+		close(client[k]);
+	hub_destroy(&h);
+}
+
 static struct node *thief; /* has the entry as soon as a member is told */
 static uint32_t stolen;
 
 /* Tells of one member, and meanwhile the entry becomes another's: whoever
  * comes then is not a member. */
-static void
+static bool
 steal_cb(const struct channel_member *m, void *arg)
 {
 	struct presence_entry *e = &thief->h.entry[stolen];
 
 	e->epoch++;
 	++*(uint32_t *)arg;
+	return true;
 }
 
 /* The same while the members are looked at. */
@@ -198,6 +238,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_room_reused),
+	    cmocka_unit_test(test_members_enough),
 	    cmocka_unit_test(test_room_reused_meanwhile),
 	    cmocka_unit_test(test_late_publication),
 	    cmocka_unit_test(test_late_kick),

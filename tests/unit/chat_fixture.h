@@ -19,7 +19,10 @@
 #include "door/door.h"
 #include "net/loop.h"
 
-enum { NODES = 64 };
+#ifndef FIXTURE_NODES /* a test may need more */
+#define FIXTURE_NODES 64
+#endif
+enum { NODES = FIXTURE_NODES };
 
 struct node {
 	struct hub h;

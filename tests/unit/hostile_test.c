@@ -200,11 +200,12 @@ read_all(struct world *w)
 	(void)lock_holder(h);
 }
 
-static void
+static bool
 member_cb(const struct subscription *s, void *arg)
 {
 	(void)s;
 	++*(uint32_t *)arg;
+	return true;
 }
 
 static void

@@ -141,12 +141,103 @@ test_adopt_done(void **state)
 	hub_destroy(&h);
 }
 
+/* Bytes that wait behind a message's payload: they are had as they came, also
+ * elsewhere, in place of what was there before; nothing is appended to them. */
+static void
+test_raw(void **state)
+{
+	static uint8_t bytes[SHM_STAGE], raw[SHM_STAGE], out[SHM_STAGE];
+	static const size_t size[] = {0, 1, 500, 1016, 3000, 20000};
+	struct ws_state decoder = {.opcode = WS_TEXT};
+	struct input_more more = {
+	    .state = &decoder, .bytes = bytes, .raw = raw, .anew = true};
+	struct input_pool pool;
+	uint64_t part, was;
+	struct hub h;
+	uint32_t round;
+
+	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, PAGES * 1024);
+	assert_int_equal(input_pool_init(&pool, &h), 0);
+	assert_false(input_waits(&h, 0));
+	for (round = 0; round < fixture_rounds(300); round++) {
+		fixture_fill(bytes, sizeof(bytes));
+		fixture_fill(raw, sizeof(raw));
+		more.len = size[fixture_random(6)];
+		more.raw_len = 1 + (uint32_t)size[fixture_random(6)];
+		more.end = 100 + more.raw_len;
+		more.whole = fixture_random(2);
+		assert_int_equal(input_keep(&pool, 0, &more), 0);
+		assert_true(input_waits(&h, 0));
+		assert_int_equal(
+		    input_save(&pool, 0, &decoder, 9, bytes, 1), -1);
+		was = h.slot[0].part;
+		assert_int_equal(input_copy(&pool, 0, &part), 0);
+		h.slot[0].part = part;
+		assert_int_equal(
+		    input_gather(&h, 0, out, sizeof(out)), more.len);
+		assert_memory_equal(out, bytes, more.len);
+		assert_int_equal(
+		    input_raw(&h, 0, out, sizeof(out)), more.raw_len);
+		assert_memory_equal(out, raw, more.raw_len);
+		assert_int_equal(input_part(&h, 0)->whole, more.whole);
+		h.slot[0].part = was;
+		input_uncopy(&pool, part);
+		h.slot[0].committed = KEY(99, 1);
+		assert_true(input_waits(&h, 0));
+		h.slot[0].committed = KEY(more.end, 0);
+		assert_false(input_waits(&h, 0));
+		h.slot[0].committed = 0;
+	}
+	input_release(&pool, 0);
+	assert_int_equal(pool.pages.n_used, 0);
+	/* what never fits: what is there stays */
+	assert_int_equal(input_save(&pool, 0, &decoder, 9, bytes, 77), 0);
+	more.len = sizeof(bytes);
+	more.raw_len = sizeof(raw);
+	assert_int_equal(input_keep(&pool, 0, &more), -1);
+	assert_int_equal(input_part(&h, 0)->bytes, 77);
+	assert_int_equal(pool.pages.n_used, 1);
+	input_pool_deinit(&pool);
+	hub_destroy(&h);
+}
+
+/* What a scribbler says of them is not believed. */
+static void
+test_raw_scribbled(void **state)
+{
+	struct ws_state decoder = {.opcode = WS_TEXT};
+	struct input_more more = {
+	    .state = &decoder, .end = 100, .raw = "abc", .raw_len = 3};
+	struct input_pool pool;
+	struct input_part *p;
+	struct hub h;
+	uint64_t part;
+	char out[10];
+
+	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, PAGES * 1024);
+	assert_int_equal(input_pool_init(&pool, &h), 0);
+	assert_int_equal(input_keep(&pool, 0, &more), 0);
+	p = (struct input_part *)input_part(&h, 0);
+	p->raw = UINT32_MAX;
+	assert_in_range(input_raw(&h, 0, out, sizeof(out)), 0, sizeof(out));
+	assert_int_equal(input_copy(&pool, 0, &part), INPUT_SPOILT);
+	p->raw = 3;
+	p->bytes = UINT64_MAX - 1;
+	assert_int_equal(input_raw(&h, 0, out, sizeof(out)), 0);
+	assert_int_equal(input_copy(&pool, 0, &part), INPUT_SPOILT);
+	assert_int_equal(input_adopt(&pool, 0), -1);
+	input_pool_deinit(&pool);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_model),
 	    cmocka_unit_test(test_adopt_done),
+	    cmocka_unit_test(test_raw),
+	    cmocka_unit_test(test_raw_scribbled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,10 +169,11 @@ test_slot_is_not_written(void **state)
 	stays();
 }
 
-static void
+static bool
 count_cb(const struct channel_member *m, void *arg)
 {
 	++*(uint32_t *)arg;
+	return true;
 }
 
 /* Members of the room, as anybody sees them. */

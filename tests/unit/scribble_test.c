@@ -158,10 +158,11 @@ test_chain_given(void **state)
 	scene_end(&s);
 }
 
-static void
+static bool
 count_cb(const struct channel_member *m, void *arg)
 {
 	++*(uint32_t *)arg;
+	return true;
 }
 
 /* A channel's chain goes round, leads away, or says that somebody is in it who

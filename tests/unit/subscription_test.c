@@ -150,10 +150,11 @@ record_stays(struct scene *s)
 	assert_int_not_equal(s->h.subscription[s->sub].channel, 0);
 }
 
-static void
+static bool
 count_cb(const struct channel_member *m, void *arg)
 {
 	++*(uint32_t *)arg;
+	return true;
 }
 
 /* A record that outlives its connection is not that of the next one there: it

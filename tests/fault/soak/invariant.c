@@ -254,7 +254,8 @@ pages_of(const struct hub *h, uint32_t i)
 
 	if (part == NULL)
 		return n;
-	rest = part->bytes > FIRST_BYTES ? part->bytes - FIRST_BYTES : 0;
+	rest = part->bytes + part->raw;
+	rest = rest > FIRST_BYTES ? rest - FIRST_BYTES : 0;
 	return n + 1 + (uint32_t)((rest + PAGE_BYTES - 1) / PAGE_BYTES);
 }
 
@@ -329,10 +330,11 @@ record_look(struct look *l, uint32_t sub, bool marked)
 }
 
 /* Counts a record in a worker's chain. */
-static void
+static bool
 member_cb(const struct subscription *s, void *arg)
 {
 	++*(uint32_t *)arg;
+	return true;
 }
 
 /* Every record is in its channel's chain: the chains that begin with one of a
