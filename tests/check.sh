@@ -111,6 +111,7 @@ together patient calm waiting
 
 system release page 180
 system release upgrade 180
+system release firefox 120
 system release store 90
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60

@@ -136,6 +136,7 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 		if (state->control_len >= 2)
 			code = (uint16_t)(state->control[0] << 8 |
 			    state->control[1]);
+		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
 		conn_end(ch, i, code, REASON_NONE);
 		break;
 	default:
@@ -171,6 +172,15 @@ error_reason(uint16_t code)
 	return code == WS_TOO_BIG ? REASON_TOO_BIG
 	    : code == WS_BAD_DATA ? REASON_UTF8
 				  : REASON_PROTOCOL;
+}
+
+/* A frame breaks the protocol. If that was to close, no other one follows. */
+static void
+input_fail(struct chat *ch, uint32_t i, const struct ws_state *state)
+{
+	if (state->frame == WS_CLOSE)
+		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
+	conn_end(ch, i, state->error, error_reason(state->error));
 }
 
 void
@@ -209,9 +219,11 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 		} else if (event == WS_EVENT_CONTROL)
 			control(ch, i, &state, start + at);
 		else if (event == WS_EVENT_ERROR)
-			conn_end(ch, i, state.error, error_reason(state.error));
+			input_fail(ch, i, &state);
 	}
 	if (ch->conn[i].phase == CONN_OPEN)
 		settle(ch, i, &state, start + len, have);
+	else if (ch->conn[i].phase == CONN_ENDING)
+		closing_look(ch, i, bytes + at, len - at);
 	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
 }

@@ -158,6 +158,8 @@ group('workers', {workers: false, conf: 'workers 2\n'}, (test) => {
 		await crowd.judgeAll();
 		/* The new ones take connections, and hear and are heard. */
 		await crowd.joinAll(Array.from({length: 100}, (_, i) =>
+		for (const c of all) /* they answer the close, as clients do */
+			c.closed(1012).catch(() => {});
 		    `n${i}`));
 		await crowd.locate();
 		assert.equal(new Set([...crowd.people].map((p) =>
