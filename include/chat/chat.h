@@ -190,6 +190,7 @@ struct chat {
 	bool replaying;		/* input that a dead worker read */
 	bool unsettled;		/* this turn published something */
 	bool leaving;		/* accepts no more */
+	bool draining;		/* sends its connections away, takes no new */
 
 	/* another worker gives a connection away (worker layer); fd -1: there
 	 * was no room for its descriptor here */

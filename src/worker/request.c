@@ -60,6 +60,19 @@ refuse(struct chat *ch, uint32_t i, const struct route *route)
 	free(answer);
 }
 
+/* While connections are sent away, nothing new begins; what is for the
+ * backends of those who are still here goes on. */
+static void
+request_drained(struct route *route)
+{
+	if (route->status == 100 || route->status >= 400)
+		return;
+	route_refuse(503,
+	    "draining: this server sends its clients away, try another one",
+	    route);
+	route->headers = "Retry-After: 5\r\n";
+}
+
 /* Tables are full. */
 static void
 refuse_full(struct chat *ch, uint32_t i)
@@ -180,6 +193,8 @@ request_complete(
 		route_refuse(r.status, r.reason, &route);
 	else
 		route_request(&ch->live, &r, &route);
+	if (ch->draining)
+		request_drained(&route);
 	route.head = r.method.len == 4 && memcmp(r.method.p, "HEAD", 4) == 0;
 	if (route.status == 100)
 		request_expect(ch, i, &r, head, n, more);
