@@ -321,6 +321,13 @@ request_late(struct chat *ch, uint32_t i)
 {
 	struct route route;
 
+	if (ch->conn[i].request.len == 0) {
+		/* a browser has opened it in advance; it asked for nothing, so
+		 * nothing is answered */
+		log_debug("%s: no request came", conn_peer(ch, i));
+		conn_linger(ch, i);
+		return;
+	}
 	route_refuse(408, "the request took too long", &route);
 	refuse(ch, i, &route);
 }
