@@ -82,6 +82,7 @@ calm() {
 	system san web 90
 	system san host 120
 	system san check 60
+	system san proxies 120
 }
 
 # They wait most of their time, or do not mind.
@@ -112,6 +113,7 @@ waiting() {
 together patient calm waiting
 
 system release page 180
+system release firefox 120
 system release upgrade 180
 system release store 90
 system release plain_door 60 'workers|io_uring|queue'

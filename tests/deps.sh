@@ -25,6 +25,11 @@ need_command() {
 	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 
+# The same for a program that is not in everybody's PATH.
+need_file() {
+	[ -x "$1" ] || missing="$missing $2"
+}
+
 case $what in
 build|all) ;;
 *)
@@ -53,6 +58,12 @@ if [ "$what" = all ]; then
 	need_command curl curl
 	need_command node nodejs
 	need_command npm npm
+	need_command ab apache2-utils
+	need_command wget wget
+	need_command firefox-esr firefox-esr
+	need_file /usr/sbin/haproxy haproxy
+	need_file /usr/sbin/nginx nginx
+	need_file /usr/lib/nagios/plugins/check_http monitoring-plugins-basic
 fi
 [ -n "$missing" ] || exit 0
 
@@ -69,6 +80,13 @@ fi
 echo "deps: installing$missing" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# Tests start nginx and haproxy themselves: as services they would take ports.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$log"; $as_root rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+	$as_root chmod 755 "$policy"
+fi
 # Words on purpose: $as_root may be empty, $missing is a list.
 # shellcheck disable=SC2086
 if ! $as_root apt-get update -q >"$log" 2>&1 ||
@@ -78,3 +96,11 @@ if ! $as_root apt-get update -q >"$log" 2>&1 ||
 	echo "deps: apt-get failed; wanted:$missing" >&2
 	exit 1
 fi
+for service in nginx haproxy; do
+	case "$missing " in
+	*" $service "*)
+		[ ! -d /run/systemd/system ] ||
+		    $as_root systemctl -q disable "$service"
+		;;
+	esac
+done

@@ -24,8 +24,12 @@
 #include "net/batch.h"
 
 enum {
-	CHAT_LINGER_MS = 1000, /* read on after our close, so that its code
+	CHAT_LINGER_MS = 1000, /* read on after our FIN, so that what was sent
 				* arrives */
+	/* Our FIN waits so long for the client's close frame. Larger: who
+	 * answers none keeps its slot longer; smaller: browsers on slow
+	 * networks call the end unclean. */
+	CHAT_CLOSE_MS = 1000,
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
 	CHAT_TURN_MS = 50,     /* so long what else is there waits, and more
 				* of it leaves in one write */
@@ -55,11 +59,13 @@ enum conn_phase {
 	CONN_REQUEST, /* its request is not complete; no promise made */
 	CONN_ANSWER,  /* gets the rest of an answer that did not fit */
 	CONN_OPEN,
-	CONN_ENDING, /* gets its pending output, then a FIN */
-	CONN_LINGER, /* our FIN is sent; reads on until the peer's */
-	CONN_MOVING, /* frozen: on its way to another worker */
-	CONN_DROPPED /* its output is given back, nothing is appended; it is
-		      * ended at the turn's end */
+	CONN_ENDING,  /* gets its pending output, our close frame last */
+	CONN_CLOSING, /* that is sent: reads on until the client's close frame,
+		       * then sends a FIN */
+	CONN_LINGER,  /* our FIN is sent; reads on until the peer's */
+	CONN_MOVING,  /* frozen: on its way to another worker */
+	CONN_DROPPED  /* its output is given back, nothing is appended; it is
+		       * ended at the turn's end */
 };
 
 /* The private part of a connection; its number is its slot's (from n_slots
@@ -89,8 +95,8 @@ struct conn {
 		} user;
 	};
 	int fd;
-	uint32_t due_ms;  /* REQUEST, ANSWER, ENDING, LINGER: until when; the
-			   * clock's low half */
+	uint32_t due_ms;  /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
+			   * when; the clock's low half */
 	uint32_t dirty;	  /* place + 1 in the list of those to write */
 	uint8_t phase;	  /* enum conn_phase */
 	uint8_t door;	  /* enum slot_door, of one that is open */
@@ -223,6 +229,7 @@ struct chat {
 	bool replaying;	     /* input that a dead worker read */
 	bool unsettled;	     /* this turn published something */
 	bool leaving;	     /* accepts no more */
+	bool draining;	     /* sends its connections away, takes no new */
 
 	/* another worker gives a connection away (worker layer); fd -1: there
 	 * was no room for its descriptor here */

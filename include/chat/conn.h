@@ -72,8 +72,9 @@ void conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt,
     ...) __attribute__((format(printf, 4, 5)));
 
 /*
- * Ends a connection in order: close frame with that code (WS_NONE: without a
- * code), what is pending, FIN, a moment to read on. It leaves presence now.
+ * Ends a connection in order: what is pending, close frame with that code
+ * (WS_NONE: without a code), the client's close frame, FIN, a moment to read
+ * on. It leaves presence now.
  */
 void
 conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason);
@@ -103,6 +104,18 @@ void conn_drop_marked(struct chat *ch);
 
 /* Sends our FIN and reads on for a moment. */
 void conn_linger(struct chat *ch, uint32_t i);
+
+/* closing.c: our close frame is sent: waits for the client's, unless that has
+ * come, and then sends our FIN. */
+void closing_begin(struct chat *ch, uint32_t i);
+
+/* Reads in CONN_CLOSING. */
+void closing_read(struct chat *ch, uint32_t i);
+
+/* Looks for the client's close frame at the end of bytes that are not decoded
+ * any more, as the connection is ending. */
+void
+closing_look(struct chat *ch, uint32_t i, const uint8_t *bytes, size_t len);
 
 /* Input has come, or the socket takes output again (libevent callback). */
 void conn_event_cb(int fd, short what, void *arg);

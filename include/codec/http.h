@@ -1,7 +1,7 @@
 /*
- * http: the head of one HTTP/1.1 request, judged strictly by RFC 9110 and
- * 9112. Layer 1, pure. Spans point into the caller's bytes
- * (a path that an absolute target leaves out is a constant "/").
+ * http: the head of one request of HTTP/1.1 or 1.0, judged strictly by RFC 9110
+ * and 9112. Layer 1, pure. Spans point into the caller's bytes (a path that an
+ * absolute target leaves out is a constant "/").
  */
 #ifndef CHATD_CODEC_HTTP_H
 #define CHATD_CODEC_HTTP_H
@@ -26,10 +26,11 @@ struct http_span {
 struct http_request {
 	struct http_span method, path;
 	struct http_span query;	     /* without '?'; NULL: none */
-	struct http_span host;	     /* of the target if absolute, else Host */
+	struct http_span host;	     /* of the target if absolute, else Host;
+				      * NULL: HTTP/1.0 without any */
 	struct http_span origin;     /* Origin, NULL if absent */
 	struct http_span key;	     /* Sec-WebSocket-Key, canonical, or NULL */
-	struct http_span protocols;  /* first Sec-WebSocket-Protocol field */
+	struct http_span fields;     /* all field lines, for http_offers() */
 	struct http_span none_match; /* last If-None-Match, NULL if absent */
 	struct http_span api_key, authorization; /* NULL if absent */
 	/* What proxies say of a client; the last field of each, or NULL. */
@@ -37,6 +38,9 @@ struct http_request {
 	uint64_t length; /* of the body, which only POST /api/... may have */
 	bool has_length, expects; /* Content-Length, Expect: 100-continue */
 	int version;		  /* Sec-WebSocket-Version; -1 if absent */
+	int minor;	    /* of HTTP/1.x: 0 or 1; with 0 no upgrade and no
+			     * expectation is heard (RFC 9110 7.8, 10.1.1) */
+	bool offers;	    /* any Sec-WebSocket-Protocol field */
 	bool upgrade;	    /* Upgrade: websocket and Connection: upgrade */
 	bool key_bad;	    /* a key that is missing, doubled, not canonical */
 	bool version_bad;   /* doubled or not a number */
@@ -60,6 +64,10 @@ int http_head_end(
  * the caller in key_bad and version_bad, as path and method are judged first.
  */
 int http_parse(const char *head, size_t len, struct http_request *r);
+
+/* Whether any Sec-WebSocket-Protocol field of a good head has that subprotocol:
+ * a list may be cut into several fields (RFC 6455 11.3.4). */
+bool http_offers(const struct http_request *r, const char *protocol);
 
 /* Sec-WebSocket-Accept for a key of HTTP_KEY_LEN bytes (RFC 6455 4.2.2), NUL
  * terminated. */

@@ -115,6 +115,9 @@ enum { KEY_BITS = 13 };
 #define SLOT_LEAVING (1u << 28)
 /* Its user is entered, and its client may not have been told yet. */
 #define SLOT_ENTERING (1u << 26)
+/* With SLOT_ENDING: the client's close frame has come: ours answers it, and our
+ * FIN need not wait. */
+#define SLOT_CLOSE_HEARD (1u << 25)
 /* In `skipped`. */
 #define SLOT_SKIPPED_MORE (1u << 31)
 /* A subscription's token has had an info. */

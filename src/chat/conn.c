@@ -528,7 +528,7 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
 	conn_wait(ch, i, false);
 	input_release(&ch->input, i);
 	conn_append_close(ch, i);
-	conn_pause(ch, i, true); /* nothing more is read until our FIN */
+	conn_pause(ch, i, true); /* until our close frame is sent */
 	conn_dirty(ch, i);
 }
 

@@ -100,6 +100,9 @@ conn_event_cb(int fd, short what, void *arg)
 		if (!c->paused && !c->waits)
 			conn_read(ch, i);
 		break;
+	case CONN_CLOSING:
+		closing_read(ch, i);
+		break;
 	case CONN_LINGER:
 		linger_read(ch, i);
 		break;
@@ -140,7 +143,7 @@ conn_drained(struct chat *ch, uint32_t i)
 	struct conn *c = &ch->conn[i];
 
 	if (c->phase == CONN_ENDING)
-		conn_linger(ch, i);
+		closing_begin(ch, i);
 	else if (c->paused)
 		conn_pause(ch, i, false);
 	if (c->phase == CONN_OPEN && conn_slot(ch, i)->skipped != 0 &&

@@ -233,6 +233,7 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 		if (state->control_len >= 2)
 			code = (uint16_t)(state->control[0] << 8 |
 			    state->control[1]);
+		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
 		conn_end(ch, i, code, REASON_NONE);
 		break;
 	default:
@@ -260,6 +261,15 @@ error_reason(uint16_t code)
 	return code == WS_TOO_BIG ? REASON_TOO_BIG
 	    : code == WS_BAD_DATA ? REASON_UTF8
 				  : REASON_PROTOCOL;
+}
+
+/* A frame breaks the protocol. If that was to close, no other one follows. */
+static void
+input_fail(struct chat *ch, uint32_t i, const struct ws_state *state)
+{
+	if (state->frame == WS_CLOSE)
+		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
+	conn_end(ch, i, state->error, error_reason(state->error));
 }
 
 /* Whether what comes behind an event is to wait. */
@@ -317,13 +327,14 @@ reading_run(struct reading *r)
 		} else if (event == WS_EVENT_CONTROL)
 			control(ch, r->i, &r->state, r->start + r->at);
 		else if (event == WS_EVENT_ERROR)
-			conn_end(ch, r->i, r->state.error,
-			    error_reason(r->state.error));
+			input_fail(ch, r->i, &r->state);
 		if (is_enough(r, event) && reading_wait(r))
 			return true;
 	}
 	if (ch->conn[r->i].phase == CONN_OPEN)
 		settle(r);
+	else if (ch->conn[r->i].phase == CONN_ENDING)
+		closing_look(ch, r->i, r->bytes + r->at, r->len - r->at);
 	return false;
 }
 

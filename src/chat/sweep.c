@@ -78,6 +78,10 @@ sweep_one(struct chat *ch, uint32_t i)
 		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
 			ch->request_late(ch, i);
 		break;
+	case CONN_CLOSING:
+		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
+			conn_linger(ch, i);
+		break;
 	case CONN_ANSWER:
 	case CONN_ENDING:
 	case CONN_LINGER:

@@ -1,4 +1,4 @@
-/* http: the head of one HTTP/1.1 request (RFC 9110, RFC 9112). */
+/* http: the head of one request (RFC 9110, RFC 9112). */
 #include <netinet/in.h>
 #include <resolv.h>
 #include <sha1.h>
@@ -13,7 +13,6 @@ struct http_seen {
 	unsigned int fields, hosts, keys, versions, origins, lengths;
 	bool connection_upgrade, upgrade_websocket;
 	bool extensions, extension; /* a field; an element in any of them */
-	bool protocols, protocol;
 };
 
 /* Refuses a head. */
@@ -58,37 +57,6 @@ http_head_end(
 	if (i >= HTTP_HEAD_MAX)
 		return http_refuse(r, 431, "request head is too long");
 	return 0;
-}
-
-/* Takes a line off the front, without its CRLF; false if there is none. */
-static bool
-http_next_line(struct http_span *rest, struct http_span *line)
-{
-	const char *cr = memmem(rest->p, rest->len, "\r\n", 2);
-
-	if (cr == NULL)
-		return false;
-	line->p = rest->p;
-	line->len = (size_t)(cr - rest->p);
-	rest->p += line->len + 2;
-	rest->len -= line->len + 2;
-	return true;
-}
-
-/* Splits at the first c: the part before it is returned, s keeps the rest. If
- * there is no c, returns false. */
-static bool
-http_split(struct http_span *s, char c, struct http_span *before)
-{
-	const char *at = s->len > 0 ? memchr(s->p, c, s->len) : NULL;
-
-	if (at == NULL)
-		return false;
-	before->p = s->p;
-	before->len = (size_t)(at - s->p);
-	s->p += before->len + 1;
-	s->len -= before->len + 1;
-	return true;
 }
 
 /* Parses origin-form into path and query (RFC 9112 3.2.1). */
@@ -177,8 +145,10 @@ http_parse_line(struct http_span line, struct http_request *r)
 	    !http_is_digit(line.p[5]) || line.p[6] != '.' ||
 	    !http_is_digit(line.p[7]))
 		return http_refuse(r, 400, "malformed request line");
-	if (line.p[5] != '1' || line.p[7] != '1')
-		return http_refuse(r, 505, "only HTTP/1.1 is spoken here");
+	if (line.p[5] != '1' || line.p[7] > '1')
+		return http_refuse(
+		    r, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+	r->minor = line.p[7] - '0';
 	return http_parse_target(target, r);
 }
 
@@ -274,18 +244,35 @@ http_take_upgrade(
 	return 0;
 }
 
-/* Reads a list of extensions or of subprotocols; *any tells of elements. */
+/* Reads a list of extensions. */
 static int
-http_take_list(struct http_span value, bool (*is_element)(struct http_span),
-    bool *any, const char *reason, struct http_request *r)
+http_take_extensions(
+    struct http_span value, struct http_seen *seen, struct http_request *r)
 {
 	struct http_span element;
 
+	seen->extensions = true;
 	while (http_next_element(&value, &element)) {
-		if (!is_element(element))
-			return http_refuse(r, 400, reason);
-		*any = true;
+		if (!http_is_extension(element))
+			return http_refuse(
+			    r, 400, "malformed Sec-WebSocket-Extensions");
+		seen->extension = true;
 	}
+	return 0;
+}
+
+/* Reads a list of subprotocols. One without an element is as good as none:
+ * there are programs that send it when they want none. */
+static int
+http_take_protocols(struct http_span value, struct http_request *r)
+{
+	struct http_span element;
+
+	r->offers = true;
+	while (http_next_element(&value, &element))
+		if (!http_is_token(element))
+			return http_refuse(
+			    r, 400, "malformed Sec-WebSocket-Protocol");
 	return 0;
 }
 
@@ -336,17 +323,10 @@ http_take_websocket(struct http_span name, struct http_span value,
 	} else if (http_is_word(name, "Version")) {
 		seen->versions++;
 		r->version = http_read_version(value);
-	} else if (http_is_word(name, "Extensions")) {
-		seen->extensions = true;
-		return http_take_list(value, http_is_extension,
-		    &seen->extension, "malformed Sec-WebSocket-Extensions", r);
-	} else if (http_is_word(name, "Protocol")) {
-		if (!seen->protocols)
-			r->protocols = value;
-		seen->protocols = true;
-		return http_take_list(value, http_is_token, &seen->protocol,
-		    "malformed Sec-WebSocket-Protocol", r);
-	}
+	} else if (http_is_word(name, "Extensions"))
+		return http_take_extensions(value, seen, r);
+	else if (http_is_word(name, "Protocol"))
+		return http_take_protocols(value, r);
 	return 0;
 }
 
@@ -484,14 +464,14 @@ http_parse_field(
 static int
 http_finish(const struct http_seen *seen, struct http_request *r)
 {
-	if (seen->hosts == 0)
+	if (seen->hosts == 0 && r->minor > 0)
 		return http_refuse(r, 400, "no Host");
 	if (seen->extensions && !seen->extension)
 		return http_refuse(
 		    r, 400, "malformed Sec-WebSocket-Extensions");
-	if (seen->protocols && !seen->protocol)
-		return http_refuse(r, 400, "malformed Sec-WebSocket-Protocol");
-	r->upgrade = seen->connection_upgrade && seen->upgrade_websocket;
+	r->upgrade =
+	    seen->connection_upgrade && seen->upgrade_websocket && r->minor > 0;
+	r->expects = r->expects && r->minor > 0;
 	r->key_bad = seen->keys != 1 || r->key.p == NULL;
 	if (r->key_bad) {
 		r->key.p = NULL;
@@ -520,6 +500,7 @@ http_parse(const char *head, size_t len, struct http_request *r)
 		return http_refuse(r, 400, "malformed request line");
 	if (http_parse_line(line, r) == -1)
 		return -1;
+	r->fields = rest;
 	for (;;) {
 		if (!http_next_line(&rest, &line))
 			return http_refuse(r, 400, "head without an end");
@@ -531,6 +512,22 @@ http_parse(const char *head, size_t len, struct http_request *r)
 	if (rest.len > 0)
 		return http_refuse(r, 400, "bytes after the head");
 	return http_finish(&seen, r);
+}
+
+bool
+http_offers(const struct http_request *r, const char *protocol)
+{
+	struct http_span rest = r->fields, line, name, element;
+
+	while (r->offers && http_next_line(&rest, &line)) {
+		if (!http_split(&line, ':', &name) ||
+		    !http_is_word(name, "Sec-WebSocket-Protocol"))
+			continue;
+		while (http_next_element(&line, &element))
+			if (http_is_exactly(element, protocol))
+				return true;
+	}
+	return false;
 }
 
 void

@@ -3,18 +3,21 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
 #include "http_syntax.h"
 
 /* Classes of characters, one bit each. */
 enum {
 	IS_TOKEN = 1, /* RFC 9110 5.6.2 */
 	IS_HOST = 2,  /* unreserved and sub-delims: reg-name, RFC 3986 3.2.2 */
-	IS_PATH = 4   /* the same with : @ and /: RFC 3986 3.3 */
+	IS_PATH = 4,  /* the same with : @ and /: RFC 3986 3.3 */
+	IS_RAW = 8    /* no URI has them, yet browsers send them */
 };
 
 #define T IS_TOKEN
 #define H (IS_HOST | IS_PATH)
 #define TH (IS_TOKEN | IS_HOST | IS_PATH)
+#define TR (IS_TOKEN | IS_RAW)
 
 static const unsigned char http_class[256] = {
     ['0' ... '9'] = TH,
@@ -37,9 +40,14 @@ static const unsigned char http_class[256] = {
     ['='] = H,
     ['#'] = T,
     ['%'] = T,
-    ['^'] = T,
-    ['`'] = T,
-    ['|'] = T,
+    ['^'] = TR,
+    ['`'] = TR,
+    ['|'] = TR,
+    ['['] = IS_RAW,
+    ['\\'] = IS_RAW,
+    [']'] = IS_RAW,
+    ['{'] = IS_RAW,
+    ['}'] = IS_RAW,
     [':'] = IS_PATH,
     ['@'] = IS_PATH,
     ['/'] = IS_PATH,
@@ -48,6 +56,7 @@ static const unsigned char http_class[256] = {
 #undef T
 #undef H
 #undef TH
+#undef TR
 
 /* Whether a character is of a class. */
 static inline bool
@@ -97,34 +106,49 @@ http_is_word(struct http_span s, const char *word)
 	return strlen(word) == s.len && strncasecmp(s.p, word, s.len) == 0;
 }
 
-/* Whether a span has only characters of a class, `also`, and escapes. */
+/* The length of what begins at s: a character of a class, `also`, an escape,
+ * or, with IS_RAW, a letter in UTF-8. 0: none of them. */
+static size_t
+http_unit(struct http_span s, int class, char also)
+{
+	uint32_t c;
+	size_t n;
+
+	if (*s.p == '%')
+		return s.len >= 3 && http_hex(s.p[1]) != -1 &&
+			http_hex(s.p[2]) != -1
+		    ? 3
+		    : 0;
+	if (http_is(*s.p, class) || *s.p == also)
+		return 1;
+	if (!(class & IS_RAW) || (unsigned char)*s.p < 0x80)
+		return 0;
+	n = utf8_decode(s.p, s.len, &c);
+	return n > 0 && c >= 0xa0 ? n : 0; /* no control characters */
+}
+
+/* Whether a span consists of those. */
 static bool
 http_is_escaped(struct http_span s, int class, char also)
 {
-	size_t i;
+	size_t n;
 
-	for (i = 0; i < s.len; i++) {
-		if (s.p[i] == '%') {
-			if (s.len - i < 3 || http_hex(s.p[i + 1]) == -1 ||
-			    http_hex(s.p[i + 2]) == -1)
-				return false;
-			i += 2;
-		} else if (!http_is(s.p[i], class) && s.p[i] != also)
+	for (; s.len > 0; s.p += n, s.len -= n)
+		if ((n = http_unit(s, class, also)) == 0)
 			return false;
-	}
 	return true;
 }
 
 bool
 http_is_path(struct http_span s)
 {
-	return http_is_escaped(s, IS_PATH, '/');
+	return http_is_escaped(s, IS_PATH | IS_RAW, '/');
 }
 
 bool
 http_is_query(struct http_span s)
 {
-	return http_is_escaped(s, IS_PATH, '?');
+	return http_is_escaped(s, IS_PATH | IS_RAW, '?');
 }
 
 /* Whether a span, without its brackets, is an IPv6 or future address. */

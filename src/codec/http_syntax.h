@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "codec/http.h"
 
@@ -22,13 +23,47 @@ bool http_is_token(struct http_span s);
 /* Whether a span is that word in any case of letters. */
 bool http_is_word(struct http_span s, const char *word);
 
-/* Path and query characters, escapes judged: RFC 3986 3.3 and 3.4. */
+/*
+ * Path and query characters, escapes judged: RFC 3986 3.3 and 3.4, and what
+ * browsers leave as it is (WHATWG URL): [ ] { } | ^ ` \ and UTF-8.
+ */
 bool http_is_path(struct http_span s);
 bool http_is_query(struct http_span s);
 
 /* Host with an optional port, as in a Host field (RFC 9112 3.2); the port must
  * be there (and not empty) with `need_port`. */
 bool http_is_authority(struct http_span s, bool need_port);
+
+/* Takes a line off the front, without its CRLF; false if there is none. */
+static inline bool
+http_next_line(struct http_span *rest, struct http_span *line)
+{
+	const char *cr = memmem(rest->p, rest->len, "\r\n", 2);
+
+	if (cr == NULL)
+		return false;
+	line->p = rest->p;
+	line->len = (size_t)(cr - rest->p);
+	rest->p += line->len + 2;
+	rest->len -= line->len + 2;
+	return true;
+}
+
+/* Splits at the first c: the part before it goes to *before, s keeps the rest.
+ * If there is no c, returns false. */
+static inline bool
+http_split(struct http_span *s, char c, struct http_span *before)
+{
+	const char *at = s->len > 0 ? memchr(s->p, c, s->len) : NULL;
+
+	if (at == NULL)
+		return false;
+	before->p = s->p;
+	before->len = (size_t)(at - s->p);
+	s->p += before->len + 1;
+	s->len -= before->len + 1;
+	return true;
+}
 
 /* Without optional white space at both ends. */
 struct http_span http_trim(struct http_span s);

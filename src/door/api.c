@@ -43,7 +43,7 @@ api_route(const struct conf_live *live, const struct http_request *r,
 		return false;
 	if (!span_is(r->method, "POST")) {
 		route_refuse(405, "only POST is allowed", out);
-		out->headers = "Allow: POST\r\n";
+		out->headers = "Allow: POST, OPTIONS\r\n";
 	} else if (!key_shown(live, r)) {
 		route_refuse(401, "X-API-Key is missing or wrong", out);
 		out->headers = "WWW-Authenticate: apikey\r\n";

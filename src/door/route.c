@@ -98,28 +98,6 @@ take_names(const struct http_request *r, struct route *out)
 	return check_device(out->device, (size_t)n);
 }
 
-/* Whether a list of subprotocols has that one. */
-static bool
-protocol_offered(struct http_span list, const char *name)
-{
-	const char *p = list.p, *end = p + list.len, *stop;
-	size_t len = strlen(name), n;
-
-	for (; list.p != NULL && p < end; p = stop + 1) {
-		stop = memchr(p, ',', (size_t)(end - p));
-		if (stop == NULL)
-			stop = end;
-		while (p < stop && (*p == ' ' || *p == '\t'))
-			p++;
-		n = (size_t)(stop - p);
-		while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
-			n--;
-		if (n == len && memcmp(p, name, n) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Whether a query asks for what is no JSON. */
 static bool
 wants_protobuf(const struct http_request *r)
@@ -140,10 +118,10 @@ static const char *
 take_protocol(const struct http_request *r, struct route *out)
 {
 	if (wants_protobuf(r) ||
-	    (protocol_offered(r->protocols, "centrifuge-protobuf") &&
-		!protocol_offered(r->protocols, "centrifuge-json")))
+	    (http_offers(r, "centrifuge-protobuf") &&
+		!http_offers(r, "centrifuge-json")))
 		return "only JSON is spoken here, not protobuf";
-	if (protocol_offered(r->protocols, "centrifuge-json"))
+	if (http_offers(r, "centrifuge-json"))
 		out->protocol = "centrifuge-json";
 	return NULL;
 }
@@ -176,6 +154,8 @@ route_door(const struct conf_live *live, const struct http_request *r,
 
 	if (out->door == DOOR_CENTRIFUGO)
 		bad = take_protocol(r, out);
+	else if (out->door == DOOR_PLAIN && http_offers(r, "chatd.plain"))
+		out->protocol = "chatd.plain";
 	if (bad == NULL && out->door != DOOR_ECHO)
 		bad = take_names(r, out);
 	if (bad != NULL) {
@@ -192,9 +172,14 @@ route_upgrade(const struct conf_live *live, const struct http_request *r,
 	static const char version[] = "Upgrade: websocket\r\n"
 				      "Sec-WebSocket-Version: 13\r\n";
 
-	if (!r->upgrade && name_is_refused(live, r, door))
+	if (r->minor == 0) /* an old proxy has cut the upgrade away */
+		route_refuse(505,
+		    "a WebSocket needs HTTP/1.1 (behind nginx: "
+		    "proxy_http_version 1.1)",
+		    out);
+	else if (!r->upgrade && name_is_refused(live, r, door))
 		route_refuse_name(out); /* a page asks why it is refused */
-	else if (!r->upgrade) {
+	else if (!r->upgrade || !span_is(r->method, "GET")) {
 		route_refuse(426, "this is a WebSocket: upgrade", out);
 		out->headers = version;
 	} else if (r->version_bad || r->version < 0)
@@ -226,15 +211,20 @@ route_request(const struct conf_live *live, const struct http_request *r,
 	if (live->insecure && !live->insecure_public && !health &&
 	    !span_is(r->path, "/ready") && host_refuses(live, r, out))
 		return;
-	if (api_route(live, r, out))
+	if (api_route(live, r, out)) {
+		if (out->status == 405 && span_is(r->method, "OPTIONS"))
+			out->status = 204;
 		return;
+	}
 	route_refuse(404, "no such path", out);
 	out->about = r->path;
-	if (!ws && !echo && !centrifugo && page == NULL && !health)
+	if (!ws && !echo && !centrifugo && page == NULL && !health &&
+	    !span_is(r->path, "*"))
 		return;
-	if (!span_is(r->method, "GET")) {
-		route_refuse(405, "only GET is allowed", out);
-		out->headers = "Allow: GET\r\n";
+	if (!span_is(r->method, "GET") && !span_is(r->method, "HEAD")) {
+		route_refuse(span_is(r->method, "OPTIONS") ? 204 : 405,
+		    "only GET and HEAD are allowed", out);
+		out->headers = "Allow: GET, HEAD, OPTIONS\r\n";
 	} else if (health)
 		route_refuse(200, "ok", out);
 	else if (page != NULL)
@@ -253,12 +243,12 @@ status_text(int status)
 	static const struct {
 		int status;
 		const char *text;
-	} all[] = {{200, "OK"}, {304, "Not Modified"}, {400, "Bad Request"},
-	    {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-	    {405, "Method Not Allowed"}, {408, "Request Timeout"},
-	    {411, "Length Required"}, {413, "Content Too Large"},
-	    {421, "Misdirected Request"}, {426, "Upgrade Required"},
-	    {431, "Request Header Fields Too Large"},
+	} all[] = {{200, "OK"}, {204, "No Content"}, {304, "Not Modified"},
+	    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+	    {404, "Not Found"}, {405, "Method Not Allowed"},
+	    {408, "Request Timeout"}, {411, "Length Required"},
+	    {413, "Content Too Large"}, {421, "Misdirected Request"},
+	    {426, "Upgrade Required"}, {431, "Request Header Fields Too Large"},
 	    {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}};
 	size_t k;
 
@@ -274,6 +264,8 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 {
 	char accept[29];
 	bool page = route->body_len > 0;
+	/* those have no body, so no length of one (RFC 9110 8.6, 15.4.5) */
+	bool bare = route->status == 204 || route->status == 304;
 	size_t len = page ? route->body_len : strlen(route->body) + 1;
 	int n;
 
@@ -289,12 +281,12 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 		    route->protocol != NULL ? "Sec-WebSocket-Protocol: " : "",
 		    route->protocol != NULL ? route->protocol : "",
 		    route->protocol != NULL ? "\r\n" : "");
-	} else if (route->status == 304)
+	} else if (bare)
 		n = snprintf(out, cap,
-		    "HTTP/1.1 304 %s\r\n"
+		    "HTTP/1.1 %d %s\r\n"
 		    "%s"
 		    "Connection: close\r\n\r\n",
-		    status_text(304), route->headers);
+		    route->status, status_text(route->status), route->headers);
 	else
 		n = snprintf(out, cap,
 		    "HTTP/1.1 %d %s\r\n"
@@ -311,7 +303,7 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 		return (size_t)((char *)memmem(out, (size_t)n, "\r\n\r\n", 4) -
 			   out) +
 		    4;
-	if (!page || route->status == 304)
+	if (!page || bare)
 		return (size_t)n;
 	if (len > cap - (size_t)n)
 		len = cap - (size_t)n;

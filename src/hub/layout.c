@@ -381,6 +381,7 @@ static const struct layout_line layout_lines[] = {
     VALUE(SLOT_MOVED),
     VALUE(SLOT_AWAY),
     VALUE(SLOT_LEAVING),
+    VALUE(SLOT_CLOSE_HEARD),
     VALUE(SLOT_ENTERING),
     VALUE(SLOT_SKIPPED_MORE),
     VALUE(SLOT_SUB_INFO),

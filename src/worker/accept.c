@@ -74,8 +74,7 @@ allowance(struct worker *w)
 static bool
 is_open(const struct worker *w)
 {
-	return w->started && !w->chat.leaving && !w->retiring &&
-	    w->drain_rate == 0;
+	return w->started && !w->chat.leaving && !w->retiring;
 }
 
 /* Watches the listeners, or does not. */

@@ -213,7 +213,7 @@ leave_drain(struct worker *w, uint32_t rate)
 		w->drain_at = SHM_NONE;
 	}
 	w->drain_rate = rate;
-	accept_balance(w);
+	w->chat.draining = rate != 0;
 }
 
 /* The next open connection to end; false: there is none left. One whose input

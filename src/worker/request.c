@@ -61,6 +61,19 @@ refuse(struct chat *ch, uint32_t i, const struct route *route)
 	free(answer);
 }
 
+/* While connections are sent away, nothing new begins; what is for the
+ * backends of those who are still here goes on. */
+static void
+request_drained(struct route *route)
+{
+	if (route->status == 100 || route->status >= 400)
+		return;
+	route_refuse(503,
+	    "draining: this server sends its clients away, try another one",
+	    route);
+	route->headers = "Retry-After: 5\r\n";
+}
+
 /* A table is full: says which. */
 static void
 refuse_full(struct chat *ch, uint32_t i)
@@ -190,6 +203,8 @@ request_complete(
 		route_refuse(r.status, r.reason, &route);
 	else
 		route_request(&ch->live, &r, &route);
+	if (ch->draining)
+		request_drained(&route);
 	route.head = r.method.len == 4 && memcmp(r.method.p, "HEAD", 4) == 0;
 	if (route.status == 100)
 		request_expect(ch, i, &r, head, n, more);
@@ -316,6 +331,13 @@ request_late(struct chat *ch, uint32_t i)
 {
 	struct route route;
 
+	if (ch->conn[i].request.len == 0) {
+		/* a browser has opened it in advance; it asked for nothing, so
+		 * nothing is answered */
+		log_debug("%s: no request came", conn_peer(ch, i));
+		conn_linger(ch, i);
+		return;
+	}
 	route_refuse(408, "the request took too long", &route);
 	refuse(ch, i, &route);
 }

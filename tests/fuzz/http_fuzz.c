@@ -43,8 +43,11 @@ require_good(const struct http_request *r, const char *head, size_t len)
 	require_within(r->host, head, len);
 	require_within(r->origin, head, len);
 	require_within(r->key, head, len);
-	require_within(r->protocols, head, len);
-	REQUIRE(r->method.len > 0 && r->path.len > 0 && r->host.len > 0);
+	require_within(r->fields, head, len);
+	(void)http_offers(r, "chatd.plain");
+	REQUIRE(r->method.len > 0 && r->path.len > 0);
+	REQUIRE(r->host.len > 0 || r->minor == 0);
+	REQUIRE(r->minor > 0 || (!r->upgrade && !r->expects));
 	REQUIRE(memchr(head, '\0', len) == NULL);
 	REQUIRE(r->key_bad == (r->key.p == NULL));
 	REQUIRE(r->key_bad || r->key.len == HTTP_KEY_LEN);

@@ -117,7 +117,16 @@ channel "n:*" {
 		c.write('GET /api/publish HTTP/1.1\r\nHost: localhost\r\n\r\n');
 		const answer = await c.answer();
 		assert.equal(answer.status, 405);
-		assert.equal(answer.fields.allow, 'POST');
+		assert.equal(answer.fields.allow, 'POST, OPTIONS');
+	});
+
+	test('OPTIONS: 204', async (d) => {
+		const c = await Client.connect(d.port);
+		c.write('OPTIONS /api/publish HTTP/1.1\r\nHost: localhost\r\n\r\n');
+		const answer = await c.head();
+		assert.equal(answer.status, 204);
+		assert.equal(answer.fields.allow, 'POST, OPTIONS');
+		await c.eof();
 	});
 
 	test('a body that comes byte by byte', async (d) => {

@@ -88,25 +88,28 @@ group('limits', {conf: 'echo yes\n', workers: 2}, (test) => {
 		c.write(Buffer.from('82ff7fffffffffffffff00000000', 'hex'));
 		await c.closed(1009);
 	});
-	test('65,536 fragments pass, one more fails', async (d) => {
+	test('131,072 fragments pass, one more fails', async (d) => {
 		const many = (n) => Buffer.concat(fragments(TEXT,
 		    letters.subarray(0, n), 1));
 		const c = await Client.open(d.port, '/echo');
-		c.write(many(65536));
-		await c.expect(TEXT, letters.subarray(0, 65536), 30000);
-		c.write(many(65537));
-		let f;
-		do
-			f = await c.frame(30000);
-		while (f.opcode !== OP.CLOSE);
-		assert.ok([1002, 1008, 1009].includes(f.payload.readUInt16BE(0)));
-		await c.eof();
+		c.write(many(131072));
+		await c.expect(TEXT, letters.subarray(0, 131072), 30000);
+		c.write(many(131073));
+		await c.closed(1009, undefined, 30000);
 	}, LIMIT);
-	test('65,536 empty fragments pass', async (d) => {
+	test('4 MiB in 65,536 fragments and an empty last one', async (d) => {
+		const c = await Client.open(d.port, '/echo');
+		const all = fragments(TEXT, letters.subarray(0, 4 * MEGA), 64);
+		all[65535][0] &= 0x7f; /* not the last one */
+		c.write(Buffer.concat([...all, frame(CONT)]));
+		await c.expect(TEXT, letters.subarray(0, 4 * MEGA), 30000);
+		await c.close();
+	}, LIMIT);
+	test('131,072 empty fragments pass', async (d) => {
 		const c = await Client.open(d.port, '/echo');
 		const one = frame(CONT, '', {fin: false});
 		c.write(Buffer.concat([frame(BINARY, '', {fin: false}),
-		    ...Array.from({length: 65534}, () => one), frame(CONT, 'x')]));
+		    ...Array.from({length: 131070}, () => one), frame(CONT, 'x')]));
 		await c.expect(BINARY, 'x', 30000);
 		await c.close();
 	}, LIMIT);

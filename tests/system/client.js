@@ -326,12 +326,14 @@ class Client {
 		    reason: payload.subarray(2).toString()};
 	}
 
-	/* The server closes with that code (skipping data before), then FIN. */
+	/* The server closes with that code (skipping data before); we answer as
+	 * a client does, then comes its FIN. */
 	async closed(code, reason, ms = WAIT_MS) {
 		let f;
 		do
 			f = await this.frame(ms);
 		while (f.opcode !== OP.CLOSE);
+		this.send(OP.CLOSE, f.payload.subarray(0, 2));
 		assert.equal(f.payload.length >= 2 ?
 		    f.payload.readUInt16BE(0) : 0, code,
 		    f.payload.subarray(2).toString());

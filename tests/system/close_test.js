@@ -79,12 +79,77 @@ group('close', {}, (test) => {
 	test('a client that does not answer the close is let go', async (d) => {
 		const c = await Client.user(d.port, 'alice');
 		c.send(OP.BINARY, 'x');
-		let f;
-		do
-			f = await c.frame();
-		while (f.opcode !== OP.CLOSE);
+		assert.equal((await c.closing()).code, 1003);
+		const begin = Date.now();
+		await c.eof(4000);
+		const ms = Date.now() - begin;
+		assert.ok(ms >= 900 && ms < 2500, `FIN after ${ms} ms`);
 		await until('the connection to be gone', async () =>
 		    (await d.json('show', 'connections')).length === 0, 3000);
+	});
+	/* Closed by us in those ways. */
+	const OURS = {
+		'binary': [1003, (d, c) => c.send(OP.BINARY, 'x')],
+		'too big': [1009, (d, c) =>
+		    c.write(frame(OP.TEXT, '', {length: 65537}))],
+		'no mask': [1002, (d, c) =>
+		    c.send(OP.TEXT, 'x', {masked: false})],
+		'kicked': [4001, (d) => d.ctl('kick', 'alice')]
+	};
+	for (const [name, [code, offend]] of Object.entries(OURS))
+		test(`our FIN waits for the answer: ${name}`, async (d) => {
+			const c = await Client.user(d.port, 'alice');
+			offend(d, c);
+			assert.equal((await c.closing()).code, code);
+			const begin = Date.now();
+			const ended = until('FIN', () => c.ended, 4000)
+			    .then(() => Date.now() - begin);
+			/* a slow network, and something said before it answers */
+			await until('300 ms', () => Date.now() >= begin + 300);
+			assert.ok(!c.ended, 'the FIN came before the answer');
+			c.write(Buffer.concat([frame(OP.TEXT, 'late'),
+			    frame(OP.CLOSE, closePayload(code))]));
+			const ms = await ended;
+			assert.ok(ms >= 300 && ms < 900, `FIN after ${ms} ms`);
+			await c.eof();
+		});
+	test('our FIN comes at once if the answer was there before', async (d) => {
+		const c = await Client.user(d.port, 'alice');
+		c.write(Buffer.concat([frame(OP.BINARY, 'x'),
+		    frame(OP.CLOSE, closePayload(1000))]));
+		const begin = Date.now();
+		assert.equal((await c.closing()).code, 1003);
+		await c.eof();
+		assert.ok(Date.now() - begin < 700);
+	});
+	test('our FIN comes at once after a bad close frame', async (d) => {
+		const c = await Client.user(d.port, 'alice');
+		c.send(OP.CLOSE, 'x');
+		const begin = Date.now();
+		assert.equal((await c.closing()).code, 1002);
+		await c.eof();
+		assert.ok(Date.now() - begin < 700);
+	});
+	test('our FIN comes at once if the client closes first', async (d) => {
+		const c = await Client.user(d.port, 'alice');
+		const begin = Date.now();
+		await c.close();
+		assert.ok(Date.now() - begin < 700);
+	});
+	test('a worker that dies while it waits: told once, then FIN',
+	    async (d) => {
+		const c = await Client.user(d.port, 'alice');
+		const [{worker}] = await d.json('show', 'connections');
+		const {pid} = (await d.json('show', 'workers'))[worker];
+		c.send(OP.BINARY, 'x');
+		assert.equal((await c.closing()).code, 1003);
+		process.kill(pid, 'SIGKILL');
+		await until('the next worker', async () => {
+			const w = (await d.json('show', 'workers'))[worker];
+			return w.pid !== pid && w.state === 'running';
+		});
+		c.send(OP.CLOSE, closePayload(1003));
+		await c.eof(4000);
 	});
 
 	test('4001 kicked: all devices', async (d) => {

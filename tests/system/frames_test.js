@@ -33,6 +33,8 @@ function table(test, name, frames, heard, options = {}) {
 		if (options.fails) {
 			const {code} = await c.closing();
 			assert.equal(code, options.fails);
+			await sent;
+			c.send(CLOSE, closePayload(code));
 			await c.eof();
 		} else if (!options.closed) {
 			await sent;

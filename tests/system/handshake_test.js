@@ -101,6 +101,8 @@ group('handshake', {conf: 'echo yes\nhost chat.example\n'}, (test) => {
 			'client_max_window_bits, x-y; a="b-c"; d=e'),
 		'a subprotocol asked for is not chosen':
 		    lines('Sec-WebSocket-Protocol: chat, superchat'),
+		'an empty subprotocol': lines('Sec-WebSocket-Protocol:'),
+		'a subprotocol list without any': lines('Sec-WebSocket-Protocol: ,'),
 		'other parameters around user': request('/ws?a=b&user=alice&c'),
 		'a device': request('/ws?user=alice&device=phone')
 	};
@@ -182,7 +184,10 @@ group('handshake', {conf: 'echo yes\nhost chat.example\n'}, (test) => {
 	for (const [name, bytes] of Object.entries(bad))
 		test(`400: ${name}`, (d) => refuse(d, bytes, 400));
 
-	for (const version of ['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'HTTP/0.9'])
+	test('505: an upgrade by HTTP/1.0 says what is to be done', async (d) =>
+	    assert.match((await refuse(d, request(ALICE, {}, 'GET', 'HTTP/1.0'),
+		505)).body, /needs HTTP\/1\.1/));
+	for (const version of ['HTTP/1.2', 'HTTP/2.0', 'HTTP/0.9'])
 		test(`505: ${version}`, (d) =>
 		    refuse(d, request(ALICE, {}, 'GET', version), 505));
 	for (const version of ['HTTP/1', 'HTTP/1.10', 'http/1.1', 'HTCPCP/1.0'])
@@ -197,20 +202,73 @@ group('handshake', {conf: 'echo yes\nhost chat.example\n'}, (test) => {
 	test('404 before 405', (d) =>
 	    refuse(d, request('/nope', plain, 'POST'), 404));
 	test('404 before 426', (d) => refuse(d, request('/nope', plain), 404));
-	for (const method of ['POST', 'HEAD', 'OPTIONS', 'get', 'PUT', 'X!'])
+	for (const method of ['POST', 'get', 'PUT', 'TRACE', 'X!'])
 		test(`405: ${method} with Allow`, async (d) => {
-			const c = await Client.connect(d.port);
-			c.write(request(ALICE, plain, method));
-			const answer = method === 'HEAD' ? await c.head() :
-			    await c.answer();
-			assert.equal(answer.status, 405);
-			assert.match(answer.fields.allow, /\bGET\b/);
-			await c.eof(); /* so no body after HEAD */
+			for (const path of [ALICE, '/health', '/', '/chatd.js'])
+				await refuse(d, request(path, plain, method), 405, (a) =>
+				    assert.equal(a.fields.allow,
+					'GET, HEAD, OPTIONS'));
 		});
-	test('405 on /health and /', async (d) => {
-		for (const path of ['/health', '/'])
-			await refuse(d, request(path, plain, 'POST'), 405, (a) =>
-			    assert.match(a.fields.allow, /\bGET\b/));
+	/* What comes for a request, head and body. */
+	const whole = async (d, bytes, body) => {
+		const c = await Client.connect(d.port);
+		c.write(bytes);
+		const answer = await c.head();
+		answer.body = '';
+		if (body) {
+			const length = Number(answer.fields['content-length']);
+			await c.wait('body', () => c.have >= length);
+			answer.body = c.take(length).toString();
+		}
+		await c.eof(); /* so nothing comes after it */
+		return answer;
+	};
+	const HEADS = ['/health', '/', '/chatd.css', '/chatd.js', '/nope', ALICE,
+	    '/connection/websocket', '/echo'];
+	for (const path of HEADS)
+		test(`HEAD ${path} is GET without a body`, async (d) => {
+			for (const version of ['HTTP/1.1', 'HTTP/1.0']) {
+				const get = await whole(d,
+				    request(path, plain, 'GET', version), true);
+				const head = await whole(d,
+				    request(path, plain, 'HEAD', version), false);
+				assert.equal(head.raw, get.raw);
+				assert.ok(get.body.length > 0);
+			}
+		});
+	test('HEAD of what has not changed is 304', async (d) => {
+		const {fields} = await whole(d, request('/', plain, 'HEAD'));
+		const again = await whole(d, request('/', {...plain,
+		    'If-None-Match': fields.etag}, 'HEAD'));
+		assert.equal(again.status, 304);
+	});
+	test('HEAD does not upgrade', async (d) => assert.equal(
+	    (await whole(d, request(ALICE, {}, 'HEAD'))).status, 426));
+	test('OPTIONS says what may be asked for', async (d) => {
+		for (const version of ['HTTP/1.1', 'HTTP/1.0'])
+			for (const path of ['*', '/health', '/', ALICE, '/echo']) {
+				const answer = await whole(d,
+				    request(path, plain, 'OPTIONS', version));
+				assert.equal(answer.status, 204, path);
+				assert.equal(answer.fields.allow,
+				    'GET, HEAD, OPTIONS');
+				assert.ok(!('content-length' in answer.fields));
+			}
+		await refuse(d, request('/nope', plain, 'OPTIONS'), 404);
+	});
+	test('HTTP/1.0, with and without Host', async (d) => {
+		for (const fields of [plain, {...plain, Host: null},
+		    {...plain, Host: null, Connection: 'keep-alive'}])
+			for (const path of ['/health', '/', '/chatd.js']) {
+				const answer = await whole(d,
+				    request(path, fields, 'GET', 'HTTP/1.0'), true);
+				assert.equal(answer.status, 200);
+				assert.equal(answer.fields.connection, 'close');
+			}
+		await refuse(d, request('/health', {...plain, Host: ['a', 'a']},
+		    'GET', 'HTTP/1.0'), 400);
+		await refuse(d, request('/health', {...plain,
+		    'Transfer-Encoding': 'chunked'}, 'GET', 'HTTP/1.0'), 400);
 	});
 	test('426 without an upgrade', (d) =>
 	    refuse(d, request(ALICE, plain), 426, (a) =>
@@ -229,6 +287,32 @@ group('handshake', {conf: 'echo yes\nhost chat.example\n'}, (test) => {
 	test('400 or 426: a version that is no number', (d) =>
 	    refuse(d, request(ALICE, {'Sec-WebSocket-Version': 'x'}),
 		[400, 426]));
+
+	/* Subprotocols: who offers what at which door, and what is chosen. */
+	const PROTOCOLS = [
+		[ALICE, ['chatd.plain'], 'chatd.plain'],
+		[ALICE, ['a, chatd.plain ,b'], 'chatd.plain'],
+		[ALICE, ['a', 'b,chatd.plain'], 'chatd.plain'],
+		[ALICE, ['Chatd.Plain, chatd.plain.2, centrifuge-json'], undefined],
+		['/echo', ['chatd.plain'], undefined],
+		['/connection/websocket', ['foo', 'centrifuge-json'],
+		    'centrifuge-json'],
+		['/connection/websocket', ['centrifuge-protobuf',
+		    'centrifuge-json'], 'centrifuge-json'],
+		['/connection/websocket', ['', 'chatd.plain'], undefined]
+	];
+	for (const [path, offer, wanted] of PROTOCOLS)
+		test(`101: ${path} offered ${JSON.stringify(offer)}`, async (d) => {
+			const c = await Client.connect(d.port);
+			c.write(request(path, {'Sec-WebSocket-Protocol': offer}));
+			const answer = await c.head();
+			assert.equal(answer.status, 101);
+			assert.equal(answer.fields['sec-websocket-protocol'], wanted);
+			c.drop();
+		});
+	test('400: protobuf alone, in several fields', (d) =>
+	    refuse(d, request('/connection/websocket', {
+		'Sec-WebSocket-Protocol': ['foo', 'centrifuge-protobuf']}), 400));
 
 	/* 16 KiB and 128 fields. */
 	const filled = (size) => {
@@ -293,7 +377,8 @@ group('no echo', {}, (test) => {
 const NAMES = {
 	good: ['a', 'Alice', '%41lice', 'a+b', 'a%20b', '%c3%a4', '%E2%82%AC',
 	    'x'.repeat(64), '%61'.repeat(64), '%f0%9f%98%80', 'a%2Fb', 'a%23',
-	    'a@b', 'a*', 'a%26b', 'a%3db', '%c2%a0', "a'b", 'a%25', '-', '1'],
+	    'a@b', 'a*', 'a%26b', 'a%3db', '%c2%a0', "a'b", 'a%25', '-', '1',
+	    'a|b', '[b]', '{b}', 'a^b', '`', 'a\\b', '\u00e9', '\u20ac\u{1f600}'],
 	bad: ['', '%zz', '%4', '%', '%ff', '%c3', '%c0%80', '%ed%a0%80',
 	    '%f4%90%80%80', '%00', 'a%00', '%1f', 'a%0a', '%7f', '%c2%80',
 	    '%c2%9f', '%22', 'a%22b', '%20', '%20a', 'a%20', '%23a', '%40a',
@@ -305,7 +390,7 @@ group('names', {workers: 2}, (test) => {
 	for (const name of NAMES.good)
 		test(`101: user=${name.slice(0, 24)}`, async (d) => {
 			const c = await Client.connect(d.port);
-			c.write(request('/ws?user=' + name));
+			c.write(Buffer.from(request('/ws?user=' + name)));
 			await c.opened();
 			const users = await d.json('show', 'users');
 			assert.deepEqual(users.map((u) => u.user),
@@ -367,12 +452,19 @@ group('origin list', {workers: 1, conf: 'origin "https://x.example"\n' +
 
 group('slow', {conf: 'handshake-timeout 1s\n', workers: 2}, (test) => {
 	test('408 when the request does not end in time', async (d) => {
-		for (const part of ['', 'G', request(ALICE).slice(0, -2)]) {
+		for (const part of ['G', '\r\n', request(ALICE).slice(0, -2)]) {
 			const begin = Date.now();
 			await refuse(d, part, 408);
 			const ms = Date.now() - begin;
 			assert.ok(ms >= 900 && ms < 3000, `after ${ms} ms`);
 		}
+	});
+	test('nothing for one that sends nothing, but its end', async (d) => {
+		const begin = Date.now();
+		const c = await Client.connect(d.port);
+		await c.eof(4000);
+		const ms = Date.now() - begin;
+		assert.ok(ms >= 900 && ms < 3000, `after ${ms} ms`);
 	});
 	test('408 for one that sends a byte now and then', async (d) => {
 		const c = await Client.connect(d.port);
@@ -386,8 +478,8 @@ group('slow', {conf: 'handshake-timeout 1s\n', workers: 2}, (test) => {
 	});
 	test('no 408 after the upgrade', async (d) => {
 		const c = await Client.open(d.port, ALICE);
-		await refuse(d, '', 408);
-		await refuse(d, '', 408);
+		await refuse(d, 'G', 408);
+		await refuse(d, 'G', 408);
 		await c.quiet();
 		await c.close();
 	});

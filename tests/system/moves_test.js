@@ -16,6 +16,7 @@ const {Crowd, patience} = require('../fault/crowd.js');
 
 const CLIENTS = 100;
 const SPEAKERS = 12;
+const API_KEY = 'a key of the tests, of 32 bytes and more';
 
 /* Restarts one worker; resolves when the next one runs. */
 async function restart(d, slot) {
@@ -91,7 +92,16 @@ group('restart-worker', {workers: 4}, (test) => {
 		});
 });
 
-group('drain', {workers: 4}, (test) => {
+/* The status of the answer to a request; nothing is left of it. */
+async function asks(d, target) {
+	const c = await Client.connect(d.port);
+	c.write(request(target));
+	const {status} = await c.head();
+	c.drop();
+	return status;
+}
+
+group('drain', {workers: 4, conf: `api-key "${API_KEY}"\n`}, (test) => {
 	test('1012 at the chosen pace, and back', async (d) => {
 		const all = await Promise.all(Array.from({length: 60}, (_, i) =>
 		    Client.user(d.port, `u${i}`)));
@@ -107,25 +117,49 @@ group('drain', {workers: 4}, (test) => {
 		assert.ok(ms > 1000 && ms < 4000 * patience(), `${ms} ms`);
 		await until('none left', async () =>
 		    (await d.json('drain')).left === 0);
-		/* Nobody accepts; then somebody does, and it is served. */
-		const late = await Client.connect(d.port);
-		late.write(request('/ws?user=late'));
+		/* A worker that comes meanwhile drains, too. */
 		await d.ctl('restart-worker', '1');
 		await until('the next worker', async () => {
 			const w = (await d.ask('show', 'workers'))[1];
 			return w.generation === 2 && w.state === 'draining';
 		});
-		await pause(200);
+		assert.equal(await asks(d, '/ws?user=late'), 503);
 		assert.equal((await d.balance()).reduce((a, b) => a + b), 0);
 		assert.equal((await d.ctl('drain', 'off')).status, 0);
 		await d.logged(/user \d+ ends the drain/);
-		assert.equal((await late.head()).status, 101);
+		await until('a drain that is over', async () =>
+		    await asks(d, '/health') === 200);
+		await (await Client.user(d.port, 'late')).close();
 		assert.ok((await d.ask('show', 'workers')).every((w) =>
 		    w.state === 'running'));
+	});
+	test('new connections are answered at once; backends go on', async (d) => {
+		const c = await Client.user(d.port, 'alice');
+		const api = async () => (await fetch(
+		    `http://127.0.0.1:${d.port}/api/publish`, {method: 'POST',
+			headers: {'x-api-key': API_KEY}, body: JSON.stringify(
+			    {channel: 'lobby', data: {text: 'hi'}})})).status;
+		assert.equal((await d.ctl('drain', '1')).status, 0);
+		/* each of four workers is asked, sooner or later */
+		for (let i = 0; i < 12; i++)
+			for (const path of ['/ws?user=bob', '/health', '/',
+			    '/connection/websocket']) {
+				const begin = Date.now();
+				assert.equal(await asks(d, path), 503, path);
+				assert.ok(Date.now() - begin < 1000 * patience());
+			}
+		assert.equal(await api(), 200);
+		assert.equal(await asks(d, '/nope'), 404);
+		assert.equal((await d.ctl('drain', 'off')).status, 0);
+		await until('a drain that is over', async () =>
+		    await asks(d, '/health') === 200);
+		c.drop();
 	});
 	test('off ends it half way', async (d) => {
 		const all = await Promise.all(Array.from({length: 40}, (_, i) =>
 		    Client.user(d.port, `u${i}`)));
+		for (const c of all) /* they answer the close, as clients do */
+			c.closed(1012).catch(() => {});
 		await d.ctl('drain', '20');
 		await until('some have gone', async () =>
 		    (await d.json('drain')).left < 36);

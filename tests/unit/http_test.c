@@ -38,7 +38,10 @@ test_upgrade(void **state)
 	assert_string_equal(text(r.host), "localhost:8080");
 	assert_string_equal(text(r.origin), "http://localhost:8080");
 	assert_string_equal(text(r.key), KEY);
-	assert_string_equal(text(r.protocols), "chat, superchat");
+	assert_int_equal(r.minor, 1);
+	assert_true(http_offers(&r, "chat"));
+	assert_true(http_offers(&r, "superchat"));
+	assert_false(http_offers(&r, "permessage-deflate"));
 	assert_int_equal(r.version, 13);
 	assert_true(r.upgrade);
 	assert_false(r.key_bad);
@@ -112,7 +115,7 @@ test_targets(void **state)
 	assert_true(r.key_bad);
 	assert_false(r.version_bad);
 	assert_null(r.origin.p);
-	assert_null(r.protocols.p);
+	assert_false(http_offers(&r, "b"));
 }
 
 /* One empty line may come before the request (RFC 9112 2.2), not two. */
@@ -158,6 +161,58 @@ test_upgrade_words(void **state)
 		assert_int_equal(
 		    good("GET / HTTP/1.1", table[i].fields).upgrade,
 		    table[i].upgrade);
+}
+
+/* Subprotocols may be offered in several fields (RFC 6455 11.3.4); their names
+ * are case-sensitive, and none may be offered. */
+static void
+test_offers(void **state)
+{
+#define P "Sec-WebSocket-Protocol:"
+	static const struct {
+		bool a, bc;
+		const char *fields;
+	} table[] = {
+	    {false, false, "Host: a\r\n"},
+	    {false, false, "Host: a\r\n" P "\r\n"},
+	    {false, false, "Host: a\r\n" P " ,\r\nX: a, b.c\r\n"},
+	    {true, false, P "a\r\nHost: a\r\n"},
+	    {true, true, P " b.c ,\ta\r\nHost: a\r\n"},
+	    {true, true, P "x\r\nHost: a\r\n" P "b.c\r\n" P "y, a\r\n"},
+	    {true, true, P "\r\nHost: a\r\nSEC-WEBSOCKET-PROTOCOL: a,,b.c\r\n"},
+	    {false, false, "Host: a\r\n" P "A, aa, b, c, b.c.d, B.C\r\n"},
+	};
+	struct http_request r;
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		r = good("GET / HTTP/1.1", table[i].fields);
+		assert_int_equal(http_offers(&r, "a"), table[i].a);
+		assert_int_equal(http_offers(&r, "b.c"), table[i].bc);
+	}
+}
+
+/* HTTP/1.0 knows neither Host nor an upgrade nor 100 (RFC 9110 7.8, 10.1.1). */
+static void
+test_version_10(void **state)
+{
+	struct http_request r;
+
+	r = good("GET /health HTTP/1.0", "");
+	assert_int_equal(r.minor, 0);
+	assert_string_equal(text(r.path), "/health");
+	assert_null(r.host.p);
+	r = good("GET /ws HTTP/1.0", "Host: a\r\n" UPGRADE);
+	assert_string_equal(text(r.host), "a");
+	assert_false(r.upgrade);
+	assert_true(good("GET /ws HTTP/1.1", "Host: a\r\n" UPGRADE).upgrade);
+	r = good("POST /api/x HTTP/1.0",
+	    "Expect: 100-continue\r\nContent-Length: 2\r\n");
+	assert_false(r.expects);
+	assert_int_equal(r.length, 2);
+	assert_true(
+	    good("POST /api/x HTTP/1.1", "Host: a\r\nExpect: 100-continue\r\n")
+		.expects);
 }
 
 /* A key is 16 bytes in base64, written in the one right way, once. */
@@ -405,6 +460,8 @@ main(void)
 	    cmocka_unit_test(test_targets),
 	    cmocka_unit_test(test_leading_line),
 	    cmocka_unit_test(test_upgrade_words),
+	    cmocka_unit_test(test_offers),
+	    cmocka_unit_test(test_version_10),
 	    cmocka_unit_test(test_key),
 	    cmocka_unit_test(test_version),
 	    cmocka_unit_test(test_limits),

@@ -232,6 +232,28 @@ gets_only(int client, const char *bytes, size_t len)
 	assert_memory_equal(got, bytes, len);
 }
 
+/* A connection reads what has come. */
+static void
+reads(struct chat *ch, uint32_t i)
+{
+	struct pollfd p = {ch->conn[i].fd, POLLIN, 0};
+
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	conn_event_cb(p.fd, EV_READ, ch);
+}
+
+/* A client answers the close frame that it has got, behind other data. */
+static void
+answers_close(struct chat *ch, uint32_t i, int client)
+{
+	static const uint8_t frames[] = {0x81, 0x81, 0, 0, 0, 0, 0x88, 0x88,
+	    0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2};
+
+	assert_int_equal(
+	    send(client, frames, sizeof(frames), 0), sizeof(frames));
+	reads(ch, i);
+}
+
 /* It was ending, and its close frame has gone out: it is not told twice, nor
  * when the second worker is replaced, too. */
 static void
@@ -259,8 +281,54 @@ test_close_is_told_once(void **state)
 	assert_int_equal(r.adopted, 2);
 	assert_int_equal(r.spoilt, 0);
 	chat_turn(&next->ch);
+	assert_int_equal(next->ch.conn[s.alice].phase, CONN_CLOSING);
+	/* its client's close frame, and then our FIN */
+	answers_close(&next->ch, s.alice, s.client);
 	assert_int_equal(next->ch.conn[s.alice].phase, CONN_LINGER);
 	gets_only(s.client, (const char *)frame, sizeof(frame));
+}
+
+/* The client's close frame had come before its worker died: the next one sends
+ * its FIN at once. */
+static void
+test_close_was_heard(void **state)
+{
+	static const uint8_t frame[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8};
+	struct conn *c = &s.giver->ch.conn[s.alice];
+	struct pollfd p = {c->fd, POLLIN, 0};
+
+	assert_int_equal(
+	    send(s.client, frame, sizeof(frame), 0), sizeof(frame));
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	conn_read(&s.giver->ch, s.alice);
+	assert_int_equal(c->phase, CONN_ENDING);
+	close(c->fd);
+	assert_int_equal(adopt(&s.id, &s.fd, 1), 1);
+	chat_turn(&s.taker->ch);
+	assert_int_equal(s.taker->ch.conn[s.alice].phase, CONN_LINGER);
+}
+
+/* What a client has sent before its close frame is passed over; one that sends
+ * no close frame is waited for CHAT_CLOSE_MS. */
+static void
+test_close_is_waited_for(void **state)
+{
+	static const uint8_t data[] = {0x82, 0x83, 0, 0, 0, 0, 'a', 'b', 'c'};
+	struct chat *ch = &s.giver->ch;
+	struct conn *c = &ch->conn[s.alice];
+
+	conn_end(ch, s.alice, WS_KICKED, REASON_KICKED);
+	chat_turn(ch);
+	assert_int_equal(c->phase, CONN_CLOSING);
+	assert_int_equal(send(s.client, data, sizeof(data), 0), sizeof(data));
+	reads(ch, s.alice);
+	assert_int_equal(c->phase, CONN_CLOSING);
+	ch->now_ms += CHAT_CLOSE_MS - 1;
+	chat_sweep(ch);
+	assert_int_equal(c->phase, CONN_CLOSING);
+	ch->now_ms++;
+	chat_sweep(ch);
+	assert_int_equal(c->phase, CONN_LINGER);
 }
 
 /* It has been sent all, our FIN too: it is read from for the rest of a moment,
@@ -270,6 +338,7 @@ test_lingers_on(void **state)
 {
 	conn_end(&s.giver->ch, s.alice, WS_GOING_AWAY, REASON_NONE);
 	chat_turn(&s.giver->ch);
+	answers_close(&s.giver->ch, s.alice, s.client);
 	assert_int_equal(s.giver->ch.conn[s.alice].phase, CONN_LINGER);
 	close(s.giver->ch.conn[s.alice].fd);
 	assert_int_equal(adopt(&s.id, &s.fd, 1), 1);
@@ -330,6 +399,8 @@ main(void)
 	    RACE_TEST(test_slot_is_not_written),
 	    RACE_TEST(test_is_one_member),
 	    RACE_TEST(test_close_is_told_once),
+	    RACE_TEST(test_close_was_heard),
+	    RACE_TEST(test_close_is_waited_for),
 	    RACE_TEST(test_lingers_on),
 	    RACE_TEST(test_given_twice),
 	    RACE_TEST(test_wrong_entries),
