@@ -36,12 +36,15 @@ struct http_request {
 	struct http_span forwarded, forwarded_for, via, real_ip;
 	uint64_t length; /* of the body, which only POST /api/... may have */
 	bool has_length, expects; /* Content-Length, Expect: 100-continue */
-	int version;		  /* Sec-WebSocket-Version; -1 if absent */
+	bool chunked;	    /* Transfer-Encoding: chunked, of such a body */
+	bool encoded;	    /* Content-Encoding is another than identity */
+	bool close;	    /* Connection: close */
+	int version;	    /* Sec-WebSocket-Version; -1 if absent */
 	bool upgrade;	    /* Upgrade: websocket and Connection: upgrade */
 	bool key_bad;	    /* a key that is missing, doubled, not canonical */
 	bool version_bad;   /* doubled or not a number */
 	bool gzip;	    /* Accept-Encoding names it, not with q=0 */
-	int status;	    /* of a refused head: 400, 431, 505 */
+	int status;	    /* of a refused head: 400, 431, 501, 505 */
 	const char *reason; /* one line for the answer's body */
 };
 
