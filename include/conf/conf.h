@@ -52,6 +52,13 @@ enum conf_publish {
 	CONF_PUBLISH_ALL
 };
 
+/* Which clients may do something. Zero is the strictest. */
+enum conf_whom {
+	CONF_WHOM_NONE,
+	CONF_WHOM_USERS, /* everybody who has a name */
+	CONF_WHOM_ALL
+};
+
 /* What becomes of a client who reads too slowly. */
 enum conf_slow { CONF_SLOW_DISCONNECT, CONF_SLOW_SKIP };
 
@@ -92,8 +99,10 @@ struct conf_live {
 	uint64_t connect_ms; /* first centrifugo command after the 101, 15s */
 	uint32_t connection_channels; /* subscriptions of a connection, 128 */
 	uint8_t slow_policy;	      /* enum conf_slow, disconnect */
-	uint8_t insecure_set;	      /* the file has an insecure line */
-	uint8_t insecure;	      /* see conf_insecure; 0 until decided */
+	uint8_t private;	      /* who may send private messages and */
+	uint8_t who;	      /* ask who is here: enum conf_whom, users */
+	uint8_t insecure_set; /* the file has an insecure line */
+	uint8_t insecure;     /* see conf_insecure; 0 until decided */
 	uint8_t n_channels;
 	/* While insecure: nobody is turned away for Host or a proxy. */
 	uint8_t insecure_public;

@@ -81,6 +81,8 @@ const struct conf_key conf_keys[] = {
     {"webroot", CONF_KIND_PATH, FIELD(webroot), 0, 0, 0, NULL},
     {"host", CONF_KIND_HOST, FIELD(live.host), 0, 0, 0, NULL},
     {"insecure", CONF_KIND_INSECURE, FIELD(live.insecure), 0, 0, 0, NULL},
+    {"private", CONF_KIND_WHOM, FIELD(live.private), 0, 0, 0, NULL},
+    {"who", CONF_KIND_WHOM, FIELD(live.who), 0, 0, 0, NULL},
     {"token-key", CONF_KIND_SECRET, FIELD(live.token_key), CONF_TOKEN_KEY_MIN,
 	0, 0, NULL},
     {"token-audience", CONF_KIND_STRING, FIELD(live.token_audience), 0, 0, 0,
@@ -134,6 +136,7 @@ conf_new(void)
 	c->live.handshake_ms = 10 * SECOND;
 	c->live.connect_ms = 15 * SECOND;
 	c->live.connection_channels = 128;
+	c->live.private = c->live.who = CONF_WHOM_USERS;
 	c->live.drain_ms = 30 * SECOND;
 	c->live.watchdog_ms = 2 * SECOND;
 	return c;
@@ -325,6 +328,24 @@ set_insecure(struct conf *c, const char *value)
 	return NULL;
 }
 
+/* Which clients: one of three words. */
+static const char *
+set_whom(struct conf *c, const struct conf_key *key, const char *value)
+{
+	static const char *const words[] = {[CONF_WHOM_NONE] = "none",
+	    [CONF_WHOM_USERS] = "users",
+	    [CONF_WHOM_ALL] = "all"};
+	uint64_t k;
+
+	for (k = CONF_WHOM_NONE; k <= CONF_WHOM_ALL; k++)
+		if (strcmp(value, words[k]) == 0) {
+			store(c, key, k);
+			return NULL;
+		}
+	return conf_complain(
+	    "%s: \"%s\" is none of all, users and none", key->name, value);
+}
+
 /* An address "host:port" that is not there yet. */
 static const char *
 set_listen(struct conf *c, const char *value)
@@ -376,6 +397,8 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 		return set_either(c, key, value, "brief", "verbose");
 	case CONF_KIND_SLOW:
 		return set_either(c, key, value, "disconnect", "skip");
+	case CONF_KIND_WHOM:
+		return set_whom(c, key, value);
 	case CONF_KIND_INSECURE:
 		return set_insecure(c, value);
 	case CONF_KIND_STRING:

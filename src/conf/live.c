@@ -43,6 +43,8 @@ static const struct live_field live_fields[] = {
     NUMBER(conf_live, connect_ms),
     NUMBER(conf_live, connection_channels),
     NUMBER(conf_live, slow_policy),
+    NUMBER(conf_live, private),
+    NUMBER(conf_live, who),
     NUMBER(conf_live, insecure_set),
     NUMBER(conf_live, insecure),
     NUMBER(conf_live, insecure_public),
@@ -298,6 +300,8 @@ live_judge(const struct conf_live *live)
 	if (live->connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
 	    live->slow_policy > CONF_SLOW_SKIP)
 		return "limit of a connection out of range";
+	if (live->private > CONF_WHOM_ALL || live->who > CONF_WHOM_ALL)
+		return "private or who is none of all, users and none";
 	if (live->insecure > 1 || live->insecure_set > 1 ||
 	    live->insecure_public > 1)
 		return "insecure is neither yes nor no";
