@@ -7,6 +7,8 @@
 #include "hub/lock.h"
 #include "hub/shm.h"
 
+enum { SHM_SEEN = 32 /* names that are logged once */ };
+
 #define SHM_MAGIC 0x6d6873647461686dull
 
 /* How much there is of everything, and how large one is. */
@@ -39,6 +41,9 @@ struct shm_heads {
 	_Atomic uint32_t epoch; /* last one given out */
 	_Atomic uint32_t hand;	/* where to look for entries to reuse */
 	_Atomic uint32_t extra_hand;
+
+	_Atomic uint64_t seen[SHM_SEEN]
+	    __attribute__((aligned(64))); /* hashes, see seen.h; 0: free */
 };
 
 struct index_entry {

@@ -68,6 +68,7 @@ static const struct {
     COUNTER(skipped),
     COUNTER(channels_full),
     COUNTER(requests_evicted),
+    COUNTER(unknown_members),
     COUNTER(writes),
     COUNTER(bytes_out),
     COUNTER(compacted),
