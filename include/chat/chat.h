@@ -63,10 +63,7 @@ struct conn {
 			uint32_t len, scanned; /* see request.c */
 			uint32_t page; /* of a head: first page + 1, 0: none */
 		} request;
-		struct {
-			char *bytes; /* malloc'ed */
-			uint32_t len, sent;
-		} answer;
+		struct conn_answer *answer; /* malloc'ed, see answer.c */
 		struct {
 			/* others of the same user here, number + 1 */
 			uint32_t next, previous;
@@ -85,6 +82,7 @@ struct conn {
 	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
 	bool unkept : 1;  /* was not in custody when that was last counted */
 	bool untold : 1;  /* in the list of those to be told of a gap */
+	bool again : 1;	  /* REQUEST: it has had an answer already */
 };
 
 struct chat;
@@ -184,6 +182,8 @@ struct chat {
 	bool replaying;		/* input that a dead worker read */
 	bool unsettled;		/* this turn published something */
 	bool leaving;		/* accepts no more */
+	bool parting;		/* answers to requests close their connections
+				 */
 
 	/* another worker gives a connection away (worker layer); fd -1: there
 	 * was no room for its descriptor here */
@@ -192,6 +192,9 @@ struct chat {
 	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
+	/* the same of bytes that came behind a request that is answered now */
+	void (*request_next)(
+	    struct chat *ch, uint32_t conn, char *bytes, size_t len);
 	/* and when it has taken too long */
 	void (*request_late)(struct chat *ch, uint32_t conn);
 };

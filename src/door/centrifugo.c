@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "centrifugo.h"
 #include "hub/stats.h"
+#include "member.h"
 
 const char *
 centrifugo_text(enum centrifugo_error code)
@@ -58,18 +59,17 @@ command_ping(struct command *c)
 	reply_empty(c, "ping");
 }
 
-/* The commands; of several in one object the first of these counts. */
+/* The commands, in the order of their table in member.c; of several in one
+ * object the first of these counts. */
 static const struct {
-	const char *name;
 	void (*run)(struct command *);
-} commands[] = {{"connect", command_connect}, {"ping", command_ping},
-    {"subscribe", command_subscribe}, {"unsubscribe", command_unsubscribe},
-    {"publish", command_publish}, {"presence", command_presence},
-    {"presence_stats", command_presence_stats}, {"history", command_history},
-    {"rpc", command_rpc}, {"send", command_send}, {"refresh", command_refresh},
-    {"sub_refresh", command_sub_refresh}};
+} commands[] = {{command_connect}, {command_ping}, {command_subscribe},
+    {command_unsubscribe}, {command_publish}, {command_presence},
+    {command_presence_stats}, {command_history}, {command_rpc}, {command_send},
+    {command_refresh}, {command_sub_refresh}};
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+_Static_assert((int)N_COMMANDS == (int)COMMAND_ID, "member.h");
 
 /* An empty object answers our ping. What a takeover replays may have been
  * heard already. */
@@ -166,53 +166,83 @@ dispatch(struct command *c, int which)
 		flags &= ~(uint32_t)C_UNUSABLE;
 	if (flags & C_UNUSABLE || connect == !!(flags & C_CONNECTED))
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
-	else if (rate_allows(c))
-		commands[which].run(c);
+	else if (rate_allows(c)) {
+		if (c->odd)
+			reply_error(c, C_BAD_REQUEST);
+		else
+			commands[which].run(c);
+	}
 }
 
-/* Finds out which command a line is; N_COMMANDS: a pong, -1: none. */
+/* Takes a line apart: its command's place; N_COMMANDS: a pong, -1: none. */
 static int
-line_judge(struct command *c, const char *text, size_t len)
+line_judge(struct command *c, struct json_value object)
 {
-	static const char *names[N_COMMANDS + 1];
-	struct json_value object, values[N_COMMANDS + 1], *id;
+	struct json_value v[COMMAND_MEMBERS], *id = &v[COMMAND_ID];
+	const char *ignored;
 	int k;
 
-	for (k = 0; k < N_COMMANDS && names[k] == NULL; k++)
-		names[k] = commands[k].name;
-	names[N_COMMANDS] = "id";
-	if (!json_validate(text, len, &object) || object.type != JSON_OBJECT)
+	if (object.type != JSON_OBJECT)
 		return -1;
-	json_members(object, names, N_COMMANDS + 1, values);
-	for (k = 0; k < N_COMMANDS && json_absent(values[k]); k++)
+	(void)members_take(c->ch, MEMBER_COMMAND, object, v, &ignored);
+	for (k = 0; k < N_COMMANDS && json_absent(v[k]); k++)
 		;
-	id = &values[N_COMMANDS];
 	c->id = 0;
 	if (json_absent(*id) && k == N_COMMANDS)
 		return k;
 	if (!json_absent(*id) && (!json_uint32(*id, &c->id) || c->id == 0))
 		return -1;
-	if (k == N_COMMANDS || values[k].type != JSON_OBJECT ||
+	if (k == N_COMMANDS || v[k].type != JSON_OBJECT ||
 	    (c->id == 0 && commands[k].run != command_send))
 		return -1;
-	c->request = values[k];
+	c->request = v[k];
 	return k;
 }
 
-/* One line of a frame. */
-static void
-line(struct command *c, const char *text, size_t len)
+/*
+ * Finds the line at the front of what is left of a frame and takes it apart; *n
+ * is its length. One that is no JSON, or nested too deep, is refused alone (it
+ * is `odd`) if it can be told which it is: if its brackets end at a line's end,
+ * a break within a string being none. Its data is to blame, then.
+ */
+static int
+line_take(struct command *c, const char *text, size_t left, size_t *n)
 {
-	int which = line_judge(c, text, len);
+	const char *stop = memchr(text, '\n', left);
+	struct json_value object;
+	int which;
+
+	*n = stop != NULL ? (size_t)(stop - text) : left;
+	c->odd = false;
+	if (json_validate(text, *n, &object))
+		return line_judge(c, object);
+	if (!json_outline(text, left, &object) || object.p >= text + *n)
+		return -1;
+	which = line_judge(c, object);
+	*n = (size_t)(object.p + object.len - text);
+	while (*n < left && text[*n] != '\n')
+		if (strchr(" \t\r", text[(*n)++]) == NULL)
+			return -1;
+	c->odd = true;
+	return c->id != 0 ? which : -1;
+}
+
+/* One line of a frame, of which so much is left; returns the line's length. */
+static size_t
+line(struct command *c, const char *text, size_t left)
+{
+	size_t n;
+	int which = line_take(c, text, left, &n);
 
 	if (which < 0 || c->ordinal >= CHAT_COMMANDS)
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
 	else if (done_before(c, which))
-		return;
+		;
 	else if (which == N_COMMANDS)
 		pong(c);
 	else
 		dispatch(c, which);
+	return n;
 }
 
 /* A frame: lines, each a command. One is answered before the next is looked
@@ -222,18 +252,14 @@ centrifugo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
     size_t len, uint64_t position)
 {
 	struct command c = {.ch = ch, .conn = conn, .position = position};
-	const char *end, *stop;
+	size_t n;
 
 	if (len > 0 && data[len - 1] == '\n')
 		len--;
-	end = data + len;
-	for (;; c.ordinal++, data = stop + 1) {
-		stop = memchr(data, '\n', (size_t)(end - data));
-		if (stop == NULL)
-			stop = end;
-		line(&c, data, (size_t)(stop - data));
+	for (;; c.ordinal++, data += n + 1, len -= n + 1) {
+		n = line(&c, data, len);
 		stats_tick(ch->hub); /* of thousands, each may take long */
-		if (stop == end || ch->conn[conn].phase != CONN_OPEN)
+		if (n == len || ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}
 }

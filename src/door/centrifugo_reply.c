@@ -58,9 +58,9 @@ reply_empty(const struct command *c, const char *what)
 }
 
 void
-put_error(struct json_writer *w, enum centrifugo_error code)
+put_error(struct json_writer *w, enum centrifugo_error code, const char *why)
 {
-	const char *text = centrifugo_text(code);
+	const char *text = why != NULL ? why : centrifugo_text(code);
 
 	json_open(w, '{');
 	json_put_name(w, "code");
@@ -84,7 +84,7 @@ reply_error(const struct command *c, enum centrifugo_error code)
 		return;
 	}
 	w = reply_begin(c, "error");
-	put_error(w, code);
+	put_error(w, code, NULL);
 	reply_end(c, w);
 }
 

@@ -34,6 +34,7 @@ leave_retire(struct worker *w)
 {
 	w->retiring = true;
 	w->retire_ms = w->chat.now_ms + HANDSHAKES_MS;
+	conn_part(&w->chat);
 	accept_balance(w);
 }
 
@@ -213,6 +214,10 @@ leave_drain(struct worker *w, uint32_t rate)
 		w->drain_at = SHM_NONE;
 	}
 	w->drain_rate = rate;
+	if (rate != 0)
+		conn_part(&w->chat);
+	else
+		w->chat.parting = w->retiring || w->chat.leaving;
 	accept_balance(w);
 }
 
