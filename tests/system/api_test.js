@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const http = require('node:http');
 const {group} = require('./suite.js');
 const {run} = require('./daemon.js');
-const {Client} = require('./client.js');
+const {Client, request} = require('./client.js');
 const {Line} = require('./centrifugo.js');
 
 const KEY = 'k e y';
@@ -281,6 +281,16 @@ group('api connections', {conf: LONG, workers: 1}, (test) => {
 			assert.equal(answer.fields.connection, 'close');
 			await c.eof();
 		}
+	});
+
+	test('no WebSocket comes of such a connection', async (d) => {
+		const c = await Client.connect(d.port);
+		c.write(publishing('h:ws', 1) + request('/ws?user=alice'));
+		assert.equal((await c.answer()).status, 200);
+		const answer = await c.answer();
+		assert.equal(answer.status, 400);
+		assert.match(answer.body, /connection of its own/);
+		await c.eof();
 	});
 
 	test('chunks are refused as soon as they say too much', async (d) => {
