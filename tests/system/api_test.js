@@ -345,6 +345,19 @@ group('api connections', {conf: LONG, workers: 1}, (test) => {
 		    'keep-alive');
 	});
 
+	test('a worker that is replaced closes those that are idle', async (d) => {
+		const idle = await Client.connect(d.port);
+		idle.write(publishing('h:plan', 1));
+		await idle.answer();
+		const r = await d.ctl('restart-worker', '0');
+		assert.equal(r.status, 0, r.stderr);
+		await idle.eof();
+		const again = await Client.connect(d.port);
+		again.write(publishing('h:plan', 2));
+		assert.equal(JSON.parse((await again.answer()).body).result
+		    .offset, 2);
+	});
+
 	test('clients that send chunks and keep connections', async (d) => {
 		const agent = new http.Agent({keepAlive: true, maxSockets: 1});
 		const sockets = new Set();
