@@ -1,4 +1,5 @@
 /* Fields of requests: a wrong type is a bad request, what is absent is not. */
+#include "base/log.h"
 #include "centrifugo.h"
 
 bool
@@ -58,12 +59,15 @@ enum centrifugo_error
 take_request(const struct command *c, enum member_of of,
     struct json_value *value, struct channel_name *out)
 {
-	const char *ignored;
-	int refused = members_take(c->ch, of, c->request, value, &ignored);
+	const char *name;
+	int refused = members_take(c->ch, of, c->request, value, &name);
 	enum centrifugo_error bad;
 
 	bad = take_channel(
 	    c->ch, value[of == MEMBER_SUB_REFRESH ? REFRESH_CHANNEL : 0], out);
+	if (refused != 0)
+		log_debug("%s: member %s is not supported: error %d",
+		    conn_name(c->ch, c->conn), name, refused);
 	/* a type that is wrong ends the connection whatever else there is */
 	return refused != 0 && bad != C_END_BAD_REQUEST
 	    ? (enum centrifugo_error)refused

@@ -114,7 +114,9 @@ body_add(
 	struct conn *c = &ch->conn[i];
 	size_t max = b->head + api_body_max(&ch->live), cap = b->cap;
 
-	if (n > max - b->len || b->chunks.left > max - b->len - n) {
+	/* the limit may have become lower meanwhile */
+	if (b->len > max || n > max - b->len ||
+	    b->chunks.left > max - b->len - n) {
 		body_refuse(ch, i, 413, "the body is too long");
 		return NULL;
 	}

@@ -131,8 +131,8 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 		route_request(&ch->live, &r, &route);
 	/* what its slot says of input and output counts from the first byte */
 	if (route.status == 101 && ch->conn[i].again)
-		route_refuse(400,
-		    "a WebSocket needs a connection of its own", &route);
+		route_refuse(
+		    400, "a WebSocket needs a connection of its own", &route);
 	route.head = r.method.len == 4 && memcmp(r.method.p, "HEAD", 4) == 0;
 	if (route.status == 100)
 		return body_begin(ch, i, &r, head, n, more);
