@@ -2,9 +2,10 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const http = require('node:http');
 const {group} = require('./suite.js');
-const {run} = require('./daemon.js');
+const {run, until} = require('./daemon.js');
 const {Client, request} = require('./client.js');
 const {Line} = require('./centrifugo.js');
 
@@ -304,6 +305,24 @@ group('api connections', {conf: LONG, workers: 1}, (test) => {
 		const part = '1000\r\n' + 'x'.repeat(4096) + '\r\n';
 		c.write(head('Transfer-Encoding: chunked') + part.repeat(400));
 		assert.equal((await c.answer()).status, 413);
+	});
+
+	test('a limit that is lowered ends a body above it', async (d) => {
+		const c = await Client.connect(d.port);
+		const part = (n) => n.toString(16) + '\r\n' + ' '.repeat(n) +
+		    '\r\n';
+		await c.write(head('Transfer-Encoding: chunked') +
+		    part(100000).repeat(5));
+		fs.writeFileSync(d.conf, LONG.replace('1M', '1K'));
+		assert.equal((await d.ctl('reload')).status, 0);
+		await until('the new limit', async () => (await post(d,
+		    '/api/publish', ' '.repeat(10000))).status === 413);
+		c.write(part(10));
+		assert.equal((await c.answer()).status, 413);
+		fs.writeFileSync(d.conf, LONG);
+		assert.equal((await d.ctl('reload')).status, 0);
+		await until('the former limit', async () => (await post(d,
+		    '/api/publish', ' '.repeat(10000))).status === 400);
 	});
 
 	test('a large body in chunks', async (d) => {
