@@ -186,9 +186,10 @@ member_unknown(
 
 	SHM_COUNT(h->me->unknown_members, 1);
 	if (hub_first_seen(h, siphash(h->hash_key, name.p, name.len)))
-		log_info("member %s of %s is not known here and is passed over "
-			 "(`show stats` counts unknown_members)",
-		    log_text(name.p, name.len), t->what);
+		log_info("member \"%s\" of %s is not known here and is passed "
+			 "over (`show stats` counts unknown_members)",
+		    name.len < 2 ? "" : log_text(name.p + 1, name.len - 2),
+		    t->what);
 }
 
 /* Finds a member by its name, which may have escapes; NULL: nobody defines it.

@@ -259,8 +259,8 @@ status_text(int status)
 	    {411, "Length Required"}, {413, "Content Too Large"},
 	    {415, "Unsupported Media Type"}, {421, "Misdirected Request"},
 	    {426, "Upgrade Required"}, {431, "Request Header Fields Too Large"},
-	    {501, "Not Implemented"},
-	    {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}};
+	    {501, "Not Implemented"}, {503, "Service Unavailable"},
+	    {505, "HTTP Version Not Supported"}};
 	size_t k;
 
 	for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)

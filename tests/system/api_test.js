@@ -199,7 +199,7 @@ channel "n:*" {
 
 /* The head of a publish request. */
 function head(more, connection) {
-	return 'POST /api/publish HTTP/1.1\r\nHost: x\r\n' +
+	return 'POST /api/publish HTTP/1.1\r\nHost: localhost\r\n' +
 	    `X-API-Key: ${KEY}\r\n${more}\r\n` +
 	    (connection ? `Connection: ${connection}\r\n` : '') + '\r\n';
 }
@@ -275,7 +275,7 @@ group('api connections', {conf: LONG, workers: 1}, (test) => {
 		    head('Transfer-Encoding: chunked\r\nContent-Length: 3')]) {
 			const c = await Client.connect(d.port);
 			c.write(publishing('h:bad', 1) + (bad === 'GET' ?
-			    'GET /health HTTP/1.1\r\nHost: x\r\n\r\n' : bad));
+			    'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n' : bad));
 			assert.equal((await c.answer()).status, 200);
 			const answer = await c.answer();
 			assert.equal(answer.status, bad === 'GET' ? 200 : 400);
@@ -338,7 +338,7 @@ group('api connections', {conf: LONG, workers: 1}, (test) => {
 		for (let i = 0; i < 4; i++)
 			await ask(d, 'publish', {channel: 'h:big', data: big});
 		const body = '{"channel":"h:big","limit":2}';
-		const history = 'POST /api/history HTTP/1.1\r\nHost: x\r\n' +
+		const history = 'POST /api/history HTTP/1.1\r\nHost: localhost\r\n' +
 		    `X-API-Key: ${KEY}\r\nContent-Length: ${body.length}` +
 		    '\r\n\r\n' + body;
 		c.socket.pause();
