@@ -21,7 +21,7 @@ struct route {
 	char user[64];
 	char device[SLOT_DEVICE_MAX];
 	uint8_t user_len, device_len;
-	bool keep; /* the connection stays, for another request */
+	bool keep;	/* the connection stays, for another request */
 	bool head;	/* the request was HEAD: no body is sent */
 	char line[512]; /* what body points to, if it was made for a request */
 	/* For the log, of a refusal: the reason in short, text of the client

@@ -87,7 +87,7 @@ struct shm_worker {
 	_Atomic uint64_t skipped; /* deliveries a slow reader went without */
 	_Atomic uint64_t channels_full; /* asked for a channel; none was left */
 	_Atomic uint64_t requests_evicted; /* unfinished, for want of memory */
-	_Atomic uint64_t unknown_members; /* of requests, passed over */
+	_Atomic uint64_t unknown_members;  /* of requests, passed over */
 	_Atomic uint64_t writes;
 	_Atomic uint64_t bytes_out;
 	_Atomic uint64_t compacted;   /* arena segments emptied */

@@ -84,6 +84,7 @@ group('members', {conf: 'api-key "k"\n'}, (test) => {
 			await l.say(`{"id":${i + 10},"x${i}y":1,"ping":{}}`);
 		for (let i = 0; i < 100; i++)
 			await l.raw();
+		await d.logged(/member "x\d+y"/);
 		const n = d.stderr.split('\n').filter((line) =>
 		    /member "x\d+y"/.test(line)).length;
 		assert.ok(n > 0 && n <= 32, `${n} lines`);
