@@ -98,6 +98,8 @@ bool channel_member_text(const struct hub *h, const struct channel_member *m,
 void channel_tell_join(struct chat *ch, uint32_t sub);
 void channel_tell_leave(struct chat *ch, uint32_t sub);
 void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
+/* The same of its user's own channel, which it is in without a subscription. */
+void channel_tell_own_join(struct chat *ch, uint32_t conn);
 
 /* Ends a subscription and tells those who are to be told; nothing if there is
  * none. */

@@ -84,10 +84,7 @@ struct conn {
 			uint32_t len, scanned; /* see request.c */
 			uint32_t page; /* of a head: first page + 1, 0: none */
 		} request;
-		struct {
-			char *bytes; /* malloc'ed */
-			uint32_t len, sent;
-		} answer;
+		struct conn_answer *answer; /* malloc'ed, see answer.c */
 		struct {
 			/* others of the same user here, number + 1 */
 			uint32_t next, previous;
@@ -109,6 +106,7 @@ struct conn {
 	bool waits : 1;	  /* has input that waits; it is not read from */
 	bool torn : 1;	  /* some of that may have been done by a worker that
 			   * died over it */
+	bool again : 1;	  /* REQUEST: it has had an answer already */
 };
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
@@ -230,6 +228,7 @@ struct chat {
 	bool unsettled;	     /* this turn published something */
 	bool leaving;	     /* accepts no more */
 	bool draining;	     /* sends its connections away, takes no new */
+	bool parting;	     /* answers to requests close their connections */
 
 	/* another worker gives a connection away (worker layer); fd -1: there
 	 * was no room for its descriptor here */
@@ -238,6 +237,9 @@ struct chat {
 	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
 	/* handles input of a connection in CONN_REQUEST (worker layer) */
 	void (*request)(struct chat *ch, uint32_t conn);
+	/* the same of bytes that came behind a request that is answered now */
+	void (*request_next)(
+	    struct chat *ch, uint32_t conn, char *bytes, size_t len);
 	/* and when it has taken too long */
 	void (*request_late)(struct chat *ch, uint32_t conn);
 };

@@ -37,15 +37,18 @@ struct http_request {
 	struct http_span forwarded, forwarded_for, via, real_ip;
 	uint64_t length; /* of the body, which only POST /api/... may have */
 	bool has_length, expects; /* Content-Length, Expect: 100-continue */
-	int version;		  /* Sec-WebSocket-Version; -1 if absent */
 	int minor;	    /* of HTTP/1.x: 0 or 1; with 0 no upgrade and no
 			     * expectation is heard (RFC 9110 7.8, 10.1.1) */
 	bool offers;	    /* any Sec-WebSocket-Protocol field */
+	bool chunked;	    /* Transfer-Encoding: chunked, of such a body */
+	bool encoded;	    /* Content-Encoding is another than identity */
+	bool close;	    /* Connection: close */
+	int version;	    /* Sec-WebSocket-Version; -1 if absent */
 	bool upgrade;	    /* Upgrade: websocket and Connection: upgrade */
 	bool key_bad;	    /* a key that is missing, doubled, not canonical */
 	bool version_bad;   /* doubled or not a number */
 	bool gzip;	    /* Accept-Encoding names it, not with q=0 */
-	int status;	    /* of a refused head: 400, 431, 505 */
+	int status;	    /* of a refused head: 400, 431, 501, 505 */
 	const char *reason; /* one line for the answer's body */
 };
 

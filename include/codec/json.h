@@ -45,6 +45,14 @@ struct json_value {
  */
 bool json_validate(const char *text, size_t len, struct json_value *value);
 
+/*
+ * The outline of an object that json_validate() refuses: its span in a text
+ * that begins with it, by brackets and strings alone, whatever is in them and
+ * however deep. False: the text is no object, or it does not end in it. Readers
+ * may be used on *object, with answers that may be wrong.
+ */
+bool json_outline(const char *text, size_t len, struct json_value *object);
+
 /* Whether a member is missing or null, which Go's decoders treat alike. */
 static inline bool
 json_absent(struct json_value v)

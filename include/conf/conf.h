@@ -53,6 +53,13 @@ enum conf_publish {
 	CONF_PUBLISH_ALL
 };
 
+/* Which clients may do something. Zero is the strictest. */
+enum conf_whom {
+	CONF_WHOM_NONE,
+	CONF_WHOM_USERS, /* everybody who has a name */
+	CONF_WHOM_ALL
+};
+
 /* What becomes of a client who reads too slowly. */
 enum conf_slow { CONF_SLOW_DISCONNECT, CONF_SLOW_SKIP };
 
@@ -104,6 +111,8 @@ struct conf_live {
 	struct conf_prefix exempt[CONF_PREFIXES_MAX]; /* from address_share */
 	uint8_t n_exempt;
 	uint8_t slow_policy;  /* enum conf_slow, disconnect */
+	uint8_t private;      /* who may send private messages and */
+	uint8_t who;	      /* ask who is here: enum conf_whom, users */
 	uint8_t insecure_set; /* the file has an insecure line */
 	uint8_t insecure;     /* see conf_insecure; 0 until decided */
 	uint8_t n_channels;

@@ -21,6 +21,7 @@ struct route {
 	char user[64];
 	char device[SLOT_DEVICE_MAX];
 	uint8_t user_len, device_len;
+	bool keep;	/* the connection stays, for another request */
 	bool head;	/* the request was HEAD: no body is sent */
 	char line[512]; /* what body points to, if it was made for a request */
 	/* For the log, of a refusal: the reason in short, text of the client
@@ -42,10 +43,13 @@ void route_request(const struct conf_live *live, const struct http_request *r,
 bool api_route(const struct conf_live *live, const struct http_request *r,
     struct route *out);
 
-/* Does what a body says; the answer is good until the next call. NULL: the
- * body is no JSON object. */
-const char *api_answer(struct chat *ch, const struct http_request *r,
-    const char *body, size_t len, size_t *out_len);
+/* Does what a body says: status, body and its type of the answer, which is good
+ * until the next call. */
+void api_answer(struct chat *ch, const struct http_request *r, const char *body,
+    size_t len, struct route *out);
+
+/* The longest body that is read, bytes. */
+size_t api_body_max(const struct conf_live *live);
 
 /* Fills *out with the answer to a head that http_parse refused, and with 408
  * and 503: the status and one line of text. */

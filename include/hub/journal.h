@@ -32,7 +32,8 @@ struct publication {
 	uint64_t input_end; /* key of the sender's input that is done then; of
 			     * the server's: the master's order, 0: none */
 	uint32_t ordinal;   /* of the command within that input; of a join or
-			     * leave: its subscription + 1, 0: the lobby's */
+			     * leave: its subscription + 1, 0: it has none, in
+			     * the lobby or its user's own channel */
 	uint32_t channel;   /* presence entry */
 	uint32_t epoch;	    /* of the channel; set by journal_append */
 	int64_t time_ms;    /* wall clock */

@@ -110,6 +110,8 @@ enum { KEY_BITS = 13 };
 /* At the plain door: the lobby has not been told of its join, or has of its
  * leave: derived. */
 #define SLOT_AWAY (1u << 29)
+/* The same of its user's own channel, at any door. */
+#define SLOT_OWN_AWAY (1u << 25)
 /* With SLOT_ENDING: it is still in presence and its channels, some of which
  * may have been told. Whoever has it goes on with that. */
 #define SLOT_LEAVING (1u << 28)

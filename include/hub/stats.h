@@ -93,6 +93,7 @@ struct shm_worker {
 	_Atomic uint64_t over_address_share;
 	_Atomic uint64_t over_channels_per_user;
 	_Atomic uint64_t requests_evicted; /* unfinished, for want of memory */
+	_Atomic uint64_t unknown_members;  /* of requests, passed over */
 	_Atomic uint64_t writes;
 	_Atomic uint64_t bytes_out;
 	_Atomic uint64_t compacted;   /* arena segments emptied */

@@ -194,8 +194,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		return -1;
 	}
 	s->door = c->door = (uint8_t)door;
-	if (door == DOOR_PLAIN)
-		s->flags = SLOT_AWAY;
+	s->flags |= SLOT_AWAY | SLOT_OWN_AWAY;
 	s->device_len = (uint8_t)device_len;
 	memcpy(s->device, device, device_len);
 	s->connected_ms = ch->now_ms;
@@ -229,12 +228,12 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	custody_add(ch, i);
 	if (door == DOOR_PLAIN)
 		channel_tell_lobby_join(ch, i);
+	channel_tell_own_join(ch, i); /* of who is known by now */
 	return 0;
 }
 
-/* Lets go of what a connection has only before it is open. */
-static void
-request_forget(struct chat *ch, uint32_t i)
+void
+conn_forget_request(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
@@ -242,8 +241,8 @@ request_forget(struct chat *ch, uint32_t i)
 		ch->n_pending--;
 		request_free(ch, i);
 	} else if (c->phase == CONN_ANSWER) {
-		free(c->answer.bytes);
-		c->answer.bytes = NULL;
+		free(c->answer);
+		c->answer = NULL;
 	}
 }
 
@@ -252,7 +251,7 @@ conn_linger(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
-	request_forget(ch, i);
+	conn_forget_request(ch, i);
 	shutdown(c->fd, SHUT_WR);
 	KILL_POINT();
 	c->phase = CONN_LINGER;
@@ -261,51 +260,6 @@ conn_linger(struct chat *ch, uint32_t i)
 	c->paused = false;
 	conn_watch(ch, i);
 	conn_count(ch);
-}
-
-void
-conn_refuse(struct chat *ch, uint32_t i, const void *answer, size_t len)
-{
-	struct conn *c = &ch->conn[i];
-	ssize_t sent = send(c->fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	size_t rest = sent > 0 ? len - (size_t)sent : len;
-	char *copy = NULL;
-
-	if (rest > 0 && (sent >= 0 || errno == EAGAIN) &&
-	    (copy = malloc(rest)) == NULL)
-		log_warn("no memory for the rest of an answer");
-	if (copy == NULL) { /* all is said, or nothing more can be */
-		conn_linger(ch, i);
-		return;
-	}
-	memcpy(copy, (const char *)answer + len - rest, rest);
-	request_forget(ch, i);
-	c->phase = CONN_ANSWER;
-	c->answer.bytes = copy;
-	c->answer.len = (uint32_t)rest;
-	c->answer.sent = 0;
-	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
-	c->blocked = true;
-	c->paused = true; /* the answer is the last thing said here */
-	conn_watch(ch, i);
-	conn_count(ch);
-}
-
-void
-conn_answer_more(struct chat *ch, uint32_t i)
-{
-	struct conn *c = &ch->conn[i];
-	ssize_t n = send(c->fd, c->answer.bytes + c->answer.sent,
-	    c->answer.len - c->answer.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		conn_drop(ch, i, strerror(errno));
-		return;
-	}
-	if (n > 0)
-		c->answer.sent += (uint32_t)n;
-	if (c->answer.sent == c->answer.len)
-		conn_linger(ch, i);
 }
 
 /* The output's bound is reached. */
@@ -547,7 +501,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		if (conn_slot(ch, i)->flags & SLOT_LEAVING)
 			leave(ch, i);
 	}
-	request_forget(ch, i);
+	conn_forget_request(ch, i);
 	if (c->phase == CONN_OPEN)
 		ch->n_open--;
 	if (c->dirty != 0)

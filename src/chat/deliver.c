@@ -200,6 +200,17 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 	stats_tick(ch->hub);
 }
 
+/* Whether a connection of a user gets what is published to the user's own
+ * channel. */
+static bool
+is_for_own(const struct slot *s, const struct publication *p)
+{
+	if (slot_is_entering(s))
+		return false;
+	return p->format >= FORMAT_JOIN ? !(s->flags & SLOT_OWN_AWAY)
+					: p->offset > s->offset;
+}
+
 /* To a user's connections. */
 static void
 deliver_user(struct chat *ch, struct delivery *d)
@@ -212,7 +223,7 @@ deliver_user(struct chat *ch, struct delivery *d)
 		s = conn_slot(ch, i);
 		if (d->p->format == FORMAT_KICK)
 			kick(ch, i, d->p);
-		else if (d->p->offset > s->offset && !slot_is_entering(s))
+		else if (is_for_own(s, d->p))
 			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
 	}
 }

@@ -9,8 +9,8 @@
 #include "hub/lock.h"
 #include "hub/stats.h"
 
-/* Publishes a join or leave; `record` (subscription + 1, 0: the lobby) is
- * marked with that. */
+/* Publishes a join or leave; `record` (subscription + 1, 0: none, as in the
+ * lobby and in the user's own channel) is marked with that. */
 static void
 tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
     enum publication_format format, uint32_t record)
@@ -68,6 +68,36 @@ channel_tell_lobby_join(struct chat *ch, uint32_t conn)
 
 	if (rule != NULL && rule->join_leave)
 		tell(ch, conn, "lobby", 5, FORMAT_JOIN, 0);
+}
+
+void
+channel_tell_own_join(struct chat *ch, uint32_t conn)
+{
+	const struct slot *s = conn_slot(ch, conn);
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len = channel_name(ch->hub, s->user, name);
+	const struct conf_channel *rule;
+
+	if (len == 0 || name[0] != '#')
+		return;
+	rule = conf_channel_find(&ch->live, name, len);
+	if (rule != NULL && rule->join_leave && s->flags & SLOT_OWN_AWAY)
+		tell(ch, conn, name, len, FORMAT_JOIN, 0);
+}
+
+/* Its leave, if its join has been told. */
+static void
+tell_own_leave(struct chat *ch, uint32_t conn)
+{
+	const struct slot *s = conn_slot(ch, conn);
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len;
+
+	if (s->flags & SLOT_OWN_AWAY || s->user == SHM_NONE)
+		return;
+	len = channel_name(ch->hub, s->user, name);
+	if (len > 0 && name[0] == '#')
+		tell(ch, conn, name, len, FORMAT_LEAVE, 0);
 }
 
 void
@@ -130,6 +160,7 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 
 	if (s->door == DOOR_PLAIN && !(s->flags & SLOT_AWAY))
 		tell(ch, conn, "lobby", 5, FORMAT_LEAVE, 0);
+	tell_own_leave(ch, conn);
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		tell_sub(ch, sub, FORMAT_LEAVE);
 }
@@ -140,7 +171,8 @@ struct gone {
 	uint32_t slot;
 	uint64_t conn; /* id; 0: whoever has the slot */
 	uint32_t channel, epoch;
-	uint32_t record; /* subscription + 1, 0: the lobby */
+	uint32_t record; /* subscription + 1, 0: none */
+	uint32_t away;	 /* without one: the flag of its slot */
 	uint32_t sub_info;
 	int64_t wall_ms;
 };
@@ -163,7 +195,7 @@ tell_gone(struct hub *h, const struct gone *g)
 
 	if (!slot_read(h, g->slot, &slot, &p.sender) ||
 	    slot.worker != g->worker || (g->conn != 0 && g->conn != p.sender) ||
-	    (g->record == 0 && slot.flags & SLOT_AWAY))
+	    (g->record == 0 && slot.flags & g->away))
 		return;
 	p.user_len = (uint8_t)user_name(h, slot.user, user);
 	p.info_len = (uint16_t)blob_get(h, slot.info, p.sender, info);
@@ -177,21 +209,36 @@ tell_gone(struct hub *h, const struct gone *g)
 	hub_unlock(h);
 }
 
-/* The same of all its plain connections to the lobby. */
+/* The same of a channel that a connection is in without a subscription. */
 static void
-lobby_tell_gone(struct hub *h, int worker, int64_t wall_ms)
+slot_tell_gone(
+    struct hub *h, const struct gone *of, uint32_t channel, uint32_t away)
 {
-	struct gone g = {.worker = worker,
-	    .channel = PRESENCE_LOBBY,
-	    .epoch = SHM_LOAD(h->entry[PRESENCE_LOBBY].epoch),
-	    .wall_ms = wall_ms};
+	struct gone g = *of;
+
+	if (channel >= h->n_entries)
+		return;
+	g.channel = channel;
+	g.epoch = SHM_LOAD(h->entry[channel].epoch);
+	g.away = away;
+	tell_gone(h, &g);
+}
+
+/* The same of all its connections: to the lobby, of plain ones, and to their
+ * users' own channels. */
+static void
+slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
+{
+	struct gone g = {.worker = worker, .wall_ms = wall_ms};
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
+		if (!slot_in_use(h, i) || slot_holder(h, i) != worker)
+			continue;
 		g.slot = i;
-		if (slot_in_use(h, i) && slot_holder(h, i) == worker &&
-		    h->slot[i].door == DOOR_PLAIN)
-			tell_gone(h, &g);
+		if (h->slot[i].door == DOOR_PLAIN)
+			slot_tell_gone(h, &g, PRESENCE_LOBBY, SLOT_AWAY);
+		slot_tell_gone(h, &g, SHM_ONCE(h->slot[i].user), SLOT_OWN_AWAY);
 	}
 }
 
@@ -224,7 +271,7 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 	/* redoes what the dead one did not get to: that it has told a leave */
 	hub_lock(h);
 	hub_unlock(h);
-	lobby_tell_gone(h, worker, wall_ms);
+	slots_tell_gone(h, worker, wall_ms);
 	for (i = 0; i < h->n_subscriptions; i++) {
 		if (SHM_LOAD(h->subscription_owner[i / SHM_BLOCK]) !=
 		    worker + 1) {

@@ -10,7 +10,7 @@
 
 /* What has been seen while fields are read. */
 struct http_seen {
-	unsigned int fields, hosts, keys, versions, origins, lengths;
+	unsigned int fields, hosts, keys, versions, origins, lengths, transfers;
 	bool connection_upgrade, upgrade_websocket;
 	bool extensions, extension; /* a field; an element in any of them */
 };
@@ -199,6 +199,35 @@ http_take_length(
 	return 0;
 }
 
+/* Reads how the body is framed, if not by its length: in chunks, and in nothing
+ * besides (RFC 9112 6.1). */
+static int
+http_take_transfer(
+    struct http_span value, struct http_seen *seen, struct http_request *r)
+{
+	if (!http_may_have_body(r))
+		return http_refuse(r, 400, "Transfer-Encoding is not welcome");
+	if (seen->transfers++ > 0)
+		return http_refuse(r, 400, "more than one Transfer-Encoding");
+	if (!http_is_word(value, "chunked"))
+		return http_refuse(
+		    r, 501, "only the transfer coding chunked is known here");
+	r->chunked = true;
+	return 0;
+}
+
+/* Reads Content-Encoding: whether the body is more than its own bytes
+ * (RFC 9110 8.4). */
+static void
+http_take_encoding(struct http_span value, struct http_request *r)
+{
+	struct http_span element;
+
+	while (http_next_element(&value, &element))
+		if (!http_is_word(element, "identity"))
+			r->encoded = true;
+}
+
 /* Reads a field that may come once. */
 static int
 http_take_once(
@@ -222,6 +251,8 @@ http_take_connection(
 			return http_refuse(r, 400, "malformed Connection");
 		if (http_is_word(element, "upgrade"))
 			seen->connection_upgrade = true;
+		if (http_is_word(element, "close"))
+			r->close = true;
 	}
 	return 0;
 }
@@ -437,7 +468,9 @@ http_take_field(struct http_span name, struct http_span value,
 	if (http_is_word(name, "Expect") && http_is_word(value, "100-continue"))
 		r->expects = true;
 	if (http_is_word(name, "Transfer-Encoding"))
-		return http_refuse(r, 400, "Transfer-Encoding is not welcome");
+		return http_take_transfer(value, seen, r);
+	if (http_is_word(name, "Content-Encoding"))
+		http_take_encoding(value, r);
 	http_take_proxy(name, value, r);
 	return 0;
 }
@@ -466,6 +499,9 @@ http_finish(const struct http_seen *seen, struct http_request *r)
 {
 	if (seen->hosts == 0 && r->minor > 0)
 		return http_refuse(r, 400, "no Host");
+	if (r->chunked && r->has_length) /* which of them holds? */
+		return http_refuse(
+		    r, 400, "Transfer-Encoding beside Content-Length");
 	if (seen->extensions && !seen->extension)
 		return http_refuse(
 		    r, 400, "malformed Sec-WebSocket-Extensions");

@@ -10,9 +10,10 @@
 static const signed char json_step[256] = {
     ['{'] = 1, ['['] = 1, ['}'] = -1, [']'] = -1, ['"'] = 2};
 
-/* The end of the container that begins here; never beyond end. */
-static const char *
-json_skip_container(const char *p, const char *end)
+/* The end of the container that begins here; never beyond end. *open is how
+ * many are open there: 0 unless the bytes end too soon. */
+static inline const char *
+json_skip_open(const char *p, const char *end, ssize_t *open)
 {
 	ssize_t depth = 0;
 	int step;
@@ -26,10 +27,40 @@ json_skip_container(const char *p, const char *end)
 			continue;
 		}
 		depth += step;
-		if (depth <= 0)
+		if (depth <= 0) {
+			*open = 0;
 			return p;
+		}
 	}
+	*open = depth;
 	return end;
+}
+
+/* The same where it is not asked whether the container has an end. */
+static const char *
+json_skip_container(const char *p, const char *end)
+{
+	ssize_t ignored;
+
+	return json_skip_open(p, end, &ignored);
+}
+
+bool
+json_outline(const char *text, size_t len, struct json_value *object)
+{
+	const char *end = text + len, *p = json_skip_space(text, end), *stop;
+	ssize_t open = 1;
+
+	*object = (struct json_value){0};
+	if (p == end || *p != '{')
+		return false;
+	stop = json_skip_open(p, end, &open);
+	if (open != 0)
+		return false;
+	object->p = p;
+	object->len = (size_t)(stop - p);
+	object->type = JSON_OBJECT;
+	return true;
 }
 
 /* Takes the value at iter->p, which is before its end. */

@@ -273,6 +273,11 @@ conf_channel_end(const struct conf_channel_draft *d, struct conf *c)
 
 	if (d->failed || ch->pattern[0] == '\0')
 		return NULL; /* that has been complained about */
+	if (ch->pattern[0] == '#' && d->set & 1u << RULE_SUBSCRIBE &&
+	    ch->subscribe != CONF_SUBSCRIBE_NONE)
+		return conf_complain("channel: \"%s\" is what goes to one user "
+				     "each: subscribe can only be none",
+		    ch->pattern);
 	if (ch->history == 0 && (ch->recovery || ch->history_age_ms != 0))
 		return conf_complain("channel: \"%s\" has %s, but no history",
 		    ch->pattern, ch->recovery ? "recovery" : "a history-age");

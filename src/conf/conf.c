@@ -88,6 +88,8 @@ const struct conf_key conf_keys[] = {
     {"webroot", CONF_KIND_PATH, FIELD(webroot), 0, 0, 0, NULL},
     {"host", CONF_KIND_HOST, FIELD(live.host), 0, 0, 0, NULL},
     {"insecure", CONF_KIND_INSECURE, FIELD(live.insecure), 0, 0, 0, NULL},
+    {"private", CONF_KIND_WHOM, FIELD(live.private), 0, 0, 0, NULL},
+    {"who", CONF_KIND_WHOM, FIELD(live.who), 0, 0, 0, NULL},
     {"token-key", CONF_KIND_SECRET, FIELD(live.token_key), CONF_TOKEN_KEY_MIN,
 	0, 0, NULL},
     {"token-audience", CONF_KIND_STRING, FIELD(live.token_audience), 0, 0, 0,
@@ -145,6 +147,7 @@ conf_new(void)
 	c->live.user_channels = 1024;
 	c->live.address_share = 8;
 	conf_exempt_usual(&c->live);
+	c->live.private = c->live.who = CONF_WHOM_USERS;
 	c->live.drain_ms = 30 * SECOND;
 	c->live.watchdog_ms = 2 * SECOND;
 	return c;
@@ -336,6 +339,24 @@ set_insecure(struct conf *c, const char *value)
 	return NULL;
 }
 
+/* Which clients: one of three words. */
+static const char *
+set_whom(struct conf *c, const struct conf_key *key, const char *value)
+{
+	static const char *const words[] = {[CONF_WHOM_NONE] = "none",
+	    [CONF_WHOM_USERS] = "users",
+	    [CONF_WHOM_ALL] = "all"};
+	uint64_t k;
+
+	for (k = CONF_WHOM_NONE; k <= CONF_WHOM_ALL; k++)
+		if (strcmp(value, words[k]) == 0) {
+			store(c, key, k);
+			return NULL;
+		}
+	return conf_complain(
+	    "%s: \"%s\" is none of all, users and none", key->name, value);
+}
+
 /* An address "host:port" that is not there yet. */
 static const char *
 set_listen(struct conf *c, const char *value)
@@ -387,6 +408,8 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 		return set_either(c, key, value, "brief", "verbose");
 	case CONF_KIND_SLOW:
 		return set_either(c, key, value, "disconnect", "skip");
+	case CONF_KIND_WHOM:
+		return set_whom(c, key, value);
 	case CONF_KIND_INSECURE:
 		return set_insecure(c, value);
 	case CONF_KIND_STRING:
@@ -492,101 +515,6 @@ conf_finish(struct conf *c, const char **where)
 				     "must hold a queue",
 		    c->live.queue_bytes, (unsigned long long)c->output_bytes);
 	return NULL;
-}
-
-/* Whether a reload would have to change a key that needs a restart. */
-static bool
-key_differs(
-    const struct conf *a, const struct conf *b, const struct conf_key *key)
-{
-	const char *pa = (const char *)a + key->offset;
-	const char *pb = (const char *)b + key->offset;
-	const char *ta, *tb;
-	int i;
-
-	switch (key->kind) {
-	case CONF_KIND_LISTEN:
-		if (a->n_listen != b->n_listen)
-			return true;
-		for (i = 0; i < a->n_listen; i++)
-			if (strcmp(a->listen[i], b->listen[i]) != 0)
-				return true;
-		return false;
-	case CONF_KIND_TEXT:
-	case CONF_KIND_PATH:
-		memcpy(&ta, pa, sizeof(ta));
-		memcpy(&tb, pb, sizeof(tb));
-		if (ta == NULL || tb == NULL)
-			return ta != tb;
-		return strcmp(ta, tb) != 0;
-	default:
-		return memcmp(pa, pb, key->size) != 0;
-	}
-}
-
-/* Appends a key's name to a list that may be cut between two. */
-static void
-name_add(char *out, size_t out_len, size_t *used, const char *name, bool first)
-{
-	int n = snprintf(
-	    out + *used, out_len - *used, "%s%s", first ? "" : ", ", name);
-
-	if (n > 0 && (size_t)n < out_len - *used)
-		*used += (size_t)n;
-	else if (out_len > *used)
-		out[*used] = '\0';
-}
-
-/* Names the keys that differ and lie outside conf_live. */
-int
-conf_differences(
-    const struct conf *old, const struct conf *new, char *out, size_t out_len)
-{
-	const struct conf_key *key;
-	size_t used = 0;
-	int n = 0;
-
-	if (out_len > 0)
-		out[0] = '\0';
-	for (key = conf_keys; key->name != NULL; key++)
-		if (key->offset < offsetof(struct conf, live) &&
-		    key_differs(old, new, key))
-			name_add(out, out_len, &used, key->name, n++ == 0);
-	return n;
-}
-
-/* Whether a key of conf_live differs. */
-static bool
-live_key_differs(const struct conf_live *a, const struct conf_live *b,
-    const struct conf_key *key)
-{
-	const size_t at = key->offset - offsetof(struct conf, live);
-
-	if (key->kind == CONF_KIND_RATE && a->message_burst != b->message_burst)
-		return true;
-	if (key->kind == CONF_KIND_INSECURE && a->insecure && b->insecure &&
-	    a->insecure_public != b->insecure_public)
-		return true;
-	return memcmp((const char *)a + at, (const char *)b + at, key->size) !=
-	    0;
-}
-
-/* Names the keys that differ and lie in conf_live. */
-int
-conf_live_differences(const struct conf_live *old, const struct conf_live *new,
-    char *out, size_t out_len)
-{
-	const struct conf_key *key;
-	size_t used = 0;
-	int n = 0;
-
-	if (out_len > 0)
-		out[0] = '\0';
-	for (key = conf_keys; key->name != NULL; key++)
-		if (key->offset >= offsetof(struct conf, live) &&
-		    live_key_differs(old, new, key))
-			name_add(out, out_len, &used, key->name, n++ == 0);
-	return n;
 }
 
 /* Reads a file, not by a bundle. */

@@ -45,6 +45,8 @@ static const struct live_field live_fields[] = {
     NUMBER(conf_live, user_channels),
     NUMBER(conf_live, address_share),
     NUMBER(conf_live, slow_policy),
+    NUMBER(conf_live, private),
+    NUMBER(conf_live, who),
     NUMBER(conf_live, insecure_set),
     NUMBER(conf_live, insecure),
     NUMBER(conf_live, insecure_public),
@@ -319,6 +321,8 @@ live_judge(const struct conf_live *live)
 	for (int k = 0; k < live->n_exempt; k++)
 		if (live->exempt[k].bits > 128)
 			return "a prefix of addresses is too long";
+	if (live->private > CONF_WHOM_ALL || live->who > CONF_WHOM_ALL)
+		return "private or who is none of all, users and none";
 	if (live->insecure > 1 || live->insecure_set > 1 ||
 	    live->insecure_public > 1)
 		return "insecure is neither yes nor no";

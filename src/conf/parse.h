@@ -26,6 +26,7 @@ enum conf_kind {
 	CONF_KIND_CHANNEL, /* may repeat */
 	CONF_KIND_INSECURE,
 	CONF_KIND_SLOW,
+	CONF_KIND_WHOM,
 	CONF_KIND_STRING, /* kept in place, NUL-terminated */
 	CONF_KIND_SECRET  /* the same, and never shown */
 };

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "centrifugo.h"
 #include "hub/stats.h"
+#include "member.h"
 
 const char *
 centrifugo_text(enum centrifugo_error code)
@@ -58,18 +59,17 @@ command_ping(struct command *c)
 	reply_empty(c, "ping");
 }
 
-/* The commands; of several in one object the first of these counts. */
+/* The commands, in the order of their table in member.c; of several in one
+ * object the first of these counts. */
 static const struct {
-	const char *name;
 	void (*run)(struct command *);
-} commands[] = {{"connect", command_connect}, {"ping", command_ping},
-    {"subscribe", command_subscribe}, {"unsubscribe", command_unsubscribe},
-    {"publish", command_publish}, {"presence", command_presence},
-    {"presence_stats", command_presence_stats}, {"history", command_history},
-    {"rpc", command_rpc}, {"send", command_send}, {"refresh", command_refresh},
-    {"sub_refresh", command_sub_refresh}};
+} commands[] = {{command_connect}, {command_ping}, {command_subscribe},
+    {command_unsubscribe}, {command_publish}, {command_presence},
+    {command_presence_stats}, {command_history}, {command_rpc}, {command_send},
+    {command_refresh}, {command_sub_refresh}};
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+_Static_assert((int)N_COMMANDS == (int)COMMAND_ID, "member.h");
 
 /* An empty object answers our ping. What a takeover replays may have been
  * heard already. */
@@ -166,72 +166,113 @@ dispatch(struct command *c, int which)
 		flags &= ~(uint32_t)C_UNUSABLE;
 	if (flags & C_UNUSABLE || connect == !!(flags & C_CONNECTED))
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
-	else if (rate_allows(c))
-		commands[which].run(c);
+	else if (rate_allows(c)) {
+		if (c->odd)
+			reply_error(c, C_BAD_REQUEST);
+		else
+			commands[which].run(c);
+	}
 }
 
-/* Finds out which command a line is; N_COMMANDS: a pong, -1: none. */
+/* Takes a line apart: its command's place; N_COMMANDS: a pong, -1: none. */
 static int
-line_judge(struct command *c, const char *text, size_t len)
+line_judge(struct command *c, struct json_value object)
 {
-	static const char *names[N_COMMANDS + 1];
-	struct json_value object, values[N_COMMANDS + 1], *id;
+	struct json_value v[COMMAND_MEMBERS], *id = &v[COMMAND_ID];
+	const char *ignored;
 	int k;
 
-	for (k = 0; k < N_COMMANDS && names[k] == NULL; k++)
-		names[k] = commands[k].name;
-	names[N_COMMANDS] = "id";
-	if (!json_validate(text, len, &object) || object.type != JSON_OBJECT)
+	if (object.type != JSON_OBJECT)
 		return -1;
-	json_members(object, names, N_COMMANDS + 1, values);
-	for (k = 0; k < N_COMMANDS && json_absent(values[k]); k++)
+	(void)members_take(c->ch, MEMBER_COMMAND, object, v, &ignored);
+	for (k = 0; k < N_COMMANDS && json_absent(v[k]); k++)
 		;
-	id = &values[N_COMMANDS];
 	c->id = 0;
 	if (json_absent(*id) && k == N_COMMANDS)
 		return k;
 	if (!json_absent(*id) && (!json_uint32(*id, &c->id) || c->id == 0))
 		return -1;
-	if (k == N_COMMANDS || values[k].type != JSON_OBJECT ||
+	if (k == N_COMMANDS || v[k].type != JSON_OBJECT ||
 	    (c->id == 0 && commands[k].run != command_send))
 		return -1;
-	c->request = values[k];
+	c->request = v[k];
 	return k;
 }
 
-/* One line of a frame. */
-static void
-line(struct command *c, const char *text, size_t len)
+/*
+ * Finds the line at the front of what is left of a frame; *n is its length. One
+ * that is no JSON, or nested too deep, is still a line of its own, and *odd, if
+ * its brackets end at a line's end, a break within a string being none. False:
+ * it cannot be told where it ends.
+ */
+static bool
+line_find(const char *text, size_t left, size_t *n, struct json_value *object,
+    bool *odd)
 {
-	int which = line_judge(c, text, len);
+	const char *stop = memchr(text, '\n', left);
+
+	*n = stop != NULL ? (size_t)(stop - text) : left;
+	*odd = false;
+	if (json_validate(text, *n, object))
+		return true;
+	if (!json_outline(text, left, object) || object->p >= text + *n)
+		return false;
+	*odd = true;
+	*n = (size_t)(object->p + object->len - text);
+	while (*n < left && text[*n] != '\n')
+		if (strchr(" \t\r", text[(*n)++]) == NULL)
+			return false;
+	return true;
+}
+
+/* Finds the next line and takes it apart. An odd one is refused alone if it
+ * can be told which it is: its data is to blame, then. */
+static int
+line_take(struct command *c, const char *text, size_t left, size_t *n)
+{
+	struct json_value object;
+	bool found = line_find(text, left, n, &object, &c->odd);
+	int which = found ? line_judge(c, object) : -1;
+
+	return !c->odd || c->id != 0 ? which : -1;
+}
+
+/* One line of a frame, of which so much is left; returns the line's length. */
+static size_t
+line(struct command *c, const char *text, size_t left)
+{
+	size_t n;
+	int which = line_take(c, text, left, &n);
 
 	if (which < 0 || c->ordinal >= CHAT_COMMANDS)
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
 	else if (done_before(c, which))
-		return;
+		;
 	else if (which == N_COMMANDS)
 		pong(c);
 	else
 		dispatch(c, which);
+	return n;
 }
 
 /* Passes over the commands that were done in the turns before: all of them are
- * answered. Returns the rest; NULL: there is none. After a takeover that is
- * done one by one: see done_before(). */
-static const char *
-done_pass(struct command *c, const char *data, const char *end)
+ * answered. Returns where the next line begins: behind len if there is none.
+ * After a takeover that is done one by one: see done_before(). */
+static size_t
+done_pass(struct command *c, const char *data, size_t len)
 {
 	uint64_t answered = SHM_OWN(command_slot(c)->answered);
+	struct json_value object;
+	size_t at = 0, n;
+	bool odd;
 
-	for (; c->ordinal < c->ch->done_commands && data != NULL;
-	     c->ordinal++) {
-		data = memchr(data, '\n', (size_t)(end - data));
-		if (data != NULL)
-			data++;
+	for (; c->ordinal < c->ch->done_commands && at <= len; c->ordinal++) {
+		(void)line_find(data + at, len - at, &n, &object, &odd);
+		at += n + 1;
 	}
 	if (KEY_POSITION(answered) == c->position)
 		c->ch->answers = KEY_COUNT(answered);
-	return data;
+	return at;
 }
 
 /* A frame: lines, each a command. One is answered before the next is looked
@@ -242,20 +283,21 @@ centrifugo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
     size_t len, uint64_t position)
 {
 	struct command c = {.ch = ch, .conn = conn, .position = position};
-	const char *end, *stop;
+	size_t n;
 
 	if (len > 0 && data[len - 1] == '\n')
 		len--;
-	end = data + len;
-	if (ch->done_commands > 0 && !ch->replaying)
-		data = done_pass(&c, data, end);
-	for (; data != NULL; c.ordinal++, data = stop + 1) {
-		stop = memchr(data, '\n', (size_t)(end - data));
-		if (stop == NULL)
-			stop = end;
-		line(&c, data, (size_t)(stop - data));
+	if (ch->done_commands > 0 && !ch->replaying) {
+		n = done_pass(&c, data, len);
+		if (n > len)
+			return;
+		data += n;
+		len -= n;
+	}
+	for (;; c.ordinal++, data += n + 1, len -= n + 1) {
+		n = line(&c, data, len);
 		stats_tick(ch->hub); /* of thousands, each may take long */
-		if (stop == end || ch->conn[conn].phase != CONN_OPEN)
+		if (n == len || ch->conn[conn].phase != CONN_OPEN)
 			return;
 		/* each time at least one that was not done before */
 		if (c.ordinal >= ch->done_commands && conn_is_spent(ch, conn)) {

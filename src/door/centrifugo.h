@@ -10,6 +10,7 @@
 #include "door/door.h"
 #include "hub/blob.h"
 #include "hub/history.h"
+#include "member.h"
 
 /* In slot.flags: where the connection stands. Bits 8 to 15 count the commands
  * in a row that came over its rate. */
@@ -73,6 +74,7 @@ struct command {
 	uint32_t id;
 	uint64_t position; /* input position after its frame */
 	uint32_t ordinal;  /* in the frame, from 0 */
+	bool odd;	   /* it is not valid: only to be refused */
 	struct json_value request;
 };
 
@@ -108,9 +110,10 @@ void reply_end(const struct command *c, struct json_writer *w);
 /* {"id":1,"what":{}}. */
 void reply_empty(const struct command *c, const char *what);
 
-/* {"code":..,"message":..}: the message is what quota_text() says, if it
- * says anything. */
-void put_error(struct json_writer *w, enum centrifugo_error code);
+/* {"code":..,"message":..}; why NULL: what quota_text() says, or else in the
+ * words of the code. */
+void
+put_error(struct json_writer *w, enum centrifugo_error code, const char *why);
 
 /* An error, or the end of the connection for codes from 3000. */
 void reply_error(const struct command *c, enum centrifugo_error code);
@@ -144,9 +147,17 @@ bool take_offset(struct json_value v, uint64_t *out);
 /* A member that must be a string, an object: absent or of that type. */
 bool take_type(struct json_value v, enum json_type type);
 
-/* The request's channel with its rule; else the error to answer. */
+/*
+ * Takes a request apart by its table, value[] having room for it, and its
+ * channel with its rule; else the error to answer. *out is set in any case: its
+ * text is "" if there is no name.
+ */
+enum centrifugo_error take_request(const struct command *c, enum member_of of,
+    struct json_value *value, struct channel_name *out);
+
+/* The same of a value that must be a channel's name. */
 enum centrifugo_error
-take_channel(const struct command *c, struct channel_name *out);
+take_channel(struct chat *ch, struct json_value v, struct channel_name *out);
 
 /* centrifugo_push.c */
 
@@ -175,7 +186,19 @@ void publish_again(const struct command *c, bool rpc);
 /* The answer to its connect stands in its output. */
 void centrifugo_connected(struct slot *s);
 
+/* centrifugo_claims.c */
+
+/* Judges the claims of a token that is genuine: those that are not done here
+ * refuse it. of: MEMBER_CLAIMS or MEMBER_SUB_CLAIMS. */
+struct claims;
+enum centrifugo_error
+claims_judge(struct chat *ch, enum member_of of, struct claims *claims);
+
 /* centrifugo_token.c */
+
+/* Says in the log why a token is refused, and is that error. */
+enum centrifugo_error
+token_refuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* What a token says. */
 struct claims {
@@ -220,14 +243,24 @@ void command_sub_refresh(struct command *c);
 enum centrifugo_error
 may_look(const struct command *c, const struct channel_name *name);
 
-/* A history result as a request asks for it. */
+/* A history result as a request asks for it that was taken apart. */
 enum centrifugo_error put_history(struct chat *ch, struct json_writer *w,
-    const struct channel_name *name, struct json_value request);
+    const struct channel_name *name, const struct json_value *value);
 
 /* The oldest that a rule's history-age still keeps, wall clock. */
 int64_t history_oldest(const struct chat *ch, const struct conf_channel *rule);
 
 /* centrifugo_subscribe.c */
+
+/* Whether a channel is that of the connection's user. */
+bool is_own(const struct command *c, const struct channel_name *name);
+
+/* Whether the connection is in a channel: subscribed, or it is that one. */
+bool is_in(const struct command *c, const struct channel_name *name);
+
+/* Whether the connection is among those who may do something (enum
+ * conf_whom). */
+bool is_among(const struct command *c, uint8_t whom);
 
 /* A request to go on where a subscription was lost; zero: none. */
 struct recovery {
@@ -237,8 +270,9 @@ struct recovery {
 	struct json_value epoch;
 };
 
-/* False: a field is of a wrong type. */
-bool recovery_take(struct json_value request, struct recovery *out);
+/* Takes it out of the members of a subscribe request; false: one is of a wrong
+ * type. */
+bool recovery_take(const struct json_value *value, struct recovery *out);
 
 /* The members of a subscribe result; C_UNRECOVERABLE if that was asked for. */
 enum centrifugo_error put_subscription(struct chat *ch, struct json_writer *w,

@@ -38,8 +38,13 @@ claims_from_url(const struct command *c, struct claims *out)
 static enum centrifugo_error
 identify(const struct command *c, struct json_value token, struct claims *out)
 {
-	if (token.type == JSON_STRING && token.len > 2)
-		return token_read(c->ch, token, out);
+	enum centrifugo_error bad;
+
+	if (token.type == JSON_STRING && token.len > 2) {
+		bad = token_read(c->ch, token, out);
+		return bad == C_OK ? claims_judge(c->ch, MEMBER_CLAIMS, out)
+				   : bad;
+	}
 	if (!c->ch->live.insecure)
 		return C_END_BAD_REQUEST; /* as centrifuge */
 	claims_from_url(c, out);
@@ -101,13 +106,19 @@ enter(const struct command *c, const struct claims *claims)
 }
 
 /* The request to recover a channel out of connect's `subs`. */
-static bool
-recovery_of(struct json_value subs, const char *channel, struct recovery *r)
+static enum centrifugo_error
+recovery_of(const struct command *c, struct json_value subs,
+    const char *channel, struct recovery *r)
 {
-	struct json_value v;
+	struct json_value request, v[SUBSCRIBE_MEMBERS];
+	const char *ignored;
+	int refused;
 
-	json_member(subs, channel, &v);
-	return recovery_take(v, r);
+	json_member(subs, channel, &request);
+	refused = members_take(c->ch, MEMBER_SUBSCRIBE, request, v, &ignored);
+	if (!take_type(request, JSON_OBJECT) || !recovery_take(v, r))
+		return C_END_BAD_REQUEST;
+	return (enum centrifugo_error)refused;
 }
 
 /* One of the channels that the token subscribes to. */
@@ -128,8 +139,9 @@ put_server_channel(struct command *c, struct json_writer *w,
 	name.rule = conf_channel_find(&c->ch->live, name.text, name.len);
 	if (name.rule == NULL || name.text[0] == '#')
 		return C_UNKNOWN_CHANNEL;
-	if (!recovery_of(subs, name.text, &r))
-		return C_END_BAD_REQUEST;
+	bad = recovery_of(c, subs, name.text, &r);
+	if (bad != C_OK)
+		return bad;
 	bad =
 	    subscription_begin(c, &name, NULL, SUBSCRIPTION_SERVER, &at, &sub);
 	if (bad != C_OK)
@@ -181,8 +193,9 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 		if (slot_is_entering(s))
 			s->offset = at.offset;
 		at.offset = s->offset;
-		if (!recovery_of(subs, name.text, &r))
-			return C_END_BAD_REQUEST;
+		bad = recovery_of(c, subs, name.text, &r);
+		if (bad != C_OK)
+			return bad;
 		r.or_error = false;
 		put_name(w, name.text, name.len);
 		put_subscription(c->ch, w, name.rule, &at, &r, 0);
@@ -212,6 +225,8 @@ put_limits(struct json_writer *w, const struct conf_live *live)
 	json_put_uint(w, live->connection_channels);
 	json_put_name(w, "channel_name");
 	json_put_uint(w, CONF_CHANNEL_NAME_MAX);
+	json_put_name(w, "depth");
+	json_put_uint(w, JSON_DEPTH_MAX);
 	json_close(w, '}');
 	json_close(w, '}');
 }
@@ -255,23 +270,24 @@ put_connect(struct command *c, struct json_writer *w,
 void
 command_connect(struct command *c)
 {
-	static const char *const names[] = {
-	    "token", "subs", "name", "version", "headers", "data"};
 	static struct claims claims;
-	struct json_value v[6];
+	struct json_value v[CONNECT_MEMBERS];
 	enum centrifugo_error bad = C_END_BAD_REQUEST;
 	struct json_writer *w = NULL;
+	const char *ignored;
 
-	json_members(c->request, names, 6, v);
-	if (take_type(v[0], JSON_STRING) && take_type(v[1], JSON_OBJECT) &&
-	    take_type(v[2], JSON_STRING) && take_type(v[3], JSON_STRING) &&
-	    take_type(v[4], JSON_OBJECT))
-		bad = identify(c, v[0], &claims);
+	(void)members_take(c->ch, MEMBER_CONNECT, c->request, v, &ignored);
+	if (take_type(v[CONNECT_TOKEN], JSON_STRING) &&
+	    take_type(v[CONNECT_SUBS], JSON_OBJECT) &&
+	    take_type(v[CONNECT_NAME], JSON_STRING) &&
+	    take_type(v[CONNECT_VERSION], JSON_STRING) &&
+	    take_type(v[CONNECT_HEADERS], JSON_OBJECT))
+		bad = identify(c, v[CONNECT_TOKEN], &claims);
 	if (bad == C_OK)
 		bad = enter(c, &claims);
 	if (bad == C_OK) {
 		w = reply_begin(c, "connect");
-		bad = put_connect(c, w, &claims, v[1]);
+		bad = put_connect(c, w, &claims, v[CONNECT_SUBS]);
 	}
 	if (bad != C_OK) {
 		command_slot(c)->flags |= C_UNUSABLE;
@@ -280,6 +296,7 @@ command_connect(struct command *c)
 		return;
 	}
 	each_subscription(c, channel_tell_join);
+	channel_tell_own_join(c->ch, c->conn);
 	command_slot(c)->ping_ms = (uint32_t)c->ch->now_ms;
 	reply_end(c, w);
 	if (c->ch->conn[c->conn].phase == CONN_OPEN)
@@ -292,17 +309,20 @@ command_refresh(struct command *c)
 	char user[USER_NAME_MAX + 1], client[C_CLIENT_ID];
 	static struct claims claims;
 	struct slot *s = command_slot(c);
-	enum centrifugo_error bad;
 	struct json_value token;
+	enum centrifugo_error bad;
 	struct json_writer *w;
+	const char *ignored;
 	size_t len = user_name(c->ch->hub, s->user, user);
 
-	json_member(c->request, "token", &token);
+	(void)members_take(c->ch, MEMBER_REFRESH, c->request, &token, &ignored);
 	if (token.type != JSON_STRING || token.len == 2) {
 		reply_error(c, C_END_BAD_REQUEST);
 		return;
 	}
 	bad = token_read(c->ch, token, &claims);
+	if (bad == C_OK)
+		bad = claims_judge(c->ch, MEMBER_CLAIMS, &claims);
 	if (bad == C_OK &&
 	    (claims.user_len != len || memcmp(claims.user, user, len) != 0))
 		bad = C_END_INVALID_TOKEN;

@@ -13,19 +13,18 @@ struct question {
 
 /* Takes the request apart; false: wrong types. */
 static bool
-question_take(struct json_value request, struct question *out)
+question_take(const struct json_value *v, struct question *out)
 {
-	static const char *const names[] = {"limit", "since", "reverse"};
 	static const char *const since[] = {"offset", "epoch"};
-	struct json_value v[3], s[2];
+	struct json_value s[2];
 
 	*out = (struct question){0};
-	json_members(request, names, 3, v);
-	if (!take_int(v[0], &out->limit) || !take_type(v[1], JSON_OBJECT) ||
-	    !take_bool(v[2], &out->reverse))
+	if (!take_int(v[HISTORY_LIMIT], &out->limit) ||
+	    !take_type(v[HISTORY_SINCE], JSON_OBJECT) ||
+	    !take_bool(v[HISTORY_REVERSE], &out->reverse))
 		return false;
-	out->has_since = !json_absent(v[1]);
-	json_members(v[1], since, 2, s);
+	out->has_since = !json_absent(v[HISTORY_SINCE]);
+	json_members(v[HISTORY_SINCE], since, 2, s);
 	out->epoch = s[1];
 	return take_offset(s[0], &out->offset) && take_type(s[1], JSON_STRING);
 }
@@ -61,14 +60,14 @@ put_found(struct chat *ch, struct json_writer *w, const struct history *found)
 
 enum centrifugo_error
 put_history(struct chat *ch, struct json_writer *w,
-    const struct channel_name *name, struct json_value request)
+    const struct channel_name *name, const struct json_value *value)
 {
 	static struct history found;
 	struct channel_position at;
 	struct history_query q;
 	struct question ask;
 
-	if (!question_take(request, &ask))
+	if (!question_take(value, &ask))
 		return C_END_BAD_REQUEST;
 	if (channel_find(ch, name->text, name->len, true, &at) != CHANNEL_OK)
 		return C_INTERNAL;
@@ -106,25 +105,16 @@ put_history(struct chat *ch, struct json_writer *w,
 enum centrifugo_error
 may_look(const struct command *c, const struct channel_name *name)
 {
-	uint32_t user = command_slot(c)->user;
-	char own[PRESENCE_NAME_MAX + 1];
-
-	if (c->ch->live.insecure ||
-	    channel_subscription(c->ch, c->conn, name->text, name->len) !=
-		SHM_NONE)
-		return C_OK;
-	if (name->text[0] == '#' && user != SHM_NONE &&
-	    channel_name(c->ch->hub, user, own) == name->len &&
-	    memcmp(own, name->text, name->len) == 0)
-		return C_OK;
-	return C_PERMISSION_DENIED;
+	return c->ch->live.insecure || is_in(c, name) ? C_OK
+						      : C_PERMISSION_DENIED;
 }
 
 void
 command_history(struct command *c)
 {
+	struct json_value v[HISTORY_MEMBERS];
 	struct channel_name name;
-	enum centrifugo_error bad = take_channel(c, &name);
+	enum centrifugo_error bad = take_request(c, MEMBER_HISTORY, v, &name);
 	struct json_writer *w;
 
 	if (bad == C_OK && name.rule->history == 0)
@@ -133,7 +123,7 @@ command_history(struct command *c)
 		bad = may_look(c, &name);
 	if (bad == C_OK) {
 		w = reply_begin(c, "history");
-		bad = put_history(c->ch, w, &name, c->request);
+		bad = put_history(c->ch, w, &name, v);
 	}
 	if (bad == C_OK)
 		reply_end(c, w);

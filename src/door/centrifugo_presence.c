@@ -9,16 +9,22 @@
 /* The channel to look at, and where it stands; channel SHM_NONE if nobody has
  * it. */
 static enum centrifugo_error
-take_present(const struct command *c, struct channel_position *at)
+take_present(
+    const struct command *c, enum member_of of, struct channel_position *at)
 {
+	struct json_value v[CHANNEL_MEMBERS];
 	struct channel_name name;
-	enum centrifugo_error bad = take_channel(c, &name);
+	enum centrifugo_error bad = take_request(c, of, v, &name);
 
 	at->channel = SHM_NONE;
 	if (bad == C_OK && !name.rule->presence)
 		bad = C_NOT_AVAILABLE;
 	if (bad == C_OK)
 		bad = may_look(c, &name);
+	/* names, to those outside, are what `who` is about */
+	if (bad == C_OK && of == MEMBER_PRESENCE &&
+	    !is_among(c, c->ch->live.who) && !is_in(c, &name))
+		bad = C_PERMISSION_DENIED;
 	if (bad == C_OK)
 		(void)channel_find(c->ch, name.text, name.len, false, at);
 	return bad;
@@ -141,7 +147,7 @@ void
 command_presence(struct command *c)
 {
 	struct channel_position at;
-	enum centrifugo_error bad = take_present(c, &at);
+	enum centrifugo_error bad = take_present(c, MEMBER_PRESENCE, &at);
 	struct listing l = {.ch = c->ch};
 
 	if (bad != C_OK) {
@@ -233,7 +239,7 @@ void
 command_presence_stats(struct command *c)
 {
 	struct channel_position at;
-	enum centrifugo_error bad = take_present(c, &at);
+	enum centrifugo_error bad = take_present(c, MEMBER_PRESENCE_STATS, &at);
 	struct counted found = {0};
 	struct json_writer *w;
 

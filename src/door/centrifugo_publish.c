@@ -33,8 +33,7 @@ may_publish(const struct command *c, const struct channel_name *name)
 	case CONF_PUBLISH_ALL:
 		return true;
 	case CONF_PUBLISH_SUBSCRIBERS:
-		return channel_subscription(
-			   c->ch, c->conn, name->text, name->len) != SHM_NONE;
+		return is_in(c, name);
 	default:
 		return false;
 	}
@@ -43,16 +42,14 @@ may_publish(const struct command *c, const struct channel_name *name)
 void
 command_publish(struct command *c)
 {
+	struct json_value v[PUBLISH_MEMBERS];
 	struct channel_name name;
-	enum centrifugo_error bad = take_channel(c, &name);
-	struct publishing what;
+	enum centrifugo_error bad = take_request(c, MEMBER_PUBLISH, v, &name);
+	struct publishing what = publishing_of(c, v[PUBLISH_DATA]);
 	struct publication p;
-	struct json_value data;
 	uint64_t mask;
 
-	json_member(c->request, "data", &data);
-	what = publishing_of(c, data);
-	if (bad == C_OK && data.type == JSON_NONE)
+	if (bad == C_OK && v[PUBLISH_DATA].type == JSON_NONE)
 		bad = C_BAD_REQUEST;
 	if (bad == C_OK && !may_publish(c, &name))
 		bad = C_PERMISSION_DENIED;
@@ -97,6 +94,10 @@ rpc_message(struct command *c, struct json_value request)
 	uint64_t mask;
 	size_t len;
 
+	if (!is_among(c, c->ch->live.private)) {
+		reply_error(c, C_PERMISSION_DENIED);
+		return;
+	}
 	json_members(request, names, 2, v);
 	if (!take_string(v[0], channel + 1, USER_NAME_MAX, &len) || len == 0 ||
 	    v[1].type == JSON_NONE) {
@@ -138,10 +139,15 @@ publish_again(const struct command *c, bool rpc)
 static void
 rpc_who(struct command *c)
 {
-	struct json_writer *w = reply_begin(c, "rpc");
 	const struct user_name *name;
+	struct json_writer *w;
 	size_t k, n, users;
 
+	if (!is_among(c, c->ch->live.who)) {
+		reply_error(c, C_PERMISSION_DENIED);
+		return;
+	}
+	w = reply_begin(c, "rpc");
 	json_open(w, '{');
 	json_put_name(w, "data");
 	json_open(w, '{');
@@ -163,15 +169,15 @@ rpc_who(struct command *c)
 void
 command_rpc(struct command *c)
 {
-	static const char *const names[] = {"method", "data"};
-	struct json_value v[2];
+	struct json_value v[RPC_MEMBERS];
+	const char *ignored;
 
-	json_members(c->request, names, 2, v);
-	if (!take_type(v[0], JSON_STRING))
+	(void)members_take(c->ch, MEMBER_RPC, c->request, v, &ignored);
+	if (!take_type(v[RPC_METHOD], JSON_STRING))
 		reply_error(c, C_END_BAD_REQUEST);
-	else if (json_string_equals(v[0], "message"))
-		rpc_message(c, v[1]);
-	else if (json_string_equals(v[0], "who"))
+	else if (json_string_equals(v[RPC_METHOD], "message"))
+		rpc_message(c, v[RPC_DATA]);
+	else if (json_string_equals(v[RPC_METHOD], "who"))
 		rpc_who(c);
 	else
 		reply_error(c, C_NOT_AVAILABLE);

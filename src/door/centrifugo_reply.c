@@ -59,9 +59,9 @@ reply_empty(const struct command *c, const char *what)
 }
 
 void
-put_error(struct json_writer *w, enum centrifugo_error code)
+put_error(struct json_writer *w, enum centrifugo_error code, const char *why)
 {
-	const char *text = quota_text();
+	const char *text = why != NULL ? why : quota_text();
 
 	if (text == NULL)
 		text = centrifugo_text(code);
@@ -88,7 +88,7 @@ reply_error(const struct command *c, enum centrifugo_error code)
 		return;
 	}
 	w = reply_begin(c, "error");
-	put_error(w, code);
+	put_error(w, code, NULL);
 	reply_end(c, w);
 }
 

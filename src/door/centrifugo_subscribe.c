@@ -5,23 +5,20 @@
 #include "centrifugo.h"
 
 bool
-recovery_take(struct json_value request, struct recovery *out)
+recovery_take(const struct json_value *v, struct recovery *out)
 {
-	static const char *const names[] = {"recover", "offset", "epoch",
-	    "flag", "positioned", "recoverable", "join_leave", "token", "data"};
-	struct json_value v[9];
 	bool ignored = false;
 	int64_t flag = 0;
 
-	*out = (struct recovery){0};
-	json_members(request, names, 9, v);
-	out->epoch = v[2];
-	if (!take_type(request, JSON_OBJECT) ||
-	    !take_bool(v[0], &out->wanted) ||
-	    !take_offset(v[1], &out->offset) || !take_type(v[2], JSON_STRING) ||
-	    !take_int(v[3], &flag) || !take_bool(v[4], &ignored) ||
-	    !take_bool(v[5], &ignored) || !take_bool(v[6], &ignored) ||
-	    !take_type(v[7], JSON_STRING))
+	*out = (struct recovery){.epoch = v[SUBSCRIBE_EPOCH]};
+	if (!take_bool(v[SUBSCRIBE_RECOVER], &out->wanted) ||
+	    !take_offset(v[SUBSCRIBE_OFFSET], &out->offset) ||
+	    !take_type(v[SUBSCRIBE_EPOCH], JSON_STRING) ||
+	    !take_int(v[SUBSCRIBE_FLAG], &flag) ||
+	    !take_bool(v[SUBSCRIBE_POSITIONED], &ignored) ||
+	    !take_bool(v[SUBSCRIBE_RECOVERABLE], &ignored) ||
+	    !take_bool(v[SUBSCRIBE_JOIN_LEAVE], &ignored) ||
+	    !take_type(v[SUBSCRIBE_TOKEN], JSON_STRING))
 		return false;
 	out->or_error = flag & 2;
 	return true;
@@ -153,8 +150,7 @@ subscription_begin(const struct command *c, const struct channel_name *name,
 	return subscribe_error(r);
 }
 
-/* The name of the connection's own channel. */
-static bool
+bool
 is_own(const struct command *c, const struct channel_name *name)
 {
 	char user[USER_NAME_MAX + 1];
@@ -162,6 +158,21 @@ is_own(const struct command *c, const struct channel_name *name)
 
 	return len > 0 && name->len == len + 1 && name->text[0] == '#' &&
 	    memcmp(name->text + 1, user, len) == 0;
+}
+
+bool
+is_in(const struct command *c, const struct channel_name *name)
+{
+	return is_own(c, name) ||
+	    channel_subscription(c->ch, c->conn, name->text, name->len) !=
+	    SHM_NONE;
+}
+
+bool
+is_among(const struct command *c, uint8_t whom)
+{
+	return whom == CONF_WHOM_ALL ||
+	    (whom == CONF_WHOM_USERS && command_slot(c)->user != SHM_NONE);
 }
 
 /* Whether a token that is for this user and channel lets him subscribe. */
@@ -174,6 +185,8 @@ token_allows(const struct command *c, const struct channel_name *name,
 	size_t len = user_name(c->ch->hub, command_slot(c)->user, user), n;
 	struct json_value v;
 
+	if (bad == C_OK)
+		bad = claims_judge(c->ch, MEMBER_SUB_CLAIMS, claims);
 	if (bad == C_END_INVALID_TOKEN)
 		return C_PERMISSION_DENIED;
 	if (bad != C_OK)
@@ -189,15 +202,12 @@ token_allows(const struct command *c, const struct channel_name *name,
 /* Whether the connection may subscribe; *claims is set if a token said so. */
 static enum centrifugo_error
 may_subscribe(const struct command *c, const struct channel_name *name,
-    struct claims *room, struct claims **claims)
+    struct json_value token, struct claims *room, struct claims **claims)
 {
-	struct json_value token;
-
 	*claims = NULL;
 	if (name->text[0] == '#')
 		return is_own(c, name) ? C_ALREADY_SUBSCRIBED
 				       : C_PERMISSION_DENIED;
-	json_member(c->request, "token", &token);
 	if (token.type == JSON_STRING && token.len > 2) {
 		*claims = room;
 		return token_allows(c, name, token, room);
@@ -240,24 +250,26 @@ command_subscribe(struct command *c)
 {
 	static struct claims room;
 	struct claims *claims;
+	struct json_value v[SUBSCRIBE_MEMBERS];
 	struct channel_position at;
 	struct channel_name name;
 	struct recovery r;
-	enum centrifugo_error bad = take_channel(c, &name);
+	enum centrifugo_error bad = take_request(c, MEMBER_SUBSCRIBE, v, &name);
 	uint32_t sub;
 
-	if (!recovery_take(c->request, &r))
+	if (!recovery_take(v, &r))
 		bad = C_END_BAD_REQUEST;
 	if (bad == C_OK)
-		bad = may_subscribe(c, &name, &room, &claims);
+		bad =
+		    may_subscribe(c, &name, v[SUBSCRIBE_TOKEN], &room, &claims);
 	if (bad == C_OK)
 		bad = subscription_begin(c, &name, claims, 0, &at, &sub);
 	if (bad == C_OK) {
 		subscribe_reply(c, &name, &at, &r, sub);
 		return;
 	}
-	/* with these the connection ends, or there is no name */
-	if (bad < C_END_SHUTDOWN && bad != C_BAD_REQUEST)
+	/* with these the connection ends, or there is no such channel */
+	if (bad < C_END_SHUTDOWN && name.rule != NULL)
 		channel_undo(c->ch, c->conn, name.text, name.len,
 		    KEY(c->position, c->ch->answers + 1));
 	reply_error(c, bad);
@@ -266,8 +278,10 @@ command_subscribe(struct command *c)
 void
 command_unsubscribe(struct command *c)
 {
+	struct json_value v[CHANNEL_MEMBERS];
 	struct channel_name name;
-	enum centrifugo_error bad = take_channel(c, &name);
+	enum centrifugo_error bad =
+	    take_request(c, MEMBER_UNSUBSCRIBE, v, &name);
 
 	if (bad == C_OK || bad == C_UNKNOWN_CHANNEL) {
 		channel_finish(c->ch, c->conn, name.text, name.len);
@@ -280,15 +294,15 @@ void
 command_sub_refresh(struct command *c)
 {
 	static struct claims claims;
-	enum centrifugo_error bad;
-	struct json_value token;
+	struct json_value v[REFRESH_MEMBERS], token;
 	struct channel_name name;
+	enum centrifugo_error bad =
+	    take_request(c, MEMBER_SUB_REFRESH, v, &name);
 	struct subscription *s;
 	struct json_writer *w;
 	uint32_t sub;
 
-	bad = take_channel(c, &name);
-	json_member(c->request, "token", &token);
+	token = v[REFRESH_TOKEN];
 	if (!take_type(token, JSON_STRING))
 		bad = C_END_BAD_REQUEST;
 	if (bad != C_OK) {

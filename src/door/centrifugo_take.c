@@ -1,4 +1,5 @@
 /* Fields of requests: a wrong type is a bad request, what is absent is not. */
+#include "base/log.h"
 #include "centrifugo.h"
 
 bool
@@ -41,17 +42,34 @@ take_offset(struct json_value v, uint64_t *out)
 }
 
 enum centrifugo_error
-take_channel(const struct command *c, struct channel_name *out)
+take_channel(struct chat *ch, struct json_value v, struct channel_name *out)
 {
-	struct json_value v;
-
-	json_member(c->request, "channel", &v);
+	out->rule = NULL;
 	if (!take_string(v, out->text, PRESENCE_NAME_MAX, &out->len) ||
 	    out->len == 0)
 		return C_END_BAD_REQUEST;
 	if (out->len == SIZE_MAX || !conf_channel_name_ok(out->text, out->len))
 		return C_BAD_REQUEST;
 	out->text[out->len] = '\0';
-	out->rule = conf_channel_find(&c->ch->live, out->text, out->len);
+	out->rule = conf_channel_find(&ch->live, out->text, out->len);
 	return out->rule != NULL ? C_OK : C_UNKNOWN_CHANNEL;
+}
+
+enum centrifugo_error
+take_request(const struct command *c, enum member_of of,
+    struct json_value *value, struct channel_name *out)
+{
+	const char *name;
+	int refused = members_take(c->ch, of, c->request, value, &name);
+	enum centrifugo_error bad;
+
+	bad = take_channel(
+	    c->ch, value[of == MEMBER_SUB_REFRESH ? REFRESH_CHANNEL : 0], out);
+	if (refused != 0)
+		log_debug("%s: member %s is not supported: error %d",
+		    conn_name(c->ch, c->conn), name, refused);
+	/* a type that is wrong ends the connection whatever else there is */
+	return refused != 0 && bad != C_END_BAD_REQUEST
+	    ? (enum centrifugo_error)refused
+	    : bad;
 }

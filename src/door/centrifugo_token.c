@@ -1,4 +1,6 @@
 /* Tokens: who somebody is, and for how long. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -35,10 +37,15 @@ take_info(struct claims *out)
 	return !json_writer_failed(&w);
 }
 
-/* Says in the log why a token is refused, and is that error. */
-static enum centrifugo_error
-refuse(const char *why)
+enum centrifugo_error
+token_refuse(const char *fmt, ...)
 {
+	char why[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
 	log_info("a token was refused: %s", why);
 	return C_END_INVALID_TOKEN;
 }
@@ -54,9 +61,9 @@ token_read(struct chat *ch, struct json_value token, struct claims *out)
 	size_t len;
 
 	if (!take_string(token, text, sizeof(text), &len) || len == SIZE_MAX)
-		return refuse("too long");
+		return token_refuse("too long");
 	if (key.secret_len == 0)
-		return refuse("there is no token-key");
+		return token_refuse("there is no token-key");
 	r = jwt_verify(&key, text, len, claims, &out->all);
 	if (r == JWT_OK)
 		r = jwt_check_claims(out->all, (double)ch->wall_ms / 1000,
@@ -64,11 +71,11 @@ token_read(struct chat *ch, struct json_value token, struct claims *out)
 	if (r == JWT_EXPIRED || r == JWT_NOT_YET)
 		return C_TOKEN_EXPIRED;
 	if (r != JWT_OK)
-		return refuse(jwt_result_name(r));
+		return token_refuse("%s", jwt_result_name(r));
 	if (!take_user(out))
-		return refuse("bad sub");
+		return token_refuse("bad sub");
 	if (!take_info(out))
-		return refuse("info is too long");
+		return token_refuse("info is too long");
 	/* 100 years are as good as never, and no time overflows */
 	if (expires > ch->wall_ms / 1000 + 100ll * 365 * 86400)
 		expires = 0;

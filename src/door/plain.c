@@ -72,7 +72,10 @@ command_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
 	const char *to;
 	size_t to_len;
 
-	if (!word_cut(&args, &len, &to, &to_len) || len == 0)
+	if (ch->live.private == CONF_WHOM_NONE)
+		conn_tell(
+		    ch, conn, position, "* no private messages are sent here");
+	else if (!word_cut(&args, &len, &to, &to_len) || len == 0)
 		conn_tell(ch, conn, position, "* usage: /msg USER TEXT");
 	else if (!whisper(ch, conn, to, to_len, args, len))
 		conn_tell(ch, conn, position, "* %.*s is not connected",
@@ -108,7 +111,9 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 	if (is_command("/msg", &text, &len))
 		command_msg(ch, conn, text, len, position);
 	else if (is_command("/who", &text, &len))
-		conn_tell(ch, conn, position, "* %s", user_list(ch));
+		conn_tell(ch, conn, position, "* %s",
+		    ch->live.who == CONF_WHOM_NONE ? "who is here is not told"
+						   : user_list(ch));
 	else if (is_command("/join", &text, &len))
 		command_join(ch, conn, text, len, position);
 	else if (is_command("/leave", &text, &len))

@@ -247,8 +247,9 @@ status_text(int status)
 	    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
 	    {404, "Not Found"}, {405, "Method Not Allowed"},
 	    {408, "Request Timeout"}, {411, "Length Required"},
-	    {413, "Content Too Large"}, {421, "Misdirected Request"},
-	    {426, "Upgrade Required"}, {431, "Request Header Fields Too Large"},
+	    {413, "Content Too Large"}, {415, "Unsupported Media Type"},
+	    {421, "Misdirected Request"}, {426, "Upgrade Required"},
+	    {431, "Request Header Fields Too Large"}, {501, "Not Implemented"},
 	    {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}};
 	size_t k;
 
@@ -293,10 +294,11 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 		    "Content-Type: %s\r\n"
 		    "Content-Length: %zu\r\n"
 		    "%s"
-		    "Connection: close\r\n\r\n"
+		    "Connection: %s\r\n\r\n"
 		    "%s%s",
 		    route->status, status_text(route->status), route->type, len,
-		    route->headers, page ? "" : route->body, page ? "" : "\n");
+		    route->headers, route->keep ? "keep-alive" : "close",
+		    page ? "" : route->body, page ? "" : "\n");
 	if (n < 0 || (size_t)n >= cap)
 		return n < 0 ? 0 : cap - 1;
 	if (route->head) /* RFC 9110 section 9.3.2: the head alone */

@@ -7,6 +7,8 @@
 #include "hub/lock.h"
 #include "hub/shm.h"
 
+enum { SHM_SEEN = 32 /* names that are logged once */ };
+
 #define SHM_MAGIC 0x6d6873647461686dull
 
 /* How much there is of everything, and how large one is. */
@@ -44,6 +46,9 @@ struct shm_heads {
 	_Atomic uint32_t charge_turn; /* number of the recount at hand */
 	_Atomic uint32_t charge_at;   /* entries below it are in the other copy
 				       * already */
+
+	_Atomic uint64_t seen[SHM_SEEN]
+	    __attribute__((aligned(64))); /* hashes, see seen.h; 0: free */
 };
 
 struct index_entry {

@@ -105,7 +105,9 @@ journal_end(const struct hub *h, uint64_t tail)
 static void
 redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 {
-	uint32_t *flags = &h->slot[slot].flags, away = SLOT_AWAY;
+	uint32_t *flags = &h->slot[slot].flags;
+	uint32_t away =
+	    e->channel == PRESENCE_LOBBY ? SLOT_AWAY : SLOT_OWN_AWAY;
 	struct subscription *sub;
 
 	if (e->ordinal > h->n_subscriptions)

@@ -72,6 +72,7 @@ static const struct {
     COUNTER(over_address_share),
     COUNTER(over_channels_per_user),
     COUNTER(requests_evicted),
+    COUNTER(unknown_members),
     COUNTER(writes),
     COUNTER(bytes_out),
     COUNTER(compacted),

@@ -259,6 +259,7 @@ accept_stop(struct worker *w)
 	int k;
 
 	w->chat.leaving = true;
+	conn_part(&w->chat);
 	accept_balance(w);
 	for (k = 0; k < w->start->n_listeners; k++)
 		close(w->start->listener[k]);

@@ -34,6 +34,7 @@ leave_retire(struct worker *w)
 {
 	w->retiring = true;
 	w->retire_ms = w->chat.now_ms + HANDSHAKES_MS;
+	conn_part(&w->chat);
 	accept_balance(w);
 }
 
@@ -214,6 +215,10 @@ leave_drain(struct worker *w, uint32_t rate)
 	}
 	w->drain_rate = rate;
 	w->chat.draining = rate != 0;
+	if (rate != 0)
+		conn_part(&w->chat);
+	else
+		w->chat.parting = w->retiring || w->chat.leaving;
 }
 
 /* The next open connection to end; false: there is none left. One whose input

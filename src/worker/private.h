@@ -61,7 +61,26 @@ void leave_forget(struct worker *w);
 
 /* request.c: a connection's request, and when it is late. */
 void request_input(struct chat *ch, uint32_t conn);
+void request_next(struct chat *ch, uint32_t conn, char *bytes, size_t len);
 void request_late(struct chat *ch, uint32_t conn);
+struct route;
+void request_refuse(struct chat *ch, uint32_t conn, const struct route *route);
+
+/*
+ * body.c: requests with a body, those of the server API. Begins with a head of
+ * n bytes that has `more` bytes behind it, which are written over. Returns how
+ * many bytes the request had if it is answered and another may come; 0: its
+ * body goes on in the connection's request, or the connection is ended.
+ */
+struct http_request;
+size_t body_begin(struct chat *ch, uint32_t conn, const struct http_request *r,
+    char *head, size_t n, size_t more);
+
+/* In `scanned` of a request: `bytes` is a body's. */
+#define REQUEST_BODY 0x80000000u
+
+/* More of a body. */
+void body_input(struct chat *ch, uint32_t conn);
 
 /* fault.c: a worker that dies of its own fault says over which publication. */
 void fault_init(struct hub *h);

@@ -14,9 +14,6 @@
 #include "hub/stats.h"
 #include "private.h"
 
-/* In `scanned` of a request: its head is complete, a body is to come. */
-#define REQUEST_BODY 0x80000000u
-
 /* Says in the log who is refused and why, with the text of the client that it
  * is about and the key that admits it. */
 static void
@@ -42,9 +39,8 @@ request_refusal_log(struct chat *ch, uint32_t i, const struct route *route)
 		log_info("%s: refused: %d %s", peer, status, route->why);
 }
 
-/* Answers and closes. */
-static void
-refuse(struct chat *ch, uint32_t i, const struct route *route)
+void
+request_refuse(struct chat *ch, uint32_t i, const struct route *route)
 {
 	size_t cap = ROUTE_ANSWER_MAX + route->body_len, n;
 	char *answer = malloc(cap);
@@ -91,7 +87,7 @@ refuse_full(struct chat *ch, uint32_t i)
 	snprintf(text, sizeof(text), "the server is full: %s", why);
 	route_refuse(503, text, &route);
 	route.headers = "Retry-After: 5\r\n";
-	refuse(ch, i, &route);
+	request_refuse(ch, i, &route);
 }
 
 /* Hands on the bytes that came behind the request: the first frames. They
@@ -144,57 +140,10 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 		first_frames(ch, i, head + n, more, n);
 }
 
-/* A body that is whole: of the server API. */
-static void
-request_body(struct chat *ch, uint32_t i, const struct http_request *r,
-    const char *body, size_t len)
-{
-	struct route route;
-
-	route_refuse(200, "", &route);
-	route.type = "application/json";
-	route.body = api_answer(ch, r, body, len, &route.body_len);
-	if (route.body == NULL)
-		route_refuse(400, "the body must be a JSON object", &route);
-	refuse(ch, i, &route);
-}
-
-/*
- * A head of n bytes that wants its body read: makes room for it. `scanned` has
- * then, with REQUEST_BODY, how many bytes there will be in all.
- */
-static void
-request_expect(struct chat *ch, uint32_t i, const struct http_request *r,
-    const char *b, size_t n, size_t more)
-{
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	struct conn *c = &ch->conn[i];
-	size_t total = n + (size_t)r->length;
-	char *whole;
-
-	if (more >= r->length) {
-		request_body(ch, i, r, b + n, (size_t)r->length);
-		return;
-	}
-	whole = malloc(total);
-	if (whole == NULL) {
-		conn_drop(ch, i, "out of memory");
-		return;
-	}
-	memcpy(whole, b, n + more);
-	head_forget(ch, i);
-	c->request.bytes = whole;
-	c->request.len = (uint32_t)(n + more);
-	c->request.scanned = (uint32_t)total | REQUEST_BODY;
-	if (r->expects)
-		(void)send(c->fd, go_on, sizeof(go_on) - 1,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* A complete head of n bytes, with `more` bytes behind it. */
-static void
-request_complete(
-    struct chat *ch, uint32_t i, const char *head, size_t n, size_t more)
+/* A complete head of n bytes, with `more` bytes behind it. Returns as
+ * body_begin(). */
+static size_t
+request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 {
 	struct http_request r;
 	struct route route;
@@ -205,41 +154,18 @@ request_complete(
 		route_request(&ch->live, &r, &route);
 	if (ch->draining)
 		request_drained(&route);
+	/* what its slot says of input and output counts from the first byte */
+	if (route.status == 101 && ch->conn[i].again)
+		route_refuse(
+		    400, "a WebSocket needs a connection of its own", &route);
 	route.head = r.method.len == 4 && memcmp(r.method.p, "HEAD", 4) == 0;
 	if (route.status == 100)
-		request_expect(ch, i, &r, head, n, more);
-	else if (route.status == 101)
+		return body_begin(ch, i, &r, head, n, more);
+	if (route.status == 101)
 		request_upgrade(ch, i, &r, &route, head, n, more);
 	else
-		refuse(ch, i, &route);
-}
-
-/* More of a body, or the last of it. */
-static void
-body_input(struct chat *ch, uint32_t i)
-{
-	struct conn *c = &ch->conn[i];
-	size_t total = c->request.scanned & ~REQUEST_BODY, scanned = 0;
-	struct http_request r;
-	ssize_t got;
-	int n;
-
-	got = recv(c->fd, c->request.bytes + c->request.len,
-	    total - c->request.len, MSG_DONTWAIT);
-	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
-		return;
-	}
-	if (got > 0)
-		c->request.len += (uint32_t)got;
-	if (c->request.len < total)
-		return;
-	n = http_head_end(c->request.bytes, total, &scanned, &r);
-	if (n <= 0 || http_parse(c->request.bytes, (size_t)n, &r) < 0) {
-		conn_drop(ch, i, "its head has changed");
-		return;
-	}
-	request_body(ch, i, &r, c->request.bytes + n, total - (size_t)n);
+		request_refuse(ch, i, &route);
+	return 0;
 }
 
 /* The head is over the limit. */
@@ -253,7 +179,7 @@ head_too_long(struct chat *ch, uint32_t i)
 	    ch->live.request_size);
 	route_refuse(431, why, &route);
 	route.key = "request-size";
-	refuse(ch, i, &route);
+	request_refuse(ch, i, &route);
 }
 
 /* A head of len bytes, of which the last `got` have just come, is not complete:
@@ -272,8 +198,54 @@ head_wait(struct chat *ch, uint32_t i, const char *head, size_t len, size_t got,
 		route_refuse(503, "there is no memory for the request", &route);
 		route.headers = "Retry-After: 5\r\n";
 		route.key = "input-memory";
-		refuse(ch, i, &route);
+		request_refuse(ch, i, &route);
 	}
+}
+
+/* Nothing of the next request has come yet. */
+static void
+request_reset(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (c->request.page != 0) {
+		head_forget(ch, i);
+		return;
+	}
+	free(c->request.bytes);
+	memset(&c->request, 0, sizeof(c->request));
+}
+
+/* Handles the bytes that there are of requests, one after the other, of which
+ * the last `got` are not kept. What is read came at once, so their number is
+ * bounded. */
+static void
+request_bytes(struct chat *ch, uint32_t i, char *b, size_t len, size_t got)
+{
+	size_t scanned = ch->conn[i].request.scanned, used;
+	struct http_request r;
+	struct route route;
+	int n;
+
+	while ((n = http_head_end(b, len, &scanned, &r)) > 0) {
+		used = request_complete(ch, i, b, (size_t)n, len - (size_t)n);
+		if (used == 0)
+			return;
+		stats_tick(ch->hub);
+		request_reset(ch, i);
+		b += used;
+		len -= used;
+		got = len;
+		scanned = 0;
+		if (len == 0)
+			return;
+	}
+	if (n == 0) {
+		head_wait(ch, i, b, len, got, scanned);
+		return;
+	}
+	route_refuse(r.status, r.reason, &route);
+	request_refuse(ch, i, &route);
 }
 
 /* More of a head, or the last of it. */
@@ -282,11 +254,8 @@ head_input(struct chat *ch, uint32_t i)
 {
 	static char head[HTTP_HEAD_MAX];
 	struct conn *c = &ch->conn[i];
-	size_t len = c->request.len, scanned = c->request.scanned;
-	struct http_request r;
-	struct route route;
+	size_t len = c->request.len;
 	ssize_t got;
-	int n;
 
 	if (len >= ch->live.request_size) { /* the limit was lowered */
 		head_too_long(ch, i);
@@ -303,18 +272,8 @@ head_input(struct chat *ch, uint32_t i)
 		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
 		return;
 	}
-	if (got < 0)
-		return;
-	len += (size_t)got;
-	n = http_head_end(head, len, &scanned, &r);
-	if (n > 0) {
-		request_complete(ch, i, head, (size_t)n, len - (size_t)n);
-	} else if (n == 0) {
-		head_wait(ch, i, head, len, (size_t)got, scanned);
-	} else {
-		route_refuse(r.status, r.reason, &route);
-		refuse(ch, i, &route);
-	}
+	if (got > 0)
+		request_bytes(ch, i, head, len + (size_t)got, (size_t)got);
 }
 
 void
@@ -327,17 +286,26 @@ request_input(struct chat *ch, uint32_t i)
 }
 
 void
+request_next(struct chat *ch, uint32_t i, char *bytes, size_t len)
+{
+	request_reset(ch, i);
+	if (len > 0)
+		request_bytes(ch, i, bytes, len, len);
+}
+
+void
 request_late(struct chat *ch, uint32_t i)
 {
+	struct conn *c = &ch->conn[i];
 	struct route route;
 
-	if (ch->conn[i].request.len == 0) {
-		/* a browser has opened it in advance; it asked for nothing, so
-		 * nothing is answered */
+	if (c->request.len == 0) {
+		/* a browser has opened it in advance and asked for nothing, or
+		 * a 408 would be taken for the answer to its next request */
 		log_debug("%s: no request came", conn_peer(ch, i));
 		conn_linger(ch, i);
 		return;
 	}
 	route_refuse(408, "the request took too long", &route);
-	refuse(ch, i, &route);
+	request_refuse(ch, i, &route);
 }

@@ -59,6 +59,7 @@ worker_init(struct worker *w, const struct worker_start *start)
 	w->chat.door[DOOR_ECHO] = &echo_door;
 	w->chat.door[DOOR_CENTRIFUGO] = &centrifugo_door;
 	w->chat.request = request_input;
+	w->chat.request_next = request_next;
 	w->chat.request_late = request_late;
 	method = batch_method(batch, &why);
 	log_info("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);

@@ -1,6 +1,7 @@
 /* kill_leave: connections end, and the worker that has them dies at each kill
- * point on the way; so does its successor. Their rooms are told that they have
- * left, each once, and the log says so of their users, at most once. */
+ * point on the way; so does its successor. Their rooms and their own channels
+ * are told that they have left, each once, and the log says so of their users,
+ * at most once. */
 #include "../unit/chat_fixture.h"
 
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 #include "hub/lock.h"
 #include "hub/stats.h"
 
-enum { SLOTS = 64, PEOPLE = 3 };
+enum { SLOTS = 64, PEOPLE = 3, ROOMS = 2, LEAVES = ROOMS + 1 };
 
 static const struct adopt_fault no_fault;
 
@@ -35,7 +36,9 @@ scene_begin(struct scene *s)
 {
 	static const struct subscription terms = {
 	    .flags = SUBSCRIPTION_PRESENT | SUBSCRIPTION_JOIN_LEAVE};
-	static const char *const room[] = {"den", "hall"};
+	static const struct conf_channel own = {
+	    .pattern = "#*", .len = 1, .prefix = 1, .join_leave = 1};
+	static const char *const room[ROOMS] = {"den", "hall"};
 	struct channel_position at;
 	uint32_t sub;
 	int k, r;
@@ -43,12 +46,14 @@ scene_begin(struct scene *s)
 	fixture_hub(&s->h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
 	n_nodes = 0;
 	s->n = node_new(&s->h, 0);
+	s->n->ch.live.channel[0] = own;
+	s->n->ch.live.n_channels = 1;
 	for (k = 0; k < PEOPLE; k++) {
 		s->conn[k] = node_open_at(
 		    s->n, DOOR_CENTRIFUGO, people[k], &s->client[k]);
 		s->id[k] = slot_id(&s->h, s->conn[k]);
 		s->fd[k] = node_fd(s->n, s->conn[k]);
-		for (r = 0; r < 2; r++) {
+		for (r = 0; r < ROOMS; r++) {
 			assert_int_equal(
 			    channel_subscribe(&s->n->ch, s->conn[k], room[r],
 				strlen(room[r]), &terms, &at, &sub),
@@ -183,11 +188,11 @@ check(struct scene *s, bool all)
 
 	hub_lock(&s->n->h);
 	hub_unlock(&s->n->h);
-	assert_int_equal(leaves(s, s->id[0]), 2);
+	assert_int_equal(leaves(s, s->id[0]), LEAVES);
 	assert_int_equal(slot_find(&s->h, s->id[0]), SHM_NONE);
 	assert_true(n <= 1);
 	for (k = 1; k < PEOPLE; k++) {
-		assert_int_equal(leaves(s, s->id[k]), all ? 2 : 0);
+		assert_int_equal(leaves(s, s->id[k]), all ? LEAVES : 0);
 		assert_true(logged(s, people[k]) <= all);
 		if (!all)
 			assert_int_equal(

@@ -264,7 +264,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const enum json_type types[] = {JSON_NULL, JSON_BOOL,
 	    JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT};
 	const char *text = (const char *)data;
-	struct json_value v;
+	struct json_value v, outline;
 	size_t i;
 
 	if (json_validate(text, size, &v)) {
@@ -275,6 +275,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(!plain_accepts(text, size));
 		REQUIRE(v.type == JSON_NONE && v.p == NULL && v.len == 0);
 	}
+	/* An object that is good is its own outline. */
+	if (json_outline(text, size, &outline)) {
+		REQUIRE(outline.type == JSON_OBJECT && *outline.p == '{');
+		REQUIRE(outline.p >= text &&
+		    outline.p + outline.len <= text + size);
+		REQUIRE(v.type != JSON_OBJECT || v.len == outline.len);
+		walk(outline, false, 8);
+	} else
+		REQUIRE(v.type != JSON_OBJECT);
 	require_text(text, size);
 	/* Bytes that another process changed since they were validated. */
 	for (i = 0; size > 0 && i < sizeof(types) / sizeof(*types); i++)

@@ -172,6 +172,9 @@ built_in(void **state)
 	assert_string_equal(holds(c, "x"), "*");
 	assert_int_equal(find(c, "x")->presence, 0);
 	conf_free(c);
+	/* Only the user is ever in it: another rule would have no effect. */
+	conf_free(good("channel \"#*\" {\n\tsubscribe none\n}\n"));
+	wrong("channel \"#*\" {\n\tsubscribe all\n}\n", 3, "can only be none");
 	c = good("channel lobby { }\nchannel \"#*\" { history 7 }\n");
 	assert_int_equal(find(c, "lobby")->presence, 0);
 	assert_int_equal(find(c, "#bob")->history, 7);
@@ -262,6 +265,16 @@ keys(void **state)
 	assert_int_equal(c->live.insecure_public, 1);
 	conf_free(c);
 
+	c = good("private none\nwho all\n");
+	assert_int_equal(c->live.private, CONF_WHOM_NONE);
+	assert_int_equal(c->live.who, CONF_WHOM_ALL);
+	conf_free(c);
+	c = good("");
+	assert_int_equal(c->live.private, CONF_WHOM_USERS);
+	assert_int_equal(c->live.who, CONF_WHOM_USERS);
+	conf_free(c);
+
+	wrong("private yes\n", 1, "none of all, users and none");
 	wrong("webroot www\n", 1, "slash");
 	wrong("insecure maybe\n", 1, "neither yes, no nor public");
 	wrong("slow-policy drop\n", 1, "neither skip nor disconnect");

@@ -249,6 +249,33 @@ test_body(void **state)
 		"Host: a\r\nContent-Length: 18446744073709551616\r\n"},
 	    {400, "GET / HTTP/1.1",
 		"Host: a\r\nTransfer-Encoding: chunked\r\n"},
+	    {400, "GET /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: chunked\r\n"},
+	    {400, "POST /x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: chunked\r\n"},
+	    {0, "POST /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: \tChunked \r\n"},
+	    /* which of two framings holds is never guessed */
+	    {400, "POST /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: chunked\r\n"
+		"Content-Length: 0\r\n"},
+	    {400, "POST /api/x HTTP/1.1",
+		"Host: a\r\nContent-Length: 5\r\n"
+		"Transfer-Encoding: chunked\r\n"},
+	    {400, "POST /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: chunked\r\n"
+		"Transfer-Encoding: chunked\r\n"},
+	    {501, "POST /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: gzip, chunked\r\n"},
+	    {501, "POST /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: chunked, chunked\r\n"},
+	    {501, "POST /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: identity\r\n"},
+	    {501, "POST /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: xchunked\r\n"},
+	    {501, "POST /api/x HTTP/1.1",
+		"Host: a\r\nTransfer-Encoding: chunked;a=b\r\n"},
+	    {501, "POST /api/x HTTP/1.1", "Host: a\r\nTransfer-Encoding:\r\n"},
 	    {400, "GET / HTTP/1.1", "Host: a\r\ntransfer-encoding:\r\n"},
 	};
 

@@ -463,6 +463,41 @@ test_scribbled(void **state)
 		}
 }
 
+/* What is no valid object has an outline if its brackets end. */
+static void
+test_outline(void **state)
+{
+	static const char *const good[][2] = {{"{}", "{}"}, {" {} x", "{}"},
+	    {"{\"a\":\"b\nc\"}\n", "{\"a\":\"b\nc\"}"},
+	    {"{\"a\":\"\\x}\"}", "{\"a\":\"\\x}\"}"},
+	    {"{\"a\":[}}", "{\"a\":[}}"}, {"{a}}", "{a}"},
+	    {"{\"\\\"}\"}{", "{\"\\\"}\"}"}};
+	static const char *const bad[] = {"", " ", "x", "[]", "\"{}\"", "{",
+	    "{\"}", "{\"a\":[}", "{\"\\\"}", "{\"\\"};
+	static const char *const names[] = {"id", "publish"};
+	char deep[5000], *p = deep;
+	struct json_value v, m[2];
+	uint32_t id;
+	size_t k;
+
+	for (k = 0; k < sizeof(good) / sizeof(good[0]); k++) {
+		assert_true(json_outline(good[k][0], strlen(good[k][0]), &v));
+		assert_span(v, good[k][1]);
+		assert_int_equal(v.type, JSON_OBJECT);
+	}
+	for (k = 0; k < sizeof(bad) / sizeof(bad[0]); k++)
+		assert_false(json_outline(bad[k], strlen(bad[k]), &v));
+	p = stpcpy(p, "{\"publish\":{\"data\":");
+	memset(p, '[', 2000);
+	memset(p + 2000, ']', 2000);
+	strcpy(p + 4000, "},\"id\":7}");
+	assert_false(json_validate(deep, strlen(deep), &v));
+	assert_true(json_outline(deep, strlen(deep), &v));
+	json_members(v, names, 2, m);
+	assert_true(json_uint32(m[0], &id) && id == 7);
+	assert_int_equal(m[1].type, JSON_OBJECT);
+}
+
 int
 main(void)
 {
@@ -480,6 +515,7 @@ main(void)
 	    cmocka_unit_test(test_integers),
 	    cmocka_unit_test(test_others),
 	    cmocka_unit_test(test_scribbled),
+	    cmocka_unit_test(test_outline),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

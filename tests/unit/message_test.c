@@ -244,6 +244,8 @@ test_payload(void **state)
 	} while (0)
 	REFUSED(connection_channels, CONF_CONNECTION_CHANNELS_MAX + 1);
 	REFUSED(slow_policy, CONF_SLOW_SKIP + 1);
+	REFUSED(private, CONF_WHOM_ALL + 1);
+	REFUSED(who, CONF_WHOM_ALL + 1);
 	REFUSED(insecure, 2);
 	REFUSED(insecure_set, 2);
 	live->n_channels = 2;

@@ -1,0 +1,269 @@
+/* Requests with a body, which the server API has: by its length or in chunks.
+ * One is answered before the next is looked at, and its answer is sent before
+ * anything else happens: a backend that gets none knows that, but for the
+ * moment between the two, nothing was published. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "chat/conn.h"
+#include "chat/head.h"
+#include "codec/http.h"
+#include "codec/http_chunked.h"
+#include "door/door.h"
+#include "private.h"
+
+/* A body that is not whole yet, with its head: what `bytes` of a request is. */
+struct body {
+	size_t head; /* bytes of the head */
+	size_t len;  /* bytes of head and body so far */
+	size_t cap;  /* room for both; without chunks: all that is to come */
+	bool chunked;
+	struct http_chunked chunks;
+	char bytes[];
+};
+
+/* Bytes of a body in chunks that are read at once. */
+enum { BODY_READ = 8192 };
+
+/* Refuses what is no body. */
+static void
+body_refuse(struct chat *ch, uint32_t i, int status, const char *why)
+{
+	struct route route;
+
+	route_refuse(status, why, &route);
+	request_refuse(ch, i, &route);
+}
+
+/* Whether the connection stays for another request. */
+static bool
+body_keeps(const struct chat *ch, uint32_t i, const struct http_request *r)
+{
+	return !r->close && !ch->parting && conn_has_slot(ch, i);
+}
+
+/* Answers a body that is whole, with `more` bytes behind it. True: another
+ * request may come, beginning with these. */
+static bool
+body_answer(struct chat *ch, uint32_t i, const struct http_request *r,
+    const char *body, size_t len, const char *next, size_t more)
+{
+	char fields[40], *answer;
+	struct route route;
+	bool goes_on;
+	size_t n;
+
+	api_answer(ch, r, body, len, &route);
+	if (route.status != 200) {
+		request_refuse(ch, i, &route);
+		return false;
+	}
+	answer = malloc(ROUTE_ANSWER_MAX + route.body_len);
+	if (answer == NULL) {
+		conn_drop(ch, i, "out of memory");
+		return false;
+	}
+	route.keep = body_keeps(ch, i, r);
+	if (route.keep && ch->live.handshake_ms >= 1000) {
+		snprintf(fields, sizeof(fields), "Keep-Alive: timeout=%u\r\n",
+		    (unsigned int)(ch->live.handshake_ms / 1000));
+		route.headers = fields;
+	}
+	n = route_answer(&route, r, answer, ROUTE_ANSWER_MAX + route.body_len);
+	goes_on = conn_reply(ch, i, answer, n, route.keep, next, more);
+	free(answer);
+	return goes_on;
+}
+
+/* Begins to keep a body that is not whole: n bytes of head and body. */
+static struct body *
+body_new(const struct http_request *r, const char *bytes, size_t head, size_t n)
+{
+	size_t cap = r->chunked ? n : head + (size_t)r->length;
+	struct body *b = malloc(sizeof(*b) + cap);
+
+	if (b == NULL)
+		return NULL;
+	*b = (struct body){
+	    .head = head, .len = n, .cap = cap, .chunked = r->chunked};
+	memcpy(b->bytes, bytes, n);
+	return b;
+}
+
+/* Makes a body the connection's request in place of its head. */
+static void
+body_set(struct chat *ch, uint32_t i, struct body *b)
+{
+	struct conn *c = &ch->conn[i];
+
+	head_forget(ch, i);
+	c->request.bytes = (char *)b;
+	c->request.len = (uint32_t)b->len;
+	c->request.scanned = REQUEST_BODY;
+}
+
+/* Adds n decoded bytes to a body in chunks; NULL: it is refused, or the
+ * connection is ended. */
+static struct body *
+body_add(
+    struct chat *ch, uint32_t i, struct body *b, const char *bytes, size_t n)
+{
+	struct conn *c = &ch->conn[i];
+	size_t max = b->head + api_body_max(&ch->live), cap = b->cap;
+
+	/* the limit may have become lower meanwhile */
+	if (b->len > max || n > max - b->len ||
+	    b->chunks.left > max - b->len - n) {
+		body_refuse(ch, i, 413, "the body is too long");
+		return NULL;
+	}
+	if (n > cap - b->len) {
+		cap = cap + n > max / 2 ? max : 2 * (cap + n);
+		b = realloc(b, sizeof(*b) + cap);
+		if (b == NULL) { /* the request has it still */
+			conn_drop(ch, i, "out of memory");
+			return NULL;
+		}
+		b->cap = cap;
+		c->request.bytes = (char *)b;
+	}
+	memcpy(b->bytes + b->len, bytes, n);
+	b->len += n;
+	return b;
+}
+
+/* Asks for the body of who waits for that (RFC 9110 10.1.1). */
+static void
+body_invite(const struct conn *c)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	(void)send(
+	    c->fd, go_on, sizeof(go_on) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Keeps what has come of a body: n bytes of head, then `have` of body. */
+static struct body *
+body_keep(struct chat *ch, uint32_t i, const struct http_request *r,
+    const char *head, size_t n, size_t have)
+{
+	struct body *b = body_new(r, head, n, n + have);
+
+	if (b == NULL) {
+		conn_drop(ch, i, "out of memory");
+		return NULL;
+	}
+	if (r->expects)
+		body_invite(&ch->conn[i]);
+	body_set(ch, i, b);
+	return b;
+}
+
+/* Begins a body in chunks. */
+static size_t
+chunks_begin(struct chat *ch, uint32_t i, const struct http_request *r,
+    char *head, size_t n, size_t more)
+{
+	struct http_chunked chunks = {0};
+	char *at = head + n;
+	struct body *b;
+	size_t used, have;
+
+	switch (http_chunked_take(&chunks, at, more, &used, &have)) {
+	case HTTP_CHUNKED_BAD:
+		body_refuse(ch, i, 400, "malformed chunks");
+		return 0;
+	case HTTP_CHUNKED_DONE:
+		return body_answer(ch, i, r, at, have, at + used, more - used)
+		    ? n + used
+		    : 0;
+	case HTTP_CHUNKED_MORE:
+		break;
+	}
+	b = body_keep(ch, i, r, head, n, have);
+	if (b != NULL) {
+		b->chunks = chunks;
+		(void)body_add(ch, i, b, "", 0);
+	}
+	return 0;
+}
+
+size_t
+body_begin(struct chat *ch, uint32_t i, const struct http_request *r,
+    char *head, size_t n, size_t more)
+{
+	size_t whole = n + (size_t)r->length;
+
+	if (r->chunked)
+		return chunks_begin(ch, i, r, head, n, more);
+	if (more < r->length) {
+		(void)body_keep(ch, i, r, head, n, more);
+		return 0;
+	}
+	return body_answer(ch, i, r, head + n, (size_t)r->length, head + whole,
+		   more - (size_t)r->length)
+	    ? whole
+	    : 0;
+}
+
+/* A kept body is whole; `more` bytes came behind it. */
+static void
+body_done(struct chat *ch, uint32_t i, struct body *b, char *next, size_t more)
+{
+	struct http_request r;
+
+	if (http_parse(b->bytes, b->head, &r) < 0)
+		conn_drop(ch, i, "its head has changed");
+	else if (body_answer(ch, i, &r, b->bytes + b->head, b->len - b->head,
+		     next, more))
+		ch->request_next(ch, i, next, more);
+}
+
+/* What came of a body in chunks. */
+static void
+chunks_take(
+    struct chat *ch, uint32_t i, struct body *b, char *bytes, size_t len)
+{
+	enum http_chunked_result r;
+	size_t used, n;
+
+	r = http_chunked_take(&b->chunks, bytes, len, &used, &n);
+	if (r == HTTP_CHUNKED_BAD) {
+		body_refuse(ch, i, 400, "malformed chunks");
+		return;
+	}
+	b = body_add(ch, i, b, bytes, n);
+	if (b != NULL && r == HTTP_CHUNKED_DONE)
+		body_done(ch, i, b, bytes + used, len - used);
+}
+
+void
+body_input(struct chat *ch, uint32_t i)
+{
+	static char fresh[BODY_READ];
+	struct conn *c = &ch->conn[i];
+	struct body *b = (struct body *)(void *)c->request.bytes;
+	ssize_t got;
+
+	if (b->chunked)
+		got = recv(c->fd, fresh, sizeof(fresh), MSG_DONTWAIT);
+	else /* no more: what is behind it is the next request's */
+		got = recv(
+		    c->fd, b->bytes + b->len, b->cap - b->len, MSG_DONTWAIT);
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
+		return;
+	}
+	if (got < 0)
+		return;
+	if (b->chunked) {
+		chunks_take(ch, i, b, fresh, (size_t)got);
+		return;
+	}
+	b->len += (size_t)got;
+	if (b->len == b->cap)
+		body_done(ch, i, b, fresh, 0);
+}
