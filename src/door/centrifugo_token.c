@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "centrifugo.h"
 #include "codec/jwt.h"
+#include "codec/name.h"
 
 /* Takes the user's name; the empty one is nobody's. */
 static bool
@@ -16,7 +17,7 @@ take_user(struct claims *out)
 	    out->user_len == SIZE_MAX)
 		return false;
 	return out->user_len == 0 ||
-	    route_check_user(out->user, out->user_len) == NULL;
+	    name_check_signed(out->user, out->user_len) == NULL;
 }
 
 /* Takes what else is said of him, without white space. */
