@@ -3,9 +3,10 @@
 #define CHATD_CHAT_USER_H
 
 #include "chat/chat.h"
+#include "codec/name.h"
 #include "hub/presence.h"
 
-enum { USER_NAME_MAX = 64 };
+enum { USER_NAME_MAX = NAME_SIGNED_MAX };
 
 /*
  * Enters a connection's user (and, at the plain door, the lobby) in presence;

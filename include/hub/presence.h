@@ -17,7 +17,7 @@
 
 enum {
 	PRESENCE_LOBBY = 0,	 /* its entry */
-	PRESENCE_NAME_MAX = 255, /* bytes */
+	PRESENCE_NAME_MAX = 256, /* bytes: "#" and a user's name */
 	PRESENCE_INLINE = 26	 /* bytes of a name in the entry itself */
 };
 
@@ -28,8 +28,7 @@ struct presence_entry {
 	_Atomic uint32_t epoch;	 /* 0: the entry is free */
 	uint32_t hash;		 /* high half of the name's */
 	uint32_t extra;		 /* first extension + 1; 0: none */
-	uint8_t name_len;
-	uint8_t spare;
+	uint16_t name_len;
 	char name[PRESENCE_INLINE];
 };
 

@@ -51,6 +51,8 @@ static const struct live_field live_fields[] = {
     TEXT(conf_live, api_key),
     TEXT(conf_live, token_audience),
     TEXT(conf_live, token_issuer),
+    NUMBER(conf_live, token_leeway_ms),
+    NUMBER(conf_live, token_size),
 };
 
 static const struct live_field channel_fields[] = {
@@ -298,6 +300,8 @@ live_judge(const struct conf_live *live)
 	if (live->connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
 	    live->slow_policy > CONF_SLOW_SKIP)
 		return "limit of a connection out of range";
+	if (live->token_size > CONF_TOKEN_SIZE_MAX)
+		return "token-size out of range";
 	if (live->insecure > 1 || live->insecure_set > 1 ||
 	    live->insecure_public > 1)
 		return "insecure is neither yes nor no";

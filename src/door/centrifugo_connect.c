@@ -39,7 +39,7 @@ static enum centrifugo_error
 identify(const struct command *c, struct json_value token, struct claims *out)
 {
 	if (token.type == JSON_STRING && token.len > 2)
-		return token_read(c->ch, token, out);
+		return token_read(c, token, TOKEN_CONNECTS, out);
 	if (!c->ch->live.insecure)
 		return C_END_BAD_REQUEST; /* as centrifuge */
 	claims_from_url(c, out);
@@ -305,10 +305,10 @@ command_refresh(struct command *c)
 		reply_error(c, C_END_BAD_REQUEST);
 		return;
 	}
-	bad = token_read(c->ch, token, &claims);
+	bad = token_read(c, token, TOKEN_CONNECTS, &claims);
 	if (bad == C_OK &&
 	    (claims.user_len != len || memcmp(claims.user, user, len) != 0))
-		bad = C_END_INVALID_TOKEN;
+		bad = token_refuse(c, "sub is another user's");
 	if (bad != C_OK) {
 		reply_error(c, bad == C_TOKEN_EXPIRED ? C_END_EXPIRED : bad);
 		return;

@@ -162,7 +162,6 @@ static const struct layout_line layout_lines[] = {
     FIELD(presence_entry, hash),
     FIELD(presence_entry, extra),
     FIELD(presence_entry, name_len),
-    FIELD(presence_entry, spare),
     FIELD(presence_entry, name),
     STRUCT(presence_extra),
     FIELD(presence_extra, owner),

@@ -14,6 +14,8 @@ name_copy(const struct hub *h, const struct presence_entry *e,
 {
 	uint32_t len = SHM_ONCE(e->name_len), x = SHM_ONCE(e->extra), got, k;
 
+	if (len > PRESENCE_NAME_MAX) /* shared memory is corrupted */
+		return 0;
 	got = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
 	memcpy(out, e->name, got);
 	while (got < len) {
@@ -45,10 +47,11 @@ name_equals(const struct hub *h, const struct presence_entry *e,
 static bool
 name_has(const struct hub *h, const struct presence_entry *e, uint32_t x)
 {
-	uint32_t at = SHM_ONCE(e->extra), k;
+	uint32_t at = SHM_ONCE(e->extra), len = SHM_ONCE(e->name_len), k;
 
 	for (k = PRESENCE_INLINE;
-	     k < e->name_len && at != 0 && at <= h->n_extra; k += EXTRA_BYTES) {
+	     k < len && k < PRESENCE_NAME_MAX && at != 0 && at <= h->n_extra;
+	     k += EXTRA_BYTES) {
 		if (at == x + 1)
 			return true;
 		at = SHM_ONCE(h->extra[at - 1].next);
@@ -102,7 +105,7 @@ name_write(struct hub *h, uint32_t e, const char *name, size_t len)
 	size_t in = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
 	uint32_t x = p->extra;
 
-	p->name_len = (uint8_t)len;
+	p->name_len = (uint16_t)len;
 	p->extra = 0;
 	memcpy(p->name, name, in);
 	if (in == len)

@@ -31,6 +31,8 @@ live_full(void)
 	memset(live->api_key, 'k', sizeof(live->api_key) - 1);
 	strcpy(live->token_audience, "audience");
 	strcpy(live->token_issuer, "issuer");
+	live->token_leeway_ms = 11;
+	live->token_size = 12;
 	live->n_channels = CONF_CHANNELS_MAX;
 	for (int k = 0; k < CONF_CHANNELS_MAX; k++)
 		live->channel[k] = (struct conf_channel){.pattern = "room:*",
