@@ -209,7 +209,7 @@ test_shown_is_taken(void **state)
 	size_t n, shown, len, word_len;
 	uint32_t i;
 
-	for (i = 0; i < fixture_rounds(50000); i++) {
+	for (i = 0; i < fixture_rounds(10000); i++) {
 		n = random_name(name, sizeof(name));
 		shown = name_show(name, n, line);
 		assert_true(shown <= NAME_SHOWN_MAX);
@@ -321,7 +321,7 @@ test_texts_are_indented(void **state)
 	size_t n;
 	uint32_t i;
 
-	for (i = 0; i < fixture_rounds(20000); i++) {
+	for (i = 0; i < fixture_rounds(5000); i++) {
 		n = random_name(text, sizeof(text));
 		json_writer_init(&w, written, sizeof(written));
 		plain_put_text(&w, text, n);
