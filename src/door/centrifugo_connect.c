@@ -38,10 +38,15 @@ claims_from_url(const struct command *c, struct claims *out)
 static enum centrifugo_error
 identify(const struct command *c, struct json_value token, struct claims *out)
 {
+	char peer[64];
+
 	if (token.type == JSON_STRING && token.len > 2)
 		return token_read(c, token, TOKEN_CONNECTS, out);
-	if (!c->ch->live.insecure)
+	if (!c->ch->live.insecure) {
+		log_info("%s: connect without a token is refused",
+		    slot_peer_name(command_slot(c), peer));
 		return C_END_BAD_REQUEST; /* as centrifuge */
+	}
 	claims_from_url(c, out);
 	return C_OK;
 }

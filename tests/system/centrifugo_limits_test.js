@@ -72,6 +72,7 @@ group('tokens', {conf: `${TOKENS}channel "open" {
 		const l = await Line.open(d);
 		l.say({id: 1, connect: {}});
 		await l.closed(3501);
+		await d.logged(/127\.0\.0\.1:\d+: connect without a token/);
 	});
 
 	const bad = {
