@@ -43,7 +43,8 @@ LDHARDEN := -pie -Wl,-z,relro,-z,now
 endif
 CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
 LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed
-LDLIBS += -lseccomp -levent_core -luring -lcrypto -lidn2 -lbsd -lmd -lresolv
+LDLIBS += -lseccomp -levent_core -luring -lunistring -lcrypto -lidn2 -lbsd \
+	-lmd -lresolv
 
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
@@ -84,6 +85,7 @@ $(OUT)/.tools: Makefile
 	[ -e /usr/include/liburing.h ] || missing="$$missing liburing-dev"; \
 	[ -e /usr/include/seccomp.h ] || missing="$$missing libseccomp-dev"; \
 	[ -e /usr/include/idn2.h ] || missing="$$missing libidn2-dev"; \
+	[ -e /usr/include/unictype.h ] || missing="$$missing libunistring-dev"; \
 	[ -e /usr/include/openssl/hmac.h ] || missing="$$missing libssl-dev"; \
 	[ -z "$$missing" ] || { \
 	    echo "missing packages:$$missing (make deps installs them)" >&2; exit 1; }

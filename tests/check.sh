@@ -63,6 +63,7 @@ calm() {
 	system san handshake 90
 	system san requests 120
 	system san plain_door 90
+	system san names 120
 	system san frames 120
 	system san bulk 120
 	system san close 60

@@ -43,7 +43,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 fi
 
 need gcc make byacc libc6-dev libevent-dev libbsd-dev libidn2-dev libssl-dev \
-    liburing-dev libseccomp-dev
+    liburing-dev libseccomp-dev libunistring-dev
 if installed libevent-dev &&
     dpkg --compare-versions \
     "$(dpkg-query -W -f '${Version}' libevent-dev)" lt "$event_min"; then

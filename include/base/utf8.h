@@ -27,4 +27,8 @@ bool utf8_valid(const void *bytes, size_t len);
  */
 size_t utf8_decode(const void *bytes, size_t len, uint32_t *code);
 
+/* Encodes a code point up to U+10FFFF; returns its length in bytes. A surrogate
+ * is not refused. */
+size_t utf8_encode(uint32_t code, char out[4]);
+
 #endif

@@ -3,9 +3,10 @@
 #define CHATD_CHAT_USER_H
 
 #include "chat/chat.h"
+#include "codec/name.h"
 #include "hub/presence.h"
 
-enum { USER_NAME_MAX = 64 };
+enum { USER_NAME_MAX = NAME_SIGNED_MAX };
 
 /*
  * Enters a connection's user (and, at the plain door, the lobby) in presence;
@@ -39,12 +40,9 @@ struct user_name {
 };
 
 /* Lists who is online: returns how many there are, with *n the names that are
- * to be had from user_nth (sorted, at most the first 100). */
+ * to be had from user_nth (sorted, at most the first 100). With a large table
+ * the list may be 100 ms old. */
 size_t user_first(struct chat *ch, size_t *n);
 const struct user_name *user_nth(size_t k);
-
-/* "2 users: alice, bob": sorted, the first 100 by name. With a large table the
- * answer may be 100 ms old. */
-const char *user_list(struct chat *ch);
 
 #endif

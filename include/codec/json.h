@@ -90,6 +90,10 @@ bool json_next_element(struct json_iter *iter, struct json_value *value);
  */
 ssize_t json_string(struct json_value v, char *out, size_t cap);
 
+/* Whether v is a string without lone surrogates: what names something must be,
+ * or two texts would be one name. */
+bool json_string_is_whole(struct json_value v);
+
 /* Whether v is a string that decodes to this text. */
 bool json_string_equals(struct json_value v, const char *text);
 

@@ -3,8 +3,8 @@
  * Layer 1, pure. The algorithm belongs to the key: what a token's header says
  * must equal it and chooses nothing.
  *
- * The door reads what else is in the claims (`sub`, `info`, `channels`,
- * `channel`) with json_member().
+ * The door reads what else is in the claims (`info`, `channels`, `channel`)
+ * with json_member().
  */
 #ifndef CHATD_CODEC_JWT_H
 #define CHATD_CODEC_JWT_H
@@ -13,10 +13,13 @@
 #include <stdint.h>
 
 #include "codec/json.h"
+#include "codec/name.h"
 
 enum {
-	JWT_TOKEN_MAX = 8192, /* bytes of a token: longer ones are refused */
-	JWT_CLAIMS_MAX = JWT_TOKEN_MAX / 4 * 3
+	JWT_TOKEN_MAX = 65536, /* bytes of a token: longer ones are refused */
+	JWT_CLAIMS_MAX = JWT_TOKEN_MAX / 4 * 3,
+	JWT_MEMBERS_MAX = 1024 /* of a header, or claims. More: the comparison
+				* of their names costs more than a signature */
 };
 
 /* One each; keys of RS256, ES256 and EdDSA would go beside the secret. */
@@ -38,29 +41,52 @@ enum jwt_result {
 	JWT_EXPIRED,
 	JWT_NOT_YET,	  /* nbf (Centrifugo answers as for expired) */
 	JWT_BAD_AUDIENCE, /* not for us */
-	JWT_BAD_ISSUER
+	JWT_BAD_ISSUER,
+	JWT_DUPLICATE, /* two claims, or header parameters, of one name */
+	JWT_BAD_TIME   /* exp, nbf or iat is no time in seconds */
+};
+
+/* What is asked of claims. */
+struct jwt_terms {
+	double now;	      /* seconds since 1970 */
+	double leeway;	      /* seconds that clocks may differ by */
+	const char *audience; /* NULL, "": any */
+	const char *issuer;   /* NULL, "": any */
 };
 
 /*
  * Verifies a token of len bytes. The claims, an object, are decoded into buf
  * and validated; *claims points there. buf is written to in any case. The token
  * is read twice, so it must not lie where others may write. base64url
- * is taken strictly: no padding, no white space, no bits left over.
- * JWT_EXPIRED and what comes after it is left to jwt_check_claims().
+ * is taken strictly: no padding, no white space, no bits left over. Of equal
+ * names in the header or the claims none can be meant (RFC 7515 section 4,
+ * RFC 7519 section 4): JWT_DUPLICATE. What is asked of the claims' values is
+ * left to jwt_check_claims().
  */
 enum jwt_result jwt_verify(const struct jwt_key *key, const char *token,
     size_t len, char buf[JWT_CLAIMS_MAX], struct json_value *claims);
 
 /*
- * Judges the registered claims at `now`, seconds since 1970: expired once exp
- * <= now, not valid as long as nbf > now. exp, nbf and iat may have fractions;
- * one that is no number is JWT_MALFORMED; null is as absent. iat is not
- * compared with now, as nothing asks for it. With an audience, aud must be it
- * or an array with it; with an issuer, iss must be it; NULL or "" asks for
- * neither. *expires is exp rounded down, 0 if there is none.
+ * Judges the registered claims: expired once exp + leeway <= now, not valid as
+ * long as nbf or iat > now + leeway. They may have fractions; one that is no
+ * number, or is outside of the years 0 to 9999 (as milliseconds are), is
+ * JWT_BAD_TIME; null is as absent. With an audience, aud must be it or an array
+ * with it; with an issuer, iss must be it. *expires is exp rounded down, 0 if
+ * there is none.
  */
-enum jwt_result jwt_check_claims(struct json_value claims, double now,
-    const char *audience, const char *issuer, int64_t *expires);
+enum jwt_result jwt_check_claims(
+    struct json_value claims, const struct jwt_terms *terms, int64_t *expires);
+
+/* Whether these are claims of a subscription, which connects nobody: they have
+ * a `channel`. */
+bool jwt_is_for_channel(struct json_value claims);
+
+/*
+ * Takes `sub`, the user's name; *len 0: there is none, or it is "". Returns
+ * NULL, or what is wrong with it.
+ */
+const char *
+jwt_subject(struct json_value claims, char out[NAME_SIGNED_MAX], size_t *len);
 
 /* "expired", for logs; "?" for what is none. */
 const char *jwt_result_name(enum jwt_result result);

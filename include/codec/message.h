@@ -107,9 +107,9 @@ enum message_result {
 
 struct message_kick {
 	struct message_order order;
-	uint8_t user_len;   /* 1 to 64 */
+	uint8_t user_len;   /* 1 to 255 */
 	uint8_t device_len; /* 0: all devices */
-	char user[64];
+	char user[255];
 	char device[32];
 };
 

@@ -33,9 +33,10 @@ enum {
 	CONF_PATTERN_BYTES = 64,     /* with the NUL */
 	CONF_HISTORY_MAX = 100000,   /* publications kept of a channel */
 	CONF_CONNECTION_CHANNELS_MAX = 1024,
-	CONF_PREFIXES_MAX = 32,	 /* of limit-exempt */
-	CONF_SECRET_BYTES = 257, /* with the NUL */
-	CONF_TEXT_BYTES = 257	 /* with the NUL */
+	CONF_PREFIXES_MAX = 32,		 /* of limit-exempt */
+	CONF_TOKEN_SIZE_MAX = 64 * 1024, /* bytes of a token */
+	CONF_SECRET_BYTES = 257,	 /* with the NUL */
+	CONF_TEXT_BYTES = 257		 /* with the NUL */
 };
 
 /* Who may subscribe to a channel. Zero is the strictest. */
@@ -126,6 +127,8 @@ struct conf_live {
 	char api_key[CONF_SECRET_BYTES];   /* "" = no HTTP API. Never logged */
 	char token_audience[CONF_TEXT_BYTES]; /* "" = any */
 	char token_issuer[CONF_TEXT_BYTES];   /* "" = any */
+	uint64_t token_leeway_ms; /* that issuers' clocks may differ by, 10s */
+	uint32_t token_size;	  /* bytes of a token at most, 8K */
 };
 
 struct conf {
@@ -249,7 +252,7 @@ conf_channel_find(const struct conf_live *live, const char *name, size_t len);
 bool conf_is_exempt(const struct conf_live *live, const uint8_t address[16]);
 
 /* Whether a channel may be named so: 1 to CONF_CHANNEL_NAME_MAX bytes of
- * UTF-8 without control characters (C0, DEL, C1). */
+ * UTF-8 without control characters (C0, DEL, C1), as many after a "#". */
 bool conf_channel_name_ok(const char *name, size_t len);
 
 enum { CONF_LIVE_MAX = 48 * 1024 }; /* bytes of one as text */

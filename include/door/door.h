@@ -4,6 +4,7 @@
 
 #include "chat/chat.h"
 #include "codec/http.h"
+#include "codec/name.h"
 
 extern const struct door_ops plain_door;
 extern const struct door_ops echo_door;
@@ -18,7 +19,7 @@ struct route {
 	const char *type;     /* Content-Type of the body */
 	const char *headers;  /* further ones, each with CRLF; "" */
 	const char *protocol; /* subprotocol chosen; NULL: none */
-	char user[64];
+	char user[NAME_UNPROVED_MAX];
 	char device[SLOT_DEVICE_MAX];
 	uint8_t user_len, device_len;
 	bool keep;	/* the connection stays, for another request */
@@ -67,9 +68,6 @@ centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len);
 enum { ROUTE_ANSWER_MAX = 8192 };
 size_t route_answer(const struct route *route, const struct http_request *r,
     char *out, size_t cap);
-
-/* Whether a name may be a user's: NULL, or what is wrong in one line. */
-const char *route_check_user(const char *name, size_t len);
 
 /* Makes the web page that is built in ready, once, before the first fork. */
 void web_init(void);

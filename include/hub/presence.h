@@ -22,8 +22,8 @@
 
 enum {
 	PRESENCE_LOBBY = 0,	 /* its entry */
-	PRESENCE_NAME_MAX = 255, /* bytes */
-	PRESENCE_INLINE = 25	 /* bytes of a name in the entry itself */
+	PRESENCE_NAME_MAX = 256, /* bytes: "#" and a user's name */
+	PRESENCE_INLINE = 24	 /* bytes of a name in the entry itself */
 };
 
 struct presence_entry {
@@ -34,7 +34,7 @@ struct presence_entry {
 	uint32_t hash;		 /* high half of the name's */
 	uint8_t address[3];	 /* key of who it is charged to (charge.h); */
 	uint8_t payer[3];	 /* a user's key. 0: nobody */
-	uint8_t name_len;
+	uint16_t name_len;
 	char name[PRESENCE_INLINE];
 };
 _Static_assert(sizeof(struct presence_entry) == 64, "one cache line");

@@ -26,7 +26,7 @@ conn_peer(const struct chat *ch, uint32_t i)
 const char *
 conn_name(struct chat *ch, uint32_t i)
 {
-	static char out[256];
+	static char out[4 * USER_NAME_MAX + 80]; /* octal escapes */
 	char user[USER_NAME_MAX + 1];
 	size_t len = 0;
 

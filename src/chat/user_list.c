@@ -1,5 +1,4 @@
-/* Who is online, as text: the first names in order out of a large table. */
-#include <stdio.h>
+/* Who is online: the first names in order out of a large table. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,22 +102,4 @@ const struct user_name *
 user_nth(size_t k)
 {
 	return &first[k];
-}
-
-const char *
-user_list(struct chat *ch)
-{
-	static char text[LIST_MAX * (USER_NAME_MAX + 2) + 64];
-	size_t n, users, k, at;
-
-	users = user_first(ch, &n);
-	at = (size_t)snprintf(
-	    text, sizeof(text), "%zu user%s", users, users == 1 ? "" : "s");
-	for (k = 0; k < n; k++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
-		    k == 0 ? ": " : ", ", first[k].text);
-	if (users > n)
-		snprintf(
-		    text + at, sizeof(text) - at, ", and %zu more", users - n);
-	return text;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "codec/json.h"
 #include "json_scan.h"
 
@@ -195,32 +196,6 @@ json_hex(const char *p)
 	return code;
 }
 
-/* Writes a character as UTF-8; returns its length. */
-static size_t
-json_encode(uint32_t code, char out[4])
-{
-	if (code < 0x80) {
-		out[0] = (char)code;
-		return 1;
-	}
-	if (code < 0x800) {
-		out[0] = (char)(0xc0 | code >> 6);
-		out[1] = (char)(0x80 | (code & 0x3f));
-		return 2;
-	}
-	if (code < 0x10000) {
-		out[0] = (char)(0xe0 | code >> 12);
-		out[1] = (char)(0x80 | (code >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (code & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | code >> 18);
-	out[1] = (char)(0x80 | (code >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (code >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (code & 0x3f));
-	return 4;
-}
-
 /* Decodes the escape at *p, a pair of surrogates as one; moves *p past it,
  * never beyond end. Returns the length in out. */
 static size_t
@@ -231,41 +206,41 @@ json_unescape(const char **p, const char *end, char out[4])
 
 	if (end - q < 2) {
 		*p = end;
-		return json_encode(0xfffd, out);
+		return utf8_encode(0xfffd, out);
 	}
 	*p = q + 2;
 	switch (q[1]) {
 	case 'b':
-		return json_encode('\b', out);
+		return utf8_encode('\b', out);
 	case 'f':
-		return json_encode('\f', out);
+		return utf8_encode('\f', out);
 	case 'n':
-		return json_encode('\n', out);
+		return utf8_encode('\n', out);
 	case 'r':
-		return json_encode('\r', out);
+		return utf8_encode('\r', out);
 	case 't':
-		return json_encode('\t', out);
+		return utf8_encode('\t', out);
 	case 'u':
 		break;
 	default:
-		return json_encode((unsigned char)q[1] & 0x7f, out);
+		return utf8_encode((unsigned char)q[1] & 0x7f, out);
 	}
 	if (end - q < 6)
-		return json_encode(0xfffd, out);
+		return utf8_encode(0xfffd, out);
 	*p = q + 6;
 	code = json_hex(q + 2);
 	if (code < 0xd800 || code > 0xdfff)
-		return json_encode(code, out);
+		return utf8_encode(code, out);
 	if (code <= 0xdbff && end - q >= 12 && q[6] == '\\' && q[7] == 'u') {
 		low = json_hex(q + 8);
 		if (low >= 0xdc00 && low <= 0xdfff) {
 			*p = q + 12;
-			return json_encode(
+			return utf8_encode(
 			    0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00),
 			    out);
 		}
 	}
-	return json_encode(0xfffd, out);
+	return utf8_encode(0xfffd, out);
 }
 
 ssize_t
@@ -296,6 +271,33 @@ json_string(struct json_value v, char *out, size_t cap)
 		used += n;
 	}
 	return (ssize_t)used;
+}
+
+bool
+json_string_is_whole(struct json_value v)
+{
+	const char *p, *end;
+	uint32_t code, low;
+
+	if (v.type != JSON_STRING || v.len < 2)
+		return false;
+	end = v.p + v.len - 1;
+	for (p = v.p + 1;
+	     (p = memchr(p, '\\', (size_t)(end - p))) != NULL && end - p >= 2;
+	     p += 2) {
+		if (p[1] != 'u')
+			continue;
+		code = end - p >= 6 ? json_hex(p + 2) : 0xd800;
+		if (code < 0xd800 || code > 0xdfff)
+			continue;
+		low = end - p >= 12 && p[6] == '\\' && p[7] == 'u'
+		    ? json_hex(p + 8)
+		    : 0;
+		if (code > 0xdbff || low < 0xdc00 || low > 0xdfff)
+			return false;
+		p += 10;
+	}
+	return true;
 }
 
 bool

@@ -3,10 +3,19 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdlib.h>
 
+#include "base/siphash.h"
 #include "codec/jwt.h"
 
-enum { JWT_HS256_LEN = 32 }; /* bytes of its signature */
+enum {
+	JWT_HS256_LEN = 32, /* bytes of its signature */
+	JWT_NAME_MAX = 256  /* of a member whose name has escapes */
+};
+
+/* The years 0 to 9999 (RFC 3339), in seconds since 1970. */
+#define JWT_TIME_MIN (-62167219200.0)
+#define JWT_TIME_MAX 253402300799.0
 
 /* A part of a token, still encoded. */
 struct jwt_part {
@@ -86,6 +95,55 @@ jwt_object(struct jwt_part part, char *buf, struct json_value *object)
 	    object->type == JSON_OBJECT;
 }
 
+/* Hashes a member's name, decoded; false: it is too long to be decoded. */
+static bool
+jwt_hash_name(struct json_value name, uint64_t *hash)
+{
+	static const uint8_t key[16] = "names of a token";
+	char text[JWT_NAME_MAX];
+	ssize_t n;
+
+	if (memchr(name.p, '\\', name.len) == NULL) {
+		*hash = siphash(key, name.p + 1, name.len - 2);
+		return true;
+	}
+	n = json_string(name, text, sizeof(text));
+	if (n >= 0)
+		*hash = siphash(key, text, (size_t)n);
+	return n >= 0;
+}
+
+/* Orders hashes. */
+static int
+jwt_compare_hashes(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Whether an object's names differ. That two others have the same hash happens
+ * by intent alone, and then the token is refused. */
+static enum jwt_result
+jwt_check_names(struct json_value object)
+{
+	static uint64_t hash[JWT_MEMBERS_MAX];
+	struct json_iter iter = json_iter(object, JSON_OBJECT);
+	struct json_value name, value;
+	size_t n = 0, i;
+
+	while (json_next_member(&iter, &name, &value))
+		if (n == JWT_MEMBERS_MAX || name.len < 2 ||
+		    !jwt_hash_name(name, &hash[n++]))
+			return JWT_MALFORMED;
+	if (n > 1)
+		qsort(hash, n, sizeof(hash[0]), jwt_compare_hashes);
+	for (i = 1; i < n; i++)
+		if (hash[i] == hash[i - 1])
+			return JWT_DUPLICATE;
+	return JWT_OK;
+}
+
 /* Judges the header. `typ` and what is unknown do not matter. */
 static enum jwt_result
 jwt_check_header(struct json_value header, const char *algorithm)
@@ -98,7 +156,7 @@ jwt_check_header(struct json_value header, const char *algorithm)
 		return JWT_MALFORMED;
 	if (!json_string_equals(v[0], algorithm) || v[1].type != JSON_NONE)
 		return JWT_BAD_ALGORITHM;
-	return JWT_OK;
+	return jwt_check_names(header);
 }
 
 /* Judges the signature of the bytes before the second dot. */
@@ -141,19 +199,22 @@ jwt_verify(const struct jwt_key *key, const char *token, size_t len,
 	signed_part.len = (size_t)(part[1].p + part[1].len - token);
 	if ((result = jwt_check_hs256(key, signed_part, part[2])) != JWT_OK)
 		return result;
-	if (!jwt_object(part[1], buf, claims)) {
+	result = jwt_object(part[1], buf, claims) ? jwt_check_names(*claims)
+						  : JWT_MALFORMED;
+	if (result != JWT_OK)
 		*claims = (struct json_value){0};
-		return JWT_MALFORMED;
-	}
-	return JWT_OK;
+	return result;
 }
 
 /* Reads a time; *seconds stays as it is if there is none. False if it is no
- * number. */
+ * number, or no time that there will be. */
 static bool
 jwt_time(struct json_value v, double *seconds)
 {
-	return json_absent(v) || json_double(v, seconds);
+	if (json_absent(v))
+		return true;
+	return json_double(v, seconds) && *seconds >= JWT_TIME_MIN &&
+	    *seconds <= JWT_TIME_MAX;
 }
 
 /* Whether aud is the audience or an array with it (RFC 7519 4.1.3). */
@@ -169,42 +230,71 @@ jwt_is_for(struct json_value aud, const char *audience)
 	return json_string_equals(aud, audience);
 }
 
-/* Rounds down, within what an int64_t holds. */
-static int64_t
-jwt_seconds(double seconds)
+/* Whether a text is asked for. */
+static bool
+jwt_is_asked(const char *text)
 {
-	if (seconds >= 9e18)
-		return INT64_MAX;
-	return seconds <= 0 ? 0 : (int64_t)seconds;
+	return text != NULL && text[0] != '\0';
 }
 
 enum jwt_result
-jwt_check_claims(struct json_value claims, double now, const char *audience,
-    const char *issuer, int64_t *expires)
+jwt_check_claims(
+    struct json_value claims, const struct jwt_terms *terms, int64_t *expires)
 {
 	enum { EXP, NBF, IAT, AUD, ISS, N };
 	static const char *const names[N] = {"exp", "nbf", "iat", "aud", "iss"};
-	double exp_at = INFINITY, nbf = -INFINITY, iat = 0;
+	double exp_at = INFINITY, nbf = -INFINITY, iat = -INFINITY;
+	const double latest = terms->now + terms->leeway;
 	struct json_value v[N];
 
 	*expires = 0;
 	json_members(claims, names, N, v);
 	if (!jwt_time(v[EXP], &exp_at) || !jwt_time(v[NBF], &nbf) ||
 	    !jwt_time(v[IAT], &iat))
-		return JWT_MALFORMED;
-	if (!json_absent(v[EXP]))
-		*expires = jwt_seconds(exp_at);
-	if (exp_at <= now)
+		return JWT_BAD_TIME;
+	if (!json_absent(v[EXP]) && exp_at > 0)
+		*expires = (int64_t)exp_at;
+	if (exp_at + terms->leeway <= terms->now)
 		return JWT_EXPIRED;
-	if (nbf > now)
+	if (nbf > latest || iat > latest)
 		return JWT_NOT_YET;
-	if (audience != NULL && audience[0] != '\0' &&
-	    !jwt_is_for(v[AUD], audience))
+	if (jwt_is_asked(terms->audience) &&
+	    !jwt_is_for(v[AUD], terms->audience))
 		return JWT_BAD_AUDIENCE;
-	if (issuer != NULL && issuer[0] != '\0' &&
-	    !json_string_equals(v[ISS], issuer))
+	if (jwt_is_asked(terms->issuer) &&
+	    !json_string_equals(v[ISS], terms->issuer))
 		return JWT_BAD_ISSUER;
 	return JWT_OK;
+}
+
+bool
+jwt_is_for_channel(struct json_value claims)
+{
+	struct json_value v;
+
+	json_member(claims, "channel", &v);
+	return !json_absent(v);
+}
+
+const char *
+jwt_subject(struct json_value claims, char out[NAME_SIGNED_MAX], size_t *len)
+{
+	struct json_value v;
+	ssize_t n;
+
+	*len = 0;
+	json_member(claims, "sub", &v);
+	if (json_absent(v))
+		return NULL;
+	if (v.type != JSON_STRING)
+		return "sub is no string";
+	if (!json_string_is_whole(v))
+		return "sub has a lone surrogate";
+	n = json_string(v, out, NAME_SIGNED_MAX);
+	if (n < 0)
+		return "sub is longer than 255 bytes";
+	*len = (size_t)n;
+	return name_check_signed(out, *len);
 }
 
 const char *
@@ -222,11 +312,15 @@ jwt_result_name(enum jwt_result result)
 	case JWT_EXPIRED:
 		return "expired";
 	case JWT_NOT_YET:
-		return "not valid yet";
+		return "not valid yet (nbf or iat)";
 	case JWT_BAD_AUDIENCE:
 		return "bad audience";
 	case JWT_BAD_ISSUER:
 		return "bad issuer";
+	case JWT_DUPLICATE:
+		return "a claim or header parameter is there twice";
+	case JWT_BAD_TIME:
+		return "exp, nbf or iat is no time in seconds since 1970";
 	}
 	return "?";
 }

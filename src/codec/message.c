@@ -87,8 +87,9 @@ message_judge_kick(const void *payload)
 {
 	struct message_kick kick;
 
+	_Static_assert(sizeof(kick.user) == UINT8_MAX, "any user_len fits");
 	memcpy(&kick, payload, sizeof(kick));
-	if (kick.user_len == 0 || kick.user_len > sizeof(kick.user))
+	if (kick.user_len == 0)
 		return "length of user out of range";
 	if (kick.device_len > sizeof(kick.device))
 		return "length of device out of range";

@@ -86,7 +86,8 @@ conf_channel_name_ok(const char *name, size_t len)
 	const unsigned char *p = (const unsigned char *)name;
 	size_t i;
 
-	if (len < 1 || len > CONF_CHANNEL_NAME_MAX || !utf8_valid(name, len))
+	if (len < 1 || len > (size_t)CONF_CHANNEL_NAME_MAX + (name[0] == '#') ||
+	    !utf8_valid(name, len))
 		return false;
 	for (i = 0; i < len; i++)
 		if (p[i] < 0x20 || p[i] == 0x7f ||

@@ -95,6 +95,10 @@ const struct conf_key conf_keys[] = {
     {"token-audience", CONF_KIND_STRING, FIELD(live.token_audience), 0, 0, 0,
 	NULL},
     {"token-issuer", CONF_KIND_STRING, FIELD(live.token_issuer), 0, 0, 0, NULL},
+    {"token-leeway", CONF_KIND_TIME, FIELD(live.token_leeway_ms), 0, HOUR, 0,
+	"from 0 to 1h"},
+    {"token-size", CONF_KIND_SIZE, FIELD(live.token_size), K,
+	CONF_TOKEN_SIZE_MAX, 0, "from 1K to 64K"},
     {"api-key", CONF_KIND_SECRET, FIELD(live.api_key), 0, 0, 0, NULL},
     {"channel", CONF_KIND_CHANNEL, FIELD(live.channel), 0, 0, 0, NULL},
     {NULL, 0, 0, 0, 0, 0, 0, NULL}};
@@ -150,6 +154,8 @@ conf_new(void)
 	c->live.private = c->live.who = CONF_WHOM_USERS;
 	c->live.drain_ms = 30 * SECOND;
 	c->live.watchdog_ms = 2 * SECOND;
+	c->live.token_leeway_ms = 10 * SECOND;
+	c->live.token_size = 8 * K;
 	return c;
 }
 

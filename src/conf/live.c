@@ -55,6 +55,8 @@ static const struct live_field live_fields[] = {
     TEXT(conf_live, api_key),
     TEXT(conf_live, token_audience),
     TEXT(conf_live, token_issuer),
+    NUMBER(conf_live, token_leeway_ms),
+    NUMBER(conf_live, token_size),
 };
 
 static const struct live_field channel_fields[] = {
@@ -323,6 +325,8 @@ live_judge(const struct conf_live *live)
 			return "a prefix of addresses is too long";
 	if (live->private > CONF_WHOM_ALL || live->who > CONF_WHOM_ALL)
 		return "private or who is none of all, users and none";
+	if (live->token_size > CONF_TOKEN_SIZE_MAX)
+		return "token-size out of range";
 	if (live->insecure > 1 || live->insecure_set > 1 ||
 	    live->insecure_public > 1)
 		return "insecure is neither yes nor no";

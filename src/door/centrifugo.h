@@ -136,7 +136,8 @@ bool is_epoch(struct json_value text, uint32_t epoch);
 
 /* centrifugo_take.c: fields of requests. False: of a wrong type. */
 
-/* A string, at most cap bytes; *len SIZE_MAX: longer. Absent: 0. */
+/* A string, at most cap bytes; *len SIZE_MAX: longer, or with a lone surrogate,
+ * which names nothing. Absent: 0. */
 bool take_string(struct json_value v, char *out, size_t cap, size_t *len);
 
 /* Absent: left as it is. */
@@ -192,13 +193,9 @@ void centrifugo_connected(struct slot *s);
  * refuse it. of: MEMBER_CLAIMS or MEMBER_SUB_CLAIMS. */
 struct claims;
 enum centrifugo_error
-claims_judge(struct chat *ch, enum member_of of, struct claims *claims);
+claims_judge(const struct command *c, enum member_of of, struct claims *claims);
 
 /* centrifugo_token.c */
-
-/* Says in the log why a token is refused, and is that error. */
-enum centrifugo_error
-token_refuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* What a token says. */
 struct claims {
@@ -210,10 +207,19 @@ struct claims {
 	int64_t expires_ms; /* wall clock, 0: never */
 };
 
-/* Judges a token (a JSON string). C_OK, C_TOKEN_EXPIRED or
- * C_END_INVALID_TOKEN. The claims are good until the next call. */
-enum centrifugo_error
-token_read(struct chat *ch, struct json_value token, struct claims *out);
+/* What a token is shown for. One with a `channel` is for a subscription alone.
+ */
+enum token_use { TOKEN_CONNECTS, TOKEN_SUBSCRIBES };
+
+/* Says in the log whose token is refused, and why; returns
+ * C_END_INVALID_TOKEN. */
+enum centrifugo_error token_refuse(const struct command *c, const char *why);
+
+/* Judges a token (a JSON string), and logs why it is refused. C_OK,
+ * C_TOKEN_EXPIRED or C_END_INVALID_TOKEN. The claims are good until the next
+ * call. */
+enum centrifugo_error token_read(const struct command *c,
+    struct json_value token, enum token_use use, struct claims *out);
 
 /* Keeps the info of claims for a connection; a blob. */
 uint32_t info_keep(struct chat *ch, uint32_t conn, const struct claims *claims);

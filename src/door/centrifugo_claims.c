@@ -1,4 +1,6 @@
 /* What a token's claims ask for that is done here, and what is not. */
+#include <stdio.h>
+
 #include "centrifugo.h"
 
 /* The end of what the token allows, if that is not the token's own end: 0 is
@@ -19,16 +21,20 @@ claims_expiry(const struct chat *ch, struct json_value v, struct claims *claims)
 }
 
 enum centrifugo_error
-claims_judge(struct chat *ch, enum member_of of, struct claims *claims)
+claims_judge(const struct command *c, enum member_of of, struct claims *claims)
 {
 	struct json_value v[CLAIM_MEMBERS] = {0};
 	const char *name;
+	char why[128];
 
-	if (members_take(ch, of, claims->all, v, &name) != 0)
-		return token_refuse("its claim `%s` is not supported", name);
+	if (members_take(c->ch, of, claims->all, v, &name) != 0) {
+		snprintf(
+		    why, sizeof(why), "its claim `%s` is not supported", name);
+		return token_refuse(c, why);
+	}
 	if (!take_type(v[CLAIM_CHANNELS], JSON_ARRAY))
-		return token_refuse("its claim `channels` is not a list");
-	if (!claims_expiry(ch, v[CLAIM_EXPIRE_AT], claims))
-		return token_refuse("its claim `expire_at` is not a number");
+		return token_refuse(c, "its claim `channels` is not a list");
+	if (!claims_expiry(c->ch, v[CLAIM_EXPIRE_AT], claims))
+		return token_refuse(c, "its claim `expire_at` is not a number");
 	return C_OK;
 }

@@ -39,14 +39,17 @@ static enum centrifugo_error
 identify(const struct command *c, struct json_value token, struct claims *out)
 {
 	enum centrifugo_error bad;
+	char peer[64];
 
 	if (token.type == JSON_STRING && token.len > 2) {
-		bad = token_read(c->ch, token, out);
-		return bad == C_OK ? claims_judge(c->ch, MEMBER_CLAIMS, out)
-				   : bad;
+		bad = token_read(c, token, TOKEN_CONNECTS, out);
+		return bad == C_OK ? claims_judge(c, MEMBER_CLAIMS, out) : bad;
 	}
-	if (!c->ch->live.insecure)
+	if (!c->ch->live.insecure) {
+		log_info("%s: connect without a token is refused",
+		    slot_peer_name(command_slot(c), peer));
 		return C_END_BAD_REQUEST; /* as centrifuge */
+	}
 	claims_from_url(c, out);
 	return C_OK;
 }
@@ -320,12 +323,12 @@ command_refresh(struct command *c)
 		reply_error(c, C_END_BAD_REQUEST);
 		return;
 	}
-	bad = token_read(c->ch, token, &claims);
+	bad = token_read(c, token, TOKEN_CONNECTS, &claims);
 	if (bad == C_OK)
-		bad = claims_judge(c->ch, MEMBER_CLAIMS, &claims);
+		bad = claims_judge(c, MEMBER_CLAIMS, &claims);
 	if (bad == C_OK &&
 	    (claims.user_len != len || memcmp(claims.user, user, len) != 0))
-		bad = C_END_INVALID_TOKEN;
+		bad = token_refuse(c, "sub is another user's");
 	if (bad != C_OK) {
 		reply_error(c, bad == C_TOKEN_EXPIRED ? C_END_EXPIRED : bad);
 		return;

@@ -181,22 +181,27 @@ token_allows(const struct command *c, const struct channel_name *name,
     struct json_value token, struct claims *claims)
 {
 	char user[USER_NAME_MAX + 1], channel[PRESENCE_NAME_MAX];
-	enum centrifugo_error bad = token_read(c->ch, token, claims);
+	enum centrifugo_error bad =
+	    token_read(c, token, TOKEN_SUBSCRIBES, claims);
 	size_t len = user_name(c->ch->hub, command_slot(c)->user, user), n;
 	struct json_value v;
 
 	if (bad == C_OK)
-		bad = claims_judge(c->ch, MEMBER_SUB_CLAIMS, claims);
+		bad = claims_judge(c, MEMBER_SUB_CLAIMS, claims);
 	if (bad == C_END_INVALID_TOKEN)
 		return C_PERMISSION_DENIED;
 	if (bad != C_OK)
 		return bad;
 	json_member(claims->all, "channel", &v);
 	if (!take_string(v, channel, sizeof(channel), &n) || n != name->len ||
-	    memcmp(channel, name->text, n) != 0 || claims->user_len != len ||
+	    memcmp(channel, name->text, n) != 0)
+		(void)token_refuse(c, "it is not for that channel");
+	else if (claims->user_len != len ||
 	    memcmp(claims->user, user, len) != 0)
-		return C_PERMISSION_DENIED;
-	return C_OK;
+		(void)token_refuse(c, "sub is another user's");
+	else
+		return C_OK;
+	return C_PERMISSION_DENIED;
 }
 
 /* Whether the connection may subscribe; *claims is set if a token said so. */

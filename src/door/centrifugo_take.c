@@ -18,7 +18,7 @@ take_string(struct json_value v, char *out, size_t cap, size_t *len)
 		return true;
 	if (v.type != JSON_STRING)
 		return false;
-	n = json_string(v, out, cap);
+	n = json_string_is_whole(v) ? json_string(v, out, cap) : -1;
 	*len = n < 0 ? SIZE_MAX : (size_t)n;
 	return true;
 }

@@ -1,25 +1,10 @@
 /* Tokens: who somebody is, and for how long. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "centrifugo.h"
 #include "codec/jwt.h"
-
-/* Takes the user's name; the empty one is nobody's. */
-static bool
-take_user(struct claims *out)
-{
-	struct json_value v;
-
-	json_member(out->all, "sub", &v);
-	if (!take_string(v, out->user, sizeof(out->user), &out->user_len) ||
-	    out->user_len == SIZE_MAX)
-		return false;
-	return out->user_len == 0 ||
-	    route_check_user(out->user, out->user_len) == NULL;
-}
 
 /* Takes what else is said of him, without white space. */
 static bool
@@ -37,49 +22,74 @@ take_info(struct claims *out)
 	return !json_writer_failed(&w);
 }
 
-enum centrifugo_error
-token_refuse(const char *fmt, ...)
-{
-	char why[128];
-	va_list ap;
+_Static_assert((int)CONF_TOKEN_SIZE_MAX <= (int)JWT_TOKEN_MAX, "conf.h");
 
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	log_info("a token was refused: %s", why);
+enum centrifugo_error
+token_refuse(const struct command *c, const char *why)
+{
+	char peer[64];
+
+	log_info("%s: a token is refused: %s",
+	    slot_peer_name(command_slot(c), peer), why);
 	return C_END_INVALID_TOKEN;
 }
 
-enum centrifugo_error
-token_read(struct chat *ch, struct json_value token, struct claims *out)
+/* Verifies a token's text and the claims that all tokens may have. */
+static enum jwt_result
+token_verify(struct chat *ch, const char *text, size_t len, struct claims *out,
+    int64_t *expires)
 {
-	static char text[JWT_TOKEN_MAX], claims[JWT_CLAIMS_MAX];
+	static char claims[JWT_CLAIMS_MAX];
+	const struct conf_live *live = &ch->live;
 	const struct jwt_key key = {
-	    JWT_HS256, ch->live.token_key, strlen(ch->live.token_key)};
+	    JWT_HS256, live->token_key, strlen(live->token_key)};
+	const struct jwt_terms terms = {(double)ch->wall_ms / 1000,
+	    (double)live->token_leeway_ms / 1000, live->token_audience,
+	    live->token_issuer};
+	enum jwt_result r = jwt_verify(&key, text, len, claims, &out->all);
+
+	return r == JWT_OK ? jwt_check_claims(out->all, &terms, expires) : r;
+}
+
+enum centrifugo_error
+token_read(const struct command *c, struct json_value token, enum token_use use,
+    struct claims *out)
+{
+	static char text[CONF_TOKEN_SIZE_MAX];
+	const struct conf_live *live = &c->ch->live;
+	int64_t expires = 0;
 	enum jwt_result r;
-	int64_t expires;
+	char why[64];
+	const char *wrong;
 	size_t len;
 
-	if (!take_string(token, text, sizeof(text), &len) || len == SIZE_MAX)
-		return token_refuse("too long");
-	if (key.secret_len == 0)
-		return token_refuse("there is no token-key");
-	r = jwt_verify(&key, text, len, claims, &out->all);
-	if (r == JWT_OK)
-		r = jwt_check_claims(out->all, (double)ch->wall_ms / 1000,
-		    ch->live.token_audience, ch->live.token_issuer, &expires);
+	if (!take_string(token, text, live->token_size, &len) ||
+	    len == SIZE_MAX) {
+		snprintf(why, sizeof(why), "longer than token-size, %u bytes",
+		    live->token_size);
+		return token_refuse(c, why);
+	}
+	if (live->token_key[0] == '\0')
+		return token_refuse(c, "there is no token-key");
+	r = token_verify(c->ch, text, len, out, &expires);
+	if (r != JWT_OK)
+		(void)token_refuse(c, jwt_result_name(r));
 	if (r == JWT_EXPIRED || r == JWT_NOT_YET)
 		return C_TOKEN_EXPIRED;
 	if (r != JWT_OK)
-		return token_refuse("%s", jwt_result_name(r));
-	if (!take_user(out))
-		return token_refuse("bad sub");
+		return C_END_INVALID_TOKEN;
+	if (use == TOKEN_CONNECTS && jwt_is_for_channel(out->all))
+		return token_refuse(
+		    c, "it has a channel: it is a subscription's");
+	wrong = jwt_subject(out->all, out->user, &out->user_len);
+	if (wrong != NULL)
+		return token_refuse(c, wrong);
 	if (!take_info(out))
-		return token_refuse("info is too long");
+		return token_refuse(c, "info is too long");
 	/* 100 years are as good as never, and no time overflows */
-	if (expires > ch->wall_ms / 1000 + 100ll * 365 * 86400)
+	if (expires > c->ch->wall_ms / 1000 + 100ll * 365 * 86400)
 		expires = 0;
-	out->expires_ms = ch->live.insecure ? 0 : expires * 1000;
+	out->expires_ms = live->insecure ? 0 : expires * 1000;
 	return C_OK;
 }
 

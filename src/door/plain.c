@@ -1,10 +1,15 @@
 /* The tutorial's protocol: a text is said to everybody; lines that begin with
  * a slash are commands. */
+#include <stdio.h>
 #include <string.h>
 
 #include "codec/json.h"
 #include "codec/ws.h"
 #include "plain.h"
+
+/* Of the names that /who tells. Larger: an answer fills a small queue; smaller:
+ * fewer long names are told. */
+enum { WHO_BYTES = 16 * 1024 };
 
 static const char help[] =
     "* TEXT: say it to everybody in the lobby\n"
@@ -16,35 +21,6 @@ static const char help[] =
     "* /history ROOM [N]: what was said last in a room\n"
     "* /help: this\n"
     "* //TEXT: say a text that begins with a slash";
-
-bool
-word_cut(const char **text, size_t *len, const char **word, size_t *word_len)
-{
-	const char *p = *text, *end = p + *len, *stop;
-	bool quoted = p < end && *p == '"';
-
-	if (quoted) {
-		p++;
-		stop = memchr(p, '"', (size_t)(end - p));
-		if (stop == NULL)
-			return false;
-	} else {
-		stop = memchr(p, ' ', (size_t)(end - p));
-		if (stop == NULL)
-			stop = end;
-	}
-	*word = p;
-	*word_len = (size_t)(stop - p);
-	if (quoted)
-		stop++;
-	if (stop < end && *stop != ' ')
-		return false;
-	if (stop < end)
-		stop++;
-	*text = stop;
-	*len = (size_t)(end - stop);
-	return *word_len > 0;
-}
 
 /* Publishes a text to a user who must be here. */
 static bool
@@ -58,7 +34,7 @@ whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
 	uint64_t mask;
 
 	if (to_len > USER_NAME_MAX)
-		return false;
+		return false; /* nobody's */
 	memcpy(channel + 1, to, to_len);
 	return publish(ch, channel, to_len + 1, PUBLISH_ONLINE, &what, &p,
 		   &mask) == PUBLISH_OK;
@@ -69,17 +45,42 @@ static void
 command_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
-	const char *to;
+	char to[NAME_WORD_MAX];
 	size_t to_len;
 
 	if (ch->live.private == CONF_WHOM_NONE)
 		conn_tell(
 		    ch, conn, position, "* no private messages are sent here");
-	else if (!word_cut(&args, &len, &to, &to_len) || len == 0)
+	else if (!name_take(&args, &len, to, &to_len) || len == 0)
 		conn_tell(ch, conn, position, "* usage: /msg USER TEXT");
 	else if (!whisper(ch, conn, to, to_len, args, len))
-		conn_tell(ch, conn, position, "* %.*s is not connected",
-		    (int)to_len, to);
+		conn_tell(ch, conn, position, "* %s is not connected",
+		    plain_name(to, to_len));
+}
+
+/* "/who": "* 2 users: alice, bob". */
+static void
+command_who(struct chat *ch, uint32_t conn, uint64_t position)
+{
+	static char text[WHO_BYTES + NAME_SHOWN_MAX + 64];
+	size_t n, users = user_first(ch, &n), k, at;
+	const struct user_name *name;
+
+	if (ch->live.who == CONF_WHOM_NONE) {
+		conn_tell(ch, conn, position, "* who is here is not told");
+		return;
+	}
+	at = (size_t)snprintf(
+	    text, sizeof(text), "* %zu user%s", users, users == 1 ? "" : "s");
+	for (k = 0; k < n && at < WHO_BYTES; k++) {
+		name = user_nth(k);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
+		    k == 0 ? ": " : ", ", plain_name(name->text, name->len));
+	}
+	if (users > k)
+		snprintf(
+		    text + at, sizeof(text) - at, ", and %zu more", users - k);
+	conn_tell(ch, conn, position, "%s", text);
 }
 
 /* Whether the text is this command, alone or with arguments behind it. */
@@ -111,9 +112,7 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 	if (is_command("/msg", &text, &len))
 		command_msg(ch, conn, text, len, position);
 	else if (is_command("/who", &text, &len))
-		conn_tell(ch, conn, position, "* %s",
-		    ch->live.who == CONF_WHOM_NONE ? "who is here is not told"
-						   : user_list(ch));
+		command_who(ch, conn, position);
 	else if (is_command("/join", &text, &len))
 		command_join(ch, conn, text, len, position);
 	else if (is_command("/leave", &text, &len))
@@ -129,8 +128,8 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 	else {
 		if (space != NULL)
 			len = (size_t)(space - text);
-		conn_tell(ch, conn, position,
-		    "* unknown command %.*s, try /help", (int)len, text);
+		conn_tell(ch, conn, position, "* unknown command %s, try /help",
+		    plain_name(text, len));
 	}
 }
 
@@ -151,18 +150,7 @@ plain_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
 	}
 	bad = plain_say(ch, conn, "lobby", 5, data, len);
 	if (bad != NULL)
-		conn_tell(ch, conn, position, bad, 5, "lobby");
-}
-
-struct iovec
-plain_user(const struct publication *p)
-{
-	static char server[] = "*server*", nobody[] = "*anonymous*";
-
-	if (p->user_len > 0)
-		return (struct iovec){(void *)p->user, p->user_len};
-	return p->sender == 0 ? (struct iovec){server, sizeof(server) - 1}
-			      : (struct iovec){nobody, sizeof(nobody) - 1};
+		conn_tell(ch, conn, position, bad, "lobby");
 }
 
 /* The T of {"text": T}, decoded; false if the data is anything else. */
@@ -203,12 +191,13 @@ plain_text(const struct publication *p)
 	return (struct iovec){w.buf, n < 0 ? 0 : (size_t)n};
 }
 
-/* "alice says: TEXT", "[room] alice says: TEXT" or "alice whispers: TEXT". */
+/* "alice says: TEXT", "[room] alice says: TEXT" or "alice whispers: TEXT". A
+ * message of its own: what is in its text is taken for no line. */
 static int
 plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 {
 	static const char says[] = " says: ", whispers[] = " whispers: ";
-	static char room[PRESENCE_NAME_MAX + 4];
+	static char room[NAME_SHOWN_MAX + 3];
 	char name[PRESENCE_NAME_MAX + 1];
 	bool lobby = p->channel == PRESENCE_LOBBY;
 	size_t len = 0;
@@ -220,7 +209,7 @@ plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 	parts[0] = (struct iovec){room, 0};
 	if (len > 0 && name[0] != '#') {
 		room[0] = '[';
-		memcpy(room + 1, name, len);
+		len = name_show(name, len, room + 1);
 		memcpy(room + 1 + len, "] ", 2);
 		parts[0].iov_len = len + 3;
 	}

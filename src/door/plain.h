@@ -6,15 +6,24 @@
 #include "chat/conn.h"
 #include "chat/publish.h"
 #include "chat/user.h"
+#include "codec/json.h"
+#include "codec/name.h"
 #include "door/door.h"
 
-/* Cuts the first word off a text, in double quotes or not; false if there is
- * none. Exactly one space behind it is dropped. */
-bool
-word_cut(const char **text, size_t *len, const char **word, size_t *word_len);
+/* plain_line.c */
 
-/* Who said it, by name. */
+/* A name as it stands in a line (name_show()), terminated; good until the next
+ * call. Of one that is longer than any the beginning. */
+const char *plain_name(const char *name, size_t len);
+
+/* Who said it, as it stands in a line; good until the next call. */
 struct iovec plain_user(const struct publication *p);
+
+/* A text that becomes part of lines: each of its own but the first is indented,
+ * so that none is taken for one of the answer's. */
+void plain_put_text(struct json_writer *w, const char *text, size_t len);
+
+/* plain.c */
 
 /* The text of a publication as people read it: that of {"text": TEXT}, or
  * compact JSON. */

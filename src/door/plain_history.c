@@ -49,30 +49,31 @@ find(struct chat *ch, const char *room, size_t len,
 	return history_find(ch->hub, &q, found) == 0 && found->n > 0;
 }
 
-/* Writes one publication as a line. */
+/* Writes one publication as a line; room as it stands in one. */
 static void
-put_line(struct chat *ch, struct json_writer *w, uint64_t position,
-    const char *room, size_t len)
+put_line(
+    struct chat *ch, struct json_writer *w, uint64_t position, const char *room)
 {
 	struct publication p;
-	struct iovec text;
+	struct iovec text, user;
 
 	if (publication_read(ch, position, &p) != JOURNAL_OK)
 		return;
 	text = plain_text(&p);
+	user = plain_user(&p);
 	json_put(w, "\n* [", 4);
-	json_put(w, room, len);
+	json_put(w, room, strlen(room));
 	json_put(w, "] ", 2);
-	json_put(w, plain_user(&p).iov_base, plain_user(&p).iov_len);
+	json_put(w, user.iov_base, user.iov_len);
 	json_put(w, " says: ", 7);
-	json_put(w, text.iov_base, text.iov_len);
+	plain_put_text(w, text.iov_base, text.iov_len);
 }
 
 /* Answers with what was found, oldest first; what is more than half of what
  * may wait for a client is left out. */
 static void
 answer(struct chat *ch, uint32_t conn, uint64_t position, const char *room,
-    size_t len, const struct history *found)
+    const struct history *found)
 {
 	struct json_writer w;
 	uint32_t k, first = 0;
@@ -81,10 +82,10 @@ answer(struct chat *ch, uint32_t conn, uint64_t position, const char *room,
 	do { /* the newest are worth most */
 		json_writer_reset(&w);
 		json_put(&w, "* history of ", 13);
-		json_put(&w, room, len);
+		json_put(&w, room, strlen(room));
 		for (k = found->n - first; k > 0 && !json_writer_failed(&w);
 		     k--)
-			put_line(ch, &w, found->position[k - 1], room, len);
+			put_line(ch, &w, found->position[k - 1], room);
 		first += (found->n - first + 1) / 2;
 	} while (json_writer_failed(&w) && first < found->n);
 	if (json_writer_failed(&w))
@@ -101,27 +102,26 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 {
 	static struct history found;
 	const struct conf_channel *rule;
-	const char *room;
+	char room[NAME_WORD_MAX];
+	const char *shown;
 	size_t room_len;
 	uint32_t n;
 
-	if (!word_cut(&args, &len, &room, &room_len) ||
+	if (!name_take(&args, &len, room, &room_len) ||
 	    !lines_take(args, len, &n)) {
 		conn_tell(ch, conn, position,
 		    "* usage: /history ROOM [1 to %d]", HISTORY_LINES_MAX);
 		return;
 	}
+	shown = plain_name(room, room_len);
 	rule = conf_channel_name_ok(room, room_len) && room[0] != '#'
 	    ? conf_channel_find(&ch->live, room, room_len)
 	    : NULL;
 	if (rule == NULL || rule->history == 0)
-		conn_tell(ch, conn, position, "* %.*s keeps no history",
-		    (int)(room_len < PRESENCE_NAME_MAX ? room_len
-						       : PRESENCE_NAME_MAX),
-		    room);
+		conn_tell(ch, conn, position, "* %s keeps no history", shown);
 	else if (!find(ch, room, room_len, rule, n, &found))
-		conn_tell(ch, conn, position, "* nothing was said in %.*s",
-		    (int)room_len, room);
+		conn_tell(
+		    ch, conn, position, "* nothing was said in %s", shown);
 	else
-		answer(ch, conn, position, room, room_len, &found);
+		answer(ch, conn, position, shown, &found);
 }

@@ -5,24 +5,34 @@
 #include "chat/quota.h"
 #include "plain.h"
 
+enum {
+	/* Of an answer of /rooms. Larger: it fills a small queue; smaller: not
+	 * all are told whose names are long. */
+	ROOMS_BYTES = 64 * 1024,
+	ROOMS_MORE = 32 /* of them for ", and 17 more" */
+};
+
+/* A room that a command names. */
+struct room_word {
+	char text[NAME_WORD_MAX];
+	size_t len;
+};
+
 /* Takes the one room that a command names; tells how it is used if there is
  * none or more than that. */
 static bool
 room_take(struct chat *ch, uint32_t conn, const char **args, size_t *len,
-    const char **room, size_t *room_len, bool alone, uint64_t position,
-    const char *usage)
+    struct room_word *room, bool alone, uint64_t position, const char *usage)
 {
-	if (!word_cut(args, len, room, room_len) || (alone && *len > 0) ||
-	    (!alone && *len == 0)) {
+	if (!name_take(args, len, room->text, &room->len) ||
+	    (alone && *len > 0) || (!alone && *len == 0)) {
 		conn_tell(ch, conn, position, "* usage: %s", usage);
 		return false;
 	}
-	if (conf_channel_name_ok(*room, *room_len) && **room != '#')
+	if (conf_channel_name_ok(room->text, room->len) && room->text[0] != '#')
 		return true;
-	conn_tell(ch, conn, position, "* %.*s is not a room",
-	    (int)(*room_len < PRESENCE_NAME_MAX ? *room_len
-						: PRESENCE_NAME_MAX),
-	    *room);
+	conn_tell(ch, conn, position, "* %s is not a room",
+	    plain_name(room->text, room->len));
 	return false;
 }
 
@@ -51,7 +61,7 @@ room_refused(const char *before, const char *after, const char *other)
 
 	if (why == NULL)
 		return other;
-	snprintf(text, sizeof(text), "* %s%%.*s%s: %s", before, after, why);
+	snprintf(text, sizeof(text), "* %s%%s%s: %s", before, after, why);
 	return text;
 }
 
@@ -68,12 +78,12 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 	uint32_t sub;
 
 	if (rule == NULL)
-		return "* there is no room %.*s";
+		return "* there is no room %s";
 	if (is_lobby(room, len))
-		return "* you are in %.*s already";
+		return "* you are in %s already";
 	if (!may_join(ch, rule)) {
 		channel_undo(ch, conn, room, len, terms.key);
-		return "* you may not join %.*s";
+		return "* you may not join %s";
 	}
 	if (rule->presence)
 		terms.flags |= SUBSCRIPTION_PRESENT;
@@ -85,37 +95,37 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 	switch (r) {
 	case CHANNEL_OK:
 		channel_tell_join(ch, sub);
-		return "* joined %.*s";
+		return "* joined %s";
 	case CHANNEL_ALREADY:
-		return "* you are in %.*s already";
+		return "* you are in %s already";
 	case CHANNEL_LIMIT:
 		return room_refused("you are in too many rooms to join ", "",
-		    "* you are in too many rooms to join %.*s");
+		    "* you are in too many rooms to join %s");
 	default:
 		return room_refused("", " was not joined",
-		    "* the server is full: %.*s was not joined");
+		    "* the server is full: %s was not joined");
 	}
 }
 
 /* Says something that has a room's name in it. */
 static void
 tell_room(struct chat *ch, uint32_t conn, uint64_t position, const char *format,
-    const char *room, size_t len)
+    const struct room_word *room)
 {
-	conn_tell(ch, conn, position, format, (int)len, room);
+	conn_tell(
+	    ch, conn, position, format, plain_name(room->text, room->len));
 }
 
 void
 command_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
-	const char *room;
-	size_t room_len;
+	struct room_word room;
 
-	if (room_take(ch, conn, &args, &len, &room, &room_len, true, position,
-		"/join ROOM"))
+	if (room_take(
+		ch, conn, &args, &len, &room, true, position, "/join ROOM"))
 		tell_room(ch, conn, position,
-		    join(ch, conn, room, room_len, position), room, room_len);
+		    join(ch, conn, room.text, room.len, position), &room);
 }
 
 /* Leaves; returns what to say of it. */
@@ -126,49 +136,53 @@ leave(struct chat *ch, uint32_t conn, const char *room, size_t len,
 	struct slot *s = conn_slot(ch, conn);
 
 	if (is_lobby(room, len))
-		return "* everybody here is in the %.*s";
+		return "* everybody here is in the %s";
 	if (channel_subscription(ch, conn, room, len) != SHM_NONE) {
 		SHM_STORE(s->left, (uint32_t)position);
 		channel_finish(ch, conn, room, len);
 	} else if (!ch->replaying || SHM_OWN(s->left) != (uint32_t)position)
-		return "* you are not in %.*s";
+		return "* you are not in %s";
 	/* else by this very command, before a takeover */
-	return "* left %.*s";
+	return "* left %s";
 }
 
 void
 command_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
-	const char *room;
-	size_t room_len;
+	struct room_word room;
 
-	if (room_take(ch, conn, &args, &len, &room, &room_len, true, position,
-		"/leave ROOM"))
+	if (room_take(
+		ch, conn, &args, &len, &room, true, position, "/leave ROOM"))
 		tell_room(ch, conn, position,
-		    leave(ch, conn, room, room_len, position), room, room_len);
+		    leave(ch, conn, room.text, room.len, position), &room);
 }
 
 void
 command_rooms(struct chat *ch, uint32_t conn, uint64_t position)
 {
-	static char
-	    text[(CONF_CONNECTION_CHANNELS_MAX + 1) * (PRESENCE_NAME_MAX + 2)];
+	static char text[ROOMS_BYTES];
 	struct subscription_walk w = subscription_walk(ch->hub, conn);
-	char name[PRESENCE_NAME_MAX + 1];
-	uint32_t sub;
+	char name[PRESENCE_NAME_MAX + 1], shown[NAME_SHOWN_MAX];
+	uint32_t sub, more = 0;
 	size_t at = 0, len;
 
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE) {
 		len = channel_name(ch->hub,
 		    SHM_OWN(ch->hub->subscription[sub].channel) - 1, name);
-		if (at + len + 2 > sizeof(text))
-			break;
+		len = name_show(name, len, shown);
+		if (more > 0 || at + len + 2 > sizeof(text) - ROOMS_MORE) {
+			more++;
+			continue;
+		}
 		memcpy(text + at, ", ", 2);
-		memcpy(text + at + 2, name, len);
+		memcpy(text + at + 2, shown, len);
 		at += len + 2;
 	}
-	conn_tell(ch, conn, position, "* you are in lobby%.*s", (int)at, text);
+	text[at] = '\0';
+	if (more > 0)
+		snprintf(text + at, sizeof(text) - at, ", and %u more", more);
+	conn_tell(ch, conn, position, "* you are in lobby%s", text);
 }
 
 const char *
@@ -183,21 +197,21 @@ plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
 	uint64_t mask;
 
 	if (rule == NULL)
-		return "* there is no room %.*s";
+		return "* there is no room %s";
 	if (rule->publish == CONF_PUBLISH_NONE)
-		return "* you may not write to %.*s";
+		return "* you may not write to %s";
 	if (rule->publish == CONF_PUBLISH_SUBSCRIBERS &&
 	    !is_lobby(room, room_len) &&
 	    channel_subscription(ch, conn, room, room_len) == SHM_NONE)
-		return "* you are not in %.*s";
+		return "* you are not in %s";
 	switch (publish(ch, room, room_len, PUBLISH_MAKE, &what, &p, &mask)) {
 	case PUBLISH_OK:
 		return NULL;
 	case PUBLISH_TOO_BIG:
-		return "* too long for %.*s";
+		return "* too long for %s";
 	default:
 		return room_refused("nothing was written to ", "",
-		    "* the server is full: nothing was written to %.*s");
+		    "* the server is full: nothing was written to %s");
 	}
 }
 
@@ -205,15 +219,15 @@ void
 command_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
-	const char *room, *bad;
-	size_t room_len;
+	struct room_word room;
+	const char *bad;
 
-	if (!room_take(ch, conn, &args, &len, &room, &room_len, false, position,
-		"/to ROOM TEXT"))
+	if (!room_take(
+		ch, conn, &args, &len, &room, false, position, "/to ROOM TEXT"))
 		return;
-	bad = plain_say(ch, conn, room, room_len, args, len);
+	bad = plain_say(ch, conn, room.text, room.len, args, len);
 	if (bad != NULL)
-		tell_room(ch, conn, position, bad, room, room_len);
+		tell_room(ch, conn, position, bad, &room);
 }
 
 void

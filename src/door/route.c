@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/utf8.h"
+#include "codec/name.h"
 #include "door/door.h"
 #include "host.h"
 #include "web.h"
@@ -24,31 +25,6 @@ route_refuse(int status, const char *why, struct route *out)
 	out->body = out->why = why;
 	out->type = "text/plain; charset=utf-8";
 	out->headers = "";
-}
-
-const char *
-route_check_user(const char *name, size_t len)
-{
-	const char *p = name;
-	size_t left = len, n;
-	uint32_t c;
-
-	if (len == 0)
-		return "user is missing: connect to /ws?user=NAME";
-	if (len > 64)
-		return "user is longer than 64 bytes";
-	for (; left > 0; p += n, left -= n) {
-		n = utf8_decode(p, left, &c);
-		if (n == 0)
-			return "user is not valid UTF-8";
-		if (c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == '"')
-			return "user has a control character or a quote";
-	}
-	if (name[0] == ' ' || name[len - 1] == ' ')
-		return "user begins or ends with a space";
-	if (strchr("#@/*", name[0]) != NULL)
-		return "user begins with one of # @ / *";
-	return NULL;
 }
 
 /* Whether a device label may be one: up to 32 bytes of text. */
@@ -73,7 +49,7 @@ static const char *
 take_names(const struct http_request *r, struct route *out)
 {
 	struct http_span v;
-	char name[65];
+	char name[NAME_UNPROVED_MAX + 1];
 	const char *bad;
 	int n;
 
@@ -84,7 +60,7 @@ take_names(const struct http_request *r, struct route *out)
 	n = http_decode(v, name, sizeof(name));
 	if (n < 0)
 		return "user is longer than 64 bytes or badly encoded";
-	bad = route_check_user(name, (size_t)n);
+	bad = name_check_unproved(name, (size_t)n);
 	if (bad != NULL)
 		return bad;
 	memcpy(out->user, name, (size_t)n);

@@ -16,6 +16,8 @@ name_copy(const struct hub *h, const struct presence_entry *e,
 {
 	uint32_t len = SHM_ONCE(e->name_len), got, n, k;
 
+	if (len > PRESENCE_NAME_MAX) /* shared memory is corrupted */
+		return 0;
 	got = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
 	memcpy(out, e->name, got);
 	for (k = 0; got < len; k++, got += n) {
@@ -46,7 +48,7 @@ name_write(
 	size_t n = len < PRESENCE_INLINE ? len : PRESENCE_INLINE;
 	uint32_t k;
 
-	e->name_len = (uint8_t)len;
+	e->name_len = (uint16_t)len;
 	memcpy(e->name, name, n);
 	for (k = 0, name += n, len -= n; len > 0; k++, name += n, len -= n) {
 		n = len < NAME_PIECE ? len : NAME_PIECE;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/utf8.h"
+#include "codec/name.h"
 #include "hub/journal.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
@@ -124,39 +124,18 @@ put(struct report *r, struct evbuffer *out, const char *fmt, ...)
 
 /*
  * Appends text that came from clients, by way of memory that a worker gone
- * wrong may have scribbled over: as a JSON string, or printable for a terminal.
+ * wrong may have scribbled over: as a JSON string, or as it stands in a line,
+ * nothing if it is empty.
  */
 static void
 put_text(struct report *r, struct evbuffer *out, const char *text, size_t len)
 {
-	char safe[PRESENCE_NAME_MAX * 6 + 2], *to = safe;
-	uint32_t code;
-	size_t n;
+	char shown[NAME_SHOWN_MAX];
+	size_t n = r->json ? name_show_json(text, len, shown)
+	    : len > 0	   ? name_show(text, len, shown)
+			   : 0;
 
-	if (r->json)
-		*to++ = '"';
-	while (len > 0 && to < safe + sizeof(safe) - 7) {
-		if ((n = utf8_decode(text, len, &code)) == 0) {
-			memcpy(to, "\xef\xbf\xbd", 3); /* U+FFFD */
-			to += 3;
-			n = 1;
-		} else if (code < 0x20 || (code >= 0x7f && code < 0xa0)) {
-			if (r->json)
-				to += snprintf(to, 7, "\\u%04x", code);
-			else
-				*to++ = '?';
-		} else {
-			if (r->json && (code == '"' || code == '\\'))
-				*to++ = '\\';
-			memcpy(to, text, n);
-			to += n;
-		}
-		text += n;
-		len -= n;
-	}
-	if (r->json)
-		*to++ = '"';
-	if (evbuffer_add(out, safe, (size_t)(to - safe)) == -1)
+	if (evbuffer_add(out, shown, n) == -1)
 		r->failed = true;
 }
 

@@ -71,18 +71,37 @@ sign(char *token, const uint8_t *claims, size_t len)
 	return (size_t)(encode(p, mac, mac_len) - token);
 }
 
+/* Whether an object has more members, or longer names, than are compared. */
+static bool
+has_too_many(struct json_value object)
+{
+	struct json_iter iter = json_iter(object, JSON_OBJECT);
+	struct json_value name, value;
+	size_t n = 0;
+
+	while (json_next_member(&iter, &name, &value))
+		if (++n > JWT_MEMBERS_MAX || name.len > 256)
+			return true;
+	return false;
+}
+
 /* Judges claims that may be anything. */
 static void
 require_claims(struct json_value claims)
 {
+	const struct jwt_terms terms = {1.5e9, 10, "chatd", "joe"};
+	char user[NAME_SIGNED_MAX];
 	enum jwt_result result;
 	int64_t expires;
+	size_t len;
 
-	result = jwt_check_claims(claims, 1.5e9, "chatd", "joe", &expires);
+	if (jwt_subject(claims, user, &len) == NULL)
+		REQUIRE(len <= sizeof(user) && (len == 0 || user[0] != '#'));
+	result = jwt_check_claims(claims, &terms, &expires);
 	REQUIRE(jwt_result_name(result)[0] != '?');
 	REQUIRE(result != JWT_BAD_SIGNATURE && result != JWT_BAD_ALGORITHM);
 	REQUIRE(expires >= 0);
-	REQUIRE(result != JWT_OK || expires == 0 || expires >= 1500000000);
+	REQUIRE(result != JWT_OK || expires == 0 || expires >= 1500000000 - 10);
 }
 
 int
@@ -97,7 +116,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	result =
 	    jwt_verify(&key, (const char *)data, size, claims_buf, &claims);
 	REQUIRE((result == JWT_OK) == (claims.type == JSON_OBJECT));
-	REQUIRE(result <= JWT_BAD_SIGNATURE);
+	REQUIRE(result <= JWT_BAD_SIGNATURE || result == JWT_DUPLICATE);
 	if (result == JWT_OK) {
 		REQUIRE(claims.p >= claims_buf &&
 		    claims.p + claims.len <= claims_buf + sizeof(claims_buf));
@@ -109,8 +128,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	object = json_validate((const char *)data, size, &direct) &&
 	    direct.type == JSON_OBJECT;
 	result = jwt_verify(&key, token, len, claims_buf, &claims);
-	REQUIRE((result == JWT_OK) == (object && len <= JWT_TOKEN_MAX));
-	REQUIRE(result == JWT_OK || result == JWT_MALFORMED);
+	REQUIRE((result == JWT_OK || result == JWT_DUPLICATE) ==
+		(object && len <= JWT_TOKEN_MAX) ||
+	    has_too_many(direct));
+	REQUIRE(result == JWT_OK || result == JWT_MALFORMED ||
+	    result == JWT_DUPLICATE);
 	if (result == JWT_OK) {
 		REQUIRE(claims.len == direct.len);
 		REQUIRE(memcmp(claims.p, direct.p, claims.len) == 0);

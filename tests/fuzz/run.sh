@@ -23,7 +23,7 @@ for source in tests/fuzz/*_fuzz.c; do
 	clang -std=gnu11 -D_GNU_SOURCE -Iinclude -O1 -g -fsanitize="fuzzer,$san" \
 	    -fno-sanitize-recover=undefined -o "$out/$name" "$source" \
 	    "$out/libchatd.a" -pthread -Wl,--as-needed -levent_core -luring \
-	    -lcrypto -lidn2 -lbsd -lmd -lresolv
+	    -lunistring -lcrypto -lidn2 -lbsd -lmd -lresolv
 	mkdir -p "$out/corpus/$name"
 	# What crashed before comes first; once repaired it is corpus.
 	for crash in "$out/crash/$name"-*; do

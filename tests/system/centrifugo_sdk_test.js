@@ -222,7 +222,7 @@ group('sdk, tokens', {conf: TOKENS}, (test) => {
 	test('an expired one is replaced', async (d) => {
 		let calls = 0;
 		const c = sdk(d, '', {
-			token: token({sub: 'alice', exp: now() - 10}),
+			token: token({sub: 'alice', exp: now() - 20}),
 			getToken: async () => {
 				calls++;
 				return token({sub: 'alice', exp: now() + 100});

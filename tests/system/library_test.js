@@ -48,7 +48,7 @@ group('npm ws', {conf: 'echo yes\n'}, (test) => {
 			assert.deepEqual(await wsHeard(ws, 200), all[0].heard);
 		all[3].send('/msg "user 4" psst');
 		assert.equal((await wsHeard(all[4], 201))[200],
-		    'user 3 whispers: psst');
+		    '"user 3" whispers: psst');
 		for (const ws of all) {
 			assert.equal(ws.heard.length, ws === all[4] ? 201 : 200);
 			assert.equal(ws.extensions, '');

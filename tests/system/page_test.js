@@ -9,6 +9,7 @@ const {until} = require('./daemon.js');
 const {group} = require('./suite.js');
 const {accessible, browse, connected, numbered, picture, publish, say, shows,
     texts, wire} = require('./page.js');
+const {Line, SECRET, token} = require('./centrifugo.js');
 
 const SLOW = {limit: 60000}; /* browsers are, on a busy machine */
 const PHONE = {viewport: {width: 390, height: 844}, isMobile: true,
@@ -149,6 +150,52 @@ group('page', {workers: 2}, (test) => {
 		await alice.press('#text', 'Shift+Enter');
 		assert.equal(await alice.inputValue('#text'), 'kana\n');
 		assert.equal((await texts(alice)).length, 91);
+	}), SLOW);
+});
+
+group('page and odd names', {workers: 1, conf: 'insecure yes\n' +
+    `token-key "${SECRET}"\n`}, (test) => {
+	test('what cannot be seen is shown', (d) => browse(async (open) => {
+		const odd = {'\u202ebob': '\\u{202e}bob', 'a\u200b': 'a\\u{200b}',
+		    'a\u00a0b': 'a\\u{a0}b', '\u{1f469}\u200d\u{1f4bb}': null,
+		    'نامه\u200cای': null, 'क्\u200dष': null, '\u2764\ufe0f': null};
+		const alice = await open('alice', d.port);
+		for (const sub of Object.keys(odd)) {
+			const l = await Line.connected(d, '',
+			    {token: token({sub})});
+			await l.ask('subscribe', {channel: 'lobby'});
+			await l.ask('publish',
+			    {channel: 'lobby', data: {text: 'hi'}});
+		}
+		await shows(alice, Object.keys(odd).map(() => 'hi'));
+		const names = Object.entries(odd).map(([sub, seen]) => seen ?? sub);
+		assert.deepEqual(await alice.$$eval('button.from', (all) =>
+		    all.map((e) => e.textContent)), names);
+		await alice.reload();
+		await connected(alice);
+		await alice.click('#show-people[aria-expanded=false]')
+		    .catch(() => {});
+		await alice.waitForFunction((n) =>
+		    document.querySelectorAll('#present .name').length > n,
+		    names.length);
+		const here = await alice.$$eval('#present .name', (all) =>
+		    all.map((e) => e.textContent));
+		for (const name of names)
+			assert.ok(here.includes(name), name);
+	}), SLOW);
+
+	test('a name that would be refused is not sent', (d) =>
+	    browse(async (open) => {
+		const page = await open('', d.port, {welcome: true});
+		await page.fill('#name', 'bob\u200b');
+		await page.press('#name', 'Enter');
+		assert.match(await page.$eval('#name', (e) =>
+		    e.validationMessage), /cannot be seen/);
+		await page.fill('#name', 'a\u0308rger'); /* NFC of it is good */
+		await page.press('#name', 'Enter');
+		await connected(page);
+		const [user] = await d.json('show', 'users');
+		assert.equal(user.user, 'ärger');
 	}), SLOW);
 });
 

@@ -103,13 +103,13 @@ group('plain', {conf: 'log verbose\n'}, (test) => {
 		alice.text('/msg a/b#c hi');
 		assert.equal(await odd.heard(), 'alice whispers: hi');
 		bob.text('/msg alice back');
-		assert.equal(await alice.heard(), 'bob smith whispers: back');
+		assert.equal(await alice.heard(), '"bob smith" whispers: back');
 		await alice.quiet();
 	});
 
 	const answers = {
 		'/msg nobody hi': '* nobody is not connected',
-		'/msg "no body" hi': '* no body is not connected',
+		'/msg "no body" hi': '* "no body" is not connected',
 		'/msg Bob hi': '* Bob is not connected',
 		'/msg': '* usage: /msg USER TEXT',
 		'/msg ': '* usage: /msg USER TEXT',
@@ -154,7 +154,7 @@ group('plain', {conf: 'log verbose\n'}, (test) => {
 		    'bob smith');
 		alice.text('/who');
 		assert.equal(await alice.heard(),
-		    '* 6 users: Anna, alice, bob, bob smith, zoe, ärger');
+		    '* 6 users: Anna, alice, bob, "bob smith", zoe, ärger');
 		await more[1].close();
 		alice.text('/who');
 		assert.match(await alice.heard(), /^\* 6 users: /);
@@ -162,7 +162,7 @@ group('plain', {conf: 'log verbose\n'}, (test) => {
 		await until('bob to be gone', async () => {
 			alice.text('/who');
 			return await alice.heard() ===
-			    '* 5 users: Anna, alice, bob smith, zoe, ärger';
+			    '* 5 users: Anna, alice, "bob smith", zoe, ärger';
 		});
 		await alice.quiet();
 		await more[0].quiet();

@@ -28,12 +28,12 @@ group('rooms', {}, (test) => {
 			'/join general': '* joined general',
 			'/join  general': '* usage: /join ROOM',
 			'/join "general"': '* you are in general already',
-			'/join "two words"': '* joined two words',
+			'/join "two words"': '* joined "two words"',
 			'/join lobby': '* you are in lobby already'
 		});
 		alice.text('/rooms');
 		assert.match(await alice.heard(),
-		    /^\* you are in lobby, (general, two words|two words, general)$/);
+		    /^\* you are in lobby, (general, "two words"|"two words", general)$/);
 		await talk(bob, {
 			'/to general hi': '* you are not in general',
 			'/leave general': '* you are not in general',
@@ -44,7 +44,7 @@ group('rooms', {}, (test) => {
 		assert.equal(await alice.heard(), '[general] bob says: hi there');
 		assert.equal(await bob.heard(), '[general] bob says: hi there');
 		alice.text('/to "two words" x');
-		assert.equal(await alice.heard(), '[two words] alice says: x');
+		assert.equal(await alice.heard(), '["two words"] alice says: x');
 		alice.text('/to lobby all');
 		for (const c of [alice, bob, carol])
 			assert.equal(await c.heard(), 'alice says: all');

@@ -35,6 +35,8 @@ live_full(void)
 	for (int k = 0; k < CONF_PREFIXES_MAX; k++)
 		live->exempt[k] = (struct conf_prefix){
 		    {0x20, 1, [15] = (uint8_t)k}, (uint8_t)(128 - k)};
+	live->token_leeway_ms = 11;
+	live->token_size = 12;
 	live->n_channels = CONF_CHANNELS_MAX;
 	for (int k = 0; k < CONF_CHANNELS_MAX; k++)
 		live->channel[k] = (struct conf_channel){.pattern = "room:*",

@@ -54,6 +54,8 @@ defaults(void **state)
 	assert_string_equal(c->live.token_key, "");
 	assert_string_equal(c->live.token_audience, "");
 	assert_string_equal(c->live.token_issuer, "");
+	assert_int_equal(c->live.token_leeway_ms, 10000);
+	assert_int_equal(c->live.token_size, 8 * K);
 	assert_string_equal(c->live.api_key, "");
 	assert_int_equal(conf_differences(c, file, error, sizeof(error)), 0);
 	assert_memory_equal(&c->live, &file->live, sizeof(c->live));
@@ -364,6 +366,7 @@ differences(void **state)
 		 "slow-policy skip\ninsecure yes\nhost a\n"
 		 "token-key \"0123456789abcdef0123456789abcdef\"\n"
 		 "token-audience a\ntoken-issuer a\napi-key a\n"
+		 "token-leeway 0\ntoken-size 64K\n"
 		 "channel a {\n}\n");
 	assert_int_equal(conf_differences(a, b, out, sizeof(out)), 0);
 	assert_string_equal(out, "");

@@ -498,6 +498,36 @@ test_outline(void **state)
 	assert_int_equal(m[1].type, JSON_OBJECT);
 }
 
+/* Half of a pair of surrogates is no character. */
+static void
+test_whole(void **state)
+{
+	static const char *const whole[] = {"\"\"", "\"a\"",
+	    "\"\\ud83d\\ude00\"", "\"\\ufffd\"", "\"\\\\ud800\"",
+	    "\"\\ud7ff\\ue000\"", "\"\\ud83d\\ude00\\ud83d\\ude00\"",
+	    "\"\\n\\\"\""};
+	static const char *const cut[] = {"\"\\ud800\"", "\"\\uDFFF\"",
+	    "\"\\ud800a\"", "\"\\ud800\\n\"", "\"\\ud800\\ud800\"",
+	    "\"\\ude00\\ud83d\"", "\"\\ud83d\\ude00\\ude00\"",
+	    "\"\\ud83d\\u0041\"", "7", "null", "[]"};
+	struct json_value v;
+	size_t i;
+
+	for (i = 0; i < sizeof(whole) / sizeof(*whole); i++) {
+		assert_true(json_validate(
+		    exact(whole[i], strlen(whole[i])), strlen(whole[i]), &v));
+		if (!json_string_is_whole(v))
+			fail_msg("%s", whole[i]);
+	}
+	for (i = 0; i < sizeof(cut) / sizeof(*cut); i++) {
+		assert_true(json_validate(
+		    exact(cut[i], strlen(cut[i])), strlen(cut[i]), &v));
+		if (json_string_is_whole(v))
+			fail_msg("%s", cut[i]);
+	}
+	assert_false(json_string_is_whole((struct json_value){0}));
+}
+
 int
 main(void)
 {
@@ -512,6 +542,7 @@ main(void)
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_iter),
 	    cmocka_unit_test(test_string),
+	    cmocka_unit_test(test_whole),
 	    cmocka_unit_test(test_integers),
 	    cmocka_unit_test(test_others),
 	    cmocka_unit_test(test_scribbled),

@@ -336,7 +336,8 @@ check(const char *text, double now, const char *audience, const char *issuer,
 	struct json_value claims;
 
 	assert_true(json_validate(text, strlen(text), &claims));
-	return jwt_check_claims(claims, now, audience, issuer, expires);
+	return jwt_check_claims(
+	    claims, &(struct jwt_terms){now, 0, audience, issuer}, expires);
 }
 
 /* The same where only times matter. */
@@ -364,8 +365,6 @@ test_times(void **state)
 	assert_int_equal(check_times("{\"exp\":0}", 1000), JWT_EXPIRED);
 	assert_int_equal(check_times("{\"exp\":-5}", 1000), JWT_EXPIRED);
 	assert_int_equal(check_times("{\"exp\":null}", 1000), JWT_OK);
-	assert_int_equal(
-	    check_times("{\"exp\":2000,\"exp\":1}", 1000), JWT_EXPIRED);
 	assert_int_equal(check_times("{\"EXP\":1}", 1000), JWT_OK);
 
 	assert_int_equal(check_times("{\"nbf\":1000}", 1000), JWT_OK);
@@ -375,13 +374,17 @@ test_times(void **state)
 	    check_times("{\"nbf\":900,\"exp\":1100}", 1000), JWT_OK);
 	assert_int_equal(
 	    check_times("{\"nbf\":1200,\"exp\":900}", 1000), JWT_EXPIRED);
-	assert_int_equal(check_times("{\"iat\":2000}", 1000), JWT_OK);
+	assert_int_equal(check_times("{\"iat\":1000}", 1000), JWT_OK);
+	assert_int_equal(check_times("{\"iat\":1001}", 1000), JWT_NOT_YET);
 
-	assert_int_equal(check_times("{\"exp\":\"2000\"}", 1), JWT_MALFORMED);
-	assert_int_equal(check_times("{\"exp\":true}", 1), JWT_MALFORMED);
-	assert_int_equal(check_times("{\"exp\":1e999}", 1), JWT_MALFORMED);
-	assert_int_equal(check_times("{\"nbf\":[1]}", 1), JWT_MALFORMED);
-	assert_int_equal(check_times("{\"iat\":{}}", 1), JWT_MALFORMED);
+	assert_int_equal(check_times("{\"exp\":\"2000\"}", 1), JWT_BAD_TIME);
+	assert_int_equal(check_times("{\"exp\":true}", 1), JWT_BAD_TIME);
+	assert_int_equal(check_times("{\"exp\":1e999}", 1), JWT_BAD_TIME);
+	assert_int_equal(check_times("{\"exp\":1e300}", 1), JWT_BAD_TIME);
+	assert_int_equal(check_times("{\"exp\":-1e300}", 1), JWT_BAD_TIME);
+	assert_int_equal(check_times("{\"nbf\":[1]}", 1), JWT_BAD_TIME);
+	assert_int_equal(check_times("{\"nbf\":-1e30}", 1), JWT_BAD_TIME);
+	assert_int_equal(check_times("{\"iat\":{}}", 1), JWT_BAD_TIME);
 
 	assert_int_equal(check("{}", 1, NULL, NULL, &expires), JWT_OK);
 	assert_int_equal(expires, 0);
@@ -389,11 +392,35 @@ test_times(void **state)
 	    check("{\"exp\":99.75}", 1, NULL, NULL, &expires), JWT_OK);
 	assert_int_equal(expires, 99);
 	assert_int_equal(
-	    check("{\"exp\":1e300}", 1, NULL, NULL, &expires), JWT_OK);
-	assert_true(expires == INT64_MAX);
+	    check("{\"exp\":253402300799}", 1, NULL, NULL, &expires), JWT_OK);
+	assert_true(expires == 253402300799);
 	assert_int_equal(
-	    check("{\"exp\":-1e300}", 1, NULL, NULL, &expires), JWT_EXPIRED);
+	    check("{\"exp\":-9}", 1, NULL, NULL, &expires), JWT_EXPIRED);
 	assert_int_equal(expires, 0);
+}
+
+/* Clocks may differ by the leeway, in both directions. */
+static void
+test_leeway(void **state)
+{
+	static const struct {
+		const char *claims;
+		enum jwt_result result;
+	} cases[] = {{"{\"exp\":991}", JWT_OK}, {"{\"exp\":990}", JWT_EXPIRED},
+	    {"{\"nbf\":1010}", JWT_OK}, {"{\"nbf\":1010.5}", JWT_NOT_YET},
+	    {"{\"iat\":1010}", JWT_OK}, {"{\"iat\":1011}", JWT_NOT_YET}};
+	const struct jwt_terms terms = {1000, 10, NULL, NULL};
+	struct json_value claims;
+	int64_t expires;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_true(json_validate(
+		    cases[i].claims, strlen(cases[i].claims), &claims));
+		if (jwt_check_claims(claims, &terms, &expires) !=
+		    cases[i].result)
+			fail_msg("%s", cases[i].claims);
+	}
 }
 
 /* aud and iss. */
@@ -437,7 +464,7 @@ test_name(void **state)
 {
 	int i;
 
-	for (i = JWT_OK; i <= JWT_BAD_ISSUER; i++)
+	for (i = JWT_OK; i <= JWT_BAD_TIME; i++)
 		assert_string_not_equal(jwt_result_name(i), "?");
 	assert_string_equal(jwt_result_name(i), "?");
 }
@@ -455,6 +482,7 @@ main(void)
 	    cmocka_unit_test(test_size),
 	    cmocka_unit_test(test_key),
 	    cmocka_unit_test(test_times),
+	    cmocka_unit_test(test_leeway),
 	    cmocka_unit_test(test_for),
 	    cmocka_unit_test(test_name),
 	};

@@ -307,7 +307,7 @@ say(struct hub *h, const char *name, size_t len)
 static void
 oldest_goes(size_t long_name)
 {
-	static char name[256];
+	static char name[PRESENCE_NAME_MAX];
 	struct hub h;
 	uint64_t i;
 
@@ -337,6 +337,35 @@ test_oldest_goes(void **state)
 	oldest_goes(PRESENCE_NAME_MAX);
 }
 
+/* An entry says that its name is longer than any: it has none, and nothing is
+ * written behind the room for one. */
+static void
+test_length_corrupted(void **state)
+{
+	static char name[PRESENCE_NAME_MAX];
+	struct presence_view v;
+	struct hub h;
+	uint32_t e, len;
+	bool first;
+
+	fixture_hub(&h, 16, 64, 16384, 1 << 20, 1 << 20);
+	memset(name, 'n', sizeof(name));
+	hub_lock(&h);
+	e = presence_enter(&h, name, sizeof(name), &first);
+	assert_int_not_equal(e, SHM_NONE);
+	for (len = PRESENCE_NAME_MAX + 1; len <= UINT16_MAX; len += 97) {
+		h.entry[e].name_len = (uint16_t)len;
+		assert_false(presence_read(&h, e, &v));
+		assert_int_equal(
+		    presence_find(&h, name, sizeof(name)), SHM_NONE);
+	}
+	h.entry[e].name_len = PRESENCE_NAME_MAX;
+	assert_true(presence_read(&h, e, &v));
+	assert_int_equal(presence_find(&h, name, sizeof(name)), e);
+	hub_unlock(&h);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
@@ -347,6 +376,7 @@ main(void)
 	    cmocka_unit_test(test_tiny),
 	    cmocka_unit_test(test_small),
 	    cmocka_unit_test(test_long_names),
+	    cmocka_unit_test(test_length_corrupted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

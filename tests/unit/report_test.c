@@ -8,6 +8,8 @@
 
 #include "../../src/master/process.h"
 #include "base/clock.h"
+#include "hub/lock.h"
+#include "hub/presence.h"
 #include "hub/slot.h"
 #include "master/report.h"
 
@@ -93,11 +95,48 @@ test_columns(void **state)
 	free(m);
 }
 
+/* What a client is called by cannot turn a line around, nor end it. */
+static void
+test_names(void **state)
+{
+	static const char wanted[] =
+	    "          0 0               \"\\u{202e}bob, x\"\n";
+	struct master *m = calloc(1, sizeof(*m));
+	struct report *r;
+	struct evbuffer *out = evbuffer_new();
+	const char *text;
+	bool first;
+	int json;
+
+	assert_non_null(m);
+	fixture_hub(&m->hub, 64, 16, 65536, 1 << 20, 1 << 20);
+	m->n_workers = 1;
+	m->member[0].pid = 1;
+	hub_lock(&m->hub);
+	assert_int_not_equal(
+	    presence_enter(&m->hub, "#\u202ebob, x", 10, &first), SHM_NONE);
+	hub_unlock(&m->hub);
+	for (json = 0; json < 2; json++) {
+		r = report_new(m, "users", json);
+		assert_int_equal(report_more(r, out), 0);
+		assert_int_equal(evbuffer_add(out, "", 1), 0);
+		text = (const char *)evbuffer_pullup(out, -1);
+		assert_non_null(
+		    strstr(text, json ? "\"user\":\"\\u202ebob, x\"" : wanted));
+		report_free(r);
+		evbuffer_drain(out, evbuffer_get_length(out));
+	}
+	evbuffer_free(out);
+	hub_destroy(&m->hub);
+	free(m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_columns),
+	    cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

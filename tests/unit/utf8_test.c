@@ -57,8 +57,11 @@ test_every_code_point(void **state)
 			code = UINT32_MAX;
 			if (utf8_decode(b, n, &code) != (good ? n : 0))
 				fail_msg("decode U+%04X in %zu bytes", c, n);
-			if (good)
-				assert_int_equal(code, c);
+			if (!good)
+				continue;
+			assert_int_equal(code, c);
+			assert_int_equal(utf8_encode(c, (char *)b + n), n);
+			assert_memory_equal(b, b + n, n);
 		}
 	}
 }

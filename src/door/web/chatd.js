@@ -368,6 +368,36 @@ function span(className, ...children) {
 	return make('span', {class: className}, ...children);
 }
 
+const UNSEEN =
+    /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/u;
+const PICTURE = /\p{Extended_Pictographic}/u;
+const STYLE = /[\ufe0f\p{Emoji_Modifier}]/u;
+const VIRAMA = new RegExp('[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd' +
+    '\u0d4d\u0dca\u0f84\u1039\u17d2\u1b44\ua8c4\ua9c0]');
+const JOINING = new RegExp('[\\p{scx=Arab}\\p{scx=Syrc}\\p{scx=Nkoo}' +
+    '\\p{scx=Mand}\\p{scx=Mong}\\p{scx=Phag}\\p{scx=Adlm}\\p{scx=Rohg}]', 'u');
+
+/* A name as it can be seen: format characters, odd spaces and what is no
+ * character yet as \u{HEX}, but joiners where letters or pictures join. */
+function shown(name) {
+	const all = [...name];
+	return all.map((c, i) => {
+		const before = all[i - 1] ?? '', after = all[i + 1] ?? '';
+		let k = i - 1;
+		while (STYLE.test(all[k] ?? ''))
+			k--;
+		const picture = PICTURE.test(all[k] ?? '');
+		const joins = {
+			'\u200c': JOINING.test(before) && JOINING.test(after),
+			'\u200d': picture && PICTURE.test(after),
+			'\ufe0e': PICTURE.test(before),
+			'\ufe0f': PICTURE.test(before) || after === '\u20e3'};
+		return !UNSEEN.test(c) || joins[c] ||
+		    /[\u200c\u200d]/.test(c) && VIRAMA.test(before) ? c :
+		    `\\u{${c.codePointAt(0).toString(16)}}`;
+	}).join('');
+}
+
 /* Gives an element the colour of a name. */
 function tint(e, name) {
 	let h = 7;
@@ -380,7 +410,7 @@ function tint(e, name) {
 /* A face: a name's first letters on its colour. */
 function face(name) {
 	return tint(make('span', {class: 'face', 'aria-hidden': 'true'},
-	    [...name].slice(0, 2).join('').toUpperCase()), name);
+	    [...shown(name)].slice(0, 2).join('').toUpperCase()), name);
 }
 
 /* What is remembered for the next visit; a browser may forbid it. */
@@ -433,7 +463,7 @@ class Place {
 	constructor(key) {
 		this.key = key;
 		this.peer = key[0] === '@' ? key.slice(1) || 'Notices' : null;
-		Object.assign(this, {title: this.peer ?? key, messages: [],
+		Object.assign(this, {title: shown(this.peer ?? key), messages: [],
 		    outbox: [], unread: 0, read: 0, draft: '', present: null});
 	}
 
@@ -730,7 +760,7 @@ class Page {
 		for (const p of places)
 			this.changed(p, true);
 		this.countPeople(channel);
-		$('me').textContent = this.me;
+		$('me').textContent = shown(this.me);
 		$('me-face').replaceChildren(face(this.me));
 	}
 
@@ -878,10 +908,10 @@ class Page {
 			return m.node ??= make('p', {class: 'notice'}, m.notice);
 		if (!m.node) {
 			const from = m.own || p.peer || !/^[^*]/.test(m.from) ?
-			    span('from', m.own ? 'You' : m.from ||
+			    span('from', m.own ? 'You' : shown(m.from) ||
 			    (p.key === NOTICES ? 'The server' : 'Somebody')) :
 			    make('button', {class: 'from',
-			    onclick: () => this.open(`@${m.from}`)}, m.from);
+			    onclick: () => this.open(`@${m.from}`)}, shown(m.from));
 			m.time = make('time', {class: 'when'});
 			m.node = make('div', {class: m.own ? 'message own' : 'message'},
 			    tint(from, m.from), face(m.from || '?'), make('div',
@@ -965,9 +995,10 @@ class Page {
 		this.names = names.join('\n');
 		$('present').replaceChildren(...names.map((name) => make('li', {},
 		    name === this.me ?
-		    make('div', {}, face(name), span('name', `${name} (you)`)) :
+		    make('div', {}, face(name),
+		    span('name', `${shown(name)} (you)`)) :
 		    make('button', {onclick: () => this.open(`@${name}`)},
-		    face(name), span('name', name)))));
+		    face(name), span('name', shown(name))))));
 	}
 
 	stateChanged(state, why, code) {
@@ -1073,12 +1104,14 @@ function welcome() {
 		return begin(token ? '' : memory.get('name'));
 	$('welcome').hidden = false;
 	$('name').focus();
+	const chosen = () => $('name').value.trim().normalize();
 	$('name').oninput = () => $('name').setCustomValidity(
-	    new TextEncoder().encode($('name').value.trim()).length > 64 ?
-	    'That name is too long.' : '');
+	    new TextEncoder().encode(chosen()).length > 64 ?
+	    'That name is too long.' : shown(chosen()) !== chosen() ?
+	    'That name has characters that cannot be seen.' : '');
 	$('enter').onsubmit = (event) => {
 		event.preventDefault();
-		const name = $('name').value.trim();
+		const name = chosen();
 		memory.set('name', name);
 		begin(name);
 	};
