@@ -9,6 +9,7 @@
 #include "base/bundle.h"
 #include "base/log.h"
 #include "hub/shm.h"
+#include "hub/stats.h"
 #include "master/control.h"
 #include "master/daemon.h"
 #include "master/place.h"
@@ -17,7 +18,12 @@
 #include "process.h"
 #include "reader.h"
 
-enum { FILES_SPARE = 1000 /* of a worker: links, logs, handshakes */ };
+enum {
+	FILES_SPARE = 1000, /* of a worker: links, logs, handshakes */
+	/* Two rings for each worker, one while it is replaced: some 100 KB
+	 * each. Larger: more may be locked; smaller: the last have none. */
+	LOCKED_BYTES = 2 * CONF_WORKERS_MAX * 128 * 1024
+};
 
 /* Binds what a reader has found for a name. */
 static int
@@ -144,29 +150,45 @@ hub_make(struct master *m, char *error, size_t error_len)
 	    .output_bytes = m->conf->output_bytes,
 	    .input_bytes = m->conf->input_bytes,
 	    .subscriptions = m->conf->subscriptions};
-
 	if (store_hub(m) || hub_create(&m->hub, &m->limits) == 0)
 		return 0;
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
 	return -1;
 }
 
-/* Raises the limit of open files and says what it is good for. */
+/* Raises the limits of what each process may have. */
 static void
-files_raise(const struct master *m)
+limits_raise(struct master *m)
 {
-	uint64_t want = (uint64_t)m->conf->connections + FILES_SPARE;
-	uint64_t have = daemon_raise_files(want);
+	m->files =
+	    daemon_raise_files((uint64_t)m->conf->connections + FILES_SPARE);
+	if (m->conf->io_uring)
+		daemon_raise_locked(LOCKED_BYTES);
+}
 
-	if (have >= want)
-		log_info("up to %u connections, on any worker",
-		    m->conf->connections);
+/* Says how many connections there is room for, now that all workers have told
+ * how many descriptors are left to them. */
+void
+boot_log_room(const struct master *m)
+{
+	const uint32_t wanted = m->conf->connections;
+	uint64_t all = 0, most = 0, n;
+
+	for (int i = 0; i < m->n_workers; i++) {
+		n = SHM_LOAD(m->hub.worker[i].spare_files);
+		/* each worker has a link to each other one */
+		n = n > (uint64_t)m->n_workers ? n - (uint64_t)m->n_workers : 0;
+		all += n;
+		most = n > most ? n : most;
+	}
+	if (most >= wanted)
+		log_info("up to %u connections, on any worker", wanted);
 	else
-		log_info("up to %llu connections per worker, of %u (%llu open "
-			 "files allowed)",
-		    (unsigned long long)(have > FILES_SPARE ? have - FILES_SPARE
-							    : have / 2),
-		    m->conf->connections, (unsigned long long)have);
+		log_info("up to %llu connections, at most %llu on each worker "
+			 "(%llu open files allowed; `connections` is %u)",
+		    (unsigned long long)(all < wanted ? all : wanted),
+		    (unsigned long long)most, (unsigned long long)m->files,
+		    wanted);
 }
 
 /* Finds the user that workers become, and whether they may. */
@@ -221,7 +243,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	log_set_verbose(m->live.verbose != 0);
 	daemon_set_title("master");
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
-	files_raise(m);
+	limits_raise(m);
 	listeners_log(m);
 	master_log_access(m);
 	look_log(b);

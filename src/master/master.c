@@ -154,6 +154,8 @@ serve(struct master *m)
 		daemon_ready(m->ready_pipe);
 	m->ready_pipe = -1;
 	store_put(m);
+	boot_log_room(m);
+	writes_tell(m, true);
 	ready_log(m);
 	notify("READY=1\nSTATUS=serving");
 }
