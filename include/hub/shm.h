@@ -143,6 +143,18 @@ struct hub {
  */
 int hub_create(struct hub *h, const struct hub_limits *limits);
 
+/* Bytes of shared memory that are touched when all of it is in use. */
+struct hub_bytes {
+	uint64_t connections, users, subscriptions; /* tables */
+	uint64_t journal, output, input;
+	uint64_t workers; /* what each of them has, in all */
+};
+
+/* What memory made with these limits takes when so many workers use all of it,
+ * by the limit that it grows with. */
+void hub_measure(
+    struct hub_bytes *b, const struct hub_limits *limits, uint32_t workers);
+
 /* Whether memory made with the one is as large, everywhere, as with the other.
  * Padding does not count. */
 bool hub_limits_equal(const struct hub_limits *a, const struct hub_limits *b);

@@ -25,6 +25,14 @@ enum {
 	LOCKED_BYTES = 2 * CONF_WORKERS_MAX * 128 * 1024
 };
 
+/* Bounds what the kernel takes of clients' output, where memory is short. */
+static void
+listeners_bound(const struct master *m)
+{
+	for (int i = 0; i < m->n_listeners; i++)
+		listener_bound(m->listener[i], m->sizes.send_bytes);
+}
+
 /* Binds what a reader has found for a name. */
 static int
 listener_bind_found(struct master *m, const char *address,
@@ -133,6 +141,7 @@ place_take(struct master *m, char *error, size_t error_len)
 		return -1;
 	if (listeners_bind(m, error, error_len) == -1)
 		return -1;
+	listeners_bound(m);
 	m->control = control_open(m, path, error, error_len);
 	return m->control != NULL ? 0 : -1;
 }
@@ -141,15 +150,7 @@ place_take(struct master *m, char *error, size_t error_len)
 static int
 hub_make(struct master *m, char *error, size_t error_len)
 {
-	/* Workers claim slots by the block, and the last block of each is not
-	 * full when the limit is reached; there may be more of them later. */
-	m->limits = (struct hub_limits){
-	    .connections = m->conf->connections + SHM_WORKERS * SHM_BLOCK,
-	    .users = m->conf->users,
-	    .journal_bytes = m->conf->journal_bytes,
-	    .output_bytes = m->conf->output_bytes,
-	    .input_bytes = m->conf->input_bytes,
-	    .subscriptions = m->conf->subscriptions};
+	m->limits = sizes_limits(m->conf);
 	if (store_hub(m) || hub_create(&m->hub, &m->limits) == 0)
 		return 0;
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
@@ -212,6 +213,7 @@ int
 boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
     size_t error_len)
 {
+	sizes_fit_here(&m->sizes, m->conf);
 	if (identity_take(m, b, stuck, error, error_len) == -1 ||
 	    place_take(m, error, error_len) == -1 ||
 	    hub_make(m, error, error_len) == -1)
@@ -243,6 +245,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	log_set_verbose(m->live.verbose != 0);
 	daemon_set_title("master");
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
+	sizes_log(&m->sizes);
 	limits_raise(m);
 	listeners_log(m);
 	master_log_access(m);

@@ -16,6 +16,7 @@
 #include "master/options.h"
 #include "master/pidfile.h"
 #include "master/policy.h"
+#include "master/sizes.h"
 #include "master/watchdog.h"
 #include "net/listener.h"
 #include "state.h"
@@ -178,6 +179,7 @@ struct master {
 	struct event *timer, *signal[7];
 	struct hub hub;
 	struct hub_limits limits; /* that it was made with */
+	struct sizes sizes;	  /* how the configuration's fit */
 	uint64_t files;		  /* that a process may have open */
 	bool writes_told;	  /* that some worker has no io_uring */
 	const struct options *options;
