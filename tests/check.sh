@@ -119,6 +119,7 @@ system release upgrade 180
 system release store 90
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
+system release machine 180
 system release bulk 60 'limits'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive

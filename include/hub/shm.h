@@ -56,6 +56,22 @@ void kill_point_only(const char *file);
 /* Reads a plain word once: what was checked is what is used, though others may
  * write meanwhile. */
 #define SHM_ONCE(field) (*(const volatile __typeof__(field) *)&(field))
+/*
+ * After bytes were copied that another process may overwrite meanwhile, and
+ * before the look at the word that says whether it did. An acquire fence is not
+ * enough on x86-64: gcc and libc copy by `rep movs`, and what comes behind it is
+ * read before its own reads are done (seen on an AMD EPYC: one of some thousand
+ * copies of 1 KiB was torn; a locked instruction did not help, lfence did).
+ */
+static inline void
+shm_copied(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_lfence();
+#endif
+	atomic_thread_fence(memory_order_acquire);
+}
+
 /* What nothing relies on: for people and tests. */
 #define SHM_TELL(field, value) \
 	atomic_store_explicit(&(field), (value), memory_order_relaxed)
@@ -148,6 +164,18 @@ struct hub {
  * the master. Returns 0, or -1 and errno.
  */
 int hub_create(struct hub *h, const struct hub_limits *limits);
+
+/* Bytes of shared memory that are touched when all of it is in use. */
+struct hub_bytes {
+	uint64_t connections, users, channels, subscriptions; /* tables */
+	uint64_t journal, output, input;
+	uint64_t workers; /* what each of them has, in all */
+};
+
+/* What memory made with these limits takes when so many workers use all of it,
+ * by the limit that it grows with. */
+void hub_measure(
+    struct hub_bytes *b, const struct hub_limits *limits, uint32_t workers);
 
 /* Whether memory made with the one is as large, everywhere, as with the other.
  * Padding does not count. */

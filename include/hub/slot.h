@@ -119,11 +119,18 @@ enum { KEY_BITS = 13 };
 #define SLOT_ENTERING (1u << 26)
 /* With SLOT_ENDING: the client's close frame has come: ours answers it, and our
  * FIN need not wait. */
-#define SLOT_CLOSE_HEARD (1u << 25)
-/* In `skipped`. */
-#define SLOT_SKIPPED_MORE (1u << 31)
+#define SLOT_CLOSE_HEARD (1u << 24)
 /* A subscription's token has had an info. */
 #define SLOT_SUB_INFO (1u << 27)
+#define SLOT_FLAGS                                                          \
+	(SLOT_GAP | SLOT_MOVED | SLOT_AWAY | SLOT_OWN_AWAY | SLOT_LEAVING | \
+	    SLOT_ENTERING | SLOT_CLOSE_HEARD | SLOT_SUB_INFO)
+_Static_assert(
+    (SLOT_GAP ^ SLOT_MOVED ^ SLOT_AWAY ^ SLOT_OWN_AWAY ^ SLOT_LEAVING ^
+	SLOT_ENTERING ^ SLOT_CLOSE_HEARD ^ SLOT_SUB_INFO) == SLOT_FLAGS,
+    "two flags are one bit");
+/* In `skipped`. */
+#define SLOT_SKIPPED_MORE (1u << 31)
 
 static inline uint64_t
 slot_id(const struct hub *h, uint32_t i)

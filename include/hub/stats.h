@@ -34,6 +34,9 @@ enum used_kind {
 	USED_KINDS
 };
 
+/* How a worker sends. */
+enum sends_by { SENDS_UNKNOWN, SENDS_SENDMSG, SENDS_URING };
+
 struct shm_worker {
 	/* written by the master */
 	_Atomic uint32_t pid __attribute__((aligned(64)));
@@ -74,6 +77,11 @@ struct shm_worker {
 	_Atomic uint32_t opened, kept, unkept;
 	_Atomic uint32_t room; /* connections that could go on here besides */
 	_Atomic uint32_t accepting; /* takes new ones if it is its turn */
+	/* Descriptors that it may have for connections and for links to the
+	 * other workers. */
+	_Atomic uint32_t spare_files;
+	_Atomic uint32_t sends_by;    /* enum sends_by */
+	_Atomic uint32_t sends_error; /* errno of its ring; 0: none */
 
 	_Atomic uint64_t delivered __attribute__((aligned(64)));
 	_Atomic uint64_t published;
@@ -103,6 +111,9 @@ struct shm_worker {
 
 /* "running", as chatctl says it; "?" for what is none. */
 const char *worker_state_name(uint32_t state);
+
+/* "io_uring", "sendmsg"; "-" if it is not known. */
+const char *sends_by_name(uint32_t by);
 
 /* The life sign that the master's watchdog looks for. What another process may
  * have written over the thread's id is mended by the way. */

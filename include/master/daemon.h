@@ -27,4 +27,7 @@ void daemon_set_title(const char *title);
 /* Raises RLIMIT_NOFILE to want if the system allows it; returns what it is. */
 uint64_t daemon_raise_files(uint64_t want);
 
+/* The same of the memory that a user's processes may lock, in bytes. */
+void daemon_raise_locked(uint64_t want);
+
 #endif

@@ -27,6 +27,10 @@ void batch_free(struct batch *b);
 /* "io_uring" or "sendmsg", and why if a wish could not be met ("" else). */
 const char *batch_method(const struct batch *b, const char **why);
 
+/* The error of the system call that a wish failed by; 0: none, or another
+ * reason. */
+int batch_error(const struct batch *b);
+
 /*
  * Takes up one write; the bytes stay where they are until the flush. A socket
  * at most once per flush. The caller flushes when batch_full().

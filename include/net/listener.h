@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 enum { LISTENER_MAX = 16, LISTENER_TEXT = 64 };
@@ -38,6 +39,11 @@ int listener_bind(const char *address, int fd[LISTENER_MAX], int *n,
 /* The same for what listener_resolve() has found. */
 int listener_bind_targets(const char *address, struct listener_targets *t,
     int fd[LISTENER_MAX], int *n, char *error, size_t error_len);
+
+/* Bounds what the kernel takes of a client's output (SO_SNDBUF, of which it
+ * reserves twice as much); accepted sockets inherit it. 0: it sees for itself,
+ * as without any bound. Before listener_listen(). */
+void listener_bound(int fd, uint32_t send_bytes);
 
 /* listen() with the largest backlog; -1 and errno. */
 int listener_listen(int fd);

@@ -325,6 +325,6 @@ channel_member_text(const struct hub *h, const struct channel_member *m,
 	out->info_len = blob_get(h, m->info, m->id, out->info);
 	out->sub_info_len = blob_get(h, m->sub_info, m->id, out->sub_info);
 	/* its user's entry is had as long as it is there */
-	atomic_thread_fence(memory_order_acquire);
+	shm_copied();
 	return slot_is_live(h, m->id);
 }

@@ -498,7 +498,8 @@ conf_note_where(
 const char *
 conf_finish(struct conf *c, const char **where)
 {
-	if (c->subscriptions == 0)
+	if (conf_where(c, "subscriptions") == NULL &&
+	    c->subscriptions < SUBSCRIPTIONS_EACH * c->connections)
 		c->subscriptions = SUBSCRIPTIONS_EACH * c->connections;
 	if ((*where = conf_where(c, "message-size")) == NULL &&
 	    (*where = conf_where(c, "input-memory")) == NULL)

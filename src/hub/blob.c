@@ -61,7 +61,7 @@ blob_get(const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX])
 	if (head.slot != (uint32_t)conn || head.len > BLOB_MAX)
 		return 0;
 	memcpy(out, p->bytes + sizeof(head), head.len);
-	atomic_thread_fence(memory_order_acquire);
+	shm_copied();
 	return SHM_LOAD(p->owner) == use && SHM_LOAD(p->next) == serial
 	    ? head.len
 	    : 0;

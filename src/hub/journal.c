@@ -450,7 +450,7 @@ journal_read(const struct hub *h, uint64_t position, void *buf, size_t cap,
 		if (n != 0 && n <= cap)
 			memcpy(buf, from, n);
 	}
-	atomic_thread_fence(memory_order_acquire);
+	shm_copied();
 	if (position < journal_oldest(h))
 		return JOURNAL_GONE;
 	if (n == 0 || n > cap || publication_decode(buf, n, p) != n ||
@@ -494,7 +494,7 @@ journal_peek(const struct hub *h, uint64_t position, struct publication *p)
 	from = entry_at(h, at);
 	if (from != NULL)
 		memcpy(&e, from, sizeof(e));
-	atomic_thread_fence(memory_order_acquire);
+	shm_copied();
 	if (position < journal_oldest(h))
 		return JOURNAL_GONE;
 	if (from == NULL || e.position != position)

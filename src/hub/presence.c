@@ -247,7 +247,7 @@ presence_read(const struct hub *h, uint32_t e, struct presence_view *out)
 	out->offset = SHM_LOAD(p->offset);
 	out->newest = SHM_LOAD(p->newest);
 	out->name_len = name_copy(h, p, out->name);
-	atomic_thread_fence(memory_order_acquire);
+	shm_copied();
 	return out->name_len > 0 && SHM_LOAD(p->epoch) == out->epoch;
 }
 

@@ -175,6 +175,38 @@ hub_plan(struct hub *h, const struct hub_limits *limits)
 	hub_place(h, NULL);
 }
 
+/* The bytes from one region to another of a hub that is only planned. */
+static uint64_t
+region_bytes(const void *from, const void *to)
+{
+	return (uintptr_t)to - (uintptr_t)from;
+}
+
+void
+hub_measure(
+    struct hub_bytes *b, const struct hub_limits *limits, uint32_t workers)
+{
+	const uint32_t absent =
+	    workers < SHM_WORKERS ? SHM_WORKERS - workers : 0;
+	const uint64_t apart = OUTPUT_APART * OUTPUT_SEGMENT +
+	    OUTPUT_CHUNKS_APART * SHM_BLOCK * sizeof(struct chunk);
+	uint64_t names; /* of users and channels */
+	struct hub h;
+
+	hub_plan(&h, limits);
+	b->connections = region_bytes(h.slot_owner, h.chunk_owner);
+	names = region_bytes(h.bucket, h.slot_owner) +
+	    (uint64_t)h.n_entries * sizeof(*h.chain) * workers;
+	b->users = names / h.n_entries * h.n_users;
+	b->channels = names - b->users;
+	b->subscriptions = region_bytes(h.subscription_owner, h.chain);
+	b->journal = h.size - (uintptr_t)h.index;
+	b->output = region_bytes(h.chunk_owner, h.page_owner) - absent * apart;
+	b->input = region_bytes(h.page_owner, h.subscription_owner);
+	b->workers =
+	    region_bytes(h.heads, h.bucket) + (uint64_t)SHM_STAGE * workers;
+}
+
 void
 hub_sign(struct hub *h)
 {

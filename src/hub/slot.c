@@ -174,7 +174,7 @@ slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id)
 	    (life & 0xff) > SLOT_MOVING)
 		return false;
 	memcpy(out, &h->slot[i], sizeof(*out));
-	atomic_thread_fence(memory_order_acquire);
+	shm_copied();
 	if ((uint32_t)(SHM_LOAD(h->slot[i].life) >> 16) !=
 	    (uint32_t)(life >> 16))
 		return false;

@@ -8,3 +8,11 @@ worker_state_name(uint32_t state)
 
 	return state < sizeof(name) / sizeof(name[0]) ? name[state] : "?";
 }
+
+const char *
+sends_by_name(uint32_t by)
+{
+	return by == SENDS_URING  ? "io_uring"
+	    : by == SENDS_SENDMSG ? "sendmsg"
+				  : "-";
+}

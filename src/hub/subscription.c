@@ -276,7 +276,7 @@ subscription_members(const struct hub *h, int worker, uint32_t channel,
 		if ((n & (n - 1)) == 0)
 			seen = i;
 		memcpy(&copy, &h->subscription[i], sizeof(copy));
-		atomic_thread_fence(memory_order_acquire);
+		shm_copied();
 		if (copy.channel != channel + 1 || copy.slot >= h->n_slots ||
 		    SHM_LOAD(h->subscription[i].channel) != channel + 1)
 			return false;

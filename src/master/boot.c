@@ -9,6 +9,7 @@
 #include "base/bundle.h"
 #include "base/log.h"
 #include "hub/shm.h"
+#include "hub/stats.h"
 #include "master/control.h"
 #include "master/daemon.h"
 #include "master/place.h"
@@ -17,7 +18,20 @@
 #include "process.h"
 #include "reader.h"
 
-enum { FILES_SPARE = 1000 /* of a worker: links, logs, handshakes */ };
+enum {
+	FILES_SPARE = 1000, /* of a worker: links, logs, handshakes */
+	/* Two rings for each worker, one while it is replaced: some 100 KB
+	 * each. Larger: more may be locked; smaller: the last have none. */
+	LOCKED_BYTES = 2 * CONF_WORKERS_MAX * 128 * 1024
+};
+
+/* Bounds what the kernel takes of clients' output, where memory is short. */
+static void
+listeners_bound(const struct master *m)
+{
+	for (int i = 0; i < m->n_listeners; i++)
+		listener_bound(m->listener[i], m->sizes.send_bytes);
+}
 
 /* Binds what a reader has found for a name. */
 static int
@@ -127,6 +141,7 @@ place_take(struct master *m, char *error, size_t error_len)
 		return -1;
 	if (listeners_bind(m, error, error_len) == -1)
 		return -1;
+	listeners_bound(m);
 	m->control = control_open(m, path, error, error_len);
 	return m->control != NULL ? 0 : -1;
 }
@@ -135,39 +150,46 @@ place_take(struct master *m, char *error, size_t error_len)
 static int
 hub_make(struct master *m, char *error, size_t error_len)
 {
-	/* Workers claim slots by the block, and the last block of each is not
-	 * full when the limit is reached; there may be more of them later. */
-	m->limits = (struct hub_limits){
-	    .connections = m->conf->connections + SHM_WORKERS * SHM_BLOCK,
-	    .users = m->conf->users,
-	    .channels = m->conf->channels,
-	    .journal_bytes = m->conf->journal_bytes,
-	    .output_bytes = m->conf->output_bytes,
-	    .input_bytes = m->conf->input_bytes,
-	    .subscriptions = m->conf->subscriptions};
-
+	m->limits = sizes_limits(m->conf);
 	if (store_hub(m) || hub_create(&m->hub, &m->limits) == 0)
 		return 0;
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
 	return -1;
 }
 
-/* Raises the limit of open files and says what it is good for. */
+/* Raises the limits of what each process may have. */
 static void
-files_raise(const struct master *m)
+limits_raise(struct master *m)
 {
-	uint64_t want = (uint64_t)m->conf->connections + FILES_SPARE;
-	uint64_t have = daemon_raise_files(want);
+	m->files =
+	    daemon_raise_files((uint64_t)m->conf->connections + FILES_SPARE);
+	if (m->conf->io_uring)
+		daemon_raise_locked(LOCKED_BYTES);
+}
 
-	if (have >= want)
-		log_info("up to %u connections, on any worker",
-		    m->conf->connections);
+/* Says how many connections there is room for, now that all workers have told
+ * how many descriptors are left to them. */
+void
+boot_log_room(const struct master *m)
+{
+	const uint32_t wanted = m->conf->connections;
+	uint64_t all = 0, most = 0, n;
+
+	for (int i = 0; i < m->n_workers; i++) {
+		n = SHM_LOAD(m->hub.worker[i].spare_files);
+		/* each worker has a link to each other one */
+		n = n > (uint64_t)m->n_workers ? n - (uint64_t)m->n_workers : 0;
+		all += n;
+		most = n > most ? n : most;
+	}
+	if (most >= wanted)
+		log_info("up to %u connections, on any worker", wanted);
 	else
-		log_info("up to %llu connections per worker, of %u (%llu open "
-			 "files allowed)",
-		    (unsigned long long)(have > FILES_SPARE ? have - FILES_SPARE
-							    : have / 2),
-		    m->conf->connections, (unsigned long long)have);
+		log_info("up to %llu connections, at most %llu on each worker "
+			 "(%llu open files allowed; `connections` is %u)",
+		    (unsigned long long)(all < wanted ? all : wanted),
+		    (unsigned long long)most, (unsigned long long)m->files,
+		    wanted);
 }
 
 /* Finds the user that workers become, and whether they may. */
@@ -191,6 +213,7 @@ int
 boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
     size_t error_len)
 {
+	sizes_fit_here(&m->sizes, m->conf);
 	if (identity_take(m, b, stuck, error, error_len) == -1 ||
 	    place_take(m, error, error_len) == -1 ||
 	    hub_make(m, error, error_len) == -1)
@@ -222,7 +245,8 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	log_set_verbose(m->live.verbose != 0);
 	daemon_set_title("master");
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
-	files_raise(m);
+	sizes_log(&m->sizes);
+	limits_raise(m);
 	listeners_log(m);
 	master_log_access(m);
 	look_log(b);

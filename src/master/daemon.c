@@ -111,23 +111,36 @@ daemon_set_title(const char *title)
 		*title_end = '\0';
 }
 
-uint64_t
-daemon_raise_files(uint64_t want)
+/* Raises a limit to want if the system allows it; returns what it is. */
+static uint64_t
+limit_raise(__rlimit_resource_t which, uint64_t want)
 {
 	struct rlimit have, next;
 
-	if (getrlimit(RLIMIT_NOFILE, &have) == -1)
+	if (getrlimit(which, &have) == -1)
 		return 0;
 	if (have.rlim_cur >= want)
 		return have.rlim_cur;
 	/* With privilege the hard limit goes up too; else up to it. */
 	next.rlim_cur = want;
 	next.rlim_max = want > have.rlim_max ? want : have.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &next) == 0)
+	if (setrlimit(which, &next) == 0)
 		return want;
 	next.rlim_cur = have.rlim_max < want ? have.rlim_max : want;
 	next.rlim_max = have.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &next) == 0)
+	if (setrlimit(which, &next) == 0)
 		return next.rlim_cur;
 	return have.rlim_cur;
+}
+
+uint64_t
+daemon_raise_files(uint64_t want)
+{
+	return limit_raise(RLIMIT_NOFILE, want);
+}
+
+void
+daemon_raise_locked(uint64_t want)
+{
+	(void)limit_raise(RLIMIT_MEMLOCK, want);
 }

@@ -154,6 +154,8 @@ serve(struct master *m)
 		daemon_ready(m->ready_pipe);
 	m->ready_pipe = -1;
 	store_put(m);
+	boot_log_room(m);
+	writes_tell(m, true);
 	ready_log(m);
 	notify("READY=1\nSTATUS=serving");
 }
@@ -255,6 +257,14 @@ master_live_fits(const struct master *m, const struct conf_live *live,
 {
 	uint64_t journal = m->hub.journal_size / JOURNAL_SHARE, most;
 
+	if (live->queue_bytes > m->conf->output_bytes) {
+		snprintf(error, error_len,
+		    "queue %u is above %llu, which is output-memory: more "
+		    "needs a restart with a larger one\n",
+		    live->queue_bytes,
+		    (unsigned long long)m->conf->output_bytes);
+		return false;
+	}
 	if (journal_entry_bytes(UINT8_MAX, live->message_size) <= journal &&
 	    live->message_size <= m->conf->input_bytes &&
 	    live->message_size <= m->conf->output_bytes / CONF_OUTPUT_MESSAGES)

@@ -227,8 +227,10 @@ hello_handle(struct member *w, const struct message_hello *hello)
 			members_connect(w, &m->member[i]);
 	if (m->drain_rate != 0)
 		member_owe(w, OWED_DRAIN);
-	if (m->phase == PHASE_RUNNING)
+	if (m->phase == PHASE_RUNNING) {
 		member_owe(w, OWED_START);
+		writes_tell(m, false);
+	}
 	master_check(m);
 	renew_next(m, master_clock_ms(m));
 	order_time(m);

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/machine.h"
 #include "codec/message.h"
 #include "hub/journal.h"
 
@@ -106,16 +106,13 @@ string_settle(char **path)
 	return true;
 }
 
-/* The processors that this process may use. */
+/* One worker for each processor, as many as there may be. */
 static int
-processors(void)
+workers_choose(void)
 {
-	cpu_set_t set;
-	int n = 1;
+	const uint32_t n = machine_processors("");
 
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		n = CPU_COUNT(&set);
-	return n < CONF_WORKERS_MAX ? n : CONF_WORKERS_MAX;
+	return n < CONF_WORKERS_MAX ? (int)n : CONF_WORKERS_MAX;
 }
 
 /* Lets the command line win; false: no memory. */
@@ -130,7 +127,7 @@ conf_override(struct conf *c, const struct options *o)
 	if (o->workers >= 0)
 		c->workers = o->workers;
 	if (c->workers == 0)
-		c->workers = processors();
+		c->workers = workers_choose();
 	if (o->verbose)
 		c->live.verbose = 1;
 	return string_set(&c->pidfile, o->pidfile) &&

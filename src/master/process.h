@@ -16,6 +16,7 @@
 #include "master/options.h"
 #include "master/pidfile.h"
 #include "master/policy.h"
+#include "master/sizes.h"
 #include "master/watchdog.h"
 #include "net/listener.h"
 #include "state.h"
@@ -178,6 +179,9 @@ struct master {
 	struct event *timer, *signal[7];
 	struct hub hub;
 	struct hub_limits limits; /* that it was made with */
+	struct sizes sizes;	  /* how the configuration's fit */
+	uint64_t files;		  /* that a process may have open */
+	bool writes_told;	  /* that some worker has no io_uring */
 	const struct options *options;
 	struct conf *conf; /* as started with, what changes live apart */
 	struct conf_live live;
@@ -342,8 +346,14 @@ void log_child_drop(struct master *m);	 /* in a child */
 void log_child_end(struct master *m); /* after the last line: nobody is left */
 
 /* boot.c */
+void boot_log_room(const struct master *m); /* when all workers are ready */
 int boot(struct master *m, const struct bundle *b, const char *stuck,
     char *error, size_t error_len);
+
+/* writes.c: by which way workers send */
+/* Says so, and once if io_uring is wanted and some worker has it not: when all
+ * are ready, and when a later one is. */
+void writes_tell(struct master *m, bool starting);
 
 /* member.c */
 void member_init(struct member *w, struct master *m, int slot);

@@ -141,11 +141,14 @@ reload_configure(
 	}
 	workers = next->workers;
 	next->workers = m->conf->workers;
+	sizes_keep(next, m->conf);
 	conf_access_settle(next, m->conf);
 	reload_tell(m, next, workers, text, text_len);
 	look_log(b);
 	master_set_live(m, &next->live);
 	conf_free(next);
+	if (workers > m->wanted)
+		sizes_log_workers(m->conf, workers);
 	resize(m, workers);
 	master_log_access(m);
 	return 0;

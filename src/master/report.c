@@ -107,6 +107,7 @@ report_bury(struct master *m, int worker)
 	SHM_STORE(line->accepting, 0);
 	SHM_STORE(line->pending, 0);
 	SHM_STORE(line->connections, 0);
+	SHM_TELL(line->sends_by, SENDS_UNKNOWN);
 	SHM_STORE(line->turn_max_us, 0);
 }
 
@@ -186,7 +187,7 @@ worker_next(struct report *r, struct evbuffer *out)
 	const struct shm_worker *line = &m->hub.worker[r->at];
 	const struct member *w = &m->member[r->at];
 	const char *fmt = "%4d %8d %6" PRIu32 " %-8s %8" PRIu32
-			  " %15s %9" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n";
+			  " %15s %9" PRIu64 " %12" PRIu64 " %12" PRIu64 " %s\n";
 	char kept[32];
 
 	if (r->at >= (uint32_t)m->n_workers)
@@ -196,7 +197,8 @@ worker_next(struct report *r, struct evbuffer *out)
 		      ",\"state\":\"%s\",\"connections\":%" PRIu32
 		      ",\"kept\":%s,\"uptime_s\":%" PRIu64
 		      ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
-		      ",\"keeper\":%" PRIu32 ",\"turn_max_us\":%" PRIu64 "}";
+		      ",\"writes\":\"%s\",\"keeper\":%" PRIu32
+		      ",\"turn_max_us\":%" PRIu64 "}";
 	snprintf(kept, sizeof(kept), r->json ? "%u,\"opened\":%u" : "%u of %u",
 	    SHM_LOAD(line->kept), SHM_LOAD(line->opened));
 	put_comma(r, out);
@@ -204,6 +206,7 @@ worker_next(struct report *r, struct evbuffer *out)
 	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at], kept,
 	    w->pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000 : 0,
 	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
+	    sends_by_name(SHM_LOAD(line->sends_by)),
 	    /* these in the JSON alone */
 	    (uint32_t)w->keeper_pid, SHM_LOAD(line->turn_max_us));
 	r->at++;
@@ -420,7 +423,7 @@ stats_next(struct report *r, struct evbuffer *out)
 static const struct subject subjects[] = {
     {"workers", worker_next,
 	"SLOT      PID    GEN STATE       CONNS            KEPT  UPTIME/S    "
-	"DELIVERED      RELAYED\n",
+	"DELIVERED      RELAYED WRITES\n",
 	"[", "]\n", true},
     {"users", user_next, "CONNECTIONS WORKERS         USER\n", "[", "]\n",
 	true},

@@ -8,6 +8,7 @@
 #include "master/master.h"
 #include "look.h"
 #include "master/options.h"
+#include "master/sizes.h"
 #include "reader.h"
 
 enum { STATUS_FAILURE = 1, STATUS_CONFIG = 78 };
@@ -46,6 +47,19 @@ start_check(
 	return 0;
 }
 
+/* Says on stderr what of the sizes does not fit into this machine. */
+static void
+sizes_say(struct conf *conf)
+{
+	struct sizes s;
+	const char *const text[] = {s.shrunk, s.sends, s.memory, s.tasks};
+
+	sizes_fit_here(&s, conf);
+	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++)
+		if (text[i][0] != '\0')
+			fprintf(stderr, "%s\n", text[i]);
+}
+
 /* Checks the configuration or runs with it, as the bundle has it. */
 static int
 start_with(const struct options *options, struct bundle *b, unsigned done,
@@ -62,6 +76,7 @@ start_with(const struct options *options, struct bundle *b, unsigned done,
 	}
 	if (!options->check_only)
 		return master_run(options, conf, b, stuck);
+	sizes_say(conf);
 	if ((done & looked) == looked)
 		status = start_check(options, conf, b);
 	else

@@ -20,6 +20,7 @@ enum {
 struct batch {
 	struct uring *uring; /* NULL: sendmsg */
 	const char *why;
+	int error; /* errno, if it is one */
 	size_t count, pieces;
 	struct batch_write write[BATCH_MAX];
 	struct iovec piece[PIECES_MAX];
@@ -34,9 +35,7 @@ batch_new(bool want_uring)
 		return NULL;
 	b->why = "";
 	if (want_uring)
-		b->uring = uring_new(&b->why);
-	if (b->uring != NULL)
-		b->why = "";
+		b->uring = uring_new(&b->why, &b->error);
 	return b;
 }
 
@@ -55,6 +54,12 @@ batch_method(const struct batch *b, const char **why)
 	if (why != NULL)
 		*why = b->why;
 	return b->uring != NULL ? "io_uring" : "sendmsg";
+}
+
+int
+batch_error(const struct batch *b)
+{
+	return b->error;
 }
 
 void

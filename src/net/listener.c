@@ -310,6 +310,27 @@ listener_bind_targets(const char *address, struct listener_targets *t,
 	return 0;
 }
 
+void
+listener_bound(int fd, uint32_t send_bytes)
+{
+	const int bytes = send_bytes < INT_MAX ? (int)send_bytes : INT_MAX;
+#ifdef SO_BUF_LOCK
+	const int unlocked = 0;
+
+	/* Listeners that a service manager kept may have a bound. Linux before
+	 * 5.14 cannot take it away: then it stays. */
+	if (send_bytes == 0)
+		(void)setsockopt(
+		    fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof(unlocked));
+#endif
+	/* Neither fails for a socket; without privilege wmem_max is less. */
+	if (send_bytes != 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) ==
+		-1)
+		(void)setsockopt(
+		    fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int
 listener_listen(int fd)
 {

@@ -179,21 +179,21 @@ out:
 }
 
 struct uring *
-uring_new(const char **why)
+uring_new(const char **why, int *error)
 {
 	struct uring *u = calloc(1, sizeof(*u));
-	int r;
+	const char *wrong;
+	int r = u != NULL ? ring_make(&u->ring) : -ENOMEM;
 
-	if (u == NULL) {
-		*why = strerror(errno);
-		return NULL;
-	}
-	if ((r = ring_make(&u->ring)) < 0) {
+	*error = 0;
+	if (r < 0) {
+		*error = -r;
 		*why = strerror(-r);
 		free(u);
 		return NULL;
 	}
-	if ((*why = probe(u)) != NULL) {
+	if ((wrong = probe(u)) != NULL) {
+		*why = wrong;
 		uring_free(u);
 		return NULL;
 	}

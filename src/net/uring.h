@@ -25,8 +25,9 @@ struct batch_write {
 
 struct uring;
 
-/* Makes a ring and proves it on a socketpair. NULL with *why in words. */
-struct uring *uring_new(const char **why);
+/* Makes a ring and proves it on a socketpair. NULL with *why in words, and the
+ * system's *error if it is one, else 0. */
+struct uring *uring_new(const char **why, int *error);
 void uring_free(struct uring *u);
 
 /*

@@ -44,6 +44,16 @@ room_free(const struct worker *w)
 	return files.rlim_cur > used ? (uint32_t)(files.rlim_cur - used) : 0;
 }
 
+/* What is left, as far as it can be counted. */
+static uint32_t
+room_clip(uint64_t limit, uint64_t used)
+{
+	if (limit <= used)
+		return 0;
+	return limit - used < UINT32_MAX ? (uint32_t)(limit - used)
+					 : UINT32_MAX;
+}
+
 /* How many connections leave room for what the master hands over, by the
  * descriptors that this process may open. */
 static uint32_t
@@ -54,15 +64,12 @@ room_most(const struct worker *w)
 	int k;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return UINT32_MAX;
+		files.rlim_cur = RLIM_INFINITY;
+	SHM_TELL(w->chat.hub->me->spare_files, room_clip(files.rlim_cur, used));
 	for (k = 0; k < SHM_WORKERS; k++)
 		used +=
 		    SHM_LOAD(w->chat.hub->worker[k].state) != WORKER_STOPPED;
-	if (files.rlim_cur <= used)
-		return 0;
-	return files.rlim_cur - used < UINT32_MAX
-	    ? (uint32_t)(files.rlim_cur - used)
-	    : UINT32_MAX;
+	return room_clip(files.rlim_cur, used);
 }
 
 void

@@ -17,6 +17,30 @@
 
 enum { TICK_MS = 100 };
 
+/* Tells by which way it sends; a ring may fail later. */
+static void
+sends_tell(struct worker *w)
+{
+	struct shm_worker *me = w->chat.hub->me;
+	const enum sends_by was = w->sends_by;
+	const char *why;
+	const enum sends_by by =
+	    strcmp(batch_method(w->chat.batch, &why), "io_uring") == 0
+	    ? SENDS_URING
+	    : SENDS_SENDMSG;
+
+	if (by == was)
+		return;
+	SHM_TELL(me->sends_error, (uint32_t)batch_error(w->chat.batch));
+	SHM_TELL(me->sends_by, by);
+	w->sends_by = by;
+	if (was == SENDS_URING)
+		log_warn("io_uring has failed: goes on by sendmsg, which costs "
+			 "about twice as much; `chatctl restart-worker %d` "
+			 "tries io_uring again",
+		    w->start->worker);
+}
+
 /* Life sign, deadlines, and who accepts. */
 static void
 tick_cb(int fd, short what, void *arg)
@@ -27,6 +51,7 @@ tick_cb(int fd, short what, void *arg)
 	chat_clock(&w->chat);
 	chat_sweep(&w->chat);
 	room_tell(w);
+	sends_tell(w);
 	leave_drain_tick(w);
 	log_more();
 }
@@ -62,7 +87,7 @@ worker_init(struct worker *w, const struct worker_start *start)
 	w->chat.request_next = request_next;
 	w->chat.request_late = request_late;
 	method = batch_method(batch, &why);
-	log_info("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
+	log_debug("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
 	move_init(w);
 	accept_init(w);
 	control_init(w);
@@ -144,6 +169,7 @@ worker_main(const struct worker_start *start)
 	schedule();
 	worker_init(w, start);
 	room_init(w);
+	sends_tell(w);
 	takeover(w);
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));

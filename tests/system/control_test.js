@@ -95,7 +95,8 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		all.forEach((w, i) => {
 			keys(w, 'slot', 'pid', 'generation', 'state', 'connections',
 			    'opened', 'kept', 'uptime_s', 'delivered', 'relayed',
-			    'keeper', 'turn_max_us');
+			    'writes', 'keeper', 'turn_max_us');
+			assert.match(w.writes, /^(io_uring|sendmsg)$/);
 			assert.equal(w.slot, i);
 			assert.ok(processLives(w.keeper), `keeper ${w.keeper}`);
 			assert.ok(processLives(w.pid), `pid ${w.pid}`);

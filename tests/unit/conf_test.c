@@ -372,13 +372,14 @@ differences(void **state)
 	assert_string_equal(out, "");
 	/* All of it counts at once; message-rate's burst alone, too. */
 	assert_int_equal(
-	    conf_live_differences(&a->live, &b->live, live, sizeof(live)), 22);
+	    conf_live_differences(&a->live, &b->live, live, sizeof(live)), 24);
 	assert_string_equal(live,
 	    "log, message-size, message-rate, queue, slow-policy, "
 	    "channels-per-connection, idle-timeout, ping-interval, "
 	    "pong-timeout, handshake-timeout, connect-timeout, drain-timeout, "
 	    "watchdog, echo, origin, host, insecure, token-key, "
-	    "token-audience, token-issuer, api-key, channel");
+	    "token-audience, token-issuer, token-leeway, token-size, "
+	    "api-key, channel");
 	assert_int_equal(
 	    conf_live_differences(&b->live, &b->live, live, sizeof(live)), 0);
 	assert_string_equal(live, "");
