@@ -59,9 +59,10 @@ void kill_point_only(const char *file);
 /*
  * After bytes were copied that another process may overwrite meanwhile, and
  * before the look at the word that says whether it did. An acquire fence is not
- * enough on x86-64: gcc and libc copy by `rep movs`, and what comes behind it is
- * read before its own reads are done (seen on an AMD EPYC: one of some thousand
- * copies of 1 KiB was torn; a locked instruction did not help, lfence did).
+ * enough on x86-64: gcc and libc copy by `rep movs`, and what comes behind it
+ * is read before its own reads are done (seen on an AMD EPYC: one of some
+ * thousand copies of 1 KiB was torn; a locked instruction did not help, lfence
+ * did).
  */
 static inline void
 shm_copied(void)

@@ -58,7 +58,7 @@ group('web', {workers: 2}, (test) => {
 			assert.ok(r.body.equals(source(name)), `${name} differs`);
 			bytes += r.body.length;
 		}
-		assert.ok(bytes < 40 * 1024, `${bytes} bytes are over 40 KiB`);
+		assert.ok(bytes < 56 * 1024, `${bytes} bytes are over 56 KiB`);
 	});
 
 	test('the content policy is strict', async (d) => {
