@@ -80,6 +80,8 @@ calm() {
 	system san quota 60
 	system san fair 90
 	system san api 60
+	system san member 60
+	system san personal 60
 	system san web 90
 	system san host 120
 	system san check 60
@@ -114,6 +116,8 @@ waiting() {
 together patient calm waiting
 
 system release page 180
+system release page_trouble 180
+system release readme 90
 system release firefox 120
 system release upgrade 180
 system release store 90

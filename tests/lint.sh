@@ -176,6 +176,16 @@ check_sample() {
 	    finding "etc/chatd.conf"
 }
 
+# A system test that check.sh does not name is never run.
+check_listed() {
+	for file in tests/system/*_test.js; do
+		name=$(basename "$file" _test.js)
+		grep -Eq "^[[:space:]]*system [a-z]+ $name " \
+		    tests/check.sh ||
+		    finding "tests/check.sh does not run $file"
+	done
+}
+
 # The second compiler; the first one builds.
 check_clang() {
 	make -s VARIANT=clang syntax >&2 || bad=1
@@ -185,6 +195,7 @@ check_format
 check_clang
 check_layers
 check_length
+check_listed
 check_layout
 check_man
 check_sample
