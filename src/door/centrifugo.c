@@ -263,12 +263,15 @@ done_pass(struct command *c, const char *data, size_t len)
 {
 	uint64_t answered = SHM_OWN(command_slot(c)->answered);
 	struct json_value object;
-	size_t at = 0, n;
-	bool odd;
+	const char *stop;
+	size_t at = 0;
 
 	for (; c->ordinal < c->ch->done_commands && at <= len; c->ordinal++) {
-		(void)line_find(data + at, len - at, &n, &object, &odd);
-		at += n + 1;
+		/* a break within a string ends no line */
+		if (json_outline(data + at, len - at, &object))
+			at = (size_t)(object.p + object.len - data);
+		stop = memchr(data + at, '\n', len - at);
+		at = (stop != NULL ? (size_t)(stop - data) : len) + 1;
 	}
 	if (KEY_POSITION(answered) == c->position)
 		c->ch->answers = KEY_COUNT(answered);
