@@ -42,7 +42,7 @@ struct http_request {
 	bool offers;	    /* any Sec-WebSocket-Protocol field */
 	bool chunked;	    /* Transfer-Encoding: chunked, of such a body */
 	bool encoded;	    /* Content-Encoding is another than identity */
-	bool close;	    /* Connection: close */
+	bool close;	    /* Connection: close, or HTTP/1.0 */
 	int version;	    /* Sec-WebSocket-Version; -1 if absent */
 	bool upgrade;	    /* Upgrade: websocket and Connection: upgrade */
 	bool key_bad;	    /* a key that is missing, doubled, not canonical */

@@ -499,6 +499,12 @@ http_finish(const struct http_seen *seen, struct http_request *r)
 {
 	if (seen->hosts == 0 && r->minor > 0)
 		return http_refuse(r, 400, "no Host");
+	if (r->minor == 0) { /* RFC 9112 6.1, 9.3 */
+		if (r->chunked)
+			return http_refuse(
+			    r, 400, "Transfer-Encoding needs HTTP/1.1");
+		r->close = true;
+	}
 	if (r->chunked && r->has_length) /* which of them holds? */
 		return http_refuse(
 		    r, 400, "Transfer-Encoding beside Content-Length");

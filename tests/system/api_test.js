@@ -263,6 +263,18 @@ group('api connections', {conf: LONG, workers: 1}, (test) => {
 		assert.deepEqual(await kept(d, 'h:1'), [1, 2, 3, 4, 5, 6]);
 	});
 
+	test('HTTP/1.0: one request, then the end', async (d) => {
+		for (const connection of ['', 'keep-alive', 'close']) {
+			const c = await Client.connect(d.port);
+			c.write(publishing('h:old', 1, connection)
+			    .replace('HTTP/1.1', 'HTTP/1.0'));
+			const answer = await c.answer();
+			assert.equal(answer.status, 200);
+			assert.equal(answer.fields.connection, 'close');
+			await c.eof();
+		}
+	});
+
 	for (const size of [1, 7, 100, 4096, 9000])
 		test(`pipelined, in pieces of ${size}`, async (d) => {
 			const c = await Client.connect(d.port);

@@ -255,6 +255,9 @@ test_body(void **state)
 		"Host: a\r\nTransfer-Encoding: chunked\r\n"},
 	    {0, "POST /api/x HTTP/1.1",
 		"Host: a\r\nTransfer-Encoding: \tChunked \r\n"},
+	    /* RFC 9112 6.1: its framing is faulty */
+	    {400, "POST /api/x HTTP/1.0",
+		"Host: a\r\nTransfer-Encoding: chunked\r\n"},
 	    /* which of two framings holds is never guessed */
 	    {400, "POST /api/x HTTP/1.1",
 		"Host: a\r\nTransfer-Encoding: chunked\r\n"

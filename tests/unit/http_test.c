@@ -213,6 +213,14 @@ test_version_10(void **state)
 	assert_true(
 	    good("POST /api/x HTTP/1.1", "Host: a\r\nExpect: 100-continue\r\n")
 		.expects);
+	/* nor that a connection stays, unless it is asked for (RFC 9112 9.3) */
+	assert_true(r.close);
+	assert_true(good("POST /api/x HTTP/1.0",
+	    "Connection: keep-alive\r\nContent-Length: 2\r\n")
+			.close);
+	assert_false(
+	    good("POST /api/x HTTP/1.1", "Host: a\r\nContent-Length: 2\r\n")
+		.close);
 }
 
 /* A key is 16 bytes in base64, written in the one right way, once. */
