@@ -469,8 +469,7 @@ concerns(struct chat *ch, uint32_t i, const struct publication *p,
 		return NULL;
 	if (p->channel == s->user) {
 		*since = s->offset;
-		return p->offset > s->offset && !slot_is_entering(s) ? &s->flags
-								     : NULL;
+		return is_for_own(s, p) ? &s->flags : NULL;
 	}
 	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
 		return ch->conn[i].present ? &s->flags : NULL;

@@ -28,6 +28,52 @@ test_moves(void **state)
 	way_end(&w);
 }
 
+/* Another connection of its user comes meanwhile: it is told of that wherever
+ * it goes on, as its user's own channel tells of joins. */
+static void
+test_own_join(void **state)
+{
+	const struct conf_channel rule = {
+	    .pattern = "#", .len = 1, .prefix = 1, .join_leave = 1};
+	struct way w;
+	uint32_t other;
+	int client;
+
+	for (int back = 0; back < 2; back++) {
+		fixture_hub(&w.h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+		w.giver = node_new(&w.h, 0);
+		w.taker = node_new(&w.h, 1);
+		for (int k = 0; k < 2; k++) {
+			struct chat *ch = k ? &w.taker->ch : &w.giver->ch;
+
+			ch->live.channel[ch->live.n_channels++] = rule;
+			ch->live.insecure = true;
+		}
+		w.i = node_open_at(
+		    w.giver, DOOR_CENTRIFUGO, "alice", &w.client);
+		w.id = slot_id(&w.h, w.i);
+		w.fd = node_fd(w.giver, w.i);
+		(void)client_got(w.client, "\"join\"", "\"join\"");
+		way_freeze(&w);
+		other = node_open(w.giver, "alice", &client);
+		chat_turn(&w.giver->ch);
+		if (back)
+			move_back(&w.giver->ch, 1);
+		else {
+			assert_int_equal(move_take(&w.taker->ch, 0, &w.id,
+					     &w.fd, 1, NULL, NULL),
+			    1);
+			move_done(&w.giver->ch, 1, w.id);
+		}
+		chat_turn(back ? &w.giver->ch : &w.taker->ch);
+		assert_int_equal(
+		    client_got(w.client, "\"join\"", "\"join\""), 1);
+		conn_drop(&w.giver->ch, other, NULL);
+		close(client);
+		way_end(&w);
+	}
+}
+
 /* Whom it was to go to dies, and is cleaned up after before its giver knows:
  * it is still the giver's. */
 static void
@@ -437,6 +483,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_moves),
+	    cmocka_unit_test(test_own_join),
 	    cmocka_unit_test(test_taker_is_cleaned),
 	    cmocka_unit_test(test_link_breaks),
 	    cmocka_unit_test(test_giver_is_replaced),
