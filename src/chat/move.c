@@ -550,7 +550,7 @@ moving_end(struct chat *ch, uint32_t k)
 	ch->conn[i].phase = CONN_OPEN;
 	ch->n_open++;
 	conn_watch(ch, i);
-	conn_wait_again(ch, i, false);
+	conn_wait_again(ch, i, ch->conn[i].torn);
 	deliver_missed(ch, i);
 	conn_dirty(ch, i);
 }

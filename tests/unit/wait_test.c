@@ -266,6 +266,44 @@ test_moves(void **state)
 	talk_end(&t);
 }
 
+/* Its worker dies over a message that waits, having published and not answered;
+ * the next one gives it away and has it back: it is answered all the same. */
+static void
+test_torn_comes_back(void **state)
+{
+	static const int many[] = {CONNECT, SUBSCRIBE, 1, 1, 1, 1, -1};
+	const struct publishing what = {
+	    .ordinal = 3, .format = FORMAT_JSON, .data = "1", .len = 1};
+	struct publishing next = what;
+	struct publication p;
+	struct talker t;
+	struct node *n;
+	uint64_t mask;
+
+	talk_begin(&t);
+	say(&t, many);
+	talk_send(&t, TALK_MAX);
+	for (int k = 0; k < 10 && t.answered < 3; k++) {
+		talk_turn(t.n, t.i);
+		talk_hear(&t, t.n);
+	}
+	assert_int_equal(t.answered, 3);
+	assert_true(t.n->ch.conn[t.i].waits);
+	next.conn = t.i;
+	assert_int_equal(
+	    publish(&t.n->ch, "room", 4, PUBLISH_MAKE, &next, &p, &mask),
+	    PUBLISH_OK);
+	close(t.n->ch.conn[t.i].fd);
+	n = talk_take_over(&t);
+	assert_int_equal(n->ch.n_waiting, 1);
+	assert_int_equal(move_freeze(&n->ch, 1), t.i);
+	chat_turn(&n->ch);
+	move_back(&n->ch, 1);
+	go_on(&t, n);
+	assert_int_equal(t.pushes, t.publishes);
+	talk_end(&t);
+}
+
 /* Without room for what is to wait all is done at once, if it does not take
  * long; if it does, the connection is closed. */
 static void
@@ -360,6 +398,7 @@ main(void)
 	    cmocka_unit_test(test_anything),
 	    cmocka_unit_test(test_anything_and_deaths),
 	    cmocka_unit_test(test_moves),
+	    cmocka_unit_test(test_torn_comes_back),
 	    cmocka_unit_test(test_no_room),
 	    cmocka_unit_test(test_goes),
 	    cmocka_unit_test(test_scribbled),
