@@ -107,6 +107,7 @@ struct conn {
 	bool torn : 1;	  /* some of that may have been done by a worker that
 			   * died over it */
 	bool again : 1;	  /* REQUEST: it has had an answer already */
+	bool drains : 1;  /* ends behind the message in hand: conn_drain() */
 };
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */

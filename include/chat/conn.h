@@ -96,6 +96,10 @@ void conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt,
 void
 conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason);
 
+/* Ends an open connection for a drain; one whose input waits behind the message
+ * in hand, however much it has sent besides. */
+void conn_drain(struct chat *ch, uint32_t i);
+
 /* Takes one that is ending, if it has not left, out of its channels and of
  * presence. After a takeover: goes on with that. */
 void conn_leave(struct chat *ch, uint32_t i);

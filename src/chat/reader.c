@@ -317,6 +317,10 @@ reading_run(struct reading *r)
 	size_t used, n;
 
 	while (r->at < r->len && ch->conn[r->i].phase == CONN_OPEN) {
+		if (ch->conn[r->i].drains && ws_idle(&r->state)) {
+			conn_end(ch, r->i, WS_RESTART, REASON_RESTARTING);
+			break;
+		}
 		event = ws_decode(&r->state, limit, r->bytes + r->at,
 		    r->len - r->at, &used, ch->payload + r->have, &n);
 		r->at += used;

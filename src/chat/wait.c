@@ -55,6 +55,7 @@ conn_wait(struct chat *ch, uint32_t i, bool waits)
 	if (c->waits == waits)
 		return;
 	c->waits = waits;
+	c->drains = false;
 	if (waits) {
 		c->torn = ch->replaying;
 		ch->waiting[ch->n_waiting++] = i;
@@ -78,10 +79,20 @@ conn_wait_again(struct chat *ch, uint32_t i, bool torn)
 	c->torn = torn;
 }
 
+void
+conn_drain(struct chat *ch, uint32_t i)
+{
+	if (ch->conn[i].waits)
+		ch->conn[i].drains = true;
+	else
+		conn_end(ch, i, WS_RESTART, REASON_RESTARTING);
+}
+
 /* Serves the next one. */
 static void
 serve_next(struct chat *ch)
 {
+	bool drains;
 	uint32_t i;
 
 	if (ch->wait_at >= ch->n_waiting)
@@ -89,8 +100,12 @@ serve_next(struct chat *ch)
 	i = ch->waiting[ch->wait_at];
 	if (conn_input_rest(ch, i))
 		ch->wait_at++;
-	else
+	else {
+		drains = ch->conn[i].drains;
 		conn_wait(ch, i, false);
+		if (drains)
+			conn_end(ch, i, WS_RESTART, REASON_RESTARTING);
+	}
 	stats_tick(ch->hub);
 }
 

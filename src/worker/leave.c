@@ -221,8 +221,7 @@ leave_drain(struct worker *w, uint32_t rate)
 		w->chat.parting = w->retiring || w->chat.leaving;
 }
 
-/* The next open connection to end; false: there is none left. One whose input
- * waits is answered first. */
+/* The next open connection to end; false: there is none left. */
 static bool
 drain_next(struct worker *w)
 {
@@ -236,7 +235,7 @@ drain_next(struct worker *w)
 				return false;
 			wrapped = true;
 		} else if (ch->conn[w->drain_at].phase == CONN_OPEN &&
-		    !ch->conn[w->drain_at].waits)
+		    !ch->conn[w->drain_at].drains)
 			return true;
 	}
 }
@@ -254,6 +253,5 @@ leave_drain_tick(struct worker *w)
 			w->drain_credit = 0;
 			break;
 		} else
-			conn_end(&w->chat, w->drain_at, WS_RESTART,
-			    REASON_RESTARTING);
+			conn_drain(&w->chat, w->drain_at);
 }

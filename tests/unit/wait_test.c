@@ -304,6 +304,61 @@ test_torn_comes_back(void **state)
 	talk_end(&t);
 }
 
+/* In a drain who has always more to be done is ended, too: behind the message in
+ * hand, the rest of which is answered. */
+static void
+test_drains(void **state)
+{
+	static const int many[] = {0, 0, 0, 0, 0, 0, 0, 0, -1};
+	struct talker t;
+	struct conn *c;
+	uint32_t before;
+
+	talk_begin(&t);
+	c = &t.n->ch.conn[t.i];
+	say_hello(&t);
+	for (int k = 0; k < 50; k++)
+		say(&t, many);
+	talk_send(&t, TALK_MAX);
+	while (t.answered < 2 + 8 + 3) {
+		talk_turn(t.n, t.i);
+		talk_hear(&t, t.n);
+	}
+	before = t.answered;
+	assert_true(c->waits);
+	conn_drain(&t.n->ch, t.i);
+	assert_int_equal(c->phase, CONN_OPEN);
+	for (int k = 0; k < TURNS && c->phase == CONN_OPEN; k++) {
+		talk_turn(t.n, t.i);
+		if (c->phase == CONN_OPEN)
+			talk_hear(&t, t.n);
+	}
+	assert_int_not_equal(c->phase, CONN_OPEN);
+	assert_in_range(t.answered, before + 1, t.asked - 1);
+	assert_int_equal(KEY_COUNT(SHM_LOAD(t.h.slot[t.i].answered)), 8);
+	assert_int_equal(t.n->ch.n_waiting, 0);
+	assert_int_equal(t.n->ch.input.pages.n_used, 0);
+	/* one that has nothing behind that message */
+	talk_end(&t);
+	talk_begin(&t);
+	c = &t.n->ch.conn[t.i];
+	say(&t, (const int[]){CONNECT, 0, 0, 0, -1});
+	talk_send(&t, TALK_MAX);
+	talk_turn(t.n, t.i);
+	assert_true(c->waits);
+	conn_drain(&t.n->ch, t.i);
+	while (c->waits)
+		talk_turn(t.n, t.i);
+	assert_int_not_equal(c->phase, CONN_OPEN);
+	assert_int_equal(KEY_COUNT(SHM_LOAD(t.h.slot[t.i].answered)), 4);
+	/* one that has nothing to be done ends at once */
+	talk_end(&t);
+	talk_begin(&t);
+	conn_drain(&t.n->ch, t.i);
+	assert_int_equal(t.n->ch.conn[t.i].phase, CONN_ENDING);
+	talk_end(&t);
+}
+
 /* Without room for what is to wait all is done at once, if it does not take
  * long; if it does, the connection is closed. */
 static void
@@ -399,6 +454,7 @@ main(void)
 	    cmocka_unit_test(test_anything_and_deaths),
 	    cmocka_unit_test(test_moves),
 	    cmocka_unit_test(test_torn_comes_back),
+	    cmocka_unit_test(test_drains),
 	    cmocka_unit_test(test_no_room),
 	    cmocka_unit_test(test_goes),
 	    cmocka_unit_test(test_scribbled),
