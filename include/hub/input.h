@@ -75,7 +75,9 @@ int input_save(struct input_pool *pool, uint32_t slot,
     const struct ws_state *state, uint64_t end, const void *bytes, size_t len);
 
 /* The same with bytes that wait, or in place of the part. Behind a part that
- * has such bytes, or a whole message, nothing can be appended: -1. */
+ * has such bytes, or a whole message, or makes no sense, nothing can be
+ * appended: INPUT_SPOILT. */
+enum { INPUT_SPOILT = -2 };
 int input_keep(
     struct input_pool *pool, uint32_t slot, const struct input_more *more);
 
@@ -94,8 +96,6 @@ size_t input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap);
 /* At a takeover: marks the pages of a slot's part. Returns 0, or -1 if they
  * make no sense: the part is dropped then. */
 int input_adopt(struct input_pool *pool, uint32_t slot);
-
-enum { INPUT_SPOILT = -2 };
 
 /* When a connection moves here: copies its part from another worker's pages.
  * *part is what the slot's is to become. Returns 0, -1: no room, or

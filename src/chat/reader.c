@@ -149,7 +149,8 @@ commit(struct reading *r, uint64_t position)
 }
 
 /* Keeps in the part what is not done: the message in hand, whole or not, and
- * the bytes behind it. -1: there is no room. */
+ * the bytes behind it. -1: there is no room; less: the connection is dropped.
+ */
 static int
 reading_keep(struct reading *r, bool whole)
 {
@@ -161,20 +162,26 @@ reading_keep(struct reading *r, bool whole)
 	    .raw_len = (uint32_t)(r->len - r->at),
 	    .whole = whole,
 	    .anew = r->waited};
+	int kept;
 
 	if (r->waited && (more.bytes = message_join(r, &more.len)) == NULL)
 		return -1;
-	while (input_keep(&r->ch->input, r->i, &more) < 0)
-		if (!head_evict(r->ch)) /* who is not known yet goes first */
-			return -1;
-	return 0;
+	do
+		kept = input_keep(&r->ch->input, r->i, &more);
+	while (kept == -1 &&
+	    head_evict(r->ch)); /* who is not known yet goes first */
+	if (kept == INPUT_SPOILT)
+		conn_drop_later(r->ch, r->i, "its records make no sense");
+	return kept;
 }
 
-/* There is no room to keep what is to wait: it is done now. If that takes too
- * long the connection ends. */
+/* What is to wait was not kept. If there is no room for it, it is done now, and
+ * if that takes too long the connection ends. */
 static void
 reading_no_room(struct reading *r)
 {
+	if (r->ch->conn[r->i].phase != CONN_OPEN)
+		return;
 	if (!r->ch->budget.off) {
 		r->ch->budget.off = true;
 		r->ch->budget.from_us = clock_us();

@@ -159,12 +159,12 @@ input_keep(struct input_pool *pool, uint32_t slot, const struct input_more *m)
 	uint32_t tail;
 
 	if (first >= h->n_pages)
-		return -1;
+		return part == 0 ? -1 : INPUT_SPOILT;
 	if (part != 0)
 		new = *part_of(h, first, !which);
 	tail = new.tail;
 	if (tail >= h->n_pages || new.raw != 0 || new.whole != 0)
-		return -1;
+		return INPUT_SPOILT;
 	if (!pages_fill(pool, first, &new, m->bytes, m->len) ||
 	    !pages_fill(pool, first, &new, m->raw, m->raw_len)) {
 		pages_give(pool, tail);

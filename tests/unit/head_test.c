@@ -113,6 +113,45 @@ test_oldest(void **state)
 		close(client[k]);
 }
 
+/* A message whose records make no sense needs no room: it costs its connection,
+ * and no request. */
+static void
+test_spoilt_message(void **state)
+{
+	static const uint8_t begin[] = {0x81, 0x85, 0, 0, 0, 0, 'h', 'e'};
+	struct node *n = node_new(&hub, 0);
+	struct input_part *part;
+	int client, waiting;
+	uint32_t i, k;
+
+	for (int how = 0; how < 3; how++) {
+		k = request_new(n, &waiting);
+		assert_true(head_keep(&n->ch, k, bytes_of(k, PAGE), PAGE));
+		i = node_open(n, "alice", &client);
+		assert_int_equal(
+		    send(client, begin, sizeof(begin), 0), sizeof(begin));
+		conn_read(&n->ch, i);
+		part = (struct input_part *)input_part(&hub, i);
+		assert_non_null(part);
+		if (how == 0)
+			part->whole = 1;
+		else if (how == 1)
+			part->tail = UINT32_MAX;
+		else
+			part->raw = 1;
+		assert_int_equal(send(client, "l", 1, 0), 1);
+		conn_read(&n->ch, i);
+		assert_int_equal(n->ch.conn[k].phase, CONN_REQUEST);
+		assert_false(is_evicted(waiting));
+		assert_int_equal(n->ch.conn[i].phase, CONN_DROPPED);
+		chat_turn(&n->ch);
+		conn_drop(&n->ch, k, NULL);
+		close(client);
+		close(waiting);
+	}
+	assert_int_equal(n->ch.n_conns, 0);
+}
+
 /* Who is the oldest itself, and needs more than there is, is told so. */
 static void
 test_self(void **state)
@@ -185,6 +224,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_oldest, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_self, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_spoilt_message, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_self, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
 	};

@@ -169,7 +169,7 @@ test_raw(void **state)
 		assert_int_equal(input_keep(&pool, 0, &more), 0);
 		assert_true(input_waits(&h, 0));
 		assert_int_equal(
-		    input_save(&pool, 0, &decoder, 9, bytes, 1), -1);
+		    input_save(&pool, 0, &decoder, 9, bytes, 1), INPUT_SPOILT);
 		was = h.slot[0].part;
 		assert_int_equal(input_copy(&pool, 0, &part), 0);
 		h.slot[0].part = part;
