@@ -95,23 +95,34 @@ host_trim(struct http_span s)
 	return s;
 }
 
-/* The last element of a list; separators in quotes are none. */
-static struct http_span
-host_last(struct http_span list, char separator)
+/* Whether a quote at place i is escaped: the backslashes before it are odd. */
+static bool
+host_is_escaped(struct http_span s, size_t i)
 {
-	struct http_span last = list;
+	size_t n;
+
+	for (n = 0; n < i && s.p[i - n - 1] == '\\'; n++)
+		;
+	return n % 2 != 0;
+}
+
+/* The last element of a list; with `quotes`, separators in quotes are none.
+ * Looked for from the end: that is the nearest proxy's, and what a client has
+ * put before it may have a quote without its second one. */
+static struct http_span
+host_last(struct http_span list, char separator, bool quotes)
+{
 	bool quoted = false;
 	size_t i;
 
-	for (i = 0; i < list.len; i++) {
-		if (list.p[i] == '"')
+	for (i = list.len; i > 0; i--) {
+		if (quotes && list.p[i - 1] == '"' &&
+		    !host_is_escaped(list, i - 1))
 			quoted = !quoted;
-		else if (list.p[i] == separator && !quoted) {
-			last.p = list.p + i + 1;
-			last.len = list.len - i - 1;
-		}
+		else if (list.p[i - 1] == separator && !quoted)
+			break;
 	}
-	return last;
+	return (struct http_span){list.p + i, list.len - i};
 }
 
 /* Whether what a proxy says of a client is an address on this machine or in a
@@ -141,14 +152,14 @@ forwarded_client(struct http_span field)
 {
 	static const char name[] = "for=";
 	const size_t n = sizeof(name) - 1;
-	struct http_span rest = host_last(field, ','), part;
+	struct http_span rest = host_last(field, ',', true), part;
 
 	for (;;) {
-		part = host_last(rest, ';');
+		part = host_last(rest, ';', true);
 		part = host_trim(part);
 		if (part.len > n && strncasecmp(part.p, name, n) == 0)
 			return (struct http_span){part.p + n, part.len - n};
-		part = host_last(rest, ';');
+		part = host_last(rest, ';', true);
 		if (part.p == rest.p)
 			return (struct http_span){part.p, 0};
 		rest.len = (size_t)(part.p - 1 - rest.p);
@@ -166,7 +177,7 @@ client_is_far(const struct http_request *r)
 	if (!named)
 		return r->via.p != NULL;
 	return (r->forwarded_for.p != NULL &&
-		   !client_is_near(host_last(r->forwarded_for, ','))) ||
+		   !client_is_near(host_last(r->forwarded_for, ',', false))) ||
 	    (r->forwarded.p != NULL &&
 		!client_is_near(forwarded_client(r->forwarded))) ||
 	    (r->real_ip.p != NULL && !client_is_near(r->real_ip));

@@ -138,6 +138,7 @@ forwarded(void **state)
 	    "Forwarded: for=203.0.113.7, FOR=\"[::1]:99\";proto=http\r\n",
 	    "Forwarded: proto=http;for=10.1.2.3;by=203.0.113.7\r\n",
 	    "Forwarded: by=\"a,b;c\";for=10.1.2.3\r\n",
+	    "Forwarded: for=10.1.2.3;by=\"a\\\",;b\"\r\n",
 	    "X-Real-IP: 10.0.0.1\r\n",
 	    "Via: 1.1 squid\r\nX-Forwarded-For: 10.1.2.3\r\n"};
 	static const char *const far[] = {"X-Forwarded-For: 203.0.113.7\r\n",
@@ -148,6 +149,14 @@ forwarded(void **state)
 	    "X-Forwarded-For: 203.0.113.7:80\r\n",
 	    "X-Forwarded-For: unknown\r\n", "X-Forwarded-For: localhost\r\n",
 	    "X-Forwarded-For: 10.1.2.3,\r\n", "Via: 1.1 squid\r\n",
+	    /* what a client sends so that the proxy's part looks quoted */
+	    "X-Forwarded-For: 10.1.2.3:\", 203.0.113.7\r\n",
+	    "X-Forwarded-For: [::1]\", 203.0.113.7\r\n",
+	    "Forwarded: for=10.1.2.3;x=\", for=203.0.113.7\r\n",
+	    "Forwarded: for=10.1.2.3;x=\"\\, for=203.0.113.7\r\n",
+	    "Forwarded: for=203.0.113.7;host=\"a,for=10.1.2.3\"\r\n",
+	    "Forwarded: for=203.0.113.7;host=\"a;for=10.1.2.3\"\r\n",
+	    "Forwarded: for=203.0.113.7;host=\"a\\\",for=10.1.2.3\"\r\n",
 	    "Forwarded: for=203.0.113.7\r\n",
 	    "Forwarded: for=10.1.2.3, for=203.0.113.7\r\n",
 	    "Forwarded: for=\"[2001:db8::7]:80\"\r\n",
