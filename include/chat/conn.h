@@ -112,8 +112,13 @@ void conn_append_close(struct chat *ch, uint32_t i);
  * of its own, its deadline, or the turn's end asks for. */
 void conn_drop(struct chat *ch, uint32_t i, const char *why);
 
+/* Ends at once, by a reset, one whose peer has not taken all of its output:
+ * what the kernel has of that goes, too. After a mere close it would keep it
+ * for a peer that reads nothing for minutes. */
+void conn_reset(struct chat *ch, uint32_t i);
+
 /*
- * The same from anywhere: an open or ending connection becomes CONN_DROPPED.
+ * conn_drop() from anywhere: an open or ending connection becomes CONN_DROPPED.
  * Its output is given back at once, so that there is room; nothing more is
  * read, written or appended; it stays in its lists and channels until the
  * turn's end.

@@ -1,5 +1,7 @@
 /* Connections that are to be dropped while functions up the stack may still
  * have their numbers, records and places in lists. */
+#include <sys/socket.h>
+
 #include "base/log.h"
 #include "chat/conn.h"
 
@@ -30,12 +32,24 @@ conn_drop_later(struct chat *ch, uint32_t i, const char *why)
 }
 
 void
+conn_reset(struct chat *ch, uint32_t i)
+{
+	static const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	/* whatever else has the socket: SO_LINGER would wait for the keeper to
+	 * close its duplicate. No connection: there is nothing to give back. */
+	(void)connect(ch->conn[i].fd, &none, sizeof(none));
+	KILL_POINT();
+	conn_drop(ch, i, NULL);
+}
+
+void
 conn_drop_marked(struct chat *ch)
 {
 	uint32_t k;
 
 	for (k = 0; k < ch->n_dropped; k++)
 		if (ch->conn[ch->dropped[k]].phase == CONN_DROPPED)
-			conn_drop(ch, ch->dropped[k], NULL);
+			conn_reset(ch, ch->dropped[k]);
 	ch->n_dropped = 0;
 }

@@ -84,6 +84,9 @@ sweep_one(struct chat *ch, uint32_t i)
 		break;
 	case CONN_ANSWER:
 	case CONN_ENDING:
+		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
+			conn_reset(ch, i);
+		break;
 	case CONN_LINGER:
 		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
 			conn_drop(ch, i, NULL);

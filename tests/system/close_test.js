@@ -2,9 +2,19 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const {group} = require('./suite.js');
 const {until} = require('./daemon.js');
 const {Client, OP, closePayload, frame} = require('./client.js');
+
+/* What the kernel has of the daemon's end of a client's connection: a line of
+ * /proc/net/tcp, or undefined. */
+function ours(d, port) {
+	const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
+	return fs.readFileSync('/proc/net/tcp', 'utf8').split('\n').find((l) =>
+	    l.includes(`:${hex(d.port)} `) && l.includes(`:${hex(port)} `) &&
+	    l.indexOf(`:${hex(d.port)} `) < l.indexOf(`:${hex(port)} `));
+}
 
 /* Sends texts without end until the connection is over. */
 async function chatter(c, text = 'x'.repeat(1000)) {
@@ -177,6 +187,25 @@ group('close', {}, (test) => {
 		assert.equal((await d.ctl('kick', 'alice')).status, 0);
 		await c.closed(4001, 'kicked');
 		await talk;
+	});
+});
+
+group('close, slow', {conf: 'queue 64K\n', workers: 1}, (test) => {
+	test('what a peer never reads does not stay in the kernel', async (d) => {
+		const [talker, c] = await Promise.all([
+		    Client.user(d.port, 'alice'), Client.user(d.port, 'bob')]);
+		const port = c.socket.localPort;
+		c.socket.pause();
+		assert.ok(ours(d, port));
+		while ((await d.json('show', 'stats')).closed_slow === 0)
+			for (let i = 0; i < 20; i++) {
+				await talker.text('x'.repeat(60000));
+				await talker.heard();
+			}
+		await until('the end of the connection', () => !ours(d, port),
+		    8000);
+		await talker.close();
+		c.socket.destroy();
 	});
 });
 
