@@ -56,6 +56,8 @@ name_judge_chars(const struct name_chars *c)
 			    (unsigned)c->code[i]);
 			return why;
 		}
+	if (!name_begins_alone(c))
+		return "user begins with a combining mark";
 	return name_is_normal(c) ? NULL
 				 : "user is not in Unicode's normal form C";
 }

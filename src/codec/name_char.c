@@ -10,6 +10,7 @@ enum {
 	CHAR_TEXT_STYLE = 0xfe0e, /* variation selectors of emoji */
 	CHAR_EMOJI_STYLE = 0xfe0f,
 	CHAR_KEYCAP = 0x20e3,
+	CHAR_BRAILLE_BLANK = 0x2800, /* a symbol by its category */
 	/* Mongolian letters have forms, which these choose. */
 	CHAR_MONGOLIAN_FIRST = 0x1820,
 	CHAR_MONGOLIAN_LAST = 0x18aa,
@@ -104,6 +105,13 @@ char_selects(const struct name_chars *c, size_t i)
 }
 
 bool
+name_begins_alone(const struct name_chars *c)
+{
+	return c->n == 0 ||
+	    !uc_is_general_category_withtable(c->code[0], UC_CATEGORY_MASK_M);
+}
+
+bool
 name_is_seen(const struct name_chars *c, size_t i)
 {
 	uint32_t code = c->code[i];
@@ -116,6 +124,8 @@ name_is_seen(const struct name_chars *c, size_t i)
 		return char_after_virama(c, i) || char_is_between_joining(c, i);
 	if (uc_is_property_variation_selector(code))
 		return char_selects(c, i);
+	if (code == CHAR_BRAILLE_BLANK)
+		return false;
 	return !uc_is_general_category_withtable(code, CATEGORY_UNSEEN) &&
 	    !uc_is_property_default_ignorable_code_point(code);
 }

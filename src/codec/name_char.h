@@ -20,4 +20,8 @@ void name_decode(const char *name, size_t len, struct name_chars *out);
  * variation selectors where they have a meaning. */
 bool name_is_seen(const struct name_chars *c, size_t i);
 
+/* Whether the first character stands for itself: a combining mark there would
+ * change what a line has before the name. */
+bool name_begins_alone(const struct name_chars *c);
+
 #endif

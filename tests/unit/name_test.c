@@ -40,6 +40,7 @@ test_unproved(void **state)
 	    {"a\u00a0b", unseen}, {"a\u3000b", unseen}, {"a\u2003b", unseen},
 	    {"a\u2028b", unseen}, {"a\u2029b", unseen}, {"\u3164", unseen},
 	    {"a\u034f", unseen}, {"a\u115f", unseen}, {"\u180e", unseen},
+	    {"\u2800", unseen}, {"a\u2800b", unseen}, {"\u2801", NULL},
 	    /* joiners: RFC 5892 A.1 and A.2 */
 	    {"\u0915\u094d\u200d\u0937", NULL},
 	    {"\u0915\u094d\u200c\u0937", NULL}, {"\u0915\u200d\u0937", unseen},
@@ -68,7 +69,9 @@ test_unproved(void **state)
 	    {"\u1820\u180b", NULL}, {"\u180b", unseen},
 	    /* what it begins and ends with */
 	    {"", "missing"}, {" a", "space"}, {"a ", "space"}, {"#a", "begins"},
-	    {"@a", "begins"}, {"/a", "begins"}, {"*a", "begins"}};
+	    {"@a", "begins"}, {"/a", "begins"}, {"*a", "begins"},
+	    {"\u0301", "begins"}, {"\u0301a", "begins"}, {"\u20e3", "begins"},
+	    {"\u093e", "begins"}, {"\u0915\u093e", NULL}};
 	char longest[66];
 	const char *why;
 	size_t i;
