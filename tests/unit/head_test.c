@@ -225,7 +225,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_oldest, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_self, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_spoilt_message, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_spoilt_message, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_self, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
 	};

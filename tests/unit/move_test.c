@@ -49,8 +49,8 @@ test_own_join(void **state)
 			ch->live.channel[ch->live.n_channels++] = rule;
 			ch->live.insecure = true;
 		}
-		w.i = node_open_at(
-		    w.giver, DOOR_CENTRIFUGO, "alice", &w.client);
+		w.i =
+		    node_open_at(w.giver, DOOR_CENTRIFUGO, "alice", &w.client);
 		w.id = slot_id(&w.h, w.i);
 		w.fd = node_fd(w.giver, w.i);
 		(void)client_got(w.client, "\"join\"", "\"join\"");

@@ -304,8 +304,8 @@ test_torn_comes_back(void **state)
 	talk_end(&t);
 }
 
-/* In a drain who has always more to be done is ended, too: behind the message in
- * hand, the rest of which is answered. */
+/* In a drain who has always more to be done is ended, too: behind the message
+ * in hand, the rest of which is answered. */
 static void
 test_drains(void **state)
 {
