@@ -86,7 +86,7 @@ api_route(const struct conf_live *live, const struct http_request *r,
 	if (live->api_key[0] == '\0' || api_method(r->path) == API_METHODS)
 		return false;
 	if (!span_is(r->method, "POST")) {
-		route_refuse(405, "only POST is allowed", out);
+		route_refuse(405, "only POST and OPTIONS are allowed", out);
 		out->headers = "Allow: POST, OPTIONS\r\n";
 	} else if (!key_shown(live, r)) {
 		route_refuse(401, "X-API-Key is missing or wrong", out);

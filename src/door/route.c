@@ -199,7 +199,7 @@ route_request(const struct conf_live *live, const struct http_request *r,
 		return;
 	if (!span_is(r->method, "GET") && !span_is(r->method, "HEAD")) {
 		route_refuse(span_is(r->method, "OPTIONS") ? 204 : 405,
-		    "only GET and HEAD are allowed", out);
+		    "only GET, HEAD and OPTIONS are allowed", out);
 		out->headers = "Allow: GET, HEAD, OPTIONS\r\n";
 	} else if (health)
 		route_refuse(200, "ok", out);

@@ -205,9 +205,12 @@ group('handshake', {conf: 'echo yes\nhost chat.example\n'}, (test) => {
 	for (const method of ['POST', 'get', 'PUT', 'TRACE', 'X!'])
 		test(`405: ${method} with Allow`, async (d) => {
 			for (const path of [ALICE, '/health', '/', '/chatd.js'])
-				await refuse(d, request(path, plain, method), 405, (a) =>
-				    assert.equal(a.fields.allow,
-					'GET, HEAD, OPTIONS'));
+				await refuse(d, request(path, plain, method), 405, (a) => {
+					assert.equal(a.fields.allow,
+					    'GET, HEAD, OPTIONS');
+					assert.match(a.body,
+					    /GET, HEAD and OPTIONS/);
+				});
 		});
 	/* What comes for a request, head and body. */
 	const whole = async (d, bytes, body) => {
