@@ -66,12 +66,19 @@ backend chatd
 	${lines.join('\n\t')}
 	server chatd 127.0.0.1:${d.port} check inter 200ms
 `, port, async () => body(port, async () => {
-		const text = await (await fetch(
-		    `http://127.0.0.1:${stats}/;csv`)).text();
+		let text;
+		await until('the state of haproxy', async () => {
+			text = await fetch(`http://127.0.0.1:${stats}/;csv`,
+			    {headers: {connection: 'close'}})
+			    .then((r) => r.text()).catch(() => '');
+			return text.includes('chatd,chatd,');
+		});
 		const line = text.split('\n').find((l) =>
 		    l.startsWith('chatd,chatd,')).split(',');
-		/* status, of the check, its code */
-		return {status: line[17], check: line[36], code: line[37]};
+		/* status, of the last check (* while the next one is under way),
+		 * its code */
+		return {status: line[17], check: line[36].replace(/^\* /, ''),
+		    code: line[37]};
 	}));
 }
 
