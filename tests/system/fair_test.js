@@ -53,7 +53,8 @@ group('one worker', {workers: 1, conf: 'queue 128M\n'}, (test) => {
 		const from = greedy.id + 1;
 		const say = (data) => ({id: ++greedy.id,
 		    publish: {channel: 'order', data}});
-		greedy.say(say('first'), ...much(greedy, 'long'), say('last'));
+		greedy.say(say('first'), ...much(greedy, 'long', 4 * MUCH),
+		    say('last'));
 		const all = answers(greedy, from);
 		all.catch(() => {}); /* is awaited below */
 		assert.equal((await bob.push()).pub.data, 'first');
