@@ -40,7 +40,7 @@ need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 fi
-patient='torture_test claims_kill_test once_kill_test publish_kill_test'
+patient='small_memory_test torture_test claims_kill_test once_kill_test publish_kill_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_leave_test kill_move_test
     kill_point_test kill_wait_test'
@@ -70,11 +70,9 @@ calm() {
 	system san control 60
 	system san daemon 90
 	system san streams 120
-	system san log 120
 	system san balance 60
 	system san library 60
 	system san centrifugo 90
-	system san centrifugo_limits 120
 	system san centrifugo_sdk 90
 	system san rooms 60
 	system san quota 60
@@ -94,6 +92,10 @@ patient() {
 	# shellcheck disable=SC2086 # a list
 	faults $patient
 	system san moves 180
+	system release page 180
+	system release page_trouble 180
+	system release readme 90
+	system release firefox 120
 }
 
 # faults NAME...: those fault tests.
@@ -111,14 +113,12 @@ waiting() {
 	system release files 120
 	# shellcheck disable=SC2086 # a list
 	faults $waiting
+	system san log 120
+	system san centrifugo_limits 120
 }
 
 together patient calm waiting
 
-system release page 180
-system release page_trouble 180
-system release readme 90
-system release firefox 120
 system release upgrade 180
 system release store 90
 system release plain_door 60 'workers|io_uring|queue'
