@@ -1,17 +1,11 @@
 /* The configuration parser on any bytes: no crash, no leak, and either a conf
  * within its limits or a complaint. */
+#include "fuzz.h"
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 /* Loads the bytes as a file. */
 int

@@ -2,14 +2,9 @@
  * host_fuzz: any fields behind a request line, where names are not proved: an
  * answer that is whole and of one line, whoever the fields say is asking.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "door/door.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A configuration with names of this server. */
 static void

@@ -2,23 +2,9 @@
  * http_fuzz: a head is found whole and byte by byte alike, and what is read
  * from it lies within it.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "codec/http.h"
-
-#define REQUIRE(what)                                                          \
-	do {                                                                   \
-		if (!(what)) {                                                 \
-			fprintf(                                               \
-			    stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-			abort();                                               \
-		}                                                              \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A span is absent or lies within the head. */
 static void

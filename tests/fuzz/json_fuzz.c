@@ -3,24 +3,10 @@
  * is written reads as it was, and bytes that were never validated are walked
  * without leaving them.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "base/utf8.h"
 #include "codec/json.h"
-
-#define REQUIRE(what)                                                          \
-	do {                                                                   \
-		if (!(what)) {                                                 \
-			fprintf(                                               \
-			    stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-			abort();                                               \
-		}                                                              \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The plain reader: where it is. */
 struct plain {

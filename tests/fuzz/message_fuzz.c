@@ -2,23 +2,9 @@
  * message_fuzz: whatever a link carries is refused or is what the table says.
  * The first byte is the number of descriptors, the second the sender.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "codec/message.h"
-
-#define REQUIRE(what)                                                          \
-	do {                                                                   \
-		if (!(what)) {                                                 \
-			fprintf(                                               \
-			    stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-			abort();                                               \
-		}                                                              \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,13 +3,10 @@
  * the fuzzer, and prints how many inputs that were. A target that finds
  * something aborts.
  */
+#include "fuzz.h"
+
 #include <err.h>
 #include <ftw.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned long inputs;
 

@@ -3,25 +3,11 @@
  * they are cut, nor on where the payload is put; a state full of nonsense must
  * be safe. The first byte of an input chooses.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "codec/ws.h"
 
 enum { FUZZ_LIMIT = 4096 };
-
-#define REQUIRE(what)                                                          \
-	do {                                                                   \
-		if (!(what)) {                                                 \
-			fprintf(                                               \
-			    stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-			abort();                                               \
-		}                                                              \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A hash over everything that was decoded. */
 struct digest {
