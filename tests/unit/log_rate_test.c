@@ -1,60 +1,15 @@
 /* log: a message that comes too often is counted, and told as a number. */
+#include "log_fixture.h"
+
 #include <errno.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 
 enum { BURST = 64 }; /* src/base/log.c */
-
-static char dir[] = "/tmp/chatd-log-XXXXXX";
-static char path[64];
-
-/* Makes a directory for the log. */
-static int
-setup(void **state)
-{
-	if (mkdtemp(dir) == NULL)
-		return -1;
-	log_set_name("worker 2");
-	snprintf(path, sizeof(path), "%s/log", dir);
-	return 0;
-}
-
-/* Removes it. */
-static int
-teardown(void **state)
-{
-	log_open(LOG_TO_STDERR, NULL);
-	unlink(path);
-	return rmdir(dir);
-}
-
-/* The whole of a file in a static buffer. */
-static const char *
-contents(const char *file)
-{
-	static char buf[65536];
-	FILE *f = fopen(file, "r");
-	size_t n;
-
-	assert_non_null(f);
-	n = fread(buf, 1, sizeof(buf) - 1, f);
-	buf[n] = '\0';
-	fclose(f);
-	return buf;
-}
 
 /* Reads a record from the log process's end; -1: there is none. Returns the
  * length of its text. */

@@ -1,62 +1,14 @@
 /* log: lines in a file, levels, escaping, rotation. */
+#include "log_fixture.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-
-static char dir[] = "/tmp/chatd-log-XXXXXX";
-static char path[64], moved[64];
-
-/* Makes a directory for the log. */
-static int
-setup(void **state)
-{
-	if (mkdtemp(dir) == NULL)
-		return -1;
-	signal(SIGPIPE, SIG_IGN);
-	snprintf(path, sizeof(path), "%s/log", dir);
-	snprintf(moved, sizeof(moved), "%s/log.1", dir);
-	return 0;
-}
-
-/* Removes it. */
-static int
-teardown(void **state)
-{
-	log_open(LOG_TO_STDERR, NULL);
-	unlink(path);
-	unlink(moved);
-	return rmdir(dir);
-}
-
-/* The whole of a file in a static buffer. */
-static const char *
-contents(const char *file)
-{
-	static char buf[65536];
-	FILE *f = fopen(file, "r");
-	size_t n;
-
-	assert_non_null(f);
-	n = fread(buf, 1, sizeof(buf) - 1, f);
-	buf[n] = '\0';
-	fclose(f);
-	return buf;
-}
 
 /* A line has time, process and name; errno and %m survive. */
 static void
