@@ -206,6 +206,19 @@ daemon_stop(void)
 	return false;
 }
 
+void
+daemon_forget(void)
+{
+	static const char *const names[] = {"conf", "log", "control"};
+	char path[128];
+
+	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+		snprintf(path, sizeof(path), "%s/%s", daemon_.dir, names[k]);
+		unlink(path);
+	}
+	rmdir(daemon_.dir);
+}
+
 /* Calls f for each process of the daemon, and sums up. */
 static long
 each_process(long (*f)(int pid))

@@ -351,6 +351,8 @@ run(void)
 	status = result();
 	if (status != 0 || set.verbose)
 		printf("log: %s/log\n", daemon_.dir);
+	else
+		daemon_forget();
 	return status;
 }
 

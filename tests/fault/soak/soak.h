@@ -59,6 +59,7 @@ const char *daemon_ask(const char *const *word, int n);
 bool daemon_workers(struct worker_view out[WORKERS]);
 /* TERM; false if it did not leave with status 0. */
 bool daemon_stop(void);
+void daemon_forget(void); /* removes its folder */
 /* Open descriptors, and KiB of memory, of all its processes. */
 long daemon_descriptors(void);
 long daemon_pss(void);
