@@ -84,6 +84,7 @@ calm() {
 	system san host 120
 	system san check 60
 	system san proxies 120
+	system san moves 180
 }
 
 # They wait most of their time, or do not mind.
@@ -91,7 +92,6 @@ patient() {
 	! wanted lint || part "lint" 200 make -s lint
 	# shellcheck disable=SC2086 # a list
 	faults $patient
-	system san moves 180
 	system release page 180
 	system release page_trouble 180
 	system release readme 90
