@@ -208,5 +208,7 @@ back_run(void)
 	    gone, bad ? "BAD" : "good");
 	if (!daemon_stop())
 		bad = true;
+	if (!bad)
+		daemon_forget();
 	return bad ? 1 : 0;
 }
