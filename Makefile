@@ -150,7 +150,7 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h \
 	    $(LDLIBS)
 
 # Those called kill_* need kill points: VARIANT=kill.
-$(KILL): $(KILL_HELP)
+$(KILL): $(KILL_HELP) $(wildcard tests/fault/kill_*.h)
 $(OUT)/fault/%_test: tests/fault/%_test.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)

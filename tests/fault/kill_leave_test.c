@@ -3,11 +3,10 @@
  * are told that they have left, each once, and the log says so of their users,
  * at most once. */
 #include "../unit/chat_fixture.h"
+#include "kill_child.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
 #include "base/log.h"
 #include "chat/user.h"
@@ -129,26 +128,18 @@ act(struct scene *s, enum act what)
 static bool
 act_killed(struct scene *s, enum act what, uint64_t n)
 {
-	static const int sig[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 	pid_t pid = fork();
-	int status;
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		for (size_t k = 0; k < sizeof(sig) / sizeof(sig[0]); k++)
-			signal(sig[k], SIG_DFL);
+		child_signals();
 		dup2(fileno(s->log), 2);
 		hub_become(&s->n->h, 0); /* its own thread, for the lock */
 		kill_point_arm(n, SIGKILL);
 		act(s, what);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSIGNALED(status))
-		assert_int_equal(WTERMSIG(status), SIGKILL);
-	else
-		assert_int_equal(status, 0);
-	return WIFSIGNALED(status);
+	return child_was_killed(pid);
 }
 
 /* How many leaves of a connection were told. */

@@ -2,9 +2,7 @@
  * on the way, and so may the next one. In the end each is somewhere, in its
  * room, and has got everything once. */
 #include "../unit/chat_fixture.h"
-
-#include <signal.h>
-#include <sys/wait.h>
+#include "kill_child.h"
 
 #include "chat/user.h"
 #include "hub/journal.h"
@@ -136,23 +134,16 @@ static bool
 act_killed(struct scene *s, enum act what, uint64_t n)
 {
 	pid_t pid = fork();
-	int status;
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		signal(SIGSEGV, SIG_DFL);
-		signal(SIGABRT, SIG_DFL);
+		child_signals();
 		kill_point_arm(n, SIGKILL);
 		act(s, what);
 		kill_point_arm(0, 0);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSIGNALED(status))
-		assert_int_equal(WTERMSIG(status), SIGKILL);
-	else
-		assert_int_equal(status, 0);
-	return WIFSIGNALED(status);
+	return child_was_killed(pid);
 }
 
 /* A worker is replaced. */

@@ -3,9 +3,7 @@
  * whose rest waits, too; so does its successor. Each command is carried out
  * and answered once, in order. */
 #include "../unit/talker.h"
-
-#include <signal.h>
-#include <sys/wait.h>
+#include "kill_child.h"
 
 #include "hub/journal.h"
 #include "hub/lock.h"
@@ -57,15 +55,13 @@ scene_begin(struct talker *t)
 static bool
 act_killed(struct talker *t, bool next, uint64_t n)
 {
-	static const int sig[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 	struct node *node = t->n;
 	pid_t pid = fork();
-	int status, k;
+	int k;
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		for (size_t s = 0; s < sizeof(sig) / sizeof(sig[0]); s++)
-			signal(sig[s], SIG_DFL);
+		child_signals();
 		hub_become(&t->n->h, 0); /* its own thread, for the lock */
 		kill_point_arm(n, SIGKILL);
 		if (next) {
@@ -78,12 +74,7 @@ act_killed(struct talker *t, bool next, uint64_t n)
 		talk_turn(node, t->i);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSIGNALED(status))
-		assert_int_equal(WTERMSIG(status), SIGKILL);
-	else
-		assert_int_equal(status, 0);
-	return WIFSIGNALED(status);
+	return child_was_killed(pid);
 }
 
 /* A death at each step-th point, and perhaps one more. */
