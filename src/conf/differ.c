@@ -7,7 +7,7 @@
 
 /* Whether a reload would have to change a key that needs a restart. */
 static bool
-key_differs(
+differ_key(
     const struct conf *a, const struct conf *b, const struct conf_key *key)
 {
 	const char *pa = (const char *)a + key->offset;
@@ -35,40 +35,9 @@ key_differs(
 	}
 }
 
-/* Appends a key's name to a list that may be cut between two. */
-static void
-name_add(char *out, size_t out_len, size_t *used, const char *name, bool first)
-{
-	int n = snprintf(
-	    out + *used, out_len - *used, "%s%s", first ? "" : ", ", name);
-
-	if (n > 0 && (size_t)n < out_len - *used)
-		*used += (size_t)n;
-	else if (out_len > *used)
-		out[*used] = '\0';
-}
-
-/* Names the keys that differ and lie outside conf_live. */
-int
-conf_differences(
-    const struct conf *old, const struct conf *new, char *out, size_t out_len)
-{
-	const struct conf_key *key;
-	size_t used = 0;
-	int n = 0;
-
-	if (out_len > 0)
-		out[0] = '\0';
-	for (key = conf_keys; key->name != NULL; key++)
-		if (key->offset < offsetof(struct conf, live) &&
-		    key_differs(old, new, key))
-			name_add(out, out_len, &used, key->name, n++ == 0);
-	return n;
-}
-
 /* Whether a key of conf_live differs. */
 static bool
-live_key_differs(const struct conf_live *a, const struct conf_live *b,
+differ_live_key(const struct conf_live *a, const struct conf_live *b,
     const struct conf_key *key)
 {
 	const size_t at = key->offset - offsetof(struct conf, live);
@@ -82,20 +51,59 @@ live_key_differs(const struct conf_live *a, const struct conf_live *b,
 	    0;
 }
 
+/* A list of keys' names, which may be cut between two of them. */
+struct differ_list {
+	char *out;
+	size_t out_len, used;
+	int n;
+};
+
+/* Begins an empty list. */
+static struct differ_list
+differ_begin(char *out, size_t out_len)
+{
+	if (out_len > 0)
+		out[0] = '\0';
+	return (struct differ_list){.out = out, .out_len = out_len};
+}
+
+/* Appends a key's name to a list. */
+static void
+differ_add(struct differ_list *l, const char *name)
+{
+	int len = snprintf(l->out + l->used, l->out_len - l->used, "%s%s",
+	    l->n++ == 0 ? "" : ", ", name);
+
+	if (len > 0 && (size_t)len < l->out_len - l->used)
+		l->used += (size_t)len;
+	else if (l->out_len > l->used)
+		l->out[l->used] = '\0';
+}
+
+/* Names the keys that differ and lie outside conf_live. */
+int
+conf_differences(
+    const struct conf *old, const struct conf *new, char *out, size_t out_len)
+{
+	struct differ_list l = differ_begin(out, out_len);
+
+	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
+		if (key->offset < offsetof(struct conf, live) &&
+		    differ_key(old, new, key))
+			differ_add(&l, key->name);
+	return l.n;
+}
+
 /* Names the keys that differ and lie in conf_live. */
 int
 conf_live_differences(const struct conf_live *old, const struct conf_live *new,
     char *out, size_t out_len)
 {
-	const struct conf_key *key;
-	size_t used = 0;
-	int n = 0;
+	struct differ_list l = differ_begin(out, out_len);
 
-	if (out_len > 0)
-		out[0] = '\0';
-	for (key = conf_keys; key->name != NULL; key++)
+	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
 		if (key->offset >= offsetof(struct conf, live) &&
-		    live_key_differs(old, new, key))
-			name_add(out, out_len, &used, key->name, n++ == 0);
-	return n;
+		    differ_live_key(old, new, key))
+			differ_add(&l, key->name);
+	return l.n;
 }

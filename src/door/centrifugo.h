@@ -258,9 +258,6 @@ int64_t history_oldest(const struct chat *ch, const struct conf_channel *rule);
 
 /* centrifugo_subscribe.c */
 
-/* Whether a channel is that of the connection's user. */
-bool is_own(const struct command *c, const struct channel_name *name);
-
 /* Whether the connection is in a channel: subscribed, or it is that one. */
 bool is_in(const struct command *c, const struct channel_name *name);
 

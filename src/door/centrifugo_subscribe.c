@@ -150,7 +150,8 @@ subscription_begin(const struct command *c, const struct channel_name *name,
 	return subscribe_error(r);
 }
 
-bool
+/* Whether a channel is that of the connection's user. */
+static bool
 is_own(const struct command *c, const struct channel_name *name)
 {
 	char user[USER_NAME_MAX + 1];
@@ -175,7 +176,8 @@ is_among(const struct command *c, uint8_t whom)
 	    (whom == CONF_WHOM_USERS && command_slot(c)->user != SHM_NONE);
 }
 
-/* Whether a token that is for this user and channel lets him subscribe. */
+/* Whether a token is for this user and channel, and so lets the user
+ * subscribe. */
 static enum centrifugo_error
 token_allows(const struct command *c, const struct channel_name *name,
     struct json_value token, struct claims *claims)

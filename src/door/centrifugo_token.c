@@ -1,4 +1,4 @@
-/* Tokens: who somebody is, and for how long. */
+/* Tokens: who a user is, and for how long. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "centrifugo.h"
 #include "codec/jwt.h"
 
-/* Takes what else is said of him, without white space. */
+/* Takes what else is said of the user, without white space. */
 static bool
 take_info(struct claims *out)
 {

@@ -152,14 +152,13 @@ forwarded_client(struct http_span field)
 {
 	static const char name[] = "for=";
 	const size_t n = sizeof(name) - 1;
-	struct http_span rest = host_last(field, ',', true), part;
+	struct http_span rest = host_last(field, ',', true), part, value;
 
 	for (;;) {
 		part = host_last(rest, ';', true);
-		part = host_trim(part);
-		if (part.len > n && strncasecmp(part.p, name, n) == 0)
-			return (struct http_span){part.p + n, part.len - n};
-		part = host_last(rest, ';', true);
+		value = host_trim(part);
+		if (value.len > n && strncasecmp(value.p, name, n) == 0)
+			return (struct http_span){value.p + n, value.len - n};
 		if (part.p == rest.p)
 			return (struct http_span){part.p, 0};
 		rest.len = (size_t)(part.p - 1 - rest.p);

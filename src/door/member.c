@@ -240,9 +240,3 @@ members_take(struct chat *ch, enum member_of of, struct json_value object,
 	}
 	return bad;
 }
-
-const char *
-member_command(int place)
-{
-	return command_members[place].name;
-}

@@ -76,12 +76,9 @@ enum { MEMBERS_TAKEN_MAX = COMMAND_MEMBERS };
 /*
  * Takes an object apart: value[] gets those that are taken, each JSON_NONE if
  * there is none. Returns 0, or the error for the first member that is refused,
- * whose name is *name.
+ * whose name is *refused.
  */
 int members_take(struct chat *ch, enum member_of of, struct json_value object,
-    struct json_value *value, const char **name);
-
-/* The name of a command by its place, below COMMAND_ID. */
-const char *member_command(int place);
+    struct json_value *value, const char **refused);
 
 #endif

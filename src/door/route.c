@@ -113,7 +113,7 @@ name_is_refused(const struct conf_live *live, const struct http_request *r,
 	    http_parameter(r->query, "user", &ignored);
 }
 
-/* Says so. */
+/* Refuses such a name. */
 static void
 route_refuse_name(struct route *out)
 {
@@ -121,7 +121,7 @@ route_refuse_name(struct route *out)
 	out->headers = "WWW-Authenticate: Bearer\r\n";
 }
 
-/* Who comes, and how he speaks. */
+/* The user, and the subprotocol. */
 static void
 route_door(const struct conf_live *live, const struct http_request *r,
     struct route *out)
@@ -185,7 +185,7 @@ route_request(const struct conf_live *live, const struct http_request *r,
 	const struct web_file *page = web_find(r->path);
 
 	if (live->insecure && !live->insecure_public && !health &&
-	    !span_is(r->path, "/ready") && host_refuses(live, r, out))
+	    host_refuses(live, r, out))
 		return;
 	if (api_route(live, r, out)) {
 		if (out->status == 405 && span_is(r->method, "OPTIONS"))

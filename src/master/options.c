@@ -136,11 +136,11 @@ conf_override(struct conf *c, const struct options *o)
 	    string_settle(&c->control) && string_settle(&c->log_file);
 }
 
-/* Whether insecure may hold with the addresses that there are. */
-static bool
-conf_is_guarded(const struct conf *c, char *error, size_t error_len)
+bool
+options_access_fits(const struct conf *c, const struct conf *running,
+    char *error, size_t error_len)
 {
-	const char *wrong = conf_access_judge(c, c);
+	const char *wrong = conf_access_judge(c, running);
 	const char *where = conf_where(c, "insecure");
 
 	if (wrong != NULL)
@@ -163,7 +163,7 @@ conf_is_sound(const struct conf *c, char *error, size_t error_len)
 	while (ring < entry * JOURNAL_SHARE)
 		ring *= 2;
 	if (c->journal_bytes >= ring)
-		return conf_is_guarded(c, error, error_len);
+		return options_access_fits(c, c, error, error_len);
 	if (where == NULL)
 		where = conf_where(c, "journal");
 	snprintf(error, error_len,

@@ -127,12 +127,10 @@ reload_configure(
     struct master *m, struct bundle *b, char *text, size_t text_len)
 {
 	struct conf *next = options_load(m->options, b, text, text_len);
-	const char *wrong = NULL;
 	int workers;
 
-	if (next != NULL && (wrong = conf_access_judge(next, m->conf)) != NULL)
-		snprintf(text, text_len, "%s\n", wrong);
-	if (next == NULL || wrong != NULL ||
+	if (next == NULL ||
+	    !options_access_fits(next, m->conf, text, text_len) ||
 	    !master_live_fits(m, &next->live, text, text_len) ||
 	    !resize_fits(m, next->workers, text, text_len)) {
 		log_error("configuration not reloaded: %s", text);

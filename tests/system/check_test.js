@@ -169,7 +169,7 @@ group('start', null, (test) => {
 		    `listen localhost:${port}\ninsecure yes\n`);
 		const r = await d.ctl('reload');
 		assert.equal(r.status, 1);
-		assert.match(r.stderr, /insecure yes: chatd listens at \*:\d+/);
+		assert.match(r.stderr, /chatd\.conf:2: insecure yes: chatd listens at \*:\d+/);
 		await d.stop();
 	});
 });

@@ -32,7 +32,7 @@ const UNSURE_MS = 3000; /* for an answer when the network is in doubt */
 const DOUBT_MS = 5000;  /* after so long without a reply it is in doubt */
 const SETTLED_MS = 10000; /* a connection that lives so long has succeeded */
 
-/* Close codes and connect errors after which trying again changes nothing. */
+/* Errors of connect after which trying again changes nothing. */
 const REFUSALS = new Set([101, 103, 109]);
 
 /* Close codes that a message was the reason of (RFC 6455, section 7.4.1). */
@@ -489,6 +489,7 @@ class Place {
 class Page {
 	constructor(name, token) {
 		Object.assign(this, {me: name, token, places: new Map(),
+		    usage: $('hint').textContent,
 		    sources: new Map(), failures: 0,
 		    marks: Object.create(null), reads: Object.assign(
 		    Object.create(null), memory.get('read', {})), active: null});
@@ -662,7 +663,7 @@ class Page {
 		if (!wrong && !$('hint').classList.contains('wrong'))
 			return;
 		$('hint').classList.toggle('wrong', wrong);
-		$('hint').textContent = wrong || HINT;
+		$('hint').textContent = wrong || this.usage;
 		$('text').setAttribute('aria-invalid', !!wrong);
 	}
 
@@ -1075,9 +1076,6 @@ function tokenPlace() {
 	return `${location.origin}${location.pathname}#token=TOKEN`;
 }
 
-/* What stands under the text field. */
-const HINT = 'Enter sends, Shift+Enter begins a new line.';
-
 /* Forgets the name and asks for another one. */
 function renamed() {
 	memory.set('name', null);
@@ -1106,7 +1104,7 @@ function welcome() {
 	$('name').focus();
 	const chosen = () => $('name').value.trim().normalize();
 	$('name').oninput = () => $('name').setCustomValidity(
-	    new TextEncoder().encode(chosen()).length > 64 ?
+	    bytes(chosen()) > 64 ?
 	    'That name is too long.' : shown(chosen()) !== chosen() ?
 	    'That name has characters that cannot be seen.' : '');
 	$('enter').onsubmit = (event) => {
