@@ -61,6 +61,7 @@ closing_read(struct chat *ch, uint32_t i)
 	KILL_POINT();
 	if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR))
 		conn_drop(ch, i, NULL);
-	else if (r > 0 && closing_is_answer(bytes, (size_t)r))
+	else if (r > 0 && ch->conn[i].phase == CONN_CLOSING &&
+	    closing_is_answer(bytes, (size_t)r))
 		conn_linger(ch, i);
 }

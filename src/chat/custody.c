@@ -125,6 +125,15 @@ custody_leave(struct chat *ch)
 	ch->custody->broken = 0;
 }
 
+/* Whether an id on the list is that of a connection which still waits. */
+static bool
+unsent_waits(const struct chat *ch, uint64_t id)
+{
+	uint32_t i = (uint32_t)id;
+
+	return ch->conn[i].fresh && slot_id(ch->hub, i) == id;
+}
+
 /* Nothing holds the connection's output back any more. */
 static void
 custody_settle(struct chat *ch, uint32_t i)
@@ -138,13 +147,11 @@ static void
 custody_settle_all(struct chat *ch)
 {
 	struct custody *c = ch->custody;
-	uint32_t k, i;
+	uint32_t k;
 
-	for (k = 0; k < c->n_unsent; k++) {
-		i = (uint32_t)c->unsent[k];
-		if (ch->conn[i].fresh && slot_id(ch->hub, i) == c->unsent[k])
-			custody_settle(ch, i);
-	}
+	for (k = 0; k < c->n_unsent; k++)
+		if (unsent_waits(ch, c->unsent[k]))
+			custody_settle(ch, (uint32_t)c->unsent[k]);
 	c->n_unsent = 0;
 }
 
@@ -294,15 +301,6 @@ note_add(struct chat *ch, struct custody_note *note, int *fd, uint32_t i)
 {
 	fd[note->n] = ch->conn[i].fd;
 	note->id[note->n++] = slot_id(ch->hub, i);
-}
-
-/* Whether an id on the list is that of a connection which still waits. */
-static bool
-unsent_waits(const struct chat *ch, uint64_t id)
-{
-	uint32_t i = (uint32_t)id;
-
-	return ch->conn[i].fresh && slot_id(ch->hub, i) == id;
 }
 
 /* Connections that have just opened, then they are answered. */

@@ -4,7 +4,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
 #include "chat/conn.h"
 #include "hub/stats.h"
 
@@ -21,18 +20,6 @@ conn_eof(struct chat *ch, uint32_t i, const char *why)
 		return;
 	}
 	conn_drop(ch, i, why);
-}
-
-/* Reads and drops what still comes after our FIN. */
-static void
-linger_read(struct chat *ch, uint32_t i)
-{
-	uint8_t waste[16384];
-	ssize_t r = recv(ch->conn[i].fd, waste, sizeof(waste), MSG_DONTWAIT);
-
-	KILL_POINT();
-	if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR))
-		conn_drop(ch, i, NULL);
 }
 
 void
@@ -101,10 +88,8 @@ conn_event_cb(int fd, short what, void *arg)
 			conn_read(ch, i);
 		break;
 	case CONN_CLOSING:
-		closing_read(ch, i);
-		break;
 	case CONN_LINGER:
-		linger_read(ch, i);
+		closing_read(ch, i);
 		break;
 	default:
 		break;

@@ -64,36 +64,37 @@ sweep_open(struct chat *ch, uint32_t i)
 	}
 }
 
-/* One connection. */
+/* The deadline of a connection that is not open has come. */
 static void
-sweep_one(struct chat *ch, uint32_t i)
+sweep_late(struct chat *ch, uint32_t i)
 {
-	struct conn *c = &ch->conn[i];
-
-	switch (c->phase) {
-	case CONN_OPEN:
-		sweep_open(ch, i);
-		break;
+	switch (ch->conn[i].phase) {
 	case CONN_REQUEST:
-		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
-			ch->request_late(ch, i);
+		ch->request_late(ch, i);
 		break;
 	case CONN_CLOSING:
-		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
-			conn_linger(ch, i);
+		conn_linger(ch, i);
 		break;
 	case CONN_ANSWER:
 	case CONN_ENDING:
-		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
-			conn_reset(ch, i);
+		conn_reset(ch, i);
 		break;
 	case CONN_LINGER:
-		if ((int32_t)((uint32_t)ch->now_ms - c->due_ms) >= 0)
-			conn_drop(ch, i, NULL);
+		conn_drop(ch, i, NULL);
 		break;
 	default:
 		break;
 	}
+}
+
+/* One connection. */
+static void
+sweep_one(struct chat *ch, uint32_t i)
+{
+	if (ch->conn[i].phase == CONN_OPEN)
+		sweep_open(ch, i);
+	else if ((int32_t)age_ms(ch, ch->conn[i].due_ms) >= 0)
+		sweep_late(ch, i);
 }
 
 /* Whether any record of a block is taken. */
