@@ -12,7 +12,6 @@
 #include "chat/custody.h"
 #include "chat/publish.h"
 #include "chat/user.h"
-#include "hub/blob.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "chat/conn.h"
-#include "hub/stats.h"
 
 /* What an answer's socket has not taken yet, and what comes after it. */
 struct conn_answer {

@@ -4,7 +4,6 @@
 #include "chat/conn.h"
 #include "chat/quota.h"
 #include "hub/lock.h"
-#include "hub/stats.h"
 
 _Static_assert(
     (int)CONF_CONNECTION_CHANNELS_MAX <= (int)SUBSCRIPTIONS_MAX, "conf.h");

@@ -1,5 +1,4 @@
 /* From the journal to the connections of this worker, in index order. */
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

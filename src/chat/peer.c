@@ -1,5 +1,4 @@
 /* How connections are called in the log. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/socket.h>
 

@@ -1,7 +1,5 @@
 #include "chat/publish.h"
 
-#include <string.h>
-
 #include "chat/conn.h"
 #include "chat/quota.h"
 #include "chat/relay.h"

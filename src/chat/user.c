@@ -1,5 +1,3 @@
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -9,7 +7,6 @@
 #include "chat/user.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
-#include "hub/stats.h"
 
 /* "#alice" from "alice"; returns the length. */
 static size_t

@@ -2,12 +2,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "chat/conn.h"
-#include "chat/relay.h"
 #include "codec/message.h"
 #include "door/door.h"
 #include "hub/stats.h"
