@@ -24,9 +24,9 @@ conn_door_ok(const struct chat *ch, uint8_t door)
 	return door != 0 && door <= DOOR_CENTRIFUGO && ch->door[door] != NULL;
 }
 
-/* Tells the other workers how many connections are here whose requests are not
- * answered yet. */
-void conn_count(struct chat *ch);
+/* More, or fewer, connections are here whose requests are not answered yet:
+ * the report tells how many. */
+void conn_pending(struct chat *ch, int more);
 
 /*
  * Takes up an accepted socket in CONN_REQUEST. Owns fd from then on. Returns
@@ -43,6 +43,9 @@ uint32_t conn_accept(struct chat *ch, int fd, const struct sockaddr *peer);
 int conn_open(struct chat *ch, uint32_t i, enum slot_door door,
     const char *user, size_t user_len, const char *device, size_t device_len,
     const void *answer, size_t answer_len, uint64_t used);
+
+/* Keeps nothing of what has come of a request. */
+void conn_request_clear(struct chat *ch, uint32_t i);
 
 /* Lets go of what a connection has only before it is open. */
 void conn_forget_request(struct chat *ch, uint32_t i);

@@ -341,8 +341,8 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 			stats_tick(h);
 		}
 	settle_all(&a);
-	/* The others accept no more than a share of what the least has. */
-	conn_count(ch);
+	/* of requests nothing is taken over */
+	conn_pending(ch, 0);
 	SHM_STORE(h->me->stage_conn, 0);
 }
 

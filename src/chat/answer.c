@@ -28,7 +28,6 @@ answer_wait(struct chat *ch, uint32_t i, struct conn_answer *a)
 	c->blocked = true;
 	c->paused = true; /* one request at a time */
 	conn_watch(ch, i);
-	conn_count(ch);
 }
 
 /* Keeps the rest of an answer; NULL: there is no memory. */
@@ -100,12 +99,11 @@ answer_done(struct chat *ch, uint32_t i)
 	}
 	memset(&c->request, 0, sizeof(c->request));
 	c->phase = CONN_REQUEST;
-	ch->n_pending++;
+	conn_pending(ch, 1);
 	answer_again(ch, i);
 	c->blocked = false;
 	c->paused = false;
 	conn_watch(ch, i);
-	conn_count(ch);
 	if (a->next > 0)
 		ch->request_next(ch, i, a->bytes + a->len, a->next);
 	free(a);

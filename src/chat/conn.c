@@ -125,12 +125,11 @@ number_give(struct chat *ch, uint32_t i)
 }
 
 void
-conn_count(struct chat *ch)
+conn_pending(struct chat *ch, int more)
 {
-	struct shm_worker *me = ch->hub->me;
-
+	ch->n_pending += (uint32_t)more;
 	atomic_store_explicit(
-	    &me->pending, ch->n_pending, memory_order_relaxed);
+	    &ch->hub->me->pending, ch->n_pending, memory_order_relaxed);
 }
 
 uint32_t
@@ -156,15 +155,13 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 		c->phase = CONN_NONE;
 		return SHM_NONE;
 	}
-	ch->n_pending++;
+	conn_pending(ch, 1);
 	ch->n_conns++;
-	conn_count(ch);
 	return i;
 }
 
-/* Frees what has come of its request. */
-static void
-request_free(struct chat *ch, uint32_t i)
+void
+conn_request_clear(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
@@ -173,7 +170,7 @@ request_free(struct chat *ch, uint32_t i)
 		return;
 	}
 	free(c->request.bytes);
-	c->request.bytes = NULL;
+	memset(&c->request, 0, sizeof(c->request));
 }
 
 int
@@ -209,7 +206,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		output_close(&ch->output, &c->out, i);
 		return -1;
 	}
-	request_free(ch, i);
+	conn_request_clear(ch, i);
 	c->user.next = c->user.previous = 0;
 	c->user.entry = SHM_NONE;
 	if (user_len > 0)
@@ -217,9 +214,8 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	SHM_STORE(s->last, SHM_OWN(ch->hub->me->cursor));
 	slot_set(ch->hub, i, SLOT_OPEN);
 	c->phase = CONN_OPEN;
-	ch->n_pending--;
+	conn_pending(ch, -1);
 	ch->n_open++;
-	conn_count(ch);
 	/* cannot fail: the first chunk has room */
 	if (output_append(&ch->output, &c->out, i, &f, 0) < 0)
 		abort();
@@ -238,8 +234,8 @@ conn_forget_request(struct chat *ch, uint32_t i)
 	struct conn *c = &ch->conn[i];
 
 	if (c->phase == CONN_REQUEST) {
-		ch->n_pending--;
-		request_free(ch, i);
+		conn_pending(ch, -1);
+		conn_request_clear(ch, i);
 	} else if (c->phase == CONN_ANSWER) {
 		free(c->answer);
 		c->answer = NULL;
@@ -259,7 +255,6 @@ conn_linger(struct chat *ch, uint32_t i)
 	c->blocked = false;
 	c->paused = false;
 	conn_watch(ch, i);
-	conn_count(ch);
 }
 
 /* The output's bound is reached. */
@@ -478,7 +473,6 @@ conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
 	c->phase = CONN_ENDING;
 	c->due_ms = (uint32_t)ch->now_ms + CHAT_ENDING_MS;
 	ch->n_open--;
-	conn_count(ch);
 	conn_wait(ch, i, false);
 	input_release(&ch->input, i);
 	conn_append_close(ch, i);
@@ -525,5 +519,4 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	c->phase = CONN_NONE;
 	ch->n_conns--;
 	number_give(ch, i);
-	conn_count(ch);
 }

@@ -202,20 +202,6 @@ head_wait(struct chat *ch, uint32_t i, const char *head, size_t len, size_t got,
 	}
 }
 
-/* Nothing of the next request has come yet. */
-static void
-request_reset(struct chat *ch, uint32_t i)
-{
-	struct conn *c = &ch->conn[i];
-
-	if (c->request.page != 0) {
-		head_forget(ch, i);
-		return;
-	}
-	free(c->request.bytes);
-	memset(&c->request, 0, sizeof(c->request));
-}
-
 /* Handles the bytes that there are of requests, one after the other, of which
  * the last `got` are not kept. What is read came at once, so their number is
  * bounded. */
@@ -232,7 +218,7 @@ request_bytes(struct chat *ch, uint32_t i, char *b, size_t len, size_t got)
 		if (used == 0)
 			return;
 		stats_tick(ch->hub);
-		request_reset(ch, i);
+		conn_request_clear(ch, i);
 		b += used;
 		len -= used;
 		got = len;
@@ -288,7 +274,7 @@ request_input(struct chat *ch, uint32_t i)
 void
 request_next(struct chat *ch, uint32_t i, char *bytes, size_t len)
 {
-	request_reset(ch, i);
+	conn_request_clear(ch, i);
 	if (len > 0)
 		request_bytes(ch, i, bytes, len, len);
 }
