@@ -24,6 +24,14 @@ void head_forget(struct chat *ch, uint32_t conn);
  * pages are free. False: there is none. */
 bool head_evict(struct chat *ch);
 
+/* blob_put() for a connection, for which unfinished requests make room; one
+ * whose own head is kept must have forgotten it. */
+uint32_t
+head_blob(struct chat *ch, uint64_t conn_id, const void *bytes, size_t len);
+
+/* The same of input_copy(). */
+int head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part);
+
 /* Ten times a second: how much all of them may hold. */
 void head_sweep(struct chat *ch);
 

@@ -59,8 +59,9 @@ void route_refuse(int status, const char *why, struct route *out);
 /*
  * Keeps the name that came in the URL for a connection of the centrifugo door
  * that is to be opened: its connect command enters it. len 0: forgets it.
+ * False: input-memory is full.
  */
-void
+bool
 centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
 /* The whole answer, 101 or other. Returns its length (truncation cannot

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "chat/conn.h"
+#include "hub/blob.h"
 #include "hub/chain.h"
 #include "hub/stats.h"
 
@@ -94,6 +95,28 @@ head_evict(struct chat *ch)
 	head_forget(ch, i);
 	conn_refuse(ch, i, busy, sizeof(busy) - 1);
 	return true;
+}
+
+uint32_t
+head_blob(struct chat *ch, uint64_t conn_id, const void *bytes, size_t len)
+{
+	uint32_t blob;
+
+	do
+		blob = blob_put(&ch->input, conn_id, bytes, len);
+	while (blob == 0 && len > 0 && len <= BLOB_MAX && head_evict(ch));
+	return blob;
+}
+
+int
+head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part)
+{
+	int r;
+
+	do
+		r = input_copy(&ch->input, slot, part);
+	while (r < 0 && r != INPUT_SPOILT && head_evict(ch));
+	return r;
 }
 
 /* Makes room by one; false: what is kept of this connection is the oldest. */

@@ -9,6 +9,7 @@
 #include "chat/channel.h"
 #include "chat/conn.h"
 #include "chat/custody.h"
+#include "chat/head.h"
 #include "chat/publish.h"
 #include "chat/user.h"
 #include "hub/blob.h"
@@ -74,7 +75,7 @@ info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 	char bytes[BLOB_MAX];
 	size_t n = blob_get(ch->hub, info, conn, bytes);
 
-	*copy = n > 0 ? blob_put(&ch->input, conn, bytes, n) : 0;
+	*copy = n > 0 ? head_blob(ch, conn, bytes, n) : 0;
 	return n == 0 || *copy != 0;
 }
 
@@ -196,7 +197,7 @@ records_copy(struct chat *ch, struct copy *c)
 		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
 	if (c->state != SLOT_MOVING) /* its worker is dead */
 		output_redo(&ch->output, &c->out, c->slot);
-	r = input_copy(&ch->input, c->slot, &c->part);
+	r = head_input_copy(ch, c->slot, &c->part);
 	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
 		records_drop(ch, c);
 		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;

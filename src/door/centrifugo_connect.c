@@ -2,16 +2,18 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "chat/head.h"
 #include "centrifugo.h"
 
-void
+bool
 centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
 	struct slot *s = conn_slot(ch, conn);
 
 	blob_drop(&ch->input, s->info);
-	s->info = blob_put(&ch->input, slot_id(ch->hub, conn), name, len);
+	s->info = head_blob(ch, slot_id(ch->hub, conn), name, len);
 	s->flags = s->info != 0 ? C_NAMED : 0;
+	return len == 0 || s->info != 0;
 }
 
 /* The name that came in the URL, where anybody may use any. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "chat/head.h"
 #include "centrifugo.h"
 #include "codec/jwt.h"
 
@@ -96,8 +97,8 @@ token_read(const struct command *c, struct json_value token, enum token_use use,
 uint32_t
 info_keep(struct chat *ch, uint32_t conn, const struct claims *claims)
 {
-	uint32_t blob = blob_put(
-	    &ch->input, slot_id(ch->hub, conn), claims->info, claims->info_len);
+	uint32_t blob = head_blob(
+	    ch, slot_id(ch->hub, conn), claims->info, claims->info_len);
 
 	if (blob == 0 && claims->info_len > 0)
 		log_warn("input-memory is full: a token's info is not kept");

@@ -90,6 +90,18 @@ refuse_full(struct chat *ch, uint32_t i)
 	request_refuse(ch, i, &route);
 }
 
+/* There is no room in input-memory. */
+static void
+refuse_memory(struct chat *ch, uint32_t i)
+{
+	struct route route;
+
+	route_refuse(503, "there is no memory for the request", &route);
+	route.headers = "Retry-After: 5\r\n";
+	route.key = "input-memory";
+	request_refuse(ch, i, &route);
+}
+
 /* Hands on the bytes that came behind the request: the first frames. They
  * pass through the stage like all input. */
 static void
@@ -114,14 +126,12 @@ request_open(struct chat *ch, uint32_t i, const struct route *route,
 {
 	bool later = route->door == DOOR_CENTRIFUGO; /* with its connect */
 
-	if (later)
-		centrifugo_name(ch, i, route->user, route->user_len);
 	if (conn_open(ch, i, route->door, route->user,
 		later ? 0 : route->user_len, route->device, route->device_len,
 		answer, len, used) == 0)
 		return true;
 	if (later)
-		centrifugo_name(ch, i, NULL, 0);
+		(void)centrifugo_name(ch, i, NULL, 0);
 	return false;
 }
 
@@ -133,8 +143,12 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 	char answer[ROUTE_ANSWER_MAX];
 	size_t len = route_answer(route, r, answer, sizeof(answer));
 
-	if (!conn_has_slot(ch, i) ||
-	    !request_open(ch, i, route, answer, len, n))
+	if (!conn_has_slot(ch, i))
+		refuse_full(ch, i);
+	else if (route->door == DOOR_CENTRIFUGO &&
+	    !centrifugo_name(ch, i, route->user, route->user_len))
+		refuse_memory(ch, i);
+	else if (!request_open(ch, i, route, answer, len, n))
 		refuse_full(ch, i);
 	else if (more > 0)
 		first_frames(ch, i, head + n, more, n);
@@ -188,18 +202,12 @@ static void
 head_wait(struct chat *ch, uint32_t i, const char *head, size_t len, size_t got,
     size_t scanned)
 {
-	struct route route;
-
 	if (len >= ch->live.request_size)
 		head_too_long(ch, i);
 	else if (head_keep(ch, i, head + len - got, got))
 		ch->conn[i].request.scanned = (uint32_t)scanned;
-	else {
-		route_refuse(503, "there is no memory for the request", &route);
-		route.headers = "Retry-After: 5\r\n";
-		route.key = "input-memory";
-		request_refuse(ch, i, &route);
-	}
+	else
+		refuse_memory(ch, i);
 }
 
 /* Handles the bytes that there are of requests, one after the other, of which
@@ -214,6 +222,7 @@ request_bytes(struct chat *ch, uint32_t i, char *b, size_t len, size_t got)
 	int n;
 
 	while ((n = http_head_end(b, len, &scanned, &r)) > 0) {
+		head_forget(ch, i); /* all of it is in b */
 		used = request_complete(ch, i, b, (size_t)n, len - (size_t)n);
 		if (used == 0)
 			return;

@@ -39,7 +39,7 @@ scene_begin(struct scene *s, enum slot_door door)
 	    s->old, door, door == DOOR_PLAIN ? "alice" : "", &s->client);
 	if (door == DOOR_PLAIN)
 		return;
-	centrifugo_name(&s->old->ch, s->i, "alice", 5);
+	assert_true(centrifugo_name(&s->old->ch, s->i, "alice", 5));
 }
 
 /* It is known who it is. */

@@ -2,6 +2,8 @@
 #include "chat_fixture.h"
 
 #include "chat/head.h"
+#include "door/door.h"
+#include "hub/blob.h"
 #include "hub/stats.h"
 
 enum { SLOTS = 64, INPUT = 1 << 20, PAGE = 1016 };
@@ -219,15 +221,51 @@ test_messages(void **state)
 	assert_int_equal(n->ch.input.pages.n_used, 0);
 }
 
+/* What clients that are known have said of themselves takes the room of
+ * requests, too, the oldest first; without any it is not kept, and that is
+ * told. */
+static void
+test_blobs(void **state)
+{
+	static const char info[BLOB_MAX];
+	struct node *n = node_new(&hub, 0);
+	uint32_t heads[2], i, k, blobs;
+	int client[2], bob;
+
+	for (k = 0; k < 2; k++) {
+		heads[k] = request_new(n, &client[k]);
+		assert_true(
+		    head_keep(&n->ch, heads[k], bytes_of(k, PAGE), PAGE));
+	}
+	i = request_new(n, &bob);
+	for (blobs = 0;
+	     blob_put(&n->ch.input, slot_id(&hub, i), info, sizeof(info)) != 0;)
+		blobs++;
+	assert_in_range(blobs, 1000, 1024);
+	assert_int_not_equal(
+	    head_blob(&n->ch, slot_id(&hub, i), info, sizeof(info)), 0);
+	assert_true(is_evicted(client[0]));
+	assert_false(is_evicted(client[1]));
+	assert_true(centrifugo_name(&n->ch, i, "bob", 3));
+	assert_true(is_evicted(client[1]));
+	conn_slot(&n->ch, i)->info = 0; /* its page stays taken */
+	assert_false(centrifugo_name(&n->ch, i, "bob", 3));
+	assert_true(centrifugo_name(&n->ch, i, NULL, 0));
+	conn_drop(&n->ch, i, NULL);
+	close(client[0]);
+	close(client[1]);
+	close(bob);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_oldest, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_self, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_blobs, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_spoilt_message, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_self, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
 	};
 
