@@ -103,7 +103,6 @@ bool json_string_equals(struct json_value v, const char *text);
  * exponent (1.0 and 1e3 are none), as in Go; -0 is no unsigned one.
  */
 bool json_bool(struct json_value v, bool *out);
-bool json_int32(struct json_value v, int32_t *out);
 bool json_int64(struct json_value v, int64_t *out);
 bool json_uint32(struct json_value v, uint32_t *out);
 bool json_uint64(struct json_value v, uint64_t *out);
@@ -169,10 +168,5 @@ void json_put_raw(struct json_writer *w, const char *p, size_t len);
 
 /* A validated value without insignificant white space; null for JSON_NONE. */
 void json_put_compact(struct json_writer *w, struct json_value v);
-
-/* {"text":"..."} of a text: its exact size in bytes, and the bytes, of which
- * out has room for as many. The latter returns the size, too. */
-size_t json_text_size(const char *text, size_t len);
-size_t json_text_write(char *out, const char *text, size_t len);
 
 #endif

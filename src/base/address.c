@@ -13,8 +13,10 @@ address_reach_v4(uint32_t a)
 {
 	if (a >> 24 == IN_LOOPBACKNET)
 		return ADDRESS_LOOPBACK;
-	if (a >> 24 == 10 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 ||
-	    a >> 16 == 0xa9fe)
+	if (a >> 24 == 10 ||	 /* 10.0.0.0/8 */
+	    a >> 20 == 0xac1 ||	 /* 172.16.0.0/12 */
+	    a >> 16 == 0xc0a8 || /* 192.168.0.0/16 */
+	    a >> 16 == 0xa9fe)	 /* 169.254.0.0/16, link-local */
 		return ADDRESS_PRIVATE;
 	return ADDRESS_PUBLIC;
 }

@@ -46,7 +46,7 @@ enum {
 struct log_site {
 	const char *fmt; /* NULL: free */
 	struct rate rate;
-	int level;	       /* of its last line */
+	int level;	       /* of the lines held back */
 	uint32_t more;	       /* lines held back that have not been told of */
 	uint64_t since_ms;     /* the first of them */
 	char like[LIKE_BYTES]; /* how the last line that was not began */

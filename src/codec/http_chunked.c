@@ -22,16 +22,6 @@ enum chunked_state {
 	CHUNKED_BAD	     /* nothing follows */
 };
 
-/* The value of a hexadecimal digit, or -1. */
-static int
-chunked_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Whether a byte may stand in an extension or a trailer field. */
 static bool
 chunked_is_text(char c)
@@ -46,7 +36,7 @@ chunked_is_text(char c)
 static enum chunked_state
 chunked_size(struct http_chunked *c, char byte)
 {
-	int digit = chunked_digit(byte);
+	int digit = http_hex(byte);
 
 	if (digit < 0 || c->left > UINT32_MAX >> 4)
 		return CHUNKED_BAD;

@@ -223,6 +223,34 @@ http_is_authority(struct http_span s, bool need_port)
 	return http_is_port(port, need_port);
 }
 
+bool
+http_next_line(struct http_span *rest, struct http_span *line)
+{
+	const char *cr = memmem(rest->p, rest->len, "\r\n", 2);
+
+	if (cr == NULL)
+		return false;
+	line->p = rest->p;
+	line->len = (size_t)(cr - rest->p);
+	rest->p += line->len + 2;
+	rest->len -= line->len + 2;
+	return true;
+}
+
+bool
+http_split(struct http_span *s, char c, struct http_span *before)
+{
+	const char *at = s->len > 0 ? memchr(s->p, c, s->len) : NULL;
+
+	if (at == NULL)
+		return false;
+	before->p = s->p;
+	before->len = (size_t)(at - s->p);
+	s->p += before->len + 1;
+	s->len -= before->len + 1;
+	return true;
+}
+
 struct http_span
 http_trim(struct http_span s)
 {

@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "codec/http.h"
 
@@ -35,35 +34,11 @@ bool http_is_query(struct http_span s);
 bool http_is_authority(struct http_span s, bool need_port);
 
 /* Takes a line off the front, without its CRLF; false if there is none. */
-static inline bool
-http_next_line(struct http_span *rest, struct http_span *line)
-{
-	const char *cr = memmem(rest->p, rest->len, "\r\n", 2);
-
-	if (cr == NULL)
-		return false;
-	line->p = rest->p;
-	line->len = (size_t)(cr - rest->p);
-	rest->p += line->len + 2;
-	rest->len -= line->len + 2;
-	return true;
-}
+bool http_next_line(struct http_span *rest, struct http_span *line);
 
 /* Splits at the first c: the part before it goes to *before, s keeps the rest.
  * If there is no c, returns false. */
-static inline bool
-http_split(struct http_span *s, char c, struct http_span *before)
-{
-	const char *at = s->len > 0 ? memchr(s->p, c, s->len) : NULL;
-
-	if (at == NULL)
-		return false;
-	before->p = s->p;
-	before->len = (size_t)(at - s->p);
-	s->p += before->len + 1;
-	s->len -= before->len + 1;
-	return true;
-}
+bool http_split(struct http_span *s, char c, struct http_span *before);
 
 /* Without optional white space at both ends. */
 struct http_span http_trim(struct http_span s);

@@ -391,17 +391,6 @@ json_int64(struct json_value v, int64_t *out)
 }
 
 bool
-json_int32(struct json_value v, int32_t *out)
-{
-	int64_t n;
-
-	if (!json_int64(v, &n) || n < INT32_MIN || n > INT32_MAX)
-		return false;
-	*out = (int32_t)n;
-	return true;
-}
-
-bool
 json_double(struct json_value v, double *out)
 {
 	char copy[64], *end;

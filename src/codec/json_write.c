@@ -7,8 +7,6 @@
 
 enum { JSON_GROW_FIRST = 512 }; /* bytes: holds most replies */
 
-static const char json_text_head[] = "{\"text\":";
-
 void
 json_writer_init(struct json_writer *w, char *buf, size_t cap)
 {
@@ -255,30 +253,4 @@ json_put_compact(struct json_writer *w, struct json_value v)
 		json_put(w, start, (size_t)(p - start));
 		p = json_skip_space(p, end);
 	}
-}
-
-size_t
-json_text_size(const char *text, size_t len)
-{
-	const char *p = len > 0 ? text : "", *end = p + len;
-	struct json_piece piece;
-	size_t size = sizeof(json_text_head) - 1 + 3; /* "" and } */
-
-	while (p < end) {
-		p = json_next_piece(p, end, &piece);
-		size += piece.len;
-	}
-	return size;
-}
-
-size_t
-json_text_write(char *out, const char *text, size_t len)
-{
-	struct json_writer w;
-
-	json_writer_init(&w, out, SIZE_MAX);
-	json_put(&w, json_text_head, sizeof(json_text_head) - 1);
-	json_put_string(&w, text, len);
-	json_close(&w, '}');
-	return w.len;
 }

@@ -168,6 +168,26 @@ mask_store(struct hub *h, uint32_t e, uint64_t mask)
 		charge_change(h, e, mask != 0);
 }
 
+/* An entry that no worker has, e if the name has one, charged as the terms say;
+ * SHM_NONE with *how telling why it is refused. */
+static uint32_t
+entry_charge(struct hub *h, uint32_t e, uint64_t hash, const char *name,
+    size_t len, const struct charge_terms *terms, enum charge_result *how)
+{
+	/* the lobby is always there, and nobody's */
+	*how = e == PRESENCE_LOBBY ? CHARGE_FIRST
+				   : charge_judge(h, name_kind(name), terms);
+	if (*how != CHARGE_FIRST)
+		return SHM_NONE;
+	if (e == SHM_NONE)
+		e = entry_new(h, hash, name, len);
+	if (e == SHM_NONE)
+		*how = CHARGE_FULL;
+	else
+		charge_name(h, e, terms);
+	return e;
+}
+
 uint32_t
 presence_enter_for(struct hub *h, const char *name, size_t len,
     const struct charge_terms *terms, enum charge_result *how)
@@ -181,21 +201,8 @@ presence_enter_for(struct hub *h, const char *name, size_t len,
 	hash = siphash(h->hash_key, name, len);
 	e = bucket_find(h, hash, name, len);
 	*how = CHARGE_FURTHER;
-	if (presence_mask(h, e) == 0) {
-		/* the lobby is always there, and nobody's */
-		*how = e == PRESENCE_LOBBY
-		    ? CHARGE_FIRST
-		    : charge_judge(h, name_kind(name), terms);
-		if (*how != CHARGE_FIRST)
-			return SHM_NONE;
-		if (e == SHM_NONE)
-			e = entry_new(h, hash, name, len);
-		if (e == SHM_NONE) {
-			*how = CHARGE_FULL;
-			return SHM_NONE;
-		}
-		charge_name(h, e, terms);
-	}
+	if (presence_mask(h, e) == 0)
+		e = entry_charge(h, e, hash, name, len, terms, how);
 	presence_set(h, e);
 	return e;
 }

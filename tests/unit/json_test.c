@@ -339,7 +339,6 @@ test_integers(void **state)
 	uint64_t u64 = 7;
 	uint32_t u32 = 7;
 	int64_t i64 = 7;
-	int32_t i32 = 7;
 	size_t i;
 
 	for (i = 0; i < sizeof(none) / sizeof(*none); i++)
@@ -351,14 +350,6 @@ test_integers(void **state)
 	assert_true(i64 == INT64_MIN);
 	assert_true(json_int64(value("-0"), &i64));
 	assert_true(i64 == 0);
-
-	assert_false(json_int32(value("2147483648"), &i32));
-	assert_false(json_int32(value("-2147483649"), &i32));
-	assert_int_equal(i32, 7);
-	assert_true(json_int32(value("2147483647"), &i32));
-	assert_true(i32 == INT32_MAX);
-	assert_true(json_int32(value("-2147483648"), &i32));
-	assert_true(i32 == INT32_MIN);
 
 	assert_false(json_uint32(value("4294967296"), &u32));
 	assert_false(json_uint32(value("-1"), &u32));

@@ -161,18 +161,20 @@ test_text(void **state)
 	    {"\xe2\x82\xac \xf0\x9f\x98\x80 </script>",
 		"{\"text\":\"\xe2\x82\xac \xf0\x9f\x98\x80 </script>\"}"},
 	    {"\xff", "{\"text\":\"\xef\xbf\xbd\"}"}};
-	size_t i, size, len;
-	char *out;
+	struct json_writer w;
+	char buf[128];
+	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		len = strlen(cases[i][0]);
-		size = json_text_size(cases[i][0], len);
-		assert_int_equal(size, strlen(cases[i][1]));
-		out = exact(cases[i][1], size);
-		memset(out, 0, size);
-		assert_int_equal(json_text_write(out, cases[i][0], len), size);
-		assert_memory_equal(out, cases[i][1], size);
-		assert_true(accepts(out, size));
+		json_writer_init(&w, buf, sizeof(buf));
+		json_open(&w, '{');
+		json_put_name(&w, "text");
+		json_put_string(&w, cases[i][0], strlen(cases[i][0]));
+		json_close(&w, '}');
+		assert_false(json_writer_failed(&w));
+		assert_int_equal(w.len, strlen(cases[i][1]));
+		assert_memory_equal(buf, cases[i][1], w.len);
+		assert_true(accepts(buf, w.len));
 	}
 }
 
