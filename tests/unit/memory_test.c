@@ -36,6 +36,13 @@ slow_open(struct node *n, const char *user, int *client)
 	return i;
 }
 
+/* Answers one connection with a line. */
+static void
+slow_answer(struct node *n, uint32_t i)
+{
+	conn_answer(&n->ch, i, WS_TEXT, &(struct iovec){line, LINE}, 1, 0);
+}
+
 /* Says len bytes that begin with a text. */
 static void
 say(struct node *n, const char *channel, const char *text, size_t len)
@@ -120,35 +127,38 @@ test_reader_of_the_frame(void **state)
 }
 
 /* A user has five connections; making room for a message to them drops the
- * next one and the one after it: the others get it all the same. */
+ * next one and the one after it: the others get it all the same. What a third
+ * slow reader holds makes both necessary, however well the rest is compacted.
+ */
 static void
 test_rest_of_the_list(void **state)
 {
-	int client[5];
-	uint32_t i[5], k;
+	int client[5], other;
+	uint32_t i[5], eve, k, n_lines = 0;
 	struct node *n;
 	struct hub h;
 
 	fixture_hub(&h, SLOTS, 100, 32 << 20, 4 << 20, 1 << 20);
 	n = small_node(&h, 0);
+	eve = slow_open(n, "eve", &other);
 	for (k = 0; k < 5; k++)
 		i[k] = k == 2 || k == 3 ? slow_open(n, "bob", &client[k])
 					: node_open(n, "bob", &client[k]);
 	/* the first of the list is the last that came: 4, 3, 2, 1, 0 */
 	assert_int_equal(user_list_first(&n->ch, h.slot[i[0]].user), i[4]);
-	while (n->ch.conn[i[3]].phase == CONN_OPEN &&
-	    output_pending(&n->ch.conn[i[3]].out) < 1200000) {
-		memcpy(line, "OLD", 3);
-		conn_answer(
-		    &n->ch, i[3], WS_TEXT, &(struct iovec){line, LINE}, 1, 0);
-		conn_answer(
-		    &n->ch, i[2], WS_TEXT, &(struct iovec){line, LINE}, 1, 0);
+	memcpy(line, "OLD", 3);
+	for (; n->ch.conn[i[3]].phase == CONN_OPEN &&
+	     output_pending(&n->ch.conn[i[3]].out) < 1200000;
+	     n_lines++) {
+		slow_answer(n, i[3]);
+		slow_answer(n, i[2]);
+		if (n_lines >= 2)
+			slow_answer(n, eve); /* she has least */
 	}
-	/* this one has most, so it is the first to go */
-	conn_answer(&n->ch, i[3], WS_TEXT, &(struct iovec){line, LINE}, 1, 0);
+	slow_answer(n, i[3]); /* this one has most: the first to go */
 	chat_turn(&n->ch);
 	/* neither alone makes enough room for this one */
-	say(n, "#bob", "NEW", 1700000);
+	say(n, "#bob", "NEW", 2000000);
 	chat_turn(&n->ch);
 	assert_int_equal(n->ch.conn[i[3]].phase, CONN_NONE);
 	assert_int_equal(n->ch.conn[i[2]].phase, CONN_NONE);
