@@ -21,13 +21,15 @@ check_format() {
 }
 
 # Folders are layers: a file includes its own folder and lower layers alone.
-# hub and net, keeper, worker, logger and master do not see each other, chat does not see
-# door, one door does not see another; the lowest four know no libevent.
+# hub and net, keeper, worker, logger and master do not see each other; conn,
+# room and takeover do not see door, one door does not see another; the lowest
+# four know no libevent.
 check_layers() {
 	find src include -name '*.[chy]' -exec awk '
 	BEGIN {
-		split("base 0 codec 1 conf 1 hub 2 net 2 chat 3 door 3 " \
-		    "keeper 4 worker 4 logger 4 master 4", w, " ")
+		split("base 0 codec 1 conf 1 hub 2 net 2 conn 3 room 3 " \
+		    "takeover 3 door 3 keeper 4 worker 4 logger 4 master 4",
+		    w, " ")
 		for (i = 1; i in w; i += 2)
 			layer[w[i]] = w[i + 1]
 	}
@@ -65,7 +67,8 @@ check_layers() {
 			tell(own " (layer " layer[own] ") includes " q[2] \
 			    " (layer " layer[t[1]] ")")
 		else if (layer[t[1]] == layer[own] && layer[own] > 1 &&
-		    !(own == "door" && t[1] == "chat") &&
+		    !(own ~ /^(conn|room|takeover|door)$/ &&
+		    t[1] ~ /^(conn|room|takeover)$/) &&
 		    !(FILENAME == "src/master/spawn.c" &&
 		    q[2] == "worker/worker.h") && # where the child goes
 		    !(FILENAME == "src/master/log_child.c" &&

@@ -57,7 +57,7 @@ enum message_type {
 	MSG_ACCUSE,	/* that worker sent bad messages over its link, which is
 			 * closed; struct message_accuse */
 	/* worker to worker */
-	MSG_RELAY = 64, /* publications, see chat/relay.h */
+	MSG_RELAY = 64, /* publications, see room/relay.h */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
 	MSG_TAKEN	/* it has; its id, 8 bytes */
 };
@@ -154,7 +154,7 @@ struct message_accuse {
 	uint32_t generation; /* of the accused */
 };
 
-/* Of each publication in a MSG_RELAY, see chat/relay.h. */
+/* Of each publication in a MSG_RELAY, see room/relay.h. */
 struct relay_record {
 	uint64_t position;
 	uint32_t length; /* of the entry that follows, 0: none */

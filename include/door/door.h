@@ -2,7 +2,7 @@
 #ifndef CHATD_DOOR_DOOR_H
 #define CHATD_DOOR_DOOR_H
 
-#include "chat/chat.h"
+#include "conn/chat.h"
 #include "codec/http.h"
 #include "codec/name.h"
 

@@ -16,7 +16,7 @@ enum { KILL_POINTS = 1024, KILL_NAME = 40, KILL_WORKERS = 64 };
 
 struct kill_entry {
 	_Atomic uint32_t state; /* 0: free, 1: being named, 2: a point */
-	char name[KILL_NAME];	/* "chat/conn.c:123" */
+	char name[KILL_NAME];	/* "conn/conn.c:123" */
 	_Atomic uint32_t deaths;
 	_Atomic uint64_t passes;
 };

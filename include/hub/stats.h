@@ -94,7 +94,7 @@ struct shm_worker {
 	_Atomic uint64_t closed_slow;
 	_Atomic uint64_t skipped; /* deliveries a slow reader went without */
 	/* refused, because a table is full or a share of it used up: see
-	 * chat/quota.h */
+	 * room/quota.h */
 	_Atomic uint64_t users_full;
 	_Atomic uint64_t channels_full;
 	_Atomic uint64_t subscriptions_full;

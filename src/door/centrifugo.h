@@ -2,10 +2,10 @@
 #ifndef CHATD_SRC_DOOR_CENTRIFUGO_H
 #define CHATD_SRC_DOOR_CENTRIFUGO_H
 
-#include "chat/channel.h"
-#include "chat/conn.h"
-#include "chat/publish.h"
-#include "chat/user.h"
+#include "room/channel.h"
+#include "conn/conn.h"
+#include "room/publish.h"
+#include "room/user.h"
 #include "codec/json.h"
 #include "door/door.h"
 #include "hub/blob.h"

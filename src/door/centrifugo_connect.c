@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "chat/head.h"
+#include "conn/head.h"
 #include "centrifugo.h"
 
 bool

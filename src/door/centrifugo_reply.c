@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "centrifugo.h"
-#include "chat/quota.h"
+#include "room/quota.h"
 
 enum {
 	REPLY_MAX = 64 * 1024 * 1024, /* a frame is less */

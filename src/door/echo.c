@@ -1,5 +1,5 @@
 /* /echo: each message comes back in one frame, as it came. */
-#include "chat/conn.h"
+#include "conn/conn.h"
 #include "codec/ws.h"
 #include "door/door.h"
 

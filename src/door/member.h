@@ -9,7 +9,7 @@
 #ifndef CHATD_SRC_DOOR_MEMBER_H
 #define CHATD_SRC_DOOR_MEMBER_H
 
-#include "chat/chat.h"
+#include "conn/chat.h"
 #include "codec/json.h"
 
 /* Whose members. Of client requests the result is one of enum

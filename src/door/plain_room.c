@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "chat/quota.h"
+#include "room/quota.h"
 #include "plain.h"
 
 enum {

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "chat/chat.h"
+#include "conn/chat.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 #include "master/notify.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "chat/conn.h"
+#include "conn/conn.h"
 #include "hub/stats.h"
 #include "private.h"
 

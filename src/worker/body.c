@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "chat/conn.h"
-#include "chat/head.h"
+#include "conn/conn.h"
+#include "conn/head.h"
 #include "codec/http.h"
 #include "codec/http_chunked.h"
 #include "door/door.h"

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "chat/conn.h"
-#include "chat/custody.h"
-#include "chat/relay.h"
+#include "conn/conn.h"
+#include "conn/custody.h"
+#include "room/relay.h"
 #include "codec/message.h"
 #include "door/door.h"
 #include "net/link.h"

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "chat/conn.h"
-#include "chat/custody.h"
-#include "chat/relay.h"
+#include "conn/conn.h"
+#include "conn/custody.h"
+#include "room/relay.h"
 #include "codec/message.h"
 #include "net/custody.h"
 #include "net/link.h"

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "chat/conn.h"
-#include "chat/custody.h"
-#include "chat/move.h"
-#include "chat/relay.h"
+#include "conn/conn.h"
+#include "conn/custody.h"
+#include "takeover/move.h"
+#include "room/relay.h"
 #include "codec/message.h"
 #include "hub/lock.h"
 #include "hub/stats.h"

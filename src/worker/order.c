@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "chat/publish.h"
+#include "room/publish.h"
 #include "codec/message.h"
 #include "hub/journal.h"
 #include "hub/presence.h"

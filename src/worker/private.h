@@ -2,7 +2,7 @@
 #ifndef CHATD_SRC_WORKER_PRIVATE_H
 #define CHATD_SRC_WORKER_PRIVATE_H
 
-#include "chat/chat.h"
+#include "conn/chat.h"
 #include "hub/stats.h"
 #include "net/listener.h"
 #include "worker/worker.h"

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "chat/conn.h"
-#include "chat/head.h"
-#include "chat/quota.h"
+#include "conn/conn.h"
+#include "conn/head.h"
+#include "room/quota.h"
 #include "codec/http.h"
 #include "door/door.h"
 #include "hub/stats.h"

@@ -11,9 +11,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "chat/adopt.h"
-#include "chat/custody.h"
-#include "chat/move.h"
+#include "takeover/adopt.h"
+#include "conn/custody.h"
+#include "takeover/move.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 #include "net/custody.h"

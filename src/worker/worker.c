@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "chat/conn.h"
+#include "conn/conn.h"
 #include "codec/message.h"
 #include "door/door.h"
 #include "hub/stats.h"

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "chat/user.h"
+#include "room/user.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/stats.h"

@@ -4,7 +4,7 @@
 #include "../unit/chat_fixture.h"
 #include "kill_child.h"
 
-#include "chat/user.h"
+#include "room/user.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/stats.h"

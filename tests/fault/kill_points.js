@@ -4,7 +4,7 @@
  *
  *	const list = new List();
  *	const d = await Daemon.start({env: {CHATD_KILL_LIST: list.path}});
- *	const before = list.passes(/^chat\//);   // Map "7 chat/conn.c:123" -> n
+ *	const before = list.passes(/^conn\//);   // Map "7 conn/conn.c:123" -> n
  *	...
  *	list.arm(7);                             // at its next pass of that
  */

@@ -13,7 +13,7 @@ const {Daemon, until} = require('../system/daemon.js');
 const {Guests, row, signal, whole} = require('./guests.js');
 const {List} = require('./kill_points.js');
 
-const POINTS = /^(chat|hub|worker)\/(?!custody|lock|publish|deliver)/;
+const POINTS = /^(conn|room|takeover|hub|worker)\/(?!custody|lock|publish|deliver)/;
 const BURST = 18, BURST_MS = 10000; /* more deaths than 20 are too many */
 
 /* Not more deaths than a slot may have in a while. */

@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "chat/adopt.h"
-#include "chat/channel.h"
-#include "chat/conn.h"
-#include "chat/move.h"
-#include "chat/publish.h"
+#include "takeover/adopt.h"
+#include "room/channel.h"
+#include "conn/conn.h"
+#include "takeover/move.h"
+#include "room/publish.h"
 #include "door/door.h"
 #include "net/loop.h"
 

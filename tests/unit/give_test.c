@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 
 #include "../../src/worker/private.h"
-#include "chat/relay.h"
+#include "room/relay.h"
 #include "codec/message.h"
 #include "net/link.h"
 

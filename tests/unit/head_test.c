@@ -1,7 +1,7 @@
 /* head: requests that are not complete, in their share of input-memory. */
 #include "chat_fixture.h"
 
-#include "chat/head.h"
+#include "conn/head.h"
 #include "door/door.h"
 #include "hub/blob.h"
 #include "hub/stats.h"

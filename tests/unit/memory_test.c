@@ -2,7 +2,7 @@
  * their loops over the connections that it is taken from. */
 #include "chat_fixture.h"
 
-#include "chat/user.h"
+#include "room/user.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"

@@ -2,8 +2,8 @@
  * die, be late or be wrong while they are on their way. */
 #include "way.h"
 
-#include "chat/custody.h"
-#include "chat/relay.h"
+#include "conn/custody.h"
+#include "room/relay.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"

@@ -4,7 +4,7 @@
 
 #include <arpa/inet.h>
 
-#include "chat/quota.h"
+#include "room/quota.h"
 #include "hub/stats.h"
 
 /* The key of an address, as that of a connection here. */

@@ -5,7 +5,7 @@
 
 #include "../../src/hub/bucket.h"
 #include "../../src/hub/heads.h"
-#include "chat/user.h"
+#include "room/user.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 

@@ -23,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "chat/publish.h"
-#include "chat/relay.h"
+#include "room/publish.h"
+#include "room/relay.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"

@@ -1,0 +1,279 @@
+/*
+ * chat: a worker's whole state: its connections, users, allocators, links to
+ * the other workers. Layer 3; one per worker process, never shared.
+ *
+ * A loop turn: events are handled (input is read, published, answered; relays
+ * are taken in), then chat_turn() sends the relays, delivers what is new and
+ * writes out everything that was appended, each connection's in one write.
+ * After CHAT_TURN_MS it takes up nothing more: the rest is for the next one.
+ * One connection's input has its share of a turn (CHAT_BUDGET_US); what is
+ * beyond that waits until the others have been served.
+ */
+#ifndef CHATD_CONN_CHAT_H
+#define CHATD_CONN_CHAT_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "conf/conf.h"
+#include "hub/claim.h"
+#include "hub/input.h"
+#include "hub/journal.h"
+#include "hub/output.h"
+#include "hub/slot.h"
+#include "net/batch.h"
+
+enum {
+	CHAT_LINGER_MS = 1000, /* read on after our FIN, so that what was sent
+				* arrives */
+	/* Our FIN waits so long for the client's close frame. Larger: who
+	 * answers none keeps its slot longer; smaller: browsers on slow
+	 * networks call the end unclean. */
+	CHAT_CLOSE_MS = 1000,
+	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
+	CHAT_TURN_MS = 50,     /* so long what else is there waits, and more
+				* of it leaves in one write */
+	/*
+	 * What the input of one connection may cost in a turn: so long, or so
+	 * much output. The rest of it waits, and so long are all who wait
+	 * served in a turn together. Larger: the others of the worker wait
+	 * longer for one who sends much at once; smaller: it waits more often,
+	 * which costs a copy of what it has sent.
+	 */
+	CHAT_BUDGET_US = 2000,
+#ifdef CHATD_KILL_POINTS
+	CHAT_BUDGET_BYTES = 256, /* so that tests wait often */
+#else
+	CHAT_BUDGET_BYTES = 64 * 1024,
+#endif
+	CHAT_COMMANDS = 8191, /* of one message (KEY_BITS) */
+	MOVE_MAX = 250,	      /* connections taken up at once */
+	CHAT_PARTS = 8,	      /* of a message, see door_ops */
+	CHAT_SPARE = 64,      /* connections without a slot, to be told 503 */
+	CHAT_FDS = 1 << 20,   /* descriptors are below (fs.nr_open's default) */
+	CHAT_ECHO_MAX = 16 * 1024 * 1024 /* bytes of a message on /echo */
+};
+
+enum conn_phase {
+	CONN_NONE,
+	CONN_REQUEST, /* its request is not complete; no promise made */
+	CONN_ANSWER,  /* gets the rest of an answer that did not fit */
+	CONN_OPEN,
+	CONN_ENDING,  /* gets its pending output, our close frame last */
+	CONN_CLOSING, /* that is sent: reads on until the client's close frame,
+		       * then sends a FIN */
+	CONN_LINGER,  /* our FIN is sent; reads on until the peer's */
+	CONN_MOVING,  /* frozen: on its way to another worker */
+	CONN_DROPPED  /* its output is given back, nothing is appended; it is
+		       * ended at the turn's end */
+};
+
+/* The private part of a connection; its number is its slot's (from n_slots
+ * on: it has no slot). */
+struct conn {
+	struct event ev;
+	struct output out;
+	union {
+		struct {
+			union {
+				char *bytes; /* of a body: malloc'ed, or NULL */
+				struct {
+					uint32_t older, newer; /* head.c */
+				};
+			};
+			uint32_t len, scanned; /* see request.c */
+			uint32_t page; /* of a head: first page + 1, 0: none */
+		} request;
+		struct conn_answer *answer; /* malloc'ed, see answer.c */
+		struct {
+			/* others of the same user here, number + 1 */
+			uint32_t next, previous;
+			uint32_t entry; /* his, in presence */
+		} user;
+	};
+	int fd;
+	uint32_t due_ms;  /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
+			   * when; the clock's low half */
+	uint32_t dirty;	  /* place + 1 in the list of those to write */
+	uint8_t phase;	  /* enum conn_phase */
+	uint8_t door;	  /* enum slot_door, of one that is open */
+	bool blocked : 1; /* the socket is full: EV_WRITE is set */
+	bool paused : 1;  /* not reading */
+	bool present : 1; /* counted in presence */
+	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
+	bool unkept : 1;  /* was not in custody when that was last counted */
+	bool untold : 1;  /* in the list of those to be told of a gap */
+	bool waits : 1;	  /* has input that waits; it is not read from */
+	bool torn : 1;	  /* some of that may have been done by a worker that
+			   * died over it */
+	bool again : 1;	  /* REQUEST: it has had an answer already */
+	bool drains : 1;  /* ends behind the message in hand: conn_drain() */
+};
+
+/* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
+struct budget {
+	uint64_t from_us;     /* 0: not looked at the clock yet */
+	uint64_t from_output; /* position in the connection's output */
+	bool off; /* there is no room to keep the rest: it is done now, if it
+		   * does not take a whole turn */
+};
+
+struct chat;
+
+/* Positions that the ring has overwritten before they were delivered: above
+ * `from`, below `to`. `until` was the newest when that was noticed. */
+struct hole {
+	uint64_t from, to, until;
+};
+
+/* What a door does. `position` is the input position after the message. */
+struct door_ops {
+	const char *name;
+	bool binary; /* accepts binary messages */
+	/* Carries a message out. One of several commands may be left in the
+	 * middle once conn_is_spent(): `rest_from` of the chat is then how many
+	 * are done, and the message comes again, with that in done_commands. */
+	void (*message)(struct chat *ch, uint32_t conn, int opcode,
+	    const char *data, size_t len, uint64_t position);
+	/*
+	 * Describes what a publication (or join or leave) looks like here as
+	 * the text of one message: parts in static memory or p's own, good
+	 * until the next call. Returns how many (at most CHAT_PARTS); 0: this
+	 * door does not tell it.
+	 */
+	int (*render)(
+	    struct chat *ch, const struct publication *p, struct iovec *parts);
+	/* The connection goes; it is in presence for the last time. NULL: the
+	 * door does not care. */
+	void (*leave)(struct chat *ch, uint32_t conn);
+	/* Once a second or oftener: the door's own deadlines. NULL: none. */
+	void (*sweep)(struct chat *ch, uint32_t conn);
+	/* What a connection is closed with, and *text, for what was decided:
+	 * the door's own code (REASON_NONE), the peer's (the same), or one of
+	 * the chat layer. NULL: as it was decided. */
+	uint16_t (*close_code)(
+	    uint16_t code, enum reason reason, const char **text);
+	/* All its output is written. NULL: the door does not care. */
+	void (*drained)(struct chat *ch, uint32_t conn);
+	bool own_ping; /* the door pings in its own way (sweep) */
+	bool own_rate; /* it asks conn_rate() itself, for each command */
+};
+
+struct relay;
+struct custody;
+struct moving;
+
+struct chat {
+	struct hub *hub;
+	struct conf_live live;
+	struct event_base *base;
+	struct batch *batch;
+	const struct door_ops *door[4]; /* by enum slot_door */
+
+	struct claim slots, subscriptions;
+	struct output_pool output;
+	struct input_pool input;
+	struct relay *relay;
+	struct custody *custody;
+	struct moving *moving;
+	uint32_t n_moving;
+
+	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
+	uint64_t spare_used; /* bit per connection without a slot */
+	uint32_t *local; /* [n_entries]: of "#user" his first connection + 1,
+			  * of others how many here have it */
+	uint64_t *here;	 /* bit per slot: its connection is here */
+	uint32_t n_here;
+	uint32_t *by_fd; /* [CHAT_FDS]: connection */
+	uint32_t *dirty; /* [2 * n_slots]: to write; SHM_NONE: gone */
+	uint32_t n_dirty;
+	uint32_t *dropped; /* [2 * n_slots]: in CONN_DROPPED */
+	uint32_t n_dropped;
+	uint32_t *untold; /* [n_slots]: all written; to be told of a gap */
+	uint32_t n_untold;
+	uint32_t *waiting; /* [n_slots]: with input that waits */
+	uint32_t n_waiting;
+	uint32_t wait_at;   /* place of the one whose turn it is */
+	uint32_t n_pending; /* in CONN_REQUEST */
+	uint32_t n_open;    /* CONN_OPEN; with those below: all */
+	uint32_t n_conns;   /* any phase */
+	uint32_t max_conns; /* with slots, of all workers; 0: all slots */
+	uint32_t head_oldest, head_newest; /* kept heads, number + 1; 0: none */
+	uint32_t head_pages;		   /* that they hold, */
+	uint32_t head_pages_max;	   /* and may hold */
+
+	uint64_t turn_us; /* clock_us() of its first event, 0: none yet */
+	uint64_t now_ms;  /* clock_ms() of this turn */
+	int64_t wall_ms;
+	uint32_t sweep_at;  /* next block to look at */
+	uint32_t record_at; /* next subscription to look at */
+	uint8_t *payload;   /* [SHM_STAGE] of the message being read */
+	uint8_t *raw;	    /* [SHM_STAGE] that waited to be decoded */
+	char *message;	    /* of one that came in several reads */
+	size_t message_cap;
+	char *copy;		/* journal entries are copied out to here */
+	uint32_t answers;	/* to the message in hand so far */
+	uint32_t done_commands; /* of the message in hand, before a takeover:
+				 * accepted, the last perhaps not
+				 * acknowledged; a door passes over them.
+				 * Or before it waited: all acknowledged */
+	uint32_t rest_from;	/* commands of it after which it is to wait; 0:
+				 * not */
+	struct budget budget;
+	uint64_t budget_us; /* CHAT_BUDGET_US, CHAT_BUDGET_BYTES */
+	uint64_t budget_bytes;
+	struct hole hole;    /* what no connection here will get */
+	uint64_t believe_ms; /* no publication is suspect until then */
+	uint64_t trial;	     /* publication that the predecessor died over */
+	bool replaying;	     /* input that a dead worker read */
+	bool unsettled;	     /* this turn published something */
+	bool leaving;	     /* accepts no more */
+	bool draining;	     /* sends its connections away, takes no new */
+	bool parting;	     /* answers to requests close their connections */
+
+	/* another worker gives a connection away (worker layer); fd -1: there
+	 * was no room for its descriptor here */
+	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
+	/* another worker sends bad messages (worker layer); NULL: not told */
+	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
+	/* handles input of a connection in CONN_REQUEST (worker layer) */
+	void (*request)(struct chat *ch, uint32_t conn);
+	/* the same of bytes that came behind a request that is answered now */
+	void (*request_next)(
+	    struct chat *ch, uint32_t conn, char *bytes, size_t len);
+	/* and when it has taken too long */
+	void (*request_late)(struct chat *ch, uint32_t conn);
+};
+
+/* Makes everything; returns 0, or -1 and errno. The caller sets door[] and
+ * request. */
+int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
+    struct event_base *base, struct batch *batch);
+
+/* First thing in each callback of the loop: the turn has begun. If it has been
+ * long by then it ends with this callback. */
+void chat_event(struct chat *ch);
+
+/* Whether what can wait for the next turn should. */
+bool chat_is_late(const struct chat *ch);
+
+/* The end of a loop turn. Returns milliseconds until there is more to do: 0 =
+ * at once, -1 = when something happens. */
+int chat_turn(struct chat *ch);
+
+/* Reads the clocks and ticks: at the start and end of a turn, and after each
+ * piece of work of which there may be many in one turn. Not where nothing
+ * bounds their number: the watchdog would see no hang. */
+void chat_clock(struct chat *ch);
+
+/* Applies reloaded limits. */
+void chat_reconfigure(struct chat *ch, const struct conf_live *live);
+
+/* Deadlines of a part of the connections; every 100 ms. */
+void chat_sweep(struct chat *ch);
+
+/* Clears what a dead worker left in presence, slots and pools, and logs who
+ * left with it. Can be repeated. */
+void chat_clean(struct hub *h, int worker);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * head: what has come of requests that are not complete. It lies in
+ * input-memory, of which requests may hold one half, so that clients that are
+ * not known yet do not take the messages of those that are; each worker has its
+ * share of that half. Who needs more room takes it from the oldest. Layer 3.
+ */
+#ifndef CHATD_CONN_HEAD_H
+#define CHATD_CONN_HEAD_H
+
+#include "conn/chat.h"
+
+/* Appends len bytes to what is kept of a connection in CONN_REQUEST that has no
+ * body yet. False, with nothing changed: there is no room, though older ones
+ * were refused. */
+bool head_keep(struct chat *ch, uint32_t conn, const char *bytes, size_t len);
+
+/* Copies out what is kept; false: shared memory is corrupted. */
+bool head_read(const struct chat *ch, uint32_t conn, char *out);
+
+/* Keeps nothing of it any more. */
+void head_forget(struct chat *ch, uint32_t conn);
+
+/* Answers the connection whose kept head is the oldest 503 and closes it: its
+ * pages are free. False: there is none. */
+bool head_evict(struct chat *ch);
+
+/* blob_put() for a connection, for which unfinished requests make room; one
+ * whose own head is kept must have forgotten it. */
+uint32_t
+head_blob(struct chat *ch, uint64_t conn_id, const void *bytes, size_t len);
+
+/* The same of input_copy(). */
+int head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part);
+
+/* Ten times a second: how much all of them may hold. */
+void head_sweep(struct chat *ch);
+
+/* That many bytes may heads of this worker hold. */
+uint64_t head_bytes_max(const struct chat *ch);
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * channel: anything one can publish to: a room, the lobby, a user's own
+ * channel "#name". Layer 3. A worker has a channel (its bit in presence) while
+ * a connection here has it: by a subscription, by being of that user, or, at
+ * the plain door, by being in the lobby.
+ */
+#ifndef CHATD_ROOM_CHANNEL_H
+#define CHATD_ROOM_CHANNEL_H
+
+#include "conn/chat.h"
+#include "room/user.h"
+#include "hub/blob.h"
+#include "hub/history.h"
+#include "hub/presence.h"
+#include "hub/subscription.h"
+
+enum channel_result {
+	CHANNEL_OK,
+	CHANNEL_FULL,	 /* a table is, or its share of one: see quota.h */
+	CHANNEL_ALREADY, /* subscribed already */
+	CHANNEL_LIMIT,	 /* too many of this connection, or of its user */
+	CHANNEL_ABSENT	 /* no such channel or subscription */
+};
+
+/* Where a channel stands. */
+struct channel_position {
+	uint32_t channel; /* presence entry */
+	uint32_t epoch;
+	uint64_t offset; /* of its newest publication, 0: none yet */
+};
+
+/*
+ * Subscribes a connection to a room or the lobby on terms: flags, expires_ms,
+ * info, key; with ALREADY or OK *sub is its record. *at is where the channel
+ * stood: what is told as the reply's offset; only later publications are
+ * delivered. ALREADY is no error if the record's key is that of the terms: then
+ * a worker died before it could answer.
+ */
+enum channel_result channel_subscribe(struct chat *ch, uint32_t conn,
+    const char *name, size_t len, const struct subscription *terms,
+    struct channel_position *at, uint32_t *sub);
+
+/* Ends a subscription; ABSENT if there is none. */
+enum channel_result channel_unsubscribe(
+    struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/* Ends all of a connection. Called when it goes. */
+void channel_unsubscribe_all(struct chat *ch, uint32_t conn);
+
+/* The connection's subscription to a channel of that name, or SHM_NONE. */
+uint32_t channel_subscription(
+    struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/*
+ * Finds a channel by name, making it if `make`: it has an epoch from then on.
+ * FULL, or ABSENT without make.
+ */
+enum channel_result channel_find(struct chat *ch, const char *name, size_t len,
+    bool make, struct channel_position *at);
+
+/* A channel's name from its entry; its length, 0 if it says nonsense. */
+size_t channel_name(
+    const struct hub *h, uint32_t channel, char out[PRESENCE_NAME_MAX + 1]);
+
+/* Who is in a channel: connections, on all workers. */
+struct channel_member {
+	uint64_t id;	   /* connection */
+	uint32_t user;	   /* presence entry of "#user", SHM_NONE: anonymous */
+	uint32_t info;	   /* blob of the connection's info, 0: none */
+	uint32_t sub_info; /* of the subscription's, 0: none */
+};
+
+/*
+ * Calls member for each, at most `max`, until it returns false. In the lobby
+ * plain connections are members too; in a user's own channel his connections.
+ * Nobody if the entry has become another channel's since it was found. False if
+ * there may be more.
+ */
+bool channel_members(struct chat *ch, const struct channel_position *at,
+    uint32_t max, bool (*member)(const struct channel_member *, void *),
+    void *arg);
+
+/* Copies what is told of a member: his user's name, *len, and the infos, all of
+ * this one connection. False if it has gone meanwhile. */
+struct member_text {
+	char user[USER_NAME_MAX + 1];
+	char info[BLOB_MAX], sub_info[BLOB_MAX];
+	size_t user_len, info_len, sub_info_len;
+};
+bool channel_member_text(const struct hub *h, const struct channel_member *m,
+    struct member_text *out);
+
+/*
+ * Publishes that a connection joins a channel or the lobby, if that is to be
+ * told and has not been. Who is told of the join is told of the leave, each
+ * once: workers may die between all stores.
+ */
+void channel_tell_join(struct chat *ch, uint32_t sub);
+void channel_tell_leave(struct chat *ch, uint32_t sub);
+void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
+/* The same of its user's own channel, which it is in without a subscription. */
+void channel_tell_own_join(struct chat *ch, uint32_t conn);
+
+/* Ends a subscription and tells those who are to be told; nothing if there is
+ * none. */
+void
+channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/* Mends a record of this worker's that its connection does not know: it is in
+ * its chain again, or, if the connection is gone, it goes. Returns what was
+ * wrong with it; steps as subscription_check(). */
+enum subscription_fault
+channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
+
+/* Finishes the subscription that the command with that answer made before a
+ * takeover, if it did: done again, it is refused. */
+void channel_undo(
+    struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key);
+
+/* Begins to end a subscription for the server's reasons: what the connection is
+ * sent next tells it. A worker that dies before the record is gone leaves it
+ * to the next one, who sees with channel_revoked (before anything is sent) how
+ * far that had come. */
+void channel_revoke(struct chat *ch, uint32_t sub);
+void channel_revoked(const struct hub *h, struct subscription *s);
+
+/* Tells that a connection leaves all that it is in. It is in them still; its
+ * subscriptions may be another worker's. */
+void channel_tell_leaves(struct chat *ch, uint32_t conn);
+
+/* The same for all connections of a dead worker, from another process. */
+void channel_tell_gone(struct hub *h, int worker, int64_t wall_ms);
+
+/* A holder of a channel more, or less, on this worker (not for "#user").
+ * Lock held for the first, which is presence_enter_for(). */
+uint32_t channel_hold(struct chat *ch, const char *name, size_t len,
+    const struct charge_terms *terms, enum charge_result *how);
+void channel_release(struct chat *ch, uint32_t channel);
+
+#endif

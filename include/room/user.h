@@ -1,0 +1,48 @@
+/* user: who is here: presence of this worker's connections. Layer 3. */
+#ifndef CHATD_ROOM_USER_H
+#define CHATD_ROOM_USER_H
+
+#include "conn/chat.h"
+#include "codec/name.h"
+#include "hub/presence.h"
+
+enum { USER_NAME_MAX = NAME_SIGNED_MAX };
+
+/*
+ * Enters a connection's user (and, at the plain door, the lobby) in presence;
+ * sets its slot's `user`. Returns that, or SHM_NONE: refused (quota.h).
+ */
+uint32_t
+user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
+
+/* Lists an entered connection among its user's; its fields `user` are free
+ * for that from now on. */
+void user_list_add(struct chat *ch, uint32_t conn, uint32_t entry);
+
+/* The connections of a user here, one after another; SHM_NONE: no more. */
+uint32_t user_list_first(const struct chat *ch, uint32_t entry);
+uint32_t user_list_next(const struct chat *ch, uint32_t conn);
+
+/* The connection is going; nothing if it was not entered. */
+void user_leave(struct chat *ch, uint32_t conn);
+
+/* Logs that the user of a presence entry has left with a worker. */
+void user_log_left(const struct presence_view *v, void *arg);
+
+/* A user's name from the entry; "" if it says nonsense. */
+size_t
+user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1]);
+
+/* A user's name in a list. */
+struct user_name {
+	uint8_t len;
+	char text[USER_NAME_MAX + 1];
+};
+
+/* Lists who is online: returns how many there are, with *n the names that are
+ * to be had from user_nth (sorted, at most the first 100). With a large table
+ * the list may be 100 ms old. */
+size_t user_first(struct chat *ch, size_t *n);
+const struct user_name *user_nth(size_t k);
+
+#endif

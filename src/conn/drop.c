@@ -1,0 +1,55 @@
+/* Connections that are to be dropped while functions up the stack may still
+ * have their numbers, records and places in lists. */
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "conn/conn.h"
+
+void
+conn_drop_later(struct chat *ch, uint32_t i, const char *why)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (c->phase != CONN_OPEN && c->phase != CONN_ENDING)
+		return;
+	if (why != NULL)
+		log_debug("%s: %s", conn_name(ch, i), why);
+	if (c->phase == CONN_OPEN) {
+		conn_slot(ch, i)->flags |= SLOT_LEAVING;
+		ch->n_open--;
+	}
+	if (c->dirty != 0)
+		ch->dirty[c->dirty - 1] = SHM_NONE;
+	c->dirty = 0;
+	conn_wait(ch, i, false);
+	event_del(&c->ev);
+	c->phase = CONN_DROPPED;
+	c->blocked = true; /* so that conn_dirty() passes it over */
+	/* first: no process that takes over looks at its output any more */
+	slot_set(ch->hub, i, SLOT_CLOSING);
+	output_close(&ch->output, &c->out, i);
+	ch->dropped[ch->n_dropped++] = i;
+}
+
+void
+conn_reset(struct chat *ch, uint32_t i)
+{
+	static const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	/* whatever else has the socket: SO_LINGER would wait for the keeper to
+	 * close its duplicate. No connection: there is nothing to give back. */
+	(void)connect(ch->conn[i].fd, &none, sizeof(none));
+	KILL_POINT();
+	conn_drop(ch, i, NULL);
+}
+
+void
+conn_drop_marked(struct chat *ch)
+{
+	uint32_t k;
+
+	for (k = 0; k < ch->n_dropped; k++)
+		if (ch->conn[ch->dropped[k]].phase == CONN_DROPPED)
+			conn_reset(ch, ch->dropped[k]);
+	ch->n_dropped = 0;
+}

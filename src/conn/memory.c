@@ -1,0 +1,147 @@
+#include "base/clock.h"
+#include "base/log.h"
+#include "conn/conn.h"
+#include "hub/stats.h"
+#include "memory.h"
+
+_Static_assert(
+    OUTPUT_ESCAPED *CONF_MESSAGE_SIZE_MAX + OUTPUT_AROUND <= OUTPUT_FRAME_MAX,
+    "the longest message, escaped, is a frame");
+
+/*
+ * Compacting looks at all output that waits, and may gain next to nothing when
+ * many read slowly: it may take this part of the time, else who reads slowest
+ * goes without more ado.
+ */
+enum { COMPACT_PART = 8 };
+
+/* Steps to make room for others, each time that it is looked at. Larger: others
+ * wait less; smaller: fewer connections pay for what compacting had freed. */
+enum { RELIEVE_MAX = 8 };
+
+struct walk {
+	struct chat *ch;
+	uint32_t at;
+};
+
+/* Whether a connection has output records. */
+static bool
+has_output(struct chat *ch, uint32_t i)
+{
+	return ch->conn[i].phase == CONN_OPEN ||
+	    ch->conn[i].phase == CONN_ENDING;
+}
+
+/* Hands all outputs to output_compact. */
+static bool
+next_output(void *arg, struct output **o, uint32_t *slot)
+{
+	struct walk *w = arg;
+
+	stats_tick(w->ch->hub);
+	while (conn_next(w->ch, &w->at))
+		if (has_output(w->ch, w->at)) {
+			*o = &w->ch->conn[w->at].out;
+			*slot = w->at;
+			return true;
+		}
+	return false;
+}
+
+/* Compacts if it is time; false if nothing was gained. */
+static bool
+compact(struct chat *ch)
+{
+	static uint64_t then_ms; /* not before */
+	struct walk w = {ch, SHM_NONE};
+	uint64_t begun = clock_ms(), end;
+	bool gained;
+
+	if (begun < then_ms)
+		return false;
+	gained = output_compact(&ch->output, next_output, &w);
+	end = clock_ms();
+	then_ms = end + (end - begun) * COMPACT_PART;
+	if (gained)
+		SHM_COUNT(ch->hub->me->compacted, 1);
+	return gained;
+}
+
+/* The connection that most output waits for: one whose peer does not read, for
+ * what others have was written just before. One that is not in custody yet was
+ * not written to. */
+static uint32_t
+slowest(struct chat *ch)
+{
+	uint32_t i = SHM_NONE, worst = SHM_NONE;
+	uint64_t most = 0, n;
+
+	while (conn_next(ch, &i)) {
+		if (!has_output(ch, i) || ch->conn[i].fresh)
+			continue;
+		n = output_pending(&ch->conn[i].out);
+		if (n > most) {
+			most = n;
+			worst = i;
+		}
+	}
+	return worst;
+}
+
+bool
+memory_relieve(struct chat *ch)
+{
+	uint32_t worst;
+
+	if (ch->n_dirty > 0) {
+		conn_write(ch);
+		return true;
+	}
+	if (compact(ch))
+		return true;
+	worst = slowest(ch);
+	if (worst == SHM_NONE)
+		return false;
+	log_warn("output memory is full: %s, which reads slowest, is dropped",
+	    conn_name(ch, worst));
+	SHM_COUNT(ch->hub->me->closed_slow, 1);
+	conn_drop_later(ch, worst, NULL);
+	stats_tick(ch->hub);
+	return true;
+}
+
+int
+conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
+    const struct iovec *parts, int n)
+{
+	int r;
+
+	while ((r = frame_build(&ch->output, f, end, parts, n)) == -1 &&
+	    memory_relieve(ch))
+		;
+	return r;
+}
+
+/* How many workers share the memory. */
+static uint32_t
+living(const struct hub *h)
+{
+	uint32_t k, n = 0;
+
+	for (k = 0; k < SHM_WORKERS; k++)
+		n += SHM_OWN(h->worker[k].state) != WORKER_STOPPED;
+	return n;
+}
+
+void
+conn_relieve(struct chat *ch)
+{
+	uint32_t n = living(ch->hub);
+	int k;
+
+	if (n != ch->output.segments.workers)
+		output_divide(&ch->output, n);
+	for (k = 0; k < RELIEVE_MAX && output_is_greedy(&ch->output); k++)
+		if (!memory_relieve(ch))
+			return;
+}

@@ -1,0 +1,423 @@
+/* From a client's bytes to messages. Live reading, going on with what has
+ * waited and replaying after a takeover are one function: what is known already
+ * is skipped. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "conn/conn.h"
+#include "conn/head.h"
+#include "hub/kill_list.h"
+#include "hub/stats.h"
+
+/* Fragments, and messages, between two looks at the clock. Larger: one may take
+ * longer than its share by so many; smaller: the looks cost more (20 ns each,
+ * as much as a fragment). */
+enum { FRAGMENTS_LOOK = 16, MESSAGES_LOOK = 4 };
+
+/* Reads of which more may follow than a message costs: see conn_is_spent(). */
+enum { READ_LONG = 1024 };
+
+/* Input that is being read: from the stage, or from the part that waited. */
+struct reading {
+	struct chat *ch;
+	uint32_t i;
+	uint64_t start; /* input position of bytes[0] */
+	const uint8_t *bytes;
+	size_t len, at;
+	size_t kept; /* payload of the message in hand that is in the part */
+	size_t have; /* and what of it is in ch->payload */
+	uint32_t events; /* since the last look at the clock */
+	bool waited;	 /* all of this is in the part, too */
+	bool whole;	 /* and the message in hand is whole there */
+	struct ws_state state;
+};
+
+bool
+conn_rate(struct chat *ch, uint32_t i)
+{
+	struct slot *s = conn_slot(ch, i);
+	uint64_t full = (uint64_t)ch->live.message_burst * 1000;
+	uint64_t tokens;
+
+	s->message_ms = (uint32_t)ch->now_ms;
+	if (ch->live.message_rate == 0 || ch->replaying)
+		return true; /* what is replayed was counted already */
+	tokens = s->rate_tokens +
+	    (uint64_t)((uint32_t)ch->now_ms - s->rate_ms) *
+		ch->live.message_rate;
+	if (tokens > full)
+		tokens = full;
+	s->rate_ms = (uint32_t)ch->now_ms;
+	if (tokens < 1000)
+		return false;
+	s->rate_tokens = (uint32_t)(tokens - 1000);
+	return true;
+}
+
+/* Makes room for a message of len bytes that came in several reads. */
+static bool
+message_room(struct chat *ch, size_t len)
+{
+	char *p;
+
+	if (len <= ch->message_cap)
+		return true;
+	p = realloc(ch->message, len);
+	if (p == NULL)
+		return false;
+	ch->message = p;
+	ch->message_cap = len;
+	return true;
+}
+
+/* The message in hand in one piece: what was kept of it, then what came now. */
+static const char *
+message_join(struct reading *r, size_t *len)
+{
+	struct chat *ch = r->ch;
+	size_t before;
+
+	*len = r->have;
+	if (r->kept == 0)
+		return (const char *)ch->payload;
+	if (r->kept > CHAT_ECHO_MAX || !message_room(ch, r->kept + r->have))
+		return NULL;
+	before = input_gather(ch->hub, r->i, ch->message, r->kept);
+	memcpy(ch->message + before, ch->payload, r->have);
+	*len = before + r->have;
+	return ch->message;
+}
+
+/* Whether a takeover found the message done, or all but its end: what a plain
+ * message does is one command, and its answer, if any, comes last. */
+static bool
+done_before(struct chat *ch, uint32_t i, uint64_t position)
+{
+	const struct slot *s = conn_slot(ch, i);
+
+	ch->done_commands = KEY_COUNT(SHM_OWN(s->committed));
+	return ch->conn[i].door == DOOR_PLAIN &&
+	    (ch->done_commands > 0 || SHM_OWN(s->answered) >= KEY(position, 1));
+}
+
+/* Has the door carry out the message in hand, which is whole, or what is left
+ * of it. */
+static void
+message_do(struct reading *r, uint64_t position)
+{
+	struct chat *ch = r->ch;
+	const struct door_ops *door = ch->door[ch->conn[r->i].door];
+	const char *data;
+	size_t len;
+
+	ch->rest_from = 0;
+	if (r->state.opcode == WS_BINARY && !door->binary) {
+		conn_end(ch, r->i, WS_UNSUPPORTED, REASON_TEXT_ONLY);
+		return;
+	}
+	ch->answers = 0;
+	if (done_before(ch, r->i, position))
+		return;
+	if (!door->own_rate && !conn_rate(ch, r->i)) {
+		conn_end(ch, r->i, WS_POLICY, REASON_RATE);
+		return;
+	}
+	data = message_join(r, &len);
+	if (data == NULL) {
+		conn_end(ch, r->i, WS_INTERNAL, REASON_MEMORY);
+		return;
+	}
+	KILL_WORD(data, len, "crash on input");
+	door->message(ch, r->i, r->state.opcode, data, len, position);
+}
+
+/* All before a position is done. */
+static void
+commit(struct reading *r, uint64_t position)
+{
+	struct slot *s = conn_slot(r->ch, r->i);
+
+	if (KEY_POSITION(SHM_OWN(s->committed)) < position)
+		SHM_STORE(s->committed, KEY(position, 0));
+	/* what waits still is used, and says how far it has come */
+	if (!r->waited)
+		input_release(&r->ch->input, r->i);
+	r->kept = r->have = 0;
+	r->whole = false;
+}
+
+/* Keeps in the part what is not done: the message in hand, whole or not, and
+ * the bytes behind it. -1: there is no room; less: the connection is dropped.
+ */
+static int
+reading_keep(struct reading *r, bool whole)
+{
+	struct input_more more = {.state = &r->state,
+	    .end = r->start + r->len,
+	    .bytes = r->ch->payload,
+	    .len = r->have,
+	    .raw = r->bytes + r->at,
+	    .raw_len = (uint32_t)(r->len - r->at),
+	    .whole = whole,
+	    .anew = r->waited};
+	int kept;
+
+	if (r->waited && (more.bytes = message_join(r, &more.len)) == NULL)
+		return -1;
+	do
+		kept = input_keep(&r->ch->input, r->i, &more);
+	while (kept == -1 &&
+	    head_evict(r->ch)); /* who is not known yet goes first */
+	if (kept == INPUT_SPOILT)
+		conn_drop_later(r->ch, r->i, "its records make no sense");
+	return kept;
+}
+
+/* What is to wait was not kept. If there is no room for it, it is done now, and
+ * if that takes too long the connection ends. */
+static void
+reading_no_room(struct reading *r)
+{
+	if (r->ch->conn[r->i].phase != CONN_OPEN)
+		return;
+	if (!r->ch->budget.off) {
+		r->ch->budget.off = true;
+		r->ch->budget.from_us = clock_us();
+		return;
+	}
+	log_warn("%s: closed with 1013: input-memory is full of messages that "
+		 "have not arrived whole, or wait (a larger `input-memory` "
+		 "holds more)",
+	    conn_name(r->ch, r->i));
+	conn_end(r->ch, r->i, WS_TRY_LATER, REASON_BUSY);
+}
+
+/* A whole message has come. True: the rest of it waits, after what is done
+ * has been noted. */
+static bool
+message(struct reading *r, uint64_t position)
+{
+	struct chat *ch = r->ch;
+	struct slot *s = conn_slot(ch, r->i);
+	bool kept;
+
+	do {
+		message_do(r, position);
+		stats_tick(ch->hub);
+		if (ch->conn[r->i].phase != CONN_OPEN)
+			return false;
+		if (ch->rest_from == 0) {
+			commit(r, position);
+			return false;
+		}
+		kept = r->whole || reading_keep(r, true) == 0;
+		SHM_STORE(s->committed,
+		    KEY(KEY_POSITION(SHM_OWN(s->committed)), ch->rest_from));
+		if (kept)
+			return true;
+		reading_no_room(r);
+	} while (ch->conn[r->i].phase == CONN_OPEN);
+	return false;
+}
+
+/* A control frame has come. */
+static void
+control(struct chat *ch, uint32_t i, const struct ws_state *state,
+    uint64_t position)
+{
+	uint16_t code = WS_NONE;
+
+	switch (state->frame) {
+	case WS_PING:
+		ch->answers = 0;
+		conn_answer(ch, i, WS_PONG,
+		    &(struct iovec){(void *)state->control, state->control_len},
+		    1, position);
+		break;
+	case WS_CLOSE:
+		if (state->control_len >= 2)
+			code = (uint16_t)(state->control[0] << 8 |
+			    state->control[1]);
+		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
+		conn_end(ch, i, code, REASON_NONE);
+		break;
+	default:
+		break; /* a pong: it was heard */
+	}
+}
+
+/* Keeps what is unfinished at the end of a read, or notes that nothing is. */
+static void
+settle(struct reading *r)
+{
+	if (ws_idle(&r->state)) {
+		r->waited = false; /* all of it is done */
+		commit(r, r->start + r->len);
+	} else if (reading_keep(r, false) < 0) {
+		r->ch->budget.off = true; /* nothing is left to be done */
+		reading_no_room(r);
+	}
+}
+
+/* How to close after a decoding error, in words for the peer. */
+static enum reason
+error_reason(uint16_t code)
+{
+	return code == WS_TOO_BIG ? REASON_TOO_BIG
+	    : code == WS_BAD_DATA ? REASON_UTF8
+				  : REASON_PROTOCOL;
+}
+
+/* A frame breaks the protocol. If that was to close, no other one follows. */
+static void
+input_fail(struct chat *ch, uint32_t i, const struct ws_state *state)
+{
+	if (state->frame == WS_CLOSE)
+		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
+	conn_end(ch, i, state->error, error_reason(state->error));
+}
+
+/* Whether what comes behind an event is to wait. */
+static bool
+is_enough(struct reading *r, enum ws_event event)
+{
+	const struct conn *c = &r->ch->conn[r->i];
+	uint32_t look = event == WS_EVENT_DATA ? FRAGMENTS_LOOK : MESSAGES_LOOK;
+
+	if (r->at == r->len || c->phase != CONN_OPEN)
+		return false;
+	if (++r->events < look &&
+	    c->out.end - r->ch->budget.from_output < r->ch->budget_bytes)
+		return false;
+	r->events = 0;
+	return conn_is_spent(r->ch, r->i);
+}
+
+/* Keeps the bytes that are not decoded yet; false: there is no room. */
+static bool
+reading_wait(struct reading *r)
+{
+	bool idle = ws_idle(&r->state), kept;
+
+	if (idle) {
+		commit(r, r->start + r->at);
+		r->state = (struct ws_state){0};
+	}
+	/* in the part they are already, and what is done of them is told */
+	kept = (idle && r->waited) || reading_keep(r, false) == 0;
+	if (!kept)
+		reading_no_room(r);
+	return kept;
+}
+
+/* Handles what is left of the bytes. True: some of it waits. */
+static bool
+reading_run(struct reading *r)
+{
+	struct chat *ch = r->ch;
+	uint64_t limit = ch->conn[r->i].door == DOOR_ECHO
+	    ? CHAT_ECHO_MAX
+	    : ch->live.message_size;
+	enum ws_event event;
+	size_t used, n;
+
+	while (r->at < r->len && ch->conn[r->i].phase == CONN_OPEN) {
+		if (ch->conn[r->i].drains && ws_idle(&r->state)) {
+			conn_end(ch, r->i, WS_RESTART, REASON_RESTARTING);
+			break;
+		}
+		event = ws_decode(&r->state, limit, r->bytes + r->at,
+		    r->len - r->at, &used, ch->payload + r->have, &n);
+		r->at += used;
+		r->have += n;
+		if (event == WS_EVENT_MESSAGE) {
+			if (message(r, r->start + r->at))
+				return true;
+		} else if (event == WS_EVENT_CONTROL)
+			control(ch, r->i, &r->state, r->start + r->at);
+		else if (event == WS_EVENT_ERROR)
+			input_fail(ch, r->i, &r->state);
+		if (is_enough(r, event) && reading_wait(r))
+			return true;
+	}
+	if (ch->conn[r->i].phase == CONN_OPEN)
+		settle(r);
+	else if (ch->conn[r->i].phase == CONN_ENDING)
+		closing_look(ch, r->i, r->bytes + r->at, r->len - r->at);
+	return false;
+}
+
+void
+conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
+    size_t len)
+{
+	const struct input_part *part = input_part(ch->hub, i);
+	uint64_t known = KEY_POSITION(SHM_OWN(conn_slot(ch, i)->committed));
+	struct reading r = {
+	    .ch = ch, .i = i, .start = start, .bytes = bytes, .len = len};
+
+	if (part != NULL) {
+		r.state = part->state;
+		r.kept = SHM_ONCE(part->bytes);
+		if (part->end > known)
+			known = part->end;
+	}
+	if (known > start)
+		r.at = known - start < len ? (size_t)(known - start) : len;
+	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
+	conn_budget_begin(ch, i, len > READ_LONG);
+	if (reading_run(&r))
+		conn_wait(ch, i, true);
+	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+}
+
+/* What waits, from the part; false: it makes no sense. */
+static bool
+reading_take(struct reading *r)
+{
+	struct chat *ch = r->ch;
+	struct input_part p = *input_part(ch->hub, r->i);
+	uint64_t known = KEY_POSITION(SHM_OWN(conn_slot(ch, r->i)->committed));
+
+	if (p.raw > SHM_STAGE || p.raw > p.end || known > p.end ||
+	    input_raw(ch->hub, r->i, ch->raw, p.raw) != p.raw)
+		return false;
+	r->start = p.end - p.raw;
+	r->bytes = ch->raw;
+	r->len = p.raw;
+	/* what came before them is done, and the first of them perhaps */
+	if (known > r->start || (known == r->start && p.whole != 0)) {
+		r->at = known - r->start;
+		return true;
+	}
+	r->state = p.state;
+	r->kept = p.bytes;
+	r->whole = p.whole != 0;
+	return true;
+}
+
+bool
+conn_input_rest(struct chat *ch, uint32_t i)
+{
+	struct reading r = {.ch = ch, .i = i, .waited = true};
+	bool more = true;
+
+	if (!input_waits(ch->hub, i))
+		return false;
+	if (!reading_take(&r)) {
+		conn_drop_later(ch, i, "its records make no sense");
+		return false;
+	}
+	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
+	conn_budget_begin(ch, i, true);
+	ch->replaying = ch->conn[i].torn;
+	if (!r.whole || !message(&r, r.start))
+		more = reading_run(&r);
+	ch->replaying = false;
+	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+	return more && ch->conn[i].phase == CONN_OPEN;
+}

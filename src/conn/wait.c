@@ -1,0 +1,126 @@
+/* Connections whose input waits: what the input of one may cost in a turn is
+ * bounded, so that a client that sends much at once delays no other. They are
+ * served one after another, after all others of the turn. */
+#include "base/clock.h"
+#include "conn/conn.h"
+#include "hub/stats.h"
+
+void
+conn_budget_begin(struct chat *ch, uint32_t i, bool is_long)
+{
+	ch->budget.from_us = is_long ? clock_us() : 0;
+	ch->budget.from_output = ch->conn[i].out.end;
+	ch->budget.off = false;
+}
+
+bool
+conn_is_spent(struct chat *ch, uint32_t i)
+{
+	uint64_t now;
+
+	if (ch->budget.off)
+		return clock_us() - ch->budget.from_us >= CHAT_TURN_MS * 1000;
+	if (ch->conn[i].out.end - ch->budget.from_output >= ch->budget_bytes)
+		return true;
+	now = clock_us();
+	if (ch->budget.from_us == 0)
+		ch->budget.from_us = now;
+	return now - ch->budget.from_us >= ch->budget_us;
+}
+
+/* Takes the connection at a place of the list out of it. */
+static void
+waiting_remove(struct chat *ch, uint32_t place)
+{
+	ch->waiting[place] = ch->waiting[--ch->n_waiting];
+}
+
+/* The place of a connection in the list; n_waiting: it is not there. */
+static uint32_t
+waiting_place(const struct chat *ch, uint32_t i)
+{
+	uint32_t k;
+
+	for (k = 0; k < ch->n_waiting && ch->waiting[k] != i; k++)
+		;
+	return k;
+}
+
+void
+conn_wait(struct chat *ch, uint32_t i, bool waits)
+{
+	struct conn *c = &ch->conn[i];
+	uint32_t place;
+
+	if (c->waits == waits)
+		return;
+	c->waits = waits;
+	c->drains = false;
+	if (waits) {
+		c->torn = ch->replaying;
+		ch->waiting[ch->n_waiting++] = i;
+	} else {
+		place = waiting_place(ch, i);
+		if (place < ch->n_waiting)
+			waiting_remove(ch, place);
+	}
+	if (c->phase == CONN_OPEN)
+		conn_watch(ch, i);
+}
+
+void
+conn_wait_again(struct chat *ch, uint32_t i, bool torn)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (c->phase != CONN_OPEN || c->waits || !input_waits(ch->hub, i))
+		return;
+	conn_wait(ch, i, true);
+	c->torn = torn;
+}
+
+void
+conn_drain(struct chat *ch, uint32_t i)
+{
+	if (ch->conn[i].waits)
+		ch->conn[i].drains = true;
+	else
+		conn_end(ch, i, WS_RESTART, REASON_RESTARTING);
+}
+
+/* Serves the next one. */
+static void
+serve_next(struct chat *ch)
+{
+	bool drains;
+	uint32_t i;
+
+	if (ch->wait_at >= ch->n_waiting)
+		ch->wait_at = 0;
+	i = ch->waiting[ch->wait_at];
+	if (conn_input_rest(ch, i))
+		ch->wait_at++;
+	else {
+		drains = ch->conn[i].drains;
+		conn_wait(ch, i, false);
+		if (drains)
+			conn_end(ch, i, WS_RESTART, REASON_RESTARTING);
+	}
+	stats_tick(ch->hub);
+}
+
+bool
+conn_serve_waiting(struct chat *ch)
+{
+	uint64_t begun;
+	uint32_t n = ch->n_waiting;
+
+	if (n == 0)
+		return false;
+	begun = clock_us();
+	do
+		serve_next(ch);
+	while (
+	    --n > 0 && ch->n_waiting > 0 && clock_us() - begun < ch->budget_us);
+	return true;
+}

@@ -1,0 +1,329 @@
+#include <string.h>
+
+#include "room/channel.h"
+#include "conn/conn.h"
+#include "room/quota.h"
+#include "hub/lock.h"
+
+_Static_assert(
+    (int)CONF_CONNECTION_CHANNELS_MAX <= (int)SUBSCRIPTIONS_MAX, "conf.h");
+
+size_t
+channel_name(
+    const struct hub *h, uint32_t channel, char out[PRESENCE_NAME_MAX + 1])
+{
+	struct presence_view v;
+
+	out[0] = '\0';
+	if (!presence_read(h, channel, &v))
+		return 0;
+	memcpy(out, v.name, v.name_len + 1);
+	return v.name_len;
+}
+
+uint32_t
+channel_hold(struct chat *ch, const char *name, size_t len,
+    const struct charge_terms *terms, enum charge_result *how)
+{
+	uint32_t e = presence_enter_for(ch->hub, name, len, terms, how);
+
+	if (e != SHM_NONE)
+		ch->local[e]++;
+	return e;
+}
+
+void
+channel_release(struct chat *ch, uint32_t channel)
+{
+	if (channel >= ch->hub->n_entries || ch->local[channel] == 0 ||
+	    --ch->local[channel] > 0)
+		return;
+	hub_lock(ch->hub);
+	presence_leave(ch->hub, channel, ch->hub->self);
+	hub_unlock(ch->hub);
+}
+
+/* A connection is refused a channel or a subscription. */
+static enum channel_result
+channel_refuse(struct chat *ch, uint32_t conn, enum quota quota)
+{
+	quota_refuse(ch, conn, quota);
+	return quota == QUOTA_USER_CHANNELS ? CHANNEL_LIMIT : CHANNEL_FULL;
+}
+
+/* Where an entry stands. Lock held. */
+static void
+position_read(const struct hub *h, uint32_t e, struct channel_position *at)
+{
+	at->channel = e;
+	at->epoch = SHM_LOAD(h->entry[e].epoch);
+	at->offset = SHM_LOAD(h->entry[e].offset);
+}
+
+enum channel_result
+channel_find(struct chat *ch, const char *name, size_t len, bool make,
+    struct channel_position *at)
+{
+	uint32_t e;
+
+	hub_lock(ch->hub);
+	e = make ? presence_make(ch->hub, name, len)
+		 : presence_find(ch->hub, name, len);
+	if (e != SHM_NONE)
+		position_read(ch->hub, e, at);
+	hub_unlock(ch->hub);
+	if (e != SHM_NONE)
+		return CHANNEL_OK;
+	return make ? channel_refuse(ch, SHM_NONE, QUOTA_CHANNELS)
+		    : CHANNEL_ABSENT;
+}
+
+uint32_t
+channel_subscription(
+    struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	struct channel_position at;
+
+	if (channel_find(ch, name, len, false, &at) != CHANNEL_OK)
+		return SHM_NONE;
+	return subscription_find(ch->hub, conn, at.channel);
+}
+
+/* Ends one subscription. */
+static void
+subscription_end(struct chat *ch, uint32_t sub)
+{
+	struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
+
+	if (!claim_has(&ch->subscriptions, sub))
+		return;
+	subscription_remove(ch->hub, &ch->subscriptions, sub);
+	blob_drop(&ch->input, info);
+	channel_release(ch, channel);
+}
+
+/* A subscription goes on where it is. One that was HELD begins now: what was
+ * said before is not for it, and its answer says so. */
+static void
+subscription_resume(
+    struct chat *ch, struct subscription *s, struct channel_position *at)
+{
+	uint32_t channel = SHM_OWN(s->channel) - 1;
+	uint64_t newest;
+
+	if (SHM_OWN(s->offset) == SUBSCRIPTION_HELD &&
+	    channel < ch->hub->n_entries) {
+		hub_lock(ch->hub);
+		newest = SHM_LOAD(ch->hub->entry[channel].offset);
+		hub_unlock(ch->hub);
+		SHM_STORE(s->offset, newest);
+	}
+	at->channel = channel;
+	at->epoch = s->epoch;
+	at->offset = SHM_OWN(s->offset);
+}
+
+enum channel_result
+channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    const struct subscription *terms, struct channel_position *at,
+    uint32_t *sub)
+{
+	struct charge_terms charge = quota_terms(ch, conn);
+	struct subscription new = *terms;
+	struct hub *h = ch->hub;
+	enum charge_result how;
+	uint32_t e;
+
+	*sub = channel_subscription(ch, conn, name, len);
+	if (*sub != SHM_NONE &&
+	    h->subscription[*sub].flags & SUBSCRIPTION_REVOKED) {
+		/* a worker died before it was done with that */
+		channel_tell_leave(ch, *sub);
+		subscription_end(ch, *sub);
+		*sub = SHM_NONE;
+	}
+	if (*sub != SHM_NONE) {
+		subscription_resume(ch, &h->subscription[*sub], at);
+		return CHANNEL_ALREADY;
+	}
+	if (subscription_count(h, conn) >= ch->live.connection_channels)
+		return CHANNEL_LIMIT;
+	hub_lock(h);
+	e = channel_hold(ch, name, len, &charge, &how);
+	if (e != SHM_NONE)
+		position_read(h, e, at);
+	hub_unlock(h);
+	if (e == SHM_NONE)
+		return channel_refuse(ch, conn, quota_of(CHARGE_CHANNELS, how));
+	new.slot = conn;
+	new.channel = e + 1;
+	new.offset = at->offset;
+	new.epoch = at->epoch;
+	if (new.flags & SUBSCRIPTION_JOIN_LEAVE)
+		new.flags |= SUBSCRIPTION_AWAY;
+	if (new.info != 0)
+		conn_slot(ch, conn)->flags |= SLOT_SUB_INFO;
+	*sub = subscription_add(h, &ch->subscriptions, &new);
+	if (*sub == SHM_NONE) {
+		channel_release(ch, e);
+		return channel_refuse(ch, conn, QUOTA_SUBSCRIPTIONS);
+	}
+	return CHANNEL_OK;
+}
+
+enum channel_result
+channel_unsubscribe(
+    struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	uint32_t sub = channel_subscription(ch, conn, name, len);
+
+	if (sub == SHM_NONE)
+		return CHANNEL_ABSENT;
+	subscription_end(ch, sub);
+	return CHANNEL_OK;
+}
+
+void
+channel_unsubscribe_all(struct chat *ch, uint32_t conn)
+{
+	struct subscription_walk w = subscription_walk(ch->hub, conn);
+	uint32_t sub;
+
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
+		subscription_end(ch, sub);
+	conn_slot(ch, conn)->subscriptions = 0;
+}
+
+/* Drops a record whose connection is gone, or goes on at another worker. */
+static void
+orphan_drop(struct chat *ch, uint32_t sub)
+{
+	struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
+
+	subscription_drop(ch->hub, &ch->subscriptions, sub);
+	blob_drop(&ch->input, info);
+	channel_release(ch, channel);
+}
+
+enum subscription_fault
+channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps)
+{
+	enum subscription_fault fault =
+	    subscription_check(ch->hub, &ch->subscriptions, sub, steps);
+	uint32_t conn = SHM_ONCE(ch->hub->subscription[sub].slot);
+
+	/* what is being given away has its records here until that is told */
+	if (conn < ch->hub->n_slots && ch->conn[conn].phase == CONN_MOVING)
+		return SUBSCRIPTION_SOUND;
+	if (fault == SUBSCRIPTION_UNCHAINED)
+		subscription_chain(ch->hub, sub);
+	else if (fault == SUBSCRIPTION_ORPHAN)
+		orphan_drop(ch, sub);
+	return fault;
+}
+
+/* Members are counted and handed on up to a maximum. */
+struct members {
+	const struct hub *h;
+	const struct channel_position *at;
+	int worker; /* whose records are looked at */
+	uint32_t left;
+	bool more; /* than those: it is over */
+	bool (*member)(const struct channel_member *, void *);
+	void *arg;
+};
+
+/* Hands on one connection that is in the channel: by its slot, or by its
+ * record, which names it by its id. While it moves, and until that is told, two
+ * workers have records of it: those of its own one count. What was read is of
+ * the channel that was asked for if that has its entry still, afterwards. */
+static void
+member_slot(struct members *m, uint32_t i, const struct subscription *record)
+{
+	struct channel_member out = {
+	    .sub_info = record != NULL ? record->info : 0};
+	struct slot s;
+
+	if (!slot_read(m->h, i, &s, &out.id) || !slot_is_live(m->h, out.id) ||
+	    (record != NULL &&
+		(subscription_conn(record) != out.id ||
+		    s.worker != m->worker)) ||
+	    (record == NULL && m->at->channel != PRESENCE_LOBBY &&
+		s.user != m->at->channel) ||
+	    SHM_LOAD(m->h->entry[m->at->channel].epoch) != m->at->epoch)
+		return;
+	if (m->left == 0) {
+		m->more = true;
+		return;
+	}
+	m->left--;
+	out.user = s.user;
+	out.info = s.info;
+	m->more = !m->member(&out, m->arg);
+}
+
+/* Hands on one subscriber. */
+static bool
+member_cb(const struct subscription *s, void *arg)
+{
+	struct members *m = arg;
+
+	if ((s->flags & (SUBSCRIPTION_PRESENT | SUBSCRIPTION_REVOKED)) ==
+	    SUBSCRIPTION_PRESENT)
+		member_slot(m, s->slot, s);
+	return !m->more;
+}
+
+/* The connections that are members without a subscription: of the lobby all
+ * plain ones, of "#user" all of that user. */
+static void
+members_scan(struct members *m)
+{
+	const struct hub *h = m->h;
+	uint32_t channel = m->at->channel, i;
+	const struct slot *s;
+
+	for (i = slot_ever(h, 0); i < h->n_slots && !m->more;
+	     i = slot_ever(h, i + 1)) {
+		s = &h->slot[i];
+		if (slot_is_open(h, i) &&
+		    (channel == PRESENCE_LOBBY ? s->door == DOOR_PLAIN
+					       : s->user == channel))
+			member_slot(m, i, NULL);
+	}
+}
+
+bool
+channel_members(struct chat *ch, const struct channel_position *at,
+    uint32_t max, bool (*member)(const struct channel_member *, void *),
+    void *arg)
+{
+	struct members m = {ch->hub, at, -1, max, false, member, arg};
+	struct presence_view v;
+	uint64_t mask;
+
+	if (!presence_read(ch->hub, at->channel, &v) || v.epoch != at->epoch)
+		return true;
+	if (at->channel == PRESENCE_LOBBY || v.name[0] == '#')
+		members_scan(&m);
+	for (mask = v.mask; mask != 0 && !m.more; mask &= mask - 1) {
+		m.worker = __builtin_ctzll(mask);
+		subscription_members(ch->hub, m.worker, at->channel,
+		    ch->hub->n_subscriptions, member_cb, &m);
+	}
+	return !m.more;
+}
+
+bool
+channel_member_text(const struct hub *h, const struct channel_member *m,
+    struct member_text *out)
+{
+	out->user_len = user_name(h, m->user, out->user);
+	out->info_len = blob_get(h, m->info, m->id, out->info);
+	out->sub_info_len = blob_get(h, m->sub_info, m->id, out->sub_info);
+	/* its user's entry is had as long as it is there */
+	shm_copied();
+	return slot_is_live(h, m->id);
+}

@@ -1,0 +1,572 @@
+/* From the journal to the connections of this worker, in index order. */
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "conn/conn.h"
+#include "room/publish.h"
+#include "room/relay.h"
+#include "room/user.h"
+#include "hole.h"
+#include "hub/kill_list.h"
+#include "hub/presence.h"
+#include "hub/stats.h"
+#include "hub/subscription.h"
+
+/*
+ * Publications a turn: then what was appended is written out. Nor are there
+ * more bytes a turn than half a queue: what nobody has tried to write yet
+ * must not make a reader look slow.
+ */
+enum { DELIVER_MAX = 256 };
+
+/* How long a publication that another worker has died over is kept off, in
+ * naps of 1 ms: while the machine stands still nobody tries it either. If
+ * nobody comes to try it the word may be a scribbler's: then none is believed
+ * for a while. */
+enum { SUSPECT_NAPS = 1000, SUSPECT_NOT_MS = 10000 };
+
+/* A publication's frame for each door, built when it is first needed. */
+struct delivery {
+	const struct publication *p;
+	bool lost; /* the channel's one before it: it had not been delivered */
+	struct frame frame[4];
+	enum {
+		UNBUILT,
+		BUILT,
+		NOTHING, /* the door does not tell it */
+		MISSED	 /* there is no frame: who is to get it has a gap */
+	} state[4];
+};
+
+/* Begins with none of its frames; their memory is not worth zeroing. */
+static void
+delivery_begin(
+    struct delivery *d, const struct publication *p, const struct hole *hole)
+{
+	d->p = p;
+	d->lost = hole_is_before(hole, p);
+	memset(d->state, 0, sizeof(d->state));
+}
+
+/* Logs a publication that has no frame. `skipped` counts who was to get them.
+ */
+static void
+missed_log(const struct publication *p, size_t len, int r)
+{
+	log_error("publication %llu, %zu bytes: %s; its readers are told of a "
+		  "gap",
+	    (unsigned long long)p->position, len,
+	    r == FRAME_TOO_BIG ? "longer than half of output-memory"
+			       : "no room in output-memory");
+}
+
+/* Builds a publication's frame as a door tells it. */
+static void
+render(struct chat *ch, struct delivery *d, int door)
+{
+	struct iovec parts[CHAT_PARTS + 1];
+	uint8_t head[WS_HEAD_MAX];
+	size_t len = 0;
+	int n, k, r;
+
+	d->state[door] = NOTHING;
+	n = ch->door[door]->render(ch, d->p, parts + 1);
+	if (n == 0)
+		return;
+	for (k = 1; k <= n; k++)
+		len += parts[k].iov_len;
+	parts[0] = (struct iovec){head, ws_head(head, WS_TEXT, len)};
+	r = conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1);
+	d->state[door] = r == 0 ? BUILT : MISSED;
+	if (r != 0)
+		missed_log(d->p, len, r);
+}
+
+/* Whether a door tells a publication, which is rendered there if it has not
+ * been: a connection that paid for the room is told no more. */
+static bool
+is_told(struct chat *ch, uint32_t i, struct delivery *d, int door)
+{
+	if (d->state[door] == UNBUILT)
+		render(ch, d, door);
+	return d->state[door] != NOTHING && ch->conn[i].phase == CONN_OPEN;
+}
+
+/* A connection does not get a publication and is to be told so. */
+static void
+gap_mark(
+    struct chat *ch, struct slot *s, uint32_t *flags, uint32_t gap, bool lost)
+{
+	*flags |= gap;
+	s->skipped++;
+	if (lost)
+		s->skipped |= SLOT_SKIPPED_MORE;
+	SHM_COUNT(ch->hub->me->skipped, 1);
+}
+
+/*
+ * Appends a publication to one connection if it does not have it yet. One that
+ * has missed what was before it, or with slow-policy skip has no room for it,
+ * or when there is no memory for it, gets a mark instead, the bit `gap` in
+ * *flags: until it has been told, all is passed over. No connection goes away
+ * here: the caller's loop may hold the next one.
+ */
+static void
+deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
+    uint32_t gap, uint64_t since)
+{
+	struct slot *s = conn_slot(ch, i);
+	bool lost = d->lost && d->p->offset > since + 1;
+	int door = ch->conn[i].door;
+
+	if (ch->conn[i].phase != CONN_OPEN ||
+	    SHM_OWN(s->last) >= d->p->position)
+		return;
+	if (d->state[door] != BUILT && !is_told(ch, i, d, door))
+		return;
+	if (*flags & gap || lost || d->state[door] != BUILT ||
+	    (ch->live.slow_policy == CONF_SLOW_SKIP &&
+		!conn_has_room(ch, i, &d->frame[door])) ||
+	    !conn_append(ch, i, &d->frame[door], d->p->position))
+		gap_mark(ch, s, flags, gap, lost);
+	else
+		SHM_COUNT(ch->hub->me->delivered, 1);
+}
+
+/* Whether a subscription gets a publication, join or leave. */
+static bool
+is_for(const struct subscription *s, const struct publication *p)
+{
+	/* who has left himself is told no more of others */
+	if (p->format >= FORMAT_JOIN)
+		return (s->flags &
+			   (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) ==
+		    SUBSCRIPTION_JOIN_LEAVE &&
+		    SHM_OWN(s->offset) != SUBSCRIPTION_HELD;
+	return p->offset > SHM_OWN(s->offset);
+}
+
+/* To those who subscribed. */
+static void
+deliver_subscribers(struct chat *ch, struct delivery *d)
+{
+	struct hub *h = ch->hub;
+	uint32_t i = subscription_first(h, h->self, d->p->channel), next, slot;
+	uint32_t left = ch->local[d->p->channel];
+	struct subscription *s;
+
+	/* no more than there are: what somebody else scribbled into the chain
+	 * must not lead round for ever, nor to others' connections */
+	for (; i != SHM_NONE && left > 0; i = next, left--) {
+		next = subscription_next(h, i);
+		s = &h->subscription[i];
+		slot = SHM_ONCE(s->slot);
+		if (SHM_LOAD(s->channel) == d->p->channel + 1 &&
+		    slot < h->n_slots &&
+		    SHM_ONCE(s->use) == slot_use(h, slot) && is_for(s, d->p))
+			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP,
+			    SHM_OWN(s->offset));
+	}
+}
+
+/* To those who are in the lobby by being at the plain door. */
+static void
+deliver_plain(struct chat *ch, struct delivery *d)
+{
+	uint32_t i = SHM_NONE;
+
+	while (conn_next(ch, &i))
+		if (ch->conn[i].present && ch->conn[i].door == DOOR_PLAIN)
+			deliver_to(
+			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP, 0);
+}
+
+/* Ends a connection if the kick means it. */
+static void
+kick(struct chat *ch, uint32_t i, const struct publication *p)
+{
+	struct slot *s = conn_slot(ch, i);
+	size_t len = SHM_ONCE(s->device_len);
+
+	if (ch->conn[i].phase != CONN_OPEN || SHM_OWN(s->last) >= p->position ||
+	    (p->data_len != 0 &&
+		(p->data_len != len || len > SLOT_DEVICE_MAX ||
+		    memcmp(p->data, s->device, len) != 0)))
+		return;
+	conn_end(ch, i, WS_KICKED, REASON_KICKED);
+	stats_tick(ch->hub);
+}
+
+/* Whether a connection of a user gets what is published to the user's own
+ * channel. */
+static bool
+is_for_own(const struct slot *s, const struct publication *p)
+{
+	if (slot_is_entering(s))
+		return false;
+	return p->format >= FORMAT_JOIN ? !(s->flags & SLOT_OWN_AWAY)
+					: p->offset > s->offset;
+}
+
+/* To a user's connections. */
+static void
+deliver_user(struct chat *ch, struct delivery *d)
+{
+	uint32_t i = user_list_first(ch, d->p->channel), next;
+	struct slot *s;
+
+	for (; i != SHM_NONE; i = next) {
+		next = user_list_next(ch, i);
+		s = conn_slot(ch, i);
+		if (d->p->format == FORMAT_KICK)
+			kick(ch, i, d->p);
+		else if (is_for_own(s, d->p))
+			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
+	}
+}
+
+/* Whether a publication's channel is the one that has its entry now. */
+static bool
+is_current(const struct hub *h, const struct publication *p)
+{
+	return p->channel < h->n_entries &&
+	    SHM_LOAD(h->entry[p->channel].epoch) == p->epoch;
+}
+
+/* Delivers one publication to those here who have its channel. */
+static void
+deliver_one(struct chat *ch, const struct publication *p)
+{
+	struct presence_entry *e;
+	struct delivery d;
+	int k;
+
+	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0 ||
+	    !is_current(ch->hub, p))
+		return;
+	e = &ch->hub->entry[p->channel];
+	delivery_begin(&d, p, &ch->hole);
+	KILL_WORD(p->data, p->data_len, "crash on delivery");
+	if (e->name[0] == '#') {
+		deliver_user(ch, &d);
+	} else if (p->format != FORMAT_KICK) {
+		if (p->channel == PRESENCE_LOBBY)
+			deliver_plain(ch, &d);
+		deliver_subscribers(ch, &d);
+	}
+	for (k = 0; k < 4; k++)
+		if (d.state[k] == BUILT)
+			frame_release(&ch->output, &d.frame[k]);
+}
+
+enum journal_result
+publication_read(struct chat *ch, uint64_t position, struct publication *p)
+{
+	return journal_read(ch->hub, position, ch->copy,
+	    ch->hub->journal_size / JOURNAL_SHARE, p);
+}
+
+/* The ring has overwritten what this worker had not delivered yet. */
+static uint64_t
+overrun(struct chat *ch, uint64_t cursor)
+{
+	uint64_t oldest = journal_oldest(ch->hub);
+
+	if (oldest <= cursor + 1)
+		return cursor;
+	log_error("too slow: %llu publications are lost (a larger `journal` "
+		  "would have kept them)",
+	    (unsigned long long)(oldest - 1 - cursor));
+	SHM_COUNT(ch->hub->me->overrun, oldest - 1 - cursor);
+	if (ch->hole.to != cursor + 1) /* else it grows */
+		ch->hole.from = cursor;
+	ch->hole.to = oldest;
+	hole_mark_all(ch, &ch->hole);
+	return oldest - 1;
+}
+
+/* Finds the publication at a position and delivers it. */
+static bool
+deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
+{
+	struct publication p;
+
+	if (!relay_find(ch, position, &p)) {
+		switch (publication_read(ch, position, &p)) {
+		case JOURNAL_GONE:
+			return false;
+		case JOURNAL_BAD:
+			if (!journal_is_sound(ch->hub))
+				return false;
+			log_error("publication %llu cannot be read: shared "
+				  "memory is corrupted",
+			    (unsigned long long)position);
+			return true;
+		default:
+			break;
+		}
+		if (!(p.sender != 0 &&
+			slot_find(ch->hub, p.sender) != SHM_NONE &&
+			slot_holder(ch->hub, (uint32_t)p.sender) ==
+			    ch->hub->self))
+			SHM_COUNT(ch->hub->me->from_journal, 1);
+	}
+	deliver_one(ch, &p);
+	*bytes += p.user_len + p.data_len;
+	return true;
+}
+
+/* What was in hand before a publication: the input that asked for it to be
+ * delivered, perhaps. */
+struct in_hand {
+	uint32_t what;
+	uint64_t arg;
+};
+
+/* Takes a publication in hand: it is to blame if the worker dies now. */
+static struct in_hand
+hand_take(struct shm_worker *me, uint64_t position)
+{
+	struct in_hand was = {SHM_OWN(me->hand), SHM_OWN(me->hand_arg)};
+
+	SHM_STORE(me->hand_arg, position);
+	SHM_STORE(me->hand, HAND_DELIVERY);
+	return was;
+}
+
+/* Back to what it was before. */
+static void
+hand_return(struct shm_worker *me, struct in_hand was)
+{
+	SHM_STORE(me->hand_arg, was.arg);
+	SHM_STORE(me->hand, was.what);
+}
+
+/* Delivers the publication at a position, adding its length to *bytes; false
+ * if it is gone. */
+static bool
+deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
+{
+	struct in_hand was = hand_take(ch->hub->me, position);
+	bool there = deliver_found(ch, position, bytes);
+
+	hand_return(ch->hub->me, was);
+	stats_tick(ch->hub);
+	return there;
+}
+
+/*
+ * A publication that crashes whoever delivers it shall cost two workers, not
+ * all: while one is suspected, only the successor of the first that died over
+ * it tries it; the others wait for the outcome, with nothing done, for they
+ * may not deliver what comes after it either. True: there is one, look again.
+ */
+static bool
+suspect_wait(struct chat *ch, uint64_t position)
+{
+	const struct timespec nap = {0, 1000000};
+	uint64_t mine = 1ull << ch->hub->self;
+	unsigned deaths = journal_suspected(ch->hub, position);
+	int naps;
+
+	if (deaths == 0 || (deaths == 1 && position == ch->trial) ||
+	    clock_ms() < ch->believe_ms)
+		return false;
+	for (naps = 0; naps < SUSPECT_NAPS; naps++) {
+		nanosleep(&nap, NULL);
+		stats_tick(ch->hub);
+		if (journal_suspected(ch->hub, position) == 0 ||
+		    !(journal_mask(ch->hub, position) & mine))
+			return true;
+	}
+	journal_acquit(ch->hub, position);
+	ch->believe_ms = clock_ms() + SUSPECT_NOT_MS;
+	return true;
+}
+
+/* Delivers no more until the tail is mended. */
+static bool
+deliver_stop(struct hub *h, uint64_t cursor)
+{
+	SHM_STORE(h->me->cursor, cursor);
+	return false;
+}
+
+bool
+deliver(struct chat *ch)
+{
+	struct hub *h = ch->hub;
+	uint64_t cursor = SHM_OWN(h->me->cursor), tail = journal_tail(h);
+	uint64_t mine = 1ull << h->self, mask;
+	bool sound = false;
+	size_t bytes = 0;
+	int n = 0;
+
+	/* While the tail is corrupted nothing is passed over: who takes the
+	 * lock next mends it. */
+	if (cursor > tail) {
+		if (!journal_is_sound(h))
+			return false;
+		cursor = tail; /* it is the cursor that is corrupted */
+	}
+	while (cursor < tail && n < DELIVER_MAX &&
+	    bytes < ch->live.queue_bytes / 2 && (n == 0 || !chat_is_late(ch))) {
+		mask = journal_mask(h, cursor + 1);
+		if (!(mask & mine) && !sound && !(sound = journal_is_sound(h)))
+			return deliver_stop(h, cursor);
+		if (mask == 0 && cursor + 1 < journal_oldest(h)) {
+			cursor = overrun(ch, cursor);
+			continue;
+		}
+		if (mask & mine) {
+			if (suspect_wait(ch, cursor + 1))
+				continue;
+			if (!deliver_at(ch, cursor + 1, &bytes)) {
+				if (!journal_is_sound(h))
+					return deliver_stop(h, cursor);
+				continue;
+			}
+			n++;
+			SHM_STORE(h->me->cursor, cursor + 1);
+			if (cursor + 1 == ch->trial)
+				journal_acquit(h, ch->trial);
+		}
+		cursor++;
+	}
+	SHM_STORE(h->me->cursor, cursor);
+	/* whoever was ended here may have told that he left */
+	return cursor < journal_tail(h);
+}
+
+void
+deliver_all(struct chat *ch)
+{
+	struct hub *h = ch->hub;
+	/* not what others go on publishing meanwhile: that may never end */
+	uint64_t tail = journal_tail(h);
+
+	while (SHM_OWN(h->me->cursor) < tail && deliver(ch))
+		;
+}
+
+/* Where a connection that gets a publication keeps its mark of a gap, with
+ * the bit in *gap; NULL: it does not get it. */
+static uint32_t *
+concerns(struct chat *ch, uint32_t i, const struct publication *p,
+    uint32_t *gap, uint64_t *since)
+{
+	struct hub *h = ch->hub;
+	struct slot *s = conn_slot(ch, i);
+	struct subscription *sub;
+	uint32_t k;
+
+	*gap = SLOT_GAP;
+	*since = 0;
+	if (!is_current(h, p))
+		return NULL;
+	if (p->channel == s->user) {
+		*since = s->offset;
+		return is_for_own(s, p) ? &s->flags : NULL;
+	}
+	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
+		return ch->conn[i].present ? &s->flags : NULL;
+	k = subscription_find(h, i, p->channel);
+	if (k == SHM_NONE)
+		return NULL;
+	*gap = SUBSCRIPTION_GAP;
+	sub = &h->subscription[k];
+	*since = SHM_OWN(sub->offset);
+	return is_for(sub, p) ? &sub->flags : NULL;
+}
+
+/* Delivers one publication to one connection, if it is for it. */
+static void
+deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
+    const struct hole *hole)
+{
+	uint32_t gap, *flags;
+	uint64_t since;
+	struct delivery d;
+	int k;
+
+	if (p->format == FORMAT_KICK) {
+		if (is_current(ch->hub, p) &&
+		    p->channel == conn_slot(ch, i)->user)
+			kick(ch, i, p);
+		return;
+	}
+	flags = concerns(ch, i, p, &gap, &since);
+	if (flags == NULL)
+		return;
+	delivery_begin(&d, p, hole);
+	KILL_WORD(p->data, p->data_len, "crash on delivery");
+	deliver_to(ch, i, &d, flags, gap, since);
+	for (k = 0; k < 4; k++)
+		if (d.state[k] == BUILT)
+			frame_release(&ch->output, &d.frame[k]);
+}
+
+/* After which position to look, up to `last`: the ring holds no more than its
+ * index, whatever somebody wrote there. */
+static uint64_t
+look_after(const struct hub *h, uint64_t position, uint64_t last)
+{
+	return last > h->n_index && position < last - h->n_index
+	    ? last - h->n_index
+	    : position;
+}
+
+/* Marks where the next publication of what a connection is in comes after a
+ * hole, and is not delivered here yet: it shows the hole no more then. */
+static void
+mark_ahead(
+    struct chat *ch, uint32_t i, uint64_t cursor, const struct hole *hole)
+{
+	uint64_t tail = journal_tail(ch->hub), since;
+	uint64_t p = look_after(ch->hub, cursor, tail);
+	struct publication pub;
+	uint32_t gap, *flags;
+
+	while (p < tail) {
+		p++;
+		stats_tick(ch->hub);
+		if (journal_peek(ch->hub, p, &pub) != JOURNAL_OK ||
+		    !hole_has(hole, pub.previous))
+			continue;
+		flags = concerns(ch, i, &pub, &gap, &since);
+		if (flags == NULL || pub.offset <= since + 1)
+			continue;
+		*flags |= gap;
+		conn_slot(ch, i)->skipped |= SLOT_SKIPPED_MORE;
+	}
+}
+
+void
+deliver_missed(struct chat *ch, uint32_t i)
+{
+	struct hub *h = ch->hub;
+	uint64_t p = SHM_OWN(conn_slot(ch, i)->last);
+	uint64_t cursor = SHM_OWN(h->me->cursor), oldest = journal_oldest(h);
+	struct hole hole = {0};
+	struct publication pub;
+	struct in_hand was;
+
+	if (p + 1 < oldest) {
+		hole = (struct hole){p, oldest, cursor};
+		hole_mark(ch, i, &hole);
+		p = oldest - 1;
+	}
+	p = look_after(h, p, cursor);
+	while (p < cursor && ch->conn[i].phase == CONN_OPEN)
+		if (journal_mask(h, ++p) != 0 &&
+		    publication_read(ch, p, &pub) == JOURNAL_OK) {
+			was = hand_take(h->me, p);
+			deliver_alone(ch, i, &pub, &hole);
+			hand_return(h->me, was);
+		}
+	if (hole.to != 0 && ch->conn[i].phase == CONN_OPEN)
+		mark_ahead(ch, i, cursor, &hole);
+	conn_slot(ch, i)->flags &= ~SLOT_MOVED;
+}

@@ -1,0 +1,284 @@
+/* Joins and leaves of channels that tell them. */
+#include <string.h>
+
+#include "room/channel.h"
+#include "conn/conn.h"
+#include "room/publish.h"
+#include "room/user.h"
+#include "hub/blob.h"
+#include "hub/lock.h"
+#include "hub/stats.h"
+
+/* Publishes a join or leave; `record` (subscription + 1, 0: none, as in the
+ * lobby and in the user's own channel) is marked with that. */
+static void
+tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    enum publication_format format, uint32_t record)
+{
+	const struct publishing what = {.conn = conn,
+	    .ordinal = record,
+	    .format = (uint8_t)format,
+	    .data = "",
+	    .len = 0};
+	struct publication p;
+	uint64_t mask;
+
+	/* nobody has the channel any more: nobody is to be told */
+	(void)publish(ch, name, len, PUBLISH_KNOWN, &what, &p, &mask);
+}
+
+/* Tells of a subscription what has not been told: not a second join, nor a
+ * leave without a join. */
+static void
+tell_sub(struct chat *ch, uint32_t sub, enum publication_format format)
+{
+	const struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t conn = SHM_ONCE(s->slot);
+	bool away = s->flags & SUBSCRIPTION_AWAY;
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len;
+
+	if (conn >= ch->hub->n_slots ||
+	    subscription_conn(s) != slot_id(ch->hub, conn) ||
+	    !(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
+	    away != (format == FORMAT_JOIN))
+		return;
+	len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
+	if (len > 0)
+		tell(ch, conn, name, len, format, sub + 1);
+}
+
+void
+channel_tell_join(struct chat *ch, uint32_t sub)
+{
+	tell_sub(ch, sub, FORMAT_JOIN);
+}
+
+void
+channel_tell_leave(struct chat *ch, uint32_t sub)
+{
+	tell_sub(ch, sub, FORMAT_LEAVE);
+}
+
+void
+channel_tell_lobby_join(struct chat *ch, uint32_t conn)
+{
+	const struct conf_channel *rule =
+	    conf_channel_find(&ch->live, "lobby", 5);
+
+	if (rule != NULL && rule->join_leave)
+		tell(ch, conn, "lobby", 5, FORMAT_JOIN, 0);
+}
+
+void
+channel_tell_own_join(struct chat *ch, uint32_t conn)
+{
+	const struct slot *s = conn_slot(ch, conn);
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len = channel_name(ch->hub, s->user, name);
+	const struct conf_channel *rule;
+
+	if (len == 0 || name[0] != '#')
+		return;
+	rule = conf_channel_find(&ch->live, name, len);
+	if (rule != NULL && rule->join_leave && s->flags & SLOT_OWN_AWAY)
+		tell(ch, conn, name, len, FORMAT_JOIN, 0);
+}
+
+/* Its leave, if its join has been told. */
+static void
+tell_own_leave(struct chat *ch, uint32_t conn)
+{
+	const struct slot *s = conn_slot(ch, conn);
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len;
+
+	if (s->flags & SLOT_OWN_AWAY || s->user == SHM_NONE)
+		return;
+	len = channel_name(ch->hub, s->user, name);
+	if (len > 0 && name[0] == '#')
+		tell(ch, conn, name, len, FORMAT_LEAVE, 0);
+}
+
+void
+channel_revoke(struct chat *ch, uint32_t sub)
+{
+	struct subscription *s = &ch->hub->subscription[sub];
+	uint32_t conn = SHM_ONCE(s->slot);
+
+	channel_tell_leave(ch, sub);
+	if (s->flags & SUBSCRIPTION_REVOKED || conn >= ch->hub->n_slots)
+		return;
+	s->key = SHM_OWN(conn_slot(ch, conn)->appended);
+	s->flags |= SUBSCRIPTION_REVOKED;
+	KILL_POINT();
+}
+
+void
+channel_revoked(const struct hub *h, struct subscription *s)
+{
+	uint32_t conn = SHM_ONCE(s->slot);
+
+	if (!(s->flags & SUBSCRIPTION_REVOKED) ||
+	    s->flags & SUBSCRIPTION_TOLD || conn >= h->n_slots)
+		return;
+	if (SHM_LOAD(h->slot[conn].appended) > s->key)
+		s->flags |= SUBSCRIPTION_TOLD;
+	else /* from the beginning, but for the leave */
+		s->flags &= ~(uint32_t)SUBSCRIPTION_REVOKED;
+}
+
+void
+channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	uint32_t sub = channel_subscription(ch, conn, name, len);
+
+	if (sub == SHM_NONE)
+		return;
+	/* in this order: a record without a mark is one to be told of */
+	tell_sub(ch, sub, FORMAT_LEAVE);
+	channel_unsubscribe(ch, conn, name, len);
+}
+
+void
+channel_undo(
+    struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key)
+{
+	uint32_t sub = ch->replaying ? channel_subscription(ch, conn, name, len)
+				     : SHM_NONE;
+
+	if (sub != SHM_NONE && ch->hub->subscription[sub].key == key)
+		channel_finish(ch, conn, name, len);
+}
+
+void
+channel_tell_leaves(struct chat *ch, uint32_t conn)
+{
+	struct subscription_walk w = subscription_walk(ch->hub, conn);
+	struct slot *s = conn_slot(ch, conn);
+	uint32_t sub;
+
+	if (s->door == DOOR_PLAIN && !(s->flags & SLOT_AWAY))
+		tell(ch, conn, "lobby", 5, FORMAT_LEAVE, 0);
+	tell_own_leave(ch, conn);
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
+		tell_sub(ch, sub, FORMAT_LEAVE);
+}
+
+/* What is to be told of a connection that has gone with its worker. */
+struct gone {
+	int worker;
+	uint32_t slot;
+	uint64_t conn; /* id; 0: whoever has the slot */
+	uint32_t channel, epoch;
+	uint32_t record; /* subscription + 1, 0: none */
+	uint32_t away;	 /* without one: the flag of its slot */
+	uint32_t sub_info;
+	int64_t wall_ms;
+};
+
+/* Tells a channel that a connection has left with its worker, if it does not go
+ * on at another one. */
+static void
+tell_gone(struct hub *h, const struct gone *g)
+{
+	char user[USER_NAME_MAX + 1], info[BLOB_MAX], room_info[BLOB_MAX];
+	struct publication p = {.format = FORMAT_LEAVE,
+	    .time_ms = g->wall_ms,
+	    .user = user,
+	    .info = info,
+	    .sub_info = room_info,
+	    .channel = g->channel,
+	    .ordinal = g->record,
+	    .data = ""};
+	struct slot slot;
+
+	if (!slot_read(h, g->slot, &slot, &p.sender) ||
+	    slot.worker != g->worker || (g->conn != 0 && g->conn != p.sender) ||
+	    (g->record == 0 && slot.flags & g->away))
+		return;
+	p.user_len = (uint8_t)user_name(h, slot.user, user);
+	p.info_len = (uint16_t)blob_get(h, slot.info, p.sender, info);
+	p.sub_info_len =
+	    (uint16_t)blob_get(h, g->sub_info, p.sender, room_info);
+	p.input_end = SHM_LOAD(slot.committed);
+	hub_lock(h);
+	if (g->channel < h->n_entries &&
+	    SHM_LOAD(h->entry[g->channel].epoch) == g->epoch)
+		journal_append(h, &p);
+	hub_unlock(h);
+}
+
+/* The same of a channel that a connection is in without a subscription. */
+static void
+slot_tell_gone(
+    struct hub *h, const struct gone *of, uint32_t channel, uint32_t away)
+{
+	struct gone g = *of;
+
+	if (channel >= h->n_entries)
+		return;
+	g.channel = channel;
+	g.epoch = SHM_LOAD(h->entry[channel].epoch);
+	g.away = away;
+	tell_gone(h, &g);
+}
+
+/* The same of all its connections: to the lobby, of plain ones, and to their
+ * users' own channels. */
+static void
+slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
+{
+	struct gone g = {.worker = worker, .wall_ms = wall_ms};
+	uint32_t i;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
+		if (!slot_in_use(h, i) || slot_holder(h, i) != worker)
+			continue;
+		g.slot = i;
+		if (h->slot[i].door == DOOR_PLAIN)
+			slot_tell_gone(h, &g, PRESENCE_LOBBY, SLOT_AWAY);
+		slot_tell_gone(h, &g, SHM_ONCE(h->slot[i].user), SLOT_OWN_AWAY);
+	}
+}
+
+/* The same of one subscription that a dead worker had. */
+static void
+subscription_tell_gone(struct hub *h, uint32_t sub, int worker, int64_t wall_ms)
+{
+	struct subscription copy;
+	struct gone g = {
+	    .worker = worker, .record = sub + 1, .wall_ms = wall_ms};
+
+	memcpy(&copy, &h->subscription[sub], sizeof(copy));
+	if (SHM_LOAD(copy.channel) == 0 ||
+	    (copy.flags & (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) !=
+		SUBSCRIPTION_JOIN_LEAVE)
+		return;
+	g.slot = copy.slot;
+	g.conn = subscription_conn(&copy);
+	g.channel = SHM_LOAD(copy.channel) - 1;
+	g.epoch = copy.epoch;
+	g.sub_info = copy.info;
+	tell_gone(h, &g);
+}
+
+void
+channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
+{
+	uint32_t i;
+
+	/* redoes what the dead one did not get to: that it has told a leave */
+	hub_lock(h);
+	hub_unlock(h);
+	slots_tell_gone(h, worker, wall_ms);
+	for (i = 0; i < h->n_subscriptions; i++) {
+		if (SHM_LOAD(h->subscription_owner[i / SHM_BLOCK]) !=
+		    worker + 1) {
+			i |= SHM_BLOCK - 1;
+			continue;
+		}
+		stats_tick(h);
+		subscription_tell_gone(h, i, worker, wall_ms);
+	}
+}

@@ -1,0 +1,143 @@
+#include <string.h>
+
+#include "base/log.h"
+#include "room/channel.h"
+#include "conn/conn.h"
+#include "room/quota.h"
+#include "room/user.h"
+#include "hub/lock.h"
+#include "hub/presence.h"
+
+/* "#alice" from "alice"; returns the length. */
+static size_t
+user_channel(const char *name, size_t len, char out[USER_NAME_MAX + 1])
+{
+	out[0] = '#';
+	memcpy(out + 1, name, len);
+	return len + 1;
+}
+
+void
+user_log_left(const struct presence_view *v, void *arg)
+{
+	if (v->name[0] == '#')
+		log_debug("%s left", log_text(v->name + 1, v->name_len - 1));
+}
+
+uint32_t
+user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	char channel[USER_NAME_MAX + 1];
+	struct charge_terms terms = quota_terms(ch, conn);
+	struct hub *h = ch->hub;
+	size_t n = user_channel(name, len, channel);
+	enum charge_result how, lobby;
+	uint32_t e;
+
+	hub_lock(h);
+	e = presence_enter_for(h, channel, n, &terms, &how);
+	if (e != SHM_NONE && ch->conn[conn].door == DOOR_PLAIN)
+		channel_hold(ch, "lobby", 5, &terms, &lobby);
+	hub_unlock(h);
+	if (e == SHM_NONE) {
+		quota_refuse(ch, conn, quota_of(CHARGE_USERS, how));
+		return SHM_NONE;
+	}
+	conn_slot(ch, conn)->user = e;
+	ch->conn[conn].present = true;
+	if (how == CHARGE_FIRST)
+		log_debug("%s joined", log_text(name, len));
+	return e;
+}
+
+/* A link's connection, if that is one of the user: what an entry is, a user or
+ * a room, stands in shared memory, and with it what `local` has of it. */
+static uint32_t
+list_at(const struct chat *ch, uint32_t link, uint32_t entry)
+{
+	return link >= 1 && link <= ch->hub->n_slots &&
+		ch->conn[link - 1].present &&
+		ch->conn[link - 1].user.entry == entry
+	    ? link - 1
+	    : SHM_NONE;
+}
+
+uint32_t
+user_list_first(const struct chat *ch, uint32_t entry)
+{
+	return list_at(ch, ch->local[entry], entry);
+}
+
+uint32_t
+user_list_next(const struct chat *ch, uint32_t conn)
+{
+	return list_at(ch, ch->conn[conn].user.next, ch->conn[conn].user.entry);
+}
+
+void
+user_list_add(struct chat *ch, uint32_t conn, uint32_t entry)
+{
+	uint32_t first = user_list_first(ch, entry);
+	struct conn *c = &ch->conn[conn];
+
+	c->user.entry = entry;
+	c->user.previous = 0;
+	c->user.next = first != SHM_NONE ? first + 1 : 0;
+	if (first != SHM_NONE)
+		ch->conn[first].user.previous = conn + 1;
+	ch->local[entry] = conn + 1;
+}
+
+/* Takes a connection out of its user's list; true if it was the last here. */
+static bool
+list_remove(struct chat *ch, uint32_t conn)
+{
+	struct conn *c = &ch->conn[conn];
+	uint32_t entry = c->user.entry;
+
+	if (c->user.next != 0)
+		ch->conn[c->user.next - 1].user.previous = c->user.previous;
+	if (c->user.previous != 0)
+		ch->conn[c->user.previous - 1].user.next = c->user.next;
+	else
+		ch->local[entry] = c->user.next;
+	return ch->local[entry] == 0;
+}
+
+void
+user_leave(struct chat *ch, uint32_t conn)
+{
+	struct hub *h = ch->hub;
+	uint32_t e = ch->conn[conn].user.entry;
+	char name[USER_NAME_MAX + 1];
+	bool gone = false;
+	size_t len = 0;
+
+	if (!ch->conn[conn].present)
+		return;
+	ch->conn[conn].present = false;
+	if (list_remove(ch, conn)) {
+		/* as long as the entry is the user's */
+		len = user_name(h, e, name);
+		hub_lock(h);
+		gone = presence_leave(h, e, h->self);
+		hub_unlock(h);
+	}
+	if (ch->conn[conn].door == DOOR_PLAIN)
+		channel_release(ch, PRESENCE_LOBBY);
+	if (gone)
+		log_debug("%s left", log_text(name, len));
+}
+
+size_t
+user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1])
+{
+	struct presence_view v;
+
+	out[0] = '\0';
+	if (!presence_read(h, entry, &v) || v.name[0] != '#' ||
+	    v.name_len - 1 > USER_NAME_MAX)
+		return 0;
+	memcpy(out, v.name + 1, v.name_len); /* and the NUL */
+	return v.name_len - 1;
+}

@@ -1,0 +1,358 @@
+#include "takeover/adopt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "room/channel.h"
+#include "conn/conn.h"
+#include "conn/custody.h"
+#include "room/publish.h"
+#include "room/user.h"
+#include "hub/presence.h"
+#include "hub/stats.h"
+#include "hub/subscription.h"
+
+/* A takeover on its way. */
+struct adoption {
+	struct chat *ch;
+	const int *fd;
+	const struct adopt_fault *fault;
+	struct adopt_result *result;
+	/* what was read and not done, as it lies in this worker's stage */
+	uint64_t stage_conn, stage_start;
+};
+
+/* Notes what this worker's stage holds. */
+static void
+adopt_stage(struct adoption *a)
+{
+	const struct shm_worker *me = a->ch->hub->me;
+
+	a->stage_conn = SHM_LOAD(me->stage_conn);
+	a->stage_start = SHM_LOAD(me->stage_start);
+}
+
+void
+adopt_stage_bring(struct chat *ch, uint64_t conn, int from)
+{
+	struct hub *h = ch->hub;
+	uint8_t *own = h->stage + (size_t)h->self * SHM_STAGE;
+
+	if (from < 0 || from >= SHM_WORKERS ||
+	    SHM_LOAD(h->worker[from].stage_conn) != conn)
+		return;
+	SHM_STORE(h->me->stage_conn, 0);
+	memcpy(own, h->stage + (size_t)from * SHM_STAGE, SHM_STAGE);
+	SHM_STORE(h->me->stage_start, SHM_LOAD(h->worker[from].stage_start));
+	SHM_STORE(h->me->stage_conn, conn);
+}
+
+/* Ends what cannot go on: of its records only what others were told is used. */
+static void
+give_up(struct adoption *a, uint32_t i, const char *why)
+{
+	struct chat *ch = a->ch;
+
+	if (why != NULL)
+		log_warn("connection %016llx: %s, closed",
+		    (unsigned long long)slot_id(ch->hub, i), why);
+	channel_tell_leaves(ch, i);
+	slot_set(ch->hub, i, SLOT_CLOSING);
+	shutdown(a->fd[i] - 1, SHUT_WR);
+	KILL_POINT();
+	custody_give_up(ch, slot_id(ch->hub, i));
+	close(a->fd[i] - 1);
+	KILL_POINT();
+	slot_release(ch->hub, &ch->slots, i);
+	memset(&ch->conn[i], 0, sizeof(ch->conn[i]));
+}
+
+/* What the slot itself says of its state, as a phase. */
+static enum conn_phase
+phase_of(const struct chat *ch, uint32_t i, const struct counters *k)
+{
+	if (slot_state(ch->hub, i) == SLOT_OPEN)
+		return CONN_OPEN;
+	return k->fin_sent ? CONN_LINGER : CONN_ENDING;
+}
+
+/* Whether it is in its channels: open, or on its way out of them. */
+static bool
+is_present(const struct chat *ch, uint32_t i)
+{
+	return slot_state(ch->hub, i) == SLOT_OPEN ||
+	    slot_is_leaving(ch->hub, i);
+}
+
+/* Takes up one connection with its records: private state only, nothing is
+ * sent or read yet. */
+static void
+take_up(struct adoption *a, uint32_t i)
+{
+	struct chat *ch = a->ch;
+	struct conn *c = &ch->conn[i];
+	struct slot *s = conn_slot(ch, i);
+	uint8_t door = SHM_ONCE(s->door);
+	struct counters k;
+
+	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->me->hand, HAND_ADOPTION);
+	memset(c, 0, sizeof(*c));
+	if (counters_read(a->fd[i] - 1, &k) < 0 ||
+	    slot_state(ch->hub, i) == SLOT_CLOSING ||
+	    (k.closed && !is_present(ch, i))) {
+		a->result->ended++;
+		give_up(a, i, NULL);
+		return;
+	}
+	/* reset meanwhile: is taken up so that it leaves as others do, and what
+	 * it was to get is as good as written */
+	if (k.closed)
+		k.written = OUTPUT_ALL;
+	if (!conn_door_ok(ch, door) ||
+	    output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
+	    input_adopt(&ch->input, i) < 0) {
+		a->result->spoilt++;
+		give_up(a, i, "its records make no sense");
+		return;
+	}
+	if (s->info != 0 && !claim_mark(&ch->input.pages, s->info - 1))
+		s->info = 0;
+	claim_mark(&ch->slots, i);
+	conn_number(ch, i, true);
+	c->door = door;
+	c->fd = a->fd[i] - 1;
+	event_assign(
+	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
+	ch->by_fd[c->fd] = i;
+	c->phase = phase_of(ch, i, &k);
+	c->due_ms = (uint32_t)ch->now_ms +
+	    (c->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
+	c->paused = c->phase == CONN_ENDING;
+	ch->n_conns++;
+	if (c->phase == CONN_OPEN)
+		ch->n_open++;
+	a->result->adopted++;
+}
+
+/* Each slot of this worker: taken up, or free. */
+static void
+take_up_all(struct adoption *a)
+{
+	struct chat *ch = a->ch;
+	struct hub *h = ch->hub;
+	uint32_t i;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
+		/* who was moving here is still where he was */
+		if (slot_holder(h, i) != h->self ||
+		    slot_state(h, i) == SLOT_FREE)
+			continue;
+		if (a->fd[i] == 0) {
+			/* it was not in custody: its 101 was never written,
+			 * or its end was all but complete */
+			if (slot_state(h, i) == SLOT_OPEN)
+				a->result->lost++;
+			if (slot_in_use(h, i))
+				channel_tell_leaves(ch, i);
+			slot_release(h, &ch->slots, i);
+			continue;
+		}
+		take_up(a, i);
+		stats_tick(h);
+	}
+	SHM_STORE(h->me->hand, HAND_NOTHING);
+}
+
+/* Whether a subscription's connection goes on here. */
+static bool
+lives_cb(void *arg, uint32_t slot)
+{
+	struct adoption *a = arg;
+
+	return a->ch->conn[slot].phase != CONN_NONE && is_present(a->ch, slot);
+}
+
+/* A subscription that goes on: its channel is had here. */
+static void
+kept_cb(void *arg, uint32_t sub)
+{
+	struct adoption *a = arg;
+	struct subscription *s = &a->ch->hub->subscription[sub];
+
+	if (s->info != 0 && !claim_mark(&a->ch->input.pages, s->info - 1))
+		s->info = 0;
+	channel_revoked(a->ch->hub, s);
+	a->ch->local[SHM_LOAD(s->channel) - 1]++;
+}
+
+/* Lists a connection among its user's, and in the lobby. */
+static void
+take_user(struct chat *ch, uint32_t i)
+{
+	uint32_t user = SHM_ONCE(conn_slot(ch, i)->user);
+
+	if (!is_present(ch, i) || !presence_is_user(ch->hub, user))
+		return;
+	ch->conn[i].present = true;
+	user_list_add(ch, i, user);
+	if (ch->conn[i].door == DOOR_PLAIN)
+		ch->local[PRESENCE_LOBBY]++;
+}
+
+/* The input that was read and is not done is read again, from the stage. */
+static void
+replay(struct adoption *a, uint32_t i)
+{
+	struct chat *ch = a->ch;
+	struct hub *h = ch->hub;
+	const struct input_part *part = input_part(h, i);
+	uint64_t known = KEY_POSITION(SHM_LOAD(conn_slot(ch, i)->committed));
+	struct counters k;
+
+	if (part != NULL && part->end > known)
+		known = part->end;
+	if (counters_read(ch->conn[i].fd, &k) < 0)
+		return;
+	if (k.closed) {
+		a->result->adopted--;
+		a->result->ended++;
+		conn_drop(ch, i, "reset meanwhile");
+		return;
+	}
+	if (k.read == known)
+		return;
+	if (a->stage_conn == slot_id(h, i) && a->stage_start <= known &&
+	    k.read > known && k.read - a->stage_start <= SHM_STAGE) {
+		a->result->replayed++;
+		conn_slot(ch, i)->heard_ms = (uint32_t)ch->now_ms;
+		ch->replaying = true;
+		conn_input(ch, i, a->stage_start,
+		    h->stage + (size_t)h->self * SHM_STAGE,
+		    (size_t)(k.read - a->stage_start));
+		ch->replaying = false;
+		return;
+	}
+	log_warn("%s: %llu bytes read, %llu known", conn_name(ch, i),
+	    (unsigned long long)k.read, (unsigned long long)known);
+	a->result->spoilt++;
+	conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
+}
+
+/* Brings one connection to where it would be had nothing happened. */
+static void
+settle(struct adoption *a, uint32_t i)
+{
+	struct chat *ch = a->ch;
+	struct conn *c = &ch->conn[i];
+
+	conn_watch(ch, i);
+	if (a->fault->hand == HAND_INPUT &&
+	    a->fault->arg == slot_id(ch->hub, i) && c->phase == CONN_OPEN) {
+		log_error("%s: a message of it crashed a worker, closed",
+		    conn_name(ch, i));
+		conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
+	} else if (a->fault->hand == HAND_ADOPTION &&
+	    a->fault->arg == slot_id(ch->hub, i)) {
+		log_error("%s: taking it over crashed a worker, closed",
+		    conn_name(ch, i));
+		conn_drop(ch, i, NULL);
+		return;
+	} else if (c->phase == CONN_OPEN) {
+		replay(a, i);
+		conn_wait_again(ch, i, true);
+	} else
+		conn_leave(ch, i);
+	if (c->phase == CONN_ENDING &&
+	    output_newest_tag(&ch->output, &c->out, i) != OUTPUT_CLOSE)
+		conn_append_close(ch, i);
+	if (c->phase == CONN_OPEN || c->phase == CONN_ENDING)
+		conn_dirty(ch, i);
+}
+
+/* For qsort(): numbers. */
+static int
+compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Settles all: who was heard last is served first. */
+static void
+settle_all(struct adoption *a)
+{
+	struct chat *ch = a->ch;
+	uint64_t *order = calloc(a->result->adopted + 1ul, sizeof(*order));
+	uint32_t i = SHM_NONE, n = 0, k, silent_ms;
+
+	if (order == NULL)
+		log_fatal("takeover: %s", strerror(errno));
+	while (conn_next(ch, &i)) {
+		silent_ms = (uint32_t)ch->now_ms - conn_slot(ch, i)->heard_ms;
+		order[n++] = (uint64_t)silent_ms << 32 | i;
+	}
+	qsort(order, n, sizeof(*order), compare);
+	for (k = 0; k < n; k++) {
+		i = (uint32_t)order[k];
+		/* what is read again may have ended others */
+		if ((ch->here[i / SHM_BLOCK] >> i % SHM_BLOCK & 1) != 0)
+			settle(a, i);
+		stats_tick(ch->hub);
+	}
+	free(order);
+}
+
+void
+adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
+    struct adopt_result *result)
+{
+	struct hub *h = ch->hub;
+	struct adoption a = {
+	    .ch = ch, .fd = fd, .fault = fault, .result = result};
+	uint32_t i = SHM_NONE;
+
+	memset(result, 0, sizeof(*result));
+	adopt_stage(&a);
+	/* who is given up leaves what its chain says: the one before may have
+	 * died in subscription_adopt() below */
+	subscription_rechain(h, h->self);
+	take_up_all(&a);
+	claim_marked(&ch->slots);
+	output_adopted(&ch->output);
+	subscription_adopt(h, &ch->subscriptions, lives_cb, kept_cb, &a);
+	claim_marked(&ch->input.pages);
+	while (conn_next(ch, &i))
+		take_user(ch, i);
+	presence_match(h, ch->local, user_log_left, NULL);
+	/* what was said before stands in the journal only: answers to what was
+	 * read after it must not overtake it */
+	ch->unsettled = true;
+	/* those that had just moved to the dead one, before anything newer */
+	for (i = SHM_NONE; conn_next(ch, &i);)
+		if (ch->conn[i].phase == CONN_OPEN &&
+		    conn_slot(ch, i)->flags & SLOT_MOVED) {
+			deliver_missed(ch, i);
+			stats_tick(h);
+		}
+	settle_all(&a);
+	/* of requests nothing is taken over */
+	conn_pending(ch, 0);
+	SHM_STORE(h->me->stage_conn, 0);
+}
+
+void
+adopt_settle(struct chat *ch, uint32_t i, const struct adopt_fault *fault)
+{
+	struct adopt_result result = {0};
+	struct adoption a = {.ch = ch, .fault = fault, .result = &result};
+
+	adopt_stage(&a);
+	ch->unsettled = true; /* as in adopt_all */
+	settle(&a, i);
+}

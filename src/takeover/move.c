@@ -1,0 +1,600 @@
+#include "takeover/move.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "room/channel.h"
+#include "conn/conn.h"
+#include "conn/custody.h"
+#include "conn/head.h"
+#include "room/publish.h"
+#include "room/user.h"
+#include "hub/blob.h"
+#include "hub/lock.h"
+#include "hub/presence.h"
+#include "hub/stats.h"
+
+/* A connection's records, copied here, before they are its own. */
+struct copy {
+	uint32_t slot;
+	uint64_t id;
+	int fd;
+	uint64_t life;	       /* its slot's, before anything was copied */
+	enum slot_state state; /* of that: it is taken out of it */
+	uint64_t part;
+	uint32_t info;
+	uint32_t subs; /* first of them, + 1 */
+	bool ending;
+	bool closed;  /* its peer has reset it meanwhile */
+	bool said;    /* our FIN is sent */
+	bool present; /* in its channels: not so once it has left them */
+	uint8_t door;
+	struct output out;
+};
+
+/* Whether a slot is one that may be taken from that worker: which is dead, or
+ * gives it here. */
+static bool
+may_take(const struct chat *ch, const struct copy *c, int from, bool given)
+{
+	int to = (int)(c->life >> 8 & 0xff),
+	    giver = (int)(c->life >> 48 & 0xff);
+
+	if (c->slot == SHM_NONE || ch->conn[c->slot].phase != CONN_NONE ||
+	    (c->life >> 16 << 32 | c->slot) != c->id)
+		return false;
+	if (given)
+		return c->state == SLOT_MOVING && to == ch->hub->self &&
+		    giver == from;
+	return to == from && (c->state == SLOT_OPEN || c->state == SLOT_ENDING);
+}
+
+/* Takes it as it was found. False if its giver has taken it back meanwhile,
+ * perhaps to give it again: it goes on there, and the copies are of no use. */
+static bool
+pass_here(struct hub *h, const struct copy *c, enum slot_state state)
+{
+	return slot_pass_exact(h, c->slot, c->life, h->self, state);
+}
+
+/* What became of the attempt to copy a connection's records. */
+enum copied {
+	COPY_DONE,
+	COPY_NO_ROOM, /* all of it is where it was */
+	COPY_SPOILT   /* the records make no sense */
+};
+
+/* Copies what a token's info says of a connection into an own page; *copy 0:
+ * there is none. False: no page is left. */
+static bool
+info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
+{
+	char bytes[BLOB_MAX];
+	size_t n = blob_get(ch->hub, info, conn, bytes);
+
+	*copy = n > 0 ? head_blob(ch, conn, bytes, n) : 0;
+	return n == 0 || *copy != 0;
+}
+
+/* The next of a connection's subscriptions among another worker's records: a
+ * copy. Whoever walks them stops at the same one. */
+static bool
+record_next(
+    const struct hub *h, struct subscription_walk *w, struct subscription *out)
+{
+	uint32_t sub = subscription_walk_next(h, w), channel;
+
+	if (sub == SHM_NONE)
+		return false;
+	memcpy(out, &h->subscription[sub], sizeof(*out));
+	channel = SHM_OWN(out->channel);
+	return channel >= 1 && channel <= h->n_entries &&
+	    !presence_is_user(h, channel - 1) &&
+	    subscription_conn(out) == w->conn;
+}
+
+/* Copies one subscription; false if there is no room for it. */
+static bool
+subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
+{
+	struct hub *h = ch->hub;
+	uint32_t new;
+
+	if (!info_copy(ch, c->id, s->info, &s->info))
+		return false;
+	channel_revoked(h, s);
+	new = subscription_prepare(h, &ch->subscriptions, s, c->subs);
+	if (new == SHM_NONE) {
+		blob_drop(&ch->input, s->info);
+		return false;
+	}
+	c->subs = new + 1;
+	return true;
+}
+
+/* Whether a channel is among those copied so far: the former worker's chain
+ * goes round then. */
+static bool
+subscription_is_copied(
+    const struct hub *h, const struct copy *c, uint32_t channel)
+{
+	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
+	uint32_t sub;
+
+	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE)
+		if (SHM_OWN(h->subscription[sub].channel) == channel)
+			return true;
+	return false;
+}
+
+/* Copies the connection's subscriptions from the former worker's records: they
+ * are in force when the connection is this worker's, not before. False if there
+ * is no room for all. */
+static bool
+subscriptions_copy(struct chat *ch, struct copy *c)
+{
+	struct subscription_walk w = subscription_walk(ch->hub, c->slot);
+	struct subscription s;
+
+	while (record_next(ch->hub, &w, &s))
+		if (!subscription_is_copied(ch->hub, c, SHM_OWN(s.channel)) &&
+		    !subscription_copy(ch, c, &s))
+			return false;
+	return true;
+}
+
+/* Drops a chain of this worker's that the slot does not know, and, if they were
+ * entered, its channels. */
+static void
+subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
+{
+	struct subscription_walk w = subscription_walk_of(id, first);
+	struct subscription *s;
+	uint32_t channel, sub;
+
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
+	    claim_has(&ch->subscriptions, sub)) {
+		s = &ch->hub->subscription[sub];
+		channel = SHM_LOAD(s->channel) - 1;
+		blob_drop(&ch->input, s->info);
+		subscription_drop(ch->hub, &ch->subscriptions, sub);
+		if (entered)
+			channel_release(ch, channel);
+	}
+}
+
+/* Gives back what records_copy() has taken so far. */
+static void
+records_drop(struct chat *ch, struct copy *c)
+{
+	output_uncopy(&ch->output, &c->out);
+	input_uncopy(&ch->input, c->part);
+	blob_drop(&ch->input, c->info);
+	subscriptions_drop(ch, c->id, c->subs, false);
+	c->info = c->subs = 0;
+}
+
+/* Copies a connection's records. What one whose peer is gone was to get is as
+ * good as written. */
+static enum copied
+records_copy(struct chat *ch, struct copy *c)
+{
+	struct slot *s = conn_slot(ch, c->slot);
+	struct counters k;
+	int r;
+
+	c->door = SHM_ONCE(s->door);
+	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
+		return COPY_SPOILT;
+	c->closed = k.closed;
+	c->said = k.fin_sent;
+	r = output_copy(
+	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
+	if (r < 0)
+		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+	if (c->state != SLOT_MOVING) /* its worker is dead */
+		output_redo(&ch->output, &c->out, c->slot);
+	r = head_input_copy(ch, c->slot, &c->part);
+	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
+		records_drop(ch, c);
+		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+	}
+	c->ending = c->state == SLOT_ENDING;
+	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
+	if (c->present && !subscriptions_copy(ch, c)) {
+		records_drop(ch, c);
+		return COPY_NO_ROOM;
+	}
+	return COPY_DONE;
+}
+
+/* This worker's bits in presence for what the connection has; the former
+ * worker's go later, so nobody is seen to leave. */
+static void
+enter(struct chat *ch, struct copy *c)
+{
+	struct hub *h = ch->hub;
+	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
+	struct conn *n = &ch->conn[c->slot];
+	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user), sub, channel;
+
+	n->door = c->door;
+	if (presence_is_user(h, user)) {
+		presence_set(h, user);
+		n->present = true;
+		user_list_add(ch, c->slot, user);
+		if (n->door == DOOR_PLAIN) {
+			presence_set(h, PRESENCE_LOBBY);
+			ch->local[PRESENCE_LOBBY]++;
+		}
+	}
+	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {
+		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
+		presence_set(h, channel);
+		ch->local[channel]++;
+	}
+}
+
+/* The slot's fields become what its new worker copied. */
+static void
+fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
+{
+	if (SHM_LOAD(h->slot[i].last) < SHM_LOAD(me->move_from))
+		SHM_STORE(h->slot[i].last, SHM_LOAD(me->move_from));
+	h->slot[i].flags |= SLOT_MOVED;
+	SHM_STORE(h->slot[i].first, SHM_LOAD(me->move_first));
+	SHM_STORE(h->slot[i].part, SHM_LOAD(me->move_part));
+	h->slot[i].info = SHM_LOAD(me->move_info);
+	h->slot[i].subscriptions = SHM_LOAD(me->move_subs);
+	SHM_STORE(me->move_id, 0);
+}
+
+void
+move_redo(struct hub *h, int worker)
+{
+	struct shm_worker *dead = &h->worker[worker];
+	uint64_t id = SHM_LOAD(dead->move_id);
+	uint32_t i = slot_find(h, id);
+
+	if (id != 0 && i != SHM_NONE && slot_holder(h, i) == worker)
+		fields_store(h, dead, i);
+	SHM_STORE(dead->move_id, 0);
+}
+
+/* The one store that makes it this worker's. False if it is another's by
+ * now. */
+static bool
+commit(struct chat *ch, struct copy *c, int from)
+{
+	struct hub *h = ch->hub;
+	/* A dead worker's cursor stands for all that it had delivered, but
+	 * for those that moved and do not have it yet; a living one's has
+	 * moved on since it froze this connection. */
+	bool delivered =
+	    c->state != SLOT_MOVING && !(h->slot[c->slot].flags & SLOT_MOVED);
+	bool ok;
+
+	if (c->state != SLOT_MOVING)
+		adopt_stage_bring(ch, c->id, from);
+	SHM_STORE(h->me->move_id, 0);
+	SHM_STORE(h->me->move_first, c->out.chunk);
+	SHM_STORE(h->me->move_part, c->part);
+	SHM_STORE(h->me->move_info, c->info);
+	SHM_STORE(h->me->move_subs, c->subs);
+	SHM_STORE(h->me->move_from,
+	    delivered && from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0);
+	SHM_STORE(h->me->move_id, c->id);
+	ok = pass_here(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
+	if (ok)
+		fields_store(h, h->me, c->slot);
+	else
+		SHM_STORE(h->me->move_id, 0);
+	return ok;
+}
+
+/* Makes the private part; the connection lives here. */
+static void
+go_on(struct chat *ch, struct copy *c)
+{
+	struct conn *n = &ch->conn[c->slot], entered = *n;
+
+	memset(n, 0, sizeof(*n));
+	n->present = entered.present;
+	n->user = entered.user;
+	n->door = c->door;
+	n->out = c->out;
+	n->fd = c->fd;
+	ch->by_fd[c->fd] = c->slot;
+	n->phase = !c->ending ? CONN_OPEN : c->said ? CONN_LINGER : CONN_ENDING;
+	n->paused = n->phase == CONN_ENDING;
+	n->due_ms = (uint32_t)ch->now_ms +
+	    (n->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
+	event_assign(
+	    &n->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
+	conn_number(ch, c->slot, true);
+	if (!c->ending)
+		ch->n_open++;
+	ch->n_conns++;
+}
+
+/* Ends a dead worker's connection whose records make no sense: of these only
+ * what others were told is used. The leaves come first: whoever finds the slot
+ * in use tells them again, and that changes nothing. */
+static void
+move_end(struct chat *ch, struct copy *c)
+{
+	log_warn("connection %016llx cannot be taken over: its records make no "
+		 "sense, closed",
+	    (unsigned long long)c->id);
+	channel_tell_leaves(ch, c->slot);
+	if (pass_here(ch->hub, c, SLOT_CLOSING)) {
+		shutdown(c->fd, SHUT_WR);
+		KILL_POINT();
+		slot_release(ch->hub, &ch->slots, c->slot);
+	}
+}
+
+/* It stays where it was: with its giver, or in the dead worker's custody. */
+static void
+move_leave(struct chat *ch, struct copy *c)
+{
+	custody_give_up(ch, c->id);
+	close(c->fd);
+	KILL_POINT();
+}
+
+/* Gives up a copy that is not committed. */
+static void
+move_forget(struct chat *ch, struct copy *c)
+{
+	if (c->present) {
+		user_leave(ch, c->slot);
+		subscriptions_drop(ch, c->id, c->subs, true);
+		c->subs = 0;
+	}
+	ch->conn[c->slot].phase = CONN_NONE;
+	records_drop(ch, c);
+	move_leave(ch, c);
+}
+
+/* Whether one of the batch is to be gone on with: its records are copied. */
+static bool
+move_begin(
+    struct chat *ch, struct copy *c, int from, bool given, uint32_t *left)
+{
+	if (c->slot != SHM_NONE)
+		c->life = SHM_LOAD(ch->hub->slot[c->slot].life);
+	c->state = c->life & 7;
+	if (c->fd >= CHAT_FDS || !may_take(ch, c, from, given)) {
+		/* one that is here already stays in custody */
+		if (c->slot == SHM_NONE || ch->conn[c->slot].phase == CONN_NONE)
+			custody_give_up(ch, c->id);
+		close(c->fd);
+		return false;
+	}
+	switch (records_copy(ch, c)) {
+	case COPY_DONE:
+		/* so that it is not copied again, should it come twice */
+		ch->conn[c->slot].phase = CONN_MOVING;
+		return true;
+	case COPY_SPOILT:
+		if (!given) /* the giver has all of it, and may know better */
+			move_end(ch, c);
+		break;
+	case COPY_NO_ROOM:
+		++*left;
+		break;
+	}
+	move_leave(ch, c);
+	return false;
+}
+
+/* Takes up one whose records are copied; false if it stays where it was. */
+static bool
+move_complete(struct chat *ch, struct copy *c, int from, bool given,
+    const struct adopt_fault *fault)
+{
+	static const struct adopt_fault none;
+
+	if (!commit(ch, c, from)) {
+		move_forget(ch, c);
+		return false;
+	}
+	go_on(ch, c);
+	if (c->closed) {
+		conn_drop(ch, c->slot, "reset meanwhile");
+		return true;
+	}
+	if (!c->ending)
+		deliver_missed(ch, c->slot);
+	adopt_settle(ch, c->slot, given ? &none : fault);
+	return true;
+}
+
+uint32_t
+move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
+    uint32_t n, const struct adopt_fault *fault, uint32_t *left)
+{
+	static struct copy copy[MOVE_MAX];
+	struct hub *h = ch->hub;
+	uint32_t k, m = 0, taken = 0, stay = 0;
+	bool given = fault == NULL;
+
+	if (ch->n_moving > 0) /* one may have been given away from here */
+		move_look(ch);
+	/* what several of them are to get is copied once */
+	if (n > 1)
+		output_copies_begin(&ch->output);
+	for (k = 0; k < n && m < MOVE_MAX; k++) {
+		copy[m] = (struct copy){
+		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
+		m += move_begin(ch, &copy[m], from, given, &stay);
+		stats_tick(h);
+	}
+	hub_lock(h);
+	for (k = 0; k < m; k++)
+		if (copy[k].present)
+			enter(ch, &copy[k]);
+	hub_unlock(h);
+	/* from here on publications are for this worker, too: it catches up
+	 * with those before on its connections' behalf */
+	deliver_all(ch);
+	for (k = 0; k < m; k++) {
+		taken += move_complete(ch, &copy[k], from, given, fault);
+		stats_tick(h);
+	}
+	output_copies_end(&ch->output);
+	if (left != NULL)
+		*left = stay;
+	return taken;
+}
+
+/* A connection that was given to another worker and is frozen here. */
+struct moving {
+	uint64_t id;
+	uint64_t part;
+	uint32_t info, subscriptions;
+	int to;
+};
+
+/* Notes what is this worker's of a connection that it gives away. */
+static bool
+moving_add(struct chat *ch, uint32_t i, int to)
+{
+	struct slot *s = conn_slot(ch, i);
+	struct moving *m;
+
+	if (ch->n_moving % MOVE_MAX == 0) {
+		m = reallocarray(
+		    ch->moving, ch->n_moving + MOVE_MAX, sizeof(*m));
+		if (m == NULL)
+			return false;
+		ch->moving = m;
+	}
+	ch->moving[ch->n_moving++] = (struct moving){.id = slot_id(ch->hub, i),
+	    .part = SHM_OWN(s->part),
+	    .info = s->info,
+	    .subscriptions = s->subscriptions,
+	    .to = to};
+	return true;
+}
+
+uint32_t
+move_freeze(struct chat *ch, int to)
+{
+	struct hub *h = ch->hub;
+	uint64_t cursor = SHM_OWN(h->me->cursor);
+	uint32_t i = SHM_NONE;
+	struct conn *c;
+
+	while (conn_next(ch, &i))
+		if (ch->conn[i].phase == CONN_OPEN && !ch->conn[i].fresh)
+			break;
+	if (i == SHM_NONE || ch->conn[i].phase != CONN_OPEN ||
+	    ch->conn[i].fresh || !moving_add(ch, i, to))
+		return SHM_NONE;
+	c = &ch->conn[i];
+	if (c->dirty != 0)
+		ch->dirty[c->dirty - 1] = SHM_NONE;
+	c->dirty = 0;
+	conn_wait(ch, i, false);
+	event_del(&c->ev);
+	/* all up to the cursor is in its output, and nothing after it, wherever
+	 * it goes on */
+	if (SHM_OWN(conn_slot(ch, i)->last) < cursor)
+		SHM_STORE(conn_slot(ch, i)->last, cursor);
+	conn_slot(ch, i)->flags |= SLOT_MOVED;
+	c->phase = CONN_MOVING;
+	ch->n_open--;
+	slot_pass(h, i, h->self, SLOT_OPEN, to, SLOT_MOVING);
+	return i;
+}
+
+/* It is another worker's now: forgets what was this one's of it. */
+static void
+moving_drop(struct chat *ch, const struct moving *m)
+{
+	uint32_t i = (uint32_t)m->id;
+	struct conn *c = &ch->conn[i];
+
+	user_leave(ch, i);
+	subscriptions_drop(ch, m->id, m->subscriptions, true);
+	output_uncopy(&ch->output, &c->out);
+	input_uncopy(&ch->input, m->part);
+	blob_drop(&ch->input, m->info);
+	custody_give_up(ch, m->id);
+	close(c->fd);
+	KILL_POINT();
+	memset(c, 0, sizeof(*c));
+	conn_number(ch, i, false);
+	claim_give(&ch->slots, i);
+	ch->n_conns--;
+}
+
+/* Ends a note: what has not been taken goes on here. */
+static void
+moving_end(struct chat *ch, uint32_t k)
+{
+	struct hub *h = ch->hub;
+	struct moving m = ch->moving[k];
+	uint32_t i = slot_find(h, m.id);
+
+	ch->moving[k] = ch->moving[--ch->n_moving];
+	if (i == SHM_NONE || slot_giver(h, i) != h->self ||
+	    !slot_pass(h, i, m.to, SLOT_MOVING, h->self, SLOT_OPEN)) {
+		moving_drop(ch, &m);
+		return;
+	}
+	ch->conn[i].phase = CONN_OPEN;
+	ch->n_open++;
+	conn_watch(ch, i);
+	conn_wait_again(ch, i, ch->conn[i].torn);
+	deliver_missed(ch, i);
+	conn_dirty(ch, i);
+}
+
+void
+move_done(struct chat *ch, int to, uint64_t id)
+{
+	uint32_t k;
+
+	for (k = 0; k < ch->n_moving; k++)
+		if (ch->moving[k].id == id && ch->moving[k].to == to) {
+			moving_end(ch, k);
+			return;
+		}
+}
+
+void
+move_back(struct chat *ch, int to)
+{
+	uint32_t k = 0;
+
+	while (k < ch->n_moving) {
+		if (ch->moving[k].to == to)
+			moving_end(ch, k);
+		else
+			k++;
+		stats_tick(ch->hub);
+	}
+}
+
+void
+move_look(struct chat *ch)
+{
+	struct hub *h = ch->hub;
+	uint32_t k = 0, i;
+
+	while (k < ch->n_moving) {
+		i = slot_find(h, ch->moving[k].id);
+		if (i == SHM_NONE || slot_state(h, i) != SLOT_MOVING ||
+		    slot_giver(h, i) != h->self)
+			moving_end(ch, k);
+		else
+			k++;
+		stats_tick(h);
+	}
+}
