@@ -50,7 +50,7 @@ LDLIBS += -lseccomp -levent_core -luring -lunistring -lcrypto -lidn2 -lbsd \
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
 
-LIB_SRC := $(filter-out src/chatd.c src/chatctl.c,$(wildcard src/*/*.c))
+LIB_SRC := $(filter-out src/chatd.c src/chatctl.c,$(wildcard src/*/*.c src/*/*/*.c))
 LIB_OBJ := $(LIB_SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/conf/parse.o
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -110,8 +110,8 @@ $(OUT)/web/%.gz: src/door/web/%
 	@mkdir -p $(@D)
 	$(call say,GZIP)
 	$(Q)gzip -9nc $< >$@
-$(OUT)/obj/door/web_files.o: CPPFLAGS += -DCHATD_WEB='"$(OUT)/web"'
-$(OUT)/obj/door/web_files.o: $(WEB:%=src/door/web/%) $(WEB:%=$(OUT)/web/%.gz)
+$(OUT)/obj/door/web/files.o: CPPFLAGS += -DCHATD_WEB='"$(OUT)/web"'
+$(OUT)/obj/door/web/files.o: $(WEB:%=src/door/web/%) $(WEB:%=$(OUT)/web/%.gz)
 
 $(OUT)/libchatd.a: $(LIB_OBJ)
 	@rm -f $@

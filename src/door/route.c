@@ -8,7 +8,7 @@
 #include "codec/name.h"
 #include "door/door.h"
 #include "host.h"
-#include "web.h"
+#include "web/web.h"
 
 static bool
 span_is(struct http_span s, const char *text)

@@ -2,7 +2,7 @@
  * goes on answers first, then come the channel's messages. */
 #include "chat_fixture.h"
 
-#include "../../src/door/centrifugo.h"
+#include "../../src/door/centrifugo/centrifugo.h"
 #include "hub/journal.h"
 #include "hub/stats.h"
 

@@ -7,7 +7,7 @@
 #include <openssl/hmac.h>
 #include <stdio.h>
 
-#include "../../src/door/centrifugo.h"
+#include "../../src/door/centrifugo/centrifugo.h"
 #include "base/log.h"
 #include "codec/jwt.h"
 

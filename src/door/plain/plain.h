@@ -10,7 +10,7 @@
 #include "codec/name.h"
 #include "door/door.h"
 
-/* plain_line.c */
+/* line.c */
 
 /* A name as it stands in a line (name_show()), terminated; good until the next
  * call. Of one that is longer than any the beginning. */
@@ -29,7 +29,7 @@ void plain_put_text(struct json_writer *w, const char *text, size_t len);
  * compact JSON. */
 struct iovec plain_text(const struct publication *p);
 
-/* plain_room.c: "/join ROOM" and its kind, given what follows the word. */
+/* room.c: "/join ROOM" and its kind, given what follows the word. */
 void command_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position);
 void command_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
@@ -39,7 +39,7 @@ void command_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position);
 void plain_drained(struct chat *ch, uint32_t conn);
 
-/* plain_history.c: "/history ROOM [N]". */
+/* history.c: "/history ROOM [N]". */
 void plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position);
 

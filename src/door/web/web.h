@@ -1,4 +1,4 @@
-/* web: the files of the web page. For web.c, web_files.c and route.c. */
+/* web: the files of the web page. For web.c, files.c and route.c. */
 #ifndef CHATD_SRC_DOOR_WEB_H
 #define CHATD_SRC_DOOR_WEB_H
 

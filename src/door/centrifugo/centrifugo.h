@@ -99,7 +99,7 @@ const char *centrifugo_text(enum centrifugo_error code);
 /* Ends the connection with one of the codes from 3000. */
 void centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code);
 
-/* centrifugo_reply.c */
+/* reply.c */
 
 /* Begins a reply: {"id":1,"what": follows. One at a time. */
 struct json_writer *reply_begin(const struct command *c, const char *what);
@@ -134,7 +134,7 @@ void put_name(struct json_writer *w, const char *name, size_t len);
 void put_epoch(struct json_writer *w, uint32_t epoch);
 bool is_epoch(struct json_value text, uint32_t epoch);
 
-/* centrifugo_take.c: fields of requests. False: of a wrong type. */
+/* take.c: fields of requests. False: of a wrong type. */
 
 /* A string, at most cap bytes; *len SIZE_MAX: longer, or with a lone surrogate,
  * which names nothing. Absent: 0. */
@@ -160,7 +160,7 @@ enum centrifugo_error take_request(const struct command *c, enum member_of of,
 enum centrifugo_error
 take_channel(struct chat *ch, struct json_value v, struct channel_name *out);
 
-/* centrifugo_push.c */
+/* push.c */
 
 /* What a publication looks like: {"data":...}. */
 void put_publication(struct json_writer *w, const struct publication *p);
@@ -176,18 +176,18 @@ void put_client(struct json_writer *w, uint64_t id, const char *user,
 int
 centrifugo_render(struct chat *ch, const struct publication *p, struct iovec *);
 
-/* centrifugo_publish.c */
+/* publish.c */
 
 /* Acknowledges a publication that was accepted before a takeover: the newest
  * one of this connection. */
 void publish_again(const struct command *c, bool rpc);
 
-/* centrifugo_connect.c */
+/* connect.c */
 
 /* The answer to its connect stands in its output. */
 void centrifugo_connected(struct slot *s);
 
-/* centrifugo_claims.c */
+/* claims.c */
 
 /* Judges the claims of a token that is genuine: those that are not done here
  * refuse it. of: MEMBER_CLAIMS or MEMBER_SUB_CLAIMS. */
@@ -195,7 +195,7 @@ struct claims;
 enum centrifugo_error
 claims_judge(const struct command *c, enum member_of of, struct claims *claims);
 
-/* centrifugo_token.c */
+/* token.c */
 
 /* What a token says. */
 struct claims {
@@ -243,7 +243,7 @@ void command_rpc(struct command *c);
 void command_refresh(struct command *c);
 void command_sub_refresh(struct command *c);
 
-/* centrifugo_history.c */
+/* history.c */
 
 /* Whether a connection may look at a channel's history and presence. */
 enum centrifugo_error
@@ -256,7 +256,7 @@ enum centrifugo_error put_history(struct chat *ch, struct json_writer *w,
 /* The oldest that a rule's history-age still keeps, wall clock. */
 int64_t history_oldest(const struct chat *ch, const struct conf_channel *rule);
 
-/* centrifugo_subscribe.c */
+/* subscribe.c */
 
 /* Whether the connection is in a channel: subscribed, or it is that one. */
 bool is_in(const struct command *c, const struct channel_name *name);
