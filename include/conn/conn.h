@@ -72,7 +72,9 @@ void conn_answer_more(struct chat *ch, uint32_t i);
  * ended, and no other is kept for another request. */
 void conn_part(struct chat *ch);
 
-/* Whether a frame fits under the connection's bound. */
+/* Whether a frame fits under the connection's bound, after what waits has been
+ * written if need be. True as well if the connection is open no more: it gets
+ * nothing then. */
 bool conn_has_room(struct chat *ch, uint32_t i, const struct frame *f);
 
 /* Appends a frame to an open connection under its bound; a slow reader is

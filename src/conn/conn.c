@@ -257,17 +257,25 @@ conn_linger(struct chat *ch, uint32_t i)
 	conn_watch(ch, i);
 }
 
-/* The output's bound is reached. */
+/* The output's bound is reached, and the socket takes no more. */
 static void
 conn_slow(struct chat *ch, uint32_t i)
 {
+	if (ch->conn[i].fresh) { /* its socket was not offered anything */
+		log_warn("%s: closed with 1013: more than `queue`, %u bytes, "
+			 "waits for the keeper to have its descriptor",
+		    conn_name(ch, i), ch->live.queue_bytes);
+		conn_end(ch, i, WS_TRY_LATER, REASON_BUSY);
+		return;
+	}
 	log_info("%s reads too slowly, closed", conn_name(ch, i));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
 	conn_end(ch, i, WS_POLICY, REASON_SLOW);
 }
 
-bool
-conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
+/* Whether a frame fits under a connection's bound as it is now. */
+static bool
+conn_fits(struct chat *ch, uint32_t i, const struct frame *f)
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
@@ -280,6 +288,21 @@ conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
 	return pending == 0 || /* one message always fits */
 	    pending + f->bytes + (references + f->n) * OUTPUT_COST <= room ||
 	    c->door == DOOR_ECHO; /* it stops reading instead */
+}
+
+bool
+conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (conn_fits(ch, i, f))
+		return true;
+	/* only what its socket has refused shows that the peer is slow: what
+	 * was appended in this turn has not been offered to the socket yet */
+	if (c->dirty == 0)
+		return false;
+	conn_write(ch);
+	return c->phase != CONN_OPEN || conn_fits(ch, i, f);
 }
 
 /* Appends what could not be: makes room until it can. False: there is none. */
@@ -311,6 +334,8 @@ conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 		conn_slow(ch, i);
 		return true;
 	}
+	if (ch->conn[i].phase != CONN_OPEN)
+		return true; /* writing has shown that it is broken */
 	r = output_append(&ch->output, &ch->conn[i].out, i, f, tag);
 	if (r < 0)
 		return append_again(ch, i, f, tag, r);

@@ -15,9 +15,8 @@
 #include "hub/subscription.h"
 
 /*
- * Publications a turn: then what was appended is written out. Nor are there
- * more bytes a turn than half a queue: what nobody has tried to write yet
- * must not make a reader look slow.
+ * Publications a turn: then what was appended is written out. Nor does a turn
+ * append more to a connection than half of `queue`, as that is counted.
  */
 enum { DELIVER_MAX = 256 };
 
@@ -235,17 +234,36 @@ is_current(const struct hub *h, const struct publication *p)
 	    SHM_LOAD(h->entry[p->channel].epoch) == p->epoch;
 }
 
-/* Delivers one publication to those here who have its channel. */
-static void
+/* Releases a delivery's frames. Returns what the most costly one counts for
+ * against `queue`. */
+static size_t
+delivery_end(struct chat *ch, struct delivery *d)
+{
+	size_t most = 0, cost;
+	int k;
+
+	for (k = 0; k < 4; k++) {
+		if (d->state[k] != BUILT)
+			continue;
+		cost = d->frame[k].bytes + (size_t)d->frame[k].n * OUTPUT_COST;
+		if (cost > most)
+			most = cost;
+		frame_release(&ch->output, &d->frame[k]);
+	}
+	return most;
+}
+
+/* Delivers one publication to those here who have its channel. Returns what it
+ * counts for against the `queue` of each. */
+static size_t
 deliver_one(struct chat *ch, const struct publication *p)
 {
 	struct presence_entry *e;
 	struct delivery d;
-	int k;
 
 	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0 ||
 	    !is_current(ch->hub, p))
-		return;
+		return 0;
 	e = &ch->hub->entry[p->channel];
 	delivery_begin(&d, p, &ch->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
@@ -256,9 +274,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 			deliver_plain(ch, &d);
 		deliver_subscribers(ch, &d);
 	}
-	for (k = 0; k < 4; k++)
-		if (d.state[k] == BUILT)
-			frame_release(&ch->output, &d.frame[k]);
+	return delivery_end(ch, &d);
 }
 
 enum journal_result
@@ -313,8 +329,7 @@ deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
 			    ch->hub->self))
 			SHM_COUNT(ch->hub->me->from_journal, 1);
 	}
-	deliver_one(ch, &p);
-	*bytes += p.user_len + p.data_len;
+	*bytes += deliver_one(ch, &p);
 	return true;
 }
 
@@ -344,8 +359,8 @@ hand_return(struct shm_worker *me, struct in_hand was)
 	SHM_STORE(me->hand, was.what);
 }
 
-/* Delivers the publication at a position, adding its length to *bytes; false
- * if it is gone. */
+/* Delivers the publication at a position, adding what it counts for to *bytes;
+ * false if it is gone. */
 static bool
 deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 {
@@ -489,7 +504,6 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	uint32_t gap, *flags;
 	uint64_t since;
 	struct delivery d;
-	int k;
 
 	if (p->format == FORMAT_KICK) {
 		if (is_current(ch->hub, p) &&
@@ -503,9 +517,7 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	delivery_begin(&d, p, hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	deliver_to(ch, i, &d, flags, gap, since);
-	for (k = 0; k < 4; k++)
-		if (d.state[k] == BUILT)
-			frame_release(&ch->output, &d.frame[k]);
+	delivery_end(ch, &d);
 }
 
 /* After which position to look, up to `last`: the ring holds no more than its
