@@ -342,9 +342,12 @@ put(uint8_t *to, const char *bytes, size_t len)
 size_t
 publication_encode(const struct publication *p, void *out)
 {
+	size_t n = publication_bytes(p);
 	struct entry_head e;
 	uint8_t *b = out;
 
+	/* what pads the end: links carry it, too */
+	memset(b + n - sizeof(uint64_t), 0, sizeof(uint64_t));
 	head_fill(&e, p);
 	memcpy(b, &e, sizeof(e));
 	b += sizeof(e);
@@ -353,7 +356,7 @@ publication_encode(const struct publication *p, void *out)
 	b = put(b, p->sub_info, p->sub_info_len);
 	b = put(b, p->tags, p->tags_len);
 	put(b, p->data, p->data_len);
-	return publication_bytes(p);
+	return n;
 }
 
 uint64_t

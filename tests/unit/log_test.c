@@ -378,7 +378,7 @@ test_stream_names(void **state)
 static void
 test_pipe(void **state)
 {
-	char fifo[80], big[4096];
+	char fifo[80], big[4096] = "";
 	struct sink s;
 	int fd;
 
