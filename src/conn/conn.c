@@ -180,10 +180,12 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
+	const uint8_t framing = 1;
+	uint8_t dialect = dialect_find(&ch->dialects, (uint8_t)door, framing);
 	uint32_t entry = SHM_NONE;
 	struct frame f;
 
-	if (output_open(&ch->output, &c->out, i) < 0)
+	if (dialect == DIALECT_NONE || output_open(&ch->output, &c->out, i) < 0)
 		return -1;
 	if (conn_frame(ch, &f, FRAME_OWN,
 		&(struct iovec){(void *)answer, answer_len}, 1) < 0) {
@@ -191,6 +193,8 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		return -1;
 	}
 	s->door = c->door = (uint8_t)door;
+	s->framing = framing;
+	c->dialect = dialect;
 	s->flags |= SLOT_AWAY | SLOT_OWN_AWAY;
 	s->device_len = (uint8_t)device_len;
 	memcpy(s->device, device, device_len);
@@ -263,7 +267,7 @@ conn_slow(struct chat *ch, uint32_t i)
 {
 	log_info("%s reads too slowly, closed", conn_name(ch, i));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
-	conn_end(ch, i, WS_POLICY, REASON_SLOW);
+	conn_end(ch, i, CLOSE_POLICY, REASON_SLOW);
 }
 
 bool
@@ -319,36 +323,36 @@ conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 }
 
 void
-conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
+conn_answer(struct chat *ch, uint32_t i, enum framing_kind kind,
     const struct iovec *parts, int n, uint64_t position)
 {
 	struct conn *c = &ch->conn[i];
-	uint8_t head[WS_HEAD_MAX];
-	struct iovec all[8];
+	struct iovec all[CHAT_PARTS + 2];
+	struct framing_ends ends;
 	struct frame f;
-	uint64_t len = 0, key = 0;
+	uint64_t key = 0;
 	int k, r;
 
-	if (c->phase != CONN_OPEN || n > 7)
+	if (c->phase != CONN_OPEN || n > CHAT_PARTS)
 		return;
 	if (position != 0)
 		key = KEY(position, ++ch->answers);
 	/* at a takeover it may stand in the output already */
 	if (key != 0 && SHM_OWN(conn_slot(ch, i)->answered) >= key)
 		return;
-	for (k = 0; k < n; k++) {
+	for (k = 0; k < n; k++)
 		all[k + 1] = parts[k];
-		len += parts[k].iov_len;
-	}
-	all[0] = (struct iovec){head, ws_head(head, opcode, len)};
-	r = conn_frame(ch, &f, FRAME_OWN, all, n + 1);
+	n = conn_framing(ch, i)->wrap(&ends, kind, all, n);
+	if (n == 0)
+		return;
+	r = conn_frame(ch, &f, FRAME_OWN, all, n);
 	if (r == FRAME_TOO_BIG)
-		conn_end(ch, i, WS_TOO_BIG, REASON_TOO_BIG);
+		conn_end(ch, i, CLOSE_TOO_BIG, REASON_TOO_BIG);
 	/* making room may have cost this very connection */
 	else if (r < 0 ||
 	    (c->phase == CONN_OPEN &&
 		!conn_append(ch, i, &f, key != 0 ? OUTPUT_ANSWER | key : 0)))
-		conn_end(ch, i, WS_TRY_LATER, REASON_BUSY);
+		conn_end(ch, i, CLOSE_TRY_LATER, REASON_BUSY);
 	if (r == 0)
 		frame_release(&ch->output, &f);
 }
@@ -368,14 +372,14 @@ conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt, ...)
 		return;
 	}
 	conn_answer(
-	    ch, i, WS_TEXT, &(struct iovec){text, (size_t)n}, 1, position);
+	    ch, i, FRAMING_TEXT, &(struct iovec){text, (size_t)n}, 1, position);
 	free(text);
 }
 
 /* Decides that an open connection ends: this is stored before anything comes of
  * it, so that whoever takes it over goes on with it. */
 static void
-decide(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
+decide(struct chat *ch, uint32_t i, enum close_code code, enum reason reason)
 {
 	struct slot *s = conn_slot(ch, i);
 
@@ -442,14 +446,15 @@ conn_append_close(struct chat *ch, uint32_t i)
 	enum reason reason = kept < REASONS ? kept : REASON_NONE;
 	const char *text = texts[reason];
 	uint16_t code = (uint16_t)s->close_code;
-	uint8_t bytes[2 + WS_CONTROL_MAX];
+	uint8_t bytes[FRAMING_CLOSE_MAX];
 	struct frame f;
 	size_t n;
 
 	if (door != NULL && door->close_code != NULL)
 		code = door->close_code(code, reason, &text);
-	n = ws_close_frame(bytes, code, text);
-	if (frame_build(
+	n = conn_framing(ch, i)->close(bytes, code, text);
+	if (n == 0 ||
+	    frame_build(
 		&ch->output, &f, FRAME_OWN, &(struct iovec){bytes, n}, 1) < 0)
 		return;
 	/* short of memory the code is not told; the end comes anyway */
@@ -458,7 +463,7 @@ conn_append_close(struct chat *ch, uint32_t i)
 }
 
 void
-conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
+conn_end(struct chat *ch, uint32_t i, enum close_code code, enum reason reason)
 {
 	struct conn *c = &ch->conn[i];
 
@@ -491,7 +496,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	if (why != NULL)
 		log_debug("%s: %s", conn_name(ch, i), why);
 	if (served) {
-		decide(ch, i, WS_NONE, REASON_NONE);
+		decide(ch, i, CLOSE_NONE, REASON_NONE);
 		if (conn_slot(ch, i)->flags & SLOT_LEAVING)
 			leave(ch, i);
 	}

@@ -16,7 +16,7 @@ conn_eof(struct chat *ch, uint32_t i, const char *why)
 	if (c->phase == CONN_OPEN && output_pending(&c->out) > 0 &&
 	    why == NULL) {
 		/* it may still read: it gets what is pending */
-		conn_end(ch, i, WS_GOING_AWAY, REASON_NONE);
+		conn_end(ch, i, CLOSE_GOING_AWAY, REASON_NONE);
 		return;
 	}
 	conn_drop(ch, i, why);

@@ -27,17 +27,17 @@ enum { DELIVER_MAX = 256 };
  * for a while. */
 enum { SUSPECT_NAPS = 1000, SUSPECT_NOT_MS = 10000 };
 
-/* A publication's frame for each door, built when it is first needed. */
+/* A publication's frame for each dialect, built when it is first needed. */
 struct delivery {
 	const struct publication *p;
 	bool lost; /* the channel's one before it: it had not been delivered */
-	struct frame frame[4];
+	struct frame frame[DIALECTS_MAX];
 	enum {
 		UNBUILT,
 		BUILT,
 		NOTHING, /* the door does not tell it */
 		MISSED	 /* there is no frame: who is to get it has a gap */
-	} state[4];
+	} state[DIALECTS_MAX];
 };
 
 /* Begins with none of its frames; their memory is not worth zeroing. */
@@ -48,6 +48,15 @@ delivery_begin(
 	d->p = p;
 	d->lost = hole_is_before(hole, p);
 	memset(d->state, 0, sizeof(d->state));
+}
+
+/* Lets go of its frames. */
+static void
+delivery_end(struct chat *ch, struct delivery *d)
+{
+	for (int k = 0; k < ch->dialects.n; k++)
+		if (d->state[k] == BUILT)
+			frame_release(&ch->output, &d->frame[k]);
 }
 
 /* Logs a publication that has no frame. `skipped` counts who was to get them.
@@ -62,36 +71,38 @@ missed_log(const struct publication *p, size_t len, int r)
 			       : "no room in output-memory");
 }
 
-/* Builds a publication's frame as a door tells it. */
+/* Builds a publication's frame as a door tells it in a framing. */
 static void
-render(struct chat *ch, struct delivery *d, int door)
+render(struct chat *ch, struct delivery *d, int dialect)
 {
-	struct iovec parts[CHAT_PARTS + 1];
-	uint8_t head[WS_HEAD_MAX];
+	const struct dialect *to = &ch->dialects.at[dialect];
+	struct iovec parts[CHAT_PARTS + 2];
+	struct framing_ends ends;
 	size_t len = 0;
 	int n, k, r;
 
-	d->state[door] = NOTHING;
-	n = ch->door[door]->render(ch, d->p, parts + 1);
+	d->state[dialect] = NOTHING;
+	n = ch->door[to->door]->render(ch, d->p, parts + 1);
+	if (n > 0)
+		n = to->codec->wrap(&ends, FRAMING_TEXT, parts, n);
 	if (n == 0)
 		return;
-	for (k = 1; k <= n; k++)
+	for (k = 0; k < n; k++)
 		len += parts[k].iov_len;
-	parts[0] = (struct iovec){head, ws_head(head, WS_TEXT, len)};
-	r = conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1);
-	d->state[door] = r == 0 ? BUILT : MISSED;
+	r = conn_frame(ch, &d->frame[dialect], FRAME_SHARED, parts, n);
+	d->state[dialect] = r == 0 ? BUILT : MISSED;
 	if (r != 0)
 		missed_log(d->p, len, r);
 }
 
-/* Whether a door tells a publication, which is rendered there if it has not
+/* Whether a dialect tells a publication, which is rendered for it if it has not
  * been: a connection that paid for the room is told no more. */
 static bool
-is_told(struct chat *ch, uint32_t i, struct delivery *d, int door)
+is_told(struct chat *ch, uint32_t i, struct delivery *d, int dialect)
 {
-	if (d->state[door] == UNBUILT)
-		render(ch, d, door);
-	return d->state[door] != NOTHING && ch->conn[i].phase == CONN_OPEN;
+	if (d->state[dialect] == UNBUILT)
+		render(ch, d, dialect);
+	return d->state[dialect] != NOTHING && ch->conn[i].phase == CONN_OPEN;
 }
 
 /* A connection does not get a publication and is to be told so. */
@@ -119,17 +130,17 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 {
 	struct slot *s = conn_slot(ch, i);
 	bool lost = d->lost && d->p->offset > since + 1;
-	int door = ch->conn[i].door;
+	int dialect = ch->conn[i].dialect;
 
 	if (ch->conn[i].phase != CONN_OPEN ||
 	    SHM_OWN(s->last) >= d->p->position)
 		return;
-	if (d->state[door] != BUILT && !is_told(ch, i, d, door))
+	if (d->state[dialect] != BUILT && !is_told(ch, i, d, dialect))
 		return;
-	if (*flags & gap || lost || d->state[door] != BUILT ||
+	if (*flags & gap || lost || d->state[dialect] != BUILT ||
 	    (ch->live.slow_policy == CONF_SLOW_SKIP &&
-		!conn_has_room(ch, i, &d->frame[door])) ||
-	    !conn_append(ch, i, &d->frame[door], d->p->position))
+		!conn_has_room(ch, i, &d->frame[dialect])) ||
+	    !conn_append(ch, i, &d->frame[dialect], d->p->position))
 		gap_mark(ch, s, flags, gap, lost);
 	else
 		SHM_COUNT(ch->hub->me->delivered, 1);
@@ -195,7 +206,7 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 		(p->data_len != len || len > SLOT_DEVICE_MAX ||
 		    memcmp(p->data, s->device, len) != 0)))
 		return;
-	conn_end(ch, i, WS_KICKED, REASON_KICKED);
+	conn_end(ch, i, CLOSE_KICKED, REASON_KICKED);
 	stats_tick(ch->hub);
 }
 
@@ -241,7 +252,6 @@ deliver_one(struct chat *ch, const struct publication *p)
 {
 	struct presence_entry *e;
 	struct delivery d;
-	int k;
 
 	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0 ||
 	    !is_current(ch->hub, p))
@@ -256,9 +266,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 			deliver_plain(ch, &d);
 		deliver_subscribers(ch, &d);
 	}
-	for (k = 0; k < 4; k++)
-		if (d.state[k] == BUILT)
-			frame_release(&ch->output, &d.frame[k]);
+	delivery_end(ch, &d);
 }
 
 enum journal_result
@@ -489,7 +497,6 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	uint32_t gap, *flags;
 	uint64_t since;
 	struct delivery d;
-	int k;
 
 	if (p->format == FORMAT_KICK) {
 		if (is_current(ch->hub, p) &&
@@ -503,9 +510,7 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	delivery_begin(&d, p, hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	deliver_to(ch, i, &d, flags, gap, since);
-	for (k = 0; k < 4; k++)
-		if (d.state[k] == BUILT)
-			frame_release(&ch->output, &d.frame[k]);
+	delivery_end(ch, &d);
 }
 
 /* After which position to look, up to `last`: the ring holds no more than its

@@ -96,7 +96,7 @@ take_up(struct adoption *a, uint32_t i)
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
-	uint8_t door = SHM_ONCE(s->door);
+	uint8_t dialect = conn_dialect_of(ch, i);
 	struct counters k;
 
 	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
@@ -113,7 +113,7 @@ take_up(struct adoption *a, uint32_t i)
 	 * it was to get is as good as written */
 	if (k.closed)
 		k.written = OUTPUT_ALL;
-	if (!conn_door_ok(ch, door) ||
+	if (dialect == DIALECT_NONE ||
 	    output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->spoilt++;
@@ -124,7 +124,8 @@ take_up(struct adoption *a, uint32_t i)
 		s->info = 0;
 	claim_mark(&ch->slots, i);
 	conn_number(ch, i, true);
-	c->door = door;
+	c->dialect = dialect;
+	c->door = ch->dialects.at[dialect].door;
 	c->fd = a->fd[i] - 1;
 	event_assign(
 	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
@@ -240,7 +241,7 @@ replay(struct adoption *a, uint32_t i)
 	log_warn("%s: %llu bytes read, %llu known", conn_name(ch, i),
 	    (unsigned long long)k.read, (unsigned long long)known);
 	a->result->spoilt++;
-	conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
+	conn_end(ch, i, CLOSE_INTERNAL, REASON_INTERNAL);
 }
 
 /* Brings one connection to where it would be had nothing happened. */
@@ -255,7 +256,7 @@ settle(struct adoption *a, uint32_t i)
 	    a->fault->arg == slot_id(ch->hub, i) && c->phase == CONN_OPEN) {
 		log_error("%s: a message of it crashed a worker, closed",
 		    conn_name(ch, i));
-		conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
+		conn_end(ch, i, CLOSE_INTERNAL, REASON_INTERNAL);
 	} else if (a->fault->hand == HAND_ADOPTION &&
 	    a->fault->arg == slot_id(ch->hub, i)) {
 		log_error("%s: taking it over crashed a worker, closed",

@@ -31,7 +31,7 @@ struct copy {
 	bool closed;  /* its peer has reset it meanwhile */
 	bool said;    /* our FIN is sent */
 	bool present; /* in its channels: not so once it has left them */
-	uint8_t door;
+	uint8_t door, dialect;
 	struct output out;
 };
 
@@ -186,9 +186,10 @@ records_copy(struct chat *ch, struct copy *c)
 	struct counters k;
 	int r;
 
-	c->door = SHM_ONCE(s->door);
-	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
+	c->dialect = conn_dialect_of(ch, c->slot);
+	if (counters_read(c->fd, &k) < 0 || c->dialect == DIALECT_NONE)
 		return COPY_SPOILT;
+	c->door = ch->dialects.at[c->dialect].door;
 	c->closed = k.closed;
 	c->said = k.fin_sent;
 	r = output_copy(
@@ -305,6 +306,7 @@ go_on(struct chat *ch, struct copy *c)
 	n->present = entered.present;
 	n->user = entered.user;
 	n->door = c->door;
+	n->dialect = c->dialect;
 	n->out = c->out;
 	n->fd = c->fd;
 	ch->by_fd[c->fd] = c->slot;
