@@ -18,6 +18,7 @@
 
 enum {
 	FRAMINGS_MAX = 8,
+	FRAMING_USUAL = 1,
 	/* Bytes of state. Larger: each unfinished message takes more of
 	 * input-memory, twice. */
 	FRAMING_STATE_MAX = 176,

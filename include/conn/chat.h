@@ -94,23 +94,24 @@ struct conn {
 		} user;
 	} __attribute__((packed, aligned(4)));
 	int fd;
-	uint32_t due_ms;  /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
-			   * when; the clock's low half */
-	uint32_t dirty;	  /* place + 1 in the list of those to write */
-	uint8_t phase;	  /* enum conn_phase */
-	uint8_t door;	  /* enum slot_door, of one that is open, */
-	uint8_t dialect;  /* and the dialect that it speaks */
-	bool blocked : 1; /* the socket is full: EV_WRITE is set */
-	bool paused : 1;  /* not reading */
-	bool present : 1; /* counted in presence */
-	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
-	bool unkept : 1;  /* was not in custody when that was last counted */
-	bool untold : 1;  /* in the list of those to be told of a gap */
-	bool waits : 1;	  /* has input that waits; it is not read from */
-	bool torn : 1;	  /* some of that may have been done by a worker that
-			   * died over it */
-	bool again : 1;	  /* REQUEST: it has had an answer already */
-	bool drains : 1;  /* ends behind the message in hand: conn_drain() */
+	uint32_t due_ms;   /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
+			    * when; the clock's low half */
+	uint32_t dirty;	   /* place + 1 in the list of those to write */
+	uint8_t phase;	   /* enum conn_phase */
+	uint8_t door;	   /* enum slot_door, of one that is open, */
+	uint8_t dialect;   /* and the dialect that it speaks */
+	uint8_t transport; /* its number (net/transport.h) */
+	bool blocked : 1;  /* the socket is full: EV_WRITE is set */
+	bool paused : 1;   /* not reading */
+	bool present : 1;  /* counted in presence */
+	bool fresh : 1;	   /* not in custody yet: nothing is written to it */
+	bool unkept : 1;   /* was not in custody when that was last counted */
+	bool untold : 1;   /* in the list of those to be told of a gap */
+	bool waits : 1;	   /* has input that waits; it is not read from */
+	bool torn : 1;	   /* some of that may have been done by a worker that
+			    * died over it */
+	bool again : 1;	   /* REQUEST: it has had an answer already */
+	bool drains : 1;   /* ends behind the message in hand: conn_drain() */
 };
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */

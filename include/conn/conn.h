@@ -24,16 +24,14 @@ conn_framing(const struct chat *ch, uint32_t i)
 	return ch->dialects.at[ch->conn[i].dialect].codec;
 }
 
-/* The dialect of a slot that another process wrote; DIALECT_NONE: it says
- * nonsense. */
-static inline uint8_t
-conn_dialect_of(const struct chat *ch, uint32_t i)
-{
-	const struct slot *s = &ch->hub->slot[i];
+/* How a connection is spoken with. */
+struct conn_stations {
+	uint8_t transport, door, dialect;
+};
 
-	return dialect_find(
-	    &ch->dialects, SHM_ONCE(s->door), SHM_ONCE(s->framing));
-}
+/* What a slot that another process wrote says of that; false: nonsense. */
+bool
+conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out);
 
 /* More, or fewer, connections are here whose requests are not answered yet:
  * the report tells how many. */

@@ -6,7 +6,8 @@
 
 /* By number: that of a connection stands in its slot, so a row keeps its
  * place. */
-static const struct framing *const framings[FRAMINGS_MAX] = {[1] = &ws_framing,
+static const struct framing *const framings[FRAMINGS_MAX] = {
+    [FRAMING_USUAL] = &ws_framing,
 #ifdef CHATD_MORE_FRAMINGS /* a test's build has further ones */
     CHATD_MORE_FRAMINGS
 #endif

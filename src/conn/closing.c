@@ -1,9 +1,9 @@
 /* What comes after our own close frame: the client's, then our FIN (RFC 6455
  * 7.1.1), or browsers call the end unclean. */
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "conn/conn.h"
+#include "conn/socket.h"
 
 /* Whether bytes end with the client's answer to our close. */
 static bool
@@ -43,7 +43,7 @@ void
 closing_read(struct chat *ch, uint32_t i)
 {
 	uint8_t bytes[16384];
-	ssize_t r = recv(ch->conn[i].fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	ssize_t r = conn_recv(ch, i, bytes, sizeof(bytes));
 
 	KILL_POINT();
 	if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR))

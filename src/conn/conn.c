@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -11,6 +10,7 @@
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/head.h"
+#include "conn/socket.h"
 #include "takeover/move.h"
 #include "room/user.h"
 #include "hub/blob.h"
@@ -60,6 +60,19 @@ conn_pause(struct chat *ch, uint32_t i, bool paused)
 		return;
 	ch->conn[i].paused = paused;
 	conn_watch(ch, i);
+}
+
+bool
+conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out)
+{
+	const struct slot *s = &ch->hub->slot[i];
+
+	out->transport = SHM_ONCE(s->transport);
+	out->door = SHM_ONCE(s->door);
+	out->dialect =
+	    dialect_find(&ch->dialects, out->door, SHM_ONCE(s->framing));
+	return out->dialect != DIALECT_NONE &&
+	    transport_of(out->transport) != NULL;
 }
 
 /* Whether all workers together have as many connections as are allowed; may
@@ -144,6 +157,7 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
 	ch->by_fd[fd] = i;
+	c->transport = TRANSPORT_USUAL;
 	c->phase = CONN_REQUEST;
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	if (conn_has_slot(ch, i))
@@ -180,7 +194,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
-	const uint8_t framing = 1;
+	const uint8_t framing = FRAMING_USUAL;
 	uint8_t dialect = dialect_find(&ch->dialects, (uint8_t)door, framing);
 	uint32_t entry = SHM_NONE;
 	struct frame f;
@@ -193,6 +207,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		return -1;
 	}
 	s->door = c->door = (uint8_t)door;
+	s->transport = c->transport;
 	s->framing = framing;
 	c->dialect = dialect;
 	s->flags |= SLOT_AWAY | SLOT_OWN_AWAY;
@@ -252,7 +267,7 @@ conn_linger(struct chat *ch, uint32_t i)
 	struct conn *c = &ch->conn[i];
 
 	conn_forget_request(ch, i);
-	shutdown(c->fd, SHUT_WR);
+	conn_stop(ch, i);
 	KILL_POINT();
 	c->phase = CONN_LINGER;
 	c->due_ms = (uint32_t)ch->now_ms + CHAT_LINGER_MS;
@@ -513,7 +528,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		input_release(&ch->input, i);
 		/* the keeper's duplicate lives on for a moment: only this
 		 * tells the peer */
-		shutdown(c->fd, SHUT_WR);
+		conn_stop(ch, i);
 		KILL_POINT();
 		custody_give_up(ch, slot_id(ch->hub, i));
 	}

@@ -199,6 +199,7 @@ static const struct layout_line layout_lines[] = {
     FIELD(slot, peer),
     FIELD(slot, peer_port),
     FIELD(slot, close_reason),
+    FIELD(slot, transport),
     FIELD(slot, framing),
     FIELD(slot, connected_ms),
     FIELD(slot, heard_ms),

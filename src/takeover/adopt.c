@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "room/channel.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
+#include "conn/socket.h"
 #include "room/publish.h"
 #include "room/user.h"
 #include "hub/presence.h"
@@ -62,7 +62,7 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 		    (unsigned long long)slot_id(ch->hub, i), why);
 	channel_tell_leaves(ch, i);
 	slot_set(ch->hub, i, SLOT_CLOSING);
-	shutdown(a->fd[i] - 1, SHUT_WR);
+	transport_abandon(a->fd[i] - 1);
 	KILL_POINT();
 	custody_give_up(ch, slot_id(ch->hub, i));
 	close(a->fd[i] - 1);
@@ -96,13 +96,18 @@ take_up(struct adoption *a, uint32_t i)
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
-	uint8_t dialect = conn_dialect_of(ch, i);
-	struct counters k;
+	struct counters k = {.closed = false};
+	struct conn_stations stations;
+	bool sound;
 
 	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
 	SHM_STORE(ch->hub->me->hand, HAND_ADOPTION);
 	memset(c, 0, sizeof(*c));
-	if (counters_read(a->fd[i] - 1, &k) < 0 ||
+	c->fd = a->fd[i] - 1;
+	sound = conn_stations_of(ch, i, &stations);
+	if (sound)
+		c->transport = stations.transport;
+	if ((sound && conn_positions(ch, i, &k) < 0) ||
 	    slot_state(ch->hub, i) == SLOT_CLOSING ||
 	    (k.closed && !is_present(ch, i))) {
 		a->result->ended++;
@@ -113,8 +118,7 @@ take_up(struct adoption *a, uint32_t i)
 	 * it was to get is as good as written */
 	if (k.closed)
 		k.written = OUTPUT_ALL;
-	if (dialect == DIALECT_NONE ||
-	    output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
+	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->spoilt++;
 		give_up(a, i, "its records make no sense");
@@ -124,9 +128,8 @@ take_up(struct adoption *a, uint32_t i)
 		s->info = 0;
 	claim_mark(&ch->slots, i);
 	conn_number(ch, i, true);
-	c->dialect = dialect;
-	c->door = ch->dialects.at[dialect].door;
-	c->fd = a->fd[i] - 1;
+	c->dialect = stations.dialect;
+	c->door = stations.door;
 	event_assign(
 	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	ch->by_fd[c->fd] = i;
@@ -217,7 +220,7 @@ replay(struct adoption *a, uint32_t i)
 
 	if (part != NULL && part->end > known)
 		known = part->end;
-	if (counters_read(ch->conn[i].fd, &k) < 0)
+	if (conn_positions(ch, i, &k) < 0)
 		return;
 	if (k.closed) {
 		a->result->adopted--;
