@@ -16,6 +16,7 @@
 #include <event2/event_struct.h>
 
 #include "conf/conf.h"
+#include "conn/dialect.h"
 #include "hub/claim.h"
 #include "hub/input.h"
 #include "hub/journal.h"
@@ -69,7 +70,8 @@ enum conn_phase {
 };
 
 /* The private part of a connection; its number is its slot's (from n_slots
- * on: it has no slot). */
+ * on: it has no slot). Its size is paid for each slot: the union is packed
+ * since it would else end in four bytes of nothing. */
 struct conn {
 	struct event ev;
 	struct output out;
@@ -83,31 +85,33 @@ struct conn {
 			};
 			uint32_t len, scanned; /* see request.c */
 			uint32_t page; /* of a head: first page + 1, 0: none */
-		} request;
+		} __attribute__((packed, aligned(4))) request;
 		struct conn_answer *answer; /* malloc'ed, see answer.c */
 		struct {
 			/* others of the same user here, number + 1 */
 			uint32_t next, previous;
 			uint32_t entry; /* his, in presence */
 		} user;
-	};
+	} __attribute__((packed, aligned(4)));
 	int fd;
-	uint32_t due_ms;  /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
-			   * when; the clock's low half */
-	uint32_t dirty;	  /* place + 1 in the list of those to write */
-	uint8_t phase;	  /* enum conn_phase */
-	uint8_t door;	  /* enum slot_door, of one that is open */
-	bool blocked : 1; /* the socket is full: EV_WRITE is set */
-	bool paused : 1;  /* not reading */
-	bool present : 1; /* counted in presence */
-	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
-	bool unkept : 1;  /* was not in custody when that was last counted */
-	bool untold : 1;  /* in the list of those to be told of a gap */
-	bool waits : 1;	  /* has input that waits; it is not read from */
-	bool torn : 1;	  /* some of that may have been done by a worker that
-			   * died over it */
-	bool again : 1;	  /* REQUEST: it has had an answer already */
-	bool drains : 1;  /* ends behind the message in hand: conn_drain() */
+	uint32_t due_ms;   /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
+			    * when; the clock's low half */
+	uint32_t dirty;	   /* place + 1 in the list of those to write */
+	uint8_t phase;	   /* enum conn_phase */
+	uint8_t door;	   /* enum slot_door, of one that is open, */
+	uint8_t dialect;   /* and the dialect that it speaks */
+	uint8_t transport; /* its number (net/transport.h) */
+	bool blocked : 1;  /* the socket is full: EV_WRITE is set */
+	bool paused : 1;   /* not reading */
+	bool present : 1;  /* counted in presence */
+	bool fresh : 1;	   /* not in custody yet: nothing is written to it */
+	bool unkept : 1;   /* was not in custody when that was last counted */
+	bool untold : 1;   /* in the list of those to be told of a gap */
+	bool waits : 1;	   /* has input that waits; it is not read from */
+	bool torn : 1;	   /* some of that may have been done by a worker that
+			    * died over it */
+	bool again : 1;	   /* REQUEST: it has had an answer already */
+	bool drains : 1;   /* ends behind the message in hand: conn_drain() */
 };
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
@@ -129,11 +133,13 @@ struct hole {
 /* What a door does. `position` is the input position after the message. */
 struct door_ops {
 	const char *name;
+	/* That it is spoken in; NULL: each one that begins with HTTP. */
+	const char *framing;
 	bool binary; /* accepts binary messages */
 	/* Carries a message out. One of several commands may be left in the
 	 * middle once conn_is_spent(): `rest_from` of the chat is then how many
 	 * are done, and the message comes again, with that in done_commands. */
-	void (*message)(struct chat *ch, uint32_t conn, int opcode,
+	void (*message)(struct chat *ch, uint32_t conn, int kind,
 	    const char *data, size_t len, uint64_t position);
 	/*
 	 * Describes what a publication (or join or leave) looks like here as
@@ -169,6 +175,7 @@ struct chat {
 	struct event_base *base;
 	struct batch *batch;
 	const struct door_ops *door[4]; /* by enum slot_door */
+	struct dialects dialects;
 
 	struct claim slots, subscriptions;
 	struct output_pool output;
@@ -249,6 +256,9 @@ struct chat {
  * request. */
 int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
     struct event_base *base, struct batch *batch);
+
+/* Numbers the dialects of the doors that are set. False: there are too many. */
+bool chat_dialects(struct chat *ch);
 
 /* First thing in each callback of the loop: the turn has begun. If it has been
  * long by then it ends with this callback. */

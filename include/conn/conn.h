@@ -3,7 +3,7 @@
 #define CHATD_CONN_CONN_H
 
 #include "conn/chat.h"
-#include "codec/ws.h"
+#include "codec/framing.h"
 
 static inline struct slot *
 conn_slot(struct chat *ch, uint32_t i)
@@ -17,12 +17,21 @@ conn_has_slot(const struct chat *ch, uint32_t i)
 	return i < ch->hub->n_slots;
 }
 
-/* Whether that is a door, in a slot that somebody else wrote. */
-static inline bool
-conn_door_ok(const struct chat *ch, uint8_t door)
+/* How a connection that is open speaks. */
+static inline const struct framing *
+conn_framing(const struct chat *ch, uint32_t i)
 {
-	return door != 0 && door <= DOOR_CENTRIFUGO && ch->door[door] != NULL;
+	return ch->dialects.at[ch->conn[i].dialect].codec;
 }
+
+/* How a connection is spoken with. */
+struct conn_stations {
+	uint8_t transport, door, dialect;
+};
+
+/* What a slot that another process wrote says of that; false: nonsense. */
+bool
+conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out);
 
 /* More, or fewer, connections are here whose requests are not answered yet:
  * the report tells how many. */
@@ -86,7 +95,7 @@ conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag);
  * to `position` (0: none); parts as for frame_build, without the head. A
  * connection whose answer is longer than any frame or finds no memory is closed
  * with 1009 or 1013. */
-void conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
+void conn_answer(struct chat *ch, uint32_t i, enum framing_kind kind,
     const struct iovec *parts, int n, uint64_t position);
 
 /* The same from a format, as text. */
@@ -95,11 +104,11 @@ void conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt,
 
 /*
  * Ends a connection in order: what is pending, close frame with that code
- * (WS_NONE: without a code), the client's close frame, FIN, a moment to read
+ * (CLOSE_NONE: without a code), the client's close frame, FIN, a moment to read
  * on. It leaves presence now.
  */
 void
-conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason);
+conn_end(struct chat *ch, uint32_t i, enum close_code code, enum reason reason);
 
 /* Ends an open connection for a drain; one whose input waits behind the message
  * in hand, however much it has sent besides. */

@@ -10,7 +10,7 @@
 #ifndef CHATD_HUB_INPUT_H
 #define CHATD_HUB_INPUT_H
 
-#include "codec/ws.h"
+#include "codec/framing.h"
 #include "hub/claim.h"
 #include "hub/shm.h"
 
@@ -32,12 +32,12 @@ struct input_part {
 			     * last ones before `end` */
 	uint32_t whole;	    /* the payload is a whole message, which is being
 			     * carried out */
-	struct ws_state state;
+	struct framing_state state;
 };
 
 /* What is to be kept of a slot's input. */
 struct input_more {
-	const struct ws_state *state;
+	const struct framing_state *state;
 	uint64_t end;
 	const void *bytes; /* of payload, decoded */
 	size_t len;
@@ -72,7 +72,8 @@ const struct input_part *input_part(const struct hub *h, uint32_t slot);
  * changed): the pool is full.
  */
 int input_save(struct input_pool *pool, uint32_t slot,
-    const struct ws_state *state, uint64_t end, const void *bytes, size_t len);
+    const struct framing_state *state, uint64_t end, const void *bytes,
+    size_t len);
 
 /* The same with bytes that wait, or in place of the part. Behind a part that
  * has such bytes, or a whole message, or makes no sense, nothing can be

@@ -73,6 +73,8 @@ struct slot {
 	uint8_t peer[16];
 	uint16_t peer_port;
 	uint16_t close_reason; /* enum reason, with close_code */
+	uint8_t transport;     /* their numbers: net/transport.h, */
+	uint8_t framing;       /* codec/framing.h */
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */

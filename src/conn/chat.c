@@ -95,6 +95,17 @@ chat_is_late(const struct chat *ch)
 	    clock_coarse_us() >= ch->turn_us + CHAT_TURN_MS * 1000;
 }
 
+bool
+chat_dialects(struct chat *ch)
+{
+	ch->dialects.n = 0;
+	for (uint8_t k = 0; k < sizeof(ch->door) / sizeof(ch->door[0]); k++)
+		if (ch->door[k] != NULL &&
+		    !dialect_add(&ch->dialects, k, ch->door[k]->framing))
+			return false;
+	return true;
+}
+
 void
 chat_event(struct chat *ch)
 {

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -11,6 +10,7 @@
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/head.h"
+#include "conn/socket.h"
 #include "takeover/move.h"
 #include "room/user.h"
 #include "hub/blob.h"
@@ -60,6 +60,19 @@ conn_pause(struct chat *ch, uint32_t i, bool paused)
 		return;
 	ch->conn[i].paused = paused;
 	conn_watch(ch, i);
+}
+
+bool
+conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out)
+{
+	const struct slot *s = &ch->hub->slot[i];
+
+	out->transport = SHM_ONCE(s->transport);
+	out->door = SHM_ONCE(s->door);
+	out->dialect =
+	    dialect_find(&ch->dialects, out->door, SHM_ONCE(s->framing));
+	return out->dialect != DIALECT_NONE &&
+	    transport_of(out->transport) != NULL;
 }
 
 /* Whether all workers together have as many connections as are allowed; may
@@ -144,6 +157,7 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
 	ch->by_fd[fd] = i;
+	c->transport = TRANSPORT_USUAL;
 	c->phase = CONN_REQUEST;
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	if (conn_has_slot(ch, i))
@@ -180,10 +194,12 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
+	const uint8_t framing = FRAMING_USUAL;
+	uint8_t dialect = dialect_find(&ch->dialects, (uint8_t)door, framing);
 	uint32_t entry = SHM_NONE;
 	struct frame f;
 
-	if (output_open(&ch->output, &c->out, i) < 0)
+	if (dialect == DIALECT_NONE || output_open(&ch->output, &c->out, i) < 0)
 		return -1;
 	if (conn_frame(ch, &f, FRAME_OWN,
 		&(struct iovec){(void *)answer, answer_len}, 1) < 0) {
@@ -191,6 +207,9 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		return -1;
 	}
 	s->door = c->door = (uint8_t)door;
+	s->transport = c->transport;
+	s->framing = framing;
+	c->dialect = dialect;
 	s->flags |= SLOT_AWAY | SLOT_OWN_AWAY;
 	s->device_len = (uint8_t)device_len;
 	memcpy(s->device, device, device_len);
@@ -248,7 +267,7 @@ conn_linger(struct chat *ch, uint32_t i)
 	struct conn *c = &ch->conn[i];
 
 	conn_forget_request(ch, i);
-	shutdown(c->fd, SHUT_WR);
+	conn_stop(ch, i);
 	KILL_POINT();
 	c->phase = CONN_LINGER;
 	c->due_ms = (uint32_t)ch->now_ms + CHAT_LINGER_MS;
@@ -270,7 +289,7 @@ conn_slow(struct chat *ch, uint32_t i)
 	}
 	log_info("%s reads too slowly, closed", conn_name(ch, i));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
-	conn_end(ch, i, WS_POLICY, REASON_SLOW);
+	conn_end(ch, i, CLOSE_POLICY, REASON_SLOW);
 }
 
 /* Whether a frame fits under a connection's bound as it is now. */
@@ -344,36 +363,36 @@ conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag)
 }
 
 void
-conn_answer(struct chat *ch, uint32_t i, enum ws_opcode opcode,
+conn_answer(struct chat *ch, uint32_t i, enum framing_kind kind,
     const struct iovec *parts, int n, uint64_t position)
 {
 	struct conn *c = &ch->conn[i];
-	uint8_t head[WS_HEAD_MAX];
-	struct iovec all[8];
+	struct iovec all[CHAT_PARTS + 2];
+	struct framing_ends ends;
 	struct frame f;
-	uint64_t len = 0, key = 0;
+	uint64_t key = 0;
 	int k, r;
 
-	if (c->phase != CONN_OPEN || n > 7)
+	if (c->phase != CONN_OPEN || n > CHAT_PARTS)
 		return;
 	if (position != 0)
 		key = KEY(position, ++ch->answers);
 	/* at a takeover it may stand in the output already */
 	if (key != 0 && SHM_OWN(conn_slot(ch, i)->answered) >= key)
 		return;
-	for (k = 0; k < n; k++) {
+	for (k = 0; k < n; k++)
 		all[k + 1] = parts[k];
-		len += parts[k].iov_len;
-	}
-	all[0] = (struct iovec){head, ws_head(head, opcode, len)};
-	r = conn_frame(ch, &f, FRAME_OWN, all, n + 1);
+	n = conn_framing(ch, i)->wrap(&ends, kind, all, n);
+	if (n == 0)
+		return;
+	r = conn_frame(ch, &f, FRAME_OWN, all, n);
 	if (r == FRAME_TOO_BIG)
-		conn_end(ch, i, WS_TOO_BIG, REASON_TOO_BIG);
+		conn_end(ch, i, CLOSE_TOO_BIG, REASON_TOO_BIG);
 	/* making room may have cost this very connection */
 	else if (r < 0 ||
 	    (c->phase == CONN_OPEN &&
 		!conn_append(ch, i, &f, key != 0 ? OUTPUT_ANSWER | key : 0)))
-		conn_end(ch, i, WS_TRY_LATER, REASON_BUSY);
+		conn_end(ch, i, CLOSE_TRY_LATER, REASON_BUSY);
 	if (r == 0)
 		frame_release(&ch->output, &f);
 }
@@ -393,14 +412,14 @@ conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt, ...)
 		return;
 	}
 	conn_answer(
-	    ch, i, WS_TEXT, &(struct iovec){text, (size_t)n}, 1, position);
+	    ch, i, FRAMING_TEXT, &(struct iovec){text, (size_t)n}, 1, position);
 	free(text);
 }
 
 /* Decides that an open connection ends: this is stored before anything comes of
  * it, so that whoever takes it over goes on with it. */
 static void
-decide(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
+decide(struct chat *ch, uint32_t i, enum close_code code, enum reason reason)
 {
 	struct slot *s = conn_slot(ch, i);
 
@@ -467,14 +486,15 @@ conn_append_close(struct chat *ch, uint32_t i)
 	enum reason reason = kept < REASONS ? kept : REASON_NONE;
 	const char *text = texts[reason];
 	uint16_t code = (uint16_t)s->close_code;
-	uint8_t bytes[2 + WS_CONTROL_MAX];
+	uint8_t bytes[FRAMING_CLOSE_MAX];
 	struct frame f;
 	size_t n;
 
 	if (door != NULL && door->close_code != NULL)
 		code = door->close_code(code, reason, &text);
-	n = ws_close_frame(bytes, code, text);
-	if (frame_build(
+	n = conn_framing(ch, i)->close(bytes, code, text);
+	if (n == 0 ||
+	    frame_build(
 		&ch->output, &f, FRAME_OWN, &(struct iovec){bytes, n}, 1) < 0)
 		return;
 	/* short of memory the code is not told; the end comes anyway */
@@ -483,7 +503,7 @@ conn_append_close(struct chat *ch, uint32_t i)
 }
 
 void
-conn_end(struct chat *ch, uint32_t i, enum ws_code code, enum reason reason)
+conn_end(struct chat *ch, uint32_t i, enum close_code code, enum reason reason)
 {
 	struct conn *c = &ch->conn[i];
 
@@ -516,7 +536,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	if (why != NULL)
 		log_debug("%s: %s", conn_name(ch, i), why);
 	if (served) {
-		decide(ch, i, WS_NONE, REASON_NONE);
+		decide(ch, i, CLOSE_NONE, REASON_NONE);
 		if (conn_slot(ch, i)->flags & SLOT_LEAVING)
 			leave(ch, i);
 	}
@@ -533,7 +553,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		input_release(&ch->input, i);
 		/* the keeper's duplicate lives on for a moment: only this
 		 * tells the peer */
-		shutdown(c->fd, SHUT_WR);
+		conn_stop(ch, i);
 		KILL_POINT();
 		custody_give_up(ch, slot_id(ch->hub, i));
 	}

@@ -1,10 +1,9 @@
 /* What connections read and write. */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "conn/conn.h"
+#include "conn/socket.h"
 #include "hub/stats.h"
 
 /* The peer sent its FIN, or the connection broke. */
@@ -16,7 +15,7 @@ conn_eof(struct chat *ch, uint32_t i, const char *why)
 	if (c->phase == CONN_OPEN && output_pending(&c->out) > 0 &&
 	    why == NULL) {
 		/* it may still read: it gets what is pending */
-		conn_end(ch, i, WS_GOING_AWAY, REASON_NONE);
+		conn_end(ch, i, CLOSE_GOING_AWAY, REASON_NONE);
 		return;
 	}
 	conn_drop(ch, i, why);
@@ -37,7 +36,7 @@ conn_read(struct chat *ch, uint32_t i)
 	SHM_STORE(h->me->stage_conn, 0);
 	SHM_STORE(h->me->stage_start, start);
 	SHM_STORE(h->me->stage_conn, slot_id(h, i));
-	r = recv(ch->conn[i].fd, stage, SHM_STAGE, MSG_DONTWAIT);
+	r = conn_recv(ch, i, stage, SHM_STAGE);
 	KILL_POINT();
 	if (r > 0) {
 		s->heard_ms = (uint32_t)ch->now_ms;
@@ -51,13 +50,12 @@ conn_read(struct chat *ch, uint32_t i)
 bool
 conn_unread(struct chat *ch, uint32_t i)
 {
-	int bytes = 0;
+	const struct transport_socket s = conn_socket(ch, i);
 
 	if (ch->conn[i].waits) /* for this worker */
 		return true;
 	/* of one that is not read from, the bytes would say nothing new */
-	return !ch->conn[i].paused &&
-	    ioctl(ch->conn[i].fd, FIONREAD, &bytes) == 0 && bytes > 0;
+	return !ch->conn[i].paused && conn_transport(ch, i)->unread(&s);
 }
 
 void
@@ -166,6 +164,19 @@ written_cb(void *arg, uint64_t tag, ssize_t result)
 		conn_dirty(ch, i);
 }
 
+/* Writes one connection's output, which its transport changes on its way. */
+static void
+write_alone(
+    struct chat *ch, uint32_t i, const struct iovec *iov, int n, size_t asked)
+{
+	const struct transport_socket s = conn_socket(ch, i);
+	ssize_t r = conn_transport(ch, i)->send(&s, iov, n);
+
+	if (r < 0)
+		r = errno == EINTR ? -EAGAIN : -errno;
+	written_cb(ch, (uint64_t)asked << 32 | i, r);
+}
+
 void
 conn_write(struct chat *ch)
 {
@@ -187,6 +198,10 @@ conn_write(struct chat *ch)
 			    BATCH_IOV, &asked);
 			if (m == 0) {
 				conn_drained(ch, i);
+				continue;
+			}
+			if (!conn_transport(ch, i)->batchable) {
+				write_alone(ch, i, iov, m, asked);
 				continue;
 			}
 			batch_add(ch->batch, ch->conn[i].fd, iov, m,

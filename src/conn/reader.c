@@ -31,7 +31,8 @@ struct reading {
 	uint32_t events; /* since the last look at the clock */
 	bool waited;	 /* all of this is in the part, too */
 	bool whole;	 /* and the message in hand is whole there */
-	struct ws_state state;
+	const struct framing *framing;
+	struct framing_state state;
 };
 
 bool
@@ -109,28 +110,29 @@ message_do(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
 	const struct door_ops *door = ch->door[ch->conn[r->i].door];
+	enum framing_kind kind = r->framing->kind(&r->state);
 	const char *data;
 	size_t len;
 
 	ch->rest_from = 0;
-	if (r->state.opcode == WS_BINARY && !door->binary) {
-		conn_end(ch, r->i, WS_UNSUPPORTED, REASON_TEXT_ONLY);
+	if (kind == FRAMING_BINARY && !door->binary) {
+		conn_end(ch, r->i, CLOSE_UNSUPPORTED, REASON_TEXT_ONLY);
 		return;
 	}
 	ch->answers = 0;
 	if (done_before(ch, r->i, position))
 		return;
 	if (!door->own_rate && !conn_rate(ch, r->i)) {
-		conn_end(ch, r->i, WS_POLICY, REASON_RATE);
+		conn_end(ch, r->i, CLOSE_POLICY, REASON_RATE);
 		return;
 	}
 	data = message_join(r, &len);
 	if (data == NULL) {
-		conn_end(ch, r->i, WS_INTERNAL, REASON_MEMORY);
+		conn_end(ch, r->i, CLOSE_INTERNAL, REASON_MEMORY);
 		return;
 	}
 	KILL_WORD(data, len, "crash on input");
-	door->message(ch, r->i, r->state.opcode, data, len, position);
+	door->message(ch, r->i, kind, data, len, position);
 }
 
 /* All before a position is done. */
@@ -191,7 +193,7 @@ reading_no_room(struct reading *r)
 		 "have not arrived whole, or wait (a larger `input-memory` "
 		 "holds more)",
 	    conn_name(r->ch, r->i));
-	conn_end(r->ch, r->i, WS_TRY_LATER, REASON_BUSY);
+	conn_end(r->ch, r->i, CLOSE_TRY_LATER, REASON_BUSY);
 }
 
 /* A whole message has come. True: the rest of it waits, after what is done
@@ -222,26 +224,23 @@ message(struct reading *r, uint64_t position)
 	return false;
 }
 
-/* A control frame has come. */
+/* A control message has come. */
 static void
-control(struct chat *ch, uint32_t i, const struct ws_state *state,
-    uint64_t position)
+control(struct reading *r, uint64_t position)
 {
-	uint16_t code = WS_NONE;
+	struct chat *ch = r->ch;
+	struct framing_said said;
 
-	switch (state->frame) {
-	case WS_PING:
+	r->framing->said(&r->state, &said);
+	switch (said.kind) {
+	case FRAMING_PING:
 		ch->answers = 0;
-		conn_answer(ch, i, WS_PONG,
-		    &(struct iovec){(void *)state->control, state->control_len},
-		    1, position);
+		conn_answer(ch, r->i, FRAMING_PONG,
+		    &(struct iovec){(void *)said.bytes, said.len}, 1, position);
 		break;
-	case WS_CLOSE:
-		if (state->control_len >= 2)
-			code = (uint16_t)(state->control[0] << 8 |
-			    state->control[1]);
-		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
-		conn_end(ch, i, code, REASON_NONE);
+	case FRAMING_CLOSE:
+		conn_slot(ch, r->i)->flags |= SLOT_CLOSE_HEARD;
+		conn_end(ch, r->i, said.code, REASON_NONE);
 		break;
 	default:
 		break; /* a pong: it was heard */
@@ -252,7 +251,7 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 static void
 settle(struct reading *r)
 {
-	if (ws_idle(&r->state)) {
+	if (r->framing->idle(&r->state)) {
 		r->waited = false; /* all of it is done */
 		commit(r, r->start + r->len);
 	} else if (reading_keep(r, false) < 0) {
@@ -265,26 +264,30 @@ settle(struct reading *r)
 static enum reason
 error_reason(uint16_t code)
 {
-	return code == WS_TOO_BIG ? REASON_TOO_BIG
-	    : code == WS_BAD_DATA ? REASON_UTF8
-				  : REASON_PROTOCOL;
+	return code == CLOSE_TOO_BIG ? REASON_TOO_BIG
+	    : code == CLOSE_BAD_DATA ? REASON_UTF8
+				     : REASON_PROTOCOL;
 }
 
-/* A frame breaks the protocol. If that was to close, no other one follows. */
+/* Input breaks the protocol. If that was to close, no other one follows. */
 static void
-input_fail(struct chat *ch, uint32_t i, const struct ws_state *state)
+input_fail(struct reading *r)
 {
-	if (state->frame == WS_CLOSE)
-		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
-	conn_end(ch, i, state->error, error_reason(state->error));
+	struct framing_said said;
+
+	r->framing->said(&r->state, &said);
+	if (said.kind == FRAMING_CLOSE)
+		conn_slot(r->ch, r->i)->flags |= SLOT_CLOSE_HEARD;
+	conn_end(r->ch, r->i, said.code, error_reason(said.code));
 }
 
 /* Whether what comes behind an event is to wait. */
 static bool
-is_enough(struct reading *r, enum ws_event event)
+is_enough(struct reading *r, enum framing_event event)
 {
 	const struct conn *c = &r->ch->conn[r->i];
-	uint32_t look = event == WS_EVENT_DATA ? FRAGMENTS_LOOK : MESSAGES_LOOK;
+	uint32_t look =
+	    event == FRAMING_EVENT_DATA ? FRAGMENTS_LOOK : MESSAGES_LOOK;
 
 	if (r->at == r->len || c->phase != CONN_OPEN)
 		return false;
@@ -299,11 +302,11 @@ is_enough(struct reading *r, enum ws_event event)
 static bool
 reading_wait(struct reading *r)
 {
-	bool idle = ws_idle(&r->state), kept;
+	bool idle = r->framing->idle(&r->state), kept;
 
 	if (idle) {
 		commit(r, r->start + r->at);
-		r->state = (struct ws_state){0};
+		r->state = (struct framing_state){{0}};
 	}
 	/* in the part they are already, and what is done of them is told */
 	kept = (idle && r->waited) || reading_keep(r, false) == 0;
@@ -320,25 +323,25 @@ reading_run(struct reading *r)
 	uint64_t limit = ch->conn[r->i].door == DOOR_ECHO
 	    ? CHAT_ECHO_MAX
 	    : ch->live.message_size;
-	enum ws_event event;
+	enum framing_event event;
 	size_t used, n;
 
 	while (r->at < r->len && ch->conn[r->i].phase == CONN_OPEN) {
-		if (ch->conn[r->i].drains && ws_idle(&r->state)) {
-			conn_end(ch, r->i, WS_RESTART, REASON_RESTARTING);
+		if (ch->conn[r->i].drains && r->framing->idle(&r->state)) {
+			conn_end(ch, r->i, CLOSE_RESTART, REASON_RESTARTING);
 			break;
 		}
-		event = ws_decode(&r->state, limit, r->bytes + r->at,
+		event = r->framing->decode(&r->state, limit, r->bytes + r->at,
 		    r->len - r->at, &used, ch->payload + r->have, &n);
 		r->at += used;
 		r->have += n;
-		if (event == WS_EVENT_MESSAGE) {
+		if (event == FRAMING_EVENT_MESSAGE) {
 			if (message(r, r->start + r->at))
 				return true;
-		} else if (event == WS_EVENT_CONTROL)
-			control(ch, r->i, &r->state, r->start + r->at);
-		else if (event == WS_EVENT_ERROR)
-			input_fail(ch, r->i, &r->state);
+		} else if (event == FRAMING_EVENT_CONTROL)
+			control(r, r->start + r->at);
+		else if (event == FRAMING_EVENT_ERROR)
+			input_fail(r);
 		if (is_enough(r, event) && reading_wait(r))
 			return true;
 	}
@@ -355,8 +358,12 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 {
 	const struct input_part *part = input_part(ch->hub, i);
 	uint64_t known = KEY_POSITION(SHM_OWN(conn_slot(ch, i)->committed));
-	struct reading r = {
-	    .ch = ch, .i = i, .start = start, .bytes = bytes, .len = len};
+	struct reading r = {.ch = ch,
+	    .i = i,
+	    .start = start,
+	    .bytes = bytes,
+	    .len = len,
+	    .framing = conn_framing(ch, i)};
 
 	if (part != NULL) {
 		r.state = part->state;
@@ -402,7 +409,8 @@ reading_take(struct reading *r)
 bool
 conn_input_rest(struct chat *ch, uint32_t i)
 {
-	struct reading r = {.ch = ch, .i = i, .waited = true};
+	struct reading r = {
+	    .ch = ch, .i = i, .waited = true, .framing = conn_framing(ch, i)};
 	bool more = true;
 
 	if (!input_waits(ch->hub, i))

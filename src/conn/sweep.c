@@ -46,19 +46,19 @@ sweep_open(struct chat *ch, uint32_t i)
 		return;
 	if (waiting && age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
 	    !conn_unread(ch, i)) {
-		conn_end(ch, i, WS_NO_PONG, REASON_NO_PONG);
+		conn_end(ch, i, CLOSE_NO_PONG, REASON_NO_PONG);
 		return;
 	}
 	if (ch->live.idle_ms != 0 && ch->conn[i].door == DOOR_PLAIN &&
 	    age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
 	    !conn_unread(ch, i)) {
-		conn_end(ch, i, WS_IDLE, REASON_IDLE);
+		conn_end(ch, i, CLOSE_IDLE, REASON_IDLE);
 		return;
 	}
 	if (!waiting && age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
 		/* in this order: a takeover must not wait for the answer to
 		 * one that was never sent */
-		conn_answer(ch, i, WS_PING, NULL, 0, 0);
+		conn_answer(ch, i, FRAMING_PING, NULL, 0, 0);
 		if (ch->conn[i].phase == CONN_OPEN)
 			s->ping_ms = (uint32_t)ch->now_ms;
 	}

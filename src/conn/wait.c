@@ -85,7 +85,7 @@ conn_drain(struct chat *ch, uint32_t i)
 	if (ch->conn[i].waits)
 		ch->conn[i].drains = true;
 	else
-		conn_end(ch, i, WS_RESTART, REASON_RESTARTING);
+		conn_end(ch, i, CLOSE_RESTART, REASON_RESTARTING);
 }
 
 /* Serves the next one. */
@@ -104,7 +104,7 @@ serve_next(struct chat *ch)
 		drains = ch->conn[i].drains;
 		conn_wait(ch, i, false);
 		if (drains)
-			conn_end(ch, i, WS_RESTART, REASON_RESTARTING);
+			conn_end(ch, i, CLOSE_RESTART, REASON_RESTARTING);
 	}
 	stats_tick(ch->hub);
 }

@@ -185,8 +185,9 @@ input_keep(struct input_pool *pool, uint32_t slot, const struct input_more *m)
 }
 
 int
-input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
-    uint64_t end, const void *bytes, size_t len)
+input_save(struct input_pool *pool, uint32_t slot,
+    const struct framing_state *state, uint64_t end, const void *bytes,
+    size_t len)
 {
 	const struct input_more more = {
 	    .state = state, .end = end, .bytes = bytes, .len = len};

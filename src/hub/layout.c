@@ -13,6 +13,7 @@
 #include "base/siphash.h"
 #include "codec/custody.h"
 #include "codec/message.h"
+#include "codec/ws.h"
 #include "heads.h"
 #include "hub/charge.h"
 #include "hub/blob.h"
@@ -198,6 +199,8 @@ static const struct layout_line layout_lines[] = {
     FIELD(slot, peer),
     FIELD(slot, peer_port),
     FIELD(slot, close_reason),
+    FIELD(slot, transport),
+    FIELD(slot, framing),
     FIELD(slot, connected_ms),
     FIELD(slot, heard_ms),
     FIELD(slot, ping_ms),
@@ -233,6 +236,8 @@ static const struct layout_line layout_lines[] = {
     FIELD(input_part, raw),
     FIELD(input_part, whole),
     FIELD(input_part, state),
+    STRUCT(framing_state),
+    FIELD(framing_state, word),
     STRUCT(ws_state),
     FIELD(ws_state, remaining),
     FIELD(ws_state, message_bytes),

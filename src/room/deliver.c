@@ -26,17 +26,17 @@ enum { DELIVER_MAX = 256 };
  * for a while. */
 enum { SUSPECT_NAPS = 1000, SUSPECT_NOT_MS = 10000 };
 
-/* A publication's frame for each door, built when it is first needed. */
+/* A publication's frame for each dialect, built when it is first needed. */
 struct delivery {
 	const struct publication *p;
 	bool lost; /* the channel's one before it: it had not been delivered */
-	struct frame frame[4];
+	struct frame frame[DIALECTS_MAX];
 	enum {
 		UNBUILT,
 		BUILT,
 		NOTHING, /* the door does not tell it */
 		MISSED	 /* there is no frame: who is to get it has a gap */
-	} state[4];
+	} state[DIALECTS_MAX];
 };
 
 /* Begins with none of its frames; their memory is not worth zeroing. */
@@ -61,36 +61,38 @@ missed_log(const struct publication *p, size_t len, int r)
 			       : "no room in output-memory");
 }
 
-/* Builds a publication's frame as a door tells it. */
+/* Builds a publication's frame as a door tells it in a framing. */
 static void
-render(struct chat *ch, struct delivery *d, int door)
+render(struct chat *ch, struct delivery *d, int dialect)
 {
-	struct iovec parts[CHAT_PARTS + 1];
-	uint8_t head[WS_HEAD_MAX];
+	const struct dialect *to = &ch->dialects.at[dialect];
+	struct iovec parts[CHAT_PARTS + 2];
+	struct framing_ends ends;
 	size_t len = 0;
 	int n, k, r;
 
-	d->state[door] = NOTHING;
-	n = ch->door[door]->render(ch, d->p, parts + 1);
+	d->state[dialect] = NOTHING;
+	n = ch->door[to->door]->render(ch, d->p, parts + 1);
+	if (n > 0)
+		n = to->codec->wrap(&ends, FRAMING_TEXT, parts, n);
 	if (n == 0)
 		return;
-	for (k = 1; k <= n; k++)
+	for (k = 0; k < n; k++)
 		len += parts[k].iov_len;
-	parts[0] = (struct iovec){head, ws_head(head, WS_TEXT, len)};
-	r = conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1);
-	d->state[door] = r == 0 ? BUILT : MISSED;
+	r = conn_frame(ch, &d->frame[dialect], FRAME_SHARED, parts, n);
+	d->state[dialect] = r == 0 ? BUILT : MISSED;
 	if (r != 0)
 		missed_log(d->p, len, r);
 }
 
-/* Whether a door tells a publication, which is rendered there if it has not
+/* Whether a dialect tells a publication, which is rendered for it if it has not
  * been: a connection that paid for the room is told no more. */
 static bool
-is_told(struct chat *ch, uint32_t i, struct delivery *d, int door)
+is_told(struct chat *ch, uint32_t i, struct delivery *d, int dialect)
 {
-	if (d->state[door] == UNBUILT)
-		render(ch, d, door);
-	return d->state[door] != NOTHING && ch->conn[i].phase == CONN_OPEN;
+	if (d->state[dialect] == UNBUILT)
+		render(ch, d, dialect);
+	return d->state[dialect] != NOTHING && ch->conn[i].phase == CONN_OPEN;
 }
 
 /* A connection does not get a publication and is to be told so. */
@@ -118,17 +120,17 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 {
 	struct slot *s = conn_slot(ch, i);
 	bool lost = d->lost && d->p->offset > since + 1;
-	int door = ch->conn[i].door;
+	int dialect = ch->conn[i].dialect;
 
 	if (ch->conn[i].phase != CONN_OPEN ||
 	    SHM_OWN(s->last) >= d->p->position)
 		return;
-	if (d->state[door] != BUILT && !is_told(ch, i, d, door))
+	if (d->state[dialect] != BUILT && !is_told(ch, i, d, dialect))
 		return;
-	if (*flags & gap || lost || d->state[door] != BUILT ||
+	if (*flags & gap || lost || d->state[dialect] != BUILT ||
 	    (ch->live.slow_policy == CONF_SLOW_SKIP &&
-		!conn_has_room(ch, i, &d->frame[door])) ||
-	    !conn_append(ch, i, &d->frame[door], d->p->position))
+		!conn_has_room(ch, i, &d->frame[dialect])) ||
+	    !conn_append(ch, i, &d->frame[dialect], d->p->position))
 		gap_mark(ch, s, flags, gap, lost);
 	else
 		SHM_COUNT(ch->hub->me->delivered, 1);
@@ -194,7 +196,7 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 		(p->data_len != len || len > SLOT_DEVICE_MAX ||
 		    memcmp(p->data, s->device, len) != 0)))
 		return;
-	conn_end(ch, i, WS_KICKED, REASON_KICKED);
+	conn_end(ch, i, CLOSE_KICKED, REASON_KICKED);
 	stats_tick(ch->hub);
 }
 
@@ -242,7 +244,7 @@ delivery_end(struct chat *ch, struct delivery *d)
 	size_t most = 0, cost;
 	int k;
 
-	for (k = 0; k < 4; k++) {
+	for (k = 0; k < ch->dialects.n; k++) {
 		if (d->state[k] != BUILT)
 			continue;
 		cost = d->frame[k].bytes + (size_t)d->frame[k].n * OUTPUT_COST;

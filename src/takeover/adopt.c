@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "room/channel.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
+#include "conn/socket.h"
 #include "room/publish.h"
 #include "room/user.h"
 #include "hub/presence.h"
@@ -62,7 +62,7 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 		    (unsigned long long)slot_id(ch->hub, i), why);
 	channel_tell_leaves(ch, i);
 	slot_set(ch->hub, i, SLOT_CLOSING);
-	shutdown(a->fd[i] - 1, SHUT_WR);
+	transport_abandon(a->fd[i] - 1);
 	KILL_POINT();
 	custody_give_up(ch, slot_id(ch->hub, i));
 	close(a->fd[i] - 1);
@@ -96,13 +96,18 @@ take_up(struct adoption *a, uint32_t i)
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
-	uint8_t door = SHM_ONCE(s->door);
-	struct counters k;
+	struct counters k = {.closed = false};
+	struct conn_stations stations;
+	bool sound;
 
 	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
 	SHM_STORE(ch->hub->me->hand, HAND_ADOPTION);
 	memset(c, 0, sizeof(*c));
-	if (counters_read(a->fd[i] - 1, &k) < 0 ||
+	c->fd = a->fd[i] - 1;
+	sound = conn_stations_of(ch, i, &stations);
+	if (sound)
+		c->transport = stations.transport;
+	if ((sound && conn_positions(ch, i, &k) < 0) ||
 	    slot_state(ch->hub, i) == SLOT_CLOSING ||
 	    (k.closed && !is_present(ch, i))) {
 		a->result->ended++;
@@ -113,8 +118,7 @@ take_up(struct adoption *a, uint32_t i)
 	 * it was to get is as good as written */
 	if (k.closed)
 		k.written = OUTPUT_ALL;
-	if (!conn_door_ok(ch, door) ||
-	    output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
+	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->spoilt++;
 		give_up(a, i, "its records make no sense");
@@ -124,8 +128,8 @@ take_up(struct adoption *a, uint32_t i)
 		s->info = 0;
 	claim_mark(&ch->slots, i);
 	conn_number(ch, i, true);
-	c->door = door;
-	c->fd = a->fd[i] - 1;
+	c->dialect = stations.dialect;
+	c->door = stations.door;
 	event_assign(
 	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	ch->by_fd[c->fd] = i;
@@ -216,7 +220,7 @@ replay(struct adoption *a, uint32_t i)
 
 	if (part != NULL && part->end > known)
 		known = part->end;
-	if (counters_read(ch->conn[i].fd, &k) < 0)
+	if (conn_positions(ch, i, &k) < 0)
 		return;
 	if (k.closed) {
 		a->result->adopted--;
@@ -240,7 +244,7 @@ replay(struct adoption *a, uint32_t i)
 	log_warn("%s: %llu bytes read, %llu known", conn_name(ch, i),
 	    (unsigned long long)k.read, (unsigned long long)known);
 	a->result->spoilt++;
-	conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
+	conn_end(ch, i, CLOSE_INTERNAL, REASON_INTERNAL);
 }
 
 /* Brings one connection to where it would be had nothing happened. */
@@ -255,7 +259,7 @@ settle(struct adoption *a, uint32_t i)
 	    a->fault->arg == slot_id(ch->hub, i) && c->phase == CONN_OPEN) {
 		log_error("%s: a message of it crashed a worker, closed",
 		    conn_name(ch, i));
-		conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
+		conn_end(ch, i, CLOSE_INTERNAL, REASON_INTERNAL);
 	} else if (a->fault->hand == HAND_ADOPTION &&
 	    a->fault->arg == slot_id(ch->hub, i)) {
 		log_error("%s: taking it over crashed a worker, closed",

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -10,6 +9,7 @@
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/head.h"
+#include "conn/socket.h"
 #include "room/publish.h"
 #include "room/user.h"
 #include "hub/blob.h"
@@ -31,7 +31,7 @@ struct copy {
 	bool closed;  /* its peer has reset it meanwhile */
 	bool said;    /* our FIN is sent */
 	bool present; /* in its channels: not so once it has left them */
-	uint8_t door;
+	struct conn_stations stations;
 	struct output out;
 };
 
@@ -186,8 +186,10 @@ records_copy(struct chat *ch, struct copy *c)
 	struct counters k;
 	int r;
 
-	c->door = SHM_ONCE(s->door);
-	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
+	if (!conn_stations_of(ch, c->slot, &c->stations) ||
+	    transports[c->stations.transport]->positions(
+		&(struct transport_socket){.fd = c->fd, .conn = c->slot}, &k) <
+		0)
 		return COPY_SPOILT;
 	c->closed = k.closed;
 	c->said = k.fin_sent;
@@ -221,7 +223,7 @@ enter(struct chat *ch, struct copy *c)
 	struct conn *n = &ch->conn[c->slot];
 	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user), sub, channel;
 
-	n->door = c->door;
+	n->door = c->stations.door;
 	if (presence_is_user(h, user)) {
 		presence_set(h, user);
 		n->present = true;
@@ -304,7 +306,9 @@ go_on(struct chat *ch, struct copy *c)
 	memset(n, 0, sizeof(*n));
 	n->present = entered.present;
 	n->user = entered.user;
-	n->door = c->door;
+	n->transport = c->stations.transport;
+	n->door = c->stations.door;
+	n->dialect = c->stations.dialect;
 	n->out = c->out;
 	n->fd = c->fd;
 	ch->by_fd[c->fd] = c->slot;
@@ -331,7 +335,7 @@ move_end(struct chat *ch, struct copy *c)
 	    (unsigned long long)c->id);
 	channel_tell_leaves(ch, c->slot);
 	if (pass_here(ch->hub, c, SLOT_CLOSING)) {
-		shutdown(c->fd, SHUT_WR);
+		transport_abandon(c->fd);
 		KILL_POINT();
 		slot_release(ch->hub, &ch->slots, c->slot);
 	}

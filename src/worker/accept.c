@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "conn/conn.h"
 #include "hub/stats.h"
+#include "net/transport.h"
 #include "private.h"
 
 enum {
@@ -109,7 +110,9 @@ turn_away(struct worker *w, int fd)
 				   "Retry-After: 5\r\n"
 				   "Connection: close\r\n\r\n";
 
-	(void)send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)transports[TRANSPORT_USUAL]->send(
+	    &(struct transport_socket){.fd = fd, .conn = SHM_NONE},
+	    &(struct iovec){(void *)busy, sizeof(busy) - 1}, 1);
 	SHM_COUNT(w->chat.hub->me->refused, 1);
 	close(fd);
 }

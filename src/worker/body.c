@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "conn/conn.h"
 #include "conn/head.h"
+#include "conn/socket.h"
 #include "codec/http.h"
 #include "codec/http_chunked.h"
 #include "door/door.h"
@@ -137,12 +137,11 @@ body_add(
 
 /* Asks for the body of who waits for that (RFC 9110 10.1.1). */
 static void
-body_invite(const struct conn *c)
+body_invite(const struct chat *ch, uint32_t i)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	(void)send(
-	    c->fd, go_on, sizeof(go_on) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)conn_send(ch, i, go_on, sizeof(go_on) - 1);
 }
 
 /* Keeps what has come of a body: n bytes of head, then `have` of body. */
@@ -157,7 +156,7 @@ body_keep(struct chat *ch, uint32_t i, const struct http_request *r,
 		return NULL;
 	}
 	if (r->expects)
-		body_invite(&ch->conn[i]);
+		body_invite(ch, i);
 	body_set(ch, i, b);
 	return b;
 }
@@ -249,10 +248,9 @@ body_input(struct chat *ch, uint32_t i)
 	ssize_t got;
 
 	if (b->chunked)
-		got = recv(c->fd, fresh, sizeof(fresh), MSG_DONTWAIT);
+		got = conn_recv(ch, i, fresh, sizeof(fresh));
 	else /* no more: what is behind it is the next request's */
-		got = recv(
-		    c->fd, b->bytes + b->len, b->cap - b->len, MSG_DONTWAIT);
+		got = conn_recv(ch, i, b->bytes + b->len, b->cap - b->len);
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
 		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
 		return;

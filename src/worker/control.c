@@ -24,7 +24,7 @@ control_end(struct worker *w)
 	uint32_t i = SHM_NONE;
 
 	while (conn_next(&w->chat, &i)) {
-		conn_end(&w->chat, i, WS_GOING_AWAY, REASON_GOING_AWAY);
+		conn_end(&w->chat, i, CLOSE_GOING_AWAY, REASON_GOING_AWAY);
 		chat_clock(&w->chat);
 	}
 }

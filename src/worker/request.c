@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
 #include "conn/conn.h"
 #include "conn/head.h"
+#include "conn/socket.h"
 #include "room/quota.h"
 #include "codec/http.h"
 #include "door/door.h"
@@ -260,8 +260,7 @@ head_input(struct chat *ch, uint32_t i)
 		conn_drop(ch, i, "shared memory is corrupted");
 		return;
 	}
-	got =
-	    recv(c->fd, head + len, ch->live.request_size - len, MSG_DONTWAIT);
+	got = conn_recv(ch, i, head + len, ch->live.request_size - len);
 	KILL_POINT();
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
 		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));

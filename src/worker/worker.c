@@ -81,6 +81,9 @@ worker_init(struct worker *w, const struct worker_start *start)
 	w->chat.door[DOOR_PLAIN] = &plain_door;
 	w->chat.door[DOOR_ECHO] = &echo_door;
 	w->chat.door[DOOR_CENTRIFUGO] = &centrifugo_door;
+	if (!chat_dialects(&w->chat))
+		log_fatal(
+		    "more than %d pairs of a door and a framing", DIALECTS_MAX);
 	w->chat.request = request_input;
 	w->chat.request_next = request_next;
 	w->chat.request_late = request_late;

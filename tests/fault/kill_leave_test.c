@@ -106,7 +106,7 @@ act(struct scene *s, enum act what)
 {
 	switch (what) {
 	case END:
-		conn_end(&s->n->ch, s->conn[0], WS_GOING_AWAY, 0);
+		conn_end(&s->n->ch, s->conn[0], CLOSE_GOING_AWAY, 0);
 		chat_turn(&s->n->ch);
 		break;
 	case DROP:

@@ -69,7 +69,7 @@ static void
 test_forged(void **state)
 {
 	static uint32_t bytes[PART / 4];
-	struct ws_state ws = {0};
+	struct framing_state framing = {{0}};
 	struct input_pool pool;
 	char out[BLOB_MAX];
 	struct hub h;
@@ -82,7 +82,7 @@ test_forged(void **state)
 	claim_give(&pool.pages, first - 1); /* their worker has died */
 	claim_give(&pool.pages, k - 1);
 	assert_int_equal(
-	    input_save(&pool, 5, &ws, PART, bytes, sizeof(bytes)), 0);
+	    input_save(&pool, 5, &framing, PART, bytes, sizeof(bytes)), 0);
 	assert_true(claim_has(&pool.pages, k - 1));
 	assert_int_equal(blob_get(&h, k, alice, out), 0);
 	input_pool_deinit(&pool);
@@ -94,7 +94,7 @@ static void
 churn(struct hub *h, _Atomic uint32_t *at)
 {
 	static uint32_t bytes[PART / 4];
-	struct ws_state ws = {0};
+	struct framing_state framing = {{0}};
 	struct input_pool pool;
 	char in[BLOB_MAX];
 	uint32_t k;
@@ -106,7 +106,7 @@ churn(struct hub *h, _Atomic uint32_t *at)
 		k = blob_put(&pool, alice, in, sizeof(in));
 		atomic_store(at, k);
 		blob_drop(&pool, k);
-		input_save(&pool, 5, &ws, PART, bytes, sizeof(bytes));
+		input_save(&pool, 5, &framing, PART, bytes, sizeof(bytes));
 		input_release(&pool, 5);
 	}
 }

@@ -54,6 +54,7 @@ node_new(const struct hub *h, int worker)
 	n->ch.door[DOOR_PLAIN] = &plain_door;
 	n->ch.door[DOOR_ECHO] = &echo_door;
 	n->ch.door[DOOR_CENTRIFUGO] = &centrifugo_door;
+	assert_true(chat_dialects(&n->ch));
 	return n;
 }
 

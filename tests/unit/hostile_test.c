@@ -45,7 +45,7 @@ static void
 world_new(struct world *w)
 {
 	static uint8_t data[9000];
-	struct ws_state state = {0};
+	struct framing_state state = {{0}};
 	struct publication p = {.user = "u",
 	    .user_len = 1,
 	    .data = (char *)data,
@@ -240,7 +240,7 @@ work_all(struct world *w)
 	    .format = FORMAT_TEXT,
 	    .sender = slot_id(&w->h, w->slot[0])};
 	struct hub *h = &w->h;
-	struct ws_state state = {0};
+	struct framing_state state = {{0}};
 	struct iovec iov[64];
 	struct frame f;
 	char name[80];

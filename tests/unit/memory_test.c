@@ -40,7 +40,7 @@ slow_open(struct node *n, const char *user, int *client)
 static void
 slow_answer(struct node *n, uint32_t i)
 {
-	conn_answer(&n->ch, i, WS_TEXT, &(struct iovec){line, LINE}, 1, 0);
+	conn_answer(&n->ch, i, FRAMING_TEXT, &(struct iovec){line, LINE}, 1, 0);
 }
 
 /* Says len bytes that begin with a text. */
@@ -200,9 +200,10 @@ test_too_long(void **state)
 	    client_got(reader, "1 message was skipped", "NEXT"), 1);
 	client_reads(n, i, slow, "OLD", k);
 	/* an answer is not dropped silently, but said to be too long */
-	conn_answer(&n->ch, r, WS_TEXT, &(struct iovec){line, 3 << 20}, 1, 0);
+	conn_answer(
+	    &n->ch, r, FRAMING_TEXT, &(struct iovec){line, 3 << 20}, 1, 0);
 	assert_int_equal(n->ch.conn[r].phase, CONN_ENDING);
-	assert_int_equal(h.slot[r].close_code, WS_TOO_BIG);
+	assert_int_equal(h.slot[r].close_code, CLOSE_TOO_BIG);
 	assert_int_equal(n->ch.conn[i].phase, CONN_OPEN);
 	hub_destroy(&h);
 }
@@ -261,7 +262,7 @@ test_no_command_after_the_end(void **state)
 	n->ch.live.queue_bytes = output_pending(&n->ch.conn[i].out) + LINE / 2;
 	say(n, "#alice", "NEW", LINE);
 	n->ch.door[DOOR_PLAIN]->message(
-	    &n->ch, i, WS_TEXT, "/join secret", 12, 100);
+	    &n->ch, i, FRAMING_TEXT, "/join secret", 12, 100);
 	assert_int_not_equal(n->ch.conn[i].phase, CONN_OPEN);
 	chat_turn(&n->ch);
 	hub_lock(&n->h);
@@ -305,7 +306,7 @@ test_death_before_the_end(void **state)
 	/* nothing more is done with it */
 	conn_tell(&n->ch, i, 0, "more");
 	conn_dirty(&n->ch, i);
-	conn_end(&n->ch, i, WS_NORMAL, REASON_NONE);
+	conn_end(&n->ch, i, CLOSE_NORMAL, REASON_NONE);
 	conn_drop_later(&n->ch, i, NULL);
 	assert_int_equal(n->ch.n_dropped, 1);
 	conn_tell(&n->ch, k, 0, "for bob");
@@ -349,7 +350,7 @@ test_who_holds_most(void **state)
 	for (k = 0; k < 100; k++) {
 		memcpy(line, "OLD", 3);
 		for (j = 0; j < 8 && greedy->ch.n_open > 5; j++)
-			conn_answer(&greedy->ch, s[j], WS_TEXT,
+			conn_answer(&greedy->ch, s[j], FRAMING_TEXT,
 			    &(struct iovec){line, LINE}, 1, 0);
 		chat_turn(&greedy->ch);
 		/* a whole turn's worth before any of it is written */

@@ -267,7 +267,7 @@ test_close_is_told_once(void **state)
 	size_t asked;
 	struct iovec iov[4];
 
-	conn_end(&s.giver->ch, s.alice, WS_GOING_AWAY, REASON_NONE);
+	conn_end(&s.giver->ch, s.alice, CLOSE_GOING_AWAY, REASON_NONE);
 	assert_int_equal(output_gather(&s.giver->ch.output, &c->out, s.alice,
 			     iov, 4, &asked),
 	    1);
@@ -317,7 +317,7 @@ test_close_is_waited_for(void **state)
 	struct chat *ch = &s.giver->ch;
 	struct conn *c = &ch->conn[s.alice];
 
-	conn_end(ch, s.alice, WS_KICKED, REASON_KICKED);
+	conn_end(ch, s.alice, CLOSE_KICKED, REASON_KICKED);
 	chat_turn(ch);
 	assert_int_equal(c->phase, CONN_CLOSING);
 	assert_int_equal(send(s.client, data, sizeof(data), 0), sizeof(data));
@@ -337,7 +337,7 @@ test_close_is_waited_for(void **state)
 static void
 test_lingers_on(void **state)
 {
-	conn_end(&s.giver->ch, s.alice, WS_GOING_AWAY, REASON_NONE);
+	conn_end(&s.giver->ch, s.alice, CLOSE_GOING_AWAY, REASON_NONE);
 	chat_turn(&s.giver->ch);
 	answers_close(&s.giver->ch, s.alice, s.client);
 	assert_int_equal(s.giver->ch.conn[s.alice].phase, CONN_LINGER);

@@ -21,7 +21,7 @@ walk_all(struct scene *s)
 	assert_int_equal(
 	    channel_subscription(ch, s->alice, "lobby", 5), SHM_NONE);
 	channel_tell_leaves(ch, s->alice);
-	plain_door.message(ch, s->alice, WS_TEXT, "/rooms", 6, 1);
+	plain_door.message(ch, s->alice, FRAMING_TEXT, "/rooms", 6, 1);
 	plain_door.drained(ch, s->alice);
 	centrifugo_door.drained(ch, s->alice);
 	(void)channel_unsubscribe(ch, s->alice, "room1", 5);
@@ -207,7 +207,7 @@ test_door(void **state)
 	bob_got(&s, "alice says: hello");
 	assert_int_equal(client_got(s.client[0], "to both", "hello"), 1);
 	chat_sweep(&s.n->ch);
-	conn_end(&s.n->ch, s.alice, WS_NORMAL, REASON_NONE);
+	conn_end(&s.n->ch, s.alice, CLOSE_NORMAL, REASON_NONE);
 	chat_turn(&s.n->ch);
 	assert_int_equal(s.n->ch.local[PRESENCE_LOBBY], 1);
 	scene_end(&s);

@@ -5,6 +5,8 @@
 
 #include "chat_fixture.h"
 
+#include "codec/ws.h"
+
 #include <netinet/tcp.h>
 #include <stdio.h>
 

@@ -401,7 +401,7 @@ test_goes(void **state)
 		else if (how == 1)
 			conn_drop_later(&t.n->ch, t.i, NULL);
 		else
-			conn_end(&t.n->ch, t.i, WS_GOING_AWAY, 0);
+			conn_end(&t.n->ch, t.i, CLOSE_GOING_AWAY, 0);
 		assert_int_equal(t.n->ch.n_waiting, 0);
 		chat_turn(&t.n->ch);
 		assert_int_equal(t.n->ch.input.pages.n_used, 0);

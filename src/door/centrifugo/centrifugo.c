@@ -43,7 +43,7 @@ centrifugo_text(enum centrifugo_error code)
 void
 centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code)
 {
-	conn_end(ch, conn, (enum ws_code)code, REASON_NONE);
+	conn_end(ch, conn, (enum close_code)code, REASON_NONE);
 }
 
 /* The server does not take it; its client is not even told an answer. */
@@ -100,7 +100,7 @@ ping(struct chat *ch, uint32_t conn)
 		flags |= C_SPARE_PONG;
 	s->flags = flags | C_PINGING;
 	KILL_POINT();
-	conn_answer(ch, conn, WS_TEXT, &(struct iovec){text, 2}, 1, 0);
+	conn_answer(ch, conn, FRAMING_TEXT, &(struct iovec){text, 2}, 1, 0);
 	KILL_POINT();
 	if (ch->conn[conn].phase != CONN_OPEN)
 		return;
@@ -282,7 +282,7 @@ done_pass(struct command *c, const char *data, size_t len)
  * at; those for which there is no time left in this turn wait. A line break may
  * end the last one, too. */
 static void
-centrifugo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
+centrifugo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
     size_t len, uint64_t position)
 {
 	struct command c = {.ch = ch, .conn = conn, .position = position};
@@ -359,17 +359,17 @@ centrifugo_close_code(uint16_t code, enum reason reason, const char **text)
 		return code;
 	}
 	switch (code) {
-	case WS_GOING_AWAY:
-	case WS_RESTART:
+	case CLOSE_GOING_AWAY:
+	case CLOSE_RESTART:
 		to = C_END_SHUTDOWN;
 		break;
-	case WS_INTERNAL:
+	case CLOSE_INTERNAL:
 		to = C_END_SERVER_ERROR;
 		break;
-	case WS_KICKED:
+	case CLOSE_KICKED:
 		to = C_END_FORCED;
 		break;
-	case WS_POLICY:
+	case CLOSE_POLICY:
 		to = reason == REASON_SLOW ? C_END_SLOW : C_END_TOO_MANY;
 		break;
 	default:

@@ -41,12 +41,12 @@ reply_end(const struct command *c, struct json_writer *w)
 {
 	json_close(w, '}');
 	if (json_writer_failed(w) ||
-	    w->len + WS_HEAD_MAX > frame_max(c->ch->hub)) {
+	    w->len + FRAMING_AROUND_MAX > frame_max(c->ch->hub)) {
 		reply_error(c, C_LIMIT_EXCEEDED);
 		return;
 	}
-	conn_answer(c->ch, c->conn, WS_TEXT, &(struct iovec){w->buf, w->len}, 1,
-	    c->position);
+	conn_answer(c->ch, c->conn, FRAMING_TEXT,
+	    &(struct iovec){w->buf, w->len}, 1, c->position);
 }
 
 void
@@ -110,8 +110,8 @@ push_send(struct chat *ch, uint32_t conn, struct json_writer *w)
 	json_close(w, '}');
 	json_close(w, '}');
 	if (!json_writer_failed(w))
-		conn_answer(
-		    ch, conn, WS_TEXT, &(struct iovec){w->buf, w->len}, 1, 0);
+		conn_answer(ch, conn, FRAMING_TEXT,
+		    &(struct iovec){w->buf, w->len}, 1, 0);
 }
 
 void

@@ -1,13 +1,12 @@
 /* /echo: each message comes back in one frame, as it came. */
 #include "conn/conn.h"
-#include "codec/ws.h"
 #include "door/door.h"
 
 static void
-echo_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
+echo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
     size_t len, uint64_t position)
 {
-	conn_answer(ch, conn, (enum ws_opcode)opcode,
+	conn_answer(ch, conn, (enum framing_kind)kind,
 	    &(struct iovec){(void *)data, len}, 1, position);
 }
 

@@ -91,8 +91,8 @@ answer(struct chat *ch, uint32_t conn, uint64_t position, const char *room,
 	if (json_writer_failed(&w))
 		conn_tell(ch, conn, position, "* too long");
 	else
-		conn_answer(ch, conn, WS_TEXT, &(struct iovec){w.buf, w.len}, 1,
-		    position);
+		conn_answer(ch, conn, FRAMING_TEXT,
+		    &(struct iovec){w.buf, w.len}, 1, position);
 	json_writer_deinit(&w);
 }
 

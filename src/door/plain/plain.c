@@ -135,7 +135,7 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 
 /* A message from a client. */
 static void
-plain_message(struct chat *ch, uint32_t conn, int opcode, const char *data,
+plain_message(struct chat *ch, uint32_t conn, int kind, const char *data,
     size_t len, uint64_t position)
 {
 	const char *bad;
