@@ -12,6 +12,7 @@
 #include "codec/message.h"
 #include "conf/conf.h"
 #include "hub/shm.h"
+#include "hub/stats.h"
 #include "master/identity.h"
 #include "master/options.h"
 #include "master/pidfile.h"
@@ -60,8 +61,7 @@ enum {
 			     * machine gets each ready in time */
 	START_FAILURES = 3, /* before the first readiness: give up */
 	RETIRE_MS = 10000,  /* for MSG_RETIRE */
-	LINK_BUDGET = 256,  /* messages of a worker per timer period */
-	REPORT_COUNTERS = 32
+	LINK_BUDGET = 256   /* messages of a worker per timer period */
 };
 
 /* What is owed to a worker whose link was full, sent in this order. */
@@ -216,9 +216,9 @@ struct master {
 	char upgrade_failure[512]; /* of the last one; "": none */
 	bool upgraded;		   /* and all is replaced */
 	bool renewing; /* workers and keepers are replaced one by one */
-	uint64_t renew_keeper_ms;	  /* the next keeper's turn */
-	uint32_t keeper_number;		  /* of the last keeper started */
-	uint64_t buried[REPORT_COUNTERS]; /* counters of dead workers */
+	uint64_t renew_keeper_ms;	 /* the next keeper's turn */
+	uint32_t keeper_number;		 /* of the last keeper started */
+	uint64_t buried[STATS_COUNTERS]; /* counters of dead workers */
 };
 
 /* master.c */
