@@ -326,11 +326,11 @@ void keep_leave(struct member *w);
 /* At the daemon's end: kills and reaps all, until clock_ms() is limit_ms. */
 void keep_end(struct member *w, uint64_t limit_ms);
 
-/* store.c: what the service manager kept */
-void store_listeners(struct master *m); /* before any is bound */
-bool store_hub(struct master *m);	/* false: nothing that is of use */
-void store_put(struct master *m);	/* for the next time */
-void store_leave(void); /* nobody shall wait for the next time */
+/* fdstore.c: what the service manager kept */
+void fdstore_listeners(struct master *m); /* before any is bound */
+bool fdstore_hub(struct master *m);	/* false: nothing that is of use */
+void fdstore_put(struct master *m);	/* for the next time */
+void fdstore_leave(void); /* nobody shall wait for the next time */
 
 /* log_child.c: the log process */
 void log_child_init(struct master *m);
