@@ -12,7 +12,7 @@
 #include "master/options.h"
 #include "master/resume.h"
 #include "master/start.h"
-#include "master/store.h"
+#include "master/fdstore.h"
 
 enum { STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
@@ -103,7 +103,7 @@ int
 main(int argc, char **argv)
 {
 	struct options options;
-	struct store store;
+	struct fdstore fdstore;
 	sigset_t none;
 	int status;
 
@@ -116,11 +116,11 @@ main(int argc, char **argv)
 		return resume_main(argv[2]);
 	/* What the starter left open is not for us to keep open, what it
 	 * blocked is what supervision needs. */
-	store_inherit(&store);
+	fdstore_inherit(&fdstore);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	options_parse(&options, argc, argv);
-	options.store = &store;
+	options.fdstore = &fdstore;
 	if (options_settle(&options) == -1)
 		err(STATUS_FAILURE, "paths");
 	status = start(&options);

@@ -120,7 +120,7 @@ waiting() {
 together patient calm waiting
 
 system release upgrade 180
-system release store 90
+system release fdstore 90
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
 system release machine 180

@@ -140,6 +140,8 @@ check_layout() {
 		next
 	}
 	own != "" && /^}/ { own = "" }
+	# Rows of a .def file, which layout.c includes, too.
+	own != "" && (/^#/ || /\[0\]/) { next }
 	own != "" {
 		line = line " " $0
 		if (line !~ /;[ \t]*$/)

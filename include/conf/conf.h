@@ -17,6 +17,10 @@ enum {
 	CONF_ORIGIN_BYTES = 4096,
 	CONF_HOST_BYTES = 2048,
 	CONF_MACHINE_BYTES = 65, /* of a host's name, with the NUL */
+	CONF_USER_BYTES = 64,	 /* of the workers' user's name */
+	CONF_PATH_BYTES = 1024,
+	CONF_SOCKET_BYTES = 107, /* of the control socket's path */
+	CONF_RATE_MAX = 1000000, /* messages a second: more is no limit */
 	CONF_KEYS_MAX = 64,	 /* that there may be */
 	/* A key for HS256 has as many bits as its hash (RFC 7518 3.2); a
 	 * shorter one is found by trying. */
@@ -85,7 +89,8 @@ struct conf_prefix {
 };
 
 /* What a reload changes in running workers. Goes over links by name, see
- * conf_live_write(): a new member gets its line in src/conf/live.c. */
+ * conf_live_write(): a new member gets its row in src/conf/keys.def or, if it
+ * is no key, its line in src/conf/live.c. */
 struct conf_live {
 	uint32_t message_size;	/* bytes of a client's message, 64K */
 	uint32_t message_rate;	/* per second and connection, 0 = no limit */

@@ -83,31 +83,32 @@ struct shm_worker {
 	_Atomic uint32_t sends_by;    /* enum sends_by */
 	_Atomic uint32_t sends_error; /* errno of its ring; 0: none */
 
-	_Atomic uint64_t delivered __attribute__((aligned(64)));
-	_Atomic uint64_t published;
-	_Atomic uint64_t relayed;	/* publications sent to other workers */
-	_Atomic uint64_t relay_skipped; /* because a link was full */
-	_Atomic uint64_t from_journal;	/* delivered without a relay's help */
-	_Atomic uint64_t overrun;	/* publications lost to a full ring */
-	_Atomic uint64_t accepted;	/* handshakes completed */
-	_Atomic uint64_t refused;	/* requests answered by an error */
-	_Atomic uint64_t closed_slow;
-	_Atomic uint64_t skipped; /* deliveries a slow reader went without */
-	/* refused, because a table is full or a share of it used up: see
-	 * room/quota.h */
-	_Atomic uint64_t users_full;
-	_Atomic uint64_t channels_full;
-	_Atomic uint64_t subscriptions_full;
-	_Atomic uint64_t over_address_share;
-	_Atomic uint64_t over_channels_per_user;
-	_Atomic uint64_t requests_evicted; /* unfinished, for want of memory */
-	_Atomic uint64_t unknown_members;  /* of requests, passed over */
-	_Atomic uint64_t writes;
-	_Atomic uint64_t bytes_out;
-	_Atomic uint64_t compacted;   /* arena segments emptied */
+	char counters[0] __attribute__((aligned(64))); /* begin here */
+#define COUNTER(field, metric, words) _Atomic uint64_t field;
+#include "hub/stats.def"
+#undef COUNTER
 	_Atomic uint64_t turn_max_us; /* its longest turn of the loop */
 	_Atomic uint32_t used[USED_KINDS];
 };
+
+/* What is counted, in the order of hub/stats.def. */
+enum stats_counter {
+#define COUNTER(field, metric, words) STATS_##field,
+#include "hub/stats.def"
+#undef COUNTER
+	STATS_COUNTERS
+};
+
+/* A counter: its name, which is the field's; the name of the metric; what it
+ * counts, in a sentence. */
+struct stats_row {
+	const char *name, *metric, *words;
+};
+extern const struct stats_row stats_rows[STATS_COUNTERS];
+
+/* A worker's counter. */
+_Atomic uint64_t *
+stats_counter(struct shm_worker *line, enum stats_counter counter);
 
 /* "running", as chatctl says it; "?" for what is none. */
 const char *worker_state_name(uint32_t state);

@@ -19,7 +19,7 @@ struct options {
 	int n_listen;
 	const char *pidfile, *control, *user;
 	int workers;	     /* -1: not given, 0: one per processor */
-	struct store *store; /* kept by the service manager; NULL: nothing */
+	struct fdstore *fdstore; /* kept by the service manager; NULL: nothing */
 	const char *binary;  /* the program's file, absolute */
 	char *owned[4];	     /* what options_settle() made absolute */
 };

@@ -42,6 +42,8 @@ differ_live_key(const struct conf_live *a, const struct conf_live *b,
 {
 	const size_t at = key->offset - offsetof(struct conf, live);
 
+	if (key->kind == CONF_KIND_PREFIX && a->n_exempt != b->n_exempt)
+		return true;
 	if (key->kind == CONF_KIND_RATE && a->message_burst != b->message_burst)
 		return true;
 	if (key->kind == CONF_KIND_INSECURE && a->insecure && b->insecure &&
@@ -88,8 +90,7 @@ conf_differences(
 	struct differ_list l = differ_begin(out, out_len);
 
 	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
-		if (key->offset < offsetof(struct conf, live) &&
-		    differ_key(old, new, key))
+		if (!conf_key_is_live(key) && differ_key(old, new, key))
 			differ_add(&l, key->name);
 	return l.n;
 }
@@ -102,8 +103,7 @@ conf_live_differences(const struct conf_live *old, const struct conf_live *new,
 	struct differ_list l = differ_begin(out, out_len);
 
 	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
-		if (key->offset >= offsetof(struct conf, live) &&
-		    differ_live_key(old, new, key))
+		if (conf_key_is_live(key) && differ_live_key(old, new, key))
 			differ_add(&l, key->name);
 	return l.n;
 }

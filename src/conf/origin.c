@@ -9,6 +9,7 @@
 
 #include "domain.h"
 #include "parse.h"
+#include "units.h"
 
 enum {
 	SCHEME_MAX = 32, /* bytes; the longest that browsers have is below 20 */

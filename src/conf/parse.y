@@ -108,13 +108,13 @@ setting	: VALUE STRING {
 	}
 	| RATE STRING {
 		if (set_once($1))
-			check(conf_set_rate(p.conf, $2, NULL));
+			check(conf_set_rate(p.conf, $1, $2, NULL));
 	}
 	| RATE STRING STRING STRING {
 		if (strcmp($3, "burst") != 0)
 			complain("message-rate: \"%s\" instead of burst", $3);
 		else if (set_once($1))
-			check(conf_set_rate(p.conf, $2, $4));
+			check(conf_set_rate(p.conf, $1, $2, $4));
 	}
 	| ORIGIN origins
 	| ORIGIN '{' newlines block '}'

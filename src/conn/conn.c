@@ -284,7 +284,7 @@ conn_slow(struct chat *ch, uint32_t i)
 		log_warn("%s: closed with 1013: more than `queue`, %u bytes, "
 			 "waits for the keeper to have its descriptor",
 		    conn_name(ch, i), ch->live.queue_bytes);
-		conn_end(ch, i, WS_TRY_LATER, REASON_BUSY);
+		conn_end(ch, i, CLOSE_TRY_LATER, REASON_BUSY);
 		return;
 	}
 	log_info("%s reads too slowly, closed", conn_name(ch, i));

@@ -1,5 +1,23 @@
 #include "hub/stats.h"
 
+const struct stats_row stats_rows[STATS_COUNTERS] = {
+#define COUNTER(field, metric, words) {#field, metric, words},
+#include "hub/stats.def"
+#undef COUNTER
+};
+
+_Atomic uint64_t *
+stats_counter(struct shm_worker *line, enum stats_counter counter)
+{
+	static const size_t offset[STATS_COUNTERS] = {
+#define COUNTER(field, metric, words) offsetof(struct shm_worker, field),
+#include "hub/stats.def"
+#undef COUNTER
+	};
+
+	return (_Atomic uint64_t *)(void *)((char *)line + offset[counter]);
+}
+
 const char *
 worker_state_name(uint32_t state)
 {

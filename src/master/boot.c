@@ -83,7 +83,7 @@ listeners_bind(struct master *m, char *error, size_t error_len)
 	bool literal = true;
 	int r;
 
-	store_listeners(m);
+	fdstore_listeners(m);
 	if (m->kept_listeners)
 		return 0;
 	for (int i = 0; i < m->conf->n_listen; i++)
@@ -151,7 +151,7 @@ static int
 hub_make(struct master *m, char *error, size_t error_len)
 {
 	m->limits = sizes_limits(m->conf);
-	if (store_hub(m) || hub_create(&m->hub, &m->limits) == 0)
+	if (fdstore_hub(m) || hub_create(&m->hub, &m->limits) == 0)
 		return 0;
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
 	return -1;

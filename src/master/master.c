@@ -153,7 +153,7 @@ serve(struct master *m)
 	if (m->ready_pipe != -1)
 		daemon_ready(m->ready_pipe);
 	m->ready_pipe = -1;
-	store_put(m);
+	fdstore_put(m);
 	boot_log_room(m);
 	writes_tell(m, true);
 	ready_log(m);
@@ -222,7 +222,7 @@ quit(struct master *m)
 		return;
 	log_info("leaving when the last client has left, at most %llu s",
 	    (unsigned long long)m->live.drain_ms / 1000);
-	store_leave();
+	fdstore_leave();
 	leave(m, PHASE_QUITTING, OWED_QUIT, m->live.drain_ms + QUIT_GRACE_MS);
 }
 

@@ -12,6 +12,7 @@
 #include "codec/message.h"
 #include "conf/conf.h"
 #include "hub/shm.h"
+#include "hub/stats.h"
 #include "master/identity.h"
 #include "master/options.h"
 #include "master/pidfile.h"
@@ -60,8 +61,7 @@ enum {
 			     * machine gets each ready in time */
 	START_FAILURES = 3, /* before the first readiness: give up */
 	RETIRE_MS = 10000,  /* for MSG_RETIRE */
-	LINK_BUDGET = 256,  /* messages of a worker per timer period */
-	REPORT_COUNTERS = 32
+	LINK_BUDGET = 256   /* messages of a worker per timer period */
 };
 
 /* What is owed to a worker whose link was full, sent in this order. */
@@ -216,9 +216,9 @@ struct master {
 	char upgrade_failure[512]; /* of the last one; "": none */
 	bool upgraded;		   /* and all is replaced */
 	bool renewing; /* workers and keepers are replaced one by one */
-	uint64_t renew_keeper_ms;	  /* the next keeper's turn */
-	uint32_t keeper_number;		  /* of the last keeper started */
-	uint64_t buried[REPORT_COUNTERS]; /* counters of dead workers */
+	uint64_t renew_keeper_ms;	 /* the next keeper's turn */
+	uint32_t keeper_number;		 /* of the last keeper started */
+	uint64_t buried[STATS_COUNTERS]; /* counters of dead workers */
 };
 
 /* master.c */
@@ -326,11 +326,11 @@ void keep_leave(struct member *w);
 /* At the daemon's end: kills and reaps all, until clock_ms() is limit_ms. */
 void keep_end(struct member *w, uint64_t limit_ms);
 
-/* store.c: what the service manager kept */
-void store_listeners(struct master *m); /* before any is bound */
-bool store_hub(struct master *m);	/* false: nothing that is of use */
-void store_put(struct master *m);	/* for the next time */
-void store_leave(void); /* nobody shall wait for the next time */
+/* fdstore.c: what the service manager kept */
+void fdstore_listeners(struct master *m); /* before any is bound */
+bool fdstore_hub(struct master *m);	/* false: nothing that is of use */
+void fdstore_put(struct master *m);	/* for the next time */
+void fdstore_leave(void); /* nobody shall wait for the next time */
 
 /* log_child.c: the log process */
 void log_child_init(struct master *m);

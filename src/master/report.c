@@ -47,57 +47,14 @@ struct report {
 	uint32_t *user; /* connections of each; NULL: not counted */
 };
 
-/* The counters of a worker's lines that are summed up. */
-static const struct {
-	const char *name;
-	size_t offset;
-} counters[] = {
-#define COUNTER(field)                                     \
-	{                                                  \
-#field, offsetof(struct shm_worker, field) \
-	}
-    COUNTER(delivered),
-    COUNTER(published),
-    COUNTER(relayed),
-    COUNTER(relay_skipped),
-    COUNTER(from_journal),
-    COUNTER(overrun),
-    COUNTER(accepted),
-    COUNTER(refused),
-    COUNTER(closed_slow),
-    COUNTER(skipped),
-    COUNTER(users_full),
-    COUNTER(channels_full),
-    COUNTER(subscriptions_full),
-    COUNTER(over_address_share),
-    COUNTER(over_channels_per_user),
-    COUNTER(requests_evicted),
-    COUNTER(unknown_members),
-    COUNTER(writes),
-    COUNTER(bytes_out),
-    COUNTER(compacted),
-#undef COUNTER
-};
-enum { N_COUNTERS = sizeof(counters) / sizeof(counters[0]) };
-_Static_assert(
-    (int)N_COUNTERS <= (int)REPORT_COUNTERS, "room for dead workers' counters");
-
-/* A worker's counter. */
-static _Atomic uint64_t *
-counter_of(const struct master *m, int worker, int counter)
-{
-	return (_Atomic uint64_t *)((char *)&m->hub.worker[worker] +
-	    counters[counter].offset);
-}
-
 void
 report_bury(struct master *m, int worker)
 {
 	struct shm_worker *line = &m->hub.worker[worker];
 
-	for (int i = 0; i < N_COUNTERS; i++) {
-		m->buried[i] += SHM_LOAD(*counter_of(m, worker, i));
-		SHM_STORE(*counter_of(m, worker, i), 0);
+	for (int i = 0; i < STATS_COUNTERS; i++) {
+		m->buried[i] += SHM_LOAD(*stats_counter(line, i));
+		SHM_STORE(*stats_counter(line, i), 0);
 	}
 	SHM_STORE(line->pid, 0);
 	SHM_STORE(line->tick, 0);
@@ -410,11 +367,11 @@ stats_next(struct report *r, struct evbuffer *out)
 	put_counter(r, out, "connections", connections);
 	put_counter(r, out, "position", journal_tail(&m->hub));
 	put_counter(r, out, "journal_age_s", journal_age_s(&m->hub));
-	for (int c = 0; c < N_COUNTERS; c++) {
+	for (int c = 0; c < STATS_COUNTERS; c++) {
 		sum = m->buried[c];
 		for (int i = 0; i < m->n_workers; i++)
-			sum += SHM_LOAD(*counter_of(m, i, c));
-		put_counter(r, out, counters[c].name, sum);
+			sum += SHM_LOAD(*stats_counter(&m->hub.worker[i], c));
+		put_counter(r, out, stats_rows[c].name, sum);
 	}
 	put_counter(r, out, "turn_max_us", turn_max_us(m));
 	return true;

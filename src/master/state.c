@@ -114,8 +114,9 @@ put_all(FILE *f, const struct master *m)
 	if (m->bundle != -1)
 		fprintf(f, "bundle %d\n", m->bundle);
 	fprintf(f, "reload %d\n", m->reload_is_due);
-	for (int i = 0; i < REPORT_COUNTERS; i++)
-		fprintf(f, "buried %d %" PRIu64 "\n", i, m->buried[i]);
+	for (int i = 0; i < STATS_COUNTERS; i++)
+		fprintf(f, "buried %s %" PRIu64 "\n", stats_rows[i].name,
+		    m->buried[i]);
 	for (int i = 0; i < m->n_workers; i++)
 		put_member(f, &m->member[i]);
 	order_save(m, f);
@@ -307,6 +308,25 @@ log_parse(struct log_child *log, const char *line)
 	return true;
 }
 
+/* What dead workers have counted; one that is not known here is passed over.
+ * Older programs wrote the counter's number for its name. */
+static bool
+buried_parse(struct master *m, const char *line)
+{
+	char name[32], *end;
+	uint64_t n;
+	long number;
+
+	if (sscanf(line, "%31s %" SCNu64, name, &n) != 2)
+		return false;
+	number = strtol(name, &end, 10);
+	for (int i = 0; i < STATS_COUNTERS; i++)
+		if (strcmp(name, stats_rows[i].name) == 0 ||
+		    (*end == '\0' && number == i))
+			m->buried[i] = n;
+	return true;
+}
+
 /* What the command line said. */
 static bool
 option_parse(struct options *o, const char *key, char *value)
@@ -343,9 +363,6 @@ option_parse(struct options *o, const char *key, char *value)
 static bool
 line_parse(struct master *m, struct state *s, const char *key, char *value)
 {
-	uint64_t n;
-	int i;
-
 	if (strcmp(key, "chatd") == 0)
 		return atoi(value) == STATE_FORMAT;
 	if (strcmp(key, "hub") == 0)
@@ -391,12 +408,9 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return sscanf(value, "%" SCNu64, &m->order_number) == 1;
 	else if (strcmp(key, "pending") == 0)
 		return order_load(m, value);
-	else if (strcmp(key, "buried") == 0) {
-		if (sscanf(value, "%d %" SCNu64, &i, &n) != 2)
-			return false;
-		if (i >= 0 && i < REPORT_COUNTERS)
-			m->buried[i] = n;
-	} else if (strcmp(key, "member") == 0)
+	else if (strcmp(key, "buried") == 0)
+		return buried_parse(m, value);
+	else if (strcmp(key, "member") == 0)
 		return member_parse(m, value);
 	else if (strcmp(key, "keep") == 0)
 		return keep_parse(m, value);

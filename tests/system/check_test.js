@@ -189,7 +189,25 @@ group('chatctl', null, (test) => {
 		await words(['relaod'], /"relaod"; did you mean reload\?/);
 		await words(['show', 'worker'], /"worker"; did you mean workers\?/);
 		await words(['show', 'x'], /show: there is nothing called "x"$/m);
-		await words(['log', 'loud'], /log: there is no level "loud"/);
+		await words(['log', 'loud'], /log: there is nothing called "loud"/);
+	});
+	test('help tells what each command does, and needs no chatd', async () => {
+		const ask = async (...args) => {
+			const r = await run(CHATCTL, ['help', ...args]);
+			checkReports(r.stderr);
+			assert.equal(r.status, 0, r.stderr);
+			return r.stdout;
+		};
+		const all = await ask();
+		for (const usage of ['show workers', 'kick user [device]', 'say text',
+		    'log verbose|brief', 'restart-worker number', 'stop', 'help [command]'])
+			assert.ok(all.includes(`${usage}\n    `), usage);
+		assert.ok(all.split('\n').every((line) => line.length <= 80));
+		assert.equal(await ask('rebalance'), 'rebalance\n' +
+		    '    Move connections from the workers that have most to those that have\n' +
+		    '    least, until all have as many.\n');
+		assert.equal((await ask('show')).match(/^show /gm).length, 5);
+		await words(['help', 'shwo'], /no command "shwo"; did you mean show\?/);
 	});
 	test('too few and too many words are named', async () => {
 		await words(['kick'], /kick: a word is missing/);

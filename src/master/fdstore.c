@@ -1,4 +1,4 @@
-#include "master/store.h"
+#include "master/fdstore.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@ static const char name_state[] = "chatd-state";
 
 /* A number in the environment; 0: none. */
 static long
-number_of(const char *variable)
+fdstore_number(const char *variable)
 {
 	const char *text = getenv(variable);
 
@@ -46,7 +46,7 @@ number_of(const char *variable)
 
 /* Takes one, or closes it. */
 static void
-take(struct store *s, const char *name, int fd)
+fdstore_take(struct fdstore *s, const char *name, int fd)
 {
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (strcmp(name, name_hub) == 0 && s->hub == -1)
@@ -61,14 +61,15 @@ take(struct store *s, const char *name, int fd)
 }
 
 void
-store_inherit(struct store *s)
+fdstore_inherit(struct fdstore *s)
 {
 	const char *names = getenv("LISTEN_FDNAMES");
-	long n =
-	    number_of("LISTEN_PID") == getpid() ? number_of("LISTEN_FDS") : 0;
+	long n = fdstore_number("LISTEN_PID") == getpid()
+	    ? fdstore_number("LISTEN_FDS")
+	    : 0;
 	char *copy, *rest, *name;
 
-	*s = (struct store){.hub = -1, .state = -1};
+	*s = (struct fdstore){.hub = -1, .state = -1};
 	if (n > MAX || names == NULL || (copy = strdup(names)) == NULL)
 		n = 0;
 	closefrom(FIRST + (int)n);
@@ -77,7 +78,7 @@ store_inherit(struct store *s)
 	rest = copy;
 	for (int fd = FIRST; fd < FIRST + n; fd++) {
 		name = strsep(&rest, ":");
-		take(s, name != NULL ? name : "", fd);
+		fdstore_take(s, name != NULL ? name : "", fd);
 	}
 	free(copy);
 	unsetenv("LISTEN_PID");
@@ -87,7 +88,7 @@ store_inherit(struct store *s)
 
 /* Whether the listeners that were kept are those that are wanted now. */
 static bool
-listeners_fit(const struct conf *c, const struct state *s)
+fdstore_listeners_fit(const struct conf *c, const struct state *s)
 {
 	if (c->n_listen != s->n_listen)
 		return false;
@@ -100,7 +101,7 @@ listeners_fit(const struct conf *c, const struct state *s)
 /* Whether a chatd of that pid lives: one that only waits for its parent to
  * take note of its death has let go of the memory. */
 static bool
-chatd_lives(uint32_t pid)
+fdstore_chatd_lives(uint32_t pid)
 {
 	char file[64], text[64] = "", state = 'X';
 	int fd;
@@ -119,7 +120,7 @@ chatd_lives(uint32_t pid)
 
 /* Waits until nobody else is in the memory. */
 static bool
-alone(const struct hub *h)
+fdstore_wait_alone(const struct hub *h)
 {
 	bool lives = true;
 
@@ -127,8 +128,8 @@ alone(const struct hub *h)
 		lives = false;
 		for (int i = 0; i < SHM_WORKERS; i++)
 			lives = lives ||
-			    chatd_lives(SHM_LOAD(h->worker[i].pid)) ||
-			    chatd_lives(SHM_LOAD(h->worker[i].keeper));
+			    fdstore_chatd_lives(SHM_LOAD(h->worker[i].pid)) ||
+			    fdstore_chatd_lives(SHM_LOAD(h->worker[i].keeper));
 		if (lives)
 			usleep(LOOK_MS * 1000);
 	}
@@ -136,7 +137,7 @@ alone(const struct hub *h)
 }
 
 /* In a child, since it takes the lock: sweeps what dead workers had. */
-static void __attribute__((noreturn)) child_clean(struct master *m)
+static void __attribute__((noreturn)) fdstore_clean_child(struct master *m)
 {
 	hub_become(&m->hub, 0);
 	for (int i = 0; i < SHM_WORKERS; i++)
@@ -147,7 +148,7 @@ static void __attribute__((noreturn)) child_clean(struct master *m)
 
 /* Has the presence, slots and memory of the dead swept. */
 static bool
-clean(struct master *m)
+fdstore_clean(struct master *m)
 {
 	pid_t pid, got;
 	int status = 1, ms = 0;
@@ -155,7 +156,7 @@ clean(struct master *m)
 	lock_reset(&m->hub);
 	pid = fork();
 	if (pid == 0)
-		child_clean(m);
+		fdstore_clean_child(m);
 	if (pid == -1)
 		return false;
 	while ((got = waitpid(pid, &status, WNOHANG)) == 0 && ms < CLEAN_MS) {
@@ -178,7 +179,7 @@ clean(struct master *m)
 
 /* Has the manager forget all of that name. */
 static void
-forget(const char *name)
+fdstore_forget(const char *name)
 {
 	char text[128];
 
@@ -190,21 +191,21 @@ forget(const char *name)
 /* Has listeners that are of no use closed, everywhere: they would be in the
  * way of those that are to be bound. */
 static void
-listeners_forget(struct store *s)
+fdstore_forget_listeners(struct fdstore *s)
 {
 	if (s->n_listeners == 0)
 		return;
 	while (s->n_listeners > 0)
 		close(s->listener[--s->n_listeners]);
-	forget(name_listener);
+	fdstore_forget(name_listener);
 	if (notify_barrier(FORGET_MS) == -1)
 		log_warn("service manager: %s", strerror(errno));
 }
 
 void
-store_listeners(struct master *m)
+fdstore_listeners(struct master *m)
 {
-	struct store *s = m->options->store;
+	struct fdstore *s = m->options->fdstore;
 	struct state *kept = &m->kept;
 	char error[512];
 
@@ -214,8 +215,8 @@ store_listeners(struct master *m)
 	if (s->state != -1 &&
 	    state_read_memory(s->state, kept, error, sizeof(error)) == -1)
 		log_warn("what was kept is of no use: %s", error);
-	if (kept->text == NULL || !listeners_fit(m->conf, kept)) {
-		listeners_forget(s);
+	if (kept->text == NULL || !fdstore_listeners_fit(m->conf, kept)) {
+		fdstore_forget_listeners(s);
 		return;
 	}
 	memcpy(m->listener, s->listener, sizeof(m->listener));
@@ -225,15 +226,15 @@ store_listeners(struct master *m)
 }
 
 void
-store_leave(void)
+fdstore_leave(void)
 {
-	forget(name_listener);
+	fdstore_forget(name_listener);
 }
 
 bool
-store_hub(struct master *m)
+fdstore_hub(struct master *m)
 {
-	struct store *s = m->options->store;
+	struct fdstore *s = m->options->fdstore;
 	const struct state *kept = &m->kept;
 	char error[512];
 
@@ -245,7 +246,7 @@ store_hub(struct master *m)
 		    "others now");
 	else if (hub_attach(&m->hub, s->hub, &m->limits, kept->hash_key, false,
 		     error, sizeof(error)) == 0) {
-		if (alone(&m->hub) && clean(m)) {
+		if (fdstore_wait_alone(&m->hub) && fdstore_clean(m)) {
 			m->kept_hub = true;
 			s->hub = -1;
 			return true;
@@ -260,7 +261,7 @@ store_hub(struct master *m)
 
 /* Gives one to the manager, under a name. */
 static bool
-put(const char *name, int fd)
+fdstore_add(const char *name, int fd)
 {
 	char text[128];
 
@@ -271,7 +272,7 @@ put(const char *name, int fd)
 
 /* Closes what was of no use. */
 static void
-leftover_close(struct store *s)
+fdstore_close_leftover(struct fdstore *s)
 {
 	if (s->hub != -1)
 		close(s->hub);
@@ -279,11 +280,11 @@ leftover_close(struct store *s)
 		close(s->state);
 	for (int i = 0; i < s->n_listeners; i++)
 		close(s->listener[i]);
-	*s = (struct store){.hub = -1, .state = -1};
+	*s = (struct fdstore){.hub = -1, .state = -1};
 }
 
 void
-store_put(struct master *m)
+fdstore_put(struct master *m)
 {
 	char error[512];
 	bool good = true;
@@ -293,24 +294,25 @@ store_put(struct master *m)
 		return;
 	if (m->kept_hub && m->kept_listeners) {
 		log_info("goes on with the shared memory that was kept");
-		leftover_close(m->options->store);
+		fdstore_close_leftover(m->options->fdstore);
 		return; /* it has all of it */
 	}
 	if (m->kept_hub)
 		log_info("goes on with the shared memory that was kept");
-	if (m->options->store != NULL)
-		leftover_close(m->options->store);
-	forget(name_listener);
-	forget(name_hub);
-	forget(name_state);
+	if (m->options->fdstore != NULL)
+		fdstore_close_leftover(m->options->fdstore);
+	fdstore_forget(name_listener);
+	fdstore_forget(name_hub);
+	fdstore_forget(name_state);
 	state = state_write_memory(m, error, sizeof(error));
 	if (state == -1) {
 		log_warn("nothing is kept: %s", error);
 		return;
 	}
 	for (int i = 0; i < m->n_listeners && good; i++)
-		good = put(name_listener, m->listener[i]);
-	if (!good || !put(name_hub, m->hub.fd) || !put(name_state, state))
+		good = fdstore_add(name_listener, m->listener[i]);
+	if (!good || !fdstore_add(name_hub, m->hub.fd) ||
+	    !fdstore_add(name_state, state))
 		log_warn(
 		    "service manager: not all is kept: %s", strerror(errno));
 	close(state);
