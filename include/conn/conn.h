@@ -3,6 +3,7 @@
 #define CHATD_CONN_CONN_H
 
 #include "conn/chat.h"
+#include "conn/turn.h"
 #include "codec/framing.h"
 
 static inline struct slot *
@@ -228,6 +229,9 @@ const char *conn_name(struct chat *ch, uint32_t i);
 
 /* "127.0.0.1:1234"; one static buffer. */
 const char *conn_peer(const struct chat *ch, uint32_t i);
+
+/* Deadlines of a part of the connections; every 100 ms. */
+void conn_sweep(struct chat *ch);
 
 /* frame_build that makes room when memory is short: what can be written is
  * written, then memory is compacted, then the connection with most output

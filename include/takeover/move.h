@@ -10,6 +10,10 @@
 #include "takeover/adopt.h"
 #include "conn/chat.h"
 
+/* Has the chat tell this module of what becomes of connections that were given
+ * away. Before any is. */
+void move_attach(struct chat *ch);
+
 /*
  * Takes up connections: n descriptors (owned from now on) with their ids, at
  * most MOVE_MAX. Those of `from`, which is dead, after slot_recall(),

@@ -6,13 +6,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "room/channel.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/head.h"
 #include "conn/socket.h"
-#include "takeover/move.h"
-#include "room/user.h"
 #include "hub/blob.h"
 #include "hub/stats.h"
 #include "memory.h"
@@ -114,7 +111,7 @@ number_take(struct chat *ch)
 
 	/* of one that was given away and has ended at its new worker */
 	if (i != SHM_NONE && ch->conn[i].phase == CONN_MOVING)
-		move_look(ch);
+		ch->moving_look(ch);
 	/* free, and yet here: somebody scribbled */
 	if (i != SHM_NONE && ch->conn[i].phase != CONN_NONE)
 		i = SHM_NONE;
@@ -219,7 +216,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	s->rate_tokens = ch->live.message_burst * 1000;
 	SHM_STORE(s->committed, KEY(used, 0));
 	if (user_len > 0)
-		entry = user_enter(ch, i, user, user_len);
+		entry = ch->rooms->enter(ch, i, user, user_len);
 	if (user_len > 0 && entry == SHM_NONE) {
 		frame_release(&ch->output, &f);
 		output_close(&ch->output, &c->out, i);
@@ -228,8 +225,6 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	conn_request_clear(ch, i);
 	c->user.next = c->user.previous = 0;
 	c->user.entry = SHM_NONE;
-	if (user_len > 0)
-		user_list_add(ch, i, entry);
 	SHM_STORE(s->last, SHM_OWN(ch->hub->me->cursor));
 	slot_set(ch->hub, i, SLOT_OPEN);
 	c->phase = CONN_OPEN;
@@ -241,9 +236,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	frame_release(&ch->output, &f);
 	SHM_COUNT(ch->hub->me->accepted, 1);
 	custody_add(ch, i);
-	if (door == DOOR_PLAIN)
-		channel_tell_lobby_join(ch, i);
-	channel_tell_own_join(ch, i); /* of who is known by now */
+	ch->rooms->opened(ch, i, entry);
 	return 0;
 }
 
@@ -431,35 +424,11 @@ decide(struct chat *ch, uint32_t i, enum close_code code, enum reason reason)
 	slot_set(ch->hub, i, SLOT_ENDING);
 }
 
-/* Takes a connection out of all that it is in. */
-static void
-leave(struct chat *ch, uint32_t i)
-{
-	struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[ch->conn[i].door];
-
-	if (door != NULL && door->leave != NULL)
-		door->leave(ch, i);
-	if (ch->conn[i].door != DOOR_PLAIN || ch->conn[i].present)
-		channel_tell_leaves(ch, i);
-	channel_unsubscribe_all(ch, i);
-	/* first: once it has left, the entry may become another's, and whoever
-	 * takes this over is not to leave it again */
-	s->user = SHM_NONE;
-	KILL_POINT();
-	user_leave(ch, i);
-	KILL_POINT();
-	blob_drop(&ch->input, s->info);
-	s->info = 0;
-	s->flags &= ~SLOT_LEAVING;
-	KILL_POINT();
-}
-
 void
 conn_leave(struct chat *ch, uint32_t i)
 {
 	if (slot_is_leaving(ch->hub, i))
-		leave(ch, i);
+		ch->rooms->leave(ch, i);
 }
 
 void
@@ -538,7 +507,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	if (served) {
 		decide(ch, i, CLOSE_NONE, REASON_NONE);
 		if (conn_slot(ch, i)->flags & SLOT_LEAVING)
-			leave(ch, i);
+			ch->rooms->leave(ch, i);
 	}
 	conn_forget_request(ch, i);
 	if (c->phase == CONN_OPEN)

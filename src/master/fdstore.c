@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "conn/chat.h"
+#include "room/chat.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 #include "master/notify.h"

@@ -584,3 +584,12 @@ deliver_missed(struct chat *ch, uint32_t i)
 		mark_ahead(ch, i, cursor, &hole);
 	conn_slot(ch, i)->flags &= ~SLOT_MOVED;
 }
+
+void
+deliver_settle(struct chat *ch)
+{
+	if (!ch->unsettled)
+		return;
+	deliver_all(ch);
+	ch->unsettled = SHM_OWN(ch->hub->me->cursor) < journal_tail(ch->hub);
+}

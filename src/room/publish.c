@@ -105,12 +105,3 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 	relay_send(ch, out, *mask);
 	return PUBLISH_OK;
 }
-
-void
-publish_settle(struct chat *ch)
-{
-	if (!ch->unsettled)
-		return;
-	deliver_all(ch);
-	ch->unsettled = SHM_OWN(ch->hub->me->cursor) < journal_tail(ch->hub);
-}

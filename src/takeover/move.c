@@ -602,3 +602,11 @@ move_look(struct chat *ch)
 		stats_tick(h);
 	}
 }
+
+void
+move_attach(struct chat *ch)
+{
+	ch->moving_taken = move_done;
+	ch->moving_back = move_back;
+	ch->moving_look = move_look;
+}

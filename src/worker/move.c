@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
+#include "room/chat.h"
 #include "conn/custody.h"
 #include "takeover/move.h"
 #include "room/relay.h"
@@ -366,6 +367,7 @@ move_give(struct chat *ch, int from, uint64_t id, int fd)
 void
 move_init(struct worker *w)
 {
+	move_attach(&w->chat);
 	w->chat.give = move_give;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
+#include "room/chat.h"
 #include "codec/message.h"
 #include "door/door.h"
 #include "hub/stats.h"

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
-#include "room/user.h"
 
 const char *
 conn_peer(const struct chat *ch, uint32_t i)
@@ -25,13 +24,13 @@ conn_peer(const struct chat *ch, uint32_t i)
 const char *
 conn_name(struct chat *ch, uint32_t i)
 {
-	static char out[4 * USER_NAME_MAX + 80]; /* octal escapes */
-	char user[USER_NAME_MAX + 1];
+	static char out[4 * NAME_SIGNED_MAX + 80]; /* octal escapes */
+	char user[NAME_SIGNED_MAX + 1];
 	size_t len = 0;
 
 	/* until it is open the slot says nothing of its user */
 	if (conn_has_slot(ch, i) && ch->conn[i].phase >= CONN_OPEN)
-		len = user_name(ch->hub, conn_slot(ch, i)->user, user);
+		len = ch->rooms->user(ch, i, user);
 	if (len == 0)
 		return conn_peer(ch, i);
 	snprintf(

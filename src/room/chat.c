@@ -1,3 +1,5 @@
+#include "room/chat.h"
+
 #include <sys/mman.h>
 
 #include <errno.h>
@@ -10,7 +12,11 @@
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/head.h"
+#include "conn/turn.h"
+#include "room/membership.h"
+#include "room/mend.h"
 #include "room/publish.h"
+#include "room/quota.h"
 #include "room/relay.h"
 #include "room/user.h"
 #include "hub/presence.h"
@@ -63,17 +69,10 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0 ||
 	    custody_init(ch) < 0)
 		return -1;
+	ch->rooms = &membership;
 	head_sweep(ch);
 	chat_clock(ch);
 	return 0;
-}
-
-void
-chat_clock(struct chat *ch)
-{
-	ch->now_ms = clock_ms();
-	ch->wall_ms = clock_wall_ms();
-	stats_tick(ch->hub);
 }
 
 /* Shows how much is taken: leaks are seen there. */
@@ -89,13 +88,6 @@ used_tell(struct chat *ch)
 }
 
 bool
-chat_is_late(const struct chat *ch)
-{
-	return ch->turn_us != 0 &&
-	    clock_coarse_us() >= ch->turn_us + CHAT_TURN_MS * 1000;
-}
-
-bool
 chat_dialects(struct chat *ch)
 {
 	ch->dialects.n = 0;
@@ -104,15 +96,6 @@ chat_dialects(struct chat *ch)
 		    !dialect_add(&ch->dialects, k, ch->door[k]->framing))
 			return false;
 	return true;
-}
-
-void
-chat_event(struct chat *ch)
-{
-	if (ch->turn_us == 0)
-		ch->turn_us = clock_us();
-	else if (chat_is_late(ch))
-		event_base_loopbreak(ch->base);
 }
 
 /* The turn is over: shows how long the longest was. */
@@ -186,4 +169,14 @@ chat_clean(struct hub *h, int worker)
 	slot_clear(h, worker);
 	output_clear(h, worker);
 	input_clear(h, worker);
+}
+
+void
+chat_sweep(struct chat *ch)
+{
+	if (ch->n_moving > 0)
+		ch->moving_look(ch);
+	mend_sweep(ch);
+	quota_tell(ch);
+	conn_sweep(ch);
 }
