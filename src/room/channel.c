@@ -327,3 +327,21 @@ channel_member_text(const struct hub *h, const struct channel_member *m,
 	shm_copied();
 	return slot_is_live(h, m->id);
 }
+
+void
+channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
+{
+	struct subscription_walk w = subscription_walk_of(id, first);
+	struct subscription *s;
+	uint32_t channel, sub;
+
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
+	    claim_has(&ch->subscriptions, sub)) {
+		s = &ch->hub->subscription[sub];
+		channel = SHM_LOAD(s->channel) - 1;
+		blob_drop(&ch->input, s->info);
+		subscription_drop(ch->hub, &ch->subscriptions, sub);
+		if (entered)
+			channel_release(ch, channel);
+	}
+}

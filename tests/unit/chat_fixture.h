@@ -15,6 +15,7 @@
 #include "room/channel.h"
 #include "room/chat.h"
 #include "conn/conn.h"
+#include "takeover/give.h"
 #include "takeover/move.h"
 #include "room/publish.h"
 #include "door/door.h"
@@ -52,7 +53,7 @@ node_new(const struct hub *h, int worker)
 	hub_become(&n->h, worker);
 	assert_int_equal(
 	    chat_init(&n->ch, &n->h, &live, loop_new(), batch_new(false)), 0);
-	move_attach(&n->ch);
+	give_attach(&n->ch);
 	n->ch.door[DOOR_PLAIN] = &plain_door;
 	n->ch.door[DOOR_ECHO] = &echo_door;
 	n->ch.door[DOOR_CENTRIFUGO] = &centrifugo_door;

@@ -119,12 +119,12 @@ test_moved(void **state)
 	struct scene s;
 
 	scene_begin(&s);
-	assert_int_equal(move_freeze(&s.n->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.n->ch, 1), s.alice);
 	backlog(&s, BACKLOG);
 	node_say(s.other, "lobby", "the end");
 	while (chat_turn(&s.n->ch) == 0)
 		;
-	move_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
+	give_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
 	alice_has(&s, BACKLOG, "the end");
 	scene_end(&s);
 }
