@@ -138,6 +138,8 @@ struct conf_live {
 
 struct conf {
 	char *listen[CONF_LISTEN_MAX]; /* "host:port", as written */
+	/* "file:line" of each; NULL: the default, or the command line's */
+	char *listen_where[CONF_LISTEN_MAX];
 	int n_listen;
 	bool listen_is_default; /* the first conf_add_listen replaces it */
 	int workers;		/* 0 = one per processor */
@@ -213,6 +215,10 @@ int conf_live_differences(const struct conf_live *old,
 /* Where a file sets a key, "file:line"; NULL: it does not, or the key may
  * repeat. */
 const char *conf_where(const struct conf *c, const char *key);
+
+/* "file:line: listen: ", or what is known of it, for a complaint about an
+ * address. One static buffer. */
+const char *conf_listen_place(const struct conf *c, int address);
 
 /* Whether there are listeners and all are on loopback: localhost,
  * 127.0.0.0/8 or [::1]. A name that would have to be looked up is not. */

@@ -35,7 +35,5 @@ int head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part);
 /* Ten times a second: how much all of them may hold. */
 void head_sweep(struct chat *ch);
 
-/* That many bytes may heads of this worker hold. */
-uint64_t head_bytes_max(const struct chat *ch);
 
 #endif

@@ -110,6 +110,9 @@ extern const struct stats_row stats_rows[STATS_COUNTERS];
 _Atomic uint64_t *
 stats_counter(struct shm_worker *line, enum stats_counter counter);
 
+/* Workers that there are or will be: those that are not stopped. */
+uint32_t stats_workers(const struct hub *h);
+
 /* "running", as chatctl says it; "?" for what is none. */
 const char *worker_state_name(uint32_t state);
 

@@ -87,7 +87,8 @@ conf_clear_listen(struct conf *c)
 
 	for (i = 0; i < c->n_listen; i++) {
 		free(c->listen[i]);
-		c->listen[i] = NULL;
+		free(c->listen_where[i]);
+		c->listen[i] = c->listen_where[i] = NULL;
 	}
 	c->n_listen = 0;
 	c->listen_is_default = false;
@@ -358,17 +359,29 @@ conf_where(const struct conf *c, const char *key)
 	return NULL;
 }
 
+const char *
+conf_listen_place(const struct conf *c, int address)
+{
+	const char *where = c->listen_where[address];
+
+	return where != NULL ? conf_complain("%s: listen: ", where)
+			     : "listen: ";
+}
+
 /* Notes where a key is set. */
 bool
 conf_note_where(
     struct conf *c, const struct conf_key *key, const char *file, int line)
 {
+	char **where = key->kind == CONF_KIND_LISTEN
+	    ? &c->listen_where[c->n_listen - 1]
+	    : &c->where[key - conf_keys];
 	char *text;
 
 	if (asprintf(&text, "%s:%d", file, line) == -1)
 		return false;
-	free(c->where[key - conf_keys]);
-	c->where[key - conf_keys] = text;
+	free(*where);
+	*where = text;
 	return true;
 }
 

@@ -57,7 +57,7 @@ static struct {
 
 static void complain(const char *, ...)
     __attribute__((format(printf, 1, 2)));
-static bool set_once(const struct conf_key *);
+static void set(const struct conf_key *, const char *);
 static void include(const char *);
 static void skip_block(void);
 static void yyerror(const char *);
@@ -102,10 +102,7 @@ include	: INCLUDE STRING	{ include($2); }
 macro	: NAME '=' STRING	{ check(macro_define(&p.macros, $1, $3)); }
 	;
 
-setting	: VALUE STRING {
-		if (set_once($1))
-			check(conf_set(p.conf, $1, $2));
-	}
+setting	: VALUE STRING	{ set($1, $2); }
 	| RATE STRING {
 		if (set_once($1))
 			check(conf_set_rate(p.conf, $1, $2, NULL));
@@ -239,6 +236,21 @@ set_once(const struct conf_key *key)
 	if (!conf_note_where(p.conf, key, p.here.file, p.here.line))
 		p.no_memory = true;
 	return !p.no_memory;
+}
+
+/* Sets a key that has one value, or one address of `listen`. */
+static void
+set(const struct conf_key *key, const char *value)
+{
+	const char *wrong;
+
+	if (!set_once(key))
+		return;
+	if ((wrong = conf_set(p.conf, key, value)) != NULL)
+		complain("%s", wrong);
+	else if (key->kind == CONF_KIND_LISTEN &&
+	    !conf_note_where(p.conf, key, p.here.file, p.here.line))
+		p.no_memory = true;
 }
 
 /* Puts a file on the stack. -1 and errno; 0 as errno when it has been

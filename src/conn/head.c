@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "codec/http.h"
 #include "conn/conn.h"
 #include "hub/blob.h"
 #include "hub/chain.h"
@@ -15,20 +16,13 @@ void
 head_sweep(struct chat *ch)
 {
 	const struct hub *h = ch->hub;
-	uint32_t n = 0, least = chain_pages(ch->live.request_size);
+	uint32_t n = stats_workers(h);
+	uint32_t least = chain_pages(ch->live.request_size);
 
-	for (int k = 0; k < SHM_WORKERS; k++)
-		n += SHM_OWN(h->worker[k].state) != WORKER_STOPPED;
 	ch->head_pages_max = h->n_pages / HEAD_PART / (n > 0 ? n : 1);
 	/* one must fit, else no long one is ever complete */
 	if (ch->head_pages_max < least)
 		ch->head_pages_max = least;
-}
-
-uint64_t
-head_bytes_max(const struct chat *ch)
-{
-	return (uint64_t)ch->head_pages_max * INPUT_PAGE;
 }
 
 /* Puts it behind all others. */
@@ -78,10 +72,7 @@ head_forget(struct chat *ch, uint32_t i)
 bool
 head_evict(struct chat *ch)
 {
-	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
-				   "Content-Length: 0\r\n"
-				   "Retry-After: 5\r\n"
-				   "Connection: close\r\n\r\n";
+	static const char busy[] = HTTP_BUSY;
 	uint32_t i = ch->head_oldest - 1;
 
 	if (ch->head_oldest == 0)

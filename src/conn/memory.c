@@ -122,21 +122,10 @@ conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
 	return r;
 }
 
-/* How many workers share the memory. */
-static uint32_t
-living(const struct hub *h)
-{
-	uint32_t k, n = 0;
-
-	for (k = 0; k < SHM_WORKERS; k++)
-		n += SHM_OWN(h->worker[k].state) != WORKER_STOPPED;
-	return n;
-}
-
 void
 conn_relieve(struct chat *ch)
 {
-	uint32_t n = living(ch->hub);
+	uint32_t n = stats_workers(ch->hub);
 	int k;
 
 	if (n != ch->output.segments.workers)

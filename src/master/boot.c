@@ -33,18 +33,20 @@ listeners_bound(const struct master *m)
 		listener_bound(m->listener[i], m->sizes.send_bytes);
 }
 
-/* Binds what a reader has found for a name. */
+/* Binds what a reader has found for the name of an address. */
 static int
-listener_bind_found(struct master *m, const char *address,
-    const struct bundle *b, char *error, size_t error_len)
+listener_bind_found(struct master *m, int i, const struct bundle *b,
+    char *error, size_t error_len)
 {
+	const char *address = m->conf->listen[i];
 	struct listener_targets t;
 	struct bundle_piece piece;
 
 	if (!bundle_get(b, BUNDLE_ADDRESS, address, &piece))
 		snprintf(error, error_len, "%s was not looked up", address);
 	else if (piece.error != 0)
-		snprintf(error, error_len, "%.*s", (int)piece.len, piece.bytes);
+		snprintf(error, error_len, "%s%.*s",
+		    conf_listen_place(m->conf, i), (int)piece.len, piece.bytes);
 	else if (piece.len == sizeof(t)) {
 		memcpy(&t, piece.bytes, sizeof(t));
 		return listener_bind_targets(address, &t, m->listener,
@@ -66,7 +68,7 @@ listeners_bind_all(
 		r = listener_is_literal(address)
 		    ? listener_bind(address, m->listener, &m->n_listeners,
 			  error, error_len)
-		    : listener_bind_found(m, address, b, error, error_len);
+		    : listener_bind_found(m, i, b, error, error_len);
 	}
 	return r;
 }

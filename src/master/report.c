@@ -136,41 +136,70 @@ connections_count(struct report *r)
 	}
 }
 
+/* How long a worker's process has been there, seconds. */
+static uint64_t
+worker_uptime_s(const struct member *w, const struct shm_worker *line)
+{
+	return w->pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000
+			   : 0;
+}
+
+/* A worker as an object; the key of its number has been "slot" since the first
+ * version. */
+static void
+worker_put_json(struct report *r, struct evbuffer *out, const struct member *w,
+    const struct shm_worker *line)
+{
+	put(r, out,
+	    "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
+	    ",\"state\":\"%s\",\"connections\":%" PRIu32 ",\"kept\":%" PRIu32
+	    ",\"opened\":%" PRIu32 ",\"uptime_s\":%" PRIu64,
+	    w->slot, (int)w->pid, w->generation,
+	    worker_state_name(SHM_LOAD(line->state)), r->worker[w->slot],
+	    SHM_LOAD(line->kept), SHM_LOAD(line->opened),
+	    worker_uptime_s(w, line));
+	put(r, out,
+	    ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
+	    ",\"writes\":\"%s\",\"keeper\":%d,\"turn_max_us\":%" PRIu64 "}",
+	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
+	    sends_by_name(SHM_LOAD(line->sends_by)), (int)w->keeper_pid,
+	    SHM_LOAD(line->turn_max_us));
+}
+
+/* A worker as a line of a table. */
+static void
+worker_put_line(struct report *r, struct evbuffer *out, const struct member *w,
+    const struct shm_worker *line)
+{
+	char kept[32];
+
+	snprintf(kept, sizeof(kept), "%u of %u", SHM_LOAD(line->kept),
+	    SHM_LOAD(line->opened));
+	put(r, out,
+	    "%6d %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64
+	    " %12" PRIu64 " %12" PRIu64 " %s\n",
+	    w->slot, (int)w->pid, w->generation,
+	    worker_state_name(SHM_LOAD(line->state)), r->worker[w->slot], kept,
+	    worker_uptime_s(w, line), SHM_LOAD(line->delivered),
+	    SHM_LOAD(line->relayed), sends_by_name(SHM_LOAD(line->sends_by)));
+}
+
 /* One worker. */
 static bool
 worker_next(struct report *r, struct evbuffer *out)
 {
 	const struct master *m = r->master;
-	const struct shm_worker *line = &m->hub.worker[r->at];
-	const struct member *w = &m->member[r->at];
-	const char *fmt = "%4d %8d %6" PRIu32 " %-8s %8" PRIu32
-			  " %15s %9" PRIu64 " %12" PRIu64 " %12" PRIu64 " %s\n";
-	char kept[32];
+	const uint32_t i = r->at++;
 
-	if (r->at >= (uint32_t)m->n_workers)
+	if (i >= (uint32_t)m->n_workers)
 		return false;
-	if (r->json)
-		fmt = "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
-		      ",\"state\":\"%s\",\"connections\":%" PRIu32
-		      ",\"kept\":%s,\"uptime_s\":%" PRIu64
-		      ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
-		      ",\"writes\":\"%s\",\"keeper\":%" PRIu32
-		      ",\"turn_max_us\":%" PRIu64 "}";
-	snprintf(kept, sizeof(kept), r->json ? "%u,\"opened\":%u" : "%u of %u",
-	    SHM_LOAD(line->kept), SHM_LOAD(line->opened));
 	put_comma(r, out);
-	put(r, out, fmt, w->slot, (int)w->pid, w->generation,
-	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at], kept,
-	    w->pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000 : 0,
-	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
-	    sends_by_name(SHM_LOAD(line->sends_by)),
-	    /* these in the JSON alone */
-	    (uint32_t)w->keeper_pid, SHM_LOAD(line->turn_max_us));
-	r->at++;
+	(r->json ? worker_put_json : worker_put_line)(
+	    r, out, &m->member[i], &m->hub.worker[i]);
 	return true;
 }
 
-/* A list of slots: "0,2". */
+/* A list of workers: "0,2". */
 static void
 put_mask(struct report *r, struct evbuffer *out, uint64_t mask)
 {
@@ -195,7 +224,8 @@ user_next(struct report *r, struct evbuffer *out)
 	if (i >= r->n_users)
 		return false;
 	if ((presence_mask(h, i) & r->alive) == 0 || !presence_read(h, i, &v) ||
-	    v.name_len == 0 || v.name[0] != '#' || (v.mask & r->alive) == 0)
+	    !presence_name_is_user(v.name, v.name_len) ||
+	    (v.mask & r->alive) == 0)
 		return true;
 	put_comma(r, out);
 	if (r->json) {
@@ -312,8 +342,8 @@ users_count(const struct report *r)
 
 	for (uint32_t i = 1; i < presence_users_end(h); i++)
 		if ((presence_mask(h, i) & r->alive) != 0 &&
-		    presence_read(h, i, &v) && v.name_len > 0 &&
-		    v.name[0] == '#')
+		    presence_read(h, i, &v) &&
+		    presence_name_is_user(v.name, v.name_len))
 			n++;
 	return n;
 }
@@ -379,7 +409,7 @@ stats_next(struct report *r, struct evbuffer *out)
 
 static const struct subject subjects[] = {
     {"workers", worker_next,
-	"SLOT      PID    GEN STATE       CONNS            KEPT  UPTIME/S    "
+	"WORKER      PID    GEN STATE       CONNS            KEPT  UPTIME/S    "
 	"DELIVERED      RELAYED WRITES\n",
 	"[", "]\n", true},
     {"users", user_next, "CONNECTIONS WORKERS         USER\n", "[", "]\n",

@@ -306,7 +306,8 @@ channel_members(struct chat *ch, const struct channel_position *at,
 
 	if (!presence_read(ch->hub, at->channel, &v) || v.epoch != at->epoch)
 		return true;
-	if (at->channel == PRESENCE_LOBBY || v.name[0] == '#')
+	if (at->channel == PRESENCE_LOBBY ||
+	    presence_name_is_user(v.name, v.name_len))
 		members_scan(&m);
 	for (mask = v.mask; mask != 0 && !m.more; mask &= mask - 1) {
 		m.worker = __builtin_ctzll(mask);

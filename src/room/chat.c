@@ -1,13 +1,12 @@
 #include "room/chat.h"
 
-#include <sys/mman.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sparse.h"
 #include "room/channel.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
@@ -23,16 +22,6 @@
 #include "hub/stats.h"
 #include "hub/subscription.h"
 
-/* Private memory that costs nothing until it is touched; zero. */
-static void *
-table(size_t n, size_t size)
-{
-	void *p = mmap(NULL, n * size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 int
 chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
     struct event_base *base, struct batch *batch)
@@ -42,17 +31,17 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->live = *live;
 	ch->base = base;
 	ch->batch = batch;
-	ch->conn = table(h->n_slots + CHAT_SPARE, sizeof(*ch->conn));
-	ch->local = table(h->n_entries, sizeof(*ch->local));
-	ch->here = table(claim_blocks(h->n_slots), sizeof(*ch->here));
-	ch->by_fd = table(CHAT_FDS, sizeof(*ch->by_fd));
-	ch->dirty = table((size_t)h->n_slots * 2, sizeof(*ch->dirty));
-	ch->dropped = table((size_t)h->n_slots * 2, sizeof(*ch->dropped));
-	ch->untold = table(h->n_slots, sizeof(*ch->untold));
-	ch->copy = table(1, h->journal_size / JOURNAL_SHARE);
-	ch->waiting = table(h->n_slots, sizeof(*ch->waiting));
+	ch->conn = sparse_new(h->n_slots + CHAT_SPARE, sizeof(*ch->conn));
+	ch->local = sparse_new(h->n_entries, sizeof(*ch->local));
+	ch->here = sparse_new(claim_blocks(h->n_slots), sizeof(*ch->here));
+	ch->by_fd = sparse_new(CHAT_FDS, sizeof(*ch->by_fd));
+	ch->dirty = sparse_new((size_t)h->n_slots * 2, sizeof(*ch->dirty));
+	ch->dropped = sparse_new((size_t)h->n_slots * 2, sizeof(*ch->dropped));
+	ch->untold = sparse_new(h->n_slots, sizeof(*ch->untold));
+	ch->copy = sparse_new(1, h->journal_size / JOURNAL_SHARE);
+	ch->waiting = sparse_new(h->n_slots, sizeof(*ch->waiting));
 	ch->payload = malloc(SHM_STAGE);
-	ch->raw = table(1, SHM_STAGE);
+	ch->raw = sparse_new(1, SHM_STAGE);
 	ch->budget_us = CHAT_BUDGET_US;
 	ch->budget_bytes = CHAT_BUDGET_BYTES;
 	if (ch->here == NULL || ch->conn == NULL || ch->local == NULL ||

@@ -269,7 +269,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 	e = &ch->hub->entry[p->channel];
 	delivery_begin(&d, p, &ch->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
-	if (e->name[0] == '#') {
+	if (presence_name_is_user(e->name, e->name_len)) {
 		deliver_user(ch, &d);
 	} else if (p->format != FORMAT_KICK) {
 		if (p->channel == PRESENCE_LOBBY)

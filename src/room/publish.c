@@ -97,7 +97,8 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 		if (to != PUBLISH_MAKE)
 			return PUBLISH_ABSENT;
 		quota_refuse(ch, what->conn,
-		    name[0] == '#' ? QUOTA_USERS : QUOTA_CHANNELS);
+		    presence_name_is_user(name, len) ? QUOTA_USERS
+						     : QUOTA_CHANNELS);
 		return PUBLISH_FULL;
 	}
 	SHM_COUNT(ch->hub->me->published, 1);

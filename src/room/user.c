@@ -20,7 +20,7 @@ user_channel(const char *name, size_t len, char out[USER_NAME_MAX + 1])
 void
 user_log_left(const struct presence_view *v, void *arg)
 {
-	if (v->name[0] == '#')
+	if (presence_name_is_user(v->name, v->name_len))
 		log_debug("%s left", log_text(v->name + 1, v->name_len - 1));
 }
 

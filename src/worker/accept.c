@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "codec/http.h"
 #include "conn/conn.h"
 #include "hub/stats.h"
 #include "net/transport.h"
@@ -105,10 +106,7 @@ listen_set(struct worker *w, bool on)
 static void
 turn_away(struct worker *w, int fd)
 {
-	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
-				   "Content-Length: 0\r\n"
-				   "Retry-After: 5\r\n"
-				   "Connection: close\r\n\r\n";
+	static const char busy[] = HTTP_BUSY;
 
 	(void)transports[TRANSPORT_USUAL]->send(
 	    &(struct transport_socket){.fd = fd, .conn = SHM_NONE},

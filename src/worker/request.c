@@ -67,7 +67,7 @@ request_drained(struct route *route)
 	route_refuse(503,
 	    "draining: this server sends its clients away, try another one",
 	    route);
-	route->headers = "Retry-After: 5\r\n";
+	route->headers = HTTP_RETRY;
 }
 
 /* A table is full: says which. */
@@ -86,7 +86,7 @@ refuse_full(struct chat *ch, uint32_t i)
 	}
 	snprintf(text, sizeof(text), "the server is full: %s", why);
 	route_refuse(503, text, &route);
-	route.headers = "Retry-After: 5\r\n";
+	route.headers = HTTP_RETRY;
 	request_refuse(ch, i, &route);
 }
 
@@ -97,7 +97,7 @@ refuse_memory(struct chat *ch, uint32_t i)
 	struct route route;
 
 	route_refuse(503, "there is no memory for the request", &route);
-	route.headers = "Retry-After: 5\r\n";
+	route.headers = HTTP_RETRY;
 	route.key = "input-memory";
 	request_refuse(ch, i, &route);
 }
