@@ -205,7 +205,8 @@ member_parse(struct master *m, const char *line)
 	    &in.cleaner, &in.clean_ms, &in.owed, &keeper, &in.keeper_link,
 	    &in.fault_hand, &in.fault_arg, &in.retire_ms);
 	if (n != 19 || in.slot != m->n_workers ||
-	    m->n_workers == CONF_WORKERS_MAX)
+	    m->n_workers == CONF_WORKERS_MAX || in.cleaner < -1 ||
+	    in.cleaner >= CONF_WORKERS_MAX)
 		return false;
 	in.pid = pid;
 	in.ready = ready != 0;

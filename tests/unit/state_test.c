@@ -232,6 +232,19 @@ nonsense(void **state)
 	assert_int_equal(text_read("chatd 1\n" HUB MEMBER), -1);
 	assert_int_equal(
 	    text_read("chatd 1\n" HUB "control 4 /x\nmember 1" MEMBER), -1);
+	/* who cleans up after it is no worker */
+	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n"
+				   "member 0 1 1 1 9 0 0 0 0 0 0 63 0 0 1 10 "
+				   "0 0 0\n"),
+	    0);
+	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n"
+				   "member 0 1 1 1 9 0 0 0 0 0 0 64 0 0 1 10 "
+				   "0 0 0\n"),
+	    -1);
+	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n"
+				   "member 0 1 1 1 9 0 0 0 0 0 0 -2 0 0 1 10 "
+				   "0 0 0\n"),
+	    -1);
 	assert_int_equal(text_read("hub 3 1 2\n"), -1);
 	assert_int_equal(text_read("policy 0 1 2 3\n"), -1);
 	assert_int_equal(text_read("x\n"), -1);
