@@ -138,7 +138,7 @@ struct conf_live {
 
 struct conf {
 	char *listen[CONF_LISTEN_MAX]; /* "host:port", as written */
-	/* "file:line" of each; NULL: the default, or the command line's */
+	/* as where[], of each */
 	char *listen_where[CONF_LISTEN_MAX];
 	int n_listen;
 	bool listen_is_default; /* the first conf_add_listen replaces it */
@@ -155,7 +155,7 @@ struct conf {
 	char *pidfile, *control, *log_file; /* NULL = default */
 	char *webroot;	 /* folder of the web page; NULL = the one built in */
 	bool exempt_set; /* the file has limit-exempt: no defaults any more */
-	char *where[CONF_KEYS_MAX]; /* "file:line", see conf_where() */
+	char *where[CONF_KEYS_MAX]; /* see conf_where() */
 	struct conf_live live;
 };
 
@@ -212,9 +212,17 @@ int conf_differences(
 int conf_live_differences(const struct conf_live *old,
     const struct conf_live *new, char *out, size_t out_len);
 
-/* Where a file sets a key, "file:line"; NULL: it does not, or the key may
- * repeat. */
+/* Where a key is set, first if it may repeat: "file:line", or the option, "-w";
+ * NULL: nowhere, or it is `listen`. */
 const char *conf_where(const struct conf *c, const char *key);
+
+/* Notes that an option of the command line sets a key: its place is the
+ * option, "-w". False: no memory. */
+bool conf_note_option(struct conf *c, const char *key, const char *option);
+
+/* Takes from another configuration where the keys are set that a reload
+ * applies. */
+void conf_take_where(struct conf *to, struct conf *from);
 
 /* "file:line: listen: ", or what is known of it, for a complaint about an
  * address. One static buffer. */

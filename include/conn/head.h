@@ -35,5 +35,4 @@ int head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part);
 /* Ten times a second: how much all of them may hold. */
 void head_sweep(struct chat *ch);
 
-
 #endif

@@ -385,6 +385,36 @@ conf_note_where(
 	return true;
 }
 
+bool
+conf_note_option(struct conf *c, const char *key, const char *option)
+{
+	char *copy = strdup(option);
+
+	if (copy == NULL)
+		return false;
+	for (int i = 0; conf_keys[i].name != NULL; i++)
+		if (strcmp(conf_keys[i].name, key) == 0) {
+			free(c->where[i]);
+			c->where[i] = copy;
+			return true;
+		}
+	free(copy);
+	return true;
+}
+
+void
+conf_take_where(struct conf *to, struct conf *from)
+{
+	char *where;
+
+	for (int i = 0; conf_keys[i].name != NULL; i++)
+		if (conf_keys[i].reloads) {
+			where = to->where[i];
+			to->where[i] = from->where[i];
+			from->where[i] = where;
+		}
+}
+
 /* The shared pools hold what one connection may use of them. */
 const char *
 conf_finish(struct conf *c, const char **where)

@@ -58,6 +58,7 @@ static struct {
 static void complain(const char *, ...)
     __attribute__((format(printf, 1, 2)));
 static void set(const struct conf_key *, const char *);
+static void note_first(const struct conf_key *);
 static void include(const char *);
 static void skip_block(void);
 static void yyerror(const char *);
@@ -117,6 +118,7 @@ setting	: VALUE STRING	{ set($1, $2); }
 	| ORIGIN '{' newlines block '}'
 	| CHANNEL STRING '{' {
 		check(conf_channel_begin(&p.draft, p.conf, $2));
+		note_first($1);
 	} rules last '}' {
 		check(conf_channel_end(&p.draft, p.conf));
 	}
@@ -142,7 +144,10 @@ block	: /* empty */
 	| block origin newlines
 	;
 
-origin	: STRING		{ check(conf_set(p.conf, p.list, $1)); }
+origin	: STRING {
+		check(conf_set(p.conf, p.list, $1));
+		note_first(p.list);
+	}
 	;
 
 newlines : /* empty */
@@ -236,6 +241,15 @@ set_once(const struct conf_key *key)
 	if (!conf_note_where(p.conf, key, p.here.file, p.here.line))
 		p.no_memory = true;
 	return !p.no_memory;
+}
+
+/* Notes where a key that may repeat is set first. */
+static void
+note_first(const struct conf_key *key)
+{
+	if (conf_where(p.conf, key->name) == NULL &&
+	    !conf_note_where(p.conf, key, p.here.file, p.here.line))
+		p.no_memory = true;
 }
 
 /* Sets a key that has one value, or one address of `listen`. */

@@ -47,7 +47,7 @@ command_show_upgrade(struct call *c)
 	upgrade_show(c->master, c->json, c->answer->text);
 }
 
-/* show workers|users|connections|stats */
+/* show workers|users|connections|channels|stats|config */
 static void
 command_show(struct call *c)
 {
@@ -291,7 +291,9 @@ static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_SHOW_WORKERS] = command_show,
     [COMMAND_SHOW_USERS] = command_show,
     [COMMAND_SHOW_CONNECTIONS] = command_show,
+    [COMMAND_SHOW_CHANNELS] = command_show,
     [COMMAND_SHOW_STATS] = command_show,
+    [COMMAND_SHOW_CONFIG] = command_show,
     [COMMAND_SHOW_UPGRADE] = command_show_upgrade,
     [COMMAND_KICK] = command_kick,
     [COMMAND_SAY] = command_say,

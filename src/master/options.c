@@ -115,6 +115,26 @@ workers_choose(void)
 	return n < CONF_WORKERS_MAX ? (int)n : CONF_WORKERS_MAX;
 }
 
+/* Notes which keys the command line sets; false: no memory. */
+static bool
+places_note(struct conf *c, const struct options *o)
+{
+	const struct {
+		bool given;
+		const char *key, *option;
+	} all[] = {{o->workers >= 0, "workers", "-w"},
+	    {o->verbose, "log", "-v"}, {o->pidfile != NULL, "pidfile", "-p"},
+	    {o->control != NULL, "control", "-s"},
+	    {o->user != NULL, "user", "-u"}};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].given)
+			good = good &&
+			    conf_note_option(c, all[i].key, all[i].option);
+	return good;
+}
+
 /* Lets the command line win; false: no memory. */
 static bool
 conf_override(struct conf *c, const struct options *o)
@@ -122,7 +142,8 @@ conf_override(struct conf *c, const struct options *o)
 	if (o->n_listen > 0)
 		conf_clear_listen(c);
 	for (int i = 0; i < o->n_listen; i++)
-		if (conf_add_listen(c, o->listen[i]) == -1)
+		if (conf_add_listen(c, o->listen[i]) == -1 ||
+		    (c->listen_where[i] = strdup("-l")) == NULL)
 			return false;
 	if (o->workers >= 0)
 		c->workers = o->workers;
@@ -130,7 +151,7 @@ conf_override(struct conf *c, const struct options *o)
 		c->workers = workers_choose();
 	if (o->verbose)
 		c->live.verbose = 1;
-	return string_set(&c->pidfile, o->pidfile) &&
+	return places_note(c, o) && string_set(&c->pidfile, o->pidfile) &&
 	    string_set(&c->control, o->control) &&
 	    string_set(&c->user, o->user) && string_settle(&c->pidfile) &&
 	    string_settle(&c->control) && string_settle(&c->log_file);

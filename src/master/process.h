@@ -328,8 +328,8 @@ void keep_end(struct member *w, uint64_t limit_ms);
 
 /* fdstore.c: what the service manager kept */
 void fdstore_listeners(struct master *m); /* before any is bound */
-bool fdstore_hub(struct master *m);	/* false: nothing that is of use */
-void fdstore_put(struct master *m);	/* for the next time */
+bool fdstore_hub(struct master *m);	  /* false: nothing that is of use */
+void fdstore_put(struct master *m);	  /* for the next time */
 void fdstore_leave(void); /* nobody shall wait for the next time */
 
 /* log_child.c: the log process */
