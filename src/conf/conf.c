@@ -1,7 +1,6 @@
-/* conf: defaults, keys and what they may be. parse.y reads the files. */
+/* conf: a configuration with its defaults, and what its keys may be set to. */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +10,6 @@
 #include "units.h"
 
 enum { SUBSCRIPTIONS_EACH = 8 /* of a connection on average */ };
-
-/* Formats a complaint into the one static buffer. */
-const char *
-conf_complain(const char *fmt, ...)
-{
-	static char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return text;
-}
 
 /* Sets a key to its default, word by word if it is a list; false: no memory. */
 static bool
@@ -349,72 +335,6 @@ conf_set_rate(struct conf *c, const struct conf_key *key, const char *rate,
 	return NULL;
 }
 
-/* Where a key is set. */
-const char *
-conf_where(const struct conf *c, const char *key)
-{
-	for (int i = 0; conf_keys[i].name != NULL; i++)
-		if (strcmp(conf_keys[i].name, key) == 0)
-			return c->where[i];
-	return NULL;
-}
-
-const char *
-conf_listen_place(const struct conf *c, int address)
-{
-	const char *where = c->listen_where[address];
-
-	return where != NULL ? conf_complain("%s: listen: ", where)
-			     : "listen: ";
-}
-
-/* Notes where a key is set. */
-bool
-conf_note_where(
-    struct conf *c, const struct conf_key *key, const char *file, int line)
-{
-	char **where = key->kind == CONF_KIND_LISTEN
-	    ? &c->listen_where[c->n_listen - 1]
-	    : &c->where[key - conf_keys];
-	char *text;
-
-	if (asprintf(&text, "%s:%d", file, line) == -1)
-		return false;
-	free(*where);
-	*where = text;
-	return true;
-}
-
-bool
-conf_note_option(struct conf *c, const char *key, const char *option)
-{
-	char *copy = strdup(option);
-
-	if (copy == NULL)
-		return false;
-	for (int i = 0; conf_keys[i].name != NULL; i++)
-		if (strcmp(conf_keys[i].name, key) == 0) {
-			free(c->where[i]);
-			c->where[i] = copy;
-			return true;
-		}
-	free(copy);
-	return true;
-}
-
-void
-conf_take_where(struct conf *to, struct conf *from)
-{
-	char *where;
-
-	for (int i = 0; conf_keys[i].name != NULL; i++)
-		if (conf_keys[i].reloads) {
-			where = to->where[i];
-			to->where[i] = from->where[i];
-			from->where[i] = where;
-		}
-}
-
 /* The shared pools hold what one connection may use of them. */
 const char *
 conf_finish(struct conf *c, const char **where)
@@ -443,11 +363,4 @@ conf_finish(struct conf *c, const char **where)
 				     "must hold a queue",
 		    c->live.queue_bytes, (unsigned long long)c->output_bytes);
 	return NULL;
-}
-
-/* Reads a file, not by a bundle. */
-struct conf *
-conf_load(const char *file, char *error, size_t error_len)
-{
-	return conf_load_bundle(file, NULL, error, error_len);
 }

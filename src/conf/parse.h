@@ -117,9 +117,12 @@ const char *conf_channel_set(
 const char *
 conf_channel_end(const struct conf_channel_draft *d, struct conf *c);
 
-/* Notes where a key is set; of `listen`, where its last address is. False: no
- * memory. */
+/* Notes where a key is set; of `listen`, where its last address is; of one that
+ * may repeat, where it is set first. False: no memory. */
 bool conf_note_where(
+    struct conf *c, const struct conf_key *key, const char *file, int line);
+
+bool conf_note_first(
     struct conf *c, const struct conf_key *key, const char *file, int line);
 
 /* Judges keys against each other once all are known; as above, and *where is

@@ -58,7 +58,6 @@ static struct {
 static void complain(const char *, ...)
     __attribute__((format(printf, 1, 2)));
 static void set(const struct conf_key *, const char *);
-static void note_first(const struct conf_key *);
 static void include(const char *);
 static void skip_block(void);
 static void yyerror(const char *);
@@ -118,7 +117,8 @@ setting	: VALUE STRING	{ set($1, $2); }
 	| ORIGIN '{' newlines block '}'
 	| CHANNEL STRING '{' {
 		check(conf_channel_begin(&p.draft, p.conf, $2));
-		note_first($1);
+		p.no_memory |= !conf_note_first(
+		    p.conf, $1, p.here.file, p.here.line);
 	} rules last '}' {
 		check(conf_channel_end(&p.draft, p.conf));
 	}
@@ -146,7 +146,8 @@ block	: /* empty */
 
 origin	: STRING {
 		check(conf_set(p.conf, p.list, $1));
-		note_first(p.list);
+		p.no_memory |= !conf_note_first(
+		    p.conf, p.list, p.here.file, p.here.line);
 	}
 	;
 
@@ -243,15 +244,6 @@ set_once(const struct conf_key *key)
 	return !p.no_memory;
 }
 
-/* Notes where a key that may repeat is set first. */
-static void
-note_first(const struct conf_key *key)
-{
-	if (conf_where(p.conf, key->name) == NULL &&
-	    !conf_note_where(p.conf, key, p.here.file, p.here.line))
-		p.no_memory = true;
-}
-
 /* Sets a key that has one value, or one address of `listen`. */
 static void
 set(const struct conf_key *key, const char *value)
@@ -334,14 +326,6 @@ include(const char *name)
 		return;
 	p.here = here;
 	complain("include: %s: %s", name, source_error());
-}
-
-/* Whether a byte needs no quotes. */
-static bool
-is_word(int c)
-{
-	return c != EOF && c < 0x80 &&
-	    (isalnum(c) || (c != 0 && strchr(".:/-_*", c) != NULL));
 }
 
 /* A string token. */
@@ -454,7 +438,7 @@ lex_word(bool at_start)
 			plain = false;
 			if (!lex_macro(text, sizeof(text), &len))
 				return BAD;
-		} else if (!is_word(c))
+		} else if (!source_is_word(c))
 			break;
 		else if (len == sizeof(text) - 1)
 			return complain("a string is too long"), BAD;
@@ -520,7 +504,7 @@ yylex(void)
 	}
 	if (c == '"' || c == '\'')
 		return lex_quoted();
-	if (c == '$' || is_word(c))
+	if (c == '$' || source_is_word(c))
 		return lex_word(at_start);
 	s->at++;
 	snprintf(p.token, sizeof(p.token), "%c", c);

@@ -1,6 +1,22 @@
-/* unknown: words that are no key, and the one that was meant. */
+/* complain: what is wrong with a file, in words. */
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "base/nearest.h"
 #include "parse.h"
+
+/* Formats a complaint into the one static buffer. */
+const char *
+conf_complain(const char *fmt, ...)
+{
+	static char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return text;
+}
 
 /* The key that is nearest to a word; NULL: none is near. */
 const char *
