@@ -258,6 +258,7 @@ struct chat {
 	bool parting;	     /* answers to requests close their connections */
 
 	const struct conn_rooms *rooms;
+	event_callback_fn on_event; /* of a connection's socket (conn/io.h) */
 
 	/* What the takeover layer does, called while n_moving is not 0: another
 	 * worker has taken up a connection that was given to it */
@@ -280,5 +281,24 @@ struct chat {
 	/* and when it has taken too long */
 	void (*request_late)(struct chat *ch, uint32_t conn);
 };
+
+static inline struct slot *
+conn_slot(struct chat *ch, uint32_t i)
+{
+	return &ch->hub->slot[i];
+}
+
+static inline bool
+conn_has_slot(const struct chat *ch, uint32_t i)
+{
+	return i < ch->hub->n_slots;
+}
+
+/* How a connection that is open speaks. */
+static inline const struct framing *
+conn_framing(const struct chat *ch, uint32_t i)
+{
+	return ch->dialects.at[ch->conn[i].dialect].codec;
+}
 
 #endif

@@ -17,6 +17,9 @@ bool head_keep(struct chat *ch, uint32_t conn, const char *bytes, size_t len);
 /* Copies out what is kept; false: shared memory is corrupted. */
 bool head_read(const struct chat *ch, uint32_t conn, char *out);
 
+/* Puts a connection whose head is kept behind all others. Of this module. */
+void head_link(struct chat *ch, uint32_t conn);
+
 /* Keeps nothing of it any more. */
 void head_forget(struct chat *ch, uint32_t conn);
 

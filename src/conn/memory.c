@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "conn/conn.h"
 #include "hub/stats.h"
-#include "memory.h"
 
 _Static_assert(
     OUTPUT_ESCAPED *CONF_MESSAGE_SIZE_MAX + OUTPUT_AROUND <= OUTPUT_FRAME_MAX,

@@ -59,6 +59,7 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	    custody_init(ch) < 0)
 		return -1;
 	ch->rooms = &membership;
+	ch->on_event = conn_event_cb;
 	head_sweep(ch);
 	chat_clock(ch);
 	return 0;
