@@ -137,7 +137,8 @@ struct conf_live {
 };
 
 struct conf {
-	char *listen[CONF_LISTEN_MAX]; /* "host:port", as written */
+	char *listen[CONF_LISTEN_MAX];	     /* "host:port", as written */
+	char *listen_words[CONF_LISTEN_MAX]; /* behind it; NULL: none */
 	/* as where[], of each */
 	char *listen_where[CONF_LISTEN_MAX];
 	int n_listen;
@@ -184,12 +185,16 @@ struct conf *conf_load_bundle(
 bool conf_exists(const char *file, struct bundle *b);
 
 /*
- * Adds an address; -1 and errno ENOSPC when there are CONF_LISTEN_MAX
- * already. The first one replaces the default. conf_clear_listen forgets all
- * (the command line's -l wins over the file's).
+ * Adds an address, "host:port" or that and words behind it, each after a
+ * blank; -1 and errno ENOSPC when there are CONF_LISTEN_MAX already. The first
+ * one replaces the default. conf_clear_listen forgets all (the command line's
+ * -l wins over the file's).
  */
 int conf_add_listen(struct conf *c, const char *address);
 void conf_clear_listen(struct conf *c);
+
+/* Whether that is the text of the address of that number, with its words. */
+bool conf_listen_is(const struct conf *c, int i, const char *text);
 
 /*
  * "64K", "10m", "8/s burst 20" are the parser's; these serve the command line

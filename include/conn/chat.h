@@ -24,6 +24,7 @@
 #include "hub/output.h"
 #include "hub/slot.h"
 #include "net/batch.h"
+#include "net/endpoint.h"
 
 enum {
 	CHAT_LINGER_MS = 1000, /* read on after our FIN, so that what was sent
@@ -102,6 +103,7 @@ struct conn {
 	uint8_t door;	   /* enum slot_door, of one that is open, */
 	uint8_t dialect;   /* and the dialect that it speaks */
 	uint8_t transport; /* its number (net/transport.h) */
+	uint8_t endpoint;  /* REQUEST: the number of the one it came through */
 	bool blocked : 1;  /* the socket is full: EV_WRITE is set */
 	bool paused : 1;   /* not reading */
 	bool present : 1;  /* counted in presence */
@@ -154,6 +156,8 @@ struct door_ops {
 	const char *name;
 	/* That it is spoken in; NULL: each one that begins with HTTP. */
 	const char *framing;
+	/* The first message to a client in a framing without HTTP. */
+	const char *greeting;
 	bool binary; /* accepts binary messages */
 	/* Carries a message out. One of several commands may be left in the
 	 * middle once conn_is_spent(): `rest_from` of the chat is then how many
@@ -195,6 +199,7 @@ struct chat {
 	struct batch *batch;
 	const struct door_ops *door[4]; /* by enum slot_door */
 	struct dialects dialects;
+	const struct endpoints *endpoints; /* through which they come */
 
 	struct claim slots, subscriptions;
 	struct output_pool output;

@@ -29,12 +29,20 @@ struct conn_stations {
 bool
 conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out);
 
+/* What a connection in CONN_REQUEST came through. */
+static inline const struct endpoint *
+conn_endpoint(const struct chat *ch, uint32_t i)
+{
+	return &ch->endpoints->at[ch->conn[i].endpoint];
+}
+
 /*
- * Takes up an accepted socket in CONN_REQUEST. Owns fd from then on. Returns
- * its number, or SHM_NONE (fd is untouched) when not even a spare connection
- * is left.
+ * Takes up a socket in CONN_REQUEST that an endpoint has accepted. Owns fd from
+ * then on. Returns its number, or SHM_NONE (fd is untouched) when not even a
+ * spare connection is left.
  */
-uint32_t conn_accept(struct chat *ch, int fd, const struct sockaddr *peer);
+uint32_t conn_accept(
+    struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer);
 
 /*
  * Makes it a WebSocket connection: the 101 is its first output. `used` bytes

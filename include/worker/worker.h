@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "hub/shm.h"
+#include "net/endpoint.h"
 
 /* What a worker is born with. */
 struct worker_start {
@@ -29,8 +30,8 @@ struct worker_start {
 	const struct conf_live *live;
 	uint32_t connections; /* of all workers at once */
 	bool io_uring;
-	const int *listener; /* bound; listening by the time of MSG_START */
-	int n_listeners;
+	const struct endpoints *endpoints; /* bound; listening by the time of
+					    * MSG_START */
 };
 
 /*

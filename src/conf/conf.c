@@ -73,8 +73,9 @@ conf_clear_listen(struct conf *c)
 
 	for (i = 0; i < c->n_listen; i++) {
 		free(c->listen[i]);
+		free(c->listen_words[i]);
 		free(c->listen_where[i]);
-		c->listen[i] = c->listen_where[i] = NULL;
+		c->listen[i] = c->listen_words[i] = c->listen_where[i] = NULL;
 	}
 	c->n_listen = 0;
 	c->listen_is_default = false;
@@ -84,19 +85,56 @@ conf_clear_listen(struct conf *c)
 int
 conf_add_listen(struct conf *c, const char *address)
 {
-	char *copy;
+	const size_t len = strcspn(address, " ");
+	char *copy, *words = NULL;
 
 	if (!c->listen_is_default && c->n_listen == CONF_LISTEN_MAX) {
 		errno = ENOSPC;
 		return -1;
 	}
-	if ((copy = strdup(address)) == NULL)
+	if ((copy = strndup(address, len)) == NULL)
 		return -1;
+	if (address[len] != '\0' &&
+	    (words = strdup(address + len + 1)) == NULL) {
+		free(copy);
+		return -1;
+	}
 	if (c->listen_is_default && c->n_listen == 1)
 		conf_clear_listen(c);
 	c->listen_is_default = false;
+	c->listen_words[c->n_listen] = words;
 	c->listen[c->n_listen++] = copy;
 	return 0;
+}
+
+/* Whether a text is an address and its words. */
+bool
+conf_listen_is(const struct conf *c, int i, const char *text)
+{
+	const size_t len = strlen(c->listen[i]);
+	const char *words = c->listen_words[i];
+
+	if (strncmp(text, c->listen[i], len) != 0)
+		return false;
+	return words == NULL
+	    ? text[len] == '\0'
+	    : text[len] == ' ' && strcmp(text + len + 1, words) == 0;
+}
+
+/* Adds a word behind the newest address. */
+const char *
+conf_listen_word(struct conf *c, const char *word)
+{
+	char **words = &c->listen_words[c->n_listen - 1], *all;
+
+	if (*word == '\0' || strchr(word, ' ') != NULL)
+		return conf_complain("listen: \"%s\" is no word", word);
+	if (asprintf(&all, "%s%s%s", *words != NULL ? *words : "",
+		*words != NULL ? " " : "", word) == -1)
+		return conf_complain("%s", strerror(errno));
+	free(*words);
+	*words = all;
+	return NULL;
 }
 
 /* Stores a key's number. */

@@ -109,6 +109,9 @@ const char *conf_add_origin(struct conf *c, const char *origin);
 const char *conf_add_host(struct conf *c, const char *host);
 const char *conf_add_exempt(struct conf *c, const char *prefix);
 
+/* A word behind the address that was added last; as above. */
+const char *conf_listen_word(struct conf *c, const char *word);
+
 /* A channel block: begin, set for each rule, end; as above. */
 const char *conf_channel_begin(
     struct conf_channel_draft *d, const struct conf *c, const char *pattern);

@@ -78,7 +78,7 @@ check(const char *wrong)
 	const struct conf_key *key;
 }
 
-%token <key> VALUE RATE ORIGIN CHANNEL
+%token <key> VALUE LISTEN RATE ORIGIN CHANNEL
 %token <text> NAME STRING
 %token INCLUDE BAD
 
@@ -103,6 +103,7 @@ macro	: NAME '=' STRING	{ check(macro_define(&p.macros, $1, $3)); }
 	;
 
 setting	: VALUE STRING	{ set($1, $2); }
+	| LISTEN STRING { set($1, $2); } words
 	| RATE STRING {
 		if (set_once($1))
 			check(conf_set_rate(p.conf, $1, $2, NULL));
@@ -122,6 +123,10 @@ setting	: VALUE STRING	{ set($1, $2); }
 	} rules last '}' {
 		check(conf_channel_end(&p.draft, p.conf));
 	}
+	;
+
+words	: /* empty */
+	| words STRING	{ check(conf_listen_word(p.conf, $2)); }
 	;
 
 rules	: /* empty */
@@ -415,6 +420,8 @@ lex_key(const char *word)
 		return complain("%s", conf_unknown(word)), BAD;
 	p.key = key->name;
 	yylval.key = key;
+	if (key->kind == CONF_KIND_LISTEN)
+		return LISTEN;
 	if (key->kind == CONF_KIND_RATE)
 		return RATE;
 	if (key->kind == CONF_KIND_CHANNEL)

@@ -24,7 +24,8 @@ conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out)
 }
 
 uint32_t
-conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
+conn_accept(
+    struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer)
 {
 	uint32_t i = fd < CHAT_FDS ? number_take(ch) : SHM_NONE;
 	struct conn *c;
@@ -35,7 +36,8 @@ conn_accept(struct chat *ch, int fd, const struct sockaddr *peer)
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
 	ch->by_fd[fd] = i;
-	c->transport = TRANSPORT_USUAL;
+	c->endpoint = endpoint;
+	c->transport = conn_endpoint(ch, i)->transport;
 	c->phase = CONN_REQUEST;
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	if (conn_has_slot(ch, i))
@@ -59,7 +61,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
-	const uint8_t framing = FRAMING_USUAL;
+	const uint8_t framing = conn_endpoint(ch, i)->framing;
 	uint8_t dialect = dialect_find(&ch->dialects, (uint8_t)door, framing);
 	uint32_t entry = SHM_NONE;
 	struct frame f;

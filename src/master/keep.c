@@ -111,8 +111,7 @@ child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
 	log_set_name(name);
 	daemon_set_title(name);
 	spawn_child_drop(m);
-	for (int i = 0; i < m->n_listeners; i++)
-		close(m->listener[i]);
+	endpoints_close(&m->endpoints);
 	if (identity_assume(&m->identity) == -1)
 		log_fatal("cannot become user %s: %s", m->identity.name,
 		    strerror(errno));

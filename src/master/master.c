@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/framing.h"
 #include "codec/message.h"
 #include "hub/journal.h"
 #include "hub/stats.h"
@@ -89,9 +90,7 @@ master_lowest(const struct master *m)
 void
 master_close_listeners(struct master *m)
 {
-	for (int i = 0; i < m->n_listeners; i++)
-		close(m->listener[i]);
-	m->n_listeners = 0;
+	endpoints_close(&m->endpoints);
 }
 
 /* Forks at the start, a few at a time. */
@@ -113,23 +112,23 @@ start_more(struct master *m)
 		}
 }
 
-/* Says that clients can come, and where to: the first address, as it is typed
- * into a browser. */
+/* Says that clients can come, and where to: the first address that serves HTTP,
+ * as it is typed into a browser. */
 static void
 ready_log(const struct master *m)
 {
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-	char name[LISTENER_TEXT];
-	const char *port;
+	const char *name, *port;
 	bool any;
+	int k = 0;
 
-	if (m->n_listeners == 0 ||
-	    getsockname(m->listener[0], (struct sockaddr *)&sa, &len) == -1) {
+	while (
+	    k < m->endpoints.n && !framing_of(m->endpoints.at[k].framing)->http)
+		k++;
+	if (k == m->endpoints.n) {
 		log_info("ready");
 		return;
 	}
-	listener_name((struct sockaddr *)&sa, name);
+	name = m->endpoints.at[k].name;
 	any =
 	    strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
 	port = strrchr(name, ':');
@@ -142,8 +141,8 @@ ready_log(const struct master *m)
 static void
 serve(struct master *m)
 {
-	for (int i = 0; i < m->n_listeners; i++)
-		if (listener_listen(m->listener[i]) == -1) {
+	for (int i = 0; i < m->endpoints.n; i++)
+		if (listener_listen(m->endpoints.at[i].fd) == -1) {
 			master_fail(m, "cannot listen: %s", strerror(errno));
 			return;
 		}

@@ -10,6 +10,7 @@
 
 #include "base/machine.h"
 #include "codec/message.h"
+#include "door/door.h"
 #include "hub/journal.h"
 
 static const char default_file[] = CHATD_SYSCONFDIR "/chatd/chatd.conf";
@@ -171,6 +172,24 @@ options_access_fits(const struct conf *c, const struct conf *running,
 	return wrong == NULL;
 }
 
+/* Whether the words behind each address make sense. */
+static bool
+options_endpoints_fit(const struct conf *c, char *error, size_t error_len)
+{
+	struct endpoint e;
+	char wrong[512];
+
+	for (int i = 0; i < c->n_listen; i++) {
+		if (endpoint_parse(&e, c->listen_words[i], door_words(), wrong,
+			sizeof(wrong)) == 0)
+			continue;
+		snprintf(error, error_len, "%s%s: %s\n",
+		    conf_listen_place(c, i), c->listen[i], wrong);
+		return false;
+	}
+	return true;
+}
+
 /* What takes more than one line, of the file or the command line. */
 static bool
 conf_is_sound(const struct conf *c, char *error, size_t error_len)
@@ -184,7 +203,8 @@ conf_is_sound(const struct conf *c, char *error, size_t error_len)
 	while (ring < entry * JOURNAL_SHARE)
 		ring *= 2;
 	if (c->journal_bytes >= ring)
-		return options_access_fits(c, c, error, error_len);
+		return options_endpoints_fit(c, error, error_len) &&
+		    options_access_fits(c, c, error, error_len);
 	if (where == NULL)
 		where = conf_where(c, "journal");
 	snprintf(error, error_len,

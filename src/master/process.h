@@ -19,7 +19,7 @@
 #include "master/policy.h"
 #include "master/sizes.h"
 #include "master/watchdog.h"
-#include "net/listener.h"
+#include "net/endpoint.h"
 #include "state.h"
 
 struct bundle;
@@ -194,9 +194,9 @@ struct master {
 	bool reload_is_due;    /* in the next program, see upgrade.c */
 	struct control *control;
 	struct log_child log;
-	int ready_pipe; /* to the waiting parent; -1: none */
-	int listener[LISTENER_MAX], n_listeners;
-	int n_workers, wanted; /* fewer: the last ones leave */
+	int ready_pipe;		    /* to the waiting parent; -1: none */
+	struct endpoints endpoints; /* that it listens at */
+	int n_workers, wanted;	    /* fewer: the last ones leave */
 	struct member member[CONF_WORKERS_MAX];
 	struct watchdog watchdog;
 	uint64_t skewed_ms; /* connections are uneven since; 0: they are not */

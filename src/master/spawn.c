@@ -115,8 +115,7 @@ static void __attribute__((noreturn)) child_run(struct member *w, int control,
 	    .live = &m->live,
 	    .connections = m->conf->connections,
 	    .io_uring = m->conf->io_uring,
-	    .listener = m->listener,
-	    .n_listeners = m->n_listeners};
+	    .endpoints = &m->endpoints};
 	char name[32];
 
 	snprintf(name, sizeof(name), "worker %d", w->slot);

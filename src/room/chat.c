@@ -31,6 +31,7 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->live = *live;
 	ch->base = base;
 	ch->batch = batch;
+	ch->endpoints = &endpoints_usual;
 	ch->conn = sparse_new(h->n_slots + CHAT_SPARE, sizeof(*ch->conn));
 	ch->local = sparse_new(h->n_entries, sizeof(*ch->local));
 	ch->here = sparse_new(claim_blocks(h->n_slots), sizeof(*ch->here));

@@ -154,6 +154,14 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 		first_frames(ch, i, head + n, more, n);
 }
 
+/* The door is not open at the endpoint that the connection came through. */
+static void
+request_elsewhere(struct route *route)
+{
+	route_refuse(404, "that is not served at this address", route);
+	route->key = "listen";
+}
+
 /* A complete head of n bytes, with `more` bytes behind it. Returns as
  * body_begin(). */
 static size_t
@@ -166,6 +174,9 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 		route_refuse(r.status, r.reason, &route);
 	else
 		route_request(&ch->live, &r, &route);
+	if (route.status == 101 &&
+	    !endpoint_has(conn_endpoint(ch, i), (unsigned)route.door))
+		request_elsewhere(&route);
 	if (ch->draining)
 		request_drained(&route);
 	/* what its slot says of input and output counts from the first byte */

@@ -40,7 +40,7 @@ state_judge(const struct master *m, const struct state *s, size_t size)
 {
 	REQUIRE(s->hub != -1 && s->control != -1);
 	REQUIRE(m->n_workers > 0 && m->n_workers <= CONF_WORKERS_MAX);
-	REQUIRE(m->n_listeners >= 0 && m->n_listeners <= LISTENER_MAX);
+	REQUIRE(m->endpoints.n >= 0 && m->endpoints.n <= ENDPOINTS_MAX);
 	REQUIRE(s->n_listen >= 0 && s->n_listen <= CONF_LISTEN_MAX);
 	REQUIRE(s->options.n_listen <= CONF_LISTEN_MAX);
 	REQUIRE(m->n_orders <= ORDERS_MAX);

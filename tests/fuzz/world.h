@@ -143,7 +143,7 @@ world_open(struct world_client *c, enum slot_door door, const char *user)
 		    0, fd) == 0);
 	REQUIRE(
 	    setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0);
-	c->conn = conn_accept(ch, fd[0], (const struct sockaddr *)&a);
+	c->conn = conn_accept(ch, 0, fd[0], (const struct sockaddr *)&a);
 	REQUIRE(c->conn != SHM_NONE && conn_has_slot(ch, c->conn));
 	REQUIRE(
 	    conn_open(ch, c->conn, door, user, len, "", 0, "101", 3, 0) == 0);

@@ -80,7 +80,7 @@ node_open_at(struct node *n, enum slot_door door, const char *user, int *client)
 	fd = accept(listener, NULL, NULL);
 	assert_true(fd >= 0);
 	close(listener);
-	i = conn_accept(&n->ch, fd, (void *)&a);
+	i = conn_accept(&n->ch, 0, fd, (void *)&a);
 	assert_int_not_equal(i, SHM_NONE);
 	assert_int_equal(
 	    conn_open(&n->ch, i, door, user, strlen(user), "", 0, "101", 3, 0),

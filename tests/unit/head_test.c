@@ -36,7 +36,7 @@ request_new(struct node *n, int *client)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	*client = fd[0];
-	i = conn_accept(&n->ch, fd[1], (void *)&a);
+	i = conn_accept(&n->ch, 0, fd[1], (void *)&a);
 	assert_int_not_equal(i, SHM_NONE);
 	return i;
 }

@@ -357,7 +357,8 @@ test_slot_free(void **state)
 	assert_int_not_equal(s.alice, s.bob);
 	i = s.n->ch.conn[s.alice].fd;
 	client = socket(AF_INET, SOCK_STREAM, 0);
-	(void)conn_accept(&s.n->ch, client, (void *)&(struct sockaddr_in){0});
+	(void)conn_accept(
+	    &s.n->ch, 0, client, (void *)&(struct sockaddr_in){0});
 	assert_int_equal(s.n->ch.conn[s.alice].fd, i);
 	assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_OPEN);
 	scene_end(&s);
