@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-#include "base/log.h"
-#include "codec/http.h"
-#include "conn/conn.h"
-#include "hub/blob.h"
 #include "hub/chain.h"
 #include "hub/stats.h"
 
