@@ -83,7 +83,8 @@ message_join(struct reading *r, size_t *len)
 	*len = r->have;
 	if (r->kept == 0)
 		return (const char *)ch->payload;
-	if (r->kept > CHAT_ECHO_MAX || !message_room(ch, r->kept + r->have))
+	if (r->kept > CONF_MESSAGE_SIZE_MAX ||
+	    !message_room(ch, r->kept + r->have))
 		return NULL;
 	before = input_gather(ch->hub, r->i, ch->message, r->kept);
 	memcpy(ch->message + before, ch->payload, r->have);
@@ -91,15 +92,15 @@ message_join(struct reading *r, size_t *len)
 	return ch->message;
 }
 
-/* Whether a takeover found the message done, or all but its end: what a plain
- * message does is one command, and its answer, if any, comes last. */
+/* Whether a takeover found the message done, or all but its end: so at a door
+ * where a message is one command. */
 static bool
 done_before(struct chat *ch, uint32_t i, uint64_t position)
 {
 	const struct slot *s = conn_slot(ch, i);
 
 	ch->done_commands = KEY_COUNT(SHM_OWN(s->committed));
-	return ch->conn[i].door == DOOR_PLAIN &&
+	return ch->door[ch->conn[i].door]->one_command &&
 	    (ch->done_commands > 0 || SHM_OWN(s->answered) >= KEY(position, 1));
 }
 
@@ -109,7 +110,7 @@ static void
 message_do(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
-	const struct door_ops *door = ch->door[ch->conn[r->i].door];
+	const struct door *door = ch->door[ch->conn[r->i].door];
 	enum framing_kind kind = r->framing->kind(&r->state);
 	const char *data;
 	size_t len;
@@ -320,9 +321,9 @@ static bool
 reading_run(struct reading *r)
 {
 	struct chat *ch = r->ch;
-	uint64_t limit = ch->conn[r->i].door == DOOR_ECHO
-	    ? CHAT_ECHO_MAX
-	    : ch->live.message_size;
+	const struct door *door = ch->door[ch->conn[r->i].door];
+	uint64_t limit =
+	    door->message_max != 0 ? door->message_max : ch->live.message_size;
 	enum framing_event event;
 	size_t used, n;
 

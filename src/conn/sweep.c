@@ -21,7 +21,7 @@ static void
 sweep_open(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[ch->conn[i].door];
+	const struct door *door = ch->door[ch->conn[i].door];
 	bool waiting = (int32_t)(s->ping_ms - s->heard_ms) > 0;
 
 	/* one that had nothing to be written when it missed something */
@@ -37,7 +37,7 @@ sweep_open(struct chat *ch, uint32_t i)
 		conn_end(ch, i, CLOSE_NO_PONG, REASON_NO_PONG);
 		return;
 	}
-	if (ch->live.idle_ms != 0 && ch->conn[i].door == DOOR_PLAIN &&
+	if (ch->live.idle_ms != 0 && door->idles &&
 	    age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
 	    !conn_unread(ch, i)) {
 		conn_end(ch, i, CLOSE_IDLE, REASON_IDLE);

@@ -59,7 +59,7 @@ written_cb(void *arg, uint64_t tag, ssize_t result)
 		conn_drained(ch, i);
 	} else if (result < (ssize_t)asked) {
 		c->blocked = true;
-		if (c->door == DOOR_ECHO)
+		if (ch->door[c->door]->holds_back)
 			c->paused = true; /* its input would become output */
 		conn_watch(ch, i);
 	} else

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "master/daemon.h"
 #include "net/listener.h"
 #include "look.h"
@@ -171,7 +171,7 @@ child_page(struct child *c, pid_t parent)
 		return;
 	child_begin(c, "reading %s", c->webroot);
 	if (identity_assume(&c->identity) == -1 || !child_tie(parent) ||
-	    web_read(c->webroot, &c->bundle) == -1)
+	    door_files_read(c->webroot, &c->bundle) == -1)
 		return;
 	child_done(c, READ_PAGE);
 }

@@ -226,6 +226,7 @@ channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps)
 
 /* Members are counted and handed on up to a maximum. */
 struct members {
+	const struct chat *ch;
 	const struct hub *h;
 	const struct channel_position *at;
 	int worker; /* whose records are looked at */
@@ -276,8 +277,8 @@ member_cb(const struct subscription *s, void *arg)
 	return !m->more;
 }
 
-/* The connections that are members without a subscription: of the lobby all
- * plain ones, of "#user" all of that user. */
+/* The connections that are members without a subscription: of the lobby those
+ * at a door that makes them so, of "#user" all of that user. */
 static void
 members_scan(struct members *m)
 {
@@ -289,8 +290,9 @@ members_scan(struct members *m)
 	     i = slot_ever(h, i + 1)) {
 		s = &h->slot[i];
 		if (slot_is_open(h, i) &&
-		    (channel == PRESENCE_LOBBY ? s->door == DOOR_PLAIN
-					       : s->user == channel))
+		    (channel == PRESENCE_LOBBY
+			    ? conn_door_lobby(m->ch, SHM_ONCE(s->door))
+			    : s->user == channel))
 			member_slot(m, i, NULL);
 	}
 }
@@ -300,7 +302,7 @@ channel_members(struct chat *ch, const struct channel_position *at,
     uint32_t max, bool (*member)(const struct channel_member *, void *),
     void *arg)
 {
-	struct members m = {ch->hub, at, -1, max, false, member, arg};
+	struct members m = {ch, ch->hub, at, -1, max, false, member, arg};
 	struct presence_view v;
 	uint64_t mask;
 

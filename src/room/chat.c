@@ -66,6 +66,24 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	return 0;
 }
 
+bool
+chat_set_doors(struct chat *ch, const struct door *const *doors)
+{
+	const struct door *door;
+
+	for (; (door = *doors) != NULL; doors++) {
+		if (door->id == 0)
+			continue;
+		if (door->id >= DOOR_IDS ||
+		    !dialect_add(&ch->dialects, door->id, door->framing))
+			return false;
+		ch->door[door->id] = door;
+		if (door->lobby)
+			ch->lobby_doors |= 1u << door->id;
+	}
+	return true;
+}
+
 /* Shows how much is taken: leaks are seen there. */
 static void
 used_tell(struct chat *ch)
@@ -76,17 +94,6 @@ used_tell(struct chat *ch)
 	SHM_TELL(me->used[USED_CHUNKS], ch->output.chunks.n_used);
 	SHM_TELL(me->used[USED_PAGES], ch->input.pages.n_used);
 	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->subscriptions.n_used);
-}
-
-bool
-chat_dialects(struct chat *ch)
-{
-	ch->dialects.n = 0;
-	for (uint8_t k = 0; k < sizeof(ch->door) / sizeof(ch->door[0]); k++)
-		if (ch->door[k] != NULL &&
-		    !dialect_add(&ch->dialects, k, ch->door[k]->framing))
-			return false;
-	return true;
 }
 
 /* The turn is over: shows how long the longest was. */

@@ -158,7 +158,7 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 	struct slot *s = conn_slot(ch, conn);
 	uint32_t sub;
 
-	if (s->door == DOOR_PLAIN && !(s->flags & SLOT_AWAY))
+	if (!(s->flags & SLOT_AWAY))
 		tell(ch, conn, "lobby", 5, FORMAT_LEAVE, 0);
 	tell_own_leave(ch, conn);
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
@@ -224,8 +224,8 @@ slot_tell_gone(
 	tell_gone(h, &g);
 }
 
-/* The same of all its connections: to the lobby, of plain ones, and to their
- * users' own channels. */
+/* Tells of all its connections: the lobby of those that joined it by their
+ * door, and their users' own channels. */
 static void
 slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 {
@@ -236,7 +236,7 @@ slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 		if (!slot_in_use(h, i) || slot_holder(h, i) != worker)
 			continue;
 		g.slot = i;
-		if (h->slot[i].door == DOOR_PLAIN)
+		if (!(SHM_ONCE(h->slot[i].flags) & SLOT_AWAY))
 			slot_tell_gone(h, &g, PRESENCE_LOBBY, SLOT_AWAY);
 		slot_tell_gone(h, &g, SHM_ONCE(h->slot[i].user), SLOT_OWN_AWAY);
 	}

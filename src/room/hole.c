@@ -29,7 +29,7 @@ hole_mark(struct chat *ch, uint32_t conn, const struct hole *hole)
 	if (c->present &&
 	    ((!slot_is_entering(s) &&
 		 is_lost(h, c->user.entry, hole, s->offset)) ||
-		(c->door == DOOR_PLAIN &&
+		(conn_in_lobby(ch, conn) &&
 		    is_lost(h, PRESENCE_LOBBY, hole, 0)))) {
 		s->flags |= SLOT_GAP;
 		s->skipped |= SLOT_SKIPPED_MORE;

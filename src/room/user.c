@@ -36,7 +36,7 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 
 	hub_lock(h);
 	e = presence_enter_for(h, channel, n, &terms, &how);
-	if (e != SHM_NONE && ch->conn[conn].door == DOOR_PLAIN)
+	if (e != SHM_NONE && conn_in_lobby(ch, conn))
 		channel_hold(ch, "lobby", 5, &terms, &lobby);
 	hub_unlock(h);
 	if (e == SHM_NONE) {
@@ -123,7 +123,7 @@ user_leave(struct chat *ch, uint32_t conn)
 		gone = presence_leave(h, e, h->self);
 		hub_unlock(h);
 	}
-	if (ch->conn[conn].door == DOOR_PLAIN)
+	if (conn_in_lobby(ch, conn))
 		channel_release(ch, PRESENCE_LOBBY);
 	if (gone)
 		log_debug("%s left", log_text(name, len));

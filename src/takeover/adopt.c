@@ -204,7 +204,7 @@ take_user(struct chat *ch, uint32_t i)
 		return;
 	ch->conn[i].present = true;
 	user_list_add(ch, i, user);
-	if (ch->conn[i].door == DOOR_PLAIN)
+	if (conn_in_lobby(ch, i))
 		ch->local[PRESENCE_LOBBY]++;
 }
 

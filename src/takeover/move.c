@@ -208,7 +208,7 @@ enter(struct chat *ch, struct copy *c)
 		presence_set(h, user);
 		n->present = true;
 		user_list_add(ch, c->slot, user);
-		if (n->door == DOOR_PLAIN) {
+		if (conn_in_lobby(ch, c->slot)) {
 			presence_set(h, PRESENCE_LOBBY);
 			ch->local[PRESENCE_LOBBY]++;
 		}

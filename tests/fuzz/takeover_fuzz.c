@@ -140,8 +140,8 @@ linger_none(int fd)
 static struct node *
 before_make(void)
 {
-	static const enum slot_door door[CONNS] = {
-	    DOOR_PLAIN, DOOR_PLAIN, DOOR_CENTRIFUGO};
+	static const struct door *const door[CONNS] = {
+	    &plain_door, &plain_door, &centrifugo_door};
 	static const char *const user[CONNS] = {"alice", "bob", ""};
 	struct node *n;
 	int k;
@@ -346,8 +346,7 @@ next_make(struct worker *w, const struct node *dead)
 	REQUIRE(chat_init(&w->chat, &h, &dead->ch.live, loop_new(),
 		    batch_new(false)) == 0);
 	recording = false;
-	memcpy(w->chat.door, dead->ch.door, sizeof(dead->ch.door));
-	REQUIRE(chat_dialects(&w->chat));
+	REQUIRE(chat_set_doors(&w->chat, door_registry));
 	w->start = &start;
 }
 

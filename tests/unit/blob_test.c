@@ -196,7 +196,7 @@ test_member_gone(void **state)
 static void
 render(struct chat *ch, const char *info, const char *want)
 {
-	struct iovec parts[CHAT_PARTS];
+	struct iovec parts[DOOR_PARTS];
 	struct publication p = {.sender = alice,
 	    .user = "alice",
 	    .user_len = 5,

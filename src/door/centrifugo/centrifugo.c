@@ -7,45 +7,6 @@
 #include "hub/stats.h"
 #include "member.h"
 
-const char *
-centrifugo_text(enum centrifugo_error code)
-{
-	static const struct {
-		enum centrifugo_error code;
-		const char *text;
-	} all[] = {{C_INTERNAL, "internal server error"},
-	    {C_UNKNOWN_CHANNEL, "unknown channel"},
-	    {C_PERMISSION_DENIED, "permission denied"},
-	    {C_ALREADY_SUBSCRIBED, "already subscribed"},
-	    {C_LIMIT_EXCEEDED, "limit exceeded"},
-	    {C_BAD_REQUEST, "bad request"}, {C_NOT_AVAILABLE, "not available"},
-	    {C_TOKEN_EXPIRED, "token expired"}, {C_EXPIRED, "expired"},
-	    {C_TOO_MANY_REQUESTS, "too many requests"},
-	    {C_UNRECOVERABLE, "unrecoverable position"},
-	    {C_END_SHUTDOWN, "shutdown"},
-	    {C_END_SERVER_ERROR, "internal server error"},
-	    {C_END_EXPIRED, "connection expired"}, {C_END_SLOW, "slow"},
-	    {C_END_INSUFFICIENT, "insufficient state"},
-	    {C_END_NO_PONG, "no pong"}, {C_END_TOO_MANY, "too many requests"},
-	    {C_END_INVALID_TOKEN, "invalid token"},
-	    {C_END_BAD_REQUEST, "bad request"}, {C_END_STALE, "stale"},
-	    {C_END_FORCED, "force disconnect"},
-	    {C_END_CHANNEL_LIMIT, "channel limit"},
-	    {C_END_NOT_AVAILABLE, "not available"}};
-	size_t k;
-
-	for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
-		if (all[k].code == code)
-			return all[k].text;
-	return "";
-}
-
-void
-centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code)
-{
-	conn_end(ch, conn, (enum close_code)code, REASON_NONE);
-}
-
 /* The server does not take it; its client is not even told an answer. */
 static void
 command_send(struct command *c)
@@ -379,11 +340,56 @@ centrifugo_close_code(uint16_t code, enum reason reason, const char **text)
 	return (uint16_t)to;
 }
 
-const struct door_ops centrifugo_door = {.name = "centrifugo",
+/* Whether a query asks for what is no JSON. */
+static bool
+centrifugo_wants_protobuf(const struct http_request *r)
+{
+	static const char *const names[] = {"format", "cf_protocol"};
+	struct http_span v;
+	size_t k;
+
+	for (k = 0; k < 2; k++)
+		if (http_parameter(r->query, names[k], &v) &&
+		    http_span_is(v, "protobuf"))
+			return true;
+	return false;
+}
+
+/* Its subprotocol, if the client offers that, and who it may be. */
+static const char *
+centrifugo_open(const struct http_request *r, struct route *out)
+{
+	if (centrifugo_wants_protobuf(r) ||
+	    (http_offers(r, "centrifuge-protobuf") &&
+		!http_offers(r, "centrifuge-json")))
+		return "only JSON is spoken here, not protobuf";
+	if (http_offers(r, "centrifuge-json"))
+		out->protocol = "centrifuge-json";
+	return route_names(r, NULL, out);
+}
+
+static const struct door_route centrifugo_routes[] = {
+    {.path = "/connection/websocket",
+	.allow = DOOR_READS,
+	.named = true,
+	.open = centrifugo_open},
+    {.path = "/api/",
+	.below = true,
+	.allow = DOOR_POSTS,
+	.served = api_served,
+	.judge = api_judge,
+	.body_max = api_body_max,
+	.answer = api_answer},
+    {.path = NULL}};
+
+const struct door centrifugo_door = {.name = "centrifugo",
+    .id = 3,
+    .own_ping = true,
+    .own_rate = true,
+    .keep_name = centrifugo_keep_name,
     .message = centrifugo_message,
     .render = centrifugo_render,
     .sweep = centrifugo_sweep,
     .drained = centrifugo_drained,
     .close_code = centrifugo_close_code,
-    .own_ping = true,
-    .own_rate = true};
+    .routes = centrifugo_routes};

@@ -6,7 +6,8 @@
 #include "centrifugo.h"
 
 bool
-centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len)
+centrifugo_keep_name(
+    struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
 	struct slot *s = conn_slot(ch, conn);
 

@@ -221,7 +221,25 @@ plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 	return 4;
 }
 
-const struct door_ops plain_door = {.name = "plain",
+/* Its subprotocol, if the client offers that, and who it is. */
+static const char *
+plain_open(const struct http_request *r, struct route *out)
+{
+	if (http_offers(r, "chatd.plain"))
+		out->protocol = "chatd.plain";
+	return route_names(r, "user is missing: connect to /ws?user=NAME", out);
+}
+
+static const struct door_route plain_routes[] = {
+    {.path = "/ws", .allow = DOOR_READS, .named = true, .open = plain_open},
+    {.path = NULL}};
+
+const struct door plain_door = {.name = "plain",
+    .id = 1,
+    .lobby = true,
+    .idles = true,
+    .one_command = true,
+    .routes = plain_routes,
     .message = plain_message,
     .render = plain_render,
     .drained = plain_drained};

@@ -10,6 +10,8 @@
 #include "codec/name.h"
 #include "door/door.h"
 
+extern const struct door plain_door;
+
 /* line.c */
 
 /* A name as it stands in a line (name_show()), terminated; good until the next
