@@ -35,7 +35,7 @@ NEIGHBOURS = {
 }
 
 # Circles that are larger: they may not grow.
-KNOWN_CIRCLES = {"conf": 8, "door": 8, "master": 22}
+KNOWN_CIRCLES = {"conf": 8, "master": 22}
 
 # The master's calls of the children that it forks.
 KNOWN_CALLS = {

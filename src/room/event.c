@@ -63,11 +63,12 @@ channel_tell_leave(struct chat *ch, uint32_t sub)
 void
 channel_tell_lobby_join(struct chat *ch, uint32_t conn)
 {
-	const struct conf_channel *rule =
-	    conf_channel_find(&ch->live, "lobby", 5);
+	const struct conf_channel *rule = conf_channel_find(
+	    &ch->live, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN);
 
 	if (rule != NULL && rule->join_leave)
-		tell(ch, conn, "lobby", 5, FORMAT_JOIN, 0);
+		tell(ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+		    FORMAT_JOIN, 0);
 }
 
 void
@@ -159,7 +160,8 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 	uint32_t sub;
 
 	if (!(s->flags & SLOT_AWAY))
-		tell(ch, conn, "lobby", 5, FORMAT_LEAVE, 0);
+		tell(ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+		    FORMAT_LEAVE, 0);
 	tell_own_leave(ch, conn);
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		tell_sub(ch, sub, FORMAT_LEAVE);

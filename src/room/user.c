@@ -37,7 +37,8 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	hub_lock(h);
 	e = presence_enter_for(h, channel, n, &terms, &how);
 	if (e != SHM_NONE && conn_in_lobby(ch, conn))
-		channel_hold(ch, "lobby", 5, &terms, &lobby);
+		channel_hold(ch, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+		    &terms, &lobby);
 	hub_unlock(h);
 	if (e == SHM_NONE) {
 		quota_refuse(ch, conn, quota_of(CHARGE_USERS, how));

@@ -113,5 +113,6 @@ order_say(struct worker *w, const void *payload, size_t len)
 	    .len = len - sizeof(order)};
 
 	memcpy(&order, payload, sizeof(order));
-	carry_out(w, &order, "lobby", 5, PUBLISH_KNOWN, &what);
+	carry_out(w, &order, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+	    PUBLISH_KNOWN, &what);
 }
