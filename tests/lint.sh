@@ -83,6 +83,11 @@ check_graph() {
 	make -s all >&2 && tests/graph.py || bad=1
 }
 
+# A framing and a transport are named in their own files and tables alone.
+check_members() {
+	tests/members.py || bad=1
+}
+
 # A file is one noun, and one noun takes no more than this; but the web page's
 # script is one module on purpose, so that it can be taken as it is.
 check_length() {
@@ -203,6 +208,7 @@ check_format
 check_clang
 check_layers
 check_graph
+check_members
 check_length
 check_listed
 check_layout
