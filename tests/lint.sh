@@ -86,6 +86,11 @@ check_doors() {
 	tests/doors.py build >&2 || bad=1
 }
 
+# A framing and a transport are named in their own files and tables alone.
+check_members() {
+	tests/members.py || bad=1
+}
+
 # A file is one noun, and one noun takes no more than this; but the web page's
 # script is one module on purpose, so that it can be taken as it is.
 check_length() {
@@ -207,6 +212,7 @@ check_clang
 check_layers
 check_graph
 check_doors
+check_members
 check_length
 check_listed
 check_layout

@@ -111,7 +111,9 @@ message_do(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
 	const struct door *door = ch->door[ch->conn[r->i].door];
-	enum framing_kind kind = r->framing->kind(&r->state);
+	const struct framing *f = r->framing;
+	enum framing_kind kind =
+	    f->kind != NULL ? f->kind(&r->state) : FRAMING_TEXT;
 	const char *data;
 	size_t len;
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "codec/json.h"
-#include "codec/ws.h"
 #include "plain.h"
 
 /* Of the names that /who tells. Larger: an answer fills a small queue; smaller:
