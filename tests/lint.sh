@@ -91,6 +91,40 @@ check_members() {
 	tests/members.py || bad=1
 }
 
+# The name of a static function stands in one file: a debugger's `break`, a
+# profile and a list of tags know no other difference.
+check_names() {
+	find src -name '*.c' -exec awk '
+	FNR == 1 { was = "" }
+	was ~ /^static / && /^[a-z_0-9]+\(/ && !/;$/ {
+		name = $0
+		sub(/\(.*/, "", name)
+		if (!((name, FILENAME) in seen)) {
+			seen[name, FILENAME] = 1
+			where[name] = where[name] " " FILENAME
+			n[name]++
+		}
+	}
+	{ was = $0 }
+	END {
+		# what is about to go
+		split("child_run has keeper_start leave order_send " \
+		    "process_forget span_is worker_next", w, " ")
+		for (i in w)
+			known[w[i]] = 1
+		for (name in n) {
+			all++
+			if (n[name] > 1 && !(name in known)) {
+				print "lint: static " name "() is in" where[name]
+				bad = 1
+			}
+		}
+		if (all < 500)
+			print "lint: only " all " static functions found"
+		exit bad || all < 500
+	}' {} + >&2 || bad=1
+}
+
 # A file is one noun, and one noun takes no more than this; but the web page's
 # script is one module on purpose, so that it can be taken as it is.
 check_length() {
@@ -213,6 +247,7 @@ check_layers
 check_graph
 check_doors
 check_members
+check_names
 check_length
 check_listed
 check_layout

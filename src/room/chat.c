@@ -86,7 +86,7 @@ chat_set_doors(struct chat *ch, const struct door *const *doors)
 
 /* Shows how much is taken: leaks are seen there. */
 static void
-used_tell(struct chat *ch)
+chat_used_tell(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 
@@ -98,7 +98,7 @@ used_tell(struct chat *ch)
 
 /* The turn is over: shows how long the longest was. */
 static void
-turn_tell(struct chat *ch)
+chat_turn_tell(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 	uint64_t us = clock_us() - ch->turn_us;
@@ -111,7 +111,7 @@ turn_tell(struct chat *ch)
 /* Delivers, relays and writes what there is; false if that is all, *again as
  * custody_turn(). */
 static bool
-turn_finish(struct chat *ch, int *again)
+chat_turn_finish(struct chat *ch, int *again)
 {
 	bool more;
 	uint32_t dropped;
@@ -138,15 +138,16 @@ chat_turn(struct chat *ch)
 
 	if (ch->turn_us == 0)
 		ch->turn_us = clock_us();
-	more = turn_finish(ch, &again);
+	more = chat_turn_finish(ch, &again);
 	/* those who ask for much have their share when all others have got what
 	 * this turn has for them */
 	if (conn_serve_waiting(ch))
-		more = turn_finish(ch, &again) || more || ch->n_waiting > 0;
+		more =
+		    chat_turn_finish(ch, &again) || more || ch->n_waiting > 0;
 	journal_populate(ch->hub);
-	used_tell(ch);
+	chat_used_tell(ch);
 	chat_clock(ch);
-	turn_tell(ch);
+	chat_turn_tell(ch);
 	return more ? 0 : again > 0 ? again : -1;
 }
 
