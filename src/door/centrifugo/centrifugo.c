@@ -310,13 +310,6 @@ centrifugo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 	}
 }
 
-/* Time since a slot's time. */
-static uint32_t
-age_ms(const struct chat *ch, uint32_t then)
-{
-	return (uint32_t)ch->now_ms - then;
-}
-
 /* Deadlines: connect, ping and pong, expiry. */
 static void
 centrifugo_sweep(struct chat *ch, uint32_t conn)
@@ -330,12 +323,12 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 		return;
 	}
 	if (s->flags & C_PINGED) {
-		if (age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
+		if (conn_age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
 		    !conn_unread(ch, conn)) {
 			centrifugo_end(ch, conn, C_END_NO_PONG);
 			return;
 		}
-	} else if (age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
+	} else if (conn_age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
 		ping(ch, conn);
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
