@@ -256,6 +256,13 @@ conn_slot(struct chat *ch, uint32_t i)
 	return &ch->hub->slot[i];
 }
 
+/* Milliseconds from a slot's time to now; both are the clock's low half. */
+static inline uint32_t
+conn_age_ms(const struct chat *ch, uint32_t then)
+{
+	return (uint32_t)ch->now_ms - then;
+}
+
 static inline bool
 conn_has_slot(const struct chat *ch, uint32_t i)
 {

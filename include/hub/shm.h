@@ -105,7 +105,7 @@ struct index_entry;
 /* A process's own view: where everything is and how much of it there is. */
 struct hub {
 	int fd;		 /* of the file; -1 in workers and keepers: closed */
-	int self;	 /* this worker's slot; -1 in the master */
+	int self;	 /* this worker's number; -1 in the master */
 	uint32_t thread; /* id of its thread; 0 in the master */
 	uint8_t *base;
 	size_t size;

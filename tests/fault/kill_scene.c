@@ -1,4 +1,5 @@
 #include "kill_scene.h"
+#include "../unit/input_fixture.h"
 
 #include <stdio.h>
 #include <sys/mman.h>

@@ -1,6 +1,7 @@
 /* blob: what is read of a page is what was kept there for that connection, or
  * nothing, though the page is used again meanwhile. */
 #include "chat_fixture.h"
+#include "input_fixture.h"
 
 #include <sched.h>
 #include <signal.h>

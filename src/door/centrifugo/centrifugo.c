@@ -271,13 +271,6 @@ centrifugo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 	}
 }
 
-/* Time since a slot's time. */
-static uint32_t
-centrifugo_age_ms(const struct chat *ch, uint32_t then)
-{
-	return (uint32_t)ch->now_ms - then;
-}
-
 /* Deadlines: connect, ping and pong, expiry. */
 static void
 centrifugo_sweep(struct chat *ch, uint32_t conn)
@@ -291,12 +284,12 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 		return;
 	}
 	if (s->flags & C_PINGED) {
-		if (centrifugo_age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
+		if (conn_age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
 		    !conn_unread(ch, conn)) {
 			centrifugo_end(ch, conn, C_END_NO_PONG);
 			return;
 		}
-	} else if (centrifugo_age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
+	} else if (conn_age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
 		centrifugo_ping(ch, conn);
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
