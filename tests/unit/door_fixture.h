@@ -54,7 +54,8 @@ door_rules(struct conf_live *live)
 	struct conf_channel *c = door_rule(live, "room*");
 
 	c->history = 20;
-	c->recovery = c->join_leave = 1;
+	c->recovery = 1;
+	door_rule(live, "talk")->join_leave = 1;
 	door_rule(live, "mute")->publish = CONF_PUBLISH_NONE;
 	c = door_rule(live, "club");
 	c->publish = CONF_PUBLISH_SUBSCRIBERS;

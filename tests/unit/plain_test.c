@@ -296,9 +296,9 @@ speakers(void **state)
 static void
 joins(void **state)
 {
-	says(&bob, "/join room", "* joined room");
-	says(&alice, "/join room", "* joined room");
-	says(&alice, "/leave room", "* left room");
+	says(&bob, "/join talk", "* joined talk");
+	says(&alice, "/join talk", "* joined talk");
+	says(&alice, "/leave talk", "* left talk");
 	told_nothing(&bob);
 }
 
