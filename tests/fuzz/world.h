@@ -26,6 +26,7 @@ enum {
 	WORLD_QUEUE = 65536,  /* queue */
 	WORLD_SNDBUF = 4608,  /* the least that Linux gives */
 	WORLD_CLIENTS = 4,
+	WORLD_IDLE = 20, /* turns in which nothing more is read: it never is */
 	WORLD_TURNS = 2000 /* more for one message is a loop without end */
 };
 
@@ -342,15 +343,16 @@ world_send(struct world_client *c, const void *bytes, size_t len)
 {
 	const char *p = bytes;
 	ssize_t r;
-	int n;
+	int idle;
 
-	for (n = 0; len > 0 && n < WORLD_TURNS; n++) {
+	for (idle = 0; len > 0 && idle < WORLD_IDLE; idle++) {
 		r = send(c->fd, p, len, MSG_NOSIGNAL);
 		if (r < 0 && errno != EAGAIN)
 			return; /* the worker has ended it */
 		if (r > 0) {
 			p += r;
 			len -= (size_t)r;
+			idle = 0;
 		}
 		if (len > 0) {
 			world_turn();
