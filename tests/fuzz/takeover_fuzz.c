@@ -164,7 +164,7 @@ pair_make(int fd[2])
 
 /* A client opens a connection; its number. */
 static uint32_t
-client_open(struct node *n, enum slot_door door, const char *user, int *end)
+client_open(struct node *n, const struct door *door, const char *user, int *end)
 {
 	const struct sockaddr_in a = {.sin_family = AF_INET};
 	int fd[2];

@@ -29,7 +29,7 @@ begin(void **state)
 {
 	door_begin(state);
 	bob.fd = -1;
-	guest_come(&alice, DOOR_CENTRIFUGO, "alice");
+	guest_come(&alice, &centrifugo_door, "alice");
 	return 0;
 }
 
@@ -92,7 +92,7 @@ connect_alice(void)
 static void
 bob_comes(void)
 {
-	guest_come(&bob, DOOR_CENTRIFUGO, "bob");
+	guest_come(&bob, &centrifugo_door, "bob");
 	guest_say(
 	    &bob, CONNECT "\n{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}");
 	guest_forget(&bob);
@@ -126,7 +126,7 @@ connects_badly(void **state)
 
 	for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
 		if (k > 0)
-			guest_come(&alice, DOOR_CENTRIFUGO, "alice");
+			guest_come(&alice, &centrifugo_door, "alice");
 		guest_say(&alice, bad[k]);
 		guest_closed(&alice, 3501, "bad request");
 		close(alice.fd);
@@ -146,7 +146,7 @@ not_connected(void **state)
 
 	for (size_t k = 0; k < sizeof(early) / sizeof(early[0]); k++) {
 		if (k > 0)
-			guest_come(&alice, DOOR_CENTRIFUGO, "alice");
+			guest_come(&alice, &centrifugo_door, "alice");
 		guest_say(&alice, early[k]);
 		guest_closed(&alice, 3501, "bad request");
 		close(alice.fd);
@@ -177,7 +177,7 @@ lines_bad(void **state)
 
 	for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
 		if (k > 0)
-			guest_come(&alice, DOOR_CENTRIFUGO, "alice");
+			guest_come(&alice, &centrifugo_door, "alice");
 		guest_say(&alice, CONNECT);
 		guest_forget(&alice);
 		guest_say(&alice, bad[k]);
@@ -321,7 +321,7 @@ types(void **state)
 
 	for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
 		if (k > 0)
-			guest_come(&alice, DOOR_CENTRIFUGO, "alice");
+			guest_come(&alice, &centrifugo_door, "alice");
 		guest_say(&alice, CONNECT);
 		guest_forget(&alice);
 		guest_say(&alice, bad[k]);
@@ -377,7 +377,7 @@ hears(void **state)
 	told(&alice,
 	    "{\"push\":{\"channel\":\"talk\",\"pub\":{\"data\":{\"text\":"
 	    "\"a \\\"b\\\"\\n\"},\"offset\":1,\"time\":T}}}");
-	guest_come(&bob, DOOR_PLAIN, "bob");
+	guest_come(&bob, &plain_door, "bob");
 	guest_say(&bob, "/join talk");
 	plain_texts();
 	told(&alice,
@@ -559,7 +559,7 @@ rate(void **state)
 	door_node->ch.live.message_rate = 1;
 	door_node->ch.live.message_burst = 2;
 	close(alice.fd);
-	guest_come(&alice, DOOR_CENTRIFUGO, "alice");
+	guest_come(&alice, &centrifugo_door, "alice");
 	guest_say(&alice, CONNECT);
 	guest_forget(&alice);
 	asks("{\"id\":2,\"ping\":{}}", "{\"id\":2,\"ping\":{}}");

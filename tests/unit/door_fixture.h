@@ -183,7 +183,7 @@ door_settle(void)
 
 /* A guest comes in. */
 static inline void
-guest_come(struct guest *g, enum slot_door door, const char *user)
+guest_come(struct guest *g, const struct door *door, const char *user)
 {
 	char greeting[3];
 
@@ -191,7 +191,7 @@ guest_come(struct guest *g, enum slot_door door, const char *user)
 	g->have = 0;
 	g->code = 0;
 	g->conn = node_open_at(
-	    door_node, door, door == DOOR_CENTRIFUGO ? "" : user, &g->fd);
+	    door_node, door, door == &centrifugo_door ? "" : user, &g->fd);
 	g->id = slot_id(&door_hub, g->conn);
 	assert_int_equal(setsockopt(door_node->ch.conn[g->conn].fd, IPPROTO_TCP,
 			     TCP_NODELAY, &(int){1}, sizeof(int)),
@@ -199,8 +199,8 @@ guest_come(struct guest *g, enum slot_door door, const char *user)
 	assert_int_equal(
 	    setsockopt(g->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)),
 	    0);
-	if (door == DOOR_CENTRIFUGO && user[0] != '\0')
-		assert_true(centrifugo_name(
+	if (door == &centrifugo_door && user[0] != '\0')
+		assert_true(centrifugo_door.keep_name(
 		    &door_node->ch, g->conn, user, strlen(user)));
 	assert_int_equal(recv(g->fd, greeting, 3, MSG_WAITALL), 3);
 	assert_memory_equal(greeting, "101", 3);

@@ -9,8 +9,8 @@ static int
 begin(void **state)
 {
 	door_begin(state);
-	guest_come(&alice, DOOR_PLAIN, "alice");
-	guest_come(&bob, DOOR_PLAIN, "bob");
+	guest_come(&alice, &plain_door, "alice");
+	guest_come(&bob, &plain_door, "bob");
 	return 0;
 }
 
@@ -284,7 +284,7 @@ speakers(void **state)
 	told(&bob, "joe whispers: x");
 	guest_forget(&alice);
 	close(alice.fd);
-	guest_come(&alice, DOOR_CENTRIFUGO, "");
+	guest_come(&alice, &centrifugo_door, "");
 	guest_say(&alice, "{\"id\":1,\"connect\":{}}");
 	says(&bob, "/join room", "* joined room");
 	guest_say(&alice,

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "door/door.h"
+#include "door/registry.h"
 
 #define UPGRADE                         \
 	"Upgrade: websocket\r\n"        \
@@ -17,6 +17,8 @@
 	"Sec-WebSocket-Version: 13\r\n" \
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define WITH_KEY "X-API-Key: sesame\r\n"
+
+extern const struct door plain_door, echo_door, centrifugo_door;
 
 static struct conf_live live;
 static struct http_request request;
@@ -31,7 +33,7 @@ begin(void **state)
 	live.insecure = live.insecure_public = live.echo = 1;
 	live.message_size = 1000;
 	strcpy(live.api_key, "sesame");
-	web_init();
+	door_files_init();
 	return 0;
 }
 
@@ -42,7 +44,7 @@ parse(const char *line, const char *fields)
 	int n = snprintf(head, sizeof(head), "%s\r\nHost: localhost\r\n%s\r\n",
 	    line, fields);
 
-	if (http_parse(head, (size_t)n, &request) != 0)
+	if (http_parse(head, (size_t)n, route_takes_body, &request) != 0)
 		fail_msg("%s: %s", line, request.reason);
 }
 
@@ -233,12 +235,12 @@ static void
 doors(void **state)
 {
 	assert_int_equal(upgrade("/ws?user=alice"), 101);
-	assert_int_equal(route.door, DOOR_PLAIN);
+	assert_ptr_equal(route.door, &plain_door);
 	assert_null(route.protocol);
 	assert_int_equal(upgrade("/echo?user=%FF"), 101); /* has no names */
-	assert_int_equal(route.door, DOOR_ECHO);
+	assert_ptr_equal(route.door, &echo_door);
 	assert_int_equal(upgrade("/connection/websocket"), 101);
-	assert_int_equal(route.door, DOOR_CENTRIFUGO);
+	assert_ptr_equal(route.door, &centrifugo_door);
 	assert_int_equal(route.user_len, 0);
 	assert_int_equal(ask("GET /ws?user=a HTTP/1.1",
 			     UPGRADE "Sec-WebSocket-Protocol: x, "

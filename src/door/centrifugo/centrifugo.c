@@ -167,7 +167,7 @@ command_judge(struct command *c, struct json_value object)
  * it cannot be told where it ends.
  */
 static bool
-command_find(const char *text, size_t left, size_t *n,
+command_line_find(const char *text, size_t left, size_t *n,
     struct json_value *object, bool *odd)
 {
 	const char *stop = memchr(text, '\n', left);
@@ -192,7 +192,7 @@ static int
 command_next(struct command *c, const char *text, size_t left, size_t *n)
 {
 	struct json_value object;
-	bool found = command_find(text, left, n, &object, &c->odd);
+	bool found = command_line_find(text, left, n, &object, &c->odd);
 	int which = found ? command_judge(c, object) : -1;
 
 	return !c->odd || c->id != 0 ? which : -1;
