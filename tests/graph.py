@@ -30,12 +30,11 @@ LAYER = {
 # Who calls whom in one layer.
 NEIGHBOURS = {
     ("codec", "conf"),  # judges a configuration that comes in a message
-    ("conf", "codec"),  # names of users and hosts
     ("room", "conn"),
 }
 
 # Circles that are larger: they may not grow.
-KNOWN_CIRCLES = {"conf": 8, "master": 22}
+KNOWN_CIRCLES = {"master": 22}
 
 # The master's calls of the children that it forks.
 KNOWN_CALLS = {
