@@ -18,8 +18,9 @@
 enum {
 	TICK_MS = 100,	/* between life signs while the giver is waited for */
 	WARN_MS = 1000, /* between two lines that say so */
-	/* Who retired may be stopped, and its keeper have all the same. Larger:
-	 * clients wait longer then; smaller: sockets are often given twice. */
+	/* A worker that retired may be stopped; its keeper has the sockets,
+	 * too. Larger: clients wait longer then; smaller: sockets are often
+	 * given twice. */
 	SILENCE_MS = 500
 };
 
@@ -186,7 +187,7 @@ takeover(struct chat *ch, const struct takeover_start *start)
 	adopt_all(ch, fd, &start->fault, &r);
 	if (ch->trial <= SHM_OWN(h->me->cursor)) /* it has been survived */
 		journal_acquit(h, ch->trial);
-	if (ch->n_conns == 0) /* nobody misses what others said meanwhile */
+	if (ch->n_conns == 0) /* no connection is to get what is in between */
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	sparse_free(fd, h->n_slots, sizeof(*fd));
 	if (start->generation > 1)
