@@ -151,7 +151,7 @@ second_unknown(const char *name, const char *word)
 
 /* Finds the row for these words, or leaves if they are no command. */
 static const struct command *
-command_find(int argc, char **argv)
+chatctl_command_find(int argc, char **argv)
 {
 	enum command_fault fault;
 	int row, words;
@@ -458,7 +458,7 @@ main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
-	c = command_find(argc, argv);
+	c = chatctl_command_find(argc, argv);
 	if (c == &commands[COMMAND_HELP]) {
 		command_help(argv[1]);
 		return 0;

@@ -30,12 +30,11 @@ LAYER = {
 # Who calls whom in one layer.
 NEIGHBOURS = {
     ("codec", "conf"),  # judges a configuration that comes in a message
-    ("conf", "codec"),  # names of users and hosts
     ("room", "conn"),
 }
 
 # Circles that are larger: they may not grow.
-KNOWN_CIRCLES = {"conf": 8, "master": 22}
+KNOWN_CIRCLES = {"master": 22}
 
 # The master's calls of the children that it forks.
 KNOWN_CALLS = {
@@ -130,7 +129,7 @@ def circles(files, edges):
 
 def judge_circle(circle):
     """Returns what is wrong with it, or None."""
-    folders = sorted({top_of(file) for file in circle})
+    folders = sorted({folder_of(file) for file in circle})
     if len(folders) > 1:
         return "a circle goes through %s: %s" % (
             " and ".join(folders), " ".join(circle))
@@ -159,12 +158,12 @@ def main():
     bad = [judge_circle(circle) for circle in found]
     bad += [judge_call(file, other, names) for file in files
             for other, names in sorted(edges[file].items())]
-    for top in sorted({top_of(file) for file in files}):
-        own = [file for file in files if top_of(file) == top]
-        inside = sum(top_of(other) == top
+    for top in sorted({folder_of(file) for file in files}):
+        own = [file for file in files if folder_of(file) == top]
+        inside = sum(folder_of(other) == top
                      for file in own for other in edges[file])
         sizes = sorted((len(circle) for circle in found
-                        if top_of(circle[0]) == top), reverse=True)
+                        if folder_of(circle[0]) == top), reverse=True)
         print("graph: %-16s %3d files, %3d calls inside%s" % (
             top, len(own), inside,
             ", circles of %s" % " + ".join(map(str, sizes)) if sizes else ""))

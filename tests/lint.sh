@@ -108,8 +108,8 @@ check_names() {
 	{ was = $0 }
 	END {
 		# what is about to go
-		split("child_run has keeper_start leave order_send " \
-		    "process_forget span_is worker_next", w, " ")
+		split("child_run has keeper_start order_send " \
+		    "process_forget worker_next", w, " ")
 		for (i in w)
 			known[w[i]] = 1
 		for (name in n) {

@@ -35,8 +35,9 @@ enum {
 	 * networks call the end unclean. */
 	CHAT_CLOSE_MS = 1000,
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
-	CHAT_TURN_MS = 50,     /* so long what else is there waits, and more
-				* of it leaves in one write */
+	/* Longest loop turn. Larger: more output leaves in one write; smaller:
+	 * accepts, ticks and other sockets wait less. */
+	CHAT_TURN_MS = 50,
 	/*
 	 * What the input of one connection may cost in a turn: so long, or so
 	 * much output. The rest of it waits, and so long are all who wait
@@ -58,7 +59,8 @@ enum {
 
 enum conn_phase {
 	CONN_NONE,
-	CONN_REQUEST, /* its request is not complete; no promise made */
+	CONN_REQUEST, /* reading the HTTP head; not in custody: if this worker
+		       * dies the client is closed */
 	CONN_ANSWER,  /* gets the rest of an answer that did not fit */
 	CONN_OPEN,
 	CONN_ENDING,  /* gets its pending output, our close frame last */
@@ -91,7 +93,7 @@ struct conn {
 		struct {
 			/* others of the same user here, number + 1 */
 			uint32_t next, previous;
-			uint32_t entry; /* his, in presence */
+			uint32_t entry; /* the user's, in presence */
 		} user;
 	} __attribute__((packed, aligned(4)));
 	int fd;
@@ -174,8 +176,8 @@ struct chat {
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
 	uint64_t spare_used; /* bit per connection without a slot */
-	uint32_t *local; /* [n_entries]: of "#user" his first connection + 1,
-			  * of others how many here have it */
+	uint32_t *local; /* [n_entries]: of "#user" the user's first connection
+			  * + 1, of others how many here have it */
 	uint64_t *here;	 /* bit per slot: its connection is here */
 	uint32_t n_here;
 	uint32_t *by_fd; /* [CHAT_FDS]: connection */

@@ -99,7 +99,8 @@ bool channel_member_text(const struct hub *h, const struct channel_member *m,
 void channel_tell_join(struct chat *ch, uint32_t sub);
 void channel_tell_leave(struct chat *ch, uint32_t sub);
 void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
-/* The same of its user's own channel, which it is in without a subscription. */
+/* Publishes that a connection joins its user's own channel, which it is in
+ * without a subscription. */
 void channel_tell_own_join(struct chat *ch, uint32_t conn);
 
 /* Ends a subscription and tells those who are to be told; nothing if there is
@@ -133,7 +134,8 @@ void channel_revoked(const struct hub *h, struct subscription *s);
  * subscriptions may be another worker's. */
 void channel_tell_leaves(struct chat *ch, uint32_t conn);
 
-/* The same for all connections of a dead worker, from another process. */
+/* channel_tell_leaves() for all connections of a dead worker, from another
+ * process. */
 void channel_tell_gone(struct hub *h, int worker, int64_t wall_ms);
 
 /* A holder of a channel more, or less, on this worker (not for "#user").

@@ -9,8 +9,8 @@ _Static_assert(
 
 /*
  * Compacting looks at all output that waits, and may gain next to nothing when
- * many read slowly: it may take this part of the time, else who reads slowest
- * goes without more ado.
+ * many clients read slowly: it may take this part of the time, else the
+ * connection that reads slowest is dropped at once.
  */
 enum { COMPACT_PART = 8 };
 
@@ -66,9 +66,9 @@ memory_compact(struct chat *ch)
 	return gained;
 }
 
-/* The connection that most output waits for: one whose peer does not read, for
- * what others have was written just before. One that is not in custody yet was
- * not written to. */
+/* The connection that most output waits for: its peer does not read, as all
+ * that the other sockets took was written just before. A connection that is not
+ * in custody yet was not written to, and does not count. */
 static uint32_t
 memory_slowest(struct chat *ch)
 {

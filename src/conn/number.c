@@ -57,10 +57,11 @@ number_take(struct chat *ch)
 	    number_is_full(ch) ? SHM_NONE : slot_take(ch->hub, &ch->slots);
 	int bit;
 
-	/* of one that was given away and has ended at its new worker */
+	/* a connection that was given away has ended at its new worker */
 	if (i != SHM_NONE && ch->conn[i].phase == CONN_MOVING)
 		ch->moving_look(ch);
-	/* free, and yet here: somebody scribbled */
+	/* The slot says free, but this worker has a connection there: shared
+	 * memory is corrupted. The client is refused. */
 	if (i != SHM_NONE && ch->conn[i].phase != CONN_NONE)
 		i = SHM_NONE;
 	if (i != SHM_NONE)

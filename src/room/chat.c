@@ -116,7 +116,8 @@ chat_turn_finish(struct chat *ch, int *again)
 	bool more;
 	uint32_t dropped;
 
-	/* first what is ours: others do not meet what we die over */
+	/* Deliver here before relaying: a publication that crashes this worker
+	 * has then not reached the others. */
 	more = deliver(ch);
 	ch->unsettled = more;
 	relay_reset(ch);
@@ -126,7 +127,7 @@ chat_turn_finish(struct chat *ch, int *again)
 	conn_drop_marked(ch);
 	*again = custody_turn(ch);
 	conn_flush(ch);
-	/* that those have left is told in the next turn */
+	/* the leaves of those that were dropped are delivered next turn */
 	return more || dropped + ch->n_dropped > 0;
 }
 
@@ -139,8 +140,8 @@ chat_turn(struct chat *ch)
 	if (ch->turn_us == 0)
 		ch->turn_us = clock_us();
 	more = chat_turn_finish(ch, &again);
-	/* those who ask for much have their share when all others have got what
-	 * this turn has for them */
+	/* connections whose input waits are served after the output of all
+	 * others is written */
 	if (conn_serve_waiting(ch))
 		more =
 		    chat_turn_finish(ch, &again) || more || ch->n_waiting > 0;

@@ -114,8 +114,8 @@ adopt_take_up(struct adoption *a, uint32_t i)
 		adopt_give_up(a, i, NULL);
 		return;
 	}
-	/* reset meanwhile: is taken up so that it leaves as others do, and what
-	 * it was to get is as good as written */
+	/* Reset by its peer meanwhile: it is taken up so that it leaves its
+	 * channels as others do. Its output counts as written. */
 	if (k.closed)
 		k.written = OUTPUT_ALL;
 	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
@@ -152,7 +152,7 @@ adopt_take_up_all(struct adoption *a)
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
-		/* who was moving here is still where he was */
+		/* a connection that was moving here is still its giver's */
 		if (slot_holder(h, i) != h->self ||
 		    slot_state(h, i) == SLOT_FREE)
 			continue;
@@ -288,7 +288,7 @@ adopt_compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* Settles all: who was heard last is served first. */
+/* Goes on with all, those first whose clients were heard last. */
 static void
 adopt_go_on_all(struct adoption *a)
 {
@@ -305,7 +305,7 @@ adopt_go_on_all(struct adoption *a)
 	qsort(order, n, sizeof(*order), adopt_compare);
 	for (k = 0; k < n; k++) {
 		i = (uint32_t)order[k];
-		/* what is read again may have ended others */
+		/* replaying the input of others may have ended it */
 		if ((ch->here[i / SHM_BLOCK] >> i % SHM_BLOCK & 1) != 0)
 			adopt_go_on(a, i);
 		stats_tick(ch->hub);
@@ -324,8 +324,8 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 
 	memset(result, 0, sizeof(*result));
 	adopt_stage(&a);
-	/* who is given up leaves what its chain says: the one before may have
-	 * died in subscription_adopt() below */
+	/* A connection that is given up leaves what its chain says: the
+	 * predecessor may have died in subscription_adopt() below. */
 	subscription_rechain(h, h->self);
 	adopt_take_up_all(&a);
 	claim_marked(&ch->slots);
@@ -339,7 +339,8 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	/* what was said before stands in the journal only: answers to what was
 	 * read after it must not overtake it */
 	ch->unsettled = true;
-	/* those that had just moved to the dead one, before anything newer */
+	/* connections that had just moved to the dead worker get what they
+	 * missed before anything newer */
 	for (i = SHM_NONE; conn_next(ch, &i);)
 		if (ch->conn[i].phase == CONN_OPEN &&
 		    conn_slot(ch, i)->flags & SLOT_MOVED) {

@@ -366,7 +366,7 @@ move_begin(
 		ch->conn[c->slot].phase = CONN_MOVING;
 		return true;
 	case COPY_SPOILT:
-		if (!given) /* the giver has all of it, and may know better */
+		if (!given) /* else the giver still has it, with its records */
 			move_end(ch, c);
 		break;
 	case COPY_NO_ROOM:

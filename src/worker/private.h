@@ -92,9 +92,6 @@ void body_input(struct chat *ch, uint32_t conn);
 /* fault.c: a worker that dies of its own fault says over which publication. */
 void fault_init(struct hub *h);
 
-/* takeover.c: goes on with what the predecessor left. */
-void takeover(struct worker *w);
-
 /* move.c: connections that change their worker. */
 struct message_adopt;
 struct message_clean;

@@ -12,6 +12,7 @@
 #include "hub/stats.h"
 #include "net/link.h"
 #include "net/loop.h"
+#include "takeover/takeover.h"
 #include "private.h"
 
 enum { TICK_MS = 100 };
@@ -159,6 +160,12 @@ worker_main(const struct worker_start *start)
 	static struct worker worker;
 	struct message_hello hello = {
 	    (uint32_t)start->worker, start->generation};
+	const struct takeover_start left = {.generation = start->generation,
+	    .custody = start->custody,
+	    .keeper = start->keeper,
+	    .giver = start->giver,
+	    .giver_name = start->giver_name,
+	    .fault = {start->fault_hand, start->fault_arg}};
 	struct worker *w = &worker;
 	int ms = -1;
 
@@ -169,7 +176,7 @@ worker_main(const struct worker_start *start)
 	worker_init(w, start);
 	room_init(w);
 	sends_tell(w);
-	takeover(w);
+	takeover(&w->chat, &left);
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
 	KILL_POINT();

@@ -1,8 +1,5 @@
-/*
- * The beginning of every worker: what its predecessor left. The keeper gives
- * duplicates of the client sockets back, the slots say what to do with them.
- * Dying here, at any point, costs nothing: the next one begins again.
- */
+#include "takeover/takeover.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -17,13 +14,13 @@
 #include "hub/lock.h"
 #include "hub/stats.h"
 #include "net/custody.h"
-#include "private.h"
 
 enum {
 	TICK_MS = 100,	/* between life signs while the giver is waited for */
 	WARN_MS = 1000, /* between two lines that say so */
-	/* Who retired may be stopped, and its keeper have all the same. Larger:
-	 * clients wait longer then; smaller: sockets are often given twice. */
+	/* A worker that retired may be stopped; its keeper has the sockets,
+	 * too. Larger: clients wait longer then; smaller: sockets are often
+	 * given twice. */
 	SILENCE_MS = 500
 };
 
@@ -134,7 +131,7 @@ takeover_misses(const struct hub *h, const int *fd)
 /* Collects the descriptors by slot, + 1: from the worker that retired or the
  * former keeper if there is one, and what is missing from the keeper. */
 static void
-takeover_collect(struct chat *ch, const struct worker_start *start, int *fd)
+takeover_collect(struct chat *ch, const struct takeover_start *start, int *fd)
 {
 	struct source giver = {.link = start->giver,
 	    .who = start->giver_name,
@@ -169,12 +166,9 @@ takeover_fault_delivery(struct chat *ch, uint64_t position)
 }
 
 void
-takeover(struct worker *w)
+takeover(struct chat *ch, const struct takeover_start *start)
 {
-	struct chat *ch = &w->chat;
 	struct hub *h = ch->hub;
-	const struct worker_start *start = w->start;
-	const struct adopt_fault fault = {start->fault_hand, start->fault_arg};
 	struct adopt_result r;
 	uint64_t began = clock_ms();
 	int *fd = sparse_new(h->n_slots, sizeof(*fd));
@@ -184,16 +178,16 @@ takeover(struct worker *w)
 	hub_lock(h); /* redoes what the dead one did not get to */
 	hub_unlock(h);
 	slot_recall(h, h->self);
-	if (fault.hand == HAND_DELIVERY)
-		takeover_fault_delivery(ch, fault.arg);
+	if (start->fault.hand == HAND_DELIVERY)
+		takeover_fault_delivery(ch, start->fault.arg);
 	takeover_collect(ch, start, fd);
 	if (start->generation == 1) /* 0 later on: nothing delivered yet */
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	move_redo(h, h->self);
-	adopt_all(ch, fd, &fault, &r);
+	adopt_all(ch, fd, &start->fault, &r);
 	if (ch->trial <= SHM_OWN(h->me->cursor)) /* it has been survived */
 		journal_acquit(h, ch->trial);
-	if (ch->n_conns == 0) /* nobody misses what others said meanwhile */
+	if (ch->n_conns == 0) /* no connection is to get what is in between */
 		SHM_STORE(h->me->cursor, journal_tail(h));
 	sparse_free(fd, h->n_slots, sizeof(*fd));
 	if (start->generation > 1)
