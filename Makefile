@@ -24,7 +24,8 @@ ifeq ($(VARIANT),clang)
 CC := clang
 endif
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes \
-	-Wmissing-prototypes -Wwrite-strings -Wno-unused-parameter -Werror
+	-Wmissing-prototypes -Wwrite-strings -Wformat-nonliteral \
+	-Wno-unused-parameter -Werror
 OPT := -O2 -g -fno-strict-aliasing -fno-plt
 CPPFLAGS += -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DLIBBSD_OVERLAY \
 	-isystem /usr/include/bsd -Iinclude -DCHATD_VERSION='"$(VERSION)"' \

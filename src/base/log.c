@@ -170,7 +170,7 @@ log_put_socket(const struct log_record *r, size_t text)
 }
 
 /* Fills a record with a line; returns the length of its text. */
-static size_t
+static size_t __attribute__((format(printf, 3, 0)))
 log_fill(struct log_record *r, int level, const char *fmt, va_list ap)
 {
 	const int saved = errno;

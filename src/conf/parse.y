@@ -104,10 +104,7 @@ macro	: NAME '=' STRING	{ check(macro_define(&p.macros, $1, $3)); }
 
 setting	: VALUE STRING	{ set($1, $2); }
 	| LISTEN STRING { set($1, $2); } words
-	| RATE STRING {
-		if (set_once($1))
-			check(conf_set_rate(p.conf, $1, $2, NULL));
-	}
+	| RATE STRING	{ set($1, $2); }
 	| RATE STRING STRING STRING {
 		if (strcmp($3, "burst") != 0)
 			complain("message-rate: \"%s\" instead of burst", $3);
@@ -118,8 +115,7 @@ setting	: VALUE STRING	{ set($1, $2); }
 	| ORIGIN '{' newlines block '}'
 	| CHANNEL STRING '{' {
 		check(conf_channel_begin(&p.draft, p.conf, $2));
-		p.no_memory |= !conf_note_first(
-		    p.conf, $1, p.here.file, p.here.line);
+		p.no_memory |= !conf_note_first(p.conf, $1, p.here.file, p.here.line);
 	} rules last '}' {
 		check(conf_channel_end(&p.draft, p.conf));
 	}
@@ -151,8 +147,7 @@ block	: /* empty */
 
 origin	: STRING {
 		check(conf_set(p.conf, p.list, $1));
-		p.no_memory |= !conf_note_first(
-		    p.conf, p.list, p.here.file, p.here.line);
+		p.no_memory |= !conf_note_first(p.conf, p.list, p.here.file, p.here.line);
 	}
 	;
 

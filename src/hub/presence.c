@@ -25,9 +25,10 @@ presence_find(struct hub *h, const char *name, size_t len)
 
 /* The kind of entry that a name is of. */
 static enum charge_kind
-name_kind(const char *name)
+name_kind(const char *name, size_t len)
 {
-	return name[0] == '#' ? CHARGE_USERS : CHARGE_CHANNELS;
+	return presence_name_is_user(name, len) ? CHARGE_USERS
+						: CHARGE_CHANNELS;
 }
 
 /* The first entry of a kind. */
@@ -127,7 +128,7 @@ entry_make(
 static uint32_t
 entry_new(struct hub *h, uint64_t hash, const char *name, size_t len)
 {
-	uint32_t e = entry_take(h, name_kind(name));
+	uint32_t e = entry_take(h, name_kind(name, len));
 
 	return e != SHM_NONE ? entry_make(h, e, hash, name, len) : SHM_NONE;
 }
@@ -176,8 +177,9 @@ entry_charge(struct hub *h, uint32_t e, uint64_t hash, const char *name,
     size_t len, const struct charge_terms *terms, enum charge_result *how)
 {
 	/* the lobby is always there, and nobody's */
-	*how = e == PRESENCE_LOBBY ? CHARGE_FIRST
-				   : charge_judge(h, name_kind(name), terms);
+	*how = e == PRESENCE_LOBBY
+	    ? CHARGE_FIRST
+	    : charge_judge(h, name_kind(name, len), terms);
 	if (*how != CHARGE_FIRST)
 		return SHM_NONE;
 	if (e == SHM_NONE)

@@ -14,9 +14,9 @@
  * for a disk. */
 void look_at(const struct conf *c, struct bundle *b);
 
-/* Prints the faults, a line each. Returns whether there is one: a start is
- * refused then. */
-bool look_print_faults(const struct bundle *b);
+/* Prints the faults that nothing else would stop a start for, a line each.
+ * Returns whether there is one. */
+bool look_print_unmet(const struct bundle *b);
 
 /* Logs the warnings. */
 void look_log(const struct bundle *b);

@@ -74,7 +74,7 @@ start_with(const struct options *options, struct bundle *b, unsigned done,
 		fputs(error, stderr);
 		return STATUS_CONFIG;
 	}
-	if (!options->check_only && look_print_faults(b)) {
+	if (!options->check_only && look_print_unmet(b)) {
 		conf_free(conf);
 		return STATUS_CONFIG;
 	}

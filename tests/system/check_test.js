@@ -149,10 +149,8 @@ group('start', null, (test) => {
 		await start('origin https://a/\n', 78, /without a path/);
 	});
 	test('what is not there is told with its line', async () => {
-		for (const [key, name] of [['webroot', 'none'],
-		    ['log-file', 'none/log'], ['pidfile', 'none/pid']])
-			await start(`\n${key} ${dir}/${name}\n`, 78, new RegExp(
-			    `chatd\\.conf:2: ${key}: ${dir}/none: No such`));
+		await start(`\nwebroot ${dir}/none\n`, 78, new RegExp(
+		    `chatd\\.conf:2: webroot: ${dir}/none: No such`));
 		/* a name server may answer later: the service is tried again */
 		await start('\nlisten localhost:0\nlisten no-such-host.invalid:1\n',
 		    1, /chatd\.conf:3: listen: cannot resolve no-such-host/);

@@ -142,7 +142,7 @@ put_server_channel(struct command *c, struct json_writer *w,
 	bad = take_channel(c->ch, channel, &name);
 	if (bad == C_END_BAD_REQUEST || bad == C_BAD_REQUEST)
 		return C_END_INVALID_TOKEN;
-	if (bad != C_OK || name.text[0] == '#')
+	if (bad != C_OK || presence_name_is_user(name.text, name.len))
 		return C_UNKNOWN_CHANNEL;
 	bad = connect_recovery(c, subs, name.text, &r);
 	if (bad != C_OK)

@@ -157,7 +157,8 @@ is_own(const struct command *c, const struct channel_name *name)
 	char user[USER_NAME_MAX + 1];
 	size_t len = user_name(c->ch->hub, command_slot(c)->user, user);
 
-	return len > 0 && name->len == len + 1 && name->text[0] == '#' &&
+	return len > 0 && name->len == len + 1 &&
+	    presence_name_is_user(name->text, name->len) &&
 	    memcmp(name->text + 1, user, len) == 0;
 }
 
@@ -212,7 +213,7 @@ may_subscribe(const struct command *c, const struct channel_name *name,
     struct json_value token, struct claims *room, struct claims **claims)
 {
 	*claims = NULL;
-	if (name->text[0] == '#')
+	if (presence_name_is_user(name->text, name->len))
 		return is_own(c, name) ? C_ALREADY_SUBSCRIBED
 				       : C_PERMISSION_DENIED;
 	if (token.type == JSON_STRING && token.len > 2) {

@@ -114,7 +114,8 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 		return;
 	}
 	shown = plain_name(room, room_len);
-	rule = conf_channel_name_ok(room, room_len) && room[0] != '#'
+	rule = conf_channel_name_ok(room, room_len) &&
+		!presence_name_is_user(room, room_len)
 	    ? conf_channel_find(&ch->live, room, room_len)
 	    : NULL;
 	if (rule == NULL || rule->history == 0)

@@ -170,7 +170,7 @@ plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 	if (!lobby)
 		len = channel_name(ch->hub, p->channel, name);
 	parts[0] = (struct iovec){room, 0};
-	if (len > 0 && name[0] != '#') {
+	if (len > 0 && !presence_name_is_user(name, len)) {
 		room[0] = '[';
 		len = name_show(name, len, room + 1);
 		memcpy(room + 1 + len, "] ", 2);

@@ -29,7 +29,8 @@ room_take(struct chat *ch, uint32_t conn, const char **args, size_t *len,
 		conn_tell(ch, conn, position, "* usage: %s", usage);
 		return false;
 	}
-	if (conf_channel_name_ok(room->text, room->len) && room->text[0] != '#')
+	if (conf_channel_name_ok(room->text, room->len) &&
+	    !presence_name_is_user(room->text, room->len))
 		return true;
 	conn_tell(ch, conn, position, "* %s is not a room",
 	    plain_name(room->text, room->len));
