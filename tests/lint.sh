@@ -28,7 +28,8 @@ check_layers() {
 	find src include -name '*.[chy]' -exec awk '
 	BEGIN {
 		split("base 0 codec 1 conf 1 hub 2 net 2 conn 3 room 3 " \
-		    "takeover 3 door 3 keeper 4 worker 4 logger 4 master 4",
+		    "takeover 3 door 3 process 4 keeper 5 worker 5 logger 5 " \
+		    "master 5",
 		    w, " ")
 		for (i = 1; i in w; i += 2)
 			layer[w[i]] = w[i + 1]

@@ -1,5 +1,5 @@
 /*
- * watchdog: which workers and keepers hang, and the master's clock. Layer 4;
+ * watchdog: which workers and keepers hang, and the master's clock. Layer 5;
  * reads shared memory only, keeps its own notes, kills nobody: the master does.
  *
  * Life signs. A worker's is its tick, which also grows while it waits for the
@@ -36,6 +36,7 @@
 #define CHATD_MASTER_WATCHDOG_H
 
 #include "hub/shm.h"
+#include "process/probe.h"
 
 enum {
 	WATCHDOG_PERIOD_MS = 100,
@@ -71,13 +72,6 @@ enum {
 	WATCHDOG_CONTINUE_MS = 200
 };
 
-/* What the kernel says of a process. */
-struct watchdog_probe {
-	char state;	   /* as in /proc/PID/stat */
-	uint64_t used_ms;  /* of a processor so far */
-	uint64_t queue_ms; /* waited for one so far; 0: it does not say */
-};
-
 /* A process as it was seen. */
 struct watchdog_process {
 	uint64_t tick;
@@ -85,7 +79,7 @@ struct watchdog_process {
 	uint64_t disk_ms;  /* waited for a disk meanwhile */
 	bool has_start;	   /* had its new start since its last tick */
 	bool is_probed;	   /* probe holds what the last look saw */
-	struct watchdog_probe probe;
+	struct probe probe;
 };
 
 /* How a worker stands with the mutex. */
@@ -101,8 +95,7 @@ struct watchdog {
 	uint64_t late_ms; /* since the look before, if that is too long */
 	/* What the kernel says of a worker or keeper; false: unknown. May be
 	 * set after watchdog_init. */
-	bool (*probe)(
-	    void *arg, bool keeper, int slot, struct watchdog_probe *probe);
+	bool (*probe)(void *arg, bool keeper, int slot, struct probe *probe);
 	void *probe_arg;
 	uint64_t changing; /* as at the last look */
 	uint64_t tail;	   /* the journal's then */

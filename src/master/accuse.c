@@ -5,7 +5,9 @@
  * may be them who lie, who accuses again and again is replaced as well.
  */
 #include "codec/message.h"
-#include "process.h"
+#include "accuse.h"
+#include "member.h"
+#include "private.h"
 
 enum {
 	ACCUSE_MAX = 3,	      /* accusations that cost the accuser its place, */

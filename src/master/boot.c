@@ -12,10 +12,15 @@
 #include "hub/stats.h"
 #include "master/control.h"
 #include "master/daemon.h"
+#include "master/master.h"
 #include "master/place.h"
 #include "master/privilege.h"
+#include "command.h"
 #include "look.h"
-#include "process.h"
+#include "log_child.h"
+#include "master/fdstore.h"
+#include "page.h"
+#include "private.h"
 #include "reader.h"
 
 enum {
@@ -142,7 +147,7 @@ place_take(struct master *m, char *error, size_t error_len)
 	if (listeners_bind(m, error, error_len) == -1)
 		return -1;
 	listeners_bound(m);
-	m->control = control_open(m, path, error, error_len);
+	m->control = control_open(m, command_run, path, error, error_len);
 	return m->control != NULL ? 0 : -1;
 }
 
@@ -167,31 +172,6 @@ limits_raise(struct master *m)
 		daemon_raise_locked(LOCKED_BYTES);
 }
 
-/* Says how many connections there is room for, now that all workers have told
- * how many descriptors are left to them. */
-void
-boot_log_room(const struct master *m)
-{
-	const uint32_t wanted = m->conf->connections;
-	uint64_t all = 0, most = 0, n;
-
-	for (int i = 0; i < m->n_workers; i++) {
-		n = SHM_LOAD(m->hub.worker[i].spare_files);
-		/* each worker has a link to each other one */
-		n = n > (uint64_t)m->n_workers ? n - (uint64_t)m->n_workers : 0;
-		all += n;
-		most = n > most ? n : most;
-	}
-	if (most >= wanted)
-		log_info("up to %u connections, on any worker", wanted);
-	else
-		log_info("up to %llu connections, at most %llu on each worker "
-			 "(%llu open files allowed; `connections` is %u)",
-		    (unsigned long long)(all < wanted ? all : wanted),
-		    (unsigned long long)most, (unsigned long long)m->files,
-		    wanted);
-}
-
 /* Finds the user that workers become, and whether they may. */
 static int
 identity_take(struct master *m, const struct bundle *b, const char *stuck,
@@ -209,7 +189,7 @@ identity_take(struct master *m, const struct bundle *b, const char *stuck,
 }
 
 /* Everything up to the first fork. */
-int
+static int
 boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
     size_t error_len)
 {
@@ -252,4 +232,22 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	look_log(b);
 	page_boot(m, b, stuck);
 	return 0;
+}
+
+int
+master_run(const struct options *options, struct conf *conf,
+    const struct bundle *bundle, const char *stuck)
+{
+	struct master *m = master_new(options, conf);
+
+	if (m == NULL) {
+		conf_free(conf);
+		log_error("no memory");
+		return 1;
+	}
+	if (boot(m, bundle, stuck, m->failure, sizeof(m->failure)) == -1) {
+		m->status = 1;
+		log_error("%s", m->failure);
+	}
+	return master_loop(m);
 }

@@ -10,7 +10,17 @@
 #include "codec/message.h"
 #include "hub/slot.h"
 #include "net/link.h"
-#include "process.h"
+#include "clean.h"
+#include "keep.h"
+#include "member.h"
+#include "members.h"
+#include "private.h"
+#include "resize.h"
+
+enum {
+	FULL_MS = 5000, /* who had no room for a dead worker's connections is
+			 * asked again after */
+};
 
 /* How often to count what is left of an adoption that does not get on. Larger:
  * it may look that much older than it is; smaller: more work for the master. */

@@ -15,7 +15,16 @@
 #include "hub/slot.h"
 #include "master/report.h"
 #include "master/control.h"
-#include "process.h"
+#include "client.h"
+#include "drain.h"
+#include "member.h"
+#include "order.h"
+#include "members.h"
+#include "private.h"
+#include "reload.h"
+#include "renew.h"
+#include "resize.h"
+#include "upgrade.h"
 
 enum { DRAIN_RATE = 100, DRAIN_RATE_MAX = 1000000 }; /* a second */
 
@@ -98,7 +107,7 @@ command_order(struct call *c, uint32_t type, const void *payload, size_t len)
 {
 	struct master *m = c->master;
 
-	if (m->phase != PHASE_RUNNING && master_lowest(m) == -1)
+	if (m->phase != PHASE_RUNNING && members_lowest(m) == -1)
 		refuse(c, "no worker is running");
 	else if ((c->answer->order = order_give(m, type, payload, len)) == NULL)
 		refuse(

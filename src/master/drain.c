@@ -1,7 +1,9 @@
 /* Draining: no new connections, and those that are there end one by one, so
  * that they come back elsewhere at a pace that elsewhere can bear. */
 #include "hub/stats.h"
-#include "process.h"
+#include "drain.h"
+#include "member.h"
+#include "private.h"
 
 void
 drain_set(struct master *m, uint32_t rate)

@@ -17,7 +17,8 @@
 #include "hub/stats.h"
 #include "master/notify.h"
 #include "master/report.h"
-#include "process.h"
+#include "private.h"
+#include "process/process.h"
 #include "state.h"
 
 enum {

@@ -22,9 +22,17 @@
 #include "master/daemon.h"
 #include "net/custody.h"
 #include "net/link.h"
-#include "process.h"
+#include "keep.h"
+#include "member.h"
+#include "private.h"
+#include "process/identity.h"
+#include "process/probe.h"
+#include "process/process.h"
+#include "spawn.h"
 
 enum {
+	LIVELY_MS = 500, /* a keeper that has given no life sign for so long
+			  * is not relied on */
 	/* A keeper that is killed again and again, by somebody or by what is
 	 * wrong with it, must not keep the machine busy. */
 	KEEPER_BURST = 20,
@@ -516,7 +524,7 @@ giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
 	    [KEEP_FORMER] = "worker %d (pid %d) has retired and %s",
 	    [KEEP_BEFORE] = "keeper %d (pid %d) is to be replaced and %s"};
 	pid_t pid = source_pid(w, source);
-	struct watchdog_probe probe;
+	struct probe probe;
 
 	if (pid == 0 || waited_ms < WATCHDOG_CONTINUE_MS)
 		return;

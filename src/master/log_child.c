@@ -28,7 +28,11 @@
 #include "base/log.h"
 #include "logger/logger.h"
 #include "master/daemon.h"
-#include "process.h"
+#include "log_child.h"
+#include "private.h"
+#include "process/identity.h"
+#include "process/process.h"
+#include "spawn.h"
 
 enum {
 	/* Larger: longer bursts and pauses of the log process lose no line;

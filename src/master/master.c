@@ -1,5 +1,3 @@
-#include "master/master.h"
-
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
@@ -19,11 +17,31 @@
 #include "master/daemon.h"
 #include "master/notify.h"
 #include "net/loop.h"
-#include "process.h"
+#include "keep.h"
+#include "log_child.h"
+#include "master/fdstore.h"
+#include "member.h"
+#include "order.h"
+#include "page.h"
+#include "private.h"
+#include "ready.h"
+#include "process/probe.h"
+#include "reload.h"
+#include "renew.h"
+#include "resize.h"
+#include "spawn.h"
+#include "upgrade.h"
+#include "writes.h"
 
 static const int signals[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 enum {
+	STOP_MS = 4000,	      /* TERM: killed after that, gone within 5 s */
+	LEFT_MS = 500,	      /* after that, for those to die */
+	QUIT_GRACE_MS = 2000, /* past the drain timeout */
+	CHILDREN_MS = 300,    /* to reap what is killed at the very end */
+	STARTING_MAX = 8, /* at once at the start, so that a small machine gets
+			   * each ready in time */
 	N_SIGNALS = sizeof(signals) / sizeof(signals[0]),
 	STOOD_MS = 1000 /* a look that late is worth a line in the log */
 };
@@ -58,33 +76,6 @@ master_clock_ms(const struct master *m)
 	return watchdog_clock_ms(&m->watchdog, clock_ms());
 }
 
-/* The workers that serve, or are just taking over from one that did, as a
- * presence mask. */
-uint64_t
-master_mask(const struct master *m)
-{
-	uint64_t mask = 0;
-
-	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0 || m->member[i].unclean)
-			mask |= 1ull << i;
-	return mask;
-}
-
-/* The lowest worker that can be asked to do something: one that ticks if
- * there is any. */
-int
-master_lowest(const struct master *m)
-{
-	int lowest = -1;
-
-	for (int i = m->n_workers - 1; i >= 0; i--)
-		if (m->member[i].ready && !m->member[i].killed &&
-		    (lowest == -1 || watchdog_is_lively(&m->watchdog, i)))
-			lowest = i;
-	return lowest;
-}
-
 /* Gives up the listeners: nobody connects to those who leave. */
 void
 master_close_listeners(struct master *m)
@@ -113,31 +104,6 @@ start_more(struct master *m)
 		}
 }
 
-/* Says that clients can come, and where to: the first address, as it is typed
- * into a browser. */
-static void
-ready_log(const struct master *m)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-	char name[LISTENER_TEXT];
-	const char *port;
-	bool any;
-
-	if (m->n_listeners == 0 ||
-	    getsockname(m->listener[0], (struct sockaddr *)&sa, &len) == -1) {
-		log_info("ready");
-		return;
-	}
-	listener_name((struct sockaddr *)&sa, name);
-	any =
-	    strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
-	port = strrchr(name, ':');
-	log_info("ready: page http://%s%s/, clients ws://%s%s/ws",
-	    any ? "localhost" : name, any ? port : "", any ? "localhost" : name,
-	    any ? port : "");
-}
-
 /* All workers are ready: from now on a connection succeeds. */
 static void
 serve(struct master *m)
@@ -154,9 +120,9 @@ serve(struct master *m)
 		daemon_ready(m->ready_pipe);
 	m->ready_pipe = -1;
 	fdstore_put(m);
-	boot_log_room(m);
+	ready_log_room(m);
 	writes_tell(m, true);
-	ready_log(m);
+	ready_log_address(m);
 	notify("READY=1\nSTATUS=serving");
 }
 
@@ -354,7 +320,7 @@ signal_cb(int sig, short what, void *arg)
 
 /* For the watchdog. */
 static bool
-watch_probe(void *arg, bool keeper, int slot, struct watchdog_probe *probe)
+watch_probe(void *arg, bool keeper, int slot, struct probe *probe)
 {
 	const struct master *m = arg;
 	const struct member *w = &m->member[slot];
@@ -524,17 +490,13 @@ deinit(struct master *m)
 	free(m);
 }
 
-int
-master_run(const struct options *options, struct conf *conf,
-    const struct bundle *bundle, const char *stuck)
+struct master *
+master_new(const struct options *options, struct conf *conf)
 {
 	struct master *m = calloc(1, sizeof(*m));
 
-	if (m == NULL) {
-		conf_free(conf);
-		log_error("no memory");
-		return 1;
-	}
+	if (m == NULL)
+		return NULL;
 	TAILQ_INIT(&m->orders);
 	m->options = options;
 	m->conf = conf;
@@ -547,11 +509,7 @@ master_run(const struct options *options, struct conf *conf,
 	for (int i = 0; i < m->n_workers; i++)
 		member_init(&m->member[i], m, i);
 	watchdog_init(&m->watchdog, 0, m->started_ms);
-	if (boot(m, bundle, stuck, m->failure, sizeof(m->failure)) == -1) {
-		m->status = 1;
-		log_error("%s", m->failure);
-	}
-	return master_loop(m);
+	return m;
 }
 
 int

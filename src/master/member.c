@@ -13,7 +13,28 @@
 #include "hub/stats.h"
 #include "master/report.h"
 #include "net/link.h"
-#include "process.h"
+#include "accuse.h"
+#include "clean.h"
+#include "keep.h"
+#include "member.h"
+#include "order.h"
+#include "private.h"
+#include "process/process.h"
+#include "renew.h"
+#include "resize.h"
+#include "spawn.h"
+#include "writes.h"
+
+#ifdef CHATD_SANITIZED
+enum { HELLO_MS = 5000 };
+#else
+enum { HELLO_MS = 1000 };
+#endif
+enum {
+	HELLO_MAX = 30,	    /* times that, whatever a worker's life signs say */
+	EOF_GRACE_MS = 500, /* from a link's EOF to its worker's death */
+	START_FAILURES = 3  /* before the first readiness: give up */
+};
 
 /* A worker's line in shared memory. */
 static struct shm_worker *
@@ -63,21 +84,6 @@ member_kill(struct member *w, const char *fmt, ...)
 		return; /* and is asked for again */
 	log_warn("worker %d %s, killed", w->slot, why);
 	w->killed = true;
-}
-
-/* Sends a message now or not at all. Returns 0, or -1 and errno. */
-int
-member_send(struct member *w, uint32_t type, const void *payload, size_t len)
-{
-	if (w->link == -1) {
-		errno = EPIPE;
-		return -1;
-	}
-	if (link_send(w->link, type, payload, len, -1) == 0)
-		return 0;
-	log_warn("worker %d does not take a message: %s not sent: %s", w->slot,
-	    message_name((int)type), strerror(errno));
-	return -1;
 }
 
 /* Sends what is owed, as far as the link takes it. */

@@ -2,7 +2,9 @@
 #include <errno.h>
 
 #include "codec/message.h"
-#include "process.h"
+#include "member.h"
+#include "members.h"
+#include "move.h"
 
 int
 move_connections(struct member *from, struct member *to, uint32_t n)

@@ -17,7 +17,9 @@
 #include "master/daemon.h"
 #include "net/listener.h"
 #include "look.h"
-#include "process.h"
+#include "process/identity.h"
+#include "process/process.h"
+#include "spawn.h"
 
 enum {
 	FIRST = STDERR_FILENO + 1,

@@ -13,7 +13,12 @@
 #include "base/log.h"
 #include "master/control.h"
 #include "look.h"
-#include "process.h"
+#include "member.h"
+#include "page.h"
+#include "private.h"
+#include "process/process.h"
+#include "reload.h"
+#include "resize.h"
 #include "reader.h"
 
 enum {

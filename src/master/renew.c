@@ -12,9 +12,16 @@
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/control.h"
-#include "process.h"
+#include "keep.h"
+#include "member.h"
+#include "private.h"
+#include "renew.h"
 
 enum {
+	/* A worker that is to be replaced is told so when its keeper has all of
+	 * its connections; an order is refused when that takes longer. */
+	RENEW_WAIT_MS = 10 * 1000,
+	RETIRE_MS = 10000, /* for MSG_RETIRE */
 	/* A new keeper has everything after 100 ms for 10,000 connections;
 	 * until then its worker should not lose it. */
 	KEEPER_PACE_MS = 100,

@@ -13,7 +13,9 @@
 #include "hub/presence.h"
 #include "hub/slot.h"
 #include "hub/stats.h"
-#include "process.h"
+#include "member.h"
+#include "members.h"
+#include "private.h"
 
 enum {
 	STEP_BYTES = 64 * 1024, /* of one part, about */
@@ -406,7 +408,7 @@ report_new(struct master *m, const char *what, bool json)
 	r->master = m;
 	r->subject = subject;
 	r->json = json;
-	r->alive = master_mask(m);
+	r->alive = members_mask(m);
 	r->n_users = presence_users_end(&m->hub);
 	if (subject->next == user_next && r->n_users > 0 &&
 	    (r->user = calloc(r->n_users, sizeof(*r->user))) == NULL) {

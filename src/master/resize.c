@@ -7,10 +7,19 @@
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/balance.h"
-#include "process.h"
+#include "keep.h"
+#include "member.h"
+#include "move.h"
+#include "private.h"
+#include "renew.h"
+#include "resize.h"
+#include "spawn.h"
 
 /* Whoever was told to move must not be on its way to one that leaves. */
-enum { ARRIVE_MS = 1000 };
+enum {
+	ARRIVE_MS = 1000,
+	REBALANCE_AFTER_MS = 60000 /* of unevenness */
+};
 
 /* The workers that can give and take connections, and how many they have. */
 static uint64_t

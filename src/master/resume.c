@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,14 @@
 #include "base/log.h"
 #include "master/control.h"
 #include "master/daemon.h"
-#include "process.h"
+#include "command.h"
+#include "log_child.h"
+#include "member.h"
+#include "page.h"
+#include "private.h"
+#include "reload.h"
+#include "renew.h"
+#include "resize.h"
 #include "reader.h"
 #include "state.h"
 
@@ -192,7 +200,8 @@ take(int state)
 	close(state);
 	if (s.bundle != -1)
 		close(s.bundle);
-	if ((m->control = control_adopt(m, s.control_path, s.control)) == NULL)
+	if ((m->control = control_adopt(
+		 m, command_run, s.control_path, s.control)) == NULL)
 		log_fatal("upgrade: no memory");
 	state_descriptors(m, descriptor_settle);
 	log_set_name("master");

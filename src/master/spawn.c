@@ -14,8 +14,22 @@
 #include "master/control.h"
 #include "master/daemon.h"
 #include "net/link.h"
-#include "process.h"
+#include "keep.h"
+#include "log_child.h"
+#include "member.h"
+#include "order.h"
+#include "page.h"
+#include "private.h"
+#include "process/identity.h"
+#include "reload.h"
+#include "spawn.h"
+#include "upgrade.h"
 #include "worker/worker.h"
+
+enum {
+	RETRY_MS = 1000, /* after a fork that failed */
+	REACH_MS = 100,	 /* after a keeper could not be reached */
+};
 
 /* The kernel shall rather take a worker than the master. */
 static const char oom_score_adj[] = "300";

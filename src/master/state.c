@@ -11,7 +11,11 @@
 #include <unistd.h>
 
 #include "master/control.h"
-#include "process.h"
+#include "keep.h"
+#include "log_child.h"
+#include "member.h"
+#include "order.h"
+#include "private.h"
 
 enum {
 	STATE_FORMAT = 1,

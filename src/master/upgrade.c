@@ -23,7 +23,14 @@
 #include "codec/json.h"
 #include "master/control.h"
 #include "master/resume.h"
-#include "process.h"
+#include "keep.h"
+#include "member.h"
+#include "private.h"
+#include "process/process.h"
+#include "reload.h"
+#include "renew.h"
+#include "spawn.h"
+#include "upgrade.h"
 #include "state.h"
 
 enum {

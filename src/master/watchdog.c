@@ -117,7 +117,7 @@ static uint64_t
 process_own_time(struct watchdog *d, struct watchdog_process *p, bool keeper,
     int slot, uint64_t gone)
 {
-	struct watchdog_probe now = {0}, before = p->probe;
+	struct probe now = {0}, before = p->probe;
 	bool was_probed = p->is_probed;
 	uint64_t used = 0, queue = 0;
 

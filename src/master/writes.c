@@ -1,12 +1,15 @@
 /* By which way workers send: io_uring is about twice as fast, and not to be had
  * everywhere. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
 #include "hub/stats.h"
-#include "process.h"
+#include "member.h"
+#include "private.h"
+#include "writes.h"
 
 /* Ready workers, and those of them that send otherwise. */
 struct writes_count {

@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "../../src/master/process.h"
+#include "../../src/master/clean.h"
+#include "../../src/master/keep.h"
+#include "../../src/master/member.h"
+#include "../../src/master/private.h"
 #include "codec/message.h"
 #include "hub/stats.h"
 

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../src/master/process.h"
+#include "../../src/master/keep.h"
+#include "../../src/master/member.h"
+#include "../../src/master/private.h"
 
 static struct master m;
 static int killed; /* how often kill() was called */

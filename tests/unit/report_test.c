@@ -6,7 +6,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "../../src/master/process.h"
+#include "../../src/master/member.h"
+#include "../../src/master/private.h"
 #include "base/clock.h"
 #include "hub/lock.h"
 #include "hub/presence.h"

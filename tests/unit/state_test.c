@@ -12,7 +12,10 @@
 #include <cmocka.h>
 
 #include "../../src/hub/heads.h"
-#include "../../src/master/process.h"
+#include "../../src/master/log_child.h"
+#include "../../src/master/member.h"
+#include "../../src/master/order.h"
+#include "../../src/master/private.h"
 #include "../../src/master/state.h"
 #include "master/control.h"
 
@@ -56,7 +59,7 @@ master_make(struct options *o)
 	m->listener[0] = 5;
 	m->listener[1] = 6;
 	m->n_listeners = 2;
-	m->control = control_adopt(m, "/run/a b/chatd.sock", dup(0));
+	m->control = control_adopt(m, NULL, "/run/a b/chatd.sock", dup(0));
 	m->pidfile = (struct pidfile){8, "/run/chatd.pid"};
 	m->live.verbose = 1;
 	m->started_ms = 12345678901ull;

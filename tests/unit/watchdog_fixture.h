@@ -27,12 +27,12 @@ static uint64_t now;
 /* What the kernel says of each process; how much more of it after each look. */
 struct fake {
 	bool known;
-	struct watchdog_probe probe, per_look;
+	struct probe probe, per_look;
 };
 static struct fake kernel[2][WORKERS]; /* [keeper] */
 
 static inline bool
-probe(void *arg, bool keeper, int slot, struct watchdog_probe *out)
+probe(void *arg, bool keeper, int slot, struct probe *out)
 {
 	*out = kernel[keeper][slot].probe;
 	return kernel[keeper][slot].known;
@@ -47,7 +47,7 @@ kernel_says(bool keeper, int slot, char state, uint64_t used, uint64_t queue)
 	kernel[keeper][slot].known = true;
 	kernel[keeper][slot].probe.state = state;
 	kernel[keeper][slot].per_look =
-	    (struct watchdog_probe){state, used, queue};
+	    (struct probe){state, used, queue};
 }
 
 /* Makes a hub with four workers and their keepers that all live. */

@@ -1,0 +1,52 @@
+/* What is asked of the workers' slots without changing them. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "codec/message.h"
+#include "member.h"
+#include "members.h"
+#include "net/link.h"
+#include "private.h"
+
+/* The workers that serve, or are just taking over from one that did, as a
+ * presence mask. */
+uint64_t
+members_mask(const struct master *m)
+{
+	uint64_t mask = 0;
+
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].pid != 0 || m->member[i].unclean)
+			mask |= 1ull << i;
+	return mask;
+}
+
+/* The lowest worker that can be asked to do something: one that ticks if
+ * there is any. */
+int
+members_lowest(const struct master *m)
+{
+	int lowest = -1;
+
+	for (int i = m->n_workers - 1; i >= 0; i--)
+		if (m->member[i].ready && !m->member[i].killed &&
+		    (lowest == -1 || watchdog_is_lively(&m->watchdog, i)))
+			lowest = i;
+	return lowest;
+}
+
+/* Sends a message now or not at all. Returns 0, or -1 and errno. */
+int
+member_send(struct member *w, uint32_t type, const void *payload, size_t len)
+{
+	if (w->link == -1) {
+		errno = EPIPE;
+		return -1;
+	}
+	if (link_send(w->link, type, payload, len, -1) == 0)
+		return 0;
+	log_warn("worker %d does not take a message: %s not sent: %s", w->slot,
+	    message_name((int)type), strerror(errno));
+	return -1;
+}
