@@ -73,7 +73,7 @@ chat_clock(struct chat *ch)
 {
 	ch->now_ms = clock_ms();
 	ch->wall_ms = clock_wall_ms();
-	stats_tick(ch->hub);
+	line_tick(ch->hub);
 }
 
 /* Shows how much is taken: leaks are seen there. */

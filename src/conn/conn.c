@@ -230,7 +230,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 	c->user.entry = SHM_NONE;
 	if (user_len > 0)
 		user_list_add(ch, i, entry);
-	SHM_STORE(s->last, SHM_OWN(ch->hub->me->cursor));
+	SHM_STORE(s->last, SHM_OWN(ch->hub->mine->cursor));
 	slot_set(ch->hub, i, SLOT_OPEN);
 	c->phase = CONN_OPEN;
 	conn_pending(ch, -1);

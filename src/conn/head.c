@@ -18,7 +18,7 @@ head_sweep(struct chat *ch)
 	uint32_t n = 0, least = chain_pages(ch->live.request_size);
 
 	for (int k = 0; k < SHM_WORKERS; k++)
-		n += SHM_OWN(h->worker[k].state) != WORKER_STOPPED;
+		n += SHM_OWN(h->line[k].state) != WORKER_STOPPED;
 	ch->head_pages_max = h->n_pages / HEAD_PART / (n > 0 ? n : 1);
 	/* one must fit, else no long one is ever complete */
 	if (ch->head_pages_max < least)

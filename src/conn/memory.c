@@ -38,7 +38,7 @@ next_output(void *arg, struct output **o, uint32_t *slot)
 {
 	struct walk *w = arg;
 
-	stats_tick(w->ch->hub);
+	line_tick(w->ch->hub);
 	while (conn_next(w->ch, &w->at))
 		if (has_output(w->ch, w->at)) {
 			*o = &w->ch->conn[w->at].out;
@@ -106,7 +106,7 @@ memory_relieve(struct chat *ch)
 	    conn_name(ch, worst));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
 	conn_drop_later(ch, worst, NULL);
-	stats_tick(ch->hub);
+	line_tick(ch->hub);
 	return true;
 }
 
@@ -129,7 +129,7 @@ living(const struct hub *h)
 	uint32_t k, n = 0;
 
 	for (k = 0; k < SHM_WORKERS; k++)
-		n += SHM_OWN(h->worker[k].state) != WORKER_STOPPED;
+		n += SHM_OWN(h->line[k].state) != WORKER_STOPPED;
 	return n;
 }
 

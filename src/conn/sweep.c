@@ -163,6 +163,6 @@ chat_sweep(struct chat *ch)
 		i--;
 		while (conn_next(ch, &i) && i < end)
 			sweep_one(ch, i);
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 	}
 }

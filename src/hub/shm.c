@@ -15,6 +15,7 @@
 #include "hub/journal.h"
 #include "hub/kill_list.h"
 #include "hub/layout.h"
+#include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/output.h"
 #include "hub/presence.h"
@@ -110,6 +111,7 @@ hub_place(struct hub *h, uint8_t *base)
 	(h->field = (void *)((uintptr_t)base + region(&end, (bytes))))
 	PLACE(heads, sizeof(struct shm_heads));
 	PLACE(lock, sizeof(struct shm_lock));
+	PLACE(line, sizeof(struct shm_line) * SHM_LINES);
 	PLACE(worker, sizeof(struct shm_worker) * SHM_WORKERS);
 	PLACE(bucket, (size_t)h->n_lines * 64);
 	PLACE(entry, sizeof(struct presence_entry) * h->n_entries);
@@ -327,10 +329,11 @@ hub_destroy(struct hub *h)
 }
 
 void
-hub_become(struct hub *h, int worker)
+hub_become(struct hub *h, int line)
 {
-	h->self = worker;
-	h->me = &h->worker[worker];
+	h->self = line;
+	h->mine = &h->line[line];
+	h->me = line < SHM_WORKERS ? &h->worker[line] : NULL;
 	lock_become(h);
-	kill_list_become(worker);
+	kill_list_become(line);
 }

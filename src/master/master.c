@@ -163,7 +163,7 @@ leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
 		w->respawn_ms = 0;
 		if (w->renew_ms != 0)
 			renew_refuse(w, "chatd is leaving");
-		SHM_STORE(m->hub.worker[i].state,
+		SHM_STORE(m->hub.line[i].state,
 		    w->pid != 0 ? WORKER_STOPPING : WORKER_STOPPED);
 		member_owe(w, owed);
 	}

@@ -37,10 +37,10 @@ enum {
 };
 
 /* A worker's line in shared memory. */
-static struct shm_worker *
+static struct shm_line *
 line_of(const struct member *w)
 {
-	return &w->master->hub.worker[w->slot];
+	return &w->master->hub.line[w->slot];
 }
 
 /* Prepares a slot that has no process yet. */

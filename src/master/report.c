@@ -52,7 +52,8 @@ struct report {
 void
 report_bury(struct master *m, int worker)
 {
-	struct shm_worker *line = &m->hub.worker[worker];
+	struct shm_worker *counts = &m->hub.worker[worker];
+	struct shm_line *line = &m->hub.line[worker];
 
 	for (int i = 0; i < STATS_COUNTERS; i++) {
 		m->buried[i] += SHM_LOAD(*stats_counter(line, i));
@@ -63,11 +64,11 @@ report_bury(struct master *m, int worker)
 	SHM_STORE(line->lock_state, LOCK_NONE);
 	SHM_STORE(line->hand, HAND_NOTHING);
 	SHM_STORE(line->hand_arg, 0);
-	SHM_STORE(line->accepting, 0);
-	SHM_STORE(line->pending, 0);
-	SHM_STORE(line->connections, 0);
-	SHM_TELL(line->sends_by, SENDS_UNKNOWN);
-	SHM_STORE(line->turn_max_us, 0);
+	SHM_STORE(counts->accepting, 0);
+	SHM_STORE(counts->pending, 0);
+	SHM_STORE(counts->connections, 0);
+	SHM_TELL(counts->sends_by, SENDS_UNKNOWN);
+	SHM_STORE(counts->turn_max_us, 0);
 }
 
 /* Appends formatted text. */
@@ -143,7 +144,8 @@ static bool
 worker_next(struct report *r, struct evbuffer *out)
 {
 	const struct master *m = r->master;
-	const struct shm_worker *line = &m->hub.worker[r->at];
+	const struct shm_worker *counts = &m->hub.worker[r->at];
+	const struct shm_line *line = &m->hub.line[r->at];
 	const struct member *w = &m->member[r->at];
 	const char *fmt = "%4d %8d %6" PRIu32 " %-8s %8" PRIu32
 			  " %15s %9" PRIu64 " %12" PRIu64 " %12" PRIu64 " %s\n";
@@ -159,15 +161,15 @@ worker_next(struct report *r, struct evbuffer *out)
 		      ",\"writes\":\"%s\",\"keeper\":%" PRIu32
 		      ",\"turn_max_us\":%" PRIu64 "}";
 	snprintf(kept, sizeof(kept), r->json ? "%u,\"opened\":%u" : "%u of %u",
-	    SHM_LOAD(line->kept), SHM_LOAD(line->opened));
+	    SHM_LOAD(counts->kept), SHM_LOAD(counts->opened));
 	put_comma(r, out);
 	put(r, out, fmt, w->slot, (int)w->pid, w->generation,
 	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at], kept,
 	    w->pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000 : 0,
-	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
-	    sends_by_name(SHM_LOAD(line->sends_by)),
+	    SHM_LOAD(counts->delivered), SHM_LOAD(counts->relayed),
+	    sends_by_name(SHM_LOAD(counts->sends_by)),
 	    /* these in the JSON alone */
-	    (uint32_t)w->keeper_pid, SHM_LOAD(line->turn_max_us));
+	    (uint32_t)w->keeper_pid, SHM_LOAD(counts->turn_max_us));
 	r->at++;
 	return true;
 }

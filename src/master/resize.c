@@ -194,7 +194,7 @@ retire_last(struct member *w, uint64_t now)
 	if (w->pid != 0 && !keep_is_sound(w))
 		return;
 	w->course = COURSE_LEAVES;
-	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPING);
+	SHM_STORE(m->hub.line[w->slot].state, WORKER_STOPPING);
 	if (w->pid == 0)
 		resize_gone(w);
 	else
@@ -204,7 +204,7 @@ retire_last(struct member *w, uint64_t now)
 void
 resize_gone(struct member *w)
 {
-	SHM_STORE(w->master->hub.worker[w->slot].state, WORKER_STOPPING);
+	SHM_STORE(w->master->hub.line[w->slot].state, WORKER_STOPPING);
 	w->course = COURSE_GONE;
 	w->respawn_ms = 0;
 	w->renew_ms = 0;
@@ -220,7 +220,7 @@ drop_last(struct member *w)
 
 	keep_leave(w);
 	SHM_STORE(m->hub.worker[w->slot].keeper, 0);
-	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPED);
+	SHM_STORE(m->hub.line[w->slot].state, WORKER_STOPPED);
 	w->course = COURSE_STAYS;
 	m->n_workers--;
 	drain_share(m);

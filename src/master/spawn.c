@@ -170,7 +170,7 @@ static void
 spawn_later(struct member *w, uint64_t wait_ms)
 {
 	w->generation--; /* that one never was */
-	SHM_STORE(w->master->hub.worker[w->slot].state, WORKER_WAITING);
+	SHM_STORE(w->master->hub.line[w->slot].state, WORKER_WAITING);
 	w->respawn_ms = master_clock_ms(w->master) + wait_ms;
 }
 
@@ -180,7 +180,7 @@ spawn_later(struct member *w, uint64_t wait_ms)
 void
 spawn_worker(struct member *w)
 {
-	struct shm_worker *line = &w->master->hub.worker[w->slot];
+	struct shm_line *line = &w->master->hub.line[w->slot];
 	pid_t parent = getpid(), pid = -1;
 	struct keep_links links;
 	int link[2] = {-1, -1}, saved;

@@ -173,7 +173,7 @@ lock_suspects(const struct hub *h, int slot)
 	int holder = lock_holder(h);
 
 	if (holder == -1)
-		return SHM_LOAD(h->worker[slot].lock_state) != LOCK_NONE;
+		return SHM_LOAD(h->line[slot].lock_state) != LOCK_NONE;
 	return holder == slot;
 }
 
@@ -187,7 +187,7 @@ lock_note(struct watchdog *d, const struct hub *h, int slot, uint64_t own_ms,
 	struct watchdog_lock *l = &d->lock[slot];
 	bool is_suspect = lock_suspects(h, slot);
 
-	if (SHM_LOAD(h->worker[slot].lock_state) != LOCK_WAITING)
+	if (SHM_LOAD(h->line[slot].lock_state) != LOCK_WAITING)
 		l->waiting_ms = 0;
 	else if (l->waiting_ms == 0)
 		l->waiting_ms = d->clock_ms;
@@ -209,7 +209,7 @@ scene_note(struct watchdog *d, const struct hub *h,
 	for (int i = 0; i < SHM_WORKERS; i++) {
 		if (has(scene->workers, i)) {
 			own_ms = process_note(d, &d->worker[i],
-			    SHM_LOAD(h->worker[i].tick), false, i, gone);
+			    SHM_LOAD(h->line[i].tick), false, i, gone);
 			lock_note(d, h, i, own_ms, tail != d->tail);
 		}
 		if (has(scene->keepers, i))

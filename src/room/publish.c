@@ -112,5 +112,5 @@ publish_settle(struct chat *ch)
 	if (!ch->unsettled)
 		return;
 	deliver_all(ch);
-	ch->unsettled = SHM_OWN(ch->hub->me->cursor) < journal_tail(ch->hub);
+	ch->unsettled = SHM_OWN(ch->hub->mine->cursor) < journal_tail(ch->hub);
 }

@@ -287,7 +287,7 @@ commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->move_info, c->info);
 	SHM_STORE(h->me->move_subs, c->subs);
 	SHM_STORE(h->me->move_from,
-	    delivered && from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0);
+	    delivered && from >= 0 ? SHM_LOAD(h->line[from].cursor) : 0);
 	SHM_STORE(h->me->move_id, c->id);
 	ok = pass_here(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
@@ -436,7 +436,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		copy[m] = (struct copy){
 		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
 		m += move_begin(ch, &copy[m], from, given, &stay);
-		stats_tick(h);
+		line_tick(h);
 	}
 	hub_lock(h);
 	for (k = 0; k < m; k++)
@@ -448,7 +448,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	deliver_all(ch);
 	for (k = 0; k < m; k++) {
 		taken += move_complete(ch, &copy[k], from, given, fault);
-		stats_tick(h);
+		line_tick(h);
 	}
 	output_copies_end(&ch->output);
 	if (left != NULL)
@@ -490,7 +490,7 @@ uint32_t
 move_freeze(struct chat *ch, int to)
 {
 	struct hub *h = ch->hub;
-	uint64_t cursor = SHM_OWN(h->me->cursor);
+	uint64_t cursor = SHM_OWN(h->mine->cursor);
 	uint32_t i = SHM_NONE;
 	struct conn *c;
 
@@ -582,7 +582,7 @@ move_back(struct chat *ch, int to)
 			moving_end(ch, k);
 		else
 			k++;
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 	}
 }
 
@@ -599,6 +599,6 @@ move_look(struct chat *ch)
 			moving_end(ch, k);
 		else
 			k++;
-		stats_tick(h);
+		line_tick(h);
 	}
 }

@@ -67,8 +67,7 @@ room_most(const struct worker *w)
 		files.rlim_cur = RLIM_INFINITY;
 	SHM_TELL(w->chat.hub->me->spare_files, room_clip(files.rlim_cur, used));
 	for (k = 0; k < SHM_WORKERS; k++)
-		used +=
-		    SHM_LOAD(w->chat.hub->worker[k].state) != WORKER_STOPPED;
+		used += SHM_LOAD(w->chat.hub->line[k].state) != WORKER_STOPPED;
 	return room_clip(files.rlim_cur, used);
 }
 
