@@ -6,6 +6,7 @@
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 MANDIR ?= $(PREFIX)/share/man
+LIBEXECDIR ?= $(PREFIX)/libexec
 UNITDIR ?= /usr/lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 PORT ?= 8080
@@ -28,7 +29,8 @@ WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes \
 OPT := -O2 -g -fno-strict-aliasing -fno-plt
 CPPFLAGS += -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DLIBBSD_OVERLAY \
 	-isystem /usr/include/bsd -Iinclude -DCHATD_VERSION='"$(VERSION)"' \
-	-DCHATD_SYSCONFDIR='"$(SYSCONFDIR)"'
+	-DCHATD_SYSCONFDIR='"$(SYSCONFDIR)"' \
+	-DCHATD_LIBEXECDIR='"$(LIBEXECDIR)/chatd"'
 ifeq ($(VARIANT),san)
 OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -fno-strict-aliasing
@@ -50,7 +52,7 @@ LDLIBS += -lseccomp -levent_core -luring -lunistring -lcrypto -lidn2 -lbsd \
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
 
-LIB_SRC := $(filter-out src/chatd.c src/chatctl.c,$(wildcard src/*/*.c src/*/*/*.c))
+LIB_SRC := $(wildcard src/*/*.c src/*/*/*.c)
 LIB_OBJ := $(LIB_SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/conf/parse.o
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -118,7 +120,7 @@ $(OUT)/libchatd.a: $(LIB_OBJ)
 	$(call say,AR)
 	$(Q)ar rcs $@ $^
 
-$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
@@ -127,13 +129,14 @@ $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
 
 # A chatd that lays shared memory out in another way, for the test that an
 # upgrade to it is refused.
-$(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+$(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o \
+    $(OUT)/obj/kinds.o $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
 	    -c -o $(@D)/layout.o $<
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(@D)/layout.o \
-	    $(OUT)/libchatd.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
+	    $(@D)/layout.o $(OUT)/libchatd.a $(LDLIBS)
 
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)

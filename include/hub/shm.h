@@ -24,6 +24,7 @@ enum {
 	SHM_WORKERS = 64, /* a presence mask is one 64-bit word */
 	SHM_OTHERS = 16,  /* processes besides workers that have a line */
 	SHM_LINES = SHM_WORKERS + SHM_OTHERS,
+	SHM_PAGE = 4096,       /* the memory's pages, bytes */
 	SHM_STAGE = 64 * 1024, /* a worker's receive buffer, bytes */
 	SHM_BLOCK = 64,	       /* items per claimable block, see claim.h */
 	SHM_NONE = 0xffffffff  /* no index */
@@ -199,6 +200,10 @@ int hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 
 /* Writes what hub_attach() looks at, in case a worker has written over it. */
 void hub_sign(struct hub *h);
+
+/* In a process that must not write: maps it anew for reading only, which cannot
+ * be undone. Returns 0, or -1 and errno. The file must not be closed yet. */
+int hub_look_only(struct hub *h);
 
 /* Closes the file, which stays mapped: a process that needs to hand it on to
  * no other program does not keep what it could be resized with. */

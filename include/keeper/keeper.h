@@ -8,6 +8,9 @@
 
 #include "codec/custody.h"
 #include "hub/shm.h"
+#include "process/child.h"
+
+extern const struct child_kind keeper_kind;
 
 /*
  * Runs until the control link ends. Called in the child after the fork, with

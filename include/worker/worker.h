@@ -9,6 +9,9 @@
 
 #include "conf/conf.h"
 #include "hub/shm.h"
+#include "process/child.h"
+
+extern const struct child_kind worker_kind;
 
 /* What a worker is born with. */
 struct worker_start {
@@ -24,8 +27,7 @@ struct worker_start {
 				 * when it died of its own fault */
 	uint64_t fault_arg;
 	int control;	 /* its end of the link to the master */
-	struct hub *hub; /* mapped before the fork; hub_become() is the
-			  * worker's own first act */
+	struct hub *hub; /* mapped before the fork, with hub_become() */
 	const struct conf_live *live;
 	uint32_t connections; /* of all workers at once */
 	bool io_uring;

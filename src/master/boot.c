@@ -8,6 +8,7 @@
 
 #include "base/bundle.h"
 #include "base/log.h"
+#include "base/title.h"
 #include "hub/shm.h"
 #include "hub/stats.h"
 #include "master/control.h"
@@ -20,7 +21,9 @@
 #include "log_child.h"
 #include "master/fdstore.h"
 #include "page.h"
+#include "others.h"
 #include "private.h"
+#include "spawn.h"
 #include "reader.h"
 
 enum {
@@ -212,6 +215,9 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	}
 	if (log_child_boot(m, error, error_len) == -1)
 		return -1;
+	m->nursery.drop = spawn_child_drop;
+	if (others_init(m, error, error_len) == -1)
+		return -1;
 	if (master_make_events(m) == -1) {
 		snprintf(error, error_len, "no event loop");
 		return -1;
@@ -223,7 +229,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	}
 	log_set_name("master");
 	log_set_verbose(m->live.verbose != 0);
-	daemon_set_title("master");
+	title_set("master");
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
 	sizes_log(&m->sizes);
 	limits_raise(m);

@@ -197,7 +197,7 @@ command_restart_worker(struct call *c)
 	if (problem != NULL)
 		refuse(c, "worker %s is %s (0 to %d)", c->argv[1], problem,
 		    m->n_workers - 1);
-	else if (m->phase != PHASE_RUNNING || !m->member[n].ready)
+	else if (m->phase != PHASE_RUNNING || !m->member[n].child.ready)
 		refuse(c, "worker %d is not running", n);
 	else {
 		log_info("user %u restarts worker %d", (unsigned)c->uid, n);

@@ -12,7 +12,7 @@ drain_set(struct master *m, uint32_t rate)
 		return;
 	m->drain_rate = rate;
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].ready) {
+		if (m->member[i].child.ready) {
 			member_owe(&m->member[i], OWED_DRAIN);
 			member_show(&m->member[i]);
 		}
@@ -24,7 +24,7 @@ drain_left(const struct master *m)
 	uint32_t n = 0;
 
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0)
+		if (m->member[i].child.pid != 0)
 			n += SHM_LOAD(m->hub.worker[i].connections);
 	return n;
 }

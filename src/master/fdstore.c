@@ -127,9 +127,11 @@ fdstore_wait_alone(const struct hub *h)
 
 	for (int ms = 0; lives && ms < GONE_MS; ms += LOOK_MS) {
 		lives = false;
+		for (int i = 0; i < SHM_LINES; i++)
+			lives = lives ||
+			    fdstore_chatd_lives(SHM_LOAD(h->line[i].pid));
 		for (int i = 0; i < SHM_WORKERS; i++)
 			lives = lives ||
-			    fdstore_chatd_lives(SHM_LOAD(h->line[i].pid)) ||
 			    fdstore_chatd_lives(SHM_LOAD(h->worker[i].keeper));
 		if (lives)
 			usleep(LOOK_MS * 1000);

@@ -23,6 +23,7 @@
 #include "member.h"
 #include "order.h"
 #include "page.h"
+#include "others.h"
 #include "private.h"
 #include "ready.h"
 #include "process/probe.h"
@@ -92,13 +93,14 @@ start_more(struct master *m)
 	int starting = 0;
 
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0 && !m->member[i].ready)
+		if (m->member[i].child.pid != 0 && !m->member[i].child.ready)
 			starting++;
 	for (int i = 0; i < m->n_workers && starting < STARTING_MAX &&
 	     m->phase == PHASE_STARTING;
 	     i++)
-		if (m->member[i].pid == 0 && m->member[i].generation == 0 &&
-		    m->member[i].respawn_ms == 0) {
+		if (m->member[i].child.pid == 0 &&
+		    m->member[i].child.generation == 0 &&
+		    m->member[i].child.respawn_ms == 0) {
 			spawn_worker(&m->member[i]);
 			starting++;
 		}
@@ -132,14 +134,14 @@ master_check(struct master *m)
 {
 	if (m->phase == PHASE_STARTING) {
 		for (int i = 0; i < m->n_workers; i++)
-			if (!m->member[i].ready) {
+			if (!m->member[i].child.ready) {
 				start_more(m);
 				return;
 			}
 		serve(m);
 	} else if (m->phase >= PHASE_QUITTING) {
 		for (int i = 0; i < m->n_workers; i++)
-			if (m->member[i].pid != 0)
+			if (m->member[i].child.pid != 0)
 				return;
 		m->done = true;
 		event_base_loopbreak(m->base);
@@ -160,11 +162,11 @@ leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
 	for (int i = 0; i < m->n_workers; i++) {
 		struct member *w = &m->member[i];
 
-		w->respawn_ms = 0;
+		w->child.respawn_ms = 0;
 		if (w->renew_ms != 0)
 			renew_refuse(w, "chatd is leaving");
 		SHM_STORE(m->hub.line[i].state,
-		    w->pid != 0 ? WORKER_STOPPING : WORKER_STOPPED);
+		    w->child.pid != 0 ? WORKER_STOPPING : WORKER_STOPPED);
 		member_owe(w, owed);
 	}
 	master_check(m);
@@ -273,10 +275,11 @@ master_reap(struct master *m)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (upgrade_died(m, pid, status) || reload_died(m, pid) ||
-		    log_child_died(m, pid, status))
+		    log_child_died(m, pid, status) ||
+		    others_died(m, pid, status))
 			continue;
 		for (int i = 0; i < m->n_workers; i++)
-			if (m->member[i].pid == pid) {
+			if (m->member[i].child.pid == pid) {
 				member_died(&m->member[i], status);
 				break;
 			} else if (keep_died(&m->member[i], pid, status))
@@ -325,7 +328,9 @@ watch_probe(void *arg, bool keeper, int slot, struct probe *probe)
 	const struct master *m = arg;
 	const struct member *w = &m->member[slot];
 
-	return probe_process(keeper ? w->keeper_pid : w->pid, probe);
+	if (slot >= SHM_WORKERS)
+		return probe_process(m->other[slot - SHM_WORKERS].pid, probe);
+	return probe_process(keeper ? w->keeper.pid : w->child.pid, probe);
 }
 
 /* Whether a slot's keeper is needed, or will be in a moment: its worker is
@@ -333,7 +338,8 @@ watch_probe(void *arg, bool keeper, int slot, struct probe *probe)
 static bool
 watch_changes(const struct member *w)
 {
-	return w->pid == 0 || !w->ready || w->killed || w->retire_ms != 0;
+	return w->child.pid == 0 || !w->child.ready || w->child.killed ||
+	    w->retire_ms != 0;
 }
 
 /* Says what the watchdog is to look at. */
@@ -347,14 +353,33 @@ watch_scene(const struct master *m)
 		const uint64_t bit = 1ull << i;
 
 		w = &m->member[i];
-		s.workers |= w->pid != 0 && !w->killed ? bit : 0;
-		s.starting |= w->ready ? 0 : bit;
+		s.workers |= w->child.pid != 0 && !w->child.killed ? bit : 0;
+		s.starting |= w->child.ready ? 0 : bit;
 		/* at the end keepers are not needed, nor replaced */
-		if (m->phase < PHASE_QUITTING && w->keeper_pid != 0)
+		if (m->phase < PHASE_QUITTING && w->keeper.pid != 0)
 			s.keepers |= bit;
 		s.changing |= watch_changes(w) ? bit : 0;
 	}
+	s.others = others_lively(m);
+	s.others_starting = others_starting(m);
+	for (int i = 0; i < m->n_others; i++)
+		s.other[i] = m->other[i].line;
 	return s;
+}
+
+/* Kills the process of a line that hangs. */
+static void
+watch_kill(struct master *m, const struct watchdog_verdict *v)
+{
+	char why[64];
+
+	snprintf(why, sizeof(why), "hung for %llu ms%s",
+	    (unsigned long long)v->still_ms,
+	    v->has_lock ? " with the mutex" : "");
+	(void)child_kill(v->slot < SHM_WORKERS
+		? &m->member[v->slot].child
+		: &m->other[v->slot - SHM_WORKERS],
+	    why);
 }
 
 /* Has the watchdog look, and does what it says. */
@@ -370,14 +395,10 @@ watch(struct master *m)
 			 "not held against workers and keepers",
 		    (unsigned long long)m->watchdog.late_ms);
 	for (int i = 0; i < n; i++) {
-		struct member *w = &m->member[v[i].slot];
-
 		if (v[i].keeper)
-			keep_judged(w, &v[i]);
+			keep_judged(&m->member[v[i].slot], &v[i]);
 		else
-			member_kill(w, "hung for %llu ms%s",
-			    (unsigned long long)v[i].still_ms,
-			    v[i].has_lock ? " with the mutex" : "");
+			watch_kill(m, &v[i]);
 	}
 }
 
@@ -391,10 +412,10 @@ late_end(struct master *m, uint64_t now)
 	if (now < m->deadline_ms + LEFT_MS || m->done)
 		return;
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0)
+		if (m->member[i].child.pid != 0)
 			log_error("worker %d (pid %d) does not end: left "
 				  "behind",
-			    i, (int)m->member[i].pid);
+			    i, (int)m->member[i].child.pid);
 	m->status = 1;
 	m->done = true;
 	event_base_loopbreak(m->base);
@@ -418,6 +439,7 @@ timer_cb(int fd, short what, void *arg)
 	rebalance_time(m, now);
 	order_time(m);
 	upgrade_time(m, now);
+	others_time(m, now);
 	log_child_time(m, now);
 	log_more();
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
@@ -475,6 +497,7 @@ deinit(struct master *m)
 	if (m->control != NULL)
 		control_close(m->control);
 	order_drop(m);
+	others_end(m, limit_ms);
 	for (int i = 0; i < m->n_workers; i++)
 		member_deinit(&m->member[i]);
 	for (int i = 0; i < m->n_workers; i++)
@@ -503,6 +526,7 @@ master_new(const struct options *options, struct conf *conf)
 	conf_access_settle(conf, conf);
 	m->live = conf->live;
 	m->ready_pipe = m->pidfile.fd = m->page = m->bundle = -1;
+	m->nursery.pages = m->nursery.log = -1;
 	log_child_init(m);
 	m->started_ms = clock_ms();
 	m->n_workers = m->wanted = conf->workers;

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "keep.h"
-#include "process/policy.h"
+#include "process/child.h"
 
 struct control_wait;
 struct event;
@@ -38,10 +38,7 @@ enum course {
 struct member {
 	struct master *master;
 	int slot;
-	pid_t pid; /* 0: no process */
-	uint32_t generation;
-	bool ready; /* said HELLO */
-	int link;   /* -1: none */
+	struct child child;
 	struct event *event;
 	uint32_t budget; /* messages left in this timer period */
 	uint32_t
@@ -51,15 +48,10 @@ struct member {
 	uint64_t accuse_ms;
 	unsigned owed;	   /* enum owed */
 	uint64_t unlinked; /* peers that it is still to be linked with */
-	uint64_t started_ms;
-	uint64_t eof_ms;     /* its link ended; 0: has not */
-	bool killed;	     /* by us */
-	bool killed_unready; /* that was for not getting ready */
-	uint64_t renew_ms;   /* is to be replaced, since then; 0: is not */
+	uint64_t renew_ms; /* is to be replaced, since then; 0: is not */
 	struct control_wait *renew_wait; /* who has asked for that */
 	uint64_t retire_ms;		 /* told to retire then; 0: was not */
 	enum course course;    /* fewer workers are wanted: the last one's */
-	uint64_t respawn_ms;   /* COURSE_STAYS: back-off ends; 0: none */
 	bool unclean;	       /* the dead one's presence is still there */
 	int cleaner;	       /* who was told to clean it, -1: nobody */
 	uint64_t clean_ms;     /* and when, or when it last got on */
@@ -67,33 +59,23 @@ struct member {
 	enum keep_source cleaner_from; /* where it gets them */
 	uint64_t full;	  /* workers that have no room for what is left */
 	uint64_t full_ms; /* since then */
-	struct policy policy;
 	/* The worker before this one has retired: it holds its sockets until
 	 * this one and its keeper have them. */
-	pid_t former_pid; /* 0: none */
-	int former_link;
-	pid_t keeper_pid;	/* 0: none */
-	int keeper_link;	/* -1: none */
-	uint32_t keeper_number; /* hub/kept.h */
-	bool keeper_filled;	/* the worker says that it has everything */
-	bool keeper_linked;	/* to the worker that there is now */
+	struct child former;
+	struct child keeper; /* its generation is its number, hub/kept.h */
+	bool keeper_filled;  /* the worker says that it has everything */
+	bool keeper_linked;  /* to the worker that there is now */
 	/* The one before stays until the worker has filled that one. */
-	pid_t before_pid; /* 0: none */
-	int before_link;
-	uint32_t before_number;
+	struct child before;
 	uint64_t before_ms;	 /* since */
 	uint64_t keeper_wait_ms; /* something is tried again then; 0: nothing */
-	uint64_t keeper_burst_ms;
-	uint32_t keeper_deaths; /* since then */
 	uint32_t fault_hand; /* of the dead worker, if it was its own fault */
 	uint64_t fault_arg;
-	bool old, keeper_old,
-	    before_old; /* started by the program before this one */
 };
 
 void member_init(struct member *w, struct master *m, int slot);
 void member_deinit(struct member *w);
-void member_born(struct member *w, pid_t pid, int link);
+void member_born(struct member *w);
 /* Takes up the process that the program before this one started. */
 int member_adopt(struct member *w);
 void member_died(struct member *w, int wait_status);

@@ -17,7 +17,7 @@ members_mask(const struct master *m)
 	uint64_t mask = 0;
 
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0 || m->member[i].unclean)
+		if (m->member[i].child.pid != 0 || m->member[i].unclean)
 			mask |= 1ull << i;
 	return mask;
 }
@@ -30,7 +30,7 @@ members_lowest(const struct master *m)
 	int lowest = -1;
 
 	for (int i = m->n_workers - 1; i >= 0; i--)
-		if (m->member[i].ready && !m->member[i].killed &&
+		if (m->member[i].child.ready && !m->member[i].child.killed &&
 		    (lowest == -1 || watchdog_is_lively(&m->watchdog, i)))
 			lowest = i;
 	return lowest;
@@ -40,11 +40,11 @@ members_lowest(const struct master *m)
 int
 member_send(struct member *w, uint32_t type, const void *payload, size_t len)
 {
-	if (w->link == -1) {
+	if (w->child.link == -1) {
 		errno = EPIPE;
 		return -1;
 	}
-	if (link_send(w->link, type, payload, len, -1) == 0)
+	if (link_send(w->child.link, type, payload, len, -1) == 0)
 		return 0;
 	log_warn("worker %d does not take a message: %s not sent: %s", w->slot,
 	    message_name((int)type), strerror(errno));

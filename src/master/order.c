@@ -40,8 +40,8 @@ order_send(struct master *m, struct order *o)
 	if (worker == -1)
 		return;
 	memcpy(o->payload, &o->head, sizeof(o->head));
-	if (link_send(
-		m->member[worker].link, o->type, o->payload, o->len, -1) == -1)
+	if (link_send(m->member[worker].child.link, o->type, o->payload, o->len,
+		-1) == -1)
 		return;
 	o->worker = worker;
 	o->head.again = 1;

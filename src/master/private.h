@@ -17,6 +17,7 @@
 #include "master/watchdog.h"
 #include "member.h"
 #include "net/listener.h"
+#include "process/child.h"
 #include "process/identity.h"
 #include "state.h"
 
@@ -58,6 +59,9 @@ struct master {
 	int listener[LISTENER_MAX], n_listeners;
 	int n_workers, wanted; /* fewer: the last ones leave */
 	struct member member[CONF_WORKERS_MAX];
+	struct nursery nursery;		/* what children get a part of */
+	struct child other[SHM_OTHERS]; /* by line; kind NULL: none */
+	int n_others;
 	struct watchdog watchdog;
 	uint64_t skewed_ms; /* connections are uneven since; 0: they are not */
 	uint64_t moved_ms;  /* the last time that some were told to move */
@@ -76,8 +80,8 @@ struct master {
 	char upgrade_failure[512]; /* of the last one; "": none */
 	bool upgraded;		   /* and all is replaced */
 	bool renewing; /* workers and keepers are replaced one by one */
-	uint64_t renew_keeper_ms;	  /* the next keeper's turn */
-	uint32_t keeper_number;		  /* of the last keeper started */
+	uint64_t renew_keeper_ms;	 /* the next keeper's turn */
+	uint32_t keeper_number;		 /* of the last keeper started */
 	uint64_t buried[STATS_COUNTERS]; /* counters of dead workers */
 };
 

@@ -163,13 +163,14 @@ worker_next(struct report *r, struct evbuffer *out)
 	snprintf(kept, sizeof(kept), r->json ? "%u,\"opened\":%u" : "%u of %u",
 	    SHM_LOAD(counts->kept), SHM_LOAD(counts->opened));
 	put_comma(r, out);
-	put(r, out, fmt, w->slot, (int)w->pid, w->generation,
+	put(r, out, fmt, w->slot, (int)w->child.pid, w->child.generation,
 	    worker_state_name(SHM_LOAD(line->state)), r->worker[r->at], kept,
-	    w->pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000 : 0,
+	    w->child.pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000
+			      : 0,
 	    SHM_LOAD(counts->delivered), SHM_LOAD(counts->relayed),
 	    sends_by_name(SHM_LOAD(counts->sends_by)),
 	    /* these in the JSON alone */
-	    (uint32_t)w->keeper_pid, SHM_LOAD(counts->turn_max_us));
+	    (uint32_t)w->keeper.pid, SHM_LOAD(counts->turn_max_us));
 	r->at++;
 	return true;
 }

@@ -29,7 +29,7 @@ counts(const struct master *m, uint32_t count[CONF_WORKERS_MAX])
 
 	memset(count, 0, sizeof(*count) * CONF_WORKERS_MAX);
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].ready && !m->member[i].killed &&
+		if (m->member[i].child.ready && !m->member[i].child.killed &&
 		    m->member[i].retire_ms == 0) {
 			mask |= 1ull << i;
 			count[i] = SHM_LOAD(m->hub.worker[i].connections);
@@ -105,8 +105,8 @@ stay(struct member *w)
 	if (w->course == COURSE_STAYS)
 		return;
 	w->course = COURSE_STAYS;
-	if (w->pid == 0)
-		w->respawn_ms = master_clock_ms(w->master);
+	if (w->child.pid == 0)
+		w->child.respawn_ms = master_clock_ms(w->master);
 	else if (w->retire_ms == 0 && w->renew_wait == NULL)
 		w->renew_ms = 0;
 }
@@ -127,8 +127,8 @@ resize_heir(const struct member *leaving)
 	for (int i = 0; i < m->wanted && i < m->n_workers; i++) {
 		w = &m->member[i];
 		n = SHM_LOAD(m->hub.worker[i].connections);
-		if (w->ready && !w->killed && w->retire_ms == 0 &&
-		    w->eof_ms == 0 && (busy >> i & 1) == 0 && n < least &&
+		if (w->child.ready && !w->child.killed && w->retire_ms == 0 &&
+		    w->child.eof_ms == 0 && (busy >> i & 1) == 0 && n < least &&
 		    watchdog_is_lively(&m->watchdog, i)) {
 			least = n;
 			heir = i;
@@ -173,7 +173,7 @@ resize_refused(struct member *w)
 	struct master *m = w->master;
 
 	for (int i = 0; i < m->wanted && i < m->n_workers; i++)
-		if (m->member[i].ready && (w->full >> i & 1) == 0)
+		if (m->member[i].child.ready && (w->full >> i & 1) == 0)
 			return; /* that one has not been asked yet */
 	log_error("%d workers stay: the others have no room for the "
 		  "connections of worker %d",
@@ -188,14 +188,14 @@ retire_last(struct member *w, uint64_t now)
 {
 	struct master *m = w->master;
 
-	if ((w->pid != 0 && !w->ready) || resize_heir(w) == -1 ||
+	if ((w->child.pid != 0 && !w->child.ready) || resize_heir(w) == -1 ||
 	    now < m->moved_ms + ARRIVE_MS)
 		return;
-	if (w->pid != 0 && !keep_is_sound(w))
+	if (w->child.pid != 0 && !keep_is_sound(w))
 		return;
 	w->course = COURSE_LEAVES;
 	SHM_STORE(m->hub.line[w->slot].state, WORKER_STOPPING);
-	if (w->pid == 0)
+	if (w->child.pid == 0)
 		resize_gone(w);
 	else
 		renew_worker(w, NULL);
@@ -206,7 +206,7 @@ resize_gone(struct member *w)
 {
 	SHM_STORE(w->master->hub.line[w->slot].state, WORKER_STOPPING);
 	w->course = COURSE_GONE;
-	w->respawn_ms = 0;
+	w->child.respawn_ms = 0;
 	w->renew_ms = 0;
 	if (w->renew_wait != NULL)
 		renew_refuse(w, "fewer workers are wanted, and it has left");

@@ -11,13 +11,16 @@
 #include "base/bundle.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/title.h"
 #include "master/control.h"
 #include "master/daemon.h"
 #include "command.h"
 #include "log_child.h"
 #include "member.h"
 #include "page.h"
+#include "others.h"
 #include "private.h"
+#include "spawn.h"
 #include "reload.h"
 #include "renew.h"
 #include "resize.h"
@@ -125,7 +128,8 @@ prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
 		snprintf(error, error_len, "no memory");
 		return -1;
 	}
-	if (!master_live_fits(m, &c->live, error, error_len) ||
+	if ((look && others_check(m, error, error_len) == -1) ||
+	    !master_live_fits(m, &c->live, error, error_len) ||
 	    reader_identity(b, &m->identity, error, error_len) == -1)
 		return -1;
 	if ((wrong = conf_access_judge(c, c)) != NULL) {
@@ -206,10 +210,13 @@ take(int state)
 	state_descriptors(m, descriptor_settle);
 	log_set_name("master");
 	log_child_adopt(m);
+	m->nursery.drop = spawn_child_drop;
+	if (others_init(m, error, sizeof(error)) == -1)
+		log_fatal("upgrade: %s", error);
 	log_set_verbose(m->live.verbose != 0);
 	page_boot(m, &b, stuck);
 	bundle_free(&b);
-	daemon_set_title("master");
+	title_set("master");
 	m->phase = PHASE_RUNNING;
 	watchdog_init(&m->watchdog, m->watchdog.clock_ms, clock_ms());
 	if (master_make_events(m) == -1 || members_adopt(m) == -1)

@@ -2,13 +2,12 @@
 #ifndef CHATD_SRC_MASTER_SPAWN_H
 #define CHATD_SRC_MASTER_SPAWN_H
 
-#include <signal.h>
-
-struct master;
 struct member;
 
-void spawn_child_drop(struct master *m);
-void spawn_signals_reset(const sigset_t *mask);
+/* In a child: gives up what is the master's (struct nursery, drop). */
+void spawn_child_drop(void *master);
+/* Start and respawn in one. A failure is tried again later; so is what would
+ * lose the connections of the one before. */
 void spawn_worker(struct member *w);
 
 #endif

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +28,7 @@
 #include "process/process.h"
 #include "reload.h"
 #include "renew.h"
-#include "spawn.h"
+#include "process/spawn.h"
 #include "upgrade.h"
 #include "state.h"
 
@@ -154,21 +153,19 @@ execute(const struct upgrade *u, const char *what)
 
 /* The rehearsal's way from the fork to its exec. */
 static void __attribute__((noreturn))
-child_run(const struct master *m, int state, int pipe, pid_t parent)
+child_run(const struct master *m, int state, int pipe, const struct spawn *s)
 {
 	const struct upgrade *u = m->upgrade;
 	char what[64], text[128];
-	sigset_t none;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
+	if (!spawn_tie(s, SIGKILL))
 		_exit(1);
 	fcntl(m->bundle, F_SETFD, 0);
 	fcntl(m->hub.fd, F_SETFD, 0);
 	fcntl(state, F_SETFD, 0);
 	fcntl(pipe, F_SETFD, 0);
 	snprintf(what, sizeof(what), RESUME_REHEARSE, state, pipe);
-	sigemptyset(&none);
-	spawn_signals_reset(&none);
+	spawn_signals(NULL);
 	execute(u, what);
 	snprintf(text, sizeof(text), "no %s", exec_error(errno));
 	(void)!write(pipe, text, strlen(text));
@@ -181,8 +178,7 @@ rehearse(struct master *m)
 {
 	static char error[512];
 	struct upgrade *u = m->upgrade;
-	pid_t parent = getpid();
-	sigset_t all, mask;
+	struct spawn s;
 	int state, fd[2];
 
 	m->bundle = memfd_create("chatd-read", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -195,12 +191,9 @@ rehearse(struct master *m)
 		close(state);
 		return strerror(errno);
 	}
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &mask);
-	if ((u->pid = fork()) == 0)
-		child_run(m, state, fd[1], parent);
+	if ((u->pid = spawn_fork(&s)) == 0)
+		child_run(m, state, fd[1], &s);
 	snprintf(error, sizeof(error), "fork: %s", strerror(errno));
-	sigprocmask(SIG_SETMASK, &mask, NULL);
 	close(state);
 	close(fd[1]);
 	u->pipe = fd[0];
@@ -347,15 +340,15 @@ upgrade_obstacle(const struct master *m)
 
 	for (int i = 0; i < m->n_workers; i++) {
 		w = &m->member[i];
-		if (w->former_pid != 0 || w->retire_ms != 0) {
+		if (w->former.pid != 0 || w->retire_ms != 0) {
 			snprintf(text, sizeof(text),
 			    "worker %d is being replaced", i);
 			return text;
 		}
-		if (w->pid != 0 && w->ready &&
+		if (w->child.pid != 0 && w->child.ready &&
 		    (problem = keep_problem(w)) != NULL)
 			return problem;
-		if (w->before_pid != 0) {
+		if (w->before.pid != 0) {
 			snprintf(text, sizeof(text),
 			    "keeper %d is being replaced", i);
 			return text;

@@ -26,7 +26,7 @@ writes_count(const struct master *m)
 
 	for (int i = 0; i < m->n_workers; i++) {
 		line = &m->hub.worker[i];
-		if (!m->member[i].ready)
+		if (!m->member[i].child.ready)
 			continue;
 		n.workers++;
 		if (SHM_LOAD(line->sends_by) == SENDS_URING)

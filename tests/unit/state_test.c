@@ -91,7 +91,7 @@ master_make(struct options *o)
 	    .keeper_link = -1,
 	    .fault_hand = 2,
 	    .fault_arg = 1ull << 40};
-	m->member[1].policy = (struct policy){3, 1, 5, {1, 2, 3}};
+	m->member[1].child.policy = (struct policy){3, 1, 5, {1, 2, 3}};
 	return m;
 }
 
@@ -181,7 +181,7 @@ orders(void **state)
 	assert_int_equal(hub_create(&h, &limits), 0);
 	m->hub = h;
 	m->n_workers = 1; /* without a link: nobody takes them */
-	m->member[0].link = -1;
+	m->member[0].child.link = -1;
 	assert_non_null(order_give(m, MSG_KICK, &kick, sizeof(kick)));
 	memset(text, 'x', sizeof(text));
 	for (int i = 0; i < 6; i++)
