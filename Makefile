@@ -138,6 +138,29 @@ $(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o \
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
 	    $(@D)/layout.o $(OUT)/libchatd.a $(LDLIBS)
 
+# A chatd with three more kinds of children, one of them a program of its own.
+$(OUT)/kinds/sbin/chatd: tests/kinds/kinds.c tests/kinds/count.c \
+    tests/kinds/count.h $(OUT)/obj/chatd.o $(OUT)/libchatd.a \
+    $(OUT)/kinds/libexec/chatd/apart
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) \
+	    $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+	$(Q)ln -sf ../../chatctl $(@D)/chatctl
+$(OUT)/kinds/libexec/chatd/apart: tests/kinds/apart.c tests/kinds/count.c \
+    tests/kinds/count.h $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(OUT)/libchatd.a \
+	    $(LDFLAGS) $(LDLIBS)
+# That program, of another layout than chatd.
+$(OUT)/kinds/apart-other: tests/kinds/apart.c tests/kinds/count.c \
+    src/hub/layout.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
+	    -o $@ $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -179,7 +202,8 @@ $(OUT)/bench/accept: tests/bench/accept/accept.c $(OUT)/libchatd.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
 units: $(UNIT)
-kills: $(KILL) $(OUT)/fault/soak
+kills: $(KILL) $(OUT)/fault/soak $(OUT)/kinds/sbin/chatd \
+    $(OUT)/kinds/apart-other
 fuzzers: $(FUZZ)
 
 deps:

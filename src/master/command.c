@@ -56,7 +56,7 @@ command_show_upgrade(struct call *c)
 	upgrade_show(c->master, c->json, c->answer->text);
 }
 
-/* show workers|users|connections|stats */
+/* show workers|processes|users|connections|stats */
 static void
 command_show(struct call *c)
 {
@@ -295,6 +295,7 @@ command_stop(struct call *c)
 /* What chatd does for each row of codec/command.def; NULL: nothing. */
 static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_SHOW_WORKERS] = command_show,
+    [COMMAND_SHOW_PROCESSES] = command_show,
     [COMMAND_SHOW_USERS] = command_show,
     [COMMAND_SHOW_CONNECTIONS] = command_show,
     [COMMAND_SHOW_STATS] = command_show,

@@ -56,8 +56,8 @@ report_bury(struct master *m, int worker)
 	struct shm_line *line = &m->hub.line[worker];
 
 	for (int i = 0; i < STATS_COUNTERS; i++) {
-		m->buried[i] += SHM_LOAD(*stats_counter(line, i));
-		SHM_STORE(*stats_counter(line, i), 0);
+		m->buried[i] += SHM_LOAD(*stats_counter(counts, i));
+		SHM_STORE(*stats_counter(counts, i), 0);
 	}
 	SHM_STORE(line->pid, 0);
 	SHM_STORE(line->tick, 0);
@@ -382,11 +382,60 @@ stats_next(struct report *r, struct evbuffer *out)
 	return true;
 }
 
+/* The children in the order in which they are shown; NULL: no more. */
+static const struct child *
+process_at(const struct master *m, uint32_t i)
+{
+	const uint32_t n = (uint32_t)m->n_workers;
+
+	if (i < n)
+		return &m->member[i].child;
+	if (i < 2 * n)
+		return &m->member[i - n].keeper;
+	i -= 2 * n;
+	return i < (uint32_t)m->n_others ? &m->other[i] : NULL;
+}
+
+/* One child. */
+static bool
+process_next(struct report *r, struct evbuffer *out)
+{
+	const struct master *m = r->master;
+	const struct child *c = process_at(m, r->at++);
+	const uint64_t now = master_clock_ms(m);
+	uint32_t state;
+
+	if (c == NULL)
+		return false;
+	if (c->kind == NULL)
+		return true;
+	state = c->line != NULL ? SHM_LOAD(c->line->state)
+	    : c->pid != 0	? WORKER_RUNNING
+				: WORKER_WAITING;
+	put_comma(r, out);
+	put(r, out,
+	    r->json ? "{\"kind\":\"%s\",\"number\":%d,\"pid\":%d,"
+		      "\"generation\":%" PRIu32 ",\"state\":\"%s\","
+		      "\"uptime_s\":%" PRIu64 ""
+		    : "%-15s %6d %8d %6" PRIu32 " %-8s %9" PRIu64 "\n",
+	    c->kind->name, c->number, (int)c->pid, c->generation,
+	    worker_state_name(state),
+	    c->pid != 0 && now > c->started_ms ? (now - c->started_ms) / 1000
+					       : 0);
+	if (r->json)
+		put(r, out, ",\"cursor\":%" PRIu64 "}",
+		    c->line != NULL ? SHM_LOAD(c->line->cursor) : 0);
+	return true;
+}
+
 static const struct subject subjects[] = {
     {"workers", worker_next,
 	"SLOT      PID    GEN STATE       CONNS            KEPT  UPTIME/S    "
 	"DELIVERED      RELAYED WRITES\n",
 	"[", "]\n", true},
+    {"processes", process_next,
+	"KIND            NUMBER      PID    GEN STATE     UPTIME/S\n", "[",
+	"]\n", false},
     {"users", user_next, "CONNECTIONS WORKERS         USER\n", "[", "]\n",
 	true},
     {"connections", connection_next, NULL, "[", "]\n", false},

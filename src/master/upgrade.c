@@ -177,6 +177,8 @@ static const char *
 rehearse(struct master *m)
 {
 	static char error[512];
+	const struct options *options = m->options;
+	struct options next = *options;
 	struct upgrade *u = m->upgrade;
 	struct spawn s;
 	int state, fd[2];
@@ -185,7 +187,11 @@ rehearse(struct master *m)
 	if (m->bundle == -1)
 		return strerror(errno);
 	hub_sign(&m->hub);
-	if ((state = state_write(m, error, sizeof(error))) == -1)
+	next.binary = u->path; /* beside which its own programs lie */
+	m->options = &next;
+	state = state_write(m, error, sizeof(error));
+	m->options = options;
+	if (state == -1)
 		return error;
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1) {
 		close(state);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -214,11 +215,29 @@ child_load(struct child *c, const char *text)
 	return true;
 }
 
+/* Arms the kill point that a test asked for, in a line's first process. */
+static void
+child_kill_point(const struct child_start *start, int at)
+{
+#ifdef CHATD_KILL_POINTS
+	const char *line = getenv("CHATD_KILL_WORKER");
+	const char *nth = getenv("CHATD_KILL_NTH");
+	const char *sig = getenv("CHATD_KILL_SIGNAL");
+
+	if (line != NULL && nth != NULL && sig != NULL && atoi(line) == at &&
+	    start->generation == 1) {
+		kill_point_only(getenv("CHATD_KILL_FILE"));
+		kill_point_arm((uint64_t)atoll(nth), atoi(sig));
+	}
+#endif
+}
+
 void
 child_enter(struct child_start *start, int at)
 {
 	if (at == -1)
 		return;
+	child_kill_point(start, at);
 	if ((start->kind->gets & CHILD_HUB) != 0) {
 		hub_become(start->hub, at);
 		start->line = start->hub->mine;

@@ -75,23 +75,6 @@ spawn_volunteer(pid_t pid)
 	close(fd);
 }
 
-/* Arms the kill point that a test asked for, in a line's first process. */
-static void
-spawn_kill_point(const struct child *c)
-{
-#ifdef CHATD_KILL_POINTS
-	const char *line = getenv("CHATD_KILL_WORKER");
-	const char *nth = getenv("CHATD_KILL_NTH");
-	const char *sig = getenv("CHATD_KILL_SIGNAL");
-
-	if (line != NULL && nth != NULL && sig != NULL && atoi(line) == c->at &&
-	    c->generation == 1) {
-		kill_point_only(getenv("CHATD_KILL_FILE"));
-		kill_point_arm((uint64_t)atoll(nth), atoi(sig));
-	}
-#endif
-}
-
 /* Leaves a child of shared memory what its kind gets, and of the lines outside
  * of it its own. Returns where its line is then. */
 static struct shm_line *
@@ -167,7 +150,6 @@ static void __attribute__((noreturn)) spawn_run(const struct child *c,
 	if (c->kind->executable != NULL)
 		executable_run(&passport, c->kind, n->binary);
 	child_enter(&start, c->at);
-	spawn_kill_point(c);
 	c->kind->main(&start);
 	_exit(0);
 }

@@ -142,7 +142,7 @@ master_make(void)
 	assert_non_null(m);
 	fixture_hub(&m->hub, 64, 16, 65536, 1 << 20, 1 << 20);
 	m->n_workers = 1;
-	m->member[0].pid = 1;
+	m->member[0].child.pid = 1;
 	return m;
 }
 

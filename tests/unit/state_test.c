@@ -72,26 +72,34 @@ master_make(struct options *o)
 	m->buried[2] = UINT64_MAX;
 	m->n_workers = 2;
 	m->member[0] = (struct member){.slot = 0,
-	    .pid = 100,
-	    .generation = 4,
-	    .ready = true,
-	    .link = 20,
-	    .started_ms = 99,
+	    .child.pid = 100,
+	    .child.generation = 4,
+	    .child.ready = true,
+	    .child.link = 20,
+	    .child.started_ms = 99,
 	    .cleaner = -1,
 	    .owed = OWED_CONF,
-	    .keeper_pid = 101,
-	    .keeper_link = 21};
+	    .keeper.pid = 101,
+	    .keeper.link = 21};
 	m->member[1] = (struct member){.slot = 1,
-	    .link = -1,
-	    .generation = 9,
-	    .respawn_ms = 5000,
+	    .child.link = -1,
+	    .child.generation = 9,
+	    .child.respawn_ms = 5000,
 	    .unclean = true,
 	    .cleaner = 0,
 	    .clean_ms = 44,
-	    .keeper_link = -1,
+	    .keeper.link = -1,
 	    .fault_hand = 2,
 	    .fault_arg = 1ull << 40};
 	m->member[1].child.policy = (struct policy){3, 1, 5, {1, 2, 3}};
+	for (int i = 0; i < 2; i++) {
+		struct member *w = &m->member[i];
+
+		w->child.number = w->child.at = w->keeper.number = i;
+		w->keeper.at = -1;
+		child_init(&w->before, NULL, i, -1);
+		child_init(&w->former, NULL, i, -1);
+	}
 	return m;
 }
 
