@@ -56,6 +56,7 @@ LIB_SRC := $(wildcard src/*/*.c src/*/*/*.c)
 LIB_OBJ := $(LIB_SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/conf/parse.o
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_HELP := $(wildcard tests/fuzz/*.h tests/unit/*_fixture.h)
 KILL := $(patsubst tests/fault/%.c,$(OUT)/fault/%,$(wildcard tests/fault/kill_*_test.c))
 KILL_HELP := $(filter-out %_test.c,$(wildcard tests/fault/kill_*.c))
 
@@ -168,12 +169,12 @@ $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	    $(LDFLAGS) -lcmocka $(LDLIBS)
 
 # Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
-$(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h \
+$(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
     $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter-out %.h,$^) $(LDFLAGS) \
-	    $(LDLIBS)
+	    -lcmocka $(LDLIBS)
 
 # Those called kill_* need kill points: VARIANT=kill.
 $(KILL): $(KILL_HELP) $(wildcard tests/fault/kill_*.h)

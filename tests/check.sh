@@ -82,6 +82,7 @@ calm() {
 	system san personal 60
 	system san web 90
 	system san host 120
+	system san endpoint 60
 	system san check 60
 	system san proxies 120
 	system san moves 180

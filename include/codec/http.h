@@ -89,4 +89,13 @@ int http_decode(struct http_span in, char *out, size_t cap);
 bool http_parameter(
     struct http_span query, const char *name, struct http_span *value);
 
+/* What every 503 says: when to come back, in seconds. Larger: clients are away
+ * for longer than need be; smaller: all of them come back at once. */
+#define HTTP_RETRY "Retry-After: 5\r\n"
+
+/* A 503 without a body, for a client that is not read any more. */
+#define HTTP_BUSY                              \
+	"HTTP/1.1 503 Service Unavailable\r\n" \
+	"Content-Length: 0\r\n" HTTP_RETRY "Connection: close\r\n\r\n"
+
 #endif

@@ -15,6 +15,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "codec/name.h"
 #include "conf/conf.h"
 #include "conn/dialect.h"
 #include "hub/claim.h"
@@ -23,6 +24,7 @@
 #include "hub/output.h"
 #include "hub/slot.h"
 #include "net/batch.h"
+#include "net/endpoint.h"
 
 enum {
 	CHAT_LINGER_MS = 1000, /* read on after our FIN, so that what was sent
@@ -101,6 +103,7 @@ struct conn {
 	uint8_t door;	   /* enum slot_door, of one that is open, */
 	uint8_t dialect;   /* and the dialect that it speaks */
 	uint8_t transport; /* its number (net/transport.h) */
+	uint8_t endpoint;  /* REQUEST: the number of the one it came through */
 	bool blocked : 1;  /* the socket is full: EV_WRITE is set */
 	bool paused : 1;   /* not reading */
 	bool present : 1;  /* counted in presence */
@@ -124,6 +127,24 @@ struct budget {
 
 struct chat;
 
+/* What connections have to do with rooms: they know none of them. */
+struct conn_rooms {
+	/* Enters the user of a connection that is about to open. Returns the
+	 * user's entry in presence, or SHM_NONE: refused (room/quota.h). */
+	uint32_t (*enter)(
+	    struct chat *ch, uint32_t conn, const char *user, size_t len);
+	/* A connection is open. entry: as enter() returned it, or SHM_NONE:
+	 * the connection has no user, or not yet. */
+	void (*opened)(struct chat *ch, uint32_t conn, uint32_t entry);
+	/* Takes a connection that is ending out of all that it is in, in steps
+	 * that a takeover can go on with. */
+	void (*leave)(struct chat *ch, uint32_t conn);
+	/* Copies the name of a connection's user; returns its length, 0: none.
+	 */
+	size_t (*user)(const struct chat *ch, uint32_t conn,
+	    char out[NAME_SIGNED_MAX + 1]);
+};
+
 /* Positions that the ring has overwritten before they were delivered: above
  * `from`, below `to`. `until` was the newest when that was noticed. */
 struct hole {
@@ -135,6 +156,8 @@ struct door_ops {
 	const char *name;
 	/* That it is spoken in; NULL: each one that begins with HTTP. */
 	const char *framing;
+	/* The first message to a client in a framing without HTTP. */
+	const char *greeting;
 	bool binary; /* accepts binary messages */
 	/* Carries a message out. One of several commands may be left in the
 	 * middle once conn_is_spent(): `rest_from` of the chat is then how many
@@ -176,6 +199,7 @@ struct chat {
 	struct batch *batch;
 	const struct door_ops *door[4]; /* by enum slot_door */
 	struct dialects dialects;
+	const struct endpoints *endpoints; /* through which they come */
 
 	struct claim slots, subscriptions;
 	struct output_pool output;
@@ -238,6 +262,17 @@ struct chat {
 	bool draining;	     /* sends its connections away, takes no new */
 	bool parting;	     /* answers to requests close their connections */
 
+	const struct conn_rooms *rooms;
+	event_callback_fn on_event; /* of a connection's socket (conn/io.h) */
+
+	/* What the takeover layer does, called while n_moving is not 0: another
+	 * worker has taken up a connection that was given to it */
+	void (*moving_taken)(struct chat *ch, int to, uint64_t id);
+	/* the link to another worker has ended */
+	void (*moving_back)(struct chat *ch, int to);
+	/* connections that were given away may be others' by now */
+	void (*moving_look)(struct chat *ch);
+
 	/* another worker gives a connection away (worker layer); fd -1: there
 	 * was no room for its descriptor here */
 	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
@@ -252,38 +287,23 @@ struct chat {
 	void (*request_late)(struct chat *ch, uint32_t conn);
 };
 
-/* Makes everything; returns 0, or -1 and errno. The caller sets door[] and
- * request. */
-int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
-    struct event_base *base, struct batch *batch);
+static inline struct slot *
+conn_slot(struct chat *ch, uint32_t i)
+{
+	return &ch->hub->slot[i];
+}
 
-/* Numbers the dialects of the doors that are set. False: there are too many. */
-bool chat_dialects(struct chat *ch);
+static inline bool
+conn_has_slot(const struct chat *ch, uint32_t i)
+{
+	return i < ch->hub->n_slots;
+}
 
-/* First thing in each callback of the loop: the turn has begun. If it has been
- * long by then it ends with this callback. */
-void chat_event(struct chat *ch);
-
-/* Whether what can wait for the next turn should. */
-bool chat_is_late(const struct chat *ch);
-
-/* The end of a loop turn. Returns milliseconds until there is more to do: 0 =
- * at once, -1 = when something happens. */
-int chat_turn(struct chat *ch);
-
-/* Reads the clocks and ticks: at the start and end of a turn, and after each
- * piece of work of which there may be many in one turn. Not where nothing
- * bounds their number: the watchdog would see no hang. */
-void chat_clock(struct chat *ch);
-
-/* Applies reloaded limits. */
-void chat_reconfigure(struct chat *ch, const struct conf_live *live);
-
-/* Deadlines of a part of the connections; every 100 ms. */
-void chat_sweep(struct chat *ch);
-
-/* Clears what a dead worker left in presence, slots and pools, and logs who
- * left with it. Can be repeated. */
-void chat_clean(struct hub *h, int worker);
+/* How a connection that is open speaks. */
+static inline const struct framing *
+conn_framing(const struct chat *ch, uint32_t i)
+{
+	return ch->dialects.at[ch->conn[i].dialect].codec;
+}
 
 #endif

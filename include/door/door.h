@@ -5,10 +5,14 @@
 #include "conn/chat.h"
 #include "codec/http.h"
 #include "codec/name.h"
+#include "net/endpoint.h"
 
 extern const struct door_ops plain_door;
 extern const struct door_ops echo_door;
 extern const struct door_ops centrifugo_door;
+
+/* All doors as endpoints know them: [ENDPOINT_DOORS]. */
+const struct endpoint_door *door_words(void);
 
 /* What is to be done with a request. */
 struct route {

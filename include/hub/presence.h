@@ -47,6 +47,13 @@ struct presence_view {
 	char name[PRESENCE_NAME_MAX + 1]; /* NUL-terminated for convenience */
 };
 
+/* Whether a name is a user's, "#name". */
+static inline bool
+presence_name_is_user(const char *name, size_t len)
+{
+	return len > 0 && name[0] == '#';
+}
+
 /* Called by hub_create. */
 void presence_init(struct hub *h);
 
@@ -65,10 +72,6 @@ uint32_t presence_make(struct hub *h, const char *name, size_t len);
  */
 uint32_t presence_enter_for(struct hub *h, const char *name, size_t len,
     const struct charge_terms *terms, enum charge_result *how);
-
-/* The same, charged to nobody; *first: no worker had it before. */
-uint32_t
-presence_enter(struct hub *h, const char *name, size_t len, bool *first);
 
 /* Clears a worker's bit; true if nobody has the entry any more. Lock held. */
 bool presence_leave(struct hub *h, uint32_t entry, int worker);

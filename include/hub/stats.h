@@ -78,6 +78,12 @@ extern const struct stats_row stats_rows[STATS_COUNTERS];
 _Atomic uint64_t *
 stats_counter(struct shm_worker *line, enum stats_counter counter);
 
+/* Workers that there are or will be: those that are not stopped. */
+uint32_t stats_workers(const struct hub *h);
+
+/* "running", as chatctl says it; "?" for what is none. */
+const char *worker_state_name(uint32_t state);
+
 /* "io_uring", "sendmsg"; "-" if it is not known. */
 const char *sends_by_name(uint32_t by);
 

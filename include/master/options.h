@@ -18,10 +18,11 @@ struct options {
 	const char *listen[CONF_LISTEN_MAX];
 	int n_listen;
 	const char *pidfile, *control, *user;
-	int workers;	     /* -1: not given, 0: one per processor */
-	struct fdstore *fdstore; /* kept by the service manager; NULL: nothing */
-	const char *binary;  /* the program's file, absolute */
-	char *owned[4];	     /* what options_settle() made absolute */
+	int workers; /* -1: not given, 0: one per processor */
+	struct fdstore
+	    *fdstore;	    /* kept by the service manager; NULL: nothing */
+	const char *binary; /* the program's file, absolute */
+	char *owned[4];	    /* what options_settle() made absolute */
 };
 
 /* Makes the paths absolute: a daemon leaves its directory, and reads the file

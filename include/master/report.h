@@ -12,8 +12,8 @@ struct evbuffer;
 struct master;
 struct report;
 
-/* "users", "workers", "connections", "stats"; NULL with errno EINVAL if it is
- * none of these. */
+/* "users", "workers", "connections", "channels", "stats", "config"; NULL with
+ * errno EINVAL if it is none of these. */
 struct report *report_new(struct master *m, const char *what, bool json);
 void report_free(struct report *r);
 

@@ -20,6 +20,7 @@
 #include "conf/conf.h"
 #include "hub/line.h"
 #include "hub/shm.h"
+#include "net/endpoint.h"
 #include "process/policy.h"
 
 struct child;
@@ -53,8 +54,7 @@ struct child_start {
 				* write there, in a page that it shares with
 				* the master alone; NULL: a keeper */
 	const struct conf_live *live;
-	const int *listener;
-	int n_listeners;
+	const struct endpoints *endpoints; /* NULL: not for its kind */
 	const void *birth; /* what the kind alone is told, see codec/birth.h */
 };
 
@@ -88,7 +88,7 @@ struct nursery {
 	const struct hub_limits *limits; /* that it was made with */
 	const struct identity *identity; /* whom children become */
 	const struct conf_live *live;
-	const int *listener, *n_listeners;
+	struct endpoints *endpoints;
 	int pages; /* file of lines outside of shared memory; -1: none */
 	uint8_t *page;
 	int log;	    /* where lines of the log go; -1: standard error */

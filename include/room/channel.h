@@ -117,6 +117,10 @@ channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
 void channel_undo(
     struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key);
 
+/* Drops a chain of this worker's records that the connection's slot does not
+ * know, and, if they were entered, their channels. first: number + 1. */
+void channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered);
+
 /* Begins to end a subscription for the server's reasons: what the connection is
  * sent next tells it. A worker that dies before the record is gone leaves it
  * to the next one, who sees with channel_revoked (before anything is sent) how

@@ -47,7 +47,7 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 
 /* Delivers what this turn has published, if anything: an answer appended
  * afterwards comes behind it. */
-void publish_settle(struct chat *ch);
+void deliver_settle(struct chat *ch);
 
 /* Reads one publication from the journal; what *p points to is good until the
  * next is read. */

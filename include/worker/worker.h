@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "hub/shm.h"
+#include "net/endpoint.h"
 #include "process/child.h"
 
 extern const struct child_kind worker_kind;
@@ -31,8 +32,8 @@ struct worker_start {
 	const struct conf_live *live;
 	uint32_t connections; /* of all workers at once */
 	bool io_uring;
-	const int *listener; /* bound; listening by the time of MSG_START */
-	int n_listeners;
+	const struct endpoints *endpoints; /* bound; listening by the time of
+					    * MSG_START */
 };
 
 /*

@@ -99,12 +99,6 @@ log_set_verbose(bool on)
 	log_verbose = on;
 }
 
-bool
-log_is_verbose(void)
-{
-	return log_verbose;
-}
-
 /* Waits for room in a pipe, if it may; false: there is none. */
 static bool
 log_wait(int fd)

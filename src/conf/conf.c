@@ -1,7 +1,6 @@
-/* conf: defaults, keys and what they may be. parse.y reads the files. */
+/* conf: a configuration with its defaults, and what its keys may be set to. */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +10,6 @@
 #include "units.h"
 
 enum { SUBSCRIPTIONS_EACH = 8 /* of a connection on average */ };
-
-/* Formats a complaint into the one static buffer. */
-const char *
-conf_complain(const char *fmt, ...)
-{
-	static char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return text;
-}
 
 /* Sets a key to its default, word by word if it is a list; false: no memory. */
 static bool
@@ -87,7 +73,9 @@ conf_clear_listen(struct conf *c)
 
 	for (i = 0; i < c->n_listen; i++) {
 		free(c->listen[i]);
-		c->listen[i] = NULL;
+		free(c->listen_words[i]);
+		free(c->listen_where[i]);
+		c->listen[i] = c->listen_words[i] = c->listen_where[i] = NULL;
 	}
 	c->n_listen = 0;
 	c->listen_is_default = false;
@@ -97,19 +85,56 @@ conf_clear_listen(struct conf *c)
 int
 conf_add_listen(struct conf *c, const char *address)
 {
-	char *copy;
+	const size_t len = strcspn(address, " ");
+	char *copy, *words = NULL;
 
 	if (!c->listen_is_default && c->n_listen == CONF_LISTEN_MAX) {
 		errno = ENOSPC;
 		return -1;
 	}
-	if ((copy = strdup(address)) == NULL)
+	if ((copy = strndup(address, len)) == NULL)
 		return -1;
+	if (address[len] != '\0' &&
+	    (words = strdup(address + len + 1)) == NULL) {
+		free(copy);
+		return -1;
+	}
 	if (c->listen_is_default && c->n_listen == 1)
 		conf_clear_listen(c);
 	c->listen_is_default = false;
+	c->listen_words[c->n_listen] = words;
 	c->listen[c->n_listen++] = copy;
 	return 0;
+}
+
+/* Whether a text is an address and its words. */
+bool
+conf_listen_is(const struct conf *c, int i, const char *text)
+{
+	const size_t len = strlen(c->listen[i]);
+	const char *words = c->listen_words[i];
+
+	if (strncmp(text, c->listen[i], len) != 0)
+		return false;
+	return words == NULL
+	    ? text[len] == '\0'
+	    : text[len] == ' ' && strcmp(text + len + 1, words) == 0;
+}
+
+/* Adds a word behind the newest address. */
+const char *
+conf_listen_word(struct conf *c, const char *word)
+{
+	char **words = &c->listen_words[c->n_listen - 1], *all;
+
+	if (*word == '\0' || strchr(word, ' ') != NULL)
+		return conf_complain("listen: \"%s\" is no word", word);
+	if (asprintf(&all, "%s%s%s", *words != NULL ? *words : "",
+		*words != NULL ? " " : "", word) == -1)
+		return conf_complain("%s", strerror(errno));
+	free(*words);
+	*words = all;
+	return NULL;
 }
 
 /* Stores a key's number. */
@@ -348,30 +373,6 @@ conf_set_rate(struct conf *c, const struct conf_key *key, const char *rate,
 	return NULL;
 }
 
-/* Where a key is set. */
-const char *
-conf_where(const struct conf *c, const char *key)
-{
-	for (int i = 0; conf_keys[i].name != NULL; i++)
-		if (strcmp(conf_keys[i].name, key) == 0)
-			return c->where[i];
-	return NULL;
-}
-
-/* Notes where a key is set. */
-bool
-conf_note_where(
-    struct conf *c, const struct conf_key *key, const char *file, int line)
-{
-	char *text;
-
-	if (asprintf(&text, "%s:%d", file, line) == -1)
-		return false;
-	free(c->where[key - conf_keys]);
-	c->where[key - conf_keys] = text;
-	return true;
-}
-
 /* The shared pools hold what one connection may use of them. */
 const char *
 conf_finish(struct conf *c, const char **where)
@@ -400,11 +401,4 @@ conf_finish(struct conf *c, const char **where)
 				     "must hold a queue",
 		    c->live.queue_bytes, (unsigned long long)c->output_bytes);
 	return NULL;
-}
-
-/* Reads a file, not by a bundle. */
-struct conf *
-conf_load(const char *file, char *error, size_t error_len)
-{
-	return conf_load_bundle(file, NULL, error, error_len);
 }

@@ -5,6 +5,15 @@
 
 #include "parse.h"
 
+/* Whether two texts, of which each may be missing, differ. */
+static bool
+differ_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a != b;
+	return strcmp(a, b) != 0;
+}
+
 /* Whether a reload would have to change a key that needs a restart. */
 static bool
 differ_key(
@@ -20,16 +29,15 @@ differ_key(
 		if (a->n_listen != b->n_listen)
 			return true;
 		for (i = 0; i < a->n_listen; i++)
-			if (strcmp(a->listen[i], b->listen[i]) != 0)
+			if (strcmp(a->listen[i], b->listen[i]) != 0 ||
+			    differ_text(a->listen_words[i], b->listen_words[i]))
 				return true;
 		return false;
 	case CONF_KIND_TEXT:
 	case CONF_KIND_PATH:
 		memcpy(&ta, pa, sizeof(ta));
 		memcpy(&tb, pb, sizeof(tb));
-		if (ta == NULL || tb == NULL)
-			return ta != tb;
-		return strcmp(ta, tb) != 0;
+		return differ_text(ta, tb);
 	default:
 		return memcmp(pa, pb, key->size) != 0;
 	}

@@ -109,6 +109,9 @@ const char *conf_add_origin(struct conf *c, const char *origin);
 const char *conf_add_host(struct conf *c, const char *host);
 const char *conf_add_exempt(struct conf *c, const char *prefix);
 
+/* A word behind the address that was added last; as above. */
+const char *conf_listen_word(struct conf *c, const char *word);
+
 /* A channel block: begin, set for each rule, end; as above. */
 const char *conf_channel_begin(
     struct conf_channel_draft *d, const struct conf *c, const char *pattern);
@@ -117,8 +120,12 @@ const char *conf_channel_set(
 const char *
 conf_channel_end(const struct conf_channel_draft *d, struct conf *c);
 
-/* Notes where a key is set. False: no memory. */
+/* Notes where a key is set; of `listen`, where its last address is; of one that
+ * may repeat, where it is set first. False: no memory. */
 bool conf_note_where(
+    struct conf *c, const struct conf_key *key, const char *file, int line);
+
+bool conf_note_first(
     struct conf *c, const struct conf_key *key, const char *file, int line);
 
 /* Judges keys against each other once all are known; as above, and *where is

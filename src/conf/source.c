@@ -1,5 +1,6 @@
 /* source: one file of the configuration, read whole. */
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -289,4 +290,11 @@ source_quoted(struct source *s, char *text, size_t size, size_t *len)
 	text[n] = '\0';
 	*len = n;
 	return NULL;
+}
+
+bool
+source_is_word(int c)
+{
+	return c != EOF && c < 0x80 &&
+	    (isalnum(c) || (c != 0 && strchr(".:/-_*", c) != NULL));
 }

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sparse.h"
 #include "conn/conn.h"
 #include "hub/kept.h"
 #include "net/custody.h"
@@ -36,16 +36,6 @@ struct custody {
 	uint32_t cap;
 };
 
-/* Private memory that costs nothing until it is touched. */
-static void *
-table(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 int
 custody_init(struct chat *ch)
 {
@@ -54,8 +44,8 @@ custody_init(struct chat *ch)
 	if (c == NULL)
 		return -1;
 	c->cap = 2 * ch->hub->n_slots;
-	c->unsent = table(c->cap * sizeof(*c->unsent));
-	c->give = table(c->cap * sizeof(*c->give));
+	c->unsent = sparse_new(c->cap, sizeof(*c->unsent));
+	c->give = sparse_new(c->cap, sizeof(*c->give));
 	if (c->unsent == NULL || c->give == NULL) {
 		free(c);
 		errno = ENOMEM;

@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "conn/conn.h"
 #include "hub/stats.h"
-#include "memory.h"
 
 _Static_assert(
     OUTPUT_ESCAPED *CONF_MESSAGE_SIZE_MAX + OUTPUT_AROUND <= OUTPUT_FRAME_MAX,
@@ -122,21 +121,10 @@ conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
 	return r;
 }
 
-/* How many workers share the memory. */
-static uint32_t
-living(const struct hub *h)
-{
-	uint32_t k, n = 0;
-
-	for (k = 0; k < SHM_WORKERS; k++)
-		n += SHM_OWN(h->line[k].state) != WORKER_STOPPED;
-	return n;
-}
-
 void
 conn_relieve(struct chat *ch)
 {
-	uint32_t n = living(ch->hub);
+	uint32_t n = stats_workers(ch->hub);
 	int k;
 
 	if (n != ch->output.segments.workers)

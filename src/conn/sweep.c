@@ -1,24 +1,12 @@
-/* Deadlines: every connection is looked at at least once a second. And its
- * subscriptions, in their own time: whether it knows them. */
+/* Deadlines: every connection is looked at at least once a second. */
 #include "base/log.h"
-#include "room/channel.h"
 #include "conn/conn.h"
 #include "conn/head.h"
-#include "takeover/move.h"
-#include "room/quota.h"
 #include "hub/stats.h"
 
 enum {
-	SWEEP_PARTS = 10,      /* of the blocks at each call */
-	SWEEP_BLOCKS_MIN = 16, /* a small worker is looked at whole each time */
-	/*
-	 * Records of subscriptions, and blocks of them, that are looked at in
-	 * each call. Larger: a mistake is found sooner (a million records take
-	 * minutes); smaller: less of each second is spent on it (50 us a call
-	 * if none of them is cached).
-	 */
-	SWEEP_RECORDS = 1024,
-	SWEEP_RECORD_BLOCKS = 4096
+	SWEEP_PARTS = 10,     /* of the blocks at each call */
+	SWEEP_BLOCKS_MIN = 16 /* a small worker is looked at whole each time */
 };
 
 /* Milliseconds from a slot's time to now; both are the clock's low half. */
@@ -97,55 +85,15 @@ sweep_one(struct chat *ch, uint32_t i)
 		sweep_late(ch, i);
 }
 
-/* Whether any record of a block is taken. */
-static bool
-has_records(const struct chat *ch, uint32_t sub)
-{
-	return ch->subscriptions.used[sub / SHM_BLOCK] >> sub % SHM_BLOCK != 0;
-}
-
-/* Looks at some records of subscriptions, the next ones in turn: one that its
- * connection does not know would outlive it. Neither should ever be. */
-static void
-sweep_records(struct chat *ch)
-{
-	uint32_t n = ch->hub->n_subscriptions, steps = 0, blocks = 0, seen, sub;
-	uint32_t found[SUBSCRIPTION_UNCHAINED + 1] = {0};
-
-	for (seen = 0;
-	     seen < n && steps < SWEEP_RECORDS && blocks < SWEEP_RECORD_BLOCKS;
-	     seen++) {
-		sub = ch->record_at;
-		if (has_records(ch, sub)) {
-			found[channel_mend(ch, sub, &steps)]++;
-			sub++;
-		} else { /* the rest of the block is free */
-			sub = (sub | (SHM_BLOCK - 1)) + 1;
-			blocks++;
-		}
-		ch->record_at = sub < n ? sub : 0;
-	}
-	if (found[SUBSCRIPTION_ORPHAN] > 0)
-		log_warn("removed %u subscriptions whose connections are gone",
-		    found[SUBSCRIPTION_ORPHAN]);
-	if (found[SUBSCRIPTION_UNCHAINED] > 0)
-		log_warn("%u subscriptions were missing from the lists of "
-			 "their connections, mended",
-		    found[SUBSCRIPTION_UNCHAINED]);
-}
-
 void
-chat_sweep(struct chat *ch)
+conn_sweep(struct chat *ch)
 {
 	uint32_t n = ch->slots.n_blocks / SWEEP_PARTS + 1, seen = 0, looked, b;
 	uint32_t i, end;
 
-	move_look(ch);
 	conn_relieve(ch);
 	head_sweep(ch);
 	input_trim(&ch->input, ch->now_ms);
-	sweep_records(ch);
-	quota_tell(ch);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)
 			sweep_one(ch, ch->hub->n_slots + i);

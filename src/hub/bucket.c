@@ -65,7 +65,7 @@ bucket_find(const struct hub *h, uint64_t hash, const char *name, size_t len)
 {
 	uint32_t high = (uint32_t)(hash >> 32), k, j, v, e;
 	uint32_t tag = bucket_value(hash, 0) & ~BUCKET_ENTRY;
-	struct section s = section_of(h, len > 0 && name[0] == '#');
+	struct section s = section_of(h, presence_name_is_user(name, len));
 	_Atomic uint32_t *line;
 
 	for (k = 0; k < probe_max(s); k++) {

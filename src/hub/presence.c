@@ -207,17 +207,6 @@ presence_enter_for(struct hub *h, const char *name, size_t len,
 	return e;
 }
 
-uint32_t
-presence_enter(struct hub *h, const char *name, size_t len, bool *first)
-{
-	static const struct charge_terms nobody;
-	enum charge_result how;
-	uint32_t e = presence_enter_for(h, name, len, &nobody, &how);
-
-	*first = how == CHARGE_FIRST;
-	return e;
-}
-
 bool
 presence_leave(struct hub *h, uint32_t e, int worker)
 {

@@ -18,6 +18,16 @@ stats_counter(struct shm_worker *line, enum stats_counter counter)
 	return (_Atomic uint64_t *)(void *)((char *)line + offset[counter]);
 }
 
+uint32_t
+stats_workers(const struct hub *h)
+{
+	uint32_t n = 0;
+
+	for (int k = 0; k < SHM_WORKERS; k++)
+		n += SHM_LOAD(h->line[k].state) != WORKER_STOPPED;
+	return n;
+}
+
 const char *
 sends_by_name(uint32_t by)
 {

@@ -9,6 +9,7 @@
 #include "base/bundle.h"
 #include "base/log.h"
 #include "base/title.h"
+#include "door/door.h"
 #include "hub/shm.h"
 #include "hub/stats.h"
 #include "master/control.h"
@@ -37,49 +38,67 @@ enum {
 static void
 listeners_bound(const struct master *m)
 {
-	for (int i = 0; i < m->n_listeners; i++)
-		listener_bound(m->listener[i], m->sizes.send_bytes);
+	for (int i = 0; i < m->endpoints.n; i++)
+		listener_bound(m->endpoints.at[i].fd, m->sizes.send_bytes);
 }
 
-/* Binds what a reader has found for a name. */
+/* Binds what a reader has found for the name of an address; as listener_bind().
+ */
 static int
-listener_bind_found(struct master *m, const char *address,
-    const struct bundle *b, char *error, size_t error_len)
+listener_bind_found(const struct conf *c, int i, const struct bundle *b,
+    int fd[LISTENER_MAX], int *n, char *error, size_t error_len)
 {
+	const char *address = c->listen[i];
 	struct listener_targets t;
 	struct bundle_piece piece;
 
 	if (!bundle_get(b, BUNDLE_ADDRESS, address, &piece))
 		snprintf(error, error_len, "%s was not looked up", address);
 	else if (piece.error != 0)
-		snprintf(error, error_len, "%.*s", (int)piece.len, piece.bytes);
+		snprintf(error, error_len, "%s%.*s", conf_listen_place(c, i),
+		    (int)piece.len, piece.bytes);
 	else if (piece.len == sizeof(t)) {
 		memcpy(&t, piece.bytes, sizeof(t));
-		return listener_bind_targets(address, &t, m->listener,
-		    &m->n_listeners, error, error_len);
+		return listener_bind_targets(
+		    address, &t, fd, n, error, error_len);
 	}
 	return -1;
 }
 
-/* Takes the addresses of the configuration, names as a bundle has them. */
+/* Takes one address of the configuration, a name as a bundle has it: an
+ * endpoint for each socket that it means. */
+static int
+listener_bind_one(struct master *m, int i, const struct bundle *b, char *error,
+    size_t error_len)
+{
+	const char *address = m->conf->listen[i];
+	int fd[LISTENER_MAX], n = m->endpoints.n, k = n, r;
+	struct endpoint e = {.fd = -1};
+
+	if (endpoint_parse(&e, m->conf->listen_words[i], door_words(), error,
+		error_len) == -1)
+		return -1;
+	r = listener_is_literal(address)
+	    ? listener_bind(address, fd, &n, error, error_len)
+	    : listener_bind_found(m->conf, i, b, fd, &n, error, error_len);
+	for (; k < n; k++)
+		(void)endpoints_add(&m->endpoints, &e, fd[k]);
+	return r;
+}
+
+/* Takes the addresses of the configuration. */
 static int
 listeners_bind_all(
     struct master *m, const struct bundle *b, char *error, size_t error_len)
 {
 	int r = 0;
 
-	for (int i = 0; i < m->conf->n_listen && r == 0; i++) {
-		const char *address = m->conf->listen[i];
-
-		r = listener_is_literal(address)
-		    ? listener_bind(address, m->listener, &m->n_listeners,
-			  error, error_len)
-		    : listener_bind_found(m, address, b, error, error_len);
-	}
+	for (int i = 0; i < m->conf->n_listen && r == 0; i++)
+		r = listener_bind_one(m, i, b, error, error_len);
 	return r;
 }
 
-/* Takes the addresses of the configuration. */
+/* Takes all of them, or those that the service manager has kept. */
 static int
 listeners_bind(struct master *m, char *error, size_t error_len)
 {
@@ -111,17 +130,8 @@ listeners_bind(struct master *m, char *error, size_t error_len)
 static void
 listeners_log(const struct master *m)
 {
-	struct sockaddr_storage sa;
-	char name[LISTENER_TEXT];
-	socklen_t len;
-
-	for (int i = 0; i < m->n_listeners; i++) {
-		len = sizeof(sa);
-		if (getsockname(m->listener[i], (struct sockaddr *)&sa, &len) ==
-		    0)
-			log_info("address %s",
-			    listener_name((struct sockaddr *)&sa, name));
-	}
+	for (int i = 0; i < m->endpoints.n; i++)
+		log_info("address %s", m->endpoints.at[i].name);
 }
 
 /* Takes what only one master can have: pidfile, addresses, control socket. */

@@ -56,7 +56,7 @@ command_show_upgrade(struct call *c)
 	upgrade_show(c->master, c->json, c->answer->text);
 }
 
-/* show workers|processes|users|connections|stats */
+/* show workers|users|connections|channels|stats|config */
 static void
 command_show(struct call *c)
 {
@@ -76,7 +76,8 @@ user_find(const struct hub *h, const char *user, size_t len, uint64_t *mask)
 
 	for (uint32_t i = 1; i < presence_users_end(h); i++)
 		if (presence_mask(h, i) != 0 && presence_read(h, i, &v) &&
-		    v.name_len == len + 1 && v.name[0] == '#' &&
+		    v.name_len == len + 1 &&
+		    presence_name_is_user(v.name, v.name_len) &&
 		    memcmp(v.name + 1, user, len) == 0) {
 			*mask = v.mask;
 			return i;
@@ -228,16 +229,18 @@ static void
 drain_answer(struct call *c, uint32_t rate)
 {
 	const uint32_t n = drain_left(c->master);
-	const char *fmt = "%u connections are left\n";
+	struct evbuffer *text = c->answer->text;
 
 	if (c->json)
-		fmt = "{\"left\":%u}\n";
-	else if (rate == 0 && c->master->drain_rate != 0)
-		fmt = "draining has ended: clients may connect again; %u "
-		      "connections are there\n";
-	else if (rate == 0)
-		fmt = "there was no drain; %u connections are there\n";
-	evbuffer_add_printf(c->answer->text, fmt, n);
+		evbuffer_add_printf(text, "{\"left\":%u}\n", n);
+	else if (rate != 0)
+		evbuffer_add_printf(text, "%u connections are left\n", n);
+	else
+		evbuffer_add_printf(text, "%s; %u connections are there\n",
+		    c->master->drain_rate != 0
+			? "draining has ended: clients may connect again"
+			: "there was no drain",
+		    n);
 }
 
 /* drain [RATE|off] */
@@ -298,7 +301,9 @@ static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_SHOW_PROCESSES] = command_show,
     [COMMAND_SHOW_USERS] = command_show,
     [COMMAND_SHOW_CONNECTIONS] = command_show,
+    [COMMAND_SHOW_CHANNELS] = command_show,
     [COMMAND_SHOW_STATS] = command_show,
+    [COMMAND_SHOW_CONFIG] = command_show,
     [COMMAND_SHOW_UPGRADE] = command_show_upgrade,
     [COMMAND_KICK] = command_kick,
     [COMMAND_SAY] = command_say,

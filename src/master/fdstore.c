@@ -12,13 +12,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "conn/chat.h"
+#include "door/door.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 #include "master/notify.h"
 #include "master/report.h"
 #include "private.h"
 #include "process/process.h"
+#include "room/chat.h"
 #include "state.h"
 
 enum {
@@ -94,7 +95,7 @@ fdstore_listeners_fit(const struct conf *c, const struct state *s)
 	if (c->n_listen != s->n_listen)
 		return false;
 	for (int i = 0; i < c->n_listen; i++)
-		if (strcmp(c->listen[i], s->listen[i]) != 0)
+		if (!conf_listen_is(c, i, s->listen[i]))
 			return false;
 	return true;
 }
@@ -205,6 +206,33 @@ fdstore_forget_listeners(struct fdstore *s)
 		log_warn("service manager: %s", strerror(errno));
 }
 
+/* What was said of a listener that was kept; NULL: nothing is known of it. Who
+ * kept it may not have known endpoints: then it is a usual one. */
+static const struct endpoint *
+fdstore_endpoint(const struct state *kept, int fd)
+{
+	static struct endpoints all;
+
+	if (kept->endpoints.n == 0) {
+		all.n = 1;
+		(void)endpoint_parse(&all.at[0], NULL, door_words(), NULL, 0);
+		return &all.at[0];
+	}
+	all.n = 0;
+	(void)endpoints_add(&all, &kept->endpoints.at[0], fd);
+	return endpoints_find(&kept->endpoints, all.at[0].name);
+}
+
+/* Whether it is known how to serve at each listener that was kept. */
+static bool
+fdstore_endpoints_fit(const struct fdstore *s, const struct state *kept)
+{
+	for (int i = 0; i < s->n_listeners; i++)
+		if (fdstore_endpoint(kept, s->listener[i]) == NULL)
+			return false;
+	return true;
+}
+
 void
 fdstore_listeners(struct master *m)
 {
@@ -218,14 +246,16 @@ fdstore_listeners(struct master *m)
 	if (s->state != -1 &&
 	    state_read_memory(s->state, kept, error, sizeof(error)) == -1)
 		log_warn("what was kept is of no use: %s", error);
-	if (kept->text == NULL || !fdstore_listeners_fit(m->conf, kept)) {
+	if (kept->text == NULL || !fdstore_listeners_fit(m->conf, kept) ||
+	    !fdstore_endpoints_fit(s, kept)) {
 		fdstore_forget_listeners(s);
 		return;
 	}
-	memcpy(m->listener, s->listener, sizeof(m->listener));
-	m->n_listeners = s->n_listeners;
+	for (int i = 0; i < s->n_listeners; i++)
+		(void)endpoints_add(&m->endpoints,
+		    fdstore_endpoint(kept, s->listener[i]), s->listener[i]);
 	s->n_listeners = 0;
-	m->kept_listeners = m->n_listeners > 0;
+	m->kept_listeners = m->endpoints.n > 0;
 }
 
 void
@@ -312,8 +342,8 @@ fdstore_put(struct master *m)
 		log_warn("nothing is kept: %s", error);
 		return;
 	}
-	for (int i = 0; i < m->n_listeners && good; i++)
-		good = fdstore_add(name_listener, m->listener[i]);
+	for (int i = 0; i < m->endpoints.n && good; i++)
+		good = fdstore_add(name_listener, m->endpoints.at[i].fd);
 	if (!good || !fdstore_add(name_hub, m->hub.fd) ||
 	    !fdstore_add(name_state, state))
 		log_warn(

@@ -169,6 +169,20 @@ look_log(const struct bundle *b)
 }
 
 bool
+look_print_faults(const struct bundle *b)
+{
+	struct bundle_piece p;
+	bool any = false;
+
+	for (int i = 0; look_get(b, i, &p); i++)
+		if (p.error == LOOK_FAULT) {
+			fprintf(stderr, "%.*s\n", (int)p.len, p.bytes);
+			any = true;
+		}
+	return any;
+}
+
+bool
 look_print(const struct bundle *b)
 {
 	struct bundle_piece p;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/framing.h"
 #include "codec/message.h"
 #include "hub/journal.h"
 #include "hub/stats.h"
@@ -81,9 +82,7 @@ master_clock_ms(const struct master *m)
 void
 master_close_listeners(struct master *m)
 {
-	for (int i = 0; i < m->n_listeners; i++)
-		close(m->listener[i]);
-	m->n_listeners = 0;
+	endpoints_close(&m->endpoints);
 }
 
 /* Forks at the start, a few at a time. */
@@ -110,8 +109,8 @@ start_more(struct master *m)
 static void
 serve(struct master *m)
 {
-	for (int i = 0; i < m->n_listeners; i++)
-		if (listener_listen(m->listener[i]) == -1) {
+	for (int i = 0; i < m->endpoints.n; i++)
+		if (listener_listen(m->endpoints.at[i].fd) == -1) {
 			master_fail(m, "cannot listen: %s", strerror(errno));
 			return;
 		}

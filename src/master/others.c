@@ -139,8 +139,7 @@ others_init(struct master *m, char *error, size_t error_len)
 	n->limits = &m->limits;
 	n->identity = &m->identity;
 	n->live = &m->live;
-	n->listener = m->listener;
-	n->n_listeners = &m->n_listeners;
+	n->endpoints = &m->endpoints;
 	n->log = m->log.lines[1];
 	n->binary = m->options->binary;
 	n->arg = m;

@@ -16,7 +16,7 @@
 #include "master/sizes.h"
 #include "master/watchdog.h"
 #include "member.h"
-#include "net/listener.h"
+#include "net/endpoint.h"
 #include "process/child.h"
 #include "process/identity.h"
 #include "state.h"
@@ -55,9 +55,9 @@ struct master {
 	bool reload_is_due;    /* in the next program, see upgrade.c */
 	struct control *control;
 	struct log_child log;
-	int ready_pipe; /* to the waiting parent; -1: none */
-	int listener[LISTENER_MAX], n_listeners;
-	int n_workers, wanted; /* fewer: the last ones leave */
+	int ready_pipe;		    /* to the waiting parent; -1: none */
+	struct endpoints endpoints; /* that it listens at */
+	int n_workers, wanted;	    /* fewer: the last ones leave */
 	struct member member[CONF_WORKERS_MAX];
 	struct nursery nursery;		/* what children get a part of */
 	struct child other[SHM_OTHERS]; /* by line; kind NULL: none */

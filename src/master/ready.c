@@ -1,10 +1,10 @@
 /* What is said when all workers are ready. */
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
 #include "hub/stats.h"
-#include "net/listener.h"
+#include "codec/framing.h"
+#include "net/endpoint.h"
 #include "private.h"
 #include "ready.h"
 
@@ -33,23 +33,23 @@ ready_log_room(const struct master *m)
 		    wanted);
 }
 
-/* Says that clients can come, and where to: the first address, as it is typed
- * into a browser. */
+/* Says that clients can come, and where to: the first address that serves HTTP,
+ * as it is typed into a browser. */
 void
 ready_log_address(const struct master *m)
 {
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-	char name[LISTENER_TEXT];
-	const char *port;
+	const char *name, *port;
 	bool any;
+	int k = 0;
 
-	if (m->n_listeners == 0 ||
-	    getsockname(m->listener[0], (struct sockaddr *)&sa, &len) == -1) {
+	while (
+	    k < m->endpoints.n && !framing_of(m->endpoints.at[k].framing)->http)
+		k++;
+	if (k == m->endpoints.n) {
 		log_info("ready");
 		return;
 	}
-	listener_name((struct sockaddr *)&sa, name);
+	name = m->endpoints.at[k].name;
 	any =
 	    strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
 	port = strrchr(name, ':');

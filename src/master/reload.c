@@ -149,6 +149,7 @@ reload_configure(
 	reload_tell(m, next, workers, text, text_len);
 	look_log(b);
 	master_set_live(m, &next->live);
+	conf_take_where(m->conf, next);
 	conf_free(next);
 	if (workers > m->wanted)
 		sizes_log_workers(m->conf, workers);

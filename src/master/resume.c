@@ -34,6 +34,18 @@ enum {
 	STUCK_LEN = 512
 };
 
+/* Whether the addresses of the file are those that are served. */
+static bool
+listen_is_same(const struct conf *c, const struct state *s)
+{
+	if (c->n_listen != s->n_listen)
+		return false;
+	for (int i = 0; i < c->n_listen; i++)
+		if (strcmp(c->listen[i], s->listen[i]) != 0)
+			return false;
+	return true;
+}
+
 /* Overrides what the file says now with what cannot change in memory that is
  * there. False: no memory. */
 static bool
@@ -46,6 +58,8 @@ conf_keep(struct conf *c, const struct state *s)
 	c->journal_bytes = s->limits.journal_bytes;
 	c->output_bytes = s->limits.output_bytes;
 	c->input_bytes = s->limits.input_bytes;
+	if (listen_is_same(c, s))
+		return true; /* and it is known where they are set */
 	conf_clear_listen(c);
 	for (int i = 0; i < s->n_listen; i++)
 		if (conf_add_listen(c, s->listen[i]) == -1)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "door/door.h"
 #include "master/control.h"
 #include "keep.h"
 #include "log_child.h"
@@ -72,6 +73,16 @@ put_member(FILE *f, const struct member *w)
 	fputc('\n', f);
 }
 
+/* How those are served who come through an endpoint. */
+static const char *
+put_words(const struct endpoint *e)
+{
+	static char words[ENDPOINT_TEXT];
+
+	endpoint_words(e, door_words(), words);
+	return words;
+}
+
 /* What shared memory was made with, and the addresses. */
 static void
 put_memory(FILE *f, const struct master *m)
@@ -89,7 +100,13 @@ put_memory(FILE *f, const struct master *m)
 	fprintf(f, "\nchannels %" PRIu32 "\n", l->channels);
 	fprintf(f, "connections %" PRIu32 "\n", m->conf->connections);
 	for (int i = 0; i < m->conf->n_listen; i++)
-		put_text(f, "listen", m->conf->listen[i]);
+		fprintf(f, "listen %s%s%s\n", m->conf->listen[i],
+		    m->conf->listen_words[i] != NULL ? " " : "",
+		    m->conf->listen_words[i] != NULL ? m->conf->listen_words[i]
+						     : "");
+	for (int i = 0; i < m->endpoints.n; i++)
+		fprintf(f, "endpoint %s %s\n", m->endpoints.at[i].name,
+		    put_words(&m->endpoints.at[i]));
 }
 
 /* Everything. */
@@ -98,8 +115,9 @@ put_all(FILE *f, const struct master *m)
 {
 	put_memory(f, m);
 	put_options(f, m->options);
-	for (int i = 0; i < m->n_listeners; i++)
-		fprintf(f, "listener %d\n", m->listener[i]);
+	for (int i = 0; i < m->endpoints.n; i++)
+		fprintf(f, "listener %d %s\n", m->endpoints.at[i].fd,
+		    put_words(&m->endpoints.at[i]));
 	fprintf(f, "control %d %s\n", control_fd(m->control),
 	    control_path(m->control));
 	if (m->pidfile.fd != -1)
@@ -215,7 +233,8 @@ member_parse(struct master *m, const char *line)
 	    &in.child.respawn_ms, &unclean, &in.cleaner, &in.clean_ms, &in.owed,
 	    &keeper, &in.keeper.link, &in.fault_hand, &in.fault_arg,
 	    &in.retire_ms);
-	if (n != 19 || slot == CONF_WORKERS_MAX || said != slot)
+	if (n != 19 || slot == CONF_WORKERS_MAX || said != slot ||
+	    in.cleaner < -1 || in.cleaner >= CONF_WORKERS_MAX)
 		return false;
 	in.child.pid = pid;
 	in.child.ready = ready != 0;
@@ -302,6 +321,38 @@ path_parse(const char *line, int *fd, const char **path)
 	return true;
 }
 
+/* "FD WORD ..."; a program before endpoints has written no words. */
+static bool
+listener_parse(struct endpoints *all, const char *line)
+{
+	struct endpoint e = {.fd = -1};
+	char error[ENDPOINT_TEXT];
+	int used = 0, fd;
+
+	return sscanf(line, "%d%n", &fd, &used) == 1 &&
+	    endpoint_parse(
+		&e, line + used, door_words(), error, sizeof(error)) == 0 &&
+	    endpoints_add(all, &e, fd);
+}
+
+/* "NAME WORD ...", of a listener that the service manager keeps. */
+static bool
+kept_parse(struct endpoints *all, const char *line)
+{
+	size_t len = strcspn(line, " ");
+	char error[ENDPOINT_TEXT];
+	struct endpoint *e;
+
+	if (all->n == ENDPOINTS_MAX || len >= sizeof(e->name))
+		return false;
+	e = &all->at[all->n++];
+	e->fd = -1;
+	memcpy(e->name, line, len);
+	e->name[len] = '\0';
+	return endpoint_parse(
+		   e, line + len, door_words(), error, sizeof(error)) == 0;
+}
+
 /* The log process. */
 static bool
 log_parse(struct log_child *log, const char *line)
@@ -379,8 +430,9 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 	if (strcmp(key, "connections") == 0)
 		return sscanf(value, "%" SCNu32, &s->connections) == 1;
 	if (strcmp(key, "listener") == 0)
-		return m->n_listeners < LISTENER_MAX &&
-		    sscanf(value, "%d", &m->listener[m->n_listeners++]) == 1;
+		return listener_parse(&m->endpoints, value);
+	if (strcmp(key, "endpoint") == 0)
+		return kept_parse(&s->endpoints, value);
 	if (strcmp(key, "listen") == 0) {
 		if (s->n_listen == CONF_LISTEN_MAX)
 			return false;
@@ -538,8 +590,8 @@ state_descriptors(const struct master *m, void (*f)(int fd))
 		f(m->log.buffer);
 	if (m->log.now.control != -1)
 		f(m->log.now.control);
-	for (int i = 0; i < m->n_listeners; i++)
-		f(m->listener[i]);
+	for (int i = 0; i < m->endpoints.n; i++)
+		f(m->endpoints.at[i].fd);
 	others_descriptors(m, f);
 	for (int i = 0; i < m->n_workers; i++) {
 		if (m->member[i].child.link != -1)

@@ -138,12 +138,10 @@ static void __attribute__((noreturn)) spawn_run(const struct child *c,
 		passport_write(&passport, c, n, link, s->parent);
 	start.line = spawn_memory(c, n);
 	n->drop(n->arg);
-	if ((c->kind->gets & CHILD_LISTENERS) != 0) {
-		start.listener = n->listener;
-		start.n_listeners = *n->n_listeners;
-	} else
-		for (int i = 0; i < *n->n_listeners; i++)
-			close(n->listener[i]);
+	if ((c->kind->gets & CHILD_LISTENERS) != 0)
+		start.endpoints = n->endpoints;
+	else
+		endpoints_close(n->endpoints);
 	if (n->pages != -1)
 		close(n->pages);
 	spawn_settle(n, s);

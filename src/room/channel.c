@@ -306,7 +306,8 @@ channel_members(struct chat *ch, const struct channel_position *at,
 
 	if (!presence_read(ch->hub, at->channel, &v) || v.epoch != at->epoch)
 		return true;
-	if (at->channel == PRESENCE_LOBBY || v.name[0] == '#')
+	if (at->channel == PRESENCE_LOBBY ||
+	    presence_name_is_user(v.name, v.name_len))
 		members_scan(&m);
 	for (mask = v.mask; mask != 0 && !m.more; mask &= mask - 1) {
 		m.worker = __builtin_ctzll(mask);
@@ -326,4 +327,22 @@ channel_member_text(const struct hub *h, const struct channel_member *m,
 	/* its user's entry is had as long as it is there */
 	shm_copied();
 	return slot_is_live(h, m->id);
+}
+
+void
+channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
+{
+	struct subscription_walk w = subscription_walk_of(id, first);
+	struct subscription *s;
+	uint32_t channel, sub;
+
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
+	    claim_has(&ch->subscriptions, sub)) {
+		s = &ch->hub->subscription[sub];
+		channel = SHM_LOAD(s->channel) - 1;
+		blob_drop(&ch->input, s->info);
+		subscription_drop(ch->hub, &ch->subscriptions, sub);
+		if (entered)
+			channel_release(ch, channel);
+	}
 }

@@ -269,7 +269,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 	e = &ch->hub->entry[p->channel];
 	delivery_begin(&d, p, &ch->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
-	if (e->name[0] == '#') {
+	if (presence_name_is_user(e->name, e->name_len)) {
 		deliver_user(ch, &d);
 	} else if (p->format != FORMAT_KICK) {
 		if (p->channel == PRESENCE_LOBBY)
@@ -583,4 +583,13 @@ deliver_missed(struct chat *ch, uint32_t i)
 	if (hole.to != 0 && ch->conn[i].phase == CONN_OPEN)
 		mark_ahead(ch, i, cursor, &hole);
 	conn_slot(ch, i)->flags &= ~SLOT_MOVED;
+}
+
+void
+deliver_settle(struct chat *ch)
+{
+	if (!ch->unsettled)
+		return;
+	deliver_all(ch);
+	ch->unsettled = SHM_OWN(ch->hub->mine->cursor) < journal_tail(ch->hub);
 }

@@ -78,7 +78,7 @@ channel_tell_own_join(struct chat *ch, uint32_t conn)
 	size_t len = channel_name(ch->hub, s->user, name);
 	const struct conf_channel *rule;
 
-	if (len == 0 || name[0] != '#')
+	if (!presence_name_is_user(name, len))
 		return;
 	rule = conf_channel_find(&ch->live, name, len);
 	if (rule != NULL && rule->join_leave && s->flags & SLOT_OWN_AWAY)
@@ -96,7 +96,7 @@ tell_own_leave(struct chat *ch, uint32_t conn)
 	if (s->flags & SLOT_OWN_AWAY || s->user == SHM_NONE)
 		return;
 	len = channel_name(ch->hub, s->user, name);
-	if (len > 0 && name[0] == '#')
+	if (presence_name_is_user(name, len))
 		tell(ch, conn, name, len, FORMAT_LEAVE, 0);
 }
 

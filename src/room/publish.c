@@ -97,20 +97,12 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 		if (to != PUBLISH_MAKE)
 			return PUBLISH_ABSENT;
 		quota_refuse(ch, what->conn,
-		    name[0] == '#' ? QUOTA_USERS : QUOTA_CHANNELS);
+		    presence_name_is_user(name, len) ? QUOTA_USERS
+						     : QUOTA_CHANNELS);
 		return PUBLISH_FULL;
 	}
 	SHM_COUNT(ch->hub->me->published, 1);
 	ch->unsettled = true;
 	relay_send(ch, out, *mask);
 	return PUBLISH_OK;
-}
-
-void
-publish_settle(struct chat *ch)
-{
-	if (!ch->unsettled)
-		return;
-	deliver_all(ch);
-	ch->unsettled = SHM_OWN(ch->hub->mine->cursor) < journal_tail(ch->hub);
 }

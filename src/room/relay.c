@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "takeover/move.h"
+#include "conn/turn.h"
 #include "room/relay.h"
 #include "codec/message.h"
 #include "hub/stats.h"
@@ -188,7 +188,8 @@ message_take(struct relay *r, int from, struct link_datagram *d)
 		return;
 	case MSG_TAKEN:
 		memcpy(&id, payload, sizeof(id));
-		move_done(ch, from, id);
+		if (ch->n_moving > 0)
+			ch->moving_taken(ch, from, id);
 		break;
 	default:
 		peer_bad(r, from, why);
@@ -371,8 +372,8 @@ relay_lost(struct chat *ch)
 	uint64_t w = r->lost;
 
 	r->lost = 0;
-	for (; w != 0; w &= w - 1)
-		move_back(ch, __builtin_ctzll(w));
+	for (; w != 0 && ch->n_moving > 0; w &= w - 1)
+		ch->moving_back(ch, __builtin_ctzll(w));
 }
 
 bool

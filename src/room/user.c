@@ -20,7 +20,7 @@ user_channel(const char *name, size_t len, char out[USER_NAME_MAX + 1])
 void
 user_log_left(const struct presence_view *v, void *arg)
 {
-	if (v->name[0] == '#')
+	if (presence_name_is_user(v->name, v->name_len))
 		log_debug("%s left", log_text(v->name + 1, v->name_len - 1));
 }
 
@@ -127,17 +127,4 @@ user_leave(struct chat *ch, uint32_t conn)
 		channel_release(ch, PRESENCE_LOBBY);
 	if (gone)
 		log_debug("%s left", log_text(name, len));
-}
-
-size_t
-user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1])
-{
-	struct presence_view v;
-
-	out[0] = '\0';
-	if (!presence_read(h, entry, &v) || v.name[0] != '#' ||
-	    v.name_len - 1 > USER_NAME_MAX)
-		return 0;
-	memcpy(out, v.name + 1, v.name_len); /* and the NUL */
-	return v.name_len - 1;
 }

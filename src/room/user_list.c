@@ -69,8 +69,8 @@ collect(const struct hub *h, struct user_name *heap, size_t *n)
 	for (e = 1; e < end; e++) {
 		/* both of one entry: it may become another's */
 		if (presence_mask(h, e) == 0 || !presence_read(h, e, &v) ||
-		    v.mask == 0 || v.name[0] != '#' || v.name_len < 2 ||
-		    v.name_len - 1 > USER_NAME_MAX)
+		    v.mask == 0 || !presence_name_is_user(v.name, v.name_len) ||
+		    v.name_len < 2 || v.name_len - 1 > USER_NAME_MAX)
 			continue;
 		name.len = (uint8_t)(v.name_len - 1);
 		memcpy(name.text, v.name + 1, v.name_len); /* and the NUL */

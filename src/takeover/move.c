@@ -146,26 +146,6 @@ subscriptions_copy(struct chat *ch, struct copy *c)
 	return true;
 }
 
-/* Drops a chain of this worker's that the slot does not know, and, if they were
- * entered, its channels. */
-static void
-subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
-{
-	struct subscription_walk w = subscription_walk_of(id, first);
-	struct subscription *s;
-	uint32_t channel, sub;
-
-	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
-	    claim_has(&ch->subscriptions, sub)) {
-		s = &ch->hub->subscription[sub];
-		channel = SHM_LOAD(s->channel) - 1;
-		blob_drop(&ch->input, s->info);
-		subscription_drop(ch->hub, &ch->subscriptions, sub);
-		if (entered)
-			channel_release(ch, channel);
-	}
-}
-
 /* Gives back what records_copy() has taken so far. */
 static void
 records_drop(struct chat *ch, struct copy *c)
@@ -173,7 +153,7 @@ records_drop(struct chat *ch, struct copy *c)
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, c->part);
 	blob_drop(&ch->input, c->info);
-	subscriptions_drop(ch, c->id, c->subs, false);
+	channel_drop(ch, c->id, c->subs, false);
 	c->info = c->subs = 0;
 }
 
@@ -356,7 +336,7 @@ move_forget(struct chat *ch, struct copy *c)
 {
 	if (c->present) {
 		user_leave(ch, c->slot);
-		subscriptions_drop(ch, c->id, c->subs, true);
+		channel_drop(ch, c->id, c->subs, true);
 		c->subs = 0;
 	}
 	ch->conn[c->slot].phase = CONN_NONE;
@@ -428,7 +408,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	bool given = fault == NULL;
 
 	if (ch->n_moving > 0) /* one may have been given away from here */
-		move_look(ch);
+		ch->moving_look(ch);
 	/* what several of them are to get is copied once */
 	if (n > 1)
 		output_copies_begin(&ch->output);
@@ -454,151 +434,4 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	if (left != NULL)
 		*left = stay;
 	return taken;
-}
-
-/* A connection that was given to another worker and is frozen here. */
-struct moving {
-	uint64_t id;
-	uint64_t part;
-	uint32_t info, subscriptions;
-	int to;
-};
-
-/* Notes what is this worker's of a connection that it gives away. */
-static bool
-moving_add(struct chat *ch, uint32_t i, int to)
-{
-	struct slot *s = conn_slot(ch, i);
-	struct moving *m;
-
-	if (ch->n_moving % MOVE_MAX == 0) {
-		m = reallocarray(
-		    ch->moving, ch->n_moving + MOVE_MAX, sizeof(*m));
-		if (m == NULL)
-			return false;
-		ch->moving = m;
-	}
-	ch->moving[ch->n_moving++] = (struct moving){.id = slot_id(ch->hub, i),
-	    .part = SHM_OWN(s->part),
-	    .info = s->info,
-	    .subscriptions = s->subscriptions,
-	    .to = to};
-	return true;
-}
-
-uint32_t
-move_freeze(struct chat *ch, int to)
-{
-	struct hub *h = ch->hub;
-	uint64_t cursor = SHM_OWN(h->mine->cursor);
-	uint32_t i = SHM_NONE;
-	struct conn *c;
-
-	while (conn_next(ch, &i))
-		if (ch->conn[i].phase == CONN_OPEN && !ch->conn[i].fresh)
-			break;
-	if (i == SHM_NONE || ch->conn[i].phase != CONN_OPEN ||
-	    ch->conn[i].fresh || !moving_add(ch, i, to))
-		return SHM_NONE;
-	c = &ch->conn[i];
-	if (c->dirty != 0)
-		ch->dirty[c->dirty - 1] = SHM_NONE;
-	c->dirty = 0;
-	conn_wait(ch, i, false);
-	event_del(&c->ev);
-	/* all up to the cursor is in its output, and nothing after it, wherever
-	 * it goes on */
-	if (SHM_OWN(conn_slot(ch, i)->last) < cursor)
-		SHM_STORE(conn_slot(ch, i)->last, cursor);
-	conn_slot(ch, i)->flags |= SLOT_MOVED;
-	c->phase = CONN_MOVING;
-	ch->n_open--;
-	slot_pass(h, i, h->self, SLOT_OPEN, to, SLOT_MOVING);
-	return i;
-}
-
-/* It is another worker's now: forgets what was this one's of it. */
-static void
-moving_drop(struct chat *ch, const struct moving *m)
-{
-	uint32_t i = (uint32_t)m->id;
-	struct conn *c = &ch->conn[i];
-
-	user_leave(ch, i);
-	subscriptions_drop(ch, m->id, m->subscriptions, true);
-	output_uncopy(&ch->output, &c->out);
-	input_uncopy(&ch->input, m->part);
-	blob_drop(&ch->input, m->info);
-	custody_give_up(ch, m->id);
-	close(c->fd);
-	KILL_POINT();
-	memset(c, 0, sizeof(*c));
-	conn_number(ch, i, false);
-	claim_give(&ch->slots, i);
-	ch->n_conns--;
-}
-
-/* Ends a note: what has not been taken goes on here. */
-static void
-moving_end(struct chat *ch, uint32_t k)
-{
-	struct hub *h = ch->hub;
-	struct moving m = ch->moving[k];
-	uint32_t i = slot_find(h, m.id);
-
-	ch->moving[k] = ch->moving[--ch->n_moving];
-	if (i == SHM_NONE || slot_giver(h, i) != h->self ||
-	    !slot_pass(h, i, m.to, SLOT_MOVING, h->self, SLOT_OPEN)) {
-		moving_drop(ch, &m);
-		return;
-	}
-	ch->conn[i].phase = CONN_OPEN;
-	ch->n_open++;
-	conn_watch(ch, i);
-	conn_wait_again(ch, i, ch->conn[i].torn);
-	deliver_missed(ch, i);
-	conn_dirty(ch, i);
-}
-
-void
-move_done(struct chat *ch, int to, uint64_t id)
-{
-	uint32_t k;
-
-	for (k = 0; k < ch->n_moving; k++)
-		if (ch->moving[k].id == id && ch->moving[k].to == to) {
-			moving_end(ch, k);
-			return;
-		}
-}
-
-void
-move_back(struct chat *ch, int to)
-{
-	uint32_t k = 0;
-
-	while (k < ch->n_moving) {
-		if (ch->moving[k].to == to)
-			moving_end(ch, k);
-		else
-			k++;
-		line_tick(ch->hub);
-	}
-}
-
-void
-move_look(struct chat *ch)
-{
-	struct hub *h = ch->hub;
-	uint32_t k = 0, i;
-
-	while (k < ch->n_moving) {
-		i = slot_find(h, ch->moving[k].id);
-		if (i == SHM_NONE || slot_state(h, i) != SLOT_MOVING ||
-		    slot_giver(h, i) != h->self)
-			moving_end(ch, k);
-		else
-			k++;
-		line_tick(h);
-	}
 }

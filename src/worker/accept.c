@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "codec/http.h"
 #include "conn/conn.h"
 #include "hub/stats.h"
 #include "net/transport.h"
@@ -89,7 +90,7 @@ listen_set(struct worker *w, bool on)
 	if (on == w->listening)
 		return;
 	w->listening = on;
-	for (k = 0; k < w->start->n_listeners; k++) {
+	for (k = 0; k < w->start->endpoints->n; k++) {
 		if (on ? event_add(&w->listener[k], NULL) == 0
 		       : event_del(&w->listener[k]) == 0)
 			continue;
@@ -103,18 +104,34 @@ listen_set(struct worker *w, bool on)
 	}
 }
 
-/* Tells a connection that cannot be kept 503, unasked, and closes it. */
-static void
-turn_away(struct worker *w, int fd)
+/* The number of the endpoint that listens there. */
+static uint8_t
+endpoint_at(const struct worker *w, int listener)
 {
-	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
-				   "Content-Length: 0\r\n"
-				   "Retry-After: 5\r\n"
-				   "Connection: close\r\n\r\n";
+	uint8_t k = 0;
 
-	(void)transports[TRANSPORT_USUAL]->send(
-	    &(struct transport_socket){.fd = fd, .conn = SHM_NONE},
-	    &(struct iovec){(void *)busy, sizeof(busy) - 1}, 1);
+	while (w->start->endpoints->at[k].fd != listener)
+		k++;
+	return k;
+}
+
+/* Tells a connection that cannot be kept so, unasked, and closes it. */
+static void
+turn_away(struct worker *w, int listener, int fd)
+{
+	static const char busy[] = HTTP_BUSY;
+	const struct endpoint *e =
+	    &w->start->endpoints->at[endpoint_at(w, listener)];
+	const struct framing *framing = framing_of(e->framing);
+	uint8_t close_frame[FRAMING_CLOSE_MAX];
+	struct iovec text = {(void *)busy, sizeof(busy) - 1};
+
+	if (!framing->http)
+		text = (struct iovec){close_frame,
+		    framing->close(
+			close_frame, CLOSE_TRY_LATER, "server is busy")};
+	(void)transports[e->transport]->send(
+	    &(struct transport_socket){.fd = fd, .conn = SHM_NONE}, &text, 1);
 	SHM_COUNT(w->chat.hub->me->refused, 1);
 	close(fd);
 }
@@ -146,7 +163,7 @@ shed(struct worker *w, int listener, int error)
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		accept_refusal_log((struct sockaddr *)&peer, strerror(error));
-		turn_away(w, fd);
+		turn_away(w, listener, fd);
 	} else
 		log_warn("accept: %s", strerror(error));
 	w->reserve = eventfd(0, EFD_CLOEXEC);
@@ -176,16 +193,20 @@ accept_failed(struct worker *w, int listener)
 
 /* Takes a new connection; turns it away if there is no room for it. */
 static bool
-accept_one(struct worker *w, int fd, const struct sockaddr *peer)
+accept_one(struct worker *w, int listener, int fd, const struct sockaddr *peer)
 {
+	uint32_t i = SHM_NONE;
+
 	if (w->chat.n_conns >= w->most)
 		accept_refusal_log(peer, strerror(EMFILE));
-	else if (conn_accept(&w->chat, fd, peer) != SHM_NONE)
+	else if ((i = conn_accept(&w->chat, endpoint_at(w, listener), fd,
+		      peer)) != SHM_NONE) {
+		begin(&w->chat, i);
 		return true;
-	else
+	} else
 		accept_refusal_log(
 		    peer, "the server is full (key `connections`)");
-	turn_away(w, fd);
+	turn_away(w, listener, fd);
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
 	return false;
 }
@@ -212,7 +233,7 @@ accept_cb(int listener, short what, void *arg)
 			accept_failed(w, listener);
 			break;
 		}
-		if (!accept_one(w, fd, (struct sockaddr *)&peer))
+		if (!accept_one(w, listener, fd, (struct sockaddr *)&peer))
 			break;
 	}
 	accept_balance(w);
@@ -224,9 +245,11 @@ accept_init(struct worker *w)
 	int k;
 
 	w->reserve = eventfd(0, EFD_CLOEXEC);
-	for (k = 0; k < w->start->n_listeners; k++)
+	w->chat.endpoints = w->start->endpoints;
+	for (k = 0; k < w->start->endpoints->n; k++)
 		event_assign(&w->listener[k], w->chat.base,
-		    w->start->listener[k], EV_READ | EV_PERSIST, accept_cb, w);
+		    w->start->endpoints->at[k].fd, EV_READ | EV_PERSIST,
+		    accept_cb, w);
 }
 
 int
@@ -266,6 +289,6 @@ accept_stop(struct worker *w)
 	w->chat.leaving = true;
 	conn_part(&w->chat);
 	accept_balance(w);
-	for (k = 0; k < w->start->n_listeners; k++)
-		close(w->start->listener[k]);
+	for (k = 0; k < w->start->endpoints->n; k++)
+		close(w->start->endpoints->at[k].fd);
 }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
+#include "room/chat.h"
 #include "conn/custody.h"
 #include "room/relay.h"
 #include "codec/message.h"

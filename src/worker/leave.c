@@ -184,8 +184,8 @@ leave_hold(struct worker *w)
 	custody_leave(&w->chat);
 	relay_leave(&w->chat);
 	if (!w->chat.leaving)
-		for (k = 0; k < w->start->n_listeners; k++)
-			close(w->start->listener[k]);
+		for (k = 0; k < w->start->endpoints->n; k++)
+			close(w->start->endpoints->at[k].fd);
 	p[0] = (struct pollfd){control, POLLOUT, 0};
 	while (link_send(control, MSG_RETIRED, NULL, 0, -1) < 0)
 		if (errno != EAGAIN || poll(p, 1, -1) < 0)

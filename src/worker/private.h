@@ -4,7 +4,7 @@
 
 #include "conn/chat.h"
 #include "hub/stats.h"
-#include "net/listener.h"
+#include "net/endpoint.h"
 #include "worker/worker.h"
 
 struct worker {
@@ -13,7 +13,7 @@ struct worker {
 	struct event control;
 	struct event tick;
 	struct event again;
-	struct event listener[LISTENER_MAX];
+	struct event listener[ENDPOINTS_MAX];
 	int reserve;	   /* a descriptor to give up when all are used */
 	bool listening;	   /* its listeners are watched */
 	uint32_t balanced; /* connections when that was decided */
@@ -60,6 +60,10 @@ void leave_drain_tick(struct worker *w);
 /* At the end: drops what would be nobody's, requests that are half there and
  * answers that are half out. */
 void leave_forget(struct worker *w);
+
+enum { BEGIN_MAX = 1024 }; /* bytes of a greeting */
+/* begin.c: what comes through an endpoint without HTTP is open at once. */
+void begin(struct chat *ch, uint32_t conn);
 
 /* request.c: a connection's request, and when it is late. */
 void request_input(struct chat *ch, uint32_t conn);

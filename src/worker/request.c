@@ -67,7 +67,7 @@ request_drained(struct route *route)
 	route_refuse(503,
 	    "draining: this server sends its clients away, try another one",
 	    route);
-	route->headers = "Retry-After: 5\r\n";
+	route->headers = HTTP_RETRY;
 }
 
 /* A table is full: says which. */
@@ -86,7 +86,7 @@ refuse_full(struct chat *ch, uint32_t i)
 	}
 	snprintf(text, sizeof(text), "the server is full: %s", why);
 	route_refuse(503, text, &route);
-	route.headers = "Retry-After: 5\r\n";
+	route.headers = HTTP_RETRY;
 	request_refuse(ch, i, &route);
 }
 
@@ -97,7 +97,7 @@ refuse_memory(struct chat *ch, uint32_t i)
 	struct route route;
 
 	route_refuse(503, "there is no memory for the request", &route);
-	route.headers = "Retry-After: 5\r\n";
+	route.headers = HTTP_RETRY;
 	route.key = "input-memory";
 	request_refuse(ch, i, &route);
 }
@@ -154,6 +154,14 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 		first_frames(ch, i, head + n, more, n);
 }
 
+/* The door is not open at the endpoint that the connection came through. */
+static void
+request_elsewhere(struct route *route)
+{
+	route_refuse(404, "that is not served at this address", route);
+	route->key = "listen";
+}
+
 /* A complete head of n bytes, with `more` bytes behind it. Returns as
  * body_begin(). */
 static size_t
@@ -166,6 +174,9 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 		route_refuse(r.status, r.reason, &route);
 	else
 		route_request(&ch->live, &r, &route);
+	if (route.status == 101 &&
+	    !endpoint_has(conn_endpoint(ch, i), (unsigned)route.door))
+		request_elsewhere(&route);
 	if (ch->draining)
 		request_drained(&route);
 	/* what its slot says of input and output counts from the first byte */

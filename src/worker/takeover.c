@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sparse.h"
 #include "takeover/adopt.h"
 #include "conn/custody.h"
 #include "takeover/move.h"
@@ -175,13 +175,11 @@ takeover(struct worker *w)
 	struct hub *h = ch->hub;
 	const struct worker_start *start = w->start;
 	const struct adopt_fault fault = {start->fault_hand, start->fault_arg};
-	size_t bytes = sizeof(int) * h->n_slots;
 	struct adopt_result r;
 	uint64_t began = clock_ms();
-	int *fd = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int *fd = sparse_new(h->n_slots, sizeof(*fd));
 
-	if (fd == MAP_FAILED)
+	if (fd == NULL)
 		log_fatal("takeover: %s", strerror(errno));
 	hub_lock(h); /* redoes what the dead one did not get to */
 	hub_unlock(h);
@@ -197,7 +195,7 @@ takeover(struct worker *w)
 		journal_acquit(h, ch->trial);
 	if (ch->n_conns == 0) /* nobody misses what others said meanwhile */
 		SHM_STORE(h->mine->cursor, journal_tail(h));
-	munmap(fd, bytes);
+	sparse_free(fd, h->n_slots, sizeof(*fd));
 	if (start->generation > 1)
 		log_info("took over %u connections in %llu ms (%u had ended, "
 			 "%u were lost, %u spoilt, input of %u replayed)",

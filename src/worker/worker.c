@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "codec/birth.h"
 #include "conn/conn.h"
+#include "room/chat.h"
 #include "codec/message.h"
 #include "door/door.h"
 #include "hub/stats.h"
@@ -213,8 +214,7 @@ worker_begin(const struct child_start *start)
 	    .live = start->live,
 	    .connections = birth->connections,
 	    .io_uring = birth->io_uring,
-	    .listener = start->listener,
-	    .n_listeners = start->n_listeners};
+	    .endpoints = start->endpoints};
 
 	worker_main(&own);
 }

@@ -68,8 +68,8 @@ group('-n', null, (test) => {
 		    /chatd\.conf:1: message-size/);
 	});
 	test('a name that does not resolve', () =>
-	    check('listen no-such-host.invalid:8080\n', 78,
-		/listen: cannot resolve no-such-host\.invalid/));
+	    check('listen localhost:1\n\nlisten no-such-host.invalid:8080\n', 78,
+		/chatd\.conf:3: listen: cannot resolve no-such-host\.invalid/));
 	if (ROOTS)
 		test('a user that is not there', () =>
 		    check('\nuser no-such-user\n', 78,
@@ -147,6 +147,15 @@ group('start', null, (test) => {
 		await start('listen *:0\ninsecure yes\n', 78, /insecure public/);
 		await start('token-key short\n', 78, /at least 32/);
 		await start('origin https://a/\n', 78, /without a path/);
+	});
+	test('what is not there is told with its line', async () => {
+		for (const [key, name] of [['webroot', 'none'],
+		    ['log-file', 'none/log'], ['pidfile', 'none/pid']])
+			await start(`\n${key} ${dir}/${name}\n`, 78, new RegExp(
+			    `chatd\\.conf:2: ${key}: ${dir}/none: No such`));
+		/* a name server may answer later: the service is tried again */
+		await start('\nlisten localhost:0\nlisten no-such-host.invalid:1\n',
+		    1, /chatd\.conf:3: listen: cannot resolve no-such-host/);
 	});
 	test('keys that every user may read are told in the log', async () => {
 		const d = await Daemon.start({workers: 1,

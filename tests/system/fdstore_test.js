@@ -135,7 +135,8 @@ group('descriptor store', null, (test) => {
 		await m.told(/^ready/);
 		assert.ok(!m.lines.some((l) => /^stored|^removed/.test(l)),
 		    'the manager has it all');
-		assert.match(m.stderr, /goes on with the shared memory/);
+		await until('the log', () =>
+		    /goes on with the shared memory/.test(m.stderr));
 		await b.ready(5000);
 		await b.publish('room', {n: 4});
 		const again = event(sub, 'subscribed');

@@ -13,7 +13,9 @@
 
 #include "takeover/adopt.h"
 #include "room/channel.h"
+#include "room/chat.h"
 #include "conn/conn.h"
+#include "takeover/give.h"
 #include "takeover/move.h"
 #include "room/publish.h"
 #include "door/door.h"
@@ -51,6 +53,7 @@ node_new(const struct hub *h, int worker)
 	hub_become(&n->h, worker);
 	assert_int_equal(
 	    chat_init(&n->ch, &n->h, &live, loop_new(), batch_new(false)), 0);
+	give_attach(&n->ch);
 	n->ch.door[DOOR_PLAIN] = &plain_door;
 	n->ch.door[DOOR_ECHO] = &echo_door;
 	n->ch.door[DOOR_CENTRIFUGO] = &centrifugo_door;
@@ -77,7 +80,7 @@ node_open_at(struct node *n, enum slot_door door, const char *user, int *client)
 	fd = accept(listener, NULL, NULL);
 	assert_true(fd >= 0);
 	close(listener);
-	i = conn_accept(&n->ch, fd, (void *)&a);
+	i = conn_accept(&n->ch, 0, fd, (void *)&a);
 	assert_int_not_equal(i, SHM_NONE);
 	assert_int_equal(
 	    conn_open(&n->ch, i, door, user, strlen(user), "", 0, "101", 3, 0),

@@ -4,6 +4,7 @@
 
 #include "../../src/conf/parse.h"
 #include "../../src/conf/units.h"
+#include "conf/show.h"
 #include "man_fixture.h"
 
 /* Whether a text has these words, not as a part of longer ones. */
@@ -74,6 +75,100 @@ test_rows(void **state)
 		/* What cannot change in a running worker needs a restart. */
 		if (strcmp(key->name, "workers") != 0)
 			assert_int_equal(key->reloads, conf_key_is_live(key));
+	}
+	conf_free(c);
+}
+
+/* Checks that the words of a key's value are those of a text. */
+static void
+words_check(const struct conf *c, int number, const char *wanted)
+{
+	char copy[512], *rest = copy, *word, text[CONF_WORD_TEXT];
+	int n = 0;
+
+	snprintf(copy, sizeof(copy), "%s", wanted);
+	while ((word = strsep(&rest, " ")) != NULL) {
+		assert_true(conf_show_word(c, &c->live, number, n++, text));
+		assert_string_equal(text, word);
+	}
+	assert_false(conf_show_word(c, &c->live, number, n, text));
+}
+
+/* A key that is set nowhere has its default, written as it would be in a file.
+ */
+static void
+test_show_defaults(void **state)
+{
+	struct conf *c = conf_new();
+	struct conf_shown key;
+	char text[CONF_WORD_TEXT];
+	int n = 0;
+
+	for (; conf_show_key(c, n, &key); n++) {
+		print_message("%s\n", key.name);
+		assert_string_equal(key.name, conf_keys[n].name);
+		assert_null(key.where);
+		if (key.usual != NULL)
+			words_check(c, n, key.usual);
+		else if (strcmp(key.name, "insecure") != 0)
+			assert_false(conf_show_word(c, &c->live, n, 0, text));
+	}
+	assert_null(conf_keys[n].name);
+	conf_free(c);
+}
+
+/* The number of a key. */
+static int
+key_number(const char *name)
+{
+	int n = 0;
+
+	while (strcmp(conf_keys[n].name, name) != 0)
+		n++;
+	return n;
+}
+
+/* What a file sets, and where. */
+static void
+test_show_set(void **state)
+{
+	static const struct {
+		const char *key, *words;
+		int line;
+	} set[] = {{"listen", "[::1]:1 *:2", 1}, {"user", "u", 3},
+	    {"log", "verbose", 4}, {"message-size", "1025", 5},
+	    {"message-rate", "8/s burst 20", 0}, {"idle-timeout", "2m", 7},
+	    {"limit-exempt", "192.0.2.7 10.0.0.0/8 fe80::/10 2001:db8::1 ::/0",
+		8},
+	    {"origin", "* https://a.example", 9}, {"insecure", "public", 10},
+	    {"token-key", "set", 11}, {"token-issuer", "i", 12},
+	    {"who", "none", 13}, {"channel", "a* b", 14}};
+	struct conf *c = good("listen \"[::1]:1\"\nlisten *:2\nuser u\n"
+			      "log verbose\nmessage-size 1025\n"
+			      "message-rate 8/s burst 20\nidle-timeout 120s\n"
+			      "limit-exempt 192.0.2.7 10.0.0.0/8 fe80::/10 "
+			      "2001:db8::1 ::/0\n"
+			      "origin * https://a.example\ninsecure public\n"
+			      "token-key 0123456789abcdef0123456789abcdef\n"
+			      "token-issuer i\nwho none\n"
+			      "channel a* {\n}\nchannel b {\n}\n");
+	struct conf_shown key;
+	char where[300], text[CONF_WORD_TEXT];
+	int n;
+
+	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
+		print_message("%s\n", set[i].key);
+		n = key_number(set[i].key);
+		assert_true(conf_show_key(c, n, &key));
+		if (set[i].line == 0) {
+			assert_true(conf_show_word(c, &c->live, n, 0, text));
+			assert_string_equal(text, set[i].words);
+			continue;
+		}
+		words_check(c, n, set[i].words);
+		snprintf(
+		    where, sizeof(where), "%s:%d", path("t.conf"), set[i].line);
+		assert_string_equal(key.where, where);
 	}
 	conf_free(c);
 }
@@ -239,6 +334,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_units),
 	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_show_defaults),
+	    cmocka_unit_test(test_show_set),
 	    cmocka_unit_test(test_sample),
 	    cmocka_unit_test(test_manual),
 	    cmocka_unit_test(test_manual_only),

@@ -85,7 +85,7 @@ give(void (*what)(void))
 	door = plain_door;
 	door.render = render_meanwhile;
 	s.taker->ch.door[DOOR_PLAIN] = &door;
-	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.giver->ch, 1), s.alice);
 	node_say(s.giver, "lobby", "first");
 	chat_turn(&s.giver->ch);
 	meanwhile = what;
@@ -97,7 +97,7 @@ static void
 stays(void)
 {
 	assert_int_equal(slot_holder(&s.h, s.alice), 0);
-	move_done(&s.giver->ch, 1, s.id);
+	give_done(&s.giver->ch, 1, s.id);
 	assert_int_equal(slot_state(&s.h, s.alice), SLOT_OPEN);
 	assert_int_equal(s.taker->ch.local[s.room], 1);
 	chat_turn(&s.giver->ch);
@@ -108,10 +108,10 @@ stays(void)
 static void
 back_and_again(void)
 {
-	move_back(&s.giver->ch, 1);
+	give_back(&s.giver->ch, 1);
 	node_say(s.giver, "lobby", "between");
 	chat_turn(&s.giver->ch);
-	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.giver->ch, 1), s.alice);
 }
 
 /* The giver takes it back, goes on with it, and gives it again: what was copied
@@ -127,7 +127,7 @@ test_given_again(void **state)
 static void
 back_and_leave(void)
 {
-	move_back(&s.giver->ch, 1);
+	give_back(&s.giver->ch, 1);
 	assert_int_equal(
 	    channel_unsubscribe(&s.giver->ch, s.alice, "room", 4), CHANNEL_OK);
 	(void)subscribe(s.giver, s.alice, "den");
@@ -149,7 +149,7 @@ test_leaves_meanwhile(void **state)
 static void
 back(void)
 {
-	move_back(&s.giver->ch, 1);
+	give_back(&s.giver->ch, 1);
 }
 
 /* What the taker reads while the giver writes may be anything: nothing of it
@@ -194,12 +194,12 @@ static void
 test_is_one_member(void **state)
 {
 	assert_int_equal(members(s.taker), 2);
-	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.giver->ch, 1), s.alice);
 	assert_int_equal(members(s.taker), 2);
 	assert_int_equal(
 	    move_take(&s.taker->ch, 0, &s.id, &s.fd, 1, NULL, NULL), 1);
 	assert_int_equal(members(s.giver), 2);
-	move_done(&s.giver->ch, 1, s.id);
+	give_done(&s.giver->ch, 1, s.id);
 	assert_int_equal(members(s.taker), 2);
 }
 

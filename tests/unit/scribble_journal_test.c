@@ -104,14 +104,14 @@ test_end_of_the_missed(void **state)
 
 	for (k = 0; k < 4; k++) {
 		scene_begin(&s);
-		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
-		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
+		assert_int_not_equal(give_freeze(&s.n->ch, 1), SHM_NONE);
+		assert_int_not_equal(give_freeze(&s.n->ch, 1), SHM_NONE);
 		if (k < 2)
 			s.h.heads->tail = k == 0 ? 1ull << 60 : UINT64_MAX;
 		else
 			s.n->h.mine->cursor = k == 2 ? 1ull << 60 : UINT64_MAX;
-		move_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
-		move_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
+		give_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
+		give_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
 		while (deliver(&s.n->ch))
 			;
 		say(s.n, "room0", "at last");

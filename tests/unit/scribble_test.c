@@ -148,10 +148,10 @@ test_chain_given(void **state)
 	id = slot_id(&s.h, s.alice);
 	fd = node_fd(s.n, s.alice);
 	next = node_new(&s.h, 1);
-	assert_int_equal(move_freeze(&s.n->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.n->ch, 1), s.alice);
 	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	s.h.subscription[s.sub[0]].slot_next = s.sub[ROOMS - 1] + 1;
-	move_done(&s.n->ch, 1, id);
+	give_done(&s.n->ch, 1, id);
 	assert_int_equal(s.n->ch.subscriptions.n_used, 1);
 	say(s.n, "room0", "to bob");
 	bob_got(&s, "to bob");
@@ -306,11 +306,11 @@ test_output_given(void **state)
 	id = slot_id(&s.h, s.alice);
 	fd = node_fd(s.n, s.alice);
 	next = node_new(&s.h, 1);
-	assert_int_equal(move_freeze(&s.n->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.n->ch, 1), s.alice);
 	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	c = &s.h.chunk[s.n->ch.conn[s.alice].out.chunk];
 	c->next = s.n->ch.conn[s.alice].out.chunk;
-	move_done(&s.n->ch, 1, id);
+	give_done(&s.n->ch, 1, id);
 	assert_int_equal(s.n->ch.n_conns, 1);
 	scene_end(&s);
 }
@@ -357,7 +357,8 @@ test_slot_free(void **state)
 	assert_int_not_equal(s.alice, s.bob);
 	i = s.n->ch.conn[s.alice].fd;
 	client = socket(AF_INET, SOCK_STREAM, 0);
-	(void)conn_accept(&s.n->ch, client, (void *)&(struct sockaddr_in){0});
+	(void)conn_accept(
+	    &s.n->ch, 0, client, (void *)&(struct sockaddr_in){0});
 	assert_int_equal(s.n->ch.conn[s.alice].fd, i);
 	assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_OPEN);
 	scene_end(&s);

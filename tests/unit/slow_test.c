@@ -119,12 +119,12 @@ test_moved(void **state)
 	struct scene s;
 
 	scene_begin(&s);
-	assert_int_equal(move_freeze(&s.n->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.n->ch, 1), s.alice);
 	backlog(&s, BACKLOG);
 	node_say(s.other, "lobby", "the end");
 	while (chat_turn(&s.n->ch) == 0)
 		;
-	move_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
+	give_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
 	alice_has(&s, BACKLOG, "the end");
 	scene_end(&s);
 }
@@ -187,7 +187,7 @@ test_slow(void **state)
 	}
 	assert_int_equal(s.n->h.me->closed_slow, 1);
 	assert_int_not_equal(s.n->ch.conn[s.alice].phase, CONN_OPEN);
-	assert_int_equal(s.h.slot[s.alice].close_code, WS_POLICY);
+	assert_int_equal(s.h.slot[s.alice].close_code, CLOSE_POLICY);
 	scene_end(&s);
 }
 
@@ -204,7 +204,7 @@ test_fresh(void **state)
 	deliver_all(&s.n->ch);
 	assert_int_equal(s.n->h.me->closed_slow, 0);
 	assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_ENDING);
-	assert_int_equal(s.h.slot[s.alice].close_code, WS_TRY_LATER);
+	assert_int_equal(s.h.slot[s.alice].close_code, CLOSE_TRY_LATER);
 	s.n->ch.conn[s.alice].fresh = false;
 	conn_dirty(&s.n->ch, s.alice);
 	chat_turn(&s.n->ch);

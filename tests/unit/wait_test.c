@@ -244,20 +244,20 @@ test_moves(void **state)
 	talk_turn(t.n, t.i);
 	talk_turn(t.n, t.i);
 	talk_turn(t.n, t.i);
-	assert_int_equal(move_freeze(&t.n->ch, 1), t.i);
+	assert_int_equal(give_freeze(&t.n->ch, 1), t.i);
 	assert_int_equal(t.n->ch.n_waiting, 0);
 	chat_turn(&t.n->ch);
-	move_back(&t.n->ch, 1);
+	give_back(&t.n->ch, 1);
 	assert_int_equal(t.n->ch.n_waiting, 1);
 	talk_turn(t.n, t.i);
 	talk_turn(t.n, t.i);
 	talk_hear(&t, t.n);
 	assert_false(talk_is_done(&t));
-	assert_int_equal(move_freeze(&t.n->ch, 1), t.i);
+	assert_int_equal(give_freeze(&t.n->ch, 1), t.i);
 	fd = dup(t.fd);
 	assert_int_equal(
 	    move_take(&taker->ch, 0, &t.id, &fd, 1, NULL, NULL), 1);
-	move_done(&t.n->ch, 1, t.id);
+	give_done(&t.n->ch, 1, t.id);
 	assert_int_equal(t.n->ch.n_waiting, 0);
 	assert_int_equal(t.n->ch.input.pages.n_used, 0);
 	assert_int_equal(taker->ch.n_waiting, 1);
@@ -296,9 +296,9 @@ test_torn_comes_back(void **state)
 	close(t.n->ch.conn[t.i].fd);
 	n = talk_take_over(&t);
 	assert_int_equal(n->ch.n_waiting, 1);
-	assert_int_equal(move_freeze(&n->ch, 1), t.i);
+	assert_int_equal(give_freeze(&n->ch, 1), t.i);
 	chat_turn(&n->ch);
-	move_back(&n->ch, 1);
+	give_back(&n->ch, 1);
 	go_on(&t, n);
 	assert_int_equal(t.pushes, t.publishes);
 	talk_end(&t);

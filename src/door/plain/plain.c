@@ -106,7 +106,7 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 {
 	const char *space = memchr(text, ' ', len);
 
-	publish_settle(ch); /* answers do not overtake what was said before */
+	deliver_settle(ch); /* answers do not overtake what was said before */
 	if (ch->conn[conn].phase != CONN_OPEN)
 		return; /* it reads too slowly: it has left its rooms */
 	if (is_command("/msg", &text, &len))

@@ -28,6 +28,7 @@
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
+#include "../../unit/presence_fixture.h"
 
 enum {
 	WORKERS = 4,
