@@ -24,7 +24,7 @@
 #include "page.h"
 #include "others.h"
 #include "private.h"
-#include "spawn.h"
+#include "drop.h"
 #include "reader.h"
 
 enum {
@@ -225,7 +225,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	}
 	if (log_child_boot(m, error, error_len) == -1)
 		return -1;
-	m->nursery.drop = spawn_child_drop;
+	m->nursery.drop = drop_all;
 	if (others_init(m, error, error_len) == -1)
 		return -1;
 	if (master_make_events(m) == -1) {

@@ -64,62 +64,6 @@ member_deinit(struct member *w)
 	child_unlink(&w->child);
 }
 
-/* Kills a worker that has to go, and says why. */
-void
-member_kill(struct member *w, const char *fmt, ...)
-{
-	char why[128];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	(void)child_kill(&w->child, why); /* or it is asked for again */
-}
-
-/* Sends what is owed, as far as the link takes it. */
-static void
-owed_send(struct member *w)
-{
-	static const uint32_t type[] = {MSG_CONF, MSG_DRAIN, MSG_START,
-	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE};
-	const struct master *m = w->master;
-	const struct message_drain drain = {
-	    m->drain_rate * 1000 / (uint32_t)m->n_workers};
-	static char conf[CONF_LIVE_MAX];
-	const void *payload;
-	size_t len;
-
-	for (size_t i = 0; i < sizeof(type) / sizeof(type[0]); i++) {
-		if ((w->owed & 1u << i) == 0 ||
-		    (type[i] == MSG_PAGE && m->page == -1))
-			continue;
-		payload = NULL;
-		len = 0;
-		if (type[i] == MSG_CONF) {
-			payload = conf;
-			len = conf_live_write(&m->live, conf);
-		} else if (type[i] == MSG_DRAIN) {
-			payload = &drain;
-			len = sizeof(drain);
-		}
-		if (link_send(w->child.link, type[i], payload, len,
-			type[i] == MSG_PAGE ? m->page : -1) == -1)
-			return; /* full: later; gone: it does not matter */
-		w->owed &= ~(1u << i);
-	}
-}
-
-/* Owes a worker a message that must not get lost. */
-void
-member_owe(struct member *w, unsigned what)
-{
-	if (w->child.link == -1)
-		return;
-	w->owed |= what;
-	owed_send(w);
-}
-
 /* Shows how a ready worker stands. */
 void
 member_show(struct member *w)
@@ -477,7 +421,7 @@ member_time(struct member *w, uint64_t now)
 		event_add(w->event, NULL);
 	w->budget = LINK_BUDGET;
 	if (w->owed != 0)
-		owed_send(w);
+		member_owed_send(w);
 	if (w->unlinked != 0)
 		links_time(w);
 	renew_time(w, now);

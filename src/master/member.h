@@ -83,6 +83,7 @@ bool member_start_failed(struct master *m);
 void member_kill(struct member *w, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void member_owe(struct member *w, unsigned what); /* and sends it if it can */
+void member_owed_send(struct member *w);	  /* what is owed, if it can */
 void member_time(struct member *w, uint64_t now); /* on every timer period */
 
 void member_show(struct member *w); /* its state, in shared memory */

@@ -346,8 +346,10 @@ others_load(struct master *m, const char *line)
 
 	if (sscanf(line, "%31s", name) != 1 || !child_load(&in, line))
 		return false;
+	if (in.at < SHM_WORKERS || in.at >= SHM_LINES)
+		return false;
 	i = in.at - SHM_WORKERS;
-	if (i < 0 || i >= SHM_OTHERS || m->other[i].kind != NULL)
+	if (m->other[i].kind != NULL)
 		return false;
 	c = &m->other[i];
 	*c = in;

@@ -52,6 +52,7 @@ struct master {
 	struct pidfile pidfile;
 	int page;	       /* the web page's image; -1: none */
 	struct reload *reload; /* NULL: there was none yet */
+	bool reloading;	       /* it reads */
 	bool reload_is_due;    /* in the next program, see upgrade.c */
 	struct control *control;
 	struct log_child log;
@@ -94,6 +95,7 @@ void master_set_live(struct master *m, const struct conf_live *live);
 void master_set_verbose(struct master *m, bool on);
 void master_log_access(const struct master *m);
 void master_stop(struct master *m);
+void master_quit(struct master *m); /* when the last client has left */
 void master_close_listeners(struct master *m);
 void master_drop_events(struct master *m); /* in a child */
 

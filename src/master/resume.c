@@ -20,7 +20,7 @@
 #include "page.h"
 #include "others.h"
 #include "private.h"
-#include "spawn.h"
+#include "drop.h"
 #include "reload.h"
 #include "renew.h"
 #include "resize.h"
@@ -224,7 +224,7 @@ take(int state)
 	state_descriptors(m, descriptor_settle);
 	log_set_name("master");
 	log_child_adopt(m);
-	m->nursery.drop = spawn_child_drop;
+	m->nursery.drop = drop_all;
 	if (others_init(m, error, sizeof(error)) == -1)
 		log_fatal("upgrade: %s", error);
 	log_set_verbose(m->live.verbose != 0);

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <event2/event.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -7,47 +6,11 @@
 #include "codec/birth.h"
 #include "hub/stats.h"
 #include "keep.h"
-#include "log_child.h"
-#include "master/control.h"
 #include "member.h"
-#include "order.h"
-#include "others.h"
-#include "page.h"
 #include "private.h"
-#include "reload.h"
 #include "spawn.h"
-#include "upgrade.h"
 
 enum { REACH_MS = 100 }; /* after a keeper could not be reached */
-
-/* Gives up what is the master's: events, other workers' links, the control
- * socket, the lock on the pidfile, the file of the shared memory. */
-void
-spawn_child_drop(void *arg)
-{
-	struct master *m = arg;
-
-	/* Without it, freeing an event here would unregister it there. */
-	if (event_reinit(m->base) == -1)
-		_exit(1);
-	control_drop(m->control);
-	log_child_drop(m);
-	others_drop(m);
-	order_drop(m);
-	reload_drop(m);
-	page_drop(m);
-	for (int i = 0; i < m->n_workers; i++) {
-		member_deinit(&m->member[i]);
-		keep_drop(&m->member[i]);
-		control_forget(m->member[i].renew_wait);
-	}
-	master_drop_events(m);
-	upgrade_drop(m);
-	pidfile_drop(&m->pidfile);
-	hub_close_file(&m->hub);
-	if (m->ready_pipe != -1)
-		close(m->ready_pipe);
-}
 
 /* Closes the parent's copies. */
 static void

@@ -4,8 +4,6 @@
 
 struct member;
 
-/* In a child: gives up what is the master's (struct nursery, drop). */
-void spawn_child_drop(void *master);
 /* Start and respawn in one. A failure is tried again later; so is what would
  * lose the connections of the one before. */
 void spawn_worker(struct member *w);

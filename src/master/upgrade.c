@@ -311,7 +311,7 @@ become(struct master *m)
 	    m->control, "chatd is being upgraded; what had begun goes on");
 	next.binary = m->upgrade->path; /* the next upgrade's default */
 	/* What was reloaded after the rehearsal is not in what that read. */
-	m->reload_is_due = m->reload_is_due || reload_is_running(m);
+	m->reload_is_due = m->reload_is_due || m->reloading;
 	m->options = &next;
 	state = state_write(m, error, sizeof(error));
 	m->options = options;

@@ -24,6 +24,9 @@ class List {
 		this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'points-'));
 		this.path = path.join(this.folder, 'list');
 		this.fd = fs.openSync(this.path, 'w+');
+		/* children with a program of their own open it themselves */
+		fs.chmodSync(this.folder, 0o755);
+		fs.chmodSync(this.path, 0o666);
 		fs.ftruncateSync(this.fd, ENTRY + POINTS * ENTRY_SIZE);
 	}
 
