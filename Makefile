@@ -219,7 +219,7 @@ bench: all $(OUT)/bench/accept
 	tests/bench/run.sh
 fuzz:
 	tests/fuzz/run.sh
-lint:
+lint: all
 	tests/lint.sh
 # What two versions share has changed, and that is meant.
 layout: $(OUT)/unit/layout_test

@@ -365,7 +365,7 @@ command_do(const struct command *c, const char *socket_path, bool json,
 
 /* The path as the daemon, which is elsewhere, finds it. */
 static char *
-path_absolute(char *path)
+chatctl_path_absolute(char *path)
 {
 	char *here, *whole;
 
@@ -470,7 +470,7 @@ main(int argc, char **argv)
 			errx(STATUS_NO_DAEMON, "no chatd: %s", error);
 	}
 	if (c == &commands[COMMAND_UPGRADE] && argc == 2)
-		argv[1] = path_absolute(argv[1]);
+		argv[1] = chatctl_path_absolute(argv[1]);
 	status = command_do(c, socket_path, json, argc, argv);
 	if (status == 0 && c == &commands[COMMAND_UPGRADE])
 		status = upgrade_wait(socket_path);

@@ -35,7 +35,7 @@ NEIGHBOURS = {
 }
 
 # Circles that are larger: they may not grow.
-KNOWN_CIRCLES = {"conf": 8, "door": 8}
+KNOWN_CIRCLES = {"conf": 8}
 
 # The master's call of the one child that is no kind (process/child.h) yet.
 KNOWN_CALLS = {

@@ -104,7 +104,8 @@ struct framing {
 	    size_t *out_len);
 	/* Whether nothing is unfinished: the next byte begins a message. */
 	bool (*idle)(const void *state);
-	/* The kind of the message that decode() ended last, or is in. */
+	/* The kind of the message that decode() ended last, or is in. NULL:
+	 * all are text. */
 	enum framing_kind (*kind)(const void *state);
 	/* Says what an event CONTROL or ERROR was. */
 	void (*said)(const void *state, struct framing_said *said);

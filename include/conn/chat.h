@@ -18,6 +18,7 @@
 #include "codec/name.h"
 #include "conf/conf.h"
 #include "conn/dialect.h"
+#include "conn/door.h"
 #include "hub/claim.h"
 #include "hub/input.h"
 #include "hub/journal.h"
@@ -51,10 +52,8 @@ enum {
 #endif
 	CHAT_COMMANDS = 8191, /* of one message (KEY_BITS) */
 	MOVE_MAX = 250,	      /* connections taken up at once */
-	CHAT_PARTS = 8,	      /* of a message, see door_ops */
 	CHAT_SPARE = 64,      /* connections without a slot, to be told 503 */
-	CHAT_FDS = 1 << 20,   /* descriptors are below (fs.nr_open's default) */
-	CHAT_ECHO_MAX = 16 * 1024 * 1024 /* bytes of a message on /echo */
+	CHAT_FDS = 1 << 20    /* descriptors are below (fs.nr_open's default) */
 };
 
 enum conn_phase {
@@ -100,7 +99,7 @@ struct conn {
 			    * when; the clock's low half */
 	uint32_t dirty;	   /* place + 1 in the list of those to write */
 	uint8_t phase;	   /* enum conn_phase */
-	uint8_t door;	   /* enum slot_door, of one that is open, */
+	uint8_t door;	   /* id of its door, of one that is open, */
 	uint8_t dialect;   /* and the dialect that it speaks */
 	uint8_t transport; /* its number (net/transport.h) */
 	uint8_t endpoint;  /* REQUEST: the number of the one it came through */
@@ -151,43 +150,6 @@ struct hole {
 	uint64_t from, to, until;
 };
 
-/* What a door does. `position` is the input position after the message. */
-struct door_ops {
-	const char *name;
-	/* That it is spoken in; NULL: each one that begins with HTTP. */
-	const char *framing;
-	/* The first message to a client in a framing without HTTP. */
-	const char *greeting;
-	bool binary; /* accepts binary messages */
-	/* Carries a message out. One of several commands may be left in the
-	 * middle once conn_is_spent(): `rest_from` of the chat is then how many
-	 * are done, and the message comes again, with that in done_commands. */
-	void (*message)(struct chat *ch, uint32_t conn, int kind,
-	    const char *data, size_t len, uint64_t position);
-	/*
-	 * Describes what a publication (or join or leave) looks like here as
-	 * the text of one message: parts in static memory or p's own, good
-	 * until the next call. Returns how many (at most CHAT_PARTS); 0: this
-	 * door does not tell it.
-	 */
-	int (*render)(
-	    struct chat *ch, const struct publication *p, struct iovec *parts);
-	/* The connection goes; it is in presence for the last time. NULL: the
-	 * door does not care. */
-	void (*leave)(struct chat *ch, uint32_t conn);
-	/* Once a second or oftener: the door's own deadlines. NULL: none. */
-	void (*sweep)(struct chat *ch, uint32_t conn);
-	/* What a connection is closed with, and *text, for what was decided:
-	 * the door's own code (REASON_NONE), the peer's (the same), or one of
-	 * the chat layer. NULL: as it was decided. */
-	uint16_t (*close_code)(
-	    uint16_t code, enum reason reason, const char **text);
-	/* All its output is written. NULL: the door does not care. */
-	void (*drained)(struct chat *ch, uint32_t conn);
-	bool own_ping; /* the door pings in its own way (sweep) */
-	bool own_rate; /* it asks conn_rate() itself, for each command */
-};
-
 struct relay;
 struct custody;
 struct moving;
@@ -197,7 +159,8 @@ struct chat {
 	struct conf_live live;
 	struct event_base *base;
 	struct batch *batch;
-	const struct door_ops *door[4]; /* by enum slot_door */
+	const struct door *door[DOOR_IDS]; /* by id; NULL: there is none */
+	uint32_t lobby_doors; /* bit per id: of those with the fact `lobby` */
 	struct dialects dialects;
 	const struct endpoints *endpoints; /* through which they come */
 
@@ -291,6 +254,13 @@ static inline struct slot *
 conn_slot(struct chat *ch, uint32_t i)
 {
 	return &ch->hub->slot[i];
+}
+
+/* Milliseconds from a slot's time to now; both are the clock's low half. */
+static inline uint32_t
+conn_age_ms(const struct chat *ch, uint32_t then)
+{
+	return (uint32_t)ch->now_ms - then;
 }
 
 static inline bool

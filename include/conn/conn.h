@@ -20,6 +20,21 @@
 #include "conn/watch.h"
 #include "conn/write.h"
 
+/* Whether who is at a door of that id is in the lobby by being there; the id
+ * may be another worker's word. */
+static inline bool
+conn_door_lobby(const struct chat *ch, uint8_t door)
+{
+	return door < DOOR_IDS && ch->lobby_doors & 1u << door;
+}
+
+/* Whether its door makes a connection a member of the lobby. */
+static inline bool
+conn_in_lobby(const struct chat *ch, uint32_t i)
+{
+	return ch->lobby_doors & 1u << ch->conn[i].door;
+}
+
 /* How a connection is spoken with. */
 struct conn_stations {
 	uint8_t transport, door, dialect;
@@ -46,10 +61,10 @@ uint32_t conn_accept(
 
 /*
  * Makes it a WebSocket connection: the 101 is its first output. `used` bytes
- * of input were the request. user_len 0: nobody (/echo). Returns 0, or -1
+ * of input were the request. user_len 0: nobody. Returns 0, or -1
  * when a table is full (it is still in CONN_REQUEST then).
  */
-int conn_open(struct chat *ch, uint32_t i, enum slot_door door,
+int conn_open(struct chat *ch, uint32_t i, const struct door *door,
     const char *user, size_t user_len, const char *device, size_t device_len,
     const void *answer, size_t answer_len, uint64_t used);
 

@@ -11,7 +11,7 @@
 enum { DIALECTS_MAX = 8, DIALECT_NONE = 0xff };
 
 struct dialect {
-	uint8_t door;	 /* enum slot_door */
+	uint8_t door;	 /* its id */
 	uint8_t framing; /* its number */
 	const struct framing *codec;
 };

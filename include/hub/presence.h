@@ -20,8 +20,10 @@
 #include "hub/charge.h"
 #include "hub/shm.h"
 
+#define PRESENCE_LOBBY_NAME "lobby"
 enum {
-	PRESENCE_LOBBY = 0,	 /* its entry */
+	PRESENCE_LOBBY = 0, /* its entry */
+	PRESENCE_LOBBY_LEN = sizeof(PRESENCE_LOBBY_NAME) - 1,
 	PRESENCE_NAME_MAX = 256, /* bytes: "#" and a user's name */
 	PRESENCE_INLINE = 24	 /* bytes of a name in the entry itself */
 };

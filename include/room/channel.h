@@ -1,8 +1,8 @@
 /*
  * channel: anything one can publish to: a room, the lobby, a user's own
  * channel "#name". Layer 3. A worker has a channel (its bit in presence) while
- * a connection here has it: by a subscription, by being of that user, or, at
- * the plain door, by being in the lobby.
+ * a connection here has it: by a subscription, by being of that user, or, of
+ * the lobby, by being at a door with the fact `lobby`.
  */
 #ifndef CHATD_ROOM_CHANNEL_H
 #define CHATD_ROOM_CHANNEL_H
@@ -72,7 +72,8 @@ struct channel_member {
 
 /*
  * Calls member for each, at most `max`, until it returns false. In the lobby
- * plain connections are members too; in a user's own channel his connections.
+ * those at doors with the fact `lobby` are members too; in a user's own channel
+ * the user's connections.
  * Nobody if the entry has become another channel's since it was found. False if
  * there may be more.
  */

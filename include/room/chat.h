@@ -7,13 +7,15 @@
 
 #include "conn/chat.h"
 
-/* Makes everything; returns 0, or -1 and errno. The caller sets door[] and
- * request, and the takeover layer's part (takeover/move.h). */
+/* Makes everything; returns 0, or -1 and errno. The caller sets the doors
+ * and request, and the takeover layer's part (takeover/move.h). */
 int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
     struct event_base *base, struct batch *batch);
 
-/* Numbers the dialects of the doors that are set. False: there are too many. */
-bool chat_dialects(struct chat *ch);
+/* Sets the doors that connections may be at, a list that NULL ends, and with
+ * that the dialects. False: there are too many of these, or a framing is
+ * missing. */
+bool chat_set_doors(struct chat *ch, const struct door *const *doors);
 
 /* The end of a loop turn. Returns milliseconds until there is more to do: 0 =
  * at once, -1 = when something happens. */

@@ -2,16 +2,22 @@
 
 #include <string.h>
 
-#include "codec/ws.h"
-
-/* By number: that of a connection stands in its slot, so a row keeps its
- * place. */
-static const struct framing *const framings[FRAMINGS_MAX] = {
-    [FRAMING_USUAL] = &ws_framing,
-#ifdef CHATD_MORE_FRAMINGS /* a test's build has further ones */
-    CHATD_MORE_FRAMINGS
+/* A test build adds rows: -DCHATD_FRAMINGS_MORE='ROW(name)'. */
+#ifndef CHATD_FRAMINGS_MORE
+#define CHATD_FRAMINGS_MORE
 #endif
-};
+
+/* By number, from FRAMING_USUAL on: that of a connection stands in its slot, so
+ * a row keeps its place. */
+#define FRAMINGS ROW(ws) CHATD_FRAMINGS_MORE
+
+#define ROW(name) extern const struct framing name##_framing;
+FRAMINGS
+#undef ROW
+
+#define ROW(name) &name##_framing,
+static const struct framing *const framings[FRAMINGS_MAX] = {NULL, FRAMINGS};
+#undef ROW
 
 const struct framing *
 framing_of(uint8_t number)

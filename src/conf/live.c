@@ -62,7 +62,7 @@ struct live_text {
 
 /* Appends to it; it is large enough for all that there may be. */
 static void __attribute__((format(printf, 2, 3)))
-text_put(struct live_text *t, const char *fmt, ...)
+live_text_put(struct live_text *t, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -80,10 +80,10 @@ text_put(struct live_text *t, const char *fmt, ...)
 static void
 bytes_put(struct live_text *t, const char *name, const char *bytes, size_t len)
 {
-	text_put(t, "%s ", name);
+	live_text_put(t, "%s ", name);
 	for (; len > 0; len--, bytes++)
-		text_put(t, "%02x", (unsigned char)*bytes);
-	text_put(t, "\n");
+		live_text_put(t, "%02x", (unsigned char)*bytes);
+	live_text_put(t, "\n");
 }
 
 /* Appends a field's line. */
@@ -98,7 +98,7 @@ field_put(struct live_text *t, const struct live_field *f, const void *from,
 	if (f->text)
 		bytes_put(t, name, at, strnlen(at, f->size - 1));
 	else
-		text_put(t, "%s %llu\n", name,
+		live_text_put(t, "%s %llu\n", name,
 		    (unsigned long long)conf_number_load(at, f->size));
 }
 
@@ -151,9 +151,9 @@ conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX])
 	bytes_put(&t, "host", live->host, live->host_len);
 	bytes_put(&t, "exempt", (const char *)live->exempt,
 	    live->n_exempt * sizeof(live->exempt[0]));
-	text_put(&t, "channels\n");
+	live_text_put(&t, "channels\n");
 	for (int k = 0; k < live->n_channels; k++) {
-		text_put(&t, "channel\n");
+		live_text_put(&t, "channel\n");
 		fields_put(&t, channel_fields, N_CHANNEL, &live->channel[k],
 		    "channel.");
 	}
@@ -298,7 +298,7 @@ line_take_exempt(const struct live_line *l, struct conf_live *live)
 
 /* Takes one line; false: it is malformed. */
 static bool
-line_take(struct conf_live *live, const struct live_line *l)
+live_line_take(struct conf_live *live, const struct live_line *l)
 {
 	static const char prefix[] = "channel.";
 	struct live_line inner = *l;
@@ -363,7 +363,7 @@ conf_live_read(struct conf_live *live, const char *text, size_t len)
 		l.name_len = (size_t)((l.value != NULL ? l.value : end) - text);
 		l.value = l.value != NULL ? l.value + 1 : end;
 		l.value_len = (size_t)(end - l.value);
-		if (!line_take(live, &l))
+		if (!live_line_take(live, &l))
 			return conf_complain(
 			    "%.*s is malformed or out of range",
 			    (int)(l.name_len < 64 ? l.name_len : 64), l.name);

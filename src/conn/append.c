@@ -38,7 +38,7 @@ append_fits(struct chat *ch, uint32_t i, const struct frame *f)
 		room += f->bytes + f->n * OUTPUT_COST;
 	return pending == 0 || /* one message always fits */
 	    pending + f->bytes + (references + f->n) * OUTPUT_COST <= room ||
-	    c->door == DOOR_ECHO; /* it stops reading instead */
+	    ch->door[c->door]->holds_back;
 }
 
 bool
@@ -99,13 +99,13 @@ conn_answer(struct chat *ch, uint32_t i, enum framing_kind kind,
     const struct iovec *parts, int n, uint64_t position)
 {
 	struct conn *c = &ch->conn[i];
-	struct iovec all[CHAT_PARTS + 2];
+	struct iovec all[DOOR_PARTS + 2];
 	struct framing_ends ends;
 	struct frame f;
 	uint64_t key = 0;
 	int k, r;
 
-	if (c->phase != CONN_OPEN || n > CHAT_PARTS)
+	if (c->phase != CONN_OPEN || n > DOOR_PARTS)
 		return;
 	if (position != 0)
 		key = KEY(position, ++ch->answers);

@@ -55,14 +55,14 @@ conn_accept(
 }
 
 int
-conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
-    size_t user_len, const char *device, size_t device_len, const void *answer,
-    size_t answer_len, uint64_t used)
+conn_open(struct chat *ch, uint32_t i, const struct door *door,
+    const char *user, size_t user_len, const char *device, size_t device_len,
+    const void *answer, size_t answer_len, uint64_t used)
 {
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
 	const uint8_t framing = conn_endpoint(ch, i)->framing;
-	uint8_t dialect = dialect_find(&ch->dialects, (uint8_t)door, framing);
+	uint8_t dialect = dialect_find(&ch->dialects, door->id, framing);
 	uint32_t entry = SHM_NONE;
 	struct frame f;
 
@@ -73,7 +73,7 @@ conn_open(struct chat *ch, uint32_t i, enum slot_door door, const char *user,
 		output_close(&ch->output, &c->out, i);
 		return -1;
 	}
-	s->door = c->door = (uint8_t)door;
+	s->door = c->door = door->id;
 	s->transport = c->transport;
 	s->framing = framing;
 	c->dialect = dialect;

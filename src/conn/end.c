@@ -94,7 +94,7 @@ conn_append_close(struct chat *ch, uint32_t i)
 	    [REASON_MEMORY] = "out of memory",
 	    [REASON_INTERNAL] = "internal error"};
 	const struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[ch->conn[i].door];
+	const struct door *door = ch->door[ch->conn[i].door];
 	uint16_t kept = SHM_ONCE(s->close_reason);
 	enum reason reason = kept < REASONS ? kept : REASON_NONE;
 	const char *text = texts[reason];

@@ -8,7 +8,7 @@
 
 /* The peer sent its FIN, or the connection broke. */
 static void
-conn_eof(struct chat *ch, uint32_t i, const char *why)
+io_eof(struct chat *ch, uint32_t i, const char *why)
 {
 	struct conn *c = &ch->conn[i];
 
@@ -42,9 +42,9 @@ conn_read(struct chat *ch, uint32_t i)
 		s->heard_ms = (uint32_t)ch->now_ms;
 		conn_input(ch, i, start, stage, (size_t)r);
 	} else if (r == 0)
-		conn_eof(ch, i, NULL);
+		io_eof(ch, i, NULL);
 	else if (errno != EAGAIN && errno != EINTR)
-		conn_eof(ch, i, strerror(errno));
+		io_eof(ch, i, strerror(errno));
 }
 
 bool

@@ -25,7 +25,7 @@ struct walk {
 
 /* Whether a connection has output records. */
 static bool
-has_output(struct chat *ch, uint32_t i)
+memory_has_output(struct chat *ch, uint32_t i)
 {
 	return ch->conn[i].phase == CONN_OPEN ||
 	    ch->conn[i].phase == CONN_ENDING;
@@ -33,13 +33,13 @@ has_output(struct chat *ch, uint32_t i)
 
 /* Hands all outputs to output_compact. */
 static bool
-next_output(void *arg, struct output **o, uint32_t *slot)
+memory_next_output(void *arg, struct output **o, uint32_t *slot)
 {
 	struct walk *w = arg;
 
 	line_tick(w->ch->hub);
 	while (conn_next(w->ch, &w->at))
-		if (has_output(w->ch, w->at)) {
+		if (memory_has_output(w->ch, w->at)) {
 			*o = &w->ch->conn[w->at].out;
 			*slot = w->at;
 			return true;
@@ -49,7 +49,7 @@ next_output(void *arg, struct output **o, uint32_t *slot)
 
 /* Compacts if it is time; false if nothing was gained. */
 static bool
-compact(struct chat *ch)
+memory_compact(struct chat *ch)
 {
 	static uint64_t then_ms; /* not before */
 	struct walk w = {ch, SHM_NONE};
@@ -58,7 +58,7 @@ compact(struct chat *ch)
 
 	if (begun < then_ms)
 		return false;
-	gained = output_compact(&ch->output, next_output, &w);
+	gained = output_compact(&ch->output, memory_next_output, &w);
 	end = clock_ms();
 	then_ms = end + (end - begun) * COMPACT_PART;
 	if (gained)
@@ -70,13 +70,13 @@ compact(struct chat *ch)
  * what others have was written just before. One that is not in custody yet was
  * not written to. */
 static uint32_t
-slowest(struct chat *ch)
+memory_slowest(struct chat *ch)
 {
 	uint32_t i = SHM_NONE, worst = SHM_NONE;
 	uint64_t most = 0, n;
 
 	while (conn_next(ch, &i)) {
-		if (!has_output(ch, i) || ch->conn[i].fresh)
+		if (!memory_has_output(ch, i) || ch->conn[i].fresh)
 			continue;
 		n = output_pending(&ch->conn[i].out);
 		if (n > most) {
@@ -96,9 +96,9 @@ memory_relieve(struct chat *ch)
 		conn_write(ch);
 		return true;
 	}
-	if (compact(ch))
+	if (memory_compact(ch))
 		return true;
-	worst = slowest(ch);
+	worst = memory_slowest(ch);
 	if (worst == SHM_NONE)
 		return false;
 	log_warn("output memory is full: %s, which reads slowest, is dropped",

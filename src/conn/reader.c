@@ -59,7 +59,7 @@ conn_rate(struct chat *ch, uint32_t i)
 
 /* Makes room for a message of len bytes that came in several reads. */
 static bool
-message_room(struct chat *ch, size_t len)
+reading_room(struct chat *ch, size_t len)
 {
 	char *p;
 
@@ -75,7 +75,7 @@ message_room(struct chat *ch, size_t len)
 
 /* The message in hand in one piece: what was kept of it, then what came now. */
 static const char *
-message_join(struct reading *r, size_t *len)
+reading_join(struct reading *r, size_t *len)
 {
 	struct chat *ch = r->ch;
 	size_t before;
@@ -83,7 +83,8 @@ message_join(struct reading *r, size_t *len)
 	*len = r->have;
 	if (r->kept == 0)
 		return (const char *)ch->payload;
-	if (r->kept > CHAT_ECHO_MAX || !message_room(ch, r->kept + r->have))
+	if (r->kept > CONF_MESSAGE_SIZE_MAX ||
+	    !reading_room(ch, r->kept + r->have))
 		return NULL;
 	before = input_gather(ch->hub, r->i, ch->message, r->kept);
 	memcpy(ch->message + before, ch->payload, r->have);
@@ -91,26 +92,28 @@ message_join(struct reading *r, size_t *len)
 	return ch->message;
 }
 
-/* Whether a takeover found the message done, or all but its end: what a plain
- * message does is one command, and its answer, if any, comes last. */
+/* Whether a takeover found the message done, or all but its end: so at a door
+ * where a message is one command. */
 static bool
-done_before(struct chat *ch, uint32_t i, uint64_t position)
+reading_done_before(struct chat *ch, uint32_t i, uint64_t position)
 {
 	const struct slot *s = conn_slot(ch, i);
 
 	ch->done_commands = KEY_COUNT(SHM_OWN(s->committed));
-	return ch->conn[i].door == DOOR_PLAIN &&
+	return ch->door[ch->conn[i].door]->one_command &&
 	    (ch->done_commands > 0 || SHM_OWN(s->answered) >= KEY(position, 1));
 }
 
 /* Has the door carry out the message in hand, which is whole, or what is left
  * of it. */
 static void
-message_do(struct reading *r, uint64_t position)
+reading_do(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
-	const struct door_ops *door = ch->door[ch->conn[r->i].door];
-	enum framing_kind kind = r->framing->kind(&r->state);
+	const struct door *door = ch->door[ch->conn[r->i].door];
+	const struct framing *f = r->framing;
+	enum framing_kind kind =
+	    f->kind != NULL ? f->kind(&r->state) : FRAMING_TEXT;
 	const char *data;
 	size_t len;
 
@@ -120,13 +123,13 @@ message_do(struct reading *r, uint64_t position)
 		return;
 	}
 	ch->answers = 0;
-	if (done_before(ch, r->i, position))
+	if (reading_done_before(ch, r->i, position))
 		return;
 	if (!door->own_rate && !conn_rate(ch, r->i)) {
 		conn_end(ch, r->i, CLOSE_POLICY, REASON_RATE);
 		return;
 	}
-	data = message_join(r, &len);
+	data = reading_join(r, &len);
 	if (data == NULL) {
 		conn_end(ch, r->i, CLOSE_INTERNAL, REASON_MEMORY);
 		return;
@@ -137,7 +140,7 @@ message_do(struct reading *r, uint64_t position)
 
 /* All before a position is done. */
 static void
-commit(struct reading *r, uint64_t position)
+reading_commit(struct reading *r, uint64_t position)
 {
 	struct slot *s = conn_slot(r->ch, r->i);
 
@@ -166,7 +169,7 @@ reading_keep(struct reading *r, bool whole)
 	    .anew = r->waited};
 	int kept;
 
-	if (r->waited && (more.bytes = message_join(r, &more.len)) == NULL)
+	if (r->waited && (more.bytes = reading_join(r, &more.len)) == NULL)
 		return -1;
 	do
 		kept = input_keep(&r->ch->input, r->i, &more);
@@ -199,19 +202,19 @@ reading_no_room(struct reading *r)
 /* A whole message has come. True: the rest of it waits, after what is done
  * has been noted. */
 static bool
-message(struct reading *r, uint64_t position)
+reading_message(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
 	struct slot *s = conn_slot(ch, r->i);
 	bool kept;
 
 	do {
-		message_do(r, position);
+		reading_do(r, position);
 		line_tick(ch->hub);
 		if (ch->conn[r->i].phase != CONN_OPEN)
 			return false;
 		if (ch->rest_from == 0) {
-			commit(r, position);
+			reading_commit(r, position);
 			return false;
 		}
 		kept = r->whole || reading_keep(r, true) == 0;
@@ -226,7 +229,7 @@ message(struct reading *r, uint64_t position)
 
 /* A control message has come. */
 static void
-control(struct reading *r, uint64_t position)
+reading_control(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
 	struct framing_said said;
@@ -249,11 +252,11 @@ control(struct reading *r, uint64_t position)
 
 /* Keeps what is unfinished at the end of a read, or notes that nothing is. */
 static void
-settle(struct reading *r)
+reading_settle(struct reading *r)
 {
 	if (r->framing->idle(&r->state)) {
 		r->waited = false; /* all of it is done */
-		commit(r, r->start + r->len);
+		reading_commit(r, r->start + r->len);
 	} else if (reading_keep(r, false) < 0) {
 		r->ch->budget.off = true; /* nothing is left to be done */
 		reading_no_room(r);
@@ -262,7 +265,7 @@ settle(struct reading *r)
 
 /* How to close after a decoding error, in words for the peer. */
 static enum reason
-error_reason(uint16_t code)
+reading_reason(uint16_t code)
 {
 	return code == CLOSE_TOO_BIG ? REASON_TOO_BIG
 	    : code == CLOSE_BAD_DATA ? REASON_UTF8
@@ -271,19 +274,19 @@ error_reason(uint16_t code)
 
 /* Input breaks the protocol. If that was to close, no other one follows. */
 static void
-input_fail(struct reading *r)
+reading_fail(struct reading *r)
 {
 	struct framing_said said;
 
 	r->framing->said(&r->state, &said);
 	if (said.kind == FRAMING_CLOSE)
 		conn_slot(r->ch, r->i)->flags |= SLOT_CLOSE_HEARD;
-	conn_end(r->ch, r->i, said.code, error_reason(said.code));
+	conn_end(r->ch, r->i, said.code, reading_reason(said.code));
 }
 
 /* Whether what comes behind an event is to wait. */
 static bool
-is_enough(struct reading *r, enum framing_event event)
+reading_is_enough(struct reading *r, enum framing_event event)
 {
 	const struct conn *c = &r->ch->conn[r->i];
 	uint32_t look =
@@ -305,7 +308,7 @@ reading_wait(struct reading *r)
 	bool idle = r->framing->idle(&r->state), kept;
 
 	if (idle) {
-		commit(r, r->start + r->at);
+		reading_commit(r, r->start + r->at);
 		r->state = (struct framing_state){{0}};
 	}
 	/* in the part they are already, and what is done of them is told */
@@ -320,9 +323,9 @@ static bool
 reading_run(struct reading *r)
 {
 	struct chat *ch = r->ch;
-	uint64_t limit = ch->conn[r->i].door == DOOR_ECHO
-	    ? CHAT_ECHO_MAX
-	    : ch->live.message_size;
+	const struct door *door = ch->door[ch->conn[r->i].door];
+	uint64_t limit =
+	    door->message_max != 0 ? door->message_max : ch->live.message_size;
 	enum framing_event event;
 	size_t used, n;
 
@@ -336,17 +339,17 @@ reading_run(struct reading *r)
 		r->at += used;
 		r->have += n;
 		if (event == FRAMING_EVENT_MESSAGE) {
-			if (message(r, r->start + r->at))
+			if (reading_message(r, r->start + r->at))
 				return true;
 		} else if (event == FRAMING_EVENT_CONTROL)
-			control(r, r->start + r->at);
+			reading_control(r, r->start + r->at);
 		else if (event == FRAMING_EVENT_ERROR)
-			input_fail(r);
-		if (is_enough(r, event) && reading_wait(r))
+			reading_fail(r);
+		if (reading_is_enough(r, event) && reading_wait(r))
 			return true;
 	}
 	if (ch->conn[r->i].phase == CONN_OPEN)
-		settle(r);
+		reading_settle(r);
 	else if (ch->conn[r->i].phase == CONN_ENDING)
 		closing_look(ch, r->i, r->bytes + r->at, r->len - r->at);
 	return false;
@@ -423,7 +426,7 @@ conn_input_rest(struct chat *ch, uint32_t i)
 	SHM_STORE(ch->hub->mine->hand, HAND_INPUT);
 	conn_budget_begin(ch, i, true);
 	ch->replaying = ch->conn[i].torn;
-	if (!r.whole || !message(&r, r.start))
+	if (!r.whole || !reading_message(&r, r.start))
 		more = reading_run(&r);
 	ch->replaying = false;
 	SHM_STORE(ch->hub->mine->hand, HAND_NOTHING);

@@ -9,19 +9,12 @@ enum {
 	SWEEP_BLOCKS_MIN = 16 /* a small worker is looked at whole each time */
 };
 
-/* Milliseconds from a slot's time to now; both are the clock's low half. */
-static uint32_t
-age_ms(const struct chat *ch, uint32_t then)
-{
-	return (uint32_t)ch->now_ms - then;
-}
-
 /* Ping, pong and idle of an open connection. */
 static void
 sweep_open(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[ch->conn[i].door];
+	const struct door *door = ch->door[ch->conn[i].door];
 	bool waiting = (int32_t)(s->ping_ms - s->heard_ms) > 0;
 
 	/* one that had nothing to be written when it missed something */
@@ -32,18 +25,18 @@ sweep_open(struct chat *ch, uint32_t i)
 		door->sweep(ch, i);
 	if (ch->conn[i].phase != CONN_OPEN || door->own_ping)
 		return;
-	if (waiting && age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
+	if (waiting && conn_age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
 	    !conn_unread(ch, i)) {
 		conn_end(ch, i, CLOSE_NO_PONG, REASON_NO_PONG);
 		return;
 	}
-	if (ch->live.idle_ms != 0 && ch->conn[i].door == DOOR_PLAIN &&
-	    age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
+	if (ch->live.idle_ms != 0 && door->idles &&
+	    conn_age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
 	    !conn_unread(ch, i)) {
 		conn_end(ch, i, CLOSE_IDLE, REASON_IDLE);
 		return;
 	}
-	if (!waiting && age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
+	if (!waiting && conn_age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
 		/* in this order: a takeover must not wait for the answer to
 		 * one that was never sent */
 		conn_answer(ch, i, FRAMING_PING, NULL, 0, 0);
@@ -81,7 +74,7 @@ sweep_one(struct chat *ch, uint32_t i)
 {
 	if (ch->conn[i].phase == CONN_OPEN)
 		sweep_open(ch, i);
-	else if ((int32_t)age_ms(ch, ch->conn[i].due_ms) >= 0)
+	else if ((int32_t)conn_age_ms(ch, ch->conn[i].due_ms) >= 0)
 		sweep_late(ch, i);
 }
 

@@ -30,14 +30,14 @@ conn_is_spent(struct chat *ch, uint32_t i)
 
 /* Takes the connection at a place of the list out of it. */
 static void
-waiting_remove(struct chat *ch, uint32_t place)
+wait_remove(struct chat *ch, uint32_t place)
 {
 	ch->waiting[place] = ch->waiting[--ch->n_waiting];
 }
 
 /* The place of a connection in the list; n_waiting: it is not there. */
 static uint32_t
-waiting_place(const struct chat *ch, uint32_t i)
+wait_place(const struct chat *ch, uint32_t i)
 {
 	uint32_t k;
 
@@ -60,9 +60,9 @@ conn_wait(struct chat *ch, uint32_t i, bool waits)
 		c->torn = ch->replaying;
 		ch->waiting[ch->n_waiting++] = i;
 	} else {
-		place = waiting_place(ch, i);
+		place = wait_place(ch, i);
 		if (place < ch->n_waiting)
-			waiting_remove(ch, place);
+			wait_remove(ch, place);
 	}
 	if (c->phase == CONN_OPEN)
 		conn_watch(ch, i);

@@ -9,7 +9,7 @@
 
 /* Notes that a connection is to be told of what it has missed. */
 static void
-untold_add(struct chat *ch, uint32_t i)
+write_untold_add(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
@@ -23,7 +23,7 @@ untold_add(struct chat *ch, uint32_t i)
 /* All output is written. Nothing is appended here: that may move or give back
  * bytes that others of the batch are about to be sent. */
 static void
-conn_drained(struct chat *ch, uint32_t i)
+write_drained(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
@@ -33,12 +33,12 @@ conn_drained(struct chat *ch, uint32_t i)
 		conn_pause(ch, i, false);
 	if (c->phase == CONN_OPEN && conn_slot(ch, i)->skipped != 0 &&
 	    ch->door[c->door]->drained != NULL)
-		untold_add(ch, i);
+		write_untold_add(ch, i);
 }
 
 /* A write's result. */
 static void
-written_cb(void *arg, uint64_t tag, ssize_t result)
+write_done_cb(void *arg, uint64_t tag, ssize_t result)
 {
 	struct chat *ch = arg;
 	uint32_t i = (uint32_t)tag;
@@ -56,10 +56,10 @@ written_cb(void *arg, uint64_t tag, ssize_t result)
 		output_wrote(&ch->output, &c->out, i, (size_t)result);
 	}
 	if (output_pending(&c->out) == 0) {
-		conn_drained(ch, i);
+		write_drained(ch, i);
 	} else if (result < (ssize_t)asked) {
 		c->blocked = true;
-		if (c->door == DOOR_ECHO)
+		if (ch->door[c->door]->holds_back)
 			c->paused = true; /* its input would become output */
 		conn_watch(ch, i);
 	} else
@@ -76,7 +76,7 @@ write_alone(
 
 	if (r < 0)
 		r = errno == EINTR ? -EAGAIN : -errno;
-	written_cb(ch, (uint64_t)asked << 32 | i, r);
+	write_done_cb(ch, (uint64_t)asked << 32 | i, r);
 }
 
 void
@@ -99,7 +99,7 @@ conn_write(struct chat *ch)
 			m = output_gather(&ch->output, &ch->conn[i].out, i, iov,
 			    BATCH_IOV, &asked);
 			if (m == 0) {
-				conn_drained(ch, i);
+				write_drained(ch, i);
 				continue;
 			}
 			if (!conn_transport(ch, i)->batchable) {
@@ -109,12 +109,12 @@ conn_write(struct chat *ch)
 			batch_add(ch->batch, ch->conn[i].fd, iov, m,
 			    (uint64_t)asked << 32 | i);
 			if (batch_full(ch->batch)) {
-				batch_flush(ch->batch, written_cb, ch);
+				batch_flush(ch->batch, write_done_cb, ch);
 				line_tick(ch->hub);
 			}
 		}
 		if (batch_count(ch->batch) > 0)
-			batch_flush(ch->batch, written_cb, ch);
+			batch_flush(ch->batch, write_done_cb, ch);
 		/* close the gap that the done part leaves */
 		memmove(ch->dirty, ch->dirty + n,
 		    (ch->n_dirty - n) * sizeof(*ch->dirty));
@@ -127,7 +127,7 @@ conn_write(struct chat *ch)
 
 /* Tells those who have missed something, now that all else is written. */
 static void
-untold_tell(struct chat *ch)
+write_untold_tell(struct chat *ch)
 {
 	uint32_t i;
 
@@ -146,6 +146,6 @@ conn_flush(struct chat *ch)
 {
 	do {
 		conn_write(ch);
-		untold_tell(ch);
+		write_untold_tell(ch);
 	} while (ch->n_dirty > 0);
 }

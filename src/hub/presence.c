@@ -152,8 +152,9 @@ presence_init(struct hub *h)
 
 	arc4random_buf(&epoch, sizeof(epoch));
 	h->heads->epoch = epoch;
-	if (entry_make(h, PRESENCE_LOBBY, siphash(h->hash_key, "lobby", 5),
-		"lobby", 5) != PRESENCE_LOBBY)
+	if (entry_make(h, PRESENCE_LOBBY,
+		siphash(h->hash_key, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN),
+		PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN) != PRESENCE_LOBBY)
 		abort();
 }
 

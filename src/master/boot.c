@@ -9,7 +9,7 @@
 #include "base/bundle.h"
 #include "base/log.h"
 #include "base/title.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "hub/shm.h"
 #include "hub/stats.h"
 #include "master/control.h"

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 #include "master/notify.h"

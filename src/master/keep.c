@@ -37,15 +37,17 @@ enum {
 
 /* Says that a keeper cannot be reached: it is tried ten times a second, and
  * said once in ten. Keeps errno. */
-static void __attribute__((format(printf, 2, 0)))
-keeper_complain(const struct member *w, const char *fmt, int error)
+static void
+keeper_complain(
+    const struct member *w, const char *before, const char *after, int error)
 {
 	static uint64_t again_ms[CONF_WORKERS_MAX];
 	uint64_t now = clock_ms();
 
 	if (now >= again_ms[w->slot]) {
 		again_ms[w->slot] = now + COMPLAIN_MS;
-		log_error(fmt, w->slot, strerror(error));
+		log_error("%skeeper %d%s: %s", before, w->slot, after,
+		    strerror(error));
 	}
 	errno = error;
 }
@@ -78,13 +80,12 @@ keeper_connect(const struct member *w, int control)
 		return -1;
 	}
 	if (custody_pair(fd) == -1) {
-		keeper_complain(w, "no link to keeper %d: %s", errno);
+		keeper_complain(w, "no link to ", "", errno);
 		return -1;
 	}
 	passed = custody_order(control, KEEPER_LINK, fd[0]) == 0;
 	if (!passed && !custody_is_gone(errno))
-		keeper_complain(
-		    w, "keeper %d cannot be told of its worker: %s", errno);
+		keeper_complain(w, "", " cannot be told of its worker", errno);
 	return connect_end(fd, passed);
 }
 
@@ -451,22 +452,23 @@ before_warn(struct member *w, uint64_t now)
 static void
 giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
 {
-	static const char *const name[] = {
-	    [KEEP_FORMER] = "worker %d (pid %d) has retired and %s",
-	    [KEEP_BEFORE] = "keeper %d (pid %d) is to be replaced and %s"};
+	const bool former = source == KEEP_FORMER;
+	const char *name = former ? "worker" : "keeper";
+	const char *state = former ? "has retired" : "is to be replaced";
 	pid_t pid = source_pid(w, source);
 	struct probe probe;
 
 	if (pid == 0 || waited_ms < WATCHDOG_CONTINUE_MS)
 		return;
 	if (waited_ms >= WATCHDOG_TAKEOVER_MAX_MS) {
-		log_warn(name[source], w->slot, (int)pid,
-		    "does not give its connections back: killed");
+		log_warn("%s %d (pid %d) %s and does not give its connections "
+			 "back: killed",
+		    name, w->slot, (int)pid, state);
 		keep_source_end(w, source);
 	} else if (probe_process(pid, &probe) && probe.state == 'T') {
-		log_warn(name[source], w->slot, (int)pid,
-		    "was stopped while the next worker waits for it: "
-		    "continued");
+		log_warn("%s %d (pid %d) %s and was stopped while the next "
+			 "worker waits for it: continued",
+		    name, w->slot, (int)pid, state);
 		kill(pid, SIGCONT);
 	}
 }

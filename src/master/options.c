@@ -10,7 +10,7 @@
 
 #include "base/machine.h"
 #include "codec/message.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "hub/journal.h"
 
 static const char default_file[] = CHATD_SYSCONFDIR "/chatd/chatd.conf";

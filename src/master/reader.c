@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/title.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "master/daemon.h"
 #include "net/listener.h"
 #include "look.h"
@@ -166,7 +166,7 @@ child_page(struct child *c, const struct spawn *s)
 		return;
 	child_begin(c, "reading %s", c->webroot);
 	if (identity_assume(&c->identity) == -1 || !spawn_tie(s, SIGKILL) ||
-	    web_read(c->webroot, &c->bundle) == -1)
+	    door_files_read(c->webroot, &c->bundle) == -1)
 		return;
 	child_done(c, READ_PAGE);
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "codec/name.h"
+#include "door/registry.h"
 #include "hub/journal.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
@@ -178,22 +179,6 @@ users_head(struct report *r, struct evbuffer *out)
 	report_put(r, out, "CONNECTIONS WORKERS         USER\n");
 }
 
-/* "plain". */
-static const char *
-door_name(uint8_t door)
-{
-	switch (door) {
-	case DOOR_PLAIN:
-		return "plain";
-	case DOOR_ECHO:
-		return "echo";
-	case DOOR_CENTRIFUGO:
-		return "centrifugo";
-	default:
-		return "?";
-	}
-}
-
 /* One connection. */
 static bool
 connection_next(struct report *r, struct evbuffer *out)
@@ -212,7 +197,7 @@ connection_next(struct report *r, struct evbuffer *out)
 	if (!report_connection(r, i, &s, &id))
 		return true;
 	if (!presence_read(h, s.user, &v) || v.name_len == 0)
-		v.name_len = 1; /* echo has none */
+		v.name_len = 1; /* its door has no users */
 	/* else the entry may be another user's by now */
 	if (!slot_is_live(h, id))
 		return true;

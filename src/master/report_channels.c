@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "door/registry.h"
 #include "hub/presence.h"
 #include "hub/subscription.h"
 #include "private.h"
@@ -13,11 +14,12 @@ static int
 channels_count_one(struct report *r, uint32_t i, const struct slot *s)
 {
 	const struct hub *h = &r->master->hub;
+	const struct door *door = door_by_id(s->door);
 	struct subscription_walk w = subscription_walk(h, i);
 	uint32_t sub, channel;
 	int n = 1;
 
-	if (s->door == DOOR_PLAIN)
+	if (door != NULL && door->lobby)
 		r->count[PRESENCE_LOBBY]++;
 	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {
 		channel = SHM_LOAD(h->subscription[sub].channel) - 1;

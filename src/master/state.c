@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "door/door.h"
+#include "door/registry.h"
 #include "master/control.h"
 #include "keep.h"
 #include "log_child.h"

@@ -1,7 +1,10 @@
-#include "tcp.h"
+/* Bytes as the kernel has them, as a transport. */
+#include "net/transport.h"
 
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+
+extern const struct transport tcp_transport;
 
 static ssize_t
 tcp_recv(const struct transport_socket *s, void *out, size_t len)

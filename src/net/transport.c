@@ -3,16 +3,22 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "tcp.h"
-
-/* A connection's number of these stands in its slot, so a row keeps its place.
- */
-const struct transport *const transports[TRANSPORTS_MAX] = {
-    [TRANSPORT_USUAL] = &tcp_transport,
-#ifdef CHATD_MORE_TRANSPORTS /* a test's build has further ones */
-    CHATD_MORE_TRANSPORTS
+/* A test build adds rows: -DCHATD_TRANSPORTS_MORE='ROW(name)'. */
+#ifndef CHATD_TRANSPORTS_MORE
+#define CHATD_TRANSPORTS_MORE
 #endif
-};
+
+/* By number, from TRANSPORT_USUAL on: that of a connection stands in its slot,
+ * so a row keeps its place. */
+#define TRANSPORTS ROW(tcp) CHATD_TRANSPORTS_MORE
+
+#define ROW(name) extern const struct transport name##_transport;
+TRANSPORTS
+#undef ROW
+
+#define ROW(name) &name##_transport,
+const struct transport *const transports[TRANSPORTS_MAX] = {NULL, TRANSPORTS};
+#undef ROW
 
 void
 transport_abandon(int fd)

@@ -66,9 +66,27 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	return 0;
 }
 
+bool
+chat_set_doors(struct chat *ch, const struct door *const *doors)
+{
+	const struct door *door;
+
+	for (; (door = *doors) != NULL; doors++) {
+		if (door->id == 0)
+			continue;
+		if (door->id >= DOOR_IDS ||
+		    !dialect_add(&ch->dialects, door->id, door->framing))
+			return false;
+		ch->door[door->id] = door;
+		if (door->lobby)
+			ch->lobby_doors |= 1u << door->id;
+	}
+	return true;
+}
+
 /* Shows how much is taken: leaks are seen there. */
 static void
-used_tell(struct chat *ch)
+chat_used_tell(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 
@@ -78,20 +96,9 @@ used_tell(struct chat *ch)
 	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->subscriptions.n_used);
 }
 
-bool
-chat_dialects(struct chat *ch)
-{
-	ch->dialects.n = 0;
-	for (uint8_t k = 0; k < sizeof(ch->door) / sizeof(ch->door[0]); k++)
-		if (ch->door[k] != NULL &&
-		    !dialect_add(&ch->dialects, k, ch->door[k]->framing))
-			return false;
-	return true;
-}
-
 /* The turn is over: shows how long the longest was. */
 static void
-turn_tell(struct chat *ch)
+chat_turn_tell(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 	uint64_t us = clock_us() - ch->turn_us;
@@ -104,7 +111,7 @@ turn_tell(struct chat *ch)
 /* Delivers, relays and writes what there is; false if that is all, *again as
  * custody_turn(). */
 static bool
-turn_finish(struct chat *ch, int *again)
+chat_turn_finish(struct chat *ch, int *again)
 {
 	bool more;
 	uint32_t dropped;
@@ -131,15 +138,16 @@ chat_turn(struct chat *ch)
 
 	if (ch->turn_us == 0)
 		ch->turn_us = clock_us();
-	more = turn_finish(ch, &again);
+	more = chat_turn_finish(ch, &again);
 	/* those who ask for much have their share when all others have got what
 	 * this turn has for them */
 	if (conn_serve_waiting(ch))
-		more = turn_finish(ch, &again) || more || ch->n_waiting > 0;
+		more =
+		    chat_turn_finish(ch, &again) || more || ch->n_waiting > 0;
 	journal_populate(ch->hub);
-	used_tell(ch);
+	chat_used_tell(ch);
 	chat_clock(ch);
-	turn_tell(ch);
+	chat_turn_tell(ch);
 	return more ? 0 : again > 0 ? again : -1;
 }
 

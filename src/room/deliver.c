@@ -66,7 +66,7 @@ static void
 render(struct chat *ch, struct delivery *d, int dialect)
 {
 	const struct dialect *to = &ch->dialects.at[dialect];
-	struct iovec parts[CHAT_PARTS + 2];
+	struct iovec parts[DOOR_PARTS + 2];
 	struct framing_ends ends;
 	size_t len = 0;
 	int n, k, r;
@@ -172,14 +172,14 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 	}
 }
 
-/* To those who are in the lobby by being at the plain door. */
+/* To those who are in the lobby by being at their door. */
 static void
-deliver_plain(struct chat *ch, struct delivery *d)
+deliver_lobby(struct chat *ch, struct delivery *d)
 {
 	uint32_t i = SHM_NONE;
 
 	while (conn_next(ch, &i))
-		if (ch->conn[i].present && ch->conn[i].door == DOOR_PLAIN)
+		if (ch->conn[i].present && conn_in_lobby(ch, i))
 			deliver_to(
 			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP, 0);
 }
@@ -273,7 +273,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 		deliver_user(ch, &d);
 	} else if (p->format != FORMAT_KICK) {
 		if (p->channel == PRESENCE_LOBBY)
-			deliver_plain(ch, &d);
+			deliver_lobby(ch, &d);
 		deliver_subscribers(ch, &d);
 	}
 	return delivery_end(ch, &d);
@@ -487,7 +487,7 @@ concerns(struct chat *ch, uint32_t i, const struct publication *p,
 		*since = s->offset;
 		return is_for_own(s, p) ? &s->flags : NULL;
 	}
-	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
+	if (p->channel == PRESENCE_LOBBY && conn_in_lobby(ch, i))
 		return ch->conn[i].present ? &s->flags : NULL;
 	k = subscription_find(h, i, p->channel);
 	if (k == SHM_NONE)

@@ -63,11 +63,12 @@ channel_tell_leave(struct chat *ch, uint32_t sub)
 void
 channel_tell_lobby_join(struct chat *ch, uint32_t conn)
 {
-	const struct conf_channel *rule =
-	    conf_channel_find(&ch->live, "lobby", 5);
+	const struct conf_channel *rule = conf_channel_find(
+	    &ch->live, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN);
 
 	if (rule != NULL && rule->join_leave)
-		tell(ch, conn, "lobby", 5, FORMAT_JOIN, 0);
+		tell(ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+		    FORMAT_JOIN, 0);
 }
 
 void
@@ -158,8 +159,9 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 	struct slot *s = conn_slot(ch, conn);
 	uint32_t sub;
 
-	if (s->door == DOOR_PLAIN && !(s->flags & SLOT_AWAY))
-		tell(ch, conn, "lobby", 5, FORMAT_LEAVE, 0);
+	if (!(s->flags & SLOT_AWAY))
+		tell(ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+		    FORMAT_LEAVE, 0);
 	tell_own_leave(ch, conn);
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		tell_sub(ch, sub, FORMAT_LEAVE);
@@ -224,8 +226,8 @@ slot_tell_gone(
 	tell_gone(h, &g);
 }
 
-/* The same of all its connections: to the lobby, of plain ones, and to their
- * users' own channels. */
+/* Tells of all its connections: the lobby of those that joined it by their
+ * door, and their users' own channels. */
 static void
 slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 {
@@ -236,7 +238,7 @@ slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 		if (!slot_in_use(h, i) || slot_holder(h, i) != worker)
 			continue;
 		g.slot = i;
-		if (h->slot[i].door == DOOR_PLAIN)
+		if (!(SHM_ONCE(h->slot[i].flags) & SLOT_AWAY))
 			slot_tell_gone(h, &g, PRESENCE_LOBBY, SLOT_AWAY);
 		slot_tell_gone(h, &g, SHM_ONCE(h->slot[i].user), SLOT_OWN_AWAY);
 	}

@@ -11,7 +11,7 @@ membership_opened(struct chat *ch, uint32_t i, uint32_t entry)
 {
 	if (entry != SHM_NONE)
 		user_list_add(ch, i, entry);
-	if (ch->conn[i].door == DOOR_PLAIN)
+	if (conn_in_lobby(ch, i))
 		channel_tell_lobby_join(ch, i);
 	channel_tell_own_join(ch, i); /* of who is known by now */
 }
@@ -21,11 +21,11 @@ static void
 membership_leave(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[ch->conn[i].door];
+	const struct door *door = ch->door[ch->conn[i].door];
 
 	if (door != NULL && door->leave != NULL)
 		door->leave(ch, i);
-	if (ch->conn[i].door != DOOR_PLAIN || ch->conn[i].present)
+	if (!conn_in_lobby(ch, i) || ch->conn[i].present)
 		channel_tell_leaves(ch, i);
 	channel_unsubscribe_all(ch, i);
 	/* first: once it has left, the entry may become another's, and whoever

@@ -53,7 +53,7 @@ adopt_stage_bring(struct chat *ch, uint64_t conn, int from)
 
 /* Ends what cannot go on: of its records only what others were told is used. */
 static void
-give_up(struct adoption *a, uint32_t i, const char *why)
+adopt_give_up(struct adoption *a, uint32_t i, const char *why)
 {
 	struct chat *ch = a->ch;
 
@@ -73,7 +73,7 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 
 /* What the slot itself says of its state, as a phase. */
 static enum conn_phase
-phase_of(const struct chat *ch, uint32_t i, const struct counters *k)
+adopt_phase(const struct chat *ch, uint32_t i, const struct counters *k)
 {
 	if (slot_state(ch->hub, i) == SLOT_OPEN)
 		return CONN_OPEN;
@@ -82,7 +82,7 @@ phase_of(const struct chat *ch, uint32_t i, const struct counters *k)
 
 /* Whether it is in its channels: open, or on its way out of them. */
 static bool
-is_present(const struct chat *ch, uint32_t i)
+adopt_is_present(const struct chat *ch, uint32_t i)
 {
 	return slot_state(ch->hub, i) == SLOT_OPEN ||
 	    slot_is_leaving(ch->hub, i);
@@ -91,7 +91,7 @@ is_present(const struct chat *ch, uint32_t i)
 /* Takes up one connection with its records: private state only, nothing is
  * sent or read yet. */
 static void
-take_up(struct adoption *a, uint32_t i)
+adopt_take_up(struct adoption *a, uint32_t i)
 {
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
@@ -109,9 +109,9 @@ take_up(struct adoption *a, uint32_t i)
 		c->transport = stations.transport;
 	if ((sound && conn_positions(ch, i, &k) < 0) ||
 	    slot_state(ch->hub, i) == SLOT_CLOSING ||
-	    (k.closed && !is_present(ch, i))) {
+	    (k.closed && !adopt_is_present(ch, i))) {
 		a->result->ended++;
-		give_up(a, i, NULL);
+		adopt_give_up(a, i, NULL);
 		return;
 	}
 	/* reset meanwhile: is taken up so that it leaves as others do, and what
@@ -121,7 +121,7 @@ take_up(struct adoption *a, uint32_t i)
 	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->spoilt++;
-		give_up(a, i, "its records make no sense");
+		adopt_give_up(a, i, "its records make no sense");
 		return;
 	}
 	if (s->info != 0 && !claim_mark(&ch->input.pages, s->info - 1))
@@ -133,7 +133,7 @@ take_up(struct adoption *a, uint32_t i)
 	event_assign(
 	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	ch->by_fd[c->fd] = i;
-	c->phase = phase_of(ch, i, &k);
+	c->phase = adopt_phase(ch, i, &k);
 	c->due_ms = (uint32_t)ch->now_ms +
 	    (c->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
 	c->paused = c->phase == CONN_ENDING;
@@ -145,7 +145,7 @@ take_up(struct adoption *a, uint32_t i)
 
 /* Each slot of this worker: taken up, or free. */
 static void
-take_up_all(struct adoption *a)
+adopt_take_up_all(struct adoption *a)
 {
 	struct chat *ch = a->ch;
 	struct hub *h = ch->hub;
@@ -166,7 +166,7 @@ take_up_all(struct adoption *a)
 			slot_release(h, &ch->slots, i);
 			continue;
 		}
-		take_up(a, i);
+		adopt_take_up(a, i);
 		line_tick(h);
 	}
 	SHM_STORE(h->mine->hand, HAND_NOTHING);
@@ -174,16 +174,17 @@ take_up_all(struct adoption *a)
 
 /* Whether a subscription's connection goes on here. */
 static bool
-lives_cb(void *arg, uint32_t slot)
+adopt_lives_cb(void *arg, uint32_t slot)
 {
 	struct adoption *a = arg;
 
-	return a->ch->conn[slot].phase != CONN_NONE && is_present(a->ch, slot);
+	return a->ch->conn[slot].phase != CONN_NONE &&
+	    adopt_is_present(a->ch, slot);
 }
 
 /* A subscription that goes on: its channel is had here. */
 static void
-kept_cb(void *arg, uint32_t sub)
+adopt_kept_cb(void *arg, uint32_t sub)
 {
 	struct adoption *a = arg;
 	struct subscription *s = &a->ch->hub->subscription[sub];
@@ -196,21 +197,21 @@ kept_cb(void *arg, uint32_t sub)
 
 /* Lists a connection among its user's, and in the lobby. */
 static void
-take_user(struct chat *ch, uint32_t i)
+adopt_user(struct chat *ch, uint32_t i)
 {
 	uint32_t user = SHM_ONCE(conn_slot(ch, i)->user);
 
-	if (!is_present(ch, i) || !presence_is_user(ch->hub, user))
+	if (!adopt_is_present(ch, i) || !presence_is_user(ch->hub, user))
 		return;
 	ch->conn[i].present = true;
 	user_list_add(ch, i, user);
-	if (ch->conn[i].door == DOOR_PLAIN)
+	if (conn_in_lobby(ch, i))
 		ch->local[PRESENCE_LOBBY]++;
 }
 
 /* The input that was read and is not done is read again, from the stage. */
 static void
-replay(struct adoption *a, uint32_t i)
+adopt_replay(struct adoption *a, uint32_t i)
 {
 	struct chat *ch = a->ch;
 	struct hub *h = ch->hub;
@@ -249,7 +250,7 @@ replay(struct adoption *a, uint32_t i)
 
 /* Brings one connection to where it would be had nothing happened. */
 static void
-settle(struct adoption *a, uint32_t i)
+adopt_go_on(struct adoption *a, uint32_t i)
 {
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
@@ -267,7 +268,7 @@ settle(struct adoption *a, uint32_t i)
 		conn_drop(ch, i, NULL);
 		return;
 	} else if (c->phase == CONN_OPEN) {
-		replay(a, i);
+		adopt_replay(a, i);
 		conn_wait_again(ch, i, true);
 	} else
 		conn_leave(ch, i);
@@ -280,7 +281,7 @@ settle(struct adoption *a, uint32_t i)
 
 /* For qsort(): numbers. */
 static int
-compare(const void *a, const void *b)
+adopt_compare(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
@@ -289,7 +290,7 @@ compare(const void *a, const void *b)
 
 /* Settles all: who was heard last is served first. */
 static void
-settle_all(struct adoption *a)
+adopt_go_on_all(struct adoption *a)
 {
 	struct chat *ch = a->ch;
 	uint64_t *order = calloc(a->result->adopted + 1ul, sizeof(*order));
@@ -301,12 +302,12 @@ settle_all(struct adoption *a)
 		silent_ms = (uint32_t)ch->now_ms - conn_slot(ch, i)->heard_ms;
 		order[n++] = (uint64_t)silent_ms << 32 | i;
 	}
-	qsort(order, n, sizeof(*order), compare);
+	qsort(order, n, sizeof(*order), adopt_compare);
 	for (k = 0; k < n; k++) {
 		i = (uint32_t)order[k];
 		/* what is read again may have ended others */
 		if ((ch->here[i / SHM_BLOCK] >> i % SHM_BLOCK & 1) != 0)
-			settle(a, i);
+			adopt_go_on(a, i);
 		line_tick(ch->hub);
 	}
 	free(order);
@@ -326,13 +327,14 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	/* who is given up leaves what its chain says: the one before may have
 	 * died in subscription_adopt() below */
 	subscription_rechain(h, h->self);
-	take_up_all(&a);
+	adopt_take_up_all(&a);
 	claim_marked(&ch->slots);
 	output_adopted(&ch->output);
-	subscription_adopt(h, &ch->subscriptions, lives_cb, kept_cb, &a);
+	subscription_adopt(
+	    h, &ch->subscriptions, adopt_lives_cb, adopt_kept_cb, &a);
 	claim_marked(&ch->input.pages);
 	while (conn_next(ch, &i))
-		take_user(ch, i);
+		adopt_user(ch, i);
 	presence_match(h, ch->local, user_log_left, NULL);
 	/* what was said before stands in the journal only: answers to what was
 	 * read after it must not overtake it */
@@ -344,7 +346,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 			deliver_missed(ch, i);
 			line_tick(h);
 		}
-	settle_all(&a);
+	adopt_go_on_all(&a);
 	/* of requests nothing is taken over */
 	conn_pending(ch, 0);
 	SHM_STORE(h->me->stage_conn, 0);
@@ -358,5 +360,5 @@ adopt_settle(struct chat *ch, uint32_t i, const struct adopt_fault *fault)
 
 	adopt_stage(&a);
 	ch->unsettled = true; /* as in adopt_all */
-	settle(&a, i);
+	adopt_go_on(&a, i);
 }

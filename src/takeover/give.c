@@ -21,7 +21,7 @@ struct moving {
 
 /* Notes what is this worker's of a connection that it gives away. */
 static bool
-moving_add(struct chat *ch, uint32_t i, int to)
+give_note(struct chat *ch, uint32_t i, int to)
 {
 	struct slot *s = conn_slot(ch, i);
 	struct moving *m;
@@ -53,7 +53,7 @@ give_freeze(struct chat *ch, int to)
 		if (ch->conn[i].phase == CONN_OPEN && !ch->conn[i].fresh)
 			break;
 	if (i == SHM_NONE || ch->conn[i].phase != CONN_OPEN ||
-	    ch->conn[i].fresh || !moving_add(ch, i, to))
+	    ch->conn[i].fresh || !give_note(ch, i, to))
 		return SHM_NONE;
 	c = &ch->conn[i];
 	if (c->dirty != 0)
@@ -74,7 +74,7 @@ give_freeze(struct chat *ch, int to)
 
 /* It is another worker's now: forgets what was this one's of it. */
 static void
-moving_drop(struct chat *ch, const struct moving *m)
+give_drop(struct chat *ch, const struct moving *m)
 {
 	uint32_t i = (uint32_t)m->id;
 	struct conn *c = &ch->conn[i];
@@ -95,7 +95,7 @@ moving_drop(struct chat *ch, const struct moving *m)
 
 /* Ends a note: what has not been taken goes on here. */
 static void
-moving_end(struct chat *ch, uint32_t k)
+give_end(struct chat *ch, uint32_t k)
 {
 	struct hub *h = ch->hub;
 	struct moving m = ch->moving[k];
@@ -104,7 +104,7 @@ moving_end(struct chat *ch, uint32_t k)
 	ch->moving[k] = ch->moving[--ch->n_moving];
 	if (i == SHM_NONE || slot_giver(h, i) != h->self ||
 	    !slot_pass(h, i, m.to, SLOT_MOVING, h->self, SLOT_OPEN)) {
-		moving_drop(ch, &m);
+		give_drop(ch, &m);
 		return;
 	}
 	ch->conn[i].phase = CONN_OPEN;
@@ -122,7 +122,7 @@ give_done(struct chat *ch, int to, uint64_t id)
 
 	for (k = 0; k < ch->n_moving; k++)
 		if (ch->moving[k].id == id && ch->moving[k].to == to) {
-			moving_end(ch, k);
+			give_end(ch, k);
 			return;
 		}
 }
@@ -134,7 +134,7 @@ give_back(struct chat *ch, int to)
 
 	while (k < ch->n_moving) {
 		if (ch->moving[k].to == to)
-			moving_end(ch, k);
+			give_end(ch, k);
 		else
 			k++;
 		line_tick(ch->hub);
@@ -151,7 +151,7 @@ give_look(struct chat *ch)
 		i = slot_find(h, ch->moving[k].id);
 		if (i == SHM_NONE || slot_state(h, i) != SLOT_MOVING ||
 		    slot_giver(h, i) != h->self)
-			moving_end(ch, k);
+			give_end(ch, k);
 		else
 			k++;
 		line_tick(h);

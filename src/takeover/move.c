@@ -38,7 +38,7 @@ struct copy {
 /* Whether a slot is one that may be taken from that worker: which is dead, or
  * gives it here. */
 static bool
-may_take(const struct chat *ch, const struct copy *c, int from, bool given)
+move_may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 {
 	int to = (int)(c->life >> 8 & 0xff),
 	    giver = (int)(c->life >> 48 & 0xff);
@@ -55,7 +55,7 @@ may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 /* Takes it as it was found. False if its giver has taken it back meanwhile,
  * perhaps to give it again: it goes on there, and the copies are of no use. */
 static bool
-pass_here(struct hub *h, const struct copy *c, enum slot_state state)
+move_pass(struct hub *h, const struct copy *c, enum slot_state state)
 {
 	return slot_pass_exact(h, c->slot, c->life, h->self, state);
 }
@@ -70,7 +70,7 @@ enum copied {
 /* Copies what a token's info says of a connection into an own page; *copy 0:
  * there is none. False: no page is left. */
 static bool
-info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
+move_info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 {
 	char bytes[BLOB_MAX];
 	size_t n = blob_get(ch->hub, info, conn, bytes);
@@ -82,7 +82,7 @@ info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 /* The next of a connection's subscriptions among another worker's records: a
  * copy. Whoever walks them stops at the same one. */
 static bool
-record_next(
+move_record_next(
     const struct hub *h, struct subscription_walk *w, struct subscription *out)
 {
 	uint32_t sub = subscription_walk_next(h, w), channel;
@@ -98,12 +98,12 @@ record_next(
 
 /* Copies one subscription; false if there is no room for it. */
 static bool
-subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
+move_subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
 {
 	struct hub *h = ch->hub;
 	uint32_t new;
 
-	if (!info_copy(ch, c->id, s->info, &s->info))
+	if (!move_info_copy(ch, c->id, s->info, &s->info))
 		return false;
 	channel_revoked(h, s);
 	new = subscription_prepare(h, &ch->subscriptions, s, c->subs);
@@ -118,7 +118,7 @@ subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
 /* Whether a channel is among those copied so far: the former worker's chain
  * goes round then. */
 static bool
-subscription_is_copied(
+move_subscription_is_copied(
     const struct hub *h, const struct copy *c, uint32_t channel)
 {
 	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
@@ -134,21 +134,22 @@ subscription_is_copied(
  * are in force when the connection is this worker's, not before. False if there
  * is no room for all. */
 static bool
-subscriptions_copy(struct chat *ch, struct copy *c)
+move_subscriptions_copy(struct chat *ch, struct copy *c)
 {
 	struct subscription_walk w = subscription_walk(ch->hub, c->slot);
 	struct subscription s;
 
-	while (record_next(ch->hub, &w, &s))
-		if (!subscription_is_copied(ch->hub, c, SHM_OWN(s.channel)) &&
-		    !subscription_copy(ch, c, &s))
+	while (move_record_next(ch->hub, &w, &s))
+		if (!move_subscription_is_copied(
+			ch->hub, c, SHM_OWN(s.channel)) &&
+		    !move_subscription_copy(ch, c, &s))
 			return false;
 	return true;
 }
 
-/* Gives back what records_copy() has taken so far. */
+/* Gives back what move_records_copy() has taken so far. */
 static void
-records_drop(struct chat *ch, struct copy *c)
+move_records_drop(struct chat *ch, struct copy *c)
 {
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, c->part);
@@ -160,7 +161,7 @@ records_drop(struct chat *ch, struct copy *c)
 /* Copies a connection's records. What one whose peer is gone was to get is as
  * good as written. */
 static enum copied
-records_copy(struct chat *ch, struct copy *c)
+move_records_copy(struct chat *ch, struct copy *c)
 {
 	struct slot *s = conn_slot(ch, c->slot);
 	struct counters k;
@@ -180,14 +181,14 @@ records_copy(struct chat *ch, struct copy *c)
 	if (c->state != SLOT_MOVING) /* its worker is dead */
 		output_redo(&ch->output, &c->out, c->slot);
 	r = head_input_copy(ch, c->slot, &c->part);
-	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
-		records_drop(ch, c);
+	if (r < 0 || !move_info_copy(ch, c->id, s->info, &c->info)) {
+		move_records_drop(ch, c);
 		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
 	}
 	c->ending = c->state == SLOT_ENDING;
 	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
-	if (c->present && !subscriptions_copy(ch, c)) {
-		records_drop(ch, c);
+	if (c->present && !move_subscriptions_copy(ch, c)) {
+		move_records_drop(ch, c);
 		return COPY_NO_ROOM;
 	}
 	return COPY_DONE;
@@ -196,7 +197,7 @@ records_copy(struct chat *ch, struct copy *c)
 /* This worker's bits in presence for what the connection has; the former
  * worker's go later, so nobody is seen to leave. */
 static void
-enter(struct chat *ch, struct copy *c)
+move_enter(struct chat *ch, struct copy *c)
 {
 	struct hub *h = ch->hub;
 	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
@@ -208,7 +209,7 @@ enter(struct chat *ch, struct copy *c)
 		presence_set(h, user);
 		n->present = true;
 		user_list_add(ch, c->slot, user);
-		if (n->door == DOOR_PLAIN) {
+		if (conn_in_lobby(ch, c->slot)) {
 			presence_set(h, PRESENCE_LOBBY);
 			ch->local[PRESENCE_LOBBY]++;
 		}
@@ -222,7 +223,7 @@ enter(struct chat *ch, struct copy *c)
 
 /* The slot's fields become what its new worker copied. */
 static void
-fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
+move_fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 {
 	if (SHM_LOAD(h->slot[i].last) < SHM_LOAD(me->move_from))
 		SHM_STORE(h->slot[i].last, SHM_LOAD(me->move_from));
@@ -242,14 +243,14 @@ move_redo(struct hub *h, int worker)
 	uint32_t i = slot_find(h, id);
 
 	if (id != 0 && i != SHM_NONE && slot_holder(h, i) == worker)
-		fields_store(h, dead, i);
+		move_fields_store(h, dead, i);
 	SHM_STORE(dead->move_id, 0);
 }
 
 /* The one store that makes it this worker's. False if it is another's by
  * now. */
 static bool
-commit(struct chat *ch, struct copy *c, int from)
+move_commit(struct chat *ch, struct copy *c, int from)
 {
 	struct hub *h = ch->hub;
 	/* A dead worker's cursor stands for all that it had delivered, but
@@ -269,9 +270,9 @@ commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->move_from,
 	    delivered && from >= 0 ? SHM_LOAD(h->line[from].cursor) : 0);
 	SHM_STORE(h->me->move_id, c->id);
-	ok = pass_here(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
+	ok = move_pass(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
-		fields_store(h, h->me, c->slot);
+		move_fields_store(h, h->me, c->slot);
 	else
 		SHM_STORE(h->me->move_id, 0);
 	return ok;
@@ -279,7 +280,7 @@ commit(struct chat *ch, struct copy *c, int from)
 
 /* Makes the private part; the connection lives here. */
 static void
-go_on(struct chat *ch, struct copy *c)
+move_go_on(struct chat *ch, struct copy *c)
 {
 	struct conn *n = &ch->conn[c->slot], entered = *n;
 
@@ -314,7 +315,7 @@ move_end(struct chat *ch, struct copy *c)
 		 "sense, closed",
 	    (unsigned long long)c->id);
 	channel_tell_leaves(ch, c->slot);
-	if (pass_here(ch->hub, c, SLOT_CLOSING)) {
+	if (move_pass(ch->hub, c, SLOT_CLOSING)) {
 		transport_abandon(c->fd);
 		KILL_POINT();
 		slot_release(ch->hub, &ch->slots, c->slot);
@@ -340,7 +341,7 @@ move_forget(struct chat *ch, struct copy *c)
 		c->subs = 0;
 	}
 	ch->conn[c->slot].phase = CONN_NONE;
-	records_drop(ch, c);
+	move_records_drop(ch, c);
 	move_leave(ch, c);
 }
 
@@ -352,14 +353,14 @@ move_begin(
 	if (c->slot != SHM_NONE)
 		c->life = SHM_LOAD(ch->hub->slot[c->slot].life);
 	c->state = c->life & 7;
-	if (c->fd >= CHAT_FDS || !may_take(ch, c, from, given)) {
+	if (c->fd >= CHAT_FDS || !move_may_take(ch, c, from, given)) {
 		/* one that is here already stays in custody */
 		if (c->slot == SHM_NONE || ch->conn[c->slot].phase == CONN_NONE)
 			custody_give_up(ch, c->id);
 		close(c->fd);
 		return false;
 	}
-	switch (records_copy(ch, c)) {
+	switch (move_records_copy(ch, c)) {
 	case COPY_DONE:
 		/* so that it is not copied again, should it come twice */
 		ch->conn[c->slot].phase = CONN_MOVING;
@@ -383,11 +384,11 @@ move_complete(struct chat *ch, struct copy *c, int from, bool given,
 {
 	static const struct adopt_fault none;
 
-	if (!commit(ch, c, from)) {
+	if (!move_commit(ch, c, from)) {
 		move_forget(ch, c);
 		return false;
 	}
-	go_on(ch, c);
+	move_go_on(ch, c);
 	if (c->closed) {
 		conn_drop(ch, c->slot, "reset meanwhile");
 		return true;
@@ -421,7 +422,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	hub_lock(h);
 	for (k = 0; k < m; k++)
 		if (copy[k].present)
-			enter(ch, &copy[k]);
+			move_enter(ch, &copy[k]);
 	hub_unlock(h);
 	/* from here on publications are for this worker, too: it catches up
 	 * with those before on its connections' behalf */

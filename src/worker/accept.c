@@ -34,7 +34,7 @@ static struct {
 
 /* Connections of the least loaded worker that accepts and lives. */
 static uint32_t
-least(struct worker *w)
+accept_least(struct worker *w)
 {
 	struct hub *h = w->chat.hub;
 	uint32_t min = w->chat.n_here, n;
@@ -65,9 +65,9 @@ least(struct worker *w)
 
 /* How many more connections are this worker's turn. */
 static uint32_t
-allowance(struct worker *w)
+accept_allowance(struct worker *w)
 {
-	uint32_t min = least(w);
+	uint32_t min = accept_least(w);
 	uint32_t slack =
 	    min / SLACK_SHARE > SLACK_MIN ? min / SLACK_SHARE : SLACK_MIN;
 
@@ -76,14 +76,14 @@ allowance(struct worker *w)
 
 /* Whether it takes new connections at all. */
 static bool
-is_open(const struct worker *w)
+accept_is_open(const struct worker *w)
 {
 	return w->started && !w->chat.leaving && !w->retiring;
 }
 
 /* Watches the listeners, or does not. */
 static void
-listen_set(struct worker *w, bool on)
+accept_listen_set(struct worker *w, bool on)
 {
 	int k;
 
@@ -98,7 +98,7 @@ listen_set(struct worker *w, bool on)
 		if (!on)
 			continue;
 		/* out of epoll's watches, say: all again a little later */
-		listen_set(w, false);
+		accept_listen_set(w, false);
 		w->paused_until = w->chat.now_ms + RETRY_MS;
 		return;
 	}
@@ -117,7 +117,7 @@ endpoint_at(const struct worker *w, int listener)
 
 /* Tells a connection that cannot be kept so, unasked, and closes it. */
 static void
-turn_away(struct worker *w, int listener, int fd)
+accept_turn_away(struct worker *w, int listener, int fd)
 {
 	static const char busy[] = HTTP_BUSY;
 	const struct endpoint *e =
@@ -150,7 +150,7 @@ accept_refusal_log(const struct sockaddr *peer, const char *why)
 /* Turns a connection away with the reserve descriptor: without that it would
  * wait, and the listener would spin. */
 static void
-shed(struct worker *w, int listener, int error)
+accept_shed(struct worker *w, int listener, int error)
 {
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
@@ -163,7 +163,7 @@ shed(struct worker *w, int listener, int error)
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		accept_refusal_log((struct sockaddr *)&peer, strerror(error));
-		turn_away(w, listener, fd);
+		accept_turn_away(w, listener, fd);
 	} else
 		log_warn("accept: %s", strerror(error));
 	w->reserve = eventfd(0, EFD_CLOEXEC);
@@ -185,7 +185,7 @@ accept_failed(struct worker *w, int listener)
 		break;
 	}
 	if (error == EMFILE || error == ENFILE)
-		shed(w, listener, error);
+		accept_shed(w, listener, error);
 	else
 		log_warn("accept: %s", strerror(error));
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
@@ -206,7 +206,7 @@ accept_one(struct worker *w, int listener, int fd, const struct sockaddr *peer)
 	} else
 		accept_refusal_log(
 		    peer, "the server is full (key `connections`)");
-	turn_away(w, listener, fd);
+	accept_turn_away(w, listener, fd);
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
 	return false;
 }
@@ -216,7 +216,7 @@ static void
 accept_cb(int listener, short what, void *arg)
 {
 	struct worker *w = arg;
-	uint32_t n = allowance(w);
+	uint32_t n = accept_allowance(w);
 	struct sockaddr_storage peer;
 	socklen_t len;
 	int fd;
@@ -260,7 +260,7 @@ accept_turn(struct worker *w)
 	/* who listens and has the same as before need not look at the others */
 	if (!w->listening || changed)
 		accept_balance(w);
-	if (w->listening || !is_open(w))
+	if (w->listening || !accept_is_open(w))
 		return -1;
 	/* nobody tells when the others have caught up: in a burst that is
 	 * soon, and the longer it takes the less it matters */
@@ -274,11 +274,11 @@ accept_turn(struct worker *w)
 void
 accept_balance(struct worker *w)
 {
-	bool able = is_open(w) && w->chat.now_ms >= w->paused_until;
+	bool able = accept_is_open(w) && w->chat.now_ms >= w->paused_until;
 
 	w->balanced = w->chat.n_here;
 	SHM_STORE(w->chat.hub->me->accepting, able);
-	listen_set(w, able && allowance(w) > 0);
+	accept_listen_set(w, able && accept_allowance(w) > 0);
 }
 
 void

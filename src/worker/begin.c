@@ -25,8 +25,8 @@ static bool
 begin_open(struct chat *ch, uint32_t i)
 {
 	const struct endpoint *e = conn_endpoint(ch, i);
-	unsigned door = endpoint_only_door(e);
-	const char *greeting = ch->door[door]->greeting;
+	const struct door *door = ch->door[endpoint_only_door(e)];
+	const char *greeting = door->greeting;
 	struct iovec parts[3] = {
 	    [1] = {(void *)greeting, greeting != NULL ? strlen(greeting) : 0}};
 	struct framing_ends ends;
@@ -38,8 +38,7 @@ begin_open(struct chat *ch, uint32_t i)
 		memcpy(bytes + len, parts[k].iov_base, parts[k].iov_len);
 		len += parts[k].iov_len;
 	}
-	return conn_open(ch, i, (enum slot_door)door, NULL, 0, "", 0, bytes,
-		   len, 0) == 0;
+	return conn_open(ch, i, door, NULL, 0, "", 0, bytes, len, 0) == 0;
 }
 
 void

@@ -9,7 +9,7 @@
 #include "conn/custody.h"
 #include "room/relay.h"
 #include "codec/message.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "net/link.h"
 #include "private.h"
 
@@ -76,7 +76,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 			chat_reconfigure(ch, &live);
 		break;
 	case MSG_PAGE:
-		if (web_map(fd) < 0)
+		if (door_files_map(fd) < 0)
 			log_error("web page: %s", strerror(errno));
 		break;
 	case MSG_KICK:

@@ -73,14 +73,15 @@ struct route;
 void request_refuse(struct chat *ch, uint32_t conn, const struct route *route);
 
 /*
- * body.c: requests with a body, those of the server API. Begins with a head of
- * n bytes that has `more` bytes behind it, which are written over. Returns how
- * many bytes the request had if it is answered and another may come; 0: its
+ * body.c: requests with a body, for a path that takes one. Begins with a head
+ * of n bytes that has `more` bytes behind it, which are written over. Returns
+ * how many bytes the request had if it is answered and another may come; 0: its
  * body goes on in the connection's request, or the connection is ended.
  */
 struct http_request;
+struct door_route;
 size_t body_begin(struct chat *ch, uint32_t conn, const struct http_request *r,
-    char *head, size_t n, size_t more);
+    const struct door_route *path, char *head, size_t n, size_t more);
 
 /* In `scanned` of a request: `bytes` is a body's. */
 #define REQUEST_BODY 0x80000000u

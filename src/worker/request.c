@@ -124,14 +124,14 @@ static bool
 request_open(struct chat *ch, uint32_t i, const struct route *route,
     const char *answer, size_t len, uint64_t used)
 {
-	bool later = route->door == DOOR_CENTRIFUGO; /* with its connect */
+	const struct door *door = route->door;
+	bool later = door->keep_name != NULL;
 
-	if (conn_open(ch, i, route->door, route->user,
-		later ? 0 : route->user_len, route->device, route->device_len,
-		answer, len, used) == 0)
+	if (conn_open(ch, i, door, route->user, later ? 0 : route->user_len,
+		route->device, route->device_len, answer, len, used) == 0)
 		return true;
 	if (later)
-		(void)centrifugo_name(ch, i, NULL, 0);
+		(void)door->keep_name(ch, i, NULL, 0);
 	return false;
 }
 
@@ -145,8 +145,8 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 
 	if (!conn_has_slot(ch, i))
 		refuse_full(ch, i);
-	else if (route->door == DOOR_CENTRIFUGO &&
-	    !centrifugo_name(ch, i, route->user, route->user_len))
+	else if (route->door->keep_name != NULL &&
+	    !route->door->keep_name(ch, i, route->user, route->user_len))
 		refuse_memory(ch, i);
 	else if (!request_open(ch, i, route, answer, len, n))
 		refuse_full(ch, i);
@@ -170,12 +170,12 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 	struct http_request r;
 	struct route route;
 
-	if (http_parse(head, n, &r) < 0)
+	if (http_parse(head, n, route_takes_body, &r) < 0)
 		route_refuse(r.status, r.reason, &route);
 	else
 		route_request(&ch->live, &r, &route);
 	if (route.status == 101 &&
-	    !endpoint_has(conn_endpoint(ch, i), (unsigned)route.door))
+	    !endpoint_has(conn_endpoint(ch, i), route.door->id))
 		request_elsewhere(&route);
 	if (ch->draining)
 		request_drained(&route);
@@ -185,7 +185,7 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 		    400, "a WebSocket needs a connection of its own", &route);
 	route.head = r.method.len == 4 && memcmp(r.method.p, "HEAD", 4) == 0;
 	if (route.status == 100)
-		return body_begin(ch, i, &r, head, n, more);
+		return body_begin(ch, i, &r, route.path, head, n, more);
 	if (route.status == 101)
 		request_upgrade(ch, i, &r, &route, head, n, more);
 	else

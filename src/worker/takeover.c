@@ -30,7 +30,7 @@ enum {
 /* Whether a connection goes on here: it was the predecessor's. One that was on
  * its way there is still with its giver. */
 static bool
-is_ours(const struct hub *h, uint32_t i)
+takeover_is_ours(const struct hub *h, uint32_t i)
 {
 	return slot_holder(h, i) == h->self;
 }
@@ -45,13 +45,13 @@ takeover_sort(
 
 	for (j = 0; j < note->n; j++) {
 		i = slot_find(ch->hub, note->id[j]);
-		if (i != SHM_NONE && fd[i] == 0 && is_ours(ch->hub, i) &&
-		    got[j] < CHAT_FDS) {
+		if (i != SHM_NONE && fd[i] == 0 &&
+		    takeover_is_ours(ch->hub, i) && got[j] < CHAT_FDS) {
 			fd[i] = got[j] + 1;
 			continue;
 		}
 		close(got[j]);
-		if (i == SHM_NONE || !is_ours(ch->hub, i))
+		if (i == SHM_NONE || !takeover_is_ours(ch->hub, i))
 			custody_give_up(ch, note->id[j]);
 	}
 }
@@ -126,7 +126,7 @@ takeover_misses(const struct hub *h, const int *fd)
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
-		if (fd[i] == 0 && is_ours(h, i) && slot_in_use(h, i))
+		if (fd[i] == 0 && takeover_is_ours(h, i) && slot_in_use(h, i))
 			return true;
 	return false;
 }
@@ -155,7 +155,7 @@ takeover_collect(struct chat *ch, const struct worker_start *start, int *fd)
 
 /* A publication whose delivery killed two workers is passed over by all. */
 static void
-fault_delivery(struct chat *ch, uint64_t position)
+takeover_fault_delivery(struct chat *ch, uint64_t position)
 {
 	struct hub *h = ch->hub;
 
@@ -185,7 +185,7 @@ takeover(struct worker *w)
 	hub_unlock(h);
 	slot_recall(h, h->self);
 	if (fault.hand == HAND_DELIVERY)
-		fault_delivery(ch, fault.arg);
+		takeover_fault_delivery(ch, fault.arg);
 	takeover_collect(ch, start, fd);
 	if (start->generation == 1) /* 0 later on: nothing delivered yet */
 		SHM_STORE(h->mine->cursor, journal_tail(h));

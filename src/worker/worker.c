@@ -9,7 +9,7 @@
 #include "conn/conn.h"
 #include "room/chat.h"
 #include "codec/message.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "hub/stats.h"
 #include "net/link.h"
 #include "net/loop.h"
@@ -80,10 +80,7 @@ worker_init(struct worker *w, const struct worker_start *start)
 	    chat_init(&w->chat, start->hub, start->live, base, batch) < 0)
 		log_fatal("worker: %s", strerror(errno));
 	w->chat.max_conns = start->connections;
-	w->chat.door[DOOR_PLAIN] = &plain_door;
-	w->chat.door[DOOR_ECHO] = &echo_door;
-	w->chat.door[DOOR_CENTRIFUGO] = &centrifugo_door;
-	if (!chat_dialects(&w->chat))
+	if (!chat_set_doors(&w->chat, door_registry))
 		log_fatal(
 		    "more than %d pairs of a door and a framing", DIALECTS_MAX);
 	w->chat.request = request_input;

@@ -49,7 +49,7 @@ scene_begin(struct scene *s)
 	s->n->ch.live.n_channels = 1;
 	for (k = 0; k < PEOPLE; k++) {
 		s->conn[k] = node_open_at(
-		    s->n, DOOR_CENTRIFUGO, people[k], &s->client[k]);
+		    s->n, &centrifugo_door, people[k], &s->client[k]);
 		s->id[k] = slot_id(&s->h, s->conn[k]);
 		s->fd[k] = node_fd(s->n, s->conn[k]);
 		for (r = 0; r < ROOMS; r++) {

@@ -1,4 +1,5 @@
 #include "kill_scene.h"
+#include "../unit/input_fixture.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -177,7 +178,7 @@ act_input(struct scene *s, uint32_t c)
 {
 	struct scene_conn *conn = &s->note->conn[s->h.self][c];
 	struct scene_conn *then = &s->note->op[s->h.self].conn;
-	struct ws_state state = {.remaining = conn->in_end};
+	struct framing_state state = {.word = {conn->in_end}};
 	uint8_t data[3000];
 	uint32_t n = fixture_random(sizeof(data));
 

@@ -3,6 +3,7 @@
  * answer is one JSON object with a result or an error, and who is in the room
  * gets whole frames.
  */
+#include "../../src/door/centrifugo/centrifugo.h"
 #include "world.h"
 
 /* The answer is as it should be. */

@@ -25,6 +25,7 @@
 #include "../../src/master/private.h"
 #include "codec/message.h"
 #include "base/clock.h"
+#include "door/registry.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "codec/json.h"
@@ -60,7 +61,7 @@ user_make(struct claim *c, const char *name, const char *device)
 	REQUIRE(i != SHM_NONE && e != SHM_NONE);
 	s = &m->hub.slot[i];
 	slot_set_peer(s, (struct sockaddr *)&in);
-	s->door = DOOR_PLAIN;
+	s->door = door_registry[0]->id;
 	s->user = e;
 	s->device_len = (uint8_t)strlen(device);
 	memcpy(s->device, device, s->device_len);

@@ -74,6 +74,6 @@ token_part(struct world_client *c, int kind, const uint8_t *p, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	script_run(DOOR_CENTRIFUGO, data, size, token_part);
+	script_run(&centrifugo_door, data, size, token_part);
 	return 0;
 }

@@ -8,6 +8,6 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	script_run(DOOR_PLAIN, data, size, NULL);
+	script_run(&plain_door, data, size, NULL);
 	return 0;
 }

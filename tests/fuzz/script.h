@@ -156,7 +156,7 @@ script_part(
 /* Runs a whole input at a door, as alice. */
 static inline void
 script_run(
-    enum slot_door door, const uint8_t *data, size_t size, script_cb more)
+    const struct door *door, const uint8_t *data, size_t size, script_cb more)
 {
 	struct world_client *alice = &world_client[0];
 	const uint8_t *end = data + size, *stop;

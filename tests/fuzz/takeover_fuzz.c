@@ -136,12 +136,56 @@ linger_none(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
+/* A connection over loopback, by the one listener that there is: a new one for
+ * each would take all ports. */
+static void
+pair_make(int fd[2])
+{
+	static struct sockaddr_in a = {.sin_family = AF_INET};
+	static int listener = -1;
+	socklen_t len = sizeof(a);
+
+	if (listener == -1) {
+		a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		listener = fcntl(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+		    F_DUPFD_CLOEXEC, BASE + FDS);
+		REQUIRE(bind(listener, (struct sockaddr *)&a, len) == 0);
+		REQUIRE(listen(listener, CONNS) == 0);
+		REQUIRE(
+		    getsockname(listener, (struct sockaddr *)&a, &len) == 0);
+	}
+	fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	REQUIRE(connect(fd[1], (struct sockaddr *)&a, sizeof(a)) == 0);
+	fd[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	REQUIRE(fd[0] != -1);
+	linger_none(fd[0]);
+	linger_none(fd[1]);
+}
+
+/* A client opens a connection; its number. */
+static uint32_t
+client_open(struct node *n, enum slot_door door, const char *user, int *end)
+{
+	const struct sockaddr_in a = {.sin_family = AF_INET};
+	int fd[2];
+	uint32_t i;
+
+	pair_make(fd);
+	i = conn_accept(&n->ch, 0, fd[0], (const struct sockaddr *)&a);
+	REQUIRE(i != SHM_NONE);
+	REQUIRE(conn_open(&n->ch, i, door, user, strlen(user), "", 0, "101", 3,
+		    0) == 0);
+	chat_turn(&n->ch);
+	*end = fd[1];
+	return i;
+}
+
 /* The worker that is to die, and its clients. */
 static struct node *
 before_make(void)
 {
-	static const enum slot_door door[CONNS] = {
-	    DOOR_PLAIN, DOOR_PLAIN, DOOR_CENTRIFUGO};
+	static const struct door *const door[CONNS] = {
+	    &plain_door, &plain_door, &centrifugo_door};
 	static const char *const user[CONNS] = {"alice", "bob", ""};
 	struct node *n;
 	int k;
@@ -153,11 +197,9 @@ before_make(void)
 	recording = false;
 	n->ch.live.insecure = 1;
 	for (k = 0; k < CONNS; k++) {
-		conn[k] = node_open_at(n, door[k], user[k], &client[k]);
+		conn[k] = client_open(n, door[k], user[k], &client[k]);
 		id[k] = slot_id(&hub, conn[k]);
 		kept[k] = node_fd(n, conn[k]);
-		linger_none(client[k]);
-		linger_none(kept[k]);
 		right[k] = wrong[k] = false;
 	}
 	node_read(n, conn[0], client[0], "/join room");
@@ -346,8 +388,7 @@ next_make(struct worker *w, const struct node *dead)
 	REQUIRE(chat_init(&w->chat, &h, &dead->ch.live, loop_new(),
 		    batch_new(false)) == 0);
 	recording = false;
-	memcpy(w->chat.door, dead->ch.door, sizeof(dead->ch.door));
-	REQUIRE(chat_dialects(&w->chat));
+	REQUIRE(chat_set_doors(&w->chat, door_registry));
 	w->start = &start;
 }
 

@@ -35,7 +35,7 @@ enum {
 struct world_client {
 	uint32_t conn;
 	uint64_t id;
-	enum slot_door door;
+	const struct door *door;
 	int fd;
 	bool deaf;    /* reads nothing */
 	bool greeted; /* has got its 101 */
@@ -131,12 +131,12 @@ world_make(void)
 
 /* A client opens a connection at a door. */
 static inline void
-world_open(struct world_client *c, enum slot_door door, const char *user)
+world_open(struct world_client *c, const struct door *door, const char *user)
 {
 	const struct sockaddr_in a = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct chat *ch = &world_node->ch;
-	size_t len = door == DOOR_CENTRIFUGO ? 0 : strlen(user);
+	size_t len = door == &centrifugo_door ? 0 : strlen(user);
 	int fd[2], size = WORLD_SNDBUF;
 
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
@@ -147,8 +147,8 @@ world_open(struct world_client *c, enum slot_door door, const char *user)
 	REQUIRE(c->conn != SHM_NONE && conn_has_slot(ch, c->conn));
 	REQUIRE(
 	    conn_open(ch, c->conn, door, user, len, "", 0, "101", 3, 0) == 0);
-	REQUIRE(door != DOOR_CENTRIFUGO ||
-	    centrifugo_name(ch, c->conn, user, strlen(user)));
+	REQUIRE(door != &centrifugo_door ||
+	    centrifugo_door.keep_name(ch, c->conn, user, strlen(user)));
 	c->id = slot_id(ch->hub, c->conn);
 	c->door = door;
 	c->fd = fd[1];
@@ -233,9 +233,9 @@ world_judge_frame(
 		if (world_trusts_nobody)
 			break;
 		REQUIRE(utf8_valid((const char *)p, len));
-		if (c->door == DOOR_PLAIN)
+		if (c->door == &plain_door)
 			world_judge_plain((const char *)p, len);
-		else if (c->door == DOOR_CENTRIFUGO)
+		else if (c->door == &centrifugo_door)
 			world_judge_json((const char *)p, len);
 		break;
 	case WS_CLOSE:
@@ -247,7 +247,7 @@ world_judge_frame(
 		REQUIRE(len <= 125);
 		break;
 	default:
-		REQUIRE(c->door == DOOR_ECHO);
+		REQUIRE(c->door == &echo_door);
 	}
 	REQUIRE(first & 0x80);
 }
@@ -389,8 +389,8 @@ world_company(void)
 				   "{\"id\":2,\"subscribe\":{\"channel\":"
 				   "\"room\"}}";
 
-	world_open(&world_client[1], DOOR_PLAIN, "bob");
-	world_open(&world_client[2], DOOR_CENTRIFUGO, "carol");
+	world_open(&world_client[1], &plain_door, "bob");
+	world_open(&world_client[2], &centrifugo_door, "carol");
 	world_frame(&world_client[2], 0x81, come, sizeof(come) - 1);
 }
 

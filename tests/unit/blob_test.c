@@ -1,6 +1,7 @@
 /* blob: what is read of a page is what was kept there for that connection, or
  * nothing, though the page is used again meanwhile. */
 #include "chat_fixture.h"
+#include "input_fixture.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -196,7 +197,7 @@ test_member_gone(void **state)
 static void
 render(struct chat *ch, const char *info, const char *want)
 {
-	struct iovec parts[CHAT_PARTS];
+	struct iovec parts[DOOR_PARTS];
 	struct publication p = {.sender = alice,
 	    .user = "alice",
 	    .user_len = 5,

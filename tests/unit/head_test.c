@@ -246,11 +246,11 @@ test_blobs(void **state)
 	    head_blob(&n->ch, slot_id(&hub, i), info, sizeof(info)), 0);
 	assert_true(is_evicted(client[0]));
 	assert_false(is_evicted(client[1]));
-	assert_true(centrifugo_name(&n->ch, i, "bob", 3));
+	assert_true(centrifugo_door.keep_name(&n->ch, i, "bob", 3));
 	assert_true(is_evicted(client[1]));
 	conn_slot(&n->ch, i)->info = 0; /* its page stays taken */
-	assert_false(centrifugo_name(&n->ch, i, "bob", 3));
-	assert_true(centrifugo_name(&n->ch, i, NULL, 0));
+	assert_false(centrifugo_door.keep_name(&n->ch, i, "bob", 3));
+	assert_true(centrifugo_door.keep_name(&n->ch, i, NULL, 0));
 	conn_drop(&n->ch, i, NULL);
 	close(client[0]);
 	close(client[1]);

@@ -2,6 +2,7 @@
  * that reads it is tried on memory full of random bytes, and on memory of
  * which some words are wrong: no crash (sanitizers), no endless loop. */
 #include "hub_fixture.h"
+#include "input_fixture.h"
 
 #include <sys/mman.h>
 

@@ -1,6 +1,7 @@
 /* input: unfinished messages of many connections, against plain buffers, in a
  * pool that is now and then full. */
 #include "hub_fixture.h"
+#include "input_fixture.h"
 
 #include "hub/input.h"
 #include "hub/slot.h"

@@ -261,7 +261,7 @@ test_no_command_after_the_end(void **state)
 	}
 	n->ch.live.queue_bytes = output_pending(&n->ch.conn[i].out) + LINE / 2;
 	say(n, "#alice", "NEW", LINE);
-	n->ch.door[DOOR_PLAIN]->message(
+	n->ch.door[plain_door.id]->message(
 	    &n->ch, i, FRAMING_TEXT, "/join secret", 12, 100);
 	assert_int_not_equal(n->ch.conn[i].phase, CONN_OPEN);
 	chat_turn(&n->ch);

@@ -50,7 +50,7 @@ test_own_join(void **state)
 			ch->live.insecure = true;
 		}
 		w.i =
-		    node_open_at(w.giver, DOOR_CENTRIFUGO, "alice", &w.client);
+		    node_open_at(w.giver, &centrifugo_door, "alice", &w.client);
 		w.id = slot_id(&w.h, w.i);
 		w.fd = node_fd(w.giver, w.i);
 		(void)client_got(w.client, "\"join\"", "\"join\"");
@@ -330,12 +330,13 @@ render_watch(struct chat *ch, const struct publication *p, struct iovec *parts)
 static void
 test_missed_is_in_hand(void **state)
 {
-	struct door_ops door = plain_door;
+	struct door door = plain_door;
 	struct way w;
 
 	way_begin(&w, SLOTS);
 	door.render = render_watch;
-	w.giver->ch.door[DOOR_PLAIN] = w.taker->ch.door[DOOR_PLAIN] = &door;
+	w.giver->ch.door[plain_door.id] = w.taker->ch.door[plain_door.id] =
+	    &door;
 	node_say(w.giver, "lobby", "on the way");
 	w.giver->h.mine->hand = HAND_INPUT;
 	w.giver->h.mine->hand_arg = 7;

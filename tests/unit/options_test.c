@@ -204,8 +204,8 @@ words_are_judged(void **state)
 	file_write("workers 3\nlisten localhost:1 tcp\n"
 		   "listen localhost:2 tcp smoke\n");
 	assert_null(options_load(&o, NULL, error, sizeof(error)));
-	snprintf(want, sizeof(want), "%s:3: listen: localhost:2: \"smoke\"",
-	    file);
+	snprintf(
+	    want, sizeof(want), "%s:3: listen: localhost:2: \"smoke\"", file);
 	assert_non_null(strstr(error, want));
 	assert_non_null(strstr(error, "known words are public tcp websocket"));
 }

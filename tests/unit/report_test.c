@@ -9,16 +9,19 @@
 #include "../../src/master/member.h"
 #include "../../src/master/private.h"
 #include "base/clock.h"
+#include "door/registry.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
 #include "man_fixture.h"
 #include "master/report.h"
 
+extern const struct door plain_door, echo_door, centrifugo_door;
+
 /* A connection of worker 0. */
 static void
 connection_make(struct hub *h, struct claim *c, const char *address,
-    uint16_t port, enum slot_door door)
+    uint16_t port, const struct door *door)
 {
 	struct sockaddr_in in = {
 	    .sin_family = AF_INET, .sin_port = htons(port)};
@@ -33,7 +36,7 @@ connection_make(struct hub *h, struct claim *c, const char *address,
 		slot_set_peer(&h->slot[i], (struct sockaddr *)&in6);
 	else
 		fail();
-	h->slot[i].door = (uint8_t)door;
+	h->slot[i].door = door->id;
 	h->slot[i].connected_ms = clock_ms();
 	memcpy(h->slot[i].device, "phone", 5);
 	h->slot[i].device_len = 5;
@@ -76,8 +79,9 @@ test_columns(void **state)
 	assert_int_equal(claim_init(&c, m->hub.slot_owner, 64, 0), 0);
 	m->n_workers = 1;
 	m->member[0].child.pid = 1;
-	connection_make(&m->hub, &c, "1.2.3.4", 5, DOOR_PLAIN);
-	connection_make(&m->hub, &c, "255.255.255.255", 65535, DOOR_CENTRIFUGO);
+	connection_make(&m->hub, &c, "1.2.3.4", 5, &plain_door);
+	connection_make(
+	    &m->hub, &c, "255.255.255.255", 65535, &centrifugo_door);
 	for (int round = 0; round < 2; round++) {
 		r = report_new(m, "connections", false);
 		out = evbuffer_new();
@@ -89,8 +93,9 @@ test_columns(void **state)
 		evbuffer_free(out);
 		report_free(r);
 		connection_make(&m->hub, &c,
-		    "2001:db8:1111:2222:3333:4444:5555:6666", 65535, DOOR_ECHO);
-		connection_make(&m->hub, &c, "::1", 80, DOOR_PLAIN);
+		    "2001:db8:1111:2222:3333:4444:5555:6666", 65535,
+		    &echo_door);
+		connection_make(&m->hub, &c, "::1", 80, &plain_door);
 	}
 	claim_deinit(&c);
 	hub_destroy(&m->hub);

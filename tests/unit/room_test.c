@@ -235,12 +235,12 @@ message_watch(struct chat *ch, uint32_t conn, int opcode, const char *data,
 static struct node *
 node_watched(const struct hub *h, int worker)
 {
-	static struct door_ops door;
+	static struct door door;
 	struct node *n = node_new(h, worker);
 
 	door = plain_door;
 	door.message = message_watch;
-	n->ch.door[DOOR_PLAIN] = &door;
+	n->ch.door[plain_door.id] = &door;
 	return n;
 }
 

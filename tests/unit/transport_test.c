@@ -3,9 +3,7 @@
  * takes nothing ever, one breaks. */
 #include "net/transport.h"
 
-extern const struct transport drip, stuck, broken;
-
-#define CHATD_MORE_TRANSPORTS [2] = &drip, [3] = &stuck, [4] = &broken,
+#define CHATD_TRANSPORTS_MORE ROW(drip) ROW(stuck) ROW(broken)
 #include "../../src/net/transport.c"
 
 #include "chat_fixture.h"
@@ -70,7 +68,7 @@ drip_reset(const struct transport_socket *s)
 	n_reset++;
 }
 
-const struct transport drip = {.name = "drip",
+const struct transport drip_transport = {.name = "drip",
     .recv = drip_recv,
     .send = drip_send,
     .unread = drip_unread,
@@ -94,7 +92,7 @@ stuck_send(const struct transport_socket *s, const struct iovec *iov, int n)
 	return -1;
 }
 
-const struct transport stuck = {.name = "stuck",
+const struct transport stuck_transport = {.name = "stuck",
     .recv = stuck_recv,
     .send = stuck_send,
     .unread = drip_unread,
@@ -109,7 +107,7 @@ broken_send(const struct transport_socket *s, const struct iovec *iov, int n)
 	return -1;
 }
 
-const struct transport broken = {.name = "broken",
+const struct transport broken_transport = {.name = "broken",
     .recv = stuck_recv,
     .send = broken_send,
     .unread = drip_unread,

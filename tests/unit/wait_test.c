@@ -121,7 +121,7 @@ test_in_turn(void **state)
 		else {
 			t[k] = (struct talker){.h = t[0].h, .n = t[0].n};
 			t[k].i = node_open_at(
-			    t[0].n, DOOR_CENTRIFUGO, "", &t[k].client);
+			    t[0].n, &centrifugo_door, "", &t[k].client);
 			t[k].out = malloc(TALK_MAX);
 			client_all(t[k].client, "101", &t[k].have);
 			t[k].have = 0;

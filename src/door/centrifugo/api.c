@@ -9,14 +9,6 @@
 
 enum { API_SLACK = 8192, API_ANSWER_MAX = 64 * 1024 * 1024 };
 
-/* Whether a span is that text. */
-static bool
-span_is(struct http_span s, const char *text)
-{
-	return s.p != NULL && s.len == strlen(text) &&
-	    memcmp(s.p, text, s.len) == 0;
-}
-
 /* The methods of Centrifugo's server API. Those that are not here are answered
  * as Centrifugo's libraries read it: with an error in JSON. */
 static const char *const api_methods[] = {"publish", "history", "broadcast",
@@ -49,7 +41,7 @@ api_method(struct http_span path)
 		return API_METHODS;
 	path.p += n;
 	path.len -= n;
-	for (k = 0; k < API_METHODS && !span_is(path, api_methods[k]); k++)
+	for (k = 0; k < API_METHODS && !http_span_is(path, api_methods[k]); k++)
 		;
 	return k;
 }
@@ -80,15 +72,16 @@ api_body_max(const struct conf_live *live)
 }
 
 bool
-api_route(const struct conf_live *live, const struct http_request *r,
+api_served(const struct conf_live *live, struct http_span path)
+{
+	return live->api_key[0] != '\0' && api_method(path) != API_METHODS;
+}
+
+void
+api_judge(const struct conf_live *live, const struct http_request *r,
     struct route *out)
 {
-	if (live->api_key[0] == '\0' || api_method(r->path) == API_METHODS)
-		return false;
-	if (!span_is(r->method, "POST")) {
-		route_refuse(405, "only POST and OPTIONS are allowed", out);
-		out->headers = "Allow: POST, OPTIONS\r\n";
-	} else if (!key_shown(live, r)) {
+	if (!key_shown(live, r)) {
 		route_refuse(401, "X-API-Key is missing or wrong", out);
 		out->headers = "WWW-Authenticate: apikey\r\n";
 	} else if (r->encoded) {
@@ -103,7 +96,6 @@ api_route(const struct conf_live *live, const struct http_request *r,
 		route_refuse(413, "the body is too long", out);
 	else
 		route_refuse(100, "", out);
-	return true;
 }
 
 /* A value as it can stand on one line; w is room for it. */

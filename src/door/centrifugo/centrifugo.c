@@ -7,45 +7,6 @@
 #include "hub/stats.h"
 #include "member.h"
 
-const char *
-centrifugo_text(enum centrifugo_error code)
-{
-	static const struct {
-		enum centrifugo_error code;
-		const char *text;
-	} all[] = {{C_INTERNAL, "internal server error"},
-	    {C_UNKNOWN_CHANNEL, "unknown channel"},
-	    {C_PERMISSION_DENIED, "permission denied"},
-	    {C_ALREADY_SUBSCRIBED, "already subscribed"},
-	    {C_LIMIT_EXCEEDED, "limit exceeded"},
-	    {C_BAD_REQUEST, "bad request"}, {C_NOT_AVAILABLE, "not available"},
-	    {C_TOKEN_EXPIRED, "token expired"}, {C_EXPIRED, "expired"},
-	    {C_TOO_MANY_REQUESTS, "too many requests"},
-	    {C_UNRECOVERABLE, "unrecoverable position"},
-	    {C_END_SHUTDOWN, "shutdown"},
-	    {C_END_SERVER_ERROR, "internal server error"},
-	    {C_END_EXPIRED, "connection expired"}, {C_END_SLOW, "slow"},
-	    {C_END_INSUFFICIENT, "insufficient state"},
-	    {C_END_NO_PONG, "no pong"}, {C_END_TOO_MANY, "too many requests"},
-	    {C_END_INVALID_TOKEN, "invalid token"},
-	    {C_END_BAD_REQUEST, "bad request"}, {C_END_STALE, "stale"},
-	    {C_END_FORCED, "force disconnect"},
-	    {C_END_CHANNEL_LIMIT, "channel limit"},
-	    {C_END_NOT_AVAILABLE, "not available"}};
-	size_t k;
-
-	for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
-		if (all[k].code == code)
-			return all[k].text;
-	return "";
-}
-
-void
-centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code)
-{
-	conn_end(ch, conn, (enum close_code)code, REASON_NONE);
-}
-
 /* The server does not take it; its client is not even told an answer. */
 static void
 command_send(struct command *c)
@@ -74,7 +35,7 @@ _Static_assert((int)N_COMMANDS == (int)COMMAND_ID, "member.h");
 /* An empty object answers our ping. What a takeover replays may have been
  * heard already. */
 static void
-pong(struct command *c)
+centrifugo_pong(struct command *c)
 {
 	struct slot *s = command_slot(c);
 	uint32_t due = s->flags & (C_PINGED | C_PINGING | C_SPARE_PONG);
@@ -90,7 +51,7 @@ pong(struct command *c)
 /* Sends a ping. It counts once it stands in the output, so that none is waited
  * for that was never sent; a takeover between the two sends another. */
 static void
-ping(struct chat *ch, uint32_t conn)
+centrifugo_ping(struct chat *ch, uint32_t conn)
 {
 	static char text[] = "{}";
 	struct slot *s = conn_slot(ch, conn);
@@ -112,7 +73,7 @@ ping(struct chat *ch, uint32_t conn)
 
 /* Whether the connection's rate allows one command more; answers if not. */
 static bool
-rate_allows(struct command *c)
+command_rate_allows(struct command *c)
 {
 	struct slot *s = command_slot(c);
 	uint32_t over = (s->flags & C_OVER_MASK) >> C_OVER_SHIFT;
@@ -134,7 +95,7 @@ rate_allows(struct command *c)
  * accepted, of which the last may lack its answer.
  */
 static bool
-done_before(struct command *c, int which)
+command_done_before(struct command *c, int which)
 {
 	struct chat *ch = c->ch;
 	struct slot *s = command_slot(c);
@@ -157,7 +118,7 @@ done_before(struct command *c, int which)
 
 /* Runs a command whose object has been taken apart. */
 static void
-dispatch(struct command *c, int which)
+command_dispatch(struct command *c, int which)
 {
 	uint32_t flags = command_slot(c)->flags;
 	bool connect = commands[which].run == command_connect;
@@ -166,7 +127,7 @@ dispatch(struct command *c, int which)
 		flags &= ~(uint32_t)C_UNUSABLE;
 	if (flags & C_UNUSABLE || connect == !!(flags & C_CONNECTED))
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
-	else if (rate_allows(c)) {
+	else if (command_rate_allows(c)) {
 		if (c->odd)
 			reply_error(c, C_BAD_REQUEST);
 		else
@@ -176,7 +137,7 @@ dispatch(struct command *c, int which)
 
 /* Takes a line apart: its command's place; N_COMMANDS: a pong, -1: none. */
 static int
-line_judge(struct command *c, struct json_value object)
+command_judge(struct command *c, struct json_value object)
 {
 	struct json_value v[COMMAND_MEMBERS], *id = &v[COMMAND_ID];
 	const char *ignored;
@@ -206,8 +167,8 @@ line_judge(struct command *c, struct json_value object)
  * it cannot be told where it ends.
  */
 static bool
-line_find(const char *text, size_t left, size_t *n, struct json_value *object,
-    bool *odd)
+command_find(const char *text, size_t left, size_t *n,
+    struct json_value *object, bool *odd)
 {
 	const char *stop = memchr(text, '\n', left);
 
@@ -228,38 +189,38 @@ line_find(const char *text, size_t left, size_t *n, struct json_value *object,
 /* Finds the next line and takes it apart. An odd one is refused alone if it
  * can be told which it is: its data is to blame, then. */
 static int
-line_take(struct command *c, const char *text, size_t left, size_t *n)
+command_next(struct command *c, const char *text, size_t left, size_t *n)
 {
 	struct json_value object;
-	bool found = line_find(text, left, n, &object, &c->odd);
-	int which = found ? line_judge(c, object) : -1;
+	bool found = command_find(text, left, n, &object, &c->odd);
+	int which = found ? command_judge(c, object) : -1;
 
 	return !c->odd || c->id != 0 ? which : -1;
 }
 
 /* One line of a frame, of which so much is left; returns the line's length. */
 static size_t
-line(struct command *c, const char *text, size_t left)
+command_line(struct command *c, const char *text, size_t left)
 {
 	size_t n;
-	int which = line_take(c, text, left, &n);
+	int which = command_next(c, text, left, &n);
 
 	if (which < 0 || c->ordinal >= CHAT_COMMANDS)
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
-	else if (done_before(c, which))
+	else if (command_done_before(c, which))
 		;
 	else if (which == N_COMMANDS)
-		pong(c);
+		centrifugo_pong(c);
 	else
-		dispatch(c, which);
+		command_dispatch(c, which);
 	return n;
 }
 
 /* Passes over the commands that were done in the turns before: all of them are
  * answered. Returns where the next line begins: behind len if there is none.
- * After a takeover that is done one by one: see done_before(). */
+ * After a takeover that is done one by one: see command_done_before(). */
 static size_t
-done_pass(struct command *c, const char *data, size_t len)
+command_pass_done(struct command *c, const char *data, size_t len)
 {
 	uint64_t answered = SHM_OWN(command_slot(c)->answered);
 	struct json_value object;
@@ -291,14 +252,14 @@ centrifugo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 	if (len > 0 && data[len - 1] == '\n')
 		len--;
 	if (ch->done_commands > 0 && !ch->replaying) {
-		n = done_pass(&c, data, len);
+		n = command_pass_done(&c, data, len);
 		if (n > len)
 			return;
 		data += n;
 		len -= n;
 	}
 	for (;; c.ordinal++, data += n + 1, len -= n + 1) {
-		n = line(&c, data, len);
+		n = command_line(&c, data, len);
 		line_tick(ch->hub); /* of thousands, each may take long */
 		if (n == len || ch->conn[conn].phase != CONN_OPEN)
 			return;
@@ -308,13 +269,6 @@ centrifugo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 			return;
 		}
 	}
-}
-
-/* Time since a slot's time. */
-static uint32_t
-age_ms(const struct chat *ch, uint32_t then)
-{
-	return (uint32_t)ch->now_ms - then;
 }
 
 /* Deadlines: connect, ping and pong, expiry. */
@@ -330,13 +284,13 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 		return;
 	}
 	if (s->flags & C_PINGED) {
-		if (age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
+		if (conn_age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
 		    !conn_unread(ch, conn)) {
 			centrifugo_end(ch, conn, C_END_NO_PONG);
 			return;
 		}
-	} else if (age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
-		ping(ch, conn);
+	} else if (conn_age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
+		centrifugo_ping(ch, conn);
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}
@@ -379,11 +333,56 @@ centrifugo_close_code(uint16_t code, enum reason reason, const char **text)
 	return (uint16_t)to;
 }
 
-const struct door_ops centrifugo_door = {.name = "centrifugo",
+/* Whether a query asks for what is no JSON. */
+static bool
+centrifugo_wants_protobuf(const struct http_request *r)
+{
+	static const char *const names[] = {"format", "cf_protocol"};
+	struct http_span v;
+	size_t k;
+
+	for (k = 0; k < 2; k++)
+		if (http_parameter(r->query, names[k], &v) &&
+		    http_span_is(v, "protobuf"))
+			return true;
+	return false;
+}
+
+/* Its subprotocol, if the client offers that, and who it may be. */
+static const char *
+centrifugo_open(const struct http_request *r, struct route *out)
+{
+	if (centrifugo_wants_protobuf(r) ||
+	    (http_offers(r, "centrifuge-protobuf") &&
+		!http_offers(r, "centrifuge-json")))
+		return "only JSON is spoken here, not protobuf";
+	if (http_offers(r, "centrifuge-json"))
+		out->protocol = "centrifuge-json";
+	return route_names(r, NULL, out);
+}
+
+static const struct door_route centrifugo_routes[] = {
+    {.path = "/connection/websocket",
+	.allow = DOOR_READS,
+	.named = true,
+	.open = centrifugo_open},
+    {.path = "/api/",
+	.below = true,
+	.allow = DOOR_POSTS,
+	.served = api_served,
+	.judge = api_judge,
+	.body_max = api_body_max,
+	.answer = api_answer},
+    {.path = NULL}};
+
+const struct door centrifugo_door = {.name = "centrifugo",
+    .id = 3,
+    .own_ping = true,
+    .own_rate = true,
+    .keep_name = centrifugo_keep_name,
     .message = centrifugo_message,
     .render = centrifugo_render,
     .sweep = centrifugo_sweep,
     .drained = centrifugo_drained,
     .close_code = centrifugo_close_code,
-    .own_ping = true,
-    .own_rate = true};
+    .routes = centrifugo_routes};

@@ -12,6 +12,8 @@
 #include "hub/history.h"
 #include "member.h"
 
+extern const struct door centrifugo_door;
+
 /* In slot.flags: where the connection stands. Bits 8 to 15 count the commands
  * in a row that came over its rate. */
 enum {
@@ -91,15 +93,13 @@ command_slot(const struct command *c)
 	return conn_slot(c->ch, c->conn);
 }
 
-/* centrifugo.c */
+/* reply.c */
 
 /* The text of an error or a close code; "" for what is none. */
 const char *centrifugo_text(enum centrifugo_error code);
 
 /* Ends the connection with one of the codes from 3000. */
 void centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code);
-
-/* reply.c */
 
 /* Begins a reply: {"id":1,"what": follows. One at a time. */
 struct json_writer *reply_begin(const struct command *c, const char *what);
@@ -182,7 +182,19 @@ centrifugo_render(struct chat *ch, const struct publication *p, struct iovec *);
  * one of this connection. */
 void publish_again(const struct command *c, bool rpc);
 
+/* api.c: the server API. */
+bool api_served(const struct conf_live *live, struct http_span path);
+void api_judge(const struct conf_live *live, const struct http_request *r,
+    struct route *out);
+size_t api_body_max(const struct conf_live *live);
+void api_answer(struct chat *ch, const struct http_request *r, const char *body,
+    size_t len, struct route *out);
+
 /* connect.c */
+
+/* Keeps the name that came in the URL: the connect command enters it. */
+bool centrifugo_keep_name(
+    struct chat *ch, uint32_t conn, const char *name, size_t len);
 
 /* The answer to its connect stands in its output. */
 void centrifugo_connected(struct slot *s);

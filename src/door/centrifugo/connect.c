@@ -6,7 +6,8 @@
 #include "centrifugo.h"
 
 bool
-centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len)
+centrifugo_keep_name(
+    struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
 	struct slot *s = conn_slot(ch, conn);
 
@@ -38,7 +39,8 @@ claims_from_url(const struct command *c, struct claims *out)
 
 /* Finds out who it is. */
 static enum centrifugo_error
-identify(const struct command *c, struct json_value token, struct claims *out)
+connect_identify(
+    const struct command *c, struct json_value token, struct claims *out)
 {
 	enum centrifugo_error bad;
 	char peer[64];
@@ -58,7 +60,7 @@ identify(const struct command *c, struct json_value token, struct claims *out)
 
 /* Where the connection's own channel stands; false: it has none. */
 static bool
-own_position(const struct command *c, struct channel_name *name,
+connect_own_position(const struct command *c, struct channel_name *name,
     struct channel_position *at)
 {
 	uint32_t user = command_slot(c)->user;
@@ -79,7 +81,7 @@ centrifugo_connected(struct slot *s)
 
 /* Stores who it is, and enters it in presence. */
 static enum centrifugo_error
-enter(const struct command *c, const struct claims *claims)
+connect_enter(const struct command *c, const struct claims *claims)
 {
 	struct slot *s = command_slot(c);
 	struct channel_position at;
@@ -100,7 +102,7 @@ enter(const struct command *c, const struct claims *claims)
 			return C_INTERNAL; /* quota_text() says why */
 		user_list_add(c->ch, c->conn, user);
 	}
-	if (own_position(c, &name, &at))
+	if (connect_own_position(c, &name, &at))
 		s->offset = at.offset;
 	s->expires_ms = (uint64_t)claims->expires_ms;
 	KILL_POINT();
@@ -112,7 +114,7 @@ enter(const struct command *c, const struct claims *claims)
 
 /* The request to recover a channel out of connect's `subs`. */
 static enum centrifugo_error
-recovery_of(const struct command *c, struct json_value subs,
+connect_recovery(const struct command *c, struct json_value subs,
     const char *channel, struct recovery *r)
 {
 	struct json_value request, v[SUBSCRIBE_MEMBERS];
@@ -137,14 +139,12 @@ put_server_channel(struct command *c, struct json_writer *w,
 	struct recovery r;
 	uint32_t sub, *flags;
 
-	if (!take_string(channel, name.text, PRESENCE_NAME_MAX, &name.len) ||
-	    name.len == SIZE_MAX || !conf_channel_name_ok(name.text, name.len))
+	bad = take_channel(c->ch, channel, &name);
+	if (bad == C_END_BAD_REQUEST || bad == C_BAD_REQUEST)
 		return C_END_INVALID_TOKEN;
-	name.text[name.len] = '\0';
-	name.rule = conf_channel_find(&c->ch->live, name.text, name.len);
-	if (name.rule == NULL || name.text[0] == '#')
+	if (bad != C_OK || name.text[0] == '#')
 		return C_UNKNOWN_CHANNEL;
-	bad = recovery_of(c, subs, name.text, &r);
+	bad = connect_recovery(c, subs, name.text, &r);
 	if (bad != C_OK)
 		return bad;
 	bad =
@@ -174,7 +174,7 @@ each_subscription(
 
 /* What a worker told in a reply that it died with was not told. */
 static void
-untold(struct chat *ch, uint32_t sub)
+connect_untold(struct chat *ch, uint32_t sub)
 {
 	ch->hub->subscription[sub].flags &= ~(uint32_t)SUBSCRIPTION_TOLD;
 }
@@ -192,13 +192,13 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 	struct json_value v;
 	struct recovery r;
 
-	each_subscription(c, untold);
-	if (own_position(c, &name, &at)) {
+	each_subscription(c, connect_untold);
+	if (connect_own_position(c, &name, &at)) {
 		/* also after a takeover: what came meanwhile it did not get */
 		if (slot_is_entering(s))
 			s->offset = at.offset;
 		at.offset = s->offset;
-		bad = recovery_of(c, subs, name.text, &r);
+		bad = connect_recovery(c, subs, name.text, &r);
 		if (bad != C_OK)
 			return bad;
 		r.or_error = false;
@@ -245,7 +245,7 @@ put_connect(struct command *c, struct json_writer *w,
 	struct json_value channels;
 	enum centrifugo_error bad;
 	char client[C_CLIENT_ID];
-	size_t before;
+	size_t before, inside;
 
 	client_id(slot_id(c->ch->hub, c->conn), client);
 	json_member(claims->all, "channels", &channels);
@@ -259,8 +259,9 @@ put_connect(struct command *c, struct json_writer *w,
 	before = w->len;
 	json_put_name(w, "subs");
 	json_open(w, '{');
+	inside = w->len;
 	bad = put_subs(c, w, channels, subs);
-	if (w->len - before == sizeof(",\"subs\":{") - 1)
+	if (w->len == inside)
 		w->len = before; /* none */
 	else
 		json_close(w, '}');
@@ -287,9 +288,9 @@ command_connect(struct command *c)
 	    take_type(v[CONNECT_NAME], JSON_STRING) &&
 	    take_type(v[CONNECT_VERSION], JSON_STRING) &&
 	    take_type(v[CONNECT_HEADERS], JSON_OBJECT))
-		bad = identify(c, v[CONNECT_TOKEN], &claims);
+		bad = connect_identify(c, v[CONNECT_TOKEN], &claims);
 	if (bad == C_OK)
-		bad = enter(c, &claims);
+		bad = connect_enter(c, &claims);
 	if (bad == C_OK) {
 		w = reply_begin(c, "connect");
 		bad = put_connect(c, w, &claims, v[CONNECT_SUBS]);

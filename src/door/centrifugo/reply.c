@@ -1,4 +1,4 @@
-/* Replies and pushes as text. */
+/* Replies and pushes as text; errors and ends in words. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +9,45 @@ enum {
 	REPLY_MAX = 64 * 1024 * 1024, /* a frame is less */
 	REPLY_KEEP = 256 * 1024	      /* a larger buffer is given back */
 };
+
+const char *
+centrifugo_text(enum centrifugo_error code)
+{
+	static const struct {
+		enum centrifugo_error code;
+		const char *text;
+	} all[] = {{C_INTERNAL, "internal server error"},
+	    {C_UNKNOWN_CHANNEL, "unknown channel"},
+	    {C_PERMISSION_DENIED, "permission denied"},
+	    {C_ALREADY_SUBSCRIBED, "already subscribed"},
+	    {C_LIMIT_EXCEEDED, "limit exceeded"},
+	    {C_BAD_REQUEST, "bad request"}, {C_NOT_AVAILABLE, "not available"},
+	    {C_TOKEN_EXPIRED, "token expired"}, {C_EXPIRED, "expired"},
+	    {C_TOO_MANY_REQUESTS, "too many requests"},
+	    {C_UNRECOVERABLE, "unrecoverable position"},
+	    {C_END_SHUTDOWN, "shutdown"},
+	    {C_END_SERVER_ERROR, "internal server error"},
+	    {C_END_EXPIRED, "connection expired"}, {C_END_SLOW, "slow"},
+	    {C_END_INSUFFICIENT, "insufficient state"},
+	    {C_END_NO_PONG, "no pong"}, {C_END_TOO_MANY, "too many requests"},
+	    {C_END_INVALID_TOKEN, "invalid token"},
+	    {C_END_BAD_REQUEST, "bad request"}, {C_END_STALE, "stale"},
+	    {C_END_FORCED, "force disconnect"},
+	    {C_END_CHANNEL_LIMIT, "channel limit"},
+	    {C_END_NOT_AVAILABLE, "not available"}};
+	size_t k;
+
+	for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+		if (all[k].code == code)
+			return all[k].text;
+	return "";
+}
+
+void
+centrifugo_end(struct chat *ch, uint32_t conn, enum centrifugo_error code)
+{
+	conn_end(ch, conn, (enum close_code)code, REASON_NONE);
+}
 
 static struct json_writer writer;
 

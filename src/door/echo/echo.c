@@ -2,6 +2,9 @@
 #include "conn/conn.h"
 #include "door/door.h"
 
+extern const struct door echo_door;
+
+/* Answers a message with itself. */
 static void
 echo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
     size_t len, uint64_t position)
@@ -10,5 +13,21 @@ echo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 	    &(struct iovec){(void *)data, len}, 1, position);
 }
 
-const struct door_ops echo_door = {
-    .name = "echo", .binary = true, .message = echo_message};
+/* Whether the configuration has it. */
+static bool
+echo_served(const struct conf_live *live, struct http_span path)
+{
+	return live->echo;
+}
+
+static const struct door_route echo_routes[] = {
+    {.path = "/echo", .allow = DOOR_READS, .served = echo_served},
+    {.path = NULL}};
+
+const struct door echo_door = {.name = "echo",
+    .id = 2,
+    .binary = true,
+    .holds_back = true,
+    .message_max = CONF_MESSAGE_SIZE_MAX,
+    .message = echo_message,
+    .routes = echo_routes};

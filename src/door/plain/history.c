@@ -10,7 +10,7 @@ enum { HISTORY_LINES = 10, HISTORY_LINES_MAX = 100 };
 
 /* Takes N: 1 to HISTORY_LINES_MAX; false if it is something else. */
 static bool
-lines_take(const char *args, size_t len, uint32_t *out)
+history_lines(const char *args, size_t len, uint32_t *out)
 {
 	uint32_t n = 0;
 	size_t k;
@@ -29,7 +29,7 @@ lines_take(const char *args, size_t len, uint32_t *out)
 
 /* Finds the newest n; false if there is none. */
 static bool
-find(struct chat *ch, const char *room, size_t len,
+history_search(struct chat *ch, const char *room, size_t len,
     const struct conf_channel *rule, uint32_t n, struct history *found)
 {
 	struct channel_position at;
@@ -51,7 +51,7 @@ find(struct chat *ch, const char *room, size_t len,
 
 /* Writes one publication as a line; room as it stands in one. */
 static void
-put_line(
+history_put_line(
     struct chat *ch, struct json_writer *w, uint64_t position, const char *room)
 {
 	struct publication p;
@@ -72,8 +72,8 @@ put_line(
 /* Answers with what was found, oldest first; what is more than half of what
  * may wait for a client is left out. */
 static void
-answer(struct chat *ch, uint32_t conn, uint64_t position, const char *room,
-    const struct history *found)
+history_answer(struct chat *ch, uint32_t conn, uint64_t position,
+    const char *room, const struct history *found)
 {
 	struct json_writer w;
 	uint32_t k, first = 0;
@@ -85,7 +85,7 @@ answer(struct chat *ch, uint32_t conn, uint64_t position, const char *room,
 		json_put(&w, room, strlen(room));
 		for (k = found->n - first; k > 0 && !json_writer_failed(&w);
 		     k--)
-			put_line(ch, &w, found->position[k - 1], room);
+			history_put_line(ch, &w, found->position[k - 1], room);
 		first += (found->n - first + 1) / 2;
 	} while (json_writer_failed(&w) && first < found->n);
 	if (json_writer_failed(&w))
@@ -108,7 +108,7 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 	uint32_t n;
 
 	if (!name_take(&args, &len, room, &room_len) ||
-	    !lines_take(args, len, &n)) {
+	    !history_lines(args, len, &n)) {
 		conn_tell(ch, conn, position,
 		    "* usage: /history ROOM [1 to %d]", HISTORY_LINES_MAX);
 		return;
@@ -119,9 +119,9 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 	    : NULL;
 	if (rule == NULL || rule->history == 0)
 		conn_tell(ch, conn, position, "* %s keeps no history", shown);
-	else if (!find(ch, room, room_len, rule, n, &found))
+	else if (!history_search(ch, room, room_len, rule, n, &found))
 		conn_tell(
 		    ch, conn, position, "* nothing was said in %s", shown);
 	else
-		answer(ch, conn, position, shown, &found);
+		history_answer(ch, conn, position, shown, &found);
 }

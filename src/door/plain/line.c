@@ -1,5 +1,5 @@
-/* What stands in lines of the plain door: names, and texts that are a part of
- * an answer. */
+/* What stands in lines of the plain door: names, texts, and those of them that
+ * are a part of an answer. */
 #include <string.h>
 
 #include "plain.h"
@@ -69,4 +69,42 @@ plain_put_text(struct json_writer *w, const char *text, size_t len)
 	}
 	if (at > begin)
 		json_put(w, text + begin, at - begin);
+}
+
+/* The T of {"text": T}, decoded; false if the data is anything else. */
+static bool
+line_text_only(struct json_value data, struct json_value *text)
+{
+	struct json_iter iter = json_iter(data, JSON_OBJECT);
+	struct json_value name, more;
+
+	return json_next_member(&iter, &name, text) &&
+	    json_string_equals(name, "text") && text->type == JSON_STRING &&
+	    !json_next_member(&iter, &name, &more);
+}
+
+struct iovec
+plain_text(const struct publication *p)
+{
+	static struct json_writer w;
+	struct json_value data, text;
+	ssize_t n;
+
+	if (p->format == FORMAT_TEXT)
+		return (struct iovec){(void *)p->data, p->data_len};
+	json_writer_deinit(&w);
+	json_writer_init_growing(&w, (size_t)p->data_len + 1);
+	if (!json_validate(p->data, p->data_len, &data))
+		return (struct iovec){NULL, 0};
+	if (!line_text_only(data, &text)) {
+		json_put_compact(&w, data);
+		return (struct iovec){w.buf, w.len};
+	}
+	/* decoded in place of the copy of its text: it only shrinks */
+	json_put(&w, text.p, text.len);
+	if (json_writer_failed(&w))
+		return (struct iovec){NULL, 0};
+	text.p = w.buf;
+	n = json_string(text, w.buf, w.len);
+	return (struct iovec){w.buf, n < 0 ? 0 : (size_t)n};
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "codec/json.h"
-#include "codec/ws.h"
 #include "plain.h"
 
 /* Of the names that /who tells. Larger: an answer fills a small queue; smaller:
@@ -24,7 +23,7 @@ static const char help[] =
 
 /* Publishes a text to a user who must be here. */
 static bool
-whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
+plain_whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
     const char *text, size_t len)
 {
 	const struct publishing what = {
@@ -42,7 +41,7 @@ whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
 
 /* "/msg bob TEXT". */
 static void
-command_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
+plain_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
 	char to[NAME_WORD_MAX];
@@ -53,14 +52,14 @@ command_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
 		    ch, conn, position, "* no private messages are sent here");
 	else if (!name_take(&args, &len, to, &to_len) || len == 0)
 		conn_tell(ch, conn, position, "* usage: /msg USER TEXT");
-	else if (!whisper(ch, conn, to, to_len, args, len))
+	else if (!plain_whisper(ch, conn, to, to_len, args, len))
 		conn_tell(ch, conn, position, "* %s is not connected",
 		    plain_name(to, to_len));
 }
 
 /* "/who": "* 2 users: alice, bob". */
 static void
-command_who(struct chat *ch, uint32_t conn, uint64_t position)
+plain_who(struct chat *ch, uint32_t conn, uint64_t position)
 {
 	static char text[WHO_BYTES + NAME_SHOWN_MAX + 64];
 	size_t n, users = user_first(ch, &n), k, at;
@@ -85,7 +84,7 @@ command_who(struct chat *ch, uint32_t conn, uint64_t position)
 
 /* Whether the text is this command, alone or with arguments behind it. */
 static bool
-is_command(const char *name, const char **text, size_t *len)
+plain_is_command(const char *name, const char **text, size_t *len)
 {
 	size_t n = strlen(name);
 
@@ -101,7 +100,7 @@ is_command(const char *name, const char **text, size_t *len)
 
 /* A line that begins with one slash. */
 static void
-command(struct chat *ch, uint32_t conn, const char *text, size_t len,
+plain_command(struct chat *ch, uint32_t conn, const char *text, size_t len,
     uint64_t position)
 {
 	const char *space = memchr(text, ' ', len);
@@ -109,21 +108,21 @@ command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 	deliver_settle(ch); /* answers do not overtake what was said before */
 	if (ch->conn[conn].phase != CONN_OPEN)
 		return; /* it reads too slowly: it has left its rooms */
-	if (is_command("/msg", &text, &len))
-		command_msg(ch, conn, text, len, position);
-	else if (is_command("/who", &text, &len))
-		command_who(ch, conn, position);
-	else if (is_command("/join", &text, &len))
-		command_join(ch, conn, text, len, position);
-	else if (is_command("/leave", &text, &len))
-		command_leave(ch, conn, text, len, position);
-	else if (is_command("/rooms", &text, &len))
-		command_rooms(ch, conn, position);
-	else if (is_command("/to", &text, &len))
-		command_to(ch, conn, text, len, position);
-	else if (is_command("/history", &text, &len))
+	if (plain_is_command("/msg", &text, &len))
+		plain_msg(ch, conn, text, len, position);
+	else if (plain_is_command("/who", &text, &len))
+		plain_who(ch, conn, position);
+	else if (plain_is_command("/join", &text, &len))
+		plain_join(ch, conn, text, len, position);
+	else if (plain_is_command("/leave", &text, &len))
+		plain_leave(ch, conn, text, len, position);
+	else if (plain_is_command("/rooms", &text, &len))
+		plain_rooms(ch, conn, position);
+	else if (plain_is_command("/to", &text, &len))
+		plain_to(ch, conn, text, len, position);
+	else if (plain_is_command("/history", &text, &len))
 		plain_history(ch, conn, text, len, position);
-	else if (is_command("/help", &text, &len))
+	else if (plain_is_command("/help", &text, &len))
 		conn_tell(ch, conn, position, "%s", help);
 	else {
 		if (space != NULL)
@@ -138,57 +137,21 @@ static void
 plain_message(struct chat *ch, uint32_t conn, int kind, const char *data,
     size_t len, uint64_t position)
 {
-	const char *bad;
+	struct room_answer bad;
 
 	if (len > 0 && data[0] == '/' && !(len > 1 && data[1] == '/')) {
-		command(ch, conn, data, len, position);
+		plain_command(ch, conn, data, len, position);
 		return;
 	}
 	if (len > 0 && data[0] == '/') {
 		data++;
 		len--;
 	}
-	bad = plain_say(ch, conn, "lobby", 5, data, len);
-	if (bad != NULL)
-		conn_tell(ch, conn, position, bad, "lobby");
-}
-
-/* The T of {"text": T}, decoded; false if the data is anything else. */
-static bool
-text_only(struct json_value data, struct json_value *text)
-{
-	struct json_iter iter = json_iter(data, JSON_OBJECT);
-	struct json_value name, more;
-
-	return json_next_member(&iter, &name, text) &&
-	    json_string_equals(name, "text") && text->type == JSON_STRING &&
-	    !json_next_member(&iter, &name, &more);
-}
-
-struct iovec
-plain_text(const struct publication *p)
-{
-	static struct json_writer w;
-	struct json_value data, text;
-	ssize_t n;
-
-	if (p->format == FORMAT_TEXT)
-		return (struct iovec){(void *)p->data, p->data_len};
-	json_writer_deinit(&w);
-	json_writer_init_growing(&w, (size_t)p->data_len + 1);
-	if (!json_validate(p->data, p->data_len, &data))
-		return (struct iovec){NULL, 0};
-	if (!text_only(data, &text)) {
-		json_put_compact(&w, data);
-		return (struct iovec){w.buf, w.len};
-	}
-	/* decoded in place of the copy of its text: it only shrinks */
-	json_put(&w, text.p, text.len);
-	if (json_writer_failed(&w))
-		return (struct iovec){NULL, 0};
-	text.p = w.buf;
-	n = json_string(text, w.buf, w.len);
-	return (struct iovec){w.buf, n < 0 ? 0 : (size_t)n};
+	bad = plain_say(
+	    ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN, data, len);
+	if (bad.before != NULL)
+		plain_tell_room(ch, conn, position, bad, PRESENCE_LOBBY_NAME,
+		    PRESENCE_LOBBY_LEN);
 }
 
 /* "alice says: TEXT", "[room] alice says: TEXT" or "alice whispers: TEXT". A
@@ -221,7 +184,25 @@ plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 	return 4;
 }
 
-const struct door_ops plain_door = {.name = "plain",
+/* Its subprotocol, if the client offers that, and who it is. */
+static const char *
+plain_open(const struct http_request *r, struct route *out)
+{
+	if (http_offers(r, "chatd.plain"))
+		out->protocol = "chatd.plain";
+	return route_names(r, "user is missing: connect to /ws?user=NAME", out);
+}
+
+static const struct door_route plain_routes[] = {
+    {.path = "/ws", .allow = DOOR_READS, .named = true, .open = plain_open},
+    {.path = NULL}};
+
+const struct door plain_door = {.name = "plain",
+    .id = 1,
+    .lobby = true,
+    .idles = true,
+    .one_command = true,
+    .routes = plain_routes,
     .message = plain_message,
     .render = plain_render,
     .drained = plain_drained};

@@ -36,38 +36,43 @@ room_take(struct chat *ch, uint32_t conn, const char **args, size_t *len,
 	return false;
 }
 
+/* Whether a name is the lobby's. */
 static bool
-is_lobby(const char *room, size_t len)
+room_is_lobby(const char *room, size_t len)
 {
-	return len == 5 && memcmp(room, "lobby", 5) == 0;
+	return len == PRESENCE_LOBBY_LEN &&
+	    memcmp(room, PRESENCE_LOBBY_NAME, len) == 0;
 }
 
 /* Whether the rules let somebody with a name in. */
 static bool
-may_join(struct chat *ch, const struct conf_channel *rule)
+room_may_join(struct chat *ch, const struct conf_channel *rule)
 {
 	return rule->subscribe == CONF_SUBSCRIBE_ALL ||
 	    rule->subscribe == CONF_SUBSCRIBE_USERS ||
 	    (rule->subscribe == CONF_SUBSCRIBE_TOKEN && ch->live.insecure);
 }
 
-/* What to say of a refusal, with the room's place in it; `other` if that was
- * not for a quota. */
-static const char *
-room_refused(const char *before, const char *after, const char *other)
+/* What is said of a room, its name being between these two. */
+static struct room_answer
+room_says(const char *before, const char *after)
 {
-	static char text[256];
+	return (struct room_answer){before, after, NULL};
+}
+
+/* What to say of a refusal: the quota that it was for, or if it was for none
+ * `other`. */
+static struct room_answer
+room_refused(const char *before, const char *after, struct room_answer other)
+{
 	const char *why = quota_text();
 
-	if (why == NULL)
-		return other;
-	snprintf(text, sizeof(text), "* %s%%s%s: %s", before, after, why);
-	return text;
+	return why == NULL ? other : (struct room_answer){before, after, why};
 }
 
 /* Joins; returns what to say of it. */
-static const char *
-join(struct chat *ch, uint32_t conn, const char *room, size_t len,
+static struct room_answer
+room_join(struct chat *ch, uint32_t conn, const char *room, size_t len,
     uint64_t position)
 {
 	const struct conf_channel *rule =
@@ -78,12 +83,12 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 	uint32_t sub;
 
 	if (rule == NULL)
-		return "* there is no room %s";
-	if (is_lobby(room, len))
-		return "* you are in %s already";
-	if (!may_join(ch, rule)) {
+		return room_says("there is no room ", "");
+	if (room_is_lobby(room, len))
+		return room_says("you are in ", " already");
+	if (!room_may_join(ch, rule)) {
 		channel_undo(ch, conn, room, len, terms.key);
-		return "* you may not join %s";
+		return room_says("you may not join ", "");
 	}
 	if (rule->presence)
 		terms.flags |= SUBSCRIPTION_PRESENT;
@@ -95,71 +100,73 @@ join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 	switch (r) {
 	case CHANNEL_OK:
 		channel_tell_join(ch, sub);
-		return "* joined %s";
+		return room_says("joined ", "");
 	case CHANNEL_ALREADY:
-		return "* you are in %s already";
+		return room_says("you are in ", " already");
 	case CHANNEL_LIMIT:
 		return room_refused("you are in too many rooms to join ", "",
-		    "* you are in too many rooms to join %s");
+		    room_says("you are in too many rooms to join ", ""));
 	default:
 		return room_refused("", " was not joined",
-		    "* the server is full: %s was not joined");
+		    room_says("the server is full: ", " was not joined"));
 	}
 }
 
-/* Says something that has a room's name in it. */
-static void
-tell_room(struct chat *ch, uint32_t conn, uint64_t position, const char *format,
-    const struct room_word *room)
+void
+plain_tell_room(struct chat *ch, uint32_t conn, uint64_t position,
+    struct room_answer answer, const char *room, size_t len)
 {
-	conn_tell(
-	    ch, conn, position, format, plain_name(room->text, room->len));
+	conn_tell(ch, conn, position, "* %s%s%s%s%s", answer.before,
+	    plain_name(room, len), answer.after, answer.why != NULL ? ": " : "",
+	    answer.why != NULL ? answer.why : "");
 }
 
 void
-command_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
+plain_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
 	struct room_word room;
 
 	if (room_take(
 		ch, conn, &args, &len, &room, true, position, "/join ROOM"))
-		tell_room(ch, conn, position,
-		    join(ch, conn, room.text, room.len, position), &room);
+		plain_tell_room(ch, conn, position,
+		    room_join(ch, conn, room.text, room.len, position),
+		    room.text, room.len);
 }
 
 /* Leaves; returns what to say of it. */
-static const char *
-leave(struct chat *ch, uint32_t conn, const char *room, size_t len,
+static struct room_answer
+room_leave(struct chat *ch, uint32_t conn, const char *room, size_t len,
     uint64_t position)
 {
 	struct slot *s = conn_slot(ch, conn);
 
-	if (is_lobby(room, len))
-		return "* everybody here is in the %s";
+	if (room_is_lobby(room, len))
+		return room_says("everybody here is in the ", "");
 	if (channel_subscription(ch, conn, room, len) != SHM_NONE) {
 		SHM_STORE(s->left, (uint32_t)position);
 		channel_finish(ch, conn, room, len);
 	} else if (!ch->replaying || SHM_OWN(s->left) != (uint32_t)position)
-		return "* you are not in %s";
+		return room_says("you are not in ", "");
 	/* else by this very command, before a takeover */
-	return "* left %s";
+	return room_says("left ", "");
 }
 
 void
-command_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
+plain_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
 	struct room_word room;
 
 	if (room_take(
 		ch, conn, &args, &len, &room, true, position, "/leave ROOM"))
-		tell_room(ch, conn, position,
-		    leave(ch, conn, room.text, room.len, position), &room);
+		plain_tell_room(ch, conn, position,
+		    room_leave(ch, conn, room.text, room.len, position),
+		    room.text, room.len);
 }
 
 void
-command_rooms(struct chat *ch, uint32_t conn, uint64_t position)
+plain_rooms(struct chat *ch, uint32_t conn, uint64_t position)
 {
 	static char text[ROOMS_BYTES];
 	struct subscription_walk w = subscription_walk(ch->hub, conn);
@@ -182,10 +189,11 @@ command_rooms(struct chat *ch, uint32_t conn, uint64_t position)
 	text[at] = '\0';
 	if (more > 0)
 		snprintf(text + at, sizeof(text) - at, ", and %u more", more);
-	conn_tell(ch, conn, position, "* you are in lobby%s", text);
+	conn_tell(
+	    ch, conn, position, "* you are in %s%s", PRESENCE_LOBBY_NAME, text);
 }
 
-const char *
+struct room_answer
 plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
     const char *text, size_t len)
 {
@@ -197,37 +205,38 @@ plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
 	uint64_t mask;
 
 	if (rule == NULL)
-		return "* there is no room %s";
+		return room_says("there is no room ", "");
 	if (rule->publish == CONF_PUBLISH_NONE)
-		return "* you may not write to %s";
+		return room_says("you may not write to ", "");
 	if (rule->publish == CONF_PUBLISH_SUBSCRIBERS &&
-	    !is_lobby(room, room_len) &&
+	    !room_is_lobby(room, room_len) &&
 	    channel_subscription(ch, conn, room, room_len) == SHM_NONE)
-		return "* you are not in %s";
+		return room_says("you are not in ", "");
 	switch (publish(ch, room, room_len, PUBLISH_MAKE, &what, &p, &mask)) {
 	case PUBLISH_OK:
-		return NULL;
+		return room_says(NULL, "");
 	case PUBLISH_TOO_BIG:
-		return "* too long for %s";
+		return room_says("too long for ", "");
 	default:
 		return room_refused("nothing was written to ", "",
-		    "* the server is full: nothing was written to %s");
+		    room_says(
+			"the server is full: nothing was written to ", ""));
 	}
 }
 
 void
-command_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
+plain_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
 	struct room_word room;
-	const char *bad;
+	struct room_answer bad;
 
 	if (!room_take(
 		ch, conn, &args, &len, &room, false, position, "/to ROOM TEXT"))
 		return;
 	bad = plain_say(ch, conn, room.text, room.len, args, len);
-	if (bad != NULL)
-		tell_room(ch, conn, position, bad, &room);
+	if (bad.before != NULL)
+		plain_tell_room(ch, conn, position, bad, room.text, room.len);
 }
 
 void

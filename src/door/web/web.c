@@ -108,7 +108,7 @@ out:
 	return bytes;
 }
 
-void
+static void
 web_init(void)
 {
 	for (int k = 0; k < WEB_FILES; k++)
@@ -122,7 +122,7 @@ web_init(void)
 		}
 }
 
-int
+static int
 web_read(const char *folder, struct bundle *b)
 {
 	struct image head = {.file = {{.at = 0}}};
@@ -201,7 +201,7 @@ image_use(const char *image, size_t len)
 	return true;
 }
 
-int
+static int
 web_map(int fd)
 {
 	static void *mapped; /* what is served now; NULL: built in */
@@ -232,7 +232,7 @@ web_map(int fd)
 	return 0;
 }
 
-void
+static void
 web_log(const char *folder, const char *image, size_t len)
 {
 	struct image head;
@@ -249,22 +249,23 @@ web_log(const char *folder, const char *image, size_t len)
 			    web_files[k].name);
 }
 
-const struct web_file *
+/* The file at a path that has one. */
+static const struct web_file *
 web_find(struct http_span path)
 {
-	int k;
+	int k = 0;
 
-	for (k = 0; k < WEB_FILES; k++)
-		if (path.p != NULL && path.len == strlen(web_files[k].path) &&
-		    memcmp(path.p, web_files[k].path, path.len) == 0)
-			return &web_files[k];
-	return NULL;
+	while (k < WEB_FILES - 1 && !http_span_is(path, web_files[k].path))
+		k++;
+	return &web_files[k];
 }
 
-void
-web_answer(const struct web_file *file, const struct http_request *r,
+/* Answers a GET: the file in the form that is wanted, or 304. */
+static void
+web_judge(const struct conf_live *live, const struct http_request *r,
     struct route *out)
 {
+	const struct web_file *file = web_find(r->path);
 	bool gzip = r->gzip && file->form[1].begin != NULL;
 	const struct web_form *form = &file->form[gzip];
 	struct http_span seen = r->none_match;
@@ -281,3 +282,15 @@ web_answer(const struct web_file *file, const struct http_request *r,
 		    NULL))
 		out->status = 304;
 }
+
+static const struct door_files web_folder = {
+    .init = web_init, .read = web_read, .map = web_map, .log = web_log};
+
+static const struct door_route web_routes[] = {
+    {.path = "/", .allow = DOOR_READS, .judge = web_judge},
+    {.path = "/chatd.css", .allow = DOOR_READS, .judge = web_judge},
+    {.path = "/chatd.js", .allow = DOOR_READS, .judge = web_judge},
+    {.path = NULL}};
+
+const struct door web_door = {
+    .name = "web", .routes = web_routes, .files = &web_folder};

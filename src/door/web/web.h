@@ -1,14 +1,17 @@
-/* web: the files of the web page. For web.c, files.c and route.c. */
+/* web: the files of the web page. For web.c and files.c. */
 #ifndef CHATD_SRC_DOOR_WEB_H
 #define CHATD_SRC_DOOR_WEB_H
 
 #include "door/door.h"
 
+extern const struct door web_door;
+
 enum {
 	WEB_FILES = 3,
 	WEB_HEADERS = 640,
 	WEB_ETAG = 20,
-	WEB_FILE_MAX = 1024 * 1024 /* of a folder; answers are held whole */
+	WEB_FILE_MAX = 1024 * 1024, /* of a folder; answers are held whole */
+	WEB_IMAGE_MAX = 3 * 1024 * 1024 + 4096
 };
 
 /* One form of a file; begin NULL: there is none. */
@@ -26,12 +29,5 @@ struct web_file {
 };
 
 extern struct web_file web_files[WEB_FILES];
-
-/* The file at a path, or NULL. */
-const struct web_file *web_find(struct http_span path);
-
-/* Answers a GET: the file in the form that is wanted, or 304. */
-void web_answer(const struct web_file *file, const struct http_request *r,
-    struct route *out);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../../unit/charge_check.h"
+#include "door/registry.h"
 #include "hub/input.h"
 #include "hub/kept.h"
 #include "hub/output.h"
@@ -412,6 +413,7 @@ presence_look(struct look *l)
 {
 	const struct hub *h = l->h;
 	uint64_t *mask = calloc(h->n_entries, sizeof(*mask)), have;
+	const struct door *door;
 	uint32_t i, c;
 	struct presence_view v;
 
@@ -422,7 +424,8 @@ presence_look(struct look *l)
 			continue;
 		if (h->slot[i].user < h->n_entries)
 			mask[h->slot[i].user] |= 1ull << slot_worker(h, i);
-		if (h->slot[i].door == DOOR_PLAIN)
+		door = door_by_id(h->slot[i].door);
+		if (door != NULL && door->lobby)
 			mask[PRESENCE_LOBBY] |= 1ull << slot_worker(h, i);
 	}
 	for (i = 0; i < h->n_subscriptions; i++) {
