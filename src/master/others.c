@@ -25,7 +25,7 @@ enum {
 
 /* Where a child's line is: in shared memory if it may write there. */
 static struct shm_line *
-line_of(const struct master *m, const struct child *c)
+others_line(const struct master *m, const struct child *c)
 {
 	if ((c->kind->gets & CHILD_HUB) != 0)
 		return &m->hub.line[c->at];
@@ -35,7 +35,7 @@ line_of(const struct master *m, const struct child *c)
 
 /* Takes a place for the next child of a kind. */
 static bool
-place_take(struct master *m, const struct child_kind *kind, int number)
+others_place(struct master *m, const struct child_kind *kind, int number)
 {
 	int i = 0;
 
@@ -76,7 +76,7 @@ kind_check(const struct master *m, const struct child_kind *kind, char *error,
 
 /* Maps the lines outside of shared memory, in a new file if there is none. */
 static int
-pages_map(struct master *m)
+others_map(struct master *m)
 {
 	struct nursery *n = &m->nursery;
 	void *p;
@@ -97,7 +97,7 @@ pages_map(struct master *m)
 /* The children of the program before this one keep their places, whose kinds
  * have come back by name; those of kinds that are new come behind. */
 static int
-places_fill(struct master *m, char *error, size_t error_len)
+others_fill(struct master *m, char *error, size_t error_len)
 {
 	const struct child_kind *kind;
 	int have;
@@ -108,7 +108,7 @@ places_fill(struct master *m, char *error, size_t error_len)
 		for (int i = 0; i < m->n_others; i++)
 			have += m->other[i].kind == kind;
 		for (; have < kind->n; have++)
-			if (!place_take(m, kind, have)) {
+			if (!others_place(m, kind, have)) {
 				snprintf(error, error_len,
 				    "more than %d processes besides workers",
 				    SHM_OTHERS);
@@ -147,15 +147,15 @@ others_init(struct master *m, char *error, size_t error_len)
 		m->member[i].child.line = &m->hub.line[i];
 	strangers_dismiss(m);
 	if (others_check(m, error, error_len) == -1 ||
-	    places_fill(m, error, error_len) == -1)
+	    others_fill(m, error, error_len) == -1)
 		return -1;
-	if (m->n_others > 0 && pages_map(m) == -1) {
+	if (m->n_others > 0 && others_map(m) == -1) {
 		snprintf(error, error_len, "lines: %s", strerror(errno));
 		return -1;
 	}
 	for (int i = 0; i < m->n_others; i++)
 		if (m->other[i].kind != NULL)
-			m->other[i].line = line_of(m, &m->other[i]);
+			m->other[i].line = others_line(m, &m->other[i]);
 	return 0;
 }
 
@@ -338,12 +338,14 @@ others_save(const struct master *m, FILE *f)
 }
 
 bool
-others_load(struct master *m, const char *line)
+others_load(struct master *m, const char *key, const char *line)
 {
 	char name[CHILD_NAME];
 	struct child *c, in = {.link = -1};
 	int i;
 
+	if (strcmp(key, "lines") == 0)
+		return sscanf(line, "%d", &m->nursery.pages) == 1;
 	if (sscanf(line, "%31s", name) != 1 || !child_load(&in, line))
 		return false;
 	if (in.at < SHM_WORKERS || in.at >= SHM_LINES)

@@ -28,10 +28,10 @@ uint32_t others_starting(const struct master *m);
 void others_renew(struct master *m);
 int others_left(const struct master *m);
 bool others_renew_next(struct master *m, uint64_t now);
-/* Lines "child ..." of the state, and one without its key; false: it makes no
- * sense. */
+/* Lines "child ..." and "lines ..." of the state, and such a line by its key;
+ * false: it makes no sense. */
 void others_save(const struct master *m, FILE *f);
-bool others_load(struct master *m, const char *line);
+bool others_load(struct master *m, const char *key, const char *line);
 void others_descriptors(const struct master *m, void (*f)(int fd));
 void others_drop(struct master *m); /* in a child */
 /* When all workers have left: tells them to leave, and ends and reaps those

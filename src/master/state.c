@@ -471,10 +471,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return buried_parse(m, value);
 	else if (strcmp(key, "member") == 0)
 		return member_parse(m, value);
-	else if (strcmp(key, "child") == 0)
-		return others_load(m, value);
-	else if (strcmp(key, "lines") == 0)
-		return sscanf(value, "%d", &m->nursery.pages) == 1;
+	else if (strcmp(key, "child") == 0 || strcmp(key, "lines") == 0)
+		return others_load(m, key, value);
 	else if (strcmp(key, "keep") == 0)
 		return keep_parse(m, value);
 	else if (strcmp(key, "policy") == 0)

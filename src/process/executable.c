@@ -37,7 +37,7 @@ struct passport_page {
 
 /* A descriptor that crosses an exec. */
 static int
-descriptor_keep(int fd)
+passport_keep(int fd)
 {
 	int copy = fd == -1 ? -1 : fcntl(fd, F_DUPFD, STDERR_FILENO + 1);
 
@@ -48,13 +48,13 @@ descriptor_keep(int fd)
 
 /* The file of the shared memory, as its kind gets it. */
 static int
-memory_keep(const struct child_kind *kind, const struct nursery *n)
+passport_memory(const struct child_kind *kind, const struct nursery *n)
 {
 	char path[40];
 	int fd;
 
 	if ((kind->gets & CHILD_HUB) != 0)
-		return descriptor_keep(n->hub->fd);
+		return passport_keep(n->hub->fd);
 	if ((kind->gets & CHILD_HUB_LOOK) == 0)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", n->hub->fd);
@@ -80,10 +80,10 @@ passport_write(struct passport *p, const struct child *c,
 
 	memcpy(page.hash_key, n->hub->hash_key, sizeof(page.hash_key));
 	*p = (struct passport){.file = memfd_create("chatd-passport", 0),
-	    .link = descriptor_keep(link),
-	    .log = descriptor_keep(n->log),
-	    .hub = memory_keep(c->kind, n),
-	    .page = (c->kind->gets & CHILD_HUB) == 0 ? descriptor_keep(n->pages)
+	    .link = passport_keep(link),
+	    .log = passport_keep(n->log),
+	    .hub = passport_memory(c->kind, n),
+	    .page = (c->kind->gets & CHILD_HUB) == 0 ? passport_keep(n->pages)
 						     : -1};
 	page.fd = *p;
 	page.log = p->log;
@@ -162,7 +162,7 @@ passport_read(int fd, const struct child_kind *kind, struct passport_page *p)
 
 /* Maps what the kind gets. */
 static void
-memory_map(
+executable_map(
     struct child_start *start, struct hub *hub, const struct passport_page *p)
 {
 	char error[256];
@@ -207,7 +207,7 @@ executable_main(int argc, char **argv, const struct child_kind *kind)
 	start.number = p.number;
 	start.generation = p.generation;
 	start.link = p.fd.link;
-	memory_map(&start, &hub, &p);
+	executable_map(&start, &hub, &p);
 	child_enter(&start, p.at);
 	kind->main(&start);
 	return 0;
