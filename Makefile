@@ -6,6 +6,7 @@
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 MANDIR ?= $(PREFIX)/share/man
+LIBEXECDIR ?= $(PREFIX)/libexec
 UNITDIR ?= /usr/lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 PORT ?= 8080
@@ -29,7 +30,8 @@ WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes \
 OPT := -O2 -g -fno-strict-aliasing -fno-plt
 CPPFLAGS += -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DLIBBSD_OVERLAY \
 	-isystem /usr/include/bsd -Iinclude -DCHATD_VERSION='"$(VERSION)"' \
-	-DCHATD_SYSCONFDIR='"$(SYSCONFDIR)"'
+	-DCHATD_SYSCONFDIR='"$(SYSCONFDIR)"' \
+	-DCHATD_LIBEXECDIR='"$(LIBEXECDIR)/chatd"'
 ifeq ($(VARIANT),san)
 OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -fno-strict-aliasing
@@ -51,7 +53,7 @@ LDLIBS += -lseccomp -levent_core -luring -lunistring -lcrypto -lidn2 -lbsd \
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
 
-LIB_SRC := $(filter-out src/chatd.c src/chatctl.c,$(wildcard src/*/*.c src/*/*/*.c))
+LIB_SRC := $(wildcard src/*/*.c src/*/*/*.c)
 LIB_OBJ := $(LIB_SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/conf/parse.o
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -120,7 +122,7 @@ $(OUT)/libchatd.a: $(LIB_OBJ)
 	$(call say,AR)
 	$(Q)ar rcs $@ $^
 
-$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
@@ -129,13 +131,37 @@ $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
 
 # A chatd that lays shared memory out in another way, for the test that an
 # upgrade to it is refused.
-$(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+$(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o \
+    $(OUT)/obj/kinds.o $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
 	    -c -o $(@D)/layout.o $<
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(@D)/layout.o \
-	    $(OUT)/libchatd.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
+	    $(@D)/layout.o $(OUT)/libchatd.a $(LDLIBS)
+
+# A chatd with three more kinds of children, one of them a program of its own.
+$(OUT)/kinds/sbin/chatd: tests/kinds/kinds.c tests/kinds/count.c \
+    tests/kinds/count.h $(OUT)/obj/chatd.o $(OUT)/libchatd.a \
+    $(OUT)/kinds/libexec/chatd/apart
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) \
+	    $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+	$(Q)ln -sf ../../chatctl $(@D)/chatctl
+$(OUT)/kinds/libexec/chatd/apart: tests/kinds/apart.c tests/kinds/count.c \
+    tests/kinds/count.h $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(OUT)/libchatd.a \
+	    $(LDFLAGS) $(LDLIBS)
+# That program, of another layout than chatd.
+$(OUT)/kinds/apart-other: tests/kinds/apart.c tests/kinds/count.c \
+    src/hub/layout.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
+	    -o $@ $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
@@ -178,7 +204,8 @@ $(OUT)/bench/accept: tests/bench/accept/accept.c $(OUT)/libchatd.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
 units: $(UNIT)
-kills: $(KILL) $(OUT)/fault/soak
+kills: $(KILL) $(OUT)/fault/soak $(OUT)/kinds/sbin/chatd \
+    $(OUT)/kinds/apart-other
 fuzzers: $(FUZZ)
 
 deps:

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "base/streams.h"
+#include "base/title.h"
 #include "master/daemon.h"
 #include "master/options.h"
 #include "master/resume.h"
 #include "master/start.h"
 #include "master/fdstore.h"
+#include "process/kinds.h"
 
 enum { STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
@@ -109,7 +111,8 @@ main(int argc, char **argv)
 
 	if (streams_hold() == -1)
 		err(STATUS_FAILURE, "descriptors 0 to 2: /dev/null");
-	daemon_init_title(argc, argv, environ);
+	title_init(argc, argv, environ);
+	child_kinds_use(kinds);
 	/* Before anything is closed or unblocked: all that is inherited is
 	 * meant. */
 	if (argc == 3 && strcmp(argv[1], RESUME_OPTION) == 0)

@@ -95,7 +95,7 @@ conn_open(struct chat *ch, uint32_t i, const struct door *door,
 	conn_request_clear(ch, i);
 	c->user.next = c->user.previous = 0;
 	c->user.entry = SHM_NONE;
-	SHM_STORE(s->last, SHM_OWN(ch->hub->me->cursor));
+	SHM_STORE(s->last, SHM_OWN(ch->hub->mine->cursor));
 	slot_set(ch->hub, i, SLOT_OPEN);
 	c->phase = CONN_OPEN;
 	conn_pending(ch, -1);

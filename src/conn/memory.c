@@ -37,7 +37,7 @@ memory_next_output(void *arg, struct output **o, uint32_t *slot)
 {
 	struct walk *w = arg;
 
-	stats_tick(w->ch->hub);
+	line_tick(w->ch->hub);
 	while (conn_next(w->ch, &w->at))
 		if (memory_has_output(w->ch, w->at)) {
 			*o = &w->ch->conn[w->at].out;
@@ -105,7 +105,7 @@ memory_relieve(struct chat *ch)
 	    conn_name(ch, worst));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
 	conn_drop_later(ch, worst, NULL);
-	stats_tick(ch->hub);
+	line_tick(ch->hub);
 	return true;
 }
 

@@ -210,7 +210,7 @@ reading_message(struct reading *r, uint64_t position)
 
 	do {
 		reading_do(r, position);
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 		if (ch->conn[r->i].phase != CONN_OPEN)
 			return false;
 		if (ch->rest_from == 0) {
@@ -376,12 +376,12 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 	}
 	if (known > start)
 		r.at = known - start < len ? (size_t)(known - start) : len;
-	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
-	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
+	SHM_STORE(ch->hub->mine->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->mine->hand, HAND_INPUT);
 	conn_budget_begin(ch, i, len > READ_LONG);
 	if (reading_run(&r))
 		conn_wait(ch, i, true);
-	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+	SHM_STORE(ch->hub->mine->hand, HAND_NOTHING);
 }
 
 /* What waits, from the part; false: it makes no sense. */
@@ -422,13 +422,13 @@ conn_input_rest(struct chat *ch, uint32_t i)
 		conn_drop_later(ch, i, "its records make no sense");
 		return false;
 	}
-	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
-	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
+	SHM_STORE(ch->hub->mine->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->mine->hand, HAND_INPUT);
 	conn_budget_begin(ch, i, true);
 	ch->replaying = ch->conn[i].torn;
 	if (!r.whole || !reading_message(&r, r.start))
 		more = reading_run(&r);
 	ch->replaying = false;
-	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+	SHM_STORE(ch->hub->mine->hand, HAND_NOTHING);
 	return more && ch->conn[i].phase == CONN_OPEN;
 }

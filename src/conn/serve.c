@@ -33,7 +33,7 @@ serve_next(struct chat *ch)
 		if (drains)
 			conn_end(ch, i, CLOSE_RESTART, REASON_RESTARTING);
 	}
-	stats_tick(ch->hub);
+	line_tick(ch->hub);
 }
 
 bool

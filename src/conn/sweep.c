@@ -104,6 +104,6 @@ conn_sweep(struct chat *ch)
 		i--;
 		while (conn_next(ch, &i) && i < end)
 			sweep_one(ch, i);
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 	}
 }

@@ -25,5 +25,5 @@ chat_clock(struct chat *ch)
 {
 	ch->now_ms = clock_ms();
 	ch->wall_ms = clock_wall_ms();
-	stats_tick(ch->hub);
+	line_tick(ch->hub);
 }

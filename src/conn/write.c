@@ -110,7 +110,7 @@ conn_write(struct chat *ch)
 			    (uint64_t)asked << 32 | i);
 			if (batch_full(ch->batch)) {
 				batch_flush(ch->batch, write_done_cb, ch);
-				stats_tick(ch->hub);
+				line_tick(ch->hub);
 			}
 		}
 		if (batch_count(ch->batch) > 0)

@@ -19,6 +19,7 @@
 #include "hub/blob.h"
 #include "hub/input.h"
 #include "hub/layout.h"
+#include "hub/line.h"
 #include "hub/output.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
@@ -114,21 +115,22 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_lock, since),
     FIELD(shm_lock, first),
     FIELD(shm_lock, passed),
+    STRUCT(shm_line),
+    FIELD(shm_line, pid),
+    FIELD(shm_line, generation),
+    FIELD(shm_line, state),
+    FIELD(shm_line, started_ms),
+    FIELD(shm_line, tick),
+    FIELD(shm_line, cursor),
+    FIELD(shm_line, lock_state),
+    FIELD(shm_line, thread),
+    FIELD(shm_line, wait_turn),
+    FIELD(shm_line, hand),
+    FIELD(shm_line, hand_arg),
     STRUCT(shm_worker),
-    FIELD(shm_worker, pid),
-    FIELD(shm_worker, generation),
-    FIELD(shm_worker, state),
-    FIELD(shm_worker, started_ms),
     FIELD(shm_worker, keeper),
     FIELD(shm_worker, custody),
     FIELD(shm_worker, keeper_tick),
-    FIELD(shm_worker, tick),
-    FIELD(shm_worker, cursor),
-    FIELD(shm_worker, lock_state),
-    FIELD(shm_worker, thread),
-    FIELD(shm_worker, wait_turn),
-    FIELD(shm_worker, hand),
-    FIELD(shm_worker, hand_arg),
     FIELD(shm_worker, stage_conn),
     FIELD(shm_worker, move_id),
     FIELD(shm_worker, move_part),

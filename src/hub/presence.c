@@ -318,7 +318,7 @@ entries_sweep(struct hub *h, int worker, const uint32_t *has,
 				presence_set(h, e);
 		hub_unlock(h);
 		leavers_tell(&gone, left, arg);
-		stats_tick(h);
+		line_tick(h);
 	}
 	charge_recount(h);
 }

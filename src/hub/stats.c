@@ -24,17 +24,8 @@ stats_workers(const struct hub *h)
 	uint32_t n = 0;
 
 	for (int k = 0; k < SHM_WORKERS; k++)
-		n += SHM_LOAD(h->worker[k].state) != WORKER_STOPPED;
+		n += SHM_LOAD(h->line[k].state) != WORKER_STOPPED;
 	return n;
-}
-
-const char *
-worker_state_name(uint32_t state)
-{
-	static const char *const name[] = {"stopped", "starting", "running",
-	    "stopping", "waiting", "draining"};
-
-	return state < sizeof(name) / sizeof(name[0]) ? name[state] : "?";
 }
 
 const char *

@@ -313,7 +313,7 @@ each_of(struct hub *h, int worker,
 		else
 			f(h, worker, i, arg);
 		if (i % SHM_BLOCK == SHM_BLOCK - 1)
-			stats_tick(h);
+			line_tick(h);
 	}
 }
 

@@ -1,6 +1,7 @@
 #include "keeper/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -311,3 +312,18 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 		}
 	}
 }
+
+/* Orders of the master are waited for. */
+static void __attribute__((noreturn))
+keeper_begin(const struct child_start *start)
+{
+	fcntl(start->link, F_SETFL, 0);
+	keeper_main(start->hub, start->number, start->generation, start->link);
+}
+
+const struct child_kind keeper_kind = {.name = "keeper",
+    .part = CHILD_KEEPER,
+    .gets = CHILD_HUB,
+    .main = keeper_begin,
+    /* longer: a worker is without one, and its death disconnects */
+    .backoff_max_ms = 1000};

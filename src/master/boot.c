@@ -8,15 +8,23 @@
 
 #include "base/bundle.h"
 #include "base/log.h"
+#include "base/title.h"
 #include "door/registry.h"
 #include "hub/shm.h"
 #include "hub/stats.h"
 #include "master/control.h"
 #include "master/daemon.h"
+#include "master/master.h"
 #include "master/place.h"
 #include "master/privilege.h"
+#include "command.h"
 #include "look.h"
-#include "process.h"
+#include "log_child.h"
+#include "master/fdstore.h"
+#include "page.h"
+#include "others.h"
+#include "private.h"
+#include "drop.h"
 #include "reader.h"
 
 enum {
@@ -152,7 +160,7 @@ place_take(struct master *m, char *error, size_t error_len)
 	if (listeners_bind(m, error, error_len) == -1)
 		return -1;
 	listeners_bound(m);
-	m->control = control_open(m, path, error, error_len);
+	m->control = control_open(m, command_run, path, error, error_len);
 	return m->control != NULL ? 0 : -1;
 }
 
@@ -177,31 +185,6 @@ limits_raise(struct master *m)
 		daemon_raise_locked(LOCKED_BYTES);
 }
 
-/* Says how many connections there is room for, now that all workers have told
- * how many descriptors are left to them. */
-void
-boot_log_room(const struct master *m)
-{
-	const uint32_t wanted = m->conf->connections;
-	uint64_t all = 0, most = 0, n;
-
-	for (int i = 0; i < m->n_workers; i++) {
-		n = SHM_LOAD(m->hub.worker[i].spare_files);
-		/* each worker has a link to each other one */
-		n = n > (uint64_t)m->n_workers ? n - (uint64_t)m->n_workers : 0;
-		all += n;
-		most = n > most ? n : most;
-	}
-	if (most >= wanted)
-		log_info("up to %u connections, on any worker", wanted);
-	else
-		log_info("up to %llu connections, at most %llu on each worker "
-			 "(%llu open files allowed; `connections` is %u)",
-		    (unsigned long long)(all < wanted ? all : wanted),
-		    (unsigned long long)most, (unsigned long long)m->files,
-		    wanted);
-}
-
 /* Finds the user that workers become, and whether they may. */
 static int
 identity_take(struct master *m, const struct bundle *b, const char *stuck,
@@ -219,7 +202,7 @@ identity_take(struct master *m, const struct bundle *b, const char *stuck,
 }
 
 /* Everything up to the first fork. */
-int
+static int
 boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
     size_t error_len)
 {
@@ -242,6 +225,9 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	}
 	if (log_child_boot(m, error, error_len) == -1)
 		return -1;
+	m->nursery.drop = drop_all;
+	if (others_init(m, error, error_len) == -1)
+		return -1;
 	if (master_make_events(m) == -1) {
 		snprintf(error, error_len, "no event loop");
 		return -1;
@@ -253,7 +239,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	}
 	log_set_name("master");
 	log_set_verbose(m->live.verbose != 0);
-	daemon_set_title("master");
+	title_set("master");
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
 	sizes_log(&m->sizes);
 	limits_raise(m);
@@ -262,4 +248,22 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	look_log(b);
 	page_boot(m, b, stuck);
 	return 0;
+}
+
+int
+master_run(const struct options *options, struct conf *conf,
+    const struct bundle *bundle, const char *stuck)
+{
+	struct master *m = master_new(options, conf);
+
+	if (m == NULL) {
+		conf_free(conf);
+		log_error("no memory");
+		return 1;
+	}
+	if (boot(m, bundle, stuck, m->failure, sizeof(m->failure)) == -1) {
+		m->status = 1;
+		log_error("%s", m->failure);
+	}
+	return master_loop(m);
 }

@@ -15,7 +15,16 @@
 #include "hub/slot.h"
 #include "master/report.h"
 #include "master/control.h"
-#include "process.h"
+#include "client.h"
+#include "drain.h"
+#include "member.h"
+#include "order.h"
+#include "members.h"
+#include "private.h"
+#include "reload.h"
+#include "renew.h"
+#include "resize.h"
+#include "upgrade.h"
 
 enum { DRAIN_RATE = 100, DRAIN_RATE_MAX = 1000000 }; /* a second */
 
@@ -99,7 +108,7 @@ command_order(struct call *c, uint32_t type, const void *payload, size_t len)
 {
 	struct master *m = c->master;
 
-	if (m->phase != PHASE_RUNNING && master_lowest(m) == -1)
+	if (m->phase != PHASE_RUNNING && members_lowest(m) == -1)
 		refuse(c, "no worker is running");
 	else if ((c->answer->order = order_give(m, type, payload, len)) == NULL)
 		refuse(
@@ -189,7 +198,7 @@ command_restart_worker(struct call *c)
 	if (problem != NULL)
 		refuse(c, "worker %s is %s (0 to %d)", c->argv[1], problem,
 		    m->n_workers - 1);
-	else if (m->phase != PHASE_RUNNING || !m->member[n].ready)
+	else if (m->phase != PHASE_RUNNING || !m->member[n].child.ready)
 		refuse(c, "worker %d is not running", n);
 	else {
 		log_info("user %u restarts worker %d", (unsigned)c->uid, n);
@@ -289,6 +298,7 @@ command_stop(struct call *c)
 /* What chatd does for each row of codec/command.def; NULL: nothing. */
 static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_SHOW_WORKERS] = command_show,
+    [COMMAND_SHOW_PROCESSES] = command_show,
     [COMMAND_SHOW_USERS] = command_show,
     [COMMAND_SHOW_CONNECTIONS] = command_show,
     [COMMAND_SHOW_CHANNELS] = command_show,

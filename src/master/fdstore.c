@@ -17,8 +17,9 @@
 #include "hub/stats.h"
 #include "master/notify.h"
 #include "master/report.h"
+#include "private.h"
+#include "process/process.h"
 #include "room/chat.h"
-#include "process.h"
 #include "state.h"
 
 enum {
@@ -127,9 +128,11 @@ fdstore_wait_alone(const struct hub *h)
 
 	for (int ms = 0; lives && ms < GONE_MS; ms += LOOK_MS) {
 		lives = false;
+		for (int i = 0; i < SHM_LINES; i++)
+			lives = lives ||
+			    fdstore_chatd_lives(SHM_LOAD(h->line[i].pid));
 		for (int i = 0; i < SHM_WORKERS; i++)
 			lives = lives ||
-			    fdstore_chatd_lives(SHM_LOAD(h->worker[i].pid)) ||
 			    fdstore_chatd_lives(SHM_LOAD(h->worker[i].keeper));
 		if (lives)
 			usleep(LOOK_MS * 1000);
@@ -142,7 +145,7 @@ static void __attribute__((noreturn)) fdstore_clean_child(struct master *m)
 {
 	hub_become(&m->hub, 0);
 	for (int i = 0; i < SHM_WORKERS; i++)
-		if (SHM_LOAD(m->hub.worker[i].generation) != 0)
+		if (SHM_LOAD(m->hub.line[i].generation) != 0)
 			chat_clean(&m->hub, i);
 	_exit(0);
 }
@@ -168,10 +171,10 @@ fdstore_clean(struct master *m)
 		(void)process_kill(pid, "the process that cleans up");
 		(void)process_reap(pid, clock_ms() + KILLED_MS);
 	}
-	SHM_STORE(m->hub.worker[0].thread, 0); /* the child's */
+	SHM_STORE(m->hub.line[0].thread, 0); /* the child's */
 	for (int i = 0; i < SHM_WORKERS; i++) {
 		report_bury(m, i);
-		SHM_STORE(m->hub.worker[i].generation, 0);
+		SHM_STORE(m->hub.line[i].generation, 0);
 		SHM_STORE(m->hub.worker[i].keeper, 0);
 	}
 	memset(m->buried, 0, sizeof(m->buried));

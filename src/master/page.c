@@ -9,7 +9,8 @@
 #include "base/bundle.h"
 #include "base/log.h"
 #include "door/registry.h"
-#include "process.h"
+#include "page.h"
+#include "private.h"
 
 /* A memory file with these bytes, sealed; -1 and errno. */
 static int

@@ -14,7 +14,9 @@
 #include "hub/presence.h"
 #include "hub/slot.h"
 #include "hub/stats.h"
-#include "process.h"
+#include "member.h"
+#include "members.h"
+#include "private.h"
 #include "report_part.h"
 
 enum {
@@ -39,10 +41,13 @@ users_begin(struct report *r)
 
 /* How long a worker's process has been there, seconds. */
 static uint64_t
-worker_uptime_s(const struct member *w, const struct shm_worker *line)
+worker_uptime_s(const struct member *w)
 {
-	return w->pid != 0 ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000
-			   : 0;
+	const struct shm_line *line = w->child.line;
+
+	return w->child.pid != 0
+	    ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000
+	    : 0;
 }
 
 /* A worker as an object; the key of its number has been "slot" since the first
@@ -55,15 +60,15 @@ worker_put_json(struct report *r, struct evbuffer *out, const struct member *w,
 	    "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
 	    ",\"state\":\"%s\",\"connections\":%" PRIu32 ",\"kept\":%" PRIu32
 	    ",\"opened\":%" PRIu32 ",\"uptime_s\":%" PRIu64,
-	    w->slot, (int)w->pid, w->generation,
-	    worker_state_name(SHM_LOAD(line->state)), r->worker[w->slot],
-	    SHM_LOAD(line->kept), SHM_LOAD(line->opened),
-	    worker_uptime_s(w, line));
+	    w->slot, (int)w->child.pid, w->child.generation,
+	    worker_state_name(SHM_LOAD(w->child.line->state)),
+	    r->worker[w->slot], SHM_LOAD(line->kept), SHM_LOAD(line->opened),
+	    worker_uptime_s(w));
 	report_put(r, out,
 	    ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
 	    ",\"writes\":\"%s\",\"keeper\":%d,\"turn_max_us\":%" PRIu64 "}",
 	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
-	    sends_by_name(SHM_LOAD(line->sends_by)), (int)w->keeper_pid,
+	    sends_by_name(SHM_LOAD(line->sends_by)), (int)w->keeper.pid,
 	    SHM_LOAD(line->turn_max_us));
 }
 
@@ -79,10 +84,11 @@ worker_put_line(struct report *r, struct evbuffer *out, const struct member *w,
 	report_put(r, out,
 	    "%6d %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64
 	    " %12" PRIu64 " %12" PRIu64 " %s\n",
-	    w->slot, (int)w->pid, w->generation,
-	    worker_state_name(SHM_LOAD(line->state)), r->worker[w->slot], kept,
-	    worker_uptime_s(w, line), SHM_LOAD(line->delivered),
-	    SHM_LOAD(line->relayed), sends_by_name(SHM_LOAD(line->sends_by)));
+	    w->slot, (int)w->child.pid, w->child.generation,
+	    worker_state_name(SHM_LOAD(w->child.line->state)),
+	    r->worker[w->slot], kept, worker_uptime_s(w),
+	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
+	    sends_by_name(SHM_LOAD(line->sends_by)));
 }
 
 /* One worker. */
@@ -243,7 +249,8 @@ static const struct subject report_connections = {.name = "connections",
     .close = "]\n"};
 
 static const struct subject *const subjects[] = {&report_workers, &report_users,
-    &report_connections, &report_channels, &report_stats, &report_conf};
+    &report_connections, &report_processes, &report_channels, &report_stats,
+    &report_conf};
 
 struct report *
 report_new(struct master *m, const char *what, bool json)
@@ -263,7 +270,7 @@ report_new(struct master *m, const char *what, bool json)
 	r->master = m;
 	r->subject = subject;
 	r->json = json;
-	r->alive = master_mask(m);
+	r->alive = members_mask(m);
 	r->n_users = presence_users_end(&m->hub);
 	return r;
 }

@@ -6,7 +6,7 @@
 #include "door/registry.h"
 #include "hub/presence.h"
 #include "hub/subscription.h"
-#include "process.h"
+#include "private.h"
 #include "report_part.h"
 
 /* Counts the members that one connection makes. Returns what was looked at. */

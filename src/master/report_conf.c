@@ -6,7 +6,7 @@
 
 #include "codec/json.h"
 #include "conf/show.h"
-#include "process.h"
+#include "private.h"
 #include "report_part.h"
 
 enum { DEFAULT_WIDTH = 14, WHERE_WIDTH = 24 };

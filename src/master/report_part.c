@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "codec/name.h"
-#include "process.h"
+#include "private.h"
 
 void
 report_put(struct report *r, struct evbuffer *out, const char *fmt, ...)

@@ -73,6 +73,7 @@ bool report_connection(
 bool report_count(struct report *r);
 
 /* The subjects that have files of their own. */
-extern const struct subject report_stats, report_channels, report_conf;
+extern const struct subject report_stats, report_channels, report_conf,
+    report_processes;
 
 #endif

@@ -12,7 +12,12 @@
 
 #include "door/registry.h"
 #include "master/control.h"
-#include "process.h"
+#include "keep.h"
+#include "log_child.h"
+#include "member.h"
+#include "order.h"
+#include "others.h"
+#include "private.h"
 
 enum {
 	STATE_FORMAT = 1,
@@ -47,19 +52,19 @@ put_options(FILE *f, const struct options *o)
 static void
 put_member(FILE *f, const struct member *w)
 {
-	const struct policy *p = &w->policy;
+	const struct policy *p = &w->child.policy;
 
 	fprintf(f,
 	    "member %d %d %" PRIu32 " %d %d %" PRIu64 " %" PRIu64
 	    " %d %d %" PRIu64 " %d %d %" PRIu64 " %u %d %d %" PRIu32 " %" PRIu64
 	    " %" PRIu64 "\n",
-	    w->slot, (int)w->pid, w->generation, w->ready, w->link,
-	    w->started_ms, w->eof_ms, w->killed, w->killed_unready,
-	    w->respawn_ms, w->unclean, w->cleaner, w->clean_ms, w->owed,
-	    (int)w->keeper_pid, w->keeper_link, w->fault_hand, w->fault_arg,
-	    w->retire_ms);
+	    w->slot, (int)w->child.pid, w->child.generation, w->child.ready,
+	    w->child.link, w->child.started_ms, w->child.eof_ms,
+	    w->child.killed, w->child.killed_unready, w->child.respawn_ms,
+	    w->unclean, w->cleaner, w->clean_ms, w->owed, (int)w->keeper.pid,
+	    w->keeper.link, w->fault_hand, w->fault_arg, w->retire_ms);
 	fprintf(f, "keep %d %" PRIu32 " %d %d %" PRIu64 " %d\n", w->slot,
-	    w->keeper_number, w->keeper_filled, w->keeper_linked,
+	    w->keeper.generation, w->keeper_filled, w->keeper_linked,
 	    w->keeper_wait_ms, (int)w->cleaner_from);
 	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->slot,
 	    p->faults, p->unready, p->next);
@@ -137,6 +142,7 @@ put_all(FILE *f, const struct master *m)
 		    m->buried[i]);
 	for (int i = 0; i < m->n_workers; i++)
 		put_member(f, &m->member[i]);
+	others_save(m, f);
 	order_save(m, f);
 }
 
@@ -212,31 +218,32 @@ key_parse(const char *hex, uint8_t key[16])
 static bool
 member_parse(struct master *m, const char *line)
 {
-	struct member in = {.link = -1}, *w;
-	int n, pid, ready, killed, unready, unclean, keeper;
+	const int slot = m->n_workers;
+	struct member in = {.master = m, .slot = slot, .budget = LINK_BUDGET};
+	int n, pid, ready, killed, unready, unclean, keeper, said;
 
+	child_init(&in.child, child_kind_of(CHILD_WORKER, 0), slot, slot);
+	child_init(&in.keeper, child_kind_of(CHILD_KEEPER, 0), slot, -1);
+	in.before = in.former = in.keeper;
 	n = sscanf(line,
 	    "%d %d %" SCNu32 " %d %d %" SCNu64 " %" SCNu64 " %d %d %" SCNu64
 	    " %d %d %" SCNu64 " %u %d %d %" SCNu32 " %" SCNu64 " %" SCNu64,
-	    &in.slot, &pid, &in.generation, &ready, &in.link, &in.started_ms,
-	    &in.eof_ms, &killed, &unready, &in.respawn_ms, &unclean,
-	    &in.cleaner, &in.clean_ms, &in.owed, &keeper, &in.keeper_link,
-	    &in.fault_hand, &in.fault_arg, &in.retire_ms);
-	if (n != 19 || in.slot != m->n_workers ||
-	    m->n_workers == CONF_WORKERS_MAX || in.cleaner < -1 ||
-	    in.cleaner >= CONF_WORKERS_MAX)
+	    &said, &pid, &in.child.generation, &ready, &in.child.link,
+	    &in.child.started_ms, &in.child.eof_ms, &killed, &unready,
+	    &in.child.respawn_ms, &unclean, &in.cleaner, &in.clean_ms, &in.owed,
+	    &keeper, &in.keeper.link, &in.fault_hand, &in.fault_arg,
+	    &in.retire_ms);
+	if (n != 19 || slot == CONF_WORKERS_MAX || said != slot ||
+	    in.cleaner < -1 || in.cleaner >= CONF_WORKERS_MAX)
 		return false;
-	in.pid = pid;
-	in.ready = ready != 0;
-	in.killed = killed != 0;
-	in.killed_unready = unready != 0;
+	in.child.pid = pid;
+	in.child.ready = ready != 0;
+	in.child.killed = killed != 0;
+	in.child.killed_unready = unready != 0;
 	in.unclean = unclean != 0;
-	in.keeper_pid = keeper;
+	in.keeper.pid = keeper;
 	in.cleaner_left = UINT32_MAX; /* is counted anew */
-	w = &m->member[m->n_workers++];
-	*w = in;
-	w->master = m;
-	w->budget = LINK_BUDGET;
+	m->member[m->n_workers++] = in;
 	return true;
 }
 
@@ -254,7 +261,7 @@ keep_parse(struct master *m, const char *line)
 	    slot < 0 || slot >= m->n_workers || from < 0 || from > KEEP_SOURCES)
 		return false;
 	w = &m->member[slot];
-	w->keeper_number = number;
+	w->keeper.generation = number;
 	w->keeper_filled = filled != 0;
 	w->keeper_linked = linked != 0;
 	w->keeper_wait_ms = wait_ms;
@@ -272,7 +279,7 @@ policy_parse(struct master *m, const char *line)
 	if (sscanf(line, "%d%n", &slot, &used) != 1 || slot < 0 ||
 	    slot >= m->n_workers)
 		return false;
-	p = &m->member[slot].policy;
+	p = &m->member[slot].child.policy;
 	line += used;
 	if (sscanf(line, "%" SCNu32 "%" SCNu32 "%" SCNu32 "%n", &p->faults,
 		&p->unready, &p->next, &used) != 3)
@@ -464,6 +471,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return buried_parse(m, value);
 	else if (strcmp(key, "member") == 0)
 		return member_parse(m, value);
+	else if (strcmp(key, "child") == 0 || strcmp(key, "lines") == 0)
+		return others_load(m, key, value);
 	else if (strcmp(key, "keep") == 0)
 		return keep_parse(m, value);
 	else if (strcmp(key, "policy") == 0)
@@ -507,6 +516,7 @@ file_parse(
 	log_child_init(m);
 	s->hub = s->control = s->bundle = -1;
 	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = -1;
+	m->nursery.pages = m->nursery.log = -1;
 	s->options.workers = -1;
 	if ((s->text = file_read(fd)) == NULL) {
 		snprintf(error, error_len, "state: %s", strerror(errno));
@@ -580,10 +590,11 @@ state_descriptors(const struct master *m, void (*f)(int fd))
 		f(m->log.now.control);
 	for (int i = 0; i < m->endpoints.n; i++)
 		f(m->endpoints.at[i].fd);
+	others_descriptors(m, f);
 	for (int i = 0; i < m->n_workers; i++) {
-		if (m->member[i].link != -1)
-			f(m->member[i].link);
-		if (m->member[i].keeper_link != -1)
-			f(m->member[i].keeper_link);
+		if (m->member[i].child.link != -1)
+			f(m->member[i].child.link);
+		if (m->member[i].keeper.link != -1)
+			f(m->member[i].keeper.link);
 	}
 }

@@ -197,7 +197,7 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 		    memcmp(p->data, s->device, len) != 0)))
 		return;
 	conn_end(ch, i, CLOSE_KICKED, REASON_KICKED);
-	stats_tick(ch->hub);
+	line_tick(ch->hub);
 }
 
 /* Whether a connection of a user gets what is published to the user's own
@@ -344,21 +344,21 @@ struct in_hand {
 
 /* Takes a publication in hand: it is to blame if the worker dies now. */
 static struct in_hand
-hand_take(struct shm_worker *me, uint64_t position)
+hand_take(struct shm_line *mine, uint64_t position)
 {
-	struct in_hand was = {SHM_OWN(me->hand), SHM_OWN(me->hand_arg)};
+	struct in_hand was = {SHM_OWN(mine->hand), SHM_OWN(mine->hand_arg)};
 
-	SHM_STORE(me->hand_arg, position);
-	SHM_STORE(me->hand, HAND_DELIVERY);
+	SHM_STORE(mine->hand_arg, position);
+	SHM_STORE(mine->hand, HAND_DELIVERY);
 	return was;
 }
 
 /* Back to what it was before. */
 static void
-hand_return(struct shm_worker *me, struct in_hand was)
+hand_return(struct shm_line *mine, struct in_hand was)
 {
-	SHM_STORE(me->hand_arg, was.arg);
-	SHM_STORE(me->hand, was.what);
+	SHM_STORE(mine->hand_arg, was.arg);
+	SHM_STORE(mine->hand, was.what);
 }
 
 /* Delivers the publication at a position, adding what it counts for to *bytes;
@@ -366,11 +366,11 @@ hand_return(struct shm_worker *me, struct in_hand was)
 static bool
 deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
 {
-	struct in_hand was = hand_take(ch->hub->me, position);
+	struct in_hand was = hand_take(ch->hub->mine, position);
 	bool there = deliver_found(ch, position, bytes);
 
-	hand_return(ch->hub->me, was);
-	stats_tick(ch->hub);
+	hand_return(ch->hub->mine, was);
+	line_tick(ch->hub);
 	return there;
 }
 
@@ -393,7 +393,7 @@ suspect_wait(struct chat *ch, uint64_t position)
 		return false;
 	for (naps = 0; naps < SUSPECT_NAPS; naps++) {
 		nanosleep(&nap, NULL);
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 		if (journal_suspected(ch->hub, position) == 0 ||
 		    !(journal_mask(ch->hub, position) & mine))
 			return true;
@@ -407,7 +407,7 @@ suspect_wait(struct chat *ch, uint64_t position)
 static bool
 deliver_stop(struct hub *h, uint64_t cursor)
 {
-	SHM_STORE(h->me->cursor, cursor);
+	SHM_STORE(h->mine->cursor, cursor);
 	return false;
 }
 
@@ -415,7 +415,7 @@ bool
 deliver(struct chat *ch)
 {
 	struct hub *h = ch->hub;
-	uint64_t cursor = SHM_OWN(h->me->cursor), tail = journal_tail(h);
+	uint64_t cursor = SHM_OWN(h->mine->cursor), tail = journal_tail(h);
 	uint64_t mine = 1ull << h->self, mask;
 	bool sound = false;
 	size_t bytes = 0;
@@ -446,13 +446,13 @@ deliver(struct chat *ch)
 				continue;
 			}
 			n++;
-			SHM_STORE(h->me->cursor, cursor + 1);
+			SHM_STORE(h->mine->cursor, cursor + 1);
 			if (cursor + 1 == ch->trial)
 				journal_acquit(h, ch->trial);
 		}
 		cursor++;
 	}
-	SHM_STORE(h->me->cursor, cursor);
+	SHM_STORE(h->mine->cursor, cursor);
 	/* whoever was ended here may have told that he left */
 	return cursor < journal_tail(h);
 }
@@ -464,7 +464,7 @@ deliver_all(struct chat *ch)
 	/* not what others go on publishing meanwhile: that may never end */
 	uint64_t tail = journal_tail(h);
 
-	while (SHM_OWN(h->me->cursor) < tail && deliver(ch))
+	while (SHM_OWN(h->mine->cursor) < tail && deliver(ch))
 		;
 }
 
@@ -545,7 +545,7 @@ mark_ahead(
 
 	while (p < tail) {
 		p++;
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 		if (journal_peek(ch->hub, p, &pub) != JOURNAL_OK ||
 		    !hole_has(hole, pub.previous))
 			continue;
@@ -562,7 +562,7 @@ deliver_missed(struct chat *ch, uint32_t i)
 {
 	struct hub *h = ch->hub;
 	uint64_t p = SHM_OWN(conn_slot(ch, i)->last);
-	uint64_t cursor = SHM_OWN(h->me->cursor), oldest = journal_oldest(h);
+	uint64_t cursor = SHM_OWN(h->mine->cursor), oldest = journal_oldest(h);
 	struct hole hole = {0};
 	struct publication pub;
 	struct in_hand was;
@@ -576,9 +576,9 @@ deliver_missed(struct chat *ch, uint32_t i)
 	while (p < cursor && ch->conn[i].phase == CONN_OPEN)
 		if (journal_mask(h, ++p) != 0 &&
 		    publication_read(ch, p, &pub) == JOURNAL_OK) {
-			was = hand_take(h->me, p);
+			was = hand_take(h->mine, p);
 			deliver_alone(ch, i, &pub, &hole);
-			hand_return(h->me, was);
+			hand_return(h->mine, was);
 		}
 	if (hole.to != 0 && ch->conn[i].phase == CONN_OPEN)
 		mark_ahead(ch, i, cursor, &hole);
@@ -591,5 +591,5 @@ deliver_settle(struct chat *ch)
 	if (!ch->unsettled)
 		return;
 	deliver_all(ch);
-	ch->unsettled = SHM_OWN(ch->hub->me->cursor) < journal_tail(ch->hub);
+	ch->unsettled = SHM_OWN(ch->hub->mine->cursor) < journal_tail(ch->hub);
 }

@@ -280,7 +280,7 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 			i |= SHM_BLOCK - 1;
 			continue;
 		}
-		stats_tick(h);
+		line_tick(h);
 		subscription_tell_gone(h, i, worker, wall_ms);
 	}
 }

@@ -51,7 +51,7 @@ hole_mark_all(struct chat *ch, struct hole *hole)
 
 	while (conn_next(ch, &i)) {
 		hole_mark(ch, i, hole);
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 	}
 	/* after that: what has come meanwhile may count twice, not never */
 	hole->until = journal_tail(ch->hub);

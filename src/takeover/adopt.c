@@ -100,8 +100,8 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	struct conn_stations stations;
 	bool sound;
 
-	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
-	SHM_STORE(ch->hub->me->hand, HAND_ADOPTION);
+	SHM_STORE(ch->hub->mine->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->mine->hand, HAND_ADOPTION);
 	memset(c, 0, sizeof(*c));
 	c->fd = a->fd[i] - 1;
 	sound = conn_stations_of(ch, i, &stations);
@@ -167,9 +167,9 @@ adopt_take_up_all(struct adoption *a)
 			continue;
 		}
 		adopt_take_up(a, i);
-		stats_tick(h);
+		line_tick(h);
 	}
-	SHM_STORE(h->me->hand, HAND_NOTHING);
+	SHM_STORE(h->mine->hand, HAND_NOTHING);
 }
 
 /* Whether a subscription's connection goes on here. */
@@ -308,7 +308,7 @@ adopt_go_on_all(struct adoption *a)
 		/* replaying the input of others may have ended it */
 		if ((ch->here[i / SHM_BLOCK] >> i % SHM_BLOCK & 1) != 0)
 			adopt_go_on(a, i);
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 	}
 	free(order);
 }
@@ -345,7 +345,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 		if (ch->conn[i].phase == CONN_OPEN &&
 		    conn_slot(ch, i)->flags & SLOT_MOVED) {
 			deliver_missed(ch, i);
-			stats_tick(h);
+			line_tick(h);
 		}
 	adopt_go_on_all(&a);
 	/* of requests nothing is taken over */

@@ -45,7 +45,7 @@ uint32_t
 give_freeze(struct chat *ch, int to)
 {
 	struct hub *h = ch->hub;
-	uint64_t cursor = SHM_OWN(h->me->cursor);
+	uint64_t cursor = SHM_OWN(h->mine->cursor);
 	uint32_t i = SHM_NONE;
 	struct conn *c;
 
@@ -137,7 +137,7 @@ give_back(struct chat *ch, int to)
 			give_end(ch, k);
 		else
 			k++;
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 	}
 }
 
@@ -154,7 +154,7 @@ give_look(struct chat *ch)
 			give_end(ch, k);
 		else
 			k++;
-		stats_tick(h);
+		line_tick(h);
 	}
 }
 

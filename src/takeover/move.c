@@ -268,7 +268,7 @@ move_commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->move_info, c->info);
 	SHM_STORE(h->me->move_subs, c->subs);
 	SHM_STORE(h->me->move_from,
-	    delivered && from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0);
+	    delivered && from >= 0 ? SHM_LOAD(h->line[from].cursor) : 0);
 	SHM_STORE(h->me->move_id, c->id);
 	ok = move_pass(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
@@ -417,7 +417,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		copy[m] = (struct copy){
 		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
 		m += move_begin(ch, &copy[m], from, given, &stay);
-		stats_tick(h);
+		line_tick(h);
 	}
 	hub_lock(h);
 	for (k = 0; k < m; k++)
@@ -429,7 +429,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	deliver_all(ch);
 	for (k = 0; k < m; k++) {
 		taken += move_complete(ch, &copy[k], from, given, fault);
-		stats_tick(h);
+		line_tick(h);
 	}
 	output_copies_end(&ch->output);
 	if (left != NULL)

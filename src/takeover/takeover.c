@@ -106,7 +106,7 @@ takeover_pull(struct chat *ch, struct source *s, int *fd, uint64_t silence_ms)
 			s->ended = !takeover_note(ch, s->link, fd, s->who);
 			heard = clock_ms();
 		}
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 		if (clock_ms() - warned >= WARN_MS) {
 			warned = clock_ms();
 			log_warn("%s has not given everything back after %llu "
@@ -182,13 +182,13 @@ takeover(struct chat *ch, const struct takeover_start *start)
 		takeover_fault_delivery(ch, start->fault.arg);
 	takeover_collect(ch, start, fd);
 	if (start->generation == 1) /* 0 later on: nothing delivered yet */
-		SHM_STORE(h->me->cursor, journal_tail(h));
+		SHM_STORE(h->mine->cursor, journal_tail(h));
 	move_redo(h, h->self);
 	adopt_all(ch, fd, &start->fault, &r);
-	if (ch->trial <= SHM_OWN(h->me->cursor)) /* it has been survived */
+	if (ch->trial <= SHM_OWN(h->mine->cursor)) /* it has been survived */
 		journal_acquit(h, ch->trial);
 	if (ch->n_conns == 0) /* no connection is to get what is in between */
-		SHM_STORE(h->me->cursor, journal_tail(h));
+		SHM_STORE(h->mine->cursor, journal_tail(h));
 	sparse_free(fd, h->n_slots, sizeof(*fd));
 	if (start->generation > 1)
 		log_info("took over %u connections in %llu ms (%u had ended, "

@@ -39,15 +39,17 @@ accept_least(struct worker *w)
 	struct hub *h = w->chat.hub;
 	uint32_t min = w->chat.n_here, n;
 	struct shm_worker *o;
+	struct shm_line *line;
 	uint64_t tick;
 	int k;
 
 	for (k = 0; k < SHM_WORKERS; k++) {
 		o = &h->worker[k];
-		if (k == h->self || SHM_LOAD(o->state) != WORKER_RUNNING ||
+		line = &h->line[k];
+		if (k == h->self || SHM_LOAD(line->state) != WORKER_RUNNING ||
 		    !SHM_LOAD(o->accepting))
 			continue;
-		tick = SHM_LOAD(o->tick);
+		tick = SHM_LOAD(line->tick);
 		if (tick != life[k].tick) {
 			life[k].tick = tick;
 			life[k].seen_ms = w->chat.now_ms;

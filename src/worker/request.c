@@ -237,7 +237,7 @@ request_bytes(struct chat *ch, uint32_t i, char *b, size_t len, size_t got)
 		used = request_complete(ch, i, b, (size_t)n, len - (size_t)n);
 		if (used == 0)
 			return;
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 		conn_request_clear(ch, i);
 		b += used;
 		len -= used;

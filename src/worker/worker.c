@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "codec/birth.h"
 #include "conn/conn.h"
 #include "room/chat.h"
 #include "codec/message.h"
@@ -169,7 +170,6 @@ worker_main(const struct worker_start *start)
 	struct worker *w = &worker;
 	int ms = -1;
 
-	hub_become(start->hub, start->worker);
 	log_set_verbose(start->live->verbose);
 	fault_init(start->hub);
 	schedule();
@@ -199,3 +199,31 @@ worker_main(const struct worker_start *start)
 	_exit(0);
 #endif
 }
+
+/* What every child is told, and what a worker is. */
+static void __attribute__((noreturn))
+worker_begin(const struct child_start *start)
+{
+	const struct birth_worker *birth = start->birth;
+	const struct worker_start own = {.worker = start->number,
+	    .generation = start->generation,
+	    .custody = birth->custody,
+	    .keeper = birth->keeper,
+	    .giver = birth->giver,
+	    .giver_name = birth->giver_name,
+	    .fault_hand = birth->fault_hand,
+	    .fault_arg = birth->fault_arg,
+	    .control = start->link,
+	    .hub = start->hub,
+	    .live = start->live,
+	    .connections = birth->connections,
+	    .io_uring = birth->io_uring,
+	    .endpoints = start->endpoints};
+
+	worker_main(&own);
+}
+
+const struct child_kind worker_kind = {.name = "worker",
+    .part = CHILD_WORKER,
+    .gets = CHILD_HUB | CHILD_LISTENERS | CHILD_VICTIM,
+    .main = worker_begin};

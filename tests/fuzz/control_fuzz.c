@@ -18,7 +18,12 @@
 #define FIXTURE_NODES 1
 #include "../unit/hub_fixture.h"
 
-#include "../../src/master/process.h"
+#include "../../src/master/client.h"
+#include "../../src/master/command.h"
+#include "../../src/master/members.h"
+#include "../../src/master/order.h"
+#include "../../src/master/private.h"
+#include "codec/message.h"
 #include "base/clock.h"
 #include "door/registry.h"
 #include "base/log.h"
@@ -106,18 +111,19 @@ make(void)
 	REQUIRE(link_pair(fd) == 0);
 	worker_link = fd[1];
 	m->member[0] = (struct member){.master = m,
-	    .pid = getpid(),
-	    .ready = true,
-	    .link = fd[0],
+	    .child.pid = getpid(),
+	    .child.ready = true,
+	    .child.link = fd[0],
 	    .cleaner = -1,
-	    .generation = 1,
-	    .keeper_link = -1,
-	    .former_link = -1,
-	    .before_link = -1};
+	    .child.generation = 1,
+	    .child.line = m->hub.line,
+	    .keeper.link = -1,
+	    .former.link = -1,
+	    .before.link = -1};
 	REQUIRE(claim_init(&c, m->hub.slot_owner, m->hub.n_slots, 0) == 0);
 	user_make(&c, "#alice", "phone");
 	user_make(&c, "#bob \"\n", "");
-	control = control_adopt(m, "", listener_make());
+	control = control_adopt(m, command_run, "", listener_make());
 	REQUIRE(control != NULL && control_start(control) == 0);
 	m->control = control;
 }

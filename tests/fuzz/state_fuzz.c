@@ -8,7 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../src/master/process.h"
+#include "../../src/master/order.h"
+#include "../../src/master/private.h"
+#include "codec/message.h"
 #include "../../src/master/state.h"
 #include "conf/conf.h"
 #include "master/control.h"
@@ -47,7 +49,7 @@ state_judge(const struct master *m, const struct state *s, size_t size)
 	REQUIRE(m->options == &s->options);
 	for (int i = 0; i < m->n_workers; i++) {
 		REQUIRE(m->member[i].slot == i);
-		REQUIRE(m->member[i].policy.next < POLICY_BURST);
+		REQUIRE(m->member[i].child.policy.next < POLICY_BURST);
 		REQUIRE(m->member[i].cleaner >= -1 &&
 		    m->member[i].cleaner < CONF_WORKERS_MAX);
 		REQUIRE(m->member[i].cleaner_from <= KEEP_SOURCES);
@@ -78,7 +80,7 @@ state_again(struct master *m, const struct state *s, int from)
 	m->limits = s->limits;
 	m->hub.fd = s->hub;
 	memcpy(m->hub.hash_key, s->hash_key, sizeof(s->hash_key));
-	m->control = control_adopt(m, s->control_path, dup(from));
+	m->control = control_adopt(m, NULL, s->control_path, dup(from));
 	REQUIRE(m->control != NULL);
 	fd = state_write(m, why, sizeof(why));
 	REQUIRE(fd != -1);
@@ -89,13 +91,14 @@ state_again(struct master *m, const struct state *s, int from)
 	REQUIRE(memcmp(t.hash_key, s->hash_key, 16) == 0);
 	REQUIRE(strcmp(t.control_path, s->control_path) == 0);
 	for (int i = 0; i < m->n_workers; i++) {
-		REQUIRE(n->member[i].pid == m->member[i].pid);
-		REQUIRE(n->member[i].link == m->member[i].link);
-		REQUIRE(n->member[i].generation == m->member[i].generation);
+		REQUIRE(n->member[i].child.pid == m->member[i].child.pid);
+		REQUIRE(n->member[i].child.link == m->member[i].child.link);
+		REQUIRE(n->member[i].child.generation ==
+		    m->member[i].child.generation);
 		REQUIRE(n->member[i].owed == m->member[i].owed);
 		REQUIRE(n->member[i].fault_arg == m->member[i].fault_arg);
-		REQUIRE(
-		    n->member[i].keeper_number == m->member[i].keeper_number);
+		REQUIRE(n->member[i].keeper.generation ==
+		    m->member[i].keeper.generation);
 	}
 	close(fd);
 	order_drop(n);

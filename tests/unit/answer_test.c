@@ -107,7 +107,7 @@ replaced(struct scene *s)
 
 	memset(fd, 0, sizeof(fd));
 	s->h.slot[s->i].flags |= SLOT_MOVED;
-	s->h.worker[0].cursor = journal_tail(&s->h);
+	s->h.line[0].cursor = journal_tail(&s->h);
 	fd[s->i] = node_fd(s->old, s->i) + 1;
 	s->next = open_node(s, 0);
 	adopt_all(&s->next->ch, fd, &no_fault, &r);

@@ -338,7 +338,7 @@ test_who_holds_most(void **state)
 	struct hub h;
 
 	fixture_hub(&h, SLOTS, 100, 32 << 20, 4 << 20, 1 << 20);
-	h.worker[0].state = h.worker[1].state = WORKER_RUNNING;
+	h.line[0].state = h.line[1].state = WORKER_RUNNING;
 	greedy = small_node(&h, 0);
 	other = small_node(&h, 1);
 	for (k = 0; k < 8; k++)

@@ -319,9 +319,9 @@ static uint64_t in_hand; /* at the last rendering; 0: nothing */
 static int
 render_watch(struct chat *ch, const struct publication *p, struct iovec *parts)
 {
-	const struct shm_worker *me = ch->hub->me;
+	const struct shm_line *mine = ch->hub->mine;
 
-	in_hand = me->hand == HAND_DELIVERY ? me->hand_arg : 0;
+	in_hand = mine->hand == HAND_DELIVERY ? mine->hand_arg : 0;
 	return plain_door.render(ch, p, parts);
 }
 
@@ -338,14 +338,14 @@ test_missed_is_in_hand(void **state)
 	w.giver->ch.door[plain_door.id] = w.taker->ch.door[plain_door.id] =
 	    &door;
 	node_say(w.giver, "lobby", "on the way");
-	w.giver->h.me->hand = HAND_INPUT;
-	w.giver->h.me->hand_arg = 7;
+	w.giver->h.mine->hand = HAND_INPUT;
+	w.giver->h.mine->hand_arg = 7;
 	chat_turn(&w.giver->ch);
 	in_hand = 0;
 	give_done(&w.giver->ch, 1, w.id); /* it stays here, after all */
 	assert_int_equal(in_hand, journal_tail(&w.h));
-	assert_int_equal(w.giver->h.me->hand, HAND_INPUT);
-	assert_int_equal(w.giver->h.me->hand_arg, 7);
+	assert_int_equal(w.giver->h.mine->hand, HAND_INPUT);
+	assert_int_equal(w.giver->h.mine->hand_arg, 7);
 	goes_on(&w, w.giver);
 	close(w.fd);
 	way_end(&w);

@@ -6,7 +6,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "../../src/master/process.h"
+#include "../../src/master/member.h"
+#include "../../src/master/private.h"
 #include "base/clock.h"
 #include "door/registry.h"
 #include "hub/lock.h"
@@ -77,7 +78,7 @@ test_columns(void **state)
 	fixture_hub(&m->hub, 64, 16, 65536, 1 << 20, 1 << 20);
 	assert_int_equal(claim_init(&c, m->hub.slot_owner, 64, 0), 0);
 	m->n_workers = 1;
-	m->member[0].pid = 1;
+	m->member[0].child.pid = 1;
 	connection_make(&m->hub, &c, "1.2.3.4", 5, &plain_door);
 	connection_make(
 	    &m->hub, &c, "255.255.255.255", 65535, &centrifugo_door);
@@ -117,7 +118,7 @@ test_names(void **state)
 	assert_non_null(m);
 	fixture_hub(&m->hub, 64, 16, 65536, 1 << 20, 1 << 20);
 	m->n_workers = 1;
-	m->member[0].pid = 1;
+	m->member[0].child.pid = 1;
 	hub_lock(&m->hub);
 	assert_int_not_equal(
 	    presence_enter(&m->hub, "#\u202ebob, x", 10, &first), SHM_NONE);
@@ -146,7 +147,7 @@ master_make(void)
 	assert_non_null(m);
 	fixture_hub(&m->hub, 64, 16, 65536, 1 << 20, 1 << 20);
 	m->n_workers = 1;
-	m->member[0].pid = 1;
+	m->member[0].child.pid = 1;
 	return m;
 }
 

@@ -21,7 +21,7 @@ test_journal_end(void **state)
 		;
 	say(s.n, "room0", "beyond");
 	bob_got(&s, "beyond");
-	s.n->h.me->cursor = 1ull << 61;
+	s.n->h.mine->cursor = 1ull << 61;
 	chat_turn(&s.n->ch);
 	say(s.n, "room0", "at last");
 	bob_got(&s, "at last");
@@ -109,7 +109,7 @@ test_end_of_the_missed(void **state)
 		if (k < 2)
 			s.h.heads->tail = k == 0 ? 1ull << 60 : UINT64_MAX;
 		else
-			s.n->h.me->cursor = k == 2 ? 1ull << 60 : UINT64_MAX;
+			s.n->h.mine->cursor = k == 2 ? 1ull << 60 : UINT64_MAX;
 		give_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
 		give_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
 		while (deliver(&s.n->ch))

@@ -12,7 +12,10 @@
 #include <cmocka.h>
 
 #include "../../src/hub/heads.h"
-#include "../../src/master/process.h"
+#include "../../src/master/log_child.h"
+#include "../../src/master/member.h"
+#include "../../src/master/order.h"
+#include "../../src/master/private.h"
 #include "../../src/master/state.h"
 #include "master/control.h"
 
@@ -62,7 +65,7 @@ master_make(struct options *o)
 	m->endpoints.at[1].doors = 1u << 1;
 	assert_int_equal(
 	    conf_add_listen(m->conf, "localhost:8 tcp websocket"), 0);
-	m->control = control_adopt(m, "/run/a b/chatd.sock", dup(0));
+	m->control = control_adopt(m, NULL, "/run/a b/chatd.sock", dup(0));
 	m->pidfile = (struct pidfile){8, "/run/chatd.pid"};
 	m->live.verbose = 1;
 	m->started_ms = 12345678901ull;
@@ -75,26 +78,34 @@ master_make(struct options *o)
 	m->buried[2] = UINT64_MAX;
 	m->n_workers = 2;
 	m->member[0] = (struct member){.slot = 0,
-	    .pid = 100,
-	    .generation = 4,
-	    .ready = true,
-	    .link = 20,
-	    .started_ms = 99,
+	    .child.pid = 100,
+	    .child.generation = 4,
+	    .child.ready = true,
+	    .child.link = 20,
+	    .child.started_ms = 99,
 	    .cleaner = -1,
 	    .owed = OWED_CONF,
-	    .keeper_pid = 101,
-	    .keeper_link = 21};
+	    .keeper.pid = 101,
+	    .keeper.link = 21};
 	m->member[1] = (struct member){.slot = 1,
-	    .link = -1,
-	    .generation = 9,
-	    .respawn_ms = 5000,
+	    .child.link = -1,
+	    .child.generation = 9,
+	    .child.respawn_ms = 5000,
 	    .unclean = true,
 	    .cleaner = 0,
 	    .clean_ms = 44,
-	    .keeper_link = -1,
+	    .keeper.link = -1,
 	    .fault_hand = 2,
 	    .fault_arg = 1ull << 40};
-	m->member[1].policy = (struct policy){3, 1, 5, {1, 2, 3}};
+	m->member[1].child.policy = (struct policy){3, 1, 5, {1, 2, 3}};
+	for (int i = 0; i < 2; i++) {
+		struct member *w = &m->member[i];
+
+		w->child.number = w->child.at = w->keeper.number = i;
+		w->keeper.at = -1;
+		child_init(&w->before, NULL, i, -1);
+		child_init(&w->former, NULL, i, -1);
+	}
 	return m;
 }
 
@@ -191,7 +202,7 @@ orders(void **state)
 	assert_int_equal(hub_create(&h, &limits), 0);
 	m->hub = h;
 	m->n_workers = 1; /* without a link: nobody takes them */
-	m->member[0].link = -1;
+	m->member[0].child.link = -1;
 	assert_non_null(order_give(m, MSG_KICK, &kick, sizeof(kick)));
 	memset(text, 'x', sizeof(text));
 	for (int i = 0; i < 6; i++)

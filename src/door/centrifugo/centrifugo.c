@@ -260,7 +260,7 @@ centrifugo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 	}
 	for (;; c.ordinal++, data += n + 1, len -= n + 1) {
 		n = command_line(&c, data, len);
-		stats_tick(ch->hub); /* of thousands, each may take long */
+		line_tick(ch->hub); /* of thousands, each may take long */
 		if (n == len || ch->conn[conn].phase != CONN_OPEN)
 			return;
 		/* each time at least one that was not done before */

@@ -183,8 +183,7 @@ check(const struct hub *h, uint64_t published, int lookers)
 		    (unsigned long long)published,
 		    (unsigned long long)journal_tail(h));
 	for (k = 0; k < lookers; k++)
-		if (h->worker[k].cursor != published ||
-		    h->worker[k].overrun != 0)
+		if (h->line[k].cursor != published || h->worker[k].overrun != 0)
 			errx(1, "worker %d has not seen all", k);
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process.h"
+#include "process/probe.h"
 
 /* Reads a file of a process. False: there is none. */
 static bool
@@ -27,7 +27,7 @@ probe_read(pid_t pid, const char *name, char *text, size_t size)
 }
 
 bool
-probe_process(pid_t pid, struct watchdog_probe *probe)
+probe_process(pid_t pid, struct probe *probe)
 {
 	unsigned long long user, system, used_ns, queue_ns;
 	char text[512], *p;

@@ -16,8 +16,8 @@
  *
  * 10 s of good life clear the counts.
  */
-#ifndef CHATD_MASTER_POLICY_H
-#define CHATD_MASTER_POLICY_H
+#ifndef CHATD_PROCESS_POLICY_H
+#define CHATD_PROCESS_POLICY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "master/policy.h"
+#include "process/policy.h"
 
 #include <signal.h>
 #include <sys/wait.h>

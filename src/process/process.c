@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "process.h"
+#include "process/process.h"
 
 enum {
 	AGAIN_MS = 60 * 1000, /* the same complaint again after */

@@ -1,4 +1,4 @@
-#include "master/identity.h"
+#include "process/identity.h"
 
 #include <errno.h>
 #include <grp.h>

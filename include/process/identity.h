@@ -1,6 +1,6 @@
 /* identity: the user that workers become. Layer 4. */
-#ifndef CHATD_MASTER_IDENTITY_H
-#define CHATD_MASTER_IDENTITY_H
+#ifndef CHATD_PROCESS_IDENTITY_H
+#define CHATD_PROCESS_IDENTITY_H
 
 #include <stdbool.h>
 #include <stddef.h>
