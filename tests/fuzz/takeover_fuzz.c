@@ -16,10 +16,10 @@
 #define FIXTURE_NODES 2
 #include "../unit/chat_fixture.h"
 
-#include "../../src/worker/private.h"
 #include "base/log.h"
 #include "hub/stats.h"
 #include "net/custody.h"
+#include "takeover/takeover.h"
 
 enum takeover_step {
 	STEP_KEEP,  /* a note of {id, descriptor}, a byte each */
@@ -42,7 +42,7 @@ static uint64_t id[CONNS];
 static int client[CONNS], kept[CONNS], link_fd[2] = {-1, -1};
 static bool right[CONNS], wrong[CONNS], spoilt;
 static bool from_giver, giver_used;
-static struct worker_start start;
+static struct takeover_start start;
 
 static struct {
 	void *p;
@@ -369,36 +369,34 @@ step(int what, const uint8_t *p, size_t len)
 	default:
 		if (len < 2)
 			break;
-		start.fault_hand = p[0] % 5;
-		start.fault_arg = p[1] < 0x80 ? id[p[1] % CONNS] : p[1];
+		start.fault.hand = p[0] % 5;
+		start.fault.arg = p[1] < 0x80 ? id[p[1] % CONNS] : p[1];
 		spoilt = true;
 	}
 }
 
 /* Makes the next worker over that memory. */
 static void
-next_make(struct worker *w, const struct node *dead)
+next_make(struct chat *ch, const struct node *dead)
 {
 	static struct hub h;
 
 	h = hub;
 	hub_become(&h, 0);
-	memset(w, 0, sizeof(*w));
 	recording = true;
-	REQUIRE(chat_init(&w->chat, &h, &dead->ch.live, loop_new(),
-		    batch_new(false)) == 0);
+	REQUIRE(chat_init(
+		    ch, &h, &dead->ch.live, loop_new(), batch_new(false)) == 0);
 	recording = false;
-	REQUIRE(chat_set_doors(&w->chat, door_registry));
-	w->start = &start;
+	REQUIRE(chat_set_doors(ch, door_registry));
 }
 
 /* Gives back what the workers have allocated and mapped. */
 static void
-world_free(struct node *dead, struct worker *w)
+world_free(struct node *dead, struct chat *ch)
 {
 	event_base_free(dead->ch.base);
-	event_base_free(w->chat.base);
-	free(w->chat.message);
+	event_base_free(ch->base);
+	free(ch->message);
 	free(dead->ch.message);
 	for (; n_maps > 0; n_maps--)
 		syscall(SYS_munmap, map[n_maps - 1].p, map[n_maps - 1].len);
@@ -469,7 +467,7 @@ steps(const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct worker w;
+	static struct chat ch;
 	struct node *dead;
 	int pair[2], giver[2];
 	uint32_t before;
@@ -483,7 +481,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	link_fd[0] = pair[1];
 	link_fd[1] = giver[1];
 	from_giver = giver_used = spoilt = false;
-	start = (struct worker_start){.generation = 2,
+	start = (struct takeover_start){.generation = 2,
 	    .custody = pair[0],
 	    .keeper = 1,
 	    .giver_name = "worker 0"};
@@ -491,12 +489,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	start.giver = giver_used ? giver[0] : -1;
 	for (int k = 0; k < CONNS; k++)
 		close(dead->ch.conn[conn[k]].fd);
-	next_make(&w, dead);
+	next_make(&ch, dead);
 	before = descriptors_count();
-	takeover(&w);
-	REQUIRE(descriptors_count() ==
-	    before + w.chat.n_conns - (giver_used ? 1 : 0));
-	after_judge(&w.chat);
-	world_free(dead, &w);
+	takeover(&ch, &start);
+	REQUIRE(
+	    descriptors_count() == before + ch.n_conns - (giver_used ? 1 : 0));
+	after_judge(&ch);
+	world_free(dead, &ch);
 	return 0;
 }
