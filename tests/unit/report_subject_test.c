@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../src/master/process.h"
+#include "../../src/master/member.h"
+#include "../../src/master/private.h"
 #include "base/clock.h"
 #include "codec/json.h"
 #include "door/registry.h"
@@ -33,9 +34,13 @@ begin(void **state)
 	assert_int_equal(claim_init(&slots, m->hub.slot_owner, 64, 0), 0);
 	m->n_workers = 2;
 	m->started_ms = clock_ms();
-	m->member[0] = (struct member){
-	    .slot = 0, .pid = 123, .generation = 4, .keeper_pid = 124};
+	m->member[0] = (struct member){.slot = 0,
+	    .child.pid = 123,
+	    .child.generation = 4,
+	    .keeper.pid = 124};
 	m->member[1] = (struct member){.slot = 1};
+	m->member[0].child.line = &m->hub.line[0];
+	m->member[1].child.line = &m->hub.line[1];
 	return 0;
 }
 
@@ -225,8 +230,8 @@ workers(void **state)
 
 	connection(e, "", 0);
 	connection(e, "", 0);
-	SHM_STORE(w->started_ms, clock_ms());
-	SHM_STORE(w->state, WORKER_RUNNING);
+	SHM_STORE(m->member[0].child.line->started_ms, clock_ms());
+	SHM_STORE(m->member[0].child.line->state, WORKER_RUNNING);
 	SHM_TELL(w->sends_by, SENDS_SENDMSG);
 	SHM_TELL(w->kept, 1);
 	SHM_TELL(w->opened, 2);
