@@ -11,11 +11,14 @@
 #include "../../src/master/process.h"
 #include "base/clock.h"
 #include "codec/json.h"
+#include "door/registry.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
 #include "hub/stats.h"
 #include "master/report.h"
+
+extern const struct door plain_door;
 
 static struct master *m;
 static struct claim slots;
@@ -91,7 +94,7 @@ connection(uint32_t entry, const char *device, size_t len)
 	struct slot *s = &m->hub.slot[i];
 
 	slot_set_peer(s, (struct sockaddr *)&in);
-	s->door = DOOR_PLAIN;
+	s->door = plain_door.id;
 	s->user = entry;
 	s->connected_ms = clock_ms();
 	s->device_len = (uint8_t)len;
