@@ -295,7 +295,7 @@ log_flush(void)
 
 /* Puts a line if its message's rate allows. What is lost is counted, and told
  * with the next line that is not. */
-static void
+static void __attribute__((format(printf, 2, 0)))
 log_put(int level, const char *fmt, va_list ap)
 {
 	struct log_record r; /* its text is not cleared for each line */
