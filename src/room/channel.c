@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "room/channel.h"
+#include "room/event.h"
 #include "conn/conn.h"
 #include "room/quota.h"
 #include "hub/lock.h"

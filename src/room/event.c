@@ -1,4 +1,5 @@
-/* Joins and leaves of channels that tell them. */
+#include "room/event.h"
+
 #include <string.h>
 
 #include "room/channel.h"

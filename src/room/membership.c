@@ -3,6 +3,7 @@
 #include "conn/conn.h"
 #include "hub/blob.h"
 #include "room/channel.h"
+#include "room/event.h"
 #include "room/user.h"
 
 /* A connection is open: it is among its user's, who are told. */

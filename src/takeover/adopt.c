@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "room/channel.h"
+#include "room/event.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/socket.h"

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "room/channel.h"
+#include "room/event.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/head.h"

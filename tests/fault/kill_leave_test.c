@@ -4,6 +4,7 @@
  * at most once. */
 #include "../unit/chat_fixture.h"
 #include "kill_child.h"
+#include "room/event.h"
 
 #include <fcntl.h>
 #include <stdio.h>

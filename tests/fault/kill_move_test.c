@@ -3,6 +3,7 @@
  * room, and has got everything once. */
 #include "../unit/chat_fixture.h"
 #include "kill_child.h"
+#include "room/event.h"
 
 #include "room/user.h"
 #include "hub/journal.h"

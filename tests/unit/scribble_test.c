@@ -2,6 +2,7 @@
  * one's connections: they may be wrong then, but nobody else's are, no walk
  * goes on for ever, and nothing is read or written beyond its table. */
 #include "scribble_fixture.h"
+#include "room/event.h"
 
 #include "../../src/hub/bucket.h"
 #include "../../src/hub/heads.h"

@@ -1,6 +1,7 @@
 /* subscription: a record is one connection's, by its id: never that of whoever
  * has the slot's number next, wherever workers died and whatever was left. */
 #include "chat_fixture.h"
+#include "room/event.h"
 
 #include "hub/subscription.h"
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "room/event.h"
 #include "conn/head.h"
 #include "centrifugo.h"
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "room/quota.h"
+#include "room/event.h"
 #include "plain.h"
 
 enum {
