@@ -15,7 +15,7 @@ finding() {
 # Formatting of all C.
 check_format() {
 	# shellcheck disable=SC2046 # no blanks in our file names
-	clang-format --dry-run -Werror $(find src include tests/unit \
+	clang-format --dry-run -Werror $(find src include tests/unit tests/doors \
 	    tests/fuzz tests/fault tests/bench -name '*.[ch]') ||
 	    finding "clang-format -i mends this"
 }
