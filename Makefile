@@ -163,6 +163,16 @@ $(OUT)/kinds/apart-other: tests/kinds/apart.c tests/kinds/count.c \
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
 	    -o $@ $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 
+# A chatd with one more door, in one more framing: a row of each table.
+$(OUT)/lines/chatd: tests/doors/line_door.c src/door/registry.c \
+    src/codec/framing.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a $(OUT)/chatctl
+	@mkdir -p $(@D)
+	@ln -sf ../chatctl $(@D)/chatctl
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) -DCHATD_DOORS_MORE='ROW(line)' \
+	    -DCHATD_FRAMINGS_MORE='ROW(lines)' $(CFLAGS) $(LDFLAGS) -o $@ \
+	    $(filter %.c %.o %.a,$^) $(LDLIBS)
+
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)

@@ -16,7 +16,8 @@ finding() {
 check_format() {
 	# shellcheck disable=SC2046 # no blanks in our file names
 	clang-format --dry-run -Werror $(find src include tests/unit \
-	    tests/fuzz tests/fault tests/bench tests/kinds -name '*.[ch]') ||
+	    tests/doors tests/kinds tests/fuzz tests/fault tests/bench \
+	    -name '*.[ch]') ||
 	    finding "clang-format -i mends this"
 }
 
