@@ -20,6 +20,7 @@
 #include "conn/dialect.h"
 #include "conn/door.h"
 #include "hub/claim.h"
+#include "hub/follower.h"
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "hub/output.h"
@@ -219,8 +220,7 @@ struct chat {
 	uint64_t budget_us; /* CHAT_BUDGET_US, CHAT_BUDGET_BYTES */
 	uint64_t budget_bytes;
 	struct hole hole;    /* what no connection here will get */
-	uint64_t believe_ms; /* no publication is suspect until then */
-	uint64_t trial;	     /* publication that the predecessor died over */
+	struct follower follower; /* from the journal to those who are here */
 	bool replaying;	     /* input that a dead worker read */
 	bool unsettled;	     /* this turn published something */
 	bool leaving;	     /* accepts no more */
