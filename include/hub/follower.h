@@ -12,7 +12,7 @@
  *	more = follower_end(&f);
  *
  * Its cursor does not hold the ring: a follower that is too slow is told what
- * was overwritten.
+ * was overwritten. One that must miss nothing says so by follower_hold().
  */
 #ifndef CHATD_HUB_FOLLOWER_H
 #define CHATD_HUB_FOLLOWER_H
@@ -60,6 +60,7 @@ struct follower {
 	uint64_t position; /* FOUND */
 	uint64_t mask;	   /* FOUND: the workers that it is for */
 	uint64_t from, to; /* OVERRUN */
+	unsigned holder;   /* number + 1, 0: it holds nothing */
 
 	/* private: */
 	uint64_t at;	 /* passed so far; the cursor follows */
@@ -75,6 +76,10 @@ struct follower {
  * lies in shared memory, and this process alone writes it. */
 void follower_init(
     struct follower *f, struct hub *h, _Atomic uint64_t *cursor, uint64_t bits);
+
+/* Holds the ring from now on under that number (journal_hold()), from its
+ * cursor on; follower_end() tells how far it has come. */
+void follower_hold(struct follower *f, unsigned holder);
 
 /* Begins at the cursor, up to the newest publication of now. */
 void follower_begin(struct follower *f);

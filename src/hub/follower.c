@@ -14,6 +14,21 @@ follower_init(
 	f->bits = bits;
 }
 
+/* Tells publishers what is still needed. */
+static void
+follower_hold_tell(struct follower *f, uint64_t at)
+{
+	if (f->holder != 0)
+		journal_hold(f->h, f->holder - 1, at + 1);
+}
+
+void
+follower_hold(struct follower *f, unsigned holder)
+{
+	f->holder = holder + 1;
+	follower_hold_tell(f, SHM_OWN(*f->cursor));
+}
+
 /* Looks whether the journal's end is one; false: it stops here. */
 static bool
 follower_check(struct follower *f)
@@ -154,5 +169,6 @@ bool
 follower_end(struct follower *f)
 {
 	SHM_STORE(*f->cursor, f->at);
+	follower_hold_tell(f, f->at);
 	return !f->stopped && f->at < journal_tail(f->h);
 }

@@ -86,7 +86,7 @@ worker_make(const struct hub *h, int k)
 	if (ch->local == NULL || ch->copy == NULL || relay_init(ch) < 0 ||
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, k) < 0)
 		err(1, "worker %d", k);
-	follower_init(&ch->follower, &w->hub, &w->hub.me->cursor, 1ull << k);
+	publish_init(ch);
 	w->slot = slot_take(&w->hub, &ch->slots);
 	if (w->slot == SHM_NONE)
 		errx(1, "no slot");
