@@ -20,6 +20,8 @@
 #include "conn/dialect.h"
 #include "conn/door.h"
 #include "hub/claim.h"
+#include "hub/follower.h"
+#include "hub/publisher.h"
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "hub/output.h"
@@ -218,14 +220,14 @@ struct chat {
 	struct budget budget;
 	uint64_t budget_us; /* CHAT_BUDGET_US, CHAT_BUDGET_BYTES */
 	uint64_t budget_bytes;
-	struct hole hole;    /* what no connection here will get */
-	uint64_t believe_ms; /* no publication is suspect until then */
-	uint64_t trial;	     /* publication that the predecessor died over */
-	bool replaying;	     /* input that a dead worker read */
-	bool unsettled;	     /* this turn published something */
-	bool leaving;	     /* accepts no more */
-	bool draining;	     /* sends its connections away, takes no new */
-	bool parting;	     /* answers to requests close their connections */
+	struct hole hole; /* what no connection here will get */
+	struct publisher publisher;
+	struct follower follower; /* from the journal to those who are here */
+	bool replaying;		  /* input that a dead worker read */
+	bool unsettled;		  /* this turn published something */
+	bool leaving;		  /* accepts no more */
+	bool draining;		  /* sends its connections away, takes no new */
+	bool parting; /* answers to requests close their connections */
 
 	const struct conn_rooms *rooms;
 	event_callback_fn on_event; /* of a connection's socket (conn/io.h) */

@@ -97,6 +97,11 @@ uint64_t presence_mask(const struct hub *h, uint32_t entry);
 bool
 presence_read(const struct hub *h, uint32_t entry, struct presence_view *out);
 
+/* The name of the user whose entry it is, NUL-terminated; its length, 0 and ""
+ * if it is no user's. */
+size_t
+presence_user(const struct hub *h, uint32_t entry, char out[PRESENCE_NAME_MAX]);
+
 /* The next entry from e on that may ever have been used; n_entries: none. The
  * others' pages do not exist yet. */
 uint32_t presence_next(const struct hub *h, uint32_t e);

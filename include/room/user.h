@@ -7,6 +7,7 @@
 #include "hub/presence.h"
 
 enum { USER_NAME_MAX = NAME_SIGNED_MAX };
+_Static_assert(USER_NAME_MAX + 1 == PRESENCE_NAME_MAX, "\"#\" and a name");
 
 /*
  * Enters a connection's user (and, if its door says so, the lobby) in presence;

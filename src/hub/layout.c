@@ -83,6 +83,7 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_heads, redone),
     FIELD(shm_heads, end),
     FIELD(shm_heads, fault),
+    FIELD(shm_heads, hold),
     FIELD(shm_heads, entries),
     FIELD(shm_heads, hand),
     FIELD(shm_heads, epoch),

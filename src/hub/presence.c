@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/siphash.h"
 #include "bucket.h"
@@ -248,6 +249,20 @@ presence_read(const struct hub *h, uint32_t e, struct presence_view *out)
 	out->name_len = name_copy(h, p, out->name);
 	shm_copied();
 	return out->name_len > 0 && SHM_LOAD(p->epoch) == out->epoch;
+}
+
+size_t
+presence_user(const struct hub *h, uint32_t entry, char out[PRESENCE_NAME_MAX])
+{
+	struct presence_view v;
+
+	out[0] = '\0';
+	if (!presence_read(h, entry, &v) ||
+	    !presence_name_is_user(v.name, v.name_len) ||
+	    v.name_len > PRESENCE_NAME_MAX)
+		return 0;
+	memcpy(out, v.name + 1, v.name_len); /* and the NUL */
+	return v.name_len - 1;
 }
 
 uint32_t

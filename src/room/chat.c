@@ -60,6 +60,7 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0 ||
 	    custody_init(ch) < 0)
 		return -1;
+	publish_init(ch);
 	ch->rooms = &membership;
 	ch->on_event = conn_event_cb;
 	head_sweep(ch);

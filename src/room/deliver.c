@@ -2,7 +2,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "conn/conn.h"
 #include "room/publish.h"
@@ -19,12 +18,6 @@
  * append more to a connection than half of `queue`, as that is counted.
  */
 enum { DELIVER_MAX = 256 };
-
-/* How long a publication that another worker has died over is kept off, in
- * naps of 1 ms: while the machine stands still nobody tries it either. If
- * nobody comes to try it the word may be a scribbler's: then none is believed
- * for a while. */
-enum { SUSPECT_NAPS = 1000, SUSPECT_NOT_MS = 10000 };
 
 /* A publication's frame for each dialect, built when it is first needed. */
 struct delivery {
@@ -287,48 +280,51 @@ publication_read(struct chat *ch, uint64_t position, struct publication *p)
 }
 
 /* The ring has overwritten what this worker had not delivered yet. */
-static uint64_t
-overrun(struct chat *ch, uint64_t cursor)
+static void
+overrun(struct chat *ch)
 {
-	uint64_t oldest = journal_oldest(ch->hub);
+	const struct follower *f = &ch->follower;
 
-	if (oldest <= cursor + 1)
-		return cursor;
 	log_error("too slow: %llu publications are lost (a larger `journal` "
 		  "would have kept them)",
-	    (unsigned long long)(oldest - 1 - cursor));
-	SHM_COUNT(ch->hub->me->overrun, oldest - 1 - cursor);
-	if (ch->hole.to != cursor + 1) /* else it grows */
-		ch->hole.from = cursor;
-	ch->hole.to = oldest;
+	    (unsigned long long)(f->to - f->from - 1));
+	SHM_COUNT(ch->hub->me->overrun, f->to - f->from - 1);
+	if (ch->hole.to != f->from + 1) /* else it grows */
+		ch->hole.from = f->from;
+	ch->hole.to = f->to;
 	hole_mark_all(ch, &ch->hole);
-	return oldest - 1;
 }
 
-/* Finds the publication at a position and delivers it. */
+/* Whether a publication's sender is a connection of this worker. */
 static bool
-deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
+is_own(const struct hub *h, const struct publication *p)
 {
+	return p->sender != 0 && slot_find(h, p->sender) != SHM_NONE &&
+	    slot_holder(h, (uint32_t)p->sender) == h->self;
+}
+
+/* Delivers the publication that was found, adding what it counts for to
+ * *bytes; false if it is not there any more. */
+static bool
+deliver_found(struct chat *ch, size_t *bytes)
+{
+	struct follower *f = &ch->follower;
 	struct publication p;
 
-	if (!relay_find(ch, position, &p)) {
-		switch (publication_read(ch, position, &p)) {
+	if (!relay_find(ch, f->position, &p)) {
+		switch (follower_read(
+		    f, ch->copy, ch->hub->journal_size / JOURNAL_SHARE, &p)) {
 		case JOURNAL_GONE:
 			return false;
 		case JOURNAL_BAD:
-			if (!journal_is_sound(ch->hub))
-				return false;
 			log_error("publication %llu cannot be read: shared "
 				  "memory is corrupted",
-			    (unsigned long long)position);
+			    (unsigned long long)f->position);
 			return true;
 		default:
 			break;
 		}
-		if (!(p.sender != 0 &&
-			slot_find(ch->hub, p.sender) != SHM_NONE &&
-			slot_holder(ch->hub, (uint32_t)p.sender) ==
-			    ch->hub->self))
+		if (!is_own(ch->hub, &p))
 			SHM_COUNT(ch->hub->me->from_journal, 1);
 	}
 	*bytes += deliver_one(ch, &p);
@@ -361,100 +357,58 @@ hand_return(struct shm_line *mine, struct in_hand was)
 	SHM_STORE(mine->hand, was.what);
 }
 
-/* Delivers the publication at a position, adding what it counts for to *bytes;
- * false if it is gone. */
+/* Delivers the publication that was found, which is to blame if this worker
+ * dies meanwhile. False if it is not there any more. */
 static bool
-deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
+deliver_at(struct chat *ch, size_t *bytes)
 {
-	struct in_hand was = hand_take(ch->hub->mine, position);
-	bool there = deliver_found(ch, position, bytes);
+	struct follower *f = &ch->follower;
+	struct in_hand was = hand_take(ch->hub->mine, f->position);
+	bool there = deliver_found(ch, bytes);
 
 	hand_return(ch->hub->mine, was);
 	line_tick(ch->hub);
+	if (there)
+		follower_done(f);
 	return there;
 }
 
-/*
- * A publication that crashes whoever delivers it shall cost two workers, not
- * all: while one is suspected, only the successor of the first that died over
- * it tries it; the others wait for the outcome, with nothing done, for they
- * may not deliver what comes after it either. True: there is one, look again.
- */
+/* Finds the next publication that is for this worker; false: there is none.
+ * While one is held off nothing is done, since no other may be delivered
+ * before it. */
 static bool
-suspect_wait(struct chat *ch, uint64_t position)
+deliver_find(struct chat *ch)
 {
 	const struct timespec nap = {0, 1000000};
-	uint64_t mine = 1ull << ch->hub->self;
-	unsigned deaths = journal_suspected(ch->hub, position);
-	int naps;
 
-	if (deaths == 0 || (deaths == 1 && position == ch->trial) ||
-	    clock_ms() < ch->believe_ms)
-		return false;
-	for (naps = 0; naps < SUSPECT_NAPS; naps++) {
-		nanosleep(&nap, NULL);
-		line_tick(ch->hub);
-		if (journal_suspected(ch->hub, position) == 0 ||
-		    !(journal_mask(ch->hub, position) & mine))
+	for (;;)
+		switch (follower_next(&ch->follower)) {
+		case FOLLOWER_FOUND:
 			return true;
-	}
-	journal_acquit(ch->hub, position);
-	ch->believe_ms = clock_ms() + SUSPECT_NOT_MS;
-	return true;
-}
-
-/* Delivers no more until the tail is mended. */
-static bool
-deliver_stop(struct hub *h, uint64_t cursor)
-{
-	SHM_STORE(h->mine->cursor, cursor);
-	return false;
+		case FOLLOWER_OVERRUN:
+			overrun(ch);
+			break;
+		case FOLLOWER_HELD:
+			nanosleep(&nap, NULL);
+			line_tick(ch->hub);
+			break;
+		default:
+			return false;
+		}
 }
 
 bool
 deliver(struct chat *ch)
 {
-	struct hub *h = ch->hub;
-	uint64_t cursor = SHM_OWN(h->mine->cursor), tail = journal_tail(h);
-	uint64_t mine = 1ull << h->self, mask;
-	bool sound = false;
 	size_t bytes = 0;
 	int n = 0;
 
-	/* While the tail is corrupted nothing is passed over: who takes the
-	 * lock next mends it. */
-	if (cursor > tail) {
-		if (!journal_is_sound(h))
-			return false;
-		cursor = tail; /* it is the cursor that is corrupted */
-	}
-	while (cursor < tail && n < DELIVER_MAX &&
-	    bytes < ch->live.queue_bytes / 2 && (n == 0 || !chat_is_late(ch))) {
-		mask = journal_mask(h, cursor + 1);
-		if (!(mask & mine) && !sound && !(sound = journal_is_sound(h)))
-			return deliver_stop(h, cursor);
-		if (mask == 0 && cursor + 1 < journal_oldest(h)) {
-			cursor = overrun(ch, cursor);
-			continue;
-		}
-		if (mask & mine) {
-			if (suspect_wait(ch, cursor + 1))
-				continue;
-			if (!deliver_at(ch, cursor + 1, &bytes)) {
-				if (!journal_is_sound(h))
-					return deliver_stop(h, cursor);
-				continue;
-			}
-			n++;
-			SHM_STORE(h->mine->cursor, cursor + 1);
-			if (cursor + 1 == ch->trial)
-				journal_acquit(h, ch->trial);
-		}
-		cursor++;
-	}
-	SHM_STORE(h->mine->cursor, cursor);
-	/* whoever was ended here may have told that he left */
-	return cursor < journal_tail(h);
+	follower_begin(&ch->follower);
+	while (n < DELIVER_MAX && bytes < ch->live.queue_bytes / 2 &&
+	    (n == 0 || !chat_is_late(ch)) && deliver_find(ch))
+		n += deliver_at(ch, &bytes);
+	/* a connection that was ended here may have published its leave */
+	return follower_end(&ch->follower);
 }
 
 void

@@ -156,7 +156,7 @@ takeover_fault_delivery(struct chat *ch, uint64_t position)
 {
 	struct hub *h = ch->hub;
 
-	ch->trial = position;
+	ch->follower.trial = position;
 	hub_lock(h);
 	if (journal_fault(h, position))
 		log_error("publication %llu crashed two workers: it is "
@@ -185,8 +185,9 @@ takeover(struct chat *ch, const struct takeover_start *start)
 		SHM_STORE(h->mine->cursor, journal_tail(h));
 	move_redo(h, h->self);
 	adopt_all(ch, fd, &start->fault, &r);
-	if (ch->trial <= SHM_OWN(h->mine->cursor)) /* it has been survived */
-		journal_acquit(h, ch->trial);
+	/* the publication that was on trial has been survived */
+	if (ch->follower.trial <= SHM_OWN(h->mine->cursor))
+		journal_acquit(h, ch->follower.trial);
 	if (ch->n_conns == 0) /* no connection is to get what is in between */
 		SHM_STORE(h->mine->cursor, journal_tail(h));
 	sparse_free(fd, h->n_slots, sizeof(*fd));

@@ -28,8 +28,8 @@ order_done_before(const struct hub *h, const struct message_order *order)
 	if (at <= order->since)
 		at = order->since + 1;
 	for (; at <= tail && at != 0; at++)
-		if (journal_peek(h, at, &p) == JOURNAL_OK && p.sender == 0 &&
-		    p.input_end == order->number)
+		if (journal_peek(h, at, &p) == JOURNAL_OK &&
+		    publication_order(&p) == order->number)
 			return true;
 	return false;
 }

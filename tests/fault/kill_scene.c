@@ -122,12 +122,12 @@ act_publish(struct scene *s, uint32_t i, uint32_t c)
 		fixture_random(5) ? fixture_random(30) : fixture_random(800),
 	    .format = FORMAT_TEXT,
 	    .sender = conn->id,
-	    .input_end = conn->committed + 1 + fixture_random(100)};
+	    .input_key = conn->committed + 1 + fixture_random(100)};
 
 	if (t->mask[i] == 0)
 		return;
 	t->op[s->h.self].conn = *conn;
-	t->op[s->h.self].conn.committed = p.input_end;
+	t->op[s->h.self].conn.committed = p.input_key;
 	hub_lock(&s->h);
 	p.channel = scene_find(s, i);
 	t->op[s->h.self].published = t->published + 1;

@@ -42,7 +42,7 @@ waiter_start(struct hub *h, int worker)
 	if (pid == 0) {
 		hub_become(h, worker);
 		hub_lock(h);
-		p.ordinal = (uint32_t)worker;
+		p.command = (uint32_t)worker;
 		journal_append(h, &p);
 		hub_unlock(h);
 		_exit(0);

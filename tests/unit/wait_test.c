@@ -273,7 +273,7 @@ test_torn_comes_back(void **state)
 {
 	static const int many[] = {CONNECT, SUBSCRIBE, 1, 1, 1, 1, -1};
 	const struct publishing what = {
-	    .ordinal = 3, .format = FORMAT_JSON, .data = "1", .len = 1};
+	    .command = 3, .format = FORMAT_JSON, .data = "1", .len = 1};
 	struct publishing next = what;
 	struct publication p;
 	struct talker t;

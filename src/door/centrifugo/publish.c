@@ -9,7 +9,7 @@ static struct publishing
 publishing_of(const struct command *c, struct json_value data)
 {
 	return (struct publishing){.conn = c->conn,
-	    .ordinal = c->ordinal,
+	    .command = c->ordinal,
 	    .format = FORMAT_JSON,
 	    .data = data.p,
 	    .len = data.len};
@@ -19,10 +19,10 @@ publishing_of(const struct command *c, struct json_value data)
 static enum centrifugo_error
 publish_error(enum publish_result r)
 {
-	return r == PUBLISH_OK	  ? C_OK
-	    : r == PUBLISH_ABSENT ? C_UNKNOWN_CHANNEL
-	    : r == PUBLISH_FULL	  ? C_INTERNAL
-				  : C_LIMIT_EXCEEDED;
+	return r == PUBLISH_OK	   ? C_OK
+	    : r == PUBLISH_ABSENT  ? C_UNKNOWN_CHANNEL
+	    : r == PUBLISH_TOO_BIG ? C_LIMIT_EXCEEDED
+				   : C_INTERNAL;
 }
 
 /* Whether the connection may publish to a channel. */

@@ -146,7 +146,7 @@ subscription_begin(const struct command *c, const struct channel_name *name,
 		return C_OK;
 	blob_drop(&c->ch->input, terms.info);
 	if (r == CHANNEL_ALREADY &&
-	    c->ch->hub->subscription[*sub].key == terms.key)
+	    subscription_key(&c->ch->hub->subscription[*sub]) == terms.key)
 		return C_OK;
 	return subscribe_error(r);
 }

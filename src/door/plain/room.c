@@ -97,7 +97,8 @@ room_join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 	if (rule->join_leave)
 		terms.flags |= SUBSCRIPTION_JOIN_LEAVE;
 	r = channel_subscribe(ch, conn, room, len, &terms, &at, &sub);
-	if (r == CHANNEL_ALREADY && ch->hub->subscription[sub].key == terms.key)
+	if (r == CHANNEL_ALREADY &&
+	    subscription_key(&ch->hub->subscription[sub]) == terms.key)
 		r = CHANNEL_OK; /* by this very command, before a takeover */
 	switch (r) {
 	case CHANNEL_OK:

@@ -86,6 +86,7 @@ worker_make(const struct hub *h, int k)
 	if (ch->local == NULL || ch->copy == NULL || relay_init(ch) < 0 ||
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, k) < 0)
 		err(1, "worker %d", k);
+	publish_init(ch);
 	w->slot = slot_take(&w->hub, &ch->slots);
 	if (w->slot == SHM_NONE)
 		errx(1, "no slot");
