@@ -297,7 +297,7 @@ overrun(struct chat *ch)
 
 /* Whether a publication's sender is a connection of this worker. */
 static bool
-is_own(const struct hub *h, const struct publication *p)
+deliver_is_own(const struct hub *h, const struct publication *p)
 {
 	return p->sender != 0 && slot_find(h, p->sender) != SHM_NONE &&
 	    slot_holder(h, (uint32_t)p->sender) == h->self;
@@ -324,7 +324,7 @@ deliver_found(struct chat *ch, size_t *bytes)
 		default:
 			break;
 		}
-		if (!is_own(ch->hub, &p))
+		if (!deliver_is_own(ch->hub, &p))
 			SHM_COUNT(ch->hub->me->from_journal, 1);
 	}
 	*bytes += deliver_one(ch, &p);
