@@ -6,6 +6,7 @@
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 MANDIR ?= $(PREFIX)/share/man
+LIBEXECDIR ?= $(PREFIX)/libexec
 UNITDIR ?= /usr/lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 PORT ?= 8080
@@ -24,11 +25,13 @@ ifeq ($(VARIANT),clang)
 CC := clang
 endif
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes \
-	-Wmissing-prototypes -Wwrite-strings -Wno-unused-parameter -Werror
+	-Wmissing-prototypes -Wwrite-strings -Wformat-nonliteral \
+	-Wno-unused-parameter -Werror
 OPT := -O2 -g -fno-strict-aliasing -fno-plt
 CPPFLAGS += -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DLIBBSD_OVERLAY \
 	-isystem /usr/include/bsd -Iinclude -DCHATD_VERSION='"$(VERSION)"' \
-	-DCHATD_SYSCONFDIR='"$(SYSCONFDIR)"'
+	-DCHATD_SYSCONFDIR='"$(SYSCONFDIR)"' \
+	-DCHATD_LIBEXECDIR='"$(LIBEXECDIR)/chatd"'
 ifeq ($(VARIANT),san)
 OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -fno-strict-aliasing
@@ -50,10 +53,11 @@ LDLIBS += -lseccomp -levent_core -luring -lunistring -lcrypto -lidn2 -lbsd \
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
 
-LIB_SRC := $(filter-out src/chatd.c src/chatctl.c,$(wildcard src/*/*.c))
+LIB_SRC := $(wildcard src/*/*.c src/*/*/*.c)
 LIB_OBJ := $(LIB_SRC:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/conf/parse.o
 UNIT := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/*_test.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_HELP := $(wildcard tests/fuzz/*.h tests/unit/*_fixture.h)
 KILL := $(patsubst tests/fault/%.c,$(OUT)/fault/%,$(wildcard tests/fault/kill_*_test.c))
 KILL_HELP := $(filter-out %_test.c,$(wildcard tests/fault/kill_*.c))
 
@@ -110,15 +114,15 @@ $(OUT)/web/%.gz: src/door/web/%
 	@mkdir -p $(@D)
 	$(call say,GZIP)
 	$(Q)gzip -9nc $< >$@
-$(OUT)/obj/door/web_files.o: CPPFLAGS += -DCHATD_WEB='"$(OUT)/web"'
-$(OUT)/obj/door/web_files.o: $(WEB:%=src/door/web/%) $(WEB:%=$(OUT)/web/%.gz)
+$(OUT)/obj/door/web/files.o: CPPFLAGS += -DCHATD_WEB='"$(OUT)/web"'
+$(OUT)/obj/door/web/files.o: $(WEB:%=src/door/web/%) $(WEB:%=$(OUT)/web/%.gz)
 
 $(OUT)/libchatd.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)ar rcs $@ $^
 
-$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
@@ -127,13 +131,47 @@ $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
 
 # A chatd that lays shared memory out in another way, for the test that an
 # upgrade to it is refused.
-$(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a
+$(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o \
+    $(OUT)/obj/kinds.o $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
 	    -c -o $(@D)/layout.o $<
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(@D)/layout.o \
-	    $(OUT)/libchatd.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
+	    $(@D)/layout.o $(OUT)/libchatd.a $(LDLIBS)
+
+# A chatd with three more kinds of children, one of them a program of its own.
+$(OUT)/kinds/sbin/chatd: tests/kinds/kinds.c tests/kinds/count.c \
+    tests/kinds/count.h $(OUT)/obj/chatd.o $(OUT)/libchatd.a \
+    $(OUT)/kinds/libexec/chatd/apart
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) \
+	    $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+	$(Q)ln -sf ../../chatctl $(@D)/chatctl
+$(OUT)/kinds/libexec/chatd/apart: tests/kinds/apart.c tests/kinds/count.c \
+    tests/kinds/count.h $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(OUT)/libchatd.a \
+	    $(LDFLAGS) $(LDLIBS)
+# That program, of another layout than chatd.
+$(OUT)/kinds/apart-other: tests/kinds/apart.c tests/kinds/count.c \
+    src/hub/layout.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
+	    -o $@ $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+
+# A chatd with one more door, in one more framing: a row of each table.
+$(OUT)/lines/chatd: tests/doors/line_door.c src/door/registry.c \
+    src/codec/framing.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a $(OUT)/chatctl
+	@mkdir -p $(@D)
+	@ln -sf ../chatctl $(@D)/chatctl
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) -DCHATD_DOORS_MORE='ROW(line)' \
+	    -DCHATD_FRAMINGS_MORE='ROW(lines)' $(CFLAGS) $(LDFLAGS) -o $@ \
+	    $(filter %.c %.o %.a,$^) $(LDLIBS)
 
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
@@ -142,12 +180,12 @@ $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	    $(LDFLAGS) -lcmocka $(LDLIBS)
 
 # Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
-$(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h \
+$(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
     $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter-out %.h,$^) $(LDFLAGS) \
-	    $(LDLIBS)
+	    -lcmocka $(LDLIBS)
 
 # Those called kill_* need kill points: VARIANT=kill.
 $(KILL): $(KILL_HELP) $(wildcard tests/fault/kill_*.h)
@@ -176,7 +214,8 @@ $(OUT)/bench/accept: tests/bench/accept/accept.c $(OUT)/libchatd.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
 units: $(UNIT)
-kills: $(KILL) $(OUT)/fault/soak
+kills: $(KILL) $(OUT)/fault/soak $(OUT)/kinds/sbin/chatd \
+    $(OUT)/kinds/apart-other
 fuzzers: $(FUZZ)
 
 deps:
@@ -191,7 +230,7 @@ bench: all $(OUT)/bench/accept
 	tests/bench/run.sh
 fuzz:
 	tests/fuzz/run.sh
-lint:
+lint: all
 	tests/lint.sh
 # What two versions share has changed, and that is meant.
 layout: $(OUT)/unit/layout_test

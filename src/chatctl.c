@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/nearest.h"
 #include "base/streams.h"
+#include "codec/command.h"
 #include "master/control.h"
 #include "master/place.h"
 
@@ -26,7 +27,8 @@ enum {
 	/* Without one more worker or keeper replaced. Larger: an upgrade that
 	 * hangs is told later; smaller: a slow machine looks like one. */
 	UPGRADE_STILL_MS = 60 * 1000,
-	REPLY_BYTES = 64 * 1024 /* that a reply has room for at first */
+	REPLY_BYTES = 64 * 1024, /* that a reply has room for at first */
+	HELP_COLUMNS = 76
 };
 
 /* All that came of a reply. */
@@ -35,47 +37,70 @@ struct reply {
 	size_t len, size;
 };
 
+/* Prints how a command is called: rows that share a name in one line, up to
+ * the first that has another one, whose number is returned. */
+static int
+usage_print(FILE *to, int row)
+{
+	const struct command *c = &commands[row];
+	int next = row;
+
+	fprintf(to, "%s", c->name);
+	do {
+		if (commands[next].second[0] != '\0')
+			fprintf(to, "%c%s", next == row ? ' ' : '|',
+			    commands[next].second);
+		next++;
+	} while (next < COMMANDS && strcmp(commands[next].name, c->name) == 0);
+	fprintf(to, "%s%s\n", c->usage[0] != '\0' ? " " : "", c->usage);
+	return next;
+}
+
 /* Says how to call it, and leaves. */
 static void __attribute__((noreturn)) usage(void)
 {
-	fprintf(stderr,
-	    "usage: chatctl [-j] [-s socket] command\n"
-	    "       show workers|users|connections|stats|upgrade\n"
-	    "       kick user [device]\n"
-	    "       say text\n"
-	    "       log verbose|brief\n"
-	    "       reload\n"
-	    "       restart-worker slot\n"
-	    "       upgrade [path]\n"
-	    "       drain [rate | off]\n"
-	    "       rebalance\n"
-	    "       stop\n");
+	fprintf(stderr, "usage: chatctl [-j] [-s socket] command\n");
+	for (int row = 0; row < COMMANDS;) {
+		fprintf(stderr, "       ");
+		row = usage_print(stderr, row);
+	}
 	exit(STATUS_USAGE);
 }
 
-/* Whether text is one of a list that NULL ends. */
-static bool
-is_one_of(const char *text, const char *const *list)
+/* Prints a sentence in lines of at most HELP_COLUMNS bytes, set in, with the
+ * stop that it has not. */
+static void
+sentence_print(const char *text)
 {
-	while (*list != NULL)
-		if (strcmp(text, *list++) == 0)
-			return true;
-	return false;
+	enum { INDENT = 4 };
+	int column = 0, len;
+
+	for (; *text != '\0'; text += len + (text[len] == ' ')) {
+		len = (int)strcspn(text, " ");
+		if (column + 1 + len > HELP_COLUMNS) {
+			putchar('\n');
+			column = 0;
+		}
+		column +=
+		    printf("%*s%.*s", column == 0 ? INDENT : 1, "", len, text);
+	}
+	puts(".");
 }
 
-static const char *const shown[] = {
-    "workers", "users", "connections", "stats", "upgrade", NULL};
-static const char *const levels[] = {"verbose", "brief", NULL};
+/* Says what all commands do, or that one. */
+static void
+help_print(const char *name)
+{
+	const struct command *c;
 
-/* The commands, with the fewest and the most words of each. */
-static const struct command {
-	const char *name;
-	int words_min, words_max;
-	const char *const *second; /* what it may be; NULL: anything */
-} commands[] = {{"show", 2, 2, shown}, {"kick", 2, 3, NULL},
-    {"say", 2, 2, NULL}, {"log", 2, 2, levels}, {"reload", 1, 1, NULL},
-    {"restart-worker", 2, 2, NULL}, {"upgrade", 1, 2, NULL},
-    {"drain", 1, 2, NULL}, {"rebalance", 1, 1, NULL}, {"stop", 1, 1, NULL}};
+	for (c = commands; c < commands + COMMANDS; c++) {
+		if (name != NULL && strcmp(c->name, name) != 0)
+			continue;
+		printf("%s%s%s%s%s\n", c->name, c->second[0] != '\0' ? " " : "",
+		    c->second, c->usage[0] != '\0' ? " " : "", c->usage);
+		sentence_print(c->help);
+	}
+}
 
 /* Says that a word is not known, and leaves. */
 static void __attribute__((noreturn))
@@ -88,59 +113,91 @@ word_unknown(const char *what, const struct nearest *n)
 	usage();
 }
 
-/* Finds the command, or says that there is none and leaves. */
-static const struct command *
-command_find(const char *name)
+/* Says that there is no such command, and leaves. */
+static void __attribute__((noreturn)) command_unknown(const char *name)
 {
 	struct nearest n = {.word = name};
-	size_t i;
 
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
+	for (int i = 0; i < COMMANDS; i++)
 		nearest_offer(&n, commands[i].name);
-	}
 	word_unknown("there is no command", &n);
 }
 
-/* Leaves unless these words are a command. */
-static void
-command_judge(int argc, char **argv)
+/* Says that a command's second word is none that may stand there, and leaves.
+ */
+static void __attribute__((noreturn))
+second_unknown(const char *name, const char *word)
 {
-	const struct command *c;
-	struct nearest n;
+	static char copy[COMMANDS * 2][32];
+	struct nearest n = {.word = word};
+	char what[64];
+	const char *list, *one;
+	size_t len, used = 0;
+
+	for (int i = 0; i < COMMANDS; i++) {
+		if (strcmp(commands[i].name, name) != 0)
+			continue;
+		list = commands[i].second;
+		while (used < sizeof(copy) / sizeof(copy[0]) &&
+		    (one = command_word(&list, &len)) != NULL) {
+			snprintf(
+			    copy[used], sizeof(copy[0]), "%.*s", (int)len, one);
+			nearest_offer(&n, copy[used++]);
+		}
+	}
+	snprintf(what, sizeof(what), "%s: there is nothing called", name);
+	word_unknown(what, &n);
+}
+
+/* Finds the row for these words, or leaves if they are no command. */
+static const struct command *
+chatctl_command_find(int argc, char **argv)
+{
+	enum command_fault fault;
+	int row, words;
 
 	if (argc == 0)
 		usage();
-	c = command_find(argv[0]);
-	if (argc < c->words_min) {
+	row = command_judge(argc, argv, &fault, &words);
+	switch (fault) {
+	case COMMAND_RIGHT:
+		return &commands[row];
+	case COMMAND_UNKNOWN:
+		command_unknown(argv[0]);
+	case COMMAND_SECOND:
+		second_unknown(argv[0], argv[1]);
+	case COMMAND_SHORT:
 		warnx("%s: a word is missing behind it", argv[0]);
-		usage();
-	}
-	if (argc > c->words_max) {
+		break;
+	case COMMAND_LONG:
 		warnx("%s: \"%s\" is one word too many; a text with blanks "
 		      "stands in quotes",
-		    argv[0], argv[c->words_max]);
-		usage();
+		    argv[0], argv[words]);
 	}
-	if (c->second == NULL || is_one_of(argv[1], c->second))
-		return;
-	n = (struct nearest){.word = argv[1]};
-	for (const char *const *word = c->second; *word != NULL; word++)
-		nearest_offer(&n, *word);
-	word_unknown(c->second == shown ? "show: there is nothing called"
-					: "log: there is no level",
-	    &n);
+	usage();
+}
+
+/* Says what the commands do, or leaves if that one is none. */
+static void
+command_help(const char *name)
+{
+	bool known = name == NULL;
+
+	for (int i = 0; i < COMMANDS && !known; i++)
+		known = strcmp(commands[i].name, name) == 0;
+	if (!known)
+		command_unknown(name);
+	help_print(name);
+	if (fflush(stdout) != 0)
+		err(STATUS_REFUSED, "output");
 }
 
 /* How long chatd may be silent, seconds: what replaces processes is answered
  * when that has begun or is done. */
 static int
-command_patience_s(const char *name)
+command_patience_s(const struct command *c)
 {
-	static const char *const later[] = {
-	    "reload", "restart-worker", "upgrade", "rebalance", NULL};
-	int ms = is_one_of(name, later) ? CONTROL_LATER_MS : CONTROL_CLIENT_MS;
+	const int ms = c->later ? CONTROL_LATER_MS : CONTROL_CLIENT_MS;
 
 	return ms / 1000 + MARGIN_S;
 }
@@ -282,9 +339,10 @@ reply_print(const struct reply *r, FILE *to)
 
 /* Has chatd do what the words say; returns the exit status. */
 static int
-command_do(const char *socket_path, bool json, int argc, char **argv)
+command_do(const struct command *c, const char *socket_path, bool json,
+    int argc, char **argv)
 {
-	const int patience_s = command_patience_s(argv[0]);
+	const int patience_s = command_patience_s(c);
 	int fd = daemon_connect(socket_path, patience_s), error;
 	struct reply r = {0};
 	bool done;
@@ -298,7 +356,7 @@ command_do(const char *socket_path, bool json, int argc, char **argv)
 	done = r.bytes[0] == CONTROL_DONE;
 	reply_print(&r, done ? stdout : stderr);
 	/* An upgrade that has begun is asked for, whatever became of this. */
-	if (!reply_is_whole(&r) && !(done && strcmp(argv[0], "upgrade") == 0))
+	if (!reply_is_whole(&r) && !(done && c == &commands[COMMAND_UPGRADE]))
 		errx(STATUS_NO_DAEMON, "the answer is not complete: %s",
 		    reply_error(error, patience_s));
 	free(r.bytes);
@@ -307,7 +365,7 @@ command_do(const char *socket_path, bool json, int argc, char **argv)
 
 /* The path as the daemon, which is elsewhere, finds it. */
 static char *
-path_absolute(char *path)
+chatctl_path_absolute(char *path)
 {
 	char *here, *whole;
 
@@ -327,7 +385,8 @@ upgrade_ask(const char *socket_path, char *text, size_t size)
 {
 	static char show[] = "show", upgrade[] = "upgrade";
 	static char *question[] = {show, upgrade, NULL};
-	int fd = daemon_connect(socket_path, command_patience_s(show));
+	int fd = daemon_connect(
+	    socket_path, command_patience_s(&commands[COMMAND_SHOW_UPGRADE]));
 	struct reply r = {0};
 	char *end;
 
@@ -379,6 +438,7 @@ main(int argc, char **argv)
 {
 	char path[PATH_MAX], error[PATH_MAX + 128];
 	const char *socket_path = NULL;
+	const struct command *c;
 	bool json = false;
 	int ch, status;
 
@@ -398,17 +458,21 @@ main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
-	command_judge(argc, argv);
+	c = chatctl_command_find(argc, argv);
+	if (c == &commands[COMMAND_HELP]) {
+		command_help(argv[1]);
+		return 0;
+	}
 	if (socket_path == NULL) {
 		place_control(path);
 		socket_path = path;
 		if (place_prepare(path, false, error, sizeof(error)) == -1)
 			errx(STATUS_NO_DAEMON, "no chatd: %s", error);
 	}
-	if (strcmp(argv[0], "upgrade") == 0 && argc == 2)
-		argv[1] = path_absolute(argv[1]);
-	status = command_do(socket_path, json, argc, argv);
-	if (status == 0 && strcmp(argv[0], "upgrade") == 0)
+	if (c == &commands[COMMAND_UPGRADE] && argc == 2)
+		argv[1] = chatctl_path_absolute(argv[1]);
+	status = command_do(c, socket_path, json, argc, argv);
+	if (status == 0 && c == &commands[COMMAND_UPGRADE])
 		status = upgrade_wait(socket_path);
 	return status;
 }

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "base/streams.h"
+#include "base/title.h"
 #include "master/daemon.h"
 #include "master/options.h"
 #include "master/resume.h"
 #include "master/start.h"
-#include "master/store.h"
+#include "master/fdstore.h"
+#include "process/kinds.h"
 
 enum { STATUS_FAILURE = 1, STATUS_USAGE = 2 };
 
@@ -103,24 +105,25 @@ int
 main(int argc, char **argv)
 {
 	struct options options;
-	struct store store;
+	struct fdstore fdstore;
 	sigset_t none;
 	int status;
 
 	if (streams_hold() == -1)
 		err(STATUS_FAILURE, "descriptors 0 to 2: /dev/null");
-	daemon_init_title(argc, argv, environ);
+	title_init(argc, argv, environ);
+	child_kinds_use(kinds);
 	/* Before anything is closed or unblocked: all that is inherited is
 	 * meant. */
 	if (argc == 3 && strcmp(argv[1], RESUME_OPTION) == 0)
 		return resume_main(argv[2]);
 	/* What the starter left open is not for us to keep open, what it
 	 * blocked is what supervision needs. */
-	store_inherit(&store);
+	fdstore_inherit(&fdstore);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	options_parse(&options, argc, argv);
-	options.store = &store;
+	options.fdstore = &fdstore;
 	if (options_settle(&options) == -1)
 		err(STATUS_FAILURE, "paths");
 	status = start(&options);

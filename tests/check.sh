@@ -35,7 +35,7 @@ need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
 need "build" 300 make -s -j"$jobs" all build/bench/accept \
     build/fault/million_test build/other-layout/chatd build/fault/soak \
-    build/fault/invariant
+    build/fault/invariant build/lines/chatd
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
@@ -43,7 +43,7 @@ fi
 patient='small_memory_test torture_test claims_kill_test once_kill_test publish_kill_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_leave_test kill_move_test
-    kill_point_test kill_wait_test'
+    kill_point_test kill_wait_test lines_test'
 
 # Without limits in milliseconds: may have company.
 calm() {
@@ -82,6 +82,7 @@ calm() {
 	system san personal 60
 	system san web 90
 	system san host 120
+	system san endpoint 60
 	system san check 60
 	system san proxies 120
 	system san moves 180
@@ -120,7 +121,7 @@ waiting() {
 together patient calm waiting
 
 system release upgrade 180
-system release store 90
+system release fdstore 90
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
 system release machine 180

@@ -16,28 +16,29 @@ finding() {
 check_format() {
 	# shellcheck disable=SC2046 # no blanks in our file names
 	clang-format --dry-run -Werror $(find src include tests/unit \
-	    tests/fuzz tests/fault tests/bench -name '*.[ch]') ||
+	    tests/doors tests/kinds tests/fuzz tests/fault tests/bench \
+	    -name '*.[ch]') ||
 	    finding "clang-format -i mends this"
 }
 
-# Folders are layers: a file includes its own folder and lower layers alone.
-# hub and net, keeper, worker, logger and master do not see each other; conn,
-# room and takeover do not see door, one door does not see another; the lowest
+# Folders are layers: a file includes its own folder and lower layers alone, and
+# room may include conn. hub and net, takeover and door, keeper, worker, logger
+# and master do not see each other, one door does not see another; the lowest
 # four know no libevent.
 check_layers() {
 	find src include -name '*.[chy]' -exec awk '
 	BEGIN {
 		split("base 0 codec 1 conf 1 hub 2 net 2 conn 3 room 3 " \
-		    "takeover 3 door 3 keeper 4 worker 4 logger 4 master 4",
+		    "takeover 4 door 4 process 5 keeper 6 worker 6 logger 6 " \
+		    "master 6",
 		    w, " ")
 		for (i = 1; i in w; i += 2)
 			layer[w[i]] = w[i + 1]
 	}
 	FNR == 1 {
 		n = split(FILENAME, part, "/")
-		own = n == 3 ? part[2] : ""
-		noun = part[n]
-		sub(/[._].*/, "", noun)
+		own = n >= 3 ? part[2] : ""
+		door = n == 4 ? part[3] : ""
 		if (own != "" && !(own in layer))
 			tell("the folder " own " has no layer")
 	}
@@ -54,30 +55,72 @@ check_layers() {
 		split($0, q, "\"")
 		if (q[2] ~ /^\.\./)
 			tell("includes upwards: " q[2])
-		if (split(q[2], t, "/") != 2 || own == "")
+		if (split(q[2], t, "/") < 2 || own == "")
 			next # its own folder, or a main program
 		if (!(t[1] in layer))
 			tell("includes of no layer: " q[2])
 		else if (own == t[1]) {
-			other = t[2]
-			sub(/[._].*/, "", other)
-			if (own == "door" && other != "door" && other != noun)
-				tell("one door includes another: " q[2])
+			if (3 in t && t[2] != door)
+				tell("includes a door: " q[2])
 		} else if (layer[t[1]] > layer[own])
 			tell(own " (layer " layer[own] ") includes " q[2] \
 			    " (layer " layer[t[1]] ")")
 		else if (layer[t[1]] == layer[own] && layer[own] > 1 &&
-		    !(own ~ /^(conn|room|takeover|door)$/ &&
-		    t[1] ~ /^(conn|room|takeover)$/) &&
-		    !(FILENAME == "src/master/spawn.c" &&
-		    q[2] == "worker/worker.h") && # where the child goes
+		    !(own == "room" && t[1] == "conn") &&
 		    !(FILENAME == "src/master/log_child.c" &&
-		    q[2] == "logger/logger.h") &&
-		    !(FILENAME == "src/master/keep.c" &&
-		    q[2] == "keeper/keeper.h"))
+		    q[2] == "logger/logger.h")) # where the child goes
 			tell(own " must not know its neighbour " q[2])
 	}
 	END { exit bad }' {} + >&2 || bad=1
+}
+
+# What includes do not tell: the graph of files by their symbols.
+check_graph() {
+	tests/graph.py || bad=1
+}
+
+# A door is named in its own folder alone.
+check_doors() {
+	tests/doors.py build >&2 || bad=1
+}
+
+# A framing and a transport are named in their own files and tables alone.
+check_members() {
+	tests/members.py || bad=1
+}
+
+# The name of a static function stands in one file: a debugger's `break`, a
+# profile and a list of tags know no other difference.
+check_names() {
+	find src -name '*.c' -exec awk '
+	FNR == 1 { was = "" }
+	was ~ /^static / && /^[a-z_0-9]+\(/ && !/;$/ {
+		name = $0
+		sub(/\(.*/, "", name)
+		if (!((name, FILENAME) in seen)) {
+			seen[name, FILENAME] = 1
+			where[name] = where[name] " " FILENAME
+			n[name]++
+		}
+	}
+	{ was = $0 }
+	END {
+		# what is about to go
+		split("child_run has keeper_start order_send " \
+		    "process_forget worker_next", w, " ")
+		for (i in w)
+			known[w[i]] = 1
+		for (name in n) {
+			all++
+			if (n[name] > 1 && !(name in known)) {
+				print "lint: static " name "() is in" where[name]
+				bad = 1
+			}
+		}
+		if (all < 500)
+			print "lint: only " all " static functions found"
+		exit bad || all < 500
+	}' {} + >&2 || bad=1
 }
 
 # A file is one noun, and one noun takes no more than this; but the web page's
@@ -113,7 +156,7 @@ check_layout() {
 		if (comment && !sub(/^.*\*\//, "")) next
 		comment = sub(/\/\*.*$/, "")
 	}
-	/^enum (message_type|message_result|custody_type|keeper_order|worker_state|lock_state|hand|used_kind|publication_format|slot_state|reason|slot_door|subscription_flags) \{/ {
+	/^enum (message_type|message_result|custody_type|keeper_order|worker_state|lock_state|hand|used_kind|publication_format|slot_state|reason|subscription_flags) \{/ {
 		values = ""
 		sub(/^.*\{/, "")
 		inside = 1
@@ -141,6 +184,8 @@ check_layout() {
 		next
 	}
 	own != "" && /^}/ { own = "" }
+	# Rows of a .def file, which layout.c includes, too.
+	own != "" && (/^#/ || /\[0\]/) { next }
 	own != "" {
 		line = line " " $0
 		if (line !~ /;[ \t]*$/)
@@ -166,6 +211,21 @@ check_layout() {
 		exit bad || seen < 100
 	}' src/hub/layout.c $(find include/hub include/codec src/hub \
 	    -name '*.h') >&2 || bad=1
+}
+
+# The libraries that master, workers and keepers map. A kind of child that needs
+# another one is a program of its own (include/process/executable.h). Each worker
+# judges names of hosts (idn2) and of users (unistring), and answers handshakes
+# (md for SHA-1, resolv for base64).
+check_libraries() {
+	for library in $(readelf -d build/chatd |
+	    sed -n 's/.*(NEEDED).*\[\(.*\)\.so.*/\1/p'); do
+		case $library in
+		libc | libevent_core-2.1 | libbsd | liburing | libseccomp | \
+		    libcrypto | libidn2 | libunistring | libmd | libresolv) ;;
+		*) finding "build/chatd maps $library" ;;
+		esac
+	done
 }
 
 # The man pages.
@@ -197,6 +257,11 @@ check_clang() {
 check_format
 check_clang
 check_layers
+check_graph
+check_doors
+check_members
+check_names
+check_libraries
 check_length
 check_listed
 check_layout

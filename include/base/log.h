@@ -36,7 +36,6 @@ void log_set_name(const char *name);
 
 /* With verbose on, log_debug() lines appear too. */
 void log_set_verbose(bool on);
-bool log_is_verbose(void);
 
 /*
  * Of each message, known by its format, there may be one line a second, and 64

@@ -35,7 +35,7 @@ struct http_request {
 	struct http_span api_key, authorization; /* NULL if absent */
 	/* What proxies say of a client; the last field of each, or NULL. */
 	struct http_span forwarded, forwarded_for, via, real_ip;
-	uint64_t length; /* of the body, which only POST /api/... may have */
+	uint64_t length;	  /* of the body, which a POST may have */
 	bool has_length, expects; /* Content-Length, Expect: 100-continue */
 	int minor;	    /* of HTTP/1.x: 0 or 1; with 0 no upgrade and no
 			     * expectation is heard (RFC 9110 7.8, 10.1.1) */
@@ -65,8 +65,13 @@ int http_head_end(
  * Parses a complete head of len bytes. Returns 0, or -1 with r->status and
  * r->reason. What is wrong with the upgrade alone (key, version) is left to
  * the caller in key_bad and version_bad, as path and method are judged first.
+ * takes_body: whether a POST for a path may have a body; NULL: none may.
  */
-int http_parse(const char *head, size_t len, struct http_request *r);
+int http_parse(const char *head, size_t len,
+    bool (*takes_body)(struct http_span path), struct http_request *r);
+
+/* Whether a span is that text; an absent one is none. */
+bool http_span_is(struct http_span s, const char *text);
 
 /* Whether any Sec-WebSocket-Protocol field of a good head has that subprotocol:
  * a list may be cut into several fields (RFC 6455 11.3.4). */
@@ -88,5 +93,14 @@ int http_decode(struct http_span in, char *out, size_t cap);
  */
 bool http_parameter(
     struct http_span query, const char *name, struct http_span *value);
+
+/* What every 503 says: when to come back, in seconds. Larger: clients are away
+ * for longer than need be; smaller: all of them come back at once. */
+#define HTTP_RETRY "Retry-After: 5\r\n"
+
+/* A 503 without a body, for a client that is not read any more. */
+#define HTTP_BUSY                              \
+	"HTTP/1.1 503 Service Unavailable\r\n" \
+	"Content-Length: 0\r\n" HTTP_RETRY "Connection: close\r\n\r\n"
 
 #endif

@@ -74,7 +74,7 @@ struct message_head {
 };
 
 struct message_link {
-	uint32_t peer;	     /* worker slot at the other end */
+	uint32_t peer;	     /* number of the worker at the other end */
 	uint32_t generation; /* of that worker */
 };
 
@@ -145,7 +145,7 @@ struct message_adopt {
 };
 
 struct message_move {
-	uint32_t to; /* worker slot */
+	uint32_t to; /* number of a worker */
 	uint32_t n;
 };
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/utf8.h"
+#include "codec/framing.h"
 
 enum ws_opcode {
 	WS_CONTINUATION = 0,
@@ -30,24 +31,6 @@ enum {
 	WS_FRAGMENTS_MAX = 131072
 };
 
-/* Close codes (RFC 6455 section 7.4.1, and ours from 4000). */
-enum ws_code {
-	WS_NONE = 0,
-	WS_NORMAL = 1000,
-	WS_GOING_AWAY = 1001,
-	WS_PROTOCOL = 1002,
-	WS_UNSUPPORTED = 1003,
-	WS_BAD_DATA = 1007,
-	WS_POLICY = 1008,
-	WS_TOO_BIG = 1009,
-	WS_INTERNAL = 1011,
-	WS_RESTART = 1012,
-	WS_TRY_LATER = 1013,
-	WS_IDLE = 4000,
-	WS_KICKED = 4001,
-	WS_NO_PONG = 4002
-};
-
 /*
  * What the decoder knows between two calls. Plain data that may be copied and
  * may lie in shared memory; zero is the state between two messages. Every
@@ -58,7 +41,7 @@ struct ws_state {
 	uint64_t message_bytes; /* payload of the current message so far */
 	uint32_t fragments;	/* frames of the current message so far */
 	utf8_state utf8;
-	uint16_t error; /* enum ws_code, with WS_EVENT_ERROR */
+	uint16_t error; /* enum close_code, with WS_EVENT_ERROR */
 	uint8_t opcode; /* of the current message: 0, text or binary */
 	uint8_t frame;	/* of the current frame */
 	uint8_t fin;
@@ -85,12 +68,12 @@ enum ws_event {
  * Decodes from in[0, len) up to the next event; *used tells how much was
  * consumed. Payload is unmasked into out, which has room for len bytes and may
  * be in itself or begin before it. A message longer than `limit` bytes, or of
- * more than WS_FRAGMENTS_MAX frames, fails with WS_TOO_BIG as soon as a head
- * says so, text that is not UTF-8 with WS_BAD_DATA at the first bad byte, all
- * else (reserved bits and opcodes, no mask, fragmented or long control
+ * more than WS_FRAGMENTS_MAX frames, fails with CLOSE_TOO_BIG as soon as a head
+ * says so, text that is not UTF-8 with CLOSE_BAD_DATA at the first bad byte,
+ * all else (reserved bits and opcodes, no mask, fragmented or long control
  * frames, non-minimal lengths, length with the top bit, continuation without
- * a start or a start within a message, bad close payload) with WS_PROTOCOL
- * (a close reason that is not UTF-8: WS_BAD_DATA).
+ * a start or a start within a message, bad close payload) with CLOSE_PROTOCOL
+ * (a close reason that is not UTF-8: CLOSE_BAD_DATA).
  * After WS_EVENT_MESSAGE the next call begins a new message; state->opcode
  * and message_bytes still describe the one that ended until then.
  * WS_EVENT_MORE and WS_EVENT_DATA may both come with all input consumed.
@@ -101,14 +84,17 @@ enum ws_event ws_decode(struct ws_state *state, uint64_t limit,
 /* Whether nothing is unfinished: the next byte would begin a new message. */
 bool ws_idle(const struct ws_state *state);
 
+/* These frames as a framing. */
+extern const struct framing ws_framing;
+
 /* Writes a final unmasked frame's head; returns its length (2, 4 or 10). */
 size_t ws_head(uint8_t out[WS_HEAD_MAX], enum ws_opcode opcode, uint64_t len);
 
 /*
- * Writes a whole close frame: code (WS_NONE: empty payload) and reason (cut
+ * Writes a whole close frame: code (CLOSE_NONE: empty payload) and reason (cut
  * to fit, not NULL). Returns its length, at most 2 + WS_CONTROL_MAX.
  */
 size_t ws_close_frame(
-    uint8_t out[2 + WS_CONTROL_MAX], enum ws_code code, const char *reason);
+    uint8_t out[2 + WS_CONTROL_MAX], enum close_code code, const char *reason);
 
 #endif

@@ -17,6 +17,10 @@ enum {
 	CONF_ORIGIN_BYTES = 4096,
 	CONF_HOST_BYTES = 2048,
 	CONF_MACHINE_BYTES = 65, /* of a host's name, with the NUL */
+	CONF_USER_BYTES = 64,	 /* of the workers' user's name */
+	CONF_PATH_BYTES = 1024,
+	CONF_SOCKET_BYTES = 107, /* of the control socket's path */
+	CONF_RATE_MAX = 1000000, /* messages a second: more is no limit */
 	CONF_KEYS_MAX = 64,	 /* that there may be */
 	/* A key for HS256 has as many bits as its hash (RFC 7518 3.2); a
 	 * shorter one is found by trying. */
@@ -85,7 +89,8 @@ struct conf_prefix {
 };
 
 /* What a reload changes in running workers. Goes over links by name, see
- * conf_live_write(): a new member gets its line in src/conf/live.c. */
+ * conf_live_write(): a new member gets its row in src/conf/keys.def or, if it
+ * is no key, its line in src/conf/live.c. */
 struct conf_live {
 	uint32_t message_size;	/* bytes of a client's message, 64K */
 	uint32_t message_rate;	/* per second and connection, 0 = no limit */
@@ -132,7 +137,10 @@ struct conf_live {
 };
 
 struct conf {
-	char *listen[CONF_LISTEN_MAX]; /* "host:port", as written */
+	char *listen[CONF_LISTEN_MAX];	     /* "host:port", as written */
+	char *listen_words[CONF_LISTEN_MAX]; /* behind it; NULL: none */
+	/* as where[], of each */
+	char *listen_where[CONF_LISTEN_MAX];
 	int n_listen;
 	bool listen_is_default; /* the first conf_add_listen replaces it */
 	int workers;		/* 0 = one per processor */
@@ -148,7 +156,7 @@ struct conf {
 	char *pidfile, *control, *log_file; /* NULL = default */
 	char *webroot;	 /* folder of the web page; NULL = the one built in */
 	bool exempt_set; /* the file has limit-exempt: no defaults any more */
-	char *where[CONF_KEYS_MAX]; /* "file:line", see conf_where() */
+	char *where[CONF_KEYS_MAX]; /* see conf_where() */
 	struct conf_live live;
 };
 
@@ -177,12 +185,16 @@ struct conf *conf_load_bundle(
 bool conf_exists(const char *file, struct bundle *b);
 
 /*
- * Adds an address; -1 and errno ENOSPC when there are CONF_LISTEN_MAX
- * already. The first one replaces the default. conf_clear_listen forgets all
- * (the command line's -l wins over the file's).
+ * Adds an address, "host:port" or that and words behind it, each after a
+ * blank; -1 and errno ENOSPC when there are CONF_LISTEN_MAX already. The first
+ * one replaces the default. conf_clear_listen forgets all (the command line's
+ * -l wins over the file's).
  */
 int conf_add_listen(struct conf *c, const char *address);
 void conf_clear_listen(struct conf *c);
+
+/* Whether that is the text of the address of that number, with its words. */
+bool conf_listen_is(const struct conf *c, int i, const char *text);
 
 /*
  * "64K", "10m", "8/s burst 20" are the parser's; these serve the command line
@@ -205,9 +217,21 @@ int conf_differences(
 int conf_live_differences(const struct conf_live *old,
     const struct conf_live *new, char *out, size_t out_len);
 
-/* Where a file sets a key, "file:line"; NULL: it does not, or the key may
- * repeat. */
+/* Where a key is set, first if it may repeat: "file:line", or the option, "-w";
+ * NULL: nowhere, or it is `listen`. */
 const char *conf_where(const struct conf *c, const char *key);
+
+/* Notes that an option of the command line sets a key: its place is the
+ * option, "-w". False: no memory. */
+bool conf_note_option(struct conf *c, const char *key, const char *option);
+
+/* Takes from another configuration where the keys are set that a reload
+ * applies. */
+void conf_take_where(struct conf *to, struct conf *from);
+
+/* "file:line: listen: ", or what is known of it, for a complaint about an
+ * address. One static buffer. */
+const char *conf_listen_place(const struct conf *c, int address);
 
 /* Whether there are listeners and all are on loopback: localhost,
  * 127.0.0.0/8 or [::1]. A name that would have to be looked up is not. */

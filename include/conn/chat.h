@@ -15,13 +15,19 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "codec/name.h"
 #include "conf/conf.h"
+#include "conn/dialect.h"
+#include "conn/door.h"
 #include "hub/claim.h"
+#include "hub/follower.h"
+#include "hub/publisher.h"
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "hub/output.h"
 #include "hub/slot.h"
 #include "net/batch.h"
+#include "net/endpoint.h"
 
 enum {
 	CHAT_LINGER_MS = 1000, /* read on after our FIN, so that what was sent
@@ -31,8 +37,9 @@ enum {
 	 * networks call the end unclean. */
 	CHAT_CLOSE_MS = 1000,
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
-	CHAT_TURN_MS = 50,     /* so long what else is there waits, and more
-				* of it leaves in one write */
+	/* Longest loop turn. Larger: more output leaves in one write; smaller:
+	 * accepts, ticks and other sockets wait less. */
+	CHAT_TURN_MS = 50,
 	/*
 	 * What the input of one connection may cost in a turn: so long, or so
 	 * much output. The rest of it waits, and so long are all who wait
@@ -48,15 +55,14 @@ enum {
 #endif
 	CHAT_COMMANDS = 8191, /* of one message (KEY_BITS) */
 	MOVE_MAX = 250,	      /* connections taken up at once */
-	CHAT_PARTS = 8,	      /* of a message, see door_ops */
 	CHAT_SPARE = 64,      /* connections without a slot, to be told 503 */
-	CHAT_FDS = 1 << 20,   /* descriptors are below (fs.nr_open's default) */
-	CHAT_ECHO_MAX = 16 * 1024 * 1024 /* bytes of a message on /echo */
+	CHAT_FDS = 1 << 20    /* descriptors are below (fs.nr_open's default) */
 };
 
 enum conn_phase {
 	CONN_NONE,
-	CONN_REQUEST, /* its request is not complete; no promise made */
+	CONN_REQUEST, /* reading the HTTP head; not in custody: if this worker
+		       * dies the client is closed */
 	CONN_ANSWER,  /* gets the rest of an answer that did not fit */
 	CONN_OPEN,
 	CONN_ENDING,  /* gets its pending output, our close frame last */
@@ -69,7 +75,8 @@ enum conn_phase {
 };
 
 /* The private part of a connection; its number is its slot's (from n_slots
- * on: it has no slot). */
+ * on: it has no slot). Its size is paid for each slot: the union is packed
+ * since it would else end in four bytes of nothing. */
 struct conn {
 	struct event ev;
 	struct output out;
@@ -83,31 +90,34 @@ struct conn {
 			};
 			uint32_t len, scanned; /* see request.c */
 			uint32_t page; /* of a head: first page + 1, 0: none */
-		} request;
+		} __attribute__((packed, aligned(4))) request;
 		struct conn_answer *answer; /* malloc'ed, see answer.c */
 		struct {
 			/* others of the same user here, number + 1 */
 			uint32_t next, previous;
-			uint32_t entry; /* his, in presence */
+			uint32_t entry; /* the user's, in presence */
 		} user;
-	};
+	} __attribute__((packed, aligned(4)));
 	int fd;
-	uint32_t due_ms;  /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
-			   * when; the clock's low half */
-	uint32_t dirty;	  /* place + 1 in the list of those to write */
-	uint8_t phase;	  /* enum conn_phase */
-	uint8_t door;	  /* enum slot_door, of one that is open */
-	bool blocked : 1; /* the socket is full: EV_WRITE is set */
-	bool paused : 1;  /* not reading */
-	bool present : 1; /* counted in presence */
-	bool fresh : 1;	  /* not in custody yet: nothing is written to it */
-	bool unkept : 1;  /* was not in custody when that was last counted */
-	bool untold : 1;  /* in the list of those to be told of a gap */
-	bool waits : 1;	  /* has input that waits; it is not read from */
-	bool torn : 1;	  /* some of that may have been done by a worker that
-			   * died over it */
-	bool again : 1;	  /* REQUEST: it has had an answer already */
-	bool drains : 1;  /* ends behind the message in hand: conn_drain() */
+	uint32_t due_ms;   /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
+			    * when; the clock's low half */
+	uint32_t dirty;	   /* place + 1 in the list of those to write */
+	uint8_t phase;	   /* enum conn_phase */
+	uint8_t door;	   /* id of its door, of one that is open, */
+	uint8_t dialect;   /* and the dialect that it speaks */
+	uint8_t transport; /* its number (net/transport.h) */
+	uint8_t endpoint;  /* REQUEST: the number of the one it came through */
+	bool blocked : 1;  /* the socket is full: EV_WRITE is set */
+	bool paused : 1;   /* not reading */
+	bool present : 1;  /* counted in presence */
+	bool fresh : 1;	   /* not in custody yet: nothing is written to it */
+	bool unkept : 1;   /* was not in custody when that was last counted */
+	bool untold : 1;   /* in the list of those to be told of a gap */
+	bool waits : 1;	   /* has input that waits; it is not read from */
+	bool torn : 1;	   /* some of that may have been done by a worker that
+			    * died over it */
+	bool again : 1;	   /* REQUEST: it has had an answer already */
+	bool drains : 1;   /* ends behind the message in hand: conn_drain() */
 };
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
@@ -120,43 +130,28 @@ struct budget {
 
 struct chat;
 
+/* What connections have to do with rooms: they know none of them. */
+struct conn_rooms {
+	/* Enters the user of a connection that is about to open. Returns the
+	 * user's entry in presence, or SHM_NONE: refused (room/quota.h). */
+	uint32_t (*enter)(
+	    struct chat *ch, uint32_t conn, const char *user, size_t len);
+	/* A connection is open. entry: as enter() returned it, or SHM_NONE:
+	 * the connection has no user, or not yet. */
+	void (*opened)(struct chat *ch, uint32_t conn, uint32_t entry);
+	/* Takes a connection that is ending out of all that it is in, in steps
+	 * that a takeover can go on with. */
+	void (*leave)(struct chat *ch, uint32_t conn);
+	/* Copies the name of a connection's user; returns its length, 0: none.
+	 */
+	size_t (*user)(const struct chat *ch, uint32_t conn,
+	    char out[NAME_SIGNED_MAX + 1]);
+};
+
 /* Positions that the ring has overwritten before they were delivered: above
  * `from`, below `to`. `until` was the newest when that was noticed. */
 struct hole {
 	uint64_t from, to, until;
-};
-
-/* What a door does. `position` is the input position after the message. */
-struct door_ops {
-	const char *name;
-	bool binary; /* accepts binary messages */
-	/* Carries a message out. One of several commands may be left in the
-	 * middle once conn_is_spent(): `rest_from` of the chat is then how many
-	 * are done, and the message comes again, with that in done_commands. */
-	void (*message)(struct chat *ch, uint32_t conn, int opcode,
-	    const char *data, size_t len, uint64_t position);
-	/*
-	 * Describes what a publication (or join or leave) looks like here as
-	 * the text of one message: parts in static memory or p's own, good
-	 * until the next call. Returns how many (at most CHAT_PARTS); 0: this
-	 * door does not tell it.
-	 */
-	int (*render)(
-	    struct chat *ch, const struct publication *p, struct iovec *parts);
-	/* The connection goes; it is in presence for the last time. NULL: the
-	 * door does not care. */
-	void (*leave)(struct chat *ch, uint32_t conn);
-	/* Once a second or oftener: the door's own deadlines. NULL: none. */
-	void (*sweep)(struct chat *ch, uint32_t conn);
-	/* What a connection is closed with, and *text, for what was decided:
-	 * the door's own code (REASON_NONE), the peer's (the same), or one of
-	 * the chat layer. NULL: as it was decided. */
-	uint16_t (*close_code)(
-	    uint16_t code, enum reason reason, const char **text);
-	/* All its output is written. NULL: the door does not care. */
-	void (*drained)(struct chat *ch, uint32_t conn);
-	bool own_ping; /* the door pings in its own way (sweep) */
-	bool own_rate; /* it asks conn_rate() itself, for each command */
 };
 
 struct relay;
@@ -168,7 +163,10 @@ struct chat {
 	struct conf_live live;
 	struct event_base *base;
 	struct batch *batch;
-	const struct door_ops *door[4]; /* by enum slot_door */
+	const struct door *door[DOOR_IDS]; /* by id; NULL: there is none */
+	uint32_t lobby_doors; /* bit per id: of those with the fact `lobby` */
+	struct dialects dialects;
+	const struct endpoints *endpoints; /* through which they come */
 
 	struct claim slots, subscriptions;
 	struct output_pool output;
@@ -180,8 +178,8 @@ struct chat {
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
 	uint64_t spare_used; /* bit per connection without a slot */
-	uint32_t *local; /* [n_entries]: of "#user" his first connection + 1,
-			  * of others how many here have it */
+	uint32_t *local; /* [n_entries]: of "#user" the user's first connection
+			  * + 1, of others how many here have it */
 	uint64_t *here;	 /* bit per slot: its connection is here */
 	uint32_t n_here;
 	uint32_t *by_fd; /* [CHAT_FDS]: connection */
@@ -222,14 +220,25 @@ struct chat {
 	struct budget budget;
 	uint64_t budget_us; /* CHAT_BUDGET_US, CHAT_BUDGET_BYTES */
 	uint64_t budget_bytes;
-	struct hole hole;    /* what no connection here will get */
-	uint64_t believe_ms; /* no publication is suspect until then */
-	uint64_t trial;	     /* publication that the predecessor died over */
-	bool replaying;	     /* input that a dead worker read */
-	bool unsettled;	     /* this turn published something */
-	bool leaving;	     /* accepts no more */
-	bool draining;	     /* sends its connections away, takes no new */
-	bool parting;	     /* answers to requests close their connections */
+	struct hole hole; /* what no connection here will get */
+	struct publisher publisher;
+	struct follower follower; /* from the journal to those who are here */
+	bool replaying;		  /* input that a dead worker read */
+	bool unsettled;		  /* this turn published something */
+	bool leaving;		  /* accepts no more */
+	bool draining;		  /* sends its connections away, takes no new */
+	bool parting; /* answers to requests close their connections */
+
+	const struct conn_rooms *rooms;
+	event_callback_fn on_event; /* of a connection's socket (conn/io.h) */
+
+	/* What the takeover layer does, called while n_moving is not 0: another
+	 * worker has taken up a connection that was given to it */
+	void (*moving_taken)(struct chat *ch, int to, uint64_t id);
+	/* the link to another worker has ended */
+	void (*moving_back)(struct chat *ch, int to);
+	/* connections that were given away may be others' by now */
+	void (*moving_look)(struct chat *ch);
 
 	/* another worker gives a connection away (worker layer); fd -1: there
 	 * was no room for its descriptor here */
@@ -245,35 +254,30 @@ struct chat {
 	void (*request_late)(struct chat *ch, uint32_t conn);
 };
 
-/* Makes everything; returns 0, or -1 and errno. The caller sets door[] and
- * request. */
-int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
-    struct event_base *base, struct batch *batch);
+static inline struct slot *
+conn_slot(struct chat *ch, uint32_t i)
+{
+	return &ch->hub->slot[i];
+}
 
-/* First thing in each callback of the loop: the turn has begun. If it has been
- * long by then it ends with this callback. */
-void chat_event(struct chat *ch);
+/* Milliseconds from a slot's time to now; both are the clock's low half. */
+static inline uint32_t
+conn_age_ms(const struct chat *ch, uint32_t then)
+{
+	return (uint32_t)ch->now_ms - then;
+}
 
-/* Whether what can wait for the next turn should. */
-bool chat_is_late(const struct chat *ch);
+static inline bool
+conn_has_slot(const struct chat *ch, uint32_t i)
+{
+	return i < ch->hub->n_slots;
+}
 
-/* The end of a loop turn. Returns milliseconds until there is more to do: 0 =
- * at once, -1 = when something happens. */
-int chat_turn(struct chat *ch);
-
-/* Reads the clocks and ticks: at the start and end of a turn, and after each
- * piece of work of which there may be many in one turn. Not where nothing
- * bounds their number: the watchdog would see no hang. */
-void chat_clock(struct chat *ch);
-
-/* Applies reloaded limits. */
-void chat_reconfigure(struct chat *ch, const struct conf_live *live);
-
-/* Deadlines of a part of the connections; every 100 ms. */
-void chat_sweep(struct chat *ch);
-
-/* Clears what a dead worker left in presence, slots and pools, and logs who
- * left with it. Can be repeated. */
-void chat_clean(struct hub *h, int worker);
+/* How a connection that is open speaks. */
+static inline const struct framing *
+conn_framing(const struct chat *ch, uint32_t i)
+{
+	return ch->dialects.at[ch->conn[i].dialect].codec;
+}
 
 #endif

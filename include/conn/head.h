@@ -17,6 +17,9 @@ bool head_keep(struct chat *ch, uint32_t conn, const char *bytes, size_t len);
 /* Copies out what is kept; false: shared memory is corrupted. */
 bool head_read(const struct chat *ch, uint32_t conn, char *out);
 
+/* Puts a connection whose head is kept behind all others. Of this module. */
+void head_link(struct chat *ch, uint32_t conn);
+
 /* Keeps nothing of it any more. */
 void head_forget(struct chat *ch, uint32_t conn);
 
@@ -34,8 +37,5 @@ int head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part);
 
 /* Ten times a second: how much all of them may hold. */
 void head_sweep(struct chat *ch);
-
-/* That many bytes may heads of this worker hold. */
-uint64_t head_bytes_max(const struct chat *ch);
 
 #endif

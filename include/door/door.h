@@ -1,4 +1,7 @@
-/* door: the client protocols. Layer 3; doors do not know each other. */
+/*
+ * door: what a door serves by HTTP, and what is answered. Layer 3; doors do not
+ * know each other, and who asks them goes through door/registry.h.
+ */
 #ifndef CHATD_DOOR_DOOR_H
 #define CHATD_DOOR_DOOR_H
 
@@ -6,14 +9,13 @@
 #include "codec/http.h"
 #include "codec/name.h"
 
-extern const struct door_ops plain_door;
-extern const struct door_ops echo_door;
-extern const struct door_ops centrifugo_door;
+struct bundle;
 
 /* What is to be done with a request. */
 struct route {
-	int status; /* 101: open the door; else answer and close */
-	enum slot_door door;
+	int status; /* 101: open the door; 100: read the body; else answer */
+	const struct door *door;       /* of a 101 */
+	const struct door_route *path; /* of a 100 */
 	const char *body;     /* one line, sent with a newline, or a page */
 	size_t body_len;      /* of a page; 0: body is a line */
 	const char *type;     /* Content-Type of the body */
@@ -33,63 +35,76 @@ struct route {
 	const char *key;
 };
 
+/* The methods of a path, as its `Allow` tells them. */
+#define DOOR_READS "Allow: GET, HEAD, OPTIONS\r\n"
+#define DOOR_POSTS "Allow: POST, OPTIONS\r\n"
+
+/* A path that a door serves. OPTIONS and other methods than those that are
+ * allowed are answered by who asks. */
+struct door_route {
+	const char *path;
+	bool below;	   /* not that path, but all that begin with it */
+	bool any_host;	   /* also for names that are not this server's */
+	bool named;	   /* `?user=` is who connects: only with `insecure` */
+	const char *allow; /* DOOR_READS, DOOR_POSTS */
+	/* Whether there is such a path at present. NULL: always. */
+	bool (*served)(const struct conf_live *live, struct http_span path);
+	/* Answers a request. NULL: the path is a WebSocket's. */
+	void (*judge)(const struct conf_live *live,
+	    const struct http_request *r, struct route *out);
+	/* Of a WebSocket: chooses its subprotocol and takes names, see
+	 * route_names(). Returns NULL, or what is wrong. NULL: neither. */
+	const char *(*open)(const struct http_request *r, struct route *out);
+	/*
+	 * Of a path that may have a body, for which judge says 100: the longest
+	 * that is read, bytes, and what it is answered: status, body and its
+	 * type, which are good until the next call.
+	 */
+	size_t (*body_max)(const struct conf_live *live);
+	void (*answer)(struct chat *ch, const struct http_request *r,
+	    const char *body, size_t len, struct route *out);
+};
+
+/*
+ * Files of a folder that a door serves, or such as are built in. A folder is
+ * read by a process that may wait for a disk, into an image that all others
+ * map.
+ */
+struct door_files {
+	/* Makes those that are built in ready, once, before the first fork. */
+	void (*init)(void);
+	/* Puts an image of a folder's files into a bundle that is being filled;
+	 * a file that cannot be read is noted there. Returns 0, or -1 and
+	 * errno. */
+	int (*read)(const char *folder, struct bundle *b);
+	/* Maps an image from a sealed memory file and serves it from now on,
+	 * and for files that it lacks those that are built in; the one before
+	 * is unmapped. Returns 0, or -1 and errno: nothing changes. */
+	int (*map)(int fd);
+	/* Logs which files an image lacks, and why. */
+	void (*log)(const char *folder, const char *image, size_t len);
+};
+
 /* Judges a parsed request: host, path, method, upgrade, origin, user. */
 void route_request(const struct conf_live *live, const struct http_request *r,
     struct route *out);
 
-/*
- * Judges a request for the server API: false if it is for something else;
- * status 100 if its body is to be read.
- */
-bool api_route(const struct conf_live *live, const struct http_request *r,
-    struct route *out);
+/* Whether requests for a path may have a body, for http_parse(). */
+bool route_takes_body(struct http_span path);
 
-/* Does what a body says: status, body and its type of the answer, which is good
- * until the next call. */
-void api_answer(struct chat *ch, const struct http_request *r, const char *body,
-    size_t len, struct route *out);
+/* Takes `user` and `device` out of the query; `missing` is said where there is
+ * no user; NULL: there need not be. Returns NULL, or what is wrong. */
+const char *route_names(
+    const struct http_request *r, const char *missing, struct route *out);
 
-/* The longest body that is read, bytes. */
-size_t api_body_max(const struct conf_live *live);
-
-/* Fills *out with the answer to a head that http_parse refused, and with 408
- * and 503: the status and one line of text. */
+/* Fills *out with an error answer, or another that is one line of text: its
+ * status and that line. */
 void route_refuse(int status, const char *why, struct route *out);
-
-/*
- * Keeps the name that came in the URL for a connection of the centrifugo door
- * that is to be opened: its connect command enters it. len 0: forgets it.
- * False: input-memory is full.
- */
-bool
-centrifugo_name(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
 /* The whole answer, 101 or other. Returns its length (truncation cannot
  * happen with cap >= ROUTE_ANSWER_MAX + body_len). */
 enum { ROUTE_ANSWER_MAX = 8192 };
 size_t route_answer(const struct route *route, const struct http_request *r,
     char *out, size_t cap);
-
-/* Makes the web page that is built in ready, once, before the first fork. */
-void web_init(void);
-
-/*
- * Reads the files of a folder and puts an image of them, tags made, into a
- * bundle that is being filled; a file that cannot be read is noted there. Not
- * for a process that must not wait. Returns 0, or -1 and errno.
- */
-enum { WEB_IMAGE_MAX = 3 * 1024 * 1024 + 4096 };
-struct bundle;
-int web_read(const char *folder, struct bundle *b);
-
-/*
- * Maps an image from a sealed memory file and serves it from now on, and for
- * files that it lacks those that are built in; the one before is unmapped.
- * Returns 0, or -1 and errno: it is none, and nothing changes.
- */
-int web_map(int fd);
-
-/* Logs which files an image lacks, and why. */
-void web_log(const char *folder, const char *image, size_t len);
 
 #endif

@@ -10,7 +10,7 @@
 #ifndef CHATD_HUB_INPUT_H
 #define CHATD_HUB_INPUT_H
 
-#include "codec/ws.h"
+#include "codec/framing.h"
 #include "hub/claim.h"
 #include "hub/shm.h"
 
@@ -32,12 +32,12 @@ struct input_part {
 			     * last ones before `end` */
 	uint32_t whole;	    /* the payload is a whole message, which is being
 			     * carried out */
-	struct ws_state state;
+	struct framing_state state;
 };
 
 /* What is to be kept of a slot's input. */
 struct input_more {
-	const struct ws_state *state;
+	const struct framing_state *state;
 	uint64_t end;
 	const void *bytes; /* of payload, decoded */
 	size_t len;
@@ -67,16 +67,12 @@ void input_trim(struct input_pool *pool, uint64_t now_ms);
 const struct input_part *input_part(const struct hub *h, uint32_t slot);
 
 /*
- * Appends len payload bytes to the slot's part (made if need be) and commits
- * them with the state and the input position. Returns 0, or -1 (nothing
- * changed): the pool is full.
+ * Appends payload bytes, or bytes that wait, to the slot's part (made if need
+ * be), or puts them in its place, and commits them with the state and the input
+ * position. Returns 0, or -1 (nothing changed): the pool is full. Behind a part
+ * that has bytes that wait, or a whole message, or makes no sense, nothing can
+ * be appended: INPUT_SPOILT.
  */
-int input_save(struct input_pool *pool, uint32_t slot,
-    const struct ws_state *state, uint64_t end, const void *bytes, size_t len);
-
-/* The same with bytes that wait, or in place of the part. Behind a part that
- * has such bytes, or a whole message, or makes no sense, nothing can be
- * appended: INPUT_SPOILT. */
 enum { INPUT_SPOILT = -2 };
 int input_keep(
     struct input_pool *pool, uint32_t slot, const struct input_more *more);

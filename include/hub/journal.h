@@ -25,19 +25,26 @@ enum publication_format {
 
 /* One message in a channel. Used both to publish and to read. */
 struct publication {
-	uint64_t position;  /* set by journal_append */
-	uint64_t offset;    /* in the channel, from 1; set by journal_append */
-	uint64_t previous;  /* position of the channel's one before, 0: none */
-	uint64_t sender;    /* connection id, 0: the server */
-	uint64_t input_end; /* key of the sender's input that is done then; of
-			     * the server's: the master's order, 0: none */
-	uint32_t ordinal;   /* of the command within that input; of a join or
-			     * leave: its subscription + 1, 0: it has none, in
-			     * the lobby or its user's own channel */
-	uint32_t channel;   /* presence entry */
-	uint32_t epoch;	    /* of the channel; set by journal_append */
-	int64_t time_ms;    /* wall clock */
-	uint8_t format;	    /* enum publication_format */
+	uint64_t position; /* set by journal_append */
+	uint64_t offset;   /* in the channel, from 1; set by journal_append */
+	uint64_t previous; /* position of the channel's one before, 0: none */
+	uint64_t sender;   /* connection id, 0: the server */
+	union {
+		uint64_t input_key; /* of a client: key (slot.h) of its input
+				     * that is done by this */
+		uint64_t order;	    /* sender 0: the master's number for it, 0:
+				     * none */
+	};
+	union {
+		uint32_t command;      /* within the message that it came in */
+		uint32_t subscription; /* of a join or leave: its record;
+					* SHM_NONE: in the lobby or the user's
+					* own channel there is none */
+	};
+	uint32_t channel; /* presence entry */
+	uint32_t epoch;	  /* of the channel; set by journal_append */
+	int64_t time_ms;  /* wall clock */
+	uint8_t format;	  /* enum publication_format */
 	uint8_t user_len;
 	uint16_t info_len;
 	uint16_t sub_info_len;
@@ -50,12 +57,28 @@ struct publication {
 	const char *data;
 };
 
-/* Larger ones are nobody's: 36,000 years at a million a second. */
+/* Whether it is a join or leave (or a kick), which takes no offset and is in no
+ * history. */
+static inline bool
+publication_is_event(const struct publication *p)
+{
+	return p->format >= FORMAT_JOIN;
+}
+
+/* The master's number for a publication of the server's; 0: it has none. */
+static inline uint64_t
+publication_order(const struct publication *p)
+{
+	return p->sender == 0 ? p->order : 0;
+}
+
+/* No publication has a larger one: 36,000 years at a million a second. */
 #define JOURNAL_POSITION_MAX (1ull << 60)
 
 enum {
 	JOURNAL_HEAD = 72, /* bytes of an entry before user and data */
-	JOURNAL_SHARE = 8  /* an entry is at most 1/8 of the ring */
+	JOURNAL_SHARE = 8, /* an entry is at most 1/8 of the ring */
+	JOURNAL_HOLDS = 8  /* readers that may hold the ring */
 };
 
 /* Bytes of an entry with so much behind its head: user, infos, tags, data. */
@@ -84,15 +107,17 @@ void journal_init(struct hub *h);
 uint64_t journal_append(struct hub *h, struct publication *p);
 
 /*
- * Delivering the publication at a position has crashed a worker: the second
- * time nobody gets it any more, and true is returned. Lock held.
+ * Records a crash while the publication at a position was delivered. The first
+ * call notes the position: false. The second for the same position clears its
+ * mask, so that no worker delivers it any more: true. Lock held.
  */
 bool journal_fault(struct hub *h, uint64_t position);
 
 /*
- * The same, said by the dying worker itself, so that others keep off the
- * publication until its successor has tried it (journal_fault()). Takes no
- * lock, may be called by a signal handler.
+ * Called by a worker that crashes while it delivers a publication: marks the
+ * publication as suspected and counts the deaths, so that other workers keep
+ * off it until the crashed worker's successor has tried it (journal_fault()).
+ * Takes no lock, may be called by a signal handler.
  */
 void journal_suspect(struct hub *h, uint64_t position);
 
@@ -100,7 +125,7 @@ void journal_suspect(struct hub *h, uint64_t position);
  * is not. */
 unsigned journal_suspected(const struct hub *h, uint64_t position);
 
-/* It is suspected no more. */
+/* The publication is not suspected any more: it was delivered. */
 void journal_acquit(struct hub *h, uint64_t position);
 
 /* Mends the tail if it was written over, and redoes what follows from the last
@@ -117,6 +142,22 @@ bool journal_is_sound(const struct hub *h);
 uint64_t journal_tail(const struct hub *h);
 uint64_t journal_oldest(const struct hub *h);
 
+/*
+ * What a reader still needs: publications from that position on; 0: nothing. A
+ * publisher that heeds this (publisher.h) does not overwrite them; others do.
+ * `holder` is below JOURNAL_HOLDS and one reader's alone, also after its death:
+ * its successor begins where it was.
+ */
+void journal_hold(struct hub *h, unsigned holder, uint64_t position);
+
+/* The lowest position that a reader still needs, from one cache line that each
+ * reader writes once for many publications; UINT64_MAX: none is needed.
+ * What the ring has overwritten already is needed no more. */
+uint64_t journal_held(const struct hub *h);
+
+/* What `oldest` would be after another entry of so many bytes. Lock held. */
+uint64_t journal_oldest_after(const struct hub *h, size_t bytes);
+
 /* The workers that position is for; 0 if it is gone or not there yet. */
 uint64_t journal_mask(const struct hub *h, uint64_t position);
 
@@ -129,7 +170,8 @@ enum journal_result { JOURNAL_OK, JOURNAL_GONE, JOURNAL_BAD };
 enum journal_result journal_read(const struct hub *h, uint64_t position,
     void *buf, size_t cap, struct publication *p);
 
-/* The same without what is behind the head: no user, info, tags and data. */
+/* Reads an entry's head alone: the lengths of user, infos, tags and data are
+ * told, their bytes are not there (NULL). */
 enum journal_result
 journal_peek(const struct hub *h, uint64_t position, struct publication *p);
 

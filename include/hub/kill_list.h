@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KILL_POINTS = 1024, KILL_NAME = 40, KILL_WORKERS = 64 };
+enum { KILL_POINTS = 1024, KILL_NAME = 40, KILL_LINES = 80 };
 
 struct kill_entry {
 	_Atomic uint32_t state; /* 0: free, 1: being named, 2: a point */
@@ -29,13 +29,13 @@ struct kill_list {
 	 */
 	struct kill_arm {
 		_Atomic uint32_t point, nth;
-	} arm[KILL_WORKERS][2];
-	_Atomic uint32_t fired[KILL_WORKERS]; /* deaths so far */
+	} arm[KILL_LINES][2];
+	_Atomic uint32_t fired[KILL_LINES]; /* deaths so far */
 	struct kill_entry entry[KILL_POINTS];
 };
 
-/* This process is that worker; before it, points are passed by unseen. */
-void kill_list_become(int worker);
+/* This process has that line; before it, points are passed by unseen. */
+void kill_list_become(int line);
 
 /* Test builds crash on bytes that hold a word, as if it were their fault. */
 #ifdef CHATD_KILL_POINTS

@@ -22,7 +22,7 @@ enum {
 	 * that do not get a processor at once, and is idle meanwhile; more: a
 	 * waiter may be late by so many publications.
 	 */
-	LOCK_TURNS = 50 * (SHM_WORKERS - 1)
+	LOCK_TURNS = 50 * (SHM_LINES - 1)
 };
 
 /* Free, and no worker lives: for memory that was made or found. */
@@ -40,7 +40,8 @@ void lock_become(struct hub *h);
 void hub_lock(struct hub *h);
 void hub_unlock(struct hub *h);
 
-/* The worker whose thread the lock names, or -1. For the watchdog. */
+/* The line of the process whose thread the lock names, or -1. For the
+ * watchdog. */
 int lock_holder(const struct hub *h);
 
 #endif

@@ -20,8 +20,10 @@
 #include "hub/charge.h"
 #include "hub/shm.h"
 
+#define PRESENCE_LOBBY_NAME "lobby"
 enum {
-	PRESENCE_LOBBY = 0,	 /* its entry */
+	PRESENCE_LOBBY = 0, /* its entry */
+	PRESENCE_LOBBY_LEN = sizeof(PRESENCE_LOBBY_NAME) - 1,
 	PRESENCE_NAME_MAX = 256, /* bytes: "#" and a user's name */
 	PRESENCE_INLINE = 24	 /* bytes of a name in the entry itself */
 };
@@ -47,6 +49,13 @@ struct presence_view {
 	char name[PRESENCE_NAME_MAX + 1]; /* NUL-terminated for convenience */
 };
 
+/* Whether a name is a user's, "#name". */
+static inline bool
+presence_name_is_user(const char *name, size_t len)
+{
+	return len > 0 && name[0] == '#';
+}
+
 /* Called by hub_create. */
 void presence_init(struct hub *h);
 
@@ -65,10 +74,6 @@ uint32_t presence_make(struct hub *h, const char *name, size_t len);
  */
 uint32_t presence_enter_for(struct hub *h, const char *name, size_t len,
     const struct charge_terms *terms, enum charge_result *how);
-
-/* The same, charged to nobody; *first: no worker had it before. */
-uint32_t
-presence_enter(struct hub *h, const char *name, size_t len, bool *first);
 
 /* Clears a worker's bit; true if nobody has the entry any more. Lock held. */
 bool presence_leave(struct hub *h, uint32_t entry, int worker);
@@ -91,6 +96,11 @@ uint64_t presence_mask(const struct hub *h, uint32_t entry);
  */
 bool
 presence_read(const struct hub *h, uint32_t entry, struct presence_view *out);
+
+/* The name of the user whose entry it is, NUL-terminated; its length, 0 and ""
+ * if it is no user's. */
+size_t
+presence_user(const struct hub *h, uint32_t entry, char out[PRESENCE_NAME_MAX]);
 
 /* The next entry from e on that may ever have been used; n_entries: none. The
  * others' pages do not exist yet. */

@@ -21,7 +21,10 @@
 #include <stdint.h>
 
 enum {
-	SHM_WORKERS = 64,      /* a presence mask is one 64-bit word */
+	SHM_WORKERS = 64, /* a presence mask is one 64-bit word */
+	SHM_OTHERS = 16,  /* processes besides workers that have a line */
+	SHM_LINES = SHM_WORKERS + SHM_OTHERS,
+	SHM_PAGE = 4096,       /* the memory's pages, bytes */
 	SHM_STAGE = 64 * 1024, /* a worker's receive buffer, bytes */
 	SHM_BLOCK = 64,	       /* items per claimable block, see claim.h */
 	SHM_NONE = 0xffffffff  /* no index */
@@ -93,6 +96,7 @@ struct hub_limits {
 
 struct shm_lock;
 struct shm_heads;
+struct shm_line;
 struct shm_worker;
 struct presence_entry;
 struct presence_piece;
@@ -105,15 +109,18 @@ struct index_entry;
 /* A process's own view: where everything is and how much of it there is. */
 struct hub {
 	int fd;		 /* of the file; -1 in workers and keepers: closed */
-	int self;	 /* this worker's slot; -1 in the master */
+	int self;	 /* this process's line, which is a worker's number
+			  * too; -1 in the master */
 	uint32_t thread; /* id of its thread; 0 in the master */
 	uint8_t *base;
 	size_t size;
 	uint8_t hash_key[16];
 	struct shm_lock *lock;
 	struct shm_heads *heads;
+	struct shm_line *line;	   /* [SHM_LINES], see line.h */
+	struct shm_line *mine;	   /* &line[self] */
 	struct shm_worker *worker; /* [SHM_WORKERS] */
-	struct shm_worker *me;	   /* &worker[self] */
+	struct shm_worker *me;	   /* &worker[self]; NULL: this is no worker */
 
 	_Atomic uint32_t *bucket; /* presence's index, 16 to a cache line: */
 	uint32_t n_user_lines;	  /* of users, */
@@ -194,6 +201,10 @@ int hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 /* Writes what hub_attach() looks at, in case a worker has written over it. */
 void hub_sign(struct hub *h);
 
+/* In a process that must not write: maps it anew for reading only, which cannot
+ * be undone. Returns 0, or -1 and errno. The file must not be closed yet. */
+int hub_look_only(struct hub *h);
+
 /* Closes the file, which stays mapped: a process that needs to hand it on to
  * no other program does not keep what it could be resized with. */
 void hub_close_file(struct hub *h);
@@ -201,8 +212,8 @@ void hub_close_file(struct hub *h);
 /* Unmaps; the memory goes with its last process. */
 void hub_destroy(struct hub *h);
 
-/* Says which worker this process is, after each fork: before it the lock would
- * be taken in the parent's name. */
-void hub_become(struct hub *h, int worker);
+/* Says which line this process has, after each fork: before it the lock would
+ * be taken in the parent's name. A worker's line is its number. */
+void hub_become(struct hub *h, int line);
 
 #endif

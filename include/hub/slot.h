@@ -45,8 +45,6 @@ enum reason {
 	REASONS
 };
 
-enum slot_door { DOOR_PLAIN = 1, DOOR_ECHO = 2, DOOR_CENTRIFUGO = 3 };
-
 struct slot {
 	/* line 0: input and output */
 	_Atomic uint64_t life;	   /* turn << 56 | giver << 48 |
@@ -67,12 +65,14 @@ struct slot {
 	/* line 1: who */
 	uint32_t user;	/* presence entry, SHM_NONE: nobody */
 	uint8_t worker; /* filled in by slot_read: slot_holder() */
-	uint8_t door;	/* enum slot_door */
+	uint8_t door;	/* its id, see conn/door.h */
 	uint8_t device_len;
 	uint8_t family; /* of peer: 4 or 6 */
 	uint8_t peer[16];
 	uint16_t peer_port;
 	uint16_t close_reason; /* enum reason, with close_code */
+	uint8_t transport;     /* their numbers: net/transport.h, */
+	uint8_t framing;       /* codec/framing.h */
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */
@@ -102,15 +102,15 @@ enum { KEY_BITS = 13 };
 #define KEY_COUNT(key) ((uint32_t)((key) & ((1u << KEY_BITS) - 1)))
 
 /* In `flags`: publications were passed over that it gets without a
- * subscription: of "#user", and of the lobby at the plain door. */
+ * subscription: of "#user", and of the lobby. */
 #define SLOT_GAP (1u << 31)
 /* It has changed its worker, and between `last` and the new one's cursor there
  * may be publications that it does not have yet. */
 #define SLOT_MOVED (1u << 30)
-/* At the plain door: the lobby has not been told of its join, or has of its
- * leave: derived. */
+/* The lobby has not been told that it joined by its door, or has been told that
+ * it left: derived. Never cleared at a door without the fact `lobby`. */
 #define SLOT_AWAY (1u << 29)
-/* The same of its user's own channel, at any door. */
+/* Its user's own channel has not been told of its join, or has of its leave. */
 #define SLOT_OWN_AWAY (1u << 25)
 /* With SLOT_ENDING: it is still in presence and its channels, some of which
  * may have been told. Whoever has it goes on with that. */

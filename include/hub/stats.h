@@ -1,29 +1,10 @@
-/* stats: a worker's lines in shared memory: identity, life sign, counters.
+/* stats: what a worker alone has in shared memory besides its line: counters.
  * Layer 2. Counters have one writer and are for people only. */
 #ifndef CHATD_HUB_STATS_H
 #define CHATD_HUB_STATS_H
 
+#include "hub/line.h"
 #include "hub/shm.h"
-
-enum worker_state {
-	WORKER_STOPPED, /* no process, none to come */
-	WORKER_STARTING,
-	WORKER_RUNNING,
-	WORKER_STOPPING,
-	WORKER_WAITING, /* back-off: a process will come */
-	WORKER_DRAINING /* accepts no more, ends its connections slowly */
-};
-
-enum lock_state { LOCK_NONE, LOCK_WANTED, LOCK_WAITING };
-
-/* What a worker has in hand: says after a crash of its own fault why. */
-enum hand {
-	HAND_NOTHING,
-	HAND_INPUT,    /* of the connection of that id */
-	HAND_DELIVERY, /* of the publication at that position */
-	HAND_MESSAGE,  /* over a link */
-	HAND_ADOPTION  /* of the connection of that id */
-};
 
 /* Items that a worker has taken of what is shared out (claim.h). */
 enum used_kind {
@@ -39,27 +20,14 @@ enum sends_by { SENDS_UNKNOWN, SENDS_SENDMSG, SENDS_URING };
 
 struct shm_worker {
 	/* written by the master */
-	_Atomic uint32_t pid __attribute__((aligned(64)));
-	_Atomic uint32_t generation;
-	_Atomic uint32_t state;	     /* enum worker_state */
-	_Atomic uint64_t started_ms; /* clock_ms() */
-	_Atomic uint32_t keeper;     /* its pid; 0: none */
-	_Atomic uint32_t custody;    /* its number (kept.h); 0: none */
+	_Atomic uint32_t keeper
+	    __attribute__((aligned(64))); /* its pid; 0: none */
+	_Atomic uint32_t custody;	  /* its number (kept.h); 0: none */
 	_Atomic uint64_t keeper_tick __attribute__((aligned(64)));
 
 	/* written by the worker, often */
-	_Atomic uint64_t tick __attribute__((aligned(64))); /* grows: alive */
-	_Atomic uint64_t cursor; /* delivered up to here (journal.h) */
-	_Atomic uint32_t lock_state;
-	/* id of its thread, which the lock names; 0: no process. The master
-	 * clears it when it reaps the process. */
-	_Atomic uint32_t thread;
-	_Atomic uint32_t wait_turn; /* of the lock, from which it waits or has
-				     * waited last */
-	_Atomic uint32_t hand;
-	_Atomic uint64_t hand_arg; /* connection id or position */
-	_Atomic uint64_t
-	    stage_conn; /* whose bytes the stage holds, 0: nobody */
+	_Atomic uint64_t stage_conn __attribute__((
+	    aligned(64))); /* whose bytes the stage holds, 0: nobody */
 	/* a connection that moves here: what its slot's fields become */
 	_Atomic uint64_t move_id; /* 0: none */
 	_Atomic uint64_t move_part;
@@ -83,45 +51,40 @@ struct shm_worker {
 	_Atomic uint32_t sends_by;    /* enum sends_by */
 	_Atomic uint32_t sends_error; /* errno of its ring; 0: none */
 
-	_Atomic uint64_t delivered __attribute__((aligned(64)));
-	_Atomic uint64_t published;
-	_Atomic uint64_t relayed;	/* publications sent to other workers */
-	_Atomic uint64_t relay_skipped; /* because a link was full */
-	_Atomic uint64_t from_journal;	/* delivered without a relay's help */
-	_Atomic uint64_t overrun;	/* publications lost to a full ring */
-	_Atomic uint64_t accepted;	/* handshakes completed */
-	_Atomic uint64_t refused;	/* requests answered by an error */
-	_Atomic uint64_t closed_slow;
-	_Atomic uint64_t skipped; /* deliveries a slow reader went without */
-	/* refused, because a table is full or a share of it used up: see
-	 * room/quota.h */
-	_Atomic uint64_t users_full;
-	_Atomic uint64_t channels_full;
-	_Atomic uint64_t subscriptions_full;
-	_Atomic uint64_t over_address_share;
-	_Atomic uint64_t over_channels_per_user;
-	_Atomic uint64_t requests_evicted; /* unfinished, for want of memory */
-	_Atomic uint64_t unknown_members;  /* of requests, passed over */
-	_Atomic uint64_t writes;
-	_Atomic uint64_t bytes_out;
-	_Atomic uint64_t compacted;   /* arena segments emptied */
+	char counters[0] __attribute__((aligned(64))); /* begin here */
+#define COUNTER(field, metric, words) _Atomic uint64_t field;
+#include "hub/stats.def"
+#undef COUNTER
 	_Atomic uint64_t turn_max_us; /* its longest turn of the loop */
 	_Atomic uint32_t used[USED_KINDS];
 };
+
+/* What is counted, in the order of hub/stats.def. */
+enum stats_counter {
+#define COUNTER(field, metric, words) STATS_##field,
+#include "hub/stats.def"
+#undef COUNTER
+	STATS_COUNTERS
+};
+
+/* A counter: its name, which is the field's; the name of the metric; what it
+ * counts, in a sentence. */
+struct stats_row {
+	const char *name, *metric, *words;
+};
+extern const struct stats_row stats_rows[STATS_COUNTERS];
+
+/* A worker's counter. */
+_Atomic uint64_t *
+stats_counter(struct shm_worker *line, enum stats_counter counter);
+
+/* Workers that there are or will be: those that are not stopped. */
+uint32_t stats_workers(const struct hub *h);
 
 /* "running", as chatctl says it; "?" for what is none. */
 const char *worker_state_name(uint32_t state);
 
 /* "io_uring", "sendmsg"; "-" if it is not known. */
 const char *sends_by_name(uint32_t by);
-
-/* The life sign that the master's watchdog looks for. What another process may
- * have written over the thread's id is mended by the way. */
-static inline void
-stats_tick(struct hub *h)
-{
-	SHM_TELL(h->me->thread, h->thread);
-	SHM_COUNT(h->me->tick, 1);
-}
 
 #endif

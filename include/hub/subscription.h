@@ -39,9 +39,7 @@ struct subscription {
 	uint32_t epoch;
 	uint32_t info; /* blob (blob.h) of the token's info; 0: none */
 	uint32_t flags;
-	uint64_t key; /* of the answer (slot.h) to the command that made it;
-		       * 0: unknown. If REVOKED: its slot's `appended` before
-		       * that is told */
+	uint64_t key; /* see subscription_key(), subscription_revoked_at() */
 	uint32_t use; /* the slot's use count: which connection's it is */
 	uint32_t spare;
 };
@@ -59,6 +57,29 @@ static inline uint64_t
 subscription_conn(const struct subscription *s)
 {
 	return (uint64_t)SHM_ONCE(s->use) << 32 | SHM_ONCE(s->slot);
+}
+
+/* The key (slot.h) of the answer to the command that made a record; 0: that is
+ * not known (any more). */
+static inline uint64_t
+subscription_key(const struct subscription *s)
+{
+	return s->flags & SUBSCRIPTION_REVOKED ? 0 : s->key;
+}
+
+/* Of a REVOKED one: what its slot had appended before the client is told. */
+static inline uint64_t
+subscription_revoked_at(const struct subscription *s)
+{
+	return s->key;
+}
+
+/* Decides its end, which its client is told by what is appended next. */
+static inline void
+subscription_set_revoked(struct subscription *s, uint64_t appended)
+{
+	s->key = appended;
+	s->flags |= SUBSCRIPTION_REVOKED;
 }
 
 /* Makes one out of all that `new` says but its links, for the connection that

@@ -1,6 +1,6 @@
 /*
  * keeper: a tiny process beside each worker that holds duplicates of its
- * client sockets and does nothing else. Layer 4; meets master and worker in
+ * client sockets and does nothing else. Layer 5; meets master and worker in
  * messages only.
  */
 #ifndef CHATD_KEEPER_KEEPER_H
@@ -8,6 +8,9 @@
 
 #include "codec/custody.h"
 #include "hub/shm.h"
+#include "process/child.h"
+
+extern const struct child_kind keeper_kind;
 
 /*
  * Runs until the control link ends. Called in the child after the fork, with

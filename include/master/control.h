@@ -1,5 +1,5 @@
 /*
- * control: the UNIX socket that chatctl talks to. Layer 4.
+ * control: the UNIX socket that chatctl talks to. Layer 5.
  *
  * One request and one reply per connection. Request: a uint32_t, the number of
  * bytes that follow; then arguments, each NUL-terminated, of which the first
@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum {
 	CONTROL_REQUEST_MAX = 64 * 1024, /* bytes after the length */
@@ -39,21 +40,27 @@ enum {
 #define CONTROL_REFUSED '1'
 #define CONTROL_END '\0'
 
+struct answer;
 struct client;
 struct control;
 struct control_wait;
 struct master;
+
+/* Does what a request's arguments say, of a client of that user. */
+typedef void (*control_run)(struct master *m, bool json, int argc, char **argv,
+    uid_t uid, struct answer *a);
 
 /*
  * Binds the socket, mode 0660, in place of one that nobody listens on any
  * more. Needs no event loop yet, so that a second start is told on the
  * terminal. NULL: a message in error.
  */
-struct control *
-control_open(struct master *m, const char *path, char *error, size_t error_len);
+struct control *control_open(struct master *m, control_run run,
+    const char *path, char *error, size_t error_len);
 
 /* Takes up one that another program opened: after an upgrade. Owns fd. */
-struct control *control_adopt(struct master *m, const char *path, int fd);
+struct control *
+control_adopt(struct master *m, control_run run, const char *path, int fd);
 
 int control_fd(const struct control *c);
 const char *control_path(const struct control *c);

@@ -1,4 +1,4 @@
-/* daemon: leaving the terminal, and descriptors enough. Layer 4. */
+/* daemon: leaving the terminal, and descriptors enough. Layer 5. */
 #ifndef CHATD_MASTER_DAEMON_H
 #define CHATD_MASTER_DAEMON_H
 
@@ -18,11 +18,6 @@ void daemon_ready(int pipe_fd);
 
 /* Tells the parent what went wrong. */
 void daemon_fail(int pipe_fd, const char *message);
-
-/* First thing in main: names the process chatd and makes room for titles. Then
- * "worker 2" shows in ps as "chatd: worker 2". */
-void daemon_init_title(int argc, char **argv, char **environment);
-void daemon_set_title(const char *title);
 
 /* Raises RLIMIT_NOFILE to want if the system allows it; returns what it is. */
 uint64_t daemon_raise_files(uint64_t want);

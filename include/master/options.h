@@ -1,4 +1,4 @@
-/* options: the command line, and the configuration as it is with it. Layer 4.
+/* options: the command line, and the configuration as it is with it. Layer 5.
  */
 #ifndef CHATD_MASTER_OPTIONS_H
 #define CHATD_MASTER_OPTIONS_H
@@ -18,10 +18,11 @@ struct options {
 	const char *listen[CONF_LISTEN_MAX];
 	int n_listen;
 	const char *pidfile, *control, *user;
-	int workers;	     /* -1: not given, 0: one per processor */
-	struct store *store; /* kept by the service manager; NULL: nothing */
-	const char *binary;  /* the program's file, absolute */
-	char *owned[4];	     /* what options_settle() made absolute */
+	int workers; /* -1: not given, 0: one per processor */
+	struct fdstore
+	    *fdstore;	    /* kept by the service manager; NULL: nothing */
+	const char *binary; /* the program's file, absolute */
+	char *owned[4];	    /* what options_settle() made absolute */
 };
 
 /* Makes the paths absolute: a daemon leaves its directory, and reads the file

@@ -1,6 +1,6 @@
 /*
  * report: what `chatctl show` answers, from the master and shared memory
- * alone, so that no worker is asked. Layer 4. Made in steps, so that a
+ * alone, so that no worker is asked. Layer 5. Made in steps, so that a
  * million users neither stop the master nor fill its memory.
  */
 #ifndef CHATD_MASTER_REPORT_H
@@ -12,8 +12,8 @@ struct evbuffer;
 struct master;
 struct report;
 
-/* "users", "workers", "connections", "stats"; NULL with errno EINVAL if it is
- * none of these. */
+/* "users", "workers", "connections", "channels", "stats", "config"; NULL with
+ * errno EINVAL if it is none of these. */
 struct report *report_new(struct master *m, const char *what, bool json);
 void report_free(struct report *r);
 

@@ -1,10 +1,11 @@
 /*
- * watchdog: which workers and keepers hang, and the master's clock. Layer 4;
+ * watchdog: which workers, keepers and other children hang, and the master's
+ * clock. Layer 5;
  * reads shared memory only, keeps its own notes, kills nobody: the master does.
  *
- * Life signs. A worker's is its tick, which also grows while it waits for the
- * mutex; a keeper's is its own tick. A process whose tick stands still is
- * silent; one that is silent for its limit hangs.
+ * Life signs. A process's is its line's tick, which also grows while it waits
+ * for the mutex; a keeper's is its own tick. A process whose tick stands still
+ * is silent; one that is silent for its limit hangs.
  *
  * Measure. Only the time in which a process could have ticked counts as
  * silence. What it had of a processor counts; what it waited for a processor
@@ -36,6 +37,7 @@
 #define CHATD_MASTER_WATCHDOG_H
 
 #include "hub/shm.h"
+#include "process/probe.h"
 
 enum {
 	WATCHDOG_PERIOD_MS = 100,
@@ -71,13 +73,6 @@ enum {
 	WATCHDOG_CONTINUE_MS = 200
 };
 
-/* What the kernel says of a process. */
-struct watchdog_probe {
-	char state;	   /* as in /proc/PID/stat */
-	uint64_t used_ms;  /* of a processor so far */
-	uint64_t queue_ms; /* waited for one so far; 0: it does not say */
-};
-
 /* A process as it was seen. */
 struct watchdog_process {
 	uint64_t tick;
@@ -85,7 +80,7 @@ struct watchdog_process {
 	uint64_t disk_ms;  /* waited for a disk meanwhile */
 	bool has_start;	   /* had its new start since its last tick */
 	bool is_probed;	   /* probe holds what the last look saw */
-	struct watchdog_probe probe;
+	struct probe probe;
 };
 
 /* How a worker stands with the mutex. */
@@ -99,15 +94,14 @@ struct watchdog {
 	/* The clock at the last look, and CLOCK_MONOTONIC then. */
 	uint64_t clock_ms, looked_ms;
 	uint64_t late_ms; /* since the look before, if that is too long */
-	/* What the kernel says of a worker or keeper; false: unknown. May be
-	 * set after watchdog_init. */
-	bool (*probe)(
-	    void *arg, bool keeper, int slot, struct watchdog_probe *probe);
+	/* What the kernel says of a keeper, or of the process with that line;
+	 * false: unknown. May be set after watchdog_init. */
+	bool (*probe)(void *arg, bool keeper, int slot, struct probe *probe);
 	void *probe_arg;
 	uint64_t changing; /* as at the last look */
 	uint64_t tail;	   /* the journal's then */
-	struct watchdog_process worker[SHM_WORKERS], keeper[SHM_WORKERS];
-	struct watchdog_lock lock[SHM_WORKERS];
+	struct watchdog_process line[SHM_LINES], keeper[SHM_WORKERS];
+	struct watchdog_lock lock[SHM_LINES];
 	uint64_t continued_ms[SHM_WORKERS]; /* a keeper's silence then */
 };
 
@@ -117,6 +111,10 @@ struct watchdog_scene {
 	uint64_t starting; /* of these: before their HELLO they need not tick,
 			    * and are judged for the mutex alone */
 	uint64_t keepers;
+	uint32_t others; /* the same of children that are neither: bit 0 has the
+			  * line SHM_WORKERS */
+	uint32_t others_starting;
+	const struct shm_line *other[SHM_OTHERS]; /* where they tick */
 	uint64_t changing; /* the worker is being replaced or takes over */
 	uint64_t limit_ms; /* the key `watchdog` */
 };
@@ -128,14 +126,14 @@ enum watchdog_action {
 
 struct watchdog_verdict {
 	enum watchdog_action action;
-	bool keeper; /* else the worker */
+	bool keeper; /* else the process with that line */
 	int slot;
 	uint64_t still_ms; /* it was silent for so long */
 	bool has_lock;	   /* others waited for it */
 };
 
 /* At most so many for one look. */
-enum { WATCHDOG_VERDICTS = SHM_WORKERS + 1 };
+enum { WATCHDOG_VERDICTS = SHM_WORKERS + 1 }; /* keepers, and one */
 
 /* now_ms is CLOCK_MONOTONIC; clock_ms is where the clock goes on, 0: begins
  * with now_ms. */
@@ -150,9 +148,9 @@ void watchdog_init(struct watchdog *d, uint64_t clock_ms, uint64_t now_ms);
  */
 uint64_t watchdog_clock_ms(const struct watchdog *d, uint64_t now_ms);
 
-/* A slot's worker is another one, or got ready: it and its keeper are alive as
- * of now. */
-void watchdog_forget(struct watchdog *d, int slot);
+/* The process of that line is another one, or got ready: it is alive as of now,
+ * and so is a worker's keeper. */
+void watchdog_forget(struct watchdog *d, int line);
 
 /* A slot's keeper is another one, which is alive as of now. */
 void watchdog_forget_keeper(struct watchdog *d, int slot);

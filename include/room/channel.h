@@ -1,8 +1,8 @@
 /*
  * channel: anything one can publish to: a room, the lobby, a user's own
  * channel "#name". Layer 3. A worker has a channel (its bit in presence) while
- * a connection here has it: by a subscription, by being of that user, or, at
- * the plain door, by being in the lobby.
+ * a connection here has it: by a subscription, by being of that user, or, of
+ * the lobby, by being at a door with the fact `lobby`.
  */
 #ifndef CHATD_ROOM_CHANNEL_H
 #define CHATD_ROOM_CHANNEL_H
@@ -72,7 +72,8 @@ struct channel_member {
 
 /*
  * Calls member for each, at most `max`, until it returns false. In the lobby
- * plain connections are members too; in a user's own channel his connections.
+ * those at doors with the fact `lobby` are members too; in a user's own channel
+ * the user's connections.
  * Nobody if the entry has become another channel's since it was found. False if
  * there may be more.
  */
@@ -90,46 +91,15 @@ struct member_text {
 bool channel_member_text(const struct hub *h, const struct channel_member *m,
     struct member_text *out);
 
-/*
- * Publishes that a connection joins a channel or the lobby, if that is to be
- * told and has not been. Who is told of the join is told of the leave, each
- * once: workers may die between all stores.
- */
-void channel_tell_join(struct chat *ch, uint32_t sub);
-void channel_tell_leave(struct chat *ch, uint32_t sub);
-void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
-/* The same of its user's own channel, which it is in without a subscription. */
-void channel_tell_own_join(struct chat *ch, uint32_t conn);
-
-/* Ends a subscription and tells those who are to be told; nothing if there is
- * none. */
-void
-channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len);
-
 /* Mends a record of this worker's that its connection does not know: it is in
  * its chain again, or, if the connection is gone, it goes. Returns what was
  * wrong with it; steps as subscription_check(). */
 enum subscription_fault
 channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
 
-/* Finishes the subscription that the command with that answer made before a
- * takeover, if it did: done again, it is refused. */
-void channel_undo(
-    struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key);
-
-/* Begins to end a subscription for the server's reasons: what the connection is
- * sent next tells it. A worker that dies before the record is gone leaves it
- * to the next one, who sees with channel_revoked (before anything is sent) how
- * far that had come. */
-void channel_revoke(struct chat *ch, uint32_t sub);
-void channel_revoked(const struct hub *h, struct subscription *s);
-
-/* Tells that a connection leaves all that it is in. It is in them still; its
- * subscriptions may be another worker's. */
-void channel_tell_leaves(struct chat *ch, uint32_t conn);
-
-/* The same for all connections of a dead worker, from another process. */
-void channel_tell_gone(struct hub *h, int worker, int64_t wall_ms);
+/* Drops a chain of this worker's records that the connection's slot does not
+ * know, and, if they were entered, their channels. first: number + 1. */
+void channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered);
 
 /* A holder of a channel more, or less, on this worker (not for "#user").
  * Lock held for the first, which is presence_enter_for(). */

@@ -7,9 +7,10 @@
 #include "hub/presence.h"
 
 enum { USER_NAME_MAX = NAME_SIGNED_MAX };
+_Static_assert(USER_NAME_MAX + 1 == PRESENCE_NAME_MAX, "\"#\" and a name");
 
 /*
- * Enters a connection's user (and, at the plain door, the lobby) in presence;
+ * Enters a connection's user (and, if its door says so, the lobby) in presence;
  * sets its slot's `user`. Returns that, or SHM_NONE: refused (quota.h).
  */
 uint32_t

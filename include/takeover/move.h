@@ -24,20 +24,4 @@ uint32_t move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 /* At a takeover: completes the move to a dead worker that it had committed. */
 void move_redo(struct hub *h, int worker);
 
-/*
- * The giving side. Chooses a connection and freezes it: it is SLOT_MOVING to
- * worker `to` and nothing is done with it any more. SHM_NONE: there is none.
- */
-uint32_t move_freeze(struct chat *ch, int to);
-
-/* The other worker has taken it up: forgets it here. If it only says so, it
- * goes on here. */
-void move_done(struct chat *ch, int to, uint64_t id);
-
-/* The other worker is gone: what it has not taken up goes on here. */
-void move_back(struct chat *ch, int to);
-
-/* Forgets what others have taken up without a word: their link was full. */
-void move_look(struct chat *ch);
-
 #endif

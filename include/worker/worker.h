@@ -1,5 +1,5 @@
 /*
- * worker: one process with one libevent loop that serves clients. Layer 4;
+ * worker: one process with one libevent loop that serves clients. Layer 5;
  * meets the master in messages (codec/message.h) only.
  */
 #ifndef CHATD_WORKER_WORKER_H
@@ -9,6 +9,10 @@
 
 #include "conf/conf.h"
 #include "hub/shm.h"
+#include "net/endpoint.h"
+#include "process/child.h"
+
+extern const struct child_kind worker_kind;
 
 /* What a worker is born with. */
 struct worker_start {
@@ -24,13 +28,12 @@ struct worker_start {
 				 * when it died of its own fault */
 	uint64_t fault_arg;
 	int control;	 /* its end of the link to the master */
-	struct hub *hub; /* mapped before the fork; hub_become() is the
-			  * worker's own first act */
+	struct hub *hub; /* mapped before the fork, with hub_become() */
 	const struct conf_live *live;
 	uint32_t connections; /* of all workers at once */
 	bool io_uring;
-	const int *listener; /* bound; listening by the time of MSG_START */
-	int n_listeners;
+	const struct endpoints *endpoints; /* bound; listening by the time of
+					    * MSG_START */
 };
 
 /*

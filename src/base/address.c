@@ -63,3 +63,74 @@ address_reach(const char *text, size_t len)
 		return address_reach_v6(&six);
 	return ADDRESS_NONE;
 }
+
+size_t
+address_host(const char *text, size_t len)
+{
+	const char *end;
+
+	if (len > 0 && text[0] == '[') {
+		end = memchr(text, ']', len);
+		return end != NULL ? (size_t)(end + 1 - text) : len;
+	}
+	end = memchr(text, ':', len);
+	return end != NULL ? (size_t)(end - text) : len;
+}
+
+/* A scheme and the port that it has by itself. */
+static const struct address_scheme {
+	const char *name, *port;
+} address_schemes[] = {{"http://", ":80"}, {"https://", ":443"}};
+
+/* The scheme of an origin; NULL: neither, or nothing behind it. */
+static const struct address_scheme *
+address_scheme(const char *origin, size_t len)
+{
+	for (size_t k = 0; k < 2; k++) {
+		const size_t n = strlen(address_schemes[k].name);
+
+		if (len > n &&
+		    strncasecmp(origin, address_schemes[k].name, n) == 0)
+			return &address_schemes[k];
+	}
+	return NULL;
+}
+
+/* Bytes of a text without a port at its end. */
+static size_t
+address_without(const char *text, size_t len, const char *port)
+{
+	const size_t n = strlen(port);
+
+	return len > n && memcmp(text + len - n, port, n) == 0 ? len - n : len;
+}
+
+size_t
+address_origin(const char *origin, size_t len)
+{
+	const struct address_scheme *scheme = address_scheme(origin, len);
+	size_t n;
+
+	if (scheme == NULL)
+		return len;
+	n = strlen(scheme->name);
+	return n + address_without(origin + n, len - n, scheme->port);
+}
+
+bool
+address_is_origin_of(
+    const char *origin, size_t origin_len, const char *host, size_t host_len)
+{
+	const struct address_scheme *scheme =
+	    address_scheme(origin, origin_len);
+	size_t n;
+
+	if (scheme == NULL)
+		return false;
+	n = strlen(scheme->name);
+	origin += n;
+	origin_len = address_without(origin, origin_len - n, scheme->port);
+	host_len = address_without(host, host_len, scheme->port);
+	return origin_len == host_len &&
+	    strncasecmp(origin, host, host_len) == 0;
+}

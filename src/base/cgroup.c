@@ -21,7 +21,7 @@ struct cgroup_mount {
 
 /* Whether a list "cpu,cpuacct" has that word. */
 static bool
-list_has(const char *list, size_t len, const char *word)
+cgroup_list_has(const char *list, size_t len, const char *word)
 {
 	const size_t n = strlen(word);
 	const char *end = list + len, *comma;
@@ -51,9 +51,9 @@ cgroup_path(const char *groups, const char *controller, char path[CGROUP_PATH])
 		at = memchr(list, ':', (size_t)(end - list));
 		if (at == NULL || end - at > CGROUP_PATH)
 			continue;
-		if (controller != NULL
-			? !list_has(list, (size_t)(at - list), controller)
-			: at != list)
+		if (controller != NULL ? !cgroup_list_has(list,
+					     (size_t)(at - list), controller)
+				       : at != list)
 			continue;
 		memcpy(path, at + 1, (size_t)(end - at - 1));
 		path[end - at - 1] = '\0';
@@ -111,7 +111,7 @@ mount_is_of(const struct cgroup_mount *m, const char *controller)
 	if (controller == NULL)
 		return strcmp(m->type, "cgroup2") == 0;
 	return strcmp(m->type, "cgroup") == 0 &&
-	    list_has(m->options, strlen(m->options), controller);
+	    cgroup_list_has(m->options, strlen(m->options), controller);
 }
 
 /* What of a path lies below a mount's root; NULL: the path is elsewhere. */

@@ -99,12 +99,6 @@ log_set_verbose(bool on)
 	log_verbose = on;
 }
 
-bool
-log_is_verbose(void)
-{
-	return log_verbose;
-}
-
 /* Waits for room in a pipe, if it may; false: there is none. */
 static bool
 log_wait(int fd)
@@ -176,7 +170,7 @@ log_put_socket(const struct log_record *r, size_t text)
 }
 
 /* Fills a record with a line; returns the length of its text. */
-static size_t
+static size_t __attribute__((format(printf, 3, 0)))
 log_fill(struct log_record *r, int level, const char *fmt, va_list ap)
 {
 	const int saved = errno;
@@ -301,7 +295,7 @@ log_flush(void)
 
 /* Puts a line if its message's rate allows. What is lost is counted, and told
  * with the next line that is not. */
-static void
+static void __attribute__((format(printf, 2, 0)))
 log_put(int level, const char *fmt, va_list ap)
 {
 	struct log_record r; /* its text is not cleared for each line */

@@ -13,6 +13,7 @@ struct http_seen {
 	unsigned int fields, hosts, keys, versions, origins, lengths, transfers;
 	bool connection_upgrade, upgrade_websocket;
 	bool extensions, extension; /* a field; an element in any of them */
+	bool (*takes_body)(struct http_span path);
 };
 
 /* Refuses a head. */
@@ -97,11 +98,11 @@ http_parse_absolute(struct http_span rest, struct http_request *r)
 	return 0;
 }
 
-/* Whether a span is that text, methods being case-sensitive. */
-static bool
-http_is_exactly(struct http_span s, const char *text)
+bool
+http_span_is(struct http_span s, const char *text)
 {
-	return strlen(text) == s.len && memcmp(s.p, text, s.len) == 0;
+	return s.p != NULL && strlen(text) == s.len &&
+	    memcmp(s.p, text, s.len) == 0;
 }
 
 /* Parses a request target in any of its four forms (RFC 9112 3.2). */
@@ -110,7 +111,7 @@ http_parse_target(struct http_span target, struct http_request *r)
 {
 	struct http_span rest = target, scheme;
 
-	if (http_is_exactly(r->method, "CONNECT")) {
+	if (http_span_is(r->method, "CONNECT")) {
 		r->path = target; /* authority-form: no path has that name */
 		if (!http_is_authority(target, true))
 			return http_refuse(r, 400, "malformed request target");
@@ -118,8 +119,7 @@ http_parse_target(struct http_span target, struct http_request *r)
 	}
 	if (target.len > 0 && *target.p == '/')
 		return http_parse_path(target, r);
-	if (http_is_exactly(target, "*") &&
-	    http_is_exactly(r->method, "OPTIONS")) {
+	if (http_span_is(target, "*") && http_span_is(r->method, "OPTIONS")) {
 		r->path = target;
 		return 0;
 	}
@@ -167,12 +167,12 @@ http_is_field_value(struct http_span s)
 	return true;
 }
 
-/* Whether a request may have a body: it is for the server API. */
+/* Whether a request may have a body. */
 static bool
-http_may_have_body(const struct http_request *r)
+http_may_have_body(const struct http_seen *seen, const struct http_request *r)
 {
-	return http_is_exactly(r->method, "POST") && r->path.len > 5 &&
-	    memcmp(r->path.p, "/api/", 5) == 0;
+	return http_span_is(r->method, "POST") && seen->takes_body != NULL &&
+	    seen->takes_body(r->path);
 }
 
 /* Reads a length: the only one, and zero where no body may be (RFC 9110 8.6).
@@ -194,7 +194,7 @@ http_take_length(
 		if (r->length > INT32_MAX)
 			r->length = INT32_MAX; /* more than anybody takes */
 	}
-	if (r->length > 0 && !http_may_have_body(r))
+	if (r->length > 0 && !http_may_have_body(seen, r))
 		return http_refuse(r, 400, "a body is not welcome");
 	return 0;
 }
@@ -205,7 +205,7 @@ static int
 http_take_transfer(
     struct http_span value, struct http_seen *seen, struct http_request *r)
 {
-	if (!http_may_have_body(r))
+	if (!http_may_have_body(seen, r))
 		return http_refuse(r, 400, "Transfer-Encoding is not welcome");
 	if (seen->transfers++ > 0)
 		return http_refuse(r, 400, "more than one Transfer-Encoding");
@@ -525,10 +525,11 @@ http_finish(const struct http_seen *seen, struct http_request *r)
 }
 
 int
-http_parse(const char *head, size_t len, struct http_request *r)
+http_parse(const char *head, size_t len,
+    bool (*takes_body)(struct http_span path), struct http_request *r)
 {
 	struct http_span rest = {head, len}, line;
-	struct http_seen seen = {0};
+	struct http_seen seen = {.takes_body = takes_body};
 
 	memset(r, 0, sizeof(*r));
 	r->version = -1;
@@ -566,7 +567,7 @@ http_offers(const struct http_request *r, const char *protocol)
 		    !http_is_word(name, "Sec-WebSocket-Protocol"))
 			continue;
 		while (http_next_element(&line, &element))
-			if (http_is_exactly(element, protocol))
+			if (http_span_is(element, protocol))
 				return true;
 	}
 	return false;

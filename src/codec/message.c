@@ -117,7 +117,7 @@ message_judge_done(const void *payload)
 	return done.result <= RESULT_FULL ? NULL : "result out of range";
 }
 
-/* What is wrong with a worker's slot at the front; NULL if nothing is. */
+/* What is wrong with a worker's number at the front; NULL if nothing is. */
 static const char *
 message_judge_worker(const void *payload)
 {

@@ -11,15 +11,17 @@ enum { SHOW_PIECE = 16 }; /* "\u{10ffff}", or two of JSON's with a NUL */
 static bool
 show_is_bare(const char *name, size_t len)
 {
+	/* ASCII that is seen, but for the comma and the quote: one look a byte,
+	 * as each rendered message asks */
+	static const bool bare[256] = {
+	    ['!'] = true, ['#' ... '+'] = true, ['-' ... '~'] = true};
 	size_t i;
 
 	if (len == 0 || len > NAME_WORD_MAX || name[0] == '[' || name[0] == '*')
 		return false;
-	for (i = 0; i < len; i++)
-		if (name[i] <= ' ' || name[i] >= 0x7f || name[i] == ',' ||
-		    name[i] == '"')
-			return false;
-	return true;
+	for (i = 0; i < len && bare[(uint8_t)name[i]]; i++)
+		;
+	return i == len;
 }
 
 /* Whether a name with characters that are not ASCII needs quotes. */
@@ -170,7 +172,10 @@ name_take(
 		stop = memchr(p, ' ', *len);
 		if (stop == NULL)
 			stop = end;
-		take_bytes(out, out_len, p, (size_t)(stop - p));
+		*out_len = (size_t)(stop - p) < NAME_WORD_MAX
+		    ? (size_t)(stop - p)
+		    : NAME_WORD_MAX;
+		memcpy(out, p, *out_len);
 	}
 	if (*out_len == 0)
 		return false;

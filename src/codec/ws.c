@@ -24,7 +24,7 @@ struct ws_frame {
 
 /* Ends decoding with a close code. */
 static enum ws_event
-ws_fail(struct ws_state *state, enum ws_code code)
+ws_fail(struct ws_state *state, enum close_code code)
 {
 	state->error = (uint16_t)code;
 	return WS_EVENT_ERROR;
@@ -38,23 +38,23 @@ ws_is_control(uint8_t opcode)
 }
 
 /* Judges the first byte: reserved bits, opcode, order of fragments (5.4). */
-static inline enum ws_code
+static inline enum close_code
 ws_judge_start(const struct ws_state *state, uint8_t byte)
 {
 	uint8_t opcode = byte & 0x0f;
 
 	if (byte & 0x70)
-		return WS_PROTOCOL;
+		return CLOSE_PROTOCOL;
 	if (ws_is_control(opcode))
-		return opcode > WS_PONG || !(byte & 0x80) ? WS_PROTOCOL
-							  : WS_NONE;
+		return opcode > WS_PONG || !(byte & 0x80) ? CLOSE_PROTOCOL
+							  : CLOSE_NONE;
 	if (opcode > WS_BINARY)
-		return WS_PROTOCOL;
+		return CLOSE_PROTOCOL;
 	if ((opcode == WS_CONTINUATION) != (state->fragments != 0))
-		return WS_PROTOCOL;
+		return CLOSE_PROTOCOL;
 	if (state->fragments >= WS_FRAGMENTS_MAX)
-		return WS_TOO_BIG;
-	return WS_NONE;
+		return CLOSE_TOO_BIG;
+	return CLOSE_NONE;
 }
 
 /* Reads a big-endian number of n bytes. */
@@ -73,42 +73,42 @@ ws_number(const uint8_t *p, size_t n)
  * refused as early as it can be. f->head tells how long the head will be as
  * far as that is known; it is complete once n reaches it.
  */
-static inline enum ws_code
+static inline enum close_code
 ws_judge_head(const struct ws_state *state, uint64_t limit, const uint8_t *h,
     size_t n, struct ws_frame *f)
 {
-	enum ws_code code;
+	enum close_code code;
 	size_t extra;
 
 	f->head = 2;
 	if (n == 0)
-		return WS_NONE;
-	if ((code = ws_judge_start(state, h[0])) != WS_NONE)
+		return CLOSE_NONE;
+	if ((code = ws_judge_start(state, h[0])) != CLOSE_NONE)
 		return code;
 	f->opcode = h[0] & 0x0f;
 	f->fin = h[0] >> 7;
 	if (n == 1)
-		return WS_NONE;
+		return CLOSE_NONE;
 	if (!(h[1] & 0x80))
-		return WS_PROTOCOL;
+		return CLOSE_PROTOCOL;
 	f->length = h[1] & 0x7f;
 	extra = f->length < 126 ? 0 : f->length == 126 ? 2 : 8;
 	f->head = 2 + extra + 4;
 	if (ws_is_control(f->opcode))
-		return extra != 0 ? WS_PROTOCOL : WS_NONE;
+		return extra != 0 ? CLOSE_PROTOCOL : CLOSE_NONE;
 	if (extra != 0) {
 		if (n < 2 + extra)
-			return WS_NONE;
+			return CLOSE_NONE;
 		f->length = ws_number(h + 2, extra);
 		if (f->length >> 63 || f->length < 126 ||
 		    (extra == 8 && f->length <= 0xffff))
-			return WS_PROTOCOL;
+			return CLOSE_PROTOCOL;
 	}
 	if (f->length > limit ||
 	    (f->opcode == WS_CONTINUATION &&
 		ONCE(state->message_bytes) > limit - f->length))
-		return WS_TOO_BIG;
-	return WS_NONE;
+		return CLOSE_TOO_BIG;
+	return CLOSE_NONE;
 }
 
 /* Takes a judged head into the state: its payload is next. */
@@ -144,7 +144,7 @@ ws_begin_frame(
  */
 static inline size_t
 ws_read_head(struct ws_state *state, uint64_t limit, const uint8_t *in,
-    size_t len, enum ws_code *code)
+    size_t len, enum close_code *code)
 {
 	uint8_t head[WS_CLIENT_HEAD_MAX];
 	size_t had = ONCE(state->head_len), n, used = 0;
@@ -152,7 +152,7 @@ ws_read_head(struct ws_state *state, uint64_t limit, const uint8_t *in,
 
 	if (had == 0) {
 		*code = ws_judge_head(state, limit, in, len, &f);
-		if (*code != WS_NONE)
+		if (*code != CLOSE_NONE)
 			return 0;
 		if (len >= f.head) {
 			ws_begin_frame(state, &f, in);
@@ -160,13 +160,13 @@ ws_read_head(struct ws_state *state, uint64_t limit, const uint8_t *in,
 		}
 	}
 	if (had >= WS_CLIENT_HEAD_MAX) {
-		*code = WS_INTERNAL;
+		*code = CLOSE_INTERNAL;
 		return 0;
 	}
 	memcpy(head, state->head, had);
 	for (n = had;;) {
 		*code = ws_judge_head(state, limit, head, n, &f);
-		if (*code != WS_NONE)
+		if (*code != CLOSE_NONE)
 			return used;
 		if (n >= f.head) {
 			ws_begin_frame(state, &f, head);
@@ -242,15 +242,15 @@ ws_close_code_valid(unsigned int code)
 }
 
 /* Judges a complete close payload (5.5.1). */
-static enum ws_code
+static enum close_code
 ws_judge_close(const uint8_t *payload, size_t len)
 {
 	if (len == 0)
-		return WS_NONE;
+		return CLOSE_NONE;
 	if (len == 1 ||
 	    !ws_close_code_valid((unsigned int)ws_number(payload, 2)))
-		return WS_PROTOCOL;
-	return utf8_valid(payload + 2, len - 2) ? WS_NONE : WS_BAD_DATA;
+		return CLOSE_PROTOCOL;
+	return utf8_valid(payload + 2, len - 2) ? CLOSE_NONE : CLOSE_BAD_DATA;
 }
 
 /* Collects a control frame's payload in state->control. */
@@ -262,10 +262,10 @@ ws_read_control(
 	uint64_t remaining = ONCE(state->remaining);
 	size_t n = remaining < len ? (size_t)remaining : len;
 	uint8_t mask[4];
-	enum ws_code code;
+	enum close_code code;
 
 	if (had > WS_CONTROL_MAX || remaining > WS_CONTROL_MAX - had)
-		return ws_fail(state, WS_INTERNAL);
+		return ws_fail(state, CLOSE_INTERNAL);
 	memcpy(mask, state->mask, 4);
 	ws_unmask(mask, state->mask_at & 3, in, n, state->control + had);
 	state->mask_at = (uint8_t)((state->mask_at + n) & 3);
@@ -277,7 +277,7 @@ ws_read_control(
 	state->in_payload = 0;
 	if (state->frame == WS_CLOSE) {
 		code = ws_judge_close(state->control, had + n);
-		if (code != WS_NONE)
+		if (code != CLOSE_NONE)
 			return ws_fail(state, code);
 	}
 	return WS_EVENT_CONTROL;
@@ -298,7 +298,7 @@ ws_read_data(struct ws_state *state, const uint8_t *in, size_t len,
 	*used += n;
 	if (text && (high || state->utf8 != 0) && n > 0 &&
 	    !utf8_feed(&state->utf8, out, n))
-		return ws_fail(state, WS_BAD_DATA);
+		return ws_fail(state, CLOSE_BAD_DATA);
 	*out_len = n;
 	state->remaining = remaining - n;
 	if (n < remaining) {
@@ -310,7 +310,7 @@ ws_read_data(struct ws_state *state, const uint8_t *in, size_t len,
 		return WS_EVENT_DATA;
 	if (text && state->utf8 != 0) {
 		*out_len = 0;
-		return ws_fail(state, WS_BAD_DATA);
+		return ws_fail(state, CLOSE_BAD_DATA);
 	}
 	state->fragments = 0;
 	return WS_EVENT_MESSAGE;
@@ -321,10 +321,10 @@ static __attribute__((noinline)) enum ws_event
 ws_decode_steps(struct ws_state *state, uint64_t limit, const uint8_t *in,
     size_t len, size_t *used, uint8_t *out, size_t *out_len)
 {
-	enum ws_code code = WS_NONE;
+	enum close_code code = CLOSE_NONE;
 	enum ws_event event;
 
-	if (state->error != WS_NONE)
+	if (state->error != CLOSE_NONE)
 		return WS_EVENT_ERROR;
 	if (ws_idle(state)) { /* forget the message that ended */
 		state->opcode = 0;
@@ -334,7 +334,7 @@ ws_decode_steps(struct ws_state *state, uint64_t limit, const uint8_t *in,
 		if (!state->in_payload) {
 			*used += ws_read_head(
 			    state, limit, in + *used, len - *used, &code);
-			if (code != WS_NONE)
+			if (code != CLOSE_NONE)
 				return ws_fail(state, code);
 			if (!state->in_payload)
 				return WS_EVENT_MORE;
@@ -384,7 +384,7 @@ ws_decode_whole(struct ws_state *state, uint64_t limit, const uint8_t *in,
 	state->fin = 1;
 	state->message_bytes = n;
 	if (high && first == (0x80 | WS_TEXT) && !utf8_valid(out, n))
-		return ws_fail(state, WS_BAD_DATA);
+		return ws_fail(state, CLOSE_BAD_DATA);
 	*out_len = n;
 	return WS_EVENT_MESSAGE;
 }
@@ -410,7 +410,7 @@ bool
 ws_idle(const struct ws_state *state)
 {
 	return !state->in_payload && state->head_len == 0 &&
-	    state->fragments == 0 && state->error == WS_NONE;
+	    state->fragments == 0 && state->error == CLOSE_NONE;
 }
 
 size_t
@@ -437,11 +437,11 @@ ws_head(uint8_t out[WS_HEAD_MAX], enum ws_opcode opcode, uint64_t len)
 
 size_t
 ws_close_frame(
-    uint8_t out[2 + WS_CONTROL_MAX], enum ws_code code, const char *reason)
+    uint8_t out[2 + WS_CONTROL_MAX], enum close_code code, const char *reason)
 {
 	size_t len;
 
-	if (code == WS_NONE)
+	if (code == CLOSE_NONE)
 		return ws_head(out, WS_CLOSE, 0);
 	len = strlen(reason);
 	if (len > WS_CONTROL_MAX - 2) { /* never within a character */

@@ -5,8 +5,7 @@
 #include "base/nearest.h"
 #include "base/utf8.h"
 #include "parse.h"
-
-#define HOUR (3600 * 1000ULL)
+#include "units.h"
 
 enum { BUILT_IN = 2 }; /* of built_in[], which hold beside blocks */
 
@@ -301,7 +300,8 @@ conf_channels_judge(const struct conf_live *live)
 			return "pattern of a channel out of range";
 		if (ch->subscribe > CONF_SUBSCRIBE_ALL ||
 		    ch->publish > CONF_PUBLISH_ALL ||
-		    ch->history > CONF_HISTORY_MAX)
+		    ch->history > CONF_HISTORY_MAX || ch->recovery > 1 ||
+		    ch->presence > 1 || ch->join_leave > 1)
 			return "rule of a channel out of range";
 	}
 	return NULL;

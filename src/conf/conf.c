@@ -1,161 +1,50 @@
-/* conf: defaults, keys and what they may be. parse.y reads the files. */
+/* conf: a configuration with its defaults, and what its keys may be set to. */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "conf/conf.h"
 #include "parse.h"
+#include "units.h"
 
-#define K 1024ULL
-#define M (1024 * K)
-#define G (1024 * M)
-#define SECOND 1000ULL
-#define HOUR (3600 * SECOND)
+enum { SUBSCRIPTIONS_EACH = 8 /* of a connection on average */ };
 
-#define LISTEN_DEFAULT "localhost:8080"
-
-enum {
-	RATE_MAX = 1000000,	/* messages a second: more is no limit */
-	SUBSCRIPTIONS_EACH = 8, /* of a connection on average */
-	PATH_MAX_BYTES = 1024,
-	NAME_MAX_BYTES = 64
-};
-
-#define FIELD(f) offsetof(struct conf, f), sizeof(((struct conf *)0)->f)
-
-const struct conf_key conf_keys[] = {
-    {"listen", CONF_KIND_LISTEN, FIELD(listen), 0, 0, 0, NULL},
-    {"workers", CONF_KIND_NUMBER, FIELD(workers), 0, CONF_WORKERS_MAX, 0,
-	"from 0 to 64"},
-    {"user", CONF_KIND_TEXT, FIELD(user), 0, 0, 0, NULL},
-    {"pidfile", CONF_KIND_PATH, FIELD(pidfile), 0, 0, 0, NULL},
-    {"control", CONF_KIND_PATH, FIELD(control), 0,
-	sizeof(((struct sockaddr_un *)0)->sun_path) - 1, 0, NULL},
-    {"log-file", CONF_KIND_PATH, FIELD(log_file), 0, 0, 0, NULL},
-    {"log", CONF_KIND_LOG, FIELD(live.verbose), 0, 0, 0, NULL},
-    {"connections", CONF_KIND_NUMBER, FIELD(connections), 16, 1048576, 0,
-	"from 16 to 1048576"},
-    {"users", CONF_KIND_NUMBER, FIELD(users), 16, 4194304, 0,
-	"from 16 to 4194304"},
-    {"channels", CONF_KIND_NUMBER, FIELD(channels), 16, 4194304, 0,
-	"from 16 to 4194304"},
-    {"subscriptions", CONF_KIND_NUMBER, FIELD(subscriptions), 16, 67108864, 0,
-	"from 16 to 67108864"},
-    {"journal", CONF_KIND_SIZE, FIELD(journal_bytes), M, 16 * G, 0,
-	"from 1M to 16G"},
-    {"output-memory", CONF_KIND_SIZE, FIELD(output_bytes), 4 * M, 4 * G,
-	CONF_KEY_BELOW_MAX, "at least 4M and below 4G"},
-    {"input-memory", CONF_KIND_SIZE, FIELD(input_bytes), M, 4 * G, 0,
-	"from 1M to 4G"},
-    {"message-size", CONF_KIND_SIZE, FIELD(live.message_size), 1,
-	CONF_MESSAGE_SIZE_MAX, 0, "from 1 to 16M"},
-    {"request-size", CONF_KIND_SIZE, FIELD(live.request_size),
-	CONF_REQUEST_SIZE_MIN, CONF_REQUEST_SIZE_MAX, 0, "from 1K to 64K"},
-    {"message-rate", CONF_KIND_RATE, FIELD(live.message_rate), 1, RATE_MAX,
-	CONF_KEY_OFF, "from 1/s to 1000000/s, or off"},
-    {"queue", CONF_KIND_SIZE, FIELD(live.queue_bytes), 4 * K, G, 0,
-	"from 4K to 1G"},
-    {"slow-policy", CONF_KIND_SLOW, FIELD(live.slow_policy), 0, 0, 0, NULL},
-    {"channels-per-connection", CONF_KIND_NUMBER,
-	FIELD(live.connection_channels), 1, CONF_CONNECTION_CHANNELS_MAX, 0,
-	"from 1 to 1024"},
-    {"channels-per-user", CONF_KIND_NUMBER, FIELD(live.user_channels), 1,
-	4194304, CONF_KEY_OFF, "from 1 to 4194304, or off"},
-    {"address-share", CONF_KIND_NUMBER, FIELD(live.address_share), 2, 1024,
-	CONF_KEY_OFF, "from 2 to 1024, or off"},
-    {"limit-exempt", CONF_KIND_PREFIX, FIELD(live.exempt), 0, 0, 0, NULL},
-    {"idle-timeout", CONF_KIND_TIME, FIELD(live.idle_ms), 10, 1000 * HOUR,
-	CONF_KEY_OFF, "from 10ms to 1000h, or off"},
-    {"ping-interval", CONF_KIND_TIME, FIELD(live.ping_ms), 10, 24 * HOUR, 0,
-	"from 10ms to 24h"},
-    {"pong-timeout", CONF_KIND_TIME, FIELD(live.pong_ms), 10, HOUR, 0,
-	"from 10ms to 1h"},
-    {"handshake-timeout", CONF_KIND_TIME, FIELD(live.handshake_ms), 10, HOUR, 0,
-	"from 10ms to 1h"},
-    {"connect-timeout", CONF_KIND_TIME, FIELD(live.connect_ms), 10, HOUR, 0,
-	"from 10ms to 1h"},
-    {"drain-timeout", CONF_KIND_TIME, FIELD(live.drain_ms), 0, 24 * HOUR, 0,
-	"from 0 to 24h"},
-    {"watchdog", CONF_KIND_TIME, FIELD(live.watchdog_ms), 100, 60 * SECOND, 0,
-	"from 100ms to 60s"},
-    {"echo", CONF_KIND_YES_NO, FIELD(live.echo), 0, 0, 0, NULL},
-    {"io-uring", CONF_KIND_YES_NO, FIELD(io_uring), 0, 0, 0, NULL},
-    {"origin", CONF_KIND_ORIGIN, FIELD(live.origin), 0, 0, 0, NULL},
-    {"webroot", CONF_KIND_PATH, FIELD(webroot), 0, 0, 0, NULL},
-    {"host", CONF_KIND_HOST, FIELD(live.host), 0, 0, 0, NULL},
-    {"insecure", CONF_KIND_INSECURE, FIELD(live.insecure), 0, 0, 0, NULL},
-    {"private", CONF_KIND_WHOM, FIELD(live.private), 0, 0, 0, NULL},
-    {"who", CONF_KIND_WHOM, FIELD(live.who), 0, 0, 0, NULL},
-    {"token-key", CONF_KIND_SECRET, FIELD(live.token_key), CONF_TOKEN_KEY_MIN,
-	0, 0, NULL},
-    {"token-audience", CONF_KIND_STRING, FIELD(live.token_audience), 0, 0, 0,
-	NULL},
-    {"token-issuer", CONF_KIND_STRING, FIELD(live.token_issuer), 0, 0, 0, NULL},
-    {"token-leeway", CONF_KIND_TIME, FIELD(live.token_leeway_ms), 0, HOUR, 0,
-	"from 0 to 1h"},
-    {"token-size", CONF_KIND_SIZE, FIELD(live.token_size), K,
-	CONF_TOKEN_SIZE_MAX, 0, "from 1K to 64K"},
-    {"api-key", CONF_KIND_SECRET, FIELD(live.api_key), 0, 0, 0, NULL},
-    {"channel", CONF_KIND_CHANNEL, FIELD(live.channel), 0, 0, 0, NULL},
-    {NULL, 0, 0, 0, 0, 0, 0, NULL}};
-_Static_assert(sizeof(conf_keys) / sizeof(conf_keys[0]) <= CONF_KEYS_MAX,
-    "room for the place of each key");
-
-/* Formats a complaint into the one static buffer. */
-const char *
-conf_complain(const char *fmt, ...)
+/* Sets a key to its default, word by word if it is a list; false: no memory. */
+static bool
+default_set(struct conf *c, const struct conf_key *key)
 {
-	static char text[256];
-	va_list ap;
+	char *copy, *rest, *word;
+	bool good = true;
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return text;
+	if (!conf_key_is_list(key))
+		return conf_set(c, key, key->usual) == NULL;
+	if ((rest = copy = strdup(key->usual)) == NULL)
+		return false;
+	while ((word = strsep(&rest, " ")) != NULL)
+		good = good && conf_set(c, key, word) == NULL;
+	free(copy);
+	return good;
 }
 
 /* A conf with every default. */
 struct conf *
 conf_new(void)
 {
+	const struct conf_key *key;
 	struct conf *c;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		return NULL;
-	if ((c->listen[0] = strdup(LISTEN_DEFAULT)) == NULL) {
-		free(c);
-		return NULL;
-	}
-	c->n_listen = 1;
+	for (key = conf_keys; key->name != NULL; key++)
+		if (key->usual != NULL && !default_set(c, key)) {
+			conf_free(c);
+			return NULL;
+		}
+	/* A file's lines take the place of these. */
 	c->listen_is_default = true;
-	c->connections = 65536;
-	c->users = 65536;
-	c->channels = 65536;
-	c->subscriptions = SUBSCRIPTIONS_EACH * c->connections;
-	c->journal_bytes = 64 * M;
-	c->output_bytes = 256 * M;
-	c->input_bytes = 64 * M;
-	c->io_uring = true;
-	c->live.message_size = 64 * K;
-	c->live.request_size = 16 * K;
-	c->live.queue_bytes = M;
-	c->live.ping_ms = 25 * SECOND;
-	c->live.pong_ms = 10 * SECOND;
-	c->live.handshake_ms = 10 * SECOND;
-	c->live.connect_ms = 15 * SECOND;
-	c->live.connection_channels = 128;
-	c->live.user_channels = 1024;
-	c->live.address_share = 8;
-	conf_exempt_usual(&c->live);
-	c->live.private = c->live.who = CONF_WHOM_USERS;
-	c->live.drain_ms = 30 * SECOND;
-	c->live.watchdog_ms = 2 * SECOND;
-	c->live.token_leeway_ms = 10 * SECOND;
-	c->live.token_size = 8 * K;
+	c->exempt_set = false;
 	return c;
 }
 
@@ -184,7 +73,9 @@ conf_clear_listen(struct conf *c)
 
 	for (i = 0; i < c->n_listen; i++) {
 		free(c->listen[i]);
-		c->listen[i] = NULL;
+		free(c->listen_words[i]);
+		free(c->listen_where[i]);
+		c->listen[i] = c->listen_words[i] = c->listen_where[i] = NULL;
 	}
 	c->n_listen = 0;
 	c->listen_is_default = false;
@@ -194,35 +85,63 @@ conf_clear_listen(struct conf *c)
 int
 conf_add_listen(struct conf *c, const char *address)
 {
-	char *copy;
+	const size_t len = strcspn(address, " ");
+	char *copy, *words = NULL;
 
 	if (!c->listen_is_default && c->n_listen == CONF_LISTEN_MAX) {
 		errno = ENOSPC;
 		return -1;
 	}
-	if ((copy = strdup(address)) == NULL)
+	if ((copy = strndup(address, len)) == NULL)
 		return -1;
+	if (address[len] != '\0' &&
+	    (words = strdup(address + len + 1)) == NULL) {
+		free(copy);
+		return -1;
+	}
 	if (c->listen_is_default && c->n_listen == 1)
 		conf_clear_listen(c);
 	c->listen_is_default = false;
+	c->listen_words[c->n_listen] = words;
 	c->listen[c->n_listen++] = copy;
 	return 0;
 }
 
-/* Stores a number into a field of 1, 4 or 8 bytes; its range was checked. */
+/* Whether a text is an address and its words. */
+bool
+conf_listen_is(const struct conf *c, int i, const char *text)
+{
+	const size_t len = strlen(c->listen[i]);
+	const char *words = c->listen_words[i];
+
+	if (strncmp(text, c->listen[i], len) != 0)
+		return false;
+	return words == NULL
+	    ? text[len] == '\0'
+	    : text[len] == ' ' && strcmp(text + len + 1, words) == 0;
+}
+
+/* Adds a word behind the newest address. */
+const char *
+conf_listen_word(struct conf *c, const char *word)
+{
+	char **words = &c->listen_words[c->n_listen - 1], *all;
+
+	if (*word == '\0' || strchr(word, ' ') != NULL)
+		return conf_complain("listen: \"%s\" is no word", word);
+	if (asprintf(&all, "%s%s%s", *words != NULL ? *words : "",
+		*words != NULL ? " " : "", word) == -1)
+		return conf_complain("%s", strerror(errno));
+	free(*words);
+	*words = all;
+	return NULL;
+}
+
+/* Stores a key's number. */
 static void
 store(struct conf *c, const struct conf_key *key, uint64_t value)
 {
-	char *field = (char *)c + key->offset;
-	uint32_t v4 = (uint32_t)value;
-	uint8_t v1 = (uint8_t)value;
-
-	if (key->size == sizeof(v1))
-		memcpy(field, &v1, sizeof(v1));
-	else if (key->size == sizeof(v4))
-		memcpy(field, &v4, sizeof(v4));
-	else
-		memcpy(field, &value, sizeof(value));
+	conf_number_store((char *)c + key->offset, key->size, value);
 }
 
 /* A number, size or time within the key's range. */
@@ -232,6 +151,7 @@ set_number(struct conf *c, const struct conf_key *key, const char *value)
 	static const char *const form[] = {[CONF_KIND_NUMBER] = "a number",
 	    [CONF_KIND_SIZE] = "a size like 64K (K, M, G)",
 	    [CONF_KIND_TIME] = "a time like 10s (ms, s, m, h)"};
+	char range[CONF_RANGE_TEXT];
 	uint64_t v;
 	int r;
 
@@ -247,12 +167,11 @@ set_number(struct conf *c, const struct conf_key *key, const char *value)
 		r = conf_parse_time(value, &v);
 	if (r == -1)
 		return conf_complain("%s: \"%s\" is not %s; allowed is %s",
-		    key->name, value, form[key->kind], key->range);
-	if (!(v == 0 && (key->flags & CONF_KEY_OFF)) &&
-	    (v < key->min || v > key->max ||
-		(v == key->max && (key->flags & CONF_KEY_BELOW_MAX))))
+		    key->name, value, form[key->kind],
+		    conf_key_range(key, range));
+	if (!conf_key_allows(key, v))
 		return conf_complain("%s: %s is out of range; allowed is %s",
-		    key->name, value, key->range);
+		    key->name, value, conf_key_range(key, range));
 	store(c, key, v);
 	return NULL;
 }
@@ -261,12 +180,9 @@ set_number(struct conf *c, const struct conf_key *key, const char *value)
 static const char *
 set_text(struct conf *c, const struct conf_key *key, const char *value)
 {
-	size_t max = key->max;
+	const size_t max = key->max;
 	char *copy, *old;
 
-	if (max == 0)
-		max = key->kind == CONF_KIND_PATH ? PATH_MAX_BYTES
-						  : NAME_MAX_BYTES;
 	if (*value == '\0')
 		return conf_complain("%s: empty", key->name);
 	if (key->kind == CONF_KIND_PATH && *value != '/')
@@ -318,16 +234,22 @@ set_string(struct conf *c, const struct conf_key *key, const char *value)
 	return NULL;
 }
 
-/* One of two words, the second of which is stored as 1. */
+/* One of two or three words. */
 static const char *
-set_either(struct conf *c, const struct conf_key *key, const char *value,
-    const char *zero, const char *one)
+set_word(struct conf *c, const struct conf_key *key, const char *value)
 {
-	if (strcmp(value, zero) != 0 && strcmp(value, one) != 0)
+	const char *const *words = conf_key_words(key);
+
+	for (uint64_t i = 0; words[i] != NULL; i++)
+		if (strcmp(value, words[i]) == 0) {
+			store(c, key, i);
+			return NULL;
+		}
+	if (words[2] == NULL)
 		return conf_complain("%s: \"%s\" is neither %s nor %s",
-		    key->name, value, one, zero);
-	store(c, key, strcmp(value, one) == 0);
-	return NULL;
+		    key->name, value, words[1], words[0]);
+	return conf_complain("%s: \"%s\" is none of %s, %s and %s", key->name,
+	    value, words[2], words[1], words[0]);
 }
 
 /* no, yes, or yes even where strangers come by. */
@@ -343,24 +265,6 @@ set_insecure(struct conf *c, const char *value)
 	c->live.insecure = public || strcmp(value, "yes") == 0;
 	c->live.insecure_public = public;
 	return NULL;
-}
-
-/* Which clients: one of three words. */
-static const char *
-set_whom(struct conf *c, const struct conf_key *key, const char *value)
-{
-	static const char *const words[] = {[CONF_WHOM_NONE] = "none",
-	    [CONF_WHOM_USERS] = "users",
-	    [CONF_WHOM_ALL] = "all"};
-	uint64_t k;
-
-	for (k = CONF_WHOM_NONE; k <= CONF_WHOM_ALL; k++)
-		if (strcmp(value, words[k]) == 0) {
-			store(c, key, k);
-			return NULL;
-		}
-	return conf_complain(
-	    "%s: \"%s\" is none of all, users and none", key->name, value);
 }
 
 /* An address "host:port" that is not there yet. */
@@ -409,22 +313,20 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 	case CONF_KIND_LISTEN:
 		return set_listen(c, value);
 	case CONF_KIND_YES_NO:
-		return set_either(c, key, value, "no", "yes");
 	case CONF_KIND_LOG:
-		return set_either(c, key, value, "brief", "verbose");
 	case CONF_KIND_SLOW:
-		return set_either(c, key, value, "disconnect", "skip");
 	case CONF_KIND_WHOM:
-		return set_whom(c, key, value);
+		return set_word(c, key, value);
 	case CONF_KIND_INSECURE:
 		return set_insecure(c, value);
 	case CONF_KIND_STRING:
 	case CONF_KIND_SECRET:
 		return set_string(c, key, value);
 	case CONF_KIND_CHANNEL: /* a block: conf_channel_begin */
+	case CONF_KINDS:
 		break;
 	case CONF_KIND_RATE:
-		return conf_set_rate(c, value, NULL);
+		return conf_set_rate(c, key, value, NULL);
 	case CONF_KIND_ORIGIN:
 		return conf_add_origin(c, value);
 	case CONF_KIND_HOST:
@@ -437,61 +339,38 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 
 /* "N/s" or "off"; burst NULL = as much as a second brings. */
 const char *
-conf_set_rate(struct conf *c, const char *rate, const char *burst)
+conf_set_rate(struct conf *c, const struct conf_key *key, const char *rate,
+    const char *burst)
 {
+	char range[CONF_RANGE_TEXT];
 	const char *rest;
 	uint64_t n, b;
 
 	if (strcmp(rate, "off") == 0 || strcmp(rate, "0") == 0) {
 		if (burst != NULL)
 			return conf_complain(
-			    "message-rate: %s takes no burst", rate);
+			    "%s: %s takes no burst", key->name, rate);
 		c->live.message_rate = c->live.message_burst = 0;
 		return NULL;
 	}
 	if ((rest = conf_parse_digits(rate, &n)) == NULL ||
 	    strcmp(rest, "/s") != 0)
 		return conf_complain(
-		    "message-rate: \"%s\" is not a rate like 8/s", rate);
-	if (n < 1 || n > RATE_MAX)
-		return conf_complain(
-		    "message-rate: %s is out of range; allowed is "
-		    "from 1/s to %d/s, or off",
-		    rate, RATE_MAX);
+		    "%s: \"%s\" is not a rate like 8/s", key->name, rate);
+	if (n == 0 || !conf_key_allows(key, n))
+		return conf_complain("%s: %s is out of range; allowed is %s",
+		    key->name, rate, conf_key_range(key, range));
 	b = n;
 	if (burst != NULL &&
-	    (conf_parse_number(burst, &b) == -1 || b < 1 || b > RATE_MAX))
-		return conf_complain(
-		    "message-rate: burst \"%s\" is not a number "
-		    "from 1 to %d",
-		    burst, RATE_MAX);
+	    (conf_parse_number(burst, &b) == -1 || b == 0 ||
+		!conf_key_allows(key, b)))
+		return conf_complain("%s: burst \"%s\" is not a number from "
+				     "%llu to %llu",
+		    key->name, burst, (unsigned long long)key->min,
+		    (unsigned long long)key->max);
 	c->live.message_rate = (uint32_t)n;
 	c->live.message_burst = (uint32_t)b;
 	return NULL;
-}
-
-/* Where a key is set. */
-const char *
-conf_where(const struct conf *c, const char *key)
-{
-	for (int i = 0; conf_keys[i].name != NULL; i++)
-		if (strcmp(conf_keys[i].name, key) == 0)
-			return c->where[i];
-	return NULL;
-}
-
-/* Notes where a key is set. */
-bool
-conf_note_where(
-    struct conf *c, const struct conf_key *key, const char *file, int line)
-{
-	char *text;
-
-	if (asprintf(&text, "%s:%d", file, line) == -1)
-		return false;
-	free(c->where[key - conf_keys]);
-	c->where[key - conf_keys] = text;
-	return true;
 }
 
 /* The shared pools hold what one connection may use of them. */
@@ -522,11 +401,4 @@ conf_finish(struct conf *c, const char **where)
 				     "must hold a queue",
 		    c->live.queue_bytes, (unsigned long long)c->output_bytes);
 	return NULL;
-}
-
-/* Reads a file, not by a bundle. */
-struct conf *
-conf_load(const char *file, char *error, size_t error_len)
-{
-	return conf_load_bundle(file, NULL, error, error_len);
 }

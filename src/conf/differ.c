@@ -5,6 +5,15 @@
 
 #include "parse.h"
 
+/* Whether two texts, of which each may be missing, differ. */
+static bool
+differ_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a != b;
+	return strcmp(a, b) != 0;
+}
+
 /* Whether a reload would have to change a key that needs a restart. */
 static bool
 differ_key(
@@ -20,16 +29,15 @@ differ_key(
 		if (a->n_listen != b->n_listen)
 			return true;
 		for (i = 0; i < a->n_listen; i++)
-			if (strcmp(a->listen[i], b->listen[i]) != 0)
+			if (strcmp(a->listen[i], b->listen[i]) != 0 ||
+			    differ_text(a->listen_words[i], b->listen_words[i]))
 				return true;
 		return false;
 	case CONF_KIND_TEXT:
 	case CONF_KIND_PATH:
 		memcpy(&ta, pa, sizeof(ta));
 		memcpy(&tb, pb, sizeof(tb));
-		if (ta == NULL || tb == NULL)
-			return ta != tb;
-		return strcmp(ta, tb) != 0;
+		return differ_text(ta, tb);
 	default:
 		return memcmp(pa, pb, key->size) != 0;
 	}
@@ -42,6 +50,8 @@ differ_live_key(const struct conf_live *a, const struct conf_live *b,
 {
 	const size_t at = key->offset - offsetof(struct conf, live);
 
+	if (key->kind == CONF_KIND_PREFIX && a->n_exempt != b->n_exempt)
+		return true;
 	if (key->kind == CONF_KIND_RATE && a->message_burst != b->message_burst)
 		return true;
 	if (key->kind == CONF_KIND_INSECURE && a->insecure && b->insecure &&
@@ -88,8 +98,7 @@ conf_differences(
 	struct differ_list l = differ_begin(out, out_len);
 
 	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
-		if (key->offset < offsetof(struct conf, live) &&
-		    differ_key(old, new, key))
+		if (!conf_key_is_live(key) && differ_key(old, new, key))
 			differ_add(&l, key->name);
 	return l.n;
 }
@@ -102,8 +111,7 @@ conf_live_differences(const struct conf_live *old, const struct conf_live *new,
 	struct differ_list l = differ_begin(out, out_len);
 
 	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
-		if (key->offset >= offsetof(struct conf, live) &&
-		    differ_live_key(old, new, key))
+		if (conf_key_is_live(key) && differ_live_key(old, new, key))
 			differ_add(&l, key->name);
 	return l.n;
 }

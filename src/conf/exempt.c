@@ -5,6 +5,7 @@
 
 #include "conf/conf.h"
 #include "parse.h"
+#include "units.h"
 
 enum { PREFIX_TEXT = 64, IPV4_AT = 96 /* bits before an IPv4 address */ };
 
@@ -65,22 +66,9 @@ conf_is_exempt(const struct conf_live *live, const uint8_t address[16])
 	return false;
 }
 
-/* Loopback, private and link-local addresses: behind one may be a proxy with a
- * whole site behind it (RFC 1122, 1918, 3927, 4193, 4291). */
-void
-conf_exempt_usual(struct conf_live *live)
-{
-	static const char *const usual[] = {"127.0.0.0/8", "10.0.0.0/8",
-	    "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1",
-	    "fc00::/7", "fe80::/10"};
-
-	live->n_exempt = 0;
-	for (size_t k = 0; k < sizeof(usual) / sizeof(usual[0]); k++)
-		if (prefix_read(usual[k], &live->exempt[live->n_exempt]))
-			live->n_exempt++;
-}
-
-/* Adds a prefix; the first one takes the place of the usual ones. */
+/* Adds a prefix; the first one takes the place of the default: loopback,
+ * private and link-local addresses (RFC 1122, 1918, 3927, 4193, 4291), behind
+ * one of which may be a proxy with a whole site behind it. */
 const char *
 conf_add_exempt(struct conf *c, const char *prefix)
 {

@@ -8,68 +8,45 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/conf.h"
+#include "parse.h"
 
 /* A field that travels. */
 struct live_field {
 	const char *name;
 	size_t offset, size; /* of a number 1, 2, 4 or 8 bytes */
 	bool text;	     /* terminated, in that many bytes */
+	uint64_t max;	     /* of a number; 0: what fits into it */
 };
 
-#define NUMBER(s, f)                                                         \
-	{                                                                    \
-#f, offsetof(struct s, f), sizeof(((struct s *)0)->f), false \
+#define NUMBER(s, f, max)                                                     \
+	{                                                                     \
+#f, offsetof(struct s, f), sizeof(((struct s *)0)->f), false, \
+		    max                                                       \
 	}
-#define TEXT(s, f)                                                          \
-	{                                                                   \
-#f, offsetof(struct s, f), sizeof(((struct s *)0)->f), true \
+#define TEXT(s, f)                                                             \
+	{                                                                      \
+#f, offsetof(struct s, f), sizeof(((struct s *)0)->f), true, 0 \
 	}
 
+/* What is no key's own field; those are in keys.def. */
 static const struct live_field live_fields[] = {
-    NUMBER(conf_live, message_size),
-    NUMBER(conf_live, message_rate),
-    NUMBER(conf_live, message_burst),
-    NUMBER(conf_live, queue_bytes),
-    NUMBER(conf_live, idle_ms),
-    NUMBER(conf_live, ping_ms),
-    NUMBER(conf_live, pong_ms),
-    NUMBER(conf_live, handshake_ms),
-    NUMBER(conf_live, request_size),
-    NUMBER(conf_live, drain_ms),
-    NUMBER(conf_live, watchdog_ms),
-    NUMBER(conf_live, echo),
-    NUMBER(conf_live, verbose),
-    NUMBER(conf_live, connect_ms),
-    NUMBER(conf_live, connection_channels),
-    NUMBER(conf_live, user_channels),
-    NUMBER(conf_live, address_share),
-    NUMBER(conf_live, slow_policy),
-    NUMBER(conf_live, private),
-    NUMBER(conf_live, who),
-    NUMBER(conf_live, insecure_set),
-    NUMBER(conf_live, insecure),
-    NUMBER(conf_live, insecure_public),
+    NUMBER(conf_live, message_burst, CONF_RATE_MAX),
+    NUMBER(conf_live, insecure_set, 1),
+    NUMBER(conf_live, insecure_public, 1),
     TEXT(conf_live, machine),
-    TEXT(conf_live, token_key),
-    TEXT(conf_live, api_key),
-    TEXT(conf_live, token_audience),
-    TEXT(conf_live, token_issuer),
-    NUMBER(conf_live, token_leeway_ms),
-    NUMBER(conf_live, token_size),
 };
 
 static const struct live_field channel_fields[] = {
     TEXT(conf_channel, pattern),
-    NUMBER(conf_channel, len),
-    NUMBER(conf_channel, prefix),
-    NUMBER(conf_channel, subscribe),
-    NUMBER(conf_channel, publish),
-    NUMBER(conf_channel, recovery),
-    NUMBER(conf_channel, presence),
-    NUMBER(conf_channel, join_leave),
-    NUMBER(conf_channel, history),
-    NUMBER(conf_channel, history_age_ms),
+    NUMBER(conf_channel, len, 0),
+    NUMBER(conf_channel, prefix, 0),
+    NUMBER(conf_channel, subscribe, 0),
+    NUMBER(conf_channel, publish, 0),
+    NUMBER(conf_channel, recovery, 0),
+    NUMBER(conf_channel, presence, 0),
+    NUMBER(conf_channel, join_leave, 0),
+    NUMBER(conf_channel, history, 0),
+    NUMBER(conf_channel, history_age_ms, 0),
 };
 
 enum {
@@ -85,7 +62,7 @@ struct live_text {
 
 /* Appends to it; it is large enough for all that there may be. */
 static void __attribute__((format(printf, 2, 3)))
-text_put(struct live_text *t, const char *fmt, ...)
+live_text_put(struct live_text *t, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -103,10 +80,26 @@ text_put(struct live_text *t, const char *fmt, ...)
 static void
 bytes_put(struct live_text *t, const char *name, const char *bytes, size_t len)
 {
-	text_put(t, "%s ", name);
+	live_text_put(t, "%s ", name);
 	for (; len > 0; len--, bytes++)
-		text_put(t, "%02x", (unsigned char)*bytes);
-	text_put(t, "\n");
+		live_text_put(t, "%02x", (unsigned char)*bytes);
+	live_text_put(t, "\n");
+}
+
+/* Appends a field's line. */
+static void
+field_put(struct live_text *t, const struct live_field *f, const void *from,
+    const char *prefix)
+{
+	const char *at = (const char *)from + f->offset;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s", prefix, f->name);
+	if (f->text)
+		bytes_put(t, name, at, strnlen(at, f->size - 1));
+	else
+		live_text_put(t, "%s %llu\n", name,
+		    (unsigned long long)conf_number_load(at, f->size));
 }
 
 /* Appends the lines of some fields. */
@@ -114,25 +107,37 @@ static void
 fields_put(struct live_text *t, const struct live_field *f, size_t n,
     const void *from, const char *prefix)
 {
-	const char *at;
-	char name[64];
-	uint64_t value;
+	for (; n > 0; n--, f++)
+		field_put(t, f, from, prefix);
+}
 
-	for (; n > 0; n--, f++) {
-		at = (const char *)from + f->offset;
-		snprintf(name, sizeof(name), "%s%s", prefix, f->name);
-		if (f->text) {
-			bytes_put(t, name, at, strnlen(at, f->size - 1));
-			continue;
-		}
-		if (f->size == sizeof(uint8_t))
-			value = *(const uint8_t *)at;
-		else if (f->size == sizeof(uint32_t))
-			value = *(const uint32_t *)(const void *)at;
-		else
-			value = *(const uint64_t *)(const void *)at;
-		text_put(t, "%s %llu\n", name, (unsigned long long)value);
-	}
+/* Whether a key's own field travels, and as what: lists and channels are
+ * written and read apart. */
+static bool
+key_field(const struct conf_key *key, struct live_field *f)
+{
+	static const char prefix[] = "live.";
+
+	f->text =
+	    key->kind == CONF_KIND_STRING || key->kind == CONF_KIND_SECRET;
+	if (!conf_key_is_live(key) || (!f->text && !conf_key_is_number(key)))
+		return false;
+	f->name = key->field + sizeof(prefix) - 1;
+	f->offset = key->offset - offsetof(struct conf, live);
+	f->size = key->size;
+	f->max = 0; /* the key's range is judged */
+	return true;
+}
+
+/* Appends the lines of the keys' own fields. */
+static void
+keys_put(struct live_text *t, const struct conf_live *live)
+{
+	struct live_field f;
+
+	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
+		if (key_field(key, &f))
+			field_put(t, &f, live, "");
 }
 
 size_t
@@ -140,14 +145,15 @@ conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX])
 {
 	struct live_text t = {out, CONF_LIVE_MAX};
 
+	keys_put(&t, live);
 	fields_put(&t, live_fields, N_LIVE, live, "");
 	bytes_put(&t, "origin", live->origin, live->origin_len);
 	bytes_put(&t, "host", live->host, live->host_len);
 	bytes_put(&t, "exempt", (const char *)live->exempt,
 	    live->n_exempt * sizeof(live->exempt[0]));
-	text_put(&t, "channels\n");
+	live_text_put(&t, "channels\n");
 	for (int k = 0; k < live->n_channels; k++) {
-		text_put(&t, "channel\n");
+		live_text_put(&t, "channel\n");
 		fields_put(&t, channel_fields, N_CHANNEL, &live->channel[k],
 		    "channel.");
 	}
@@ -209,14 +215,10 @@ field_store(const struct live_field *f, void *to, const char *text, size_t len)
 		memset(at + n, 0, f->size - (size_t)n);
 		return true;
 	}
-	if (len == 0 || !number_read(text, len, f->size, &value))
+	if (len == 0 || !number_read(text, len, f->size, &value) ||
+	    (f->max != 0 && value > f->max))
 		return false;
-	if (f->size == sizeof(uint8_t))
-		*(uint8_t *)at = (uint8_t)value;
-	else if (f->size == sizeof(uint32_t))
-		*(uint32_t *)(void *)at = (uint32_t)value;
-	else
-		*(uint64_t *)(void *)at = value;
+	conf_number_store(at, f->size, value);
 	return true;
 }
 
@@ -245,6 +247,32 @@ line_store(
 	return true;
 }
 
+/* Whether a key allows what was stored. */
+static bool
+key_allows_stored(const struct conf_key *key, const struct live_field *f,
+    const struct conf_live *live)
+{
+	const char *at = (const char *)live + f->offset;
+
+	if (f->text)
+		return at[0] == '\0' || strlen(at) >= key->min;
+	return conf_key_allows(key, conf_number_load(at, f->size));
+}
+
+/* Stores a line's value into the field of its name, if there is one; false: it
+ * is malformed, or nothing that the key or field may be. */
+static bool
+line_store_live(const struct live_line *l, struct conf_live *live)
+{
+	struct live_field f;
+
+	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
+		if (key_field(key, &f) && line_is(l, f.name))
+			return field_store(&f, live, l->value, l->value_len) &&
+			    key_allows_stored(key, &f, live);
+	return line_store(l, live_fields, N_LIVE, live);
+}
+
 /* Takes a list of terminated texts; false: it is malformed. */
 static bool
 line_take_list(
@@ -270,7 +298,7 @@ line_take_exempt(const struct live_line *l, struct conf_live *live)
 
 /* Takes one line; false: it is malformed. */
 static bool
-line_take(struct conf_live *live, const struct live_line *l)
+live_line_take(struct conf_live *live, const struct live_line *l)
 {
 	static const char prefix[] = "channel.";
 	struct live_line inner = *l;
@@ -296,7 +324,7 @@ line_take(struct conf_live *live, const struct live_line *l)
 	}
 	if (l->name_len < sizeof(prefix) ||
 	    memcmp(l->name, prefix, sizeof(prefix) - 1) != 0)
-		return line_store(l, live_fields, N_LIVE, live);
+		return line_store_live(l, live);
 	if (live->n_channels == 0)
 		return false;
 	inner.name += sizeof(prefix) - 1;
@@ -305,31 +333,18 @@ line_take(struct conf_live *live, const struct live_line *l)
 	    &live->channel[live->n_channels - 1]);
 }
 
-/* What is wrong with the values that were taken; NULL if nothing is. */
+/* What is wrong with the lists that were taken; NULL if nothing is. Numbers and
+ * texts have been judged one by one. */
 static const char *
 live_judge(const struct conf_live *live)
 {
-	if (live->message_size > CONF_MESSAGE_SIZE_MAX)
-		return "message size out of range";
-	if (live->request_size > CONF_REQUEST_SIZE_MAX)
-		return "request size out of range";
 	if (live->origin_len > 0 && live->origin[live->origin_len - 1] != '\0')
 		return "origins not terminated";
 	if (live->host_len > 0 && live->host[live->host_len - 1] != '\0')
 		return "hosts not terminated";
-	if (live->connection_channels > CONF_CONNECTION_CHANNELS_MAX ||
-	    live->slow_policy > CONF_SLOW_SKIP)
-		return "limit of a connection out of range";
 	for (int k = 0; k < live->n_exempt; k++)
 		if (live->exempt[k].bits > 128)
 			return "a prefix of addresses is too long";
-	if (live->private > CONF_WHOM_ALL || live->who > CONF_WHOM_ALL)
-		return "private or who is none of all, users and none";
-	if (live->token_size > CONF_TOKEN_SIZE_MAX)
-		return "token-size out of range";
-	if (live->insecure > 1 || live->insecure_set > 1 ||
-	    live->insecure_public > 1)
-		return "insecure is neither yes nor no";
 	return conf_channels_judge(live);
 }
 
@@ -348,8 +363,10 @@ conf_live_read(struct conf_live *live, const char *text, size_t len)
 		l.name_len = (size_t)((l.value != NULL ? l.value : end) - text);
 		l.value = l.value != NULL ? l.value + 1 : end;
 		l.value_len = (size_t)(end - l.value);
-		if (!line_take(live, &l))
-			return "a value is malformed or out of range";
+		if (!live_line_take(live, &l))
+			return conf_complain(
+			    "%.*s is malformed or out of range",
+			    (int)(l.name_len < 64 ? l.name_len : 64), l.name);
 	}
 	return live_judge(live);
 }

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "domain.h"
 #include "parse.h"
+#include "units.h"
 
 enum {
 	SCHEME_MAX = 32, /* bytes; the longest that browsers have is below 20 */
@@ -116,8 +118,7 @@ origin_normalize(const char *text, char out[ORIGIN_MAX])
 		rest += 2;
 	if ((wrong = origin_judge(rest)) != NULL)
 		return wrong;
-	end = *rest == '[' ? strchr(rest, ']') : strchr(rest, ':');
-	end = end == NULL ? rest + strlen(rest) : end + (*end == ']');
+	end = rest + address_host(rest, strlen(rest));
 	if ((wrong = domain_normalize(rest, (size_t)(end - rest), host)) !=
 		NULL ||
 	    (wrong = origin_port(end, scheme, port)) != NULL)
@@ -179,25 +180,12 @@ conf_add_host(struct conf *c, const char *host)
 	    "host", live->host, sizeof(live->host), &live->host_len, text);
 }
 
-/* Without the port that browsers leave out and other programs may send. */
-static size_t
-origin_without_port(const char *origin, size_t len)
-{
-	if (len > 10 && strncasecmp(origin, "http://", 7) == 0 &&
-	    memcmp(origin + len - 3, ":80", 3) == 0)
-		return len - 3;
-	if (len > 12 && strncasecmp(origin, "https://", 8) == 0 &&
-	    memcmp(origin + len - 4, ":443", 4) == 0)
-		return len - 4;
-	return len;
-}
-
 bool
 conf_origin_listed(const struct conf_live *live, const char *origin, size_t len)
 {
 	const char *o = live->origin, *end = o + live->origin_len, *host;
 
-	len = origin_without_port(origin, len);
+	len = address_origin(origin, len);
 	for (; o < end; o += strlen(o) + 1) {
 		host = strstr(o, "://");
 		if (strcmp(o, "*") == 0 ||

@@ -28,7 +28,8 @@ enum conf_kind {
 	CONF_KIND_SLOW,
 	CONF_KIND_WHOM,
 	CONF_KIND_STRING, /* kept in place, NUL-terminated */
-	CONF_KIND_SECRET  /* the same, and never shown */
+	CONF_KIND_SECRET, /* a STRING that is never shown */
+	CONF_KINDS
 };
 
 enum {
@@ -36,19 +37,43 @@ enum {
 	CONF_KEY_BELOW_MAX = 2 /* the maximum itself is not allowed */
 };
 
-/* One key: where its value goes and what it may be. */
+enum { CONF_RANGE_TEXT = 80 };
+
+/* One key: a row of keys.def, which says what each member is. */
 struct conf_key {
 	const char *name;
 	enum conf_kind kind;
-	size_t offset, size; /* of the field in struct conf */
+	const char *field;   /* its name in struct conf */
+	size_t offset, size; /* of that field */
 	uint64_t min, max;
 	int flags;
-	const char *range; /* min and max as people write them */
+	const char *usual; /* the default; NULL: none */
+	bool reloads;	   /* a reload applies it */
+	const char *words;
 };
 
-/* Every key there is, ended by a NULL name. conf_live says which a reload
- * changes: those whose field lies in `live`. */
+/* Every key there is, ended by a NULL name. */
 extern const struct conf_key conf_keys[];
+
+/* Whether its field lies in conf_live, and so is changed in running workers. */
+bool conf_key_is_live(const struct conf_key *key);
+
+/* The words that a key's value is one of, ended by NULL, each stored as its
+ * place in the list; NULL: it is not one of some words. */
+const char *const *conf_key_words(const struct conf_key *key);
+
+/* Whether the field is a number, which conf_key_allows() judges. */
+bool conf_key_is_number(const struct conf_key *key);
+bool conf_key_allows(const struct conf_key *key, uint64_t value);
+
+/* What a number, size, time or rate may be: "from 10ms to 1h", "from 1/s to
+ * 1000000/s, or off". Returns out. */
+const char *
+conf_key_range(const struct conf_key *key, char out[CONF_RANGE_TEXT]);
+
+/* A number's field of 1, 4 or 8 bytes. */
+void conf_number_store(void *field, size_t size, uint64_t value);
+uint64_t conf_number_load(const void *field, size_t size);
 
 /* Whether a key takes several values, in a line or a block. */
 static inline bool
@@ -74,23 +99,18 @@ conf_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *conf_nearest(const char *word);
 const char *conf_unknown(const char *word);
 
-/* Reads leading digits; returns what follows them, or NULL. */
-const char *conf_parse_digits(const char *text, uint64_t *value);
-
-/* Decimal digits and nothing else. -1 when malformed or above 2^64 - 1. */
-int conf_parse_number(const char *text, uint64_t *value);
-
 /* Each sets a key's value and returns NULL, or says what is wrong with it (a
  * text that lives until the next call). */
 const char *
 conf_set(struct conf *c, const struct conf_key *key, const char *value);
-const char *conf_set_rate(struct conf *c, const char *rate, const char *burst);
+const char *conf_set_rate(struct conf *c, const struct conf_key *key,
+    const char *rate, const char *burst);
 const char *conf_add_origin(struct conf *c, const char *origin);
 const char *conf_add_host(struct conf *c, const char *host);
 const char *conf_add_exempt(struct conf *c, const char *prefix);
 
-/* What limit-exempt is if the file has none. */
-void conf_exempt_usual(struct conf_live *live);
+/* A word behind the address that was added last; as above. */
+const char *conf_listen_word(struct conf *c, const char *word);
 
 /* A channel block: begin, set for each rule, end; as above. */
 const char *conf_channel_begin(
@@ -100,8 +120,12 @@ const char *conf_channel_set(
 const char *
 conf_channel_end(const struct conf_channel_draft *d, struct conf *c);
 
-/* Notes where a key is set. False: no memory. */
+/* Notes where a key is set; of `listen`, where its last address is; of one that
+ * may repeat, where it is set first. False: no memory. */
 bool conf_note_where(
+    struct conf *c, const struct conf_key *key, const char *file, int line);
+
+bool conf_note_first(
     struct conf *c, const struct conf_key *key, const char *file, int line);
 
 /* Judges keys against each other once all are known; as above, and *where is

@@ -57,7 +57,7 @@ static struct {
 
 static void complain(const char *, ...)
     __attribute__((format(printf, 1, 2)));
-static bool set_once(const struct conf_key *);
+static void set(const struct conf_key *, const char *);
 static void include(const char *);
 static void skip_block(void);
 static void yyerror(const char *);
@@ -78,7 +78,7 @@ check(const char *wrong)
 	const struct conf_key *key;
 }
 
-%token <key> VALUE RATE ORIGIN CHANNEL
+%token <key> VALUE LISTEN RATE ORIGIN CHANNEL
 %token <text> NAME STRING
 %token INCLUDE BAD
 
@@ -102,27 +102,27 @@ include	: INCLUDE STRING	{ include($2); }
 macro	: NAME '=' STRING	{ check(macro_define(&p.macros, $1, $3)); }
 	;
 
-setting	: VALUE STRING {
-		if (set_once($1))
-			check(conf_set(p.conf, $1, $2));
-	}
-	| RATE STRING {
-		if (set_once($1))
-			check(conf_set_rate(p.conf, $2, NULL));
-	}
+setting	: VALUE STRING	{ set($1, $2); }
+	| LISTEN STRING { set($1, $2); } words
+	| RATE STRING	{ set($1, $2); }
 	| RATE STRING STRING STRING {
 		if (strcmp($3, "burst") != 0)
 			complain("message-rate: \"%s\" instead of burst", $3);
 		else if (set_once($1))
-			check(conf_set_rate(p.conf, $2, $4));
+			check(conf_set_rate(p.conf, $1, $2, $4));
 	}
 	| ORIGIN origins
 	| ORIGIN '{' newlines block '}'
 	| CHANNEL STRING '{' {
 		check(conf_channel_begin(&p.draft, p.conf, $2));
+		p.no_memory |= !conf_note_first(p.conf, $1, p.here.file, p.here.line);
 	} rules last '}' {
 		check(conf_channel_end(&p.draft, p.conf));
 	}
+	;
+
+words	: /* empty */
+	| words STRING	{ check(conf_listen_word(p.conf, $2)); }
 	;
 
 rules	: /* empty */
@@ -145,7 +145,10 @@ block	: /* empty */
 	| block origin newlines
 	;
 
-origin	: STRING		{ check(conf_set(p.conf, p.list, $1)); }
+origin	: STRING {
+		check(conf_set(p.conf, p.list, $1));
+		p.no_memory |= !conf_note_first(p.conf, p.list, p.here.file, p.here.line);
+	}
 	;
 
 newlines : /* empty */
@@ -241,6 +244,21 @@ set_once(const struct conf_key *key)
 	return !p.no_memory;
 }
 
+/* Sets a key that has one value, or one address of `listen`. */
+static void
+set(const struct conf_key *key, const char *value)
+{
+	const char *wrong;
+
+	if (!set_once(key))
+		return;
+	if ((wrong = conf_set(p.conf, key, value)) != NULL)
+		complain("%s", wrong);
+	else if (key->kind == CONF_KIND_LISTEN &&
+	    !conf_note_where(p.conf, key, p.here.file, p.here.line))
+		p.no_memory = true;
+}
+
 /* Puts a file on the stack. -1 and errno; 0 as errno when it has been
  * complained about already. */
 static int
@@ -308,14 +326,6 @@ include(const char *name)
 		return;
 	p.here = here;
 	complain("include: %s: %s", name, source_error());
-}
-
-/* Whether a byte needs no quotes. */
-static bool
-is_word(int c)
-{
-	return c != EOF && c < 0x80 &&
-	    (isalnum(c) || (c != 0 && strchr(".:/-_*", c) != NULL));
 }
 
 /* A string token. */
@@ -405,6 +415,8 @@ lex_key(const char *word)
 		return complain("%s", conf_unknown(word)), BAD;
 	p.key = key->name;
 	yylval.key = key;
+	if (key->kind == CONF_KIND_LISTEN)
+		return LISTEN;
 	if (key->kind == CONF_KIND_RATE)
 		return RATE;
 	if (key->kind == CONF_KIND_CHANNEL)
@@ -428,7 +440,7 @@ lex_word(bool at_start)
 			plain = false;
 			if (!lex_macro(text, sizeof(text), &len))
 				return BAD;
-		} else if (!is_word(c))
+		} else if (!source_is_word(c))
 			break;
 		else if (len == sizeof(text) - 1)
 			return complain("a string is too long"), BAD;
@@ -494,7 +506,7 @@ yylex(void)
 	}
 	if (c == '"' || c == '\'')
 		return lex_quoted();
-	if (c == '$' || is_word(c))
+	if (c == '$' || source_is_word(c))
 		return lex_word(at_start);
 	s->at++;
 	snprintf(p.token, sizeof(p.token), "%c", c);

@@ -1,5 +1,6 @@
 /* source: one file of the configuration, read whole. */
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -64,7 +65,7 @@ kind_is_fine(mode_t mode, bool top, bool input)
 
 /* The bytes of a file; NULL and errno. */
 static char *
-file_read(const char *name, size_t max, bool top, size_t *len)
+source_file_read(const char *name, size_t max, bool top, size_t *len)
 {
 	const bool input = top && strcmp(name, standard_input) == 0;
 	char *bytes = NULL;
@@ -110,7 +111,7 @@ bytes_find(
 	int error;
 
 	if (b == NULL)
-		return file_read(name, max, top, len);
+		return source_file_read(name, max, top, len);
 	if (bundle_get(b, BUNDLE_FILE, name, &piece))
 		return piece_copy(&piece, max, len);
 	if (b->begin == NULL) {
@@ -118,7 +119,7 @@ bytes_find(
 		return NULL;
 	}
 	b->begin(b->arg, name);
-	bytes = file_read(name, max, top, len);
+	bytes = source_file_read(name, max, top, len);
 	error = bytes == NULL ? errno : 0;
 	if (bundle_put(b, BUNDLE_FILE, name, error, bytes,
 		bytes == NULL ? 0 : *len) == -1) {
@@ -289,4 +290,11 @@ source_quoted(struct source *s, char *text, size_t size, size_t *len)
 	text[n] = '\0';
 	*len = n;
 	return NULL;
+}
+
+bool
+source_is_word(int c)
+{
+	return c != EOF && c < 0x80 &&
+	    (isalnum(c) || (c != 0 && strchr(".:/-_*", c) != NULL));
 }

@@ -65,4 +65,7 @@ int source_skip_comment(struct source *s);
 const char *
 source_quoted(struct source *s, char *text, size_t size, size_t *len);
 
+/* Whether a byte needs no quotes; EOF does. */
+bool source_is_word(int c);
+
 #endif

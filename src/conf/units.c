@@ -1,15 +1,10 @@
 /* units: numbers, sizes and times as people write them. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/conf.h"
-#include "parse.h"
-
-#define K 1024ULL
-#define M (1024 * K)
-#define G (1024 * M)
-#define SECOND 1000ULL
-#define HOUR (3600 * SECOND)
+#include "units.h"
 
 /* Reads leading digits; returns what follows them, or NULL. */
 const char *
@@ -78,7 +73,7 @@ conf_parse_time(const char *text, uint64_t *ms)
 	else if (strcmp(rest, "s") == 0)
 		unit = SECOND;
 	else if (strcmp(rest, "m") == 0)
-		unit = 60 * SECOND;
+		unit = MINUTE;
 	else if (strcmp(rest, "h") == 0)
 		unit = HOUR;
 	else if (*rest == '\0' && v == 0)
@@ -89,4 +84,36 @@ conf_parse_time(const char *text, uint64_t *ms)
 		return -1;
 	*ms = v;
 	return 0;
+}
+
+const char *
+units_size(uint64_t bytes, char out[UNITS_TEXT])
+{
+	static const char names[] = {'\0', 'K', 'M', 'G', '\0'};
+	int unit = 0;
+
+	while (bytes > 0 && bytes % K == 0 && names[unit + 1] != '\0') {
+		bytes /= K;
+		unit++;
+	}
+	snprintf(out, UNITS_TEXT, "%llu%.1s", (unsigned long long)bytes,
+	    &names[unit]);
+	return out;
+}
+
+const char *
+units_time(uint64_t ms, char out[UNITS_TEXT])
+{
+	const char *unit = "ms";
+
+	if (ms == 0)
+		unit = "";
+	else if (ms % HOUR == 0)
+		unit = "h", ms /= HOUR;
+	else if (ms % MINUTE == 0 && ms != MINUTE)
+		unit = "m", ms /= MINUTE;
+	else if (ms % SECOND == 0)
+		unit = "s", ms /= SECOND;
+	snprintf(out, UNITS_TEXT, "%llu%s", (unsigned long long)ms, unit);
+	return out;
 }

@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
 #include "conn/conn.h"
+#include "conn/socket.h"
 
 /* What an answer's socket has not taken yet, and what comes after it. */
 struct conn_answer {
@@ -67,8 +67,7 @@ bool
 conn_reply(struct chat *ch, uint32_t i, const void *answer, size_t len,
     bool keep, const char *next, size_t next_len)
 {
-	ssize_t sent =
-	    send(ch->conn[i].fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t sent = conn_send(ch, i, answer, len);
 	size_t rest = sent > 0 ? len - (size_t)sent : len;
 	struct conn_answer *a = NULL;
 
@@ -114,8 +113,7 @@ conn_answer_more(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 	struct conn_answer *a = c->answer;
-	ssize_t n = send(c->fd, a->bytes + a->sent, a->len - a->sent,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = conn_send(ch, i, a->bytes + a->sent, a->len - a->sent);
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		conn_drop(ch, i, strerror(errno));

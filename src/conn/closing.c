@@ -1,38 +1,24 @@
 /* What comes after our own close frame: the client's, then our FIN (RFC 6455
  * 7.1.1), or browsers call the end unclean. */
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "conn/conn.h"
+#include "conn/socket.h"
 
-enum {
-	CLOSE_HEAD = 6 /* bytes of a client's close frame before its payload */
-};
-
-/*
- * Whether bytes end with a client's close frame, after which it sends nothing.
- * What comes before that need not be decoded, and after a protocol error it
- * cannot be. Data that looks like one, or a frame that comes in two pieces,
- * only makes our FIN come sooner, or at the end of CHAT_CLOSE_MS.
- */
+/* Whether bytes end with the client's answer to our close. */
 static bool
-closing_is_answer(const uint8_t *bytes, size_t len)
+closing_is_answer(
+    const struct chat *ch, uint32_t i, const uint8_t *bytes, size_t len)
 {
-	const uint8_t *head;
-	size_t n;
+	const struct framing *f = conn_framing(ch, i);
 
-	for (n = 0; n <= WS_CONTROL_MAX && CLOSE_HEAD + n <= len; n++) {
-		head = bytes + len - n - CLOSE_HEAD;
-		if (head[0] == (0x80 | WS_CLOSE) && head[1] == (0x80 | n))
-			return true;
-	}
-	return false;
+	return f->closed != NULL && f->closed(bytes, len);
 }
 
 void
 closing_look(struct chat *ch, uint32_t i, const uint8_t *bytes, size_t len)
 {
-	if (closing_is_answer(bytes, len))
+	if (closing_is_answer(ch, i, bytes, len))
 		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
 }
 
@@ -41,7 +27,8 @@ closing_begin(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
-	if (conn_slot(ch, i)->flags & SLOT_CLOSE_HEARD) {
+	if (conn_slot(ch, i)->flags & SLOT_CLOSE_HEARD ||
+	    conn_framing(ch, i)->closed == NULL) {
 		conn_linger(ch, i);
 		return;
 	}
@@ -56,12 +43,12 @@ void
 closing_read(struct chat *ch, uint32_t i)
 {
 	uint8_t bytes[16384];
-	ssize_t r = recv(ch->conn[i].fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	ssize_t r = conn_recv(ch, i, bytes, sizeof(bytes));
 
 	KILL_POINT();
 	if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR))
 		conn_drop(ch, i, NULL);
 	else if (r > 0 && ch->conn[i].phase == CONN_CLOSING &&
-	    closing_is_answer(bytes, (size_t)r))
+	    closing_is_answer(ch, i, bytes, (size_t)r))
 		conn_linger(ch, i);
 }

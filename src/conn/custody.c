@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sparse.h"
 #include "conn/conn.h"
 #include "hub/kept.h"
 #include "net/custody.h"
@@ -36,16 +36,6 @@ struct custody {
 	uint32_t cap;
 };
 
-/* Private memory that costs nothing until it is touched. */
-static void *
-table(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 int
 custody_init(struct chat *ch)
 {
@@ -54,8 +44,8 @@ custody_init(struct chat *ch)
 	if (c == NULL)
 		return -1;
 	c->cap = 2 * ch->hub->n_slots;
-	c->unsent = table(c->cap * sizeof(*c->unsent));
-	c->give = table(c->cap * sizeof(*c->give));
+	c->unsent = sparse_new(c->cap, sizeof(*c->unsent));
+	c->give = sparse_new(c->cap, sizeof(*c->give));
 	if (c->unsent == NULL || c->give == NULL) {
 		free(c);
 		errno = ENOMEM;
@@ -127,7 +117,7 @@ custody_leave(struct chat *ch)
 
 /* Whether an id on the list is that of a connection which still waits. */
 static bool
-unsent_waits(const struct chat *ch, uint64_t id)
+custody_unsent_waits(const struct chat *ch, uint64_t id)
 {
 	uint32_t i = (uint32_t)id;
 
@@ -150,7 +140,7 @@ custody_settle_all(struct chat *ch)
 	uint32_t k;
 
 	for (k = 0; k < c->n_unsent; k++)
-		if (unsent_waits(ch, c->unsent[k]))
+		if (custody_unsent_waits(ch, c->unsent[k]))
 			custody_settle(ch, (uint32_t)c->unsent[k]);
 	c->n_unsent = 0;
 }
@@ -188,7 +178,7 @@ custody_give_up(struct chat *ch, uint64_t id)
 /* Says which connections of a note have no descriptor any more: that is an
  * error of this process, and must not cost the others their keeper. */
 static void
-note_blame(const struct custody_note *note, const int *fd)
+custody_note_blame(const struct custody_note *note, const int *fd)
 {
 	uint32_t k;
 
@@ -202,11 +192,11 @@ note_blame(const struct custody_note *note, const int *fd)
 
 /* Keeps those of a note whose descriptors are open. */
 static void
-note_sift(struct custody_note *note, int *fd)
+custody_note_sift(struct custody_note *note, int *fd)
 {
 	uint32_t k, left = 0;
 
-	note_blame(note, fd);
+	custody_note_blame(note, fd);
 	for (k = 0; k < note->n; k++)
 		if (fcntl(fd[k], F_GETFD) >= 0) {
 			note->id[left] = note->id[k];
@@ -218,7 +208,7 @@ note_sift(struct custody_note *note, int *fd)
 /* Sends a note; false if that has to wait, or the keeper is gone. A note
  * without ids is not sent. */
 static bool
-note_send(struct chat *ch, struct custody_note *note, int *fd)
+custody_note_send(struct chat *ch, struct custody_note *note, int *fd)
 {
 	struct custody *c = ch->custody;
 	int tries;
@@ -232,7 +222,7 @@ note_send(struct chat *ch, struct custody_note *note, int *fd)
 		}
 		if (errno != EBADF || fd == NULL)
 			break;
-		note_sift(note, fd);
+		custody_note_sift(note, fd);
 	}
 	if (custody_is_gone(errno))
 		custody_lose(ch);
@@ -241,7 +231,7 @@ note_send(struct chat *ch, struct custody_note *note, int *fd)
 
 /* Does not give up what was to be and is here again. */
 static void
-give_unsay(struct custody *c, const uint64_t *id, uint32_t n)
+custody_give_unsay(struct custody *c, const uint64_t *id, uint32_t n)
 {
 	uint32_t k, at, left = 0;
 
@@ -264,28 +254,28 @@ custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n)
 		return false;
 	memcpy(note.id, id, n * sizeof(*id));
 	memcpy(copy, fd, n * sizeof(*fd));
-	if (!note_send(ch, &note, copy))
+	if (!custody_note_send(ch, &note, copy))
 		return false;
-	give_unsay(ch->custody, id, n);
+	custody_give_unsay(ch->custody, id, n);
 	return true;
 }
 
 /* Ids that were given up, and what the keeper is to find for itself. */
 static void
-send_give(struct chat *ch)
+custody_send_give(struct chat *ch)
 {
 	struct custody *c = ch->custody;
 	struct custody_note note = {.type = CUSTODY_CHECK};
 	uint32_t done = 0;
 
-	if (c->check && note_send(ch, &note, NULL))
+	if (c->check && custody_note_send(ch, &note, NULL))
 		c->check = false;
 	note.type = CUSTODY_GIVE_UP;
 	while (c->link >= 0 && done < c->n_give) {
 		note.n = c->n_give - done < CUSTODY_MAX ? c->n_give - done
 							: CUSTODY_MAX;
 		memcpy(note.id, c->give + done, note.n * sizeof(note.id[0]));
-		if (!note_send(ch, &note, NULL))
+		if (!custody_note_send(ch, &note, NULL))
 			break;
 		done += note.n;
 	}
@@ -297,7 +287,8 @@ send_give(struct chat *ch)
 
 /* Adds a connection to a note. */
 static void
-note_add(struct chat *ch, struct custody_note *note, int *fd, uint32_t i)
+custody_note_add(
+    struct chat *ch, struct custody_note *note, int *fd, uint32_t i)
 {
 	fd[note->n] = ch->conn[i].fd;
 	note->id[note->n++] = slot_id(ch->hub, i);
@@ -305,7 +296,7 @@ note_add(struct chat *ch, struct custody_note *note, int *fd, uint32_t i)
 
 /* Connections that have just opened, then they are answered. */
 static void
-send_unsent(struct chat *ch)
+custody_send_unsent(struct chat *ch)
 {
 	struct custody *c = ch->custody;
 	struct custody_note note = {.type = CUSTODY_KEEP};
@@ -315,12 +306,13 @@ send_unsent(struct chat *ch)
 	while (from < c->n_unsent && sent < CUSTODY_FLIGHT) {
 		note.n = 0;
 		for (k = from; k < c->n_unsent && note.n < CUSTODY_MAX; k++)
-			if (unsent_waits(ch, c->unsent[k]))
-				note_add(ch, &note, fd, (uint32_t)c->unsent[k]);
-		if (!note_send(ch, &note, fd))
+			if (custody_unsent_waits(ch, c->unsent[k]))
+				custody_note_add(
+				    ch, &note, fd, (uint32_t)c->unsent[k]);
+		if (!custody_note_send(ch, &note, fd))
 			break;
 		for (batch = from; batch < k; batch++)
-			if (unsent_waits(ch, c->unsent[batch]))
+			if (custody_unsent_waits(ch, c->unsent[batch]))
 				custody_settle(ch, (uint32_t)c->unsent[batch]);
 		sent += note.n;
 		from = k;
@@ -333,7 +325,7 @@ send_unsent(struct chat *ch)
 /* Whether a connection is one that this worker's keeper is to have. Of one that
  * is on its way to another worker, that worker's keeper may say so. */
 static bool
-is_opened(const struct chat *ch, uint32_t i)
+custody_is_opened(const struct chat *ch, uint32_t i)
 {
 	return ch->conn[i].phase >= CONN_OPEN &&
 	    ch->conn[i].phase != CONN_MOVING && !ch->conn[i].fresh &&
@@ -342,7 +334,7 @@ is_opened(const struct chat *ch, uint32_t i)
 
 /* Hands over what the keeper does not have, as far as may be in flight. */
 static void
-send_walk(struct chat *ch)
+custody_send_walk(struct chat *ch)
 {
 	struct custody *c = ch->custody;
 	struct custody_note note = {.type = CUSTODY_KEEP};
@@ -354,10 +346,10 @@ send_walk(struct chat *ch)
 		note.n = 0;
 		begin = i;
 		while (note.n < CUSTODY_MAX && (more = conn_next(ch, &i)))
-			if (is_opened(ch, i) &&
+			if (custody_is_opened(ch, i) &&
 			    !kept_here(ch->hub, slot_id(ch->hub, i)))
-				note_add(ch, &note, fd, i);
-		if (!note_send(ch, &note, fd)) {
+				custody_note_add(ch, &note, fd, i);
+		if (!custody_note_send(ch, &note, fd)) {
 			i = begin;
 			more = true;
 			break;
@@ -370,7 +362,7 @@ send_walk(struct chat *ch)
 
 /* Nobody keeps anything: after some patience the 101s go out all the same. */
 static void
-do_without(struct chat *ch)
+custody_do_without(struct chat *ch)
 {
 	if (ch->now_ms - ch->custody->lost_ms >= CUSTODY_PATIENCE_MS)
 		custody_settle_all(ch);
@@ -403,7 +395,7 @@ custody_count(struct chat *ch)
 	bool here;
 
 	while (conn_next(ch, &i)) {
-		if (!is_opened(ch, i))
+		if (!custody_is_opened(ch, i))
 			continue;
 		here = c->link >= 0 && kept_here(ch->hub, slot_id(ch->hub, i));
 		opened++;
@@ -449,16 +441,16 @@ custody_turn(struct chat *ch)
 	    c->walk == SHM_NONE)
 		return 0;
 	if (c->link >= 0 && (c->n_give > 0 || c->check))
-		send_give(ch);
+		custody_send_give(ch);
 	if (c->link >= 0 && (c->n_unsent > 0 || c->walk != SHM_NONE) &&
 	    (c->n_unsent < CUSTODY_FLIGHT / 4 || custody_is_clear(c->link))) {
-		send_unsent(ch);
+		custody_send_unsent(ch);
 		if (c->walk != SHM_NONE && c->link >= 0 &&
 		    custody_is_clear(c->link))
-			send_walk(ch);
+			custody_send_walk(ch);
 	}
 	if (c->link < 0)
-		do_without(ch);
+		custody_do_without(ch);
 	return c->n_unsent > 0 || c->n_give > 0 || c->walk != SHM_NONE
 	    ? RETRY_MS
 	    : 0;

@@ -1,9 +1,8 @@
 /* Connections that are to be dropped while functions up the stack may still
  * have their numbers, records and places in lists. */
-#include <sys/socket.h>
-
 #include "base/log.h"
 #include "conn/conn.h"
+#include "conn/socket.h"
 
 void
 conn_drop_later(struct chat *ch, uint32_t i, const char *why)
@@ -34,11 +33,9 @@ conn_drop_later(struct chat *ch, uint32_t i, const char *why)
 void
 conn_reset(struct chat *ch, uint32_t i)
 {
-	static const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	const struct transport_socket s = conn_socket(ch, i);
 
-	/* whatever else has the socket: SO_LINGER would wait for the keeper to
-	 * close its duplicate. No connection: there is nothing to give back. */
-	(void)connect(ch->conn[i].fd, &none, sizeof(none));
+	conn_transport(ch, i)->reset(&s);
 	KILL_POINT();
 	conn_drop(ch, i, NULL);
 }

@@ -1,22 +1,21 @@
 /* What connections read and write. */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "conn/conn.h"
+#include "conn/socket.h"
 #include "hub/stats.h"
 
 /* The peer sent its FIN, or the connection broke. */
 static void
-conn_eof(struct chat *ch, uint32_t i, const char *why)
+io_eof(struct chat *ch, uint32_t i, const char *why)
 {
 	struct conn *c = &ch->conn[i];
 
 	if (c->phase == CONN_OPEN && output_pending(&c->out) > 0 &&
 	    why == NULL) {
 		/* it may still read: it gets what is pending */
-		conn_end(ch, i, WS_GOING_AWAY, REASON_NONE);
+		conn_end(ch, i, CLOSE_GOING_AWAY, REASON_NONE);
 		return;
 	}
 	conn_drop(ch, i, why);
@@ -37,27 +36,26 @@ conn_read(struct chat *ch, uint32_t i)
 	SHM_STORE(h->me->stage_conn, 0);
 	SHM_STORE(h->me->stage_start, start);
 	SHM_STORE(h->me->stage_conn, slot_id(h, i));
-	r = recv(ch->conn[i].fd, stage, SHM_STAGE, MSG_DONTWAIT);
+	r = conn_recv(ch, i, stage, SHM_STAGE);
 	KILL_POINT();
 	if (r > 0) {
 		s->heard_ms = (uint32_t)ch->now_ms;
 		conn_input(ch, i, start, stage, (size_t)r);
 	} else if (r == 0)
-		conn_eof(ch, i, NULL);
+		io_eof(ch, i, NULL);
 	else if (errno != EAGAIN && errno != EINTR)
-		conn_eof(ch, i, strerror(errno));
+		io_eof(ch, i, strerror(errno));
 }
 
 bool
 conn_unread(struct chat *ch, uint32_t i)
 {
-	int bytes = 0;
+	const struct transport_socket s = conn_socket(ch, i);
 
 	if (ch->conn[i].waits) /* for this worker */
 		return true;
 	/* of one that is not read from, the bytes would say nothing new */
-	return !ch->conn[i].paused &&
-	    ioctl(ch->conn[i].fd, FIONREAD, &bytes) == 0 && bytes > 0;
+	return !ch->conn[i].paused && conn_transport(ch, i)->unread(&s);
 }
 
 void
@@ -94,141 +92,4 @@ conn_event_cb(int fd, short what, void *arg)
 	default:
 		break;
 	}
-}
-
-void
-conn_dirty(struct chat *ch, uint32_t i)
-{
-	struct conn *c = &ch->conn[i];
-
-	if (c->dirty != 0 || c->blocked || c->fresh)
-		return;
-	ch->dirty[ch->n_dirty++] = i;
-	c->dirty = ch->n_dirty;
-}
-
-/* Notes that a connection is to be told of what it has missed. */
-static void
-untold_add(struct chat *ch, uint32_t i)
-{
-	struct conn *c = &ch->conn[i];
-
-	/* without room for it the sweep tells */
-	if (c->untold || ch->n_untold == ch->hub->n_slots)
-		return;
-	c->untold = true;
-	ch->untold[ch->n_untold++] = i;
-}
-
-/* All output is written. Nothing is appended here: that may move or give back
- * bytes that others of the batch are about to be sent. */
-static void
-conn_drained(struct chat *ch, uint32_t i)
-{
-	struct conn *c = &ch->conn[i];
-
-	if (c->phase == CONN_ENDING)
-		closing_begin(ch, i);
-	else if (c->paused)
-		conn_pause(ch, i, false);
-	if (c->phase == CONN_OPEN && conn_slot(ch, i)->skipped != 0 &&
-	    ch->door[c->door]->drained != NULL)
-		untold_add(ch, i);
-}
-
-/* A write's result. */
-static void
-written_cb(void *arg, uint64_t tag, ssize_t result)
-{
-	struct chat *ch = arg;
-	uint32_t i = (uint32_t)tag;
-	struct conn *c = &ch->conn[i];
-	uint64_t asked = tag >> 32;
-
-	KILL_POINT(); /* the system call has taken them all */
-	SHM_COUNT(ch->hub->me->writes, 1);
-	if (result < 0 && result != -EAGAIN) {
-		conn_drop_later(ch, i, strerror((int)-result));
-		return;
-	}
-	if (result > 0) {
-		SHM_COUNT(ch->hub->me->bytes_out, (uint64_t)result);
-		output_wrote(&ch->output, &c->out, i, (size_t)result);
-	}
-	if (output_pending(&c->out) == 0) {
-		conn_drained(ch, i);
-	} else if (result < (ssize_t)asked) {
-		c->blocked = true;
-		if (c->door == DOOR_ECHO)
-			c->paused = true; /* its input would become output */
-		conn_watch(ch, i);
-	} else
-		conn_dirty(ch, i);
-}
-
-void
-conn_write(struct chat *ch)
-{
-	struct iovec iov[BATCH_IOV];
-	uint32_t k, i, n;
-	size_t asked;
-	int m;
-
-	while (ch->n_dirty > 0) {
-		/* what becomes dirty while this goes out comes after it */
-		n = ch->n_dirty;
-		for (k = 0; k < n; k++) {
-			i = ch->dirty[k];
-			if (i == SHM_NONE)
-				continue;
-			ch->conn[i].dirty = 0;
-			ch->dirty[k] = SHM_NONE;
-			m = output_gather(&ch->output, &ch->conn[i].out, i, iov,
-			    BATCH_IOV, &asked);
-			if (m == 0) {
-				conn_drained(ch, i);
-				continue;
-			}
-			batch_add(ch->batch, ch->conn[i].fd, iov, m,
-			    (uint64_t)asked << 32 | i);
-			if (batch_full(ch->batch)) {
-				batch_flush(ch->batch, written_cb, ch);
-				stats_tick(ch->hub);
-			}
-		}
-		if (batch_count(ch->batch) > 0)
-			batch_flush(ch->batch, written_cb, ch);
-		/* close the gap that the done part leaves */
-		memmove(ch->dirty, ch->dirty + n,
-		    (ch->n_dirty - n) * sizeof(*ch->dirty));
-		ch->n_dirty -= n;
-		for (k = 0; k < ch->n_dirty; k++)
-			if (ch->dirty[k] != SHM_NONE)
-				ch->conn[ch->dirty[k]].dirty = k + 1;
-	}
-}
-
-/* Tells those who have missed something, now that all else is written. */
-static void
-untold_tell(struct chat *ch)
-{
-	uint32_t i;
-
-	while (ch->n_untold > 0) {
-		i = ch->untold[--ch->n_untold];
-		ch->conn[i].untold = false;
-		if (ch->conn[i].phase == CONN_OPEN &&
-		    conn_slot(ch, i)->skipped != 0 &&
-		    ch->door[ch->conn[i].door]->drained != NULL)
-			ch->door[ch->conn[i].door]->drained(ch, i);
-	}
-}
-
-void
-conn_flush(struct chat *ch)
-{
-	do {
-		conn_write(ch);
-		untold_tell(ch);
-	} while (ch->n_dirty > 0);
 }

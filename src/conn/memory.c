@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "conn/conn.h"
 #include "hub/stats.h"
-#include "memory.h"
 
 _Static_assert(
     OUTPUT_ESCAPED *CONF_MESSAGE_SIZE_MAX + OUTPUT_AROUND <= OUTPUT_FRAME_MAX,
@@ -10,8 +9,8 @@ _Static_assert(
 
 /*
  * Compacting looks at all output that waits, and may gain next to nothing when
- * many read slowly: it may take this part of the time, else who reads slowest
- * goes without more ado.
+ * many clients read slowly: it may take this part of the time, else the
+ * connection that reads slowest is dropped at once.
  */
 enum { COMPACT_PART = 8 };
 
@@ -26,7 +25,7 @@ struct walk {
 
 /* Whether a connection has output records. */
 static bool
-has_output(struct chat *ch, uint32_t i)
+memory_has_output(struct chat *ch, uint32_t i)
 {
 	return ch->conn[i].phase == CONN_OPEN ||
 	    ch->conn[i].phase == CONN_ENDING;
@@ -34,13 +33,13 @@ has_output(struct chat *ch, uint32_t i)
 
 /* Hands all outputs to output_compact. */
 static bool
-next_output(void *arg, struct output **o, uint32_t *slot)
+memory_next_output(void *arg, struct output **o, uint32_t *slot)
 {
 	struct walk *w = arg;
 
-	stats_tick(w->ch->hub);
+	line_tick(w->ch->hub);
 	while (conn_next(w->ch, &w->at))
-		if (has_output(w->ch, w->at)) {
+		if (memory_has_output(w->ch, w->at)) {
 			*o = &w->ch->conn[w->at].out;
 			*slot = w->at;
 			return true;
@@ -50,7 +49,7 @@ next_output(void *arg, struct output **o, uint32_t *slot)
 
 /* Compacts if it is time; false if nothing was gained. */
 static bool
-compact(struct chat *ch)
+memory_compact(struct chat *ch)
 {
 	static uint64_t then_ms; /* not before */
 	struct walk w = {ch, SHM_NONE};
@@ -59,7 +58,7 @@ compact(struct chat *ch)
 
 	if (begun < then_ms)
 		return false;
-	gained = output_compact(&ch->output, next_output, &w);
+	gained = output_compact(&ch->output, memory_next_output, &w);
 	end = clock_ms();
 	then_ms = end + (end - begun) * COMPACT_PART;
 	if (gained)
@@ -67,17 +66,17 @@ compact(struct chat *ch)
 	return gained;
 }
 
-/* The connection that most output waits for: one whose peer does not read, for
- * what others have was written just before. One that is not in custody yet was
- * not written to. */
+/* The connection that most output waits for: its peer does not read, as all
+ * that the other sockets took was written just before. A connection that is not
+ * in custody yet was not written to, and does not count. */
 static uint32_t
-slowest(struct chat *ch)
+memory_slowest(struct chat *ch)
 {
 	uint32_t i = SHM_NONE, worst = SHM_NONE;
 	uint64_t most = 0, n;
 
 	while (conn_next(ch, &i)) {
-		if (!has_output(ch, i) || ch->conn[i].fresh)
+		if (!memory_has_output(ch, i) || ch->conn[i].fresh)
 			continue;
 		n = output_pending(&ch->conn[i].out);
 		if (n > most) {
@@ -97,16 +96,16 @@ memory_relieve(struct chat *ch)
 		conn_write(ch);
 		return true;
 	}
-	if (compact(ch))
+	if (memory_compact(ch))
 		return true;
-	worst = slowest(ch);
+	worst = memory_slowest(ch);
 	if (worst == SHM_NONE)
 		return false;
 	log_warn("output memory is full: %s, which reads slowest, is dropped",
 	    conn_name(ch, worst));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
 	conn_drop_later(ch, worst, NULL);
-	stats_tick(ch->hub);
+	line_tick(ch->hub);
 	return true;
 }
 
@@ -122,21 +121,10 @@ conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
 	return r;
 }
 
-/* How many workers share the memory. */
-static uint32_t
-living(const struct hub *h)
-{
-	uint32_t k, n = 0;
-
-	for (k = 0; k < SHM_WORKERS; k++)
-		n += SHM_OWN(h->worker[k].state) != WORKER_STOPPED;
-	return n;
-}
-
 void
 conn_relieve(struct chat *ch)
 {
-	uint32_t n = living(ch->hub);
+	uint32_t n = stats_workers(ch->hub);
 	int k;
 
 	if (n != ch->output.segments.workers)

@@ -31,7 +31,8 @@ struct reading {
 	uint32_t events; /* since the last look at the clock */
 	bool waited;	 /* all of this is in the part, too */
 	bool whole;	 /* and the message in hand is whole there */
-	struct ws_state state;
+	const struct framing *framing;
+	struct framing_state state;
 };
 
 bool
@@ -58,7 +59,7 @@ conn_rate(struct chat *ch, uint32_t i)
 
 /* Makes room for a message of len bytes that came in several reads. */
 static bool
-message_room(struct chat *ch, size_t len)
+reading_room(struct chat *ch, size_t len)
 {
 	char *p;
 
@@ -74,7 +75,7 @@ message_room(struct chat *ch, size_t len)
 
 /* The message in hand in one piece: what was kept of it, then what came now. */
 static const char *
-message_join(struct reading *r, size_t *len)
+reading_join(struct reading *r, size_t *len)
 {
 	struct chat *ch = r->ch;
 	size_t before;
@@ -82,7 +83,8 @@ message_join(struct reading *r, size_t *len)
 	*len = r->have;
 	if (r->kept == 0)
 		return (const char *)ch->payload;
-	if (r->kept > CHAT_ECHO_MAX || !message_room(ch, r->kept + r->have))
+	if (r->kept > CONF_MESSAGE_SIZE_MAX ||
+	    !reading_room(ch, r->kept + r->have))
 		return NULL;
 	before = input_gather(ch->hub, r->i, ch->message, r->kept);
 	memcpy(ch->message + before, ch->payload, r->have);
@@ -90,52 +92,55 @@ message_join(struct reading *r, size_t *len)
 	return ch->message;
 }
 
-/* Whether a takeover found the message done, or all but its end: what a plain
- * message does is one command, and its answer, if any, comes last. */
+/* Whether a takeover found the message done, or all but its end: so at a door
+ * where a message is one command. */
 static bool
-done_before(struct chat *ch, uint32_t i, uint64_t position)
+reading_done_before(struct chat *ch, uint32_t i, uint64_t position)
 {
 	const struct slot *s = conn_slot(ch, i);
 
 	ch->done_commands = KEY_COUNT(SHM_OWN(s->committed));
-	return ch->conn[i].door == DOOR_PLAIN &&
+	return ch->door[ch->conn[i].door]->one_command &&
 	    (ch->done_commands > 0 || SHM_OWN(s->answered) >= KEY(position, 1));
 }
 
 /* Has the door carry out the message in hand, which is whole, or what is left
  * of it. */
 static void
-message_do(struct reading *r, uint64_t position)
+reading_do(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
-	const struct door_ops *door = ch->door[ch->conn[r->i].door];
+	const struct door *door = ch->door[ch->conn[r->i].door];
+	const struct framing *f = r->framing;
+	enum framing_kind kind =
+	    f->kind != NULL ? f->kind(&r->state) : FRAMING_TEXT;
 	const char *data;
 	size_t len;
 
 	ch->rest_from = 0;
-	if (r->state.opcode == WS_BINARY && !door->binary) {
-		conn_end(ch, r->i, WS_UNSUPPORTED, REASON_TEXT_ONLY);
+	if (kind == FRAMING_BINARY && !door->binary) {
+		conn_end(ch, r->i, CLOSE_UNSUPPORTED, REASON_TEXT_ONLY);
 		return;
 	}
 	ch->answers = 0;
-	if (done_before(ch, r->i, position))
+	if (reading_done_before(ch, r->i, position))
 		return;
 	if (!door->own_rate && !conn_rate(ch, r->i)) {
-		conn_end(ch, r->i, WS_POLICY, REASON_RATE);
+		conn_end(ch, r->i, CLOSE_POLICY, REASON_RATE);
 		return;
 	}
-	data = message_join(r, &len);
+	data = reading_join(r, &len);
 	if (data == NULL) {
-		conn_end(ch, r->i, WS_INTERNAL, REASON_MEMORY);
+		conn_end(ch, r->i, CLOSE_INTERNAL, REASON_MEMORY);
 		return;
 	}
 	KILL_WORD(data, len, "crash on input");
-	door->message(ch, r->i, r->state.opcode, data, len, position);
+	door->message(ch, r->i, kind, data, len, position);
 }
 
 /* All before a position is done. */
 static void
-commit(struct reading *r, uint64_t position)
+reading_commit(struct reading *r, uint64_t position)
 {
 	struct slot *s = conn_slot(r->ch, r->i);
 
@@ -164,7 +169,7 @@ reading_keep(struct reading *r, bool whole)
 	    .anew = r->waited};
 	int kept;
 
-	if (r->waited && (more.bytes = message_join(r, &more.len)) == NULL)
+	if (r->waited && (more.bytes = reading_join(r, &more.len)) == NULL)
 		return -1;
 	do
 		kept = input_keep(&r->ch->input, r->i, &more);
@@ -191,25 +196,25 @@ reading_no_room(struct reading *r)
 		 "have not arrived whole, or wait (a larger `input-memory` "
 		 "holds more)",
 	    conn_name(r->ch, r->i));
-	conn_end(r->ch, r->i, WS_TRY_LATER, REASON_BUSY);
+	conn_end(r->ch, r->i, CLOSE_TRY_LATER, REASON_BUSY);
 }
 
 /* A whole message has come. True: the rest of it waits, after what is done
  * has been noted. */
 static bool
-message(struct reading *r, uint64_t position)
+reading_message(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
 	struct slot *s = conn_slot(ch, r->i);
 	bool kept;
 
 	do {
-		message_do(r, position);
-		stats_tick(ch->hub);
+		reading_do(r, position);
+		line_tick(ch->hub);
 		if (ch->conn[r->i].phase != CONN_OPEN)
 			return false;
 		if (ch->rest_from == 0) {
-			commit(r, position);
+			reading_commit(r, position);
 			return false;
 		}
 		kept = r->whole || reading_keep(r, true) == 0;
@@ -222,26 +227,23 @@ message(struct reading *r, uint64_t position)
 	return false;
 }
 
-/* A control frame has come. */
+/* A control message has come. */
 static void
-control(struct chat *ch, uint32_t i, const struct ws_state *state,
-    uint64_t position)
+reading_control(struct reading *r, uint64_t position)
 {
-	uint16_t code = WS_NONE;
+	struct chat *ch = r->ch;
+	struct framing_said said;
 
-	switch (state->frame) {
-	case WS_PING:
+	r->framing->said(&r->state, &said);
+	switch (said.kind) {
+	case FRAMING_PING:
 		ch->answers = 0;
-		conn_answer(ch, i, WS_PONG,
-		    &(struct iovec){(void *)state->control, state->control_len},
-		    1, position);
+		conn_answer(ch, r->i, FRAMING_PONG,
+		    &(struct iovec){(void *)said.bytes, said.len}, 1, position);
 		break;
-	case WS_CLOSE:
-		if (state->control_len >= 2)
-			code = (uint16_t)(state->control[0] << 8 |
-			    state->control[1]);
-		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
-		conn_end(ch, i, code, REASON_NONE);
+	case FRAMING_CLOSE:
+		conn_slot(ch, r->i)->flags |= SLOT_CLOSE_HEARD;
+		conn_end(ch, r->i, said.code, REASON_NONE);
 		break;
 	default:
 		break; /* a pong: it was heard */
@@ -250,11 +252,11 @@ control(struct chat *ch, uint32_t i, const struct ws_state *state,
 
 /* Keeps what is unfinished at the end of a read, or notes that nothing is. */
 static void
-settle(struct reading *r)
+reading_settle(struct reading *r)
 {
-	if (ws_idle(&r->state)) {
+	if (r->framing->idle(&r->state)) {
 		r->waited = false; /* all of it is done */
-		commit(r, r->start + r->len);
+		reading_commit(r, r->start + r->len);
 	} else if (reading_keep(r, false) < 0) {
 		r->ch->budget.off = true; /* nothing is left to be done */
 		reading_no_room(r);
@@ -263,28 +265,32 @@ settle(struct reading *r)
 
 /* How to close after a decoding error, in words for the peer. */
 static enum reason
-error_reason(uint16_t code)
+reading_reason(uint16_t code)
 {
-	return code == WS_TOO_BIG ? REASON_TOO_BIG
-	    : code == WS_BAD_DATA ? REASON_UTF8
-				  : REASON_PROTOCOL;
+	return code == CLOSE_TOO_BIG ? REASON_TOO_BIG
+	    : code == CLOSE_BAD_DATA ? REASON_UTF8
+				     : REASON_PROTOCOL;
 }
 
-/* A frame breaks the protocol. If that was to close, no other one follows. */
+/* Input breaks the protocol. If that was to close, no other one follows. */
 static void
-input_fail(struct chat *ch, uint32_t i, const struct ws_state *state)
+reading_fail(struct reading *r)
 {
-	if (state->frame == WS_CLOSE)
-		conn_slot(ch, i)->flags |= SLOT_CLOSE_HEARD;
-	conn_end(ch, i, state->error, error_reason(state->error));
+	struct framing_said said;
+
+	r->framing->said(&r->state, &said);
+	if (said.kind == FRAMING_CLOSE)
+		conn_slot(r->ch, r->i)->flags |= SLOT_CLOSE_HEARD;
+	conn_end(r->ch, r->i, said.code, reading_reason(said.code));
 }
 
 /* Whether what comes behind an event is to wait. */
 static bool
-is_enough(struct reading *r, enum ws_event event)
+reading_is_enough(struct reading *r, enum framing_event event)
 {
 	const struct conn *c = &r->ch->conn[r->i];
-	uint32_t look = event == WS_EVENT_DATA ? FRAGMENTS_LOOK : MESSAGES_LOOK;
+	uint32_t look =
+	    event == FRAMING_EVENT_DATA ? FRAGMENTS_LOOK : MESSAGES_LOOK;
 
 	if (r->at == r->len || c->phase != CONN_OPEN)
 		return false;
@@ -299,11 +305,11 @@ is_enough(struct reading *r, enum ws_event event)
 static bool
 reading_wait(struct reading *r)
 {
-	bool idle = ws_idle(&r->state), kept;
+	bool idle = r->framing->idle(&r->state), kept;
 
 	if (idle) {
-		commit(r, r->start + r->at);
-		r->state = (struct ws_state){0};
+		reading_commit(r, r->start + r->at);
+		r->state = (struct framing_state){{0}};
 	}
 	/* in the part they are already, and what is done of them is told */
 	kept = (idle && r->waited) || reading_keep(r, false) == 0;
@@ -317,33 +323,33 @@ static bool
 reading_run(struct reading *r)
 {
 	struct chat *ch = r->ch;
-	uint64_t limit = ch->conn[r->i].door == DOOR_ECHO
-	    ? CHAT_ECHO_MAX
-	    : ch->live.message_size;
-	enum ws_event event;
+	const struct door *door = ch->door[ch->conn[r->i].door];
+	uint64_t limit =
+	    door->message_max != 0 ? door->message_max : ch->live.message_size;
+	enum framing_event event;
 	size_t used, n;
 
 	while (r->at < r->len && ch->conn[r->i].phase == CONN_OPEN) {
-		if (ch->conn[r->i].drains && ws_idle(&r->state)) {
-			conn_end(ch, r->i, WS_RESTART, REASON_RESTARTING);
+		if (ch->conn[r->i].drains && r->framing->idle(&r->state)) {
+			conn_end(ch, r->i, CLOSE_RESTART, REASON_RESTARTING);
 			break;
 		}
-		event = ws_decode(&r->state, limit, r->bytes + r->at,
+		event = r->framing->decode(&r->state, limit, r->bytes + r->at,
 		    r->len - r->at, &used, ch->payload + r->have, &n);
 		r->at += used;
 		r->have += n;
-		if (event == WS_EVENT_MESSAGE) {
-			if (message(r, r->start + r->at))
+		if (event == FRAMING_EVENT_MESSAGE) {
+			if (reading_message(r, r->start + r->at))
 				return true;
-		} else if (event == WS_EVENT_CONTROL)
-			control(ch, r->i, &r->state, r->start + r->at);
-		else if (event == WS_EVENT_ERROR)
-			input_fail(ch, r->i, &r->state);
-		if (is_enough(r, event) && reading_wait(r))
+		} else if (event == FRAMING_EVENT_CONTROL)
+			reading_control(r, r->start + r->at);
+		else if (event == FRAMING_EVENT_ERROR)
+			reading_fail(r);
+		if (reading_is_enough(r, event) && reading_wait(r))
 			return true;
 	}
 	if (ch->conn[r->i].phase == CONN_OPEN)
-		settle(r);
+		reading_settle(r);
 	else if (ch->conn[r->i].phase == CONN_ENDING)
 		closing_look(ch, r->i, r->bytes + r->at, r->len - r->at);
 	return false;
@@ -355,8 +361,12 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 {
 	const struct input_part *part = input_part(ch->hub, i);
 	uint64_t known = KEY_POSITION(SHM_OWN(conn_slot(ch, i)->committed));
-	struct reading r = {
-	    .ch = ch, .i = i, .start = start, .bytes = bytes, .len = len};
+	struct reading r = {.ch = ch,
+	    .i = i,
+	    .start = start,
+	    .bytes = bytes,
+	    .len = len,
+	    .framing = conn_framing(ch, i)};
 
 	if (part != NULL) {
 		r.state = part->state;
@@ -366,12 +376,12 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 	}
 	if (known > start)
 		r.at = known - start < len ? (size_t)(known - start) : len;
-	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
-	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
+	SHM_STORE(ch->hub->mine->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->mine->hand, HAND_INPUT);
 	conn_budget_begin(ch, i, len > READ_LONG);
 	if (reading_run(&r))
 		conn_wait(ch, i, true);
-	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+	SHM_STORE(ch->hub->mine->hand, HAND_NOTHING);
 }
 
 /* What waits, from the part; false: it makes no sense. */
@@ -402,7 +412,8 @@ reading_take(struct reading *r)
 bool
 conn_input_rest(struct chat *ch, uint32_t i)
 {
-	struct reading r = {.ch = ch, .i = i, .waited = true};
+	struct reading r = {
+	    .ch = ch, .i = i, .waited = true, .framing = conn_framing(ch, i)};
 	bool more = true;
 
 	if (!input_waits(ch->hub, i))
@@ -411,13 +422,13 @@ conn_input_rest(struct chat *ch, uint32_t i)
 		conn_drop_later(ch, i, "its records make no sense");
 		return false;
 	}
-	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
-	SHM_STORE(ch->hub->me->hand, HAND_INPUT);
+	SHM_STORE(ch->hub->mine->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->mine->hand, HAND_INPUT);
 	conn_budget_begin(ch, i, true);
 	ch->replaying = ch->conn[i].torn;
-	if (!r.whole || !message(&r, r.start))
+	if (!r.whole || !reading_message(&r, r.start))
 		more = reading_run(&r);
 	ch->replaying = false;
-	SHM_STORE(ch->hub->me->hand, HAND_NOTHING);
+	SHM_STORE(ch->hub->mine->hand, HAND_NOTHING);
 	return more && ch->conn[i].phase == CONN_OPEN;
 }

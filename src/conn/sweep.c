@@ -1,39 +1,20 @@
-/* Deadlines: every connection is looked at at least once a second. And its
- * subscriptions, in their own time: whether it knows them. */
+/* Deadlines: every connection is looked at at least once a second. */
 #include "base/log.h"
-#include "room/channel.h"
 #include "conn/conn.h"
 #include "conn/head.h"
-#include "takeover/move.h"
-#include "room/quota.h"
 #include "hub/stats.h"
 
 enum {
-	SWEEP_PARTS = 10,      /* of the blocks at each call */
-	SWEEP_BLOCKS_MIN = 16, /* a small worker is looked at whole each time */
-	/*
-	 * Records of subscriptions, and blocks of them, that are looked at in
-	 * each call. Larger: a mistake is found sooner (a million records take
-	 * minutes); smaller: less of each second is spent on it (50 us a call
-	 * if none of them is cached).
-	 */
-	SWEEP_RECORDS = 1024,
-	SWEEP_RECORD_BLOCKS = 4096
+	SWEEP_PARTS = 10,     /* of the blocks at each call */
+	SWEEP_BLOCKS_MIN = 16 /* a small worker is looked at whole each time */
 };
-
-/* Milliseconds from a slot's time to now; both are the clock's low half. */
-static uint32_t
-age_ms(const struct chat *ch, uint32_t then)
-{
-	return (uint32_t)ch->now_ms - then;
-}
 
 /* Ping, pong and idle of an open connection. */
 static void
 sweep_open(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
-	const struct door_ops *door = ch->door[ch->conn[i].door];
+	const struct door *door = ch->door[ch->conn[i].door];
 	bool waiting = (int32_t)(s->ping_ms - s->heard_ms) > 0;
 
 	/* one that had nothing to be written when it missed something */
@@ -44,21 +25,21 @@ sweep_open(struct chat *ch, uint32_t i)
 		door->sweep(ch, i);
 	if (ch->conn[i].phase != CONN_OPEN || door->own_ping)
 		return;
-	if (waiting && age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
+	if (waiting && conn_age_ms(ch, s->ping_ms) >= ch->live.pong_ms &&
 	    !conn_unread(ch, i)) {
-		conn_end(ch, i, WS_NO_PONG, REASON_NO_PONG);
+		conn_end(ch, i, CLOSE_NO_PONG, REASON_NO_PONG);
 		return;
 	}
-	if (ch->live.idle_ms != 0 && ch->conn[i].door == DOOR_PLAIN &&
-	    age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
+	if (ch->live.idle_ms != 0 && door->idles &&
+	    conn_age_ms(ch, s->message_ms) >= ch->live.idle_ms &&
 	    !conn_unread(ch, i)) {
-		conn_end(ch, i, WS_IDLE, REASON_IDLE);
+		conn_end(ch, i, CLOSE_IDLE, REASON_IDLE);
 		return;
 	}
-	if (!waiting && age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
+	if (!waiting && conn_age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
 		/* in this order: a takeover must not wait for the answer to
 		 * one that was never sent */
-		conn_answer(ch, i, WS_PING, NULL, 0, 0);
+		conn_answer(ch, i, FRAMING_PING, NULL, 0, 0);
 		if (ch->conn[i].phase == CONN_OPEN)
 			s->ping_ms = (uint32_t)ch->now_ms;
 	}
@@ -93,59 +74,19 @@ sweep_one(struct chat *ch, uint32_t i)
 {
 	if (ch->conn[i].phase == CONN_OPEN)
 		sweep_open(ch, i);
-	else if ((int32_t)age_ms(ch, ch->conn[i].due_ms) >= 0)
+	else if ((int32_t)conn_age_ms(ch, ch->conn[i].due_ms) >= 0)
 		sweep_late(ch, i);
 }
 
-/* Whether any record of a block is taken. */
-static bool
-has_records(const struct chat *ch, uint32_t sub)
-{
-	return ch->subscriptions.used[sub / SHM_BLOCK] >> sub % SHM_BLOCK != 0;
-}
-
-/* Looks at some records of subscriptions, the next ones in turn: one that its
- * connection does not know would outlive it. Neither should ever be. */
-static void
-sweep_records(struct chat *ch)
-{
-	uint32_t n = ch->hub->n_subscriptions, steps = 0, blocks = 0, seen, sub;
-	uint32_t found[SUBSCRIPTION_UNCHAINED + 1] = {0};
-
-	for (seen = 0;
-	     seen < n && steps < SWEEP_RECORDS && blocks < SWEEP_RECORD_BLOCKS;
-	     seen++) {
-		sub = ch->record_at;
-		if (has_records(ch, sub)) {
-			found[channel_mend(ch, sub, &steps)]++;
-			sub++;
-		} else { /* the rest of the block is free */
-			sub = (sub | (SHM_BLOCK - 1)) + 1;
-			blocks++;
-		}
-		ch->record_at = sub < n ? sub : 0;
-	}
-	if (found[SUBSCRIPTION_ORPHAN] > 0)
-		log_warn("removed %u subscriptions whose connections are gone",
-		    found[SUBSCRIPTION_ORPHAN]);
-	if (found[SUBSCRIPTION_UNCHAINED] > 0)
-		log_warn("%u subscriptions were missing from the lists of "
-			 "their connections, mended",
-		    found[SUBSCRIPTION_UNCHAINED]);
-}
-
 void
-chat_sweep(struct chat *ch)
+conn_sweep(struct chat *ch)
 {
 	uint32_t n = ch->slots.n_blocks / SWEEP_PARTS + 1, seen = 0, looked, b;
 	uint32_t i, end;
 
-	move_look(ch);
 	conn_relieve(ch);
 	head_sweep(ch);
 	input_trim(&ch->input, ch->now_ms);
-	sweep_records(ch);
-	quota_tell(ch);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)
 			sweep_one(ch, ch->hub->n_slots + i);
@@ -163,6 +104,6 @@ chat_sweep(struct chat *ch)
 		i--;
 		while (conn_next(ch, &i) && i < end)
 			sweep_one(ch, i);
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 	}
 }

@@ -30,14 +30,14 @@ conn_is_spent(struct chat *ch, uint32_t i)
 
 /* Takes the connection at a place of the list out of it. */
 static void
-waiting_remove(struct chat *ch, uint32_t place)
+wait_remove(struct chat *ch, uint32_t place)
 {
 	ch->waiting[place] = ch->waiting[--ch->n_waiting];
 }
 
 /* The place of a connection in the list; n_waiting: it is not there. */
 static uint32_t
-waiting_place(const struct chat *ch, uint32_t i)
+wait_place(const struct chat *ch, uint32_t i)
 {
 	uint32_t k;
 
@@ -60,9 +60,9 @@ conn_wait(struct chat *ch, uint32_t i, bool waits)
 		c->torn = ch->replaying;
 		ch->waiting[ch->n_waiting++] = i;
 	} else {
-		place = waiting_place(ch, i);
+		place = wait_place(ch, i);
 		if (place < ch->n_waiting)
-			waiting_remove(ch, place);
+			wait_remove(ch, place);
 	}
 	if (c->phase == CONN_OPEN)
 		conn_watch(ch, i);
@@ -77,50 +77,4 @@ conn_wait_again(struct chat *ch, uint32_t i, bool torn)
 		return;
 	conn_wait(ch, i, true);
 	c->torn = torn;
-}
-
-void
-conn_drain(struct chat *ch, uint32_t i)
-{
-	if (ch->conn[i].waits)
-		ch->conn[i].drains = true;
-	else
-		conn_end(ch, i, WS_RESTART, REASON_RESTARTING);
-}
-
-/* Serves the next one. */
-static void
-serve_next(struct chat *ch)
-{
-	bool drains;
-	uint32_t i;
-
-	if (ch->wait_at >= ch->n_waiting)
-		ch->wait_at = 0;
-	i = ch->waiting[ch->wait_at];
-	if (conn_input_rest(ch, i))
-		ch->wait_at++;
-	else {
-		drains = ch->conn[i].drains;
-		conn_wait(ch, i, false);
-		if (drains)
-			conn_end(ch, i, WS_RESTART, REASON_RESTARTING);
-	}
-	stats_tick(ch->hub);
-}
-
-bool
-conn_serve_waiting(struct chat *ch)
-{
-	uint64_t begun;
-	uint32_t n = ch->n_waiting;
-
-	if (n == 0)
-		return false;
-	begun = clock_us();
-	do
-		serve_next(ch);
-	while (
-	    --n > 0 && ch->n_waiting > 0 && clock_us() - begun < ch->budget_us);
-	return true;
 }

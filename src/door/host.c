@@ -24,14 +24,7 @@ host_is(struct http_span s, const char *text)
 static struct http_span
 host_name(struct http_span s)
 {
-	const char *end;
-
-	if (s.len > 0 && *s.p == '[')
-		end = memchr(s.p, ']', s.len);
-	else if ((end = memchr(s.p, ':', s.len)) != NULL)
-		end--;
-	if (end != NULL)
-		s.len = (size_t)(end + 1 - s.p);
+	s.len = address_host(s.p, s.len);
 	if (s.len > 1 && s.p[s.len - 1] == '.')
 		s.len--;
 	return s;
@@ -131,17 +124,14 @@ static bool
 client_is_near(struct http_span s)
 {
 	enum address_reach reach;
-	const char *end = NULL;
 
 	s = host_trim(s);
-	if (s.len > 0 && *s.p == '[')
-		end = memchr(s.p, ']', s.len);
-	else if (s.len > 0 && memchr(s.p, '.', s.len) != NULL &&
-	    memchr(s.p, ':', s.len) == memrchr(s.p, ':', s.len) &&
-	    (end = memchr(s.p, ':', s.len)) != NULL)
-		end--;
-	if (end != NULL)
-		s.len = (size_t)(end + 1 - s.p);
+	/* of IPv6 without brackets nothing is a port */
+	if (s.len > 0 &&
+	    (*s.p == '[' ||
+		(memchr(s.p, '.', s.len) != NULL &&
+		    memchr(s.p, ':', s.len) == memrchr(s.p, ':', s.len))))
+		s.len = address_host(s.p, s.len);
 	reach = address_reach(s.p, s.len);
 	return reach == ADDRESS_LOOPBACK || reach == ADDRESS_PRIVATE;
 }
@@ -217,48 +207,14 @@ host_refuses(const struct conf_live *live, const struct http_request *r,
 	return true;
 }
 
-/* Host and port of an origin or a Host field, a default port left off. */
-static struct http_span
-authority(struct http_span s, const char *port)
-{
-	size_t n = strlen(port);
-
-	if (s.len > n && memcmp(s.p + s.len - n, port, n) == 0)
-		s.len -= n;
-	return s;
-}
-
-/* Whether the origin is the host that the request was sent to. */
-static bool
-same_host(struct http_span origin, struct http_span host)
-{
-	static const struct {
-		const char *scheme, *port;
-	} kind[] = {{"http://", ":80"}, {"https://", ":443"}};
-	size_t k, n;
-
-	for (k = 0; k < 2; k++) {
-		n = strlen(kind[k].scheme);
-		if (origin.len <= n ||
-		    strncasecmp(origin.p, kind[k].scheme, n) != 0)
-			continue;
-		origin.p += n;
-		origin.len -= n;
-		origin = authority(origin, kind[k].port);
-		host = authority(host, kind[k].port);
-		return origin.len == host.len &&
-		    strncasecmp(origin.p, host.p, host.len) == 0;
-	}
-	return false;
-}
-
 bool
 origin_refuses(const struct conf_live *live, const struct http_request *r,
     struct route *out)
 {
 	if (r->origin.p == NULL ||
 	    (live->origin_len == 0
-		    ? same_host(r->origin, r->host)
+		    ? address_is_origin_of(
+			  r->origin.p, r->origin.len, r->host.p, r->host.len)
 		    : conf_origin_listed(live, r->origin.p, r->origin.len)))
 		return false;
 	route_refuse(403, "this origin is not allowed", out);

@@ -36,7 +36,7 @@ line_after(struct section s, uint32_t line, uint32_t k)
 
 /* Line of the k-th probe for a hash's high half. */
 static uint32_t
-line_of(struct section s, uint32_t high, uint32_t k)
+bucket_line_of(struct section s, uint32_t high, uint32_t k)
 {
 	return line_after(
 	    s, s.begin + (uint32_t)((uint64_t)high * s.n >> 32), k);
@@ -65,11 +65,11 @@ bucket_find(const struct hub *h, uint64_t hash, const char *name, size_t len)
 {
 	uint32_t high = (uint32_t)(hash >> 32), k, j, v, e;
 	uint32_t tag = bucket_value(hash, 0) & ~BUCKET_ENTRY;
-	struct section s = section_of(h, len > 0 && name[0] == '#');
+	struct section s = section_of(h, presence_name_is_user(name, len));
 	_Atomic uint32_t *line;
 
 	for (k = 0; k < probe_max(s); k++) {
-		line = line_at(h, line_of(s, high, k));
+		line = line_at(h, bucket_line_of(s, high, k));
 		for (j = 0; j < LINE; j++) {
 			v = SHM_LOAD(line[j]);
 			if (v == EMPTY)
@@ -94,7 +94,7 @@ bucket_put(struct hub *h, uint64_t hash, uint32_t e)
 	uint32_t k, j;
 
 	for (k = 0; k < probe_max(s); k++) {
-		line = line_at(h, line_of(s, (uint32_t)(hash >> 32), k));
+		line = line_at(h, bucket_line_of(s, (uint32_t)(hash >> 32), k));
 		for (j = 0; j < LINE; j++)
 			if (SHM_LOAD(line[j]) == EMPTY) {
 				SHM_STORE(line[j], bucket_value(hash, e));
@@ -122,7 +122,8 @@ find_displaced(const struct hub *h, struct section s, uint32_t line,
 			e = (v & BUCKET_ENTRY) - 1;
 			if (e >= h->n_entries)
 				continue;
-			far = *from + s.n - line_of(s, h->entry[e].hash, 0);
+			far = *from + s.n -
+			    bucket_line_of(s, h->entry[e].hash, 0);
 			if (far >= s.n)
 				far -= s.n;
 			if (far >= k && far < probe_max(s)) {
@@ -162,7 +163,7 @@ bucket_remove(struct hub *h, uint32_t e)
 	uint32_t high = h->entry[e].hash, k, j, v, line, left = LINES_MAX;
 
 	for (k = 0; k < probe_max(s); k++) {
-		line = line_of(s, high, k);
+		line = bucket_line_of(s, high, k);
 		/* what fills the hole may be the same entry once more */
 		for (j = 0; j < LINE;) {
 			v = SHM_LOAD(line_at(h, line)[j]);

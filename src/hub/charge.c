@@ -278,5 +278,5 @@ charge_recount(struct hub *h)
 	struct charge_recount r = {0};
 
 	while (charge_recount_step(h, &r))
-		stats_tick(h);
+		line_tick(h);
 }

@@ -36,6 +36,10 @@ struct shm_heads {
 	_Atomic uint64_t end;	 /* bytes ever appended up to there */
 	_Atomic uint64_t fault;	 /* position whose delivery crashed a worker */
 
+	/* Positions that readers still need (journal.h), each written by one
+	 * reader alone; 0: it holds nothing. */
+	_Atomic uint64_t hold[JOURNAL_HOLDS] __attribute__((aligned(64)));
+
 	/* of presence, by kind of entry (charge.h): ever used, and where to
 	 * look for one to reuse */
 	_Atomic uint32_t entries[2] __attribute__((aligned(64)));
@@ -56,7 +60,11 @@ struct index_entry {
 	_Atomic uint64_t mask;
 };
 
-/* An entry in the ring and in a relay: the head, the user, the data. */
+/*
+ * An entry in the ring and in a relay: the head, the user, the data. input_end
+ * is a publication's input_key or order, ordinal its command or, of a join or
+ * leave, its subscription + 1.
+ */
 struct entry_head {
 	uint64_t position, offset, previous, sender, input_end;
 	int64_t time_ms;

@@ -29,7 +29,7 @@ wanted(const struct history_query *q, uint64_t offset)
 
 /* Passes one publication; false ends the walk. */
 static bool
-pass(struct walk *w, const struct publication *p)
+history_pass(struct walk *w, const struct publication *p)
 {
 	const struct history_query *q = w->q;
 
@@ -47,7 +47,7 @@ pass(struct walk *w, const struct publication *p)
 
 /* Copies what was found into the answer, in the order asked for. */
 static void
-collect(struct walk *w)
+history_collect(struct walk *w)
 {
 	const struct history_query *q = w->q;
 	uint64_t n = w->seen < HISTORY_MAX ? w->seen : HISTORY_MAX, k;
@@ -78,13 +78,13 @@ history_find(
 	for (position = v.newest; position != 0; position = p.previous) {
 		before = position;
 		if (journal_peek(h, position, &p) != JOURNAL_OK ||
-		    !pass(&w, &p) || p.previous >= before)
+		    !history_pass(&w, &p) || p.previous >= before)
 			break;
 	}
 	/* the oldest kept one must join on to `since` */
 	out->gone = q->has_since && !q->reverse && q->since < v.offset &&
 	    (w.oldest == 0 || w.oldest > q->since + 1);
 	if (q->limit > 0)
-		collect(&w);
+		history_collect(&w);
 	return 0;
 }

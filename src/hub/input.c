@@ -184,16 +184,6 @@ input_keep(struct input_pool *pool, uint32_t slot, const struct input_more *m)
 	return 0;
 }
 
-int
-input_save(struct input_pool *pool, uint32_t slot, const struct ws_state *state,
-    uint64_t end, const void *bytes, size_t len)
-{
-	const struct input_more more = {
-	    .state = state, .end = end, .bytes = bytes, .len = len};
-
-	return input_keep(pool, slot, &more);
-}
-
 /* Copies out what lies in a part's pages from a place on; returns how much was
  * found of cap bytes. */
 static size_t

@@ -281,10 +281,10 @@ journal_redo(struct hub *h)
 	SHM_STORE(h->heads->redone, tail);
 }
 
-/* Moves `oldest` past what the bytes up to `end` and the index entry of
- * `position` will overwrite. */
-static void
-make_room(struct hub *h, uint64_t position, uint64_t end)
+/* What `oldest` is once the bytes up to `end` and the index entry of `position`
+ * are overwritten. */
+static uint64_t
+oldest_after(const struct hub *h, uint64_t position, uint64_t end)
 {
 	uint64_t oldest = journal_oldest(h);
 
@@ -293,6 +293,16 @@ make_room(struct hub *h, uint64_t position, uint64_t end)
 	while (oldest < position &&
 	    (SHM_LOAD(index_of(h, oldest)->at) + h->journal_size < end))
 		oldest++;
+	return oldest;
+}
+
+/* Moves `oldest` past what the bytes up to `end` and the index entry of
+ * `position` will overwrite. */
+static void
+make_room(struct hub *h, uint64_t position, uint64_t end)
+{
+	uint64_t oldest = oldest_after(h, position, end);
+
 	if (oldest != SHM_LOAD(h->heads->oldest))
 		SHM_STORE(h->heads->oldest, oldest);
 	atomic_thread_fence(memory_order_seq_cst);
@@ -309,7 +319,21 @@ append_at(const struct hub *h, uint64_t tail)
 	    : journal_end(h, tail);
 }
 
-/* Fills in an entry's head. */
+/* Where an entry of so many bytes begins: it lies in one piece, at a multiple
+ * of 8 whatever was written over. */
+static uint64_t
+entry_begin(const struct hub *h, size_t n)
+{
+	uint64_t end = append_at(h, h->tail);
+	uint64_t place = end & (h->journal_size - 1);
+
+	return place + n > h->journal_size || place % 8 != 0
+	    ? end + h->journal_size - place
+	    : end;
+}
+
+/* Fills in an entry's head. Of a join or leave it says subscription + 1, 0:
+ * none. */
 static void
 head_fill(struct entry_head *e, const struct publication *p)
 {
@@ -317,17 +341,45 @@ head_fill(struct entry_head *e, const struct publication *p)
 	    .offset = p->offset,
 	    .previous = p->previous,
 	    .sender = p->sender,
-	    .input_end = p->input_end,
+	    .input_end = p->sender != 0 ? p->input_key : p->order,
 	    .time_ms = p->time_ms,
 	    .channel = p->channel,
 	    .epoch = p->epoch,
-	    .ordinal = p->ordinal,
+	    .ordinal =
+		publication_is_event(p) ? p->subscription + 1 : p->command,
 	    .data_len = p->data_len,
 	    .user_len = p->user_len,
 	    .info_len = p->info_len,
 	    .sub_info_len = p->sub_info_len,
 	    .tags_len = p->tags_len,
 	    .format = p->format};
+}
+
+/* The publication of an entry's head, without the bytes behind it. */
+static void
+head_take(const struct entry_head *e, struct publication *p)
+{
+	*p = (struct publication){.position = e->position,
+	    .offset = e->offset,
+	    .previous = e->previous,
+	    .sender = e->sender,
+	    .channel = e->channel,
+	    .epoch = e->epoch,
+	    .time_ms = e->time_ms,
+	    .format = e->format,
+	    .user_len = e->user_len,
+	    .info_len = e->info_len,
+	    .sub_info_len = e->sub_info_len,
+	    .tags_len = e->tags_len,
+	    .data_len = e->data_len};
+	if (e->sender != 0)
+		p->input_key = e->input_end;
+	else
+		p->order = e->input_end;
+	if (publication_is_event(p))
+		p->subscription = e->ordinal - 1;
+	else
+		p->command = e->ordinal;
 }
 
 /* Appends bytes; returns where the next go. */
@@ -342,9 +394,12 @@ put(uint8_t *to, const char *bytes, size_t len)
 size_t
 publication_encode(const struct publication *p, void *out)
 {
+	size_t n = publication_bytes(p);
 	struct entry_head e;
 	uint8_t *b = out;
 
+	/* what pads the end: links carry it, too */
+	memset(b + n - sizeof(uint64_t), 0, sizeof(uint64_t));
 	head_fill(&e, p);
 	memcpy(b, &e, sizeof(e));
 	b += sizeof(e);
@@ -353,23 +408,19 @@ publication_encode(const struct publication *p, void *out)
 	b = put(b, p->sub_info, p->sub_info_len);
 	b = put(b, p->tags, p->tags_len);
 	put(b, p->data, p->data_len);
-	return publication_bytes(p);
+	return n;
 }
 
 uint64_t
 journal_append(struct hub *h, struct publication *p)
 {
-	uint64_t tail = h->tail, end = append_at(h, tail), mask;
 	size_t n = publication_bytes(p);
+	uint64_t end = entry_begin(h, n), mask;
 	struct presence_entry *c = &h->entry[p->channel];
-	uint64_t place = end & (h->journal_size - 1);
 	struct index_entry *x;
 
-	/* an entry lies in one piece, at a multiple of 8 whoever scribbled */
-	if (place + n > h->journal_size || place % 8 != 0)
-		end += h->journal_size - place;
-	p->position = tail + 1;
-	p->offset = SHM_LOAD(c->offset) + (p->format < FORMAT_JOIN);
+	p->position = h->tail + 1;
+	p->offset = SHM_LOAD(c->offset) + !publication_is_event(p);
 	p->previous = SHM_LOAD(c->newest);
 	p->epoch = SHM_LOAD(c->epoch);
 	mask = SHM_LOAD(c->mask);
@@ -381,6 +432,31 @@ journal_append(struct hub *h, struct publication *p)
 	SHM_STORE(h->heads->tail, p->position);
 	journal_redo(h);
 	return mask;
+}
+
+uint64_t
+journal_oldest_after(const struct hub *h, size_t bytes)
+{
+	return oldest_after(h, h->tail + 1, entry_begin(h, bytes) + bytes);
+}
+
+void
+journal_hold(struct hub *h, unsigned holder, uint64_t position)
+{
+	SHM_STORE(h->heads->hold[holder], position);
+}
+
+uint64_t
+journal_held(const struct hub *h)
+{
+	uint64_t lowest = UINT64_MAX, oldest = journal_oldest(h), position;
+
+	for (unsigned k = 0; k < JOURNAL_HOLDS; k++) {
+		position = SHM_LOAD(h->heads->hold[k]);
+		if (position >= oldest && position < lowest)
+			lowest = position;
+	}
+	return lowest;
 }
 
 uint64_t
@@ -408,22 +484,8 @@ publication_decode(const void *bytes, size_t len, struct publication *p)
 	n = head_bytes(&e);
 	if (n > len)
 		return 0;
-	*p = (struct publication){.position = e.position,
-	    .offset = e.offset,
-	    .previous = e.previous,
-	    .sender = e.sender,
-	    .input_end = e.input_end,
-	    .ordinal = e.ordinal,
-	    .channel = e.channel,
-	    .epoch = e.epoch,
-	    .time_ms = e.time_ms,
-	    .format = e.format,
-	    .user_len = e.user_len,
-	    .info_len = e.info_len,
-	    .sub_info_len = e.sub_info_len,
-	    .tags_len = e.tags_len,
-	    .data_len = e.data_len,
-	    .user = (const char *)bytes + sizeof(e)};
+	head_take(&e, p);
+	p->user = (const char *)bytes + sizeof(e);
 	p->info = p->user + p->user_len;
 	p->sub_info = p->info + p->info_len;
 	p->tags = p->sub_info + p->sub_info_len;
@@ -499,62 +561,6 @@ journal_peek(const struct hub *h, uint64_t position, struct publication *p)
 		return JOURNAL_GONE;
 	if (from == NULL || e.position != position)
 		return JOURNAL_BAD;
-	*p = (struct publication){.position = e.position,
-	    .offset = e.offset,
-	    .previous = e.previous,
-	    .sender = e.sender,
-	    .input_end = e.input_end,
-	    .channel = e.channel,
-	    .epoch = e.epoch,
-	    .time_ms = e.time_ms,
-	    .format = e.format,
-	    .data_len = e.data_len};
+	head_take(&e, p);
 	return JOURNAL_OK;
-}
-
-/* Position and deaths in one word: the last one suspected. */
-enum { SUSPECT_DEATHS = 3 };
-#define SUSPECT(position, deaths) ((position) << 2 | (deaths))
-
-void
-journal_suspect(struct hub *h, uint64_t position)
-{
-	uint64_t was = SHM_LOAD(h->heads->suspect), now;
-
-	do {
-		now = was >> 2 != position	 ? SUSPECT(position, 1)
-		    : (was & 3) < SUSPECT_DEATHS ? was + 1
-						 : was;
-	} while (!atomic_compare_exchange_weak(&h->heads->suspect, &was, now));
-}
-
-unsigned
-journal_suspected(const struct hub *h, uint64_t position)
-{
-	uint64_t word = SHM_LOAD(h->heads->suspect);
-
-	return word >> 2 == position ? (unsigned)(word & 3) : 0;
-}
-
-void
-journal_acquit(struct hub *h, uint64_t position)
-{
-	uint64_t was = SHM_LOAD(h->heads->suspect);
-
-	if (was >> 2 == position)
-		atomic_compare_exchange_strong(&h->heads->suspect, &was, 0);
-}
-
-bool
-journal_fault(struct hub *h, uint64_t position)
-{
-	if (position == 0 || position > journal_tail(h) ||
-	    position < journal_oldest(h))
-		return false;
-	if (SHM_LOAD(h->heads->fault) != position) {
-		SHM_STORE(h->heads->fault, position);
-		return false;
-	}
-	SHM_STORE(index_of(h, position)->mask, 0);
-	return true;
 }

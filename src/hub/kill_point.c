@@ -17,7 +17,7 @@ static uint64_t passed, fuse;
 static int fuse_signal;
 static const char *only; /* NULL: every file */
 static struct kill_list *list;
-static uint32_t self; /* worker + 1 */
+static uint32_t self; /* line + 1 */
 
 /* Maps the list, before the first fork. */
 static void __attribute__((constructor)) list_map(void)
@@ -36,9 +36,9 @@ static void __attribute__((constructor)) list_map(void)
 }
 
 void
-kill_list_become(int worker)
+kill_list_become(int line)
 {
-	self = (uint32_t)worker + 1;
+	self = (uint32_t)line + 1;
 }
 
 /* The place of a point in the list, entered if need be. Several workers may
@@ -137,7 +137,7 @@ kill_point_only(const char *file)
 #else
 /* Without kill points. */
 void
-kill_list_become(int worker)
+kill_list_become(int line)
 {
 }
 #endif

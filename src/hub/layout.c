@@ -13,11 +13,13 @@
 #include "base/siphash.h"
 #include "codec/custody.h"
 #include "codec/message.h"
+#include "codec/ws.h"
 #include "heads.h"
 #include "hub/charge.h"
 #include "hub/blob.h"
 #include "hub/input.h"
 #include "hub/layout.h"
+#include "hub/line.h"
 #include "hub/output.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
@@ -81,6 +83,7 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_heads, redone),
     FIELD(shm_heads, end),
     FIELD(shm_heads, fault),
+    FIELD(shm_heads, hold),
     FIELD(shm_heads, entries),
     FIELD(shm_heads, hand),
     FIELD(shm_heads, epoch),
@@ -113,21 +116,22 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_lock, since),
     FIELD(shm_lock, first),
     FIELD(shm_lock, passed),
+    STRUCT(shm_line),
+    FIELD(shm_line, pid),
+    FIELD(shm_line, generation),
+    FIELD(shm_line, state),
+    FIELD(shm_line, started_ms),
+    FIELD(shm_line, tick),
+    FIELD(shm_line, cursor),
+    FIELD(shm_line, lock_state),
+    FIELD(shm_line, thread),
+    FIELD(shm_line, wait_turn),
+    FIELD(shm_line, hand),
+    FIELD(shm_line, hand_arg),
     STRUCT(shm_worker),
-    FIELD(shm_worker, pid),
-    FIELD(shm_worker, generation),
-    FIELD(shm_worker, state),
-    FIELD(shm_worker, started_ms),
     FIELD(shm_worker, keeper),
     FIELD(shm_worker, custody),
     FIELD(shm_worker, keeper_tick),
-    FIELD(shm_worker, tick),
-    FIELD(shm_worker, cursor),
-    FIELD(shm_worker, lock_state),
-    FIELD(shm_worker, thread),
-    FIELD(shm_worker, wait_turn),
-    FIELD(shm_worker, hand),
-    FIELD(shm_worker, hand_arg),
     FIELD(shm_worker, stage_conn),
     FIELD(shm_worker, move_id),
     FIELD(shm_worker, move_part),
@@ -146,26 +150,9 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_worker, spare_files),
     FIELD(shm_worker, sends_by),
     FIELD(shm_worker, sends_error),
-    FIELD(shm_worker, delivered),
-    FIELD(shm_worker, published),
-    FIELD(shm_worker, relayed),
-    FIELD(shm_worker, relay_skipped),
-    FIELD(shm_worker, from_journal),
-    FIELD(shm_worker, overrun),
-    FIELD(shm_worker, accepted),
-    FIELD(shm_worker, refused),
-    FIELD(shm_worker, closed_slow),
-    FIELD(shm_worker, skipped),
-    FIELD(shm_worker, users_full),
-    FIELD(shm_worker, channels_full),
-    FIELD(shm_worker, subscriptions_full),
-    FIELD(shm_worker, over_address_share),
-    FIELD(shm_worker, over_channels_per_user),
-    FIELD(shm_worker, requests_evicted),
-    FIELD(shm_worker, unknown_members),
-    FIELD(shm_worker, writes),
-    FIELD(shm_worker, bytes_out),
-    FIELD(shm_worker, compacted),
+#define COUNTER(field, metric, words) FIELD(shm_worker, field),
+#include "hub/stats.def"
+#undef COUNTER
     FIELD(shm_worker, turn_max_us),
     FIELD(shm_worker, used),
     STRUCT(presence_entry),
@@ -198,6 +185,8 @@ static const struct layout_line layout_lines[] = {
     FIELD(slot, peer),
     FIELD(slot, peer_port),
     FIELD(slot, close_reason),
+    FIELD(slot, transport),
+    FIELD(slot, framing),
     FIELD(slot, connected_ms),
     FIELD(slot, heard_ms),
     FIELD(slot, ping_ms),
@@ -233,6 +222,8 @@ static const struct layout_line layout_lines[] = {
     FIELD(input_part, raw),
     FIELD(input_part, whole),
     FIELD(input_part, state),
+    STRUCT(framing_state),
+    FIELD(framing_state, word),
     STRUCT(ws_state),
     FIELD(ws_state, remaining),
     FIELD(ws_state, message_bytes),
@@ -377,9 +368,6 @@ static const struct layout_line layout_lines[] = {
     VALUE(REASON_MEMORY),
     VALUE(REASON_INTERNAL),
     VALUE(REASONS),
-    VALUE(DOOR_PLAIN),
-    VALUE(DOOR_ECHO),
-    VALUE(DOOR_CENTRIFUGO),
     VALUE(SLOT_DEVICE_MAX),
     VALUE(KEY_BITS),
     VALUE(SLOT_GAP),

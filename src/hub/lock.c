@@ -13,8 +13,8 @@
 
 #include "heads.h"
 #include "hub/journal.h"
+#include "hub/line.h"
 #include "hub/lock.h"
-#include "hub/stats.h"
 
 enum {
 	/* Looks at a lock that is taken before its taker sleeps: it is held
@@ -55,8 +55,8 @@ lock_reset(struct hub *h)
 {
 	SHM_STORE(h->lock->word, 0);
 	SHM_STORE(h->lock->since, 0);
-	for (int i = 0; i < SHM_WORKERS; i++)
-		SHM_STORE(h->worker[i].thread, 0);
+	for (int i = 0; i < SHM_LINES; i++)
+		SHM_STORE(h->line[i].thread, 0);
 }
 
 void
@@ -68,7 +68,7 @@ lock_become(struct hub *h)
 	/* If that is refused, a dead owner is found by its line. */
 	(void)syscall(SYS_set_robust_list, &lock_robust, sizeof(lock_robust));
 	h->thread = (uint32_t)gettid();
-	SHM_STORE(h->me->thread, h->thread);
+	SHM_STORE(h->mine->thread, h->thread);
 }
 
 /* Tells the kernel which word to look at when this process ends; NULL: none. */
@@ -153,10 +153,10 @@ lock_line(const struct hub *h, uint32_t thread)
 {
 	int found = -1;
 
-	for (int i = 0; i < SHM_WORKERS && thread != 0; i++) {
-		if (SHM_LOAD(h->worker[i].thread) != thread)
+	for (int i = 0; i < SHM_LINES && thread != 0; i++) {
+		if (SHM_LOAD(h->line[i].thread) != thread)
 			continue;
-		if (SHM_LOAD(h->worker[i].lock_state) == LOCK_WANTED)
+		if (SHM_LOAD(h->line[i].lock_state) == LOCK_WANTED)
 			return i;
 		if (found == -1)
 			found = i;
@@ -179,7 +179,7 @@ lock_rescue(struct hub *h, struct lock_sight *sight)
 
 	if (line == -1)
 		return lock_take(h, word, FUTEX_WAITERS);
-	tick = SHM_LOAD(h->worker[line].tick);
+	tick = SHM_LOAD(h->line[line].tick);
 	if (sight->word == word && sight->turns == turns)
 		return tick - sight->tick >= LOCK_TICKS &&
 		    lock_take(h, word, FUTEX_WAITERS);
@@ -194,10 +194,10 @@ lock_queue(struct hub *h)
 	uint32_t turns = SHM_LOAD(h->lock->turns), since = 0, age, most = 0;
 	uint32_t limit = turns - SHM_LOAD(h->lock->passed), first = 0;
 
-	for (uint32_t i = 0; i < SHM_WORKERS; i++) {
-		if (SHM_LOAD(h->worker[i].lock_state) != LOCK_WAITING)
+	for (uint32_t i = 0; i < SHM_LINES; i++) {
+		if (SHM_LOAD(h->line[i].lock_state) != LOCK_WAITING)
 			continue;
-		age = turns - SHM_LOAD(h->worker[i].wait_turn);
+		age = turns - SHM_LOAD(h->line[i].wait_turn);
 		if (age < limit && age >= most) {
 			most = age;
 			since = (turns - age) | 1;
@@ -232,7 +232,8 @@ lock_try(struct hub *h, uint32_t age, uint32_t waiters)
 static bool
 lock_try_again(struct hub *h)
 {
-	return lock_try(h, SHM_LOAD(h->lock->turns) - SHM_OWN(h->me->wait_turn),
+	return lock_try(h,
+	    SHM_LOAD(h->lock->turns) - SHM_OWN(h->mine->wait_turn),
 	    FUTEX_WAITERS);
 }
 
@@ -246,7 +247,7 @@ lock_await(struct hub *h)
 
 	if (free) {
 		lock_queue(h);
-		if (!lock_is_owed(h, turns - SHM_OWN(h->me->wait_turn)))
+		if (!lock_is_owed(h, turns - SHM_OWN(h->mine->wait_turn)))
 			return true;
 	}
 	if (!(word & FUTEX_WAITERS) &&
@@ -271,17 +272,17 @@ lock_wait(struct hub *h)
 	struct lock_sight sight = {0};
 	unsigned n = 0;
 
-	SHM_STORE(h->me->wait_turn, SHM_LOAD(h->lock->turns));
-	SHM_STORE(h->me->lock_state, LOCK_WAITING);
+	SHM_STORE(h->mine->wait_turn, SHM_LOAD(h->lock->turns));
+	SHM_STORE(h->mine->lock_state, LOCK_WAITING);
 	if (SHM_LOAD(h->lock->since) == 0)
 		lock_queue(h);
 	while (!lock_try_again(h)) {
 		if ((!lock_await(h) || ++n % LOCK_LOOKS == 0) &&
 		    lock_rescue(h, &sight))
 			break;
-		stats_tick(h);
+		line_tick(h);
 	}
-	SHM_STORE(h->me->lock_state, LOCK_WANTED);
+	SHM_STORE(h->mine->lock_state, LOCK_WANTED);
 	lock_queue(h);
 }
 
@@ -311,7 +312,7 @@ lock_spin(struct hub *h)
 void
 hub_lock(struct hub *h)
 {
-	SHM_STORE(h->me->lock_state, LOCK_WANTED);
+	SHM_STORE(h->mine->lock_state, LOCK_WANTED);
 	lock_pending(&h->lock->word);
 	if ((lock_is_owed(h, 0) || !lock_take(h, 0, 0)) && !lock_spin(h))
 		lock_wait(h);
@@ -346,7 +347,7 @@ hub_unlock(struct hub *h)
 	if (!atomic_compare_exchange_strong(&h->lock->word, &word, 0))
 		lock_pass(h);
 	lock_pending(NULL);
-	SHM_STORE(h->me->lock_state, LOCK_NONE);
+	SHM_STORE(h->mine->lock_state, LOCK_NONE);
 }
 
 int

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/siphash.h"
 #include "bucket.h"
@@ -25,9 +26,10 @@ presence_find(struct hub *h, const char *name, size_t len)
 
 /* The kind of entry that a name is of. */
 static enum charge_kind
-name_kind(const char *name)
+name_kind(const char *name, size_t len)
 {
-	return name[0] == '#' ? CHARGE_USERS : CHARGE_CHANNELS;
+	return presence_name_is_user(name, len) ? CHARGE_USERS
+						: CHARGE_CHANNELS;
 }
 
 /* The first entry of a kind. */
@@ -127,7 +129,7 @@ entry_make(
 static uint32_t
 entry_new(struct hub *h, uint64_t hash, const char *name, size_t len)
 {
-	uint32_t e = entry_take(h, name_kind(name));
+	uint32_t e = entry_take(h, name_kind(name, len));
 
 	return e != SHM_NONE ? entry_make(h, e, hash, name, len) : SHM_NONE;
 }
@@ -152,8 +154,9 @@ presence_init(struct hub *h)
 
 	arc4random_buf(&epoch, sizeof(epoch));
 	h->heads->epoch = epoch;
-	if (entry_make(h, PRESENCE_LOBBY, siphash(h->hash_key, "lobby", 5),
-		"lobby", 5) != PRESENCE_LOBBY)
+	if (entry_make(h, PRESENCE_LOBBY,
+		siphash(h->hash_key, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN),
+		PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN) != PRESENCE_LOBBY)
 		abort();
 }
 
@@ -175,8 +178,9 @@ entry_charge(struct hub *h, uint32_t e, uint64_t hash, const char *name,
     size_t len, const struct charge_terms *terms, enum charge_result *how)
 {
 	/* the lobby is always there, and nobody's */
-	*how = e == PRESENCE_LOBBY ? CHARGE_FIRST
-				   : charge_judge(h, name_kind(name), terms);
+	*how = e == PRESENCE_LOBBY
+	    ? CHARGE_FIRST
+	    : charge_judge(h, name_kind(name, len), terms);
 	if (*how != CHARGE_FIRST)
 		return SHM_NONE;
 	if (e == SHM_NONE)
@@ -204,17 +208,6 @@ presence_enter_for(struct hub *h, const char *name, size_t len,
 	if (presence_mask(h, e) == 0)
 		e = entry_charge(h, e, hash, name, len, terms, how);
 	presence_set(h, e);
-	return e;
-}
-
-uint32_t
-presence_enter(struct hub *h, const char *name, size_t len, bool *first)
-{
-	static const struct charge_terms nobody;
-	enum charge_result how;
-	uint32_t e = presence_enter_for(h, name, len, &nobody, &how);
-
-	*first = how == CHARGE_FIRST;
 	return e;
 }
 
@@ -256,6 +249,20 @@ presence_read(const struct hub *h, uint32_t e, struct presence_view *out)
 	out->name_len = name_copy(h, p, out->name);
 	shm_copied();
 	return out->name_len > 0 && SHM_LOAD(p->epoch) == out->epoch;
+}
+
+size_t
+presence_user(const struct hub *h, uint32_t entry, char out[PRESENCE_NAME_MAX])
+{
+	struct presence_view v;
+
+	out[0] = '\0';
+	if (!presence_read(h, entry, &v) ||
+	    !presence_name_is_user(v.name, v.name_len) ||
+	    v.name_len > PRESENCE_NAME_MAX)
+		return 0;
+	memcpy(out, v.name + 1, v.name_len); /* and the NUL */
+	return v.name_len - 1;
 }
 
 uint32_t
@@ -326,7 +333,7 @@ entries_sweep(struct hub *h, int worker, const uint32_t *has,
 				presence_set(h, e);
 		hub_unlock(h);
 		leavers_tell(&gone, left, arg);
-		stats_tick(h);
+		line_tick(h);
 	}
 	charge_recount(h);
 }

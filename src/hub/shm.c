@@ -15,6 +15,7 @@
 #include "hub/journal.h"
 #include "hub/kill_list.h"
 #include "hub/layout.h"
+#include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/output.h"
 #include "hub/presence.h"
@@ -110,6 +111,7 @@ hub_place(struct hub *h, uint8_t *base)
 	(h->field = (void *)((uintptr_t)base + region(&end, (bytes))))
 	PLACE(heads, sizeof(struct shm_heads));
 	PLACE(lock, sizeof(struct shm_lock));
+	PLACE(line, sizeof(struct shm_line) * SHM_LINES);
 	PLACE(worker, sizeof(struct shm_worker) * SHM_WORKERS);
 	PLACE(bucket, (size_t)h->n_lines * 64);
 	PLACE(entry, sizeof(struct presence_entry) * h->n_entries);
@@ -310,6 +312,32 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	return -1;
 }
 
+/* The file, opened anew for reading only: a mapping of that one cannot be made
+ * writable. -1 and errno. */
+static int
+file_look(int fd)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int
+hub_look_only(struct hub *h)
+{
+	int fd = file_look(h->fd);
+	void *base;
+
+	if (fd == -1)
+		return -1;
+	base = mmap(h->base, h->size, PROT_READ,
+	    MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+	hub_close_file(h);
+	h->fd = fd;
+	return base == MAP_FAILED ? -1 : 0;
+}
+
 void
 hub_close_file(struct hub *h)
 {
@@ -327,10 +355,11 @@ hub_destroy(struct hub *h)
 }
 
 void
-hub_become(struct hub *h, int worker)
+hub_become(struct hub *h, int line)
 {
-	h->self = worker;
-	h->me = &h->worker[worker];
+	h->self = line;
+	h->mine = &h->line[line];
+	h->me = line < SHM_WORKERS ? &h->worker[line] : NULL;
 	lock_become(h);
-	kill_list_become(worker);
+	kill_list_become(line);
 }

@@ -57,7 +57,7 @@ slot_pass_exact(
 
 /* Takes this very slot if it is free. */
 static bool
-take(struct hub *h, uint32_t i)
+slot_take_at(struct hub *h, uint32_t i)
 {
 	struct slot *s = &h->slot[i];
 	uint64_t life = SHM_LOAD(s->life);
@@ -82,7 +82,7 @@ take(struct hub *h, uint32_t i)
 static bool
 take_cb(void *arg, uint32_t i)
 {
-	return take(arg, i);
+	return slot_take_at(arg, i);
 }
 
 uint32_t
@@ -93,7 +93,7 @@ slot_take(struct hub *h, struct claim *slots)
 	if (i != SHM_NONE)
 		return i;
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
-		if (take(h, i))
+		if (slot_take_at(h, i))
 			return i;
 	return SHM_NONE;
 }

@@ -1,12 +1,31 @@
 #include "hub/stats.h"
 
-const char *
-worker_state_name(uint32_t state)
-{
-	static const char *const name[] = {"stopped", "starting", "running",
-	    "stopping", "waiting", "draining"};
+const struct stats_row stats_rows[STATS_COUNTERS] = {
+#define COUNTER(field, metric, words) {#field, metric, words},
+#include "hub/stats.def"
+#undef COUNTER
+};
 
-	return state < sizeof(name) / sizeof(name[0]) ? name[state] : "?";
+_Atomic uint64_t *
+stats_counter(struct shm_worker *line, enum stats_counter counter)
+{
+	static const size_t offset[STATS_COUNTERS] = {
+#define COUNTER(field, metric, words) offsetof(struct shm_worker, field),
+#include "hub/stats.def"
+#undef COUNTER
+	};
+
+	return (_Atomic uint64_t *)(void *)((char *)line + offset[counter]);
+}
+
+uint32_t
+stats_workers(const struct hub *h)
+{
+	uint32_t n = 0;
+
+	for (int k = 0; k < SHM_WORKERS; k++)
+		n += SHM_LOAD(h->line[k].state) != WORKER_STOPPED;
+	return n;
 }
 
 const char *

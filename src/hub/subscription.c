@@ -57,10 +57,10 @@ static bool
 is_unanswered(const struct hub *h, uint32_t slot, const struct subscription *s)
 {
 	const struct slot *conn = &h->slot[slot];
+	uint64_t key = subscription_key(s);
 
-	return s->key != 0 && !(s->flags & SUBSCRIPTION_REVOKED) &&
-	    SHM_LOAD(conn->answered) < s->key &&
-	    KEY_POSITION(SHM_LOAD(conn->committed)) < KEY_POSITION(s->key);
+	return key != 0 && SHM_LOAD(conn->answered) < key &&
+	    KEY_POSITION(SHM_LOAD(conn->committed)) < KEY_POSITION(key);
 }
 
 uint32_t
@@ -313,7 +313,7 @@ each_of(struct hub *h, int worker,
 		else
 			f(h, worker, i, arg);
 		if (i % SHM_BLOCK == SHM_BLOCK - 1)
-			stats_tick(h);
+			line_tick(h);
 	}
 }
 

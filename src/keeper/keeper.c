@@ -1,17 +1,19 @@
 #include "keeper/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sparse.h"
 #include "hub/kept.h"
 #include "hub/stats.h"
 #include "keeper_filter.h"
 #include "net/custody.h"
+#include "net/rights.h"
 
 enum {
 	TICK_MS = 100,
@@ -235,11 +237,10 @@ link_finish(struct keeper *k)
 static void
 keeper_order(struct keeper *k)
 {
-	char control[CMSG_SPACE(sizeof(int))];
+	RIGHTS_SPACE(1) space;
 	uint8_t what = 0;
 	struct iovec v = {&what, 1};
 	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-	struct cmsghdr *c;
 	int fd = -1;
 
 	if (recvmsg(k->control, &h, MSG_PEEK) <= 0) { /* the master is gone */
@@ -250,13 +251,11 @@ keeper_order(struct keeper *k)
 	 * limit allows there is room for it only then. */
 	if (what == KEEPER_LINK)
 		link_finish(k);
-	h.msg_control = control;
-	h.msg_controllen = sizeof(control);
+	h.msg_control = &space;
+	h.msg_controllen = sizeof(space.bytes);
 	if (recvmsg(k->control, &h, MSG_CMSG_CLOEXEC) <= 0)
 		_exit(0);
-	c = CMSG_FIRSTHDR(&h);
-	if (c != NULL && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	(void)rights_take(&h, &fd, 1);
 	if (what == KEEPER_CHECK)
 		keeper_check(k);
 	if (fd < 0)
@@ -264,18 +263,6 @@ keeper_order(struct keeper *k)
 	link_close(k);
 	k->link = fd;
 	k->giver = (struct custody_giver){.n = k->n_slots};
-}
-
-/* Private memory that costs nothing until it is touched; zero. */
-static void *
-table(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		log_fatal("keeper: %s", strerror(errno));
-	return p;
 }
 
 void
@@ -292,8 +279,10 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 	bool rests, full = false;
 
 	k.giver.next = 1; /* nobody has asked, nor may until there is a link */
-	k.fd = table(sizeof(*k.fd) * k.n_slots);
-	k.id = table(sizeof(*k.id) * k.n_slots);
+	k.fd = sparse_new(k.n_slots, sizeof(*k.fd));
+	k.id = sparse_new(k.n_slots, sizeof(*k.id));
+	if (k.fd == NULL || k.id == NULL)
+		log_fatal("keeper: %s", strerror(errno));
 	keeper_filter();
 	for (;;) {
 		rests = woken >= REST_AFTER && n < NOTES_MAX && !full;
@@ -323,3 +312,18 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 		}
 	}
 }
+
+/* Orders of the master are waited for. */
+static void __attribute__((noreturn))
+keeper_begin(const struct child_start *start)
+{
+	fcntl(start->link, F_SETFL, 0);
+	keeper_main(start->hub, start->number, start->generation, start->link);
+}
+
+const struct child_kind keeper_kind = {.name = "keeper",
+    .part = CHILD_KEEPER,
+    .gets = CHILD_HUB,
+    .main = keeper_begin,
+    /* longer: a worker is without one, and its death disconnects */
+    .backoff_max_ms = 1000};

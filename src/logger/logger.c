@@ -233,7 +233,7 @@ order_read(struct logger *l, uint64_t now)
 
 /* Whether there is nothing left to do. */
 static bool
-may_leave(const struct logger *l)
+logger_may_leave(const struct logger *l)
 {
 	if (l->leaving)
 		return true;
@@ -279,7 +279,8 @@ logger_main(const struct logger_start *start)
 	l->start = start;
 	l->bytes = start->buffer->bytes;
 	alarm_arm();
-	while (!may_leave(l) && (l->leave_ms == 0 || now < l->leave_ms)) {
+	while (
+	    !logger_may_leave(l) && (l->leave_ms == 0 || now < l->leave_ms)) {
 		logger_wait(l, now);
 		now = clock_ms();
 		if (l->may_read && !l->leaving && !l->ended)

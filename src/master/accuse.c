@@ -5,7 +5,9 @@
  * may be them who lie, who accuses again and again is replaced as well.
  */
 #include "codec/message.h"
-#include "process.h"
+#include "accuse.h"
+#include "member.h"
+#include "private.h"
 
 enum {
 	ACCUSE_MAX = 3,	      /* accusations that cost the accuser its place, */
@@ -41,9 +43,10 @@ accuse_handle(struct member *w, const struct message_accuse *accuse)
 	if (accuse->worker >= (uint32_t)w->master->n_workers)
 		return false;
 	accused = &w->master->member[accuse->worker];
-	if (accused->generation != accuse->generation)
-		return accuse->generation < accused->generation; /* replaced */
-	if (accused == w || accused->pid == 0)
+	if (accused->child.generation != accuse->generation)
+		return accuse->generation <
+		    accused->child.generation; /* replaced */
+	if (accused == w || accused->child.pid == 0)
 		return false;
 	if (w->n_accused == 0 || now >= w->accuse_ms + ACCUSE_MS) {
 		w->accuse_ms = now;

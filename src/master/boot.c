@@ -8,14 +8,23 @@
 
 #include "base/bundle.h"
 #include "base/log.h"
+#include "base/title.h"
+#include "door/registry.h"
 #include "hub/shm.h"
 #include "hub/stats.h"
 #include "master/control.h"
 #include "master/daemon.h"
+#include "master/master.h"
 #include "master/place.h"
 #include "master/privilege.h"
+#include "command.h"
 #include "look.h"
-#include "process.h"
+#include "log_child.h"
+#include "master/fdstore.h"
+#include "page.h"
+#include "others.h"
+#include "private.h"
+#include "drop.h"
 #include "reader.h"
 
 enum {
@@ -29,49 +38,67 @@ enum {
 static void
 listeners_bound(const struct master *m)
 {
-	for (int i = 0; i < m->n_listeners; i++)
-		listener_bound(m->listener[i], m->sizes.send_bytes);
+	for (int i = 0; i < m->endpoints.n; i++)
+		listener_bound(m->endpoints.at[i].fd, m->sizes.send_bytes);
 }
 
-/* Binds what a reader has found for a name. */
+/* Binds what a reader has found for the name of an address; as listener_bind().
+ */
 static int
-listener_bind_found(struct master *m, const char *address,
-    const struct bundle *b, char *error, size_t error_len)
+listener_bind_found(const struct conf *c, int i, const struct bundle *b,
+    int fd[LISTENER_MAX], int *n, char *error, size_t error_len)
 {
+	const char *address = c->listen[i];
 	struct listener_targets t;
 	struct bundle_piece piece;
 
 	if (!bundle_get(b, BUNDLE_ADDRESS, address, &piece))
 		snprintf(error, error_len, "%s was not looked up", address);
 	else if (piece.error != 0)
-		snprintf(error, error_len, "%.*s", (int)piece.len, piece.bytes);
+		snprintf(error, error_len, "%s%.*s", conf_listen_place(c, i),
+		    (int)piece.len, piece.bytes);
 	else if (piece.len == sizeof(t)) {
 		memcpy(&t, piece.bytes, sizeof(t));
-		return listener_bind_targets(address, &t, m->listener,
-		    &m->n_listeners, error, error_len);
+		return listener_bind_targets(
+		    address, &t, fd, n, error, error_len);
 	}
 	return -1;
 }
 
-/* Takes the addresses of the configuration, names as a bundle has them. */
+/* Takes one address of the configuration, a name as a bundle has it: an
+ * endpoint for each socket that it means. */
+static int
+listener_bind_one(struct master *m, int i, const struct bundle *b, char *error,
+    size_t error_len)
+{
+	const char *address = m->conf->listen[i];
+	int fd[LISTENER_MAX], n = m->endpoints.n, k = n, r;
+	struct endpoint e = {.fd = -1};
+
+	if (endpoint_parse(&e, m->conf->listen_words[i], door_words(), error,
+		error_len) == -1)
+		return -1;
+	r = listener_is_literal(address)
+	    ? listener_bind(address, fd, &n, error, error_len)
+	    : listener_bind_found(m->conf, i, b, fd, &n, error, error_len);
+	for (; k < n; k++)
+		(void)endpoints_add(&m->endpoints, &e, fd[k]);
+	return r;
+}
+
+/* Takes the addresses of the configuration. */
 static int
 listeners_bind_all(
     struct master *m, const struct bundle *b, char *error, size_t error_len)
 {
 	int r = 0;
 
-	for (int i = 0; i < m->conf->n_listen && r == 0; i++) {
-		const char *address = m->conf->listen[i];
-
-		r = listener_is_literal(address)
-		    ? listener_bind(address, m->listener, &m->n_listeners,
-			  error, error_len)
-		    : listener_bind_found(m, address, b, error, error_len);
-	}
+	for (int i = 0; i < m->conf->n_listen && r == 0; i++)
+		r = listener_bind_one(m, i, b, error, error_len);
 	return r;
 }
 
-/* Takes the addresses of the configuration. */
+/* Takes all of them, or those that the service manager has kept. */
 static int
 listeners_bind(struct master *m, char *error, size_t error_len)
 {
@@ -83,7 +110,7 @@ listeners_bind(struct master *m, char *error, size_t error_len)
 	bool literal = true;
 	int r;
 
-	store_listeners(m);
+	fdstore_listeners(m);
 	if (m->kept_listeners)
 		return 0;
 	for (int i = 0; i < m->conf->n_listen; i++)
@@ -103,17 +130,8 @@ listeners_bind(struct master *m, char *error, size_t error_len)
 static void
 listeners_log(const struct master *m)
 {
-	struct sockaddr_storage sa;
-	char name[LISTENER_TEXT];
-	socklen_t len;
-
-	for (int i = 0; i < m->n_listeners; i++) {
-		len = sizeof(sa);
-		if (getsockname(m->listener[i], (struct sockaddr *)&sa, &len) ==
-		    0)
-			log_info("address %s",
-			    listener_name((struct sockaddr *)&sa, name));
-	}
+	for (int i = 0; i < m->endpoints.n; i++)
+		log_info("address %s", m->endpoints.at[i].name);
 }
 
 /* Takes what only one master can have: pidfile, addresses, control socket. */
@@ -142,7 +160,7 @@ place_take(struct master *m, char *error, size_t error_len)
 	if (listeners_bind(m, error, error_len) == -1)
 		return -1;
 	listeners_bound(m);
-	m->control = control_open(m, path, error, error_len);
+	m->control = control_open(m, command_run, path, error, error_len);
 	return m->control != NULL ? 0 : -1;
 }
 
@@ -151,7 +169,7 @@ static int
 hub_make(struct master *m, char *error, size_t error_len)
 {
 	m->limits = sizes_limits(m->conf);
-	if (store_hub(m) || hub_create(&m->hub, &m->limits) == 0)
+	if (fdstore_hub(m) || hub_create(&m->hub, &m->limits) == 0)
 		return 0;
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
 	return -1;
@@ -165,31 +183,6 @@ limits_raise(struct master *m)
 	    daemon_raise_files((uint64_t)m->conf->connections + FILES_SPARE);
 	if (m->conf->io_uring)
 		daemon_raise_locked(LOCKED_BYTES);
-}
-
-/* Says how many connections there is room for, now that all workers have told
- * how many descriptors are left to them. */
-void
-boot_log_room(const struct master *m)
-{
-	const uint32_t wanted = m->conf->connections;
-	uint64_t all = 0, most = 0, n;
-
-	for (int i = 0; i < m->n_workers; i++) {
-		n = SHM_LOAD(m->hub.worker[i].spare_files);
-		/* each worker has a link to each other one */
-		n = n > (uint64_t)m->n_workers ? n - (uint64_t)m->n_workers : 0;
-		all += n;
-		most = n > most ? n : most;
-	}
-	if (most >= wanted)
-		log_info("up to %u connections, on any worker", wanted);
-	else
-		log_info("up to %llu connections, at most %llu on each worker "
-			 "(%llu open files allowed; `connections` is %u)",
-		    (unsigned long long)(all < wanted ? all : wanted),
-		    (unsigned long long)most, (unsigned long long)m->files,
-		    wanted);
 }
 
 /* Finds the user that workers become, and whether they may. */
@@ -209,7 +202,7 @@ identity_take(struct master *m, const struct bundle *b, const char *stuck,
 }
 
 /* Everything up to the first fork. */
-int
+static int
 boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
     size_t error_len)
 {
@@ -232,6 +225,9 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	}
 	if (log_child_boot(m, error, error_len) == -1)
 		return -1;
+	m->nursery.drop = drop_all;
+	if (others_init(m, error, error_len) == -1)
+		return -1;
 	if (master_make_events(m) == -1) {
 		snprintf(error, error_len, "no event loop");
 		return -1;
@@ -243,7 +239,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	}
 	log_set_name("master");
 	log_set_verbose(m->live.verbose != 0);
-	daemon_set_title("master");
+	title_set("master");
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
 	sizes_log(&m->sizes);
 	limits_raise(m);
@@ -252,4 +248,22 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	look_log(b);
 	page_boot(m, b, stuck);
 	return 0;
+}
+
+int
+master_run(const struct options *options, struct conf *conf,
+    const struct bundle *bundle, const char *stuck)
+{
+	struct master *m = master_new(options, conf);
+
+	if (m == NULL) {
+		conf_free(conf);
+		log_error("no memory");
+		return 1;
+	}
+	if (boot(m, bundle, stuck, m->failure, sizeof(m->failure)) == -1) {
+		m->status = 1;
+		log_error("%s", m->failure);
+	}
+	return master_loop(m);
 }

@@ -10,7 +10,17 @@
 #include "codec/message.h"
 #include "hub/slot.h"
 #include "net/link.h"
-#include "process.h"
+#include "clean.h"
+#include "keep.h"
+#include "member.h"
+#include "members.h"
+#include "private.h"
+#include "resize.h"
+
+enum {
+	FULL_MS = 5000, /* who had no room for a dead worker's connections is
+			 * asked again after */
+};
 
 /* How often to count what is left of an adoption that does not get on. Larger:
  * it may look that much older than it is; smaller: more work for the master. */
@@ -20,8 +30,8 @@ enum { COUNT_MS = 1000 };
 static bool
 source_is_last(const struct member *dead)
 {
-	return (dead->cleaner_from != KEEP_FORMER || dead->before_pid == 0) &&
-	    (dead->cleaner_from == KEEP_KEEPER || dead->keeper_pid == 0);
+	return (dead->cleaner_from != KEEP_FORMER || dead->before.pid == 0) &&
+	    (dead->cleaner_from == KEEP_KEEPER || dead->keeper.pid == 0);
 }
 
 /* Has a worker take up a dead one's connections from whoever has its sockets,
@@ -30,7 +40,7 @@ static int
 adopt_send(struct member *dead, struct member *to)
 {
 	struct message_adopt adopt = {.worker = (uint32_t)dead->slot,
-	    .generation = dead->generation,
+	    .generation = dead->child.generation,
 	    .fault_hand = dead->fault_hand,
 	    .fault_arg = dead->fault_arg};
 	const struct message_clean clean = {adopt.worker, adopt.generation};
@@ -41,7 +51,8 @@ adopt_send(struct member *dead, struct member *to)
 	if (fd == -1)
 		return member_send(to, MSG_CLEAN, &clean, sizeof(clean));
 	adopt.last = source_is_last(dead);
-	result = link_send(to->link, MSG_ADOPT, &adopt, sizeof(adopt), fd);
+	result =
+	    link_send(to->child.link, MSG_ADOPT, &adopt, sizeof(adopt), fd);
 	close(fd);
 	return result;
 }
@@ -49,7 +60,7 @@ adopt_send(struct member *dead, struct member *to)
 bool
 clean_is_due(const struct member *w)
 {
-	return w->course == COURSE_GONE || w->respawn_ms != 0 ||
+	return w->course == COURSE_GONE || w->child.respawn_ms != 0 ||
 	    w->master->phase >= PHASE_QUITTING;
 }
 
@@ -68,8 +79,8 @@ cleaner_find(const struct member *dead)
 	for (int i = m->n_workers - 1; i >= 0; i--) {
 		const struct member *w = &m->member[i];
 
-		if (!w->ready || w->killed || w->retire_ms != 0 ||
-		    w->eof_ms != 0 || (dead->full >> i & 1) != 0)
+		if (!w->child.ready || w->child.killed || w->retire_ms != 0 ||
+		    w->child.eof_ms != 0 || (dead->full >> i & 1) != 0)
 			continue;
 		last = i;
 		if ((busy >> i & 1) == 0 && watchdog_is_lively(&m->watchdog, i))
@@ -135,7 +146,8 @@ clean_done(struct member *w, const struct message_cleaned *clean)
 	if (clean->worker >= (uint32_t)w->master->n_workers)
 		return false;
 	dead = &w->master->member[clean->worker];
-	if (dead->cleaner != w->slot || dead->generation != clean->generation)
+	if (dead->cleaner != w->slot ||
+	    dead->child.generation != clean->generation)
 		return false;
 	dead->cleaner = -1;
 	keep_check(dead); /* who was taken up is in another's custody */

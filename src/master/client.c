@@ -11,10 +11,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "command.h"
 #include "master/control.h"
 #include "master/report.h"
-#include "process.h"
+#include "member.h"
+#include "order.h"
+#include "private.h"
 
 enum { READ_BYTES = 16 * 1024 };
 
@@ -310,7 +311,7 @@ client_serve(struct client *cl, char *bytes, size_t len)
 		evbuffer_add_printf(a.text, "malformed request");
 	} else {
 		json = strcmp(argv[0], CONTROL_JSON) == 0;
-		command_run(
+		cl->all->run(
 		    cl->all->master, json, argc - 1, argv + 1, cl->uid, &a);
 	}
 	/* What was to come later may be there by now. */
@@ -410,9 +411,10 @@ client_new(struct clients *all, int fd)
 }
 
 void
-clients_init(struct clients *all, struct master *m)
+clients_init(struct clients *all, struct master *m, control_run run)
 {
 	*all = (struct clients){.master = m,
+	    .run = run,
 	    .limit_ms = CONTROL_CLIENT_MS,
 	    .later_ms = CONTROL_LATER_MS};
 	TAILQ_INIT(&all->list);

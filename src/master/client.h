@@ -6,17 +6,34 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "master/control.h"
+
 struct client;
+struct evbuffer;
 struct master;
+struct order;
+struct report;
+
+/* An answer: what is in text, then the report's parts, if there is one. With an
+ * order it is given when that is done, and after control_later(client) by
+ * control_finish(). */
+struct answer {
+	struct client *client;
+	bool refused;
+	struct evbuffer *text;
+	struct report *report;
+	struct order *order;
+};
 
 struct clients {
 	struct master *master;
+	control_run run;
 	TAILQ_HEAD(, client) list;
 	int n;
 	int limit_ms, later_ms; /* CONTROL_CLIENT_MS, CONTROL_LATER_MS */
 };
 
-void clients_init(struct clients *all, struct master *m);
+void clients_init(struct clients *all, struct master *m, control_run run);
 
 /* Takes a connection in, or turns it away with a reason. */
 void client_new(struct clients *all, int fd);

@@ -9,12 +9,22 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "codec/command.h"
 #include "codec/message.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
 #include "master/report.h"
 #include "master/control.h"
-#include "process.h"
+#include "client.h"
+#include "drain.h"
+#include "member.h"
+#include "order.h"
+#include "members.h"
+#include "private.h"
+#include "reload.h"
+#include "renew.h"
+#include "resize.h"
+#include "upgrade.h"
 
 enum { DRAIN_RATE = 100, DRAIN_RATE_MAX = 1000000 }; /* a second */
 
@@ -39,14 +49,17 @@ refuse(struct call *c, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* show workers|users|connections|stats */
+/* show upgrade */
+static void
+command_show_upgrade(struct call *c)
+{
+	upgrade_show(c->master, c->json, c->answer->text);
+}
+
+/* show workers|users|connections|channels|stats|config */
 static void
 command_show(struct call *c)
 {
-	if (strcmp(c->argv[1], "upgrade") == 0) {
-		upgrade_show(c->master, c->json, c->answer->text);
-		return;
-	}
 	c->answer->report = report_new(c->master, c->argv[1], c->json);
 	if (c->answer->report == NULL)
 		refuse(c, "cannot show %s: %s", c->argv[1],
@@ -63,7 +76,8 @@ user_find(const struct hub *h, const char *user, size_t len, uint64_t *mask)
 
 	for (uint32_t i = 1; i < presence_users_end(h); i++)
 		if (presence_mask(h, i) != 0 && presence_read(h, i, &v) &&
-		    v.name_len == len + 1 && v.name[0] == '#' &&
+		    v.name_len == len + 1 &&
+		    presence_name_is_user(v.name, v.name_len) &&
 		    memcmp(v.name + 1, user, len) == 0) {
 			*mask = v.mask;
 			return i;
@@ -94,7 +108,7 @@ command_order(struct call *c, uint32_t type, const void *payload, size_t len)
 {
 	struct master *m = c->master;
 
-	if (m->phase != PHASE_RUNNING && master_lowest(m) == -1)
+	if (m->phase != PHASE_RUNNING && members_lowest(m) == -1)
 		refuse(c, "no worker is running");
 	else if ((c->answer->order = order_give(m, type, payload, len)) == NULL)
 		refuse(
@@ -162,13 +176,7 @@ command_say(struct call *c)
 static void
 command_log(struct call *c)
 {
-	const bool verbose = strcmp(c->argv[1], "verbose") == 0;
-
-	if (!verbose && strcmp(c->argv[1], "brief") != 0) {
-		refuse(c, "the log is verbose or brief, not %s", c->argv[1]);
-		return;
-	}
-	master_set_verbose(c->master, verbose);
+	master_set_verbose(c->master, strcmp(c->argv[1], "verbose") == 0);
 	log_info("user %u made the log %s", (unsigned)c->uid, c->argv[1]);
 }
 
@@ -190,7 +198,7 @@ command_restart_worker(struct call *c)
 	if (problem != NULL)
 		refuse(c, "worker %s is %s (0 to %d)", c->argv[1], problem,
 		    m->n_workers - 1);
-	else if (m->phase != PHASE_RUNNING || !m->member[n].ready)
+	else if (m->phase != PHASE_RUNNING || !m->member[n].child.ready)
 		refuse(c, "worker %d is not running", n);
 	else {
 		log_info("user %u restarts worker %d", (unsigned)c->uid, n);
@@ -221,16 +229,18 @@ static void
 drain_answer(struct call *c, uint32_t rate)
 {
 	const uint32_t n = drain_left(c->master);
-	const char *fmt = "%u connections are left\n";
+	struct evbuffer *text = c->answer->text;
 
 	if (c->json)
-		fmt = "{\"left\":%u}\n";
-	else if (rate == 0 && c->master->drain_rate != 0)
-		fmt = "draining has ended: clients may connect again; %u "
-		      "connections are there\n";
-	else if (rate == 0)
-		fmt = "there was no drain; %u connections are there\n";
-	evbuffer_add_printf(c->answer->text, fmt, n);
+		evbuffer_add_printf(text, "{\"left\":%u}\n", n);
+	else if (rate != 0)
+		evbuffer_add_printf(text, "%u connections are left\n", n);
+	else
+		evbuffer_add_printf(text, "%s; %u connections are there\n",
+		    c->master->drain_rate != 0
+			? "draining has ended: clients may connect again"
+			: "there was no drain",
+		    n);
 }
 
 /* drain [RATE|off] */
@@ -285,22 +295,43 @@ command_stop(struct call *c)
 	master_stop(c->master);
 }
 
-static const struct {
-	const char *name;
-	int argc_min, argc_max;
-	void (*run)(struct call *);
-} commands[] = {
-    {"show", 2, 2, command_show},
-    {"kick", 2, 3, command_kick},
-    {"say", 2, 2, command_say},
-    {"log", 2, 2, command_log},
-    {"reload", 1, 1, command_reload},
-    {"restart-worker", 2, 2, command_restart_worker},
-    {"upgrade", 1, 2, command_upgrade},
-    {"drain", 1, 2, command_drain},
-    {"rebalance", 1, 1, command_rebalance},
-    {"stop", 1, 1, command_stop},
+/* What chatd does for each row of codec/command.def; NULL: nothing. */
+static void (*const command_runs[COMMANDS])(struct call *) = {
+    [COMMAND_SHOW_WORKERS] = command_show,
+    [COMMAND_SHOW_PROCESSES] = command_show,
+    [COMMAND_SHOW_USERS] = command_show,
+    [COMMAND_SHOW_CONNECTIONS] = command_show,
+    [COMMAND_SHOW_CHANNELS] = command_show,
+    [COMMAND_SHOW_STATS] = command_show,
+    [COMMAND_SHOW_CONFIG] = command_show,
+    [COMMAND_SHOW_UPGRADE] = command_show_upgrade,
+    [COMMAND_KICK] = command_kick,
+    [COMMAND_SAY] = command_say,
+    [COMMAND_LOG] = command_log,
+    [COMMAND_RELOAD] = command_reload,
+    [COMMAND_RESTART_WORKER] = command_restart_worker,
+    [COMMAND_UPGRADE] = command_upgrade,
+    [COMMAND_DRAIN] = command_drain,
+    [COMMAND_REBALANCE] = command_rebalance,
+    [COMMAND_STOP] = command_stop,
 };
+
+/* Says that the words make no sense here, as those of another version's
+ * chatctl may. */
+static void
+command_refuse(struct call *c, enum command_fault fault)
+{
+	const char *second = fault == COMMAND_SECOND ? c->argv[1] : "";
+
+	if (fault == COMMAND_SHORT || fault == COMMAND_LONG)
+		refuse(c,
+		    "chatd " CHATD_VERSION
+		    " takes %s words with the command %s",
+		    fault == COMMAND_SHORT ? "more" : "fewer", c->argv[0]);
+	else
+		refuse(c, "chatd " CHATD_VERSION " has no command %s%s%s",
+		    c->argv[0], *second != '\0' ? " " : "", second);
+}
 
 void
 command_run(struct master *m, bool json, int argc, char **argv, uid_t uid,
@@ -312,13 +343,12 @@ command_run(struct master *m, bool json, int argc, char **argv, uid_t uid,
 	    .argv = argv,
 	    .uid = uid,
 	    .answer = a};
+	enum command_fault fault;
+	int row, words;
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (argc >= commands[i].argc_min &&
-		    argc <= commands[i].argc_max &&
-		    strcmp(argv[0], commands[i].name) == 0) {
-			commands[i].run(&c);
-			return;
-		}
-	refuse(&c, "not a request that this chatd knows");
+	row = command_judge(argc, argv, &fault, &words);
+	if (row != -1 && command_runs[row] != NULL)
+		command_runs[row](&c);
+	else
+		command_refuse(&c, fault);
 }

@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "client.h"
-#include "process.h"
+#include "private.h"
 
 enum {
 	BACKLOG = 16,
@@ -120,7 +120,8 @@ socket_bind(struct control *c, char *error, size_t error_len)
 }
 
 struct control *
-control_open(struct master *m, const char *path, char *error, size_t error_len)
+control_open(struct master *m, control_run run, const char *path, char *error,
+    size_t error_len)
 {
 	struct control *c = calloc(1, sizeof(*c));
 
@@ -130,7 +131,7 @@ control_open(struct master *m, const char *path, char *error, size_t error_len)
 	}
 	c->master = m;
 	c->path = path;
-	clients_init(&c->clients, m);
+	clients_init(&c->clients, m, run);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd == -1)
 		snprintf(
@@ -142,7 +143,7 @@ control_open(struct master *m, const char *path, char *error, size_t error_len)
 }
 
 struct control *
-control_adopt(struct master *m, const char *path, int fd)
+control_adopt(struct master *m, control_run run, const char *path, int fd)
 {
 	struct control *c = calloc(1, sizeof(*c));
 
@@ -151,7 +152,7 @@ control_adopt(struct master *m, const char *path, int fd)
 	c->master = m;
 	c->path = path;
 	c->fd = fd;
-	clients_init(&c->clients, m);
+	clients_init(&c->clients, m, run);
 	return c;
 }
 

@@ -88,29 +88,6 @@ daemon_fail(int pipe_fd, const char *message)
 	close(pipe_fd);
 }
 
-static char *title_end; /* of argv[0] as it was */
-
-void
-daemon_init_title(int argc, char **argv, char **environment)
-{
-	/* Whatever the file is called; after an upgrade, older kernels name a
-	 * descriptor. For titles, before they keep a copy of the name. */
-	prctl(PR_SET_NAME, "chatd");
-	setprogname("chatd");
-	title_end = argv[0] + strlen(argv[0]);
-	setproctitle_init(argc, argv, environment);
-}
-
-void
-daemon_set_title(const char *title)
-{
-	setproctitle("%s", title);
-	/* libbsd marks a title that is shorter than argv[0] for old kernels;
-	 * newer ones show that mark to people. */
-	if (title_end != NULL && *title_end == '.')
-		*title_end = '\0';
-}
-
 /* Raises a limit to want if the system allows it; returns what it is. */
 static uint64_t
 limit_raise(__rlimit_resource_t which, uint64_t want)

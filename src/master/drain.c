@@ -1,7 +1,9 @@
 /* Draining: no new connections, and those that are there end one by one, so
  * that they come back elsewhere at a pace that elsewhere can bear. */
 #include "hub/stats.h"
-#include "process.h"
+#include "drain.h"
+#include "member.h"
+#include "private.h"
 
 void
 drain_set(struct master *m, uint32_t rate)
@@ -10,7 +12,7 @@ drain_set(struct master *m, uint32_t rate)
 		return;
 	m->drain_rate = rate;
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].ready) {
+		if (m->member[i].child.ready) {
 			member_owe(&m->member[i], OWED_DRAIN);
 			member_show(&m->member[i]);
 		}
@@ -22,7 +24,7 @@ drain_left(const struct master *m)
 	uint32_t n = 0;
 
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0)
+		if (m->member[i].child.pid != 0)
 			n += SHM_LOAD(m->hub.worker[i].connections);
 	return n;
 }

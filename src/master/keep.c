@@ -18,33 +18,36 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "hub/stats.h"
-#include "keeper/keeper.h"
-#include "master/daemon.h"
 #include "net/custody.h"
 #include "net/link.h"
-#include "process.h"
+#include "keep.h"
+#include "member.h"
+#include "private.h"
+#include "process/identity.h"
+#include "process/probe.h"
+#include "process/process.h"
 
 enum {
-	/* A keeper that is killed again and again, by somebody or by what is
-	 * wrong with it, must not keep the machine busy. */
-	KEEPER_BURST = 20,
-	KEEPER_BURST_MS = 10000,
-	KEEPER_WAIT_MS = 1000,
-	COMPLAIN_MS = 10000, /* the same of one keeper again after */
+	LIVELY_MS = 500, /* a keeper that has given no life sign for so long
+			  * is not relied on */
+	KEEPER_WAIT_MS = 1000, /* after one that could not be started */
+	COMPLAIN_MS = 10000,   /* the same of one keeper again after */
 	BEFORE_MS = 10000 /* until it is said that the next one is not filled */
 };
 
 /* Says that a keeper cannot be reached: it is tried ten times a second, and
  * said once in ten. Keeps errno. */
-static void __attribute__((format(printf, 2, 0)))
-keeper_complain(const struct member *w, const char *fmt, int error)
+static void
+keeper_complain(
+    const struct member *w, const char *before, const char *after, int error)
 {
 	static uint64_t again_ms[CONF_WORKERS_MAX];
 	uint64_t now = clock_ms();
 
 	if (now >= again_ms[w->slot]) {
 		again_ms[w->slot] = now + COMPLAIN_MS;
-		log_error(fmt, w->slot, strerror(error));
+		log_error("%skeeper %d%s: %s", before, w->slot, after,
+		    strerror(error));
 	}
 	errno = error;
 }
@@ -77,13 +80,12 @@ keeper_connect(const struct member *w, int control)
 		return -1;
 	}
 	if (custody_pair(fd) == -1) {
-		keeper_complain(w, "no link to keeper %d: %s", errno);
+		keeper_complain(w, "no link to ", "", errno);
 		return -1;
 	}
 	passed = custody_order(control, KEEPER_LINK, fd[0]) == 0;
 	if (!passed && !custody_is_gone(errno))
-		keeper_complain(
-		    w, "keeper %d cannot be told of its worker: %s", errno);
+		keeper_complain(w, "", " cannot be told of its worker", errno);
 	return connect_end(fd, passed);
 }
 
@@ -97,117 +99,63 @@ former_connect(const struct member *w)
 	if (custody_pair(fd) == -1)
 		return -1;
 	return connect_end(
-	    fd, link_send(w->former_link, MSG_GIVE_BACK, NULL, 0, fd[0]) == 0);
-}
-
-/* The child's way from the fork to keeper_main(). */
-static void __attribute__((noreturn))
-child_run(struct member *w, int control, pid_t parent, const sigset_t *mask)
-{
-	struct master *m = w->master;
-	char name[32];
-
-	snprintf(name, sizeof(name), "keeper %d", w->slot);
-	log_set_name(name);
-	daemon_set_title(name);
-	spawn_child_drop(m);
-	for (int i = 0; i < m->n_listeners; i++)
-		close(m->listener[i]);
-	if (identity_assume(&m->identity) == -1)
-		log_fatal("cannot become user %s: %s", m->identity.name,
-		    strerror(errno));
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
-		log_fatal("PR_SET_PDEATHSIG: %s", strerror(errno));
-	if (getppid() != parent)
-		_exit(0);
-	spawn_signals_reset(mask);
-	keeper_main(&m->hub, w->slot, w->keeper_number, control);
+	    fd, link_send(w->former.link, MSG_GIVE_BACK, NULL, 0, fd[0]) == 0);
 }
 
 /* Makes a slot's keeper. False if that has to be tried again. */
 static bool
 keeper_start(struct member *w)
 {
-	struct shm_worker *line = &w->master->hub.worker[w->slot];
-	pid_t parent = getpid(), pid;
-	sigset_t all, mask;
-	int link[2], saved;
+	struct master *m = w->master;
+	struct shm_worker *line = &m->hub.worker[w->slot];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) == -1) {
-		log_error("keeper %d: %s", w->slot, strerror(errno));
-		return false;
-	}
-	w->keeper_number = ++w->master->keeper_number;
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &mask);
-	if ((pid = fork()) == 0) {
-		close(link[0]);
-		child_run(w, link[1], parent, &mask);
-	}
-	saved = errno;
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	close(link[1]);
-	if (pid == -1) {
+	w->keeper.generation = m->keeper_number; /* no number comes twice */
+	if (child_spawn(&w->keeper, &m->nursery, NULL, master_clock_ms(m)) ==
+	    -1) {
 		log_error(
-		    "cannot start keeper %d: %s", w->slot, strerror(saved));
-		close(link[0]);
+		    "cannot start keeper %d: %s", w->slot, strerror(errno));
 		return false;
 	}
-	w->keeper_pid = pid;
+	m->keeper_number = w->keeper.generation;
 	w->keeper_wait_ms = 0;
-	w->keeper_link = link[0];
-	w->keeper_old = false;
+	w->keeper.ready = true; /* it need not say so: its link is read */
 	w->keeper_filled = w->keeper_linked = false;
-	watchdog_forget_keeper(&w->master->watchdog, w->slot);
-	SHM_STORE(line->keeper, (uint32_t)pid);
-	SHM_STORE(line->custody, w->keeper_number);
+	watchdog_forget_keeper(&m->watchdog, w->slot);
+	SHM_STORE(line->keeper, (uint32_t)w->keeper.pid);
+	SHM_STORE(line->custody, w->keeper.generation);
 	return true;
 }
 
 void
 keep_init(struct member *w)
 {
-	w->keeper_link = -1;
-}
-
-/* Gives up the link. */
-static void
-link_drop(struct member *w)
-{
-	if (w->keeper_link != -1)
-		close(w->keeper_link);
-	w->keeper_link = -1;
+	child_init(&w->keeper, child_kind_of(CHILD_KEEPER, 0), w->slot, -1);
+	w->before = w->former = w->keeper;
 }
 
 void
 keep_drop(struct member *w)
 {
-	link_drop(w);
-	if (w->before_pid != 0)
-		close(w->before_link);
-	w->before_pid = 0;
-	if (w->former_pid != 0)
-		close(w->former_link);
-	w->former_pid = 0;
+	child_unlink(&w->keeper);
+	child_unlink(&w->before);
+	w->before.pid = 0;
+	child_unlink(&w->former);
+	w->former.pid = 0;
 }
 
 /* Forgets a source besides the keeper. Returns its pid, 0: there was none. */
 static pid_t
 source_forget(struct member *w, enum keep_source source)
 {
-	pid_t pid = source == KEEP_FORMER ? w->former_pid
-	    : source == KEEP_BEFORE	  ? w->before_pid
-					  : 0;
+	struct child *c = source == KEEP_FORMER ? &w->former
+	    : source == KEEP_BEFORE		? &w->before
+						: NULL;
+	pid_t pid = c != NULL ? c->pid : 0;
 
 	if (pid == 0)
 		return 0;
-	if (source == KEEP_FORMER) {
-		close(w->former_link);
-		w->former_pid = 0;
-	} else {
-		close(w->before_link);
-		w->before_pid = 0;
-	}
+	child_unlink(c);
+	c->pid = 0;
 	return pid;
 }
 
@@ -227,11 +175,11 @@ source_pid(const struct member *w, enum keep_source source)
 {
 	switch (source) {
 	case KEEP_FORMER:
-		return w->former_pid;
+		return w->former.pid;
 	case KEEP_BEFORE:
-		return w->before_pid;
+		return w->before.pid;
 	case KEEP_KEEPER:
-		return w->keeper_pid;
+		return w->keeper.pid;
 	default:
 		return 0;
 	}
@@ -245,9 +193,9 @@ source_connect(const struct member *w, enum keep_source source)
 	case KEEP_FORMER:
 		return former_connect(w);
 	case KEEP_BEFORE:
-		return keeper_connect(w, w->before_link);
+		return keeper_connect(w, w->before.link);
 	case KEEP_KEEPER:
-		return keeper_connect(w, w->keeper_link);
+		return keeper_connect(w, w->keeper.link);
 	default:
 		errno = EINVAL;
 		return -1;
@@ -301,11 +249,11 @@ keep_takeover(struct member *w, struct keep_links *links)
 		return false;
 	/* Without a keeper there is nothing to be lost, but much to be lost
 	 * later: the timer goes on trying. */
-	if (w->keeper_pid == 0 && !keeper_start(w)) {
+	if (w->keeper.pid == 0 && !keeper_start(w)) {
 		w->keeper_wait_ms = master_clock_ms(w->master) + KEEPER_WAIT_MS;
 		return true;
 	}
-	links->custody = keeper_connect(w, w->keeper_link);
+	links->custody = keeper_connect(w, w->keeper.link);
 	w->keeper_linked = links->custody != -1;
 	w->keeper_filled = false;
 	if (w->keeper_linked || custody_is_gone(errno))
@@ -320,8 +268,8 @@ void
 keep_check(struct member *w)
 {
 	/* If it cannot be told it finds out by itself: it has no worker. */
-	if (w->keeper_pid != 0)
-		(void)custody_order(w->keeper_link, KEEPER_CHECK, -1);
+	if (w->keeper.pid != 0)
+		(void)custody_order(w->keeper.link, KEEPER_CHECK, -1);
 }
 
 /* Connects the keeper with the worker that lives; it is filled then. False: not
@@ -329,19 +277,19 @@ keep_check(struct member *w)
 static bool
 keeper_relink(struct member *w)
 {
-	const struct message_custody m = {w->keeper_number};
+	const struct message_custody m = {w->keeper.generation};
 	int fd;
 
 	/* A keeper has one link: while a worker takes over it may be that over
 	 * which this one gives back what it has. keep_ready() comes then. */
-	if (w->pid == 0 || !w->ready || w->keeper_linked)
+	if (w->child.pid == 0 || !w->child.ready || w->keeper_linked)
 		return true;
-	fd = keeper_connect(w, w->keeper_link);
+	fd = keeper_connect(w, w->keeper.link);
 	if (fd == -1)
 		return false;
 	w->keeper_filled = false;
 	w->keeper_linked =
-	    link_send(w->link, MSG_CUSTODY, &m, sizeof(m), fd) == 0;
+	    link_send(w->child.link, MSG_CUSTODY, &m, sizeof(m), fd) == 0;
 	if (!w->keeper_linked)
 		log_warn("worker %d cannot be told of its keeper: %s", w->slot,
 		    strerror(errno));
@@ -355,7 +303,7 @@ static void
 keeper_ensure(struct member *w)
 {
 	w->keeper_wait_ms = 0;
-	if ((w->keeper_pid == 0 && !keeper_start(w)) || !keeper_relink(w))
+	if ((w->keeper.pid == 0 && !keeper_start(w)) || !keeper_relink(w))
 		w->keeper_wait_ms = master_clock_ms(w->master) + KEEPER_WAIT_MS;
 }
 
@@ -369,15 +317,12 @@ keep_ready(struct member *w)
 void
 keep_renew(struct member *w)
 {
-	if (w->pid == 0 || !w->keeper_filled || w->before_pid != 0)
+	if (w->child.pid == 0 || !w->keeper_filled || w->before.pid != 0)
 		return; /* it has what nobody else has */
-	w->before_pid = w->keeper_pid;
-	w->before_link = w->keeper_link;
-	w->before_number = w->keeper_number;
-	w->before_old = w->keeper_old;
+	w->before = w->keeper;
 	w->before_ms = master_clock_ms(w->master);
-	w->keeper_pid = 0;
-	w->keeper_link = -1;
+	w->keeper.pid = 0;
+	w->keeper.link = -1;
 	w->keeper_linked = w->keeper_filled = false;
 	keeper_ensure(w);
 }
@@ -385,7 +330,7 @@ keep_renew(struct member *w)
 void
 keep_filled(struct member *w, uint32_t number)
 {
-	if (number != w->keeper_number || !w->keeper_linked)
+	if (number != w->keeper.generation || !w->keeper_linked)
 		return; /* that one is no more */
 	w->keeper_filled = true;
 	keep_source_end(w, KEEP_FORMER);
@@ -395,10 +340,10 @@ keep_filled(struct member *w, uint32_t number)
 void
 keep_unlinked(struct member *w, uint32_t number)
 {
-	if (number != w->keeper_number)
+	if (number != w->keeper.generation)
 		return;
 	w->keeper_linked = w->keeper_filled = false;
-	if (w->keeper_pid != 0)
+	if (w->keeper.pid != 0)
 		keeper_ensure(w);
 }
 
@@ -408,13 +353,13 @@ keep_problem(const struct member *w)
 	const struct shm_worker *line = &w->master->hub.worker[w->slot];
 	static char text[128];
 
-	if (w->keeper_pid == 0)
+	if (w->keeper.pid == 0)
 		snprintf(text, sizeof(text), "keeper %d is missing", w->slot);
 	else if (!w->keeper_filled || SHM_LOAD(line->unkept) != 0)
 		snprintf(text, sizeof(text),
 		    "keeper %d has only %u of %u connections", w->slot,
 		    SHM_LOAD(line->kept), SHM_LOAD(line->opened));
-	else if (w->before_pid != 0)
+	else if (w->before.pid != 0)
 		snprintf(
 		    text, sizeof(text), "keeper %d is being replaced", w->slot);
 	else if (watchdog_keeper_still_ms(&w->master->watchdog, w->slot) >=
@@ -439,15 +384,13 @@ before_return(struct member *w)
 {
 	struct shm_worker *line = &w->master->hub.worker[w->slot];
 
-	w->keeper_pid = w->before_pid;
-	w->keeper_link = w->before_link;
-	w->keeper_number = w->before_number;
-	w->keeper_old = w->before_old;
-	w->before_pid = 0;
+	w->keeper = w->before;
+	w->before.pid = 0;
+	w->before.link = -1;
 	w->keeper_linked = w->keeper_filled = false;
 	watchdog_forget_keeper(&w->master->watchdog, w->slot);
-	SHM_STORE(line->keeper, (uint32_t)w->keeper_pid);
-	SHM_STORE(line->custody, w->keeper_number);
+	SHM_STORE(line->keeper, (uint32_t)w->keeper.pid);
+	SHM_STORE(line->custody, w->keeper.generation);
 }
 
 /* Takes note of the keeper's death. */
@@ -456,41 +399,38 @@ keeper_gone(struct member *w)
 {
 	struct shm_worker *line = &w->master->hub.worker[w->slot];
 
-	w->keeper_pid = 0;
 	w->keeper_linked = w->keeper_filled = false;
 	SHM_STORE(line->custody, 0);
 	SHM_STORE(line->keeper, 0);
-	link_drop(w);
-	if (w->before_pid != 0)
+	if (w->before.pid != 0)
 		before_return(w);
 }
 
 bool
 keep_died(struct member *w, pid_t pid, int status)
 {
-	uint64_t now = master_clock_ms(w->master);
+	const bool leaving = w->master->phase >= PHASE_QUITTING;
+	const uint64_t now = master_clock_ms(w->master);
+	uint64_t wait_ms;
+	bool fault;
 
-	if (w->former_pid == pid || w->before_pid == pid) {
+	if (w->former.pid == pid || w->before.pid == pid) {
 		/* it is reaped: its pid may be another process's by now */
 		(void)source_forget(
-		    w, w->former_pid == pid ? KEEP_FORMER : KEEP_BEFORE);
+		    w, w->former.pid == pid ? KEEP_FORMER : KEEP_BEFORE);
 		return true;
 	}
-	if (w->keeper_pid != pid)
+	if (w->keeper.pid != pid)
 		return false;
+	wait_ms = child_died(&w->keeper, status, leaving, now, &fault);
 	keeper_gone(w);
-	if (w->master->phase >= PHASE_QUITTING)
+	if (leaving)
 		return true;
-	log_warn("keeper %d (pid %d) %s, replaced", w->slot, (int)pid,
-	    process_death(status));
-	if (now - w->keeper_burst_ms > KEEPER_BURST_MS) {
-		w->keeper_burst_ms = now;
-		w->keeper_deaths = 0;
-	}
-	if (++w->keeper_deaths > KEEPER_BURST)
-		w->keeper_wait_ms = now + KEEPER_WAIT_MS;
-	else
+	if (wait_ms == 0) {
+		policy_respawned(&w->keeper.policy, now);
 		keeper_ensure(w);
+	} else
+		w->keeper_wait_ms = now + wait_ms;
 	return true;
 }
 
@@ -498,7 +438,7 @@ keep_died(struct member *w, pid_t pid, int status)
 static void
 before_warn(struct member *w, uint64_t now)
 {
-	if (w->before_pid == 0 || now <= w->before_ms + BEFORE_MS)
+	if (w->before.pid == 0 || now <= w->before_ms + BEFORE_MS)
 		return;
 	w->before_ms = now;
 	log_warn("keeper %d still does not have everything: its predecessor "
@@ -512,22 +452,23 @@ before_warn(struct member *w, uint64_t now)
 static void
 giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
 {
-	static const char *const name[] = {
-	    [KEEP_FORMER] = "worker %d (pid %d) has retired and %s",
-	    [KEEP_BEFORE] = "keeper %d (pid %d) is to be replaced and %s"};
+	const bool former = source == KEEP_FORMER;
+	const char *name = former ? "worker" : "keeper";
+	const char *state = former ? "has retired" : "is to be replaced";
 	pid_t pid = source_pid(w, source);
-	struct watchdog_probe probe;
+	struct probe probe;
 
 	if (pid == 0 || waited_ms < WATCHDOG_CONTINUE_MS)
 		return;
 	if (waited_ms >= WATCHDOG_TAKEOVER_MAX_MS) {
-		log_warn(name[source], w->slot, (int)pid,
-		    "does not give its connections back: killed");
+		log_warn("%s %d (pid %d) %s and does not give its connections "
+			 "back: killed",
+		    name, w->slot, (int)pid, state);
 		keep_source_end(w, source);
 	} else if (probe_process(pid, &probe) && probe.state == 'T') {
-		log_warn(name[source], w->slot, (int)pid,
-		    "was stopped while the next worker waits for it: "
-		    "continued");
+		log_warn("%s %d (pid %d) %s and was stopped while the next "
+			 "worker waits for it: continued",
+		    name, w->slot, (int)pid, state);
 		kill(pid, SIGCONT);
 	}
 }
@@ -537,13 +478,13 @@ giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
 static void
 givers_time(struct member *w, uint64_t now)
 {
-	uint64_t since = w->pid != 0 ? w->started_ms : w->clean_ms;
+	uint64_t since = w->child.pid != 0 ? w->child.started_ms : w->clean_ms;
 
-	if (w->pid != 0 ? w->ready : w->cleaner == -1)
+	if (w->child.pid != 0 ? w->child.ready : w->cleaner == -1)
 		return;
 	/* begun just now, its time may be later than what is now */
 	if (now > since)
-		giver_judge(w, w->former_pid != 0 ? KEEP_FORMER : KEEP_BEFORE,
+		giver_judge(w, w->former.pid != 0 ? KEEP_FORMER : KEEP_BEFORE,
 		    now - since);
 }
 
@@ -560,18 +501,19 @@ void
 keep_judged(struct member *w, const struct watchdog_verdict *v)
 {
 	const unsigned long long ms = v->still_ms;
+	char why[64];
 
-	if (w->keeper_pid == 0)
+	if (w->keeper.pid == 0)
 		return;
 	if (v->action == WATCHDOG_CONTINUE) {
 		log_warn("keeper %d (pid %d) was stopped for %llu ms while the "
 			 "next worker waits for it: continued",
-		    w->slot, (int)w->keeper_pid, ms);
-		kill(w->keeper_pid, SIGCONT);
+		    w->slot, (int)w->keeper.pid, ms);
+		kill(w->keeper.pid, SIGCONT);
 		return;
 	}
-	if (process_kill(w->keeper_pid, "a keeper that hung") == 0)
-		log_warn("keeper %d hung for %llu ms, killed", w->slot, ms);
+	snprintf(why, sizeof(why), "hung for %llu ms", ms);
+	(void)child_kill(&w->keeper, why);
 }
 
 void
@@ -579,17 +521,17 @@ keep_leave(struct member *w)
 {
 	keep_source_end(w, KEEP_FORMER);
 	keep_source_end(w, KEEP_BEFORE);
-	(void)process_kill(w->keeper_pid, "the keeper of a slot that has left");
-	link_drop(w);
-	w->keeper_pid = 0;
+	(void)process_kill(w->keeper.pid, "the keeper of a slot that has left");
+	child_unlink(&w->keeper);
+	w->keeper.pid = 0;
 }
 
 void
 keep_end(struct member *w, uint64_t limit_ms)
 {
-	process_end(w->former_pid, "a worker that had retired", limit_ms);
-	process_end(w->before_pid, "a former keeper", limit_ms);
-	process_end(w->keeper_pid, "a keeper", limit_ms);
+	process_end(w->former.pid, "a worker that had retired", limit_ms);
+	process_end(w->before.pid, "a former keeper", limit_ms);
+	process_end(w->keeper.pid, "a keeper", limit_ms);
 	keep_drop(w);
-	w->keeper_pid = 0;
+	w->keeper.pid = 0;
 }

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -27,8 +26,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "logger/logger.h"
-#include "master/daemon.h"
-#include "process.h"
+#include "base/title.h"
+#include "log_child.h"
+#include "private.h"
+#include "process/identity.h"
+#include "process/process.h"
+#include "process/spawn.h"
 
 enum {
 	/* Larger: longer bursts and pauses of the log process lose no line;
@@ -149,16 +152,9 @@ sinks_open(const struct master *m, struct sink *sink, struct sink *other,
 		    .is_file = kind == LOG_TO_FILE};
 }
 
-/* SIGALRM when the master dies; true: it has died already. */
-static bool
-is_orphan(pid_t parent)
-{
-	return prctl(PR_SET_PDEATHSIG, SIGALRM) == -1 || getppid() != parent;
-}
-
 /* The child's way from the fork to logger_main(). Signals are blocked. */
 static void __attribute__((noreturn))
-child_run(struct master *m, int control, pid_t parent, const sigset_t *mask)
+child_run(struct master *m, int control, const struct spawn *s)
 {
 	static struct sink sink, other;
 	static struct log_report report;
@@ -169,21 +165,21 @@ child_run(struct master *m, int control, pid_t parent, const sigset_t *mask)
 	    .buffer = buffer_map(m->log.buffer)};
 
 	report.good = true;
-	daemon_set_title("log");
+	title_set("log");
 	descriptors_shed(m->log.lines[0], control);
 	log_send_to(-1);
 	if (m->hub.base != NULL)
 		munmap(m->hub.base, m->hub.size);
-	spawn_signals_reset(mask);
+	spawn_signals(&s->mask);
 	signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error */
-	if (is_orphan(parent))
+	if (!spawn_tie(s, SIGALRM))
 		_exit(0);
 	sinks_open(m, &sink, &other, &report);
 	/* the change of user undoes the signal at the master's death */
 	if (identity_assume(&m->identity) == -1)
 		report_fail(&report, "cannot become user %s: %s",
 		    m->identity.name, strerror(errno));
-	else if (is_orphan(parent))
+	else if (!spawn_tie(s, SIGALRM))
 		_exit(0);
 	if (send(CONTROL_FD, &report, sizeof(report), MSG_NOSIGNAL) == -1)
 		_exit(1);
@@ -194,24 +190,20 @@ child_run(struct master *m, int control, pid_t parent, const sigset_t *mask)
 static int
 child_start(struct master *m)
 {
-	pid_t parent = getpid(), pid;
-	sigset_t all, mask;
+	struct spawn s;
 	int control[2], saved;
+	pid_t pid;
 
 	m->log.again_ms = clock_ms() + AGAIN_MS;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) ==
 	    -1)
 		return -1;
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &mask);
-	if ((pid = fork()) == 0) {
+	if ((pid = spawn_fork(&s)) == 0) {
 		close(control[0]);
-		child_run(m, control[1], parent, &mask);
+		child_run(m, control[1], &s);
 	}
 	saved = errno;
-	sigprocmask(SIG_SETMASK, &mask, NULL);
 	close(control[1]);
-	errno = saved;
 	if (pid == -1) {
 		close(control[0]);
 		errno = saved;

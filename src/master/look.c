@@ -13,7 +13,8 @@
 
 enum {
 	LOOK_WARNING, /* as a piece's error */
-	LOOK_FAULT
+	LOOK_FAULT,   /* it stops a start by itself, too */
+	LOOK_UNMET    /* it would not, but must */
 };
 
 /* The findings of one look. */
@@ -47,14 +48,14 @@ look_find(struct look *l, int level, const char *key, const char *fmt, ...)
 
 /* Looks for a folder. */
 static void
-look_folder(struct look *l, const char *key, const char *path)
+look_folder(struct look *l, int level, const char *key, const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) == -1)
-		look_find(l, LOOK_FAULT, key, "%s: %s", path, strerror(errno));
+		look_find(l, level, key, "%s: %s", path, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
-		look_find(l, LOOK_FAULT, key, "%s is not a folder", path);
+		look_find(l, level, key, "%s is not a folder", path);
 }
 
 /* Looks for the folder of a file that chatd makes. */
@@ -66,7 +67,7 @@ look_parent(struct look *l, const char *key, const char *path)
 
 	if (slash != NULL && slash != folder) {
 		*slash = '\0';
-		look_folder(l, key, folder);
+		look_folder(l, LOOK_FAULT, key, folder);
 	}
 	free(folder);
 }
@@ -136,7 +137,7 @@ look_at(const struct conf *c, struct bundle *b)
 	struct look l = {.conf = c, .bundle = b};
 
 	if (c->webroot != NULL)
-		look_folder(&l, "webroot", c->webroot);
+		look_folder(&l, LOOK_UNMET, "webroot", c->webroot);
 	if (c->log_file != NULL)
 		look_log_file(&l, c->log_file);
 	if (c->control != NULL)
@@ -166,6 +167,20 @@ look_log(const struct bundle *b)
 	for (int i = 0; look_get(b, i, &p); i++)
 		if (p.error == LOOK_WARNING)
 			log_warn("%.*s", (int)p.len, p.bytes);
+}
+
+bool
+look_print_unmet(const struct bundle *b)
+{
+	struct bundle_piece p;
+	bool any = false;
+
+	for (int i = 0; look_get(b, i, &p); i++)
+		if (p.error == LOOK_UNMET) {
+			fprintf(stderr, "%.*s\n", (int)p.len, p.bytes);
+			any = true;
+		}
+	return any;
 }
 
 bool

@@ -14,7 +14,11 @@
  * for a disk. */
 void look_at(const struct conf *c, struct bundle *b);
 
-/* Logs the warnings; faults stop a start by themselves. */
+/* Prints the faults that nothing else would stop a start for, a line each.
+ * Returns whether there is one. */
+bool look_print_unmet(const struct bundle *b);
+
+/* Logs the warnings. */
 void look_log(const struct bundle *b);
 
 /* Prints warnings and faults, a line each. Returns whether there is no fault.

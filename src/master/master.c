@@ -1,5 +1,3 @@
-#include "master/master.h"
-
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
@@ -12,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/framing.h"
 #include "codec/message.h"
 #include "hub/journal.h"
 #include "hub/stats.h"
@@ -19,284 +18,31 @@
 #include "master/daemon.h"
 #include "master/notify.h"
 #include "net/loop.h"
-#include "process.h"
+#include "keep.h"
+#include "log_child.h"
+#include "master/fdstore.h"
+#include "member.h"
+#include "order.h"
+#include "page.h"
+#include "others.h"
+#include "private.h"
+#include "ready.h"
+#include "process/probe.h"
+#include "reload.h"
+#include "renew.h"
+#include "resize.h"
+#include "spawn.h"
+#include "upgrade.h"
+#include "writes.h"
 
 static const int signals[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
 enum {
+	LEFT_MS = 500,	   /* after that, for those to die */
+	CHILDREN_MS = 300, /* to reap what is killed at the very end */
 	N_SIGNALS = sizeof(signals) / sizeof(signals[0]),
 	STOOD_MS = 1000 /* a look that late is worth a line in the log */
 };
-
-/* Tells the service manager, if there is one. */
-static void
-notify(const char *state)
-{
-	if (notify_send(state) == -1)
-		log_warn("service manager not told: %s", strerror(errno));
-}
-
-/* Puts down why the master ends with status 1, and ends it. */
-void
-master_fail(struct master *m, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (m->status != 0)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(m->failure, sizeof(m->failure), fmt, ap);
-	va_end(ap);
-	m->status = 1;
-	log_error("%s", m->failure);
-	master_stop(m);
-}
-
-uint64_t
-master_clock_ms(const struct master *m)
-{
-	return watchdog_clock_ms(&m->watchdog, clock_ms());
-}
-
-/* The workers that serve, or are just taking over from one that did, as a
- * presence mask. */
-uint64_t
-master_mask(const struct master *m)
-{
-	uint64_t mask = 0;
-
-	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0 || m->member[i].unclean)
-			mask |= 1ull << i;
-	return mask;
-}
-
-/* The lowest worker that can be asked to do something: one that ticks if
- * there is any. */
-int
-master_lowest(const struct master *m)
-{
-	int lowest = -1;
-
-	for (int i = m->n_workers - 1; i >= 0; i--)
-		if (m->member[i].ready && !m->member[i].killed &&
-		    (lowest == -1 || watchdog_is_lively(&m->watchdog, i)))
-			lowest = i;
-	return lowest;
-}
-
-/* Gives up the listeners: nobody connects to those who leave. */
-void
-master_close_listeners(struct master *m)
-{
-	for (int i = 0; i < m->n_listeners; i++)
-		close(m->listener[i]);
-	m->n_listeners = 0;
-}
-
-/* Forks at the start, a few at a time. */
-static void
-start_more(struct master *m)
-{
-	int starting = 0;
-
-	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0 && !m->member[i].ready)
-			starting++;
-	for (int i = 0; i < m->n_workers && starting < STARTING_MAX &&
-	     m->phase == PHASE_STARTING;
-	     i++)
-		if (m->member[i].pid == 0 && m->member[i].generation == 0 &&
-		    m->member[i].respawn_ms == 0) {
-			spawn_worker(&m->member[i]);
-			starting++;
-		}
-}
-
-/* Says that clients can come, and where to: the first address, as it is typed
- * into a browser. */
-static void
-ready_log(const struct master *m)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-	char name[LISTENER_TEXT];
-	const char *port;
-	bool any;
-
-	if (m->n_listeners == 0 ||
-	    getsockname(m->listener[0], (struct sockaddr *)&sa, &len) == -1) {
-		log_info("ready");
-		return;
-	}
-	listener_name((struct sockaddr *)&sa, name);
-	any =
-	    strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
-	port = strrchr(name, ':');
-	log_info("ready: page http://%s%s/, clients ws://%s%s/ws",
-	    any ? "localhost" : name, any ? port : "", any ? "localhost" : name,
-	    any ? port : "");
-}
-
-/* All workers are ready: from now on a connection succeeds. */
-static void
-serve(struct master *m)
-{
-	for (int i = 0; i < m->n_listeners; i++)
-		if (listener_listen(m->listener[i]) == -1) {
-			master_fail(m, "cannot listen: %s", strerror(errno));
-			return;
-		}
-	m->phase = PHASE_RUNNING;
-	for (int i = 0; i < m->n_workers; i++)
-		member_owe(&m->member[i], OWED_START);
-	if (m->ready_pipe != -1)
-		daemon_ready(m->ready_pipe);
-	m->ready_pipe = -1;
-	store_put(m);
-	boot_log_room(m);
-	writes_tell(m, true);
-	ready_log(m);
-	notify("READY=1\nSTATUS=serving");
-}
-
-/* Sees whether the master can go on to its next phase. */
-void
-master_check(struct master *m)
-{
-	if (m->phase == PHASE_STARTING) {
-		for (int i = 0; i < m->n_workers; i++)
-			if (!m->member[i].ready) {
-				start_more(m);
-				return;
-			}
-		serve(m);
-	} else if (m->phase >= PHASE_QUITTING) {
-		for (int i = 0; i < m->n_workers; i++)
-			if (m->member[i].pid != 0)
-				return;
-		m->done = true;
-		event_base_loopbreak(m->base);
-	}
-}
-
-/* Has all workers leave: at once, or when their clients have left. */
-static void
-leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
-{
-	upgrade_end(m); /* the new program would not know of it */
-	if (m->phase < PHASE_QUITTING) {
-		master_close_listeners(m);
-		notify("STOPPING=1");
-	}
-	m->phase = phase;
-	m->deadline_ms = master_clock_ms(m) + limit_ms;
-	for (int i = 0; i < m->n_workers; i++) {
-		struct member *w = &m->member[i];
-
-		w->respawn_ms = 0;
-		if (w->renew_ms != 0)
-			renew_refuse(w, "chatd is leaving");
-		SHM_STORE(m->hub.worker[i].state,
-		    w->pid != 0 ? WORKER_STOPPING : WORKER_STOPPED);
-		member_owe(w, owed);
-	}
-	master_check(m);
-}
-
-/* Stops: TERM, INT, `chatctl stop`. */
-void
-master_stop(struct master *m)
-{
-	if (m->phase == PHASE_STOPPING)
-		return;
-	log_info("stopping");
-	leave(m, PHASE_STOPPING, OWED_STOP, STOP_MS);
-}
-
-/* Takes no more clients, and stops when the last has left: QUIT. */
-static void
-quit(struct master *m)
-{
-	if (m->phase >= PHASE_QUITTING)
-		return;
-	log_info("leaving when the last client has left, at most %llu s",
-	    (unsigned long long)m->live.drain_ms / 1000);
-	store_leave();
-	leave(m, PHASE_QUITTING, OWED_QUIT, m->live.drain_ms + QUIT_GRACE_MS);
-}
-
-/* Gives all workers the settings as they are now. */
-static void
-live_spread(struct master *m)
-{
-	log_set_verbose(m->live.verbose != 0);
-	for (int i = 0; i < m->n_workers; i++)
-		member_owe(&m->member[i], OWED_CONF);
-}
-
-/* Has all workers go by other settings. */
-void
-master_set_live(struct master *m, const struct conf_live *live)
-{
-	m->live = *live;
-	live_spread(m);
-}
-
-/* Changes the log level until the next reload. */
-void
-master_set_verbose(struct master *m, bool on)
-{
-	m->live.verbose = on;
-	live_spread(m);
-}
-
-bool
-master_live_fits(const struct master *m, const struct conf_live *live,
-    char *error, size_t error_len)
-{
-	uint64_t journal = m->hub.journal_size / JOURNAL_SHARE, most;
-
-	if (live->queue_bytes > m->conf->output_bytes) {
-		snprintf(error, error_len,
-		    "queue %u is above %llu, which is output-memory: more "
-		    "needs a restart with a larger one\n",
-		    live->queue_bytes,
-		    (unsigned long long)m->conf->output_bytes);
-		return false;
-	}
-	if (journal_entry_bytes(UINT8_MAX, live->message_size) <= journal &&
-	    live->message_size <= m->conf->input_bytes &&
-	    live->message_size <= m->conf->output_bytes / CONF_OUTPUT_MESSAGES)
-		return true;
-	most = journal - journal_entry_bytes(UINT8_MAX, 0);
-	if (most > m->conf->input_bytes)
-		most = m->conf->input_bytes;
-	if (most > m->conf->output_bytes / CONF_OUTPUT_MESSAGES)
-		most = m->conf->output_bytes / CONF_OUTPUT_MESSAGES;
-	snprintf(error, error_len,
-	    "message-size %u is above %llu: more needs a restart with a "
-	    "larger journal, input-memory or output-memory\n",
-	    live->message_size, (unsigned long long)most);
-	return false;
-}
-
-/* Says who may come in. */
-void
-master_log_access(const struct master *m)
-{
-	if (m->live.insecure)
-		log_info("insecure: anybody may connect under any name%s",
-		    m->live.insecure_public
-			? ", from anywhere"
-			: "; pages under other names than this machine's and "
-			  "those of `host` may not");
-	else
-		log_info("secure: who connects shows a token%s",
-		    m->live.token_key[0] == '\0'
-			? ", and there is no token-key to judge one"
-			: "");
-}
 
 /* Reaps whoever has died. */
 void
@@ -307,10 +53,11 @@ master_reap(struct master *m)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (upgrade_died(m, pid, status) || reload_died(m, pid) ||
-		    log_child_died(m, pid, status))
+		    log_child_died(m, pid, status) ||
+		    others_died(m, pid, status))
 			continue;
 		for (int i = 0; i < m->n_workers; i++)
-			if (m->member[i].pid == pid) {
+			if (m->member[i].child.pid == pid) {
 				member_died(&m->member[i], status);
 				break;
 			} else if (keep_died(&m->member[i], pid, status))
@@ -335,7 +82,7 @@ signal_cb(int sig, short what, void *arg)
 		break;
 	case SIGQUIT:
 		master_reap(m);
-		quit(m);
+		master_quit(m);
 		break;
 	case SIGHUP:
 		reload_begin(m, NULL); /* logs what is wrong */
@@ -354,12 +101,14 @@ signal_cb(int sig, short what, void *arg)
 
 /* For the watchdog. */
 static bool
-watch_probe(void *arg, bool keeper, int slot, struct watchdog_probe *probe)
+watch_probe(void *arg, bool keeper, int slot, struct probe *probe)
 {
 	const struct master *m = arg;
 	const struct member *w = &m->member[slot];
 
-	return probe_process(keeper ? w->keeper_pid : w->pid, probe);
+	if (slot >= SHM_WORKERS)
+		return probe_process(m->other[slot - SHM_WORKERS].pid, probe);
+	return probe_process(keeper ? w->keeper.pid : w->child.pid, probe);
 }
 
 /* Whether a slot's keeper is needed, or will be in a moment: its worker is
@@ -367,7 +116,8 @@ watch_probe(void *arg, bool keeper, int slot, struct watchdog_probe *probe)
 static bool
 watch_changes(const struct member *w)
 {
-	return w->pid == 0 || !w->ready || w->killed || w->retire_ms != 0;
+	return w->child.pid == 0 || !w->child.ready || w->child.killed ||
+	    w->retire_ms != 0;
 }
 
 /* Says what the watchdog is to look at. */
@@ -381,14 +131,33 @@ watch_scene(const struct master *m)
 		const uint64_t bit = 1ull << i;
 
 		w = &m->member[i];
-		s.workers |= w->pid != 0 && !w->killed ? bit : 0;
-		s.starting |= w->ready ? 0 : bit;
+		s.workers |= w->child.pid != 0 && !w->child.killed ? bit : 0;
+		s.starting |= w->child.ready ? 0 : bit;
 		/* at the end keepers are not needed, nor replaced */
-		if (m->phase < PHASE_QUITTING && w->keeper_pid != 0)
+		if (m->phase < PHASE_QUITTING && w->keeper.pid != 0)
 			s.keepers |= bit;
 		s.changing |= watch_changes(w) ? bit : 0;
 	}
+	s.others = others_lively(m);
+	s.others_starting = others_starting(m);
+	for (int i = 0; i < m->n_others; i++)
+		s.other[i] = m->other[i].line;
 	return s;
+}
+
+/* Kills the process of a line that hangs. */
+static void
+watch_kill(struct master *m, const struct watchdog_verdict *v)
+{
+	char why[64];
+
+	snprintf(why, sizeof(why), "hung for %llu ms%s",
+	    (unsigned long long)v->still_ms,
+	    v->has_lock ? " with the mutex" : "");
+	(void)child_kill(v->slot < SHM_WORKERS
+		? &m->member[v->slot].child
+		: &m->other[v->slot - SHM_WORKERS],
+	    why);
 }
 
 /* Has the watchdog look, and does what it says. */
@@ -404,14 +173,10 @@ watch(struct master *m)
 			 "not held against workers and keepers",
 		    (unsigned long long)m->watchdog.late_ms);
 	for (int i = 0; i < n; i++) {
-		struct member *w = &m->member[v[i].slot];
-
 		if (v[i].keeper)
-			keep_judged(w, &v[i]);
+			keep_judged(&m->member[v[i].slot], &v[i]);
 		else
-			member_kill(w, "hung for %llu ms%s",
-			    (unsigned long long)v[i].still_ms,
-			    v[i].has_lock ? " with the mutex" : "");
+			watch_kill(m, &v[i]);
 	}
 }
 
@@ -425,10 +190,10 @@ late_end(struct master *m, uint64_t now)
 	if (now < m->deadline_ms + LEFT_MS || m->done)
 		return;
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0)
+		if (m->member[i].child.pid != 0)
 			log_error("worker %d (pid %d) does not end: left "
 				  "behind",
-			    i, (int)m->member[i].pid);
+			    i, (int)m->member[i].child.pid);
 	m->status = 1;
 	m->done = true;
 	event_base_loopbreak(m->base);
@@ -452,6 +217,7 @@ timer_cb(int fd, short what, void *arg)
 	rebalance_time(m, now);
 	order_time(m);
 	upgrade_time(m, now);
+	others_time(m, now);
 	log_child_time(m, now);
 	log_more();
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
@@ -509,6 +275,7 @@ deinit(struct master *m)
 	if (m->control != NULL)
 		control_close(m->control);
 	order_drop(m);
+	others_end(m, limit_ms);
 	for (int i = 0; i < m->n_workers; i++)
 		member_deinit(&m->member[i]);
 	for (int i = 0; i < m->n_workers; i++)
@@ -524,34 +291,27 @@ deinit(struct master *m)
 	free(m);
 }
 
-int
-master_run(const struct options *options, struct conf *conf,
-    const struct bundle *bundle, const char *stuck)
+struct master *
+master_new(const struct options *options, struct conf *conf)
 {
 	struct master *m = calloc(1, sizeof(*m));
 
-	if (m == NULL) {
-		conf_free(conf);
-		log_error("no memory");
-		return 1;
-	}
+	if (m == NULL)
+		return NULL;
 	TAILQ_INIT(&m->orders);
 	m->options = options;
 	m->conf = conf;
 	conf_access_settle(conf, conf);
 	m->live = conf->live;
 	m->ready_pipe = m->pidfile.fd = m->page = m->bundle = -1;
+	m->nursery.pages = m->nursery.log = -1;
 	log_child_init(m);
 	m->started_ms = clock_ms();
 	m->n_workers = m->wanted = conf->workers;
 	for (int i = 0; i < m->n_workers; i++)
 		member_init(&m->member[i], m, i);
 	watchdog_init(&m->watchdog, 0, m->started_ms);
-	if (boot(m, bundle, stuck, m->failure, sizeof(m->failure)) == -1) {
-		m->status = 1;
-		log_error("%s", m->failure);
-	}
-	return master_loop(m);
+	return m;
 }
 
 int

@@ -13,13 +13,25 @@
 #include "hub/stats.h"
 #include "master/report.h"
 #include "net/link.h"
-#include "process.h"
+#include "accuse.h"
+#include "clean.h"
+#include "keep.h"
+#include "member.h"
+#include "order.h"
+#include "private.h"
+#include "process/process.h"
+#include "renew.h"
+#include "resize.h"
+#include "spawn.h"
+#include "writes.h"
+
+enum { START_FAILURES = 3 }; /* before the first readiness: give up */
 
 /* A worker's line in shared memory. */
-static struct shm_worker *
+static struct shm_line *
 line_of(const struct member *w)
 {
-	return &w->master->hub.worker[w->slot];
+	return &w->master->hub.line[w->slot];
 }
 
 /* Prepares a slot that has no process yet. */
@@ -29,98 +41,27 @@ member_init(struct member *w, struct master *m, int slot)
 	memset(w, 0, sizeof(*w));
 	w->master = m;
 	w->slot = slot;
-	w->link = -1;
+	child_init(&w->child, child_kind_of(CHILD_WORKER, 0), slot, slot);
+	w->child.line = m->hub.base != NULL ? line_of(w) : NULL;
 	w->cleaner = -1;
 	keep_init(w);
+}
+
+/* Listens no more. */
+static void
+event_drop(struct member *w)
+{
+	if (w->event != NULL)
+		event_free(w->event);
+	w->event = NULL;
 }
 
 /* Gives up the link. */
 void
 member_deinit(struct member *w)
 {
-	if (w->event != NULL)
-		event_free(w->event);
-	w->event = NULL;
-	if (w->link != -1)
-		close(w->link);
-	w->link = -1;
-}
-
-/* Kills a worker that has to go, and says why. */
-void
-member_kill(struct member *w, const char *fmt, ...)
-{
-	char why[128], name[192];
-	va_list ap;
-
-	if (w->pid == 0 || w->killed)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	snprintf(name, sizeof(name), "worker %d, which %s,", w->slot, why);
-	if (process_kill(w->pid, name) == -1)
-		return; /* and is asked for again */
-	log_warn("worker %d %s, killed", w->slot, why);
-	w->killed = true;
-}
-
-/* Sends a message now or not at all. Returns 0, or -1 and errno. */
-int
-member_send(struct member *w, uint32_t type, const void *payload, size_t len)
-{
-	if (w->link == -1) {
-		errno = EPIPE;
-		return -1;
-	}
-	if (link_send(w->link, type, payload, len, -1) == 0)
-		return 0;
-	log_warn("worker %d does not take a message: %s not sent: %s", w->slot,
-	    message_name((int)type), strerror(errno));
-	return -1;
-}
-
-/* Sends what is owed, as far as the link takes it. */
-static void
-owed_send(struct member *w)
-{
-	static const uint32_t type[] = {MSG_CONF, MSG_DRAIN, MSG_START,
-	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE};
-	const struct master *m = w->master;
-	const struct message_drain drain = {
-	    m->drain_rate * 1000 / (uint32_t)m->n_workers};
-	static char conf[CONF_LIVE_MAX];
-	const void *payload;
-	size_t len;
-
-	for (size_t i = 0; i < sizeof(type) / sizeof(type[0]); i++) {
-		if ((w->owed & 1u << i) == 0 ||
-		    (type[i] == MSG_PAGE && m->page == -1))
-			continue;
-		payload = NULL;
-		len = 0;
-		if (type[i] == MSG_CONF) {
-			payload = conf;
-			len = conf_live_write(&m->live, conf);
-		} else if (type[i] == MSG_DRAIN) {
-			payload = &drain;
-			len = sizeof(drain);
-		}
-		if (link_send(w->link, type[i], payload, len,
-			type[i] == MSG_PAGE ? m->page : -1) == -1)
-			return; /* full: later; gone: it does not matter */
-		w->owed &= ~(1u << i);
-	}
-}
-
-/* Owes a worker a message that must not get lost. */
-void
-member_owe(struct member *w, unsigned what)
-{
-	if (w->link == -1)
-		return;
-	w->owed |= what;
-	owed_send(w);
+	event_drop(w);
+	child_unlink(&w->child);
 }
 
 /* Shows how a ready worker stands. */
@@ -148,9 +89,10 @@ static bool
 end_give(struct member *to, const struct member *peer, int fd)
 {
 	const struct message_link link = {
-	    .peer = (uint32_t)peer->slot, .generation = peer->generation};
+	    .peer = (uint32_t)peer->slot, .generation = peer->child.generation};
 
-	return link_send(to->link, MSG_LINK, &link, sizeof(link), fd) == 0;
+	return link_send(to->child.link, MSG_LINK, &link, sizeof(link), fd) ==
+	    0;
 }
 
 /* Connects two workers; false: not now. */
@@ -194,10 +136,10 @@ links_time(struct member *w)
 {
 	struct member *peer = w->master->member;
 
-	if (!w->ready)
+	if (!w->child.ready)
 		return;
 	for (int i = 0; i < CONF_WORKERS_MAX && w->unlinked >> i != 0; i++)
-		if ((w->unlinked >> i & 1) != 0 && peer[i].ready)
+		if ((w->unlinked >> i & 1) != 0 && peer[i].child.ready)
 			members_connect(w, &peer[i]);
 		else
 			w->unlinked &= ~(1ull << i);
@@ -210,20 +152,22 @@ hello_handle(struct member *w, const struct message_hello *hello)
 	struct master *m = w->master;
 
 	if (hello->worker != (uint32_t)w->slot ||
-	    hello->generation != w->generation || w->ready) {
-		complain(w, w->ready ? "HELLO again" : "HELLO of another");
+	    hello->generation != w->child.generation || w->child.ready) {
+		complain(
+		    w, w->child.ready ? "HELLO again" : "HELLO of another");
 		return;
 	}
-	w->ready = true;
+	w->child.ready = true;
 	w->unclean = false;
 	keep_ready(w);
 	renew_ready(w);
-	policy_ready(&w->policy);
+	policy_ready(&w->child.policy);
 	watchdog_forget(&m->watchdog, w->slot);
 	member_show(w);
-	log_debug("worker %d (pid %d) is initialised", w->slot, (int)w->pid);
+	log_debug(
+	    "worker %d (pid %d) is initialised", w->slot, (int)w->child.pid);
 	for (int i = 0; i < m->n_workers; i++)
-		if (i != w->slot && m->member[i].ready)
+		if (i != w->slot && m->member[i].child.ready)
 			members_connect(w, &m->member[i]);
 	if (m->drain_rate != 0)
 		member_owe(w, OWED_DRAIN);
@@ -240,8 +184,8 @@ hello_handle(struct member *w, const struct message_hello *hello)
 static void
 member_left(struct member *w)
 {
-	w->pid = 0;
-	w->ready = false;
+	w->child.pid = 0;
+	w->child.ready = false;
 	w->unclean = true;
 	w->retire_ms = 0;
 	w->keeper_linked = false;
@@ -258,15 +202,15 @@ member_retired(struct member *w)
 {
 	struct master *m = w->master;
 
-	if (w->retire_ms == 0 || w->former_pid != 0) {
+	if (w->retire_ms == 0 || w->former.pid != 0) {
 		complain(w, "RETIRED without having been told to");
 		return;
 	}
-	log_info("worker %d (pid %d) retired, %s", w->slot, (int)w->pid,
+	log_info("worker %d (pid %d) retired, %s", w->slot, (int)w->child.pid,
 	    w->course == COURSE_STAYS ? "replaced" : "none follows");
-	w->former_pid = w->pid;
-	w->former_link = w->link;
-	w->link = -1;
+	w->former.pid = w->child.pid;
+	w->former.link = w->child.link;
+	w->child.link = -1;
 	/* the next one has as long to get ready as this one had to wait */
 	if (w->renew_ms != 0)
 		w->renew_ms = master_clock_ms(m);
@@ -343,16 +287,16 @@ member_read_cb(int fd, short what, void *arg)
 
 	if (n == -1) {
 		/* Its death follows, or it has gone wrong: see member_time. */
-		w->eof_ms = master_clock_ms(w->master);
+		w->child.eof_ms = master_clock_ms(w->master);
 		event_del(w->event);
 		return;
 	}
 	for (int i = 0; i < n; i++)
-		if (w->link == fd)
+		if (w->child.link == fd)
 			datagram_handle(w, &d[i]);
 		else if (d[i].fd != -1)
 			close(d[i].fd);
-	if (w->link != fd)
+	if (w->child.link != fd)
 		return; /* it has retired */
 	w->budget -= (uint32_t)n < w->budget ? (uint32_t)n : w->budget;
 	if (w->budget == 0) {
@@ -363,64 +307,32 @@ member_read_cb(int fd, short what, void *arg)
 
 /* A process was forked for this slot. */
 void
-member_born(struct member *w, pid_t pid, int link)
+member_born(struct member *w)
 {
-	w->pid = pid;
-	w->ready = false;
-	w->link = link;
 	w->budget = LINK_BUDGET;
 	accuse_born(w);
 	w->owed = 0;
 	w->unlinked = 0;
-	w->started_ms = master_clock_ms(w->master);
-	w->eof_ms = 0;
-	w->killed = false;
-	w->killed_unready = false;
 	w->retire_ms = 0;
-	w->old = false;
 	w->cleaner = -1;
 	watchdog_forget(&w->master->watchdog, w->slot);
-	w->event = event_new(
-	    w->master->base, link, EV_READ | EV_PERSIST, member_read_cb, w);
+	w->event = event_new(w->master->base, w->child.link,
+	    EV_READ | EV_PERSIST, member_read_cb, w);
 	if (w->event == NULL || event_add(w->event, NULL) == -1)
 		member_kill(w, "cannot be listened to");
-	log_debug("worker %d (pid %d, generation %u) started", w->slot,
-	    (int)pid, w->generation);
 }
 
 int
 member_adopt(struct member *w)
 {
 	watchdog_forget(&w->master->watchdog, w->slot);
-	if (w->link == -1)
+	if (w->child.link == -1)
 		return 0;
-	w->event = event_new(
-	    w->master->base, w->link, EV_READ | EV_PERSIST, member_read_cb, w);
+	w->event = event_new(w->master->base, w->child.link,
+	    EV_READ | EV_PERSIST, member_read_cb, w);
 	if (w->event == NULL)
 		return -1;
-	return w->eof_ms != 0 ? 0 : event_add(w->event, NULL);
-}
-
-/* Says how a worker died and what follows. */
-static void
-death_log(const struct member *w, int status, uint64_t age, uint64_t wait_ms,
-    bool left)
-{
-	char next[64];
-
-	if (left)
-		strlcpy(next, "none follows", sizeof(next));
-	else if (wait_ms == 0)
-		strlcpy(next, "replaced at once", sizeof(next));
-	else
-		snprintf(next, sizeof(next), "next start in %.1f s",
-		    (double)wait_ms / 1000);
-	if (left && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		log_debug("worker %d (pid %d) left", w->slot, (int)w->pid);
-	else
-		log_error("worker %d (pid %d) %s after %.1f s%s; %s", w->slot,
-		    (int)w->pid, process_death(status), (double)age / 1000,
-		    w->ready ? "" : ", before it was ready", next);
+	return w->child.eof_ms != 0 ? 0 : event_add(w->event, NULL);
 }
 
 /* Counts failures before the first readiness; true if it is time to give up
@@ -440,22 +352,19 @@ member_died(struct member *w, int status)
 {
 	struct master *m = w->master;
 	const bool leaving = m->phase >= PHASE_QUITTING;
-	const uint64_t now = master_clock_ms(m), age = now - w->started_ms;
-	uint64_t wait_ms = 0;
-	bool was_ready = w->ready, fault;
+	const bool unready = w->child.killed_unready;
+	const uint64_t now = master_clock_ms(m);
+	uint64_t wait_ms;
+	bool fault;
 
-	SHM_STORE(line_of(w)->thread, 0); /* a lock that names it is free */
-	fault = w->killed_unready || (!w->killed && policy_is_fault(status));
-	if (!leaving)
-		wait_ms = policy_died(&w->policy, fault, was_ready, age, now);
-	death_log(
-	    w, status, age, wait_ms, leaving || w->course != COURSE_STAYS);
+	event_drop(w);
+	wait_ms = child_died(&w->child, status,
+	    leaving || w->course != COURSE_STAYS, now, &fault);
 	/* one that was stopped from outside while it took over did nothing
 	 * wrong with what it had in hand */
-	w->fault_hand = fault && !w->killed_unready ? SHM_LOAD(line_of(w)->hand)
-						    : HAND_NOTHING;
+	w->fault_hand =
+	    fault && !unready ? SHM_LOAD(line_of(w)->hand) : HAND_NOTHING;
 	w->fault_arg = SHM_LOAD(line_of(w)->hand_arg);
-	member_deinit(w);
 	report_bury(m, w->slot);
 	member_left(w);
 	if (leaving) {
@@ -475,12 +384,12 @@ member_died(struct member *w, int status)
 		return;
 	m->respawns++;
 	if (wait_ms == 0) {
-		policy_respawned(&w->policy, now);
+		policy_respawned(&w->child.policy, now);
 		spawn_worker(w);
 		return;
 	}
 	SHM_STORE(line_of(w)->state, WORKER_WAITING);
-	w->respawn_ms = now + wait_ms;
+	w->child.respawn_ms = now + wait_ms;
 	clean_assign(w);
 }
 
@@ -488,27 +397,18 @@ member_died(struct member *w, int status)
 static void
 backoff_time(struct member *w, uint64_t now)
 {
-	if (w->course == COURSE_GONE || w->pid != 0 || now < w->respawn_ms ||
-	    (w->unclean && w->cleaner != -1))
+	if (w->course == COURSE_GONE || w->child.pid != 0 ||
+	    now < w->child.respawn_ms || (w->unclean && w->cleaner != -1))
 		return;
-	policy_respawned(&w->policy, now);
+	policy_respawned(&w->child.policy, now);
 	spawn_worker(w);
-}
-
-/* Whether a worker should be ready by now. A takeover of many connections gives
- * life signs (40 us each: 0.5 s for 12,500). */
-static bool
-hello_late(const struct member *w, uint64_t now)
-{
-	return watchdog_still_ms(&w->master->watchdog, w->slot) >= HELLO_MS ||
-	    now >= w->started_ms + HELLO_MAX * HELLO_MS;
 }
 
 /* What a worker's deadlines ask for. */
 void
 member_time(struct member *w, uint64_t now)
 {
-	if (w->pid == 0) {
+	if (w->child.pid == 0) {
 		if (!clean_is_due(w))
 			return;
 		if (w->unclean)
@@ -517,19 +417,21 @@ member_time(struct member *w, uint64_t now)
 			backoff_time(w, now);
 		return;
 	}
-	if (w->budget == 0 && w->eof_ms == 0)
+	if (w->budget == 0 && w->child.eof_ms == 0)
 		event_add(w->event, NULL);
 	w->budget = LINK_BUDGET;
 	if (w->owed != 0)
-		owed_send(w);
+		member_owed_send(w);
 	if (w->unlinked != 0)
 		links_time(w);
 	renew_time(w, now);
-	if (w->eof_ms != 0 && now >= w->eof_ms + EOF_GRACE_MS &&
+	if (w->child.eof_ms != 0 &&
+	    now >= w->child.eof_ms + CHILD_EOF_GRACE_MS &&
 	    w->master->phase < PHASE_QUITTING)
 		member_kill(w, "closed its link to the master");
-	if (!w->ready && !w->killed && hello_late(w, now)) {
-		w->killed_unready = true;
+	if (child_is_late(&w->child,
+		watchdog_still_ms(&w->master->watchdog, w->slot), now)) {
+		w->child.killed_unready = true;
 		member_kill(w, "was not ready in time");
 	}
 }

@@ -2,14 +2,16 @@
 #include <errno.h>
 
 #include "codec/message.h"
-#include "process.h"
+#include "member.h"
+#include "members.h"
+#include "move.h"
 
 int
 move_connections(struct member *from, struct member *to, uint32_t n)
 {
 	const struct message_move move = {(uint32_t)to->slot, n};
 
-	if (!from->ready || !to->ready) {
+	if (!from->child.ready || !to->child.ready) {
 		errno = EAGAIN;
 		return -1;
 	}

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/rights.h"
+
 /* A socket that does not wait for ever; -1 and errno. */
 static int
 socket_make(void)
@@ -36,10 +38,9 @@ notify_send(const char *state)
 int
 notify_send_fd(const char *state, int pass)
 {
-	char control[CMSG_SPACE(sizeof(int))] = {0};
+	RIGHTS_SPACE(1) space;
 	struct iovec v = {(void *)state, strlen(state)};
 	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-	struct cmsghdr *c;
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	const char *name = getenv("NOTIFY_SOCKET");
 	size_t len;
@@ -62,15 +63,8 @@ notify_send_fd(const char *state, int pass)
 	h.msg_name = &sun;
 	h.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
 	    len + (name[0] == '/'));
-	if (pass != -1) {
-		h.msg_control = control;
-		h.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &pass, sizeof(pass));
-	}
+	if (pass != -1)
+		rights_put(&h, &space, &pass, 1);
 	do
 		sent = sendmsg(fd, &h, MSG_NOSIGNAL);
 	while (sent == -1 && errno == EINTR);

@@ -10,6 +10,7 @@
 
 #include "base/machine.h"
 #include "codec/message.h"
+#include "door/registry.h"
 #include "hub/journal.h"
 
 static const char default_file[] = CHATD_SYSCONFDIR "/chatd/chatd.conf";
@@ -115,6 +116,26 @@ workers_choose(void)
 	return n < CONF_WORKERS_MAX ? (int)n : CONF_WORKERS_MAX;
 }
 
+/* Notes which keys the command line sets; false: no memory. */
+static bool
+places_note(struct conf *c, const struct options *o)
+{
+	const struct {
+		bool given;
+		const char *key, *option;
+	} all[] = {{o->workers >= 0, "workers", "-w"},
+	    {o->verbose, "log", "-v"}, {o->pidfile != NULL, "pidfile", "-p"},
+	    {o->control != NULL, "control", "-s"},
+	    {o->user != NULL, "user", "-u"}};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].given)
+			good = good &&
+			    conf_note_option(c, all[i].key, all[i].option);
+	return good;
+}
+
 /* Lets the command line win; false: no memory. */
 static bool
 conf_override(struct conf *c, const struct options *o)
@@ -122,7 +143,8 @@ conf_override(struct conf *c, const struct options *o)
 	if (o->n_listen > 0)
 		conf_clear_listen(c);
 	for (int i = 0; i < o->n_listen; i++)
-		if (conf_add_listen(c, o->listen[i]) == -1)
+		if (conf_add_listen(c, o->listen[i]) == -1 ||
+		    (c->listen_where[i] = strdup("-l")) == NULL)
 			return false;
 	if (o->workers >= 0)
 		c->workers = o->workers;
@@ -130,7 +152,7 @@ conf_override(struct conf *c, const struct options *o)
 		c->workers = workers_choose();
 	if (o->verbose)
 		c->live.verbose = 1;
-	return string_set(&c->pidfile, o->pidfile) &&
+	return places_note(c, o) && string_set(&c->pidfile, o->pidfile) &&
 	    string_set(&c->control, o->control) &&
 	    string_set(&c->user, o->user) && string_settle(&c->pidfile) &&
 	    string_settle(&c->control) && string_settle(&c->log_file);
@@ -150,6 +172,24 @@ options_access_fits(const struct conf *c, const struct conf *running,
 	return wrong == NULL;
 }
 
+/* Whether the words behind each address make sense. */
+static bool
+options_endpoints_fit(const struct conf *c, char *error, size_t error_len)
+{
+	struct endpoint e;
+	char wrong[512];
+
+	for (int i = 0; i < c->n_listen; i++) {
+		if (endpoint_parse(&e, c->listen_words[i], door_words(), wrong,
+			sizeof(wrong)) == 0)
+			continue;
+		snprintf(error, error_len, "%s%s: %s\n",
+		    conf_listen_place(c, i), c->listen[i], wrong);
+		return false;
+	}
+	return true;
+}
+
 /* What takes more than one line, of the file or the command line. */
 static bool
 conf_is_sound(const struct conf *c, char *error, size_t error_len)
@@ -163,7 +203,8 @@ conf_is_sound(const struct conf *c, char *error, size_t error_len)
 	while (ring < entry * JOURNAL_SHARE)
 		ring *= 2;
 	if (c->journal_bytes >= ring)
-		return options_access_fits(c, c, error, error_len);
+		return options_endpoints_fit(c, error, error_len) &&
+		    options_access_fits(c, c, error, error_len);
 	if (where == NULL)
 		where = conf_where(c, "journal");
 	snprintf(error, error_len,

@@ -11,7 +11,10 @@
 #include "codec/message.h"
 #include "hub/journal.h"
 #include "net/link.h"
-#include "process.h"
+#include "member.h"
+#include "order.h"
+#include "members.h"
+#include "private.h"
 
 /* Of all orders together that cross an upgrade. Larger: the state may be more
  * than the other program reads; smaller: long texts are lost. */
@@ -32,13 +35,13 @@ struct order {
 static void
 order_send(struct master *m, struct order *o)
 {
-	int worker = master_lowest(m);
+	int worker = members_lowest(m);
 
 	if (worker == -1)
 		return;
 	memcpy(o->payload, &o->head, sizeof(o->head));
-	if (link_send(
-		m->member[worker].link, o->type, o->payload, o->len, -1) == -1)
+	if (link_send(m->member[worker].child.link, o->type, o->payload, o->len,
+		-1) == -1)
 		return;
 	o->worker = worker;
 	o->head.again = 1;

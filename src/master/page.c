@@ -8,8 +8,9 @@
 
 #include "base/bundle.h"
 #include "base/log.h"
-#include "door/door.h"
-#include "process.h"
+#include "door/registry.h"
+#include "page.h"
+#include "private.h"
 
 /* A memory file with these bytes, sealed; -1 and errno. */
 static int
@@ -37,9 +38,9 @@ page_take(struct master *m, const struct bundle *b)
 
 	if (folder == NULL || !bundle_get(b, BUNDLE_PAGE, folder, &piece))
 		return false;
-	web_log(folder, piece.bytes, piece.len);
+	door_files_log(folder, piece.bytes, piece.len);
 	if ((fd = image_file(piece.bytes, piece.len)) == -1 ||
-	    web_map(fd) == -1) {
+	    door_files_map(fd) == -1) {
 		log_warn("web page of %s: %s", folder, strerror(errno));
 		if (fd != -1)
 			close(fd);
@@ -53,7 +54,7 @@ page_take(struct master *m, const struct bundle *b)
 void
 page_boot(struct master *m, const struct bundle *b, const char *stuck)
 {
-	web_init();
+	door_files_init();
 	if (m->conf->webroot != NULL && !page_take(m, b))
 		log_warn("%s; the web page that is built in is served", stuck);
 }

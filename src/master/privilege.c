@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "master/identity.h"
-#include "process.h"
+#include "process/identity.h"
+#include "process/process.h"
 
 enum { TRY_MS = 10000 /* for a child to be scheduled, and to die */ };
 

@@ -8,16 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "door/door.h"
+#include "base/title.h"
+#include "door/registry.h"
 #include "master/daemon.h"
 #include "net/listener.h"
 #include "look.h"
-#include "process.h"
+#include "process/identity.h"
+#include "process/process.h"
+#include "process/spawn.h"
 
 enum {
 	FIRST = STDERR_FILENO + 1,
@@ -155,23 +157,16 @@ child_look(struct child *c, const struct conf *conf)
 	child_done(c, READ_LOOK);
 }
 
-/* Dies with its parent; false: that is dead. */
-static bool
-child_tie(pid_t parent)
-{
-	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
-}
-
 /* The web page, as the user that workers are: a link in the folder must not
  * show what root alone may read. */
 static void
-child_page(struct child *c, pid_t parent)
+child_page(struct child *c, const struct spawn *s)
 {
 	if (c->webroot == NULL)
 		return;
 	child_begin(c, "reading %s", c->webroot);
-	if (identity_assume(&c->identity) == -1 || !child_tie(parent) ||
-	    web_read(c->webroot, &c->bundle) == -1)
+	if (identity_assume(&c->identity) == -1 || !spawn_tie(s, SIGKILL) ||
+	    door_files_read(c->webroot, &c->bundle) == -1)
 		return;
 	child_done(c, READ_PAGE);
 }
@@ -198,23 +193,21 @@ child_close(int a, int b, bool input)
 }
 
 /* The child's way from the fork to its end. */
-static void __attribute__((noreturn))
-child_run(const struct reader_job *job, int memory, int pipe, pid_t parent)
+static void __attribute__((noreturn)) child_run(
+    const struct reader_job *job, int memory, int pipe, const struct spawn *s)
 {
 	static struct child c;
 	const char *file = job->options != NULL ? job->options->file : NULL;
 	struct conf *conf = NULL;
 	bool known = true;
-	sigset_t none;
 
 	child_close(memory, pipe,
 	    file != NULL && strcmp(file, "/dev/stdin") == 0 &&
 		(job->what & READ_CONF) != 0);
-	if (!child_tie(parent))
+	if (!spawn_tie(s, SIGKILL))
 		_exit(1);
-	sigemptyset(&none);
-	spawn_signals_reset(&none);
-	daemon_set_title("reader");
+	spawn_signals(NULL);
+	title_set("reader");
 	c.memory = memory;
 	c.job = job;
 	c.bundle.begin = child_file;
@@ -237,7 +230,7 @@ child_run(const struct reader_job *job, int memory, int pipe, pid_t parent)
 	if ((job->what & READ_LOOK) != 0)
 		child_look(&c, conf);
 	if ((job->what & READ_PAGE) != 0 && known)
-		child_page(&c, parent);
+		child_page(&c, s);
 	_exit(0);
 }
 
@@ -257,9 +250,8 @@ descriptor_raise(int fd)
 int
 reader_start(struct reader *r, const struct reader_job *job, int ms)
 {
-	pid_t parent = getpid();
 	int fd[2] = {-1, -1}, saved;
-	sigset_t all, mask;
+	struct spawn s;
 
 	*r = (struct reader){.pid = -1, .memory = -1, .pipe = -1, .ms = ms};
 	r->memory = descriptor_raise(
@@ -270,12 +262,9 @@ reader_start(struct reader *r, const struct reader_job *job, int ms)
 	fd[1] = descriptor_raise(fd[1]);
 	if (r->pipe == -1 || fd[1] == -1)
 		goto fail;
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &mask);
-	if ((r->pid = fork()) == 0)
-		child_run(job, r->memory, fd[1], parent);
+	if ((r->pid = spawn_fork(&s)) == 0)
+		child_run(job, r->memory, fd[1], &s);
 	saved = errno;
-	sigprocmask(SIG_SETMASK, &mask, NULL);
 	close(fd[1]);
 	if (r->pid != -1)
 		return 0;

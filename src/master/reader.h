@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #include "base/bundle.h"
-#include "master/identity.h"
+#include "process/identity.h"
 #include "master/options.h"
 
 enum {

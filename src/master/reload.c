@@ -13,7 +13,12 @@
 #include "base/log.h"
 #include "master/control.h"
 #include "look.h"
-#include "process.h"
+#include "member.h"
+#include "page.h"
+#include "private.h"
+#include "process/process.h"
+#include "reload.h"
+#include "resize.h"
 #include "reader.h"
 
 enum {
@@ -144,6 +149,7 @@ reload_configure(
 	reload_tell(m, next, workers, text, text_len);
 	look_log(b);
 	master_set_live(m, &next->live);
+	conf_take_where(m->conf, next);
 	conf_free(next);
 	if (workers > m->wanted)
 		sizes_log_workers(m->conf, workers);
@@ -188,7 +194,7 @@ reload_end_cb(int fd, short what, void *arg)
 	left_note(r, &r->reader);
 	result = reload_apply(r->master, &b, done, stuck, error, sizeof(error));
 	bundle_free(&b);
-	r->is_running = false;
+	r->is_running = r->master->reloading = false;
 	r->master->reload_is_due = r->master->upgrade != NULL;
 	waiters_answer(r, false, result == 0, error);
 	if (r->again)
@@ -233,7 +239,7 @@ reload_start(struct reload *r)
 	TAILQ_FOREACH (w, &r->waiters, link)
 		w->next = false;
 	if ((why = reader_begin(r)) == NULL) {
-		r->is_running = true;
+		r->is_running = r->master->reloading = true;
 		return;
 	}
 	snprintf(text, sizeof(text), "configuration not reloaded: %s\n", why);
@@ -278,12 +284,6 @@ reload_begin(struct master *m, struct control_wait *wait)
 		r->again = true;
 	else
 		reload_start(r);
-}
-
-bool
-reload_is_running(const struct master *m)
-{
-	return m->reload != NULL && m->reload->is_running;
 }
 
 bool

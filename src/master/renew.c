@@ -12,9 +12,17 @@
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/control.h"
-#include "process.h"
+#include "keep.h"
+#include "member.h"
+#include "others.h"
+#include "private.h"
+#include "renew.h"
 
 enum {
+	/* A worker that is to be replaced is told so when its keeper has all of
+	 * its connections; an order is refused when that takes longer. */
+	RENEW_WAIT_MS = 10 * 1000,
+	RETIRE_MS = 10000, /* for MSG_RETIRE */
 	/* A new keeper has everything after 100 ms for 10,000 connections;
 	 * until then its worker should not lose it. */
 	KEEPER_PACE_MS = 100,
@@ -57,9 +65,9 @@ renew_try(struct member *w, uint64_t now)
 	/* also while the one before is still there */
 	const char *problem = keep_problem(w);
 
-	if (w->former_pid != 0 && !w->ready)
+	if (w->former.pid != 0 && !w->child.ready)
 		problem = "it has retired, and the next one is not ready";
-	else if (w->pid == 0 || !w->ready || w->killed)
+	else if (w->child.pid == 0 || !w->child.ready || w->child.killed)
 		problem = "it is not running";
 	if (problem == NULL) {
 		w->retire_ms = now;
@@ -90,13 +98,15 @@ void
 renew_all(struct master *m)
 {
 	for (int i = 0; i < m->n_workers; i++) {
-		m->member[i].old = m->member[i].pid != 0;
-		m->member[i].keeper_old = m->member[i].keeper_pid != 0;
+		m->member[i].child.old = m->member[i].child.pid != 0;
+		m->member[i].keeper.old = m->member[i].keeper.pid != 0;
 		/* What its predecessors died of may be mended. Until it is
 		 * there its keeper is not touched. */
-		if (m->member[i].pid == 0 && m->member[i].respawn_ms != 0)
-			m->member[i].respawn_ms = master_clock_ms(m);
+		if (m->member[i].child.pid == 0 &&
+		    m->member[i].child.respawn_ms != 0)
+			m->member[i].child.respawn_ms = master_clock_ms(m);
 	}
+	others_renew(m);
 	m->renewing = true;
 	renew_next(m, master_clock_ms(m));
 }
@@ -104,10 +114,10 @@ renew_all(struct master *m)
 int
 renew_left(const struct master *m)
 {
-	int n = 0;
+	int n = others_left(m);
 
 	for (int i = 0; i < m->n_workers; i++)
-		n += m->member[i].old + m->member[i].keeper_old;
+		n += m->member[i].child.old + m->member[i].keeper.old;
 	return n;
 }
 
@@ -117,9 +127,9 @@ static bool
 is_busy(const struct master *m)
 {
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].pid != 0
-			? !m->member[i].ready || m->member[i].retire_ms != 0
-			: m->member[i].unclean)
+		if (m->member[i].child.pid != 0 ? !m->member[i].child.ready ||
+			    m->member[i].retire_ms != 0
+						: m->member[i].unclean)
 			return true;
 	return false;
 }
@@ -129,7 +139,7 @@ static bool
 worker_next(struct master *m)
 {
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].old) {
+		if (m->member[i].child.old) {
 			renew_worker(&m->member[i], NULL);
 			return true;
 		}
@@ -143,10 +153,10 @@ keeper_next(struct master *m, uint64_t now)
 	if (now < m->renew_keeper_ms)
 		return true;
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].before_pid != 0)
+		if (m->member[i].before.pid != 0)
 			return true;
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].keeper_old) {
+		if (m->member[i].keeper.old) {
 			keep_renew(&m->member[i]);
 			m->renew_keeper_ms = now + KEEPER_PACE_MS +
 			    SHM_LOAD(m->hub.worker[i].connections) /
@@ -161,7 +171,7 @@ renew_next(struct master *m, uint64_t now)
 {
 	if (!m->renewing || m->phase != PHASE_RUNNING || is_busy(m))
 		return;
-	if (worker_next(m) || keeper_next(m, now))
+	if (worker_next(m) || keeper_next(m, now) || others_renew_next(m, now))
 		return;
 	m->renewing = false;
 	m->upgraded = true;

@@ -7,10 +7,19 @@
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/balance.h"
-#include "process.h"
+#include "keep.h"
+#include "member.h"
+#include "move.h"
+#include "private.h"
+#include "renew.h"
+#include "resize.h"
+#include "spawn.h"
 
 /* Whoever was told to move must not be on its way to one that leaves. */
-enum { ARRIVE_MS = 1000 };
+enum {
+	ARRIVE_MS = 1000,
+	REBALANCE_AFTER_MS = 60000 /* of unevenness */
+};
 
 /* The workers that can give and take connections, and how many they have. */
 static uint64_t
@@ -20,7 +29,7 @@ counts(const struct master *m, uint32_t count[CONF_WORKERS_MAX])
 
 	memset(count, 0, sizeof(*count) * CONF_WORKERS_MAX);
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].ready && !m->member[i].killed &&
+		if (m->member[i].child.ready && !m->member[i].child.killed &&
 		    m->member[i].retire_ms == 0) {
 			mask |= 1ull << i;
 			count[i] = SHM_LOAD(m->hub.worker[i].connections);
@@ -96,8 +105,8 @@ stay(struct member *w)
 	if (w->course == COURSE_STAYS)
 		return;
 	w->course = COURSE_STAYS;
-	if (w->pid == 0)
-		w->respawn_ms = master_clock_ms(w->master);
+	if (w->child.pid == 0)
+		w->child.respawn_ms = master_clock_ms(w->master);
 	else if (w->retire_ms == 0 && w->renew_wait == NULL)
 		w->renew_ms = 0;
 }
@@ -118,8 +127,8 @@ resize_heir(const struct member *leaving)
 	for (int i = 0; i < m->wanted && i < m->n_workers; i++) {
 		w = &m->member[i];
 		n = SHM_LOAD(m->hub.worker[i].connections);
-		if (w->ready && !w->killed && w->retire_ms == 0 &&
-		    w->eof_ms == 0 && (busy >> i & 1) == 0 && n < least &&
+		if (w->child.ready && !w->child.killed && w->retire_ms == 0 &&
+		    w->child.eof_ms == 0 && (busy >> i & 1) == 0 && n < least &&
 		    watchdog_is_lively(&m->watchdog, i)) {
 			least = n;
 			heir = i;
@@ -164,7 +173,7 @@ resize_refused(struct member *w)
 	struct master *m = w->master;
 
 	for (int i = 0; i < m->wanted && i < m->n_workers; i++)
-		if (m->member[i].ready && (w->full >> i & 1) == 0)
+		if (m->member[i].child.ready && (w->full >> i & 1) == 0)
 			return; /* that one has not been asked yet */
 	log_error("%d workers stay: the others have no room for the "
 		  "connections of worker %d",
@@ -179,14 +188,14 @@ retire_last(struct member *w, uint64_t now)
 {
 	struct master *m = w->master;
 
-	if ((w->pid != 0 && !w->ready) || resize_heir(w) == -1 ||
+	if ((w->child.pid != 0 && !w->child.ready) || resize_heir(w) == -1 ||
 	    now < m->moved_ms + ARRIVE_MS)
 		return;
-	if (w->pid != 0 && !keep_is_sound(w))
+	if (w->child.pid != 0 && !keep_is_sound(w))
 		return;
 	w->course = COURSE_LEAVES;
-	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPING);
-	if (w->pid == 0)
+	SHM_STORE(m->hub.line[w->slot].state, WORKER_STOPPING);
+	if (w->child.pid == 0)
 		resize_gone(w);
 	else
 		renew_worker(w, NULL);
@@ -195,9 +204,9 @@ retire_last(struct member *w, uint64_t now)
 void
 resize_gone(struct member *w)
 {
-	SHM_STORE(w->master->hub.worker[w->slot].state, WORKER_STOPPING);
+	SHM_STORE(w->master->hub.line[w->slot].state, WORKER_STOPPING);
 	w->course = COURSE_GONE;
-	w->respawn_ms = 0;
+	w->child.respawn_ms = 0;
 	w->renew_ms = 0;
 	if (w->renew_wait != NULL)
 		renew_refuse(w, "fewer workers are wanted, and it has left");
@@ -211,7 +220,7 @@ drop_last(struct member *w)
 
 	keep_leave(w);
 	SHM_STORE(m->hub.worker[w->slot].keeper, 0);
-	SHM_STORE(m->hub.worker[w->slot].state, WORKER_STOPPED);
+	SHM_STORE(m->hub.line[w->slot].state, WORKER_STOPPED);
 	w->course = COURSE_STAYS;
 	m->n_workers--;
 	drain_share(m);

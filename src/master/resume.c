@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,19 @@
 #include "base/bundle.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/title.h"
 #include "master/control.h"
 #include "master/daemon.h"
-#include "process.h"
+#include "command.h"
+#include "log_child.h"
+#include "member.h"
+#include "page.h"
+#include "others.h"
+#include "private.h"
+#include "drop.h"
+#include "reload.h"
+#include "renew.h"
+#include "resize.h"
 #include "reader.h"
 #include "state.h"
 
@@ -22,6 +33,18 @@ enum {
 	LOOK_MS = READER_MS - 1000, /* in a rehearsal, which has 5 s itself */
 	STUCK_LEN = 512
 };
+
+/* Whether the addresses of the file are those that are served. */
+static bool
+listen_is_same(const struct conf *c, const struct state *s)
+{
+	if (c->n_listen != s->n_listen)
+		return false;
+	for (int i = 0; i < c->n_listen; i++)
+		if (strcmp(c->listen[i], s->listen[i]) != 0)
+			return false;
+	return true;
+}
 
 /* Overrides what the file says now with what cannot change in memory that is
  * there. False: no memory. */
@@ -35,6 +58,8 @@ conf_keep(struct conf *c, const struct state *s)
 	c->journal_bytes = s->limits.journal_bytes;
 	c->output_bytes = s->limits.output_bytes;
 	c->input_bytes = s->limits.input_bytes;
+	if (listen_is_same(c, s))
+		return true; /* and it is known where they are set */
 	conf_clear_listen(c);
 	for (int i = 0; i < s->n_listen; i++)
 		if (conf_add_listen(c, s->listen[i]) == -1)
@@ -117,7 +142,8 @@ prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
 		snprintf(error, error_len, "no memory");
 		return -1;
 	}
-	if (!master_live_fits(m, &c->live, error, error_len) ||
+	if ((look && others_check(m, error, error_len) == -1) ||
+	    !master_live_fits(m, &c->live, error, error_len) ||
 	    reader_identity(b, &m->identity, error, error_len) == -1)
 		return -1;
 	if ((wrong = conf_access_judge(c, c)) != NULL) {
@@ -192,15 +218,19 @@ take(int state)
 	close(state);
 	if (s.bundle != -1)
 		close(s.bundle);
-	if ((m->control = control_adopt(m, s.control_path, s.control)) == NULL)
+	if ((m->control = control_adopt(
+		 m, command_run, s.control_path, s.control)) == NULL)
 		log_fatal("upgrade: no memory");
 	state_descriptors(m, descriptor_settle);
 	log_set_name("master");
 	log_child_adopt(m);
+	m->nursery.drop = drop_all;
+	if (others_init(m, error, sizeof(error)) == -1)
+		log_fatal("upgrade: %s", error);
 	log_set_verbose(m->live.verbose != 0);
 	page_boot(m, &b, stuck);
 	bundle_free(&b);
-	daemon_set_title("master");
+	title_set("master");
 	m->phase = PHASE_RUNNING;
 	watchdog_init(&m->watchdog, m->watchdog.clock_ms, clock_ms());
 	if (master_make_events(m) == -1 || members_adopt(m) == -1)

@@ -34,8 +34,8 @@ start_check(
 	for (int i = 0; i < conf->n_listen; i++)
 		if (bundle_get(b, BUNDLE_ADDRESS, conf->listen[i], &piece) &&
 		    piece.error != 0) {
-			fprintf(stderr, "listen: %.*s\n", (int)piece.len,
-			    piece.bytes);
+			fprintf(stderr, "%s%.*s\n", conf_listen_place(conf, i),
+			    (int)piece.len, piece.bytes);
 			good = false;
 		}
 	if (!good)
@@ -72,6 +72,10 @@ start_with(const struct options *options, struct bundle *b, unsigned done,
 
 	if (conf == NULL) {
 		fputs(error, stderr);
+		return STATUS_CONFIG;
+	}
+	if (!options->check_only && look_print_unmet(b)) {
+		conf_free(conf);
 		return STATUS_CONFIG;
 	}
 	if (!options->check_only)

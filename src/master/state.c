@@ -10,8 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "door/registry.h"
 #include "master/control.h"
-#include "process.h"
+#include "keep.h"
+#include "log_child.h"
+#include "member.h"
+#include "order.h"
+#include "others.h"
+#include "private.h"
 
 enum {
 	STATE_FORMAT = 1,
@@ -46,25 +52,35 @@ put_options(FILE *f, const struct options *o)
 static void
 put_member(FILE *f, const struct member *w)
 {
-	const struct policy *p = &w->policy;
+	const struct policy *p = &w->child.policy;
 
 	fprintf(f,
 	    "member %d %d %" PRIu32 " %d %d %" PRIu64 " %" PRIu64
 	    " %d %d %" PRIu64 " %d %d %" PRIu64 " %u %d %d %" PRIu32 " %" PRIu64
 	    " %" PRIu64 "\n",
-	    w->slot, (int)w->pid, w->generation, w->ready, w->link,
-	    w->started_ms, w->eof_ms, w->killed, w->killed_unready,
-	    w->respawn_ms, w->unclean, w->cleaner, w->clean_ms, w->owed,
-	    (int)w->keeper_pid, w->keeper_link, w->fault_hand, w->fault_arg,
-	    w->retire_ms);
+	    w->slot, (int)w->child.pid, w->child.generation, w->child.ready,
+	    w->child.link, w->child.started_ms, w->child.eof_ms,
+	    w->child.killed, w->child.killed_unready, w->child.respawn_ms,
+	    w->unclean, w->cleaner, w->clean_ms, w->owed, (int)w->keeper.pid,
+	    w->keeper.link, w->fault_hand, w->fault_arg, w->retire_ms);
 	fprintf(f, "keep %d %" PRIu32 " %d %d %" PRIu64 " %d\n", w->slot,
-	    w->keeper_number, w->keeper_filled, w->keeper_linked,
+	    w->keeper.generation, w->keeper_filled, w->keeper_linked,
 	    w->keeper_wait_ms, (int)w->cleaner_from);
 	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->slot,
 	    p->faults, p->unready, p->next);
 	for (int i = 0; i < POLICY_BURST; i++)
 		fprintf(f, " %" PRIu64, p->respawn_ms[i]);
 	fputc('\n', f);
+}
+
+/* How those are served who come through an endpoint. */
+static const char *
+put_words(const struct endpoint *e)
+{
+	static char words[ENDPOINT_TEXT];
+
+	endpoint_words(e, door_words(), words);
+	return words;
 }
 
 /* What shared memory was made with, and the addresses. */
@@ -84,7 +100,13 @@ put_memory(FILE *f, const struct master *m)
 	fprintf(f, "\nchannels %" PRIu32 "\n", l->channels);
 	fprintf(f, "connections %" PRIu32 "\n", m->conf->connections);
 	for (int i = 0; i < m->conf->n_listen; i++)
-		put_text(f, "listen", m->conf->listen[i]);
+		fprintf(f, "listen %s%s%s\n", m->conf->listen[i],
+		    m->conf->listen_words[i] != NULL ? " " : "",
+		    m->conf->listen_words[i] != NULL ? m->conf->listen_words[i]
+						     : "");
+	for (int i = 0; i < m->endpoints.n; i++)
+		fprintf(f, "endpoint %s %s\n", m->endpoints.at[i].name,
+		    put_words(&m->endpoints.at[i]));
 }
 
 /* Everything. */
@@ -93,8 +115,9 @@ put_all(FILE *f, const struct master *m)
 {
 	put_memory(f, m);
 	put_options(f, m->options);
-	for (int i = 0; i < m->n_listeners; i++)
-		fprintf(f, "listener %d\n", m->listener[i]);
+	for (int i = 0; i < m->endpoints.n; i++)
+		fprintf(f, "listener %d %s\n", m->endpoints.at[i].fd,
+		    put_words(&m->endpoints.at[i]));
 	fprintf(f, "control %d %s\n", control_fd(m->control),
 	    control_path(m->control));
 	if (m->pidfile.fd != -1)
@@ -114,10 +137,12 @@ put_all(FILE *f, const struct master *m)
 	if (m->bundle != -1)
 		fprintf(f, "bundle %d\n", m->bundle);
 	fprintf(f, "reload %d\n", m->reload_is_due);
-	for (int i = 0; i < REPORT_COUNTERS; i++)
-		fprintf(f, "buried %d %" PRIu64 "\n", i, m->buried[i]);
+	for (int i = 0; i < STATS_COUNTERS; i++)
+		fprintf(f, "buried %s %" PRIu64 "\n", stats_rows[i].name,
+		    m->buried[i]);
 	for (int i = 0; i < m->n_workers; i++)
 		put_member(f, &m->member[i]);
+	others_save(m, f);
 	order_save(m, f);
 }
 
@@ -193,30 +218,32 @@ key_parse(const char *hex, uint8_t key[16])
 static bool
 member_parse(struct master *m, const char *line)
 {
-	struct member in = {.link = -1}, *w;
-	int n, pid, ready, killed, unready, unclean, keeper;
+	const int slot = m->n_workers;
+	struct member in = {.master = m, .slot = slot, .budget = LINK_BUDGET};
+	int n, pid, ready, killed, unready, unclean, keeper, said;
 
+	child_init(&in.child, child_kind_of(CHILD_WORKER, 0), slot, slot);
+	child_init(&in.keeper, child_kind_of(CHILD_KEEPER, 0), slot, -1);
+	in.before = in.former = in.keeper;
 	n = sscanf(line,
 	    "%d %d %" SCNu32 " %d %d %" SCNu64 " %" SCNu64 " %d %d %" SCNu64
 	    " %d %d %" SCNu64 " %u %d %d %" SCNu32 " %" SCNu64 " %" SCNu64,
-	    &in.slot, &pid, &in.generation, &ready, &in.link, &in.started_ms,
-	    &in.eof_ms, &killed, &unready, &in.respawn_ms, &unclean,
-	    &in.cleaner, &in.clean_ms, &in.owed, &keeper, &in.keeper_link,
-	    &in.fault_hand, &in.fault_arg, &in.retire_ms);
-	if (n != 19 || in.slot != m->n_workers ||
-	    m->n_workers == CONF_WORKERS_MAX)
+	    &said, &pid, &in.child.generation, &ready, &in.child.link,
+	    &in.child.started_ms, &in.child.eof_ms, &killed, &unready,
+	    &in.child.respawn_ms, &unclean, &in.cleaner, &in.clean_ms, &in.owed,
+	    &keeper, &in.keeper.link, &in.fault_hand, &in.fault_arg,
+	    &in.retire_ms);
+	if (n != 19 || slot == CONF_WORKERS_MAX || said != slot ||
+	    in.cleaner < -1 || in.cleaner >= CONF_WORKERS_MAX)
 		return false;
-	in.pid = pid;
-	in.ready = ready != 0;
-	in.killed = killed != 0;
-	in.killed_unready = unready != 0;
+	in.child.pid = pid;
+	in.child.ready = ready != 0;
+	in.child.killed = killed != 0;
+	in.child.killed_unready = unready != 0;
 	in.unclean = unclean != 0;
-	in.keeper_pid = keeper;
+	in.keeper.pid = keeper;
 	in.cleaner_left = UINT32_MAX; /* is counted anew */
-	w = &m->member[m->n_workers++];
-	*w = in;
-	w->master = m;
-	w->budget = LINK_BUDGET;
+	m->member[m->n_workers++] = in;
 	return true;
 }
 
@@ -234,7 +261,7 @@ keep_parse(struct master *m, const char *line)
 	    slot < 0 || slot >= m->n_workers || from < 0 || from > KEEP_SOURCES)
 		return false;
 	w = &m->member[slot];
-	w->keeper_number = number;
+	w->keeper.generation = number;
 	w->keeper_filled = filled != 0;
 	w->keeper_linked = linked != 0;
 	w->keeper_wait_ms = wait_ms;
@@ -252,7 +279,7 @@ policy_parse(struct master *m, const char *line)
 	if (sscanf(line, "%d%n", &slot, &used) != 1 || slot < 0 ||
 	    slot >= m->n_workers)
 		return false;
-	p = &m->member[slot].policy;
+	p = &m->member[slot].child.policy;
 	line += used;
 	if (sscanf(line, "%" SCNu32 "%" SCNu32 "%" SCNu32 "%n", &p->faults,
 		&p->unready, &p->next, &used) != 3)
@@ -294,6 +321,38 @@ path_parse(const char *line, int *fd, const char **path)
 	return true;
 }
 
+/* "FD WORD ..."; a program before endpoints has written no words. */
+static bool
+listener_parse(struct endpoints *all, const char *line)
+{
+	struct endpoint e = {.fd = -1};
+	char error[ENDPOINT_TEXT];
+	int used = 0, fd;
+
+	return sscanf(line, "%d%n", &fd, &used) == 1 &&
+	    endpoint_parse(
+		&e, line + used, door_words(), error, sizeof(error)) == 0 &&
+	    endpoints_add(all, &e, fd);
+}
+
+/* "NAME WORD ...", of a listener that the service manager keeps. */
+static bool
+kept_parse(struct endpoints *all, const char *line)
+{
+	size_t len = strcspn(line, " ");
+	char error[ENDPOINT_TEXT];
+	struct endpoint *e;
+
+	if (all->n == ENDPOINTS_MAX || len >= sizeof(e->name))
+		return false;
+	e = &all->at[all->n++];
+	e->fd = -1;
+	memcpy(e->name, line, len);
+	e->name[len] = '\0';
+	return endpoint_parse(
+		   e, line + len, door_words(), error, sizeof(error)) == 0;
+}
+
 /* The log process. */
 static bool
 log_parse(struct log_child *log, const char *line)
@@ -304,6 +363,25 @@ log_parse(struct log_child *log, const char *line)
 		&log->lines[0], &log->lines[1], &log->buffer) != 5)
 		return false;
 	log->now.pid = pid;
+	return true;
+}
+
+/* What dead workers have counted; one that is not known here is passed over.
+ * Older programs wrote the counter's number for its name. */
+static bool
+buried_parse(struct master *m, const char *line)
+{
+	char name[32], *end;
+	uint64_t n;
+	long number;
+
+	if (sscanf(line, "%31s %" SCNu64, name, &n) != 2)
+		return false;
+	number = strtol(name, &end, 10);
+	for (int i = 0; i < STATS_COUNTERS; i++)
+		if (strcmp(name, stats_rows[i].name) == 0 ||
+		    (*end == '\0' && number == i))
+			m->buried[i] = n;
 	return true;
 }
 
@@ -343,9 +421,6 @@ option_parse(struct options *o, const char *key, char *value)
 static bool
 line_parse(struct master *m, struct state *s, const char *key, char *value)
 {
-	uint64_t n;
-	int i;
-
 	if (strcmp(key, "chatd") == 0)
 		return atoi(value) == STATE_FORMAT;
 	if (strcmp(key, "hub") == 0)
@@ -355,8 +430,9 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 	if (strcmp(key, "connections") == 0)
 		return sscanf(value, "%" SCNu32, &s->connections) == 1;
 	if (strcmp(key, "listener") == 0)
-		return m->n_listeners < LISTENER_MAX &&
-		    sscanf(value, "%d", &m->listener[m->n_listeners++]) == 1;
+		return listener_parse(&m->endpoints, value);
+	if (strcmp(key, "endpoint") == 0)
+		return kept_parse(&s->endpoints, value);
 	if (strcmp(key, "listen") == 0) {
 		if (s->n_listen == CONF_LISTEN_MAX)
 			return false;
@@ -391,13 +467,12 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return sscanf(value, "%" SCNu64, &m->order_number) == 1;
 	else if (strcmp(key, "pending") == 0)
 		return order_load(m, value);
-	else if (strcmp(key, "buried") == 0) {
-		if (sscanf(value, "%d %" SCNu64, &i, &n) != 2)
-			return false;
-		if (i >= 0 && i < REPORT_COUNTERS)
-			m->buried[i] = n;
-	} else if (strcmp(key, "member") == 0)
+	else if (strcmp(key, "buried") == 0)
+		return buried_parse(m, value);
+	else if (strcmp(key, "member") == 0)
 		return member_parse(m, value);
+	else if (strcmp(key, "child") == 0 || strcmp(key, "lines") == 0)
+		return others_load(m, key, value);
 	else if (strcmp(key, "keep") == 0)
 		return keep_parse(m, value);
 	else if (strcmp(key, "policy") == 0)
@@ -441,6 +516,7 @@ file_parse(
 	log_child_init(m);
 	s->hub = s->control = s->bundle = -1;
 	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = -1;
+	m->nursery.pages = m->nursery.log = -1;
 	s->options.workers = -1;
 	if ((s->text = file_read(fd)) == NULL) {
 		snprintf(error, error_len, "state: %s", strerror(errno));
@@ -512,12 +588,13 @@ state_descriptors(const struct master *m, void (*f)(int fd))
 		f(m->log.buffer);
 	if (m->log.now.control != -1)
 		f(m->log.now.control);
-	for (int i = 0; i < m->n_listeners; i++)
-		f(m->listener[i]);
+	for (int i = 0; i < m->endpoints.n; i++)
+		f(m->endpoints.at[i].fd);
+	others_descriptors(m, f);
 	for (int i = 0; i < m->n_workers; i++) {
-		if (m->member[i].link != -1)
-			f(m->member[i].link);
-		if (m->member[i].keeper_link != -1)
-			f(m->member[i].keeper_link);
+		if (m->member[i].child.link != -1)
+			f(m->member[i].child.link);
+		if (m->member[i].keeper.link != -1)
+			f(m->member[i].keeper.link);
 	}
 }

@@ -13,6 +13,7 @@
 
 #include "hub/shm.h"
 #include "master/options.h"
+#include "net/endpoint.h"
 
 struct master;
 
@@ -30,6 +31,7 @@ struct state {
 	uint32_t connections; /* the configuration's, as started */
 	const char *listen[CONF_LISTEN_MAX];
 	int n_listen;
+	struct endpoints endpoints; /* that were kept; without descriptors */
 	bool verbose;
 };
 

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +22,14 @@
 #include "codec/json.h"
 #include "master/control.h"
 #include "master/resume.h"
-#include "process.h"
+#include "keep.h"
+#include "member.h"
+#include "private.h"
+#include "process/process.h"
+#include "reload.h"
+#include "renew.h"
+#include "process/spawn.h"
+#include "upgrade.h"
 #include "state.h"
 
 enum {
@@ -147,21 +153,19 @@ execute(const struct upgrade *u, const char *what)
 
 /* The rehearsal's way from the fork to its exec. */
 static void __attribute__((noreturn))
-child_run(const struct master *m, int state, int pipe, pid_t parent)
+child_run(const struct master *m, int state, int pipe, const struct spawn *s)
 {
 	const struct upgrade *u = m->upgrade;
 	char what[64], text[128];
-	sigset_t none;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
+	if (!spawn_tie(s, SIGKILL))
 		_exit(1);
 	fcntl(m->bundle, F_SETFD, 0);
 	fcntl(m->hub.fd, F_SETFD, 0);
 	fcntl(state, F_SETFD, 0);
 	fcntl(pipe, F_SETFD, 0);
 	snprintf(what, sizeof(what), RESUME_REHEARSE, state, pipe);
-	sigemptyset(&none);
-	spawn_signals_reset(&none);
+	spawn_signals(NULL);
 	execute(u, what);
 	snprintf(text, sizeof(text), "no %s", exec_error(errno));
 	(void)!write(pipe, text, strlen(text));
@@ -173,27 +177,29 @@ static const char *
 rehearse(struct master *m)
 {
 	static char error[512];
+	const struct options *options = m->options;
+	struct options next = *options;
 	struct upgrade *u = m->upgrade;
-	pid_t parent = getpid();
-	sigset_t all, mask;
+	struct spawn s;
 	int state, fd[2];
 
 	m->bundle = memfd_create("chatd-read", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (m->bundle == -1)
 		return strerror(errno);
 	hub_sign(&m->hub);
-	if ((state = state_write(m, error, sizeof(error))) == -1)
+	next.binary = u->path; /* beside which its own programs lie */
+	m->options = &next;
+	state = state_write(m, error, sizeof(error));
+	m->options = options;
+	if (state == -1)
 		return error;
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1) {
 		close(state);
 		return strerror(errno);
 	}
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &mask);
-	if ((u->pid = fork()) == 0)
-		child_run(m, state, fd[1], parent);
+	if ((u->pid = spawn_fork(&s)) == 0)
+		child_run(m, state, fd[1], &s);
 	snprintf(error, sizeof(error), "fork: %s", strerror(errno));
-	sigprocmask(SIG_SETMASK, &mask, NULL);
 	close(state);
 	close(fd[1]);
 	u->pipe = fd[0];
@@ -305,7 +311,7 @@ become(struct master *m)
 	    m->control, "chatd is being upgraded; what had begun goes on");
 	next.binary = m->upgrade->path; /* the next upgrade's default */
 	/* What was reloaded after the rehearsal is not in what that read. */
-	m->reload_is_due = m->reload_is_due || reload_is_running(m);
+	m->reload_is_due = m->reload_is_due || m->reloading;
 	m->options = &next;
 	state = state_write(m, error, sizeof(error));
 	m->options = options;
@@ -340,15 +346,15 @@ upgrade_obstacle(const struct master *m)
 
 	for (int i = 0; i < m->n_workers; i++) {
 		w = &m->member[i];
-		if (w->former_pid != 0 || w->retire_ms != 0) {
+		if (w->former.pid != 0 || w->retire_ms != 0) {
 			snprintf(text, sizeof(text),
 			    "worker %d is being replaced", i);
 			return text;
 		}
-		if (w->pid != 0 && w->ready &&
+		if (w->child.pid != 0 && w->child.ready &&
 		    (problem = keep_problem(w)) != NULL)
 			return problem;
-		if (w->before_pid != 0) {
+		if (w->before.pid != 0) {
 			snprintf(text, sizeof(text),
 			    "keeper %d is being replaced", i);
 			return text;

@@ -87,11 +87,12 @@ process_forget(struct watchdog_process *p)
 }
 
 void
-watchdog_forget(struct watchdog *d, int slot)
+watchdog_forget(struct watchdog *d, int line)
 {
-	process_forget(&d->worker[slot]);
-	memset(&d->lock[slot], 0, sizeof(d->lock[slot]));
-	keeper_start(d, slot);
+	process_forget(&d->line[line]);
+	memset(&d->lock[line], 0, sizeof(d->lock[line]));
+	if (line < SHM_WORKERS)
+		keeper_start(d, line);
 }
 
 void
@@ -117,7 +118,7 @@ static uint64_t
 process_own_time(struct watchdog *d, struct watchdog_process *p, bool keeper,
     int slot, uint64_t gone)
 {
-	struct watchdog_probe now = {0}, before = p->probe;
+	struct probe now = {0}, before = p->probe;
 	bool was_probed = p->is_probed;
 	uint64_t used = 0, queue = 0;
 
@@ -173,7 +174,7 @@ lock_suspects(const struct hub *h, int slot)
 	int holder = lock_holder(h);
 
 	if (holder == -1)
-		return SHM_LOAD(h->worker[slot].lock_state) != LOCK_NONE;
+		return SHM_LOAD(h->line[slot].lock_state) != LOCK_NONE;
 	return holder == slot;
 }
 
@@ -187,15 +188,42 @@ lock_note(struct watchdog *d, const struct hub *h, int slot, uint64_t own_ms,
 	struct watchdog_lock *l = &d->lock[slot];
 	bool is_suspect = lock_suspects(h, slot);
 
-	if (SHM_LOAD(h->worker[slot].lock_state) != LOCK_WAITING)
+	if (SHM_LOAD(h->line[slot].lock_state) != LOCK_WAITING)
 		l->waiting_ms = 0;
 	else if (l->waiting_ms == 0)
 		l->waiting_ms = d->clock_ms;
-	if (!is_suspect || published || d->worker[slot].still_ms == 0)
+	if (!is_suspect || published || d->line[slot].still_ms == 0)
 		l->held_ms = 0;
 	else if (l->is_suspect)
 		l->held_ms += own_ms;
 	l->is_suspect = is_suspect;
+}
+
+/* Whether there is a process with that line that is to be looked at. */
+static bool
+line_lives(const struct watchdog_scene *scene, int i)
+{
+	return i < SHM_WORKERS ? has(scene->workers, i)
+			       : has(scene->others, i - SHM_WORKERS);
+}
+
+/* Whether it need not tick yet. */
+static bool
+line_starts(const struct watchdog_scene *scene, int i)
+{
+	return i < SHM_WORKERS ? has(scene->starting, i)
+			       : has(scene->others_starting, i - SHM_WORKERS);
+}
+
+/* Its life sign: of a process that must not write into shared memory it is
+ * elsewhere. */
+static uint64_t
+line_shows(const struct hub *h, const struct watchdog_scene *scene, int i)
+{
+	const struct shm_line *line =
+	    i < SHM_WORKERS ? &h->line[i] : scene->other[i - SHM_WORKERS];
+
+	return SHM_LOAD(line->tick);
 }
 
 /* Takes down what all show now. */
@@ -206,12 +234,13 @@ scene_note(struct watchdog *d, const struct hub *h,
 	const uint64_t tail = journal_tail(h);
 	uint64_t own_ms;
 
-	for (int i = 0; i < SHM_WORKERS; i++) {
-		if (has(scene->workers, i)) {
-			own_ms = process_note(d, &d->worker[i],
-			    SHM_LOAD(h->worker[i].tick), false, i, gone);
+	for (int i = 0; i < SHM_LINES; i++)
+		if (line_lives(scene, i)) {
+			own_ms = process_note(d, &d->line[i],
+			    line_shows(h, scene, i), false, i, gone);
 			lock_note(d, h, i, own_ms, tail != d->tail);
 		}
+	for (int i = 0; i < SHM_WORKERS; i++) {
 		if (has(scene->keepers, i))
 			process_note(d, &d->keeper[i],
 			    SHM_LOAD(h->worker[i].keeper_tick), true, i, gone);
@@ -225,7 +254,7 @@ scene_note(struct watchdog *d, const struct hub *h,
 uint64_t
 watchdog_still_ms(const struct watchdog *d, int slot)
 {
-	return d->worker[slot].still_ms;
+	return d->line[slot].still_ms;
 }
 
 uint64_t
@@ -240,12 +269,12 @@ watchdog_is_lively(const struct watchdog *d, int slot)
 	return watchdog_still_ms(d, slot) < WATCHDOG_LOCK_MS;
 }
 
-/* Whether some living worker has been waiting for the mutex for too long. */
+/* Whether some living process has been waiting for the mutex for too long. */
 static bool
-lock_is_waited_for(const struct watchdog *d, uint64_t workers)
+lock_is_waited_for(const struct watchdog *d, const struct watchdog_scene *scene)
 {
-	for (int i = 0; i < SHM_WORKERS; i++)
-		if (has(workers, i) && d->lock[i].waiting_ms != 0 &&
+	for (int i = 0; i < SHM_LINES; i++)
+		if (line_lives(scene, i) && d->lock[i].waiting_ms != 0 &&
 		    d->clock_ms - d->lock[i].waiting_ms >= WATCHDOG_LOCK_MS &&
 		    watchdog_is_lively(d, i))
 			return true;
@@ -254,14 +283,15 @@ lock_is_waited_for(const struct watchdog *d, uint64_t workers)
 
 /* Who keeps the mutex from those that wait, or -1. */
 static int
-lock_culprit(const struct watchdog *d, uint64_t workers)
+lock_culprit(const struct watchdog *d, const struct watchdog_scene *scene)
 {
 	int found = -1;
 
-	if (!lock_is_waited_for(d, workers))
+	if (!lock_is_waited_for(d, scene))
 		return -1;
-	for (int i = 0; i < SHM_WORKERS; i++)
-		if (has(workers, i) && d->lock[i].held_ms >= WATCHDOG_LOCK_MS &&
+	for (int i = 0; i < SHM_LINES; i++)
+		if (line_lives(scene, i) &&
+		    d->lock[i].held_ms >= WATCHDOG_LOCK_MS &&
 		    (found == -1 ||
 			d->lock[i].held_ms > d->lock[found].held_ms))
 			found = i;
@@ -282,34 +312,52 @@ keeper_limit(const struct watchdog_scene *scene, int slot)
 	return more > limit ? more : limit;
 }
 
-/* The workers, or keepers, that have been silent for a part of their limit: the
- * whole, or a half of it. */
-static uint64_t
-scene_silent(const struct watchdog *d, const struct watchdog_scene *scene,
-    bool keeper, uint64_t part)
+/* Whether a process has been silent for a part of its limit: the whole (1), or
+ * a half of it (2). */
+static bool
+line_is_silent(const struct watchdog *d, const struct watchdog_scene *scene,
+    int i, uint64_t part)
 {
-	uint64_t mask =
-	    keeper ? scene->keepers : scene->workers & ~scene->starting;
-	uint64_t limit, still, silent = 0;
-
-	for (int i = 0; i < SHM_WORKERS; i++) {
-		limit = keeper ? keeper_limit(scene, i) : scene->limit_ms;
-		still = (keeper ? d->keeper : d->worker)[i].still_ms;
-		if (has(mask, i) && still * part >= limit)
-			silent |= 1ull << i;
-	}
-	return silent;
+	return line_lives(scene, i) && !line_starts(scene, i) &&
+	    d->line[i].still_ms * part >= scene->limit_ms;
 }
 
-/* The one in a mask that has been silent for the longest time, or -1. */
+/* Whether a keeper has. */
+static bool
+keeper_is_silent(const struct watchdog *d, const struct watchdog_scene *scene,
+    int i, uint64_t part)
+{
+	return has(scene->keepers, i) &&
+	    d->keeper[i].still_ms * part >= keeper_limit(scene, i);
+}
+
+/* The process that has been silent for the longest time, of those that hang;
+ * -1: none does. */
 static int
-silent_longest(const struct watchdog_process *p, uint64_t mask)
+line_hangs(const struct watchdog *d, const struct watchdog_scene *scene)
+{
+	int found = -1;
+
+	for (int i = 0; i < SHM_LINES; i++)
+		if (line_is_silent(d, scene, i, 1) &&
+		    (found == -1 ||
+			d->line[i].still_ms > d->line[found].still_ms))
+			found = i;
+	return found;
+}
+
+/* Such a keeper. Of a pair the worker goes first: its keeper can be continued.
+ */
+static int
+keeper_hangs(const struct watchdog *d, const struct watchdog_scene *scene)
 {
 	int found = -1;
 
 	for (int i = 0; i < SHM_WORKERS; i++)
-		if (has(mask, i) &&
-		    (found == -1 || p[i].still_ms > p[found].still_ms))
+		if (keeper_is_silent(d, scene, i, 1) &&
+		    !line_is_silent(d, scene, i, 2) &&
+		    (found == -1 ||
+			d->keeper[i].still_ms > d->keeper[found].still_ms))
 			found = i;
 	return found;
 }
@@ -319,23 +367,17 @@ static bool
 victim_find(const struct watchdog *d, const struct watchdog_scene *scene,
     struct watchdog_verdict *v)
 {
-	uint64_t keepers;
-
 	*v = (struct watchdog_verdict){.action = WATCHDOG_KILL};
-	v->slot = lock_culprit(d, scene->workers);
+	v->slot = lock_culprit(d, scene);
 	v->has_lock = v->slot != -1;
 	if (v->slot == -1)
-		v->slot =
-		    silent_longest(d->worker, scene_silent(d, scene, false, 1));
+		v->slot = line_hangs(d, scene);
 	if (v->slot != -1) {
-		v->still_ms = d->worker[v->slot].still_ms;
+		v->still_ms = d->line[v->slot].still_ms;
 		return true;
 	}
-	/* of a pair the worker goes first: its keeper can be continued */
-	keepers =
-	    scene_silent(d, scene, true, 1) & ~scene_silent(d, scene, false, 2);
 	v->keeper = true;
-	v->slot = silent_longest(d->keeper, keepers);
+	v->slot = keeper_hangs(d, scene);
 	if (v->slot != -1)
 		v->still_ms = d->keeper[v->slot].still_ms;
 	return v->slot != -1;
@@ -348,16 +390,19 @@ static void
 others_start(struct watchdog *d, const struct watchdog_scene *scene,
     const struct watchdog_verdict *v)
 {
-	uint64_t workers = scene_silent(d, scene, false, 2);
-	uint64_t keepers = scene_silent(d, scene, true, 2);
+	bool line[SHM_LINES], keeper[SHM_WORKERS];
 
-	workers |= scene->starting | 1ull << v->slot;
-	for (int i = 0; i < SHM_WORKERS; i++) {
-		if (has(workers, i)) {
-			process_start(&d->worker[i]);
+	for (int i = 0; i < SHM_LINES; i++)
+		line[i] = line_is_silent(d, scene, i, 2) ||
+		    line_starts(scene, i) || i == v->slot;
+	for (int i = 0; i < SHM_WORKERS; i++)
+		keeper[i] = keeper_is_silent(d, scene, i, 2);
+	for (int i = 0; i < SHM_LINES; i++) {
+		if (line[i]) {
+			process_start(&d->line[i]);
 			d->lock[i].held_ms = 0;
 		}
-		if (has(keepers, i))
+		if (i < SHM_WORKERS && keeper[i])
 			keeper_start(d, i);
 	}
 }

@@ -1,12 +1,15 @@
 /* By which way workers send: io_uring is about twice as fast, and not to be had
  * everywhere. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
 #include "hub/stats.h"
-#include "process.h"
+#include "member.h"
+#include "private.h"
+#include "writes.h"
 
 /* Ready workers, and those of them that send otherwise. */
 struct writes_count {
@@ -23,7 +26,7 @@ writes_count(const struct master *m)
 
 	for (int i = 0; i < m->n_workers; i++) {
 		line = &m->hub.worker[i];
-		if (!m->member[i].ready)
+		if (!m->member[i].child.ready)
 			continue;
 		n.workers++;
 		if (SHM_LOAD(line->sends_by) == SENDS_URING)

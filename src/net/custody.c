@@ -8,6 +8,7 @@
 
 #include "net/custody.h"
 #include "net/link.h"
+#include "net/rights.h"
 
 int
 custody_pair(int fd[2])
@@ -40,22 +41,13 @@ error_is_passing(int error)
 int
 custody_send(int link, const struct custody_note *note, const int *fd)
 {
-	char control[CMSG_SPACE(sizeof(int) * CUSTODY_MAX)];
+	RIGHTS_SPACE(CUSTODY_MAX) space;
 	struct iovec v = {(void *)note, note_bytes(note)};
 	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-	struct cmsghdr *c;
 	ssize_t r;
 
-	if (note->type == CUSTODY_KEEP && note->n > 0) {
-		memset(control, 0, sizeof(control));
-		h.msg_control = control;
-		h.msg_controllen = CMSG_SPACE(sizeof(int) * note->n);
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * note->n);
-		memcpy(CMSG_DATA(c), fd, sizeof(int) * note->n);
-	}
+	if (note->type == CUSTODY_KEEP && note->n > 0)
+		rights_put(&h, &space, fd, note->n);
 	do
 		r = sendmsg(link, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (r < 0 && errno == EINTR);
@@ -89,36 +81,13 @@ custody_is_clear(int link)
 int
 custody_order(int control, uint8_t what, int fd)
 {
-	char space[CMSG_SPACE(sizeof(int))] = {0};
+	RIGHTS_SPACE(1) space;
 	struct iovec v = {&what, 1};
 	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-	struct cmsghdr *c;
 
-	if (fd != -1) {
-		h.msg_control = space;
-		h.msg_controllen = sizeof(space);
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
+	if (fd != -1)
+		rights_put(&h, &space, &fd, 1);
 	return sendmsg(control, &h, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -1;
-}
-
-/* The descriptors of a message; returns how many. */
-static int
-take_descriptors(struct msghdr *h, int *fd)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(h);
-	size_t n;
-
-	if (c == NULL || c->cmsg_level != SOL_SOCKET ||
-	    c->cmsg_type != SCM_RIGHTS)
-		return 0;
-	n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	memcpy(fd, CMSG_DATA(c), n * sizeof(int));
-	return (int)n;
 }
 
 /* Whether a note of r bytes with n descriptors is one. */
@@ -146,12 +115,12 @@ note_is_sound(const struct custody_note *note, size_t r, int n)
 int
 custody_receive(int link, struct custody_note *note, int *fd)
 {
-	char control[CMSG_SPACE(sizeof(int) * CUSTODY_MAX)];
+	RIGHTS_SPACE(CUSTODY_MAX) space;
 	struct iovec v = {note, sizeof(*note)};
 	struct msghdr h = {.msg_iov = &v,
 	    .msg_iovlen = 1,
-	    .msg_control = control,
-	    .msg_controllen = sizeof(control)};
+	    .msg_control = &space,
+	    .msg_controllen = sizeof(space.bytes)};
 	ssize_t r;
 	int n, k, tries = 0;
 
@@ -166,7 +135,7 @@ custody_receive(int link, struct custody_note *note, int *fd)
 		errno = r == 0 ? 0 : errno;
 		return -1;
 	}
-	n = take_descriptors(&h, fd);
+	n = (int)rights_take(&h, fd, CUSTODY_MAX);
 	if (!(h.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) &&
 	    note_is_sound(note, (size_t)r, n))
 		return 1;

@@ -8,17 +8,13 @@
 #include <unistd.h>
 
 #include "codec/message.h"
+#include "net/rights.h"
 
 enum { FDS_MAX = 253 }; /* SCM_MAX_FD: the kernel passes no more at once */
 
-union control {
-	struct cmsghdr head; /* for its alignment */
-	char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
-};
-
 /* Pages are touched only as datagrams come in. */
 static char receive_buffer[LINK_BATCH][MESSAGE_MAX];
-static union control receive_control[LINK_BATCH];
+static RIGHTS_SPACE(FDS_MAX) receive_control[LINK_BATCH];
 
 void
 link_buffer_raise(int fd)
@@ -56,24 +52,14 @@ link_send(int fd, uint32_t type, const void *payload, size_t len, int pass_fd)
 	struct message_head head = {.type = type, .length = (uint32_t)len};
 	struct iovec iov[2] = {{&head, sizeof(head)}, {(void *)payload, len}};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = len > 0 ? 2 : 1};
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
+	RIGHTS_SPACE(1) space;
 
 	if (len > MESSAGE_MAX - sizeof(head)) {
 		errno = EMSGSIZE;
 		return -1;
 	}
-	if (pass_fd != -1) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control.space);
-		control.head.cmsg_level = SOL_SOCKET;
-		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.head), &pass_fd, sizeof(int));
-	}
+	if (pass_fd != -1)
+		rights_put(&msg, &space, &pass_fd, 1);
 	if (sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1) {
 		if (error_is_full(errno))
 			errno = EAGAIN;
@@ -103,27 +89,6 @@ link_send_batch(int fd, const struct iovec *datagram, int n)
 		sent += r; /* fewer than wanted: the next call says why */
 	}
 	return sent;
-}
-
-/* Takes the first descriptor out of a message and closes the others. */
-static void
-descriptors_take(struct msghdr *msg, struct link_datagram *d)
-{
-	int fd;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL;
-	     c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = CMSG_LEN(0); at + sizeof(fd) <= c->cmsg_len;
-		     at += sizeof(fd)) {
-			memcpy(&fd, (char *)c + at, sizeof(fd));
-			if (d->n_fds++ == 0)
-				d->fd = fd;
-			else
-				close(fd);
-		}
-	}
 }
 
 /* Whether the peer's end is closed; what is pending can still be read. */
@@ -167,9 +132,9 @@ link_receive(int fd, struct link_datagram out[LINK_BATCH])
 		iov[i].iov_len = MESSAGE_MAX;
 		msg[i].msg_hdr.msg_iov = &iov[i];
 		msg[i].msg_hdr.msg_iovlen = 1;
-		msg[i].msg_hdr.msg_control = receive_control[i].space;
+		msg[i].msg_hdr.msg_control = receive_control[i].bytes;
 		msg[i].msg_hdr.msg_controllen =
-		    sizeof(receive_control[i].space);
+		    sizeof(receive_control[i].bytes);
 	}
 	/*
 	 * A peer that closed with something unread gives one ECONNRESET ahead
@@ -193,7 +158,7 @@ link_receive(int fd, struct link_datagram out[LINK_BATCH])
 		*d = (struct link_datagram){.bytes = receive_buffer[i],
 		    .len = msg[i].msg_len,
 		    .fd = -1};
-		descriptors_take(&msg[i].msg_hdr, d);
+		d->n_fds = (int)rights_take(&msg[i].msg_hdr, &d->fd, 1);
 		d->lost = (msg[i].msg_hdr.msg_flags & MSG_CTRUNC) != 0;
 		if ((msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
 			d->len = 0;

@@ -158,7 +158,7 @@ port_get(int fd)
 
 /* Makes and binds one socket; -1 and errno. */
 static int
-socket_bind(const struct sockaddr_storage *sa, socklen_t len)
+listener_socket_bind(const struct sockaddr_storage *sa, socklen_t len)
 {
 	const int on = 1;
 	int fd, saved;
@@ -193,8 +193,8 @@ error_is_absence(int error)
 
 /* Says in words why an address could not be bound. */
 static void
-error_explain(int problem, const struct sockaddr_storage *sa, char *error,
-    size_t error_len)
+listener_error_explain(int problem, const struct sockaddr_storage *sa,
+    char *error, size_t error_len)
 {
 	char name[LISTENER_TEXT];
 
@@ -224,7 +224,7 @@ targets_bind(
 	*bad = 0;
 	for (int i = 0; i < t->n; i++) {
 		port_set(&t->sa[i], port);
-		fd[n] = socket_bind(&t->sa[i], t->len[i]);
+		fd[n] = listener_socket_bind(&t->sa[i], t->len[i]);
 		if (fd[n] != -1) {
 			if (port == 0)
 				port = port_get(fd[n]);
@@ -294,7 +294,7 @@ listener_bind_targets(const char *address, struct listener_targets *t,
 	} while (count == -1 && errno == EADDRINUSE && port == 0 &&
 	    ++tries < PORT_TRIES);
 	if (count == -1) {
-		error_explain(errno, &t->sa[bad], error, error_len);
+		listener_error_explain(errno, &t->sa[bad], error, error_len);
 		return -1;
 	}
 	if (*n + count > LISTENER_MAX) {

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "room/channel.h"
+#include "room/event.h"
 #include "conn/conn.h"
 #include "room/quota.h"
 #include "hub/lock.h"
@@ -53,7 +54,8 @@ channel_refuse(struct chat *ch, uint32_t conn, enum quota quota)
 
 /* Where an entry stands. Lock held. */
 static void
-position_read(const struct hub *h, uint32_t e, struct channel_position *at)
+channel_position_read(
+    const struct hub *h, uint32_t e, struct channel_position *at)
 {
 	at->channel = e;
 	at->epoch = SHM_LOAD(h->entry[e].epoch);
@@ -70,7 +72,7 @@ channel_find(struct chat *ch, const char *name, size_t len, bool make,
 	e = make ? presence_make(ch->hub, name, len)
 		 : presence_find(ch->hub, name, len);
 	if (e != SHM_NONE)
-		position_read(ch->hub, e, at);
+		channel_position_read(ch->hub, e, at);
 	hub_unlock(ch->hub);
 	if (e != SHM_NONE)
 		return CHANNEL_OK;
@@ -91,7 +93,7 @@ channel_subscription(
 
 /* Ends one subscription. */
 static void
-subscription_end(struct chat *ch, uint32_t sub)
+channel_subscription_end(struct chat *ch, uint32_t sub)
 {
 	struct subscription *s = &ch->hub->subscription[sub];
 	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
@@ -106,7 +108,7 @@ subscription_end(struct chat *ch, uint32_t sub)
 /* A subscription goes on where it is. One that was HELD begins now: what was
  * said before is not for it, and its answer says so. */
 static void
-subscription_resume(
+channel_resume(
     struct chat *ch, struct subscription *s, struct channel_position *at)
 {
 	uint32_t channel = SHM_OWN(s->channel) - 1;
@@ -140,11 +142,11 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	    h->subscription[*sub].flags & SUBSCRIPTION_REVOKED) {
 		/* a worker died before it was done with that */
 		channel_tell_leave(ch, *sub);
-		subscription_end(ch, *sub);
+		channel_subscription_end(ch, *sub);
 		*sub = SHM_NONE;
 	}
 	if (*sub != SHM_NONE) {
-		subscription_resume(ch, &h->subscription[*sub], at);
+		channel_resume(ch, &h->subscription[*sub], at);
 		return CHANNEL_ALREADY;
 	}
 	if (subscription_count(h, conn) >= ch->live.connection_channels)
@@ -152,7 +154,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	hub_lock(h);
 	e = channel_hold(ch, name, len, &charge, &how);
 	if (e != SHM_NONE)
-		position_read(h, e, at);
+		channel_position_read(h, e, at);
 	hub_unlock(h);
 	if (e == SHM_NONE)
 		return channel_refuse(ch, conn, quota_of(CHARGE_CHANNELS, how));
@@ -180,7 +182,7 @@ channel_unsubscribe(
 
 	if (sub == SHM_NONE)
 		return CHANNEL_ABSENT;
-	subscription_end(ch, sub);
+	channel_subscription_end(ch, sub);
 	return CHANNEL_OK;
 }
 
@@ -191,13 +193,13 @@ channel_unsubscribe_all(struct chat *ch, uint32_t conn)
 	uint32_t sub;
 
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
-		subscription_end(ch, sub);
+		channel_subscription_end(ch, sub);
 	conn_slot(ch, conn)->subscriptions = 0;
 }
 
 /* Drops a record whose connection is gone, or goes on at another worker. */
 static void
-orphan_drop(struct chat *ch, uint32_t sub)
+channel_orphan_drop(struct chat *ch, uint32_t sub)
 {
 	struct subscription *s = &ch->hub->subscription[sub];
 	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
@@ -220,12 +222,13 @@ channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps)
 	if (fault == SUBSCRIPTION_UNCHAINED)
 		subscription_chain(ch->hub, sub);
 	else if (fault == SUBSCRIPTION_ORPHAN)
-		orphan_drop(ch, sub);
+		channel_orphan_drop(ch, sub);
 	return fault;
 }
 
 /* Members are counted and handed on up to a maximum. */
 struct members {
+	const struct chat *ch;
 	const struct hub *h;
 	const struct channel_position *at;
 	int worker; /* whose records are looked at */
@@ -240,7 +243,8 @@ struct members {
  * workers have records of it: those of its own one count. What was read is of
  * the channel that was asked for if that has its entry still, afterwards. */
 static void
-member_slot(struct members *m, uint32_t i, const struct subscription *record)
+channel_member_slot(
+    struct members *m, uint32_t i, const struct subscription *record)
 {
 	struct channel_member out = {
 	    .sub_info = record != NULL ? record->info : 0};
@@ -266,20 +270,20 @@ member_slot(struct members *m, uint32_t i, const struct subscription *record)
 
 /* Hands on one subscriber. */
 static bool
-member_cb(const struct subscription *s, void *arg)
+channel_member_cb(const struct subscription *s, void *arg)
 {
 	struct members *m = arg;
 
 	if ((s->flags & (SUBSCRIPTION_PRESENT | SUBSCRIPTION_REVOKED)) ==
 	    SUBSCRIPTION_PRESENT)
-		member_slot(m, s->slot, s);
+		channel_member_slot(m, s->slot, s);
 	return !m->more;
 }
 
-/* The connections that are members without a subscription: of the lobby all
- * plain ones, of "#user" all of that user. */
+/* The connections that are members without a subscription: of the lobby those
+ * at a door that makes them so, of "#user" all of that user. */
 static void
-members_scan(struct members *m)
+channel_members_scan(struct members *m)
 {
 	const struct hub *h = m->h;
 	uint32_t channel = m->at->channel, i;
@@ -289,9 +293,10 @@ members_scan(struct members *m)
 	     i = slot_ever(h, i + 1)) {
 		s = &h->slot[i];
 		if (slot_is_open(h, i) &&
-		    (channel == PRESENCE_LOBBY ? s->door == DOOR_PLAIN
-					       : s->user == channel))
-			member_slot(m, i, NULL);
+		    (channel == PRESENCE_LOBBY
+			    ? conn_door_lobby(m->ch, SHM_ONCE(s->door))
+			    : s->user == channel))
+			channel_member_slot(m, i, NULL);
 	}
 }
 
@@ -300,18 +305,19 @@ channel_members(struct chat *ch, const struct channel_position *at,
     uint32_t max, bool (*member)(const struct channel_member *, void *),
     void *arg)
 {
-	struct members m = {ch->hub, at, -1, max, false, member, arg};
+	struct members m = {ch, ch->hub, at, -1, max, false, member, arg};
 	struct presence_view v;
 	uint64_t mask;
 
 	if (!presence_read(ch->hub, at->channel, &v) || v.epoch != at->epoch)
 		return true;
-	if (at->channel == PRESENCE_LOBBY || v.name[0] == '#')
-		members_scan(&m);
+	if (at->channel == PRESENCE_LOBBY ||
+	    presence_name_is_user(v.name, v.name_len))
+		channel_members_scan(&m);
 	for (mask = v.mask; mask != 0 && !m.more; mask &= mask - 1) {
 		m.worker = __builtin_ctzll(mask);
 		subscription_members(ch->hub, m.worker, at->channel,
-		    ch->hub->n_subscriptions, member_cb, &m);
+		    ch->hub->n_subscriptions, channel_member_cb, &m);
 	}
 	return !m.more;
 }
@@ -326,4 +332,22 @@ channel_member_text(const struct hub *h, const struct channel_member *m,
 	/* its user's entry is had as long as it is there */
 	shm_copied();
 	return slot_is_live(h, m->id);
+}
+
+void
+channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
+{
+	struct subscription_walk w = subscription_walk_of(id, first);
+	struct subscription *s;
+	uint32_t channel, sub;
+
+	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
+	    claim_has(&ch->subscriptions, sub)) {
+		s = &ch->hub->subscription[sub];
+		channel = SHM_LOAD(s->channel) - 1;
+		blob_drop(&ch->input, s->info);
+		subscription_drop(ch->hub, &ch->subscriptions, sub);
+		if (entered)
+			channel_release(ch, channel);
+	}
 }

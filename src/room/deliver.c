@@ -2,7 +2,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "conn/conn.h"
 #include "room/publish.h"
@@ -15,29 +14,22 @@
 #include "hub/subscription.h"
 
 /*
- * Publications a turn: then what was appended is written out. Nor are there
- * more bytes a turn than half a queue: what nobody has tried to write yet
- * must not make a reader look slow.
+ * Publications a turn: then what was appended is written out. Nor does a turn
+ * append more to a connection than half of `queue`, as that is counted.
  */
 enum { DELIVER_MAX = 256 };
 
-/* How long a publication that another worker has died over is kept off, in
- * naps of 1 ms: while the machine stands still nobody tries it either. If
- * nobody comes to try it the word may be a scribbler's: then none is believed
- * for a while. */
-enum { SUSPECT_NAPS = 1000, SUSPECT_NOT_MS = 10000 };
-
-/* A publication's frame for each door, built when it is first needed. */
+/* A publication's frame for each dialect, built when it is first needed. */
 struct delivery {
 	const struct publication *p;
 	bool lost; /* the channel's one before it: it had not been delivered */
-	struct frame frame[4];
+	struct frame frame[DIALECTS_MAX];
 	enum {
 		UNBUILT,
 		BUILT,
 		NOTHING, /* the door does not tell it */
 		MISSED	 /* there is no frame: who is to get it has a gap */
-	} state[4];
+	} state[DIALECTS_MAX];
 };
 
 /* Begins with none of its frames; their memory is not worth zeroing. */
@@ -62,36 +54,38 @@ missed_log(const struct publication *p, size_t len, int r)
 			       : "no room in output-memory");
 }
 
-/* Builds a publication's frame as a door tells it. */
+/* Builds a publication's frame as a door tells it in a framing. */
 static void
-render(struct chat *ch, struct delivery *d, int door)
+render(struct chat *ch, struct delivery *d, int dialect)
 {
-	struct iovec parts[CHAT_PARTS + 1];
-	uint8_t head[WS_HEAD_MAX];
+	const struct dialect *to = &ch->dialects.at[dialect];
+	struct iovec parts[DOOR_PARTS + 2];
+	struct framing_ends ends;
 	size_t len = 0;
 	int n, k, r;
 
-	d->state[door] = NOTHING;
-	n = ch->door[door]->render(ch, d->p, parts + 1);
+	d->state[dialect] = NOTHING;
+	n = ch->door[to->door]->render(ch, d->p, parts + 1);
+	if (n > 0)
+		n = to->codec->wrap(&ends, FRAMING_TEXT, parts, n);
 	if (n == 0)
 		return;
-	for (k = 1; k <= n; k++)
+	for (k = 0; k < n; k++)
 		len += parts[k].iov_len;
-	parts[0] = (struct iovec){head, ws_head(head, WS_TEXT, len)};
-	r = conn_frame(ch, &d->frame[door], FRAME_SHARED, parts, n + 1);
-	d->state[door] = r == 0 ? BUILT : MISSED;
+	r = conn_frame(ch, &d->frame[dialect], FRAME_SHARED, parts, n);
+	d->state[dialect] = r == 0 ? BUILT : MISSED;
 	if (r != 0)
 		missed_log(d->p, len, r);
 }
 
-/* Whether a door tells a publication, which is rendered there if it has not
+/* Whether a dialect tells a publication, which is rendered for it if it has not
  * been: a connection that paid for the room is told no more. */
 static bool
-is_told(struct chat *ch, uint32_t i, struct delivery *d, int door)
+is_told(struct chat *ch, uint32_t i, struct delivery *d, int dialect)
 {
-	if (d->state[door] == UNBUILT)
-		render(ch, d, door);
-	return d->state[door] != NOTHING && ch->conn[i].phase == CONN_OPEN;
+	if (d->state[dialect] == UNBUILT)
+		render(ch, d, dialect);
+	return d->state[dialect] != NOTHING && ch->conn[i].phase == CONN_OPEN;
 }
 
 /* A connection does not get a publication and is to be told so. */
@@ -119,17 +113,17 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 {
 	struct slot *s = conn_slot(ch, i);
 	bool lost = d->lost && d->p->offset > since + 1;
-	int door = ch->conn[i].door;
+	int dialect = ch->conn[i].dialect;
 
 	if (ch->conn[i].phase != CONN_OPEN ||
 	    SHM_OWN(s->last) >= d->p->position)
 		return;
-	if (d->state[door] != BUILT && !is_told(ch, i, d, door))
+	if (d->state[dialect] != BUILT && !is_told(ch, i, d, dialect))
 		return;
-	if (*flags & gap || lost || d->state[door] != BUILT ||
+	if (*flags & gap || lost || d->state[dialect] != BUILT ||
 	    (ch->live.slow_policy == CONF_SLOW_SKIP &&
-		!conn_has_room(ch, i, &d->frame[door])) ||
-	    !conn_append(ch, i, &d->frame[door], d->p->position))
+		!conn_has_room(ch, i, &d->frame[dialect])) ||
+	    !conn_append(ch, i, &d->frame[dialect], d->p->position))
 		gap_mark(ch, s, flags, gap, lost);
 	else
 		SHM_COUNT(ch->hub->me->delivered, 1);
@@ -171,14 +165,14 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 	}
 }
 
-/* To those who are in the lobby by being at the plain door. */
+/* To those who are in the lobby by being at their door. */
 static void
-deliver_plain(struct chat *ch, struct delivery *d)
+deliver_lobby(struct chat *ch, struct delivery *d)
 {
 	uint32_t i = SHM_NONE;
 
 	while (conn_next(ch, &i))
-		if (ch->conn[i].present && ch->conn[i].door == DOOR_PLAIN)
+		if (ch->conn[i].present && conn_in_lobby(ch, i))
 			deliver_to(
 			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP, 0);
 }
@@ -195,8 +189,8 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 		(p->data_len != len || len > SLOT_DEVICE_MAX ||
 		    memcmp(p->data, s->device, len) != 0)))
 		return;
-	conn_end(ch, i, WS_KICKED, REASON_KICKED);
-	stats_tick(ch->hub);
+	conn_end(ch, i, CLOSE_KICKED, REASON_KICKED);
+	line_tick(ch->hub);
 }
 
 /* Whether a connection of a user gets what is published to the user's own
@@ -235,30 +229,47 @@ is_current(const struct hub *h, const struct publication *p)
 	    SHM_LOAD(h->entry[p->channel].epoch) == p->epoch;
 }
 
-/* Delivers one publication to those here who have its channel. */
-static void
+/* Releases a delivery's frames. Returns what the most costly one counts for
+ * against `queue`. */
+static size_t
+delivery_end(struct chat *ch, struct delivery *d)
+{
+	size_t most = 0, cost;
+	int k;
+
+	for (k = 0; k < ch->dialects.n; k++) {
+		if (d->state[k] != BUILT)
+			continue;
+		cost = d->frame[k].bytes + (size_t)d->frame[k].n * OUTPUT_COST;
+		if (cost > most)
+			most = cost;
+		frame_release(&ch->output, &d->frame[k]);
+	}
+	return most;
+}
+
+/* Delivers one publication to those here who have its channel. Returns what it
+ * counts for against the `queue` of each. */
+static size_t
 deliver_one(struct chat *ch, const struct publication *p)
 {
 	struct presence_entry *e;
 	struct delivery d;
-	int k;
 
 	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0 ||
 	    !is_current(ch->hub, p))
-		return;
+		return 0;
 	e = &ch->hub->entry[p->channel];
 	delivery_begin(&d, p, &ch->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
-	if (e->name[0] == '#') {
+	if (presence_name_is_user(e->name, e->name_len)) {
 		deliver_user(ch, &d);
 	} else if (p->format != FORMAT_KICK) {
 		if (p->channel == PRESENCE_LOBBY)
-			deliver_plain(ch, &d);
+			deliver_lobby(ch, &d);
 		deliver_subscribers(ch, &d);
 	}
-	for (k = 0; k < 4; k++)
-		if (d.state[k] == BUILT)
-			frame_release(&ch->output, &d.frame[k]);
+	return delivery_end(ch, &d);
 }
 
 enum journal_result
@@ -269,52 +280,54 @@ publication_read(struct chat *ch, uint64_t position, struct publication *p)
 }
 
 /* The ring has overwritten what this worker had not delivered yet. */
-static uint64_t
-overrun(struct chat *ch, uint64_t cursor)
+static void
+overrun(struct chat *ch)
 {
-	uint64_t oldest = journal_oldest(ch->hub);
+	const struct follower *f = &ch->follower;
 
-	if (oldest <= cursor + 1)
-		return cursor;
 	log_error("too slow: %llu publications are lost (a larger `journal` "
 		  "would have kept them)",
-	    (unsigned long long)(oldest - 1 - cursor));
-	SHM_COUNT(ch->hub->me->overrun, oldest - 1 - cursor);
-	if (ch->hole.to != cursor + 1) /* else it grows */
-		ch->hole.from = cursor;
-	ch->hole.to = oldest;
+	    (unsigned long long)(f->to - f->from - 1));
+	SHM_COUNT(ch->hub->me->overrun, f->to - f->from - 1);
+	if (ch->hole.to != f->from + 1) /* else it grows */
+		ch->hole.from = f->from;
+	ch->hole.to = f->to;
 	hole_mark_all(ch, &ch->hole);
-	return oldest - 1;
 }
 
-/* Finds the publication at a position and delivers it. */
+/* Whether a publication's sender is a connection of this worker. */
 static bool
-deliver_found(struct chat *ch, uint64_t position, size_t *bytes)
+deliver_is_own(const struct hub *h, const struct publication *p)
 {
+	return p->sender != 0 && slot_find(h, p->sender) != SHM_NONE &&
+	    slot_holder(h, (uint32_t)p->sender) == h->self;
+}
+
+/* Delivers the publication that was found, adding what it counts for to
+ * *bytes; false if it is not there any more. */
+static bool
+deliver_found(struct chat *ch, size_t *bytes)
+{
+	struct follower *f = &ch->follower;
 	struct publication p;
 
-	if (!relay_find(ch, position, &p)) {
-		switch (publication_read(ch, position, &p)) {
+	if (!relay_find(ch, f->position, &p)) {
+		switch (follower_read(
+		    f, ch->copy, ch->hub->journal_size / JOURNAL_SHARE, &p)) {
 		case JOURNAL_GONE:
 			return false;
 		case JOURNAL_BAD:
-			if (!journal_is_sound(ch->hub))
-				return false;
 			log_error("publication %llu cannot be read: shared "
 				  "memory is corrupted",
-			    (unsigned long long)position);
+			    (unsigned long long)f->position);
 			return true;
 		default:
 			break;
 		}
-		if (!(p.sender != 0 &&
-			slot_find(ch->hub, p.sender) != SHM_NONE &&
-			slot_holder(ch->hub, (uint32_t)p.sender) ==
-			    ch->hub->self))
+		if (!deliver_is_own(ch->hub, &p))
 			SHM_COUNT(ch->hub->me->from_journal, 1);
 	}
-	deliver_one(ch, &p);
-	*bytes += p.user_len + p.data_len;
+	*bytes += deliver_one(ch, &p);
 	return true;
 }
 
@@ -327,117 +340,75 @@ struct in_hand {
 
 /* Takes a publication in hand: it is to blame if the worker dies now. */
 static struct in_hand
-hand_take(struct shm_worker *me, uint64_t position)
+hand_take(struct shm_line *mine, uint64_t position)
 {
-	struct in_hand was = {SHM_OWN(me->hand), SHM_OWN(me->hand_arg)};
+	struct in_hand was = {SHM_OWN(mine->hand), SHM_OWN(mine->hand_arg)};
 
-	SHM_STORE(me->hand_arg, position);
-	SHM_STORE(me->hand, HAND_DELIVERY);
+	SHM_STORE(mine->hand_arg, position);
+	SHM_STORE(mine->hand, HAND_DELIVERY);
 	return was;
 }
 
 /* Back to what it was before. */
 static void
-hand_return(struct shm_worker *me, struct in_hand was)
+hand_return(struct shm_line *mine, struct in_hand was)
 {
-	SHM_STORE(me->hand_arg, was.arg);
-	SHM_STORE(me->hand, was.what);
+	SHM_STORE(mine->hand_arg, was.arg);
+	SHM_STORE(mine->hand, was.what);
 }
 
-/* Delivers the publication at a position, adding its length to *bytes; false
- * if it is gone. */
+/* Delivers the publication that was found, which is to blame if this worker
+ * dies meanwhile. False if it is not there any more. */
 static bool
-deliver_at(struct chat *ch, uint64_t position, size_t *bytes)
+deliver_at(struct chat *ch, size_t *bytes)
 {
-	struct in_hand was = hand_take(ch->hub->me, position);
-	bool there = deliver_found(ch, position, bytes);
+	struct follower *f = &ch->follower;
+	struct in_hand was = hand_take(ch->hub->mine, f->position);
+	bool there = deliver_found(ch, bytes);
 
-	hand_return(ch->hub->me, was);
-	stats_tick(ch->hub);
+	hand_return(ch->hub->mine, was);
+	line_tick(ch->hub);
+	if (there)
+		follower_done(f);
 	return there;
 }
 
-/*
- * A publication that crashes whoever delivers it shall cost two workers, not
- * all: while one is suspected, only the successor of the first that died over
- * it tries it; the others wait for the outcome, with nothing done, for they
- * may not deliver what comes after it either. True: there is one, look again.
- */
+/* Finds the next publication that is for this worker; false: there is none.
+ * While one is held off nothing is done, since no other may be delivered
+ * before it. */
 static bool
-suspect_wait(struct chat *ch, uint64_t position)
+deliver_find(struct chat *ch)
 {
 	const struct timespec nap = {0, 1000000};
-	uint64_t mine = 1ull << ch->hub->self;
-	unsigned deaths = journal_suspected(ch->hub, position);
-	int naps;
 
-	if (deaths == 0 || (deaths == 1 && position == ch->trial) ||
-	    clock_ms() < ch->believe_ms)
-		return false;
-	for (naps = 0; naps < SUSPECT_NAPS; naps++) {
-		nanosleep(&nap, NULL);
-		stats_tick(ch->hub);
-		if (journal_suspected(ch->hub, position) == 0 ||
-		    !(journal_mask(ch->hub, position) & mine))
+	for (;;)
+		switch (follower_next(&ch->follower)) {
+		case FOLLOWER_FOUND:
 			return true;
-	}
-	journal_acquit(ch->hub, position);
-	ch->believe_ms = clock_ms() + SUSPECT_NOT_MS;
-	return true;
-}
-
-/* Delivers no more until the tail is mended. */
-static bool
-deliver_stop(struct hub *h, uint64_t cursor)
-{
-	SHM_STORE(h->me->cursor, cursor);
-	return false;
+		case FOLLOWER_OVERRUN:
+			overrun(ch);
+			break;
+		case FOLLOWER_HELD:
+			nanosleep(&nap, NULL);
+			line_tick(ch->hub);
+			break;
+		default:
+			return false;
+		}
 }
 
 bool
 deliver(struct chat *ch)
 {
-	struct hub *h = ch->hub;
-	uint64_t cursor = SHM_OWN(h->me->cursor), tail = journal_tail(h);
-	uint64_t mine = 1ull << h->self, mask;
-	bool sound = false;
 	size_t bytes = 0;
 	int n = 0;
 
-	/* While the tail is corrupted nothing is passed over: who takes the
-	 * lock next mends it. */
-	if (cursor > tail) {
-		if (!journal_is_sound(h))
-			return false;
-		cursor = tail; /* it is the cursor that is corrupted */
-	}
-	while (cursor < tail && n < DELIVER_MAX &&
-	    bytes < ch->live.queue_bytes / 2 && (n == 0 || !chat_is_late(ch))) {
-		mask = journal_mask(h, cursor + 1);
-		if (!(mask & mine) && !sound && !(sound = journal_is_sound(h)))
-			return deliver_stop(h, cursor);
-		if (mask == 0 && cursor + 1 < journal_oldest(h)) {
-			cursor = overrun(ch, cursor);
-			continue;
-		}
-		if (mask & mine) {
-			if (suspect_wait(ch, cursor + 1))
-				continue;
-			if (!deliver_at(ch, cursor + 1, &bytes)) {
-				if (!journal_is_sound(h))
-					return deliver_stop(h, cursor);
-				continue;
-			}
-			n++;
-			SHM_STORE(h->me->cursor, cursor + 1);
-			if (cursor + 1 == ch->trial)
-				journal_acquit(h, ch->trial);
-		}
-		cursor++;
-	}
-	SHM_STORE(h->me->cursor, cursor);
-	/* whoever was ended here may have told that he left */
-	return cursor < journal_tail(h);
+	follower_begin(&ch->follower);
+	while (n < DELIVER_MAX && bytes < ch->live.queue_bytes / 2 &&
+	    (n == 0 || !chat_is_late(ch)) && deliver_find(ch))
+		n += deliver_at(ch, &bytes);
+	/* a connection that was ended here may have published its leave */
+	return follower_end(&ch->follower);
 }
 
 void
@@ -447,7 +418,7 @@ deliver_all(struct chat *ch)
 	/* not what others go on publishing meanwhile: that may never end */
 	uint64_t tail = journal_tail(h);
 
-	while (SHM_OWN(h->me->cursor) < tail && deliver(ch))
+	while (SHM_OWN(h->mine->cursor) < tail && deliver(ch))
 		;
 }
 
@@ -470,7 +441,7 @@ concerns(struct chat *ch, uint32_t i, const struct publication *p,
 		*since = s->offset;
 		return is_for_own(s, p) ? &s->flags : NULL;
 	}
-	if (p->channel == PRESENCE_LOBBY && ch->conn[i].door == DOOR_PLAIN)
+	if (p->channel == PRESENCE_LOBBY && conn_in_lobby(ch, i))
 		return ch->conn[i].present ? &s->flags : NULL;
 	k = subscription_find(h, i, p->channel);
 	if (k == SHM_NONE)
@@ -489,7 +460,6 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	uint32_t gap, *flags;
 	uint64_t since;
 	struct delivery d;
-	int k;
 
 	if (p->format == FORMAT_KICK) {
 		if (is_current(ch->hub, p) &&
@@ -503,9 +473,7 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	delivery_begin(&d, p, hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	deliver_to(ch, i, &d, flags, gap, since);
-	for (k = 0; k < 4; k++)
-		if (d.state[k] == BUILT)
-			frame_release(&ch->output, &d.frame[k]);
+	delivery_end(ch, &d);
 }
 
 /* After which position to look, up to `last`: the ring holds no more than its
@@ -531,7 +499,7 @@ mark_ahead(
 
 	while (p < tail) {
 		p++;
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 		if (journal_peek(ch->hub, p, &pub) != JOURNAL_OK ||
 		    !hole_has(hole, pub.previous))
 			continue;
@@ -548,7 +516,7 @@ deliver_missed(struct chat *ch, uint32_t i)
 {
 	struct hub *h = ch->hub;
 	uint64_t p = SHM_OWN(conn_slot(ch, i)->last);
-	uint64_t cursor = SHM_OWN(h->me->cursor), oldest = journal_oldest(h);
+	uint64_t cursor = SHM_OWN(h->mine->cursor), oldest = journal_oldest(h);
 	struct hole hole = {0};
 	struct publication pub;
 	struct in_hand was;
@@ -562,11 +530,20 @@ deliver_missed(struct chat *ch, uint32_t i)
 	while (p < cursor && ch->conn[i].phase == CONN_OPEN)
 		if (journal_mask(h, ++p) != 0 &&
 		    publication_read(ch, p, &pub) == JOURNAL_OK) {
-			was = hand_take(h->me, p);
+			was = hand_take(h->mine, p);
 			deliver_alone(ch, i, &pub, &hole);
-			hand_return(h->me, was);
+			hand_return(h->mine, was);
 		}
 	if (hole.to != 0 && ch->conn[i].phase == CONN_OPEN)
 		mark_ahead(ch, i, cursor, &hole);
 	conn_slot(ch, i)->flags &= ~SLOT_MOVED;
+}
+
+void
+deliver_settle(struct chat *ch)
+{
+	if (!ch->unsettled)
+		return;
+	deliver_all(ch);
+	ch->unsettled = SHM_OWN(ch->hub->mine->cursor) < journal_tail(ch->hub);
 }

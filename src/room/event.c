@@ -1,4 +1,5 @@
-/* Joins and leaves of channels that tell them. */
+#include "room/event.h"
+
 #include <string.h>
 
 #include "room/channel.h"
@@ -9,14 +10,14 @@
 #include "hub/lock.h"
 #include "hub/stats.h"
 
-/* Publishes a join or leave; `record` (subscription + 1, 0: none, as in the
- * lobby and in the user's own channel) is marked with that. */
+/* Publishes a join or leave; the record of the subscription (SHM_NONE: none, as
+ * in the lobby and in the user's own channel) is marked with that. */
 static void
 tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    enum publication_format format, uint32_t record)
+    enum publication_format format, uint32_t sub)
 {
 	const struct publishing what = {.conn = conn,
-	    .ordinal = record,
+	    .subscription = sub,
 	    .format = (uint8_t)format,
 	    .data = "",
 	    .len = 0};
@@ -45,7 +46,7 @@ tell_sub(struct chat *ch, uint32_t sub, enum publication_format format)
 		return;
 	len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
 	if (len > 0)
-		tell(ch, conn, name, len, format, sub + 1);
+		tell(ch, conn, name, len, format, sub);
 }
 
 void
@@ -63,11 +64,12 @@ channel_tell_leave(struct chat *ch, uint32_t sub)
 void
 channel_tell_lobby_join(struct chat *ch, uint32_t conn)
 {
-	const struct conf_channel *rule =
-	    conf_channel_find(&ch->live, "lobby", 5);
+	const struct conf_channel *rule = conf_channel_find(
+	    &ch->live, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN);
 
 	if (rule != NULL && rule->join_leave)
-		tell(ch, conn, "lobby", 5, FORMAT_JOIN, 0);
+		tell(ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+		    FORMAT_JOIN, SHM_NONE);
 }
 
 void
@@ -78,11 +80,11 @@ channel_tell_own_join(struct chat *ch, uint32_t conn)
 	size_t len = channel_name(ch->hub, s->user, name);
 	const struct conf_channel *rule;
 
-	if (len == 0 || name[0] != '#')
+	if (!presence_name_is_user(name, len))
 		return;
 	rule = conf_channel_find(&ch->live, name, len);
 	if (rule != NULL && rule->join_leave && s->flags & SLOT_OWN_AWAY)
-		tell(ch, conn, name, len, FORMAT_JOIN, 0);
+		tell(ch, conn, name, len, FORMAT_JOIN, SHM_NONE);
 }
 
 /* Its leave, if its join has been told. */
@@ -96,8 +98,8 @@ tell_own_leave(struct chat *ch, uint32_t conn)
 	if (s->flags & SLOT_OWN_AWAY || s->user == SHM_NONE)
 		return;
 	len = channel_name(ch->hub, s->user, name);
-	if (len > 0 && name[0] == '#')
-		tell(ch, conn, name, len, FORMAT_LEAVE, 0);
+	if (presence_name_is_user(name, len))
+		tell(ch, conn, name, len, FORMAT_LEAVE, SHM_NONE);
 }
 
 void
@@ -109,8 +111,7 @@ channel_revoke(struct chat *ch, uint32_t sub)
 	channel_tell_leave(ch, sub);
 	if (s->flags & SUBSCRIPTION_REVOKED || conn >= ch->hub->n_slots)
 		return;
-	s->key = SHM_OWN(conn_slot(ch, conn)->appended);
-	s->flags |= SUBSCRIPTION_REVOKED;
+	subscription_set_revoked(s, SHM_OWN(conn_slot(ch, conn)->appended));
 	KILL_POINT();
 }
 
@@ -122,7 +123,7 @@ channel_revoked(const struct hub *h, struct subscription *s)
 	if (!(s->flags & SUBSCRIPTION_REVOKED) ||
 	    s->flags & SUBSCRIPTION_TOLD || conn >= h->n_slots)
 		return;
-	if (SHM_LOAD(h->slot[conn].appended) > s->key)
+	if (SHM_LOAD(h->slot[conn].appended) > subscription_revoked_at(s))
 		s->flags |= SUBSCRIPTION_TOLD;
 	else /* from the beginning, but for the leave */
 		s->flags &= ~(uint32_t)SUBSCRIPTION_REVOKED;
@@ -147,7 +148,8 @@ channel_undo(
 	uint32_t sub = ch->replaying ? channel_subscription(ch, conn, name, len)
 				     : SHM_NONE;
 
-	if (sub != SHM_NONE && ch->hub->subscription[sub].key == key)
+	if (sub != SHM_NONE &&
+	    subscription_key(&ch->hub->subscription[sub]) == key)
 		channel_finish(ch, conn, name, len);
 }
 
@@ -158,8 +160,9 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 	struct slot *s = conn_slot(ch, conn);
 	uint32_t sub;
 
-	if (s->door == DOOR_PLAIN && !(s->flags & SLOT_AWAY))
-		tell(ch, conn, "lobby", 5, FORMAT_LEAVE, 0);
+	if (!(s->flags & SLOT_AWAY))
+		tell(ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+		    FORMAT_LEAVE, SHM_NONE);
 	tell_own_leave(ch, conn);
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		tell_sub(ch, sub, FORMAT_LEAVE);
@@ -171,8 +174,8 @@ struct gone {
 	uint32_t slot;
 	uint64_t conn; /* id; 0: whoever has the slot */
 	uint32_t channel, epoch;
-	uint32_t record; /* subscription + 1, 0: none */
-	uint32_t away;	 /* without one: the flag of its slot */
+	uint32_t subscription; /* SHM_NONE: none */
+	uint32_t away;	       /* without one: the flag of its slot */
 	uint32_t sub_info;
 	int64_t wall_ms;
 };
@@ -189,19 +192,19 @@ tell_gone(struct hub *h, const struct gone *g)
 	    .info = info,
 	    .sub_info = room_info,
 	    .channel = g->channel,
-	    .ordinal = g->record,
+	    .subscription = g->subscription,
 	    .data = ""};
 	struct slot slot;
 
 	if (!slot_read(h, g->slot, &slot, &p.sender) ||
 	    slot.worker != g->worker || (g->conn != 0 && g->conn != p.sender) ||
-	    (g->record == 0 && slot.flags & g->away))
+	    (g->subscription == SHM_NONE && slot.flags & g->away))
 		return;
 	p.user_len = (uint8_t)user_name(h, slot.user, user);
 	p.info_len = (uint16_t)blob_get(h, slot.info, p.sender, info);
 	p.sub_info_len =
 	    (uint16_t)blob_get(h, g->sub_info, p.sender, room_info);
-	p.input_end = SHM_LOAD(slot.committed);
+	p.input_key = SHM_LOAD(slot.committed);
 	hub_lock(h);
 	if (g->channel < h->n_entries &&
 	    SHM_LOAD(h->entry[g->channel].epoch) == g->epoch)
@@ -224,19 +227,20 @@ slot_tell_gone(
 	tell_gone(h, &g);
 }
 
-/* The same of all its connections: to the lobby, of plain ones, and to their
- * users' own channels. */
+/* Tells of all its connections: the lobby of those that joined it by their
+ * door, and their users' own channels. */
 static void
 slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 {
-	struct gone g = {.worker = worker, .wall_ms = wall_ms};
+	struct gone g = {
+	    .worker = worker, .subscription = SHM_NONE, .wall_ms = wall_ms};
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
 		if (!slot_in_use(h, i) || slot_holder(h, i) != worker)
 			continue;
 		g.slot = i;
-		if (h->slot[i].door == DOOR_PLAIN)
+		if (!(SHM_ONCE(h->slot[i].flags) & SLOT_AWAY))
 			slot_tell_gone(h, &g, PRESENCE_LOBBY, SLOT_AWAY);
 		slot_tell_gone(h, &g, SHM_ONCE(h->slot[i].user), SLOT_OWN_AWAY);
 	}
@@ -248,7 +252,7 @@ subscription_tell_gone(struct hub *h, uint32_t sub, int worker, int64_t wall_ms)
 {
 	struct subscription copy;
 	struct gone g = {
-	    .worker = worker, .record = sub + 1, .wall_ms = wall_ms};
+	    .worker = worker, .subscription = sub, .wall_ms = wall_ms};
 
 	memcpy(&copy, &h->subscription[sub], sizeof(copy));
 	if (SHM_LOAD(copy.channel) == 0 ||
@@ -278,7 +282,7 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 			i |= SHM_BLOCK - 1;
 			continue;
 		}
-		stats_tick(h);
+		line_tick(h);
 		subscription_tell_gone(h, i, worker, wall_ms);
 	}
 }

@@ -6,7 +6,7 @@
 
 /* Whether the newest publication of a channel is lost, and above an offset. */
 static bool
-is_lost(const struct hub *h, uint32_t channel, const struct hole *hole,
+hole_is_lost(const struct hub *h, uint32_t channel, const struct hole *hole,
     uint64_t offset)
 {
 	return channel < h->n_entries &&
@@ -28,15 +28,15 @@ hole_mark(struct chat *ch, uint32_t conn, const struct hole *hole)
 		return;
 	if (c->present &&
 	    ((!slot_is_entering(s) &&
-		 is_lost(h, c->user.entry, hole, s->offset)) ||
-		(c->door == DOOR_PLAIN &&
-		    is_lost(h, PRESENCE_LOBBY, hole, 0)))) {
+		 hole_is_lost(h, c->user.entry, hole, s->offset)) ||
+		(conn_in_lobby(ch, conn) &&
+		    hole_is_lost(h, PRESENCE_LOBBY, hole, 0)))) {
 		s->flags |= SLOT_GAP;
 		s->skipped |= SLOT_SKIPPED_MORE;
 	}
 	while ((k = subscription_walk_next(h, &w)) != SHM_NONE) {
 		sub = &h->subscription[k];
-		if (!is_lost(h, SHM_OWN(sub->channel) - 1, hole,
+		if (!hole_is_lost(h, SHM_OWN(sub->channel) - 1, hole,
 			SHM_OWN(sub->offset)))
 			continue;
 		sub->flags |= SUBSCRIPTION_GAP;
@@ -51,7 +51,7 @@ hole_mark_all(struct chat *ch, struct hole *hole)
 
 	while (conn_next(ch, &i)) {
 		hole_mark(ch, i, hole);
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 	}
 	/* after that: what has come meanwhile may count twice, not never */
 	hole->until = journal_tail(ch->hub);

@@ -24,7 +24,7 @@ hole_is_before(const struct hole *hole, const struct publication *p)
  * so that it is told. */
 void hole_mark(struct chat *ch, uint32_t conn, const struct hole *hole);
 
-/* The same of all connections here; sets `until`. */
+/* hole_mark() for all connections here; sets `until`. */
 void hole_mark_all(struct chat *ch, struct hole *hole);
 
 #endif

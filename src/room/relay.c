@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "takeover/move.h"
+#include "conn/turn.h"
 #include "room/relay.h"
 #include "codec/message.h"
 #include "hub/stats.h"
@@ -68,7 +68,7 @@ relay_init(struct chat *ch)
 
 /* Gives up the link to a peer. */
 static void
-peer_close(struct relay *r, int k)
+relay_peer_close(struct relay *r, int k)
 {
 	struct peer *p = &r->peer[k];
 
@@ -86,7 +86,8 @@ peer_close(struct relay *r, int k)
 
 /* Keeps one relayed entry for this turn's delivery. */
 static void
-stash(struct relay *r, uint64_t position, const uint8_t *entry, size_t len)
+relay_stash(
+    struct relay *r, uint64_t position, const uint8_t *entry, size_t len)
 {
 	uint32_t k = position % STASH_FIND;
 
@@ -103,7 +104,7 @@ stash(struct relay *r, uint64_t position, const uint8_t *entry, size_t len)
 /* A peer has sent what none that works would. The link of one that goes on with
  * it is closed, and the master told. */
 static void
-peer_bad(struct relay *r, int k, const char *why)
+relay_peer_bad(struct relay *r, int k, const char *why)
 {
 	struct chat *ch = r->ch;
 	struct peer *p = &r->peer[k];
@@ -119,7 +120,7 @@ peer_bad(struct relay *r, int k, const char *why)
 	log_error("link to worker %d closed: it sent %u bad messages within "
 		  "%d ms",
 	    k, p->n_bad, MESSAGE_BAD_MS);
-	peer_close(r, k);
+	relay_peer_close(r, k);
 	if (ch->accuse != NULL)
 		ch->accuse(ch, k, p->generation);
 }
@@ -137,17 +138,18 @@ relay_take(struct relay *r, int from, const uint8_t *b, size_t len)
 		if (rec.length > len || n > len)
 			break;
 		if (rec.length > 0)
-			stash(r, rec.position, b + sizeof(rec), rec.length);
+			relay_stash(
+			    r, rec.position, b + sizeof(rec), rec.length);
 		b += n;
 		len -= n;
 	}
 	if (len > 0)
-		peer_bad(r, from, "a relay's records do not fill it");
+		relay_peer_bad(r, from, "a relay's records do not fill it");
 }
 
 /* Leaves a connection with its giver: its descriptor found no room here. */
 static bool
-give_lost(struct chat *ch, int from, const struct link_datagram *d)
+relay_give_lost(struct chat *ch, int from, const struct link_datagram *d)
 {
 	struct message_head head;
 	uint64_t id;
@@ -167,7 +169,7 @@ give_lost(struct chat *ch, int from, const struct link_datagram *d)
 
 /* One datagram of a peer; its descriptor is this function's. */
 static void
-message_take(struct relay *r, int from, struct link_datagram *d)
+relay_message_take(struct relay *r, int from, struct link_datagram *d)
 {
 	struct chat *ch = r->ch;
 	const void *payload;
@@ -175,7 +177,7 @@ message_take(struct relay *r, int from, struct link_datagram *d)
 	size_t len;
 	uint64_t id;
 
-	if (give_lost(ch, from, d))
+	if (relay_give_lost(ch, from, d))
 		return;
 	switch (message_check(
 	    d->bytes, d->len, d->n_fds, PARTY_PEER, &payload, &len, &why)) {
@@ -188,10 +190,11 @@ message_take(struct relay *r, int from, struct link_datagram *d)
 		return;
 	case MSG_TAKEN:
 		memcpy(&id, payload, sizeof(id));
-		move_done(ch, from, id);
+		if (ch->n_moving > 0)
+			ch->moving_taken(ch, from, id);
 		break;
 	default:
-		peer_bad(r, from, why);
+		relay_peer_bad(r, from, why);
 	}
 	if (d->fd >= 0)
 		close(d->fd);
@@ -199,7 +202,7 @@ message_take(struct relay *r, int from, struct link_datagram *d)
 
 /* A peer's link: relays, or its end. */
 static void
-link_cb(int fd, short what, void *arg)
+relay_link_cb(int fd, short what, void *arg)
 {
 	struct peer *p = arg;
 	struct relay *r = p->relay;
@@ -210,12 +213,12 @@ link_cb(int fd, short what, void *arg)
 	n = link_receive(fd, d);
 	KILL_POINT();
 	if (n < 0) {
-		peer_close(r, from);
+		relay_peer_close(r, from);
 		return;
 	}
 	for (k = 0; k < n; k++)
 		if (p->fd >= 0)
-			message_take(r, from, &d[k]);
+			relay_message_take(r, from, &d[k]);
 		else if (d[k].fd >= 0) /* closed for the ones before */
 			close(d[k].fd);
 }
@@ -230,7 +233,7 @@ relay_link(struct chat *ch, int peer, uint32_t generation, int fd)
 		close(fd);
 		return;
 	}
-	peer_close(r, peer);
+	relay_peer_close(r, peer);
 	p = &r->peer[peer];
 	p->out = malloc(MESSAGE_MAX);
 	if (p->out == NULL) {
@@ -241,10 +244,11 @@ relay_link(struct chat *ch, int peer, uint32_t generation, int fd)
 	p->fd = fd;
 	p->generation = generation;
 	p->n_bad = 0;
-	event_assign(&p->ev, ch->base, fd, EV_READ | EV_PERSIST, link_cb, p);
+	event_assign(
+	    &p->ev, ch->base, fd, EV_READ | EV_PERSIST, relay_link_cb, p);
 	if (event_add(&p->ev, NULL) < 0) {
 		log_error("event_add: %s", strerror(errno));
-		peer_close(r, peer);
+		relay_peer_close(r, peer);
 	}
 }
 
@@ -254,7 +258,7 @@ relay_link(struct chat *ch, int peer, uint32_t generation, int fd)
  * is lost and a third comes later than what was sent after it.
  */
 static bool
-chaos(struct peer *p, struct iovec *v)
+relay_chaos(struct peer *p, struct iovec *v)
 {
 	static int on = -1;
 	uint32_t dice = arc4random_uniform(3);
@@ -287,7 +291,7 @@ chaos(struct peer *p, struct iovec *v)
 
 /* Sends a peer's datagram; a full link skips it. */
 static void
-peer_send(struct relay *r, int k)
+relay_peer_send(struct relay *r, int k)
 {
 	struct peer *p = &r->peer[k];
 	struct message_head head = {
@@ -299,7 +303,7 @@ peer_send(struct relay *r, int k)
 	r->waiting &= ~(1ull << k);
 	memcpy(p->out, &head, sizeof(head));
 #ifdef CHATD_KILL_POINTS
-	if (chaos(p, &v))
+	if (relay_chaos(p, &v))
 		n = 0;
 	else
 #endif
@@ -311,12 +315,12 @@ peer_send(struct relay *r, int k)
 		SHM_COUNT(me->relay_skipped, p->out_n);
 	p->out_len = p->out_n = 0;
 	if (n < 0) /* its end comes with the master's next word */
-		peer_close(r, k);
+		relay_peer_close(r, k);
 }
 
 /* Queues one record for a peer. */
 static void
-peer_queue(struct relay *r, int k, const struct publication *pub)
+relay_peer_queue(struct relay *r, int k, const struct publication *pub)
 {
 	struct peer *p = &r->peer[k];
 	struct relay_record rec = {.position = pub->position};
@@ -327,7 +331,7 @@ peer_queue(struct relay *r, int k, const struct publication *pub)
 	if (entry <= RELAY_DATA_MAX)
 		rec.length = (uint32_t)entry;
 	if (p->out_len + sizeof(rec) + rec.length > MESSAGE_MAX) {
-		peer_send(r, k);
+		relay_peer_send(r, k);
 		if (p->fd < 0)
 			return;
 	}
@@ -350,7 +354,7 @@ relay_send(struct chat *ch, const struct publication *p, uint64_t mask)
 	mask &= ~(1ull << ch->hub->self);
 	for (; mask != 0; mask &= mask - 1) {
 		k = __builtin_ctzll(mask);
-		peer_queue(ch->relay, k, p);
+		relay_peer_queue(ch->relay, k, p);
 	}
 }
 
@@ -361,7 +365,7 @@ relay_flush(struct chat *ch)
 	uint64_t w;
 
 	for (w = r->waiting; w != 0; w &= w - 1)
-		peer_send(r, __builtin_ctzll(w));
+		relay_peer_send(r, __builtin_ctzll(w));
 }
 
 void
@@ -371,8 +375,8 @@ relay_lost(struct chat *ch)
 	uint64_t w = r->lost;
 
 	r->lost = 0;
-	for (; w != 0; w &= w - 1)
-		move_back(ch, __builtin_ctzll(w));
+	for (; w != 0 && ch->n_moving > 0; w &= w - 1)
+		ch->moving_back(ch, __builtin_ctzll(w));
 }
 
 bool
@@ -420,5 +424,5 @@ relay_leave(struct chat *ch)
 	int k;
 
 	for (k = 0; k < SHM_WORKERS; k++)
-		peer_close(ch->relay, k);
+		relay_peer_close(ch->relay, k);
 }

@@ -20,7 +20,7 @@ user_channel(const char *name, size_t len, char out[USER_NAME_MAX + 1])
 void
 user_log_left(const struct presence_view *v, void *arg)
 {
-	if (v->name[0] == '#')
+	if (presence_name_is_user(v->name, v->name_len))
 		log_debug("%s left", log_text(v->name + 1, v->name_len - 1));
 }
 
@@ -36,8 +36,9 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 
 	hub_lock(h);
 	e = presence_enter_for(h, channel, n, &terms, &how);
-	if (e != SHM_NONE && ch->conn[conn].door == DOOR_PLAIN)
-		channel_hold(ch, "lobby", 5, &terms, &lobby);
+	if (e != SHM_NONE && conn_in_lobby(ch, conn))
+		channel_hold(ch, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+		    &terms, &lobby);
 	hub_unlock(h);
 	if (e == SHM_NONE) {
 		quota_refuse(ch, conn, quota_of(CHARGE_USERS, how));
@@ -53,7 +54,7 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 /* A link's connection, if that is one of the user: what an entry is, a user or
  * a room, stands in shared memory, and with it what `local` has of it. */
 static uint32_t
-list_at(const struct chat *ch, uint32_t link, uint32_t entry)
+user_list_at(const struct chat *ch, uint32_t link, uint32_t entry)
 {
 	return link >= 1 && link <= ch->hub->n_slots &&
 		ch->conn[link - 1].present &&
@@ -65,13 +66,14 @@ list_at(const struct chat *ch, uint32_t link, uint32_t entry)
 uint32_t
 user_list_first(const struct chat *ch, uint32_t entry)
 {
-	return list_at(ch, ch->local[entry], entry);
+	return user_list_at(ch, ch->local[entry], entry);
 }
 
 uint32_t
 user_list_next(const struct chat *ch, uint32_t conn)
 {
-	return list_at(ch, ch->conn[conn].user.next, ch->conn[conn].user.entry);
+	return user_list_at(
+	    ch, ch->conn[conn].user.next, ch->conn[conn].user.entry);
 }
 
 void
@@ -90,7 +92,7 @@ user_list_add(struct chat *ch, uint32_t conn, uint32_t entry)
 
 /* Takes a connection out of its user's list; true if it was the last here. */
 static bool
-list_remove(struct chat *ch, uint32_t conn)
+user_list_remove(struct chat *ch, uint32_t conn)
 {
 	struct conn *c = &ch->conn[conn];
 	uint32_t entry = c->user.entry;
@@ -116,28 +118,15 @@ user_leave(struct chat *ch, uint32_t conn)
 	if (!ch->conn[conn].present)
 		return;
 	ch->conn[conn].present = false;
-	if (list_remove(ch, conn)) {
+	if (user_list_remove(ch, conn)) {
 		/* as long as the entry is the user's */
 		len = user_name(h, e, name);
 		hub_lock(h);
 		gone = presence_leave(h, e, h->self);
 		hub_unlock(h);
 	}
-	if (ch->conn[conn].door == DOOR_PLAIN)
+	if (conn_in_lobby(ch, conn))
 		channel_release(ch, PRESENCE_LOBBY);
 	if (gone)
 		log_debug("%s left", log_text(name, len));
-}
-
-size_t
-user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1])
-{
-	struct presence_view v;
-
-	out[0] = '\0';
-	if (!presence_read(h, entry, &v) || v.name[0] != '#' ||
-	    v.name_len - 1 > USER_NAME_MAX)
-		return 0;
-	memcpy(out, v.name + 1, v.name_len); /* and the NUL */
-	return v.name_len - 1;
 }

@@ -9,7 +9,7 @@ enum { LIST_MAX = 100, LIST_AGE_MS = 100, LIST_LARGE = 1024 };
 
 /* Compares bytes, the shorter first: UTF-8 sorts by code point so. */
 static int
-name_compare(const void *a, const void *b)
+user_name_compare(const void *a, const void *b)
 {
 	const struct user_name *x = a, *y = b;
 	size_t n = x->len < y->len ? x->len : y->len;
@@ -20,7 +20,7 @@ name_compare(const void *a, const void *b)
 
 /* Restores the heap (largest on top) from position k down. */
 static void
-heap_sink(struct user_name *heap, size_t n, size_t k)
+user_heap_sink(struct user_name *heap, size_t n, size_t k)
 {
 	struct user_name t;
 	size_t big;
@@ -29,9 +29,10 @@ heap_sink(struct user_name *heap, size_t n, size_t k)
 		big = 2 * k + 1;
 		if (big >= n)
 			return;
-		if (big + 1 < n && name_compare(&heap[big + 1], &heap[big]) > 0)
+		if (big + 1 < n &&
+		    user_name_compare(&heap[big + 1], &heap[big]) > 0)
 			big++;
-		if (name_compare(&heap[k], &heap[big]) >= 0)
+		if (user_name_compare(&heap[k], &heap[big]) >= 0)
 			return;
 		t = heap[k];
 		heap[k] = heap[big];
@@ -41,7 +42,7 @@ heap_sink(struct user_name *heap, size_t n, size_t k)
 
 /* Keeps the smallest LIST_MAX names. */
 static void
-heap_offer(struct user_name *heap, size_t *n, const struct user_name *name)
+user_heap_offer(struct user_name *heap, size_t *n, const struct user_name *name)
 {
 	size_t k;
 
@@ -49,16 +50,16 @@ heap_offer(struct user_name *heap, size_t *n, const struct user_name *name)
 		heap[(*n)++] = *name;
 		if (*n == LIST_MAX)
 			for (k = LIST_MAX / 2; k-- > 0;)
-				heap_sink(heap, LIST_MAX, k);
-	} else if (name_compare(name, &heap[0]) < 0) {
+				user_heap_sink(heap, LIST_MAX, k);
+	} else if (user_name_compare(name, &heap[0]) < 0) {
 		heap[0] = *name;
-		heap_sink(heap, LIST_MAX, 0);
+		user_heap_sink(heap, LIST_MAX, 0);
 	}
 }
 
 /* Collects the first names; returns how many users there are. */
 static size_t
-collect(const struct hub *h, struct user_name *heap, size_t *n)
+user_collect(const struct hub *h, struct user_name *heap, size_t *n)
 {
 	uint32_t e, end = presence_users_end(h);
 	struct presence_view v;
@@ -69,15 +70,15 @@ collect(const struct hub *h, struct user_name *heap, size_t *n)
 	for (e = 1; e < end; e++) {
 		/* both of one entry: it may become another's */
 		if (presence_mask(h, e) == 0 || !presence_read(h, e, &v) ||
-		    v.mask == 0 || v.name[0] != '#' || v.name_len < 2 ||
-		    v.name_len - 1 > USER_NAME_MAX)
+		    v.mask == 0 || !presence_name_is_user(v.name, v.name_len) ||
+		    v.name_len < 2 || v.name_len - 1 > USER_NAME_MAX)
 			continue;
 		name.len = (uint8_t)(v.name_len - 1);
 		memcpy(name.text, v.name + 1, v.name_len); /* and the NUL */
-		heap_offer(heap, n, &name);
+		user_heap_offer(heap, n, &name);
 		users++;
 	}
-	qsort(heap, *n, sizeof(*heap), name_compare);
+	qsort(heap, *n, sizeof(*heap), user_name_compare);
 	return users;
 }
 
@@ -92,7 +93,7 @@ user_first(struct chat *ch, size_t *n)
 	if (presence_users_end(ch->hub) <= LIST_LARGE ||
 	    ch->now_ms - made_ms >= LIST_AGE_MS) {
 		made_ms = ch->now_ms;
-		users = collect(ch->hub, first, &names);
+		users = user_collect(ch->hub, first, &names);
 	}
 	*n = names;
 	return users;

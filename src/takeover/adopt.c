@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "room/channel.h"
+#include "room/event.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
+#include "conn/socket.h"
 #include "room/publish.h"
 #include "room/user.h"
 #include "hub/presence.h"
@@ -53,7 +54,7 @@ adopt_stage_bring(struct chat *ch, uint64_t conn, int from)
 
 /* Ends what cannot go on: of its records only what others were told is used. */
 static void
-give_up(struct adoption *a, uint32_t i, const char *why)
+adopt_give_up(struct adoption *a, uint32_t i, const char *why)
 {
 	struct chat *ch = a->ch;
 
@@ -62,7 +63,7 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 		    (unsigned long long)slot_id(ch->hub, i), why);
 	channel_tell_leaves(ch, i);
 	slot_set(ch->hub, i, SLOT_CLOSING);
-	shutdown(a->fd[i] - 1, SHUT_WR);
+	transport_abandon(a->fd[i] - 1);
 	KILL_POINT();
 	custody_give_up(ch, slot_id(ch->hub, i));
 	close(a->fd[i] - 1);
@@ -73,7 +74,7 @@ give_up(struct adoption *a, uint32_t i, const char *why)
 
 /* What the slot itself says of its state, as a phase. */
 static enum conn_phase
-phase_of(const struct chat *ch, uint32_t i, const struct counters *k)
+adopt_phase(const struct chat *ch, uint32_t i, const struct counters *k)
 {
 	if (slot_state(ch->hub, i) == SLOT_OPEN)
 		return CONN_OPEN;
@@ -82,7 +83,7 @@ phase_of(const struct chat *ch, uint32_t i, const struct counters *k)
 
 /* Whether it is in its channels: open, or on its way out of them. */
 static bool
-is_present(const struct chat *ch, uint32_t i)
+adopt_is_present(const struct chat *ch, uint32_t i)
 {
 	return slot_state(ch->hub, i) == SLOT_OPEN ||
 	    slot_is_leaving(ch->hub, i);
@@ -91,45 +92,49 @@ is_present(const struct chat *ch, uint32_t i)
 /* Takes up one connection with its records: private state only, nothing is
  * sent or read yet. */
 static void
-take_up(struct adoption *a, uint32_t i)
+adopt_take_up(struct adoption *a, uint32_t i)
 {
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
-	uint8_t door = SHM_ONCE(s->door);
-	struct counters k;
+	struct counters k = {.closed = false};
+	struct conn_stations stations;
+	bool sound;
 
-	SHM_STORE(ch->hub->me->hand_arg, slot_id(ch->hub, i));
-	SHM_STORE(ch->hub->me->hand, HAND_ADOPTION);
+	SHM_STORE(ch->hub->mine->hand_arg, slot_id(ch->hub, i));
+	SHM_STORE(ch->hub->mine->hand, HAND_ADOPTION);
 	memset(c, 0, sizeof(*c));
-	if (counters_read(a->fd[i] - 1, &k) < 0 ||
+	c->fd = a->fd[i] - 1;
+	sound = conn_stations_of(ch, i, &stations);
+	if (sound)
+		c->transport = stations.transport;
+	if ((sound && conn_positions(ch, i, &k) < 0) ||
 	    slot_state(ch->hub, i) == SLOT_CLOSING ||
-	    (k.closed && !is_present(ch, i))) {
+	    (k.closed && !adopt_is_present(ch, i))) {
 		a->result->ended++;
-		give_up(a, i, NULL);
+		adopt_give_up(a, i, NULL);
 		return;
 	}
-	/* reset meanwhile: is taken up so that it leaves as others do, and what
-	 * it was to get is as good as written */
+	/* Reset by its peer meanwhile: it is taken up so that it leaves its
+	 * channels as others do. Its output counts as written. */
 	if (k.closed)
 		k.written = OUTPUT_ALL;
-	if (!conn_door_ok(ch, door) ||
-	    output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
+	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->spoilt++;
-		give_up(a, i, "its records make no sense");
+		adopt_give_up(a, i, "its records make no sense");
 		return;
 	}
 	if (s->info != 0 && !claim_mark(&ch->input.pages, s->info - 1))
 		s->info = 0;
 	claim_mark(&ch->slots, i);
 	conn_number(ch, i, true);
-	c->door = door;
-	c->fd = a->fd[i] - 1;
+	c->dialect = stations.dialect;
+	c->door = stations.door;
 	event_assign(
 	    &c->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
 	ch->by_fd[c->fd] = i;
-	c->phase = phase_of(ch, i, &k);
+	c->phase = adopt_phase(ch, i, &k);
 	c->due_ms = (uint32_t)ch->now_ms +
 	    (c->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
 	c->paused = c->phase == CONN_ENDING;
@@ -141,14 +146,14 @@ take_up(struct adoption *a, uint32_t i)
 
 /* Each slot of this worker: taken up, or free. */
 static void
-take_up_all(struct adoption *a)
+adopt_take_up_all(struct adoption *a)
 {
 	struct chat *ch = a->ch;
 	struct hub *h = ch->hub;
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
-		/* who was moving here is still where he was */
+		/* a connection that was moving here is still its giver's */
 		if (slot_holder(h, i) != h->self ||
 		    slot_state(h, i) == SLOT_FREE)
 			continue;
@@ -162,24 +167,25 @@ take_up_all(struct adoption *a)
 			slot_release(h, &ch->slots, i);
 			continue;
 		}
-		take_up(a, i);
-		stats_tick(h);
+		adopt_take_up(a, i);
+		line_tick(h);
 	}
-	SHM_STORE(h->me->hand, HAND_NOTHING);
+	SHM_STORE(h->mine->hand, HAND_NOTHING);
 }
 
 /* Whether a subscription's connection goes on here. */
 static bool
-lives_cb(void *arg, uint32_t slot)
+adopt_lives_cb(void *arg, uint32_t slot)
 {
 	struct adoption *a = arg;
 
-	return a->ch->conn[slot].phase != CONN_NONE && is_present(a->ch, slot);
+	return a->ch->conn[slot].phase != CONN_NONE &&
+	    adopt_is_present(a->ch, slot);
 }
 
 /* A subscription that goes on: its channel is had here. */
 static void
-kept_cb(void *arg, uint32_t sub)
+adopt_kept_cb(void *arg, uint32_t sub)
 {
 	struct adoption *a = arg;
 	struct subscription *s = &a->ch->hub->subscription[sub];
@@ -192,21 +198,21 @@ kept_cb(void *arg, uint32_t sub)
 
 /* Lists a connection among its user's, and in the lobby. */
 static void
-take_user(struct chat *ch, uint32_t i)
+adopt_user(struct chat *ch, uint32_t i)
 {
 	uint32_t user = SHM_ONCE(conn_slot(ch, i)->user);
 
-	if (!is_present(ch, i) || !presence_is_user(ch->hub, user))
+	if (!adopt_is_present(ch, i) || !presence_is_user(ch->hub, user))
 		return;
 	ch->conn[i].present = true;
 	user_list_add(ch, i, user);
-	if (ch->conn[i].door == DOOR_PLAIN)
+	if (conn_in_lobby(ch, i))
 		ch->local[PRESENCE_LOBBY]++;
 }
 
 /* The input that was read and is not done is read again, from the stage. */
 static void
-replay(struct adoption *a, uint32_t i)
+adopt_replay(struct adoption *a, uint32_t i)
 {
 	struct chat *ch = a->ch;
 	struct hub *h = ch->hub;
@@ -216,7 +222,7 @@ replay(struct adoption *a, uint32_t i)
 
 	if (part != NULL && part->end > known)
 		known = part->end;
-	if (counters_read(ch->conn[i].fd, &k) < 0)
+	if (conn_positions(ch, i, &k) < 0)
 		return;
 	if (k.closed) {
 		a->result->adopted--;
@@ -240,12 +246,12 @@ replay(struct adoption *a, uint32_t i)
 	log_warn("%s: %llu bytes read, %llu known", conn_name(ch, i),
 	    (unsigned long long)k.read, (unsigned long long)known);
 	a->result->spoilt++;
-	conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
+	conn_end(ch, i, CLOSE_INTERNAL, REASON_INTERNAL);
 }
 
 /* Brings one connection to where it would be had nothing happened. */
 static void
-settle(struct adoption *a, uint32_t i)
+adopt_go_on(struct adoption *a, uint32_t i)
 {
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
@@ -255,7 +261,7 @@ settle(struct adoption *a, uint32_t i)
 	    a->fault->arg == slot_id(ch->hub, i) && c->phase == CONN_OPEN) {
 		log_error("%s: a message of it crashed a worker, closed",
 		    conn_name(ch, i));
-		conn_end(ch, i, WS_INTERNAL, REASON_INTERNAL);
+		conn_end(ch, i, CLOSE_INTERNAL, REASON_INTERNAL);
 	} else if (a->fault->hand == HAND_ADOPTION &&
 	    a->fault->arg == slot_id(ch->hub, i)) {
 		log_error("%s: taking it over crashed a worker, closed",
@@ -263,7 +269,7 @@ settle(struct adoption *a, uint32_t i)
 		conn_drop(ch, i, NULL);
 		return;
 	} else if (c->phase == CONN_OPEN) {
-		replay(a, i);
+		adopt_replay(a, i);
 		conn_wait_again(ch, i, true);
 	} else
 		conn_leave(ch, i);
@@ -276,16 +282,16 @@ settle(struct adoption *a, uint32_t i)
 
 /* For qsort(): numbers. */
 static int
-compare(const void *a, const void *b)
+adopt_compare(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
 	return (*x > *y) - (*x < *y);
 }
 
-/* Settles all: who was heard last is served first. */
+/* Goes on with all, those first whose clients were heard last. */
 static void
-settle_all(struct adoption *a)
+adopt_go_on_all(struct adoption *a)
 {
 	struct chat *ch = a->ch;
 	uint64_t *order = calloc(a->result->adopted + 1ul, sizeof(*order));
@@ -297,13 +303,13 @@ settle_all(struct adoption *a)
 		silent_ms = (uint32_t)ch->now_ms - conn_slot(ch, i)->heard_ms;
 		order[n++] = (uint64_t)silent_ms << 32 | i;
 	}
-	qsort(order, n, sizeof(*order), compare);
+	qsort(order, n, sizeof(*order), adopt_compare);
 	for (k = 0; k < n; k++) {
 		i = (uint32_t)order[k];
-		/* what is read again may have ended others */
+		/* replaying the input of others may have ended it */
 		if ((ch->here[i / SHM_BLOCK] >> i % SHM_BLOCK & 1) != 0)
-			settle(a, i);
-		stats_tick(ch->hub);
+			adopt_go_on(a, i);
+		line_tick(ch->hub);
 	}
 	free(order);
 }
@@ -319,28 +325,30 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 
 	memset(result, 0, sizeof(*result));
 	adopt_stage(&a);
-	/* who is given up leaves what its chain says: the one before may have
-	 * died in subscription_adopt() below */
+	/* A connection that is given up leaves what its chain says: the
+	 * predecessor may have died in subscription_adopt() below. */
 	subscription_rechain(h, h->self);
-	take_up_all(&a);
+	adopt_take_up_all(&a);
 	claim_marked(&ch->slots);
 	output_adopted(&ch->output);
-	subscription_adopt(h, &ch->subscriptions, lives_cb, kept_cb, &a);
+	subscription_adopt(
+	    h, &ch->subscriptions, adopt_lives_cb, adopt_kept_cb, &a);
 	claim_marked(&ch->input.pages);
 	while (conn_next(ch, &i))
-		take_user(ch, i);
+		adopt_user(ch, i);
 	presence_match(h, ch->local, user_log_left, NULL);
 	/* what was said before stands in the journal only: answers to what was
 	 * read after it must not overtake it */
 	ch->unsettled = true;
-	/* those that had just moved to the dead one, before anything newer */
+	/* connections that had just moved to the dead worker get what they
+	 * missed before anything newer */
 	for (i = SHM_NONE; conn_next(ch, &i);)
 		if (ch->conn[i].phase == CONN_OPEN &&
 		    conn_slot(ch, i)->flags & SLOT_MOVED) {
 			deliver_missed(ch, i);
-			stats_tick(h);
+			line_tick(h);
 		}
-	settle_all(&a);
+	adopt_go_on_all(&a);
 	/* of requests nothing is taken over */
 	conn_pending(ch, 0);
 	SHM_STORE(h->me->stage_conn, 0);
@@ -354,5 +362,5 @@ adopt_settle(struct chat *ch, uint32_t i, const struct adopt_fault *fault)
 
 	adopt_stage(&a);
 	ch->unsettled = true; /* as in adopt_all */
-	settle(&a, i);
+	adopt_go_on(&a, i);
 }

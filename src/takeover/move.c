@@ -2,14 +2,15 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "room/channel.h"
+#include "room/event.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/head.h"
+#include "conn/socket.h"
 #include "room/publish.h"
 #include "room/user.h"
 #include "hub/blob.h"
@@ -31,14 +32,14 @@ struct copy {
 	bool closed;  /* its peer has reset it meanwhile */
 	bool said;    /* our FIN is sent */
 	bool present; /* in its channels: not so once it has left them */
-	uint8_t door;
+	struct conn_stations stations;
 	struct output out;
 };
 
 /* Whether a slot is one that may be taken from that worker: which is dead, or
  * gives it here. */
 static bool
-may_take(const struct chat *ch, const struct copy *c, int from, bool given)
+move_may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 {
 	int to = (int)(c->life >> 8 & 0xff),
 	    giver = (int)(c->life >> 48 & 0xff);
@@ -55,7 +56,7 @@ may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 /* Takes it as it was found. False if its giver has taken it back meanwhile,
  * perhaps to give it again: it goes on there, and the copies are of no use. */
 static bool
-pass_here(struct hub *h, const struct copy *c, enum slot_state state)
+move_pass(struct hub *h, const struct copy *c, enum slot_state state)
 {
 	return slot_pass_exact(h, c->slot, c->life, h->self, state);
 }
@@ -70,7 +71,7 @@ enum copied {
 /* Copies what a token's info says of a connection into an own page; *copy 0:
  * there is none. False: no page is left. */
 static bool
-info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
+move_info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 {
 	char bytes[BLOB_MAX];
 	size_t n = blob_get(ch->hub, info, conn, bytes);
@@ -82,7 +83,7 @@ info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 /* The next of a connection's subscriptions among another worker's records: a
  * copy. Whoever walks them stops at the same one. */
 static bool
-record_next(
+move_record_next(
     const struct hub *h, struct subscription_walk *w, struct subscription *out)
 {
 	uint32_t sub = subscription_walk_next(h, w), channel;
@@ -98,12 +99,12 @@ record_next(
 
 /* Copies one subscription; false if there is no room for it. */
 static bool
-subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
+move_subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
 {
 	struct hub *h = ch->hub;
 	uint32_t new;
 
-	if (!info_copy(ch, c->id, s->info, &s->info))
+	if (!move_info_copy(ch, c->id, s->info, &s->info))
 		return false;
 	channel_revoked(h, s);
 	new = subscription_prepare(h, &ch->subscriptions, s, c->subs);
@@ -118,7 +119,7 @@ subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
 /* Whether a channel is among those copied so far: the former worker's chain
  * goes round then. */
 static bool
-subscription_is_copied(
+move_subscription_is_copied(
     const struct hub *h, const struct copy *c, uint32_t channel)
 {
 	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
@@ -134,60 +135,43 @@ subscription_is_copied(
  * are in force when the connection is this worker's, not before. False if there
  * is no room for all. */
 static bool
-subscriptions_copy(struct chat *ch, struct copy *c)
+move_subscriptions_copy(struct chat *ch, struct copy *c)
 {
 	struct subscription_walk w = subscription_walk(ch->hub, c->slot);
 	struct subscription s;
 
-	while (record_next(ch->hub, &w, &s))
-		if (!subscription_is_copied(ch->hub, c, SHM_OWN(s.channel)) &&
-		    !subscription_copy(ch, c, &s))
+	while (move_record_next(ch->hub, &w, &s))
+		if (!move_subscription_is_copied(
+			ch->hub, c, SHM_OWN(s.channel)) &&
+		    !move_subscription_copy(ch, c, &s))
 			return false;
 	return true;
 }
 
-/* Drops a chain of this worker's that the slot does not know, and, if they were
- * entered, its channels. */
+/* Gives back what move_records_copy() has taken so far. */
 static void
-subscriptions_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
-{
-	struct subscription_walk w = subscription_walk_of(id, first);
-	struct subscription *s;
-	uint32_t channel, sub;
-
-	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
-	    claim_has(&ch->subscriptions, sub)) {
-		s = &ch->hub->subscription[sub];
-		channel = SHM_LOAD(s->channel) - 1;
-		blob_drop(&ch->input, s->info);
-		subscription_drop(ch->hub, &ch->subscriptions, sub);
-		if (entered)
-			channel_release(ch, channel);
-	}
-}
-
-/* Gives back what records_copy() has taken so far. */
-static void
-records_drop(struct chat *ch, struct copy *c)
+move_records_drop(struct chat *ch, struct copy *c)
 {
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, c->part);
 	blob_drop(&ch->input, c->info);
-	subscriptions_drop(ch, c->id, c->subs, false);
+	channel_drop(ch, c->id, c->subs, false);
 	c->info = c->subs = 0;
 }
 
 /* Copies a connection's records. What one whose peer is gone was to get is as
  * good as written. */
 static enum copied
-records_copy(struct chat *ch, struct copy *c)
+move_records_copy(struct chat *ch, struct copy *c)
 {
 	struct slot *s = conn_slot(ch, c->slot);
 	struct counters k;
 	int r;
 
-	c->door = SHM_ONCE(s->door);
-	if (counters_read(c->fd, &k) < 0 || !conn_door_ok(ch, c->door))
+	if (!conn_stations_of(ch, c->slot, &c->stations) ||
+	    transports[c->stations.transport]->positions(
+		&(struct transport_socket){.fd = c->fd, .conn = c->slot}, &k) <
+		0)
 		return COPY_SPOILT;
 	c->closed = k.closed;
 	c->said = k.fin_sent;
@@ -198,14 +182,14 @@ records_copy(struct chat *ch, struct copy *c)
 	if (c->state != SLOT_MOVING) /* its worker is dead */
 		output_redo(&ch->output, &c->out, c->slot);
 	r = head_input_copy(ch, c->slot, &c->part);
-	if (r < 0 || !info_copy(ch, c->id, s->info, &c->info)) {
-		records_drop(ch, c);
+	if (r < 0 || !move_info_copy(ch, c->id, s->info, &c->info)) {
+		move_records_drop(ch, c);
 		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
 	}
 	c->ending = c->state == SLOT_ENDING;
 	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
-	if (c->present && !subscriptions_copy(ch, c)) {
-		records_drop(ch, c);
+	if (c->present && !move_subscriptions_copy(ch, c)) {
+		move_records_drop(ch, c);
 		return COPY_NO_ROOM;
 	}
 	return COPY_DONE;
@@ -214,19 +198,19 @@ records_copy(struct chat *ch, struct copy *c)
 /* This worker's bits in presence for what the connection has; the former
  * worker's go later, so nobody is seen to leave. */
 static void
-enter(struct chat *ch, struct copy *c)
+move_enter(struct chat *ch, struct copy *c)
 {
 	struct hub *h = ch->hub;
 	struct subscription_walk w = subscription_walk_of(c->id, c->subs);
 	struct conn *n = &ch->conn[c->slot];
 	uint32_t user = SHM_ONCE(conn_slot(ch, c->slot)->user), sub, channel;
 
-	n->door = c->door;
+	n->door = c->stations.door;
 	if (presence_is_user(h, user)) {
 		presence_set(h, user);
 		n->present = true;
 		user_list_add(ch, c->slot, user);
-		if (n->door == DOOR_PLAIN) {
+		if (conn_in_lobby(ch, c->slot)) {
 			presence_set(h, PRESENCE_LOBBY);
 			ch->local[PRESENCE_LOBBY]++;
 		}
@@ -240,7 +224,7 @@ enter(struct chat *ch, struct copy *c)
 
 /* The slot's fields become what its new worker copied. */
 static void
-fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
+move_fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 {
 	if (SHM_LOAD(h->slot[i].last) < SHM_LOAD(me->move_from))
 		SHM_STORE(h->slot[i].last, SHM_LOAD(me->move_from));
@@ -260,14 +244,14 @@ move_redo(struct hub *h, int worker)
 	uint32_t i = slot_find(h, id);
 
 	if (id != 0 && i != SHM_NONE && slot_holder(h, i) == worker)
-		fields_store(h, dead, i);
+		move_fields_store(h, dead, i);
 	SHM_STORE(dead->move_id, 0);
 }
 
 /* The one store that makes it this worker's. False if it is another's by
  * now. */
 static bool
-commit(struct chat *ch, struct copy *c, int from)
+move_commit(struct chat *ch, struct copy *c, int from)
 {
 	struct hub *h = ch->hub;
 	/* A dead worker's cursor stands for all that it had delivered, but
@@ -285,11 +269,11 @@ commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->move_info, c->info);
 	SHM_STORE(h->me->move_subs, c->subs);
 	SHM_STORE(h->me->move_from,
-	    delivered && from >= 0 ? SHM_LOAD(h->worker[from].cursor) : 0);
+	    delivered && from >= 0 ? SHM_LOAD(h->line[from].cursor) : 0);
 	SHM_STORE(h->me->move_id, c->id);
-	ok = pass_here(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
+	ok = move_pass(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
-		fields_store(h, h->me, c->slot);
+		move_fields_store(h, h->me, c->slot);
 	else
 		SHM_STORE(h->me->move_id, 0);
 	return ok;
@@ -297,14 +281,16 @@ commit(struct chat *ch, struct copy *c, int from)
 
 /* Makes the private part; the connection lives here. */
 static void
-go_on(struct chat *ch, struct copy *c)
+move_go_on(struct chat *ch, struct copy *c)
 {
 	struct conn *n = &ch->conn[c->slot], entered = *n;
 
 	memset(n, 0, sizeof(*n));
 	n->present = entered.present;
 	n->user = entered.user;
-	n->door = c->door;
+	n->transport = c->stations.transport;
+	n->door = c->stations.door;
+	n->dialect = c->stations.dialect;
 	n->out = c->out;
 	n->fd = c->fd;
 	ch->by_fd[c->fd] = c->slot;
@@ -330,8 +316,8 @@ move_end(struct chat *ch, struct copy *c)
 		 "sense, closed",
 	    (unsigned long long)c->id);
 	channel_tell_leaves(ch, c->slot);
-	if (pass_here(ch->hub, c, SLOT_CLOSING)) {
-		shutdown(c->fd, SHUT_WR);
+	if (move_pass(ch->hub, c, SLOT_CLOSING)) {
+		transport_abandon(c->fd);
 		KILL_POINT();
 		slot_release(ch->hub, &ch->slots, c->slot);
 	}
@@ -352,11 +338,11 @@ move_forget(struct chat *ch, struct copy *c)
 {
 	if (c->present) {
 		user_leave(ch, c->slot);
-		subscriptions_drop(ch, c->id, c->subs, true);
+		channel_drop(ch, c->id, c->subs, true);
 		c->subs = 0;
 	}
 	ch->conn[c->slot].phase = CONN_NONE;
-	records_drop(ch, c);
+	move_records_drop(ch, c);
 	move_leave(ch, c);
 }
 
@@ -368,20 +354,20 @@ move_begin(
 	if (c->slot != SHM_NONE)
 		c->life = SHM_LOAD(ch->hub->slot[c->slot].life);
 	c->state = c->life & 7;
-	if (c->fd >= CHAT_FDS || !may_take(ch, c, from, given)) {
+	if (c->fd >= CHAT_FDS || !move_may_take(ch, c, from, given)) {
 		/* one that is here already stays in custody */
 		if (c->slot == SHM_NONE || ch->conn[c->slot].phase == CONN_NONE)
 			custody_give_up(ch, c->id);
 		close(c->fd);
 		return false;
 	}
-	switch (records_copy(ch, c)) {
+	switch (move_records_copy(ch, c)) {
 	case COPY_DONE:
 		/* so that it is not copied again, should it come twice */
 		ch->conn[c->slot].phase = CONN_MOVING;
 		return true;
 	case COPY_SPOILT:
-		if (!given) /* the giver has all of it, and may know better */
+		if (!given) /* else the giver still has it, with its records */
 			move_end(ch, c);
 		break;
 	case COPY_NO_ROOM:
@@ -399,11 +385,11 @@ move_complete(struct chat *ch, struct copy *c, int from, bool given,
 {
 	static const struct adopt_fault none;
 
-	if (!commit(ch, c, from)) {
+	if (!move_commit(ch, c, from)) {
 		move_forget(ch, c);
 		return false;
 	}
-	go_on(ch, c);
+	move_go_on(ch, c);
 	if (c->closed) {
 		conn_drop(ch, c->slot, "reset meanwhile");
 		return true;
@@ -424,7 +410,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	bool given = fault == NULL;
 
 	if (ch->n_moving > 0) /* one may have been given away from here */
-		move_look(ch);
+		ch->moving_look(ch);
 	/* what several of them are to get is copied once */
 	if (n > 1)
 		output_copies_begin(&ch->output);
@@ -432,169 +418,22 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 		copy[m] = (struct copy){
 		    .slot = slot_find(h, id[k]), .id = id[k], .fd = fd[k]};
 		m += move_begin(ch, &copy[m], from, given, &stay);
-		stats_tick(h);
+		line_tick(h);
 	}
 	hub_lock(h);
 	for (k = 0; k < m; k++)
 		if (copy[k].present)
-			enter(ch, &copy[k]);
+			move_enter(ch, &copy[k]);
 	hub_unlock(h);
 	/* from here on publications are for this worker, too: it catches up
 	 * with those before on its connections' behalf */
 	deliver_all(ch);
 	for (k = 0; k < m; k++) {
 		taken += move_complete(ch, &copy[k], from, given, fault);
-		stats_tick(h);
+		line_tick(h);
 	}
 	output_copies_end(&ch->output);
 	if (left != NULL)
 		*left = stay;
 	return taken;
-}
-
-/* A connection that was given to another worker and is frozen here. */
-struct moving {
-	uint64_t id;
-	uint64_t part;
-	uint32_t info, subscriptions;
-	int to;
-};
-
-/* Notes what is this worker's of a connection that it gives away. */
-static bool
-moving_add(struct chat *ch, uint32_t i, int to)
-{
-	struct slot *s = conn_slot(ch, i);
-	struct moving *m;
-
-	if (ch->n_moving % MOVE_MAX == 0) {
-		m = reallocarray(
-		    ch->moving, ch->n_moving + MOVE_MAX, sizeof(*m));
-		if (m == NULL)
-			return false;
-		ch->moving = m;
-	}
-	ch->moving[ch->n_moving++] = (struct moving){.id = slot_id(ch->hub, i),
-	    .part = SHM_OWN(s->part),
-	    .info = s->info,
-	    .subscriptions = s->subscriptions,
-	    .to = to};
-	return true;
-}
-
-uint32_t
-move_freeze(struct chat *ch, int to)
-{
-	struct hub *h = ch->hub;
-	uint64_t cursor = SHM_OWN(h->me->cursor);
-	uint32_t i = SHM_NONE;
-	struct conn *c;
-
-	while (conn_next(ch, &i))
-		if (ch->conn[i].phase == CONN_OPEN && !ch->conn[i].fresh)
-			break;
-	if (i == SHM_NONE || ch->conn[i].phase != CONN_OPEN ||
-	    ch->conn[i].fresh || !moving_add(ch, i, to))
-		return SHM_NONE;
-	c = &ch->conn[i];
-	if (c->dirty != 0)
-		ch->dirty[c->dirty - 1] = SHM_NONE;
-	c->dirty = 0;
-	conn_wait(ch, i, false);
-	event_del(&c->ev);
-	/* all up to the cursor is in its output, and nothing after it, wherever
-	 * it goes on */
-	if (SHM_OWN(conn_slot(ch, i)->last) < cursor)
-		SHM_STORE(conn_slot(ch, i)->last, cursor);
-	conn_slot(ch, i)->flags |= SLOT_MOVED;
-	c->phase = CONN_MOVING;
-	ch->n_open--;
-	slot_pass(h, i, h->self, SLOT_OPEN, to, SLOT_MOVING);
-	return i;
-}
-
-/* It is another worker's now: forgets what was this one's of it. */
-static void
-moving_drop(struct chat *ch, const struct moving *m)
-{
-	uint32_t i = (uint32_t)m->id;
-	struct conn *c = &ch->conn[i];
-
-	user_leave(ch, i);
-	subscriptions_drop(ch, m->id, m->subscriptions, true);
-	output_uncopy(&ch->output, &c->out);
-	input_uncopy(&ch->input, m->part);
-	blob_drop(&ch->input, m->info);
-	custody_give_up(ch, m->id);
-	close(c->fd);
-	KILL_POINT();
-	memset(c, 0, sizeof(*c));
-	conn_number(ch, i, false);
-	claim_give(&ch->slots, i);
-	ch->n_conns--;
-}
-
-/* Ends a note: what has not been taken goes on here. */
-static void
-moving_end(struct chat *ch, uint32_t k)
-{
-	struct hub *h = ch->hub;
-	struct moving m = ch->moving[k];
-	uint32_t i = slot_find(h, m.id);
-
-	ch->moving[k] = ch->moving[--ch->n_moving];
-	if (i == SHM_NONE || slot_giver(h, i) != h->self ||
-	    !slot_pass(h, i, m.to, SLOT_MOVING, h->self, SLOT_OPEN)) {
-		moving_drop(ch, &m);
-		return;
-	}
-	ch->conn[i].phase = CONN_OPEN;
-	ch->n_open++;
-	conn_watch(ch, i);
-	conn_wait_again(ch, i, ch->conn[i].torn);
-	deliver_missed(ch, i);
-	conn_dirty(ch, i);
-}
-
-void
-move_done(struct chat *ch, int to, uint64_t id)
-{
-	uint32_t k;
-
-	for (k = 0; k < ch->n_moving; k++)
-		if (ch->moving[k].id == id && ch->moving[k].to == to) {
-			moving_end(ch, k);
-			return;
-		}
-}
-
-void
-move_back(struct chat *ch, int to)
-{
-	uint32_t k = 0;
-
-	while (k < ch->n_moving) {
-		if (ch->moving[k].to == to)
-			moving_end(ch, k);
-		else
-			k++;
-		stats_tick(ch->hub);
-	}
-}
-
-void
-move_look(struct chat *ch)
-{
-	struct hub *h = ch->hub;
-	uint32_t k = 0, i;
-
-	while (k < ch->n_moving) {
-		i = slot_find(h, ch->moving[k].id);
-		if (i == SHM_NONE || slot_state(h, i) != SLOT_MOVING ||
-		    slot_giver(h, i) != h->self)
-			moving_end(ch, k);
-		else
-			k++;
-		stats_tick(h);
-	}
 }

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "codec/http.h"
 #include "conn/conn.h"
 #include "hub/stats.h"
+#include "net/transport.h"
 #include "private.h"
 
 enum {
@@ -32,20 +34,22 @@ static struct {
 
 /* Connections of the least loaded worker that accepts and lives. */
 static uint32_t
-least(struct worker *w)
+accept_least(struct worker *w)
 {
 	struct hub *h = w->chat.hub;
 	uint32_t min = w->chat.n_here, n;
 	struct shm_worker *o;
+	struct shm_line *line;
 	uint64_t tick;
 	int k;
 
 	for (k = 0; k < SHM_WORKERS; k++) {
 		o = &h->worker[k];
-		if (k == h->self || SHM_LOAD(o->state) != WORKER_RUNNING ||
+		line = &h->line[k];
+		if (k == h->self || SHM_LOAD(line->state) != WORKER_RUNNING ||
 		    !SHM_LOAD(o->accepting))
 			continue;
-		tick = SHM_LOAD(o->tick);
+		tick = SHM_LOAD(line->tick);
 		if (tick != life[k].tick) {
 			life[k].tick = tick;
 			life[k].seen_ms = w->chat.now_ms;
@@ -61,9 +65,9 @@ least(struct worker *w)
 
 /* How many more connections are this worker's turn. */
 static uint32_t
-allowance(struct worker *w)
+accept_allowance(struct worker *w)
 {
-	uint32_t min = least(w);
+	uint32_t min = accept_least(w);
 	uint32_t slack =
 	    min / SLACK_SHARE > SLACK_MIN ? min / SLACK_SHARE : SLACK_MIN;
 
@@ -72,21 +76,21 @@ allowance(struct worker *w)
 
 /* Whether it takes new connections at all. */
 static bool
-is_open(const struct worker *w)
+accept_is_open(const struct worker *w)
 {
 	return w->started && !w->chat.leaving && !w->retiring;
 }
 
 /* Watches the listeners, or does not. */
 static void
-listen_set(struct worker *w, bool on)
+accept_listen_set(struct worker *w, bool on)
 {
 	int k;
 
 	if (on == w->listening)
 		return;
 	w->listening = on;
-	for (k = 0; k < w->start->n_listeners; k++) {
+	for (k = 0; k < w->start->endpoints->n; k++) {
 		if (on ? event_add(&w->listener[k], NULL) == 0
 		       : event_del(&w->listener[k]) == 0)
 			continue;
@@ -94,22 +98,40 @@ listen_set(struct worker *w, bool on)
 		if (!on)
 			continue;
 		/* out of epoll's watches, say: all again a little later */
-		listen_set(w, false);
+		accept_listen_set(w, false);
 		w->paused_until = w->chat.now_ms + RETRY_MS;
 		return;
 	}
 }
 
-/* Tells a connection that cannot be kept 503, unasked, and closes it. */
-static void
-turn_away(struct worker *w, int fd)
+/* The number of the endpoint that listens there. */
+static uint8_t
+endpoint_at(const struct worker *w, int listener)
 {
-	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
-				   "Content-Length: 0\r\n"
-				   "Retry-After: 5\r\n"
-				   "Connection: close\r\n\r\n";
+	uint8_t k = 0;
 
-	(void)send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (w->start->endpoints->at[k].fd != listener)
+		k++;
+	return k;
+}
+
+/* Tells a connection that cannot be kept so, unasked, and closes it. */
+static void
+accept_turn_away(struct worker *w, int listener, int fd)
+{
+	static const char busy[] = HTTP_BUSY;
+	const struct endpoint *e =
+	    &w->start->endpoints->at[endpoint_at(w, listener)];
+	const struct framing *framing = framing_of(e->framing);
+	uint8_t close_frame[FRAMING_CLOSE_MAX];
+	struct iovec text = {(void *)busy, sizeof(busy) - 1};
+
+	if (!framing->http)
+		text = (struct iovec){close_frame,
+		    framing->close(
+			close_frame, CLOSE_TRY_LATER, "server is busy")};
+	(void)transports[e->transport]->send(
+	    &(struct transport_socket){.fd = fd, .conn = SHM_NONE}, &text, 1);
 	SHM_COUNT(w->chat.hub->me->refused, 1);
 	close(fd);
 }
@@ -128,7 +150,7 @@ accept_refusal_log(const struct sockaddr *peer, const char *why)
 /* Turns a connection away with the reserve descriptor: without that it would
  * wait, and the listener would spin. */
 static void
-shed(struct worker *w, int listener, int error)
+accept_shed(struct worker *w, int listener, int error)
 {
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
@@ -141,7 +163,7 @@ shed(struct worker *w, int listener, int error)
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		accept_refusal_log((struct sockaddr *)&peer, strerror(error));
-		turn_away(w, fd);
+		accept_turn_away(w, listener, fd);
 	} else
 		log_warn("accept: %s", strerror(error));
 	w->reserve = eventfd(0, EFD_CLOEXEC);
@@ -163,7 +185,7 @@ accept_failed(struct worker *w, int listener)
 		break;
 	}
 	if (error == EMFILE || error == ENFILE)
-		shed(w, listener, error);
+		accept_shed(w, listener, error);
 	else
 		log_warn("accept: %s", strerror(error));
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
@@ -171,16 +193,20 @@ accept_failed(struct worker *w, int listener)
 
 /* Takes a new connection; turns it away if there is no room for it. */
 static bool
-accept_one(struct worker *w, int fd, const struct sockaddr *peer)
+accept_one(struct worker *w, int listener, int fd, const struct sockaddr *peer)
 {
+	uint32_t i = SHM_NONE;
+
 	if (w->chat.n_conns >= w->most)
 		accept_refusal_log(peer, strerror(EMFILE));
-	else if (conn_accept(&w->chat, fd, peer) != SHM_NONE)
+	else if ((i = conn_accept(&w->chat, endpoint_at(w, listener), fd,
+		      peer)) != SHM_NONE) {
+		begin(&w->chat, i);
 		return true;
-	else
+	} else
 		accept_refusal_log(
 		    peer, "the server is full (key `connections`)");
-	turn_away(w, fd);
+	accept_turn_away(w, listener, fd);
 	w->paused_until = w->chat.now_ms + PAUSE_MS;
 	return false;
 }
@@ -190,7 +216,7 @@ static void
 accept_cb(int listener, short what, void *arg)
 {
 	struct worker *w = arg;
-	uint32_t n = allowance(w);
+	uint32_t n = accept_allowance(w);
 	struct sockaddr_storage peer;
 	socklen_t len;
 	int fd;
@@ -207,7 +233,7 @@ accept_cb(int listener, short what, void *arg)
 			accept_failed(w, listener);
 			break;
 		}
-		if (!accept_one(w, fd, (struct sockaddr *)&peer))
+		if (!accept_one(w, listener, fd, (struct sockaddr *)&peer))
 			break;
 	}
 	accept_balance(w);
@@ -219,9 +245,11 @@ accept_init(struct worker *w)
 	int k;
 
 	w->reserve = eventfd(0, EFD_CLOEXEC);
-	for (k = 0; k < w->start->n_listeners; k++)
+	w->chat.endpoints = w->start->endpoints;
+	for (k = 0; k < w->start->endpoints->n; k++)
 		event_assign(&w->listener[k], w->chat.base,
-		    w->start->listener[k], EV_READ | EV_PERSIST, accept_cb, w);
+		    w->start->endpoints->at[k].fd, EV_READ | EV_PERSIST,
+		    accept_cb, w);
 }
 
 int
@@ -232,7 +260,7 @@ accept_turn(struct worker *w)
 	/* who listens and has the same as before need not look at the others */
 	if (!w->listening || changed)
 		accept_balance(w);
-	if (w->listening || !is_open(w))
+	if (w->listening || !accept_is_open(w))
 		return -1;
 	/* nobody tells when the others have caught up: in a burst that is
 	 * soon, and the longer it takes the less it matters */
@@ -246,11 +274,11 @@ accept_turn(struct worker *w)
 void
 accept_balance(struct worker *w)
 {
-	bool able = is_open(w) && w->chat.now_ms >= w->paused_until;
+	bool able = accept_is_open(w) && w->chat.now_ms >= w->paused_until;
 
 	w->balanced = w->chat.n_here;
 	SHM_STORE(w->chat.hub->me->accepting, able);
-	listen_set(w, able && allowance(w) > 0);
+	accept_listen_set(w, able && accept_allowance(w) > 0);
 }
 
 void
@@ -261,6 +289,6 @@ accept_stop(struct worker *w)
 	w->chat.leaving = true;
 	conn_part(&w->chat);
 	accept_balance(w);
-	for (k = 0; k < w->start->n_listeners; k++)
-		close(w->start->listener[k]);
+	for (k = 0; k < w->start->endpoints->n; k++)
+		close(w->start->endpoints->at[k].fd);
 }

@@ -1,4 +1,4 @@
-/* Requests with a body, which the server API has: by its length or in chunks.
+/* Requests with a body, which some paths take: by its length or in chunks.
  * One is answered before the next is looked at, and its answer is sent before
  * anything else happens: a backend that gets none knows that, but for the
  * moment between the two, nothing was published. */
@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "conn/conn.h"
 #include "conn/head.h"
+#include "conn/socket.h"
 #include "codec/http.h"
 #include "codec/http_chunked.h"
 #include "door/door.h"
@@ -20,6 +20,7 @@ struct body {
 	size_t head; /* bytes of the head */
 	size_t len;  /* bytes of head and body so far */
 	size_t cap;  /* room for both; without chunks: all that is to come */
+	const struct door_route *path; /* that it is for */
 	bool chunked;
 	struct http_chunked chunks;
 	char bytes[];
@@ -49,14 +50,15 @@ body_keeps(const struct chat *ch, uint32_t i, const struct http_request *r)
  * request may come, beginning with these. */
 static bool
 body_answer(struct chat *ch, uint32_t i, const struct http_request *r,
-    const char *body, size_t len, const char *next, size_t more)
+    const struct door_route *path, const char *body, size_t len,
+    const char *next, size_t more)
 {
 	char fields[40], *answer;
 	struct route route;
 	bool goes_on;
 	size_t n;
 
-	api_answer(ch, r, body, len, &route);
+	path->answer(ch, r, body, len, &route);
 	if (route.status != 200) {
 		request_refuse(ch, i, &route);
 		return false;
@@ -80,15 +82,19 @@ body_answer(struct chat *ch, uint32_t i, const struct http_request *r,
 
 /* Begins to keep a body that is not whole: n bytes of head and body. */
 static struct body *
-body_new(const struct http_request *r, const char *bytes, size_t head, size_t n)
+body_new(const struct http_request *r, const struct door_route *path,
+    const char *bytes, size_t head, size_t n)
 {
 	size_t cap = r->chunked ? n : head + (size_t)r->length;
 	struct body *b = malloc(sizeof(*b) + cap);
 
 	if (b == NULL)
 		return NULL;
-	*b = (struct body){
-	    .head = head, .len = n, .cap = cap, .chunked = r->chunked};
+	*b = (struct body){.head = head,
+	    .len = n,
+	    .cap = cap,
+	    .path = path,
+	    .chunked = r->chunked};
 	memcpy(b->bytes, bytes, n);
 	return b;
 }
@@ -112,7 +118,7 @@ body_add(
     struct chat *ch, uint32_t i, struct body *b, const char *bytes, size_t n)
 {
 	struct conn *c = &ch->conn[i];
-	size_t max = b->head + api_body_max(&ch->live), cap = b->cap;
+	size_t max = b->head + b->path->body_max(&ch->live), cap = b->cap;
 
 	/* the limit may have become lower meanwhile */
 	if (b->len > max || n > max - b->len ||
@@ -137,27 +143,26 @@ body_add(
 
 /* Asks for the body of who waits for that (RFC 9110 10.1.1). */
 static void
-body_invite(const struct conn *c)
+body_invite(const struct chat *ch, uint32_t i)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	(void)send(
-	    c->fd, go_on, sizeof(go_on) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)conn_send(ch, i, go_on, sizeof(go_on) - 1);
 }
 
 /* Keeps what has come of a body: n bytes of head, then `have` of body. */
 static struct body *
 body_keep(struct chat *ch, uint32_t i, const struct http_request *r,
-    const char *head, size_t n, size_t have)
+    const struct door_route *path, const char *head, size_t n, size_t have)
 {
-	struct body *b = body_new(r, head, n, n + have);
+	struct body *b = body_new(r, path, head, n, n + have);
 
 	if (b == NULL) {
 		conn_drop(ch, i, "out of memory");
 		return NULL;
 	}
 	if (r->expects)
-		body_invite(&ch->conn[i]);
+		body_invite(ch, i);
 	body_set(ch, i, b);
 	return b;
 }
@@ -165,7 +170,7 @@ body_keep(struct chat *ch, uint32_t i, const struct http_request *r,
 /* Begins a body in chunks. */
 static size_t
 chunks_begin(struct chat *ch, uint32_t i, const struct http_request *r,
-    char *head, size_t n, size_t more)
+    const struct door_route *path, char *head, size_t n, size_t more)
 {
 	struct http_chunked chunks = {0};
 	char *at = head + n;
@@ -177,13 +182,14 @@ chunks_begin(struct chat *ch, uint32_t i, const struct http_request *r,
 		body_refuse(ch, i, 400, "malformed chunks");
 		return 0;
 	case HTTP_CHUNKED_DONE:
-		return body_answer(ch, i, r, at, have, at + used, more - used)
+		return body_answer(
+			   ch, i, r, path, at, have, at + used, more - used)
 		    ? n + used
 		    : 0;
 	case HTTP_CHUNKED_MORE:
 		break;
 	}
-	b = body_keep(ch, i, r, head, n, have);
+	b = body_keep(ch, i, r, path, head, n, have);
 	if (b != NULL) {
 		b->chunks = chunks;
 		(void)body_add(ch, i, b, "", 0);
@@ -193,18 +199,18 @@ chunks_begin(struct chat *ch, uint32_t i, const struct http_request *r,
 
 size_t
 body_begin(struct chat *ch, uint32_t i, const struct http_request *r,
-    char *head, size_t n, size_t more)
+    const struct door_route *path, char *head, size_t n, size_t more)
 {
 	size_t whole = n + (size_t)r->length;
 
 	if (r->chunked)
-		return chunks_begin(ch, i, r, head, n, more);
+		return chunks_begin(ch, i, r, path, head, n, more);
 	if (more < r->length) {
-		(void)body_keep(ch, i, r, head, n, more);
+		(void)body_keep(ch, i, r, path, head, n, more);
 		return 0;
 	}
-	return body_answer(ch, i, r, head + n, (size_t)r->length, head + whole,
-		   more - (size_t)r->length)
+	return body_answer(ch, i, r, path, head + n, (size_t)r->length,
+		   head + whole, more - (size_t)r->length)
 	    ? whole
 	    : 0;
 }
@@ -215,10 +221,10 @@ body_done(struct chat *ch, uint32_t i, struct body *b, char *next, size_t more)
 {
 	struct http_request r;
 
-	if (http_parse(b->bytes, b->head, &r) < 0)
+	if (http_parse(b->bytes, b->head, route_takes_body, &r) < 0)
 		conn_drop(ch, i, "its head has changed");
-	else if (body_answer(ch, i, &r, b->bytes + b->head, b->len - b->head,
-		     next, more))
+	else if (body_answer(ch, i, &r, b->path, b->bytes + b->head,
+		     b->len - b->head, next, more))
 		ch->request_next(ch, i, next, more);
 }
 
@@ -249,10 +255,9 @@ body_input(struct chat *ch, uint32_t i)
 	ssize_t got;
 
 	if (b->chunked)
-		got = recv(c->fd, fresh, sizeof(fresh), MSG_DONTWAIT);
+		got = conn_recv(ch, i, fresh, sizeof(fresh));
 	else /* no more: what is behind it is the next request's */
-		got = recv(
-		    c->fd, b->bytes + b->len, b->cap - b->len, MSG_DONTWAIT);
+		got = conn_recv(ch, i, b->bytes + b->len, b->cap - b->len);
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
 		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
 		return;

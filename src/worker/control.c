@@ -5,10 +5,11 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
+#include "room/chat.h"
 #include "conn/custody.h"
 #include "room/relay.h"
 #include "codec/message.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "net/link.h"
 #include "private.h"
 
@@ -24,7 +25,7 @@ control_end(struct worker *w)
 	uint32_t i = SHM_NONE;
 
 	while (conn_next(&w->chat, &i)) {
-		conn_end(&w->chat, i, WS_GOING_AWAY, REASON_GOING_AWAY);
+		conn_end(&w->chat, i, CLOSE_GOING_AWAY, REASON_GOING_AWAY);
 		chat_clock(&w->chat);
 	}
 }
@@ -75,7 +76,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 			chat_reconfigure(ch, &live);
 		break;
 	case MSG_PAGE:
-		if (web_map(fd) < 0)
+		if (door_files_map(fd) < 0)
 			log_error("web page: %s", strerror(errno));
 		break;
 	case MSG_KICK:

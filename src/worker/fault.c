@@ -18,8 +18,8 @@ static struct hub *hub;
 static void
 fault_cb(int sig)
 {
-	if (SHM_OWN(hub->me->hand) == HAND_DELIVERY)
-		journal_suspect(hub, SHM_OWN(hub->me->hand_arg));
+	if (SHM_OWN(hub->mine->hand) == HAND_DELIVERY)
+		journal_suspect(hub, SHM_OWN(hub->mine->hand_arg));
 	raise(sig);
 }
 

@@ -40,7 +40,7 @@ leave_retire(struct worker *w)
 
 /* Whether a connection is one that a takeover does not know. */
 static bool
-is_unfinished(const struct chat *ch, uint32_t i)
+leave_is_unfinished(const struct chat *ch, uint32_t i)
 {
 	return ch->conn[i].phase == CONN_REQUEST ||
 	    ch->conn[i].phase == CONN_ANSWER;
@@ -48,14 +48,14 @@ is_unfinished(const struct chat *ch, uint32_t i)
 
 /* Whether there is any. */
 static bool
-has_unfinished(struct chat *ch)
+leave_has_unfinished(struct chat *ch)
 {
 	uint32_t i = SHM_NONE;
 
 	if (ch->n_pending > 0)
 		return true;
 	while (conn_next(ch, &i))
-		if (is_unfinished(ch, i))
+		if (leave_is_unfinished(ch, i))
 			return true;
 	return false;
 }
@@ -67,10 +67,10 @@ leave_forget(struct worker *w)
 	uint32_t i = SHM_NONE;
 
 	while (conn_next(ch, &i))
-		if (is_unfinished(ch, i))
+		if (leave_is_unfinished(ch, i))
 			conn_drop(ch, i, NULL);
 	for (i = ch->hub->n_slots; i < ch->hub->n_slots + CHAT_SPARE; i++)
-		if (is_unfinished(ch, i))
+		if (leave_is_unfinished(ch, i))
 			conn_drop(ch, i, NULL);
 }
 
@@ -82,7 +82,7 @@ leave_may_retire(struct worker *w)
 	/* who was given away, or is to come here, arrives first */
 	return move_is_idle(w) &&
 	    (ch->now_ms >= w->retire_ms ||
-		(!has_unfinished(ch) && custody_is_complete(ch)));
+		(!leave_has_unfinished(ch) && custody_is_complete(ch)));
 }
 
 /* What a worker that has retired holds. The slots are the next worker's, so
@@ -184,8 +184,8 @@ leave_hold(struct worker *w)
 	custody_leave(&w->chat);
 	relay_leave(&w->chat);
 	if (!w->chat.leaving)
-		for (k = 0; k < w->start->n_listeners; k++)
-			close(w->start->listener[k]);
+		for (k = 0; k < w->start->endpoints->n; k++)
+			close(w->start->endpoints->at[k].fd);
 	p[0] = (struct pollfd){control, POLLOUT, 0};
 	while (link_send(control, MSG_RETIRED, NULL, 0, -1) < 0)
 		if (errno != EAGAIN || poll(p, 1, -1) < 0)
@@ -223,7 +223,7 @@ leave_drain(struct worker *w, uint32_t rate)
 
 /* The next open connection to end; false: there is none left. */
 static bool
-drain_next(struct worker *w)
+leave_drain_next(struct worker *w)
 {
 	struct chat *ch = &w->chat;
 	bool wrapped = w->drain_at == SHM_NONE;
@@ -249,7 +249,7 @@ leave_drain_tick(struct worker *w)
 	w->drained_ms = w->chat.now_ms;
 	for (; w->drain_credit >= CREDIT && !chat_is_late(&w->chat);
 	     w->drain_credit -= CREDIT)
-		if (!drain_next(w)) {
+		if (!leave_drain_next(w)) {
 			w->drain_credit = 0;
 			break;
 		} else

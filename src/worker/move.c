@@ -11,7 +11,9 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
+#include "room/chat.h"
 #include "conn/custody.h"
+#include "takeover/give.h"
 #include "takeover/move.h"
 #include "room/relay.h"
 #include "codec/message.h"
@@ -296,14 +298,14 @@ move_away(struct worker *w, const struct message_move *what)
 	room = SHM_LOAD(h->worker[what->to].room);
 	room = room > LEAVE_ROOM ? room - LEAVE_ROOM : 0;
 	for (k = 0; k < what->n && k < room; k++) {
-		i = move_freeze(&w->chat, (int)what->to);
+		i = give_freeze(&w->chat, (int)what->to);
 		if (i == SHM_NONE)
 			break;
 		id = slot_id(h, i);
 		if (!relay_message(&w->chat, (int)what->to, MSG_GIVE, &id,
 			sizeof(id), w->chat.conn[i].fd)) {
 			/* full or gone: enough for now */
-			move_back(&w->chat, (int)what->to);
+			give_back(&w->chat, (int)what->to);
 			break;
 		}
 	}
@@ -366,6 +368,7 @@ move_give(struct chat *ch, int from, uint64_t id, int fd)
 void
 move_init(struct worker *w)
 {
+	give_attach(&w->chat);
 	w->chat.give = move_give;
 }
 

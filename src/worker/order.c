@@ -18,7 +18,7 @@ static struct {
 
 /* Whether another worker did it before it died. */
 static bool
-done_before(const struct hub *h, const struct message_order *order)
+order_done_before(const struct hub *h, const struct message_order *order)
 {
 	uint64_t tail = journal_tail(h), at = journal_oldest(h);
 	struct publication p;
@@ -28,15 +28,15 @@ done_before(const struct hub *h, const struct message_order *order)
 	if (at <= order->since)
 		at = order->since + 1;
 	for (; at <= tail && at != 0; at++)
-		if (journal_peek(h, at, &p) == JOURNAL_OK && p.sender == 0 &&
-		    p.input_end == order->number)
+		if (journal_peek(h, at, &p) == JOURNAL_OK &&
+		    publication_order(&p) == order->number)
 			return true;
 	return false;
 }
 
 /* Answers, at once or in a later turn. */
 static void
-answer(struct worker *w, const struct message_done *done)
+order_answer(struct worker *w, const struct message_done *done)
 {
 	if (untold.n == ORDERS_MAX) {
 		log_error("master: more orders than it has");
@@ -64,7 +64,7 @@ order_turn(struct worker *w)
 
 /* Publishes it by a number, and says how that went. */
 static void
-carry_out(struct worker *w, const struct message_order *order,
+order_carry_out(struct worker *w, const struct message_order *order,
     const char *channel, size_t len, enum publish_to to,
     struct publishing *what)
 {
@@ -74,7 +74,7 @@ carry_out(struct worker *w, const struct message_order *order,
 
 	what->conn = SHM_NONE;
 	what->order = order->number;
-	if (!done_before(w->chat.hub, order))
+	if (!order_done_before(w->chat.hub, order))
 		switch (publish(&w->chat, channel, len, to, what, &p, &mask)) {
 		case PUBLISH_OK:
 			break;
@@ -84,7 +84,7 @@ carry_out(struct worker *w, const struct message_order *order,
 		default:
 			done.result = RESULT_FULL;
 		}
-	answer(w, &done);
+	order_answer(w, &done);
 }
 
 void
@@ -98,8 +98,8 @@ order_kick(struct worker *w, const void *payload)
 	memcpy(channel + 1, kick.user, kick.user_len);
 	what.data = kick.device;
 	what.len = kick.device_len;
-	carry_out(w, &kick.order, channel, kick.user_len + 1ul, PUBLISH_ONLINE,
-	    &what);
+	order_carry_out(w, &kick.order, channel, kick.user_len + 1ul,
+	    PUBLISH_ONLINE, &what);
 }
 
 void
@@ -113,5 +113,6 @@ order_say(struct worker *w, const void *payload, size_t len)
 	    .len = len - sizeof(order)};
 
 	memcpy(&order, payload, sizeof(order));
-	carry_out(w, &order, "lobby", 5, PUBLISH_KNOWN, &what);
+	order_carry_out(w, &order, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
+	    PUBLISH_KNOWN, &what);
 }

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
 #include "conn/conn.h"
 #include "conn/head.h"
+#include "conn/socket.h"
 #include "room/quota.h"
 #include "codec/http.h"
 #include "door/door.h"
@@ -67,7 +67,7 @@ request_drained(struct route *route)
 	route_refuse(503,
 	    "draining: this server sends its clients away, try another one",
 	    route);
-	route->headers = "Retry-After: 5\r\n";
+	route->headers = HTTP_RETRY;
 }
 
 /* A table is full: says which. */
@@ -86,7 +86,7 @@ refuse_full(struct chat *ch, uint32_t i)
 	}
 	snprintf(text, sizeof(text), "the server is full: %s", why);
 	route_refuse(503, text, &route);
-	route.headers = "Retry-After: 5\r\n";
+	route.headers = HTTP_RETRY;
 	request_refuse(ch, i, &route);
 }
 
@@ -97,7 +97,7 @@ refuse_memory(struct chat *ch, uint32_t i)
 	struct route route;
 
 	route_refuse(503, "there is no memory for the request", &route);
-	route.headers = "Retry-After: 5\r\n";
+	route.headers = HTTP_RETRY;
 	route.key = "input-memory";
 	request_refuse(ch, i, &route);
 }
@@ -124,14 +124,14 @@ static bool
 request_open(struct chat *ch, uint32_t i, const struct route *route,
     const char *answer, size_t len, uint64_t used)
 {
-	bool later = route->door == DOOR_CENTRIFUGO; /* with its connect */
+	const struct door *door = route->door;
+	bool later = door->keep_name != NULL;
 
-	if (conn_open(ch, i, route->door, route->user,
-		later ? 0 : route->user_len, route->device, route->device_len,
-		answer, len, used) == 0)
+	if (conn_open(ch, i, door, route->user, later ? 0 : route->user_len,
+		route->device, route->device_len, answer, len, used) == 0)
 		return true;
 	if (later)
-		(void)centrifugo_name(ch, i, NULL, 0);
+		(void)door->keep_name(ch, i, NULL, 0);
 	return false;
 }
 
@@ -145,13 +145,21 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 
 	if (!conn_has_slot(ch, i))
 		refuse_full(ch, i);
-	else if (route->door == DOOR_CENTRIFUGO &&
-	    !centrifugo_name(ch, i, route->user, route->user_len))
+	else if (route->door->keep_name != NULL &&
+	    !route->door->keep_name(ch, i, route->user, route->user_len))
 		refuse_memory(ch, i);
 	else if (!request_open(ch, i, route, answer, len, n))
 		refuse_full(ch, i);
 	else if (more > 0)
 		first_frames(ch, i, head + n, more, n);
+}
+
+/* The door is not open at the endpoint that the connection came through. */
+static void
+request_elsewhere(struct route *route)
+{
+	route_refuse(404, "that is not served at this address", route);
+	route->key = "listen";
 }
 
 /* A complete head of n bytes, with `more` bytes behind it. Returns as
@@ -162,10 +170,13 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 	struct http_request r;
 	struct route route;
 
-	if (http_parse(head, n, &r) < 0)
+	if (http_parse(head, n, route_takes_body, &r) < 0)
 		route_refuse(r.status, r.reason, &route);
 	else
 		route_request(&ch->live, &r, &route);
+	if (route.status == 101 &&
+	    !endpoint_has(conn_endpoint(ch, i), route.door->id))
+		request_elsewhere(&route);
 	if (ch->draining)
 		request_drained(&route);
 	/* what its slot says of input and output counts from the first byte */
@@ -174,7 +185,7 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 		    400, "a WebSocket needs a connection of its own", &route);
 	route.head = r.method.len == 4 && memcmp(r.method.p, "HEAD", 4) == 0;
 	if (route.status == 100)
-		return body_begin(ch, i, &r, head, n, more);
+		return body_begin(ch, i, &r, route.path, head, n, more);
 	if (route.status == 101)
 		request_upgrade(ch, i, &r, &route, head, n, more);
 	else
@@ -226,7 +237,7 @@ request_bytes(struct chat *ch, uint32_t i, char *b, size_t len, size_t got)
 		used = request_complete(ch, i, b, (size_t)n, len - (size_t)n);
 		if (used == 0)
 			return;
-		stats_tick(ch->hub);
+		line_tick(ch->hub);
 		conn_request_clear(ch, i);
 		b += used;
 		len -= used;
@@ -260,8 +271,7 @@ head_input(struct chat *ch, uint32_t i)
 		conn_drop(ch, i, "shared memory is corrupted");
 		return;
 	}
-	got =
-	    recv(c->fd, head + len, ch->live.request_size - len, MSG_DONTWAIT);
+	got = conn_recv(ch, i, head + len, ch->live.request_size - len);
 	KILL_POINT();
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
 		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));

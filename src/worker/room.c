@@ -61,14 +61,11 @@ room_most(const struct worker *w)
 {
 	uint64_t used = (uint64_t)w->own_files + ROOM_MASTER;
 	struct rlimit files;
-	int k;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		files.rlim_cur = RLIM_INFINITY;
 	SHM_TELL(w->chat.hub->me->spare_files, room_clip(files.rlim_cur, used));
-	for (k = 0; k < SHM_WORKERS; k++)
-		used +=
-		    SHM_LOAD(w->chat.hub->worker[k].state) != WORKER_STOPPED;
+	used += stats_workers(w->chat.hub);
 	return room_clip(files.rlim_cur, used);
 }
 

@@ -5,12 +5,15 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "codec/birth.h"
 #include "conn/conn.h"
+#include "room/chat.h"
 #include "codec/message.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "hub/stats.h"
 #include "net/link.h"
 #include "net/loop.h"
+#include "takeover/takeover.h"
 #include "private.h"
 
 enum { TICK_MS = 100 };
@@ -78,9 +81,9 @@ worker_init(struct worker *w, const struct worker_start *start)
 	    chat_init(&w->chat, start->hub, start->live, base, batch) < 0)
 		log_fatal("worker: %s", strerror(errno));
 	w->chat.max_conns = start->connections;
-	w->chat.door[DOOR_PLAIN] = &plain_door;
-	w->chat.door[DOOR_ECHO] = &echo_door;
-	w->chat.door[DOOR_CENTRIFUGO] = &centrifugo_door;
+	if (!chat_set_doors(&w->chat, door_registry))
+		log_fatal(
+		    "more than %d pairs of a door and a framing", DIALECTS_MAX);
 	w->chat.request = request_input;
 	w->chat.request_next = request_next;
 	w->chat.request_late = request_late;
@@ -158,17 +161,22 @@ worker_main(const struct worker_start *start)
 	static struct worker worker;
 	struct message_hello hello = {
 	    (uint32_t)start->worker, start->generation};
+	const struct takeover_start left = {.generation = start->generation,
+	    .custody = start->custody,
+	    .keeper = start->keeper,
+	    .giver = start->giver,
+	    .giver_name = start->giver_name,
+	    .fault = {start->fault_hand, start->fault_arg}};
 	struct worker *w = &worker;
 	int ms = -1;
 
-	hub_become(start->hub, start->worker);
 	log_set_verbose(start->live->verbose);
 	fault_init(start->hub);
 	schedule();
 	worker_init(w, start);
 	room_init(w);
 	sends_tell(w);
-	takeover(w);
+	takeover(&w->chat, &left);
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
 	KILL_POINT();
@@ -191,3 +199,31 @@ worker_main(const struct worker_start *start)
 	_exit(0);
 #endif
 }
+
+/* What every child is told, and what a worker is. */
+static void __attribute__((noreturn))
+worker_begin(const struct child_start *start)
+{
+	const struct birth_worker *birth = start->birth;
+	const struct worker_start own = {.worker = start->number,
+	    .generation = start->generation,
+	    .custody = birth->custody,
+	    .keeper = birth->keeper,
+	    .giver = birth->giver,
+	    .giver_name = birth->giver_name,
+	    .fault_hand = birth->fault_hand,
+	    .fault_arg = birth->fault_arg,
+	    .control = start->link,
+	    .hub = start->hub,
+	    .live = start->live,
+	    .connections = birth->connections,
+	    .io_uring = birth->io_uring,
+	    .endpoints = start->endpoints};
+
+	worker_main(&own);
+}
+
+const struct child_kind worker_kind = {.name = "worker",
+    .part = CHILD_WORKER,
+    .gets = CHILD_HUB | CHILD_LISTENERS | CHILD_VICTIM,
+    .main = worker_begin};

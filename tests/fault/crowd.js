@@ -401,5 +401,5 @@ async function successors(d, slots, before) {
 	return performance.now();
 }
 
-module.exports = {Crowd, attempt, longestGap, patience, pause, successors, talks,
+module.exports = {Crowd, Person, attempt, longestGap, patience, pause, successors, talks,
     until, workerState};

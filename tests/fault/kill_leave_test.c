@@ -4,6 +4,7 @@
  * at most once. */
 #include "../unit/chat_fixture.h"
 #include "kill_child.h"
+#include "room/event.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ scene_begin(struct scene *s)
 	s->n->ch.live.n_channels = 1;
 	for (k = 0; k < PEOPLE; k++) {
 		s->conn[k] = node_open_at(
-		    s->n, DOOR_CENTRIFUGO, people[k], &s->client[k]);
+		    s->n, &centrifugo_door, people[k], &s->client[k]);
 		s->id[k] = slot_id(&s->h, s->conn[k]);
 		s->fd[k] = node_fd(s->n, s->conn[k]);
 		for (r = 0; r < ROOMS; r++) {
@@ -106,7 +107,7 @@ act(struct scene *s, enum act what)
 {
 	switch (what) {
 	case END:
-		conn_end(&s->n->ch, s->conn[0], WS_GOING_AWAY, 0);
+		conn_end(&s->n->ch, s->conn[0], CLOSE_GOING_AWAY, 0);
 		chat_turn(&s->n->ch);
 		break;
 	case DROP:

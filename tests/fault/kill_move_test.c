@@ -3,6 +3,7 @@
  * room, and has got everything once. */
 #include "../unit/chat_fixture.h"
 #include "kill_child.h"
+#include "room/event.h"
 
 #include "room/user.h"
 #include "hub/journal.h"
@@ -259,7 +260,7 @@ one_point(enum act first, uint64_t n, const uint64_t further[2])
 
 	scene_begin(&s);
 	if (first == GIVE)
-		assert_int_equal(move_freeze(&s.n[0]->ch, 1), s.conn[0]);
+		assert_int_equal(give_freeze(&s.n[0]->ch, 1), s.conn[0]);
 	else if (first == READ)
 		rest_send(&s, 0);
 	died = act_killed(&s, first, n);
@@ -267,7 +268,7 @@ one_point(enum act first, uint64_t n, const uint64_t further[2])
 		if (further[k] != 0)
 			(void)act_killed(&s, ADOPT_1 + k, further[k]);
 	if (first == GIVE && further[1] == 0)
-		move_back(&s.n[0]->ch, 1);
+		give_back(&s.n[0]->ch, 1);
 	else
 		take_over(&s, 0);
 	take_over(&s, 1);

@@ -1,6 +1,6 @@
 /*
  * kill_points: at which of its kill points (include/hub/kill_list.h) worker 0
- * of a daemon is to die.
+ * of a daemon is to die, or the process that has another line.
  *
  *	const list = new List();
  *	const d = await Daemon.start({env: {CHATD_KILL_LIST: list.path}});
@@ -15,15 +15,18 @@ const os = require('node:os');
 const path = require('node:path');
 
 /* Of struct kill_list, hub/kill_list.h. */
-const WORKERS = 64, POINTS = 1024, FIRED = WORKERS * 16,
-    ENTRY = FIRED + WORKERS * 4, ENTRY_SIZE = 56, NAME = 40;
+const LINES = 80, POINTS = 1024, FIRED = LINES * 16,
+    ENTRY = FIRED + LINES * 4, ENTRY_SIZE = 56, NAME = 40;
 
-/* The kill points of a daemon's worker 0. */
+/* The kill points of a daemon. */
 class List {
 	constructor() {
 		this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'points-'));
 		this.path = path.join(this.folder, 'list');
 		this.fd = fs.openSync(this.path, 'w+');
+		/* children with a program of their own open it themselves */
+		fs.chmodSync(this.folder, 0o755);
+		fs.chmodSync(this.path, 0o666);
 		fs.ftruncateSync(this.fd, ENTRY + POINTS * ENTRY_SIZE);
 	}
 
@@ -53,14 +56,16 @@ class List {
 		return all;
 	}
 
-	/* Its next pass is the last; 0: of none. */
-	arm(point, nth = 1) {
-		this.word(0, point);
-		this.word(4, nth);
+	/* Its next pass by the process with that line is the last; 0: of
+	 * none. */
+	arm(point, nth = 1, line = 0) {
+		this.word(line * 16, point);
+		this.word(line * 16 + 4, nth);
 	}
 
-	fired() {
-		return this.read(FIRED, 4).readUInt32LE(0);
+	/* How often that process has died so. */
+	fired(line = 0) {
+		return this.read(FIRED + line * 4, 4).readUInt32LE(0);
 	}
 
 	remove() {

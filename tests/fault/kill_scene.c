@@ -1,4 +1,5 @@
 #include "kill_scene.h"
+#include "../unit/input_fixture.h"
 
 #include <stdio.h>
 #include <sys/mman.h>
@@ -121,12 +122,12 @@ act_publish(struct scene *s, uint32_t i, uint32_t c)
 		fixture_random(5) ? fixture_random(30) : fixture_random(800),
 	    .format = FORMAT_TEXT,
 	    .sender = conn->id,
-	    .input_end = conn->committed + 1 + fixture_random(100)};
+	    .input_key = conn->committed + 1 + fixture_random(100)};
 
 	if (t->mask[i] == 0)
 		return;
 	t->op[s->h.self].conn = *conn;
-	t->op[s->h.self].conn.committed = p.input_end;
+	t->op[s->h.self].conn.committed = p.input_key;
 	hub_lock(&s->h);
 	p.channel = scene_find(s, i);
 	t->op[s->h.self].published = t->published + 1;
@@ -177,7 +178,7 @@ act_input(struct scene *s, uint32_t c)
 {
 	struct scene_conn *conn = &s->note->conn[s->h.self][c];
 	struct scene_conn *then = &s->note->op[s->h.self].conn;
-	struct ws_state state = {.remaining = conn->in_end};
+	struct framing_state state = {.word = {conn->in_end}};
 	uint8_t data[3000];
 	uint32_t n = fixture_random(sizeof(data));
 

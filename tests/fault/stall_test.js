@@ -30,7 +30,7 @@ const WINDOW = 20;         /* as long as so few have not come back */
 const WATCHDOG_MS = 2000;  /* the default */
 const GRACE_MS = 1000;     /* from the watchdog's time to a kill */
 const BURNERS = 24;        /* programs beside it that want all of a processor */
-const STOP_MS = 4000;      /* process.h: after TERM workers are killed */
+const STOP_MS = 4000;      /* master.c: after TERM workers are killed */
 const THAW_MS = 400;       /* from the first process continued to the last one */
 /* Pings that are due at the thaw must not close anybody. */
 const CONF = 'ping-interval 500ms\npong-timeout 3s\n';

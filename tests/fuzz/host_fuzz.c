@@ -41,7 +41,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(head, line, sizeof(line) - 1);
 	memcpy(head + sizeof(line) - 1, data, size);
 	memcpy(head + len - 4, "\r\n\r\n", 4);
-	if (http_parse(head, len, &r) == 0) {
+	if (http_parse(head, len, route_takes_body, &r) == 0) {
 		route_request(&live, &r, &route);
 		if (route.status != 101 &&
 		    (route.status < 400 || route.status > 426 ||

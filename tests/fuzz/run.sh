@@ -20,10 +20,11 @@ failed=0
 for source in tests/fuzz/*_fuzz.c; do
 	name=$(basename "$source" _fuzz.c)
 	[ $# -eq 0 ] || case " $* " in *" $name "*) ;; *) continue ;; esac
-	clang -std=gnu11 -D_GNU_SOURCE -Iinclude -O1 -g -fsanitize="fuzzer,$san" \
+	clang -std=gnu11 -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DLIBBSD_OVERLAY \
+	    -isystem /usr/include/bsd -Iinclude -O1 -g -fsanitize="fuzzer,$san" \
 	    -fno-sanitize-recover=undefined -o "$out/$name" "$source" \
-	    "$out/libchatd.a" -pthread -Wl,--as-needed -levent_core -luring \
-	    -lunistring -lcrypto -lidn2 -lbsd -lmd -lresolv
+	    "$out/libchatd.a" -pthread -Wl,--as-needed -lcmocka -lseccomp \
+	    -levent_core -luring -lunistring -lcrypto -lidn2 -lbsd -lmd -lresolv
 	mkdir -p "$out/corpus/$name"
 	# What crashed before comes first; once repaired it is corpus.
 	for crash in "$out/crash/$name"-*; do

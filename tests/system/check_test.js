@@ -68,8 +68,8 @@ group('-n', null, (test) => {
 		    /chatd\.conf:1: message-size/);
 	});
 	test('a name that does not resolve', () =>
-	    check('listen no-such-host.invalid:8080\n', 78,
-		/listen: cannot resolve no-such-host\.invalid/));
+	    check('listen localhost:1\n\nlisten no-such-host.invalid:8080\n', 78,
+		/chatd\.conf:3: listen: cannot resolve no-such-host\.invalid/));
 	if (ROOTS)
 		test('a user that is not there', () =>
 		    check('\nuser no-such-user\n', 78,
@@ -148,6 +148,13 @@ group('start', null, (test) => {
 		await start('token-key short\n', 78, /at least 32/);
 		await start('origin https://a/\n', 78, /without a path/);
 	});
+	test('what is not there is told with its line', async () => {
+		await start(`\nwebroot ${dir}/none\n`, 78, new RegExp(
+		    `chatd\\.conf:2: webroot: ${dir}/none: No such`));
+		/* a name server may answer later: the service is tried again */
+		await start('\nlisten localhost:0\nlisten no-such-host.invalid:1\n',
+		    1, /chatd\.conf:3: listen: cannot resolve no-such-host/);
+	});
 	test('keys that every user may read are told in the log', async () => {
 		const d = await Daemon.start({workers: 1,
 		    conf: `api-key ${KEY}\n`});
@@ -189,7 +196,25 @@ group('chatctl', null, (test) => {
 		await words(['relaod'], /"relaod"; did you mean reload\?/);
 		await words(['show', 'worker'], /"worker"; did you mean workers\?/);
 		await words(['show', 'x'], /show: there is nothing called "x"$/m);
-		await words(['log', 'loud'], /log: there is no level "loud"/);
+		await words(['log', 'loud'], /log: there is nothing called "loud"/);
+	});
+	test('help tells what each command does, and needs no chatd', async () => {
+		const ask = async (...args) => {
+			const r = await run(CHATCTL, ['help', ...args]);
+			checkReports(r.stderr);
+			assert.equal(r.status, 0, r.stderr);
+			return r.stdout;
+		};
+		const all = await ask();
+		for (const usage of ['show workers', 'kick user [device]', 'say text',
+		    'log verbose|brief', 'restart-worker number', 'stop', 'help [command]'])
+			assert.ok(all.includes(`${usage}\n    `), usage);
+		assert.ok(all.split('\n').every((line) => line.length <= 80));
+		assert.equal(await ask('rebalance'), 'rebalance\n' +
+		    '    Move connections from the workers that have most to those that have\n' +
+		    '    least, until all have as many.\n');
+		assert.equal((await ask('show')).match(/^show /gm).length, 7);
+		await words(['help', 'shwo'], /no command "shwo"; did you mean show\?/);
 	});
 	test('too few and too many words are named', async () => {
 		await words(['kick'], /kick: a word is missing/);

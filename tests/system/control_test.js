@@ -396,6 +396,73 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		await ctl(d, 0, 'reload');
 	});
 
+	test('show config: each key, its value and where it is set', async (d) => {
+		fs.writeFileSync(d.conf, 'echo yes\n\nmessage-rate 7/s burst 9\n' +
+		    'origin "https://a.example" "https://b.example"\n' +
+		    'token-key "0123456789abcdef0123456789abcdef"\n' +
+		    'channel "a*" {\n\tsubscribe all\n}\nchannel "*" {\n' +
+		    '\tsubscribe all\n\tpublish all\n}\ninsecure yes\n');
+		await ctl(d, 0, 'reload');
+		const all = await d.json('show', 'config');
+		all.forEach((key) => keys(key, 'key', 'value', 'default', 'where',
+		    'applies', 'about'));
+		const by = Object.fromEntries(all.map((key) => [key.key, key]));
+		const check = (key, value, where, usual) => assert.deepEqual(
+		    [by[key].value, by[key].where, by[key].default],
+		    [value, where, usual], key);
+		check('echo', 'yes', `${d.conf}:1`, 'no');
+		check('message-rate', '7/s burst 9', `${d.conf}:3`, 'off');
+		check('origin', ['https://a.example', 'https://b.example'],
+		    `${d.conf}:4`, null);
+		check('token-key', 'set', `${d.conf}:5`, null);
+		check('channel', ['a*', '*'], `${d.conf}:6`, null);
+		check('api-key', null, null, null);
+		check('ping-interval', '25s', null, '25s');
+		check('workers', '4', '-w', '0');
+		assert.equal(by.workers.applies, 'reload');
+		assert.equal(by.journal.applies, 'restart');
+		const table = (await ctl(d, 0, 'show', 'config')).split('\n');
+		assert.equal(table.length, all.length + 2);
+		assert.ok(table.every((line) => !line.includes('0123456789')));
+		assert.match(table.find((line) => line.startsWith('echo ')),
+		    /^echo +reload +no +\S+:1 +yes$/);
+		assert.match(table.find((line) => line.startsWith('api-key ')),
+		    /^api-key +reload +- +- +-$/);
+		fs.writeFileSync(d.conf, 'echo yes\n');
+		await ctl(d, 0, 'reload');
+	});
+	test('show channels: who is in which, and how far it is', async (d) => {
+		const plain = await Client.open(d.port, '/ws?user=bob');
+		const a = await Line.connected(d, '?user=ann');
+		const b = await Line.connected(d, '?user=cy');
+		const names = ['a1', 'a"2\u202e'];
+		await a.ask('subscribe', {channel: names[0]});
+		await b.ask('subscribe', {channel: names[0]});
+		await b.ask('subscribe', {channel: names[1]});
+		for (let n = 0; n < 3; n++)
+			await b.ask('publish', {channel: names[0], data: n});
+		const shown = await until('all are counted', async () => {
+			const list = await d.json('show', 'channels');
+			const found = list.find((c) => c.channel === names[0]);
+			return found !== undefined && found.connections === 2 && list;
+		});
+		shown.forEach((c) => keys(c, 'channel', 'connections', 'workers',
+		    'history', 'offset', 'epoch'));
+		const of = (name) => shown.find((c) => c.channel === name);
+		assert.ok(of(names[0]).workers.length >= 1);
+		assert.equal(of(names[1]).connections, 1);
+		assert.match(of(names[0]).epoch, /^[0-9a-f]{8}$/);
+		assert.ok(of('lobby').connections >= 1);
+		assert.equal(of('lobby').history, 100);
+		assert.ok(!shown.some((c) => c.channel.startsWith('#')));
+		const table = await ctl(d, 0, 'show', 'channels');
+		assert.match(table, /^CONNECTIONS WORKERS +HISTORY +OFFSET EPOCH +CHANNEL$/m);
+		assert.match(table, /^ +2 [0-9,]+ +100 +3 [0-9a-f]{8} a1$/m);
+		assert.match(table, /"a\\"2\\u\{202e\}"$/m);
+		for (const client of [plain, a.client, b.client])
+			client.drop();
+	});
+
 	for (const args of [[], ['show'], ['show', 'nothing'], ['nonsense'],
 	    ['kick'], ['kick', 'a', 'b', 'c'], ['say'], ['log'], ['log', 'loud'],
 	    ['reload', 'x'], ['-x'], ['stop', 'now'], ['show', 'users', 'x']])

@@ -153,6 +153,23 @@ group('page', {workers: 2}, (test) => {
 	}), SLOW);
 });
 
+group('page and the server', {workers: 1, conf: 'insecure yes\n' +
+    `token-key "${SECRET}"\n`}, (test) => {
+	test('only the server is *server*', (d) => browse(async (open) => {
+		const alice = await open('alice', d.port);
+		const liar = await Line.connected(d, '',
+		    {token: token({sub: '*server*'})});
+		await liar.ask('subscribe', {channel: 'lobby'});
+		await liar.ask('publish',
+		    {channel: 'lobby', data: {text: 'believe me'}});
+		await shows(alice, ['believe me']);
+		await d.ctl('say', 'hello');
+		await shows(alice, ['believe me', 'hello']);
+		assert.deepEqual(await alice.$$eval('span.from', (all) =>
+		    all.map((e) => e.textContent)), ['"*server*"', '*server*']);
+	}), SLOW);
+});
+
 group('page and odd names', {workers: 1, conf: 'insecure yes\n' +
     `token-key "${SECRET}"\n`}, (test) => {
 	test('what cannot be seen is shown', (d) => browse(async (open) => {

@@ -2,7 +2,7 @@
  * goes on answers first, then come the channel's messages. */
 #include "chat_fixture.h"
 
-#include "../../src/door/centrifugo.h"
+#include "../../src/door/centrifugo/centrifugo.h"
 #include "hub/journal.h"
 #include "hub/stats.h"
 
@@ -30,16 +30,16 @@ open_node(struct scene *s, int worker)
 }
 
 static void
-scene_begin(struct scene *s, enum slot_door door)
+scene_begin(struct scene *s, const struct door *door)
 {
 	fixture_hub(&s->h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
 	s->old = open_node(s, 0);
 	s->other = open_node(s, 1);
 	s->i = node_open_at(
-	    s->old, door, door == DOOR_PLAIN ? "alice" : "", &s->client);
-	if (door == DOOR_PLAIN)
+	    s->old, door, door == &plain_door ? "alice" : "", &s->client);
+	if (door == &plain_door)
 		return;
-	assert_true(centrifugo_name(&s->old->ch, s->i, "alice", 5));
+	assert_true(centrifugo_door.keep_name(&s->old->ch, s->i, "alice", 5));
 }
 
 /* It is known who it is. */
@@ -66,7 +66,7 @@ dies(struct scene *s, const char *text, bool answered)
 	uint64_t committed = slot->committed, appended = slot->appended;
 	uint64_t before = slot->answered;
 	bool connecting =
-	    slot->door == DOOR_CENTRIFUGO && !(slot->flags & C_CONNECTED);
+	    slot->door == centrifugo_door.id && !(slot->flags & C_CONNECTED);
 
 	node_read(s->old, s->i, s->client, text);
 	slot->committed = committed;
@@ -107,7 +107,7 @@ replaced(struct scene *s)
 
 	memset(fd, 0, sizeof(fd));
 	s->h.slot[s->i].flags |= SLOT_MOVED;
-	s->h.worker[0].cursor = journal_tail(&s->h);
+	s->h.line[0].cursor = journal_tail(&s->h);
 	fd[s->i] = node_fd(s->old, s->i) + 1;
 	s->next = open_node(s, 0);
 	adopt_all(&s->next->ch, fd, &no_fault, &r);
@@ -140,7 +140,7 @@ test_join_adopted(void **state)
 {
 	struct scene s;
 
-	scene_begin(&s, DOOR_PLAIN);
+	scene_begin(&s, &plain_door);
 	dies(&s, "/join room", false);
 	node_say(s.other, "room", "what is early");
 	adopted(&s);
@@ -153,7 +153,7 @@ test_join_replaced(void **state)
 {
 	struct scene s;
 
-	scene_begin(&s, DOOR_PLAIN);
+	scene_begin(&s, &plain_door);
 	dies(&s, "/join room", false);
 	node_say(s.other, "room", "what is early");
 	replaced(&s);
@@ -166,7 +166,7 @@ test_subscribe_adopted(void **state)
 {
 	struct scene s;
 
-	scene_begin(&s, DOOR_CENTRIFUGO);
+	scene_begin(&s, &centrifugo_door);
 	connect_answered(&s);
 	dies(&s, "{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}", false);
 	node_say(s.other, "room", "what is early");
@@ -181,7 +181,7 @@ test_connect_adopted(void **state)
 {
 	struct scene s;
 
-	scene_begin(&s, DOOR_CENTRIFUGO);
+	scene_begin(&s, &centrifugo_door);
 	dies(&s, "{\"id\":1,\"connect\":{}}", false);
 	node_say(s.other, "#alice", "what is early");
 	adopted(&s);
@@ -194,7 +194,7 @@ test_connect_replaced(void **state)
 {
 	struct scene s;
 
-	scene_begin(&s, DOOR_CENTRIFUGO);
+	scene_begin(&s, &centrifugo_door);
 	dies(&s, "{\"id\":1,\"connect\":{}}", false);
 	node_say(s.other, "#alice", "what is early");
 	replaced(&s);
@@ -210,7 +210,7 @@ test_answered(void **state)
 	struct scene s;
 
 	for (int k = 0; k < 2; k++) {
-		scene_begin(&s, DOOR_CENTRIFUGO);
+		scene_begin(&s, &centrifugo_door);
 		connect_answered(&s);
 		s.h.slot[s.i].flags |= C_PINGED;
 		dies(&s, "{}\n{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}",
@@ -234,7 +234,7 @@ test_connect_answered(void **state)
 {
 	struct scene s;
 
-	scene_begin(&s, DOOR_CENTRIFUGO);
+	scene_begin(&s, &centrifugo_door);
 	dies(&s, "{\"id\":1,\"connect\":{}}", true);
 	node_say(s.other, "#alice", "what is early");
 	replaced(&s);
@@ -278,7 +278,7 @@ refused(const char *request, uint8_t subscribe, uint32_t history)
 	struct scene s;
 	size_t len;
 
-	scene_begin(&s, DOOR_CENTRIFUGO);
+	scene_begin(&s, &centrifugo_door);
 	s.old->ch.live.channel[0] = rule;
 	s.old->ch.live.n_channels = 1;
 	connect_answered(&s);

@@ -197,7 +197,7 @@ late(const char *before, const char *kind, enum publication_format format)
 		h.index[k].mask = 1;
 	entry_reuse(n, old.channel, kind, name);
 	/* what the worker has not come to yet */
-	h.worker[0].cursor = 0;
+	h.line[0].cursor = 0;
 	i = node_open(n, name[0] == '#' ? name + 1 : "alice", &client);
 	h.slot[i].last = 0;
 	if (name[0] != '#')
@@ -207,7 +207,7 @@ late(const char *before, const char *kind, enum publication_format format)
 	h.slot[i].flags |= SLOT_MOVED;
 	id = slot_id(&h, i);
 	fd = node_fd(n, i);
-	h.worker[0].cursor = 0;
+	h.line[0].cursor = 0;
 	slot_recall(&third->h, 0);
 	assert_int_equal(
 	    move_take(&third->ch, 0, &id, &fd, 1, &no_fault, NULL), 1);

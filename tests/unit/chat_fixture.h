@@ -13,11 +13,16 @@
 
 #include "takeover/adopt.h"
 #include "room/channel.h"
+#include "room/chat.h"
 #include "conn/conn.h"
+#include "takeover/give.h"
 #include "takeover/move.h"
 #include "room/publish.h"
-#include "door/door.h"
+#include "door/registry.h"
 #include "net/loop.h"
+
+/* The doors that tests mean, each in its folder's header. */
+extern const struct door plain_door, echo_door, centrifugo_door;
 
 #ifndef FIXTURE_NODES /* a test may need more */
 #define FIXTURE_NODES 64
@@ -51,16 +56,16 @@ node_new(const struct hub *h, int worker)
 	hub_become(&n->h, worker);
 	assert_int_equal(
 	    chat_init(&n->ch, &n->h, &live, loop_new(), batch_new(false)), 0);
-	n->ch.door[DOOR_PLAIN] = &plain_door;
-	n->ch.door[DOOR_ECHO] = &echo_door;
-	n->ch.door[DOOR_CENTRIFUGO] = &centrifugo_door;
+	give_attach(&n->ch);
+	assert_true(chat_set_doors(&n->ch, door_registry));
 	return n;
 }
 
 /* A connection at a door here, of a user ("": of nobody yet); his end in
  * *client. Returns its number. */
 static inline uint32_t
-node_open_at(struct node *n, enum slot_door door, const char *user, int *client)
+node_open_at(
+    struct node *n, const struct door *door, const char *user, int *client)
 {
 	struct sockaddr_in a = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -76,7 +81,7 @@ node_open_at(struct node *n, enum slot_door door, const char *user, int *client)
 	fd = accept(listener, NULL, NULL);
 	assert_true(fd >= 0);
 	close(listener);
-	i = conn_accept(&n->ch, fd, (void *)&a);
+	i = conn_accept(&n->ch, 0, fd, (void *)&a);
 	assert_int_not_equal(i, SHM_NONE);
 	assert_int_equal(
 	    conn_open(&n->ch, i, door, user, strlen(user), "", 0, "101", 3, 0),
@@ -89,7 +94,7 @@ node_open_at(struct node *n, enum slot_door door, const char *user, int *client)
 static inline uint32_t
 node_open(struct node *n, const char *user, int *client)
 {
-	return node_open_at(n, DOOR_PLAIN, user, client);
+	return node_open_at(n, &plain_door, user, client);
 }
 
 /* A client sends a text, which is read here at once. */

@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "../../src/master/process.h"
+#include "../../src/master/clean.h"
+#include "../../src/master/keep.h"
+#include "../../src/master/member.h"
+#include "../../src/master/private.h"
 #include "codec/message.h"
 #include "hub/stats.h"
 
@@ -51,10 +54,10 @@ setup(void **state)
 	node = node_new(&m.hub, DEAD);
 	for (int i = 0; i < 8; i++)
 		conn[i] = node_open(node, "alice", &client[i]);
-	m.member[CLEANER].pid = child_new();
-	m.member[CLEANER].ready = true;
+	m.member[CLEANER].child.pid = child_new();
+	m.member[CLEANER].child.ready = true;
 	m.member[DEAD].unclean = true;
-	m.member[DEAD].respawn_ms = 1;
+	m.member[DEAD].child.respawn_ms = 1;
 	m.member[DEAD].cleaner = CLEANER;
 	m.member[DEAD].cleaner_left = 8;
 	return 0;
@@ -63,7 +66,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	child_end(m.member[CLEANER].pid);
+	child_end(m.member[CLEANER].child.pid);
 	for (int i = 0; i < 8; i++)
 		close(client[i]);
 	hub_destroy(&m.hub);
@@ -87,7 +90,7 @@ hangs(void **state)
 	uint64_t now = 0;
 
 	for (; now < CLEANED_MS; now += PERIOD_MS) {
-		assert_false(m.member[CLEANER].killed);
+		assert_false(m.member[CLEANER].child.killed);
 		come_and_go();
 		clean_time(dead, now);
 	}
@@ -95,7 +98,7 @@ hangs(void **state)
 		come_and_go();
 		clean_time(dead, now);
 	}
-	assert_true(m.member[CLEANER].killed);
+	assert_true(m.member[CLEANER].child.killed);
 }
 
 /* One that gets on, however slowly, is waited for. */
@@ -113,7 +116,7 @@ gets_on(void **state)
 		    &m.hub, conn[i], DEAD, SLOT_OPEN, CLEANER, SLOT_OPEN));
 		clean_time(dead, now);
 	}
-	assert_false(m.member[CLEANER].killed);
+	assert_false(m.member[CLEANER].child.killed);
 }
 
 /* A worker that has retired and is stopped, while another is to go on for it,
@@ -124,11 +127,11 @@ giver_is_stopped(void **state)
 	struct member *dead = &m.member[DEAD];
 	int status;
 
-	dead->former_pid = child_new();
-	dead->former_link = -1;
-	kill(dead->former_pid, SIGSTOP);
+	dead->former.pid = child_new();
+	dead->former.link = -1;
+	kill(dead->former.pid, SIGSTOP);
 	assert_int_equal(
-	    waitpid(dead->former_pid, &status, WUNTRACED), dead->former_pid);
+	    waitpid(dead->former.pid, &status, WUNTRACED), dead->former.pid);
 	assert_true(WIFSTOPPED(status));
 	for (uint64_t now = 0; now < 1000; now += PERIOD_MS) {
 		come_and_go();
@@ -136,10 +139,10 @@ giver_is_stopped(void **state)
 		keep_time(dead, now);
 	}
 	assert_int_equal(
-	    waitpid(dead->former_pid, &status, WCONTINUED | WNOHANG),
-	    dead->former_pid);
+	    waitpid(dead->former.pid, &status, WCONTINUED | WNOHANG),
+	    dead->former.pid);
 	assert_true(WIFCONTINUED(status));
-	child_end(dead->former_pid);
+	child_end(dead->former.pid);
 }
 
 int

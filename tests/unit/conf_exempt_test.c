@@ -46,6 +46,8 @@ lines(void **state)
 {
 	struct conf *c = good("limit-exempt 192.0.2.7 2001:db8::/32\n"
 			      "limit-exempt {\n\t198.51.100.0/25\n}\n");
+	struct conf *usual;
+	char text[64];
 
 	assert_int_equal(c->live.n_exempt, 3);
 	assert_true(is_exempt(c, "192.0.2.7"));
@@ -61,6 +63,12 @@ lines(void **state)
 	c = good("limit-exempt none\n");
 	assert_int_equal(c->live.n_exempt, 0);
 	assert_false(is_exempt(c, "127.0.0.1"));
+	usual = good("");
+	assert_int_equal(
+	    conf_live_differences(&usual->live, &c->live, text, sizeof(text)),
+	    1);
+	assert_string_equal(text, "limit-exempt");
+	conf_free(usual);
 	conf_free(c);
 
 	c = good("limit-exempt ::/0\n");

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "../../src/conf/parse.h"
 #include "conf/conf.h"
 
 /* One in which every member differs from zero. */
@@ -18,7 +19,7 @@ live_full(void)
 	conf_free(c);
 	live->message_rate = 7;
 	live->message_burst = 8;
-	live->idle_ms = 5000000000;
+	live->idle_ms = 3600000000;
 	live->echo = live->verbose = live->insecure = live->insecure_set = 1;
 	live->insecure_public = 1;
 	strcpy(live->machine, "desk");
@@ -27,7 +28,7 @@ live_full(void)
 	live->slow_policy = CONF_SLOW_SKIP;
 	memcpy(live->origin, "https://a\0https://b\n", 21);
 	live->origin_len = 21;
-	strcpy(live->token_key, "se cret\n\xff");
+	strcpy(live->token_key, "se cret\n\xff of thirty-two bytes or more");
 	memset(live->api_key, 'k', sizeof(live->api_key) - 1);
 	strcpy(live->token_audience, "audience");
 	strcpy(live->token_issuer, "issuer");
@@ -36,7 +37,7 @@ live_full(void)
 		live->exempt[k] = (struct conf_prefix){
 		    {0x20, 1, [15] = (uint8_t)k}, (uint8_t)(128 - k)};
 	live->token_leeway_ms = 11;
-	live->token_size = 12;
+	live->token_size = 4097;
 	live->n_channels = CONF_CHANNELS_MAX;
 	for (int k = 0; k < CONF_CHANNELS_MAX; k++)
 		live->channel[k] = (struct conf_channel){.pattern = "room:*",
@@ -107,9 +108,9 @@ test_from_older(void **state)
 
 	assert_null(take(live, ""));
 	assert_memory_equal(live, was, sizeof(*was));
-	assert_null(take(live, "message_size 77\nping_ms 5\n"));
+	assert_null(take(live, "message_size 77\nping_ms 50\n"));
 	was->message_size = 77;
-	was->ping_ms = 5;
+	was->ping_ms = 50;
 	assert_memory_equal(live, was, sizeof(*was));
 	assert_null(take(live, "channels\nchannel\nchannel.history 9\n"));
 	assert_int_equal(live->n_channels, 1);
@@ -157,6 +158,66 @@ test_refused(void **state)
 	free(live);
 }
 
+/* Takes a field's value into what has every default. */
+static bool
+taken(const char *field, uint64_t value)
+{
+	struct conf *c = conf_new();
+	bool good;
+
+	snprintf(
+	    text, sizeof(text), "%s %llu\n", field, (unsigned long long)value);
+	good = take(&c->live, text) == NULL;
+	conf_free(c);
+	return good;
+}
+
+/* Whatever a worker is told lies within the range of its key. */
+static void
+test_ranges(void **state)
+{
+	const struct conf_key *key;
+	const char *field;
+	int n = 0;
+
+	for (key = conf_keys; key->name != NULL; key++) {
+		if (!conf_key_is_live(key) || !conf_key_is_number(key))
+			continue;
+		field = strchr(key->field, '.') + 1;
+		print_message("%s\n", field);
+		assert_true(taken(field, key->min));
+		assert_true(taken(field, key->max));
+		assert_false(taken(field, key->max + 1));
+		assert_int_equal(taken(field, 0),
+		    key->min == 0 || (key->flags & CONF_KEY_OFF) != 0);
+		if (key->min > 1)
+			assert_false(taken(field, key->min - 1));
+		n++;
+	}
+	assert_int_equal(n, 22);
+	assert_true(taken("message_burst", 1000000));
+	assert_false(taken("message_burst", 1000001));
+	assert_false(taken("insecure_set", 2));
+	assert_false(taken("insecure_public", 2));
+}
+
+/* A key that is too short does not sign anything. */
+static void
+test_secrets(void **state)
+{
+	struct conf *c = conf_new();
+	char line[100] = "token_key ";
+
+	memset(line + 10, '6', 64);
+	strcpy(line + 10 + 64, "\n");
+	assert_null(take(&c->live, line));
+	strcpy(line + 10 + 62, "\n");
+	assert_non_null(take(&c->live, line));
+	assert_null(take(&c->live, "token_key \n"));
+	assert_null(take(&c->live, "api_key 66\n"));
+	conf_free(c);
+}
+
 /* Bytes of a right text are wrong: no crash, and what is taken is in range. */
 static void
 test_spoilt(void **state)
@@ -193,6 +254,8 @@ main(void)
 	    cmocka_unit_test(test_from_newer),
 	    cmocka_unit_test(test_from_older),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_ranges),
+	    cmocka_unit_test(test_secrets),
 	    cmocka_unit_test(test_spoilt),
 	};
 

@@ -14,8 +14,9 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 
+#include "../../src/master/client.h"
 #include "../../src/master/command.h"
-#include "../../src/master/process.h"
+#include "../../src/master/private.h"
 #include "base/clock.h"
 #include "master/control.h"
 #include "master/report.h"
@@ -382,7 +383,7 @@ setup(void **state)
 	m->base = event_base_new();
 	assert_non_null(m->base);
 	snprintf(path, sizeof(path), "/tmp/chatd-control-%d", (int)getpid());
-	c = control_open(m, path, error, sizeof(error));
+	c = control_open(m, command_run, path, error, sizeof(error));
 	assert_non_null(c);
 	control_set_limits(c, LIMIT_MS, LATER_MS);
 	return control_start(c);

@@ -60,7 +60,7 @@ test_lost_and_full(void **state)
 	relay_link(&taker->ch, 0, 1, pair[1]);
 	i = node_open(giver, "alice", &client);
 	id = slot_id(&h, i);
-	assert_int_equal(move_freeze(&giver->ch, 1), i);
+	assert_int_equal(give_freeze(&giver->ch, 1), i);
 	assert_true(relay_message(
 	    &giver->ch, 1, MSG_GIVE, &id, sizeof(id), giver->ch.conn[i].fd));
 	while (relay_message(

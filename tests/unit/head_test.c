@@ -36,7 +36,7 @@ request_new(struct node *n, int *client)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	*client = fd[0];
-	i = conn_accept(&n->ch, fd[1], (void *)&a);
+	i = conn_accept(&n->ch, 0, fd[1], (void *)&a);
 	assert_int_not_equal(i, SHM_NONE);
 	return i;
 }
@@ -76,7 +76,7 @@ test_oldest(void **state)
 	uint32_t conn[40], evicted;
 	int client[40], k, left;
 
-	assert_int_equal(head_bytes_max(&n->ch), INPUT / 2);
+	assert_int_equal(n->ch.head_pages_max * INPUT_PAGE, INPUT / 2);
 	for (k = 0; k < 40; k++) {
 		conn[k] = request_new(n, &client[k]);
 		/* 16 pages each, in two pieces: 32 of them fit */
@@ -246,11 +246,11 @@ test_blobs(void **state)
 	    head_blob(&n->ch, slot_id(&hub, i), info, sizeof(info)), 0);
 	assert_true(is_evicted(client[0]));
 	assert_false(is_evicted(client[1]));
-	assert_true(centrifugo_name(&n->ch, i, "bob", 3));
+	assert_true(centrifugo_door.keep_name(&n->ch, i, "bob", 3));
 	assert_true(is_evicted(client[1]));
 	conn_slot(&n->ch, i)->info = 0; /* its page stays taken */
-	assert_false(centrifugo_name(&n->ch, i, "bob", 3));
-	assert_true(centrifugo_name(&n->ch, i, NULL, 0));
+	assert_false(centrifugo_door.keep_name(&n->ch, i, "bob", 3));
+	assert_true(centrifugo_door.keep_name(&n->ch, i, NULL, 0));
 	conn_drop(&n->ch, i, NULL);
 	close(client[0]);
 	close(client[1]);

@@ -19,7 +19,7 @@ history_find(
 
 /* What the answer to a text has in it. */
 static void
-answers(enum slot_door door, const char *text, const char *want)
+answers(const struct door *door, const char *text, const char *want)
 {
 	struct node *n;
 	struct hub h;
@@ -29,8 +29,8 @@ answers(enum slot_door door, const char *text, const char *want)
 	fixture_hub(&h, SLOTS, 16, 1 << 20, 4 << 20, 1 << 20);
 	n = node_new(&h, 0);
 	n->ch.live.insecure = 1;
-	i = node_open_at(n, door, door == DOOR_PLAIN ? "alice" : "", &client);
-	if (door == DOOR_CENTRIFUGO)
+	i = node_open_at(n, door, door == &plain_door ? "alice" : "", &client);
+	if (door == &centrifugo_door)
 		node_read(n, i, client, "{\"id\":1,\"connect\":{}}");
 	node_say(n, "room", "one");
 	node_say(n, "room", "two");
@@ -46,8 +46,8 @@ answers(enum slot_door door, const char *text, const char *want)
 static void
 test_history(void **state)
 {
-	answers(DOOR_PLAIN, "/history room", "nothing was said in room");
-	answers(DOOR_CENTRIFUGO,
+	answers(&plain_door, "/history room", "nothing was said in room");
+	answers(&centrifugo_door,
 	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":10}}",
 	    "{\"id\":2,\"history\":{\"publications\":[],\"epoch\":");
 }
@@ -56,11 +56,11 @@ test_history(void **state)
 static void
 test_unrecoverable(void **state)
 {
-	answers(DOOR_CENTRIFUGO,
+	answers(&centrifugo_door,
 	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":9,"
 	    "\"since\":{\"offset\":1}}}",
 	    "{\"id\":2,\"error\":{\"code\":112");
-	answers(DOOR_CENTRIFUGO,
+	answers(&centrifugo_door,
 	    "{\"id\":2,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
 	    "\"offset\":1}}",
 	    "\"positioned\":true,\"was_recovering\":true");

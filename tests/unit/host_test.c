@@ -35,7 +35,7 @@ ask_path(const char *path, const char *host, const char *fields)
 	    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
 	    path, host, fields);
-	if (http_parse(head, strlen(head), &r) != 0)
+	if (http_parse(head, strlen(head), route_takes_body, &r) != 0)
 		fail_msg("%s: %s", host, r.reason);
 	route_request(&live, &r, &route);
 	return route.status;

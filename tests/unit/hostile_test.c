@@ -2,6 +2,7 @@
  * that reads it is tried on memory full of random bytes, and on memory of
  * which some words are wrong: no crash (sanitizers), no endless loop. */
 #include "hub_fixture.h"
+#include "input_fixture.h"
 
 #include <sys/mman.h>
 
@@ -45,7 +46,7 @@ static void
 world_new(struct world *w)
 {
 	static uint8_t data[9000];
-	struct ws_state state = {0};
+	struct framing_state state = {{0}};
 	struct publication p = {.user = "u",
 	    .user_len = 1,
 	    .data = (char *)data,
@@ -240,7 +241,7 @@ work_all(struct world *w)
 	    .format = FORMAT_TEXT,
 	    .sender = slot_id(&w->h, w->slot[0])};
 	struct hub *h = &w->h;
-	struct ws_state state = {0};
+	struct framing_state state = {{0}};
 	struct iovec iov[64];
 	struct frame f;
 	char name[80];

@@ -310,7 +310,7 @@ test_limits(void **state)
 		assert_int_equal(
 		    verdict(head, HTTP_HEAD_MAX + extra, &r), extra ? 431 : 0);
 	}
-	assert_int_equal(http_parse(head, HTTP_HEAD_MAX + 1, &r), -1);
+	assert_int_equal(http_parse(head, HTTP_HEAD_MAX + 1, NULL, &r), -1);
 	assert_int_equal(r.status, 431);
 	memset(head, 'x', sizeof(head));
 	scanned = 0;
@@ -365,11 +365,11 @@ test_parse_pieces(void **state)
 
 	for (len = 0; len < sizeof(head) - 1; len++) {
 		memcpy(copy, head, len);
-		assert_int_equal(http_parse(copy, len, &r), -1);
+		assert_int_equal(http_parse(copy, len, NULL, &r), -1);
 		assert_int_equal(r.status, 400);
 	}
-	assert_int_equal(http_parse(head, sizeof(head) - 1, &r), 0);
-	assert_int_equal(http_parse(head, sizeof(head), &r), -1);
+	assert_int_equal(http_parse(head, sizeof(head) - 1, NULL, &r), 0);
+	assert_int_equal(http_parse(head, sizeof(head), NULL, &r), -1);
 }
 
 /* RFC 6455 1.3. */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "hub/shm.h"
+#include "presence_fixture.h"
 
 static uint64_t fixture_seed = 0x9e3779b97f4a7c15ull;
 

@@ -1,6 +1,7 @@
 /* input: unfinished messages of many connections, against plain buffers, in a
  * pool that is now and then full. */
 #include "hub_fixture.h"
+#include "input_fixture.h"
 
 #include "hub/input.h"
 #include "hub/slot.h"
@@ -11,7 +12,7 @@ struct message {
 	uint8_t *bytes;
 	size_t len;
 	uint64_t end;
-	struct ws_state state;
+	struct framing_state state;
 };
 
 /* The hub has exactly what the buffer has. */
@@ -46,7 +47,7 @@ static bool
 message_save(struct input_pool *pool, uint32_t slot, struct message *m)
 {
 	static const uint32_t size[] = {1, 10, 200, 1016, 5000};
-	struct ws_state state;
+	struct framing_state state;
 	uint8_t bytes[6000];
 	size_t len = fixture_random(size[fixture_random(5)] + 1);
 	uint64_t end = m->end + 1 + fixture_random(10000);
@@ -114,7 +115,7 @@ test_model(void **state)
 static void
 test_adopt_done(void **state)
 {
-	struct ws_state decoder = {.opcode = WS_TEXT};
+	struct framing_state decoder = {{FRAMING_TEXT}};
 	struct input_pool pool;
 	uint64_t part;
 	struct hub h;
@@ -148,7 +149,7 @@ test_raw(void **state)
 {
 	static uint8_t bytes[SHM_STAGE], raw[SHM_STAGE], out[SHM_STAGE];
 	static const size_t size[] = {0, 1, 500, 1016, 3000, 20000};
-	struct ws_state decoder = {.opcode = WS_TEXT};
+	struct framing_state decoder = {{FRAMING_TEXT}};
 	struct input_more more = {
 	    .state = &decoder, .bytes = bytes, .raw = raw, .anew = true};
 	struct input_pool pool;
@@ -205,7 +206,7 @@ test_raw(void **state)
 static void
 test_raw_scribbled(void **state)
 {
-	struct ws_state decoder = {.opcode = WS_TEXT};
+	struct framing_state decoder = {{FRAMING_TEXT}};
 	struct input_more more = {
 	    .state = &decoder, .end = 100, .raw = "abc", .raw_len = 3};
 	struct input_pool pool;

@@ -35,8 +35,8 @@ describe(uint64_t position, uint32_t max, struct publication *p, char *user,
 		data[k] = (char)((x >> k % 8 * 8) + k);
 	p->user = user;
 	p->data = data;
-	p->input_end = x;
-	p->ordinal = (uint32_t)(x >> 9);
+	p->order = x;
+	p->command = (uint32_t)(x >> 9);
 	p->time_ms = (int64_t)(x >> 1);
 	p->format = FORMAT_TEXT;
 }
@@ -54,9 +54,9 @@ compare(const struct publication *p, uint64_t position, uint32_t max)
 	assert_int_equal(p->data_len, want.data_len);
 	assert_memory_equal(p->user, user, want.user_len);
 	assert_memory_equal(p->data, data, want.data_len);
-	assert_true(p->input_end == want.input_end);
+	assert_true(p->order == want.order);
 	assert_true(p->time_ms == want.time_ms);
-	assert_int_equal(p->ordinal, want.ordinal);
+	assert_int_equal(p->command, want.command);
 	assert_int_equal(p->format, want.format);
 }
 
@@ -172,6 +172,79 @@ test_encode(void **state)
 	}
 }
 
+/* A head alone says all that the whole entry says, but for the bytes. */
+static void
+test_peek(void **state)
+{
+	char user[256], data[RING], buf[RING / JOURNAL_SHARE];
+	uint8_t one[RING / JOURNAL_SHARE], other[RING / JOURNAL_SHARE];
+	struct publication p, whole, head;
+	struct hub h;
+	int k;
+
+	fixture_hub(&h, 16, 16, RING, 1 << 20, 1 << 20);
+	for (k = 1; k < 60; k++) {
+		describe((uint64_t)k, 1000, &p, user, data);
+		p.channel = PRESENCE_LOBBY;
+		p.info = p.sub_info = p.tags = "{}";
+		p.info_len = k % 3;
+		p.sub_info_len = k % 2;
+		p.tags_len = k % 2 + 1;
+		hub_lock(&h);
+		journal_append(&h, &p);
+		hub_unlock(&h);
+		assert_int_equal(
+		    journal_read(&h, p.position, buf, sizeof(buf), &whole),
+		    JOURNAL_OK);
+		assert_int_equal(
+		    journal_peek(&h, p.position, &head), JOURNAL_OK);
+		assert_null(head.user);
+		assert_null(head.data);
+		/* the heads that they make are the same bytes */
+		head.user = whole.user;
+		head.info = whole.info;
+		head.sub_info = whole.sub_info;
+		head.tags = whole.tags;
+		head.data = whole.data;
+		assert_int_equal(publication_encode(&head, one),
+		    publication_encode(&whole, other));
+		assert_memory_equal(one, other, publication_bytes(&p));
+		assert_int_equal(head.user_len, p.user_len);
+		assert_int_equal(head.command, p.command);
+	}
+	hub_destroy(&h);
+}
+
+/* What two words mean depends on the sender and the format. */
+static void
+test_meanings(void **state)
+{
+	struct publication p = {.user = "", .data = ""}, q;
+	uint8_t bytes[JOURNAL_HEAD];
+	uint32_t sub;
+
+	for (p.sender = 0; p.sender < 2; p.sender++) {
+		if (p.sender == 0)
+			p.order = 77;
+		else
+			p.input_key = 78;
+		p.format = FORMAT_JSON;
+		p.command = 5;
+		publication_encode(&p, bytes);
+		assert_true(publication_decode(bytes, sizeof(bytes), &q) != 0);
+		assert_true(publication_order(&q) == (p.sender ? 0 : 77));
+		assert_true(p.sender == 0 || q.input_key == 78);
+		assert_int_equal(q.command, 5);
+		p.format = FORMAT_LEAVE;
+		for (sub = SHM_NONE; sub == SHM_NONE || sub < 3; sub++) {
+			p.subscription = sub;
+			publication_encode(&p, bytes);
+			publication_decode(bytes, sizeof(bytes), &q);
+			assert_int_equal(q.subscription, sub);
+		}
+	}
+}
+
 /* Publishes for ever. */
 static void
 write_for_ever(struct hub *h)
@@ -245,8 +318,8 @@ test_sender(void **state)
 	i = slot_take(&h, &c);
 	slot_set(&h, i, SLOT_OPEN);
 	p.sender = slot_id(&h, i);
-	p.input_end = 77;
-	p.ordinal = 3;
+	p.input_key = 77;
+	p.command = 3;
 	hub_lock(&h);
 	journal_append(&h, &p);
 	hub_unlock(&h);
@@ -275,6 +348,8 @@ main(void)
 	    cmocka_unit_test(test_model),
 	    cmocka_unit_test(test_small_buffer),
 	    cmocka_unit_test(test_encode),
+	    cmocka_unit_test(test_peek),
+	    cmocka_unit_test(test_meanings),
 	    cmocka_unit_test(test_concurrent),
 	    cmocka_unit_test(test_sender),
 	};

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../src/master/process.h"
+#include "../../src/master/keep.h"
+#include "../../src/master/member.h"
+#include "../../src/master/private.h"
 
 static struct master m;
 static int killed; /* how often kill() was called */
@@ -34,9 +36,9 @@ setup(void **state)
 	m.phase = PHASE_RUNNING;
 	m.n_workers = 1;
 	member_init(w, &m, 0);
-	w->former_pid = 1000001;
-	w->before_pid = 1000002;
-	w->former_link = w->before_link = -1;
+	w->former.pid = 1000001;
+	w->before.pid = 1000002;
+	w->former.link = w->before.link = -1;
 	killed = 0;
 	return 0;
 }
@@ -48,10 +50,10 @@ reaped_is_not_killed(void **state)
 	struct member *w = &m.member[0];
 
 	assert_true(keep_died(w, 1000001, SIGKILL));
-	assert_int_equal(w->former_pid, 0);
-	assert_int_equal(w->before_pid, 1000002);
+	assert_int_equal(w->former.pid, 0);
+	assert_int_equal(w->before.pid, 1000002);
 	assert_true(keep_died(w, 1000002, SIGKILL));
-	assert_int_equal(w->before_pid, 0);
+	assert_int_equal(w->before.pid, 0);
 	assert_int_equal(killed, 0);
 }
 
@@ -73,17 +75,17 @@ former_stays_until_all_is_kept(void **state)
 {
 	struct member *w = &m.member[0];
 
-	w->keeper_pid = 1000003;
-	w->keeper_number = 5;
+	w->keeper.pid = 1000003;
+	w->keeper.generation = 5;
 	w->keeper_linked = true;
 	keep_ready(w);
-	assert_int_equal(w->former_pid, 1000001);
+	assert_int_equal(w->former.pid, 1000001);
 	keep_filled(w, 4); /* another one's late word */
-	assert_int_equal(w->former_pid, 1000001);
+	assert_int_equal(w->former.pid, 1000001);
 	assert_int_equal(killed, 0);
 	keep_filled(w, 5);
-	assert_int_equal(w->former_pid, 0);
-	assert_int_equal(w->before_pid, 0);
+	assert_int_equal(w->former.pid, 0);
+	assert_int_equal(w->before.pid, 0);
 	assert_int_equal(killed, 2);
 }
 

@@ -42,7 +42,7 @@ waiter_start(struct hub *h, int worker)
 	if (pid == 0) {
 		hub_become(h, worker);
 		hub_lock(h);
-		p.ordinal = (uint32_t)worker;
+		p.command = (uint32_t)worker;
 		journal_append(h, &p);
 		hub_unlock(h);
 		_exit(0);
@@ -75,10 +75,10 @@ test_holder(void **state)
 	assert_int_equal(lock_holder(&h), -1);
 	hub_lock(&h);
 	assert_int_equal(lock_holder(&h), 5);
-	assert_int_equal(h.me->lock_state, LOCK_WANTED);
+	assert_int_equal(h.mine->lock_state, LOCK_WANTED);
 	hub_unlock(&h);
 	assert_int_equal(lock_holder(&h), -1);
-	assert_int_equal(h.me->lock_state, LOCK_NONE);
+	assert_int_equal(h.mine->lock_state, LOCK_NONE);
 	hub_destroy(&h);
 }
 
@@ -118,21 +118,21 @@ test_waiting(void **state)
 	for (i = 0; i < WAITERS; i++)
 		pid[i] = waiter_start(&h, 1 + i);
 	for (i = 0; i < WAITERS; i++) {
-		while (h.worker[1 + i].lock_state != LOCK_WAITING)
+		while (h.line[1 + i].lock_state != LOCK_WAITING)
 			sched_yield();
-		tick[i] = h.worker[1 + i].tick;
+		tick[i] = h.line[1 + i].tick;
 	}
 	for (i = 0; i < WAITERS; i++)
-		while (h.worker[1 + i].tick < tick[i] + 3)
+		while (h.line[1 + i].tick < tick[i] + 3)
 			sched_yield();
 	for (i = 0; i < WAITERS; i++)
-		assert_int_equal(h.worker[1 + i].lock_state, LOCK_WAITING);
+		assert_int_equal(h.line[1 + i].lock_state, LOCK_WAITING);
 	assert_int_equal(lock_holder(&h), 9);
-	assert_int_equal(h.worker[9].tick, 0);
+	assert_int_equal(h.line[9].tick, 0);
 	end_by(holder, SIGKILL);
 	for (i = 0; i < WAITERS; i++) {
 		end_by(pid[i], 0);
-		assert_int_equal(h.worker[1 + i].lock_state, LOCK_NONE);
+		assert_int_equal(h.line[1 + i].lock_state, LOCK_NONE);
 	}
 	assert_int_equal(journal_tail(&h), WAITERS);
 	assert_int_equal(lock_holder(&h), -1);
@@ -184,7 +184,7 @@ test_any_word(void **state)
 		assert_int_equal(lock_holder(&h), 0);
 		hub_unlock(&h);
 		assert_int_equal(h.lock->word, 0);
-		assert_int_equal(h.me->lock_state, LOCK_NONE);
+		assert_int_equal(h.mine->lock_state, LOCK_NONE);
 	}
 	alarm(0);
 	assert_in_range(longest, 0, 10 * LOCK_SLICE_MS);
@@ -232,10 +232,10 @@ idler_start(struct hub *h, int worker, bool ticks)
 		for (;;) {
 			usleep(10000);
 			if (ticks)
-				stats_tick(h);
+				line_tick(h);
 		}
 	}
-	while (h->worker[worker].thread == 0)
+	while (h->line[worker].thread == 0)
 		sched_yield();
 	return pid;
 }
@@ -256,13 +256,13 @@ test_named_in_vain(void **state)
 	assert_int_equal(lock_holder(&h), 0);
 	hub_unlock(&h);
 	end_by(idler, SIGKILL);
-	h.worker[7].thread = 0;
+	h.line[7].thread = 0;
 
 	idler = holder_start(&h, 7);
 	waiter = waiter_start(&h, 1);
-	while (h.worker[1].tick < 6)
+	while (h.line[1].tick < 6)
 		sched_yield();
-	assert_int_equal(h.worker[1].lock_state, LOCK_WAITING);
+	assert_int_equal(h.line[1].lock_state, LOCK_WAITING);
 	assert_int_equal(lock_holder(&h), 7);
 	end_by(idler, SIGKILL);
 	end_by(waiter, 0);
@@ -284,10 +284,10 @@ test_line_cleared(void **state)
 	end_by(idler, SIGKILL);
 	h.lock->word = (uint32_t)idler;
 	waiter = waiter_start(&h, 1);
-	while (h.worker[1].tick < 4)
+	while (h.line[1].tick < 4)
 		sched_yield();
-	assert_int_equal(h.worker[1].lock_state, LOCK_WAITING);
-	h.worker[7].thread = 0;
+	assert_int_equal(h.line[1].lock_state, LOCK_WAITING);
+	h.line[7].thread = 0;
 	end_by(waiter, 0);
 	alarm(0);
 	hub_destroy(&h);
@@ -301,16 +301,16 @@ test_lines(void **state)
 	struct hub h;
 
 	fixture_hub(&h, 16, 16, 65536, 1 << 20, 1 << 20);
-	assert_int_equal(h.me->thread, getpid());
-	h.me->thread = 12345;
-	stats_tick(&h);
-	assert_int_equal(h.me->thread, getpid());
-	h.worker[9].thread = 77;
+	assert_int_equal(h.mine->thread, getpid());
+	h.mine->thread = 12345;
+	line_tick(&h);
+	assert_int_equal(h.mine->thread, getpid());
+	h.line[9].thread = 77;
 	h.lock->word = 77;
 	assert_int_equal(lock_holder(&h), 9);
 	lock_reset(&h);
 	assert_int_equal(lock_holder(&h), -1);
-	assert_int_equal(h.me->thread, 0);
+	assert_int_equal(h.mine->thread, 0);
 	hub_destroy(&h);
 }
 
@@ -327,7 +327,7 @@ struct hammer {
 static void __attribute__((noreturn))
 hammer_run(struct hub *h, struct hammer *t, int worker)
 {
-	uint32_t waited, before = h->worker[worker].wait_turn;
+	uint32_t waited, before = h->line[worker].wait_turn;
 
 	hub_become(h, worker);
 	atomic_fetch_add(&t->ready, 1);
@@ -335,10 +335,10 @@ hammer_run(struct hub *h, struct hammer *t, int worker)
 		sched_yield();
 	while (!t->stop) {
 		hub_lock(h);
-		waited = h->me->wait_turn == before
+		waited = h->mine->wait_turn == before
 		    ? 0
-		    : h->lock->turns - h->me->wait_turn;
-		before = h->me->wait_turn;
+		    : h->lock->turns - h->mine->wait_turn;
+		before = h->mine->wait_turn;
 		if (atomic_fetch_add(&t->inside, 1) != 0)
 			t->both++;
 		if (waited > t->turns[worker])

@@ -40,7 +40,7 @@ slow_open(struct node *n, const char *user, int *client)
 static void
 slow_answer(struct node *n, uint32_t i)
 {
-	conn_answer(&n->ch, i, WS_TEXT, &(struct iovec){line, LINE}, 1, 0);
+	conn_answer(&n->ch, i, FRAMING_TEXT, &(struct iovec){line, LINE}, 1, 0);
 }
 
 /* Says len bytes that begin with a text. */
@@ -148,7 +148,7 @@ test_rest_of_the_list(void **state)
 	assert_int_equal(user_list_first(&n->ch, h.slot[i[0]].user), i[4]);
 	memcpy(line, "OLD", 3);
 	for (; n->ch.conn[i[3]].phase == CONN_OPEN &&
-	     output_pending(&n->ch.conn[i[3]].out) < 1200000;
+	     output_pending(&n->ch.conn[i[3]].out) < 900000;
 	     n_lines++) {
 		slow_answer(n, i[3]);
 		slow_answer(n, i[2]);
@@ -158,7 +158,7 @@ test_rest_of_the_list(void **state)
 	slow_answer(n, i[3]); /* this one has most: the first to go */
 	chat_turn(&n->ch);
 	/* neither alone makes enough room for this one */
-	say(n, "#bob", "NEW", 2000000);
+	say(n, "#bob", "NEW", 1800000);
 	chat_turn(&n->ch);
 	assert_int_equal(n->ch.conn[i[3]].phase, CONN_NONE);
 	assert_int_equal(n->ch.conn[i[2]].phase, CONN_NONE);
@@ -200,9 +200,10 @@ test_too_long(void **state)
 	    client_got(reader, "1 message was skipped", "NEXT"), 1);
 	client_reads(n, i, slow, "OLD", k);
 	/* an answer is not dropped silently, but said to be too long */
-	conn_answer(&n->ch, r, WS_TEXT, &(struct iovec){line, 3 << 20}, 1, 0);
+	conn_answer(
+	    &n->ch, r, FRAMING_TEXT, &(struct iovec){line, 3 << 20}, 1, 0);
 	assert_int_equal(n->ch.conn[r].phase, CONN_ENDING);
-	assert_int_equal(h.slot[r].close_code, WS_TOO_BIG);
+	assert_int_equal(h.slot[r].close_code, CLOSE_TOO_BIG);
 	assert_int_equal(n->ch.conn[i].phase, CONN_OPEN);
 	hub_destroy(&h);
 }
@@ -260,8 +261,8 @@ test_no_command_after_the_end(void **state)
 	}
 	n->ch.live.queue_bytes = output_pending(&n->ch.conn[i].out) + LINE / 2;
 	say(n, "#alice", "NEW", LINE);
-	n->ch.door[DOOR_PLAIN]->message(
-	    &n->ch, i, WS_TEXT, "/join secret", 12, 100);
+	n->ch.door[plain_door.id]->message(
+	    &n->ch, i, FRAMING_TEXT, "/join secret", 12, 100);
 	assert_int_not_equal(n->ch.conn[i].phase, CONN_OPEN);
 	chat_turn(&n->ch);
 	hub_lock(&n->h);
@@ -305,7 +306,7 @@ test_death_before_the_end(void **state)
 	/* nothing more is done with it */
 	conn_tell(&n->ch, i, 0, "more");
 	conn_dirty(&n->ch, i);
-	conn_end(&n->ch, i, WS_NORMAL, REASON_NONE);
+	conn_end(&n->ch, i, CLOSE_NORMAL, REASON_NONE);
 	conn_drop_later(&n->ch, i, NULL);
 	assert_int_equal(n->ch.n_dropped, 1);
 	conn_tell(&n->ch, k, 0, "for bob");
@@ -337,7 +338,7 @@ test_who_holds_most(void **state)
 	struct hub h;
 
 	fixture_hub(&h, SLOTS, 100, 32 << 20, 4 << 20, 1 << 20);
-	h.worker[0].state = h.worker[1].state = WORKER_RUNNING;
+	h.line[0].state = h.line[1].state = WORKER_RUNNING;
 	greedy = small_node(&h, 0);
 	other = small_node(&h, 1);
 	for (k = 0; k < 8; k++)
@@ -349,7 +350,7 @@ test_who_holds_most(void **state)
 	for (k = 0; k < 100; k++) {
 		memcpy(line, "OLD", 3);
 		for (j = 0; j < 8 && greedy->ch.n_open > 5; j++)
-			conn_answer(&greedy->ch, s[j], WS_TEXT,
+			conn_answer(&greedy->ch, s[j], FRAMING_TEXT,
 			    &(struct iovec){line, LINE}, 1, 0);
 		chat_turn(&greedy->ch);
 		/* a whole turn's worth before any of it is written */

@@ -184,7 +184,8 @@ check_conf(const struct conf_live *live)
 static void
 test_payload(void **state)
 {
-	struct conf_live *live = calloc(1, sizeof(*live));
+	struct conf *c = conf_new();
+	struct conf_live *live = &c->live;
 	struct message_kick kick = {.user_len = 255, .device_len = 32};
 	const size_t order = sizeof(struct message_order);
 
@@ -235,10 +236,12 @@ test_payload(void **state)
 	/* One wrong field at a time; it is right again afterwards. */
 #define REFUSED(field, value)                                 \
 	do {                                                  \
+		const uint64_t was = live->field;             \
+                                                              \
 		assert_int_equal(check_conf(live), MSG_CONF); \
 		live->field = (value);                        \
 		assert_int_equal(check_conf(live), -1);       \
-		live->field = 0;                              \
+		live->field = was;                            \
 	} while (0)
 	REFUSED(connection_channels, CONF_CONNECTION_CHANNELS_MAX + 1);
 	REFUSED(slow_policy, CONF_SLOW_SKIP + 1);
@@ -253,7 +256,7 @@ test_payload(void **state)
 	REFUSED(channel[1].publish, CONF_PUBLISH_ALL + 1);
 	REFUSED(channel[1].history, CONF_HISTORY_MAX + 1);
 #undef REFUSED
-	free(live);
+	conf_free(c);
 }
 
 int

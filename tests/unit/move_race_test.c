@@ -80,12 +80,12 @@ render_meanwhile(
 static uint32_t
 give(void (*what)(void))
 {
-	static struct door_ops door;
+	static struct door door;
 
 	door = plain_door;
 	door.render = render_meanwhile;
-	s.taker->ch.door[DOOR_PLAIN] = &door;
-	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+	s.taker->ch.door[plain_door.id] = &door;
+	assert_int_equal(give_freeze(&s.giver->ch, 1), s.alice);
 	node_say(s.giver, "lobby", "first");
 	chat_turn(&s.giver->ch);
 	meanwhile = what;
@@ -97,7 +97,7 @@ static void
 stays(void)
 {
 	assert_int_equal(slot_holder(&s.h, s.alice), 0);
-	move_done(&s.giver->ch, 1, s.id);
+	give_done(&s.giver->ch, 1, s.id);
 	assert_int_equal(slot_state(&s.h, s.alice), SLOT_OPEN);
 	assert_int_equal(s.taker->ch.local[s.room], 1);
 	chat_turn(&s.giver->ch);
@@ -108,10 +108,10 @@ stays(void)
 static void
 back_and_again(void)
 {
-	move_back(&s.giver->ch, 1);
+	give_back(&s.giver->ch, 1);
 	node_say(s.giver, "lobby", "between");
 	chat_turn(&s.giver->ch);
-	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.giver->ch, 1), s.alice);
 }
 
 /* The giver takes it back, goes on with it, and gives it again: what was copied
@@ -127,7 +127,7 @@ test_given_again(void **state)
 static void
 back_and_leave(void)
 {
-	move_back(&s.giver->ch, 1);
+	give_back(&s.giver->ch, 1);
 	assert_int_equal(
 	    channel_unsubscribe(&s.giver->ch, s.alice, "room", 4), CHANNEL_OK);
 	(void)subscribe(s.giver, s.alice, "den");
@@ -149,7 +149,7 @@ test_leaves_meanwhile(void **state)
 static void
 back(void)
 {
-	move_back(&s.giver->ch, 1);
+	give_back(&s.giver->ch, 1);
 }
 
 /* What the taker reads while the giver writes may be anything: nothing of it
@@ -194,12 +194,12 @@ static void
 test_is_one_member(void **state)
 {
 	assert_int_equal(members(s.taker), 2);
-	assert_int_equal(move_freeze(&s.giver->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.giver->ch, 1), s.alice);
 	assert_int_equal(members(s.taker), 2);
 	assert_int_equal(
 	    move_take(&s.taker->ch, 0, &s.id, &s.fd, 1, NULL, NULL), 1);
 	assert_int_equal(members(s.giver), 2);
-	move_done(&s.giver->ch, 1, s.id);
+	give_done(&s.giver->ch, 1, s.id);
 	assert_int_equal(members(s.taker), 2);
 }
 
@@ -267,7 +267,7 @@ test_close_is_told_once(void **state)
 	size_t asked;
 	struct iovec iov[4];
 
-	conn_end(&s.giver->ch, s.alice, WS_GOING_AWAY, REASON_NONE);
+	conn_end(&s.giver->ch, s.alice, CLOSE_GOING_AWAY, REASON_NONE);
 	assert_int_equal(output_gather(&s.giver->ch.output, &c->out, s.alice,
 			     iov, 4, &asked),
 	    1);
@@ -317,7 +317,7 @@ test_close_is_waited_for(void **state)
 	struct chat *ch = &s.giver->ch;
 	struct conn *c = &ch->conn[s.alice];
 
-	conn_end(ch, s.alice, WS_KICKED, REASON_KICKED);
+	conn_end(ch, s.alice, CLOSE_KICKED, REASON_KICKED);
 	chat_turn(ch);
 	assert_int_equal(c->phase, CONN_CLOSING);
 	assert_int_equal(send(s.client, data, sizeof(data), 0), sizeof(data));
@@ -337,7 +337,7 @@ test_close_is_waited_for(void **state)
 static void
 test_lingers_on(void **state)
 {
-	conn_end(&s.giver->ch, s.alice, WS_GOING_AWAY, REASON_NONE);
+	conn_end(&s.giver->ch, s.alice, CLOSE_GOING_AWAY, REASON_NONE);
 	chat_turn(&s.giver->ch);
 	answers_close(&s.giver->ch, s.alice, s.client);
 	assert_int_equal(s.giver->ch.conn[s.alice].phase, CONN_LINGER);

@@ -20,7 +20,7 @@ test_moves(void **state)
 	way_begin(&w, SLOTS);
 	assert_int_equal(
 	    move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL, NULL), 1);
-	move_done(&w.giver->ch, 1, w.id);
+	give_done(&w.giver->ch, 1, w.id);
 	assert_int_equal(w.giver->ch.n_conns, 0);
 	assert_int_equal(w.giver->ch.slots.n_used, 0);
 	assert_int_equal(presence_mask(&w.h, w.h.slot[w.i].user), 2);
@@ -50,7 +50,7 @@ test_own_join(void **state)
 			ch->live.insecure = true;
 		}
 		w.i =
-		    node_open_at(w.giver, DOOR_CENTRIFUGO, "alice", &w.client);
+		    node_open_at(w.giver, &centrifugo_door, "alice", &w.client);
 		w.id = slot_id(&w.h, w.i);
 		w.fd = node_fd(w.giver, w.i);
 		(void)client_got(w.client, "\"join\"", "\"join\"");
@@ -58,12 +58,12 @@ test_own_join(void **state)
 		other = node_open(w.giver, "alice", &client);
 		chat_turn(&w.giver->ch);
 		if (back)
-			move_back(&w.giver->ch, 1);
+			give_back(&w.giver->ch, 1);
 		else {
 			assert_int_equal(move_take(&w.taker->ch, 0, &w.id,
 					     &w.fd, 1, NULL, NULL),
 			    1);
-			move_done(&w.giver->ch, 1, w.id);
+			give_done(&w.giver->ch, 1, w.id);
 		}
 		chat_turn(back ? &w.giver->ch : &w.taker->ch);
 		assert_int_equal(
@@ -86,7 +86,7 @@ test_taker_is_cleaned(void **state)
 	third = node_new(&w.h, 2);
 	chat_clean(&third->h, 1);
 	assert_int_equal(slot_state(&w.h, w.i), SLOT_MOVING);
-	move_back(&w.giver->ch, 1);
+	give_back(&w.giver->ch, 1);
 	goes_on(&w, w.giver);
 	way_end(&w);
 }
@@ -198,7 +198,7 @@ test_replacement_dies_chaining(void **state)
 	uint32_t sub;
 
 	way_begin(&w, SLOTS);
-	move_back(&w.giver->ch, 1);
+	give_back(&w.giver->ch, 1);
 	for (int k = 0; k < 3; k++)
 		assert_int_equal(channel_subscribe(&w.giver->ch, w.i, name[k],
 				     4, &terms, &at, &sub),
@@ -235,7 +235,7 @@ test_adopter_dies_unclean(void **state)
 	uint32_t sub;
 
 	way_begin(&w, SLOTS);
-	move_back(&w.giver->ch, 1);
+	give_back(&w.giver->ch, 1);
 	assert_int_equal(
 	    channel_subscribe(&w.giver->ch, w.i, "room", 4, &terms, &at, &sub),
 	    CHANNEL_OK);
@@ -271,7 +271,7 @@ test_taker_dies_committed(void **state)
 	    move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL, NULL), 1);
 	w.h.worker[1].move_id = w.id;
 	w.h.slot[w.i].first = before.first;
-	move_done(&w.giver->ch, 1, w.id);
+	give_done(&w.giver->ch, 1, w.id);
 	third = node_new(&w.h, 2);
 	slot_recall(&third->h, 1);
 	move_redo(&third->h, 1);
@@ -306,9 +306,9 @@ test_taken_is_not_true(void **state)
 	struct way w;
 
 	way_begin(&w, SLOTS);
-	move_done(&w.giver->ch, 2, w.id);
+	give_done(&w.giver->ch, 2, w.id);
 	assert_int_equal(w.giver->ch.n_moving, 1);
-	move_done(&w.giver->ch, 1, w.id);
+	give_done(&w.giver->ch, 1, w.id);
 	goes_on(&w, w.giver);
 	close(w.fd);
 	way_end(&w);
@@ -319,9 +319,9 @@ static uint64_t in_hand; /* at the last rendering; 0: nothing */
 static int
 render_watch(struct chat *ch, const struct publication *p, struct iovec *parts)
 {
-	const struct shm_worker *me = ch->hub->me;
+	const struct shm_line *mine = ch->hub->mine;
 
-	in_hand = me->hand == HAND_DELIVERY ? me->hand_arg : 0;
+	in_hand = mine->hand == HAND_DELIVERY ? mine->hand_arg : 0;
 	return plain_door.render(ch, p, parts);
 }
 
@@ -330,21 +330,22 @@ render_watch(struct chat *ch, const struct publication *p, struct iovec *parts)
 static void
 test_missed_is_in_hand(void **state)
 {
-	struct door_ops door = plain_door;
+	struct door door = plain_door;
 	struct way w;
 
 	way_begin(&w, SLOTS);
 	door.render = render_watch;
-	w.giver->ch.door[DOOR_PLAIN] = w.taker->ch.door[DOOR_PLAIN] = &door;
+	w.giver->ch.door[plain_door.id] = w.taker->ch.door[plain_door.id] =
+	    &door;
 	node_say(w.giver, "lobby", "on the way");
-	w.giver->h.me->hand = HAND_INPUT;
-	w.giver->h.me->hand_arg = 7;
+	w.giver->h.mine->hand = HAND_INPUT;
+	w.giver->h.mine->hand_arg = 7;
 	chat_turn(&w.giver->ch);
 	in_hand = 0;
-	move_done(&w.giver->ch, 1, w.id); /* it stays here, after all */
+	give_done(&w.giver->ch, 1, w.id); /* it stays here, after all */
 	assert_int_equal(in_hand, journal_tail(&w.h));
-	assert_int_equal(w.giver->h.me->hand, HAND_INPUT);
-	assert_int_equal(w.giver->h.me->hand_arg, 7);
+	assert_int_equal(w.giver->h.mine->hand, HAND_INPUT);
+	assert_int_equal(w.giver->h.mine->hand_arg, 7);
 	goes_on(&w, w.giver);
 	close(w.fd);
 	way_end(&w);
@@ -371,14 +372,14 @@ test_lost_on_the_way(void **state)
 	assert_int_equal(
 	    channel_subscribe(&giver->ch, i, "den", 3, &terms, &at, &sub),
 	    CHANNEL_OK);
-	assert_int_equal(move_freeze(&giver->ch, 1), i);
+	assert_int_equal(give_freeze(&giver->ch, 1), i);
 	node_say(other, "den", "what is lost");
 	for (k = 0; k < 300; k++) {
 		node_say(other, "hall", big);
 		chat_turn(&giver->ch);
 	}
 	node_say(other, "den", "what is next");
-	move_done(&giver->ch, 1, slot_id(&h, i));
+	give_done(&giver->ch, 1, slot_id(&h, i));
 	for (k = 0; k < 5; k++)
 		chat_turn(&giver->ch);
 	node_say(giver, "lobby", "the end");
@@ -403,7 +404,7 @@ test_slot_is_reused(void **state)
 	conn_drop(&w.taker->ch, w.i, NULL);
 	i = node_open(w.giver, "bob", &client);
 	assert_int_equal(i, w.i);
-	move_done(&w.giver->ch, 1, w.id);
+	give_done(&w.giver->ch, 1, w.id);
 	assert_int_equal(w.giver->ch.n_conns, 1);
 	node_say(w.giver, "lobby", "bob alone");
 	chat_turn(&w.giver->ch);

@@ -2,7 +2,7 @@
  * else: what is shown is taken back, whatever it is. */
 #include "hub_fixture.h"
 
-#include "../../src/door/plain.h"
+#include "../../src/door/plain/plain.h"
 #include "base/utf8.h"
 #include "codec/name.h"
 

@@ -180,6 +180,36 @@ paths_are_settled(void **state)
 	free(here);
 }
 
+/* Words behind an address are judged, and told with their line. */
+static void
+words_are_judged(void **state)
+{
+	const struct options o = {.file = file, .workers = -1};
+	char want[128];
+	struct conf *c;
+
+	file_write("workers 3\nlisten localhost:1 websocket public\n"
+		   "listen localhost:2\n");
+	c = options_load(&o, NULL, error, sizeof(error));
+	assert_non_null(c);
+	assert_string_equal(c->listen[0], "localhost:1");
+	assert_string_equal(c->listen_words[0], "websocket public");
+	assert_null(c->listen_words[1]);
+	assert_true(conf_listen_is(c, 0, "localhost:1 websocket public"));
+	assert_false(conf_listen_is(c, 0, "localhost:1"));
+	assert_false(conf_listen_is(c, 0, "localhost:1 websocket"));
+	assert_true(conf_listen_is(c, 1, "localhost:2"));
+	assert_false(conf_listen_is(c, 1, "localhost:2 tcp"));
+	conf_free(c);
+	file_write("workers 3\nlisten localhost:1 tcp\n"
+		   "listen localhost:2 tcp smoke\n");
+	assert_null(options_load(&o, NULL, error, sizeof(error)));
+	snprintf(
+	    want, sizeof(want), "%s:3: listen: localhost:2: \"smoke\"", file);
+	assert_non_null(strstr(error, want));
+	assert_non_null(strstr(error, "known words are public tcp websocket"));
+}
+
 int
 main(void)
 {
@@ -190,6 +220,7 @@ main(void)
 	    cmocka_unit_test_teardown(message_fits_the_journal, teardown),
 	    cmocka_unit_test_teardown(insecure_is_guarded, teardown),
 	    cmocka_unit_test_teardown(bad_files_are_told, teardown),
+	    cmocka_unit_test_teardown(words_are_judged, teardown),
 	    cmocka_unit_test(paths_are_settled),
 	};
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "master/policy.h"
+#include "process/policy.h"
 
 /* Whatever kills a worker in good health, the next one comes at once. */
 static void

@@ -70,14 +70,14 @@ test_user(void **state)
 	a = node_new(&h, 0);
 	b = node_new(&h, 1);
 	alice = node_open(a, "alice", &client[0]);
-	other = node_open_at(b, DOOR_PLAIN, "alice", &client[1]);
+	other = node_open_at(b, &plain_door, "alice", &client[1]);
 	bob = node_open(a, "bob", &client[2]);
 	assert_int_not_equal(quota_terms(&a->ch, alice).user, 0);
 	assert_int_equal(
 	    quota_terms(&a->ch, alice).user, quota_terms(&b->ch, other).user);
 	assert_int_not_equal(
 	    quota_terms(&a->ch, alice).user, quota_terms(&a->ch, bob).user);
-	alice = node_open_at(a, DOOR_CENTRIFUGO, "", &client[3]);
+	alice = node_open_at(a, &centrifugo_door, "", &client[3]);
 	assert_int_equal(quota_terms(&a->ch, alice).user, 0);
 	a->h.slot[alice].user = a->h.n_entries;
 	assert_int_equal(quota_terms(&a->ch, alice).user, 0);

@@ -141,7 +141,7 @@ gives_without_room(const struct room *r)
 			     1, NULL, &left),
 	    0);
 	is_not_taken(&w, left);
-	move_done(&w.giver->ch, 1, w.id);
+	give_done(&w.giver->ch, 1, w.id);
 	assert_int_equal(slot_state(&w.h, w.i), SLOT_OPEN);
 	assert_int_equal(slot_worker(&w.h, w.i), 0);
 	assert_int_equal(w.giver->ch.conn[w.i].phase, CONN_OPEN);
@@ -151,7 +151,7 @@ gives_without_room(const struct room *r)
 	assert_int_equal(
 	    move_take(&w.taker->ch, 0, &w.id, &w.fd, 1, NULL, &left), 1);
 	assert_int_equal(left, 0);
-	move_done(&w.giver->ch, 1, w.id);
+	give_done(&w.giver->ch, 1, w.id);
 	assert_int_equal(w.giver->ch.n_conns, 0);
 	has_rooms(&w, w.taker, rooms);
 	way_end(&w);
@@ -235,12 +235,12 @@ message_watch(struct chat *ch, uint32_t conn, int opcode, const char *data,
 static struct node *
 node_watched(const struct hub *h, int worker)
 {
-	static struct door_ops door;
+	static struct door door;
 	struct node *n = node_new(h, worker);
 
 	door = plain_door;
 	door.message = message_watch;
-	n->ch.door[DOOR_PLAIN] = &door;
+	n->ch.door[plain_door.id] = &door;
 	return n;
 }
 

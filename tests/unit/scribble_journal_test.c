@@ -21,7 +21,7 @@ test_journal_end(void **state)
 		;
 	say(s.n, "room0", "beyond");
 	bob_got(&s, "beyond");
-	s.n->h.me->cursor = 1ull << 61;
+	s.n->h.mine->cursor = 1ull << 61;
 	chat_turn(&s.n->ch);
 	say(s.n, "room0", "at last");
 	bob_got(&s, "at last");
@@ -104,14 +104,14 @@ test_end_of_the_missed(void **state)
 
 	for (k = 0; k < 4; k++) {
 		scene_begin(&s);
-		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
-		assert_int_not_equal(move_freeze(&s.n->ch, 1), SHM_NONE);
+		assert_int_not_equal(give_freeze(&s.n->ch, 1), SHM_NONE);
+		assert_int_not_equal(give_freeze(&s.n->ch, 1), SHM_NONE);
 		if (k < 2)
 			s.h.heads->tail = k == 0 ? 1ull << 60 : UINT64_MAX;
 		else
-			s.n->h.me->cursor = k == 2 ? 1ull << 60 : UINT64_MAX;
-		move_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
-		move_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
+			s.n->h.mine->cursor = k == 2 ? 1ull << 60 : UINT64_MAX;
+		give_done(&s.n->ch, 1, slot_id(&s.h, s.alice));
+		give_done(&s.n->ch, 1, slot_id(&s.h, s.bob));
 		while (deliver(&s.n->ch))
 			;
 		say(s.n, "room0", "at last");
@@ -138,9 +138,9 @@ test_suspect(void **state)
 	node_say(s.n, "lobby", "not again"); /* at once */
 	chat_turn(&s.n->ch);
 	assert_int_equal(journal_suspected(&s.h, next), 1);
-	s.n->ch.believe_ms = 0;
+	s.n->ch.follower.not_ms = 0;
 	journal_suspect(&s.h, ++next);
-	s.n->ch.trial = next;
+	s.n->ch.follower.trial = next;
 	node_say(s.n, "lobby", "tried");
 	chat_turn(&s.n->ch);
 	assert_int_equal(journal_suspected(&s.h, next), 0);
@@ -176,7 +176,7 @@ test_suspect_stalled(void **state)
 		_exit(0);
 	}
 	chat_turn(&s.n->ch);
-	assert_int_equal(s.n->ch.believe_ms, 0);
+	assert_int_equal(s.n->ch.follower.not_ms, 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	scene_end(&s);

@@ -2,6 +2,7 @@
  * one's connections: they may be wrong then, but nobody else's are, no walk
  * goes on for ever, and nothing is read or written beyond its table. */
 #include "scribble_fixture.h"
+#include "room/event.h"
 
 #include "../../src/hub/bucket.h"
 #include "../../src/hub/heads.h"
@@ -21,7 +22,7 @@ walk_all(struct scene *s)
 	assert_int_equal(
 	    channel_subscription(ch, s->alice, "lobby", 5), SHM_NONE);
 	channel_tell_leaves(ch, s->alice);
-	plain_door.message(ch, s->alice, WS_TEXT, "/rooms", 6, 1);
+	plain_door.message(ch, s->alice, FRAMING_TEXT, "/rooms", 6, 1);
 	plain_door.drained(ch, s->alice);
 	centrifugo_door.drained(ch, s->alice);
 	(void)channel_unsubscribe(ch, s->alice, "room1", 5);
@@ -148,10 +149,10 @@ test_chain_given(void **state)
 	id = slot_id(&s.h, s.alice);
 	fd = node_fd(s.n, s.alice);
 	next = node_new(&s.h, 1);
-	assert_int_equal(move_freeze(&s.n->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.n->ch, 1), s.alice);
 	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	s.h.subscription[s.sub[0]].slot_next = s.sub[ROOMS - 1] + 1;
-	move_done(&s.n->ch, 1, id);
+	give_done(&s.n->ch, 1, id);
 	assert_int_equal(s.n->ch.subscriptions.n_used, 1);
 	say(s.n, "room0", "to bob");
 	bob_got(&s, "to bob");
@@ -207,7 +208,7 @@ test_door(void **state)
 	bob_got(&s, "alice says: hello");
 	assert_int_equal(client_got(s.client[0], "to both", "hello"), 1);
 	chat_sweep(&s.n->ch);
-	conn_end(&s.n->ch, s.alice, WS_NORMAL, REASON_NONE);
+	conn_end(&s.n->ch, s.alice, CLOSE_NORMAL, REASON_NONE);
 	chat_turn(&s.n->ch);
 	assert_int_equal(s.n->ch.local[PRESENCE_LOBBY], 1);
 	scene_end(&s);
@@ -306,11 +307,11 @@ test_output_given(void **state)
 	id = slot_id(&s.h, s.alice);
 	fd = node_fd(s.n, s.alice);
 	next = node_new(&s.h, 1);
-	assert_int_equal(move_freeze(&s.n->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.n->ch, 1), s.alice);
 	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	c = &s.h.chunk[s.n->ch.conn[s.alice].out.chunk];
 	c->next = s.n->ch.conn[s.alice].out.chunk;
-	move_done(&s.n->ch, 1, id);
+	give_done(&s.n->ch, 1, id);
 	assert_int_equal(s.n->ch.n_conns, 1);
 	scene_end(&s);
 }
@@ -357,7 +358,8 @@ test_slot_free(void **state)
 	assert_int_not_equal(s.alice, s.bob);
 	i = s.n->ch.conn[s.alice].fd;
 	client = socket(AF_INET, SOCK_STREAM, 0);
-	(void)conn_accept(&s.n->ch, client, (void *)&(struct sockaddr_in){0});
+	(void)conn_accept(
+	    &s.n->ch, 0, client, (void *)&(struct sockaddr_in){0});
 	assert_int_equal(s.n->ch.conn[s.alice].fd, i);
 	assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_OPEN);
 	scene_end(&s);

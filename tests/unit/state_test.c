@@ -12,7 +12,10 @@
 #include <cmocka.h>
 
 #include "../../src/hub/heads.h"
-#include "../../src/master/process.h"
+#include "../../src/master/log_child.h"
+#include "../../src/master/member.h"
+#include "../../src/master/order.h"
+#include "../../src/master/private.h"
 #include "../../src/master/state.h"
 #include "master/control.h"
 
@@ -53,10 +56,16 @@ master_make(struct options *o)
 	m->log.lines[0] = 31;
 	m->log.lines[1] = 32;
 	m->log.buffer = 33;
-	m->listener[0] = 5;
-	m->listener[1] = 6;
-	m->n_listeners = 2;
-	m->control = control_adopt(m, "/run/a b/chatd.sock", dup(0));
+	m->endpoints.n = 2;
+	for (int i = 0; i < 2; i++) {
+		m->endpoints.at[i] = endpoints_usual.at[0];
+		m->endpoints.at[i].fd = 5 + i;
+		strcpy(m->endpoints.at[i].name, i == 0 ? "a:1" : "[::1]:2");
+	}
+	m->endpoints.at[1].doors = 1u << 1;
+	assert_int_equal(
+	    conf_add_listen(m->conf, "localhost:8 tcp websocket"), 0);
+	m->control = control_adopt(m, NULL, "/run/a b/chatd.sock", dup(0));
 	m->pidfile = (struct pidfile){8, "/run/chatd.pid"};
 	m->live.verbose = 1;
 	m->started_ms = 12345678901ull;
@@ -69,26 +78,34 @@ master_make(struct options *o)
 	m->buried[2] = UINT64_MAX;
 	m->n_workers = 2;
 	m->member[0] = (struct member){.slot = 0,
-	    .pid = 100,
-	    .generation = 4,
-	    .ready = true,
-	    .link = 20,
-	    .started_ms = 99,
+	    .child.pid = 100,
+	    .child.generation = 4,
+	    .child.ready = true,
+	    .child.link = 20,
+	    .child.started_ms = 99,
 	    .cleaner = -1,
 	    .owed = OWED_CONF,
-	    .keeper_pid = 101,
-	    .keeper_link = 21};
+	    .keeper.pid = 101,
+	    .keeper.link = 21};
 	m->member[1] = (struct member){.slot = 1,
-	    .link = -1,
-	    .generation = 9,
-	    .respawn_ms = 5000,
+	    .child.link = -1,
+	    .child.generation = 9,
+	    .child.respawn_ms = 5000,
 	    .unclean = true,
 	    .cleaner = 0,
 	    .clean_ms = 44,
-	    .keeper_link = -1,
+	    .keeper.link = -1,
 	    .fault_hand = 2,
 	    .fault_arg = 1ull << 40};
-	m->member[1].policy = (struct policy){3, 1, 5, {1, 2, 3}};
+	m->member[1].child.policy = (struct policy){3, 1, 5, {1, 2, 3}};
+	for (int i = 0; i < 2; i++) {
+		struct member *w = &m->member[i];
+
+		w->child.number = w->child.at = w->keeper.number = i;
+		w->keeper.at = -1;
+		child_init(&w->before, NULL, i, -1);
+		child_init(&w->former, NULL, i, -1);
+	}
 	return m;
 }
 
@@ -123,13 +140,20 @@ round_trip(void **state)
 	assert_true(hub_limits_equal(&s.limits, &limits));
 	assert_memory_equal(s.hash_key, m->hub.hash_key, 16);
 	assert_int_equal(s.connections, 192);
-	assert_int_equal(s.n_listen, 1); /* the default */
+	assert_int_equal(s.n_listen, 1);
+	assert_string_equal(s.listen[0], "localhost:8 tcp websocket");
 	assert_string_equal(s.control_path, "/run/a b/chatd.sock");
 	assert_true(s.verbose);
 	assert_int_equal(s.bundle, 18);
 	assert_true(s.reload);
-	assert_int_equal(n->n_listeners, 2);
-	assert_int_equal(n->listener[1], 6);
+	assert_int_equal(n->endpoints.n, 2);
+	assert_int_equal(n->endpoints.at[1].fd, 6);
+	assert_true(endpoint_has(&n->endpoints.at[0], 2));
+	assert_int_equal(n->endpoints.at[1].doors, 1u << 1);
+	/* for one that is kept, by its name */
+	assert_int_equal(s.endpoints.n, 2);
+	assert_string_equal(s.endpoints.at[1].name, "[::1]:2");
+	assert_int_equal(s.endpoints.at[1].doors, 1u << 1);
 	assert_int_equal(n->pidfile.fd, 8);
 	assert_string_equal(n->pidfile.path, "/run/chatd.pid");
 	assert_int_equal(n->log.now.pid, 99);
@@ -178,7 +202,7 @@ orders(void **state)
 	assert_int_equal(hub_create(&h, &limits), 0);
 	m->hub = h;
 	m->n_workers = 1; /* without a link: nobody takes them */
-	m->member[0].link = -1;
+	m->member[0].child.link = -1;
 	assert_non_null(order_give(m, MSG_KICK, &kick, sizeof(kick)));
 	memset(text, 'x', sizeof(text));
 	for (int i = 0; i < 6; i++)
@@ -232,6 +256,19 @@ nonsense(void **state)
 	assert_int_equal(text_read("chatd 1\n" HUB MEMBER), -1);
 	assert_int_equal(
 	    text_read("chatd 1\n" HUB "control 4 /x\nmember 1" MEMBER), -1);
+	/* who cleans up after it is no worker */
+	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n"
+				   "member 0 1 1 1 9 0 0 0 0 0 0 63 0 0 1 10 "
+				   "0 0 0\n"),
+	    0);
+	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n"
+				   "member 0 1 1 1 9 0 0 0 0 0 0 64 0 0 1 10 "
+				   "0 0 0\n"),
+	    -1);
+	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n"
+				   "member 0 1 1 1 9 0 0 0 0 0 0 -2 0 0 1 10 "
+				   "0 0 0\n"),
+	    -1);
 	assert_int_equal(text_read("hub 3 1 2\n"), -1);
 	assert_int_equal(text_read("policy 0 1 2 3\n"), -1);
 	assert_int_equal(text_read("x\n"), -1);

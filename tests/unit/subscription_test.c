@@ -1,6 +1,7 @@
 /* subscription: a record is one connection's, by its id: never that of whoever
  * has the slot's number next, wherever workers died and whatever was left. */
 #include "chat_fixture.h"
+#include "room/event.h"
 
 #include "hub/subscription.h"
 
@@ -81,7 +82,7 @@ taker_dies(struct scene *s)
 {
 	struct subscription copy = s->h.subscription[s->sub];
 
-	assert_int_equal(move_freeze(&s->first->ch, 1), s->alice);
+	assert_int_equal(give_freeze(&s->first->ch, 1), s->alice);
 	assert_int_not_equal(subscription_prepare(&s->second->h,
 				 &s->second->ch.subscriptions, &copy, 0),
 	    SHM_NONE);
@@ -94,7 +95,7 @@ alice_is_whole(struct scene *s)
 {
 	int carol;
 
-	move_back(&s->first->ch, 1);
+	give_back(&s->first->ch, 1);
 	assert_int_equal(
 	    channel_subscription(&s->first->ch, s->alice, "secret", 6), s->sub);
 	conn_drop(&s->first->ch, s->alice, NULL);
@@ -293,7 +294,7 @@ test_sweep_moving(void **state)
 	scene_begin(&s);
 	id = slot_id(&s.h, s.alice);
 	fd = node_fd(s.first, s.alice);
-	assert_int_equal(move_freeze(&s.first->ch, 1), s.alice);
+	assert_int_equal(give_freeze(&s.first->ch, 1), s.alice);
 	sweep_all(s.first);
 	assert_int_equal(s.first->ch.subscriptions.n_used, 2);
 	assert_int_equal(

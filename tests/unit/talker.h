@@ -5,6 +5,8 @@
 
 #include "chat_fixture.h"
 
+#include "codec/ws.h"
+
 #include <netinet/tcp.h>
 #include <stdio.h>
 
@@ -193,7 +195,7 @@ talk_begin(struct talker *t)
 #endif
 	t->n = node_new(&t->h, 0);
 	talk_set(t->n);
-	t->i = node_open_at(t->n, DOOR_CENTRIFUGO, "", &t->client);
+	t->i = node_open_at(t->n, &centrifugo_door, "", &t->client);
 	t->id = slot_id(&t->h, t->i);
 	t->fd = node_fd(t->n, t->i);
 	t->out = malloc(TALK_MAX);

@@ -7,7 +7,7 @@
 #include <openssl/hmac.h>
 #include <stdio.h>
 
-#include "../../src/door/centrifugo.h"
+#include "../../src/door/centrifugo/centrifugo.h"
 #include "base/log.h"
 #include "codec/jwt.h"
 
@@ -374,7 +374,7 @@ begin(void **state)
 	node->ch.live.token_leeway_ms = 10000;
 	node->ch.live.token_size = 8192;
 	command = (struct command){.ch = &node->ch, .id = 1};
-	command.conn = node_open_at(node, DOOR_CENTRIFUGO, "", &client);
+	command.conn = node_open_at(node, &centrifugo_door, "", &client);
 	node->ch.wall_ms = (int64_t)base_s * 1000;
 	return 0;
 }

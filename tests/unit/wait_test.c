@@ -121,7 +121,7 @@ test_in_turn(void **state)
 		else {
 			t[k] = (struct talker){.h = t[0].h, .n = t[0].n};
 			t[k].i = node_open_at(
-			    t[0].n, DOOR_CENTRIFUGO, "", &t[k].client);
+			    t[0].n, &centrifugo_door, "", &t[k].client);
 			t[k].out = malloc(TALK_MAX);
 			client_all(t[k].client, "101", &t[k].have);
 			t[k].have = 0;
@@ -244,20 +244,20 @@ test_moves(void **state)
 	talk_turn(t.n, t.i);
 	talk_turn(t.n, t.i);
 	talk_turn(t.n, t.i);
-	assert_int_equal(move_freeze(&t.n->ch, 1), t.i);
+	assert_int_equal(give_freeze(&t.n->ch, 1), t.i);
 	assert_int_equal(t.n->ch.n_waiting, 0);
 	chat_turn(&t.n->ch);
-	move_back(&t.n->ch, 1);
+	give_back(&t.n->ch, 1);
 	assert_int_equal(t.n->ch.n_waiting, 1);
 	talk_turn(t.n, t.i);
 	talk_turn(t.n, t.i);
 	talk_hear(&t, t.n);
 	assert_false(talk_is_done(&t));
-	assert_int_equal(move_freeze(&t.n->ch, 1), t.i);
+	assert_int_equal(give_freeze(&t.n->ch, 1), t.i);
 	fd = dup(t.fd);
 	assert_int_equal(
 	    move_take(&taker->ch, 0, &t.id, &fd, 1, NULL, NULL), 1);
-	move_done(&t.n->ch, 1, t.id);
+	give_done(&t.n->ch, 1, t.id);
 	assert_int_equal(t.n->ch.n_waiting, 0);
 	assert_int_equal(t.n->ch.input.pages.n_used, 0);
 	assert_int_equal(taker->ch.n_waiting, 1);
@@ -273,7 +273,7 @@ test_torn_comes_back(void **state)
 {
 	static const int many[] = {CONNECT, SUBSCRIBE, 1, 1, 1, 1, -1};
 	const struct publishing what = {
-	    .ordinal = 3, .format = FORMAT_JSON, .data = "1", .len = 1};
+	    .command = 3, .format = FORMAT_JSON, .data = "1", .len = 1};
 	struct publishing next = what;
 	struct publication p;
 	struct talker t;
@@ -296,9 +296,9 @@ test_torn_comes_back(void **state)
 	close(t.n->ch.conn[t.i].fd);
 	n = talk_take_over(&t);
 	assert_int_equal(n->ch.n_waiting, 1);
-	assert_int_equal(move_freeze(&n->ch, 1), t.i);
+	assert_int_equal(give_freeze(&n->ch, 1), t.i);
 	chat_turn(&n->ch);
-	move_back(&n->ch, 1);
+	give_back(&n->ch, 1);
 	go_on(&t, n);
 	assert_int_equal(t.pushes, t.publishes);
 	talk_end(&t);
@@ -401,7 +401,7 @@ test_goes(void **state)
 		else if (how == 1)
 			conn_drop_later(&t.n->ch, t.i, NULL);
 		else
-			conn_end(&t.n->ch, t.i, WS_GOING_AWAY, 0);
+			conn_end(&t.n->ch, t.i, CLOSE_GOING_AWAY, 0);
 		assert_int_equal(t.n->ch.n_waiting, 0);
 		chat_turn(&t.n->ch);
 		assert_int_equal(t.n->ch.input.pages.n_used, 0);

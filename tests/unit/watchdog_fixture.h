@@ -27,12 +27,12 @@ static uint64_t now;
 /* What the kernel says of each process; how much more of it after each look. */
 struct fake {
 	bool known;
-	struct watchdog_probe probe, per_look;
+	struct probe probe, per_look;
 };
 static struct fake kernel[2][WORKERS]; /* [keeper] */
 
 static inline bool
-probe(void *arg, bool keeper, int slot, struct watchdog_probe *out)
+probe(void *arg, bool keeper, int slot, struct probe *out)
 {
 	*out = kernel[keeper][slot].probe;
 	return kernel[keeper][slot].known;
@@ -46,8 +46,7 @@ kernel_says(bool keeper, int slot, char state, uint64_t used, uint64_t queue)
 {
 	kernel[keeper][slot].known = true;
 	kernel[keeper][slot].probe.state = state;
-	kernel[keeper][slot].per_look =
-	    (struct watchdog_probe){state, used, queue};
+	kernel[keeper][slot].per_look = (struct probe){state, used, queue};
 }
 
 /* Makes a hub with four workers and their keepers that all live. */
@@ -91,7 +90,7 @@ look_after(uint64_t ms, uint64_t ticking, uint64_t keepers)
 {
 	for (int i = 0; i < WORKERS; i++) {
 		if ((ticking >> i & 1) != 0)
-			SHM_COUNT(hub.worker[i].tick, 1);
+			SHM_COUNT(hub.line[i].tick, 1);
 		if ((keepers >> i & 1) != 0)
 			SHM_COUNT(hub.worker[i].keeper_tick, 1);
 		for (int k = 0; k < 2; k++) {

@@ -165,7 +165,7 @@ late_look_spares_the_holder(void **state)
 
 	hub_become(&hub, 1);
 	hub_lock(&hub);
-	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.line[0].lock_state, LOCK_WAITING);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(look(0xd), 0);
 	assert_int_equal(look_after(5000, 0xd, ALL), 0);
@@ -184,7 +184,7 @@ starved_holder_has_time(void **state)
 
 	hub_become(&hub, 1);
 	hub_lock(&hub);
-	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.line[0].lock_state, LOCK_WAITING);
 	kernel_says(false, 1, 'R', 0, 0);
 	assert_int_equal(look_until(0xd, &n), 0);
 	kernel_says(false, 1, 'S', 0, WATCHDOG_PERIOD_MS);

@@ -35,7 +35,7 @@ waiters_are_left_alone(void **state)
 	int n;
 
 	for (int i = 0; i < WORKERS; i++)
-		SHM_STORE(hub.worker[i].lock_state, LOCK_WAITING);
+		SHM_STORE(hub.line[i].lock_state, LOCK_WAITING);
 	assert_int_equal(look_until(0xf, &n), 0);
 }
 
@@ -47,8 +47,8 @@ holder_is_found_first(void **state)
 
 	hub_become(&hub, 1);
 	hub_lock(&hub);
-	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
-	SHM_STORE(hub.worker[3].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.line[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.line[3].lock_state, LOCK_WAITING);
 	assert_in_range(
 	    look_until(0xd, &n), WATCHDOG_LOCK_MS, WATCHDOG_LOCK_MS + 100);
 	assert_int_equal(n, 1);
@@ -65,7 +65,7 @@ busy_holder_is_left_alone(void **state)
 
 	hub_become(&hub, 1);
 	hub_lock(&hub);
-	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.line[0].lock_state, LOCK_WAITING);
 	assert_int_equal(look_until(0xf, &n), 0);
 	hub_unlock(&hub);
 }
@@ -76,8 +76,8 @@ nameless_holder_is_found(void **state)
 {
 	int n;
 
-	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
-	SHM_STORE(hub.worker[2].lock_state, LOCK_WANTED);
+	SHM_STORE(hub.line[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.line[2].lock_state, LOCK_WANTED);
 	assert_in_range(
 	    look_until(0xb, &n), WATCHDOG_LOCK_MS, WATCHDOG_LOCK_MS + 100);
 	assert_int_equal(n, 1);
@@ -284,7 +284,7 @@ starting_one_has_its_own_limit(void **state)
 	assert_true(watchdog_still_ms(&dog, 1) >= 9000);
 	hub_become(&hub, 1);
 	hub_lock(&hub);
-	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.line[0].lock_state, LOCK_WAITING);
 	assert_in_range(look_until(0xd, &n), WATCHDOG_LOCK_MS,
 	    WATCHDOG_LOCK_MS + 2 * WATCHDOG_PERIOD_MS);
 	assert_killed(false, 1);
@@ -301,7 +301,7 @@ publishing_holder_is_left_alone(void **state)
 
 	hub_become(&hub, 1);
 	hub_lock(&hub);
-	SHM_STORE(hub.worker[0].lock_state, LOCK_WAITING);
+	SHM_STORE(hub.line[0].lock_state, LOCK_WAITING);
 	for (int i = 0; i < 15; i++) {
 		SHM_STORE(hub.heads->tail, ++tail);
 		assert_int_equal(look(0xd), 0);

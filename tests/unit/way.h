@@ -34,7 +34,7 @@ way_open(struct way *w, uint32_t slots)
 static inline void
 way_freeze(struct way *w)
 {
-	assert_int_equal(move_freeze(&w->giver->ch, 1), w->i);
+	assert_int_equal(give_freeze(&w->giver->ch, 1), w->i);
 	assert_int_equal(slot_state(&w->h, w->i), SLOT_MOVING);
 	assert_int_equal(slot_giver(&w->h, w->i), 0);
 }

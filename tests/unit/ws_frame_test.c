@@ -34,18 +34,18 @@ test_close_frame(void **state)
 	uint8_t out[2 + WS_CONTROL_MAX];
 	char reason[200];
 
-	assert_int_equal(ws_close_frame(out, WS_NONE, ""), 2);
+	assert_int_equal(ws_close_frame(out, CLOSE_NONE, ""), 2);
 	assert_memory_equal(out, "\x88\x00", 2);
-	assert_int_equal(ws_close_frame(out, WS_PROTOCOL, ""), 4);
+	assert_int_equal(ws_close_frame(out, CLOSE_PROTOCOL, ""), 4);
 	assert_memory_equal(out, "\x88\x02\x03\xea", 4);
-	assert_int_equal(ws_close_frame(out, WS_KICKED, "kicked"), 10);
+	assert_int_equal(ws_close_frame(out, CLOSE_KICKED, "kicked"), 10);
 	assert_memory_equal(out, "\x88\x08\x0f\xa1kicked", 10);
 	memset(reason, 'r', sizeof(reason));
 	reason[199] = '\0';
-	assert_int_equal(ws_close_frame(out, WS_IDLE, reason), 127);
+	assert_int_equal(ws_close_frame(out, CLOSE_IDLE, reason), 127);
 	assert_int_equal(out[1], 125);
 	memcpy(reason + 122, "\xc3\xa9", 2); /* would be cut in two */
-	assert_int_equal(ws_close_frame(out, WS_IDLE, reason), 126);
+	assert_int_equal(ws_close_frame(out, CLOSE_IDLE, reason), 126);
 	assert_int_equal(out[1], 124);
 	assert_true(utf8_valid(out + 4, 122));
 }

@@ -272,7 +272,7 @@ test_long_frame(void **state)
 	assert_int_equal(
 	    ws_decode(&s, 69999, input, input_len, &used, out, &out_len),
 	    WS_EVENT_ERROR);
-	assert_int_equal(s.error, WS_TOO_BIG);
+	assert_int_equal(s.error, CLOSE_TOO_BIG);
 	/* an error stays */
 	assert_int_equal(
 	    ws_decode(&s, 70000, input, input_len, &used, out, &out_len),
@@ -392,7 +392,7 @@ test_fragment_count(void **state)
 				     out, &out_len),
 		    extra ? WS_EVENT_ERROR : WS_EVENT_MESSAGE);
 	}
-	assert_int_equal(s.error, WS_TOO_BIG);
+	assert_int_equal(s.error, CLOSE_TOO_BIG);
 	input_len = 0;
 }
 

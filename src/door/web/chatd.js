@@ -703,7 +703,7 @@ class Page {
 		    `@${own && p.data?.to || from}`;
 		const place = this.place(key);
 		const m = own && place.confirm(p.info?.client, text) ||
-		    {from, own, text};
+		    {from, own, text, client: p.info?.client};
 		Object.assign(m, {offset: p.offset, at: p.time || Date.now(),
 		    clock: undefined, day: undefined, state: own ? 'sent' : undefined});
 		if (!place.add(m))
@@ -908,11 +908,14 @@ class Page {
 		if (m.notice)
 			return m.node ??= make('p', {class: 'notice'}, m.notice);
 		if (!m.node) {
+			/* a client whose name may be taken for the server's */
+			const name = m.client && m.from[0] === '*' ?
+			    `"${shown(m.from)}"` : shown(m.from);
 			const from = m.own || p.peer || !/^[^*]/.test(m.from) ?
-			    span('from', m.own ? 'You' : shown(m.from) ||
+			    span('from', m.own ? 'You' : name ||
 			    (p.key === NOTICES ? 'The server' : 'Somebody')) :
 			    make('button', {class: 'from',
-			    onclick: () => this.open(`@${m.from}`)}, shown(m.from));
+			    onclick: () => this.open(`@${m.from}`)}, name);
 			m.time = make('time', {class: 'when'});
 			m.node = make('div', {class: m.own ? 'message own' : 'message'},
 			    tint(from, m.from), face(m.from || '?'), make('div',

@@ -28,6 +28,7 @@
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
+#include "../../unit/presence_fixture.h"
 
 enum {
 	WORKERS = 4,
@@ -85,6 +86,7 @@ worker_make(const struct hub *h, int k)
 	if (ch->local == NULL || ch->copy == NULL || relay_init(ch) < 0 ||
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, k) < 0)
 		err(1, "worker %d", k);
+	publish_init(ch);
 	w->slot = slot_take(&w->hub, &ch->slots);
 	if (w->slot == SHM_NONE)
 		errx(1, "no slot");
@@ -182,8 +184,7 @@ check(const struct hub *h, uint64_t published, int lookers)
 		    (unsigned long long)published,
 		    (unsigned long long)journal_tail(h));
 	for (k = 0; k < lookers; k++)
-		if (h->worker[k].cursor != published ||
-		    h->worker[k].overrun != 0)
+		if (h->line[k].cursor != published || h->worker[k].overrun != 0)
 			errx(1, "worker %d has not seen all", k);
 }
 

@@ -309,7 +309,7 @@ frame_heard(uint32_t i, int opcode, const uint8_t *p, size_t len)
 		if (c->json)
 			json_text(i, (const char *)p, len);
 		else
-			plain_text(i, (const char *)p, len);
+			heard_text(i, (const char *)p, len);
 		break;
 	case OP_PONG:
 		heard_answer(i, A_PONG, (const char *)p, len);

@@ -34,7 +34,7 @@ fault(enum fault f, const char *fmt, ...)
 }
 
 bool
-name_take(const char *text, size_t len, uint32_t *who)
+heard_name(const char *text, size_t len, uint32_t *who)
 {
 	uint32_t n = 0, k;
 
@@ -170,7 +170,7 @@ who_check(uint32_t i, const char *text, size_t len)
 
 	memset(here, 0, sizeof(here));
 	for (n = 0; n + 4 <= len; n++)
-		if (name_take(text + n, len - n, &who)) {
+		if (heard_name(text + n, len - n, &who)) {
 			if (here[who])
 				fault(F_PRESENCE, "client %u: u%03u twice", i,
 				    who);
@@ -224,7 +224,7 @@ heard_answer(uint32_t i, enum answer_kind kind, const char *text, size_t len)
 }
 
 void
-plain_text(uint32_t i, const char *text, size_t len)
+heard_text(uint32_t i, const char *text, size_t len)
 {
 	static const char says[] = " says: ", whispers[] = " whispers: ";
 	uint32_t from;
@@ -236,7 +236,7 @@ plain_text(uint32_t i, const char *text, size_t len)
 		    text, len);
 		return;
 	}
-	if (!name_take(text, len, &from))
+	if (!heard_name(text, len, &from))
 		fault(F_CORRUPT, "client %u: %.60s", i, text);
 	else if (len > 11 && memcmp(text + 4, says, 7) == 0)
 		heard_lobby(i, from, text + 11, len - 11);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../../unit/charge_check.h"
+#include "door/registry.h"
 #include "hub/input.h"
 #include "hub/kept.h"
 #include "hub/output.h"
@@ -204,7 +205,7 @@ static void
 pair_look(struct look *l, int k)
 {
 	const struct shm_worker *line = &l->h->worker[k];
-	pid_t pid = (pid_t)SHM_LOAD(line->pid);
+	pid_t pid = (pid_t)SHM_LOAD(l->h->line[k].pid);
 	pid_t keeper = (pid_t)SHM_LOAD(line->keeper);
 	struct sockets others = {NULL, 0, 0}, has = others, kept = others;
 	size_t i, missing = 0;
@@ -269,7 +270,7 @@ slot_look(struct look *l, uint32_t i)
 	uint32_t keeper;
 
 	if (slot_state(h, i) != SLOT_OPEN || k >= SHM_WORKERS ||
-	    SHM_LOAD(h->worker[k].pid) == 0) {
+	    SHM_LOAD(h->line[k].pid) == 0) {
 		wrong(l, INVARIANT_COUNT, "slot %u: state %d at worker %d", i,
 		    (int)slot_state(h, i), k);
 		return;
@@ -412,6 +413,7 @@ presence_look(struct look *l)
 {
 	const struct hub *h = l->h;
 	uint64_t *mask = calloc(h->n_entries, sizeof(*mask)), have;
+	const struct door *door;
 	uint32_t i, c;
 	struct presence_view v;
 
@@ -422,7 +424,8 @@ presence_look(struct look *l)
 			continue;
 		if (h->slot[i].user < h->n_entries)
 			mask[h->slot[i].user] |= 1ull << slot_worker(h, i);
-		if (h->slot[i].door == DOOR_PLAIN)
+		door = door_by_id(h->slot[i].door);
+		if (door != NULL && door->lobby)
 			mask[PRESENCE_LOBBY] |= 1ull << slot_worker(h, i);
 	}
 	for (i = 0; i < h->n_subscriptions; i++) {
@@ -472,7 +475,7 @@ invariant_look(const struct hub *h, invariant_tell tell, void *arg)
 	records_look(&l, marks);
 	free(marks);
 	for (k = 0; k < SHM_WORKERS; k++)
-		if (SHM_LOAD(h->worker[k].pid) != 0) {
+		if (SHM_LOAD(h->line[k].pid) != 0) {
 			chains_look(&l, k);
 			figures_look(&l, k);
 			pair_look(&l, k);

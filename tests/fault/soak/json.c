@@ -89,7 +89,8 @@ push(uint32_t i, const char *line, size_t len)
 
 	text = between(line, len, "\"text\":\"", &text_len);
 	user = between(line, len, "\"user\":\"", &user_len);
-	if (text == NULL || user == NULL || !name_take(user, user_len, &from)) {
+	if (text == NULL || user == NULL ||
+	    !heard_name(user, user_len, &from)) {
 		fault(F_CORRUPT, "client %u: %.*s", i,
 		    len < 200 ? (int)len : 200, line);
 		return;

@@ -191,7 +191,7 @@ journal_dump(unsigned n)
 	}
 	for (i = 0; f != NULL && i < WORKERS; i++)
 		fprintf(f, "worker %llu cursor %llu\n", (unsigned long long)i,
-		    (unsigned long long)h.worker[i].cursor);
+		    (unsigned long long)h.line[i].cursor);
 	if (f != NULL)
 		fclose(f);
 	hub_destroy(&h);

@@ -174,12 +174,12 @@ void stranger_come(void);
 void strangers_go(void);
 
 /* ---- heard.c, json.c: what a door says ---- */
-void plain_text(uint32_t i, const char *text, size_t len);
+void heard_text(uint32_t i, const char *text, size_t len);
 void heard_lobby(uint32_t i, uint32_t from, const char *text, size_t len);
 void heard_whisper(uint32_t i, uint32_t from, const char *text, size_t len);
 void
 heard_answer(uint32_t i, enum answer_kind kind, const char *text, size_t len);
-bool name_take(const char *text, size_t len, uint32_t *who);
+bool heard_name(const char *text, size_t len, uint32_t *who);
 void json_text(uint32_t i, const char *text, size_t len);
 void json_hello(uint32_t i);
 void json_say(uint32_t i, int to, const struct text *t);

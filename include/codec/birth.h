@@ -1,0 +1,24 @@
+/* birth: what the master tells a child of one kind at its start, besides what
+ * every child is told (process/child.h). Plain data. Layer 1. */
+#ifndef CHATD_CODEC_BIRTH_H
+#define CHATD_CODEC_BIRTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A worker: what its predecessor leaves to it, and by which ways. */
+struct birth_worker {
+	int custody;	 /* its end of the link to its keeper; -1: none */
+	uint32_t keeper; /* and that keeper's number (hub/kept.h) */
+	int giver; /* a link to who has the connections' sockets besides: the
+		    * worker that retired, or a keeper that is being replaced;
+		    * -1: none */
+	const char *giver_name; /* for the log */
+	uint32_t fault_hand;	/* enum hand: what the predecessor had in hand
+				 * when it died of its own fault */
+	uint64_t fault_arg;
+	uint32_t connections; /* of all workers at once */
+	bool io_uring;
+};
+
+#endif

@@ -1,0 +1,17 @@
+/* io: the events of a connection's socket. Layer 3. */
+#ifndef CHATD_CONN_IO_H
+#define CHATD_CONN_IO_H
+
+#include "conn/chat.h"
+
+/* Input has come, or the socket takes output again (libevent callback). */
+void conn_event_cb(int fd, short what, void *arg);
+
+/* Reads once and handles what came. */
+void conn_read(struct chat *ch, uint32_t i);
+
+/* Whether something that it has sent is still to be read, as after a pause of
+ * this worker, or to be done: then it is not silent. Asks the kernel. */
+bool conn_unread(struct chat *ch, uint32_t i);
+
+#endif

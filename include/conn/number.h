@@ -1,0 +1,28 @@
+/*
+ * number: which connections are here. A connection's number is its slot's; one
+ * that is refused may have a spare one, and no slot. Layer 3.
+ */
+#ifndef CHATD_CONN_NUMBER_H
+#define CHATD_CONN_NUMBER_H
+
+#include "conn/chat.h"
+
+/* A number for a new connection; SHM_NONE: not even a spare one is left. */
+uint32_t number_take(struct chat *ch);
+
+/* Gives the number of a connection that is gone back. */
+void number_give(struct chat *ch, uint32_t i);
+
+/* More, or fewer, connections are here whose requests are not answered yet:
+ * the report tells how many. */
+void conn_pending(struct chat *ch, int more);
+
+/* Notes that a slot's connection is here, or no more, and tells the other
+ * workers how many are. */
+void conn_number(struct chat *ch, uint32_t i, bool here);
+
+/* The next connection with a slot after *i (SHM_NONE to begin); false: no
+ * more. */
+bool conn_next(struct chat *ch, uint32_t *i);
+
+#endif

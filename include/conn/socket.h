@@ -1,0 +1,57 @@
+/* socket: what a connection does with its socket, over its transport. Layer 3.
+ * As recv(2), send(2) and so on: -1 and errno; nothing waits. */
+#ifndef CHATD_CONN_SOCKET_H
+#define CHATD_CONN_SOCKET_H
+
+#include "conn/chat.h"
+#include "net/transport.h"
+
+static inline const struct transport *
+conn_transport(const struct chat *ch, uint32_t i)
+{
+	return transports[ch->conn[i].transport];
+}
+
+static inline struct transport_socket
+conn_socket(const struct chat *ch, uint32_t i)
+{
+	return (struct transport_socket){
+	    .fd = ch->conn[i].fd, .conn = i, .at = ch->conn[i].out.written};
+}
+
+static inline ssize_t
+conn_recv(const struct chat *ch, uint32_t i, void *out, size_t len)
+{
+	const struct transport_socket s = conn_socket(ch, i);
+
+	return conn_transport(ch, i)->recv(&s, out, len);
+}
+
+/* Of what is not in the output: an answer to a request. */
+static inline ssize_t
+conn_send(const struct chat *ch, uint32_t i, const void *bytes, size_t len)
+{
+	const struct transport_socket s = conn_socket(ch, i);
+
+	return conn_transport(ch, i)->send(
+	    &s, &(struct iovec){(void *)bytes, len}, 1);
+}
+
+static inline int
+conn_positions(const struct chat *ch, uint32_t i, struct counters *out)
+{
+	const struct transport_socket s = conn_socket(ch, i);
+
+	return conn_transport(ch, i)->positions(&s, out);
+}
+
+/* Nothing more is sent. */
+static inline void
+conn_stop(const struct chat *ch, uint32_t i)
+{
+	const struct transport_socket s = conn_socket(ch, i);
+
+	conn_transport(ch, i)->stop(&s);
+}
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * publisher: accepts a message: from here on it cannot get lost. For a worker,
+ * and for any other process that may take the lock: it needs no connections of
+ * its own. Layer 2.
+ *
+ * A process may die at any store: then the message is accepted, with all that
+ * follows from it, or it is not. Which of the two is told by what it carries
+ * (publication.h: input_key, order).
+ */
+#ifndef CHATD_HUB_PUBLISHER_H
+#define CHATD_HUB_PUBLISHER_H
+
+#include "hub/journal.h"
+
+struct publisher {
+	struct hub *hub;
+	int64_t wall_ms; /* clock_wall_ms(): the time of what is published */
+	_Atomic uint64_t *count; /* of what was published; NULL: not counted */
+	/* Called after the lock has been given back: brings a publication to
+	 * the workers in `mask`. NULL: they find it when they look at the index
+	 * next, 100 ms later at most. */
+	void (*relay)(void *arg, const struct publication *p, uint64_t mask);
+	void *arg;
+	bool heeds; /* refuses what would overwrite what a reader needs */
+};
+
+/*
+ * What is published. conn SHM_NONE: by the server, under `user`; else under
+ * the connection's user, with its info.
+ */
+struct publishing {
+	uint32_t conn;	       /* slot */
+	uint64_t order;	       /* by the server: see struct publication */
+	uint32_t command;      /* of the message that is being read, from 0 */
+	uint32_t subscription; /* FORMAT_JOIN, FORMAT_LEAVE: see there */
+	uint8_t format;	       /* enum publication_format */
+	const char *user;
+	size_t user_len;
+	const char *data;
+	size_t len;
+	const char *tags; /* JSON object, NULL: none */
+	size_t tags_len;
+};
+
+enum publish_result {
+	PUBLISH_OK,
+	PUBLISH_ABSENT,	 /* no such channel (user who never was here) */
+	PUBLISH_FULL,	 /* the table is full */
+	PUBLISH_TOO_BIG, /* larger than the journal's share */
+	PUBLISH_HELD	 /* a reader still needs what it would overwrite */
+};
+
+/* How a channel is named and when it may not be made. */
+enum publish_to {
+	PUBLISH_MAKE,  /* it is made if need be */
+	PUBLISH_KNOWN, /* it must have been there since the start */
+	PUBLISH_ONLINE /* a worker must have it now */
+};
+
+/*
+ * Publishes to the channel of that name. On PUBLISH_OK *out has position,
+ * offset, epoch and channel, and *mask the workers that have it. Takes the
+ * lock.
+ */
+enum publish_result publisher_publish(struct publisher *pub, const char *name,
+    size_t len, enum publish_to to, const struct publishing *what,
+    struct publication *out, uint64_t *mask);
+
+#endif

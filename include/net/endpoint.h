@@ -1,0 +1,83 @@
+/*
+ * endpoint: a listening socket, and how those are served who come through it:
+ * for what purpose, over which transport, in which framing, at which doors. A
+ * line `listen ADDRESS WORD ...` of the configuration says so by name; what it
+ * does not mention is usual. Layer 2: which doors there are it is told.
+ */
+#ifndef CHATD_NET_ENDPOINT_H
+#define CHATD_NET_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/listener.h"
+
+enum {
+	ENDPOINTS_MAX = LISTENER_MAX,
+	ENDPOINT_DOORS = 32, /* numbers of doors are below */
+	ENDPOINT_TEXT = 256  /* its words, all of them, and a NUL */
+};
+
+/* For whom an endpoint is. */
+enum endpoint_purpose { ENDPOINT_PUBLIC };
+
+/* Plain data. */
+struct endpoint {
+	int fd;
+	uint8_t purpose;   /* enum endpoint_purpose */
+	uint8_t transport; /* its number (net/transport.h) */
+	uint8_t framing;   /* its number (codec/framing.h) */
+	uint32_t doors;	   /* that are open there: a bit for each number */
+	char name[LISTENER_TEXT]; /* "127.0.0.1:8080" */
+};
+
+struct endpoints {
+	struct endpoint at[ENDPOINTS_MAX];
+	int n;
+};
+
+/* A door as endpoints know it; name NULL: none has that number. */
+struct endpoint_door {
+	const char *name;
+	const char *framing; /* its one; NULL: those that begin with HTTP */
+};
+
+/* One that is usual, for those who are told of none. */
+extern const struct endpoints endpoints_usual;
+
+/*
+ * Fills in what words say (NULL or "": nothing), of doors[ENDPOINT_DOORS] by
+ * number; fd and name are left alone. Returns 0, or -1 with a message for
+ * people in error: a word is unknown or contradicts another one.
+ */
+int endpoint_parse(struct endpoint *e, const char *words,
+    const struct endpoint_door *doors, char *error, size_t error_len);
+
+/* Writes the words that make an endpoint what it is; no doors if all are open,
+ * so that a later program opens those that it adds. */
+void endpoint_words(const struct endpoint *e, const struct endpoint_door *doors,
+    char out[ENDPOINT_TEXT]);
+
+/* Whether a door is open there. */
+static inline bool
+endpoint_has(const struct endpoint *e, unsigned door)
+{
+	return door < ENDPOINT_DOORS && (e->doors >> door & 1) != 0;
+}
+
+/* The only door that is open there; 0: none is, or more than one. */
+unsigned endpoint_only_door(const struct endpoint *e);
+
+/* Adds one, named after the address that fd is bound to. False: there are
+ * ENDPOINTS_MAX. */
+bool endpoints_add(struct endpoints *all, const struct endpoint *e, int fd);
+
+/* The one of that name; NULL: there is none. */
+const struct endpoint *
+endpoints_find(const struct endpoints *all, const char *name);
+
+/* Closes all. */
+void endpoints_close(struct endpoints *all);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * chat: a worker's connections and rooms together: made, run turn by turn,
+ * looked after, and cleared after a death. Layer 3, above conn.
+ */
+#ifndef CHATD_ROOM_CHAT_H
+#define CHATD_ROOM_CHAT_H
+
+#include "conn/chat.h"
+
+/* Makes everything; returns 0, or -1 and errno. The caller sets the doors
+ * and request, and the takeover layer's part (takeover/move.h). */
+int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
+    struct event_base *base, struct batch *batch);
+
+/* Sets the doors that connections may be at, a list that NULL ends, and with
+ * that the dialects. False: there are too many of these, or a framing is
+ * missing. */
+bool chat_set_doors(struct chat *ch, const struct door *const *doors);
+
+/* The end of a loop turn. Returns milliseconds until there is more to do: 0 =
+ * at once, -1 = when something happens. */
+int chat_turn(struct chat *ch);
+
+/* Applies reloaded limits. */
+void chat_reconfigure(struct chat *ch, const struct conf_live *live);
+
+/* Deadlines of a part of the connections; every 100 ms. */
+void chat_sweep(struct chat *ch);
+
+/* Clears what a dead worker left in presence, slots and pools, and logs who
+ * left with it. Can be repeated. */
+void chat_clean(struct hub *h, int worker);
+
+#endif

@@ -1,0 +1,29 @@
+/* The loop's turn, as those see it who work in it. */
+#include "conn/turn.h"
+
+#include "base/clock.h"
+#include "hub/stats.h"
+
+void
+chat_event(struct chat *ch)
+{
+	if (ch->turn_us == 0)
+		ch->turn_us = clock_us();
+	else if (chat_is_late(ch))
+		event_base_loopbreak(ch->base);
+}
+
+bool
+chat_is_late(const struct chat *ch)
+{
+	return ch->turn_us != 0 &&
+	    clock_coarse_us() >= ch->turn_us + CHAT_TURN_MS * 1000;
+}
+
+void
+chat_clock(struct chat *ch)
+{
+	ch->now_ms = clock_ms();
+	ch->wall_ms = clock_wall_ms();
+	line_tick(ch->hub);
+}

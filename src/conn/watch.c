@@ -1,0 +1,44 @@
+#include "conn/watch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+void
+conn_watch(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+	short what = EV_PERSIST;
+
+	if (c->phase == CONN_DROPPED)
+		return;
+	if (!c->paused && !c->waits)
+		what |= EV_READ;
+	if (c->blocked)
+		what |= EV_WRITE;
+	event_del(&c->ev);
+	event_assign(&c->ev, ch->base, c->fd, what, ch->on_event, ch);
+	if (what != EV_PERSIST && event_add(&c->ev, NULL) < 0)
+		log_error("event_add: %s", strerror(errno));
+}
+
+void
+conn_pause(struct chat *ch, uint32_t i, bool paused)
+{
+	if (ch->conn[i].paused == paused)
+		return;
+	ch->conn[i].paused = paused;
+	conn_watch(ch, i);
+}
+
+void
+conn_dirty(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (c->dirty != 0 || c->blocked || c->fresh)
+		return;
+	ch->dirty[ch->n_dirty++] = i;
+	c->dirty = ch->n_dirty;
+}

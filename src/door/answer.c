@@ -1,0 +1,93 @@
+/* Answers to requests: what they say, and as bytes. */
+#include <stdio.h>
+#include <string.h>
+
+#include "door/door.h"
+
+void
+route_refuse(int status, const char *why, struct route *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->status = status;
+	out->body = out->why = why;
+	out->type = "text/plain; charset=utf-8";
+	out->headers = "";
+}
+
+/* The text of a status line. */
+static const char *
+answer_status(int status)
+{
+	static const struct {
+		int status;
+		const char *text;
+	} all[] = {{200, "OK"}, {204, "No Content"}, {304, "Not Modified"},
+	    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+	    {404, "Not Found"}, {405, "Method Not Allowed"},
+	    {408, "Request Timeout"}, {411, "Length Required"},
+	    {413, "Content Too Large"}, {415, "Unsupported Media Type"},
+	    {421, "Misdirected Request"}, {426, "Upgrade Required"},
+	    {431, "Request Header Fields Too Large"}, {501, "Not Implemented"},
+	    {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}};
+	size_t k;
+
+	for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+		if (all[k].status == status)
+			return all[k].text;
+	return "Error";
+}
+
+size_t
+route_answer(const struct route *route, const struct http_request *r, char *out,
+    size_t cap)
+{
+	char accept[29];
+	bool page = route->body_len > 0;
+	/* those have no body, so no length of one (RFC 9110 8.6, 15.4.5) */
+	bool bare = route->status == 204 || route->status == 304;
+	size_t len = page ? route->body_len : strlen(route->body) + 1;
+	int n;
+
+	if (route->status == 101) {
+		http_accept_key(r->key.p, accept);
+		n = snprintf(out, cap,
+		    "HTTP/1.1 101 Switching Protocols\r\n"
+		    "Upgrade: websocket\r\n"
+		    "Connection: Upgrade\r\n"
+		    "Sec-WebSocket-Accept: %s\r\n"
+		    "%s%s%s\r\n",
+		    accept,
+		    route->protocol != NULL ? "Sec-WebSocket-Protocol: " : "",
+		    route->protocol != NULL ? route->protocol : "",
+		    route->protocol != NULL ? "\r\n" : "");
+	} else if (bare)
+		n = snprintf(out, cap,
+		    "HTTP/1.1 %d %s\r\n"
+		    "%s"
+		    "Connection: close\r\n\r\n",
+		    route->status, answer_status(route->status),
+		    route->headers);
+	else
+		n = snprintf(out, cap,
+		    "HTTP/1.1 %d %s\r\n"
+		    "Content-Type: %s\r\n"
+		    "Content-Length: %zu\r\n"
+		    "%s"
+		    "Connection: %s\r\n\r\n"
+		    "%s%s",
+		    route->status, answer_status(route->status), route->type,
+		    len, route->headers, route->keep ? "keep-alive" : "close",
+		    page ? "" : route->body, page ? "" : "\n");
+	if (n < 0 || (size_t)n >= cap)
+		return n < 0 ? 0 : cap - 1;
+	if (route->head) /* RFC 9110 section 9.3.2: the head alone */
+		return (size_t)((char *)memmem(out, (size_t)n, "\r\n\r\n", 4) -
+			   out) +
+		    4;
+	if (!page || bare)
+		return (size_t)n;
+	if (len > cap - (size_t)n)
+		len = cap - (size_t)n;
+	memcpy(out + n, route->body, len);
+	return (size_t)n + len;
+}

@@ -1,0 +1,184 @@
+/* publish, and private messages by rpc. */
+#include <string.h>
+
+#include "base/log.h"
+#include "centrifugo.h"
+
+/* How a command that publishes says what. */
+static struct publishing
+publishing_of(const struct command *c, struct json_value data)
+{
+	return (struct publishing){.conn = c->conn,
+	    .command = c->ordinal,
+	    .format = FORMAT_JSON,
+	    .data = data.p,
+	    .len = data.len};
+}
+
+/* The error for a publication that was not accepted. */
+static enum centrifugo_error
+publish_error(enum publish_result r)
+{
+	return r == PUBLISH_OK	   ? C_OK
+	    : r == PUBLISH_ABSENT  ? C_UNKNOWN_CHANNEL
+	    : r == PUBLISH_TOO_BIG ? C_LIMIT_EXCEEDED
+				   : C_INTERNAL;
+}
+
+/* Whether the connection may publish to a channel. */
+static bool
+may_publish(const struct command *c, const struct channel_name *name)
+{
+	switch (name->rule->publish) {
+	case CONF_PUBLISH_ALL:
+		return true;
+	case CONF_PUBLISH_SUBSCRIBERS:
+		return is_in(c, name);
+	default:
+		return false;
+	}
+}
+
+void
+command_publish(struct command *c)
+{
+	struct json_value v[PUBLISH_MEMBERS];
+	struct channel_name name;
+	enum centrifugo_error bad = take_request(c, MEMBER_PUBLISH, v, &name);
+	struct publishing what = publishing_of(c, v[PUBLISH_DATA]);
+	struct publication p;
+	uint64_t mask;
+
+	if (bad == C_OK && v[PUBLISH_DATA].type == JSON_NONE)
+		bad = C_BAD_REQUEST;
+	if (bad == C_OK && !may_publish(c, &name))
+		bad = C_PERMISSION_DENIED;
+	if (bad == C_OK)
+		bad = publish_error(publish(c->ch, name.text, name.len,
+		    PUBLISH_MAKE, &what, &p, &mask));
+	if (bad == C_OK)
+		reply_empty(c, "publish");
+	else
+		reply_error(c, bad);
+}
+
+/* Answers rpc message: where it stands in his channel. */
+static void
+rpc_reply(const struct command *c, const struct publication *p, bool online)
+{
+	struct json_writer *w = reply_begin(c, "rpc");
+
+	json_open(w, '{');
+	json_put_name(w, "data");
+	json_open(w, '{');
+	json_put_name(w, "offset");
+	json_put_uint(w, p->offset);
+	put_epoch(w, p->epoch);
+	json_put_name(w, "online");
+	json_put_bool(w, online);
+	json_close(w, '}');
+	json_close(w, '}');
+	reply_end(c, w);
+}
+
+/* rpc message {to, data}: to all of a user's connections, now or later. */
+static void
+rpc_message(struct command *c, struct json_value request)
+{
+	static const char *const names[] = {"to", "data"};
+	char channel[USER_NAME_MAX + 1] = "#";
+	struct json_value v[2];
+	struct publishing what;
+	struct publication p;
+	enum centrifugo_error bad;
+	uint64_t mask;
+	size_t len;
+
+	if (!is_among(c, c->ch->live.private)) {
+		reply_error(c, C_PERMISSION_DENIED);
+		return;
+	}
+	json_members(request, names, 2, v);
+	if (!take_string(v[0], channel + 1, USER_NAME_MAX, &len) || len == 0 ||
+	    v[1].type == JSON_NONE) {
+		reply_error(c, C_BAD_REQUEST);
+		return;
+	}
+	what = publishing_of(c, v[1]);
+	bad = len == SIZE_MAX ? C_UNKNOWN_CHANNEL
+			      : publish_error(publish(c->ch, channel, len + 1,
+				    PUBLISH_KNOWN, &what, &p, &mask));
+	if (bad != C_OK) {
+		reply_error(c, bad);
+		return;
+	}
+	rpc_reply(c, &p, mask != 0);
+}
+
+void
+publish_again(const struct command *c, bool rpc)
+{
+	struct publication p = {0};
+	struct presence_view v;
+
+	if (!rpc) {
+		reply_empty(c, "publish");
+		return;
+	}
+	if (journal_peek(c->ch->hub, SHM_OWN(command_slot(c)->committed_at),
+		&p) == JOURNAL_OK)
+		/* the entry may be another user's by now */
+		rpc_reply(c, &p,
+		    presence_read(c->ch->hub, p.channel, &v) &&
+			v.epoch == p.epoch && v.mask != 0);
+	else
+		reply_error(c, C_INTERNAL);
+}
+
+/* rpc who: how many users are here, and the first hundred names. */
+static void
+rpc_who(struct command *c)
+{
+	const struct user_name *name;
+	struct json_writer *w;
+	size_t k, n, users;
+
+	if (!is_among(c, c->ch->live.who)) {
+		reply_error(c, C_PERMISSION_DENIED);
+		return;
+	}
+	w = reply_begin(c, "rpc");
+	json_open(w, '{');
+	json_put_name(w, "data");
+	json_open(w, '{');
+	users = user_first(c->ch, &n);
+	json_put_name(w, "count");
+	json_put_uint(w, users);
+	json_put_name(w, "users");
+	json_open(w, '[');
+	for (k = 0; k < n; k++) {
+		name = user_nth(k);
+		json_put_string(w, name->text, name->len);
+	}
+	json_close(w, ']');
+	json_close(w, '}');
+	json_close(w, '}');
+	reply_end(c, w);
+}
+
+void
+command_rpc(struct command *c)
+{
+	struct json_value v[RPC_MEMBERS];
+	const char *ignored;
+
+	(void)members_take(c->ch, MEMBER_RPC, c->request, v, &ignored);
+	if (!take_type(v[RPC_METHOD], JSON_STRING))
+		reply_error(c, C_END_BAD_REQUEST);
+	else if (json_string_equals(v[RPC_METHOD], "message"))
+		rpc_message(c, v[RPC_DATA]);
+	else if (json_string_equals(v[RPC_METHOD], "who"))
+		rpc_who(c);
+	else
+		reply_error(c, C_NOT_AVAILABLE);
+}

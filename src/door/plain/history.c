@@ -1,0 +1,128 @@
+/* "/history ROOM [N]" at the plain door: the newest of what a room keeps. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/json.h"
+#include "hub/history.h"
+#include "plain.h"
+
+enum { HISTORY_LINES = 10, HISTORY_LINES_MAX = 100 };
+
+/* Takes N: 1 to HISTORY_LINES_MAX; false if it is something else. */
+static bool
+history_lines(const char *args, size_t len, uint32_t *out)
+{
+	uint32_t n = 0;
+	size_t k;
+
+	*out = HISTORY_LINES;
+	if (len == 0)
+		return true;
+	for (k = 0; k < len; k++) {
+		if (args[k] < '0' || args[k] > '9' || n > HISTORY_LINES_MAX)
+			return false;
+		n = n * 10 + (uint32_t)(args[k] - '0');
+	}
+	*out = n < HISTORY_LINES_MAX ? n : HISTORY_LINES_MAX;
+	return n > 0;
+}
+
+/* Finds the newest n; false if there is none. */
+static bool
+history_search(struct chat *ch, const char *room, size_t len,
+    const struct conf_channel *rule, uint32_t n, struct history *found)
+{
+	struct channel_position at;
+	struct history_query q = {.reverse = true,
+	    .limit = n,
+	    .keep = rule->history,
+	    .oldest_ms = rule->history_age_ms == 0
+		? INT64_MIN
+		: ch->wall_ms - (int64_t)rule->history_age_ms};
+
+	if (channel_find(ch, room, len, false, &at) != CHANNEL_OK ||
+	    at.offset == 0)
+		return false;
+	q.channel = at.channel;
+	q.epoch = at.epoch;
+	q.upto = at.offset;
+	return history_find(ch->hub, &q, found) == 0 && found->n > 0;
+}
+
+/* Writes one publication as a line; room as it stands in one. */
+static void
+history_put_line(
+    struct chat *ch, struct json_writer *w, uint64_t position, const char *room)
+{
+	struct publication p;
+	struct iovec text, user;
+
+	if (publication_read(ch, position, &p) != JOURNAL_OK)
+		return;
+	text = plain_text(&p);
+	user = plain_user(&p);
+	json_put(w, "\n* [", 4);
+	json_put(w, room, strlen(room));
+	json_put(w, "] ", 2);
+	json_put(w, user.iov_base, user.iov_len);
+	json_put(w, " says: ", 7);
+	plain_put_text(w, text.iov_base, text.iov_len);
+}
+
+/* Answers with what was found, oldest first; what is more than half of what
+ * may wait for a client is left out. */
+static void
+history_answer(struct chat *ch, uint32_t conn, uint64_t position,
+    const char *room, const struct history *found)
+{
+	struct json_writer w;
+	uint32_t k, first = 0;
+
+	json_writer_init_growing(&w, ch->live.queue_bytes / 2 + 4096);
+	do { /* the newest are worth most */
+		json_writer_reset(&w);
+		json_put(&w, "* history of ", 13);
+		json_put(&w, room, strlen(room));
+		for (k = found->n - first; k > 0 && !json_writer_failed(&w);
+		     k--)
+			history_put_line(ch, &w, found->position[k - 1], room);
+		first += (found->n - first + 1) / 2;
+	} while (json_writer_failed(&w) && first < found->n);
+	if (json_writer_failed(&w))
+		conn_tell(ch, conn, position, "* too long");
+	else
+		conn_answer(ch, conn, FRAMING_TEXT,
+		    &(struct iovec){w.buf, w.len}, 1, position);
+	json_writer_deinit(&w);
+}
+
+void
+plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position)
+{
+	static struct history found;
+	const struct conf_channel *rule;
+	char room[NAME_WORD_MAX];
+	const char *shown;
+	size_t room_len;
+	uint32_t n;
+
+	if (!name_take(&args, &len, room, &room_len) ||
+	    !history_lines(args, len, &n)) {
+		conn_tell(ch, conn, position,
+		    "* usage: /history ROOM [1 to %d]", HISTORY_LINES_MAX);
+		return;
+	}
+	shown = plain_name(room, room_len);
+	rule = conf_channel_name_ok(room, room_len) &&
+		!presence_name_is_user(room, room_len)
+	    ? conf_channel_find(&ch->live, room, room_len)
+	    : NULL;
+	if (rule == NULL || rule->history == 0)
+		conn_tell(ch, conn, position, "* %s keeps no history", shown);
+	else if (!history_search(ch, room, room_len, rule, n, &found))
+		conn_tell(
+		    ch, conn, position, "* nothing was said in %s", shown);
+	else
+		history_answer(ch, conn, position, shown, &found);
+}

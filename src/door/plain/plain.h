@@ -1,0 +1,62 @@
+/* plain: what the files of this door share. Not for others. */
+#ifndef CHATD_SRC_DOOR_PLAIN_H
+#define CHATD_SRC_DOOR_PLAIN_H
+
+#include "room/channel.h"
+#include "conn/conn.h"
+#include "room/publish.h"
+#include "room/user.h"
+#include "codec/json.h"
+#include "codec/name.h"
+#include "door/door.h"
+
+extern const struct door plain_door;
+
+/* line.c */
+
+/* A name as it stands in a line (name_show()), terminated; good until the next
+ * call. Of one that is longer than any the beginning. */
+const char *plain_name(const char *name, size_t len);
+
+/* Who said it, as it stands in a line; good until the next call. */
+struct iovec plain_user(const struct publication *p);
+
+/* The text of a publication as people read it: that of {"text": TEXT}, or
+ * compact JSON. */
+struct iovec plain_text(const struct publication *p);
+
+/* A text that becomes part of lines: each of its own but the first is indented,
+ * so that none is taken for one of the answer's. */
+void plain_put_text(struct json_writer *w, const char *text, size_t len);
+
+/* room.c: "/join ROOM" and its kind, given what follows the word. */
+void plain_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position);
+void plain_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position);
+void plain_rooms(struct chat *ch, uint32_t conn, uint64_t position);
+void plain_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position);
+void plain_drained(struct chat *ch, uint32_t conn);
+
+/* history.c: "/history ROOM [N]". */
+void plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position);
+
+/* What is said of a room whose name stands between the two, and behind it all,
+ * unless NULL, why. */
+struct room_answer {
+	const char *before, *after;
+	const char *why;
+};
+
+/* Says it. */
+void plain_tell_room(struct chat *ch, uint32_t conn, uint64_t position,
+    struct room_answer answer, const char *room, size_t len);
+
+/* Publishes a text to a room where the rules allow it; returns why not, with
+ * `before` NULL if it was done. */
+struct room_answer plain_say(struct chat *ch, uint32_t conn, const char *room,
+    size_t room_len, const char *text, size_t len);
+
+#endif

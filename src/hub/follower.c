@@ -1,0 +1,174 @@
+#include "hub/follower.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+void
+follower_init(
+    struct follower *f, struct hub *h, _Atomic uint64_t *cursor, uint64_t bits)
+{
+	memset(f, 0, sizeof(*f));
+	f->h = h;
+	f->cursor = cursor;
+	f->bits = bits;
+}
+
+/* Tells publishers what is still needed. */
+static void
+follower_hold_tell(struct follower *f, uint64_t at)
+{
+	if (f->holder != 0)
+		journal_hold(f->h, f->holder - 1, at + 1);
+}
+
+void
+follower_hold(struct follower *f, unsigned holder)
+{
+	f->holder = holder + 1;
+	follower_hold_tell(f, SHM_OWN(*f->cursor));
+}
+
+/* Looks whether the journal's end is one; false: it stops here. */
+static bool
+follower_check(struct follower *f)
+{
+	uint64_t tail;
+
+	f->sound = journal_is_sound(f->h);
+	f->stopped = !f->sound;
+	/* it may have been mended since it was looked at */
+	tail = journal_tail(f->h);
+	if (f->sound && tail < f->end)
+		f->end = tail;
+	return f->sound;
+}
+
+void
+follower_begin(struct follower *f)
+{
+	f->at = SHM_OWN(*f->cursor);
+	f->end = journal_tail(f->h);
+	f->sound = f->stopped = false;
+	/* one of the two is corrupted: if the end is not, it is the cursor */
+	if (f->at > f->end && follower_check(f))
+		f->at = f->end;
+}
+
+/*
+ * Whether the next publication is to be kept off. One that crashes each process
+ * that delivers it shall cost two, not all: while it is suspected, only the
+ * successor of the first that died over it tries it, and the others wait for
+ * the outcome, for they may not go on to what comes after it either.
+ */
+static bool
+follower_is_held(struct follower *f, uint64_t position)
+{
+	unsigned deaths = journal_suspected(f->h, position);
+
+	if (deaths == 0 || (deaths == 1 && position == f->trial) ||
+	    clock_ms() < f->not_ms)
+		return false;
+	if (f->held != position) {
+		f->held = position;
+		f->looks = 0;
+	}
+	if (f->looks++ < FOLLOWER_LOOKS)
+		return true;
+	journal_acquit(f->h, position);
+	f->not_ms = clock_ms() + FOLLOWER_NOT_MS;
+	return false;
+}
+
+/* The next position is for this follower. */
+static enum follower_result
+follower_find(struct follower *f, uint64_t mask)
+{
+	/* who reads all delivers none: it may read what others keep off */
+	if (f->bits != FOLLOWER_ALL && follower_is_held(f, f->at + 1))
+		return FOLLOWER_HELD;
+	f->position = f->at + 1;
+	f->mask = mask;
+	return FOLLOWER_FOUND;
+}
+
+/* What was not read yet is overwritten. */
+static enum follower_result
+follower_skip(struct follower *f, uint64_t oldest)
+{
+	f->from = f->at;
+	f->to = oldest;
+	f->at = oldest - 1;
+	return FOLLOWER_OVERRUN;
+}
+
+/* The next publication is for no worker, or gone, or the end has moved back.
+ * True: *what is the result; else it is passed over or looked at again. */
+static bool
+follower_empty(struct follower *f, enum follower_result *what)
+{
+	uint64_t oldest = journal_oldest(f->h);
+
+	if (f->at >= journal_tail(f->h)) {
+		f->sound = false;
+		return false;
+	}
+	if (f->at + 1 < oldest) {
+		*what = follower_skip(f, oldest);
+		return true;
+	}
+	if (f->bits == FOLLOWER_ALL) {
+		*what = follower_find(f, 0);
+		return true;
+	}
+	f->at++;
+	return false;
+}
+
+enum follower_result
+follower_next(struct follower *f)
+{
+	enum follower_result what;
+	uint64_t mask;
+
+	while (f->at < f->end && !f->stopped) {
+		mask = journal_mask(f->h, f->at + 1);
+		if (mask & f->bits)
+			return follower_find(f, mask);
+		/* nothing is passed over up to an end that is none */
+		if (!f->sound)
+			follower_check(f);
+		else if (mask != 0)
+			f->at++;
+		else if (follower_empty(f, &what))
+			return what;
+	}
+	return f->stopped ? FOLLOWER_STOPPED : FOLLOWER_END;
+}
+
+enum journal_result
+follower_read(struct follower *f, void *buf, size_t cap, struct publication *p)
+{
+	enum journal_result r = journal_read(f->h, f->at + 1, buf, cap, p);
+
+	if (r == JOURNAL_OK || follower_check(f))
+		return r;
+	return JOURNAL_GONE;
+}
+
+void
+follower_done(struct follower *f)
+{
+	f->at++;
+	SHM_STORE(*f->cursor, f->at);
+	if (f->at == f->trial)
+		journal_acquit(f->h, f->trial);
+}
+
+bool
+follower_end(struct follower *f)
+{
+	SHM_STORE(*f->cursor, f->at);
+	follower_hold_tell(f, f->at);
+	return !f->stopped && f->at < journal_tail(f->h);
+}

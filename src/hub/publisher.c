@@ -1,0 +1,141 @@
+#include "hub/publisher.h"
+
+#include "hub/blob.h"
+#include "hub/lock.h"
+#include "hub/presence.h"
+#include "hub/slot.h"
+#include "hub/subscription.h"
+
+/* Room for what a publication has of its sender. */
+struct sender_text {
+	char user[PRESENCE_NAME_MAX], info[BLOB_MAX], sub_info[BLOB_MAX];
+};
+
+/* Adds who sends it, and what of the sender's input is done by it. */
+static void
+publisher_sender(const struct hub *h, const struct publishing *w,
+    struct publication *p, struct sender_text *t)
+{
+	const struct slot *s = &h->slot[w->conn];
+	uint64_t committed = SHM_OWN(s->committed);
+
+	p->sender = slot_id(h, w->conn);
+	/* joins and leaves are no commands of a client's */
+	p->input_key = publication_is_event(p)
+	    ? committed
+	    : KEY(KEY_POSITION(committed), w->command + 1);
+	p->user = t->user;
+	p->user_len = (uint8_t)presence_user(h, s->user, t->user);
+	p->info = t->info;
+	p->info_len = (uint16_t)blob_get(h, s->info, p->sender, t->info);
+}
+
+/* Describes what is published. */
+static void
+publisher_describe(const struct publisher *pub, const struct publishing *w,
+    struct publication *p, struct sender_text *t)
+{
+	*p = (struct publication){.time_ms = pub->wall_ms,
+	    .format = w->format,
+	    .data = w->data,
+	    .data_len = (uint32_t)w->len,
+	    .tags = w->tags,
+	    .tags_len = (uint16_t)w->tags_len,
+	    .user = w->user,
+	    .user_len = (uint8_t)w->user_len};
+	if (publication_is_event(p))
+		p->subscription = w->subscription;
+	else
+		p->command = w->command;
+	if (w->conn != SHM_NONE)
+		publisher_sender(pub->hub, w, p, t);
+	else
+		p->order = w->order;
+}
+
+/* Adds what the token of the sender's subscription says, if the entry does not
+ * become too large by that. Lock held. */
+static void
+publisher_subscription(const struct hub *h, const struct publishing *w,
+    struct publication *p, struct sender_text *t)
+{
+	uint32_t sub;
+
+	/* seldom: those without are not to pay for the search */
+	if (w->conn == SHM_NONE || !(h->slot[w->conn].flags & SLOT_SUB_INFO))
+		return;
+	sub = subscription_find(h, w->conn, p->channel);
+	if (sub == SHM_NONE)
+		return;
+	p->sub_info = t->sub_info;
+	p->sub_info_len = (uint16_t)blob_get(
+	    h, h->subscription[sub].info, p->sender, t->sub_info);
+	if (publication_bytes(p) > h->journal_size / JOURNAL_SHARE)
+		p->sub_info_len = 0;
+}
+
+/* The channel to publish to. Lock held. */
+static uint32_t
+publisher_target(
+    struct hub *h, const char *name, size_t len, enum publish_to to)
+{
+	uint32_t e;
+
+	if (to == PUBLISH_MAKE)
+		return presence_make(h, name, len);
+	e = presence_find(h, name, len);
+	if (to == PUBLISH_ONLINE && presence_mask(h, e) == 0)
+		return SHM_NONE;
+	return e;
+}
+
+/* Whether that would overwrite what a reader needs. Lock held. */
+static bool
+publisher_is_held(const struct publisher *pub, const struct publication *p)
+{
+	return pub->heeds &&
+	    journal_oldest_after(pub->hub, publication_bytes(p)) >
+	    journal_held(pub->hub);
+}
+
+/* Appends to the channel of that name. Lock held. */
+static enum publish_result
+publisher_append(struct publisher *pub, const char *name, size_t len,
+    enum publish_to to, const struct publishing *what, struct sender_text *text,
+    struct publication *p, uint64_t *mask)
+{
+	struct hub *h = pub->hub;
+
+	p->channel = publisher_target(h, name, len, to);
+	if (p->channel == SHM_NONE)
+		return to == PUBLISH_MAKE ? PUBLISH_FULL : PUBLISH_ABSENT;
+	publisher_subscription(h, what, p, text);
+	if (publisher_is_held(pub, p))
+		return PUBLISH_HELD;
+	*mask = journal_append(h, p);
+	return PUBLISH_OK;
+}
+
+enum publish_result
+publisher_publish(struct publisher *pub, const char *name, size_t len,
+    enum publish_to to, const struct publishing *what, struct publication *out,
+    uint64_t *mask)
+{
+	struct sender_text text; /* until the relay has it */
+	struct hub *h = pub->hub;
+	enum publish_result r;
+
+	publisher_describe(pub, what, out, &text);
+	if (publication_bytes(out) > h->journal_size / JOURNAL_SHARE)
+		return PUBLISH_TOO_BIG;
+	hub_lock(h);
+	r = publisher_append(pub, name, len, to, what, &text, out, mask);
+	hub_unlock(h);
+	if (r != PUBLISH_OK)
+		return r;
+	if (pub->count != NULL)
+		SHM_COUNT(*pub->count, 1);
+	if (pub->relay != NULL)
+		pub->relay(pub->arg, out, *mask);
+	return PUBLISH_OK;
+}

@@ -1,0 +1,91 @@
+/* member: a worker's slot as the master sees it. */
+#ifndef CHATD_SRC_MASTER_MEMBER_H
+#define CHATD_SRC_MASTER_MEMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "keep.h"
+#include "process/child.h"
+
+struct control_wait;
+struct event;
+struct master;
+
+enum { LINK_BUDGET = 256 /* messages of a worker per timer period */ };
+
+/* What is owed to a worker whose link was full, sent in this order. */
+enum owed {
+	OWED_CONF = 1,
+	OWED_DRAIN = 2, /* before START: who drains never accepts */
+	OWED_START = 4,
+	OWED_RETIRE = 8,
+	OWED_QUIT = 16,
+	OWED_STOP = 32,
+	OWED_PAGE = 64
+};
+
+/* What comes after the worker that a slot has, or had last. */
+enum course {
+	COURSE_STAYS,  /* another one: at once, or after a back-off */
+	COURSE_LEAVES, /* none: it was told to retire */
+	COURSE_GONE    /* none: it has left, an heir goes on with what it had */
+};
+
+/* A worker's slot as the master sees it. */
+struct member {
+	struct master *master;
+	int slot;
+	struct child child;
+	struct event *event;
+	uint32_t budget; /* messages left in this timer period */
+	uint32_t
+	    n_bad; /* messages that it should not have sent, since bad_ms */
+	uint64_t bad_ms;
+	uint32_t n_accused; /* workers that it accused since accuse_ms */
+	uint64_t accuse_ms;
+	unsigned owed;	   /* enum owed */
+	uint64_t unlinked; /* peers that it is still to be linked with */
+	uint64_t renew_ms; /* is to be replaced, since then; 0: is not */
+	struct control_wait *renew_wait; /* who has asked for that */
+	uint64_t retire_ms;		 /* told to retire then; 0: was not */
+	enum course course;    /* fewer workers are wanted: the last one's */
+	bool unclean;	       /* the dead one's presence is still there */
+	int cleaner;	       /* who was told to clean it, -1: nobody */
+	uint64_t clean_ms;     /* and when, or when it last got on */
+	uint32_t cleaner_left; /* connections that the dead one had then */
+	enum keep_source cleaner_from; /* where it gets them */
+	uint64_t full;	  /* workers that have no room for what is left */
+	uint64_t full_ms; /* since then */
+	/* The worker before this one has retired: it holds its sockets until
+	 * this one and its keeper have them. */
+	struct child former;
+	struct child keeper; /* its generation is its number, hub/kept.h */
+	bool keeper_filled;  /* the worker says that it has everything */
+	bool keeper_linked;  /* to the worker that there is now */
+	/* The one before stays until the worker has filled that one. */
+	struct child before;
+	uint64_t before_ms;	 /* since */
+	uint64_t keeper_wait_ms; /* something is tried again then; 0: nothing */
+	uint32_t fault_hand; /* of the dead worker, if it was its own fault */
+	uint64_t fault_arg;
+};
+
+void member_init(struct member *w, struct master *m, int slot);
+void member_deinit(struct member *w);
+void member_born(struct member *w);
+/* Takes up the process that the program before this one started. */
+int member_adopt(struct member *w);
+void member_died(struct member *w, int wait_status);
+bool member_start_failed(struct master *m);
+void member_kill(struct member *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void member_owe(struct member *w, unsigned what); /* and sends it if it can */
+void member_owed_send(struct member *w);	  /* what is owed, if it can */
+void member_time(struct member *w, uint64_t now); /* on every timer period */
+
+void member_show(struct member *w); /* its state, in shared memory */
+
+#endif

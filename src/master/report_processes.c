@@ -1,0 +1,76 @@
+/* Workers, keepers and other children: what `chatctl show processes` says. */
+#include <event2/buffer.h>
+#include <inttypes.h>
+
+#include "member.h"
+#include "private.h"
+#include "report_part.h"
+
+/* The head line. */
+static void
+processes_head(struct report *r, struct evbuffer *out)
+{
+	report_put(r, out, "%-15s %6s %8s %6s %-8s %9s\n", "KIND", "NUMBER",
+	    "PID", "GEN", "STATE", "UPTIME/S");
+}
+
+/* The children in the order in which they are shown; NULL: no more. */
+static const struct child *
+processes_at(const struct master *m, uint32_t i)
+{
+	const uint32_t n = (uint32_t)m->n_workers;
+
+	if (i < n)
+		return &m->member[i].child;
+	if (i < 2 * n)
+		return &m->member[i - n].keeper;
+	i -= 2 * n;
+	return i < (uint32_t)m->n_others ? &m->other[i] : NULL;
+}
+
+/* "running". */
+static const char *
+processes_state(const struct child *c)
+{
+	if (c->line != NULL)
+		return worker_state_name(SHM_LOAD(c->line->state));
+	return worker_state_name(c->pid != 0 ? WORKER_RUNNING : WORKER_WAITING);
+}
+
+/* One child. */
+static bool
+processes_next(struct report *r, struct evbuffer *out)
+{
+	const struct master *m = r->master;
+	const struct child *c = processes_at(m, r->at++);
+	const uint64_t now = master_clock_ms(m);
+	uint64_t age_s = 0;
+
+	if (c == NULL)
+		return false;
+	if (c->kind == NULL)
+		return true;
+	if (c->pid != 0 && now > c->started_ms)
+		age_s = (now - c->started_ms) / 1000;
+	report_comma(r, out);
+	if (r->json)
+		report_put(r, out,
+		    "{\"kind\":\"%s\",\"number\":%d,\"pid\":%d,"
+		    "\"generation\":%" PRIu32 ",\"state\":\"%s\","
+		    "\"uptime_s\":%" PRIu64 ",\"cursor\":%" PRIu64 "}",
+		    c->kind->name, c->number, (int)c->pid, c->generation,
+		    processes_state(c), age_s,
+		    c->line != NULL ? SHM_LOAD(c->line->cursor) : 0);
+	else
+		report_put(r, out,
+		    "%-15s %6d %8d %6" PRIu32 " %-8s %9" PRIu64 "\n",
+		    c->kind->name, c->number, (int)c->pid, c->generation,
+		    processes_state(c), age_s);
+	return true;
+}
+
+const struct subject report_processes = {.name = "processes",
+    .next = processes_next,
+    .head = processes_head,
+    .open = "[",
+    .close = "]\n"};

@@ -1,0 +1,239 @@
+#include "net/endpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec/framing.h"
+#include "net/transport.h"
+
+static const char *const purposes[] = {[ENDPOINT_PUBLIC] = "public"};
+
+enum { N_PURPOSES = sizeof(purposes) / sizeof(purposes[0]), WORD_MAX = 32 };
+
+const struct endpoints endpoints_usual = {.n = 1,
+    .at[0] = {.fd = -1,
+	.purpose = ENDPOINT_PUBLIC,
+	.transport = TRANSPORT_USUAL,
+	.framing = FRAMING_USUAL,
+	.doors = UINT32_MAX}};
+
+/* What the words have said so far. */
+struct endpoint_draft {
+	struct endpoint *e;
+	const struct endpoint_door *doors;
+	bool purpose, transport, framing; /* a word has said it */
+};
+
+/* The number of the purpose of a name; -1: there is none. */
+static int
+purpose_find(const char *name)
+{
+	for (int k = 0; k < N_PURPOSES; k++)
+		if (strcmp(purposes[k], name) == 0)
+			return k;
+	return -1;
+}
+
+/* The number of the door of a name; 0: there is none. */
+static unsigned
+door_find(const struct endpoint_door *doors, const char *name)
+{
+	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
+		if (doors[k].name != NULL && strcmp(doors[k].name, name) == 0)
+			return k;
+	return 0;
+}
+
+/* Whether a door is spoken in an endpoint's framing. */
+static bool
+door_speaks(const struct endpoint_door *door, const struct framing *framing)
+{
+	if (door->name == NULL)
+		return false;
+	return door->framing != NULL ? strcmp(door->framing, framing->name) == 0
+				     : framing->http;
+}
+
+/* Appends a word to a list. */
+static void
+word_add(char *out, size_t size, const char *word)
+{
+	if (out[0] != '\0')
+		strlcat(out, " ", size);
+	strlcat(out, word, size);
+}
+
+/* Lists every word that there is. */
+static void
+words_known(const struct endpoint_door *doors, char *out, size_t size)
+{
+	out[0] = '\0';
+	for (int k = 0; k < N_PURPOSES; k++)
+		word_add(out, size, purposes[k]);
+	for (uint8_t k = 1; k < TRANSPORTS_MAX; k++)
+		if (transports[k] != NULL)
+			word_add(out, size, transports[k]->name);
+	for (uint8_t k = 1; k < FRAMINGS_MAX; k++)
+		if (framing_of(k) != NULL)
+			word_add(out, size, framing_of(k)->name);
+	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
+		if (doors[k].name != NULL)
+			word_add(out, size, doors[k].name);
+}
+
+/* Sets what one word may say; false: it was said before. */
+static bool
+said_once(bool *said, uint8_t *to, int value)
+{
+	if (*said)
+		return false;
+	*said = true;
+	*to = (uint8_t)value;
+	return true;
+}
+
+/* Takes one word. */
+static int
+word_take(struct endpoint_draft *d, const char *word, char *error, size_t len)
+{
+	int purpose = purpose_find(word), number;
+	char known[ENDPOINT_TEXT];
+	unsigned door;
+	bool once = true;
+
+	if (purpose != -1)
+		once = said_once(&d->purpose, &d->e->purpose, purpose);
+	else if ((number = transport_find(word)) != 0)
+		once = said_once(&d->transport, &d->e->transport, number);
+	else if ((number = framing_find(word)) != 0)
+		once = said_once(&d->framing, &d->e->framing, number);
+	else if ((door = door_find(d->doors, word)) != 0)
+		d->e->doors |= 1u << door;
+	else {
+		words_known(d->doors, known, sizeof(known));
+		snprintf(error, len, "\"%s\" is unknown; known words are %s",
+		    word, known);
+		return -1;
+	}
+	if (once)
+		return 0;
+	snprintf(error, len, "%s: another word says so already", word);
+	return -1;
+}
+
+/* The doors that are spoken in a framing: a bit for each. */
+static uint32_t
+doors_speaking(const struct endpoint_door *doors, const struct framing *framing)
+{
+	uint32_t speak = 0;
+
+	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
+		if (door_speaks(&doors[k], framing))
+			speak |= 1u << k;
+	return speak;
+}
+
+/* Opens the doors that the words have named, or else all of the framing. */
+static int
+doors_open(struct endpoint_draft *d, char *error, size_t len)
+{
+	const struct framing *framing = framing_of(d->e->framing);
+	uint32_t speak = doors_speaking(d->doors, framing);
+
+	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
+		if (d->e->doors & ~speak & 1u << k) {
+			snprintf(error, len, "the door %s does not speak %s",
+			    d->doors[k].name, framing->name);
+			return -1;
+		}
+	if (d->e->doors == 0)
+		d->e->doors = speak;
+	if (framing->http || endpoint_only_door(d->e) != 0)
+		return 0;
+	snprintf(error, len, "%s needs one door, by its name", framing->name);
+	return -1;
+}
+
+int
+endpoint_parse(struct endpoint *e, const char *words,
+    const struct endpoint_door *doors, char *error, size_t error_len)
+{
+	struct endpoint_draft d = {.e = e, .doors = doors};
+	char word[WORD_MAX];
+	size_t n;
+
+	e->purpose = ENDPOINT_PUBLIC;
+	e->transport = TRANSPORT_USUAL;
+	e->framing = FRAMING_USUAL;
+	e->doors = 0;
+	for (; words != NULL && *words != '\0'; words += n) {
+		words += strspn(words, " ");
+		n = strcspn(words, " ");
+		if (n == 0)
+			break;
+		snprintf(word, sizeof(word), "%.*s", (int)n, words);
+		if (word_take(&d, word, error, error_len) == -1)
+			return -1;
+	}
+	return doors_open(&d, error, error_len);
+}
+
+void
+endpoint_words(const struct endpoint *e, const struct endpoint_door *doors,
+    char out[ENDPOINT_TEXT])
+{
+	const struct framing *framing = framing_of(e->framing);
+	uint32_t all = doors_speaking(doors, framing);
+
+	out[0] = '\0';
+	word_add(out, ENDPOINT_TEXT, purposes[e->purpose]);
+	word_add(out, ENDPOINT_TEXT, transports[e->transport]->name);
+	word_add(out, ENDPOINT_TEXT, framing->name);
+	if ((e->doors & all) == all)
+		return;
+	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
+		if (e->doors & all & 1u << k)
+			word_add(out, ENDPOINT_TEXT, doors[k].name);
+}
+
+unsigned
+endpoint_only_door(const struct endpoint *e)
+{
+	if (e->doors == 0 || (e->doors & (e->doors - 1)) != 0)
+		return 0;
+	return (unsigned)__builtin_ctz(e->doors);
+}
+
+bool
+endpoints_add(struct endpoints *all, const struct endpoint *e, int fd)
+{
+	struct sockaddr_storage sa = {0};
+	socklen_t len = sizeof(sa);
+	struct endpoint *new;
+
+	if (all->n == ENDPOINTS_MAX)
+		return false;
+	new = &all->at[all->n++];
+	*new = *e;
+	new->fd = fd;
+	(void)getsockname(fd, (struct sockaddr *)&sa, &len);
+	listener_name((struct sockaddr *)&sa, new->name);
+	return true;
+}
+
+const struct endpoint *
+endpoints_find(const struct endpoints *all, const char *name)
+{
+	for (int k = 0; k < all->n; k++)
+		if (strcmp(all->at[k].name, name) == 0)
+			return &all->at[k];
+	return NULL;
+}
+
+void
+endpoints_close(struct endpoints *all)
+{
+	while (all->n > 0)
+		close(all->at[--all->n].fd);
+}

@@ -1,0 +1,61 @@
+/* Bytes as the kernel has them, as a transport. */
+#include "net/transport.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+extern const struct transport tcp_transport;
+
+static ssize_t
+tcp_recv(const struct transport_socket *s, void *out, size_t len)
+{
+	return recv(s->fd, out, len, MSG_DONTWAIT);
+}
+
+static ssize_t
+tcp_send(const struct transport_socket *s, const struct iovec *iov, int n)
+{
+	const struct msghdr h = {
+	    .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
+
+	return sendmsg(s->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static bool
+tcp_unread(const struct transport_socket *s)
+{
+	int bytes = 0;
+
+	return ioctl(s->fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+static int
+tcp_positions(const struct transport_socket *s, struct counters *out)
+{
+	return counters_read(s->fd, out);
+}
+
+static void
+tcp_stop(const struct transport_socket *s)
+{
+	shutdown(s->fd, SHUT_WR);
+}
+
+/* Whatever else has the socket: SO_LINGER would wait for the keeper to close
+ * its duplicate. No connection: there is nothing to give back. */
+static void
+tcp_reset(const struct transport_socket *s)
+{
+	static const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	(void)connect(s->fd, &none, sizeof(none));
+}
+
+const struct transport tcp_transport = {.name = "tcp",
+    .batchable = true,
+    .recv = tcp_recv,
+    .send = tcp_send,
+    .unread = tcp_unread,
+    .positions = tcp_positions,
+    .stop = tcp_stop,
+    .reset = tcp_reset};

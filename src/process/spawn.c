@@ -1,0 +1,178 @@
+#include "process/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/title.h"
+#include "net/link.h"
+#include "process/child.h"
+#include "process/executable.h"
+#include "process/identity.h"
+
+/* The kernel shall rather take a worker than the master. */
+static const char oom_score_adj[] = "300";
+
+pid_t
+spawn_fork(struct spawn *s)
+{
+	sigset_t all;
+	pid_t pid;
+	int saved;
+
+	s->parent = getpid();
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &s->mask);
+	if ((pid = fork()) == 0)
+		return 0;
+	saved = errno;
+	sigprocmask(SIG_SETMASK, &s->mask, NULL);
+	errno = saved;
+	return pid;
+}
+
+bool
+spawn_tie(const struct spawn *s, int sig)
+{
+	return prctl(PR_SET_PDEATHSIG, sig) == 0 && getppid() == s->parent;
+}
+
+void
+spawn_signals(const sigset_t *mask)
+{
+	static const int ignored[] = {
+	    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)
+		if (i != SIGKILL && i != SIGSTOP)
+			signal(i, SIG_DFL);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, mask != NULL ? mask : &none, NULL);
+}
+
+/* Makes a child a likelier choice when memory runs out. From here, so that it
+ * opens nothing before it serves; /proc keeps nobody waiting. */
+static void
+spawn_volunteer(pid_t pid)
+{
+	char file[64];
+	int fd;
+
+	snprintf(file, sizeof(file), "/proc/%d/oom_score_adj", (int)pid);
+	if ((fd = open(file, O_WRONLY | O_CLOEXEC)) == -1)
+		return;
+	if (write(fd, oom_score_adj, sizeof(oom_score_adj) - 1) == -1)
+		log_debug("oom_score_adj: %s", strerror(errno));
+	close(fd);
+}
+
+/* Leaves a child of shared memory what its kind gets, and of the lines outside
+ * of it its own. Returns where its line is then. */
+static struct shm_line *
+spawn_memory(const struct child *c, const struct nursery *n)
+{
+	const size_t page = (size_t)(c->at - SHM_WORKERS) * SHM_PAGE;
+	struct shm_line *line = c->line;
+
+	if (line != NULL && (c->kind->gets & CHILD_HUB) == 0) {
+		line = mmap(NULL, SHM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    n->pages, (off_t)page);
+		if (line == MAP_FAILED)
+			log_fatal("its line: %s", strerror(errno));
+	}
+	if (n->page != NULL)
+		munmap(n->page, (size_t)SHM_OTHERS * SHM_PAGE);
+	if ((c->kind->gets & CHILD_HUB_LOOK) != 0 &&
+	    hub_look_only(n->hub) == -1)
+		log_fatal("shared memory: %s", strerror(errno));
+	if ((c->kind->gets & (CHILD_HUB | CHILD_HUB_LOOK)) == 0 &&
+	    n->hub->base != NULL)
+		munmap(n->hub->base, n->hub->size);
+	return line;
+}
+
+/* Becomes the user that children are, and dies with the master. */
+static void
+spawn_settle(const struct nursery *n, const struct spawn *s)
+{
+	if (identity_assume(n->identity) == -1)
+		log_fatal("cannot become user %s: %s", n->identity->name,
+		    strerror(errno));
+#ifdef CHATD_SANITIZED
+	/* The leak checker traces its own process. */
+	prctl(PR_SET_DUMPABLE, 1);
+#endif
+	/* After the change of user, which would undo it; and the parent may
+	 * have died before it. */
+	if (!spawn_tie(s, SIGKILL))
+		_exit(0);
+	spawn_signals(&s->mask);
+}
+
+/* The child's way from the fork to its main. Signals are blocked. */
+static void __attribute__((noreturn)) spawn_run(const struct child *c,
+    const struct nursery *n, const void *birth, int link, const struct spawn *s)
+{
+	struct child_start start = {.kind = c->kind,
+	    .number = c->number,
+	    .generation = c->generation,
+	    .link = link,
+	    .hub = (c->kind->gets & (CHILD_HUB | CHILD_HUB_LOOK)) != 0 ? n->hub
+								       : NULL,
+	    .live = n->live,
+	    .birth = birth};
+	struct passport passport = {.file = -1};
+
+	log_set_name(child_name(c));
+	title_set(child_name(c));
+	if (c->kind->executable != NULL)
+		passport_write(&passport, c, n, link, s->parent);
+	start.line = spawn_memory(c, n);
+	n->drop(n->arg);
+	if ((c->kind->gets & CHILD_LISTENERS) != 0)
+		start.endpoints = n->endpoints;
+	else
+		endpoints_close(n->endpoints);
+	if (n->pages != -1)
+		close(n->pages);
+	spawn_settle(n, s);
+	if (c->kind->executable != NULL)
+		executable_run(&passport, c->kind, n->binary);
+	child_enter(&start, c->at);
+	c->kind->main(&start);
+	_exit(0);
+}
+
+pid_t
+spawn_child(const struct child *c, const struct nursery *n, const void *birth,
+    int *link)
+{
+	struct spawn s;
+	int pair[2], saved;
+	pid_t pid;
+
+	if (link_pair(pair) == -1)
+		return -1;
+	if ((pid = spawn_fork(&s)) == 0) {
+		close(pair[0]);
+		spawn_run(c, n, birth, pair[1], &s);
+	}
+	saved = errno;
+	close(pair[1]);
+	*link = pair[0];
+	if (pid == -1)
+		close(pair[0]);
+	else if ((c->kind->gets & CHILD_VICTIM) != 0)
+		spawn_volunteer(pid);
+	errno = saved;
+	return pid;
+}

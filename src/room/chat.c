@@ -1,0 +1,184 @@
+#include "room/chat.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sparse.h"
+#include "room/channel.h"
+#include "room/event.h"
+#include "conn/conn.h"
+#include "conn/custody.h"
+#include "conn/head.h"
+#include "conn/turn.h"
+#include "room/membership.h"
+#include "room/mend.h"
+#include "room/publish.h"
+#include "room/quota.h"
+#include "room/relay.h"
+#include "room/user.h"
+#include "hub/presence.h"
+#include "hub/stats.h"
+#include "hub/subscription.h"
+
+int
+chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
+    struct event_base *base, struct batch *batch)
+{
+	memset(ch, 0, sizeof(*ch));
+	ch->hub = h;
+	ch->live = *live;
+	ch->base = base;
+	ch->batch = batch;
+	ch->endpoints = &endpoints_usual;
+	ch->conn = sparse_new(h->n_slots + CHAT_SPARE, sizeof(*ch->conn));
+	ch->local = sparse_new(h->n_entries, sizeof(*ch->local));
+	ch->here = sparse_new(claim_blocks(h->n_slots), sizeof(*ch->here));
+	ch->by_fd = sparse_new(CHAT_FDS, sizeof(*ch->by_fd));
+	ch->dirty = sparse_new((size_t)h->n_slots * 2, sizeof(*ch->dirty));
+	ch->dropped = sparse_new((size_t)h->n_slots * 2, sizeof(*ch->dropped));
+	ch->untold = sparse_new(h->n_slots, sizeof(*ch->untold));
+	ch->copy = sparse_new(1, h->journal_size / JOURNAL_SHARE);
+	ch->waiting = sparse_new(h->n_slots, sizeof(*ch->waiting));
+	ch->payload = malloc(SHM_STAGE);
+	ch->raw = sparse_new(1, SHM_STAGE);
+	ch->budget_us = CHAT_BUDGET_US;
+	ch->budget_bytes = CHAT_BUDGET_BYTES;
+	if (ch->here == NULL || ch->conn == NULL || ch->local == NULL ||
+	    ch->by_fd == NULL || ch->dirty == NULL || ch->dropped == NULL ||
+	    ch->untold == NULL || ch->copy == NULL || ch->payload == NULL ||
+	    ch->waiting == NULL || ch->raw == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
+	    claim_init(&ch->subscriptions, h->subscription_owner,
+		h->n_subscriptions, h->self) < 0 ||
+	    output_pool_init(&ch->output, h) < 0 ||
+	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0 ||
+	    custody_init(ch) < 0)
+		return -1;
+	publish_init(ch);
+	ch->rooms = &membership;
+	ch->on_event = conn_event_cb;
+	head_sweep(ch);
+	chat_clock(ch);
+	return 0;
+}
+
+bool
+chat_set_doors(struct chat *ch, const struct door *const *doors)
+{
+	const struct door *door;
+
+	for (; (door = *doors) != NULL; doors++) {
+		if (door->id == 0)
+			continue;
+		if (door->id >= DOOR_IDS ||
+		    !dialect_add(&ch->dialects, door->id, door->framing))
+			return false;
+		ch->door[door->id] = door;
+		if (door->lobby)
+			ch->lobby_doors |= 1u << door->id;
+	}
+	return true;
+}
+
+/* Shows how much is taken: leaks are seen there. */
+static void
+chat_used_tell(struct chat *ch)
+{
+	struct shm_worker *me = ch->hub->me;
+
+	SHM_TELL(me->used[USED_SLOTS], ch->n_here);
+	SHM_TELL(me->used[USED_CHUNKS], ch->output.chunks.n_used);
+	SHM_TELL(me->used[USED_PAGES], ch->input.pages.n_used);
+	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->subscriptions.n_used);
+}
+
+/* The turn is over: shows how long the longest was. */
+static void
+chat_turn_tell(struct chat *ch)
+{
+	struct shm_worker *me = ch->hub->me;
+	uint64_t us = clock_us() - ch->turn_us;
+
+	if (us > SHM_OWN(me->turn_max_us))
+		SHM_TELL(me->turn_max_us, us);
+	ch->turn_us = 0;
+}
+
+/* Delivers, relays and writes what there is; false if that is all, *again as
+ * custody_turn(). */
+static bool
+chat_turn_finish(struct chat *ch, int *again)
+{
+	bool more;
+	uint32_t dropped;
+
+	/* Deliver here before relaying: a publication that crashes this worker
+	 * has then not reached the others. */
+	more = deliver(ch);
+	ch->unsettled = more;
+	relay_reset(ch);
+	relay_flush(ch);
+	relay_lost(ch);
+	dropped = ch->n_dropped;
+	conn_drop_marked(ch);
+	*again = custody_turn(ch);
+	conn_flush(ch);
+	/* the leaves of those that were dropped are delivered next turn */
+	return more || dropped + ch->n_dropped > 0;
+}
+
+int
+chat_turn(struct chat *ch)
+{
+	bool more;
+	int again;
+
+	if (ch->turn_us == 0)
+		ch->turn_us = clock_us();
+	more = chat_turn_finish(ch, &again);
+	/* connections whose input waits are served after the output of all
+	 * others is written */
+	if (conn_serve_waiting(ch))
+		more =
+		    chat_turn_finish(ch, &again) || more || ch->n_waiting > 0;
+	journal_populate(ch->hub);
+	chat_used_tell(ch);
+	chat_clock(ch);
+	chat_turn_tell(ch);
+	return more ? 0 : again > 0 ? again : -1;
+}
+
+void
+chat_reconfigure(struct chat *ch, const struct conf_live *live)
+{
+	ch->live = *live;
+	log_set_verbose(live->verbose);
+}
+
+void
+chat_clean(struct hub *h, int worker)
+{
+	slot_recall(h, worker);
+	channel_tell_gone(h, worker, clock_wall_ms());
+	presence_clear(h, worker, user_log_left, NULL);
+	subscription_clear(h, worker);
+	slot_clear(h, worker);
+	output_clear(h, worker);
+	input_clear(h, worker);
+}
+
+void
+chat_sweep(struct chat *ch)
+{
+	if (ch->n_moving > 0)
+		ch->moving_look(ch);
+	mend_sweep(ch);
+	quota_tell(ch);
+	conn_sweep(ch);
+}

@@ -1,0 +1,55 @@
+#include "room/membership.h"
+
+#include "conn/conn.h"
+#include "hub/blob.h"
+#include "room/channel.h"
+#include "room/event.h"
+#include "room/user.h"
+
+/* A connection is open: it is among its user's, who are told. */
+static void
+membership_opened(struct chat *ch, uint32_t i, uint32_t entry)
+{
+	if (entry != SHM_NONE)
+		user_list_add(ch, i, entry);
+	if (conn_in_lobby(ch, i))
+		channel_tell_lobby_join(ch, i);
+	channel_tell_own_join(ch, i); /* of who is known by now */
+}
+
+/* Takes a connection out of all that it is in. */
+static void
+membership_leave(struct chat *ch, uint32_t i)
+{
+	struct slot *s = conn_slot(ch, i);
+	const struct door *door = ch->door[ch->conn[i].door];
+
+	if (door != NULL && door->leave != NULL)
+		door->leave(ch, i);
+	if (!conn_in_lobby(ch, i) || ch->conn[i].present)
+		channel_tell_leaves(ch, i);
+	channel_unsubscribe_all(ch, i);
+	/* first: once it has left, the entry may become another's, and whoever
+	 * takes this over is not to leave it again */
+	s->user = SHM_NONE;
+	KILL_POINT();
+	user_leave(ch, i);
+	KILL_POINT();
+	blob_drop(&ch->input, s->info);
+	s->info = 0;
+	s->flags &= ~SLOT_LEAVING;
+	KILL_POINT();
+}
+
+/* The name of a connection's user. */
+static size_t
+membership_user(
+    const struct chat *ch, uint32_t i, char out[NAME_SIGNED_MAX + 1])
+{
+	return user_name(ch->hub, ch->hub->slot[i].user, out);
+}
+
+const struct conn_rooms membership = {.enter = user_enter,
+    .opened = membership_opened,
+    .leave = membership_leave,
+    .user = membership_user};

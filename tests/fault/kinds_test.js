@@ -1,0 +1,207 @@
+/*
+ * Kinds of children that are neither workers nor keepers (tests/kinds): one
+ * follows the journal and counts, one takes the lock, one counts as a program
+ * of its own. They die and hang at each kill point of theirs, and are upgraded,
+ * while a crowd talks: nobody notices, and nothing is left uncounted.
+ */
+'use strict';
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const {BUILD} = require('./builds.js');
+const KINDS = path.join(BUILD, 'kill/kinds');
+process.env.CHATD = path.join(KINDS, 'sbin/chatd');
+const assert = require('node:assert/strict');
+const {group} = require('../system/suite.js');
+const {Daemon, freePort, processDescriptors, processStat,
+    run} = require('../system/daemon.js');
+const {Crowd, pause, until} = require('./crowd.js');
+const {List} = require('./kill_points.js');
+
+const LINES = {count: 64, lock: 65, apart: 66}; /* kinds.c, hub/line.h */
+const COUNTING = /^(tests\/kinds\/count|process\/child)/;
+const POINTS = {count: COUNTING, apart: COUNTING,
+    lock: /^(tests\/kinds\/kinds|process\/child|hub\/lock|hub\/journal)/};
+const PEOPLE = 12;
+const BURST = 18, BURST_MS = 10000; /* more deaths than 20 are too many */
+const PASS_MS = 400;                /* a point of a kind is passed within */
+const HUNG = 6;                     /* points at which one is stopped */
+
+/* The row of `show processes` of a kind. */
+async function row(d, kind) {
+	return (await d.json('show', 'processes')).find((p) => p.kind === kind);
+}
+
+/* It runs, as another process than that one. */
+function follows(d, kind, pid) {
+	return until(`another ${kind}`, async () => {
+		const r = await row(d, kind);
+		return r.pid && r.pid !== pid && r.state === 'running';
+	}, 15000);
+}
+
+/* All of them run. */
+async function whole(d) {
+	for (const kind in LINES)
+		await follows(d, kind, 0);
+	d.descriptors = processDescriptors(d.pid); /* with their links */
+}
+
+/* All that was published is counted, and the lock is taken. */
+async function counted(d) {
+	const {position} = await d.json('show', 'stats');
+	for (const kind of ['count', 'apart'])
+		await until(`${kind} has counted all`, async () =>
+		    (await row(d, kind)).cursor >= position);
+	const {cursor} = await row(d, 'lock');
+	await until('the lock is taken', async () =>
+	    (await row(d, 'lock')).cursor > cursor);
+}
+
+/* A daemon with a crowd that talks. */
+async function talking(options) {
+	const d = await Daemon.start({workers: 2, ...options});
+	await whole(d);
+	const crowd = await Crowd.unbroken(d, PEOPLE);
+	crowd.cut();
+	crowd.talk([...crowd.people]);
+	return {d, crowd};
+}
+
+/* Nobody has noticed. */
+async function end(d, crowd) {
+	await crowd.judgeAll();
+	await crowd.presence();
+	await counted(d);
+	await crowd.leave();
+	await d.clean();
+	await d.stop();
+}
+
+/* Kills a kind's process at each of its points; returns the deaths. */
+async function die(d, list, kind) {
+	const line = LINES[kind], deaths = [];
+	let fell = 0;
+	for (const key of list.passes(POINTS[kind]).keys()) {
+		const {pid} = await row(d, kind), n = list.fired(line);
+		const fired = () => list.fired(line) > n;
+		list.arm(parseInt(key, 10), 1, line);
+		await until('it dies', fired, PASS_MS).catch(async () => {
+			/* passed at the start alone, or by other processes */
+			process.kill(pid, 'SIGKILL');
+			deaths.push(performance.now());
+			await follows(d, kind, pid);
+			await until('it dies', fired, PASS_MS).catch(() => {});
+		});
+		list.arm(0, 0, line);
+		fell += fired();
+		await follows(d, kind, pid);
+		await follows(d, kind, 0);
+		deaths.push(performance.now());
+		if (deaths.length >= BURST)
+			await until('it may die again', () => performance.now() -
+			    deaths.at(-BURST) > BURST_MS, 2 * BURST_MS);
+	}
+	return fell;
+}
+
+group('kinds', null, (test) => {
+	for (const kind in LINES)
+		test(`${kind} dies at each of its kill points`, async () => {
+			const list = new List();
+			const {d, crowd} = await talking(
+			    {env: {CHATD_KILL_LIST: list.path}});
+			const n = await die(d, list, kind);
+			console.log(`     ${n} deaths`);
+			assert.ok(n >= (kind === 'lock' ? 5 : 3), `${n} deaths`);
+			await end(d, crowd);
+			list.remove();
+		}, {limit: 120000});
+
+	for (const kind in LINES)
+		test(`${kind} hangs at its kill points`, async () => {
+			let hung = 0;
+			for (let nth = 1; nth <= HUNG; nth++) {
+				const {d, crowd} = await talking({
+				    conf: 'watchdog 500ms\n', env: {
+				    CHATD_KILL_WORKER: String(LINES[kind]),
+				    CHATD_KILL_NTH: String(nth + 1),
+				    CHATD_KILL_SIGNAL: '19'}});
+				await until('it is replaced', async () =>
+				    (await row(d, kind)).generation > 1, 15000);
+				hung += /(hung for|not ready in time)/.test(d.stderr);
+				await whole(d);
+				await end(d, crowd);
+			}
+			assert.equal(hung, HUNG);
+		}, {limit: 200000});
+
+	test('they are upgraded', async () => {
+		const {d, crowd} = await talking();
+		const before = await d.json('show', 'processes');
+		const r = await d.ctl('upgrade');
+		assert.equal(r.status, 0, r.stderr);
+		await until('all are replaced', async () =>
+		    (await d.json('show', 'upgrade')).state === 'done', 20000);
+		await whole(d);
+		const pids = (await d.json('show', 'processes')).map((p) => p.pid);
+		for (const p of before)
+			assert.ok(!pids.includes(p.pid), `${p.kind} ${p.number}`);
+		await end(d, crowd);
+	}, {limit: 60000});
+
+	test('all stop with the daemon, and when it is killed', async () => {
+		for (const signal of ['SIGTERM', 'SIGKILL']) {
+			const d = await Daemon.start({workers: 2});
+			await whole(d);
+			const all = (await d.json('show', 'processes'))
+			    .map((p) => p.pid);
+			process.kill(d.pid, signal);
+			await until('all are gone', () => all.every((pid) =>
+			    !processStat(pid) || processStat(pid).state === 'Z'));
+			await d.kill();
+		}
+	});
+
+	/* A chatd in a folder of its own, with that program beside it. */
+	const copy = (apart) => {
+		const at = fs.mkdtempSync(path.join(os.tmpdir(), 'kinds-'));
+		fs.chmodSync(at, 0o755); /* children have another user */
+		fs.mkdirSync(path.join(at, 'sbin'));
+		fs.mkdirSync(path.join(at, 'libexec/chatd'), {recursive: true});
+		fs.copyFileSync(process.env.CHATD, path.join(at, 'sbin/chatd'));
+		if (apart)
+			fs.copyFileSync(apart,
+			    path.join(at, 'libexec/chatd/apart'));
+		return at;
+	};
+
+	test('a program that is missing is told, and nothing starts', async () => {
+		const at = copy(null);
+		const r = await run(path.join(at, 'sbin/chatd'), ['-d', '-w', '1',
+		    '-l', `127.0.0.1:${await freePort()}`, '-s',
+		    path.join(at, 'control')]);
+		fs.rmSync(at, {recursive: true});
+		assert.equal(r.status, 1);
+		assert.match(r.stderr, /apart: .*libexec\/chatd\/apart cannot be executed: No such file.* same build/);
+	});
+
+	test('a program of another layout is told, and the chat goes on', async () => {
+		const at = copy(path.join(KINDS, 'apart-other'));
+		const d = await Daemon.start({workers: 1});
+		await whole(d);
+		const r = await d.ctl('upgrade', path.join(at, 'sbin/chatd'));
+		assert.equal(r.status, 0, r.stderr);
+		await until('it is told', () => /apart: error: apart has layout [0-9a-f]{16}, chatd has [0-9a-f]{16}: install both from the same build/
+		    .test(d.stderr), 15000);
+		const crowd = await Crowd.unbroken(d, 3);
+		crowd.cut();
+		crowd.talk([...crowd.people]);
+		await pause(100);
+		await crowd.judgeAll();
+		await crowd.leave();
+		await d.stop();
+		fs.rmSync(at, {recursive: true});
+	});
+});

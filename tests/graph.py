@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+"""The graph of files as the linker sees it: graph.py [FOLDER].
+
+FOLDER (build/obj) holds the objects of src. A file calls another one if it
+has an undefined symbol that the other defines. Prints for each folder its
+files, what they call inside of it and the circles among them, and fails on
+
+- a circle of more than CIRCLE_MAX files,
+- a circle that goes through more than one folder,
+- a call to a layer above, or to a neighbour of the same layer.
+
+What goes through a table of functions is no call: that is how a layer is
+called from below.
+"""
+import collections
+import os
+import subprocess
+import sys
+
+CIRCLE_MAX = 6
+
+# A folder calls its own layer and those below. Of what lies deeper, such as
+# door/plain, the first folder says the layer.
+LAYER = {
+    "base": 0, "codec": 1, "conf": 1, "hub": 2, "net": 2, "conn": 3,
+    "room": 3, "takeover": 4, "door": 4, "process": 5, "worker": 6,
+    "keeper": 6, "logger": 6, "master": 6, ".": 7,
+}
+
+# Who calls whom in one layer.
+NEIGHBOURS = {
+    ("codec", "conf"),  # judges a configuration that comes in a message
+    ("room", "conn"),
+}
+
+# Circles that are larger: they may not grow.
+KNOWN_CIRCLES = {}
+
+# The master's call of the one child that is no kind (process/child.h) yet.
+KNOWN_CALLS = {
+    ("master/log_child", "logger/logger"),
+}
+
+
+def sources():
+    """Returns the files of src, without their endings."""
+    return sorted(os.path.relpath(os.path.join(top, name), "src")[:-2]
+                  for top, _, names in os.walk("src")
+                  for name in names if name.endswith((".c", ".y")))
+
+
+def symbols(folder):
+    """Returns {file: symbols defined} and {file: symbols undefined}. Objects
+    of files that are no more are passed over."""
+    defined, wanted = {}, {}
+    paths = [os.path.join(folder, file + ".o") for file in sources()]
+    missing = [path for path in paths if not os.path.exists(path)]
+    if missing or not paths:
+        sys.exit("graph: not built: " + " ".join(missing))
+    out = subprocess.run(["nm", "-A", "-P", "-g"] + paths, check=True,
+                         capture_output=True, text=True).stdout
+    for line in out.splitlines():
+        path, rest = line.split(": ", 1)
+        name, kind = rest.split()[:2]
+        file = os.path.relpath(path, folder)[:-2]
+        side = wanted if kind in "Uvw" else defined
+        side.setdefault(file, set()).add(name)
+    return defined, wanted
+
+
+def edges_of(defined, wanted):
+    """Returns {file: {file it calls: symbols}}."""
+    home = {}
+    for file, names in defined.items():
+        if layer_of(file) == LAYER["."]:
+            continue  # a main program: nothing can call it
+        for name in names:
+            home[name] = file
+    edges = collections.defaultdict(lambda: collections.defaultdict(set))
+    for file, names in wanted.items():
+        for name in names:
+            if home.get(name, file) != file:
+                edges[file][home[name]].add(name)
+    return edges
+
+
+def folder_of(file):
+    return os.path.dirname(file) or "."
+
+
+def top_of(file):
+    return folder_of(file).split("/")[0]
+
+
+def layer_of(file):
+    top = top_of(file)
+    if top not in LAYER:
+        sys.exit("graph: the folder %s has no layer" % top)
+    return LAYER[top]
+
+
+def circles(files, edges):
+    """Tarjan's strongly connected components of more than one file."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(file):
+        index[file] = low[file] = len(index)
+        stack.append(file)
+        for other in edges.get(file, ()):
+            if other not in index:
+                visit(other)
+                low[file] = min(low[file], low[other])
+            elif other in stack:
+                low[file] = min(low[file], index[other])
+        if low[file] == index[file]:
+            at = stack.index(file)
+            if len(stack) - at > 1:
+                found.append(sorted(stack[at:]))
+            del stack[at:]
+
+    sys.setrecursionlimit(10000)
+    for file in files:
+        if file not in index:
+            visit(file)
+    return found
+
+
+def judge_circle(circle):
+    """Returns what is wrong with it, or None."""
+    folders = sorted({folder_of(file) for file in circle})
+    if len(folders) > 1:
+        return "a circle goes through %s: %s" % (
+            " and ".join(folders), " ".join(circle))
+    if len(circle) > max(CIRCLE_MAX, KNOWN_CIRCLES.get(folders[0], 0)):
+        return "a circle of %d files, more than %d: %s" % (
+            len(circle), CIRCLE_MAX, " ".join(circle))
+    return None
+
+
+def judge_call(file, other, names):
+    """Returns what is wrong with a call, or None."""
+    one, two = top_of(file), top_of(other)
+    if one == two or layer_of(file) > layer_of(other):
+        return None
+    if (one, two) in NEIGHBOURS or (file, other) in KNOWN_CALLS:
+        return None
+    return "%s calls %s: %s" % (file, other, " ".join(sorted(names)))
+
+
+def main():
+    folder = sys.argv[1] if len(sys.argv) > 1 else "build/obj"
+    defined, wanted = symbols(folder)
+    files = sorted(set(defined) | set(wanted))
+    edges = edges_of(defined, wanted)
+    found = circles(files, edges)
+    bad = [judge_circle(circle) for circle in found]
+    bad += [judge_call(file, other, names) for file in files
+            for other, names in sorted(edges[file].items())]
+    for top in sorted({folder_of(file) for file in files}):
+        own = [file for file in files if folder_of(file) == top]
+        inside = sum(folder_of(other) == top
+                     for file in own for other in edges[file])
+        sizes = sorted((len(circle) for circle in found
+                        if folder_of(circle[0]) == top), reverse=True)
+        print("graph: %-16s %3d files, %3d calls inside%s" % (
+            top, len(own), inside,
+            ", circles of %s" % " + ".join(map(str, sizes)) if sizes else ""))
+    for circle in found:
+        print("graph: a circle of %d: %s" % (len(circle), " ".join(circle)))
+    print("graph: %d files, %d calls" % (
+        len(files), sum(len(edges[file]) for file in files)))
+    bad = [what for what in bad if what is not None]
+    for what in bad:
+        print("lint: graph: " + what, file=sys.stderr)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

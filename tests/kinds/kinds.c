@@ -1,0 +1,58 @@
+/* The kinds of chatd, and three that only tests have: one follows the journal
+ * and counts, one takes the lock, one counts as a program of its own. */
+#include <poll.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "count.h"
+#include "hub/lock.h"
+#include "hub/presence.h"
+#include "keeper/keeper.h"
+#include "process/kinds.h"
+#include "worker/worker.h"
+
+enum { LOCK_PERIOD_MS = 2 };
+
+/* Takes the lock again and again, and does under it what is done there. */
+static void
+lock_main(const struct child_start *start)
+{
+	struct pollfd p = {start->link, POLLIN, 0};
+
+	child_hello(start);
+	while (!child_must_leave(start)) {
+		child_tick(start);
+		hub_lock(start->hub);
+		KILL_POINT();
+		if (presence_find(start->hub, "lobby", 5) == SHM_NONE)
+			log_fatal("there is no lobby");
+		SHM_STORE(
+		    start->line->cursor, SHM_OWN(start->line->cursor) + 1);
+		hub_unlock(start->hub);
+		log_more();
+		poll(&p, 1, LOCK_PERIOD_MS);
+	}
+	_exit(0);
+}
+
+static const struct child_kind count_kind = {.name = "count",
+    .part = CHILD_OTHER,
+    .n = 1,
+    .gets = CHILD_HUB_LOOK,
+    .main = count_main};
+
+static const struct child_kind lock_kind = {.name = "lock",
+    .part = CHILD_OTHER,
+    .n = 1,
+    .gets = CHILD_HUB,
+    .main = lock_main};
+
+static const struct child_kind apart_kind = {.name = "apart",
+    .part = CHILD_OTHER,
+    .n = 1,
+    .gets = CHILD_HUB_LOOK,
+    .executable = "apart"};
+
+const struct child_kind *const kinds[] = {
+    &worker_kind, &keeper_kind, &count_kind, &lock_kind, &apart_kind, NULL};

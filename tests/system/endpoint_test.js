@@ -1,0 +1,93 @@
+/*
+ * Endpoints: what words behind an address of `listen` say of those who come
+ * through it, also after a live upgrade and when a word makes no sense.
+ */
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const {CHATD, answers, freePort, run} = require('./daemon.js');
+const {Client, request} = require('./client.js');
+const {group} = require('./suite.js');
+
+/* The status of a request for a path; 101 if it is a WebSocket. */
+async function ask(port, url) {
+	const c = await Client.connect(port);
+	c.write(request(url));
+	const answer = await c.head();
+	c.drop();
+	return answer.status;
+}
+
+/* What a port serves: statuses by path. */
+async function serves(port) {
+	return {
+		plain: await ask(port, '/ws?user=alice'),
+		echo: await ask(port, '/echo'),
+		centrifugo: await ask(port, '/connection/websocket')
+	};
+}
+
+/* A daemon with three addresses, of which two have words. */
+async function ports(d) {
+	const [all, one, two] = d.ports;
+	assert.deepEqual(await serves(all),
+	    {plain: 101, echo: 101, centrifugo: 101});
+	assert.deepEqual(await serves(one),
+	    {plain: 404, echo: 404, centrifugo: 101});
+	assert.deepEqual(await serves(two),
+	    {plain: 101, echo: 101, centrifugo: 404});
+	return [all, one, two];
+}
+
+group('words of listen', null, (test) => {
+	const {Daemon} = require('./daemon.js');
+
+	test('a door is open where it is named, also after an upgrade',
+	    async () => {
+		const p = [await freePort(), await freePort(), await freePort()];
+		const d = await Daemon.start({listen: false, port: p[0],
+		    conf: `listen 127.0.0.1:${p[0]}\n` +
+		    `listen 127.0.0.1:${p[1]} centrifugo\n` +
+		    `listen 127.0.0.1:${p[2]} tcp plain websocket echo public\n` +
+		    'echo yes\ninsecure yes\nlog verbose\n'});
+		d.ports = p;
+		await ports(d);
+		assert.match(d.stderr,
+		    /refused: 404 that is not served at this address.*`listen`/);
+		const r = await d.ctl('upgrade');
+		assert.deepEqual([r.status, r.stderr], [0, '']);
+		await ports(d);
+		/* the page and the rest of HTTP are everywhere */
+		for (const port of p)
+			assert.ok(await answers(port));
+		/* other words need a restart */
+		const text = fs.readFileSync(d.conf, 'utf8');
+		fs.writeFileSync(d.conf, text.replace(' centrifugo\n', '\n'));
+		const reload = await d.ctl('reload');
+		assert.match(reload.stdout + reload.stderr, /to count: listen\b/);
+		await ports(d);
+		await d.stop();
+	}, {limit: 60000});
+
+	test('a word that makes no sense is told with its line', async () => {
+		const dir = fs.mkdtempSync('/tmp/chatd-words-');
+		const file = path.join(dir, 'a.conf');
+		const wrong = {
+			'smoke': '"smoke" is unknown; known words are public ' +
+			    'tcp websocket plain echo centrifugo',
+			'"a b"': '"a b" is no word',
+			'tcp tcp': 'tcp: another word says so already'
+		};
+		for (const [words, what] of Object.entries(wrong)) {
+			fs.writeFileSync(file,
+			    `log brief\nlisten 127.0.0.1:1 ${words}\n`);
+			const r = await run(CHATD, ['-n', '-f', file]);
+			assert.equal(r.status, 78);
+			assert.ok(r.stderr.includes(`${file}:2: listen: `) &&
+			    r.stderr.includes(what), r.stderr);
+		}
+		fs.rmSync(dir, {recursive: true});
+	});
+});

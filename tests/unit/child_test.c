@@ -1,0 +1,152 @@
+/* child: what the master does with a child of any kind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "process/child.h"
+#include "process/executable.h"
+
+static const struct child_kind one = {
+    .name = "one", .part = CHILD_OTHER, .n = 1, .executable = "nowhere"};
+static const struct child_kind two = {
+    .name = "two", .part = CHILD_OTHER, .n = 2, .backoff_max_ms = 1500};
+static const struct child_kind *const kinds[] = {&one, &two, NULL};
+
+/* Kinds are found by part and by name. */
+static void
+test_kinds(void **state)
+{
+	child_kinds_use(kinds);
+	assert_ptr_equal(child_kind_of(CHILD_OTHER, 0), &one);
+	assert_ptr_equal(child_kind_of(CHILD_OTHER, 1), &two);
+	assert_null(child_kind_of(CHILD_OTHER, 2));
+	assert_null(child_kind_of(CHILD_WORKER, 0));
+	assert_ptr_equal(child_kind_named("two"), &two);
+	assert_null(child_kind_named("three"));
+}
+
+/* The only one of a kind has no number. */
+static void
+test_name(void **state)
+{
+	struct child c;
+
+	child_init(&c, &one, 0, 64);
+	assert_string_equal(child_name(&c), "one");
+	child_init(&c, &two, 1, 65);
+	assert_string_equal(child_name(&c), "two 1");
+}
+
+/* What one program leaves, the next one has. */
+static void
+test_save(void **state)
+{
+	struct child c, d = {.link = 0};
+	char text[256] = "";
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	assert_non_null(f);
+	child_init(&c, &two, 1, 70);
+	c.pid = 1234;
+	c.link = 17;
+	c.generation = 9;
+	c.ready = c.killed = true;
+	c.started_ms = 1ull << 40;
+	c.respawn_ms = 5;
+	c.leave_ms = 6;
+	c.policy.faults = 2;
+	c.policy.unready = 1;
+	child_save(&c, f);
+	fclose(f);
+	assert_true(child_load(&d, text));
+	d.kind = c.kind;
+	assert_memory_equal(&c, &d, sizeof(c));
+	assert_false(child_load(&d, "two 70 1 1234 17"));
+}
+
+/* One that dies of its own fault is waited for, not longer than its kind wants;
+ * one that is killed, or has left because it was told to, is not. */
+static void
+test_back_off(void **state)
+{
+	struct child c;
+	uint64_t now = 1000, wait = 0;
+	bool fault;
+
+	child_init(&c, &two, 0, 64);
+	for (int i = 0; i < 8; i++) {
+		c.pid = 1;
+		c.started_ms = now;
+		wait = child_died(&c, SIGSEGV, false, now, &fault);
+		assert_true(fault);
+		assert_int_equal(c.pid, 0);
+		assert_in_range(wait, 1000, 1500);
+		now += wait;
+	}
+	assert_int_equal(wait, 1500);
+	child_init(&c, &two, 0, 64);
+	c.pid = 1;
+	c.ready = c.killed = true;
+	assert_int_equal(child_died(&c, SIGKILL, false, now, &fault), 0);
+	assert_false(fault);
+	c.pid = 1;
+	c.leave_ms = now;
+	assert_int_equal(child_died(&c, 0, false, now, &fault), 0);
+	assert_false(fault);
+	assert_int_equal(c.leave_ms, 0);
+}
+
+/* Life signs give it time, but not for ever. */
+static void
+test_late(void **state)
+{
+	struct child c;
+	uint64_t most = 50 + CHILD_HELLO_MAX * CHILD_HELLO_MS;
+
+	child_init(&c, &one, 0, 64);
+	c.started_ms = 50;
+	assert_false(child_is_late(&c, CHILD_HELLO_MS, 100)); /* no process */
+	c.pid = 1;
+	assert_false(child_is_late(&c, CHILD_HELLO_MS - 1, 100));
+	assert_true(child_is_late(&c, CHILD_HELLO_MS, 100));
+	assert_false(child_is_late(&c, 0, most - 1));
+	assert_true(child_is_late(&c, 0, most));
+	c.ready = true;
+	assert_false(child_is_late(&c, CHILD_HELLO_MS, most));
+}
+
+/* A program that is not there is named. */
+static void
+test_executable(void **state)
+{
+	char path[PATH_MAX], error[512];
+
+	assert_int_equal(executable_find(&one, "/nonexistent/sbin/chatd", path,
+			     error, sizeof(error)),
+	    -1);
+	assert_non_null(strstr(error, "chatd/nowhere cannot be executed"));
+	assert_int_equal(
+	    executable_find(&one, NULL, path, error, sizeof(error)), -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_kinds),
+	    cmocka_unit_test(test_name),
+	    cmocka_unit_test(test_save),
+	    cmocka_unit_test(test_back_off),
+	    cmocka_unit_test(test_late),
+	    cmocka_unit_test(test_executable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,168 @@
+/* endpoint: the words of `listen`, each alone, together and wrong, and what
+ * they are written as for the next program. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec/framing.h"
+#include "net/endpoint.h"
+#include "net/transport.h"
+
+enum { FRONT = 1, BACK = 5, CELLAR = 31 };
+
+static const struct endpoint_door doors[ENDPOINT_DOORS] = {
+    [FRONT] = {"front", NULL},
+    [BACK] = {"back", NULL},
+    [CELLAR] = {"cellar", "smoke"}};
+static struct endpoint e;
+static char error[512];
+
+/* Those words make sense. */
+static void
+good(const char *words)
+{
+	memset(&e, 0xaa, sizeof(e));
+	error[0] = '\0';
+	if (endpoint_parse(&e, words, doors, error, sizeof(error)) == -1)
+		fail_msg("%s: %s", words, error);
+	assert_int_equal(e.fd, (int)0xaaaaaaaa); /* left alone */
+}
+
+/* They do not, and that is said so. */
+static void
+bad(const char *words, const char *what)
+{
+	error[0] = '\0';
+	assert_int_equal(
+	    endpoint_parse(&e, words, doors, error, sizeof(error)), -1);
+	if (strstr(error, what) == NULL)
+		fail_msg("%s: %s", words, error);
+}
+
+/* It is usual, and those doors are open. */
+static void
+usual(uint32_t open)
+{
+	assert_int_equal(e.purpose, ENDPOINT_PUBLIC);
+	assert_int_equal(e.transport, transport_find("tcp"));
+	assert_int_equal(e.framing, framing_find("websocket"));
+	assert_int_equal(e.doors, open);
+}
+
+static void
+test_words(void **state)
+{
+	const uint32_t all = 1u << FRONT | 1u << BACK;
+
+	good(NULL);
+	usual(all);
+	good("");
+	usual(all);
+	good("  ");
+	usual(all);
+	good("websocket public  tcp ");
+	usual(all);
+	good(" tcp");
+	usual(all);
+	good("back");
+	usual(1u << BACK);
+	assert_true(endpoint_has(&e, BACK));
+	assert_false(endpoint_has(&e, FRONT));
+	assert_false(endpoint_has(&e, CELLAR));
+	assert_false(endpoint_has(&e, 32 + BACK));
+	assert_int_equal(endpoint_only_door(&e), BACK);
+	good("back tcp front");
+	usual(all);
+	assert_int_equal(endpoint_only_door(&e), 0);
+}
+
+static void
+test_wrong(void **state)
+{
+	static const char known[] =
+	    "known words are public tcp websocket front back cellar";
+
+	bad("attic", "\"attic\" is unknown");
+	bad("attic", known);
+	bad("tcp attic", "\"attic\" is unknown");
+	bad("Tcp", known);
+	bad("tc", known);
+	bad("0123456789012345678901234567890123456789", known);
+	bad("tcp tcp", "tcp: another word says so already");
+	bad("public tcp public", "public: another word");
+	bad("websocket websocket", "websocket: another word");
+	bad("cellar", "the door cellar does not speak websocket");
+	bad("front cellar", "cellar does not speak");
+}
+
+/* What is written means the same again; a door that comes later is open where
+ * all were. */
+static void
+test_again(void **state)
+{
+	static const char *const words[] = {"", "back", "front back", "tcp"};
+	static const char *const want[] = {"public tcp websocket",
+	    "public tcp websocket back", "public tcp websocket",
+	    "public tcp websocket"};
+	char out[ENDPOINT_TEXT];
+	struct endpoint was;
+
+	for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++) {
+		good(words[k]);
+		was = e;
+		endpoint_words(&e, doors, out);
+		assert_string_equal(out, want[k]);
+		good(out);
+		assert_memory_equal(&was, &e, sizeof(e));
+	}
+	endpoint_words(&endpoints_usual.at[0], doors, out);
+	assert_string_equal(out, "public tcp websocket");
+}
+
+/* A table of them: named after their addresses, and no more than there is room
+ * for. */
+static void
+test_table(void **state)
+{
+	struct sockaddr_in sa = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(sa);
+	static struct endpoints all;
+	char name[LISTENER_TEXT];
+	int fd = socket(AF_INET, SOCK_STREAM, 0), k;
+
+	assert_int_equal(bind(fd, (void *)&sa, sizeof(sa)), 0);
+	assert_int_equal(getsockname(fd, (void *)&sa, &len), 0);
+	listener_name((void *)&sa, name);
+	good("back");
+	assert_true(endpoints_add(&all, &e, fd));
+	assert_int_equal(all.at[0].fd, fd);
+	assert_string_equal(all.at[0].name, name);
+	assert_int_equal(all.at[0].doors, 1u << BACK);
+	assert_ptr_equal(endpoints_find(&all, name), &all.at[0]);
+	assert_null(endpoints_find(&all, "127.0.0.1:0"));
+	for (k = 1; k < ENDPOINTS_MAX; k++)
+		assert_true(endpoints_add(&all, &e, -1));
+	assert_string_equal(all.at[1].name, "?");
+	assert_false(endpoints_add(&all, &e, fd));
+	endpoints_close(&all);
+	assert_int_equal(all.n, 0);
+	assert_int_equal(close(fd), -1); /* it is closed */
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_words),
+	    cmocka_unit_test(test_wrong), cmocka_unit_test(test_again),
+	    cmocka_unit_test(test_table)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,230 @@
+/* publisher: what is accepted, under what terms, by a process that has no
+ * connections of its own. */
+#include "hub_fixture.h"
+
+#include "hub/follower.h"
+#include "hub/lock.h"
+#include "hub/publisher.h"
+#include "hub/slot.h"
+#include "presence_fixture.h"
+
+enum { RING = 16384, WRITER = 1 };
+
+struct scene {
+	struct hub h;
+	struct publisher pub;
+	struct publication p;
+	uint64_t mask;
+	int relayed;
+	uint64_t relayed_mask;
+};
+
+/* For struct publisher: the lock is free again. */
+static void
+relay_cb(void *arg, const struct publication *p, uint64_t mask)
+{
+	struct scene *s = arg;
+
+	hub_lock(&s->h);
+	hub_unlock(&s->h);
+	s->relayed++;
+	s->relayed_mask = mask;
+	assert_true(p->position == journal_tail(&s->h));
+}
+
+/* Alice's channel and a room, both of worker 0; the writer has another line. */
+static void
+scene_begin(struct scene *s)
+{
+	bool first;
+
+	memset(s, 0, sizeof(*s));
+	fixture_hub(&s->h, 16, 4, RING, 1 << 20, 1 << 20);
+	hub_lock(&s->h);
+	presence_enter(&s->h, "#alice", 6, &first);
+	presence_enter(&s->h, "room", 4, &first);
+	hub_unlock(&s->h);
+	hub_become(&s->h, WRITER);
+	s->pub = (struct publisher){
+	    .hub = &s->h, .wall_ms = 1234, .relay = relay_cb, .arg = s};
+}
+
+/* Publishes so many bytes as the server. */
+static enum publish_result
+publish_bytes(struct scene *s, const char *name, enum publish_to to, size_t len)
+{
+	static const char bytes[RING];
+	const struct publishing what = {.conn = SHM_NONE,
+	    .order = 7,
+	    .format = FORMAT_JSON,
+	    .user = "hub",
+	    .user_len = 3,
+	    .data = bytes,
+	    .len = len};
+
+	return publisher_publish(
+	    &s->pub, name, strlen(name), to, &what, &s->p, &s->mask);
+}
+
+/* Each result, and that only an accepted one is relayed. */
+static void
+test_results(void **state)
+{
+	struct scene s;
+	char name[] = "a";
+
+	scene_begin(&s);
+	assert_int_equal(
+	    publish_bytes(&s, "room", PUBLISH_KNOWN, 10), PUBLISH_OK);
+	assert_true(s.p.position == 1 && s.p.offset == 1 && s.mask == 1);
+	assert_true(s.p.order == 7 && s.p.sender == 0);
+	assert_true(s.p.time_ms == 1234);
+	assert_int_equal(s.relayed, 1);
+	assert_true(s.relayed_mask == 1);
+	assert_int_equal(
+	    publish_bytes(&s, "#alice", PUBLISH_ONLINE, 10), PUBLISH_OK);
+	assert_int_equal(
+	    publish_bytes(&s, "other", PUBLISH_KNOWN, 10), PUBLISH_ABSENT);
+	hub_lock(&s.h);
+	presence_leave(&s.h, presence_find(&s.h, "#alice", 6), 0);
+	hub_unlock(&s.h);
+	assert_int_equal(
+	    publish_bytes(&s, "#alice", PUBLISH_ONLINE, 10), PUBLISH_ABSENT);
+	assert_int_equal(
+	    publish_bytes(&s, "#alice", PUBLISH_KNOWN, 10), PUBLISH_OK);
+	assert_true(s.p.offset == 2 && s.mask == 0);
+	assert_int_equal(publish_bytes(&s, "room", PUBLISH_KNOWN,
+			     RING / JOURNAL_SHARE - JOURNAL_HEAD - 3),
+	    PUBLISH_OK);
+	assert_int_equal(publish_bytes(&s, "room", PUBLISH_KNOWN,
+			     RING / JOURNAL_SHARE - JOURNAL_HEAD - 2),
+	    PUBLISH_TOO_BIG);
+	assert_int_equal(s.relayed, 4);
+	/* a worker has as many channels as there may be */
+	hub_become(&s.h, 0);
+	for (; name[0] < 'd'; name[0]++) {
+		bool first;
+
+		hub_lock(&s.h);
+		assert_int_not_equal(
+		    presence_enter(&s.h, name, 1, &first), SHM_NONE);
+		hub_unlock(&s.h);
+	}
+	hub_become(&s.h, WRITER);
+	assert_int_equal(
+	    publish_bytes(&s, "more", PUBLISH_MAKE, 10), PUBLISH_FULL);
+	assert_int_equal(s.relayed, 4);
+	hub_destroy(&s.h);
+}
+
+/* Without a relay and a counter. */
+static void
+test_alone(void **state)
+{
+	_Atomic uint64_t count = 0;
+	struct scene s;
+
+	scene_begin(&s);
+	s.pub.relay = NULL;
+	assert_int_equal(
+	    publish_bytes(&s, "made", PUBLISH_MAKE, 10), PUBLISH_OK);
+	s.pub.count = &count;
+	assert_int_equal(
+	    publish_bytes(&s, "made", PUBLISH_MAKE, 10), PUBLISH_OK);
+	assert_true(s.p.offset == 2 && count == 1);
+	assert_int_equal(s.relayed, 0);
+	hub_destroy(&s.h);
+}
+
+/* What a reader holds is not overwritten by one that heeds that, and is by
+ * others; the reader goes on, and so do publications. */
+static void
+test_held(void **state)
+{
+	enum { HOLDER = 5, LEN = 100 };
+	_Atomic uint64_t cursor = 0;
+	enum publish_result r;
+	struct follower f;
+	struct scene s;
+	uint64_t tail;
+	int k;
+
+	scene_begin(&s);
+	s.pub.heeds = true;
+	assert_true(journal_held(&s.h) == UINT64_MAX);
+	for (k = 0; k < 300; k++) /* nothing is held */
+		assert_int_equal(
+		    publish_bytes(&s, "room", PUBLISH_KNOWN, LEN), PUBLISH_OK);
+	follower_init(&f, &s.h, &cursor, FOLLOWER_ALL);
+	cursor = journal_tail(&s.h);
+	follower_hold(&f, HOLDER);
+	assert_true(journal_held(&s.h) == cursor + 1);
+	for (k = 0;
+	     (r = publish_bytes(&s, "room", PUBLISH_KNOWN, LEN)) == PUBLISH_OK;
+	     k++)
+		assert_in_range(k, 0, 300);
+	assert_int_equal(r, PUBLISH_HELD);
+	assert_in_range(k, 50, (int)s.h.n_index);
+	assert_in_range(journal_oldest(&s.h), cursor, cursor + 1);
+	tail = journal_tail(&s.h);
+	assert_int_equal(
+	    publish_bytes(&s, "room", PUBLISH_KNOWN, LEN), PUBLISH_HELD);
+	assert_true(journal_tail(&s.h) == tail);
+	/* it has read ten: about as many more */
+	follower_begin(&f);
+	for (k = 0; k < 10; k++) {
+		assert_int_equal(follower_next(&f), FOLLOWER_FOUND);
+		follower_done(&f);
+	}
+	follower_end(&f);
+	for (k = 0; publish_bytes(&s, "room", PUBLISH_KNOWN, LEN) == PUBLISH_OK;
+	     k++)
+		;
+	assert_in_range(k, 9, 11);
+	/* one that does not heed it goes on, and what is lost holds nothing */
+	s.pub.heeds = false;
+	for (k = 0; k < 20; k++)
+		assert_int_equal(
+		    publish_bytes(&s, "room", PUBLISH_KNOWN, LEN), PUBLISH_OK);
+	assert_true(journal_held(&s.h) == UINT64_MAX);
+	s.pub.heeds = true;
+	assert_int_equal(
+	    publish_bytes(&s, "room", PUBLISH_KNOWN, LEN), PUBLISH_OK);
+	follower_begin(&f);
+	assert_int_equal(follower_next(&f), FOLLOWER_OVERRUN);
+	hub_destroy(&s.h);
+}
+
+/* The lowest of several holds counts; 0 holds nothing. */
+static void
+test_holds(void **state)
+{
+	struct scene s;
+	int k;
+
+	scene_begin(&s);
+	for (k = 0; k < 20; k++)
+		publish_bytes(&s, "room", PUBLISH_KNOWN, 1);
+	journal_hold(&s.h, 0, 9);
+	journal_hold(&s.h, JOURNAL_HOLDS - 1, 7);
+	journal_hold(&s.h, 3, 8);
+	assert_true(journal_held(&s.h) == 7);
+	journal_hold(&s.h, JOURNAL_HOLDS - 1, 0);
+	assert_true(journal_held(&s.h) == 8);
+	journal_hold(&s.h, 3, UINT64_MAX);
+	assert_true(journal_held(&s.h) == 9);
+	hub_destroy(&s.h);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_results),
+	    cmocka_unit_test(test_alone),
+	    cmocka_unit_test(test_held),
+	    cmocka_unit_test(test_holds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

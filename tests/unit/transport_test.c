@@ -1,0 +1,340 @@
+/* transport: connections over transports that are not TCP's go through the same
+ * reading, writing and takeover: one takes and gives a byte at a time, one
+ * takes nothing ever, one breaks. */
+#include "net/transport.h"
+
+#define CHATD_TRANSPORTS_MORE ROW(drip) ROW(stuck) ROW(broken)
+#include "../../src/net/transport.c"
+
+#include "chat_fixture.h"
+
+#include <errno.h>
+
+enum { DRIP = 2, STUCK = 3, BROKEN = 4, SLOTS = 64 };
+
+static const struct adopt_fault no_fault;
+static int n_recv, n_send, n_positions, n_stop, n_reset;
+static uint32_t last_conn;
+static uint64_t next_at;
+
+static ssize_t
+drip_recv(const struct transport_socket *s, void *out, size_t len)
+{
+	n_recv++;
+	last_conn = s->conn;
+	assert_true(len > 0);
+	return recv(s->fd, out, 1, MSG_DONTWAIT);
+}
+
+/* A byte a call, each at the position where the one before it ended. */
+static ssize_t
+drip_send(const struct transport_socket *s, const struct iovec *iov, int n)
+{
+	ssize_t r;
+
+	assert_true(n > 0 && iov[0].iov_len > 0);
+	assert_true(next_at == 0 || s->at == next_at);
+	n_send++;
+	last_conn = s->conn;
+	r = send(s->fd, iov[0].iov_base, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	next_at = s->at + (r > 0);
+	return r;
+}
+
+static bool
+drip_unread(const struct transport_socket *s)
+{
+	return false;
+}
+
+static int
+drip_positions(const struct transport_socket *s, struct counters *out)
+{
+	n_positions++;
+	last_conn = s->conn;
+	return counters_read(s->fd, out);
+}
+
+static void
+drip_stop(const struct transport_socket *s)
+{
+	n_stop++;
+	shutdown(s->fd, SHUT_WR);
+}
+
+static void
+drip_reset(const struct transport_socket *s)
+{
+	n_reset++;
+}
+
+const struct transport drip_transport = {.name = "drip",
+    .recv = drip_recv,
+    .send = drip_send,
+    .unread = drip_unread,
+    .positions = drip_positions,
+    .stop = drip_stop,
+    .reset = drip_reset};
+
+static ssize_t
+stuck_recv(const struct transport_socket *s, void *out, size_t len)
+{
+	n_recv++;
+	errno = EAGAIN;
+	return -1;
+}
+
+static ssize_t
+stuck_send(const struct transport_socket *s, const struct iovec *iov, int n)
+{
+	n_send++;
+	errno = EAGAIN;
+	return -1;
+}
+
+const struct transport stuck_transport = {.name = "stuck",
+    .recv = stuck_recv,
+    .send = stuck_send,
+    .unread = drip_unread,
+    .positions = drip_positions,
+    .stop = drip_stop,
+    .reset = drip_reset};
+
+static ssize_t
+broken_send(const struct transport_socket *s, const struct iovec *iov, int n)
+{
+	errno = EPIPE;
+	return -1;
+}
+
+const struct transport broken_transport = {.name = "broken",
+    .recv = stuck_recv,
+    .send = broken_send,
+    .unread = drip_unread,
+    .positions = drip_positions,
+    .stop = drip_stop,
+    .reset = drip_reset};
+
+static struct hub h;
+static struct node *n;
+static uint32_t i, witness;
+static int client, witness_client;
+
+/* A connection over that transport, and a witness over TCP. */
+static void
+world(uint8_t transport)
+{
+	size_t len;
+
+	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	n = node_new(&h, 0);
+	i = node_open(n, "alice", &client);
+	witness = node_open(n, "bob", &witness_client);
+	assert_int_equal(h.slot[i].transport, TRANSPORT_USUAL);
+	client_all(client, "101", &len);
+	n->ch.conn[i].transport = h.slot[i].transport = transport;
+	n_recv = n_send = n_positions = n_stop = n_reset = 0;
+	next_at = 0;
+}
+
+static void
+world_end(void)
+{
+	close(client);
+	close(witness_client);
+	hub_destroy(&h);
+}
+
+/* Turns of a worker, in each of which the socket takes more, until all that a
+ * connection is to get is written. Returns how many. */
+static uint32_t
+write_all(struct node *at, uint32_t conn)
+{
+	uint32_t turns = 0;
+
+	do {
+		at->ch.conn[conn].blocked = false;
+		conn_dirty(&at->ch, conn);
+		chat_turn(&at->ch);
+		turns++;
+		assert_true(turns < 10000);
+	} while (output_pending(&at->ch.conn[conn].out) > 0);
+	return turns;
+}
+
+/* A byte at a time: everything comes once, in order, and beside others who get
+ * theirs in a batch. */
+static void
+test_drip_writes(void **state)
+{
+	int k;
+
+	world(DRIP);
+	for (k = 0; k < 20; k++)
+		node_say(n, "lobby", "text of many bytes");
+	node_say(n, "lobby", "END");
+	chat_turn(&n->ch);
+	assert_true(n->ch.conn[i].blocked);
+	assert_int_equal(n_send, 1);
+	assert_int_equal(
+	    client_got(witness_client, "text of many bytes", "END"), 20);
+	assert_true(write_all(n, i) > 20 * 18);
+	assert_int_equal(client_got(client, "text of many bytes", "END"), 20);
+	assert_int_equal(last_conn, i);
+	world_end();
+}
+
+/* A byte at a time comes in: the message is whole at its last byte. */
+static void
+test_drip_reads(void **state)
+{
+	static const uint8_t frame[] = "\x81\x85\0\0\0\0hello";
+	const size_t len = sizeof(frame) - 1;
+	struct pollfd p = {.events = POLLIN};
+	size_t k;
+
+	world(DRIP);
+	p.fd = n->ch.conn[i].fd;
+	assert_int_equal(send(client, frame, len, 0), len);
+	for (k = 0; k < len; k++) {
+		assert_int_equal(journal_tail(&h), 0);
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		conn_read(&n->ch, i);
+	}
+	assert_int_equal(n_recv, len);
+	assert_int_equal(journal_tail(&h), 1);
+	chat_turn(&n->ch);
+	assert_int_equal(
+	    client_got(witness_client, "alice says: hello", "hello"), 1);
+	world_end();
+}
+
+/* The next worker goes on with it over the same transport, at the byte where
+ * its positions say. */
+static void
+test_drip_takeover(void **state)
+{
+	static int fd[SLOTS];
+	struct adopt_result r;
+	struct node *next;
+	int k;
+
+	world(DRIP);
+	for (k = 0; k < 10; k++)
+		node_say(n, "lobby", "text");
+	node_say(n, "lobby", "END");
+	chat_turn(&n->ch);
+	for (k = 0; k < 40; k++) { /* a part of it */
+		n->ch.conn[i].blocked = false;
+		conn_dirty(&n->ch, i);
+		chat_turn(&n->ch);
+	}
+	memset(fd, 0, sizeof(fd));
+	fd[i] = node_fd(n, i) + 1;
+	fd[witness] = node_fd(n, witness) + 1;
+	next = node_new(&h, 0);
+	adopt_all(&next->ch, fd, &no_fault, &r);
+	assert_int_equal(r.adopted, 2);
+	assert_int_equal(r.spoilt, 0);
+	assert_true(n_positions >= 1);
+	assert_int_equal(next->ch.conn[i].transport, DRIP);
+	write_all(next, i);
+	assert_int_equal(client_got(client, "text", "END"), 10);
+	assert_int_equal(client_got(witness_client, "text", "END"), 10);
+	world_end();
+}
+
+/* A slot of which another process says that it has a transport which is not
+ * there does not go on, and nobody else is hurt. */
+static void
+test_corrupted(void **state)
+{
+	static int fd[SLOTS];
+	struct adopt_result r;
+	struct node *next;
+
+	world(DRIP);
+	memset(fd, 0, sizeof(fd));
+	fd[i] = node_fd(n, i) + 1;
+	fd[witness] = node_fd(n, witness) + 1;
+	h.slot[i].transport = 7;
+	next = node_new(&h, 0);
+	adopt_all(&next->ch, fd, &no_fault, &r);
+	assert_int_equal(r.spoilt, 1);
+	assert_int_equal(r.adopted, 1);
+	assert_int_equal(n_positions, 0);
+	assert_int_equal(next->ch.conn[i].phase, CONN_NONE);
+	node_say(next, "lobby", "END");
+	chat_turn(&next->ch);
+	assert_int_equal(client_got(witness_client, "END", "END"), 1);
+	world_end();
+}
+
+/* One that never takes a byte costs what a slow reader costs: its queue, and
+ * then it is ended; it is not written to in vain. */
+static void
+test_stuck(void **state)
+{
+	static char text[10001];
+	int k;
+
+	world(STUCK);
+	memset(text, 'x', sizeof(text) - 1);
+	for (k = 0; k < 50; k++) {
+		node_say(n, "lobby", text);
+		chat_turn(&n->ch);
+	}
+	assert_int_equal(n_send, 1);
+	assert_true(n->ch.conn[i].blocked);
+	assert_int_equal(n->ch.conn[i].phase, CONN_OPEN);
+	for (; k < 200 && n->ch.conn[i].phase == CONN_OPEN; k++) {
+		node_say(n, "lobby", text);
+		chat_turn(&n->ch);
+	}
+	assert_int_equal(n->ch.conn[i].phase, CONN_ENDING);
+	assert_int_equal(h.slot[i].close_reason, REASON_SLOW);
+	conn_read(&n->ch, i); /* nothing comes: that is no end */
+	assert_int_equal(n->ch.conn[i].phase, CONN_ENDING);
+	assert_int_equal(n->ch.conn[witness].phase, CONN_OPEN);
+	world_end();
+}
+
+/* One whose write fails is dropped, when nobody has its number in hand. */
+static void
+test_broken(void **state)
+{
+	world(BROKEN);
+	node_say(n, "lobby", "END");
+	chat_turn(&n->ch);
+	assert_int_equal(n->ch.conn[i].phase, CONN_DROPPED);
+	chat_turn(&n->ch);
+	assert_int_equal(n->ch.conn[i].phase, CONN_NONE);
+	assert_int_equal(n_reset, 1);
+	assert_int_equal(client_got(witness_client, "END", "END"), 1);
+	world_end();
+}
+
+/* The table, and what only it has. */
+static void
+test_table(void **state)
+{
+	assert_int_equal(transport_find("tcp"), TRANSPORT_USUAL);
+	assert_int_equal(transport_find("stuck"), STUCK);
+	assert_int_equal(transport_find("smoke"), 0);
+	assert_null(transport_of(0));
+	assert_null(transport_of(TRANSPORTS_MAX));
+	assert_null(transport_of(UINT8_MAX));
+	assert_true(transports[TRANSPORT_USUAL]->batchable);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_drip_writes),
+	    cmocka_unit_test(test_drip_reads),
+	    cmocka_unit_test(test_drip_takeover),
+	    cmocka_unit_test(test_corrupted), cmocka_unit_test(test_stuck),
+	    cmocka_unit_test(test_broken), cmocka_unit_test(test_table)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
