@@ -165,7 +165,8 @@ $(OUT)/kinds/apart-other: tests/kinds/apart.c tests/kinds/count.c \
 
 # A chatd with one more door, in one more framing: a row of each table.
 $(OUT)/lines/chatd: tests/doors/line_door.c src/door/registry.c \
-    src/codec/framing.c $(OUT)/obj/chatd.o $(OUT)/libchatd.a $(OUT)/chatctl
+    src/codec/framing.c $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
+    $(OUT)/libchatd.a $(OUT)/chatctl
 	@mkdir -p $(@D)
 	@ln -sf ../chatctl $(@D)/chatctl
 	$(call say,CC)

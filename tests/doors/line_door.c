@@ -5,7 +5,7 @@
 
 #include "base/utf8.h"
 #include "conn/conn.h"
-#include "room/channel.h"
+#include "room/event.h"
 #include "room/publish.h"
 #include "room/user.h"
 
