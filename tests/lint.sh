@@ -249,6 +249,35 @@ check_listed() {
 	done
 }
 
+# The files, functions, structs, constants and make targets that the documents
+# name exist. A name in capitals stands for any.
+check_documents() {
+	all=0
+	for word in $(grep -ohE '`[^`]+`' README.md ARCHITECTURE.md \
+	    CONTRIBUTING.md SECURITY.md tests/README.md | tr -d '`' | tr ' ' '_' |
+	    sort -u); do
+		all=$((all + 1))
+		case $word in
+		*NAME*) ;;
+		src/* | include/* | tests/* | man/* | etc/*)
+			[ -e "$word" ] || finding "a document names $word"
+			;;
+		[A-Z]*_[A-Z]* | *"()")
+			grep -rqw --include='*.[chydm]*' --include='*.sh' \
+			    --include='*.js' --include='*.def' \
+			    --exclude-dir=node_modules "${word%%(*}" \
+			    src include tests ||
+			    finding "a document names $word"
+			;;
+		make_[a-z]*)
+			grep -q "^${word#make_}:" Makefile ||
+			    finding "a document names ${word#make_}"
+			;;
+		esac
+	done
+	[ $all -gt 100 ] || finding "documents: only $all names found"
+}
+
 # The second compiler; the first one builds.
 check_clang() {
 	make -s VARIANT=clang syntax >&2 || bad=1
@@ -264,6 +293,7 @@ check_names
 check_libraries
 check_length
 check_listed
+check_documents
 check_layout
 check_man
 check_sample
