@@ -81,25 +81,79 @@ void follower_init(
  * cursor on; follower_end() tells how far it has come. */
 void follower_hold(struct follower *f, unsigned holder);
 
+/* The parts of what follows that are seldom needed: whether the journal's end
+ * is sound (else it stops here); what comes next when it is not simply there.
+ */
+bool follower_check(struct follower *f);
+enum follower_result follower_look(struct follower *f);
+
 /* Begins at the cursor, up to the newest publication of now. */
-void follower_begin(struct follower *f);
+static inline void
+follower_begin(struct follower *f)
+{
+	f->at = SHM_OWN(*f->cursor);
+	f->end = journal_tail(f->h);
+	f->sound = f->stopped = false;
+	/* one of the two is corrupted: if the end is not, it is the cursor */
+	if (f->at > f->end && follower_check(f))
+		f->at = f->end;
+}
 
 /* What comes next. After OVERRUN and HELD it may be asked again at once. */
-enum follower_result follower_next(struct follower *f);
+static inline enum follower_result
+follower_next(struct follower *f)
+{
+	uint64_t next = f->at + 1, mask;
+
+	if (f->at >= f->end || f->stopped)
+		return f->stopped ? FOLLOWER_STOPPED : FOLLOWER_END;
+	mask = journal_mask(f->h, next);
+	if (!(mask & f->bits) || journal_suspected(f->h, next) != 0)
+		return follower_look(f);
+	f->position = next;
+	f->mask = mask;
+	return FOLLOWER_FOUND;
+}
 
 /*
  * Copies the publication that was found. OK, or GONE: ask follower_next()
  * again, which says what has become of it. BAD: its entry is corrupted; the
  * caller logs that, and passes over it by follower_done().
  */
-enum journal_result
-follower_read(struct follower *f, void *buf, size_t cap, struct publication *p);
+static inline enum journal_result
+follower_read(struct follower *f, void *buf, size_t cap, struct publication *p)
+{
+	enum journal_result r = journal_read(f->h, f->at + 1, buf, cap, p);
+
+	return r == JOURNAL_OK || follower_check(f) ? r : JOURNAL_GONE;
+}
+
+/* Whether there is more before the end that was seen at begin. */
+static inline bool
+follower_is_behind(const struct follower *f)
+{
+	return f->at < f->end;
+}
 
 /* The publication that was found is done: the cursor is behind it, and if it
  * was tried, it is suspected no more. */
-void follower_done(struct follower *f);
+static inline void
+follower_done(struct follower *f)
+{
+	f->at++;
+	SHM_STORE(*f->cursor, f->at);
+	if (f->at == f->trial)
+		journal_acquit(f->h, f->trial);
+}
 
 /* Stores how far it has come. True: there is more already, and a way to it. */
-bool follower_end(struct follower *f);
+static inline bool
+follower_end(struct follower *f)
+{
+	SHM_STORE(*f->cursor, f->at);
+	if (f->holder != 0)
+		journal_hold(f->h, f->holder - 1, f->at + 1);
+	return !f->stopped && f->at < journal_tail(f->h);
+}
 
 #endif

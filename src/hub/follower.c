@@ -14,23 +14,14 @@ follower_init(
 	f->bits = bits;
 }
 
-/* Tells publishers what is still needed. */
-static void
-follower_hold_tell(struct follower *f, uint64_t at)
-{
-	if (f->holder != 0)
-		journal_hold(f->h, f->holder - 1, at + 1);
-}
-
 void
 follower_hold(struct follower *f, unsigned holder)
 {
 	f->holder = holder + 1;
-	follower_hold_tell(f, SHM_OWN(*f->cursor));
+	journal_hold(f->h, holder, SHM_OWN(*f->cursor) + 1);
 }
 
-/* Looks whether the journal's end is one; false: it stops here. */
-static bool
+bool
 follower_check(struct follower *f)
 {
 	uint64_t tail;
@@ -44,17 +35,6 @@ follower_check(struct follower *f)
 	return f->sound;
 }
 
-void
-follower_begin(struct follower *f)
-{
-	f->at = SHM_OWN(*f->cursor);
-	f->end = journal_tail(f->h);
-	f->sound = f->stopped = false;
-	/* one of the two is corrupted: if the end is not, it is the cursor */
-	if (f->at > f->end && follower_check(f))
-		f->at = f->end;
-}
-
 /*
  * Whether the next publication is to be kept off. One that crashes each process
  * that delivers it shall cost two, not all: while it is suspected, only the
@@ -62,12 +42,9 @@ follower_begin(struct follower *f)
  * the outcome, for they may not go on to what comes after it either.
  */
 static bool
-follower_is_held(struct follower *f, uint64_t position)
+follower_is_held(struct follower *f, uint64_t position, unsigned deaths)
 {
-	unsigned deaths = journal_suspected(f->h, position);
-
-	if (deaths == 0 || (deaths == 1 && position == f->trial) ||
-	    clock_ms() < f->not_ms)
+	if ((deaths == 1 && position == f->trial) || clock_ms() < f->not_ms)
 		return false;
 	if (f->held != position) {
 		f->held = position;
@@ -84,8 +61,11 @@ follower_is_held(struct follower *f, uint64_t position)
 static enum follower_result
 follower_find(struct follower *f, uint64_t mask)
 {
+	unsigned deaths = journal_suspected(f->h, f->at + 1);
+
 	/* who reads all delivers none: it may read what others keep off */
-	if (f->bits != FOLLOWER_ALL && follower_is_held(f, f->at + 1))
+	if (deaths != 0 && f->bits != FOLLOWER_ALL &&
+	    follower_is_held(f, f->at + 1, deaths))
 		return FOLLOWER_HELD;
 	f->position = f->at + 1;
 	f->mask = mask;
@@ -126,7 +106,7 @@ follower_empty(struct follower *f, enum follower_result *what)
 }
 
 enum follower_result
-follower_next(struct follower *f)
+follower_look(struct follower *f)
 {
 	enum follower_result what;
 	uint64_t mask;
@@ -144,31 +124,4 @@ follower_next(struct follower *f)
 			return what;
 	}
 	return f->stopped ? FOLLOWER_STOPPED : FOLLOWER_END;
-}
-
-enum journal_result
-follower_read(struct follower *f, void *buf, size_t cap, struct publication *p)
-{
-	enum journal_result r = journal_read(f->h, f->at + 1, buf, cap, p);
-
-	if (r == JOURNAL_OK || follower_check(f))
-		return r;
-	return JOURNAL_GONE;
-}
-
-void
-follower_done(struct follower *f)
-{
-	f->at++;
-	SHM_STORE(*f->cursor, f->at);
-	if (f->at == f->trial)
-		journal_acquit(f->h, f->trial);
-}
-
-bool
-follower_end(struct follower *f)
-{
-	SHM_STORE(*f->cursor, f->at);
-	follower_hold_tell(f, f->at);
-	return !f->stopped && f->at < journal_tail(f->h);
 }

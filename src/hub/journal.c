@@ -283,7 +283,7 @@ journal_redo(struct hub *h)
 
 /* What `oldest` is once the bytes up to `end` and the index entry of `position`
  * are overwritten. */
-static uint64_t
+static inline __attribute__((always_inline)) uint64_t
 oldest_after(const struct hub *h, uint64_t position, uint64_t end)
 {
 	uint64_t oldest = journal_oldest(h);
@@ -309,7 +309,7 @@ make_room(struct hub *h, uint64_t position, uint64_t end)
 }
 
 /* Where the next entry goes, checked against where the newest begins. */
-static uint64_t
+static inline __attribute__((always_inline)) uint64_t
 append_at(const struct hub *h, uint64_t tail)
 {
 	uint64_t end = SHM_LOAD(h->heads->end);
@@ -321,7 +321,7 @@ append_at(const struct hub *h, uint64_t tail)
 
 /* Where an entry of so many bytes begins: it lies in one piece, at a multiple
  * of 8 whatever was written over. */
-static uint64_t
+static inline __attribute__((always_inline)) uint64_t
 entry_begin(const struct hub *h, size_t n)
 {
 	uint64_t end = append_at(h, h->tail);
@@ -356,7 +356,7 @@ head_fill(struct entry_head *e, const struct publication *p)
 }
 
 /* The publication of an entry's head, without the bytes behind it. */
-static void
+static inline __attribute__((always_inline)) void
 head_take(const struct entry_head *e, struct publication *p)
 {
 	*p = (struct publication){.position = e->position,

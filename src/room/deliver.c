@@ -405,6 +405,7 @@ deliver(struct chat *ch)
 
 	follower_begin(&ch->follower);
 	while (n < DELIVER_MAX && bytes < ch->live.queue_bytes / 2 &&
+	    follower_is_behind(&ch->follower) &&
 	    (n == 0 || !chat_is_late(ch)) && deliver_find(ch))
 		n += deliver_at(ch, &bytes);
 	/* a connection that was ended here may have published its leave */
