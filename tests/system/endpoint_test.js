@@ -54,7 +54,7 @@ group('words of listen', null, (test) => {
 		    'echo yes\ninsecure yes\nlog verbose\n'});
 		d.ports = p;
 		await ports(d);
-		assert.match(d.stderr,
+		await d.logged(
 		    /refused: 404 that is not served at this address.*`listen`/);
 		const r = await d.ctl('upgrade');
 		assert.deepEqual([r.status, r.stderr], [0, '']);
