@@ -43,7 +43,8 @@ fi
 patient='small_memory_test torture_test claims_kill_test once_kill_test publish_kill_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_leave_test kill_move_test
-    kill_point_test kill_wait_test lines_test'
+    kill_point_test kill_wait_test lines_test
+    kinds_test'
 
 # Without limits in milliseconds: may have company.
 calm() {
