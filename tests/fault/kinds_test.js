@@ -130,7 +130,9 @@ group('kinds', null, (test) => {
 				    CHATD_KILL_SIGNAL: '19'}});
 				await until('it is replaced', async () =>
 				    (await row(d, kind)).generation > 1, 15000);
-				hung += /(hung for|not ready in time)/.test(d.stderr);
+				/* the log comes a little later than what is shown */
+				await d.logged(/(hung for|not ready in time)/);
+				hung++;
 				await whole(d);
 				await end(d, crowd);
 			}
