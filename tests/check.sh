@@ -150,9 +150,9 @@ else
 fi
 
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
-    -n 100 -t 14
+    -n 100 -t 10
 ! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
-    -d build/chatd -j -o -n 100 -t 14
+    -d build/chatd -j -o -n 100 -t 10
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
     -d build/kill/chatd -j -p -t 35
 
