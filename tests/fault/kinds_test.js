@@ -14,7 +14,7 @@ const KINDS = path.join(BUILD, 'kill/kinds');
 process.env.CHATD = path.join(KINDS, 'sbin/chatd');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Daemon, freePort, processDescriptors, processStat,
+const {Daemon, freePort, processDescriptors, processLives,
     run} = require('../system/daemon.js');
 const {Crowd, pause, until} = require('./crowd.js');
 const {List} = require('./kill_points.js');
@@ -160,8 +160,7 @@ group('kinds', null, (test) => {
 			const all = (await d.json('show', 'processes'))
 			    .map((p) => p.pid);
 			process.kill(d.pid, signal);
-			await until('all are gone', () => all.every((pid) =>
-			    !processStat(pid) || processStat(pid).state === 'Z'));
+			await until('all are gone', () => !all.some(processLives));
 			await d.kill();
 		}
 	});
