@@ -60,9 +60,10 @@ uint32_t conn_accept(
     struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer);
 
 /*
- * Makes it a WebSocket connection: the 101 is its first output. `used` bytes
- * of input were the request. user_len 0: nobody. Returns 0, or -1
- * when a table is full (it is still in CONN_REQUEST then).
+ * Opens it at a door: `answer`, a 101 or a greeting, is its first output.
+ * `used` bytes of input were the request. user_len 0: it has no user, or not
+ * yet. Returns 0, or -1 when a table is full (it is still in CONN_REQUEST
+ * then).
  */
 int conn_open(struct chat *ch, uint32_t i, const struct door *door,
     const char *user, size_t user_len, const char *device, size_t device_len,

@@ -8,7 +8,7 @@
 #include "conn/chat.h"
 
 /* Makes everything; returns 0, or -1 and errno. The caller sets the doors
- * and request, and the takeover layer's part (takeover/move.h). */
+ * and request, and the takeover layer's part (takeover/give.h). */
 int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
     struct event_base *base, struct batch *batch);
 

@@ -11,7 +11,7 @@
 void publish_init(struct chat *ch);
 
 /* publisher_publish() for this worker: refusals are counted and logged, the
- * other workers are sent a relay, and publish_settle() delivers it here. */
+ * other workers are sent a relay, and deliver_settle() delivers it here. */
 enum publish_result
 publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
     const struct publishing *what, struct publication *out, uint64_t *mask);
