@@ -9,6 +9,20 @@ enum {
 	SWEEP_BLOCKS_MIN = 16 /* a small worker is looked at whole each time */
 };
 
+/* Sends a ping. In this order: a takeover must not wait for the answer to one
+ * that was never sent. A framing without pings sends none, and no pong is
+ * waited for. */
+static void
+sweep_ping(struct chat *ch, uint32_t i)
+{
+	const struct conn *c = &ch->conn[i];
+	uint64_t end = c->out.end;
+
+	conn_answer(ch, i, FRAMING_PING, NULL, 0, 0);
+	if (c->phase == CONN_OPEN && c->out.end != end)
+		conn_slot(ch, i)->ping_ms = (uint32_t)ch->now_ms;
+}
+
 /* Ping, pong and idle of an open connection. */
 static void
 sweep_open(struct chat *ch, uint32_t i)
@@ -36,13 +50,8 @@ sweep_open(struct chat *ch, uint32_t i)
 		conn_end(ch, i, CLOSE_IDLE, REASON_IDLE);
 		return;
 	}
-	if (!waiting && conn_age_ms(ch, s->ping_ms) >= ch->live.ping_ms) {
-		/* in this order: a takeover must not wait for the answer to
-		 * one that was never sent */
-		conn_answer(ch, i, FRAMING_PING, NULL, 0, 0);
-		if (ch->conn[i].phase == CONN_OPEN)
-			s->ping_ms = (uint32_t)ch->now_ms;
-	}
+	if (!waiting && conn_age_ms(ch, s->ping_ms) >= ch->live.ping_ms)
+		sweep_ping(ch, i);
 }
 
 /* The deadline of a connection that is not open has come. */

@@ -145,6 +145,5 @@ const struct door line_door = {.name = "line",
     .greeting = "* your name?",
     .lobby = true,
     .one_command = true,
-    .own_ping = true,
     .message = line_message,
     .render = line_render};

@@ -189,6 +189,31 @@ group('a door of two rows', null, (test) => {
 		await d.stop();
 	}, {limit: 180000});
 
+	test('a framing without pings has no pong to wait for', async () => {
+		const port = await freePort(), linePort = await freePort();
+		const d = await Daemon.start({listen: false, port, workers: 1,
+		    conf: `listen 127.0.0.1:${port}\n` +
+		    `listen 127.0.0.1:${linePort} lines line\ninsecure yes\n` +
+		    'ping-interval 100ms\npong-timeout 100ms\n'});
+		const deaf = () => new Promise((resolve) => {
+			const ws = new WebSocket(`ws://127.0.0.1:${port}/ws?user=deaf`,
+			    {autoPong: false});
+			ws.on('error', () => {});
+			ws.on('close', resolve);
+		});
+		d.linePort = linePort;
+		const crowd = new Crowd(d), silent = new LinePerson(crowd, 'silent');
+		crowd.people.add(silent);
+		assert.ok(await silent.open(), silent.error);
+		/* two that give no pong are found one after the other: by then
+		 * the silent one has been looked at for longer */
+		for (let i = 0; i < 2; i++)
+			assert.equal(await deaf(), 4002);
+		assert.equal(silent.closed, null);
+		silent.socket.destroy();
+		await d.stop();
+	});
+
 	test('an end is told in its framing, and half a name is none', async () => {
 		const port = await freePort();
 		const d = await Daemon.start({listen: false, port: await freePort(),
