@@ -104,6 +104,7 @@ conn_write(struct chat *ch)
 			}
 			if (!conn_transport(ch, i)->batchable) {
 				write_alone(ch, i, iov, m, asked);
+				line_tick(ch->hub);
 				continue;
 			}
 			batch_add(ch->batch, ch->conn[i].fd, iov, m,
