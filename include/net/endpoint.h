@@ -54,8 +54,8 @@ extern const struct endpoints endpoints_usual;
 int endpoint_parse(struct endpoint *e, const char *words,
     const struct endpoint_door *doors, char *error, size_t error_len);
 
-/* Writes the words that make an endpoint what it is; no doors if all are open,
- * so that a later program opens those that it adds. */
+/* Writes the words that make an endpoint what it is; with HTTP no doors if all
+ * are open, so that a later program opens those that it adds. */
 void endpoint_words(const struct endpoint *e, const struct endpoint_door *doors,
     char out[ENDPOINT_TEXT]);
 

@@ -24,7 +24,8 @@ enum { TRANSPORTS_MAX = 8, TRANSPORT_USUAL = 1 };
 struct transport_socket {
 	int fd;
 	uint32_t conn; /* the connection's number; UINT32_MAX: it has none */
-	uint64_t at;   /* of send: position of its first byte */
+	uint64_t at;   /* of send: position of its first byte; 0 in answers by
+			* HTTP, which no takeover goes on with */
 };
 
 /* Nothing here waits; all but `positions` and `unread` set errno: EAGAIN as

@@ -149,7 +149,8 @@ route_allows(const struct door_route *path, struct http_span method)
 	const char *at =
 	    memmem(path->allow, strlen(path->allow), method.p, method.len);
 
-	return at != NULL && at[-1] == ' ' &&
+	/* nothing stands before the front, where "A" and "Allow" are */
+	return at != NULL && at != path->allow && at[-1] == ' ' &&
 	    strchr(",\r", at[method.len]) != NULL;
 }
 

@@ -190,7 +190,9 @@ endpoint_words(const struct endpoint *e, const struct endpoint_door *doors,
 	word_add(out, ENDPOINT_TEXT, purposes[e->purpose]);
 	word_add(out, ENDPOINT_TEXT, transports[e->transport]->name);
 	word_add(out, ENDPOINT_TEXT, framing->name);
-	if ((e->doors & all) == all)
+	/* a later program may have more of them, of which a framing without
+	 * HTTP needs one */
+	if (framing->http && (e->doors & all) == all)
 		return;
 	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
 		if (e->doors & all & 1u << k)

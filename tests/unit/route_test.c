@@ -92,6 +92,11 @@ paths(void **state)
 	    {"POST /health HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
 	    {"OPTIONS /health HTTP/1.1", 204, "Allow: GET, HEAD, OPTIONS\r\n"},
 	    {"DELETE /health HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+	    /* no part of the field's text is a method */
+	    {"A /health HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+	    {"Allow /health HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+	    {"PTIONS /health HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
+	    {"HEA /health HTTP/1.1", 405, "Allow: GET, HEAD, OPTIONS\r\n"},
 	    {"GET /health?x HTTP/1.0", 200, ""},
 	    {"GET /health/ HTTP/1.1", 404, ""},
 	    {"GET /Health HTTP/1.1", 404, ""},
