@@ -104,11 +104,12 @@ static bool
 watch_probe(void *arg, bool keeper, int slot, struct probe *probe)
 {
 	const struct master *m = arg;
-	const struct member *w = &m->member[slot];
 
 	if (slot >= SHM_WORKERS)
 		return probe_process(m->other[slot - SHM_WORKERS].pid, probe);
-	return probe_process(keeper ? w->keeper.pid : w->child.pid, probe);
+	return probe_process(
+	    keeper ? m->member[slot].keeper.pid : m->member[slot].child.pid,
+	    probe);
 }
 
 /* Whether a slot's keeper is needed, or will be in a moment: its worker is
