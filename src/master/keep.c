@@ -9,9 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,7 +20,6 @@
 #include "keep.h"
 #include "member.h"
 #include "private.h"
-#include "process/identity.h"
 #include "process/probe.h"
 #include "process/process.h"
 
