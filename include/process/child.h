@@ -156,10 +156,6 @@ bool child_kill(struct child *c, const char *why);
 uint64_t child_died(
     struct child *c, int status, bool leaving, uint64_t now_ms, bool *fault);
 
-/* Says in the log how it died and what follows; before child_died(). */
-void child_log_death(const struct child *c, int status, uint64_t wait_ms,
-    bool leaving, uint64_t now_ms);
-
 /* Whether it should have been ready by now. It may take longer while it gives
  * life signs: it was silent for still_ms. */
 bool child_is_late(const struct child *c, uint64_t still_ms, uint64_t now_ms);

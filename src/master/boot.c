@@ -226,7 +226,8 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	if (log_child_boot(m, error, error_len) == -1)
 		return -1;
 	m->nursery.drop = drop_all;
-	if (others_init(m, error, error_len) == -1)
+	if (others_check(m, error, error_len) == -1 ||
+	    others_init(m, error, error_len) == -1)
 		return -1;
 	if (master_make_events(m) == -1) {
 		snprintf(error, error_len, "no event loop");

@@ -9,9 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,7 +20,6 @@
 #include "keep.h"
 #include "member.h"
 #include "private.h"
-#include "process/identity.h"
 #include "process/probe.h"
 #include "process/process.h"
 
@@ -383,8 +379,10 @@ static void
 before_return(struct member *w)
 {
 	struct shm_worker *line = &w->master->hub.worker[w->slot];
+	const struct policy policy = w->keeper.policy; /* knows of its death */
 
 	w->keeper = w->before;
+	w->keeper.policy = policy;
 	w->before.pid = 0;
 	w->before.link = -1;
 	w->keeper_linked = w->keeper_filled = false;
@@ -409,8 +407,9 @@ keeper_gone(struct member *w)
 bool
 keep_died(struct member *w, pid_t pid, int status)
 {
-	const bool leaving = w->master->phase >= PHASE_QUITTING;
-	const uint64_t now = master_clock_ms(w->master);
+	struct master *m = w->master;
+	const bool leaving = m->phase >= PHASE_QUITTING;
+	const uint64_t now = master_clock_ms(m);
 	uint64_t wait_ms;
 	bool fault;
 
@@ -426,10 +425,14 @@ keep_died(struct member *w, pid_t pid, int status)
 	keeper_gone(w);
 	if (leaving)
 		return true;
-	if (wait_ms == 0) {
+	if (wait_ms == 0)
 		policy_respawned(&w->keeper.policy, now);
+	/* the one before serves at once, its next replacement waits */
+	if (w->keeper.pid != 0 && m->renew_keeper_ms < now + wait_ms)
+		m->renew_keeper_ms = now + wait_ms;
+	if (w->keeper.pid != 0 || wait_ms == 0)
 		keeper_ensure(w);
-	} else
+	else
 		w->keeper_wait_ms = now + wait_ms;
 	return true;
 }

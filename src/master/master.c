@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,30 +9,22 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "codec/framing.h"
-#include "codec/message.h"
-#include "hub/journal.h"
 #include "hub/stats.h"
 #include "master/control.h"
 #include "master/daemon.h"
-#include "master/notify.h"
 #include "net/loop.h"
 #include "keep.h"
 #include "log_child.h"
-#include "master/fdstore.h"
 #include "member.h"
 #include "order.h"
 #include "page.h"
 #include "others.h"
 #include "private.h"
-#include "ready.h"
 #include "process/probe.h"
 #include "reload.h"
 #include "renew.h"
 #include "resize.h"
-#include "spawn.h"
 #include "upgrade.h"
-#include "writes.h"
 
 static const int signals[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
@@ -104,11 +95,12 @@ static bool
 watch_probe(void *arg, bool keeper, int slot, struct probe *probe)
 {
 	const struct master *m = arg;
-	const struct member *w = &m->member[slot];
 
 	if (slot >= SHM_WORKERS)
 		return probe_process(m->other[slot - SHM_WORKERS].pid, probe);
-	return probe_process(keeper ? w->keeper.pid : w->child.pid, probe);
+	return probe_process(
+	    keeper ? m->member[slot].keeper.pid : m->member[slot].child.pid,
+	    probe);
 }
 
 /* Whether a slot's keeper is needed, or will be in a moment: its worker is

@@ -146,8 +146,7 @@ others_init(struct master *m, char *error, size_t error_len)
 	for (int i = 0; i < CONF_WORKERS_MAX; i++)
 		m->member[i].child.line = &m->hub.line[i];
 	strangers_dismiss(m);
-	if (others_check(m, error, error_len) == -1 ||
-	    others_fill(m, error, error_len) == -1)
+	if (others_fill(m, error, error_len) == -1)
 		return -1;
 	if (m->n_others > 0 && others_map(m) == -1) {
 		snprintf(error, error_len, "lines: %s", strerror(errno));
@@ -202,15 +201,36 @@ others_died(struct master *m, pid_t pid, int status)
 	return false;
 }
 
-/* Reads what a child says: that it is ready. */
-static void
-other_listen(struct child *c, uint64_t now)
+/* Whether a message is what its child may say, and all that it may: that it is
+ * ready. */
+static bool
+other_hello(struct master *m, struct child *c, const struct link_datagram *d)
 {
 	const struct message_hello *hello;
-	struct link_datagram d[LINK_BATCH];
 	const void *payload;
 	const char *why;
 	size_t len;
+
+	if (message_check(d->bytes, d->len, d->n_fds, PARTY_WORKER, &payload,
+		&len, &why) != MSG_HELLO)
+		return false;
+	hello = payload;
+	if (hello->generation != c->generation || c->ready)
+		return false;
+	c->ready = true;
+	policy_ready(&c->policy);
+	watchdog_forget(&m->watchdog, c->at);
+	SHM_STORE(c->line->state, WORKER_RUNNING);
+	log_debug("%s (pid %d) is ready", child_name(c), (int)c->pid);
+	return true;
+}
+
+/* Reads what a child says. One that says anything else is replaced, or it could
+ * fill the log. */
+static void
+other_listen(struct master *m, struct child *c, uint64_t now)
+{
+	struct link_datagram d[LINK_BATCH];
 	int n;
 
 	if (c->link == -1 || c->eof_ms != 0)
@@ -218,18 +238,8 @@ other_listen(struct child *c, uint64_t now)
 	if ((n = link_receive(c->link, d)) == -1)
 		c->eof_ms = now;
 	for (int i = 0; i < n; i++) {
-		if (message_check(d[i].bytes, d[i].len, d[i].n_fds,
-			PARTY_WORKER, &payload, &len, &why) == MSG_HELLO) {
-			hello = payload;
-			if (hello->generation == c->generation && !c->ready) {
-				c->ready = true;
-				policy_ready(&c->policy);
-				SHM_STORE(c->line->state, WORKER_RUNNING);
-				log_debug("%s (pid %d) is ready", child_name(c),
-				    (int)c->pid);
-			}
-		} else
-			log_warn("%s sent what it should not", child_name(c));
+		if (!other_hello(m, c, &d[i]))
+			child_kill(c, "sent what it should not");
 		if (d[i].fd != -1)
 			close(d[i].fd);
 	}
@@ -246,7 +256,7 @@ other_time(struct master *m, struct child *c, uint64_t now)
 		}
 		return;
 	}
-	other_listen(c, now);
+	other_listen(m, c, now);
 	if (c->eof_ms != 0 && now >= c->eof_ms + CHILD_EOF_GRACE_MS)
 		child_kill(c, "closed its link to the master");
 	if (c->leave_ms != 0 && now >= c->leave_ms + LEAVE_MS)

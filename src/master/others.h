@@ -11,7 +11,8 @@
 
 struct master;
 
-/* Whether the kinds' own programs are there: -1 with a message. */
+/* Whether the kinds' own programs are there: -1 with a message. Asked while
+ * there is a way back; later, one that is gone is tried again and again. */
 int others_check(const struct master *m, char *error, size_t error_len);
 /* What children are given, and a place for each of the other kinds' children.
  * Called once memory is there. Returns 0, or -1 with a message. */
@@ -19,8 +20,8 @@ int others_init(struct master *m, char *error, size_t error_len);
 /* Whether that was one; it is replaced. */
 bool others_died(struct master *m, pid_t pid, int wait_status);
 void others_time(struct master *m, uint64_t now); /* every timer period */
-/* Those that may be looked at by the watchdog, and those of them that are not
- * ready; bits from SHM_WORKERS on. */
+/* Those that may be looked at by the watchdog, and those that are not ready;
+ * bit 0 has the line SHM_WORKERS. */
 uint32_t others_lively(const struct master *m);
 uint32_t others_starting(const struct master *m);
 /* After an upgrade: replaces those of the former program one by one; how many

@@ -63,9 +63,9 @@ put_member(FILE *f, const struct member *w)
 	    w->child.killed, w->child.killed_unready, w->child.respawn_ms,
 	    w->unclean, w->cleaner, w->clean_ms, w->owed, (int)w->keeper.pid,
 	    w->keeper.link, w->fault_hand, w->fault_arg, w->retire_ms);
-	fprintf(f, "keep %d %" PRIu32 " %d %d %" PRIu64 " %d\n", w->slot,
-	    w->keeper.generation, w->keeper_filled, w->keeper_linked,
-	    w->keeper_wait_ms, (int)w->cleaner_from);
+	fprintf(f, "keep %d %" PRIu32 " %d %d %" PRIu64 " %d %" PRIu64 "\n",
+	    w->slot, w->keeper.generation, w->keeper_filled, w->keeper_linked,
+	    w->keeper_wait_ms, (int)w->cleaner_from, w->keeper.started_ms);
 	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->slot,
 	    p->faults, p->unready, p->next);
 	for (int i = 0; i < POLICY_BURST; i++)
@@ -242,26 +242,29 @@ member_parse(struct master *m, const char *line)
 	in.child.killed_unready = unready != 0;
 	in.unclean = unclean != 0;
 	in.keeper.pid = keeper;
-	in.cleaner_left = UINT32_MAX; /* is counted anew */
+	in.keeper.ready = keeper != 0; /* from its start on, see keep.c */
+	in.cleaner_left = UINT32_MAX;  /* is counted anew */
 	m->member[m->n_workers++] = in;
 	return true;
 }
 
-/* A line "keep ...", after its slot's "member". */
+/* A line "keep ...", after its slot's "member"; older ones end before the time
+ * of the keeper's start. */
 static bool
 keep_parse(struct master *m, const char *line)
 {
+	uint64_t wait_ms, started_ms = m->started_ms;
 	int slot, filled, linked, from;
 	struct member *w;
 	uint32_t number;
-	uint64_t wait_ms;
 
-	if (sscanf(line, "%d %" SCNu32 " %d %d %" SCNu64 " %d", &slot, &number,
-		&filled, &linked, &wait_ms, &from) != 6 ||
+	if (sscanf(line, "%d %" SCNu32 " %d %d %" SCNu64 " %d %" SCNu64, &slot,
+		&number, &filled, &linked, &wait_ms, &from, &started_ms) < 6 ||
 	    slot < 0 || slot >= m->n_workers || from < 0 || from > KEEP_SOURCES)
 		return false;
 	w = &m->member[slot];
 	w->keeper.generation = number;
+	w->keeper.started_ms = started_ms;
 	w->keeper_filled = filled != 0;
 	w->keeper_linked = linked != 0;
 	w->keeper_wait_ms = wait_ms;
@@ -357,13 +360,8 @@ kept_parse(struct endpoints *all, const char *line)
 static bool
 log_parse(struct log_child *log, const char *line)
 {
-	int pid;
-
-	if (sscanf(line, "%d %d %d %d %d", &pid, &log->now.control,
-		&log->lines[0], &log->lines[1], &log->buffer) != 5)
-		return false;
-	log->now.pid = pid;
-	return true;
+	return sscanf(line, "%d %d %d %d %d", &log->now.pid, &log->now.control,
+		   &log->lines[0], &log->lines[1], &log->buffer) == 5;
 }
 
 /* What dead workers have counted; one that is not known here is passed over.
@@ -553,7 +551,7 @@ int
 state_read_memory(int fd, struct state *s, char *error, size_t error_len)
 {
 	struct master *none = calloc(1, sizeof(*none));
-	int r = -1;
+	int r;
 
 	if (none == NULL) {
 		snprintf(error, error_len, "no memory");

@@ -126,7 +126,8 @@ child_unlink(struct child *c)
 	c->link = -1;
 }
 
-void
+/* Says in the log how it died and what follows. */
+static void
 child_log_death(const struct child *c, int status, uint64_t wait_ms,
     bool leaving, uint64_t now_ms)
 {

@@ -89,6 +89,31 @@ former_stays_until_all_is_kept(void **state)
 	assert_int_equal(killed, 2);
 }
 
+/* One that dies again and again before it has everything is not tried for ever
+ * without a pause; the one before goes on meanwhile. */
+static void
+next_is_waited_for(void **state)
+{
+	static const struct child_kind kind = {
+	    .name = "keeper", .part = CHILD_KEEPER, .backoff_max_ms = 1000};
+	static struct shm_worker line[1];
+	struct member *w = &m.member[0];
+
+	m.hub.worker = line;
+	for (int i = 0; i < POLICY_FAULTS; i++) {
+		assert_true(m.renew_keeper_ms <= master_clock_ms(&m));
+		w->before.kind = w->keeper.kind = &kind;
+		w->before.pid = 1000002;
+		w->keeper.pid = 1000003;
+		w->keeper.ready = true;
+		w->keeper.started_ms = master_clock_ms(&m);
+		assert_true(keep_died(w, 1000003, SIGSEGV));
+		assert_int_equal(w->keeper.pid, 1000002);
+		assert_int_equal(w->keeper_wait_ms, 0);
+	}
+	assert_true(m.renew_keeper_ms > master_clock_ms(&m));
+}
+
 int
 main(void)
 {
@@ -96,6 +121,7 @@ main(void)
 	    cmocka_unit_test_setup(reaped_is_not_killed, setup),
 	    cmocka_unit_test_setup(not_needed_is_killed, setup),
 	    cmocka_unit_test_setup(former_stays_until_all_is_kept, setup),
+	    cmocka_unit_test_setup(next_is_waited_for, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

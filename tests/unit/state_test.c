@@ -86,6 +86,8 @@ master_make(struct options *o)
 	    .cleaner = -1,
 	    .owed = OWED_CONF,
 	    .keeper.pid = 101,
+	    .keeper.ready = true,
+	    .keeper.started_ms = 98,
 	    .keeper.link = 21};
 	m->member[1] = (struct member){.slot = 1,
 	    .child.link = -1,

@@ -1,0 +1,123 @@
+/* others: children that are neither workers nor keepers, as the master sees
+ * them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../src/master/others.h"
+#include "../../src/master/private.h"
+#include "codec/message.h"
+#include "net/link.h"
+
+static const struct child_kind kind = {
+    .name = "one", .part = CHILD_OTHER, .n = 1, .executable = "nowhere"};
+static const struct child_kind *const kinds[] = {&kind, NULL};
+static const struct options options = {.binary = "/nonexistent/sbin/chatd"};
+static struct master m;
+static struct shm_line line[SHM_LINES];
+static int end;	   /* the child's of its link */
+static int killed; /* how often kill() was called */
+
+/* In place of libc's. */
+int
+kill(pid_t pid, int sig)
+{
+	killed++;
+	return 0;
+}
+
+/* A child that is not ready yet. */
+static int
+setup(void **state)
+{
+	struct child *c = &m.other[0];
+	int fd[2];
+
+	child_kinds_use(kinds);
+	memset(&m, 0, sizeof(m));
+	m.phase = PHASE_RUNNING;
+	m.options = &options;
+	m.hub.line = line;
+	m.nursery.pages = m.nursery.log = -1;
+	assert_int_equal(link_pair(fd), 0);
+	child_init(c, &kind, 0, SHM_WORKERS);
+	c->pid = 1000001;
+	c->link = fd[0];
+	c->line = &line[SHM_WORKERS];
+	c->generation = 7;
+	c->started_ms = 1;
+	m.n_others = 1;
+	end = fd[1];
+	killed = 0;
+	return 0;
+}
+
+/* Gives back the link. */
+static int
+teardown(void **state)
+{
+	others_drop(&m);
+	close(end);
+	return 0;
+}
+
+/* While it starts it need not tick: that is not held against it later. */
+static void
+silence_ends_when_it_is_ready(void **state)
+{
+	const struct message_hello hello = {0, 7};
+
+	m.watchdog.line[SHM_WORKERS].still_ms = CHILD_HELLO_MS - 1;
+	assert_int_equal(
+	    link_send(end, MSG_HELLO, &hello, sizeof(hello), -1), 0);
+	others_time(&m, 2);
+	assert_true(m.other[0].ready);
+	assert_int_equal(watchdog_still_ms(&m.watchdog, SHM_WORKERS), 0);
+	assert_int_equal(killed, 0);
+}
+
+/* One that sends what it should not is replaced, before it fills the log. */
+static void
+bad_message_is_the_last(void **state)
+{
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(link_send(end, MSG_RETIRED, NULL, 0, -1), 0);
+	others_time(&m, 2);
+	assert_int_equal(killed, 1);
+	others_time(&m, 3);
+	assert_int_equal(killed, 1);
+}
+
+/* Whether programs are there is asked before there is no way back: one that is
+ * gone after an upgrade's rehearsal must not cost the daemon. */
+static void
+missing_program_is_no_end(void **state)
+{
+	char error[512] = "";
+
+	assert_int_equal(others_check(&m, error, sizeof(error)), -1);
+	assert_int_equal(others_init(&m, error, sizeof(error)), 0);
+	close(m.nursery.pages);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(
+		silence_ends_when_it_is_ready, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		bad_message_is_the_last, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		missing_program_is_no_end, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
