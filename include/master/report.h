@@ -1,6 +1,6 @@
 /*
  * report: what `chatctl show` answers, from the master and shared memory
- * alone, so that no worker is asked. Layer 5. Made in steps, so that a
+ * alone, so that no worker is asked. Layer 6. Made in steps, so that a
  * million users neither stop the master nor fill its memory.
  */
 #ifndef CHATD_MASTER_REPORT_H
