@@ -12,8 +12,8 @@ struct evbuffer;
 struct master;
 struct report;
 
-/* "users", "workers", "connections", "channels", "stats", "config"; NULL with
- * errno EINVAL if it is none of these. */
+/* What: the second word of a row `show` of codec/command.def, but `upgrade`.
+ * NULL with errno EINVAL: there is no such subject. */
 struct report *report_new(struct master *m, const char *what, bool json);
 void report_free(struct report *r);
 

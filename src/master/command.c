@@ -56,7 +56,7 @@ command_show_upgrade(struct call *c)
 	upgrade_show(c->master, c->json, c->answer->text);
 }
 
-/* show workers|users|connections|channels|stats|config */
+/* show, but `show upgrade` */
 static void
 command_show(struct call *c)
 {
