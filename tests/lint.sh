@@ -24,7 +24,7 @@ check_format() {
 # Folders are layers: a file includes its own folder and lower layers alone, and
 # room may include conn. hub and net, takeover and door, keeper, worker, logger
 # and master do not see each other, one door does not see another; the lowest
-# four know no libevent.
+# four know no libevent. A header names the layer of its folder.
 check_layers() {
 	find src include -name '*.[chy]' -exec awk '
 	BEGIN {
@@ -38,6 +38,7 @@ check_layers() {
 	FNR == 1 {
 		n = split(FILENAME, part, "/")
 		own = n >= 3 ? part[2] : ""
+		told = 0
 		door = n == 4 ? part[3] : ""
 		if (own != "" && !(own in layer))
 			tell("the folder " own " has no layer")
@@ -46,6 +47,12 @@ check_layers() {
 	function tell(what) {
 		printf "lint: %s:%d: %s\n", FILENAME, FNR, what
 		bad = 1
+	}
+	!told && /Layer [0-9]/ { # of the header itself, in its first comment
+		told = 1
+		match($0, /Layer [0-9]/)
+		if (substr($0, RSTART + 6, 1) != layer[own])
+			tell("the folder " own " is layer " layer[own])
 	}
 	/^[ \t]*#[ \t]*include[ \t]*<event/ {
 		if (own ~ /^(base|codec|conf|hub)$/)

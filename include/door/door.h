@@ -1,5 +1,5 @@
 /*
- * door: what a door serves by HTTP, and what is answered. Layer 3; doors do not
+ * door: what a door serves by HTTP, and what is answered. Layer 4; doors do not
  * know each other, and who asks them goes through door/registry.h.
  */
 #ifndef CHATD_DOOR_DOOR_H

@@ -1,4 +1,4 @@
-/* registry: which doors there are. Layer 3. To add one: its folder in src/door,
+/* registry: which doors there are. Layer 4. To add one: its folder in src/door,
  * and its row in registry.c. */
 #ifndef CHATD_DOOR_REGISTRY_H
 #define CHATD_DOOR_REGISTRY_H

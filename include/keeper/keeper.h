@@ -1,6 +1,6 @@
 /*
  * keeper: a tiny process beside each worker that holds duplicates of its
- * client sockets and does nothing else. Layer 5; meets master and worker in
+ * client sockets and does nothing else. Layer 6; meets master and worker in
  * messages only.
  */
 #ifndef CHATD_KEEPER_KEEPER_H

@@ -2,7 +2,7 @@
  * logger: the log process. It alone writes the log: all others send it their
  * lines (base/log.h) and never wait. What it has read and not written yet lies
  * in a buffer that the next log process goes on with; what there is no room
- * for in it stays in the socket until that is full. Layer 5.
+ * for in it stays in the socket until that is full. Layer 6.
  */
 #ifndef CHATD_LOGGER_LOGGER_H
 #define CHATD_LOGGER_LOGGER_H

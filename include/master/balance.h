@@ -1,6 +1,6 @@
 /*
  * balance: which connections should move from which worker to which, so that
- * all have as many. Layer 5, pure: counts in, moves out.
+ * all have as many. Layer 6, pure: counts in, moves out.
  */
 #ifndef CHATD_MASTER_BALANCE_H
 #define CHATD_MASTER_BALANCE_H

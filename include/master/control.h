@@ -1,5 +1,5 @@
 /*
- * control: the UNIX socket that chatctl talks to. Layer 5.
+ * control: the UNIX socket that chatctl talks to. Layer 6.
  *
  * One request and one reply per connection. Request: a uint32_t, the number of
  * bytes that follow; then arguments, each NUL-terminated, of which the first

@@ -1,4 +1,4 @@
-/* daemon: leaving the terminal, and descriptors enough. Layer 5. */
+/* daemon: leaving the terminal, and descriptors enough. Layer 6. */
 #ifndef CHATD_MASTER_DAEMON_H
 #define CHATD_MASTER_DAEMON_H
 

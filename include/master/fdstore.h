@@ -2,7 +2,7 @@
  * fdstore: what the service manager keeps while chatd is dead (systemd's file
  * descriptor store): listeners, shared memory, and what it was made with. So
  * journal, offsets and epochs outlive the master, and clients that come back
- * recover what they missed. Layer 5.
+ * recover what they missed. Layer 6.
  */
 #ifndef CHATD_MASTER_FDSTORE_H
 #define CHATD_MASTER_FDSTORE_H

@@ -1,5 +1,5 @@
 /* notify: tells the service manager how things stand (sd_notify(3)'s
- * datagram, without its library). Layer 5. */
+ * datagram, without its library). Layer 6. */
 #ifndef CHATD_MASTER_NOTIFY_H
 #define CHATD_MASTER_NOTIFY_H
 

@@ -1,4 +1,4 @@
-/* options: the command line, and the configuration as it is with it. Layer 5.
+/* options: the command line, and the configuration as it is with it. Layer 6.
  */
 #ifndef CHATD_MASTER_OPTIONS_H
 #define CHATD_MASTER_OPTIONS_H

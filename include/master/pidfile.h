@@ -1,6 +1,6 @@
 /*
  * pidfile: says which process is the master, and that there is one only: the
- * file is locked for as long as the master lives. Layer 5.
+ * file is locked for as long as the master lives. Layer 6.
  */
 #ifndef CHATD_MASTER_PIDFILE_H
 #define CHATD_MASTER_PIDFILE_H

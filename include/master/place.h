@@ -1,4 +1,4 @@
-/* place: where the control socket and the pidfile are. Layer 5; chatctl uses
+/* place: where the control socket and the pidfile are. Layer 6; chatctl uses
  * it too. */
 #ifndef CHATD_MASTER_PLACE_H
 #define CHATD_MASTER_PLACE_H

@@ -1,4 +1,4 @@
-/* privilege: whether the master may do to its workers what it has to. Layer 5.
+/* privilege: whether the master may do to its workers what it has to. Layer 6.
  */
 #ifndef CHATD_MASTER_PRIVILEGE_H
 #define CHATD_MASTER_PRIVILEGE_H

@@ -1,6 +1,6 @@
 /*
  * report: what `chatctl show` answers, from the master and shared memory
- * alone, so that no worker is asked. Layer 5. Made in steps, so that a
+ * alone, so that no worker is asked. Layer 6. Made in steps, so that a
  * million users neither stop the master nor fill its memory.
  */
 #ifndef CHATD_MASTER_REPORT_H
@@ -12,8 +12,8 @@ struct evbuffer;
 struct master;
 struct report;
 
-/* "users", "workers", "connections", "channels", "stats", "config"; NULL with
- * errno EINVAL if it is none of these. */
+/* What: the second word of a row `show` of codec/command.def, but `upgrade`.
+ * NULL with errno EINVAL: there is no such subject. */
 struct report *report_new(struct master *m, const char *what, bool json);
 void report_free(struct report *r);
 

@@ -1,6 +1,6 @@
 /*
  * resume: the other side of an upgrade: this program takes up what another
- * one's master left, or only says whether it could. Layer 5.
+ * one's master left, or only says whether it could. Layer 6.
  */
 #ifndef CHATD_MASTER_RESUME_H
 #define CHATD_MASTER_RESUME_H

@@ -1,7 +1,7 @@
 /*
  * sizes: whether what the configuration promises fits into the machine. Sizes
  * that it does not name shrink until all of it fits when it is in use at once;
- * those that it names stay, and are warned of. Layer 5.
+ * those that it names stay, and are warned of. Layer 6.
  */
 #ifndef CHATD_MASTER_SIZES_H
 #define CHATD_MASTER_SIZES_H

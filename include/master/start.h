@@ -1,4 +1,4 @@
-/* start: from the command line to a master that runs, or a check. Layer 5. */
+/* start: from the command line to a master that runs, or a check. Layer 6. */
 #ifndef CHATD_MASTER_START_H
 #define CHATD_MASTER_START_H
 

@@ -1,6 +1,6 @@
 /*
  * watchdog: which workers, keepers and other children hang, and the master's
- * clock. Layer 5;
+ * clock. Layer 6;
  * reads shared memory only, keeps its own notes, kills nobody: the master does.
  *
  * Life signs. A process's is its line's tick, which also grows while it waits

@@ -2,7 +2,7 @@
  * child: one kind of child, whatever it does. A kind says what it is given and
  * how it is watched; starting, dying, back-off, life signs, its line in shared
  * memory, an upgrade and `chatctl show processes` are the same for all of them.
- * Layer 4; what a kind does is in a folder of its own, above.
+ * Layer 5; what a kind does is in a folder of its own, above.
  *
  * A child ticks in its line (line_tick(), or start->line where it does not have
  * shared memory to write to), says MSG_HELLO when it is ready, and leaves when

@@ -1,7 +1,7 @@
 /*
  * executable: a kind of child that is a program of its own, since it needs
  * libraries that no other process shall map. Built from the same tree: it must
- * know the same layout of shared memory. Layer 4.
+ * know the same layout of shared memory. Layer 5.
  *
  * It lies in libexec/chatd, beside the folder that chatd is in (sbin, or
  * build), or where `make install` puts it. The child executes it with its

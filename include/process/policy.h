@@ -1,5 +1,5 @@
 /*
- * policy: when a worker that died is replaced. Layer 4, pure.
+ * policy: when a worker that died is replaced. Layer 5, pure.
  *
  * A worker that had reported ready is replaced at once: whatever killed it, it
  * had proved that the program and the machine can run one, and its clients

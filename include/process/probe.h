@@ -1,4 +1,4 @@
-/* probe: what the kernel says of a process. Layer 4. */
+/* probe: what the kernel says of a process. Layer 5. */
 #ifndef CHATD_PROCESS_PROBE_H
 #define CHATD_PROCESS_PROBE_H
 

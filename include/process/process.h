@@ -1,5 +1,5 @@
 /* process: killing and reaping children, whatever they and the kernel say to
- * it. Layer 4. */
+ * it. Layer 5. */
 #ifndef CHATD_PROCESS_PROCESS_H
 #define CHATD_PROCESS_PROCESS_H
 

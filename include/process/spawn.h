@@ -1,4 +1,4 @@
-/* spawn: what is the same for every process that the master forks. Layer 4. */
+/* spawn: what is the same for every process that the master forks. Layer 5. */
 #ifndef CHATD_PROCESS_SPAWN_H
 #define CHATD_PROCESS_SPAWN_H
 

@@ -1,7 +1,7 @@
 /*
  * adopt: connections of a worker that is no more go on here. Everything that
  * was private to it is derived again from the slots, their records and the
- * kernel's counts; each step can be repeated from the start. Layer 3.
+ * kernel's counts; each step can be repeated from the start. Layer 4.
  */
 #ifndef CHATD_TAKEOVER_ADOPT_H
 #define CHATD_TAKEOVER_ADOPT_H

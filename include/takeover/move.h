@@ -2,7 +2,7 @@
  * move: connections go on at a living worker: those of a worker that is dead
  * and has no replacement yet, and those that a living one gives away. The new
  * worker copies their records into its own memory; one store, of the slot's
- * life, makes them its own. Layer 3.
+ * life, makes them its own. Layer 4.
  */
 #ifndef CHATD_TAKEOVER_MOVE_H
 #define CHATD_TAKEOVER_MOVE_H

@@ -1,5 +1,5 @@
 /*
- * worker: one process with one libevent loop that serves clients. Layer 5;
+ * worker: one process with one libevent loop that serves clients. Layer 6;
  * meets the master in messages (codec/message.h) only.
  */
 #ifndef CHATD_WORKER_WORKER_H

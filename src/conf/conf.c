@@ -377,8 +377,7 @@ conf_set_rate(struct conf *c, const struct conf_key *key, const char *rate,
 const char *
 conf_finish(struct conf *c, const char **where)
 {
-	if (conf_where(c, "subscriptions") == NULL &&
-	    c->subscriptions < SUBSCRIPTIONS_EACH * c->connections)
+	if (conf_where(c, "subscriptions") == NULL)
 		c->subscriptions = SUBSCRIPTIONS_EACH * c->connections;
 	if ((*where = conf_where(c, "message-size")) == NULL &&
 	    (*where = conf_where(c, "input-memory")) == NULL)

@@ -549,7 +549,6 @@ load(const char *file)
 	char line[1024];
 	const char *wrong, *where;
 
-	p.conf->subscriptions = 0; /* not set, until conf_finish */
 	if (source_push(file) == -1 && errno != 0) {
 		snprintf(line, sizeof(line), "%s: %s", file, source_error());
 		report(line);

@@ -81,6 +81,16 @@ show_listed(const char *list, size_t used, int number, char out[CONF_WORD_TEXT])
 	return true;
 }
 
+/* An address, and the words behind it. */
+static void
+show_listen(const struct conf *c, int number, char out[CONF_WORD_TEXT])
+{
+	const char *words = c->listen_words[number];
+
+	snprintf(out, CONF_WORD_TEXT, "%s%s%s", c->listen[number],
+	    words != NULL ? " " : "", words != NULL ? words : "");
+}
+
 /* The word of a number of a key that is a list; false: none. */
 static bool
 show_list(const struct conf *c, const struct conf_live *live,
@@ -90,7 +100,7 @@ show_list(const struct conf *c, const struct conf_live *live,
 	case CONF_KIND_LISTEN:
 		if (number >= c->n_listen)
 			return false;
-		strlcpy(out, c->listen[number], CONF_WORD_TEXT);
+		show_listen(c, number, out);
 		return true;
 	case CONF_KIND_ORIGIN:
 		return show_listed(live->origin, live->origin_len, number, out);

@@ -56,7 +56,7 @@ command_show_upgrade(struct call *c)
 	upgrade_show(c->master, c->json, c->answer->text);
 }
 
-/* show workers|users|connections|channels|stats|config */
+/* show, but `show upgrade` */
 static void
 command_show(struct call *c)
 {
@@ -67,8 +67,8 @@ command_show(struct call *c)
 }
 
 /* The presence entry of a user who is connected, SHM_NONE if there is none, and
- * the workers that have it. By looking at all:
- * finding by name takes the mutex, which the master does not. */
+ * the workers that have it. Looks at all entries, as finding one by its name
+ * takes the lock, which the master never does. */
 static uint32_t
 user_find(const struct hub *h, const char *user, size_t len, uint64_t *mask)
 {
@@ -213,8 +213,7 @@ command_upgrade(struct call *c)
 	const char *path = c->argc > 1 ? c->argv[1] : NULL;
 	char error[1024];
 
-	/* Who may open the socket may control chatd, not run as root what
-	 * he likes. */
+	/* The socket's group may control chatd, not run any program as root. */
 	if (path != NULL && c->uid != 0 && c->uid != geteuid()) {
 		refuse(c, "only root may name another program");
 		return;

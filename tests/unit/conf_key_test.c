@@ -173,6 +173,22 @@ test_show_set(void **state)
 	conf_free(c);
 }
 
+/* An address is shown with the words behind it. */
+static void
+test_show_listen(void **state)
+{
+	struct conf *c = good("listen 127.0.0.1:1 plain echo\nlisten *:2\n");
+	const int n = key_number("listen");
+	char text[CONF_WORD_TEXT];
+
+	assert_true(conf_show_word(c, &c->live, n, 0, text));
+	assert_string_equal(text, "127.0.0.1:1 plain echo");
+	assert_true(conf_show_word(c, &c->live, n, 1, text));
+	assert_string_equal(text, "*:2");
+	assert_false(conf_show_word(c, &c->live, n, 2, text));
+	conf_free(c);
+}
+
 /* The paragraph of the sample that shows a key, from its first line on: those
  * before it begin with "# ". NULL: there is none, or more than one. */
 static char *
@@ -336,6 +352,7 @@ main(void)
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_show_defaults),
 	    cmocka_unit_test(test_show_set),
+	    cmocka_unit_test(test_show_listen),
 	    cmocka_unit_test(test_sample),
 	    cmocka_unit_test(test_manual),
 	    cmocka_unit_test(test_manual_only),

@@ -111,6 +111,7 @@ man_item(const char *page, const char *it, char **head, char **body)
 	const size_t len = strlen(it);
 	const char *at, *first, *text, *end;
 
+	*head = *body = NULL;
 	for (at = page; (at = strstr(at, it)) != NULL; at += len)
 		if (at > page && at[-1] == '\n' &&
 		    strchr(" \n", at[len]) != NULL)

@@ -205,6 +205,7 @@ stats_item(const char *page, const char *name, char **body)
 	char *head, it[80], words[160];
 	bool found = false;
 
+	*body = NULL;
 	for (at = page; (at = strstr(at, "\n.It Ql ")) != NULL && !found;) {
 		end = strchr(++at, '\n');
 		snprintf(it, sizeof(it), "%.*s", (int)(end - at), at);
