@@ -40,11 +40,41 @@ need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 fi
-patient='small_memory_test torture_test claims_kill_test once_kill_test publish_kill_test'
+# What is in no list measures pauses in milliseconds, or loads the machine by
+# itself, and is run alone at the end.
+patient='small_memory_test torture_test claims_kill_test once_kill_test publish_kill_test
+    exhaustion_test relay_chaos_test leave_test api_kill_test
+    centrifugo_kill_test descriptors_test'
+calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_leave_test kill_move_test
     kill_point_test kill_wait_test lines_test
-    kinds_test'
+    kinds_test keeper_test own_fault_test'
+
+# stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
+# buffers (and send buffers), in a network of its own, which takes root.
+stock() {
+	wanted "system/$1 (stock tcp_rmem)" || return 0
+	CHATD=$root/build/san/chatd
+	export CHATD
+	part "system/$1 (stock tcp_rmem)" 90 unshare -n sh -ec "
+	    ip link set lo up
+	    sysctl -q -w net.ipv4.tcp_rmem='4096 131072 6291456' \
+	        net.ipv4.tcp_wmem='${3:-4096 16384 4194304}'
+	    exec node tests/system/$1_test.js '$2'"
+}
+
+# All of them.
+stocks() {
+	if [ "$(id -u)" != 0 ] || ! unshare -n true 2>/dev/null; then
+		echo "skip  stock tcp_rmem: needs root"
+		return
+	fi
+	stock plain_door ''
+	stock frames '^([1-5]|7) '
+	stock bulk '9\.[1-4]|limits'
+	stock web webroot '4096 16384 65536' # answers do not fit at once
+}
 
 # Without limits in milliseconds: may have company.
 calm() {
@@ -87,6 +117,10 @@ calm() {
 	system san check 60
 	system san proxies 120
 	system san moves 180
+	system release machine 180
+	# shellcheck disable=SC2086 # a list
+	faults $calm
+	stocks
 }
 
 # They wait most of their time, or do not mind.
@@ -117,37 +151,15 @@ waiting() {
 	faults $waiting
 	system san log 120
 	system san centrifugo_limits 120
+	system release upgrade 180
+	system release fdstore 90
 }
 
 together patient calm waiting
 
-system release upgrade 180
-system release fdstore 90
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
-system release machine 180
 system release bulk 60 'limits'
-
-# stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
-# buffers (and send buffers), in a network of its own, which takes root.
-stock() {
-	wanted "system/$1 (stock tcp_rmem)" || return 0
-	CHATD=$root/build/san/chatd
-	export CHATD
-	part "system/$1 (stock tcp_rmem)" 90 unshare -n sh -ec "
-	    ip link set lo up
-	    sysctl -q -w net.ipv4.tcp_rmem='4096 131072 6291456' \
-	        net.ipv4.tcp_wmem='${3:-4096 16384 4194304}'
-	    exec node tests/system/$1_test.js '$2'"
-}
-if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
-	stock plain_door ''
-	stock frames '^([1-5]|7) '
-	stock bulk '9\.[1-4]|limits'
-	stock web webroot '4096 16384 65536' # answers do not fit at once
-else
-	echo "skip  stock tcp_rmem: needs root"
-fi
 
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
     -n 100 -t 10
@@ -160,7 +172,7 @@ for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
 	# shellcheck disable=SC2086 # words
-	case " "$(echo $patient $waiting)" " in
+	case " "$(echo $patient $waiting $calm)" " in
 	*" ${name%.*} "*) continue ;; # done above
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"

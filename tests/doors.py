@@ -10,12 +10,13 @@ and fails if there is one or too little was looked at.
 """
 import os
 import re
-import subprocess
 import sys
+
+import graph
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else 'build'
 OBJ = BUILD + '/obj'
-REGISTRY = OBJ + '/door/registry.o'
+REGISTRY = 'door/registry'
 findings = []
 
 
@@ -24,57 +25,40 @@ def finding(text):
     findings.append(text)
 
 
-def files(top, end):
-    """The files below a folder whose names end so."""
-    for folder, _, names in os.walk(top):
-        for name in sorted(names):
-            if name.endswith(end):
-                yield os.path.join(folder, name)
-
-
 def door_of(path, top):
     """The door whose folder below `top` a path is in; None: no door's."""
     parts = os.path.relpath(path, top).split(os.sep)
     return parts[0] if len(parts) > 1 and parts[0] != '..' else None
 
 
-def symbols(path, option):
-    """Global symbols of an object: --defined-only or --undefined-only."""
-    out = subprocess.run(['nm', '-g', '-P', option, path], check=True,
-                         capture_output=True, text=True).stdout
-    return [line.split()[0] for line in out.splitlines() if line.strip()]
-
-
-def check_symbols(objects):
+def check_symbols():
     """No object lacks a symbol that a door defines."""
-    owner = {}
-    for path in objects:
-        door = door_of(path, OBJ + '/door')
-        if door is not None:
-            for name in symbols(path, '--defined-only'):
-                owner[name] = door
-    for path in objects:
-        own = door_of(path, OBJ + '/door')
-        for name in symbols(path, '--undefined-only'):
+    defined, wanted = graph.symbols(OBJ)
+    owner = {name: door_of(file, 'door') for file, names in defined.items()
+             for name in names if door_of(file, 'door') is not None}
+    for file, names in sorted(wanted.items()):
+        own = door_of(file, 'door')
+        for name in sorted(names):
             door = owner.get(name)
             if door is None or door == own:
                 continue
-            if path == REGISTRY and name == door + '_door':
+            if file == REGISTRY and name == door + '_door':
                 continue
-            finding(f'{path}: {name} is the door {door}\'s')
+            finding(f'{file}: {name} is the door {door}\'s')
     return len(owner)
 
 
-def check_includes(objects):
+def check_includes():
     """No object was made of a door's file."""
     seen = 0
-    for path in objects:
-        own = door_of(path, OBJ + '/door')
+    for file in graph.sources():
+        own = door_of(file, 'door')
+        path = f'{OBJ}/{file}.d'
         try:
-            with open(path[:-1] + 'd', encoding='utf-8') as f:
+            with open(path, encoding='utf-8') as f:
                 text = f.read()
         except FileNotFoundError:
-            finding(f'{path}: there is no list of what it is made of')
+            finding(f'{path} is missing: what the object was made of')
             continue
         # the first rule; those behind it name the headers once more
         rule = text.replace('\\\n', ' ').split('\n', 1)[0]
@@ -82,14 +66,8 @@ def check_includes(objects):
             seen += 1
             door = door_of(os.path.normpath(word), 'src/door')
             if door is not None and door != own:
-                finding(f'{path}: it includes {word}, the door {door}\'s')
+                finding(f'{file}: it includes {word}, the door {door}\'s')
     return seen
-
-
-def bare(text):
-    """C without comments, strings and characters."""
-    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\])\'',
-                  ' ', text, flags=re.S)
 
 
 def check_words(doors):
@@ -98,18 +76,16 @@ def check_words(doors):
     word = re.compile(rf'\b(?:(?:{names})_\w+|(?i:DOOR)_(?:{names})\b\w*)',
                       re.I)
     seen = 0
-    for top in ('src', 'include'):
-        for path in files(top, ('.c', '.h', '.y')):
-            if door_of(path, 'src/door') is not None:
-                continue
-            seen += 1
-            if door_of(path, 'include/door') is not None or (
-                    path.startswith('include/door/') and
-                    os.path.basename(path)[:-2] in doors):
-                finding(f'{path}: a header of a door lies in its own folder')
-            with open(path, encoding='utf-8') as f:
-                for found in word.findall(bare(f.read())):
-                    finding(f'{path}: {found} is a door\'s')
+    for path in sorted(graph.files()):
+        if door_of(path, 'src/door') is not None:
+            continue
+        seen += 1
+        if door_of(path, 'include/door') is not None or (
+                path.startswith('include/door/') and
+                os.path.basename(path)[:-2] in doors):
+            finding(f'{path}: a header of a door lies in its own folder')
+        for found in word.findall(graph.code(path)):
+            finding(f'{path}: {found} is a door\'s')
     return seen
 
 
@@ -117,9 +93,7 @@ def main():
     """Looks at all of it."""
     doors = sorted(name for name in os.listdir('src/door')
                    if os.path.isdir('src/door/' + name))
-    objects = list(files(OBJ, '.o'))
-    counts = (check_symbols(objects), check_includes(objects),
-              check_words(doors))
+    counts = (check_symbols(), check_includes(), check_words(doors))
     for text in findings:
         print('lint: ' + text)
     if len(doors) < 4 or min(counts) < 50:

@@ -14,6 +14,7 @@ called from below.
 """
 import collections
 import os
+import re
 import subprocess
 import sys
 
@@ -47,6 +48,22 @@ def sources():
     return sorted(os.path.relpath(os.path.join(top, name), "src")[:-2]
                   for top, _, names in os.walk("src")
                   for name in names if name.endswith((".c", ".y")))
+
+
+def files():
+    """Returns {path: file} of all sources and headers."""
+    return {os.path.join(top, name):
+            os.path.relpath(os.path.join(top, name)[:-2], root)
+            for root in ("src", "include")
+            for top, _, names in os.walk(root)
+            for name in names if name.endswith((".c", ".h", ".y"))}
+
+
+def code(path):
+    """Returns C without comments, strings and characters, but for includes."""
+    with open(path, encoding="utf-8") as file:
+        return re.sub(r"/\*.*?\*/|//[^\n]*|(?<!include )\"(?:\\.|[^\"\\\n])*\"|"
+                      r"'(?:\\.|[^'\\])'", " ", file.read(), flags=re.S)
 
 
 def symbols(folder):

@@ -17,27 +17,11 @@ TABLES = {"codec/framing": "FRAMINGS", "net/transport": "TRANSPORTS"}
 LET_OFF = {"hub/layout"}
 
 
-def code(path):
-    """Returns a file's text without comments and strings, but for includes."""
-    with open(path, encoding="utf-8") as file:
-        text = re.sub(r"/\*.*?\*/", " ", file.read(), flags=re.S)
-    return re.sub(r'(?<!include )"[^"\n]*"', '""', text)
-
-
 def rows(table, macro):
     """Returns the names of a table's members."""
-    text = code(f"src/{table}.c").replace("\\\n", " ")
+    text = graph.code(f"src/{table}.c").replace("\\\n", " ")
     line = re.search(rf"#define {macro} (.*)", text)
     return re.findall(r"ROW\((\w+)\)", line[1]) if line else []
-
-
-def files():
-    """Returns {path: file} of all sources and headers."""
-    return {os.path.join(top, name):
-            os.path.relpath(os.path.join(top, name)[:-2], root)
-            for root in ("src", "include")
-            for top, _, names in os.walk(root)
-            for name in names if name.endswith((".c", ".h", ".y"))}
 
 
 def judge(table, name, objects):
@@ -58,11 +42,11 @@ def judge(table, name, objects):
     words = set()
     if os.path.exists(header):
         words = set(re.findall(rf"\b(?:{name}|{name.upper()})_\w+",
-                               code(header)))
-    for path, file in sorted(files().items()):
+                               graph.code(header)))
+    for path, file in sorted(graph.files().items()):
         if own.match(file) or file in free:
             continue
-        text = code(path)
+        text = graph.code(path)
         if re.search(rf'#include "(\S*/)?{name}(_\w+)?\.h"', text):
             bad.append(f"{path} includes a header of {folder}/{name}")
         bad += [f"{path} names {word} of {folder}/{name}"

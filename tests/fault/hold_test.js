@@ -64,7 +64,7 @@ async function holdAt(n) {
 	console.log(`     point ${n}: publishing paused for ` +
 	    `${Math.round(gap)} ms`);
 	assert.ok(gap <= PAUSE_MS * patience(), `publishing paused ${gap} ms`);
-	assert.match(d.stderr, /worker 0 hung for \d+ ms with the mutex/);
+	await d.logged(/worker 0 hung for \d+ ms with the mutex/);
 	for (const w of await d.json('show', 'workers'))
 		assert.equal(w.generation, w.slot === 0 ? 2 : 1);
 	await crowd.leave();

@@ -3,6 +3,7 @@
  * are told that they have left, each once, and the log says so of their users,
  * at most once. */
 #include "../unit/chat_fixture.h"
+#include "../unit/apart.h"
 #include "kill_child.h"
 #include "room/event.h"
 
@@ -44,7 +45,6 @@ scene_begin(struct scene *s)
 	int k, r;
 
 	fixture_hub(&s->h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
-	n_nodes = 0;
 	s->n = node_new(&s->h, 0);
 	s->n->ch.live.channel[0] = own;
 	s->n->ch.live.n_channels = 1;
@@ -64,21 +64,6 @@ scene_begin(struct scene *s)
 	chat_turn(&s->n->ch);
 	s->log = tmpfile();
 	assert_non_null(s->log);
-}
-
-static void
-scene_end(struct scene *s)
-{
-	int k;
-
-	for (k = 0; k < PEOPLE; k++) {
-		close(s->fd[k]);
-		close(s->client[k]);
-		if (s->n->ch.conn[s->conn[k]].fd > 0)
-			close(s->n->ch.conn[s->conn[k]].fd);
-	}
-	fclose(s->log);
-	hub_destroy(&s->h);
 }
 
 /* What worker 0 does to the first of them; its next one takes over all, or all
@@ -193,30 +178,49 @@ check(struct scene *s, bool all)
 	return n;
 }
 
+/* Acts, one after the other; each but the last may be killed at its kill point
+ * of that number (0: the second is left out). */
+struct acts {
+	enum act first, second, last;
+	uint64_t n, again;
+};
+
+/* What came of them. */
+enum { ACTS_DIED = 1, ACTS_SAID = 2 };
+
+/* For apart(): does them; in the end it is done whole. */
+static int
+acts_cb(void *arg)
+{
+	const struct acts *a = arg;
+	struct scene s;
+	int what;
+
+	scene_begin(&s);
+	what = act_killed(&s, a->first, a->n) ? ACTS_DIED : 0;
+	if (a->again != 0)
+		(void)act_killed(&s, a->second, a->again);
+	assert_false(act_killed(&s, a->last, 0));
+	return what | (check(&s, a->last == CLEAN) > 0 ? ACTS_SAID : 0);
+}
+
 /* Dies at each point of one act and, with a second one, at some point of what
- * comes then; in the end it is done whole. */
+ * comes then. */
 static void
 every_point(enum act first, enum act second, enum act last)
 {
-	struct scene s;
-	uint64_t n, points = 0;
-	int said = 0, runs = 0;
-	bool died = true;
+	struct acts a = {first, second, last, 0, 0};
+	int what = ACTS_DIED, said = 0, runs = 0;
 
-	for (n = 1; died; n++) {
-		scene_begin(&s);
-		died = act_killed(&s, first, n);
-		if (fixture_random(2))
-			(void)act_killed(&s, second, 1 + fixture_random(150));
-		assert_false(act_killed(&s, last, 0));
-		said += check(&s, last == CLEAN);
-		runs++;
-		points = n;
-		scene_end(&s);
+	while (what & ACTS_DIED) {
+		a.n = (uint64_t)++runs;
+		a.again = fixture_random(2) ? 1 + fixture_random(150) : 0;
+		what = apart(acts_cb, &a);
+		said += (what & ACTS_SAID) != 0;
 	}
-	print_message("%llu kill points, \"left\" is logged in %d of %d\n",
-	    (unsigned long long)points - 1, said, runs);
-	assert_true(points > 20);
+	print_message("%d kill points, \"left\" is logged in %d of %d\n",
+	    runs - 1, said, runs);
+	assert_true(runs > 20);
 	/* one point each is between the end and its line */
 	assert_true(said * 10 >= runs * 8);
 }

@@ -2,6 +2,7 @@
  * on the way, and so may the next one. In the end each is somewhere, in its
  * room, and has got everything once. */
 #include "../unit/chat_fixture.h"
+#include "../unit/apart.h"
 #include "kill_child.h"
 #include "room/event.h"
 
@@ -13,7 +14,6 @@
 enum { SLOTS = 64, PEOPLE = 3, WORKERS = 3 };
 
 static const struct adopt_fault no_fault;
-static pid_t tester; /* the process that runs the tests */
 static const char *const people[PEOPLE] = {"alice", "bob", "carol"};
 
 /* Alice and bob at worker 0, carol at worker 1, all in a room. Of what was said
@@ -65,18 +65,6 @@ scene_begin(struct scene *s)
 	p.fd = s->n[0]->ch.conn[s->conn[0]].fd;
 	assert_int_equal(poll(&p, 1, 5000), 1);
 	conn_read(&s->n[0]->ch, s->conn[0]);
-}
-
-static void
-scene_end(struct scene *s)
-{
-	int k;
-
-	for (k = 0; k < PEOPLE; k++) {
-		close(s->fd[k]);
-		close(s->client[k]);
-	}
-	hub_destroy(&s->h);
 }
 
 /* READ: worker 0 reads the rest of alice's text. GIVE: worker 0 has given alice
@@ -249,12 +237,21 @@ check(struct scene *s)
 	}
 }
 
-/* Dies at point n of the first act, then at one of each further act (0: that is
- * left out); then all are replaced, or the giver goes on. False if there are
- * not so many points. */
-static bool
-one_point(enum act first, uint64_t n, const uint64_t further[2])
+/* The first act dies at point n, each further one at a point of its own (0:
+ * that is left out). */
+struct acts {
+	enum act first;
+	uint64_t n, further[2];
+};
+
+/* For apart(): does them; then all are replaced, or the giver goes on. 0: the
+ * first act has not so many points. */
+static int
+acts_cb(void *arg)
 {
+	const struct acts *a = arg;
+	const enum act first = a->first;
+	const uint64_t *further = a->further;
 	struct scene s;
 	bool died;
 
@@ -263,7 +260,7 @@ one_point(enum act first, uint64_t n, const uint64_t further[2])
 		assert_int_equal(give_freeze(&s.n[0]->ch, 1), s.conn[0]);
 	else if (first == READ)
 		rest_send(&s, 0);
-	died = act_killed(&s, first, n);
+	died = act_killed(&s, first, a->n);
 	for (int k = 0; k < 2; k++)
 		if (further[k] != 0)
 			(void)act_killed(&s, ADOPT_1 + k, further[k]);
@@ -275,34 +272,22 @@ one_point(enum act first, uint64_t n, const uint64_t further[2])
 	if (further[1] != 0)
 		take_over(&s, 2);
 	check(&s);
-	scene_end(&s);
 	return died;
 }
 
-/* Each point, in a process of its own: what workers leave there ends with it.
- * What fails there ends it otherwise. */
+/* Dies at each point. */
 static void
 every_point(enum act first, bool adopted, bool again)
 {
-	enum { DIED = 70, DONE };
-	int status = DIED << 8;
-	uint64_t n, further[2];
-	pid_t pid;
+	struct acts a = {.first = first};
 
-	if (getpid() != tester) /* the test before has failed here */
-		_exit(1);
-	for (n = 1; status == DIED << 8; n++) {
-		further[0] = adopted ? 1 + fixture_random(150) : 0;
-		further[1] = again ? 1 + fixture_random(300) : 0;
-		pid = fork();
-		assert_true(pid >= 0);
-		if (pid == 0)
-			_exit(one_point(first, n, further) ? DIED : DONE);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-	}
-	print_message("%llu kill points\n", (unsigned long long)n - 2);
-	assert_int_equal(status, DONE << 8);
-	assert_true(n > 20);
+	do {
+		a.n++;
+		a.further[0] = adopted ? 1 + fixture_random(150) : 0;
+		a.further[1] = again ? 1 + fixture_random(300) : 0;
+	} while (apart(acts_cb, &a));
+	print_message("%llu kill points\n", (unsigned long long)a.n - 1);
+	assert_true(a.n > 19);
 }
 
 static void
@@ -357,6 +342,5 @@ main(void)
 	    cmocka_unit_test(test_read_and_adopt_again),
 	};
 
-	tester = getpid();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * whose rest waits, too; so does its successor. Each command is carried out
  * and answered once, in order. */
 #include "../unit/talker.h"
+#include "../unit/apart.h"
 #include "kill_child.h"
 
 #include "hub/journal.h"
@@ -77,38 +78,53 @@ act_killed(struct talker *t, bool next, uint64_t n)
 	return child_was_killed(pid);
 }
 
+/* The worker dies at point n, its successor at point `again` (0: at none). */
+struct deaths {
+	uint64_t n, again;
+};
+
+/* For apart(): they die; then all is answered. 0: there are not so many points.
+ */
+static int
+deaths_cb(void *arg)
+{
+	static struct talker t;
+	const struct deaths *d = arg;
+	bool died;
+
+	scene_begin(&t);
+	talk_send(&t, TALK_MAX);
+	died = act_killed(&t, false, d->n);
+	if (died && d->again != 0)
+		(void)act_killed(&t, true, d->again);
+	if (died)
+		assert_false(act_killed(&t, true, 0));
+	while (t.answered < t.asked || t.pushes < t.publishes)
+		assert_true(talk_listen(&t, 5000));
+	assert_false(talk_listen(&t, 0));
+	assert_int_equal(t.answered, t.asked);
+	hub_lock(&t.n->h);
+	hub_unlock(&t.n->h);
+	assert_int_equal(journal_tail(&t.h), t.publishes);
+	assert_int_equal(t.pushes, t.publishes);
+	assert_null(input_part(&t.h, t.i));
+	return died;
+}
+
 /* A death at each step-th point, and perhaps one more. */
 static void
 every_point(bool twice, uint64_t step)
 {
-	static struct talker t;
-	uint64_t n;
-	bool died = true;
+	struct deaths d = {.n = 1};
 
-	for (n = 1; died; n += step) {
-		assert_true(n < POINTS);
-		scene_begin(&t);
-		talk_send(&t, TALK_MAX);
-		died = act_killed(&t, false, n);
-		if (died && twice)
-			(void)act_killed(&t, true, 1 + fixture_random(400));
-		if (died)
-			assert_false(act_killed(&t, true, 0));
-		while (t.answered < t.asked || t.pushes < t.publishes)
-			assert_true(talk_listen(&t, 5000));
-		assert_false(talk_listen(&t, 0));
-		assert_int_equal(t.answered, t.asked);
-		hub_lock(&t.n->h);
-		hub_unlock(&t.n->h);
-		assert_int_equal(journal_tail(&t.h), t.publishes);
-		assert_int_equal(t.pushes, t.publishes);
-		assert_null(input_part(&t.h, t.i));
-		close(t.n->ch.conn[t.i].fd);
-		talk_end(&t);
+	for (;; d.n += step) {
+		assert_true(d.n < POINTS);
+		d.again = twice ? 1 + fixture_random(400) : 0;
+		if (!apart(deaths_cb, &d))
+			break;
 	}
-	n -= step; /* what it has survived */
-	print_message("%llu kill points\n", (unsigned long long)n - 1);
-	assert_true(n > 300);
+	print_message("%llu kill points\n", (unsigned long long)d.n - 1);
+	assert_true(d.n > 300);
 }
 
 static void

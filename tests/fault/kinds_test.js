@@ -194,8 +194,8 @@ group('kinds', null, (test) => {
 		await whole(d);
 		const r = await d.ctl('upgrade', path.join(at, 'sbin/chatd'));
 		assert.equal(r.status, 0, r.stderr);
-		await until('it is told', () => /apart: error: apart has layout [0-9a-f]{16}, chatd has [0-9a-f]{16}: install both from the same build/
-		    .test(d.stderr), 15000);
+		await d.logged(/apart: error: apart has layout [0-9a-f]{16}, chatd has [0-9a-f]{16}: install both from the same build/,
+		    15000);
 		const crowd = await Crowd.unbroken(d, 3);
 		crowd.cut();
 		crowd.talk([...crowd.people]);

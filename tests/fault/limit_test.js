@@ -135,7 +135,7 @@ group('files', null, (test) => {
 		process.kill(before[SECOND].pid, 'SIGSEGV');
 		await successors(d, [SECOND], before); /* after its back-off */
 		await talks(crowd);
-		assert.match(d.stderr, /ADOPT without its descriptor/);
+		await d.logged(/ADOPT without its descriptor/);
 		assert.equal(crowd.broken, undefined);
 		await crowd.leave();
 		await d.stop();

@@ -497,7 +497,7 @@ async function retired(held) {
 	const begin = performance.now();
 	await s.goesOn();
 	const on = Math.round(performance.now() - begin);
-	assert.match(s.d.stderr, /has retired and was stopped/);
+	await s.d.logged(/has retired and was stopped/);
 	assert.equal((await order).status, 0);
 	assert.ok(on <= GRACE_MS * patience(), `it took ${on} ms`);
 	await s.judge(['worker 0']);

@@ -120,7 +120,7 @@ async function noneLives(d, spec, error) {
 	if (!spec.endsWith(':worker:each') || all.some((w) =>
 	    w.generation < 3 || w.state === 'running'))
 		throw error;
-	assert.match(d.stderr, /error: worker \d+ \(pid \d+\)/);
+	await d.logged(/error: worker \d+ \(pid \d+\)/);
 	return false;
 }
 

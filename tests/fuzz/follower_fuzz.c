@@ -30,19 +30,10 @@ scene_begin(struct scene *s)
 	    .journal_bytes = RING,
 	    .output_bytes = 1 << 20,
 	    .input_bytes = 1 << 20};
-	char name[] = "a";
-	bool first;
 
 	memset(s, 0, sizeof(*s));
 	REQUIRE(hub_create(&s->h, &limits) == 0);
-	for (int k = 0; k < CHANNELS; k++, name[0]++) {
-		hub_become(&s->h, k == 1);
-		hub_lock(&s->h);
-		s->channel[k] = presence_enter(&s->h, name, 1, &first);
-		if (k == 2)
-			presence_leave(&s->h, s->channel[k], 0);
-		hub_unlock(&s->h);
-	}
+	presence_three(&s->h, s->channel);
 	for (int k = 0; k < 2; k++)
 		follower_init(
 		    &s->f[k], &s->h, &s->cursor[k], k == 0 ? 1 : FOLLOWER_ALL);

@@ -6,6 +6,7 @@
  * An input is a list of {what, length, bytes} (enum keeper_step).
  */
 #include "fuzz.h"
+#include "note.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -128,14 +129,10 @@ file_of(uint64_t id)
 
 /* Sends a note of n ids with that many descriptors, one a byte. */
 static void
-note_send(uint32_t type, const uint8_t *p, size_t n, size_t n_fds)
+ids_send(uint32_t type, const uint8_t *p, size_t n, size_t n_fds)
 {
-	char control[CMSG_SPACE(sizeof(int) * CUSTODY_MAX)] = {0};
 	struct custody_note note = {.type = type};
 	int fd[CUSTODY_MAX];
-	struct iovec v = {&note, 0};
-	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-	struct cmsghdr *c;
 	uint32_t k;
 
 	note.n = (uint32_t)(n < CUSTODY_MAX ? n : CUSTODY_MAX);
@@ -145,17 +142,7 @@ note_send(uint32_t type, const uint8_t *p, size_t n, size_t n_fds)
 		n_fds = CUSTODY_MAX;
 	for (k = 0; k < n_fds; k++)
 		fd[k] = file_of(k < note.n ? note.id[k] : 0);
-	v.iov_len = offsetof(struct custody_note, id) + note.n * 8ul;
-	if (n_fds > 0) {
-		h.msg_control = control;
-		h.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-		memcpy(CMSG_DATA(c), fd, sizeof(int) * n_fds);
-	}
-	(void)sendmsg(game.link, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
+	note_send(game.link, &note, fd, (uint32_t)n_fds);
 }
 
 /* Sends bytes as they are. */
@@ -231,15 +218,15 @@ step(int what, const uint8_t *p, size_t len)
 
 	switch (what) {
 	case STEP_KEEP:
-		note_send(CUSTODY_KEEP, p, len, len);
+		ids_send(CUSTODY_KEEP, p, len, len);
 		break;
 	case STEP_GIVE_UP:
-		note_send(CUSTODY_GIVE_UP, p, len, 0);
+		ids_send(CUSTODY_GIVE_UP, p, len, 0);
 		break;
 	case STEP_NOTE:
 		/* what is asked for is counted by STEP_ROOM alone */
 		if (len >= 2 && p[0] != CUSTODY_ROOM)
-			note_send(p[0], p + 2, len - 2, p[1]);
+			ids_send(p[0], p + 2, len - 2, p[1]);
 		break;
 	case STEP_RAW:
 		if (len < 4 || p[0] != CUSTODY_ROOM)

@@ -6,6 +6,7 @@
  * bytes} (enum takeover_step). Everything is made anew for each.
  */
 #include "fuzz.h"
+#include "note.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -251,29 +252,7 @@ kept_note(uint64_t which, int fd)
 	}
 }
 
-/* The keeper, or the worker that retired, sends a note. */
-static void
-note_send(struct custody_note *note, const int *fd, uint32_t n_fds)
-{
-	char control[CMSG_SPACE(sizeof(int) * CUSTODY_MAX)] = {0};
-	struct iovec v = {
-	    note, offsetof(struct custody_note, id) + note->n * 8ul};
-	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-	struct cmsghdr *c;
-
-	if (n_fds > 0) {
-		h.msg_control = control;
-		h.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-		memcpy(CMSG_DATA(c), fd, sizeof(int) * n_fds);
-	}
-	(void)sendmsg(link_fd[from_giver], &h, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* A good note. */
+/* The keeper, or the worker that retired, sends a good note. */
 static void
 keep_send(const uint8_t *p, size_t len)
 {
@@ -287,7 +266,7 @@ keep_send(const uint8_t *p, size_t len)
 	if (!giver_used) /* else it says when its silence ends */
 		for (uint32_t k = 0; k < note.n; k++)
 			kept_note(note.id[k], fd[k]);
-	note_send(&note, fd, note.n);
+	note_send(link_fd[from_giver], &note, fd, note.n);
 }
 
 /* One that need not be good. */
@@ -307,7 +286,7 @@ odd_send(const uint8_t *p, size_t len)
 		note.id[note.n++] = id_of(*p);
 	for (k = 0; k < n_fds; k++)
 		fd[k] = file_of((uint8_t)k);
-	note_send(&note, fd, n_fds);
+	note_send(link_fd[from_giver], &note, fd, n_fds);
 }
 
 /* A word of a slot is another. */
@@ -460,7 +439,7 @@ steps(const uint8_t *data, size_t size)
 	}
 	for (int k = 0; k < 2; k++) {
 		from_giver = k;
-		note_send(&done, NULL, 0);
+		note_send(link_fd[from_giver], &done, NULL, 0);
 	}
 }
 

@@ -52,40 +52,24 @@ static bool world_trusts_nobody; /* another worker may have a client be told
 static struct node *world_node;
 static struct world_client world_client[WORLD_CLIENTS];
 
-/* Adds a rule. */
-static inline struct conf_channel *
-world_rule(struct conf_live *live, const char *pattern)
-{
-	struct conf_channel *c = &live->channel[live->n_channels++];
-	size_t len = strlen(pattern);
-
-	*c = (struct conf_channel){.publish = CONF_PUBLISH_ALL,
-	    .subscribe = CONF_SUBSCRIBE_ALL,
-	    .presence = 1};
-	memcpy(c->pattern, pattern, len + 1);
-	c->prefix = pattern[len - 1] == '*';
-	c->len = (uint8_t)(len - c->prefix);
-	return c;
-}
-
 /* Rooms of every kind; of other names there are none. */
 static inline void
 world_rules(struct conf_live *live)
 {
-	struct conf_channel *c = world_rule(live, "room*");
+	struct conf_channel *c = rule_add(live, "room*");
 
 	c->history = 20;
 	c->recovery = c->join_leave = 1;
-	c = world_rule(live, "old*");
+	c = rule_add(live, "old*");
 	c->history = 5;
 	c->history_age_ms = 1;
-	world_rule(live, "mute*")->publish = CONF_PUBLISH_NONE;
-	c = world_rule(live, "club*");
+	rule_add(live, "mute*")->publish = CONF_PUBLISH_NONE;
+	c = rule_add(live, "club*");
 	c->publish = CONF_PUBLISH_SUBSCRIBERS;
 	c->presence = 0;
-	world_rule(live, "users*")->subscribe = CONF_SUBSCRIBE_USERS;
-	world_rule(live, "token*")->subscribe = CONF_SUBSCRIBE_TOKEN;
-	world_rule(live, "none*")->subscribe = CONF_SUBSCRIBE_NONE;
+	rule_add(live, "users*")->subscribe = CONF_SUBSCRIBE_USERS;
+	rule_add(live, "token*")->subscribe = CONF_SUBSCRIBE_TOKEN;
+	rule_add(live, "none*")->subscribe = CONF_SUBSCRIBE_NONE;
 }
 
 /* The settings that an input may change. */
@@ -367,20 +351,9 @@ world_frame(
     struct world_client *c, uint8_t first, const void *bytes, size_t len)
 {
 	static uint8_t frame[1 << 17];
-	uint8_t *p = frame;
 
 	REQUIRE(len < 65536);
-	*p++ = first;
-	if (len < 126) {
-		*p++ = (uint8_t)(0x80 | len);
-	} else {
-		*p++ = 0x80 | 126;
-		*p++ = (uint8_t)(len >> 8);
-		*p++ = (uint8_t)len;
-	}
-	memset(p, 0, 4); /* a mask of zeros */
-	memcpy(p + 4, bytes, len);
-	world_send(c, frame, (size_t)(p + 4 + len - frame));
+	world_send(c, frame, client_frame(frame, first, bytes, len));
 }
 
 /* Others come: bob at the plain door, carol at the other one and in a room. */

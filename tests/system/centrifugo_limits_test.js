@@ -56,7 +56,7 @@ group('tokens', {conf: `${TOKENS}channel "open" {
 	    Line.connected(d, '', {token: token(claims), ...more});
 
 	test('the log says that it is secure', async (d) => {
-		assert.match(d.stderr, /secure: who connects shows a token/);
+		await d.logged(/secure: who connects shows a token/);
 	});
 
 	test('?user= is refused at both doors', async (d) => {

@@ -73,6 +73,12 @@ class Managed {
 		});
 	}
 
+	/* A line of the daemons' log. */
+	logged(pattern) {
+		return until(`${pattern} in the log`, () =>
+		    pattern.test(this.stderr));
+	}
+
 	/* Ends the master; resolves when nobody is left. */
 	async kill(signal = 'SIGKILL') {
 		const family = processChildren(this.pid);
@@ -95,6 +101,29 @@ class Managed {
 		fs.rmSync(this.dir, {recursive: true, force: true});
 		assert.deepEqual(this.bad, []);
 		checkReports(this.stderr);
+	}
+}
+
+/* A client in the room that leaves, having said something, and comes back. */
+class Member {
+	static async come(m) {
+		const a = new Member();
+		a.client = sdk(m, '?user=alice');
+		await a.client.ready(5000);
+		a.room = await subscribed(a.client, 'room');
+		return a;
+	}
+
+	async leave() {
+		await this.client.publish('room', {n: 1});
+		this.client.disconnect();
+	}
+
+	/* Comes back; whether the daemon knew where it had been. */
+	async recovers() {
+		const again = event(this.room, 'subscribed');
+		this.client.connect();
+		return (await again).recovered;
 	}
 }
 
@@ -135,8 +164,7 @@ group('descriptor store', null, (test) => {
 		await m.told(/^ready/);
 		assert.ok(!m.lines.some((l) => /^stored|^removed/.test(l)),
 		    'the manager has it all');
-		await until('the log', () =>
-		    /goes on with the shared memory/.test(m.stderr));
+		await m.logged(/goes on with the shared memory/);
 		await b.ready(5000);
 		await b.publish('room', {n: 4});
 		const again = event(sub, 'subscribed');
@@ -169,35 +197,24 @@ group('descriptor store', null, (test) => {
 		}
 	}));
 	test('other sizes: a new beginning', managed(async (m) => {
-		const a = sdk(m, '?user=alice');
-		await a.ready(5000);
-		const sub = await subscribed(a, 'room');
-		await a.publish('room', {n: 1});
-		a.disconnect();
+		const a = await Member.come(m);
+		await a.leave();
 		await m.kill();
 		m.write(CONF + 'users 1000\n');
 		await m.again();
 		await m.told(/^stored chatd-hub 1/);
-		assert.match(m.stderr, /of no use: the configuration's sizes/);
-		const again = event(sub, 'subscribed');
-		a.connect();
-		assert.equal((await again).recovered, false);
+		await m.logged(/of no use: the configuration's sizes/);
+		assert.ok(!await a.recovers());
 		/* And that is what is kept from now on. */
-		await a.publish('room', {n: 2});
-		a.disconnect();
+		await a.leave();
 		await m.kill();
 		await m.again();
-		const third = event(sub, 'subscribed');
-		a.connect();
-		assert.equal((await third).recovered, true);
+		assert.ok(await a.recovers());
 	}));
 	test('other addresses are bound, what was said is kept',
 	    managed(async (m) => {
-		const a = sdk(m, '?user=alice');
-		await a.ready(5000);
-		const sub = await subscribed(a, 'room');
-		await a.publish('room', {n: 1});
-		a.disconnect();
+		const a = await Member.come(m);
+		await a.leave();
 		/* One more, another one on the same port, and back again. */
 		const more = `127.0.0.1:${await freePort()}`;
 		for (const addresses of [[more], [`[::1]:${m.port}`, more], []]) {
@@ -208,23 +225,16 @@ group('descriptor store', null, (test) => {
 			assert.ok(await answers(m.port));
 		}
 		assert.ok(!await answers(more.split(':')[1]));
-		const again = event(sub, 'subscribed');
-		a.connect();
-		assert.equal((await again).recovered, true);
+		assert.ok(await a.recovers());
 	}));
 	test('a restart', managed(async (m) => {
-		const a = sdk(m, '?user=alice');
-		await a.ready(5000);
-		const sub = await subscribed(a, 'room');
-		await a.publish('room', {n: 1});
-		a.disconnect();
+		const a = await Member.come(m);
+		await a.leave();
 		await m.kill('SIGTERM');
 		await m.told(/^dead 0/);
 		assert.ok(await answers(m.port), 'who connects waits');
 		await m.again();
-		const again = event(sub, 'subscribed');
-		a.connect();
-		assert.equal((await again).recovered, true);
+		assert.ok(await a.recovers());
 	}));
 	test('who connects at QUIT is refused, not kept waiting',
 	    managed(async (m) => {
@@ -245,29 +255,19 @@ group('descriptor store', null, (test) => {
 			assert.equal(fs.readlinkSync(`/proc/${pid}/fd/${fd}`),
 			    '/dev/null')));
 		closed();
-		const a = sdk(m, '?user=alice');
-		await a.ready(5000);
-		const sub = await subscribed(a, 'room');
-		await a.publish('room', {n: 1});
-		a.disconnect();
+		const a = await Member.come(m);
+		await a.leave();
 		await m.kill();
 		await m.again(); /* LISTEN_FDS from 3 on, 0 to 2 closed */
 		closed();
-		const again = event(sub, 'subscribed');
-		a.connect();
-		assert.equal((await again).recovered, true);
+		assert.ok(await a.recovers());
 	}, '<&- >&- 2>&-'));
 	test('after an upgrade, too', managed(async (m) => {
-		const a = sdk(m, '?user=alice');
-		await a.ready(5000);
-		const sub = await subscribed(a, 'room');
+		const a = await Member.come(m);
 		assert.equal((await m.ctl('upgrade')).status, 0);
-		await a.publish('room', {n: 1});
-		a.disconnect();
+		await a.leave();
 		await m.kill();
 		await m.again();
-		const again = event(sub, 'subscribed');
-		a.connect();
-		assert.equal((await again).recovered, true);
+		assert.ok(await a.recovers());
 	}));
 });

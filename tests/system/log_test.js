@@ -260,7 +260,7 @@ group('log-file, a named pipe', null, (test) => {
 		const d = await logging(file);
 		cat.kill('SIGSTOP');
 		await crowd(d, 1500);
-		await until('it is told', () => /it is not read/.test(d.stderr));
+		await d.logged(/it is not read/);
 		process.kill(d.pid, 'SIGUSR1');
 		await visit(d, 'alice');
 		cat.kill('SIGCONT');
@@ -303,7 +303,7 @@ group('log-file, a named pipe', null, (test) => {
 		await readerEnd(one);
 		process.kill(d.pid, 'SIGUSR1');
 		await visit(d, 'bob');
-		await until('it is told', () => /nobody reads it/.test(d.stderr));
+		await d.logged(/nobody reads it/);
 		const two = reader(file);
 		await until('bob', () => /bob left/.test(two.said));
 		await readerEnd(two);

@@ -88,6 +88,30 @@ connect_alice(void)
 	asks(CONNECT, CONNECTED);
 }
 
+/* Each text ends a connection of its own; the connection has connected before,
+ * or has not. The first one is there already. */
+static void
+each_ends(const char *const *text, size_t n, bool connected)
+{
+	for (size_t k = 0; k < n; k++) {
+		if (k > 0)
+			guest_come(&alice, &centrifugo_door, "alice");
+		if (connected) {
+			guest_say(&alice, CONNECT);
+			guest_forget(&alice);
+		}
+		guest_say(&alice, text[k]);
+		if (alice.code != 3501)
+			fail_msg("%s: %d", text[k], alice.code);
+		guest_closed(&alice, 3501, "bad request");
+		close(alice.fd);
+	}
+	alice.fd = -1;
+}
+
+#define EACH_ENDS(text, connected) \
+	each_ends(text, sizeof(text) / sizeof(text[0]), connected)
+
 /* Bob is at this door, too, in that room. */
 static void
 bob_comes(void)
@@ -124,14 +148,7 @@ connects_badly(void **state)
 	    "{\"id\":1,\"connect\":{\"headers\":\"x\"}}",
 	    "{\"id\":1,\"connect\":{\"subs\":{\"#alice\":1}}}"};
 
-	for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
-		if (k > 0)
-			guest_come(&alice, &centrifugo_door, "alice");
-		guest_say(&alice, bad[k]);
-		guest_closed(&alice, 3501, "bad request");
-		close(alice.fd);
-	}
-	alice.fd = -1;
+	EACH_ENDS(bad, false);
 }
 
 /* Nothing else before it. */
@@ -144,14 +161,7 @@ not_connected(void **state)
 	    "{\"id\":1,\"rpc\":{\"method\":\"who\"}}", "{}",
 	    "{\"id\":1,\"refresh\":{\"token\":\"x\"}}"};
 
-	for (size_t k = 0; k < sizeof(early) / sizeof(early[0]); k++) {
-		if (k > 0)
-			guest_come(&alice, &centrifugo_door, "alice");
-		guest_say(&alice, early[k]);
-		guest_closed(&alice, 3501, "bad request");
-		close(alice.fd);
-	}
-	alice.fd = -1;
+	EACH_ENDS(early, false);
 }
 
 /* Without a token, where names are not taken on trust. */
@@ -175,18 +185,7 @@ lines_bad(void **state)
 	    "{\"id\":2,\"ping\":{}", "{\"id\":2,\"ping\":{}}}",
 	    "\n{\"id\":2,\"ping\":{}}"};
 
-	for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
-		if (k > 0)
-			guest_come(&alice, &centrifugo_door, "alice");
-		guest_say(&alice, CONNECT);
-		guest_forget(&alice);
-		guest_say(&alice, bad[k]);
-		if (alice.code != 3501)
-			fail_msg("%s: %d", bad[k], alice.code);
-		guest_closed(&alice, 3501, "bad request");
-		close(alice.fd);
-	}
-	alice.fd = -1;
+	EACH_ENDS(bad, true);
 }
 
 /* Several in a frame, each answered in its turn; the first of two in one
@@ -319,17 +318,7 @@ types(void **state)
 	    "{\"id\":2,\"refresh\":{\"token\":1}}",
 	    "{\"id\":2,\"sub_refresh\":{\"channel\":\"room\",\"token\":1}}"};
 
-	for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
-		if (k > 0)
-			guest_come(&alice, &centrifugo_door, "alice");
-		guest_say(&alice, CONNECT);
-		guest_forget(&alice);
-		guest_say(&alice, bad[k]);
-		if (alice.code != 3501)
-			fail_msg("%s: %d", bad[k], alice.code);
-		close(alice.fd);
-	}
-	alice.fd = -1;
+	EACH_ENDS(bad, true);
 }
 
 static void

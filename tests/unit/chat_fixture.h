@@ -97,18 +97,56 @@ node_open(struct node *n, const char *user, int *client)
 	return node_open_at(n, &plain_door, user, client);
 }
 
+/* What a client's frame is longer than its bytes, at most. */
+enum { CLIENT_FRAME_HEAD = 8 };
+
+/* Builds a client's frame, of less than 65,536 bytes and masked with zeros;
+ * returns its size. */
+static inline size_t
+client_frame(uint8_t *frame, uint8_t first, const void *bytes, size_t len)
+{
+	uint8_t *p = frame;
+
+	*p++ = first;
+	if (len < 126) {
+		*p++ = (uint8_t)(0x80 | len);
+	} else {
+		*p++ = 0x80 | 126;
+		*p++ = (uint8_t)(len >> 8);
+		*p++ = (uint8_t)len;
+	}
+	memset(p, 0, 4);
+	memcpy(p + 4, bytes, len);
+	return (size_t)(p + 4 + len - frame);
+}
+
+/* Adds a rule to the configuration; all may do all. */
+static inline struct conf_channel *
+rule_add(struct conf_live *live, const char *pattern)
+{
+	struct conf_channel *c = &live->channel[live->n_channels++];
+	size_t len = strlen(pattern);
+
+	*c = (struct conf_channel){.publish = CONF_PUBLISH_ALL,
+	    .subscribe = CONF_SUBSCRIBE_ALL,
+	    .presence = 1};
+	memcpy(c->pattern, pattern, len + 1);
+	c->prefix = pattern[len - 1] == '*';
+	c->len = (uint8_t)(len - c->prefix);
+	return c;
+}
+
 /* A client sends a text, which is read here at once. */
 static inline void
 node_read(struct node *n, uint32_t i, int client, const char *text)
 {
-	uint8_t frame[256] = {0x81, 0x80};
+	uint8_t frame[256];
 	struct pollfd p = {n->ch.conn[i].fd, POLLIN, 0};
 	size_t len = strlen(text);
 
-	assert_true(len < 126);
-	frame[1] |= (uint8_t)len;
-	memcpy(frame + 6, text, len); /* a mask of zeros */
-	assert_int_equal(send(client, frame, len + 6, 0), len + 6);
+	assert_true(len + CLIENT_FRAME_HEAD <= sizeof(frame));
+	len = client_frame(frame, 0x81, text, len);
+	assert_int_equal(send(client, frame, len, 0), len);
 	assert_int_equal(poll(&p, 1, 5000), 1);
 	conn_read(&n->ch, i);
 }

@@ -31,38 +31,22 @@ static struct hub door_hub;
 static struct node *door_node;
 static struct guest alice, bob;
 
-/* Adds a rule; all may do all. */
-static inline struct conf_channel *
-door_rule(struct conf_live *live, const char *pattern)
-{
-	struct conf_channel *c = &live->channel[live->n_channels++];
-	size_t len = strlen(pattern);
-
-	*c = (struct conf_channel){.publish = CONF_PUBLISH_ALL,
-	    .subscribe = CONF_SUBSCRIBE_ALL,
-	    .presence = 1};
-	memcpy(c->pattern, pattern, len + 1);
-	c->prefix = pattern[len - 1] == '*';
-	c->len = (uint8_t)(len - c->prefix);
-	return c;
-}
-
 /* The rooms that there are. */
 static inline void
 door_rules(struct conf_live *live)
 {
-	struct conf_channel *c = door_rule(live, "room*");
+	struct conf_channel *c = rule_add(live, "room*");
 
 	c->history = 20;
 	c->recovery = 1;
-	door_rule(live, "talk")->join_leave = 1;
-	door_rule(live, "mute")->publish = CONF_PUBLISH_NONE;
-	c = door_rule(live, "club");
+	rule_add(live, "talk")->join_leave = 1;
+	rule_add(live, "mute")->publish = CONF_PUBLISH_NONE;
+	c = rule_add(live, "club");
 	c->publish = CONF_PUBLISH_SUBSCRIBERS;
 	c->presence = 0;
-	door_rule(live, "users")->subscribe = CONF_SUBSCRIBE_USERS;
-	door_rule(live, "token")->subscribe = CONF_SUBSCRIBE_TOKEN;
-	door_rule(live, "none")->subscribe = CONF_SUBSCRIBE_NONE;
+	rule_add(live, "users")->subscribe = CONF_SUBSCRIBE_USERS;
+	rule_add(live, "token")->subscribe = CONF_SUBSCRIBE_TOKEN;
+	rule_add(live, "none")->subscribe = CONF_SUBSCRIBE_NONE;
 }
 
 /* A worker, before each test. */
@@ -213,19 +197,9 @@ guest_send(struct guest *g, uint8_t first, const char *text, size_t len)
 {
 	static uint8_t frame[70000];
 	struct pollfd p = {door_node->ch.conn[g->conn].fd, POLLIN, 0};
-	uint8_t *at = frame;
 
-	*at++ = first;
-	if (len < 126) {
-		*at++ = (uint8_t)(0x80 | len);
-	} else {
-		*at++ = 0x80 | 126;
-		*at++ = (uint8_t)(len >> 8);
-		*at++ = (uint8_t)len;
-	}
-	memset(at, 0, 4); /* a mask of zeros */
-	memcpy(at + 4, text, len);
-	len = (size_t)(at + 4 + len - frame);
+	assert_true(len + CLIENT_FRAME_HEAD <= sizeof(frame));
+	len = client_frame(frame, first, text, len);
 	assert_int_equal(send(g->fd, frame, len, 0), len);
 	assert_int_equal(poll(&p, 1, 5000), 1);
 	door_settle();

@@ -23,21 +23,10 @@ struct scene {
 static inline void
 scene_begin(struct scene *s, uint64_t bits)
 {
-	char name[] = "0";
-	bool first;
-	int k;
-
 	alarm(SECONDS); /* a loop without end ends the test */
 	memset(s, 0, sizeof(*s));
 	fixture_hub(&s->h, 16, 16, RING, 1 << 20, 1 << 20);
-	for (k = 0; k < 3; k++, name[0]++) {
-		hub_become(&s->h, k == 1);
-		hub_lock(&s->h);
-		s->channel[k] = presence_enter(&s->h, name, 1, &first);
-		if (k == 2)
-			presence_leave(&s->h, s->channel[k], 0);
-		hub_unlock(&s->h);
-	}
+	presence_three(&s->h, s->channel);
 	follower_init(&s->f, &s->h, &s->cursor, bits);
 }
 

@@ -36,23 +36,10 @@ struct talker {
 static inline void
 talk_frame(struct talker *t, int opcode, bool fin, const char *text, size_t len)
 {
-	uint8_t *p = t->out + t->len;
-
-	assert_true(t->len + len + 14 <= TALK_MAX);
-	p[0] = (uint8_t)((fin ? 0x80 : 0) | opcode);
-	if (len < 126) {
-		p[1] = (uint8_t)(0x80 | len);
-		p += 2;
-	} else {
-		assert_true(len < 65536);
-		p[1] = 0x80 | 126;
-		p[2] = (uint8_t)(len >> 8);
-		p[3] = (uint8_t)len;
-		p += 4;
-	}
-	memset(p, 0, 4); /* a mask of zeros */
-	memcpy(p + 4, text, len);
-	t->len = (size_t)(p + 4 + len - t->out);
+	assert_true(t->len + len + CLIENT_FRAME_HEAD <= TALK_MAX);
+	assert_true(len < 65536);
+	t->len += client_frame(
+	    t->out + t->len, (uint8_t)((fin ? 0x80 : 0) | opcode), text, len);
 }
 
 /* Adds a ping, which is answered in its turn. */
@@ -190,9 +177,6 @@ talk_begin(struct talker *t)
 {
 	memset(t, 0, sizeof(*t));
 	fixture_hub(&t->h, TALK_SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
-#ifndef CHATD_SANITIZED /* where what is used again looks like a leak */
-	n_nodes = 0;
-#endif
 	t->n = node_new(&t->h, 0);
 	talk_set(t->n);
 	t->i = node_open_at(t->n, &centrifugo_door, "", &t->client);

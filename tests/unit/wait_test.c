@@ -1,7 +1,7 @@
 /* wait: input that is too much for one turn waits; all of it is done in order,
  * once, whoever has the connection by then, and the others go first. */
-#define FIXTURE_NODES 400
 #include "talker.h"
+#include "apart.h"
 
 #include "hub/journal.h"
 #include "hub/stats.h"
@@ -154,16 +154,25 @@ test_in_turn(void **state)
 	talk_end(&t[0]);
 }
 
-/* Frames, pieces of frames and pings, cut anywhere on their way, and now and
- * then the worker is another one. */
-static void
-talk_anything(uint64_t budget_bytes, uint64_t budget_us, bool deaths)
+/* What a worker does in a turn at most, whether now and then it is another one,
+ * and which random numbers there are. */
+struct anything {
+	uint64_t budget_bytes, budget_us, seed;
+	bool deaths;
+};
+
+/* For apart(): frames, pieces of frames and pings, cut anywhere on their way.
+ */
+static int
+anything_cb(void *arg)
 {
 	static struct talker t;
+	const struct anything *a = arg;
 	struct node *n;
-	uint32_t k, kinds, left = deaths ? DEATHS : 0;
+	uint32_t k, kinds, left = a->deaths ? DEATHS : 0;
 	int many[9];
 
+	fixture_seed = a->seed;
 	talk_begin(&t);
 	n = t.n;
 	say_hello(&t);
@@ -184,8 +193,8 @@ talk_anything(uint64_t budget_bytes, uint64_t budget_us, bool deaths)
 			break;
 		}
 	}
-	n->ch.budget_bytes = budget_bytes;
-	n->ch.budget_us = budget_us;
+	n->ch.budget_bytes = a->budget_bytes;
+	n->ch.budget_us = a->budget_us;
 	for (k = 0; k < TURNS && !talk_is_done(&t); k++) {
 		talk_send(&t, fixture_random(fixture_random(2) ? 30 : 2000));
 		talk_turn(n, t.i);
@@ -194,35 +203,44 @@ talk_anything(uint64_t budget_bytes, uint64_t budget_us, bool deaths)
 			left--;
 			close(n->ch.conn[t.i].fd);
 			n = talk_take_over(&t);
-			n->ch.budget_bytes = budget_bytes;
-			n->ch.budget_us = budget_us;
+			n->ch.budget_bytes = a->budget_bytes;
+			n->ch.budget_us = a->budget_us;
 		}
 	}
 	assert_true(talk_is_done(&t));
 	go_on(&t, n);
 	assert_int_equal(t.pushes, t.publishes);
 	talk_end(&t);
+	return 0;
+}
+
+/* Talks a number of times, each time with other random numbers. */
+static void
+talk_anything(uint32_t times, bool deaths)
+{
+	struct anything a = {.deaths = deaths};
+
+	while (times-- > 0) {
+		a.budget_bytes = 1 + fixture_random(3) * 100;
+		a.budget_us = fixture_random(2) * CHAT_BUDGET_US;
+		fixture_fill(&a.seed, sizeof(a.seed));
+		apart(anything_cb, &a);
+	}
 }
 
 static void
 test_anything(void **state)
 {
-	uint32_t k;
+	struct anything usual = {CHAT_BUDGET_BYTES, CHAT_BUDGET_US, 1, false};
 
-	for (k = 0; k < fixture_rounds(20); k++)
-		talk_anything(1 + fixture_random(3) * 100,
-		    fixture_random(2) * CHAT_BUDGET_US, false);
-	talk_anything(CHAT_BUDGET_BYTES, CHAT_BUDGET_US, false);
+	talk_anything(fixture_rounds(20), false);
+	apart(anything_cb, &usual);
 }
 
 static void
 test_anything_and_deaths(void **state)
 {
-	uint32_t k;
-
-	for (k = 0; k < fixture_rounds(20); k++)
-		talk_anything(1 + fixture_random(3) * 100,
-		    fixture_random(2) * CHAT_BUDGET_US, true);
+	talk_anything(fixture_rounds(20), true);
 }
 
 /* What waits goes with its connection, and comes back with it. */

@@ -124,17 +124,26 @@ plain_tell_room(struct chat *ch, uint32_t conn, uint64_t position,
 	    answer.why != NULL ? answer.why : "");
 }
 
+/* A command that is only a room: does it, and tells what came of it. */
+static void
+room_change(struct chat *ch, uint32_t conn, const char *args, size_t len,
+    uint64_t position, const char *usage,
+    struct room_answer (*change)(struct chat *ch, uint32_t conn,
+	const char *room, size_t len, uint64_t position))
+{
+	struct room_word room;
+
+	if (room_take(ch, conn, &args, &len, &room, true, position, usage))
+		plain_tell_room(ch, conn, position,
+		    change(ch, conn, room.text, room.len, position), room.text,
+		    room.len);
+}
+
 void
 plain_join(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
-	struct room_word room;
-
-	if (room_take(
-		ch, conn, &args, &len, &room, true, position, "/join ROOM"))
-		plain_tell_room(ch, conn, position,
-		    room_join(ch, conn, room.text, room.len, position),
-		    room.text, room.len);
+	room_change(ch, conn, args, len, position, "/join ROOM", room_join);
 }
 
 /* Leaves; returns what to say of it. */
@@ -159,13 +168,7 @@ void
 plain_leave(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
-	struct room_word room;
-
-	if (room_take(
-		ch, conn, &args, &len, &room, true, position, "/leave ROOM"))
-		plain_tell_room(ch, conn, position,
-		    room_leave(ch, conn, room.text, room.len, position),
-		    room.text, room.len);
+	room_change(ch, conn, args, len, position, "/leave ROOM", room_leave);
 }
 
 void
