@@ -17,6 +17,10 @@ void number_give(struct chat *ch, uint32_t i);
  * the report tells how many. */
 void conn_pending(struct chat *ch, int more);
 
+/* Tells the other workers how many connections are here; the sweep does so
+ * again, in case another process has written over it. */
+void number_tell(struct chat *ch);
+
 /* Notes that a slot's connection is here, or no more, and tells the other
  * workers how many are. */
 void conn_number(struct chat *ch, uint32_t i, bool here);

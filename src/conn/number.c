@@ -21,17 +21,26 @@ conn_next(struct chat *ch, uint32_t *i)
 }
 
 /* Whether all workers together have as many connections as are allowed; may
- * be off by as many as are accepted in the same moment. */
+ * be off by as many as are accepted in the same moment. A stopped worker has
+ * none: if its number says otherwise, shared memory is corrupted, and no
+ * process would write there again. */
 static bool
 number_is_full(const struct chat *ch)
 {
+	const struct hub *h = ch->hub;
 	uint64_t n = ch->n_here;
 	int k;
 
 	for (k = 0; k < SHM_WORKERS; k++)
-		if (k != ch->hub->self)
-			n += SHM_OWN(ch->hub->worker[k].connections);
+		if (k != h->self && SHM_OWN(h->line[k].state) != WORKER_STOPPED)
+			n += SHM_OWN(h->worker[k].connections);
 	return ch->max_conns != 0 && n >= ch->max_conns;
+}
+
+void
+number_tell(struct chat *ch)
+{
+	SHM_TELL(ch->hub->me->connections, ch->n_here);
 }
 
 void
@@ -46,8 +55,7 @@ conn_number(struct chat *ch, uint32_t i, bool here)
 		ch->here[i / SHM_BLOCK] &= ~bit;
 		ch->n_here--;
 	}
-	atomic_store_explicit(
-	    &ch->hub->me->connections, ch->n_here, memory_order_relaxed);
+	number_tell(ch);
 }
 
 uint32_t

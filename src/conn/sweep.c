@@ -93,6 +93,7 @@ conn_sweep(struct chat *ch)
 	uint32_t n = ch->slots.n_blocks / SWEEP_PARTS + 1, seen = 0, looked, b;
 	uint32_t i, end;
 
+	number_tell(ch);
 	conn_relieve(ch);
 	head_sweep(ch);
 	input_trim(&ch->input, ch->now_ms);
