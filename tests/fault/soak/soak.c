@@ -252,8 +252,9 @@ storm(void)
 			points_turn();
 		if (set.one || !set.points)
 			hit_turn();
+		memory_turn();
 		if (early == 0 && now_ms - begun > early_s * 1000ull)
-			early = daemon_pss();
+			early = memory_now();
 		if (set.verbose && now_ms - told > 5000) {
 			told = now_ms;
 			printf("%6llu ms: %u hits, %llu said, %llu heard\n",
@@ -316,7 +317,7 @@ run(void)
 		client[i].at = UINT32_MAX;
 	}
 	early = storm();
-	pss = daemon_pss();
+	pss = memory_now();
 	/* Not with points: strangers' names fill the table of presence; nor
 	 * with adoption: each adopter copies what connections had in common,
 	 * so how much is in use at once is a matter of chance. */

@@ -66,6 +66,13 @@ long daemon_pss(void);
 /* How often the log says that, and the largest number in front of " ms". */
 void daemon_takeovers(unsigned *n, unsigned *max_ms, unsigned *spoilt);
 
+/* ---- memory.c: how much memory it takes over time ---- */
+
+/* Measures it, now and then; called in each turn of the storm. */
+void memory_turn(void);
+/* The median of the last 15 s, in KiB. */
+long memory_now(void);
+
 /* ---- text.c: messages, and the order of the lobby ---- */
 
 struct text {
