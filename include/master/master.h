@@ -1,5 +1,5 @@
 /* master: supervises the workers; holds listeners, shared memory and the
- * control socket; never reads a client's byte, never takes the mutex. Layer 6.
+ * control socket; never reads a client's byte, never takes the lock. Layer 6.
  */
 #ifndef CHATD_MASTER_MASTER_H
 #define CHATD_MASTER_MASTER_H

@@ -4,7 +4,7 @@
  * reads shared memory only, keeps its own notes, kills nobody: the master does.
  *
  * Life signs. A process's is its line's tick, which also grows while it waits
- * for the mutex; a keeper's is its own tick. A process whose tick stands still
+ * for the lock; a keeper's is its own tick. A process whose tick stands still
  * is silent; one that is silent for its limit hangs.
  *
  * Measure. Only the time in which a process could have ticked counts as
@@ -27,11 +27,11 @@
  * over from has WATCHDOG_TAKEOVER_TIMES the limit; if it is stopped, the
  * commonest case, it is to be continued long before.
  *
- * The mutex. Where a process waits for it for WATCHDOG_LOCK_MS, a holder is
+ * The lock. Where a process waits for it for WATCHDOG_LOCK_MS, a holder is
  * looked for that has held it for as long without a tick, while nothing was
  * published: that one alone is killed. If no holder is named (it was stopped
- * between taking the mutex and naming itself), the culprit is who wanted the
- * mutex and does not tick while waiters do.
+ * between taking the lock and naming itself), the culprit is who wanted the
+ * lock and does not tick while waiters do.
  */
 #ifndef CHATD_MASTER_WATCHDOG_H
 #define CHATD_MASTER_WATCHDOG_H
@@ -83,10 +83,10 @@ struct watchdog_process {
 	struct probe probe;
 };
 
-/* How a worker stands with the mutex. */
+/* How a worker stands with the lock. */
 struct watchdog_lock {
 	uint64_t waiting_ms; /* in LOCK_WAITING since; 0: is not */
-	bool is_suspect;     /* at the last look it may have had the mutex */
+	bool is_suspect;     /* at the last look it may have had the lock */
 	uint64_t held_ms;    /* a suspect without a tick for so long */
 };
 
@@ -109,7 +109,7 @@ struct watchdog {
 struct watchdog_scene {
 	uint64_t workers;  /* that live and are not killed */
 	uint64_t starting; /* of these: before their HELLO they need not tick,
-			    * and are judged for the mutex alone */
+			    * and are judged for the lock alone */
 	uint64_t keepers;
 	uint32_t others; /* the same of children that are neither: bit 0 has the
 			  * line SHM_WORKERS */

@@ -17,10 +17,10 @@ struct adopt_fault {
 
 struct adopt_result {
 	uint32_t adopted;
-	uint32_t ended;	   /* was ending, or its peer has gone */
-	uint32_t lost;	   /* open, but not in custody */
-	uint32_t spoilt;   /* its records make no sense: closed */
-	uint32_t replayed; /* had input that was read and not done */
+	uint32_t closed;    /* was ending, or its peer has gone */
+	uint32_t lost;	    /* open, but not in custody */
+	uint32_t corrupted; /* its records contradict themselves: closed */
+	uint32_t replayed;  /* had input that was read and not done */
 };
 
 /*

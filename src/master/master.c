@@ -145,7 +145,7 @@ watch_kill(struct master *m, const struct watchdog_verdict *v)
 
 	snprintf(why, sizeof(why), "hung for %llu ms%s",
 	    (unsigned long long)v->still_ms,
-	    v->has_lock ? " with the mutex" : "");
+	    v->has_lock ? " with the lock" : "");
 	(void)child_kill(v->slot < SHM_WORKERS
 		? &m->member[v->slot].child
 		: &m->other[v->slot - SHM_WORKERS],

@@ -1,4 +1,4 @@
-/* What a worker publishes in the master's place, which takes no mutex. An order
+/* What a worker publishes in the master's place, which takes no lock. An order
  * stays with the master until it is answered, whoever dies meanwhile, and goes
  * on with the next program in an upgrade. */
 #include <errno.h>

@@ -167,7 +167,7 @@ process_note(struct watchdog *d, struct watchdog_process *p, uint64_t tick,
 	return own_ms;
 }
 
-/* Whether a worker has the mutex, or may have it. */
+/* Whether a worker has the lock, or may have it. */
 static bool
 lock_suspects(const struct hub *h, int slot)
 {
@@ -179,7 +179,7 @@ lock_suspects(const struct hub *h, int slot)
 }
 
 /* Takes down how a worker that has been silent for own_ms stands with the
- * mutex. Of a busy worker, seen as its holder many times in a row, each time in
+ * lock. Of a busy worker, seen as its holder many times in a row, each time in
  * another turn, the tick or the journal tells. */
 static void
 lock_note(struct watchdog *d, const struct hub *h, int slot, uint64_t own_ms,
@@ -269,7 +269,7 @@ watchdog_is_lively(const struct watchdog *d, int slot)
 	return watchdog_still_ms(d, slot) < WATCHDOG_LOCK_MS;
 }
 
-/* Whether some living process has been waiting for the mutex for too long. */
+/* Whether some living process has been waiting for the lock for too long. */
 static bool
 lock_is_waited_for(const struct watchdog *d, const struct watchdog_scene *scene)
 {
@@ -281,7 +281,7 @@ lock_is_waited_for(const struct watchdog *d, const struct watchdog_scene *scene)
 	return false;
 }
 
-/* Who keeps the mutex from those that wait, or -1. */
+/* Who keeps the lock from those that wait, or -1. */
 static int
 lock_culprit(const struct watchdog *d, const struct watchdog_scene *scene)
 {

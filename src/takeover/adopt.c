@@ -111,7 +111,7 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	if ((sound && conn_positions(ch, i, &k) < 0) ||
 	    slot_state(ch->hub, i) == SLOT_CLOSING ||
 	    (k.closed && !adopt_is_present(ch, i))) {
-		a->result->ended++;
+		a->result->closed++;
 		adopt_give_up(a, i, NULL);
 		return;
 	}
@@ -121,7 +121,7 @@ adopt_take_up(struct adoption *a, uint32_t i)
 		k.written = OUTPUT_ALL;
 	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
-		a->result->spoilt++;
+		a->result->corrupted++;
 		adopt_give_up(a, i, "its records make no sense");
 		return;
 	}
@@ -226,7 +226,7 @@ adopt_replay(struct adoption *a, uint32_t i)
 		return;
 	if (k.closed) {
 		a->result->adopted--;
-		a->result->ended++;
+		a->result->closed++;
 		conn_drop(ch, i, "reset meanwhile");
 		return;
 	}
@@ -245,7 +245,7 @@ adopt_replay(struct adoption *a, uint32_t i)
 	}
 	log_warn("%s: %llu bytes read, %llu known", conn_name(ch, i),
 	    (unsigned long long)k.read, (unsigned long long)known);
-	a->result->spoilt++;
+	a->result->corrupted++;
 	conn_end(ch, i, CLOSE_INTERNAL, REASON_INTERNAL);
 }
 

@@ -192,8 +192,8 @@ takeover(struct chat *ch, const struct takeover_start *start)
 		SHM_STORE(h->mine->cursor, journal_tail(h));
 	sparse_free(fd, h->n_slots, sizeof(*fd));
 	if (start->generation > 1)
-		log_info("took over %u connections in %llu ms (%u had ended, "
-			 "%u were lost, %u spoilt, input of %u replayed)",
+		log_info("adopted %u connections in %llu ms (closed %u, lost "
+			 "%u, corrupted %u, replayed input of %u)",
 		    r.adopted, (unsigned long long)(clock_ms() - began),
-		    r.ended, r.lost, r.spoilt, r.replayed);
+		    r.closed, r.lost, r.corrupted, r.replayed);
 }

@@ -127,7 +127,7 @@ adoption_end(void)
 		chat_clean(w->chat.hub, (int)done.worker);
 		done.left = 0;
 	}
-	log_info("took over %u connections of worker %u, %u stay%s", done.taken,
+	log_info("adopted %u connections of worker %u, %u stay%s", done.taken,
 	    done.worker, done.left, done.full ? ": no room for them" : "");
 	cleaned_tell(w, &done);
 	adoption_next(w);

@@ -1,5 +1,5 @@
 /*
- * A worker hangs while it holds the mutex: publishing pauses for at most a
+ * A worker hangs while it holds the lock: publishing pauses for at most a
  * second, and nobody but the holder is killed.
  */
 'use strict';
@@ -12,17 +12,17 @@ const {Daemon, processLives, processStat} = require('../system/daemon.js');
 const {Crowd, longestGap, patience, pause, successors, until} =
     require('./crowd.js');
 
-const FILE = 'journal.c'; /* its kill points are passed with the mutex */
+const FILE = 'journal.c'; /* its kill points are passed with the lock */
 const FIRST = 300;        /* of them: in the middle of the talk */
 const STEP = 3;           /* points further for each try */
 const WANTED = LONG ? 20 : 3;
 const TRIES = WANTED * 3; /* when the talk ends too early */
 const PAUSE_MS = 1000;    /* of publishing */
-const STILL_MS = 100;     /* nobody hears anything: the mutex is held */
+const STILL_MS = 100;     /* nobody hears anything: the lock is held */
 
 /*
  * Has worker 0 stop at its n-th such point, under way in the talk; returns
- * whether it held the mutex there, and judges if it did.
+ * whether it held the lock there, and judges if it did.
  */
 async function holdAt(n) {
 	const d = await Daemon.start({workers: 3, env: {CHATD_KILL_WORKER: '0',
@@ -64,7 +64,7 @@ async function holdAt(n) {
 	console.log(`     point ${n}: publishing paused for ` +
 	    `${Math.round(gap)} ms`);
 	assert.ok(gap <= PAUSE_MS * patience(), `publishing paused ${gap} ms`);
-	await d.logged(/worker 0 hung for \d+ ms with the mutex/);
+	await d.logged(/worker 0 hung for \d+ ms with the lock/);
 	for (const w of await d.json('show', 'workers'))
 		assert.equal(w.generation, w.slot === 0 ? 2 : 1);
 	await crowd.leave();
@@ -74,7 +74,7 @@ async function holdAt(n) {
 }
 
 group('hold', null, (test) => {
-	test(`${WANTED} points with the mutex`, async () => {
+	test(`${WANTED} points with the lock`, async () => {
 		let held = 0;
 		for (let i = 0; held < WANTED; i++) {
 			assert.ok(i < TRIES, `held at ${held} points only`);

@@ -153,7 +153,7 @@ take_over(struct scene *s, int worker)
 			fd[s->conn[k]] = dup(s->fd[k]) + 1;
 	move_redo(&n->h, worker);
 	adopt_all(&n->ch, fd, &no_fault, &r);
-	assert_int_equal(r.lost + r.spoilt + r.ended, 0);
+	assert_int_equal(r.lost + r.corrupted + r.closed, 0);
 	s->n[worker] = n;
 }
 

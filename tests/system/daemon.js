@@ -327,6 +327,22 @@ class Daemon {
 		    this.stderr.split('\n').find((line) => pattern.test(line)), ms);
 	}
 
+	/* At n takeovers or more, which the log tells of, no connection was
+	 * lost or closed for corrupted records. */
+	async adoptedAll(n) {
+		const line = new RegExp('adopted (\\d+) connections in \\d+ ms ' +
+		    '\\(closed (\\d+), lost (\\d+), corrupted (\\d+), ', 'g');
+		const all = await until(`${n} takeovers in the log`, () => {
+			const found = [...this.stderr.matchAll(line)];
+			return found.length >= n && found;
+		}).catch((error) => {
+			throw new Error(`${error.message}:\n` +
+			    this.stderr.slice(-3000));
+		});
+		for (const [what, , , lost, corrupted] of all)
+			assert.ok(lost === '0' && corrupted === '0', what);
+	}
+
 	/* Whether the daemon is as it was before the clients came. */
 	async clean() {
 		checkReports(this.stderr);

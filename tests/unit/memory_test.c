@@ -315,7 +315,7 @@ test_death_before_the_end(void **state)
 	next = node_new(&h, 0);
 	adopt_all(&next->ch, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 1);
-	assert_int_equal(r.spoilt, 0);
+	assert_int_equal(r.corrupted, 0);
 	assert_int_equal(slot_state(&next->h, i), SLOT_FREE);
 	assert_int_equal(subscription_first(&next->h, 0, at.channel), SHM_NONE);
 	assert_int_equal(presence_mask(&next->h, at.channel), 0);

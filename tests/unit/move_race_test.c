@@ -279,7 +279,7 @@ test_close_is_told_once(void **state)
 	fds[s.bob] = s.taker->ch.conn[s.bob].fd + 1;
 	adopt_all(&next->ch, fds, &no_fault, &r);
 	assert_int_equal(r.adopted, 2);
-	assert_int_equal(r.spoilt, 0);
+	assert_int_equal(r.corrupted, 0);
 	chat_turn(&next->ch);
 	assert_int_equal(next->ch.conn[s.alice].phase, CONN_CLOSING);
 	/* its client's close frame, and then our FIN */

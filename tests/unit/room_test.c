@@ -184,7 +184,7 @@ waits_without_room(const struct room *r)
 	fd[w.i] = w.fd + 1;
 	adopt_all(&next->ch, fd, &no_fault, &result);
 	assert_int_equal(result.adopted, 1);
-	assert_int_equal(result.spoilt, 0);
+	assert_int_equal(result.corrupted, 0);
 	assert_int_equal(next->ch.conn[w.i].phase, CONN_OPEN);
 	has_rooms(&w, next, rooms);
 	way_end(&w);
@@ -278,7 +278,7 @@ test_adopter_dies_before_replay(void **state)
 	move_redo(&next->h, 1);
 	adopt_all(&next->ch, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 1);
-	assert_int_equal(r.spoilt, 0);
+	assert_int_equal(r.corrupted, 0);
 	assert_int_equal(r.replayed, 1);
 	assert_int_equal(n_heard, 1);
 	chat_turn(&next->ch);

@@ -214,7 +214,7 @@ talk_take_over(struct talker *t)
 	memset(fd, 0, sizeof(fd));
 	fd[t->i] = dup(t->fd) + 1;
 	adopt_all(&n->ch, fd, &talk_no_fault, &r);
-	assert_int_equal(r.spoilt, 0);
+	assert_int_equal(r.corrupted, 0);
 	return n;
 }
 

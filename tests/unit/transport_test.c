@@ -235,7 +235,7 @@ test_drip_takeover(void **state)
 	next = node_new(&h, 0);
 	adopt_all(&next->ch, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 2);
-	assert_int_equal(r.spoilt, 0);
+	assert_int_equal(r.corrupted, 0);
 	assert_true(n_positions >= 1);
 	assert_int_equal(next->ch.conn[i].transport, DRIP);
 	write_all(next, i);
@@ -260,7 +260,7 @@ test_corrupted(void **state)
 	h.slot[i].transport = 7;
 	next = node_new(&h, 0);
 	adopt_all(&next->ch, fd, &no_fault, &r);
-	assert_int_equal(r.spoilt, 1);
+	assert_int_equal(r.corrupted, 1);
 	assert_int_equal(r.adopted, 1);
 	assert_int_equal(n_positions, 0);
 	assert_int_equal(next->ch.conn[i].phase, CONN_NONE);

@@ -157,7 +157,7 @@ late_by_a_short_limit(void **state)
 	assert_int_equal(look(ALL), 0);
 }
 
-/* A stall does not make waiting with the mutex look long. */
+/* A stall does not make waiting with the lock look long. */
 static void
 late_look_spares_the_holder(void **state)
 {
@@ -175,7 +175,7 @@ late_look_spares_the_holder(void **state)
 	hub_unlock(&hub);
 }
 
-/* A holder of the mutex that gets no processor is none that hangs, however long
+/* A holder of the lock that gets no processor is none that hangs, however long
  * others wait; one that spins with it is. */
 static void
 starved_holder_has_time(void **state)

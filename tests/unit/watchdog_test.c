@@ -70,7 +70,7 @@ busy_holder_is_left_alone(void **state)
 	hub_unlock(&hub);
 }
 
-/* Stopped between taking the mutex and naming itself. */
+/* Stopped between taking the lock and naming itself. */
 static void
 nameless_holder_is_found(void **state)
 {
@@ -272,7 +272,7 @@ stopped_keeper_is_continued(void **state)
 	    WATCHDOG_CONTINUE_MS + WATCHDOG_PERIOD_MS);
 }
 
-/* A worker that is starting is judged for the mutex alone. */
+/* A worker that is starting is judged for the lock alone. */
 static void
 starting_one_has_its_own_limit(void **state)
 {

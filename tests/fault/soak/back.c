@@ -176,7 +176,7 @@ int
 back_run(void)
 {
 	unsigned n = (set.idle + EACH - 1) / EACH, share = set.idle / n, k;
-	unsigned ms[ROUNDS], gone = 0, took, spoilt, takeovers;
+	unsigned ms[ROUNDS], gone = 0, took, corrupted, takeovers;
 	struct worker_view w[WORKERS];
 	int link[PROCESSES], slot;
 	uint64_t begun;
@@ -199,15 +199,19 @@ back_run(void)
 	}
 	qsort(ms, ROUNDS, sizeof(ms[0]), compare);
 	gone += ask_all(link, n, 'a');
-	daemon_takeovers(&takeovers, &took, &spoilt);
-	bad = gone > 0 || spoilt > 0 || ms[ROUNDS / 2] > LATE_MS;
+	bad = !daemon_stop(); /* the log is complete */
+	daemon_takeovers(&takeovers, &took, &corrupted);
+	if (takeovers < ROUNDS)
+		printf("%u takeovers were seen in the log though %d workers "
+		       "were killed\n",
+		    takeovers, ROUNDS);
+	bad = bad || gone > 0 || corrupted > 0 || takeovers < ROUNDS ||
+	    ms[ROUNDS / 2] > LATE_MS;
 	printf("%u connections at %d workers: last answer %u ms after the "
 	       "kill (median of %d, %u at most), takeover %u ms at most, %u "
 	       "connections gone: %s\n",
 	    share * n, WORKERS, ms[ROUNDS / 2], ROUNDS, ms[ROUNDS - 1], took,
 	    gone, bad ? "BAD" : "good");
-	if (!daemon_stop())
-		bad = true;
 	if (!bad)
 		daemon_forget();
 	return bad ? 1 : 0;

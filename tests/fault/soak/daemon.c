@@ -284,28 +284,28 @@ daemon_pss(void)
 }
 
 void
-daemon_takeovers(unsigned *n, unsigned *max_ms, unsigned *spoilt)
+daemon_takeovers(unsigned *n, unsigned *max_ms, unsigned *corrupted)
 {
 	char path[128], line[1024];
 	const char *p;
-	unsigned conns, ms, ended, lost, bad;
+	unsigned conns, ms, closed, lost, bad;
 	FILE *f;
 
-	*n = *max_ms = *spoilt = 0;
+	*n = *max_ms = *corrupted = 0;
 	snprintf(path, sizeof(path), "%s/log", daemon_.dir);
 	f = fopen(path, "r");
 	if (f == NULL)
 		return;
 	while (fgets(line, sizeof(line), f) != NULL) {
-		p = strstr(line, "took over ");
+		p = strstr(line, "adopted ");
 		if (p == NULL ||
 		    sscanf(p,
-			"took over %u connections in %u ms (%u had "
-			"ended, %u were lost, %u spoilt",
-			&conns, &ms, &ended, &lost, &bad) != 5)
+			"adopted %u connections in %u ms (closed %u, lost %u, "
+			"corrupted %u",
+			&conns, &ms, &closed, &lost, &bad) != 5)
 			continue;
 		++*n;
-		*spoilt += bad;
+		*corrupted += bad;
 		if (ms > *max_ms)
 			*max_ms = ms;
 	}

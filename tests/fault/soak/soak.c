@@ -271,12 +271,17 @@ storm(void)
 static int
 result(void)
 {
-	unsigned n, max_ms, spoilt, sum = 0;
+	unsigned n, max_ms, corrupted, sum = 0;
 	int k;
 
-	daemon_takeovers(&n, &max_ms, &spoilt);
-	if (spoilt > 0)
-		fault(F_OTHER, "%u connections spoilt at takeovers", spoilt);
+	daemon_takeovers(&n, &max_ms, &corrupted);
+	if (n == 0 && hit_counts.workers > 0)
+		fault(F_OTHER,
+		    "no takeover was seen in the log though workers were "
+		    "killed");
+	if (corrupted > 0)
+		fault(F_OTHER, "%u connections corrupted at takeovers",
+		    corrupted);
 	for (k = 0; k < FAULTS; k++)
 		sum += faults[k];
 	printf("%u hits on workers (%u hung), %u on keepers (%u hung); "

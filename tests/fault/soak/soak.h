@@ -63,8 +63,9 @@ void daemon_forget(void); /* removes its folder */
 /* Open descriptors, and KiB of memory, of all its processes. */
 long daemon_descriptors(void);
 long daemon_pss(void);
-/* How often the log says that, and the largest number in front of " ms". */
-void daemon_takeovers(unsigned *n, unsigned *max_ms, unsigned *spoilt);
+/* The takeovers that the log tells of: how many, the longest in ms, and how
+ * many connections were closed because their records were corrupted. */
+void daemon_takeovers(unsigned *n, unsigned *max_ms, unsigned *corrupted);
 
 /* ---- memory.c: how much memory it takes over time ---- */
 
