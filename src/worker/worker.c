@@ -84,9 +84,7 @@ worker_init(struct worker *w, const struct worker_start *start)
 	if (!chat_set_doors(&w->chat, door_registry))
 		log_fatal(
 		    "more than %d pairs of a door and a framing", DIALECTS_MAX);
-	w->chat.request = request_input;
-	w->chat.request_next = request_next;
-	w->chat.request_late = request_late;
+	w->chat.judge = &door_judge;
 	method = batch_method(batch, &why);
 	log_debug("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
 	move_init(w);
