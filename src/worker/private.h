@@ -5,6 +5,8 @@
 #include "conn/chat.h"
 #include "hub/stats.h"
 #include "net/endpoint.h"
+#include "takeover/adoption.h"
+#include "takeover/handover.h"
 #include "worker/worker.h"
 
 struct worker {
@@ -64,23 +66,12 @@ void leave_forget(struct worker *w);
 /* fault.c: a worker that dies of its own fault says over which publication. */
 void fault_init(struct hub *h);
 
-/* move.c: connections that change their worker. */
-struct message_adopt;
-struct message_clean;
-struct message_move;
-void move_init(struct worker *w);
-/* Clears what a worker left that has no replacement yet. */
-void move_clean(struct worker *w, const struct message_clean *m);
-/* Whether nothing is on its way here or from here. */
-bool move_is_idle(const struct worker *w);
-/* Goes on with what had to wait. Milliseconds after which it wants to be called
- * again, -1: not. */
-int move_turn(struct worker *w);
-void move_adopt(struct worker *w, const struct message_adopt *what, int link);
-/* Answers an order to adopt whose link to the keeper was lost on its way: there
- * is no room here. */
-void move_refuse(struct worker *w, const struct message_adopt *what);
-void move_away(struct worker *w, const struct message_move *what);
+/* Whether no connection is on its way here or from here. */
+static inline bool
+worker_is_settled(const struct worker *w)
+{
+	return adoption_is_idle() && handover_is_idle(&w->chat);
+}
 
 /* room.c: how many more connections can go on here. */
 void room_init(struct worker *w);
