@@ -146,6 +146,9 @@ struct conn_rooms {
 	 */
 	size_t (*user)(const struct chat *ch, uint32_t conn,
 	    char out[NAME_SIGNED_MAX + 1]);
+	/* What enter() was refused for, as its client is told: once; NULL: for
+	 * nothing that rooms know of. Good until the next refusal. */
+	const char *(*refused)(void);
 };
 
 /* Positions that the ring has overwritten before they were delivered: above
@@ -230,6 +233,7 @@ struct chat {
 	bool parting; /* answers to requests close their connections */
 
 	const struct conn_rooms *rooms;
+	const struct route_judge *judge; /* of requests (conn/route.h) */
 	event_callback_fn on_event; /* of a connection's socket (conn/io.h) */
 
 	/* What the takeover layer does, called while n_moving is not 0: another
@@ -245,13 +249,6 @@ struct chat {
 	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
 	/* another worker sends bad messages (worker layer); NULL: not told */
 	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
-	/* handles input of a connection in CONN_REQUEST (worker layer) */
-	void (*request)(struct chat *ch, uint32_t conn);
-	/* the same of bytes that came behind a request that is answered now */
-	void (*request_next)(
-	    struct chat *ch, uint32_t conn, char *bytes, size_t len);
-	/* and when it has taken too long */
-	void (*request_late)(struct chat *ch, uint32_t conn);
 };
 
 static inline struct slot *

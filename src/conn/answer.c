@@ -85,8 +85,8 @@ conn_reply(struct chat *ch, uint32_t i, const void *answer, size_t len,
 	return false;
 }
 
-/* All of an answer has left: on to the input behind its request. */
-static void
+/* All of an answer has left; true: another request may come. */
+static bool
 answer_done(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
@@ -94,7 +94,7 @@ answer_done(struct chat *ch, uint32_t i)
 
 	if (!a->keep || ch->parting) {
 		conn_linger(ch, i);
-		return;
+		return false;
 	}
 	memset(&c->request, 0, sizeof(c->request));
 	c->phase = CONN_REQUEST;
@@ -103,13 +103,11 @@ answer_done(struct chat *ch, uint32_t i)
 	c->blocked = false;
 	c->paused = false;
 	conn_watch(ch, i);
-	if (a->next > 0)
-		ch->request_next(ch, i, a->bytes + a->len, a->next);
-	free(a);
+	return true;
 }
 
-void
-conn_answer_more(struct chat *ch, uint32_t i)
+void *
+conn_answer_more(struct chat *ch, uint32_t i, char **next, size_t *len)
 {
 	struct conn *c = &ch->conn[i];
 	struct conn_answer *a = c->answer;
@@ -117,12 +115,13 @@ conn_answer_more(struct chat *ch, uint32_t i)
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		conn_drop(ch, i, strerror(errno));
-		return;
+		return NULL;
 	}
 	if (n > 0)
 		a->sent += (uint32_t)n;
-	if (a->sent == a->len)
-		answer_done(ch, i);
+	*next = a->bytes + a->len;
+	*len = a->next;
+	return a->sent == a->len && answer_done(ch, i) ? a : NULL;
 }
 
 void

@@ -43,7 +43,7 @@ conn_accept(
 	if (conn_has_slot(ch, i))
 		slot_set_peer(conn_slot(ch, i), peer);
 	event_assign(
-	    &c->ev, ch->base, fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
+	    &c->ev, ch->base, fd, EV_READ | EV_PERSIST, ch->on_event, ch);
 	if (event_add(&c->ev, NULL) < 0) {
 		number_give(ch, i);
 		c->phase = CONN_NONE;

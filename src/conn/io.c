@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conn/conn.h"
+#include "conn/request.h"
 #include "conn/socket.h"
 #include "hub/stats.h"
 
@@ -67,7 +68,7 @@ conn_event_cb(int fd, short what, void *arg)
 
 	chat_event(ch);
 	if (c->phase == CONN_ANSWER) {
-		conn_answer_more(ch, i);
+		request_answer_more(ch, i);
 		return;
 	}
 	if (what & EV_WRITE) {
@@ -79,7 +80,7 @@ conn_event_cb(int fd, short what, void *arg)
 		return;
 	switch (c->phase) {
 	case CONN_REQUEST:
-		ch->request(ch, i);
+		request_input(ch, i);
 		break;
 	case CONN_OPEN:
 		if (!c->paused && !c->waits)

@@ -1,6 +1,7 @@
 /* Deadlines: every connection is looked at at least once a second. */
 #include "base/log.h"
 #include "conn/conn.h"
+#include "conn/request.h"
 #include "conn/head.h"
 #include "hub/stats.h"
 
@@ -60,7 +61,7 @@ sweep_late(struct chat *ch, uint32_t i)
 {
 	switch (ch->conn[i].phase) {
 	case CONN_REQUEST:
-		ch->request_late(ch, i);
+		request_late(ch, i);
 		break;
 	case CONN_CLOSING:
 		conn_linger(ch, i);

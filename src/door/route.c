@@ -189,3 +189,6 @@ route_request(const struct conf_live *live, const struct http_request *r,
 		out->path = path;
 	}
 }
+
+const struct route_judge door_judge = {
+    .request = route_request, .takes_body = route_takes_body};

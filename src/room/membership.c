@@ -4,6 +4,7 @@
 #include "hub/blob.h"
 #include "room/channel.h"
 #include "room/event.h"
+#include "room/quota.h"
 #include "room/user.h"
 
 /* A connection is open: it is among its user's, who are told. */
@@ -52,4 +53,5 @@ membership_user(
 const struct conn_rooms membership = {.enter = user_enter,
     .opened = membership_opened,
     .leave = membership_leave,
-    .user = membership_user};
+    .user = membership_user,
+    .refused = quota_text};

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "codec/http.h"
+#include "conn/begin.h"
 #include "conn/conn.h"
 #include "hub/stats.h"
 #include "net/transport.h"
@@ -201,7 +202,7 @@ accept_one(struct worker *w, int listener, int fd, const struct sockaddr *peer)
 		accept_refusal_log(peer, strerror(EMFILE));
 	else if ((i = conn_accept(&w->chat, endpoint_at(w, listener), fd,
 		      peer)) != SHM_NONE) {
-		begin(&w->chat, i);
+		conn_begin(&w->chat, i);
 		return true;
 	} else
 		accept_refusal_log(

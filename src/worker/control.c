@@ -56,10 +56,10 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		relay_link(ch, (int)link->peer, link->generation, fd);
 		break;
 	case MSG_ADOPT:
-		move_adopt(w, payload, fd);
+		adoption_order(payload, fd);
 		break;
 	case MSG_MOVE:
-		move_away(w, payload);
+		handover_order(ch, payload);
 		break;
 	case MSG_CUSTODY:
 		memcpy(&custody, payload, sizeof(custody));
@@ -86,7 +86,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		order_say(w, payload, len);
 		break;
 	case MSG_CLEAN:
-		move_clean(w, payload);
+		adoption_clean(payload);
 		break;
 	case MSG_STOP:
 		control_stop(w);
@@ -133,7 +133,7 @@ handle_lost(struct worker *w, const struct link_datagram *d)
 	} else if (head.type == MSG_ADOPT &&
 	    d->len == sizeof(head) + sizeof(adopt)) {
 		memcpy(&adopt, payload, sizeof(adopt));
-		move_refuse(w, &adopt);
+		adoption_refuse(&adopt);
 	}
 }
 
@@ -234,10 +234,32 @@ control_turn(struct worker *w)
 	order_turn(w);
 }
 
+/* How many more connections can go on here. */
+static uint32_t
+control_room(const struct chat *ch)
+{
+	return room_free((const struct worker *)ch); /* its first member */
+}
+
+/* Tells the master how an adoption went; false: its link is full. */
+static bool
+control_cleaned(struct chat *ch, const struct message_cleaned *done)
+{
+	const struct worker *w = (const struct worker *)ch;
+
+	return link_send(w->start->control, MSG_CLEANED, done, sizeof(*done),
+		   -1) == 0 ||
+	    errno != EAGAIN;
+}
+
 void
 control_init(struct worker *w)
 {
+	static const struct adoption_host host = {
+	    .room = control_room, .cleaned = control_cleaned};
+
 	w->chat.accuse = accuse;
+	adoption_init(&w->chat, &host);
 	event_assign(&w->control, w->chat.base, w->start->control,
 	    EV_READ | EV_PERSIST, control_cb, w);
 	if (event_add(&w->control, NULL) < 0)

@@ -80,7 +80,7 @@ leave_may_retire(struct worker *w)
 	struct chat *ch = &w->chat;
 
 	/* who was given away, or is to come here, arrives first */
-	return move_is_idle(w) &&
+	return worker_is_settled(w) &&
 	    (ch->now_ms >= w->retire_ms ||
 		(!leave_has_unfinished(ch) && custody_is_complete(ch)));
 }

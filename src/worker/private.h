@@ -5,6 +5,8 @@
 #include "conn/chat.h"
 #include "hub/stats.h"
 #include "net/endpoint.h"
+#include "takeover/adoption.h"
+#include "takeover/handover.h"
 #include "worker/worker.h"
 
 struct worker {
@@ -61,54 +63,15 @@ void leave_drain_tick(struct worker *w);
  * answers that are half out. */
 void leave_forget(struct worker *w);
 
-enum { BEGIN_MAX = 1024 }; /* bytes of a greeting */
-/* begin.c: what comes through an endpoint without HTTP is open at once. */
-void begin(struct chat *ch, uint32_t conn);
-
-/* request.c: a connection's request, and when it is late. */
-void request_input(struct chat *ch, uint32_t conn);
-void request_next(struct chat *ch, uint32_t conn, char *bytes, size_t len);
-void request_late(struct chat *ch, uint32_t conn);
-struct route;
-void request_refuse(struct chat *ch, uint32_t conn, const struct route *route);
-
-/*
- * body.c: requests with a body, for a path that takes one. Begins with a head
- * of n bytes that has `more` bytes behind it, which are written over. Returns
- * how many bytes the request had if it is answered and another may come; 0: its
- * body goes on in the connection's request, or the connection is ended.
- */
-struct http_request;
-struct door_route;
-size_t body_begin(struct chat *ch, uint32_t conn, const struct http_request *r,
-    const struct door_route *path, char *head, size_t n, size_t more);
-
-/* In `scanned` of a request: `bytes` is a body's. */
-#define REQUEST_BODY 0x80000000u
-
-/* More of a body. */
-void body_input(struct chat *ch, uint32_t conn);
-
 /* fault.c: a worker that dies of its own fault says over which publication. */
 void fault_init(struct hub *h);
 
-/* move.c: connections that change their worker. */
-struct message_adopt;
-struct message_clean;
-struct message_move;
-void move_init(struct worker *w);
-/* Clears what a worker left that has no replacement yet. */
-void move_clean(struct worker *w, const struct message_clean *m);
-/* Whether nothing is on its way here or from here. */
-bool move_is_idle(const struct worker *w);
-/* Goes on with what had to wait. Milliseconds after which it wants to be called
- * again, -1: not. */
-int move_turn(struct worker *w);
-void move_adopt(struct worker *w, const struct message_adopt *what, int link);
-/* Answers an order to adopt whose link to the keeper was lost on its way: there
- * is no room here. */
-void move_refuse(struct worker *w, const struct message_adopt *what);
-void move_away(struct worker *w, const struct message_move *what);
+/* Whether no connection is on its way here or from here. */
+static inline bool
+worker_is_settled(const struct worker *w)
+{
+	return adoption_is_idle() && handover_is_idle(&w->chat);
+}
 
 /* room.c: how many more connections can go on here. */
 void room_init(struct worker *w);

@@ -84,12 +84,10 @@ worker_init(struct worker *w, const struct worker_start *start)
 	if (!chat_set_doors(&w->chat, door_registry))
 		log_fatal(
 		    "more than %d pairs of a door and a framing", DIALECTS_MAX);
-	w->chat.request = request_input;
-	w->chat.request_next = request_next;
-	w->chat.request_late = request_late;
+	w->chat.judge = &door_judge;
 	method = batch_method(batch, &why);
 	log_debug("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
-	move_init(w);
+	handover_init(&w->chat);
 	accept_init(w);
 	control_init(w);
 	event_assign(&w->again, base, -1, 0, again_cb, w);
@@ -124,7 +122,7 @@ may_leave(struct worker *w)
 	/* those that came back, or over a link, since it was told to stop */
 	if (w->stopping && w->chat.n_open > 0)
 		control_end(w);
-	if (w->chat.n_conns == 0 && move_is_idle(w))
+	if (w->chat.n_conns == 0 && worker_is_settled(w))
 		return true;
 	if (w->chat.now_ms < w->leave_ms)
 		return false;
@@ -185,7 +183,8 @@ worker_main(const struct worker_start *start)
 		ms = chat_turn(&w->chat);
 		control_turn(w);
 		ms = sooner(ms, accept_turn(w));
-		ms = sooner(ms, move_turn(w));
+		ms = sooner(ms, adoption_turn());
+		ms = sooner(ms, handover_turn(&w->chat));
 	}
 	leave_forget(w);
 	log_flush();

@@ -36,6 +36,7 @@ scene_begin(struct scene *s)
 	s->w->start = &s->start;
 	assert_int_equal(link_pair(s->pair), 0);
 	s->start.control = s->pair[0];
+	control_init(s->w);
 }
 
 static void
@@ -55,7 +56,7 @@ scene_adopt(struct scene *s, int fd)
 	const struct message_adopt what = {
 	    .worker = DEAD, .generation = GENERATION, .last = 1};
 
-	move_adopt(s->w, &what, fd);
+	adoption_order(&what, fd);
 }
 
 /* The worker's answer. */
@@ -85,7 +86,7 @@ assert_stays(struct scene *s, const struct message_cleaned *done)
 	assert_int_equal(done->full, 1);
 	assert_int_equal(slot_state(&s->h, s->i), SLOT_OPEN);
 	assert_int_equal(slot_worker(&s->h, s->i), DEAD);
-	assert_true(move_is_idle(s->w));
+	assert_true(adoption_is_idle());
 }
 
 /* The link cannot be watched, as if epoll had no more room: whose sockets there
@@ -113,13 +114,13 @@ link_lost(void **state)
 	struct scene s;
 
 	scene_begin(&s);
-	move_refuse(s.w, &what);
+	adoption_refuse(&what);
 	done = scene_answer(&s);
 	assert_stays(&s, &done);
 	/* with nothing to go on with there is still something to clean */
 	conn_drop(&s.dead->ch, s.i, NULL);
 	chat_turn(&s.dead->ch);
-	move_refuse(s.w, &what);
+	adoption_refuse(&what);
 	done = scene_answer(&s);
 	assert_int_equal(done.full, 1);
 	assert_true(done.left > 0);

@@ -4,10 +4,10 @@
 
 #include <sys/resource.h>
 
-#include "../../src/worker/private.h"
-#include "room/relay.h"
 #include "codec/message.h"
 #include "net/link.h"
+#include "room/relay.h"
+#include "takeover/handover.h"
 
 /* Handles what has come to a worker. */
 static void
@@ -40,7 +40,6 @@ fd_next(int any)
 static void
 test_lost_and_full(void **state)
 {
-	struct worker *w = calloc(1, sizeof(*w));
 	struct node *giver, *taker;
 	struct rlimit old, few;
 	const uint64_t nothing = 0;
@@ -53,8 +52,7 @@ test_lost_and_full(void **state)
 	fixture_hub(&h, 64, 100, 1 << 20, 4 << 20, 1 << 20);
 	giver = node_new(&h, 0);
 	taker = node_new(&h, 1);
-	move_init(w);
-	taker->ch.give = w->chat.give;
+	handover_init(&taker->ch);
 	assert_int_equal(link_pair(pair), 0);
 	relay_link(&giver->ch, 1, 1, pair[0]);
 	relay_link(&taker->ch, 0, 1, pair[1]);
@@ -79,8 +77,7 @@ test_lost_and_full(void **state)
 	assert_int_equal(giver->ch.n_moving, 1);
 	while (link_is_unread(pair[0]))
 		node_events(giver);
-	w->chat = taker->ch;
-	assert_int_equal(move_turn(w), -1);
+	assert_int_equal(handover_turn(&taker->ch), -1);
 	node_events(giver);
 	assert_int_equal(giver->ch.n_moving, 0);
 	assert_int_equal(slot_state(&h, i), SLOT_OPEN);
@@ -88,7 +85,6 @@ test_lost_and_full(void **state)
 	chat_turn(&giver->ch);
 	assert_int_equal(client_got(client, "the end", "the end"), 1);
 	close(client);
-	free(w);
 	hub_destroy(&h);
 }
 

@@ -1,61 +1,20 @@
-/* A connection's HTTP request, until it is a WebSocket or refused. */
+#include "conn/request.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "codec/http.h"
+#include "conn/answer.h"
+#include "conn/body.h"
 #include "conn/conn.h"
 #include "conn/head.h"
+#include "conn/refusal.h"
+#include "conn/route.h"
 #include "conn/socket.h"
-#include "room/quota.h"
-#include "codec/http.h"
-#include "door/door.h"
 #include "hub/stats.h"
-#include "private.h"
-
-/* Says in the log who is refused and why, with the text of the client that it
- * is about and the key that admits it. */
-static void
-request_refusal_log(struct chat *ch, uint32_t i, const struct route *route)
-{
-	const char *peer = conn_peer(ch, i);
-	const char *about = log_text(route->about.p, route->about.len);
-	const int status = route->status;
-
-	/* a format each: none of them makes the others come less often */
-	if (status < 400)
-		log_debug("%s: %d", peer, status);
-	else if (route->key != NULL && *about != '\0')
-		log_info("%s: refused: %d %s: \"%s\" (key `%s` can allow it)",
-		    peer, status, route->why, about, route->key);
-	else if (route->key != NULL)
-		log_info("%s: refused: %d %s (key `%s` can allow it)", peer,
-		    status, route->why, route->key);
-	else if (*about != '\0')
-		log_info("%s: refused: %d %s: \"%s\"", peer, status, route->why,
-		    about);
-	else
-		log_info("%s: refused: %d %s", peer, status, route->why);
-}
-
-void
-request_refuse(struct chat *ch, uint32_t i, const struct route *route)
-{
-	size_t cap = ROUTE_ANSWER_MAX + route->body_len, n;
-	char *answer = malloc(cap);
-
-	if (answer == NULL) {
-		conn_drop(ch, i, "out of memory");
-		return;
-	}
-	n = route_answer(route, NULL, answer, cap);
-	request_refusal_log(ch, i, route);
-	if (route->status >= 400)
-		SHM_COUNT(ch->hub->me->refused, 1);
-	conn_refuse(ch, i, answer, n);
-	free(answer);
-}
 
 /* While connections are sent away, nothing new begins; what is for the
  * backends of those who are still here goes on. */
@@ -72,9 +31,9 @@ request_drained(struct route *route)
 
 /* A table is full: says which. */
 static void
-refuse_full(struct chat *ch, uint32_t i)
+request_refuse_full(struct chat *ch, uint32_t i)
 {
-	const char *why = quota_text();
+	const char *why = ch->rooms->refused();
 	struct route route;
 	char text[256];
 
@@ -92,7 +51,7 @@ refuse_full(struct chat *ch, uint32_t i)
 
 /* There is no room in input-memory. */
 static void
-refuse_memory(struct chat *ch, uint32_t i)
+request_refuse_memory(struct chat *ch, uint32_t i)
 {
 	struct route route;
 
@@ -105,7 +64,7 @@ refuse_memory(struct chat *ch, uint32_t i)
 /* Hands on the bytes that came behind the request: the first frames. They
  * pass through the stage like all input. */
 static void
-first_frames(
+request_first_frames(
     struct chat *ch, uint32_t i, const char *bytes, size_t len, uint64_t start)
 {
 	struct hub *h = ch->hub;
@@ -144,14 +103,14 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 	size_t len = route_answer(route, r, answer, sizeof(answer));
 
 	if (!conn_has_slot(ch, i))
-		refuse_full(ch, i);
+		request_refuse_full(ch, i);
 	else if (route->door->keep_name != NULL &&
 	    !route->door->keep_name(ch, i, route->user, route->user_len))
-		refuse_memory(ch, i);
+		request_refuse_memory(ch, i);
 	else if (!request_open(ch, i, route, answer, len, n))
-		refuse_full(ch, i);
+		request_refuse_full(ch, i);
 	else if (more > 0)
-		first_frames(ch, i, head + n, more, n);
+		request_first_frames(ch, i, head + n, more, n);
 }
 
 /* The door is not open at the endpoint that the connection came through. */
@@ -170,10 +129,10 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 	struct http_request r;
 	struct route route;
 
-	if (http_parse(head, n, route_takes_body, &r) < 0)
+	if (http_parse(head, n, ch->judge->takes_body, &r) < 0)
 		route_refuse(r.status, r.reason, &route);
 	else
-		route_request(&ch->live, &r, &route);
+		ch->judge->request(&ch->live, &r, &route);
 	if (route.status == 101 &&
 	    !endpoint_has(conn_endpoint(ch, i), route.door->id))
 		request_elsewhere(&route);
@@ -195,7 +154,7 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 
 /* The head is over the limit. */
 static void
-head_too_long(struct chat *ch, uint32_t i)
+request_too_long(struct chat *ch, uint32_t i)
 {
 	static char why[64];
 	struct route route;
@@ -210,15 +169,15 @@ head_too_long(struct chat *ch, uint32_t i)
 /* A head of len bytes, of which the last `got` have just come, is not complete:
  * those are kept. */
 static void
-head_wait(struct chat *ch, uint32_t i, const char *head, size_t len, size_t got,
-    size_t scanned)
+request_wait(struct chat *ch, uint32_t i, const char *head, size_t len,
+    size_t got, size_t scanned)
 {
 	if (len >= ch->live.request_size)
-		head_too_long(ch, i);
+		request_too_long(ch, i);
 	else if (head_keep(ch, i, head + len - got, got))
 		ch->conn[i].request.scanned = (uint32_t)scanned;
 	else
-		refuse_memory(ch, i);
+		request_refuse_memory(ch, i);
 }
 
 /* Handles the bytes that there are of requests, one after the other, of which
@@ -247,7 +206,7 @@ request_bytes(struct chat *ch, uint32_t i, char *b, size_t len, size_t got)
 			return;
 	}
 	if (n == 0) {
-		head_wait(ch, i, b, len, got, scanned);
+		request_wait(ch, i, b, len, got, scanned);
 		return;
 	}
 	route_refuse(r.status, r.reason, &route);
@@ -256,7 +215,7 @@ request_bytes(struct chat *ch, uint32_t i, char *b, size_t len, size_t got)
 
 /* More of a head, or the last of it. */
 static void
-head_input(struct chat *ch, uint32_t i)
+request_head_input(struct chat *ch, uint32_t i)
 {
 	static char head[HTTP_HEAD_MAX];
 	struct conn *c = &ch->conn[i];
@@ -264,7 +223,7 @@ head_input(struct chat *ch, uint32_t i)
 	ssize_t got;
 
 	if (len >= ch->live.request_size) { /* the limit was lowered */
-		head_too_long(ch, i);
+		request_too_long(ch, i);
 		return;
 	}
 	if (!head_read(ch, i, head)) {
@@ -281,21 +240,37 @@ head_input(struct chat *ch, uint32_t i)
 		request_bytes(ch, i, head, len + (size_t)got, (size_t)got);
 }
 
-void
-request_input(struct chat *ch, uint32_t i)
-{
-	if (ch->conn[i].request.scanned & REQUEST_BODY)
-		body_input(ch, i);
-	else
-		head_input(ch, i);
-}
-
-void
+/* Goes on behind a request that is answered, with the bytes that came there. */
+static void
 request_next(struct chat *ch, uint32_t i, char *bytes, size_t len)
 {
 	conn_request_clear(ch, i);
 	if (len > 0)
 		request_bytes(ch, i, bytes, len, len);
+}
+
+void
+request_input(struct chat *ch, uint32_t i)
+{
+	char *next;
+	size_t len;
+
+	if (!(ch->conn[i].request.scanned & REQUEST_BODY))
+		request_head_input(ch, i);
+	else if (body_input(ch, i, &next, &len))
+		request_next(ch, i, next, len);
+}
+
+void
+request_answer_more(struct chat *ch, uint32_t i)
+{
+	char *next;
+	size_t len;
+	void *answer = conn_answer_more(ch, i, &next, &len);
+
+	if (answer != NULL)
+		request_next(ch, i, next, len);
+	free(answer);
 }
 
 void

@@ -1,8 +1,7 @@
-/* Answers to requests: what they say, and as bytes. */
+#include "conn/route.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "door/door.h"
 
 void
 route_refuse(int status, const char *why, struct route *out)
@@ -16,7 +15,7 @@ route_refuse(int status, const char *why, struct route *out)
 
 /* The text of a status line. */
 static const char *
-answer_status(int status)
+route_status_text(int status)
 {
 	static const struct {
 		int status;
@@ -65,7 +64,7 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 		    "HTTP/1.1 %d %s\r\n"
 		    "%s"
 		    "Connection: close\r\n\r\n",
-		    route->status, answer_status(route->status),
+		    route->status, route_status_text(route->status),
 		    route->headers);
 	else
 		n = snprintf(out, cap,
@@ -75,8 +74,9 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 		    "%s"
 		    "Connection: %s\r\n\r\n"
 		    "%s%s",
-		    route->status, answer_status(route->status), route->type,
-		    len, route->headers, route->keep ? "keep-alive" : "close",
+		    route->status, route_status_text(route->status),
+		    route->type, len, route->headers,
+		    route->keep ? "keep-alive" : "close",
 		    page ? "" : route->body, page ? "" : "\n");
 	if (n < 0 || (size_t)n >= cap)
 		return n < 0 ? 0 : cap - 1;

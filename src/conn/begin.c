@@ -1,10 +1,11 @@
-/* Connections in a framing that begins without an HTTP request: they are at
- * their endpoint's door from the first byte on. */
+#include "conn/begin.h"
+
 #include <string.h>
 
 #include "base/log.h"
+#include "conn/answer.h"
 #include "conn/conn.h"
-#include "private.h"
+#include "hub/stats.h"
 
 /* Tells one that cannot stay why, in its framing, and closes it. */
 static void
@@ -42,7 +43,7 @@ begin_open(struct chat *ch, uint32_t i)
 }
 
 void
-begin(struct chat *ch, uint32_t i)
+conn_begin(struct chat *ch, uint32_t i)
 {
 	if (framing_of(conn_endpoint(ch, i)->framing)->http)
 		return;

@@ -1,19 +1,18 @@
-/* Requests with a body, which some paths take: by its length or in chunks.
- * One is answered before the next is looked at, and its answer is sent before
- * anything else happens: a backend that gets none knows that, but for the
- * moment between the two, nothing was published. */
+#include "conn/body.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn/conn.h"
-#include "conn/head.h"
-#include "conn/socket.h"
 #include "codec/http.h"
 #include "codec/http_chunked.h"
-#include "door/door.h"
-#include "private.h"
+#include "conn/answer.h"
+#include "conn/conn.h"
+#include "conn/head.h"
+#include "conn/refusal.h"
+#include "conn/route.h"
+#include "conn/socket.h"
 
 /* A body that is not whole yet, with its head: what `bytes` of a request is. */
 struct body {
@@ -169,7 +168,7 @@ body_keep(struct chat *ch, uint32_t i, const struct http_request *r,
 
 /* Begins a body in chunks. */
 static size_t
-chunks_begin(struct chat *ch, uint32_t i, const struct http_request *r,
+body_chunks_begin(struct chat *ch, uint32_t i, const struct http_request *r,
     const struct door_route *path, char *head, size_t n, size_t more)
 {
 	struct http_chunked chunks = {0};
@@ -204,7 +203,7 @@ body_begin(struct chat *ch, uint32_t i, const struct http_request *r,
 	size_t whole = n + (size_t)r->length;
 
 	if (r->chunked)
-		return chunks_begin(ch, i, r, path, head, n, more);
+		return body_chunks_begin(ch, i, r, path, head, n, more);
 	if (more < r->length) {
 		(void)body_keep(ch, i, r, path, head, n, more);
 		return 0;
@@ -215,23 +214,25 @@ body_begin(struct chat *ch, uint32_t i, const struct http_request *r,
 	    : 0;
 }
 
-/* A kept body is whole; `more` bytes came behind it. */
-static void
-body_done(struct chat *ch, uint32_t i, struct body *b, char *next, size_t more)
+/* A kept body is whole; `more` bytes came behind it. As body_answer(). */
+static bool
+body_done(
+    struct chat *ch, uint32_t i, struct body *b, const char *next, size_t more)
 {
 	struct http_request r;
 
-	if (http_parse(b->bytes, b->head, route_takes_body, &r) < 0)
+	if (http_parse(b->bytes, b->head, ch->judge->takes_body, &r) < 0) {
 		conn_drop(ch, i, "its head has changed");
-	else if (body_answer(ch, i, &r, b->path, b->bytes + b->head,
-		     b->len - b->head, next, more))
-		ch->request_next(ch, i, next, more);
+		return false;
+	}
+	return body_answer(ch, i, &r, b->path, b->bytes + b->head,
+	    b->len - b->head, next, more);
 }
 
-/* What came of a body in chunks. */
-static void
-chunks_take(
-    struct chat *ch, uint32_t i, struct body *b, char *bytes, size_t len)
+/* What came of a body in chunks. As body_input(). */
+static bool
+body_chunks_take(struct chat *ch, uint32_t i, struct body *b, char *bytes,
+    size_t len, char **next, size_t *more)
 {
 	enum http_chunked_result r;
 	size_t used, n;
@@ -239,15 +240,17 @@ chunks_take(
 	r = http_chunked_take(&b->chunks, bytes, len, &used, &n);
 	if (r == HTTP_CHUNKED_BAD) {
 		body_refuse(ch, i, 400, "malformed chunks");
-		return;
+		return false;
 	}
 	b = body_add(ch, i, b, bytes, n);
-	if (b != NULL && r == HTTP_CHUNKED_DONE)
-		body_done(ch, i, b, bytes + used, len - used);
+	*next = bytes + used;
+	*more = len - used;
+	return b != NULL && r == HTTP_CHUNKED_DONE &&
+	    body_done(ch, i, b, *next, *more);
 }
 
-void
-body_input(struct chat *ch, uint32_t i)
+bool
+body_input(struct chat *ch, uint32_t i, char **next, size_t *more)
 {
 	static char fresh[BODY_READ];
 	struct conn *c = &ch->conn[i];
@@ -260,15 +263,15 @@ body_input(struct chat *ch, uint32_t i)
 		got = conn_recv(ch, i, b->bytes + b->len, b->cap - b->len);
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
 		conn_drop(ch, i, got == 0 ? NULL : strerror(errno));
-		return;
+		return false;
 	}
 	if (got < 0)
-		return;
-	if (b->chunked) {
-		chunks_take(ch, i, b, fresh, (size_t)got);
-		return;
-	}
+		return false;
+	if (b->chunked)
+		return body_chunks_take(
+		    ch, i, b, fresh, (size_t)got, next, more);
 	b->len += (size_t)got;
-	if (b->len == b->cap)
-		body_done(ch, i, b, fresh, 0);
+	*next = fresh;
+	*more = 0;
+	return b->len == b->cap && body_done(ch, i, b, fresh, 0);
 }

@@ -1,0 +1,287 @@
+#include "takeover/adoption.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "codec/message.h"
+#include "conn/chat.h"
+#include "conn/custody.h"
+#include "conn/turn.h"
+#include "hub/lock.h"
+#include "hub/subscription.h"
+#include "net/custody.h"
+#include "room/chat.h"
+#include "takeover/move.h"
+
+enum {
+	ADOPTION_RETRY_MS = 1,
+	/* An adoption goes on without custody here after so long. Smaller: a
+	 * death would cost connections that wait for a keeper which is being
+	 * replaced, a hung one too; larger: clients wait longer where no keeper
+	 * can be had. */
+	UNKEPT_MS = 5000
+};
+
+/* The adoption that is under way, and those that wait for it. */
+static struct {
+	struct chat *ch;
+	const struct adoption_host *host;
+	struct event ev;
+	int link; /* to who has the dead worker's sockets; -1: no adoption */
+	struct message_adopt what;
+	uint32_t taken, left;
+	bool asked; /* for a batch that has not come */
+	bool full;  /* there is no room for more */
+	/* A batch that is not in custody here yet. */
+	struct custody_note note;
+	int fd[CUSTODY_MAX];
+	uint64_t held_ms; /* since then; 0: there is none */
+	struct {
+		int link;
+		struct message_adopt what;
+	} queue[SHM_WORKERS];
+	int n_queue;
+} adoption = {.link = -1};
+
+/* Answers that the master's link had no room for. */
+static struct {
+	struct message_cleaned done[SHM_WORKERS];
+	int n;
+} cleaned;
+
+/* Says to the master what can be said now. */
+static void
+cleaned_flush(void)
+{
+	while (cleaned.n > 0 &&
+	    adoption.host->cleaned(adoption.ch, &cleaned.done[0]))
+		memmove(&cleaned.done[0], &cleaned.done[1],
+		    (size_t)--cleaned.n * sizeof(cleaned.done[0]));
+}
+
+/* Answers the master, in a later turn if its link is full. */
+static void
+cleaned_tell(const struct message_cleaned *done)
+{
+	if (cleaned.n < SHM_WORKERS)
+		cleaned.done[cleaned.n++] = *done;
+	else
+		log_error("master: asks for more than it has workers");
+	cleaned_flush();
+}
+
+void
+adoption_clean(const struct message_clean *m)
+{
+	struct hub *h = adoption.ch->hub;
+	const struct message_cleaned done = {
+	    .worker = m->worker, .generation = m->generation};
+
+	if (m->worker >= SHM_WORKERS || (int)m->worker == h->self)
+		return;
+	chat_clean(h, (int)m->worker);
+	cleaned_tell(&done);
+}
+
+static void adoption_next(void);
+
+/* The giver has nothing left, or nothing more can be taken. */
+static void
+adoption_end(void)
+{
+	struct hub *h = adoption.ch->hub;
+	struct message_cleaned done = {.worker = adoption.what.worker,
+	    .generation = adoption.what.generation,
+	    .taken = adoption.taken,
+	    .full = adoption.full || adoption.left > 0};
+
+	event_del(&adoption.ev);
+	close(adoption.link);
+	adoption.link = -1;
+	done.left = slot_held(h, (int)done.worker);
+	if (done.left == 0 || (!done.full && adoption.what.last != 0)) {
+		if (done.left > 0)
+			log_warn("%u connections of worker %u are lost: nobody "
+				 "has their sockets",
+			    done.left, done.worker);
+		chat_clean(h, (int)done.worker);
+		done.left = 0;
+	}
+	log_info("adopted %u connections of worker %u, %u stay%s", done.taken,
+	    done.worker, done.left, done.full ? ": no room for them" : "");
+	cleaned_tell(&done);
+	adoption_next();
+}
+
+/* Asks for as many as there is room for. */
+static void
+adoption_ask(void)
+{
+	uint32_t room = adoption.host->room(adoption.ch);
+
+	if (adoption.asked || adoption.held_ms != 0)
+		return;
+	if (room == 0) {
+		adoption.full = true;
+		adoption_end();
+	} else if (custody_ask(adoption.link,
+		       room < CUSTODY_MAX ? room : CUSTODY_MAX) == 0)
+		adoption.asked = true;
+	else if (custody_is_gone(errno))
+		adoption_end();
+}
+
+/* Asks, and hears what comes. Who cannot hear takes nothing more: the giver has
+ * it all the same. */
+static void
+adoption_go_on(void)
+{
+	if (event_add(&adoption.ev, NULL) == 0) {
+		adoption_ask();
+		return;
+	}
+	log_error("adoption: %s", strerror(errno));
+	adoption.full = true;
+	adoption_end();
+}
+
+/* Takes up the batch that is held, as soon as this worker's keeper has it. */
+static void
+adoption_take(void)
+{
+	const struct adopt_fault fault = {
+	    adoption.what.fault_hand, adoption.what.fault_arg};
+	struct chat *ch = adoption.ch;
+	struct custody_note *note = &adoption.note;
+	uint32_t left;
+
+	if (!custody_keep(ch, note->id, adoption.fd, note->n) &&
+	    ch->now_ms - adoption.held_ms < UNKEPT_MS)
+		return;
+	adoption.held_ms = 0;
+	adoption.taken += move_take(ch, (int)adoption.what.worker, note->id,
+	    adoption.fd, note->n, &fault, &left);
+	adoption.left += left;
+	adoption_go_on();
+}
+
+/* The giver gives. */
+static void
+adoption_cb(int link, short what, void *arg)
+{
+	struct custody_note *note = &adoption.note;
+	struct chat *ch = adoption.ch;
+	int r;
+
+	chat_event(ch);
+	r = custody_receive(link, note, adoption.fd);
+	KILL_POINT();
+	if (r == 0)
+		return;
+	if (r < 0 && errno == EBADMSG) {
+		/* lost on the way: what it was is not known, but the giver has
+		 * it still */
+		adoption.full = true;
+		adoption.asked = false;
+		adoption_ask();
+	} else if (r < 0 || note->type == CUSTODY_DONE) {
+		adoption_end();
+	} else if (note->type == CUSTODY_KEEP) {
+		adoption.asked = false;
+		adoption.held_ms = ch->now_ms;
+		event_del(&adoption.ev);
+		adoption_take();
+	}
+}
+
+/* Begins with an adoption. */
+static void
+adoption_begin(const struct message_adopt *what, int link)
+{
+	struct hub *h = adoption.ch->hub;
+
+	adoption.link = link;
+	adoption.what = *what;
+	adoption.taken = adoption.left = 0;
+	adoption.asked = adoption.full = false;
+	adoption.held_ms = 0;
+	hub_lock(h); /* redoes what the dead one did not get to */
+	hub_unlock(h);
+	slot_recall(h, (int)what->worker);
+	move_redo(h, (int)what->worker);
+	subscription_rechain(h, (int)what->worker);
+	event_assign(&adoption.ev, adoption.ch->base, link,
+	    EV_READ | EV_PERSIST, adoption_cb, NULL);
+	adoption_go_on();
+}
+
+/* Begins with the one that has waited longest. */
+static void
+adoption_next(void)
+{
+	struct message_adopt what;
+	int link;
+
+	if (adoption.link >= 0 || adoption.n_queue == 0)
+		return;
+	link = adoption.queue[0].link;
+	what = adoption.queue[0].what;
+	memmove(&adoption.queue[0], &adoption.queue[1],
+	    (size_t)--adoption.n_queue * sizeof(adoption.queue[0]));
+	adoption_begin(&what, link);
+}
+
+void
+adoption_order(const struct message_adopt *what, int link)
+{
+	if (what->worker >= SHM_WORKERS || adoption.n_queue == SHM_WORKERS ||
+	    (int)what->worker == adoption.ch->hub->self) {
+		log_error("adoption of worker %u: the order makes no sense",
+		    what->worker);
+		close(link);
+		return;
+	}
+	adoption.queue[adoption.n_queue].link = link;
+	adoption.queue[adoption.n_queue++].what = *what;
+	adoption_next();
+}
+
+void
+adoption_refuse(const struct message_adopt *what)
+{
+	struct message_cleaned done = {
+	    .worker = what->worker, .generation = what->generation, .full = 1};
+
+	if (what->worker < SHM_WORKERS)
+		done.left = slot_held(adoption.ch->hub, (int)what->worker);
+	if (done.left == 0) /* it is not cleaned up after */
+		done.left = 1;
+	cleaned_tell(&done);
+}
+
+bool
+adoption_is_idle(void)
+{
+	return adoption.link < 0 && adoption.n_queue == 0 && cleaned.n == 0;
+}
+
+void
+adoption_init(struct chat *ch, const struct adoption_host *host)
+{
+	adoption.ch = ch;
+	adoption.host = host;
+}
+
+int
+adoption_turn(void)
+{
+	if (cleaned.n > 0)
+		cleaned_flush();
+	if (adoption.link >= 0 && adoption.held_ms != 0)
+		adoption_take();
+	if (adoption.link >= 0)
+		adoption_ask();
+	return adoption.link >= 0 || cleaned.n > 0 ? ADOPTION_RETRY_MS : -1;
+}
