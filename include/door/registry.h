@@ -12,7 +12,11 @@ extern const struct door *const door_registry[];
 /* The door of an id, which may be anything; NULL: there is none. */
 const struct door *door_by_id(uint8_t id);
 
-/* Its name; "?" if there is none. */
+/* The door of a name; NULL: there is none. Ids and names last: a program that
+ * goes on with another one's connections finds their doors by name. */
+const struct door *door_by_name(const char *name);
+
+/* The name of the door of an id; "?" if there is none. */
 const char *door_name(uint8_t id);
 
 /* The doors as endpoints know them: [ENDPOINT_DOORS] by id. */

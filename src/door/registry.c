@@ -3,6 +3,7 @@
 #include "door/registry.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* A test build adds rows: -DCHATD_DOORS_MORE='ROW(name)'. */
 #ifndef CHATD_DOORS_MORE
@@ -31,6 +32,17 @@ door_by_id(uint8_t id)
 
 	for (k = 0; door_registry[k] != NULL; k++)
 		if (id != 0 && door_registry[k]->id == id)
+			return door_registry[k];
+	return NULL;
+}
+
+const struct door *
+door_by_name(const char *name)
+{
+	size_t k;
+
+	for (k = 0; door_registry[k] != NULL; k++)
+		if (strcmp(door_registry[k]->name, name) == 0)
 			return door_registry[k];
 	return NULL;
 }

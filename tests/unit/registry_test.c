@@ -54,6 +54,19 @@ test_find(void **state)
 	assert_int_equal(found, with_id);
 }
 
+/* By name each door is itself, and nothing else has a name. */
+static void
+test_names(void **state)
+{
+	for (size_t k = 0; door_registry[k] != NULL; k++)
+		assert_ptr_equal(
+		    door_by_name(door_registry[k]->name), door_registry[k]);
+	assert_null(door_by_name(""));
+	assert_null(door_by_name("Plain"));
+	assert_null(door_by_name("plai"));
+	assert_null(door_by_name("?"));
+}
+
 /* What a door lacks its functions for is never asked of it. */
 static void
 test_functions(void **state)
@@ -130,6 +143,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ids),
 	    cmocka_unit_test(test_find),
+	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_functions),
 	    cmocka_unit_test(test_paths),
 	    cmocka_unit_test(test_lobby),
