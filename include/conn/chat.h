@@ -89,11 +89,11 @@ struct conn {
 				};
 			};
 			uint32_t len, scanned; /* see request.c */
-			uint32_t page; /* of a head: first page + 1, 0: none */
+			uint32_t page;	       /* link of a head's first page */
 		} __attribute__((packed, aligned(4))) request;
 		struct conn_answer *answer; /* malloc'ed, see answer.c */
 		struct {
-			/* others of the same user here, number + 1 */
+			/* links: others of the same user here */
 			uint32_t next, previous;
 			uint32_t entry; /* the user's, in presence */
 		} user;
@@ -101,7 +101,7 @@ struct conn {
 	int fd;
 	uint32_t due_ms;   /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
 			    * when; the clock's low half */
-	uint32_t dirty;	   /* place + 1 in the list of those to write */
+	uint32_t dirty;	   /* link: place in the list of those to write */
 	uint8_t phase;	   /* enum conn_phase */
 	uint8_t door;	   /* id of its door, of one that is open, */
 	uint8_t dialect;   /* and the dialect that it speaks */
@@ -157,6 +157,18 @@ struct hole {
 	uint64_t from, to, until;
 };
 
+/*
+ * What a worker knows of a presence entry: of a user the link of the first of
+ * that user's connections here, of any other channel how many connections here
+ * have it. 0: nobody here. Which of the two an entry is, a user or a channel,
+ * stands in shared memory: user_list_first() checks what it finds.
+ */
+union local {
+	uint32_t first;
+	uint32_t members;
+};
+_Static_assert(sizeof(union local) == sizeof(uint32_t), "presence_match()");
+
 struct relay;
 struct custody;
 struct moving;
@@ -181,9 +193,8 @@ struct chat {
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
 	uint64_t spare_used; /* bit per connection without a slot */
-	uint32_t *local; /* [n_entries]: of "#user" the user's first connection
-			  * + 1, of others how many here have it */
-	uint64_t *here;	 /* bit per slot: its connection is here */
+	union local *local;  /* [n_entries] */
+	uint64_t *here;	     /* bit per slot: its connection is here */
 	uint32_t n_here;
 	uint32_t *by_fd; /* [CHAT_FDS]: connection */
 	uint32_t *dirty; /* [2 * n_slots]: to write; SHM_NONE: gone */
@@ -199,7 +210,7 @@ struct chat {
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
 	uint32_t n_conns;   /* any phase */
 	uint32_t max_conns; /* with slots, of all workers; 0: all slots */
-	uint32_t head_oldest, head_newest; /* kept heads, number + 1; 0: none */
+	uint32_t head_oldest, head_newest; /* links: kept heads */
 	uint32_t head_pages;		   /* that they hold, */
 	uint32_t head_pages_max;	   /* and may hold */
 

@@ -13,8 +13,8 @@
 
 enum { BLOB_MAX = INPUT_PAGE - 16 };
 
-/* Keeps a copy for the connection of that id; returns its number (never 0), or
- * 0: too long or no page. */
+/* Keeps a copy for the connection of that id; returns its number, the link
+ * (shm.h) of its page, or 0: too long or no page. */
 uint32_t
 blob_put(struct input_pool *pool, uint64_t conn, const void *bytes, size_t len);
 

@@ -2,7 +2,7 @@
  * chain: bytes in a list of pages of the input pool that only the process knows
  * that keeps them: no slot names them, so a takeover frees them. Layer 2.
  *
- * A chain is known by its first page + 1 (0: it is empty) and its length, which
+ * A chain is known by the link (shm.h) of its first page and its length, which
  * its owner keeps. The links between the pages lie in shared memory: they are
  * checked before use.
  */

@@ -30,6 +30,27 @@ enum {
 	SHM_NONE = 0xffffffff  /* no index */
 };
 
+/*
+ * One null: the index of nothing is SHM_NONE. Memory begins as zero, and
+ * filling it in would cost every page of it, so a word there that names an item
+ * is a *link*: the item's index + 1, and 0 is the link of SHM_NONE. Private
+ * tables that are as sparse (base/sparse.h) have links, too. Owner bytes are
+ * worker + 1 for the same reason (claim.h). Whoever reads a link checks its
+ * index against the table's size, which SHM_NONE is never below.
+ */
+static inline uint32_t
+shm_link(uint32_t index)
+{
+	return index + 1;
+}
+
+/* The index that a link stands for; SHM_NONE: none. */
+static inline uint32_t
+shm_index(uint32_t link)
+{
+	return link - 1;
+}
+
 #ifdef CHATD_KILL_POINTS
 /* `place` is a word of this point's own, 0 at first. */
 void kill_point(uint32_t *place, const char *file, int line);
@@ -136,7 +157,7 @@ struct hub {
 
 	struct slot *slot;
 	_Atomic uint64_t *kept;	       /* [n_slots], see kept.h */
-	_Atomic uint8_t *slot_owner;   /* per block: worker + 1, 0 = nobody */
+	_Atomic uint8_t *slot_owner;   /* per block: worker + 1; 0: free */
 	_Atomic uint8_t *slot_touched; /* per block: ever used */
 	uint32_t n_slots;
 
@@ -155,7 +176,7 @@ struct hub {
 	struct subscription *subscription;
 	_Atomic uint8_t *subscription_owner;
 	uint32_t n_subscriptions;
-	_Atomic uint32_t *chain; /* [SHM_WORKERS][n_entries]: heads, + 1 */
+	_Atomic uint32_t *chain; /* [SHM_WORKERS][n_entries]: links */
 
 	uint8_t *stage; /* [SHM_WORKERS][SHM_STAGE] */
 

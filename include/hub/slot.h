@@ -82,8 +82,8 @@ struct slot {
 	uint32_t close_code;  /* with SLOT_ENDING: that it is closed with */
 	/* line 2 */
 	char device[SLOT_DEVICE_MAX];
-	uint32_t subscriptions; /* the first record + 1; 0: none */
-	uint32_t info;		/* blob of what its token says; 0: none */
+	uint32_t subscriptions; /* link of the first record */
+	uint32_t info;		/* blob of what its token says, a link */
 	uint64_t expires_ms;	/* its token does: wall clock; 0: never */
 	uint64_t offset;	/* of "#user": nothing up to it is told */
 	uint32_t flags;		/* the door's own, SLOT_GAP and those below */

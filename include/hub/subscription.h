@@ -30,14 +30,14 @@ enum subscription_flags {
 };
 
 struct subscription {
-	_Atomic uint32_t channel; /* presence entry + 1; 0: free */
+	_Atomic uint32_t channel; /* link of its presence entry; 0: free */
 	uint32_t slot;
 	_Atomic uint64_t offset; /* nothing up to it is delivered (again) */
 	uint64_t expires_ms;	 /* wall clock; 0: never */
-	_Atomic uint32_t next, previous; /* of this worker and channel, + 1 */
-	uint32_t slot_next;		 /* of this connection, + 1 */
+	_Atomic uint32_t next, previous; /* links: of this worker and channel */
+	uint32_t slot_next;		 /* link: of this connection */
 	uint32_t epoch;
-	uint32_t info; /* blob (blob.h) of the token's info; 0: none */
+	uint32_t info; /* blob (blob.h) of the token's info, a link */
 	uint32_t flags;
 	uint64_t key; /* see subscription_key(), subscription_revoked_at() */
 	uint32_t use; /* the slot's use count: which connection's it is */
@@ -57,6 +57,13 @@ static inline uint64_t
 subscription_conn(const struct subscription *s)
 {
 	return (uint64_t)SHM_ONCE(s->use) << 32 | SHM_ONCE(s->slot);
+}
+
+/* The presence entry of a record's channel; SHM_NONE: the record is free. */
+static inline uint32_t
+subscription_channel(const struct subscription *s)
+{
+	return shm_index(SHM_LOAD(s->channel));
 }
 
 /* The key (slot.h) of the answer to the command that made a record; 0: that is
@@ -89,7 +96,7 @@ uint32_t subscription_add(
     struct hub *h, struct claim *pool, const struct subscription *new);
 
 /* The same for the connection that `new` names, which is another worker's
- * still: `link` (+ 1, 0: none) follows in a chain that the slot does not know
+ * still: the record of `link` follows in a chain that the slot does not know
  * yet. HELD if its worker died before it had answered. */
 uint32_t subscription_prepare(struct hub *h, struct claim *pool,
     const struct subscription *new, uint32_t link);
@@ -121,7 +128,7 @@ uint32_t subscription_next(const struct hub *h, uint32_t sub);
  */
 struct subscription_walk {
 	uint64_t conn; /* id */
-	uint32_t link; /* of the next one, + 1 */
+	uint32_t link; /* of the next one */
 	uint32_t left;
 };
 struct subscription_walk subscription_walk(const struct hub *h, uint32_t slot);

@@ -98,7 +98,7 @@ enum subscription_fault
 channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
 
 /* Drops a chain of this worker's records that the connection's slot does not
- * know, and, if they were entered, their channels. first: number + 1. */
+ * know, and, if they were entered, their channels. first: a link. */
 void channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered);
 
 /* A holder of a channel more, or less, on this worker (not for "#user").

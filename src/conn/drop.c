@@ -18,7 +18,7 @@ conn_drop_later(struct chat *ch, uint32_t i, const char *why)
 		ch->n_open--;
 	}
 	if (c->dirty != 0)
-		ch->dirty[c->dirty - 1] = SHM_NONE;
+		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
 	c->dirty = 0;
 	conn_wait(ch, i, false);
 	event_del(&c->ev);

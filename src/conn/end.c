@@ -157,7 +157,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	if (c->phase == CONN_OPEN)
 		ch->n_open--;
 	if (c->dirty != 0)
-		ch->dirty[c->dirty - 1] = SHM_NONE;
+		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
 	conn_wait(ch, i, false);
 	event_del(&c->ev);
 	if (served) {

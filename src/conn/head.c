@@ -29,10 +29,11 @@ head_link(struct chat *ch, uint32_t i)
 	c->request.older = ch->head_newest;
 	c->request.newer = 0;
 	if (ch->head_newest != 0)
-		ch->conn[ch->head_newest - 1].request.newer = i + 1;
+		ch->conn[shm_index(ch->head_newest)].request.newer =
+		    shm_link(i);
 	else
-		ch->head_oldest = i + 1;
-	ch->head_newest = i + 1;
+		ch->head_oldest = shm_link(i);
+	ch->head_newest = shm_link(i);
 }
 
 /* Takes it out of the list. */
@@ -42,11 +43,13 @@ head_unlink(struct chat *ch, uint32_t i)
 	const struct conn *c = &ch->conn[i];
 
 	if (c->request.older != 0)
-		ch->conn[c->request.older - 1].request.newer = c->request.newer;
+		ch->conn[shm_index(c->request.older)].request.newer =
+		    c->request.newer;
 	else
 		ch->head_oldest = c->request.newer;
 	if (c->request.newer != 0)
-		ch->conn[c->request.newer - 1].request.older = c->request.older;
+		ch->conn[shm_index(c->request.newer)].request.older =
+		    c->request.older;
 	else
 		ch->head_newest = c->request.older;
 }

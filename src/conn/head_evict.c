@@ -12,9 +12,9 @@ bool
 head_evict(struct chat *ch)
 {
 	static const char busy[] = HTTP_BUSY;
-	uint32_t i = ch->head_oldest - 1;
+	uint32_t i = shm_index(ch->head_oldest);
 
-	if (ch->head_oldest == 0)
+	if (i == SHM_NONE)
 		return false;
 	log_warn("%s: refused: 503 input-memory is full, and of the requests "
 		 "that are not complete this was the oldest (a larger "
@@ -53,7 +53,7 @@ head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part)
 static bool
 head_relieve(struct chat *ch, uint32_t i)
 {
-	return ch->head_oldest != i + 1 && head_evict(ch);
+	return shm_index(ch->head_oldest) != i && head_evict(ch);
 }
 
 bool

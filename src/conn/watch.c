@@ -39,6 +39,6 @@ conn_dirty(struct chat *ch, uint32_t i)
 
 	if (c->dirty != 0 || c->blocked || c->fresh)
 		return;
+	c->dirty = shm_link(ch->n_dirty);
 	ch->dirty[ch->n_dirty++] = i;
-	c->dirty = ch->n_dirty;
 }

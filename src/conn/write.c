@@ -36,6 +36,14 @@ write_drained(struct chat *ch, uint32_t i)
 		write_untold_add(ch, i);
 }
 
+/* What the batch is told of a write, so that its result can be judged: how many
+ * bytes it has, and of which connection. */
+static uint64_t
+write_tag(size_t asked, uint32_t conn)
+{
+	return (uint64_t)asked << 32 | conn;
+}
+
 /* A write's result. */
 static void
 write_done_cb(void *arg, uint64_t tag, ssize_t result)
@@ -76,7 +84,7 @@ write_alone(
 
 	if (r < 0)
 		r = errno == EINTR ? -EAGAIN : -errno;
-	write_done_cb(ch, (uint64_t)asked << 32 | i, r);
+	write_done_cb(ch, write_tag(asked, i), r);
 }
 
 void
@@ -108,7 +116,7 @@ conn_write(struct chat *ch)
 				continue;
 			}
 			batch_add(ch->batch, ch->conn[i].fd, iov, m,
-			    (uint64_t)asked << 32 | i);
+			    write_tag(asked, i));
 			if (batch_full(ch->batch)) {
 				batch_flush(ch->batch, write_done_cb, ch);
 				line_tick(ch->hub);
@@ -122,7 +130,7 @@ conn_write(struct chat *ch)
 		ch->n_dirty -= n;
 		for (k = 0; k < ch->n_dirty; k++)
 			if (ch->dirty[k] != SHM_NONE)
-				ch->conn[ch->dirty[k]].dirty = k + 1;
+				ch->conn[ch->dirty[k]].dirty = shm_link(k);
 	}
 }
 

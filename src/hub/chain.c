@@ -8,24 +8,24 @@
 static uint32_t
 chain_next(const struct hub *h, uint32_t page)
 {
-	uint32_t next = SHM_LOAD(h->page[page].next);
+	uint32_t next = shm_index(SHM_LOAD(h->page[page].next));
 
-	return next == 0 || next > h->n_pages ? SHM_NONE : next - 1;
+	return next < h->n_pages ? next : SHM_NONE;
 }
 
 /* The last of n pages; SHM_NONE: the links make no sense. */
 static uint32_t
 chain_last(const struct hub *h, uint32_t first, uint32_t n)
 {
-	uint32_t page = first - 1;
+	uint32_t page = shm_index(first);
 
 	while (page < h->n_pages && --n > 0)
 		page = chain_next(h, page);
 	return page < h->n_pages ? page : SHM_NONE;
 }
 
-/* Takes n pages that follow each other; first + 1, or 0: there are not so many.
- */
+/* Takes n pages that follow each other; the first one's link, or 0: there are
+ * not so many. */
 static uint32_t
 chain_take(struct input_pool *pool, uint32_t n)
 {
@@ -38,7 +38,7 @@ chain_take(struct input_pool *pool, uint32_t n)
 			return 0;
 		}
 		SHM_STORE(pool->h->page[k].next, first);
-		first = k + 1;
+		first = shm_link(k);
 	}
 	return first;
 }
@@ -82,7 +82,7 @@ chain_append(struct input_pool *pool, uint32_t *first, size_t len,
 	else if (new != 0)
 		SHM_STORE(h->page[page].next, new);
 	if (len % CHAIN_PAGE == 0)
-		page = new - 1;
+		page = shm_index(new);
 	if (more > 0 && !chain_fill(h, page, len % CHAIN_PAGE, bytes, more))
 		return CHAIN_SPOILT;
 	return 0;
@@ -91,7 +91,7 @@ chain_append(struct input_pool *pool, uint32_t *first, size_t len,
 int
 chain_read(const struct hub *h, uint32_t first, size_t len, void *out)
 {
-	uint32_t page = first - 1;
+	uint32_t page = shm_index(first);
 	size_t n;
 
 	for (; len > 0; len -= n) {
@@ -108,7 +108,7 @@ chain_read(const struct hub *h, uint32_t first, size_t len, void *out)
 void
 chain_free(struct input_pool *pool, uint32_t first, size_t len)
 {
-	uint32_t page = first - 1, next;
+	uint32_t page = shm_index(first), next;
 
 	for (uint32_t n = chain_pages(len); n > 0; n--) {
 		if (page >= pool->h->n_pages)

@@ -62,8 +62,9 @@ struct index_entry {
 
 /*
  * An entry in the ring and in a relay: the head, the user, the data. input_end
- * is a publication's input_key or order, ordinal its command or, of a join or
- * leave, its subscription + 1.
+ * is a publication's input_key, or its order if it has no sender. ordinal is
+ * its command, or of an event the link of its subscription
+ * (entry_subscription()).
  */
 struct entry_head {
 	uint64_t position, offset, previous, sender, input_end;
@@ -73,6 +74,13 @@ struct entry_head {
 	uint16_t sub_info_len, info_len, tags_len;
 };
 _Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
+
+/* The record of a join or leave; SHM_NONE: it has none (journal.h). */
+static inline uint32_t
+entry_subscription(const struct entry_head *e)
+{
+	return shm_index(e->ordinal);
+}
 
 /* No pointers, and any bits in any word lead somewhere: see lock.c. */
 struct shm_lock {

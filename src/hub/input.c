@@ -17,8 +17,9 @@ enum {
 };
 _Static_assert(PART_HEAD < PAGE_BYTES / 2, "room for payload in page one");
 
-/* A slot's `part`: page + 1, and which state is valid in bit 32. */
-#define PART_PAGE(part) ((uint32_t)(part)-1)
+/* A slot's `part`: its first page's link, and in bit 32 which state is valid.
+ */
+#define PART_PAGE(part) shm_index((uint32_t)(part))
 #define PART_WHICH(part) ((part) >> 32 & 1)
 
 int
@@ -105,12 +106,13 @@ static void
 pages_give(struct input_pool *pool, uint32_t page)
 {
 	struct hub *h = pool->h;
-	uint32_t next = SHM_OWN(h->page[page].next), left = pool->pages.n_used;
+	uint32_t next = shm_index(SHM_OWN(h->page[page].next));
+	uint32_t left = pool->pages.n_used;
 
 	SHM_STORE(h->page[page].next, 0);
-	while (next != 0 && next <= h->n_pages && left-- > 0) {
-		page = next - 1;
-		next = SHM_OWN(h->page[page].next);
+	while (next < h->n_pages && left-- > 0) {
+		page = next;
+		next = shm_index(SHM_OWN(h->page[page].next));
 		claim_give(&pool->pages, page);
 	}
 }
@@ -131,7 +133,7 @@ pages_fill(struct input_pool *pool, uint32_t first, struct input_part *p,
 			k = page_take(pool);
 			if (k == SHM_NONE)
 				return false;
-			SHM_STORE(h->page[p->tail].next, k + 1);
+			SHM_STORE(h->page[p->tail].next, shm_link(k));
 			p->tail = k;
 			p->tail_used = 0;
 			continue;
@@ -178,7 +180,7 @@ input_keep(struct input_pool *pool, uint32_t slot, const struct input_more *m)
 	new.end = m->end;
 	new.state = *m->state;
 	*part_of(h, first, which) = new;
-	SHM_STORE(s->part, (uint64_t)which << 32 | (first + 1));
+	SHM_STORE(s->part, (uint64_t)which << 32 | shm_link(first));
 	if (part == 0 && was != 0)
 		input_uncopy(pool, was);
 	return 0;
@@ -196,7 +198,7 @@ part_copy(
 	for (pages = 0; cap > 0 && page < h->n_pages && pages < h->n_pages;
 	     pages++) {
 		bytes = page_payload(h, page, first, &room);
-		page = SHM_LOAD(h->page[page].next) - 1;
+		page = shm_index(SHM_LOAD(h->page[page].next));
 		if (from >= room) {
 			from -= room;
 			continue;
@@ -245,16 +247,14 @@ part_mark(struct input_pool *pool, uint32_t first, const struct input_part *p)
 {
 	const struct hub *h = pool->h;
 	uint64_t room = FIRST_BYTES;
-	uint32_t page = first, next;
+	uint32_t page = first;
 
 	if (!claim_mark(&pool->pages, page))
 		return false;
 	while (page != p->tail) {
-		next = SHM_LOAD(h->page[page].next);
-		if (next == 0 || next > h->n_pages ||
-		    !claim_mark(&pool->pages, next - 1))
+		page = shm_index(SHM_LOAD(h->page[page].next));
+		if (page >= h->n_pages || !claim_mark(&pool->pages, page))
 			return false;
-		page = next - 1;
 		room += PAGE_BYTES;
 	}
 	/* what was begun behind the tail was never committed */
@@ -330,7 +330,7 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 			room = (uint32_t)left;
 		ok = pages_fill(pool, first, &to, bytes, room);
 		left -= room;
-		page = SHM_LOAD(h->page[page].next) - 1;
+		page = shm_index(SHM_LOAD(h->page[page].next));
 		if (page >= h->n_pages)
 			break;
 	}
@@ -345,7 +345,7 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 	to.whole = from.whole;
 	to.state = from.state;
 	*part_of(h, first, 0) = to;
-	*part = first + 1;
+	*part = shm_link(first);
 	return 0;
 }
 

@@ -108,14 +108,15 @@ redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 	uint32_t *flags = &h->slot[slot].flags;
 	uint32_t away =
 	    e->channel == PRESENCE_LOBBY ? SLOT_AWAY : SLOT_OWN_AWAY;
+	uint32_t i = entry_subscription(e);
 	struct subscription *sub;
 
-	if (e->ordinal > h->n_subscriptions)
-		return;
-	if (e->ordinal != 0) {
-		sub = &h->subscription[e->ordinal - 1];
+	if (i != SHM_NONE) {
+		if (i >= h->n_subscriptions)
+			return;
+		sub = &h->subscription[i];
 		if (subscription_conn(sub) != e->sender ||
-		    SHM_LOAD(sub->channel) != e->channel + 1)
+		    subscription_channel(sub) != e->channel)
 			return;
 		flags = &sub->flags;
 		away = SUBSCRIPTION_AWAY;
@@ -345,8 +346,8 @@ head_fill(struct entry_head *e, const struct publication *p)
 	    .time_ms = p->time_ms,
 	    .channel = p->channel,
 	    .epoch = p->epoch,
-	    .ordinal =
-		publication_is_event(p) ? p->subscription + 1 : p->command,
+	    .ordinal = publication_is_event(p) ? shm_link(p->subscription)
+					       : p->command,
 	    .data_len = p->data_len,
 	    .user_len = p->user_len,
 	    .info_len = p->info_len,
@@ -377,7 +378,7 @@ head_take(const struct entry_head *e, struct publication *p)
 	else
 		p->order = e->input_end;
 	if (publication_is_event(p))
-		p->subscription = e->ordinal - 1;
+		p->subscription = entry_subscription(e);
 	else
 		p->command = e->ordinal;
 }

@@ -230,7 +230,7 @@ output_clear(struct hub *h, int worker)
 }
 
 /* What is being compacted: the segments to empty and, by the place of each
- * piece in them, where its copy is + 1. */
+ * piece in them, its copy: a link (shm.h). */
 struct compaction {
 	uint32_t n;
 	uint32_t from[COMPACT_MAX];
@@ -256,7 +256,7 @@ compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
 {
 	struct hub *h = pool->h;
 	uint64_t f, n = SHM_OWN(h->slot[slot].appended);
-	uint32_t chunk = o->chunk, from, *to;
+	uint32_t chunk = o->chunk, from, *to, offset;
 	struct frame_piece p;
 	struct reference *r;
 	struct frame copy;
@@ -277,11 +277,12 @@ compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
 				&(struct iovec){h->arena + p.offset, p.length},
 				1) < 0)
 				continue;
-			*to = copy.piece[0].offset + 1;
+			*to = shm_link(copy.piece[0].offset);
 		}
-		pool->segment_use[(*to - 1) / OUTPUT_SEGMENT]++;
+		offset = shm_index(*to);
+		pool->segment_use[offset / OUTPUT_SEGMENT]++;
 		frame_release(pool, &copy);
-		SHM_STORE(r->offset, *to - 1);
+		SHM_STORE(r->offset, offset);
 		frame_unuse(pool, from);
 	}
 }

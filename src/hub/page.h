@@ -7,12 +7,15 @@
 /* Of unfinished input: the first of a part begins with two states, of which
  * the slot says which is valid. Of a blob: see blob.c. */
 struct input_page {
-	_Atomic uint32_t next;	/* page + 1; 0: last. Of a blob: its serial */
+	_Atomic uint32_t next;	/* link; 0: last. Of a blob: PAGE_SERIAL */
 	_Atomic uint32_t owner; /* of a blob: use count of its connection's
 				 * slot; 0: it is no blob */
 	uint8_t bytes[INPUT_PAGE - 8];
 };
 _Static_assert(sizeof(struct input_page) == INPUT_PAGE, "INPUT_PAGE");
+
+/* A blob is one page: its serial stands where others have their link. */
+#define PAGE_SERIAL(page) ((page)->next)
 
 /* No blob any more: first of all, before its bytes become something else; who
  * is copying them out sees that. */

@@ -15,7 +15,9 @@ head_of(const struct hub *h, int worker, uint32_t channel)
 static uint32_t
 link_at(const struct hub *h, uint32_t link)
 {
-	return link >= 1 && link <= h->n_subscriptions ? link - 1 : SHM_NONE;
+	uint32_t sub = shm_index(link);
+
+	return sub < h->n_subscriptions ? sub : SHM_NONE;
 }
 
 /* Makes a record and puts it into its channel's chain. */
@@ -23,7 +25,7 @@ static uint32_t
 record_make(struct hub *h, struct claim *pool, const struct subscription *new,
     uint32_t link)
 {
-	uint32_t i = claim_take(pool), channel = SHM_OWN(new->channel) - 1;
+	uint32_t i = claim_take(pool), channel = subscription_channel(new);
 	uint32_t first;
 	_Atomic uint32_t *head;
 	struct subscription *s;
@@ -44,10 +46,11 @@ record_make(struct hub *h, struct claim *pool, const struct subscription *new,
 	s->key = new->key;
 	s->next = first;
 	s->slot_next = link;
-	SHM_STORE(s->channel, channel + 1);
+	SHM_STORE(s->channel, shm_link(channel));
 	if (link_at(h, first) != SHM_NONE)
-		SHM_STORE(h->subscription[first - 1].previous, i + 1);
-	SHM_STORE(*head, i + 1);
+		SHM_STORE(
+		    h->subscription[shm_index(first)].previous, shm_link(i));
+	SHM_STORE(*head, shm_link(i));
 	return i;
 }
 
@@ -88,7 +91,7 @@ subscription_add(
 	i = record_make(h, pool, &own, *link);
 
 	if (i != SHM_NONE)
-		*link = i + 1;
+		*link = shm_link(i);
 	return i;
 }
 
@@ -135,16 +138,16 @@ void
 subscription_drop(struct hub *h, struct claim *pool, uint32_t sub)
 {
 	struct subscription *s = &h->subscription[sub];
-	uint32_t channel = SHM_LOAD(s->channel) - 1, next, previous;
+	uint32_t channel = subscription_channel(s), next, previous;
 
 	if (!claim_has(pool, sub))
 		return;
 	next = SHM_LOAD(s->next);
 	previous = SHM_LOAD(s->previous);
 	if (link_at(h, next) != SHM_NONE)
-		SHM_STORE(h->subscription[next - 1].previous, previous);
+		SHM_STORE(h->subscription[shm_index(next)].previous, previous);
 	if (link_at(h, previous) != SHM_NONE)
-		SHM_STORE(h->subscription[previous - 1].next, next);
+		SHM_STORE(h->subscription[shm_index(previous)].next, next);
 	else if (channel < h->n_entries)
 		SHM_STORE(*head_of(h, h->self, channel), next);
 	SHM_STORE(s->channel, 0);
@@ -171,9 +174,9 @@ subscription_walk_next(const struct hub *h, struct subscription_walk *w)
 
 	if (i == SHM_NONE || w->left == 0)
 		return SHM_NONE;
-	channel = SHM_LOAD(h->subscription[i].channel);
-	if (subscription_conn(&h->subscription[i]) != w->conn || channel == 0 ||
-	    channel > h->n_entries)
+	channel = subscription_channel(&h->subscription[i]);
+	if (subscription_conn(&h->subscription[i]) != w->conn ||
+	    channel >= h->n_entries)
 		return SHM_NONE;
 	w->link = SHM_ONCE(h->subscription[i].slot_next);
 	w->left--;
@@ -187,7 +190,7 @@ subscription_find(const struct hub *h, uint32_t slot, uint32_t channel)
 	uint32_t i;
 
 	while ((i = subscription_walk_next(h, &w)) != SHM_NONE)
-		if (SHM_LOAD(h->subscription[i].channel) == channel + 1)
+		if (subscription_channel(&h->subscription[i]) == channel)
 			return i;
 	return SHM_NONE;
 }
@@ -237,7 +240,7 @@ subscription_check(const struct hub *h, const struct claim *pool, uint32_t sub,
 
 	++*steps;
 	if (!claim_has(pool, sub) ||
-	    SHM_LOAD(h->subscription[sub].channel) == 0)
+	    subscription_channel(&h->subscription[sub]) == SHM_NONE)
 		return SUBSCRIPTION_SOUND;
 	if (slot == SHM_NONE)
 		return SUBSCRIPTION_ORPHAN;
@@ -258,7 +261,7 @@ subscription_chain(struct hub *h, uint32_t sub)
 	if (slot == SHM_NONE)
 		return;
 	h->subscription[sub].slot_next = h->slot[slot].subscriptions;
-	h->slot[slot].subscriptions = sub + 1;
+	h->slot[slot].subscriptions = shm_link(sub);
 }
 
 bool
@@ -277,8 +280,9 @@ subscription_members(const struct hub *h, int worker, uint32_t channel,
 			seen = i;
 		memcpy(&copy, &h->subscription[i], sizeof(copy));
 		shm_copied();
-		if (copy.channel != channel + 1 || copy.slot >= h->n_slots ||
-		    SHM_LOAD(h->subscription[i].channel) != channel + 1)
+		if (subscription_channel(&copy) != channel ||
+		    copy.slot >= h->n_slots ||
+		    subscription_channel(&h->subscription[i]) != channel)
 			return false;
 		if (!member(&copy, arg))
 			return true;
@@ -291,12 +295,12 @@ subscription_members(const struct hub *h, int worker, uint32_t channel,
 static uint32_t
 forget(struct hub *h, int worker, uint32_t sub)
 {
-	uint32_t c = SHM_LOAD(h->subscription[sub].channel);
+	uint32_t c = subscription_channel(&h->subscription[sub]);
 
-	if (c == 0 || c > h->n_entries)
+	if (c >= h->n_entries)
 		return SHM_NONE;
-	SHM_STORE(*head_of(h, worker, c - 1), 0);
-	return c - 1;
+	SHM_STORE(*head_of(h, worker, c), 0);
+	return c;
 }
 
 /* Calls f for each record in the blocks of a worker. */
@@ -340,24 +344,25 @@ adopt_one(struct hub *h, int worker, uint32_t sub, void *arg)
 {
 	struct adoption *a = arg;
 	struct subscription *s = &h->subscription[sub];
-	uint32_t c = SHM_LOAD(s->channel), slot = own_slot(h, worker, sub);
+	uint32_t c = subscription_channel(s), slot = own_slot(h, worker, sub);
 	uint32_t first;
 
-	if (c == 0)
+	if (c == SHM_NONE)
 		return;
-	if (c > h->n_entries || slot == SHM_NONE || !a->lives(a->arg, slot) ||
+	if (c >= h->n_entries || slot == SHM_NONE || !a->lives(a->arg, slot) ||
 	    !claim_mark(a->pool, sub)) {
 		SHM_STORE(s->channel, 0);
 		return;
 	}
-	first = SHM_LOAD(*head_of(h, worker, c - 1));
+	first = SHM_LOAD(*head_of(h, worker, c));
 	s->next = first;
 	s->previous = 0;
 	s->slot_next = h->slot[slot].subscriptions;
-	h->slot[slot].subscriptions = sub + 1;
+	h->slot[slot].subscriptions = shm_link(sub);
 	if (link_at(h, first) != SHM_NONE)
-		SHM_STORE(h->subscription[first - 1].previous, sub + 1);
-	SHM_STORE(*head_of(h, worker, c - 1), sub + 1);
+		SHM_STORE(
+		    h->subscription[shm_index(first)].previous, shm_link(sub));
+	SHM_STORE(*head_of(h, worker, c), shm_link(sub));
 	if (is_unanswered(h, slot, s))
 		SHM_STORE(s->offset, SUBSCRIPTION_HELD);
 	a->kept(a->arg, sub);
@@ -380,10 +385,9 @@ subscription_adopt(struct hub *h, struct claim *pool,
 static uint32_t
 rechain_slot(const struct hub *h, int worker, uint32_t sub)
 {
-	uint32_t c = SHM_LOAD(h->subscription[sub].channel);
+	uint32_t c = subscription_channel(&h->subscription[sub]);
 
-	return c >= 1 && c <= h->n_entries ? own_slot(h, worker, sub)
-					   : SHM_NONE;
+	return c < h->n_entries ? own_slot(h, worker, sub) : SHM_NONE;
 }
 
 static void
@@ -403,7 +407,7 @@ rechain_one(struct hub *h, int worker, uint32_t sub, void *arg)
 	if (slot == SHM_NONE)
 		return;
 	h->subscription[sub].slot_next = h->slot[slot].subscriptions;
-	h->slot[slot].subscriptions = sub + 1;
+	h->slot[slot].subscriptions = shm_link(sub);
 }
 
 void

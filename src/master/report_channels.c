@@ -22,7 +22,7 @@ channels_count_one(struct report *r, uint32_t i, const struct slot *s)
 	if (door != NULL && door->lobby)
 		r->count[PRESENCE_LOBBY]++;
 	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {
-		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
+		channel = subscription_channel(&h->subscription[sub]);
 		if (channel < h->n_entries &&
 		    (SHM_ONCE(h->subscription[sub].flags) &
 			SUBSCRIPTION_REVOKED) == 0)

@@ -29,15 +29,15 @@ channel_hold(struct chat *ch, const char *name, size_t len,
 	uint32_t e = presence_enter_for(ch->hub, name, len, terms, how);
 
 	if (e != SHM_NONE)
-		ch->local[e]++;
+		ch->local[e].members++;
 	return e;
 }
 
 void
 channel_release(struct chat *ch, uint32_t channel)
 {
-	if (channel >= ch->hub->n_entries || ch->local[channel] == 0 ||
-	    --ch->local[channel] > 0)
+	if (channel >= ch->hub->n_entries || ch->local[channel].members == 0 ||
+	    --ch->local[channel].members > 0)
 		return;
 	hub_lock(ch->hub);
 	presence_leave(ch->hub, channel, ch->hub->self);
@@ -96,7 +96,7 @@ static void
 channel_subscription_end(struct chat *ch, uint32_t sub)
 {
 	struct subscription *s = &ch->hub->subscription[sub];
-	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
+	uint32_t channel = subscription_channel(s), info = s->info;
 
 	if (!claim_has(&ch->subscriptions, sub))
 		return;
@@ -111,7 +111,7 @@ static void
 channel_resume(
     struct chat *ch, struct subscription *s, struct channel_position *at)
 {
-	uint32_t channel = SHM_OWN(s->channel) - 1;
+	uint32_t channel = subscription_channel(s);
 	uint64_t newest;
 
 	if (SHM_OWN(s->offset) == SUBSCRIPTION_HELD &&
@@ -159,7 +159,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	if (e == SHM_NONE)
 		return channel_refuse(ch, conn, quota_of(CHARGE_CHANNELS, how));
 	new.slot = conn;
-	new.channel = e + 1;
+	new.channel = shm_link(e);
 	new.offset = at->offset;
 	new.epoch = at->epoch;
 	if (new.flags & SUBSCRIPTION_JOIN_LEAVE)
@@ -202,7 +202,7 @@ static void
 channel_orphan_drop(struct chat *ch, uint32_t sub)
 {
 	struct subscription *s = &ch->hub->subscription[sub];
-	uint32_t channel = SHM_LOAD(s->channel) - 1, info = s->info;
+	uint32_t channel = subscription_channel(s), info = s->info;
 
 	subscription_drop(ch->hub, &ch->subscriptions, sub);
 	blob_drop(&ch->input, info);
@@ -344,7 +344,7 @@ channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
 	    claim_has(&ch->subscriptions, sub)) {
 		s = &ch->hub->subscription[sub];
-		channel = SHM_LOAD(s->channel) - 1;
+		channel = subscription_channel(s);
 		blob_drop(&ch->input, s->info);
 		subscription_drop(ch->hub, &ch->subscriptions, sub);
 		if (entered)

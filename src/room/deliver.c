@@ -148,7 +148,7 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 {
 	struct hub *h = ch->hub;
 	uint32_t i = subscription_first(h, h->self, d->p->channel), next, slot;
-	uint32_t left = ch->local[d->p->channel];
+	uint32_t left = ch->local[d->p->channel].members;
 	struct subscription *s;
 
 	/* no more than there are: what somebody else scribbled into the chain
@@ -157,7 +157,7 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 		next = subscription_next(h, i);
 		s = &h->subscription[i];
 		slot = SHM_ONCE(s->slot);
-		if (SHM_LOAD(s->channel) == d->p->channel + 1 &&
+		if (subscription_channel(s) == d->p->channel &&
 		    slot < h->n_slots &&
 		    SHM_ONCE(s->use) == slot_use(h, slot) && is_for(s, d->p))
 			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP,
@@ -256,8 +256,8 @@ deliver_one(struct chat *ch, const struct publication *p)
 	struct presence_entry *e;
 	struct delivery d;
 
-	if (p->channel >= ch->hub->n_entries || ch->local[p->channel] == 0 ||
-	    !is_current(ch->hub, p))
+	if (p->channel >= ch->hub->n_entries ||
+	    ch->local[p->channel].members == 0 || !is_current(ch->hub, p))
 		return 0;
 	e = &ch->hub->entry[p->channel];
 	delivery_begin(&d, p, &ch->hole);

@@ -44,7 +44,7 @@ tell_sub(struct chat *ch, uint32_t sub, enum publication_format format)
 	    !(s->flags & SUBSCRIPTION_JOIN_LEAVE) ||
 	    away != (format == FORMAT_JOIN))
 		return;
-	len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
+	len = channel_name(ch->hub, subscription_channel(s), name);
 	if (len > 0)
 		tell(ch, conn, name, len, format, sub);
 }
@@ -261,7 +261,7 @@ subscription_tell_gone(struct hub *h, uint32_t sub, int worker, int64_t wall_ms)
 		return;
 	g.slot = copy.slot;
 	g.conn = subscription_conn(&copy);
-	g.channel = SHM_LOAD(copy.channel) - 1;
+	g.channel = subscription_channel(&copy);
 	g.epoch = copy.epoch;
 	g.sub_info = copy.info;
 	tell_gone(h, &g);

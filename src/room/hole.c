@@ -36,7 +36,7 @@ hole_mark(struct chat *ch, uint32_t conn, const struct hole *hole)
 	}
 	while ((k = subscription_walk_next(h, &w)) != SHM_NONE) {
 		sub = &h->subscription[k];
-		if (!hole_is_lost(h, SHM_OWN(sub->channel) - 1, hole,
+		if (!hole_is_lost(h, subscription_channel(sub), hole,
 			SHM_OWN(sub->offset)))
 			continue;
 		sub->flags |= SUBSCRIPTION_GAP;

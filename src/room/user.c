@@ -56,17 +56,18 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 static uint32_t
 user_list_at(const struct chat *ch, uint32_t link, uint32_t entry)
 {
-	return link >= 1 && link <= ch->hub->n_slots &&
-		ch->conn[link - 1].present &&
-		ch->conn[link - 1].user.entry == entry
-	    ? link - 1
+	uint32_t i = shm_index(link);
+
+	return i < ch->hub->n_slots && ch->conn[i].present &&
+		ch->conn[i].user.entry == entry
+	    ? i
 	    : SHM_NONE;
 }
 
 uint32_t
 user_list_first(const struct chat *ch, uint32_t entry)
 {
-	return user_list_at(ch, ch->local[entry], entry);
+	return user_list_at(ch, ch->local[entry].first, entry);
 }
 
 uint32_t
@@ -84,10 +85,10 @@ user_list_add(struct chat *ch, uint32_t conn, uint32_t entry)
 
 	c->user.entry = entry;
 	c->user.previous = 0;
-	c->user.next = first != SHM_NONE ? first + 1 : 0;
+	c->user.next = shm_link(first);
 	if (first != SHM_NONE)
-		ch->conn[first].user.previous = conn + 1;
-	ch->local[entry] = conn + 1;
+		ch->conn[first].user.previous = shm_link(conn);
+	ch->local[entry].first = shm_link(conn);
 }
 
 /* Takes a connection out of its user's list; true if it was the last here. */
@@ -98,12 +99,13 @@ user_list_remove(struct chat *ch, uint32_t conn)
 	uint32_t entry = c->user.entry;
 
 	if (c->user.next != 0)
-		ch->conn[c->user.next - 1].user.previous = c->user.previous;
+		ch->conn[shm_index(c->user.next)].user.previous =
+		    c->user.previous;
 	if (c->user.previous != 0)
-		ch->conn[c->user.previous - 1].user.next = c->user.next;
+		ch->conn[shm_index(c->user.previous)].user.next = c->user.next;
 	else
-		ch->local[entry] = c->user.next;
-	return ch->local[entry] == 0;
+		ch->local[entry].first = c->user.next;
+	return ch->local[entry].first == 0;
 }
 
 void

@@ -125,7 +125,7 @@ adopt_take_up(struct adoption *a, uint32_t i)
 		adopt_give_up(a, i, "its records make no sense");
 		return;
 	}
-	if (s->info != 0 && !claim_mark(&ch->input.pages, s->info - 1))
+	if (s->info != 0 && !claim_mark(&ch->input.pages, shm_index(s->info)))
 		s->info = 0;
 	claim_mark(&ch->slots, i);
 	conn_number(ch, i, true);
@@ -190,10 +190,11 @@ adopt_kept_cb(void *arg, uint32_t sub)
 	struct adoption *a = arg;
 	struct subscription *s = &a->ch->hub->subscription[sub];
 
-	if (s->info != 0 && !claim_mark(&a->ch->input.pages, s->info - 1))
+	if (s->info != 0 &&
+	    !claim_mark(&a->ch->input.pages, shm_index(s->info)))
 		s->info = 0;
 	channel_revoked(a->ch->hub, s);
-	a->ch->local[SHM_LOAD(s->channel) - 1]++;
+	a->ch->local[subscription_channel(s)].members++;
 }
 
 /* Lists a connection among its user's, and in the lobby. */
@@ -207,7 +208,7 @@ adopt_user(struct chat *ch, uint32_t i)
 	ch->conn[i].present = true;
 	user_list_add(ch, i, user);
 	if (conn_in_lobby(ch, i))
-		ch->local[PRESENCE_LOBBY]++;
+		ch->local[PRESENCE_LOBBY].members++;
 }
 
 /* The input that was read and is not done is read again, from the stage. */
@@ -336,7 +337,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	claim_marked(&ch->input.pages);
 	while (conn_next(ch, &i))
 		adopt_user(ch, i);
-	presence_match(h, ch->local, user_log_left, NULL);
+	presence_match(h, &ch->local->members, user_log_left, NULL);
 	/* what was said before stands in the journal only: answers to what was
 	 * read after it must not overtake it */
 	ch->unsettled = true;

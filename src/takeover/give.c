@@ -57,7 +57,7 @@ give_freeze(struct chat *ch, int to)
 		return SHM_NONE;
 	c = &ch->conn[i];
 	if (c->dirty != 0)
-		ch->dirty[c->dirty - 1] = SHM_NONE;
+		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
 	c->dirty = 0;
 	conn_wait(ch, i, false);
 	event_del(&c->ev);

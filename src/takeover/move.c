@@ -27,7 +27,7 @@ struct copy {
 	enum slot_state state; /* of that: it is taken out of it */
 	uint64_t part;
 	uint32_t info;
-	uint32_t subs; /* first of them, + 1 */
+	uint32_t subs; /* link of the first of them */
 	bool ending;
 	bool closed;  /* its peer has reset it meanwhile */
 	bool said;    /* our FIN is sent */
@@ -91,9 +91,8 @@ move_record_next(
 	if (sub == SHM_NONE)
 		return false;
 	memcpy(out, &h->subscription[sub], sizeof(*out));
-	channel = SHM_OWN(out->channel);
-	return channel >= 1 && channel <= h->n_entries &&
-	    !presence_is_user(h, channel - 1) &&
+	channel = subscription_channel(out);
+	return channel < h->n_entries && !presence_is_user(h, channel) &&
 	    subscription_conn(out) == w->conn;
 }
 
@@ -112,7 +111,7 @@ move_subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
 		blob_drop(&ch->input, s->info);
 		return false;
 	}
-	c->subs = new + 1;
+	c->subs = shm_link(new);
 	return true;
 }
 
@@ -212,13 +211,13 @@ move_enter(struct chat *ch, struct copy *c)
 		user_list_add(ch, c->slot, user);
 		if (conn_in_lobby(ch, c->slot)) {
 			presence_set(h, PRESENCE_LOBBY);
-			ch->local[PRESENCE_LOBBY]++;
+			ch->local[PRESENCE_LOBBY].members++;
 		}
 	}
 	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {
-		channel = SHM_LOAD(h->subscription[sub].channel) - 1;
+		channel = subscription_channel(&h->subscription[sub]);
 		presence_set(h, channel);
-		ch->local[channel]++;
+		ch->local[channel].members++;
 	}
 }
 

@@ -229,7 +229,8 @@ check(struct scene *s)
 		for (k = 0; k < PEOPLE; k++)
 			members += slot_worker(&s->h, s->conn[k]) == w;
 		assert_int_equal(s->n[w]->ch.n_conns, members);
-		assert_int_equal(s->n[w]->ch.local[at.channel], members);
+		assert_int_equal(
+		    s->n[w]->ch.local[at.channel].members, members);
 		assert_int_equal(s->n[w]->ch.subscriptions.n_used, members);
 		assert_int_equal(s->n[w]->ch.output.chunks.n_used, members);
 		assert_int_equal(

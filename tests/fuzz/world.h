@@ -406,7 +406,7 @@ world_rest(void)
 	REQUIRE(ch->subscriptions.n_used == 0);
 	for (i = 0; i < world_hub.n_entries; i++) {
 		REQUIRE(presence_mask(&world_hub, i) == 0);
-		REQUIRE(ch->local[i] == 0);
+		REQUIRE(ch->local[i].members == 0);
 	}
 }
 

@@ -210,7 +210,7 @@ test_door(void **state)
 	chat_sweep(&s.n->ch);
 	conn_end(&s.n->ch, s.alice, CLOSE_NORMAL, REASON_NONE);
 	chat_turn(&s.n->ch);
-	assert_int_equal(s.n->ch.local[PRESENCE_LOBBY], 1);
+	assert_int_equal(s.n->ch.local[PRESENCE_LOBBY].members, 1);
 	scene_end(&s);
 }
 
@@ -248,7 +248,8 @@ test_room_as_user(void **state)
 	scene_begin(&s);
 	node_open(s.n, "carol", &client);
 	room = s.h.subscription[s.bobs].channel - 1;
-	s.n->ch.local[room] = 3; /* as if three had it: that is carol + 1 */
+	s.n->ch.local[room].members =
+	    3; /* as if three had it: that is carol + 1 */
 	s.h.entry[room].name[0] = '#';
 	hub_lock(&s.n->h);
 	journal_append(&s.n->h,

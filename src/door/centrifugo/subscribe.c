@@ -25,8 +25,8 @@ recovery_take(const struct json_value *v, struct recovery *out)
 	return true;
 }
 
-/* Looks up what came after the position to go on from, up to where the
- * channel stands. False if that is not all kept, or too much. */
+/* Looks up the publications after the client's position, up to the channel's
+ * newest. False if not all of them are kept, or if they are too many. */
 static bool
 recovery_find(struct chat *ch, const struct conf_channel *rule,
     const struct channel_position *at, const struct recovery *r,
@@ -53,8 +53,8 @@ recovery_find(struct chat *ch, const struct conf_channel *rule,
 	    found->n == at->offset - r->offset;
 }
 
-/* Writes what was found; false (with nothing written) if it has gone
- * meanwhile or is more than a reply may hold. */
+/* Writes the publications that were found; false (with nothing written) if one
+ * has gone meanwhile or they are more than a reply may hold. */
 static bool
 put_recovered(struct chat *ch, struct json_writer *w, const struct history *f)
 {
@@ -366,7 +366,7 @@ subscription_revoke(
 {
 	struct subscription *s = &ch->hub->subscription[sub];
 	char name[PRESENCE_NAME_MAX + 1];
-	size_t len = channel_name(ch->hub, SHM_OWN(s->channel) - 1, name);
+	size_t len = channel_name(ch->hub, subscription_channel(s), name);
 
 	if (len == 0)
 		return;
@@ -421,7 +421,7 @@ centrifugo_drained(struct chat *ch, uint32_t conn)
 	}
 	/* not before: a worker that dies on the way is not the last to look */
 	s->skipped = 0;
-	/* the one without a record is his own channel */
+	/* SLOT_GAP: the user's own channel, which has no record */
 	if (s->flags & SLOT_GAP)
 		centrifugo_end(ch, conn, C_END_INSUFFICIENT);
 }

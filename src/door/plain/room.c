@@ -46,7 +46,7 @@ room_is_lobby(const char *room, size_t len)
 	    memcmp(room, PRESENCE_LOBBY_NAME, len) == 0;
 }
 
-/* Whether the rules let somebody with a name in. */
+/* Whether the rules let clients of this door join, who have a name. */
 static bool
 room_may_join(struct chat *ch, const struct conf_channel *rule)
 {
@@ -55,7 +55,7 @@ room_may_join(struct chat *ch, const struct conf_channel *rule)
 	    (rule->subscribe == CONF_SUBSCRIBE_TOKEN && ch->live.insecure);
 }
 
-/* What is said of a room, its name being between these two. */
+/* An answer with a room's name between these two texts. */
 static struct room_answer
 room_says(const char *before, const char *after)
 {
@@ -124,7 +124,7 @@ plain_tell_room(struct chat *ch, uint32_t conn, uint64_t position,
 	    answer.why != NULL ? answer.why : "");
 }
 
-/* A command that is only a room: does it, and tells what came of it. */
+/* A command that is only a room: carries it out and answers with the result. */
 static void
 room_change(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position, const char *usage,
@@ -182,7 +182,7 @@ plain_rooms(struct chat *ch, uint32_t conn, uint64_t position)
 
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE) {
 		len = channel_name(ch->hub,
-		    SHM_OWN(ch->hub->subscription[sub].channel) - 1, name);
+		    subscription_channel(&ch->hub->subscription[sub]), name);
 		len = name_show(name, len, shown);
 		if (more > 0 || at + len + 2 > sizeof(text) - ROOMS_MORE) {
 			more++;
