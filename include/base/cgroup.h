@@ -36,11 +36,12 @@ bool cgroup_up(struct cgroup *g);
  * number. Version 1 says "no limit" by a number of about 2^63. */
 uint64_t cgroup_number(const char *text);
 
-/* The processors that a quota of so many microseconds in each period is good
- * for, rounded up; CGROUP_NONE if there is no quota. */
+/* The processors that a quota of quota_us in each period_us is good for,
+ * rounded up; CGROUP_NONE if there is no quota. */
 uint64_t cgroup_processors(uint64_t quota_us, uint64_t period_us);
 
-/* The same of a cpu.max, "max 100000" or "150000 100000". */
+/* cgroup_processors() of what a cpu.max says: "max 100000" or "150000
+ * 100000". */
 uint64_t cgroup_cpu_max(const char *text);
 
 #endif

@@ -16,7 +16,7 @@ clock_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* The same in microseconds. */
+/* CLOCK_MONOTONIC in microseconds. */
 static inline uint64_t
 clock_us(void)
 {
@@ -26,7 +26,8 @@ clock_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* The same, some milliseconds behind at most: a fifth of the price. */
+/* clock_us() as of the kernel's last tick, some milliseconds ago at most; the
+ * call costs a fifth. */
 static inline uint64_t
 clock_coarse_us(void)
 {

@@ -26,12 +26,14 @@ int log_open(enum log_sink sink, const char *file);
 
 /*
  * From now on each line is one send that never waits, to the log process that
- * reads the other end of that SOCK_SEQPACKET socket. What there is no room for
- * is lost, counted, and told with the next line. -1: to the own sink again.
+ * reads the other end of that SOCK_SEQPACKET socket. A line that finds no room
+ * in the socket is lost, counted, and the next line tells the number. -1: to
+ * the own sink again.
  */
 void log_send_to(int fd);
 
-/* The word in front of every line on stderr and in the file: "worker 2". */
+/* The process's name in front of every line on stderr and in the file: "worker
+ * 2". */
 void log_set_name(const char *name);
 
 /* With verbose on, log_debug() lines appear too. */
@@ -39,19 +41,21 @@ void log_set_verbose(bool on);
 
 /*
  * Of each message, known by its format, there may be one line a second, and 64
- * at once before that counts; of log_debug() a hundred times as many. What is
- * more is held back and told as a number, "and 12 more in 1.0 s like: ...".
+ * at once before that counts; of log_debug() a hundred times as many. Further
+ * lines are held back and told as a number, "and 12 more in 1.0 s like: ...".
  */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Tells how many lines were held back, once a second for each message; in each
- * process's loop, so that it is told although nothing follows. */
+/* Tells how many lines were held back, once a second for each message; Called
+ * by each process's loop, so that the number is told although no line
+ * follows. */
 void log_more(void);
 
-/* Tells that of all messages now: before the process ends. */
+/* Tells how many lines of each message were held back, at once: before the
+ * process ends. */
 void log_flush(void);
 
 /* A log_error() that is never held back, then exit(1). */

@@ -1,7 +1,7 @@
 /*
  * machine: how much of the machine this process may use: the limits of all of
- * its control groups and of the kernel, as they are now. Nothing of it makes
- * the caller wait. Layer 0.
+ * its control groups and of the kernel, as they are now. No call waits for
+ * another process. Layer 0.
  */
 #ifndef CHATD_BASE_MACHINE_H
 #define CHATD_BASE_MACHINE_H

@@ -1,4 +1,4 @@
-/* nearest: which known word somebody meant who misspelt it. Layer 0, pure. */
+/* nearest: the known word that is nearest to a misspelt one. Layer 0, pure. */
 #ifndef CHATD_BASE_NEAREST_H
 #define CHATD_BASE_NEAREST_H
 

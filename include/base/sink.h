@@ -20,8 +20,8 @@ enum {
 
 enum log_sink { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
 
-/* One line as its process sends it to the log process: the head, and as much
- * of text as there is, not terminated. */
+/* One line as its process sends it to the log process: the head, and as much of
+ * `text` as is used, not terminated. */
 struct log_record {
 	uint32_t format; /* SINK_FORMAT */
 	int32_t level;	 /* of syslog(3) */
@@ -45,9 +45,9 @@ struct sink {
 
 /*
  * Opens it. A file is opened for appending and made if need be; it must not be
- * a symbolic link, except one to a standard stream. Syslog that is not there,
- * and a named pipe that nobody reads, are no failure: sink_write() fails until
- * they are. Returns 0, or -1 and errno, and *s is as it was.
+ * a symbolic link, except one to a standard stream. Syslog that does not run,
+ * and a named pipe without a reader, are no failure: sink_write() fails until
+ * they are there. Returns 0, or -1 and errno, and *s is as it was.
  */
 int sink_open(struct sink *s, enum log_sink kind, const char *file);
 
@@ -68,7 +68,7 @@ size_t sink_format(const struct sink *s, const struct log_record *r,
 /*
  * Writes what there is room for, of whole lines or the rest of one. Returns how
  * much that was, or -1 and errno: EAGAIN: its reader is slow, EPIPE: a pipe
- * that nobody reads, else what open(2), connect(2) and write(2) say.
+ * without a reader, else what open(2), connect(2) and write(2) say.
  */
 ssize_t sink_write(struct sink *s, const char *bytes, size_t len);
 

@@ -11,7 +11,7 @@ enum {
 
 #define NO_LIMIT_V1 (1ull << 62)
 
-/* What of a mount counts. */
+/* The fields of a mount that are used. */
 struct cgroup_mount {
 	char root[CGROUP_PATH];	 /* the group that is seen as its top */
 	char point[CGROUP_PATH]; /* where */

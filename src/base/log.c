@@ -20,26 +20,30 @@ enum {
 	TEXT_BUFFERS = 4,
 
 	/*
-	 * Without a log process: who reads the log may keep a process waiting,
-	 * but neither for long at a time (the watchdog may be set to that) nor
-	 * for more than a part of the time. What does not fit then is lost,
-	 * and counted.
+	 * Without a log process a slow reader of the log makes the writer wait,
+	 * but neither for long at a time (the watchdog would count that as a
+	 * hang) nor for more than a part of the time. Lines that do not fit
+	 * then are lost, and counted.
 	 */
 	WAIT_MS = 100,
 	WAIT_PART = 4,
 
 	/*
-	 * Each message, known by its format, may come so often; what is more is
+	 * Lines a second of one message, known by its format; further lines are
 	 * counted, and told as a number. Larger: a client that is refused again
-	 * and again makes the log grow faster; smaller: less is seen of who is.
-	 * The burst is one line for each worker that there may be.
+	 * and again makes the log grow faster; smaller: fewer of the refused
+	 * clients are named. The burst is one line for each of the 64 workers
+	 * that there may be.
 	 */
 	RATE_PER_S = 1,
 	RATE_BURST = 64,
-	RATE_VERBOSE = 100, /* times that, of what verbose tells */
-	MORE_MS = 1000,	    /* between two numbers of one message */
-	SITES = 256,	    /* messages; twice what a process has */
-	LIKE_BYTES = 120    /* of a message, where it is told how many more */
+	RATE_VERBOSE =
+	    100, /* a log_debug() message may come so many times as often */
+	MORE_MS = 1000, /* between two "and N more" of one message */
+	SITES =
+	    256, /* messages that are told apart; twice what a process has */
+	LIKE_BYTES =
+	    120 /* of the line that is quoted in "and N more ... like" */
 };
 
 /* A message: all lines of one format. */
@@ -49,7 +53,7 @@ struct log_site {
 	int level;	       /* of the lines held back */
 	uint32_t more;	       /* lines held back that have not been told of */
 	uint64_t since_ms;     /* the first of them */
-	char like[LIKE_BYTES]; /* how the last line that was not began */
+	char like[LIKE_BYTES]; /* how the last line that was written began */
 };
 
 static struct sink log_own = {.kind = LOG_TO_STDERR, .fd = STDERR_FILENO};
@@ -57,7 +61,7 @@ static int log_socket = -1; /* to the log process; -1: log_own is written */
 static char log_name[sizeof(((struct log_record *)NULL)->name)];
 static pid_t log_pid; /* 0: not known yet */
 static bool log_verbose;
-static uint32_t log_lost; /* lines since the last that was not */
+static uint32_t log_lost; /* lines since the last that was written */
 static struct log_site log_sites[SITES];
 static uint32_t log_n_more; /* sites with lines held back */
 
@@ -85,7 +89,8 @@ log_set_name(const char *name)
 	const pid_t pid = getpid();
 
 	snprintf(log_name, sizeof(log_name), "%s", name);
-	if (log_pid != pid) { /* those are told by the process that forked */
+	if (log_pid !=
+	    pid) { /* lines held back before the fork are told by the parent */
 		log_lost = 0;
 		log_n_more = 0;
 		memset(log_sites, 0, sizeof(log_sites));
@@ -149,7 +154,8 @@ log_put_own(const struct log_record *r, size_t text)
 
 	if (done > 0)
 		cut = line[done - 1] != '\n';
-	/* what had been lost is told, even if the line itself is lost now */
+	/* the number of lost lines is told, even if the line itself is lost
+	 * now */
 	if (r->lost > 0 && done > 0 && memchr(line + 1, '\n', done - 1) != NULL)
 		log_lost = 0;
 	return done == len;
@@ -293,8 +299,8 @@ log_flush(void)
 	sites_tell(0);
 }
 
-/* Puts a line if its message's rate allows. What is lost is counted, and told
- * with the next line that is not. */
+/* Puts a line if its message's rate allows. Lost lines are counted; the next
+ * line that is written tells their number. */
 static void __attribute__((format(printf, 2, 0)))
 log_put(int level, const char *fmt, va_list ap)
 {

@@ -149,7 +149,8 @@ groups_look(
 				continue;
 			}
 			limit_take(&m->memory, root, &g, "memory.max");
-			/* above it everything is held up */
+			/* memory.high: the kernel slows the group down above
+			 * it */
 			limit_take(&m->memory, root, &g, "memory.high");
 		} while (cgroup_up(&g));
 	if (cgroup_find(&g, maps->groups, maps->mounts, "pids"))

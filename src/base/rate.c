@@ -6,7 +6,7 @@ rate_take(struct rate *r, uint64_t now_ms, uint32_t per_s, uint32_t burst)
 	const uint64_t all = (uint64_t)burst * 1000;
 	uint64_t passed_ms = now_ms > r->then_ms ? now_ms - r->then_ms : 0;
 
-	/* so that the product is none that overflows */
+	/* else the product could overflow */
 	if (per_s > 0 && passed_ms > r->taken / per_s)
 		r->taken = 0;
 	else

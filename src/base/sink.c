@@ -60,9 +60,10 @@ sink_stream(const char *file)
 }
 
 /*
- * Opens a log file for appending. Whoever may write its folder could otherwise
- * lay a link where root then writes. A named pipe that nobody reads cannot be
- * opened for writing alone: opened for both for a moment it can.
+ * Opens a log file for appending. Without O_NOFOLLOW a user who may write its
+ * folder could put a symbolic link there, and root would write to its target. A
+ * named pipe without a reader cannot be opened for writing alone: it is opened
+ * for both first, for a moment.
  */
 static int
 file_open(const char *file)
@@ -77,7 +78,7 @@ file_open(const char *file)
 		return -1;
 	both = open(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (both == -1) {
-		errno = EPIPE; /* it may not be read */
+		errno = EPIPE; /* no permission to read: no way to open it */
 		return -1;
 	}
 	fd = open(file, FILE_FLAGS);
@@ -101,8 +102,8 @@ is_journal(const struct stat *s)
 
 /*
  * A standard stream. A pipe or terminal is opened anew for writes that do not
- * wait: a flag set on what is there would be set for all who have it. What may
- * not be opened is used as it is.
+ * wait: O_NONBLOCK set on the inherited descriptor would hold for all processes
+ * that have it. A stream that may not be opened anew is used as it is.
  */
 static void
 stream_open(struct sink *s, int stream)
@@ -127,8 +128,8 @@ stream_open(struct sink *s, int stream)
 	s->owned = true;
 }
 
-/* A socket to syslog; -1 and errno: nobody is there. Not syslog(3), which waits
- * for ever for one that does not read. */
+/* A socket to syslog; -1 and errno: syslog does not run. Not syslog(3), which
+ * waits for ever for one that does not read. */
 static int
 syslog_open(void)
 {
@@ -175,7 +176,7 @@ sink_close(struct sink *s)
 	s->fd = -1;
 }
 
-/* The word for a level in front of the text; what is normal has none. */
+/* The word for a level in front of the text; info has none. */
 static const char *
 level_word(int level)
 {
@@ -260,7 +261,7 @@ sink_format(const struct sink *s, const struct log_record *r, size_t text,
 	return n;
 }
 
-/* Opens anew what is not there; false and errno: it is still not. */
+/* Opens the sink anew if it is closed; false and errno: that failed. */
 static bool
 sink_is_there(struct sink *s)
 {

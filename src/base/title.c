@@ -10,8 +10,9 @@ static char *title_end; /* of argv[0] as it was */
 void
 title_init(int argc, char **argv, char **environment)
 {
-	/* Whatever the file is called; after an upgrade, older kernels name a
-	 * descriptor. For titles, before they keep a copy of the name. */
+	/* The process's name does not depend on the file's: after an upgrade,
+	 * which executes a descriptor, older kernels would show its number.
+	 * Before setproctitle_init(), which copies the name. */
 	prctl(PR_SET_NAME, "chatd");
 	setprogname("chatd");
 	title_end = argv[0] + strlen(argv[0]);
