@@ -28,8 +28,8 @@ enum command_fault {
 	COMMAND_RIGHT,
 	COMMAND_UNKNOWN, /* the first word */
 	COMMAND_SHORT,	 /* a word is missing at the end */
-	COMMAND_SECOND,	 /* the second word is none that may stand there */
-	COMMAND_LONG	 /* there are words after the last one that may be */
+	COMMAND_SECOND,	 /* the second word is not one of those listed */
+	COMMAND_LONG	 /* there are more words than the command takes */
 };
 
 /* Finds the row for some words, argc > 0; *fault says why there is none, which

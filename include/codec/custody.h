@@ -10,9 +10,9 @@
 enum { CUSTODY_MAX = 250 }; /* ids a note: 253 descriptors at most */
 
 /*
- * Who holds descriptors gives them back only as far as the other side has said
- * that it has room: CUSTODY_ROOM, again and again. What was given stays in
- * custody until it is given up.
+ * A process that holds descriptors gives back only as many as the receiver has
+ * said that it has room for (CUSTODY_ROOM, again and again). A descriptor that
+ * was given stays in custody until CUSTODY_GIVE_UP or CUSTODY_CHECK closes it.
  */
 enum custody_type {
 	CUSTODY_KEEP = 1, /* ids with as many descriptors */
@@ -30,11 +30,11 @@ struct custody_note {
 };
 
 /*
- * The master's word over the control link. LINK, with one end of a new custody
- * link: first the former worker's link is read to its end; then the worker at
- * the new one may ask for what is in custody (CUSTODY_ROOM) and hand over what
- * it has. CHECK, without a descriptor: whatever has ended, or has gone on at
- * another worker, is closed.
+ * The master's orders over the control link. LINK, with one end of a new
+ * custody link: first the former worker's link is read to its end; then the
+ * worker at the new one may ask for what is in custody (CUSTODY_ROOM) and hand
+ * over what it has. CHECK, without a descriptor: the keeper closes the sockets
+ * of connections that have ended or belong to another worker now.
  */
 enum keeper_order { KEEPER_LINK = 1, KEEPER_CHECK };
 

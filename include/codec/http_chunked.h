@@ -11,10 +11,10 @@
 
 enum {
 	/* Bytes of a line that says a chunk's length, extensions included.
-	 * Larger: a body of single bytes costs more to read; smaller:
-	 * extensions that somebody sends are refused. */
+	 * Larger: a body of single bytes costs more to read; smaller: requests
+	 * with long extensions are refused. */
 	HTTP_CHUNK_LINE_MAX = 256,
-	/* Bytes of all trailer fields, which nobody reads. */
+	/* Bytes of all trailer fields, which are not used. */
 	HTTP_TRAILER_MAX = 4096
 };
 

@@ -2,10 +2,11 @@
  * json: RFC 8259 text, read in place and written in one pass. Layer 1, pure;
  * only a growing writer allocates.
  *
- * Reading: json_validate() once, then everything else on the values it gave.
- * A value is a span of the validated bytes. The readers stay within the span
- * whatever is in it, so bytes that another process scribbles on after they
- * were validated (shared memory) give wrong answers, never a wild read.
+ * Reading: json_validate() once, then everything else on the values it gave. A
+ * value is a span of the validated bytes. The readers stay within the span
+ * whatever is in it, so bytes that another process overwrites after they were
+ * validated (shared memory) give wrong answers, never a read outside of the
+ * span.
  *
  * Names are matched exactly (case too), escapes in them decoded. Of equal
  * names in one object the last wins, as in JavaScript and Go.

@@ -46,7 +46,7 @@ enum jwt_result {
 	JWT_BAD_TIME   /* exp, nbf or iat is no time in seconds */
 };
 
-/* What is asked of claims. */
+/* What jwt_check_claims() demands. */
 struct jwt_terms {
 	double now;	      /* seconds since 1970 */
 	double leeway;	      /* seconds that clocks may differ by */
@@ -57,11 +57,11 @@ struct jwt_terms {
 /*
  * Verifies a token of len bytes. The claims, an object, are decoded into buf
  * and validated; *claims points there. buf is written to in any case. The token
- * is read twice, so it must not lie where others may write. base64url
- * is taken strictly: no padding, no white space, no bits left over. Of equal
- * names in the header or the claims none can be meant (RFC 7515 section 4,
- * RFC 7519 section 4): JWT_DUPLICATE. What is asked of the claims' values is
- * left to jwt_check_claims().
+ * is read twice, so it must not lie where others may write. base64url is taken
+ * strictly: no padding, no white space, no bits left over. Two members of one
+ * name in the header or the claims are refused (RFC 7515 section 4, RFC 7519
+ * section 4): JWT_DUPLICATE. The claims' values are judged by
+ * jwt_check_claims().
  */
 enum jwt_result jwt_verify(const struct jwt_key *key, const char *token,
     size_t len, char buf[JWT_CLAIMS_MAX], struct json_value *claims);
@@ -77,8 +77,8 @@ enum jwt_result jwt_verify(const struct jwt_key *key, const char *token,
 enum jwt_result jwt_check_claims(
     struct json_value claims, const struct jwt_terms *terms, int64_t *expires);
 
-/* Whether these are claims of a subscription, which connects nobody: they have
- * a `channel`. */
+/* Whether these are claims of a subscription token, which must not connect a
+ * client: they have a `channel`. */
 bool jwt_is_for_channel(struct json_value claims);
 
 /*
@@ -88,7 +88,7 @@ bool jwt_is_for_channel(struct json_value claims);
 const char *
 jwt_subject(struct json_value claims, char out[NAME_SIGNED_MAX], size_t *len);
 
-/* "expired", for logs; "?" for what is none. */
+/* "expired", for logs; "?" for other numbers. */
 const char *jwt_result_name(enum jwt_result result);
 
 #endif

@@ -65,7 +65,8 @@ enum message_type {
 enum { MESSAGE_TEXT_MAX = 60 * 1024 };
 
 /* Bad messages of one sender within a second after which it is taken for an
- * attacker's: none that works sends any. */
+ * attacker: a sender that works sends none. Larger: a hostile worker costs its
+ * peers more; smaller: a worker is ended for fewer of them. */
 enum { MESSAGE_BAD_MAX = 100, MESSAGE_BAD_MS = 1000 };
 
 struct message_head {
@@ -79,9 +80,10 @@ struct message_link {
 };
 
 /*
- * What the master has a worker publish in its place. Whoever dies meanwhile, it
- * is done once: the entry in the journal carries the number, and who is asked
- * again looks for it behind `since` first.
+ * What the master has a worker publish in its place. It is published once,
+ * whichever process dies meanwhile: the entry in the journal carries the
+ * number, and a worker that is asked again looks for the number behind `since`
+ * first.
  */
 struct message_order {
 	uint64_t number; /* from 1 */
@@ -90,7 +92,9 @@ struct message_order {
 	uint32_t spare;
 };
 
-/* Orders not answered at a time, half of which may be nobody's any more. */
+/* Orders that wait for an answer; clients that have left may have given up to
+ * half of them. Larger: more memory in the master and each worker; smaller:
+ * orders are refused sooner. */
 enum { ORDERS_MAX = 64 };
 
 struct message_done {
@@ -101,7 +105,7 @@ struct message_done {
 
 enum message_result {
 	RESULT_DONE,
-	RESULT_ABSENT, /* he is not connected */
+	RESULT_ABSENT, /* the user is not connected */
 	RESULT_FULL    /* larger than the journal's share */
 };
 
@@ -140,7 +144,8 @@ struct message_adopt {
 	uint32_t worker;
 	uint32_t generation;
 	uint32_t fault_hand; /* enum hand, if it died of its own fault */
-	uint32_t last;	     /* 1: what nobody gives back is to be cleaned up */
+	uint32_t last; /* 1: connections whose sockets no process gives back are
+			  to be cleaned up */
 	uint64_t fault_arg;
 };
 
@@ -175,7 +180,7 @@ int
 message_check(const void *bytes, size_t len, int n_fds, enum message_party from,
     const void **payload, size_t *payload_len, const char **why);
 
-/* "LINK", for logs; "?" for what is none. */
+/* "LINK", for logs; "?" for other numbers. */
 const char *message_name(int type);
 
 #endif

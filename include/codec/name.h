@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 enum {
-	NAME_UNPROVED_MAX = 64, /* bytes of a name that nobody signed */
+	NAME_UNPROVED_MAX = 64, /* bytes of a name that is not signed */
 	NAME_SIGNED_MAX = 255,	/* and of one in a token, as identity
 				 * providers make them (OpenID Connect Core 1.0
 				 * section 2, `sub`) */
@@ -22,15 +22,15 @@ enum {
 
 /*
  * Whether a name that a client chose may be a user's: NULL, or what is wrong in
- * one line (good until the next call). Besides being short and in UTF-8 it has
- * nothing that is not seen, no other space than U+0020, and is in NFC: what
- * looks the same to nobody who looks closely (other letters of the same shape)
- * is not found out.
+ * one line (good until the next call). It is short, in UTF-8 and NFC, and has
+ * no invisible character and no other space than U+0020. Letters of another
+ * script that look alike are not detected.
  */
 const char *name_check_unproved(const char *name, size_t len);
 
-/* The same of a name in a signed token, which is the issuer's affair: it has no
- * control characters and does not begin with "#". */
+/* What is wrong with a name in a signed token, as name_check_unproved(). The
+ * issuer answers for it: it only has no control characters and does not begin
+ * with "#". */
 const char *name_check_signed(const char *name, size_t len);
 
 /*
@@ -48,9 +48,9 @@ size_t name_show_json(const char *name, size_t len, char out[NAME_SHOWN_MAX]);
 
 /*
  * Cuts the first word off a text, as name_show() writes it, and exactly one
- * space behind it; a backslash before any other character stands for itself.
- * Of a word of more than NAME_WORD_MAX bytes so many are kept: it is nobody's.
- * False, with nothing changed, if there is no word or its quote does not end.
+ * space behind it; a backslash before any other character stands for itself. A
+ * longer word is cut to NAME_WORD_MAX bytes, which are no user's name. False,
+ * with nothing changed, if there is no word or its quote does not end.
  */
 bool name_take(
     const char **text, size_t *len, char out[NAME_WORD_MAX], size_t *out_len);

@@ -32,9 +32,9 @@ enum {
 };
 
 /*
- * What the decoder knows between two calls. Plain data that may be copied and
- * may lie in shared memory; zero is the state between two messages. Every
- * field is range-checked when it is used.
+ * The decoder's state between two calls. Plain data that may be copied and may
+ * lie in shared memory; zero is the state between two messages. Every field is
+ * range-checked when it is used.
  */
 struct ws_state {
 	uint64_t remaining;	/* payload of the current frame still to come */

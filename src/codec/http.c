@@ -192,7 +192,8 @@ http_take_length(
 	for (i = 0; i < value.len; i++) {
 		r->length = r->length * 10 + (uint64_t)(value.p[i] - '0');
 		if (r->length > INT32_MAX)
-			r->length = INT32_MAX; /* more than anybody takes */
+			r->length =
+			    INT32_MAX; /* more than any caller accepts */
 	}
 	if (r->length > 0 && !http_may_have_body(seen, r))
 		return http_refuse(r, 400, "a body is not welcome");
@@ -397,8 +398,8 @@ http_weight_is_zero(struct http_span s)
 	return zero;
 }
 
-/* Reads Accept-Encoding: whether gzip is named and wanted (12.5.3). What is
- * malformed is not understood, not refused. */
+/* Reads Accept-Encoding: whether gzip is named and wanted (12.5.3). A malformed
+ * value is ignored, not refused. */
 static void
 http_take_codings(struct http_span value, struct http_request *r)
 {

@@ -31,8 +31,8 @@ chunked_is_text(char c)
 	return (u >= ' ' && u != 0x7f) || u == '\t';
 }
 
-/* Adds a digit to a chunk's length; a length above 2^32 - 1 is as good as
- * malformed: nobody takes so much. */
+/* Adds a digit to a chunk's length; a length above 2^32 - 1 counts as
+ * malformed: no body may be so long. */
 static enum chunked_state
 chunked_size(struct http_chunked *c, char byte)
 {

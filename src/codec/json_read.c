@@ -37,7 +37,7 @@ json_skip_open(const char *p, const char *end, ssize_t *open)
 	return end;
 }
 
-/* The same where it is not asked whether the container has an end. */
+/* Skips a container of validated bytes, whose end is not checked again. */
 static const char *
 json_skip_container(const char *p, const char *end)
 {

@@ -65,7 +65,8 @@ json_word_equal(uint64_t word, unsigned char c)
 	return (x - JSON_ONES) & ~x & JSON_TOPS;
 }
 
-/* Sets the top bit of bytes below 0x20; the same holds. */
+/* Sets the top bit of each byte of a word that is below 0x20. Above the lowest
+ * such byte others may be set wrongly. */
 static inline uint64_t
 json_word_control(uint64_t word)
 {

@@ -122,8 +122,8 @@ jwt_compare_hashes(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Whether an object's names differ. That two others have the same hash happens
- * by intent alone, and then the token is refused. */
+/* Whether an object's names differ. Two different names with one hash happen by
+ * intent alone: the token is refused. */
 static enum jwt_result
 jwt_check_names(struct json_value object)
 {
@@ -144,7 +144,7 @@ jwt_check_names(struct json_value object)
 	return JWT_OK;
 }
 
-/* Judges the header. `typ` and what is unknown do not matter. */
+/* Judges the header. `typ` and unknown members do not matter. */
 static enum jwt_result
 jwt_check_header(struct json_value header, const char *algorithm)
 {
@@ -207,7 +207,7 @@ jwt_verify(const struct jwt_key *key, const char *token, size_t len,
 }
 
 /* Reads a time; *seconds stays as it is if there is none. False if it is no
- * number, or no time that there will be. */
+ * number, or not a time in the years 0 to 9999. */
 static bool
 jwt_time(struct json_value v, double *seconds)
 {
@@ -230,7 +230,7 @@ jwt_is_for(struct json_value aud, const char *audience)
 	return json_string_equals(aud, audience);
 }
 
-/* Whether a text is asked for. */
+/* Whether the terms name a text. */
 static bool
 jwt_is_asked(const char *text)
 {

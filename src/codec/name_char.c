@@ -1,4 +1,4 @@
-/* What of a name's characters is seen. */
+/* name_char: which characters of a name are visible. */
 #include <unictype.h>
 
 #include "base/utf8.h"
@@ -18,7 +18,7 @@ enum {
 	CHAR_MONGOLIAN_FORM_LAST = 0x180f
 };
 
-/* Categories of which nothing is seen, or nothing but a gap. */
+/* Categories of characters that are invisible or only a gap. */
 #define CATEGORY_UNSEEN                                                   \
 	(UC_CATEGORY_MASK_C | UC_CATEGORY_MASK_Zs | UC_CATEGORY_MASK_Zl | \
 	    UC_CATEGORY_MASK_Zp)

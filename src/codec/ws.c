@@ -6,7 +6,7 @@
 
 /*
  * Reads a field of the state once. The state may lie in shared memory that
- * another process scribbles on: what is checked must be what is used, so the
+ * another process writes to: what is checked must be what is used, so the
  * compiler may not read it a second time.
  */
 #define ONCE(field) (*(const volatile __typeof__(field) *)&(field))
