@@ -45,9 +45,9 @@ enum {
 
 /* Who may subscribe to a channel. Zero is the strictest. */
 enum conf_subscribe {
-	CONF_SUBSCRIBE_NONE,  /* no client: the server does it for him */
+	CONF_SUBSCRIBE_NONE,  /* no client: only the server subscribes one */
 	CONF_SUBSCRIBE_TOKEN, /* with a subscription token */
-	CONF_SUBSCRIBE_USERS, /* everybody who has a name */
+	CONF_SUBSCRIBE_USERS, /* clients with a name */
 	CONF_SUBSCRIBE_ALL
 };
 
@@ -61,7 +61,7 @@ enum conf_publish {
 /* Which clients may do something. Zero is the strictest. */
 enum conf_whom {
 	CONF_WHOM_NONE,
-	CONF_WHOM_USERS, /* everybody who has a name */
+	CONF_WHOM_USERS, /* clients with a name */
 	CONF_WHOM_ALL
 };
 
@@ -122,7 +122,7 @@ struct conf_live {
 	uint8_t insecure_set; /* the file has an insecure line */
 	uint8_t insecure;     /* see conf_insecure; 0 until decided */
 	uint8_t n_channels;
-	/* While insecure: nobody is turned away for Host or a proxy. */
+	/* While insecure: no request is refused for its Host or a proxy. */
 	uint8_t insecure_public;
 	uint16_t host_len;	    /* bytes used in host */
 	char host[CONF_HOST_BYTES]; /* names of this server, each terminated */
@@ -172,10 +172,10 @@ void conf_free(struct conf *c);
 struct conf *conf_load(const char *file, char *error, size_t error_len);
 
 /*
- * The same with a bundle (base/bundle.h). While it is being filled, files are
- * read and put into it, those that cannot be read with their error; else they
- * come from there alone, so that a process that must not wait for a disk can
- * load what another one has read.
+ * conf_load() with a bundle (base/bundle.h). While the bundle is being filled,
+ * files are read and put into it, or their errors. Else files come from the
+ * bundle alone, so that a process that must not wait for a disk can load what
+ * another one has read.
  */
 struct bundle;
 struct conf *conf_load_bundle(
@@ -238,16 +238,16 @@ const char *conf_listen_place(const struct conf *c, int address);
 bool conf_loopback(const struct conf *c);
 
 /*
- * Whether anybody may connect under any name and channels ask for no token:
- * what the file says, else yes on loopback without a token-key.
+ * Whether clients may connect under any name and channels ask for no token: as
+ * the file's `insecure` says, else yes on loopback without a token-key.
  */
 bool conf_insecure(const struct conf *c);
 
 /*
- * What is wrong with `insecure yes` while chatd listens where `running` says
- * (c itself at a start; at a reload listeners stay as they are): it may not
- * beside an address that is neither on loopback nor private. NULL: nothing; a
- * text that lives until the next call.
+ * What is wrong with `insecure yes` while chatd listens at the addresses of
+ * `running` (c itself at a start; at a reload listeners stay as they are): it
+ * is refused if one of them is neither on loopback nor private. NULL: nothing;
+ * a text that lives until the next call.
  */
 const char *conf_access_judge(const struct conf *c, const struct conf *running);
 
@@ -286,8 +286,9 @@ enum { CONF_LIVE_MAX = 48 * 1024 }; /* bytes of one as text */
 size_t conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX]);
 
 /*
- * Takes what is known of such a text into *live; what the text does not mention
- * stays. Returns NULL, or what is wrong: *live is of no use then.
+ * Reads such a text into *live; unknown names are ignored, and fields that the
+ * text does not mention stay as they are. Returns NULL, or what is wrong: *live
+ * is of no use then.
  */
 const char *
 conf_live_read(struct conf_live *live, const char *text, size_t len);

@@ -16,7 +16,7 @@ struct conf_shown {
 	const char *name;
 	const char *usual; /* the default; NULL: none */
 	const char *where; /* "file:line", or the option; NULL: nowhere */
-	const char *words; /* what it is */
+	const char *words; /* what the key is for, in words */
 	bool reloads;	   /* a reload applies it; else a restart does */
 	bool list;	   /* its value may be several words */
 };

@@ -1,4 +1,4 @@
-/* access: whether anybody may come in without proof of who that is. */
+/* access: whether clients may connect without a proof of their name. */
 
 #include <string.h>
 #include <strings.h>
@@ -37,7 +37,7 @@ conf_loopback(const struct conf *c)
 	return c->n_listen > 0;
 }
 
-/* Whether anybody may connect under any name. */
+/* Whether a client may connect under any name. */
 bool
 conf_insecure(const struct conf *c)
 {
@@ -46,7 +46,7 @@ conf_insecure(const struct conf *c)
 	return c->live.token_key[0] == '\0' && conf_loopback(c);
 }
 
-/* Whether what a file says of insecure may hold with those listeners. */
+/* Whether the file's `insecure` is allowed with those listeners. */
 const char *
 conf_access_judge(const struct conf *c, const struct conf *running)
 {
@@ -66,7 +66,8 @@ conf_access_judge(const struct conf *c, const struct conf *running)
 	return NULL;
 }
 
-/* Decides what the workers are told. */
+/* Writes into the live configuration what workers need to know of
+ * `insecure`. */
 void
 conf_access_settle(struct conf *c, const struct conf *running)
 {

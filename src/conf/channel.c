@@ -63,8 +63,9 @@ channel_best(const struct conf_channel *ch, size_t n, const char *name,
 	return best;
 }
 
-/* What holds for a channel. Two patterns that fit alike are the same one, so
- * blocks, which come first, override what is built in. */
+/* The rules for a channel: of the blocks whose patterns fit, the most specific.
+ * Two that are equally specific have the same pattern, so a block of the file,
+ * which comes first, overrides the built-in one. */
 const struct conf_channel *
 conf_channel_find(const struct conf_live *live, const char *name, size_t len)
 {

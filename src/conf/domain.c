@@ -148,7 +148,7 @@ domain_is_address(const char *domain)
 	return domain[0] == '[' || inet_pton(AF_INET, domain, &four) == 1;
 }
 
-/* Whether that is what a mask may stand for: whole labels, one or more. */
+/* Whether a text is what "*" may stand for: whole labels, one or more. */
 static bool
 domain_is_labels(const char *p, size_t len)
 {

@@ -28,7 +28,7 @@ struct live_field {
 #f, offsetof(struct s, f), sizeof(((struct s *)0)->f), true, 0 \
 	}
 
-/* What is no key's own field; those are in keys.def. */
+/* Fields that belong to no key; the others are in keys.def. */
 static const struct live_field live_fields[] = {
     NUMBER(conf_live, message_burst, CONF_RATE_MAX),
     NUMBER(conf_live, insecure_set, 1),

@@ -1,7 +1,7 @@
 /*
  * parse: the configuration's files, in the manner of OpenBSD's daemons. One
  * `key value` a line; include, macros, blocks in braces, comments, and lines
- * continued by a backslash. What a key may be is conf.c's to judge.
+ * continued by a backslash. conf.c judges the values of keys.
  *
  * Used by one thread at a time; nothing is kept between two loads.
  */
@@ -194,7 +194,7 @@ complain(const char *fmt, ...)
 	report(line);
 }
 
-/* What yacc calls when a line makes no sense. */
+/* Called by yacc when a line does not fit the grammar. */
 static void
 yyerror(const char *msg)
 {

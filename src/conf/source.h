@@ -41,8 +41,8 @@ bool source_beside(
     const struct source *s, const char *name, char *path, size_t size);
 
 /*
- * Looks for what no file may hold, NUL and lines without end; s->line is then
- * where. Returns NULL or what is wrong.
+ * Looks for what no file may hold, NUL and lines without end; s->line then
+ * tells where. Returns NULL or what is wrong.
  */
 const char *source_judge(struct source *s);
 
