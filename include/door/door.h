@@ -1,6 +1,7 @@
 /*
- * door: what the doors serve by HTTP: files, and which path is whose. Layer 4;
- * doors do not know each other, and who asks them goes through door/registry.h.
+ * door: what the doors serve by HTTP: files, and which path is whose. Layer 4.
+ * Doors do not know each other; other layers reach them through
+ * door/registry.h.
  */
 #ifndef CHATD_DOOR_DOOR_H
 #define CHATD_DOOR_DOOR_H

@@ -100,8 +100,8 @@ host_is_escaped(struct http_span s, size_t i)
 }
 
 /* The last element of a list; with `quotes`, separators in quotes are none.
- * Looked for from the end: that is the nearest proxy's, and what a client has
- * put before it may have a quote without its second one. */
+ * Looked for from the end: the last element is the nearest proxy's, and what a
+ * client has put before it may have a quote that does not end. */
 static struct http_span
 host_last(struct http_span list, char separator, bool quotes)
 {
@@ -118,7 +118,7 @@ host_last(struct http_span list, char separator, bool quotes)
 	return (struct http_span){list.p + i, list.len - i};
 }
 
-/* Whether what a proxy says of a client is an address on this machine or in a
+/* Whether the client's address, as a proxy gives it, is on this machine or in a
  * private network; with or without a port. */
 static bool
 client_is_near(struct http_span s)

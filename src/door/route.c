@@ -1,5 +1,5 @@
-/* What a request asks for: pure judgement, in the order host, path, method,
- * upgrade, origin, user. */
+/* route: what is to be done with a request. Pure; judged in the order host,
+ * path, method, upgrade, origin, user. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -82,7 +82,7 @@ route_health(const struct conf_live *live, const struct http_request *r,
 	route_refuse(200, "ok", out);
 }
 
-/* What is no door's. `*` is the target of OPTIONS alone. */
+/* Paths that belong to no door. `*` is the target of OPTIONS alone. */
 static const struct door_route route_own[] = {{.path = "/health",
 						  .any_host = true,
 						  .allow = DOOR_READS,

@@ -32,8 +32,8 @@ static const struct {
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 _Static_assert((int)N_COMMANDS == (int)COMMAND_ID, "member.h");
 
-/* An empty object answers our ping. What a takeover replays may have been
- * heard already. */
+/* An empty object answers our ping. Input that a takeover replays may have been
+ * answered already. */
 static void
 centrifugo_pong(struct command *c)
 {
@@ -91,8 +91,8 @@ command_rate_allows(struct command *c)
 }
 
 /*
- * Whether a command was done before a takeover: what is answered, and what is
- * accepted, of which the last may lack its answer.
+ * Whether a command was done before a takeover: it is answered, or accepted;
+ * the last accepted one may lack its answer.
  */
 static bool
 command_done_before(struct command *c, int which)
@@ -161,10 +161,10 @@ command_judge(struct command *c, struct json_value object)
 }
 
 /*
- * Finds the line at the front of what is left of a frame; *n is its length. One
- * that is no JSON, or nested too deep, is still a line of its own, and *odd, if
- * its brackets end at a line's end, a break within a string being none. False:
- * it cannot be told where it ends.
+ * Finds the line at the front of the rest of a frame; *n is its length. A line
+ * that is not JSON, or nested too deep, is still one line, and *odd, if its
+ * brackets end at a line feed outside of strings. False: its end cannot be
+ * found.
  */
 static bool
 command_line_find(const char *text, size_t left, size_t *n,
@@ -302,7 +302,7 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 	subscriptions_sweep(ch, conn);
 }
 
-/* What the other doors' codes are here. */
+/* The door's own code for a close code that all doors share. */
 static uint16_t
 centrifugo_close_code(uint16_t code, enum reason reason, const char **text)
 {
@@ -333,7 +333,7 @@ centrifugo_close_code(uint16_t code, enum reason reason, const char **text)
 	return (uint16_t)to;
 }
 
-/* Whether a query asks for what is no JSON. */
+/* Whether a query asks for protobuf, which this door does not speak. */
 static bool
 centrifugo_wants_protobuf(const struct http_request *r)
 {

@@ -1,4 +1,4 @@
-/* centrifugo: what the files of this door share. Not for others. */
+/* centrifugo: what the files of this door share. Private to the folder. */
 #ifndef CHATD_SRC_DOOR_CENTRIFUGO_H
 #define CHATD_SRC_DOOR_CENTRIFUGO_H
 
@@ -95,7 +95,7 @@ command_slot(const struct command *c)
 
 /* reply.c */
 
-/* The text of an error or a close code; "" for what is none. */
+/* The text of an error or a close code; "" for other numbers. */
 const char *centrifugo_text(enum centrifugo_error code);
 
 /* Ends the connection with one of the codes from 3000. */
@@ -156,7 +156,7 @@ bool take_type(struct json_value v, enum json_type type);
 enum centrifugo_error take_request(const struct command *c, enum member_of of,
     struct json_value *value, struct channel_name *out);
 
-/* The same of a value that must be a channel's name. */
+/* Takes a value that must be a channel's name, as the functions above. */
 enum centrifugo_error
 take_channel(struct chat *ch, struct json_value v, struct channel_name *out);
 
@@ -165,7 +165,7 @@ take_channel(struct chat *ch, struct json_value v, struct channel_name *out);
 /* What a publication looks like: {"data":...}. */
 void put_publication(struct json_writer *w, const struct publication *p);
 
-/* The same from the journal; false if it is gone. */
+/* Writes the publication at a position of the journal; false if it is gone. */
 bool put_position(struct chat *ch, struct json_writer *w, uint64_t position);
 
 /* {"user":..,"client":..,"conn_info":..,"chan_info":..}. */
@@ -219,8 +219,8 @@ struct claims {
 	int64_t expires_ms; /* wall clock, 0: never */
 };
 
-/* What a token is shown for. One with a `channel` is for a subscription alone.
- */
+/* The use that a client makes of a token. A token with a `channel` is for a
+ * subscription alone. */
 enum token_use { TOKEN_CONNECTS, TOKEN_SUBSCRIBES };
 
 /* Says in the log whose token is refused, and why; returns

@@ -3,8 +3,8 @@
 
 #include "centrifugo.h"
 
-/* The end of what the token allows, if that is not the token's own end: 0 is
- * never. False: it is no integer. */
+/* `expire_at`: when what the token allows ends, if not with the token; 0 is
+ * never. False: it is not an integer. */
 static bool
 claims_expiry(const struct chat *ch, struct json_value v, struct claims *claims)
 {

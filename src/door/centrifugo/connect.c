@@ -18,7 +18,7 @@ centrifugo_keep_name(
 	return len == 0 || s->info != 0;
 }
 
-/* The name that came in the URL, where anybody may use any. */
+/* The name from the URL, with `insecure`, where a client may use any. */
 static void
 claims_from_url(const struct command *c, struct claims *out)
 {
@@ -173,7 +173,8 @@ each_subscription(
 		f(c->ch, sub);
 }
 
-/* What a worker told in a reply that it died with was not told. */
+/* A subscription that a dead worker had written into a reply which was never
+ * sent is to be told again. */
 static void
 connect_untold(struct chat *ch, uint32_t sub)
 {
@@ -195,7 +196,8 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 
 	each_subscription(c, connect_untold);
 	if (connect_own_position(c, &name, &at)) {
-		/* also after a takeover: what came meanwhile it did not get */
+		/* also after a takeover: the client did not get what came
+		 * meanwhile */
 		if (slot_is_entering(s))
 			s->offset = at.offset;
 		at.offset = s->offset;
@@ -211,7 +213,7 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 	return bad;
 }
 
-/* What a client may do here, for those who want to keep to it. */
+/* Limits of this server, for clients that want to respect them. */
 static void
 put_limits(struct json_writer *w, const struct conf_live *live)
 {

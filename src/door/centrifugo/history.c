@@ -37,7 +37,7 @@ history_oldest(const struct chat *ch, const struct conf_channel *rule)
 	    : ch->wall_ms - (int64_t)rule->history_age_ms;
 }
 
-/* Writes what was found, as much as half of what may wait for a client. */
+/* Writes the publications that were found, up to half of `queue` in bytes. */
 static void
 put_found(struct chat *ch, struct json_writer *w, const struct history *found)
 {

@@ -45,8 +45,7 @@ static const struct member connect_members[] = {TAKEN("token"), TAKEN("subs"),
     TAKEN("name"), TAKEN("version"), TAKEN("headers"),
     /* for a backend that is asked, which there is not */
     PASSED("data"),
-    /* what the client could do besides: the result says that none of it is
-     * used */
+    /* abilities of the client: the result says that none of them is used */
     PASSED("flag"), PASSED("profile"), PASSED("dict")};
 
 static const struct member subscribe_members[] = {TAKEN("channel"),
@@ -55,7 +54,7 @@ static const struct member subscribe_members[] = {TAKEN("channel"),
     TAKEN("join_leave"), PASSED("data"),
     /* an offer: the result says that publications come whole */
     PASSED("delta"),
-    /* it would get what it has filtered out */
+    /* a tags filter: the client would get what it has filtered out */
     REFUSED("tf", MEMBER_BAD_REQUEST),
     /* other kinds of subscription */
     REFUSED("type", MEMBER_NOT_AVAILABLE),
@@ -115,7 +114,8 @@ static const struct member_table {
 	const char *what; /* in the log */
 	const struct member *member;
 	size_t n, taken;
-	bool open; /* it may have members that nobody defines */
+	bool open; /* members that the protocol does not define are allowed here
+		    */
 } member_tables[MEMBERS] = {
 #define TABLE(what, t, taken)                                   \
 	{                                                       \
@@ -157,7 +157,7 @@ _Static_assert(
     sizeof(command_members) / sizeof(command_members[0]) == COMMAND_MEMBERS,
     "COMMAND_ID");
 
-/* Whether a member asks for nothing: its value is what is meant without it. */
+/* Whether a member's value is the one that holds without the member. */
 static bool
 member_is_zero(struct json_value v)
 {
@@ -177,7 +177,8 @@ member_is_zero(struct json_value v)
 	}
 }
 
-/* Counts a member that nobody defines, and logs it once a name. */
+/* Counts a member that the protocol does not define, and logs each name
+ * once. */
 static void
 member_unknown(
     struct chat *ch, const struct member_table *t, struct json_value name)
@@ -192,8 +193,8 @@ member_unknown(
 		    t->what);
 }
 
-/* Finds a member by its name, which may have escapes; NULL: nobody defines it.
- */
+/* Finds a member by its name, which may have escapes; NULL: the protocol does
+ * not define it. */
 static const struct member *
 member_find(const struct member_table *t, struct json_value name)
 {

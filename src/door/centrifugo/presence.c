@@ -6,8 +6,8 @@
 
 #include "centrifugo.h"
 
-/* The channel to look at, and where it stands; channel SHM_NONE if nobody has
- * it. */
+/* The channel to look at, and where it stands; channel SHM_NONE if no
+ * connection has it. */
 static enum centrifugo_error
 take_present(
     const struct command *c, enum member_of of, struct channel_position *at)
@@ -31,10 +31,10 @@ take_present(
 }
 
 /*
- * What was found out of a large channel lately: looking at all members takes as
- * long as all others of the worker wait. Of a small one it is always counted.
- * COUNTED_AGE_MS: larger, the counts are older; smaller, asking all the time
- * costs more.
+ * Counts of large channels, which are reused for COUNTED_AGE_MS, since the
+ * worker's other clients wait while all members are looked at. Small channels
+ * are counted each time. COUNTED_AGE_MS larger: counts are older; smaller:
+ * clients that keep asking cost more.
  */
 enum { COUNTED_LARGE = 256, COUNTED_AGE_MS = 100, COUNTED = 64 };
 
@@ -59,7 +59,7 @@ counted_of(const struct channel_position *at)
 	return k;
 }
 
-/* Whether what was noted at a time is to be had still. */
+/* Whether a count of that time may still be used. */
 static bool
 counted_is_fresh(uint64_t then_ms)
 {
@@ -216,7 +216,7 @@ users_of(struct counting *k)
 	return n;
 }
 
-/* Counts the members of a channel, or takes what was counted lately. */
+/* Counts the members of a channel, or takes a recent count. */
 static enum centrifugo_error
 count(struct chat *ch, const struct channel_position *at, struct counted *out)
 {

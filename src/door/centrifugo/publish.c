@@ -62,7 +62,7 @@ command_publish(struct command *c)
 		reply_error(c, bad);
 }
 
-/* Answers rpc message: where it stands in his channel. */
+/* Answers rpc message: the publication's offset in the user's channel. */
 static void
 rpc_reply(const struct command *c, const struct publication *p, bool online)
 {

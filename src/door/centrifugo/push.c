@@ -1,4 +1,4 @@
-/* What is told of publications, joins and leaves. */
+/* push: publications, joins and leaves as this door's clients get them. */
 #include <string.h>
 
 #include "centrifugo.h"

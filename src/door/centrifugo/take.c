@@ -1,4 +1,5 @@
-/* Fields of requests: a wrong type is a bad request, what is absent is not. */
+/* take: fields of requests. A field of a wrong type makes a bad request, an
+ * absent one does not. */
 #include "base/log.h"
 #include "centrifugo.h"
 

@@ -1,4 +1,5 @@
-/* "/history ROOM [N]" at the plain door: the newest of what a room keeps. */
+/* "/history ROOM [N]" at the plain door: the newest messages that a room
+ * keeps. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,8 +70,8 @@ history_put_line(
 	plain_put_text(w, text.iov_base, text.iov_len);
 }
 
-/* Answers with what was found, oldest first; what is more than half of what
- * may wait for a client is left out. */
+/* Answers with the messages that were found, oldest first, the newest of them
+ * up to half of `queue` in bytes. */
 static void
 history_answer(struct chat *ch, uint32_t conn, uint64_t position,
     const char *room, const struct history *found)

@@ -1,5 +1,5 @@
-/* The tutorial's protocol: a text is said to everybody; lines that begin with
- * a slash are commands. */
+/* plain: the tutorial's protocol. A text goes to all connections of the lobby;
+ * lines that begin with a slash are commands. */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ plain_whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
 	uint64_t mask;
 
 	if (to_len > USER_NAME_MAX)
-		return false; /* nobody's */
+		return false; /* no user has such a name */
 	memcpy(channel + 1, to, to_len);
 	return publish(ch, channel, to_len + 1, PUBLISH_ONLINE, &what, &p,
 		   &mask) == PUBLISH_OK;
@@ -105,7 +105,8 @@ plain_command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 {
 	const char *space = memchr(text, ' ', len);
 
-	deliver_settle(ch); /* answers do not overtake what was said before */
+	deliver_settle(ch); /* messages that were said before the command come
+			       before its answer */
 	if (ch->conn[conn].phase != CONN_OPEN)
 		return; /* it reads too slowly: it has left its rooms */
 	if (plain_is_command("/msg", &text, &len))
@@ -154,8 +155,8 @@ plain_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 		    PRESENCE_LOBBY_LEN);
 }
 
-/* "alice says: TEXT", "[room] alice says: TEXT" or "alice whispers: TEXT". A
- * message of its own: what is in its text is taken for no line. */
+/* "alice says: TEXT", "[room] alice says: TEXT" or "alice whispers: TEXT". It
+ * is a message of its own, so line breaks in its text forge no other line. */
 static int
 plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 {

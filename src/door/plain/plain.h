@@ -1,4 +1,4 @@
-/* plain: what the files of this door share. Not for others. */
+/* plain: what the files of this door share. Private to the folder. */
 #ifndef CHATD_SRC_DOOR_PLAIN_H
 #define CHATD_SRC_DOOR_PLAIN_H
 
@@ -43,8 +43,8 @@ void plain_drained(struct chat *ch, uint32_t conn);
 void plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position);
 
-/* What is said of a room whose name stands between the two, and behind it all,
- * unless NULL, why. */
+/* The words around a room's name in an answer, and the reason behind them, if
+ * there is one, or NULL. */
 struct room_answer {
 	const char *before, *after;
 	const char *why;

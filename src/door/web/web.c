@@ -34,9 +34,9 @@ _Static_assert(sizeof(struct image) + WEB_FILES * WEB_FILE_MAX <= WEB_IMAGE_MAX,
 static struct web_form built_in[WEB_FILES][2];
 
 /*
- * The page may load what comes from here and connect to here, nothing else;
- * nobody may frame it. It is asked for again each time, but sent only if it
- * has changed: its names do not change with its bytes.
+ * The page may load what comes from here and connect to here, nothing else; no
+ * other page may frame it. Browsers ask again each time, as its URLs do not
+ * change with its bytes, and get it only if it has changed.
  */
 static const char fixed_headers[] =
     "Content-Security-Policy: default-src 'none'; script-src 'self'; "
