@@ -52,9 +52,10 @@ conn_endpoint(const struct chat *ch, uint32_t i)
 }
 
 /*
- * Takes up a socket in CONN_REQUEST that an endpoint has accepted. Owns fd from
+ * Takes up a socket that an endpoint has accepted: in CONN_REQUEST, or in
+ * CONN_START if its transport begins with something of its own. Owns fd from
  * then on. Returns its number, or SHM_NONE (fd is untouched) when not even a
- * spare connection is left.
+ * spare connection is left. To be followed by conn_start().
  */
 uint32_t conn_accept(
     struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer);

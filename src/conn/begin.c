@@ -1,10 +1,12 @@
 #include "conn/begin.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "conn/answer.h"
 #include "conn/conn.h"
+#include "conn/socket.h"
 #include "hub/stats.h"
 
 /* Tells one that cannot stay why, in its framing, and closes it. */
@@ -42,8 +44,10 @@ begin_open(struct chat *ch, uint32_t i)
 	return conn_open(ch, i, door, NULL, 0, "", 0, bytes, len, 0) == 0;
 }
 
-void
-conn_begin(struct chat *ch, uint32_t i)
+/* In a framing without HTTP it is at its endpoint's door from the first byte
+ * on. */
+static void
+begin_at_door(struct chat *ch, uint32_t i)
 {
 	if (framing_of(conn_endpoint(ch, i)->framing)->http)
 		return;
@@ -55,4 +59,30 @@ conn_begin(struct chat *ch, uint32_t i)
 	else if (!begin_open(ch, i))
 		begin_refuse(ch, i, CLOSE_TRY_LATER,
 		    "output-memory is full (key `output-memory`)");
+}
+
+void
+conn_start(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+	const struct transport_socket s = conn_socket(ch, i);
+	enum transport_wait wait = TRANSPORT_READY;
+
+	if (c->phase == CONN_START)
+		wait = conn_transport(ch, i)->start(&s);
+	else if (c->phase != CONN_REQUEST)
+		return;
+	if (wait == TRANSPORT_FAILED) {
+		conn_drop(ch, i, strerror(errno));
+		return;
+	}
+	if (c->phase == CONN_START) {
+		c->paused = wait == TRANSPORT_WRITES || wait == TRANSPORT_WAITS;
+		c->blocked = wait == TRANSPORT_WRITES;
+		conn_watch(ch, i);
+	}
+	if (wait != TRANSPORT_READY)
+		return;
+	c->phase = CONN_REQUEST;
+	begin_at_door(ch, i);
 }
