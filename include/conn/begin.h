@@ -7,7 +7,9 @@
 
 struct chat;
 
-enum { BEGIN_MAX = 1024 }; /* bytes of a greeting */
+/* Bytes of a greeting, with what stands around it. Larger: more of the stack;
+ * smaller: a door has less to say at once. */
+enum { BEGIN_MAX = 1024 };
 
 /*
  * Begins with a connection that an endpoint has just accepted, or goes on with

@@ -61,7 +61,8 @@ uint32_t conn_accept(
     struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer);
 
 /*
- * Opens it at a door: `answer`, a 101 or a greeting, is its first output.
+ * Opens it at a door: `answer`, a 101 or a greeting, perhaps of no byte, is its
+ * first output.
  * `used` bytes of input were the request. user_len 0: it has no user, or not
  * yet. Returns 0, or -1 when a table is full (it is still in CONN_REQUEST
  * then).

@@ -3,6 +3,8 @@
 #ifndef CHATD_CONN_SOCKET_H
 #define CHATD_CONN_SOCKET_H
 
+#include <string.h>
+
 #include "conn/chat.h"
 #include "net/transport.h"
 
@@ -20,6 +22,17 @@ conn_wire(const struct chat *ch, uint32_t i)
 	return conn_has_slot(ch, i)
 	    ? ch->hub->wire + (size_t)i * SHM_WIRE
 	    : ch->spare_wire + (size_t)(i - ch->hub->n_slots) * SHM_WIRE;
+}
+
+/* Zeroes what a transport keeps of a connection: keys, perhaps. The number may
+ * come from shared memory. */
+static inline void
+conn_wire_clear(const struct chat *ch, uint32_t i, uint8_t transport)
+{
+	const struct transport *t = transport_of(transport);
+
+	if (t != NULL)
+		memset(conn_wire(ch, i), 0, t->state_bytes);
 }
 
 static inline struct transport_socket

@@ -177,8 +177,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	}
 	close(c->fd);
 	KILL_POINT();
-	/* keys, perhaps */
-	memset(conn_wire(ch, i), 0, conn_transport(ch, i)->state_bytes);
+	conn_wire_clear(ch, i, c->transport);
 	c->fd = -1;
 	c->fresh = false;
 	c->phase = CONN_NONE;

@@ -6,6 +6,7 @@
 #define CHATD_TRANSPORTS_MORE ROW(drip) ROW(stuck) ROW(broken) ROW(shy)
 #include "../../src/net/transport.c"
 
+#define FIXTURE_NODES 128
 #include "chat_fixture.h"
 
 #include "conn/begin.h"
@@ -296,8 +297,24 @@ test_drip_takeover(void **state)
 	world_end();
 }
 
-/* A slot of which another process says that it has a transport which is not
- * there does not go on, and nobody else is hurt. */
+/* What another process may write into a slot: stations that are not there. */
+static void
+stations_spoil(uint32_t which)
+{
+	static const struct {
+		uint8_t transport, door, framing;
+	} wrong[] = {{7, 1, 1}, {0, 1, 1}, {UINT8_MAX, 1, 1}, {DRIP, 0, 1},
+	    {DRIP, 6, 1}, {DRIP, DOOR_IDS, 1}, {DRIP, UINT8_MAX, 1},
+	    {DRIP, 1, 0}, {DRIP, 1, 7}, {DRIP, 1, UINT8_MAX}};
+	enum { WRONG = sizeof(wrong) / sizeof(wrong[0]) };
+
+	h.slot[i].transport = wrong[which % WRONG].transport;
+	h.slot[i].door = wrong[which % WRONG].door;
+	h.slot[i].framing = wrong[which % WRONG].framing;
+}
+
+/* A slot of which another process says that it has stations which are not there
+ * does not go on, and nobody else is hurt: of a worker's own, */
 static void
 test_corrupted(void **state)
 {
@@ -305,21 +322,52 @@ test_corrupted(void **state)
 	struct adopt_result r;
 	struct node *next;
 
-	world(DRIP);
-	memset(fd, 0, sizeof(fd));
-	fd[i] = node_fd(n, i) + 1;
-	fd[witness] = node_fd(n, witness) + 1;
-	h.slot[i].transport = 7;
-	next = node_new(&h, 0);
-	adopt_all(&next->ch, fd, &no_fault, &r);
-	assert_int_equal(r.corrupted, 1);
-	assert_int_equal(r.adopted, 1);
-	assert_int_equal(n_positions, 0);
-	assert_int_equal(next->ch.conn[i].phase, CONN_NONE);
-	node_say(next, "lobby", "END");
-	chat_turn(&next->ch);
-	assert_int_equal(client_got(witness_client, "END", "END"), 1);
-	world_end();
+	for (uint32_t k = 0; k < 10; k++) {
+		world(DRIP);
+		memset(fd, 0, sizeof(fd));
+		fd[i] = node_fd(n, i) + 1;
+		fd[witness] = node_fd(n, witness) + 1;
+		stations_spoil(k);
+		next = node_new(&h, 0);
+		adopt_all(&next->ch, fd, &no_fault, &r);
+		assert_int_equal(r.corrupted, 1);
+		assert_int_equal(r.adopted, 1);
+		assert_int_equal(n_positions, 0);
+		assert_int_equal(next->ch.conn[i].phase, CONN_NONE);
+		node_say(next, "lobby", "END");
+		chat_turn(&next->ch);
+		assert_int_equal(client_got(witness_client, "END", "END"), 1);
+		world_end();
+	}
+}
+
+/* and of another's, dead or alive: who gives it has it still. */
+static void
+test_corrupted_moves(void **state)
+{
+	struct node *taker;
+	uint32_t left;
+	uint64_t id;
+	bool given;
+	int fd;
+
+	for (uint32_t k = 0; k < 20; k++) {
+		given = k >= 10;
+		world(DRIP);
+		id = slot_id(&h, i);
+		taker = node_new(&h, 1);
+		fd = node_fd(n, i);
+		if (given)
+			assert_int_equal(give_freeze(&n->ch, 1), i);
+		stations_spoil(k);
+		assert_int_equal(move_take(&taker->ch, 0, &id, &fd, 1,
+				     given ? NULL : &no_fault, &left),
+		    0);
+		assert_int_equal(n_positions, 0);
+		assert_int_equal(taker->ch.n_conns, 0);
+		assert_int_equal(slot_find(&h, id), given ? i : SHM_NONE);
+		world_end();
+	}
 }
 
 /* One that never takes a byte costs what a slow reader costs: its queue, and
@@ -483,9 +531,11 @@ main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_drip_writes),
 	    cmocka_unit_test(test_drip_reads),
 	    cmocka_unit_test(test_drip_takeover),
-	    cmocka_unit_test(test_corrupted), cmocka_unit_test(test_stuck),
-	    cmocka_unit_test(test_broken), cmocka_unit_test(test_start),
-	    cmocka_unit_test(test_start_fails), cmocka_unit_test(test_table)};
+	    cmocka_unit_test(test_corrupted),
+	    cmocka_unit_test(test_corrupted_moves),
+	    cmocka_unit_test(test_stuck), cmocka_unit_test(test_broken),
+	    cmocka_unit_test(test_start), cmocka_unit_test(test_start_fails),
+	    cmocka_unit_test(test_table)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
