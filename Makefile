@@ -163,15 +163,17 @@ $(OUT)/kinds/apart-other: tests/kinds/apart.c tests/kinds/count.c \
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
 	    -o $@ $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 
-# A chatd with one more door, in one more framing: a row of each table.
-$(OUT)/lines/chatd: tests/doors/line_door.c src/door/registry.c \
-    src/codec/framing.c $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
+# A chatd with one more door, framing and transport: a row of each table.
+$(OUT)/lines/chatd: tests/doors/line_door.c tests/doors/xor_transport.c \
+    src/door/registry.c src/codec/framing.c src/net/transport.c \
+    $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
     $(OUT)/libchatd.a $(OUT)/chatctl
 	@mkdir -p $(@D)
 	@ln -sf ../chatctl $(@D)/chatctl
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) -DCHATD_DOORS_MORE='ROW(line)' \
-	    -DCHATD_FRAMINGS_MORE='ROW(lines)' $(CFLAGS) $(LDFLAGS) -o $@ \
+	    -DCHATD_FRAMINGS_MORE='ROW(lines)' \
+	    -DCHATD_TRANSPORTS_MORE='ROW(xor)' $(CFLAGS) $(LDFLAGS) -o $@ \
 	    $(filter %.c %.o %.a,$^) $(LDLIBS)
 
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
@@ -215,7 +217,7 @@ $(OUT)/bench/accept: tests/bench/accept/accept.c $(OUT)/libchatd.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
 units: $(UNIT)
-kills: $(KILL) $(OUT)/fault/soak $(OUT)/kinds/sbin/chatd \
+kills: $(KILL) $(OUT)/fault/soak $(OUT)/lines/chatd $(OUT)/kinds/sbin/chatd \
     $(OUT)/kinds/apart-other
 fuzzers: $(FUZZ)
 

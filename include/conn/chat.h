@@ -56,11 +56,15 @@ enum {
 	CHAT_COMMANDS = 8191, /* of one message (KEY_BITS) */
 	MOVE_MAX = 250,	      /* connections taken up at once */
 	CHAT_SPARE = 64,      /* connections without a slot, to be told 503 */
-	CHAT_FDS = 1 << 20    /* descriptors are below (fs.nr_open's default) */
+	/* Sealed output of one batch, bytes. Larger: more private memory;
+	 * smaller: less leaves in one system call. */
+	CHAT_SEALED = 1024 * 1024,
+	CHAT_FDS = 1 << 20 /* descriptors are below (fs.nr_open's default) */
 };
 
 enum conn_phase {
 	CONN_NONE,
+	CONN_START,   /* its transport's handshake; all else as CONN_REQUEST */
 	CONN_REQUEST, /* reading the HTTP head; not in custody: if this worker
 		       * dies the client is closed */
 	CONN_ANSWER,  /* gets the rest of an answer that did not fit */
@@ -99,8 +103,8 @@ struct conn {
 		} user;
 	} __attribute__((packed, aligned(4)));
 	int fd;
-	uint32_t due_ms;   /* REQUEST, ANSWER, ENDING, CLOSING, LINGER: until
-			    * when; the clock's low half */
+	uint32_t due_ms;   /* START, REQUEST, ANSWER, ENDING, CLOSING, LINGER:
+			    * until when; the clock's low half */
 	uint32_t dirty;	   /* link: place in the list of those to write */
 	uint8_t phase;	   /* enum conn_phase */
 	uint8_t door;	   /* id of its door, of one that is open, */
@@ -206,7 +210,7 @@ struct chat {
 	uint32_t *waiting; /* [n_slots]: with input that waits */
 	uint32_t n_waiting;
 	uint32_t wait_at;   /* place of the one whose turn it is */
-	uint32_t n_pending; /* in CONN_REQUEST */
+	uint32_t n_pending; /* in CONN_START and CONN_REQUEST */
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
 	uint32_t n_conns;   /* any phase */
 	uint32_t max_conns; /* with slots, of all workers; 0: all slots */
@@ -217,11 +221,15 @@ struct chat {
 	uint64_t turn_us; /* clock_us() of its first event, 0: none yet */
 	uint64_t now_ms;  /* clock_ms() of this turn */
 	int64_t wall_ms;
-	uint32_t sweep_at;  /* next block to look at */
-	uint32_t record_at; /* next subscription to look at */
-	uint8_t *payload;   /* [SHM_STAGE] of the message being read */
-	uint8_t *raw;	    /* [SHM_STAGE] that waited to be decoded */
-	char *message;	    /* of one that came in several reads */
+	uint32_t sweep_at;   /* next block to look at */
+	uint32_t record_at;  /* next subscription to look at */
+	uint8_t *payload;    /* [SHM_STAGE] of the message being read */
+	uint8_t *raw;	     /* [SHM_STAGE] that waited to be decoded */
+	uint8_t *spare_wire; /* [CHAT_SPARE][SHM_WIRE], see socket.h */
+	uint8_t *sealed;     /* [CHAT_SEALED]: what transports have made of the
+			      * output that the batch sends */
+	size_t n_sealed;     /* bytes of it */
+	char *message;	     /* of one that came in several reads */
 	size_t message_cap;
 	char *copy;		/* journal entries are copied out to here */
 	uint32_t answers;	/* to the message in hand so far */

@@ -52,15 +52,17 @@ conn_endpoint(const struct chat *ch, uint32_t i)
 }
 
 /*
- * Takes up a socket in CONN_REQUEST that an endpoint has accepted. Owns fd from
+ * Takes up a socket that an endpoint has accepted: in CONN_REQUEST, or in
+ * CONN_START if its transport begins with something of its own. Owns fd from
  * then on. Returns its number, or SHM_NONE (fd is untouched) when not even a
- * spare connection is left.
+ * spare connection is left. To be followed by conn_start().
  */
 uint32_t conn_accept(
     struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer);
 
 /*
- * Opens it at a door: `answer`, a 101 or a greeting, is its first output.
+ * Opens it at a door: `answer`, a 101 or a greeting, perhaps of no byte, is its
+ * first output.
  * `used` bytes of input were the request. user_len 0: it has no user, or not
  * yet. Returns 0, or -1 when a table is full (it is still in CONN_REQUEST
  * then).

@@ -28,7 +28,8 @@ struct door {
 	const char *name;
 	/* That it is spoken in; NULL: each one that begins with HTTP. */
 	const char *framing;
-	/* The first message to a client in a framing without HTTP. */
+	/* The first message to a client in a framing without HTTP, shorter than
+	 * BEGIN_MAX (conn/begin.h). NULL: it waits for the client's. */
 	const char *greeting;
 	/* In slots, so never one that another door had in any release. 0: its
 	 * paths take requests alone, no connection is ever at this door. */

@@ -31,7 +31,11 @@ void conn_append_close(struct chat *ch, uint32_t i);
  * of its own, its deadline, or the turn's end asks for. */
 void conn_drop(struct chat *ch, uint32_t i, const char *why);
 
-/* Sends our FIN and reads on for a moment. */
+/* Sends our FIN, behind what its transport says at the end, and reads on for a
+ * moment. */
 void conn_linger(struct chat *ch, uint32_t i);
+
+/* The socket of one in CONN_LINGER takes more. */
+void conn_linger_more(struct chat *ch, uint32_t i);
 
 #endif

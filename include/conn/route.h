@@ -12,6 +12,7 @@
 #include "codec/http.h"
 #include "codec/name.h"
 #include "hub/slot.h"
+#include "net/endpoint.h"
 
 struct chat;
 struct conf_live;
@@ -30,6 +31,8 @@ struct route {
 	char user[NAME_UNPROVED_MAX];
 	char device[SLOT_DEVICE_MAX];
 	uint8_t user_len, device_len;
+	uint8_t at;	/* where its path is served: ROUTE_...; 0: it is an
+			 * answer anywhere */
 	bool keep;	/* the connection stays, for another request */
 	bool head;	/* the request was HEAD: no body is sent */
 	char line[512]; /* what body points to, if it was made for a request */
@@ -45,11 +48,20 @@ struct route {
 #define DOOR_READS "Allow: GET, HEAD, OPTIONS\r\n"
 #define DOOR_POSTS "Allow: POST, OPTIONS\r\n"
 
+/* Where a path is served: a bit for each enum endpoint_purpose. */
+enum {
+	ROUTE_FOR_CLIENTS = 1 << ENDPOINT_PUBLIC | 1 << ENDPOINT_CLIENTS,
+	ROUTE_FOR_BACKENDS = 1 << ENDPOINT_PUBLIC | 1 << ENDPOINT_ADMIN,
+	ROUTE_FOR_ALL =
+	    1 << ENDPOINT_PUBLIC | 1 << ENDPOINT_CLIENTS | 1 << ENDPOINT_ADMIN
+};
+
 /* A path that a door serves. OPTIONS and other methods than those that are
  * allowed are answered by who asks. */
 struct door_route {
 	const char *path;
 	bool below;	   /* not that path, but all that begin with it */
+	uint8_t at;	   /* where it is served; 0: ROUTE_FOR_CLIENTS */
 	bool any_host;	   /* also for names that are not this server's */
 	bool named;	   /* `?user=` is who connects: only with `insecure` */
 	const char *allow; /* DOOR_READS, DOOR_POSTS */

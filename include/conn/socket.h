@@ -3,6 +3,8 @@
 #ifndef CHATD_CONN_SOCKET_H
 #define CHATD_CONN_SOCKET_H
 
+#include <string.h>
+
 #include "conn/chat.h"
 #include "net/transport.h"
 
@@ -12,11 +14,34 @@ conn_transport(const struct chat *ch, uint32_t i)
 	return transports[ch->conn[i].transport];
 }
 
+/* Where the state of its transport lies: of one without a slot, which ends
+ * with its answer, in private memory. */
+static inline void *
+conn_wire(const struct chat *ch, uint32_t i)
+{
+	return conn_has_slot(ch, i)
+	    ? ch->hub->wire + (size_t)i * SHM_WIRE
+	    : ch->spare_wire + (size_t)(i - ch->hub->n_slots) * SHM_WIRE;
+}
+
+/* Zeroes what a transport keeps of a connection: keys, perhaps. The number may
+ * come from shared memory. */
+static inline void
+conn_wire_clear(const struct chat *ch, uint32_t i, uint8_t transport)
+{
+	const struct transport *t = transport_of(transport);
+
+	if (t != NULL)
+		memset(conn_wire(ch, i), 0, t->state_bytes);
+}
+
 static inline struct transport_socket
 conn_socket(const struct chat *ch, uint32_t i)
 {
-	return (struct transport_socket){
-	    .fd = ch->conn[i].fd, .conn = i, .at = ch->conn[i].out.written};
+	return (struct transport_socket){.fd = ch->conn[i].fd,
+	    .conn = i,
+	    .at = ch->conn[i].out.written,
+	    .state = conn_wire(ch, i)};
 }
 
 static inline ssize_t
@@ -33,8 +58,7 @@ conn_send(const struct chat *ch, uint32_t i, const void *bytes, size_t len)
 {
 	const struct transport_socket s = conn_socket(ch, i);
 
-	return conn_transport(ch, i)->send(
-	    &s, &(struct iovec){(void *)bytes, len}, 1);
+	return transport_send(conn_transport(ch, i), &s, bytes, len);
 }
 
 static inline int
@@ -45,13 +69,13 @@ conn_positions(const struct chat *ch, uint32_t i, struct counters *out)
 	return conn_transport(ch, i)->positions(&s, out);
 }
 
-/* Nothing more is sent. */
-static inline void
+/* Nothing more is sent. READY, or WRITES: again when it takes more. */
+static inline enum transport_wait
 conn_stop(const struct chat *ch, uint32_t i)
 {
 	const struct transport_socket s = conn_socket(ch, i);
 
-	conn_transport(ch, i)->stop(&s);
+	return conn_transport(ch, i)->stop(&s);
 }
 
 #endif

@@ -144,6 +144,10 @@ int output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 int output_gather(struct output_pool *pool, const struct output *o,
     uint32_t slot, struct iovec *iov, int max, size_t *asked);
 
+/* Copies out what is not written yet, up to cap bytes; returns how many. */
+size_t output_read(struct output_pool *pool, const struct output *o,
+    uint32_t slot, uint8_t *out, size_t cap);
+
 /* The kernel took n bytes more. */
 void output_wrote(
     struct output_pool *pool, struct output *o, uint32_t slot, size_t n);

@@ -26,8 +26,11 @@ enum {
 	SHM_LINES = SHM_WORKERS + SHM_OTHERS,
 	SHM_PAGE = 4096,       /* the memory's pages, bytes */
 	SHM_STAGE = 64 * 1024, /* a worker's receive buffer, bytes */
-	SHM_BLOCK = 64,	       /* items per claimable block, see claim.h */
-	SHM_NONE = 0xffffffff  /* no index */
+	/* For what a connection's transport knows (net/transport.h), bytes.
+	 * Only those that it uses cost memory. */
+	SHM_WIRE = 512,
+	SHM_BLOCK = 64,	      /* items per claimable block, see claim.h */
+	SHM_NONE = 0xffffffff /* no index */
 };
 
 /*
@@ -179,6 +182,7 @@ struct hub {
 	_Atomic uint32_t *chain; /* [SHM_WORKERS][n_entries]: links */
 
 	uint8_t *stage; /* [SHM_WORKERS][SHM_STAGE] */
+	uint8_t *wire;	/* [n_slots][SHM_WIRE]: state of transports */
 
 	struct index_entry *index;
 	uint64_t n_index; /* a power of two */

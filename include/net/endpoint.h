@@ -19,8 +19,13 @@ enum {
 	ENDPOINT_TEXT = 256  /* its words, all of them, and a NUL */
 };
 
-/* For whom an endpoint is. */
-enum endpoint_purpose { ENDPOINT_PUBLIC };
+/* For whom an endpoint is; each path of HTTP says where it is served. */
+enum endpoint_purpose {
+	ENDPOINT_PUBLIC,  /* clients, and backends */
+	ENDPOINT_CLIENTS, /* clients alone */
+	ENDPOINT_ADMIN	  /* backends and who looks after the server: no door is
+			   * open there */
+};
 
 /* Plain data. */
 struct endpoint {
@@ -28,7 +33,8 @@ struct endpoint {
 	uint8_t purpose;   /* enum endpoint_purpose */
 	uint8_t transport; /* its number (net/transport.h) */
 	uint8_t framing;   /* its number (codec/framing.h) */
-	uint32_t doors;	   /* that are open there: a bit for each number */
+	uint32_t doors;	   /* that are open there: a bit for each number; 0 with
+			    * ENDPOINT_ADMIN alone */
 	char name[LISTENER_TEXT]; /* "127.0.0.1:8080" */
 };
 

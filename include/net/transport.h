@@ -1,11 +1,14 @@
 /*
  * transport: the bytes of one client socket. A connection reads and writes
- * plaintext; positions count plaintext from its first byte. What the kernel has
- * of a connection is all that a transport may rely on after a takeover, beside
- * what it has put in shared memory itself, by the connection's number. Layer 2.
+ * plaintext, and positions count plaintext from its first byte; what the peer
+ * sends before that (a handshake), and what stands around it (records), only
+ * its transport knows. Layer 2.
  *
- * A transport is a file of its own and a row of the table in transport.c;
- * nothing else names it.
+ * After a takeover a transport has what the kernel says of the socket and its
+ * state: plain data in shared memory, which another process may have written
+ * over, so every field is checked when it is used. One store commits each
+ * change of it. A transport is a file of its own and a row of the table in
+ * transport.c; nothing else names it.
  */
 #ifndef CHATD_NET_TRANSPORT_H
 #define CHATD_NET_TRANSPORT_H
@@ -18,42 +21,88 @@
 
 #include "net/counters.h"
 
-enum { TRANSPORTS_MAX = 8, TRANSPORT_USUAL = 1 };
+enum {
+	TRANSPORTS_MAX = 8,
+	TRANSPORT_USUAL = 1,
+	/* Bytes of state. Larger: shared memory has more room that no
+	 * connection uses (and that costs nothing then). */
+	TRANSPORT_STATE_MAX = 512,
+	/* Plaintext that `seal` is given at once, bytes. Larger: what a slow
+	 * socket does not take is sealed again more often; smaller: more
+	 * writes. */
+	TRANSPORT_PLAIN_MAX = 16 * 1024,
+	/* What that becomes, at most. */
+	TRANSPORT_SEALED_MAX = 2 * TRANSPORT_PLAIN_MAX
+};
 
 /* A socket of a connection. */
 struct transport_socket {
 	int fd;
 	uint32_t conn; /* the connection's number; UINT32_MAX: it has none */
-	uint64_t at;   /* of send: position of its first byte; 0 in answers by
+	uint64_t at;   /* of seal: position of its first byte; 0 in answers by
 			* HTTP, which no takeover goes on with */
+	void *state;   /* [TRANSPORT_STATE_MAX], zero at first */
 };
 
-/* Nothing here waits; all but `positions` and `unread` set errno: EAGAIN as
- * for a socket, EINTR the same; any other error ends the connection. */
+/* What start() and stop() wait for. */
+enum transport_wait {
+	TRANSPORT_READY,  /* nothing: it is done */
+	TRANSPORT_READS,  /* input: call it again then */
+	TRANSPORT_WRITES, /* room for output */
+	TRANSPORT_WAITS,  /* neither, but another process: whoever hears from
+			   * that calls conn_start() */
+	TRANSPORT_FAILED  /* the connection cannot go on: errno */
+};
+
+/* Nothing here waits. recv, seal and sent set errno: EAGAIN as for a socket,
+ * EINTR the same; any other error ends the connection. */
 struct transport {
-	const char *name; /* a word of `listen` */
-	/* What is sent are the bytes themselves: they may go to the kernel in
-	 * one batch with those of other connections (net/batch.h), and `send`
-	 * is for what is not in the output. */
-	bool batchable;
-	/* As recv(2): 0 is the peer's end. */
+	const char *name;     /* a word of `listen` */
+	uint16_t state_bytes; /* that it uses, at most TRANSPORT_STATE_MAX */
+	/*
+	 * What comes before the first byte of plaintext, step by step; of a
+	 * connection that has not got through it nothing is taken over. NULL:
+	 * nothing does. One that cannot be kept is told so only by a transport
+	 * without start.
+	 */
+	enum transport_wait (*start)(const struct transport_socket *s);
+	/*
+	 * As recv(2): 0 is the peer's end. What it returns counts as read from
+	 * when it is in `out` on: after a death either `out` has it, or it
+	 * comes again. What does not make up plaintext yet stays in the kernel
+	 * (MSG_PEEK), which is not to wake the loop for it again (SO_RCVLOWAT).
+	 */
 	ssize_t (*recv)(
 	    const struct transport_socket *s, void *out, size_t len);
 	/*
-	 * As writev(2). How many bytes of plaintext are out for good: those
-	 * behind come again, with the same bytes, at the position where this
-	 * ended, after a takeover too.
+	 * Makes of plaintext what is to be sent, in out[TRANSPORT_SEALED_MAX],
+	 * and commits that before it returns. Returns its length; 0: nothing
+	 * can be sent now. `plain` has all that there is from s->at on, or
+	 * TRANSPORT_PLAIN_MAX bytes of it. NULL: plaintext is sent as it is.
 	 */
-	ssize_t (*send)(
-	    const struct transport_socket *s, const struct iovec *iov, int n);
+	ssize_t (*seal)(const struct transport_socket *s, const uint8_t *plain,
+	    size_t len, uint8_t *out);
+	/*
+	 * How many bytes of plaintext are out for good, after the kernel has
+	 * taken `n` of the bytes that seal returned. Those behind come again,
+	 * with the same bytes, at the position where this ends, after a
+	 * takeover too.
+	 */
+	ssize_t (*sent)(const struct transport_socket *s, size_t n);
 	/* Whether the peer has sent what is not read yet. */
 	bool (*unread)(const struct transport_socket *s);
-	/* How much was read and written, in bytes of plaintext. -1: it cannot
-	 * be told, and the connection cannot go on. */
+	/*
+	 * How much was read and written, in bytes of plaintext. Called by who
+	 * takes the connection over, before anything else: derives what the
+	 * state has from the kernel's counts. -1: it cannot be told, and the
+	 * connection cannot go on.
+	 */
 	int (*positions)(
 	    const struct transport_socket *s, struct counters *out);
-	/* Says that nothing more is sent; what was sent still arrives. */
-	void (*stop)(const struct transport_socket *s);
+	/* Says that nothing more is sent; what was sent still arrives. Also
+	 * while it has not started, or when output is left over. READY,
+	 * WRITES or FAILED. */
+	enum transport_wait (*stop)(const struct transport_socket *s);
 	/* Ends the connection without delay: what the kernel has of its output
 	 * is thrown away. The descriptor stays open. */
 	void (*reset)(const struct transport_socket *s);
@@ -69,6 +118,10 @@ transport_of(uint8_t number)
 {
 	return number < TRANSPORTS_MAX ? transports[number] : NULL;
 }
+
+/* As send(2), of what is not in the output: how many bytes are out for good. */
+ssize_t transport_send(const struct transport *t,
+    const struct transport_socket *s, const void *bytes, size_t len);
 
 /* Sends a FIN on a socket whose connection cannot go on, whatever it was. */
 void transport_abandon(int fd);

@@ -23,6 +23,9 @@ conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out)
 	    transport_of(out->transport) != NULL;
 }
 
+_Static_assert(
+    (int)SHM_WIRE == (int)TRANSPORT_STATE_MAX, "there is room for it");
+
 uint32_t
 conn_accept(
     struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer)
@@ -39,6 +42,10 @@ conn_accept(
 	c->endpoint = endpoint;
 	c->transport = conn_endpoint(ch, i)->transport;
 	c->phase = CONN_REQUEST;
+	if (conn_transport(ch, i)->start != NULL) {
+		c->phase = CONN_START;
+		conn_wire_clear(ch, i, c->transport);
+	}
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	if (conn_has_slot(ch, i))
 		slot_set_peer(conn_slot(ch, i), peer);

@@ -28,7 +28,7 @@ conn_forget_request(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
-	if (c->phase == CONN_REQUEST) {
+	if (c->phase == CONN_REQUEST || c->phase == CONN_START) {
 		conn_pending(ch, -1);
 		conn_request_clear(ch, i);
 	} else if (c->phase == CONN_ANSWER) {
@@ -43,12 +43,17 @@ conn_linger(struct chat *ch, uint32_t i)
 	struct conn *c = &ch->conn[i];
 
 	conn_forget_request(ch, i);
-	conn_stop(ch, i);
-	KILL_POINT();
 	c->phase = CONN_LINGER;
 	c->due_ms = (uint32_t)ch->now_ms + CHAT_LINGER_MS;
-	c->blocked = false;
 	c->paused = false;
+	conn_linger_more(ch, i);
+}
+
+void
+conn_linger_more(struct chat *ch, uint32_t i)
+{
+	ch->conn[i].blocked = conn_stop(ch, i) == TRANSPORT_WRITES;
+	KILL_POINT();
 	conn_watch(ch, i);
 }
 
@@ -120,7 +125,7 @@ conn_end(struct chat *ch, uint32_t i, enum close_code code, enum reason reason)
 {
 	struct conn *c = &ch->conn[i];
 
-	if (c->phase == CONN_REQUEST) {
+	if (c->phase == CONN_REQUEST || c->phase == CONN_START) {
 		conn_linger(ch, i);
 		return;
 	}
@@ -166,12 +171,13 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		input_release(&ch->input, i);
 		/* the keeper's duplicate lives on for a moment: only this
 		 * tells the peer */
-		conn_stop(ch, i);
+		(void)conn_stop(ch, i);
 		KILL_POINT();
 		custody_give_up(ch, slot_id(ch->hub, i));
 	}
 	close(c->fd);
 	KILL_POINT();
+	conn_wire_clear(ch, i, c->transport);
 	c->fd = -1;
 	c->fresh = false;
 	c->phase = CONN_NONE;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conn/begin.h"
 #include "conn/conn.h"
 #include "conn/request.h"
 #include "conn/socket.h"
@@ -69,6 +70,14 @@ conn_event_cb(int fd, short what, void *arg)
 	chat_event(ch);
 	if (c->phase == CONN_ANSWER) {
 		request_answer_more(ch, i);
+		return;
+	}
+	if (c->phase == CONN_START) {
+		conn_start(ch, i);
+		return;
+	}
+	if (c->phase == CONN_LINGER && what & EV_WRITE) {
+		conn_linger_more(ch, i);
 		return;
 	}
 	if (what & EV_WRITE) {

@@ -113,7 +113,16 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 		request_first_frames(ch, i, head + n, more, n);
 }
 
-/* The door is not open at the endpoint that the connection came through. */
+/* Whether the path is not served, or the door not open, at the endpoint that
+ * the connection came through. */
+static bool
+request_is_elsewhere(const struct endpoint *e, const struct route *route)
+{
+	return (route->at != 0 && (route->at >> e->purpose & 1) == 0) ||
+	    (route->status == 101 && !endpoint_has(e, route->door->id));
+}
+
+/* Says so. */
 static void
 request_elsewhere(struct route *route)
 {
@@ -133,8 +142,7 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 		route_refuse(r.status, r.reason, &route);
 	else
 		ch->judge->request(&ch->live, &r, &route);
-	if (route.status == 101 &&
-	    !endpoint_has(conn_endpoint(ch, i), route.door->id))
+	if (request_is_elsewhere(conn_endpoint(ch, i), &route))
 		request_elsewhere(&route);
 	if (ch->draining)
 		request_drained(&route);

@@ -60,6 +60,9 @@ static void
 sweep_late(struct chat *ch, uint32_t i)
 {
 	switch (ch->conn[i].phase) {
+	case CONN_START:
+		conn_drop(ch, i, "its transport's handshake took too long");
+		break;
 	case CONN_REQUEST:
 		request_late(ch, i);
 		break;

@@ -44,6 +44,20 @@ write_tag(size_t asked, uint32_t conn)
 	return (uint64_t)asked << 32 | conn;
 }
 
+/* How many bytes of output are out for good, of `taken` of what was sent. */
+static ssize_t
+write_released(struct chat *ch, uint32_t i, size_t taken)
+{
+	const struct transport *t = conn_transport(ch, i);
+	const struct transport_socket s = conn_socket(ch, i);
+	ssize_t n;
+
+	if (t->seal == NULL)
+		return (ssize_t)taken;
+	n = t->sent(&s, taken);
+	return n < 0 ? -errno : n;
+}
+
 /* A write's result. */
 static void
 write_done_cb(void *arg, uint64_t tag, ssize_t result)
@@ -51,21 +65,24 @@ write_done_cb(void *arg, uint64_t tag, ssize_t result)
 	struct chat *ch = arg;
 	uint32_t i = (uint32_t)tag;
 	struct conn *c = &ch->conn[i];
-	uint64_t asked = tag >> 32;
+	const bool all = result == (ssize_t)(tag >> 32);
 
 	KILL_POINT(); /* the system call has taken them all */
 	SHM_COUNT(ch->hub->me->writes, 1);
+	if (result > 0) {
+		SHM_COUNT(ch->hub->me->bytes_out, (uint64_t)result);
+		result = write_released(ch, i, (size_t)result);
+	}
 	if (result < 0 && result != -EAGAIN) {
 		conn_drop_later(ch, i, strerror((int)-result));
 		return;
 	}
 	if (result > 0) {
-		SHM_COUNT(ch->hub->me->bytes_out, (uint64_t)result);
 		output_wrote(&ch->output, &c->out, i, (size_t)result);
 	}
 	if (output_pending(&c->out) == 0) {
 		write_drained(ch, i);
-	} else if (result < (ssize_t)asked) {
+	} else if (!all) {
 		c->blocked = true;
 		if (ch->door[c->door]->holds_back)
 			c->paused = true; /* its input would become output */
@@ -74,26 +91,58 @@ write_done_cb(void *arg, uint64_t tag, ssize_t result)
 		conn_dirty(ch, i);
 }
 
-/* Writes one connection's output, which its transport changes on its way. */
+/* Sends the batch. */
 static void
-write_alone(
-    struct chat *ch, uint32_t i, const struct iovec *iov, int n, size_t asked)
+write_flush(struct chat *ch)
 {
-	const struct transport_socket s = conn_socket(ch, i);
-	ssize_t r = conn_transport(ch, i)->send(&s, iov, n);
+	batch_flush(ch->batch, write_done_cb, ch);
+	ch->n_sealed = 0;
+}
 
-	if (r < 0)
-		r = errno == EINTR ? -EAGAIN : -errno;
-	write_done_cb(ch, write_tag(asked, i), r);
+/* Puts what a transport makes of one connection's output into the batch. */
+static void
+write_sealed(struct chat *ch, uint32_t i)
+{
+	static uint8_t plain[TRANSPORT_PLAIN_MAX];
+	const struct transport_socket s = conn_socket(ch, i);
+	uint8_t *out = ch->sealed + ch->n_sealed;
+	size_t len =
+	    output_read(&ch->output, &ch->conn[i].out, i, plain, sizeof(plain));
+	ssize_t n = conn_transport(ch, i)->seal(&s, plain, len, out);
+
+	KILL_POINT();
+	if (n <= 0) {
+		write_done_cb(ch, write_tag(1, i),
+		    n == 0 || errno == EINTR ? -EAGAIN : -errno);
+		return;
+	}
+	ch->n_sealed += (size_t)n;
+	batch_add(ch->batch, ch->conn[i].fd, &(struct iovec){out, (size_t)n}, 1,
+	    write_tag((size_t)n, i));
+}
+
+/* Puts one connection's output into the batch. */
+static void
+write_one(struct chat *ch, uint32_t i)
+{
+	struct iovec iov[BATCH_IOV];
+	size_t asked;
+	int m = output_gather(
+	    &ch->output, &ch->conn[i].out, i, iov, BATCH_IOV, &asked);
+
+	if (m == 0)
+		write_drained(ch, i);
+	else if (conn_transport(ch, i)->seal != NULL)
+		write_sealed(ch, i);
+	else
+		batch_add(ch->batch, ch->conn[i].fd, iov, m,
+		    write_tag(asked, i));
 }
 
 void
 conn_write(struct chat *ch)
 {
-	struct iovec iov[BATCH_IOV];
 	uint32_t k, i, n;
-	size_t asked;
-	int m;
 
 	while (ch->n_dirty > 0) {
 		/* what becomes dirty while this goes out comes after it */
@@ -104,26 +153,15 @@ conn_write(struct chat *ch)
 				continue;
 			ch->conn[i].dirty = 0;
 			ch->dirty[k] = SHM_NONE;
-			m = output_gather(&ch->output, &ch->conn[i].out, i, iov,
-			    BATCH_IOV, &asked);
-			if (m == 0) {
-				write_drained(ch, i);
-				continue;
-			}
-			if (!conn_transport(ch, i)->batchable) {
-				write_alone(ch, i, iov, m, asked);
-				line_tick(ch->hub);
-				continue;
-			}
-			batch_add(ch->batch, ch->conn[i].fd, iov, m,
-			    write_tag(asked, i));
-			if (batch_full(ch->batch)) {
-				batch_flush(ch->batch, write_done_cb, ch);
+			write_one(ch, i);
+			if (batch_full(ch->batch) ||
+			    ch->n_sealed > CHAT_SEALED - TRANSPORT_SEALED_MAX) {
+				write_flush(ch);
 				line_tick(ch->hub);
 			}
 		}
 		if (batch_count(ch->batch) > 0)
-			batch_flush(ch->batch, write_done_cb, ch);
+			write_flush(ch);
 		/* close the gap that the done part leaves */
 		memmove(ch->dirty, ch->dirty + n,
 		    (ch->n_dirty - n) * sizeof(*ch->dirty));

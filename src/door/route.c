@@ -84,10 +84,11 @@ route_health(const struct conf_live *live, const struct http_request *r,
 
 /* Paths that belong to no door. `*` is the target of OPTIONS alone. */
 static const struct door_route route_own[] = {{.path = "/health",
+						  .at = ROUTE_FOR_ALL,
 						  .any_host = true,
 						  .allow = DOOR_READS,
 						  .judge = route_health},
-    {.path = "*", .allow = DOOR_READS}, {.path = NULL}};
+    {.path = "*", .at = ROUTE_FOR_ALL, .allow = DOOR_READS}, {.path = NULL}};
 
 /* Whether a path is of that route. */
 static bool
@@ -180,7 +181,9 @@ route_request(const struct conf_live *live, const struct http_request *r,
 	if (path == NULL) {
 		route_refuse(404, "no such path", out);
 		out->about = r->path;
-	} else if (options || !route_allows(path, r->method))
+		return;
+	}
+	if (options || !route_allows(path, r->method))
 		route_methods(path, options, out);
 	else if (path->judge == NULL)
 		route_upgrade(live, r, door, path, out);
@@ -188,6 +191,7 @@ route_request(const struct conf_live *live, const struct http_request *r,
 		path->judge(live, r, out);
 		out->path = path;
 	}
+	out->at = path->at != 0 ? path->at : ROUTE_FOR_CLIENTS;
 }
 
 const struct route_judge door_judge = {

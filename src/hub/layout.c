@@ -314,6 +314,7 @@ static const struct layout_line layout_lines[] = {
     FIELD(custody_note, id),
     VALUE(SHM_WORKERS),
     VALUE(SHM_STAGE),
+    VALUE(SHM_WIRE),
     VALUE(SHM_BLOCK),
     VALUE(CHARGE_USERS),
     VALUE(CHARGE_CHANNELS),
@@ -482,6 +483,7 @@ regions_print(char *out, size_t room)
 	REGION(subscription);
 	REGION(chain);
 	REGION(stage);
+	REGION(wire);
 	REGION(index);
 	REGION(journal);
 #undef REGION

@@ -172,6 +172,29 @@ output_gather(struct output_pool *pool, const struct output *o, uint32_t slot,
 	return m;
 }
 
+size_t
+output_read(struct output_pool *pool, const struct output *o, uint32_t slot,
+    uint8_t *out, size_t cap)
+{
+	struct hub *h = pool->h;
+	uint64_t f, n = SHM_OWN(h->slot[slot].appended);
+	uint64_t skip = o->written - o->start;
+	uint32_t chunk = o->chunk;
+	struct frame_piece p;
+	size_t len, at = 0;
+
+	for (f = o->front; f < n && at < cap; f++, skip = 0) {
+		if (ref_at(h, &chunk, f, &p) == NULL || skip >= p.length)
+			break;
+		len = p.length - skip;
+		if (len > cap - at)
+			len = cap - at;
+		memcpy(out + at, h->arena + p.offset + skip, len);
+		at += len;
+	}
+	return at;
+}
+
 /* Drops the references that are wholly written; the chunk of the newest one
  * stays. */
 static void

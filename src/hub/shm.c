@@ -132,6 +132,7 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(subscription, sizeof(struct subscription) * h->n_subscriptions);
 	PLACE(chain, sizeof(uint32_t) * SHM_WORKERS * h->n_entries);
 	PLACE(stage, (size_t)SHM_STAGE * SHM_WORKERS);
+	PLACE(wire, (size_t)SHM_WIRE * h->n_slots);
 	PLACE(index, sizeof(struct index_entry) * h->n_index);
 	PLACE(journal, h->journal_size);
 #undef PLACE

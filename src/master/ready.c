@@ -33,8 +33,8 @@ ready_log_room(const struct master *m)
 		    wanted);
 }
 
-/* Says that clients can come, and where to: the first address that serves HTTP,
- * as it is typed into a browser. */
+/* Says that clients can come, and where to: the first address that serves
+ * pages, as it is typed into a browser. */
 void
 ready_log_address(const struct master *m)
 {
@@ -42,8 +42,9 @@ ready_log_address(const struct master *m)
 	bool any;
 	int k = 0;
 
-	while (
-	    k < m->endpoints.n && !framing_of(m->endpoints.at[k].framing)->http)
+	while (k < m->endpoints.n &&
+	    (m->endpoints.at[k].purpose == ENDPOINT_ADMIN ||
+		!framing_of(m->endpoints.at[k].framing)->http))
 		k++;
 	if (k == m->endpoints.n) {
 		log_info("ready");

@@ -4,10 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/nearest.h"
 #include "codec/framing.h"
 #include "net/transport.h"
 
-static const char *const purposes[] = {[ENDPOINT_PUBLIC] = "public"};
+static const char *const purposes[] = {[ENDPOINT_PUBLIC] = "public",
+    [ENDPOINT_CLIENTS] = "clients",
+    [ENDPOINT_ADMIN] = "admin"};
 
 enum { N_PURPOSES = sizeof(purposes) / sizeof(purposes[0]), WORD_MAX = 32 };
 
@@ -64,62 +67,84 @@ word_add(char *out, size_t size, const char *word)
 	strlcat(out, word, size);
 }
 
-/* Lists every word that there is. */
+/* Every word that there is, and the one that was meant by another one. */
+struct endpoint_words {
+	char all[ENDPOINT_TEXT];
+	struct nearest nearest;
+};
+
+/* Notes one. */
 static void
-words_known(const struct endpoint_door *doors, char *out, size_t size)
+word_offer(struct endpoint_words *w, const char *word)
 {
-	out[0] = '\0';
-	for (int k = 0; k < N_PURPOSES; k++)
-		word_add(out, size, purposes[k]);
-	for (uint8_t k = 1; k < TRANSPORTS_MAX; k++)
-		if (transports[k] != NULL)
-			word_add(out, size, transports[k]->name);
-	for (uint8_t k = 1; k < FRAMINGS_MAX; k++)
-		if (framing_of(k) != NULL)
-			word_add(out, size, framing_of(k)->name);
-	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
-		if (doors[k].name != NULL)
-			word_add(out, size, doors[k].name);
+	word_add(w->all, sizeof(w->all), word);
+	nearest_offer(&w->nearest, word);
 }
 
-/* Sets what one word may say; false: it was said before. */
-static bool
-said_once(bool *said, uint8_t *to, int value)
+/* Complains about a word that is none of those. */
+static int
+word_no_such(const struct endpoint_door *doors, const char *word, char *error,
+    size_t len)
 {
-	if (*said)
-		return false;
-	*said = true;
-	*to = (uint8_t)value;
-	return true;
+	struct endpoint_words w = {.nearest = {.word = word}};
+
+	for (int k = 0; k < N_PURPOSES; k++)
+		word_offer(&w, purposes[k]);
+	for (uint8_t k = 1; k < TRANSPORTS_MAX; k++)
+		if (transports[k] != NULL)
+			word_offer(&w, transports[k]->name);
+	for (uint8_t k = 1; k < FRAMINGS_MAX; k++)
+		if (framing_of(k) != NULL)
+			word_offer(&w, framing_of(k)->name);
+	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
+		if (doors[k].name != NULL)
+			word_offer(&w, doors[k].name);
+	snprintf(error, len, "\"%s\" is unknown; %s%s%sknown words are %s",
+	    word, w.nearest.best != NULL ? "did you mean " : "",
+	    w.nearest.best != NULL ? w.nearest.best : "",
+	    w.nearest.best != NULL ? "? " : "", w.all);
+	return -1;
+}
+
+/* Sets what one word alone may say; `before` is the word that says what is set
+ * now. */
+static int
+word_once(bool *said, uint8_t *to, int value, const char *word,
+    const char *before, char *error, size_t len)
+{
+	if (!*said) {
+		*said = true;
+		*to = (uint8_t)value;
+		return 0;
+	}
+	if (*to == value)
+		snprintf(error, len, "%s: another word says so already", word);
+	else
+		snprintf(error, len, "%s and %s contradict each other", before,
+		    word);
+	return -1;
 }
 
 /* Takes one word. */
 static int
 word_take(struct endpoint_draft *d, const char *word, char *error, size_t len)
 {
-	int purpose = purpose_find(word), number;
-	char known[ENDPOINT_TEXT];
-	unsigned door;
-	bool once = true;
+	struct endpoint *e = d->e;
+	int number;
 
-	if (purpose != -1)
-		once = said_once(&d->purpose, &d->e->purpose, purpose);
-	else if ((number = transport_find(word)) != 0)
-		once = said_once(&d->transport, &d->e->transport, number);
-	else if ((number = framing_find(word)) != 0)
-		once = said_once(&d->framing, &d->e->framing, number);
-	else if ((door = door_find(d->doors, word)) != 0)
-		d->e->doors |= 1u << door;
-	else {
-		words_known(d->doors, known, sizeof(known));
-		snprintf(error, len, "\"%s\" is unknown; known words are %s",
-		    word, known);
-		return -1;
-	}
-	if (once)
-		return 0;
-	snprintf(error, len, "%s: another word says so already", word);
-	return -1;
+	if ((number = purpose_find(word)) != -1)
+		return word_once(&d->purpose, &e->purpose, number, word,
+		    purposes[e->purpose], error, len);
+	if ((number = transport_find(word)) != 0)
+		return word_once(&d->transport, &e->transport, number, word,
+		    transports[e->transport]->name, error, len);
+	if ((number = framing_find(word)) != 0)
+		return word_once(&d->framing, &e->framing, number, word,
+		    framing_of(e->framing)->name, error, len);
+	if ((number = (int)door_find(d->doors, word)) == 0)
+		return word_no_such(d->doors, word, error, len);
+	e->doors |= 1u << number;
+	return 0;
 }
 
 /* The doors that are spoken in a framing: a bit for each. */
@@ -134,6 +159,26 @@ doors_speaking(const struct endpoint_door *doors, const struct framing *framing)
 	return speak;
 }
 
+/* Whether the words of an endpoint that is not for clients leave it without a
+ * door. */
+static int
+doors_none(struct endpoint_draft *d, char *error, size_t len)
+{
+	const struct framing *framing = framing_of(d->e->framing);
+
+	if (d->e->doors != 0)
+		snprintf(error, len,
+		    "%s is a door for clients, and admin opens none",
+		    d->doors[__builtin_ctz(d->e->doors)].name);
+	else if (!framing->http)
+		snprintf(error, len,
+		    "admin serves requests by HTTP, and %s has none",
+		    framing->name);
+	else
+		return 0;
+	return -1;
+}
+
 /* Opens the doors that the words have named, or else all of the framing. */
 static int
 doors_open(struct endpoint_draft *d, char *error, size_t len)
@@ -141,6 +186,8 @@ doors_open(struct endpoint_draft *d, char *error, size_t len)
 	const struct framing *framing = framing_of(d->e->framing);
 	uint32_t speak = doors_speaking(d->doors, framing);
 
+	if (d->e->purpose == ENDPOINT_ADMIN)
+		return doors_none(d, error, len);
 	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
 		if (d->e->doors & ~speak & 1u << k) {
 			snprintf(error, len, "the door %s does not speak %s",

@@ -12,15 +12,6 @@ tcp_recv(const struct transport_socket *s, void *out, size_t len)
 	return recv(s->fd, out, len, MSG_DONTWAIT);
 }
 
-static ssize_t
-tcp_send(const struct transport_socket *s, const struct iovec *iov, int n)
-{
-	const struct msghdr h = {
-	    .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
-
-	return sendmsg(s->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 static bool
 tcp_unread(const struct transport_socket *s)
 {
@@ -35,10 +26,11 @@ tcp_positions(const struct transport_socket *s, struct counters *out)
 	return counters_read(s->fd, out);
 }
 
-static void
+static enum transport_wait
 tcp_stop(const struct transport_socket *s)
 {
 	shutdown(s->fd, SHUT_WR);
+	return TRANSPORT_READY;
 }
 
 /* Whatever else has the socket: SO_LINGER would wait for the keeper to close
@@ -52,9 +44,7 @@ tcp_reset(const struct transport_socket *s)
 }
 
 const struct transport tcp_transport = {.name = "tcp",
-    .batchable = true,
     .recv = tcp_recv,
-    .send = tcp_send,
     .unread = tcp_unread,
     .positions = tcp_positions,
     .stop = tcp_stop,

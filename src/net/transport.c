@@ -1,5 +1,6 @@
 #include "net/transport.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -19,6 +20,27 @@ TRANSPORTS
 #define ROW(name) &name##_transport,
 const struct transport *const transports[TRANSPORTS_MAX] = {NULL, TRANSPORTS};
 #undef ROW
+
+ssize_t
+transport_send(const struct transport *t, const struct transport_socket *s,
+    const void *bytes, size_t len)
+{
+	static uint8_t sealed[TRANSPORT_SEALED_MAX];
+	ssize_t n = (ssize_t)len;
+
+	if (t->seal != NULL) {
+		if (len > TRANSPORT_PLAIN_MAX)
+			len = TRANSPORT_PLAIN_MAX;
+		n = t->seal(s, bytes, len, sealed);
+		bytes = sealed;
+	}
+	if (n == 0)
+		errno = EAGAIN;
+	if (n <= 0)
+		return -1;
+	n = send(s->fd, bytes, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return t->seal == NULL || n <= 0 ? n : t->sent(s, (size_t)n);
+}
 
 void
 transport_abandon(int fd)

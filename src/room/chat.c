@@ -44,12 +44,15 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->waiting = sparse_new(h->n_slots, sizeof(*ch->waiting));
 	ch->payload = malloc(SHM_STAGE);
 	ch->raw = sparse_new(1, SHM_STAGE);
+	ch->spare_wire = sparse_new(CHAT_SPARE, SHM_WIRE);
+	ch->sealed = sparse_new(1, CHAT_SEALED);
 	ch->budget_us = CHAT_BUDGET_US;
 	ch->budget_bytes = CHAT_BUDGET_BYTES;
 	if (ch->here == NULL || ch->conn == NULL || ch->local == NULL ||
 	    ch->by_fd == NULL || ch->dirty == NULL || ch->dropped == NULL ||
 	    ch->untold == NULL || ch->copy == NULL || ch->payload == NULL ||
-	    ch->waiting == NULL || ch->raw == NULL) {
+	    ch->waiting == NULL || ch->raw == NULL || ch->spare_wire == NULL ||
+	    ch->sealed == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}

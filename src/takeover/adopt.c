@@ -68,6 +68,7 @@ adopt_give_up(struct adoption *a, uint32_t i, const char *why)
 	custody_give_up(ch, slot_id(ch->hub, i));
 	close(a->fd[i] - 1);
 	KILL_POINT();
+	conn_wire_clear(ch, i, SHM_ONCE(conn_slot(ch, i)->transport));
 	slot_release(ch->hub, &ch->slots, i);
 	memset(&ch->conn[i], 0, sizeof(ch->conn[i]));
 }
@@ -164,6 +165,8 @@ adopt_take_up_all(struct adoption *a)
 				a->result->lost++;
 			if (slot_in_use(h, i))
 				channel_tell_leaves(ch, i);
+			conn_wire_clear(
+			    ch, i, SHM_ONCE(conn_slot(ch, i)->transport));
 			slot_release(h, &ch->slots, i);
 			continue;
 		}

@@ -169,8 +169,10 @@ move_records_copy(struct chat *ch, struct copy *c)
 
 	if (!conn_stations_of(ch, c->slot, &c->stations) ||
 	    transports[c->stations.transport]->positions(
-		&(struct transport_socket){.fd = c->fd, .conn = c->slot}, &k) <
-		0)
+		&(struct transport_socket){.fd = c->fd,
+		    .conn = c->slot,
+		    .state = conn_wire(ch, c->slot)},
+		&k) < 0)
 		return COPY_SPOILT;
 	c->closed = k.closed;
 	c->said = k.fin_sent;

@@ -116,23 +116,33 @@ endpoint_at(const struct worker *w, int listener)
 	return k;
 }
 
-/* Tells a connection that cannot be kept so, unasked, and closes it. */
+/* Tells a connection that cannot be kept so, unasked. */
+static void
+accept_tell_busy(const struct endpoint *e, int fd)
+{
+	static const char busy[] = HTTP_BUSY;
+	const struct transport_socket s = {.fd = fd, .conn = SHM_NONE};
+	const struct transport *t = transports[e->transport];
+	const struct framing *framing = framing_of(e->framing);
+	uint8_t close_frame[FRAMING_CLOSE_MAX];
+	size_t n;
+
+	if (t->start != NULL)
+		return; /* its client would understand nothing yet */
+	if (framing->http) {
+		(void)transport_send(t, &s, busy, sizeof(busy) - 1);
+		return;
+	}
+	n = framing->close(close_frame, CLOSE_TRY_LATER, "server is busy");
+	(void)transport_send(t, &s, close_frame, n);
+}
+
+/* Turns a connection away that cannot be kept. */
 static void
 accept_turn_away(struct worker *w, int listener, int fd)
 {
-	static const char busy[] = HTTP_BUSY;
-	const struct endpoint *e =
-	    &w->start->endpoints->at[endpoint_at(w, listener)];
-	const struct framing *framing = framing_of(e->framing);
-	uint8_t close_frame[FRAMING_CLOSE_MAX];
-	struct iovec text = {(void *)busy, sizeof(busy) - 1};
-
-	if (!framing->http)
-		text = (struct iovec){close_frame,
-		    framing->close(
-			close_frame, CLOSE_TRY_LATER, "server is busy")};
-	(void)transports[e->transport]->send(
-	    &(struct transport_socket){.fd = fd, .conn = SHM_NONE}, &text, 1);
+	accept_tell_busy(
+	    &w->start->endpoints->at[endpoint_at(w, listener)], fd);
 	SHM_COUNT(w->chat.hub->me->refused, 1);
 	close(fd);
 }
@@ -202,7 +212,7 @@ accept_one(struct worker *w, int listener, int fd, const struct sockaddr *peer)
 		accept_refusal_log(peer, strerror(EMFILE));
 	else if ((i = conn_accept(&w->chat, endpoint_at(w, listener), fd,
 		      peer)) != SHM_NONE) {
-		conn_begin(&w->chat, i);
+		conn_start(&w->chat, i);
 		return true;
 	} else
 		accept_refusal_log(

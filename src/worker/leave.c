@@ -42,7 +42,8 @@ leave_retire(struct worker *w)
 static bool
 leave_is_unfinished(const struct chat *ch, uint32_t i)
 {
-	return ch->conn[i].phase == CONN_REQUEST ||
+	return ch->conn[i].phase == CONN_START ||
+	    ch->conn[i].phase == CONN_REQUEST ||
 	    ch->conn[i].phase == CONN_ANSWER;
 }
 

@@ -46,14 +46,17 @@ class Person {
 		this.closed = null;  /* {code, reason} */
 	}
 
+	/* Of its WebSocket. */
+	options() {
+		return {perMessageDeflate: false, skipUTF8Validation: true,
+		    handshakeTimeout: WAIT_MS};
+	}
+
 	/* Connects; resolves to whether it got through. */
 	open() {
 		const url = `ws://127.0.0.1:${this.crowd.d.port}/ws?user=` +
 		    `${this.user}&device=${this.device}`;
-		const ws = this.ws = new WebSocket(url, {
-			perMessageDeflate: false, skipUTF8Validation: true,
-			handshakeTimeout: WAIT_MS
-		});
+		const ws = this.ws = new WebSocket(url, this.options());
 		this.begin = performance.now();
 		return new Promise((resolve) => {
 			ws.on('open', () => {

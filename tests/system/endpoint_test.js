@@ -29,6 +29,33 @@ async function serves(port) {
 	};
 }
 
+/* The status of a request with those bytes. */
+async function status(port, bytes) {
+	const c = await Client.connect(port);
+	c.write(bytes);
+	const answer = await c.head();
+	c.drop();
+	return answer.status;
+}
+
+/* What a port serves, by what is asked of it. */
+async function whose(port) {
+	const ask1 = (line, fields = '') => status(port,
+	    `${line} HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`);
+	return {
+		api: await status(port, 'POST /api/channels HTTP/1.1\r\n' +
+		    'Host: localhost\r\nX-API-Key: secret\r\n' +
+		    'Content-Length: 2\r\n\r\n{}'),
+		health: await ask1('GET /health'),
+		page: await ask1('GET /'),
+		...await serves(port),
+		upgrade: await ask1('GET /ws'),
+		options: await ask1('OPTIONS /'),
+		none: await ask1('GET /none'),
+		bad: await ask1('GET /', 'Content-Length: x\r\n')
+	};
+}
+
 /* A daemon with three addresses, of which two have words. */
 async function ports(d) {
 	const [all, one, two] = d.ports;
@@ -71,12 +98,52 @@ group('words of listen', null, (test) => {
 		await d.stop();
 	}, {limit: 60000});
 
+	test('what backends ask for is served where it is meant to be, also ' +
+	    'after an upgrade and a reload', async () => {
+		const [all, clients, admin] =
+		    [await freePort(), await freePort(), await freePort()];
+		const d = await Daemon.start({listen: false, port: all,
+		    conf: `listen 127.0.0.1:${admin} admin\n` +
+		    `listen 127.0.0.1:${all}\nlisten 127.0.0.1:${clients} clients\n` +
+		    'echo yes\ninsecure yes\napi-key "secret"\n'});
+		const judge = async () => {
+			assert.deepEqual(await whose(all), {api: 200, health: 200,
+			    page: 200, plain: 101, echo: 101, centrifugo: 101,
+			    upgrade: 426, options: 204, none: 404, bad: 400});
+			assert.deepEqual(await whose(clients), {api: 404,
+			    health: 200, page: 200, plain: 101, echo: 101,
+			    centrifugo: 101, upgrade: 426, options: 204, none: 404,
+			    bad: 400});
+			assert.deepEqual(await whose(admin), {api: 200, health: 200,
+			    page: 404, plain: 404, echo: 404, centrifugo: 404,
+			    upgrade: 404, options: 404, none: 404, bad: 400});
+		};
+		await judge();
+		/* the page is not told of at the first address */
+		await d.logged(new RegExp(`ready: page http://127.0.0.1:${all}/`));
+		const shown = await d.ctl('show', 'config');
+		assert.match(shown.stdout, new RegExp(
+		    `listen.*127\\.0\\.0\\.1:${admin} admin`));
+		assert.match(shown.stdout, new RegExp(
+		    `127\\.0\\.0\\.1:${clients} clients`));
+		for (const order of ['upgrade', 'reload']) {
+			const r = await d.ctl(order);
+			assert.deepEqual([r.status, r.stderr], [0, ''], order);
+			await judge();
+		}
+		await d.stop();
+	}, {limit: 60000});
+
 	test('a word that makes no sense is told with its line', async () => {
 		const dir = fs.mkdtempSync('/tmp/chatd-words-');
 		const file = path.join(dir, 'a.conf');
 		const wrong = {
 			'smoke': '"smoke" is unknown; known words are public ' +
-			    'tcp websocket plain echo centrifugo',
+			    'clients admin tcp websocket plain echo centrifugo',
+			'adnim': '"adnim" is unknown; did you mean admin? known',
+			'admin clients': 'admin and clients contradict each other',
+			'plain admin': 'plain is a door for clients, and admin ' +
+			    'opens none',
 			'"a b"': '"a b" is no word',
 			'tcp tcp': 'tcp: another word says so already'
 		};

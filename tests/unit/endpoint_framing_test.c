@@ -42,6 +42,10 @@ test_next_program(void **state)
 	assert_int_equal(only(doors, "smoke"), CELLAR);
 	assert_int_equal(only(doors, "smoke front"), 0);
 	assert_non_null(strstr(error, "the door front does not speak smoke"));
+	assert_int_equal(only(doors, "smoke admin"), 0);
+	assert_non_null(
+	    strstr(error, "admin serves requests by HTTP, and smoke has none"));
+	assert_int_equal(only(doors, "smoke clients"), CELLAR);
 	assert_int_equal(
 	    endpoint_parse(&e, "smoke", doors, error, sizeof(error)), 0);
 	endpoint_words(&e, doors, out);

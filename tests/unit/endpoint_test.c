@@ -87,7 +87,8 @@ static void
 test_wrong(void **state)
 {
 	static const char known[] =
-	    "known words are public tcp websocket front back cellar";
+	    "known words are public clients admin tcp websocket front back "
+	    "cellar";
 
 	bad("attic", "\"attic\" is unknown");
 	bad("attic", known);
@@ -98,8 +99,40 @@ test_wrong(void **state)
 	bad("tcp tcp", "tcp: another word says so already");
 	bad("public tcp public", "public: another word");
 	bad("websocket websocket", "websocket: another word");
+	bad("tcp admin public", "admin and public contradict each other");
+	bad("clients admin", "clients and admin contradict each other");
+	bad("adnim", "\"adnim\" is unknown; did you mean admin? known words");
+	bad("fornt", "did you mean front?");
+	assert_null(strstr((bad("xyz", "is unknown; known"), error), "mean"));
+	bad("admin front", "front is a door for clients, and admin opens none");
+	bad("back admin", "back is a door for clients");
 	bad("cellar", "the door cellar does not speak websocket");
 	bad("front cellar", "cellar does not speak");
+}
+
+/* For whom an endpoint is: no door is open where it is not for clients. */
+static void
+test_purposes(void **state)
+{
+	char out[ENDPOINT_TEXT];
+	struct endpoint was;
+
+	good("tcp clients");
+	assert_int_equal(e.purpose, ENDPOINT_CLIENTS);
+	assert_int_equal(e.doors, 1u << FRONT | 1u << BACK);
+	good("clients back");
+	assert_int_equal(endpoint_only_door(&e), BACK);
+	endpoint_words(&e, doors, out);
+	assert_string_equal(out, "clients tcp websocket back");
+	good("admin");
+	assert_int_equal(e.purpose, ENDPOINT_ADMIN);
+	assert_int_equal(e.doors, 0);
+	assert_int_equal(endpoint_only_door(&e), 0);
+	was = e;
+	endpoint_words(&e, doors, out);
+	assert_string_equal(out, "admin tcp websocket");
+	good(out);
+	assert_memory_equal(&was, &e, sizeof(e));
 }
 
 /* What is written means the same again; a door that comes later is open where
@@ -161,8 +194,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_words),
-	    cmocka_unit_test(test_wrong), cmocka_unit_test(test_again),
-	    cmocka_unit_test(test_table)};
+	    cmocka_unit_test(test_wrong), cmocka_unit_test(test_purposes),
+	    cmocka_unit_test(test_again), cmocka_unit_test(test_table)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,6 +126,7 @@ stream_compare(const struct stream *s, const uint8_t *b, size_t n, size_t at)
 static void
 stream_write(struct world *w, struct stream *s)
 {
+	static uint8_t copy[3 * OUTPUT_SEGMENT];
 	struct iovec iov[IOV];
 	size_t asked, sum = 0, n, k;
 	int m, i, max = 1 + (int)fixture_random(IOV);
@@ -142,6 +143,11 @@ stream_write(struct world *w, struct stream *s)
 	}
 	assert_int_equal(sum, asked);
 	assert_true(m == max || asked == s->pending);
+	k = fixture_random((uint32_t)sizeof(copy)) + 1;
+	n = output_read(&w->pool, &s->out, s->slot, copy, k);
+	assert_true(n == (s->pending < k ? s->pending : k));
+	if (n > 0)
+		stream_compare(s, copy, n, 0);
 	n = fixture_random(3) ? asked : fixture_random((uint32_t)asked + 1);
 	output_wrote(&w->pool, &s->out, s->slot, n);
 	s->pending -= n;

@@ -1,16 +1,19 @@
 /* transport: connections over transports that are not TCP's go through the same
  * reading, writing and takeover: one takes and gives a byte at a time, one
- * takes nothing ever, one breaks. */
+ * takes nothing ever, one breaks, one has much to say before and at the end. */
 #include "net/transport.h"
 
-#define CHATD_TRANSPORTS_MORE ROW(drip) ROW(stuck) ROW(broken)
+#define CHATD_TRANSPORTS_MORE ROW(drip) ROW(stuck) ROW(broken) ROW(shy)
 #include "../../src/net/transport.c"
 
+#define FIXTURE_NODES 128
 #include "chat_fixture.h"
+
+#include "conn/begin.h"
 
 #include <errno.h>
 
-enum { DRIP = 2, STUCK = 3, BROKEN = 4, SLOTS = 64 };
+enum { DRIP = 2, STUCK = 3, BROKEN = 4, SHY = 5, SLOTS = 64 };
 
 static const struct adopt_fault no_fault;
 static int n_recv, n_send, n_positions, n_stop, n_reset;
@@ -26,19 +29,31 @@ drip_recv(const struct transport_socket *s, void *out, size_t len)
 	return recv(s->fd, out, 1, MSG_DONTWAIT);
 }
 
-/* A byte a call, each at the position where the one before it ended. */
+/* A byte at a time, each at the position where the one before it ended; then
+ * nothing until it is asked again. */
 static ssize_t
-drip_send(const struct transport_socket *s, const struct iovec *iov, int n)
+drip_seal(const struct transport_socket *s, const uint8_t *plain, size_t len,
+    uint8_t *out)
 {
-	ssize_t r;
+	static bool full;
 
-	assert_true(n > 0 && iov[0].iov_len > 0);
+	assert_true(len > 0);
 	assert_true(next_at == 0 || s->at == next_at);
+	full = !full;
+	if (!full)
+		return 0;
 	n_send++;
 	last_conn = s->conn;
-	r = send(s->fd, iov[0].iov_base, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	next_at = s->at + (r > 0);
-	return r;
+	out[0] = plain[0];
+	return 1;
+}
+
+static ssize_t
+drip_sent(const struct transport_socket *s, size_t taken)
+{
+	assert_int_equal(taken, 1);
+	next_at = s->at + 1;
+	return 1;
 }
 
 static bool
@@ -55,11 +70,12 @@ drip_positions(const struct transport_socket *s, struct counters *out)
 	return counters_read(s->fd, out);
 }
 
-static void
+static enum transport_wait
 drip_stop(const struct transport_socket *s)
 {
 	n_stop++;
 	shutdown(s->fd, SHUT_WR);
+	return TRANSPORT_READY;
 }
 
 static void
@@ -70,7 +86,8 @@ drip_reset(const struct transport_socket *s)
 
 const struct transport drip_transport = {.name = "drip",
     .recv = drip_recv,
-    .send = drip_send,
+    .seal = drip_seal,
+    .sent = drip_sent,
     .unread = drip_unread,
     .positions = drip_positions,
     .stop = drip_stop,
@@ -85,23 +102,24 @@ stuck_recv(const struct transport_socket *s, void *out, size_t len)
 }
 
 static ssize_t
-stuck_send(const struct transport_socket *s, const struct iovec *iov, int n)
+stuck_seal(const struct transport_socket *s, const uint8_t *plain, size_t len,
+    uint8_t *out)
 {
 	n_send++;
-	errno = EAGAIN;
-	return -1;
+	return 0;
 }
 
 const struct transport stuck_transport = {.name = "stuck",
     .recv = stuck_recv,
-    .send = stuck_send,
+    .seal = stuck_seal,
     .unread = drip_unread,
     .positions = drip_positions,
     .stop = drip_stop,
     .reset = drip_reset};
 
 static ssize_t
-broken_send(const struct transport_socket *s, const struct iovec *iov, int n)
+broken_seal(const struct transport_socket *s, const uint8_t *plain, size_t len,
+    uint8_t *out)
 {
 	errno = EPIPE;
 	return -1;
@@ -109,10 +127,45 @@ broken_send(const struct transport_socket *s, const struct iovec *iov, int n)
 
 const struct transport broken_transport = {.name = "broken",
     .recv = stuck_recv,
-    .send = broken_send,
+    .seal = broken_seal,
     .unread = drip_unread,
     .positions = drip_positions,
     .stop = drip_stop,
+    .reset = drip_reset};
+
+/* One that waits for this and that before it begins and when it ends. */
+static enum transport_wait shy_waits;
+static uint8_t *shy_state;
+
+static enum transport_wait
+shy_start(const struct transport_socket *s)
+{
+	uint8_t *state = s->state;
+
+	if (shy_state == NULL) /* the one before has left nothing */
+		assert_int_equal(state[0], 0);
+	shy_state = state;
+	state[0] = 1;
+	errno = EPROTO;
+	return shy_waits;
+}
+
+static enum transport_wait
+shy_stop(const struct transport_socket *s)
+{
+	n_stop++;
+	if (shy_waits == TRANSPORT_READY)
+		shutdown(s->fd, SHUT_WR);
+	return shy_waits;
+}
+
+const struct transport shy_transport = {.name = "shy",
+    .state_bytes = 1,
+    .start = shy_start,
+    .recv = stuck_recv,
+    .unread = drip_unread,
+    .positions = drip_positions,
+    .stop = shy_stop,
     .reset = drip_reset};
 
 static struct hub h;
@@ -244,8 +297,24 @@ test_drip_takeover(void **state)
 	world_end();
 }
 
-/* A slot of which another process says that it has a transport which is not
- * there does not go on, and nobody else is hurt. */
+/* What another process may write into a slot: stations that are not there. */
+static void
+stations_spoil(uint32_t which)
+{
+	static const struct {
+		uint8_t transport, door, framing;
+	} wrong[] = {{7, 1, 1}, {0, 1, 1}, {UINT8_MAX, 1, 1}, {DRIP, 0, 1},
+	    {DRIP, 6, 1}, {DRIP, DOOR_IDS, 1}, {DRIP, UINT8_MAX, 1},
+	    {DRIP, 1, 0}, {DRIP, 1, 7}, {DRIP, 1, UINT8_MAX}};
+	enum { WRONG = sizeof(wrong) / sizeof(wrong[0]) };
+
+	h.slot[i].transport = wrong[which % WRONG].transport;
+	h.slot[i].door = wrong[which % WRONG].door;
+	h.slot[i].framing = wrong[which % WRONG].framing;
+}
+
+/* A slot of which another process says that it has stations which are not there
+ * does not go on, and nobody else is hurt: of a worker's own, */
 static void
 test_corrupted(void **state)
 {
@@ -253,21 +322,52 @@ test_corrupted(void **state)
 	struct adopt_result r;
 	struct node *next;
 
-	world(DRIP);
-	memset(fd, 0, sizeof(fd));
-	fd[i] = node_fd(n, i) + 1;
-	fd[witness] = node_fd(n, witness) + 1;
-	h.slot[i].transport = 7;
-	next = node_new(&h, 0);
-	adopt_all(&next->ch, fd, &no_fault, &r);
-	assert_int_equal(r.corrupted, 1);
-	assert_int_equal(r.adopted, 1);
-	assert_int_equal(n_positions, 0);
-	assert_int_equal(next->ch.conn[i].phase, CONN_NONE);
-	node_say(next, "lobby", "END");
-	chat_turn(&next->ch);
-	assert_int_equal(client_got(witness_client, "END", "END"), 1);
-	world_end();
+	for (uint32_t k = 0; k < 10; k++) {
+		world(DRIP);
+		memset(fd, 0, sizeof(fd));
+		fd[i] = node_fd(n, i) + 1;
+		fd[witness] = node_fd(n, witness) + 1;
+		stations_spoil(k);
+		next = node_new(&h, 0);
+		adopt_all(&next->ch, fd, &no_fault, &r);
+		assert_int_equal(r.corrupted, 1);
+		assert_int_equal(r.adopted, 1);
+		assert_int_equal(n_positions, 0);
+		assert_int_equal(next->ch.conn[i].phase, CONN_NONE);
+		node_say(next, "lobby", "END");
+		chat_turn(&next->ch);
+		assert_int_equal(client_got(witness_client, "END", "END"), 1);
+		world_end();
+	}
+}
+
+/* and of another's, dead or alive: who gives it has it still. */
+static void
+test_corrupted_moves(void **state)
+{
+	struct node *taker;
+	uint32_t left;
+	uint64_t id;
+	bool given;
+	int fd;
+
+	for (uint32_t k = 0; k < 20; k++) {
+		given = k >= 10;
+		world(DRIP);
+		id = slot_id(&h, i);
+		taker = node_new(&h, 1);
+		fd = node_fd(n, i);
+		if (given)
+			assert_int_equal(give_freeze(&n->ch, 1), i);
+		stations_spoil(k);
+		assert_int_equal(move_take(&taker->ch, 0, &id, &fd, 1,
+				     given ? NULL : &no_fault, &left),
+		    0);
+		assert_int_equal(n_positions, 0);
+		assert_int_equal(taker->ch.n_conns, 0);
+		assert_int_equal(slot_find(&h, id), given ? i : SHM_NONE);
+		world_end();
+	}
 }
 
 /* One that never takes a byte costs what a slow reader costs: its queue, and
@@ -314,6 +414,97 @@ test_broken(void **state)
 	world_end();
 }
 
+/* What a connection waits for. */
+static void
+shy_watched(short what)
+{
+	assert_int_equal(
+	    event_pending(&n->ch.conn[i].ev, EV_READ | EV_WRITE, NULL), what);
+}
+
+/* A connection that comes over the shy one; its peer is in `client`. */
+static void
+shy_come(enum transport_wait wait)
+{
+	static struct endpoints shy;
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	int pair[2];
+
+	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	n = node_new(&h, 0);
+	shy = endpoints_usual;
+	shy.at[0].transport = SHY;
+	n->ch.endpoints = &shy;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	client = pair[1];
+	n_stop = 0;
+	shy_state = NULL;
+	shy_waits = wait;
+	i = conn_accept(&n->ch, 0, pair[0], (void *)&a);
+	assert_int_equal(n->ch.conn[i].phase, CONN_START);
+	conn_start(&n->ch, i);
+}
+
+/* It begins when its transport has: each step waits for what it says, and the
+ * state lies in shared memory, by the connection's number. */
+static void
+test_start(void **state)
+{
+	static const short what[] = {[TRANSPORT_READS] = EV_READ,
+	    [TRANSPORT_WRITES] = EV_WRITE,
+	    [TRANSPORT_WAITS] = 0};
+	enum transport_wait wait;
+
+	shy_come(TRANSPORT_READS);
+	for (wait = TRANSPORT_READS; wait <= TRANSPORT_WAITS; wait++) {
+		shy_waits = wait;
+		conn_event_cb(n->ch.conn[i].fd, EV_READ, &n->ch);
+		assert_int_equal(n->ch.conn[i].phase, CONN_START);
+		shy_watched(what[wait]);
+	}
+	assert_int_equal(n->ch.n_pending, 1);
+	assert_ptr_equal(shy_state, h.wire + (size_t)i * SHM_WIRE);
+	shy_waits = TRANSPORT_READY;
+	conn_start(&n->ch, i);
+	assert_int_equal(n->ch.conn[i].phase, CONN_REQUEST);
+	shy_watched(EV_READ);
+	/* the end: not before it has said what it has to say */
+	shy_waits = TRANSPORT_WRITES;
+	conn_end(&n->ch, i, CLOSE_GOING_AWAY, REASON_NONE);
+	assert_int_equal(n->ch.conn[i].phase, CONN_LINGER);
+	shy_watched(EV_READ | EV_WRITE);
+	shy_waits = TRANSPORT_READY;
+	conn_event_cb(n->ch.conn[i].fd, EV_WRITE, &n->ch);
+	assert_int_equal(n_stop, 2);
+	shy_watched(EV_READ);
+	conn_drop(&n->ch, i, NULL);
+	assert_int_equal(n->ch.n_pending, 0);
+	assert_int_equal(shy_state[0], 0); /* no key is left behind */
+	close(client);
+	hub_destroy(&h);
+}
+
+/* A handshake that fails, and one that takes too long. */
+static void
+test_start_fails(void **state)
+{
+	shy_come(TRANSPORT_FAILED);
+	assert_int_equal(n->ch.conn[i].phase, CONN_NONE);
+	assert_int_equal(n->ch.n_pending, 0);
+	close(client);
+	hub_destroy(&h);
+	shy_come(TRANSPORT_READS);
+	conn_sweep(&n->ch);
+	assert_int_equal(n->ch.conn[i].phase, CONN_START);
+	n->ch.now_ms += n->ch.live.handshake_ms;
+	conn_sweep(&n->ch);
+	assert_int_equal(n->ch.conn[i].phase, CONN_NONE);
+	assert_int_equal(n->ch.n_pending, 0);
+	close(client);
+	hub_destroy(&h);
+}
+
 /* The table, and what only it has. */
 static void
 test_table(void **state)
@@ -324,7 +515,14 @@ test_table(void **state)
 	assert_null(transport_of(0));
 	assert_null(transport_of(TRANSPORTS_MAX));
 	assert_null(transport_of(UINT8_MAX));
-	assert_true(transports[TRANSPORT_USUAL]->batchable);
+	for (uint8_t k = 1; k < TRANSPORTS_MAX; k++)
+		if (transports[k] != NULL) {
+			assert_true(
+			    transports[k]->state_bytes <= TRANSPORT_STATE_MAX);
+			assert_non_null(transports[k]->positions);
+			assert_non_null(transports[k]->stop);
+		}
+	assert_null(transports[TRANSPORT_USUAL]->seal);
 }
 
 int
@@ -333,8 +531,11 @@ main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_drip_writes),
 	    cmocka_unit_test(test_drip_reads),
 	    cmocka_unit_test(test_drip_takeover),
-	    cmocka_unit_test(test_corrupted), cmocka_unit_test(test_stuck),
-	    cmocka_unit_test(test_broken), cmocka_unit_test(test_table)};
+	    cmocka_unit_test(test_corrupted),
+	    cmocka_unit_test(test_corrupted_moves),
+	    cmocka_unit_test(test_stuck), cmocka_unit_test(test_broken),
+	    cmocka_unit_test(test_start), cmocka_unit_test(test_start_fails),
+	    cmocka_unit_test(test_table)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

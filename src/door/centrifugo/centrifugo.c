@@ -367,6 +367,7 @@ static const struct door_route centrifugo_routes[] = {
 	.named = true,
 	.open = centrifugo_open},
     {.path = "/api/",
+	.at = ROUTE_FOR_BACKENDS,
 	.below = true,
 	.allow = DOOR_POSTS,
 	.served = api_served,
