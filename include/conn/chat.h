@@ -173,6 +173,7 @@ union local {
 };
 _Static_assert(sizeof(union local) == sizeof(uint32_t), "presence_match()");
 
+struct peers;
 struct relay;
 struct custody;
 struct moving;
@@ -190,6 +191,8 @@ struct chat {
 	struct claim slots, subscriptions;
 	struct output_pool output;
 	struct input_pool input;
+	struct peers *peers;  /* links to the other workers */
+	uint64_t peers_ended; /* since the turn before: mask */
 	struct relay *relay;
 	struct custody *custody;
 	struct moving *moving;
@@ -255,17 +258,12 @@ struct chat {
 	const struct route_judge *judge; /* of requests (conn/route.h) */
 	event_callback_fn on_event; /* of a connection's socket (conn/io.h) */
 
-	/* What the takeover layer does, called while n_moving is not 0: another
-	 * worker has taken up a connection that was given to it */
-	void (*moving_taken)(struct chat *ch, int to, uint64_t id);
-	/* the link to another worker has ended */
-	void (*moving_back)(struct chat *ch, int to);
-	/* connections that were given away may be others' by now */
+	/* Connections that were given away may be other workers' by now: looks,
+	 * and forgets those (takeover/give.h). */
 	void (*moving_look)(struct chat *ch);
-
-	/* another worker gives a connection away (worker layer); fd -1: there
-	 * was no room for its descriptor here */
-	void (*give)(struct chat *ch, int from, uint64_t id, int fd);
+	/* Sends another worker a relay (room/relay.h). 1: sent; 0: the link is
+	 * full; -1: it has ended. */
+	int (*relay_send)(struct chat *ch, int to, const struct iovec *relay);
 	/* another worker sends bad messages (worker layer); NULL: not told */
 	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
 };

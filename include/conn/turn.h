@@ -1,6 +1,6 @@
 /*
  * turn: what the loop's callbacks do in one go. It begins with the first of
- * them and ends with chat_turn() (room/chat.h). Layer 3.
+ * them and ends with chat_turn() (worker/chat.h). Layer 3.
  */
 #ifndef CHATD_CONN_TURN_H
 #define CHATD_CONN_TURN_H

@@ -8,10 +8,6 @@
 
 #include "conn/chat.h"
 
-/* Has the chat tell this module of what becomes of connections that were given
- * away. Before any is. */
-void give_attach(struct chat *ch);
-
 /* Chooses a connection and freezes it: it is SLOT_MOVING to worker `to` and
  * nothing is done with it any more. SHM_NONE: there is none. */
 uint32_t give_freeze(struct chat *ch, int to);

@@ -7,16 +7,18 @@
 #define CHATD_TAKEOVER_HANDOVER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct chat;
 struct message_move;
 
-/* Before the first link to another worker. */
-void handover_init(struct chat *ch);
-
 /* The master's order to give connections to another worker: as many as that
  * has room for, and its link takes. */
 void handover_order(struct chat *ch, const struct message_move *what);
+
+/* A connection that another worker gives away (MSG_GIVE): it is taken if it is
+ * in custody here. Owns fd; -1: there was no room for its descriptor here. */
+void handover_take(struct chat *ch, int from, uint64_t id, int fd);
 
 /* Whether no connection is on its way to another worker, and no answer is owed
  * to one. */

@@ -19,7 +19,7 @@
 #include "master/report.h"
 #include "private.h"
 #include "process/process.h"
-#include "room/chat.h"
+#include "takeover/clean.h"
 #include "state.h"
 
 enum {

@@ -9,7 +9,7 @@
 static void
 publish_relay_cb(void *arg, const struct publication *p, uint64_t mask)
 {
-	relay_send(arg, p, mask);
+	relay_queue(arg, p, mask);
 }
 
 void

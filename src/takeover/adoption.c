@@ -12,7 +12,7 @@
 #include "hub/lock.h"
 #include "hub/subscription.h"
 #include "net/custody.h"
-#include "room/chat.h"
+#include "takeover/clean.h"
 #include "takeover/move.h"
 
 enum {

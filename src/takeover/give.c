@@ -157,11 +157,3 @@ give_look(struct chat *ch)
 		line_tick(h);
 	}
 }
-
-void
-give_attach(struct chat *ch)
-{
-	ch->moving_taken = give_done;
-	ch->moving_back = give_back;
-	ch->moving_look = give_look;
-}

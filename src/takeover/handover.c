@@ -8,7 +8,7 @@
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "hub/stats.h"
-#include "room/relay.h"
+#include "net/peer.h"
 #include "takeover/give.h"
 #include "takeover/move.h"
 
@@ -42,8 +42,8 @@ handover_order(struct chat *ch, const struct message_move *what)
 		if (i == SHM_NONE)
 			break;
 		id = slot_id(h, i);
-		if (!relay_message(ch, (int)what->to, MSG_GIVE, &id, sizeof(id),
-			ch->conn[i].fd)) {
+		if (!peers_message(ch->peers, (int)what->to, MSG_GIVE, &id,
+			sizeof(id), ch->conn[i].fd)) {
 			/* full or gone: enough for now */
 			give_back(ch, (int)what->to);
 			break;
@@ -62,9 +62,9 @@ taken_flush(struct chat *ch)
 
 	while (k < untold.n) {
 		t = &untold.taken[k];
-		if (relay_is_linked(ch, t->to) &&
-		    !relay_message(
-			ch, t->to, MSG_TAKEN, &t->id, sizeof(t->id), -1))
+		if (peers_is_linked(ch->peers, t->to) &&
+		    !peers_message(
+			ch->peers, t->to, MSG_TAKEN, &t->id, sizeof(t->id), -1))
 			k++;
 		else /* with its link the giver has taken it back */
 			*t = untold.taken[--untold.n];
@@ -78,8 +78,8 @@ taken_tell(struct chat *ch, int to, uint64_t id)
 	struct untold *more;
 	uint32_t cap;
 
-	if (relay_message(ch, to, MSG_TAKEN, &id, sizeof(id), -1) ||
-	    !relay_is_linked(ch, to))
+	if (peers_message(ch->peers, to, MSG_TAKEN, &id, sizeof(id), -1) ||
+	    !peers_is_linked(ch->peers, to))
 		return;
 	if (untold.n == untold.cap) {
 		cap = untold.cap + MOVE_MAX;
@@ -92,10 +92,7 @@ taken_tell(struct chat *ch, int to, uint64_t id)
 	untold.taken[untold.n++] = (struct untold){id, to};
 }
 
-/* A connection that another worker gives away. It is taken only if it is in
- * custody here. Its giver is answered in any case: until then nobody serves
- * it. */
-static void
+void
 handover_take(struct chat *ch, int from, uint64_t id, int fd)
 {
 	if (fd >= 0 && custody_keep(ch, &id, &fd, 1))
@@ -103,13 +100,6 @@ handover_take(struct chat *ch, int from, uint64_t id, int fd)
 	else if (fd >= 0)
 		close(fd);
 	taken_tell(ch, from, id);
-}
-
-void
-handover_init(struct chat *ch)
-{
-	give_attach(ch);
-	ch->give = handover_take;
 }
 
 bool

@@ -13,6 +13,7 @@
 #include "conn/socket.h"
 #include "room/publish.h"
 #include "room/user.h"
+#include "takeover/give.h"
 #include "hub/blob.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
@@ -411,7 +412,7 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	bool given = fault == NULL;
 
 	if (ch->n_moving > 0) /* one may have been given away from here */
-		ch->moving_look(ch);
+		give_look(ch);
 	/* what several of them are to get is copied once */
 	if (n > 1)
 		output_copies_begin(&ch->output);

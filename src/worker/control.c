@@ -5,13 +5,12 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
-#include "room/chat.h"
 #include "conn/custody.h"
-#include "room/relay.h"
 #include "codec/message.h"
 #include "door/registry.h"
 #include "net/link.h"
 #include "private.h"
+#include "worker/chat.h"
 
 enum {
 	STOP_MS = 4000,	 /* MSG_STOP: gone by then */
@@ -53,7 +52,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 
 	switch (type) {
 	case MSG_LINK:
-		relay_link(ch, (int)link->peer, link->generation, fd);
+		chat_link(ch, (int)link->peer, link->generation, fd);
 		break;
 	case MSG_ADOPT:
 		adoption_order(payload, fd);

@@ -12,10 +12,10 @@
 #include "base/log.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
-#include "room/relay.h"
 #include "codec/message.h"
 #include "net/custody.h"
 #include "net/link.h"
+#include "net/peer.h"
 #include "private.h"
 
 enum {
@@ -183,7 +183,7 @@ leave_hold(struct worker *w)
 
 	held_collect(&held, &w->chat);
 	custody_leave(&w->chat);
-	relay_leave(&w->chat);
+	peers_leave(w->chat.peers);
 	if (!w->chat.leaving)
 		for (k = 0; k < w->start->endpoints->n; k++)
 			close(w->start->endpoints->at[k].fd);

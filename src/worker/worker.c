@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "codec/birth.h"
 #include "conn/conn.h"
-#include "room/chat.h"
+#include "takeover/clean.h"
 #include "codec/message.h"
 #include "door/registry.h"
 #include "hub/stats.h"
@@ -15,6 +15,7 @@
 #include "net/loop.h"
 #include "takeover/takeover.h"
 #include "private.h"
+#include "worker/chat.h"
 
 enum { TICK_MS = 100 };
 
@@ -87,7 +88,6 @@ worker_init(struct worker *w, const struct worker_start *start)
 	w->chat.judge = &door_judge;
 	method = batch_method(batch, &why);
 	log_debug("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
-	handover_init(&w->chat);
 	accept_init(w);
 	control_init(w);
 	event_assign(&w->again, base, -1, 0, again_cb, w);

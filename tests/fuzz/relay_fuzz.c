@@ -8,6 +8,7 @@
 
 #include "codec/message.h"
 #include "net/link.h"
+#include "net/peer.h"
 #include "room/relay.h"
 
 enum relay_step {
@@ -31,14 +32,6 @@ static int peer_link = -1;
 static uint8_t datagram[MESSAGE_MAX];
 static uint32_t n_accused;
 
-/* A connection is given: nobody has asked for it. */
-static void
-give_cb(struct chat *ch, int from, uint64_t id, int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
 /* Too many bad messages. */
 static void
 accuse_cb(struct chat *ch, int from, uint32_t generation)
@@ -57,8 +50,8 @@ link_make(void)
 		close(peer_link);
 	REQUIRE(link_pair(fd) == 0);
 	peer_link = fd[1];
-	relay_link(&world_node->ch, PEER, 1, fd[0]);
-	REQUIRE(relay_is_linked(&world_node->ch, PEER));
+	chat_link(&world_node->ch, PEER, 1, fd[0]);
+	REQUIRE(peers_is_linked(world_node->ch.peers, PEER));
 }
 
 /* Sends a datagram of that type and payload. */
@@ -178,7 +171,6 @@ make(void)
 	peer = node_new(&world_hub, PEER);
 	world_rules(&peer->ch.live);
 	world_settings(&peer->ch);
-	world_node->ch.give = give_cb;
 	world_node->ch.accuse = accuse_cb;
 }
 
@@ -205,7 +197,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 3 + len;
 	}
 	world_settle();
-	if (!relay_is_linked(&world_node->ch, PEER))
+	if (!peers_is_linked(world_node->ch.peers, PEER))
 		REQUIRE(n_accused > 0);
 	world_rest();
 	return 0;

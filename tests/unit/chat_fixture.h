@@ -13,13 +13,14 @@
 
 #include "takeover/adopt.h"
 #include "room/channel.h"
-#include "room/chat.h"
 #include "conn/conn.h"
 #include "takeover/give.h"
+#include "takeover/clean.h"
 #include "takeover/move.h"
 #include "room/publish.h"
 #include "door/registry.h"
 #include "net/loop.h"
+#include "worker/chat.h"
 
 /* The doors that tests mean, each in its folder's header. */
 extern const struct door plain_door, echo_door, centrifugo_door;
@@ -56,7 +57,6 @@ node_new(const struct hub *h, int worker)
 	hub_become(&n->h, worker);
 	assert_int_equal(
 	    chat_init(&n->ch, &n->h, &live, loop_new(), batch_new(false)), 0);
-	give_attach(&n->ch);
 	assert_true(chat_set_doors(&n->ch, door_registry));
 	return n;
 }

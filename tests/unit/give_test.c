@@ -6,7 +6,7 @@
 
 #include "codec/message.h"
 #include "net/link.h"
-#include "room/relay.h"
+#include "net/peer.h"
 #include "takeover/handover.h"
 
 /* Handles what has come to a worker. */
@@ -52,17 +52,16 @@ test_lost_and_full(void **state)
 	fixture_hub(&h, 64, 100, 1 << 20, 4 << 20, 1 << 20);
 	giver = node_new(&h, 0);
 	taker = node_new(&h, 1);
-	handover_init(&taker->ch);
 	assert_int_equal(link_pair(pair), 0);
-	relay_link(&giver->ch, 1, 1, pair[0]);
-	relay_link(&taker->ch, 0, 1, pair[1]);
+	chat_link(&giver->ch, 1, 1, pair[0]);
+	chat_link(&taker->ch, 0, 1, pair[1]);
 	i = node_open(giver, "alice", &client);
 	id = slot_id(&h, i);
 	assert_int_equal(give_freeze(&giver->ch, 1), i);
-	assert_true(relay_message(
-	    &giver->ch, 1, MSG_GIVE, &id, sizeof(id), giver->ch.conn[i].fd));
-	while (relay_message(
-	    &taker->ch, 0, MSG_TAKEN, &nothing, sizeof(nothing), -1))
+	assert_true(peers_message(giver->ch.peers, 1, MSG_GIVE, &id, sizeof(id),
+	    giver->ch.conn[i].fd));
+	while (peers_message(
+	    taker->ch.peers, 0, MSG_TAKEN, &nothing, sizeof(nothing), -1))
 		;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
 	few = old;

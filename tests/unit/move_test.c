@@ -3,7 +3,6 @@
 #include "way.h"
 
 #include "conn/custody.h"
-#include "room/relay.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
@@ -100,7 +99,7 @@ test_link_breaks(void **state)
 
 	way_begin(&w, SLOTS);
 	assert_int_equal(link_pair(fd), 0);
-	relay_link(&w.giver->ch, 1, 1, fd[0]);
+	chat_link(&w.giver->ch, 1, 1, fd[0]);
 	close(fd[1]);
 	hub_lock(&w.taker->h);
 	presence_set(&w.taker->h, PRESENCE_LOBBY);

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "door/registry.h"
-#include "room/chat.h"
+#include "worker/chat.h"
 
 /* Slots hold them: a door has the id that it had in every release. */
 static void

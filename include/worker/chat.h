@@ -1,14 +1,14 @@
 /*
- * chat: a worker's connections and rooms together: made, run turn by turn,
- * looked after, and cleared after a death. Layer 3, above conn.
+ * chat: a worker's connections and rooms, and its links to the other workers,
+ * together: made, run turn by turn and looked after. Layer 6; needs no master.
  */
-#ifndef CHATD_ROOM_CHAT_H
-#define CHATD_ROOM_CHAT_H
+#ifndef CHATD_WORKER_CHAT_H
+#define CHATD_WORKER_CHAT_H
 
 #include "conn/chat.h"
 
-/* Makes everything; returns 0, or -1 and errno. The caller sets the doors
- * and request, and the takeover layer's part (takeover/give.h). */
+/* Makes everything; returns 0, or -1 and errno. The caller sets the doors,
+ * and who judges requests. */
 int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
     struct event_base *base, struct batch *batch);
 
@@ -27,8 +27,7 @@ void chat_reconfigure(struct chat *ch, const struct conf_live *live);
 /* Deadlines of a part of the connections; every 100 ms. */
 void chat_sweep(struct chat *ch);
 
-/* Clears what a dead worker left in presence, slots and pools, and logs who
- * left with it. Can be repeated. */
-void chat_clean(struct hub *h, int worker);
+/* Takes up the link to another worker, or one in place of it; owns fd. */
+void chat_link(struct chat *ch, int peer, uint32_t generation, int fd);
 
 #endif

@@ -1,14 +1,14 @@
-#include "room/chat.h"
+#include "worker/chat.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sparse.h"
-#include "room/channel.h"
-#include "room/event.h"
+#include "codec/message.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
 #include "conn/head.h"
@@ -18,10 +18,133 @@
 #include "room/publish.h"
 #include "room/quota.h"
 #include "room/relay.h"
-#include "room/user.h"
-#include "hub/presence.h"
+#include "takeover/give.h"
+#include "takeover/handover.h"
 #include "hub/stats.h"
-#include "hub/subscription.h"
+#include "net/link.h"
+#include "net/peer.h"
+
+/* Leaves a connection with its giver: its descriptor found no room here. */
+static bool
+chat_give_lost(struct chat *ch, int from, const struct link_datagram *d)
+{
+	struct message_head head;
+	uint64_t id;
+
+	if (!d->lost || d->len != sizeof(head) + sizeof(id))
+		return false;
+	memcpy(&head, d->bytes, sizeof(head));
+	memcpy(&id, (const char *)d->bytes + sizeof(head), sizeof(id));
+	if (head.type != MSG_GIVE || head.length != sizeof(id))
+		return false;
+	log_warn("a connection of worker %d stays there: no descriptor is free "
+		 "here",
+	    from);
+	handover_take(ch, from, id, -1);
+	return true;
+}
+
+/* Another worker sends bad messages. */
+static void
+chat_peer_bad(struct chat *ch, int from, const char *why)
+{
+	if (peers_bad(ch->peers, from, ch->now_ms, why) && ch->accuse != NULL)
+		ch->accuse(ch, from, peers_generation(ch->peers, from));
+}
+
+/* One datagram of another worker. */
+static void
+chat_peer_cb(void *arg, int from, const struct link_datagram *d)
+{
+	struct chat *ch = arg;
+	const void *payload;
+	const char *why;
+	size_t len;
+	uint64_t id;
+
+	KILL_POINT();
+	if (chat_give_lost(ch, from, d))
+		return;
+	switch (message_check(
+	    d->bytes, d->len, d->n_fds, PARTY_PEER, &payload, &len, &why)) {
+	case MSG_RELAY:
+		if (!relay_take(ch, payload, len))
+			chat_peer_bad(
+			    ch, from, "a relay's records do not fill it");
+		break;
+	case MSG_GIVE:
+		memcpy(&id, payload, sizeof(id));
+		handover_take(ch, from, id, d->fd);
+		return;
+	case MSG_TAKEN:
+		memcpy(&id, payload, sizeof(id));
+		give_done(ch, from, id);
+		break;
+	default:
+		chat_peer_bad(ch, from, why);
+	}
+	if (d->fd >= 0)
+		close(d->fd);
+}
+
+/* A link has something. */
+static void
+chat_peer_event_cb(void *arg)
+{
+	chat_event(arg);
+}
+
+/* A link has ended. */
+static void
+chat_peer_ended_cb(void *arg, int peer)
+{
+	struct chat *ch = arg;
+
+	relay_end(ch, peer);
+	ch->peers_ended |= 1ull << peer;
+}
+
+/* Takes back what was on its way over links that have ended, however that was
+ * noticed. Once a turn: in the middle of a delivery it could not be. */
+static void
+chat_take_back(struct chat *ch)
+{
+	uint64_t w = ch->peers_ended;
+
+	ch->peers_ended = 0;
+	for (; w != 0; w &= w - 1)
+		give_back(ch, __builtin_ctzll(w));
+}
+
+/* Sends a relay. */
+static int
+chat_relay_send(struct chat *ch, int to, const struct iovec *relay)
+{
+	return peers_send(ch->peers, to, relay);
+}
+
+/* Prepares the links to the other workers; there is none yet. */
+static int
+chat_peers_init(struct chat *ch)
+{
+	static const struct peer_host host = {.event = chat_peer_event_cb,
+	    .datagram = chat_peer_cb,
+	    .ended = chat_peer_ended_cb};
+
+	ch->peers = peers_new(ch->base, SHM_WORKERS, &host, ch);
+	ch->relay_send = chat_relay_send;
+	return ch->peers != NULL ? relay_init(ch) : -1;
+}
+
+void
+chat_link(struct chat *ch, int peer, uint32_t generation, int fd)
+{
+	if (peer == ch->hub->self)
+		close(fd);
+	else if (peers_link(ch->peers, peer, generation, fd) &&
+	    !relay_begin(ch, peer))
+		peers_close(ch->peers, peer);
+}
 
 int
 chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
@@ -60,12 +183,13 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	    claim_init(&ch->subscriptions, h->subscription_owner,
 		h->n_subscriptions, h->self) < 0 ||
 	    output_pool_init(&ch->output, h) < 0 ||
-	    input_pool_init(&ch->input, h) < 0 || relay_init(ch) < 0 ||
+	    input_pool_init(&ch->input, h) < 0 || chat_peers_init(ch) < 0 ||
 	    custody_init(ch) < 0)
 		return -1;
 	publish_init(ch);
 	ch->rooms = &membership;
 	ch->on_event = conn_event_cb;
+	ch->moving_look = give_look;
 	head_sweep(ch);
 	chat_clock(ch);
 	return 0;
@@ -127,7 +251,7 @@ chat_turn_finish(struct chat *ch, int *again)
 	ch->unsettled = more;
 	relay_reset(ch);
 	relay_flush(ch);
-	relay_lost(ch);
+	chat_take_back(ch);
 	dropped = ch->n_dropped;
 	conn_drop_marked(ch);
 	*again = custody_turn(ch);
@@ -165,22 +289,10 @@ chat_reconfigure(struct chat *ch, const struct conf_live *live)
 }
 
 void
-chat_clean(struct hub *h, int worker)
-{
-	slot_recall(h, worker);
-	channel_tell_gone(h, worker, clock_wall_ms());
-	presence_clear(h, worker, user_log_left, NULL);
-	subscription_clear(h, worker);
-	slot_clear(h, worker);
-	output_clear(h, worker);
-	input_clear(h, worker);
-}
-
-void
 chat_sweep(struct chat *ch)
 {
 	if (ch->n_moving > 0)
-		ch->moving_look(ch);
+		give_look(ch);
 	mend_sweep(ch);
 	quota_tell(ch);
 	conn_sweep(ch);

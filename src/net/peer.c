@@ -1,0 +1,176 @@
+#include "net/peer.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "codec/message.h"
+#include "net/link.h"
+
+struct peer {
+	struct peers *all;
+	struct event ev;
+	int fd; /* -1: no link */
+	uint32_t generation;
+	uint32_t n_bad; /* messages since bad_ms */
+	uint64_t bad_ms;
+};
+
+struct peers {
+	struct event_base *base;
+	const struct peer_host *host;
+	void *arg;
+	int n;
+	struct peer at[];
+};
+
+struct peers *
+peers_new(
+    struct event_base *base, int n, const struct peer_host *host, void *arg)
+{
+	struct peers *p = calloc(1, sizeof(*p) + (size_t)n * sizeof(p->at[0]));
+	int k;
+
+	if (p == NULL)
+		return NULL;
+	p->base = base;
+	p->host = host;
+	p->arg = arg;
+	p->n = n;
+	for (k = 0; k < n; k++) {
+		p->at[k].all = p;
+		p->at[k].fd = -1;
+	}
+	return p;
+}
+
+/* Gives up the link to a peer. */
+static void
+peer_close(struct peer *peer)
+{
+	struct peers *p = peer->all;
+
+	if (peer->fd < 0)
+		return;
+	event_del(&peer->ev);
+	close(peer->fd);
+	peer->fd = -1;
+	p->host->ended(p->arg, (int)(peer - p->at));
+}
+
+/* What comes over a link, or its end. */
+static void
+peer_cb(int fd, short what, void *arg)
+{
+	struct peer *peer = arg;
+	struct peers *p = peer->all;
+	struct link_datagram d[LINK_BATCH];
+	int n, k;
+
+	p->host->event(p->arg);
+	n = link_receive(fd, d);
+	if (n < 0) {
+		peer_close(peer);
+		return;
+	}
+	for (k = 0; k < n; k++)
+		if (peer->fd >= 0)
+			p->host->datagram(p->arg, (int)(peer - p->at), &d[k]);
+		else if (d[k].fd >= 0) /* closed for the ones before */
+			close(d[k].fd);
+}
+
+bool
+peers_link(struct peers *p, int k, uint32_t generation, int fd)
+{
+	struct peer *peer;
+
+	if (k < 0 || k >= p->n) {
+		close(fd);
+		return false;
+	}
+	peer = &p->at[k];
+	peer_close(peer);
+	peer->fd = fd;
+	peer->generation = generation;
+	peer->n_bad = 0;
+	event_assign(
+	    &peer->ev, p->base, fd, EV_READ | EV_PERSIST, peer_cb, peer);
+	if (event_add(&peer->ev, NULL) == 0)
+		return true;
+	log_error("link to worker %d: event_add: %s", k, strerror(errno));
+	peer_close(peer);
+	return false;
+}
+
+bool
+peers_is_linked(const struct peers *p, int k)
+{
+	return p->at[k].fd >= 0;
+}
+
+uint32_t
+peers_generation(const struct peers *p, int k)
+{
+	return p->at[k].generation;
+}
+
+int
+peers_send(struct peers *p, int k, const struct iovec *datagram)
+{
+	int n;
+
+	if (p->at[k].fd < 0)
+		return -1;
+	n = link_send_batch(p->at[k].fd, datagram, 1);
+	if (n < 0)
+		peer_close(&p->at[k]);
+	return n;
+}
+
+bool
+peers_message(struct peers *p, int k, uint32_t type, const void *payload,
+    size_t len, int fd)
+{
+	return p->at[k].fd >= 0 &&
+	    link_send(p->at[k].fd, type, payload, len, fd) == 0;
+}
+
+bool
+peers_bad(struct peers *p, int k, uint64_t now_ms, const char *why)
+{
+	struct peer *peer = &p->at[k];
+
+	if (now_ms >= peer->bad_ms + MESSAGE_BAD_MS) {
+		peer->bad_ms = now_ms;
+		peer->n_bad = 0;
+	}
+	peer->n_bad++;
+	log_warn("message from worker %d ignored: %s", k, why);
+	if (peer->n_bad < MESSAGE_BAD_MAX || peer->fd < 0)
+		return false;
+	log_error("link to worker %d closed: it sent %u bad messages within "
+		  "%d ms",
+	    k, peer->n_bad, MESSAGE_BAD_MS);
+	peer_close(peer);
+	return true;
+}
+
+void
+peers_close(struct peers *p, int k)
+{
+	peer_close(&p->at[k]);
+}
+
+void
+peers_leave(struct peers *p)
+{
+	int k;
+
+	for (k = 0; k < p->n; k++)
+		peer_close(&p->at[k]);
+}
