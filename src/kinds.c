@@ -2,7 +2,9 @@
 #include <stddef.h>
 
 #include "keeper/keeper.h"
+#include "master/roles.h"
 #include "process/kinds.h"
 #include "worker/worker.h"
 
-const struct child_kind *const kinds[] = {&worker_kind, &keeper_kind, NULL};
+const struct child_row kinds[] = {
+    {&worker_kind, &worker_role}, {&keeper_kind, &keeper_role}, {NULL, NULL}};

@@ -21,4 +21,9 @@ struct birth_worker {
 	bool io_uring;
 };
 
+/* A keeper. */
+struct birth_keeper {
+	uint32_t number; /* hub/kept.h: no two keepers ever have the same */
+};
+
 #endif

@@ -13,12 +13,11 @@
 extern const struct child_kind keeper_kind;
 
 /*
- * Runs until the control link ends. Called in the child after the fork, with
- * privileges dropped and nothing inherited but control. number: see hub/kept.h.
- * In shared memory it writes the words of what it keeps and a life sign in
- * worker's line; it reads the slots.
+ * Runs until the link to the master ends. number: see hub/kept.h. In shared
+ * memory it writes the words of what it keeps and a life sign in its worker's
+ * line; it reads the slots.
  */
-void keeper_main(struct hub *h, int worker, uint32_t number, int control)
+void keeper_main(const struct child_start *start, uint32_t number)
     __attribute__((noreturn));
 
 #endif

@@ -1,8 +1,12 @@
 /*
- * child: one kind of child, whatever it does. A kind says what it is given and
- * how it is watched; starting, dying, back-off, life signs, its line in shared
- * memory, an upgrade and `chatctl show processes` are the same for all of them.
- * Layer 5; what a kind does is in a folder of its own, above.
+ * child: one kind of child, whatever it does. Its row (process/kinds.h) has two
+ * sides. struct child_kind is the child's: what it is given, what it may call,
+ * its main. struct child_role is the master's: what the master does when such a
+ * child says HELLO, dies, or is due, besides what it does for every child.
+ * Starting, death, back-off, life signs, the line in shared memory, settings,
+ * an upgrade and `chatctl show processes` are written once, here and in
+ * src/master/children.c. Layer 5; what a kind does is in a folder of its own,
+ * above.
  *
  * A child ticks in its line (line_tick(), or start->line where it does not have
  * shared memory to write to), says MSG_HELLO when it is ready, and leaves when
@@ -25,22 +29,19 @@
 
 struct child;
 struct child_kind;
+struct event;
 struct identity;
-
-/* What part a kind plays for the master. */
-enum child_part {
-	CHILD_OTHER,  /* so many of them as its row says; see others.c */
-	CHILD_WORKER, /* as many as the configuration wants; member.c */
-	CHILD_KEEPER  /* one for each worker; keep.c */
-};
+struct master;
 
 /* What a kind is given besides the log and its link. */
 enum child_gets {
 	CHILD_HUB = 1,	     /* shared memory, to read and write */
 	CHILD_HUB_LOOK = 2,  /* to read only; without either: not at all */
 	CHILD_LISTENERS = 4, /* the listening sockets */
-	CHILD_VICTIM = 8     /* the kernel shall rather take it than the master
+	CHILD_VICTIM = 8,    /* the kernel shall rather take it than the master
 			      * when memory runs out */
+	CHILD_MUTE = 16	     /* says nothing to the master: it is ready from its
+			      * start on, and its link is its own affair */
 };
 
 /* What a child is born with. */
@@ -52,35 +53,101 @@ struct child_start {
 	struct hub *hub;       /* as its kind gets it; NULL: it does not */
 	struct shm_line *line; /* in shared memory, or, for a kind that must not
 				* write there, in a page that it shares with
-				* the master alone; NULL: a keeper */
-	const struct conf_live *live;
+				* the master alone; NULL: has none */
+	const struct conf_live *live;	   /* child_must_leave() renews it */
 	const struct endpoints *endpoints; /* NULL: not for its kind */
 	const void *birth; /* what the kind alone is told, see codec/birth.h */
 };
 
+/* How many there are of a kind, if that is no number. */
+enum child_many {
+	CHILD_CONFIGURED = -1, /* as many as the key `workers` says */
+	CHILD_EACH_WORKER = -2 /* one beside each of these */
+};
+
+/* The child's side of a kind. */
 struct child_kind {
 	const char *name; /* "keeper": title, log, show */
-	enum child_part part;
-	int n;	       /* CHILD_OTHER: how many of them */
-	unsigned gets; /* enum child_gets */
+	int n;		  /* how many, or enum child_many */
+	unsigned gets;	  /* enum child_gets */
+	/* The only system calls that it may make once it has called
+	 * child_confine(), -1 behind the last; NULL: all. */
+	const int *calls;
 	/* A program of its own below libexec/chatd, see process/executable.h;
 	 * NULL: this one goes on with main. */
 	const char *executable;
 	/* Called in the child after the fork, privileges dropped, inherited
 	 * descriptors and events gone, the master's signals ignored (a
 	 * terminal's ^C goes to the whole group). Does not return. */
-	void (*main)(const struct child_start *start);
+	void (*main)(struct child_start *start);
 	/* Longest back-off. Smaller: one that dies again and again costs more
 	 * processor time; larger: what it does is away for longer. 0:
 	 * POLICY_BACKOFF_MAX_MS. */
 	uint32_t backoff_max_ms;
 };
 
-/* The kinds that there are, NULL behind the last: first thing in main(). */
-void child_kinds_use(const struct child_kind *const *kinds);
-/* The nth of that part, NULL: there are no more; the one of that name. */
-const struct child_kind *child_kind_of(enum child_part part, unsigned nth);
-const struct child_kind *child_kind_named(const char *name);
+/* How a child has ended. */
+struct child_end {
+	int status;	  /* as waitpid() says */
+	bool fault;	  /* its own */
+	bool unready;	  /* it was killed since it did not get ready */
+	bool leaving;	  /* none follows */
+	uint64_t wait_ms; /* until the next one's start; 0: at once */
+};
+
+/* What a line of the state is to a role. */
+enum child_load {
+	CHILD_LOADED,
+	CHILD_NOT_MINE, /* its key is another one's */
+	CHILD_SENSELESS
+};
+
+/*
+ * The master's side of a kind: what differs. All but start may be NULL. What is
+ * the same for all children is done before, and not repeated here.
+ */
+struct child_role {
+	/* Makes the next process: children_spawn() with what the kind alone is
+	 * told. */
+	void (*start)(struct child *c, uint64_t now_ms);
+	/* Whether it may be started now that its back-off is over. */
+	bool (*may_start)(const struct child *c);
+	/* It is ready. */
+	void (*hello)(struct child *c);
+	/* Its message, checked but for its meaning; NULL: it may say nothing
+	 * but HELLO. Returns NULL, or what is wrong with it. */
+	const char *(*message)(struct child *c, int type, const void *payload);
+	/* Whether none is to follow this one. */
+	bool (*leaves)(const struct child *c);
+	/* It is dead; false: the role sees to what follows. */
+	bool (*died)(struct child *c, const struct child_end *end);
+	/* Its deadlines, every timer period. */
+	void (*due)(struct child *c, uint64_t now_ms);
+	/* What the next program needs, as lines "key value"; children of other
+	 * roles have their own keys. */
+	void (*save)(const struct child *c, FILE *f);
+	/* Such a line. */
+	enum child_load (*load)(
+	    struct master *m, const char *key, const char *text);
+};
+
+/* A kind: both of its sides. */
+struct child_row {
+	const struct child_kind *kind;
+	const struct child_role *role; /* NULL: as most have it, see others.c */
+};
+
+/* The kinds that there are, one without a kind behind the last: first thing in
+ * main(). */
+void child_kinds_use(const struct child_row *rows);
+/* The nth; NULL: there are no more. */
+const struct child_row *child_row(unsigned nth);
+/* The one of that name; the first of which there are that many: NULL if there
+ * is none. */
+const struct child_row *child_row_named(const char *name);
+const struct child_row *child_row_of(enum child_many many);
+/* The nth of those whose kinds name a number; NULL: there are no more. */
+const struct child_row *child_row_counted(unsigned nth);
 
 /* What the master gives its children a part of. */
 struct nursery {
@@ -100,14 +167,21 @@ struct nursery {
 
 /* A child as the master sees it. */
 struct child {
-	const struct child_kind *kind;
+	const struct child_kind *kind; /* NULL: not of this program's */
+	const struct child_role *role;
+	struct master *master;
 	int number;
 	int at;		       /* its line; -1: none */
 	struct shm_line *line; /* NULL: none */
 	pid_t pid;	       /* 0: no process */
 	uint32_t generation;
-	bool ready; /* said HELLO */
-	int link;   /* -1: none */
+	bool ready;	     /* said HELLO */
+	int link;	     /* -1: none */
+	struct event *event; /* listens to the link; NULL: nobody does */
+	uint32_t budget;     /* messages left to it in this timer period */
+	uint32_t n_bad;	     /* that it should not have sent, since bad_ms */
+	uint64_t bad_ms;
+	unsigned owed; /* messages that wait for room in its link: owed.h */
 	uint64_t started_ms;
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	uint64_t respawn_ms; /* back-off ends; 0: none */
@@ -130,17 +204,17 @@ enum {
 	CHILD_NAME = 32
 };
 
-/* One without a process; at: its line, -1: none. */
+/* One without a process; at: its line, -1: none. row NULL: of no kind. */
 void
-child_init(struct child *c, const struct child_kind *kind, int number, int at);
+child_init(struct child *c, const struct child_row *row, int number, int at);
 
 /* "keeper 3"; one static buffer. */
 const char *child_name(const struct child *c);
 
 /*
  * Makes the next process of a child: a new generation, state WORKER_STARTING.
- * Returns 0, or -1 and errno: nothing has changed but that the line says
- * WORKER_WAITING.
+ * Returns 0, or -1: that is in the log, it is to be tried again at respawn_ms,
+ * and nothing else has changed but that the line says WORKER_WAITING.
  */
 int child_spawn(struct child *c, const struct nursery *n, const void *birth,
     uint64_t now_ms);
@@ -149,12 +223,11 @@ int child_spawn(struct child *c, const struct nursery *n, const void *birth,
 bool child_kill(struct child *c, const char *why);
 
 /*
- * Takes note of a child's end: the line, the link, and by its policy how long
- * to wait for the next one; `leaving`: none follows. Returns that time, and in
- * *fault whether it died of its own fault.
+ * Takes note of a child's end: the line, the link, and by its policy when the
+ * next one is to start (respawn_ms; 0: at once). end->status and end->leaving
+ * say what has happened, the rest is filled in.
  */
-uint64_t child_died(
-    struct child *c, int status, bool leaving, uint64_t now_ms, bool *fault);
+void child_died(struct child *c, struct child_end *end, uint64_t now_ms);
 
 /* Whether it should have been ready by now. It may take longer while it gives
  * life signs: it was silent for still_ms. */
@@ -174,8 +247,13 @@ void child_enter(struct child_start *start, int at);
 
 /* In the child: says that it is ready. */
 void child_hello(const struct child_start *start);
-/* In the child: whether it is to leave; never waits. */
-bool child_must_leave(const struct child_start *start);
+/* In the child: reads what the master says, settings too. Returns whether it is
+ * to leave; never waits. */
+bool child_must_leave(struct child_start *start);
+/* In the child, when it has all that it needs: any other system call than its
+ * kind's kills it from now on. Without libseccomp's or the kernel's help it
+ * goes on unconfined, which is logged. */
+void child_confine(const struct child_start *start);
 /* In the child: its life sign. */
 void child_tick(const struct child_start *start);
 

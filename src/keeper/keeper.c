@@ -3,15 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/sparse.h"
+#include "codec/birth.h"
 #include "hub/kept.h"
 #include "hub/stats.h"
-#include "keeper_filter.h"
 #include "net/custody.h"
 #include "net/rights.h"
 
@@ -266,14 +267,14 @@ keeper_order(struct keeper *k)
 }
 
 void
-keeper_main(struct hub *h, int worker, uint32_t number, int control)
+keeper_main(const struct child_start *start, uint32_t number)
 {
-	struct keeper k = {.hub = h,
-	    .worker = worker,
+	struct keeper k = {.hub = start->hub,
+	    .worker = start->number,
 	    .number = number,
-	    .n_slots = h->n_slots,
+	    .n_slots = start->hub->n_slots,
 	    .link = -1,
-	    .control = control};
+	    .control = start->link};
 	struct pollfd p[2];
 	uint32_t woken = 0, n = 0, idle_ms = 0;
 	bool rests, full = false;
@@ -283,10 +284,10 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 	k.id = sparse_new(k.n_slots, sizeof(*k.id));
 	if (k.fd == NULL || k.id == NULL)
 		log_fatal("keeper: %s", strerror(errno));
-	keeper_filter();
+	child_confine(start);
 	for (;;) {
 		rests = woken >= REST_AFTER && n < NOTES_MAX && !full;
-		p[0] = (struct pollfd){control, POLLIN, 0};
+		p[0] = (struct pollfd){k.control, POLLIN, 0};
 		p[1] = (struct pollfd){rests ? -1 : k.link, POLLIN, 0};
 		if (poll(p, 2,
 			full	    ? RETRY_MS
@@ -314,16 +315,23 @@ keeper_main(struct hub *h, int worker, uint32_t number, int control)
 }
 
 /* Orders of the master are waited for. */
-static void __attribute__((noreturn))
-keeper_begin(const struct child_start *start)
+static void __attribute__((noreturn)) keeper_begin(struct child_start *start)
 {
+	const struct birth_keeper *birth = start->birth;
+
 	fcntl(start->link, F_SETFL, 0);
-	keeper_main(start->hub, start->number, start->generation, start->link);
+	keeper_main(start, birth->number);
 }
 
+/* All that a keeper calls once it serves. */
+static const int keeper_calls[] = {SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(close), SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), -1};
+
 const struct child_kind keeper_kind = {.name = "keeper",
-    .part = CHILD_KEEPER,
-    .gets = CHILD_HUB,
+    .n = CHILD_EACH_WORKER,
+    .gets = CHILD_HUB | CHILD_MUTE,
+    .calls = keeper_calls,
     .main = keeper_begin,
     /* longer: a worker is without one, and its death disconnects */
     .backoff_max_ms = 1000};

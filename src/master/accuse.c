@@ -1,8 +1,8 @@
 /*
  * A worker that was taken over by an attacker, or writes anywhere by its own
- * fault, sends messages that no worker sends that works. It is replaced: its
- * keeper has its connections. Others say so of their links (MSG_ACCUSE); as it
- * may be them who lie, who accuses again and again is replaced as well.
+ * fault, sends other workers messages that no working one sends. They say so to
+ * the master (MSG_ACCUSE), which replaces it: its keeper has its connections.
+ * As the accuser may lie, one that accuses again and again is replaced as well.
  */
 #include "codec/message.h"
 #include "accuse.h"
@@ -17,21 +17,7 @@ enum {
 void
 accuse_born(struct member *w)
 {
-	w->n_bad = w->n_accused = 0;
-}
-
-void
-accuse_bad(struct member *w)
-{
-	uint64_t now = master_clock_ms(w->master);
-
-	if (w->n_bad == 0 || now >= w->bad_ms + MESSAGE_BAD_MS) {
-		w->bad_ms = now;
-		w->n_bad = 0;
-	}
-	if (++w->n_bad == MESSAGE_BAD_MAX)
-		member_kill(w, "sent %d bad messages within %d ms",
-		    MESSAGE_BAD_MAX, MESSAGE_BAD_MS);
+	w->n_accused = 0;
 }
 
 bool

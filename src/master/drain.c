@@ -13,7 +13,7 @@ drain_set(struct master *m, uint32_t rate)
 	m->drain_rate = rate;
 	for (int i = 0; i < m->n_workers; i++)
 		if (m->member[i].child.ready) {
-			member_owe(&m->member[i], OWED_DRAIN);
+			owed_add(&m->member[i].child, OWED_DRAIN);
 			member_show(&m->member[i]);
 		}
 }

@@ -2,13 +2,13 @@
 #include <event2/event.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "drop.h"
 #include "keep.h"
 #include "log_child.h"
 #include "master/control.h"
 #include "member.h"
 #include "order.h"
-#include "others.h"
 #include "page.h"
 #include "private.h"
 #include "reload.h"
@@ -26,12 +26,11 @@ drop_all(void *arg)
 		_exit(1);
 	control_drop(m->control);
 	log_child_drop(m);
-	others_drop(m);
+	children_drop(m);
 	order_drop(m);
 	reload_drop(m);
 	page_drop(m);
 	for (int i = 0; i < m->n_workers; i++) {
-		member_deinit(&m->member[i]);
 		keep_drop(&m->member[i]);
 		control_forget(m->member[i].renew_wait);
 	}

@@ -13,12 +13,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/birth.h"
 #include "codec/message.h"
 #include "hub/stats.h"
 #include "net/custody.h"
+#include "master/roles.h"
 #include "net/link.h"
+#include "children.h"
 #include "keep.h"
 #include "member.h"
+#include "member_state.h"
 #include "private.h"
 #include "process/probe.h"
 #include "process/process.h"
@@ -26,7 +30,7 @@
 enum {
 	LIVELY_MS = 500, /* a keeper that has given no life sign for so long
 			  * is not relied on */
-	KEEPER_WAIT_MS = 1000, /* after one that could not be started */
+	KEEPER_WAIT_MS = 1000, /* after one that could not be reached */
 	COMPLAIN_MS = 10000,   /* the same of one keeper again after */
 	BEFORE_MS = 10000 /* until it is said that the next one is not filled */
 };
@@ -98,34 +102,41 @@ former_connect(const struct member *w)
 	    fd, link_send(w->former.link, MSG_GIVE_BACK, NULL, 0, fd[0]) == 0);
 }
 
+/* Says in shared memory who the keeper is that there is now. */
+static void
+keeper_show(const struct member *w)
+{
+	struct shm_worker *line = &w->master->hub.worker[w->slot];
+
+	watchdog_forget_keeper(&w->master->watchdog, w->slot);
+	SHM_STORE(line->keeper, (uint32_t)w->keeper.pid);
+	SHM_STORE(line->custody, w->custody);
+}
+
 /* Makes a slot's keeper. False if that has to be tried again. */
 static bool
 keeper_start(struct member *w)
 {
 	struct master *m = w->master;
-	struct shm_worker *line = &m->hub.worker[w->slot];
+	const struct birth_keeper birth = {m->keeper_number + 1};
 
-	w->keeper.generation = m->keeper_number; /* no number comes twice */
-	if (child_spawn(&w->keeper, &m->nursery, NULL, master_clock_ms(m)) ==
-	    -1) {
-		log_error(
-		    "cannot start keeper %d: %s", w->slot, strerror(errno));
+	/* also after one that died while the one before it stayed */
+	w->keeper.generation = w->keeper_generation;
+	if (!children_start(&w->keeper, &birth))
 		return false;
-	}
-	m->keeper_number = w->keeper.generation;
+	w->keeper_generation = w->keeper.generation;
+	w->custody = m->keeper_number = birth.number;
 	w->keeper_wait_ms = 0;
-	w->keeper.ready = true; /* it need not say so: its link is read */
 	w->keeper_filled = w->keeper_linked = false;
-	watchdog_forget_keeper(&m->watchdog, w->slot);
-	SHM_STORE(line->keeper, (uint32_t)w->keeper.pid);
-	SHM_STORE(line->custody, w->keeper.generation);
+	keeper_show(w);
 	return true;
 }
 
 void
 keep_init(struct member *w)
 {
-	child_init(&w->keeper, child_kind_of(CHILD_KEEPER, 0), w->slot, -1);
+	child_init(&w->keeper, child_row_of(CHILD_EACH_WORKER), w->slot, -1);
+	w->keeper.master = w->master;
 	w->before = w->former = w->keeper;
 }
 
@@ -245,10 +256,8 @@ keep_takeover(struct member *w, struct keep_links *links)
 		return false;
 	/* Without a keeper there is nothing to be lost, but much to be lost
 	 * later: the timer goes on trying. */
-	if (w->keeper.pid == 0 && !keeper_start(w)) {
-		w->keeper_wait_ms = master_clock_ms(w->master) + KEEPER_WAIT_MS;
+	if (w->keeper.pid == 0 && !keeper_start(w))
 		return true;
-	}
 	links->custody = keeper_connect(w, w->keeper.link);
 	w->keeper_linked = links->custody != -1;
 	w->keeper_filled = false;
@@ -273,7 +282,7 @@ keep_check(struct member *w)
 static bool
 keeper_relink(struct member *w)
 {
-	const struct message_custody m = {w->keeper.generation};
+	const struct message_custody m = {w->custody};
 	int fd;
 
 	/* A keeper has one link: while a worker takes over it may be that over
@@ -299,7 +308,9 @@ static void
 keeper_ensure(struct member *w)
 {
 	w->keeper_wait_ms = 0;
-	if ((w->keeper.pid == 0 && !keeper_start(w)) || !keeper_relink(w))
+	if (w->keeper.pid == 0 && !keeper_start(w))
+		return;
+	if (!keeper_relink(w))
 		w->keeper_wait_ms = master_clock_ms(w->master) + KEEPER_WAIT_MS;
 }
 
@@ -316,6 +327,7 @@ keep_renew(struct member *w)
 	if (w->child.pid == 0 || !w->keeper_filled || w->before.pid != 0)
 		return; /* it has what nobody else has */
 	w->before = w->keeper;
+	w->before_custody = w->custody;
 	w->before_ms = master_clock_ms(w->master);
 	w->keeper.pid = 0;
 	w->keeper.link = -1;
@@ -326,7 +338,7 @@ keep_renew(struct member *w)
 void
 keep_filled(struct member *w, uint32_t number)
 {
-	if (number != w->keeper.generation || !w->keeper_linked)
+	if (number != w->custody || !w->keeper_linked)
 		return; /* that one is no more */
 	w->keeper_filled = true;
 	keep_source_end(w, KEEP_FORMER);
@@ -336,7 +348,7 @@ keep_filled(struct member *w, uint32_t number)
 void
 keep_unlinked(struct member *w, uint32_t number)
 {
-	if (number != w->keeper.generation)
+	if (number != w->custody)
 		return;
 	w->keeper_linked = w->keeper_filled = false;
 	if (w->keeper.pid != 0)
@@ -378,17 +390,15 @@ keep_is_sound(const struct member *w)
 static void
 before_return(struct member *w)
 {
-	struct shm_worker *line = &w->master->hub.worker[w->slot];
 	const struct policy policy = w->keeper.policy; /* knows of its death */
 
 	w->keeper = w->before;
 	w->keeper.policy = policy;
+	w->custody = w->before_custody;
 	w->before.pid = 0;
 	w->before.link = -1;
 	w->keeper_linked = w->keeper_filled = false;
-	watchdog_forget_keeper(&w->master->watchdog, w->slot);
-	SHM_STORE(line->keeper, (uint32_t)w->keeper.pid);
-	SHM_STORE(line->custody, w->keeper.generation);
+	keeper_show(w);
 }
 
 /* Takes note of the keeper's death. */
@@ -405,36 +415,48 @@ keeper_gone(struct member *w)
 }
 
 bool
-keep_died(struct member *w, pid_t pid, int status)
+keep_source_died(struct member *w, pid_t pid)
 {
-	struct master *m = w->master;
-	const bool leaving = m->phase >= PHASE_QUITTING;
-	const uint64_t now = master_clock_ms(m);
-	uint64_t wait_ms;
-	bool fault;
-
-	if (w->former.pid == pid || w->before.pid == pid) {
-		/* it is reaped: its pid may be another process's by now */
-		(void)source_forget(
-		    w, w->former.pid == pid ? KEEP_FORMER : KEEP_BEFORE);
-		return true;
-	}
-	if (w->keeper.pid != pid)
+	if (w->former.pid != pid && w->before.pid != pid)
 		return false;
-	wait_ms = child_died(&w->keeper, status, leaving, now, &fault);
-	keeper_gone(w);
-	if (leaving)
-		return true;
-	if (wait_ms == 0)
-		policy_respawned(&w->keeper.policy, now);
-	/* the one before serves at once, its next replacement waits */
-	if (w->keeper.pid != 0 && m->renew_keeper_ms < now + wait_ms)
-		m->renew_keeper_ms = now + wait_ms;
-	if (w->keeper.pid != 0 || wait_ms == 0)
-		keeper_ensure(w);
-	else
-		w->keeper_wait_ms = now + wait_ms;
+	/* it is reaped: its pid may be another process's by now */
+	(void)source_forget(
+	    w, w->former.pid == pid ? KEEP_FORMER : KEEP_BEFORE);
 	return true;
+}
+
+/* The worker whose keeper a child is. */
+static struct member *
+keep_of(const struct child *c)
+{
+	return &c->master->member[c->number];
+}
+
+/* A keeper is dead; true: another one follows. */
+static bool
+keep_died(struct child *c, const struct child_end *end)
+{
+	struct member *w = keep_of(c);
+	struct master *m = w->master;
+	const uint64_t now = master_clock_ms(m);
+
+	keeper_gone(w);
+	if (end->leaving || w->keeper.pid == 0)
+		return true;
+	/* the one before serves at once, its next replacement waits */
+	if (end->wait_ms == 0)
+		policy_respawned(&w->keeper.policy, now);
+	if (m->renew_keeper_ms < now + end->wait_ms)
+		m->renew_keeper_ms = now + end->wait_ms;
+	keeper_ensure(w);
+	return false;
+}
+
+/* Makes the next keeper. */
+static void
+keep_start(struct child *c, uint64_t now)
+{
+	keeper_ensure(keep_of(c));
 }
 
 /* Says that the next keeper is not filled yet. */
@@ -491,9 +513,14 @@ givers_time(struct member *w, uint64_t now)
 		    now - since);
 }
 
-void
-keep_time(struct member *w, uint64_t now)
+/* What the deadlines of a worker's keepers ask for. */
+static void
+keep_due(struct child *c, uint64_t now)
 {
+	struct member *w = keep_of(c);
+
+	if (w->master->phase >= PHASE_QUITTING)
+		return;
 	givers_time(w, now);
 	if (w->keeper_wait_ms != 0 && now >= w->keeper_wait_ms)
 		keeper_ensure(w);
@@ -538,3 +565,9 @@ keep_end(struct member *w, uint64_t limit_ms)
 	keep_drop(w);
 	w->keeper.pid = 0;
 }
+
+const struct child_role keeper_role = {.start = keep_start,
+    .died = keep_died,
+    .due = keep_due,
+    .save = keep_save,
+    .load = keep_load};

@@ -39,9 +39,8 @@ bool keep_source_link(struct member *w, int *fd);
  * them all. */
 void keep_ready(struct member *w);
 void keep_check(struct member *w); /* has it close what goes on elsewhere */
-/* Whether that was one of this slot's keepers; it is replaced. */
-bool keep_died(struct member *w, pid_t pid, int wait_status);
-void keep_time(struct member *w, uint64_t now); /* every timer period */
+/* Whether that was a source besides the keeper, which is forgotten. */
+bool keep_source_died(struct member *w, pid_t pid);
 /* Does what the watchdog says of this slot's keeper. */
 void keep_judged(struct member *w, const struct watchdog_verdict *verdict);
 void keep_renew(struct member *w); /* another one in its place */

@@ -3,19 +3,18 @@
 
 #include "base/log.h"
 #include "hub/journal.h"
-#include "member.h"
+#include "children.h"
 #include "private.h"
 
-/* Gives all workers the settings as they are now. */
+/* Gives all children the settings as they are now. */
 static void
 live_spread(struct master *m)
 {
 	log_set_verbose(m->live.verbose != 0);
-	for (int i = 0; i < m->n_workers; i++)
-		member_owe(&m->member[i], OWED_CONF);
+	children_conf(m);
 }
 
-/* Has all workers go by other settings. */
+/* Has all children go by other settings. */
 void
 master_set_live(struct master *m, const struct conf_live *live)
 {

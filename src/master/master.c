@@ -13,6 +13,7 @@
 #include "master/control.h"
 #include "master/daemon.h"
 #include "net/loop.h"
+#include "children.h"
 #include "keep.h"
 #include "log_child.h"
 #include "member.h"
@@ -43,15 +44,13 @@ master_reap(struct master *m)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (upgrade_died(m, pid, status) || reload_died(m, pid) ||
+		if (children_died(m, pid, status) ||
+		    upgrade_died(m, pid, status) || reload_died(m, pid) ||
 		    log_child_died(m, pid, status) ||
-		    others_died(m, pid, status))
+		    others_stranger_died(m, pid))
 			continue;
 		for (int i = 0; i < m->n_workers; i++)
-			if (m->member[i].child.pid == pid) {
-				member_died(&m->member[i], status);
-				break;
-			} else if (keep_died(&m->member[i], pid, status))
+			if (keep_source_died(&m->member[i], pid))
 				break;
 	}
 }
@@ -96,10 +95,8 @@ watch_probe(void *arg, bool keeper, int slot, struct probe *probe)
 {
 	const struct master *m = arg;
 
-	if (slot >= SHM_WORKERS)
-		return probe_process(m->other[slot - SHM_WORKERS].pid, probe);
-	return probe_process(
-	    keeper ? m->member[slot].keeper.pid : m->member[slot].child.pid,
+	return probe_process(keeper ? m->member[slot].keeper.pid
+				    : children_with_line(m, slot)->pid,
 	    probe);
 }
 
@@ -146,10 +143,7 @@ watch_kill(struct master *m, const struct watchdog_verdict *v)
 	snprintf(why, sizeof(why), "hung for %llu ms%s",
 	    (unsigned long long)v->still_ms,
 	    v->has_lock ? " with the lock" : "");
-	(void)child_kill(v->slot < SHM_WORKERS
-		? &m->member[v->slot].child
-		: &m->other[v->slot - SHM_WORKERS],
-	    why);
+	(void)child_kill(children_with_line(m, v->slot), why);
 }
 
 /* Has the watchdog look, and does what it says. */
@@ -200,16 +194,12 @@ timer_cb(int fd, short what, void *arg)
 
 	watch(m);
 	now = master_clock_ms(m);
-	for (int i = 0; i < m->n_workers; i++)
-		member_time(&m->member[i], now);
-	for (int i = 0; i < m->n_workers && m->phase < PHASE_QUITTING; i++)
-		keep_time(&m->member[i], now);
+	children_time(m, now);
 	renew_next(m, now);
 	resize_time(m, now);
 	rebalance_time(m, now);
 	order_time(m);
 	upgrade_time(m, now);
-	others_time(m, now);
 	log_child_time(m, now);
 	log_more();
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <event2/event.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,11 +11,14 @@
 #include "codec/message.h"
 #include "hub/stats.h"
 #include "master/report.h"
+#include "master/roles.h"
 #include "net/link.h"
 #include "accuse.h"
+#include "children.h"
 #include "clean.h"
 #include "keep.h"
 #include "member.h"
+#include "member_state.h"
 #include "order.h"
 #include "private.h"
 #include "process/process.h"
@@ -34,36 +36,6 @@ line_of(const struct member *w)
 	return &w->master->hub.line[w->slot];
 }
 
-/* Prepares a slot that has no process yet. */
-void
-member_init(struct member *w, struct master *m, int slot)
-{
-	memset(w, 0, sizeof(*w));
-	w->master = m;
-	w->slot = slot;
-	child_init(&w->child, child_kind_of(CHILD_WORKER, 0), slot, slot);
-	w->child.line = m->hub.base != NULL ? line_of(w) : NULL;
-	w->cleaner = -1;
-	keep_init(w);
-}
-
-/* Listens no more. */
-static void
-event_drop(struct member *w)
-{
-	if (w->event != NULL)
-		event_free(w->event);
-	w->event = NULL;
-}
-
-/* Gives up the link. */
-void
-member_deinit(struct member *w)
-{
-	event_drop(w);
-	child_unlink(&w->child);
-}
-
 /* Shows how a ready worker stands. */
 void
 member_show(struct member *w)
@@ -74,14 +46,6 @@ member_show(struct member *w)
 	    m->phase >= PHASE_QUITTING ? WORKER_STOPPING
 		: m->drain_rate != 0   ? WORKER_DRAINING
 				       : WORKER_RUNNING);
-}
-
-/* Says what a worker sent that it should not have. */
-static void
-complain(struct member *w, const char *what)
-{
-	log_warn("worker %d: message ignored: %s", w->slot, what);
-	accuse_bad(w);
 }
 
 /* Gives a worker one end of a link; false: not now. */
@@ -145,34 +109,31 @@ links_time(struct member *w)
 			w->unlinked &= ~(1ull << i);
 }
 
-/* A worker is initialised: link it, let it know how things stand. */
-static void
-hello_handle(struct member *w, const struct message_hello *hello)
+/* The worker that a child is. */
+static struct member *
+member_of(const struct child *c)
 {
+	return &c->master->member[c->number];
+}
+
+/* A worker is ready: link it, let it know how things stand. */
+static void
+member_hello(struct child *c)
+{
+	struct member *w = member_of(c);
 	struct master *m = w->master;
 
-	if (hello->worker != (uint32_t)w->slot ||
-	    hello->generation != w->child.generation || w->child.ready) {
-		complain(
-		    w, w->child.ready ? "HELLO again" : "HELLO of another");
-		return;
-	}
-	w->child.ready = true;
 	w->unclean = false;
 	keep_ready(w);
 	renew_ready(w);
-	policy_ready(&w->child.policy);
-	watchdog_forget(&m->watchdog, w->slot);
 	member_show(w);
-	log_debug(
-	    "worker %d (pid %d) is initialised", w->slot, (int)w->child.pid);
 	for (int i = 0; i < m->n_workers; i++)
 		if (i != w->slot && m->member[i].child.ready)
 			members_connect(w, &m->member[i]);
 	if (m->drain_rate != 0)
-		member_owe(w, OWED_DRAIN);
+		owed_add(&w->child, OWED_DRAIN);
 	if (m->phase == PHASE_RUNNING) {
-		member_owe(w, OWED_START);
+		owed_add(&w->child, OWED_START);
 		writes_tell(m, false);
 	}
 	master_check(m);
@@ -196,16 +157,15 @@ member_left(struct member *w)
 	order_time(w->master);
 }
 
-/* A worker has retired: it holds its sockets while another goes on. */
-static void
+/* A worker has retired: it holds its sockets while another goes on. Returns
+ * NULL, or what is wrong with that. */
+static const char *
 member_retired(struct member *w)
 {
 	struct master *m = w->master;
 
-	if (w->retire_ms == 0 || w->former.pid != 0) {
-		complain(w, "RETIRED without having been told to");
-		return;
-	}
+	if (w->retire_ms == 0 || w->former.pid != 0)
+		return "RETIRED without having been told to";
 	log_info("worker %d (pid %d) retired, %s", w->slot, (int)w->child.pid,
 	    w->course == COURSE_STAYS ? "replaced" : "none follows");
 	w->former.pid = w->child.pid;
@@ -228,111 +188,57 @@ member_retired(struct member *w)
 		m->renewals++;
 		spawn_worker(w);
 	}
+	return NULL;
 }
 
-/* Judges one datagram and acts on it. */
-static void
-datagram_handle(struct member *w, struct link_datagram *d)
+/* Acts on a worker's message. Returns NULL, or what is wrong with it. */
+static const char *
+member_message(struct child *c, int type, const void *payload)
 {
+	struct member *w = member_of(c);
 	struct message_custody custody;
-	const void *payload;
-	const char *why;
-	size_t len;
 
-	switch (message_check(
-	    d->bytes, d->len, d->n_fds, PARTY_WORKER, &payload, &len, &why)) {
-	case MSG_HELLO:
-		hello_handle(w, payload);
-		break;
+	switch (type) {
 	case MSG_CLEANED:
-		if (!clean_done(w, payload))
-			complain(w, "CLEANED that nobody asked for");
-		break;
+		return clean_done(w, payload) ? NULL
+					      : "CLEANED that nobody asked for";
 	case MSG_KEPT:
 		memcpy(&custody, payload, sizeof(custody));
 		keep_filled(w, custody.keeper);
-		break;
+		return NULL;
 	case MSG_UNKEPT:
 		memcpy(&custody, payload, sizeof(custody));
 		keep_unlinked(w, custody.keeper);
-		break;
+		return NULL;
 	case MSG_RETIRED:
-		member_retired(w);
-		break;
+		return member_retired(w);
 	case MSG_DONE:
-		if (!order_done(w, payload))
-			complain(w, "DONE that nobody asked for");
-		break;
+		return order_done(w, payload) ? NULL
+					      : "DONE that nobody asked for";
 	case MSG_ACCUSE:
-		if (!accuse_handle(w, payload))
-			complain(w, "ACCUSE of a worker that does not live");
-		break;
-	case -1:
-		complain(w, why);
-		break;
+		return accuse_handle(w, payload)
+		    ? NULL
+		    : "ACCUSE of a worker that does not live";
 	default:
-		complain(w, "no handler");
-	}
-	if (d->fd != -1)
-		close(d->fd);
-}
-
-/* A worker's link can be read, for as many messages as it may send. */
-static void
-member_read_cb(int fd, short what, void *arg)
-{
-	struct member *w = arg;
-	struct link_datagram d[LINK_BATCH];
-	int n = link_receive(fd, d);
-
-	if (n == -1) {
-		/* Its death follows, or it has gone wrong: see member_time. */
-		w->child.eof_ms = master_clock_ms(w->master);
-		event_del(w->event);
-		return;
-	}
-	for (int i = 0; i < n; i++)
-		if (w->child.link == fd)
-			datagram_handle(w, &d[i]);
-		else if (d[i].fd != -1)
-			close(d[i].fd);
-	if (w->child.link != fd)
-		return; /* it has retired */
-	w->budget -= (uint32_t)n < w->budget ? (uint32_t)n : w->budget;
-	if (w->budget == 0) {
-		complain(w, "more of them than make sense, reading slowly");
-		event_del(w->event);
+		return "no handler";
 	}
 }
 
-/* A process was forked for this slot. */
+/* A process was forked for this place. */
 void
 member_born(struct member *w)
 {
-	w->budget = LINK_BUDGET;
 	accuse_born(w);
-	w->owed = 0;
 	w->unlinked = 0;
 	w->retire_ms = 0;
 	w->cleaner = -1;
-	watchdog_forget(&w->master->watchdog, w->slot);
-	w->event = event_new(w->master->base, w->child.link,
-	    EV_READ | EV_PERSIST, member_read_cb, w);
-	if (w->event == NULL || event_add(w->event, NULL) == -1)
-		member_kill(w, "cannot be listened to");
 }
 
 int
 member_adopt(struct member *w)
 {
 	watchdog_forget(&w->master->watchdog, w->slot);
-	if (w->child.link == -1)
-		return 0;
-	w->event = event_new(w->master->base, w->child.link,
-	    EV_READ | EV_PERSIST, member_read_cb, w);
-	if (w->event == NULL)
-		return -1;
-	return w->child.eof_ms != 0 ? 0 : event_add(w->event, NULL);
+	return children_listen(&w->child);
 }
 
 /* Counts failures before the first readiness; true if it is time to give up
@@ -346,92 +252,87 @@ member_start_failed(struct master *m)
 	return true;
 }
 
-/* A worker's process is gone and reaped. */
-void
-member_died(struct member *w, int status)
+/* Whether none is to follow a worker. */
+static bool
+member_leaves(const struct child *c)
 {
-	struct master *m = w->master;
-	const bool leaving = m->phase >= PHASE_QUITTING;
-	const bool unready = w->child.killed_unready;
-	const uint64_t now = master_clock_ms(m);
-	uint64_t wait_ms;
-	bool fault;
+	return member_of(c)->course != COURSE_STAYS;
+}
 
-	event_drop(w);
-	wait_ms = child_died(&w->child, status,
-	    leaving || w->course != COURSE_STAYS, now, &fault);
+/* A worker's process is gone and reaped; true: another one follows. */
+static bool
+member_died(struct child *c, const struct child_end *end)
+{
+	struct member *w = member_of(c);
+	struct master *m = w->master;
+
 	/* one that was stopped from outside while it took over did nothing
 	 * wrong with what it had in hand */
-	w->fault_hand =
-	    fault && !unready ? SHM_LOAD(line_of(w)->hand) : HAND_NOTHING;
+	w->fault_hand = end->fault && !end->unready ? SHM_LOAD(line_of(w)->hand)
+						    : HAND_NOTHING;
 	w->fault_arg = SHM_LOAD(line_of(w)->hand_arg);
 	report_bury(m, w->slot);
 	member_left(w);
-	if (leaving) {
+	if (m->phase >= PHASE_QUITTING) {
 		SHM_STORE(line_of(w)->state, WORKER_STOPPED);
 		/* one that left by itself has left nobody behind */
-		w->unclean = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+		w->unclean =
+		    !WIFEXITED(end->status) || WEXITSTATUS(end->status) != 0;
 		clean_assign(w);
 		master_check(m);
-		return;
+		return false;
 	}
 	if (w->course != COURSE_STAYS) {
 		resize_gone(w);
 		clean_assign(w);
-		return;
+		return false;
 	}
-	if (fault && member_start_failed(m))
-		return;
+	if (end->fault && member_start_failed(m))
+		return false;
 	m->respawns++;
-	if (wait_ms == 0) {
-		policy_respawned(&w->child.policy, now);
-		spawn_worker(w);
-		return;
-	}
-	SHM_STORE(line_of(w)->state, WORKER_WAITING);
-	w->child.respawn_ms = now + wait_ms;
-	clean_assign(w);
+	if (end->wait_ms != 0)
+		clean_assign(w);
+	return true;
 }
 
-/* Ends a back-off, unless another worker is just going on for this one. */
-static void
-backoff_time(struct member *w, uint64_t now)
+/* Whether a back-off may end: no other worker is just going on for this one. */
+static bool
+member_may_start(const struct child *c)
 {
-	if (w->course == COURSE_GONE || w->child.pid != 0 ||
-	    now < w->child.respawn_ms || (w->unclean && w->cleaner != -1))
-		return;
-	policy_respawned(&w->child.policy, now);
-	spawn_worker(w);
+	const struct member *w = member_of(c);
+
+	return w->course != COURSE_GONE && (!w->unclean || w->cleaner == -1);
+}
+
+/* Makes the next worker. */
+static void
+member_start(struct child *c, uint64_t now)
+{
+	spawn_worker(member_of(c));
 }
 
 /* What a worker's deadlines ask for. */
-void
-member_time(struct member *w, uint64_t now)
+static void
+member_due(struct child *c, uint64_t now)
 {
-	if (w->child.pid == 0) {
-		if (!clean_is_due(w))
-			return;
-		if (w->unclean)
+	struct member *w = member_of(c);
+
+	if (c->pid == 0) {
+		if (w->unclean && clean_is_due(w))
 			clean_time(w, now);
-		if (w->master->phase < PHASE_QUITTING)
-			backoff_time(w, now);
 		return;
 	}
-	if (w->budget == 0 && w->child.eof_ms == 0)
-		event_add(w->event, NULL);
-	w->budget = LINK_BUDGET;
-	if (w->owed != 0)
-		member_owed_send(w);
 	if (w->unlinked != 0)
 		links_time(w);
 	renew_time(w, now);
-	if (w->child.eof_ms != 0 &&
-	    now >= w->child.eof_ms + CHILD_EOF_GRACE_MS &&
-	    w->master->phase < PHASE_QUITTING)
-		member_kill(w, "closed its link to the master");
-	if (child_is_late(&w->child,
-		watchdog_still_ms(&w->master->watchdog, w->slot), now)) {
-		w->child.killed_unready = true;
-		member_kill(w, "was not ready in time");
-	}
 }
+
+const struct child_role worker_role = {.start = member_start,
+    .may_start = member_may_start,
+    .hello = member_hello,
+    .message = member_message,
+    .leaves = member_leaves,
+    .died = member_died,
+    .due = member_due,
+    .save = member_save,
+    .load = member_load};

@@ -8,24 +8,11 @@
 #include <sys/types.h>
 
 #include "keep.h"
+#include "owed.h"
 #include "process/child.h"
 
 struct control_wait;
-struct event;
 struct master;
-
-enum { LINK_BUDGET = 256 /* messages of a worker per timer period */ };
-
-/* What is owed to a worker whose link was full, sent in this order. */
-enum owed {
-	OWED_CONF = 1,
-	OWED_DRAIN = 2, /* before START: who drains never accepts */
-	OWED_START = 4,
-	OWED_RETIRE = 8,
-	OWED_QUIT = 16,
-	OWED_STOP = 32,
-	OWED_PAGE = 64
-};
 
 /* What comes after the worker that a slot has, or had last. */
 enum course {
@@ -39,14 +26,8 @@ struct member {
 	struct master *master;
 	int slot;
 	struct child child;
-	struct event *event;
-	uint32_t budget; /* messages left in this timer period */
-	uint32_t
-	    n_bad; /* messages that it should not have sent, since bad_ms */
-	uint64_t bad_ms;
 	uint32_t n_accused; /* workers that it accused since accuse_ms */
 	uint64_t accuse_ms;
-	unsigned owed;	   /* enum owed */
 	uint64_t unlinked; /* peers that it is still to be linked with */
 	uint64_t renew_ms; /* is to be replaced, since then; 0: is not */
 	struct control_wait *renew_wait; /* who has asked for that */
@@ -62,11 +43,14 @@ struct member {
 	/* The worker before this one has retired: it holds its sockets until
 	 * this one and its keeper have them. */
 	struct child former;
-	struct child keeper; /* its generation is its number, hub/kept.h */
-	bool keeper_filled;  /* the worker says that it has everything */
-	bool keeper_linked;  /* to the worker that there is now */
+	struct child keeper;
+	uint32_t keeper_generation; /* of the newest that was started */
+	uint32_t custody;	    /* the keeper's number: hub/kept.h */
+	bool keeper_filled;	    /* the worker says that it has everything */
+	bool keeper_linked;	    /* to the worker that there is now */
 	/* The one before stays until the worker has filled that one. */
 	struct child before;
+	uint32_t before_custody;
 	uint64_t before_ms;	 /* since */
 	uint64_t keeper_wait_ms; /* something is tried again then; 0: nothing */
 	uint32_t fault_hand; /* of the dead worker, if it was its own fault */
@@ -76,15 +60,12 @@ struct member {
 void member_init(struct member *w, struct master *m, int slot);
 void member_deinit(struct member *w);
 void member_born(struct member *w);
-/* Takes up the process that the program before this one started. */
+/* Takes up the process that the program before this one started. Returns 0, or
+ * -1. */
 int member_adopt(struct member *w);
-void member_died(struct member *w, int wait_status);
 bool member_start_failed(struct master *m);
 void member_kill(struct member *w, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void member_owe(struct member *w, unsigned what); /* and sends it if it can */
-void member_owed_send(struct member *w);	  /* what is owed, if it can */
-void member_time(struct member *w, uint64_t now); /* on every timer period */
 
 void member_show(struct member *w); /* its state, in shared memory */
 

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "conf/conf.h"
+#include "children.h"
+#include "keep.h"
 #include "member.h"
 #include "members.h"
 #include "net/link.h"
@@ -74,45 +76,24 @@ member_kill(struct member *w, const char *fmt, ...)
 	(void)child_kill(&w->child, why); /* or it is asked for again */
 }
 
-/* Sends what is owed, as far as the link takes it. */
+/* Prepares a slot that has no process yet. */
 void
-member_owed_send(struct member *w)
+member_init(struct member *w, struct master *m, int slot)
 {
-	static const uint32_t type[] = {MSG_CONF, MSG_DRAIN, MSG_START,
-	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE};
-	const struct master *m = w->master;
-	const struct message_drain drain = {
-	    m->drain_rate * 1000 / (uint32_t)m->n_workers};
-	static char conf[CONF_LIVE_MAX];
-	const void *payload;
-	size_t len;
-
-	for (size_t i = 0; i < sizeof(type) / sizeof(type[0]); i++) {
-		if ((w->owed & 1u << i) == 0 ||
-		    (type[i] == MSG_PAGE && m->page == -1))
-			continue;
-		payload = NULL;
-		len = 0;
-		if (type[i] == MSG_CONF) {
-			payload = conf;
-			len = conf_live_write(&m->live, conf);
-		} else if (type[i] == MSG_DRAIN) {
-			payload = &drain;
-			len = sizeof(drain);
-		}
-		if (link_send(w->child.link, type[i], payload, len,
-			type[i] == MSG_PAGE ? m->page : -1) == -1)
-			return; /* full: later; gone: it does not matter */
-		w->owed &= ~(1u << i);
-	}
+	memset(w, 0, sizeof(*w));
+	w->master = m;
+	w->slot = slot;
+	child_init(&w->child, child_row_of(CHILD_CONFIGURED), slot, slot);
+	w->child.master = m;
+	w->child.line = m->hub.base != NULL ? &m->hub.line[slot] : NULL;
+	w->cleaner = -1;
+	keep_init(w);
 }
 
-/* Owes a worker a message that must not get lost. */
+/* Gives up the link. */
 void
-member_owe(struct member *w, unsigned what)
+member_deinit(struct member *w)
 {
-	if (w->child.link == -1)
-		return;
-	w->owed |= what;
-	member_owed_send(w);
+	children_ignore(&w->child);
+	child_unlink(&w->child);
 }

@@ -11,17 +11,22 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "net/link.h"
+#include "children.h"
 #include "private.h"
 #include "process/executable.h"
 #include "process/process.h"
 
-enum {
-	/* For MSG_STOP at an upgrade; killed after that. Larger: one that hangs
-	 * delays the upgrade; smaller: one that is busy does not finish. */
-	LEAVE_MS = 2000,
-	/* Lines outside of shared memory. */
-	PAGES_BYTES = SHM_OTHERS * SHM_PAGE
-};
+/* Lines outside of shared memory. */
+enum { PAGES_BYTES = SHM_OTHERS * SHM_PAGE };
+
+/* A child that the program before this one has started, of a kind that this one
+ * does not have: its link has been closed, so that it leaves. Its line is
+ * nobody else's until it has. */
+static bool
+other_is_stranger(const struct child *c)
+{
+	return c->kind == NULL && c->pid != 0;
+}
 
 /* Where a child's line is: in shared memory if it may write there. */
 static struct shm_line *
@@ -35,15 +40,21 @@ others_line(const struct master *m, const struct child *c)
 
 /* Takes a place for the next child of a kind. */
 static bool
-others_place(struct master *m, const struct child_kind *kind, int number)
+others_place(struct master *m, const struct child_row *row, int number)
 {
+	struct child *c;
 	int i = 0;
 
-	while (i < SHM_OTHERS && m->other[i].kind != NULL)
+	while (i < SHM_OTHERS &&
+	    (m->other[i].kind != NULL || other_is_stranger(&m->other[i])))
 		i++;
 	if (i == SHM_OTHERS)
 		return false;
-	child_init(&m->other[i], kind, number, SHM_WORKERS + i);
+	c = &m->other[i];
+	child_init(c, row, number, SHM_WORKERS + i);
+	if (c->role == NULL)
+		c->role = &other_role;
+	c->respawn_ms = 1; /* as soon as the chat is served */
 	if (i >= m->n_others)
 		m->n_others = i + 1;
 	return true;
@@ -55,10 +66,8 @@ static void
 strangers_dismiss(struct master *m)
 {
 	for (int i = 0; i < m->n_others; i++)
-		if (m->other[i].kind == NULL) {
+		if (other_is_stranger(&m->other[i]))
 			child_unlink(&m->other[i]);
-			m->other[i].pid = 0;
-		}
 }
 
 /* Whether a kind's program of its own is there. */
@@ -99,16 +108,15 @@ others_map(struct master *m)
 static int
 others_fill(struct master *m, char *error, size_t error_len)
 {
-	const struct child_kind *kind;
+	const struct child_row *row;
 	int have;
 
-	for (unsigned k = 0; (kind = child_kind_of(CHILD_OTHER, k)) != NULL;
-	     k++) {
+	for (unsigned k = 0; (row = child_row_counted(k)) != NULL; k++) {
 		have = 0;
 		for (int i = 0; i < m->n_others; i++)
-			have += m->other[i].kind == kind;
-		for (; have < kind->n; have++)
-			if (!others_place(m, kind, have)) {
+			have += m->other[i].kind == row->kind;
+		for (; have < row->kind->n; have++)
+			if (!others_place(m, row, have)) {
 				snprintf(error, error_len,
 				    "more than %d processes besides workers",
 				    SHM_OTHERS);
@@ -121,11 +129,10 @@ others_fill(struct master *m, char *error, size_t error_len)
 int
 others_check(const struct master *m, char *error, size_t error_len)
 {
-	const struct child_kind *kind;
+	const struct child_row *row;
 
-	for (unsigned k = 0; (kind = child_kind_of(CHILD_OTHER, k)) != NULL;
-	     k++)
-		if (kind_check(m, kind, error, error_len) == -1)
+	for (unsigned k = 0; (row = child_row_counted(k)) != NULL; k++)
+		if (kind_check(m, row->kind, error, error_len) == -1)
 			return -1;
 	return 0;
 }
@@ -152,130 +159,58 @@ others_init(struct master *m, char *error, size_t error_len)
 		snprintf(error, error_len, "lines: %s", strerror(errno));
 		return -1;
 	}
-	for (int i = 0; i < m->n_others; i++)
+	for (int i = 0; i < m->n_others; i++) {
+		m->other[i].master = m;
 		if (m->other[i].kind != NULL)
 			m->other[i].line = others_line(m, &m->other[i]);
+	}
 	return 0;
 }
 
-/* Makes the next process of a child; a failure is tried again. */
-static void
-other_spawn(struct master *m, struct child *c, uint64_t now)
+int
+others_adopt(struct master *m)
 {
-	m->nursery.log = m->log.lines[1];
-	if (child_spawn(c, &m->nursery, NULL, now) == 0) {
-		watchdog_forget(&m->watchdog, c->at);
-		return;
-	}
-	log_error("cannot start %s: %s, trying again in %d ms", child_name(c),
-	    strerror(errno), CHILD_RETRY_MS);
-	c->respawn_ms = now + CHILD_RETRY_MS;
+	for (int i = 0; i < m->n_others; i++)
+		if (m->other[i].kind != NULL &&
+		    children_listen(&m->other[i]) == -1)
+			return -1;
+	return 0;
 }
+
+/* Makes the next process of a child. */
+static void
+other_start(struct child *c, uint64_t now)
+{
+	(void)children_start(c, NULL);
+}
+
+/* The first ones come when the chat is served. */
+static bool
+other_may_start(const struct child *c)
+{
+	return c->master->phase == PHASE_RUNNING;
+}
+
+/* A line of the state. */
+static void
+other_save(const struct child *c, FILE *f)
+{
+	fputs("child ", f);
+	child_save(c, f);
+}
+
+const struct child_role other_role = {
+    .start = other_start, .may_start = other_may_start, .save = other_save};
 
 bool
-others_died(struct master *m, pid_t pid, int status)
+others_stranger_died(struct master *m, pid_t pid)
 {
-	const uint64_t now = master_clock_ms(m);
-	uint64_t wait_ms;
-	struct child *c;
-	bool fault;
-
-	for (int i = 0; i < m->n_others; i++) {
-		c = &m->other[i];
-		if (c->pid != pid)
-			continue;
-		wait_ms = child_died(
-		    c, status, m->phase >= PHASE_QUITTING, now, &fault);
-		SHM_STORE(c->line->pid, 0);
-		SHM_STORE(c->line->lock_state, LOCK_NONE);
-		SHM_STORE(c->line->state, WORKER_WAITING);
-		if (m->phase >= PHASE_QUITTING)
-			return true;
-		c->respawn_ms = now + wait_ms;
-		if (wait_ms == 0) {
-			policy_respawned(&c->policy, now);
-			other_spawn(m, c, now);
-		}
-		return true;
-	}
-	return false;
-}
-
-/* Whether a message is what its child may say, and all that it may: that it is
- * ready. */
-static bool
-other_hello(struct master *m, struct child *c, const struct link_datagram *d)
-{
-	const struct message_hello *hello;
-	const void *payload;
-	const char *why;
-	size_t len;
-
-	if (message_check(d->bytes, d->len, d->n_fds, PARTY_WORKER, &payload,
-		&len, &why) != MSG_HELLO)
-		return false;
-	hello = payload;
-	if (hello->generation != c->generation || c->ready)
-		return false;
-	c->ready = true;
-	policy_ready(&c->policy);
-	watchdog_forget(&m->watchdog, c->at);
-	SHM_STORE(c->line->state, WORKER_RUNNING);
-	log_debug("%s (pid %d) is ready", child_name(c), (int)c->pid);
-	return true;
-}
-
-/* Reads what a child says. One that says anything else is replaced, or it could
- * fill the log. */
-static void
-other_listen(struct master *m, struct child *c, uint64_t now)
-{
-	struct link_datagram d[LINK_BATCH];
-	int n;
-
-	if (c->link == -1 || c->eof_ms != 0)
-		return;
-	if ((n = link_receive(c->link, d)) == -1)
-		c->eof_ms = now;
-	for (int i = 0; i < n; i++) {
-		if (!other_hello(m, c, &d[i]))
-			child_kill(c, "sent what it should not");
-		if (d[i].fd != -1)
-			close(d[i].fd);
-	}
-}
-
-/* What a child's deadlines ask for. */
-static void
-other_time(struct master *m, struct child *c, uint64_t now)
-{
-	if (c->pid == 0) {
-		if (now >= c->respawn_ms) {
-			policy_respawned(&c->policy, now);
-			other_spawn(m, c, now);
-		}
-		return;
-	}
-	other_listen(m, c, now);
-	if (c->eof_ms != 0 && now >= c->eof_ms + CHILD_EOF_GRACE_MS)
-		child_kill(c, "closed its link to the master");
-	if (c->leave_ms != 0 && now >= c->leave_ms + LEAVE_MS)
-		child_kill(c, "did not leave in time");
-	if (child_is_late(c, watchdog_still_ms(&m->watchdog, c->at), now)) {
-		c->killed_unready = true;
-		child_kill(c, "was not ready in time");
-	}
-}
-
-void
-others_time(struct master *m, uint64_t now)
-{
-	/* the first ones come when the chat is served */
-	if (m->phase != PHASE_RUNNING)
-		return;
 	for (int i = 0; i < m->n_others; i++)
-		if (m->other[i].kind != NULL)
-			other_time(m, &m->other[i], now);
+		if (other_is_stranger(&m->other[i]) && m->other[i].pid == pid) {
+			m->other[i].pid = 0;
+			return true;
+		}
+	return false;
 }
 
 uint32_t
@@ -300,23 +235,6 @@ others_starting(const struct master *m)
 	return mask;
 }
 
-void
-others_renew(struct master *m)
-{
-	for (int i = 0; i < m->n_others; i++)
-		m->other[i].old = m->other[i].pid != 0;
-}
-
-int
-others_left(const struct master *m)
-{
-	int n = 0;
-
-	for (int i = 0; i < m->n_others; i++)
-		n += m->other[i].old;
-	return n;
-}
-
 bool
 others_renew_next(struct master *m, uint64_t now)
 {
@@ -335,27 +253,14 @@ others_renew_next(struct master *m, uint64_t now)
 	return false;
 }
 
-void
-others_save(const struct master *m, FILE *f)
-{
-	if (m->nursery.pages != -1)
-		fprintf(f, "lines %d\n", m->nursery.pages);
-	for (int i = 0; i < m->n_others; i++)
-		if (m->other[i].kind != NULL) {
-			fputs("child ", f);
-			child_save(&m->other[i], f);
-		}
-}
-
 bool
-others_load(struct master *m, const char *key, const char *line)
+others_load(struct master *m, const char *line)
 {
 	char name[CHILD_NAME];
+	const struct child_row *row;
 	struct child *c, in = {.link = -1};
 	int i;
 
-	if (strcmp(key, "lines") == 0)
-		return sscanf(line, "%d", &m->nursery.pages) == 1;
 	if (sscanf(line, "%31s", name) != 1 || !child_load(&in, line))
 		return false;
 	if (in.at < SHM_WORKERS || in.at >= SHM_LINES)
@@ -365,30 +270,14 @@ others_load(struct master *m, const char *key, const char *line)
 		return false;
 	c = &m->other[i];
 	*c = in;
-	/* NULL: of a kind that this program has not */
-	c->kind = child_kind_named(name);
-	if (c->kind != NULL && c->kind->part != CHILD_OTHER)
-		c->kind = NULL;
+	row = child_row_named(name);
+	if (row != NULL && row->kind->n >= 0) {
+		c->kind = row->kind;
+		c->role = row->role != NULL ? row->role : &other_role;
+	}
 	if (i >= m->n_others)
 		m->n_others = i + 1;
 	return true;
-}
-
-void
-others_descriptors(const struct master *m, void (*f)(int fd))
-{
-	if (m->nursery.pages != -1)
-		f(m->nursery.pages);
-	for (int i = 0; i < m->n_others; i++)
-		if (m->other[i].link != -1)
-			f(m->other[i].link);
-}
-
-void
-others_drop(struct master *m)
-{
-	for (int i = 0; i < m->n_others; i++)
-		child_unlink(&m->other[i]);
 }
 
 void

@@ -87,7 +87,7 @@ serve(struct master *m)
 		}
 	m->phase = PHASE_RUNNING;
 	for (int i = 0; i < m->n_workers; i++)
-		member_owe(&m->member[i], OWED_START);
+		owed_add(&m->member[i].child, OWED_START);
 	if (m->ready_pipe != -1)
 		daemon_ready(m->ready_pipe);
 	m->ready_pipe = -1;
@@ -137,7 +137,7 @@ leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
 			renew_refuse(w, "chatd is leaving");
 		SHM_STORE(m->hub.line[i].state,
 		    w->child.pid != 0 ? WORKER_STOPPING : WORKER_STOPPED);
-		member_owe(w, owed);
+		owed_add(&w->child, owed);
 	}
 	master_check(m);
 }

@@ -91,7 +91,7 @@ page_renew(struct master *m, const struct bundle *b, const char *stuck,
 		return;
 	if (page_take(m, b)) {
 		for (int i = 0; i < m->n_workers; i++)
-			member_owe(&m->member[i], OWED_PAGE);
+			owed_add(&m->member[i].child, OWED_PAGE);
 		return;
 	}
 	log_warn("web page not reloaded: %s", stuck);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/control.h"
+#include "children.h"
 #include "keep.h"
 #include "member.h"
 #include "others.h"
@@ -71,7 +72,7 @@ renew_try(struct member *w, uint64_t now)
 		problem = "it is not running";
 	if (problem == NULL) {
 		w->retire_ms = now;
-		member_owe(w, OWED_RETIRE);
+		owed_add(&w->child, OWED_RETIRE);
 	} else if (now >= w->renew_ms + RENEW_WAIT_MS)
 		renew_refuse(w, "%s", problem);
 }
@@ -97,16 +98,13 @@ renew_ready(struct member *w)
 void
 renew_all(struct master *m)
 {
-	for (int i = 0; i < m->n_workers; i++) {
-		m->member[i].child.old = m->member[i].child.pid != 0;
-		m->member[i].keeper.old = m->member[i].keeper.pid != 0;
+	for (int i = 0; i < m->n_workers; i++)
 		/* What its predecessors died of may be mended. Until it is
 		 * there its keeper is not touched. */
 		if (m->member[i].child.pid == 0 &&
 		    m->member[i].child.respawn_ms != 0)
 			m->member[i].child.respawn_ms = master_clock_ms(m);
-	}
-	others_renew(m);
+	children_age(m);
 	m->renewing = true;
 	renew_next(m, master_clock_ms(m));
 }
@@ -114,11 +112,7 @@ renew_all(struct master *m)
 int
 renew_left(const struct master *m)
 {
-	int n = others_left(m);
-
-	for (int i = 0; i < m->n_workers; i++)
-		n += m->member[i].child.old + m->member[i].keeper.old;
-	return n;
+	return children_old(m);
 }
 
 /* Whether some worker is on its way in or out, or waits for its start while

@@ -2,7 +2,7 @@
 #include <event2/buffer.h>
 #include <inttypes.h>
 
-#include "member.h"
+#include "children.h"
 #include "private.h"
 #include "report_part.h"
 
@@ -12,20 +12,6 @@ processes_head(struct report *r, struct evbuffer *out)
 {
 	report_put(r, out, "%-15s %6s %8s %6s %-8s %9s\n", "KIND", "NUMBER",
 	    "PID", "GEN", "STATE", "UPTIME/S");
-}
-
-/* The children in the order in which they are shown; NULL: no more. */
-static const struct child *
-processes_at(const struct master *m, uint32_t i)
-{
-	const uint32_t n = (uint32_t)m->n_workers;
-
-	if (i < n)
-		return &m->member[i].child;
-	if (i < 2 * n)
-		return &m->member[i - n].keeper;
-	i -= 2 * n;
-	return i < (uint32_t)m->n_others ? &m->other[i] : NULL;
 }
 
 /* "running". */
@@ -42,7 +28,7 @@ static bool
 processes_next(struct report *r, struct evbuffer *out)
 {
 	const struct master *m = r->master;
-	const struct child *c = processes_at(m, r->at++);
+	const struct child *c = children_at(m, r->at++);
 	const uint64_t now = master_clock_ms(m);
 	uint64_t age_s = 0;
 

@@ -78,7 +78,7 @@ drain_share(struct master *m)
 {
 	if (m->drain_rate != 0)
 		for (int i = 0; i < m->n_workers; i++)
-			member_owe(&m->member[i], OWED_DRAIN);
+			owed_add(&m->member[i].child, OWED_DRAIN);
 }
 
 /* More workers: they are linked when they say HELLO. */

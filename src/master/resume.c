@@ -197,7 +197,7 @@ members_adopt(struct master *m)
 	for (int i = 0; i < m->n_workers; i++)
 		if (member_adopt(&m->member[i]) == -1)
 			return -1;
-	return 0;
+	return others_adopt(m);
 }
 
 /* Goes on where the other program stopped. Signals are blocked. */

@@ -1,10 +1,8 @@
-#include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "codec/birth.h"
 #include "hub/stats.h"
+#include "children.h"
 #include "keep.h"
 #include "member.h"
 #include "private.h"
@@ -22,12 +20,12 @@ links_close(const struct keep_links *links)
 		close(links->giver);
 }
 
-/* The slot's process could not be made: it will be tried again. */
+/* Who has the sockets cannot be reached: it will be tried again. */
 static void
-spawn_later(struct member *w, uint64_t wait_ms)
+spawn_later(struct member *w)
 {
 	SHM_STORE(w->child.line->state, WORKER_WAITING);
-	w->child.respawn_ms = master_clock_ms(w->master) + wait_ms;
+	w->child.respawn_ms = master_clock_ms(w->master) + REACH_MS;
 	member_start_failed(w->master);
 }
 
@@ -37,29 +35,23 @@ spawn_worker(struct member *w)
 	struct master *m = w->master;
 	struct keep_links links;
 	struct birth_worker birth;
-	int r, saved;
 
 	w->child.respawn_ms = 0;
 	if (!keep_takeover(w, &links)) {
-		spawn_later(w, REACH_MS);
+		spawn_later(w);
 		return;
 	}
 	birth = (struct birth_worker){.custody = links.custody,
-	    .keeper = w->keeper.generation,
+	    .keeper = w->custody,
 	    .giver = links.giver,
 	    .giver_name = links.giver_name,
 	    .fault_hand = w->fault_hand,
 	    .fault_arg = w->fault_arg,
 	    .connections = m->conf->connections,
 	    .io_uring = m->conf->io_uring};
-	r = child_spawn(&w->child, &m->nursery, &birth, master_clock_ms(m));
-	saved = errno;
-	links_close(&links);
-	if (r == 0) {
+	if (children_start(&w->child, &birth))
 		member_born(w);
-		return;
-	}
-	log_error("cannot start worker %d: %s, trying again in %d ms", w->slot,
-	    strerror(saved), CHILD_RETRY_MS);
-	spawn_later(w, CHILD_RETRY_MS);
+	else
+		member_start_failed(m);
+	links_close(&links);
 }

@@ -12,9 +12,8 @@
 
 #include "door/registry.h"
 #include "master/control.h"
-#include "keep.h"
+#include "children.h"
 #include "log_child.h"
-#include "member.h"
 #include "order.h"
 #include "others.h"
 #include "private.h"
@@ -46,31 +45,6 @@ put_options(FILE *f, const struct options *o)
 	put_text(f, "binary", o->binary);
 	for (int i = 0; i < o->n_listen; i++)
 		put_text(f, "option-listen", o->listen[i]);
-}
-
-/* One slot. */
-static void
-put_member(FILE *f, const struct member *w)
-{
-	const struct policy *p = &w->child.policy;
-
-	fprintf(f,
-	    "member %d %d %" PRIu32 " %d %d %" PRIu64 " %" PRIu64
-	    " %d %d %" PRIu64 " %d %d %" PRIu64 " %u %d %d %" PRIu32 " %" PRIu64
-	    " %" PRIu64 "\n",
-	    w->slot, (int)w->child.pid, w->child.generation, w->child.ready,
-	    w->child.link, w->child.started_ms, w->child.eof_ms,
-	    w->child.killed, w->child.killed_unready, w->child.respawn_ms,
-	    w->unclean, w->cleaner, w->clean_ms, w->owed, (int)w->keeper.pid,
-	    w->keeper.link, w->fault_hand, w->fault_arg, w->retire_ms);
-	fprintf(f, "keep %d %" PRIu32 " %d %d %" PRIu64 " %d %" PRIu64 "\n",
-	    w->slot, w->keeper.generation, w->keeper_filled, w->keeper_linked,
-	    w->keeper_wait_ms, (int)w->cleaner_from, w->keeper.started_ms);
-	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->slot,
-	    p->faults, p->unready, p->next);
-	for (int i = 0; i < POLICY_BURST; i++)
-		fprintf(f, " %" PRIu64, p->respawn_ms[i]);
-	fputc('\n', f);
 }
 
 /* How those are served who come through an endpoint. */
@@ -140,9 +114,9 @@ put_all(FILE *f, const struct master *m)
 	for (int i = 0; i < STATS_COUNTERS; i++)
 		fprintf(f, "buried %s %" PRIu64 "\n", stats_rows[i].name,
 		    m->buried[i]);
-	for (int i = 0; i < m->n_workers; i++)
-		put_member(f, &m->member[i]);
-	others_save(m, f);
+	if (m->nursery.pages != -1)
+		fprintf(f, "lines %d\n", m->nursery.pages);
+	children_save(m, f);
 	order_save(m, f);
 }
 
@@ -211,88 +185,6 @@ key_parse(const char *hex, uint8_t key[16])
 			return false;
 		key[i] = (uint8_t)byte;
 	}
-	return true;
-}
-
-/* A line "member ...". */
-static bool
-member_parse(struct master *m, const char *line)
-{
-	const int slot = m->n_workers;
-	struct member in = {.master = m, .slot = slot, .budget = LINK_BUDGET};
-	int n, pid, ready, killed, unready, unclean, keeper, said;
-
-	child_init(&in.child, child_kind_of(CHILD_WORKER, 0), slot, slot);
-	child_init(&in.keeper, child_kind_of(CHILD_KEEPER, 0), slot, -1);
-	in.before = in.former = in.keeper;
-	n = sscanf(line,
-	    "%d %d %" SCNu32 " %d %d %" SCNu64 " %" SCNu64 " %d %d %" SCNu64
-	    " %d %d %" SCNu64 " %u %d %d %" SCNu32 " %" SCNu64 " %" SCNu64,
-	    &said, &pid, &in.child.generation, &ready, &in.child.link,
-	    &in.child.started_ms, &in.child.eof_ms, &killed, &unready,
-	    &in.child.respawn_ms, &unclean, &in.cleaner, &in.clean_ms, &in.owed,
-	    &keeper, &in.keeper.link, &in.fault_hand, &in.fault_arg,
-	    &in.retire_ms);
-	if (n != 19 || slot == CONF_WORKERS_MAX || said != slot ||
-	    in.cleaner < -1 || in.cleaner >= CONF_WORKERS_MAX)
-		return false;
-	in.child.pid = pid;
-	in.child.ready = ready != 0;
-	in.child.killed = killed != 0;
-	in.child.killed_unready = unready != 0;
-	in.unclean = unclean != 0;
-	in.keeper.pid = keeper;
-	in.keeper.ready = keeper != 0; /* from its start on, see keep.c */
-	in.cleaner_left = UINT32_MAX;  /* is counted anew */
-	m->member[m->n_workers++] = in;
-	return true;
-}
-
-/* A line "keep ...", after its slot's "member"; older ones end before the time
- * of the keeper's start. */
-static bool
-keep_parse(struct master *m, const char *line)
-{
-	uint64_t wait_ms, started_ms = m->started_ms;
-	int slot, filled, linked, from;
-	struct member *w;
-	uint32_t number;
-
-	if (sscanf(line, "%d %" SCNu32 " %d %d %" SCNu64 " %d %" SCNu64, &slot,
-		&number, &filled, &linked, &wait_ms, &from, &started_ms) < 6 ||
-	    slot < 0 || slot >= m->n_workers || from < 0 || from > KEEP_SOURCES)
-		return false;
-	w = &m->member[slot];
-	w->keeper.generation = number;
-	w->keeper.started_ms = started_ms;
-	w->keeper_filled = filled != 0;
-	w->keeper_linked = linked != 0;
-	w->keeper_wait_ms = wait_ms;
-	w->cleaner_from = (enum keep_source)from;
-	return true;
-}
-
-/* A line "policy ...", after its slot's "member". */
-static bool
-policy_parse(struct master *m, const char *line)
-{
-	struct policy *p;
-	int slot, used;
-
-	if (sscanf(line, "%d%n", &slot, &used) != 1 || slot < 0 ||
-	    slot >= m->n_workers)
-		return false;
-	p = &m->member[slot].child.policy;
-	line += used;
-	if (sscanf(line, "%" SCNu32 "%" SCNu32 "%" SCNu32 "%n", &p->faults,
-		&p->unready, &p->next, &used) != 3)
-		return false;
-	p->next %= POLICY_BURST;
-	line += used;
-	for (int i = 0; i < POLICY_BURST; i++, line += used)
-		if (sscanf(line, "%" SCNu64 "%n", &p->respawn_ms[i], &used) !=
-		    1)
-			break;
 	return true;
 }
 
@@ -419,6 +311,8 @@ option_parse(struct options *o, const char *key, char *value)
 static bool
 line_parse(struct master *m, struct state *s, const char *key, char *value)
 {
+	enum child_load load;
+
 	if (strcmp(key, "chatd") == 0)
 		return atoi(value) == STATE_FORMAT;
 	if (strcmp(key, "hub") == 0)
@@ -467,14 +361,13 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return order_load(m, value);
 	else if (strcmp(key, "buried") == 0)
 		return buried_parse(m, value);
-	else if (strcmp(key, "member") == 0)
-		return member_parse(m, value);
-	else if (strcmp(key, "child") == 0 || strcmp(key, "lines") == 0)
-		return others_load(m, key, value);
-	else if (strcmp(key, "keep") == 0)
-		return keep_parse(m, value);
-	else if (strcmp(key, "policy") == 0)
-		return policy_parse(m, value);
+	else if (strcmp(key, "lines") == 0)
+		return sscanf(value, "%d", &m->nursery.pages) == 1;
+	else if (strcmp(key, "child") == 0)
+		return others_load(m, value);
+	load = children_load(m, key, value);
+	if (load != CHILD_NOT_MINE)
+		return load == CHILD_LOADED;
 	return option_parse(&s->options, key, value);
 }
 
@@ -588,11 +481,7 @@ state_descriptors(const struct master *m, void (*f)(int fd))
 		f(m->log.now.control);
 	for (int i = 0; i < m->endpoints.n; i++)
 		f(m->endpoints.at[i].fd);
-	others_descriptors(m, f);
-	for (int i = 0; i < m->n_workers; i++) {
-		if (m->member[i].child.link != -1)
-			f(m->member[i].child.link);
-		if (m->member[i].keeper.link != -1)
-			f(m->member[i].keeper.link);
-	}
+	if (m->nursery.pages != -1)
+		f(m->nursery.pages);
+	children_descriptors(m, f);
 }

@@ -16,38 +16,59 @@
 #include "process/process.h"
 #include "process/spawn.h"
 
-static const struct child_kind *const none[] = {NULL};
-static const struct child_kind *const *kinds = none;
+static const struct child_row none[1];
+static const struct child_row *rows = none;
 
 void
-child_kinds_use(const struct child_kind *const *all)
+child_kinds_use(const struct child_row *all)
 {
-	kinds = all;
+	rows = all;
 }
 
-const struct child_kind *
-child_kind_of(enum child_part part, unsigned nth)
+const struct child_row *
+child_row(unsigned nth)
 {
-	for (int i = 0; kinds[i] != NULL; i++)
-		if (kinds[i]->part == part && nth-- == 0)
-			return kinds[i];
+	for (const struct child_row *r = rows; r->kind != NULL; r++)
+		if (nth-- == 0)
+			return r;
 	return NULL;
 }
 
-const struct child_kind *
-child_kind_named(const char *name)
+const struct child_row *
+child_row_named(const char *name)
 {
-	for (int i = 0; kinds[i] != NULL; i++)
-		if (strcmp(kinds[i]->name, name) == 0)
-			return kinds[i];
+	for (const struct child_row *r = rows; r->kind != NULL; r++)
+		if (strcmp(r->kind->name, name) == 0)
+			return r;
+	return NULL;
+}
+
+const struct child_row *
+child_row_of(enum child_many many)
+{
+	for (const struct child_row *r = rows; r->kind != NULL; r++)
+		if (r->kind->n == (int)many)
+			return r;
+	return NULL;
+}
+
+const struct child_row *
+child_row_counted(unsigned nth)
+{
+	for (const struct child_row *r = rows; r->kind != NULL; r++)
+		if (r->kind->n >= 0 && nth-- == 0)
+			return r;
 	return NULL;
 }
 
 void
-child_init(struct child *c, const struct child_kind *kind, int number, int at)
+child_init(struct child *c, const struct child_row *row, int number, int at)
 {
-	*c = (struct child){
-	    .kind = kind, .number = number, .at = at, .link = -1};
+	*c = (struct child){.number = number, .at = at, .link = -1};
+	if (row == NULL)
+		return;
+	c->kind = row->kind;
+	c->role = row->role;
 }
 
 const char *
@@ -57,7 +78,7 @@ child_name(const struct child *c)
 
 	if (c->kind == NULL)
 		return "child";
-	if (c->kind->part == CHILD_OTHER && c->kind->n == 1)
+	if (c->kind->n == 1)
 		return c->kind->name;
 	snprintf(name, sizeof(name), "%s %d", c->kind->name, c->number);
 	return name;
@@ -87,15 +108,20 @@ child_spawn(struct child *c, const struct nursery *n, const void *birth,
 	if (c->line != NULL)
 		SHM_STORE(c->line->started_ms, clock_ms());
 	if ((pid = spawn_child(c, n, birth, &link)) == -1) {
+		log_error("cannot start %s: %s, trying again in %d ms",
+		    child_name(c), strerror(errno), CHILD_RETRY_MS);
 		c->generation--; /* that one never was */
+		c->respawn_ms = now_ms + CHILD_RETRY_MS;
 		child_show(c, WORKER_WAITING);
 		return -1;
 	}
 	c->pid = pid;
 	c->link = link;
-	c->ready = c->killed = c->killed_unready = c->old = false;
+	c->ready = (c->kind->gets & CHILD_MUTE) != 0;
+	c->killed = c->killed_unready = c->old = false;
 	c->started_ms = now_ms;
 	c->eof_ms = c->leave_ms = 0;
+	c->owed = c->n_bad = 0;
 	if (c->line != NULL)
 		SHM_STORE(c->line->pid, (uint32_t)pid);
 	log_debug("%s (pid %d, generation %u) started", child_name(c), (int)pid,
@@ -150,29 +176,40 @@ child_log_death(const struct child *c, int status, uint64_t wait_ms,
 		    c->ready ? "" : ", before it was ready", next);
 }
 
-uint64_t
-child_died(
-    struct child *c, int status, bool leaving, uint64_t now_ms, bool *fault)
+/* Its line is nobody's until the next one has it. */
+static void
+child_line_free(const struct child *c)
+{
+	if (c->line == NULL)
+		return;
+	SHM_STORE(c->line->thread, 0); /* a lock that names it is free */
+	SHM_STORE(c->line->lock_state, LOCK_NONE);
+	SHM_STORE(c->line->state, WORKER_WAITING);
+	SHM_STORE(c->line->pid, 0);
+}
+
+void
+child_died(struct child *c, struct child_end *end, uint64_t now_ms)
 {
 	const uint64_t age = now_ms - c->started_ms;
-	uint64_t wait_ms = 0, most = c->kind->backoff_max_ms;
+	const uint64_t most = c->kind->backoff_max_ms;
 
-	*fault = c->killed_unready ||
-	    (!c->killed && c->leave_ms == 0 && policy_is_fault(status));
-	if (!leaving && c->leave_ms == 0)
-		wait_ms =
-		    policy_died(&c->policy, *fault, c->ready, age, now_ms);
-	if (most != 0 && wait_ms > most)
-		wait_ms = most;
-	child_log_death(c, status, wait_ms, leaving, now_ms);
-	if (c->line != NULL)
-		SHM_STORE(
-		    c->line->thread, 0); /* a lock that names it is free */
+	end->unready = c->killed_unready;
+	end->fault = c->killed_unready ||
+	    (!c->killed && c->leave_ms == 0 && policy_is_fault(end->status));
+	end->wait_ms = 0;
+	if (!end->leaving && c->leave_ms == 0)
+		end->wait_ms =
+		    policy_died(&c->policy, end->fault, c->ready, age, now_ms);
+	if (most != 0 && end->wait_ms > most)
+		end->wait_ms = most;
+	child_log_death(c, end->status, end->wait_ms, end->leaving, now_ms);
+	child_line_free(c);
 	child_unlink(c);
 	c->pid = 0;
 	c->ready = false;
 	c->leave_ms = 0;
-	return wait_ms;
+	c->respawn_ms = end->wait_ms != 0 ? now_ms + end->wait_ms : 0;
 }
 
 bool
@@ -260,8 +297,21 @@ child_hello(const struct child_start *start)
 	KILL_POINT();
 }
 
+/* Goes by other settings. What their text does not mention stays. */
+static void
+child_reconfigure(struct child_start *start, const char *text, size_t len)
+{
+	static struct conf_live live;
+
+	live = *start->live;
+	if (conf_live_read(&live, text, len) != NULL)
+		return;
+	start->live = &live;
+	log_set_verbose(live.verbose != 0);
+}
+
 bool
-child_must_leave(const struct child_start *start)
+child_must_leave(struct child_start *start)
 {
 	struct link_datagram d[LINK_BATCH];
 	const void *payload;
@@ -271,9 +321,15 @@ child_must_leave(const struct child_start *start)
 	bool leave = n == -1;
 
 	for (int i = 0; i < n; i++) {
-		if (message_check(d[i].bytes, d[i].len, d[i].n_fds,
-			PARTY_MASTER, &payload, &len, &why) == MSG_STOP)
+		switch (message_check(d[i].bytes, d[i].len, d[i].n_fds,
+		    PARTY_MASTER, &payload, &len, &why)) {
+		case MSG_STOP:
 			leave = true;
+			break;
+		case MSG_CONF:
+			child_reconfigure(start, payload, len);
+			break;
+		}
 		if (d[i].fd != -1)
 			close(d[i].fd);
 	}

@@ -200,8 +200,7 @@ worker_main(const struct worker_start *start)
 }
 
 /* What every child is told, and what a worker is. */
-static void __attribute__((noreturn))
-worker_begin(const struct child_start *start)
+static void __attribute__((noreturn)) worker_begin(struct child_start *start)
 {
 	const struct birth_worker *birth = start->birth;
 	const struct worker_start own = {.worker = start->number,
@@ -223,6 +222,6 @@ worker_begin(const struct child_start *start)
 }
 
 const struct child_kind worker_kind = {.name = "worker",
-    .part = CHILD_WORKER,
+    .n = CHILD_CONFIGURED,
     .gets = CHILD_HUB | CHILD_LISTENERS | CHILD_VICTIM,
     .main = worker_begin};

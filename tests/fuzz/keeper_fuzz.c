@@ -71,9 +71,8 @@ static struct {
 static int n_maps;
 
 /* It has no filter here: the process goes on. */
-void keeper_filter(void);
 void
-keeper_filter(void)
+child_confine(const struct child_start *start)
 {
 }
 
@@ -339,6 +338,7 @@ clean(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct child_start start = {.kind = &keeper_kind, .hub = &hub};
 	int word[2], how;
 
 	make();
@@ -347,12 +347,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	game.p = data;
 	game.left = size;
 	game.control = word[0];
+	start.link = word[1];
 	game.link = -1;
 	link_bring();
 	how = setjmp(game.out);
 	if (how == 0) {
 		game.runs = true;
-		keeper_main(&hub, 0, NUMBER, word[1]);
+		keeper_main(&start, NUMBER);
 	}
 	game.runs = false;
 	REQUIRE(how == 2); /* nothing makes it leave */

@@ -3,7 +3,6 @@
 #include "process/executable.h"
 
 static const struct child_kind apart_kind = {.name = "apart",
-    .part = CHILD_OTHER,
     .n = 1,
     .gets = CHILD_HUB_LOOK,
     .executable = "apart",

@@ -38,7 +38,7 @@ count_more(const struct child_start *start, uint64_t cursor)
 }
 
 void
-count_main(const struct child_start *start)
+count_main(struct child_start *start)
 {
 	struct pollfd p = {start->link, POLLIN, 0};
 	uint64_t cursor = count_begin(start);

@@ -4,6 +4,6 @@
 
 #include "process/child.h"
 
-void count_main(const struct child_start *start);
+void count_main(struct child_start *start);
 
 #endif

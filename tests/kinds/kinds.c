@@ -9,6 +9,7 @@
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "keeper/keeper.h"
+#include "master/roles.h"
 #include "process/kinds.h"
 #include "worker/worker.h"
 
@@ -16,7 +17,7 @@ enum { LOCK_PERIOD_MS = 2 };
 
 /* Takes the lock again and again, and does under it what is done there. */
 static void
-lock_main(const struct child_start *start)
+lock_main(struct child_start *start)
 {
 	struct pollfd p = {start->link, POLLIN, 0};
 
@@ -36,23 +37,15 @@ lock_main(const struct child_start *start)
 	_exit(0);
 }
 
-static const struct child_kind count_kind = {.name = "count",
-    .part = CHILD_OTHER,
-    .n = 1,
-    .gets = CHILD_HUB_LOOK,
-    .main = count_main};
+static const struct child_kind count_kind = {
+    .name = "count", .n = 1, .gets = CHILD_HUB_LOOK, .main = count_main};
 
-static const struct child_kind lock_kind = {.name = "lock",
-    .part = CHILD_OTHER,
-    .n = 1,
-    .gets = CHILD_HUB,
-    .main = lock_main};
+static const struct child_kind lock_kind = {
+    .name = "lock", .n = 1, .gets = CHILD_HUB, .main = lock_main};
 
-static const struct child_kind apart_kind = {.name = "apart",
-    .part = CHILD_OTHER,
-    .n = 1,
-    .gets = CHILD_HUB_LOOK,
-    .executable = "apart"};
+static const struct child_kind apart_kind = {
+    .name = "apart", .n = 1, .gets = CHILD_HUB_LOOK, .executable = "apart"};
 
-const struct child_kind *const kinds[] = {
-    &worker_kind, &keeper_kind, &count_kind, &lock_kind, &apart_kind, NULL};
+const struct child_row kinds[] = {{&worker_kind, &worker_role},
+    {&keeper_kind, &keeper_role}, {&count_kind, NULL}, {&lock_kind, NULL},
+    {&apart_kind, NULL}, {NULL, NULL}};

@@ -14,22 +14,26 @@
 #include "process/executable.h"
 
 static const struct child_kind one = {
-    .name = "one", .part = CHILD_OTHER, .n = 1, .executable = "nowhere"};
+    .name = "one", .n = 1, .executable = "nowhere"};
 static const struct child_kind two = {
-    .name = "two", .part = CHILD_OTHER, .n = 2, .backoff_max_ms = 1500};
-static const struct child_kind *const kinds[] = {&one, &two, NULL};
+    .name = "two", .n = 2, .backoff_max_ms = 1500};
+static const struct child_kind each = {.name = "each", .n = CHILD_EACH_WORKER};
+static const struct child_role role;
+static const struct child_row kinds[] = {
+    {&each, &role}, {&one, NULL}, {&two, NULL}, {NULL, NULL}};
 
-/* Kinds are found by part and by name. */
+/* Kinds are found by name, by how many there are, and one after the other. */
 static void
 test_kinds(void **state)
 {
 	child_kinds_use(kinds);
-	assert_ptr_equal(child_kind_of(CHILD_OTHER, 0), &one);
-	assert_ptr_equal(child_kind_of(CHILD_OTHER, 1), &two);
-	assert_null(child_kind_of(CHILD_OTHER, 2));
-	assert_null(child_kind_of(CHILD_WORKER, 0));
-	assert_ptr_equal(child_kind_named("two"), &two);
-	assert_null(child_kind_named("three"));
+	assert_ptr_equal(child_row_counted(0)->kind, &one);
+	assert_ptr_equal(child_row_counted(1)->kind, &two);
+	assert_null(child_row_counted(2));
+	assert_ptr_equal(child_row_of(CHILD_EACH_WORKER), &kinds[0]);
+	assert_null(child_row_of(CHILD_CONFIGURED));
+	assert_ptr_equal(child_row_named("two")->kind, &two);
+	assert_null(child_row_named("three"));
 }
 
 /* The only one of a kind has no number. */
@@ -38,9 +42,9 @@ test_name(void **state)
 {
 	struct child c;
 
-	child_init(&c, &one, 0, 64);
+	child_init(&c, &kinds[1], 0, 64);
 	assert_string_equal(child_name(&c), "one");
-	child_init(&c, &two, 1, 65);
+	child_init(&c, &kinds[2], 1, 65);
 	assert_string_equal(child_name(&c), "two 1");
 }
 
@@ -53,7 +57,7 @@ test_save(void **state)
 	FILE *f = fmemopen(text, sizeof(text), "w");
 
 	assert_non_null(f);
-	child_init(&c, &two, 1, 70);
+	child_init(&c, &kinds[2], 1, 70);
 	c.pid = 1234;
 	c.link = 17;
 	c.generation = 9;
@@ -76,30 +80,36 @@ test_save(void **state)
 static void
 test_back_off(void **state)
 {
+	struct child_end end = {.status = SIGSEGV};
+	uint64_t now = 1000;
 	struct child c;
-	uint64_t now = 1000, wait = 0;
-	bool fault;
 
-	child_init(&c, &two, 0, 64);
+	child_init(&c, &kinds[2], 0, 64);
 	for (int i = 0; i < 8; i++) {
 		c.pid = 1;
 		c.started_ms = now;
-		wait = child_died(&c, SIGSEGV, false, now, &fault);
-		assert_true(fault);
+		child_died(&c, &end, now);
+		assert_true(end.fault);
 		assert_int_equal(c.pid, 0);
-		assert_in_range(wait, 1000, 1500);
-		now += wait;
+		assert_in_range(end.wait_ms, 1000, 1500);
+		assert_int_equal(c.respawn_ms, now + end.wait_ms);
+		now += end.wait_ms;
 	}
-	assert_int_equal(wait, 1500);
-	child_init(&c, &two, 0, 64);
+	assert_int_equal(end.wait_ms, 1500);
+	child_init(&c, &kinds[2], 0, 64);
 	c.pid = 1;
 	c.ready = c.killed = true;
-	assert_int_equal(child_died(&c, SIGKILL, false, now, &fault), 0);
-	assert_false(fault);
+	end.status = SIGKILL;
+	child_died(&c, &end, now);
+	assert_int_equal(end.wait_ms, 0);
+	assert_int_equal(c.respawn_ms, 0);
+	assert_false(end.fault);
 	c.pid = 1;
 	c.leave_ms = now;
-	assert_int_equal(child_died(&c, 0, false, now, &fault), 0);
-	assert_false(fault);
+	end.status = 0;
+	child_died(&c, &end, now);
+	assert_int_equal(end.wait_ms, 0);
+	assert_false(end.fault);
 	assert_int_equal(c.leave_ms, 0);
 }
 
@@ -110,7 +120,7 @@ test_late(void **state)
 	struct child c;
 	uint64_t most = 50 + CHILD_HELLO_MAX * CHILD_HELLO_MS;
 
-	child_init(&c, &one, 0, 64);
+	child_init(&c, &kinds[1], 0, 64);
 	c.started_ms = 50;
 	assert_false(child_is_late(&c, CHILD_HELLO_MS, 100)); /* no process */
 	c.pid = 1;

@@ -11,6 +11,7 @@
 #include "../../src/master/private.h"
 #include "codec/message.h"
 #include "hub/stats.h"
+#include "master/roles.h"
 
 enum { CLEANER, DEAD, SLOTS = 64, PERIOD_MS = 100 };
 
@@ -136,7 +137,7 @@ giver_is_stopped(void **state)
 	for (uint64_t now = 0; now < 1000; now += PERIOD_MS) {
 		come_and_go();
 		clean_time(dead, now);
-		keep_time(dead, now);
+		keeper_role.due(&dead->keeper, now);
 	}
 	assert_int_equal(
 	    waitpid(dead->former.pid, &status, WCONTINUED | WNOHANG),

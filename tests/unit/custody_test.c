@@ -307,8 +307,11 @@ kept_again(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		const struct child_start start = {
+		    .kind = &keeper_kind, .hub = &h, .link = control[1]};
+
 		close(control[0]);
-		keeper_main(&h, 0, 9, control[1]);
+		keeper_main(&start, 9);
 	}
 	close(control[1]);
 	for (round = 0; round < 2; round++) {

@@ -11,9 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../src/master/children.h"
 #include "../../src/master/keep.h"
 #include "../../src/master/member.h"
 #include "../../src/master/private.h"
+#include "master/roles.h"
 
 static struct master m;
 static int killed; /* how often kill() was called */
@@ -49,10 +51,10 @@ reaped_is_not_killed(void **state)
 {
 	struct member *w = &m.member[0];
 
-	assert_true(keep_died(w, 1000001, SIGKILL));
+	assert_true(keep_source_died(w, 1000001));
 	assert_int_equal(w->former.pid, 0);
 	assert_int_equal(w->before.pid, 1000002);
-	assert_true(keep_died(w, 1000002, SIGKILL));
+	assert_true(keep_source_died(w, 1000002));
 	assert_int_equal(w->before.pid, 0);
 	assert_int_equal(killed, 0);
 }
@@ -76,7 +78,7 @@ former_stays_until_all_is_kept(void **state)
 	struct member *w = &m.member[0];
 
 	w->keeper.pid = 1000003;
-	w->keeper.generation = 5;
+	w->custody = 5;
 	w->keeper_linked = true;
 	keep_ready(w);
 	assert_int_equal(w->former.pid, 1000001);
@@ -95,7 +97,7 @@ static void
 next_is_waited_for(void **state)
 {
 	static const struct child_kind kind = {
-	    .name = "keeper", .part = CHILD_KEEPER, .backoff_max_ms = 1000};
+	    .name = "keeper", .gets = CHILD_MUTE, .backoff_max_ms = 1000};
 	static struct shm_worker line[1];
 	struct member *w = &m.member[0];
 
@@ -103,11 +105,12 @@ next_is_waited_for(void **state)
 	for (int i = 0; i < POLICY_FAULTS; i++) {
 		assert_true(m.renew_keeper_ms <= master_clock_ms(&m));
 		w->before.kind = w->keeper.kind = &kind;
+		w->before.role = w->keeper.role = &keeper_role;
 		w->before.pid = 1000002;
 		w->keeper.pid = 1000003;
 		w->keeper.ready = true;
 		w->keeper.started_ms = master_clock_ms(&m);
-		assert_true(keep_died(w, 1000003, SIGSEGV));
+		assert_true(children_died(&m, 1000003, SIGSEGV));
 		assert_int_equal(w->keeper.pid, 1000002);
 		assert_int_equal(w->keeper_wait_ms, 0);
 	}

@@ -36,10 +36,13 @@ setup(void **state)
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, word), 0);
 	assert_int_equal(custody_pair(fd), 0);
 	if ((keeper = fork()) == 0) {
+		const struct child_start start = {
+		    .kind = &keeper_kind, .hub = &hub, .link = word[1]};
+
 		close(word[0]);
 		close(fd[0]);
 		close(fd[1]);
-		keeper_main(&hub, 0, NUMBER, word[1]);
+		keeper_main(&start, NUMBER);
 	}
 	assert_true(keeper > 0);
 	close(word[1]);

@@ -11,14 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../src/master/children.h"
 #include "../../src/master/others.h"
 #include "../../src/master/private.h"
 #include "codec/message.h"
 #include "net/link.h"
 
 static const struct child_kind kind = {
-    .name = "one", .part = CHILD_OTHER, .n = 1, .executable = "nowhere"};
-static const struct child_kind *const kinds[] = {&kind, NULL};
+    .name = "one", .n = 1, .executable = "nowhere"};
+static const struct child_row kinds[] = {{&kind, NULL}, {NULL, NULL}};
 static const struct options options = {.binary = "/nonexistent/sbin/chatd"};
 static struct master m;
 static struct shm_line line[SHM_LINES];
@@ -47,7 +48,10 @@ setup(void **state)
 	m.hub.line = line;
 	m.nursery.pages = m.nursery.log = -1;
 	assert_int_equal(link_pair(fd), 0);
-	child_init(c, &kind, 0, SHM_WORKERS);
+	child_init(c, &kinds[0], 0, SHM_WORKERS);
+	c->role = &other_role;
+	c->budget = 8;
+	c->master = &m;
 	c->pid = 1000001;
 	c->link = fd[0];
 	c->line = &line[SHM_WORKERS];
@@ -63,7 +67,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	others_drop(&m);
+	children_drop(&m);
 	close(end);
 	return 0;
 }
@@ -77,7 +81,8 @@ silence_ends_when_it_is_ready(void **state)
 	m.watchdog.line[SHM_WORKERS].still_ms = CHILD_HELLO_MS - 1;
 	assert_int_equal(
 	    link_send(end, MSG_HELLO, &hello, sizeof(hello), -1), 0);
-	others_time(&m, 2);
+	children_read(&m.other[0]);
+	children_time(&m, 2);
 	assert_true(m.other[0].ready);
 	assert_int_equal(watchdog_still_ms(&m.watchdog, SHM_WORKERS), 0);
 	assert_int_equal(killed, 0);
@@ -89,9 +94,9 @@ bad_message_is_the_last(void **state)
 {
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(link_send(end, MSG_RETIRED, NULL, 0, -1), 0);
-	others_time(&m, 2);
+	children_read(&m.other[0]);
 	assert_int_equal(killed, 1);
-	others_time(&m, 3);
+	children_time(&m, 3);
 	assert_int_equal(killed, 1);
 }
 

@@ -18,6 +18,7 @@
 #include "../../src/master/private.h"
 #include "../../src/master/state.h"
 #include "master/control.h"
+#include "master/roles.h"
 
 static const struct hub_limits limits = {.connections = 256,
     .users = 100,
@@ -26,7 +27,19 @@ static const struct hub_limits limits = {.connections = 256,
     .output_bytes = 4 << 20,
     .input_bytes = 1 << 20,
     .subscriptions = 500};
+static const struct child_kind worker = {.n = CHILD_CONFIGURED},
+			       keeper = {.n = CHILD_EACH_WORKER};
+static const struct child_row kinds[] = {
+    {&worker, &worker_role}, {&keeper, &keeper_role}, {NULL, NULL}};
 static char error[512];
+
+/* Says to a worker's children whose they are. */
+static void
+member_given(struct member *w, struct master *m)
+{
+	w->master = w->child.master = w->keeper.master = m;
+	w->before.master = w->former.master = m;
+}
 
 /* A master with something in everything. */
 static struct master *
@@ -35,6 +48,7 @@ master_make(struct options *o)
 	struct master *m = calloc(1, sizeof(*m));
 
 	assert_non_null(m);
+	child_kinds_use(kinds);
 	*o = (struct options){.foreground = true,
 	    .workers = 2,
 	    .file = "/etc/some where/chatd.conf",
@@ -84,7 +98,10 @@ master_make(struct options *o)
 	    .child.link = 20,
 	    .child.started_ms = 99,
 	    .cleaner = -1,
-	    .owed = OWED_CONF,
+	    .child.owed = OWED_CONF,
+	    .custody = 7,
+	    .keeper_generation = 3,
+	    .keeper.generation = 3,
 	    .keeper.pid = 101,
 	    .keeper.ready = true,
 	    .keeper.started_ms = 98,
@@ -105,8 +122,13 @@ master_make(struct options *o)
 
 		w->child.number = w->child.at = w->keeper.number = i;
 		w->keeper.at = -1;
-		child_init(&w->before, NULL, i, -1);
-		child_init(&w->former, NULL, i, -1);
+		w->child.kind = &worker;
+		w->child.role = &worker_role;
+		w->keeper.kind = &keeper;
+		w->keeper.role = &keeper_role;
+		child_init(&w->before, &kinds[1], i, -1);
+		child_init(&w->former, &kinds[1], i, -1);
+		member_given(w, m);
 	}
 	return m;
 }
@@ -174,9 +196,7 @@ round_trip(void **state)
 	assert_true(n->buried[2] == UINT64_MAX);
 	assert_int_equal(n->n_workers, 2);
 	for (int i = 0; i < 2; i++) {
-		n->member[i].master = m;
-		m->member[i].master = m;
-		m->member[i].budget = n->member[i].budget;
+		member_given(&n->member[i], m);
 		m->member[i].cleaner_left = UINT32_MAX; /* unknown */
 		assert_memory_equal(
 		    &n->member[i], &m->member[i], sizeof(m->member[i]));

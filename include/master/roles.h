@@ -1,0 +1,11 @@
+/* roles: the master's side of those kinds of children that it treats in their
+ * own way (process/child.h). Layer 6. */
+#ifndef CHATD_MASTER_ROLES_H
+#define CHATD_MASTER_ROLES_H
+
+#include "process/child.h"
+
+extern const struct child_role worker_role; /* as many as configured */
+extern const struct child_role keeper_role; /* one for each worker */
+
+#endif

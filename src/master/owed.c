@@ -1,0 +1,48 @@
+#include "owed.h"
+
+#include "codec/message.h"
+#include "net/link.h"
+#include "private.h"
+#include "process/child.h"
+
+void
+owed_send(struct child *c)
+{
+	static const uint32_t type[] = {MSG_CONF, MSG_DRAIN, MSG_START,
+	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE};
+	const struct master *m = c->master;
+	struct message_drain drain;
+	static char conf[CONF_LIVE_MAX];
+	const void *payload;
+	size_t len;
+
+	for (size_t i = 0; i < sizeof(type) / sizeof(type[0]); i++) {
+		if ((c->owed & 1u << i) == 0 ||
+		    (type[i] == MSG_PAGE && m->page == -1))
+			continue;
+		payload = NULL;
+		len = 0;
+		if (type[i] == MSG_CONF) {
+			payload = conf;
+			len = conf_live_write(&m->live, conf);
+		} else if (type[i] == MSG_DRAIN) {
+			drain.rate =
+			    m->drain_rate * 1000 / (uint32_t)m->n_workers;
+			payload = &drain;
+			len = sizeof(drain);
+		}
+		if (link_send(c->link, type[i], payload, len,
+			type[i] == MSG_PAGE ? m->page : -1) == -1)
+			return; /* full: later; gone: it does not matter */
+		c->owed &= ~(1u << i);
+	}
+}
+
+void
+owed_add(struct child *c, unsigned what)
+{
+	if (c->link == -1)
+		return;
+	c->owed |= what;
+	owed_send(c);
+}
