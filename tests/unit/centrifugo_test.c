@@ -4,7 +4,10 @@
  * tokens may be: token_test.) */
 #include "door_fixture.h"
 
+#include "../../src/hub/heads.h"
+
 #include "codec/json.h"
+#include "hub/history.h"
 #include "hub/stats.h"
 
 #define CONNECT "{\"id\":1,\"connect\":{}}"
@@ -178,12 +181,12 @@ static void
 lines_bad(void **state)
 {
 	static const char *const bad[] = {"", "hello", "[]", "1", "null",
-	    "{\"id\":2}", "{\"id\":0,\"ping\":{}}", "{\"id\":-1,\"ping\":{}}",
-	    "{\"id\":1.5,\"ping\":{}}", "{\"id\":\"2\",\"ping\":{}}",
-	    "{\"id\":4294967296,\"ping\":{}}", "{\"ping\":{}}",
-	    "{\"id\":2,\"ping\":1}", "{\"id\":2,\"dance\":{}}",
+	    "{\"id\":2}", "{\"id\":0,\"ping\":{}}", "{\"id\":0,\"send\":{}}",
+	    "{\"id\":-1,\"ping\":{}}", "{\"id\":1.5,\"ping\":{}}",
+	    "{\"id\":\"2\",\"ping\":{}}", "{\"id\":4294967296,\"ping\":{}}",
+	    "{\"ping\":{}}", "{\"id\":2,\"ping\":1}", "{\"id\":2,\"dance\":{}}",
 	    "{\"id\":2,\"ping\":{}", "{\"id\":2,\"ping\":{}}}",
-	    "\n{\"id\":2,\"ping\":{}}"};
+	    "\n{\"id\":2,\"ping\":{\"a\":tru}}", "\n{\"id\":2,\"ping\":{}}"};
 
 	EACH_ENDS(bad, true);
 }
@@ -366,6 +369,12 @@ hears(void **state)
 	told(&alice,
 	    "{\"push\":{\"channel\":\"talk\",\"pub\":{\"data\":{\"text\":"
 	    "\"a \\\"b\\\"\\n\"},\"offset\":1,\"time\":T}}}");
+	server_says("talk", FORMAT_TEXT, "joe", "x"); /* of no connection */
+	plain_texts();
+	told(&alice,
+	    "{\"push\":{\"channel\":\"talk\",\"pub\":{\"data\":{\"text\":"
+	    "\"x\"},\"info\":{\"user\":\"joe\",\"client\":\"\"},"
+	    "\"offset\":2,\"time\":T}}}");
 	guest_come(&bob, &plain_door, "bob");
 	guest_say(&bob, "/join talk");
 	plain_texts();
@@ -447,6 +456,123 @@ recovers(void **state)
 	    "\"offset\":2,\"positioned\":true,\"was_recovering\":true}}");
 }
 
+/* A chain in the journal that leaves one out is not all that was said. */
+static void
+recovers_corrupted(void **state)
+{
+	struct publication p;
+	const uint64_t first = journal_tail(&door_hub) + 1;
+	struct entry_head *e;
+
+	connect_alice();
+	for (int k = 0; k < 3; k++)
+		server_says("room", FORMAT_JSON, "", "1");
+	assert_int_equal(
+	    journal_peek(&door_hub, door_hub.heads->tail, &p), JOURNAL_OK);
+	assert_int_equal(p.offset, 3);
+	e = (struct entry_head *)(door_hub.journal +
+	    door_hub.index[p.position & (door_hub.n_index - 1)].at);
+	assert_true(e->previous > first);
+	e->previous = (uint64_t)(p.previous - 1);
+	assert_int_equal(journal_peek(&door_hub, e->previous, &p), JOURNAL_OK);
+	assert_int_equal(p.offset, 1);
+	asks("{\"id\":2,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
+	     "\"offset\":0,\"flag\":2}}",
+	    ERROR(2, 112, "unrecoverable position"));
+}
+
+/* More than an answer holds: the newest, in reverse. */
+static void
+history_most(void **state)
+{
+	const struct publishing what = {.conn = SHM_NONE,
+	    .format = FORMAT_JSON,
+	    .user = "",
+	    .data = "1",
+	    .len = 1};
+	struct publication p;
+	uint64_t mask;
+	const char *at;
+	int n = 0;
+
+	connect_alice();
+	door_node->ch.live.channel[0].history = 2000;
+	for (int k = 0; k < HISTORY_MAX + 5; k++)
+		assert_int_equal(publish(&door_node->ch, "room", 4,
+				     PUBLISH_MAKE, &what, &p, &mask),
+		    PUBLISH_OK);
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":-1,"
+	    "\"reverse\":true}}");
+	assert_int_equal(alice.n_texts, 1);
+	at = strstr(alice.text[0], "{\"data\":1,\"offset\":1005,");
+	assert_non_null(at);
+	assert_true(at < alice.text[0] + 64);
+	for (; (at = strstr(at, "{\"data\":1,")) != NULL; at++)
+		n++;
+	assert_int_equal(n, HISTORY_MAX);
+	assert_non_null(strstr(alice.text[0], "\"offset\":6,"));
+}
+
+/* What was passed over ends a subscription of the client's own, which begins it
+ * anew; of one that the server made the connection ends. */
+static void
+skipped(void **state)
+{
+	struct slot *s = &door_hub.slot[alice.conn];
+	struct subscription *sub;
+	uint32_t k;
+
+	connect_alice();
+	for (int server = 0; server < 2; server++) {
+		asks("{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}",
+		    "{\"id\":2," SUBSCRIBED);
+		k = channel_subscription(&door_node->ch, alice.conn, "room", 4);
+		sub = &door_hub.subscription[k];
+		s->skipped = 1;
+		sub->flags |= SUBSCRIPTION_GAP;
+		if (server)
+			sub->flags |= SUBSCRIPTION_SERVER;
+		centrifugo_door.drained(&door_node->ch, alice.conn);
+		door_settle();
+		if (!server)
+			told(&alice,
+			    "{\"push\":{\"channel\":\"room\",\"unsubscribe\":{"
+			    "\"code\":2500,\"reason\":\"insufficient "
+			    "state\"}}}");
+	}
+	guest_closed(&alice, 3010, "insufficient state");
+}
+
+/* A worker died after a subscription was made and before that was told. By the
+ * time that its successor reads the command it is refused: nothing is left. */
+static void
+refused_again(void **state)
+{
+	static const char text[] =
+	    "{\"id\":2,\"subscribe\":{\"channel\":\"token\"}}";
+	struct chat *ch = &door_node->ch;
+	uint64_t at;
+
+	connect_alice();
+	asks(text, "{\"id\":2,\"subscribe\":{}}");
+	at = KEY_POSITION(SHM_LOAD(door_hub.slot[alice.conn].answered));
+	assert_int_not_equal(
+	    channel_subscription(ch, alice.conn, "token", 5), SHM_NONE);
+	ch->live.insecure = 0;
+	ch->replaying = true;
+	ch->answers = 0;
+	SHM_STORE(door_hub.slot[alice.conn].answered, 0);
+	centrifugo_door.message(
+	    ch, alice.conn, WS_TEXT, text, sizeof(text) - 1, at);
+	ch->replaying = false;
+	ch->answers = 0;
+	door_settle();
+	told(&alice, ERROR(2, 103, "permission denied"));
+	assert_int_equal(
+	    channel_subscription(ch, alice.conn, "token", 5), SHM_NONE);
+}
+
 static void
 presence(void **state)
 {
@@ -471,6 +597,15 @@ presence(void **state)
 	asks("{\"id\":8,\"presence_stats\":{\"channel\":\"room\"}}",
 	    "{\"id\":8,\"presence_stats\":{\"num_clients\":1,"
 	    "\"num_users\":1}}");
+	/* one user with two connections */
+	asks("{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}",
+	    "{\"id\":2," SUBSCRIBED);
+	guest_come(&bob, &centrifugo_door, "alice");
+	guest_say(&bob, CONNECT);
+	guest_say(&bob, "{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}");
+	asks("{\"id\":3,\"presence_stats\":{\"channel\":\"room\"}}",
+	    "{\"id\":3,\"presence_stats\":{\"num_clients\":3,"
+	    "\"num_users\":2}}");
 }
 
 static void
@@ -578,8 +713,9 @@ main(void)
 	    TEST(not_connected), TEST(secure), TEST(lines_bad), TEST(order),
 	    TEST(odd), TEST(subscribes), TEST(members), TEST(types),
 	    TEST(publishes), TEST(hears), TEST(history), TEST(recovers),
-	    TEST(presence), TEST(rpc), TEST(sends), TEST(refreshes),
-	    TEST(rate)};
+	    TEST(recovers_corrupted), TEST(history_most), TEST(skipped),
+	    TEST(refused_again), TEST(presence), TEST(rpc), TEST(sends),
+	    TEST(refreshes), TEST(rate)};
 
 	return cmocka_run_group_tests_name("centrifugo", tests, NULL, NULL);
 }

@@ -56,6 +56,8 @@ slashes(void **state)
 static void
 whispers(void **state)
 {
+	char text[300], wanted[300];
+
 	guest_say(&alice, "/msg bob hi  there ");
 	told_nothing(&alice);
 	told(&bob, "alice whispers: hi  there ");
@@ -68,6 +70,9 @@ whispers(void **state)
 	says(&alice, "/msg nobody x", "* nobody is not connected");
 	says(&alice, "/msg \"a b\" x", "* \"a b\" is not connected");
 	says(&alice, "/msg BOB x", "* BOB is not connected");
+	snprintf(text, sizeof(text), "/msg %0256d x", 0); /* of nobody */
+	snprintf(wanted, sizeof(wanted), "* %0255d is not connected", 0);
+	says(&alice, text, wanted);
 	says(&alice, "/msg", "* usage: /msg USER TEXT");
 	says(&alice, "/msg bob", "* usage: /msg USER TEXT");
 	says(&alice, "/msg \"bob x", "* usage: /msg USER TEXT");
@@ -216,6 +221,121 @@ history_default(void **state)
 	assert_null(strstr(alice.text[0], "text 1\n"));
 	assert_non_null(strstr(alice.text[0], "text 2\n"));
 	assert_non_null(strstr(alice.text[0], "text 11"));
+}
+
+/* How many lines of a text have that in them. */
+static int
+lines_with(const char *text, const char *part)
+{
+	int n = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text++)
+		n++;
+	return n;
+}
+
+/* As many as the room keeps, and never more than a hundred. */
+static void
+history_most(void **state)
+{
+	struct conf_live *live = &door_node->ch.live;
+
+	for (int k = 0; k < 120; k++)
+		server_says("room", FORMAT_TEXT, "joe", "x");
+	guest_say(&alice, "/history room 100");
+	assert_int_equal(lines_with(alice.text[0], "joe says: x"), 20);
+	guest_forget(&alice);
+	live->channel[0].history = 200;
+	guest_say(&alice, "/history room 1000");
+	assert_int_equal(lines_with(alice.text[0], "joe says: x"), 100);
+}
+
+/* Rooms whose names are more than an answer holds are counted, also one that
+ * would fit behind one that did not. */
+static void
+rooms_many(void **state)
+{
+	enum { ROOMS = 95 };
+	char text[400];
+	int told, more = 0;
+	const char *at;
+
+	door_node->ch.live.connection_channels = ROOMS + 1;
+	guest_say(&alice, "/join room");
+	for (int k = 0; k < ROOMS; k++) {
+		at = text + snprintf(text, sizeof(text), "/join room%02d", k);
+		for (int n = 0; n < 124; n++) /* U+AD, told as six bytes */
+			strcat(text, "\xc2\xad");
+		assert_true(strlen(text) - 6 <= CONF_CHANNEL_NAME_MAX);
+		guest_say(&alice, text);
+	}
+	guest_forget(&alice);
+	guest_say(&alice, "/rooms");
+	assert_int_equal(alice.n_texts, 1);
+	told = lines_with(alice.text[0], "\"room");
+	at = strstr(alice.text[0], ", and ");
+	assert_non_null(at);
+	assert_int_equal(sscanf(at, ", and %d more", &more), 1);
+	assert_in_range(told, 60, ROOMS);
+	assert_int_equal(told + more, ROOMS + 1);
+	assert_null(strstr(alice.text[0], ", room"));
+}
+
+/* Messages that were passed over are told once, by number if that is known. */
+static void
+skipped(void **state)
+{
+	struct slot *s = &door_hub.slot[alice.conn];
+	struct subscription *sub;
+	uint32_t k;
+
+	says(&alice, "/join room", "* joined room");
+	k = channel_subscription(&door_node->ch, alice.conn, "room", 4);
+	sub = &door_hub.subscription[k];
+	for (uint32_t n = 1; n <= 2; n++) {
+		s->skipped = n;
+		s->flags |= SLOT_GAP;
+		sub->flags |= SUBSCRIPTION_GAP;
+		plain_door.drained(&door_node->ch, alice.conn);
+		door_settle();
+		told(&alice,
+		    n == 1 ? "* 1 message was skipped"
+			   : "* 2 messages were skipped");
+		assert_int_equal(s->skipped, 0);
+		assert_int_equal(s->flags & SLOT_GAP, 0);
+		assert_int_equal(sub->flags & SUBSCRIPTION_GAP, 0);
+	}
+	s->skipped = 1 | SLOT_SKIPPED_MORE;
+	plain_door.drained(&door_node->ch, alice.conn);
+	door_settle();
+	told(&alice, "* messages were skipped");
+}
+
+/* A worker died after a room was left and before that was told: its successor
+ * tells it, for that command alone. */
+static void
+left_before(void **state)
+{
+	const struct slot *s = &door_hub.slot[alice.conn];
+	static const char leave[] = "/leave room";
+
+	says(&alice, "/join room", "* joined room");
+	says(&alice, leave, "* left room");
+	assert_int_equal(
+	    s->left, (uint32_t)KEY_POSITION(SHM_LOAD(s->answered)));
+	door_node->ch.replaying = true;
+	for (uint64_t at = s->left; at <= s->left + 1; at++) {
+		SHM_STORE(door_hub.slot[alice.conn].answered, 0);
+		door_node->ch.answers = 0;
+		plain_door.message(&door_node->ch, alice.conn, WS_TEXT, leave,
+		    sizeof(leave) - 1, at);
+		door_node->ch.replaying = true;
+		door_settle();
+		told(&alice,
+		    at == s->left ? "* left room" : "* you are not in room");
+	}
+	door_node->ch.replaying = false;
+	door_node->ch.answers = 0;
 }
 
 /* What is left out when an answer would be more than half of what may wait. */
@@ -396,8 +516,9 @@ main(void)
 	const struct CMUnitTest tests[] = {TEST(lobby), TEST(slashes),
 	    TEST(whispers), TEST(who), TEST(help), TEST(joining), TEST(leaving),
 	    TEST(in_rooms), TEST(history), TEST(history_default),
-	    TEST(history_long), TEST(json), TEST(speakers), TEST(joins),
-	    TEST(ends), TEST(lengths), cmocka_unit_test(breaks)};
+	    TEST(history_long), TEST(history_most), TEST(rooms_many),
+	    TEST(skipped), TEST(left_before), TEST(json), TEST(speakers),
+	    TEST(joins), TEST(ends), TEST(lengths), cmocka_unit_test(breaks)};
 
 	return cmocka_run_group_tests_name("plain", tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -233,6 +234,11 @@ api(void **state)
 			fail_msg("%s with %s: %d %s", cases[k].line,
 			    cases[k].fields, route.status, route.headers);
 	}
+	ask("GET /api/publish HTTP/1.1", WITH_KEY);
+	assert_string_equal(route.body, "only POST and OPTIONS are allowed");
+	ask("POST /health HTTP/1.1", "");
+	assert_string_equal(
+	    route.body, "only GET, HEAD and OPTIONS are allowed");
 }
 
 /* A door each; which subprotocol it is spoken with. */
@@ -516,7 +522,8 @@ page(void **state)
 {
 	char fields[128], tag[32];
 	const char *at;
-	size_t whole, packed;
+	size_t whole, packed, n;
+	char *small;
 
 	assert_int_equal(ask("GET /chatd.js HTTP/1.1", ""), 200);
 	assert_string_equal(route.type, "text/javascript; charset=utf-8");
@@ -550,6 +557,15 @@ page(void **state)
 	assert_int_equal(ask("GET /chatd.js HTTP/1.1",
 			     "If-None-Match: \"0123456789abcdef\"\r\n"),
 	    200);
+	/* what does not fit is cut */
+	assert_int_equal(ask("GET /chatd.js HTTP/1.1", ""), 200);
+	answered();
+	n = (size_t)(strstr(answer, "\r\n\r\n") - answer) + 4 + 10;
+	small = malloc(n);
+	assert_non_null(small);
+	assert_int_equal(route_answer(&route, &request, small, n), n);
+	assert_memory_equal(small, answer, n);
+	free(small);
 	/* the tag of one file is not that of another */
 	assert_int_equal(ask("GET / HTTP/1.1", fields), 200);
 	assert_string_equal(route.type, "text/html; charset=utf-8");
