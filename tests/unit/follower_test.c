@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "../../src/hub/heads.h"
+
 #include "base/clock.h"
 
 /* Each worker is handed what is for it, in order and once. */
@@ -89,6 +91,30 @@ test_not_done(void **state)
 	expect(&s.f, 3);
 	expect_end(&s.f);
 	scene_end(&s);
+}
+
+/* The tail is written over while it reads: what has not been accepted is not
+ * handed out, and nothing is passed over. */
+static void
+test_tail_back(void **state)
+{
+	struct scene s;
+	uint64_t bits;
+
+	for (bits = 1; bits != 0; bits = bits == 1 ? FOLLOWER_ALL : 0) {
+		scene_begin(&s, bits);
+		publish_many(&s, 0, 3);
+		publish_many(&s, 1, 2);
+		follower_begin(&s.f);
+		expect(&s.f, 1);
+		SHM_STORE(s.h.heads->tail, 3);
+		expect(&s.f, 2);
+		expect(&s.f, 3);
+		assert_int_equal(follower_next(&s.f), FOLLOWER_STOPPED);
+		(void)follower_end(&s.f);
+		assert_true(s.cursor == 3);
+		scene_end(&s);
+	}
 }
 
 /* The ring goes round while it reads: before the next is looked for, between
@@ -342,6 +368,7 @@ main(void)
 	    cmocka_unit_test(test_all),
 	    cmocka_unit_test(test_more),
 	    cmocka_unit_test(test_not_done),
+	    cmocka_unit_test(test_tail_back),
 	    cmocka_unit_test(test_overrun),
 	    cmocka_unit_test(test_far_behind),
 	    cmocka_unit_test(test_suspected),
