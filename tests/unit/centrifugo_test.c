@@ -189,6 +189,11 @@ lines_bad(void **state)
 	    "\n{\"id\":2,\"ping\":{\"a\":tru}}", "\n{\"id\":2,\"ping\":{}}"};
 
 	EACH_ENDS(bad, true);
+	/* a NUL is no blank */
+	guest_come(&alice, &centrifugo_door, "alice");
+	connect_alice();
+	guest_say_bytes(&alice, "{\"id\":2,\"ping\":{}}", 19);
+	guest_closed(&alice, 3501, "bad request");
 }
 
 /* Several in a frame, each answered in its turn; the first of two in one

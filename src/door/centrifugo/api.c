@@ -241,7 +241,7 @@ api_read(const char *body, size_t len, struct json_value *request, bool *odd)
 	if (!json_outline(body, len, &outline))
 		return false;
 	for (end = outline.p + outline.len; end < body + len; end++)
-		if (strchr(" \t\r\n", *end) == NULL)
+		if (memchr(" \t\r\n", *end, 4) == NULL)
 			return false;
 	return true;
 }

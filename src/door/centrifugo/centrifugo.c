@@ -181,7 +181,7 @@ command_line_find(const char *text, size_t left, size_t *n,
 	*odd = true;
 	*n = (size_t)(object->p + object->len - text);
 	while (*n < left && text[*n] != '\n')
-		if (strchr(" \t\r", text[(*n)++]) == NULL)
+		if (memchr(" \t\r", text[(*n)++], 3) == NULL)
 			return false;
 	return true;
 }
