@@ -169,6 +169,7 @@ make(void)
 		return;
 	world_trusts_nobody = true;
 	peer = node_new(&world_hub, PEER);
+	world_fds = world_count_fds();
 	world_rules(&peer->ch.live);
 	world_settings(&peer->ch);
 	world_node->ch.accuse = accuse_cb;

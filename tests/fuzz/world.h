@@ -2,7 +2,7 @@
  * world: what fuzz targets share that need a worker: its memory, channels'
  * rules, and clients at socket pairs, of which each message is judged. The
  * worker lives as long as the process; world_rest() demands that an input has
- * left nothing but publications in it.
+ * left nothing but publications in it, and no descriptor.
  */
 #ifndef CHATD_TESTS_FUZZ_WORLD_H
 #define CHATD_TESTS_FUZZ_WORLD_H
@@ -12,6 +12,7 @@
 #define FIXTURE_NODES 8
 #include "../unit/chat_fixture.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 #include "base/log.h"
@@ -27,7 +28,9 @@ enum {
 	WORLD_SNDBUF = 4608,  /* the least that Linux gives */
 	WORLD_CLIENTS = 4,
 	WORLD_IDLE = 20, /* turns in which nothing more is read: it never is */
-	WORLD_TURNS = 2000 /* more for one message is a loop without end */
+	WORLD_FDS = 256, /* that are looked at */
+	WORLD_LINK_FDS = 2, /* of a link to another worker, which stays */
+	WORLD_TURNS = 2000  /* more for one message is a loop without end */
 };
 
 #define WORLD_KEY "0123456789abcdef0123456789abcdef"
@@ -50,6 +53,7 @@ static struct hub world_hub;
 static bool world_trusts_nobody; /* another worker may have a client be told
 				  * anything: frames alone are judged */
 static struct node *world_node;
+static int world_fds; /* descriptors when it was made */
 static struct world_client world_client[WORLD_CLIENTS];
 
 /* Rooms of every kind; of other names there are none. */
@@ -93,6 +97,17 @@ world_settings(struct chat *ch)
 	ch->budget_bytes = CHAT_BUDGET_BYTES;
 }
 
+/* How many descriptors this process has, of the first WORLD_FDS. */
+static inline int
+world_count_fds(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < WORLD_FDS; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	return n;
+}
+
 /* Makes it, once. */
 static inline void
 world_make(void)
@@ -112,6 +127,7 @@ world_make(void)
 	strcpy(live->api_key, "key");
 	for (int k = 0; k < WORLD_CLIENTS; k++)
 		world_client[k].fd = -1;
+	world_fds = world_count_fds();
 }
 
 /* A client opens a connection at a door. */
@@ -408,6 +424,7 @@ world_rest(void)
 		REQUIRE(presence_mask(&world_hub, i) == 0);
 		REQUIRE(ch->local[i].members == 0);
 	}
+	REQUIRE(world_count_fds() <= world_fds + WORLD_LINK_FDS);
 }
 
 #endif

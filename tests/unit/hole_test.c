@@ -124,6 +124,7 @@ static void
 test_absent(void **state)
 {
 	struct conn *c = &node->ch.conn[alice];
+	const uint32_t own = c->user.entry;
 
 	newest(room, FROM + 1, 5);
 	newest(PRESENCE_LOBBY, FROM + 1, 1);
@@ -134,6 +135,11 @@ test_absent(void **state)
 	marked(false, true);
 	c->present = true;
 	marked(true, true);
+	/* one of no user */
+	newest(PRESENCE_LOBBY, FROM, 1);
+	c->user.entry = SHM_NONE;
+	marked(false, true);
+	c->user.entry = own;
 }
 
 /* A record that another process has corrupted marks nothing. */
