@@ -172,6 +172,7 @@ static void
 test_tag(void **state)
 {
 	struct slot *s = &hub.slot[slot];
+	struct output o;
 
 	SHM_STORE(s->last, 3);
 	taken(0);
@@ -183,6 +184,14 @@ test_tag(void **state)
 	reference(FRAMES - 1)->tag = 0;
 	taken(0);
 	assert_true(SHM_LOAD(s->last) == FRAMES);
+	/* a chunk that says that the newest lies behind it has none */
+	begin_anew();
+	assert_int_equal(output_adopt(&pool, &o, slot, 0), 0);
+	reference(FRAMES - 1)->tag = 55;
+	assert_true(output_newest_tag(&pool, &o, slot) == 55);
+	hub.chunk[o.newest].base = FRAMES - 1 - OUTPUT_REFS;
+	hub.chunk[o.newest + 1].start = 99;
+	assert_true(output_newest_tag(&pool, &o, slot) == 0);
 }
 
 /* Lengths and places that there cannot be. */
@@ -218,6 +227,23 @@ test_reference(void **state)
 		SHM_STORE(r->offset, was);
 		taken(0);
 	}
+	/* behind all segments, where a byte says that it is this worker's */
+	r = reference(FRAMES - 1);
+	was = r->offset;
+	hub.arena[0] = hub.segment_owner[was / OUTPUT_SEGMENT];
+	SHM_STORE(r->offset,
+	    (uint32_t)(hub.arena - (uint8_t *)hub.segment_owner) *
+		OUTPUT_SEGMENT);
+	refused(0);
+	SHM_STORE(r->offset, was);
+	/* lengths of what is written count, too */
+	r = reference(6);
+	r->length = 0;
+	refused(frame_begin(6) + frame_bytes(7));
+	r->length = OUTPUT_SEGMENT + 1;
+	refused(frame_begin(6) + OUTPUT_SEGMENT + 1 + frame_bytes(7));
+	r->length = frame_bytes(6);
+	hub.arena[0] = said[0];
 	/* what is wholly written may lead anywhere */
 	SHM_STORE(reference(0)->offset, UINT32_MAX);
 	taken(frame_begin(1));
@@ -239,6 +265,12 @@ test_chain(void **state)
 	second->base++;
 	refused(0);
 	second->base--;
+	/* also where no other chunk comes behind it */
+	SHM_STORE(hub.slot[slot].appended, 5);
+	second->base++;
+	refused(0);
+	second->base--;
+	SHM_STORE(hub.slot[slot].appended, FRAMES);
 	second->start++;
 	refused(0);
 	second->start--;
@@ -270,6 +302,10 @@ test_shared(void **state)
 	assert_int_equal(output_adopt(&pool, &a, slot, 0), 0);
 	assert_int_equal(output_adopt(&pool, &b, other, 0), -1);
 	assert_int_equal(uses(), FRAMES);
+	/* of which it says that it is short */
+	SHM_STORE(hub.slot[other].appended, 2);
+	assert_int_equal(output_adopt(&pool, &b, other, 0), -1);
+	assert_int_equal(uses(), FRAMES);
 	assert_int_equal(output_pending(&a), TOTAL);
 }
 
@@ -277,7 +313,7 @@ test_shared(void **state)
 static void
 test_rest(void **state)
 {
-	struct output o;
+	struct output o, next;
 	uint32_t owned = 0;
 	struct frame f;
 
@@ -294,6 +330,10 @@ test_rest(void **state)
 		owned += hub.segment_owner[s] != 0;
 	assert_int_equal(owned, 1);
 	assert_int_equal(uses(), 1);
+	/* the next chunk is one of those that are free in its block */
+	assert_int_equal(output_open(&pool, &next, slot_take(&hub, &slots)), 0);
+	assert_int_equal(next.chunk / SHM_BLOCK, o.chunk / SHM_BLOCK);
+	output_uncopy(&pool, &next);
 	output_close(&pool, &o, slot);
 	assert_int_equal(pool.chunks.n_used, 0);
 	assert_int_equal(uses(), 0);

@@ -198,6 +198,35 @@ connections(void **state)
 	assert_string_equal(shown("connections", true), wanted);
 }
 
+/* Of a worker that is not there, none; and the table is as wide as the longest
+ * kind of address. */
+static void
+others(void **state)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+	    .sin6_port = htons(7),
+	    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	const uint32_t e = user("#alice", 6);
+	const uint64_t id = connection(e, "", 0);
+	const uint32_t i = (uint32_t)connection(e, "", 0);
+	char wanted[512];
+
+	slot_set_peer(&m->hub.slot[(uint32_t)id], (struct sockaddr *)&in6);
+	assert_true(slot_pass(&m->hub, i, 0, SLOT_OPEN, 1, SLOT_OPEN));
+	snprintf(wanted, sizeof(wanted),
+	    "%-16s %6s %-47s %-10s %9s USER\n"
+	    "%016llx      0 %-47s plain              0 alice\n",
+	    "ID", "WORKER", "PEER", "DOOR", "SINCE/S", (unsigned long long)id,
+	    "[::1]:7");
+	assert_string_equal(shown("connections", false), wanted);
+	assert_string_equal(shown("users", true),
+	    "[{\"user\":\"alice\",\"workers\":[0],\"connections\":1}]\n");
+	/* corrupted */
+	assert_true(
+	    slot_pass(&m->hub, i, 1, SLOT_OPEN, SHM_WORKERS, SLOT_OPEN));
+	assert_string_equal(shown("connections", false), wanted);
+}
+
 /* Records that another process has corrupted are still one line, and JSON. */
 static void
 corrupted(void **state)
@@ -321,8 +350,8 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 	const struct CMUnitTest tests[] = {TEST(empty), TEST(users),
-	    TEST(connections), TEST(corrupted), TEST(workers), TEST(stats),
-	    TEST(steps)};
+	    TEST(connections), TEST(others), TEST(corrupted), TEST(workers),
+	    TEST(stats), TEST(steps)};
 
 	return cmocka_run_group_tests_name("report_subject", tests, NULL, NULL);
 }

@@ -100,10 +100,15 @@ static void
 test_turn(void **state)
 {
 	struct scene s;
+	uint64_t turns = 1;
 
 	scene_begin(&s);
 	backlog(&s, BACKLOG);
 	deliver(&s.n->ch);
+	assert_true(SHM_OWN(s.n->h.mine->cursor) < BACKLOG / 2);
+	for (; SHM_OWN(s.n->h.mine->cursor) < journal_tail(&s.h); turns++)
+		deliver(&s.n->ch);
+	assert_in_range(turns, 3, BACKLOG);
 	assert_in_range(
 	    output_pending(&s.n->ch.conn[s.alice].out), 1, QUEUE / 2);
 	node_say(s.other, "lobby", "the end");
@@ -191,6 +196,34 @@ test_slow(void **state)
 	scene_end(&s);
 }
 
+/* Who is not known to be slow may exceed the bound by one message, whatever its
+ * length, and no more. */
+static void
+test_one_more(void **state)
+{
+	char line[QUEUE];
+	struct scene s;
+
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	scene_begin(&s);
+	s.n->ch.conn[s.alice].fresh = true;
+	node_say(s.other, "lobby", "LINE");
+	node_say(s.other, "lobby", line);
+	deliver_all(&s.n->ch);
+	assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_OPEN);
+	assert_in_range(
+	    output_pending(&s.n->ch.conn[s.alice].out), QUEUE + 1, 2 * QUEUE);
+	node_say(s.other, "lobby", "LINE");
+	deliver_all(&s.n->ch);
+	assert_int_equal(s.n->ch.conn[s.alice].phase, CONN_ENDING);
+	s.n->ch.conn[s.alice].fresh = false;
+	conn_dirty(&s.n->ch, s.alice);
+	chat_turn(&s.n->ch);
+	assert_int_equal(client_got(s.client, "LINE", "server is busy"), 1);
+	scene_end(&s);
+}
+
 /* One that may not be written to yet, as its keeper does not have it, is not
  * slow; its output is bounded all the same. */
 static void
@@ -225,6 +258,7 @@ main(void)
 	    cmocka_unit_test(test_skip),
 	    cmocka_unit_test(test_slow),
 	    cmocka_unit_test(test_fresh),
+	    cmocka_unit_test(test_one_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
