@@ -1,95 +1,10 @@
 /* centrifugo: the commands of that door: what each is answered, in order, with
- * its number; and what ends a connection. What differs from run to run is
- * written as E (an epoch), A and B (alice's and bob's client ids) and T. (What
- * tokens may be: token_test.) */
-#include "door_fixture.h"
-
-#include "../../src/hub/heads.h"
+ * its number; and what ends a connection. (What was missed:
+ * centrifugo_recover_test; what tokens may be: token_test.) */
+#include "centrifugo_fixture.h"
 
 #include "codec/json.h"
-#include "hub/history.h"
 #include "hub/stats.h"
-
-#define CONNECT "{\"id\":1,\"connect\":{}}"
-#define LIMITS                                                        \
-	"\"data\":{\"limits\":{\"message_size\":8192,\"channels\":3," \
-	"\"channel_name\":255,\"depth\":64}}"
-#define CONNECTED                                                              \
-	"{\"id\":1,\"connect\":{\"client\":\"A\",\"version\":\"" CHATD_VERSION \
-	"\"," LIMITS ",\"subs\":{\"#alice\":{\"recoverable\":true,\"epoch\":"  \
-	"\"E\",\"positioned\":true}},\"ping\":25,"                             \
-	"\"pong\":true}}"
-#define SUBSCRIBED                                             \
-	"\"subscribe\":{\"recoverable\":true,\"epoch\":\"E\"," \
-	"\"positioned\":true}}"
-#define ERROR(id, code, text)                                               \
-	"{\"id\":" #id ",\"error\":{\"code\":" #code ",\"message\":\"" text \
-	"\"}}"
-
-/* Alice is at this door and has not said anything. */
-static int
-begin(void **state)
-{
-	door_begin(state);
-	bob.fd = -1;
-	guest_come(&alice, &centrifugo_door, "alice");
-	return 0;
-}
-
-/* Writes what differs as letters; in place. */
-static void
-plain_text(char *text)
-{
-	static const struct {
-		const char *before;
-		char letter;
-	} marks[] = {{"\"epoch\":\"", 'E'}, {"\"time\":", 'T'}};
-	char id[2][20], *at;
-	size_t k, n;
-
-	snprintf(id[0], sizeof(id[0]), "%016llx", (unsigned long long)alice.id);
-	snprintf(id[1], sizeof(id[1]), "%016llx", (unsigned long long)bob.id);
-	for (k = 0; k < 2; k++)
-		for (at = text; (at = strstr(at, id[k])) != NULL;) {
-			*at++ = (char)('A' + k);
-			memmove(at, at + 15, strlen(at + 15) + 1);
-		}
-	for (k = 0; k < 2; k++)
-		for (at = text; (at = strstr(at, marks[k].before)) != NULL;) {
-			at += strlen(marks[k].before);
-			n = strspn(at, "0123456789abcdef");
-			if (n == 0)
-				continue;
-			*at++ = marks[k].letter;
-			memmove(at, at + n - 1, strlen(at + n - 1) + 1);
-		}
-}
-
-/* So is all that guests have been told. */
-static void
-plain_texts(void)
-{
-	struct guest *const all[] = {&alice, &bob};
-
-	for (int g = 0; g < 2; g++)
-		for (int k = 0; k < all[g]->n_texts; k++)
-			plain_text(all[g]->text[k]);
-}
-
-/* Alice asks and is told just that. */
-#define asks(text, ...)                    \
-	do {                               \
-		guest_say(&alice, text);   \
-		plain_texts();             \
-		told(&alice, __VA_ARGS__); \
-	} while (0)
-
-/* Alice is connected. */
-static void
-connect_alice(void)
-{
-	asks(CONNECT, CONNECTED);
-}
 
 /* Each text ends a connection of its own; the connection has connected before,
  * or has not. The first one is there already. */
@@ -431,154 +346,6 @@ history(void **state)
 }
 
 static void
-recovers(void **state)
-{
-	connect_alice();
-	server_says("room", FORMAT_JSON, "", "1");
-	server_says("room", FORMAT_JSON, "", "2");
-	asks("{\"id\":2,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
-	     "\"offset\":1}}",
-	    "{\"id\":2,\"subscribe\":{\"recoverable\":true,\"epoch\":\"E\","
-	    "\"publications\":[{\"data\":2,\"offset\":2,\"time\":T}],"
-	    "\"recovered\":true,\"offset\":2,\"positioned\":true,"
-	    "\"was_recovering\":true}}");
-	guest_say(&alice, "{\"id\":3,\"unsubscribe\":{\"channel\":\"room\"}}");
-	guest_forget(&alice);
-	asks("{\"id\":4,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
-	     "\"offset\":2}}",
-	    "{\"id\":4,\"subscribe\":{\"recoverable\":true,\"epoch\":\"E\","
-	    "\"recovered\":true,\"offset\":2,\"positioned\":true,"
-	    "\"was_recovering\":true}}");
-	guest_say(&alice, "{\"id\":5,\"unsubscribe\":{\"channel\":\"room\"}}");
-	guest_forget(&alice);
-	/* from beyond the end: it cannot be, and is told only if asked for */
-	asks("{\"id\":6,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
-	     "\"offset\":9,\"flag\":2}}",
-	    ERROR(6, 112, "unrecoverable position"));
-	asks("{\"id\":7,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
-	     "\"offset\":9}}",
-	    "{\"id\":7,\"subscribe\":{\"recoverable\":true,\"epoch\":\"E\","
-	    "\"offset\":2,\"positioned\":true,\"was_recovering\":true}}");
-}
-
-/* A chain in the journal that leaves one out is not all that was said. */
-static void
-recovers_corrupted(void **state)
-{
-	struct publication p;
-	const uint64_t first = journal_tail(&door_hub) + 1;
-	struct entry_head *e;
-
-	connect_alice();
-	for (int k = 0; k < 3; k++)
-		server_says("room", FORMAT_JSON, "", "1");
-	assert_int_equal(
-	    journal_peek(&door_hub, door_hub.heads->tail, &p), JOURNAL_OK);
-	assert_int_equal(p.offset, 3);
-	e = (struct entry_head *)(door_hub.journal +
-	    door_hub.index[p.position & (door_hub.n_index - 1)].at);
-	assert_true(e->previous > first);
-	e->previous = (uint64_t)(p.previous - 1);
-	assert_int_equal(journal_peek(&door_hub, e->previous, &p), JOURNAL_OK);
-	assert_int_equal(p.offset, 1);
-	asks("{\"id\":2,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
-	     "\"offset\":0,\"flag\":2}}",
-	    ERROR(2, 112, "unrecoverable position"));
-}
-
-/* More than an answer holds: the newest, in reverse. */
-static void
-history_most(void **state)
-{
-	const struct publishing what = {.conn = SHM_NONE,
-	    .format = FORMAT_JSON,
-	    .user = "",
-	    .data = "1",
-	    .len = 1};
-	struct publication p;
-	uint64_t mask;
-	const char *at;
-	int n = 0;
-
-	connect_alice();
-	door_node->ch.live.channel[0].history = 2000;
-	for (int k = 0; k < HISTORY_MAX + 5; k++)
-		assert_int_equal(publish(&door_node->ch, "room", 4,
-				     PUBLISH_MAKE, &what, &p, &mask),
-		    PUBLISH_OK);
-	guest_say(&alice,
-	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":-1,"
-	    "\"reverse\":true}}");
-	assert_int_equal(alice.n_texts, 1);
-	at = strstr(alice.text[0], "{\"data\":1,\"offset\":1005,");
-	assert_non_null(at);
-	assert_true(at < alice.text[0] + 64);
-	for (; (at = strstr(at, "{\"data\":1,")) != NULL; at++)
-		n++;
-	assert_int_equal(n, HISTORY_MAX);
-	assert_non_null(strstr(alice.text[0], "\"offset\":6,"));
-}
-
-/* What was passed over ends a subscription of the client's own, which begins it
- * anew; of one that the server made the connection ends. */
-static void
-skipped(void **state)
-{
-	struct slot *s = &door_hub.slot[alice.conn];
-	struct subscription *sub;
-	uint32_t k;
-
-	connect_alice();
-	for (int server = 0; server < 2; server++) {
-		asks("{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}",
-		    "{\"id\":2," SUBSCRIBED);
-		k = channel_subscription(&door_node->ch, alice.conn, "room", 4);
-		sub = &door_hub.subscription[k];
-		s->skipped = 1;
-		sub->flags |= SUBSCRIPTION_GAP;
-		if (server)
-			sub->flags |= SUBSCRIPTION_SERVER;
-		centrifugo_door.drained(&door_node->ch, alice.conn);
-		door_settle();
-		if (!server)
-			told(&alice,
-			    "{\"push\":{\"channel\":\"room\",\"unsubscribe\":{"
-			    "\"code\":2500,\"reason\":\"insufficient "
-			    "state\"}}}");
-	}
-	guest_closed(&alice, 3010, "insufficient state");
-}
-
-/* A worker died after a subscription was made and before that was told. By the
- * time that its successor reads the command it is refused: nothing is left. */
-static void
-refused_again(void **state)
-{
-	static const char text[] =
-	    "{\"id\":2,\"subscribe\":{\"channel\":\"token\"}}";
-	struct chat *ch = &door_node->ch;
-	uint64_t at;
-
-	connect_alice();
-	asks(text, "{\"id\":2,\"subscribe\":{}}");
-	at = KEY_POSITION(SHM_LOAD(door_hub.slot[alice.conn].answered));
-	assert_int_not_equal(
-	    channel_subscription(ch, alice.conn, "token", 5), SHM_NONE);
-	ch->live.insecure = 0;
-	ch->replaying = true;
-	ch->answers = 0;
-	SHM_STORE(door_hub.slot[alice.conn].answered, 0);
-	centrifugo_door.message(
-	    ch, alice.conn, WS_TEXT, text, sizeof(text) - 1, at);
-	ch->replaying = false;
-	ch->answers = 0;
-	door_settle();
-	told(&alice, ERROR(2, 103, "permission denied"));
-	assert_int_equal(
-	    channel_subscription(ch, alice.conn, "token", 5), SHM_NONE);
-}
-
-static void
 presence(void **state)
 {
 	connect_alice();
@@ -717,10 +484,8 @@ main(void)
 	const struct CMUnitTest tests[] = {TEST(connects), TEST(connects_badly),
 	    TEST(not_connected), TEST(secure), TEST(lines_bad), TEST(order),
 	    TEST(odd), TEST(subscribes), TEST(members), TEST(types),
-	    TEST(publishes), TEST(hears), TEST(history), TEST(recovers),
-	    TEST(recovers_corrupted), TEST(history_most), TEST(skipped),
-	    TEST(refused_again), TEST(presence), TEST(rpc), TEST(sends),
-	    TEST(refreshes), TEST(rate)};
+	    TEST(publishes), TEST(hears), TEST(history), TEST(presence),
+	    TEST(rpc), TEST(sends), TEST(refreshes), TEST(rate)};
 
 	return cmocka_run_group_tests_name("centrifugo", tests, NULL, NULL);
 }
