@@ -99,6 +99,7 @@ calm() {
 	system san bulk 120
 	system san close 60
 	system san control 60
+	system san look 90
 	system san daemon 90
 	system san streams 120
 	system san balance 60

@@ -6,6 +6,7 @@
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/shm.h"
+#include "hub/words.h"
 
 enum { SHM_SEEN = 32 /* names that are logged once */ };
 
@@ -53,6 +54,8 @@ struct shm_heads {
 
 	_Atomic uint64_t seen[SHM_SEEN]
 	    __attribute__((aligned(64))); /* hashes, see seen.h; 0: free */
+
+	struct hub_words words; /* for programs that look from outside */
 };
 
 struct index_entry {
