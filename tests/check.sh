@@ -119,6 +119,7 @@ calm() {
 	system san proxies 120
 	system san moves 180
 	system release machine 180
+	system release look 60 gcore
 	# shellcheck disable=SC2086 # a list
 	faults $calm
 	stocks

@@ -100,4 +100,8 @@ struct shm_lock {
 /* Only where everything would be, as if the memory began at 0. */
 void hub_plan(struct hub *h, const struct hub_limits *limits);
 
+/* Places a hub of these sizes at base; false: no hub has them. The journal's
+ * size and the numbers of users, channels and slots are within bounds. */
+bool hub_plan_as(struct hub *h, const struct shm_sizes *sizes, uint8_t *base);
+
 #endif

@@ -1,9 +1,15 @@
-/* What chatctl shows of one connection and of the journal. */
+/* What chatctl shows of one connection and of the journal, and of the memory of
+ * a daemon that cannot be asked. */
 'use strict';
 
 const assert = require('node:assert/strict');
+const {execFileSync} = require('node:child_process');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const path = require('node:path');
 const {group} = require('./suite.js');
-const {checkReports, until} = require('./daemon.js');
+const {CHATCTL, checkReports, processChildren, run, until} =
+    require('./daemon.js');
 const {Client} = require('./client.js');
 const {Line} = require('./centrifugo.js');
 
@@ -174,5 +180,209 @@ group('look', {conf: CONF, workers: 2}, (test) => {
 			    /is not a number of entries from 1 to 1000\n$/);
 		assert.equal(await ctl(d, 1, 'show', 'journal', 'nowhere'),
 		    'chatctl: no channel nowhere is known here\n');
+	});
+});
+
+/* chatctl -m: without asking the daemon. */
+function memory(what, ...args) {
+	return run(CHATCTL, ['-m', String(what), ...args]);
+}
+
+/* What it says, which must be JSON. */
+async function memoryJson(what, ...args) {
+	const r = await memory(what, '-j', ...args);
+	checkReports(r.stderr);
+	assert.equal(r.status, 0, JSON.stringify(r));
+	return JSON.parse(r.stdout);
+}
+
+/* A refusal with status 1. */
+async function memoryRefused(what, pattern) {
+	const r = await memory(what, 'show', 'connections');
+	checkReports(r.stderr);
+	assert.equal(r.status, 1, JSON.stringify(r));
+	assert.equal(r.stdout, '');
+	assert.match(r.stderr, pattern);
+}
+
+/* A copy of a process's shared memory in a file that has holes where it has. */
+function memoryCopy(d, name) {
+	const fd = fs.readdirSync(`/proc/${d.pid}/fd`).find((n) =>
+	    fs.readlinkSync(`/proc/${d.pid}/fd/${n}`) ===
+	    '/memfd:chatd (deleted)');
+	const file = path.join(d.dir, name);
+	execFileSync('cp', ['--sparse=always', `/proc/${d.pid}/fd/${fd}`, file]);
+	return file;
+}
+
+/* A core file with that memory in two segments behind one of something else. */
+function coreOf(file, core) {
+	const size = fs.statSync(file).size, cut = 1 << 16, at = 4096;
+	const head = Buffer.alloc(at);
+	head.write('\x7fELF\x02\x01\x01', 'latin1');
+	head.writeUInt16LE(4, 16); /* ET_CORE */
+	head.writeBigUInt64LE(64n, 32);
+	head.writeUInt16LE(56, 54);
+	head.writeUInt16LE(3, 56);
+	const segment = (n, address, offset, bytes) => {
+		const p = 64 + 56 * n;
+		head.writeUInt32LE(1, p); /* PT_LOAD */
+		[offset, address, 0, bytes, bytes].forEach((v, k) =>
+		    head.writeBigUInt64LE(BigInt(v), p + 8 + 8 * k));
+	};
+	segment(0, 0x10000, 0, 4096);
+	segment(1, 0x7f0000000000 + cut, at + cut, size - cut);
+	segment(2, 0x7f0000000000, at, cut);
+	fs.writeFileSync(core, head);
+	execFileSync('dd', [`if=${file}`, `of=${core}`, 'bs=4096', 'seek=1',
+	    'conv=notrunc,sparse', 'status=none']);
+	fs.truncateSync(core, at + size);
+	return core;
+}
+
+/* Without ages, which go on. */
+function ageless(list) {
+	return list.map(({connected_s, uptime_s, ...rest}) => rest);
+}
+
+const SMALL = CONF + 'connections 256\nusers 256\nchannels 256\n' +
+    'subscriptions 2048\njournal 1M\noutput-memory 4M\ninput-memory 2M\n';
+const SUBJECTS = ['workers', 'users', 'connections', 'channels', 'journal',
+    'stats'];
+
+/* Somebody in a room who has said something; its id. */
+async function company(d) {
+	const a = await Line.connected(d, '?user=ann');
+	await a.ask('subscribe', {channel: 'room'});
+	await a.ask('publish', {channel: 'room', data: SECRET_TEXT});
+	return a.welcome.connect.client;
+}
+
+group('look at memory', {conf: SMALL, workers: 2}, (test) => {
+	test('a daemon that is stopped: as it showed itself before', async (d) => {
+		const id = await company(d);
+		const lists = ['users', 'connections', 'journal'];
+		const live = {};
+		for (const what of lists)
+			live[what] = ageless(await d.json('show', what));
+		live.one = await until('nothing moves', async () => {
+			const one = await d.json('show', 'connection', id);
+			return one.frames >= 4 && one;
+		});
+		const all = [d.pid, ...processChildren(d.pid)];
+		all.forEach((pid) => process.kill(pid, 'SIGSTOP'));
+		try {
+			const worker = (await memoryJson(d.pid, 'show', 'workers'))[0];
+			assert.equal(worker.state, 'running');
+			for (const pid of [d.pid, worker.pid, worker.keeper])
+				for (const what of lists)
+					assert.deepEqual(ageless(await memoryJson(pid,
+					    'show', what)), live[what], what);
+			const one = await memoryJson(d.pid, 'show', 'connection', id);
+			assert.deepEqual(ageless([one]), ageless([live.one]));
+			const [room] = (await memoryJson(d.pid, 'show', 'channels'))
+			    .filter((c) => c.channel === 'room');
+			assert.deepEqual([room.connections, room.kept, room.history],
+			    [1, 1, null]);
+			const stats = await memoryJson(d.pid, 'show', 'stats');
+			assert.deepEqual([stats.connections, stats.users,
+			    stats.position], [1, 1, live.journal[0].position]);
+			assert.ok(!('uptime_s' in stats));
+			const r = await memory(d.pid, 'show', 'connection', '1');
+			assert.deepEqual([r.status, r.stderr],
+			    [1, 'chatctl: there is no connection 1\n']);
+		} finally {
+			all.forEach((pid) => process.kill(pid, 'SIGCONT'));
+		}
+	});
+
+	test('what memory does not tell is wrong usage', async (d) => {
+		for (const args of [['show', 'config'], ['show', 'processes'],
+		    ['show', 'upgrade'], ['kick', 'a'], ['stop'], ['show', 'x'],
+		    ['-s', d.socket, 'show', 'users']])
+			assert.equal((await memory(d.pid, ...args)).status, 2,
+			    args.join(' '));
+	});
+
+	test('a copy, a core file, and cut ones', async (d) => {
+		const id = await company(d);
+		const live = ageless(await d.json('show', 'connections'));
+		const copy = memoryCopy(d, 'copy');
+		const core = coreOf(copy, path.join(d.dir, 'core'));
+		for (const file of [copy, core]) {
+			assert.deepEqual(ageless(await memoryJson(file, 'show',
+			    'connections')), live);
+			assert.equal((await memoryJson(file, 'show', 'journal',
+			    'room'))[0].sender, id);
+			for (const {connected_s} of await memoryJson(file, 'show',
+			    'connections'))
+				assert.ok(connected_s < 60);
+		}
+		const size = fs.statSync(core).size;
+		fs.truncateSync(core, size - 4096);
+		await memoryRefused(core, /: the core file is cut off: it has 65536 of \d+ bytes/);
+		fs.truncateSync(core, 4096 + 100);
+		await memoryRefused(core, /: the core file has no shared memory of chatd: bit 1 of /);
+		fs.truncateSync(core, 20);
+		await memoryRefused(core, /: it is not a core file of this kind/);
+		fs.truncateSync(copy, fs.statSync(copy).size - 1);
+		await memoryRefused(copy, /: it is cut off: \d+ of \d+ bytes are there$/m);
+		fs.truncateSync(copy, 4095);
+		await memoryRefused(copy, /: it is not shared memory of chatd$/m);
+		fs.truncateSync(copy, 0);
+		await memoryRefused(copy, /: it is not a file with anything$/m);
+	});
+
+	test('another layout, and what is none', async (d) => {
+		const copy = memoryCopy(d, 'layout');
+		const file = fs.openSync(copy, 'r+');
+		fs.writeSync(file, Buffer.from('8899aabbccddeeff', 'hex'), 0, 8, 8);
+		fs.closeSync(file);
+		await memoryRefused(copy, /: it has layout ffeeddccbbaa9988, this program knows [0-9a-f]{16}: /);
+		fs.writeFileSync(copy, crypto.randomBytes(200000));
+		await memoryRefused(copy, /: it is not shared memory of chatd$/m);
+		await memoryRefused(path.join(d.dir, 'nothing'), /: No such file/);
+		await memoryRefused(d.dir, /: it is not a file with anything$/m);
+		await memoryRefused(process.pid, /: the process has no shared memory of chatd, or /);
+		await memoryRefused(0x7ffffff0, /: there is no process \d+$/m);
+	});
+
+	test('corrupted memory is looked at to its end', async (d) => {
+		await company(d);
+		const copy = memoryCopy(d, 'corrupted');
+		const good = fs.readFileSync(copy);
+		let shown = 0;
+		for (let round = 0; round < 8; round++) {
+			const bad = Buffer.from(good);
+			const spread = [4096, 65536, 1 << 20, bad.length][round % 4];
+			for (let n = 0; n < 400 * (1 + round); n++)
+				bad.writeUInt8(crypto.randomInt(256),
+				    crypto.randomInt(round % 3 === 0 ? 0 : 300,
+				    Math.min(spread, bad.length)));
+			fs.writeFileSync(copy, bad);
+			for (const what of SUBJECTS) {
+				const r = await memory(copy, 'show', what);
+				checkReports(r.stderr);
+				assert.ok([0, 1].includes(r.status), JSON.stringify(r));
+				shown += r.status === 0;
+			}
+		}
+		assert.ok(shown > SUBJECTS.length, `${shown} were shown`);
+	});
+
+	test('a core file that gcore writes', async (d) => {
+		/* a sanitizer's shadow memory would be dumped, too */
+		if (!fs.existsSync('/usr/bin/gcore') || /\bsan\b/.test(CHATCTL)) {
+			console.log('skip gcore: it is not installed, or there ' +
+			    'are sanitizers');
+			return;
+		}
+		await company(d);
+		const live = ageless(await d.json('show', 'connections'));
+		const core = path.join(d.dir, 'gcore');
+		execFileSync('/usr/bin/gcore', ['-o', core, String(d.pid)],
+		    {stdio: 'ignore'});
+		assert.deepEqual(ageless(await memoryJson(`${core}.${d.pid}`,
+		    'show', 'connections')), live);
 	});
 });
