@@ -1,6 +1,7 @@
 /* chatctl: asks a running chatd to show or do something. */
 #include <err.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "codec/command.h"
 #include "master/control.h"
 #include "master/place.h"
+#include "show/memory.h"
 
 enum {
 	STATUS_REFUSED = 1,
@@ -59,7 +61,8 @@ usage_print(FILE *to, int row)
 /* Says how to call it, and leaves. */
 static void __attribute__((noreturn)) usage(void)
 {
-	fprintf(stderr, "usage: chatctl [-j] [-s socket] command\n");
+	fprintf(
+	    stderr, "usage: chatctl [-j] [-s socket | -m memory] command\n");
 	for (int row = 0; row < COMMANDS;) {
 		fprintf(stderr, "       ");
 		row = usage_print(stderr, row);
@@ -433,21 +436,67 @@ upgrade_wait(const char *socket_path)
 	return STATUS_REFUSED;
 }
 
+/* The file was cut off while it was read. */
+static void __attribute__((noreturn)) memory_gone(int sig)
+{
+	static const char text[] =
+	    "chatctl: the memory was cut off while it was read\n";
+
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(STATUS_REFUSED);
+}
+
+/* Shows something of memory that no daemon is asked for; returns the exit
+ * status. */
+static int
+memory_show(const char *what, bool json, int argc, char **argv)
+{
+	const struct show_subject *subject =
+	    strcmp(argv[0], "show") == 0 ? show_subject_find(argv[1]) : NULL;
+	struct show_from from;
+	struct memory memory;
+	struct show *s;
+	char error[512];
+	int more;
+
+	if (subject == NULL)
+		errx(STATUS_USAGE, "%s%s%s: not without the daemon", argv[0],
+		    argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+	signal(SIGBUS, memory_gone);
+	if (memory_open(&memory, what, error, sizeof(error)) == -1)
+		errx(STATUS_REFUSED, "%s: %s", what, error);
+	memory_from(&memory, &from);
+	if ((s = show_new(&from, subject, json)) == NULL)
+		err(STATUS_REFUSED, "show");
+	if (show_ask(s, argc - 2, argv + 2, error, sizeof(error)) == -1)
+		errx(STATUS_REFUSED, "%s", error);
+	while ((more = show_more(s, stdout)) == 1)
+		continue;
+	show_free(s);
+	memory_close(&memory);
+	if (more == -1 || fflush(stdout) != 0)
+		err(STATUS_REFUSED, "output");
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	char path[PATH_MAX], error[PATH_MAX + 128];
-	const char *socket_path = NULL;
+	const char *socket_path = NULL, *memory = NULL;
 	const struct command *c;
 	bool json = false;
 	int ch, status;
 
 	if (streams_hold() == -1)
 		err(STATUS_REFUSED, "descriptors 0 to 2: /dev/null");
-	while ((ch = getopt(argc, argv, "+js:")) != -1) {
+	while ((ch = getopt(argc, argv, "+jm:s:")) != -1) {
 		switch (ch) {
 		case 'j':
 			json = true;
+			break;
+		case 'm':
+			memory = optarg;
 			break;
 		case 's':
 			socket_path = optarg;
@@ -463,6 +512,10 @@ main(int argc, char **argv)
 		command_help(argv[1]);
 		return 0;
 	}
+	if (memory != NULL && socket_path != NULL)
+		usage();
+	if (memory != NULL)
+		return memory_show(memory, json, argc, argv);
 	if (socket_path == NULL) {
 		place_control(path);
 		socket_path = path;

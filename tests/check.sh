@@ -99,6 +99,7 @@ calm() {
 	system san bulk 120
 	system san close 60
 	system san control 60
+	system san look 90
 	system san daemon 90
 	system san streams 120
 	system san balance 60
@@ -118,6 +119,7 @@ calm() {
 	system san proxies 120
 	system san moves 180
 	system release machine 180
+	system release look 60 gcore
 	# shellcheck disable=SC2086 # a list
 	faults $calm
 	stocks

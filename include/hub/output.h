@@ -200,6 +200,24 @@ void output_adopted(struct output_pool *pool);
 uint64_t output_newest_tag(
     const struct output_pool *pool, const struct output *o, uint32_t slot);
 
+/*
+ * What any process can see of a connection's output, while its worker may
+ * change it: the caller looks at the slot's words before and after. References
+ * are dropped when they are wholly written, so what is not written begins at
+ * `from` or behind it; how far the kernel is, is stored nowhere.
+ */
+struct output_seen {
+	uint64_t references; /* that are there */
+	uint64_t from, end;  /* stream positions of their bytes */
+	bool whole;	     /* all were looked at, and make sense */
+};
+enum {
+	/* References looked at. Larger: a look at a reader that has stopped
+	 * takes the master longer; smaller: it is not told how much waits. */
+	OUTPUT_LOOK_MAX = 64 * 1024
+};
+void output_look(const struct hub *h, uint32_t slot, struct output_seen *out);
+
 static inline uint64_t
 output_pending(const struct output *o)
 {

@@ -67,14 +67,14 @@ command_judge(
 		if (strcmp(argv[0], commands[i].name) != 0)
 			continue;
 		words_count(&commands[i], &min, &max);
-		if (argc < min) {
-			*fault = COMMAND_SHORT;
-			return -1;
-		}
-		if (commands[i].second[0] != '\0' &&
+		if (commands[i].second[0] != '\0' && argc > 1 &&
 		    !list_has(commands[i].second, argv[1])) {
 			*fault = COMMAND_SECOND; /* or the next row's */
 			continue;
+		}
+		if (argc < min) {
+			*fault = COMMAND_SHORT;
+			return -1;
 		}
 		*words = max;
 		*fault = argc > max ? COMMAND_LONG : COMMAND_RIGHT;

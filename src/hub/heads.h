@@ -6,6 +6,7 @@
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/shm.h"
+#include "hub/words.h"
 
 enum { SHM_SEEN = 32 /* names that are logged once */ };
 
@@ -53,6 +54,8 @@ struct shm_heads {
 
 	_Atomic uint64_t seen[SHM_SEEN]
 	    __attribute__((aligned(64))); /* hashes, see seen.h; 0: free */
+
+	struct hub_words words; /* for programs that look from outside */
 };
 
 struct index_entry {
@@ -96,5 +99,9 @@ struct shm_lock {
 
 /* Only where everything would be, as if the memory began at 0. */
 void hub_plan(struct hub *h, const struct hub_limits *limits);
+
+/* Places a hub of these sizes at base; false: no hub has them. The journal's
+ * size and the numbers of users, channels and slots are within bounds. */
+bool hub_plan_as(struct hub *h, const struct shm_sizes *sizes, uint8_t *base);
 
 #endif

@@ -25,6 +25,7 @@
 #include "hub/slot.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
+#include "hub/words.h"
 #include "name.h"
 #include "page.h"
 
@@ -91,6 +92,13 @@ static const struct layout_line layout_lines[] = {
     FIELD(shm_heads, charge_turn),
     FIELD(shm_heads, charge_at),
     FIELD(shm_heads, seen),
+    FIELD(shm_heads, words),
+    STRUCT(hub_words),
+    FIELD(hub_words, door),
+    FIELD(hub_words, framing),
+    FIELD(hub_words, transport),
+    FIELD(hub_words, lobby),
+    FIELD(hub_words, spare),
     STRUCT(index_entry),
     FIELD(index_entry, at),
     FIELD(index_entry, mask),

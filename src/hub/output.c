@@ -6,13 +6,8 @@
 #include "hub/slot.h"
 #include "segment.h"
 
-/*
- * Reference number f of a list, *chunk being the one that it is in or the one
- * before; its place in *piece. NULL if what is written there is nonsense: the
- * list then ends here, whoever spoilt it.
- */
-static struct reference *
-ref_at(
+struct reference *
+output_reference(
     const struct hub *h, uint32_t *chunk, uint64_t f, struct frame_piece *piece)
 {
 	struct chunk *k = &h->chunk[*chunk];
@@ -156,7 +151,8 @@ output_gather(struct output_pool *pool, const struct output *o, uint32_t slot,
 
 	*asked = 0;
 	for (f = o->front; f < n; f++, skip = 0) {
-		if (ref_at(h, &chunk, f, &p) == NULL || skip >= p.length)
+		if (output_reference(h, &chunk, f, &p) == NULL ||
+		    skip >= p.length)
 			break;
 		b = h->arena + p.offset + skip;
 		len = p.length - skip;
@@ -184,7 +180,7 @@ output_read(struct output_pool *pool, const struct output *o, uint32_t slot,
 	size_t len, at = 0;
 
 	for (f = o->front; f < n && at < cap; f++, skip = 0) {
-		if (ref_at(h, &chunk, f, &p) == NULL || skip >= p.length)
+		if (output_reference(h, &chunk, f, &p) == NULL || skip >= p.length)
 			break;
 		len = p.length - skip;
 		if (len > cap - at)
@@ -208,7 +204,7 @@ pop(struct output_pool *pool, struct output *o, uint32_t slot)
 
 	while (o->front < n) {
 		old = o->chunk;
-		if (ref_at(h, &o->chunk, o->front, &p) == NULL)
+		if (output_reference(h, &o->chunk, o->front, &p) == NULL)
 			break;
 		if (o->chunk != old) {
 			SHM_STORE(s->first, o->chunk);
@@ -285,7 +281,7 @@ compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
 	struct frame copy;
 
 	for (f = o->front; f < n; f++) {
-		r = ref_at(h, &chunk, f, &p);
+		r = output_reference(h, &chunk, f, &p);
 		if (r == NULL)
 			return;
 		from = p.offset / OUTPUT_SEGMENT;

@@ -1,4 +1,5 @@
-/* segment: what output.c asks of frame.c. Private to the hub layer. */
+/* segment: what output.c asks of frame.c, and those beside it of output.c.
+ * Private to the hub layer. */
 #ifndef CHATD_SRC_HUB_SEGMENT_H
 #define CHATD_SRC_HUB_SEGMENT_H
 
@@ -9,6 +10,14 @@ void frame_unuse(struct output_pool *pool, uint32_t segment);
 
 /* A chunk for references from number `base` on. */
 uint32_t output_chunk(struct output_pool *pool, uint64_t base, uint64_t start);
+
+/*
+ * Reference number f of a list, *chunk being the chunk that it is in or the one
+ * before; its place in *piece. NULL if what is written there is corrupted: the
+ * list ends here.
+ */
+struct reference *output_reference(const struct hub *h, uint32_t *chunk,
+    uint64_t f, struct frame_piece *piece);
 
 /* What follows from a slot's newest reference, by its tag. */
 void output_derive(struct slot *s, uint64_t tag);

@@ -178,6 +178,28 @@ hub_plan(struct hub *h, const struct hub_limits *limits)
 	hub_place(h, NULL);
 }
 
+bool
+hub_plan_as(struct hub *h, const struct shm_sizes *sizes, uint8_t *base)
+{
+	const struct hub_limits limits = {.connections = sizes->slots,
+	    .users = sizes->users,
+	    .channels = sizes->channels,
+	    .journal_bytes = sizes->journal,
+	    .subscriptions = sizes->subscriptions};
+	struct shm_sizes mine;
+
+	hub_plan(h, &limits);
+	h->fd = -1;
+	/* what does not follow from the numbers above */
+	h->n_segments = sizes->segments;
+	h->n_chunks = sizes->chunks;
+	h->n_pages = sizes->pages;
+	h->n_subscriptions = sizes->subscriptions;
+	hub_place(h, base);
+	mine = hub_sizes(h);
+	return memcmp(&mine, sizes, sizeof(mine)) == 0;
+}
+
 /* The bytes from one region to another of a hub that is only planned. */
 static uint64_t
 region_bytes(const void *from, const void *to)

@@ -17,6 +17,7 @@
 #include "master/master.h"
 #include "master/place.h"
 #include "master/privilege.h"
+#include "master/report.h"
 #include "command.h"
 #include "look.h"
 #include "log_child.h"
@@ -169,8 +170,10 @@ static int
 hub_make(struct master *m, char *error, size_t error_len)
 {
 	m->limits = sizes_limits(m->conf);
-	if (fdstore_hub(m) || hub_create(&m->hub, &m->limits) == 0)
+	if (fdstore_hub(m) || hub_create(&m->hub, &m->limits) == 0) {
+		report_words_put(&m->hub);
 		return 0;
+	}
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
 	return -1;
 }

@@ -60,10 +60,18 @@ command_show_upgrade(struct call *c)
 static void
 command_show(struct call *c)
 {
-	c->answer->report = report_new(c->master, c->argv[1], c->json);
-	if (c->answer->report == NULL)
+	struct report *r = report_new(c->master, c->argv[1], c->json);
+	char error[256];
+
+	if (r == NULL) {
 		refuse(c, "cannot show %s: %s", c->argv[1],
 		    errno == EINVAL ? "no such thing" : strerror(errno));
+	} else if (report_ask(r, c->argc - 2, c->argv + 2, error,
+		       sizeof(error)) == -1) {
+		refuse(c, "%s", error);
+		report_free(r);
+	} else
+		c->answer->report = r;
 }
 
 /* The presence entry of a user who is connected, SHM_NONE if there is none, and
@@ -300,7 +308,9 @@ static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_SHOW_PROCESSES] = command_show,
     [COMMAND_SHOW_USERS] = command_show,
     [COMMAND_SHOW_CONNECTIONS] = command_show,
+    [COMMAND_SHOW_CONNECTION] = command_show,
     [COMMAND_SHOW_CHANNELS] = command_show,
+    [COMMAND_SHOW_JOURNAL] = command_show,
     [COMMAND_SHOW_STATS] = command_show,
     [COMMAND_SHOW_CONFIG] = command_show,
     [COMMAND_SHOW_UPGRADE] = command_show_upgrade,

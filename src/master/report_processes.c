@@ -1,17 +1,22 @@
 /* Workers, keepers and other children: what `chatctl show processes` says. */
-#include <event2/buffer.h>
 #include <inttypes.h>
 
 #include "children.h"
 #include "private.h"
-#include "report_part.h"
+#include "report_subject.h"
+
+uint64_t
+report_child_age_s(const struct master *m, const struct child *c)
+{
+	return c->pid != 0 ? show_age_s(master_clock_ms(m), c->started_ms) : 0;
+}
 
 /* The head line. */
 static void
-processes_head(struct report *r, struct evbuffer *out)
+processes_head(struct show *s)
 {
-	report_put(r, out, "%-15s %6s %8s %6s %-8s %9s\n", "KIND", "NUMBER",
-	    "PID", "GEN", "STATE", "UPTIME/S");
+	show_put(s, "%-15s %6s %8s %6s %-8s %9s\n", "KIND", "NUMBER", "PID",
+	    "GEN", "STATE", "UPTIME/S");
 }
 
 /* "running". */
@@ -25,22 +30,20 @@ processes_state(const struct child *c)
 
 /* One child. */
 static bool
-processes_next(struct report *r, struct evbuffer *out)
+processes_next(struct show *s)
 {
-	const struct master *m = r->master;
-	const struct child *c = children_at(m, r->at++);
-	const uint64_t now = master_clock_ms(m);
-	uint64_t age_s = 0;
+	const struct master *m = s->from.arg;
+	const struct child *c = children_at(m, s->at++);
+	uint64_t age_s;
 
 	if (c == NULL)
 		return false;
 	if (c->kind == NULL)
 		return true;
-	if (c->pid != 0 && now > c->started_ms)
-		age_s = (now - c->started_ms) / 1000;
-	report_comma(r, out);
-	if (r->json)
-		report_put(r, out,
+	age_s = report_child_age_s(m, c);
+	show_comma(s);
+	if (s->json)
+		show_put(s,
 		    "{\"kind\":\"%s\",\"number\":%d,\"pid\":%d,"
 		    "\"generation\":%" PRIu32 ",\"state\":\"%s\","
 		    "\"uptime_s\":%" PRIu64 ",\"cursor\":%" PRIu64 "}",
@@ -48,14 +51,13 @@ processes_next(struct report *r, struct evbuffer *out)
 		    processes_state(c), age_s,
 		    c->line != NULL ? SHM_LOAD(c->line->cursor) : 0);
 	else
-		report_put(r, out,
-		    "%-15s %6d %8d %6" PRIu32 " %-8s %9" PRIu64 "\n",
+		show_put(s, "%-15s %6d %8d %6" PRIu32 " %-8s %9" PRIu64 "\n",
 		    c->kind->name, c->number, (int)c->pid, c->generation,
 		    processes_state(c), age_s);
 	return true;
 }
 
-const struct subject report_processes = {.name = "processes",
+const struct show_subject report_processes = {.name = "processes",
     .next = processes_next,
     .head = processes_head,
     .open = "[",

@@ -14,6 +14,7 @@
 #include "base/title.h"
 #include "master/control.h"
 #include "master/daemon.h"
+#include "master/report.h"
 #include "command.h"
 #include "log_child.h"
 #include "member.h"
@@ -129,6 +130,8 @@ prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
 		error_len) == -1)
 		return -1;
 	m->limits = s->limits;
+	if (!look)
+		report_words_put(&m->hub);
 	if (!look && !m->options->foreground)
 		log_open(LOG_TO_SYSLOG, NULL); /* until a log-file is known */
 	if (!look && m->log.lines[1] != -1)

@@ -447,17 +447,18 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 			return found !== undefined && found.connections === 2 && list;
 		});
 		shown.forEach((c) => keys(c, 'channel', 'connections', 'workers',
-		    'history', 'offset', 'epoch'));
+		    'kept', 'history', 'offset', 'epoch'));
 		const of = (name) => shown.find((c) => c.channel === name);
 		assert.ok(of(names[0]).workers.length >= 1);
 		assert.equal(of(names[1]).connections, 1);
 		assert.match(of(names[0]).epoch, /^[0-9a-f]{8}$/);
 		assert.ok(of('lobby').connections >= 1);
 		assert.equal(of('lobby').history, 100);
+		assert.deepEqual([of(names[0]).kept, of(names[1]).kept], [3, 0]);
 		assert.ok(!shown.some((c) => c.channel.startsWith('#')));
 		const table = await ctl(d, 0, 'show', 'channels');
 		assert.match(table, /^CONNECTIONS WORKERS +HISTORY +OFFSET EPOCH +CHANNEL$/m);
-		assert.match(table, /^ +2 [0-9,]+ +100 +3 [0-9a-f]{8} a1$/m);
+		assert.match(table, /^ +2 [0-9,]+ +3 of 100 +3 [0-9a-f]{8} a1$/m);
 		assert.match(table, /"a\\"2\\u\{202e\}"$/m);
 		for (const client of [plain, a.client, b.client])
 			client.drop();

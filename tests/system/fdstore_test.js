@@ -176,6 +176,20 @@ group('descriptor store', null, (test) => {
 		assert.deepEqual(sub.heard.map((p) => [p.offset, p.data.n]),
 		    [[1, 1], [2, 2], [3, 3], [4, 4]]);
 	}));
+	test('chatctl -m looks at what the manager keeps of the dead',
+	    managed(async (m) => {
+		const a = await Member.come(m);
+		await a.client.publish('room', {n: 1});
+		const journal = await m.json('show', 'journal');
+		await m.kill();
+		const r = await run(CHATCTL, ['-m', String(m.child.pid), '-j',
+		    'show', 'journal']);
+		assert.equal(r.status, 0, r.stderr);
+		assert.ok(journal.length > 0);
+		assert.deepEqual(JSON.parse(r.stdout), journal);
+		await sdkLeave(a.client);
+	}));
+
 	test('nobody dead is present, nothing leaks', managed(async (m) => {
 		const all = await Promise.all(Array.from({length: 40}, (_, i) =>
 		    Client.user(m.port, `u${i}`)));

@@ -54,8 +54,8 @@ man_is_macro(const char *word, size_t len)
 	return strstr(macros, key) != NULL;
 }
 
-/* Appends a line of mdoc as it is read; `Op` puts what follows in brackets, and
- * of `Xr` the section is left out. */
+/* Appends a line of mdoc as it is read; `Op` puts what follows in brackets,
+ * `Oo` what follows up to `Oc`, and of `Xr` the section is left out. */
 static inline void
 man_line(char *out, const char *line, size_t len)
 {
@@ -78,6 +78,10 @@ man_line(char *out, const char *line, size_t len)
 				man_word(out, line, n);
 		} else if (strncmp(line, "Op", n) == 0)
 			man_word(out, "[", 1), close = "]";
+		else if (strncmp(line, "Oo", n) == 0)
+			man_word(out, "[", 1);
+		else if (strncmp(line, "Oc", n) == 0)
+			man_word(out, "]", 1);
 	}
 	if (*close != '\0')
 		man_word(out, close, 1);

@@ -1,0 +1,80 @@
+/* Workers: what `chatctl show workers` says. */
+#include <inttypes.h>
+
+#include "hub/line.h"
+#include "hub/stats.h"
+#include "show/subject.h"
+
+/* The head line. */
+static void
+workers_head(struct show *s)
+{
+	show_put(s,
+	    "WORKER      PID    GEN STATE       CONNS"
+	    "            KEPT  UPTIME/S    DELIVERED      "
+	    "RELAYED WRITES\n");
+}
+
+/* A worker as an object; the key of its number has been "slot" since the first
+ * version. */
+static void
+workers_put_json(struct show *s, int i, const struct show_worker *w)
+{
+	const struct shm_worker *counts = &s->from.hub->worker[i];
+
+	show_put(s,
+	    "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
+	    ",\"state\":\"%s\",\"connections\":%" PRIu32 ",\"kept\":%" PRIu32
+	    ",\"opened\":%" PRIu32 ",\"uptime_s\":%" PRIu64,
+	    i, w->pid, w->generation,
+	    worker_state_name(SHM_LOAD(s->from.hub->line[i].state)),
+	    s->worker[i], SHM_LOAD(counts->kept), SHM_LOAD(counts->opened),
+	    w->uptime_s);
+	show_put(s,
+	    ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
+	    ",\"writes\":\"%s\",\"keeper\":%d,\"turn_max_us\":%" PRIu64 "}",
+	    SHM_LOAD(counts->delivered), SHM_LOAD(counts->relayed),
+	    sends_by_name(SHM_LOAD(counts->sends_by)), w->keeper,
+	    SHM_LOAD(counts->turn_max_us));
+}
+
+/* A worker as a line of a table. */
+static void
+workers_put_line(struct show *s, int i, const struct show_worker *w)
+{
+	const struct shm_worker *counts = &s->from.hub->worker[i];
+	char kept[32];
+
+	snprintf(kept, sizeof(kept), "%u of %u", SHM_LOAD(counts->kept),
+	    SHM_LOAD(counts->opened));
+	show_put(s,
+	    "%6d %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64
+	    " %12" PRIu64 " %12" PRIu64 " %s\n",
+	    i, w->pid, w->generation,
+	    worker_state_name(SHM_LOAD(s->from.hub->line[i].state)),
+	    s->worker[i], kept, w->uptime_s, SHM_LOAD(counts->delivered),
+	    SHM_LOAD(counts->relayed),
+	    sends_by_name(SHM_LOAD(counts->sends_by)));
+}
+
+/* One worker. */
+static bool
+workers_next(struct show *s)
+{
+	const int i = (int)s->at++;
+	struct show_worker w = {0};
+
+	if (i >= s->from.n_workers)
+		return false;
+	s->from.worker(&s->from, i, &w);
+	show_comma(s);
+	(s->json ? workers_put_json : workers_put_line)(s, i, &w);
+	return true;
+}
+
+const struct show_subject show_workers = {.name = "workers",
+    .begin = show_count,
+    .next = workers_next,
+    .head = workers_head,
+    .open = "[",
+    .close = "]\n"};
