@@ -43,11 +43,7 @@ users_begin(struct report *r)
 static uint64_t
 worker_uptime_s(const struct member *w)
 {
-	const struct shm_line *line = w->child.line;
-
-	return w->child.pid != 0
-	    ? (clock_ms() - SHM_LOAD(line->started_ms)) / 1000
-	    : 0;
+	return child_age_ms(&w->child) / 1000;
 }
 
 /* A worker as an object; the key of its number has been "slot" since the first

@@ -29,15 +29,13 @@ processes_next(struct report *r, struct evbuffer *out)
 {
 	const struct master *m = r->master;
 	const struct child *c = children_at(m, r->at++);
-	const uint64_t now = master_clock_ms(m);
-	uint64_t age_s = 0;
+	uint64_t age_s;
 
 	if (c == NULL)
 		return false;
 	if (c->kind == NULL)
 		return true;
-	if (c->pid != 0 && now > c->started_ms)
-		age_s = (now - c->started_ms) / 1000;
+	age_s = child_age_ms(c) / 1000;
 	report_comma(r, out);
 	if (r->json)
 		report_put(r, out,

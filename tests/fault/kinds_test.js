@@ -237,6 +237,31 @@ group('kinds', null, (test) => {
 		assert.match(r.stderr, /apart: .*libexec\/chatd\/apart cannot be executed: No such file.* same build/);
 	});
 
+	/* Puts that program in the place of the one that is there; null: none. */
+	const install = (at, apart) => {
+		const to = path.join(at, 'libexec/chatd/apart');
+		if (apart === null) {
+			fs.unlinkSync(to);
+			return;
+		}
+		fs.copyFileSync(apart, to + '.new');
+		fs.renameSync(to + '.new', to);
+	};
+
+	/* It is tried again after 1 s, then 2 s, and each death is in the log
+	 * once; show says that it waits. */
+	const backsOff = async (d) => {
+		await d.logged(/apart \(pid \d+\) left with status 1 after [0-9.]+ s, before it was ready; next start in 2\.0 s/,
+		    15000);
+		await until('it waits', async () =>
+		    (await row(d, 'apart')).state === 'waiting', 10000);
+		const {generation} = await row(d, 'apart');
+		const deaths = d.stderr.match(/apart \(pid \d+\) left with status 1/g);
+		assert.ok(deaths.length <= generation);
+		const pids = d.stderr.match(/apart \(pid \d+\) left/g);
+		assert.equal(new Set(pids).size, pids.length);
+	};
+
 	test('a program of another layout is told, and the chat goes on', async () => {
 		const at = copy(path.join(KINDS, 'apart-other'));
 		const d = await Daemon.start({workers: 1});
@@ -245,13 +270,43 @@ group('kinds', null, (test) => {
 		assert.equal(r.status, 0, r.stderr);
 		await d.logged(/apart: error: apart has layout [0-9a-f]{16}, chatd has [0-9a-f]{16}: install both from the same build/,
 		    15000);
+		await backsOff(d);
 		const crowd = await Crowd.unbroken(d, 3);
 		crowd.cut();
 		crowd.talk([...crowd.people]);
-		await pause(100);
+		install(at, path.join(KINDS, 'libexec/chatd/apart'));
+		await follows(d, 'apart', 0);
+		await counted(d);
 		await crowd.judgeAll();
 		await crowd.leave();
 		await d.stop();
 		fs.rmSync(at, {recursive: true});
-	});
+	}, {limit: 60000});
+
+	test('a program that vanishes is told, and the chat goes on', async () => {
+		const apart = path.join(KINDS, 'libexec/chatd/apart');
+		const at = copy(apart);
+		const d = await Daemon.start({workers: 1});
+		await whole(d);
+		const r = await d.ctl('upgrade', path.join(at, 'sbin/chatd'));
+		assert.equal(r.status, 0, r.stderr);
+		await until('all are replaced', async () =>
+		    (await d.json('show', 'upgrade')).state === 'done', 20000);
+		await whole(d);
+		install(at, null);
+		process.kill((await row(d, 'apart')).pid, 'SIGKILL');
+		await d.logged(/apart: error: apart: .*libexec\/chatd\/apart cannot be executed: No such file.* same build/);
+		await backsOff(d);
+		const crowd = await Crowd.unbroken(d, 3);
+		crowd.cut();
+		crowd.talk([...crowd.people]);
+		install(at, apart);
+		await follows(d, 'apart', 0);
+		await counted(d);
+		await crowd.judgeAll();
+		await crowd.leave();
+		await d.clean();
+		await d.stop();
+		fs.rmSync(at, {recursive: true});
+	}, {limit: 60000});
 });
