@@ -140,9 +140,10 @@ $(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o \
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
 	    $(@D)/layout.o $(OUT)/libchatd.a $(LDLIBS)
 
-# A chatd with three more kinds of children, one of them a program of its own.
+# A chatd with four more kinds of children, one of them a program of its own.
 $(OUT)/kinds/sbin/chatd: tests/kinds/kinds.c tests/kinds/count.c \
-    tests/kinds/count.h $(OUT)/obj/chatd.o $(OUT)/libchatd.a \
+    tests/kinds/announce.c tests/kinds/count.h tests/kinds/announce.h \
+    tests/kinds/settings.h $(OUT)/obj/chatd.o $(OUT)/libchatd.a \
     $(OUT)/kinds/libexec/chatd/apart
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -150,7 +151,7 @@ $(OUT)/kinds/sbin/chatd: tests/kinds/kinds.c tests/kinds/count.c \
 	    $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 	$(Q)ln -sf ../../chatctl $(@D)/chatctl
 $(OUT)/kinds/libexec/chatd/apart: tests/kinds/apart.c tests/kinds/count.c \
-    tests/kinds/count.h $(OUT)/libchatd.a
+    tests/kinds/count.h tests/kinds/settings.h $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(OUT)/libchatd.a \

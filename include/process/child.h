@@ -182,7 +182,8 @@ struct child {
 	uint32_t n_bad;	     /* that it should not have sent, since bad_ms */
 	uint64_t bad_ms;
 	unsigned owed; /* messages that wait for room in its link: owed.h */
-	uint64_t started_ms;
+	uint64_t started_ms; /* the master's clock: for its deadlines */
+	uint64_t born_ms;    /* clock_ms(), as in its line: for people */
 	uint64_t eof_ms;     /* its link ended; 0: has not */
 	uint64_t respawn_ms; /* back-off ends; 0: none */
 	bool killed;	     /* by the master */
@@ -232,6 +233,9 @@ void child_died(struct child *c, struct child_end *end, uint64_t now_ms);
 /* Whether it should have been ready by now. It may take longer while it gives
  * life signs: it was silent for still_ms. */
 bool child_is_late(const struct child *c, uint64_t still_ms, uint64_t now_ms);
+
+/* How old its process is by clock_ms(); 0: there is none. */
+uint64_t child_age_ms(const struct child *c);
 
 /* Gives up the link; the process, if there is one, goes on. */
 void child_unlink(struct child *c);

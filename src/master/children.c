@@ -65,20 +65,29 @@ children_listen(struct child *c)
 	return c->eof_ms != 0 ? 0 : event_add(c->event, NULL);
 }
 
-void
-children_ignore(struct child *c)
-{
-	if (c->event != NULL)
-		event_free(c->event);
-	c->event = NULL;
-}
-
 /* Its process is another one, or got ready: it is alive as of now. */
 static void
 children_alive(const struct child *c)
 {
 	if (c->at != -1)
 		watchdog_forget(&c->master->watchdog, c->at);
+}
+
+int
+children_adopt(struct child *c)
+{
+	children_alive(c);
+	if (c->line != NULL)
+		c->born_ms = SHM_LOAD(c->line->started_ms);
+	return children_listen(c);
+}
+
+void
+children_ignore(struct child *c)
+{
+	if (c->event != NULL)
+		event_free(c->event);
+	c->event = NULL;
 }
 
 bool

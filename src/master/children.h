@@ -20,6 +20,9 @@ struct child *children_with_line(const struct master *m, int line);
 /* Makes the next process of a child, with what its kind alone is told, and
  * listens to it. False: not now, it is tried again. */
 bool children_start(struct child *c, const void *birth);
+/* Takes up one that the program before this one has started. Returns 0, or -1.
+ */
+int children_adopt(struct child *c);
 /* Listens to a child's link, if it is one that is listened to. Returns 0, or
  * -1. */
 int children_listen(struct child *c);

@@ -237,8 +237,7 @@ member_born(struct member *w)
 int
 member_adopt(struct member *w)
 {
-	watchdog_forget(&w->master->watchdog, w->slot);
-	return children_listen(&w->child);
+	return children_adopt(&w->child);
 }
 
 /* Counts failures before the first readiness; true if it is time to give up

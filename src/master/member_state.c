@@ -39,10 +39,11 @@ keep_save(const struct child *c, FILE *f)
 
 	fprintf(f,
 	    "keep %d %" PRIu32 " %d %d %" PRIu64 " %d %" PRIu64 " %" PRIu32
-	    "\n",
+	    " %" PRIu64 "\n",
 	    w->slot, w->custody, w->keeper_filled, w->keeper_linked,
 	    w->keeper_wait_ms != 0 ? w->keeper_wait_ms : w->keeper.respawn_ms,
-	    (int)w->cleaner_from, w->keeper.started_ms, w->keeper_generation);
+	    (int)w->cleaner_from, w->keeper.started_ms, w->keeper_generation,
+	    w->keeper.born_ms);
 }
 
 /* A line "member ...". */
@@ -83,20 +84,23 @@ static bool
 keep_line(struct master *m, const char *line)
 {
 	uint64_t wait_ms, started_ms = m->started_ms;
+	uint64_t born_ms = m->started_ms;
 	int slot, filled, linked, from;
 	struct member *w;
 	uint32_t number, generation = 0;
 
 	if (sscanf(line,
-		"%d %" SCNu32 " %d %d %" SCNu64 " %d %" SCNu64 " %" SCNu32,
+		"%d %" SCNu32 " %d %d %" SCNu64 " %d %" SCNu64 " %" SCNu32
+		" %" SCNu64,
 		&slot, &number, &filled, &linked, &wait_ms, &from, &started_ms,
-		&generation) < 6 ||
+		&generation, &born_ms) < 6 ||
 	    slot < 0 || slot >= m->n_workers || from < 0 || from > KEEP_SOURCES)
 		return false;
 	w = &m->member[slot];
 	w->custody = number;
 	w->keeper.generation = w->keeper_generation = generation;
 	w->keeper.started_ms = started_ms;
+	w->keeper.born_ms = born_ms;
 	w->keeper_filled = filled != 0;
 	w->keeper_linked = linked != 0;
 	w->keeper_wait_ms = wait_ms;

@@ -172,7 +172,7 @@ others_adopt(struct master *m)
 {
 	for (int i = 0; i < m->n_others; i++)
 		if (m->other[i].kind != NULL &&
-		    children_listen(&m->other[i]) == -1)
+		    children_adopt(&m->other[i]) == -1)
 			return -1;
 	return 0;
 }

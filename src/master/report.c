@@ -26,7 +26,7 @@ report_worker(const struct show_from *from, int i, struct show_worker *out)
 	out->pid = (int)w->child.pid;
 	out->keeper = (int)w->keeper.pid;
 	out->generation = w->child.generation;
-	out->uptime_s = report_child_age_s(m, &w->child);
+	out->uptime_s = child_age_ms(&w->child) / 1000;
 }
 
 /* What the configuration says of a channel's history. */

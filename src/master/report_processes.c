@@ -5,12 +5,6 @@
 #include "private.h"
 #include "report_subject.h"
 
-uint64_t
-report_child_age_s(const struct master *m, const struct child *c)
-{
-	return c->pid != 0 ? show_age_s(master_clock_ms(m), c->started_ms) : 0;
-}
-
 /* The head line. */
 static void
 processes_head(struct show *s)
@@ -40,7 +34,7 @@ processes_next(struct show *s)
 		return false;
 	if (c->kind == NULL)
 		return true;
-	age_s = report_child_age_s(m, c);
+	age_s = child_age_ms(c) / 1000;
 	show_comma(s);
 	if (s->json)
 		show_put(s,

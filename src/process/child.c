@@ -105,8 +105,9 @@ child_spawn(struct child *c, const struct nursery *n, const void *birth,
 	c->generation++;
 	c->respawn_ms = 0;
 	child_show(c, WORKER_STARTING);
+	c->born_ms = clock_ms();
 	if (c->line != NULL)
-		SHM_STORE(c->line->started_ms, clock_ms());
+		SHM_STORE(c->line->started_ms, c->born_ms);
 	if ((pid = spawn_child(c, n, birth, &link)) == -1) {
 		log_error("cannot start %s: %s, trying again in %d ms",
 		    child_name(c), strerror(errno), CHILD_RETRY_MS);
@@ -142,6 +143,14 @@ child_kill(struct child *c, const char *why)
 	log_warn("%s %s, killed", child_name(c), why);
 	c->killed = true;
 	return true;
+}
+
+uint64_t
+child_age_ms(const struct child *c)
+{
+	const uint64_t now = clock_ms();
+
+	return c->pid != 0 && now > c->born_ms ? now - c->born_ms : 0;
 }
 
 void

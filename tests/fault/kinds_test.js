@@ -1,8 +1,9 @@
 /*
  * Kinds of children that are neither workers nor keepers (tests/kinds): one
  * follows the journal and counts, one takes the lock, one counts as a program
- * of its own. They die and hang at each kill point of theirs, and are upgraded,
- * while a crowd talks: nobody notices, and nothing is left uncounted.
+ * of its own, one publishes numbers to a room. They die and hang at each kill
+ * point of theirs, and are upgraded, while a crowd talks: nobody notices,
+ * nothing is left uncounted, and no number is lost or comes twice.
  */
 'use strict';
 
@@ -16,17 +17,23 @@ const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
 const {Daemon, freePort, processDescriptors, processLives,
     run} = require('../system/daemon.js');
+const {Client} = require('../system/client.js');
 const {Crowd, pause, until} = require('./crowd.js');
 const {List} = require('./kill_points.js');
 
-const LINES = {count: 64, lock: 65, apart: 66}; /* kinds.c, hub/line.h */
+/* kinds.c, hub/line.h */
+const LINES = {count: 64, lock: 65, apart: 66, announce: 67};
 const COUNTING = /^(tests\/kinds\/count|process\/child)/;
 const POINTS = {count: COUNTING, apart: COUNTING,
-    lock: /^(tests\/kinds\/kinds|process\/child|hub\/lock|hub\/journal)/};
+    lock: /^(tests\/kinds\/kinds|process\/child|hub\/lock|hub\/journal)/,
+    announce: /^(tests\/kinds\/announce|process\/child|hub\/(journal|publisher))/};
+/* Fewer deaths than that show that points are not found. */
+const DEATHS = {count: 3, apart: 3, lock: 5, announce: 8};
 const PEOPLE = 12;
 const BURST = 18, BURST_MS = 10000; /* more deaths than 20 are too many */
 const PASS_MS = 400;                /* a point of a kind is passed within */
-const HUNG = LONG ? 6 : 1;          /* points at which one is stopped */
+/* Points at which one is stopped. */
+const HUNG = (kind) => LONG ? kind === 'announce' ? 30 : 6 : 1;
 
 /* The row of `show processes` of a kind. */
 async function row(d, kind) {
@@ -59,10 +66,38 @@ async function counted(d) {
 	    (await row(d, 'lock')).cursor > cursor);
 }
 
+/* One who hears the numbers that are published to a room. */
+class Reader {
+	static async open(d) {
+		const r = new Reader();
+		r.client = await Client.user(d.port, 'reader');
+		r.client.text('/join news');
+		return r;
+	}
+
+	/* Hears all that has been published until now, each number once and in
+	 * order. */
+	async judge() {
+		const heard = [];
+		this.client.text('/to news end');
+		for (let line; line !== '[news] reader says: end';) {
+			line = await this.client.heard();
+			const order = line.match(/^\[news\] news says: order (\d+)$/);
+			if (order)
+				heard.push(Number(order[1]));
+		}
+		assert.ok(heard.length > 1, `${heard.length} numbers`);
+		heard.forEach((n, i) => assert.equal(n, heard[0] + i));
+		await this.client.close();
+		return heard.length;
+	}
+}
+
 /* A daemon with a crowd that talks. */
 async function talking(options) {
 	const d = await Daemon.start({workers: 2, ...options});
 	await whole(d);
+	d.reader = await Reader.open(d);
 	const crowd = await Crowd.unbroken(d, PEOPLE);
 	crowd.cut();
 	crowd.talk([...crowd.people]);
@@ -71,6 +106,7 @@ async function talking(options) {
 
 /* Nobody has noticed. */
 async function end(d, crowd) {
+	console.log(`     ${await d.reader.judge()} numbers`);
 	await crowd.judgeAll();
 	await crowd.presence();
 	await counted(d);
@@ -114,7 +150,7 @@ group('kinds', null, (test) => {
 			    {env: {CHATD_KILL_LIST: list.path}});
 			const n = await die(d, list, kind);
 			console.log(`     ${n} deaths`);
-			assert.ok(n >= (kind === 'lock' ? 5 : 3), `${n} deaths`);
+			assert.ok(n >= DEATHS[kind], `${n} deaths`);
 			await end(d, crowd);
 			list.remove();
 		}, {limit: 120000});
@@ -122,7 +158,7 @@ group('kinds', null, (test) => {
 	for (const kind in LINES)
 		test(`${kind} hangs at its kill points`, async () => {
 			let hung = 0;
-			for (let nth = 1; nth <= HUNG; nth++) {
+			for (let nth = 1; nth <= HUNG(kind); nth++) {
 				const {d, crowd} = await talking({
 				    conf: 'watchdog 500ms\n', env: {
 				    CHATD_KILL_WORKER: String(LINES[kind]),
@@ -136,8 +172,21 @@ group('kinds', null, (test) => {
 				await whole(d);
 				await end(d, crowd);
 			}
-			assert.equal(hung, HUNG);
+			assert.equal(hung, HUNG(kind));
 		}, {limit: 200000});
+
+	test('they get the settings of a reload', async () => {
+		const d = await Daemon.start({workers: 2, conf: ''});
+		await whole(d);
+		fs.appendFileSync(d.conf, 'message-size 12345\n');
+		const r = await d.ctl('reload');
+		assert.equal(r.status, 0, r.stderr);
+		for (const kind in LINES)
+			await d.logged(
+			    new RegExp(`${kind}: message-size is 12345`));
+		await d.clean();
+		await d.stop();
+	});
 
 	test('they are upgraded', async () => {
 		const {d, crowd} = await talking();
@@ -188,6 +237,31 @@ group('kinds', null, (test) => {
 		assert.match(r.stderr, /apart: .*libexec\/chatd\/apart cannot be executed: No such file.* same build/);
 	});
 
+	/* Puts that program in the place of the one that is there; null: none. */
+	const install = (at, apart) => {
+		const to = path.join(at, 'libexec/chatd/apart');
+		if (apart === null) {
+			fs.unlinkSync(to);
+			return;
+		}
+		fs.copyFileSync(apart, to + '.new');
+		fs.renameSync(to + '.new', to);
+	};
+
+	/* It is tried again after 1 s, then 2 s, and each death is in the log
+	 * once; show says that it waits. */
+	const backsOff = async (d) => {
+		await d.logged(/apart \(pid \d+\) left with status 1 after [0-9.]+ s, before it was ready; next start in 2\.0 s/,
+		    15000);
+		await until('it waits', async () =>
+		    (await row(d, 'apart')).state === 'waiting', 10000);
+		const {generation} = await row(d, 'apart');
+		const deaths = d.stderr.match(/apart \(pid \d+\) left with status 1/g);
+		assert.ok(deaths.length <= generation);
+		const pids = d.stderr.match(/apart \(pid \d+\) left/g);
+		assert.equal(new Set(pids).size, pids.length);
+	};
+
 	test('a program of another layout is told, and the chat goes on', async () => {
 		const at = copy(path.join(KINDS, 'apart-other'));
 		const d = await Daemon.start({workers: 1});
@@ -196,13 +270,43 @@ group('kinds', null, (test) => {
 		assert.equal(r.status, 0, r.stderr);
 		await d.logged(/apart: error: apart has layout [0-9a-f]{16}, chatd has [0-9a-f]{16}: install both from the same build/,
 		    15000);
+		await backsOff(d);
 		const crowd = await Crowd.unbroken(d, 3);
 		crowd.cut();
 		crowd.talk([...crowd.people]);
-		await pause(100);
+		install(at, path.join(KINDS, 'libexec/chatd/apart'));
+		await follows(d, 'apart', 0);
+		await counted(d);
 		await crowd.judgeAll();
 		await crowd.leave();
 		await d.stop();
 		fs.rmSync(at, {recursive: true});
-	});
+	}, {limit: 60000});
+
+	test('a program that vanishes is told, and the chat goes on', async () => {
+		const apart = path.join(KINDS, 'libexec/chatd/apart');
+		const at = copy(apart);
+		const d = await Daemon.start({workers: 1});
+		await whole(d);
+		const r = await d.ctl('upgrade', path.join(at, 'sbin/chatd'));
+		assert.equal(r.status, 0, r.stderr);
+		await until('all are replaced', async () =>
+		    (await d.json('show', 'upgrade')).state === 'done', 20000);
+		await whole(d);
+		install(at, null);
+		process.kill((await row(d, 'apart')).pid, 'SIGKILL');
+		await d.logged(/apart: error: apart: .*libexec\/chatd\/apart cannot be executed: No such file.* same build/);
+		await backsOff(d);
+		const crowd = await Crowd.unbroken(d, 3);
+		crowd.cut();
+		crowd.talk([...crowd.people]);
+		install(at, apart);
+		await follows(d, 'apart', 0);
+		await counted(d);
+		await crowd.judgeAll();
+		await crowd.leave();
+		await d.clean();
+		await d.stop();
+		fs.rmSync(at, {recursive: true});
+	}, {limit: 60000});
 });

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "count.h"
 #include "hub/journal.h"
+#include "settings.h"
 
 enum { PERIOD_MS = 5 };
 
@@ -42,11 +43,13 @@ count_main(struct child_start *start)
 {
 	struct pollfd p = {start->link, POLLIN, 0};
 	uint64_t cursor = count_begin(start);
+	struct settings settings = {0};
 
 	SHM_STORE(start->line->cursor, cursor);
 	child_hello(start);
 	while (!child_must_leave(start)) {
 		child_tick(start);
+		settings_look(&settings, start);
 		cursor = count_more(start, cursor);
 		log_more();
 		KILL_POINT();

@@ -1,11 +1,14 @@
-/* The kinds of chatd, and three that only tests have: one follows the journal
- * and counts, one takes the lock, one counts as a program of its own. */
+/* The kinds of chatd, and four that only tests have: one follows the journal
+ * and counts, one takes the lock, one counts as a program of its own, one
+ * publishes. */
 #include <poll.h>
 #include <stddef.h>
 #include <unistd.h>
 
+#include "announce.h"
 #include "base/log.h"
 #include "count.h"
+#include "settings.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "keeper/keeper.h"
@@ -20,10 +23,12 @@ static void
 lock_main(struct child_start *start)
 {
 	struct pollfd p = {start->link, POLLIN, 0};
+	struct settings settings = {0};
 
 	child_hello(start);
 	while (!child_must_leave(start)) {
 		child_tick(start);
+		settings_look(&settings, start);
 		hub_lock(start->hub);
 		KILL_POINT();
 		if (presence_find(start->hub, "lobby", 5) == SHM_NONE)
@@ -46,6 +51,9 @@ static const struct child_kind lock_kind = {
 static const struct child_kind apart_kind = {
     .name = "apart", .n = 1, .gets = CHILD_HUB_LOOK, .executable = "apart"};
 
+static const struct child_kind announce_kind = {
+    .name = "announce", .n = 1, .gets = CHILD_HUB, .main = announce_main};
+
 const struct child_row kinds[] = {{&worker_kind, &worker_role},
     {&keeper_kind, &keeper_role}, {&count_kind, NULL}, {&lock_kind, NULL},
-    {&apart_kind, NULL}, {NULL, NULL}};
+    {&apart_kind, NULL}, {&announce_kind, NULL}, {NULL, NULL}};

@@ -105,6 +105,7 @@ master_make(struct options *o)
 	    .keeper.pid = 101,
 	    .keeper.ready = true,
 	    .keeper.started_ms = 98,
+	    .keeper.born_ms = 97,
 	    .keeper.link = 21};
 	m->member[1] = (struct member){.slot = 1,
 	    .child.link = -1,
