@@ -28,8 +28,8 @@ enum {
 	FRAMING_CLOSE_MAX = 128 /* bytes that tell the end of a connection */
 };
 
-/* Kinds of messages. Doors send text and perhaps binary; the others are the
- * connection machine's, and a framing may lack them. */
+/* Kinds of messages. Doors send text and perhaps binary ones; the connection
+ * machine (src/conn) sends the others, which a framing may lack. */
 enum framing_kind {
 	FRAMING_TEXT = 1,
 	FRAMING_BINARY = 2,
