@@ -28,8 +28,8 @@ enum {
 	FRAMING_CLOSE_MAX = 128 /* bytes that tell the end of a connection */
 };
 
-/* Kinds of messages. Doors send text and perhaps binary; the others are the
- * connection machine's, and a framing may lack them. */
+/* Kinds of messages. Doors send text and perhaps binary ones; the connection
+ * machine (src/conn) sends the others, which a framing may lack. */
 enum framing_kind {
 	FRAMING_TEXT = 1,
 	FRAMING_BINARY = 2,
@@ -69,7 +69,8 @@ enum framing_event {
 	FRAMING_EVENT_ERROR    /* it ends the connection: see said() */
 };
 
-/* What a framing knows of a client's input; state_bytes of it are used. */
+/* What a framing knows of a client's input: state_bytes, whose meaning nothing
+ * else knows, and zeros. */
 struct framing_state {
 	uint64_t word[FRAMING_STATE_MAX / 8];
 };
@@ -89,7 +90,8 @@ struct framing_ends {
 
 struct framing {
 	const char *name;     /* a word of `listen` */
-	uint16_t state_bytes; /* at most FRAMING_STATE_MAX */
+	uint16_t state_bytes; /* that are kept of the state between two reads,
+			       * at most FRAMING_STATE_MAX */
 	bool http; /* a connection begins with an HTTP request that asks for
 		    * this framing, else with its first message */
 	/*

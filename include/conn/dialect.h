@@ -22,8 +22,8 @@ struct dialects {
 };
 
 /* Adds the pair of a door and the framing of that name, or of each one that
- * begins with an HTTP request (NULL). False: there is no such framing, or there
- * are too many pairs. */
+ * begins with an HTTP request (NULL). False: there is no such framing, its
+ * state has more than FRAMING_STATE_MAX bytes, or there are too many pairs. */
 bool dialect_add(struct dialects *d, uint8_t door, const char *framing);
 
 /* The number of a pair, of which both may come from shared memory;

@@ -37,7 +37,8 @@ struct input_part {
 
 /* What is to be kept of a slot's input. */
 struct input_more {
-	const struct framing_state *state;
+	const void *state;  /* what the framing knows, */
+	size_t state_bytes; /* so many bytes of it; the rest becomes zero */
 	uint64_t end;
 	const void *bytes; /* of payload, decoded */
 	size_t len;

@@ -1,8 +1,8 @@
 /*
- * endpoint: a listening socket, and how those are served who come through it:
- * for what purpose, over which transport, in which framing, at which doors. A
- * line `listen ADDRESS WORD ...` of the configuration says so by name; what it
- * does not mention is usual. Layer 2: which doors there are it is told.
+ * endpoint: a listening socket, and how its connections are served: for what
+ * purpose, over which transport, in which framing, at which doors. The words of
+ * a line `listen ADDRESS WORD ...` choose each by its name; what no word
+ * chooses is as usual. Layer 2: the caller says which doors there are.
  */
 #ifndef CHATD_NET_ENDPOINT_H
 #define CHATD_NET_ENDPOINT_H
@@ -23,8 +23,7 @@ enum {
 enum endpoint_purpose {
 	ENDPOINT_PUBLIC,  /* clients, and backends */
 	ENDPOINT_CLIENTS, /* clients alone */
-	ENDPOINT_ADMIN	  /* backends and who looks after the server: no door is
-			   * open there */
+	ENDPOINT_ADMIN	  /* backends and operators: no door is open there */
 };
 
 /* Plain data. */
@@ -43,13 +42,13 @@ struct endpoints {
 	int n;
 };
 
-/* A door as endpoints know it; name NULL: none has that number. */
+/* A door as endpoints know it; name NULL: no door has that number. */
 struct endpoint_door {
 	const char *name;
 	const char *framing; /* its one; NULL: those that begin with HTTP */
 };
 
-/* One that is usual, for those who are told of none. */
+/* One endpoint of the usual kind, for a chat that is given none. */
 extern const struct endpoints endpoints_usual;
 
 /*
@@ -75,11 +74,11 @@ endpoint_has(const struct endpoint *e, unsigned door)
 /* The only door that is open there; 0: none is, or more than one. */
 unsigned endpoint_only_door(const struct endpoint *e);
 
-/* Adds one, named after the address that fd is bound to. False: there are
- * ENDPOINTS_MAX. */
+/* Adds an endpoint, named after the address that fd is bound to. False: there
+ * are ENDPOINTS_MAX. */
 bool endpoints_add(struct endpoints *all, const struct endpoint *e, int fd);
 
-/* The one of that name; NULL: there is none. */
+/* The endpoint of that name; NULL: there is none. */
 const struct endpoint *
 endpoints_find(const struct endpoints *all, const char *name);
 

@@ -49,8 +49,8 @@ enum transport_wait {
 	TRANSPORT_READY,  /* nothing: it is done */
 	TRANSPORT_READS,  /* input: call it again then */
 	TRANSPORT_WRITES, /* room for output */
-	TRANSPORT_WAITS,  /* neither, but another process: whoever hears from
-			   * that calls conn_start() */
+	TRANSPORT_WAITS,  /* another process: the code that gets its answer
+			   * calls conn_start() */
 	TRANSPORT_FAILED  /* the connection cannot go on: errno */
 };
 
@@ -92,10 +92,10 @@ struct transport {
 	/* Whether the peer has sent what is not read yet. */
 	bool (*unread)(const struct transport_socket *s);
 	/*
-	 * How much was read and written, in bytes of plaintext. Called by who
-	 * takes the connection over, before anything else: derives what the
-	 * state has from the kernel's counts. -1: it cannot be told, and the
-	 * connection cannot go on.
+	 * How much was read and written, in bytes of plaintext. A process that
+	 * takes the connection over calls it before anything else: it derives
+	 * what the state has from the kernel's counts. -1: it cannot be told,
+	 * and the connection cannot go on.
 	 */
 	int (*positions)(
 	    const struct transport_socket *s, struct counters *out);
@@ -123,7 +123,8 @@ transport_of(uint8_t number)
 ssize_t transport_send(const struct transport *t,
     const struct transport_socket *s, const void *bytes, size_t len);
 
-/* Sends a FIN on a socket whose connection cannot go on, whatever it was. */
+/* Sends a FIN on a socket whose connection cannot go on, over whatever
+ * transport it came. */
 void transport_abandon(int fd);
 
 /* The number of the transport of a name; 0: there is none. */

@@ -7,8 +7,9 @@
 #define CHATD_FRAMINGS_MORE
 #endif
 
-/* By number, from FRAMING_USUAL on: that of a connection stands in its slot, so
- * a row keeps its place. */
+/* In the order of their numbers, from FRAMING_USUAL on. The slot of a
+ * connection has the number of its framing, so a row keeps its place in every
+ * release. */
 #define FRAMINGS ROW(ws) CHATD_FRAMINGS_MORE
 
 #define ROW(name) extern const struct framing name##_framing;

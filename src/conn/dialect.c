@@ -6,7 +6,8 @@
 static bool
 dialect_put(struct dialects *d, uint8_t door, uint8_t framing)
 {
-	if (d->n == DIALECTS_MAX)
+	if (d->n == DIALECTS_MAX ||
+	    framing_of(framing)->state_bytes > FRAMING_STATE_MAX)
 		return false;
 	d->at[d->n++] = (struct dialect){
 	    .door = door, .framing = framing, .codec = framing_of(framing)};

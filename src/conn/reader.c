@@ -160,6 +160,7 @@ static int
 reading_keep(struct reading *r, bool whole)
 {
 	struct input_more more = {.state = &r->state,
+	    .state_bytes = r->framing->state_bytes,
 	    .end = r->start + r->len,
 	    .bytes = r->ch->payload,
 	    .len = r->have,

@@ -149,6 +149,14 @@ pages_fill(struct input_pool *pool, uint32_t first, struct input_part *p,
 	return true;
 }
 
+/* Copies what a framing knows, of which nothing but its size is known here. */
+static void
+state_copy(struct framing_state *to, const void *from, size_t bytes)
+{
+	memset(to, 0, sizeof(*to));
+	memcpy(to, from, bytes < sizeof(*to) ? bytes : sizeof(*to));
+}
+
 int
 input_keep(struct input_pool *pool, uint32_t slot, const struct input_more *m)
 {
@@ -178,7 +186,7 @@ input_keep(struct input_pool *pool, uint32_t slot, const struct input_more *m)
 	new.raw = m->raw_len;
 	new.whole = m->whole;
 	new.end = m->end;
-	new.state = *m->state;
+	state_copy(&new.state, m->state, m->state_bytes);
 	*part_of(h, first, which) = new;
 	SHM_STORE(s->part, (uint64_t)which << 32 | shm_link(first));
 	if (part == 0 && was != 0)

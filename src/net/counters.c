@@ -34,7 +34,7 @@ counters_read(int fd, struct counters *out)
 	struct tcp_info a, b;
 	int in, pending, s;
 
-	do { /* until nothing moved between the two looks */
+	do { /* until the counts before and after are the same */
 		if (info_read(fd, &a) < 0 || ioctl(fd, SIOCINQ, &in) < 0 ||
 		    ioctl(fd, SIOCOUTQ, &pending) < 0 || info_read(fd, &b) < 0)
 			return -1;

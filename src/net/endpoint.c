@@ -67,13 +67,13 @@ word_add(char *out, size_t size, const char *word)
 	strlcat(out, word, size);
 }
 
-/* Every word that there is, and the one that was meant by another one. */
+/* All known words, and the nearest one to a word that is unknown. */
 struct endpoint_words {
 	char all[ENDPOINT_TEXT];
 	struct nearest nearest;
 };
 
-/* Notes one. */
+/* Adds a known word. */
 static void
 word_offer(struct endpoint_words *w, const char *word)
 {
@@ -81,7 +81,7 @@ word_offer(struct endpoint_words *w, const char *word)
 	nearest_offer(&w->nearest, word);
 }
 
-/* Complains about a word that is none of those. */
+/* Complains about a word that is unknown. */
 static int
 word_no_such(const struct endpoint_door *doors, const char *word, char *error,
     size_t len)
@@ -106,8 +106,8 @@ word_no_such(const struct endpoint_door *doors, const char *word, char *error,
 	return -1;
 }
 
-/* Sets what one word alone may say; `before` is the word that says what is set
- * now. */
+/* Sets a field that one word may set, and no second one; `before` is the word
+ * for what the field has. */
 static int
 word_once(bool *said, uint8_t *to, int value, const char *word,
     const char *before, char *error, size_t len)
@@ -237,8 +237,9 @@ endpoint_words(const struct endpoint *e, const struct endpoint_door *doors,
 	word_add(out, ENDPOINT_TEXT, purposes[e->purpose]);
 	word_add(out, ENDPOINT_TEXT, transports[e->transport]->name);
 	word_add(out, ENDPOINT_TEXT, framing->name);
-	/* a later program may have more of them, of which a framing without
-	 * HTTP needs one */
+	/* With HTTP no door is named if all are open, so that a later program
+	 * opens those that it adds, too. A framing without HTTP names its one
+	 * door, in case the later program has a second one. */
 	if (framing->http && (e->doors & all) == all)
 		return;
 	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)

@@ -103,8 +103,8 @@ peer_is_gone(int fd)
 
 /*
  * How many of r received datagrams precede the EOF. An EOF reads as datagrams
- * of length 0 up to the end of a full batch. Nobody here sends a datagram
- * of length 0, but a worker gone wrong may, and that is not an EOF.
+ * of length 0 up to the end of a full batch. No process sends a datagram
+ * of length 0, but a corrupted worker may, and that is not an EOF.
  */
 static int
 datagrams_before_eof(int fd, const struct mmsghdr *msg, int r)

@@ -33,8 +33,9 @@ tcp_stop(const struct transport_socket *s)
 	return TRANSPORT_READY;
 }
 
-/* Whatever else has the socket: SO_LINGER would wait for the keeper to close
- * its duplicate. No connection: there is nothing to give back. */
+/* Resets the connection at once, though the keeper has a duplicate of the
+ * socket: with SO_LINGER that would have to be closed first. It fails if there
+ * is no connection any more, and then there is nothing to reset. */
 static void
 tcp_reset(const struct transport_socket *s)
 {

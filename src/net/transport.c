@@ -9,8 +9,9 @@
 #define CHATD_TRANSPORTS_MORE
 #endif
 
-/* By number, from TRANSPORT_USUAL on: that of a connection stands in its slot,
- * so a row keeps its place. */
+/* In the order of their numbers, from TRANSPORT_USUAL on. The slot of a
+ * connection has the number of its transport, so a row keeps its place in every
+ * release. */
 #define TRANSPORTS ROW(tcp) CHATD_TRANSPORTS_MORE
 
 #define ROW(name) extern const struct transport name##_transport;

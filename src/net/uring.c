@@ -114,7 +114,7 @@ uring_send(struct uring *u, struct batch_write *w, size_t n)
 	}
 	r = ring_submit(u);
 	seen = prepared - io_uring_sq_ready(&u->ring);
-	/* Whether an entry whose result is lost was sent, nobody knows. */
+	/* It is not known whether an entry whose result is lost was sent. */
 	for (size_t i = 0; i < n; i++)
 		w[i].result = i < seen ? -EIO : WRITE_UNSENT;
 	/* MSG_DONTWAIT: all are done by now, on the kernels that we know. */

@@ -83,8 +83,10 @@ worker_init(struct worker *w, const struct worker_start *start)
 		log_fatal("worker: %s", strerror(errno));
 	w->chat.max_conns = start->connections;
 	if (!chat_set_doors(&w->chat, door_registry))
-		log_fatal(
-		    "more than %d pairs of a door and a framing", DIALECTS_MAX);
+		log_fatal("more than %d pairs of a door and a framing, or a "
+			  "framing that "
+			  "keeps more than %d bytes",
+		    DIALECTS_MAX, FRAMING_STATE_MAX);
 	w->chat.judge = &door_judge;
 	method = batch_method(batch, &why);
 	log_debug("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);

@@ -10,8 +10,11 @@ input_save(struct input_pool *pool, uint32_t slot,
     const struct framing_state *state, uint64_t end, const void *bytes,
     size_t len)
 {
-	const struct input_more more = {
-	    .state = state, .end = end, .bytes = bytes, .len = len};
+	const struct input_more more = {.state = state,
+	    .state_bytes = sizeof(*state),
+	    .end = end,
+	    .bytes = bytes,
+	    .len = len};
 
 	return input_keep(pool, slot, &more);
 }

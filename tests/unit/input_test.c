@@ -142,6 +142,37 @@ test_adopt_done(void **state)
 	hub_destroy(&h);
 }
 
+/* Of a framing's state so many bytes are kept as it has, and zeros behind
+ * them: nothing of what the part knew before, and never more than fit. */
+static void
+test_state_bytes(void **state)
+{
+	static uint8_t bytes[2 * FRAMING_STATE_MAX];
+	const size_t sizes[] = {FRAMING_STATE_MAX, 3, 0, sizeof(bytes)};
+	struct input_more more = {.state = bytes, .bytes = "a", .len = 1};
+	struct framing_state kept;
+	struct input_pool pool;
+	struct hub h;
+	size_t k, n;
+
+	memset(bytes, 0xaa, sizeof(bytes));
+	fixture_hub(&h, SLOTS, 16, 65536, 1 << 20, PAGES * 1024);
+	assert_int_equal(input_pool_init(&pool, &h), 0);
+	for (k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+		more.state_bytes = sizes[k];
+		more.end = k + 1;
+		assert_int_equal(input_keep(&pool, 0, &more), 0);
+		kept = input_part(&h, 0)->state;
+		for (n = 0; n < sizeof(kept); n++)
+			assert_int_equal(
+			    ((uint8_t *)&kept)[n], n < sizes[k] ? 0xaa : 0);
+		assert_int_equal(input_part(&h, 0)->bytes, k + 1);
+	}
+	input_release(&pool, 0);
+	input_pool_deinit(&pool);
+	hub_destroy(&h);
+}
+
 /* Bytes that wait behind a message's payload: they are had as they came, also
  * elsewhere, in place of what was there before; nothing is appended to them. */
 static void
@@ -150,8 +181,11 @@ test_raw(void **state)
 	static uint8_t bytes[SHM_STAGE], raw[SHM_STAGE], out[SHM_STAGE];
 	static const size_t size[] = {0, 1, 500, 1016, 3000, 20000};
 	struct framing_state decoder = {{FRAMING_TEXT}};
-	struct input_more more = {
-	    .state = &decoder, .bytes = bytes, .raw = raw, .anew = true};
+	struct input_more more = {.state = &decoder,
+	    .state_bytes = sizeof(decoder),
+	    .bytes = bytes,
+	    .raw = raw,
+	    .anew = true};
 	struct input_pool pool;
 	uint64_t part, was;
 	struct hub h;
@@ -207,8 +241,11 @@ static void
 test_raw_scribbled(void **state)
 {
 	struct framing_state decoder = {{FRAMING_TEXT}};
-	struct input_more more = {
-	    .state = &decoder, .end = 100, .raw = "abc", .raw_len = 3};
+	struct input_more more = {.state = &decoder,
+	    .state_bytes = sizeof(decoder),
+	    .end = 100,
+	    .raw = "abc",
+	    .raw_len = 3};
 	struct input_pool pool;
 	struct input_part *p;
 	struct hub h;
@@ -237,6 +274,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_model),
 	    cmocka_unit_test(test_adopt_done),
+	    cmocka_unit_test(test_state_bytes),
 	    cmocka_unit_test(test_raw),
 	    cmocka_unit_test(test_raw_scribbled),
 	};
