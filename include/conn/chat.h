@@ -20,8 +20,6 @@
 #include "conn/dialect.h"
 #include "conn/door.h"
 #include "hub/claim.h"
-#include "hub/follower.h"
-#include "hub/publisher.h"
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "hub/output.h"
@@ -155,28 +153,10 @@ struct conn_rooms {
 	const char *(*refused)(void);
 };
 
-/* Positions that the ring has overwritten before they were delivered: above
- * `from`, below `to`. `until` was the newest when that was noticed. */
-struct hole {
-	uint64_t from, to, until;
-};
-
-/*
- * What a worker knows of a presence entry: of a user the link of the first of
- * that user's connections here, of any other channel how many connections here
- * have it. 0: nobody here. Which of the two an entry is, a user or a channel,
- * stands in shared memory: user_list_first() checks what it finds.
- */
-union local {
-	uint32_t first;
-	uint32_t members;
-};
-_Static_assert(sizeof(union local) == sizeof(uint32_t), "presence_match()");
-
 struct peers;
-struct relay;
 struct custody;
 struct moving;
+struct rooms;
 
 struct chat {
 	struct hub *hub;
@@ -188,19 +168,17 @@ struct chat {
 	struct dialects dialects;
 	const struct endpoints *endpoints; /* through which they come */
 
-	struct claim slots, subscriptions;
+	struct claim slots;
 	struct output_pool output;
 	struct input_pool input;
 	struct peers *peers;  /* links to the other workers */
 	uint64_t peers_ended; /* since the turn before: mask */
-	struct relay *relay;
 	struct custody *custody;
 	struct moving *moving;
 	uint32_t n_moving;
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
 	uint64_t spare_used; /* bit per connection without a slot */
-	union local *local;  /* [n_entries] */
 	uint64_t *here;	     /* bit per slot: its connection is here */
 	uint32_t n_here;
 	uint32_t *by_fd; /* [CHAT_FDS]: connection */
@@ -225,7 +203,6 @@ struct chat {
 	uint64_t now_ms;  /* clock_ms() of this turn */
 	int64_t wall_ms;
 	uint32_t sweep_at;   /* next block to look at */
-	uint32_t record_at;  /* next subscription to look at */
 	uint8_t *payload;    /* [SHM_STAGE] of the message being read */
 	uint8_t *raw;	     /* [SHM_STAGE] that waited to be decoded */
 	uint8_t *spare_wire; /* [CHAT_SPARE][SHM_WIRE], see socket.h */
@@ -234,7 +211,6 @@ struct chat {
 	size_t n_sealed;     /* bytes of it */
 	char *message;	     /* of one that came in several reads */
 	size_t message_cap;
-	char *copy;		/* journal entries are copied out to here */
 	uint32_t answers;	/* to the message in hand so far */
 	uint32_t done_commands; /* of the message in hand, before a takeover:
 				 * accepted, the last perhaps not
@@ -245,17 +221,14 @@ struct chat {
 	struct budget budget;
 	uint64_t budget_us; /* CHAT_BUDGET_US, CHAT_BUDGET_BYTES */
 	uint64_t budget_bytes;
-	struct hole hole; /* what no connection here will get */
-	struct publisher publisher;
-	struct follower follower; /* from the journal to those who are here */
-	bool replaying;		  /* input that a dead worker read */
-	bool unsettled;		  /* this turn published something */
-	bool leaving;		  /* accepts no more */
-	bool draining;		  /* sends its connections away, takes no new */
-	bool parting; /* answers to requests close their connections */
+	bool replaying; /* input that a dead worker read */
+	bool leaving;	/* accepts no more */
+	bool draining;	/* sends its connections away, takes no new */
+	bool parting;	/* answers to requests close their connections */
 
-	const struct conn_rooms *rooms;
-	const struct route_judge *judge; /* of requests (conn/route.h) */
+	struct rooms *rooms;		  /* room/rooms.h */
+	const struct conn_rooms *members; /* they are told by it */
+	const struct route_judge *judge;  /* of requests (conn/route.h) */
 	event_callback_fn on_event; /* of a connection's socket (conn/io.h) */
 
 	/* Connections that were given away may be other workers' by now: looks,

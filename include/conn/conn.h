@@ -51,6 +51,10 @@ conn_endpoint(const struct chat *ch, uint32_t i)
 	return &ch->endpoints->at[ch->conn[i].endpoint];
 }
 
+/* Makes what connections have in this process, once the hub is known; returns
+ * 0, or -1 and errno. */
+int conn_init(struct chat *ch);
+
 /*
  * Takes up a socket that an endpoint has accepted: in CONN_REQUEST, or in
  * CONN_START if its transport begins with something of its own. Owns fd from

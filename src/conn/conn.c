@@ -1,9 +1,11 @@
 #include "conn/conn.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sparse.h"
 #include "conn/custody.h"
 #include "conn/head.h"
 #include "conn/socket.h"
@@ -25,6 +27,57 @@ conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out)
 
 _Static_assert(
     (int)SHM_WIRE == (int)TRANSPORT_STATE_MAX, "there is room for it");
+
+/* Makes the tables that connections are listed in. */
+static int
+conn_tables(struct chat *ch, uint32_t n)
+{
+	ch->conn = sparse_new(n + CHAT_SPARE, sizeof(*ch->conn));
+	ch->here = sparse_new(claim_blocks(n), sizeof(*ch->here));
+	ch->by_fd = sparse_new(CHAT_FDS, sizeof(*ch->by_fd));
+	ch->dirty = sparse_new((size_t)n * 2, sizeof(*ch->dirty));
+	ch->dropped = sparse_new((size_t)n * 2, sizeof(*ch->dropped));
+	ch->untold = sparse_new(n, sizeof(*ch->untold));
+	ch->waiting = sparse_new(n, sizeof(*ch->waiting));
+	if (ch->here != NULL && ch->conn != NULL && ch->by_fd != NULL &&
+	    ch->dirty != NULL && ch->dropped != NULL && ch->untold != NULL &&
+	    ch->waiting != NULL)
+		return 0;
+	errno = ENOMEM;
+	return -1;
+}
+
+/* Makes room for bytes on their way in and out. */
+static int
+conn_buffers(struct chat *ch)
+{
+	ch->payload = malloc(SHM_STAGE);
+	ch->raw = sparse_new(1, SHM_STAGE);
+	ch->spare_wire = sparse_new(CHAT_SPARE, SHM_WIRE);
+	ch->sealed = sparse_new(1, CHAT_SEALED);
+	if (ch->payload != NULL && ch->raw != NULL && ch->spare_wire != NULL &&
+	    ch->sealed != NULL)
+		return 0;
+	errno = ENOMEM;
+	return -1;
+}
+
+int
+conn_init(struct chat *ch)
+{
+	struct hub *h = ch->hub;
+
+	ch->endpoints = &endpoints_usual;
+	ch->budget_us = CHAT_BUDGET_US;
+	ch->budget_bytes = CHAT_BUDGET_BYTES;
+	if (conn_tables(ch, h->n_slots) < 0 || conn_buffers(ch) < 0 ||
+	    claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
+	    output_pool_init(&ch->output, h) < 0 ||
+	    input_pool_init(&ch->input, h) < 0 || custody_init(ch) < 0)
+		return -1;
+	head_sweep(ch);
+	return 0;
+}
 
 uint32_t
 conn_accept(
@@ -93,7 +146,7 @@ conn_open(struct chat *ch, uint32_t i, const struct door *door,
 	s->rate_tokens = ch->live.message_burst * 1000;
 	SHM_STORE(s->committed, KEY(used, 0));
 	if (user_len > 0)
-		entry = ch->rooms->enter(ch, i, user, user_len);
+		entry = ch->members->enter(ch, i, user, user_len);
 	if (user_len > 0 && entry == SHM_NONE) {
 		frame_release(&ch->output, &f);
 		output_close(&ch->output, &c->out, i);
@@ -113,6 +166,6 @@ conn_open(struct chat *ch, uint32_t i, const struct door *door,
 	frame_release(&ch->output, &f);
 	SHM_COUNT(ch->hub->me->accepted, 1);
 	custody_add(ch, i);
-	ch->rooms->opened(ch, i, entry);
+	ch->members->opened(ch, i, entry);
 	return 0;
 }

@@ -77,7 +77,7 @@ void
 conn_leave(struct chat *ch, uint32_t i)
 {
 	if (slot_is_leaving(ch->hub, i))
-		ch->rooms->leave(ch, i);
+		ch->members->leave(ch, i);
 }
 
 void
@@ -156,7 +156,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	if (served) {
 		end_decide(ch, i, CLOSE_NONE, REASON_NONE);
 		if (conn_slot(ch, i)->flags & SLOT_LEAVING)
-			ch->rooms->leave(ch, i);
+			ch->members->leave(ch, i);
 	}
 	conn_forget_request(ch, i);
 	if (c->phase == CONN_OPEN)

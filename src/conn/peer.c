@@ -30,7 +30,7 @@ conn_name(struct chat *ch, uint32_t i)
 
 	/* until it is open the slot says nothing of its user */
 	if (conn_has_slot(ch, i) && ch->conn[i].phase >= CONN_OPEN)
-		len = ch->rooms->user(ch, i, user);
+		len = ch->members->user(ch, i, user);
 	if (len == 0)
 		return conn_peer(ch, i);
 	snprintf(

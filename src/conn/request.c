@@ -33,7 +33,7 @@ request_drained(struct route *route)
 static void
 request_refuse_full(struct chat *ch, uint32_t i)
 {
-	const char *why = ch->rooms->refused();
+	const char *why = ch->members->refused();
 	struct route route;
 	char text[256];
 

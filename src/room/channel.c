@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "room/channel.h"
+#include "room/rooms.h"
 #include "room/event.h"
 #include "conn/conn.h"
 #include "room/quota.h"
@@ -29,15 +30,16 @@ channel_hold(struct chat *ch, const char *name, size_t len,
 	uint32_t e = presence_enter_for(ch->hub, name, len, terms, how);
 
 	if (e != SHM_NONE)
-		ch->local[e].members++;
+		ch->rooms->local[e].members++;
 	return e;
 }
 
 void
 channel_release(struct chat *ch, uint32_t channel)
 {
-	if (channel >= ch->hub->n_entries || ch->local[channel].members == 0 ||
-	    --ch->local[channel].members > 0)
+	if (channel >= ch->hub->n_entries ||
+	    ch->rooms->local[channel].members == 0 ||
+	    --ch->rooms->local[channel].members > 0)
 		return;
 	hub_lock(ch->hub);
 	presence_leave(ch->hub, channel, ch->hub->self);
@@ -98,9 +100,9 @@ channel_subscription_end(struct chat *ch, uint32_t sub)
 	struct subscription *s = &ch->hub->subscription[sub];
 	uint32_t channel = subscription_channel(s), info = s->info;
 
-	if (!claim_has(&ch->subscriptions, sub))
+	if (!claim_has(&ch->rooms->subscriptions, sub))
 		return;
-	subscription_remove(ch->hub, &ch->subscriptions, sub);
+	subscription_remove(ch->hub, &ch->rooms->subscriptions, sub);
 	blob_drop(&ch->input, info);
 	channel_release(ch, channel);
 }
@@ -166,7 +168,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 		new.flags |= SUBSCRIPTION_AWAY;
 	if (new.info != 0)
 		conn_slot(ch, conn)->flags |= SLOT_SUB_INFO;
-	*sub = subscription_add(h, &ch->subscriptions, &new);
+	*sub = subscription_add(h, &ch->rooms->subscriptions, &new);
 	if (*sub == SHM_NONE) {
 		channel_release(ch, e);
 		return channel_refuse(ch, conn, QUOTA_SUBSCRIPTIONS);
@@ -204,7 +206,7 @@ channel_orphan_drop(struct chat *ch, uint32_t sub)
 	struct subscription *s = &ch->hub->subscription[sub];
 	uint32_t channel = subscription_channel(s), info = s->info;
 
-	subscription_drop(ch->hub, &ch->subscriptions, sub);
+	subscription_drop(ch->hub, &ch->rooms->subscriptions, sub);
 	blob_drop(&ch->input, info);
 	channel_release(ch, channel);
 }
@@ -213,7 +215,7 @@ enum subscription_fault
 channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps)
 {
 	enum subscription_fault fault =
-	    subscription_check(ch->hub, &ch->subscriptions, sub, steps);
+	    subscription_check(ch->hub, &ch->rooms->subscriptions, sub, steps);
 	uint32_t conn = SHM_ONCE(ch->hub->subscription[sub].slot);
 
 	/* what is being given away has its records here until that is told */
@@ -342,11 +344,11 @@ channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered)
 	uint32_t channel, sub;
 
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE &&
-	    claim_has(&ch->subscriptions, sub)) {
+	    claim_has(&ch->rooms->subscriptions, sub)) {
 		s = &ch->hub->subscription[sub];
 		channel = subscription_channel(s);
 		blob_drop(&ch->input, s->info);
-		subscription_drop(ch->hub, &ch->subscriptions, sub);
+		subscription_drop(ch->hub, &ch->rooms->subscriptions, sub);
 		if (entered)
 			channel_release(ch, channel);
 	}

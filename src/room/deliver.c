@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "conn/conn.h"
 #include "room/publish.h"
+#include "room/rooms.h"
 #include "room/relay.h"
 #include "room/user.h"
 #include "hole.h"
@@ -148,7 +149,7 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 {
 	struct hub *h = ch->hub;
 	uint32_t i = subscription_first(h, h->self, d->p->channel), next, slot;
-	uint32_t left = ch->local[d->p->channel].members;
+	uint32_t left = ch->rooms->local[d->p->channel].members;
 	struct subscription *s;
 
 	/* no more than there are: what somebody else scribbled into the chain
@@ -257,10 +258,11 @@ deliver_one(struct chat *ch, const struct publication *p)
 	struct delivery d;
 
 	if (p->channel >= ch->hub->n_entries ||
-	    ch->local[p->channel].members == 0 || !is_current(ch->hub, p))
+	    ch->rooms->local[p->channel].members == 0 ||
+	    !is_current(ch->hub, p))
 		return 0;
 	e = &ch->hub->entry[p->channel];
-	delivery_begin(&d, p, &ch->hole);
+	delivery_begin(&d, p, &ch->rooms->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	if (presence_name_is_user(e->name, e->name_len)) {
 		deliver_user(ch, &d);
@@ -275,7 +277,7 @@ deliver_one(struct chat *ch, const struct publication *p)
 enum journal_result
 publication_read(struct chat *ch, uint64_t position, struct publication *p)
 {
-	return journal_read(ch->hub, position, ch->copy,
+	return journal_read(ch->hub, position, ch->rooms->copy,
 	    ch->hub->journal_size / JOURNAL_SHARE, p);
 }
 
@@ -283,16 +285,16 @@ publication_read(struct chat *ch, uint64_t position, struct publication *p)
 static void
 overrun(struct chat *ch)
 {
-	const struct follower *f = &ch->follower;
+	const struct follower *f = &ch->rooms->follower;
 
 	log_error("too slow: %llu publications are lost (a larger `journal` "
 		  "would have kept them)",
 	    (unsigned long long)(f->to - f->from - 1));
 	SHM_COUNT(ch->hub->me->overrun, f->to - f->from - 1);
-	if (ch->hole.to != f->from + 1) /* else it grows */
-		ch->hole.from = f->from;
-	ch->hole.to = f->to;
-	hole_mark_all(ch, &ch->hole);
+	if (ch->rooms->hole.to != f->from + 1) /* else it grows */
+		ch->rooms->hole.from = f->from;
+	ch->rooms->hole.to = f->to;
+	hole_mark_all(ch, &ch->rooms->hole);
 }
 
 /* Whether a publication's sender is a connection of this worker. */
@@ -308,12 +310,12 @@ deliver_is_own(const struct hub *h, const struct publication *p)
 static bool
 deliver_found(struct chat *ch, size_t *bytes)
 {
-	struct follower *f = &ch->follower;
+	struct follower *f = &ch->rooms->follower;
 	struct publication p;
 
 	if (!relay_find(ch, f->position, &p)) {
-		switch (follower_read(
-		    f, ch->copy, ch->hub->journal_size / JOURNAL_SHARE, &p)) {
+		switch (follower_read(f, ch->rooms->copy,
+		    ch->hub->journal_size / JOURNAL_SHARE, &p)) {
 		case JOURNAL_GONE:
 			return false;
 		case JOURNAL_BAD:
@@ -362,7 +364,7 @@ hand_return(struct shm_line *mine, struct in_hand was)
 static bool
 deliver_at(struct chat *ch, size_t *bytes)
 {
-	struct follower *f = &ch->follower;
+	struct follower *f = &ch->rooms->follower;
 	struct in_hand was = hand_take(ch->hub->mine, f->position);
 	bool there = deliver_found(ch, bytes);
 
@@ -382,7 +384,7 @@ deliver_find(struct chat *ch)
 	const struct timespec nap = {0, 1000000};
 
 	for (;;)
-		switch (follower_next(&ch->follower)) {
+		switch (follower_next(&ch->rooms->follower)) {
 		case FOLLOWER_FOUND:
 			return true;
 		case FOLLOWER_OVERRUN:
@@ -403,13 +405,13 @@ deliver(struct chat *ch)
 	size_t bytes = 0;
 	int n = 0;
 
-	follower_begin(&ch->follower);
+	follower_begin(&ch->rooms->follower);
 	while (n < DELIVER_MAX && bytes < ch->live.queue_bytes / 2 &&
-	    follower_is_behind(&ch->follower) &&
+	    follower_is_behind(&ch->rooms->follower) &&
 	    (n == 0 || !chat_is_late(ch)) && deliver_find(ch))
 		n += deliver_at(ch, &bytes);
 	/* a connection that was ended here may have published its leave */
-	return follower_end(&ch->follower);
+	return follower_end(&ch->rooms->follower);
 }
 
 void
@@ -543,8 +545,9 @@ deliver_missed(struct chat *ch, uint32_t i)
 void
 deliver_settle(struct chat *ch)
 {
-	if (!ch->unsettled)
+	if (!ch->rooms->unsettled)
 		return;
 	deliver_all(ch);
-	ch->unsettled = SHM_OWN(ch->hub->mine->cursor) < journal_tail(ch->hub);
+	ch->rooms->unsettled =
+	    SHM_OWN(ch->hub->mine->cursor) < journal_tail(ch->hub);
 }

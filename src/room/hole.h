@@ -2,7 +2,7 @@
 #ifndef CHATD_SRC_CHAT_HOLE_H
 #define CHATD_SRC_CHAT_HOLE_H
 
-#include "conn/chat.h"
+#include "room/rooms.h"
 #include "hub/journal.h"
 
 /* Whether a position lies in it. */

@@ -1,4 +1,5 @@
 #include "room/mend.h"
+#include "room/rooms.h"
 
 #include "base/log.h"
 #include "room/channel.h"
@@ -18,7 +19,9 @@ enum {
 static bool
 mend_has_records(const struct chat *ch, uint32_t sub)
 {
-	return ch->subscriptions.used[sub / SHM_BLOCK] >> sub % SHM_BLOCK != 0;
+	return ch->rooms->subscriptions.used[sub / SHM_BLOCK] >>
+	    sub % SHM_BLOCK !=
+	    0;
 }
 
 void
@@ -29,7 +32,7 @@ mend_sweep(struct chat *ch)
 
 	for (seen = 0; seen < n && steps < MEND_RECORDS && blocks < MEND_BLOCKS;
 	     seen++) {
-		sub = ch->record_at;
+		sub = ch->rooms->record_at;
 		if (mend_has_records(ch, sub)) {
 			found[channel_mend(ch, sub, &steps)]++;
 			sub++;
@@ -37,7 +40,7 @@ mend_sweep(struct chat *ch)
 			sub = (sub | (SHM_BLOCK - 1)) + 1;
 			blocks++;
 		}
-		ch->record_at = sub < n ? sub : 0;
+		ch->rooms->record_at = sub < n ? sub : 0;
 	}
 	if (found[SUBSCRIPTION_ORPHAN] > 0)
 		log_warn("removed %u subscriptions whose connections are gone",

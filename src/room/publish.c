@@ -1,4 +1,5 @@
 #include "room/publish.h"
+#include "room/rooms.h"
 
 #include "room/quota.h"
 #include "room/relay.h"
@@ -17,12 +18,12 @@ publish_init(struct chat *ch)
 {
 	struct hub *h = ch->hub;
 
-	ch->publisher = (struct publisher){.hub = h,
+	ch->rooms->publisher = (struct publisher){.hub = h,
 	    .count = &h->me->published,
 	    .relay = publish_relay_cb,
 	    .arg = ch};
-	follower_init(
-	    &ch->follower, h, &h->mine->cursor, 1ull << (unsigned)h->self);
+	follower_init(&ch->rooms->follower, h, &h->mine->cursor,
+	    1ull << (unsigned)h->self);
 }
 
 enum publish_result
@@ -31,10 +32,11 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 {
 	enum publish_result r;
 
-	ch->publisher.wall_ms = ch->wall_ms;
-	r = publisher_publish(&ch->publisher, name, len, to, what, out, mask);
+	ch->rooms->publisher.wall_ms = ch->wall_ms;
+	r = publisher_publish(
+	    &ch->rooms->publisher, name, len, to, what, out, mask);
 	if (r == PUBLISH_OK)
-		ch->unsettled = true;
+		ch->rooms->unsettled = true;
 	else if (r == PUBLISH_FULL)
 		quota_refuse(ch, what->conn,
 		    presence_name_is_user(name, len) ? QUOTA_USERS

@@ -1,4 +1,5 @@
 #include "room/relay.h"
+#include "room/rooms.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,28 +49,28 @@ relay_init(struct chat *ch)
 		errno = ENOMEM;
 		return -1;
 	}
-	ch->relay = r;
+	ch->rooms->relay = r;
 	return 0;
 }
 
 bool
 relay_begin(struct chat *ch, int to)
 {
-	ch->relay->out[to].bytes = malloc(MESSAGE_MAX);
-	if (ch->relay->out[to].bytes == NULL)
+	ch->rooms->relay->out[to].bytes = malloc(MESSAGE_MAX);
+	if (ch->rooms->relay->out[to].bytes == NULL)
 		log_error("no memory for relays to worker %d", to);
-	return ch->relay->out[to].bytes != NULL;
+	return ch->rooms->relay->out[to].bytes != NULL;
 }
 
 void
 relay_end(struct chat *ch, int to)
 {
-	struct outbox *o = &ch->relay->out[to];
+	struct outbox *o = &ch->rooms->relay->out[to];
 
 	free(o->bytes);
 	o->bytes = NULL;
 	o->len = o->n = 0;
-	ch->relay->waiting &= ~(1ull << to);
+	ch->rooms->relay->waiting &= ~(1ull << to);
 }
 
 /* Keeps one relayed entry for this turn's delivery. */
@@ -102,8 +103,8 @@ relay_take(struct chat *ch, const void *payload, size_t len)
 		if (rec.length > len || n > len)
 			break;
 		if (rec.length > 0)
-			relay_stash(ch->relay, rec.position, b + sizeof(rec),
-			    rec.length);
+			relay_stash(ch->rooms->relay, rec.position,
+			    b + sizeof(rec), rec.length);
 		b += n;
 		len -= n;
 	}
@@ -151,7 +152,7 @@ relay_chaos(struct outbox *o, struct iovec *v)
 static void
 relay_out_send(struct chat *ch, int to)
 {
-	struct outbox *o = &ch->relay->out[to];
+	struct outbox *o = &ch->rooms->relay->out[to];
 	struct message_head head = {
 	    MSG_RELAY, (uint32_t)(o->len - sizeof(head))};
 	struct shm_worker *me = ch->hub->me;
@@ -159,7 +160,7 @@ relay_out_send(struct chat *ch, int to)
 	uint32_t n = o->n;
 	int sent;
 
-	ch->relay->waiting &= ~(1ull << to);
+	ch->rooms->relay->waiting &= ~(1ull << to);
 	memcpy(o->bytes, &head, sizeof(head));
 	o->len = o->n = 0;
 #ifdef CHATD_KILL_POINTS
@@ -179,7 +180,7 @@ relay_out_send(struct chat *ch, int to)
 static void
 relay_out_queue(struct chat *ch, int to, const struct publication *pub)
 {
-	struct outbox *o = &ch->relay->out[to];
+	struct outbox *o = &ch->rooms->relay->out[to];
 	struct relay_record rec = {.position = pub->position};
 	size_t entry = publication_bytes(pub);
 
@@ -200,7 +201,7 @@ relay_out_queue(struct chat *ch, int to, const struct publication *pub)
 		publication_encode(pub, o->bytes + o->len);
 	o->len += rec.length;
 	o->n++;
-	ch->relay->waiting |= 1ull << to;
+	ch->rooms->relay->waiting |= 1ull << to;
 }
 
 void
@@ -216,14 +217,14 @@ relay_flush(struct chat *ch)
 {
 	uint64_t w;
 
-	for (w = ch->relay->waiting; w != 0; w &= w - 1)
+	for (w = ch->rooms->relay->waiting; w != 0; w &= w - 1)
 		relay_out_send(ch, __builtin_ctzll(w));
 }
 
 bool
 relay_find(struct chat *ch, uint64_t position, struct publication *p)
 {
-	struct relay *r = ch->relay;
+	struct relay *r = ch->rooms->relay;
 	uint32_t k = position % STASH_FIND;
 
 	if (r->n_found == 0 || r->found[k].position != position)
@@ -236,7 +237,7 @@ relay_find(struct chat *ch, uint64_t position, struct publication *p)
 void
 relay_reset(struct chat *ch)
 {
-	struct relay *r = ch->relay;
+	struct relay *r = ch->rooms->relay;
 
 	if (r->n_found > 0)
 		memset(r->found, 0, sizeof(r->found));

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "room/channel.h"
+#include "room/rooms.h"
 #include "conn/conn.h"
 #include "room/quota.h"
 #include "room/user.h"
@@ -67,7 +68,7 @@ user_list_at(const struct chat *ch, uint32_t link, uint32_t entry)
 uint32_t
 user_list_first(const struct chat *ch, uint32_t entry)
 {
-	return user_list_at(ch, ch->local[entry].first, entry);
+	return user_list_at(ch, ch->rooms->local[entry].first, entry);
 }
 
 uint32_t
@@ -88,7 +89,7 @@ user_list_add(struct chat *ch, uint32_t conn, uint32_t entry)
 	c->user.next = shm_link(first);
 	if (first != SHM_NONE)
 		ch->conn[first].user.previous = shm_link(conn);
-	ch->local[entry].first = shm_link(conn);
+	ch->rooms->local[entry].first = shm_link(conn);
 }
 
 /* Takes a connection out of its user's list; true if it was the last here. */
@@ -104,8 +105,8 @@ user_list_remove(struct chat *ch, uint32_t conn)
 	if (c->user.previous != 0)
 		ch->conn[shm_index(c->user.previous)].user.next = c->user.next;
 	else
-		ch->local[entry].first = c->user.next;
-	return ch->local[entry].first == 0;
+		ch->rooms->local[entry].first = c->user.next;
+	return ch->rooms->local[entry].first == 0;
 }
 
 void

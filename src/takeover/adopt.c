@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "room/rooms.h"
 #include "room/channel.h"
 #include "room/event.h"
 #include "conn/conn.h"
@@ -197,7 +198,7 @@ adopt_kept_cb(void *arg, uint32_t sub)
 	    !claim_mark(&a->ch->input.pages, shm_index(s->info)))
 		s->info = 0;
 	channel_revoked(a->ch->hub, s);
-	a->ch->local[subscription_channel(s)].members++;
+	a->ch->rooms->local[subscription_channel(s)].members++;
 }
 
 /* Lists a connection among its user's, and in the lobby. */
@@ -211,7 +212,7 @@ adopt_user(struct chat *ch, uint32_t i)
 	ch->conn[i].present = true;
 	user_list_add(ch, i, user);
 	if (conn_in_lobby(ch, i))
-		ch->local[PRESENCE_LOBBY].members++;
+		ch->rooms->local[PRESENCE_LOBBY].members++;
 }
 
 /* The input that was read and is not done is read again, from the stage. */
@@ -336,14 +337,14 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	claim_marked(&ch->slots);
 	output_adopted(&ch->output);
 	subscription_adopt(
-	    h, &ch->subscriptions, adopt_lives_cb, adopt_kept_cb, &a);
+	    h, &ch->rooms->subscriptions, adopt_lives_cb, adopt_kept_cb, &a);
 	claim_marked(&ch->input.pages);
 	while (conn_next(ch, &i))
 		adopt_user(ch, i);
-	presence_match(h, &ch->local->members, user_log_left, NULL);
+	presence_match(h, &ch->rooms->local->members, user_log_left, NULL);
 	/* what was said before stands in the journal only: answers to what was
 	 * read after it must not overtake it */
-	ch->unsettled = true;
+	ch->rooms->unsettled = true;
 	/* connections that had just moved to the dead worker get what they
 	 * missed before anything newer */
 	for (i = SHM_NONE; conn_next(ch, &i);)
@@ -365,6 +366,6 @@ adopt_settle(struct chat *ch, uint32_t i, const struct adopt_fault *fault)
 	struct adoption a = {.ch = ch, .fault = fault, .result = &result};
 
 	adopt_stage(&a);
-	ch->unsettled = true; /* as in adopt_all */
+	ch->rooms->unsettled = true; /* as in adopt_all */
 	adopt_go_on(&a, i);
 }

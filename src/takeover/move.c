@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "room/rooms.h"
 #include "room/channel.h"
 #include "room/event.h"
 #include "conn/conn.h"
@@ -107,7 +108,7 @@ move_subscription_copy(struct chat *ch, struct copy *c, struct subscription *s)
 	if (!move_info_copy(ch, c->id, s->info, &s->info))
 		return false;
 	channel_revoked(h, s);
-	new = subscription_prepare(h, &ch->subscriptions, s, c->subs);
+	new = subscription_prepare(h, &ch->rooms->subscriptions, s, c->subs);
 	if (new == SHM_NONE) {
 		blob_drop(&ch->input, s->info);
 		return false;
@@ -214,13 +215,13 @@ move_enter(struct chat *ch, struct copy *c)
 		user_list_add(ch, c->slot, user);
 		if (conn_in_lobby(ch, c->slot)) {
 			presence_set(h, PRESENCE_LOBBY);
-			ch->local[PRESENCE_LOBBY].members++;
+			ch->rooms->local[PRESENCE_LOBBY].members++;
 		}
 	}
 	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {
 		channel = subscription_channel(&h->subscription[sub]);
 		presence_set(h, channel);
-		ch->local[channel].members++;
+		ch->rooms->local[channel].members++;
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "base/sparse.h"
 #include "takeover/adopt.h"
 #include "conn/custody.h"
+#include "room/rooms.h"
 #include "takeover/move.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
@@ -156,7 +157,7 @@ takeover_fault_delivery(struct chat *ch, uint64_t position)
 {
 	struct hub *h = ch->hub;
 
-	ch->follower.trial = position;
+	ch->rooms->follower.trial = position;
 	hub_lock(h);
 	if (journal_fault(h, position))
 		log_error("publication %llu crashed two workers: it is "
@@ -186,8 +187,8 @@ takeover(struct chat *ch, const struct takeover_start *start)
 	move_redo(h, h->self);
 	adopt_all(ch, fd, &start->fault, &r);
 	/* the publication that was on trial has been survived */
-	if (ch->follower.trial <= SHM_OWN(h->mine->cursor))
-		journal_acquit(h, ch->follower.trial);
+	if (ch->rooms->follower.trial <= SHM_OWN(h->mine->cursor))
+		journal_acquit(h, ch->rooms->follower.trial);
 	if (ch->n_conns == 0) /* no connection is to get what is in between */
 		SHM_STORE(h->mine->cursor, journal_tail(h));
 	sparse_free(fd, h->n_slots, sizeof(*fd));

@@ -1,23 +1,19 @@
 #include "worker/chat.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/sparse.h"
 #include "codec/message.h"
 #include "conn/conn.h"
 #include "conn/custody.h"
-#include "conn/head.h"
 #include "conn/turn.h"
-#include "room/membership.h"
 #include "room/mend.h"
 #include "room/publish.h"
 #include "room/quota.h"
 #include "room/relay.h"
+#include "room/rooms.h"
 #include "takeover/give.h"
 #include "takeover/handover.h"
 #include "hub/stats.h"
@@ -133,7 +129,7 @@ chat_peers_init(struct chat *ch)
 
 	ch->peers = peers_new(ch->base, SHM_WORKERS, &host, ch);
 	ch->relay_send = chat_relay_send;
-	return ch->peers != NULL ? relay_init(ch) : -1;
+	return ch->peers != NULL ? 0 : -1;
 }
 
 void
@@ -155,42 +151,10 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->live = *live;
 	ch->base = base;
 	ch->batch = batch;
-	ch->endpoints = &endpoints_usual;
-	ch->conn = sparse_new(h->n_slots + CHAT_SPARE, sizeof(*ch->conn));
-	ch->local = sparse_new(h->n_entries, sizeof(*ch->local));
-	ch->here = sparse_new(claim_blocks(h->n_slots), sizeof(*ch->here));
-	ch->by_fd = sparse_new(CHAT_FDS, sizeof(*ch->by_fd));
-	ch->dirty = sparse_new((size_t)h->n_slots * 2, sizeof(*ch->dirty));
-	ch->dropped = sparse_new((size_t)h->n_slots * 2, sizeof(*ch->dropped));
-	ch->untold = sparse_new(h->n_slots, sizeof(*ch->untold));
-	ch->copy = sparse_new(1, h->journal_size / JOURNAL_SHARE);
-	ch->waiting = sparse_new(h->n_slots, sizeof(*ch->waiting));
-	ch->payload = malloc(SHM_STAGE);
-	ch->raw = sparse_new(1, SHM_STAGE);
-	ch->spare_wire = sparse_new(CHAT_SPARE, SHM_WIRE);
-	ch->sealed = sparse_new(1, CHAT_SEALED);
-	ch->budget_us = CHAT_BUDGET_US;
-	ch->budget_bytes = CHAT_BUDGET_BYTES;
-	if (ch->here == NULL || ch->conn == NULL || ch->local == NULL ||
-	    ch->by_fd == NULL || ch->dirty == NULL || ch->dropped == NULL ||
-	    ch->untold == NULL || ch->copy == NULL || ch->payload == NULL ||
-	    ch->waiting == NULL || ch->raw == NULL || ch->spare_wire == NULL ||
-	    ch->sealed == NULL) {
-		errno = ENOMEM;
+	if (conn_init(ch) < 0 || rooms_init(ch) < 0 || chat_peers_init(ch) < 0)
 		return -1;
-	}
-	if (claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
-	    claim_init(&ch->subscriptions, h->subscription_owner,
-		h->n_subscriptions, h->self) < 0 ||
-	    output_pool_init(&ch->output, h) < 0 ||
-	    input_pool_init(&ch->input, h) < 0 || chat_peers_init(ch) < 0 ||
-	    custody_init(ch) < 0)
-		return -1;
-	publish_init(ch);
-	ch->rooms = &membership;
 	ch->on_event = conn_event_cb;
 	ch->moving_look = give_look;
-	head_sweep(ch);
 	chat_clock(ch);
 	return 0;
 }
@@ -222,7 +186,7 @@ chat_used_tell(struct chat *ch)
 	SHM_TELL(me->used[USED_SLOTS], ch->n_here);
 	SHM_TELL(me->used[USED_CHUNKS], ch->output.chunks.n_used);
 	SHM_TELL(me->used[USED_PAGES], ch->input.pages.n_used);
-	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->subscriptions.n_used);
+	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->rooms->subscriptions.n_used);
 }
 
 /* The turn is over: shows how long the longest was. */
@@ -248,7 +212,7 @@ chat_turn_finish(struct chat *ch, int *again)
 	/* Deliver here before relaying: a publication that crashes this worker
 	 * has then not reached the others. */
 	more = deliver(ch);
-	ch->unsettled = more;
+	ch->rooms->unsettled = more;
 	relay_reset(ch);
 	relay_flush(ch);
 	chat_take_back(ch);

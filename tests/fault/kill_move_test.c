@@ -230,8 +230,9 @@ check(struct scene *s)
 			members += slot_worker(&s->h, s->conn[k]) == w;
 		assert_int_equal(s->n[w]->ch.n_conns, members);
 		assert_int_equal(
-		    s->n[w]->ch.local[at.channel].members, members);
-		assert_int_equal(s->n[w]->ch.subscriptions.n_used, members);
+		    s->n[w]->ch.rooms->local[at.channel].members, members);
+		assert_int_equal(
+		    s->n[w]->ch.rooms->subscriptions.n_used, members);
 		assert_int_equal(s->n[w]->ch.output.chunks.n_used, members);
 		assert_int_equal(
 		    presence_mask(&s->h, at.channel) >> w & 1, members > 0);

@@ -419,10 +419,10 @@ world_rest(void)
 	REQUIRE(ch->n_waiting == 0 && ch->n_dirty == 0 && ch->n_dropped == 0);
 	REQUIRE(ch->output.chunks.n_used == 0);
 	REQUIRE(ch->input.pages.n_used == 0);
-	REQUIRE(ch->subscriptions.n_used == 0);
+	REQUIRE(ch->rooms->subscriptions.n_used == 0);
 	for (i = 0; i < world_hub.n_entries; i++) {
 		REQUIRE(presence_mask(&world_hub, i) == 0);
-		REQUIRE(ch->local[i].members == 0);
+		REQUIRE(ch->rooms->local[i].members == 0);
 	}
 	REQUIRE(world_count_fds() <= world_fds + WORLD_LINK_FDS);
 }

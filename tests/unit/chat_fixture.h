@@ -18,6 +18,7 @@
 #include "takeover/clean.h"
 #include "takeover/move.h"
 #include "room/publish.h"
+#include "room/rooms.h"
 #include "door/registry.h"
 #include "net/loop.h"
 #include "worker/chat.h"

@@ -273,7 +273,7 @@ test_no_command_after_the_end(void **state)
 	conn_drop(&n->ch, i, NULL);
 	assert_int_equal(slow_open(n, "mallory", &other), i);
 	assert_int_equal(subscription_count(&n->h, i), 0);
-	assert_int_equal(n->ch.subscriptions.n_used, 0);
+	assert_int_equal(n->ch.rooms->subscriptions.n_used, 0);
 	hub_destroy(&h);
 }
 

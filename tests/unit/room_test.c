@@ -111,7 +111,7 @@ is_not_taken(struct way *w, uint32_t left)
 	assert_int_equal(w->taker->ch.n_conns, 0);
 	assert_int_equal(w->taker->ch.output.chunks.n_used, 0);
 	assert_int_equal(w->taker->ch.input.pages.n_used, 0);
-	assert_int_equal(w->taker->ch.subscriptions.n_used, 0);
+	assert_int_equal(w->taker->ch.rooms->subscriptions.n_used, 0);
 	assert_int_equal(presence_mask(&w->h, w->h.slot[w->i].user), 1);
 	assert_int_equal(presence_mask(&w->h, PRESENCE_LOBBY), 1);
 }
@@ -121,7 +121,7 @@ static void
 has_rooms(struct way *w, struct node *n, uint32_t rooms)
 {
 	assert_int_equal(subscription_count(&w->h, w->i), rooms);
-	assert_int_equal(n->ch.subscriptions.n_used, rooms);
+	assert_int_equal(n->ch.rooms->subscriptions.n_used, rooms);
 }
 
 /* There is no room for it at whom it is given to: it stays, whole. Then there

@@ -138,9 +138,9 @@ test_suspect(void **state)
 	node_say(s.n, "lobby", "not again"); /* at once */
 	chat_turn(&s.n->ch);
 	assert_int_equal(journal_suspected(&s.h, next), 1);
-	s.n->ch.follower.not_ms = 0;
+	s.n->ch.rooms->follower.not_ms = 0;
 	journal_suspect(&s.h, ++next);
-	s.n->ch.follower.trial = next;
+	s.n->ch.rooms->follower.trial = next;
 	node_say(s.n, "lobby", "tried");
 	chat_turn(&s.n->ch);
 	assert_int_equal(journal_suspected(&s.h, next), 0);
@@ -176,7 +176,7 @@ test_suspect_stalled(void **state)
 		_exit(0);
 	}
 	chat_turn(&s.n->ch);
-	assert_int_equal(s.n->ch.follower.not_ms, 0);
+	assert_int_equal(s.n->ch.rooms->follower.not_ms, 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	scene_end(&s);

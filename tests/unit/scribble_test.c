@@ -57,7 +57,7 @@ test_chain_round_before(void **state)
 
 	scene_begin(&s);
 	s.h.subscription[s.sub[1]].slot_next = s.sub[ROOMS - 1] + 1;
-	subscription_remove(&s.h, &s.n->ch.subscriptions, s.sub[0]);
+	subscription_remove(&s.h, &s.n->ch.rooms->subscriptions, s.sub[0]);
 	assert_int_equal(s.h.subscription[s.sub[0]].channel, 0);
 	walk_all(&s);
 	scene_end(&s);
@@ -131,7 +131,7 @@ test_chain_moves(void **state)
 		    move_take(&next->ch, 0, &id, &fd, 1, &no_fault, NULL), 1);
 		chat_clean(&next->h, 0);
 		conn_drop(&next->ch, s.alice, NULL);
-		assert_int_equal(next->ch.subscriptions.n_used, 0);
+		assert_int_equal(next->ch.rooms->subscriptions.n_used, 0);
 		scene_end(&s);
 	}
 }
@@ -153,7 +153,7 @@ test_chain_given(void **state)
 	assert_int_equal(move_take(&next->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	s.h.subscription[s.sub[0]].slot_next = s.sub[ROOMS - 1] + 1;
 	give_done(&s.n->ch, 1, id);
-	assert_int_equal(s.n->ch.subscriptions.n_used, 1);
+	assert_int_equal(s.n->ch.rooms->subscriptions.n_used, 1);
 	say(s.n, "room0", "to bob");
 	bob_got(&s, "to bob");
 	scene_end(&s);
@@ -210,7 +210,7 @@ test_door(void **state)
 	chat_sweep(&s.n->ch);
 	conn_end(&s.n->ch, s.alice, CLOSE_NORMAL, REASON_NONE);
 	chat_turn(&s.n->ch);
-	assert_int_equal(s.n->ch.local[PRESENCE_LOBBY].members, 1);
+	assert_int_equal(s.n->ch.rooms->local[PRESENCE_LOBBY].members, 1);
 	scene_end(&s);
 }
 
@@ -248,7 +248,7 @@ test_room_as_user(void **state)
 	scene_begin(&s);
 	node_open(s.n, "carol", &client);
 	room = s.h.subscription[s.bobs].channel - 1;
-	s.n->ch.local[room].members =
+	s.n->ch.rooms->local[room].members =
 	    3; /* as if three had it: that is carol + 1 */
 	s.h.entry[room].name[0] = '#';
 	hub_lock(&s.n->h);

@@ -67,7 +67,7 @@ test_command(void **state)
 
 	scene_begin(&s);
 	backlog(&s, BACKLOG);
-	s.n->ch.unsettled = true;
+	s.n->ch.rooms->unsettled = true;
 	node_read(s.n, s.alice, s.client, "/nothing");
 	alice_has(&s, BACKLOG, "unknown command");
 	scene_end(&s);

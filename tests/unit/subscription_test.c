@@ -84,7 +84,7 @@ taker_dies(struct scene *s)
 
 	assert_int_equal(give_freeze(&s->first->ch, 1), s->alice);
 	assert_int_not_equal(subscription_prepare(&s->second->h,
-				 &s->second->ch.subscriptions, &copy, 0),
+				 &s->second->ch.rooms->subscriptions, &copy, 0),
 	    SHM_NONE);
 }
 
@@ -99,7 +99,7 @@ alice_is_whole(struct scene *s)
 	assert_int_equal(
 	    channel_subscription(&s->first->ch, s->alice, "secret", 6), s->sub);
 	conn_drop(&s->first->ch, s->alice, NULL);
-	assert_int_equal(s->first->ch.subscriptions.n_used, 1);
+	assert_int_equal(s->first->ch.rooms->subscriptions.n_used, 1);
 	carol = carol_comes(s);
 	assert_int_equal(carol_hears(s, carol), 0);
 	close(carol);
@@ -120,7 +120,7 @@ test_taker_is_replaced(void **state)
 	next = node_new(&s.h, 1);
 	adopt_all(&next->ch, none, &no_fault, &r);
 	assert_int_equal(r.adopted + r.lost, 0);
-	assert_int_equal(next->ch.subscriptions.n_used, 0);
+	assert_int_equal(next->ch.rooms->subscriptions.n_used, 0);
 	alice_is_whole(&s);
 	scene_end(&s);
 }
@@ -208,7 +208,7 @@ test_record_is_not_adopted(void **state)
 	s.first = node_new(&s.h, 0);
 	adopt_all(&s.first->ch, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 2);
-	assert_int_equal(s.first->ch.subscriptions.n_used, 1);
+	assert_int_equal(s.first->ch.rooms->subscriptions.n_used, 1);
 	assert_int_equal(subscription_count(&s.h, s.alice), 0);
 	assert_int_equal(carol_hears(&s, carol), 0);
 	close(carol);
@@ -245,9 +245,9 @@ sweep_all(struct node *n)
 	uint32_t at = 0;
 
 	do {
-		at = n->ch.record_at;
+		at = n->ch.rooms->record_at;
 		chat_sweep(&n->ch);
-	} while (n->ch.record_at > at);
+	} while (n->ch.rooms->record_at > at);
 }
 
 /* What a connection does not know of is found, and mended or gone. */
@@ -264,7 +264,7 @@ test_sweep(void **state)
 		s.h.slot[s.alice].subscriptions = 0;
 		sweep_all(s.first);
 		assert_int_equal(subscription_count(&s.h, s.alice), 2);
-		assert_int_equal(s.first->ch.subscriptions.n_used, 3);
+		assert_int_equal(s.first->ch.rooms->subscriptions.n_used, 3);
 	}
 	assert_int_equal(
 	    channel_subscription(&s.first->ch, s.alice, "secret", 6), s.sub);
@@ -273,9 +273,9 @@ test_sweep(void **state)
 	s.h.slot[s.alice].subscriptions = 0;
 	conn_drop(&s.first->ch, s.alice, NULL);
 	sweep_all(s.first);
-	assert_int_equal(s.first->ch.subscriptions.n_used, 1);
+	assert_int_equal(s.first->ch.rooms->subscriptions.n_used, 1);
 	/* bob is there, and nobody in the hall any more */
-	assert_int_equal(s.first->ch.local[channel].members, 1);
+	assert_int_equal(s.first->ch.rooms->local[channel].members, 1);
 	assert_int_equal(
 	    presence_mask(&s.h, presence_find(&s.h, "hall", 4)), 0);
 	assert_int_equal(
@@ -296,13 +296,13 @@ test_sweep_moving(void **state)
 	fd = node_fd(s.first, s.alice);
 	assert_int_equal(give_freeze(&s.first->ch, 1), s.alice);
 	sweep_all(s.first);
-	assert_int_equal(s.first->ch.subscriptions.n_used, 2);
+	assert_int_equal(s.first->ch.rooms->subscriptions.n_used, 2);
 	assert_int_equal(
 	    move_take(&s.second->ch, 0, &id, &fd, 1, NULL, NULL), 1);
 	sweep_all(s.first);
 	sweep_all(s.second);
-	assert_int_equal(s.first->ch.subscriptions.n_used, 1);
-	assert_int_equal(s.second->ch.subscriptions.n_used, 1);
+	assert_int_equal(s.first->ch.rooms->subscriptions.n_used, 1);
+	assert_int_equal(s.second->ch.rooms->subscriptions.n_used, 1);
 	assert_int_equal(subscription_count(&s.h, s.alice), 1);
 	scene_end(&s);
 }

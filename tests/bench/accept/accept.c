@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "room/publish.h"
-#include "room/relay.h"
+#include "room/rooms.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
@@ -81,12 +81,9 @@ worker_make(const struct hub *h, int k)
 	ch->hub = &w->hub;
 	ch->live.queue_bytes = QUEUE;
 	ch->wall_ms = 1;
-	ch->local = calloc(h->n_entries, sizeof(*ch->local));
-	ch->copy = malloc(h->journal_size / JOURNAL_SHARE);
-	if (ch->local == NULL || ch->copy == NULL || relay_init(ch) < 0 ||
+	if (rooms_init(ch) < 0 ||
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, k) < 0)
 		err(1, "worker %d", k);
-	publish_init(ch);
 	w->slot = slot_take(&w->hub, &ch->slots);
 	if (w->slot == SHM_NONE)
 		errx(1, "no slot");
@@ -107,8 +104,6 @@ static void
 worker_drop(struct worker *w)
 {
 	claim_deinit(&w->chat.slots);
-	free(w->chat.local);
-	free(w->chat.copy);
 }
 
 /* Publishes the i-th message. */

@@ -1,0 +1,34 @@
+#include "room/rooms.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/sparse.h"
+#include "hub/journal.h"
+#include "room/membership.h"
+#include "room/publish.h"
+#include "room/relay.h"
+
+int
+rooms_init(struct chat *ch)
+{
+	struct rooms *r = calloc(1, sizeof(*r));
+	struct hub *h = ch->hub;
+
+	ch->rooms = r;
+	if (r == NULL)
+		return -1;
+	r->local = sparse_new(h->n_entries, sizeof(*r->local));
+	r->copy = sparse_new(1, h->journal_size / JOURNAL_SHARE);
+	if (r->local == NULL || r->copy == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (claim_init(&r->subscriptions, h->subscription_owner,
+		h->n_subscriptions, h->self) < 0 ||
+	    relay_init(ch) < 0)
+		return -1;
+	publish_init(ch);
+	ch->members = &membership;
+	return 0;
+}
