@@ -69,7 +69,7 @@ append_again(
 		if (c->phase != CONN_OPEN)
 			return true; /* it was this one that made room */
 	}
-	if (r == OUTPUT_SPOILT)
+	if (r == OUTPUT_CORRUPTED)
 		conn_drop_later(ch, i, "its records make no sense");
 	else
 		conn_dirty(ch, i);

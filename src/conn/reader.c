@@ -175,7 +175,7 @@ reading_keep(struct reading *r, bool whole)
 		kept = input_keep(&r->ch->input, r->i, &more);
 	while (kept == -1 &&
 	    head_evict(r->ch)); /* who is not known yet goes first */
-	if (kept == INPUT_SPOILT)
+	if (kept == INPUT_CORRUPTED)
 		conn_drop_later(r->ch, r->i, "its records make no sense");
 	return kept;
 }

@@ -180,13 +180,13 @@ move_records_copy(struct chat *ch, struct copy *c)
 	r = output_copy(
 	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
 	if (r < 0)
-		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+		return r == OUTPUT_CORRUPTED ? COPY_SPOILT : COPY_NO_ROOM;
 	if (c->state != SLOT_MOVING) /* its worker is dead */
 		output_redo(&ch->output, &c->out, c->slot);
 	r = head_input_copy(ch, c->slot, &c->part);
 	if (r < 0 || !move_info_copy(ch, c->id, s->info, &c->info)) {
 		move_records_drop(ch, c);
-		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+		return r == INPUT_CORRUPTED ? COPY_SPOILT : COPY_NO_ROOM;
 	}
 	c->ending = c->state == SLOT_ENDING;
 	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
