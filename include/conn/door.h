@@ -35,8 +35,9 @@ struct door {
 	 * paths take requests alone, no connection is ever at this door. */
 	uint8_t id;
 	/* Facts. */
-	bool binary;	  /* it takes binary messages */
-	bool lobby;	  /* whoever is here is in the lobby, unsubscribed */
+	bool binary; /* it takes binary messages */
+	bool
+	    lobby; /* its connections are in the lobby without a subscription */
 	bool idles;	  /* `idle` closes who has sent no message for long */
 	bool one_command; /* a message is one command, and its answer, if any,
 			   * comes last */

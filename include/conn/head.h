@@ -32,7 +32,7 @@ bool head_evict(struct chat *ch);
 uint32_t
 head_blob(struct chat *ch, uint64_t conn_id, const void *bytes, size_t len);
 
-/* The same of input_copy(). */
+/* input_copy(), for which unfinished requests make room. */
 int head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part);
 
 /* Ten times a second: how much all of them may hold. */

@@ -57,8 +57,8 @@ conn_linger_more(struct chat *ch, uint32_t i)
 	conn_watch(ch, i);
 }
 
-/* Decides that an open connection ends: this is stored before anything comes of
- * it, so that whoever takes it over goes on with it. */
+/* Decides that an open connection ends: this is stored first, so that a worker
+ * that takes the connection over goes on with its end. */
 static void
 end_decide(
     struct chat *ch, uint32_t i, enum close_code code, enum reason reason)

@@ -135,8 +135,8 @@ write_one(struct chat *ch, uint32_t i)
 	else if (conn_transport(ch, i)->seal != NULL)
 		write_sealed(ch, i);
 	else
-		batch_add(ch->batch, ch->conn[i].fd, iov, m,
-		    write_tag(asked, i));
+		batch_add(
+		    ch->batch, ch->conn[i].fd, iov, m, write_tag(asked, i));
 }
 
 void

@@ -1,4 +1,4 @@
-/* Channels that somebody is in: what `chatctl show channels` says. */
+/* report_channels: channels that have members, for `chatctl show channels`. */
 #include <event2/buffer.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -52,9 +52,9 @@ void report_put(struct report *r, struct evbuffer *out, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * Appends text that came from clients, by way of memory that a worker gone
- * wrong may have scribbled over: as a JSON string, or as it stands in a line,
- * nothing if it is empty. NAME_WORD_MAX bytes at most.
+ * Appends text that came from clients, read from shared memory, which may be
+ * corrupted: as a JSON string, or as it stands in a line, nothing if it is
+ * empty. NAME_WORD_MAX bytes at most.
  */
 void report_text(
     struct report *r, struct evbuffer *out, const char *text, size_t len);

@@ -175,7 +175,7 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 struct gone {
 	int worker;
 	uint32_t slot;
-	uint64_t conn; /* id; 0: whoever has the slot */
+	uint64_t conn; /* id; 0: the connection that has the slot now */
 	uint32_t channel, epoch;
 	uint32_t subscription; /* SHM_NONE: none */
 	uint32_t away;	       /* without one: the flag of its slot */

@@ -123,7 +123,7 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->corrupted++;
-		adopt_give_up(a, i, "its records make no sense");
+		adopt_give_up(a, i, "its records are corrupted");
 		return;
 	}
 	if (s->info != 0 && !claim_mark(&ch->input.pages, shm_index(s->info)))

@@ -65,8 +65,8 @@ move_pass(struct hub *h, const struct copy *c, enum slot_state state)
 /* What became of the attempt to copy a connection's records. */
 enum copied {
 	COPY_DONE,
-	COPY_NO_ROOM, /* all of it is where it was */
-	COPY_SPOILT   /* the records make no sense */
+	COPY_NO_ROOM,  /* all of it is where it was */
+	COPY_CORRUPTED /* its records are corrupted */
 };
 
 /* Copies what a token's info says of a connection into an own page; *copy 0:
@@ -82,7 +82,7 @@ move_info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 }
 
 /* The next of a connection's subscriptions among another worker's records: a
- * copy. Whoever walks them stops at the same one. */
+ * copy. Each walk stops at the same one. */
 static bool
 move_record_next(
     const struct hub *h, struct subscription_walk *w, struct subscription *out)
@@ -174,19 +174,19 @@ move_records_copy(struct chat *ch, struct copy *c)
 		    .conn = c->slot,
 		    .state = conn_wire(ch, c->slot)},
 		&k) < 0)
-		return COPY_SPOILT;
+		return COPY_CORRUPTED;
 	c->closed = k.closed;
 	c->said = k.fin_sent;
 	r = output_copy(
 	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
 	if (r < 0)
-		return r == OUTPUT_CORRUPTED ? COPY_SPOILT : COPY_NO_ROOM;
+		return r == OUTPUT_CORRUPTED ? COPY_CORRUPTED : COPY_NO_ROOM;
 	if (c->state != SLOT_MOVING) /* its worker is dead */
 		output_redo(&ch->output, &c->out, c->slot);
 	r = head_input_copy(ch, c->slot, &c->part);
 	if (r < 0 || !move_info_copy(ch, c->id, s->info, &c->info)) {
 		move_records_drop(ch, c);
-		return r == INPUT_CORRUPTED ? COPY_SPOILT : COPY_NO_ROOM;
+		return r == INPUT_CORRUPTED ? COPY_CORRUPTED : COPY_NO_ROOM;
 	}
 	c->ending = c->state == SLOT_ENDING;
 	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
@@ -308,14 +308,15 @@ move_go_on(struct chat *ch, struct copy *c)
 	ch->n_conns++;
 }
 
-/* Ends a dead worker's connection whose records make no sense: of these only
- * what others were told is used. The leaves come first: whoever finds the slot
- * in use tells them again, and that changes nothing. */
+/* Ends a dead worker's connection whose records are corrupted: of these only
+ * its joins, which others were told of, are used. The leaves come first: a
+ * worker that finds the slot in use later tells them again, which changes
+ * nothing. */
 static void
 move_end(struct chat *ch, struct copy *c)
 {
-	log_warn("connection %016llx cannot be taken over: its records make no "
-		 "sense, closed",
+	log_warn("connection %016llx cannot be taken over: its records are "
+		 "corrupted, closed",
 	    (unsigned long long)c->id);
 	channel_tell_leaves(ch, c->slot);
 	if (move_pass(ch->hub, c, SLOT_CLOSING)) {
@@ -368,7 +369,7 @@ move_begin(
 		/* so that it is not copied again, should it come twice */
 		ch->conn[c->slot].phase = CONN_MOVING;
 		return true;
-	case COPY_SPOILT:
+	case COPY_CORRUPTED:
 		if (!given) /* else the giver still has it, with its records */
 			move_end(ch, c);
 		break;
