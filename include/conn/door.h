@@ -38,7 +38,7 @@ struct door {
 	bool binary; /* it takes binary messages */
 	bool
 	    lobby; /* its connections are in the lobby without a subscription */
-	bool idles;	  /* `idle` closes who has sent no message for long */
+	bool idles;	  /* `idle-timeout` closes its connections */
 	bool one_command; /* a message is one command, and its answer, if any,
 			   * comes last */
 	bool holds_back;  /* each output answers an input: while a client does
