@@ -24,7 +24,7 @@ struct copy {
 	uint32_t slot;
 	uint64_t id;
 	int fd;
-	uint64_t life;	       /* its slot's, before anything was copied */
+	uint64_t life; /* the slot's life word before anything was copied */
 	enum slot_state state; /* of that: it is taken out of it */
 	uint64_t part;
 	uint32_t info;
@@ -54,15 +54,16 @@ move_may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 	return to == from && (c->state == SLOT_OPEN || c->state == SLOT_ENDING);
 }
 
-/* Takes it as it was found. False if its giver has taken it back meanwhile,
- * perhaps to give it again: it goes on there, and the copies are of no use. */
+/* Makes the connection this worker's if its life word has not changed. False if
+ * its giver has taken it back meanwhile, perhaps to give it again: it goes on
+ * there, and the copies are of no use. */
 static bool
 move_pass(struct hub *h, const struct copy *c, enum slot_state state)
 {
 	return slot_pass_exact(h, c->slot, c->life, h->self, state);
 }
 
-/* What became of the attempt to copy a connection's records. */
+/* The result of copying a connection's records. */
 enum copied {
 	COPY_DONE,
 	COPY_NO_ROOM,  /* all of it is where it was */
@@ -159,8 +160,8 @@ move_records_drop(struct chat *ch, struct copy *c)
 	c->info = c->subs = 0;
 }
 
-/* Copies a connection's records. What one whose peer is gone was to get is as
- * good as written. */
+/* Copies a connection's records. If the peer is gone all output counts as
+ * written. */
 static enum copied
 move_records_copy(struct chat *ch, struct copy *c)
 {
@@ -198,7 +199,7 @@ move_records_copy(struct chat *ch, struct copy *c)
 }
 
 /* This worker's bits in presence for what the connection has; the former
- * worker's go later, so nobody is seen to leave. */
+ * worker's go later, so that no user is seen to leave. */
 static void
 move_enter(struct chat *ch, struct copy *c)
 {
@@ -224,7 +225,7 @@ move_enter(struct chat *ch, struct copy *c)
 	}
 }
 
-/* The slot's fields become what its new worker copied. */
+/* Stores the numbers of the copied records in the slot. */
 static void
 move_fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 {
@@ -250,8 +251,8 @@ move_redo(struct hub *h, int worker)
 	SHM_STORE(dead->move_id, 0);
 }
 
-/* The one store that makes it this worker's. False if it is another's by
- * now. */
+/* The one store that makes the connection this worker's. False if it is
+ * another's by now. */
 static bool
 move_commit(struct chat *ch, struct copy *c, int from)
 {
@@ -412,9 +413,10 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	uint32_t k, m = 0, taken = 0, stay = 0;
 	bool given = fault == NULL;
 
-	if (ch->n_moving > 0) /* one may have been given away from here */
+	/* one of them may have been given away from here */
+	if (ch->n_moving > 0)
 		give_look(ch);
-	/* what several of them are to get is copied once */
+	/* output that several of them wait for is copied once */
 	if (n > 1)
 		output_copies_begin(&ch->output);
 	for (k = 0; k < n && m < MOVE_MAX; k++) {
