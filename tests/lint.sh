@@ -327,6 +327,22 @@ check_words() {
 	}' >&2 || bad=1
 }
 
+# The newest commit, where there is a repository: what `git log --oneline` shows
+# fits into a line and begins with a folder, and a change of src says why.
+check_commit() {
+	subject=$(git log -1 --no-merges --format=%s 2>/dev/null) || return 0
+	[ "${#subject}" -le 72 ] ||
+	    finding "the commit's subject has ${#subject} columns, not 72"
+	case $subject in
+	[a-zA-Z.]*": "*) ;;
+	*) finding "the commit's subject does not begin with a folder" ;;
+	esac
+	git log -1 --no-merges --format= --name-only | grep -q '^src/' ||
+	    return 0
+	[ -n "$(git log -1 --no-merges --format=%b)" ] ||
+	    finding "the commit changes src and has no body"
+}
+
 # The second compiler; the first one builds.
 check_clang() {
 	make -s VARIANT=clang syntax >&2 || bad=1
@@ -340,6 +356,7 @@ check_doors
 check_members
 check_names
 check_words
+check_commit
 check_libraries
 check_length
 check_listed
