@@ -285,6 +285,64 @@ check_documents() {
 	[ $all -gt 100 ] || finding "documents: only $all names found"
 }
 
+# Words that make a riddle of a sentence: a comment that begins with "The same"
+# and does not say as what, pronouns for a user or a process, processes that
+# scribble, bury or have heirs. Tests, and the web page, may speak of somebody.
+check_words() {
+	find src include man etc tests/unit tests/system tests/fault \
+	    \( -name '*.[chy1-8]' -o -name '*.def' -o -name '*.js' \
+	    -o -name '*.conf' -o -name '*.html' \) -print |
+	    xargs awk -v docs="$(echo ./*.md tests/*.md)" '
+	BEGIN {
+		n = split(docs, d, " ")
+		for (i = 1; i <= n; i++)
+			ARGV[ARGC++] = d[i]
+	}
+	FNR == 1 { was = "" }
+	# The finding with its place.
+	function tell(word) {
+		printf "lint: %s:%d: \"%s\": %s\n", FILENAME, FNR, word, hint
+		bad = 1
+	}
+	{
+		lines++
+		line = " " tolower($0) " "
+		gsub(/[^a-z_]+/, " ", line)
+		hint = "name what it is the same as"
+		if (/\/\* The same[ .,:]/ ||
+		    (was ~ /^[ \t]*\/\*$/ && /^[ \t]*\* The same[ .,:]/))
+			tell("The same")
+		hint = "say it with a noun, or the standard term"
+		if (match(line, / (his|him|himself|whoever|so long what) /))
+			tell(substr(line, RSTART + 1, RLENGTH - 2))
+		if (FILENAME !~ /^tests|web/ && match(line, \
+		    / (somebody|heirs?|bury|buries|scribble[a-z]*) /))
+			tell(substr(line, RSTART + 1, RLENGTH - 2))
+		was = $0
+	}
+	END {
+		if (lines < 50000)
+			print "lint: words: only " lines " lines were read"
+		exit bad || lines < 50000
+	}' >&2 || bad=1
+}
+
+# The newest commit, where there is a repository: what `git log --oneline` shows
+# fits into a line and begins with a folder, and a change of src says why.
+check_commit() {
+	subject=$(git log -1 --no-merges --format=%s 2>/dev/null) || return 0
+	[ "${#subject}" -le 72 ] ||
+	    finding "the commit's subject has ${#subject} columns, not 72"
+	case $subject in
+	[a-zA-Z.]*": "*) ;;
+	*) finding "the commit's subject does not begin with a folder" ;;
+	esac
+	git log -1 --no-merges --format= --name-only | grep -q '^src/' ||
+	    return 0
+	[ -n "$(git log -1 --no-merges --format=%b)" ] ||
+	    finding "the commit changes src and has no body"
+}
+
 # The second compiler; the first one builds.
 check_clang() {
 	make -s VARIANT=clang syntax >&2 || bad=1
@@ -297,6 +355,8 @@ check_graph
 check_doors
 check_members
 check_names
+check_words
+check_commit
 check_libraries
 check_length
 check_listed

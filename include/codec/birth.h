@@ -11,8 +11,8 @@ struct birth_worker {
 	int custody;	 /* its end of the link to its keeper; -1: none */
 	uint32_t keeper; /* and that keeper's number (hub/kept.h) */
 	int giver;	 /* a link to another process that has sockets of the
-			    connections: the worker that retired, or a keeper that is
-			    being replaced; -1: none */
+			  * connections: the worker that retired, or a keeper that is
+			  * being replaced; -1: none */
 	const char *giver_name; /* for the log */
 	uint32_t fault_hand;	/* enum hand: what the predecessor had in hand
 				 * when it died of its own fault */

@@ -145,7 +145,7 @@ struct message_adopt {
 	uint32_t generation;
 	uint32_t fault_hand; /* enum hand, if it died of its own fault */
 	uint32_t last; /* 1: connections whose sockets no process gives back are
-			  to be cleaned up */
+			* to be cleaned up */
 	uint64_t fault_arg;
 };
 

@@ -22,7 +22,7 @@ conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag);
 void conn_answer(struct chat *ch, uint32_t i, enum framing_kind kind,
     const struct iovec *parts, int n, uint64_t position);
 
-/* The same from a format, as text. */
+/* conn_answer() of a text that is made from a format. */
 void conn_tell(struct chat *ch, uint32_t i, uint64_t position, const char *fmt,
     ...) __attribute__((format(printf, 4, 5)));
 

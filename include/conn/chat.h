@@ -5,9 +5,9 @@
  * A loop turn: events are handled (input is read, published, answered; relays
  * are taken in), then chat_turn() sends the relays, delivers what is new and
  * writes out everything that was appended, each connection's in one write.
- * After CHAT_TURN_MS it takes up nothing more: the rest is for the next one.
- * One connection's input has its share of a turn (CHAT_BUDGET_US); what is
- * beyond that waits until the others have been served.
+ * After CHAT_TURN_MS no more events are handled: the rest waits for the next
+ * turn. One connection's input has its share of a turn (CHAT_BUDGET_US); what
+ * is beyond that waits until the others have been served.
  */
 #ifndef CHATD_CONN_CHAT_H
 #define CHATD_CONN_CHAT_H
@@ -30,8 +30,8 @@
 enum {
 	CHAT_LINGER_MS = 1000, /* read on after our FIN, so that what was sent
 				* arrives */
-	/* Our FIN waits so long for the client's close frame. Larger: who
-	 * answers none keeps its slot longer; smaller: browsers on slow
+	/* Our FIN waits so long for the client's close frame. Larger: a client
+	 * that answers none keeps its slot longer; smaller: browsers on slow
 	 * networks call the end unclean. */
 	CHAT_CLOSE_MS = 1000,
 	CHAT_ENDING_MS = 5000, /* for pending output to leave before that */
@@ -39,11 +39,11 @@ enum {
 	 * accepts, ticks and other sockets wait less. */
 	CHAT_TURN_MS = 50,
 	/*
-	 * What the input of one connection may cost in a turn: so long, or so
-	 * much output. The rest of it waits, and so long are all who wait
-	 * served in a turn together. Larger: the others of the worker wait
-	 * longer for one who sends much at once; smaller: it waits more often,
-	 * which costs a copy of what it has sent.
+	 * What the input of one connection may cost in a turn: time, or bytes
+	 * of output. The rest of it waits; all connections that wait are
+	 * together served for as long in a turn. Larger: the worker's other
+	 * clients wait longer for one that sends much at once; smaller: that
+	 * one waits more often, which costs a copy of its input.
 	 */
 	CHAT_BUDGET_US = 2000,
 #ifdef CHATD_KILL_POINTS
@@ -132,7 +132,7 @@ struct budget {
 
 struct chat;
 
-/* What connections have to do with rooms: they know none of them. */
+/* What connections ask of rooms, of which this layer knows nothing. */
 struct conn_rooms {
 	/* Enters the user of a connection that is about to open. Returns the
 	 * user's entry in presence, or SHM_NONE: refused (room/quota.h). */

@@ -8,8 +8,8 @@
  * come, and then sends our FIN. */
 void closing_begin(struct chat *ch, uint32_t i);
 
-/* Reads in CONN_CLOSING and CONN_LINGER: of what still comes only the client's
- * close frame is looked for, in the former. */
+/* Reads in CONN_CLOSING and CONN_LINGER: input is thrown away, except the
+ * client's close frame in CONN_CLOSING. */
 void closing_read(struct chat *ch, uint32_t i);
 
 /* Looks for the client's close frame at the end of bytes that are not decoded

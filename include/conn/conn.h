@@ -20,8 +20,8 @@
 #include "conn/watch.h"
 #include "conn/write.h"
 
-/* Whether who is at a door of that id is in the lobby by being there; the id
- * may be another worker's word. */
+/* Whether connections at the door of that id are in the lobby; another worker
+ * may have written the id. */
 static inline bool
 conn_door_lobby(const struct chat *ch, uint8_t door)
 {
@@ -35,12 +35,12 @@ conn_in_lobby(const struct chat *ch, uint32_t i)
 	return ch->lobby_doors & 1u << ch->conn[i].door;
 }
 
-/* How a connection is spoken with. */
+/* The door, framing and transport of a connection. */
 struct conn_stations {
 	uint8_t transport, door, dialect;
 };
 
-/* What a slot that another process wrote says of that; false: nonsense. */
+/* Reads them from a slot that another process wrote; false: corrupted. */
 bool
 conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out);
 

@@ -1,9 +1,9 @@
 /*
  * custody: the worker's side of its keeper. New connections go to the keeper
- * first, then their 101 is written; who has ended is given up. What the keeper
- * really has stands in shared memory (hub/kept.h): once a second it is
- * counted, and what is missing is handed over again. A worker never waits for
- * its keeper. Layer 3.
+ * first, then their 101 is written; those that have ended are given up. The
+ * connections that the keeper really has are noted in shared memory
+ * (hub/kept.h): once a second they are counted, and missing ones are handed
+ * over again. A worker never waits for its keeper. Layer 3.
  *
  * The link is given up only for an error that is the link's own; a note that
  * cannot be sent now is sent later.

@@ -35,9 +35,10 @@ struct door {
 	 * paths take requests alone, no connection is ever at this door. */
 	uint8_t id;
 	/* Facts. */
-	bool binary;	  /* it takes binary messages */
-	bool lobby;	  /* whoever is here is in the lobby, unsubscribed */
-	bool idles;	  /* `idle` closes who has sent no message for long */
+	bool binary; /* it takes binary messages */
+	bool
+	    lobby; /* its connections are in the lobby without a subscription */
+	bool idles;	  /* `idle-timeout` closes its connections */
 	bool one_command; /* a message is one command, and its answer, if any,
 			   * comes last */
 	bool holds_back;  /* each output answers an input: while a client does

@@ -7,9 +7,9 @@
 
 #include "conn/chat.h"
 
-/* Ends at once, by a reset, one whose peer has not taken all of its output:
- * what the kernel has of that goes, too. After a mere close it would keep it
- * for a peer that reads nothing for minutes. */
+/* Ends a connection at once; by a reset if the peer has not taken all of its
+ * output, so that the kernel frees that, too. After a mere close the kernel
+ * would keep it for minutes for a peer that does not read. */
 void conn_reset(struct chat *ch, uint32_t i);
 
 /*

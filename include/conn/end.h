@@ -5,10 +5,10 @@
 #include "conn/chat.h"
 #include "codec/framing.h"
 
-/* Keeps nothing of what has come of a request. */
+/* Frees all that has come of a request. */
 void conn_request_clear(struct chat *ch, uint32_t i);
 
-/* Lets go of what a connection has only before it is open. */
+/* Frees what a connection has only before it is open. */
 void conn_forget_request(struct chat *ch, uint32_t i);
 
 /*

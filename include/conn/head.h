@@ -1,8 +1,8 @@
 /*
- * head: what has come of requests that are not complete. It lies in
- * input-memory, of which requests may hold one half, so that clients that are
- * not known yet do not take the messages of those that are; each worker has its
- * share of that half. Who needs more room takes it from the oldest. Layer 3.
+ * head: the bytes of requests that are not complete. They lie in input-memory,
+ * of which requests may hold one half, so that clients that are not admitted
+ * yet leave room for the messages of those that are; each worker has its share
+ * of that half. A request that needs more room evicts the oldest one. Layer 3.
  */
 #ifndef CHATD_CONN_HEAD_H
 #define CHATD_CONN_HEAD_H
@@ -32,7 +32,7 @@ bool head_evict(struct chat *ch);
 uint32_t
 head_blob(struct chat *ch, uint64_t conn_id, const void *bytes, size_t len);
 
-/* The same of input_copy(). */
+/* input_copy(), for which unfinished requests make room. */
 int head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part);
 
 /* Ten times a second: how much all of them may hold. */

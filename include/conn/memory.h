@@ -15,7 +15,7 @@ int conn_frame(struct chat *ch, struct frame *f, enum frame_end end,
     const struct iovec *parts, int n);
 
 /* Ten times a second: a worker that has more than its fair share of the output
- * memory makes room when others may go short. */
+ * memory makes room when the others may lack some. */
 void conn_relieve(struct chat *ch);
 
 #endif

@@ -11,8 +11,9 @@
  * read from. */
 void conn_wait(struct chat *ch, uint32_t i, bool waits);
 
-/* The same of one that has just come to this worker, or back to it: what waits
- * is in its records. `torn`: a worker may have died over it. */
+/* Notes that a connection which has just come to this worker, or back to it,
+ * has input that waits, if its records say so. `torn`: a worker may have died
+ * over it. */
 void conn_wait_again(struct chat *ch, uint32_t i, bool torn);
 
 /* Begins to count what a connection's input costs; is_long: it may cost much,

@@ -3,8 +3,8 @@
  * (what its token says of it), in one page of the input pool. Layer 2.
  *
  * A page is used again, for a blob or for what another client has sent of a
- * message: it carries the id of its connection, and whoever reads it from
- * another process looks for that id before the copy and after it.
+ * message: it carries the id of its connection, and a reader in another process
+ * looks for that id before the copy and after it.
  */
 #ifndef CHATD_HUB_BLOB_H
 #define CHATD_HUB_BLOB_H
@@ -18,11 +18,11 @@ enum { BLOB_MAX = INPUT_PAGE - 16 };
 uint32_t
 blob_put(struct input_pool *pool, uint64_t conn, const void *bytes, size_t len);
 
-/* Gives it back; nothing for 0. */
+/* Gives a blob back; 0 is fine. */
 void blob_drop(struct input_pool *pool, uint32_t blob);
 
-/* Copies it out, from any process; its length, 0 if there is none, or if it is
- * not that connection's (any more). */
+/* Copies a blob out, from any process. Returns its length; 0: there is none, or
+ * it is not that connection's (any more). */
 size_t
 blob_get(const struct hub *h, uint32_t blob, uint64_t conn, char out[BLOB_MAX]);
 

@@ -1,6 +1,6 @@
 /*
- * chain: bytes in a list of pages of the input pool that only the process knows
- * that keeps them: no slot names them, so a takeover frees them. Layer 2.
+ * chain: bytes in a list of pages of the input pool, known to one process
+ * alone: no slot names them, so a takeover frees them. Layer 2.
  *
  * A chain is known by the link (shm.h) of its first page and its length, which
  * its owner keeps. The links between the pages lie in shared memory: they are
@@ -20,16 +20,16 @@ chain_pages(size_t len)
 	return (uint32_t)((len + CHAIN_PAGE - 1) / CHAIN_PAGE);
 }
 
-enum { CHAIN_SPOILT = -2 };
+enum { CHAIN_CORRUPTED = -2 };
 
 /* Appends `more` bytes to a chain of len bytes. Returns 0, -1 (nothing is
- * changed): the pool is full, or CHAIN_SPOILT: the links make no sense, the
- * chain is of no more use. */
+ * changed): the pool is full, or CHAIN_CORRUPTED: its links are, and the chain
+ * is of no more use. */
 int chain_append(struct input_pool *pool, uint32_t *first, size_t len,
     const void *bytes, size_t more);
 
-/* Copies out the len bytes of a chain. Returns 0, or -1: the links make no
- * sense. */
+/* Copies out the len bytes of a chain. Returns 0, or -1: its links are
+ * corrupted. */
 int chain_read(const struct hub *h, uint32_t first, size_t len, void *out);
 
 /* Gives its pages back. */

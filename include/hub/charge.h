@@ -1,6 +1,6 @@
 /*
- * charge: who is accountable for the entries of presence that are held, so that
- * nobody fills its tables for all others. Layer 2.
+ * charge: which address and user each held entry of presence is counted
+ * against, so that no client can fill the tables for all others. Layer 2.
  *
  * An entry that comes to be held (its mask leaves 0) is charged to the address,
  * and if it is a channel to the user, of the connection that holds it first,
@@ -32,7 +32,7 @@ enum {
 	CHARGE_KEY_BITS = 24
 };
 
-/* Who asks for an entry, and what he may have. */
+/* The address and user that ask for an entry, and their limits. */
 struct charge_terms {
 	uint32_t address; /* key; 0: not counted */
 	uint32_t user;	  /* key; 0: not counted */
@@ -47,7 +47,7 @@ enum charge_result {
 	CHARGE_FURTHER, /* it was held: nothing is charged */
 	CHARGE_FULL,	/* refused: no entry of its kind is free */
 	CHARGE_ADDRESS, /* refused: the address has its share */
-	CHARGE_USER	/* refused: the user has all he may have */
+	CHARGE_USER	/* refused: the user has reached its limit */
 };
 
 /* The key of some bytes: never 0. */
@@ -57,7 +57,8 @@ uint32_t charge_key(const struct hub *h, const void *bytes, size_t len);
 uint32_t charge_size(const struct hub *h, enum charge_kind kind);
 uint32_t charge_held(const struct hub *h, enum charge_kind kind);
 
-/* What an address is charged with of a kind, and a user of channels. */
+/* How many entries of a kind an address is charged with, and how many channels
+ * a user. */
 uint32_t
 charge_of_address(const struct hub *h, enum charge_kind kind, uint32_t key);
 uint32_t charge_of_user(const struct hub *h, uint32_t key);
@@ -69,7 +70,7 @@ enum charge_result charge_judge(const struct hub *h, enum charge_kind kind,
 /* How many counters a copy has in a hub of that size. */
 uint32_t charge_count(const struct hub *h);
 
-/* Says who entry e is charged to from when it is held. Lock held. */
+/* Names who entry e is charged to as soon as it is held. Lock held. */
 void charge_name(struct hub *h, uint32_t e, const struct charge_terms *terms);
 
 /* Counts an entry that has come to be held, or is so no more. Lock held. */
@@ -78,8 +79,9 @@ void charge_change(struct hub *h, uint32_t e, bool held);
 /* Counts everything anew, a few entries in each hold of the lock. */
 void charge_recount(struct hub *h);
 
-/* One hold of the lock of that, from all zero on; false: there is no more to
- * do. A process that begins meanwhile takes it over. */
+/* charge_recount() in steps: does as much as one hold of the lock allows; *r is
+ * zero at first. False: all is counted, or another process has begun a recount,
+ * which counts all. */
 struct charge_recount {
 	bool begun;
 	uint32_t turn;

@@ -37,14 +37,14 @@ void claim_deinit(struct claim *c);
  * or -1 and errno. */
 int claim_note(struct claim *c);
 
-/* What has been given back until now, and not been claimed again by this
- * worker, may be trimmed. */
+/* From now on claim_trim() may trim blocks that were given back before and that
+ * this worker has not claimed again. */
 void claim_age(struct claim *c);
 
 /*
  * Calls forget() with at most max blocks that may be trimmed; while it runs the
- * block is this worker's. One that another worker has claimed meanwhile is left
- * to that.
+ * block is this worker's. A block that another worker has claimed meanwhile is
+ * left alone.
  */
 void claim_trim(struct claim *c, uint32_t max,
     void (*forget)(void *arg, uint32_t block), void *arg);
@@ -54,9 +54,9 @@ void claim_trim(struct claim *c, uint32_t max,
 uint32_t claim_take(struct claim *c);
 
 /*
- * The first item of this worker's blocks that usable() says yes to: an item may
- * be in use though no worker has taken it. SHM_NONE: there is none, or none in
- * the few blocks that were claimed for it.
+ * The first item of this worker's blocks for which usable() is true: an item
+ * may be in use though no worker has taken it. SHM_NONE: there is none, or none
+ * in the few blocks that were claimed for it.
  */
 uint32_t claim_take_if(
     struct claim *c, bool (*usable)(void *arg, uint32_t item), void *arg);
@@ -69,14 +69,14 @@ claim_has(const struct claim *c, uint32_t item)
 	    (c->used[item / SHM_BLOCK] >> item % SHM_BLOCK & 1) != 0;
 }
 
-/* Gives an item back; an empty block goes back to all. Ignores what was not
- * taken. */
+/* Gives an item back; an empty block goes back to all. An item that was not
+ * taken is ignored. */
 void claim_give(struct claim *c, uint32_t item);
 
 /*
  * At a takeover, between claim_init and any claim_take: notes that an item of
- * this worker's blocks is in use. False if it is not this worker's, or noted
- * already: what led to it says nonsense.
+ * this worker's blocks is in use. False if the item is not this worker's, or
+ * noted already: the word that named it is corrupted.
  */
 bool claim_mark(struct claim *c, uint32_t item);
 

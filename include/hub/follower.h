@@ -3,13 +3,13 @@
  * each publication once. For a worker, and for any other process that has the
  * hub mapped and a cursor in shared memory: it knows no connections. Layer 2.
  *
- * It never waits, logs or calls the system. What the process has to decide, or
- * to wait for, comes back as a result:
+ * It never waits, logs or calls the system. Where the process has to decide or
+ * to wait, it gets a result:
  *
- *	follower_begin(&f);
- *	while ((what = follower_next(&f)) != FOLLOWER_END)
- *		...
- *	more = follower_end(&f);
+ * follower_begin(&f);
+ * while ((what = follower_next(&f)) != FOLLOWER_END)
+ * ...
+ * more = follower_end(&f);
  *
  * Its cursor does not hold the ring: a follower that is too slow is told what
  * was overwritten. One that must miss nothing says so by follower_hold().
@@ -45,7 +45,8 @@ enum follower_result {
 	FOLLOWER_OVERRUN, /* the ring has overwritten those above `from` and
 			   * below `to`, which go missing */
 	FOLLOWER_HELD,	  /* a worker has died over the next one: ask again in a
-			   * millisecond, and do nothing of what follows */
+			   * millisecond, and do nothing with later ones meanwhile
+			   */
 	FOLLOWER_STOPPED  /* the journal's end is corrupted: end, and begin
 			   * again later; the next process that takes the lock
 			   * mends it */
@@ -55,8 +56,8 @@ struct follower {
 	struct hub *h;
 	_Atomic uint64_t *cursor; /* all up to this position is done */
 	uint64_t bits;		  /* workers whose publications it follows */
-	uint64_t trial;	   /* publication that its predecessor died over: it is
-			    * the one that tries it. 0: none */
+	uint64_t trial;	   /* publication that its predecessor died over, which
+			    * this process has to retry; 0: none */
 	uint64_t position; /* FOUND */
 	uint64_t mask;	   /* FOUND: the workers that it is for */
 	uint64_t from, to; /* OVERRUN */
@@ -72,8 +73,8 @@ struct follower {
 	bool stopped;
 };
 
-/* A follower of what is for any of these workers, or FOLLOWER_ALL. The cursor
- * lies in shared memory, and this process alone writes it. */
+/* A follower of publications for any worker in `bits`, or of all: FOLLOWER_ALL.
+ * The cursor lies in shared memory, and this process alone writes it. */
 void follower_init(
     struct follower *f, struct hub *h, _Atomic uint64_t *cursor, uint64_t bits);
 
@@ -81,9 +82,9 @@ void follower_init(
  * cursor on; follower_end() tells how far it has come. */
 void follower_hold(struct follower *f, unsigned holder);
 
-/* The parts of what follows that are seldom needed: whether the journal's end
- * is sound (else it stops here); what comes next when it is not simply there.
- */
+/* For the functions below, seldom called: whether the journal's end is sound
+ * (if not, the follower stops), and what the next position is when it was not
+ * found at once. */
 bool follower_check(struct follower *f);
 enum follower_result follower_look(struct follower *f);
 
@@ -99,7 +100,8 @@ follower_begin(struct follower *f)
 		f->at = f->end;
 }
 
-/* What comes next. After OVERRUN and HELD it may be asked again at once. */
+/* The next publication, or why there is none. After OVERRUN and HELD it may be
+ * called again at once. */
 static inline enum follower_result
 follower_next(struct follower *f)
 {
@@ -118,7 +120,7 @@ follower_next(struct follower *f)
 /*
  * Copies the publication that was found. OK, or GONE: ask follower_next()
  * again, which says what has become of it. BAD: its entry is corrupted; the
- * caller logs that, and passes over it by follower_done().
+ * caller logs that and calls follower_done() to pass over it.
  */
 static inline enum journal_result
 follower_read(struct follower *f, void *buf, size_t cap, struct publication *p)
@@ -146,7 +148,8 @@ follower_done(struct follower *f)
 		journal_acquit(f->h, f->trial);
 }
 
-/* Stores how far it has come. True: there is more already, and a way to it. */
+/* Stores how far the follower has come. True: there are newer publications, and
+ * follower_begin() may be called again at once. */
 static inline bool
 follower_end(struct follower *f)
 {

@@ -29,7 +29,7 @@ struct history_query {
 
 /*
  * Finds the publications; their bytes are read with journal_read, which may
- * find them gone meanwhile. Lock-free. An entry that nobody has may become
+ * find them gone meanwhile. Lock-free. An entry that no worker has may become
  * another channel's at any time: returns 0, or -1 with nothing found if the
  * entry's epoch is not that of the question (any more).
  */

@@ -1,8 +1,8 @@
 /*
- * input: what a client has sent and what is not done: the decoder's state, the
- * payload of its message so far, and behind that the bytes that were read and
- * wait to be decoded, in 1 KiB pages of a bounded pool. No client byte lives in
- * private memory only. Layer 2.
+ * input: what a client has sent and the worker has not carried out yet: the
+ * decoder's state, the payload of its message so far, and behind that the bytes
+ * that were read and wait to be decoded, in 1 KiB pages of a bounded pool. No
+ * client byte lives in private memory only. Layer 2.
  *
  * A slot's `part` names the first page and which of the two states in it is
  * valid: one store commits bytes and state together.
@@ -16,10 +16,10 @@
 
 enum {
 	INPUT_PAGE = 1024,
-	/* What is free each time that so much has passed, and not needed
-	 * before its turn comes, goes back to the machine. Larger: memory is
-	 * held longer after a crowd; smaller: crowds that come and go pay more
-	 * often for pages that are touched for the first time. */
+	/* Blocks that are free when so much time has passed, and are not
+	 * claimed before they are looked at, go back to the machine. Larger:
+	 * memory is held longer after a crowd; smaller: crowds that come and go
+	 * pay more often for pages that are touched for the first time. */
 	INPUT_TRIM_MS = 5000
 };
 
@@ -45,8 +45,8 @@ struct input_more {
 	const void *raw; /* at most SHM_STAGE bytes */
 	uint32_t raw_len;
 	bool whole;
-	bool anew; /* in place of the part that is there, of which nothing is
-		    * used any more; else behind its payload */
+	bool anew; /* replaces the part that is there, which is not used any
+		    * more; else appended to its payload */
 };
 
 struct input_pool {
@@ -69,34 +69,34 @@ const struct input_part *input_part(const struct hub *h, uint32_t slot);
 
 /*
  * Appends payload bytes, or bytes that wait, to the slot's part (made if need
- * be), or puts them in its place, and commits them with the state and the input
- * position. Returns 0, or -1 (nothing changed): the pool is full. Behind a part
- * that has bytes that wait, or a whole message, or makes no sense, nothing can
- * be appended: INPUT_SPOILT.
+ * be), or replaces the part by them, and commits them with the state and the
+ * input position. Returns 0, or with nothing changed -1: the pool is full, or
+ * INPUT_CORRUPTED: the part is, or it has bytes that wait or a whole message,
+ * behind which nothing may come.
  */
-enum { INPUT_SPOILT = -2 };
+enum { INPUT_CORRUPTED = -2 };
 int input_keep(
     struct input_pool *pool, uint32_t slot, const struct input_more *more);
 
 /* Whether a slot's part has bytes that wait to be decoded, or a message that
- * waits to be carried out: whoever has the connection goes on with that, before
- * anything more is read. */
+ * waits to be carried out: the connection's worker goes on with those before it
+ * reads more. */
 bool input_waits(const struct hub *h, uint32_t slot);
 
 /* Copies out a slot's bytes that wait; cap bytes at most. Returns their number,
- * less than the part says if its pages make no sense. */
+ * less than the part says if its pages are corrupted. */
 size_t input_raw(const struct hub *h, uint32_t slot, void *out, size_t cap);
 
 /* Copies the payload out; cap bytes at most. Returns its length. */
 size_t input_gather(const struct hub *h, uint32_t slot, void *out, size_t cap);
 
-/* At a takeover: marks the pages of a slot's part. Returns 0, or -1 if they
- * make no sense: the part is dropped then. */
+/* At a takeover: marks the pages of a slot's part. Returns 0, or -1 if they are
+ * corrupted: the part is dropped then. */
 int input_adopt(struct input_pool *pool, uint32_t slot);
 
 /* When a connection moves here: copies its part from another worker's pages.
- * *part is what the slot's is to become. Returns 0, -1: no room, or
- * INPUT_SPOILT: it makes no sense. */
+ * *part is what the slot's `part` is to become. Returns 0, -1: no room, or
+ * INPUT_CORRUPTED. */
 int input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part);
 
 /* Drops the pages of a part that no slot names any more. */

@@ -19,15 +19,16 @@ enum publication_format {
 	/* not publications: they take no offset and are in no history */
 	FORMAT_JOIN = 3,
 	FORMAT_LEAVE = 4,
-	FORMAT_KICK = 5 /* in "#user": ends his connections; data: the device,
-			 * empty: all */
+	FORMAT_KICK = 5 /* in "#user": ends the user's connections; data: the
+			 * device, empty: all */
 };
 
 /* One message in a channel. Used both to publish and to read. */
 struct publication {
 	uint64_t position; /* set by journal_append */
 	uint64_t offset;   /* in the channel, from 1; set by journal_append */
-	uint64_t previous; /* position of the channel's one before, 0: none */
+	uint64_t previous; /* position of the channel's publication before it;
+			    * 0: none */
 	uint64_t sender;   /* connection id, 0: the server */
 	union {
 		uint64_t input_key; /* of a client: key (slot.h) of its input
@@ -51,8 +52,8 @@ struct publication {
 	uint16_t tags_len;
 	uint32_t data_len;
 	const char *user;     /* name that it is sent under, not terminated */
-	const char *info;     /* what the sender's token says of him: JSON */
-	const char *sub_info; /* and that of his subscription */
+	const char *info;     /* from the sender's token: JSON */
+	const char *sub_info; /* from the token of the sender's subscription */
 	const char *tags;     /* JSON object */
 	const char *data;
 };
@@ -164,8 +165,8 @@ uint64_t journal_mask(const struct hub *h, uint64_t position);
 enum journal_result { JOURNAL_OK, JOURNAL_GONE, JOURNAL_BAD };
 
 /*
- * Copies an entry into buf (cap bytes) and points p into it. GONE: the ring
- * has moved on. BAD: it says nonsense or does not fit.
+ * Copies an entry into buf (cap bytes) and points p into it. GONE: the ring has
+ * moved on. BAD: the entry is corrupted or does not fit into buf.
  */
 enum journal_result journal_read(const struct hub *h, uint64_t position,
     void *buf, size_t cap, struct publication *p);
@@ -176,8 +177,8 @@ enum journal_result
 journal_peek(const struct hub *h, uint64_t position, struct publication *p);
 
 /*
- * The same bytes as an entry has in the ring, for relays. encode: out has
- * room for journal_entry_bytes(); returns that. decode: points p into bytes;
+ * An entry's bytes as they are in the ring, for relays. encode: out has room
+ * for journal_entry_bytes(), which is returned. decode: points p into bytes;
  * returns the entry's size, or 0 if they are not an entry.
  */
 size_t publication_encode(const struct publication *p, void *out);

@@ -1,9 +1,9 @@
 /*
- * kept: which keeper holds a connection's socket, one word for each slot:
- * the keeper's number << 32 | the connection's use count. A keeper writes it
- * when it has the descriptor, so a worker and its successors know what a crash
- * would leave, whatever became of the message that carried the descriptor.
- * Layer 2.
+ * kept: which keeper holds a connection's socket, one word for each slot: the
+ * keeper's number << 32 | the connection's use count. A keeper writes it when
+ * it has the descriptor, so a worker and its successors know which connections
+ * would survive a crash, even if the message that carried the descriptor was
+ * lost. Layer 2.
  *
  * A keeper's number is never used twice while the daemon lives; the number of
  * a worker's keeper stands in the worker's line (shm_worker.custody).
@@ -21,14 +21,15 @@ kept_word(uint32_t keeper, uint64_t id)
 	return (uint64_t)keeper << 32 | id >> 32;
 }
 
-/* By the keeper: it has the connection of that id, a slot number checked. */
+/* Called by the keeper that has the connection of that id. The caller has
+ * checked the slot's number. */
 static inline void
 kept_set(struct hub *h, uint32_t keeper, uint64_t id)
 {
 	SHM_STORE(h->kept[(uint32_t)id], kept_word(keeper, id));
 }
 
-/* By the keeper: it has the connection no longer; another keeper's word
+/* Called by a keeper that has the connection no longer; another keeper's word
  * stays. */
 static inline void
 kept_clear(struct hub *h, uint32_t keeper, uint64_t id)

@@ -1,9 +1,9 @@
 /*
  * kill_list: the kill points of a test build (hub/shm.h), shared by all
- * processes and the test: a file that CHATD_KILL_LIST names. A point enters
- * the list when a worker passes it for the first time, so the list is what
- * the code does. The test chooses a point, a worker and which pass of it is
- * the worker's last. Layer 2.
+ * processes and the test: a file that CHATD_KILL_LIST names. A point enters the
+ * list when a worker passes it for the first time, so the list is what the code
+ * does. The test chooses a point, a worker and at which pass of it the worker
+ * dies. Layer 2.
  */
 #ifndef CHATD_HUB_KILL_LIST_H
 #define CHATD_HUB_KILL_LIST_H
@@ -24,8 +24,8 @@ struct kill_entry {
 struct kill_list {
 	/*
 	 * Where each worker is to die, at which pass from now; nth is stored
-	 * last, 0: nowhere. A worker that dies leaves the second one in its
-	 * place: the replacement's.
+	 * last, 0: nowhere. A worker that dies puts its second one in the place
+	 * of the first: that is its replacement's.
 	 */
 	struct kill_arm {
 		_Atomic uint32_t point, nth;
@@ -34,10 +34,11 @@ struct kill_list {
 	struct kill_entry entry[KILL_POINTS];
 };
 
-/* This process has that line; before it, points are passed by unseen. */
+/* This process has that line. Points that it passed before are not counted. */
 void kill_list_become(int line);
 
-/* Test builds crash on bytes that hold a word, as if it were their fault. */
+/* Test builds crash on a message that holds certain words, as if by a fault of
+ * the worker's own. */
 #ifdef CHATD_KILL_POINTS
 void kill_word(const char *bytes, size_t len, const char *word);
 #define KILL_WORD(bytes, len, word) kill_word((bytes), (len), (word))

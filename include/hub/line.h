@@ -22,7 +22,7 @@ enum worker_state {
 
 enum lock_state { LOCK_NONE, LOCK_WANTED, LOCK_WAITING };
 
-/* What a worker has in hand: says after a crash of its own fault why. */
+/* What a worker has in hand: the cause, if it crashes of its own fault. */
 enum hand {
 	HAND_NOTHING,
 	HAND_INPUT,    /* of the connection of that id */
@@ -51,11 +51,11 @@ struct shm_line {
 	_Atomic uint64_t hand_arg; /* connection id or position */
 };
 
-/* "running", as chatctl says it; "?" for what is none. */
+/* "running", as chatctl says it; "?" for other numbers. */
 const char *worker_state_name(uint32_t state);
 
-/* The life sign that the master's watchdog looks for. What another process may
- * have written over the thread's id is mended by the way. */
+/* The life sign that the master's watchdog looks for. Also stores the thread's
+ * id again, in case another process has written over it. */
 static inline void
 line_tick(struct hub *h)
 {

@@ -3,11 +3,11 @@
  * its owner's thread. It guards publishing and the presence table. No system
  * call, no malloc, no log while it is held. The master never takes it. Layer 2.
  *
- * If its owner dies the kernel frees it at once. What else may stand in the
- * word, because a process wrote where it should not, is taken over: who waits
- * looks after each slice whether a living worker is named. Two processes may
- * then have the lock at once; all that is done under it is bounded and checks
- * its ranges, so that this costs a message and no process.
+ * If its owner dies the kernel frees it at once. If the word is corrupted, the
+ * lock is taken all the same: a waiter checks after each slice whether the word
+ * names a living worker. Two processes may then have the lock at once; all that
+ * is done under it is bounded and checks its ranges, so that this may cost a
+ * message, but no process.
  */
 #ifndef CHATD_HUB_LOCK_H
 #define CHATD_HUB_LOCK_H
@@ -33,7 +33,7 @@ void lock_reset(struct hub *h);
 void lock_become(struct hub *h);
 
 /*
- * Takes it, whatever its last owner died of, and redoes what follows from
+ * Takes the lock, also from an owner that died, and redoes what follows from
  * the last committed publication (journal_redo). While it waits the worker
  * ticks and is LOCK_WAITING.
  */

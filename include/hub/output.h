@@ -3,7 +3,8 @@
  * memory; a connection's output is a list of references {offset, length, tag}
  * in chunks of three. Everything is appended here first: the store of the
  * slot's `appended` commits it, `last` and `answered` follow from the newest
- * reference. What the kernel has taken is stored nowhere. Layer 2.
+ * reference. How much the kernel has taken is stored nowhere: the kernel counts
+ * it. Layer 2.
  */
 #ifndef CHATD_HUB_OUTPUT_H
 #define CHATD_HUB_OUTPUT_H
@@ -16,15 +17,15 @@
 enum {
 	OUTPUT_REFS = 3,	    /* references in a chunk */
 	OUTPUT_SEGMENT = 64 * 1024, /* arena segment, bytes */
-	/* What stands around a message's text in a frame: tags, names, infos.
-	 */
+	/* Bytes of a frame besides a message's text: tags, names, infos. */
 	OUTPUT_AROUND = 256 * 1024,
 	/* The longest frame: JSON makes six bytes of a control character. */
 	OUTPUT_ESCAPED = 6,
 	OUTPUT_FRAME_MAX = OUTPUT_ESCAPED * 16 * 1024 * 1024 + OUTPUT_AROUND,
 	OUTPUT_PIECES = OUTPUT_FRAME_MAX / OUTPUT_SEGMENT + 2, /* of a frame */
 	OUTPUT_COST = 22, /* bytes of bookkeeping per reference */
-	SPARE_MAX = 2,	  /* segments kept: no claiming to and fro */
+	SPARE_MAX = 2,	  /* free segments that are kept, so that they are not
+			   * claimed anew each time */
 	RESERVE_FROM = 4, /* segments that a worker has before it reserves */
 	/* Set apart for each worker number: segments (two ends, one for a
 	 * frame, one for compacting) and blocks of chunks. Larger: more memory
@@ -66,8 +67,8 @@ struct frame {
 	} piece[OUTPUT_PIECES];
 };
 
-/* Where new frames go: those for many apart from those for one, so that one
- * stopped reader does not pin everybody's. */
+/* Where new frames go: frames for many connections are apart from those for
+ * one, so that one reader that has stopped does not pin the frames of all. */
 enum frame_end { FRAME_SHARED, FRAME_OWN };
 
 /* A worker's allocators. */
@@ -99,7 +100,7 @@ struct output {
 	uint32_t newest;  /* of the newest */
 };
 
-enum { OUTPUT_SPOILT = -2, FRAME_TOO_BIG = -2 };
+enum { OUTPUT_CORRUPTED = -2, FRAME_TOO_BIG = -2 };
 
 /* A count of bytes written: all that there is. */
 #define OUTPUT_ALL UINT64_MAX
@@ -111,11 +112,11 @@ void output_pool_deinit(struct output_pool *pool);
 /* Frees what a dead worker had. */
 void output_clear(struct hub *h, int worker);
 
-/* There are so many living workers to share the memory with. */
+/* Tells how many living workers share the memory. */
 void output_divide(struct output_pool *pool, uint32_t workers);
 
-/* Whether this worker has more than its fair share of the memory while others
- * may go short: then its connections are to hold less. */
+/* Whether this worker has more than its fair share of the memory while the
+ * others may lack some: then its connections must hold less. */
 bool output_is_greedy(const struct output_pool *pool);
 
 /* The longest frame that is ever built: half of the memory that is not set
@@ -123,9 +124,9 @@ bool output_is_greedy(const struct output_pool *pool);
 uint64_t frame_max(const struct hub *h);
 
 /*
- * Copies the parts into the arena. Returns 0, or -1 if there is no room now
- * (it may be there when others hold less), or FRAME_TOO_BIG: it never fits,
- * whoever gives up what.
+ * Copies the parts into the arena. Returns 0, or -1 if there is no room now (it
+ * may be there when others hold less), or FRAME_TOO_BIG: it does not fit into
+ * the whole arena.
  */
 int frame_build(struct output_pool *pool, struct frame *f, enum frame_end end,
     const struct iovec *parts, int n);
@@ -135,7 +136,7 @@ void frame_release(struct output_pool *pool, struct frame *f);
 int output_open(struct output_pool *pool, struct output *o, uint32_t slot);
 
 /* Appends a frame. Returns 0, or -1 (nothing changed): no chunk left, or
- * OUTPUT_SPOILT: its records make no sense, which no room will mend. */
+ * OUTPUT_CORRUPTED: its records are, and room would not help. */
 int output_append(struct output_pool *pool, struct output *o, uint32_t slot,
     const struct frame *f, uint64_t tag);
 
@@ -157,10 +158,10 @@ void output_close(struct output_pool *pool, struct output *o, uint32_t slot);
 
 /*
  * At a takeover: derives a connection's private part from its records and
- * `written`, the kernel's count of bytes taken, or OUTPUT_ALL when nobody is
- * there to get the rest; marks what they reach; redoes
- * what follows from the newest reference. Returns 0, or -1 if the records or
- * the count make no sense: nothing of it can be used then.
+ * `written`, the kernel's count of bytes taken, or OUTPUT_ALL when the peer is
+ * gone and will not get the rest; marks what the records reach; redoes what
+ * follows from the newest reference. Returns 0, or -1 if the records or the
+ * count are corrupted: then nothing of them can be used.
  */
 int output_adopt(struct output_pool *pool, struct output *o, uint32_t slot,
     uint64_t written);
@@ -169,31 +170,31 @@ int output_adopt(struct output_pool *pool, struct output *o, uint32_t slot,
  * When a connection moves here from another worker, whose records stay as they
  * are: copies what is not written yet into this worker's memory. The slot's
  * `first` is to become o->chunk when the move is committed. `written` as for
- * output_adopt(). Returns 0, -1: there is no room, or OUTPUT_SPOILT: the
- * records make no sense.
+ * output_adopt(). Returns 0, -1: there is no room, or OUTPUT_CORRUPTED.
  */
 int output_copy(struct output_pool *pool, struct output *o, uint32_t slot,
     uint64_t written);
 
-/* Redoes what follows from the newest reference: in the slot of a dead worker,
- * which may have died before. A living one writes its slot itself. */
+/* Redoes what follows from the newest reference in the slot of a dead worker,
+ * which may have died before it did. A living worker writes its slot itself. */
 void output_redo(
     const struct output_pool *pool, const struct output *o, uint32_t slot);
 
 /*
- * Around the copies of a batch: bytes that several of its connections have to
- * come are copied once and shared. From the begin to the end the connections
- * are frozen, or their worker is dead. The end lets go of what has not been
- * shared; what is shared lives as long as its references.
+ * Around the copies of a batch: bytes that several of its connections still
+ * have to get are copied once and shared. From the begin to the end the
+ * connections are frozen, or their worker is dead. The end frees what has no
+ * reference; the rest lives as long as its references.
  */
 void output_copies_begin(struct output_pool *pool);
 void output_copies_end(struct output_pool *pool);
 
 /* Drops what is private to this worker of a connection that has moved away, or
- * of a copy that is not to be: the slot's fields are another's. */
+ * of a copy that is not used: the slot's fields are another worker's. */
 void output_uncopy(struct output_pool *pool, struct output *o);
 
-/* All are adopted: the rest of this worker's chunks and segments is free. */
+/* All connections are adopted: the rest of this worker's chunks and segments is
+ * free. */
 void output_adopted(struct output_pool *pool);
 
 /* The newest reference's tag; 0 if there is none. */

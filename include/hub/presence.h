@@ -34,8 +34,8 @@ struct presence_entry {
 	_Atomic uint64_t newest; /* its position in the journal */
 	_Atomic uint32_t epoch;	 /* 0: the entry is free */
 	uint32_t hash;		 /* high half of the name's */
-	uint8_t address[3];	 /* key of who it is charged to (charge.h); */
-	uint8_t payer[3];	 /* a user's key. 0: nobody */
+	uint8_t address[3]; /* keys of the address and the user that it is */
+	uint8_t payer[3];   /* charged to (charge.h); 0: none */
 	uint16_t name_len;
 	char name[PRESENCE_INLINE];
 };
@@ -75,12 +75,13 @@ uint32_t presence_make(struct hub *h, const char *name, size_t len);
 uint32_t presence_enter_for(struct hub *h, const char *name, size_t len,
     const struct charge_terms *terms, enum charge_result *how);
 
-/* Clears a worker's bit; true if nobody has the entry any more. Lock held. */
+/* Clears a worker's bit; true if no worker has the entry any more. Lock
+ * held. */
 bool presence_leave(struct hub *h, uint32_t entry, int worker);
 
-/* Whether an entry is a user's: of these a worker has a list of connections, of
- * others it counts its own. What a slot or record of somebody else names may be
- * either. */
+/* Whether an entry is a user's. Of a user a worker has a list of connections,
+ * of a channel it counts its own. An entry's number that another process has
+ * written may be either's. */
 static inline bool
 presence_is_user(const struct hub *h, uint32_t entry)
 {
@@ -102,8 +103,9 @@ presence_read(const struct hub *h, uint32_t entry, struct presence_view *out);
 size_t
 presence_user(const struct hub *h, uint32_t entry, char out[PRESENCE_NAME_MAX]);
 
-/* The next entry from e on that may ever have been used; n_entries: none. The
- * others' pages do not exist yet. */
+/* The next entry from e on that may ever have been used; n_entries: none. Pages
+ * of entries that were never used do not exist yet: reading them would make
+ * them. */
 uint32_t presence_next(const struct hub *h, uint32_t e);
 
 /* Where the users' entries end that may ever have been used: iterate over
@@ -115,8 +117,8 @@ void presence_set(struct hub *h, uint32_t entry);
 
 /*
  * At a takeover: sets this worker's bit exactly where has[entry] is not 0,
- * calling left for each entry that nobody has any more, as it was. Counts what
- * is charged (charge.h) anew. Takes the lock, for a few entries at a time.
+ * calling left with a copy of each entry that no worker has any more. Counts
+ * what is charged (charge.h) anew. Takes the lock, for a few entries at a time.
  */
 void presence_match(struct hub *h, const uint32_t *has,
     void (*left)(const struct presence_view *, void *), void *arg);

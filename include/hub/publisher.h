@@ -4,8 +4,8 @@
  * its own. Layer 2.
  *
  * A process may die at any store: then the message is accepted, with all that
- * follows from it, or it is not. Which of the two is told by what it carries
- * (publication.h: input_key, order).
+ * follows from it, or it is not. The next process finds out which by the number
+ * that the message carries (journal.h: input_key, order).
  */
 #ifndef CHATD_HUB_PUBLISHER_H
 #define CHATD_HUB_PUBLISHER_H
@@ -16,17 +16,18 @@ struct publisher {
 	struct hub *hub;
 	int64_t wall_ms; /* clock_wall_ms(): the time of what is published */
 	_Atomic uint64_t *count; /* of what was published; NULL: not counted */
-	/* Called after the lock has been given back: brings a publication to
+	/* Called after the lock has been given back: relays a publication to
 	 * the workers in `mask`. NULL: they find it when they look at the index
 	 * next, 100 ms later at most. */
 	void (*relay)(void *arg, const struct publication *p, uint64_t mask);
 	void *arg;
-	bool heeds; /* refuses what would overwrite what a reader needs */
+	bool heeds; /* PUBLISH_HELD instead of overwriting what a reader still
+		     * needs */
 };
 
 /*
- * What is published. conn SHM_NONE: by the server, under `user`; else under
- * the connection's user, with its info.
+ * A message to publish. conn SHM_NONE: from the server, under the name `user`;
+ * else from that connection, under its user's name and with its info.
  */
 struct publishing {
 	uint32_t conn;	       /* slot */
@@ -44,7 +45,8 @@ struct publishing {
 
 enum publish_result {
 	PUBLISH_OK,
-	PUBLISH_ABSENT,	 /* no such channel (user who never was here) */
+	PUBLISH_ABSENT,	 /* no such channel (or a user that was never connected)
+			  */
 	PUBLISH_FULL,	 /* the table is full */
 	PUBLISH_TOO_BIG, /* larger than the journal's share */
 	PUBLISH_HELD	 /* a reader still needs what it would overwrite */

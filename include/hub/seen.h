@@ -1,7 +1,8 @@
 /*
- * seen: what has been logged once by any worker, and shall not be again.
- * Layer 2. A hash for each; when all places are taken nothing is new any more,
- * so what others can name does not fill the log. Nothing relies on it.
+ * seen: names that a worker has logged, so that no worker logs them again.
+ * Layer 2. One hash for each. When all places are taken no name counts as new
+ * any more, so that clients cannot fill the log with new names. No code relies
+ * on it.
  */
 #ifndef CHATD_HUB_SEEN_H
 #define CHATD_HUB_SEEN_H

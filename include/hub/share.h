@@ -1,9 +1,9 @@
 /*
  * share: how workers take from a range that all share, of segments or blocks,
  * by their owner bytes. At the end of the range some are set apart for each
- * worker number, so that no worker depends on what others leave. The rest is
- * common; of that a worker that has more than its fair share leaves the last
- * ones to those that have less. Layer 2.
+ * worker number, so that no worker depends on the others. The rest is common;
+ * of that a worker that has more than its fair share leaves the last ones to
+ * those that have less. Layer 2.
  */
 #ifndef CHATD_HUB_SHARE_H
 #define CHATD_HUB_SHARE_H
@@ -37,7 +37,7 @@ void share_divide(struct share *s, uint32_t workers);
 /* At a takeover: counts what this worker has already. */
 void share_recount(struct share *s);
 
-/* Takes one of which idle() says that this worker does not use it. SHM_NONE:
+/* Takes one for which idle() is true: this worker does not use it. SHM_NONE:
  * there is none for this worker. */
 uint32_t share_take(struct share *s, bool (*idle)(const void *arg, uint32_t i),
     const void *arg);
@@ -46,7 +46,7 @@ uint32_t share_take(struct share *s, bool (*idle)(const void *arg, uint32_t i),
 void share_give(struct share *s, uint32_t i);
 
 /* Whether this worker has more than its fair share while so few are left that
- * others may go short. */
+ * the others may lack some. */
 bool share_is_greedy(const struct share *s);
 
 #endif

@@ -2,15 +2,15 @@
  * shm: the shared memory of all processes: one memfd, mapped by the master
  * before its first fork. Layer 2.
  *
- * Offsets and indexes, never pointers. Whoever reads a value that another
- * process could have written checks its range before use: a worker parses
- * hostile bytes and may scribble. Sizes and addresses of the regions are read
+ * Offsets and indexes, never pointers. A process checks the range of each value
+ * that another process could have written, before use: a worker parses hostile
+ * bytes and may write anywhere. Sizes and addresses of the regions are read
  * once, into each process's own struct hub, and never from shared memory.
  *
  * The rule: exactly one store commits each change; what follows from it is
- * derived and redone, as idempotent stores, by whoever comes next. Stores
- * that this relies on go through SHM_STORE, which is a kill point in test
- * builds (VARIANT=kill).
+ * derived from it and redone, as stores that may be repeated, by the process
+ * that comes next. Stores that this relies on go through SHM_STORE, which is a
+ * kill point in test builds (VARIANT=kill).
  */
 #ifndef CHATD_HUB_SHM_H
 #define CHATD_HUB_SHM_H
@@ -38,8 +38,8 @@ enum {
  * filling it in would cost every page of it, so a word there that names an item
  * is a *link*: the item's index + 1, and 0 is the link of SHM_NONE. Private
  * tables that are as sparse (base/sparse.h) have links, too. Owner bytes are
- * worker + 1 for the same reason (claim.h). Whoever reads a link checks its
- * index against the table's size, which SHM_NONE is never below.
+ * worker + 1 for the same reason (claim.h). A reader of a link checks its index
+ * against the table's size: SHM_NONE is never below that.
  */
 static inline uint32_t
 shm_link(uint32_t index)
@@ -80,8 +80,8 @@ void kill_point_only(const char *file);
 #define SHM_LOAD(field) atomic_load_explicit(&(field), memory_order_acquire)
 /* Of a word that only this process writes. */
 #define SHM_OWN(field) atomic_load_explicit(&(field), memory_order_relaxed)
-/* Reads a plain word once: what was checked is what is used, though others may
- * write meanwhile. */
+/* Reads a plain word once, so that the value that was checked is the one that
+ * is used, though other processes may write meanwhile. */
 #define SHM_ONCE(field) (*(const volatile __typeof__(field) *)&(field))
 /*
  * After bytes were copied that another process may overwrite meanwhile, and
@@ -100,7 +100,7 @@ shm_copied(void)
 	atomic_thread_fence(memory_order_acquire);
 }
 
-/* What nothing relies on: for people and tests. */
+/* Stores a word that no code relies on: for people and tests. */
 #define SHM_TELL(field, value) \
 	atomic_store_explicit(&(field), (value), memory_order_relaxed)
 /* A counter with one writer, for statistics only. */

@@ -101,8 +101,8 @@ enum { KEY_BITS = 13 };
 #define KEY_POSITION(key) ((key) >> KEY_BITS)
 #define KEY_COUNT(key) ((uint32_t)((key) & ((1u << KEY_BITS) - 1)))
 
-/* In `flags`: publications were passed over that it gets without a
- * subscription: of "#user", and of the lobby. */
+/* In `flags`: publications were passed over in channels that it has without a
+ * subscription: "#user" and the lobby. */
 #define SLOT_GAP (1u << 31)
 /* It has changed its worker, and between `last` and the new one's cursor there
  * may be publications that it does not have yet. */
@@ -112,8 +112,8 @@ enum { KEY_BITS = 13 };
 #define SLOT_AWAY (1u << 29)
 /* Its user's own channel has not been told of its join, or has of its leave. */
 #define SLOT_OWN_AWAY (1u << 25)
-/* With SLOT_ENDING: it is still in presence and its channels, some of which
- * may have been told. Whoever has it goes on with that. */
+/* With SLOT_ENDING: it is still in presence and its channels, some of which may
+ * have been told. Its worker goes on with that. */
 #define SLOT_LEAVING (1u << 28)
 /* Its user is entered, and its client may not have been told yet. */
 #define SLOT_ENTERING (1u << 26)
@@ -210,7 +210,7 @@ slot_in_use(const struct hub *h, uint32_t i)
 	return state != SLOT_FREE && state != SLOT_TAKEN;
 }
 
-/* Whether it is somebody's who chats: also while he moves. */
+/* Whether it is an open connection's, also while that moves. */
 static inline bool
 slot_is_open(const struct hub *h, uint32_t i)
 {
@@ -247,12 +247,12 @@ void slot_set(struct hub *h, uint32_t i, enum slot_state state);
 bool slot_pass(struct hub *h, uint32_t i, int from, enum slot_state was, int to,
     enum slot_state is);
 
-/* The same from a life word that was looked at: false if anything has become of
- * the slot since, even if it is as it was again. */
+/* slot_pass() from a life word that was read before: false if the slot has
+ * changed since, even if it has changed back. */
 bool slot_pass_exact(
     struct hub *h, uint32_t i, uint64_t life, int to, enum slot_state is);
 
-/* Frees it: the id is never valid again. */
+/* Frees a slot: its connection's id is never valid again. */
 void slot_release(struct hub *h, struct claim *slots, uint32_t i);
 
 /* The next slot from i on that may ever have been taken; n_slots: none.

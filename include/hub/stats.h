@@ -1,5 +1,5 @@
-/* stats: what a worker alone has in shared memory besides its line: counters.
- * Layer 2. Counters have one writer and are for people only. */
+/* stats: words that each worker has in shared memory besides its line, such as
+ * counters. Layer 2. Counters have one writer and are for people only. */
 #ifndef CHATD_HUB_STATS_H
 #define CHATD_HUB_STATS_H
 
@@ -26,8 +26,9 @@ struct shm_worker {
 	_Atomic uint64_t keeper_tick __attribute__((aligned(64)));
 
 	/* written by the worker, often */
-	_Atomic uint64_t stage_conn __attribute__((
-	    aligned(64))); /* whose bytes the stage holds, 0: nobody */
+	_Atomic uint64_t stage_conn
+	    __attribute__((aligned(64))); /* id of the connection whose bytes
+					   * the stage holds; 0: none */
 	/* a connection that moves here: what its slot's fields become */
 	_Atomic uint64_t move_id; /* 0: none */
 	_Atomic uint64_t move_part;
@@ -43,7 +44,8 @@ struct shm_worker {
 	/* Once a second: connections opened, those of them that its keeper has,
 	 * and those that it has not had for a second. */
 	_Atomic uint32_t opened, kept, unkept;
-	_Atomic uint32_t room; /* connections that could go on here besides */
+	_Atomic uint32_t
+	    room; /* how many more connections it could take over */
 	_Atomic uint32_t accepting; /* takes new ones if it is its turn */
 	/* Descriptors that it may have for connections and for links to the
 	 * other workers. */
@@ -59,7 +61,7 @@ struct shm_worker {
 	_Atomic uint32_t used[USED_KINDS];
 };
 
-/* What is counted, in the order of hub/stats.def. */
+/* The counters, in the order of hub/stats.def. */
 enum stats_counter {
 #define COUNTER(field, metric, words) STATS_##field,
 #include "hub/stats.def"
@@ -81,7 +83,7 @@ stats_counter(struct shm_worker *line, enum stats_counter counter);
 /* Workers that there are or will be: those that are not stopped. */
 uint32_t stats_workers(const struct hub *h);
 
-/* "running", as chatctl says it; "?" for what is none. */
+/* "running", as chatctl says it; "?" for other numbers. */
 const char *worker_state_name(uint32_t state);
 
 /* "io_uring", "sendmsg"; "-" if it is not known. */

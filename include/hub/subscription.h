@@ -8,8 +8,8 @@
  * from the records and are made anew at a takeover.
  *
  * A slot's number is used again: a record is a connection's only if the use
- * count in it is the slot's, too (slot_use()). Whoever looks at a record or
- * follows a connection's chain asks for both.
+ * count in it is the slot's, too (slot_use()). Each reader of a record or of a
+ * connection's chain checks both.
  */
 #ifndef CHATD_HUB_SUBSCRIPTION_H
 #define CHATD_HUB_SUBSCRIPTION_H
@@ -95,17 +95,18 @@ subscription_set_revoked(struct subscription *s, uint64_t appended)
 uint32_t subscription_add(
     struct hub *h, struct claim *pool, const struct subscription *new);
 
-/* The same for the connection that `new` names, which is another worker's
- * still: the record of `link` follows in a chain that the slot does not know
- * yet. HELD if its worker died before it had answered. */
+/* subscription_add() for the connection that `new` names, which still is
+ * another worker's: the record of `link` follows in a chain that the slot does
+ * not name yet. The record is HELD if that worker died before it had
+ * answered. */
 uint32_t subscription_prepare(struct hub *h, struct claim *pool,
     const struct subscription *new, uint32_t link);
 
 /* Takes one of this worker away. */
 void subscription_remove(struct hub *h, struct claim *pool, uint32_t sub);
 
-/* The same when the connection has moved away: its own chain is another
- * worker's. */
+/* Takes one of this worker away whose connection has moved: the connection's
+ * chain is another worker's and stays as it is. */
 void subscription_drop(struct hub *h, struct claim *pool, uint32_t sub);
 
 /* The connection's in that channel, or SHM_NONE. */
@@ -122,9 +123,9 @@ uint32_t subscription_next(const struct hub *h, uint32_t sub);
 
 /*
  * A connection's subscriptions, one after another: as many as it can have, and
- * none that is not its own, whatever somebody wrote into the chain. The one
- * that it is at may be taken away. Of the connection that has the slot now, or
- * of one by its id, from a link on.
+ * none that is not its own, even if the chain is corrupted. The one that it is
+ * at may be taken away. Of the connection that has the slot now, or of one by
+ * its id, from a link on.
  */
 struct subscription_walk {
 	uint64_t conn; /* id */
@@ -174,8 +175,8 @@ void subscription_adopt(struct hub *h, struct claim *pool,
 
 /*
  * Chains a dead worker's records anew at the connections that are still its,
- * before somebody else goes on with these: the worker's last process may have
- * died in subscription_adopt().
+ * before another worker goes on with these connections: the worker's last
+ * process may have died in subscription_adopt().
  */
 void subscription_rechain(struct hub *h, int worker);
 

@@ -22,7 +22,8 @@ void daemon_fail(int pipe_fd, const char *message);
 /* Raises RLIMIT_NOFILE to want if the system allows it; returns what it is. */
 uint64_t daemon_raise_files(uint64_t want);
 
-/* The same of the memory that a user's processes may lock, in bytes. */
+/* Raises RLIMIT_MEMLOCK, the bytes that a user's processes may lock, to want if
+ * the system allows it. */
 void daemon_raise_locked(uint64_t want);
 
 #endif

@@ -14,7 +14,7 @@ enum { NOTIFY_MS = 500 };
  */
 int notify_send(const char *state);
 
-/* The same with a descriptor; -1: none. */
+/* notify_send() with a descriptor; -1: none. */
 int notify_send_fd(const char *state, int fd);
 
 /* Waits until the manager has dealt with all that was sent. Returns 1, 0 if

@@ -35,7 +35,7 @@ struct sizes {
 void sizes_fit(
     struct sizes *s, struct conf *c, const struct machine *m, bool privileged);
 
-/* The same of the machine that this is. */
+/* sizes_fit() to the machine that this process runs on. */
 void sizes_fit_here(struct sizes *s, struct conf *c);
 
 /* At a reload: what neither the old configuration nor the new one names stays

@@ -36,7 +36,7 @@ int listener_resolve(const char *address, struct listener_targets *t,
 int listener_bind(const char *address, int fd[LISTENER_MAX], int *n,
     char *error, size_t error_len);
 
-/* The same for what listener_resolve() has found. */
+/* listener_bind() to the targets that listener_resolve() has found. */
 int listener_bind_targets(const char *address, struct listener_targets *t,
     int fd[LISTENER_MAX], int *n, char *error, size_t error_len);
 

@@ -49,9 +49,9 @@ enum transport_wait {
 	TRANSPORT_READY,  /* nothing: it is done */
 	TRANSPORT_READS,  /* input: call it again then */
 	TRANSPORT_WRITES, /* room for output */
-	TRANSPORT_WAITS,  /* another process: the code that gets its answer
-			   * calls conn_start() */
-	TRANSPORT_FAILED  /* the connection cannot go on: errno */
+	TRANSPORT_WAITS, /* neither, but another process: the function that gets
+			  * its answer calls conn_start() */
+	TRANSPORT_FAILED /* the connection cannot go on: errno */
 };
 
 /* Nothing here waits. recv, seal and sent set errno: EAGAIN as for a socket,

@@ -15,8 +15,8 @@ struct identity {
 };
 
 /*
- * Finds the named user, or chatd, or nobody. Without root there is nothing to
- * change: whoever we are. Returns 0, or -1 with a message.
+ * Finds the named user, or chatd, or nobody. Without root the process keeps its
+ * user. Returns 0, or -1 with a message.
  */
 int identity_find(
     struct identity *id, const char *user, char *error, size_t error_len);

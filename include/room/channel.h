@@ -16,9 +16,11 @@
 
 enum channel_result {
 	CHANNEL_OK,
-	CHANNEL_FULL,	 /* a table is, or its share of one: see quota.h */
+	CHANNEL_FULL,	 /* a table is full, or the client's share of it: see
+			  * quota.h */
 	CHANNEL_ALREADY, /* subscribed already */
-	CHANNEL_LIMIT,	 /* too many of this connection, or of its user */
+	CHANNEL_LIMIT,	 /* the connection, or its user, has as many as it may
+			  * have */
 	CHANNEL_ABSENT	 /* no such channel or subscription */
 };
 
@@ -31,10 +33,10 @@ struct channel_position {
 
 /*
  * Subscribes a connection to a room or the lobby on terms: flags, expires_ms,
- * info, key; with ALREADY or OK *sub is its record. *at is where the channel
- * stood: what is told as the reply's offset; only later publications are
- * delivered. ALREADY is no error if the record's key is that of the terms: then
- * a worker died before it could answer.
+ * info, key; with ALREADY or OK *sub is its record. *at is the channel's
+ * position, which the reply tells; only later publications are delivered.
+ * ALREADY is no error if the record's key is that of the terms: then a worker
+ * died before it could answer.
  */
 enum channel_result channel_subscribe(struct chat *ch, uint32_t conn,
     const char *name, size_t len, const struct subscription *terms,
@@ -44,7 +46,7 @@ enum channel_result channel_subscribe(struct chat *ch, uint32_t conn,
 enum channel_result channel_unsubscribe(
     struct chat *ch, uint32_t conn, const char *name, size_t len);
 
-/* Ends all of a connection. Called when it goes. */
+/* Ends all subscriptions of a connection that is ending. */
 void channel_unsubscribe_all(struct chat *ch, uint32_t conn);
 
 /* The connection's subscription to a channel of that name, or SHM_NONE. */
@@ -58,11 +60,11 @@ uint32_t channel_subscription(
 enum channel_result channel_find(struct chat *ch, const char *name, size_t len,
     bool make, struct channel_position *at);
 
-/* A channel's name from its entry; its length, 0 if it says nonsense. */
+/* A channel's name from its entry; its length, 0 if the entry is corrupted. */
 size_t channel_name(
     const struct hub *h, uint32_t channel, char out[PRESENCE_NAME_MAX + 1]);
 
-/* Who is in a channel: connections, on all workers. */
+/* A member of a channel: a connection, of any worker. */
 struct channel_member {
 	uint64_t id;	   /* connection */
 	uint32_t user;	   /* presence entry of "#user", SHM_NONE: anonymous */
@@ -71,18 +73,17 @@ struct channel_member {
 };
 
 /*
- * Calls member for each, at most `max`, until it returns false. In the lobby
- * those at doors with the fact `lobby` are members too; in a user's own channel
- * the user's connections.
- * Nobody if the entry has become another channel's since it was found. False if
- * there may be more.
+ * Calls member for each member, at most `max`, until it returns false. Members
+ * of the lobby are also the connections at doors with the fact `lobby`; of a
+ * user's own channel the user's connections. None if the entry has become
+ * another channel's since it was found. False if there may be more.
  */
 bool channel_members(struct chat *ch, const struct channel_position *at,
     uint32_t max, bool (*member)(const struct channel_member *, void *),
     void *arg);
 
-/* Copies what is told of a member: his user's name, *len, and the infos, all of
- * this one connection. False if it has gone meanwhile. */
+/* Copies what a client may know of a member: its user's name, *len, and the
+ * infos, all of this one connection. False if it has gone meanwhile. */
 struct member_text {
 	char user[USER_NAME_MAX + 1];
 	char info[BLOB_MAX], sub_info[BLOB_MAX];
@@ -91,9 +92,9 @@ struct member_text {
 bool channel_member_text(const struct hub *h, const struct channel_member *m,
     struct member_text *out);
 
-/* Mends a record of this worker's that its connection does not know: it is in
- * its chain again, or, if the connection is gone, it goes. Returns what was
- * wrong with it; steps as subscription_check(). */
+/* Mends a record of this worker that is not in its connection's chain: puts it
+ * there, or drops it if the connection is gone. Returns what was wrong with it;
+ * steps as subscription_check(). */
 enum subscription_fault
 channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
 
@@ -101,8 +102,8 @@ channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps);
  * know, and, if they were entered, their channels. first: a link. */
 void channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered);
 
-/* A holder of a channel more, or less, on this worker (not for "#user").
- * Lock held for the first, which is presence_enter_for(). */
+/* Adds or takes away a holder of a channel on this worker (not for "#user").
+ * Lock held for channel_hold(), which is presence_enter_for(). */
 uint32_t channel_hold(struct chat *ch, const char *name, size_t len,
     const struct charge_terms *terms, enum charge_result *how);
 void channel_release(struct chat *ch, uint32_t channel);

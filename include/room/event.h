@@ -1,6 +1,6 @@
 /*
- * event: joins and leaves, told in channels that tell them, and what ends with
- * them. Layer 3.
+ * event: joins and leaves, published in channels with `join-leave yes`, and the
+ * end of subscriptions. Layer 3.
  */
 #ifndef CHATD_ROOM_EVENT_H
 #define CHATD_ROOM_EVENT_H
@@ -10,8 +10,8 @@
 
 /*
  * Publishes that a connection joins a channel or the lobby, if that is to be
- * told and has not been. Who is told of the join is told of the leave, each
- * once: workers may die between all stores.
+ * told and has not been. Each join and its leave are published once, though
+ * workers may die between any two stores.
  */
 void channel_tell_join(struct chat *ch, uint32_t sub);
 void channel_tell_leave(struct chat *ch, uint32_t sub);
@@ -20,20 +20,19 @@ void channel_tell_lobby_join(struct chat *ch, uint32_t conn);
  * without a subscription. */
 void channel_tell_own_join(struct chat *ch, uint32_t conn);
 
-/* Ends a subscription and tells those who are to be told; nothing if there is
- * none. */
+/* Ends a subscription, if there is one, and publishes its leave. */
 void
 channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
-/* Finishes the subscription that the command with that answer made before a
- * takeover, if it did: done again, it is refused. */
+/* Ends the subscription that a command made before a takeover, if it did; the
+ * command is named by the key of its answer. Done again, it is refused. */
 void channel_undo(
     struct chat *ch, uint32_t conn, const char *name, size_t len, uint64_t key);
 
-/* Begins to end a subscription for the server's reasons: what the connection is
- * sent next tells it. A worker that dies before the record is gone leaves it
- * to the next one, who sees with channel_revoked (before anything is sent) how
- * far that had come. */
+/* Begins to end a subscription for the server's reasons; the caller then tells
+ * the client. If the worker dies before the record is gone, the next worker
+ * calls channel_revoked(), before it sends anything, and learns whether the
+ * client has been told. */
 void channel_revoke(struct chat *ch, uint32_t sub);
 void channel_revoked(const struct hub *h, struct subscription *s);
 

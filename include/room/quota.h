@@ -1,12 +1,11 @@
 /*
- * quota: what a connection may have of the tables that all share, and what is
- * said when it may not. Layer 3.
+ * quota: how much a connection may take of the tables that all share, and the
+ * words when it is refused. Layer 3.
  *
- * `users` and `channels` are tables of their own. A channel that nobody was in
- * is charged to the user and the address of who is the first (hub/charge.h). A
- * user is a name: an anonymous connection has none, so there its address alone
- * bounds it; where names are not proved (`insecure`) each has as many as it
- * likes, and again the address does.
+ * `users` and `channels` are tables of their own. A channel is charged to the
+ * user and the address of the first connection in it (hub/charge.h). A user is
+ * a name. Anonymous connections have none, and where names are not proved
+ * (`insecure`) a client may use many: there the limit by address alone counts.
  */
 #ifndef CHATD_ROOM_QUOTA_H
 #define CHATD_ROOM_QUOTA_H
@@ -14,10 +13,11 @@
 #include "conn/chat.h"
 #include "hub/charge.h"
 
-/* What was refused for, each with a key of the configuration and a counter. */
+/* The reasons of a refusal, each with a key of the configuration and a
+ * counter. */
 enum quota {
-	QUOTA_USERS,	     /* all users there may be are here */
-	QUOTA_CHANNELS,	     /* all channels there may be are held */
+	QUOTA_USERS,	     /* the table of users is full */
+	QUOTA_CHANNELS,	     /* the table of channels is full */
 	QUOTA_SUBSCRIPTIONS, /* all records are in use */
 	QUOTA_USERS_SHARE,   /* of one address */
 	QUOTA_CHANNELS_SHARE,
@@ -25,7 +25,7 @@ enum quota {
 	QUOTAS
 };
 
-/* What a connection may have, and who it is. */
+/* The user and address of a connection, and their limits. */
 struct charge_terms quota_terms(const struct chat *ch, uint32_t conn);
 
 /* The quota that refuses an entry of a kind. */
@@ -37,8 +37,8 @@ enum quota quota_of(enum charge_kind kind, enum charge_result why);
  */
 void quota_refuse(struct chat *ch, uint32_t conn, enum quota quota);
 
-/* What the command in hand was refused for, as its client is told: once; NULL:
- * for nothing of these. Good until the next refusal. */
+/* The reason for which the command in hand was refused, as its client is told:
+ * given out once; NULL: none of these. Good until the next refusal. */
 const char *quota_text(void);
 
 /* Logs how many were refused since the last line; every 100 ms. */

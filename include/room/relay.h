@@ -36,7 +36,7 @@ bool relay_take(struct chat *ch, const void *payload, size_t len);
 /* The publication at a position if a link brought it in this turn. */
 bool relay_find(struct chat *ch, uint64_t position, struct publication *p);
 
-/* Forgets what the links brought. */
+/* Forgets the publications that the links brought in this turn. */
 void relay_reset(struct chat *ch);
 
 #endif

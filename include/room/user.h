@@ -1,4 +1,4 @@
-/* user: who is here: presence of this worker's connections. Layer 3. */
+/* user: presence of the users of this worker's connections. Layer 3. */
 #ifndef CHATD_ROOM_USER_H
 #define CHATD_ROOM_USER_H
 
@@ -16,21 +16,22 @@ _Static_assert(USER_NAME_MAX + 1 == PRESENCE_NAME_MAX, "\"#\" and a name");
 uint32_t
 user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
-/* Lists an entered connection among its user's; its fields `user` are free
- * for that from now on. */
+/* Lists an entered connection among its user's; its fields `user` are used for
+ * that from now on. */
 void user_list_add(struct chat *ch, uint32_t conn, uint32_t entry);
 
 /* The connections of a user here, one after another; SHM_NONE: no more. */
 uint32_t user_list_first(const struct chat *ch, uint32_t entry);
 uint32_t user_list_next(const struct chat *ch, uint32_t conn);
 
-/* The connection is going; nothing if it was not entered. */
+/* The connection is ending: takes it off its user's list and, if it was the
+ * last, out of presence. Nothing if it was not entered. */
 void user_leave(struct chat *ch, uint32_t conn);
 
 /* Logs that the user of a presence entry has left with a worker. */
 void user_log_left(const struct presence_view *v, void *arg);
 
-/* A user's name from the entry; "" if it says nonsense. */
+/* A user's name from the entry; "" if the entry is corrupted. */
 size_t
 user_name(const struct hub *h, uint32_t entry, char out[USER_NAME_MAX + 1]);
 
@@ -40,9 +41,9 @@ struct user_name {
 	char text[USER_NAME_MAX + 1];
 };
 
-/* Lists who is online: returns how many there are, with *n the names that are
- * to be had from user_nth (sorted, at most the first 100). With a large table
- * the list may be 100 ms old. */
+/* Lists who is online: returns how many there are, with *n how many of them
+ * user_nth() gives (sorted, at most the first 100). With a large table the list
+ * may be 100 ms old. */
 size_t user_first(struct chat *ch, size_t *n);
 const struct user_name *user_nth(size_t k);
 

@@ -31,9 +31,9 @@ struct adopt_result {
 void adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
     struct adopt_result *result);
 
-/* Before a dead worker's connection is this one's: what was read of it there
- * and is not done comes into this worker's stage, which is free, so that it is
- * found there whoever dies then. */
+/* Before a dead worker's connection becomes this worker's: copies its input
+ * that was read and not done into this worker's stage, which is free. A
+ * successor finds it there if this worker dies then. */
 void adopt_stage_bring(struct chat *ch, uint64_t conn, int from);
 
 /* The last step for one connection that came from another worker (move.h). */

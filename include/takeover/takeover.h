@@ -11,7 +11,7 @@
 
 /* Where the predecessor's connections are, and what it died of. */
 struct takeover_start {
-	uint32_t generation; /* of this worker; 1: there was none before */
+	uint32_t generation; /* of this worker; 1: it has no predecessor */
 	int custody;	     /* link to this worker's keeper; -1: none */
 	uint32_t keeper;     /* and that keeper's number (hub/kept.h) */
 	int giver; /* link to the worker that retired, or to a keeper that is

@@ -1,4 +1,4 @@
-/* Answers to requests, of connections that are no WebSockets. */
+/* answer: answers to requests of connections that are not open. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,7 @@ conn_reply(struct chat *ch, uint32_t i, const void *answer, size_t len,
 		    next, next_len);
 	if (a != NULL)
 		answer_wait(ch, i, a);
-	else /* all is said, or nothing more can be */
+	else /* all is sent, or no more can be sent */
 		conn_linger(ch, i);
 	return false;
 }

@@ -12,7 +12,7 @@
 static void
 append_slow(struct chat *ch, uint32_t i)
 {
-	if (ch->conn[i].fresh) { /* its socket was not offered anything */
+	if (ch->conn[i].fresh) { /* nothing was written to its socket yet */
 		log_warn("%s: closed with 1013: more than `queue`, %u bytes, "
 			 "waits for the keeper to have its descriptor",
 		    conn_name(ch, i), ch->live.queue_bytes);
@@ -33,7 +33,8 @@ append_fits(struct chat *ch, uint32_t i, const struct frame *f)
 	uint64_t pending = output_pending(&c->out), room = ch->live.queue_bytes;
 	uint64_t references = SHM_OWN(s->appended) - c->out.front;
 
-	/* who is not known to be slow may exceed the bound by one message */
+	/* a client that is not known to be slow may exceed the bound by one
+	 * message */
 	if (!c->blocked)
 		room += f->bytes + f->n * OUTPUT_COST;
 	return pending == 0 || /* one message always fits */
@@ -56,7 +57,8 @@ conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
 	return c->phase != CONN_OPEN || append_fits(ch, i, f);
 }
 
-/* Appends what could not be: makes room until it can. False: there is none. */
+/* Makes room and appends again, until that succeeds. False: there is no
+ * room. */
 static bool
 append_again(
     struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag, int r)
@@ -69,7 +71,7 @@ append_again(
 		if (c->phase != CONN_OPEN)
 			return true; /* it was this one that made room */
 	}
-	if (r == OUTPUT_SPOILT)
+	if (r == OUTPUT_CORRUPTED)
 		conn_drop_later(ch, i, "its records make no sense");
 	else
 		conn_dirty(ch, i);
@@ -109,7 +111,7 @@ conn_answer(struct chat *ch, uint32_t i, enum framing_kind kind,
 		return;
 	if (position != 0)
 		key = KEY(position, ++ch->answers);
-	/* at a takeover it may stand in the output already */
+	/* at a takeover the answer may be in the output already */
 	if (key != 0 && SHM_OWN(conn_slot(ch, i)->answered) >= key)
 		return;
 	for (k = 0; k < n; k++)
@@ -120,7 +122,7 @@ conn_answer(struct chat *ch, uint32_t i, enum framing_kind kind,
 	r = conn_frame(ch, &f, FRAME_OWN, all, n);
 	if (r == FRAME_TOO_BIG)
 		conn_end(ch, i, CLOSE_TOO_BIG, REASON_TOO_BIG);
-	/* making room may have cost this very connection */
+	/* making room may have ended this very connection */
 	else if (r < 0 ||
 	    (c->phase == CONN_OPEN &&
 		!conn_append(ch, i, &f, key != 0 ? OUTPUT_ANSWER | key : 0)))

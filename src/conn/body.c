@@ -140,7 +140,7 @@ body_add(
 	return b;
 }
 
-/* Asks for the body of who waits for that (RFC 9110 10.1.1). */
+/* Sends 100 Continue to a client that waits for that (RFC 9110 10.1.1). */
 static void
 body_invite(const struct chat *ch, uint32_t i)
 {

@@ -1,5 +1,5 @@
-/* What comes after our own close frame: the client's, then our FIN (RFC 6455
- * 7.1.1), or browsers call the end unclean. */
+/* closing: after our close frame comes the client's, then our FIN (RFC 6455
+ * 7.1.1). In another order browsers call the end unclean. */
 #include <errno.h>
 
 #include "conn/conn.h"

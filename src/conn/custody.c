@@ -26,7 +26,8 @@ struct custody {
 	uint32_t n_unsent;
 	uint64_t *give; /* [cap]: ids to give up */
 	uint32_t n_give;
-	bool check;    /* the keeper is to look for itself what has ended */
+	bool check;    /* the keeper is asked to look for connections that have
+			* ended */
 	uint32_t walk; /* next connection to hand over if the keeper does not
 			* have it; SHM_NONE: no walk is under way */
 	uint64_t counted_ms;
@@ -57,7 +58,8 @@ custody_init(struct chat *ch)
 	return 0;
 }
 
-/* The link has ended: the master brings another, and perhaps another keeper. */
+/* The link has ended: the master sends another one, perhaps to another
+ * keeper. */
 static void
 custody_lose(struct chat *ch)
 {
@@ -70,7 +72,7 @@ custody_lose(struct chat *ch)
 	c->link = -1;
 	c->broken = c->number;
 	c->lost_ms = ch->now_ms;
-	c->n_give = 0; /* what has ended is found by a check */
+	c->n_give = 0; /* the next keeper finds ended connections by a check */
 	c->check = false;
 	c->walk = SHM_NONE;
 }
@@ -229,7 +231,7 @@ custody_note_send(struct chat *ch, struct custody_note *note, int *fd)
 	return false;
 }
 
-/* Does not give up what was to be and is here again. */
+/* Takes a connection off the list of those to be given up: it is here again. */
 static void
 custody_give_unsay(struct custody *c, const uint64_t *id, uint32_t n)
 {
@@ -260,7 +262,7 @@ custody_keep(struct chat *ch, const uint64_t *id, const int *fd, uint32_t n)
 	return true;
 }
 
-/* Ids that were given up, and what the keeper is to find for itself. */
+/* Sends the ids that are given up, or asks the keeper for a check. */
 static void
 custody_send_give(struct chat *ch)
 {
@@ -294,7 +296,8 @@ custody_note_add(
 	note->id[note->n++] = slot_id(ch->hub, i);
 }
 
-/* Connections that have just opened, then they are answered. */
+/* Sends the connections that have just opened, and then lets their answers
+ * out. */
 static void
 custody_send_unsent(struct chat *ch)
 {
@@ -360,7 +363,8 @@ custody_send_walk(struct chat *ch)
 		c->walk = more ? i + 1 : SHM_NONE;
 }
 
-/* Nobody keeps anything: after some patience the 101s go out all the same. */
+/* There is no keeper: after CUSTODY_PATIENCE_MS the 101s go out without
+ * custody. */
 static void
 custody_do_without(struct chat *ch)
 {
@@ -383,8 +387,8 @@ custody_warn(struct chat *ch, uint32_t kept, uint32_t opened)
 	    kept, opened);
 }
 
-/* Counts what the keeper has, and tells it; what it does not have is handed
- * over. Returns whether that is all. */
+/* Counts the connections that the keeper has, and stores the number; the others
+ * are handed over. Returns whether it has all. */
 static bool
 custody_count(struct chat *ch)
 {
@@ -409,7 +413,8 @@ custody_count(struct chat *ch)
 	if (again) {
 		SHM_TELL(me->unkept, unkept);
 		c->counted_ms = ch->now_ms;
-		/* while many come, some are always on their way */
+		/* while many connections come, some are always on their way to
+		 * the keeper */
 		c->sound = c->link >= 0 && ++c->counts > 1 && unkept == 0;
 		if (unkept > 0)
 			custody_warn(ch, kept, opened);

@@ -23,8 +23,9 @@ conn_drop_later(struct chat *ch, uint32_t i, const char *why)
 	conn_wait(ch, i, false);
 	event_del(&c->ev);
 	c->phase = CONN_DROPPED;
-	c->blocked = true; /* so that conn_dirty() passes it over */
-	/* first: no process that takes over looks at its output any more */
+	c->blocked = true; /* conn_dirty() ignores it */
+	/* before its output goes: a worker that takes it over must not use
+	 * that */
 	slot_set(ch->hub, i, SLOT_CLOSING);
 	output_close(&ch->output, &c->out, i);
 	ch->dropped[ch->n_dropped++] = i;

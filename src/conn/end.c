@@ -57,8 +57,8 @@ conn_linger_more(struct chat *ch, uint32_t i)
 	conn_watch(ch, i);
 }
 
-/* Decides that an open connection ends: this is stored before anything comes of
- * it, so that whoever takes it over goes on with it. */
+/* Decides that an open connection ends: this is stored first, so that a worker
+ * that takes the connection over goes on with its end. */
 static void
 end_decide(
     struct chat *ch, uint32_t i, enum close_code code, enum reason reason)
@@ -115,7 +115,7 @@ conn_append_close(struct chat *ch, uint32_t i)
 	    frame_build(
 		&ch->output, &f, FRAME_OWN, &(struct iovec){bytes, n}, 1) < 0)
 		return;
-	/* short of memory the code is not told; the end comes anyway */
+	/* without memory for the close frame the connection ends without it */
 	(void)output_append(&ch->output, &ch->conn[i].out, i, &f, OUTPUT_CLOSE);
 	frame_release(&ch->output, &f);
 }
@@ -169,8 +169,8 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		slot_set(ch->hub, i, SLOT_CLOSING);
 		output_close(&ch->output, &c->out, i);
 		input_release(&ch->input, i);
-		/* the keeper's duplicate lives on for a moment: only this
-		 * tells the peer */
+		/* close() alone sends no FIN while the keeper has its
+		 * duplicate */
 		(void)conn_stop(ch, i);
 		KILL_POINT();
 		custody_give_up(ch, slot_id(ch->hub, i));

@@ -5,7 +5,7 @@
 #include "hub/chain.h"
 #include "hub/stats.h"
 
-/* Of input-memory, what requests may hold. */
+/* The part of input-memory that requests may hold: one half. */
 enum { HEAD_PART = 2 };
 
 void
@@ -16,7 +16,7 @@ head_sweep(struct chat *ch)
 	uint32_t least = chain_pages(ch->live.request_size);
 
 	ch->head_pages_max = h->n_pages / HEAD_PART / (n > 0 ? n : 1);
-	/* one must fit, else no long one is ever complete */
+	/* one request of the largest size must fit */
 	if (ch->head_pages_max < least)
 		ch->head_pages_max = least;
 }

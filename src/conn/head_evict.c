@@ -45,7 +45,7 @@ head_input_copy(struct chat *ch, uint32_t slot, uint64_t *part)
 
 	do
 		r = input_copy(&ch->input, slot, part);
-	while (r < 0 && r != INPUT_SPOILT && head_evict(ch));
+	while (r < 0 && r != INPUT_CORRUPTED && head_evict(ch));
 	return r;
 }
 
@@ -69,7 +69,7 @@ head_keep(struct chat *ch, uint32_t i, const char *bytes, size_t len)
 			return false;
 	while ((r = chain_append(&ch->input, &c->request.page, c->request.len,
 		    bytes, len)) != 0)
-		if (r == CHAIN_SPOILT || !head_relieve(ch, i))
+		if (r == CHAIN_CORRUPTED || !head_relieve(ch, i))
 			return false;
 	if (c->request.len == 0)
 		head_link(ch, i);

@@ -16,7 +16,7 @@ io_eof(struct chat *ch, uint32_t i, const char *why)
 
 	if (c->phase == CONN_OPEN && output_pending(&c->out) > 0 &&
 	    why == NULL) {
-		/* it may still read: it gets what is pending */
+		/* the peer may still read: it gets the pending output */
 		conn_end(ch, i, CLOSE_GOING_AWAY, REASON_NONE);
 		return;
 	}
@@ -56,7 +56,7 @@ conn_unread(struct chat *ch, uint32_t i)
 
 	if (ch->conn[i].waits) /* for this worker */
 		return true;
-	/* of one that is not read from, the bytes would say nothing new */
+	/* a connection that is not read from may have bytes at any time */
 	return !ch->conn[i].paused && conn_transport(ch, i)->unread(&s);
 }
 

@@ -47,7 +47,7 @@ memory_next_output(void *arg, struct output **o, uint32_t *slot)
 	return false;
 }
 
-/* Compacts if it is time; false if nothing was gained. */
+/* Compacts unless that was done too recently; false if nothing was gained. */
 static bool
 memory_compact(struct chat *ch)
 {

@@ -1,5 +1,5 @@
-/* From a client's bytes to messages. Live reading, going on with what has
- * waited and replaying after a takeover are one function: what is known already
+/* From a client's bytes to messages. Live reading, going on with input that
+ * waited and replaying after a takeover are one function: what is done already
  * is skipped. */
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,7 @@ conn_rate(struct chat *ch, uint32_t i)
 
 	s->message_ms = (uint32_t)ch->now_ms;
 	if (ch->live.message_rate == 0 || ch->replaying)
-		return true; /* what is replayed was counted already */
+		return true; /* replayed input was counted before */
 	tokens = s->rate_tokens +
 	    (uint64_t)((uint32_t)ch->now_ms - s->rate_ms) *
 		ch->live.message_rate;
@@ -146,16 +146,17 @@ reading_commit(struct reading *r, uint64_t position)
 
 	if (KEY_POSITION(SHM_OWN(s->committed)) < position)
 		SHM_STORE(s->committed, KEY(position, 0));
-	/* what waits still is used, and says how far it has come */
+	/* the waiting part is still in use, and its position tells how far it
+	 * is done */
 	if (!r->waited)
 		input_release(&r->ch->input, r->i);
 	r->kept = r->have = 0;
 	r->whole = false;
 }
 
-/* Keeps in the part what is not done: the message in hand, whole or not, and
- * the bytes behind it. -1: there is no room; less: the connection is dropped.
- */
+/* Keeps in the part the input that is not done: the message in hand, whole or
+ * not, and the bytes behind it. -1: there is no room; less: the connection is
+ * dropped. */
 static int
 reading_keep(struct reading *r, bool whole)
 {
@@ -176,13 +177,13 @@ reading_keep(struct reading *r, bool whole)
 		kept = input_keep(&r->ch->input, r->i, &more);
 	while (kept == -1 &&
 	    head_evict(r->ch)); /* who is not known yet goes first */
-	if (kept == INPUT_SPOILT)
+	if (kept == INPUT_CORRUPTED)
 		conn_drop_later(r->ch, r->i, "its records make no sense");
 	return kept;
 }
 
-/* What is to wait was not kept. If there is no room for it, it is done now, and
- * if that takes too long the connection ends. */
+/* Input that should wait found no room. It is done now instead, and if that
+ * takes too long the connection ends. */
 static void
 reading_no_room(struct reading *r)
 {
@@ -200,8 +201,8 @@ reading_no_room(struct reading *r)
 	conn_end(r->ch, r->i, CLOSE_TRY_LATER, REASON_BUSY);
 }
 
-/* A whole message has come. True: the rest of it waits, after what is done
- * has been noted. */
+/* A whole message has come. True: the rest of it waits, and how much is done
+ * has been stored. */
 static bool
 reading_message(struct reading *r, uint64_t position)
 {
@@ -285,7 +286,7 @@ reading_fail(struct reading *r)
 	conn_end(r->ch, r->i, said.code, reading_reason(said.code));
 }
 
-/* Whether what comes behind an event is to wait. */
+/* Whether the input behind an event is to wait. */
 static bool
 reading_is_enough(struct reading *r, enum framing_event event)
 {
@@ -312,7 +313,7 @@ reading_wait(struct reading *r)
 		reading_commit(r, r->start + r->at);
 		r->state = (struct framing_state){{0}};
 	}
-	/* in the part they are already, and what is done of them is told */
+	/* waiting bytes are in the part already, and its position is stored */
 	kept = (idle && r->waited) || reading_keep(r, false) == 0;
 	if (!kept)
 		reading_no_room(r);
@@ -385,7 +386,7 @@ conn_input(struct chat *ch, uint32_t i, uint64_t start, const uint8_t *bytes,
 	SHM_STORE(ch->hub->mine->hand, HAND_NOTHING);
 }
 
-/* What waits, from the part; false: it makes no sense. */
+/* Reads the waiting input from the part; false: it is corrupted. */
 static bool
 reading_take(struct reading *r)
 {
@@ -399,7 +400,7 @@ reading_take(struct reading *r)
 	r->start = p.end - p.raw;
 	r->bytes = ch->raw;
 	r->len = p.raw;
-	/* what came before them is done, and the first of them perhaps */
+	/* the input before is done, and perhaps the first of these bytes */
 	if (known > r->start || (known == r->start && p.whole != 0)) {
 		r->at = known - r->start;
 		return true;

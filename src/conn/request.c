@@ -16,8 +16,8 @@
 #include "conn/socket.h"
 #include "hub/stats.h"
 
-/* While connections are sent away, nothing new begins; what is for the
- * backends of those who are still here goes on. */
+/* While connections are drained no new one begins; requests of backends, for
+ * the clients that are still here, go on. */
 static void
 request_drained(struct route *route)
 {
@@ -94,7 +94,7 @@ request_open(struct chat *ch, uint32_t i, const struct route *route,
 	return false;
 }
 
-/* A WebSocket, whose head of n bytes has `more` bytes behind it. */
+/* Opens a WebSocket; its head of n bytes has `more` bytes behind it. */
 static void
 request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
     const struct route *route, const char *head, size_t n, size_t more)
@@ -146,7 +146,7 @@ request_complete(struct chat *ch, uint32_t i, char *head, size_t n, size_t more)
 		request_elsewhere(&route);
 	if (ch->draining)
 		request_drained(&route);
-	/* what its slot says of input and output counts from the first byte */
+	/* positions in its slot count from the socket's first byte */
 	if (route.status == 101 && ch->conn[i].again)
 		route_refuse(
 		    400, "a WebSocket needs a connection of its own", &route);
@@ -188,9 +188,9 @@ request_wait(struct chat *ch, uint32_t i, const char *head, size_t len,
 		request_refuse_memory(ch, i);
 }
 
-/* Handles the bytes that there are of requests, one after the other, of which
- * the last `got` are not kept. What is read came at once, so their number is
- * bounded. */
+/* Handles the requests in these bytes, one after the other; the last `got`
+ * bytes are not kept yet. All of them came in one read, so the number of
+ * requests is bounded. */
 static void
 request_bytes(struct chat *ch, uint32_t i, char *b, size_t len, size_t got)
 {

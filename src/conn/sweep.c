@@ -6,13 +6,14 @@
 #include "hub/stats.h"
 
 enum {
-	SWEEP_PARTS = 10,     /* of the blocks at each call */
-	SWEEP_BLOCKS_MIN = 16 /* a small worker is looked at whole each time */
+	SWEEP_PARTS = 10, /* of the blocks at each call */
+	SWEEP_BLOCKS_MIN =
+	    16 /* a worker with few slots is swept whole each time */
 };
 
-/* Sends a ping. In this order: a takeover must not wait for the answer to one
- * that was never sent. A framing without pings sends none, and no pong is
- * waited for. */
+/* Sends a ping. The ping is appended before its time is stored: a takeover must
+ * not wait for a pong to a ping that was never sent. A framing without pings
+ * sends none, and no pong is waited for. */
 static void
 sweep_ping(struct chat *ch, uint32_t i)
 {
@@ -32,7 +33,7 @@ sweep_open(struct chat *ch, uint32_t i)
 	const struct door *door = ch->door[ch->conn[i].door];
 	bool waiting = (int32_t)(s->ping_ms - s->heard_ms) > 0;
 
-	/* one that had nothing to be written when it missed something */
+	/* it missed something while it had no output: nothing else tells it */
 	if (s->skipped != 0 && output_pending(&ch->conn[i].out) == 0 &&
 	    door->drained != NULL)
 		door->drained(ch, i);

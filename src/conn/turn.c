@@ -1,4 +1,4 @@
-/* The loop's turn, as those see it who work in it. */
+/* turn: the loop's turn, for the functions that run in it. */
 #include "conn/turn.h"
 
 #include "base/clock.h"

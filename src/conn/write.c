@@ -13,7 +13,7 @@ write_untold_add(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
-	/* without room for it the sweep tells */
+	/* if the list is full the sweep tells it */
 	if (c->untold || ch->n_untold == ch->hub->n_slots)
 		return;
 	c->untold = true;
@@ -67,7 +67,8 @@ write_done_cb(void *arg, uint64_t tag, ssize_t result)
 	struct conn *c = &ch->conn[i];
 	const bool all = result == (ssize_t)(tag >> 32);
 
-	KILL_POINT(); /* the system call has taken them all */
+	KILL_POINT(); /* the kernel has the bytes, and no word in memory says so
+		       * yet */
 	SHM_COUNT(ch->hub->me->writes, 1);
 	if (result > 0) {
 		SHM_COUNT(ch->hub->me->bytes_out, (uint64_t)result);
@@ -145,7 +146,8 @@ conn_write(struct chat *ch)
 	uint32_t k, i, n;
 
 	while (ch->n_dirty > 0) {
-		/* what becomes dirty while this goes out comes after it */
+		/* connections that become dirty meanwhile are written in the
+		 * next round */
 		n = ch->n_dirty;
 		for (k = 0; k < n; k++) {
 			i = ch->dirty[k];

@@ -3,9 +3,9 @@
 #include "hub/blob.h"
 #include "page.h"
 
-/* How the bytes of a page that is a blob begin. Who reads them trusts them only
- * while the page's `owner` is the connection's use count, and its serial the
- * same: the connection may have had another one there in between. */
+/* How the bytes of a page that is a blob begin. A reader trusts them only if
+ * the page's `owner` is the connection's use count, and its serial did not
+ * change: the connection may have put another blob there in between. */
 struct blob_head {
 	uint32_t slot;
 	uint32_t len;

@@ -2,9 +2,9 @@
 #include "name.h"
 
 /*
- * A bucket is tag << 24 | entry + 1: eight bits of the hash's low half spare
- * most looks at entries that are not meant. The high half says the line; the
- * entry keeps it.
+ * A bucket is tag << 24 | entry + 1: with eight bits of the hash's low half
+ * most entries of other names need not be looked at. The high half chooses the
+ * line; the entry has it, too.
  */
 enum {
 	LINE = 16,	/* buckets in a cache line */
@@ -12,8 +12,8 @@ enum {
 	EMPTY = 0
 };
 
-/* The lines of one kind's index: what few channels there are does not touch
- * those of the users. */
+/* The lines of one kind's index. Channels have lines of their own, so that a
+ * few channels touch few pages. */
 struct section {
 	uint32_t begin, n;
 };
@@ -135,9 +135,9 @@ find_displaced(const struct hub *h, struct section s, uint32_t line,
 	return false;
 }
 
-/* Fills the hole that a bucket leaves: with one from further on, whose hole
- * is then filled; in the end with the last one of its line. A death on the way
- * leaves a bucket twice, which does no harm. */
+/* Fills the hole that a bucket leaves: with one from further on, whose hole is
+ * then filled; in the end with the last one of its line. A process that dies on
+ * the way leaves a bucket twice, which does no harm. */
 static void
 hole_fill(struct hub *h, struct section s, uint32_t line, uint32_t at)
 {

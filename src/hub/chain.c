@@ -13,7 +13,7 @@ chain_next(const struct hub *h, uint32_t page)
 	return next < h->n_pages ? next : SHM_NONE;
 }
 
-/* The last of n pages; SHM_NONE: the links make no sense. */
+/* The last of n pages; SHM_NONE: the links are corrupted. */
 static uint32_t
 chain_last(const struct hub *h, uint32_t first, uint32_t n)
 {
@@ -44,7 +44,7 @@ chain_take(struct input_pool *pool, uint32_t n)
 }
 
 /* Copies bytes into a chain from a place in one of its pages on; false: the
- * links make no sense. */
+ * links are corrupted. */
 static bool
 chain_fill(
     struct hub *h, uint32_t page, size_t at, const char *bytes, size_t len)
@@ -74,7 +74,7 @@ chain_append(struct input_pool *pool, uint32_t *first, size_t len,
 	uint32_t page = SHM_NONE, new = 0;
 
 	if (have > 0 && (page = chain_last(h, *first, have)) == SHM_NONE)
-		return CHAIN_SPOILT;
+		return CHAIN_CORRUPTED;
 	if (wanted > have && (new = chain_take(pool, wanted - have)) == 0)
 		return -1;
 	if (have == 0)
@@ -84,7 +84,7 @@ chain_append(struct input_pool *pool, uint32_t *first, size_t len,
 	if (len % CHAIN_PAGE == 0)
 		page = shm_index(new);
 	if (more > 0 && !chain_fill(h, page, len % CHAIN_PAGE, bytes, more))
-		return CHAIN_SPOILT;
+		return CHAIN_CORRUPTED;
 	return 0;
 }
 

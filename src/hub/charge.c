@@ -77,7 +77,7 @@ table_count(const struct hub *h, struct table t, uint32_t key)
 	return n;
 }
 
-/* One more or less, within bounds whatever it was. */
+/* Adds or subtracts one, without going around if the counter was corrupted. */
 static void
 counter_add(_Atomic uint32_t *counter, bool more)
 {
@@ -87,7 +87,7 @@ counter_add(_Atomic uint32_t *counter, bool more)
 		SHM_STORE(*counter, more ? n + 1 : n - 1);
 }
 
-/* The same for a key in all rows of a table; 0: not counted. */
+/* Counts a key up or down in all rows of a table; key 0: not counted. */
 static void
 table_add(struct hub *h, uint32_t copy, struct table t, uint32_t key, bool more)
 {
@@ -113,7 +113,8 @@ key_put(uint8_t to[3], uint32_t key)
 	to[2] = (uint8_t)(key >> 16);
 }
 
-/* Counts an entry in a copy. The lobby is nobody's and of no kind. */
+/* Counts an entry in a copy. The lobby is charged to no user and is of no
+ * kind. */
 static void
 copy_add(struct hub *h, uint32_t copy, uint32_t e, bool more)
 {
@@ -208,7 +209,7 @@ charge_change(struct hub *h, uint32_t e, bool held)
 		copy_add(h, live ^ 1, e, held);
 }
 
-/* Begins: nothing is in the other copy. */
+/* Begins a recount, into the copy that does not count. */
 static void
 recount_begin(struct hub *h, struct charge_recount *r)
 {
@@ -218,7 +219,7 @@ recount_begin(struct hub *h, struct charge_recount *r)
 	r->begun = true;
 }
 
-/* Some counters of the other copy are 0. */
+/* Sets some counters of the other copy to 0. */
 static void
 recount_clear(struct hub *h, struct charge_recount *r)
 {
@@ -232,15 +233,15 @@ recount_clear(struct hub *h, struct charge_recount *r)
 	r->cleared += n;
 }
 
-/* Counts some entries into the other copy; after the last one that is the copy
- * that counts. False: it is. */
+/* Counts some entries into the other copy; after the last one that becomes the
+ * copy that counts. False: it has. */
 static bool
 recount_entries(struct hub *h, struct charge_recount *r)
 {
 	uint32_t looked, e;
 
 	for (looked = 0; looked < RECOUNT_STEP; looked++, r->at = e + 1) {
-		/* each time: where nothing was may be something now */
+		/* asked each time: an entry may have come into use meanwhile */
 		e = presence_next(h, r->at);
 		if (e >= h->n_entries) {
 			SHM_STORE(h->heads->charge_live, copy_live(h) ^ 1);
@@ -263,7 +264,8 @@ charge_recount_step(struct hub *h, struct charge_recount *r)
 	if (!r->begun)
 		recount_begin(h, r);
 	else if (SHM_LOAD(h->heads->charge_turn) != r->turn)
-		more = false; /* another process counts, all that is here too */
+		more = false; /* another process has begun a recount, which
+			       * covers this one */
 	else if (r->cleared < h->n_charge)
 		recount_clear(h, r);
 	else

@@ -66,7 +66,7 @@ claim_note(struct claim *c)
 	return -1;
 }
 
-/* Notes that a block is free, or is not. */
+/* Notes that a block has been given back, or claimed again. */
 static void
 block_note(struct claim *c, uint32_t b, bool given)
 {
@@ -282,7 +282,7 @@ claim_give(struct claim *c, uint32_t item)
 		partial_push(c, b);
 	c->used[b] &= ~bit;
 	c->n_used--;
-	/* keep one empty block: no claiming to and fro */
+	/* keep one empty block, so that it is not claimed anew each time */
 	if (c->used[b] == 0 &&
 	    (c->partial != b || c->list[b].next != SHM_NONE)) {
 		partial_remove(c, b);

@@ -28,7 +28,7 @@ follower_check(struct follower *f)
 
 	f->sound = journal_is_sound(f->h);
 	f->stopped = !f->sound;
-	/* it may have been mended since it was looked at */
+	/* another process may have mended it since it was read */
 	tail = journal_tail(f->h);
 	if (f->sound && tail < f->end)
 		f->end = tail;
@@ -36,10 +36,10 @@ follower_check(struct follower *f)
 }
 
 /*
- * Whether the next publication is to be kept off. One that crashes each process
- * that delivers it shall cost two, not all: while it is suspected, only the
- * successor of the first that died over it tries it, and the others wait for
- * the outcome, for they may not go on to what comes after it either.
+ * Whether to wait before the next publication. One that crashes each process
+ * that delivers it shall cost two processes, not all: while it is suspected,
+ * only the successor of the first that died retries it. The others wait for the
+ * outcome, as they must not deliver later publications first.
  */
 static bool
 follower_is_held(struct follower *f, uint64_t position, unsigned deaths)
@@ -63,7 +63,8 @@ follower_find(struct follower *f, uint64_t mask)
 {
 	unsigned deaths = journal_suspected(f->h, f->at + 1);
 
-	/* who reads all delivers none: it may read what others keep off */
+	/* a follower of all delivers nothing: it may read a suspected
+	 * publication */
 	if (deaths != 0 && f->bits != FOLLOWER_ALL &&
 	    follower_is_held(f, f->at + 1, deaths))
 		return FOLLOWER_HELD;
@@ -72,7 +73,7 @@ follower_find(struct follower *f, uint64_t mask)
 	return FOLLOWER_FOUND;
 }
 
-/* What was not read yet is overwritten. */
+/* The ring has overwritten publications that were not read yet. */
 static enum follower_result
 follower_skip(struct follower *f, uint64_t oldest)
 {
@@ -83,7 +84,8 @@ follower_skip(struct follower *f, uint64_t oldest)
 }
 
 /* The next publication is for no worker, or gone, or the end has moved back.
- * True: *what is the result; else it is passed over or looked at again. */
+ * True: *what is the result; else the publication is passed over or looked at
+ * again. */
 static bool
 follower_empty(struct follower *f, enum follower_result *what)
 {
@@ -115,7 +117,8 @@ follower_look(struct follower *f)
 		mask = journal_mask(f->h, f->at + 1);
 		if (mask & f->bits)
 			return follower_find(f, mask);
-		/* nothing is passed over up to an end that is none */
+		/* the end is checked before anything is passed over: it may be
+		 * corrupted */
 		if (!f->sound)
 			follower_check(f);
 		else if (mask != 0)

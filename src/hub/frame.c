@@ -1,5 +1,5 @@
-/* Frames in the arena: a bump allocator over segments, each with a count of
- * the references into it. */
+/* frame: frames in the arena. A bump allocator over segments, each with a count
+ * of the references into it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,7 @@ output_pool_init(struct output_pool *pool, struct hub *h)
 		errno = ENOMEM;
 		return -1;
 	}
-	/* each connection has a chunk, however the rest is used */
+	/* the common chunks suffice for one of each connection */
 	share_limit(&pool->chunks.blocks, OUTPUT_CHUNKS_APART,
 	    h->n_chunks > h->n_slots
 		? (h->n_chunks - h->n_slots) / SHM_BLOCK / OUTPUT_LOW_PART
@@ -139,7 +139,8 @@ arena_take(
 
 	if (s == SHM_NONE || used == OUTPUT_SEGMENT ||
 	    (whole && used + *len > OUTPUT_SEGMENT)) {
-		/* the old segment leaves through its references, or at once */
+		/* the old segment is freed with its last reference, or at
+		 * once */
 		at = segment_take(pool);
 		if (at == SHM_NONE)
 			return SHM_NONE;

@@ -1,4 +1,4 @@
-/* heads: the words of the shared memory that everybody meets at; private to
+/* heads: the words of the shared memory that all processes share; private to
  * the hub layer. Each writer's hot words have their own cache line. */
 #ifndef CHATD_SRC_HUB_HEADS_H
 #define CHATD_SRC_HUB_HEADS_H
@@ -12,7 +12,7 @@ enum { SHM_SEEN = 32 /* names that are logged once */ };
 
 #define SHM_MAGIC 0x6d6873647461686dull
 
-/* How much there is of everything, and how large one is. */
+/* How many items each table has, and how large an item is. */
 struct shm_sizes {
 	uint64_t total;
 	uint32_t lines, users, channels, charge, payer_bits, slots, segments,
@@ -24,16 +24,18 @@ struct shm_sizes {
 
 struct shm_heads {
 	uint64_t magic;
-	uint64_t layout;	/* who knows another number must not read on */
-	struct shm_sizes sizes; /* to be compared with the own, never used */
-	_Atomic uint64_t suspect; /* publication that workers have just died
-				   * over, and how many; read often, written
-				   * by the dying */
+	uint64_t layout; /* a program of another layout must not read on */
+	struct shm_sizes
+	    sizes; /* compared with the program's own, never used */
+	_Atomic uint64_t
+	    suspect; /* publication whose delivery has just killed workers, and
+		      * how many; read often, written by a dying worker */
 
-	/* of the journal, all written by who has the lock */
+	/* of the journal, written under the lock */
 	_Atomic uint64_t tail __attribute__((aligned(64)));
 	_Atomic uint64_t oldest;
-	_Atomic uint64_t redone; /* what follows from this position is done */
+	_Atomic uint64_t redone; /* what follows from the publication at this
+				  * position is done */
 	_Atomic uint64_t end;	 /* bytes ever appended up to there */
 	_Atomic uint64_t fault;	 /* position whose delivery crashed a worker */
 
@@ -85,19 +87,19 @@ entry_subscription(const struct entry_head *e)
 	return shm_index(e->ordinal);
 }
 
-/* No pointers, and any bits in any word lead somewhere: see lock.c. */
+/* No pointers, and every value of every word is handled: see lock.c. */
 struct shm_lock {
 	/* the owner's thread id, FUTEX_WAITERS, FUTEX_OWNER_DIED; 0: free */
 	_Atomic uint32_t word __attribute__((aligned(64)));
 	_Atomic uint32_t turns; /* times that it was taken */
-	_Atomic uint32_t since; /* turn from which the one waits that has waited
-				 * longest; 0: none waits */
-	_Atomic uint32_t first; /* and the worker that does */
-	_Atomic uint32_t passed; /* who has waited from before this turn did not
-				  * take it when it was free */
+	_Atomic uint32_t since; /* turn since which the longest waiter waits; 0:
+				 * none waits */
+	_Atomic uint32_t first; /* the worker that is the longest waiter */
+	_Atomic uint32_t passed; /* waiters since before this turn did not take
+				  * the lock when it was free */
 };
 
-/* Only where everything would be, as if the memory began at 0. */
+/* Plans where each table would be, as if the memory began at 0. */
 void hub_plan(struct hub *h, const struct hub_limits *limits);
 
 /* Places a hub of these sizes at base; false: no hub has them. The journal's

@@ -15,7 +15,7 @@ struct walk {
 	uint64_t oldest; /* offset of the last one passed; 0: none */
 };
 
-/* Whether a publication is within what was asked for. */
+/* Whether a publication is one that the query asks for. */
 static bool
 wanted(const struct history_query *q, uint64_t offset)
 {
@@ -81,7 +81,7 @@ history_find(
 		    !history_pass(&w, &p) || p.previous >= before)
 			break;
 	}
-	/* the oldest kept one must join on to `since` */
+	/* the oldest kept publication must follow `since` directly */
 	out->gone = q->has_since && !q->reverse && q->since < v.offset &&
 	    (w.oldest == 0 || w.oldest > q->since + 1);
 	if (q->limit > 0)

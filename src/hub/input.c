@@ -48,7 +48,7 @@ block_forget(void *arg, uint32_t block)
 	to = (uintptr_t)&h->page[end < h->n_pages ? end : h->n_pages];
 	from = (from + mask) & ~mask;
 	to &= ~mask;
-	/* where it cannot be, the memory stays for the next message */
+	/* if that fails, the memory is kept for the next message */
 	if (from < to)
 		(void)madvise((void *)from, to - from, MADV_REMOVE);
 }
@@ -117,7 +117,7 @@ pages_give(struct input_pool *pool, uint32_t page)
 	}
 }
 
-/* Appends bytes behind what p knows, with new pages as needed. */
+/* Appends bytes behind those of p, with new pages as needed. */
 static bool
 pages_fill(struct input_pool *pool, uint32_t first, struct input_part *p,
     const uint8_t *bytes, size_t len)
@@ -169,12 +169,12 @@ input_keep(struct input_pool *pool, uint32_t slot, const struct input_more *m)
 	uint32_t tail;
 
 	if (first >= h->n_pages)
-		return part == 0 ? -1 : INPUT_SPOILT;
+		return part == 0 ? -1 : INPUT_CORRUPTED;
 	if (part != 0)
 		new = *part_of(h, first, !which);
 	tail = new.tail;
 	if (tail >= h->n_pages || new.raw != 0 || new.whole != 0)
-		return INPUT_SPOILT;
+		return INPUT_CORRUPTED;
 	if (!pages_fill(pool, first, &new, m->bytes, m->len) ||
 	    !pages_fill(pool, first, &new, m->raw, m->raw_len)) {
 		pages_give(pool, tail);
@@ -249,7 +249,7 @@ input_raw(const struct hub *h, uint32_t slot, void *out, size_t cap)
 	    h, first, SHM_ONCE(p->bytes), out, raw < cap ? raw : cap);
 }
 
-/* Whether the pages of a part hold what it says, each marked on the way. */
+/* Whether a part's pages can hold as many bytes as it says; marks each page. */
 static bool
 part_mark(struct input_pool *pool, uint32_t first, const struct input_part *p)
 {
@@ -265,7 +265,7 @@ part_mark(struct input_pool *pool, uint32_t first, const struct input_part *p)
 			return false;
 		room += PAGE_BYTES;
 	}
-	/* what was begun behind the tail was never committed */
+	/* pages behind the tail were never committed */
 	SHM_STORE(h->page[page].next, 0);
 	return p->raw <= SHM_STAGE && p->bytes <= room &&
 	    p->bytes + p->raw <= room &&
@@ -326,7 +326,7 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 		return 0;
 	if (from.raw > SHM_STAGE ||
 	    from.bytes > (uint64_t)h->n_pages * INPUT_PAGE)
-		return INPUT_SPOILT;
+		return INPUT_CORRUPTED;
 	first = page_take(pool);
 	if (first == SHM_NONE)
 		return -1;
@@ -345,7 +345,7 @@ input_copy(struct input_pool *pool, uint32_t slot, uint64_t *part)
 	if (!ok || left > 0) {
 		pages_give(pool, first);
 		claim_give(&pool->pages, first);
-		return ok ? INPUT_SPOILT : -1;
+		return ok ? INPUT_CORRUPTED : -1;
 	}
 	to.end = from.end;
 	to.bytes = from.bytes;

@@ -35,11 +35,12 @@ journal_oldest(const struct hub *h)
 	uint64_t oldest = SHM_LOAD(h->heads->oldest), tail = journal_tail(h);
 	uint64_t lowest = tail >= h->n_index ? tail - h->n_index + 1 : 1;
 
-	/* the index holds no more, and it is at most what comes next */
+	/* not before the index's oldest, not after the next one; else it is
+	 * corrupted */
 	return oldest < lowest || oldest > tail + 1 ? lowest : oldest;
 }
 
-/* The largest entry that any ring of this size ever holds. */
+/* The largest entry of a ring of this size. */
 static size_t
 entry_max(const struct hub *h)
 {
@@ -66,7 +67,7 @@ head_bytes(const struct entry_head *e)
 	    (size_t)e->info_len + e->sub_info_len + e->tags_len + e->data_len);
 }
 
-/* Size of the entry of that head, or 0 if it says nonsense. */
+/* Size of the entry of that head, or 0 if it is corrupted. */
 static size_t
 entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
 {
@@ -100,8 +101,8 @@ journal_end(const struct hub *h, uint64_t tail)
 		      : (at + h->journal_size) & ~(h->journal_size - 1);
 }
 
-/* Its join or leave is told once, whoever dies: the mark that there is one to
- * tell follows from the entry. */
+/* A join or leave is told once, whichever process dies: the flag that one is to
+ * be told follows from the entry. */
 static void
 redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 {
@@ -125,7 +126,7 @@ redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 	KILL_POINT();
 }
 
-/* What a sender's slot says follows from the entry. */
+/* Redoes what follows from the entry in its sender's slot. */
 static void
 redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 {
@@ -211,7 +212,7 @@ position_find(const struct hub *h)
 }
 
 /* The newest position, from one that fits: those up to it fit, and the places
- * of those after it still have what was a whole index before. */
+ * of positions after it still have those of one index length before. */
 static uint64_t
 position_newest(const struct hub *h, uint64_t position)
 {
@@ -228,9 +229,9 @@ position_newest(const struct hub *h, uint64_t position)
 }
 
 /*
- * The tail, mended if the ring has no such entry: another process has written
- * over it. Then the newest is found from `redone`, from what this process saw
- * when it last had the lock, or from the index.
+ * The tail, mended if the ring has no entry of that position: the tail is
+ * corrupted. Then the newest position is found from `redone`, from what this
+ * process saw when it last had the lock, or from the index.
  */
 static uint64_t
 tail_mend(struct hub *h, uint64_t tail)
@@ -253,8 +254,8 @@ tail_mend(struct hub *h, uint64_t tail)
 	return best;
 }
 
-/* Whether the tail may be believed: the ring has it, and nothing says that it
- * was farther. */
+/* Whether the tail is sound: the ring has its entry, and no word says that the
+ * tail was larger before. */
 static bool
 tail_is_newest(const struct hub *h, uint64_t tail)
 {
@@ -267,7 +268,7 @@ journal_redo(struct hub *h)
 {
 	uint64_t tail = journal_tail(h);
 
-	/* no process saw it go backwards, nor by more than the index holds */
+	/* it went neither back nor ahead by more than the index's length */
 	if (SHM_LOAD(h->heads->redone) == tail &&
 	    tail - h->tail <= h->n_index) {
 		h->tail = tail;
@@ -321,7 +322,7 @@ append_at(const struct hub *h, uint64_t tail)
 }
 
 /* Where an entry of so many bytes begins: it lies in one piece, at a multiple
- * of 8 whatever was written over. */
+ * of 8 even if the position before was corrupted. */
 static inline __attribute__((always_inline)) uint64_t
 entry_begin(const struct hub *h, size_t n)
 {
@@ -333,8 +334,7 @@ entry_begin(const struct hub *h, size_t n)
 	    : end;
 }
 
-/* Fills in an entry's head. Of a join or leave it says subscription + 1, 0:
- * none. */
+/* Fills in an entry's head. */
 static void
 head_fill(struct entry_head *e, const struct publication *p)
 {
@@ -399,7 +399,7 @@ publication_encode(const struct publication *p, void *out)
 	struct entry_head e;
 	uint8_t *b = out;
 
-	/* what pads the end: links carry it, too */
+	/* the padding: links carry it, so it must not be stale bytes */
 	memset(b + n - sizeof(uint64_t), 0, sizeof(uint64_t));
 	head_fill(&e, p);
 	memcpy(b, &e, sizeof(e));
@@ -533,7 +533,7 @@ journal_populate(struct hub *h)
 	end = SHM_LOAD(h->heads->end);
 	if (end + POPULATE_AHEAD < touched)
 		return;
-	/* what cannot be touched ahead is touched when it is used */
+	/* pages that cannot be touched ahead are touched when they are used */
 	while (touched <= end + POPULATE_AHEAD && touched < h->journal_size) {
 		(void)madvise(h->journal + touched,
 		    h->journal_size - touched < POPULATE_STEP

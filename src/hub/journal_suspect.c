@@ -1,4 +1,4 @@
-/* Publications that workers have died over. */
+/* journal_suspect: publications whose delivery has killed workers. */
 #include "heads.h"
 #include "hub/journal.h"
 

@@ -1,5 +1,5 @@
-/* Kill points of test builds: after each store that recovery relies on, and
- * after system calls. */
+/* kill_point: kill points of test builds: after each store that recovery relies
+ * on, and after system calls. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -72,7 +72,7 @@ entry_find(const char *file, int line)
 	abort();
 }
 
-/* Counts a pass in the list; at the armed one it is the worker's last. */
+/* Counts a pass in the list; at the armed one the worker dies. */
 static void
 list_pass(uint32_t *place, const char *file, int line)
 {

@@ -1,8 +1,9 @@
 /*
  * The lock word is written in the kernel's own format for robust futexes
  * (Documentation/locking/robust-futexes): when its owner ends, the kernel
- * writes FUTEX_OWNER_DIED and wakes a waiter, whichever other process is
- * stopped or dead. All that the kernel reads for that lies in private memory.
+ * writes FUTEX_OWNER_DIED and wakes a waiter, no matter which other processes
+ * are stopped or dead. All that the kernel reads for that lies in private
+ * memory.
  */
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -25,14 +26,15 @@ enum {
 	LOCK_SPINS = 100,
 	/* How long a free lock is left to the worker that has waited for
 	 * LOCK_TURNS. Longer: a pause if that worker is stopped or gets no
-	 * processor; shorter: on a busy machine it is passed over. */
+	 * processor; shorter: on a busy machine that worker is passed over. */
 	LOCK_PATIENCE_MS = 5,
-	/* Waits that end early before the waiter looks whom the word names,
-	 * as it does after a whole slice. */
+	/* After so many waits that ended early the waiter checks whom the word
+	 * names, as after a whole slice. */
 	LOCK_LOOKS = 16,
 	/* Life signs of a worker that the word names, while nothing else
 	 * changes, that prove that it does not hold the lock: holders give
-	 * none. Fewer could be those of before it took the lock. */
+	 * none. Fewer: the worker may have given them before it took the
+	 * lock. */
 	LOCK_TICKS = 2
 };
 
@@ -80,7 +82,7 @@ lock_pending(void *word)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* The bit by which a worker that sleeps is woken, and perhaps one other. */
+/* The futex bit of a worker that sleeps; two workers share each bit. */
 static uint32_t
 lock_bit(uint32_t worker)
 {
@@ -102,7 +104,7 @@ lock_sleep(struct hub *h, uint32_t word, long ms)
 	    errno != ETIMEDOUT;
 }
 
-/* Wakes one that sleeps, of those with these bits; false: there is none. */
+/* Wakes one sleeping worker with one of these bits; false: there is none. */
 static bool
 lock_wake(struct hub *h, uint32_t bits)
 {
@@ -165,9 +167,9 @@ lock_line(const struct hub *h, uint32_t thread)
 }
 
 /*
- * Takes the lock from whom it names without reason: it is no worker's thread
- * (the master clears a dead worker's line when it reaps it), or a worker that
- * gives life signs while the word and the number of turns stay the same.
+ * Takes the lock if the word is corrupted: it names no worker's thread (the
+ * master clears a dead worker's line when it reaps it), or a worker that gives
+ * life signs while the word and the number of turns stay the same.
  */
 static bool
 lock_rescue(struct hub *h, struct lock_sight *sight)
@@ -187,7 +189,8 @@ lock_rescue(struct hub *h, struct lock_sight *sight)
 	return false;
 }
 
-/* Says in `since` who has waited longest and has not let its turn pass. */
+/* Stores in `since` the worker that has waited longest and has not missed its
+ * turn. */
 static void
 lock_queue(struct hub *h)
 {
@@ -208,8 +211,8 @@ lock_queue(struct hub *h)
 	SHM_TELL(h->lock->since, since);
 }
 
-/* The lock was free, and who has waited longest did not take it: it is
- * stopped, or dead. Nobody leaves the lock to it any more. */
+/* The lock was free, and the worker that has waited longest did not take it: it
+ * is stopped, or dead. The others do not leave the lock to it any more. */
 static void
 lock_pass_over(struct hub *h)
 {
@@ -228,7 +231,7 @@ lock_try(struct hub *h, uint32_t age, uint32_t waiters)
 	    lock_take(h, word, waiters);
 }
 
-/* The same for who is waiting: others may wait, too. */
+/* lock_try() of a worker that is waiting already: others may wait, too. */
 static bool
 lock_try_again(struct hub *h)
 {
@@ -237,7 +240,7 @@ lock_try_again(struct hub *h)
 	    FUTEX_WAITERS);
 }
 
-/* Waits for at most a slice. False: nothing has happened to the word. */
+/* Waits for at most a slice. False: the word has not changed. */
 static bool
 lock_await(struct hub *h)
 {
@@ -255,7 +258,8 @@ lock_await(struct hub *h)
 		&h->lock->word, &word, word | FUTEX_WAITERS))
 		return true;
 	if (free)
-		lock_wake_first(h); /* it may sleep, and none gives it back */
+		lock_wake_first(h); /* the worker that is owed the lock may
+				     * sleep, and no owner will wake it */
 	if (lock_sleep(h, word | FUTEX_WAITERS,
 		free ? LOCK_PATIENCE_MS : LOCK_SLICE_MS))
 		return true;
@@ -264,8 +268,8 @@ lock_await(struct hub *h)
 	return false;
 }
 
-/* Waits in slices, so that the watchdog sees who waits and who is hung, until
- * it has the lock. */
+/* Waits in slices, until this worker has the lock; the slices show the watchdog
+ * that it waits and is not hung. */
 static void
 lock_wait(struct hub *h)
 {
@@ -321,8 +325,8 @@ hub_lock(struct hub *h)
 	journal_redo(h);
 }
 
-/* Gives back a lock that others wait for, or whose word was written over: then
- * it is another's, or nobody's, and that is found out by who waits. */
+/* Gives back a lock that others wait for, or whose word is corrupted: then
+ * waiters find out whether it is another worker's or free. */
 static void
 lock_pass(struct hub *h)
 {
@@ -335,7 +339,7 @@ lock_pass(struct hub *h)
 	if (lock_is_owed(h, 0))
 		lock_wake_first(h);
 	else if (!lock_wake(h, FUTEX_BITSET_MATCH_ANY))
-		lock_queue(h); /* who was woken may still be on its way */
+		lock_queue(h); /* the worker that was woken may not run yet */
 }
 
 void

@@ -1,6 +1,6 @@
 /* name: the names of presence entries: their beginnings in the entries
- * themselves, the rest in pieces at fixed places, so that a name's length is
- * nothing that can run out. Private to the hub layer. */
+ * themselves, the rest in pieces at fixed places, so that there is room for
+ * every name of any length. Private to the hub layer. */
 #ifndef CHATD_SRC_HUB_NAME_H
 #define CHATD_SRC_HUB_NAME_H
 
@@ -17,7 +17,7 @@ struct presence_piece {
 	char bytes[NAME_PIECE];
 };
 
-/* Copies a name out; its length, or 0 if the entry says nonsense. */
+/* Copies a name out; its length, or 0 if the entry is corrupted. */
 uint32_t name_copy(const struct hub *h, const struct presence_entry *e,
     char out[PRESENCE_NAME_MAX + 1]);
 bool name_equals(const struct hub *h, const struct presence_entry *e,

@@ -109,7 +109,7 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 	uint32_t at = (uint32_t)n - SHM_ONCE(k->base), i, next;
 
 	if (at > OUTPUT_REFS)
-		return OUTPUT_SPOILT;
+		return OUTPUT_CORRUPTED;
 	if (at + f->n > OUTPUT_REFS &&
 	    !reserve(pool, o, n, OUTPUT_REFS - at, f->n))
 		return -1;
@@ -117,7 +117,7 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 		if (at == OUTPUT_REFS) {
 			next = SHM_OWN(k->next);
 			if (!claim_has(&pool->chunks, next))
-				return OUTPUT_SPOILT;
+				return OUTPUT_CORRUPTED;
 			o->newest = next;
 			k = &h->chunk[next];
 			k->start = o->end;
@@ -286,7 +286,7 @@ compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
 			return;
 		from = p.offset / OUTPUT_SEGMENT;
 		to = copy_of(c, p.offset);
-		/* one that counts as free is in a list that somebody spoilt */
+		/* a reference to a segment that counts as free is corrupted */
 		if (to == NULL || pool->segment_use[from] == 0 ||
 		    from == pool->end[FRAME_OWN].segment)
 			continue;

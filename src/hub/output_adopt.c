@@ -1,5 +1,5 @@
-/* Outputs at a takeover: everything private is derived again from the slots'
- * records and the kernel's count. */
+/* output_adopt: outputs at a takeover. Everything private is derived again from
+ * the slots' records and the kernel's count. */
 #include <string.h>
 
 #include "hub/output.h"
@@ -33,8 +33,8 @@ next_chunk(struct output_pool *pool, uint32_t chunk, uint64_t n)
 
 /*
  * Walks the list from its first chunk. References that are wholly written lead
- * to bytes that may be gone: they count for positions only. -1 when the list
- * says nonsense.
+ * to bytes that may be gone: they count for positions only. -1: the list is
+ * corrupted.
  */
 static int
 walk(struct output_pool *pool, struct output *o, uint64_t appended)
@@ -73,8 +73,8 @@ walk(struct output_pool *pool, struct output *o, uint64_t appended)
 	return 0;
 }
 
-/* Gives up the references of a list that says nonsense. Its chunks stay
- * marked until the worker's end: what they lead to is not to be believed. */
+/* Gives up the references of a corrupted list. Its chunks stay marked until the
+ * worker's end, as other lists may lead to them. */
 static void
 unwalk(struct output_pool *pool, struct output *o)
 {
@@ -105,7 +105,7 @@ lead_give(struct output_pool *pool, uint32_t first, uint32_t lead)
 {
 	uint32_t next;
 
-	/* each once: one that is not marked any more ends it */
+	/* each once: a chunk that is not marked any more ends the walk */
 	for (; first != lead && claim_has(&pool->chunks, first); first = next) {
 		next = SHM_LOAD(pool->h->chunk[first].next);
 		claim_unmark(&pool->chunks, first);

@@ -1,5 +1,5 @@
-/* Outputs that move: what another worker's records say is still to be written,
- * copied into this worker's memory. */
+/* output_move: outputs that move. Output of another worker's connection that is
+ * not written yet is copied into this worker's memory. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
  * moment; smaller: the backlogs of more channels are copied for each reader. */
 enum { COPIES_MAX = 16384 };
 
-/* A list being read in somebody else's memory. */
+/* A list of another worker that is being read. */
 struct reader {
 	const struct hub *h;
 	uint32_t chunk;
@@ -19,7 +19,8 @@ struct reader {
 	uint64_t end; /* stream position behind what was read */
 };
 
-/* The next reference, copied; false at the end, *bad if it says nonsense. */
+/* The next reference, copied; false at the end, with *bad if it is
+ * corrupted. */
 static bool
 read_next(struct reader *r, struct reference *out, bool *bad)
 {
@@ -49,7 +50,7 @@ read_next(struct reader *r, struct reference *out, bool *bad)
 	return !*bad;
 }
 
-/* Begins to read a slot's list. False if its beginning says nonsense. */
+/* Begins to read a slot's list. False if its beginning is corrupted. */
 static bool
 read_begin(struct reader *r, const struct hub *h, uint32_t slot)
 {
@@ -67,7 +68,7 @@ read_begin(struct reader *r, const struct hub *h, uint32_t slot)
 	return r->number <= r->appended;
 }
 
-/* Adds a reference to the new list, which is nobody's yet. */
+/* Adds a reference to the new list, which no slot names yet. */
 static bool
 add(struct output_pool *pool, struct output *o, uint64_t number,
     const struct frame_piece *piece, uint64_t tag)
@@ -92,10 +93,10 @@ add(struct output_pool *pool, struct output *o, uint64_t number,
 }
 
 /*
- * What was copied in a batch, by its place: many slow readers of one channel
- * have references to the same bytes, which are copied once. Such bytes stay
- * what they are while a batch lasts: each connection of it still counts in its
- * former worker's books, or that worker is dead.
+ * Bytes that were copied in a batch, by their place: many slow readers of one
+ * channel have references to the same bytes, which are copied once. Such bytes
+ * do not change while a batch lasts: their former worker still counts each
+ * connection's references, or is dead.
  */
 struct output_copies {
 	uint32_t n;
@@ -108,7 +109,8 @@ struct output_copies {
 void
 output_copies_begin(struct output_pool *pool)
 {
-	/* without memory for it each is copied */
+	/* if there is no memory for the table each connection's bytes are
+	 * copied */
 	if (pool->copies == NULL)
 		pool->copies = calloc(1, sizeof(*pool->copies));
 }
@@ -154,8 +156,8 @@ made_note(struct output_pool *pool, struct made *m, uint32_t offset,
 	pool->copies->n++;
 }
 
-/* Copies a reference's bytes from `skip` on, or shares a copy of them. As one
- * reference again: there is no number for more. */
+/* Copies a reference's bytes from `skip` on, or shares a copy of them. They
+ * become one reference, as there is only one number for them. */
 static bool
 copy(struct output_pool *pool, struct output *o, const struct reference *r,
     uint32_t skip, uint64_t number)
@@ -203,8 +205,8 @@ output_uncopy(struct output_pool *pool, struct output *o)
 	uint32_t k = o->chunk, at, next;
 	uint64_t f, position = o->start;
 
-	/* a chunk that is not taken ends it: they go as they are passed, so
-	 * the walk does not go round */
+	/* a chunk that is not taken ends the walk: chunks are given back as
+	 * they are passed, so the walk cannot run in a circle */
 	for (f = o->front; position < o->end && claim_has(&pool->chunks, k);) {
 		at = (uint32_t)f - SHM_ONCE(h->chunk[k].base);
 		if (at >= OUTPUT_REFS) {
@@ -218,7 +220,7 @@ output_uncopy(struct output_pool *pool, struct output *o)
 		    pool, SHM_OWN(h->chunk[k].ref[at].offset) / OUTPUT_SEGMENT);
 		f++;
 	}
-	/* what follows was reserved and never used */
+	/* chunks behind were reserved and never used */
 	for (; claim_has(&pool->chunks, k); k = next) {
 		next = k == o->newest ? SHM_NONE : SHM_OWN(h->chunk[k].next);
 		claim_give(&pool->chunks, k);
@@ -226,8 +228,8 @@ output_uncopy(struct output_pool *pool, struct output *o)
 	o->chunk = o->newest = SHM_NONE;
 }
 
-/* Whether a list makes sense to its end, which is not before `written` (or that
- * is OUTPUT_ALL). */
+/* Whether a list is sound up to its end, which is not before `written` (unless
+ * that is OUTPUT_ALL). */
 static bool
 list_ok(struct reader r, uint64_t written, uint64_t *end)
 {
@@ -240,8 +242,8 @@ list_ok(struct reader r, uint64_t written, uint64_t *end)
 	return !bad && (written <= r.end || written == OUTPUT_ALL);
 }
 
-/* Nothing is to be written: the list begins with its newest reference all the
- * same, which says what came last. */
+/* If nothing is left to write, the list still needs its newest reference, from
+ * which `last` and `answered` follow. */
 static void
 newest_keep(struct output_pool *pool, const struct output *o,
     const struct reference *newest)
@@ -266,9 +268,9 @@ output_copy(
 	bool bad = false, ok = true;
 
 	if (!read_begin(&r, h, slot) || written < r.end)
-		return OUTPUT_SPOILT;
+		return OUTPUT_CORRUPTED;
 	if (!list_ok(r, written, &end))
-		return OUTPUT_SPOILT;
+		return OUTPUT_CORRUPTED;
 	if (written == OUTPUT_ALL)
 		written = end;
 	memset(o, 0, sizeof(*o));
@@ -287,7 +289,7 @@ output_copy(
 	}
 	if (!ok || bad) {
 		output_uncopy(pool, o);
-		return ok ? OUTPUT_SPOILT : -1;
+		return ok ? OUTPUT_CORRUPTED : -1;
 	}
 	if (n == 0 && ref.length != 0)
 		newest_keep(pool, o, &ref);

@@ -12,7 +12,8 @@
 
 enum {
 	REUSE_LOOK = 16384, /* entries looked at for one to reuse: <= 1 ms */
-	LEAVERS_MAX = 64,   /* entries that nobody has any more, and entries */
+	LEAVERS_MAX = 64,   /* entries without a worker that are noted, and
+			     * entries that are */
 	LEAVERS_STEP = 1024 /* looked at, in one hold of the lock */
 };
 
@@ -49,18 +50,18 @@ kind_ever(const struct hub *h, enum charge_kind kind)
 	return n < charge_size(h, kind) ? n + 1 : charge_size(h, kind);
 }
 
-/* Frees an entry that nobody has. */
+/* Frees an entry that no worker has. */
 static void
 entry_free(struct hub *h, uint32_t e)
 {
 	if (SHM_LOAD(h->entry[e].epoch) != 0)
 		bucket_remove(h, e);
 	SHM_STORE(h->entry[e].epoch, 0);
-	/* who reads it meanwhile sees this before any other word changes */
+	/* a reader without the lock sees this before any other word changes */
 	atomic_thread_fence(memory_order_release);
 }
 
-/* Makes an entry of a kind free that no worker has: the first one without kept
+/* Frees an entry of a kind that no worker has: the first one without kept
  * publications, or else the one whose newest publication is the oldest of those
  * looked at, so that active channels keep their history. SHM_NONE: all that
  * were looked at are held. */
@@ -101,7 +102,7 @@ entry_take(struct hub *h, enum charge_kind kind)
 	return k < n ? first + k : entry_reuse(h, kind);
 }
 
-/* Makes a free entry that of a name; the store of its bucket commits it. */
+/* Gives a free entry a name; the store of its bucket commits it. */
 static uint32_t
 entry_make(
     struct hub *h, uint32_t e, uint64_t hash, const char *name, size_t len)
@@ -177,7 +178,7 @@ static uint32_t
 entry_charge(struct hub *h, uint32_t e, uint64_t hash, const char *name,
     size_t len, const struct charge_terms *terms, enum charge_result *how)
 {
-	/* the lobby is always there, and nobody's */
+	/* the lobby is always there, charged to no user */
 	*how = e == PRESENCE_LOBBY
 	    ? CHARGE_FIRST
 	    : charge_judge(h, name_kind(name, len), terms);
@@ -281,8 +282,8 @@ presence_users_end(const struct hub *h)
 	return kind_first(h, CHARGE_USERS) + kind_ever(h, CHARGE_USERS);
 }
 
-/* Entries that nobody has any more, as they were: others' by the time that they
- * are told. */
+/* Copies of entries that no worker has any more: they may be other channels' by
+ * the time that `left` is called. */
 struct leavers {
 	uint32_t n;
 	struct presence_view view[LEAVERS_MAX];

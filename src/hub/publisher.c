@@ -6,12 +6,12 @@
 #include "hub/slot.h"
 #include "hub/subscription.h"
 
-/* Room for what a publication has of its sender. */
+/* Room for the texts of a publication that come from its sender. */
 struct sender_text {
 	char user[PRESENCE_NAME_MAX], info[BLOB_MAX], sub_info[BLOB_MAX];
 };
 
-/* Adds who sends it, and what of the sender's input is done by it. */
+/* Adds the sender, and the key of the sender's input that is done by it. */
 static void
 publisher_sender(const struct hub *h, const struct publishing *w,
     struct publication *p, struct sender_text *t)
@@ -20,7 +20,7 @@ publisher_sender(const struct hub *h, const struct publishing *w,
 	uint64_t committed = SHM_OWN(s->committed);
 
 	p->sender = slot_id(h, w->conn);
-	/* joins and leaves are no commands of a client's */
+	/* a join or leave is not a client's command */
 	p->input_key = publication_is_event(p)
 	    ? committed
 	    : KEY(KEY_POSITION(committed), w->command + 1);
@@ -30,7 +30,7 @@ publisher_sender(const struct hub *h, const struct publishing *w,
 	p->info_len = (uint16_t)blob_get(h, s->info, p->sender, t->info);
 }
 
-/* Describes what is published. */
+/* Fills in the publication. */
 static void
 publisher_describe(const struct publisher *pub, const struct publishing *w,
     struct publication *p, struct sender_text *t)
@@ -61,7 +61,7 @@ publisher_subscription(const struct hub *h, const struct publishing *w,
 {
 	uint32_t sub;
 
-	/* seldom: those without are not to pay for the search */
+	/* few senders have one: the others do not pay for the search */
 	if (w->conn == SHM_NONE || !(h->slot[w->conn].flags & SLOT_SUB_INFO))
 		return;
 	sub = subscription_find(h, w->conn, p->channel);

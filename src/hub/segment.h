@@ -1,5 +1,5 @@
-/* segment: what output.c asks of frame.c, and those beside it of output.c.
- * Private to the hub layer. */
+/* segment: functions of frame.c for output*.c, and the other way round. Private
+ * to the hub layer. */
 #ifndef CHATD_SRC_HUB_SEGMENT_H
 #define CHATD_SRC_HUB_SEGMENT_H
 

@@ -52,8 +52,8 @@ share_free(const struct share *s)
 }
 
 /* Whether this worker may take a common one now. Counting the free ones takes
- * some microseconds: what is found is divided by the workers, which may all
- * count at once, and lasts for as many. */
+ * some microseconds: their number is divided by the workers, which may all
+ * count at once, and so many may be taken before the next count. */
 static bool
 share_allows(struct share *s)
 {
@@ -127,7 +127,8 @@ share_take(
 {
 	uint32_t i = SHM_NONE;
 
-	/* where little is common, what stays in use for ever should not be */
+	/* where few are common, the first ones, which stay in use for ever,
+	 * come from the worker's own */
 	if (s->fair < s->apart)
 		i = take_apart(s, idle, arg);
 	if (i == SHM_NONE)
@@ -141,7 +142,8 @@ share_give(struct share *s, uint32_t i)
 	SHM_STORE(s->owner[i], 0);
 	if (i < s->common && s->owned > 0)
 		s->owned--;
-	/* and take it again before one whose pages are untouched */
+	/* and the next take finds it before one whose pages were never
+	 * touched */
 	if (i < s->hint)
 		s->hint = i;
 }

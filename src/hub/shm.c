@@ -27,8 +27,8 @@
 
 enum {
 	PAGE = 4096,
-	/* No process can cut or grow the file under the others (SIGBUS for
-	 * all of them), nor undo that. */
+	/* No process can cut or grow the file (all others would get SIGBUS),
+	 * nor remove the seals. */
 	SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL
 };
 
@@ -101,7 +101,7 @@ hub_count(struct hub *h, const struct hub_limits *l)
 	h->n_index = h->journal_size / 128;
 }
 
-/* Places the regions; with base NULL only their total size is of use. */
+/* Places the regions; with base NULL only their total size counts. */
 static void
 hub_place(struct hub *h, uint8_t *base)
 {
@@ -146,7 +146,8 @@ hub_sizes(const struct hub *h)
 {
 	struct shm_sizes s;
 
-	memset(&s, 0, sizeof(s)); /* padding too: they are compared whole */
+	memset(&s, 0,
+	    sizeof(s)); /* also the padding: structs are compared as bytes */
 	s.total = h->size;
 	s.lines = h->n_lines;
 	s.users = h->n_users;
@@ -335,8 +336,8 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	return -1;
 }
 
-/* The file, opened anew for reading only: a mapping of that one cannot be made
- * writable. -1 and errno. */
+/* Opens the file anew for reading only: a mapping of that descriptor cannot be
+ * made writable. -1 and errno. */
 static int
 file_look(int fd)
 {

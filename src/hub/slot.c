@@ -64,7 +64,8 @@ slot_take_at(struct hub *h, uint32_t i)
 
 	if ((life & 0xff) != SLOT_FREE)
 		return false;
-	/* first: who cleans up looks only where this says so */
+	/* before anything else: processes that clean up look only at blocks
+	 * that are marked here */
 	if (SHM_OWN(h->slot_touched[i / SHM_BLOCK]) == 0)
 		SHM_STORE(h->slot_touched[i / SHM_BLOCK], 1);
 	if (!atomic_compare_exchange_strong(&s->life, &life,
@@ -76,9 +77,9 @@ slot_take_at(struct hub *h, uint32_t i)
 	return true;
 }
 
-/* For claim_take_if. One of a block of this worker that is in use has a
- * connection elsewhere: it is not this worker's, which will not be told when it
- * is free. */
+/* For claim_take_if(): takes a slot if it is free. A slot in a block of this
+ * worker may have a connection that moved to another worker; nobody tells this
+ * worker when that ends. */
 static bool
 take_cb(void *arg, uint32_t i)
 {
@@ -105,7 +106,7 @@ slot_set(struct hub *h, uint32_t i, enum slot_state state)
 	    (SHM_OWN(h->slot[i].life) & ~0xffull) | (uint64_t)state);
 }
 
-/* One store: free, and the id never again. */
+/* Frees a slot in one store, which also ends its id for good. */
 static void
 slot_free(struct hub *h, uint32_t i)
 {
@@ -214,7 +215,8 @@ slot_clear(struct hub *h, int worker)
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
-		/* one look: another one's may begin to move to it meanwhile */
+		/* read once: a connection of another worker may begin to move
+		 * meanwhile */
 		life = SHM_LOAD(h->slot[i].life);
 		if ((life >> 8 & 0xff) == (uint64_t)worker &&
 		    (life & 7) != SLOT_FREE && (life & 7) != SLOT_MOVING)

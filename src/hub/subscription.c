@@ -219,9 +219,9 @@ subscription_next(const struct hub *h, uint32_t sub)
 }
 
 /* The slot of a record if its connection is the worker's, whose chain it may
- * make anew; SHM_NONE. A record may have stayed behind of one that goes on at
- * another worker by now, or was made for one that never came here: it is its
- * giver's still. */
+ * make anew; SHM_NONE. A record may be left of a connection that has moved to
+ * another worker, or be made for one that never came here and is still its
+ * giver's. */
 static uint32_t
 own_slot(const struct hub *h, int worker, uint32_t sub)
 {
@@ -273,7 +273,8 @@ subscription_members(const struct hub *h, int worker, uint32_t channel,
 	struct subscription copy;
 
 	for (n = 0; i != SHM_NONE; n++) {
-		/* it goes round: one of those at steps 1, 2, 4, ... returns */
+		/* a circle: one of the records at steps 1, 2, 4, ... comes
+		 * again */
 		if (n == max || n == h->n_subscriptions || i == seen)
 			return false;
 		if ((n & (n - 1)) == 0)

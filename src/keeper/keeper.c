@@ -19,10 +19,10 @@
 enum {
 	TICK_MS = 100,
 	/*
-	 * A wake-up for each note would cost more than its work, and the
-	 * worker more than to send it. Who was woken so often without a pause
-	 * rests after each time and then reads all that has come. It is safe
-	 * on the link, whoever dies.
+	 * A wake-up for each note would cost more than its work, and the worker
+	 * more than to send it. A keeper that was woken so often without a
+	 * pause rests after each time, and then reads all notes that have come.
+	 * They are safe on the link, even if the worker dies.
 	 */
 	REST_AFTER = 16,
 	REST_MS = 20,

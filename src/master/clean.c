@@ -1,7 +1,7 @@
 /*
- * Who goes on with the connections of a worker that is gone while no other
- * follows in its place: they are in nobody's hands until another worker has
- * taken them up from whoever holds their sockets, or its replacement has.
+ * clean: finds workers for the connections of a worker that is gone while no
+ * other follows in its place. They are served by none until another worker, or
+ * the replacement, has taken them up from the process that holds their sockets.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -34,8 +34,9 @@ source_is_last(const struct member *dead)
 	    (dead->cleaner_from == KEEP_KEEPER || dead->keeper.pid == 0);
 }
 
-/* Has a worker take up a dead one's connections from whoever has its sockets,
- * or clean up after it if nobody has any more. Returns 0, or -1: not now. */
+/* Has a worker take up a dead one's connections from the process that has their
+ * sockets, or clean up after it if none has any more. Returns 0, or -1: not
+ * now. */
 static int
 adopt_send(struct member *dead, struct member *to)
 {
@@ -98,7 +99,7 @@ clean_assign(struct member *dead)
 	dead->cleaner = -1;
 	if (!dead->unclean || !clean_is_due(dead))
 		return;
-	cleaner = dead->course != COURSE_STAYS ? resize_heir(dead)
+	cleaner = dead->course != COURSE_STAYS ? resize_taker(dead)
 					       : cleaner_find(dead);
 	if (cleaner == -1 || adopt_send(dead, &m->member[cleaner]) == -1)
 		return; /* the timer tries again */

@@ -27,7 +27,7 @@ struct control {
 	struct clients clients;
 };
 
-/* Somebody connects. */
+/* A client connects. */
 static void
 control_accept_cb(int fd, short what, void *arg)
 {
@@ -53,7 +53,7 @@ control_pause_cb(int fd, short what, void *arg)
 	event_add(c->event, NULL);
 }
 
-/* Whether somebody serves this socket; says who. */
+/* Whether a process serves this socket; names it. */
 static bool
 socket_is_served(const struct sockaddr_un *sun, char *error, size_t error_len)
 {

@@ -36,7 +36,7 @@ enum {
 	STOOD_MS = 1000 /* a look that late is worth a line in the log */
 };
 
-/* Reaps whoever has died. */
+/* Reaps children that have died. */
 void
 master_reap(struct master *m)
 {

@@ -241,7 +241,7 @@ member_adopt(struct member *w)
 }
 
 /* Counts failures before the first readiness; true if it is time to give up
- * rather than to let whoever started us wait. */
+ * rather than to let the process that started chatd wait. */
 bool
 member_start_failed(struct master *m)
 {

@@ -18,7 +18,8 @@ struct master;
 enum course {
 	COURSE_STAYS,  /* another one: at once, or after a back-off */
 	COURSE_LEAVES, /* none: it was told to retire */
-	COURSE_GONE    /* none: it has left, an heir goes on with what it had */
+	COURSE_GONE    /* none: it has left, and another worker goes on with its
+			* connections */
 };
 
 /* A worker's slot as the master sees it. */

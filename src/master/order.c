@@ -1,6 +1,6 @@
-/* What a worker publishes in the master's place, which takes no lock. An order
- * stays with the master until it is answered, whoever dies meanwhile, and goes
- * on with the next program in an upgrade. */
+/* order: publications that a worker makes for the master, which takes no lock.
+ * An order stays with the master until it is answered, whichever worker dies
+ * meanwhile, and goes over to the next program in an upgrade. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

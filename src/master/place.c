@@ -54,7 +54,7 @@ place_prepare(const char *path, bool make, char *error, size_t error_len)
 		snprintf(error, error_len, "%s: %s", dir, strerror(errno));
 		return -1;
 	}
-	/* /tmp is everybody's: somebody may have been there before. */
+	/* In /tmp another user may have made the folder before. */
 	if (private &&
 	    (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
 		(st.st_mode & 077) != 0)) {

@@ -107,7 +107,7 @@ int master_make_events(struct master *m); /* 0, or -1 */
 /* Whether what runs can carry new settings; false: whole lines in error. */
 bool master_live_fits(const struct master *m, const struct conf_live *live,
     char *error, size_t error_len);
-void master_reap(struct master *m); /* whoever has died */
+void master_reap(struct master *m); /* children that have died */
 int master_loop(struct master *m);  /* serves; frees m; the exit status */
 
 #endif

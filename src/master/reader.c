@@ -173,7 +173,7 @@ child_page(struct child *c, const struct spawn *s)
 }
 
 /* Closes all but two descriptors: a child that a disk holds for hours must not
- * hold a port, a lock or a pipe to somebody who waits for its end. */
+ * hold a port, a lock, or a pipe whose end another process waits for. */
 static void
 child_close(int a, int b, bool input)
 {

@@ -140,7 +140,7 @@ worker_next(struct master *m)
 	return false;
 }
 
-/* The same for keepers. */
+/* The next keeper that is still the old program's; false: none is. */
 static bool
 keeper_next(struct master *m, uint64_t now)
 {

@@ -15,7 +15,8 @@
 #include "resize.h"
 #include "spawn.h"
 
-/* Whoever was told to move must not be on its way to one that leaves. */
+/* Connections that were told to move must have arrived before a worker leaves:
+ * they could be on their way to it. */
 enum {
 	ARRIVE_MS = 1000,
 	REBALANCE_AFTER_MS = 60000 /* of unevenness */
@@ -112,13 +113,13 @@ stay(struct member *w)
 }
 
 int
-resize_heir(const struct member *leaving)
+resize_taker(const struct member *leaving)
 {
 	const struct master *m = leaving->master;
 	const struct member *w;
 	uint32_t n, least = UINT32_MAX;
 	uint64_t busy = leaving->full;
-	int heir = -1;
+	int taker = -1;
 
 	/* each takes up one at a time */
 	for (int i = 0; i < m->n_workers; i++)
@@ -131,10 +132,10 @@ resize_heir(const struct member *leaving)
 		    w->child.eof_ms == 0 && (busy >> i & 1) == 0 && n < least &&
 		    watchdog_is_lively(&m->watchdog, i)) {
 			least = n;
-			heir = i;
+			taker = i;
 		}
 	}
-	return heir;
+	return taker;
 }
 
 /* Sums a figure of the workers from `from` on, below `to`. */
@@ -182,13 +183,13 @@ resize_refused(struct member *w)
 	stay(w);
 }
 
-/* Has the last worker retire, if there is somebody to go on for it. */
+/* Has the last worker retire, if another can take its connections. */
 static void
 retire_last(struct member *w, uint64_t now)
 {
 	struct master *m = w->master;
 
-	if ((w->child.pid != 0 && !w->child.ready) || resize_heir(w) == -1 ||
+	if ((w->child.pid != 0 && !w->child.ready) || resize_taker(w) == -1 ||
 	    now < m->moved_ms + ARRIVE_MS)
 		return;
 	if (w->child.pid != 0 && !keep_is_sound(w))

@@ -19,7 +19,7 @@ void resize_refused(struct member *w);
 /* Every timer period: the next worker too many, one after the other. */
 void resize_time(struct master *m, uint64_t now);
 /* Who goes on with the connections of a worker that leaves; -1: nobody now. */
-int resize_heir(const struct member *leaving);
+int resize_taker(const struct member *leaving);
 /* A worker that leaves is gone: none follows. */
 void resize_gone(struct member *w);
 /* Every timer period: when they have been uneven for a while. */

@@ -85,8 +85,8 @@ conf_try(const struct master *m, int ms, struct bundle *b, char *stuck,
 /*
  * The configuration, as the rehearsal has read it. If it could not hand that
  * over (the program before this one is older), it is read here; there is no way
- * back then, so somebody who saves it just now is waited for, while the workers
- * serve.
+ * back then, so an editor that is just saving the file is waited for, while the
+ * workers serve.
  */
 static struct conf *
 conf_read(const struct master *m, const struct state *s, bool look,

@@ -43,8 +43,8 @@ int state_write(const struct master *m, char *error, size_t error_len);
 int state_read(
     int fd, struct master *m, struct state *s, char *error, size_t error_len);
 
-/* The same of shared memory and addresses alone: all that outlives a master.
- * m's conf, limits and hub.hash_key count. */
+/* Writes and reads shared memory and addresses alone: all that outlives a
+ * master. m's conf, limits and hub.hash_key count. */
 int state_write_memory(const struct master *m, char *error, size_t error_len);
 int state_read_memory(int fd, struct state *s, char *error, size_t error_len);
 

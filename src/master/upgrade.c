@@ -117,8 +117,8 @@ binary_open(struct upgrade *u)
 	return NULL;
 }
 
-/* Whether it is still what was rehearsed: somebody may have written into it,
- * though not now (ETXTBSY). */
+/* Whether the file is still the one that was rehearsed: it may have been
+ * written to, though not now (ETXTBSY). */
 static bool
 binary_stays(const struct upgrade *u)
 {

@@ -54,7 +54,7 @@ channel_refuse(struct chat *ch, uint32_t conn, enum quota quota)
 	return quota == QUOTA_USER_CHANNELS ? CHANNEL_LIMIT : CHANNEL_FULL;
 }
 
-/* Where an entry stands. Lock held. */
+/* An entry's position: its newest offset and epoch. Lock held. */
 static void
 channel_position_read(
     const struct hub *h, uint32_t e, struct channel_position *at)
@@ -107,8 +107,8 @@ channel_subscription_end(struct chat *ch, uint32_t sub)
 	channel_release(ch, channel);
 }
 
-/* A subscription goes on where it is. One that was HELD begins now: what was
- * said before is not for it, and its answer says so. */
+/* A subscription that is there already goes on. One that was HELD begins now,
+ * at the channel's newest offset, which its answer tells. */
 static void
 channel_resume(
     struct chat *ch, struct subscription *s, struct channel_position *at)
@@ -142,7 +142,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	*sub = channel_subscription(ch, conn, name, len);
 	if (*sub != SHM_NONE &&
 	    h->subscription[*sub].flags & SUBSCRIPTION_REVOKED) {
-		/* a worker died before it was done with that */
+		/* a worker died while it ended that subscription */
 		channel_tell_leave(ch, *sub);
 		channel_subscription_end(ch, *sub);
 		*sub = SHM_NONE;
@@ -218,7 +218,8 @@ channel_mend(struct chat *ch, uint32_t sub, uint32_t *steps)
 	    subscription_check(ch->hub, &ch->rooms->subscriptions, sub, steps);
 	uint32_t conn = SHM_ONCE(ch->hub->subscription[sub].slot);
 
-	/* what is being given away has its records here until that is told */
+	/* a connection that moves away has its records here until the other
+	 * worker says that it has taken it */
 	if (conn < ch->hub->n_slots && ch->conn[conn].phase == CONN_MOVING)
 		return SUBSCRIPTION_SOUND;
 	if (fault == SUBSCRIPTION_UNCHAINED)
@@ -241,9 +242,10 @@ struct members {
 };
 
 /* Hands on one connection that is in the channel: by its slot, or by its
- * record, which names it by its id. While it moves, and until that is told, two
- * workers have records of it: those of its own one count. What was read is of
- * the channel that was asked for if that has its entry still, afterwards. */
+ * record, which names it by its id. While a connection moves two workers have
+ * records of it: those of the worker that its slot names count. The copy
+ * belongs to the channel that was asked for only if that still has its entry
+ * afterwards. */
 static void
 channel_member_slot(
     struct members *m, uint32_t i, const struct subscription *record)
@@ -331,7 +333,7 @@ channel_member_text(const struct hub *h, const struct channel_member *m,
 	out->user_len = user_name(h, m->user, out->user);
 	out->info_len = blob_get(h, m->info, m->id, out->info);
 	out->sub_info_len = blob_get(h, m->sub_info, m->id, out->sub_info);
-	/* its user's entry is had as long as it is there */
+	/* the connection holds its user's entry, so the name is its user's */
 	shm_copied();
 	return slot_is_live(h, m->id);
 }

@@ -1,4 +1,5 @@
-/* From the journal to the connections of this worker, in index order. */
+/* deliver: from the journal to the connections of this worker, in index
+ * order. */
 #include <string.h>
 #include <time.h>
 
@@ -15,25 +16,26 @@
 #include "hub/subscription.h"
 
 /*
- * Publications a turn: then what was appended is written out. Nor does a turn
- * append more to a connection than half of `queue`, as that is counted.
+ * Publications a turn; then the output is written. Larger: a turn takes longer;
+ * smaller: more writes. A turn also appends no more to a connection than half
+ * of `queue`.
  */
 enum { DELIVER_MAX = 256 };
 
 /* A publication's frame for each dialect, built when it is first needed. */
 struct delivery {
 	const struct publication *p;
-	bool lost; /* the channel's one before it: it had not been delivered */
+	bool lost; /* the channel's publication before it was not delivered */
 	struct frame frame[DIALECTS_MAX];
 	enum {
 		UNBUILT,
 		BUILT,
 		NOTHING, /* the door does not tell it */
-		MISSED	 /* there is no frame: who is to get it has a gap */
+		MISSED	 /* no frame could be built: its receivers get a gap */
 	} state[DIALECTS_MAX];
 };
 
-/* Begins with none of its frames; their memory is not worth zeroing. */
+/* Begins without frames; zeroing their memory would cost too much. */
 static void
 delivery_begin(
     struct delivery *d, const struct publication *p, const struct hole *hole)
@@ -43,8 +45,7 @@ delivery_begin(
 	memset(d->state, 0, sizeof(d->state));
 }
 
-/* Logs a publication that has no frame. `skipped` counts who was to get them.
- */
+/* Logs a publication that has no frame. `skipped` counts its receivers. */
 static void
 missed_log(const struct publication *p, size_t len, int r)
 {
@@ -79,8 +80,8 @@ render(struct chat *ch, struct delivery *d, int dialect)
 		missed_log(d->p, len, r);
 }
 
-/* Whether a dialect tells a publication, which is rendered for it if it has not
- * been: a connection that paid for the room is told no more. */
+/* Whether a connection's dialect has a frame for a publication; renders it if
+ * need be. False also if making room for it ended that connection. */
 static bool
 is_told(struct chat *ch, uint32_t i, struct delivery *d, int dialect)
 {
@@ -102,11 +103,11 @@ gap_mark(
 }
 
 /*
- * Appends a publication to one connection if it does not have it yet. One that
- * has missed what was before it, or with slow-policy skip has no room for it,
- * or when there is no memory for it, gets a mark instead, the bit `gap` in
- * *flags: until it has been told, all is passed over. No connection goes away
- * here: the caller's loop may hold the next one.
+ * Appends a publication to one connection if it does not have it yet. It gets
+ * the bit `gap` in *flags instead if it missed the publication before, if it
+ * has no room and slow-policy is skip, or if there is no memory; until the
+ * client has been told of the gap, all publications are passed over. No
+ * connection is freed here, as the caller's loop may hold the next one.
  */
 static void
 deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
@@ -134,7 +135,7 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 static bool
 is_for(const struct subscription *s, const struct publication *p)
 {
-	/* who has left himself is told no more of others */
+	/* one that has left is told of no other's join or leave */
 	if (p->format >= FORMAT_JOIN)
 		return (s->flags &
 			   (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) ==
@@ -152,8 +153,8 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 	uint32_t left = ch->rooms->local[d->p->channel].members;
 	struct subscription *s;
 
-	/* no more than there are: what somebody else scribbled into the chain
-	 * must not lead round for ever, nor to others' connections */
+	/* no more records than are counted: a corrupted chain must not be
+	 * followed in a circle, nor to other channels' connections */
 	for (; i != SHM_NONE && left > 0; i = next, left--) {
 		next = subscription_next(h, i);
 		s = &h->subscription[i];
@@ -166,7 +167,7 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 	}
 }
 
-/* To those who are in the lobby by being at their door. */
+/* Delivers to the connections that are in the lobby by their door. */
 static void
 deliver_lobby(struct chat *ch, struct delivery *d)
 {
@@ -178,7 +179,7 @@ deliver_lobby(struct chat *ch, struct delivery *d)
 			    ch, i, d, &conn_slot(ch, i)->flags, SLOT_GAP, 0);
 }
 
-/* Ends a connection if the kick means it. */
+/* Ends a connection if the kick is for it. */
 static void
 kick(struct chat *ch, uint32_t i, const struct publication *p)
 {
@@ -194,8 +195,7 @@ kick(struct chat *ch, uint32_t i, const struct publication *p)
 	line_tick(ch->hub);
 }
 
-/* Whether a connection of a user gets what is published to the user's own
- * channel. */
+/* Whether a connection gets a publication of its user's own channel. */
 static bool
 is_for_own(const struct slot *s, const struct publication *p)
 {
@@ -222,7 +222,7 @@ deliver_user(struct chat *ch, struct delivery *d)
 	}
 }
 
-/* Whether a publication's channel is the one that has its entry now. */
+/* Whether a publication's channel still has its entry. */
 static bool
 is_current(const struct hub *h, const struct publication *p)
 {
@@ -230,7 +230,7 @@ is_current(const struct hub *h, const struct publication *p)
 	    SHM_LOAD(h->entry[p->channel].epoch) == p->epoch;
 }
 
-/* Releases a delivery's frames. Returns what the most costly one counts for
+/* Releases a delivery's frames. Returns the bytes that the largest one counts
  * against `queue`. */
 static size_t
 delivery_end(struct chat *ch, struct delivery *d)
@@ -249,8 +249,8 @@ delivery_end(struct chat *ch, struct delivery *d)
 	return most;
 }
 
-/* Delivers one publication to those here who have its channel. Returns what it
- * counts for against the `queue` of each. */
+/* Delivers one publication to the connections here that have its channel.
+ * Returns the bytes that it counts against the `queue` of each. */
 static size_t
 deliver_one(struct chat *ch, const struct publication *p)
 {
@@ -281,7 +281,8 @@ publication_read(struct chat *ch, uint64_t position, struct publication *p)
 	    ch->hub->journal_size / JOURNAL_SHARE, p);
 }
 
-/* The ring has overwritten what this worker had not delivered yet. */
+/* The ring has overwritten publications that this worker had not delivered
+ * yet. */
 static void
 overrun(struct chat *ch)
 {
@@ -305,7 +306,7 @@ deliver_is_own(const struct hub *h, const struct publication *p)
 	    slot_holder(h, (uint32_t)p->sender) == h->self;
 }
 
-/* Delivers the publication that was found, adding what it counts for to
+/* Delivers the publication that was found, adding the bytes that it counts to
  * *bytes; false if it is not there any more. */
 static bool
 deliver_found(struct chat *ch, size_t *bytes)
@@ -333,14 +334,15 @@ deliver_found(struct chat *ch, size_t *bytes)
 	return true;
 }
 
-/* What was in hand before a publication: the input that asked for it to be
- * delivered, perhaps. */
+/* The note of what was in hand before a publication, perhaps the input that
+ * published it. */
 struct in_hand {
 	uint32_t what;
 	uint64_t arg;
 };
 
-/* Takes a publication in hand: it is to blame if the worker dies now. */
+/* Notes that a publication is in hand: it is to blame if the worker dies
+ * now. */
 static struct in_hand
 hand_take(struct shm_line *mine, uint64_t position)
 {
@@ -376,7 +378,7 @@ deliver_at(struct chat *ch, size_t *bytes)
 }
 
 /* Finds the next publication that is for this worker; false: there is none.
- * While one is held off nothing is done, since no other may be delivered
+ * None while a suspected one is waited for, as later ones must not be delivered
  * before it. */
 static bool
 deliver_find(struct chat *ch)
@@ -418,15 +420,15 @@ void
 deliver_all(struct chat *ch)
 {
 	struct hub *h = ch->hub;
-	/* not what others go on publishing meanwhile: that may never end */
+	/* up to the present end only: other workers may publish without end */
 	uint64_t tail = journal_tail(h);
 
 	while (SHM_OWN(h->mine->cursor) < tail && deliver(ch))
 		;
 }
 
-/* Where a connection that gets a publication keeps its mark of a gap, with
- * the bit in *gap; NULL: it does not get it. */
+/* The flags in which a connection that gets a publication keeps its mark of a
+ * gap, the bit in *gap; NULL: it does not get the publication. */
 static uint32_t *
 concerns(struct chat *ch, uint32_t i, const struct publication *p,
     uint32_t *gap, uint64_t *since)
@@ -479,8 +481,8 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	delivery_end(ch, &d);
 }
 
-/* After which position to look, up to `last`: the ring holds no more than its
- * index, whatever somebody wrote there. */
+/* The position after which to look, up to `last`: at most an index's length
+ * before it, also if the ring's words are corrupted. */
 static uint64_t
 look_after(const struct hub *h, uint64_t position, uint64_t last)
 {
@@ -489,8 +491,9 @@ look_after(const struct hub *h, uint64_t position, uint64_t last)
 	    : position;
 }
 
-/* Marks where the next publication of what a connection is in comes after a
- * hole, and is not delivered here yet: it shows the hole no more then. */
+/* Marks the channels of a connection whose next publication comes after the
+ * hole and is not delivered here yet: once it is delivered it does not show the
+ * hole any more. */
 static void
 mark_ahead(
     struct chat *ch, uint32_t i, uint64_t cursor, const struct hole *hole)

@@ -11,7 +11,7 @@
 #include "hub/stats.h"
 
 /* Publishes a join or leave; the record of the subscription (SHM_NONE: none, as
- * in the lobby and in the user's own channel) is marked with that. */
+ * in the lobby and in the user's own channel) is marked as told. */
 static void
 tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
     enum publication_format format, uint32_t sub)
@@ -24,12 +24,12 @@ tell(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	struct publication p;
 	uint64_t mask;
 
-	/* nobody has the channel any more: nobody is to be told */
+	/* if no connection has the channel any more, none is to be told */
 	(void)publish(ch, name, len, PUBLISH_KNOWN, &what, &p, &mask);
 }
 
-/* Tells of a subscription what has not been told: not a second join, nor a
- * leave without a join. */
+/* Publishes a subscription's join or leave if it was not published yet: no
+ * second join, no leave without a join. */
 static void
 tell_sub(struct chat *ch, uint32_t sub, enum publication_format format)
 {
@@ -87,7 +87,8 @@ channel_tell_own_join(struct chat *ch, uint32_t conn)
 		tell(ch, conn, name, len, FORMAT_JOIN, SHM_NONE);
 }
 
-/* Its leave, if its join has been told. */
+/* Publishes its leave in the user's own channel, if its join was published
+ * there. */
 static void
 tell_own_leave(struct chat *ch, uint32_t conn)
 {
@@ -125,7 +126,8 @@ channel_revoked(const struct hub *h, struct subscription *s)
 		return;
 	if (SHM_LOAD(h->slot[conn].appended) > subscription_revoked_at(s))
 		s->flags |= SUBSCRIPTION_TOLD;
-	else /* from the beginning, but for the leave */
+	else /* the client was not told: it is revoked anew, but the leave is
+	      * not told twice */
 		s->flags &= ~(uint32_t)SUBSCRIPTION_REVOKED;
 }
 
@@ -136,7 +138,8 @@ channel_finish(struct chat *ch, uint32_t conn, const char *name, size_t len)
 
 	if (sub == SHM_NONE)
 		return;
-	/* in this order: a record without a mark is one to be told of */
+	/* the leave first: a record that is not marked makes the next worker
+	 * tell it again */
 	tell_sub(ch, sub, FORMAT_LEAVE);
 	channel_unsubscribe(ch, conn, name, len);
 }
@@ -168,11 +171,11 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 		tell_sub(ch, sub, FORMAT_LEAVE);
 }
 
-/* What is to be told of a connection that has gone with its worker. */
+/* A leave that is to be told of a connection that has gone with its worker. */
 struct gone {
 	int worker;
 	uint32_t slot;
-	uint64_t conn; /* id; 0: whoever has the slot */
+	uint64_t conn; /* id; 0: the connection that has the slot now */
 	uint32_t channel, epoch;
 	uint32_t subscription; /* SHM_NONE: none */
 	uint32_t away;	       /* without one: the flag of its slot */
@@ -212,7 +215,7 @@ tell_gone(struct hub *h, const struct gone *g)
 	hub_unlock(h);
 }
 
-/* The same of a channel that a connection is in without a subscription. */
+/* tell_gone() of a channel that a connection is in without a subscription. */
 static void
 slot_tell_gone(
     struct hub *h, const struct gone *of, uint32_t channel, uint32_t away)
@@ -227,8 +230,8 @@ slot_tell_gone(
 	tell_gone(h, &g);
 }
 
-/* Tells of all its connections: the lobby of those that joined it by their
- * door, and their users' own channels. */
+/* Tells the leaves of all connections of a dead worker in the lobby, if they
+ * were in it by their door, and in their users' own channels. */
 static void
 slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 {
@@ -246,7 +249,7 @@ slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 	}
 }
 
-/* The same of one subscription that a dead worker had. */
+/* tell_gone() of one subscription that a dead worker had. */
 static void
 subscription_tell_gone(struct hub *h, uint32_t sub, int worker, int64_t wall_ms)
 {
@@ -272,7 +275,8 @@ channel_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 {
 	uint32_t i;
 
-	/* redoes what the dead one did not get to: that it has told a leave */
+	/* redoes what the dead worker did not finish: the mark of a leave that
+	 * it has published */
 	hub_lock(h);
 	hub_unlock(h);
 	slots_tell_gone(h, worker, wall_ms);

@@ -53,6 +53,7 @@ hole_mark_all(struct chat *ch, struct hole *hole)
 		hole_mark(ch, i, hole);
 		line_tick(ch->hub);
 	}
-	/* after that: what has come meanwhile may count twice, not never */
+	/* the tail is read afterwards: publications that came meanwhile may be
+	 * marked twice, but none is missed */
 	hole->until = journal_tail(ch->hub);
 }

@@ -7,7 +7,7 @@
 #include "room/quota.h"
 #include "room/user.h"
 
-/* A connection is open: it is among its user's, who are told. */
+/* A connection is open: it is listed among its user's, and its join is told. */
 static void
 membership_opened(struct chat *ch, uint32_t i, uint32_t entry)
 {
@@ -30,8 +30,8 @@ membership_leave(struct chat *ch, uint32_t i)
 	if (!conn_in_lobby(ch, i) || ch->conn[i].present)
 		channel_tell_leaves(ch, i);
 	channel_unsubscribe_all(ch, i);
-	/* first: once it has left, the entry may become another's, and whoever
-	 * takes this over is not to leave it again */
+	/* first: once the user has left, the entry may become another user's,
+	 * and a worker that takes this over must not leave it again */
 	s->user = SHM_NONE;
 	KILL_POINT();
 	user_leave(ch, i);

@@ -7,9 +7,9 @@
 enum {
 	/*
 	 * Records of subscriptions, and blocks of them, that are looked at in
-	 * each call. Larger: a mistake is found sooner (a million records take
-	 * minutes); smaller: less of each second is spent on it (50 us a call
-	 * if none of them is cached).
+	 * each call. Larger: a damaged record is found sooner (a million
+	 * records take minutes); smaller: less of each second is spent on it
+	 * (50 us a call if none of them is cached).
 	 */
 	MEND_RECORDS = 1024,
 	MEND_BLOCKS = 4096

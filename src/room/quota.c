@@ -11,7 +11,7 @@
 /* Larger: refusals are logged later; smaller: a flood of them fills the log. */
 enum { QUOTA_LOG_MS = 1000 };
 
-/* What each is called, and where it is counted. */
+/* The words, key and counter of each reason. */
 static const struct {
 	const char *what, *key;
 	size_t counter; /* in struct shm_worker */
@@ -31,7 +31,8 @@ static const struct {
 	offsetof(struct shm_worker, over_channels_per_user)},
 };
 
-/* Of each, what the log has not been told, and when it may be. */
+/* For each reason how many refusals were not logged, and when the next line may
+ * come. */
 static struct {
 	uint64_t next_ms;
 	uint32_t untold;
@@ -59,8 +60,8 @@ quota_address(const struct chat *ch, const struct slot *s)
 	    : charge_key(ch->hub, whole, 8);
 }
 
-/* The key of a connection's user: his entry is his as long as it is there; 0:
- * it has none. */
+/* The key of a connection's user, whose entry the connection holds; 0: it has
+ * none. */
 static uint32_t
 quota_user(const struct hub *h, const struct slot *s)
 {
@@ -94,7 +95,7 @@ quota_of(enum charge_kind kind, enum charge_result why)
 	return kind == CHARGE_USERS ? QUOTA_USERS : QUOTA_CHANNELS;
 }
 
-/* How much there may be, or one may have. */
+/* The limit of a reason. */
 static uint32_t
 quota_limit(const struct chat *ch, enum quota quota)
 {
@@ -117,7 +118,7 @@ quota_limit(const struct chat *ch, enum quota quota)
 	}
 }
 
-/* Whether the log may be told of one now; then the next one has to wait. */
+/* Whether a refusal may be logged now; if so, the next one has to wait. */
 static bool
 quota_is_due(struct chat *ch, enum quota quota)
 {

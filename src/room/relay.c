@@ -10,8 +10,8 @@
 #include "hub/stats.h"
 
 enum {
-	STASH_BYTES = 256 * 1024, /* what a turn keeps of relays; more is
-				   * read from the journal */
+	STASH_BYTES = 256 * 1024, /* relayed bytes that a turn keeps; further
+				   * ones are read from the journal */
 	STASH_FIND = 1024	  /* places to find them again */
 };
 

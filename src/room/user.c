@@ -52,8 +52,8 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	return e;
 }
 
-/* A link's connection, if that is one of the user: what an entry is, a user or
- * a room, stands in shared memory, and with it what `local` has of it. */
+/* A link's connection, if it is one of that user; SHM_NONE. The link may be a
+ * channel's count (union local) if the entry is corrupted. */
 static uint32_t
 user_list_at(const struct chat *ch, uint32_t link, uint32_t entry)
 {
@@ -122,7 +122,8 @@ user_leave(struct chat *ch, uint32_t conn)
 		return;
 	ch->conn[conn].present = false;
 	if (user_list_remove(ch, conn)) {
-		/* as long as the entry is the user's */
+		/* before presence is left: the entry is the user's only until
+		 * then */
 		len = user_name(h, e, name);
 		hub_lock(h);
 		gone = presence_leave(h, e, h->self);

@@ -1,4 +1,5 @@
-/* Who is online: the first names in order out of a large table. */
+/* user_list: the users who are online: the first names in order out of a large
+ * table. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +69,8 @@ user_collect(const struct hub *h, struct user_name *heap, size_t *n)
 
 	*n = 0;
 	for (e = 1; e < end; e++) {
-		/* both of one entry: it may become another's */
+		/* mask and name may be of two users, if the entry is reused
+		 * meanwhile */
 		if (presence_mask(h, e) == 0 || !presence_read(h, e, &v) ||
 		    v.mask == 0 || !presence_name_is_user(v.name, v.name_len) ||
 		    v.name_len < 2 || v.name_len - 1 > USER_NAME_MAX)

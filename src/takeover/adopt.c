@@ -24,7 +24,8 @@ struct adoption {
 	const int *fd;
 	const struct adopt_fault *fault;
 	struct adopt_result *result;
-	/* what was read and not done, as it lies in this worker's stage */
+	/* the connection whose input is in this worker's stage, and its
+	 * position */
 	uint64_t stage_conn, stage_start;
 };
 
@@ -53,7 +54,8 @@ adopt_stage_bring(struct chat *ch, uint64_t conn, int from)
 	SHM_STORE(h->me->stage_conn, conn);
 }
 
-/* Ends what cannot go on: of its records only what others were told is used. */
+/* Ends a connection that cannot go on: of its records only the joins that
+ * others were told of are used. */
 static void
 adopt_give_up(struct adoption *a, uint32_t i, const char *why)
 {
@@ -74,7 +76,7 @@ adopt_give_up(struct adoption *a, uint32_t i, const char *why)
 	memset(&ch->conn[i], 0, sizeof(ch->conn[i]));
 }
 
-/* What the slot itself says of its state, as a phase. */
+/* The phase that the slot's state stands for. */
 static enum conn_phase
 adopt_phase(const struct chat *ch, uint32_t i, const struct counters *k)
 {
@@ -124,7 +126,7 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->corrupted++;
-		adopt_give_up(a, i, "its records make no sense");
+		adopt_give_up(a, i, "its records are corrupted");
 		return;
 	}
 	if (s->info != 0 && !claim_mark(&ch->input.pages, shm_index(s->info)))
@@ -215,7 +217,7 @@ adopt_user(struct chat *ch, uint32_t i)
 		ch->rooms->local[PRESENCE_LOBBY].members++;
 }
 
-/* The input that was read and is not done is read again, from the stage. */
+/* Reads the input again, from the stage, that was read and not done. */
 static void
 adopt_replay(struct adoption *a, uint32_t i)
 {
@@ -311,7 +313,7 @@ adopt_go_on_all(struct adoption *a)
 	qsort(order, n, sizeof(*order), adopt_compare);
 	for (k = 0; k < n; k++) {
 		i = (uint32_t)order[k];
-		/* replaying the input of others may have ended it */
+		/* replaying another connection's input may have ended it */
 		if ((ch->here[i / SHM_BLOCK] >> i % SHM_BLOCK & 1) != 0)
 			adopt_go_on(a, i);
 		line_tick(ch->hub);
@@ -342,8 +344,8 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 	while (conn_next(ch, &i))
 		adopt_user(ch, i);
 	presence_match(h, &ch->rooms->local->members, user_log_left, NULL);
-	/* what was said before stands in the journal only: answers to what was
-	 * read after it must not overtake it */
+	/* publications from before the takeover are in the journal only: they
+	 * must be delivered before answers to input that is read now */
 	ch->rooms->unsettled = true;
 	/* connections that had just moved to the dead worker get what they
 	 * missed before anything newer */
@@ -354,7 +356,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 			line_tick(h);
 		}
 	adopt_go_on_all(&a);
-	/* of requests nothing is taken over */
+	/* requests that were not answered are not taken over */
 	conn_pending(ch, 0);
 	SHM_STORE(h->me->stage_conn, 0);
 }

@@ -51,7 +51,7 @@ static struct {
 	int n;
 } cleaned;
 
-/* Says to the master what can be said now. */
+/* Sends the master the answers that its link has room for. */
 static void
 cleaned_flush(void)
 {
@@ -133,8 +133,8 @@ adoption_ask(void)
 		adoption_end();
 }
 
-/* Asks, and hears what comes. Who cannot hear takes nothing more: the giver has
- * it all the same. */
+/* Asks for connections and waits for them. If that fails no more are taken: the
+ * giver still has them. */
 static void
 adoption_go_on(void)
 {
@@ -217,7 +217,7 @@ adoption_begin(const struct message_adopt *what, int link)
 	adoption_go_on();
 }
 
-/* Begins with the one that has waited longest. */
+/* Begins the adoption that has waited longest. */
 static void
 adoption_next(void)
 {

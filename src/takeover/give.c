@@ -19,7 +19,7 @@ struct moving {
 	int to;
 };
 
-/* Notes what is this worker's of a connection that it gives away. */
+/* Notes the records of a connection that this worker gives away. */
 static bool
 give_note(struct chat *ch, uint32_t i, int to)
 {
@@ -72,7 +72,7 @@ give_freeze(struct chat *ch, int to)
 	return i;
 }
 
-/* It is another worker's now: forgets what was this one's of it. */
+/* The connection is another worker's now: frees its records here. */
 static void
 give_drop(struct chat *ch, const struct moving *m)
 {
@@ -93,7 +93,7 @@ give_drop(struct chat *ch, const struct moving *m)
 	ch->n_conns--;
 }
 
-/* Ends a note: what has not been taken goes on here. */
+/* Ends a note: a connection that has not been taken goes on here. */
 static void
 give_end(struct chat *ch, uint32_t k)
 {

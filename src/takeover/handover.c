@@ -53,7 +53,7 @@ handover_order(struct chat *ch, const struct message_move *what)
 	    "gave %u of %u connections to worker %u", k, what->n, what->to);
 }
 
-/* Tells givers what could not be told before. */
+/* Sends givers the answers that found their links full. */
 static void
 taken_flush(struct chat *ch)
 {

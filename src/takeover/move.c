@@ -25,7 +25,7 @@ struct copy {
 	uint32_t slot;
 	uint64_t id;
 	int fd;
-	uint64_t life;	       /* its slot's, before anything was copied */
+	uint64_t life; /* the slot's life word before anything was copied */
 	enum slot_state state; /* of that: it is taken out of it */
 	uint64_t part;
 	uint32_t info;
@@ -55,19 +55,20 @@ move_may_take(const struct chat *ch, const struct copy *c, int from, bool given)
 	return to == from && (c->state == SLOT_OPEN || c->state == SLOT_ENDING);
 }
 
-/* Takes it as it was found. False if its giver has taken it back meanwhile,
- * perhaps to give it again: it goes on there, and the copies are of no use. */
+/* Makes the connection this worker's if its life word has not changed. False if
+ * its giver has taken it back meanwhile, perhaps to give it again: it goes on
+ * there, and the copies are of no use. */
 static bool
 move_pass(struct hub *h, const struct copy *c, enum slot_state state)
 {
 	return slot_pass_exact(h, c->slot, c->life, h->self, state);
 }
 
-/* What became of the attempt to copy a connection's records. */
+/* The result of copying a connection's records. */
 enum copied {
 	COPY_DONE,
-	COPY_NO_ROOM, /* all of it is where it was */
-	COPY_SPOILT   /* the records make no sense */
+	COPY_NO_ROOM,  /* all of it is where it was */
+	COPY_CORRUPTED /* its records are corrupted */
 };
 
 /* Copies what a token's info says of a connection into an own page; *copy 0:
@@ -83,7 +84,7 @@ move_info_copy(struct chat *ch, uint64_t conn, uint32_t info, uint32_t *copy)
 }
 
 /* The next of a connection's subscriptions among another worker's records: a
- * copy. Whoever walks them stops at the same one. */
+ * copy. Each walk stops at the same one. */
 static bool
 move_record_next(
     const struct hub *h, struct subscription_walk *w, struct subscription *out)
@@ -160,8 +161,8 @@ move_records_drop(struct chat *ch, struct copy *c)
 	c->info = c->subs = 0;
 }
 
-/* Copies a connection's records. What one whose peer is gone was to get is as
- * good as written. */
+/* Copies a connection's records. If the peer is gone all output counts as
+ * written. */
 static enum copied
 move_records_copy(struct chat *ch, struct copy *c)
 {
@@ -175,19 +176,19 @@ move_records_copy(struct chat *ch, struct copy *c)
 		    .conn = c->slot,
 		    .state = conn_wire(ch, c->slot)},
 		&k) < 0)
-		return COPY_SPOILT;
+		return COPY_CORRUPTED;
 	c->closed = k.closed;
 	c->said = k.fin_sent;
 	r = output_copy(
 	    &ch->output, &c->out, c->slot, k.closed ? OUTPUT_ALL : k.written);
 	if (r < 0)
-		return r == OUTPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+		return r == OUTPUT_CORRUPTED ? COPY_CORRUPTED : COPY_NO_ROOM;
 	if (c->state != SLOT_MOVING) /* its worker is dead */
 		output_redo(&ch->output, &c->out, c->slot);
 	r = head_input_copy(ch, c->slot, &c->part);
 	if (r < 0 || !move_info_copy(ch, c->id, s->info, &c->info)) {
 		move_records_drop(ch, c);
-		return r == INPUT_SPOILT ? COPY_SPOILT : COPY_NO_ROOM;
+		return r == INPUT_CORRUPTED ? COPY_CORRUPTED : COPY_NO_ROOM;
 	}
 	c->ending = c->state == SLOT_ENDING;
 	c->present = !c->ending || slot_is_leaving(ch->hub, c->slot);
@@ -199,7 +200,7 @@ move_records_copy(struct chat *ch, struct copy *c)
 }
 
 /* This worker's bits in presence for what the connection has; the former
- * worker's go later, so nobody is seen to leave. */
+ * worker's go later, so that no user is seen to leave. */
 static void
 move_enter(struct chat *ch, struct copy *c)
 {
@@ -225,7 +226,7 @@ move_enter(struct chat *ch, struct copy *c)
 	}
 }
 
-/* The slot's fields become what its new worker copied. */
+/* Stores the numbers of the copied records in the slot. */
 static void
 move_fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 {
@@ -251,8 +252,8 @@ move_redo(struct hub *h, int worker)
 	SHM_STORE(dead->move_id, 0);
 }
 
-/* The one store that makes it this worker's. False if it is another's by
- * now. */
+/* The one store that makes the connection this worker's. False if it is
+ * another's by now. */
 static bool
 move_commit(struct chat *ch, struct copy *c, int from)
 {
@@ -309,14 +310,15 @@ move_go_on(struct chat *ch, struct copy *c)
 	ch->n_conns++;
 }
 
-/* Ends a dead worker's connection whose records make no sense: of these only
- * what others were told is used. The leaves come first: whoever finds the slot
- * in use tells them again, and that changes nothing. */
+/* Ends a dead worker's connection whose records are corrupted: of these only
+ * its joins, which others were told of, are used. The leaves come first: a
+ * worker that finds the slot in use later tells them again, which changes
+ * nothing. */
 static void
 move_end(struct chat *ch, struct copy *c)
 {
-	log_warn("connection %016llx cannot be taken over: its records make no "
-		 "sense, closed",
+	log_warn("connection %016llx cannot be taken over: its records are "
+		 "corrupted, closed",
 	    (unsigned long long)c->id);
 	channel_tell_leaves(ch, c->slot);
 	if (move_pass(ch->hub, c, SLOT_CLOSING)) {
@@ -369,7 +371,7 @@ move_begin(
 		/* so that it is not copied again, should it come twice */
 		ch->conn[c->slot].phase = CONN_MOVING;
 		return true;
-	case COPY_SPOILT:
+	case COPY_CORRUPTED:
 		if (!given) /* else the giver still has it, with its records */
 			move_end(ch, c);
 		break;
@@ -412,9 +414,10 @@ move_take(struct chat *ch, int from, const uint64_t *id, const int *fd,
 	uint32_t k, m = 0, taken = 0, stay = 0;
 	bool given = fault == NULL;
 
-	if (ch->n_moving > 0) /* one may have been given away from here */
+	/* one of them may have been given away from here */
+	if (ch->n_moving > 0)
 		give_look(ch);
-	/* what several of them are to get is copied once */
+	/* output that several of them wait for is copied once */
 	if (n > 1)
 		output_copies_begin(&ch->output);
 	for (k = 0; k < n && m < MOVE_MAX; k++) {

@@ -18,7 +18,7 @@
 
 enum {
 	TICK_MS = 100,	/* between life signs while the giver is waited for */
-	WARN_MS = 1000, /* between two lines that say so */
+	WARN_MS = 1000, /* between two lines of the log about that */
 	/* A worker that retired may be stopped; its keeper has the sockets,
 	 * too. Larger: clients wait longer then; smaller: sockets are often
 	 * given twice. */
@@ -54,7 +54,7 @@ takeover_sort(
 	}
 }
 
-/* One note from the giver. False: that was all. */
+/* Receives one note from the giver. False: there are no more. */
 static bool
 takeover_note(struct chat *ch, int link, int *fd, const char *who)
 {
@@ -77,7 +77,7 @@ takeover_note(struct chat *ch, int link, int *fd, const char *who)
 	return false;
 }
 
-/* Who has the predecessor's sockets. */
+/* A process that has the predecessor's sockets. */
 struct source {
 	int link; /* -1: there is none */
 	const char *who;
@@ -176,20 +176,23 @@ takeover(struct chat *ch, const struct takeover_start *start)
 
 	if (fd == NULL)
 		log_fatal("takeover: %s", strerror(errno));
-	hub_lock(h); /* redoes what the dead one did not get to */
+	hub_lock(h); /* redoes what the dead worker did not finish */
 	hub_unlock(h);
 	slot_recall(h, h->self);
 	if (start->fault.hand == HAND_DELIVERY)
 		takeover_fault_delivery(ch, start->fault.arg);
 	takeover_collect(ch, start, fd);
-	if (start->generation == 1) /* 0 later on: nothing delivered yet */
+	/* the first worker delivers from now on, others go on at the cursor */
+	if (start->generation == 1)
 		SHM_STORE(h->mine->cursor, journal_tail(h));
 	move_redo(h, h->self);
 	adopt_all(ch, fd, &start->fault, &r);
-	/* the publication that was on trial has been survived */
+	/* this worker has survived the publication that killed its
+	 * predecessor */
 	if (ch->rooms->follower.trial <= SHM_OWN(h->mine->cursor))
 		journal_acquit(h, ch->rooms->follower.trial);
-	if (ch->n_conns == 0) /* no connection is to get what is in between */
+	/* without connections the publications in between are not needed */
+	if (ch->n_conns == 0)
 		SHM_STORE(h->mine->cursor, journal_tail(h));
 	sparse_free(fd, h->n_slots, sizeof(*fd));
 	if (start->generation > 1)

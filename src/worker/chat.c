@@ -177,7 +177,7 @@ chat_set_doors(struct chat *ch, const struct door *const *doors)
 	return true;
 }
 
-/* Shows how much is taken: leaks are seen there. */
+/* Stores how many items are in use, for `chatctl show` and tests of leaks. */
 static void
 chat_used_tell(struct chat *ch)
 {
@@ -189,7 +189,7 @@ chat_used_tell(struct chat *ch)
 	SHM_TELL(me->used[USED_SUBSCRIPTIONS], ch->rooms->subscriptions.n_used);
 }
 
-/* The turn is over: shows how long the longest was. */
+/* The turn is over: stores the longest time that one took. */
 static void
 chat_turn_tell(struct chat *ch)
 {
@@ -201,7 +201,7 @@ chat_turn_tell(struct chat *ch)
 	ch->turn_us = 0;
 }
 
-/* Delivers, relays and writes what there is; false if that is all, *again as
+/* Delivers, relays and writes. False: nothing is left to do; *again as
  * custody_turn(). */
 static bool
 chat_turn_finish(struct chat *ch, int *again)

@@ -46,8 +46,8 @@ struct worker {
 /* accept.c: takes new connections while it is this worker's turn. */
 void accept_init(struct worker *w);
 void accept_balance(struct worker *w);
-/* The same if anything changed. Milliseconds after which it wants to look
- * again, -1: it need not. */
+/* accept_balance(), if anything has changed. Milliseconds after which it wants
+ * to look again, -1: it need not. */
 int accept_turn(struct worker *w);
 void accept_stop(struct worker *w);
 

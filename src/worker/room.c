@@ -11,9 +11,10 @@ enum {
 	/* Links to the others, to keepers, one more of each while one is
 	 * replaced, and what libraries open for a moment. */
 	ROOM_SPARE = 2 * SHM_WORKERS + 32,
-	/* The same for who accepts, besides one link to each other worker: the
-	 * next link to a keeper, an adoption, the web page. Larger: fewer
-	 * clients; smaller: the master's messages lose their descriptors. */
+	/* Descriptors that a worker which accepts keeps free, besides one link
+	 * to each other worker, for messages of the master: the next link to a
+	 * keeper, an adoption, the web page. Larger: fewer clients; smaller:
+	 * the master's messages lose their descriptors. */
 	ROOM_MASTER = 8
 };
 

@@ -82,7 +82,7 @@ group('back-off', {conf: 'log verbose\n'}, (test) => {
 		assert.equal((await workerState(d, SLOT)).state, 'waiting',
 		    'presence was cleaned by its successor');
 		await talks(crowd);
-		/* Whoever connects now gets to the others. */
+		/* A client that connects now goes to the other workers. */
 		await crowd.joinAll(['v0', 'v1', 'v2', 'v3']);
 		await talks(crowd);
 		const next = await running(d, generation + 1);

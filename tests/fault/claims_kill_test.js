@@ -155,7 +155,7 @@ class Person extends Somebody {
 		for (const [channel, story] of Object.entries(this.story))
 			assert.equal(all[channel].join(),
 			    story.filter((what) => what !== 'leave').join(),
-			    `${channel}, to himself`);
+			    `${channel}, to its sender`);
 	}
 }
 

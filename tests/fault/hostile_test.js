@@ -40,7 +40,7 @@ async function closed(d) {
 	assert.ok(memory(d.pid));
 }
 
-/* Whoever gets hold of it all the same cannot cut it off. */
+/* A process that gets the memory's file all the same cannot cut it. */
 async function cut(d) {
 	const crowd = await Crowd.unbroken(d, 8);
 	const fd = fs.openSync(memory(d.pid), 'r+');

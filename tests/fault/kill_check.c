@@ -89,7 +89,7 @@ check_presence(struct scene *s)
 	assert_int_equal(seen, live);
 }
 
-/* A connection's records, as whoever takes it over would read them. */
+/* A connection's records, as a worker that takes it over would read them. */
 static void
 check_conn(struct scene *s, const struct scene_conn *c)
 {

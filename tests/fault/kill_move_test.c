@@ -192,7 +192,8 @@ rest_send(struct scene *s, int worker)
 	s->sent = true;
 }
 
-/* Whoever has them, they are there, and get everything, each once. */
+/* Whichever worker has them, all connections are there and get everything, each
+ * once. */
 static void
 check(struct scene *s)
 {

@@ -1,6 +1,6 @@
 /*
- * Who ends his connection while its worker is not there to see it has left:
- * whether he closes it, or it is reset.
+ * A client that ends its connection while no worker sees it has left, whether
+ * it closes the connection or resets it.
  */
 'use strict';
 

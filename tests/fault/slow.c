@@ -3,12 +3,12 @@
  * long, and refuses SIGKILL, for the tests in which a disk, a name server or
  * the kernel does not do what is asked.
  *
- *	SLOW=/srv/www SLOW_FLAG=/tmp/flag LD_PRELOAD=.../slow.so chatd ...
+ * SLOW=/srv/www SLOW_FLAG=/tmp/flag LD_PRELOAD=.../slow.so chatd ...
  *
- * While the file SLOW_FLAG exists, whoever opens a path that holds the text
- * SLOW, or looks up such a name or user, waits for SLOW_MS (10,000). While the
- * file SLOW_IMMORTAL exists, kill(2) says EPERM to SIGKILL. With SLOW_TELL,
- *each path that is opened is told on stderr: `slow: PID opens PATH`.
+ * While the file SLOW_FLAG exists, a process that opens a path that holds the
+ * text SLOW, or looks up such a name or user, waits for SLOW_MS (10,000). While
+ * the file SLOW_IMMORTAL exists, kill(2) says EPERM to SIGKILL. With SLOW_TELL,
+ * each path that is opened is told on stderr: `slow: PID opens PATH`.
  */
 #include <sys/types.h>
 

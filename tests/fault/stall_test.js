@@ -43,7 +43,7 @@ const ORDERS = {
 	'random': (c) => shuffled(MASTER(c))
 };
 
-/* The same things in random order. */
+/* A list in random order. */
 function shuffled(list) {
 	const all = [...list];
 	for (let i = all.length - 1; i > 0; i--) {
@@ -424,8 +424,7 @@ async function crush(held, load, ms) {
 	return `${load} other programs, ${s.lines} lines`;
 }
 
-/* A process stands still for a while, whoever continues it: for as long as
- * possible. */
+/* A process stands still for so long, though others continue it. */
 async function hold(pid, ms) {
 	const freezer = Cgroup.make('freezer');
 	const limit = performance.now() + ms;

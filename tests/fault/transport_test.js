@@ -146,7 +146,7 @@ group('a transport of one row', null, (test) => {
 		await d.stop();
 	});
 
-	test('whoever does not begin as it asks costs nothing for long',
+	test('a client that begins otherwise costs nothing for long',
 	    async () => {
 		const d = await start('handshake-timeout 1s\n', 1);
 		assert.equal(await hear(d.xorPort, 'GET / HTTP/1.1\r\n\r\n'), '');

@@ -219,7 +219,7 @@ function publishing(channel, n, connection) {
 	return head('Content-Length: ' + body.length, connection) + body;
 }
 
-/* The same in chunks of that size. */
+/* A request that publishes n, in chunks of that size. */
 function chunked(channel, n, size, connection) {
 	const body = JSON.stringify({channel, data: n});
 	let text = head('Transfer-Encoding: chunked', connection);

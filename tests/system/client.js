@@ -376,7 +376,7 @@ class Client {
 		this.socket.destroy();
 	}
 
-	/* Drops whoever is still there. */
+	/* Drops all clients that are still there. */
 	static dropAll() {
 		for (const c of everyone)
 			c.drop();

@@ -286,8 +286,8 @@ class Daemon {
 	}
 
 	/*
-	 * The same without a process of its own (include/master/control.h has
-	 * the protocol): for what is asked after every test.
+	 * json() without a process of its own (include/master/control.h has the
+	 * protocol), for questions that come after every test.
 	 */
 	ask(...args) {
 		const text = Buffer.from(['json', ...args, ''].join('\0'));

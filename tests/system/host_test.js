@@ -47,7 +47,7 @@ function socket(url, headers = {}) {
 	});
 }
 
-/* The same for a user at the plain door. */
+/* How a user's WebSocket at the plain door is answered. */
 function alice(port, headers) {
 	return socket(`ws://127.0.0.1:${port}/ws?user=alice`, headers);
 }

@@ -55,8 +55,8 @@ group('restart-worker', {workers: 4}, (test) => {
 			c.write(request(`/ws?user=slow${i}`).slice(0, 30));
 			all.push(c);
 		}
-		/* Whoever has accepted one of them waits for the rest; chatctl
-		 * itself may take longer than that with sanitizers. */
+		/* The worker that has accepted one of them waits for the rest;
+		 * chatctl itself may take longer than that with sanitizers. */
 		const before = d.stderr.length;
 		const told = [0, 1, 2, 3].map((n) =>
 		    d.ctl('restart-worker', String(n)));

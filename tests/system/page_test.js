@@ -117,7 +117,7 @@ group('page', {workers: 2}, (test) => {
 			const all = await texts(bob);
 			assert.deepEqual(all.filter((t) => !/^written/.test(t)),
 			    ['before', ...numbered('missed', 20), 'after']);
-			await until('his own message has arrived', async () =>
+			await until('the own message has arrived', async () =>
 			    (await texts(alice)).includes('written without a network'));
 			await shows(bob, await texts(alice));
 		} finally {

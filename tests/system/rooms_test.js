@@ -110,7 +110,7 @@ group('rooms', {}, (test) => {
 	test('a private message to nobody is not kept', async (d) => {
 		const [alice, bob] = await users(d, 'alice', 'bob');
 		bob.drop();
-		let who; /* a message that reaches him would not be answered */
+		let who; /* a message that reaches bob would not be answered */
 		do {
 			alice.text('/who');
 			who = await alice.heard();

@@ -1,5 +1,5 @@
-/* answer: a worker dies when a subscription is made and not answered: whoever
- * goes on answers first, then come the channel's messages. */
+/* answer: a worker dies when a subscription is made and not answered: the next
+ * worker answers first, then come the channel's messages. */
 #include "chat_fixture.h"
 
 #include "../../src/door/centrifugo/centrifugo.h"
@@ -175,7 +175,7 @@ test_subscribe_adopted(void **state)
 	scene_end(&s);
 }
 
-/* Messages to the user himself wait for the answer to connect. */
+/* Messages to the user's own channel wait for the answer to connect. */
 static void
 test_connect_adopted(void **state)
 {
@@ -228,7 +228,7 @@ test_answered(void **state)
 	}
 }
 
-/* The same of connect: he gets all that is said to him, once. */
+/* A worker dies over a connect: its user gets all private messages, once. */
 static void
 test_connect_answered(void **state)
 {

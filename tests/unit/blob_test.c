@@ -156,8 +156,8 @@ member_cb(const struct channel_member *m, void *arg)
 	return true;
 }
 
-/* A member who has gone before what is told of him was copied is not told of:
- * neither what has his page now nor who has his name's place. */
+/* A member that goes before its texts were copied is not shown: neither with
+ * the new contents of its page nor with the new user of its entry. */
 static void
 test_member_gone(void **state)
 {

@@ -94,7 +94,7 @@ test_spoilt(void **state)
 		    chain_read(&hub, first, sizeof(bytes), out), -1);
 		assert_int_equal(
 		    chain_append(&pool, &first, sizeof(bytes), bytes, 1),
-		    CHAIN_SPOILT);
+		    CHAIN_CORRUPTED);
 		chain_free(&pool, first, sizeof(bytes));
 		assert_int_equal(pool.pages.n_used, chain_pages(5000) - 1);
 		input_pool_deinit(&pool);

@@ -124,8 +124,8 @@ test_members_enough(void **state)
 static struct node *thief; /* has the entry as soon as a member is told */
 static uint32_t stolen;
 
-/* Tells of one member, and meanwhile the entry becomes another's: whoever
- * comes then is not a member. */
+/* Is shown one member, and meanwhile the entry becomes another channel's, whose
+ * connections are no members. */
 static bool
 steal_cb(const struct channel_member *m, void *arg)
 {
@@ -136,7 +136,7 @@ steal_cb(const struct channel_member *m, void *arg)
 	return true;
 }
 
-/* The same while the members are looked at. */
+/* A room's entry becomes another's while its members are looked at. */
 static void
 test_room_reused_meanwhile(void **state)
 {

@@ -275,7 +275,7 @@ test_recount(void **state)
 	}
 }
 
-/* The same of a process that dies anywhere in it: the next one begins anew. */
+/* A process dies anywhere in a recount: the next one begins anew. */
 static void
 test_recount_given_up(void **state)
 {

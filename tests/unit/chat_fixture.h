@@ -62,7 +62,7 @@ node_new(const struct hub *h, int worker)
 	return n;
 }
 
-/* A connection at a door here, of a user ("": of nobody yet); his end in
+/* A connection at a door here, of a user ("": of none yet); the client's end in
  * *client. Returns its number. */
 static inline uint32_t
 node_open_at(
@@ -91,7 +91,7 @@ node_open_at(
 	return i;
 }
 
-/* The same at the plain door. */
+/* node_open_at() the plain door. */
 static inline uint32_t
 node_open(struct node *n, const char *user, int *client)
 {

@@ -41,7 +41,7 @@ ask_path(const char *path, const char *host, const char *fields)
 	return route.status;
 }
 
-/* The same at the plain door. */
+/* The status that a request gets at the plain door. */
 static int
 ask(const char *host, const char *fields)
 {

@@ -191,7 +191,7 @@ read_all(struct world *w)
 		(void)input_part(h, i);
 		(void)input_gather(h, i, buf, sizeof(buf));
 	}
-	/* as if it were the blob of whoever it says */
+	/* as a blob of the connection that it names */
 	for (i = 0; i < h->n_pages; i++) {
 		memcpy(&page, (char *)h->page + i * INPUT_PAGE, sizeof(page));
 		id = (uint64_t)page.owner << 32 | page.slot;

@@ -203,8 +203,8 @@ test_raw(void **state)
 		more.whole = fixture_random(2);
 		assert_int_equal(input_keep(&pool, 0, &more), 0);
 		assert_true(input_waits(&h, 0));
-		assert_int_equal(
-		    input_save(&pool, 0, &decoder, 9, bytes, 1), INPUT_SPOILT);
+		assert_int_equal(input_save(&pool, 0, &decoder, 9, bytes, 1),
+		    INPUT_CORRUPTED);
 		was = h.slot[0].part;
 		assert_int_equal(input_copy(&pool, 0, &part), 0);
 		h.slot[0].part = part;
@@ -258,11 +258,11 @@ test_raw_scribbled(void **state)
 	p = (struct input_part *)input_part(&h, 0);
 	p->raw = UINT32_MAX;
 	assert_in_range(input_raw(&h, 0, out, sizeof(out)), 0, sizeof(out));
-	assert_int_equal(input_copy(&pool, 0, &part), INPUT_SPOILT);
+	assert_int_equal(input_copy(&pool, 0, &part), INPUT_CORRUPTED);
 	p->raw = 3;
 	p->bytes = UINT64_MAX - 1;
 	assert_int_equal(input_raw(&h, 0, out, sizeof(out)), 0);
-	assert_int_equal(input_copy(&pool, 0, &part), INPUT_SPOILT);
+	assert_int_equal(input_copy(&pool, 0, &part), INPUT_CORRUPTED);
 	assert_int_equal(input_adopt(&pool, 0), -1);
 	input_pool_deinit(&pool);
 	hub_destroy(&h);

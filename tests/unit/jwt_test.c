@@ -340,7 +340,7 @@ check(const char *text, double now, const char *audience, const char *issuer,
 	    claims, &(struct jwt_terms){now, 0, audience, issuer}, expires);
 }
 
-/* The same where only times matter. */
+/* check() where only times matter. */
 static enum jwt_result
 check_times(const char *text, double now)
 {

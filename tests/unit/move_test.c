@@ -444,7 +444,8 @@ test_custody_of_returning(void **state)
 	way_end(&w);
 }
 
-/* Who was heard last is served first, once his worker is replaced. */
+/* The connection that was heard last is served first, once its worker is
+ * replaced. */
 static void
 test_order_of_settling(void **state)
 {

@@ -80,7 +80,7 @@ test_chain_to_others(void **state)
 	walk_all(&s);
 	say(s.n, "room0", "to bob");
 	bob_got(&s, "to bob");
-	/* another worker's, and it says that it is his */
+	/* a record of another worker that names bob's connection */
 	s.h.slot[s.bob].subscriptions = carols + 1;
 	s.h.subscription[carols].slot = s.bob;
 	conn_drop(&s.n->ch, s.bob, NULL);
@@ -136,7 +136,8 @@ test_chain_moves(void **state)
 	}
 }
 
-/* The same for one that was given away: its giver forgets it. */
+/* The chain of a connection that was given away is corrupted: its giver forgets
+ * it. */
 static void
 test_chain_given(void **state)
 {
@@ -230,8 +231,8 @@ test_user(void **state)
 	s.h.slot[s.alice].user = UINT32_MAX - 1;
 	conn_drop(&s.n->ch, s.alice, NULL);
 	assert_int_equal(presence_mask(&s.h, alice), 0);
-	say(s.n, "#bob", "for him");
-	bob_got(&s, "for him");
+	say(s.n, "#bob", "to bob again");
+	bob_got(&s, "to bob again");
 	close(client);
 	scene_end(&s);
 }

@@ -1,5 +1,5 @@
-/* subscription: a record is one connection's, by its id: never that of whoever
- * has the slot's number next, wherever workers died and whatever was left. */
+/* subscription: a record is one connection's, by its id: never that of the
+ * connection that has the slot's number next, wherever workers died. */
 #include "chat_fixture.h"
 #include "room/event.h"
 

@@ -1,5 +1,6 @@
 /* wait: input that is too much for one turn waits; all of it is done in order,
- * once, whoever has the connection by then, and the others go first. */
+ * once, whichever worker has the connection by then, and the others go
+ * first. */
 #include "talker.h"
 #include "apart.h"
 
@@ -32,7 +33,7 @@ say_hello(struct talker *t)
 	say(t, hello);
 }
 
-/* The same as fragments, with pings between them. */
+/* say() as fragments, with pings between them. */
 static void
 say_in_pieces(struct talker *t, uint32_t n)
 {

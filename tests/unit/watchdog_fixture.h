@@ -123,7 +123,7 @@ pair_until(uint64_t ticking, uint64_t keepers, uint64_t most_ms, int *n)
 	return 0;
 }
 
-/* The same with all keepers ticking, for 10 s. */
+/* pair_until() with all keepers ticking, for 10 s. */
 static inline uint64_t
 look_until(uint64_t ticking, int *n)
 {

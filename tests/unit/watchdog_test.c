@@ -103,7 +103,7 @@ dead_one_is_left_alone(void **state)
 	assert_int_equal(silent_until('Z', 0, 0, 10000), 0);
 }
 
-/* The same measure for keepers. */
+/* Keepers are judged by the time that workers are. */
 static void
 keepers_are_judged_alike(void **state)
 {

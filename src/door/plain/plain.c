@@ -106,7 +106,7 @@ plain_command(struct chat *ch, uint32_t conn, const char *text, size_t len,
 	const char *space = memchr(text, ' ', len);
 
 	deliver_settle(ch); /* messages that were said before the command come
-			       before its answer */
+			     * before its answer */
 	if (ch->conn[conn].phase != CONN_OPEN)
 		return; /* it reads too slowly: it has left its rooms */
 	if (plain_is_command("/msg", &text, &len))

@@ -1061,7 +1061,7 @@ class Page {
 			this.client.close();
 		if (answer.status === 401)
 			this.status('This chat needs a token. Open the page as ' +
-			    `${tokenPlace()}; whoever runs the chat can make one.`, false,
+			    `${tokenPlace()}; the operator of the chat can make one.`, false,
 			    ['Try again', () => location.reload()]);
 		else if (answer.status !== 426)
 			this.status(`The server refuses the connection: ${text}.`, false,

@@ -92,7 +92,7 @@ hit_worker(int k)
 	hit_counts.stopped += s->worker.stopped;
 }
 
-/* The same with its keeper. */
+/* Hits a slot's keeper if it may be. */
 static void
 hit_keeper(int k)
 {

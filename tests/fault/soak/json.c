@@ -1,4 +1,5 @@
-/* The same at the centrifugo door, as far as it goes. */
+/* json: clients at the centrifugo door: what those at the plain door do, as far
+ * as that door has it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
