@@ -56,9 +56,9 @@ worker_put_json(struct report *r, struct evbuffer *out, const struct member *w,
 	    "{\"slot\":%d,\"pid\":%d,\"generation\":%" PRIu32
 	    ",\"state\":\"%s\",\"connections\":%" PRIu32 ",\"kept\":%" PRIu32
 	    ",\"opened\":%" PRIu32 ",\"uptime_s\":%" PRIu64,
-	    w->slot, (int)w->child.pid, w->child.generation,
+	    w->place, (int)w->child.pid, w->child.generation,
 	    worker_state_name(SHM_LOAD(w->child.line->state)),
-	    r->worker[w->slot], SHM_LOAD(line->kept), SHM_LOAD(line->opened),
+	    r->worker[w->place], SHM_LOAD(line->kept), SHM_LOAD(line->opened),
 	    worker_uptime_s(w));
 	report_put(r, out,
 	    ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
@@ -80,9 +80,9 @@ worker_put_line(struct report *r, struct evbuffer *out, const struct member *w,
 	report_put(r, out,
 	    "%6d %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64
 	    " %12" PRIu64 " %12" PRIu64 " %s\n",
-	    w->slot, (int)w->child.pid, w->child.generation,
+	    w->place, (int)w->child.pid, w->child.generation,
 	    worker_state_name(SHM_LOAD(w->child.line->state)),
-	    r->worker[w->slot], kept, worker_uptime_s(w),
+	    r->worker[w->place], kept, worker_uptime_s(w),
 	    SHM_LOAD(line->delivered), SHM_LOAD(line->relayed),
 	    sends_by_name(SHM_LOAD(line->sends_by)));
 }
