@@ -17,12 +17,12 @@ enum {
 };
 
 struct balance_move {
-	int from, to; /* slots */
+	int from, to; /* workers */
 	uint32_t n;   /* connections, at least 1 */
 };
 
 /*
- * Plans for the workers in `mask`; count[slot] is what each has. Those that
+ * Plans for the workers in `mask`; count[place] is what each has. Those that
  * are not in `stay` (a part of mask) give all that they have. With `even` the
  * others end up with counts that differ by one at most; without, they only
  * take, the emptiest most. Returns the number of moves; 0 if there is nothing

@@ -96,7 +96,7 @@ struct watchdog {
 	uint64_t late_ms; /* since the look before, if that is too long */
 	/* What the kernel says of a keeper, or of the process with that line;
 	 * false: unknown. May be set after watchdog_init. */
-	bool (*probe)(void *arg, bool keeper, int slot, struct probe *probe);
+	bool (*probe)(void *arg, bool keeper, int place, struct probe *probe);
 	void *probe_arg;
 	uint64_t changing; /* as at the last look */
 	uint64_t tail;	   /* the journal's then */
@@ -105,7 +105,7 @@ struct watchdog {
 	uint64_t continued_ms[SHM_WORKERS]; /* a keeper's silence then */
 };
 
-/* What is to be looked at, as masks of slots. */
+/* What is to be looked at, as masks of places. */
 struct watchdog_scene {
 	uint64_t workers;  /* that live and are not killed */
 	uint64_t starting; /* of these: before their HELLO they need not tick,
@@ -127,7 +127,7 @@ enum watchdog_action {
 struct watchdog_verdict {
 	enum watchdog_action action;
 	bool keeper; /* else the process with that line */
-	int slot;
+	int place;
 	uint64_t still_ms; /* it was silent for so long */
 	bool has_lock;	   /* others waited for it */
 };
@@ -152,8 +152,8 @@ uint64_t watchdog_clock_ms(const struct watchdog *d, uint64_t now_ms);
  * and so is a worker's keeper. */
 void watchdog_forget(struct watchdog *d, int line);
 
-/* A slot's keeper is another one, which is alive as of now. */
-void watchdog_forget_keeper(struct watchdog *d, int slot);
+/* A place's keeper is another one, which is alive as of now. */
+void watchdog_forget_keeper(struct watchdog *d, int place);
 
 /* Looks at all, every WATCHDOG_PERIOD_MS or so; now_ms is CLOCK_MONOTONIC.
  * Returns the number of verdicts: one WATCHDOG_KILL at most. */
@@ -162,10 +162,10 @@ int watchdog_look(struct watchdog *d, const struct hub *h,
     struct watchdog_verdict verdict[WATCHDOG_VERDICTS]);
 
 /* How long a worker, or keeper, had been silent at the last look. */
-uint64_t watchdog_still_ms(const struct watchdog *d, int slot);
-uint64_t watchdog_keeper_still_ms(const struct watchdog *d, int slot);
+uint64_t watchdog_still_ms(const struct watchdog *d, int place);
+uint64_t watchdog_keeper_still_ms(const struct watchdog *d, int place);
 
 /* Whether a worker has ticked within the last WATCHDOG_LOCK_MS. */
-bool watchdog_is_lively(const struct watchdog *d, int slot);
+bool watchdog_is_lively(const struct watchdog *d, int place);
 
 #endif

@@ -6,12 +6,12 @@
  * wait. Waiting is for what would otherwise fork in circles:
  *
  * - a worker that dies before it is ready will most likely do so again, so
- *   its slot backs off for 1, 2, 4 ... 60 s;
- * - three workers of a slot in a row that die of their own fault (SEGV, ABRT,
+ *   its place backs off for 1, 2, 4 ... 60 s;
+ * - three workers of a place in a row that die of their own fault (SEGV, ABRT,
  *   BUS, FPE, ILL, an exit nobody asked for) within 10 s of their start are a
- *   pattern, so from the third on the slot backs off likewise;
+ *   pattern, so from the third on the place backs off likewise;
  * - being killed (by hand, for memory, by the watchdog) says nothing about the
- *   worker and never counts; but no slot forks more than 20 times in 10 s,
+ *   worker and never counts; but no place forks more than 20 times in 10 s,
  *   which is what a machine short of memory, or a script, can do at most.
  *
  * 10 s of good life clear the counts.
@@ -31,7 +31,7 @@ enum {
 	POLICY_BURST_MS = 10 * 1000
 };
 
-/* What is remembered of a slot; all zero at first. */
+/* What is remembered of a place; all zero at first. */
 struct policy {
 	uint32_t faults;  /* in a row, each within 10 s of its start */
 	uint32_t unready; /* in a row, each before it was ready */
@@ -47,7 +47,7 @@ bool policy_is_fault(int wait_status);
 void policy_ready(struct policy *p);
 
 /*
- * A worker of this slot died at that age. Returns how long to wait before its
+ * A worker of this place died at that age. Returns how long to wait before its
  * replacement is forked, 0 = not at all.
  */
 uint64_t policy_died(struct policy *p, bool fault, bool was_ready,

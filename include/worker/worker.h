@@ -16,7 +16,7 @@ extern const struct child_kind worker_kind;
 
 /* What a worker is born with. */
 struct worker_start {
-	int worker; /* slot */
+	int worker; /* its number: its place */
 	uint32_t generation;
 	int custody;	 /* its end of the link to its keeper; -1: none */
 	uint32_t keeper; /* and that keeper's number (hub/kept.h) */

@@ -39,7 +39,7 @@ accuse_handle(struct member *w, const struct message_accuse *accuse)
 		w->n_accused = 0;
 	}
 	w->n_accused++;
-	member_kill(accused, "sent worker %d bad messages", w->slot);
+	member_kill(accused, "sent worker %d bad messages", w->place);
 	if (w->n_accused == ACCUSE_MAX)
 		member_kill(w, "accused others %d times within %d s",
 		    ACCUSE_MAX, ACCUSE_MS / 1000);

@@ -2,11 +2,11 @@
 
 enum { N = CONF_WORKERS_MAX };
 
-/* Whether a slot is in a mask. */
+/* Whether a place is in a mask. */
 static bool
-has(uint64_t mask, int slot)
+has(uint64_t mask, int place)
 {
-	return (mask >> slot & 1) != 0;
+	return (mask >> place & 1) != 0;
 }
 
 /* What those in stay have with `level` each, or what they have if that is

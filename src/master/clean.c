@@ -40,7 +40,7 @@ source_is_last(const struct member *dead)
 static int
 adopt_send(struct member *dead, struct member *to)
 {
-	struct message_adopt adopt = {.worker = (uint32_t)dead->slot,
+	struct message_adopt adopt = {.worker = (uint32_t)dead->place,
 	    .generation = dead->child.generation,
 	    .fault_hand = dead->fault_hand,
 	    .fault_arg = dead->fault_arg};
@@ -105,14 +105,14 @@ clean_assign(struct member *dead)
 		return; /* the timer tries again */
 	dead->cleaner = cleaner;
 	dead->clean_ms = master_clock_ms(m);
-	dead->cleaner_left = slot_held(&m->hub, dead->slot);
+	dead->cleaner_left = slot_held(&m->hub, dead->place);
 }
 
 void
 clean_reassign(struct member *w)
 {
 	for (int i = 0; i < w->master->n_workers; i++)
-		if (w->master->member[i].cleaner == w->slot)
+		if (w->master->member[i].cleaner == w->place)
 			clean_assign(&w->master->member[i]);
 }
 
@@ -131,9 +131,9 @@ cleaned_partly(
 	}
 	if (dead->full == 0)
 		dead->full_ms = master_clock_ms(dead->master);
-	dead->full |= 1ull << w->slot;
+	dead->full |= 1ull << w->place;
 	log_warn("worker %d has no room for %u more connections of worker %d",
-	    w->slot, clean->left, dead->slot);
+	    w->place, clean->left, dead->place);
 	clean_assign(dead);
 	if (dead->cleaner == -1 && dead->course == COURSE_GONE)
 		resize_refused(dead);
@@ -147,7 +147,7 @@ clean_done(struct member *w, const struct message_cleaned *clean)
 	if (clean->worker >= (uint32_t)w->master->n_workers)
 		return false;
 	dead = &w->master->member[clean->worker];
-	if (dead->cleaner != w->slot ||
+	if (dead->cleaner != w->place ||
 	    dead->child.generation != clean->generation)
 		return false;
 	dead->cleaner = -1;
@@ -159,7 +159,8 @@ clean_done(struct member *w, const struct message_cleaned *clean)
 	dead->unclean = false;
 	keep_source_end(dead, KEEP_FORMER);
 	keep_source_end(dead, KEEP_BEFORE);
-	log_debug("worker %d cleaned up after worker %d", w->slot, dead->slot);
+	log_debug(
+	    "worker %d cleaned up after worker %d", w->place, dead->place);
 	return true;
 }
 
@@ -176,7 +177,7 @@ clean_time(struct member *w, uint64_t now)
 	}
 	if (now < w->clean_ms + COUNT_MS)
 		return;
-	left = slot_held(&w->master->hub, w->slot);
+	left = slot_held(&w->master->hub, w->place);
 	if (left < w->cleaner_left) {
 		w->cleaner_left = left;
 		w->clean_ms = now;

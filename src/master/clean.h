@@ -12,13 +12,13 @@ struct message_cleaned;
  * taken up. Who hangs meanwhile is the watchdog's. */
 enum { CLEANED_MS = 30000 };
 
-/* Whether a slot without a worker has none for a while, or for good: none
+/* Whether a place without a worker has none for a while, or for good: none
  * follows when chatd leaves. */
 bool clean_is_due(const struct member *w);
 /* Has another worker go on with a dead worker's connections while there is no
  * replacement. */
 void clean_assign(struct member *dead);
-/* The worker of this slot is gone: finds others for what it was to go on with.
+/* The worker of this place is gone: finds others for what it was to go on with.
  */
 void clean_reassign(struct member *w);
 /* A worker has gone on for another, as far as it could; false: it was not

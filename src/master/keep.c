@@ -1,5 +1,5 @@
 /*
- * Keepers: each worker slot has one from before its first worker's start until
+ * Keepers: each worker has one from before its first worker's start until
  * the daemon ends. A keeper that dies or hangs is replaced at once; the worker
  * fills the new one. Nobody who may hold what nobody else has is sent away, and
  * a source of sockets that lives but cannot be reached is tried again: only one
@@ -44,9 +44,9 @@ keeper_complain(
 	static uint64_t again_ms[CONF_WORKERS_MAX];
 	uint64_t now = clock_ms();
 
-	if (now >= again_ms[w->slot]) {
-		again_ms[w->slot] = now + COMPLAIN_MS;
-		log_error("%skeeper %d%s: %s", before, w->slot, after,
+	if (now >= again_ms[w->place]) {
+		again_ms[w->place] = now + COMPLAIN_MS;
+		log_error("%skeeper %d%s: %s", before, w->place, after,
 		    strerror(error));
 	}
 	errno = error;
@@ -106,14 +106,14 @@ former_connect(const struct member *w)
 static void
 keeper_show(const struct member *w)
 {
-	struct shm_worker *line = &w->master->hub.worker[w->slot];
+	struct shm_worker *line = &w->master->hub.worker[w->place];
 
-	watchdog_forget_keeper(&w->master->watchdog, w->slot);
+	watchdog_forget_keeper(&w->master->watchdog, w->place);
 	SHM_STORE(line->keeper, (uint32_t)w->keeper.pid);
 	SHM_STORE(line->custody, w->custody);
 }
 
-/* Makes a slot's keeper. False if that has to be tried again. */
+/* Makes the keeper of a worker. False if that has to be tried again. */
 static bool
 keeper_start(struct member *w)
 {
@@ -135,7 +135,7 @@ keeper_start(struct member *w)
 void
 keep_init(struct member *w)
 {
-	child_init(&w->keeper, child_row_of(CHILD_EACH_WORKER), w->slot, -1);
+	child_init(&w->keeper, child_row_of(CHILD_EACH_WORKER), w->place, -1);
 	w->keeper.master = w->master;
 	w->before = w->former = w->keeper;
 }
@@ -296,7 +296,7 @@ keeper_relink(struct member *w)
 	w->keeper_linked =
 	    link_send(w->child.link, MSG_CUSTODY, &m, sizeof(m), fd) == 0;
 	if (!w->keeper_linked)
-		log_warn("worker %d cannot be told of its keeper: %s", w->slot,
+		log_warn("worker %d cannot be told of its keeper: %s", w->place,
 		    strerror(errno));
 	close(fd);
 	return w->keeper_linked;
@@ -358,22 +358,22 @@ keep_unlinked(struct member *w, uint32_t number)
 const char *
 keep_problem(const struct member *w)
 {
-	const struct shm_worker *line = &w->master->hub.worker[w->slot];
+	const struct shm_worker *line = &w->master->hub.worker[w->place];
 	static char text[128];
 
 	if (w->keeper.pid == 0)
-		snprintf(text, sizeof(text), "keeper %d is missing", w->slot);
+		snprintf(text, sizeof(text), "keeper %d is missing", w->place);
 	else if (!w->keeper_filled || SHM_LOAD(line->unkept) != 0)
 		snprintf(text, sizeof(text),
-		    "keeper %d has only %u of %u connections", w->slot,
+		    "keeper %d has only %u of %u connections", w->place,
 		    SHM_LOAD(line->kept), SHM_LOAD(line->opened));
 	else if (w->before.pid != 0)
-		snprintf(
-		    text, sizeof(text), "keeper %d is being replaced", w->slot);
-	else if (watchdog_keeper_still_ms(&w->master->watchdog, w->slot) >=
+		snprintf(text, sizeof(text), "keeper %d is being replaced",
+		    w->place);
+	else if (watchdog_keeper_still_ms(&w->master->watchdog, w->place) >=
 	    LIVELY_MS)
 		snprintf(
-		    text, sizeof(text), "keeper %d does not respond", w->slot);
+		    text, sizeof(text), "keeper %d does not respond", w->place);
 	else
 		return NULL;
 	return text;
@@ -405,7 +405,7 @@ before_return(struct member *w)
 static void
 keeper_gone(struct member *w)
 {
-	struct shm_worker *line = &w->master->hub.worker[w->slot];
+	struct shm_worker *line = &w->master->hub.worker[w->place];
 
 	w->keeper_linked = w->keeper_filled = false;
 	SHM_STORE(line->custody, 0);
@@ -468,7 +468,7 @@ before_warn(struct member *w, uint64_t now)
 	w->before_ms = now;
 	log_warn("keeper %d still does not have everything: its predecessor "
 		 "stays",
-	    w->slot);
+	    w->place);
 }
 
 /* The next worker has waited for that long for a process besides the keeper,
@@ -488,12 +488,12 @@ giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
 	if (waited_ms >= WATCHDOG_TAKEOVER_MAX_MS) {
 		log_warn("%s %d (pid %d) %s and does not give its connections "
 			 "back: killed",
-		    name, w->slot, (int)pid, state);
+		    name, w->place, (int)pid, state);
 		keep_source_end(w, source);
 	} else if (probe_process(pid, &probe) && probe.state == 'T') {
 		log_warn("%s %d (pid %d) %s and was stopped while the next "
 			 "worker waits for it: continued",
-		    name, w->slot, (int)pid, state);
+		    name, w->place, (int)pid, state);
 		kill(pid, SIGCONT);
 	}
 }
@@ -538,7 +538,7 @@ keep_judged(struct member *w, const struct watchdog_verdict *v)
 	if (v->action == WATCHDOG_CONTINUE) {
 		log_warn("keeper %d (pid %d) was stopped for %llu ms while the "
 			 "next worker waits for it: continued",
-		    w->slot, (int)w->keeper.pid, ms);
+		    w->place, (int)w->keeper.pid, ms);
 		kill(w->keeper.pid, SIGCONT);
 		return;
 	}
@@ -551,7 +551,8 @@ keep_leave(struct member *w)
 {
 	keep_source_end(w, KEEP_FORMER);
 	keep_source_end(w, KEEP_BEFORE);
-	(void)process_kill(w->keeper.pid, "the keeper of a slot that has left");
+	(void)process_kill(
+	    w->keeper.pid, "the keeper of a worker that has left");
 	child_unlink(&w->keeper);
 	w->keeper.pid = 0;
 }

@@ -1,5 +1,5 @@
-/* keep: each slot's keepers, and the links over which a worker gets what its
- * predecessor had. */
+/* keep: the keepers of each worker, and the links over which a worker gets what
+ * its predecessor had. */
 #ifndef CHATD_SRC_MASTER_KEEP_H
 #define CHATD_SRC_MASTER_KEEP_H
 
@@ -41,7 +41,7 @@ void keep_ready(struct member *w);
 void keep_check(struct member *w); /* has it close what goes on elsewhere */
 /* Whether that was a source besides the keeper, which is forgotten. */
 bool keep_source_died(struct member *w, pid_t pid);
-/* Does what the watchdog says of this slot's keeper. */
+/* Does what the watchdog says of the keeper of a worker. */
 void keep_judged(struct member *w, const struct watchdog_verdict *verdict);
 void keep_renew(struct member *w); /* another one in its place */
 /* By the worker: the keeper of that number has everything; it has lost the link

@@ -91,16 +91,16 @@ signal_cb(int sig, short what, void *arg)
 
 /* For the watchdog. */
 static bool
-watch_probe(void *arg, bool keeper, int slot, struct probe *probe)
+watch_probe(void *arg, bool keeper, int place, struct probe *probe)
 {
 	const struct master *m = arg;
 
-	return probe_process(keeper ? m->member[slot].keeper.pid
-				    : children_with_line(m, slot)->pid,
+	return probe_process(keeper ? m->member[place].keeper.pid
+				    : children_with_line(m, place)->pid,
 	    probe);
 }
 
-/* Whether a slot's keeper is needed, or will be in a moment: its worker is
+/* Whether a place's keeper is needed, or will be in a moment: its worker is
  * dead, is to go, or takes over. */
 static bool
 watch_changes(const struct member *w)
@@ -143,7 +143,7 @@ watch_kill(struct master *m, const struct watchdog_verdict *v)
 	snprintf(why, sizeof(why), "hung for %llu ms%s",
 	    (unsigned long long)v->still_ms,
 	    v->has_lock ? " with the lock" : "");
-	(void)child_kill(children_with_line(m, v->slot), why);
+	(void)child_kill(children_with_line(m, v->place), why);
 }
 
 /* Has the watchdog look, and does what it says. */
@@ -160,7 +160,7 @@ watch(struct master *m)
 		    (unsigned long long)m->watchdog.late_ms);
 	for (int i = 0; i < n; i++) {
 		if (v[i].keeper)
-			keep_judged(&m->member[v[i].slot], &v[i]);
+			keep_judged(&m->member[v[i].place], &v[i]);
 		else
 			watch_kill(m, &v[i]);
 	}

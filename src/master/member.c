@@ -33,7 +33,7 @@ enum { START_FAILURES = 3 }; /* before the first readiness: give up */
 static struct shm_line *
 line_of(const struct member *w)
 {
-	return &w->master->hub.line[w->slot];
+	return &w->master->hub.line[w->place];
 }
 
 /* Shows how a ready worker stands. */
@@ -52,8 +52,8 @@ member_show(struct member *w)
 static bool
 end_give(struct member *to, const struct member *peer, int fd)
 {
-	const struct message_link link = {
-	    .peer = (uint32_t)peer->slot, .generation = peer->child.generation};
+	const struct message_link link = {.peer = (uint32_t)peer->place,
+	    .generation = peer->child.generation};
 
 	return link_send(to->child.link, MSG_LINK, &link, sizeof(link), fd) ==
 	    0;
@@ -81,7 +81,7 @@ pair_connect(struct member *a, struct member *b)
 static void
 members_connect(struct member *a, struct member *b)
 {
-	const uint64_t bit = 1ull << b->slot;
+	const uint64_t bit = 1ull << b->place;
 
 	if (pair_connect(a, b)) {
 		a->unlinked &= ~bit;
@@ -89,7 +89,7 @@ members_connect(struct member *a, struct member *b)
 	}
 	if ((a->unlinked & bit) == 0)
 		log_error("no link between workers %d and %d: %s, trying again",
-		    a->slot, b->slot, strerror(errno));
+		    a->place, b->place, strerror(errno));
 	a->unlinked |= bit;
 }
 
@@ -128,7 +128,7 @@ member_hello(struct child *c)
 	renew_ready(w);
 	member_show(w);
 	for (int i = 0; i < m->n_workers; i++)
-		if (i != w->slot && m->member[i].child.ready)
+		if (i != w->place && m->member[i].child.ready)
 			members_connect(w, &m->member[i]);
 	if (m->drain_rate != 0)
 		owed_add(&w->child, OWED_DRAIN);
@@ -141,7 +141,7 @@ member_hello(struct child *c)
 	order_time(m);
 }
 
-/* What follows when a slot's process serves no more, dead or not. */
+/* What follows when a place's process serves no more, dead or not. */
 static void
 member_left(struct member *w)
 {
@@ -166,7 +166,7 @@ member_retired(struct member *w)
 
 	if (w->retire_ms == 0 || w->former.pid != 0)
 		return "RETIRED without having been told to";
-	log_info("worker %d (pid %d) retired, %s", w->slot, (int)w->child.pid,
+	log_info("worker %d (pid %d) retired, %s", w->place, (int)w->child.pid,
 	    w->course == COURSE_STAYS ? "replaced" : "none follows");
 	w->former.pid = w->child.pid;
 	w->former.link = w->child.link;
@@ -176,7 +176,7 @@ member_retired(struct member *w)
 		w->renew_ms = master_clock_ms(m);
 	w->fault_hand = HAND_NOTHING;
 	member_deinit(w);
-	report_bury(m, w->slot);
+	report_bury(m, w->place);
 	member_left(w);
 	if (m->phase >= PHASE_QUITTING) {
 		clean_assign(w);
@@ -270,7 +270,7 @@ member_died(struct child *c, const struct child_end *end)
 	w->fault_hand = end->fault && !end->unready ? SHM_LOAD(line_of(w)->hand)
 						    : HAND_NOTHING;
 	w->fault_arg = SHM_LOAD(line_of(w)->hand_arg);
-	report_bury(m, w->slot);
+	report_bury(m, w->place);
 	member_left(w);
 	if (m->phase >= PHASE_QUITTING) {
 		SHM_STORE(line_of(w)->state, WORKER_STOPPED);

@@ -1,4 +1,4 @@
-/* member: a worker's slot as the master sees it. */
+/* member: a worker's place as the master sees it. */
 #ifndef CHATD_SRC_MASTER_MEMBER_H
 #define CHATD_SRC_MASTER_MEMBER_H
 
@@ -14,7 +14,7 @@
 struct control_wait;
 struct master;
 
-/* What comes after the worker that a slot has, or had last. */
+/* What comes after the worker that a place has, or had last. */
 enum course {
 	COURSE_STAYS,  /* another one: at once, or after a back-off */
 	COURSE_LEAVES, /* none: it was told to retire */
@@ -22,10 +22,10 @@ enum course {
 			* connections */
 };
 
-/* A worker's slot as the master sees it. */
+/* A worker's place as the master sees it. */
 struct member {
 	struct master *master;
-	int slot;
+	int place;
 	struct child child;
 	uint32_t n_accused; /* workers that it accused since accuse_ms */
 	uint64_t accuse_ms;
@@ -58,7 +58,7 @@ struct member {
 	uint64_t fault_arg;
 };
 
-void member_init(struct member *w, struct master *m, int slot);
+void member_init(struct member *w, struct master *m, int place);
 void member_deinit(struct member *w);
 void member_born(struct member *w);
 /* Takes up the process that the program before this one started. Returns 0, or

@@ -19,13 +19,13 @@ member_save(const struct child *c, FILE *f)
 	    "member %d %d %" PRIu32 " %d %d %" PRIu64 " %" PRIu64
 	    " %d %d %" PRIu64 " %d %d %" PRIu64 " %u %d %d %" PRIu32 " %" PRIu64
 	    " %" PRIu64 "\n",
-	    w->slot, (int)w->child.pid, w->child.generation, w->child.ready,
+	    w->place, (int)w->child.pid, w->child.generation, w->child.ready,
 	    w->child.link, w->child.started_ms, w->child.eof_ms,
 	    w->child.killed, w->child.killed_unready, w->child.respawn_ms,
 	    w->unclean, w->cleaner, w->clean_ms, w->child.owed,
 	    (int)w->keeper.pid, w->keeper.link, w->fault_hand, w->fault_arg,
 	    w->retire_ms);
-	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->slot,
+	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->place,
 	    p->faults, p->unready, p->next);
 	for (int i = 0; i < POLICY_BURST; i++)
 		fprintf(f, " %" PRIu64, p->respawn_ms[i]);
@@ -40,7 +40,7 @@ keep_save(const struct child *c, FILE *f)
 	fprintf(f,
 	    "keep %d %" PRIu32 " %d %d %" PRIu64 " %d %" PRIu64 " %" PRIu32
 	    " %" PRIu64 "\n",
-	    w->slot, w->custody, w->keeper_filled, w->keeper_linked,
+	    w->place, w->custody, w->keeper_filled, w->keeper_linked,
 	    w->keeper_wait_ms != 0 ? w->keeper_wait_ms : w->keeper.respawn_ms,
 	    (int)w->cleaner_from, w->keeper.started_ms, w->keeper_generation,
 	    w->keeper.born_ms);
@@ -50,11 +50,11 @@ keep_save(const struct child *c, FILE *f)
 static bool
 member_line(struct master *m, const char *line)
 {
-	const int slot = m->n_workers;
+	const int place = m->n_workers;
 	struct member in;
 	int n, pid, ready, killed, unready, unclean, keeper, said;
 
-	member_init(&in, m, slot);
+	member_init(&in, m, place);
 	n = sscanf(line,
 	    "%d %d %" SCNu32 " %d %d %" SCNu64 " %" SCNu64 " %d %d %" SCNu64
 	    " %d %d %" SCNu64 " %u %d %d %" SCNu32 " %" SCNu64 " %" SCNu64,
@@ -63,7 +63,7 @@ member_line(struct master *m, const char *line)
 	    &in.child.respawn_ms, &unclean, &in.cleaner, &in.clean_ms,
 	    &in.child.owed, &keeper, &in.keeper.link, &in.fault_hand,
 	    &in.fault_arg, &in.retire_ms);
-	if (n != 19 || slot == CONF_WORKERS_MAX || said != slot ||
+	if (n != 19 || place == CONF_WORKERS_MAX || said != place ||
 	    in.cleaner < -1 || in.cleaner >= CONF_WORKERS_MAX)
 		return false;
 	in.child.pid = pid;
@@ -78,25 +78,26 @@ member_line(struct master *m, const char *line)
 	return true;
 }
 
-/* A line "keep ...", after its slot's "member"; older ones end before the time
+/* A line "keep ...", after its place's "member"; older ones end before the time
  * of the keeper's start, or before its generation. */
 static bool
 keep_line(struct master *m, const char *line)
 {
 	uint64_t wait_ms, started_ms = m->started_ms;
 	uint64_t born_ms = m->started_ms;
-	int slot, filled, linked, from;
+	int place, filled, linked, from;
 	struct member *w;
 	uint32_t number, generation = 0;
 
 	if (sscanf(line,
 		"%d %" SCNu32 " %d %d %" SCNu64 " %d %" SCNu64 " %" SCNu32
 		" %" SCNu64,
-		&slot, &number, &filled, &linked, &wait_ms, &from, &started_ms,
+		&place, &number, &filled, &linked, &wait_ms, &from, &started_ms,
 		&generation, &born_ms) < 6 ||
-	    slot < 0 || slot >= m->n_workers || from < 0 || from > KEEP_SOURCES)
+	    place < 0 || place >= m->n_workers || from < 0 ||
+	    from > KEEP_SOURCES)
 		return false;
-	w = &m->member[slot];
+	w = &m->member[place];
 	w->custody = number;
 	w->keeper.generation = w->keeper_generation = generation;
 	w->keeper.started_ms = started_ms;
@@ -108,17 +109,17 @@ keep_line(struct master *m, const char *line)
 	return true;
 }
 
-/* A line "policy ...", after its slot's "member". */
+/* A line "policy ...", after its place's "member". */
 static bool
 policy_line(struct master *m, const char *line)
 {
 	struct policy *p;
-	int slot, used;
+	int place, used;
 
-	if (sscanf(line, "%d%n", &slot, &used) != 1 || slot < 0 ||
-	    slot >= m->n_workers)
+	if (sscanf(line, "%d%n", &place, &used) != 1 || place < 0 ||
+	    place >= m->n_workers)
 		return false;
-	p = &m->member[slot].child.policy;
+	p = &m->member[place].child.policy;
 	line += used;
 	if (sscanf(line, "%" SCNu32 "%" SCNu32 "%" SCNu32 "%n", &p->faults,
 		&p->unready, &p->next, &used) != 3)

@@ -52,7 +52,7 @@ member_send(struct member *w, uint32_t type, const void *payload, size_t len)
 	}
 	if (link_send(w->child.link, type, payload, len, -1) == 0)
 		return 0;
-	log_warn("worker %d does not take a message: %s not sent: %s", w->slot,
+	log_warn("worker %d does not take a message: %s not sent: %s", w->place,
 	    message_name((int)type), strerror(errno));
 	return -1;
 }
@@ -76,16 +76,16 @@ member_kill(struct member *w, const char *fmt, ...)
 	(void)child_kill(&w->child, why); /* or it is asked for again */
 }
 
-/* Prepares a slot that has no process yet. */
+/* Prepares a place that has no process yet. */
 void
-member_init(struct member *w, struct master *m, int slot)
+member_init(struct member *w, struct master *m, int place)
 {
 	memset(w, 0, sizeof(*w));
 	w->master = m;
-	w->slot = slot;
-	child_init(&w->child, child_row_of(CHILD_CONFIGURED), slot, slot);
+	w->place = place;
+	child_init(&w->child, child_row_of(CHILD_CONFIGURED), place, place);
 	w->child.master = m;
-	w->child.line = m->hub.base != NULL ? &m->hub.line[slot] : NULL;
+	w->child.line = m->hub.base != NULL ? &m->hub.line[place] : NULL;
 	w->cleaner = -1;
 	keep_init(w);
 }

@@ -1,4 +1,4 @@
-/* members: what is asked of workers' slots without changing them. */
+/* members: what is asked of workers' places without changing them. */
 #ifndef CHATD_SRC_MASTER_MEMBERS_H
 #define CHATD_SRC_MASTER_MEMBERS_H
 

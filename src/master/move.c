@@ -9,7 +9,7 @@
 int
 move_connections(struct member *from, struct member *to, uint32_t n)
 {
-	const struct message_move move = {(uint32_t)to->slot, n};
+	const struct message_move move = {(uint32_t)to->place, n};
 
 	if (!from->child.ready || !to->child.ready) {
 		errno = EAGAIN;

@@ -106,7 +106,7 @@ order_done(struct member *w, const struct message_done *done)
 	TAILQ_FOREACH (o, &m->orders, link) {
 		if (o->head.number != done->number)
 			continue;
-		if (o->worker != w->slot)
+		if (o->worker != w->place)
 			return false;
 		if (o->done != NULL)
 			o->done(o->arg, (enum message_result)done->result);
@@ -122,7 +122,7 @@ order_lost(struct member *w)
 	struct order *o;
 
 	TAILQ_FOREACH (o, &w->master->orders, link)
-		if (o->worker == w->slot)
+		if (o->worker == w->place)
 			o->worker = -1;
 }
 

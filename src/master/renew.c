@@ -40,9 +40,9 @@ renew_refuse(struct member *w, const char *fmt, ...)
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	w->renew_ms = 0;
-	log_warn("worker %d is not replaced: %s", w->slot, why);
+	log_warn("worker %d is not replaced: %s", w->place, why);
 	control_finish(w->renew_wait, false, "worker %d is not replaced: %s",
-	    w->slot, why);
+	    w->place, why);
 	w->renew_wait = NULL;
 }
 
@@ -51,7 +51,7 @@ renew_worker(struct member *w, struct control_wait *wait)
 {
 	if (w->renew_wait != NULL)
 		control_finish(wait, false,
-		    "worker %d is being replaced already", w->slot);
+		    "worker %d is being replaced already", w->place);
 	else
 		w->renew_wait = wait;
 	if (w->renew_ms == 0)

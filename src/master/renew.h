@@ -12,7 +12,7 @@ struct member;
 /* wait: who is told how it went (NULL: nobody). */
 void renew_worker(struct member *w, struct control_wait *wait);
 void renew_time(struct member *w, uint64_t now);
-/* The worker of this slot is ready. */
+/* The worker of this place is ready. */
 void renew_ready(struct member *w);
 /* Tells who waits that it cannot be done. */
 void renew_refuse(struct member *w, const char *fmt, ...)

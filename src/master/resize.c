@@ -38,7 +38,7 @@ counts(const struct master *m, uint32_t count[CONF_WORKERS_MAX])
 	return mask;
 }
 
-/* The slots that stay. */
+/* The places that stay. */
 static uint64_t
 staying(const struct master *m)
 {
@@ -178,7 +178,7 @@ resize_refused(struct member *w)
 			return; /* that one has not been asked yet */
 	log_error("%d workers stay: the others have no room for the "
 		  "connections of worker %d",
-	    m->n_workers, w->slot);
+	    m->n_workers, w->place);
 	m->wanted = m->conf->workers = m->n_workers;
 	stay(w);
 }
@@ -195,7 +195,7 @@ retire_last(struct member *w, uint64_t now)
 	if (w->child.pid != 0 && !keep_is_sound(w))
 		return;
 	w->course = COURSE_LEAVES;
-	SHM_STORE(m->hub.line[w->slot].state, WORKER_STOPPING);
+	SHM_STORE(m->hub.line[w->place].state, WORKER_STOPPING);
 	if (w->child.pid == 0)
 		resize_gone(w);
 	else
@@ -205,7 +205,7 @@ retire_last(struct member *w, uint64_t now)
 void
 resize_gone(struct member *w)
 {
-	SHM_STORE(w->master->hub.line[w->slot].state, WORKER_STOPPING);
+	SHM_STORE(w->master->hub.line[w->place].state, WORKER_STOPPING);
 	w->course = COURSE_GONE;
 	w->child.respawn_ms = 0;
 	w->renew_ms = 0;
@@ -213,15 +213,15 @@ resize_gone(struct member *w)
 		renew_refuse(w, "fewer workers are wanted, and it has left");
 }
 
-/* Nothing of the last slot is left: its keeper goes, too. */
+/* Nothing of the last place is left: its keeper goes, too. */
 static void
 drop_last(struct member *w)
 {
 	struct master *m = w->master;
 
 	keep_leave(w);
-	SHM_STORE(m->hub.worker[w->slot].keeper, 0);
-	SHM_STORE(m->hub.line[w->slot].state, WORKER_STOPPED);
+	SHM_STORE(m->hub.worker[w->place].keeper, 0);
+	SHM_STORE(m->hub.line[w->place].state, WORKER_STOPPED);
 	w->course = COURSE_STAYS;
 	m->n_workers--;
 	drain_share(m);

@@ -1,4 +1,4 @@
-/* spawn: makes the next process of a slot. */
+/* spawn: makes the next process of a place. */
 #ifndef CHATD_SRC_MASTER_SPAWN_H
 #define CHATD_SRC_MASTER_SPAWN_H
 

@@ -334,7 +334,7 @@ become(struct master *m)
 	fail(m, "%s", exec_error(saved));
 }
 
-/* What stands in the way of replacing workers, in words; NULL: nothing. A slot
+/* What stands in the way of replacing workers, in words; NULL: nothing. A place
  * whose worker waits for its start is no obstacle: its keeper keeps all, and
  * the new program deserves a first try. */
 static const char *

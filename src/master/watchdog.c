@@ -6,11 +6,11 @@
 #include "hub/lock.h"
 #include "hub/stats.h"
 
-/* Whether a slot is in a mask. */
+/* Whether a place is in a mask. */
 static bool
-has(uint64_t mask, int slot)
+has(uint64_t mask, int place)
 {
-	return (mask >> slot & 1) != 0;
+	return (mask >> place & 1) != 0;
 }
 
 /* The smaller of two times. */
@@ -73,10 +73,10 @@ process_start(struct watchdog_process *p)
 
 /* A keeper begins anew. */
 static void
-keeper_start(struct watchdog *d, int slot)
+keeper_start(struct watchdog *d, int place)
 {
-	process_start(&d->keeper[slot]);
-	d->continued_ms[slot] = 0;
+	process_start(&d->keeper[place]);
+	d->continued_ms[place] = 0;
 }
 
 /* Forgets a process; what its successor shows first is new. */
@@ -96,10 +96,10 @@ watchdog_forget(struct watchdog *d, int line)
 }
 
 void
-watchdog_forget_keeper(struct watchdog *d, int slot)
+watchdog_forget_keeper(struct watchdog *d, int place)
 {
-	process_forget(&d->keeper[slot]);
-	d->continued_ms[slot] = 0;
+	process_forget(&d->keeper[place]);
+	d->continued_ms[place] = 0;
 }
 
 /* How much of the time that is gone a process that waits for a disk is to be
@@ -116,14 +116,14 @@ disk_time(struct watchdog_process *p, uint64_t used, uint64_t gone)
 /* How much of the time that is gone a process could have ticked in. */
 static uint64_t
 process_own_time(struct watchdog *d, struct watchdog_process *p, bool keeper,
-    int slot, uint64_t gone)
+    int place, uint64_t gone)
 {
 	struct probe now = {0}, before = p->probe;
 	bool was_probed = p->is_probed;
 	uint64_t used = 0, queue = 0;
 
 	p->is_probed =
-	    d->probe != NULL && d->probe(d->probe_arg, keeper, slot, &now);
+	    d->probe != NULL && d->probe(d->probe_arg, keeper, place, &now);
 	p->probe = now;
 	if (!p->is_probed)
 		return gone;
@@ -148,7 +148,7 @@ process_own_time(struct watchdog *d, struct watchdog_process *p, bool keeper,
  * 0 if it has ticked. */
 static uint64_t
 process_note(struct watchdog *d, struct watchdog_process *p, uint64_t tick,
-    bool keeper, int slot, uint64_t gone)
+    bool keeper, int place, uint64_t gone)
 {
 	uint64_t own_ms;
 
@@ -157,7 +157,7 @@ process_note(struct watchdog *d, struct watchdog_process *p, uint64_t tick,
 		p->tick = tick;
 		return 0;
 	}
-	own_ms = process_own_time(d, p, keeper, slot, gone);
+	own_ms = process_own_time(d, p, keeper, place, gone);
 	if (d->late_ms != 0 && !p->has_start) {
 		process_start(p);
 		p->has_start = true;
@@ -169,30 +169,30 @@ process_note(struct watchdog *d, struct watchdog_process *p, uint64_t tick,
 
 /* Whether a worker has the lock, or may have it. */
 static bool
-lock_suspects(const struct hub *h, int slot)
+lock_suspects(const struct hub *h, int place)
 {
 	int holder = lock_holder(h);
 
 	if (holder == -1)
-		return SHM_LOAD(h->line[slot].lock_state) != LOCK_NONE;
-	return holder == slot;
+		return SHM_LOAD(h->line[place].lock_state) != LOCK_NONE;
+	return holder == place;
 }
 
 /* Takes down how a worker that has been silent for own_ms stands with the
  * lock. Of a busy worker, seen as its holder many times in a row, each time in
  * another turn, the tick or the journal tells. */
 static void
-lock_note(struct watchdog *d, const struct hub *h, int slot, uint64_t own_ms,
+lock_note(struct watchdog *d, const struct hub *h, int place, uint64_t own_ms,
     bool published)
 {
-	struct watchdog_lock *l = &d->lock[slot];
-	bool is_suspect = lock_suspects(h, slot);
+	struct watchdog_lock *l = &d->lock[place];
+	bool is_suspect = lock_suspects(h, place);
 
-	if (SHM_LOAD(h->line[slot].lock_state) != LOCK_WAITING)
+	if (SHM_LOAD(h->line[place].lock_state) != LOCK_WAITING)
 		l->waiting_ms = 0;
 	else if (l->waiting_ms == 0)
 		l->waiting_ms = d->clock_ms;
-	if (!is_suspect || published || d->line[slot].still_ms == 0)
+	if (!is_suspect || published || d->line[place].still_ms == 0)
 		l->held_ms = 0;
 	else if (l->is_suspect)
 		l->held_ms += own_ms;
@@ -252,21 +252,21 @@ scene_note(struct watchdog *d, const struct hub *h,
 }
 
 uint64_t
-watchdog_still_ms(const struct watchdog *d, int slot)
+watchdog_still_ms(const struct watchdog *d, int place)
 {
-	return d->line[slot].still_ms;
+	return d->line[place].still_ms;
 }
 
 uint64_t
-watchdog_keeper_still_ms(const struct watchdog *d, int slot)
+watchdog_keeper_still_ms(const struct watchdog *d, int place)
 {
-	return d->keeper[slot].still_ms;
+	return d->keeper[place].still_ms;
 }
 
 bool
-watchdog_is_lively(const struct watchdog *d, int slot)
+watchdog_is_lively(const struct watchdog *d, int place)
 {
-	return watchdog_still_ms(d, slot) < WATCHDOG_LOCK_MS;
+	return watchdog_still_ms(d, place) < WATCHDOG_LOCK_MS;
 }
 
 /* Whether some living process has been waiting for the lock for too long. */
@@ -298,15 +298,15 @@ lock_culprit(const struct watchdog *d, const struct watchdog_scene *scene)
 	return found;
 }
 
-/* How long a slot's keeper may be silent. */
+/* How long a place's keeper may be silent. */
 static uint64_t
-keeper_limit(const struct watchdog_scene *scene, int slot)
+keeper_limit(const struct watchdog_scene *scene, int place)
 {
 	uint64_t limit = scene->limit_ms, more;
 
 	if (limit < WATCHDOG_KEEPER_MIN_MS)
 		limit = WATCHDOG_KEEPER_MIN_MS;
-	if (!has(scene->changing, slot))
+	if (!has(scene->changing, place))
 		return limit;
 	more = least(WATCHDOG_TAKEOVER_TIMES * limit, WATCHDOG_TAKEOVER_MAX_MS);
 	return more > limit ? more : limit;
@@ -368,24 +368,24 @@ victim_find(const struct watchdog *d, const struct watchdog_scene *scene,
     struct watchdog_verdict *v)
 {
 	*v = (struct watchdog_verdict){.action = WATCHDOG_KILL};
-	v->slot = lock_culprit(d, scene);
-	v->has_lock = v->slot != -1;
-	if (v->slot == -1)
-		v->slot = line_hangs(d, scene);
-	if (v->slot != -1) {
-		v->still_ms = d->line[v->slot].still_ms;
+	v->place = lock_culprit(d, scene);
+	v->has_lock = v->place != -1;
+	if (v->place == -1)
+		v->place = line_hangs(d, scene);
+	if (v->place != -1) {
+		v->still_ms = d->line[v->place].still_ms;
 		return true;
 	}
 	v->keeper = true;
-	v->slot = keeper_hangs(d, scene);
-	if (v->slot != -1)
-		v->still_ms = d->keeper[v->slot].still_ms;
-	return v->slot != -1;
+	v->place = keeper_hangs(d, scene);
+	if (v->place != -1)
+		v->still_ms = d->keeper[v->place].still_ms;
+	return v->place != -1;
 }
 
 /* One is killed: those that are silent, too, begin anew, and in any case those
  * that start and a killed keeper's worker. (A killed worker's keeper does so as
- * its slot changes.) */
+ * its place changes.) */
 static void
 others_start(struct watchdog *d, const struct watchdog_scene *scene,
     const struct watchdog_verdict *v)
@@ -394,7 +394,7 @@ others_start(struct watchdog *d, const struct watchdog_scene *scene,
 
 	for (int i = 0; i < SHM_LINES; i++)
 		line[i] = line_is_silent(d, scene, i, 2) ||
-		    line_starts(scene, i) || i == v->slot;
+		    line_starts(scene, i) || i == v->place;
 	for (int i = 0; i < SHM_WORKERS; i++)
 		keeper[i] = keeper_is_silent(d, scene, i, 2);
 	for (int i = 0; i < SHM_LINES; i++) {
@@ -428,7 +428,7 @@ stopped_find(struct watchdog *d, const struct watchdog_scene *scene,
 		verdict[n++] =
 		    (struct watchdog_verdict){.action = WATCHDOG_CONTINUE,
 			.keeper = true,
-			.slot = i,
+			.place = i,
 			.still_ms = p->still_ms};
 	}
 	return n;

@@ -48,7 +48,7 @@ state_judge(const struct master *m, const struct state *s, size_t size)
 	REQUIRE(m->n_orders <= ORDERS_MAX);
 	REQUIRE(m->options == &s->options);
 	for (int i = 0; i < m->n_workers; i++) {
-		REQUIRE(m->member[i].slot == i);
+		REQUIRE(m->member[i].place == i);
 		REQUIRE(m->member[i].child.policy.next < POLICY_BURST);
 		REQUIRE(m->member[i].cleaner >= -1 &&
 		    m->member[i].cleaner < CONF_WORKERS_MAX);

@@ -34,11 +34,11 @@ begin(void **state)
 	assert_int_equal(claim_init(&slots, m->hub.slot_owner, 64, 0), 0);
 	m->n_workers = 2;
 	m->started_ms = clock_ms();
-	m->member[0] = (struct member){.slot = 0,
+	m->member[0] = (struct member){.place = 0,
 	    .child.pid = 123,
 	    .child.generation = 4,
 	    .keeper.pid = 124};
-	m->member[1] = (struct member){.slot = 1};
+	m->member[1] = (struct member){.place = 1};
 	m->member[0].child.line = &m->hub.line[0];
 	m->member[1].child.line = &m->hub.line[1];
 	return 0;

@@ -91,7 +91,7 @@ master_make(struct options *o)
 	m->order_number = 1ull << 40;
 	m->buried[2] = UINT64_MAX;
 	m->n_workers = 2;
-	m->member[0] = (struct member){.slot = 0,
+	m->member[0] = (struct member){.place = 0,
 	    .child.pid = 100,
 	    .child.generation = 4,
 	    .child.ready = true,
@@ -107,7 +107,7 @@ master_make(struct options *o)
 	    .keeper.started_ms = 98,
 	    .keeper.born_ms = 97,
 	    .keeper.link = 21};
-	m->member[1] = (struct member){.slot = 1,
+	m->member[1] = (struct member){.place = 1,
 	    .child.link = -1,
 	    .child.generation = 9,
 	    .child.respawn_ms = 5000,

@@ -136,7 +136,7 @@ assert_killed(bool keeper, int slot)
 {
 	assert_int_equal(verdict[0].action, WATCHDOG_KILL);
 	assert_int_equal(verdict[0].keeper, keeper);
-	assert_int_equal(verdict[0].slot, slot);
+	assert_int_equal(verdict[0].place, slot);
 }
 
 /* Worker 0 is silent and the kernel says so of it: how long until it is killed,

@@ -19,7 +19,7 @@ hung_one_is_found(void **state)
 
 	assert_int_equal(look_until(0xb, &n), LIMIT_MS);
 	assert_int_equal(n, 1);
-	assert_int_equal(verdict[0].slot, 2);
+	assert_int_equal(verdict[0].place, 2);
 	assert_int_equal(verdict[0].still_ms, LIMIT_MS);
 	assert_false(verdict[0].has_lock);
 	/* Its successor starts anew. */
@@ -52,7 +52,7 @@ holder_is_found_first(void **state)
 	assert_in_range(
 	    look_until(0xd, &n), WATCHDOG_LOCK_MS, WATCHDOG_LOCK_MS + 100);
 	assert_int_equal(n, 1);
-	assert_int_equal(verdict[0].slot, 1);
+	assert_int_equal(verdict[0].place, 1);
 	assert_true(verdict[0].has_lock);
 	hub_unlock(&hub);
 }
@@ -81,7 +81,7 @@ nameless_holder_is_found(void **state)
 	assert_in_range(
 	    look_until(0xb, &n), WATCHDOG_LOCK_MS, WATCHDOG_LOCK_MS + 100);
 	assert_int_equal(n, 1);
-	assert_int_equal(verdict[0].slot, 2);
+	assert_int_equal(verdict[0].place, 2);
 }
 
 /* Nobody waits: a stopped holder is an ordinary hung worker. */
@@ -147,7 +147,7 @@ worker_goes_before_its_keeper(void **state)
 	assert_int_equal(n, 1);
 	assert_int_equal(verdict[0].action, WATCHDOG_CONTINUE);
 	assert_true(verdict[0].keeper);
-	assert_int_equal(verdict[0].slot, 2);
+	assert_int_equal(verdict[0].place, 2);
 }
 
 /* A keeper begins anew when its worker dies, when the next one starts, and when
