@@ -116,6 +116,7 @@ make(void)
 	REQUIRE(link_pair(fd) == 0);
 	worker_link = fd[1];
 	m->member[0] = (struct member){.master = m,
+	    .child.master = m,
 	    .child.pid = getpid(),
 	    .child.ready = true,
 	    .child.link = fd[0],
@@ -272,6 +273,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	worker_answer();
 	REQUIRE(m->n_orders == 0);
 	m->drain_rate = 0;
-	m->member[0].owed = 0;
+	m->member[0].child.owed = 0;
 	return 0;
 }

@@ -95,7 +95,7 @@ state_again(struct master *m, const struct state *s, int from)
 		REQUIRE(n->member[i].child.link == m->member[i].child.link);
 		REQUIRE(n->member[i].child.generation ==
 		    m->member[i].child.generation);
-		REQUIRE(n->member[i].owed == m->member[i].owed);
+		REQUIRE(n->member[i].child.owed == m->member[i].child.owed);
 		REQUIRE(n->member[i].fault_arg == m->member[i].fault_arg);
 		REQUIRE(n->member[i].keeper.generation ==
 		    m->member[i].keeper.generation);
