@@ -23,24 +23,24 @@
 enum {
 	STATUS_REFUSED = 1,
 	STATUS_USAGE = 2,
-	STATUS_NO_DAEMON = 3, /* or no whole answer */
+	STATUS_NO_DAEMON = 3, /* or its answer is not complete */
 	MARGIN_S = 5,	      /* chatd answers within its limit, if it runs */
 	UPGRADE_ASK_MS = 50,
 	/* Without one more worker or keeper replaced. Larger: an upgrade that
 	 * hangs is told later; smaller: a slow machine looks like one. */
 	UPGRADE_STILL_MS = 60 * 1000,
-	REPLY_BYTES = 64 * 1024, /* that a reply has room for at first */
+	REPLY_BYTES = 64 * 1024, /* first size of a reply's buffer */
 	HELP_COLUMNS = 76
 };
 
-/* All that came of a reply. */
+/* What has come of a reply so far. */
 struct reply {
 	char *bytes;
 	size_t len, size;
 };
 
-/* Prints how a command is called: rows that share a name in one line, up to
- * the first that has another one, whose number is returned. */
+/* Prints how a command is called: rows that share a name and the words behind
+ * it in one line. Returns the number of the next row. */
 static int
 usage_print(FILE *to, int row)
 {
@@ -53,12 +53,13 @@ usage_print(FILE *to, int row)
 			fprintf(to, "%c%s", next == row ? ' ' : '|',
 			    commands[next].second);
 		next++;
-	} while (next < COMMANDS && strcmp(commands[next].name, c->name) == 0);
+	} while (next < COMMANDS && strcmp(commands[next].name, c->name) == 0 &&
+	    strcmp(commands[next].usage, c->usage) == 0);
 	fprintf(to, "%s%s\n", c->usage[0] != '\0' ? " " : "", c->usage);
 	return next;
 }
 
-/* Says how to call it, and leaves. */
+/* Prints how to call chatctl, and exits. */
 static void __attribute__((noreturn)) usage(void)
 {
 	fprintf(
@@ -70,8 +71,8 @@ static void __attribute__((noreturn)) usage(void)
 	exit(STATUS_USAGE);
 }
 
-/* Prints a sentence in lines of at most HELP_COLUMNS bytes, set in, with the
- * stop that it has not. */
+/* Prints a sentence in indented lines of at most HELP_COLUMNS bytes, and a stop
+ * behind it. */
 static void
 sentence_print(const char *text)
 {
@@ -90,7 +91,7 @@ sentence_print(const char *text)
 	puts(".");
 }
 
-/* Says what all commands do, or that one. */
+/* Prints what one command does, or all of them. */
 static void
 help_print(const char *name)
 {
@@ -105,7 +106,7 @@ help_print(const char *name)
 	}
 }
 
-/* Says that a word is not known, and leaves. */
+/* Reports an unknown word with the nearest known one, and exits. */
 static void __attribute__((noreturn))
 word_unknown(const char *what, const struct nearest *n)
 {
@@ -116,7 +117,7 @@ word_unknown(const char *what, const struct nearest *n)
 	usage();
 }
 
-/* Says that there is no such command, and leaves. */
+/* Reports an unknown command, and exits. */
 static void __attribute__((noreturn)) command_unknown(const char *name)
 {
 	struct nearest n = {.word = name};
@@ -126,8 +127,7 @@ static void __attribute__((noreturn)) command_unknown(const char *name)
 	word_unknown("there is no command", &n);
 }
 
-/* Says that a command's second word is none that may stand there, and leaves.
- */
+/* Reports a second word that the command does not take, and exits. */
 static void __attribute__((noreturn))
 second_unknown(const char *name, const char *word)
 {
@@ -152,7 +152,7 @@ second_unknown(const char *name, const char *word)
 	word_unknown(what, &n);
 }
 
-/* Finds the row for these words, or leaves if they are no command. */
+/* Finds the row for these words, or exits if they are no command. */
 static const struct command *
 chatctl_command_find(int argc, char **argv)
 {
@@ -180,7 +180,7 @@ chatctl_command_find(int argc, char **argv)
 	usage();
 }
 
-/* Says what the commands do, or leaves if that one is none. */
+/* Prints what the commands do, or exits if the one named is unknown. */
 static void
 command_help(const char *name)
 {
@@ -205,7 +205,7 @@ command_patience_s(const struct command *c)
 	return ms / 1000 + MARGIN_S;
 }
 
-/* Connects to the daemon, or leaves. */
+/* Connects to the daemon, or exits. */
 static int
 daemon_connect(const char *path, int patience_s)
 {
@@ -267,13 +267,14 @@ request_send(int fd, bool json, int argc, char **argv)
 	}
 	bytes = (uint32_t)(len - sizeof(uint32_t));
 	memcpy(request, &bytes, sizeof(bytes));
-	/* A daemon that turned us away has said why, and closed. */
+	/* EPIPE, ECONNRESET: the daemon has refused before it read all; the
+	 * reason is in its reply. */
 	if (bytes_send(fd, request, len) == -1 && errno != EPIPE &&
 	    errno != ECONNRESET)
 		err(STATUS_NO_DAEMON, "chatd does not listen");
 }
 
-/* Makes room in a reply, or leaves. */
+/* Makes room in a reply, or exits. */
 static void
 reply_grow(struct reply *r)
 {
@@ -303,7 +304,7 @@ reply_read(int fd, struct reply *r)
 	}
 }
 
-/* Whether chatd said that this is all. */
+/* Whether a reply ends with the end mark. */
 static bool
 reply_is_whole(const struct reply *r)
 {
@@ -340,7 +341,7 @@ reply_print(const struct reply *r, FILE *to)
 		err(STATUS_REFUSED, "output");
 }
 
-/* Has chatd do what the words say; returns the exit status. */
+/* Sends a command and prints the reply; returns the exit status. */
 static int
 command_do(const struct command *c, const char *socket_path, bool json,
     int argc, char **argv)
@@ -358,7 +359,8 @@ command_do(const struct command *c, const char *socket_path, bool json,
 		    reply_error(error, patience_s));
 	done = r.bytes[0] == CONTROL_DONE;
 	reply_print(&r, done ? stdout : stderr);
-	/* An upgrade that has begun is asked for, whatever became of this. */
+	/* The daemon may be replaced in the middle of its reply to `upgrade`:
+	 * upgrade_wait() asks how that goes on. */
 	if (!reply_is_whole(&r) && !(done && c == &commands[COMMAND_UPGRADE]))
 		errx(STATUS_NO_DAEMON, "the answer is not complete: %s",
 		    reply_error(error, patience_s));
@@ -381,8 +383,8 @@ chatctl_path_absolute(char *path)
 	return whole;
 }
 
-/* Asks how an upgrade goes on; false: no whole answer, since the daemon is
- * just being replaced. */
+/* Asks how an upgrade goes on; false: the answer is not complete, as the daemon
+ * is being replaced at this moment. */
 static bool
 upgrade_ask(const char *socket_path, char *text, size_t size)
 {
@@ -436,7 +438,7 @@ upgrade_wait(const char *socket_path)
 	return STATUS_REFUSED;
 }
 
-/* The file was cut off while it was read. */
+/* SIGBUS: the mapped file was truncated while it was read. */
 static void __attribute__((noreturn)) memory_gone(int sig)
 {
 	static const char text[] =
@@ -446,7 +448,7 @@ static void __attribute__((noreturn)) memory_gone(int sig)
 	_exit(STATUS_REFUSED);
 }
 
-/* Shows something of memory that no daemon is asked for; returns the exit
+/* Prints a subject of `show` from memory, without the daemon; returns the exit
  * status. */
 static int
 memory_show(const char *what, bool json, int argc, char **argv)

@@ -37,7 +37,7 @@ struct call {
 	struct answer *answer;
 };
 
-/* Says no, and why. */
+/* Refuses a command, with the reason. */
 static void __attribute__((format(printf, 2, 3)))
 refuse(struct call *c, const char *fmt, ...)
 {
@@ -93,7 +93,7 @@ user_find(const struct hub *h, const char *user, size_t len, uint64_t *mask)
 	return SHM_NONE;
 }
 
-/* The workers on which a user has that device. */
+/* Workers that have a connection of a user with that device, as a mask. */
 static uint64_t
 device_mask(const struct hub *h, uint32_t user, const char *device, size_t len)
 {
@@ -231,7 +231,8 @@ command_upgrade(struct call *c)
 		refuse(c, "%s", error);
 }
 
-/* Says how a drain stands that goes on at that rate from now on. */
+/* Answers how many connections are left to a drain, whose rate is that from now
+ * on. */
 static void
 drain_answer(struct call *c, uint32_t rate)
 {
@@ -325,7 +326,7 @@ static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_STOP] = command_stop,
 };
 
-/* Says that the words make no sense here, as those of another version's
+/* Refuses words that are no command of this version, as those of another one's
  * chatctl may. */
 static void
 command_refuse(struct call *c, enum command_fault fault)

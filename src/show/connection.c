@@ -67,20 +67,24 @@ static const char *const connection_reasons[REASONS] = {[REASON_NONE] = "none",
     [REASON_MEMORY] = "memory",
     [REASON_INTERNAL] = "internal"};
 
-/* Writes the names of the flags that are set: "gap,moved"; "-" for none. */
-static const char *
-connection_flags_name(const struct connection_flag *all, uint32_t flags,
-    char out[CONNECTION_FLAGS])
+/* Prints the names of the flags that are set: "gap,moved", "-" for none; in
+ * JSON an array. Aligned to a width of at least so much. */
+static void
+connection_put_names(struct show *s, const struct connection_flag *all,
+    uint32_t flags, int width)
 {
+	char text[CONNECTION_FLAGS] = "";
 	size_t len = 0;
 
-	strcpy(out, "-");
 	for (; all->name != NULL; all++)
-		if ((flags & all->bit) != 0 && len < CONNECTION_FLAGS)
-			len +=
-			    (size_t)snprintf(out + len, CONNECTION_FLAGS - len,
-				"%s%s", len > 0 ? "," : "", all->name);
-	return out;
+		if ((flags & all->bit) != 0 && len < sizeof(text))
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+			    s->json ? "%s\"%s\"" : "%s%s", len > 0 ? "," : "",
+			    all->name);
+	if (s->json)
+		show_put(s, "[%s]", text);
+	else
+		show_put(s, "%-*s", width, len > 0 ? text : "-");
 }
 
 /* Takes ID, as `show connections` prints it. */
@@ -182,6 +186,17 @@ connection_word(struct show *s, const char *name, const char *word)
 	show_put(s, s->json ? "\"%s\"" : "%s", word);
 }
 
+/* A yes or no. */
+static void
+connection_bool(struct show *s, const char *name, bool value)
+{
+	connection_name(s, name);
+	if (s->json)
+		show_put(s, "%s", value ? "true" : "false");
+	else
+		show_put(s, "%s", value ? "yes" : "no");
+}
+
 /* Text of a client's. */
 static void
 connection_text(struct show *s, const char *name, const char *text, size_t len)
@@ -266,7 +281,7 @@ connection_put_output(struct show *s, const struct connection_look *l)
 	connection_number(s, "frames_kept", o->references);
 	connection_number(s, "output_from", o->from);
 	connection_number(s, "output_end", o->end);
-	connection_word(s, "output_sound", o->whole ? "yes" : "no");
+	connection_bool(s, "output_sound", o->whole);
 	connection_number(s, "skipped", l->slot.skipped & ~SLOT_SKIPPED_MORE);
 }
 
@@ -275,10 +290,9 @@ static void
 connection_put_flags(struct show *s, const struct connection_look *l)
 {
 	const struct slot *slot = &l->slot;
-	char flags[CONNECTION_FLAGS];
 
-	connection_word(s, "flags",
-	    connection_flags_name(connection_flags, slot->flags, flags));
+	connection_name(s, "flags");
+	connection_put_names(s, connection_flags, slot->flags, 0);
 	connection_number(s, "door_flags", slot->flags & ~SLOT_FLAGS);
 	connection_number(s, "close_code", slot->close_code);
 	connection_word(s, "close_reason",
@@ -286,7 +300,7 @@ connection_put_flags(struct show *s, const struct connection_look *l)
 		? connection_reasons[slot->close_reason]
 		: "?");
 	connection_number(s, "expires_ms", slot->expires_ms);
-	connection_word(s, "steady", l->steady ? "yes" : "no");
+	connection_bool(s, "steady", l->steady);
 }
 
 /* One subscription. */
@@ -295,12 +309,10 @@ connection_put_one(struct show *s, const struct subscription *sub, bool first)
 {
 	const uint64_t offset = SHM_OWN(sub->offset);
 	struct presence_view v;
-	char flags[CONNECTION_FLAGS];
 
 	if (!presence_read(s->from.hub, subscription_channel(sub), &v) ||
 	    v.epoch != sub->epoch)
 		v.name_len = 0;
-	connection_flags_name(subscription_flags, sub->flags, flags);
 	if (s->json) {
 		show_put(s, "%s{\"channel\":", first ? "" : ",");
 		show_text(s, v.name, v.name_len);
@@ -308,13 +320,17 @@ connection_put_one(struct show *s, const struct subscription *sub, bool first)
 			show_put(s, ",\"offset\":null");
 		else
 			show_put(s, ",\"offset\":%" PRIu64, offset);
-		show_put(s, ",\"flags\":\"%s\"}", flags);
+		show_put(s, ",\"flags\":");
+		connection_put_names(s, subscription_flags, sub->flags, 0);
+		show_put(s, "}");
 		return;
 	}
 	if (offset == SUBSCRIPTION_HELD)
-		show_put(s, "\n  %15s %-31s ", "held", flags);
+		show_put(s, "\n  %15s ", "held");
 	else
-		show_put(s, "\n  %15" PRIu64 " %-31s ", offset, flags);
+		show_put(s, "\n  %15" PRIu64 " ", offset);
+	connection_put_names(s, subscription_flags, sub->flags, 31);
+	show_put(s, " ");
 	if (v.name_len > 0)
 		show_text(s, v.name, v.name_len);
 	else

@@ -250,8 +250,9 @@ one_connection(void **state)
 	assert_non_null(strstr(
 	    shown(true, "connection", word, NULL), "\"close_reason\":\"?\""));
 	assert_non_null(strstr(shown(true, "connection", word, NULL),
-	    "\"channels\":[{\"channel\":\"\",\"offset\":null,\"flags\":\"-\"},"
-	    "{\"channel\":\"room\",\"offset\":9,\"flags\":\"gap,present\"}]}"));
+	    "\"channels\":[{\"channel\":\"\",\"offset\":null,\"flags\":[]},"
+	    "{\"channel\":\"room\",\"offset\":9,\"flags\":[\"gap\",\"present\"]"
+	    "}]}"));
 	slot_release(&h, &slots, (uint32_t)id);
 	assert_string_equal(shown(true, "connection", word, NULL),
 	    "there is no connection 100000000");
