@@ -259,7 +259,7 @@ workers(void **state)
 
 	connection(e, "", 0);
 	connection(e, "", 0);
-	SHM_STORE(m->member[0].child.line->started_ms, clock_ms());
+	m->member[0].child.born_ms = clock_ms();
 	SHM_STORE(m->member[0].child.line->state, WORKER_RUNNING);
 	SHM_TELL(w->sends_by, SENDS_SENDMSG);
 	SHM_TELL(w->kept, 1);
