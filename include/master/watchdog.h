@@ -1,7 +1,8 @@
 /*
  * watchdog: which workers, keepers and other children hang, and the master's
  * clock. Layer 6;
- * reads shared memory only, keeps its own notes, kills nobody: the master does.
+ * reads shared memory only, keeps its own notes, and leaves killing to the
+ * master.
  *
  * Life signs. A process's is its line's tick, which also grows while it waits
  * for the lock; a keeper's is its own tick. A process whose tick stands still
@@ -30,8 +31,8 @@
  * The lock. Where a process waits for it for WATCHDOG_LOCK_MS, a holder is
  * looked for that has held it for as long without a tick, while nothing was
  * published: that one alone is killed. If no holder is named (it was stopped
- * between taking the lock and naming itself), the culprit is who wanted the
- * lock and does not tick while waiters do.
+ * between taking the lock and naming itself), the culprit is the process that
+ * wanted the lock and does not tick while waiters do.
  */
 #ifndef CHATD_MASTER_WATCHDOG_H
 #define CHATD_MASTER_WATCHDOG_H

@@ -8,8 +8,8 @@
  * - a worker that dies before it is ready will most likely do so again, so
  *   its place backs off for 1, 2, 4 ... 60 s;
  * - three workers of a place in a row that die of their own fault (SEGV, ABRT,
- *   BUS, FPE, ILL, an exit nobody asked for) within 10 s of their start are a
- *   pattern, so from the third on the place backs off likewise;
+ *   BUS, FPE, ILL, an exit without having been told to) within 10 s of their
+ * start are a pattern, so from the third on the place backs off likewise;
  * - being killed (by hand, for memory, by the watchdog) says nothing about the
  *   worker and never counts; but no place forks more than 20 times in 10 s,
  *   which is what a machine short of memory, or a script, can do at most.

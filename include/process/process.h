@@ -18,7 +18,7 @@ int process_kill(pid_t pid, const char *what);
 /* Waits for a child's end until then; true: it is reaped. */
 bool process_reap(pid_t pid, uint64_t limit_ms);
 /* Kills a child and waits until it is reaped or clock_ms() is limit_ms: at the
- * very end, when nobody else is kept waiting. */
+ * very end, when no other process is kept waiting. */
 void process_end(pid_t pid, const char *what, uint64_t limit_ms);
 
 #endif

@@ -49,8 +49,8 @@ struct keeper {
 	struct custody_giver giver; /* what goes back over the link */
 };
 
-/* The slot's life sign, while this is the slot's keeper. One that is being
- * replaced must not hide that the next one hangs. */
+/* The life sign of a worker's keeper, while this is that keeper. One that is
+ * being replaced must not hide that the next one hangs. */
 static void
 keeper_tick(struct keeper *k)
 {
@@ -279,7 +279,7 @@ keeper_main(const struct child_start *start, uint32_t number)
 	uint32_t woken = 0, n = 0, idle_ms = 0;
 	bool rests, full = false;
 
-	k.giver.next = 1; /* nobody has asked, nor may until there is a link */
+	k.giver.next = 1; /* no worker can ask before there is a link */
 	k.fd = sparse_new(k.n_slots, sizeof(*k.fd));
 	k.id = sparse_new(k.n_slots, sizeof(*k.id));
 	if (k.fd == NULL || k.id == NULL)
@@ -305,7 +305,7 @@ keeper_main(const struct child_start *start, uint32_t number)
 			woken = n > 0 ? woken + 1 : 0;
 		}
 		full = link_give(&k);
-		/* without a worker, nobody says what has gone on elsewhere */
+		/* without a worker no note says what has gone on elsewhere */
 		idle_ms = k.link < 0 ? idle_ms + TICK_MS : 0;
 		if (idle_ms >= CHECK_MS) {
 			keeper_check(&k);

@@ -18,8 +18,8 @@
 #include "resize.h"
 
 enum {
-	FULL_MS = 5000, /* who had no room for a dead worker's connections is
-			 * asked again after */
+	FULL_MS = 5000, /* a worker that had no room for a dead worker's
+			 * connections is asked again after */
 };
 
 /* How often to count what is left of an adoption that does not get on. Larger:
@@ -151,7 +151,7 @@ clean_done(struct member *w, const struct message_cleaned *clean)
 	    dead->child.generation != clean->generation)
 		return false;
 	dead->cleaner = -1;
-	keep_check(dead); /* who was taken up is in another's custody */
+	keep_check(dead); /* what was adopted is in another keeper's custody */
 	if (clean->left > 0) {
 		cleaned_partly(w, dead, clean);
 		return true;

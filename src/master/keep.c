@@ -1,9 +1,9 @@
 /*
  * Keepers: each worker has one from before its first worker's start until
  * the daemon ends. A keeper that dies or hangs is replaced at once; the worker
- * fills the new one. Nobody who may hold what nobody else has is sent away, and
- * a source of sockets that lives but cannot be reached is tried again: only one
- * that is dead has nothing.
+ * fills the new one. No process that may be the only holder of a socket is
+ * ended, and a source of sockets that lives but cannot be reached is tried
+ * again: only one that is dead has nothing.
  */
 #include <errno.h>
 #include <signal.h>
@@ -102,7 +102,7 @@ former_connect(const struct member *w)
 	    fd, link_send(w->former.link, MSG_GIVE_BACK, NULL, 0, fd[0]) == 0);
 }
 
-/* Says in shared memory who the keeper is that there is now. */
+/* Says in shared memory which keeper there is now. */
 static void
 keeper_show(const struct member *w)
 {
@@ -325,7 +325,7 @@ void
 keep_renew(struct member *w)
 {
 	if (w->child.pid == 0 || !w->keeper_filled || w->before.pid != 0)
-		return; /* it has what nobody else has */
+		return; /* it alone has some of the sockets */
 	w->before = w->keeper;
 	w->before_custody = w->custody;
 	w->before_ms = master_clock_ms(w->master);
@@ -473,7 +473,7 @@ before_warn(struct member *w, uint64_t now)
 
 /* The next worker has waited for that long for a process besides the keeper,
  * which shows no life signs of its own: one that is stopped is continued, one
- * that takes for ever is given up, or nobody would ever be served. */
+ * that takes for ever is given up, or no client would ever be served. */
 static void
 giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
 {

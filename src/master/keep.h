@@ -53,7 +53,7 @@ bool keep_is_sound(const struct member *w);
 /* What is wrong if it is not, in words; one static buffer. */
 const char *keep_problem(const struct member *w);
 void keep_source_end(struct member *w, enum keep_source source);
-/* Kills all, who are reaped as nobody known. */
+/* Kills all; their pids are forgotten, so their deaths are ignored. */
 void keep_leave(struct member *w);
 /* At the daemon's end: kills and reaps all, until clock_ms() is limit_ms. */
 void keep_end(struct member *w, uint64_t limit_ms);

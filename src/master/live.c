@@ -60,7 +60,7 @@ master_live_fits(const struct master *m, const struct conf_live *live,
 	return false;
 }
 
-/* Says who may come in. */
+/* Says in the log who may connect. */
 void
 master_log_access(const struct master *m)
 {

@@ -65,8 +65,8 @@ signal_cb(int sig, short what, void *arg)
 	switch (sig) {
 	case SIGTERM:
 	case SIGINT:
-		/* who died before is replaced: the next one tells its clients
-		 */
+		/* A worker that died just before is replaced: its successor
+		 * tells its clients. */
 		master_reap(m);
 		master_stop(m);
 		break;

@@ -171,7 +171,7 @@ member_retired(struct member *w)
 	w->former.pid = w->child.pid;
 	w->former.link = w->child.link;
 	w->child.link = -1;
-	/* the next one has as long to get ready as this one had to wait */
+	/* the next worker has as long to get ready as this one had to wait */
 	if (w->renew_ms != 0)
 		w->renew_ms = master_clock_ms(m);
 	w->fault_hand = HAND_NOTHING;
@@ -274,7 +274,7 @@ member_died(struct child *c, const struct child_end *end)
 	member_left(w);
 	if (m->phase >= PHASE_QUITTING) {
 		SHM_STORE(line_of(w)->state, WORKER_STOPPED);
-		/* one that left by itself has left nobody behind */
+		/* a worker that left by itself has left no connection behind */
 		w->unclean =
 		    !WIFEXITED(end->status) || WEXITSTATUS(end->status) != 0;
 		clean_assign(w);
@@ -294,7 +294,7 @@ member_died(struct child *c, const struct child_end *end)
 	return true;
 }
 
-/* Whether a back-off may end: no other worker is just going on for this one. */
+/* Whether a back-off may end: no other worker is adopting the connections. */
 static bool
 member_may_start(const struct child *c)
 {

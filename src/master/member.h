@@ -31,12 +31,12 @@ struct member {
 	uint64_t accuse_ms;
 	uint64_t unlinked; /* peers that it is still to be linked with */
 	uint64_t renew_ms; /* is to be replaced, since then; 0: is not */
-	struct control_wait *renew_wait; /* who has asked for that */
+	struct control_wait *renew_wait; /* the client that asked for that */
 	uint64_t retire_ms;		 /* told to retire then; 0: was not */
-	enum course course;    /* fewer workers are wanted: the last one's */
-	bool unclean;	       /* the dead one's presence is still there */
-	int cleaner;	       /* who was told to clean it, -1: nobody */
-	uint64_t clean_ms;     /* and when, or when it last got on */
+	enum course course; /* fewer workers are wanted: the last one's */
+	bool unclean;	    /* the dead one's presence is still there */
+	int cleaner;	    /* the worker that was told to clean it; -1: none */
+	uint64_t clean_ms;  /* and when, or when it last got on */
 	uint32_t cleaner_left; /* connections that the dead one had then */
 	enum keep_source cleaner_from; /* where it gets them */
 	uint64_t full;	  /* workers that have no room for what is left */

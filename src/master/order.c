@@ -23,7 +23,7 @@ enum { SAVE_BYTES = 256 * 1024 };
 struct order {
 	TAILQ_ENTRY(order) link;
 	struct message_order head;
-	int worker;    /* that has it; -1: nobody yet */
+	int worker;    /* that has it; -1: none yet */
 	order_cb done; /* NULL: nobody waits */
 	void *arg;
 	uint32_t type;

@@ -8,7 +8,7 @@ struct child;
 /* Sent in this order. */
 enum owed {
 	OWED_CONF = 1,
-	OWED_DRAIN = 2, /* before START: who drains never accepts */
+	OWED_DRAIN = 2, /* before START: a worker that drains never accepts */
 	OWED_START = 4,
 	OWED_RETIRE = 8,
 	OWED_QUIT = 16,

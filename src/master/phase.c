@@ -49,7 +49,7 @@ master_fail(struct master *m, const char *fmt, ...)
 	master_stop(m);
 }
 
-/* Gives up the listeners: nobody connects to those who leave. */
+/* Gives up the listeners: no client connects to workers that leave. */
 void
 master_close_listeners(struct master *m)
 {

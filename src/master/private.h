@@ -33,7 +33,7 @@ enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_QUITTING, PHASE_STOPPING };
 struct master {
 	enum phase phase;
 	uint64_t deadline_ms; /* of stopping or quitting */
-	bool done;	      /* nobody is left */
+	bool done;	      /* no child is left */
 	int status;	      /* to exit with */
 	char failure[512];    /* why it is 1 */
 	struct event_base *base;

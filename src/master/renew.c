@@ -1,7 +1,7 @@
 /*
  * Replacing workers and keepers that live. A worker is told to retire once its
  * keeper has all of its connections: it stops at the end of a turn and holds
- * its sockets until the next one has them. So a planned turn costs nobody,
+ * its sockets until the next one has them. So a planned turn costs no client,
  * whichever process dies or hangs meanwhile. After an upgrade all workers are
  * replaced so, one by one, and then their keepers, each of which the worker
  * fills.
@@ -116,7 +116,7 @@ renew_left(const struct master *m)
 }
 
 /* Whether some worker is on its way in or out, or waits for its start while
- * nobody has its connections. */
+ * no process has its connections. */
 static bool
 is_busy(const struct master *m)
 {

@@ -18,7 +18,7 @@ resize_fits(const struct master *m, int workers, char *error, size_t error_len);
 void resize_refused(struct member *w);
 /* Every timer period: the next worker too many, one after the other. */
 void resize_time(struct master *m, uint64_t now);
-/* Who goes on with the connections of a worker that leaves; -1: nobody now. */
+/* The worker that adopts the connections of one that leaves; -1: none now. */
 int resize_taker(const struct member *leaving);
 /* A worker that leaves is gone: none follows. */
 void resize_gone(struct member *w);

@@ -43,7 +43,7 @@ watchdog_clock_ms(const struct watchdog *d, uint64_t now_ms)
 }
 
 /* Lets the clock go on; returns by how much. Notes whether the look is late: so
- * is one before which the clock went back, since nobody knows by how much. */
+ * is one before which the clock went back, since it is unknown by how much. */
 static uint64_t
 clock_advance(
     struct watchdog *d, const struct watchdog_scene *scene, uint64_t now_ms)

@@ -185,7 +185,7 @@ child_log_death(const struct child *c, int status, uint64_t wait_ms,
 		    c->ready ? "" : ", before it was ready", next);
 }
 
-/* Its line is nobody's until the next one has it. */
+/* Frees a dead child's line until its next process has it. */
 static void
 child_line_free(const struct child *c)
 {

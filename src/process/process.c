@@ -80,7 +80,8 @@ process_reap(pid_t pid, uint64_t limit_ms)
 	for (;;) {
 		got = waitpid(pid, NULL, WNOHANG);
 		if (got == pid || (got == -1 && errno != EINTR))
-			return true; /* or it is nobody's child any more */
+			return true; /* or it is no longer a child of this
+					process */
 		if (clock_ms() >= limit_ms)
 			return false;
 		usleep(LOOK_MS * 1000);

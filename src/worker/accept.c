@@ -20,8 +20,8 @@
 enum {
 	SLACK_MIN = 3,	    /* connections ahead of the least loaded */
 	SLACK_SHARE = 16,   /* or this part of its connections */
-	DEAD_TICK_MS = 300, /* who has not ticked for so long is not waited
-			     * for */
+	DEAD_TICK_MS = 300, /* a worker that has not ticked for so long is not
+			     * waited for */
 	PAUSE_MS = 100,	    /* out of descriptors: look again after */
 	RETRY_MS = 1000,    /* a listener cannot be watched: again after */
 	LOOK_MAX_MS = 64,   /* paused: look at the others again after */
@@ -268,12 +268,13 @@ accept_turn(struct worker *w)
 {
 	bool changed = w->chat.n_here != w->balanced;
 
-	/* who listens and has the same as before need not look at the others */
+	/* a worker that listens with as many as before need not look at others
+	 */
 	if (!w->listening || changed)
 		accept_balance(w);
 	if (w->listening || !accept_is_open(w))
 		return -1;
-	/* nobody tells when the others have caught up: in a burst that is
+	/* no message tells when the others have caught up: in a burst that is
 	 * soon, and the longer it takes the less it matters */
 	if (changed)
 		w->look_ms = 1;

@@ -80,7 +80,7 @@ leave_may_retire(struct worker *w)
 {
 	struct chat *ch = &w->chat;
 
-	/* who was given away, or is to come here, arrives first */
+	/* connections given away, or on their way here, arrive first */
 	return worker_is_settled(w) &&
 	    (ch->now_ms >= w->retire_ms ||
 		(!leave_has_unfinished(ch) && custody_is_complete(ch)));
@@ -94,7 +94,7 @@ struct held {
 		int fd;
 	} * socket;
 	struct custody_giver giver;
-	int link; /* to who goes on; -1: none */
+	int link; /* to the worker that goes on; -1: none */
 };
 
 /* Notes the sockets. */

@@ -59,8 +59,8 @@ bool leave_may_retire(struct worker *w);
 void leave_hold(struct worker *w);
 void leave_drain(struct worker *w, uint32_t rate);
 void leave_drain_tick(struct worker *w);
-/* At the end: drops what would be nobody's, requests that are half there and
- * answers that are half out. */
+/* At the end: drops what no successor goes on with: requests that are half
+ * there and answers that are half out. */
 void leave_forget(struct worker *w);
 
 /* fault.c: a worker that dies of its own fault says over which publication. */

@@ -112,6 +112,26 @@ missing_program_is_no_end(void **state)
 	close(m.nursery.pages);
 }
 
+/* A child of a kind that this program does not have is to leave, and its line
+ * is no other child's until it has. */
+static void
+stranger_keeps_its_line(void **state)
+{
+	char error[512];
+
+	m.other[0].kind = NULL;
+	assert_int_equal(others_init(&m, error, sizeof(error)), 0);
+	assert_int_equal(m.other[0].link, -1);
+	assert_int_equal(m.other[0].pid, 1000001);
+	assert_int_equal(m.n_others, 2);
+	assert_ptr_equal(m.other[1].kind, &kind);
+	assert_int_equal(m.other[1].at, SHM_WORKERS + 1);
+	assert_false(children_died(&m, 1000001, 0));
+	assert_true(others_stranger_died(&m, 1000001));
+	assert_false(others_stranger_died(&m, 1000001));
+	close(m.nursery.pages);
+}
+
 int
 main(void)
 {
@@ -122,6 +142,8 @@ main(void)
 		bad_message_is_the_last, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		missing_program_is_no_end, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		stranger_keeps_its_line, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
