@@ -1,7 +1,7 @@
 # chatd: see README.md. `make help` lists the targets.
 #
 # One tree of objects per VARIANT: release (build/), san (address, undefined
-# and leak sanitizers), kill (kill points, see hub/shm.h), clang.
+# and leak sanitizers), kill (kill points, see base/shared.h), clang.
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc

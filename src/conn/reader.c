@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "conn/conn.h"
 #include "conn/head.h"
-#include "hub/kill_list.h"
+#include "base/kill_list.h"
 #include "hub/stats.h"
 
 /* Fragments, and messages, between two looks at the clock. Larger: one may take

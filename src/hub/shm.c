@@ -13,7 +13,7 @@
 #include "hub/claim.h"
 #include "hub/input.h"
 #include "hub/journal.h"
-#include "hub/kill_list.h"
+#include "base/kill_list.h"
 #include "hub/layout.h"
 #include "hub/line.h"
 #include "hub/lock.h"

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/message.h"
-#include "hub/kill_list.h"
+#include "base/kill_list.h"
 #include "net/link.h"
 #include "process/process.h"
 #include "process/spawn.h"

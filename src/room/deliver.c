@@ -10,7 +10,7 @@
 #include "room/relay.h"
 #include "room/user.h"
 #include "hole.h"
-#include "hub/kill_list.h"
+#include "base/kill_list.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "hub/shm.h"
+#include "base/shared.h"
 #include "net/transport.h"
 
 enum {

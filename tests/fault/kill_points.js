@@ -1,5 +1,5 @@
 /*
- * kill_points: at which of its kill points (include/hub/kill_list.h) worker 0
+ * kill_points: at which of its kill points (include/base/kill_list.h) worker 0
  * of a daemon is to die, or the process that has another line.
  *
  *	const list = new List();
@@ -14,7 +14,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-/* Of struct kill_list, hub/kill_list.h. */
+/* Of struct kill_list, base/kill_list.h. */
 const LINES = 80, POINTS = 1024, FIRED = LINES * 16,
     ENTRY = FIRED + LINES * 4, ENTRY_SIZE = 56, NAME = 40;
 

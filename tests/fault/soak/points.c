@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hub/kill_list.h"
+#include "base/kill_list.h"
 #include "soak.h"
 
 enum {

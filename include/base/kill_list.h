@@ -1,12 +1,12 @@
 /*
- * kill_list: the kill points of a test build (hub/shm.h), shared by all
+ * kill_list: the kill points of a test build (base/shared.h), shared by all
  * processes and the test: a file that CHATD_KILL_LIST names. A point enters the
  * list when a worker passes it for the first time, so the list is what the code
  * does. The test chooses a point, a worker and at which pass of it the worker
- * dies. Layer 2.
+ * dies. Layer 0.
  */
-#ifndef CHATD_HUB_KILL_LIST_H
-#define CHATD_HUB_KILL_LIST_H
+#ifndef CHATD_BASE_KILL_LIST_H
+#define CHATD_BASE_KILL_LIST_H
 
 #include <stdatomic.h>
 #include <stddef.h>

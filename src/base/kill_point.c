@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hub/kill_list.h"
-#include "hub/shm.h"
+#include "base/kill_list.h"
+#include "base/shared.h"
 
 #ifdef CHATD_KILL_POINTS
 static uint64_t passed, fuse;
