@@ -35,7 +35,7 @@ struct logger {
 	bool may_read;	   /* LOGGER_GO has come */
 	bool leaving;	   /* LOGGER_LEAVE: another one has what there is */
 	bool finishing;	   /* LOGGER_FINISH, or the master is gone */
-	bool ended;	   /* nobody is left who could send a line */
+	bool ended;	   /* no process is left that could send a line */
 	bool drained;	   /* there was no more to read just now */
 	uint32_t woken;	   /* times in a row that there was a line */
 	uint64_t leave_ms; /* at the latest; 0: serves */

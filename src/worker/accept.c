@@ -20,15 +20,15 @@
 enum {
 	SLACK_MIN = 3,	    /* connections ahead of the least loaded */
 	SLACK_SHARE = 16,   /* or this part of its connections */
-	DEAD_TICK_MS = 300, /* who has not ticked for so long is not waited
-			     * for */
+	DEAD_TICK_MS = 300, /* a worker that has not ticked for so long is not
+			     * waited for */
 	PAUSE_MS = 100,	    /* out of descriptors: look again after */
 	RETRY_MS = 1000,    /* a listener cannot be watched: again after */
 	LOOK_MAX_MS = 64,   /* paused: look at the others again after */
 	ACCEPT_MAX = 64	    /* connections a turn and listener */
 };
 
-/* What was last seen of the other workers' life signs. */
+/* The other workers' life signs when they were last looked at. */
 static struct {
 	uint64_t tick, seen_ms;
 } life[SHM_WORKERS];
@@ -273,8 +273,8 @@ accept_turn(struct worker *w)
 		accept_balance(w);
 	if (w->listening || !accept_is_open(w))
 		return -1;
-	/* nobody tells when the others have caught up: in a burst that is
-	 * soon, and the longer it takes the less it matters */
+	/* no message tells when the others have caught up, so this worker
+	 * looks: soon in a burst, then more and more seldom */
 	if (changed)
 		w->look_ms = 1;
 	else if (w->look_ms < LOOK_MAX_MS)
