@@ -180,7 +180,8 @@ output_read(struct output_pool *pool, const struct output *o, uint32_t slot,
 	size_t len, at = 0;
 
 	for (f = o->front; f < n && at < cap; f++, skip = 0) {
-		if (output_reference(h, &chunk, f, &p) == NULL || skip >= p.length)
+		if (output_reference(h, &chunk, f, &p) == NULL ||
+		    skip >= p.length)
 			break;
 		len = p.length - skip;
 		if (len > cap - at)
