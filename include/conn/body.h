@@ -15,9 +15,6 @@ struct chat;
 struct door_route;
 struct http_request;
 
-/* In `scanned` of a request: `bytes` is a body's. */
-#define REQUEST_BODY 0x80000000u
-
 /*
  * Begins with a head of n bytes that has `more` bytes behind it, which are
  * written over. Returns how many bytes the request had if it is answered and

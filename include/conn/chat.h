@@ -90,7 +90,9 @@ struct conn {
 					uint32_t older, newer; /* head.c */
 				};
 			};
-			uint32_t len, scanned; /* see request.c */
+			uint32_t len;	       /* bytes so far */
+			uint32_t scanned : 31; /* of a head: looked at */
+			uint32_t has_body : 1; /* `bytes` is a body's */
 			uint32_t page;	       /* link of a head's first page */
 		} __attribute__((packed, aligned(4))) request;
 		struct conn_answer *answer; /* malloc'ed, see answer.c */

@@ -20,7 +20,7 @@ struct hub_words {
 	char door[HUB_WORDS][HUB_WORD];
 	char framing[HUB_WORDS][HUB_WORD];
 	char transport[HUB_WORDS][HUB_WORD];
-	uint32_t lobby; /* bit per door: whoever is there is in the lobby */
+	uint32_t lobby; /* bit per door: its connections are in the lobby */
 	uint32_t spare;
 };
 

@@ -107,7 +107,7 @@ body_set(struct chat *ch, uint32_t i, struct body *b)
 	head_forget(ch, i);
 	c->request.bytes = (char *)b;
 	c->request.len = (uint32_t)b->len;
-	c->request.scanned = REQUEST_BODY;
+	c->request.has_body = true;
 }
 
 /* Adds n decoded bytes to a body in chunks; NULL: it is refused, or the

@@ -183,7 +183,7 @@ request_wait(struct chat *ch, uint32_t i, const char *head, size_t len,
 	if (len >= ch->live.request_size)
 		request_too_long(ch, i);
 	else if (head_keep(ch, i, head + len - got, got))
-		ch->conn[i].request.scanned = (uint32_t)scanned;
+		ch->conn[i].request.scanned = scanned & INT32_MAX;
 	else
 		request_refuse_memory(ch, i);
 }
@@ -263,7 +263,7 @@ request_input(struct chat *ch, uint32_t i)
 	char *next;
 	size_t len;
 
-	if (!(ch->conn[i].request.scanned & REQUEST_BODY))
+	if (!ch->conn[i].request.has_body)
 		request_head_input(ch, i);
 	else if (body_input(ch, i, &next, &len))
 		request_next(ch, i, next, len);

@@ -23,7 +23,9 @@ route_is_unproved(const struct conf_live *live, const struct http_request *r,
 static void
 route_refuse_name(struct route *out)
 {
-	route_refuse(401, "a name is not taken on trust here", out);
+	route_refuse(401,
+	    "a token is required here (?user= works only with insecure yes)",
+	    out);
 	out->headers = "WWW-Authenticate: Bearer\r\n";
 }
 

@@ -1,4 +1,4 @@
-/* Channels that somebody is in: what `chatctl show channels` says. */
+/* channels: those that have members, for `chatctl show channels`. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -143,7 +143,7 @@ channels_put_line(struct show *s, const struct presence_view *v)
 	show_put(s, "\n");
 }
 
-/* Whether that entry is a channel that somebody is in; a copy of it. */
+/* Whether that entry is a channel with members; copies it. */
 static bool
 channels_read(const struct show *s, uint32_t i, struct presence_view *v)
 {

@@ -160,8 +160,8 @@ takeover_fault_delivery(struct chat *ch, uint64_t position)
 	ch->rooms->follower.trial = position;
 	hub_lock(h);
 	if (journal_fault(h, position))
-		log_error("publication %llu crashed two workers: it is "
-			  "delivered to nobody any more",
+		log_error("publication %llu crashed two workers: no worker "
+			  "delivers it any more",
 		    (unsigned long long)position);
 	hub_unlock(h);
 }

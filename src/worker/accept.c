@@ -28,7 +28,7 @@ enum {
 	ACCEPT_MAX = 64	    /* connections a turn and listener */
 };
 
-/* What was last seen of the other workers' life signs. */
+/* The other workers' life signs when they were last looked at. */
 static struct {
 	uint64_t tick, seen_ms;
 } life[SHM_WORKERS];
@@ -274,8 +274,8 @@ accept_turn(struct worker *w)
 		accept_balance(w);
 	if (w->listening || !accept_is_open(w))
 		return -1;
-	/* no message tells when the others have caught up: in a burst that is
-	 * soon, and the longer it takes the less it matters */
+	/* no message tells when the others have caught up, so this worker
+	 * looks: soon in a burst, then more and more seldom */
 	if (changed)
 		w->look_ms = 1;
 	else if (w->look_ms < LOOK_MAX_MS)

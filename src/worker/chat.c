@@ -100,8 +100,8 @@ chat_peer_ended_cb(void *arg, int peer)
 	ch->peers_ended |= 1ull << peer;
 }
 
-/* Takes back what was on its way over links that have ended, however that was
- * noticed. Once a turn: in the middle of a delivery it could not be. */
+/* Takes back connections that were on their way over links that have ended.
+ * Called once a turn, as it must not happen in the middle of a delivery. */
 static void
 chat_take_back(struct chat *ch)
 {

@@ -1,4 +1,4 @@
-/* What the master says to its worker. */
+/* control: messages from the master to this worker. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,7 +70,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		accept_balance(w);
 		break;
 	case MSG_CONF:
-		live = ch->live; /* what the text does not mention stays */
+		live = ch->live; /* values that the text does not name stay */
 		if (conf_live_read(&live, payload, len) == NULL)
 			chat_reconfigure(ch, &live);
 		break;

@@ -1,6 +1,6 @@
-/* The last words of a worker that dies of its own fault. What it had in hand
- * lies in shared memory, and its successor reads it there; but that others keep
- * off a publication is to be known before they come to it. */
+/* fault: what a worker does that dies of its own fault. Its successor finds in
+ * shared memory what it had in hand; but the other workers must know at once
+ * which publication to keep off. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

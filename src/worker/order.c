@@ -1,4 +1,5 @@
-/* What the master has its workers publish: done once, and answered. */
+/* order: publications that this worker makes for the master, each once, and its
+ * answers. */
 #include <errno.h>
 #include <string.h>
 

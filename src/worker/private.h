@@ -1,4 +1,4 @@
-/* private: what the files of a worker share. Not for other layers. */
+/* private: what the files of a worker share. Private to the folder. */
 #ifndef CHATD_SRC_WORKER_PRIVATE_H
 #define CHATD_SRC_WORKER_PRIVATE_H
 
@@ -59,8 +59,8 @@ bool leave_may_retire(struct worker *w);
 void leave_hold(struct worker *w);
 void leave_drain(struct worker *w, uint32_t rate);
 void leave_drain_tick(struct worker *w);
-/* At the end: drops what no successor goes on with: requests that are half
- * there and answers that are half out. */
+/* At the end: drops connections that no other worker goes on with: requests
+ * that are not complete and answers that are not sent yet. */
 void leave_forget(struct worker *w);
 
 /* fault.c: a worker that dies of its own fault says over which publication. */

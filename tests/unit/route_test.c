@@ -412,7 +412,8 @@ trusts_nobody(void **state)
 {
 	live.insecure = 0;
 	assert_int_equal(upgrade("/ws?user=alice"), 401);
-	assert_string_equal(route.body, "a name is not taken on trust here");
+	assert_string_equal(route.body,
+	    "a token is required here (?user= works only with insecure yes)");
 	assert_string_equal(route.headers, "WWW-Authenticate: Bearer\r\n");
 	assert_int_equal(upgrade("/connection/websocket?user=a"), 401);
 	assert_int_equal(upgrade("/connection/websocket"), 101);

@@ -276,7 +276,7 @@ channels(void **state)
 	    "\"kept\":2,\"history\":null,\"offset\":3,"));
 }
 
-/* The lock is of no concern, whoever holds it. */
+/* The lock does not matter, whichever process holds it. */
 static void
 locked(void **state)
 {

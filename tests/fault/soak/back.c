@@ -1,7 +1,7 @@
 /*
- * How soon everybody is served again after a worker's death: idle connections
- * in several processes, as one may not have 50,000; a part of them ask, right
- * after the kill, and the last answer counts.
+ * back: how soon all connections are served again after a worker's death. They
+ * are idle and in several processes, as one process may not have 50,000; a part
+ * of them ask right after the kill, and the last answer counts.
  */
 #include <arpa/inet.h>
 #include <err.h>

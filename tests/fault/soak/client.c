@@ -16,7 +16,8 @@ enum {
 	WINDOW = 2,   /* messages that it has not heard itself */
 	WHISPERS = 6, /* that their receivers have not heard */
 	ASKED = 8,    /* questions without an answer */
-	BEHIND = 600, /* of the lobby's messages, nobody more */
+	BEHIND =
+	    600, /* a client may be so many of the lobby's messages behind */
 	SHAKE_MS = 10000,
 	LEAVE_MS = 8000, /* of silence */
 	SLOW_BYTES = 4096
@@ -208,7 +209,7 @@ behind(void)
 	return most;
 }
 
-/* Says something to everybody. */
+/* Says something in the lobby. */
 static void
 say_lobby(uint32_t i)
 {
@@ -421,7 +422,7 @@ client_read(uint32_t i)
 	if (r < 0)
 		return;
 	c->in_len += (size_t)r;
-	if (c->phase == LEAVING) /* what was before it is still coming */
+	if (c->phase == LEAVING) /* messages from before are still coming */
 		c->turn_ms = now_ms + LEAVE_MS;
 	if (c->phase == SHAKING && (!c->json || c->id == 0))
 		at = answer_heard(i);
@@ -438,7 +439,7 @@ client_read(uint32_t i)
 	}
 }
 
-/* Comes, goes, listens again: what the clock says. */
+/* Connects, leaves or reads again, when its time has come. */
 void
 client_time(uint32_t i, bool still)
 {

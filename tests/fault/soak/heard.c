@@ -1,4 +1,4 @@
-/* What clients hear, compared with what was said. */
+/* heard: the messages that clients get, compared with those that were sent. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,8 +49,8 @@ heard_name(const char *text, size_t len, uint32_t *who)
 	return n < set.clients;
 }
 
-/* The first message since it came that somebody else has heard says where in
- * the order it is. */
+/* Where in the order a client is, is known from its first message that another
+ * client has heard. */
 static void
 locate(uint32_t i, uint32_t from, const char *text, size_t len)
 {

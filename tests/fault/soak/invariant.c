@@ -1,4 +1,4 @@
-/* What is true in each quiet moment; see invariant.h. */
+/* invariant: see invariant.h. */
 #include <dirent.h>
 #include <err.h>
 #include <fcntl.h>
@@ -372,7 +372,7 @@ records_look(struct look *l, const uint8_t *marks)
 	uint32_t i;
 
 	for (i = 0; i < h->n_subscriptions; i++)
-		/* pages that nobody has touched are left alone */
+		/* reading pages that were never touched would make them */
 		if (marks[i] == 0 &&
 		    SHM_LOAD(h->subscription_owner[i / SHM_BLOCK]) == 0)
 			continue;

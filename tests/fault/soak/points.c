@@ -18,7 +18,7 @@
 
 enum {
 	LOOK_MS = 10,
-	WAIT_MS = 250, /* for somebody to come by */
+	WAIT_MS = 250, /* for a worker to pass the point */
 	BURST = 16,    /* deaths of a slot within BURST_MS, as in hit.c */
 	BURST_MS = 10000
 };
@@ -50,7 +50,7 @@ points_open(void)
 	setenv("CHATD_KILL_LIST", path, 1);
 }
 
-/* How often a point has been tried; where somebody died counts more. */
+/* How often a point has been tried; tries in which a worker died count more. */
 static uint32_t
 weight(uint32_t i)
 {
@@ -140,7 +140,7 @@ arm(int slot, const struct worker_view *view)
 			       : 500);
 }
 
-/* Nobody there is to die any more. */
+/* No worker of that slot dies at a point any more. */
 static void
 disarm(int slot)
 {

@@ -133,8 +133,8 @@ all_away(void)
 	return all_are(AWAY);
 }
 
-/* Everybody says one thing that can be recognised, so that who just came knows
- * where it is. */
+/* Every client sends one message that can be recognised, so that a client that
+ * has just come knows its place in the order. */
 static void
 last_words(void)
 {
@@ -236,8 +236,8 @@ descriptors(bool turning)
 	return b;
 }
 
-/* Everybody talks while processes die. Returns how much memory it took
- * early, in KiB. */
+/* All clients talk while processes die. Returns how much memory it took early,
+ * in KiB. */
 static long
 storm(void)
 {
@@ -314,7 +314,7 @@ run(void)
 	int status;
 
 	daemon_start();
-	before = descriptors(false); /* nobody has come */
+	before = descriptors(false); /* no client has connected */
 	wait_for("all are connected", all_open);
 	with = descriptors(true);
 	for (i = 0; i < set.clients; i++) {

@@ -53,8 +53,8 @@ extern struct settings set;
 extern struct daemon daemon_;
 
 void daemon_start(void);
-/* Asks the control socket; the answer is good until the next call. NULL: it
- * was refused, or nobody answered. */
+/* Asks the control socket; the answer is good until the next call. NULL: it was
+ * refused, or there was no answer. */
 const char *daemon_ask(const char *const *word, int n);
 bool daemon_workers(struct worker_view out[WORKERS]);
 /* TERM; false if it did not leave with status 0. */
@@ -172,12 +172,12 @@ void client_flush(uint32_t i);
 void client_say(uint32_t i);
 void client_ask_who(uint32_t i);
 extern int poll_fd;
-/* Comes, goes, listens again; still: nobody goes. */
+/* Connects, leaves or reads again; still: it does not leave. */
 void client_time(uint32_t i, bool still);
 bool client_is_quiet(const struct client *c);
 
-/* Somebody under a new name comes, says nothing, and one goes without a word;
- * then all go. */
+/* A client with a new name connects and says nothing, and an earlier one
+ * leaves; then all leave. */
 void stranger_come(void);
 void strangers_go(void);
 
