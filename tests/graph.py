@@ -37,7 +37,7 @@ NEIGHBOURS = {
 # Circles that are larger: they may not grow.
 KNOWN_CIRCLES = {}
 
-# The master's call of the one child that is no kind (process/child.h) yet.
+# The master's call of the one child that is no kind (master/log_child.c).
 KNOWN_CALLS = {
     ("master/log_child", "logger/logger"),
 }

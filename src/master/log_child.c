@@ -9,6 +9,12 @@
  * since the workers' user need not be able to make files there. Only when it
  * has done so the one before it is told to leave; so a log that cannot be
  * opened leaves the former one in use.
+ *
+ * It is not a kind of child (process/child.h), and shares with those the fork
+ * alone: it opens the log with the master's rights before it gives these up, it
+ * outlives the master until the last lines are written, no watchdog may judge
+ * it, since a disk may hold it for as long as it likes, and at a change two of
+ * them are there.
  */
 #include <errno.h>
 #include <fcntl.h>

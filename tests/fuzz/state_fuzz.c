@@ -14,7 +14,12 @@
 #include "../../src/master/state.h"
 #include "conf/conf.h"
 #include "master/control.h"
+#include "master/roles.h"
 
+static const struct child_kind worker = {.n = CHILD_CONFIGURED},
+			       keeper = {.n = CHILD_EACH_WORKER};
+static const struct child_row kinds[] = {
+    {&worker, &worker_role}, {&keeper, &keeper_role}, {NULL, NULL}};
 static char why[512];
 
 /* A memory file with those bytes. */
@@ -116,6 +121,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = file_make(data, size);
 
 	REQUIRE(m != NULL);
+	child_kinds_use(kinds);
 	why[0] = '\0';
 	if (state_read(fd, m, &s, why, sizeof(why)) == 0) {
 		state_judge(m, &s, size);
