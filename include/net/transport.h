@@ -69,8 +69,10 @@ struct transport {
 	/*
 	 * As recv(2): 0 is the peer's end. What it returns counts as read from
 	 * when it is in `out` on: after a death either `out` has it, or it
-	 * comes again. What does not make up plaintext yet stays in the kernel
-	 * (MSG_PEEK), which is not to wake the loop for it again (SO_RCVLOWAT).
+	 * comes again. What does not make up plaintext yet is put into the
+	 * state, not left in the kernel (MSG_PEEK): a part of a record there
+	 * was seen to hold all of the receive buffer, so that the rest of the
+	 * record could not come.
 	 */
 	ssize_t (*recv)(
 	    const struct transport_socket *s, void *out, size_t len);

@@ -6,14 +6,13 @@
  * record's number and its place; none may ever go out with other plaintext than
  * another worker has begun to send it with.
  *
- * In: the kernel keeps what is no whole record yet. The state says which record
- * comes next; a store of `in_no` commits that, then the kernel forgets what is
- * before it. Out: a plan names the plaintext of the records that are sealed
- * next; a store of `plan_no` commits it before any of them is sent, and there
- * is no other one before the kernel has taken all of it.
+ * In: the state says which record comes next and has what has come of it; a
+ * store of `in_no` commits that, then the kernel forgets what is before it.
+ * Out: a plan names the plaintext of the records that are sealed next; a store
+ * of `plan_no` commits it before any of them is sent, and there is no other one
+ * before the kernel has taken all of it.
  */
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -21,10 +20,11 @@
 #include "net/transport.h"
 
 enum {
-	XOR_HELLO = 4,	  /* bytes that each side says first */
-	XOR_HEAD = 3,	  /* bytes of a record's head */
-	XOR_RECORD = 200, /* of its plaintext, of ours at most */
-	XOR_RECORD_MAX = 4000,
+	XOR_HELLO = 4,	      /* bytes that each side says first */
+	XOR_HEAD = 3,	      /* bytes of a record's head */
+	XOR_RECORD = 200,     /* of its plaintext, of ours at most */
+	XOR_RECORD_MAX = 150, /* of theirs */
+	XOR_REST = XOR_HEAD + XOR_RECORD_MAX, /* bytes of a part of one */
 	XOR_READ = 64 * 1024,	   /* bytes that are looked at, at once */
 	XOR_PLAN = 5 * XOR_RECORD, /* bytes of plaintext */
 	XOR_END = UINT32_MAX	   /* length of the plan that tells the end */
@@ -32,9 +32,12 @@ enum {
 
 /* The next record to read. */
 struct xor_in {
-	uint64_t cipher, plain; /* positions where it begins */
+	uint64_t cipher; /* so much was taken from the kernel */
+	uint64_t plain;	 /* position where the record begins */
 	uint32_t number;
 	uint32_t given; /* bytes of its plaintext that were read */
+	uint32_t have;	/* bytes of it in `rest` */
+	uint8_t rest[XOR_REST];
 };
 
 /* The records to send. */
@@ -152,42 +155,29 @@ xor_start(const struct transport_socket *s)
 	return TRANSPORT_READY;
 }
 
-/* Whether the peer says nothing more. */
-static bool
-xor_ended(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
-
-	return poll(&p, 1, 0) > 0;
-}
-
-/* Opens the records of what the kernel has. How many bytes of plaintext were
- * put out, or -1: one is none. *more: bytes that the next one needs. */
+/* Opens the records in n bytes. How many bytes of plaintext were put out, or
+ * -1: one is none. *at: behind the last one of which all is put out. */
 static ssize_t
 xor_open(struct xor_in *in, const uint8_t *bytes, size_t n, uint8_t *out,
-    size_t room, size_t *more)
+    size_t room, size_t *at)
 {
-	size_t at = 0, put = 0, len;
+	size_t put = 0, len;
 
-	for (*more = XOR_HEAD; put < room && n - at >= XOR_HEAD;
-	     *more = XOR_HEAD) {
-		len = (size_t)bytes[at] << 8 | bytes[at + 1];
+	for (*at = 0; put < room && n - *at >= XOR_HEAD; in->given = 0) {
+		len = (size_t)bytes[*at] << 8 | bytes[*at + 1];
 		if (len == 0 || len > XOR_RECORD_MAX || in->given >= len ||
-		    bytes[at + 2] != (uint8_t)in->number)
+		    bytes[*at + 2] != (uint8_t)in->number)
 			return -1;
-		*more = XOR_HEAD + len;
-		if (n - at < *more)
+		if (n - *at < XOR_HEAD + len)
 			break;
 		for (; in->given < len && put < room; in->given++)
-			out[put++] = xor_byte(bytes[at + XOR_HEAD + in->given],
+			out[put++] = xor_byte(bytes[*at + XOR_HEAD + in->given],
 			    in->number, in->given);
 		if (in->given < len)
 			break;
-		at += *more;
-		in->cipher += *more;
+		*at += XOR_HEAD + len;
 		in->plain += len;
 		in->number++;
-		in->given = 0;
 	}
 	return (ssize_t)put;
 }
@@ -195,25 +185,39 @@ xor_open(struct xor_in *in, const uint8_t *bytes, size_t n, uint8_t *out,
 static ssize_t
 xor_recv(const struct transport_socket *s, void *out, size_t len)
 {
-	static uint8_t bytes[XOR_READ];
+	static uint8_t bytes[XOR_REST + XOR_READ];
 	struct xor_state *x = s->state;
-	struct xor_in was = *xor_in(x), is = was;
-	const uint32_t next = SHM_LOAD(x->in_no) + 1;
-	ssize_t n = recv(s->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
-	size_t more;
+	struct xor_in is = *xor_in(x);
+	const uint32_t next = SHM_LOAD(x->in_no) + 1, had = is.have;
+	size_t at, take;
+	ssize_t n, put;
 
+	if (had > XOR_REST)
+		return -1;
+	memcpy(bytes, is.rest, had);
+	n = recv(s->fd, bytes + had, XOR_READ, MSG_PEEK | MSG_DONTWAIT);
 	if (n <= 0)
 		return n;
-	n = xor_open(&is, bytes, (size_t)n, out, len, &more);
-	if (n == 0 && xor_ended(s->fd))
-		return 0;
-	xor_low(s, n == 0 ? (uint32_t)more : 0);
-	errno = n == 0 ? EAGAIN : EPROTO;
-	if (n <= 0)
+	put = xor_open(&is, bytes, had + (size_t)n, out, len, &at);
+	errno = EPROTO;
+	if (put == -1)
 		return -1;
+	take = (size_t)n;
+	if ((size_t)put < len) { /* what is left is no whole record */
+		is.have = (uint32_t)(had + take - at);
+		memcpy(is.rest, bytes + at, is.have);
+	} else if (at >= had) { /* the next ones are read soon */
+		is.have = 0;
+		take = at - had;
+	} else
+		take = 0;
+	is.cipher += take;
 	x->in[next & 1] = is;
 	SHM_STORE(x->in_no, next);
-	return xor_forget(s, is.cipher - was.cipher) == 0 ? n : -1;
+	if (xor_forget(s, take) == -1)
+		return -1;
+	errno = EAGAIN;
+	return put > 0 ? put : -1;
 }
 
 /* Makes the plan that follows on one of which all is out. */

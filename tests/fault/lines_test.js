@@ -16,7 +16,7 @@ const WebSocket = require('ws');
 const {group} = require('../system/suite.js');
 const {Daemon, freePort, until} = require('../system/daemon.js');
 const {Crowd, Person} = require('./crowd.js');
-const {CentrifugoPerson, LinePerson, gather, hang, killAll, round} =
+const {CentrifugoPerson, LinePerson, freePorts, gather, hang, killAll, round} =
     require('./stations.js');
 
 const ROUNDS = 12;    /* kills of all workers */
@@ -27,7 +27,7 @@ const LINES = 10;     /* that each speaker hears of its own in a round */
 group('a door of two rows', null, (test) => {
 	test(`talks with other doors, over ${ROUNDS} deaths of all workers, ` +
 	    'a hang and an upgrade', async () => {
-		const port = await freePort(), linePort = await freePort();
+		const [port, linePort] = await freePorts(2);
 		const d = await Daemon.start({listen: false, port, workers: 3,
 		    conf: `listen 127.0.0.1:${port}\n` +
 		    `listen 127.0.0.1:${linePort} lines line\n` +
@@ -49,7 +49,7 @@ group('a door of two rows', null, (test) => {
 	}, {limit: 180000});
 
 	test('a framing without pings has no pong to wait for', async () => {
-		const port = await freePort(), linePort = await freePort();
+		const [port, linePort] = await freePorts(2);
 		const d = await Daemon.start({listen: false, port, workers: 1,
 		    conf: `listen 127.0.0.1:${port}\n` +
 		    `listen 127.0.0.1:${linePort} lines line\ninsecure yes\n` +

@@ -9,7 +9,7 @@
 const assert = require('node:assert/strict');
 const net = require('node:net');
 const WebSocket = require('ws');
-const {processLives, until} = require('../system/daemon.js');
+const {freePort, processLives, until} = require('../system/daemon.js');
 const {Crowd, Person, successors} = require('./crowd.js');
 const {XorSocket} = require('./xor.js');
 
@@ -128,6 +128,14 @@ class XorLinePerson extends LinePerson {
 	}
 }
 
+/* So many ports, no two the same. */
+async function freePorts(n) {
+	const all = new Set();
+	while (all.size < n)
+		all.add(await freePort());
+	return [...all];
+}
+
 /* Speakers and listeners of all those kinds. */
 async function gather(d, kinds, pair, silent) {
 	const crowd = new Crowd(d);
@@ -177,5 +185,5 @@ async function hang(d, slot) {
 	await successors(d, [slot], before);
 }
 
-module.exports = {CentrifugoPerson, LinePerson, XorLinePerson, XorPerson, gather,
-    hang, killAll, round};
+module.exports = {CentrifugoPerson, LinePerson, XorLinePerson, XorPerson,
+    freePorts, gather, hang, killAll, round};

@@ -13,10 +13,10 @@ const {BUILD, LONG} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/lines/chatd');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Daemon, freePort, pause, until} = require('../system/daemon.js');
+const {Daemon, pause, until} = require('../system/daemon.js');
 const {Crowd, Person, workerState} = require('./crowd.js');
 const {List} = require('./kill_points.js');
-const {LinePerson, XorLinePerson, XorPerson} = require('./stations.js');
+const {LinePerson, XorLinePerson, XorPerson, freePorts} = require('./stations.js');
 
 const DEATHS = LONG ? 2000 : 45; /* of one act, at most */
 const PASSES = 4;       /* of one point in one act, at most */
@@ -28,8 +28,7 @@ const FILES = new RegExp('^(tests/doors/|(door|conn|room|takeover)/' +
 
 /* A crowd of one of each kind. */
 async function gather(list) {
-	const port = await freePort(), xorPort = await freePort();
-	const linePort = await freePort(), xorLinePort = await freePort();
+	const [port, xorPort, linePort, xorLinePort] = await freePorts(4);
 	const d = await Daemon.start({listen: false, port, workers: 1,
 	    env: {CHATD_KILL_LIST: list.path},
 	    conf: `listen 127.0.0.1:${port}\n` +

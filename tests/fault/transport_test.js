@@ -16,22 +16,21 @@ const assert = require('node:assert/strict');
 const net = require('node:net');
 const WebSocket = require('ws');
 const {group} = require('../system/suite.js');
-const {Daemon, freePort, until} = require('../system/daemon.js');
+const {Daemon, until} = require('../system/daemon.js');
 const {Person} = require('./crowd.js');
-const {LinePerson, XorLinePerson, XorPerson, gather, hang, killAll, round} =
-    require('./stations.js');
+const {LinePerson, XorLinePerson, XorPerson, freePorts, gather, hang, killAll,
+    round} = require('./stations.js');
 const {XorSocket, record} = require('./xor.js');
 
 const ROUNDS = 12;    /* kills of all workers */
 const PAIR = 2;       /* speakers of each kind */
 const SILENT = 5;     /* and clients who only listen */
 const LINES = 10;     /* that each speaker hears of its own in a round */
-const SLOW_ROUNDS = 6;
+const SLOW_ROUNDS = 4;
 
 /* A daemon with an address for each pair of stations. */
 async function start(conf = '', workers = 3) {
-	const port = await freePort(), xorPort = await freePort();
-	const linePort = await freePort(), xorLinePort = await freePort();
+	const [port, xorPort, linePort, xorLinePort] = await freePorts(4);
 	const d = await Daemon.start({listen: false, port, workers,
 	    conf: `listen 127.0.0.1:${port}\n` +
 	    `listen 127.0.0.1:${xorPort} xor\n` +
