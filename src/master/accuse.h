@@ -8,7 +8,7 @@ struct member;
 struct message_accuse;
 
 void accuse_born(struct member *w); /* a new process, with a clean record */
-/* A worker says that of another. False: of none that lives. */
+/* A worker accuses another. False: the accused does not live. */
 bool accuse_handle(struct member *w, const struct message_accuse *accuse);
 
 #endif

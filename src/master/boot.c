@@ -127,7 +127,7 @@ listeners_bind(struct master *m, char *error, size_t error_len)
 	return r;
 }
 
-/* Says what is served where. */
+/* Logs each listener's address and what is served there. */
 static void
 listeners_log(const struct master *m)
 {

@@ -36,7 +36,7 @@ struct client {
 
 /* Stays until control_finish(), even if the client has left. */
 struct control_wait {
-	struct client *client; /* NULL: nobody is answered any more */
+	struct client *client; /* NULL: it has gone, so there is no answer */
 };
 
 /* Has the client wait for nothing any more. */
@@ -99,7 +99,7 @@ client_next(struct client *cl)
 	return true;
 }
 
-/* Writes what the socket takes; true: all is out, or nothing more will go. */
+/* Writes what the socket takes; true: all is written, or no more can be. */
 static bool
 client_flush(struct client *cl)
 {
@@ -134,8 +134,8 @@ client_write_cb(int fd, short what, void *arg)
 }
 
 /*
- * Puts an answer on its way. Nothing is written and nobody freed before the
- * loop's next turn, so that this can be called from anywhere.
+ * Puts an answer on its way. Nothing is written and no client is freed before
+ * the loop's next turn, so that this can be called from anywhere.
  */
 static void
 client_answer(struct client *cl, bool refused, struct evbuffer *text,
@@ -223,8 +223,8 @@ control_finish(struct control_wait *w, bool done, const char *fmt, ...)
 	free(w);
 }
 
-/* The client's time is over: to ask, to read, or of those who do what it
- * asked for. */
+/* A time limit has passed: for the client to ask or to read, or for what it
+ * asked for to be done. */
 static void
 client_deadline_cb(int fd, short what, void *arg)
 {
@@ -314,7 +314,7 @@ client_serve(struct client *cl, char *bytes, size_t len)
 		cl->all->run(
 		    cl->all->master, json, argc - 1, argv + 1, cl->uid, &a);
 	}
-	/* What was to come later may be there by now. */
+	/* An answer that was announced for later may have been given by now. */
 	if (!cl->answered) {
 		if (a.order != NULL || cl->wait != NULL)
 			client_await(cl, a.order);

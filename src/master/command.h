@@ -8,7 +8,7 @@
 struct answer;
 struct master;
 
-/* Does what the arguments say. */
+/* Carries out a command, given as arguments. */
 void command_run(struct master *m, bool json, int argc, char **argv, uid_t uid,
     struct answer *a);
 

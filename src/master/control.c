@@ -107,7 +107,8 @@ socket_bind(struct control *c, char *error, size_t error_len)
 			return false;
 		unlink(c->path); /* if not, bind says so */
 	}
-	mask = umask(0177); /* nobody gets in before its mode is right */
+	mask =
+	    umask(0177); /* no other user can connect before its mode is set */
 	r = bind(c->fd, (struct sockaddr *)&sun, sizeof(sun));
 	umask(mask);
 	if (r == 0 && socket_permit(c) == 0 && listen(c->fd, BACKLOG) == 0)

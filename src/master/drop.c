@@ -1,4 +1,4 @@
-/* What a child gives up of the master's. */
+/* drop: what a child gives up that is the master's. */
 #include <event2/event.h>
 #include <unistd.h>
 
