@@ -7,7 +7,9 @@ files, what they call inside of it and the circles among them, and fails on
 
 - a circle of more than CIRCLE_MAX files,
 - a circle that goes through more than one folder,
-- a call to a layer above, or to a neighbour of the same layer.
+- a call to a layer above, or to a neighbour of the same layer,
+- rooms that know a socket, or more of connections than conn/recipient.h says,
+- connections that know a channel.
 
 What goes through a table of functions is no call: that is how a layer is
 called from below.
@@ -36,6 +38,23 @@ NEIGHBOURS = {
 
 # Circles that are larger: they may not grow.
 KNOWN_CIRCLES = {}
+
+# What rooms may include of conn: then they are told of no function besides.
+ROOM_SEES = {"chat", "dialect", "door", "recipient", "turn"}
+
+# What they may read of struct conn.
+ROOM_READS = {"phase", "door", "dialect", "present", "user"}
+
+# Functions on sockets, with the names that _FORTIFY_SOURCE gives them.
+SOCKET = re.compile(
+    r"(__)?(socket|accept4?|connect|shutdown|close|p?poll|select|ioctl|"
+    r"(send|recv)(to|from|msg|mmsg)?|readv?|writev?|sendfile)(_chk)?|"
+    r"(epoll|event|evtimer|bufferevent|io_uring)_\w+")
+
+# Files of hub that are channels.
+CHANNELS = {"hub/" + name for name in (
+    "presence", "subscription", "publisher", "journal", "journal_suspect",
+    "history", "follower", "charge")}
 
 # The master's call of the one child that is no kind (master/log_child.c).
 KNOWN_CALLS = {
@@ -164,6 +183,51 @@ def judge_call(file, other, names):
     return "%s calls %s: %s" % (file, other, " ".join(sorted(names)))
 
 
+def included(folder, file):
+    """Returns the headers of an object, by the compiler's word."""
+    with open(os.path.join(folder, file + ".d"), encoding="utf-8") as rule:
+        # the first rule; those behind it name the headers once more
+        words = rule.read().replace("\\\n", " ").split("\n", 1)[0].split()
+    return [re.sub(r"^include/|\.h$", "", word) for word in words
+            if word.endswith(".h")]
+
+
+def judge_room(folder, file, wanted):
+    """Returns what a file of src/room knows and must not."""
+    bad = ["%s calls %s: rooms know no socket" % (file, name)
+           for name in sorted(wanted) if SOCKET.fullmatch(name)]
+    headers = included(folder, file)
+    # of the system's headers the compiler's rule says nothing
+    bad += ["%s: %s includes libevent: rooms know no socket" % (file, path)
+            for path in ["src/%s.c" % file] + [
+                path for header in headers
+                for path in ("include/%s.h" % header, "%s.h" % header)
+                if os.path.exists(path)]
+            if re.search(r"#\s*include\s*<event", code(path))]
+    for header in headers:
+        top, name = os.path.split(header)
+        if top == "net" or (top == "conn" and name not in ROOM_SEES):
+            bad.append("%s includes %s: rooms may include conn/%s" % (
+                file, header, ", ".join(sorted(ROOM_SEES))))
+    for field in re.findall(r"\bconn\[[^]]*\]\s*\.\s*(\w+)|\bc->(\w+)",
+                            code(os.path.join("src", file + ".c"))):
+        if not set(field) & ROOM_READS:
+            bad.append("%s reads %s of a connection" % (file, "".join(field)))
+    return bad
+
+
+def judge_conn(folder, file, edges):
+    """Returns what a file of src/conn knows and must not."""
+    bad = ["%s calls %s of %s: connections know no channel" % (
+        file, " ".join(sorted(names)), other)
+           for other, names in sorted(edges[file].items())
+           if other in CHANNELS or top_of(other) == "room"]
+    bad += ["%s includes %s: connections know no channel" % (file, header)
+            for header in included(folder, file)
+            if header in CHANNELS or header.startswith("room/")]
+    return bad
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else "build/obj"
     defined, wanted = symbols(folder)
@@ -173,6 +237,11 @@ def main():
     bad = [judge_circle(circle) for circle in found]
     bad += [judge_call(file, other, names) for file in files
             for other, names in sorted(edges[file].items())]
+    for file in files:
+        if top_of(file) == "room":
+            bad += judge_room(folder, file, wanted[file])
+        elif top_of(file) == "conn":
+            bad += judge_conn(folder, file, edges)
     for top in sorted({folder_of(file) for file in files}):
         own = [file for file in files if folder_of(file) == top]
         inside = sum(folder_of(other) == top

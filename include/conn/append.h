@@ -3,17 +3,8 @@
 #define CHATD_CONN_APPEND_H
 
 #include "conn/chat.h"
+#include "conn/recipient.h"
 #include "codec/framing.h"
-
-/* Whether a frame fits under the connection's bound, after what waits has been
- * written if need be. True as well if the connection is open no more: it gets
- * nothing then. */
-bool conn_has_room(struct chat *ch, uint32_t i, const struct frame *f);
-
-/* Appends a frame to an open connection under its bound; a slow reader is
- * ended. False, with nothing changed: there is no memory for it now. */
-bool
-conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag);
 
 /* Builds and appends one message for one connection that answers the input up
  * to `position` (0: none); parts as for frame_build, without the head. A

@@ -12,8 +12,9 @@
 #ifndef CHATD_CONN_CHAT_H
 #define CHATD_CONN_CHAT_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "codec/name.h"
 #include "conf/conf.h"
@@ -21,11 +22,8 @@
 #include "conn/door.h"
 #include "hub/claim.h"
 #include "hub/input.h"
-#include "hub/journal.h"
 #include "hub/output.h"
 #include "hub/slot.h"
-#include "net/batch.h"
-#include "net/endpoint.h"
 
 enum {
 	CHAT_LINGER_MS = 1000, /* read on after our FIN, so that what was sent
@@ -76,11 +74,11 @@ enum conn_phase {
 		       * ended at the turn's end */
 };
 
-/* The private part of a connection; its number is its slot's (from n_slots
- * on: it has no slot). Its size is paid for each slot: the union is packed
- * since it would else end in four bytes of nothing. */
+/* The private part of a connection, but for the event of its socket: rooms
+ * read some of it (conn/recipient.h) and know no sockets. Its number is its
+ * slot's (from n_slots on: it has no slot). Its size is paid for each slot: the
+ * union is packed since it would else end in four bytes of nothing. */
 struct conn {
-	struct event ev;
 	struct output out;
 	union {
 		struct {
@@ -155,6 +153,11 @@ struct conn_rooms {
 	const char *(*refused)(void);
 };
 
+struct batch;
+struct endpoints;
+struct event;
+struct event_base;
+struct iovec;
 struct peers;
 struct custody;
 struct moving;
@@ -180,6 +183,7 @@ struct chat {
 	uint32_t n_moving;
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
+	struct event *event; /* [n_slots + CHAT_SPARE]: of its socket */
 	uint64_t spare_used; /* bit per connection without a slot */
 	uint64_t *here;	     /* bit per slot: its connection is here */
 	uint32_t n_here;
@@ -231,7 +235,8 @@ struct chat {
 	struct rooms *rooms;		  /* room/rooms.h */
 	const struct conn_rooms *members; /* they are told by it */
 	const struct route_judge *judge;  /* of requests (conn/route.h) */
-	event_callback_fn on_event; /* of a connection's socket (conn/io.h) */
+	/* of a connection's socket (conn/io.h) */
+	void (*on_event)(int fd, short what, void *arg);
 
 	/* Connections that were given away may be other workers' by now: looks,
 	 * and forgets those (takeover/give.h). */

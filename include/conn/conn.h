@@ -13,27 +13,14 @@
 #include "conn/number.h"
 #include "conn/peer.h"
 #include "conn/reader.h"
+#include "conn/recipient.h"
 #include "conn/serve.h"
 #include "conn/sweep.h"
 #include "conn/turn.h"
 #include "conn/wait.h"
 #include "conn/watch.h"
 #include "conn/write.h"
-
-/* Whether connections at the door of that id are in the lobby; another worker
- * may have written the id. */
-static inline bool
-conn_door_lobby(const struct chat *ch, uint8_t door)
-{
-	return door < DOOR_IDS && ch->lobby_doors & 1u << door;
-}
-
-/* Whether its door makes a connection a member of the lobby. */
-static inline bool
-conn_in_lobby(const struct chat *ch, uint32_t i)
-{
-	return ch->lobby_doors & 1u << ch->conn[i].door;
-}
+#include "net/endpoint.h"
 
 /* The door, framing and transport of a connection. */
 struct conn_stations {

@@ -3,6 +3,7 @@
 #define CHATD_CONN_END_H
 
 #include "conn/chat.h"
+#include "conn/recipient.h"
 #include "codec/framing.h"
 
 /* Frees all that has come of a request. */
@@ -10,14 +11,6 @@ void conn_request_clear(struct chat *ch, uint32_t i);
 
 /* Frees what a connection has only before it is open. */
 void conn_forget_request(struct chat *ch, uint32_t i);
-
-/*
- * Ends a connection in order: what is pending, close frame with that code
- * (CLOSE_NONE: without a code), the client's close frame, FIN, a moment to read
- * on. It leaves presence now.
- */
-void
-conn_end(struct chat *ch, uint32_t i, enum close_code code, enum reason reason);
 
 /* Takes one that is ending, if it has not left, out of its channels and of
  * presence. After a takeover: goes on with that. */

@@ -6,6 +6,7 @@
 #define CHATD_CONN_NUMBER_H
 
 #include "conn/chat.h"
+#include "conn/recipient.h"
 
 /* A number for a new connection; SHM_NONE: not even a spare one is left. */
 uint32_t number_take(struct chat *ch);
@@ -24,9 +25,5 @@ void number_tell(struct chat *ch);
 /* Notes that a slot's connection is here, or no more, and tells the other
  * workers how many are. */
 void conn_number(struct chat *ch, uint32_t i, bool here);
-
-/* The next connection with a slot after *i (SHM_NONE to begin); false: no
- * more. */
-bool conn_next(struct chat *ch, uint32_t *i);
 
 #endif

@@ -1,5 +1,7 @@
 #include "conn/conn.h"
 
+#include <event2/event_struct.h>
+#include <event2/event.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +35,16 @@ static int
 conn_tables(struct chat *ch, uint32_t n)
 {
 	ch->conn = sparse_new(n + CHAT_SPARE, sizeof(*ch->conn));
+	ch->event = sparse_new(n + CHAT_SPARE, sizeof(*ch->event));
 	ch->here = sparse_new(claim_blocks(n), sizeof(*ch->here));
 	ch->by_fd = sparse_new(CHAT_FDS, sizeof(*ch->by_fd));
 	ch->dirty = sparse_new((size_t)n * 2, sizeof(*ch->dirty));
 	ch->dropped = sparse_new((size_t)n * 2, sizeof(*ch->dropped));
 	ch->untold = sparse_new(n, sizeof(*ch->untold));
 	ch->waiting = sparse_new(n, sizeof(*ch->waiting));
-	if (ch->here != NULL && ch->conn != NULL && ch->by_fd != NULL &&
-	    ch->dirty != NULL && ch->dropped != NULL && ch->untold != NULL &&
-	    ch->waiting != NULL)
+	if (ch->here != NULL && ch->conn != NULL && ch->event != NULL &&
+	    ch->by_fd != NULL && ch->dirty != NULL && ch->dropped != NULL &&
+	    ch->untold != NULL && ch->waiting != NULL)
 		return 0;
 	errno = ENOMEM;
 	return -1;
@@ -102,9 +105,9 @@ conn_accept(
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	if (conn_has_slot(ch, i))
 		slot_set_peer(conn_slot(ch, i), peer);
-	event_assign(
-	    &c->ev, ch->base, fd, EV_READ | EV_PERSIST, ch->on_event, ch);
-	if (event_add(&c->ev, NULL) < 0) {
+	event_assign(&ch->event[i], ch->base, fd, EV_READ | EV_PERSIST,
+	    ch->on_event, ch);
+	if (event_add(&ch->event[i], NULL) < 0) {
 		number_give(ch, i);
 		c->phase = CONN_NONE;
 		return SHM_NONE;

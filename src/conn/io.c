@@ -1,4 +1,5 @@
 /* What connections read and write. */
+#include <event2/event.h>
 #include <errno.h>
 #include <string.h>
 

@@ -1,6 +1,8 @@
 /* turn: the loop's turn, for the functions that run in it. */
 #include "conn/turn.h"
 
+#include <event2/event.h>
+
 #include "base/clock.h"
 #include "hub/stats.h"
 

@@ -1,5 +1,7 @@
 #include "conn/watch.h"
 
+#include <event2/event_struct.h>
+#include <event2/event.h>
 #include <errno.h>
 #include <string.h>
 
@@ -17,9 +19,9 @@ conn_watch(struct chat *ch, uint32_t i)
 		what |= EV_READ;
 	if (c->blocked)
 		what |= EV_WRITE;
-	event_del(&c->ev);
-	event_assign(&c->ev, ch->base, c->fd, what, ch->on_event, ch);
-	if (what != EV_PERSIST && event_add(&c->ev, NULL) < 0)
+	event_del(&ch->event[i]);
+	event_assign(&ch->event[i], ch->base, c->fd, what, ch->on_event, ch);
+	if (what != EV_PERSIST && event_add(&ch->event[i], NULL) < 0)
 		log_error("event_add: %s", strerror(errno));
 }
 

@@ -6,6 +6,7 @@
 #include "conn/conn.h"
 #include "conn/socket.h"
 #include "hub/stats.h"
+#include "net/batch.h"
 
 /* Notes that a connection is to be told of what it has missed. */
 static void

@@ -3,7 +3,7 @@
 #include "room/channel.h"
 #include "room/rooms.h"
 #include "room/event.h"
-#include "conn/conn.h"
+#include "conn/recipient.h"
 #include "room/quota.h"
 #include "hub/lock.h"
 

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "conn/conn.h"
+#include "conn/recipient.h"
 #include "room/publish.h"
 #include "room/rooms.h"
 #include "room/relay.h"
@@ -14,6 +14,7 @@
 #include "hub/presence.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
+#include "conn/turn.h"
 
 /*
  * Publications a turn; then the output is written. Larger: a turn takes longer;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "room/channel.h"
-#include "conn/conn.h"
+#include "conn/recipient.h"
 #include "room/publish.h"
 #include "room/user.h"
 #include "hub/blob.h"

@@ -1,5 +1,5 @@
 #include "hole.h"
-#include "conn/conn.h"
+#include "conn/recipient.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"

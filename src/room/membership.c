@@ -1,6 +1,6 @@
 #include "room/membership.h"
 
-#include "conn/conn.h"
+#include "conn/recipient.h"
 #include "hub/blob.h"
 #include "room/channel.h"
 #include "room/event.h"

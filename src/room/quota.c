@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "conn/conn.h"
+#include "conn/recipient.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 

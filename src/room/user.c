@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "room/channel.h"
 #include "room/rooms.h"
-#include "conn/conn.h"
+#include "conn/recipient.h"
 #include "room/quota.h"
 #include "room/user.h"
 #include "hub/lock.h"

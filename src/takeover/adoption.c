@@ -1,5 +1,7 @@
 #include "takeover/adoption.h"
 
+#include <event2/event_struct.h>
+#include <event2/event.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,7 @@
 #include "takeover/move.h"
 
+#include <event2/event_struct.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -302,8 +304,8 @@ move_go_on(struct chat *ch, struct copy *c)
 	n->paused = n->phase == CONN_ENDING;
 	n->due_ms = (uint32_t)ch->now_ms +
 	    (n->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
-	event_assign(
-	    &n->ev, ch->base, c->fd, EV_READ | EV_PERSIST, conn_event_cb, ch);
+	event_assign(&ch->event[c->slot], ch->base, c->fd, EV_READ | EV_PERSIST,
+	    conn_event_cb, ch);
 	conn_number(ch, c->slot, true);
 	if (!c->ending)
 		ch->n_open++;

@@ -2,6 +2,9 @@
 #ifndef CHATD_SRC_WORKER_PRIVATE_H
 #define CHATD_SRC_WORKER_PRIVATE_H
 
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
 #include "conn/chat.h"
 #include "hub/stats.h"
 #include "net/endpoint.h"

@@ -16,6 +16,7 @@
 #include "takeover/takeover.h"
 #include "private.h"
 #include "worker/chat.h"
+#include "net/batch.h"
 
 enum { TICK_MS = 100 };
 

@@ -6,6 +6,8 @@
 
 #include "hub_fixture.h"
 
+#include <event2/event.h>
+#include <event2/event_struct.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -22,6 +24,7 @@
 #include "door/registry.h"
 #include "net/loop.h"
 #include "worker/chat.h"
+#include "net/batch.h"
 
 /* The doors that tests mean, each in its folder's header. */
 extern const struct door plain_door, echo_door, centrifugo_door;

@@ -419,7 +419,7 @@ static void
 shy_watched(short what)
 {
 	assert_int_equal(
-	    event_pending(&n->ch.conn[i].ev, EV_READ | EV_WRITE, NULL), what);
+	    event_pending(&n->ch.event[i], EV_READ | EV_WRITE, NULL), what);
 }
 
 /* A connection that comes over the shy one; its peer is in `client`. */
