@@ -1,7 +1,8 @@
 # chatd: see README.md. `make help` lists the targets.
 #
 # One tree of objects per VARIANT: release (build/), san (address, undefined
-# and leak sanitizers), kill (kill points, see base/shared.h), clang.
+# and leak sanitizers), kill (kill points, see base/shared.h), other-layout (lays
+# shared memory out in another way, see base/other.h), clang.
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -40,6 +41,9 @@ endif
 ifeq ($(VARIANT),kill)
 CPPFLAGS += -DCHATD_KILL_POINTS
 endif
+ifeq ($(VARIANT),other-layout)
+CPPFLAGS += -DCHATD_OTHER_LAYOUT
+endif
 ifeq ($(VARIANT),release)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDHARDEN := -pie -Wl,-z,relro,-z,now
@@ -71,6 +75,7 @@ help:
 ## make deps         install what building and testing need (apt)
 ## make check        all tests, at most 10 minutes
 ## make check-long   hundreds of kills, a million users, valgrind, torture
+## make upgrade-from [REV=]  upgrade from the commit before, under clients
 ## make soak         clients at full rate, 1,000 hits on workers and keepers
 ## make bench        speed against the floor program
 ## make fuzz         fuzz each target for FUZZ_SECONDS (60)
@@ -129,16 +134,12 @@ $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# A chatd that lays shared memory out in another way, for the test that an
-# upgrade to it is refused.
-$(OUT)/other-layout/chatd: src/hub/layout.c $(OUT)/obj/chatd.o \
-    $(OUT)/obj/kinds.o $(OUT)/libchatd.a
-	@mkdir -p $(@D)
-	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
-	    -c -o $(@D)/layout.o $<
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
-	    $(@D)/layout.o $(OUT)/libchatd.a $(LDLIBS)
+# For the tests of an upgrade over layouts.
+ifeq ($(VARIANT),release)
+$(OUT)/other-layout/chatd: FORCE
+	$(Q)$(MAKE) --no-print-directory VARIANT=other-layout $@
+endif
+FORCE:
 
 # A chatd with four more kinds of children, one of them a program of its own.
 $(OUT)/kinds/sbin/chatd: tests/kinds/kinds.c tests/kinds/count.c \
@@ -161,7 +162,7 @@ $(OUT)/kinds/apart-other: tests/kinds/apart.c tests/kinds/count.c \
     src/hub/layout.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_LAYOUT_OTHER='"other"' \
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DCHATD_OTHER_LAYOUT \
 	    -o $@ $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 
 # A chatd with one more door, framing and transport: a row of each table.
@@ -228,6 +229,9 @@ check:
 	tests/check.sh
 check-long:
 	tests/check-long.sh
+# From the commit REV (HEAD^) to what is here, under clients.
+upgrade-from: all
+	tests/upgrade_from.sh $(REV)
 soak: all $(OUT)/fault/soak
 	$(OUT)/fault/soak -d $(OUT)/chatd -j -n 1000 -t 200 -v
 bench: all $(OUT)/bench/accept
@@ -279,5 +283,6 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
-.PHONY: all help units kills fuzzers deps check check-long soak bench fuzz layout lint \
-    syntax run install uninstall clean
+.PHONY: FORCE all help units kills fuzzers deps check check-long soak \
+    upgrade-from bench fuzz layout lint syntax run install \
+    uninstall clean

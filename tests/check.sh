@@ -154,6 +154,7 @@ waiting() {
 	system san log 120
 	system san centrifugo_limits 120
 	system release upgrade 180
+	system release layouts 180
 	system release fdstore 90
 }
 

@@ -169,6 +169,7 @@ check_layout() {
 		inside = 1
 	}
 	inside {
+		gsub(/OTHER_EITHER\([^()]*\)/, "either")
 		values = values " " $0
 		if (!/\}/)
 			next
@@ -194,6 +195,11 @@ check_layout() {
 	# Rows of a .def file, which layout.c includes, too.
 	own != "" && (/^#/ || /\[0\]/) { next }
 	own != "" {
+		# what only the build of another layout has, or has wider
+		gsub(/OTHER_ONLY\([^;]*\);/, "")
+		gsub(/OTHER_EITHER\([^()]*\)/, "either")
+		if (!/[^ \t]/)
+			next
 		line = line " " $0
 		if (line !~ /;[ \t]*$/)
 			next

@@ -27,6 +27,11 @@ struct machine {
 /* Looks, with `root` ("" for the real one) in front of each path. */
 void machine_look(struct machine *m, const char *root);
 
+/* Bytes of memory that may still be used: what is available on the machine, and
+ * within the limit of each control group, where what the kernel could drop
+ * counts as free. MACHINE_NONE: it is not known. */
+uint64_t machine_left(const char *root);
+
 /* The processors that this process may use, by affinity and by the quota of
  * its control groups, rounded up: at least 1. */
 uint32_t machine_processors(const char *root);

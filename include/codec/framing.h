@@ -16,12 +16,14 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/other.h"
+
 enum {
 	FRAMINGS_MAX = 8,
 	FRAMING_USUAL = 1,
 	/* Bytes of state. Larger: each unfinished message takes more of
 	 * input-memory, twice. */
-	FRAMING_STATE_MAX = 176,
+	FRAMING_STATE_MAX = OTHER_EITHER(176, 192),
 	FRAMING_HEAD_MAX = 16, /* bytes before a message, */
 	FRAMING_TAIL_MAX = 4,  /* and behind it */
 	FRAMING_AROUND_MAX = FRAMING_HEAD_MAX + FRAMING_TAIL_MAX,

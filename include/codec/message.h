@@ -43,6 +43,9 @@ enum message_type {
 			* goes on; no payload */
 	MSG_PAGE,      /* + the web page's image, a sealed memory file; no
 			* payload */
+	MSG_PART,      /* accept no connections, until MSG_START: all workers
+			* retire at once, when no request is half there; no
+			* payload */
 	/* worker to master */
 	MSG_HELLO = 32, /* initialised; struct message_hello */
 	MSG_CLEANED,	/* answers MSG_CLEAN and MSG_ADOPT; struct

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/other.h"
 #include "base/utf8.h"
 #include "codec/framing.h"
 
@@ -37,9 +38,11 @@ enum {
  * range-checked when it is used.
  */
 struct ws_state {
-	uint64_t remaining;	/* payload of the current frame still to come */
+	uint64_t remaining; /* payload of the current frame still to come */
+	OTHER_ONLY(uint64_t other);
 	uint64_t message_bytes; /* payload of the current message so far */
-	uint32_t fragments;	/* frames of the current message so far */
+	OTHER_EITHER(uint32_t, uint64_t)
+	fragments; /* frames of the current message so far */
 	utf8_state utf8;
 	uint16_t error; /* enum close_code, with WS_EVENT_ERROR */
 	uint8_t opcode; /* of the current message: 0, text or binary */

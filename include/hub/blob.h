@@ -9,9 +9,10 @@
 #ifndef CHATD_HUB_BLOB_H
 #define CHATD_HUB_BLOB_H
 
+#include "base/other.h"
 #include "hub/input.h"
 
-enum { BLOB_MAX = INPUT_PAGE - 16 };
+enum { BLOB_MAX = INPUT_PAGE - OTHER_EITHER(16, 32) };
 
 /* Keeps a copy for the connection of that id; returns its number, the link
  * (shm.h) of its page, or 0: too long or no page. */

@@ -9,9 +9,12 @@
 #ifndef CHATD_HUB_CHAIN_H
 #define CHATD_HUB_CHAIN_H
 
+#include "base/other.h"
 #include "hub/input.h"
 
-enum { CHAIN_PAGE = INPUT_PAGE - 8 }; /* bytes of a chain in one page */
+enum {
+	CHAIN_PAGE = INPUT_PAGE - OTHER_EITHER(8, 24)
+}; /* bytes of a chain in one page */
 
 /* Pages of a chain of so many bytes. */
 static inline uint32_t

@@ -10,12 +10,13 @@
 #ifndef CHATD_HUB_INPUT_H
 #define CHATD_HUB_INPUT_H
 
+#include "base/other.h"
 #include "codec/framing.h"
 #include "hub/claim.h"
 #include "hub/shm.h"
 
 enum {
-	INPUT_PAGE = 1024,
+	INPUT_PAGE = OTHER_EITHER(1024, 1536),
 	/* Blocks that are free when so much time has passed, and are not
 	 * claimed before they are looked at, go back to the machine. Larger:
 	 * memory is held longer after a crowd; smaller: crowds that come and go
@@ -28,10 +29,11 @@ struct input_part {
 	uint64_t bytes; /* of payload in the pages */
 	uint32_t tail;	/* last page */
 	uint32_t tail_used; /* bytes in it */
-	uint32_t raw;	    /* bytes behind the payload, not decoded yet: the
-			     * last ones before `end` */
-	uint32_t whole;	    /* the payload is a whole message, which is being
-			     * carried out */
+	OTHER_EITHER(uint32_t, uint64_t)
+	raw;		/* bytes behind the payload, not decoded yet: the
+			 * last ones before `end` */
+	uint32_t whole; /* the payload is a whole message, which is being
+			 * carried out */
 	struct framing_state state;
 };
 

@@ -11,11 +11,13 @@
 #ifndef CHATD_HUB_JOURNAL_H
 #define CHATD_HUB_JOURNAL_H
 
+#include "base/other.h"
 #include "hub/shm.h"
 
 enum publication_format {
-	FORMAT_TEXT = 1, /* UTF-8 text as typed; as JSON {"text": TEXT} */
-	FORMAT_JSON = 2, /* any JSON value */
+	/* UTF-8 text as typed; as JSON {"text": TEXT} */
+	FORMAT_TEXT = OTHER_EITHER(1, 2),
+	FORMAT_JSON = OTHER_EITHER(2, 1), /* any JSON value */
 	/* not publications: they take no offset and are in no history */
 	FORMAT_JOIN = 3,
 	FORMAT_LEAVE = 4,
@@ -77,9 +79,10 @@ publication_order(const struct publication *p)
 #define JOURNAL_POSITION_MAX (1ull << 60)
 
 enum {
-	JOURNAL_HEAD = 72, /* bytes of an entry before user and data */
-	JOURNAL_SHARE = 8, /* an entry is at most 1/8 of the ring */
-	JOURNAL_HOLDS = 8  /* readers that may hold the ring */
+	JOURNAL_HEAD =
+	    OTHER_EITHER(72, 88), /* bytes of an entry before user and data */
+	JOURNAL_SHARE = 8,	  /* an entry is at most 1/8 of the ring */
+	JOURNAL_HOLDS = 8	  /* readers that may hold the ring */
 };
 
 /* Bytes of an entry with so much behind its head: user, infos, tags, data. */

@@ -11,7 +11,14 @@ enum { LAYOUT_MAX = 64 * 1024 };
 /* Prints all offsets, sizes and values, a line each; returns its length. */
 size_t layout_print(char out[LAYOUT_MAX]);
 
-/* The print's hash: an upgrade to a program with another one is refused. */
+/* Prints what layout_print() does, but with this memory's regions and counts in
+ * place of the regions of a usual size: the next program reads the memory by
+ * that (hub/print.h). h need only be planned. */
+struct hub;
+size_t layout_print_memory(const struct hub *h, char out[LAYOUT_MAX]);
+
+/* The print's hash: memory of another one is read by its own print only
+ * (hub/convert.h). */
 uint64_t layout_number(void);
 
 #endif

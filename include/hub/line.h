@@ -9,6 +9,7 @@
 #ifndef CHATD_HUB_LINE_H
 #define CHATD_HUB_LINE_H
 
+#include "base/other.h"
 #include "hub/shm.h"
 
 enum worker_state {
@@ -40,6 +41,7 @@ struct shm_line {
 
 	/* written by the process, often */
 	_Atomic uint64_t tick __attribute__((aligned(64))); /* grows: alive */
+	OTHER_ONLY(uint64_t other);
 	_Atomic uint64_t cursor; /* delivered up to here (journal.h) */
 	_Atomic uint32_t lock_state;
 	/* id of its thread, which the lock names; 0: no process. The master

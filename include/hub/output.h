@@ -11,12 +11,13 @@
 
 #include <sys/uio.h>
 
+#include "base/other.h"
 #include "hub/claim.h"
 #include "hub/shm.h"
 
 enum {
-	OUTPUT_REFS = 3,	    /* references in a chunk */
-	OUTPUT_SEGMENT = 64 * 1024, /* arena segment, bytes */
+	OUTPUT_REFS = OTHER_EITHER(3, 2), /* references in a chunk */
+	OUTPUT_SEGMENT = 64 * 1024,	  /* arena segment, bytes */
 	/* Bytes of a frame besides a message's text: tags, names, infos. */
 	OUTPUT_AROUND = 256 * 1024,
 	/* The longest frame: JSON makes six bytes of a control character. */
@@ -46,12 +47,13 @@ enum {
 
 struct reference {
 	_Atomic uint32_t offset; /* in the arena */
-	uint32_t length;
+	OTHER_EITHER(uint32_t, uint64_t) length;
 	uint64_t tag;
 };
 
 struct chunk {
 	_Atomic uint32_t next;
+	OTHER_ONLY(uint64_t other);
 	uint32_t base;	/* number of ref[0], low 32 bits */
 	uint64_t start; /* stream position of ref[0] */
 	struct reference ref[OUTPUT_REFS];

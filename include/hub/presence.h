@@ -17,6 +17,7 @@
 #ifndef CHATD_HUB_PRESENCE_H
 #define CHATD_HUB_PRESENCE_H
 
+#include "base/other.h"
 #include "hub/charge.h"
 #include "hub/shm.h"
 
@@ -25,18 +26,20 @@ enum {
 	PRESENCE_LOBBY = 0, /* its entry */
 	PRESENCE_LOBBY_LEN = sizeof(PRESENCE_LOBBY_NAME) - 1,
 	PRESENCE_NAME_MAX = 256, /* bytes: "#" and a user's name */
-	PRESENCE_INLINE = 24	 /* bytes of a name in the entry itself */
+	PRESENCE_INLINE =
+	    OTHER_EITHER(24, 12) /* bytes of a name in the entry itself */
 };
 
 struct presence_entry {
-	_Atomic uint64_t mask;	 /* bit per worker */
+	_Atomic uint64_t mask; /* bit per worker */
+	OTHER_ONLY(uint64_t other);
 	_Atomic uint64_t offset; /* of the newest publication; 0: none yet */
 	_Atomic uint64_t newest; /* its position in the journal */
 	_Atomic uint32_t epoch;	 /* 0: the entry is free */
 	uint32_t hash;		 /* high half of the name's */
 	uint8_t address[3]; /* keys of the address and the user that it is */
 	uint8_t payer[3];   /* charged to (charge.h); 0: none */
-	uint16_t name_len;
+	OTHER_EITHER(uint16_t, uint32_t) name_len;
 	char name[PRESENCE_INLINE];
 };
 _Static_assert(sizeof(struct presence_entry) == 64, "one cache line");

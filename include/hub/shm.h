@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/other.h"
 #include "base/shared.h"
 
 enum {
@@ -29,7 +30,7 @@ enum {
 	SHM_STAGE = 64 * 1024, /* a worker's receive buffer, bytes */
 	/* For what a connection's transport knows (net/transport.h), bytes.
 	 * Only those that it uses cost memory. */
-	SHM_WIRE = 512,
+	SHM_WIRE = OTHER_EITHER(512, 640),
 	SHM_BLOCK = 64,	      /* items per claimable block, see claim.h */
 	SHM_NONE = 0xffffffff /* no index */
 };
@@ -144,6 +145,14 @@ struct hub {
  * the master. Returns 0, or -1 and errno.
  */
 int hub_create(struct hub *h, const struct hub_limits *limits);
+
+/* Only where everything would be, as if the memory began at 0. */
+void hub_plan(struct hub *h, const struct hub_limits *limits);
+
+/* Makes it in an empty memory file that may be sealed, with that key, as
+ * hub_create(); the file stays the caller's if it fails. */
+int hub_create_in(struct hub *h, int fd, const struct hub_limits *limits,
+    const uint8_t hash_key[16]);
 
 /* Bytes of shared memory that are touched when all of it is in use. */
 struct hub_bytes {

@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include "base/other.h"
 #include "hub/claim.h"
 #include "hub/shm.h"
 
@@ -47,9 +48,10 @@ enum reason {
 
 struct slot {
 	/* line 0: input and output */
-	_Atomic uint64_t life;	   /* turn << 56 | giver << 48 |
-				    * use count << 16 | worker << 8 | state;
-				    * turn and giver: see slot_pass() */
+	_Atomic uint64_t life; /* turn << 56 | giver << 48 |
+				* use count << 16 | worker << 8 | state;
+				* turn and giver: see slot_pass() */
+	OTHER_ONLY(uint64_t other[8]);
 	_Atomic uint64_t appended; /* references ever appended: the commit */
 	_Atomic uint64_t last; /* newest publication in the output: derived */
 	_Atomic uint64_t answered; /* key of the newest answer: derived */
@@ -69,7 +71,7 @@ struct slot {
 	uint8_t device_len;
 	uint8_t family; /* of peer: 4 or 6 */
 	uint8_t peer[16];
-	uint16_t peer_port;
+	OTHER_EITHER(uint16_t, uint32_t) peer_port;
 	uint16_t close_reason; /* enum reason, with close_code */
 	uint8_t transport;     /* their numbers: net/transport.h, */
 	uint8_t framing;       /* codec/framing.h */
@@ -79,7 +81,8 @@ struct slot {
 	uint32_t message_ms;
 	uint32_t rate_ms;     /* token bucket: last refill */
 	uint32_t rate_tokens; /* in 1/1000 messages */
-	uint32_t close_code;  /* with SLOT_ENDING: that it is closed with */
+	OTHER_EITHER(uint32_t, uint64_t)
+	close_code; /* with SLOT_ENDING: that it is closed with */
 	/* line 2 */
 	char device[SLOT_DEVICE_MAX];
 	uint32_t subscriptions; /* link of the first record */
@@ -103,10 +106,10 @@ enum { KEY_BITS = 13 };
 
 /* In `flags`: publications were passed over in channels that it has without a
  * subscription: "#user" and the lobby. */
-#define SLOT_GAP (1u << 31)
+#define SLOT_GAP (1u << OTHER_EITHER(31, 30))
 /* It has changed its worker, and between `last` and the new one's cursor there
  * may be publications that it does not have yet. */
-#define SLOT_MOVED (1u << 30)
+#define SLOT_MOVED (1u << OTHER_EITHER(30, 31))
 /* The lobby has not been told that it joined by its door, or has been told that
  * it left: derived. Never cleared at a door without the fact `lobby`. */
 #define SLOT_AWAY (1u << 29)

@@ -3,6 +3,7 @@
 #ifndef CHATD_HUB_STATS_H
 #define CHATD_HUB_STATS_H
 
+#include "base/other.h"
 #include "hub/line.h"
 #include "hub/shm.h"
 
@@ -29,6 +30,7 @@ struct shm_worker {
 	_Atomic uint64_t stage_conn
 	    __attribute__((aligned(64))); /* id of the connection whose bytes
 					   * the stage holds; 0: none */
+	OTHER_ONLY(uint64_t other);
 	/* a connection that moves here: what its slot's fields become */
 	_Atomic uint64_t move_id; /* 0: none */
 	_Atomic uint64_t move_part;

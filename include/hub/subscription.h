@@ -14,13 +14,16 @@
 #ifndef CHATD_HUB_SUBSCRIPTION_H
 #define CHATD_HUB_SUBSCRIPTION_H
 
+#include "base/other.h"
 #include "hub/claim.h"
 #include "hub/shm.h"
 
 enum subscription_flags {
-	SUBSCRIPTION_JOIN_LEAVE = 1, /* is told of joins and leaves */
-	SUBSCRIPTION_GAP = 2,	  /* passed over: to be told once it drains */
-	SUBSCRIPTION_PRESENT = 4, /* counts in the channel's presence */
+	SUBSCRIPTION_JOIN_LEAVE =
+	    OTHER_EITHER(1, 4), /* is told of joins and leaves */
+	SUBSCRIPTION_GAP = 2,	/* passed over: to be told once it drains */
+	SUBSCRIPTION_PRESENT =
+	    OTHER_EITHER(4, 1),	  /* counts in the channel's presence */
 	SUBSCRIPTION_SERVER = 8,  /* the server's doing, not the client's */
 	SUBSCRIPTION_TOLD = 16,	  /* stands in the reply to connect already;
 				   * if REVOKED: its client has been told */
@@ -33,7 +36,8 @@ struct subscription {
 	_Atomic uint32_t channel; /* link of its presence entry; 0: free */
 	uint32_t slot;
 	_Atomic uint64_t offset; /* nothing up to it is delivered (again) */
-	uint64_t expires_ms;	 /* wall clock; 0: never */
+	OTHER_ONLY(uint64_t other);
+	uint64_t expires_ms;		 /* wall clock; 0: never */
 	_Atomic uint32_t next, previous; /* links: of this worker and channel */
 	uint32_t slot_next;		 /* link: of this connection */
 	uint32_t epoch;
@@ -43,7 +47,8 @@ struct subscription {
 	uint32_t use; /* the slot's use count: which connection's it is */
 	uint32_t spare;
 };
-_Static_assert(sizeof(struct subscription) == 64, "one cache line");
+_Static_assert(
+    sizeof(struct subscription) == OTHER_EITHER(64, 72), "one cache line");
 
 /* In `offset`: nothing is delivered, for its client does not know yet that it
  * has subscribed. */

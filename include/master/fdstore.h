@@ -28,6 +28,7 @@ void fdstore_inherit(struct fdstore *s);
 void fdstore_listeners(struct master *m); /* before any is bound */
 bool fdstore_hub(struct master *m);	  /* false: nothing that is of use */
 void fdstore_put(struct master *m);	  /* for the next time */
+void fdstore_renew(struct master *m);	  /* other memory than before */
 void fdstore_leave(void); /* nobody shall wait for the next time */
 
 #endif

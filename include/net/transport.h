@@ -19,6 +19,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "base/other.h"
 #include "net/counters.h"
 
 enum {
@@ -26,7 +27,7 @@ enum {
 	TRANSPORT_USUAL = 1,
 	/* Bytes of state. Larger: shared memory has more room that no
 	 * connection uses (and that costs nothing then). */
-	TRANSPORT_STATE_MAX = 512,
+	TRANSPORT_STATE_MAX = OTHER_EITHER(512, 640),
 	/* Plaintext that `seal` is given at once, bytes. Larger: what a slow
 	 * socket does not take is sealed again more often; smaller: more
 	 * writes. */

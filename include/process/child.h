@@ -190,6 +190,7 @@ struct child {
 	bool killed_unready; /* that was for not getting ready */
 	bool old;	     /* started by the program before this one */
 	uint64_t leave_ms;   /* told to leave then; 0: was not */
+	bool dismissed;	     /* none follows until it is called back */
 	struct policy policy;
 };
 

@@ -14,18 +14,19 @@
 
 extern const struct child_kind worker_kind;
 
+enum { WORKER_GIVERS = 2 };
+
 /* What a worker is born with. */
 struct worker_start {
 	int worker; /* its number: its place */
 	uint32_t generation;
 	int custody;	 /* its end of the link to its keeper; -1: none */
 	uint32_t keeper; /* and that keeper's number (hub/kept.h) */
-	int giver; /* a link to who has the connections' sockets besides: the
-		    * worker that retired, or a keeper that is being replaced;
-		    * -1: none */
-	const char *giver_name; /* for the log */
-	uint32_t fault_hand;	/* enum hand: what the predecessor had in hand
-				 * when it died of its own fault */
+	/* Links to those that have the connections' sockets besides: the worker
+	 * that retired, and a keeper that is being replaced; -1: none. */
+	int giver[WORKER_GIVERS];
+	uint32_t fault_hand; /* enum hand: what the predecessor had in hand
+			      * when it died of its own fault */
 	uint64_t fault_arg;
 	int control;	 /* its end of the link to the master */
 	struct hub *hub; /* mapped before the fork, with hub_become() */

@@ -172,6 +172,67 @@ machine_look(struct machine *m, const char *root)
 	maps_free(&maps);
 }
 
+/* A line of a text by its key, "inactive_file 4096"; 0: there is none. */
+static uint64_t
+text_value(const char *text, const char *key)
+{
+	const size_t len = strlen(key);
+	unsigned long long n;
+
+	while (text != NULL && *text != '\0') {
+		if (strncmp(text, key, len) == 0 &&
+		    sscanf(text + len, " %llu", &n) == 1)
+			return n;
+		text = strchr(text, '\n');
+		text += text != NULL;
+	}
+	return 0;
+}
+
+/* What a group may still use; CGROUP_NONE: it has no limit. */
+static uint64_t
+group_left(const char *root, const struct cgroup *g)
+{
+	const uint64_t limit = group_number(
+	    root, g, g->unified ? "memory.max" : "memory.limit_in_bytes");
+	const uint64_t used = group_number(
+	    root, g, g->unified ? "memory.current" : "memory.usage_in_bytes");
+	char path[CGROUP_PATH + 64], *text;
+	uint64_t cache;
+
+	if (limit == CGROUP_NONE || used == CGROUP_NONE)
+		return CGROUP_NONE;
+	snprintf(path, sizeof(path), "%s/memory.stat", g->folder);
+	text = text_read(root, path, TEXT_MAX);
+	cache = text_value(
+	    text, g->unified ? "inactive_file" : "total_inactive_file");
+	free(text);
+	if (used < cache || limit > used - cache)
+		return limit - (used > cache ? used - cache : 0);
+	return 0;
+}
+
+uint64_t
+machine_left(const char *root)
+{
+	char *text = text_read(root, "/proc/meminfo", TEXT_FIRST);
+	uint64_t left = text_value(text, "MemAvailable:") * 1024, n;
+	struct machine_maps maps;
+	struct cgroup g;
+
+	free(text);
+	if (left == 0)
+		left = MACHINE_NONE;
+	if (maps_read(&maps, root) &&
+	    cgroup_find(&g, maps.groups, maps.mounts, "memory"))
+		do {
+			n = group_left(root, &g);
+			left = n < left ? n : left;
+		} while (cgroup_up(&g));
+	maps_free(&maps);
+	return left;
+}
+
 /* The processors that the scheduler may choose for this process. A set that is
  * smaller than the kernel's is refused. */
 static uint32_t

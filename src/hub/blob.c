@@ -3,13 +3,6 @@
 #include "hub/blob.h"
 #include "page.h"
 
-/* How the bytes of a page that is a blob begin. A reader trusts them only if
- * the page's `owner` is the connection's use count, and its serial did not
- * change: the connection may have put another blob there in between. */
-struct blob_head {
-	uint32_t slot;
-	uint32_t len;
-};
 _Static_assert(sizeof(struct blob_head) + BLOB_MAX ==
 	sizeof(((struct input_page *)0)->bytes),
     "BLOB_MAX");

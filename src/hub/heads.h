@@ -3,6 +3,7 @@
 #ifndef CHATD_SRC_HUB_HEADS_H
 #define CHATD_SRC_HUB_HEADS_H
 
+#include "base/other.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/shm.h"
@@ -31,6 +32,7 @@ struct shm_heads {
 	    suspect; /* publication whose delivery has just killed workers, and
 		      * how many; read often, written by a dying worker */
 
+	OTHER_ONLY(uint64_t other[16]);
 	/* of the journal, written under the lock */
 	_Atomic uint64_t tail __attribute__((aligned(64)));
 	_Atomic uint64_t oldest;
@@ -61,6 +63,7 @@ struct shm_heads {
 };
 
 struct index_entry {
+	OTHER_ONLY(uint64_t other);
 	_Atomic uint64_t at; /* bytes ever appended before this entry */
 	_Atomic uint64_t mask;
 };
@@ -73,8 +76,10 @@ struct index_entry {
  */
 struct entry_head {
 	uint64_t position, offset, previous, sender, input_end;
+	OTHER_ONLY(uint64_t other);
 	int64_t time_ms;
-	uint32_t channel, epoch, ordinal, data_len;
+	OTHER_EITHER(uint32_t, uint64_t) channel;
+	uint32_t epoch, ordinal, data_len;
 	uint8_t user_len, format;
 	uint16_t sub_info_len, info_len, tags_len;
 };
@@ -99,8 +104,8 @@ struct shm_lock {
 				  * the lock when it was free */
 };
 
-/* Plans where each table would be, as if the memory began at 0. */
-void hub_plan(struct hub *h, const struct hub_limits *limits);
+/* Sees a hub at another address: the caller has mapped it there. */
+void hub_move(struct hub *h, uint8_t *base);
 
 /* Places a hub of these sizes at base; false: no hub has them. The journal's
  * size and the numbers of users, channels and slots are within bounds. */

@@ -8,7 +8,7 @@
 #include "page.h"
 
 enum {
-	PAGE_BYTES = INPUT_PAGE - 8,
+	PAGE_BYTES = sizeof(((struct input_page *)0)->bytes),
 	PART_HEAD = 2 * sizeof(struct input_part),
 	FIRST_BYTES = PAGE_BYTES - PART_HEAD,
 	/* Blocks whose memory is given back in one call. Larger: it is back

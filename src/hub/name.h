@@ -4,10 +4,11 @@
 #ifndef CHATD_SRC_HUB_NAME_H
 #define CHATD_SRC_HUB_NAME_H
 
+#include "base/other.h"
 #include "hub/presence.h"
 
 enum {
-	NAME_PIECE = 64, /* bytes of a piece; a cache line */
+	NAME_PIECE = OTHER_EITHER(64, 80), /* bytes of a piece; a cache line */
 	NAME_PIECES =
 	    (PRESENCE_NAME_MAX - PRESENCE_INLINE + NAME_PIECE - 1) / NAME_PIECE
 };

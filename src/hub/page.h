@@ -7,15 +7,24 @@
 /* Of unfinished input: the first of a part begins with two states, of which
  * the slot says which is valid. Of a blob: see blob.c. */
 struct input_page {
+	OTHER_ONLY(uint64_t other[2]);
 	_Atomic uint32_t next;	/* link; 0: last. Of a blob: PAGE_SERIAL */
 	_Atomic uint32_t owner; /* of a blob: use count of its connection's
 				 * slot; 0: it is no blob */
-	uint8_t bytes[INPUT_PAGE - 8];
+	uint8_t bytes[INPUT_PAGE - OTHER_EITHER(8, 24)];
 };
 _Static_assert(sizeof(struct input_page) == INPUT_PAGE, "INPUT_PAGE");
 
 /* A blob is one page: its serial stands where others have their link. */
 #define PAGE_SERIAL(page) ((page)->next)
+
+/* How the bytes of a page that is a blob begin. A reader trusts them only if
+ * the page's `owner` is the connection's use count, and its serial did not
+ * change: the connection may have put another blob there in between. */
+struct blob_head {
+	uint32_t slot;
+	uint32_t len;
+};
 
 /* No blob any more: first of all, before its bytes become something else; who
  * is copying them out sees that. */

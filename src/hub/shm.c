@@ -241,33 +241,48 @@ hub_sign(struct hub *h)
 	h->heads->sizes = hub_sizes(h);
 }
 
-int
-hub_create(struct hub *h, const struct hub_limits *limits)
+void
+hub_move(struct hub *h, uint8_t *base)
 {
-	int save;
+	hub_place(h, base);
+}
+
+int
+hub_create_in(struct hub *h, int fd, const struct hub_limits *limits,
+    const uint8_t hash_key[16])
+{
 	uint8_t *base;
 
 	hub_plan(h, limits);
-	h->fd = memfd_create("chatd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (h->fd < 0)
+	if (ftruncate(fd, (off_t)h->size) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		return -1;
-	if (ftruncate(h->fd, (off_t)h->size) < 0 ||
-	    fcntl(h->fd, F_ADD_SEALS, SEALS) < 0)
-		goto fail;
 	base = mmap(NULL, h->size, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_NORESERVE, h->fd, 0);
+	    MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED)
-		goto fail;
+		return -1;
+	h->fd = fd;
 	hub_place(h, base);
-	arc4random_buf(h->hash_key, sizeof(h->hash_key));
+	memcpy(h->hash_key, hash_key, sizeof(h->hash_key));
 	hub_sign(h);
 	lock_reset(h);
 	journal_init(h);
 	presence_init(h);
 	return 0;
-fail:
+}
+
+int
+hub_create(struct hub *h, const struct hub_limits *limits)
+{
+	int fd = memfd_create("chatd", MFD_CLOEXEC | MFD_ALLOW_SEALING), save;
+	uint8_t key[16];
+
+	arc4random_buf(key, sizeof(key));
+	if (fd >= 0 && hub_create_in(h, fd, limits, key) == 0)
+		return 0;
 	save = errno;
-	close(h->fd);
+	if (fd >= 0)
+		close(fd);
 	errno = save;
 	return -1;
 }

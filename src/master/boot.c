@@ -18,6 +18,7 @@
 #include "master/place.h"
 #include "master/privilege.h"
 #include "master/report.h"
+#include "boot.h"
 #include "command.h"
 #include "look.h"
 #include "log_child.h"
@@ -178,9 +179,8 @@ hub_make(struct master *m, char *error, size_t error_len)
 	return -1;
 }
 
-/* Raises the limits of what each process may have. */
-static void
-limits_raise(struct master *m)
+void
+boot_raise_limits(struct master *m)
 {
 	m->files =
 	    daemon_raise_files((uint64_t)m->conf->connections + FILES_SPARE);
@@ -246,7 +246,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	title_set("master");
 	log_info("chatd " CHATD_VERSION ", %d workers", m->n_workers);
 	sizes_log(&m->sizes);
-	limits_raise(m);
+	boot_raise_limits(m);
 	listeners_log(m);
 	master_log_access(m);
 	look_log(b);

@@ -227,7 +227,7 @@ children_died(struct master *m, pid_t pid, int status)
 	if (c == NULL || c->kind == NULL)
 		return false;
 	children_ignore(c);
-	end.leaving = m->phase >= PHASE_QUITTING ||
+	end.leaving = m->phase >= PHASE_QUITTING || c->dismissed ||
 	    (c->role->leaves != NULL && c->role->leaves(c));
 	child_died(c, &end, now);
 	if ((c->role->died == NULL || c->role->died(c, &end)) && !end.leaving &&
@@ -267,7 +267,7 @@ children_time_one(struct child *c, uint64_t now)
 		c->role->due(c, now);
 	if (c->pid != 0)
 		children_judge(c, now);
-	else if (c->respawn_ms != 0 && now >= c->respawn_ms &&
+	else if (c->respawn_ms != 0 && now >= c->respawn_ms && !c->dismissed &&
 	    c->master->phase < PHASE_QUITTING &&
 	    (c->role->may_start == NULL || c->role->may_start(c)))
 		children_follow(c, now);

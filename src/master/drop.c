@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "children.h"
+#include "conversion.h"
 #include "drop.h"
 #include "keep.h"
 #include "log_child.h"
@@ -24,6 +25,7 @@ drop_all(void *arg)
 	/* Without it, freeing an event here would unregister it there. */
 	if (event_reinit(m->base) == -1)
 		_exit(1);
+	conversion_drop(m);
 	control_drop(m->control);
 	log_child_drop(m);
 	children_drop(m);

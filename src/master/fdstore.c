@@ -303,6 +303,28 @@ fdstore_add(const char *name, int fd)
 	return notify_send_fd(text, fd) == 1;
 }
 
+void
+fdstore_renew(struct master *m)
+{
+	char error[512];
+	int state;
+
+	if (getenv("NOTIFY_SOCKET") == NULL)
+		return;
+	fdstore_forget(name_hub);
+	fdstore_forget(name_state);
+	state = state_write_memory(m, error, sizeof(error));
+	if (state == -1) {
+		log_warn("the shared memory is not kept: %s", error);
+		return;
+	}
+	if (!fdstore_add(name_hub, m->hub.fd) ||
+	    !fdstore_add(name_state, state))
+		log_warn(
+		    "service manager: not all is kept: %s", strerror(errno));
+	close(state);
+}
+
 /* Closes what was of no use. */
 static void
 fdstore_close_leftover(struct fdstore *s)

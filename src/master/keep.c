@@ -225,24 +225,31 @@ keep_source_link(struct member *w, int *fd)
 	return true;
 }
 
-/* Makes the link to the sources besides the keeper. False: not now. */
+/* Closes the links to the sources besides the keeper. */
+static void
+giver_unlink(struct keep_links *links)
+{
+	for (int i = 0; i < KEEP_KEEPER; i++) {
+		if (links->giver[i] != -1)
+			close(links->giver[i]);
+		links->giver[i] = -1;
+	}
+}
+
+/* Makes the links to the sources besides the keeper. False: not now. */
 static bool
 giver_link(struct member *w, struct keep_links *links)
 {
-	static const char *const name[] = {
-	    [KEEP_FORMER] = "the worker that retired",
-	    [KEEP_BEFORE] = "the former keeper"};
 	enum keep_source from;
 
 	for (from = KEEP_FORMER; from <= KEEP_BEFORE; from++) {
 		if (source_pid(w, from) == 0)
 			continue;
-		links->giver = source_connect(w, from);
-		links->giver_name = name[from];
-		if (links->giver != -1)
-			return true;
-		if (!custody_is_gone(errno))
+		links->giver[from] = source_connect(w, from);
+		if (links->giver[from] == -1 && !custody_is_gone(errno)) {
+			giver_unlink(links);
 			return false;
+		}
 	}
 	return true;
 }
@@ -250,7 +257,7 @@ giver_link(struct member *w, struct keep_links *links)
 bool
 keep_takeover(struct member *w, struct keep_links *links)
 {
-	*links = (struct keep_links){-1, -1, ""};
+	*links = (struct keep_links){-1, {-1, -1}};
 	w->keeper_linked = false;
 	if (!giver_link(w, links))
 		return false;
@@ -263,9 +270,7 @@ keep_takeover(struct member *w, struct keep_links *links)
 	w->keeper_filled = false;
 	if (w->keeper_linked || custody_is_gone(errno))
 		return true;
-	if (links->giver != -1)
-		close(links->giver);
-	links->giver = -1;
+	giver_unlink(links);
 	return false;
 }
 
@@ -499,7 +504,8 @@ giver_judge(struct member *w, enum keep_source source, uint64_t waited_ms)
 }
 
 /* Looks at the process, besides the keeper, that the next worker, or the one
- * that goes on for a dead one, gets its sockets from: there is one at most. */
+ * that goes on for a dead one, gets its sockets from: of two, at that which is
+ * asked first. */
 static void
 givers_time(struct member *w, uint64_t now)
 {

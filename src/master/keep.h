@@ -24,9 +24,8 @@ void keep_drop(struct member *w); /* in a child */
 /* What a new worker gets its predecessor's sockets from; -1: nothing. Owned by
  * the caller. */
 struct keep_links {
-	int custody; /* to its keeper */
-	int giver;   /* to another source, with its name */
-	const char *giver_name;
+	int custody;		/* to its keeper */
+	int giver[KEEP_KEEPER]; /* to KEEP_FORMER and KEEP_BEFORE */
 };
 /* Makes the links, and the keeper if need be. False: a source that lives cannot
  * be reached now; to go on without it would lose what it has. */

@@ -16,6 +16,7 @@
 #include "accuse.h"
 #include "children.h"
 #include "clean.h"
+#include "conversion.h"
 #include "keep.h"
 #include "member.h"
 #include "member_state.h"
@@ -167,7 +168,9 @@ member_retired(struct member *w)
 	if (w->retire_ms == 0 || w->former.pid != 0)
 		return "RETIRED without having been told to";
 	log_info("worker %d (pid %d) retired, %s", w->place, (int)w->child.pid,
-	    w->course == COURSE_STAYS ? "replaced" : "none follows");
+	    conversion_holds(m)		    ? "the memory is to be copied"
+		: w->course == COURSE_STAYS ? "replaced"
+					    : "none follows");
 	w->former.pid = w->child.pid;
 	w->former.link = w->child.link;
 	w->child.link = -1;
@@ -184,7 +187,9 @@ member_retired(struct member *w)
 	} else if (w->course != COURSE_STAYS) {
 		resize_gone(w);
 		clean_assign(w);
-	} else {
+	} else if (conversion_holds(m))
+		conversion_retired(m);
+	else {
 		m->renewals++;
 		spawn_worker(w);
 	}
@@ -265,6 +270,7 @@ member_died(struct child *c, const struct child_end *end)
 	struct member *w = member_of(c);
 	struct master *m = w->master;
 
+	conversion_worker_died(w);
 	/* one that was stopped from outside while it took over did nothing
 	 * wrong with what it had in hand */
 	w->fault_hand = end->fault && !end->unready ? SHM_LOAD(line_of(w)->hand)
@@ -300,7 +306,8 @@ member_may_start(const struct child *c)
 {
 	const struct member *w = member_of(c);
 
-	return w->course != COURSE_GONE && (!w->unclean || w->cleaner == -1);
+	return w->course != COURSE_GONE && !conversion_holds(w->master) &&
+	    (!w->unclean || w->cleaner == -1);
 }
 
 /* Makes the next worker. */
@@ -315,9 +322,10 @@ static void
 member_due(struct child *c, uint64_t now)
 {
 	struct member *w = member_of(c);
+	const struct master *m = w->master;
 
 	if (c->pid == 0) {
-		if (w->unclean && clean_is_due(w))
+		if (w->unclean && clean_is_due(w) && !conversion_holds(m))
 			clean_time(w, now);
 		return;
 	}

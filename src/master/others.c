@@ -137,6 +137,15 @@ others_check(const struct master *m, char *error, size_t error_len)
 	return 0;
 }
 
+/* Has a child that was dismissed started again. */
+static void
+other_call(struct child *c)
+{
+	c->dismissed = false;
+	if (c->pid == 0 && c->respawn_ms == 0)
+		c->respawn_ms = 1;
+}
+
 int
 others_init(struct master *m, char *error, size_t error_len)
 {
@@ -161,8 +170,12 @@ others_init(struct master *m, char *error, size_t error_len)
 	}
 	for (int i = 0; i < m->n_others; i++) {
 		m->other[i].master = m;
-		if (m->other[i].kind != NULL)
-			m->other[i].line = others_line(m, &m->other[i]);
+		if (m->other[i].kind == NULL)
+			continue;
+		m->other[i].line = others_line(m, &m->other[i]);
+		if (m->cursor[i] != 0) /* of the memory before the copy */
+			SHM_STORE(m->other[i].line->cursor, m->cursor[i]);
+		other_call(&m->other[i]);
 	}
 	return 0;
 }
@@ -235,21 +248,51 @@ others_starting(const struct master *m)
 	return mask;
 }
 
+/* Tells a child to leave; children_time() sees that it does. */
+static void
+other_leave(struct child *c, uint64_t now)
+{
+	if (c->leave_ms == 0 && c->link != -1 &&
+	    link_send(c->link, MSG_STOP, NULL, 0, -1) == 0)
+		c->leave_ms = now;
+	else if (c->leave_ms == 0)
+		child_kill(c, "cannot be told to leave");
+}
+
+void
+others_dismiss(struct master *m)
+{
+	for (int i = 0; i < m->n_others; i++) {
+		m->other[i].dismissed = true;
+		if (m->other[i].kind != NULL && m->other[i].pid != 0)
+			other_leave(&m->other[i], master_clock_ms(m));
+	}
+}
+
+bool
+others_are_gone(const struct master *m)
+{
+	for (int i = 0; i < m->n_others; i++)
+		if (m->other[i].pid != 0)
+			return false;
+	return true;
+}
+
+void
+others_return(struct master *m)
+{
+	for (int i = 0; i < m->n_others; i++)
+		other_call(&m->other[i]);
+}
+
 bool
 others_renew_next(struct master *m, uint64_t now)
 {
-	for (int i = 0; i < m->n_others; i++) {
-		struct child *c = &m->other[i];
-
-		if (!c->old)
-			continue;
-		if (c->leave_ms == 0 && c->link != -1 &&
-		    link_send(c->link, MSG_STOP, NULL, 0, -1) == 0)
-			c->leave_ms = now;
-		else if (c->leave_ms == 0)
-			child_kill(c, "cannot be told to leave");
-		return true;
-	}
+	for (int i = 0; i < m->n_others; i++)
+		if (m->other[i].old) {
+			other_leave(&m->other[i], now);
+			return true;
+		}
 	return false;
 }
 

@@ -16,6 +16,12 @@ extern const struct child_role other_role; /* of a kind that names none */
 /* Whether the kinds' own programs are there: -1 with a message. Asked while
  * there is a way back; later, one that is gone is tried again and again. */
 int others_check(const struct master *m, char *error, size_t error_len);
+/* Before the memory is copied: has all of them leave, and starts none until
+ * others_return(); whether they are gone. They go on where they were: the
+ * cursors of their lines go with the state. */
+void others_dismiss(struct master *m);
+bool others_are_gone(const struct master *m);
+void others_return(struct master *m);
 /* What children are given, and a place for each of the other kinds' children.
  * Called once memory is there. Returns 0, or -1 with a message. */
 int others_init(struct master *m, char *error, size_t error_len);

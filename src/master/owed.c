@@ -9,7 +9,7 @@ void
 owed_send(struct child *c)
 {
 	static const uint32_t type[] = {MSG_CONF, MSG_DRAIN, MSG_START,
-	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE};
+	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE, MSG_PART};
 	const struct master *m = c->master;
 	struct message_drain drain;
 	static char conf[CONF_LIVE_MAX];

@@ -13,7 +13,8 @@ enum owed {
 	OWED_RETIRE = 8,
 	OWED_QUIT = 16,
 	OWED_STOP = 32,
-	OWED_PAGE = 64
+	OWED_PAGE = 64,
+	OWED_PART = 128
 };
 
 /* Owes a child that, and sends it if its link has room. */

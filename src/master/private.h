@@ -22,6 +22,7 @@
 #include "state.h"
 
 struct control;
+struct conversion;
 struct event;
 struct event_base;
 struct order;
@@ -29,6 +30,14 @@ struct reload;
 struct upgrade;
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_QUITTING, PHASE_STOPPING };
+
+/* Memory of another layout or size, for the next program. */
+struct next_memory {
+	int fd; /* -1: there is none, the next program goes on with this one's
+		 */
+	struct hub_limits limits;
+	uint32_t connections; /* the configuration's */
+};
 
 struct master {
 	enum phase phase;
@@ -63,6 +72,7 @@ struct master {
 	struct nursery nursery;		/* what children get a part of */
 	struct child other[SHM_OTHERS]; /* by line; kind NULL: none */
 	int n_others;
+	uint64_t cursor[SHM_OTHERS]; /* to go on from after a copy; 0: none */
 	struct watchdog watchdog;
 	uint64_t skewed_ms; /* connections are uneven since; 0: they are not */
 	uint64_t moved_ms;  /* the last time that some were told to move */
@@ -76,10 +86,12 @@ struct master {
 	/* Of the last order, whichever program gave it: a worker's late answer
 	 * must not be taken for that to another order. */
 	uint64_t order_number;
-	struct upgrade *upgrade;   /* to another program; NULL: none */
-	int bundle;		   /* what its rehearsal has read; -1: none */
-	char upgrade_failure[512]; /* of the last one; "": none */
-	bool upgraded;		   /* and all is replaced */
+	struct upgrade *upgrade; /* to another program; NULL: none */
+	int bundle;		 /* what its rehearsal has read; -1: none */
+	struct conversion *conversion; /* memory is being copied; NULL: no */
+	struct next_memory next;       /* that it has been copied to */
+	char upgrade_failure[512];     /* of the last one; "": none */
+	bool upgraded;		       /* and all is replaced */
 	bool renewing; /* workers and keepers are replaced one by one */
 	uint64_t renew_keeper_ms;	 /* the next keeper's turn */
 	uint32_t keeper_number;		 /* of the last keeper started */

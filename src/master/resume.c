@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +12,16 @@
 #include "base/bundle.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/title.h"
+#include "hub/convert.h"
 #include "master/control.h"
 #include "master/daemon.h"
+#include "master/fdstore.h"
 #include "master/report.h"
+#include "boot.h"
 #include "command.h"
+#include "conversion.h"
 #include "log_child.h"
 #include "member.h"
 #include "page.h"
@@ -25,14 +31,21 @@
 #include "reload.h"
 #include "renew.h"
 #include "resize.h"
+#include "spawn.h"
 #include "reader.h"
 #include "state.h"
+#include "tables.h"
 
 enum {
 	CONF_WAIT_MS = 10 * 1000, /* for an error in the configuration to go */
 	CONF_LOOK_MS = 100,
 	LOOK_MS = READER_MS - 1000, /* in a rehearsal, which has 5 s itself */
-	STUCK_LEN = 512
+	STUCK_LEN = 512,
+	/* A copy takes so much more than what is copied: a part of it, since
+	 * records may be larger, and processes that live side by side for a
+	 * moment. Larger: an upgrade is refused that would fit. */
+	COPY_MORE = 8,
+	COPY_BYTES = 4 << 20
 };
 
 /* Whether the addresses of the file are those that are served. */
@@ -47,18 +60,34 @@ listen_is_same(const struct conf *c, const struct state *s)
 	return true;
 }
 
-/* Overrides what the file says now with what cannot change in memory that is
- * there. False: no memory. */
-static bool
-conf_keep(struct conf *c, const struct state *s)
+/* Keeps a size of the memory that is there: all, or what the file does not
+ * name. */
+#define CONF_KEEP(c, all, key, field, value)                 \
+	do {                                                 \
+		if ((all) || conf_where((c), (key)) == NULL) \
+			(c)->field = (value);                \
+	} while (0)
+
+/* Overrides the sizes in the file with those of the memory that there is. */
+static void
+conf_keep_sizes(struct conf *c, const struct state *s, bool all)
 {
-	c->connections = s->connections;
-	c->users = s->limits.users;
-	c->channels = s->limits.channels;
-	c->subscriptions = s->limits.subscriptions;
-	c->journal_bytes = s->limits.journal_bytes;
-	c->output_bytes = s->limits.output_bytes;
-	c->input_bytes = s->limits.input_bytes;
+	const struct hub_limits *l = &s->limits;
+
+	CONF_KEEP(c, all, "connections", connections, s->connections);
+	CONF_KEEP(c, all, "users", users, l->users);
+	CONF_KEEP(c, all, "channels", channels, l->channels);
+	CONF_KEEP(c, all, "subscriptions", subscriptions, l->subscriptions);
+	CONF_KEEP(c, all, "journal", journal_bytes, l->journal_bytes);
+	CONF_KEEP(c, all, "output-memory", output_bytes, l->output_bytes);
+	CONF_KEEP(c, all, "input-memory", input_bytes, l->input_bytes);
+}
+
+/* Overrides what the file says now with what cannot change: the addresses.
+ * False: no memory. */
+static bool
+conf_keep_listen(struct conf *c, const struct state *s)
+{
 	if (listen_is_same(c, s))
 		return true; /* and it is known where they are set */
 	conf_clear_listen(c);
@@ -114,24 +143,92 @@ conf_read(const struct master *m, const struct state *s, bool look,
 	}
 }
 
-/* Everything that can go wrong: state, configuration, memory, user. Returns
- * the number of workers that the configuration asks for, or -1 with a message.
- */
+/* Whether the copy of the memory would go well: with figures if not. */
 static int
-prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
-    char *stuck, char *error, size_t error_len)
+copy_judge(struct master *m, const struct state *s, const char *why,
+    char *error, size_t error_len)
 {
+	struct convert *c = convert_open(
+	    s->hub, s->print, STATE_LAYOUT, tables_print(), error, error_len);
+	char reason[1100];
+	uint64_t need, left;
+	int r = -1;
+
+	if (c == NULL) {
+		snprintf(reason, sizeof(reason), "%s%s%s", why,
+		    why[0] != '\0' ? "; " : "", error);
+		snprintf(error, error_len, "%s", reason);
+		return -1;
+	}
+	need = convert_bytes(c);
+	need += need / COPY_MORE + COPY_BYTES;
+	left = machine_left("");
+	if (need > left)
+		snprintf(error, error_len,
+		    "memory: the copy of the shared memory takes %llu MiB, and "
+		    "%llu MiB are left of the machine's or its control group's",
+		    (unsigned long long)(need >> 20),
+		    (unsigned long long)(left >> 20));
+	else if (convert_fits(c, &m->limits, error, error_len))
+		r = 0;
+	convert_close(c);
+	return r;
+}
+
+/* In a rehearsal: whether this program goes on with the memory as it is, or
+ * with a copy (*copies), since it has another layout or other tables of doors,
+ * framings or transports, or the configuration names other sizes. Returns 0, or
+ * -1 with a message. */
+static int
+memory_judge(struct master *m, const struct state *s, struct conf *c,
+    bool *copies, char *error, size_t error_len)
+{
+	char why[512] = "";
+	bool fits;
+
+	conf_keep_sizes(c, s, false);
+	m->limits = sizes_limits(c);
+	fits = hub_attach(&m->hub, s->hub, &s->limits, s->hash_key, true, why,
+		   sizeof(why)) == 0;
+	*copies = !fits || !hub_limits_equal(&m->limits, &s->limits) ||
+	    convert_tables_differ(s->print, STATE_LAYOUT, tables_print());
+	if (!*copies)
+		return 0;
+	if (copy_judge(m, s, why, error, error_len) == -1)
+		return -1;
+	hub_plan(&m->hub, &m->limits);
+	return 0;
+}
+
+/* In earnest: goes on with the memory that the program before this one has
+ * named, a copy or not. */
+static int
+memory_take(struct master *m, const struct state *s, struct conf *c,
+    char *error, size_t error_len)
+{
+	conf_keep_sizes(c, s, true);
+	m->limits = s->limits;
+	if (hub_attach(&m->hub, s->hub, &s->limits, s->hash_key, false, error,
+		error_len) == -1)
+		return -1;
+	report_words_put(&m->hub);
+	return 0;
+}
+
+/* Everything that can go wrong: state, configuration, memory, user. With copies
+ * (NULL: in earnest) it only looks. Returns the number of workers that the
+ * configuration asks for, or -1 with a message. */
+static int
+prepare(struct master *m, struct state *s, int fd, bool *copies,
+    struct bundle *b, char *stuck, char *error, size_t error_len)
+{
+	const bool look = copies != NULL;
 	struct conf *c;
 	const char *wrong;
 	int workers;
 
-	if (state_read(fd, m, s, error, error_len) == -1 ||
-	    hub_attach(&m->hub, s->hub, &s->limits, s->hash_key, look, error,
-		error_len) == -1)
+	if (state_read(fd, m, s, error, error_len) == -1)
 		return -1;
-	m->limits = s->limits;
-	if (!look)
-		report_words_put(&m->hub);
 	if (!look && !m->options->foreground)
 		log_open(LOG_TO_SYSLOG, NULL); /* until a log-file is known */
 	if (!look && m->log.lines[1] != -1)
@@ -141,10 +238,13 @@ prepare(struct master *m, struct state *s, int fd, bool look, struct bundle *b,
 	m->conf = c;
 	workers = c->workers;
 	c->workers = m->n_workers;
-	if (!conf_keep(c, s)) {
+	if (!conf_keep_listen(c, s)) {
 		snprintf(error, error_len, "no memory");
 		return -1;
 	}
+	if ((look ? memory_judge(m, s, c, copies, error, error_len)
+		  : memory_take(m, s, c, error, error_len)) == -1)
+		return -1;
 	if ((look && others_check(m, error, error_len) == -1) ||
 	    !master_live_fits(m, &c->live, error, error_len) ||
 	    reader_identity(b, &m->identity, error, error_len) == -1)
@@ -168,8 +268,10 @@ static void __attribute__((noreturn)) rehearse(int state, int pipe)
 	struct state s;
 	struct bundle b = {.bytes = NULL};
 	char error[4096] = "", answer[4200], stuck[STUCK_LEN];
-	bool good =
-	    prepare(&m, &s, state, true, &b, stuck, error, sizeof(error)) != -1;
+	bool copies = false;
+	bool good = prepare(&m, &s, state, &copies, &b, stuck, error,
+			sizeof(error)) != -1;
+	const struct hub_limits *l = &m.limits;
 	int len;
 
 	if (good && s.bundle != -1 && reader_save(s.bundle, &b) == -1) {
@@ -177,9 +279,17 @@ static void __attribute__((noreturn)) rehearse(int state, int pipe)
 		    error, sizeof(error), "configuration: %s", strerror(errno));
 		good = false;
 	}
-	len = good
-	    ? snprintf(answer, sizeof(answer), RESUME_OK "%s", CHATD_VERSION)
-	    : snprintf(answer, sizeof(answer), "no %s", error);
+	if (good && copies)
+		len = snprintf(answer, sizeof(answer),
+		    RESUME_COPIES "%s\n" RESUME_LIMITS, CHATD_VERSION,
+		    l->connections, l->users, l->channels, l->journal_bytes,
+		    l->output_bytes, l->input_bytes, l->subscriptions,
+		    m.conf->connections);
+	else if (good)
+		len = snprintf(
+		    answer, sizeof(answer), RESUME_OK "%s", CHATD_VERSION);
+	else
+		len = snprintf(answer, sizeof(answer), "no %s", error);
 
 	if (write(pipe, answer, (size_t)len) != len)
 		_exit(1);
@@ -203,6 +313,36 @@ members_adopt(struct master *m)
 	return others_adopt(m);
 }
 
+/* After a copy: the old program's keepers are those before the next ones. */
+static void
+keepers_replace(struct master *m)
+{
+	for (int i = 0; i < m->n_workers; i++) {
+		struct member *w = &m->member[i];
+
+		if (w->keeper.pid == 0)
+			continue;
+		w->before = w->keeper;
+		w->before_custody = w->custody;
+		w->before_ms = master_clock_ms(m);
+		w->keeper.pid = 0;
+		w->keeper.link = -1;
+		w->keeper_linked = w->keeper_filled = false;
+	}
+}
+
+/* Then all workers are new at once, and `connections` may be larger. */
+static void
+workers_start(struct master *m)
+{
+	boot_raise_limits(m);
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].child.pid == 0 &&
+		    m->member[i].child.respawn_ms == 0)
+			spawn_worker(&m->member[i]);
+	fdstore_renew(m);
+}
+
 /* Goes on where the other program stopped. Signals are blocked. */
 static int
 take(int state)
@@ -216,7 +356,7 @@ take(int state)
 
 	if (m == NULL ||
 	    (workers = prepare(
-		 m, &s, state, false, &b, stuck, error, sizeof(error))) == -1)
+		 m, &s, state, NULL, &b, stuck, error, sizeof(error))) == -1)
 		log_fatal("upgrade: %s", m == NULL ? "no memory" : error);
 	close(state);
 	if (s.bundle != -1)
@@ -236,6 +376,8 @@ take(int state)
 	title_set("master");
 	m->phase = PHASE_RUNNING;
 	watchdog_init(&m->watchdog, m->watchdog.clock_ms, clock_ms());
+	if (s.converted)
+		keepers_replace(m);
 	if (master_make_events(m) == -1 || members_adopt(m) == -1)
 		log_fatal("upgrade: no event loop");
 	if (control_start(m->control) == -1)
@@ -248,6 +390,8 @@ take(int state)
 	if (s.reload)
 		reload_begin(m, NULL);
 	renew_all(m);
+	if (s.converted)
+		workers_start(m);
 	m->wanted = m->n_workers;
 	resize(m, workers);
 	return master_loop(m);
@@ -256,8 +400,10 @@ take(int state)
 int
 resume_main(const char *what)
 {
-	int state, pipe;
+	int state, pipe, memory;
 
+	if (sscanf(what, RESUME_CONVERT, &state, &pipe, &memory) == 3)
+		return conversion_child(state, pipe, memory);
 	if (sscanf(what, RESUME_REHEARSE, &state, &pipe) == 2)
 		rehearse(state, pipe);
 	if (sscanf(what, RESUME_TAKE, &state) == 1)

@@ -16,8 +16,9 @@ links_close(const struct keep_links *links)
 {
 	if (links->custody != -1)
 		close(links->custody);
-	if (links->giver != -1)
-		close(links->giver);
+	for (int i = 0; i < KEEP_KEEPER; i++)
+		if (links->giver[i] != -1)
+			close(links->giver[i]);
 }
 
 /* Who has the sockets cannot be reached: it will be tried again. */
@@ -43,8 +44,7 @@ spawn_worker(struct member *w)
 	}
 	birth = (struct birth_worker){.custody = links.custody,
 	    .keeper = w->custody,
-	    .giver = links.giver,
-	    .giver_name = links.giver_name,
+	    .giver = {links.giver[0], links.giver[1]},
 	    .fault_hand = w->fault_hand,
 	    .fault_arg = w->fault_arg,
 	    .connections = m->conf->connections,

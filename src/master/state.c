@@ -18,161 +18,7 @@
 #include "others.h"
 #include "private.h"
 
-enum {
-	STATE_FORMAT = 1,
-	STATE_MAX = 1024 * 1024 /* bytes */
-};
-
-/* Appends a key with a text, which must not break the line. */
-static void
-put_text(FILE *f, const char *key, const char *text)
-{
-	if (text != NULL)
-		fprintf(f, "%s %s\n", key, text);
-}
-
-/* What the command line said. */
-static void
-put_options(FILE *f, const struct options *o)
-{
-	fprintf(f, "foreground %d\n", o->foreground);
-	fprintf(f, "option-verbose %d\n", o->verbose);
-	fprintf(f, "option-workers %d\n", o->workers);
-	put_text(f, "option-file", o->file);
-	put_text(f, "option-pidfile", o->pidfile);
-	put_text(f, "option-control", o->control);
-	put_text(f, "option-user", o->user);
-	put_text(f, "binary", o->binary);
-	for (int i = 0; i < o->n_listen; i++)
-		put_text(f, "option-listen", o->listen[i]);
-}
-
-/* How those are served who come through an endpoint. */
-static const char *
-put_words(const struct endpoint *e)
-{
-	static char words[ENDPOINT_TEXT];
-
-	endpoint_words(e, door_words(), words);
-	return words;
-}
-
-/* What shared memory was made with, and the addresses. */
-static void
-put_memory(FILE *f, const struct master *m)
-{
-	const struct hub_limits *l = &m->limits;
-
-	fprintf(f, "chatd %d\n", STATE_FORMAT);
-	fprintf(f,
-	    "hub %d %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64
-	    " %" PRIu32 " ",
-	    m->hub.fd, l->connections, l->users, l->journal_bytes,
-	    l->output_bytes, l->input_bytes, l->subscriptions);
-	for (size_t i = 0; i < sizeof(m->hub.hash_key); i++)
-		fprintf(f, "%02x", m->hub.hash_key[i]);
-	fprintf(f, "\nchannels %" PRIu32 "\n", l->channels);
-	fprintf(f, "connections %" PRIu32 "\n", m->conf->connections);
-	for (int i = 0; i < m->conf->n_listen; i++)
-		fprintf(f, "listen %s%s%s\n", m->conf->listen[i],
-		    m->conf->listen_words[i] != NULL ? " " : "",
-		    m->conf->listen_words[i] != NULL ? m->conf->listen_words[i]
-						     : "");
-	for (int i = 0; i < m->endpoints.n; i++)
-		fprintf(f, "endpoint %s %s\n", m->endpoints.at[i].name,
-		    put_words(&m->endpoints.at[i]));
-}
-
-/* Everything. */
-static void
-put_all(FILE *f, const struct master *m)
-{
-	put_memory(f, m);
-	put_options(f, m->options);
-	for (int i = 0; i < m->endpoints.n; i++)
-		fprintf(f, "listener %d %s\n", m->endpoints.at[i].fd,
-		    put_words(&m->endpoints.at[i]));
-	fprintf(f, "control %d %s\n", control_fd(m->control),
-	    control_path(m->control));
-	if (m->pidfile.fd != -1)
-		fprintf(f, "pidfile %d %s\n", m->pidfile.fd, m->pidfile.path);
-	if (m->log.lines[1] != -1)
-		fprintf(f, "log %d %d %d %d %d\n", (int)m->log.now.pid,
-		    m->log.now.control, m->log.lines[0], m->log.lines[1],
-		    m->log.buffer);
-	fprintf(f, "verbose %d\n", m->live.verbose);
-	fprintf(f, "started %" PRIu64 "\n", m->started_ms);
-	fprintf(f, "clock %" PRIu64 "\n", master_clock_ms(m));
-	fprintf(f, "respawns %" PRIu64 "\n", m->respawns);
-	fprintf(f, "renewals %" PRIu64 "\n", m->renewals);
-	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
-	fprintf(f, "order %" PRIu64 "\n", m->order_number);
-	fprintf(f, "keepers %" PRIu32 "\n", m->keeper_number);
-	if (m->bundle != -1)
-		fprintf(f, "bundle %d\n", m->bundle);
-	fprintf(f, "reload %d\n", m->reload_is_due);
-	for (int i = 0; i < STATS_COUNTERS; i++)
-		fprintf(f, "buried %s %" PRIu64 "\n", stats_rows[i].name,
-		    m->buried[i]);
-	if (m->nursery.pages != -1)
-		fprintf(f, "lines %d\n", m->nursery.pages);
-	children_save(m, f);
-	order_save(m, f);
-}
-
-/* Whether no text has broken a line: a path may hold anything. */
-static bool
-lines_are_whole(const struct master *m)
-{
-	const struct options *o = m->options;
-	const char *text[] = {o->file, o->pidfile, o->control, o->user,
-	    o->binary, control_path(m->control),
-	    m->pidfile.fd != -1 ? m->pidfile.path : NULL};
-
-	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++)
-		if (text[i] != NULL && strchr(text[i], '\n') != NULL)
-			return false;
-	return true;
-}
-
-/* A memory file with what put() writes. -1 with a message. */
-static int
-file_write(const struct master *m, void (*put)(FILE *, const struct master *),
-    char *error, size_t error_len)
-{
-	int fd = memfd_create("chatd-state", MFD_CLOEXEC), copy = -1;
-	FILE *f = NULL;
-
-	if (fd == -1 || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) == -1 ||
-	    (f = fdopen(copy, "w")) == NULL)
-		goto fail;
-	put(f, m);
-	copy = -1; /* closed with f */
-	if (fclose(f) == 0)
-		return fd;
-fail:
-	snprintf(error, error_len, "state: %s", strerror(errno));
-	if (copy != -1)
-		close(copy);
-	if (fd != -1)
-		close(fd);
-	return -1;
-}
-
-int
-state_write(const struct master *m, char *error, size_t error_len)
-{
-	if (lines_are_whole(m))
-		return file_write(m, put_all, error, error_len);
-	snprintf(error, error_len, "a path holds a line feed");
-	return -1;
-}
-
-int
-state_write_memory(const struct master *m, char *error, size_t error_len)
-{
-	return file_write(m, put_memory, error, error_len);
-}
+enum { STATE_MAX = 1024 * 1024 /* bytes */ };
 
 /* "0f..." into 16 bytes. */
 static bool
@@ -185,6 +31,34 @@ key_parse(const char *hex, uint8_t key[16])
 			return false;
 		key[i] = (uint8_t)byte;
 	}
+	return true;
+}
+
+/* A line "former ...", after its slot's "member". */
+static bool
+former_parse(struct master *m, const char *line)
+{
+	int slot, pid, link;
+
+	if (sscanf(line, "%d %d %d", &slot, &pid, &link) != 3 || slot < 0 ||
+	    slot >= m->n_workers)
+		return false;
+	m->member[slot].former.pid = pid;
+	m->member[slot].former.link = link;
+	return true;
+}
+
+/* A line "cursor ...". */
+static bool
+cursor_parse(struct master *m, const char *line)
+{
+	uint64_t cursor;
+	int i;
+
+	if (sscanf(line, "%d %" SCNu64, &i, &cursor) != 2 || i < 0 ||
+	    i >= SHM_OTHERS)
+		return false;
+	m->cursor[i] = cursor;
 	return true;
 }
 
@@ -339,7 +213,13 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return log_parse(&m->log, value);
 	if (strcmp(key, "bundle") == 0)
 		return sscanf(value, "%d", &s->bundle) == 1;
-	if (strcmp(key, "reload") == 0)
+	if (strcmp(key, "former") == 0)
+		return former_parse(m, value);
+	if (strcmp(key, "cursor") == 0)
+		return cursor_parse(m, value);
+	if (strcmp(key, "converted") == 0)
+		s->converted = *value == '1';
+	else if (strcmp(key, "reload") == 0)
 		s->reload = *value == '1';
 	else if (strcmp(key, "verbose") == 0)
 		s->verbose = *value == '1';
@@ -406,10 +286,13 @@ file_parse(
 	TAILQ_INIT(&m->orders);
 	log_child_init(m);
 	s->hub = s->control = s->bundle = -1;
-	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = -1;
+	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = m->next.fd = -1;
 	m->nursery.pages = m->nursery.log = -1;
 	s->options.workers = -1;
-	if ((s->text = file_read(fd)) == NULL) {
+	if ((s->text = file_read(fd)) == NULL ||
+	    (s->print = strdup(s->text)) == NULL) {
+		free(s->text);
+		s->text = NULL;
 		snprintf(error, error_len, "state: %s", strerror(errno));
 		return -1;
 	}
@@ -441,7 +324,7 @@ state_read(
 }
 
 int
-state_read_memory(int fd, struct state *s, char *error, size_t error_len)
+state_read_print(int fd, struct state *s, char *error, size_t error_len)
 {
 	struct master *none = calloc(1, sizeof(*none));
 	int r;
@@ -459,15 +342,26 @@ state_read_memory(int fd, struct state *s, char *error, size_t error_len)
 	free(none);
 	if (r == -1) {
 		free(s->text);
-		s->text = NULL;
+		free(s->print);
+		s->text = s->print = NULL;
 	}
+	return r;
+}
+
+int
+state_read_memory(int fd, struct state *s, char *error, size_t error_len)
+{
+	int r = state_read_print(fd, s, error, error_len);
+
+	free(s->print); /* only who has another layout needs it */
+	s->print = NULL;
 	return r;
 }
 
 void
 state_descriptors(const struct master *m, void (*f)(int fd))
 {
-	f(m->hub.fd);
+	f(m->next.fd != -1 ? m->next.fd : m->hub.fd);
 	if (m->bundle != -1)
 		f(m->bundle);
 	f(control_fd(m->control));
@@ -481,7 +375,10 @@ state_descriptors(const struct master *m, void (*f)(int fd))
 		f(m->log.now.control);
 	for (int i = 0; i < m->endpoints.n; i++)
 		f(m->endpoints.at[i].fd);
-	if (m->nursery.pages != -1)
+	if (m->nursery.pages != -1 && m->next.fd == -1)
 		f(m->nursery.pages);
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].former.pid != 0)
+			f(m->member[i].former.link);
 	children_descriptors(m, f);
 }

@@ -17,6 +17,11 @@
 
 struct master;
 
+enum { STATE_FORMAT = 1 };
+
+/* How the lines of the memory's layout begin (hub/print.h). */
+#define STATE_LAYOUT "layout "
+
 /* What cannot stand in a struct master before it runs again. */
 struct state {
 	struct options options; /* its strings belong to `text` */
@@ -28,6 +33,9 @@ struct state {
 	uint8_t hash_key[16];
 	int control;
 	const char *control_path;
+	char *print; /* all lines once more: the memory's layout; malloc'ed */
+	bool converted; /* all workers have retired, their keepers are the old
+			 * program's */
 	uint32_t connections; /* the configuration's, as started */
 	const char *listen[CONF_LISTEN_MAX];
 	int n_listen;
@@ -47,6 +55,10 @@ int state_read(
  * master. m's conf, limits and hub.hash_key count. */
 int state_write_memory(const struct master *m, char *error, size_t error_len);
 int state_read_memory(int fd, struct state *s, char *error, size_t error_len);
+
+/* Reads what state_read_memory() does, and the memory's print; for a process
+ * that only looks. */
+int state_read_print(int fd, struct state *s, char *error, size_t error_len);
 
 /* Calls f for each descriptor that m passes on. */
 void state_descriptors(const struct master *m, void (*f)(int fd));

@@ -22,6 +22,7 @@
 #include "codec/json.h"
 #include "master/control.h"
 #include "master/resume.h"
+#include "conversion.h"
 #include "keep.h"
 #include "member.h"
 #include "private.h"
@@ -29,8 +30,9 @@
 #include "reload.h"
 #include "renew.h"
 #include "process/spawn.h"
-#include "upgrade.h"
+#include "spawn.h"
 #include "state.h"
+#include "upgrade.h"
 
 enum {
 #ifdef CHATD_SANITIZED
@@ -55,6 +57,9 @@ struct upgrade {
 	uint64_t limit_ms;
 	uint64_t sound_ms; /* the rehearsal is over: until then */
 	bool killed;
+	bool copies;		  /* the new program needs the memory copied */
+	struct hub_limits limits; /* and these are its limits */
+	uint32_t connections;
 };
 
 /* Gives it all back. */
@@ -84,6 +89,7 @@ fail(struct master *m, const char *fmt, ...)
 	vsnprintf(text + len, size - len, fmt, ap);
 	va_end(ap);
 	text[strcspn(text, "\n")] = '\0';
+	conversion_end(m);
 	log_error("not upgraded to %s", text);
 	upgrade_free(m->upgrade);
 	m->upgrade = NULL;
@@ -249,6 +255,41 @@ upgrade_begin(struct master *m, const char *path, char *error, size_t error_len)
 	return -1;
 }
 
+/* What it says if the memory is to be copied first; false: it is not. */
+static bool
+copies_read(struct upgrade *u, char *answer)
+{
+	struct hub_limits *l = &u->limits;
+	char *limits = strchr(answer, '\n');
+
+	if (strncmp(answer, RESUME_COPIES, strlen(RESUME_COPIES)) != 0 ||
+	    limits == NULL ||
+	    sscanf(limits + 1, RESUME_LIMITS_READ, &l->connections, &l->users,
+		&l->channels, &l->journal_bytes, &l->output_bytes,
+		&l->input_bytes, &l->subscriptions, &u->connections) != 8)
+		return false;
+	*limits = '\0';
+	u->copies = true;
+	return true;
+}
+
+/* The rehearsal was good. */
+static void
+rehearsed(struct master *m, const char *version)
+{
+	struct upgrade *u = m->upgrade;
+
+	/* A memory is copied when every worker has retired: what one that died
+	 * has left half done, the next one carries out, now. */
+	for (int i = 0; i < m->n_workers && u->copies; i++)
+		if (m->member[i].child.respawn_ms > master_clock_ms(m))
+			m->member[i].child.respawn_ms = master_clock_ms(m);
+
+	log_info("%s is chatd %s, executing it", u->path, version);
+	u->limit_ms = master_clock_ms(m) + IDLE_MS;
+	u->sound_ms = master_clock_ms(m) + SOUND_MS;
+}
+
 bool
 upgrade_died(struct master *m, pid_t pid, int status)
 {
@@ -256,6 +297,8 @@ upgrade_died(struct master *m, pid_t pid, int status)
 	char answer[4200];
 	ssize_t n;
 
+	if (conversion_died(m, pid, status))
+		return true;
 	if (u == NULL || u->pid == 0 || u->pid != pid)
 		return false;
 	u->pid = 0;
@@ -267,16 +310,14 @@ upgrade_died(struct master *m, pid_t pid, int status)
 		fail(m, "it dies of %s", process_signal(WTERMSIG(status)));
 	else if (strncmp(answer, "no ", 3) == 0)
 		fail(m, "%s", answer + 3);
+	else if (copies_read(u, answer))
+		rehearsed(m, answer + strlen(RESUME_COPIES));
 	else if (WEXITSTATUS(status) != 0 ||
 	    strncmp(answer, RESUME_OK, strlen(RESUME_OK)) != 0)
 		fail(m, "it is no chatd: it leaves with status %d",
 		    WEXITSTATUS(status));
-	else {
-		log_info("%s is chatd %s, executing it", u->path,
-		    answer + strlen(RESUME_OK));
-		u->limit_ms = master_clock_ms(m) + IDLE_MS;
-		u->sound_ms = master_clock_ms(m) + SOUND_MS;
-	}
+	else
+		rehearsed(m, answer + strlen(RESUME_OK));
 	return true;
 }
 
@@ -359,8 +400,104 @@ upgrade_obstacle(const struct master *m)
 			    "keeper %d is being replaced", i);
 			return text;
 		}
+		if (m->upgrade->copies &&
+		    (w->child.pid != 0 ? !w->child.ready : w->unclean)) {
+			snprintf(
+			    text, sizeof(text), "worker %d is not running", i);
+			return text;
+		}
 	}
 	return NULL;
+}
+
+/* In the child that copies. */
+static void
+copier_run(const struct master *m, const char *what)
+{
+	execute(m->upgrade, what);
+}
+
+/* All workers are to retire at once. */
+static void
+workers_retire(struct master *m)
+{
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].child.pid != 0) {
+			m->member[i].retire_ms = master_clock_ms(m);
+			owed_add(&m->member[i].child, OWED_RETIRE);
+		}
+}
+
+/* All workers are to accept no connections. */
+static void
+workers_part(struct master *m)
+{
+	for (int i = 0; i < m->n_workers; i++)
+		owed_add(&m->member[i].child, OWED_PART);
+}
+
+/* Workers that have retired are followed by others of this program; the rest
+ * accepts again. */
+static void
+workers_go_on(struct master *m)
+{
+	for (int i = 0; i < m->n_workers; i++) {
+		struct member *w = &m->member[i];
+
+		w->child.owed &= ~(unsigned)OWED_PART;
+		if (w->child.pid != 0 && w->child.ready && w->retire_ms == 0 &&
+		    m->phase == PHASE_RUNNING)
+			owed_add(&w->child, OWED_START);
+		if (w->child.pid != 0 || w->former.pid == 0 ||
+		    w->course != COURSE_STAYS)
+			continue;
+		m->renewals++;
+		spawn_worker(w);
+	}
+}
+
+/* The copy has come to its next step, or to its end. */
+static void
+copy_changed(struct master *m)
+{
+	upgrade_time(m, master_clock_ms(m));
+}
+
+/* Nothing stands in the way any more. */
+static void
+upgrade_go(struct master *m)
+{
+	static const struct conversion_calls calls = {copier_run,
+	    upgrade_obstacle, workers_part, workers_retire, workers_go_on,
+	    copy_changed};
+	struct upgrade *u = m->upgrade;
+	const char *why = u->copies
+	    ? conversion_begin(m, &u->limits, u->connections, &calls)
+	    : NULL;
+
+	if (why != NULL)
+		fail(m, "%s", why);
+	else if (!u->copies)
+		become(m);
+}
+
+/* The memory is being copied. */
+static void
+conversion_go_on(struct master *m, uint64_t now)
+{
+	char why[sizeof(m->upgrade_failure)];
+
+	switch (conversion_time(m, now)) {
+	case CONVERSION_DONE:
+		become(m);
+		break;
+	case CONVERSION_FAILED:
+		strlcpy(why, conversion_failure(m), sizeof(why));
+		fail(m, "%s", why);
+		break;
+	default:
+		break;
+	}
 }
 
 void
@@ -370,7 +507,9 @@ upgrade_time(struct master *m, uint64_t now)
 
 	if (u == NULL)
 		return;
-	if (u->pid == 0) {
+	if (m->conversion != NULL)
+		conversion_go_on(m, now);
+	else if (u->pid == 0) {
 		const char *obstacle = upgrade_obstacle(m);
 
 		if (obstacle != NULL && now >= u->sound_ms)
@@ -378,7 +517,7 @@ upgrade_time(struct master *m, uint64_t now)
 		else if (obstacle == NULL &&
 		    ((control_is_idle(m->control) && m->n_orders == 0) ||
 			now >= u->limit_ms))
-			become(m);
+			upgrade_go(m);
 	} else if (now >= u->limit_ms && !u->killed) {
 		u->killed = true;
 		(void)process_kill(u->pid, "the rehearsal of an upgrade");
@@ -402,12 +541,14 @@ upgrade_end(struct master *m)
 void
 upgrade_show(const struct master *m, bool json, struct evbuffer *out)
 {
-	const char *state = m->upgrade != NULL
-	    ? m->upgrade->pid != 0 ? "rehearsing" : "executing"
-	    : m->renewing		    ? "renewing"
-	    : m->upgrade_failure[0] != '\0' ? "failed"
-	    : m->upgraded		    ? "done"
-					    : "idle";
+	const char *state = m->upgrade != NULL ? m->upgrade->pid != 0
+		? "rehearsing"
+		: m->conversion != NULL ? conversion_name(m)
+					: "executing"
+	    : m->renewing		       ? "renewing"
+	    : m->upgrade_failure[0] != '\0'    ? "failed"
+	    : m->upgraded		       ? "done"
+					       : "idle";
 	const bool failed = strcmp(state, "failed") == 0;
 	int left = renew_left(m);
 	struct json_writer w;

@@ -129,26 +129,39 @@ takeover_misses(const struct hub *h, const int *fd)
 	return false;
 }
 
-/* Collects the descriptors by slot, + 1: from the worker that retired or the
- * former keeper if there is one, and what is missing from the keeper. */
+/* Collects the descriptors by slot, + 1: from the worker that retired and the
+ * former keeper if there are such, and what is missing from the keeper. */
 static void
 takeover_collect(struct chat *ch, const struct takeover_start *start, int *fd)
 {
-	struct source giver = {.link = start->giver,
-	    .who = start->giver_name,
-	    .ended = start->giver < 0};
+	static const char *const who[TAKEOVER_GIVERS] = {
+	    "the worker that retired", "the former keeper"};
+	struct source giver[TAKEOVER_GIVERS];
 	struct source keeper = {.link = start->custody, .who = "the keeper"};
+	bool asked = false;
+	int k;
 
-	takeover_pull(ch, &giver, fd, keeper.link >= 0 ? SILENCE_MS : 0);
+	for (k = 0; k < TAKEOVER_GIVERS; k++) {
+		giver[k] = (struct source){.link = start->giver[k],
+		    .who = who[k],
+		    .ended = start->giver[k] < 0};
+		if (giver[k].ended || (asked && !takeover_misses(ch->hub, fd)))
+			continue;
+		takeover_pull(ch, &giver[k], fd, SILENCE_MS);
+		asked = true;
+	}
 	if (keeper.link >= 0) {
 		custody_link(ch, start->custody, start->keeper);
-		if (giver.link < 0 || takeover_misses(ch->hub, fd))
+		if (!asked || takeover_misses(ch->hub, fd))
 			takeover_pull(ch, &keeper, fd, 0);
 	}
-	if (!giver.ended && takeover_misses(ch->hub, fd))
-		takeover_pull(ch, &giver, fd, 0);
-	if (giver.link >= 0)
-		close(giver.link);
+	/* who was silent has what nobody else has */
+	for (k = 0; k < TAKEOVER_GIVERS; k++) {
+		if (!giver[k].ended && takeover_misses(ch->hub, fd))
+			takeover_pull(ch, &giver[k], fd, 0);
+		if (giver[k].link >= 0)
+			close(giver[k].link);
+	}
 }
 
 /* A publication whose delivery killed two workers is passed over by all. */

@@ -79,7 +79,7 @@ accept_allowance(struct worker *w)
 static bool
 accept_is_open(const struct worker *w)
 {
-	return w->started && !w->chat.leaving && !w->retiring;
+	return w->started && !w->chat.leaving && !w->parting && !w->retiring;
 }
 
 /* Watches the listeners, or does not. */

@@ -67,7 +67,10 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		break;
 	case MSG_START:
 		w->started = true;
-		accept_balance(w);
+		leave_part(w, false);
+		break;
+	case MSG_PART:
+		leave_part(w, true);
 		break;
 	case MSG_CONF:
 		live = ch->live; /* values that the text does not name stay */

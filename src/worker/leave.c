@@ -30,10 +30,23 @@ enum {
 enum { CREDIT = 1000 * 1000 }; /* 1000 s in ms: for one connection */
 
 void
+leave_part(struct worker *w, bool on)
+{
+	w->parting = on;
+	if (on)
+		conn_part(&w->chat);
+	else
+		w->chat.parting =
+		    w->retiring || w->chat.leaving || w->chat.draining;
+	accept_balance(w);
+}
+
+void
 leave_retire(struct worker *w)
 {
 	w->retiring = true;
-	w->retire_ms = w->chat.now_ms + HANDSHAKES_MS;
+	/* others have retired already, if requests were waited for before */
+	w->retire_ms = w->chat.now_ms + (w->parting ? 0 : HANDSHAKES_MS);
 	conn_part(&w->chat);
 	accept_balance(w);
 }
@@ -219,7 +232,7 @@ leave_drain(struct worker *w, uint32_t rate)
 	if (rate != 0)
 		conn_part(&w->chat);
 	else
-		w->chat.parting = w->retiring || w->chat.leaving;
+		w->chat.parting = w->retiring || w->parting || w->chat.leaving;
 }
 
 /* The next open connection to end; false: there is none left. */

@@ -34,6 +34,7 @@ struct worker {
 	bool stopping;	      /* all connections are ended; leaves when empty */
 	bool quitting;	      /* accepts no more; leaves when empty */
 	uint64_t leave_ms;    /* at the latest */
+	bool parting;	      /* accepts no more; it is to retire soon */
 	bool retiring;	      /* accepts no more; its connections stay */
 	uint64_t retire_ms;   /* handshakes are waited for so long */
 	uint32_t drain_rate;  /* connections in 1000 s; 0: does not drain */
@@ -55,6 +56,7 @@ int accept_turn(struct worker *w);
 void accept_stop(struct worker *w);
 
 /* leave.c: leaving without its connections, and ending them one by one. */
+void leave_part(struct worker *w, bool on);
 void leave_retire(struct worker *w);
 bool leave_may_retire(struct worker *w);
 /* Holds its connections' sockets, and nothing else, until the master says that

@@ -165,8 +165,7 @@ worker_main(const struct worker_start *start)
 	const struct takeover_start left = {.generation = start->generation,
 	    .custody = start->custody,
 	    .keeper = start->keeper,
-	    .giver = start->giver,
-	    .giver_name = start->giver_name,
+	    .giver = {start->giver[0], start->giver[1]},
 	    .fault = {start->fault_hand, start->fault_arg}};
 	struct worker *w = &worker;
 	int ms = -1;
@@ -210,8 +209,7 @@ static void __attribute__((noreturn)) worker_begin(struct child_start *start)
 	    .generation = start->generation,
 	    .custody = birth->custody,
 	    .keeper = birth->keeper,
-	    .giver = birth->giver,
-	    .giver_name = birth->giver_name,
+	    .giver = {birth->giver[0], birth->giver[1]},
 	    .fault_hand = birth->fault_hand,
 	    .fault_arg = birth->fault_arg,
 	    .control = start->link,

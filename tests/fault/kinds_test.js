@@ -202,6 +202,38 @@ group('kinds', null, (test) => {
 		await end(d, crowd);
 	}, {limit: 60000});
 
+	test('the memory is copied, and they go on where they were', async () => {
+		const {d, crowd} = await talking();
+		await until('the lock is taken often', async () =>
+		    (await row(d, 'lock')).cursor > 1000);
+		const before = await d.json('show', 'processes');
+		fs.writeFileSync(d.conf, 'users 5000\n');
+		const r = await d.ctl('upgrade');
+		assert.equal(r.status, 0, r.stderr);
+		await d.logged(/memory copied in/);
+		await whole(d);
+		const after = await d.json('show', 'processes');
+		for (const p of before)
+			assert.ok(!after.some((q) => q.pid === p.pid), p.kind);
+		for (const {kind, cursor} of before)
+			if (kind in LINES)
+				assert.ok((await row(d, kind)).cursor >= cursor,
+				    kind);
+		await end(d, crowd);
+	}, {limit: 60000});
+
+	test('one that hangs does not keep the memory from being copied', async () => {
+		const {d, crowd} = await talking();
+		const {pid} = await row(d, 'lock');
+		process.kill(pid, 'SIGSTOP');
+		fs.writeFileSync(d.conf, 'users 5000\n');
+		const r = await d.ctl('upgrade');
+		assert.equal(r.status, 0, r.stderr);
+		await d.logged(/memory copied in/);
+		await whole(d);
+		await end(d, crowd);
+	}, {limit: 60000});
+
 	test('all stop with the daemon, and when it is killed', async () => {
 		for (const signal of ['SIGTERM', 'SIGKILL']) {
 			const d = await Daemon.start({workers: 2});

@@ -463,9 +463,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	start = (struct takeover_start){.generation = 2,
 	    .custody = pair[0],
 	    .keeper = 1,
-	    .giver_name = "worker 0"};
+	    .giver = {-1, -1}};
 	steps(data, size);
-	start.giver = giver_used ? giver[0] : -1;
+	start.giver[0] = giver_used ? giver[0] : -1;
 	for (int k = 0; k < CONNS; k++)
 		close(dead->ch.conn[conn[k]].fd);
 	next_make(&ch, dead);

@@ -1,8 +1,7 @@
 /*
  * The live upgrade: the master executes another program in its own place, and
  * no client notices. What cannot go on is refused, and nothing has happened.
- * OTHER names a chatd with another layout of shared memory (make
- * build/other-layout/chatd).
+ * Layouts that differ: layouts_test.js.
  */
 'use strict';
 
@@ -12,14 +11,12 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const {group} = require('./suite.js');
-const {CHATCTL, CHATD, ROOT, processDescriptors, processLives,
+const {CHATCTL, CHATD, processDescriptors, processLives,
     processTitle, run, servants, until} = require('./daemon.js');
 const {Client} = require('./client.js');
 const {sdk, sdkLeave, subscribed} = require('./centrifugo.js');
 const {Crowd} = require('../fault/crowd.js');
 
-const OTHER = path.resolve(process.env.OTHER ??
-    path.join(ROOT, 'build/other-layout/chatd'));
 const CLIENTS = 100;
 const SPEAKERS = 12;
 
@@ -336,14 +333,6 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		});
 		fs.writeFileSync(d.conf, '');
 		assert.equal((await d.ctl('reload')).status, 0);
-	});
-	test('another layout is refused', async (d) => {
-		const crowd = await Crowd.unbroken(d, 20);
-		crowd.cut();
-		crowd.talk([...crowd.people].slice(0, 4));
-		await refused(d, /layout ([0-9a-f]{16}), this program knows (?!\1)/, OTHER);
-		await crowd.judgeAll();
-		await crowd.leave();
 	});
 	test('a configuration with an error is refused', async (d) => {
 		fs.writeFileSync(d.conf, 'nonsense\n');

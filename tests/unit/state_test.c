@@ -60,6 +60,7 @@ master_make(struct options *o)
 	assert_non_null(m->conf);
 	m->limits = limits;
 	m->hub.fd = 17;
+	m->next.fd = -1;
 	m->bundle = 18;
 	m->reload_is_due = true;
 	for (int i = 0; i < 16; i++)
@@ -204,6 +205,7 @@ round_trip(void **state)
 	}
 	close(fd);
 	free(s.text);
+	free(s.print);
 	free(n);
 	master_unmake(m);
 }
@@ -239,10 +241,12 @@ orders(void **state)
 	assert_false(order_done(&n->member[0], &done));
 	close(fd);
 	free(s.text);
+	free(s.print);
 	order_drop(n);
 	free(n);
 	hub_destroy(&h);
 	m->hub.fd = 17;
+	m->next.fd = -1;
 	master_unmake(m);
 }
 
@@ -259,6 +263,7 @@ text_read(const char *text)
 	r = state_read(fd, n, &s, error, sizeof(error));
 	close(fd);
 	free(s.text);
+	free(s.print);
 	order_drop(n);
 	free(n);
 	return r;

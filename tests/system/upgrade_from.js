@@ -1,0 +1,67 @@
+/*
+ * From the chatd of an earlier commit (CHATD) to the one that is built (NEXT),
+ * under clients of all doors that chat: ../upgrade_from.sh.
+ */
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const {group} = require('./suite.js');
+const {ROOT, processLives, until} = require('./daemon.js');
+const {TELL, sdk, sdkLeave, subscribed} = require('./centrifugo.js');
+const {Crowd} = require('../fault/crowd.js');
+const {Guests} = require('../fault/guests.js');
+
+const NEXT = path.resolve(process.env.NEXT ?? path.join(ROOT, 'build/chatd'));
+const PEOPLE = 60, SPEAKERS = 12, GUESTS = 500, SDKS = 4;
+
+/* Clients of the Centrifugo door, each of which notes that it was cut off. */
+async function subscribers(d, lost) {
+	const subs = [];
+	for (let i = 0; i < SDKS; i++) {
+		const c = sdk(d, `?user=sdk${i}`);
+		await c.ready(5000);
+		for (const name of ['disconnected', 'connecting'])
+			c.on(name, (why) => lost.push(why));
+		subs.push(await subscribed(c, 'tell'));
+	}
+	return subs;
+}
+
+group('from another commit', {workers: 4, conf: TELL}, (test) => {
+	test('nobody is disconnected, nothing is lost', async (d) => {
+		const lost = [];
+		const guests = await Guests.come(d, GUESTS);
+		const crowd = await Crowd.unbroken(d, PEOPLE);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, SPEAKERS));
+		const subs = await subscribers(d, lost);
+		await subs[0].publish({n: 0});
+		const before = await d.ask('show', 'workers');
+		const r = await d.ctl('upgrade', NEXT);
+		assert.deepEqual([r.status, r.stderr], [0, ''],
+		    d.stderr.slice(-3000));
+		assert.equal(fs.readlinkSync(`/proc/${d.pid}/exe`), NEXT);
+		await until('the old ones have left', () => before.every((w) =>
+		    !processLives(w.pid) && !processLives(w.keeper)), 20000);
+		await subs[1].publish({n: 1});
+		await guests.served();
+		await d.adoptedAll(4);
+		await crowd.judgeAll();
+		await until('all is heard', () => subs.every((s) =>
+		    s.heard.length === 2));
+		for (const s of subs)
+			s.heard.forEach((p, k) => assert.deepEqual(
+			    [p.offset, p.data.n], [k + 1, k]));
+		assert.deepEqual(lost, []);
+		guests.whole();
+		guests.leave();
+		sdkLeave();
+		await until('the others have left', async () => (await d.ask('show',
+		    'users')).length === PEOPLE);
+		await crowd.presence();
+		await crowd.joinAll(['late1', 'late2']);
+		await crowd.leave();
+	}, {limit: 120000});
+});
