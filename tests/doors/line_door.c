@@ -1,6 +1,7 @@
 /* line: a door of a test build in a framing of its own: lines over TCP, without
  * HTTP. The first line is the user's name, each other one is said in the lobby.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"
