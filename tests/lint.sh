@@ -147,6 +147,14 @@ check_length() {
 check_layout() {
 	# shellcheck disable=SC2046 # no blanks in our file names
 	awk '
+	FILENAME ~ /_framing\.c$/ {
+		while (match($0, /FIELD\([a-z_]+, [a-z0-9_]+\)/)) {
+			split(substr($0, RSTART + 6, RLENGTH - 7), pair, ", ")
+			wanted[pair[1]] = listed[pair[1] "." pair[2]] = 1
+			$0 = substr($0, RSTART + RLENGTH)
+		}
+		next
+	}
 	FILENAME == "src/hub/layout.c" {
 		if (match($0, /STRUCT\([a-z_]+\),/))
 			wanted[substr($0, RSTART + 7, RLENGTH - 9)] = 1
@@ -212,8 +220,8 @@ check_layout() {
 			sub(/^.*[ \t*]/, "", name[i])
 			seen++
 			if (!((own "." name[i]) in listed)) {
-				print "lint: src/hub/layout.c lacks FIELD(" \
-				    own ", " name[i] ")"
+				print "lint: src/hub/layout.c, or a framing, " \
+				    "lacks FIELD(" own ", " name[i] ")"
 				bad = 1
 			}
 		}
@@ -222,7 +230,7 @@ check_layout() {
 		if (seen < 100)
 			print "lint: only " seen " parts of the layout found"
 		exit bad || seen < 100
-	}' src/hub/layout.c $(find include/hub include/codec src/hub \
+	}' src/codec/*_framing.c src/hub/layout.c $(find include/hub include/codec src/hub \
 	    -name '*.h') >&2 || bad=1
 }
 

@@ -5,7 +5,7 @@ FOLDER (build/obj) holds the objects of src. A member of a table is a row
 ROW(NAME) of its macro, and its files are NAME.c, NAME_*.c and NAME.h beside the
 table. Anywhere else nothing of it may be named: by the linker no symbol, by the
 preprocessor no include, and of what its header declares no word. The table
-itself is let off, and so is the print of what versions share.
+itself is let off.
 
 A test build adds rows, of doors too (Makefile, -DCHATD_DOORS_MORE and so on):
 each is defined by one file of tests/doors, which names no other member, and
@@ -19,7 +19,6 @@ import sys
 import graph
 
 TABLES = {"codec/framing": "FRAMINGS", "net/transport": "TRANSPORTS"}
-LET_OFF = {"hub/layout"}
 KINDS = {"DOORS": "door", "FRAMINGS": "framing", "TRANSPORTS": "transport"}
 
 
@@ -34,7 +33,7 @@ def judge(table, name, objects):
     """Returns what is wrong with who names a member."""
     folder = os.path.dirname(table)
     own = re.compile(rf"{folder}/{name}(_\w+)?$")
-    free = LET_OFF | {table}
+    free = {table}
     bad = []
     defined, wanted = objects
     symbols = set().union(*(s for f, s in defined.items() if own.match(f)))

@@ -90,10 +90,16 @@ struct framing_ends {
 	uint8_t head[FRAMING_HEAD_MAX], tail[FRAMING_TAIL_MAX];
 };
 
+struct field;
+
 struct framing {
 	const char *name;     /* a word of `listen` */
 	uint16_t state_bytes; /* that are kept of the state between two reads,
 			       * at most FRAMING_STATE_MAX */
+	/* All fields of the state; the last one's name is NULL. A program that
+	 * has them elsewhere copies them by name (hub/convert.h). NULL: its
+	 * state is an array of bytes, the same in every release. */
+	const struct field *fields;
 	bool http; /* a connection begins with an HTTP request that asks for
 		    * this framing, else with its first message */
 	/*

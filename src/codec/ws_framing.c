@@ -1,4 +1,5 @@
 /* WebSocket frames as a framing. */
+#include "base/field.h"
 #include "codec/framing.h"
 #include "codec/ws.h"
 
@@ -132,8 +133,22 @@ ws_framing_closed(const uint8_t *bytes, size_t len)
 	return false;
 }
 
+#define FIELD(s, f)                                                    \
+	{                                                              \
+#f, offsetof(struct s, f), sizeof(((struct s *)0)->f), \
+		    FIELD_KIND(((struct s *)0)->f)                     \
+	}
+static const struct field ws_framing_fields[] = {FIELD(ws_state, remaining),
+    FIELD(ws_state, message_bytes), FIELD(ws_state, fragments),
+    FIELD(ws_state, utf8), FIELD(ws_state, error), FIELD(ws_state, opcode),
+    FIELD(ws_state, frame), FIELD(ws_state, fin), FIELD(ws_state, in_payload),
+    FIELD(ws_state, mask), FIELD(ws_state, mask_at), FIELD(ws_state, head_len),
+    FIELD(ws_state, control_len), FIELD(ws_state, head),
+    FIELD(ws_state, control), {NULL, 0, 0, 0}};
+
 const struct framing ws_framing = {.name = "websocket",
     .state_bytes = sizeof(struct ws_state),
+    .fields = ws_framing_fields,
     .http = true,
     .decode = ws_framing_decode,
     .idle = ws_framing_idle,

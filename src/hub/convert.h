@@ -2,6 +2,7 @@
 #ifndef CHATD_SRC_HUB_CONVERT_H
 #define CHATD_SRC_HUB_CONVERT_H
 
+#include "codec/framing.h"
 #include "hub/convert.h"
 #include "hub/print.h"
 
@@ -20,10 +21,10 @@ enum convert_struct {
 	C_PAGE,
 	C_BLOB,
 	C_PART,
-	C_STATE,   /* of any framing */
-	C_FRAMING, /* and of the usual one, by name */
+	C_STATE, /* of any framing, as bytes */
 	C_SUBSCRIPTION,
-	C_STRUCTS
+	C_FRAMING, /* and this + its number: by the names of its fields */
+	C_STRUCTS = C_FRAMING + FRAMINGS_MAX
 };
 
 /* The fields of theirs that the copy itself reads: each must be there. */

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "convert.h"
+#include "layout_line.h"
 
-static const char *const struct_names[C_STRUCTS] = {[C_HEADS] = "shm_heads",
+static const char *const struct_names[C_FRAMING] = {[C_HEADS] = "shm_heads",
     [C_LINE] = "shm_line",
     [C_WORKER] = "shm_worker",
     [C_INDEX] = "index_entry",
@@ -19,7 +20,6 @@ static const char *const struct_names[C_STRUCTS] = {[C_HEADS] = "shm_heads",
     [C_BLOB] = "blob_head",
     [C_PART] = "input_part",
     [C_STATE] = "framing_state",
-    [C_FRAMING] = "ws_state",
     [C_SUBSCRIPTION] = "subscription"};
 
 #define CONVERT_FIELD(id, name) name,
@@ -221,12 +221,20 @@ copy_group(struct convert *c, struct convert_copy *copy)
 static bool
 struct_pair(struct convert *c, enum convert_struct s)
 {
-	const char *name = struct_names[s];
+	char framing[FRAMING_STRUCT];
+	const char *name = s < C_FRAMING
+	    ? struct_names[s]
+	    : framing_struct((uint8_t)(s - C_FRAMING), framing);
 	const struct print_line *a = print_struct(&c->theirs, name), *to;
 	struct convert_rule *r = &c->rule[s];
 	size_t len = strlen(name);
 	bool number;
 
+	if (s >= C_FRAMING &&
+	    (a == NULL || print_struct(&c->mine, name) == NULL))
+		return true; /* what it keeps goes as bytes */
+	if (s >= C_FRAMING && a->size > c->field[F_PART_STATE]->size)
+		return convert_fail(c, "%s does not fit into its part", name);
 	if (a == NULL)
 		return convert_fail(c, "its layout lacks struct %s", name);
 	c->stride[s] = (uint32_t)a->size;
@@ -316,7 +324,6 @@ convert_pair(struct convert *c)
 	    c->field[F_PAGE_BYTES]->size <= c->stride[C_BLOB] ||
 	    c->field[F_PART_STATE]->size < c->stride[C_STATE] ||
 	    c->stride[C_PART] * 2 >= c->field[F_PAGE_BYTES]->size ||
-	    c->field[F_PART_STATE]->size < c->stride[C_FRAMING] ||
 	    c->field[F_CHUNK_REF]->size < c->stride[C_REFERENCE])
 		return convert_fail(c, "its structs do not fit together");
 	return true;

@@ -274,6 +274,7 @@ static bool
 stream_part_copy(struct convert *c, struct convert_pools *p, uint64_t page,
     const uint8_t *from, struct slot *to, int worker)
 {
+	const uint8_t framing = SHM_ONCE(to->framing);
 	struct input_part part;
 	uint64_t len;
 	uint32_t first;
@@ -282,7 +283,9 @@ stream_part_copy(struct convert *c, struct convert_pools *p, uint64_t page,
 	memset(&part, 0, sizeof(part));
 	if (!convert_record(c, C_PART, from, &part) ||
 	    !convert_record(c,
-		SHM_ONCE(to->framing) == FRAMING_USUAL ? C_FRAMING : C_STATE,
+		framing < FRAMINGS_MAX && c->stride[C_FRAMING + framing] != 0
+		    ? (enum convert_struct)(C_FRAMING + framing)
+		    : C_STATE,
 		from + c->field[F_PART_STATE]->at, &part.state))
 		return false;
 	if (part.raw > SHM_STAGE || part.bytes > c->region_size[R_PAGE])

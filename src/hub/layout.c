@@ -5,11 +5,12 @@
  * it; live configuration is not in it, as it travels by name (conf/conf.h).
  *
  * A new record, field, value or message of that kind gets its line here: make
- * lint looks for fields.
+ * lint looks for fields. What a framing keeps stands in its own file
+ * (codec/framing.h).
  */
+#include "base/field.h"
 #include "codec/custody.h"
 #include "codec/message.h"
-#include "codec/ws.h"
 #include "heads.h"
 #include "hub/charge.h"
 #include "hub/blob.h"
@@ -25,18 +26,6 @@
 #include "name.h"
 #include "page.h"
 
-/* u: an unsigned number, i: a signed one, b: an array or a struct. */
-#define KIND(f)                  \
-	_Generic((f), uint8_t    \
-		 : 'u', uint16_t \
-		 : 'u', uint32_t \
-		 : 'u', uint64_t \
-		 : 'u', int8_t   \
-		 : 'i', int16_t  \
-		 : 'i', int32_t  \
-		 : 'i', int64_t  \
-		 : 'i', default  \
-		 : 'b')
 #define STRUCT(s)                            \
 	{                                    \
 #s, 0, sizeof(struct s), 's' \
@@ -44,7 +33,7 @@
 #define FIELD(s, f)                                                           \
 	{                                                                     \
 #s "." #f, offsetof(struct s, f), sizeof(((struct s *)0)->f), \
-		    KIND(((struct s *)0)->f)                                  \
+		    FIELD_KIND(((struct s *)0)->f)                            \
 	}
 /* What follows are the values of an enum or the bits of a word, by names that a
  * program of another layout may number differently, or other constants. */
@@ -240,22 +229,6 @@ static const struct layout_line lines[] = {
     FIELD(input_part, state),
     STRUCT(framing_state),
     FIELD(framing_state, word),
-    STRUCT(ws_state),
-    FIELD(ws_state, remaining),
-    FIELD(ws_state, message_bytes),
-    FIELD(ws_state, fragments),
-    FIELD(ws_state, utf8),
-    FIELD(ws_state, error),
-    FIELD(ws_state, opcode),
-    FIELD(ws_state, frame),
-    FIELD(ws_state, fin),
-    FIELD(ws_state, in_payload),
-    FIELD(ws_state, mask),
-    FIELD(ws_state, mask_at),
-    FIELD(ws_state, head_len),
-    FIELD(ws_state, control_len),
-    FIELD(ws_state, head),
-    FIELD(ws_state, control),
     STRUCT(subscription),
     FIELD(subscription, channel),
     FIELD(subscription, slot),

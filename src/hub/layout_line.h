@@ -17,4 +17,9 @@ struct layout_line {
 /* All of them; their number in *n. */
 const struct layout_line *layout_lines(size_t *n);
 
+enum { FRAMING_STRUCT = 64 };
+/* The name, in the print, of the state that a framing keeps; "framing_": there
+ * is no such framing. */
+const char *framing_struct(uint8_t number, char out[FRAMING_STRUCT]);
+
 #endif

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/field.h"
 #include "base/siphash.h"
+#include "codec/framing.h"
 #include "heads.h"
 #include "hub/layout.h"
 #include "layout_line.h"
@@ -47,6 +49,15 @@ static const struct layout_region {
 };
 enum { REGIONS = sizeof(layout_regions) / sizeof(layout_regions[0]) };
 
+const char *
+framing_struct(uint8_t number, char out[FRAMING_STRUCT])
+{
+	const struct framing *f = framing_of(number);
+
+	snprintf(out, FRAMING_STRUCT, "framing_%s", f != NULL ? f->name : "");
+	return out;
+}
+
 /* Where a region begins; behind the last one the memory ends. */
 static uint64_t
 region_at(const struct hub *h, size_t r)
@@ -74,6 +85,36 @@ line_put(char out[LAYOUT_MAX], size_t at, const char *fmt, ...)
 					   : at + (size_t)n;
 }
 
+/* Appends a struct's size. */
+static size_t
+struct_put(char out[LAYOUT_MAX], size_t at, const char *name, uint64_t size)
+{
+	return line_put(
+	    out, at, "struct %s size %llu\n", name, (unsigned long long)size);
+}
+
+/* Appends what framings keep of messages that are not complete. */
+static size_t
+framings_put(char out[LAYOUT_MAX], size_t at)
+{
+	const struct framing *f;
+	const struct field *l;
+	char name[FRAMING_STRUCT];
+	uint8_t k;
+
+	for (k = FRAMING_USUAL; k < FRAMINGS_MAX; k++) {
+		f = framing_of(k);
+		if (f == NULL || f->fields == NULL)
+			continue;
+		at = struct_put(
+		    out, at, framing_struct(k, name), f->state_bytes);
+		for (l = f->fields; l->name != NULL; l++)
+			at = line_put(out, at, "%s.%s %u size %u %c\n", name,
+			    l->name, l->at, l->size, l->kind);
+	}
+	return at;
+}
+
 /* Appends all structs, fields and values. */
 static size_t
 lines_put(char out[LAYOUT_MAX])
@@ -83,8 +124,7 @@ lines_put(char out[LAYOUT_MAX])
 
 	for (l = layout_lines(&n); n > 0; n--, l++)
 		if (l->kind == 's')
-			at = line_put(out, at, "struct %s size %llu\n", l->name,
-			    (unsigned long long)l->size);
+			at = struct_put(out, at, l->name, l->size);
 		else if (l->kind == 'g')
 			at = line_put(out, at, "%s\n", l->name);
 		else if (l->kind == 'v')
@@ -94,7 +134,7 @@ lines_put(char out[LAYOUT_MAX])
 			at = line_put(out, at, "%s %llu size %llu %c\n",
 			    l->name, (unsigned long long)l->value,
 			    (unsigned long long)l->size, l->kind);
-	return at;
+	return framings_put(out, at);
 }
 
 size_t

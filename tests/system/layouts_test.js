@@ -128,15 +128,16 @@ group('another layout', {workers: 4, conf: TELL}, (test) => {
 			await subs[0].publish({n: 0});
 			for (const [i, file] of [OTHER, usual].entries()) {
 				await upgrade(d, file);
+				half.write(frame(0x00, `${i}`));
 				await subs[i].publish({n: i + 1});
 				const p = await subs[2].presence();
 				assert.equal(Object.keys(p.clients).length, 3);
 			}
 			half.write(frame(0x80, 'y'));
 			assert.equal(await half.heard(),
-			    `half says: ${text}y`);
+			    `half says: ${text}01y`);
 			assert.equal(await slow.heard(),
-			    `half says: ${text}y`);
+			    `half says: ${text}01y`);
 			await until('all is heard', () => subs.every((s) =>
 			    s.heard.length === 3));
 			for (const s of subs)

@@ -36,9 +36,9 @@ compare(char *now, char *then)
 	    (b = strsep(&then, "\n")) != NULL)
 		if (strcmp(a, b) != 0)
 			fail_msg("the layout has changed: `%s` was `%s`.\n"
-				 "Processes of this program and of the one "
-				 "before do not understand each other: an "
-				 "upgrade will be refused.\nIf that is meant: "
+				 "An upgrade to this program stops all workers "
+				 "and copies the memory by names: make "
+				 "upgrade-from proves it.\nIf that is meant: "
 				 "make layout renews %s",
 			    a, b, golden);
 }
