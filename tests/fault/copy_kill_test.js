@@ -19,7 +19,7 @@ const {group} = require('../system/suite.js');
 const {TELL, sdk, subscribed} = require('../system/centrifugo.js');
 const {Daemon, processChildren, processLives, processStat} = require('../system/daemon.js');
 const {Crowd, until} = require('./crowd.js');
-const {sideBySide, signal, whole} = require('./guests.js');
+const {WAIT_MS, sideBySide, signal, whole} = require('./guests.js');
 const {COPIER, List} = require('./kill_points.js');
 
 const PEOPLE = 12, SPEAKERS = 3;
@@ -73,7 +73,8 @@ async function talking(body) {
 	await copied(d);
 	await body(d, list, crowd);
 	await whole(d);
-	await until('no process copies', () => copier(d) === undefined);
+	await until('no process copies', () => copier(d) === undefined,
+	    WAIT_MS);
 	half.write(rest);
 	await until('its message is heard', () => [...crowd.people].every((p) =>
 	    p.heard.filter((line) => line === `half says: ${HALF}`).length ===
@@ -126,7 +127,7 @@ async function stopAt(d, list, key) {
 	list.arm(parseInt(key, 10), 1, COPIER, 'SIGSTOP');
 	const answer = copy(d);
 	await until('it stops', () => list.fired(COPIER) > n &&
-	    processStat(copier(d))?.state === 'T');
+	    processStat(copier(d))?.state === 'T', WAIT_MS);
 	return {answer}; /* not awaited */
 }
 
@@ -206,7 +207,8 @@ function stops(step, reason) {
 		const r = await answer;
 		assert.equal(r.status, 1);
 		assert.match(r.stderr, reason);
-		await until('it is gone', () => copier(d) === undefined);
+		await until('it is gone', () => copier(d) === undefined,
+		    WAIT_MS);
 		await copied(d);
 	});
 }
@@ -220,7 +222,8 @@ async function stopsLate(d, list) {
 		if (done !== undefined)
 			list.arm(parseInt(done, 10), 1, COPIER, 'SIGSTOP');
 		await copied(d);
-		await until('it is gone', () => copier(d) === undefined);
+		await until('it is gone', () => copier(d) === undefined,
+		    WAIT_MS);
 	}
 	list.arm(0, 0, COPIER);
 	console.log(`     it has ${list.fired(COPIER) > n ? '' : 'not '}stopped`);
@@ -239,8 +242,10 @@ function masterDies(stop) {
 		const family = processChildren(d.pid);
 		assert.ok(family.length >= 4);
 		signal(d.pid, 'SIGKILL');
-		await until('no process left', () => !family.some(processLives));
-		await until('all are told', () => crowd.people.size === 0);
+		await until('no process left', () => !family.some(processLives),
+		    WAIT_MS);
+		await until('all are told', () => crowd.people.size === 0,
+		    WAIT_MS);
 		await d.kill();
 		list.remove();
 	};
@@ -261,7 +266,7 @@ async function successorStops(d, list) {
 	const n = list.fired();
 	list.arm(parseInt(passed[0], 10), 1, 0, 'SIGSTOP');
 	void copy(d);
-	await until('it stops', () => list.fired() > n);
+	await until('it stops', () => list.fired() > n, WAIT_MS);
 }
 
 group('copy', null, (test) => {
