@@ -12,7 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KILL_POINTS = 1024, KILL_NAME = 40, KILL_LINES = 80 };
+enum {
+	KILL_POINTS = 1024,
+	KILL_NAME = 40,
+	KILL_COPIER = 80, /* the process that copies memory, in no line */
+	KILL_LINES
+};
 
 struct kill_entry {
 	_Atomic uint32_t state; /* 0: free, 1: being named, 2: a point */
@@ -30,7 +35,8 @@ struct kill_list {
 	struct kill_arm {
 		_Atomic uint32_t point, nth;
 	} arm[KILL_LINES][2];
-	_Atomic uint32_t fired[KILL_LINES]; /* deaths so far */
+	_Atomic uint32_t fired[KILL_LINES];  /* deaths so far */
+	_Atomic uint32_t signal[KILL_LINES]; /* what it dies of; 0: SIGKILL */
 	struct kill_entry entry[KILL_POINTS];
 };
 

@@ -78,6 +78,7 @@ list_pass(uint32_t *place, const char *file, int line)
 {
 	struct kill_arm *arm = list->arm[self - 1];
 	struct kill_entry *e;
+	uint32_t sig;
 
 	if (*place == 0)
 		*place = entry_find(file, line) + 1;
@@ -90,8 +91,9 @@ list_pass(uint32_t *place, const char *file, int line)
 	arm[0].point = arm[1].point;
 	atomic_store(&arm[0].nth, arm[1].nth);
 	atomic_store(&arm[1].nth, 0);
+	sig = atomic_load(&list->signal[self - 1]);
 	atomic_fetch_add(&list->fired[self - 1], 1);
-	kill(getpid(), SIGKILL);
+	kill(getpid(), sig != 0 ? (int)sig : SIGKILL);
 }
 
 /* Counts the point; at the armed one, says where it is and dies (or stops). */

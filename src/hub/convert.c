@@ -62,8 +62,10 @@ convert_open(int fd, const char *print, const char *prefix, const char *tables,
 	    print_parse(&c->theirs, print, prefix, c->size, error, error_len) ==
 		0 &&
 	    print_parse(&c->mine, mine, "", 0, error, error_len) == 0 &&
-	    convert_pair(c))
+	    convert_pair(c)) {
+		KILL_POINT();
 		return c;
+	}
 	convert_close(c);
 	return NULL;
 }

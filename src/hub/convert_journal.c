@@ -98,6 +98,7 @@ journal_entry_copy(struct convert *c, const struct found *f, uint64_t at)
 	memcpy(to, &e, sizeof(e));
 	memcpy(to + sizeof(e), f->head + c->stride[C_ENTRY], f->more);
 	c->result->messages++;
+	KILL_POINT();
 	return true;
 }
 
@@ -186,6 +187,7 @@ convert_journal(struct convert *c)
 		return false;
 	if (!journal_copy(c, oldest, tail))
 		return false;
+	KILL_POINT();
 	c->hub.heads->oldest = oldest;
 	c->hub.heads->tail = tail;
 	/* who had the lock last may have died before it had done what follows

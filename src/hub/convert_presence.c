@@ -115,6 +115,7 @@ presence_copy(struct convert *c, uint64_t e, uint32_t to)
 		return convert_fail(c, "the index of names is full");
 	c->entry[e] = to + 1;
 	c->result->entries++;
+	KILL_POINT();
 	return true;
 }
 

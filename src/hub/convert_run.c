@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/kill_list.h"
 #include "convert.h"
 #include "heads.h"
 #include "hub/charge.h"
@@ -139,6 +140,7 @@ convert_prepare(struct convert *c, int fd, const struct hub_limits *limits,
 		(void)convert_fail(c, "new memory: %s", strerror(errno));
 		return -1;
 	}
+	KILL_POINT();
 	/* as far as their ring has been filled, ours will be */
 	touched = convert_get(c, F_HEADS_TAIL, heads) < c->count[N_INDEX]
 	    ? convert_get(c, F_HEADS_TAIL, heads)
@@ -169,6 +171,7 @@ heads_copy(struct convert *c)
 	h->charge_live = h->charge_turn = h->charge_at = 0;
 	h->tail = h->redone = h->end = 0;
 	h->oldest = 1;
+	KILL_POINT();
 	return true;
 }
 
@@ -186,10 +189,13 @@ convert_run(
 	    !convert_slots(c))
 		return -1;
 	convert_newest(c);
+	KILL_POINT();
 	hub_sign(h);
 	/* what is charged follows from the entries; nobody else is here */
 	hub_become(h, 0);
+	kill_list_become(KILL_COPIER);
 	charge_recount(h);
+	KILL_POINT();
 	SHM_STORE(h->line[0].thread, 0);
 	SHM_STORE(h->line[0].tick, 0);
 	return convert_prove(c) ? 0 : -1;
@@ -284,5 +290,6 @@ convert_prove(struct convert *c)
 		    c->result->connections);
 	good = good && slots_prove(c, &h);
 	munmap(base, c->hub.size);
+	KILL_POINT();
 	return good;
 }

@@ -87,6 +87,7 @@ record_copy(struct convert *c, struct convert_pools *p, const uint8_t *from,
 	record_chain(c, sub, *link, worker);
 	*link = &s->slot_next;
 	c->result->subscriptions++;
+	KILL_POINT();
 	return true;
 }
 
@@ -189,6 +190,7 @@ slot_or_free_copy(struct convert *c, struct convert_pools *p, uint64_t i)
 		return false;
 	c->hub.slot[i].life =
 	    (uint64_t)l.use << 16 | (uint64_t)l.worker << 8 | (uint64_t)l.state;
+	KILL_POINT();
 	return true;
 }
 

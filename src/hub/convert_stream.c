@@ -179,6 +179,7 @@ reference_copy(struct convert *c, struct convert_pools *p, struct list *l,
 	l->used++;
 	l->n++;
 	l->end += length;
+	KILL_POINT();
 	return 1;
 }
 
@@ -308,6 +309,7 @@ stream_part_copy(struct convert *c, struct convert_pools *p, uint64_t page,
 		    "are not complete");
 	memcpy(c->hub.page[first].bytes, &part, sizeof(part));
 	to->part = first + 1;
+	KILL_POINT();
 	return true;
 }
 

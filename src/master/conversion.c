@@ -161,6 +161,11 @@ conversion_heard(struct conversion *c, const char *word)
 		others_dismiss(c->master);
 		conversion_part(c, master_clock_ms(c->master));
 	} else if (strncmp(word, "done ", 5) == 0 && c->step == STEP_COPYING) {
+		/* if it is stopped it would stay: the next program does not
+		 * know it */
+		if (c->pid != 0)
+			(void)process_kill(
+			    c->pid, "the process that copies memory");
 		log_info("memory copied in %" PRIu64 " ms since workers were "
 			 "told to stop: %s",
 		    master_clock_ms(c->master) - c->stop_ms, word + 5);
@@ -379,6 +384,7 @@ conversion_died(struct master *m, pid_t pid, int status)
 
 	if (c == NULL || c->pid == 0 || c->pid != pid)
 		return false;
+	c->pid = 0; /* it is reaped, and not to be killed */
 	/* what it has said is still to be read */
 	while (c->state == CONVERSION_RUNS && c->event != NULL) {
 		char word[TEXT_MAX];
@@ -389,7 +395,6 @@ conversion_died(struct master *m, pid_t pid, int status)
 		word[n] = '\0';
 		conversion_heard(c, word);
 	}
-	c->pid = 0;
 	if (c->state == CONVERSION_RUNS)
 		conversion_fail(c, "the process that copies the memory %s",
 		    process_death(status));

@@ -2,16 +2,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/kill_list.h"
+#include "base/shared.h"
 #include "conversion.h"
 #include "hub/convert.h"
 #include "master/resume.h"
 #include "process/identity.h"
+#include "process/spawn.h"
 #include "state.h"
 #include "tables.h"
 
@@ -51,9 +55,10 @@ conversion_volunteer(void)
 	close(fd);
 }
 
-/* Becomes the user that workers are; an older master does not say who. */
+/* Becomes the user that workers are; an older master does not say who. The
+ * kernel forgets then with whom this process is to die. */
 static int
-conversion_assume(const char *line)
+conversion_assume(const char *line, const struct spawn *s)
 {
 	struct identity id = {.drop = false};
 	unsigned uid, gid;
@@ -65,13 +70,17 @@ conversion_assume(const char *line)
 	id.drop = drop != 0;
 	id.uid = (uid_t)uid;
 	id.gid = (gid_t)gid;
-	return identity_assume(&id);
+	if (identity_assume(&id) == -1)
+		return -1;
+	errno = ESRCH; /* if the master has died meanwhile */
+	return spawn_tie(s, SIGKILL) ? 0 : -1;
 }
 
 /* How large the memory is to be. False with a message. */
 static bool
 conversion_hear_task(int link, struct hub_limits *l, char error[TEXT_MAX])
 {
+	const struct spawn s = {.parent = getppid()};
 	char text[TEXT_MAX];
 	uint32_t connections;
 
@@ -82,8 +91,10 @@ conversion_hear_task(int link, struct hub_limits *l, char error[TEXT_MAX])
 		strlcpy(error, "its task is not understood", TEXT_MAX);
 		return false;
 	}
-	if (conversion_assume(strchr(text, '\n')) == 0)
+	if (conversion_assume(strchr(text, '\n'), &s) == 0) {
+		KILL_POINT();
 		return true;
+	}
 	snprintf(error, TEXT_MAX, "user: %s", strerror(errno));
 	return false;
 }
@@ -98,15 +109,20 @@ conversion_copy(struct convert *c, int link)
 
 	if (!conversion_hear(link, text) || strcmp(text, "copy") != 0)
 		return 1;
+	KILL_POINT();
 	began = clock_ms();
 	if (convert_run(c, &r, error, sizeof(error)) == -1)
 		return conversion_say(link, "no ", error);
+	KILL_POINT();
 	snprintf(text, sizeof(text),
 	    "%u connections, %u subscriptions, %u users and channels, %" PRIu64
 	    " messages in %" PRIu64 " ms (corrupted %u)",
 	    r.connections, r.subscriptions, r.entries, r.messages,
 	    clock_ms() - began, r.spoilt);
-	return conversion_say(link, "done ", text);
+	if (conversion_say(link, "done ", text) != 0)
+		return 1;
+	KILL_POINT(); /* the master has the copy without this process */
+	return 0;
 }
 
 int
@@ -117,7 +133,9 @@ conversion_child(int state, int link, int memory)
 	struct convert *c;
 	struct state s;
 
+	kill_list_become(KILL_COPIER);
 	conversion_volunteer();
+	KILL_POINT();
 	if (state_read_print(state, &s, error, sizeof(error)) == -1 ||
 	    !conversion_hear_task(link, &limits, error) ||
 	    (c = convert_open(s.hub, s.print, STATE_LAYOUT, tables_print(),
@@ -125,7 +143,9 @@ conversion_child(int state, int link, int memory)
 	    convert_prepare(
 		c, memory, &limits, s.hash_key, error, sizeof(error)) == -1)
 		return conversion_say(link, "no ", error);
+	KILL_POINT();
 	if (conversion_say(link, "ready", "") != 0)
 		return 1;
+	KILL_POINT();
 	return conversion_copy(c, link);
 }

@@ -33,6 +33,7 @@ void
 leave_part(struct worker *w, bool on)
 {
 	w->parting = on;
+	KILL_POINT();
 	if (on)
 		conn_part(&w->chat);
 	else
@@ -45,6 +46,7 @@ void
 leave_retire(struct worker *w)
 {
 	w->retiring = true;
+	KILL_POINT();
 	/* others have retired already, if requests were waited for before */
 	w->retire_ms = w->chat.now_ms + (w->parting ? 0 : HANDSHAKES_MS);
 	conn_part(&w->chat);
@@ -166,6 +168,7 @@ held_control(struct held *held, int control)
 		held->link = d[k].fd;
 		held->giver.next = 0;
 		held->giver.room = 0;
+		KILL_POINT();
 	}
 }
 
@@ -195,15 +198,18 @@ leave_hold(struct worker *w)
 	int k;
 
 	held_collect(&held, &w->chat);
+	KILL_POINT();
 	custody_leave(&w->chat);
 	peers_leave(w->chat.peers);
 	if (!w->chat.leaving)
 		for (k = 0; k < w->start->endpoints->n; k++)
 			close(w->start->endpoints->at[k].fd);
+	KILL_POINT();
 	p[0] = (struct pollfd){control, POLLOUT, 0};
 	while (link_send(control, MSG_RETIRED, NULL, 0, -1) < 0)
 		if (errno != EAGAIN || poll(p, 1, -1) < 0)
 			exit(0);
+	KILL_POINT();
 	for (;;) {
 		p[0] = (struct pollfd){control, POLLIN, 0};
 		p[1] = (struct pollfd){held.link, POLLIN, 0};

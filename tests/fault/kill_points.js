@@ -15,8 +15,10 @@ const os = require('node:os');
 const path = require('node:path');
 
 /* Of struct kill_list, base/kill_list.h. */
-const LINES = 80, POINTS = 1024, FIRED = LINES * 16,
-    ENTRY = FIRED + LINES * 4, ENTRY_SIZE = 56, NAME = 40;
+const LINES = 81, POINTS = 1024, FIRED = LINES * 16,
+    SIGNAL = FIRED + LINES * 4, ENTRY = SIGNAL + LINES * 4, ENTRY_SIZE = 56,
+    NAME = 40;
+const COPIER = 80; /* the line of the process that copies memory */
 
 /* The kill points of a daemon. */
 class List {
@@ -57,8 +59,9 @@ class List {
 	}
 
 	/* Its next pass by the process with that line is the last; 0: of
-	 * none. */
-	arm(point, nth = 1, line = 0) {
+	 * none. It dies of that signal, or is stopped by it. */
+	arm(point, nth = 1, line = 0, signal = 'SIGKILL') {
+		this.word(SIGNAL + line * 4, os.constants.signals[signal]);
 		this.word(line * 16, point);
 		this.word(line * 16 + 4, nth);
 	}
@@ -74,4 +77,4 @@ class List {
 	}
 }
 
-module.exports = {List};
+module.exports = {COPIER, List};
