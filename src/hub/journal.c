@@ -356,7 +356,8 @@ head_fill(struct entry_head *e, const struct publication *p)
 	    .format = p->format};
 }
 
-/* The publication of an entry's head, without the bytes behind it. */
+/* The publication of an entry's head, without the bytes behind it. Each field
+ * is named: clearing all of it first costs more than the stores. */
 static inline __attribute__((always_inline)) void
 head_take(const struct entry_head *e, struct publication *p)
 {
@@ -364,6 +365,8 @@ head_take(const struct entry_head *e, struct publication *p)
 	    .offset = e->offset,
 	    .previous = e->previous,
 	    .sender = e->sender,
+	    .input_key = 0,
+	    .command = 0,
 	    .channel = e->channel,
 	    .epoch = e->epoch,
 	    .time_ms = e->time_ms,
@@ -372,7 +375,12 @@ head_take(const struct entry_head *e, struct publication *p)
 	    .info_len = e->info_len,
 	    .sub_info_len = e->sub_info_len,
 	    .tags_len = e->tags_len,
-	    .data_len = e->data_len};
+	    .data_len = e->data_len,
+	    .user = NULL,
+	    .info = NULL,
+	    .sub_info = NULL,
+	    .tags = NULL,
+	    .data = NULL};
 	if (e->sender != 0)
 		p->input_key = e->input_end;
 	else

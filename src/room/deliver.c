@@ -310,9 +310,8 @@ deliver_is_own(const struct hub *h, const struct publication *p)
 /* Delivers the publication that was found, adding the bytes that it counts to
  * *bytes; false if it is not there any more. */
 static bool
-deliver_found(struct chat *ch, size_t *bytes)
+deliver_found(struct chat *ch, struct follower *f, size_t *bytes)
 {
-	struct follower *f = &ch->rooms->follower;
 	struct publication p;
 
 	if (!relay_find(ch, f->position, &p)) {
@@ -365,13 +364,13 @@ hand_return(struct shm_line *mine, struct in_hand was)
 /* Delivers the publication that was found, which is to blame if this worker
  * dies meanwhile. False if it is not there any more. */
 static bool
-deliver_at(struct chat *ch, size_t *bytes)
+deliver_at(struct chat *ch, struct follower *f, size_t *bytes)
 {
-	struct follower *f = &ch->rooms->follower;
-	struct in_hand was = hand_take(ch->hub->mine, f->position);
-	bool there = deliver_found(ch, bytes);
+	struct shm_line *mine = ch->hub->mine;
+	struct in_hand was = hand_take(mine, f->position);
+	bool there = deliver_found(ch, f, bytes);
 
-	hand_return(ch->hub->mine, was);
+	hand_return(mine, was);
 	line_tick(ch->hub);
 	if (there)
 		follower_done(f);
@@ -382,12 +381,12 @@ deliver_at(struct chat *ch, size_t *bytes)
  * None while a suspected one is waited for, as later ones must not be delivered
  * before it. */
 static bool
-deliver_find(struct chat *ch)
+deliver_find(struct chat *ch, struct follower *f)
 {
 	const struct timespec nap = {0, 1000000};
 
 	for (;;)
-		switch (follower_next(&ch->rooms->follower)) {
+		switch (follower_next(f)) {
 		case FOLLOWER_FOUND:
 			return true;
 		case FOLLOWER_OVERRUN:
@@ -405,16 +404,17 @@ deliver_find(struct chat *ch)
 bool
 deliver(struct chat *ch)
 {
+	struct follower *f = &ch->rooms->follower;
 	size_t bytes = 0;
 	int n = 0;
 
-	follower_begin(&ch->rooms->follower);
+	follower_begin(f);
 	while (n < DELIVER_MAX && bytes < ch->live.queue_bytes / 2 &&
-	    follower_is_behind(&ch->rooms->follower) &&
-	    (n == 0 || !chat_is_late(ch)) && deliver_find(ch))
-		n += deliver_at(ch, &bytes);
+	    follower_is_behind(f) && (n == 0 || !chat_is_late(ch)) &&
+	    deliver_find(ch, f))
+		n += deliver_at(ch, f, &bytes);
 	/* a connection that was ended here may have published its leave */
-	return follower_end(&ch->rooms->follower);
+	return follower_end(f);
 }
 
 void

@@ -30,13 +30,14 @@ enum publish_result
 publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
     const struct publishing *what, struct publication *out, uint64_t *mask)
 {
+	struct rooms *rooms = ch->rooms;
 	enum publish_result r;
 
-	ch->rooms->publisher.wall_ms = ch->wall_ms;
+	rooms->publisher.wall_ms = ch->wall_ms;
 	r = publisher_publish(
-	    &ch->rooms->publisher, name, len, to, what, out, mask);
+	    &rooms->publisher, name, len, to, what, out, mask);
 	if (r == PUBLISH_OK)
-		ch->rooms->unsettled = true;
+		rooms->unsettled = true;
 	else if (r == PUBLISH_FULL)
 		quota_refuse(ch, what->conn,
 		    presence_name_is_user(name, len) ? QUOTA_USERS

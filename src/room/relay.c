@@ -176,40 +176,55 @@ relay_out_send(struct chat *ch, int to)
 		SHM_COUNT(me->relay_skipped, n);
 }
 
-/* Queues one record for a worker. */
-static void
-relay_out_queue(struct chat *ch, int to, const struct publication *pub)
+/* Queues one record for a worker: the entry's bytes are at `entry`, NULL: they
+ * are not anywhere yet. Returns where they are now. */
+static const uint8_t *
+relay_out_queue(struct chat *ch, int to, const struct publication *p,
+    const struct relay_record *rec, const uint8_t *entry)
 {
-	struct outbox *o = &ch->rooms->relay->out[to];
-	struct relay_record rec = {.position = pub->position};
-	size_t entry = publication_bytes(pub);
+	struct relay *r = ch->rooms->relay;
+	struct outbox *o = &r->out[to];
+	uint8_t *at;
 
-	if (o->bytes == NULL)
-		return;
-	if (entry <= RELAY_DATA_MAX)
-		rec.length = (uint32_t)entry;
-	if (o->len + sizeof(rec) + rec.length > MESSAGE_MAX) {
+	if (o->len + sizeof(*rec) + rec->length > MESSAGE_MAX) {
 		relay_out_send(ch, to);
 		if (o->bytes == NULL) /* its link has ended */
-			return;
+			return entry;
 	}
 	if (o->len == 0)
 		o->len = sizeof(struct message_head);
-	memcpy(o->bytes + o->len, &rec, sizeof(rec));
-	o->len += sizeof(rec);
-	if (rec.length > 0)
-		publication_encode(pub, o->bytes + o->len);
-	o->len += rec.length;
+	memcpy(o->bytes + o->len, rec, sizeof(*rec));
+	at = o->bytes + o->len + sizeof(*rec);
+	if (entry != NULL)
+		memcpy(at, entry, rec->length);
+	else if (rec->length > 0)
+		publication_encode(p, at);
+	o->len += sizeof(*rec) + rec->length;
 	o->n++;
-	ch->rooms->relay->waiting |= 1ull << to;
+	r->waiting |= 1ull << to;
+	return at;
 }
 
 void
 relay_queue(struct chat *ch, const struct publication *p, uint64_t mask)
 {
+	const struct outbox *out = ch->rooms->relay->out;
+	struct relay_record rec = {.position = p->position};
+	size_t len = publication_bytes(p);
+	const uint8_t *entry = NULL;
+	int to;
+
 	mask &= ~(1ull << ch->hub->self);
-	for (; mask != 0; mask &= mask - 1)
-		relay_out_queue(ch, __builtin_ctzll(mask), p);
+	if (mask == 0)
+		return;
+	if (len <= RELAY_DATA_MAX)
+		rec.length = (uint32_t)len;
+	for (; mask != 0; mask &= mask - 1) {
+		to = __builtin_ctzll(mask);
+		/* encoded for the first, copied for the others */
+		if (out[to].bytes != NULL)
+			entry = relay_out_queue(ch, to, p, &rec, entry);
+	}
 }
 
 void
