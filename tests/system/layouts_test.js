@@ -333,6 +333,34 @@ group('the daemon ends', null, (test) => {
 	}, {limit: 60000});
 });
 
+group('more workers', null, (test) => {
+	test('a reload in the midst: they begin over the copy', async () => {
+		const d = await Daemon.start({workers: false,
+		    conf: 'workers 4\n'});
+		const crowd = await Crowd.unbroken(d, 30);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, SPEAKERS));
+		const r = await midst(d, async () => {
+			fs.writeFileSync(d.conf, 'workers 6\n');
+			assert.equal((await d.ctl('reload')).status, 0);
+			const all = await d.ask('show', 'workers');
+			assert.deepEqual(all.slice(4).map((w) => w.pid),
+			    [0, 0]);
+		});
+		assert.deepEqual([r.status, r.stderr], [0, '']);
+		assert.equal(program(d), OTHER);
+		await until('all six run', async () => {
+			const all = await d.ask('show', 'workers');
+			return all.length === 6 &&
+			    all.every((w) => w.state === 'running');
+		});
+		await crowd.judgeAll();
+		await crowd.presence();
+		await crowd.leave();
+		await d.stop();
+	}, {limit: 60000});
+});
+
 group('memory for the copy', null, (test) => {
 	test('is refused beforehand where it does not fit', async () => {
 		const g = Group.make({memory: {max: 72 << 20}});
