@@ -12,6 +12,7 @@
 #include "hub/convert.h"
 #include "master/resume.h"
 #include "process/identity.h"
+#include "process/spawn.h"
 #include "state.h"
 #include "tables.h"
 
@@ -65,7 +66,7 @@ conversion_assume(const char *line)
 	id.drop = drop != 0;
 	id.uid = (uid_t)uid;
 	id.gid = (gid_t)gid;
-	return identity_assume(&id);
+	return spawn_assume(&id);
 }
 
 /* How large the memory is to be. False with a message. */

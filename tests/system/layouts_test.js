@@ -320,6 +320,27 @@ group('the daemon ends', null, (test) => {
 		await until('it has ended', () => !processLives(d.pid));
 		await d.kill();
 	}, {limit: 60000});
+	test('its death in the midst: the process that copies goes with it',
+	    async () => {
+		const d = await Daemon.start({workers: 4});
+		const [one] = await d.ask('show', 'workers');
+		process.kill(one.pid, 'SIGSTOP');
+		const asked = d.ctl('upgrade', OTHER);
+		await until('the others have', () => (d.stderr.match(
+		    /retired/g) ?? []).length >= 3);
+		const copies = copier(d);
+		/* not by itself: it is stopped */
+		process.kill(copies, 'SIGSTOP');
+		process.kill(d.pid, 'SIGKILL');
+		try {
+			await until('it is dead', () => !processLives(copies));
+		} finally {
+			if (processLives(copies))
+				process.kill(copies, 'SIGKILL');
+			await asked;
+			await d.kill();
+		}
+	}, {limit: 60000});
 	test('a worker in back-off is started for it', async () => {
 		const d = await Daemon.start({workers: 1});
 		const c = await Client.user(d.port, 'alice');
