@@ -23,6 +23,11 @@ pid_t spawn_fork(struct spawn *s);
  * be repeated after a change of user, which undoes it. */
 bool spawn_tie(const struct spawn *s, int sig);
 
+/* In the child: becomes the user that children are, and still dies with its
+ * parent, of SIGKILL. Returns 0, or -1 and errno. */
+struct identity;
+int spawn_assume(const struct identity *id);
+
 /*
  * In the child: signals as a process is born with. Those that are for the
  * master are ignored, since a terminal's ^C goes to the whole group; the rest

@@ -297,7 +297,7 @@ regions_find(struct convert *c)
 	for (int n = 0; n < N_COUNTS; n++) {
 		l = print_count(&c->theirs, count_names[n]);
 		if (l == NULL ||
-		    l->at > UINT32_MAX << (n == N_JOURNAL ? 16 : 0))
+		    l->at > (uint64_t)UINT32_MAX << (n == N_JOURNAL ? 16 : 0))
 			return convert_fail(
 			    c, "its layout lacks a count: %s", count_names[n]);
 		c->count[n] = l->at;

@@ -55,8 +55,8 @@ conversion_volunteer(void)
 	close(fd);
 }
 
-/* Becomes the user that workers are; an older master does not say who. The
- * kernel forgets then with whom this process is to die. */
+/* Becomes the user that workers are; an older master does not say who. If the
+ * master has died meanwhile, this process does, too. */
 static int
 conversion_assume(const char *line, const struct spawn *s)
 {
@@ -70,7 +70,7 @@ conversion_assume(const char *line, const struct spawn *s)
 	id.drop = drop != 0;
 	id.uid = (uid_t)uid;
 	id.gid = (gid_t)gid;
-	if (identity_assume(&id) == -1)
+	if (spawn_assume(&id) == -1)
 		return -1;
 	errno = ESRCH; /* if the master has died meanwhile */
 	return spawn_tie(s, SIGKILL) ? 0 : -1;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "hub/stats.h"
 #include "master/balance.h"
+#include "conversion.h"
 #include "keep.h"
 #include "member.h"
 #include "move.h"
@@ -92,7 +93,9 @@ grow(struct master *m, int workers)
 	m->n_workers = workers;
 	for (; i < workers; i++) {
 		member_init(&m->member[i], m, i);
-		if (m->phase == PHASE_RUNNING)
+		if (conversion_holds(m)) /* it would use the old memory */
+			m->member[i].child.respawn_ms = master_clock_ms(m);
+		else if (m->phase == PHASE_RUNNING)
 			spawn_worker(&m->member[i]);
 	}
 	drain_share(m);

@@ -27,6 +27,7 @@
 #include "page.h"
 #include "others.h"
 #include "private.h"
+#include "process/spawn.h"
 #include "drop.h"
 #include "reload.h"
 #include "renew.h"
@@ -143,17 +144,25 @@ conf_read(const struct master *m, const struct state *s, bool look,
 	}
 }
 
-/* Whether the copy of the memory would go well: with figures if not. */
+/* Whether the copy of the memory would go well: with figures if not. Last of
+ * all: workers may have written anything into that memory, so it is read as the
+ * user that they are. */
 static int
 copy_judge(struct master *m, const struct state *s, const char *why,
     char *error, size_t error_len)
 {
-	struct convert *c = convert_open(
-	    s->hub, s->print, STATE_LAYOUT, tables_print(), error, error_len);
+	const uint64_t left = machine_left("");
+	struct convert *c;
 	char reason[1100];
-	uint64_t need, left;
+	uint64_t need;
 	int r = -1;
 
+	if (spawn_assume(&m->identity) == -1) {
+		snprintf(error, error_len, "user: %s", strerror(errno));
+		return -1;
+	}
+	c = convert_open(
+	    s->hub, s->print, STATE_LAYOUT, tables_print(), error, error_len);
 	if (c == NULL) {
 		snprintf(reason, sizeof(reason), "%s%s%s", why,
 		    why[0] != '\0' ? "; " : "", error);
@@ -162,7 +171,6 @@ copy_judge(struct master *m, const struct state *s, const char *why,
 	}
 	need = convert_bytes(c);
 	need += need / COPY_MORE + COPY_BYTES;
-	left = machine_left("");
 	if (need > left)
 		snprintf(error, error_len,
 		    "memory: the copy of the shared memory takes %llu MiB, and "
@@ -177,27 +185,22 @@ copy_judge(struct master *m, const struct state *s, const char *why,
 
 /* In a rehearsal: whether this program goes on with the memory as it is, or
  * with a copy (*copies), since it has another layout or other tables of doors,
- * framings or transports, or the configuration names other sizes. Returns 0, or
- * -1 with a message. */
-static int
+ * framings or transports, or the configuration names other sizes. `why` is
+ * what keeps it from going on with that memory, if anything does. */
+static void
 memory_judge(struct master *m, const struct state *s, struct conf *c,
-    bool *copies, char *error, size_t error_len)
+    bool *copies, char *why, size_t why_len)
 {
-	char why[512] = "";
 	bool fits;
 
 	conf_keep_sizes(c, s, false);
 	m->limits = sizes_limits(c);
 	fits = hub_attach(&m->hub, s->hub, &s->limits, s->hash_key, true, why,
-		   sizeof(why)) == 0;
+		   why_len) == 0;
 	*copies = !fits || !hub_limits_equal(&m->limits, &s->limits) ||
 	    convert_tables_differ(s->print, STATE_LAYOUT, tables_print());
-	if (!*copies)
-		return 0;
-	if (copy_judge(m, s, why, error, error_len) == -1)
-		return -1;
-	hub_plan(&m->hub, &m->limits);
-	return 0;
+	if (*copies)
+		hub_plan(&m->hub, &m->limits);
 }
 
 /* In earnest: goes on with the memory that the program before this one has
@@ -223,6 +226,7 @@ prepare(struct master *m, struct state *s, int fd, bool *copies,
     struct bundle *b, char *stuck, char *error, size_t error_len)
 {
 	const bool look = copies != NULL;
+	char why[512] = "";
 	struct conf *c;
 	const char *wrong;
 	int workers;
@@ -242,8 +246,9 @@ prepare(struct master *m, struct state *s, int fd, bool *copies,
 		snprintf(error, error_len, "no memory");
 		return -1;
 	}
-	if ((look ? memory_judge(m, s, c, copies, error, error_len)
-		  : memory_take(m, s, c, error, error_len)) == -1)
+	if (look)
+		memory_judge(m, s, c, copies, why, sizeof(why));
+	else if (memory_take(m, s, c, error, error_len) == -1)
 		return -1;
 	if ((look && others_check(m, error, error_len) == -1) ||
 	    !master_live_fits(m, &c->live, error, error_len) ||
@@ -257,6 +262,8 @@ prepare(struct master *m, struct state *s, int fd, bool *copies,
 	m->live = c->live;
 	if (s->verbose)
 		m->live.verbose = 1;
+	if (look && *copies && copy_judge(m, s, why, error, error_len) == -1)
+		return -1;
 	return workers;
 }
 

@@ -43,6 +43,20 @@ spawn_tie(const struct spawn *s, int sig)
 	return prctl(PR_SET_PDEATHSIG, sig) == 0 && getppid() == s->parent;
 }
 
+int
+spawn_assume(const struct identity *id)
+{
+	if (identity_assume(id) == -1)
+		return -1;
+#ifdef CHATD_SANITIZED
+	/* The leak checker traces its own process. */
+	if (prctl(PR_SET_DUMPABLE, 1) == -1)
+		return -1;
+#endif
+	/* the change of user undoes it */
+	return prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 void
 spawn_signals(const sigset_t *mask)
 {
@@ -104,15 +118,10 @@ spawn_memory(const struct child *c, const struct nursery *n)
 static void
 spawn_settle(const struct nursery *n, const struct spawn *s)
 {
-	if (identity_assume(n->identity) == -1)
+	if (spawn_assume(n->identity) == -1)
 		log_fatal("cannot become user %s: %s", n->identity->name,
 		    strerror(errno));
-#ifdef CHATD_SANITIZED
-	/* The leak checker traces its own process. */
-	prctl(PR_SET_DUMPABLE, 1);
-#endif
-	/* After the change of user, which would undo it; and the parent may
-	 * have died before it. */
+	/* the parent may have died before it */
 	if (!spawn_tie(s, SIGKILL))
 		_exit(0);
 	spawn_signals(&s->mask);

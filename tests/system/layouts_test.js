@@ -321,6 +321,27 @@ group('the daemon ends', null, (test) => {
 		await until('it has ended', () => !processLives(d.pid));
 		await d.kill();
 	}, {limit: 60000});
+	test('its death in the midst: the process that copies goes with it',
+	    async () => {
+		const d = await Daemon.start({workers: 4});
+		const [one] = await d.ask('show', 'workers');
+		process.kill(one.pid, 'SIGSTOP');
+		const asked = d.ctl('upgrade', OTHER);
+		await until('the others have', () => (d.stderr.match(
+		    /retired/g) ?? []).length >= 3);
+		const copies = copier(d);
+		/* not by itself: it is stopped */
+		process.kill(copies, 'SIGSTOP');
+		process.kill(d.pid, 'SIGKILL');
+		try {
+			await until('it is dead', () => !processLives(copies));
+		} finally {
+			if (processLives(copies))
+				process.kill(copies, 'SIGKILL');
+			await asked;
+			await d.kill();
+		}
+	}, {limit: 60000});
 	test('a worker in back-off is started for it', async () => {
 		const d = await Daemon.start({workers: 1});
 		const c = await Client.user(d.port, 'alice');
@@ -330,6 +351,34 @@ group('the daemon ends', null, (test) => {
 		c.text('hello');
 		assert.equal(await c.heard(), 'alice says: hello');
 		c.drop();
+		await d.stop();
+	}, {limit: 60000});
+});
+
+group('more workers', null, (test) => {
+	test('a reload in the midst: they begin over the copy', async () => {
+		const d = await Daemon.start({workers: false,
+		    conf: 'workers 4\n'});
+		const crowd = await Crowd.unbroken(d, 30);
+		crowd.cut();
+		crowd.talk([...crowd.people].slice(0, SPEAKERS));
+		const r = await midst(d, async () => {
+			fs.writeFileSync(d.conf, 'workers 6\n');
+			assert.equal((await d.ctl('reload')).status, 0);
+			const all = await d.ask('show', 'workers');
+			assert.deepEqual(all.slice(4).map((w) => w.pid),
+			    [0, 0]);
+		});
+		assert.deepEqual([r.status, r.stderr], [0, '']);
+		assert.equal(program(d), OTHER);
+		await until('all six run', async () => {
+			const all = await d.ask('show', 'workers');
+			return all.length === 6 &&
+			    all.every((w) => w.state === 'running');
+		});
+		await crowd.judgeAll();
+		await crowd.presence();
+		await crowd.leave();
 		await d.stop();
 	}, {limit: 60000});
 });

@@ -38,6 +38,31 @@ test_sizes(void **state)
 	hub_destroy(&s.h);
 }
 
+/* A ring of more bytes than 32 bits count, there and back. */
+static void
+test_large_ring(void **state)
+{
+	struct hub_limits l = usual;
+	struct scene s;
+	struct hub *h;
+
+	scene_make(&s);
+	l.journal_bytes = 4ull << 30;
+	h = copy(&s, &l);
+	if (h == NULL)
+		fail_msg("there: %s", error);
+	hub_destroy(&s.h);
+	s.h = *h;
+	print[layout_print_memory(&s.h, print)] = '\0';
+	strlcat(print, usual_tables, sizeof(print));
+	h = copy(&s, &usual);
+	if (h == NULL)
+		fail_msg("back: %s", error);
+	judge(&s, h);
+	hub_destroy(h);
+	hub_destroy(&s.h);
+}
+
 /* What is used does not fit. */
 static void
 test_too_small(void **state)
@@ -322,6 +347,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_sizes),
+	    cmocka_unit_test(test_large_ring),
 	    cmocka_unit_test(test_too_small),
 	    cmocka_unit_test(test_widths),
 	    cmocka_unit_test(test_fields),
