@@ -73,7 +73,9 @@ struct transport {
 	 * comes again. What does not make up plaintext yet is put into the
 	 * state, not left in the kernel (MSG_PEEK): a part of a record there
 	 * was seen to hold all of the receive buffer, so that the rest of the
-	 * record could not come.
+	 * record could not come. Plaintext that `out` has no room for stays in
+	 * the kernel, at least a byte of its record: it is asked for again
+	 * when the socket is readable, and at no other time.
 	 */
 	ssize_t (*recv)(
 	    const struct transport_socket *s, void *out, size_t len);

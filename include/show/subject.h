@@ -57,7 +57,7 @@ struct show {
 		uint32_t epoch;
 		uint32_t keep, n; /* at most, and found so far */
 		int64_t oldest_ms;
-		uint64_t looked; /* publications, for all channels */
+		uint64_t looked; /* publications found for all channels */
 	} kept;			 /* channels: what is kept of the one at `at` */
 };
 

@@ -97,11 +97,10 @@ conn_accept(
 	ch->by_fd[fd] = i;
 	c->endpoint = endpoint;
 	c->transport = conn_endpoint(ch, i)->transport;
-	c->phase = CONN_REQUEST;
-	if (conn_transport(ch, i)->start != NULL) {
-		c->phase = CONN_START;
-		conn_wire_clear(ch, i, c->transport);
-	}
+	c->phase =
+	    conn_transport(ch, i)->start != NULL ? CONN_START : CONN_REQUEST;
+	/* a worker that died has left its connections' there */
+	conn_wire_clear(ch, i, c->transport);
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	if (conn_has_slot(ch, i))
 		slot_set_peer(conn_slot(ch, i), peer);

@@ -80,8 +80,9 @@ channels_kept_begin(struct show *s, const struct presence_view *v)
 
 /*
  * Counts on along the channel's chain in the journal, as far as this part goes;
- * true: done. A publication is in one chain, so all channels together take no
- * more looks than the journal has publications, unless it is corrupted.
+ * true: done. A publication is in one chain, so all channels together find no
+ * more of them than the index has places, unless it is corrupted; the look that
+ * finds the end of a chain is one more for each channel.
  */
 static bool
 channels_kept_count(struct show *s)
@@ -94,11 +95,11 @@ channels_kept_count(struct show *s)
 		if (s->work >= SHOW_STEP_ITEMS)
 			return false;
 		s->work++;
-		k->looked++;
 		if (journal_peek(h, k->position, &p) != JOURNAL_OK ||
 		    p.channel != s->at || p.epoch != k->epoch ||
 		    p.time_ms < k->oldest_ms)
 			break;
+		k->looked++;
 		k->n++;
 		k->position = p.previous < k->position ? p.previous : 0;
 	}

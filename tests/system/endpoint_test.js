@@ -134,6 +134,49 @@ group('words of listen', null, (test) => {
 		await d.stop();
 	}, {limit: 60000});
 
+	test('however a path is written, it is served at its addresses alone',
+	    async () => {
+		const [all, clients, admin] =
+		    [await freePort(), await freePort(), await freePort()];
+		const d = await Daemon.start({listen: false, port: all,
+		    conf: `listen 127.0.0.1:${all}\n` +
+		    `listen 127.0.0.1:${admin} admin\n` +
+		    `listen 127.0.0.1:${clients} clients\n` +
+		    'insecure yes\napi-key "secret"\n'});
+		const api = (port, target, method = 'POST') => status(port,
+		    `${method} ${target} HTTP/1.1\r\nHost: localhost\r\n` +
+		    'X-API-Key: secret\r\n' + (method === 'POST' ?
+		    'Content-Length: 2\r\n\r\n{}' : '\r\n'));
+		/* the body of another path is not welcome, wherever that is */
+		for (const [target, is] of Object.entries({
+			'/api/channels': 200,
+			'/api/channels?/ws': 200,
+			'http://localhost/api/channels': 200,
+			'/api//channels': 404,
+			'//api/channels': 400,
+			'/./api/channels': 400,
+			'/health/../api/channels': 400,
+			'/%61pi/channels': 400,
+			'/api/channels/': 404
+		})) {
+			assert.equal(await api(all, target), is, target);
+			assert.equal(await api(admin, target), is, target);
+			assert.equal(await api(clients, target), is === 400 ? 400 : 404,
+			    target);
+		}
+		for (const [method, is] of [['HEAD', 405], ['OPTIONS', 204]]) {
+			assert.equal(await api(all, '/api/channels', method), is);
+			assert.equal(await api(clients, '/api/channels', method), 404);
+		}
+		for (const target of ['/ws?user=a', 'http://localhost/ws?user=a',
+		    '/connection/websocket?/api/channels']) {
+			assert.equal(await ask(all, target), 101, target);
+			assert.equal(await ask(clients, target), 101, target);
+			assert.equal(await ask(admin, target), 404, target);
+		}
+		await d.stop();
+	}, {limit: 60000});
+
 	test('a word that makes no sense is told with its line', async () => {
 		const dir = fs.mkdtempSync('/tmp/chatd-words-');
 		const file = path.join(dir, 'a.conf');

@@ -276,6 +276,25 @@ channels(void **state)
 	    "\"kept\":2,\"history\":null,\"offset\":3,"));
 }
 
+/* A channel whose history fills the journal's index does not hide that of those
+ * behind it. */
+static void
+channels_full(void **state)
+{
+	const uint32_t a = channel("a"), b = channel("b"), c = channel("c");
+
+	for (uint64_t k = 0; k < h.n_index; k++)
+		publish(a, FORMAT_TEXT, 0);
+	publish(b, FORMAT_TEXT, 0);
+	publish(c, FORMAT_TEXT, 0);
+	assert_non_null(strstr(shown(true, "channels", NULL, NULL),
+	    "{\"channel\":\"b\",\"connections\":0,\"workers\":[0],\"kept\":"
+	    "1,"));
+	assert_non_null(strstr(shown(true, "channels", NULL, NULL),
+	    "{\"channel\":\"c\",\"connections\":0,\"workers\":[0],\"kept\":"
+	    "1,"));
+}
+
 /* The lock does not matter, whichever process holds it. */
 static void
 locked(void **state)
@@ -349,7 +368,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 	const struct CMUnitTest tests[] = {TEST(journal),
 	    TEST(journal_corrupted), TEST(one_connection), TEST(channels),
-	    TEST(locked), TEST(sizes), TEST(words)};
+	    TEST(channels_full), TEST(locked), TEST(sizes), TEST(words)};
 
 	return cmocka_run_group_tests_name("show", tests, NULL, NULL);
 }

@@ -85,6 +85,7 @@ drip_reset(const struct transport_socket *s)
 }
 
 const struct transport drip_transport = {.name = "drip",
+    .state_bytes = 1,
     .recv = drip_recv,
     .seal = drip_seal,
     .sent = drip_sent,
@@ -422,28 +423,50 @@ shy_watched(short what)
 	    event_pending(&n->ch.event[i], EV_READ | EV_WRITE, NULL), what);
 }
 
-/* A connection that comes over the shy one; its peer is in `client`. */
+/* A connection that comes over that transport; its peer is in `client`. In
+ * shared memory lies what connections of a dead worker have left. */
 static void
-shy_come(enum transport_wait wait)
+come(uint8_t transport)
 {
-	static struct endpoints shy;
+	static struct endpoints over;
 	struct sockaddr_in a = {.sin_family = AF_INET};
 	int pair[2];
 
 	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	for (size_t k = 0; k < SLOTS; k++)
+		h.wire[k * SHM_WIRE] = 1;
 	n = node_new(&h, 0);
-	shy = endpoints_usual;
-	shy.at[0].transport = SHY;
-	n->ch.endpoints = &shy;
+	over = endpoints_usual;
+	over.at[0].transport = transport;
+	n->ch.endpoints = &over;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	client = pair[1];
+	i = conn_accept(&n->ch, 0, pair[0], (void *)&a);
+}
+
+/* One that comes over the shy one. */
+static void
+shy_come(enum transport_wait wait)
+{
 	n_stop = 0;
 	shy_state = NULL;
 	shy_waits = wait;
-	i = conn_accept(&n->ch, 0, pair[0], (void *)&a);
+	come(SHY);
 	assert_int_equal(n->ch.conn[i].phase, CONN_START);
 	conn_start(&n->ch, i);
+}
+
+/* A transport without a handshake, too, begins with a state of zero. */
+static void
+test_state(void **state)
+{
+	come(DRIP);
+	assert_int_equal(n->ch.conn[i].phase, CONN_REQUEST);
+	assert_int_equal(h.wire[(size_t)i * SHM_WIRE], 0);
+	conn_drop(&n->ch, i, NULL);
+	close(client);
+	hub_destroy(&h);
 }
 
 /* It begins when its transport has: each step waits for what it says, and the
@@ -534,8 +557,8 @@ main(void)
 	    cmocka_unit_test(test_corrupted),
 	    cmocka_unit_test(test_corrupted_moves),
 	    cmocka_unit_test(test_stuck), cmocka_unit_test(test_broken),
-	    cmocka_unit_test(test_start), cmocka_unit_test(test_start_fails),
-	    cmocka_unit_test(test_table)};
+	    cmocka_unit_test(test_state), cmocka_unit_test(test_start),
+	    cmocka_unit_test(test_start_fails), cmocka_unit_test(test_table)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
