@@ -276,6 +276,32 @@ group('descriptor store', null, (test) => {
 		closed();
 		assert.ok(await a.recovers());
 	}, '<&- >&- 2>&-'));
+	test('after an upgrade that has copied the memory', managed(async (m) => {
+		const a = await Member.come(m);
+		m.write(CONF + 'users 5000\n');
+		assert.equal((await m.ctl('upgrade')).status, 0);
+		await m.logged(/memory copied in/);
+		await a.leave();
+		await m.kill();
+		await m.again();
+		assert.ok(await a.recovers());
+	}));
+	test('killed while the memory is copied: the old one counts',
+	    managed(async (m) => {
+		const a = await Member.come(m);
+		await a.leave();
+		m.write(CONF + 'users 5000\n');
+		const [one] = await m.json('show', 'workers');
+		process.kill(one.pid, 'SIGSTOP');
+		const asked = m.ctl('upgrade');
+		await until('workers stop', async () =>
+		    (await m.json('show', 'upgrade')).state === 'stopping');
+		await m.kill();
+		await asked;
+		m.write(CONF);
+		await m.again();
+		assert.ok(await a.recovers());
+	}));
 	test('after an upgrade, too', managed(async (m) => {
 		const a = await Member.come(m);
 		assert.equal((await m.ctl('upgrade')).status, 0);
