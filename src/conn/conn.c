@@ -102,8 +102,11 @@ conn_accept(
 	/* a worker that died has left its connections' there */
 	conn_wire_clear(ch, i, c->transport);
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
-	if (conn_has_slot(ch, i))
+	if (conn_has_slot(ch, i)) {
 		slot_set_peer(conn_slot(ch, i), peer);
+		/* for who cleans up after a death before it opens */
+		conn_slot(ch, i)->transport = c->transport;
+	}
 	event_assign(&ch->event[i], ch->base, fd, EV_READ | EV_PERSIST,
 	    ch->on_event, ch);
 	if (event_add(&ch->event[i], NULL) < 0) {

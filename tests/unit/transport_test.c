@@ -508,6 +508,29 @@ test_start(void **state)
 	hub_destroy(&h);
 }
 
+/* Whoever frees the slot of one that died with its worker before it opened
+ * leaves no key behind: the next worker, and who cleans up if none follows. */
+static void
+test_start_dies(void **state)
+{
+	static int fd[SLOTS];
+	struct adopt_result r;
+
+	for (int cleans = 0; cleans < 2; cleans++) {
+		shy_come(TRANSPORT_READS);
+		assert_ptr_equal(shy_state, h.wire + (size_t)i * SHM_WIRE);
+		assert_int_not_equal(shy_state[0], 0);
+		if (cleans)
+			chat_clean(&h, 0);
+		else
+			adopt_all(&node_new(&h, 0)->ch, fd, &no_fault, &r);
+		assert_int_equal(slot_state(&h, i), SLOT_FREE);
+		assert_int_equal(shy_state[0], 0);
+		close(client);
+		hub_destroy(&h);
+	}
+}
+
 /* A handshake that fails, and one that takes too long. */
 static void
 test_start_fails(void **state)
@@ -558,6 +581,7 @@ main(void)
 	    cmocka_unit_test(test_corrupted_moves),
 	    cmocka_unit_test(test_stuck), cmocka_unit_test(test_broken),
 	    cmocka_unit_test(test_state), cmocka_unit_test(test_start),
+	    cmocka_unit_test(test_start_dies),
 	    cmocka_unit_test(test_start_fails), cmocka_unit_test(test_table)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
