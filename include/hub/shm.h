@@ -154,7 +154,8 @@ void hub_plan(struct hub *h, const struct hub_limits *limits);
 int hub_create_in(struct hub *h, int fd, const struct hub_limits *limits,
     const uint8_t hash_key[16]);
 
-/* Bytes of shared memory that are touched when all of it is in use. */
+/* Bytes of shared memory that are touched when all of it is in use, without
+ * what transports keep: SHM_WIRE for each connection of one that does. */
 struct hub_bytes {
 	uint64_t connections, users, channels, subscriptions; /* tables */
 	uint64_t journal, output, input;

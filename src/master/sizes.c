@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "door/registry.h"
 #include "hub/journal.h"
+#include "net/endpoint.h"
+#include "net/transport.h"
 
 #define K UINT64_C(1024)
 #define M (1024 * K)
@@ -82,6 +85,7 @@ struct plan {
 	uint64_t value[SIZES];
 	uint64_t cost[SIZES];
 	uint64_t fixed; /* processes */
+	uint64_t wire;	/* a transport keeps so much of each connection */
 	uint64_t total;
 };
 
@@ -128,6 +132,26 @@ megabytes(uint64_t bytes)
 	return (bytes + M - 1) / M;
 }
 
+/* Bytes that a transport of some address keeps of each connection in
+ * shared memory, whose pages have all of them then; 0: none does. */
+static uint64_t
+plan_wire(const struct conf *c)
+{
+	const struct transport *t;
+	struct endpoint e;
+	char error[256];
+
+	for (int i = 0; i < c->n_listen; i++) {
+		if (endpoint_parse(&e, c->listen_words[i], door_words(), error,
+			sizeof(error)) == -1)
+			continue; /* is refused elsewhere */
+		t = transport_of(e.transport);
+		if (t != NULL && t->state_bytes != 0)
+			return SHM_WIRE;
+	}
+	return 0;
+}
+
 /* The values as they stand in a configuration. */
 static void
 plan_read(struct plan *p, const struct conf *c)
@@ -139,6 +163,7 @@ plan_read(struct plan *p, const struct conf *c)
 	p->value[SIZE_JOURNAL] = c->journal_bytes;
 	p->value[SIZE_OUTPUT] = c->output_bytes;
 	p->value[SIZE_INPUT] = c->input_bytes;
+	p->wire = plan_wire(c);
 }
 
 /* Puts them there. */
@@ -194,7 +219,8 @@ plan_count(struct plan *p, uint32_t workers, uint64_t send_bytes)
 
 	hub_measure(&b, &l, workers);
 	p->fixed = BASE_BYTES + (uint64_t)WORKER_BYTES * workers + b.workers;
-	p->cost[SIZE_CONNECTIONS] = b.connections + n * CONNECTION_BYTES +
+	p->cost[SIZE_CONNECTIONS] = b.connections +
+	    n * (CONNECTION_BYTES + p->wire) +
 	    (n / SLOW_SHARE + 1) * send_bytes;
 	p->cost[SIZE_USERS] =
 	    b.users + p->value[SIZE_USERS] * USER_BYTES * workers;

@@ -1,5 +1,10 @@
 /* sizes: what the configuration does not name shrinks until all fits, what it
  * names is told with figures, and nothing changes where there is room. */
+#include "net/transport.h"
+
+#define CHATD_TRANSPORTS_MORE ROW(hoard)
+#include "../../src/net/transport.c"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +18,9 @@
 
 #include "hub/journal.h"
 #include "master/sizes.h"
+
+/* A transport that keeps something of each connection. */
+const struct transport hoard_transport = {.name = "hoard", .state_bytes = 1};
 
 #define K 1024ull
 #define M (1024 * K)
@@ -281,6 +289,37 @@ test_measure(void **state)
 	conf_free(c);
 }
 
+/* What the sizes take, in megabytes, on a machine that is too small. */
+static uint64_t
+needed(const char *text)
+{
+	const struct machine small = machine(64 * M, 64 * M);
+	struct conf *c = load(text, 4);
+	unsigned long long n = 0;
+	struct sizes s;
+	char *at;
+
+	sizes_fit(&s, c, &small, false);
+	at = strstr(s.memory, "needs ");
+	assert_non_null(at);
+	assert_int_equal(sscanf(at, "needs %lluM", &n), 1);
+	conf_free(c);
+	return n;
+}
+
+/* State of transports counts where one has some. */
+static void
+test_wire(void **state)
+{
+	const uint64_t without =
+	    needed("connections 131072\nlisten localhost:1\n");
+
+	assert_in_range(needed("connections 131072\nlisten localhost:2\n"
+			       "listen localhost:1 hoard\n"),
+	    without + 131072 * SHM_WIRE / M - 1,
+	    without + 131072 * SHM_WIRE / M + 1);
+}
+
 int
 main(void)
 {
@@ -294,6 +333,7 @@ main(void)
 	    cmocka_unit_test(test_tasks),
 	    cmocka_unit_test(test_keep),
 	    cmocka_unit_test(test_measure),
+	    cmocka_unit_test(test_wire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
