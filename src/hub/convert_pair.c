@@ -217,6 +217,18 @@ copy_group(struct convert *c, struct convert_copy *copy)
 	return true;
 }
 
+/* Whether the other program does not have the framing of a struct. */
+static bool
+framing_is_new(struct convert *c, const char *name)
+{
+	const struct print_line *group = print_group(&c->theirs, "framing");
+	char value[FRAMING_STRUCT];
+
+	snprintf(value, sizeof(value), "framing.%s", strchr(name, '_') + 1);
+	return group != NULL &&
+	    print_group_value(&c->theirs, group, value) == NULL;
+}
+
 /* Pairs the fields of a struct. */
 static bool
 struct_pair(struct convert *c, enum convert_struct s)
@@ -231,9 +243,11 @@ struct_pair(struct convert *c, enum convert_struct s)
 	bool number;
 
 	if (s >= C_FRAMING &&
-	    (a == NULL || print_struct(&c->mine, name) == NULL))
+	    (print_struct(&c->mine, name) == NULL ||
+		(a == NULL && framing_is_new(c, name))))
 		return true; /* what it keeps goes as bytes */
-	if (s >= C_FRAMING && a->size > c->field[F_PART_STATE]->size)
+	if (s >= C_FRAMING && a != NULL &&
+	    a->size > c->field[F_PART_STATE]->size)
 		return convert_fail(c, "%s does not fit into its part", name);
 	if (a == NULL)
 		return convert_fail(c, "its layout lacks struct %s", name);

@@ -233,6 +233,22 @@ test_tables(void **state)
 	assert_int_equal(h->slot[s.slot].door, 3);
 	hub_destroy(h);
 	strlcat(print, usual_tables, sizeof(print));
+	/* a framing that keeps a state of which the other print says nothing */
+	tables = usual_tables;
+	while (strstr(print, "framing_websocket") != NULL)
+		print_change("framing_websocket", "framing_other");
+	h = copy(&s, &usual); /* the other program does not have it */
+	assert_non_null(h);
+	hub_destroy(h);
+	print_change("framing.one", "framing.websocket");
+	tables = "enum door\ndoor.one 3\ndoor.two 4\nenum framing\n"
+		 "framing.websocket 1\nframing.two 2\nenum transport\n"
+		 "transport.one 1\n";
+	assert_null(copy(&s, &usual));
+	assert_non_null(strstr(error, "lacks struct framing_websocket"));
+	while (strstr(print, "framing_other") != NULL)
+		print_change("framing_other", "framing_websocket");
+	print_change("framing.websocket 1", "framing.one 1");
 	tables = "enum door\ndoor.one 3\n";
 	assert_null(
 	    convert_open(s.h.fd, print, "", tables, error, sizeof(error)));

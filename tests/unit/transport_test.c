@@ -508,8 +508,8 @@ test_start(void **state)
 	hub_destroy(&h);
 }
 
-/* Whoever frees the slot of one that died with its worker before it opened
- * leaves no key behind: the next worker, and who cleans up if none follows. */
+/* A connection died with its worker before it opened: no key is left in its
+ * slot by the next worker, or by chat_clean() if none follows. */
 static void
 test_start_dies(void **state)
 {
