@@ -277,8 +277,10 @@ hub_create(struct hub *h, const struct hub_limits *limits)
 	int fd = memfd_create("chatd", MFD_CLOEXEC | MFD_ALLOW_SEALING), save;
 	uint8_t key[16];
 
-	arc4random_buf(key, sizeof(key));
-	if (fd >= 0 && hub_create_in(h, fd, limits, key) == 0)
+	/* not arc4random_buf(), which ends the process without a word if there
+	 * is no memory for its own state */
+	if (fd >= 0 && getentropy(key, sizeof(key)) == 0 &&
+	    hub_create_in(h, fd, limits, key) == 0)
 		return 0;
 	save = errno;
 	if (fd >= 0)

@@ -108,6 +108,7 @@ state_again(struct master *m, const struct state *s, int from)
 	close(fd);
 	order_drop(n);
 	free(t.text);
+	free(t.print);
 	free(n);
 	control_drop(m->control);
 	conf_free(m->conf);
@@ -130,6 +131,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(why[0] != '\0' && memchr(why, '\0', sizeof(why)));
 	order_drop(m);
 	free(s.text);
+	free(s.print);
 	if (state_read_memory(fd, &s, why, sizeof(why)) == 0)
 		REQUIRE(s.hub != -1 && s.n_listen <= CONF_LISTEN_MAX);
 	free(s.text);
