@@ -233,6 +233,10 @@ prepare(struct master *m, struct state *s, int fd, bool *copies,
 
 	if (state_read(fd, m, s, error, error_len) == -1)
 		return -1;
+	if (!look) { /* only a rehearsal compares layouts */
+		free(s->print);
+		s->print = NULL;
+	}
 	if (!look && !m->options->foreground)
 		log_open(LOG_TO_SYSLOG, NULL); /* until a log-file is known */
 	if (!look && m->log.lines[1] != -1)
