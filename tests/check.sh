@@ -106,6 +106,7 @@ calm() {
 	system san library 60
 	system san centrifugo 90
 	system san centrifugo_sdk 90
+	system san centrifugo_limits 120
 	system san rooms 60
 	system san quota 60
 	system san fair 90
@@ -134,6 +135,7 @@ patient() {
 	system release page_trouble 180
 	system release readme 90
 	system release firefox 120
+	system release layouts 180
 }
 
 # faults NAME...: those fault tests.
@@ -152,9 +154,7 @@ waiting() {
 	# shellcheck disable=SC2086 # a list
 	faults $waiting
 	system san log 120
-	system san centrifugo_limits 120
 	system release upgrade 180
-	system release layouts 180
 	system release fdstore 90
 }
 
@@ -169,7 +169,7 @@ system release bulk 60 'limits'
 ! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
     -d build/chatd -j -o -n 100 -t 10
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 35
+    -d build/kill/chatd -j -p -t 25
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
