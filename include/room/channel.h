@@ -107,5 +107,9 @@ void channel_drop(struct chat *ch, uint64_t id, uint32_t first, bool entered);
 uint32_t channel_hold(struct chat *ch, const char *name, size_t len,
     const struct charge_terms *terms, enum charge_result *how);
 void channel_release(struct chat *ch, uint32_t channel);
+/* Counts one more holder of a channel that this worker is in already; a number
+ * out of range, which memory that another process may write can have, is
+ * passed over. */
+void channel_count(struct chat *ch, uint32_t channel);
 
 #endif

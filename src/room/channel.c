@@ -23,6 +23,13 @@ channel_name(
 	return v.name_len;
 }
 
+void
+channel_count(struct chat *ch, uint32_t channel)
+{
+	if (channel < ch->hub->n_entries)
+		ch->rooms->local[channel].members++;
+}
+
 uint32_t
 channel_hold(struct chat *ch, const char *name, size_t len,
     const struct charge_terms *terms, enum charge_result *how)
@@ -30,7 +37,7 @@ channel_hold(struct chat *ch, const char *name, size_t len,
 	uint32_t e = presence_enter_for(ch->hub, name, len, terms, how);
 
 	if (e != SHM_NONE)
-		ch->rooms->local[e].members++;
+		channel_count(ch, e);
 	return e;
 }
 

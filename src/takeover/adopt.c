@@ -202,7 +202,7 @@ adopt_kept_cb(void *arg, uint32_t sub)
 	    !claim_mark(&a->ch->input.pages, shm_index(s->info)))
 		s->info = 0;
 	channel_revoked(a->ch->hub, s);
-	a->ch->rooms->local[subscription_channel(s)].members++;
+	channel_count(a->ch, subscription_channel(s));
 }
 
 /* Lists a connection among its user's, and in the lobby. */

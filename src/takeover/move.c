@@ -224,7 +224,7 @@ move_enter(struct chat *ch, struct copy *c)
 	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {
 		channel = subscription_channel(&h->subscription[sub]);
 		presence_set(h, channel);
-		ch->rooms->local[channel].members++;
+		channel_count(ch, channel);
 	}
 }
 
