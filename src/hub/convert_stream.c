@@ -172,10 +172,12 @@ reference_copy(struct convert *c, struct convert_pools *p, struct list *l,
 	if (!convert_record(c, C_REFERENCE, from, r))
 		return -1;
 	r->length = (uint32_t)length;
-	/* without its segment it is written, and counts for positions only */
+	/* without its segment it is written, and counts for positions only;
+	 * if it is not, memory was corrupted, and it must not lead to bytes of
+	 * another connection */
 	r->offset = segment != SHM_NONE
 	    ? segment * OUTPUT_SEGMENT + (uint32_t)(offset % OUTPUT_SEGMENT)
-	    : 0;
+	    : UINT32_MAX;
 	l->used++;
 	l->n++;
 	l->end += length;
