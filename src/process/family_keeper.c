@@ -1,0 +1,207 @@
+/*
+ * family_keeper: what is cloned in a family, and what a clone does before it is
+ * somebody. A keeper opens and closes no descriptor and reads nothing but the
+ * page: whatever its process did before it died, a keeper is as good as new.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/shared.h"
+#include "process/child.h"
+#include "process/family.h"
+#include "process/identity.h"
+#include "process/spawn.h"
+
+/* A clone ends with the master, and is nobody's child but its. */
+static void
+clone_tie(const struct family_page *p)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
+	    getppid() != atomic_load(&p->master))
+		_exit(0);
+}
+
+/* Whether FAMILY_HOME is what the master made it. */
+static bool
+home_is_ours(const struct family_page *p)
+{
+	struct stat st;
+
+	return fstat(FAMILY_HOME, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    st.st_dev == p->home_dev && st.st_ino == p->home_inode;
+}
+
+/*
+ * Executes the program that the newest notes bring. What shares the table must
+ * not find anything changed but FAMILY_RESERVE, which may be the only number
+ * that is free then; a clone that died here has left its program's descriptor
+ * there, and the next one closes that.
+ */
+static void __attribute__((noreturn)) clone_execute(const struct family_page *p)
+{
+	const uint32_t generation = atomic_load(&p->generation);
+	char name[] = "chatd-child", option[] = "-F", text[16];
+	char *argv[] = {name, option, text, NULL};
+	int program;
+
+	if (!home_is_ours(p))
+		_exit(FAMILY_SPOILT);
+	close(FAMILY_RESERVE);
+	KILL_POINT();
+	if (family_note_take(FAMILY_HOME, generation, FAMILY_NOTE_PROGRAM,
+		&program, 1, 1) == -1)
+		_exit(errno == EPIPE ? 0 : FAMILY_SPOILT);
+	snprintf(text, sizeof(text), "%u", generation);
+	KILL_POINT();
+	syscall(SYS_execveat, program, "", argv, environ, AT_EMPTY_PATH);
+	_exit(FAMILY_FAILED);
+}
+
+/*
+ * A child of the master that shares this process's descriptors. The kernel
+ * stores its pid before it runs, even if this process dies meanwhile. libc
+ * keeps the thread's id in a word, which the kernel has to store then, too.
+ * Returns as fork().
+ */
+static pid_t
+clone_sharing(_Atomic int32_t *pid)
+{
+	unsigned long flags =
+	    CLONE_FILES | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
+	int *thread = NULL;
+
+	if (prctl(PR_GET_TID_ADDRESS, &thread) == 0)
+		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+	/* machines have the last two arguments in either order; the one that
+	 * is not the thread's word is not used with these flags */
+	return (pid_t)syscall(SYS_clone, flags, 0, pid, thread, thread);
+}
+
+/* Waits until the order's word is no longer that. */
+static void
+order_wait(struct family_keeper *k, uint32_t order)
+{
+	syscall(SYS_futex, &k->order, FUTEX_WAIT, order, NULL, NULL, 0);
+}
+
+static void __attribute__((noreturn))
+keeper_run(struct family_page *p, unsigned me);
+
+/* Makes what is missing. */
+static void
+keeper_clone(struct family_page *p, enum family_what what, unsigned about)
+{
+	_Atomic int32_t *pid = what == FAMILY_PROCESS
+	    ? &p->process
+	    : &p->keeper[about % (FAMILY_PAIRS * FAMILY_KEEPERS)].pid;
+
+	if (atomic_load(pid) != 0)
+		return;
+	KILL_POINT();
+	if (clone_sharing(pid) != 0) {
+		KILL_POINT();
+		return;
+	}
+	clone_tie(p);
+	if (what == FAMILY_PROCESS)
+		clone_execute(p);
+	keeper_run(p, about);
+}
+
+/* Carries out orders until it is told to leave. */
+static void
+keeper_run(struct family_page *p, unsigned me)
+{
+	struct family_keeper *k = &p->keeper[me];
+	uint32_t order, about;
+
+	for (;;) {
+		order = atomic_load(&k->order);
+		if (order == atomic_load(&k->done)) {
+			order_wait(k, order);
+			continue;
+		}
+		KILL_POINT();
+		about = order >> FAMILY_ORDER_ABOUT & FAMILY_ORDER_BITS;
+		switch (order & FAMILY_ORDER_BITS) {
+		case FAMILY_LEAVE:
+			_exit(0);
+		case FAMILY_PROCESS:
+			keeper_clone(p, FAMILY_PROCESS, 0);
+			break;
+		case FAMILY_KEEPER:
+			keeper_clone(p, FAMILY_KEEPER, about);
+			break;
+		default:
+			break;
+		}
+		SHM_STORE(k->done, order);
+	}
+}
+
+bool
+family_keeper_make(struct family_page *p, unsigned k)
+{
+	pid_t pid;
+
+	family_keeper_clear(p, k);
+	if ((pid = clone_sharing(&p->keeper[k].pid)) == 0) {
+		clone_tie(p);
+		keeper_run(p, k);
+	}
+	KILL_POINT();
+	return pid > 0;
+}
+
+void
+family_reserve_make(void)
+{
+	int fd;
+
+	if (fcntl(FAMILY_RESERVE, F_GETFD) != -1 ||
+	    (fd = eventfd(0, EFD_CLOEXEC)) == -1 || fd == FAMILY_RESERVE)
+		return;
+	(void)dup3(fd, FAMILY_RESERVE, O_CLOEXEC);
+	close(fd);
+}
+
+/* The table that a family begins with: standard streams and its link. */
+static void
+table_begin(int home)
+{
+	if (home != FAMILY_HOME && dup2(home, FAMILY_HOME) == -1)
+		_exit(FAMILY_FAILED);
+	if (fcntl(FAMILY_HOME, F_SETFD, 0) == -1 ||
+	    close_range(FAMILY_RESERVE, ~0u, 0) == -1)
+		_exit(FAMILY_FAILED);
+}
+
+pid_t
+family_fork(const struct nursery *n, struct family_page *p, int home)
+{
+	struct spawn s;
+	pid_t pid = spawn_fork(&s);
+
+	if (pid == 0) {
+		if (spawn_assume(n->identity) == -1)
+			_exit(FAMILY_FAILED);
+		if (!spawn_tie(&s, SIGKILL))
+			_exit(0);
+		table_begin(home);
+		spawn_signals(&s.mask);
+		clone_execute(p);
+	}
+	if (pid != -1)
+		SHM_STORE(p->process, pid);
+	return pid;
+}
