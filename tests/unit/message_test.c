@@ -26,7 +26,7 @@ static const struct {
     {MSG_MOVE, "MOVE", PARTY_MASTER, 8, 8, 0},
     {MSG_CUSTODY, "CUSTODY", PARTY_MASTER, 4, 4, 1},
     {MSG_GIVE_BACK, "GIVE_BACK", PARTY_MASTER, 0, 0, 1},
-    {MSG_RETIRE, "RETIRE", PARTY_MASTER, 0, 0, 0},
+    {MSG_RETIRE, "RETIRE", PARTY_MASTER, 4, 4, 0},
     {MSG_DRAIN, "DRAIN", PARTY_MASTER, sizeof(struct message_drain),
 	sizeof(struct message_drain), 0},
     {MSG_PAGE, "PAGE", PARTY_MASTER, 0, 0, 1},
