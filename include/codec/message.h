@@ -36,8 +36,8 @@ enum message_type {
 	MSG_CLEAN,     /* struct message_clean: presence of a dead worker */
 	MSG_STOP,      /* close everything with 1001 and leave; no payload */
 	MSG_QUIT,      /* stop accepting, leave when empty; no payload */
-	MSG_RETIRE,    /* stop, everything goes on with the next one; struct
-			* message_retire */
+	MSG_RETIRE,    /* stop, everything goes on with the next one; no
+			* payload, or struct message_retire */
 	MSG_DRAIN,     /* struct message_drain */
 	MSG_GIVE_BACK, /* to a mover, or a worker that has retired and holds its
 			* sockets: + a link to who goes on (codec/custody.h);
@@ -140,9 +140,9 @@ struct message_custody {
 };
 
 /*
- * Of a worker that is to go: without `hold` it exits with status 0, its
- * sockets stay in the table of its family. With `hold` it has no keeper, so it
- * stays and says MSG_RETIRED.
+ * Of a worker that is to go. Without a payload it exits with status 0: its
+ * sockets stay in the table that it shares. With `hold` nobody else has them:
+ * it stays, says MSG_RETIRED and gives them.
  */
 struct message_retire {
 	uint32_t hold;

@@ -103,7 +103,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		break;
 	case MSG_RETIRE:
 		if (!ch->leaving)
-			leave_retire(w, retire->hold != 0);
+			leave_retire(w, len != 0 && retire->hold != 0);
 		break;
 	case MSG_DRAIN:
 		leave_drain(w, drain->rate);
