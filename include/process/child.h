@@ -190,6 +190,7 @@ struct child {
 	bool killed_unready; /* that was for not getting ready */
 	bool old;	     /* started by the program before this one */
 	uint64_t leave_ms;   /* told to leave then; 0: was not */
+	bool told; /* to leave, with no deadline here: status 0 is no fault */
 	bool dismissed;	     /* none follows until it is called back */
 	struct policy policy;
 };
@@ -220,6 +221,13 @@ const char *child_name(const struct child *c);
  */
 int child_spawn(struct child *c, const struct nursery *n, const void *birth,
     uint64_t now_ms);
+
+/* The two halves of it, for a process that somebody else makes: it is on its
+ * way, or was not made after all (a generation is never used twice); it is
+ * there. */
+void child_begin(struct child *c);
+void child_is_made(struct child *c, pid_t pid, uint64_t now_ms);
+void child_is_not_made(struct child *c);
 
 /* SIGKILL, with `why` in the log; false: it is to be asked for again. */
 bool child_kill(struct child *c, const char *why);
