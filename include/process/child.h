@@ -76,6 +76,10 @@ struct child_kind {
 	/* A program of its own below libexec/chatd, see process/executable.h;
 	 * NULL: this one goes on with main. */
 	const char *executable;
+	/* Of a kind that acts for a family (process/family.h): brings its table
+	 * of descriptors in order, before anything is opened, and before lines
+	 * of the log go anywhere but to standard error. NULL: nothing to do. */
+	void (*settle)(struct hub *h);
 	/* Called in the child after the fork, privileges dropped, inherited
 	 * descriptors and events gone, the master's signals ignored (a
 	 * terminal's ^C goes to the whole group). Does not return. */
