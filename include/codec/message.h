@@ -28,7 +28,7 @@ enum message_type {
 	MSG_SAY,       /* struct message_order, then 1 to MESSAGE_TEXT_MAX bytes
 			* of text, published as *server* to the lobby;
 			* answered by MSG_DONE */
-	MSG_ADOPT,     /* + a link to a dead worker's keeper; struct
+	MSG_ADOPT,     /* + a link to who has a dead worker's sockets; struct
 			* message_adopt; answered by MSG_CLEANED */
 	MSG_MOVE,      /* give connections away; struct message_move */
 	MSG_CUSTODY,   /* + its end of a link to its keeper; struct
@@ -36,11 +36,12 @@ enum message_type {
 	MSG_CLEAN,     /* struct message_clean: presence of a dead worker */
 	MSG_STOP,      /* close everything with 1001 and leave; no payload */
 	MSG_QUIT,      /* stop accepting, leave when empty; no payload */
-	MSG_RETIRE,    /* stop, everything goes on with the next one; answered
-			* by MSG_RETIRED; no payload */
+	MSG_RETIRE,    /* stop, everything goes on with the next one; no
+			* payload, or struct message_retire */
 	MSG_DRAIN,     /* struct message_drain */
-	MSG_GIVE_BACK, /* to a worker that has retired: + a custody link to who
-			* goes on; no payload */
+	MSG_GIVE_BACK, /* to a mover, or a worker that has retired and holds its
+			* sockets: + a link to who goes on (codec/custody.h);
+			* no payload */
 	MSG_PAGE,      /* + the web page's image, a sealed memory file; no
 			* payload */
 	MSG_PART,      /* accept no connections, until MSG_START: all workers
@@ -54,8 +55,8 @@ enum message_type {
 	MSG_KEPT,	/* its keeper has everything; struct message_custody */
 	MSG_UNKEPT,	/* the link to its keeper has ended, it has none; struct
 			 * message_custody */
-	MSG_RETIRED,	/* answers MSG_RETIRE: touches nothing any more, and
-			 * holds its sockets until the master has it end; no
+	MSG_RETIRED,	/* answers MSG_RETIRE with `hold`: touches nothing any
+			 * more, and holds its sockets until MSG_STOP; no
 			 * payload */
 	MSG_ACCUSE,	/* that worker sent bad messages over its link, which is
 			 * closed; struct message_accuse */
@@ -131,11 +132,20 @@ struct message_cleaned {
 	uint32_t taken; /* connections */
 	uint32_t left;	/* not taken: their slots are as they were */
 	uint32_t full;	/* 1: there is no room for those here */
-	uint32_t spare;
+	uint32_t ended; /* 1: who gave them is gone and had more, perhaps */
 };
 
 struct message_custody {
 	uint32_t keeper; /* its number, hub/kept.h */
+};
+
+/*
+ * Of a worker that is to go. Without a payload it exits with status 0: its
+ * sockets stay in the table that it shares. With `hold` nobody else has them:
+ * it stays, says MSG_RETIRED and gives them.
+ */
+struct message_retire {
+	uint32_t hold;
 };
 
 /* Accept no more, end connections with 1012 at that pace; 0: serve again. */
@@ -147,8 +157,9 @@ struct message_adopt {
 	uint32_t worker;
 	uint32_t generation;
 	uint32_t fault_hand; /* enum hand, if it died of its own fault */
-	uint32_t last; /* 1: connections whose sockets no process gives back are
-			* to be cleaned up */
+	uint32_t last; /* 1: no other process than that at the link has any of
+			* the sockets: connections without one are cleaned up
+			* when it has said that it gave all */
 	uint64_t fault_arg;
 };
 

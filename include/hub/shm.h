@@ -84,6 +84,8 @@ struct hub {
 	int self;	 /* this process's line, which is a worker's number
 			  * too; -1 in the master */
 	uint32_t thread; /* id of its thread; 0 in the master */
+	uint32_t table;	 /* number of its table of descriptors (table.h); 0: of
+			  * no family */
 	uint8_t *base;
 	size_t size;
 	uint8_t hash_key[16];
@@ -108,6 +110,7 @@ struct hub {
 
 	struct slot *slot;
 	_Atomic uint64_t *kept;	       /* [n_slots], see kept.h */
+	_Atomic uint64_t *socket;      /* [n_slots]: slot_socket() */
 	_Atomic uint8_t *slot_owner;   /* per block: worker + 1; 0: free */
 	_Atomic uint8_t *slot_touched; /* per block: ever used */
 	uint32_t n_slots;

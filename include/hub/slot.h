@@ -11,6 +11,7 @@
 #include "base/other.h"
 #include "hub/claim.h"
 #include "hub/shm.h"
+#include "hub/table.h"
 
 enum slot_state {
 	SLOT_FREE,
@@ -19,8 +20,10 @@ enum slot_state {
 		      */
 	SLOT_CLOSING,
 	SLOT_TAKEN, /* by a worker, for a connection that is not open yet */
-	SLOT_MOVING /* on its way to the worker that is named: the giver's
-		     * still, until that one takes it */
+	SLOT_MOVING, /* on its way to the worker that is named: the giver's
+		      * still, until that one takes it */
+	SLOT_ACCEPTED /* it has its socket, and nothing is promised: requests
+		       * are read, no door is open */
 };
 
 enum { SLOT_DEVICE_MAX = 32 };
@@ -75,6 +78,8 @@ struct slot {
 	uint16_t close_reason; /* enum reason, with close_code */
 	uint8_t transport;     /* their numbers: net/transport.h, */
 	uint8_t framing;       /* codec/framing.h */
+	uint8_t endpoint;      /* of one that is accepted: its number in the
+				* worker's list (net/endpoint.h) */
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */
@@ -210,7 +215,38 @@ slot_in_use(const struct hub *h, uint32_t i)
 {
 	enum slot_state state = slot_state(h, i);
 
-	return state != SLOT_FREE && state != SLOT_TAKEN;
+	return state != SLOT_FREE && state != SLOT_TAKEN &&
+	    state != SLOT_ACCEPTED;
+}
+
+/*
+ * Its socket, as table.h has it. Stored before the slot says SLOT_ACCEPTED, and
+ * the slot is free before the descriptor is closed: so a slot that is neither
+ * free nor taken claims that very descriptor, which is open. Of one that has
+ * just changed its worker the former one's: move_redo() comes first.
+ */
+static inline uint64_t
+slot_socket(const struct hub *h, uint32_t i)
+{
+	return SHM_LOAD(h->socket[i]);
+}
+
+static inline void
+slot_socket_set(struct hub *h, uint32_t i, int fd)
+{
+	SHM_STORE(h->socket[i], table_word(h, fd));
+}
+
+/* The descriptor that a slot claims in this process's table; -1: none there.
+ * Of a slot that this worker holds. */
+static inline int
+slot_fd(const struct hub *h, uint32_t i)
+{
+	enum slot_state state = slot_state(h, i);
+
+	return state != SLOT_FREE && state != SLOT_TAKEN
+	    ? table_fd(h, slot_socket(h, i))
+	    : -1;
 }
 
 /* Whether it is an open connection's, also while that moves. */

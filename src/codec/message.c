@@ -33,7 +33,8 @@ static const struct message_rule message_rules[] = {
 	PARTY_MASTER},
     [MSG_STOP] = {"STOP", EXACT(0), 0, PARTY_MASTER},
     [MSG_QUIT] = {"QUIT", EXACT(0), 0, PARTY_MASTER},
-    [MSG_RETIRE] = {"RETIRE", EXACT(0), 0, PARTY_MASTER},
+    [MSG_RETIRE] = {"RETIRE", 0, sizeof(struct message_retire), 0,
+	PARTY_MASTER},
     [MSG_DRAIN] = {"DRAIN", EXACT(sizeof(struct message_drain)), 0,
 	PARTY_MASTER},
     [MSG_PAGE] = {"PAGE", EXACT(0), 1, PARTY_MASTER},
@@ -108,6 +109,15 @@ message_judge_say(const void *payload, size_t len)
 	    : "text is not UTF-8";
 }
 
+/* What is wrong with the order to retire; NULL if nothing is. */
+static const char *
+message_judge_retire(size_t len)
+{
+	return len == 0 || len == sizeof(struct message_retire)
+	    ? NULL
+	    : "wrong size for its type";
+}
+
 /* What is wrong with an order's answer; NULL if nothing is. */
 static const char *
 message_judge_done(const void *payload)
@@ -152,6 +162,8 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 		return message_judge_kick(payload);
 	case MSG_SAY:
 		return message_judge_say(payload, len);
+	case MSG_RETIRE:
+		return message_judge_retire(len);
 	case MSG_DONE:
 		return message_judge_done(payload);
 	default:

@@ -32,6 +32,7 @@ static const struct layout_region {
     REGION(slot_touched),
     REGION(slot),
     REGION(kept),
+    REGION(socket),
     REGION(chunk_owner),
     REGION(chunk),
     REGION(segment_owner),

@@ -173,7 +173,7 @@ slot_read(const struct hub *h, uint32_t i, struct slot *out, uint64_t *id)
 	life = SHM_LOAD(h->slot[i].life);
 	if ((life & 0xff) == SLOT_FREE || (life & 0xff) == SLOT_TAKEN ||
 	    (life & 0xff) > SLOT_MOVING)
-		return false;
+		return false; /* an accepted one is nobody yet */
 	memcpy(out, &h->slot[i], sizeof(*out));
 	shm_copied();
 	if ((uint32_t)(SHM_LOAD(h->slot[i].life) >> 16) !=

@@ -11,6 +11,7 @@ owed_send(struct child *c)
 	static const uint32_t type[] = {MSG_CONF, MSG_DRAIN, MSG_START,
 	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE, MSG_PART};
 	const struct master *m = c->master;
+	const struct message_retire retire = {.hold = 1};
 	struct message_drain drain;
 	static char conf[CONF_LIVE_MAX];
 	const void *payload;
@@ -30,6 +31,9 @@ owed_send(struct child *c)
 			    m->drain_rate * 1000 / (uint32_t)m->n_workers;
 			payload = &drain;
 			len = sizeof(drain);
+		} else if (type[i] == MSG_RETIRE) {
+			payload = &retire;
+			len = sizeof(retire);
 		}
 		if (link_send(c->link, type[i], payload, len,
 			type[i] == MSG_PAGE ? m->page : -1) == -1)

@@ -47,6 +47,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	struct chat *ch = &w->chat;
 	const struct message_link *link = payload;
 	const struct message_drain *drain = payload;
+	const struct message_retire *retire = payload;
 	static struct conf_live live;
 	struct message_custody custody;
 
@@ -102,7 +103,7 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		break;
 	case MSG_RETIRE:
 		if (!ch->leaving)
-			leave_retire(w);
+			leave_retire(w, len != 0 && retire->hold != 0);
 		break;
 	case MSG_DRAIN:
 		leave_drain(w, drain->rate);

@@ -43,9 +43,10 @@ leave_part(struct worker *w, bool on)
 }
 
 void
-leave_retire(struct worker *w)
+leave_retire(struct worker *w, bool hold)
 {
 	w->retiring = true;
+	w->holds = hold;
 	KILL_POINT();
 	/* others have retired already, if requests were waited for before */
 	w->retire_ms = w->chat.now_ms + (w->parting ? 0 : HANDSHAKES_MS);

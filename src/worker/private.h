@@ -36,6 +36,7 @@ struct worker {
 	uint64_t leave_ms;    /* at the latest */
 	bool parting;	      /* accepts no more; it is to retire soon */
 	bool retiring;	      /* accepts no more; its connections stay */
+	bool holds;	      /* with it: nobody else has their sockets */
 	uint64_t retire_ms;   /* handshakes are waited for so long */
 	uint32_t drain_rate;  /* connections in 1000 s; 0: does not drain */
 	uint64_t drain_credit; /* rate x ms */
@@ -57,7 +58,7 @@ void accept_stop(struct worker *w);
 
 /* leave.c: leaving without its connections, and ending them one by one. */
 void leave_part(struct worker *w, bool on);
-void leave_retire(struct worker *w);
+void leave_retire(struct worker *w, bool hold);
 bool leave_may_retire(struct worker *w);
 /* Holds its connections' sockets, and nothing else, until the master says that
  * they go on elsewhere; gives duplicates to whom the master names. */

@@ -190,9 +190,10 @@ worker_main(const struct worker_start *start)
 	}
 	leave_forget(w);
 	log_flush();
-	if (w->retiring)
+	if (w->retiring && w->holds)
 		leave_hold(w);
-	chat_clean(start->hub, start->worker);
+	if (!w->retiring) /* else its successor goes on with all of it */
+		chat_clean(start->hub, start->worker);
 	log_flush();
 #ifdef CHATD_SANITIZED
 	exit(0); /* _exit would skip the leak checker */

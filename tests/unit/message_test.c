@@ -26,7 +26,7 @@ static const struct {
     {MSG_MOVE, "MOVE", PARTY_MASTER, 8, 8, 0},
     {MSG_CUSTODY, "CUSTODY", PARTY_MASTER, 4, 4, 1},
     {MSG_GIVE_BACK, "GIVE_BACK", PARTY_MASTER, 0, 0, 1},
-    {MSG_RETIRE, "RETIRE", PARTY_MASTER, 0, 0, 0},
+    {MSG_RETIRE, "RETIRE", PARTY_MASTER, 0, 4, 0},
     {MSG_DRAIN, "DRAIN", PARTY_MASTER, sizeof(struct message_drain),
 	sizeof(struct message_drain), 0},
     {MSG_PAGE, "PAGE", PARTY_MASTER, 0, 0, 1},
@@ -127,6 +127,19 @@ test_table(void **state)
 		}
 		fill((uint32_t)type, (uint32_t)max + 1);
 		assert_int_equal(check(max, fds, table[i].from), -1);
+	}
+}
+
+/* The order to retire has a payload or none, and never a part of one. */
+static void
+test_retire(void **state)
+{
+	for (uint32_t len = 0; len <= sizeof(struct message_retire); len++) {
+		fill(MSG_RETIRE, len);
+		assert_int_equal(check(len, 0, PARTY_MASTER),
+		    len == 0 || len == sizeof(struct message_retire)
+			? MSG_RETIRE
+			: -1);
 	}
 }
 
@@ -266,6 +279,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_table),
 	    cmocka_unit_test(test_gap),
+	    cmocka_unit_test(test_retire),
 	    cmocka_unit_test(test_unknown),
 	    cmocka_unit_test(test_short),
 	    cmocka_unit_test(test_payload),
