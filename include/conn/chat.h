@@ -74,10 +74,10 @@ enum conn_phase {
 		       * ended at the turn's end */
 };
 
-/* The private part of a connection, but for the event of its socket: rooms
- * read some of it (conn/recipient.h) and know no sockets. Its number is its
- * slot's (from n_slots on: it has no slot). Its size is paid for each slot: the
- * union is packed since it would else end in four bytes of nothing. */
+/* The private part of a connection: rooms read some of it (conn/recipient.h)
+ * and know no sockets. Its number is its slot's (from n_slots on: it has no
+ * slot). Its size is paid for each slot: the union is packed since it would
+ * else end in four bytes of nothing. */
 struct conn {
 	struct output out;
 	union {
@@ -109,7 +109,7 @@ struct conn {
 	uint8_t dialect;   /* and the dialect that it speaks */
 	uint8_t transport; /* its number (net/transport.h) */
 	uint8_t endpoint;  /* REQUEST: the number of the one it came through */
-	bool blocked : 1;  /* the socket is full: EV_WRITE is set */
+	bool blocked : 1;  /* the socket is full: room in it is waited for */
 	bool paused : 1;   /* not reading */
 	bool present : 1;  /* counted in presence */
 	bool fresh : 1;	   /* not in custody yet: nothing is written to it */
@@ -120,6 +120,7 @@ struct conn {
 			    * died over it */
 	bool again : 1;	   /* REQUEST: it has had an answer already */
 	bool drains : 1;   /* ends behind the message in hand: conn_drain() */
+	uint8_t watched : 2; /* what its socket is watched for (net/ready.h) */
 };
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
@@ -155,12 +156,12 @@ struct conn_rooms {
 
 struct batch;
 struct endpoints;
-struct event;
 struct event_base;
 struct iovec;
 struct peers;
 struct custody;
 struct moving;
+struct ready;
 struct rooms;
 
 struct chat {
@@ -183,11 +184,10 @@ struct chat {
 	uint32_t n_moving;
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
-	struct event *event; /* [n_slots + CHAT_SPARE]: of its socket */
+	struct ready *ready; /* the set in which their sockets are watched */
 	uint64_t spare_used; /* bit per connection without a slot */
 	uint64_t *here;	     /* bit per slot: its connection is here */
 	uint32_t n_here;
-	uint32_t *by_fd; /* [CHAT_FDS]: connection */
 	uint32_t *dirty; /* [2 * n_slots]: to write; SHM_NONE: gone */
 	uint32_t n_dirty;
 	uint32_t *dropped; /* [2 * n_slots]: in CONN_DROPPED */
@@ -236,7 +236,7 @@ struct chat {
 	const struct conn_rooms *members; /* they are told by it */
 	const struct route_judge *judge;  /* of requests (conn/route.h) */
 	/* of a connection's socket (conn/io.h) */
-	void (*on_event)(int fd, short what, void *arg);
+	void (*on_ready)(struct chat *ch, uint32_t i, unsigned what);
 
 	/* Connections that were given away may be other workers' by now: looks,
 	 * and forgets those (takeover/give.h). */

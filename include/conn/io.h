@@ -4,8 +4,9 @@
 
 #include "conn/chat.h"
 
-/* Input has come, or the socket takes output again (libevent callback). */
-void conn_event_cb(int fd, short what, void *arg);
+/* Input has come, or the socket takes output again: bits of ready_what, of
+ * those that it is watched for. */
+void conn_ready(struct chat *ch, uint32_t i, unsigned what);
 
 /* Reads once and handles what came. */
 void conn_read(struct chat *ch, uint32_t i);

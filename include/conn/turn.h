@@ -7,9 +7,10 @@
 
 #include "conn/chat.h"
 
-/* First thing in each callback of the loop: the turn has begun. If it has been
- * long by then it ends with this callback. */
-void chat_event(struct chat *ch);
+/* First thing in each callback of the loop, and for each connection that is
+ * ready: the turn has begun. False: it has been long by then, and ends with
+ * this one. */
+bool chat_event(struct chat *ch);
 
 /* Whether what can wait for the next turn should. */
 bool chat_is_late(const struct chat *ch);

@@ -7,8 +7,16 @@
 
 #include "conn/chat.h"
 
-/* Watches the socket for what the connection's state asks for. */
-void conn_watch(struct chat *ch, uint32_t i);
+/* Makes the set of sockets that are watched; 0, or -1 and errno. */
+int watch_init(struct chat *ch);
+
+/* Watches the socket for what the connection's state asks for; -1: it cannot,
+ * as the log says. */
+int conn_watch(struct chat *ch, uint32_t i);
+
+/* Watches it no more. Called before the socket goes on elsewhere: as long as it
+ * is open anywhere, the kernel tells of it here. */
+void conn_unwatch(struct chat *ch, uint32_t i);
 
 /* Stops or resumes reading. */
 void conn_pause(struct chat *ch, uint32_t i, bool paused);

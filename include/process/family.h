@@ -68,6 +68,7 @@ struct family_page {
 	_Atomic uint32_t confined;     /* its first process has made the filter
 					* that all others inherit */
 	uint64_t home_dev, home_inode; /* of FAMILY_HOME */
+	uint64_t stream_dev[3], stream_inode[3]; /* of standard streams */
 };
 
 enum family_note_what {
@@ -147,9 +148,9 @@ pid_t family_fork(const struct nursery *n, struct family_page *p, int home);
  * not. */
 bool family_keeper_make(struct family_page *p, unsigned k);
 
-/* Makes FAMILY_RESERVE if it is missing. Whoever needs a number in a full table
- * closes it, and makes it again afterwards. */
-void family_reserve_make(void);
+/* In a clone, or in the first process: executes the program that the newest
+ * notes bring. Ends with FAMILY_FAILED or FAMILY_SPOILT if it cannot. */
+void family_execute(const struct family_page *p) __attribute__((noreturn));
 
 /* The executed process of a family: takes its notes, makes its keepers, goes on
  * with its kind's main. */

@@ -1,7 +1,5 @@
 #include "conn/conn.h"
 
-#include <event2/event_struct.h>
-#include <event2/event.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 #include "conn/custody.h"
 #include "conn/head.h"
 #include "conn/socket.h"
+#include "conn/watch.h"
 #include "hub/blob.h"
 #include "hub/stats.h"
 
@@ -35,16 +34,13 @@ static int
 conn_tables(struct chat *ch, uint32_t n)
 {
 	ch->conn = sparse_new(n + CHAT_SPARE, sizeof(*ch->conn));
-	ch->event = sparse_new(n + CHAT_SPARE, sizeof(*ch->event));
 	ch->here = sparse_new(claim_blocks(n), sizeof(*ch->here));
-	ch->by_fd = sparse_new(CHAT_FDS, sizeof(*ch->by_fd));
 	ch->dirty = sparse_new((size_t)n * 2, sizeof(*ch->dirty));
 	ch->dropped = sparse_new((size_t)n * 2, sizeof(*ch->dropped));
 	ch->untold = sparse_new(n, sizeof(*ch->untold));
 	ch->waiting = sparse_new(n, sizeof(*ch->waiting));
-	if (ch->here != NULL && ch->conn != NULL && ch->event != NULL &&
-	    ch->by_fd != NULL && ch->dirty != NULL && ch->dropped != NULL &&
-	    ch->untold != NULL && ch->waiting != NULL)
+	if (ch->here != NULL && ch->conn != NULL && ch->dirty != NULL &&
+	    ch->dropped != NULL && ch->untold != NULL && ch->waiting != NULL)
 		return 0;
 	errno = ENOMEM;
 	return -1;
@@ -76,7 +72,8 @@ conn_init(struct chat *ch)
 	if (conn_tables(ch, h->n_slots) < 0 || conn_buffers(ch) < 0 ||
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
 	    output_pool_init(&ch->output, h) < 0 ||
-	    input_pool_init(&ch->input, h) < 0 || custody_init(ch) < 0)
+	    input_pool_init(&ch->input, h) < 0 || watch_init(ch) < 0 ||
+	    custody_init(ch) < 0)
 		return -1;
 	head_sweep(ch);
 	return 0;
@@ -94,7 +91,6 @@ conn_accept(
 	c = &ch->conn[i];
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
-	ch->by_fd[fd] = i;
 	c->endpoint = endpoint;
 	c->transport = conn_endpoint(ch, i)->transport;
 	c->phase =
@@ -107,9 +103,7 @@ conn_accept(
 		/* for who cleans up after a death before it opens */
 		conn_slot(ch, i)->transport = c->transport;
 	}
-	event_assign(&ch->event[i], ch->base, fd, EV_READ | EV_PERSIST,
-	    ch->on_event, ch);
-	if (event_add(&ch->event[i], NULL) < 0) {
+	if (conn_watch(ch, i) < 0) {
 		number_give(ch, i);
 		c->phase = CONN_NONE;
 		return SHM_NONE;

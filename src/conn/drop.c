@@ -2,8 +2,6 @@
  * have their numbers, records and places in lists. */
 #include "base/log.h"
 
-#include <event2/event_struct.h>
-#include <event2/event.h>
 #include "conn/conn.h"
 #include "conn/socket.h"
 
@@ -24,7 +22,7 @@ conn_drop_later(struct chat *ch, uint32_t i, const char *why)
 		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
 	c->dirty = 0;
 	conn_wait(ch, i, false);
-	event_del(&ch->event[i]);
+	conn_unwatch(ch, i);
 	c->phase = CONN_DROPPED;
 	c->blocked = true; /* conn_dirty() ignores it */
 	/* before its output goes: a worker that takes it over must not use

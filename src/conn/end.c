@@ -1,7 +1,5 @@
 #include "conn/end.h"
 
-#include <event2/event_struct.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -166,7 +164,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	if (c->dirty != 0)
 		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
 	conn_wait(ch, i, false);
-	event_del(&ch->event[i]);
+	conn_unwatch(ch, i);
 	if (served) {
 		slot_set(ch->hub, i, SLOT_CLOSING);
 		output_close(&ch->output, &c->out, i);

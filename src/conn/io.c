@@ -1,5 +1,4 @@
 /* What connections read and write. */
-#include <event2/event.h>
 #include <errno.h>
 #include <string.h>
 
@@ -8,6 +7,7 @@
 #include "conn/request.h"
 #include "conn/socket.h"
 #include "hub/stats.h"
+#include "net/ready.h"
 
 /* The peer sent its FIN, or the connection broke. */
 static void
@@ -62,13 +62,10 @@ conn_unread(struct chat *ch, uint32_t i)
 }
 
 void
-conn_event_cb(int fd, short what, void *arg)
+conn_ready(struct chat *ch, uint32_t i, unsigned what)
 {
-	struct chat *ch = arg;
-	uint32_t i = ch->by_fd[fd];
 	struct conn *c = &ch->conn[i];
 
-	chat_event(ch);
 	if (c->phase == CONN_ANSWER) {
 		request_answer_more(ch, i);
 		return;
@@ -77,16 +74,16 @@ conn_event_cb(int fd, short what, void *arg)
 		conn_start(ch, i);
 		return;
 	}
-	if (c->phase == CONN_LINGER && what & EV_WRITE) {
+	if (c->phase == CONN_LINGER && what & READY_WRITE) {
 		conn_linger_more(ch, i);
 		return;
 	}
-	if (what & EV_WRITE) {
+	if (what & READY_WRITE) {
 		c->blocked = false;
 		conn_watch(ch, i);
 		conn_dirty(ch, i);
 	}
-	if (!(what & EV_READ))
+	if (!(what & READY_READ))
 		return;
 	switch (c->phase) {
 	case CONN_REQUEST:

@@ -6,13 +6,16 @@
 #include "base/clock.h"
 #include "hub/stats.h"
 
-void
+bool
 chat_event(struct chat *ch)
 {
 	if (ch->turn_us == 0)
 		ch->turn_us = clock_us();
-	else if (chat_is_late(ch))
+	else if (chat_is_late(ch)) {
 		event_base_loopbreak(ch->base);
+		return false;
+	}
+	return true;
 }
 
 bool

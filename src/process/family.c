@@ -46,6 +46,19 @@ family_page_map(int fd)
 	return NULL;
 }
 
+/* What the standard streams of all of a family are. */
+static void
+page_streams(struct family_page *p)
+{
+	struct stat st;
+
+	for (int i = 0; i <= STDERR_FILENO; i++)
+		if (fstat(i, &st) == 0) {
+			p->stream_dev[i] = st.st_dev;
+			p->stream_inode[i] = st.st_ino;
+		}
+}
+
 int
 family_page_new(struct family_page **page)
 {
@@ -60,6 +73,7 @@ family_page_new(struct family_page **page)
 	    fcntl(fd, F_ADD_SEALS, PAGE_SEALS) == 0 &&
 	    (*page = family_page_map(fd)) != NULL) {
 		atomic_store(&(*page)->master, getpid());
+		page_streams(*page);
 		return fd;
 	}
 	saved = errno;

@@ -9,7 +9,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,10 +16,7 @@
 #include <unistd.h>
 
 #include "base/shared.h"
-#include "process/child.h"
 #include "process/family.h"
-#include "process/identity.h"
-#include "process/spawn.h"
 
 /* A clone ends with the master, and is nobody's child but its. */
 static void
@@ -47,7 +43,8 @@ home_is_ours(const struct family_page *p)
  * that is free then; a clone that died here has left its program's descriptor
  * there, and the next one closes that.
  */
-static void __attribute__((noreturn)) clone_execute(const struct family_page *p)
+void
+family_execute(const struct family_page *p)
 {
 	const uint32_t generation = atomic_load(&p->generation);
 	char name[] = "chatd-child", option[] = "-F", text[16];
@@ -114,7 +111,7 @@ keeper_clone(struct family_page *p, enum family_what what, unsigned about)
 	}
 	clone_tie(p);
 	if (what == FAMILY_PROCESS)
-		clone_execute(p);
+		family_execute(p);
 	keeper_run(p, about);
 }
 
@@ -161,47 +158,4 @@ family_keeper_make(struct family_page *p, unsigned k)
 	}
 	KILL_POINT();
 	return pid > 0;
-}
-
-void
-family_reserve_make(void)
-{
-	int fd;
-
-	if (fcntl(FAMILY_RESERVE, F_GETFD) != -1 ||
-	    (fd = eventfd(0, EFD_CLOEXEC)) == -1 || fd == FAMILY_RESERVE)
-		return;
-	(void)dup3(fd, FAMILY_RESERVE, O_CLOEXEC);
-	close(fd);
-}
-
-/* The table that a family begins with: standard streams and its link. */
-static void
-table_begin(int home)
-{
-	if (home != FAMILY_HOME && dup2(home, FAMILY_HOME) == -1)
-		_exit(FAMILY_FAILED);
-	if (fcntl(FAMILY_HOME, F_SETFD, 0) == -1 ||
-	    close_range(FAMILY_RESERVE, ~0u, 0) == -1)
-		_exit(FAMILY_FAILED);
-}
-
-pid_t
-family_fork(const struct nursery *n, struct family_page *p, int home)
-{
-	struct spawn s;
-	pid_t pid = spawn_fork(&s);
-
-	if (pid == 0) {
-		if (spawn_assume(n->identity) == -1)
-			_exit(FAMILY_FAILED);
-		if (!spawn_tie(&s, SIGKILL))
-			_exit(0);
-		table_begin(home);
-		spawn_signals(&s.mask);
-		clone_execute(p);
-	}
-	if (pid != -1)
-		SHM_STORE(p->process, pid);
-	return pid;
 }

@@ -1,7 +1,5 @@
 #include "takeover/adopt.h"
 
-#include <event2/event_struct.h>
-#include <event2/event.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,9 +135,6 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	conn_number(ch, i, true);
 	c->dialect = stations.dialect;
 	c->door = stations.door;
-	event_assign(&ch->event[i], ch->base, c->fd, EV_READ | EV_PERSIST,
-	    conn_event_cb, ch);
-	ch->by_fd[c->fd] = i;
 	c->phase = adopt_phase(ch, i, &k);
 	c->due_ms = (uint32_t)ch->now_ms +
 	    (c->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);

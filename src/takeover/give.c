@@ -1,6 +1,4 @@
 /* Connections that this worker gives to others. */
-#include <event2/event_struct.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,7 +60,7 @@ give_freeze(struct chat *ch, int to)
 		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
 	c->dirty = 0;
 	conn_wait(ch, i, false);
-	event_del(&ch->event[i]);
+	conn_unwatch(ch, i);
 	/* all up to the cursor is in its output, and nothing after it, wherever
 	 * it goes on */
 	if (SHM_OWN(conn_slot(ch, i)->last) < cursor)

@@ -1,7 +1,5 @@
 #include "takeover/move.h"
 
-#include <event2/event_struct.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -299,13 +297,10 @@ move_go_on(struct chat *ch, struct copy *c)
 	n->dialect = c->stations.dialect;
 	n->out = c->out;
 	n->fd = c->fd;
-	ch->by_fd[c->fd] = c->slot;
 	n->phase = !c->ending ? CONN_OPEN : c->said ? CONN_LINGER : CONN_ENDING;
 	n->paused = n->phase == CONN_ENDING;
 	n->due_ms = (uint32_t)ch->now_ms +
 	    (n->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
-	event_assign(&ch->event[c->slot], ch->base, c->fd, EV_READ | EV_PERSIST,
-	    conn_event_cb, ch);
 	conn_number(ch, c->slot, true);
 	if (!c->ending)
 		ch->n_open++;

@@ -153,7 +153,7 @@ chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
 	ch->batch = batch;
 	if (conn_init(ch) < 0 || rooms_init(ch) < 0 || chat_peers_init(ch) < 0)
 		return -1;
-	ch->on_event = conn_event_cb;
+	ch->on_ready = conn_ready;
 	ch->moving_look = give_look;
 	chat_clock(ch);
 	return 0;

@@ -23,6 +23,7 @@
 #include "room/rooms.h"
 #include "door/registry.h"
 #include "net/loop.h"
+#include "net/ready.h"
 #include "worker/chat.h"
 #include "net/batch.h"
 

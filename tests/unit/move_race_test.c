@@ -239,7 +239,7 @@ reads(struct chat *ch, uint32_t i)
 	struct pollfd p = {ch->conn[i].fd, POLLIN, 0};
 
 	assert_int_equal(poll(&p, 1, 5000), 1);
-	conn_event_cb(p.fd, EV_READ, ch);
+	conn_ready(ch, i, READY_READ);
 }
 
 /* A client answers the close frame that it has got, behind other data. */

@@ -417,10 +417,9 @@ test_broken(void **state)
 
 /* What a connection waits for. */
 static void
-shy_watched(short what)
+shy_watched(unsigned what)
 {
-	assert_int_equal(
-	    event_pending(&n->ch.event[i], EV_READ | EV_WRITE, NULL), what);
+	assert_int_equal(n->ch.conn[i].watched, what);
 }
 
 /* A connection that comes over that transport; its peer is in `client`. In
@@ -474,15 +473,15 @@ test_state(void **state)
 static void
 test_start(void **state)
 {
-	static const short what[] = {[TRANSPORT_READS] = EV_READ,
-	    [TRANSPORT_WRITES] = EV_WRITE,
+	static const unsigned what[] = {[TRANSPORT_READS] = READY_READ,
+	    [TRANSPORT_WRITES] = READY_WRITE,
 	    [TRANSPORT_WAITS] = 0};
 	enum transport_wait wait;
 
 	shy_come(TRANSPORT_READS);
 	for (wait = TRANSPORT_READS; wait <= TRANSPORT_WAITS; wait++) {
 		shy_waits = wait;
-		conn_event_cb(n->ch.conn[i].fd, EV_READ, &n->ch);
+		conn_ready(&n->ch, i, READY_READ);
 		assert_int_equal(n->ch.conn[i].phase, CONN_START);
 		shy_watched(what[wait]);
 	}
@@ -491,16 +490,16 @@ test_start(void **state)
 	shy_waits = TRANSPORT_READY;
 	conn_start(&n->ch, i);
 	assert_int_equal(n->ch.conn[i].phase, CONN_REQUEST);
-	shy_watched(EV_READ);
+	shy_watched(READY_READ);
 	/* the end: not before it has said what it has to say */
 	shy_waits = TRANSPORT_WRITES;
 	conn_end(&n->ch, i, CLOSE_GOING_AWAY, REASON_NONE);
 	assert_int_equal(n->ch.conn[i].phase, CONN_LINGER);
-	shy_watched(EV_READ | EV_WRITE);
+	shy_watched(READY_READ | READY_WRITE);
 	shy_waits = TRANSPORT_READY;
-	conn_event_cb(n->ch.conn[i].fd, EV_WRITE, &n->ch);
+	conn_ready(&n->ch, i, READY_WRITE);
 	assert_int_equal(n_stop, 2);
-	shy_watched(EV_READ);
+	shy_watched(READY_READ);
 	conn_drop(&n->ch, i, NULL);
 	assert_int_equal(n->ch.n_pending, 0);
 	assert_int_equal(shy_state[0], 0); /* no key is left behind */

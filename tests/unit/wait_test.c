@@ -91,7 +91,7 @@ test_others_first(void **state)
 	talk_hear(&t, t.n);
 	assert_in_range(t.answered, 1, 3);
 	assert_true(t.n->ch.conn[t.i].waits);
-	assert_int_equal(event_pending(&t.n->ch.event[t.i], EV_READ, NULL), 0);
+	assert_int_equal(t.n->ch.conn[t.i].watched, 0);
 	assert_true(conn_unread(&t.n->ch, t.i));
 	before = t.answered;
 	node_read(t.n, other, client, "/rooms");
@@ -101,8 +101,7 @@ test_others_first(void **state)
 	talk_hear(&t, t.n);
 	assert_in_range(t.answered, before + 1, before + 2);
 	go_on(&t, t.n);
-	assert_int_not_equal(
-	    event_pending(&t.n->ch.event[t.i], EV_READ, NULL), 0);
+	assert_int_equal(t.n->ch.conn[t.i].watched, READY_READ);
 	close(client);
 	talk_end(&t);
 }
