@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "conn/chat.h"
-#include "conn/custody.h"
 #include "conn/turn.h"
 #include "hub/lock.h"
 #include "hub/subscription.h"
@@ -18,12 +17,7 @@
 #include "takeover/move.h"
 
 enum {
-	ADOPTION_RETRY_MS = 1,
-	/* An adoption goes on without custody here after so long. Smaller: a
-	 * death would cost connections that wait for a keeper which is being
-	 * replaced, a hung one too; larger: clients wait longer where no keeper
-	 * can be had. */
-	UNKEPT_MS = 5000
+	ADOPTION_RETRY_MS = 1
 };
 
 /* The adoption that is under way, and those that wait for it. */
@@ -159,9 +153,6 @@ adoption_take(void)
 	struct custody_note *note = &adoption.note;
 	uint32_t left;
 
-	if (!custody_keep(ch, note->id, adoption.fd, note->n) &&
-	    ch->now_ms - adoption.held_ms < UNKEPT_MS)
-		return;
 	adoption.held_ms = 0;
 	adoption.taken += move_take(ch, (int)adoption.what.worker, note->id,
 	    adoption.fd, note->n, &fault, &left);

@@ -11,7 +11,6 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "codec/message.h"
 #include "net/custody.h"
 #include "net/link.h"
@@ -99,7 +98,7 @@ leave_may_retire(struct worker *w)
 	/* connections given away, or on their way here, arrive first */
 	return worker_is_settled(w) &&
 	    (ch->now_ms >= w->retire_ms ||
-		(!leave_has_unfinished(ch) && custody_is_complete(ch)));
+		(!leave_has_unfinished(ch)));
 }
 
 /* What a worker that has retired holds. The slots are the next worker's, so
@@ -200,7 +199,6 @@ leave_hold(struct worker *w)
 
 	held_collect(&held, &w->chat);
 	KILL_POINT();
-	custody_leave(&w->chat);
 	peers_leave(w->chat.peers);
 	if (!w->chat.leaving)
 		for (k = 0; k < w->start->endpoints->n; k++)

@@ -23,14 +23,9 @@ struct worker {
 	bool listening;	   /* its listeners are watched */
 	uint32_t balanced; /* connections when that was decided */
 	bool started;	   /* MSG_START came */
-	uint32_t kept; /* number of the keeper that the master was told of: it
-			* has all */
 	uint32_t own_files;	/* descriptors that are not connections' */
 	enum sends_by sends_by; /* as it was told last */
 	uint32_t most;		/* connections up to which it accepts more */
-	uint32_t unlinked; /* number of a keeper whose link was lost on its way
-			    * here; 0: none */
-	uint64_t unlinked_ms; /* since then */
 	bool stopping;	      /* all connections are ended; leaves when empty */
 	bool quitting;	      /* accepts no more; leaves when empty */
 	uint64_t leave_ms;    /* at the latest */

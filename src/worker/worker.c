@@ -163,8 +163,6 @@ worker_main(const struct worker_start *start)
 	struct message_hello hello = {
 	    (uint32_t)start->worker, start->generation};
 	const struct takeover_start left = {.generation = start->generation,
-	    .custody = start->custody,
-	    .keeper = start->keeper,
 	    .giver = {start->giver[0], start->giver[1]},
 	    .fault = {start->fault_hand, start->fault_arg}};
 	struct worker *w = &worker;
