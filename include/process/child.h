@@ -93,6 +93,7 @@ struct child_kind {
 
 /* How a child has ended. */
 struct child_end {
+	pid_t pid;
 	int status;	  /* as waitpid() says */
 	bool fault;	  /* its own */
 	bool unready;	  /* it was killed since it did not get ready */
@@ -151,6 +152,8 @@ const struct child_row *child_row(unsigned nth);
  * is none. */
 const struct child_row *child_row_named(const char *name);
 const struct child_row *child_row_of(enum child_many many);
+/* The one whose role that is. */
+const struct child_row *child_row_played(const struct child_role *role);
 /* The nth of those whose kinds name a number; NULL: there are no more. */
 const struct child_row *child_row_counted(unsigned nth);
 

@@ -378,6 +378,12 @@ conversion_worker_died(struct member *w)
 }
 
 bool
+conversion_owns(const struct master *m, pid_t pid)
+{
+	return m->conversion != NULL && m->conversion->pid == pid;
+}
+
+bool
 conversion_died(struct master *m, pid_t pid, int status)
 {
 	struct conversion *c = m->conversion;

@@ -5,13 +5,16 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "children.h"
 #include "hub/stats.h"
+#include "master/roles.h"
 #include "member.h"
 #include "private.h"
 #include "process/process.h"
@@ -23,7 +26,7 @@ family_init(struct family *f, struct member *w)
 	f->member = w;
 	f->page_file = f->home = f->first_home = -1;
 	for (int j = 0; j < FAMILY_KEEPERS; j++) {
-		child_init(&f->keeper[j], child_row_of(CHILD_EACH_WORKER),
+		child_init(&f->keeper[j], child_row_played(&keeper_role),
 		    w->place, -1);
 		f->keeper[j].master = w->master;
 		f->keeper[j].ready = true;
@@ -220,6 +223,48 @@ family_drop(struct family *f)
 	family_close(f);
 }
 
+void
+family_save(const struct family *f, FILE *out)
+{
+	fprintf(out, "family %d %" PRIu32 " %d %d %d", f->member->place,
+	    f->table, f->page_file, f->home, f->ready);
+	for (int j = 0; j < FAMILY_KEEPERS; j++)
+		fprintf(out, " %" PRIu32 " %" PRIu64, f->keeper[j].generation,
+		    f->keeper[j].born_ms);
+	fputc('\n', out);
+}
+
+bool
+family_load(struct family *f, const char *line)
+{
+	struct child *k = f->keeper;
+	int ready;
+
+	if (sscanf(line,
+		"%" SCNu32 " %d %d %d %" SCNu32 " %" SCNu64 " %" SCNu32
+		" %" SCNu64,
+		&f->table, &f->page_file, &f->home, &ready, &k[0].generation,
+		&k[0].born_ms, &k[1].generation, &k[1].born_ms) != 8 ||
+	    f->table == 0)
+		return false;
+	f->ready = ready != 0;
+	return true;
+}
+
+/* The keepers that the program before this one had. */
+static void
+keepers_adopt(struct family *f)
+{
+	struct master *m = f->member->master;
+
+	for (int j = 0; j < FAMILY_KEEPERS; j++) {
+		f->keeper[j].master = m;
+		f->keeper[j].pid =
+		    family_pid(f, (int)f->pair * FAMILY_KEEPERS + j);
+		f->keeper[j].started_ms = master_clock_ms(m);
+	}
+}
+
 int
 family_adopt(struct family *f)
 {
@@ -228,7 +273,9 @@ family_adopt(struct family *f)
 	if ((f->page = family_page_map(f->page_file)) == NULL)
 		return -1;
 	f->pair = family_pair(f->page) / FAMILY_KEEPERS;
-	family_look(f);
+	f->pair_before = FAMILY_PAIRS - 1 - f->pair;
+	atomic_store(&f->page->master, getpid());
+	keepers_adopt(f);
 	return family_listen(f);
 }
 
@@ -239,6 +286,83 @@ family_descriptors(const struct family *f, void (*each)(int fd))
 		each(f->page_file);
 	if (f->home != -1)
 		each(f->home);
+}
+
+void
+family_died(struct family *f, const struct child_end *end)
+{
+	family_process_gone(f);
+	if (!WIFEXITED(end->status) ||
+	    WEXITSTATUS(end->status) != FAMILY_SPOILT)
+		return;
+	log_error("worker %d has spoilt its table of descriptors: its "
+		  "connections are lost",
+	    f->member->place);
+	family_leave(f);
+}
+
+/* The link's other end is in the family's table alone: if it is closed while
+ * one of its processes lives, the table is not what it was. */
+static void
+family_spoilt(struct family *f)
+{
+	struct member *w = f->member;
+
+	log_error("the table of descriptors of worker %d is spoilt: all that "
+		  "share it are killed",
+	    w->place);
+	(void)child_kill(&w->child, "has spoilt its table of descriptors");
+	(void)child_kill(&w->mover, "has spoilt its table of descriptors");
+	family_forget(f);
+}
+
+/* Both keepers are dead while the worker lives: it gives its sockets to the
+ * first process of another family. */
+static void
+family_rescue(struct family *f, uint64_t now)
+{
+	struct member *w = f->member;
+
+	if (!f->ready || family_keepers(f) > 0 || w->child.pid == 0 ||
+	    w->child.killed || w->retire_ms != 0 ||
+	    w->master->phase >= PHASE_QUITTING)
+		return;
+	log_warn("both keepers of worker %d are dead: it is replaced",
+	    w->place);
+	w->retire_ms = now;
+	w->holds = true;
+	owed_add(&w->child, OWED_HOLD);
+}
+
+void
+family_time(struct family *f, uint64_t now)
+{
+	if (f->page == NULL)
+		return;
+	if (f->eof_ms != 0 && f->next == NULL) {
+		family_spoilt(f);
+		return;
+	}
+	family_look(f);
+	if (f->step != FAMILY_RESTS)
+		family_go(f);
+	family_rescue(f, now);
+}
+
+const char *
+family_problem(const struct family *f)
+{
+	const int place = f->member->place, n = family_keepers(f);
+	static char text[64];
+
+	if (n == FAMILY_KEEPERS && f->step == FAMILY_RESTS)
+		return NULL;
+	if (n < FAMILY_KEEPERS)
+		snprintf(text, sizeof(text), "keeper %d is missing", place);
+	else
+		snprintf(
+		    text, sizeof(text), "worker %d is being started", place);
+	return text;
 }
 
 void

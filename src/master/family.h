@@ -61,6 +61,8 @@ bool family_awaits(const struct family *f, const struct child *c);
 /* Its process has said HELLO; is dead. */
 void family_hello(struct family *f);
 void family_process_gone(struct family *f);
+/* The same, by how it died. */
+void family_died(struct family *f, const struct child_end *end);
 
 /* Takes in what the page says: before anybody is reaped, so that a pid in it is
  * not another process's. */

@@ -10,6 +10,7 @@
 #include "children.h"
 #include "codec/custody.h"
 #include "codec/message.h"
+#include "master/roles.h"
 #include "member.h"
 #include "net/custody.h"
 #include "net/link.h"
@@ -26,8 +27,8 @@ giver_init(struct member *w)
 {
 	for (int i = 0; i < GIVERS; i++) {
 		child_init(&w->giver[i],
-		    child_row_of(i == GIVER_WORKER ? CHILD_CONFIGURED
-						   : CHILD_EACH_WORKER),
+		    child_row_played(i == GIVER_WORKER ? &worker_role
+						       : &keeper_role),
 		    w->place, -1);
 		w->giver[i].master = w->master;
 	}

@@ -13,6 +13,7 @@
 #include "hub/stats.h"
 #include "master/roles.h"
 #include "member.h"
+#include "member_state.h"
 #include "mover.h"
 #include "net/custody.h"
 #include "net/link.h"
@@ -28,7 +29,7 @@ mover_of(const struct child *c)
 void
 mover_init(struct member *w)
 {
-	child_init(&w->mover, child_row_of(CHILD_FAMILY), w->place, w->place);
+	child_init(&w->mover, child_row_played(&mover_role), w->place, w->place);
 	w->mover.master = w->master;
 }
 
@@ -132,8 +133,6 @@ mover_died(struct child *c, const struct child_end *end)
 	family_died(&w->family, end);
 	if (!end->leaving && end->wait_ms == 0)
 		return true;
-	if (end->leaving && w->child.respawn_ms != 0 && w->cleaner == -1)
-		children_due(&w->child);
 	return false;
 }
 
@@ -142,5 +141,4 @@ const struct child_role mover_role = {.start = mover_start,
     .hello = mover_hello,
     .leaves = mover_leaves,
     .died = mover_died,
-    .save = mover_save,
-    .load = mover_load};
+    .save = mover_save};

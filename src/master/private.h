@@ -92,9 +92,8 @@ struct master {
 	struct next_memory next;       /* that it has been copied to */
 	char upgrade_failure[512];     /* of the last one; "": none */
 	bool upgraded;		       /* and all is replaced */
-	bool renewing; /* workers and keepers are replaced one by one */
-	uint64_t renew_keeper_ms;	 /* the next keeper's turn */
-	uint32_t keeper_number;		 /* of the last keeper started */
+	bool renewing; /* workers are replaced one by one */
+	uint32_t table_number; /* of the newest family's table */
 	uint64_t buried[STATS_COUNTERS]; /* counters of dead workers */
 };
 

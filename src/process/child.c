@@ -53,6 +53,15 @@ child_row_of(enum child_many many)
 }
 
 const struct child_row *
+child_row_played(const struct child_role *role)
+{
+	for (const struct child_row *r = rows; r->kind != NULL; r++)
+		if (r->role == role)
+			return r;
+	return NULL;
+}
+
+const struct child_row *
 child_row_counted(unsigned nth)
 {
 	for (const struct child_row *r = rows; r->kind != NULL; r++)
