@@ -4,11 +4,13 @@
  * library, and no file, is read when one starts.
  */
 #include <err.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/streams.h"
+#include "base/title.h"
 #include "process/executable.h"
 #include "process/kinds.h"
 
@@ -34,8 +36,14 @@ version_print(void)
 int
 main(int argc, char **argv)
 {
+	uint32_t generation;
+
 	child_kinds_use(kinds);
+	title_init(argc, argv, environ);
 	if (argc == 2 && strcmp(argv[1], EXECUTABLE_VERSION) == 0)
 		return version_print();
+	if (argc == 3 && strcmp(argv[1], EXECUTABLE_FAMILY) == 0 &&
+	    sscanf(argv[2], "%" SCNu32, &generation) == 1)
+		errx(1, "no family_main() yet");
 	return executable_main(argc, argv, NULL);
 }

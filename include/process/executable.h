@@ -49,7 +49,8 @@ executable_run(const struct passport_page *page, const struct child_kind *kind,
 
 /*
  * The program's main(): goes on with a kind's main as a fork would; kind NULL:
- * with the one that the passport names. It says in the log, and ends with
+ * with the one that the passport names, after child_kinds_use() and
+ * title_init(). It says in the log, and ends with
  * status 1, if the layout of shared memory is not this program's.
  */
 int executable_main(int argc, char **argv, const struct child_kind *kind);

@@ -195,7 +195,8 @@ executable_main(int argc, char **argv, const struct child_kind *kind)
 	if (argc != 3 || strcmp(argv[1], EXECUTABLE_PLAIN) != 0 ||
 	    sscanf(argv[2], "%d", &fd) != 1)
 		executable_refuse();
-	title_init(argc, argv, environ);
+	if (kind != NULL)
+		title_init(argc, argv, environ);
 	passport_take(
 	    fd, kind != NULL ? kind->executable : EXECUTABLE_CHILD, &page);
 	close(fd);

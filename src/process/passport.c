@@ -72,6 +72,18 @@ passport_file(const struct passport_page *page)
 	return -1;
 }
 
+int
+passport_family(const struct child *c, const struct nursery *n,
+    const void *birth, uint32_t table)
+{
+	static struct passport_page page;
+
+	passport_fill(&page, c, n, birth, getpid());
+	page.table = table;
+	page.fd.log = n->log;
+	return passport_file(&page);
+}
+
 /* Leaves: nobody can have meant this. */
 static void __attribute__((noreturn)) passport_missing(void)
 {

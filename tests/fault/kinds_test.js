@@ -289,7 +289,8 @@ group('kinds', null, (test) => {
 	test('so is that of an upgrade: the chat goes on', async () => {
 		const {d, crowd} = await talking();
 		for (const [child, what] of [[null, MISSING], [other, OTHER]]) {
-			const at = copy(null, child);
+			const at = copy(path.join(KINDS, 'libexec/chatd/apart'),
+			    child);
 			const r = await d.ctl('upgrade',
 			    path.join(at, 'sbin/chatd'));
 			assert.equal(r.status, 1);
