@@ -50,8 +50,16 @@ LDHARDEN := -pie -Wl,-z,relro,-z,now
 endif
 CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
 LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed
-LDLIBS += -lseccomp -levent_core -luring -lunistring -lcrypto -lidn2 -lbsd \
-	-lmd -lresolv
+LDLIBS += -lseccomp -levent_core -luring -lidn2 -lunistring -lbsd -lmd \
+	-lresolv
+# Of what the master's children execute, which must not open a library; the
+# sanitizers need theirs to be shared.
+ifeq ($(VARIANT),san)
+LDCHILD := $(LDFLAGS)
+else
+LDCHILD := -static-pie -pthread -Wl,-z,relro,-z,now
+CHILD_NAMES := $(OUT)/obj/chatd_child_names.o
+endif
 
 # V=1 shows whole commands.
 Q := $(if $(V),,@)
@@ -65,12 +73,12 @@ FUZZ_HELP := $(wildcard tests/fuzz/*.h tests/unit/*_fixture.h)
 KILL := $(patsubst tests/fault/%.c,$(OUT)/fault/%,$(wildcard tests/fault/kill_*_test.c))
 KILL_HELP := $(filter-out %_test.c,$(wildcard tests/fault/kill_*.c))
 
-all: $(OUT)/chatd $(OUT)/chatctl
+all: $(OUT)/chatd $(OUT)/chatctl $(OUT)/libexec/chatd/chatd-child
 
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make              build build/chatd and build/chatctl
+## make              build build/chatd, build/chatctl and chatd-child
 ## make run [PORT=]  install what is missing, build, run in the foreground
 ## make deps         install what building and testing need (apt)
 ## make check        all tests, at most 10 minutes
@@ -95,7 +103,6 @@ $(OUT)/.tools: Makefile
 	[ -e /usr/include/seccomp.h ] || missing="$$missing libseccomp-dev"; \
 	[ -e /usr/include/idn2.h ] || missing="$$missing libidn2-dev"; \
 	[ -e /usr/include/unictype.h ] || missing="$$missing libunistring-dev"; \
-	[ -e /usr/include/openssl/hmac.h ] || missing="$$missing libssl-dev"; \
 	[ -z "$$missing" ] || { \
 	    echo "missing packages:$$missing (make deps installs them)" >&2; exit 1; }
 	@touch $@
@@ -134,23 +141,37 @@ $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(OUT)/libexec/chatd/chatd-child: $(OUT)/obj/chatd_child.o $(CHILD_NAMES) \
+    $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LDCHILD) -o $@ $^ $(LDLIBS)
+
 # For the tests of an upgrade over layouts.
 ifeq ($(VARIANT),release)
 $(OUT)/other-layout/chatd: FORCE
-	$(Q)$(MAKE) --no-print-directory VARIANT=other-layout $@
+	$(Q)$(MAKE) --no-print-directory VARIANT=other-layout $@ \
+	    $(@D)/libexec/chatd/chatd-child
 endif
 FORCE:
 
 # A chatd with four more kinds of children, one of them a program of its own.
-$(OUT)/kinds/sbin/chatd: tests/kinds/kinds.c tests/kinds/count.c \
-    tests/kinds/announce.c tests/kinds/count.h tests/kinds/announce.h \
-    tests/kinds/settings.h $(OUT)/obj/chatd.o $(OUT)/libchatd.a \
-    $(OUT)/kinds/libexec/chatd/apart
+KINDS := tests/kinds/kinds.c tests/kinds/count.c tests/kinds/announce.c
+KINDS_HELP := $(wildcard tests/kinds/*.h) src/kinds.def
+$(OUT)/kinds/sbin/chatd: $(KINDS) $(KINDS_HELP) src/kinds.c \
+    $(OUT)/obj/chatd.o $(OUT)/libchatd.a $(OUT)/kinds/libexec/chatd/apart \
+    $(OUT)/kinds/libexec/chatd/chatd-child
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c %.o,$^) \
-	    $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+	$(Q)$(CC) $(CPPFLAGS) -include tests/kinds/kinds.h $(CFLAGS) -o $@ \
+	    $(filter %.c %.o,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 	$(Q)ln -sf ../../chatctl $(@D)/chatctl
+$(OUT)/kinds/libexec/chatd/chatd-child: $(KINDS) $(KINDS_HELP) \
+    src/chatd_child.c $(CHILD_NAMES) $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) -include tests/kinds/kinds.h $(CFLAGS) -o $@ \
+	    $(filter %.c %.o %.a,$^) $(LDCHILD) $(LDLIBS)
 $(OUT)/kinds/libexec/chatd/apart: tests/kinds/apart.c tests/kinds/count.c \
     tests/kinds/count.h tests/kinds/settings.h $(OUT)/libchatd.a
 	@mkdir -p $(@D)
@@ -166,23 +187,29 @@ $(OUT)/kinds/apart-other: tests/kinds/apart.c tests/kinds/count.c \
 	    -o $@ $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 
 # A chatd with one more door, framing and transport: a row of each table.
-$(OUT)/lines/chatd: tests/doors/line_door.c tests/doors/xor_transport.c \
-    src/door/registry.c src/codec/framing.c src/net/transport.c \
-    $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
-    $(OUT)/libchatd.a $(OUT)/chatctl
+LINES := tests/doors/line_door.c tests/doors/xor_transport.c \
+    src/door/registry.c src/codec/framing.c src/net/transport.c
+LINES_FLAGS := -DCHATD_DOORS_MORE='ROW(line)' \
+    -DCHATD_FRAMINGS_MORE='ROW(lines)' -DCHATD_TRANSPORTS_MORE='ROW(xor)'
+$(OUT)/lines/chatd: $(LINES) $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
+    $(OUT)/libchatd.a $(OUT)/chatctl $(OUT)/lines/libexec/chatd/chatd-child
 	@mkdir -p $(@D)
 	@ln -sf ../chatctl $(@D)/chatctl
 	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) -DCHATD_DOORS_MORE='ROW(line)' \
-	    -DCHATD_FRAMINGS_MORE='ROW(lines)' \
-	    -DCHATD_TRANSPORTS_MORE='ROW(xor)' $(CFLAGS) $(LDFLAGS) -o $@ \
-	    $(filter %.c %.o %.a,$^) $(LDLIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(LINES_FLAGS) $(CFLAGS) -o $@ \
+	    $(filter %.c %.o %.a,$^) $(LDFLAGS) $(LDLIBS)
+$(OUT)/lines/libexec/chatd/chatd-child: $(LINES) $(OUT)/obj/chatd_child.o \
+    $(CHILD_NAMES) $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(LINES_FLAGS) $(CFLAGS) -o $@ \
+	    $(filter %.c %.o %.a,$^) $(LDCHILD) $(LDLIBS)
 
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(OUT)/libchatd.a \
-	    $(LDFLAGS) -lcmocka $(LDLIBS)
+	    $(LDFLAGS) -lcmocka -lcrypto $(LDLIBS)
 
 # Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
 $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
@@ -258,9 +285,12 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 \
 	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(SYSCONFDIR)/chatd \
-	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
+	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+	    $(DESTDIR)$(LIBEXECDIR)/chatd
 	install -m 755 $(OUT)/chatd $(DESTDIR)$(PREFIX)/sbin/chatd
 	install -m 755 $(OUT)/chatctl $(DESTDIR)$(PREFIX)/bin/chatctl
+	install -m 755 $(OUT)/libexec/chatd/chatd-child \
+	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-child
 	install -m 644 man/chatd.conf.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 644 man/chatd-protocol.7 $(DESTDIR)$(MANDIR)/man7
 	install -m 644 man/chatd.8 man/chatctl.8 $(DESTDIR)$(MANDIR)/man8
@@ -272,6 +302,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/chatd $(DESTDIR)$(PREFIX)/bin/chatctl \
+	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-child \
 	    $(DESTDIR)$(MANDIR)/man5/chatd.conf.5 \
 	    $(DESTDIR)$(MANDIR)/man7/chatd-protocol.7 \
 	    $(DESTDIR)$(MANDIR)/man8/chatd.8 $(DESTDIR)$(MANDIR)/man8/chatctl.8 \

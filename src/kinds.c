@@ -1,10 +1,14 @@
-/* The kinds of children that chatd has: the one table of them. */
+/* The kinds of children that chatd has, with both of their sides. */
 #include <stddef.h>
 
-#include "keeper/keeper.h"
 #include "master/roles.h"
 #include "process/kinds.h"
-#include "worker/worker.h"
 
+#define ROW(kind, role) extern const struct child_kind kind##_kind;
+#include "kinds.def"
+#undef ROW
+
+#define ROW(kind, role) {&kind##_kind, role},
 const struct child_row kinds[] = {
-    {&worker_kind, &worker_role}, {&keeper_kind, &keeper_role}, {NULL, NULL}};
+#include "kinds.def"
+    {NULL, NULL}};

@@ -11,16 +11,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* All pieces together: configuration (1M), web page (3M), addresses. Larger
- * only costs memory; smaller refuses what the parts allow. */
-enum { BUNDLE_MAX = 8 * 1024 * 1024 };
+/* All pieces together: the children's program (48M with all that helps to debug
+ * it, else 4M), configuration (1M), web page (3M), addresses. Larger only costs
+ * memory; smaller refuses what the parts allow. */
+enum { BUNDLE_MAX = 56 * 1024 * 1024 };
 
 enum bundle_kind {
 	BUNDLE_FILE = 1, /* of the configuration; its bytes */
 	BUNDLE_ADDRESS,	 /* of a name in `listen`; struct listener_targets */
 	BUNDLE_USER,	 /* struct identity */
 	BUNDLE_PAGE,	 /* the image of the web page, see door/door.h */
-	BUNDLE_LOOK	 /* a finding, see src/master/look.h */
+	BUNDLE_LOOK,	 /* a finding, see src/master/look.h */
+	BUNDLE_PROGRAM	 /* that children execute, see src/master/program.h */
 };
 
 struct bundle {

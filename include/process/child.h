@@ -74,7 +74,7 @@ struct child_kind {
 	 * child_confine(), -1 behind the last; NULL: all. */
 	const int *calls;
 	/* A program of its own below libexec/chatd, see process/executable.h;
-	 * NULL: this one goes on with main. */
+	 * NULL: that of all children. */
 	const char *executable;
 	/* Of a kind that acts for a family (process/family.h): brings its table
 	 * of descriptors in order, before anything is opened, and before lines
@@ -88,6 +88,7 @@ struct child_kind {
 	 * processor time; larger: what it does is away for longer. 0:
 	 * POLICY_BACKOFF_MAX_MS. */
 	uint32_t backoff_max_ms;
+	size_t birth_bytes; /* of what the kind alone is told; 0: nothing */
 };
 
 /* How a child has ended. */
@@ -164,6 +165,7 @@ struct nursery {
 	uint8_t *page;
 	int log;	    /* where lines of the log go; -1: standard error */
 	const char *binary; /* the program, to find executables; NULL: unknown*/
+	int program; /* the file of the program that children execute; -1 */
 	/* In the child: gives up all that is the master's. */
 	void (*drop)(void *arg);
 	void *arg;

@@ -1,16 +1,14 @@
 /* jwt: verifying signed tokens (RFC 7515, 7518, 7519). */
 #include <math.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdlib.h>
 
 #include "base/siphash.h"
+#include "codec/hmac.h"
 #include "codec/jwt.h"
 
 enum {
-	JWT_HS256_LEN = 32, /* bytes of its signature */
-	JWT_NAME_MAX = 256  /* of a member whose name has escapes */
+	JWT_HS256_LEN = HMAC_SHA256_LEN, /* bytes of its signature */
+	JWT_NAME_MAX = 256 /* of a member whose name has escapes */
 };
 
 /* The years 0 to 9999 (RFC 3339), in seconds since 1970. */
@@ -164,19 +162,15 @@ static enum jwt_result
 jwt_check_hs256(const struct jwt_key *key, struct jwt_part signed_part,
     struct jwt_part signature)
 {
-	uint8_t got[JWT_HS256_LEN], want[EVP_MAX_MD_SIZE];
-	unsigned want_len = 0;
+	uint8_t got[JWT_HS256_LEN], want[JWT_HS256_LEN];
 
 	if (jwt_decode(signature, got, sizeof(got)) != JWT_HS256_LEN ||
-	    key->secret_len == 0 || key->secret_len > INT32_MAX)
+	    key->secret_len == 0)
 		return JWT_BAD_SIGNATURE;
-	if (HMAC(EVP_sha256(), key->secret, (int)key->secret_len,
-		(const unsigned char *)signed_part.p, signed_part.len, want,
-		&want_len) == NULL ||
-	    want_len != JWT_HS256_LEN)
-		return JWT_BAD_SIGNATURE;
-	return CRYPTO_memcmp(got, want, JWT_HS256_LEN) == 0 ? JWT_OK
-							    : JWT_BAD_SIGNATURE;
+	hmac_sha256(
+	    key->secret, key->secret_len, signed_part.p, signed_part.len, want);
+	return secret_equals(got, want, sizeof(got)) ? JWT_OK
+						     : JWT_BAD_SIGNATURE;
 }
 
 enum jwt_result

@@ -24,6 +24,7 @@
 #include "log_child.h"
 #include "master/fdstore.h"
 #include "page.h"
+#include "program.h"
 #include "others.h"
 #include "private.h"
 #include "drop.h"
@@ -211,6 +212,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 {
 	sizes_fit_here(&m->sizes, m->conf);
 	if (identity_take(m, b, stuck, error, error_len) == -1 ||
+	    program_take(m, b, stuck, error, error_len) == -1 ||
 	    place_take(m, error, error_len) == -1 ||
 	    hub_make(m, error, error_len) == -1)
 		return -1;

@@ -40,6 +40,8 @@ drop_all(void *arg)
 	upgrade_drop(m);
 	pidfile_drop(&m->pidfile);
 	hub_close_file(&m->hub);
+	if (m->nursery.program != -1)
+		close(m->nursery.program);
 	if (m->ready_pipe != -1)
 		close(m->ready_pipe);
 }

@@ -80,7 +80,7 @@ kind_check(const struct master *m, const struct child_kind *kind, char *error,
 	if (kind->executable == NULL)
 		return 0;
 	return executable_find(
-	    kind, m->options->binary, path, error, error_len);
+	    kind->executable, m->options->binary, path, error, error_len);
 }
 
 /* Maps the lines outside of shared memory, in a new file if there is none. */

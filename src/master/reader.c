@@ -18,6 +18,7 @@
 #include "master/daemon.h"
 #include "net/listener.h"
 #include "look.h"
+#include "program.h"
 #include "process/identity.h"
 #include "process/process.h"
 #include "process/spawn.h"
@@ -158,6 +159,15 @@ child_look(struct child *c, const struct conf *conf)
 	child_done(c, READ_LOOK);
 }
 
+/* The program that children execute. */
+static void
+child_program(struct child *c)
+{
+	child_begin(c, "reading the program of chatd's children");
+	program_read(c->job->options->binary, &c->bundle);
+	child_done(c, READ_PROGRAM);
+}
+
 /* The web page, as the user that workers are: a link in the folder must not
  * show what root alone may read. */
 static void
@@ -230,6 +240,8 @@ static void __attribute__((noreturn)) child_run(
 		child_names(&c, job->listen, job->n_listen);
 	if ((job->what & READ_LOOK) != 0)
 		child_look(&c, conf);
+	if ((job->what & READ_PROGRAM) != 0)
+		child_program(&c);
 	if ((job->what & READ_PAGE) != 0 && known)
 		child_page(&c, s);
 	_exit(0);

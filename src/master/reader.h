@@ -27,7 +27,8 @@ enum reader_part {
 	READ_USER = 2,	/* the user that workers become */
 	READ_NAMES = 4, /* of `listen` */
 	READ_LOOK = 16, /* whether what the configuration names is there */
-	READ_PAGE = 8	/* the web page's files */
+	READ_PROGRAM = 32, /* what children execute, beside options->binary */
+	READ_PAGE = 8	   /* the web page's files */
 };
 
 struct reader_job {

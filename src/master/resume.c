@@ -25,6 +25,7 @@
 #include "log_child.h"
 #include "member.h"
 #include "page.h"
+#include "program.h"
 #include "others.h"
 #include "private.h"
 #include "process/spawn.h"
@@ -104,7 +105,8 @@ conf_try(const struct master *m, int ms, struct bundle *b, char *stuck,
     char *error, size_t error_len)
 {
 	const struct reader_job job = {
-	    .what = READ_CONF | READ_USER | READ_PAGE, .options = m->options};
+	    .what = READ_CONF | READ_USER | READ_PROGRAM | READ_PAGE,
+	    .options = m->options};
 
 	if ((reader_run(&job, ms, b, stuck, STUCK_LEN) & READ_CONF) != 0)
 		return options_load(m->options, b, error, error_len);
@@ -256,7 +258,9 @@ prepare(struct master *m, struct state *s, int fd, bool *copies,
 		return -1;
 	if ((look && others_check(m, error, error_len) == -1) ||
 	    !master_live_fits(m, &c->live, error, error_len) ||
-	    reader_identity(b, &m->identity, error, error_len) == -1)
+	    reader_identity(b, &m->identity, error, error_len) == -1 ||
+	    (look ? program_check(b, stuck, error, error_len)
+		  : program_take(m, b, stuck, error, error_len)) == -1)
 		return -1;
 	if ((wrong = conf_access_judge(c, c)) != NULL) {
 		snprintf(error, error_len, "%s", wrong);

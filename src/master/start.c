@@ -94,7 +94,7 @@ start(const struct options *options)
 {
 	const struct reader_job job = {.what = options->check_only
 		? READ_CONF | READ_USER | READ_NAMES | READ_LOOK
-		: READ_CONF | READ_USER | READ_LOOK | READ_PAGE,
+		: READ_CONF | READ_USER | READ_LOOK | READ_PROGRAM | READ_PAGE,
 	    .options = options};
 	struct bundle b;
 	char stuck[512];

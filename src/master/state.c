@@ -287,7 +287,7 @@ file_parse(
 	log_child_init(m);
 	s->hub = s->control = s->bundle = -1;
 	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = m->next.fd = -1;
-	m->nursery.pages = m->nursery.log = -1;
+	m->nursery.pages = m->nursery.log = m->nursery.program = -1;
 	s->options.workers = -1;
 	if ((s->text = file_read(fd)) == NULL ||
 	    (s->print = strdup(s->text)) == NULL) {

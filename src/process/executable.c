@@ -16,24 +16,20 @@
 #include "process/child.h"
 #include "process/spawn.h"
 
-#define PASSPORT_OPTION "-C" /* with the passport's descriptor */
-#define PASSPORT_MAGIC 0x64696863746168ull
+/* Leaves: nobody can have meant this. */
+static void __attribute__((noreturn)) executable_refuse(void)
+{
+	errx(1, "chatd starts this program, nobody else");
+}
 
-/* What the executable has to know, in a memory file. The first words, which
- * are the same in every layout, say whether it can read the rest, and where it
- * can say that it cannot. */
-struct passport_page {
-	uint64_t magic, layout, size;
-	int64_t log;
-	struct passport fd;
-	struct hub_limits limits;
-	uint8_t hash_key[16];
-	struct conf_live live;
-	pid_t parent;
-	int number, at;
-	uint32_t generation;
-	unsigned gets;
-};
+void
+executable_version(char out[EXECUTABLE_VERSION_MAX])
+{
+	snprintf(out, EXECUTABLE_VERSION_MAX,
+	    "%s " CHATD_VERSION " layout %016llx passport %zu",
+	    EXECUTABLE_CHILD, (unsigned long long)layout_number(),
+	    passport_bytes());
+}
 
 /* A descriptor that crosses an exec. */
 static int
@@ -63,101 +59,96 @@ passport_memory(const struct child_kind *kind, const struct nursery *n)
 	return fd;
 }
 
-void
-passport_write(struct passport *p, const struct child *c,
-    const struct nursery *n, int link, pid_t parent)
+/* Listeners, as they are in the child. */
+static void
+passport_listeners(struct passport_page *page, const struct endpoints *all)
 {
-	struct passport_page page = {.magic = PASSPORT_MAGIC,
-	    .layout = layout_number(),
-	    .size = sizeof(page),
-	    .limits = *n->limits,
-	    .live = *n->live,
-	    .parent = parent,
-	    .number = c->number,
-	    .at = c->at,
-	    .generation = c->generation,
-	    .gets = c->kind->gets};
+	for (int i = 0; i < page->endpoints.n; i++)
+		page->endpoints.at[i].fd = passport_keep(all->at[i].fd);
+}
 
-	memcpy(page.hash_key, n->hub->hash_key, sizeof(page.hash_key));
-	*p = (struct passport){.file = memfd_create("chatd-passport", 0),
-	    .link = passport_keep(link),
-	    .log = passport_keep(n->log),
-	    .hub = passport_memory(c->kind, n),
-	    .page = (c->kind->gets & CHILD_HUB) == 0 ? passport_keep(n->pages)
-						     : -1};
-	page.fd = *p;
-	page.log = p->log;
-	if (p->file == -1 ||
-	    pwrite(p->file, &page, sizeof(page), 0) != (ssize_t)sizeof(page))
+void
+executable_pack(struct passport_page *page, const struct child *c,
+    const struct nursery *n, const void *birth, int link, pid_t parent)
+{
+	passport_fill(page, c, n, birth, parent);
+	passport_listeners(page, n->endpoints);
+	page->fd.link = passport_keep(link);
+	page->log = page->fd.log = passport_keep(n->log);
+	page->fd.hub = passport_memory(c->kind, n);
+	if ((c->kind->gets & CHILD_HUB) == 0)
+		page->fd.page = passport_keep(n->pages);
+	page->fd.file = passport_file(page);
+	if (page->fd.file == -1)
 		log_fatal("its passport: %s", strerror(errno));
 }
 
-int
-executable_find(const struct child_kind *kind, const char *binary,
-    char path[PATH_MAX], char *error, size_t error_len)
+/* "FOLDER of binary" + where + "NAME"; false: there is no program. */
+static bool
+executable_beside(const char *binary, const char *where, const char *name,
+    char path[PATH_MAX])
 {
 	const char *slash = binary != NULL ? strrchr(binary, '/') : NULL;
 	int folder = slash != NULL ? (int)(slash - binary) : 0;
 
-	if (slash != NULL &&
-	    snprintf(path, PATH_MAX, "%.*s/../libexec/chatd/%s", folder, binary,
-		kind->executable) < PATH_MAX &&
-	    access(path, X_OK) == 0)
+	return slash != NULL &&
+	    snprintf(path, PATH_MAX, "%.*s/%s/%s", folder, binary, where,
+		name) < PATH_MAX &&
+	    access(path, X_OK) == 0;
+}
+
+int
+executable_find(const char *name, const char *binary, char path[PATH_MAX],
+    char *error, size_t error_len)
+{
+	if (executable_beside(binary, "libexec/chatd", name, path) ||
+	    executable_beside(binary, "../libexec/chatd", name, path))
 		return 0;
-	snprintf(path, PATH_MAX, "%s/%s", CHATD_LIBEXECDIR, kind->executable);
+	snprintf(path, PATH_MAX, "%s/%s", CHATD_LIBEXECDIR, name);
 	if (access(path, X_OK) == 0)
 		return 0;
 	snprintf(error, error_len,
 	    "%s: %s/%s cannot be executed: %s; install it from the same build "
 	    "as chatd",
-	    kind->name, CHATD_LIBEXECDIR, kind->executable, strerror(errno));
+	    name, CHATD_LIBEXECDIR, name, strerror(errno));
 	return -1;
 }
 
-void
-executable_run(
-    const struct passport *p, const struct child_kind *kind, const char *binary)
+/* These cross the exec, all others above standard error do not. */
+static void
+executable_keep(const struct passport_page *page)
 {
-	const int kept[] = {p->file, p->link, p->log, p->hub, p->page};
-	char path[PATH_MAX], error[512], fd[16];
-	char *argv[] = {
-	    (char *)kind->executable, (char *)PASSPORT_OPTION, fd, NULL};
-	int first = STDERR_FILENO + 1;
+	const struct passport *fd = &page->fd;
+	const int kept[] = {fd->file, fd->link, fd->log, fd->hub, fd->page};
 
-	if (executable_find(kind, binary, path, error, sizeof(error)) == -1)
-		log_fatal("%s", error);
-	/* what is not kept is closed by the exec, or here */
-	for (int i = first; i < first + 1024; i++) {
-		bool keep = false;
-
-		for (size_t k = 0; k < sizeof(kept) / sizeof(kept[0]); k++)
-			keep = keep || kept[k] == i;
-		if (!keep)
-			fcntl(i, F_SETFD, FD_CLOEXEC);
-	}
-	snprintf(fd, sizeof(fd), "%d", p->file);
-	execv(path, argv);
-	log_fatal("%s: %s", path, strerror(errno));
+	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
+		log_fatal("descriptors: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (kept[i] != -1)
+			fcntl(kept[i], F_SETFD, 0);
+	for (int i = 0; i < page->endpoints.n; i++)
+		fcntl(page->endpoints.at[i].fd, F_SETFD, 0);
 }
 
-/* Reads the passport; leaves if there is none for this program. */
-static void
-passport_read(int fd, const struct child_kind *kind, struct passport_page *p)
+void
+executable_run(const struct passport_page *page, const struct child_kind *kind,
+    const struct nursery *n)
 {
-	ssize_t n = pread(fd, p, sizeof(*p), 0);
+	char path[PATH_MAX] = "", error[512], fd[16];
+	char *argv[] = {
+	    (char *)EXECUTABLE_CHILD, (char *)EXECUTABLE_PLAIN, fd, NULL};
 
-	if (n < (ssize_t)(4 * sizeof(uint64_t)) || p->magic != PASSPORT_MAGIC)
-		errx(1, "chatd starts this program, nobody else");
-	if (p->log != -1)
-		log_send_to((int)p->log);
-	log_set_name(kind->name);
-	if (p->layout == layout_number() && p->size == sizeof(*p) &&
-	    n == (ssize_t)sizeof(*p))
-		return;
-	log_fatal("%s has layout %016llx, chatd has %016llx: install both from "
-		  "the same build",
-	    kind->executable, (unsigned long long)layout_number(),
-	    (unsigned long long)p->layout);
+	executable_keep(page);
+	snprintf(fd, sizeof(fd), "%d", page->fd.file);
+	if (kind->executable != NULL) {
+		argv[0] = (char *)kind->executable;
+		if (executable_find(kind->executable, n->binary, path, error,
+			sizeof(error)) == -1)
+			log_fatal("%s", error);
+		execv(path, argv);
+	} else
+		execveat(n->program, "", argv, environ, AT_EMPTY_PATH);
+	log_fatal("%s: %s", argv[0], strerror(errno));
 }
 
 /* Maps what the kind gets. */
@@ -183,32 +174,39 @@ executable_map(
 	close(p->fd.page);
 }
 
+/* As it is called in the log and by ps. */
+static void
+executable_name(const struct passport_page *page)
+{
+	log_set_name(page->title);
+	title_set(page->title);
+	log_set_verbose(page->live.verbose != 0);
+}
+
 int
 executable_main(int argc, char **argv, const struct child_kind *kind)
 {
-	static struct passport_page p;
+	static struct passport_page page;
 	static struct hub hub;
-	struct child_start start = {.kind = kind, .live = &p.live};
+	struct child_start start;
 	struct spawn s;
 	int fd;
 
-	if (argc != 3 || strcmp(argv[1], PASSPORT_OPTION) != 0 ||
+	if (argc != 3 || strcmp(argv[1], EXECUTABLE_PLAIN) != 0 ||
 	    sscanf(argv[2], "%d", &fd) != 1)
-		errx(1, "chatd starts this program, nobody else");
+		executable_refuse();
 	title_init(argc, argv, environ);
-	passport_read(fd, kind, &p);
+	passport_take(
+	    fd, kind != NULL ? kind->executable : EXECUTABLE_CHILD, &page);
 	close(fd);
-	s.parent = p.parent;
+	s.parent = page.parent;
 	if (!spawn_tie(&s, SIGKILL))
 		return 0;
 	spawn_signals(NULL);
-	title_set(kind->name);
-	log_set_verbose(p.live.verbose != 0);
-	start.number = p.number;
-	start.generation = p.generation;
-	start.link = p.fd.link;
-	executable_map(&start, &hub, &p);
-	child_enter(&start, p.at);
-	kind->main(&start);
+	executable_name(&page);
+	passport_start(&page, kind, &start);
+	executable_map(&start, &hub, &page);
+	child_enter(&start, page.at);
+	start.kind->main(&start);
 	return 0;
 }

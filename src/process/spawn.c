@@ -89,6 +89,13 @@ spawn_volunteer(pid_t pid)
 	close(fd);
 }
 
+/* Whether a child of that kind is executed anew, and not only forked. */
+static bool
+spawn_executes(const struct child_kind *kind)
+{
+	return kind->n >= 0;
+}
+
 /* Leaves a child of shared memory what its kind gets, and of the lines outside
  * of it its own. Returns where its line is then. */
 static struct shm_line *
@@ -127,6 +134,18 @@ spawn_settle(const struct nursery *n, const struct spawn *s)
 	spawn_signals(&s->mask);
 }
 
+/* The child's way from the fork to its exec, which closes all that is the
+ * master's. Signals are blocked. */
+static void __attribute__((noreturn)) spawn_execute(const struct child *c,
+    const struct nursery *n, const void *birth, int link, const struct spawn *s)
+{
+	static struct passport_page page;
+
+	executable_pack(&page, c, n, birth, link, s->parent);
+	spawn_settle(n, s);
+	executable_run(&page, c->kind, n);
+}
+
 /* The child's way from the fork to its main. Signals are blocked. */
 static void __attribute__((noreturn)) spawn_run(const struct child *c,
     const struct nursery *n, const void *birth, int link, const struct spawn *s)
@@ -139,12 +158,11 @@ static void __attribute__((noreturn)) spawn_run(const struct child *c,
 								       : NULL,
 	    .live = n->live,
 	    .birth = birth};
-	struct passport passport = {.file = -1};
 
 	log_set_name(child_name(c));
 	title_set(child_name(c));
-	if (c->kind->executable != NULL)
-		passport_write(&passport, c, n, link, s->parent);
+	if (spawn_executes(c->kind))
+		spawn_execute(c, n, birth, link, s);
 	start.line = spawn_memory(c, n);
 	n->drop(n->arg);
 	if ((c->kind->gets & CHILD_LISTENERS) != 0)
@@ -154,8 +172,6 @@ static void __attribute__((noreturn)) spawn_run(const struct child *c,
 	if (n->pages != -1)
 		close(n->pages);
 	spawn_settle(n, s);
-	if (c->kind->executable != NULL)
-		executable_run(&passport, c->kind, n->binary);
 	child_enter(&start, c->at);
 	c->kind->main(&start);
 	_exit(0);

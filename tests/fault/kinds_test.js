@@ -246,8 +246,10 @@ group('kinds', null, (test) => {
 		}
 	});
 
-	/* A chatd in a folder of its own, with that program beside it. */
-	const copy = (apart) => {
+	/* A chatd in a folder of its own, with these programs beside it; null:
+	 * without one. */
+	const CHILD = path.join(KINDS, 'libexec/chatd/chatd-child');
+	const copy = (apart, child = CHILD) => {
 		const at = fs.mkdtempSync(path.join(os.tmpdir(), 'kinds-'));
 		fs.chmodSync(at, 0o755); /* children have another user */
 		fs.mkdirSync(path.join(at, 'sbin'));
@@ -256,17 +258,49 @@ group('kinds', null, (test) => {
 		if (apart)
 			fs.copyFileSync(apart,
 			    path.join(at, 'libexec/chatd/apart'));
+		if (child)
+			fs.copyFileSync(child,
+			    path.join(at, 'libexec/chatd/chatd-child'));
 		return at;
 	};
-
-	test('a program that is missing is told, and nothing starts', async () => {
-		const at = copy(null);
+	/* Starts it; it is to fail. */
+	const fails = async (at) => {
 		const r = await run(path.join(at, 'sbin/chatd'), ['-d', '-w', '1',
 		    '-l', `127.0.0.1:${await freePort()}`, '-s',
 		    path.join(at, 'control')]);
 		fs.rmSync(at, {recursive: true});
 		assert.equal(r.status, 1);
-		assert.match(r.stderr, /apart: .*libexec\/chatd\/apart cannot be executed: No such file.* same build/);
+		return r.stderr;
+	};
+	const MISSING = /chatd-child: .*libexec\/chatd\/chatd-child cannot be executed: No such file.* same build/;
+	const OTHER = /libexec\/chatd\/chatd-child is of another build: "chatd-child .* layout [0-9a-f]{16} .*", this chatd needs "chatd-child .* layout [0-9a-f]{16} .*"; install it from the same build as chatd/;
+	const other = path.join(BUILD,
+	    'other-layout/libexec/chatd/chatd-child');
+
+	test('chatd-child is missing, or of another build: nothing starts', async () => {
+		assert.match(await fails(copy(null, null)), MISSING);
+		assert.match(await fails(copy(null, other)), OTHER);
+		assert.match(await fails(copy(null, '/bin/true')),
+		    /another build: "", this chatd needs/);
+		assert.match(await fails(copy(null, __filename)),
+		    /chatd-child cannot be executed: .* same build/);
+	});
+
+	test('so is that of an upgrade: the chat goes on', async () => {
+		const {d, crowd} = await talking();
+		for (const [child, what] of [[null, MISSING], [other, OTHER]]) {
+			const at = copy(null, child);
+			const r = await d.ctl('upgrade',
+			    path.join(at, 'sbin/chatd'));
+			assert.equal(r.status, 1);
+			assert.match(r.stderr, what);
+			fs.rmSync(at, {recursive: true});
+		}
+		await end(d, crowd);
+	});
+
+	test('a program that is missing is told, and nothing starts', async () => {
+		assert.match(await fails(copy(null)), /apart: .*libexec\/chatd\/apart cannot be executed: No such file.* same build/);
 	});
 
 	/* Puts that program in the place of the one that is there; null: none. */

@@ -1,8 +1,7 @@
-/* The kinds of chatd, and four that only tests have: one follows the journal
- * and counts, one takes the lock, one counts as a program of its own, one
- * publishes. */
+/* Four kinds besides those of chatd, that only tests have: one follows the
+ * journal and counts, one takes the lock, one counts as a program of its own,
+ * one publishes. */
 #include <poll.h>
-#include <stddef.h>
 #include <unistd.h>
 
 #include "announce.h"
@@ -11,10 +10,7 @@
 #include "settings.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
-#include "keeper/keeper.h"
-#include "master/roles.h"
-#include "process/kinds.h"
-#include "worker/worker.h"
+#include "process/child.h"
 
 enum { LOCK_PERIOD_MS = 2 };
 
@@ -42,18 +38,15 @@ lock_main(struct child_start *start)
 	_exit(0);
 }
 
-static const struct child_kind count_kind = {
+const struct child_kind count_kind = {
     .name = "count", .n = 1, .gets = CHILD_HUB_LOOK, .main = count_main};
 
-static const struct child_kind lock_kind = {
+const struct child_kind lock_kind = {
     .name = "lock", .n = 1, .gets = CHILD_HUB, .main = lock_main};
 
-static const struct child_kind apart_kind = {
+/* What it is, apart.c knows. */
+const struct child_kind apart_kind = {
     .name = "apart", .n = 1, .gets = CHILD_HUB_LOOK, .executable = "apart"};
 
-static const struct child_kind announce_kind = {
+const struct child_kind announce_kind = {
     .name = "announce", .n = 1, .gets = CHILD_HUB, .main = announce_main};
-
-const struct child_row kinds[] = {{&worker_kind, &worker_role},
-    {&keeper_kind, &keeper_role}, {&count_kind, NULL}, {&lock_kind, NULL},
-    {&apart_kind, NULL}, {&announce_kind, NULL}, {NULL, NULL}};

@@ -138,12 +138,12 @@ test_executable(void **state)
 {
 	char path[PATH_MAX], error[512];
 
-	assert_int_equal(executable_find(&one, "/nonexistent/sbin/chatd", path,
-			     error, sizeof(error)),
+	assert_int_equal(executable_find("nowhere", "/nonexistent/sbin/chatd",
+			     path, error, sizeof(error)),
 	    -1);
 	assert_non_null(strstr(error, "chatd/nowhere cannot be executed"));
 	assert_int_equal(
-	    executable_find(&one, NULL, path, error, sizeof(error)), -1);
+	    executable_find("nowhere", NULL, path, error, sizeof(error)), -1);
 }
 
 int

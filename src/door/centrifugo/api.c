@@ -1,11 +1,11 @@
 /* The server API for backends, a first piece of Centrifugo's: POST with a key
  * and a JSON body. */
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "centrifugo.h"
+#include "codec/hmac.h"
 
 enum { API_SLACK = 8192, API_ANSWER_MAX = 64 * 1024 * 1024 };
 
@@ -62,7 +62,7 @@ key_shown(const struct conf_live *live, const struct http_request *r)
 		key.len = r->authorization.len - n;
 	}
 	return key.p != NULL && key.len == strlen(live->api_key) &&
-	    CRYPTO_memcmp(key.p, live->api_key, key.len) == 0;
+	    secret_equals(key.p, live->api_key, key.len);
 }
 
 size_t

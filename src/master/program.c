@@ -1,0 +1,240 @@
+#include "program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/bundle.h"
+#include "base/log.h"
+#include "private.h"
+#include "process/executable.h"
+#include "process/process.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10u
+#endif
+
+enum {
+	/* Larger: memory for a file that is no program of chatd's; smaller: a
+	 * build with sanitizers and debugging information is refused. */
+	PROGRAM_MAX = 48 * 1024 * 1024,
+#ifdef CHATD_SANITIZED
+	PROGRAM_MODE = 0755 /* the leak checker traces its own process */
+#else
+	/* Nobody but root may read it, so the kernel lets no process of the
+	 * children's user trace or dump one that runs it. */
+	PROGRAM_MODE = 0111
+#endif
+};
+
+/* Pieces of the bundle: the path, and the program's bytes if the kernel
+ * executes memory files. */
+static const char piece_path[] = "path", piece_bytes[] = "bytes";
+
+/* In a reader. */
+struct program {
+	char path[PATH_MAX];
+	int file;
+	char *bytes;
+	size_t len;
+	char error[PATH_MAX + 512]; /* "": nothing is wrong */
+};
+
+/* A memory file that can be executed. Without the flag, which kernels before
+ * 6.3 do not know, newer ones may refuse to. */
+static int
+memory_make(void)
+{
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = memfd_create(EXECUTABLE_CHILD, flags | MFD_EXEC);
+
+	if (fd == -1 && errno == EINVAL)
+		fd = memfd_create(EXECUTABLE_CHILD, flags);
+	return fd;
+}
+
+/* The program in memory, sealed; -1 and errno. */
+static int
+memory_fill(const char *bytes, size_t len, bool hidden)
+{
+	const int seals =
+	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+	int saved, fd = memory_make();
+
+	if (fd == -1)
+		return -1;
+	errno = ENOSPC;
+	if (write(fd, bytes, len) == (ssize_t)len &&
+	    (!hidden || fchmod(fd, PROGRAM_MODE) == 0) &&
+	    fcntl(fd, F_ADD_SEALS, seals) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Reads the file. False: that is in error. */
+static bool
+program_load(struct program *p, const char *binary)
+{
+	const char *why = NULL;
+	struct stat st;
+
+	if (executable_find(EXECUTABLE_CHILD, binary, p->path, p->error,
+		sizeof(p->error)) == -1)
+		return false;
+	p->file = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (p->file == -1 || fstat(p->file, &st) == -1)
+		why = strerror(errno);
+	else if (!S_ISREG(st.st_mode) || st.st_size > PROGRAM_MAX)
+		why = "not a program";
+	else if ((p->bytes = malloc((size_t)st.st_size + 1)) == NULL)
+		why = strerror(errno);
+	else if (pread(p->file, p->bytes, (size_t)st.st_size, 0) != st.st_size)
+		why = "it is not read to its end";
+	if (why != NULL)
+		snprintf(p->error, sizeof(p->error), "%s: %s", p->path, why);
+	else
+		p->len = (size_t)st.st_size;
+	return why == NULL;
+}
+
+/* The child's way to its exec; its status is an errno. */
+static void __attribute__((noreturn)) version_run(int program, int pipe)
+{
+	char *argv[] = {
+	    (char *)EXECUTABLE_CHILD, (char *)EXECUTABLE_VERSION, NULL};
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(pipe, STDOUT_FILENO);
+	execveat(program, "", argv, environ, AT_EMPTY_PATH);
+	_exit(errno);
+}
+
+/* What a program says of itself; "": nothing. Returns 0, or the errno of its
+ * execution, or its status if it does not leave with 0. */
+static int
+version_ask(int program, char out[EXECUTABLE_VERSION_MAX])
+{
+	size_t len = 0;
+	int fd[2], status = 0;
+	ssize_t n;
+	pid_t pid;
+
+	out[0] = '\0';
+	if (pipe2(fd, O_CLOEXEC) == -1)
+		return errno;
+	if ((pid = fork()) == 0)
+		version_run(program, fd[1]);
+	close(fd[1]);
+	while (pid != -1 && len < EXECUTABLE_VERSION_MAX - 1 &&
+	    (n = read(fd[0], out + len, EXECUTABLE_VERSION_MAX - 1 - len)) > 0)
+		len += (size_t)n;
+	out[len] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	close(fd[0]);
+	if (pid == -1 || waitpid(pid, &status, 0) != pid)
+		return EAGAIN;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : ENOEXEC;
+}
+
+/* Executes it, and compares. Returns whether memory files can be executed; what
+ * is wrong with the program is in error. */
+static bool
+program_try(struct program *p)
+{
+	char want[EXECUTABLE_VERSION_MAX], have[EXECUTABLE_VERSION_MAX];
+	int memory = memory_fill(p->bytes, p->len, false);
+	int r = memory != -1 ? version_ask(memory, have) : errno;
+	const bool good = r == 0;
+
+	if (memory != -1)
+		close(memory);
+	if (!good)
+		r = version_ask(p->file, have);
+	executable_version(want);
+	if (r != 0)
+		snprintf(p->error, sizeof(p->error),
+		    "%s cannot be executed: %s; install it from the same build "
+		    "as chatd",
+		    p->path, strerror(r));
+	else if (strcmp(want, have) != 0)
+		snprintf(p->error, sizeof(p->error),
+		    "%s is of another build: \"%s\", this chatd needs \"%s\"; "
+		    "install it from the same build as chatd",
+		    p->path, have, want);
+	return good;
+}
+
+void
+program_read(const char *binary, struct bundle *b)
+{
+	static struct program p;
+	bool memory;
+
+	p = (struct program){.file = -1};
+	memory = program_load(&p, binary) && program_try(&p);
+
+	if (p.error[0] != '\0')
+		(void)bundle_put(b, BUNDLE_PROGRAM, piece_path, EINVAL, p.error,
+		    strlen(p.error) + 1);
+	else if (!memory ||
+	    bundle_put(b, BUNDLE_PROGRAM, piece_bytes, 0, p.bytes, p.len) == 0)
+		(void)bundle_put(b, BUNDLE_PROGRAM, piece_path, 0, p.path,
+		    strlen(p.path) + 1);
+	free(p.bytes);
+	if (p.file != -1)
+		close(p.file);
+}
+
+int
+program_check(
+    const struct bundle *b, const char *stuck, char *error, size_t error_len)
+{
+	struct bundle_piece piece;
+
+	if (!bundle_get(b, BUNDLE_PROGRAM, piece_path, &piece))
+		snprintf(error, error_len, "%s", stuck);
+	else if (piece.error != 0)
+		snprintf(error, error_len, "%s", piece.bytes);
+	else
+		return 0;
+	return -1;
+}
+
+int
+program_take(struct master *m, const struct bundle *b, const char *stuck,
+    char *error, size_t error_len)
+{
+	struct bundle_piece path, bytes;
+	int fd;
+
+	if (program_check(b, stuck, error, error_len) == -1)
+		return -1;
+	(void)bundle_get(b, BUNDLE_PROGRAM, piece_path, &path);
+	if (bundle_get(b, BUNDLE_PROGRAM, piece_bytes, &bytes))
+		fd = memory_fill(bytes.bytes, bytes.len, m->identity.drop);
+	else {
+		log_warn("a program in memory cannot be executed here "
+			 "(vm.memfd_noexec?): children execute %s itself, and "
+			 "start late when the disk is slow",
+		    path.bytes);
+		fd = open(path.bytes, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	}
+	if (fd == -1) {
+		snprintf(
+		    error, error_len, "%s: %s", path.bytes, strerror(errno));
+		return -1;
+	}
+	m->nursery.program = fd;
+	return 0;
+}

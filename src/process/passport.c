@@ -1,0 +1,122 @@
+#include "process/passport.h"
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "hub/layout.h"
+#include "process/identity.h"
+
+#define PASSPORT_MAGIC 0x64696863746168ull
+
+size_t
+passport_bytes(void)
+{
+	return sizeof(struct passport_page);
+}
+
+void
+passport_fill(struct passport_page *page, const struct child *c,
+    const struct nursery *n, const void *birth, pid_t parent)
+{
+	const struct child_kind *kind = c->kind;
+
+	*page = (struct passport_page){.magic = PASSPORT_MAGIC,
+	    .layout = layout_number(),
+	    .size = sizeof(*page),
+	    .log = -1,
+	    .number = c->number,
+	    .at = c->at,
+	    .generation = c->generation,
+	    .gets = kind->gets,
+	    .parent = parent,
+	    .fd = {-1, -1, -1, -1, -1},
+	    .drop = n->identity->drop,
+	    .limits = *n->limits,
+	    .live = *n->live};
+	strlcpy(page->kind, kind->name, sizeof(page->kind));
+	strlcpy(page->title, child_name(c), sizeof(page->title));
+	memcpy(page->hash_key, n->hub->hash_key, sizeof(page->hash_key));
+	if ((kind->gets & CHILD_LISTENERS) != 0)
+		page->endpoints = *n->endpoints;
+	for (int i = 0; i < page->endpoints.n; i++)
+		page->endpoints.at[i].fd = -1;
+	if (birth == NULL || kind->birth_bytes > sizeof(page->birth))
+		return;
+	memcpy(page->birth, birth, kind->birth_bytes);
+	page->birth_bytes = (uint32_t)kind->birth_bytes;
+}
+
+int
+passport_file(const struct passport_page *page)
+{
+	const int seals =
+	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+	int saved,
+	    fd =
+		memfd_create("chatd-passport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd == -1)
+		return -1;
+	errno = ENOSPC; /* of a write that is short */
+	if (pwrite(fd, page, sizeof(*page), 0) == (ssize_t)sizeof(*page) &&
+	    fcntl(fd, F_ADD_SEALS, seals) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Leaves: nobody can have meant this. */
+static void __attribute__((noreturn)) passport_missing(void)
+{
+	errx(1, "chatd starts this program, nobody else");
+}
+
+void
+passport_take(int fd, const char *program, struct passport_page *page)
+{
+	ssize_t n = pread(fd, page, sizeof(*page), 0);
+
+	if (n < (ssize_t)(4 * sizeof(uint64_t)) ||
+	    page->magic != PASSPORT_MAGIC)
+		passport_missing();
+	if (page->log != -1)
+		log_send_to((int)page->log);
+	if (page->layout == layout_number() && page->size == sizeof(*page) &&
+	    n == (ssize_t)sizeof(*page)) {
+		page->kind[sizeof(page->kind) - 1] = '\0';
+		page->title[sizeof(page->title) - 1] = '\0';
+		return;
+	}
+	log_set_name(program);
+	log_fatal("%s has layout %016llx, chatd has %016llx: install both from "
+		  "the same build",
+	    program, (unsigned long long)layout_number(),
+	    (unsigned long long)page->layout);
+}
+
+void
+passport_start(const struct passport_page *page, const struct child_kind *kind,
+    struct child_start *start)
+{
+	const struct child_row *row = child_row_named(page->kind);
+
+	if (kind == NULL && row == NULL)
+		log_fatal("this program has no processes called %s: install it "
+			  "from the same build as chatd",
+		    page->kind);
+	*start = (struct child_start){.kind = kind != NULL ? kind : row->kind,
+	    .number = page->number,
+	    .generation = page->generation,
+	    .link = page->fd.link,
+	    .live = &page->live,
+	    .endpoints =
+		(page->gets & CHILD_LISTENERS) != 0 ? &page->endpoints : NULL,
+	    .birth = page->birth_bytes != 0 ? page->birth : NULL};
+}
