@@ -7,9 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/streams.h"
+#include "base/title.h"
 #include "process/executable.h"
+#include "process/family.h"
 #include "process/kinds.h"
 
 #define ROW(kind, role) extern const struct child_kind kind##_kind;
@@ -37,5 +40,9 @@ main(int argc, char **argv)
 	child_kinds_use(kinds);
 	if (argc == 2 && strcmp(argv[1], EXECUTABLE_VERSION) == 0)
 		return version_print();
+	if (argc == 3 && strcmp(argv[1], EXECUTABLE_FAMILY) == 0) {
+		title_init(argc, argv, environ);
+		family_main((uint32_t)strtoul(argv[2], NULL, 10));
+	}
 	return executable_main(argc, argv, NULL);
 }

@@ -39,9 +39,9 @@ struct passport_page {
 	pid_t parent;
 	/* of a family (process/family.h) */
 	uint32_t table; /* its table of descriptors' number; 0: no family */
-	bool first;	/* its keepers are not there yet, nor is its filter */
 	/* what it is given */
-	struct passport fd; /* of one without a family */
+	struct passport fd; /* to a family it comes in another way; log: -1 if
+			     * there is none */
 	bool drop;	    /* it has changed its user: nobody traces it */
 	struct hub_limits limits;
 	uint8_t hash_key[16];
@@ -52,7 +52,7 @@ struct passport_page {
 };
 
 /* Fills in all that the nursery and the child say; birth as the kind's
- * birth_bytes says. No descriptor is in it, table is 0, and first is false. */
+ * birth_bytes says. No descriptor is in it, and table is 0. */
 void passport_fill(struct passport_page *page, const struct child *c,
     const struct nursery *n, const void *birth, pid_t parent);
 
