@@ -4,7 +4,7 @@
  * connections.
  */
 #include <errno.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "children.h"

@@ -17,6 +17,7 @@
 
 #include "base/kill_list.h"
 #include "base/shared.h"
+#include "process/executable.h"
 #include "process/family.h"
 
 /* A clone ends with the master, and is nobody's child but its. */
@@ -48,7 +49,7 @@ void
 family_execute(const struct family_page *p)
 {
 	const uint32_t generation = atomic_load(&p->generation);
-	char name[] = "chatd-child", option[] = "-F", text[16];
+	char name[] = EXECUTABLE_CHILD, option[] = EXECUTABLE_FAMILY, text[16];
 	char *argv[] = {name, option, text, NULL};
 	int program;
 
