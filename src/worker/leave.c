@@ -172,22 +172,6 @@ held_control(struct held *held, int control)
 	}
 }
 
-/* Reads how many more the other side has room for. */
-static void
-held_read(struct held *held)
-{
-	struct custody_note note;
-	int fd[CUSTODY_MAX], r;
-
-	while ((r = custody_receive(held->link, &note, fd)) > 0)
-		if (note.type == CUSTODY_ROOM && held->giver.room <= UINT32_MAX)
-			held->giver.room += note.id[0] & UINT32_MAX;
-	if (r < 0 && errno != EBADMSG) {
-		close(held->link);
-		held->link = -1;
-	}
-}
-
 void
 leave_hold(struct worker *w)
 {
@@ -216,11 +200,7 @@ leave_hold(struct worker *w)
 			exit(0);
 		if (p[0].revents)
 			held_control(&held, control);
-		if (held.link >= 0)
-			held_read(&held);
-		full = held.link >= 0 &&
-		    custody_give(&held.giver, held.link, held_at, &held) ==
-			CUSTODY_FULL;
+		full = custody_serve(&held.giver, &held.link, held_at, &held);
 	}
 }
 
