@@ -11,9 +11,7 @@
 #include "private.h"
 #include "worker/chat.h"
 
-enum {
-	STOP_MS = 4000 /* MSG_STOP: gone by then */
-};
+enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then */
 
 void
 control_end(struct worker *w)
