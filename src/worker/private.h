@@ -88,6 +88,8 @@ void order_turn(struct worker *w);
 
 /* control.c: what the master says, and is told. */
 void control_init(struct worker *w);
+/* Acts on what has come; the link's end means that the master is gone. */
+void control_read(struct worker *w);
 void control_turn(struct worker *w);
 
 /* Ends every connection as going away; the worker leaves when they are gone. */
