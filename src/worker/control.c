@@ -11,9 +11,7 @@
 #include "private.h"
 #include "worker/chat.h"
 
-enum {
-	STOP_MS = 4000 /* MSG_STOP: gone by then */
-};
+enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then */
 
 void
 control_end(struct worker *w)
@@ -124,19 +122,16 @@ handle_lost(struct worker *w, const struct link_datagram *d)
 	}
 }
 
-/* The control link; its end means that the master is gone. */
-static void
-control_cb(int fd, short what, void *arg)
+void
+control_read(struct worker *w)
 {
-	struct worker *w = arg;
 	struct link_datagram d[LINK_BATCH];
 	const void *payload;
 	const char *why;
 	size_t len;
 	int n, k, type;
 
-	chat_event(&w->chat);
-	n = link_receive(fd, d);
+	n = link_receive(w->start->control, d);
 	if (n < 0) {
 		log_error("the master is gone");
 		log_flush();
@@ -156,6 +151,16 @@ control_cb(int fd, short what, void *arg)
 		if (d[k].fd >= 0 && type != MSG_LINK && type != MSG_ADOPT)
 			close(d[k].fd);
 	}
+}
+
+/* The control link has something. */
+static void
+control_cb(int fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	chat_event(&w->chat);
+	control_read(w);
 }
 
 /* Tells the master of workers that send bad messages, as far as the link takes
