@@ -12,6 +12,7 @@
 
 #include "base/title.h"
 #include "process/executable.h"
+#include "process/family.h"
 #include "process/kinds.h"
 
 #define ROW(kind, role) extern const struct child_kind kind##_kind;
@@ -44,6 +45,6 @@ main(int argc, char **argv)
 		return version_print();
 	if (argc == 3 && strcmp(argv[1], EXECUTABLE_FAMILY) == 0 &&
 	    sscanf(argv[2], "%" SCNu32, &generation) == 1)
-		errx(1, "no family_main() yet");
+		family_main(generation);
 	return executable_main(argc, argv, NULL);
 }

@@ -16,7 +16,8 @@ enum {
 	KILL_POINTS = 1024,
 	KILL_NAME = 40,
 	KILL_COPIER = 80, /* the process that copies memory, in no line */
-	KILL_LINES
+	KILL_KEEPERS,	  /* and those that are beside a worker, behind it */
+	KILL_LINES = KILL_KEEPERS + 64
 };
 
 struct kill_entry {
@@ -42,6 +43,9 @@ struct kill_list {
 
 /* This process has that line. Points that it passed before are not counted. */
 void kill_list_become(int line);
+
+/* This process is a keeper of the worker that it was so far. */
+void kill_list_keep(void);
 
 /* Test builds crash on a message that holds certain words, as if by a fault of
  * the worker's own. */

@@ -144,6 +144,10 @@ int family_note_take(int home, uint32_t generation, uint32_t what, int *fd,
  */
 pid_t family_fork(const struct nursery *n, struct family_page *p, int home);
 
+/* How a keeper clones. libc keeps its thread's id in that word, which the
+ * kernel is to store then, too, if it says where the word is (else NULL). */
+unsigned long family_clone_flags(int **thread);
+
 /* Clones keeper k, which shares this process's table. False and errno: could
  * not. */
 bool family_keeper_make(struct family_page *p, unsigned k);

@@ -41,6 +41,13 @@ kill_list_become(int line)
 	self = (uint32_t)line + 1;
 }
 
+void
+kill_list_keep(void)
+{
+	if (self != 0 && self <= KILL_LINES - KILL_KEEPERS)
+		self += KILL_KEEPERS;
+}
+
 /* The place of a point in the list, entered if need be. Several workers may
  * enter it at once. */
 static uint32_t
@@ -140,6 +147,11 @@ kill_point_only(const char *file)
 /* Without kill points. */
 void
 kill_list_become(int line)
+{
+}
+
+void
+kill_list_keep(void)
 {
 }
 #endif

@@ -15,7 +15,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/kill_list.h"
 #include "base/shared.h"
+#include "process/executable.h"
 #include "process/family.h"
 
 /* A clone ends with the master, and is nobody's child but its. */
@@ -47,7 +49,7 @@ void
 family_execute(const struct family_page *p)
 {
 	const uint32_t generation = atomic_load(&p->generation);
-	char name[] = "chatd-child", option[] = "-F", text[16];
+	char name[] = EXECUTABLE_CHILD, option[] = EXECUTABLE_FAMILY, text[16];
 	char *argv[] = {name, option, text, NULL};
 	int program;
 
@@ -64,21 +66,27 @@ family_execute(const struct family_page *p)
 	_exit(FAMILY_FAILED);
 }
 
-/*
- * A child of the master that shares this process's descriptors. The kernel
- * stores its pid before it runs, even if this process dies meanwhile. libc
- * keeps the thread's id in a word, which the kernel has to store then, too.
- * Returns as fork().
- */
-static pid_t
-clone_sharing(_Atomic int32_t *pid)
+unsigned long
+family_clone_flags(int **thread)
 {
 	unsigned long flags =
 	    CLONE_FILES | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
-	int *thread = NULL;
 
-	if (prctl(PR_GET_TID_ADDRESS, &thread) == 0)
+	*thread = NULL;
+	if (prctl(PR_GET_TID_ADDRESS, thread) == 0)
 		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+	return flags;
+}
+
+/* A child of the master that shares this process's descriptors. The kernel
+ * stores its pid before it runs, even if this process dies meanwhile. Returns
+ * as fork(). */
+static pid_t
+clone_sharing(_Atomic int32_t *pid)
+{
+	int *thread;
+	const unsigned long flags = family_clone_flags(&thread);
+
 	/* machines have the last two arguments in either order; the one that
 	 * is not the thread's word is not used with these flags */
 	return (pid_t)syscall(SYS_clone, flags, 0, pid, thread, thread);
@@ -154,6 +162,7 @@ family_keeper_make(struct family_page *p, unsigned k)
 	family_keeper_clear(p, k);
 	if ((pid = clone_sharing(&p->keeper[k].pid)) == 0) {
 		clone_tie(p);
+		kill_list_keep();
 		keeper_run(p, k);
 	}
 	KILL_POINT();

@@ -15,10 +15,11 @@ const os = require('node:os');
 const path = require('node:path');
 
 /* Of struct kill_list, base/kill_list.h. */
-const LINES = 81, POINTS = 1024, FIRED = LINES * 16,
+const LINES = 145, POINTS = 1024, FIRED = LINES * 16,
     SIGNAL = FIRED + LINES * 4, ENTRY = SIGNAL + LINES * 4, ENTRY_SIZE = 56,
     NAME = 40;
 const COPIER = 80; /* the line of the process that copies memory */
+const KEEPERS = 81; /* + n: that of both keepers of worker n */
 
 /* The kill points of a daemon. */
 class List {
@@ -77,4 +78,4 @@ class List {
 	}
 }
 
-module.exports = {COPIER, List};
+module.exports = {COPIER, KEEPERS, List};
