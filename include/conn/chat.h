@@ -55,14 +55,14 @@ enum {
 	/* Sealed output of one batch, bytes. Larger: more private memory;
 	 * smaller: less leaves in one system call. */
 	CHAT_SEALED = 1024 * 1024,
-	CHAT_FDS = 1 << 20 /* descriptors are below (fs.nr_open's default) */
+	CHAT_FDS = TABLE_END /* descriptors are below */
 };
 
 enum conn_phase {
 	CONN_NONE,
 	CONN_START,   /* its transport's handshake; all else as CONN_REQUEST */
-	CONN_REQUEST, /* reading the HTTP head; not in custody: if this worker
-		       * dies the client is closed */
+	CONN_REQUEST, /* reading the HTTP head: if this worker dies then, the
+		       * client is closed, unless nothing was read yet */
 	CONN_ANSWER,  /* gets the rest of an answer that did not fit */
 	CONN_OPEN,
 	CONN_ENDING,  /* gets its pending output, our close frame last */
@@ -112,8 +112,6 @@ struct conn {
 	bool blocked : 1;  /* the socket is full: room in it is waited for */
 	bool paused : 1;   /* not reading */
 	bool present : 1;  /* counted in presence */
-	bool fresh : 1;	   /* not in custody yet: nothing is written to it */
-	bool unkept : 1;   /* was not in custody when that was last counted */
 	bool untold : 1;   /* in the list of those to be told of a gap */
 	bool waits : 1;	   /* has input that waits; it is not read from */
 	bool torn : 1;	   /* some of that may have been done by a worker that
@@ -159,7 +157,6 @@ struct endpoints;
 struct event_base;
 struct iovec;
 struct peers;
-struct custody;
 struct moving;
 struct ready;
 struct rooms;
@@ -179,7 +176,6 @@ struct chat {
 	struct input_pool input;
 	struct peers *peers;  /* links to the other workers */
 	uint64_t peers_ended; /* since the turn before: mask */
-	struct custody *custody;
 	struct moving *moving;
 	uint32_t n_moving;
 

@@ -23,4 +23,8 @@ struct counters {
  */
 int counters_read(int fd, struct counters *out);
 
+/* Whether it is a TCP connection of which nothing was read and to which nothing
+ * was written, by any process, in any transport. */
+bool counters_untouched(int fd);
+
 #endif

@@ -69,4 +69,12 @@ enum custody_given {
 enum custody_given
 custody_give(struct custody_giver *g, int link, custody_at at, void *arg);
 
+/*
+ * Reads from *link (-1: there is none) how much the other side has room for,
+ * and gives as much. Closes it at its end: *link is -1 then. True: the link is
+ * full, again in a moment.
+ */
+bool custody_serve(
+    struct custody_giver *g, int *link, custody_at at, void *arg);
+
 #endif

@@ -82,6 +82,10 @@ bool endpoints_add(struct endpoints *all, const struct endpoint *e, int fd);
 const struct endpoint *
 endpoints_find(const struct endpoints *all, const char *name);
 
+/* The number of the endpoint that a socket was accepted at, by its own address:
+ * one that listens there, else at its port on every address; -1: none. */
+int endpoints_accepted(const struct endpoints *all, int fd);
+
 /* Closes all. */
 void endpoints_close(struct endpoints *all);
 

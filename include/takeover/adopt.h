@@ -18,17 +18,16 @@ struct adopt_fault {
 struct adopt_result {
 	uint32_t adopted;
 	uint32_t closed;    /* was ending, or its peer has gone */
-	uint32_t lost;	    /* open, but not in custody */
+	uint32_t lost;	    /* open, but its socket is not there */
 	uint32_t corrupted; /* its records contradict themselves: closed */
 	uint32_t replayed;  /* had input that was read and not done */
 };
 
 /*
- * Goes on with the connections of this worker's slots. fd[slot] is the
- * descriptor + 1 that the keeper gave back, 0: none. Called after chat_init,
- * before anything else touches the chat.
+ * Goes on with the connections of this worker's slots: with the sockets that
+ * these claim. Called after chat_init, before anything else touches the chat.
  */
-void adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
+void adopt_all(struct chat *ch, const struct adopt_fault *fault,
     struct adopt_result *result);
 
 /* Before a dead worker's connection becomes this worker's: copies its input

@@ -1,7 +1,7 @@
 /*
  * adoption: connections of a dead worker that has no replacement yet go on
- * here. Its keeper gives their sockets, a batch at a time; what there is no
- * room for stays where it is. Layer 4; one per process.
+ * here. A mover gives their sockets, a batch at a time; what there is no room
+ * for stays where it is. Layer 4; one per process.
  */
 #ifndef CHATD_TAKEOVER_ADOPTION_H
 #define CHATD_TAKEOVER_ADOPTION_H

@@ -20,10 +20,8 @@ enum { WORKER_GIVERS = 2 };
 struct worker_start {
 	int worker; /* its number: its place */
 	uint32_t generation;
-	int custody;	 /* its end of the link to its keeper; -1: none */
-	uint32_t keeper; /* and that keeper's number (hub/kept.h) */
-	/* Links to those that have the connections' sockets besides: the worker
-	 * that retired, and a keeper that is being replaced; -1: none. */
+	/* Links to processes outside of its family that have sockets of the
+	 * connections; -1: none. */
 	int giver[WORKER_GIVERS];
 	uint32_t fault_hand; /* enum hand: what the predecessor had in hand
 			      * when it died of its own fault */
@@ -41,7 +39,7 @@ struct worker_start {
  * Runs until told to leave, then exits with status 0. Called in the child
  * after the fork, privileges dropped, inherited descriptors and events gone,
  * the master's signals ignored (a terminal's ^C goes to the whole group).
- * Cleans up after its predecessor, says MSG_HELLO, gets a MSG_LINK for each
+ * Takes over from its predecessor, says MSG_HELLO, gets a MSG_LINK for each
  * living peer (again whenever a peer is replaced), then MSG_START.
  */
 void worker_main(const struct worker_start *start) __attribute__((noreturn));

@@ -12,13 +12,6 @@
 static void
 append_slow(struct chat *ch, uint32_t i)
 {
-	if (ch->conn[i].fresh) { /* nothing was written to its socket yet */
-		log_warn("%s: closed with 1013: more than `queue`, %u bytes, "
-			 "waits for the keeper to have its descriptor",
-		    conn_name(ch, i), ch->live.queue_bytes);
-		conn_end(ch, i, CLOSE_TRY_LATER, REASON_BUSY);
-		return;
-	}
 	log_info("%s reads too slowly, closed", conn_name(ch, i));
 	SHM_COUNT(ch->hub->me->closed_slow, 1);
 	conn_end(ch, i, CLOSE_POLICY, REASON_SLOW);

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/sparse.h"
-#include "conn/custody.h"
 #include "conn/head.h"
 #include "conn/socket.h"
 #include "conn/watch.h"
@@ -72,23 +71,18 @@ conn_init(struct chat *ch)
 	if (conn_tables(ch, h->n_slots) < 0 || conn_buffers(ch) < 0 ||
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
 	    output_pool_init(&ch->output, h) < 0 ||
-	    input_pool_init(&ch->input, h) < 0 || watch_init(ch) < 0 ||
-	    custody_init(ch) < 0)
+	    input_pool_init(&ch->input, h) < 0 || watch_init(ch) < 0)
 		return -1;
 	head_sweep(ch);
 	return 0;
 }
 
-uint32_t
-conn_accept(
-    struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer)
+/* The private part of one that is accepted. False: it cannot be watched. */
+static bool
+conn_begin(struct chat *ch, uint32_t i, uint8_t endpoint, int fd)
 {
-	uint32_t i = fd < CHAT_FDS ? number_take(ch) : SHM_NONE;
-	struct conn *c;
+	struct conn *c = &ch->conn[i];
 
-	if (i == SHM_NONE)
-		return SHM_NONE;
-	c = &ch->conn[i];
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
 	c->endpoint = endpoint;
@@ -98,19 +92,52 @@ conn_accept(
 	/* a worker that died has left its connections' there */
 	conn_wire_clear(ch, i, c->transport);
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
-	if (conn_has_slot(ch, i)) {
-		slot_set_peer(conn_slot(ch, i), peer);
-		/* for who cleans up after a death before it opens */
-		conn_slot(ch, i)->transport = c->transport;
-	}
 	if (conn_watch(ch, i) < 0) {
-		number_give(ch, i);
 		c->phase = CONN_NONE;
-		return SHM_NONE;
+		return false;
 	}
 	conn_pending(ch, 1);
 	ch->n_conns++;
-	return i;
+	return true;
+}
+
+/* What its slot says of it; the last store makes the descriptor the slot's. */
+static void
+conn_claim(struct chat *ch, uint32_t i, uint8_t endpoint, int fd,
+    const struct sockaddr *peer)
+{
+	struct slot *s = conn_slot(ch, i);
+
+	slot_set_peer(s, peer);
+	s->endpoint = endpoint;
+	/* for who cleans up after a death before it opens */
+	s->transport = ch->endpoints->at[endpoint].transport;
+	slot_socket_set(ch->hub, i, fd);
+	slot_set(ch->hub, i, SLOT_ACCEPTED);
+}
+
+uint32_t
+conn_accept(
+    struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer)
+{
+	uint32_t i = fd < CHAT_FDS ? number_take(ch) : SHM_NONE;
+
+	if (i == SHM_NONE)
+		return SHM_NONE;
+	if (conn_has_slot(ch, i))
+		conn_claim(ch, i, endpoint, fd, peer);
+	if (conn_begin(ch, i, endpoint, fd))
+		return i;
+	number_give(ch, i);
+	return SHM_NONE;
+}
+
+bool
+conn_accept_again(struct chat *ch, uint32_t i, uint8_t endpoint, int fd)
+{
+	conn_slot(ch, i)->endpoint = endpoint;
+	conn_slot(ch, i)->transport = ch->endpoints->at[endpoint].transport;
+	return conn_begin(ch, i, endpoint, fd);
 }
 
 int
@@ -155,16 +182,17 @@ conn_open(struct chat *ch, uint32_t i, const struct door *door,
 	c->user.next = c->user.previous = 0;
 	c->user.entry = SHM_NONE;
 	SHM_STORE(s->last, SHM_OWN(ch->hub->mine->cursor));
+	/* Before it is open: whoever takes an open one over has its answer.
+	 * Cannot fail: the first chunk has room. */
+	if (output_append(&ch->output, &c->out, i, &f, 0) < 0)
+		abort();
+	frame_release(&ch->output, &f);
 	slot_set(ch->hub, i, SLOT_OPEN);
 	c->phase = CONN_OPEN;
 	conn_pending(ch, -1);
 	ch->n_open++;
-	/* cannot fail: the first chunk has room */
-	if (output_append(&ch->output, &c->out, i, &f, 0) < 0)
-		abort();
-	frame_release(&ch->output, &f);
 	SHM_COUNT(ch->hub->me->accepted, 1);
-	custody_add(ch, i);
+	conn_dirty(ch, i);
 	ch->members->opened(ch, i, entry);
 	return 0;
 }

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "conn/head.h"
 #include "conn/socket.h"
 
@@ -148,6 +147,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 {
 	struct conn *c = &ch->conn[i];
 	bool served = conn_has_slot(ch, i) && slot_in_use(ch->hub, i);
+	int fd;
 
 	if (c->phase == CONN_NONE)
 		return;
@@ -169,18 +169,18 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		slot_set(ch->hub, i, SLOT_CLOSING);
 		output_close(&ch->output, &c->out, i);
 		input_release(&ch->input, i);
-		/* close() alone sends no FIN while the keeper has its
-		 * duplicate */
-		(void)conn_stop(ch, i);
+		if (conn_transport(ch, i)->seal != NULL)
+			(void)conn_stop(ch, i); /* says so in a last record */
 		KILL_POINT();
-		custody_give_up(ch, slot_id(ch->hub, i));
 	}
-	close(c->fd);
-	KILL_POINT();
 	conn_wire_clear(ch, i, c->transport);
+	fd = c->fd;
 	c->fd = -1;
-	c->fresh = false;
 	c->phase = CONN_NONE;
 	ch->n_conns--;
+	/* Its slot first: what a slot claims is open. Nothing is opened in
+	 * between, so the number is nobody else's. */
 	number_give(ch, i);
+	close(fd);
+	KILL_POINT();
 }

@@ -67,8 +67,7 @@ memory_compact(struct chat *ch)
 }
 
 /* The connection that most output waits for: its peer does not read, as all
- * that the other sockets took was written just before. A connection that is not
- * in custody yet was not written to, and does not count. */
+ * that the other sockets took was written just before. */
 static uint32_t
 memory_slowest(struct chat *ch)
 {
@@ -76,7 +75,7 @@ memory_slowest(struct chat *ch)
 	uint64_t most = 0, n;
 
 	while (conn_next(ch, &i)) {
-		if (!memory_has_output(ch, i) || ch->conn[i].fresh)
+		if (!memory_has_output(ch, i))
 			continue;
 		n = output_pending(&ch->conn[i].out);
 		if (n > most) {

@@ -61,20 +61,21 @@ request_refuse_memory(struct chat *ch, uint32_t i)
 	request_refuse(ch, i, &route);
 }
 
-/* Hands on the bytes that came behind the request: the first frames. They
- * pass through the stage like all input. */
+/* The bytes that came behind the request, the first frames, pass through the
+ * stage like all input. They are there before the connection is open: whoever
+ * takes an open one over reads them again. */
 static void
-request_first_frames(
+request_stage(
     struct chat *ch, uint32_t i, const char *bytes, size_t len, uint64_t start)
 {
 	struct hub *h = ch->hub;
-	uint8_t *stage = h->stage + (size_t)h->self * SHM_STAGE;
 
 	SHM_STORE(h->me->stage_conn, 0);
+	if (len == 0)
+		return;
 	SHM_STORE(h->me->stage_start, start);
+	memcpy(h->stage + (size_t)h->self * SHM_STAGE, bytes, len);
 	SHM_STORE(h->me->stage_conn, slot_id(h, i));
-	memcpy(stage, bytes, len);
-	conn_input(ch, i, start, stage, len);
 }
 
 /* Makes it a connection of the door that it asked for; false: a table is
@@ -91,6 +92,7 @@ request_open(struct chat *ch, uint32_t i, const struct route *route,
 		return true;
 	if (later)
 		(void)door->keep_name(ch, i, NULL, 0);
+	SHM_STORE(ch->hub->me->stage_conn, 0);
 	return false;
 }
 
@@ -107,10 +109,16 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 	else if (route->door->keep_name != NULL &&
 	    !route->door->keep_name(ch, i, route->user, route->user_len))
 		request_refuse_memory(ch, i);
-	else if (!request_open(ch, i, route, answer, len, n))
-		request_refuse_full(ch, i);
-	else if (more > 0)
-		request_first_frames(ch, i, head + n, more, n);
+	else {
+		request_stage(ch, i, head + n, more, n);
+		if (!request_open(ch, i, route, answer, len, n))
+			request_refuse_full(ch, i);
+		else if (more > 0)
+			conn_input(ch, i, n,
+			    ch->hub->stage +
+				(size_t)ch->hub->self * SHM_STAGE,
+			    more);
+	}
 }
 
 /* Whether the path is not served, or the door not open, at the endpoint that

@@ -117,7 +117,7 @@ conn_dirty(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
-	if (c->dirty != 0 || c->blocked || c->fresh)
+	if (c->dirty != 0 || c->blocked)
 		return;
 	c->dirty = shm_link(ch->n_dirty);
 	ch->dirty[ch->n_dirty++] = i;

@@ -102,7 +102,8 @@ enum convert_region {
 	R_SUBSCRIPTION,
 	R_INDEX,
 	R_JOURNAL,
-	R_WIRE, /* an older layout has none */
+	R_WIRE,	  /* an older layout has none of these: */
+	R_SOCKET, /* then sockets are given by who has them */
 	R_REGIONS
 };
 enum convert_count {

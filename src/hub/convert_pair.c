@@ -45,7 +45,8 @@ static const char *const region_names[R_REGIONS] = {[R_HEADS] = "heads",
     [R_SUBSCRIPTION] = "subscription",
     [R_INDEX] = "index",
     [R_JOURNAL] = "journal",
-    [R_WIRE] = "wire"};
+    [R_WIRE] = "wire",
+    [R_SOCKET] = "socket"};
 
 static const char *const count_names[N_COUNTS] = {"users", "channels", "slots",
     "chunks", "segments", "pages", "subscriptions", "index", "journal"};
@@ -298,7 +299,7 @@ regions_find(struct convert *c)
 
 	for (int r = 0; r < R_REGIONS; r++) {
 		l = print_memory(&c->theirs, region_names[r]);
-		if (l == NULL && r == R_WIRE)
+		if (l == NULL && r >= R_WIRE)
 			continue;
 		if (l == NULL)
 			return convert_fail(c, "its layout lacks the region %s",

@@ -151,6 +151,33 @@ slot_wire_copy(struct convert *c, uint32_t i)
 	return true;
 }
 
+/* Copies which descriptor is its own: the table goes on. */
+static void
+slot_socket_copy(struct convert *c, uint32_t i)
+{
+	const uint64_t at = i * sizeof(*c->hub.socket);
+
+	if (at + sizeof(*c->hub.socket) <= c->region_size[R_SOCKET])
+		memcpy(&c->hub.socket[i], c->region[R_SOCKET] + at,
+		    sizeof(*c->hub.socket));
+}
+
+/* Copies one that is accepted and not open: its socket, and where it came from.
+ */
+static bool
+slot_accepted_copy(struct convert *c, uint32_t i, const uint8_t *from)
+{
+	struct slot *to = &c->hub.slot[i];
+
+	if (!convert_record(c, C_SLOT, from, to))
+		return false;
+	to->appended = to->part = to->committed = 0;
+	to->first = to->subscriptions = to->info = 0;
+	to->user = SHM_NONE;
+	slot_socket_copy(c, i);
+	return true;
+}
+
 /* Copies a connection. */
 static bool
 slot_copy(struct convert *c, struct convert_pools *p, uint32_t i,
@@ -162,6 +189,7 @@ slot_copy(struct convert *c, struct convert_pools *p, uint32_t i,
 	if (!convert_record(c, C_SLOT, from, to))
 		return false;
 	to->user = convert_entry(c, to->user);
+	slot_socket_copy(c, i);
 	c->result->connections++;
 	return slot_wire_copy(c, i) &&
 	    convert_output(c, p, i, from, to, l->worker) &&
@@ -186,7 +214,10 @@ slot_or_free_copy(struct convert *c, struct convert_pools *p, uint64_t i)
 		    convert_fail(c,
 			"connections: number %llu is connected, %u fit",
 			(unsigned long long)i, c->hub.n_slots);
-	if (l.state != SLOT_FREE && !slot_copy(c, p, (uint32_t)i, from, &l))
+	if (l.state == SLOT_ACCEPTED
+		? !slot_accepted_copy(c, (uint32_t)i, from)
+		: l.state != SLOT_FREE &&
+		    !slot_copy(c, p, (uint32_t)i, from, &l))
 		return false;
 	c->hub.slot[i].life =
 	    (uint64_t)l.use << 16 | (uint64_t)l.worker << 8 | (uint64_t)l.state;

@@ -50,3 +50,25 @@ counters_read(int fd, struct counters *out)
 	out->written = a.tcpi_bytes_acked + (uint64_t)pending - out->fin_sent;
 	return 0;
 }
+
+/* Whether it is the socket of a connection over TCP: no listener. */
+static bool
+counters_is_tcp(int fd)
+{
+	int protocol, listens;
+	socklen_t len = sizeof(protocol);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
+	    protocol == IPPROTO_TCP &&
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 &&
+	    listens == 0;
+}
+
+bool
+counters_untouched(int fd)
+{
+	struct counters k;
+
+	return counters_is_tcp(fd) && counters_read(fd, &k) == 0 && !k.closed &&
+	    !k.fin_sent && k.read == 0 && k.written == 0;
+}

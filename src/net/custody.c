@@ -185,3 +185,39 @@ custody_give(struct custody_giver *g, int link, custody_at at, void *arg)
 	}
 	return CUSTODY_IDLE;
 }
+
+/* Reads how much more the other side has room for. False: the link's end. */
+static bool
+giver_read(struct custody_giver *g, int link)
+{
+	static struct custody_note note;
+	static int fd[CUSTODY_MAX];
+	int r;
+
+	while ((r = custody_receive(link, &note, fd)) != 0) {
+		if (r < 0 && errno != EBADMSG)
+			return false;
+		for (uint32_t k = 0;
+		     r > 0 && note.type == CUSTODY_KEEP && k < note.n; k++)
+			close(fd[k]); /* nobody gives here */
+		if (r > 0 && note.type == CUSTODY_ROOM &&
+		    g->room <= UINT32_MAX)
+			g->room += note.id[0] & UINT32_MAX;
+	}
+	return true;
+}
+
+bool
+custody_serve(struct custody_giver *g, int *link, custody_at at, void *arg)
+{
+	enum custody_given given;
+
+	if (*link == -1)
+		return false;
+	if (giver_read(g, *link) &&
+	    (given = custody_give(g, *link, at, arg)) != CUSTODY_ENDED)
+		return given == CUSTODY_FULL;
+	close(*link);
+	*link = -1;
+	return false;
+}

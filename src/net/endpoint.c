@@ -1,5 +1,6 @@
 #include "net/endpoint.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -279,6 +280,59 @@ endpoints_find(const struct endpoints *all, const char *name)
 		if (strcmp(all->at[k].name, name) == 0)
 			return &all->at[k];
 	return NULL;
+}
+
+/* The address that a socket has; false: none over IP. */
+static bool
+endpoint_address(int fd, struct sockaddr_storage *sa)
+{
+	socklen_t len = sizeof(*sa);
+
+	memset(sa, 0, sizeof(*sa));
+	return getsockname(fd, (struct sockaddr *)sa, &len) == 0 &&
+	    (sa->ss_family == AF_INET || sa->ss_family == AF_INET6);
+}
+
+/* Whether two addresses have one port; *same: they are equal. With `any` the
+ * first one is every address. */
+static bool
+endpoint_address_match(const struct sockaddr_storage *l,
+    const struct sockaddr_storage *sa, bool *same, bool *any)
+{
+	const struct sockaddr_in *a = (const void *)l, *b = (const void *)sa;
+	const struct sockaddr_in6 *c = (const void *)l, *d = (const void *)sa;
+
+	if (l->ss_family != sa->ss_family)
+		return false;
+	if (l->ss_family == AF_INET) {
+		*same = a->sin_addr.s_addr == b->sin_addr.s_addr;
+		*any = a->sin_addr.s_addr == htonl(INADDR_ANY);
+		return a->sin_port == b->sin_port;
+	}
+	*same = memcmp(&c->sin6_addr, &d->sin6_addr, sizeof(c->sin6_addr)) == 0;
+	*any = IN6_IS_ADDR_UNSPECIFIED(&c->sin6_addr);
+	return c->sin6_port == d->sin6_port;
+}
+
+int
+endpoints_accepted(const struct endpoints *all, int fd)
+{
+	struct sockaddr_storage sa, at;
+	int k, found = -1;
+	bool same, any;
+
+	if (!endpoint_address(fd, &sa))
+		return -1;
+	for (k = 0; k < all->n; k++) {
+		if (!endpoint_address(all->at[k].fd, &at) ||
+		    !endpoint_address_match(&at, &sa, &same, &any))
+			continue;
+		if (same)
+			return k;
+		if (any)
+			found = k;
+	}
+	return found;
 }
 
 void

@@ -9,8 +9,8 @@
 #include "room/rooms.h"
 #include "room/channel.h"
 #include "room/event.h"
+#include "conn/begin.h"
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "conn/socket.h"
 #include "room/publish.h"
 #include "room/user.h"
@@ -21,7 +21,6 @@
 /* A takeover on its way. */
 struct adoption {
 	struct chat *ch;
-	const int *fd;
 	const struct adopt_fault *fault;
 	struct adopt_result *result;
 	/* the connection whose input is in this worker's stage, and its
@@ -55,25 +54,47 @@ adopt_stage_bring(struct chat *ch, uint64_t conn, int from)
 }
 
 /* Ends a connection that cannot go on: of its records only the joins that
- * others were told of are used. */
+ * others were told of are used. fd -1: there is no socket. */
 static void
-adopt_give_up(struct adoption *a, uint32_t i, const char *why)
+adopt_give_up(struct adoption *a, uint32_t i, int fd, const char *why)
 {
 	struct chat *ch = a->ch;
 
 	if (why != NULL)
 		log_warn("connection %016llx: %s, closed",
 		    (unsigned long long)slot_id(ch->hub, i), why);
-	channel_tell_leaves(ch, i);
-	slot_set(ch->hub, i, SLOT_CLOSING);
-	transport_abandon(a->fd[i] - 1);
-	KILL_POINT();
-	custody_give_up(ch, slot_id(ch->hub, i));
-	close(a->fd[i] - 1);
-	KILL_POINT();
+	if (slot_in_use(ch->hub, i)) {
+		channel_tell_leaves(ch, i);
+		slot_set(ch->hub, i, SLOT_CLOSING);
+	}
 	conn_wire_clear(ch, i, SHM_ONCE(conn_slot(ch, i)->transport));
-	slot_release(ch->hub, &ch->slots, i);
 	memset(&ch->conn[i], 0, sizeof(ch->conn[i]));
+	slot_release(ch->hub, &ch->slots, i);
+	if (fd >= 0)
+		close(fd);
+	KILL_POINT();
+}
+
+/* Goes on with one that a dead worker had accepted, if it is as new: then a
+ * request can still be read from its beginning. */
+static void
+adopt_accepted(struct adoption *a, uint32_t i, int fd)
+{
+	struct chat *ch = a->ch;
+	int endpoint = endpoints_accepted(ch->endpoints, fd);
+
+	if (endpoint < 0) /* its address may be none of ours: a proxy's */
+		endpoint = SHM_ONCE(conn_slot(ch, i)->endpoint);
+	if (endpoint >= ch->endpoints->n || !counters_untouched(fd) ||
+	    !claim_mark(&ch->slots, i)) {
+		adopt_give_up(a, i, fd, NULL);
+		return;
+	}
+	conn_number(ch, i, true);
+	if (conn_accept_again(ch, i, (uint8_t)endpoint, fd))
+		return;
+	conn_number(ch, i, false);
+	adopt_give_up(a, i, fd, strerror(errno));
 }
 
 /* The phase that the slot's state stands for. */
@@ -96,7 +117,7 @@ adopt_is_present(const struct chat *ch, uint32_t i)
 /* Takes up one connection with its records: private state only, nothing is
  * sent or read yet. */
 static void
-adopt_take_up(struct adoption *a, uint32_t i)
+adopt_take_up(struct adoption *a, uint32_t i, int fd)
 {
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
@@ -108,7 +129,7 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	SHM_STORE(ch->hub->mine->hand_arg, slot_id(ch->hub, i));
 	SHM_STORE(ch->hub->mine->hand, HAND_ADOPTION);
 	memset(c, 0, sizeof(*c));
-	c->fd = a->fd[i] - 1;
+	c->fd = fd;
 	sound = conn_stations_of(ch, i, &stations);
 	if (sound)
 		c->transport = stations.transport;
@@ -116,7 +137,7 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	    slot_state(ch->hub, i) == SLOT_CLOSING ||
 	    (k.closed && !adopt_is_present(ch, i))) {
 		a->result->closed++;
-		adopt_give_up(a, i, NULL);
+		adopt_give_up(a, i, fd, NULL);
 		return;
 	}
 	/* Reset by its peer meanwhile: it is taken up so that it leaves its
@@ -126,7 +147,7 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	if (!sound || output_adopt(&ch->output, &c->out, i, k.written) < 0 ||
 	    input_adopt(&ch->input, i) < 0) {
 		a->result->corrupted++;
-		adopt_give_up(a, i, "its records are corrupted");
+		adopt_give_up(a, i, fd, "its records are corrupted");
 		return;
 	}
 	if (s->info != 0 && !claim_mark(&ch->input.pages, shm_index(s->info)))
@@ -145,12 +166,29 @@ adopt_take_up(struct adoption *a, uint32_t i)
 	a->result->adopted++;
 }
 
+/* One slot of this worker that is not free. */
+static void
+adopt_slot(struct adoption *a, uint32_t i)
+{
+	struct chat *ch = a->ch;
+	int fd = slot_fd(ch->hub, i);
+
+	if (fd >= 0 && slot_state(ch->hub, i) == SLOT_ACCEPTED)
+		adopt_accepted(a, i, fd);
+	else if (fd >= 0)
+		adopt_take_up(a, i, fd);
+	else { /* the table was spoilt, or nobody gave its socket */
+		if (slot_state(ch->hub, i) == SLOT_OPEN)
+			a->result->lost++;
+		adopt_give_up(a, i, -1, NULL);
+	}
+}
+
 /* Each slot of this worker: taken up, or free. */
 static void
 adopt_take_up_all(struct adoption *a)
 {
-	struct chat *ch = a->ch;
-	struct hub *h = ch->hub;
+	struct hub *h = a->ch->hub;
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
@@ -158,19 +196,7 @@ adopt_take_up_all(struct adoption *a)
 		if (slot_holder(h, i) != h->self ||
 		    slot_state(h, i) == SLOT_FREE)
 			continue;
-		if (a->fd[i] == 0) {
-			/* it was not in custody: its 101 was never written,
-			 * or its end was all but complete */
-			if (slot_state(h, i) == SLOT_OPEN)
-				a->result->lost++;
-			if (slot_in_use(h, i))
-				channel_tell_leaves(ch, i);
-			conn_wire_clear(
-			    ch, i, SHM_ONCE(conn_slot(ch, i)->transport));
-			slot_release(h, &ch->slots, i);
-			continue;
-		}
-		adopt_take_up(a, i);
+		adopt_slot(a, i);
 		line_tick(h);
 	}
 	SHM_STORE(h->mine->hand, HAND_NOTHING);
@@ -260,6 +286,10 @@ adopt_go_on(struct adoption *a, uint32_t i)
 	struct chat *ch = a->ch;
 	struct conn *c = &ch->conn[i];
 
+	if (c->phase == CONN_START || c->phase == CONN_REQUEST) {
+		conn_start(ch, i);
+		return;
+	}
 	conn_watch(ch, i);
 	if (a->fault->hand == HAND_INPUT &&
 	    a->fault->arg == slot_id(ch->hub, i) && c->phase == CONN_OPEN) {
@@ -298,7 +328,7 @@ static void
 adopt_go_on_all(struct adoption *a)
 {
 	struct chat *ch = a->ch;
-	uint64_t *order = calloc(a->result->adopted + 1ul, sizeof(*order));
+	uint64_t *order = calloc(ch->n_conns + 1ul, sizeof(*order));
 	uint32_t i = SHM_NONE, n = 0, k, silent_ms;
 
 	if (order == NULL)
@@ -319,12 +349,11 @@ adopt_go_on_all(struct adoption *a)
 }
 
 void
-adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
+adopt_all(struct chat *ch, const struct adopt_fault *fault,
     struct adopt_result *result)
 {
 	struct hub *h = ch->hub;
-	struct adoption a = {
-	    .ch = ch, .fd = fd, .fault = fault, .result = result};
+	struct adoption a = {.ch = ch, .fault = fault, .result = result};
 	uint32_t i = SHM_NONE;
 
 	memset(result, 0, sizeof(*result));
@@ -353,8 +382,7 @@ adopt_all(struct chat *ch, const int *fd, const struct adopt_fault *fault,
 			line_tick(h);
 		}
 	adopt_go_on_all(&a);
-	/* requests that were not answered are not taken over */
-	conn_pending(ch, 0);
+	conn_pending(ch, 0); /* the number, should there be none */
 	SHM_STORE(h->me->stage_conn, 0);
 }
 

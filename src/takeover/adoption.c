@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "conn/chat.h"
-#include "conn/custody.h"
 #include "conn/turn.h"
 #include "hub/lock.h"
 #include "hub/subscription.h"
@@ -17,14 +16,7 @@
 #include "takeover/clean.h"
 #include "takeover/move.h"
 
-enum {
-	ADOPTION_RETRY_MS = 1,
-	/* An adoption goes on without custody here after so long. Smaller: a
-	 * death would cost connections that wait for a keeper which is being
-	 * replaced, a hung one too; larger: clients wait longer where no keeper
-	 * can be had. */
-	UNKEPT_MS = 5000
-};
+enum { ADOPTION_RETRY_MS = 1 };
 
 /* The adoption that is under way, and those that wait for it. */
 static struct {
@@ -36,10 +28,6 @@ static struct {
 	uint32_t taken, left;
 	bool asked; /* for a batch that has not come */
 	bool full;  /* there is no room for more */
-	/* A batch that is not in custody here yet. */
-	struct custody_note note;
-	int fd[CUSTODY_MAX];
-	uint64_t held_ms; /* since then; 0: there is none */
 	struct {
 		int link;
 		struct message_adopt what;
@@ -89,21 +77,24 @@ adoption_clean(const struct message_clean *m)
 
 static void adoption_next(void);
 
-/* The giver has nothing left, or nothing more can be taken. */
+/* The giver has nothing left, nothing more can be taken, or the giver is gone:
+ * what it had not given is in its table still, for the next one. */
 static void
-adoption_end(void)
+adoption_end(bool gone)
 {
 	struct hub *h = adoption.ch->hub;
 	struct message_cleaned done = {.worker = adoption.what.worker,
 	    .generation = adoption.what.generation,
 	    .taken = adoption.taken,
-	    .full = adoption.full || adoption.left > 0};
+	    .full = adoption.full || adoption.left > 0,
+	    .ended = gone};
 
 	event_del(&adoption.ev);
 	close(adoption.link);
 	adoption.link = -1;
 	done.left = slot_held(h, (int)done.worker);
-	if (done.left == 0 || (!done.full && adoption.what.last != 0)) {
+	if (done.left == 0 ||
+	    (!done.full && !gone && adoption.what.last != 0)) {
 		if (done.left > 0)
 			log_warn("%u connections of worker %u are lost: nobody "
 				 "has their sockets",
@@ -112,7 +103,10 @@ adoption_end(void)
 		done.left = 0;
 	}
 	log_info("adopted %u connections of worker %u, %u stay%s", done.taken,
-	    done.worker, done.left, done.full ? ": no room for them" : "");
+	    done.worker, done.left,
+	    done.full  ? ": no room for them"
+		: gone ? ": who gave them is gone"
+		       : "");
 	cleaned_tell(&done);
 	adoption_next();
 }
@@ -123,22 +117,22 @@ adoption_ask(void)
 {
 	uint32_t room = adoption.host->room(adoption.ch);
 
-	if (adoption.asked || adoption.held_ms != 0)
+	if (adoption.asked)
 		return;
 	if (room == 0) {
 		adoption.full = true;
-		adoption_end();
+		adoption_end(false);
 	} else if (custody_ask(adoption.link,
 		       room < CUSTODY_MAX ? room : CUSTODY_MAX) == 0)
 		adoption.asked = true;
 	else if (custody_is_gone(errno))
-		adoption_end();
+		adoption_end(true);
 }
 
-/* Asks for connections and waits for them. If that fails no more are taken: the
+/* Waits for connections and asks for them. If that fails none are taken: the
  * giver still has them. */
 static void
-adoption_go_on(void)
+adoption_go(void)
 {
 	if (event_add(&adoption.ev, NULL) == 0) {
 		adoption_ask();
@@ -146,39 +140,32 @@ adoption_go_on(void)
 	}
 	log_error("adoption: %s", strerror(errno));
 	adoption.full = true;
-	adoption_end();
+	adoption_end(false);
 }
 
-/* Takes up the batch that is held, as soon as this worker's keeper has it. */
+/* Takes up a batch. */
 static void
-adoption_take(void)
+adoption_take(const struct custody_note *note, const int *fd)
 {
 	const struct adopt_fault fault = {
 	    adoption.what.fault_hand, adoption.what.fault_arg};
-	struct chat *ch = adoption.ch;
-	struct custody_note *note = &adoption.note;
 	uint32_t left;
 
-	if (!custody_keep(ch, note->id, adoption.fd, note->n) &&
-	    ch->now_ms - adoption.held_ms < UNKEPT_MS)
-		return;
-	adoption.held_ms = 0;
-	adoption.taken += move_take(ch, (int)adoption.what.worker, note->id,
-	    adoption.fd, note->n, &fault, &left);
+	adoption.taken += move_take(adoption.ch, (int)adoption.what.worker,
+	    note->id, fd, note->n, &fault, &left);
 	adoption.left += left;
-	adoption_go_on();
 }
 
 /* The giver gives. */
 static void
 adoption_cb(int link, short what, void *arg)
 {
-	struct custody_note *note = &adoption.note;
-	struct chat *ch = adoption.ch;
+	static struct custody_note note;
+	static int fd[CUSTODY_MAX];
 	int r;
 
-	chat_event(ch);
-	r = custody_receive(link, note, adoption.fd);
+	chat_event(adoption.ch);
+	r = custody_receive(link, &note, fd);
 	KILL_POINT();
 	if (r == 0)
 		return;
@@ -188,13 +175,12 @@ adoption_cb(int link, short what, void *arg)
 		adoption.full = true;
 		adoption.asked = false;
 		adoption_ask();
-	} else if (r < 0 || note->type == CUSTODY_DONE) {
-		adoption_end();
-	} else if (note->type == CUSTODY_KEEP) {
+	} else if (r < 0 || note.type == CUSTODY_DONE) {
+		adoption_end(r < 0);
+	} else if (note.type == CUSTODY_KEEP) {
+		adoption_take(&note, fd);
 		adoption.asked = false;
-		adoption.held_ms = ch->now_ms;
-		event_del(&adoption.ev);
-		adoption_take();
+		adoption_ask();
 	}
 }
 
@@ -208,7 +194,6 @@ adoption_begin(const struct message_adopt *what, int link)
 	adoption.what = *what;
 	adoption.taken = adoption.left = 0;
 	adoption.asked = adoption.full = false;
-	adoption.held_ms = 0;
 	hub_lock(h); /* redoes what the dead one did not get to */
 	hub_unlock(h);
 	slot_recall(h, (int)what->worker);
@@ -216,7 +201,7 @@ adoption_begin(const struct message_adopt *what, int link)
 	subscription_rechain(h, (int)what->worker);
 	event_assign(&adoption.ev, adoption.ch->base, link,
 	    EV_READ | EV_PERSIST, adoption_cb, NULL);
-	adoption_go_on();
+	adoption_go();
 }
 
 /* Begins the adoption that has waited longest. */
@@ -281,8 +266,6 @@ adoption_turn(void)
 {
 	if (cleaned.n > 0)
 		cleaned_flush();
-	if (adoption.link >= 0 && adoption.held_ms != 0)
-		adoption_take();
 	if (adoption.link >= 0)
 		adoption_ask();
 	return adoption.link >= 0 || cleaned.n > 0 ? ADOPTION_RETRY_MS : -1;

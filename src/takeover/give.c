@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "hub/blob.h"
 #include "hub/stats.h"
 #include "room/channel.h"
@@ -50,10 +49,10 @@ give_freeze(struct chat *ch, int to)
 	struct conn *c;
 
 	while (conn_next(ch, &i))
-		if (ch->conn[i].phase == CONN_OPEN && !ch->conn[i].fresh)
+		if (ch->conn[i].phase == CONN_OPEN)
 			break;
 	if (i == SHM_NONE || ch->conn[i].phase != CONN_OPEN ||
-	    ch->conn[i].fresh || !give_note(ch, i, to))
+	    !give_note(ch, i, to))
 		return SHM_NONE;
 	c = &ch->conn[i];
 	if (c->dirty != 0)
@@ -84,7 +83,6 @@ give_drop(struct chat *ch, const struct moving *m)
 	output_uncopy(&ch->output, &c->out);
 	input_uncopy(&ch->input, m->part);
 	blob_drop(&ch->input, m->info);
-	custody_give_up(ch, m->id);
 	close(c->fd);
 	KILL_POINT();
 	memset(c, 0, sizeof(*c));

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "hub/stats.h"
 #include "net/peer.h"
 #include "takeover/give.h"
@@ -95,10 +94,8 @@ taken_tell(struct chat *ch, int to, uint64_t id)
 void
 handover_take(struct chat *ch, int from, uint64_t id, int fd)
 {
-	if (fd >= 0 && custody_keep(ch, &id, &fd, 1))
+	if (fd >= 0)
 		(void)move_take(ch, from, &id, &fd, 1, NULL, NULL);
-	else if (fd >= 0)
-		close(fd);
 	taken_tell(ch, from, id);
 }
 

@@ -1,5 +1,6 @@
 #include "takeover/move.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +10,6 @@
 #include "room/channel.h"
 #include "room/event.h"
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "conn/head.h"
 #include "conn/socket.h"
 #include "room/publish.h"
@@ -237,7 +237,9 @@ move_fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 	SHM_STORE(h->slot[i].part, SHM_LOAD(me->move_part));
 	h->slot[i].info = SHM_LOAD(me->move_info);
 	h->slot[i].subscriptions = SHM_LOAD(me->move_subs);
+	SHM_STORE(h->socket[i], SHM_LOAD(me->move_socket));
 	SHM_STORE(me->move_id, 0);
+	SHM_STORE(me->move_socket, 0);
 }
 
 void
@@ -274,8 +276,13 @@ move_commit(struct chat *ch, struct copy *c, int from)
 	SHM_STORE(h->me->move_subs, c->subs);
 	SHM_STORE(h->me->move_from,
 	    delivered && from >= 0 ? SHM_LOAD(h->line[from].cursor) : 0);
+	SHM_STORE(h->me->move_socket, table_word(h, c->fd));
 	SHM_STORE(h->me->move_id, c->id);
-	ok = move_pass(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
+	/* From here on it is in the family's table for good. That it is not one
+	 * which was accepted here says move_socket. */
+	ok = fcntl(c->fd, F_SETFD, 0) == 0;
+	KILL_POINT();
+	ok = ok && move_pass(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
 		move_fields_store(h, h->me, c->slot);
 	else
@@ -318,20 +325,19 @@ move_end(struct chat *ch, struct copy *c)
 		 "corrupted, closed",
 	    (unsigned long long)c->id);
 	channel_tell_leaves(ch, c->slot);
-	if (move_pass(ch->hub, c, SLOT_CLOSING)) {
-		transport_abandon(c->fd);
-		KILL_POINT();
+	/* its descriptor is closed by who sees that the slot is free */
+	if (move_pass(ch->hub, c, SLOT_CLOSING))
 		slot_release(ch->hub, &ch->slots, c->slot);
-	}
 }
 
-/* It stays where it was: with its giver, or in the dead worker's custody. */
+/* It stays where it was: with its giver, or in the dead worker's table. */
 static void
 move_leave(struct chat *ch, struct copy *c)
 {
-	custody_give_up(ch, c->id);
 	close(c->fd);
 	KILL_POINT();
+	if (SHM_OWN(ch->hub->me->move_socket) != 0)
+		SHM_STORE(ch->hub->me->move_socket, 0);
 }
 
 /* Gives up a copy that is not committed. */
@@ -357,9 +363,6 @@ move_begin(
 		c->life = SHM_LOAD(ch->hub->slot[c->slot].life);
 	c->state = c->life & 7;
 	if (c->fd >= CHAT_FDS || !move_may_take(ch, c, from, given)) {
-		/* one that is here already stays in custody */
-		if (c->slot == SHM_NONE || ch->conn[c->slot].phase == CONN_NONE)
-			custody_give_up(ch, c->id);
 		close(c->fd);
 		return false;
 	}

@@ -237,8 +237,10 @@ accept_cb(int listener, short what, void *arg)
 		n = ACCEPT_MAX;
 	for (; n > 0; n--) {
 		len = sizeof(peer);
+		/* kept over an exec: it is in the family's table from now on
+		 */
 		fd = accept4(listener, (struct sockaddr *)&peer, &len,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		    SOCK_NONBLOCK);
 		KILL_POINT();
 		if (fd < 0) {
 			accept_failed(w, listener);

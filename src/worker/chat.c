@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "conn/turn.h"
 #include "room/mend.h"
 #include "room/publish.h"
@@ -100,7 +99,7 @@ chat_peer_ended_cb(void *arg, int peer)
 	ch->peers_ended |= 1ull << peer;
 }
 
-/* Takes back connections that were on their way over links that have ended.
+/* Takes back connections that were on their way to workers that are no more.
  * Called once a turn, as it must not happen in the middle of a delivery. */
 static void
 chat_take_back(struct chat *ch)
@@ -110,6 +109,27 @@ chat_take_back(struct chat *ch)
 	ch->peers_ended = 0;
 	for (; w != 0; w &= w - 1)
 		give_back(ch, __builtin_ctzll(w));
+}
+
+/*
+ * A worker that has died may leave its end of a link open: its keepers have it,
+ * until the next process sweeps their table. That it is no more says its line.
+ * The link itself ends then, or is replaced.
+ */
+static void
+chat_peers_look(struct chat *ch)
+{
+	const struct shm_line *line;
+	int k;
+
+	for (k = 0; k < SHM_WORKERS; k++) {
+		line = &ch->hub->line[k];
+		if (peers_is_linked(ch->peers, k) &&
+		    (SHM_LOAD(line->generation) !=
+			    peers_generation(ch->peers, k) ||
+			SHM_LOAD(line->thread) == 0))
+			ch->peers_ended |= 1ull << k;
+	}
 }
 
 /* Sends a relay. */
@@ -201,10 +221,9 @@ chat_turn_tell(struct chat *ch)
 	ch->turn_us = 0;
 }
 
-/* Delivers, relays and writes. False: nothing is left to do; *again as
- * custody_turn(). */
+/* Delivers, relays and writes. False: nothing is left to do. */
 static bool
-chat_turn_finish(struct chat *ch, int *again)
+chat_turn_finish(struct chat *ch)
 {
 	bool more;
 	uint32_t dropped;
@@ -218,7 +237,6 @@ chat_turn_finish(struct chat *ch, int *again)
 	chat_take_back(ch);
 	dropped = ch->n_dropped;
 	conn_drop_marked(ch);
-	*again = custody_turn(ch);
 	conn_flush(ch);
 	/* the leaves of those that were dropped are delivered next turn */
 	return more || dropped + ch->n_dropped > 0;
@@ -228,21 +246,19 @@ int
 chat_turn(struct chat *ch)
 {
 	bool more;
-	int again;
 
 	if (ch->turn_us == 0)
 		ch->turn_us = clock_us();
-	more = chat_turn_finish(ch, &again);
+	more = chat_turn_finish(ch);
 	/* connections whose input waits are served after the output of all
 	 * others is written */
 	if (conn_serve_waiting(ch))
-		more =
-		    chat_turn_finish(ch, &again) || more || ch->n_waiting > 0;
+		more = chat_turn_finish(ch) || more || ch->n_waiting > 0;
 	journal_populate(ch->hub);
 	chat_used_tell(ch);
 	chat_clock(ch);
 	chat_turn_tell(ch);
-	return more ? 0 : again > 0 ? again : -1;
+	return more ? 0 : -1;
 }
 
 void
@@ -255,8 +271,10 @@ chat_reconfigure(struct chat *ch, const struct conf_live *live)
 void
 chat_sweep(struct chat *ch)
 {
-	if (ch->n_moving > 0)
+	if (ch->n_moving > 0) {
+		chat_peers_look(ch);
 		give_look(ch);
+	}
 	mend_sweep(ch);
 	quota_tell(ch);
 	conn_sweep(ch);

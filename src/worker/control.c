@@ -5,18 +5,13 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "codec/message.h"
 #include "door/registry.h"
 #include "net/link.h"
 #include "private.h"
 #include "worker/chat.h"
 
-enum {
-	STOP_MS = 4000,	 /* MSG_STOP: gone by then */
-	RELINK_MS = 1000 /* a link to a keeper that was lost is asked for again
-			  * after */
-};
+enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then */
 
 void
 control_end(struct worker *w)
@@ -49,7 +44,6 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 	const struct message_drain *drain = payload;
 	const struct message_retire *retire = payload;
 	static struct conf_live live;
-	struct message_custody custody;
 
 	switch (type) {
 	case MSG_LINK:
@@ -60,11 +54,6 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 		break;
 	case MSG_MOVE:
 		handover_order(ch, payload);
-		break;
-	case MSG_CUSTODY:
-		memcpy(&custody, payload, sizeof(custody));
-		custody_link(ch, fd, custody.keeper);
-		w->kept = w->unlinked = 0;
 		break;
 	case MSG_START:
 		w->started = true;
@@ -118,7 +107,6 @@ handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 static void
 handle_lost(struct worker *w, const struct link_datagram *d)
 {
-	struct message_custody custody;
 	struct message_adopt adopt;
 	struct message_head head;
 	const char *payload = (const char *)d->bytes + sizeof(head);
@@ -128,31 +116,22 @@ handle_lost(struct worker *w, const struct link_datagram *d)
 	memcpy(&head, d->bytes, sizeof(head));
 	log_error("master: %s without its descriptor: too many open files",
 	    message_name((int)head.type));
-	if (head.type == MSG_CUSTODY &&
-	    d->len == sizeof(head) + sizeof(custody)) {
-		memcpy(&custody, payload, sizeof(custody));
-		w->unlinked = custody.keeper;
-		w->unlinked_ms = w->chat.now_ms;
-	} else if (head.type == MSG_ADOPT &&
-	    d->len == sizeof(head) + sizeof(adopt)) {
+	if (head.type == MSG_ADOPT && d->len == sizeof(head) + sizeof(adopt)) {
 		memcpy(&adopt, payload, sizeof(adopt));
 		adoption_refuse(&adopt);
 	}
 }
 
-/* The control link; its end means that the master is gone. */
-static void
-control_cb(int fd, short what, void *arg)
+void
+control_read(struct worker *w)
 {
-	struct worker *w = arg;
 	struct link_datagram d[LINK_BATCH];
 	const void *payload;
 	const char *why;
 	size_t len;
 	int n, k, type;
 
-	chat_event(&w->chat);
-	n = link_receive(fd, d);
+	n = link_receive(w->start->control, d);
 	if (n < 0) {
 		log_error("the master is gone");
 		log_flush();
@@ -169,34 +148,19 @@ control_cb(int fd, short what, void *arg)
 			log_error("master: %s", why);
 		else
 			handle(w, type, payload, len, d[k].fd);
-		if (d[k].fd >= 0 && type != MSG_LINK && type != MSG_CUSTODY &&
-		    type != MSG_ADOPT)
+		if (d[k].fd >= 0 && type != MSG_LINK && type != MSG_ADOPT)
 			close(d[k].fd);
 	}
 }
 
-/* Tells the master how its keeper stands. A link that is full is tried again
- * with the next tick. */
+/* The control link has something. */
 static void
-control_custody(struct worker *w)
+control_cb(int fd, short what, void *arg)
 {
-	struct chat *ch = &w->chat;
-	struct message_custody m = {custody_broken(ch)};
+	struct worker *w = arg;
 
-	if (w->unlinked != 0 && ch->now_ms - w->unlinked_ms >= RELINK_MS)
-		m.keeper = w->unlinked;
-	if (m.keeper != 0 &&
-	    link_send(w->start->control, MSG_UNKEPT, &m, sizeof(m), -1) == 0) {
-		log_warn("the link to keeper number %u has ended", m.keeper);
-		custody_broken_told(ch);
-		/* the end of the link before that one says nothing of it */
-		if (m.keeper == w->unlinked)
-			w->unlinked = 0;
-	}
-	m.keeper = custody_number(ch);
-	if (m.keeper != 0 && m.keeper != w->kept && custody_is_complete(ch) &&
-	    link_send(w->start->control, MSG_KEPT, &m, sizeof(m), -1) == 0)
-		w->kept = m.keeper;
+	chat_event(&w->chat);
+	control_read(w);
 }
 
 /* Tells the master of workers that send bad messages, as far as the link takes
@@ -233,7 +197,6 @@ void
 control_turn(struct worker *w)
 {
 	accusations_send(w);
-	control_custody(w);
 	order_turn(w);
 }
 

@@ -1,8 +1,9 @@
 /*
  * Leaving on purpose. Who retires leaves its connections where they are: the
- * turn is over, so all that was promised stands in shared memory; it holds the
- * sockets, as its keeper does, until the next worker has taken over. Who
- * drains stays, and ends its connections one by one.
+ * turn is over, so all that was promised stands in shared memory, and the
+ * sockets are in the table that it shares with its keepers. Only where there
+ * are none it stays, and gives the sockets itself. Who drains stays, and ends
+ * its connections one by one.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,7 +12,6 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
-#include "conn/custody.h"
 #include "codec/message.h"
 #include "net/custody.h"
 #include "net/link.h"
@@ -20,9 +20,10 @@
 
 enum {
 	/* Requests that are half there and answers that are half out are known
-	 * to this process alone. They may take so long; who connects and says
-	 * nothing does not keep it. Nor does a keeper that does not get on:
-	 * this process holds the sockets until the next one has them. */
+	 * to this process alone. They may take so long. Of a client that has
+	 * said nothing the next worker reads the request. Larger: a replacement
+	 * takes longer when clients send slowly; smaller: more of them have to
+	 * connect again. */
 	HANDSHAKES_MS = 1000,
 	HOLD_RETRY_MS = 1 /* the link is full: again after */
 };
@@ -54,24 +55,28 @@ leave_retire(struct worker *w, bool hold)
 	accept_balance(w);
 }
 
-/* Whether a connection is one that a takeover does not know. */
+/* Whether a connection is one of which this process knows what a takeover does
+ * not. */
 static bool
 leave_is_unfinished(const struct chat *ch, uint32_t i)
 {
-	return ch->conn[i].phase == CONN_START ||
-	    ch->conn[i].phase == CONN_REQUEST ||
-	    ch->conn[i].phase == CONN_ANSWER;
+	const struct conn *c = &ch->conn[i];
+
+	return c->phase == CONN_START || c->phase == CONN_ANSWER ||
+	    (c->phase == CONN_REQUEST &&
+		(c->again || c->request.len > 0 || c->request.has_body));
 }
 
-/* Whether there is any. */
+/* Whether there is any; those without a slot are served by no other worker. */
 static bool
 leave_has_unfinished(struct chat *ch)
 {
 	uint32_t i = SHM_NONE;
 
-	if (ch->n_pending > 0)
-		return true;
 	while (conn_next(ch, &i))
+		if (leave_is_unfinished(ch, i))
+			return true;
+	for (i = ch->hub->n_slots; i < ch->hub->n_slots + CHAT_SPARE; i++)
 		if (leave_is_unfinished(ch, i))
 			return true;
 	return false;
@@ -84,10 +89,11 @@ leave_forget(struct worker *w)
 	uint32_t i = SHM_NONE;
 
 	while (conn_next(ch, &i))
-		if (leave_is_unfinished(ch, i))
+		if (leave_is_unfinished(ch, i) ||
+		    (!w->retiring && ch->conn[i].phase == CONN_REQUEST))
 			conn_drop(ch, i, NULL);
 	for (i = ch->hub->n_slots; i < ch->hub->n_slots + CHAT_SPARE; i++)
-		if (leave_is_unfinished(ch, i))
+		if (ch->conn[i].phase != CONN_NONE)
 			conn_drop(ch, i, NULL);
 }
 
@@ -98,12 +104,11 @@ leave_may_retire(struct worker *w)
 
 	/* connections given away, or on their way here, arrive first */
 	return worker_is_settled(w) &&
-	    (ch->now_ms >= w->retire_ms ||
-		(!leave_has_unfinished(ch) && custody_is_complete(ch)));
+	    (ch->now_ms >= w->retire_ms || !leave_has_unfinished(ch));
 }
 
-/* What a worker that has retired holds. The slots are the next worker's, so
- * nothing of it is read there. */
+/* What a worker that has retired without a keeper holds. The slots are the next
+ * worker's, so nothing of it is read there. */
 struct held {
 	struct held_socket {
 		uint64_t id;
@@ -123,7 +128,7 @@ held_collect(struct held *held, struct chat *ch)
 	if (held->socket == NULL)
 		log_fatal("no memory to hand over connections");
 	while (conn_next(ch, &i))
-		if (ch->conn[i].phase >= CONN_OPEN && n < ch->n_conns)
+		if (n < ch->n_conns)
 			held->socket[n++] = (struct held_socket){
 			    slot_id(ch->hub, i), ch->conn[i].fd};
 	held->giver = (struct custody_giver){.next = n + 1, .n = n};
@@ -173,22 +178,6 @@ held_control(struct held *held, int control)
 	}
 }
 
-/* Reads how many more the other side has room for. */
-static void
-held_read(struct held *held)
-{
-	struct custody_note note;
-	int fd[CUSTODY_MAX], r;
-
-	while ((r = custody_receive(held->link, &note, fd)) > 0)
-		if (note.type == CUSTODY_ROOM && held->giver.room <= UINT32_MAX)
-			held->giver.room += note.id[0] & UINT32_MAX;
-	if (r < 0 && errno != EBADMSG) {
-		close(held->link);
-		held->link = -1;
-	}
-}
-
 void
 leave_hold(struct worker *w)
 {
@@ -200,7 +189,6 @@ leave_hold(struct worker *w)
 
 	held_collect(&held, &w->chat);
 	KILL_POINT();
-	custody_leave(&w->chat);
 	peers_leave(w->chat.peers);
 	if (!w->chat.leaving)
 		for (k = 0; k < w->start->endpoints->n; k++)
@@ -218,11 +206,7 @@ leave_hold(struct worker *w)
 			exit(0);
 		if (p[0].revents)
 			held_control(&held, control);
-		if (held.link >= 0)
-			held_read(&held);
-		full = held.link >= 0 &&
-		    custody_give(&held.giver, held.link, held_at, &held) ==
-			CUSTODY_FULL;
+		full = custody_serve(&held.giver, &held.link, held_at, &held);
 	}
 }
 

@@ -19,26 +19,21 @@ struct worker {
 	struct event tick;
 	struct event again;
 	struct event listener[ENDPOINTS_MAX];
-	int reserve;	   /* a descriptor to give up when all are used */
-	bool listening;	   /* its listeners are watched */
-	uint32_t balanced; /* connections when that was decided */
-	bool started;	   /* MSG_START came */
-	uint32_t kept; /* number of the keeper that the master was told of: it
-			* has all */
+	int reserve;		/* a descriptor to give up when all are used */
+	bool listening;		/* its listeners are watched */
+	uint32_t balanced;	/* connections when that was decided */
+	bool started;		/* MSG_START came */
 	uint32_t own_files;	/* descriptors that are not connections' */
 	enum sends_by sends_by; /* as it was told last */
 	uint32_t most;		/* connections up to which it accepts more */
-	uint32_t unlinked; /* number of a keeper whose link was lost on its way
-			    * here; 0: none */
-	uint64_t unlinked_ms; /* since then */
-	bool stopping;	      /* all connections are ended; leaves when empty */
-	bool quitting;	      /* accepts no more; leaves when empty */
-	uint64_t leave_ms;    /* at the latest */
-	bool parting;	      /* accepts no more; it is to retire soon */
-	bool retiring;	      /* accepts no more; its connections stay */
-	bool holds;	      /* with it: nobody else has their sockets */
-	uint64_t retire_ms;   /* handshakes are waited for so long */
-	uint32_t drain_rate;  /* connections in 1000 s; 0: does not drain */
+	bool stopping;	     /* all connections are ended; leaves when empty */
+	bool quitting;	     /* accepts no more; leaves when empty */
+	uint64_t leave_ms;   /* at the latest */
+	bool parting;	     /* accepts no more; it is to retire soon */
+	bool retiring;	     /* accepts no more; its connections stay, */
+	bool holds;	     /* and nobody else has their sockets */
+	uint64_t retire_ms;  /* handshakes are waited for so long */
+	uint32_t drain_rate; /* connections in 1000 s; 0: does not drain */
 	uint64_t drain_credit; /* rate x ms */
 	uint64_t drained_ms;   /* credit is counted up to then */
 	uint32_t drain_at;     /* the last one looked at */
@@ -60,13 +55,14 @@ void accept_stop(struct worker *w);
 void leave_part(struct worker *w, bool on);
 void leave_retire(struct worker *w, bool hold);
 bool leave_may_retire(struct worker *w);
-/* Holds its connections' sockets, and nothing else, until the master says that
- * they go on elsewhere; gives duplicates to whom the master names. */
-void leave_hold(struct worker *w);
+/* Holds its connections' sockets, which nobody else has, and nothing else,
+ * until the master says that they go on elsewhere; gives duplicates to whom the
+ * master names. */
+void leave_hold(struct worker *w) __attribute__((noreturn));
 void leave_drain(struct worker *w, uint32_t rate);
 void leave_drain_tick(struct worker *w);
-/* At the end: drops connections that no other worker goes on with: requests
- * that are not complete and answers that are not sent yet. */
+/* At the end: drops connections that no other worker goes on with: requests of
+ * which something was read and answers that are not sent yet. */
 void leave_forget(struct worker *w);
 
 /* fault.c: a worker that dies of its own fault says over which publication. */
@@ -92,6 +88,8 @@ void order_turn(struct worker *w);
 
 /* control.c: what the master says, and is told. */
 void control_init(struct worker *w);
+/* Acts on what has come; the link's end means that the master is gone. */
+void control_read(struct worker *w);
 void control_turn(struct worker *w);
 
 /* Ends every connection as going away; the worker leaves when they are gone. */

@@ -1,13 +1,12 @@
 /* How many more connections this worker can hold: the others, which give theirs
  * away, and the master look at it before they do. */
-#include <fcntl.h>
 #include <sys/resource.h>
 
 #include "hub/stats.h"
 #include "private.h"
+#include "takeover/table.h"
 
 enum {
-	ROOM_LOOK = 1024, /* descriptors that a worker can have at its birth */
 	/* Links to the others, to keepers, one more of each while one is
 	 * replaced, and what libraries open for a moment. */
 	ROOM_SPARE = 2 * SHM_WORKERS + 32,
@@ -21,11 +20,7 @@ enum {
 void
 room_init(struct worker *w)
 {
-	int fd;
-
-	for (fd = 0; fd < ROOM_LOOK; fd++)
-		if (fcntl(fd, F_GETFD) >= 0)
-			w->own_files++;
+	w->own_files = table_own();
 	room_tell(w);
 }
 

@@ -163,8 +163,6 @@ worker_main(const struct worker_start *start)
 	struct message_hello hello = {
 	    (uint32_t)start->worker, start->generation};
 	const struct takeover_start left = {.generation = start->generation,
-	    .custody = start->custody,
-	    .keeper = start->keeper,
 	    .giver = {start->giver[0], start->giver[1]},
 	    .fault = {start->fault_hand, start->fault_arg}};
 	struct worker *w = &worker;
@@ -176,6 +174,8 @@ worker_main(const struct worker_start *start)
 	worker_init(w, start);
 	room_init(w);
 	sends_tell(w);
+	/* the web page comes first: no request is answered without it */
+	control_read(w);
 	takeover(&w->chat, &left);
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
@@ -208,8 +208,6 @@ static void __attribute__((noreturn)) worker_begin(struct child_start *start)
 	const struct birth_worker *birth = start->birth;
 	const struct worker_start own = {.worker = start->number,
 	    .generation = start->generation,
-	    .custody = birth->custody,
-	    .keeper = birth->keeper,
 	    .giver = {birth->giver[0], birth->giver[1]},
 	    .fault_hand = birth->fault_hand,
 	    .fault_arg = birth->fault_arg,

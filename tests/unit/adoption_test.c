@@ -127,6 +127,159 @@ link_lost(void **state)
 	scene_end(&s);
 }
 
+/* How many more connections the worker has room for, as the test says. */
+static uint32_t room;
+
+static uint32_t
+room_of_test(const struct chat *ch)
+{
+	return room;
+}
+
+static struct worker *answering; /* whose link answers go to */
+
+static bool
+cleaned_of_test(struct chat *ch, const struct message_cleaned *done)
+{
+	return link_send(answering->start->control, MSG_CLEANED, done,
+		   sizeof(*done), -1) == 0;
+}
+
+/* Begins an adoption with so much room; returns the giver's end. */
+static int
+scene_give(struct scene *s, uint32_t n)
+{
+	static const struct adoption_host host = {
+	    .room = room_of_test, .cleaned = cleaned_of_test};
+	int fd[2];
+
+	room = n;
+	answering = s->w;
+	adoption_init(&s->w->chat, &host);
+	assert_int_equal(custody_pair(fd), 0);
+	scene_adopt(s, fd[0]);
+	return fd[1];
+}
+
+/* What the worker asks for; 0: it does not. */
+static uint32_t
+scene_asked(int giver)
+{
+	static struct custody_note note;
+	int fd[CUSTODY_MAX];
+
+	if (custody_receive(giver, &note, fd) != 1)
+		return 0;
+	assert_int_equal(note.type, CUSTODY_ROOM);
+	return (uint32_t)note.id[0];
+}
+
+/* Sends a note to the worker, which takes it up. */
+static void
+scene_note(
+    struct scene *s, int giver, const struct custody_note *note, const int *fd)
+{
+	assert_int_equal(custody_send(giver, note, fd), 0);
+	event_base_loop(s->w->chat.base, EVLOOP_NONBLOCK);
+}
+
+/* A connection goes on here. The giver is asked for as many as there is room
+ * for, and for more only when these are taken up; when it has no more the dead
+ * worker is cleaned up after. */
+static void
+takes_what_it_asked_for(void **state)
+{
+	const struct custody_note all = {.type = CUSTODY_DONE};
+	struct custody_note note = {.type = CUSTODY_KEEP, .n = 1};
+	struct message_cleaned done;
+	struct scene s;
+	int giver;
+
+	scene_begin(&s);
+	giver = scene_give(&s, 7);
+	assert_int_equal(scene_asked(giver), 7);
+	adoption_turn();
+	assert_int_equal(scene_asked(giver), 0);
+	room = CUSTODY_MAX + 1;
+	note.id[0] = slot_id(&s.h, s.i);
+	scene_note(&s, giver, &note, &s.dead->ch.conn[s.i].fd);
+	assert_int_equal(slot_worker(&s.h, s.i), 0);
+	assert_int_equal(s.w->chat.conn[s.i].phase, CONN_OPEN);
+	assert_int_equal(scene_asked(giver), CUSTODY_MAX);
+	scene_note(&s, giver, &all, NULL);
+	done = scene_answer(&s);
+	assert_int_equal(done.taken, 1);
+	assert_int_equal(done.left, 0);
+	assert_int_equal(done.full, 0);
+	assert_int_equal(done.ended, 0);
+	assert_true(adoption_is_idle());
+	close(giver);
+	scene_end(&s);
+}
+
+/* The giver is gone: what it had not given is nobody's loss, its family has it
+ * still. */
+static void
+giver_dies(void **state)
+{
+	struct message_cleaned done;
+	struct scene s;
+	int giver;
+
+	scene_begin(&s);
+	giver = scene_give(&s, 7);
+	close(giver);
+	event_base_loop(s.w->chat.base, EVLOOP_NONBLOCK);
+	done = scene_answer(&s);
+	assert_int_equal(done.taken, 0);
+	assert_int_equal(done.left, 1);
+	assert_int_equal(done.full, 0);
+	assert_int_equal(done.ended, 1);
+	assert_int_equal(slot_state(&s.h, s.i), SLOT_OPEN);
+	assert_int_equal(slot_worker(&s.h, s.i), DEAD);
+	assert_true(adoption_is_idle());
+	scene_end(&s);
+}
+
+/* The giver has given all that it had: a connection without a socket is
+ * lost. */
+static void
+lost_at_the_last(void **state)
+{
+	const struct custody_note all = {.type = CUSTODY_DONE};
+	struct message_cleaned done;
+	struct scene s;
+	int giver;
+
+	scene_begin(&s);
+	giver = scene_give(&s, 7);
+	scene_note(&s, giver, &all, NULL);
+	done = scene_answer(&s);
+	assert_int_equal(done.left, 0);
+	assert_int_equal(done.ended, 0);
+	assert_int_equal(slot_state(&s.h, s.i), SLOT_FREE);
+	close(giver);
+	scene_end(&s);
+}
+
+/* Without room nothing is asked for: it stays where it was. */
+static void
+no_room(void **state)
+{
+	struct message_cleaned done;
+	struct scene s;
+	int giver;
+
+	scene_begin(&s);
+	giver = scene_give(&s, 0);
+	assert_int_equal(scene_asked(giver), 0);
+	done = scene_answer(&s);
+	assert_stays(&s, &done);
+	assert_int_equal(done.ended, 0);
+	close(giver);
+	scene_end(&s);
+}
+
 /* There was no room for more, and no more was left: the dead worker is cleaned
  * up after. */
 static void
@@ -164,6 +317,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(cannot_watch),
 	    cmocka_unit_test(link_lost),
+	    cmocka_unit_test(takes_what_it_asked_for),
+	    cmocka_unit_test(giver_dies),
+	    cmocka_unit_test(lost_at_the_last),
+	    cmocka_unit_test(no_room),
 	    cmocka_unit_test(full_at_the_last),
 	};
 
