@@ -31,8 +31,8 @@ info_read(int fd, struct tcp_info *info)
 /*
  * What the kernel has at one moment. Nobody writes meanwhile, so if nothing is
  * in the queue all has been acknowledged, and what is looked at after that is
- * exact. What is received, and acknowledged if something is in the queue, goes
- * on: then until the counts before and after are the same.
+ * exact. What comes in, and what of the queue is acknowledged, goes on
+ * meanwhile: then it looks until the counts before and after are the same.
  */
 static int
 counters_look(int fd, bool read, struct tcp_info *now, int *in, int *out)
@@ -49,7 +49,8 @@ counters_look(int fd, bool read, struct tcp_info *now, int *in, int *out)
 		if ((read && ioctl(fd, SIOCINQ, in) < 0) ||
 		    ioctl(fd, SIOCOUTQ, out) < 0 || info_read(fd, now) < 0)
 			return -1;
-	} while (before.tcpi_bytes_received != now->tcpi_bytes_received ||
+	} while (
+	    (read && before.tcpi_bytes_received != now->tcpi_bytes_received) ||
 	    before.tcpi_bytes_acked != now->tcpi_bytes_acked ||
 	    before.tcpi_state != now->tcpi_state);
 	return 0;
@@ -93,6 +94,6 @@ counters_untouched(int fd)
 {
 	struct counters k;
 
-	return counters_is_tcp(fd) && counters_read(fd, &k) == 0 && !k.closed &&
-	    !k.fin_sent && k.read == 0 && k.written == 0;
+	return counters_is_tcp(fd) && counters_read(fd, true, &k) == 0 &&
+	    !k.closed && !k.fin_sent && k.read == 0 && k.written == 0;
 }
