@@ -158,8 +158,8 @@ struct event_base;
 struct iovec;
 struct peers;
 struct moving;
-struct ready;
 struct rooms;
+struct watch;
 
 struct chat {
 	struct hub *hub;
@@ -180,7 +180,7 @@ struct chat {
 	uint32_t n_moving;
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
-	struct ready *ready; /* the set in which their sockets are watched */
+	struct watch *watch; /* the set in which their sockets are watched */
 	uint64_t spare_used; /* bit per connection without a slot */
 	uint64_t *here;	     /* bit per slot: its connection is here */
 	uint32_t n_here;

@@ -62,11 +62,12 @@ conn_send(const struct chat *ch, uint32_t i, const void *bytes, size_t len)
 }
 
 static inline int
-conn_positions(const struct chat *ch, uint32_t i, struct counters *out)
+conn_positions(
+    const struct chat *ch, uint32_t i, bool read, struct counters *out)
 {
 	const struct transport_socket s = conn_socket(ch, i);
 
-	return conn_transport(ch, i)->positions(&s, out);
+	return conn_transport(ch, i)->positions(&s, read, out);
 }
 
 /* Nothing more is sent. READY, or WRITES: again when it takes more. */

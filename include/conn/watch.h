@@ -7,12 +7,25 @@
 
 #include "conn/chat.h"
 
-/* Makes the set of sockets that are watched; 0, or -1 and errno. */
+/* Takes the former worker's set of sockets that are watched, or makes one; 0,
+ * or -1 and errno. */
 int watch_init(struct chat *ch);
+
+/* All connections that were the former worker's are watched: from now on the
+ * next worker may keep the set. */
+void watch_settled(struct chat *ch);
+
+/* Looks whether the set tells of what is no connection's here, which would go
+ * on for ever: then it makes a new one. */
+void watch_sweep(struct chat *ch);
 
 /* Watches the socket for what the connection's state asks for; -1: it cannot,
  * as the log says. */
 int conn_watch(struct chat *ch, uint32_t i);
+
+/* Of a connection that was the former worker's: if its set was kept, the socket
+ * is watched in it. Else conn_watch() does that. */
+void conn_watch_again(struct chat *ch, uint32_t i);
 
 /* Watches it no more. Called before the socket goes on elsewhere: as long as it
  * is open anywhere, the kernel tells of it here. */

@@ -80,6 +80,10 @@ struct slot {
 	uint8_t framing;       /* codec/framing.h */
 	uint8_t endpoint;      /* of one that is accepted: its number in the
 				* worker's list (net/endpoint.h) */
+	/* 1: its socket is in its worker's epoll set (shm_worker.watch), for
+	 * reading and nothing else; 0: nobody knows. Stored 0 before that may
+	 * end to be so, and 1 when it is so. */
+	_Atomic uint8_t watched;
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */
@@ -234,6 +238,7 @@ slot_socket(const struct hub *h, uint32_t i)
 static inline void
 slot_socket_set(struct hub *h, uint32_t i, int fd)
 {
+	SHM_STORE(h->slot[i].watched, 0);
 	SHM_STORE(h->socket[i], table_word(h, fd));
 }
 

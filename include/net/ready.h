@@ -38,9 +38,6 @@ struct ready;
 struct ready *ready_new(struct event_base *base, int set, bool *kept,
     const struct ready_host *host, void *arg);
 
-/* Closes the set. */
-void ready_free(struct ready *r);
-
 /* Its descriptor, which stays over an exec. */
 int ready_fd(const struct ready *r);
 

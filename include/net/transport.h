@@ -97,13 +97,13 @@ struct transport {
 	/* Whether the peer has sent what is not read yet. */
 	bool (*unread)(const struct transport_socket *s);
 	/*
-	 * How much was read and written, in bytes of plaintext. A process that
-	 * takes the connection over calls it before anything else: it derives
-	 * what the state has from the kernel's counts. -1: it cannot be told,
-	 * and the connection cannot go on.
+	 * How much was written, and with `read` how much was read, in bytes of
+	 * plaintext. A process that takes the connection over calls it before
+	 * anything else: it derives what the state has from the kernel's
+	 * counts. -1: it cannot be told, and the connection cannot go on.
 	 */
 	int (*positions)(
-	    const struct transport_socket *s, struct counters *out);
+	    const struct transport_socket *s, bool read, struct counters *out);
 	/* Says that nothing more is sent; what was sent still arrives. Also
 	 * while it has not started, or when output is left over. READY,
 	 * WRITES or FAILED. */

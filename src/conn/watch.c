@@ -1,11 +1,30 @@
 #include "conn/watch.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "conn/recipient.h"
 #include "conn/turn.h"
+#include "hub/stats.h"
 #include "net/ready.h"
+
+/* A set that tells of a socket which is none of this worker's is made anew when
+ * it has done so in that many sweeps on end, 100 ms each. Larger: the worker
+ * spins for longer; smaller: it is done for one that is gone in a moment, as
+ * while a process that is about to leave has it, too. */
+enum { WATCH_SUSPECT_SWEEPS = 10 };
+
+/* The set in which clients' sockets are watched. */
+struct watch {
+	struct ready *ready;
+	bool kept;	  /* the former worker's */
+	uint64_t suspect; /* what it told of that is none of ours; 0: none */
+	uint32_t again;	  /* how often it has, since the last sweep */
+	uint32_t sweeps;  /* so many on end in which it has */
+};
 
 /* By what the set tells which connection is ready: its slot's id, or its number
  * alone, which no id is, if it has no slot. */
@@ -15,14 +34,6 @@ watch_key(const struct chat *ch, uint32_t i)
 	return conn_has_slot(ch, i) ? slot_id(ch->hub, i) : i;
 }
 
-/* Whether a number is a connection's. */
-static bool
-watch_is_ours(const struct chat *ch, uint32_t i)
-{
-	return i < ch->hub->n_slots + CHAT_SPARE &&
-	    ch->conn[i].phase != CONN_NONE;
-}
-
 /* Some are ready: what is looked at next is fetched meanwhile. */
 static void
 watch_seen_cb(void *arg, uint64_t key)
@@ -30,24 +41,31 @@ watch_seen_cb(void *arg, uint64_t key)
 	struct chat *ch = arg;
 	const uint32_t i = (uint32_t)key;
 
+	if (key == ch->watch->suspect)
+		ch->watch->again++;
 	if (i >= ch->hub->n_slots)
 		return;
 	__builtin_prefetch(&ch->conn[i]);
 	__builtin_prefetch(&ch->hub->slot[i]);
 }
 
-/* One is ready. It may have ended, or be watched for something else, since the
- * kernel said so. */
+/* One is ready. It may have ended since the kernel said so, or not be watched
+ * any more. */
 static bool
 watch_ready_cb(void *arg, uint64_t key, unsigned what)
 {
 	struct chat *ch = arg;
 	const uint32_t i = (uint32_t)key;
-
 	const bool goes_on = chat_event(ch);
 
-	if (watch_is_ours(ch, i) && (what & ch->conn[i].watched) != 0)
-		ch->on_ready(ch, i, what & ch->conn[i].watched);
+	if (i < ch->hub->n_slots + CHAT_SPARE)
+		what &= ch->conn[i].watched;
+	else
+		what = 0;
+	if (ch->watch->suspect == 0 && (what == 0 || key != watch_key(ch, i)))
+		ch->watch->suspect = key;
+	if (what != 0)
+		ch->on_ready(ch, i, what);
 	return goes_on;
 }
 
@@ -56,10 +74,29 @@ watch_init(struct chat *ch)
 {
 	static const struct ready_host host = {
 	    .seen = watch_seen_cb, .ready = watch_ready_cb};
-	bool kept;
+	struct shm_worker *me = ch->hub->me;
+	struct watch *w = calloc(1, sizeof(*w));
 
-	ch->ready = ready_new(ch->base, -1, &kept, &host, ch);
-	return ch->ready != NULL ? 0 : -1;
+	if (w == NULL)
+		return -1;
+	w->ready = ready_new(ch->base, table_fd(ch->hub, SHM_LOAD(me->watch)),
+	    &w->kept, &host, ch);
+	if (w->ready == NULL) {
+		free(w);
+		return -1;
+	}
+	/* until all are in a new set, there is none to be kept */
+	if (!w->kept)
+		SHM_STORE(me->watch, 0);
+	ch->watch = w;
+	return 0;
+}
+
+void
+watch_settled(struct chat *ch)
+{
+	SHM_STORE(ch->hub->me->watch,
+	    table_word(ch->hub, ready_fd(ch->watch->ready)));
 }
 
 /* What it is to be watched for. */
@@ -70,18 +107,27 @@ watch_wanted(const struct conn *c)
 	    (c->blocked ? READY_WRITE : 0);
 }
 
-/* Watches a socket for `what`. */
+/* Watches a socket for `what`. The slot says before that this is not sure any
+ * more, or after it that it is: the next worker keeps the set. */
 static int
 watch_set(struct chat *ch, uint32_t i, unsigned what)
 {
 	struct conn *c = &ch->conn[i];
+	struct slot *s = conn_has_slot(ch, i) ? conn_slot(ch, i) : NULL;
+	int r;
 
-	if (ready_watch(ch->ready, c->fd, watch_key(ch, i), c->watched, what) <
-	    0) {
+	if (s != NULL && SHM_OWN(s->watched) != 0)
+		SHM_STORE(s->watched, 0);
+	r = ready_watch(
+	    ch->watch->ready, c->fd, watch_key(ch, i), c->watched, what);
+	KILL_POINT();
+	if (r < 0) {
 		log_error("epoll_ctl: %s", strerror(errno));
 		return -1;
 	}
 	c->watched = what & (READY_READ | READY_WRITE);
+	if (s != NULL && what == READY_READ)
+		SHM_STORE(s->watched, 1);
 	return 0;
 }
 
@@ -97,10 +143,77 @@ conn_watch(struct chat *ch, uint32_t i)
 }
 
 void
+conn_watch_again(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	c->watched = 0;
+	if (!ch->watch->kept)
+		return;
+	if (SHM_LOAD(conn_slot(ch, i)->watched) != 0)
+		c->watched = READY_READ;
+	else
+		(void)watch_set(ch, i, watch_wanted(c));
+}
+
+void
 conn_unwatch(struct chat *ch, uint32_t i)
 {
 	if (ch->conn[i].watched != 0)
 		(void)watch_set(ch, i, 0);
+}
+
+/* Adds a connection to a new set, as it was in the former one. */
+static void
+watch_add(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (c->watched == 0 ||
+	    ready_watch(
+		ch->watch->ready, c->fd, watch_key(ch, i), 0, c->watched) == 0)
+		return;
+	log_error("epoll_ctl: %s", strerror(errno));
+	c->watched = 0;
+}
+
+/* Goes on with a new set. The former one counts until all are in the new one.
+ */
+static void
+watch_renew(struct chat *ch)
+{
+	const int former = ready_renew(ch->watch->ready);
+	uint32_t i;
+
+	if (former < 0) {
+		log_warn("epoll_create1: %s", strerror(errno));
+		return;
+	}
+	log_warn("the epoll set told of a socket that is none of this "
+		 "worker's: made anew");
+	for (i = SHM_NONE; conn_next(ch, &i);)
+		watch_add(ch, i);
+	for (i = 0; i < CHAT_SPARE; i++)
+		if (ch->spare_used & 1ull << i)
+			watch_add(ch, ch->hub->n_slots + i);
+	watch_settled(ch);
+	close(former);
+}
+
+void
+watch_sweep(struct chat *ch)
+{
+	struct watch *w = ch->watch;
+
+	if (w->again == 0) {
+		w->suspect = 0;
+		w->sweeps = 0;
+	} else if (++w->sweeps >= WATCH_SUSPECT_SWEEPS) {
+		w->suspect = 0;
+		w->sweeps = 0;
+		watch_renew(ch);
+	}
+	w->again = 0;
 }
 
 void

@@ -192,6 +192,7 @@ static const struct layout_line lines[] = {
     FIELD(slot, transport),
     FIELD(slot, framing),
     FIELD(slot, endpoint),
+    FIELD(slot, watched),
     FIELD(slot, connected_ms),
     FIELD(slot, heard_ms),
     FIELD(slot, ping_ms),

@@ -28,26 +28,51 @@ info_read(int fd, struct tcp_info *info)
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len);
 }
 
-int
-counters_read(int fd, struct counters *out)
+/*
+ * What the kernel has at one moment. Nobody writes meanwhile, so if nothing is
+ * in the queue all has been acknowledged, and what is looked at after that is
+ * exact. What comes in, and what of the queue is acknowledged, goes on
+ * meanwhile: then it looks until the counts before and after are the same.
+ */
+static int
+counters_look(int fd, bool read, struct tcp_info *now, int *in, int *out)
 {
-	struct tcp_info a, b;
-	int in, pending, s;
+	struct tcp_info before;
 
-	do { /* until the counts before and after are the same */
-		if (info_read(fd, &a) < 0 || ioctl(fd, SIOCINQ, &in) < 0 ||
-		    ioctl(fd, SIOCOUTQ, &pending) < 0 || info_read(fd, &b) < 0)
+	*in = 0;
+	if (ioctl(fd, SIOCOUTQ, out) < 0 || info_read(fd, now) < 0)
+		return -1;
+	if (*out == 0 && !read)
+		return 0;
+	do {
+		before = *now;
+		if ((read && ioctl(fd, SIOCINQ, in) < 0) ||
+		    ioctl(fd, SIOCOUTQ, out) < 0 || info_read(fd, now) < 0)
 			return -1;
-	} while (a.tcpi_bytes_received != b.tcpi_bytes_received ||
-	    a.tcpi_bytes_acked != b.tcpi_bytes_acked ||
-	    a.tcpi_state != b.tcpi_state);
-	s = a.tcpi_state;
-	out->closed = s == CLOSE || s == TIME_WAIT;
-	out->fin_sent =
+	} while (
+	    (read && before.tcpi_bytes_received != now->tcpi_bytes_received) ||
+	    before.tcpi_bytes_acked != now->tcpi_bytes_acked ||
+	    before.tcpi_state != now->tcpi_state);
+	return 0;
+}
+
+int
+counters_read(int fd, bool read, struct counters *k)
+{
+	struct tcp_info now;
+	int in, out, s;
+
+	if (counters_look(fd, read, &now, &in, &out) < 0)
+		return -1;
+	s = now.tcpi_state;
+	k->closed = s == CLOSE || s == TIME_WAIT;
+	k->fin_sent =
 	    s == FIN_WAIT1 || s == FIN_WAIT2 || s == CLOSING || s == LAST_ACK;
-	out->read = a.tcpi_bytes_received - (uint64_t)in -
-	    (s == CLOSE_WAIT || s == LAST_ACK || s == CLOSING);
-	out->written = a.tcpi_bytes_acked + (uint64_t)pending - out->fin_sent;
+	k->read = 0;
+	if (read)
+		k->read = now.tcpi_bytes_received - (uint64_t)in -
+		    (s == CLOSE_WAIT || s == LAST_ACK || s == CLOSING);
+	k->written = now.tcpi_bytes_acked + (uint64_t)out - k->fin_sent;
 	return 0;
 }
 
@@ -69,6 +94,6 @@ counters_untouched(int fd)
 {
 	struct counters k;
 
-	return counters_is_tcp(fd) && counters_read(fd, &k) == 0 && !k.closed &&
-	    !k.fin_sent && k.read == 0 && k.written == 0;
+	return counters_is_tcp(fd) && counters_read(fd, true, &k) == 0 &&
+	    !k.closed && !k.fin_sent && k.read == 0 && k.written == 0;
 }

@@ -124,15 +124,6 @@ ready_new(struct event_base *base, int set, bool *kept,
 	return NULL;
 }
 
-void
-ready_free(struct ready *r)
-{
-	event_del(&r->event);
-	close(r->set);
-	sparse_free(r->told, READY_MAX, sizeof(*r->told));
-	free(r);
-}
-
 int
 ready_fd(const struct ready *r)
 {

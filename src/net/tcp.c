@@ -21,9 +21,9 @@ tcp_unread(const struct transport_socket *s)
 }
 
 static int
-tcp_positions(const struct transport_socket *s, struct counters *out)
+tcp_positions(const struct transport_socket *s, bool read, struct counters *out)
 {
-	return counters_read(s->fd, out);
+	return counters_read(s->fd, read, out);
 }
 
 static enum transport_wait

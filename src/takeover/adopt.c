@@ -133,7 +133,7 @@ adopt_take_up(struct adoption *a, uint32_t i, int fd)
 	sound = conn_stations_of(ch, i, &stations);
 	if (sound)
 		c->transport = stations.transport;
-	if ((sound && conn_positions(ch, i, &k) < 0) ||
+	if ((sound && conn_positions(ch, i, false, &k) < 0) ||
 	    slot_state(ch->hub, i) == SLOT_CLOSING ||
 	    (k.closed && !adopt_is_present(ch, i))) {
 		a->result->closed++;
@@ -160,6 +160,7 @@ adopt_take_up(struct adoption *a, uint32_t i, int fd)
 	c->due_ms = (uint32_t)ch->now_ms +
 	    (c->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
 	c->paused = c->phase == CONN_ENDING;
+	conn_watch_again(ch, i);
 	ch->n_conns++;
 	if (c->phase == CONN_OPEN)
 		ch->n_open++;
@@ -240,7 +241,9 @@ adopt_user(struct chat *ch, uint32_t i)
 		ch->rooms->local[PRESENCE_LOBBY].members++;
 }
 
-/* Reads the input again, from the stage, that was read and not done. */
+/* Reads the input again, from the stage, that was read and not done. The stage
+ * names a connection before anything is read of it, and the next one when all
+ * of that is done: so of all others what was read is what is known. */
 static void
 adopt_replay(struct adoption *a, uint32_t i)
 {
@@ -250,9 +253,11 @@ adopt_replay(struct adoption *a, uint32_t i)
 	uint64_t known = KEY_POSITION(SHM_LOAD(conn_slot(ch, i)->committed));
 	struct counters k;
 
+	if (a->stage_conn != slot_id(h, i))
+		return;
 	if (part != NULL && part->end > known)
 		known = part->end;
-	if (conn_positions(ch, i, &k) < 0)
+	if (conn_positions(ch, i, true, &k) < 0)
 		return;
 	if (k.closed) {
 		a->result->adopted--;
@@ -262,8 +267,8 @@ adopt_replay(struct adoption *a, uint32_t i)
 	}
 	if (k.read == known)
 		return;
-	if (a->stage_conn == slot_id(h, i) && a->stage_start <= known &&
-	    k.read > known && k.read - a->stage_start <= SHM_STAGE) {
+	if (a->stage_start <= known && k.read > known &&
+	    k.read - a->stage_start <= SHM_STAGE) {
 		a->result->replayed++;
 		conn_slot(ch, i)->heard_ms = (uint32_t)ch->now_ms;
 		ch->replaying = true;
@@ -382,6 +387,7 @@ adopt_all(struct chat *ch, const struct adopt_fault *fault,
 			line_tick(h);
 		}
 	adopt_go_on_all(&a);
+	watch_settled(ch);
 	conn_pending(ch, 0); /* the number, should there be none */
 	SHM_STORE(h->me->stage_conn, 0);
 }

@@ -175,7 +175,7 @@ move_records_copy(struct chat *ch, struct copy *c)
 		&(struct transport_socket){.fd = c->fd,
 		    .conn = c->slot,
 		    .state = conn_wire(ch, c->slot)},
-		&k) < 0)
+		false, &k) < 0)
 		return COPY_CORRUPTED;
 	c->closed = k.closed;
 	c->said = k.fin_sent;
@@ -233,6 +233,8 @@ move_fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 	if (SHM_LOAD(h->slot[i].last) < SHM_LOAD(me->move_from))
 		SHM_STORE(h->slot[i].last, SHM_LOAD(me->move_from));
 	h->slot[i].flags |= SLOT_MOVED;
+	/* that spoke of the former worker's set */
+	SHM_STORE(h->slot[i].watched, 0);
 	SHM_STORE(h->slot[i].first, SHM_LOAD(me->move_first));
 	SHM_STORE(h->slot[i].part, SHM_LOAD(me->move_part));
 	h->slot[i].info = SHM_LOAD(me->move_info);

@@ -275,6 +275,7 @@ chat_sweep(struct chat *ch)
 		chat_peers_look(ch);
 		give_look(ch);
 	}
+	watch_sweep(ch);
 	mend_sweep(ch);
 	quota_tell(ch);
 	conn_sweep(ch);

@@ -291,13 +291,14 @@ xor_sent(const struct transport_socket *s, size_t n)
 }
 
 static int
-xor_positions(const struct transport_socket *s, struct counters *out)
+xor_positions(const struct transport_socket *s, bool read, struct counters *out)
 {
 	struct xor_state *x = s->state;
 	const struct xor_in *in = xor_in(x);
 	const struct xor_plan *p = xor_plan(x);
 
-	if (counters_read(s->fd, out) == -1 || !SHM_LOAD(x->greeted))
+	/* what was read is needed in any case: the kernel may still have it */
+	if (counters_read(s->fd, true, out) == -1 || !SHM_LOAD(x->greeted))
 		return -1;
 	if (out->closed)
 		return 0;

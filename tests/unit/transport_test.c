@@ -63,11 +63,12 @@ drip_unread(const struct transport_socket *s)
 }
 
 static int
-drip_positions(const struct transport_socket *s, struct counters *out)
+drip_positions(
+    const struct transport_socket *s, bool read, struct counters *out)
 {
 	n_positions++;
 	last_conn = s->conn;
-	return counters_read(s->fd, out);
+	return counters_read(s->fd, read, out);
 }
 
 static enum transport_wait
