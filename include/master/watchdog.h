@@ -4,7 +4,8 @@
  * master. Keepers have no line: one that hangs is found when it is needed.
  *
  * Life signs. A process's is its line's tick, which also grows while it waits
- * for the lock. A process whose tick stands still is silent; one that is silent for its limit hangs.
+ * for the lock. A process whose tick stands still is silent; one that is silent
+ * for its limit hangs.
  *
  * Measure. Only the time in which a process could have ticked counts as
  * silence. What it had of a processor counts; what it waited for a processor
@@ -99,11 +100,11 @@ struct watchdog_scene {
 			  * line SHM_WORKERS */
 	uint32_t others_starting;
 	const struct shm_line *other[SHM_OTHERS]; /* where they tick */
-	uint64_t limit_ms; /* the key `watchdog` */
+	uint64_t limit_ms;			  /* the key `watchdog` */
 };
 
 struct watchdog_verdict {
-	int place; /* the line of who is to be killed */
+	int place;	   /* the line of who is to be killed */
 	uint64_t still_ms; /* it was silent for so long */
 	bool has_lock;	   /* others waited for it */
 };

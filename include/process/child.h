@@ -200,7 +200,7 @@ struct child {
 	bool old;	     /* started by the program before this one */
 	uint64_t leave_ms;   /* told to leave then; 0: was not */
 	bool told; /* to leave, with no deadline here: status 0 is no fault */
-	bool dismissed;	     /* none follows until it is called back */
+	bool dismissed; /* none follows until it is called back */
 	struct policy policy;
 };
 

@@ -86,8 +86,7 @@ children_made(struct child *c)
 
 	children_alive(c);
 	if (phase >= PHASE_QUITTING)
-		owed_add(c,
-		    phase == PHASE_STOPPING ? OWED_STOP : OWED_QUIT);
+		owed_add(c, phase == PHASE_STOPPING ? OWED_STOP : OWED_QUIT);
 }
 
 int

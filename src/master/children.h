@@ -11,8 +11,8 @@
 
 #include "process/child.h"
 
-/* The i-th child: workers, movers, keepers, then all others; NULL: there are no more.
- * One whose kind is NULL is none. */
+/* The i-th child: workers, movers, keepers, then all others; NULL: there are no
+ * more. One whose kind is NULL is none. */
 struct child *children_at(const struct master *m, unsigned i);
 /* The one with that line. */
 struct child *children_with_line(const struct master *m, int line);

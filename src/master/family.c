@@ -101,8 +101,8 @@ family_listen(struct family *f)
 {
 	struct event_base *base = f->member->master->base;
 
-	f->event = event_new(
-	    base, f->home, EV_READ | EV_PERSIST, family_home_cb, f);
+	f->event =
+	    event_new(base, f->home, EV_READ | EV_PERSIST, family_home_cb, f);
 	f->timer = event_new(base, -1, 0, family_timer_cb, f);
 	return f->event != NULL && f->timer != NULL &&
 		event_add(f->event, NULL) == 0
@@ -327,8 +327,8 @@ family_rescue(struct family *f, uint64_t now)
 	    w->child.killed || w->retire_ms != 0 ||
 	    w->master->phase >= PHASE_QUITTING)
 		return;
-	log_warn("both keepers of worker %d are dead: it is replaced",
-	    w->place);
+	log_warn(
+	    "both keepers of worker %d are dead: it is replaced", w->place);
 	w->retire_ms = now;
 	w->holds = true;
 	owed_add(&w->child, OWED_HOLD);

@@ -33,20 +33,20 @@ struct family {
 	uint32_t table; /* the number of its table; 0: there is no family */
 	int page_file;	/* -1: none */
 	struct family_page *page;
-	int home; /* the master's end of the link; -1: none */
+	int home;	/* the master's end of the link; -1: none */
 	int first_home; /* the other end, until there is a first process */
 	struct event *event, *timer;
 	uint64_t eof_ms; /* the link has ended, by clock_ms(); 0: it has not */
 	enum family_step step;
-	uint64_t since_ms;  /* it clears since then, by clock_ms() */
-	struct child *next; /* the process that is to be made; NULL: none */
-	bool noted;	    /* the notes for it are sent */
-	int asked;	    /* the keeper that has the order */
-	int making;	    /* and the one that it is to make */
-	uint64_t asked_ms;  /* since then, by clock_ms() */
-	bool continued;	    /* it may have been stopped */
-	bool ready;	    /* the process has said HELLO */
-	uint32_t pair;	    /* that counts, as it was seen last */
+	uint64_t since_ms;    /* it clears since then, by clock_ms() */
+	struct child *next;   /* the process that is to be made; NULL: none */
+	bool noted;	      /* the notes for it are sent */
+	int asked;	      /* the keeper that has the order */
+	int making;	      /* and the one that it is to make */
+	uint64_t asked_ms;    /* since then, by clock_ms() */
+	bool continued;	      /* it may have been stopped */
+	bool ready;	      /* the process has said HELLO */
+	uint32_t pair;	      /* that counts, as it was seen last */
 	uint32_t pair_before; /* that counted when the process was asked for */
 	struct child keeper[FAMILY_KEEPERS]; /* of that pair */
 };

@@ -23,8 +23,7 @@ keeper_died(struct child *c, const struct child_end *end)
 
 	c->ready = true;
 	if (f->page != NULL)
-		family_keeper_clear(
-		    f->page, f->pair * FAMILY_KEEPERS + j);
+		family_keeper_clear(f->page, f->pair * FAMILY_KEEPERS + j);
 	family_look(f);
 	return true;
 }

@@ -107,8 +107,8 @@ order_keeper_seen(struct family *f, int j, pid_t pid, bool other_pair)
 static void
 order_show(const struct family *f)
 {
-	const pid_t pid = f->keeper[0].pid != 0 ? f->keeper[0].pid
-						: f->keeper[1].pid;
+	const pid_t pid =
+	    f->keeper[0].pid != 0 ? f->keeper[0].pid : f->keeper[1].pid;
 
 	SHM_STORE(f->member->master->hub.worker[f->member->place].keeper,
 	    (uint32_t)pid);
@@ -332,9 +332,9 @@ order_press(struct family *f, int k, uint64_t waited_ms)
 		(void)kill(pid, SIGCONT);
 	}
 	family_wake(f,
-	    waited_ms < ORDER_CONTINUE_MS     ? ORDER_CONTINUE_MS - waited_ms
+	    waited_ms < ORDER_CONTINUE_MS   ? ORDER_CONTINUE_MS - waited_ms
 		: waited_ms < ORDER_KILL_MS ? ORDER_KILL_MS - waited_ms
-					      : ORDER_AGAIN_MS);
+					    : ORDER_AGAIN_MS);
 }
 
 /* Asks a keeper for the next process. */

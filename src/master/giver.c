@@ -27,8 +27,8 @@ giver_init(struct member *w)
 {
 	for (int i = 0; i < GIVERS; i++) {
 		child_init(&w->giver[i],
-		    child_row_played(i == GIVER_WORKER ? &worker_role
-						       : &keeper_role),
+		    child_row_played(
+			i == GIVER_WORKER ? &worker_role : &keeper_role),
 		    w->place, -1);
 		w->giver[i].master = w->master;
 	}

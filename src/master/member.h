@@ -39,9 +39,9 @@ struct member {
 	int cleaner;	    /* the worker that was told to clean it; -1: none */
 	uint64_t clean_ms;  /* and when, or when it last got on */
 	uint32_t cleaner_left; /* connections that the dead one had then */
-	uint32_t cleaner_generation;   /* named in that order */
-	enum giver cleaner_from;       /* where it gets them; GIVERS: from the
-					* family's mover */
+	uint32_t cleaner_generation; /* named in that order */
+	enum giver cleaner_from;     /* where it gets them; GIVERS: from the
+				      * family's mover */
 	uint64_t full;	  /* workers that have no room for what is left */
 	uint64_t full_ms; /* since then */
 	struct family family;

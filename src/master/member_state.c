@@ -21,8 +21,8 @@ member_save(const struct child *c, FILE *f)
 	    w->place, (int)w->child.pid, w->child.generation, w->child.ready,
 	    w->child.link, w->child.started_ms, w->child.eof_ms,
 	    w->child.killed, w->child.killed_unready, w->child.respawn_ms,
-	    w->unclean, w->cleaner, w->clean_ms, w->child.owed,
-	    0, -1, w->fault_hand, w->fault_arg, w->retire_ms);
+	    w->unclean, w->cleaner, w->clean_ms, w->child.owed, 0, -1,
+	    w->fault_hand, w->fault_arg, w->retire_ms);
 	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->place,
 	    p->faults, p->unready, p->next);
 	for (int i = 0; i < POLICY_BURST; i++)
@@ -66,8 +66,8 @@ member_line(struct master *m, const char *line)
 	    &in.child.respawn_ms, &unclean, &in.cleaner, &in.clean_ms,
 	    &in.child.owed, &keeper, &link, &in.fault_hand, &in.fault_arg,
 	    &in.retire_ms);
-	if (n != 19 || said != place ||
-	    in.cleaner < -1 || in.cleaner >= CONF_WORKERS_MAX)
+	if (n != 19 || said != place || in.cleaner < -1 ||
+	    in.cleaner >= CONF_WORKERS_MAX)
 		return false;
 	in.child.pid = pid;
 	in.child.ready = ready != 0;
@@ -84,8 +84,8 @@ member_line(struct master *m, const char *line)
 	return true;
 }
 
-/* The place that such a line is of, whose "member" was before it; NULL: it makes
- * no sense. *used: bytes of its number. */
+/* The place that such a line is of, whose "member" was before it; NULL: it
+ * makes no sense. *used: bytes of its number. */
 static struct member *
 place_parse(struct master *m, const char *line, int *used)
 {

@@ -29,7 +29,8 @@ mover_of(const struct child *c)
 void
 mover_init(struct member *w)
 {
-	child_init(&w->mover, child_row_played(&mover_role), w->place, w->place);
+	child_init(
+	    &w->mover, child_row_played(&mover_role), w->place, w->place);
 	w->mover.master = w->master;
 }
 

@@ -88,12 +88,12 @@ struct master {
 	uint64_t order_number;
 	struct upgrade *upgrade; /* to another program; NULL: none */
 	int bundle;		 /* what its rehearsal has read; -1: none */
-	struct conversion *conversion; /* memory is being copied; NULL: no */
-	struct next_memory next;       /* that it has been copied to */
-	char upgrade_failure[512];     /* of the last one; "": none */
-	bool upgraded;		       /* and all is replaced */
-	bool renewing; /* workers are replaced one by one */
-	uint32_t table_number; /* of the newest family's table */
+	struct conversion *conversion;	 /* memory is being copied; NULL: no */
+	struct next_memory next;	 /* that it has been copied to */
+	char upgrade_failure[512];	 /* of the last one; "": none */
+	bool upgraded;			 /* and all is replaced */
+	bool renewing;			 /* workers are replaced one by one */
+	uint32_t table_number;		 /* of the newest family's table */
 	uint64_t buried[STATS_COUNTERS]; /* counters of dead workers */
 };
 

@@ -191,8 +191,8 @@ retire_last(struct member *w, uint64_t now)
 {
 	struct master *m = w->master;
 
-	if ((member_is_there(w) && !w->child.ready) ||
-	    resize_taker(w) == -1 || now < m->moved_ms + ARRIVE_MS)
+	if ((member_is_there(w) && !w->child.ready) || resize_taker(w) == -1 ||
+	    now < m->moved_ms + ARRIVE_MS)
 		return;
 	if (w->child.pid != 0 && family_problem(&w->family) != NULL)
 		return;

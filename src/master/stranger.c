@@ -97,8 +97,8 @@ stranger_hunt(struct master *m)
 	if (stranger_list(list, sizeof(list)) == -1)
 		return 0;
 	families_look(m);
-	while (n < STRANGER_SEEN &&
-	    (pid = (pid_t)strtol(at, &end, 10)) > 0 && end != at) {
+	while (n < STRANGER_SEEN && (pid = (pid_t)strtol(at, &end, 10)) > 0 &&
+	    end != at) {
 		at = end;
 		if (stranger_is_known(m, pid))
 			continue;

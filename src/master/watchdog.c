@@ -105,8 +105,7 @@ process_own_time(
 	bool was_probed = p->is_probed;
 	uint64_t used = 0, queue = 0;
 
-	p->is_probed =
-	    d->probe != NULL && d->probe(d->probe_arg, line, &now);
+	p->is_probed = d->probe != NULL && d->probe(d->probe_arg, line, &now);
 	p->probe = now;
 	if (!p->is_probed)
 		return gone;
@@ -219,8 +218,8 @@ scene_note(struct watchdog *d, const struct hub *h,
 
 	for (int i = 0; i < SHM_LINES; i++)
 		if (line_lives(scene, i)) {
-			own_ms = process_note(d, &d->line[i],
-			    line_shows(h, scene, i), i, gone);
+			own_ms = process_note(
+			    d, &d->line[i], line_shows(h, scene, i), i, gone);
 			lock_note(d, h, i, own_ms, tail != d->tail);
 		}
 	d->tail = tail;

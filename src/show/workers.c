@@ -50,8 +50,7 @@ workers_put_json(struct show *s, int i, const struct show_worker *w)
 	    "\"turn_max_us\":%" PRIu64 "}",
 	    SHM_LOAD(counts->delivered), SHM_LOAD(counts->relayed),
 	    sends_by_name(SHM_LOAD(counts->sends_by)), workers_keeper(w),
-	    w->keepers[0], w->keepers[1],
-	    SHM_LOAD(counts->turn_max_us));
+	    w->keepers[0], w->keepers[1], SHM_LOAD(counts->turn_max_us));
 }
 
 /* A worker as a line of a table. */
