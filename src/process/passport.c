@@ -107,6 +107,10 @@ passport_take(int fd, const char *program, struct passport_page *page)
 		return;
 	}
 	log_set_name(program);
+	if (page->layout == layout_number())
+		log_fatal("%s reads a passport of %zu bytes, chatd has written "
+			  "%llu: install both from the same build",
+		    program, sizeof(*page), (unsigned long long)page->size);
 	log_fatal("%s has layout %016llx, chatd has %016llx: install both from "
 		  "the same build",
 	    program, (unsigned long long)layout_number(),
