@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "hub/layout.h"
 #include "process/identity.h"
 
@@ -56,9 +57,7 @@ passport_file(const struct passport_page *page)
 {
 	const int seals =
 	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-	int saved,
-	    fd =
-		memfd_create("chatd-passport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int saved, fd = memory_file("chatd-passport");
 
 	if (fd == -1)
 		return -1;
