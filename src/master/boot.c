@@ -254,6 +254,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	listeners_log(m);
 	master_log_access(m);
 	look_log(b);
+	program_log(m);
 	page_boot(m, b, stuck);
 	return 0;
 }

@@ -370,6 +370,7 @@ take(int state)
 		log_fatal("upgrade: %s", error);
 	log_set_verbose(m->live.verbose != 0);
 	page_boot(m, &b, stuck);
+	program_log(m);
 	bundle_free(&b);
 	title_set("master");
 	m->phase = PHASE_RUNNING;

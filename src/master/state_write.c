@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/memory_file.h"
 #include "door/registry.h"
 #include "hub/layout.h"
 #include "master/control.h"
@@ -175,7 +175,7 @@ static int
 file_write(const struct master *m, void (*put)(FILE *, const struct master *),
     char *error, size_t error_len)
 {
-	int fd = memfd_create("chatd-state", MFD_CLOEXEC), copy = -1;
+	int fd = memory_file("chatd-state"), copy = -1;
 	FILE *f = NULL;
 
 	if (fd == -1 || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) == -1 ||

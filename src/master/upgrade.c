@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "codec/json.h"
 #include "master/control.h"
 #include "master/resume.h"
@@ -188,7 +188,7 @@ rehearse(struct master *m)
 	struct spawn s;
 	int state, fd[2];
 
-	m->bundle = memfd_create("chatd-read", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	m->bundle = memory_file("chatd-read");
 	if (m->bundle == -1)
 		return strerror(errno);
 	hub_sign(&m->hub);
