@@ -106,9 +106,8 @@ keeper_run(struct family_page *p, unsigned me);
 static void
 keeper_clone(struct family_page *p, enum family_what what, unsigned about)
 {
-	_Atomic int32_t *pid = what == FAMILY_PROCESS
-	    ? &p->process
-	    : &p->keeper[about % (FAMILY_PAIRS * FAMILY_KEEPERS)].pid;
+	_Atomic int32_t *pid =
+	    what == FAMILY_PROCESS ? &p->process : &p->keeper[about].pid;
 
 	if (atomic_load(pid) != 0)
 		return;
@@ -137,7 +136,8 @@ keeper_run(struct family_page *p, unsigned me)
 			continue;
 		}
 		KILL_POINT();
-		about = order >> FAMILY_ORDER_ABOUT & FAMILY_ORDER_BITS;
+		about = (order >> FAMILY_ORDER_ABOUT & FAMILY_ORDER_BITS) %
+		    (FAMILY_PAIRS * FAMILY_KEEPERS);
 		switch (order & FAMILY_ORDER_BITS) {
 		case FAMILY_LEAVE:
 			_exit(0);

@@ -352,19 +352,25 @@ process_kill(void)
 		usleep(20);
 }
 
-/* Arms a kill point that has been passed, of that file. */
+/* Arms a kill point that has been passed, of these files: the one that was
+ * armed least. */
 static void
-arm(int line, const char *file, uint32_t nth)
+arm(int line, const char *files, uint32_t nth)
 {
-	uint32_t at = fixture_random(KILL_POINTS);
+	static uint32_t tried[KILL_LINES][KILL_POINTS];
+	uint32_t at = fixture_random(KILL_POINTS), best = KILL_POINTS;
 
 	for (int n = 0; n < KILL_POINTS; n++, at = (at + 1) % KILL_POINTS)
 		if (list->entry[at].state == 2 &&
-		    strncmp(list->entry[at].name, file, strlen(file)) == 0) {
-			list->arm[line][0].point = at;
-			list->arm[line][0].nth = nth;
-			return;
-		}
+		    strncmp(list->entry[at].name, files, strlen(files)) == 0 &&
+		    (best == KILL_POINTS ||
+			tried[line][at] < tried[line][best]))
+			best = at;
+	if (best == KILL_POINTS)
+		return;
+	tried[line][best]++;
+	list->arm[line][0].point = best;
+	list->arm[line][0].nth = nth;
 }
 
 static void

@@ -34,7 +34,8 @@ round_hit(uint32_t what)
 		process_kill();
 		keeper_kill(k);
 	} else if (what < 70) { /* a keeper within what it is told */
-		arm(KILL_KEEPERS, "process/family", 1);
+		arm(KILL_KEEPERS, "process/family_keeper",
+		    1 + fixture_random(2));
 		process_kill();
 	} else if (what < 75) { /* stopped when it is needed */
 		kill(m.page->keeper[k].pid, SIGSTOP);
@@ -70,6 +71,11 @@ test_kills(void **state)
 		points += list->entry[k].state == 2;
 		died += list->entry[k].deaths > 0;
 	}
+	for (int k = 0; k < KILL_POINTS && getenv("POINTS") != NULL; k++)
+		if (list->entry[k].state == 2)
+			print_message("%s: %u deaths, %llu passes\n",
+			    list->entry[k].name, list->entry[k].deaths,
+			    (unsigned long long)list->entry[k].passes);
 	print_message("%u rounds in %.1f s: %u processes and %u keepers "
 		      "died, %u of %u points; halfway %u, other keeper asked "
 		      "%u, stopped %u, hung %u\n",
@@ -103,7 +109,8 @@ test_full(void **state)
 	for (int i = 0; i < 60; i++) {
 		deed_have_done(DEED_FILL, false);
 		if (i > 0)
-			arm(i % 2 == 0 ? 0 : KILL_KEEPERS, "process/family", 1);
+			arm(i % 2 == 0 ? 0 : KILL_KEEPERS, "process/family",
+			    1 + fixture_random(2));
 		family_settle(false);
 		disarm();
 		usleep(2000);
