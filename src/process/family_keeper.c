@@ -1,7 +1,7 @@
 /*
- * family_keeper: what is cloned in a family, and what a clone does before it is
- * somebody. A keeper opens and closes no descriptor and reads nothing but the
- * page: whatever its process did before it died, a keeper is as good as new.
+ * family_keeper: clones that share a table of descriptors. A keeper opens and
+ * closes no descriptor and reads nothing but the page, so nothing that its
+ * process has done to table or shared memory keeps it from its orders.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include "process/executable.h"
 #include "process/family.h"
 
-/* A clone ends with the master, and is nobody's child but its. */
+/* A clone ends with the master, whose child it is. */
 static void
 clone_tie(const struct family_page *p)
 {

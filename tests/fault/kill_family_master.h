@@ -197,7 +197,7 @@ process_order(void)
 		if (word_appears(&m.page->process, 30))
 			return true;
 		kill(m.page->keeper[k].pid, SIGCONT);
-		if (word_appears(&m.page->process, 200))
+		if (word_appears(&m.page->process, 2000))
 			return true;
 		n_hung += keeper_lives(k);
 		keeper_kill(k);
