@@ -6,8 +6,8 @@
  *
  * Orders and process ids are in a page that only the master and keepers map,
  * and a process that has not read a client's byte yet. The kernel itself stores
- * a pid there, within clone() and before the child runs, so whoever died, the
- * page says for certain what was carried out.
+ * a pid there, within clone() and before the child runs, so the page says for
+ * certain what was carried out, whichever process has died meanwhile.
  *
  * What a process needs comes in notes over the family's link, which the master
  * sends before the order. Page and notes are a contract between two versions of

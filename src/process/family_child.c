@@ -27,7 +27,7 @@
 #include "process/passport.h"
 #include "process/spawn.h"
 
-/* What it has found out so far. */
+/* What is known of this process so far. */
 struct beginning {
 	uint32_t generation;
 	struct passport_page passport;
@@ -44,8 +44,8 @@ static void __attribute__((noreturn)) begin_fail(int status, const char *what)
 	_exit(status);
 }
 
-/* Which number is free may be what whoever had the table before wanted: none
- * that is for standard streams is left for what comes. */
+/* A process that had this table before may have closed the numbers of standard
+ * streams: none of them is left free for a descriptor that comes in a note. */
 static void
 begin_streams(void)
 {
@@ -57,7 +57,8 @@ begin_streams(void)
 		close(fd);
 }
 
-/* Streams that are not the master's any more are nobody's. */
+/* A process that had this table before may have put other files in the place
+ * of the standard streams that the master has; those do not stay open. */
 static void
 begin_streams_check(const struct family_page *p)
 {
@@ -69,7 +70,8 @@ begin_streams_check(const struct family_page *p)
 			(void)dup2(FAMILY_RESERVE, i);
 }
 
-/* Makes the number that can be closed if it is missing. */
+/* Makes FAMILY_RESERVE, which was closed before the exec. An eventfd: no file
+ * is opened for it, and none that the filter forbids. */
 static void
 begin_reserve(void)
 {
@@ -82,7 +84,8 @@ begin_reserve(void)
 	close(fd);
 }
 
-/* The number of the link may be anything by now. */
+/* Any file may have the link's number: a process that had this table before may
+ * have put it there. The page, which says which socket it is, comes later. */
 static void
 begin_home(void)
 {
@@ -113,7 +116,7 @@ begin_take(const struct beginning *b, uint32_t what, int *fd, uint32_t least,
 	return n;
 }
 
-/* Learns who it is. */
+/* Takes the passport: which child this is, of which master. */
 static void
 begin_passport(struct beginning *b)
 {
@@ -170,7 +173,7 @@ rest_next(const int **fd, const int *end, bool wanted)
 	return wanted && *fd < end ? *(*fd)++ : -1;
 }
 
-/* Takes all that the kind is given. */
+/* Takes the last note: page, link, log, givers and listeners. */
 static void
 begin_rest(struct beginning *b)
 {
@@ -206,8 +209,8 @@ begin_rest(struct beginning *b)
 	KILL_POINT();
 }
 
-/* What all of the family must not call is forbidden once, before there is
- * anyone else in it. */
+/* Loads the filter of the whole family, once: in its first process, before its
+ * keepers are cloned, so that all that come later inherit it. */
 static void
 begin_filter(struct beginning *b)
 {
@@ -233,7 +236,7 @@ begin_keepers(struct beginning *b)
 	char title[CHILD_NAME];
 
 	snprintf(title, sizeof(title), "keeper %d", b->start.number);
-	title_set(title); /* which they keep */
+	title_set(title); /* the keepers', which are copies of this process */
 	for (unsigned k = pair; k < pair + FAMILY_KEEPERS; k++)
 		if (!family_keeper_make(p, k))
 			begin_fail(FAMILY_FAILED, "cannot make a keeper");
@@ -265,7 +268,8 @@ family_main(uint32_t generation)
 	begin_rest(&b);
 	begin_filter(&b);
 	begin_keepers(&b);
-	(void)family_filter_self(); /* what is wrong with it has been said */
+	/* an error is that of family_filter(), which is in the log */
+	(void)family_filter_self();
 	b.start.kind->main(&b.start);
 	_exit(0);
 }

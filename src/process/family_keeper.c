@@ -1,7 +1,7 @@
 /*
- * family_keeper: what is cloned in a family, and what a clone does before it is
- * somebody. A keeper opens and closes no descriptor and reads nothing but the
- * page: whatever its process did before it died, a keeper is as good as new.
+ * family_keeper: clones that share a table of descriptors. A keeper opens and
+ * closes no descriptor and reads nothing but the page, so nothing that its
+ * process has done to table or shared memory keeps it from its orders.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include "process/executable.h"
 #include "process/family.h"
 
-/* A clone ends with the master, and is nobody's child but its. */
+/* A clone ends with the master, whose child it is. */
 static void
 clone_tie(const struct family_page *p)
 {
@@ -106,9 +106,8 @@ keeper_run(struct family_page *p, unsigned me);
 static void
 keeper_clone(struct family_page *p, enum family_what what, unsigned about)
 {
-	_Atomic int32_t *pid = what == FAMILY_PROCESS
-	    ? &p->process
-	    : &p->keeper[about % (FAMILY_PAIRS * FAMILY_KEEPERS)].pid;
+	_Atomic int32_t *pid =
+	    what == FAMILY_PROCESS ? &p->process : &p->keeper[about].pid;
 
 	if (atomic_load(pid) != 0)
 		return;
@@ -137,7 +136,8 @@ keeper_run(struct family_page *p, unsigned me)
 			continue;
 		}
 		KILL_POINT();
-		about = order >> FAMILY_ORDER_ABOUT & FAMILY_ORDER_BITS;
+		about = (order >> FAMILY_ORDER_ABOUT & FAMILY_ORDER_BITS) %
+		    (FAMILY_PAIRS * FAMILY_KEEPERS);
 		switch (order & FAMILY_ORDER_BITS) {
 		case FAMILY_LEAVE:
 			_exit(0);

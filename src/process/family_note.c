@@ -51,8 +51,8 @@ family_note_send(
 	return r == -1 ? -1 : 0;
 }
 
-/* Whoever had the table before may have asked the kernel for more than
- * descriptors in each message; one of them is a descriptor itself. */
+/* A process that had this table before may have asked the kernel for more than
+ * descriptors in each message; one of those options adds a descriptor. */
 static void
 note_plain(int home)
 {

@@ -291,8 +291,8 @@ test_note_full(void **state)
 	assert_int_equal(descriptors(), open_before);
 }
 
-/* Whoever had the table before has asked the kernel for more in each message:
- * that is undone. */
+/* A process that had the table before has asked the kernel for more in each
+ * message: that is undone. */
 static void
 test_note_options(void **state)
 {
