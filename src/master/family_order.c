@@ -440,12 +440,16 @@ family_start(struct family *f, struct child *c)
 void
 family_complete(struct family *f)
 {
-	const int first = (int)f->pair * FAMILY_KEEPERS;
-	int k;
+	int first, k;
 
-	if (f->step != FAMILY_RESTS || !f->ready || f->page == NULL ||
-	    order_alive(f, f->pair) != 1)
+	if (f->step != FAMILY_RESTS || f->page == NULL)
 		return;
+	if (!f->ready &&
+	    (atomic_load(&f->page->process) != 0 || !order_one_pair(f)))
+		return; /* it makes its own */
+	if (order_alive(f, f->pair) != 1)
+		return;
+	first = (int)f->pair * FAMILY_KEEPERS;
 	f->making = family_pid(f, first) == 0 ? first : first + 1;
 	if (f->keeper[f->making % FAMILY_KEEPERS].respawn_ms != 0 ||
 	    (k = order_choose(f)) == -1)
