@@ -52,9 +52,9 @@ CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
 LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed
 LDLIBS += -lseccomp -levent_core -luring -lidn2 -lunistring -lbsd -lmd \
 	-lresolv
-# Of what the master's children execute, which must not open a library; the
-# sanitizers need theirs to be shared.
-ifeq ($(VARIANT),san)
+# Of what the master's children execute, which must not open a library; but the
+# sanitizers need theirs to be shared, and tests preload one.
+ifneq ($(filter san kill,$(VARIANT)),)
 LDCHILD := $(LDFLAGS)
 else
 LDCHILD := -static-pie -pthread -Wl,-z,relro,-z,now

@@ -234,16 +234,21 @@ check_layout() {
 	    -name '*.h') >&2 || bad=1
 }
 
-# The libraries that master, workers and keepers map. A kind of child that needs
-# another one is a program of its own (include/process/executable.h). Each worker
-# judges names of hosts (idn2) and of users (unistring), and answers handshakes
-# (md for SHA-1, resolv for base64).
+# The libraries that the master maps; what children execute opens none. A kind of
+# child that needs another one is a program of its own
+# (include/process/executable.h). Workers judge names of hosts (idn2) and of users
+# (unistring), tokens and handshakes (md for SHA-1 and SHA-256, resolv for
+# base64).
 check_libraries() {
+	readelf -d build/libexec/chatd/chatd-child | grep -q NEEDED &&
+	    finding "build/libexec/chatd/chatd-child opens libraries"
+	readelf -l build/libexec/chatd/chatd-child | grep -q INTERP &&
+	    finding "build/libexec/chatd/chatd-child has an interpreter"
 	for library in $(readelf -d build/chatd |
 	    sed -n 's/.*(NEEDED).*\[\(.*\)\.so.*/\1/p'); do
 		case $library in
 		libc | libevent_core-2.1 | libbsd | liburing | libseccomp | \
-		    libcrypto | libidn2 | libunistring | libmd | libresolv) ;;
+		    libidn2 | libunistring | libmd | libresolv) ;;
 		*) finding "build/chatd maps $library" ;;
 		esac
 	done

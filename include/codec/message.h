@@ -24,21 +24,20 @@ enum message_type {
 	MSG_START,    /* accept connections; no payload */
 	MSG_CONF,     /* text of conf_live_write() (conf/conf.h) */
 	/* 4 is free: the numbers are the same on both sides of an upgrade */
-	MSG_KICK = 5,  /* struct message_kick; answered by MSG_DONE */
-	MSG_SAY,       /* struct message_order, then 1 to MESSAGE_TEXT_MAX bytes
-			* of text, published as *server* to the lobby;
-			* answered by MSG_DONE */
-	MSG_ADOPT,     /* + a link to who has a dead worker's sockets; struct
-			* message_adopt; answered by MSG_CLEANED */
-	MSG_MOVE,      /* give connections away; struct message_move */
-	MSG_CUSTODY,   /* + its end of a link to its keeper; struct
-			* message_custody */
-	MSG_CLEAN,     /* struct message_clean: presence of a dead worker */
-	MSG_STOP,      /* close everything with 1001 and leave; no payload */
-	MSG_QUIT,      /* stop accepting, leave when empty; no payload */
-	MSG_RETIRE,    /* stop, everything goes on with the next one; no
-			* payload, or struct message_retire */
-	MSG_DRAIN,     /* struct message_drain */
+	MSG_KICK = 5, /* struct message_kick; answered by MSG_DONE */
+	MSG_SAY,      /* struct message_order, then 1 to MESSAGE_TEXT_MAX bytes
+		       * of text, published as *server* to the lobby;
+		       * answered by MSG_DONE */
+	MSG_ADOPT,    /* + a link to who has a dead worker's sockets; struct
+		       * message_adopt; answered by MSG_CLEANED */
+	MSG_MOVE,     /* give connections away; struct message_move */
+	/* 9 is free */
+	MSG_CLEAN = 10, /* struct message_clean: presence of a dead worker */
+	MSG_STOP,	/* close everything with 1001 and leave; no payload */
+	MSG_QUIT,	/* stop accepting, leave when empty; no payload */
+	MSG_RETIRE,	/* stop, everything goes on with the next one; no
+			 * payload, or struct message_retire */
+	MSG_DRAIN,	/* struct message_drain */
 	MSG_GIVE_BACK, /* to a mover, or a worker that has retired and holds its
 			* sockets: + a link to who goes on (codec/custody.h);
 			* no payload */
@@ -52,14 +51,12 @@ enum message_type {
 	MSG_CLEANED,	/* answers MSG_CLEAN and MSG_ADOPT; struct
 			 * message_cleaned */
 	MSG_DONE,	/* answers an order; struct message_done */
-	MSG_KEPT,	/* its keeper has everything; struct message_custody */
-	MSG_UNKEPT,	/* the link to its keeper has ended, it has none; struct
-			 * message_custody */
-	MSG_RETIRED,	/* answers MSG_RETIRE with `hold`: touches nothing any
-			 * more, and holds its sockets until MSG_STOP; no
-			 * payload */
-	MSG_ACCUSE,	/* that worker sent bad messages over its link, which is
-			 * closed; struct message_accuse */
+	/* 35 and 36 are free */
+	MSG_RETIRED = 37, /* answers MSG_RETIRE with `hold`: touches nothing any
+			   * more, and holds its sockets until MSG_STOP; no
+			   * payload */
+	MSG_ACCUSE, /* that worker sent bad messages over its link, which is
+		     * closed; struct message_accuse */
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see room/relay.h */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
@@ -133,10 +130,6 @@ struct message_cleaned {
 	uint32_t left;	/* not taken: their slots are as they were */
 	uint32_t full;	/* 1: there is no room for those here */
 	uint32_t ended; /* 1: who gave them is gone and had more, perhaps */
-};
-
-struct message_custody {
-	uint32_t keeper; /* its number, hub/kept.h */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include "process/child.h"
 
 extern const struct child_role worker_role; /* as many as configured */
-extern const struct child_role keeper_role; /* one for each worker */
+extern const struct child_role keeper_role; /* two for each worker */
+extern const struct child_role mover_role;  /* in a worker's place */
 
 #endif

@@ -1,12 +1,11 @@
 /*
- * watchdog: which workers, keepers and other children hang, and the master's
- * clock. Layer 6;
+ * watchdog: which processes with a line hang, and the master's clock. Layer 6;
  * reads shared memory only, keeps its own notes, and leaves killing to the
- * master.
+ * master. Keepers have no line: one that hangs is found when it is needed.
  *
  * Life signs. A process's is its line's tick, which also grows while it waits
- * for the lock; a keeper's is its own tick. A process whose tick stands still
- * is silent; one that is silent for its limit hangs.
+ * for the lock. A process whose tick stands still is silent; one that is silent
+ * for its limit hangs.
  *
  * Measure. Only the time in which a process could have ticked counts as
  * silence. What it had of a processor counts; what it waited for a processor
@@ -21,12 +20,6 @@
  * One at a time. If others are silent when one is found to hang, the machine is
  * the likelier reason: that one alone is killed, the others begin anew. Two
  * processes that do hang are found one after the other.
- *
- * Never both of a pair. What a worker's death must not cost is with its keeper
- * and the other way round. So a worker is judged before its keeper, each begins
- * anew when the other one is replaced, and a keeper that the next worker takes
- * over from has WATCHDOG_TAKEOVER_TIMES the limit; if it is stopped, the
- * commonest case, it is to be continued long before.
  *
  * The lock. Where a process waits for it for WATCHDOG_LOCK_MS, a holder is
  * looked for that has held it for as long without a tick, while nothing was
@@ -61,16 +54,10 @@ enum {
 	 * what these had in memory.
 	 */
 	WATCHDOG_DISK_MAX_MS = 30000,
-	/* A keeper ticks every 100 ms at rest: no shorter limit makes sense. */
-	WATCHDOG_KEEPER_MIN_MS = 500,
-	/* The limit of a keeper that a worker takes over from: so many times
-	 * the usual one, at most this. Larger: clients of a keeper that does
-	 * hang wait longer until they are told; smaller: a keeper that is only
-	 * slow is killed, which disconnects them. Less than the 30 s that the
-	 * worker has to get ready. */
-	WATCHDOG_TAKEOVER_TIMES = 4,
+	/* For what does not tick. Less than the 30 s that a worker has to get
+	 * ready. */
 	WATCHDOG_TAKEOVER_MAX_MS = 20000,
-	/* Silence after which such a keeper is continued if it is stopped. */
+	/* Silence after which it is continued if it is stopped. */
 	WATCHDOG_CONTINUE_MS = 200
 };
 
@@ -95,15 +82,13 @@ struct watchdog {
 	/* The clock at the last look, and CLOCK_MONOTONIC then. */
 	uint64_t clock_ms, looked_ms;
 	uint64_t late_ms; /* since the look before, if that is too long */
-	/* What the kernel says of a keeper, or of the process with that line;
-	 * false: unknown. May be set after watchdog_init. */
-	bool (*probe)(void *arg, bool keeper, int place, struct probe *probe);
+	/* What the kernel says of the process with that line; false: unknown.
+	 * May be set after watchdog_init. */
+	bool (*probe)(void *arg, int line, struct probe *probe);
 	void *probe_arg;
-	uint64_t changing; /* as at the last look */
-	uint64_t tail;	   /* the journal's then */
-	struct watchdog_process line[SHM_LINES], keeper[SHM_WORKERS];
+	uint64_t tail; /* the journal's at the last look */
+	struct watchdog_process line[SHM_LINES];
 	struct watchdog_lock lock[SHM_LINES];
-	uint64_t continued_ms[SHM_WORKERS]; /* a keeper's silence then */
 };
 
 /* What is to be looked at, as masks of places. */
@@ -111,30 +96,18 @@ struct watchdog_scene {
 	uint64_t workers;  /* that live and are not killed */
 	uint64_t starting; /* of these: before their HELLO they need not tick,
 			    * and are judged for the lock alone */
-	uint64_t keepers;
 	uint32_t others; /* the same of children that are neither: bit 0 has the
 			  * line SHM_WORKERS */
 	uint32_t others_starting;
 	const struct shm_line *other[SHM_OTHERS]; /* where they tick */
-	uint64_t changing; /* the worker is being replaced or takes over */
-	uint64_t limit_ms; /* the key `watchdog` */
-};
-
-enum watchdog_action {
-	WATCHDOG_KILL,
-	WATCHDOG_CONTINUE /* a keeper that is stopped */
+	uint64_t limit_ms;			  /* the key `watchdog` */
 };
 
 struct watchdog_verdict {
-	enum watchdog_action action;
-	bool keeper; /* else the process with that line */
-	int place;
+	int place;	   /* the line of who is to be killed */
 	uint64_t still_ms; /* it was silent for so long */
 	bool has_lock;	   /* others waited for it */
 };
-
-/* At most so many for one look. */
-enum { WATCHDOG_VERDICTS = SHM_WORKERS + 1 }; /* keepers, and one */
 
 /* now_ms is CLOCK_MONOTONIC; clock_ms is where the clock goes on, 0: begins
  * with now_ms. */
@@ -149,22 +122,18 @@ void watchdog_init(struct watchdog *d, uint64_t clock_ms, uint64_t now_ms);
  */
 uint64_t watchdog_clock_ms(const struct watchdog *d, uint64_t now_ms);
 
-/* The process of that line is another one, or got ready: it is alive as of now,
- * and so is a worker's keeper. */
+/* The process of that line is another one, or got ready: it is alive as of now.
+ */
 void watchdog_forget(struct watchdog *d, int line);
 
-/* A place's keeper is another one, which is alive as of now. */
-void watchdog_forget_keeper(struct watchdog *d, int place);
-
 /* Looks at all, every WATCHDOG_PERIOD_MS or so; now_ms is CLOCK_MONOTONIC.
- * Returns the number of verdicts: one WATCHDOG_KILL at most. */
-int watchdog_look(struct watchdog *d, const struct hub *h,
+ * Returns whether one is to be killed. */
+bool watchdog_look(struct watchdog *d, const struct hub *h,
     const struct watchdog_scene *scene, uint64_t now_ms,
-    struct watchdog_verdict verdict[WATCHDOG_VERDICTS]);
+    struct watchdog_verdict *verdict);
 
-/* How long a worker, or keeper, had been silent at the last look. */
+/* How long the process of that line had been silent at the last look. */
 uint64_t watchdog_still_ms(const struct watchdog *d, int place);
-uint64_t watchdog_keeper_still_ms(const struct watchdog *d, int place);
 
 /* Whether a worker has ticked within the last WATCHDOG_LOCK_MS. */
 bool watchdog_is_lively(const struct watchdog *d, int place);

@@ -93,6 +93,7 @@ struct child_kind {
 
 /* How a child has ended. */
 struct child_end {
+	pid_t pid;
 	int status;	  /* as waitpid() says */
 	bool fault;	  /* its own */
 	bool unready;	  /* it was killed since it did not get ready */
@@ -151,6 +152,8 @@ const struct child_row *child_row(unsigned nth);
  * is none. */
 const struct child_row *child_row_named(const char *name);
 const struct child_row *child_row_of(enum child_many many);
+/* The one whose role that is. */
+const struct child_row *child_row_played(const struct child_role *role);
 /* The nth of those whose kinds name a number; NULL: there are no more. */
 const struct child_row *child_row_counted(unsigned nth);
 
@@ -196,7 +199,8 @@ struct child {
 	bool killed_unready; /* that was for not getting ready */
 	bool old;	     /* started by the program before this one */
 	uint64_t leave_ms;   /* told to leave then; 0: was not */
-	bool dismissed;	     /* none follows until it is called back */
+	bool told; /* to leave, with no deadline here: status 0 is no fault */
+	bool dismissed; /* none follows until it is called back */
 	struct policy policy;
 };
 
@@ -226,6 +230,13 @@ const char *child_name(const struct child *c);
  */
 int child_spawn(struct child *c, const struct nursery *n, const void *birth,
     uint64_t now_ms);
+
+/* The two halves of it, for a process that somebody else makes: it is on its
+ * way, or was not made after all (a generation is never used twice); it is
+ * there. */
+void child_begin(struct child *c);
+void child_is_made(struct child *c, pid_t pid, uint64_t now_ms);
+void child_is_not_made(struct child *c);
 
 /* SIGKILL, with `why` in the log; false: it is to be asked for again. */
 bool child_kill(struct child *c, const char *why);

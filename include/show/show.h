@@ -24,7 +24,7 @@ struct show;
 
 /* What is said of a worker that is not its line's own word. */
 struct show_worker {
-	int pid, keeper; /* processes; 0: there is none */
+	int pid, keepers[2]; /* processes; 0: there is none */
 	uint32_t generation;
 	uint64_t uptime_s;
 };

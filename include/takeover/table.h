@@ -15,7 +15,9 @@
 struct hub;
 
 /* Sweeps. Before this process opens anything: a number that a slot claims and
- * that is not open would be something else's then. May be called again. */
+ * that is not open would be something else's then. The table may be a copy that
+ * nobody else has yet: nothing that the next sweep of the original would need
+ * is forgotten here. */
 void table_settle(struct hub *h);
 
 /* Takes the next orphan, owned by the caller from then on; -1: no more. */

@@ -14,6 +14,7 @@
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "base/kill_list.h"
+#include "base/memory_file.h"
 #include "hub/layout.h"
 #include "hub/line.h"
 #include "hub/lock.h"
@@ -275,7 +276,7 @@ hub_create_in(struct hub *h, int fd, const struct hub_limits *limits,
 int
 hub_create(struct hub *h, const struct hub_limits *limits)
 {
-	int fd = memfd_create("chatd", MFD_CLOEXEC | MFD_ALLOW_SEALING), save;
+	int fd = memory_file("chatd"), save;
 	uint8_t key[16];
 
 	/* not arc4random_buf(), which ends the process without a word if there

@@ -29,6 +29,7 @@
 #include "private.h"
 #include "drop.h"
 #include "reader.h"
+#include "stranger.h"
 
 enum {
 	FILES_SPARE = 1000, /* of a worker: links, logs, handshakes */
@@ -228,6 +229,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 		    strerror(errno));
 		return -1;
 	}
+	stranger_adopt();
 	if (log_child_boot(m, error, error_len) == -1)
 		return -1;
 	m->nursery.drop = drop_all;
@@ -252,6 +254,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	listeners_log(m);
 	master_log_access(m);
 	look_log(b);
+	program_log(m);
 	page_boot(m, b, stuck);
 	return 0;
 }

@@ -31,8 +31,12 @@ children_at(const struct master *m, unsigned i)
 	if (i < n)
 		return &all->member[i].child;
 	if (i < 2 * n)
-		return &all->member[i - n].keeper;
+		return &all->member[i - n].mover;
 	i -= 2 * n;
+	if (i < FAMILY_KEEPERS * n)
+		return &all->member[i / FAMILY_KEEPERS]
+			    .family.keeper[i % FAMILY_KEEPERS];
+	i -= FAMILY_KEEPERS * n;
 	return i < (unsigned)m->n_others ? &all->other[i] : NULL;
 }
 
@@ -41,8 +45,10 @@ children_with_line(const struct master *m, int line)
 {
 	struct master *all = (struct master *)m;
 
-	return line < SHM_WORKERS ? &all->member[line].child
-				  : &all->other[line - SHM_WORKERS];
+	if (line >= SHM_WORKERS)
+		return &all->other[line - SHM_WORKERS];
+	return all->member[line].mover.pid != 0 ? &all->member[line].mover
+						: &all->member[line].child;
 }
 
 /* The link can be read. */
@@ -71,6 +77,16 @@ children_alive(const struct child *c)
 {
 	if (c->at != -1)
 		watchdog_forget(&c->master->watchdog, c->at);
+}
+
+void
+children_made(struct child *c)
+{
+	const enum phase phase = c->master->phase;
+
+	children_alive(c);
+	if (phase >= PHASE_QUITTING)
+		owed_add(c, phase == PHASE_STOPPING ? OWED_STOP : OWED_QUIT);
 }
 
 int
@@ -218,7 +234,7 @@ bool
 children_died(struct master *m, pid_t pid, int status)
 {
 	const uint64_t now = master_clock_ms(m);
-	struct child_end end = {.status = status};
+	struct child_end end = {.pid = pid, .status = status};
 	struct child *c;
 	unsigned i = 0;
 

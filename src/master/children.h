@@ -11,15 +11,17 @@
 
 #include "process/child.h"
 
-/* The i-th child: workers, keepers, then all others; NULL: there are no more.
- * One whose kind is NULL is none. */
+/* The i-th child: workers, movers, keepers, then all others; NULL: there are no
+ * more. One whose kind is NULL is none. */
 struct child *children_at(const struct master *m, unsigned i);
-/* The one with that line; the keeper of that worker. */
+/* The one with that line. */
 struct child *children_with_line(const struct master *m, int line);
 
 /* Makes the next process of a child, with what its kind alone is told, and
  * listens to it. False: not now, it is tried again. */
 bool children_start(struct child *c, const void *birth);
+/* One that somebody else makes is there. */
+void children_made(struct child *c);
 /* Takes up one that the program before this one has started. Returns 0, or -1.
  */
 int children_adopt(struct child *c);

@@ -11,9 +11,9 @@
 #include "hub/slot.h"
 #include "net/link.h"
 #include "clean.h"
-#include "keep.h"
 #include "member.h"
 #include "members.h"
+#include "mover.h"
 #include "private.h"
 #include "resize.h"
 
@@ -26,12 +26,35 @@ enum {
  * it may look that much older than it is; smaller: more work for the master. */
 enum { COUNT_MS = 1000 };
 
-/* Whether there are more sources of a dead worker's sockets. */
+/* Finds who has a dead worker's sockets, from dead->cleaner_from on, which
+ * becomes the one that was found. Returns a link to it; -1 and errno: it cannot
+ * be reached now, 0: nobody has any. */
+static int
+source_link(struct member *dead)
+{
+	int fd;
+
+	for (; dead->cleaner_from < GIVERS; dead->cleaner_from++) {
+		fd = giver_connect(dead, dead->cleaner_from);
+		if (fd != -1 || errno != 0)
+			return fd;
+	}
+	if (family_holds(&dead->family))
+		return mover_connect(dead);
+	errno = 0;
+	return -1;
+}
+
+/* Whether nobody besides has sockets. */
 static bool
 source_is_last(const struct member *dead)
 {
-	return (dead->cleaner_from != KEEP_FORMER || dead->before.pid == 0) &&
-	    (dead->cleaner_from == KEEP_KEEPER || dead->keeper.pid == 0);
+	if (dead->cleaner_from == GIVERS)
+		return true;
+	for (int i = (int)dead->cleaner_from + 1; i < GIVERS; i++)
+		if (giver_lives(dead, (enum giver)i))
+			return false;
+	return !family_holds(&dead->family);
 }
 
 /* Has a worker take up a dead one's connections from the process that has their
@@ -41,16 +64,18 @@ static int
 adopt_send(struct member *dead, struct member *to)
 {
 	struct message_adopt adopt = {.worker = (uint32_t)dead->place,
-	    .generation = dead->child.generation,
 	    .fault_hand = dead->fault_hand,
 	    .fault_arg = dead->fault_arg};
-	const struct message_clean clean = {adopt.worker, adopt.generation};
-	int fd, result;
+	struct message_clean clean = {.worker = adopt.worker};
+	int fd = source_link(dead), result;
 
-	if (!keep_source_link(dead, &fd))
-		return -1;
+	/* a mover's generation is one of the place's */
+	adopt.generation = clean.generation = dead->child.generation;
+	dead->cleaner_generation = adopt.generation;
 	if (fd == -1)
-		return member_send(to, MSG_CLEAN, &clean, sizeof(clean));
+		return errno != 0
+		    ? -1
+		    : member_send(to, MSG_CLEAN, &clean, sizeof(clean));
 	adopt.last = source_is_last(dead);
 	result =
 	    link_send(to->child.link, MSG_ADOPT, &adopt, sizeof(adopt), fd);
@@ -97,7 +122,7 @@ clean_assign(struct member *dead)
 	int cleaner = -1;
 
 	dead->cleaner = -1;
-	if (!dead->unclean || !clean_is_due(dead))
+	if (!dead->unclean || !clean_is_due(dead) || member_is_there(dead))
 		return;
 	cleaner = dead->course != COURSE_STAYS ? resize_taker(dead)
 					       : cleaner_find(dead);
@@ -122,10 +147,10 @@ cleaned_partly(
     struct member *w, struct member *dead, const struct message_cleaned *clean)
 {
 	if (clean->full == 0) {
-		/* that source had no more: the next one, perhaps */
-		if (dead->cleaner_from < KEEP_KEEPER)
-			keep_source_end(dead, dead->cleaner_from);
-		dead->cleaner_from++;
+		/* one that has ended may have had more, and the next one has
+		 * it; one that has not has no more */
+		if (clean->ended == 0 && dead->cleaner_from < GIVERS)
+			giver_end(dead, dead->cleaner_from++);
 		clean_assign(dead);
 		return;
 	}
@@ -148,17 +173,16 @@ clean_done(struct member *w, const struct message_cleaned *clean)
 		return false;
 	dead = &w->master->member[clean->worker];
 	if (dead->cleaner != w->place ||
-	    dead->child.generation != clean->generation)
+	    dead->cleaner_generation != clean->generation)
 		return false;
 	dead->cleaner = -1;
-	keep_check(dead); /* what was adopted is in another keeper's custody */
 	if (clean->left > 0) {
 		cleaned_partly(w, dead, clean);
 		return true;
 	}
 	dead->unclean = false;
-	keep_source_end(dead, KEEP_FORMER);
-	keep_source_end(dead, KEEP_BEFORE);
+	giver_end_all(dead);
+	mover_leave(dead);
 	log_debug(
 	    "worker %d cleaned up after worker %d", w->place, dead->place);
 	return true;

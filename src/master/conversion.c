@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "hub/stats.h"
 #include "master/resume.h"
 #include "member.h"
@@ -271,7 +271,7 @@ conversion_begin(struct master *m, const struct hub_limits *limits,
 	    .link = -1,
 	    .limits = *limits,
 	    .connections = connections};
-	c->memory = memfd_create("chatd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	c->memory = memory_file("chatd");
 	if (c->memory == -1) {
 		free(c);
 		return strerror(errno);
@@ -375,6 +375,12 @@ conversion_worker_died(struct member *w)
 	conversion_fail(
 	    m->conversion, "worker %d died before it had retired", w->place);
 	m->conversion->calls->changed(m);
+}
+
+bool
+conversion_owns(const struct master *m, pid_t pid)
+{
+	return m->conversion != NULL && m->conversion->pid == pid;
 }
 
 bool

@@ -10,12 +10,12 @@
  *  3. Children of other kinds leave. Then workers accept no connections until
  *     no request is half there: one of those would keep its worker from step 4
  *     while the clients of all others wait.
- *  4. All workers retire: each ends its turn, holds its sockets and touches
- *     nothing any more. Clients wait from here on.
+ *  4. All workers retire: each ends its turn and leaves. Its keepers have its
+ *     sockets. Clients wait from here on.
  *  5. The child copies and proves the copy.
- *  6. The master executes the new program: the point of no return. Its workers
- *     get the sockets from those that have retired, and from the old program's
- *     keepers, and fill keepers of their own.
+ *  6. The master executes the new program: the point of no return. The old
+ *     program's keepers make its workers, which share their sockets, and bring
+ *     keepers of their own.
  *
  * Whatever fails before step 6 (the child dies, hangs or refuses; a worker
  * dies or does not retire) ends it: workers are started again over the old
@@ -80,6 +80,8 @@ void conversion_worker_died(struct member *w);
 
 /* Whether that was the child that copies. */
 bool conversion_died(struct master *m, pid_t pid, int status);
+
+bool conversion_owns(const struct master *m, pid_t pid);
 
 /* "preparing", "parting", "stopping", "copying"; for people. */
 const char *conversion_name(const struct master *m);

@@ -5,7 +5,6 @@
 #include "children.h"
 #include "conversion.h"
 #include "drop.h"
-#include "keep.h"
 #include "log_child.h"
 #include "master/control.h"
 #include "member.h"
@@ -33,7 +32,8 @@ drop_all(void *arg)
 	reload_drop(m);
 	page_drop(m);
 	for (int i = 0; i < m->n_workers; i++) {
-		keep_drop(&m->member[i]);
+		family_drop(&m->member[i].family);
+		giver_drop(&m->member[i]);
 		control_forget(m->member[i].renew_wait);
 	}
 	master_drop_events(m);

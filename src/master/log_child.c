@@ -31,6 +31,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "logger/logger.h"
 #include "base/title.h"
 #include "log_child.h"
@@ -328,8 +329,7 @@ lines_open(struct master *m)
 	if (socketpair(
 		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, m->log.lines) == -1)
 		return -1;
-	m->log.buffer =
-	    memfd_create("chatd-log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	m->log.buffer = memory_file("chatd-log");
 	if (m->log.buffer == -1 ||
 	    ftruncate(m->log.buffer, sizeof(struct logger_buffer)) == -1 ||
 	    fcntl(m->log.buffer, F_ADD_SEALS,

@@ -14,7 +14,6 @@
 #include "master/daemon.h"
 #include "net/loop.h"
 #include "children.h"
-#include "keep.h"
 #include "log_child.h"
 #include "member.h"
 #include "order.h"
@@ -36,6 +35,21 @@ enum {
 	STOOD_MS = 1000 /* a look that late is worth a line in the log */
 };
 
+/* The next child that has died; 0: there is none. What the pages of families
+ * say of it is taken in before it is reaped: later, its pid may be another
+ * one's. */
+static pid_t
+reap_next(struct master *m, int *status)
+{
+	siginfo_t si = {0};
+
+	if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == -1 ||
+	    si.si_pid == 0)
+		return 0;
+	families_look(m);
+	return waitpid(si.si_pid, status, WNOHANG);
+}
+
 /* Reaps children that have died. */
 void
 master_reap(struct master *m)
@@ -43,16 +57,12 @@ master_reap(struct master *m)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (children_died(m, pid, status) ||
-		    upgrade_died(m, pid, status) || reload_died(m, pid) ||
-		    log_child_died(m, pid, status) ||
-		    others_stranger_died(m, pid))
-			continue;
-		for (int i = 0; i < m->n_workers; i++)
-			if (keep_source_died(&m->member[i], pid))
-				break;
-	}
+	while ((pid = reap_next(m, &status)) > 0)
+		(void)(children_died(m, pid, status) ||
+		    families_reaped(m, pid) || upgrade_died(m, pid, status) ||
+		    reload_died(m, pid) || log_child_died(m, pid, status) ||
+		    others_stranger_died(m, pid) || giver_died(m, pid));
+	families_go(m);
 }
 
 /* A signal arrived. */
@@ -91,22 +101,9 @@ signal_cb(int sig, short what, void *arg)
 
 /* For the watchdog. */
 static bool
-watch_probe(void *arg, bool keeper, int place, struct probe *probe)
+watch_probe(void *arg, int line, struct probe *probe)
 {
-	const struct master *m = arg;
-
-	return probe_process(keeper ? m->member[place].keeper.pid
-				    : children_with_line(m, place)->pid,
-	    probe);
-}
-
-/* Whether a place's keeper is needed, or will be in a moment: its worker is
- * dead, is to go, or takes over. */
-static bool
-watch_changes(const struct member *w)
-{
-	return w->child.pid == 0 || !w->child.ready || w->child.killed ||
-	    w->retire_ms != 0;
+	return probe_process(children_with_line(arg, line)->pid, probe);
 }
 
 /* Says what the watchdog is to look at. */
@@ -114,18 +111,14 @@ static struct watchdog_scene
 watch_scene(const struct master *m)
 {
 	struct watchdog_scene s = {.limit_ms = m->live.watchdog_ms};
-	const struct member *w;
+	const struct child *c;
 
 	for (int i = 0; i < m->n_workers; i++) {
 		const uint64_t bit = 1ull << i;
 
-		w = &m->member[i];
-		s.workers |= w->child.pid != 0 && !w->child.killed ? bit : 0;
-		s.starting |= w->child.ready ? 0 : bit;
-		/* at the end keepers are not needed, nor replaced */
-		if (m->phase < PHASE_QUITTING && w->keeper.pid != 0)
-			s.keepers |= bit;
-		s.changing |= watch_changes(w) ? bit : 0;
+		c = children_with_line(m, i);
+		s.workers |= c->pid != 0 && !c->killed ? bit : 0;
+		s.starting |= c->ready ? 0 : bit;
 	}
 	s.others = others_lively(m);
 	s.others_starting = others_starting(m);
@@ -150,20 +143,17 @@ watch_kill(struct master *m, const struct watchdog_verdict *v)
 static void
 watch(struct master *m)
 {
-	struct watchdog_verdict v[WATCHDOG_VERDICTS];
+	struct watchdog_verdict v;
 	const struct watchdog_scene scene = watch_scene(m);
-	int n = watchdog_look(&m->watchdog, &m->hub, &scene, clock_ms(), v);
+	const bool found =
+	    watchdog_look(&m->watchdog, &m->hub, &scene, clock_ms(), &v);
 
 	if (m->watchdog.late_ms >= STOOD_MS)
 		log_warn("the machine or this process stood still for %llu ms: "
-			 "not held against workers and keepers",
+			 "not held against other processes",
 		    (unsigned long long)m->watchdog.late_ms);
-	for (int i = 0; i < n; i++) {
-		if (v[i].keeper)
-			keep_judged(&m->member[v[i].place], &v[i]);
-		else
-			watch_kill(m, &v[i]);
-	}
+	if (found)
+		watch_kill(m, &v);
 }
 
 /* Kills workers that have not left in time, and leaves without those that do
@@ -260,8 +250,10 @@ deinit(struct master *m)
 	others_end(m, limit_ms);
 	for (int i = 0; i < m->n_workers; i++)
 		member_deinit(&m->member[i]);
-	for (int i = 0; i < m->n_workers; i++)
-		keep_end(&m->member[i], limit_ms);
+	for (int i = 0; i < m->n_workers; i++) {
+		family_end(&m->member[i].family, limit_ms);
+		giver_stop(&m->member[i], limit_ms);
+	}
 	log_child_end(m);
 	master_close_listeners(m);
 	master_drop_events(m);

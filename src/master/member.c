@@ -17,9 +17,9 @@
 #include "children.h"
 #include "clean.h"
 #include "conversion.h"
-#include "keep.h"
 #include "member.h"
 #include "member_state.h"
+#include "mover.h"
 #include "order.h"
 #include "private.h"
 #include "process/process.h"
@@ -125,7 +125,8 @@ member_hello(struct child *c)
 	struct master *m = w->master;
 
 	w->unclean = false;
-	keep_ready(w);
+	giver_end_all(w);
+	family_hello(&w->family);
 	renew_ready(w);
 	member_show(w);
 	for (int i = 0; i < m->n_workers; i++)
@@ -146,39 +147,28 @@ member_hello(struct child *c)
 static void
 member_left(struct member *w)
 {
-	w->child.pid = 0;
 	w->child.ready = false;
 	w->unclean = true;
 	w->retire_ms = 0;
-	w->keeper_linked = false;
-	w->cleaner_from = KEEP_FORMER;
+	w->holds = false;
+	w->cleaner_from = GIVER_WORKER;
 	w->full = 0;
 	clean_reassign(w);
 	order_lost(w);
 	order_time(w->master);
 }
 
-/* A worker has retired: it holds its sockets while another goes on. Returns
- * NULL, or what is wrong with that. */
-static const char *
-member_retired(struct member *w)
+/* What follows when a worker has retired. */
+static void
+member_follow(struct member *w)
 {
 	struct master *m = w->master;
 
-	if (w->retire_ms == 0 || w->former.pid != 0)
-		return "RETIRED without having been told to";
-	log_info("worker %d (pid %d) retired, %s", w->place, (int)w->child.pid,
-	    conversion_holds(m)		    ? "the memory is to be copied"
-		: w->course == COURSE_STAYS ? "replaced"
-					    : "none follows");
-	w->former.pid = w->child.pid;
-	w->former.link = w->child.link;
-	w->child.link = -1;
+	w->retired = true;
 	/* the next worker has as long to get ready as this one had to wait */
 	if (w->renew_ms != 0)
 		w->renew_ms = master_clock_ms(m);
 	w->fault_hand = HAND_NOTHING;
-	member_deinit(w);
 	report_bury(m, w->place);
 	member_left(w);
 	if (m->phase >= PHASE_QUITTING) {
@@ -193,6 +183,31 @@ member_retired(struct member *w)
 		m->renewals++;
 		spawn_worker(w);
 	}
+}
+
+/* Says that a worker has retired. */
+static void
+member_log_retired(const struct member *w, int pid)
+{
+	log_info("worker %d (pid %d) retired, %s", w->place, pid,
+	    conversion_holds(w->master)	    ? "the memory is to be copied"
+		: w->course == COURSE_STAYS ? "replaced"
+					    : "none follows");
+}
+
+/* A worker has retired and holds its sockets, since its keepers are dead: the
+ * next one is the first of another family, and gets them from it. Returns NULL,
+ * or what is wrong with that. */
+static const char *
+member_retired(struct member *w)
+{
+	if (w->retire_ms == 0 || !w->holds)
+		return "RETIRED without having been told to";
+	member_log_retired(w, (int)w->child.pid);
+	giver_hold(w);
+	family_process_gone(&w->family);
+	family_leave(&w->family);
+	member_follow(w);
 	return NULL;
 }
 
@@ -201,20 +216,11 @@ static const char *
 member_message(struct child *c, int type, const void *payload)
 {
 	struct member *w = member_of(c);
-	struct message_custody custody;
 
 	switch (type) {
 	case MSG_CLEANED:
 		return clean_done(w, payload) ? NULL
 					      : "CLEANED that nobody asked for";
-	case MSG_KEPT:
-		memcpy(&custody, payload, sizeof(custody));
-		keep_filled(w, custody.keeper);
-		return NULL;
-	case MSG_UNKEPT:
-		memcpy(&custody, payload, sizeof(custody));
-		keep_unlinked(w, custody.keeper);
-		return NULL;
 	case MSG_RETIRED:
 		return member_retired(w);
 	case MSG_DONE:
@@ -236,12 +242,16 @@ member_born(struct member *w)
 	accuse_born(w);
 	w->unlinked = 0;
 	w->retire_ms = 0;
+	w->holds = w->retired = false;
 	w->cleaner = -1;
 }
 
 int
 member_adopt(struct member *w)
 {
+	if (family_adopt(&w->family) == -1 ||
+	    (w->mover.pid != 0 && children_adopt(&w->mover) == -1))
+		return -1;
 	return children_adopt(&w->child);
 }
 
@@ -270,6 +280,13 @@ member_died(struct child *c, const struct child_end *end)
 	struct member *w = member_of(c);
 	struct master *m = w->master;
 
+	family_died(&w->family, end);
+	if (w->retire_ms != 0 && !w->holds && WIFEXITED(end->status) &&
+	    WEXITSTATUS(end->status) == 0 && m->phase < PHASE_QUITTING) {
+		member_log_retired(w, (int)end->pid);
+		member_follow(w);
+		return false;
+	}
 	conversion_worker_died(w);
 	/* one that was stopped from outside while it took over did nothing
 	 * wrong with what it had in hand */
@@ -283,6 +300,8 @@ member_died(struct child *c, const struct child_end *end)
 		/* a worker that left by itself has left no connection behind */
 		w->unclean =
 		    !WIFEXITED(end->status) || WEXITSTATUS(end->status) != 0;
+		if (!w->unclean)
+			family_leave(&w->family);
 		clean_assign(w);
 		master_check(m);
 		return false;
@@ -307,7 +326,8 @@ member_may_start(const struct child *c)
 	const struct member *w = member_of(c);
 
 	return w->course != COURSE_GONE && !conversion_holds(w->master) &&
-	    (!w->unclean || w->cleaner == -1);
+	    w->cleaner == -1 && !mover_is_there(w) &&
+	    !family_awaits(&w->family, c);
 }
 
 /* Makes the next worker. */
@@ -324,11 +344,18 @@ member_due(struct child *c, uint64_t now)
 	struct member *w = member_of(c);
 	const struct master *m = w->master;
 
-	if (c->pid == 0) {
-		if (w->unclean && clean_is_due(w) && !conversion_holds(m))
+	family_time(&w->family, now);
+	giver_time(w, now);
+	if (!member_is_there(w)) {
+		if (c->respawn_ms != 0 && now >= c->respawn_ms &&
+		    w->cleaner == -1 && w->course != COURSE_GONE)
+			mover_leave(w);
+		else if (w->unclean && clean_is_due(w) && !conversion_holds(m))
 			clean_time(w, now);
 		return;
 	}
+	if (c->pid == 0)
+		return;
 	if (w->unlinked != 0)
 		links_time(w);
 	renew_time(w, now);

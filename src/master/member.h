@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "keep.h"
+#include "family.h"
+#include "giver.h"
 #include "owed.h"
 #include "process/child.h"
 
@@ -38,22 +39,16 @@ struct member {
 	int cleaner;	    /* the worker that was told to clean it; -1: none */
 	uint64_t clean_ms;  /* and when, or when it last got on */
 	uint32_t cleaner_left; /* connections that the dead one had then */
-	enum keep_source cleaner_from; /* where it gets them */
+	uint32_t cleaner_generation; /* named in that order */
+	enum giver cleaner_from;     /* where it gets them; GIVERS: from the
+				      * family's mover */
 	uint64_t full;	  /* workers that have no room for what is left */
 	uint64_t full_ms; /* since then */
-	/* The worker before this one has retired: it holds its sockets until
-	 * this one and its keeper have them. */
-	struct child former;
-	struct child keeper;
-	uint32_t keeper_generation; /* of the newest that was started */
-	uint32_t custody;	    /* the keeper's number: hub/kept.h */
-	bool keeper_filled;	    /* the worker says that it has everything */
-	bool keeper_linked;	    /* to the worker that there is now */
-	/* The one before stays until the worker has filled that one. */
-	struct child before;
-	uint32_t before_custody;
-	uint64_t before_ms;	 /* since */
-	uint64_t keeper_wait_ms; /* something is tried again then; 0: nothing */
+	struct family family;
+	struct child mover;
+	struct child giver[GIVERS]; /* outside of the family */
+	bool holds;   /* it was told to hold its sockets when it retires */
+	bool retired; /* the last worker has, and none has followed yet */
 	uint32_t fault_hand; /* of the dead worker, if it was its own fault */
 	uint64_t fault_arg;
 };
@@ -68,6 +63,8 @@ bool member_start_failed(struct master *m);
 void member_kill(struct member *w, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Whether it has a worker, or one is being made. */
+bool member_is_there(const struct member *w);
 void member_show(struct member *w); /* its state, in shared memory */
 
 #endif

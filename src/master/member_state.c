@@ -1,5 +1,4 @@
-/* What the master of one program leaves to the next one of a worker and of its
- * keepers. */
+/* What the master of one program leaves to the next one of a worker's place. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,28 +21,30 @@ member_save(const struct child *c, FILE *f)
 	    w->place, (int)w->child.pid, w->child.generation, w->child.ready,
 	    w->child.link, w->child.started_ms, w->child.eof_ms,
 	    w->child.killed, w->child.killed_unready, w->child.respawn_ms,
-	    w->unclean, w->cleaner, w->clean_ms, w->child.owed,
-	    (int)w->keeper.pid, w->keeper.link, w->fault_hand, w->fault_arg,
-	    w->retire_ms);
+	    w->unclean, w->cleaner, w->clean_ms, w->child.owed, 0, -1,
+	    w->fault_hand, w->fault_arg, w->retire_ms);
 	fprintf(f, "policy %d %" PRIu32 " %" PRIu32 " %" PRIu32, w->place,
 	    p->faults, p->unready, p->next);
 	for (int i = 0; i < POLICY_BURST; i++)
 		fprintf(f, " %" PRIu64, p->respawn_ms[i]);
 	fputc('\n', f);
+	for (int i = 0; i < GIVERS; i++)
+		if (w->giver[i].pid != 0)
+			fprintf(f, "giver %d %d %d %d\n", w->place, i,
+			    (int)w->giver[i].pid, w->giver[i].link);
+	fprintf(f, "retired %d %d %d %" PRIu32 "\n", w->place, w->retired,
+	    (int)w->cleaner_from, w->cleaner_generation);
+	if (w->family.table != 0)
+		family_save(&w->family, f);
 }
 
 void
-keep_save(const struct child *c, FILE *f)
+mover_save(const struct child *c, FILE *f)
 {
-	const struct member *w = &c->master->member[c->number];
-
-	fprintf(f,
-	    "keep %d %" PRIu32 " %d %d %" PRIu64 " %d %" PRIu64 " %" PRIu32
-	    " %" PRIu64 "\n",
-	    w->place, w->custody, w->keeper_filled, w->keeper_linked,
-	    w->keeper_wait_ms != 0 ? w->keeper_wait_ms : w->keeper.respawn_ms,
-	    (int)w->cleaner_from, w->keeper.started_ms, w->keeper_generation,
-	    w->keeper.born_ms);
+	if (c->pid == 0)
+		return;
+	fputs("mover ", f);
+	child_save(c, f);
 }
 
 /* A line "member ...". */
@@ -52,8 +53,10 @@ member_line(struct master *m, const char *line)
 {
 	const int place = m->n_workers;
 	struct member in;
-	int n, pid, ready, killed, unready, unclean, keeper, said;
+	int n, pid, ready, killed, unready, unclean, keeper, link, said;
 
+	if (place == CONF_WORKERS_MAX)
+		return false;
 	member_init(&in, m, place);
 	n = sscanf(line,
 	    "%d %d %" SCNu32 " %d %d %" SCNu64 " %" SCNu64 " %d %d %" SCNu64
@@ -61,51 +64,97 @@ member_line(struct master *m, const char *line)
 	    &said, &pid, &in.child.generation, &ready, &in.child.link,
 	    &in.child.started_ms, &in.child.eof_ms, &killed, &unready,
 	    &in.child.respawn_ms, &unclean, &in.cleaner, &in.clean_ms,
-	    &in.child.owed, &keeper, &in.keeper.link, &in.fault_hand,
-	    &in.fault_arg, &in.retire_ms);
-	if (n != 19 || place == CONF_WORKERS_MAX || said != place ||
-	    in.cleaner < -1 || in.cleaner >= CONF_WORKERS_MAX)
+	    &in.child.owed, &keeper, &link, &in.fault_hand, &in.fault_arg,
+	    &in.retire_ms);
+	if (n != 19 || said != place || in.cleaner < -1 ||
+	    in.cleaner >= CONF_WORKERS_MAX)
 		return false;
 	in.child.pid = pid;
 	in.child.ready = ready != 0;
 	in.child.killed = killed != 0;
 	in.child.killed_unready = unready != 0;
 	in.unclean = unclean != 0;
-	in.keeper.pid = keeper;
-	in.keeper.ready = keeper != 0; /* from its start on, see keep.c */
-	in.cleaner_left = UINT32_MAX;  /* is counted anew */
-	m->member[m->n_workers++] = in;
+	/* of a program without families */
+	in.giver[GIVER_KEEPER].pid = keeper;
+	in.giver[GIVER_KEEPER].link = link;
+	in.cleaner_left = UINT32_MAX; /* is counted anew */
+	m->member[place] = in;
+	m->member[place].family.member = &m->member[place];
+	m->n_workers++;
 	return true;
 }
 
-/* A line "keep ...", after its place's "member"; older ones end before the time
- * of the keeper's start, or before its generation. */
-static bool
-keep_line(struct master *m, const char *line)
+/* The place that such a line is of, whose "member" was before it; NULL: it
+ * makes no sense. *used: bytes of its number. */
+static struct member *
+place_parse(struct master *m, const char *line, int *used)
 {
-	uint64_t wait_ms, started_ms = m->started_ms;
-	uint64_t born_ms = m->started_ms;
-	int place, filled, linked, from;
-	struct member *w;
-	uint32_t number, generation = 0;
+	int place;
 
-	if (sscanf(line,
-		"%d %" SCNu32 " %d %d %" SCNu64 " %d %" SCNu64 " %" SCNu32
-		" %" SCNu64,
-		&place, &number, &filled, &linked, &wait_ms, &from, &started_ms,
-		&generation, &born_ms) < 6 ||
-	    place < 0 || place >= m->n_workers || from < 0 ||
-	    from > KEEP_SOURCES)
+	if (sscanf(line, "%d%n", &place, used) != 1 || place < 0 ||
+	    place >= m->n_workers)
+		return NULL;
+	return &m->member[place];
+}
+
+/* A line "giver ...". */
+static bool
+giver_line(struct master *m, const char *line)
+{
+	int used, which, pid, link;
+	struct member *w = place_parse(m, line, &used);
+
+	if (w == NULL ||
+	    sscanf(line + used, "%d %d %d", &which, &pid, &link) != 3 ||
+	    which < 0 || which >= GIVERS)
 		return false;
-	w = &m->member[place];
-	w->custody = number;
-	w->keeper.generation = w->keeper_generation = generation;
-	w->keeper.started_ms = started_ms;
-	w->keeper.born_ms = born_ms;
-	w->keeper_filled = filled != 0;
-	w->keeper_linked = linked != 0;
-	w->keeper_wait_ms = wait_ms;
-	w->cleaner_from = (enum keep_source)from;
+	w->giver[which].pid = pid;
+	w->giver[which].link = link;
+	return true;
+}
+
+/* A line "retired ...". */
+static bool
+retired_line(struct master *m, const char *line)
+{
+	int used, retired, from;
+	struct member *w = place_parse(m, line, &used);
+
+	if (w == NULL ||
+	    sscanf(line + used, "%d %d %" SCNu32, &retired, &from,
+		&w->cleaner_generation) != 3 ||
+	    from < 0 || from > GIVERS)
+		return false;
+	w->retired = retired != 0;
+	w->cleaner_from = (enum giver)from;
+	return true;
+}
+
+/* A line "family ...". */
+static bool
+family_line(struct master *m, const char *line)
+{
+	int used;
+	struct member *w = place_parse(m, line, &used);
+
+	return w != NULL && family_load(&w->family, line + used);
+}
+
+/* A line "mover ...". */
+static bool
+mover_line(struct master *m, const char *line)
+{
+	struct child in = {.link = -1};
+	struct child *c;
+
+	if (!child_load(&in, line) || in.number < 0 ||
+	    in.number >= m->n_workers || in.at != in.number)
+		return false;
+	c = &m->member[in.number].mover;
+	in.kind = c->kind;
+	in.role = c->role;
+	in.master = m;
+	*c = in;
 	return true;
 }
 
@@ -113,13 +162,13 @@ keep_line(struct master *m, const char *line)
 static bool
 policy_line(struct master *m, const char *line)
 {
+	int used;
+	struct member *w = place_parse(m, line, &used);
 	struct policy *p;
-	int place, used;
 
-	if (sscanf(line, "%d%n", &place, &used) != 1 || place < 0 ||
-	    place >= m->n_workers)
+	if (w == NULL)
 		return false;
-	p = &m->member[place].child.policy;
+	p = &w->child.policy;
 	line += used;
 	if (sscanf(line, "%" SCNu32 "%" SCNu32 "%" SCNu32 "%n", &p->faults,
 		&p->unready, &p->next, &used) != 3)
@@ -136,19 +185,17 @@ policy_line(struct master *m, const char *line)
 enum child_load
 member_load(struct master *m, const char *key, const char *text)
 {
-	const bool is_policy = strcmp(key, "policy") == 0;
+	static const struct {
+		const char *key;
+		bool (*load)(struct master *m, const char *line);
+	} lines[] = {{"member", member_line}, {"policy", policy_line},
+	    {"giver", giver_line}, {"retired", retired_line},
+	    {"family", family_line}, {"mover", mover_line}};
 
-	if (!is_policy && strcmp(key, "member") != 0)
-		return CHILD_NOT_MINE;
-	return (is_policy ? policy_line : member_line)(m, text)
-	    ? CHILD_LOADED
-	    : CHILD_SENSELESS;
-}
-
-enum child_load
-keep_load(struct master *m, const char *key, const char *text)
-{
-	if (strcmp(key, "keep") != 0)
-		return CHILD_NOT_MINE;
-	return keep_line(m, text) ? CHILD_LOADED : CHILD_SENSELESS;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (strcmp(key, lines[i].key) == 0)
+			return lines[i].load(m, text) ? CHILD_LOADED
+						      : CHILD_SENSELESS;
+	/* of a keeper, by a program that had no families */
+	return strcmp(key, "keep") == 0 ? CHILD_LOADED : CHILD_NOT_MINE;
 }

@@ -9,7 +9,7 @@
 #include "codec/message.h"
 #include "conf/conf.h"
 #include "children.h"
-#include "keep.h"
+#include "mover.h"
 #include "member.h"
 #include "members.h"
 #include "net/link.h"
@@ -23,7 +23,7 @@ members_mask(const struct master *m)
 	uint64_t mask = 0;
 
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].child.pid != 0 || m->member[i].unclean)
+		if (member_is_there(&m->member[i]) || m->member[i].unclean)
 			mask |= 1ull << i;
 	return mask;
 }
@@ -63,6 +63,12 @@ master_clock_ms(const struct master *m)
 	return watchdog_clock_ms(&m->watchdog, clock_ms());
 }
 
+bool
+member_is_there(const struct member *w)
+{
+	return w->child.pid != 0 || family_awaits(&w->family, &w->child);
+}
+
 /* Kills a worker that has to go, and says why. */
 void
 member_kill(struct member *w, const char *fmt, ...)
@@ -87,7 +93,9 @@ member_init(struct member *w, struct master *m, int place)
 	w->child.master = m;
 	w->child.line = m->hub.base != NULL ? &m->hub.line[place] : NULL;
 	w->cleaner = -1;
-	keep_init(w);
+	family_init(&w->family, w);
+	mover_init(w);
+	giver_init(w);
 }
 
 /* Gives up the link. */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "codec/message.h"
 #include "net/link.h"
 #include "children.h"
@@ -91,7 +92,7 @@ others_map(struct master *m)
 	void *p;
 
 	if (n->pages == -1) {
-		n->pages = memfd_create("chatd-lines", MFD_CLOEXEC);
+		n->pages = memory_file("chatd-lines");
 		if (n->pages == -1 || ftruncate(n->pages, PAGES_BYTES) == -1)
 			return -1;
 	}

@@ -9,7 +9,7 @@ void
 owed_send(struct child *c)
 {
 	static const uint32_t type[] = {MSG_CONF, MSG_DRAIN, MSG_START,
-	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE, MSG_PART};
+	    MSG_RETIRE, MSG_QUIT, MSG_STOP, MSG_PAGE, MSG_PART, MSG_RETIRE};
 	const struct master *m = c->master;
 	const struct message_retire retire = {.hold = 1};
 	struct message_drain drain;
@@ -31,7 +31,7 @@ owed_send(struct child *c)
 			    m->drain_rate * 1000 / (uint32_t)m->n_workers;
 			payload = &drain;
 			len = sizeof(drain);
-		} else if (type[i] == MSG_RETIRE) {
+		} else if (1u << i == OWED_HOLD) {
 			payload = &retire;
 			len = sizeof(retire);
 		}

@@ -14,7 +14,8 @@ enum owed {
 	OWED_QUIT = 16,
 	OWED_STOP = 32,
 	OWED_PAGE = 64,
-	OWED_PART = 128
+	OWED_PART = 128,
+	OWED_HOLD = 256 /* to retire, and to hold its sockets then */
 };
 
 /* Owes a child that, and sends it if its link has room. */

@@ -8,6 +8,7 @@
 
 #include "base/bundle.h"
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "door/registry.h"
 #include "page.h"
 #include "private.h"
@@ -16,7 +17,7 @@
 static int
 image_file(const char *bytes, size_t len)
 {
-	int fd = memfd_create("chatd-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memory_file("chatd-page");
 
 	if (fd == -1)
 		return -1;

@@ -60,6 +60,7 @@ struct master {
 	struct identity identity;
 	struct pidfile pidfile;
 	int page;	       /* the web page's image; -1: none */
+	bool program_is_file;  /* nursery.program is no memory file */
 	struct reload *reload; /* NULL: there was none yet */
 	bool reloading;	       /* it reads */
 	bool reload_is_due;    /* in the next program, see upgrade.c */
@@ -88,13 +89,12 @@ struct master {
 	uint64_t order_number;
 	struct upgrade *upgrade; /* to another program; NULL: none */
 	int bundle;		 /* what its rehearsal has read; -1: none */
-	struct conversion *conversion; /* memory is being copied; NULL: no */
-	struct next_memory next;       /* that it has been copied to */
-	char upgrade_failure[512];     /* of the last one; "": none */
-	bool upgraded;		       /* and all is replaced */
-	bool renewing; /* workers and keepers are replaced one by one */
-	uint64_t renew_keeper_ms;	 /* the next keeper's turn */
-	uint32_t keeper_number;		 /* of the last keeper started */
+	struct conversion *conversion;	 /* memory is being copied; NULL: no */
+	struct next_memory next;	 /* that it has been copied to */
+	char upgrade_failure[512];	 /* of the last one; "": none */
+	bool upgraded;			 /* and all is replaced */
+	bool renewing;			 /* workers are replaced one by one */
+	uint32_t table_number;		 /* of the newest family's table */
 	uint64_t buried[STATS_COUNTERS]; /* counters of dead workers */
 };
 

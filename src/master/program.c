@@ -14,13 +14,10 @@
 
 #include "base/bundle.h"
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "private.h"
 #include "process/executable.h"
 #include "process/process.h"
-
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x10u
-#endif
 
 enum {
 	/* Larger: memory for a file that is no program of chatd's; smaller: a
@@ -48,26 +45,13 @@ struct program {
 	char error[PATH_MAX + 512]; /* "": nothing is wrong */
 };
 
-/* A memory file that can be executed. Without the flag, which kernels before
- * 6.3 do not know, newer ones may refuse to. */
-static int
-memory_make(void)
-{
-	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int fd = memfd_create(EXECUTABLE_CHILD, flags | MFD_EXEC);
-
-	if (fd == -1 && errno == EINVAL)
-		fd = memfd_create(EXECUTABLE_CHILD, flags);
-	return fd;
-}
-
 /* The program in memory, sealed; -1 and errno. */
 static int
 memory_fill(const char *bytes, size_t len, bool hidden)
 {
 	const int seals =
 	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-	int saved, fd = memory_make();
+	int saved, fd = memory_file_program(EXECUTABLE_CHILD);
 
 	if (fd == -1)
 		return -1;
@@ -224,10 +208,7 @@ program_take(struct master *m, const struct bundle *b, const char *stuck,
 	if (bundle_get(b, BUNDLE_PROGRAM, piece_bytes, &bytes))
 		fd = memory_fill(bytes.bytes, bytes.len, m->identity.drop);
 	else {
-		log_warn("a program in memory cannot be executed here "
-			 "(vm.memfd_noexec?): children execute %s itself, and "
-			 "start late when the disk is slow",
-		    path.bytes);
+		m->program_is_file = true;
 		fd = open(path.bytes, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (fd == -1) {
@@ -237,4 +218,14 @@ program_take(struct master *m, const struct bundle *b, const char *stuck,
 	}
 	m->nursery.program = fd;
 	return 0;
+}
+
+void
+program_log(const struct master *m)
+{
+	if (m->program_is_file)
+		log_warn("a program in memory cannot be executed here "
+			 "(vm.memfd_noexec?): children execute the file "
+			 "%s itself, and start late when the disk is slow",
+		    EXECUTABLE_CHILD);
 }

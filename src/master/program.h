@@ -21,7 +21,10 @@ void program_read(const char *binary, struct bundle *b);
 int program_take(struct master *m, const struct bundle *b, const char *stuck,
     char *error, size_t error_len);
 
-/* Only says whether it could. */
+/* Says in the log what is not as usual with it. */
+void program_log(const struct master *m);
+
+/* Only says whether it could be taken. */
 int program_check(
     const struct bundle *b, const char *stuck, char *error, size_t error_len);
 

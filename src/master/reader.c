@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory_file.h"
 #include "base/title.h"
 #include "door/registry.h"
 #include "master/daemon.h"
@@ -267,8 +268,7 @@ reader_start(struct reader *r, const struct reader_job *job, int ms)
 	struct spawn s;
 
 	*r = (struct reader){.pid = -1, .memory = -1, .pipe = -1, .ms = ms};
-	r->memory = descriptor_raise(
-	    memfd_create("chatd-read", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	r->memory = descriptor_raise(memory_file("chatd-read"));
 	if (r->memory == -1 || pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1)
 		goto fail;
 	r->pipe = descriptor_raise(fd[0]);

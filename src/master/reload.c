@@ -287,6 +287,19 @@ reload_begin(struct master *m, struct control_wait *wait)
 }
 
 bool
+reload_owns(const struct master *m, pid_t pid)
+{
+	const struct reload *r = m->reload;
+
+	if (r == NULL)
+		return false;
+	for (int i = 0; i < LEFT_MAX; i++)
+		if (r->left[i] == pid)
+			return true;
+	return r->reader.pid == pid;
+}
+
+bool
 reload_died(struct master *m, pid_t pid)
 {
 	struct reload *r = m->reload;

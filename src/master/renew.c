@@ -1,10 +1,9 @@
 /*
- * Replacing workers and keepers that live. A worker is told to retire once its
- * keeper has all of its connections: it stops at the end of a turn and holds
- * its sockets until the next one has them. So a planned turn costs no client,
+ * Replacing workers that live. A worker is told to retire while both of its
+ * keepers live: it stops at the end of a turn and leaves, and they keep its
+ * sockets until the next one is there. So a planned turn costs no client,
  * whichever process dies or hangs meanwhile. After an upgrade all workers are
- * replaced so, one by one, and then their keepers, each of which the worker
- * fills.
+ * replaced so, one by one; each brings its own keepers.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,21 +12,16 @@
 #include "hub/stats.h"
 #include "master/control.h"
 #include "children.h"
-#include "keep.h"
 #include "member.h"
 #include "others.h"
 #include "private.h"
 #include "renew.h"
 
 enum {
-	/* A worker that is to be replaced is told so when its keeper has all of
-	 * its connections; an order is refused when that takes longer. */
+	/* A worker that is to be replaced is told so when both of its keepers
+	 * are there; an order is refused when that takes longer. */
 	RENEW_WAIT_MS = 10 * 1000,
-	RETIRE_MS = 10000, /* for MSG_RETIRE */
-	/* A new keeper has everything after 100 ms for 10,000 connections;
-	 * until then its worker should not lose it. */
-	KEEPER_PACE_MS = 100,
-	KEEPER_FILLS = 100 /* connections per ms */
+	RETIRE_MS = 10000 /* for MSG_RETIRE */
 };
 
 void
@@ -64,14 +58,15 @@ static void
 renew_try(struct member *w, uint64_t now)
 {
 	/* also while the one before is still there */
-	const char *problem = keep_problem(w);
+	const char *problem = family_problem(&w->family);
 
-	if (w->former.pid != 0 && !w->child.ready)
+	if (w->retired && !w->child.ready)
 		problem = "it has retired, and the next one is not ready";
 	else if (w->child.pid == 0 || !w->child.ready || w->child.killed)
 		problem = "it is not running";
 	if (problem == NULL) {
 		w->retire_ms = now;
+		w->child.told = true;
 		owed_add(&w->child, OWED_RETIRE);
 	} else if (now >= w->renew_ms + RENEW_WAIT_MS)
 		renew_refuse(w, "%s", problem);
@@ -140,23 +135,15 @@ worker_next(struct master *m)
 	return false;
 }
 
-/* The next keeper that is still the old program's; false: none is. */
+/* Whether some keeper is still the old program's: its place waits for a worker,
+ * whose keepers are new ones. */
 static bool
-keeper_next(struct master *m, uint64_t now)
+keepers_are_old(const struct master *m)
 {
-	if (now < m->renew_keeper_ms)
-		return true;
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].before.pid != 0)
-			return true;
-	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].keeper.old) {
-			keep_renew(&m->member[i]);
-			m->renew_keeper_ms = now + KEEPER_PACE_MS +
-			    SHM_LOAD(m->hub.worker[i].connections) /
-				KEEPER_FILLS;
-			return true;
-		}
+		for (int j = 0; j < FAMILY_KEEPERS; j++)
+			if (m->member[i].family.keeper[j].old)
+				return true;
 	return false;
 }
 
@@ -165,7 +152,7 @@ renew_next(struct master *m, uint64_t now)
 {
 	if (!m->renewing || m->phase != PHASE_RUNNING || is_busy(m))
 		return;
-	if (worker_next(m) || keeper_next(m, now) || others_renew_next(m, now))
+	if (worker_next(m) || keepers_are_old(m) || others_renew_next(m, now))
 		return;
 	m->renewing = false;
 	m->upgraded = true;

@@ -24,7 +24,8 @@ report_worker(const struct show_from *from, int i, struct show_worker *out)
 	const struct member *w = &m->member[i];
 
 	out->pid = (int)w->child.pid;
-	out->keeper = (int)w->keeper.pid;
+	for (int j = 0; j < FAMILY_KEEPERS; j++)
+		out->keepers[j] = (int)w->family.keeper[j].pid;
 	out->generation = w->child.generation;
 	out->uptime_s = child_age_ms(&w->child) / 1000;
 }

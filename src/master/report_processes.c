@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "children.h"
+#include "master/roles.h"
 #include "private.h"
 #include "report_subject.h"
 
@@ -32,7 +33,7 @@ processes_next(struct show *s)
 
 	if (c == NULL)
 		return false;
-	if (c->kind == NULL)
+	if (c->kind == NULL || (c->role == &mover_role && c->pid == 0))
 		return true;
 	age_s = child_age_ms(c) / 1000;
 	show_comma(s);

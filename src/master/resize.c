@@ -8,7 +8,6 @@
 #include "hub/stats.h"
 #include "master/balance.h"
 #include "conversion.h"
-#include "keep.h"
 #include "member.h"
 #include "move.h"
 #include "private.h"
@@ -109,7 +108,7 @@ stay(struct member *w)
 	if (w->course == COURSE_STAYS)
 		return;
 	w->course = COURSE_STAYS;
-	if (w->child.pid == 0)
+	if (!member_is_there(w))
 		w->child.respawn_ms = master_clock_ms(w->master);
 	else if (w->retire_ms == 0 && w->renew_wait == NULL)
 		w->renew_ms = 0;
@@ -192,10 +191,10 @@ retire_last(struct member *w, uint64_t now)
 {
 	struct master *m = w->master;
 
-	if ((w->child.pid != 0 && !w->child.ready) || resize_taker(w) == -1 ||
+	if ((member_is_there(w) && !w->child.ready) || resize_taker(w) == -1 ||
 	    now < m->moved_ms + ARRIVE_MS)
 		return;
-	if (w->child.pid != 0 && !keep_is_sound(w))
+	if (w->child.pid != 0 && family_problem(&w->family) != NULL)
 		return;
 	w->course = COURSE_LEAVES;
 	SHM_STORE(m->hub.line[w->place].state, WORKER_STOPPING);
@@ -216,14 +215,16 @@ resize_gone(struct member *w)
 		renew_refuse(w, "fewer workers are wanted, and it has left");
 }
 
-/* Nothing of the last place is left: its keeper goes, too. */
+/* Nothing of the last place is left: its family goes, too. */
 static void
 drop_last(struct member *w)
 {
 	struct master *m = w->master;
 
-	keep_leave(w);
-	SHM_STORE(m->hub.worker[w->place].keeper, 0);
+	if (w->mover.pid != 0)
+		return; /* in a moment */
+	giver_end_all(w);
+	family_leave(&w->family);
 	SHM_STORE(m->hub.line[w->place].state, WORKER_STOPPED);
 	w->course = COURSE_STAYS;
 	m->n_workers--;

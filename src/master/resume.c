@@ -34,6 +34,7 @@
 #include "renew.h"
 #include "resize.h"
 #include "spawn.h"
+#include "stranger.h"
 #include "reader.h"
 #include "state.h"
 #include "tables.h"
@@ -328,31 +329,13 @@ members_adopt(struct master *m)
 	return others_adopt(m);
 }
 
-/* After a copy: the old program's keepers are those before the next ones. */
-static void
-keepers_replace(struct master *m)
-{
-	for (int i = 0; i < m->n_workers; i++) {
-		struct member *w = &m->member[i];
-
-		if (w->keeper.pid == 0)
-			continue;
-		w->before = w->keeper;
-		w->before_custody = w->custody;
-		w->before_ms = master_clock_ms(m);
-		w->keeper.pid = 0;
-		w->keeper.link = -1;
-		w->keeper_linked = w->keeper_filled = false;
-	}
-}
-
-/* Then all workers are new at once, and `connections` may be larger. */
+/* After a copy all workers are new at once, and `connections` may be larger. */
 static void
 workers_start(struct master *m)
 {
 	boot_raise_limits(m);
 	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].child.pid == 0 &&
+		if (!member_is_there(&m->member[i]) &&
 		    m->member[i].child.respawn_ms == 0)
 			spawn_worker(&m->member[i]);
 	fdstore_renew(m);
@@ -387,12 +370,12 @@ take(int state)
 		log_fatal("upgrade: %s", error);
 	log_set_verbose(m->live.verbose != 0);
 	page_boot(m, &b, stuck);
+	program_log(m);
 	bundle_free(&b);
 	title_set("master");
 	m->phase = PHASE_RUNNING;
 	watchdog_init(&m->watchdog, m->watchdog.clock_ms, clock_ms());
-	if (s.converted)
-		keepers_replace(m);
+	stranger_adopt();
 	if (master_make_events(m) == -1 || members_adopt(m) == -1)
 		log_fatal("upgrade: no event loop");
 	if (control_start(m->control) == -1)

@@ -39,12 +39,14 @@ static bool
 former_parse(struct master *m, const char *line)
 {
 	int slot, pid, link;
+	struct child *c;
 
 	if (sscanf(line, "%d %d %d", &slot, &pid, &link) != 3 || slot < 0 ||
 	    slot >= m->n_workers)
 		return false;
-	m->member[slot].former.pid = pid;
-	m->member[slot].former.link = link;
+	c = &m->member[slot].giver[GIVER_WORKER];
+	c->pid = pid;
+	c->link = link;
 	return true;
 }
 
@@ -188,7 +190,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 	enum child_load load;
 
 	if (strcmp(key, "chatd") == 0)
-		return atoi(value) == STATE_FORMAT;
+		return atoi(value) >= STATE_FORMAT_FIRST &&
+		    atoi(value) <= STATE_FORMAT;
 	if (strcmp(key, "hub") == 0)
 		return hub_parse(s, value);
 	if (strcmp(key, "channels") == 0)
@@ -233,8 +236,10 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return sscanf(value, "%" SCNu64, &m->renewals) == 1;
 	else if (strcmp(key, "drain") == 0)
 		return sscanf(value, "%" SCNu32, &m->drain_rate) == 1;
+	else if (strcmp(key, "tables") == 0)
+		return sscanf(value, "%" SCNu32, &m->table_number) == 1;
 	else if (strcmp(key, "keepers") == 0)
-		return sscanf(value, "%" SCNu32, &m->keeper_number) == 1;
+		return true; /* of a program that had no families */
 	else if (strcmp(key, "order") == 0)
 		return sscanf(value, "%" SCNu64, &m->order_number) == 1;
 	else if (strcmp(key, "pending") == 0)
@@ -377,8 +382,9 @@ state_descriptors(const struct master *m, void (*f)(int fd))
 		f(m->endpoints.at[i].fd);
 	if (m->nursery.pages != -1 && m->next.fd == -1)
 		f(m->nursery.pages);
-	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].former.pid != 0)
-			f(m->member[i].former.link);
+	for (int i = 0; i < m->n_workers; i++) {
+		family_descriptors(&m->member[i].family, f);
+		giver_descriptors(&m->member[i], f);
+	}
 	children_descriptors(m, f);
 }

@@ -17,7 +17,9 @@
 
 struct master;
 
-enum { STATE_FORMAT = 1 };
+/* The first one is of programs without families: they could not go on with
+ * what this one leaves. */
+enum { STATE_FORMAT_FIRST = 1, STATE_FORMAT = 2 };
 
 /* How the lines of the memory's layout begin (hub/print.h). */
 #define STATE_LAYOUT "layout "

@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/memory_file.h"
 #include "door/registry.h"
 #include "hub/layout.h"
 #include "master/control.h"
@@ -73,17 +73,12 @@ put_layout(FILE *f, const struct master *m)
 	put_layout_lines(f, tables_print());
 }
 
-/* That the memory is a copy: workers have retired, before the next program has
- * others in their places, and children of other kinds go on from there. */
+/* That the memory is a copy: workers have retired, and children of other kinds
+ * go on from there. */
 static void
 put_converted(FILE *f, const struct master *m)
 {
 	fprintf(f, "converted 1\n");
-	for (int i = 0; i < m->n_workers; i++)
-		if (m->member[i].former.pid != 0)
-			fprintf(f, "former %d %d %d\n", i,
-			    (int)m->member[i].former.pid,
-			    m->member[i].former.link);
 	for (int i = 0; i < m->n_others; i++)
 		if (m->other[i].kind != NULL)
 			fprintf(f, "cursor %d %" PRIu64 "\n", i,
@@ -145,7 +140,7 @@ put_all(FILE *f, const struct master *m)
 	fprintf(f, "renewals %" PRIu64 "\n", m->renewals);
 	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
 	fprintf(f, "order %" PRIu64 "\n", m->order_number);
-	fprintf(f, "keepers %" PRIu32 "\n", m->keeper_number);
+	fprintf(f, "tables %" PRIu32 "\n", m->table_number);
 	if (m->bundle != -1)
 		fprintf(f, "bundle %d\n", m->bundle);
 	fprintf(f, "reload %d\n", m->reload_is_due);
@@ -180,7 +175,7 @@ static int
 file_write(const struct master *m, void (*put)(FILE *, const struct master *),
     char *error, size_t error_len)
 {
-	int fd = memfd_create("chatd-state", MFD_CLOEXEC), copy = -1;
+	int fd = memory_file("chatd-state"), copy = -1;
 	FILE *f = NULL;
 
 	if (fd == -1 || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) == -1 ||

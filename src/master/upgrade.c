@@ -13,17 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "codec/json.h"
 #include "master/control.h"
 #include "master/resume.h"
 #include "conversion.h"
-#include "keep.h"
 #include "member.h"
 #include "private.h"
 #include "process/process.h"
@@ -43,8 +42,8 @@ enum {
 	DEAD_MS = 1000,	   /* for a rehearsal that was killed to die */
 	REASON_MAX = 4096, /* bytes of a failure's reason as JSON */
 	IDLE_MS = 2000, /* control clients are answered before, for so long */
-	/* Every connection is in its keeper's custody before workers are
-	 * replaced; the upgrade is refused when that takes longer. */
+	/* Each worker has both keepers before it is replaced; the upgrade is
+	 * refused when that takes longer. */
 	SOUND_MS = 10 * 1000
 };
 
@@ -189,7 +188,7 @@ rehearse(struct master *m)
 	struct spawn s;
 	int state, fd[2];
 
-	m->bundle = memfd_create("chatd-read", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	m->bundle = memory_file("chatd-read");
 	if (m->bundle == -1)
 		return strerror(errno);
 	hub_sign(&m->hub);
@@ -387,19 +386,15 @@ upgrade_obstacle(const struct master *m)
 
 	for (int i = 0; i < m->n_workers; i++) {
 		w = &m->member[i];
-		if (w->former.pid != 0 || w->retire_ms != 0) {
+		if ((w->retired && !w->child.ready) || w->retire_ms != 0 ||
+		    w->family.step != FAMILY_RESTS) {
 			snprintf(text, sizeof(text),
 			    "worker %d is being replaced", i);
 			return text;
 		}
 		if (w->child.pid != 0 && w->child.ready &&
-		    (problem = keep_problem(w)) != NULL)
+		    (problem = family_problem(&w->family)) != NULL)
 			return problem;
-		if (w->before.pid != 0) {
-			snprintf(text, sizeof(text),
-			    "keeper %d is being replaced", i);
-			return text;
-		}
 		if (m->upgrade->copies &&
 		    (w->child.pid != 0 ? !w->child.ready : w->unclean)) {
 			snprintf(
@@ -424,6 +419,7 @@ workers_retire(struct master *m)
 	for (int i = 0; i < m->n_workers; i++)
 		if (m->member[i].child.pid != 0) {
 			m->member[i].retire_ms = master_clock_ms(m);
+			m->member[i].child.told = true;
 			owed_add(&m->member[i].child, OWED_RETIRE);
 		}
 }
@@ -448,7 +444,7 @@ workers_go_on(struct master *m)
 		if (w->child.pid != 0 && w->child.ready && w->retire_ms == 0 &&
 		    m->phase == PHASE_RUNNING)
 			owed_add(&w->child, OWED_START);
-		if (w->child.pid != 0 || w->former.pid == 0 ||
+		if (member_is_there(w) || !w->retired ||
 		    w->course != COURSE_STAYS)
 			continue;
 		m->renewals++;
@@ -524,6 +520,12 @@ upgrade_time(struct master *m, uint64_t now)
 	} else if (u->killed && now >= u->limit_ms + DEAD_MS)
 		fail(m, "it does not answer within %d s, nor die: left behind",
 		    REHEARSAL_MS / 1000);
+}
+
+bool
+upgrade_owns(const struct master *m, pid_t pid)
+{
+	return m->upgrade != NULL && m->upgrade->pid == pid;
 }
 
 void

@@ -14,6 +14,7 @@ struct master;
  * went on is what upgrade_show() says. */
 int upgrade_begin(
     struct master *m, const char *path, char *error, size_t error_len);
+bool upgrade_owns(const struct master *m, pid_t pid);
 bool upgrade_died(struct master *m, pid_t pid, int wait_status);
 void upgrade_time(struct master *m, uint64_t now);
 void upgrade_drop(struct master *m); /* in a child */

@@ -71,14 +71,6 @@ process_start(struct watchdog_process *p)
 	p->disk_ms = 0;
 }
 
-/* A keeper begins anew. */
-static void
-keeper_start(struct watchdog *d, int place)
-{
-	process_start(&d->keeper[place]);
-	d->continued_ms[place] = 0;
-}
-
 /* Forgets a process; what its successor shows first is new. */
 static void
 process_forget(struct watchdog_process *p)
@@ -91,15 +83,6 @@ watchdog_forget(struct watchdog *d, int line)
 {
 	process_forget(&d->line[line]);
 	memset(&d->lock[line], 0, sizeof(d->lock[line]));
-	if (line < SHM_WORKERS)
-		keeper_start(d, line);
-}
-
-void
-watchdog_forget_keeper(struct watchdog *d, int place)
-{
-	process_forget(&d->keeper[place]);
-	d->continued_ms[place] = 0;
 }
 
 /* How much of the time that is gone a process that waits for a disk is to be
@@ -115,15 +98,14 @@ disk_time(struct watchdog_process *p, uint64_t used, uint64_t gone)
 
 /* How much of the time that is gone a process could have ticked in. */
 static uint64_t
-process_own_time(struct watchdog *d, struct watchdog_process *p, bool keeper,
-    int place, uint64_t gone)
+process_own_time(
+    struct watchdog *d, struct watchdog_process *p, int line, uint64_t gone)
 {
 	struct probe now = {0}, before = p->probe;
 	bool was_probed = p->is_probed;
 	uint64_t used = 0, queue = 0;
 
-	p->is_probed =
-	    d->probe != NULL && d->probe(d->probe_arg, keeper, place, &now);
+	p->is_probed = d->probe != NULL && d->probe(d->probe_arg, line, &now);
 	p->probe = now;
 	if (!p->is_probed)
 		return gone;
@@ -148,7 +130,7 @@ process_own_time(struct watchdog *d, struct watchdog_process *p, bool keeper,
  * 0 if it has ticked. */
 static uint64_t
 process_note(struct watchdog *d, struct watchdog_process *p, uint64_t tick,
-    bool keeper, int place, uint64_t gone)
+    int line, uint64_t gone)
 {
 	uint64_t own_ms;
 
@@ -157,7 +139,7 @@ process_note(struct watchdog *d, struct watchdog_process *p, uint64_t tick,
 		p->tick = tick;
 		return 0;
 	}
-	own_ms = process_own_time(d, p, keeper, place, gone);
+	own_ms = process_own_time(d, p, line, gone);
 	if (d->late_ms != 0 && !p->has_start) {
 		process_start(p);
 		p->has_start = true;
@@ -236,18 +218,10 @@ scene_note(struct watchdog *d, const struct hub *h,
 
 	for (int i = 0; i < SHM_LINES; i++)
 		if (line_lives(scene, i)) {
-			own_ms = process_note(d, &d->line[i],
-			    line_shows(h, scene, i), false, i, gone);
+			own_ms = process_note(
+			    d, &d->line[i], line_shows(h, scene, i), i, gone);
 			lock_note(d, h, i, own_ms, tail != d->tail);
 		}
-	for (int i = 0; i < SHM_WORKERS; i++) {
-		if (has(scene->keepers, i))
-			process_note(d, &d->keeper[i],
-			    SHM_LOAD(h->worker[i].keeper_tick), true, i, gone);
-		if (has(scene->changing ^ d->changing, i))
-			keeper_start(d, i);
-	}
-	d->changing = scene->changing;
 	d->tail = tail;
 }
 
@@ -255,12 +229,6 @@ uint64_t
 watchdog_still_ms(const struct watchdog *d, int place)
 {
 	return d->line[place].still_ms;
-}
-
-uint64_t
-watchdog_keeper_still_ms(const struct watchdog *d, int place)
-{
-	return d->keeper[place].still_ms;
 }
 
 bool
@@ -298,20 +266,6 @@ lock_culprit(const struct watchdog *d, const struct watchdog_scene *scene)
 	return found;
 }
 
-/* How long a place's keeper may be silent. */
-static uint64_t
-keeper_limit(const struct watchdog_scene *scene, int place)
-{
-	uint64_t limit = scene->limit_ms, more;
-
-	if (limit < WATCHDOG_KEEPER_MIN_MS)
-		limit = WATCHDOG_KEEPER_MIN_MS;
-	if (!has(scene->changing, place))
-		return limit;
-	more = least(WATCHDOG_TAKEOVER_TIMES * limit, WATCHDOG_TAKEOVER_MAX_MS);
-	return more > limit ? more : limit;
-}
-
 /* Whether a process has been silent for a part of its limit: the whole (1), or
  * a half of it (2). */
 static bool
@@ -320,15 +274,6 @@ line_is_silent(const struct watchdog *d, const struct watchdog_scene *scene,
 {
 	return line_lives(scene, i) && !line_starts(scene, i) &&
 	    d->line[i].still_ms * part >= scene->limit_ms;
-}
-
-/* Whether a keeper has. */
-static bool
-keeper_is_silent(const struct watchdog *d, const struct watchdog_scene *scene,
-    int i, uint64_t part)
-{
-	return has(scene->keepers, i) &&
-	    d->keeper[i].still_ms * part >= keeper_limit(scene, i);
 }
 
 /* The process that has been silent for the longest time, of those that hang;
@@ -346,105 +291,45 @@ line_hangs(const struct watchdog *d, const struct watchdog_scene *scene)
 	return found;
 }
 
-/* Such a keeper. Of a pair the worker goes first: its keeper can be continued.
- */
-static int
-keeper_hangs(const struct watchdog *d, const struct watchdog_scene *scene)
-{
-	int found = -1;
-
-	for (int i = 0; i < SHM_WORKERS; i++)
-		if (keeper_is_silent(d, scene, i, 1) &&
-		    !line_is_silent(d, scene, i, 2) &&
-		    (found == -1 ||
-			d->keeper[i].still_ms > d->keeper[found].still_ms))
-			found = i;
-	return found;
-}
-
 /* Finds the one process that is to be killed, if there is one. */
 static bool
 victim_find(const struct watchdog *d, const struct watchdog_scene *scene,
     struct watchdog_verdict *v)
 {
-	*v = (struct watchdog_verdict){.action = WATCHDOG_KILL};
+	*v = (struct watchdog_verdict){0};
 	v->place = lock_culprit(d, scene);
 	v->has_lock = v->place != -1;
 	if (v->place == -1)
 		v->place = line_hangs(d, scene);
-	if (v->place != -1) {
-		v->still_ms = d->line[v->place].still_ms;
-		return true;
-	}
-	v->keeper = true;
-	v->place = keeper_hangs(d, scene);
 	if (v->place != -1)
-		v->still_ms = d->keeper[v->place].still_ms;
+		v->still_ms = d->line[v->place].still_ms;
 	return v->place != -1;
 }
 
 /* One is killed: those that are silent, too, begin anew, and in any case those
- * that start and a killed keeper's worker. (A killed worker's keeper does so as
- * its place changes.) */
+ * that start. */
 static void
 others_start(struct watchdog *d, const struct watchdog_scene *scene,
     const struct watchdog_verdict *v)
 {
-	bool line[SHM_LINES], keeper[SHM_WORKERS];
-
 	for (int i = 0; i < SHM_LINES; i++)
-		line[i] = line_is_silent(d, scene, i, 2) ||
-		    line_starts(scene, i) || i == v->place;
-	for (int i = 0; i < SHM_WORKERS; i++)
-		keeper[i] = keeper_is_silent(d, scene, i, 2);
-	for (int i = 0; i < SHM_LINES; i++) {
-		if (line[i]) {
+		if (line_is_silent(d, scene, i, 2) || line_starts(scene, i) ||
+		    i == v->place) {
 			process_start(&d->line[i]);
 			d->lock[i].held_ms = 0;
 		}
-		if (i < SHM_WORKERS && keeper[i])
-			keeper_start(d, i);
-	}
 }
 
-/* The keepers that a worker takes over from and that are stopped, as far as is
- * known. Returns how many. */
-static int
-stopped_find(struct watchdog *d, const struct watchdog_scene *scene,
-    struct watchdog_verdict *verdict)
-{
-	const struct watchdog_process *p;
-	int n = 0;
-
-	for (int i = 0; i < SHM_WORKERS; i++) {
-		p = &d->keeper[i];
-		if (p->still_ms < d->continued_ms[i]) /* it ticked */
-			d->continued_ms[i] = 0;
-		if (!has(scene->keepers & scene->changing, i) ||
-		    p->still_ms < d->continued_ms[i] + WATCHDOG_CONTINUE_MS ||
-		    (p->is_probed && p->probe.state != 'T'))
-			continue;
-		d->continued_ms[i] = p->still_ms;
-		verdict[n++] =
-		    (struct watchdog_verdict){.action = WATCHDOG_CONTINUE,
-			.keeper = true,
-			.place = i,
-			.still_ms = p->still_ms};
-	}
-	return n;
-}
-
-int
+bool
 watchdog_look(struct watchdog *d, const struct hub *h,
     const struct watchdog_scene *scene, uint64_t now_ms,
-    struct watchdog_verdict verdict[WATCHDOG_VERDICTS])
+    struct watchdog_verdict *verdict)
 {
-	uint64_t gone = clock_advance(d, scene, now_ms);
-	int n;
+	const uint64_t gone = clock_advance(d, scene, now_ms);
 
 	scene_note(d, h, scene, gone);
-	n = stopped_find(d, scene, verdict);
-	if (victim_find(d, scene, &verdict[n]))
-		others_start(d, scene, &verdict[n++]);
-	return n;
+	if (!victim_find(d, scene, verdict))
+		return false;
+	others_start(d, scene, verdict);
+	return true;
 }

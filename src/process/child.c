@@ -53,6 +53,15 @@ child_row_of(enum child_many many)
 }
 
 const struct child_row *
+child_row_played(const struct child_role *role)
+{
+	for (const struct child_row *r = rows; r->kind != NULL; r++)
+		if (r->role == role)
+			return r;
+	return NULL;
+}
+
+const struct child_row *
 child_row_counted(unsigned nth)
 {
 	for (const struct child_row *r = rows; r->kind != NULL; r++)
@@ -95,38 +104,55 @@ child_show(const struct child *c, enum worker_state state)
 	SHM_STORE(c->line->pid, (uint32_t)c->pid);
 }
 
-int
-child_spawn(struct child *c, const struct nursery *n, const void *birth,
-    uint64_t now_ms)
+void
+child_begin(struct child *c)
 {
-	int link;
-	pid_t pid;
-
 	c->generation++;
 	c->respawn_ms = 0;
 	child_show(c, WORKER_STARTING);
 	c->born_ms = clock_ms();
 	if (c->line != NULL)
 		SHM_STORE(c->line->started_ms, c->born_ms);
-	if ((pid = spawn_child(c, n, birth, &link)) == -1) {
-		log_error("cannot start %s: %s, trying again in %d ms",
-		    child_name(c), strerror(errno), CHILD_RETRY_MS);
-		c->generation--; /* that one never was */
-		c->respawn_ms = now_ms + CHILD_RETRY_MS;
-		child_show(c, WORKER_WAITING);
-		return -1;
-	}
-	c->pid = pid;
-	c->link = link;
 	c->ready = (c->kind->gets & CHILD_MUTE) != 0;
-	c->killed = c->killed_unready = c->old = false;
-	c->started_ms = now_ms;
+	c->killed = c->killed_unready = c->old = c->told = false;
 	c->eof_ms = c->leave_ms = 0;
 	c->owed = c->n_bad = 0;
+}
+
+void
+child_is_made(struct child *c, pid_t pid, uint64_t now_ms)
+{
+	c->pid = pid;
+	c->started_ms = now_ms;
 	if (c->line != NULL)
 		SHM_STORE(c->line->pid, (uint32_t)pid);
 	log_debug("%s (pid %d, generation %u) started", child_name(c), (int)pid,
 	    c->generation);
+}
+
+void
+child_is_not_made(struct child *c)
+{
+	child_unlink(c);
+	child_show(c, WORKER_WAITING);
+}
+
+int
+child_spawn(struct child *c, const struct nursery *n, const void *birth,
+    uint64_t now_ms)
+{
+	pid_t pid;
+
+	child_begin(c);
+	if ((pid = spawn_child(c, n, birth, &c->link)) == -1) {
+		c->link = -1;
+		log_error("cannot start %s: %s, trying again in %d ms",
+		    child_name(c), strerror(errno), CHILD_RETRY_MS);
+		child_is_not_made(c);
+		c->respawn_ms = now_ms + CHILD_RETRY_MS;
+		return -1;
+	}
+	child_is_made(c, pid, now_ms);
 	return 0;
 }
 
@@ -175,7 +201,7 @@ child_log_death(const struct child *c, int status, uint64_t wait_ms,
 	else
 		snprintf(next, sizeof(next), "next start in %.1f s",
 		    (double)wait_ms / 1000);
-	if ((leaving || c->leave_ms != 0) && WIFEXITED(status) &&
+	if ((leaving || c->leave_ms != 0 || c->told) && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == 0)
 		log_debug("%s (pid %d) left", child_name(c), (int)c->pid);
 	else
@@ -202,12 +228,15 @@ child_died(struct child *c, struct child_end *end, uint64_t now_ms)
 {
 	const uint64_t age = now_ms - c->started_ms;
 	const uint64_t most = c->kind->backoff_max_ms;
+	const bool left = c->leave_ms != 0 ||
+	    (c->told && WIFEXITED(end->status) &&
+		WEXITSTATUS(end->status) == 0);
 
 	end->unready = c->killed_unready;
 	end->fault = c->killed_unready ||
-	    (!c->killed && c->leave_ms == 0 && policy_is_fault(end->status));
+	    (!c->killed && !left && policy_is_fault(end->status));
 	end->wait_ms = 0;
-	if (!end->leaving && c->leave_ms == 0)
+	if (!end->leaving && !left)
 		end->wait_ms =
 		    policy_died(&c->policy, end->fault, c->ready, age, now_ms);
 	if (most != 0 && end->wait_ms > most)
@@ -216,7 +245,7 @@ child_died(struct child *c, struct child_end *end, uint64_t now_ms)
 	child_line_free(c);
 	child_unlink(c);
 	c->pid = 0;
-	c->ready = false;
+	c->ready = c->told = false;
 	c->leave_ms = 0;
 	c->respawn_ms = end->wait_ms != 0 ? now_ms + end->wait_ms : 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/memory_file.h"
 #include "base/shared.h"
 #include "net/link.h"
 
@@ -63,7 +64,7 @@ int
 family_page_new(struct family_page **page)
 {
 	const uint32_t magic = FAMILY_MAGIC;
-	int fd = memfd_create("chatd-family", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memory_file("chatd-family");
 	int saved;
 
 	if (fd == -1)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "hub/layout.h"
 #include "process/identity.h"
 
@@ -56,9 +57,7 @@ passport_file(const struct passport_page *page)
 {
 	const int seals =
 	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-	int saved,
-	    fd =
-		memfd_create("chatd-passport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int saved, fd = memory_file("chatd-passport");
 
 	if (fd == -1)
 		return -1;
@@ -107,6 +106,10 @@ passport_take(int fd, const char *program, struct passport_page *page)
 		return;
 	}
 	log_set_name(program);
+	if (page->layout == layout_number())
+		log_fatal("%s reads a passport of %zu bytes, chatd has written "
+			  "%llu: install both from the same build",
+		    program, sizeof(*page), (unsigned long long)page->size);
 	log_fatal("%s has layout %016llx, chatd has %016llx: install both from "
 		  "the same build",
 	    program, (unsigned long long)layout_number(),

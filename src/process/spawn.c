@@ -73,9 +73,7 @@ spawn_signals(const sigset_t *mask)
 	sigprocmask(SIG_SETMASK, mask != NULL ? mask : &none, NULL);
 }
 
-/* Makes a child a likelier choice when memory runs out. From here, so that it
- * opens nothing before it serves; /proc keeps nobody waiting. */
-static void
+void
 spawn_volunteer(pid_t pid)
 {
 	char file[64];

@@ -170,7 +170,7 @@ memory_worker(const struct show_from *from, int i, struct show_worker *out)
 
 	out->pid = (int)SHM_LOAD(line->pid);
 	out->generation = SHM_LOAD(line->generation);
-	out->keeper = (int)SHM_LOAD(from->hub->worker[i].keeper);
+	out->keepers[0] = (int)SHM_LOAD(from->hub->worker[i].keeper);
 	out->uptime_s = out->pid != 0
 	    ? show_age_s(from->now_ms, SHM_LOAD(line->started_ms))
 	    : 0;

@@ -15,6 +15,20 @@ workers_head(struct show *s)
 	    "RELAYED WRITES\n");
 }
 
+/* A keeper that it has; 0: there is none. */
+static int
+workers_keeper(const struct show_worker *w)
+{
+	return w->keepers[0] != 0 ? w->keepers[0] : w->keepers[1];
+}
+
+/* Connections that a death would not cost. */
+static uint32_t
+workers_kept(const struct shm_worker *counts, const struct show_worker *w)
+{
+	return workers_keeper(w) != 0 ? SHM_LOAD(counts->opened) : 0;
+}
+
 /* A worker as an object; the key of its number has been "slot" since the first
  * version. */
 static void
@@ -28,14 +42,15 @@ workers_put_json(struct show *s, int i, const struct show_worker *w)
 	    ",\"opened\":%" PRIu32 ",\"uptime_s\":%" PRIu64,
 	    i, w->pid, w->generation,
 	    worker_state_name(SHM_LOAD(s->from.hub->line[i].state)),
-	    s->worker[i], SHM_LOAD(counts->kept), SHM_LOAD(counts->opened),
+	    s->worker[i], workers_kept(counts, w), SHM_LOAD(counts->opened),
 	    w->uptime_s);
 	show_put(s,
 	    ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
-	    ",\"writes\":\"%s\",\"keeper\":%d,\"turn_max_us\":%" PRIu64 "}",
+	    ",\"writes\":\"%s\",\"keeper\":%d,\"keepers\":[%d,%d],"
+	    "\"turn_max_us\":%" PRIu64 "}",
 	    SHM_LOAD(counts->delivered), SHM_LOAD(counts->relayed),
-	    sends_by_name(SHM_LOAD(counts->sends_by)), w->keeper,
-	    SHM_LOAD(counts->turn_max_us));
+	    sends_by_name(SHM_LOAD(counts->sends_by)), workers_keeper(w),
+	    w->keepers[0], w->keepers[1], SHM_LOAD(counts->turn_max_us));
 }
 
 /* A worker as a line of a table. */
@@ -45,7 +60,7 @@ workers_put_line(struct show *s, int i, const struct show_worker *w)
 	const struct shm_worker *counts = &s->from.hub->worker[i];
 	char kept[32];
 
-	snprintf(kept, sizeof(kept), "%u of %u", SHM_LOAD(counts->kept),
+	snprintf(kept, sizeof(kept), "%u of %u", workers_kept(counts, w),
 	    SHM_LOAD(counts->opened));
 	show_put(s,
 	    "%6d %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64

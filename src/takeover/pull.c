@@ -32,7 +32,10 @@ pull_is_ours(const struct hub *h, uint32_t i)
 static bool
 pull_is_missing(const struct hub *h, uint32_t i)
 {
-	return pull_is_ours(h, i) && slot_in_use(h, i) && slot_fd(h, i) < 0;
+	enum slot_state state = slot_state(h, i);
+
+	return pull_is_ours(h, i) && state != SLOT_FREE &&
+	    state != SLOT_TAKEN && slot_fd(h, i) < 0;
 }
 
 /* Makes a descriptor that has come the slot's. Until then it is not kept over
@@ -57,9 +60,10 @@ pull_sort(struct chat *ch, const struct custody_note *note, const int *got)
 	uint32_t j, i;
 
 	for (j = 0; j < note->n; j++) {
-		i = slot_find(h, note->id[j]);
-		if (i == SHM_NONE || !pull_is_missing(h, i) ||
-		    got[j] >= CHAT_FDS || !pull_claim(h, i, got[j]))
+		i = (uint32_t)note->id[j];
+		if (i >= h->n_slots || slot_id(h, i) != note->id[j] ||
+		    !pull_is_missing(h, i) || got[j] >= CHAT_FDS ||
+		    !pull_claim(h, i, got[j]))
 			close(got[j]);
 	}
 }
@@ -127,14 +131,15 @@ pull_from(struct chat *ch, struct source *s, uint64_t silence_ms)
 	}
 }
 
-/* Whether any socket is still missing. */
+/* Whether the socket of any connection that was promised to go on is still
+ * missing. */
 static bool
 pull_misses(const struct hub *h)
 {
 	uint32_t i;
 
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
-		if (pull_is_missing(h, i))
+		if (slot_in_use(h, i) && pull_is_missing(h, i))
 			return true;
 	return false;
 }

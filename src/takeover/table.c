@@ -196,7 +196,6 @@ table_settle(struct hub *h)
 	slot_recall(h, h->self);
 	table_claims(h);
 	table_sweep();
-	SHM_STORE(h->me->move_socket, 0);
 }
 
 int

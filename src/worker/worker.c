@@ -13,6 +13,7 @@
 #include "hub/stats.h"
 #include "net/link.h"
 #include "net/loop.h"
+#include "takeover/table.h"
 #include "takeover/takeover.h"
 #include "private.h"
 #include "worker/chat.h"
@@ -224,5 +225,6 @@ static void __attribute__((noreturn)) worker_begin(struct child_start *start)
 const struct child_kind worker_kind = {.name = "worker",
     .n = CHILD_CONFIGURED,
     .gets = CHILD_HUB | CHILD_LISTENERS | CHILD_VICTIM,
+    .settle = table_settle,
     .main = worker_begin,
     .birth_bytes = sizeof(struct birth_worker)};

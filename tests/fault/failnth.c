@@ -2,13 +2,15 @@
  * failnth: preloaded into a daemon, fails the n-th call of one function, for
  * the tests that try every n.
  *
- *	FAILNTH=accept4:3:worker:once LD_PRELOAD=.../failnth.so chatd ...
+ *	FAILNTH=accept4:3:worker:once FAILNTH_DONE=FILE \
+ *	    LD_PRELOAD=.../failnth.so chatd ...
  *
  * name:n:where:how. Where: `master` is the process that was started, `worker`
- * any that it forked, `any` both; not those that filter their system calls.
- * Calls are counted in each process by itself.
+ * any that it forked, executed or not, `any` both; not those that filter their
+ * system calls. Calls are counted in each process by itself.
  * How: `once` fails one call in all processes together, `each` the n-th of
- * each process, `on` that and all that follow.
+ * each process, `on` that and all that follow. FILE, which all may write, holds
+ * whether it has been; a build whose children are linked dynamically is needed.
  *
  * A failure is told on stderr: `failnth: accept4 3`. Calls that libc makes
  * within itself are not seen, but for memory; liburing's are, by its names.
@@ -21,6 +23,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -47,17 +50,33 @@ extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 
+/* What all processes share; one that is forked without being executed needs no
+ * file. */
+static void *
+page_map(const char *path)
+{
+	int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	void *page = (void *)syscall(SYS_mmap, NULL, sizeof(*done),
+	    PROT_READ | PROT_WRITE, MAP_SHARED | (fd == -1 ? MAP_ANONYMOUS : 0),
+	    fd, 0);
+
+	if (fd != -1)
+		close(fd);
+	return page;
+}
+
 /* Reads FAILNTH before main(). */
-static void __attribute__((constructor)) failnth_init(void)
+static void __attribute__((constructor)) failnth_init(int argc, char **argv)
 {
 	const char *text = getenv("FAILNTH");
 	char place[16] = "any", manner[16] = "once", name[64];
+	const int is_child = argc == 3 && strcmp(argv[0], "chatd-child") == 0;
 	void *page;
 
-	if (text == NULL)
+	/* a program that is only tried, or the next one of an upgrade */
+	if (text == NULL || (getenv("FAILNTH_MASTER") != NULL && !is_child))
 		return;
-	page = (void *)syscall(SYS_mmap, NULL, sizeof(*done),
-	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	page = page_map(getenv("FAILNTH_DONE"));
 	if (page == MAP_FAILED ||
 	    sscanf(text, "%63[^:]:%lu:%15[^:]:%15s", name, &fuse, place,
 		manner) < 2)
@@ -67,8 +86,9 @@ static void __attribute__((constructor)) failnth_init(void)
 	how = strcmp(manner, "once") == 0 ? HOW_ONCE
 	    : strcmp(manner, "each") == 0 ? HOW_EACH
 					  : HOW_ON;
-	master = self = getpid();
-	unsetenv("FAILNTH");
+	self = getpid();
+	master = is_child ? 0 : self;
+	setenv("FAILNTH_MASTER", "", 1);
 	memcpy(wanted, name, sizeof(wanted));
 }
 

@@ -245,10 +245,12 @@ async function refusing(options) {
 	    'chatd-note-')), 'flag');
 	fs.writeFileSync(flag, Buffer.alloc(4096));
 	fs.chmodSync(path.dirname(flag), 0o755);
+	fs.chmodSync(flag, 0o666); /* children have another user */
+	process.on('exit', () => fs.rmSync(path.dirname(flag),
+	    {recursive: true}));
 	const fd = fs.openSync(flag, 'r+');
 	const d = await Daemon.start({...options,
 	    env: {LD_PRELOAD: noteLibrary(), FAILNOTE: flag}});
-	fs.rmSync(path.dirname(flag), {recursive: true});
 	const refuse = (number) => {
 		fs.writeSync(fd, Buffer.from([number]), 0, 1, 0);
 		return () => {

@@ -84,7 +84,7 @@ take_over(struct scene *s, int from)
 	for (int k = from; k < PEOPLE; k++)
 		if (slot_find(&n->h, s->id[k]) != SHM_NONE)
 			fd[s->conn[k]] = dup(s->fd[k]) + 1;
-	adopt_all(&n->ch, fd, &no_fault, &r);
+	node_adopt(n, fd, &no_fault, &r);
 }
 
 static void

@@ -152,7 +152,7 @@ take_over(struct scene *s, int worker)
 		if (slot_holder(&n->h, s->conn[k]) == worker)
 			fd[s->conn[k]] = dup(s->fd[k]) + 1;
 	move_redo(&n->h, worker);
-	adopt_all(&n->ch, fd, &no_fault, &r);
+	node_adopt(n, fd, &no_fault, &r);
 	assert_int_equal(r.lost + r.corrupted + r.closed, 0);
 	s->n[worker] = n;
 }

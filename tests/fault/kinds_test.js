@@ -66,6 +66,23 @@ async function counted(d) {
 	    (await row(d, 'lock')).cursor > cursor);
 }
 
+/* Where a process's stack is, and what its stack canary is made of: 16 bytes
+ * that the kernel gives each program that is executed (auxv, AT_RANDOM). */
+function chances(pid) {
+	const AT_RANDOM = 25n;
+	const auxv = fs.readFileSync(`/proc/${pid}/auxv`);
+	const mem = fs.openSync(`/proc/${pid}/mem`), random = Buffer.alloc(16);
+	for (let i = 0; i < auxv.length; i += 16)
+		if (auxv.readBigUInt64LE(i) === AT_RANDOM)
+			assert.equal(16, fs.readSync(mem, random, 0, 16,
+			    Number(auxv.readBigUInt64LE(i + 8))));
+	fs.closeSync(mem);
+	const [, stack] = fs.readFileSync(`/proc/${pid}/maps`, 'latin1')
+	    .match(/^([0-9a-f]+)-\S+ .*\[stack\]/m);
+	const [code] = fs.readFileSync(`/proc/${pid}/maps`, 'latin1').split('-');
+	return {stack, code, random: random.toString('hex')};
+}
+
 /* One who hears the numbers that are published to a room. */
 class Reader {
 	static async open(d) {
@@ -174,6 +191,23 @@ group('kinds', null, (test) => {
 			}
 			assert.equal(hung, HUNG(kind));
 		}, {limit: 200000});
+
+	test('each has addresses and a stack canary of its own', async () => {
+		const d = await Daemon.start({workers: 2});
+		await whole(d);
+		const all = [chances(d.pid)];
+		for (const kind in LINES) {
+			const {pid} = await row(d, kind);
+			all.push(chances(pid));
+			process.kill(pid, 'SIGKILL');
+			await follows(d, kind, pid);
+			all.push(chances((await row(d, kind)).pid));
+		}
+		for (const what of ['stack', 'code', 'random'])
+			assert.equal(new Set(all.map((c) => c[what])).size,
+			    all.length, what);
+		await d.stop();
+	});
 
 	test('they get the settings of a reload', async () => {
 		const d = await Daemon.start({workers: 2, conf: ''});

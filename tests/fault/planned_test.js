@@ -6,7 +6,7 @@
 'use strict';
 
 const {choose, LONG} = require('./builds.js');
-choose('release');
+choose('kill'); /* whose children can be preloaded */
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('../system/suite.js');

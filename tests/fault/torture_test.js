@@ -8,10 +8,11 @@
 'use strict';
 
 const {choose, BUILD, LONG} = require('./builds.js');
-choose('release');
+choose('kill'); /* whose children can be preloaded */
 const assert = require('node:assert/strict');
 const {execFileSync} = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const {group} = require('../system/suite.js');
 const {Daemon, answers, processChildren, processDescriptors, processLives} =
@@ -126,8 +127,13 @@ async function noneLives(d, spec, error) {
 
 /* One failure; whether it was reached. */
 async function failAt(spec, descriptors) {
+	const done = path.join(fs.mkdtempSync(path.join(os.tmpdir(),
+	    'chatd-failnth-')), 'done');
+	fs.writeFileSync(done, Buffer.alloc(4096));
+	fs.chmodSync(path.dirname(done), 0o755);
+	fs.chmodSync(done, 0o666); /* children have another user */
 	const d = await Daemon.start({ready: false, workers: WORKERS,
-	    env: {FAILNTH: spec, LD_PRELOAD: LIBRARY}});
+	    env: {FAILNTH: spec, FAILNTH_DONE: done, LD_PRELOAD: LIBRARY}});
 	try {
 		let family;
 		if (await starts(d)) {
@@ -168,6 +174,7 @@ async function failAt(spec, descriptors) {
 		throw error;
 	} finally {
 		await d.kill();
+		fs.rmSync(path.dirname(done), {recursive: true});
 	}
 }
 

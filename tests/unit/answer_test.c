@@ -110,7 +110,7 @@ replaced(struct scene *s)
 	s->h.line[0].cursor = journal_tail(&s->h);
 	fd[s->i] = node_fd(s->old, s->i) + 1;
 	s->next = open_node(s, 0);
-	adopt_all(&s->next->ch, fd, &no_fault, &r);
+	node_adopt(s->next, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 1);
 	assert_int_equal(r.replayed, 1);
 	chat_turn(&s->next->ch);
@@ -297,7 +297,7 @@ refused(const char *request, uint8_t subscribe, uint32_t history)
 
 		memset(fd, 0, sizeof(fd));
 		fd[s.i] = node_fd(s.old, s.i) + 1;
-		adopt_all(&s.next->ch, fd, &no_fault, &r);
+		node_adopt(s.next, fd, &no_fault, &r);
 	}
 	chat_turn(&s.next->ch);
 	(void)client_all(s.client, "\"error\":", &len);

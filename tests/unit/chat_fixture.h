@@ -60,6 +60,7 @@ node_new(const struct hub *h, int worker)
 	assert_true(n_nodes <= NODES);
 	n->h = *h;
 	hub_become(&n->h, worker);
+	n->h.table = (uint32_t)worker + 1;
 	assert_int_equal(
 	    chat_init(&n->ch, &n->h, &live, loop_new(), batch_new(false)), 0);
 	assert_true(chat_set_doors(&n->ch, door_registry));
@@ -156,7 +157,26 @@ node_read(struct node *n, uint32_t i, int client, const char *text)
 	conn_read(&n->ch, i);
 }
 
-/* A descriptor for another process: what its keeper would give. */
+/* Goes on with the connections of a worker that is dead: fd[slot] is the
+ * descriptor + 1 that its slot claims, 0: none. */
+static inline void
+node_adopt(struct node *n, const int *fd, const struct adopt_fault *fault,
+    struct adopt_result *r)
+{
+	struct hub *h = &n->h;
+	uint32_t i;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
+		if (slot_holder(h, i) == h->self) {
+			if (fd[i] != 0)
+				slot_socket_set(h, i, fd[i] - 1);
+			else
+				SHM_STORE(h->socket[i], 0);
+		}
+	adopt_all(&n->ch, fault, r);
+}
+
+/* A descriptor for another process: what it would be given. */
 static inline int
 node_fd(struct node *n, uint32_t i)
 {

@@ -174,9 +174,8 @@ test_values(void **state)
 	snprintf(text, sizeof(text), "\nSLOT_GAP %u\nSLOT_MOVED %u\n", SLOT_GAP,
 	    SLOT_MOVED);
 	print_change(text, "\nSLOT_GAP 1073741824\nSLOT_MOVED 2147483648\n");
-	print_change("\nSLOT_OPEN 1\n", "\nSLOT_OPEN 6\n");
+	print_change("\nSLOT_OPEN 1\n", "\nSLOT_OPEN 7\n");
 	s.h.slot[s.slot].life |= 7;
-	s.h.slot[s.slot].life &= ~1ull;
 	h = copy(&s, &usual);
 	assert_non_null(h);
 	assert_int_equal(slot_state(h, s.slot), SLOT_OPEN);
@@ -187,6 +186,57 @@ test_values(void **state)
 	    "\nREASON_NONE 0\n", "\nREASON_NONE 0\nREASON_GOPHER 99\n");
 	assert_null(copy(&s, &usual));
 	assert_non_null(strstr(error, "REASON_GOPHER"));
+	hub_destroy(&s.h);
+}
+
+/* Removes the line of the print that begins so. */
+static void
+print_cut(const char *line)
+{
+	char *at = strstr(print, line), *end = strchr(at + 1, '\n');
+
+	memmove(at, end, strlen(end) + 1);
+}
+
+/* A descriptor stays its connection's, of one that is accepted, too; of a
+ * program that knows none there is none. */
+static void
+test_sockets(void **state)
+{
+	struct scene s;
+	struct claim slots;
+	struct hub *h;
+	uint32_t i;
+
+	scene_make(&s);
+	s.h.table = 7;
+	assert_int_equal(
+	    claim_init(&slots, s.h.slot_owner, s.h.n_slots, 1), 0);
+	claim_mark(&slots, s.slot);
+	claim_marked(&slots);
+	i = slot_take(&s.h, &slots);
+	slot_socket_set(&s.h, s.slot, 20);
+	slot_socket_set(&s.h, i, 21);
+	s.h.slot[i].endpoint = 5;
+	s.h.slot[i].appended = 1; /* its 101, and it is not open yet */
+	slot_set(&s.h, i, SLOT_ACCEPTED);
+	h = copy(&s, &usual);
+	assert_non_null(h);
+	h->table = 7;
+	assert_int_equal(slot_fd(h, s.slot), 20);
+	assert_int_equal(slot_fd(h, i), 21);
+	assert_int_equal(slot_state(h, i), SLOT_ACCEPTED);
+	assert_int_equal(slot_holder(h, i), 1);
+	assert_true(slot_id(h, i) == slot_id(&s.h, i));
+	assert_int_equal(h->slot[i].endpoint, 5);
+	assert_int_equal(h->slot[i].appended, 0);
+	hub_destroy(h);
+	print_cut("\nmemory socket ");
+	h = copy(&s, &usual);
+	assert_non_null(h);
+	assert_true(slot_socket(h, s.slot) == 0);
+	hub_destroy(h);
+	claim_deinit(&slots);
 	hub_destroy(&s.h);
 }
 
@@ -368,6 +418,7 @@ main(void)
 	    cmocka_unit_test(test_widths),
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_sockets),
 	    cmocka_unit_test(test_tables),
 	    cmocka_unit_test(test_spoken),
 	    cmocka_unit_test(test_hostile_prints),

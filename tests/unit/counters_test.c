@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,7 +22,7 @@
 
 #include "net/counters.h"
 
-enum { WAIT_MS = 5000, LOOKS = 3000 };
+enum { WAIT_MS = 5000, LOOKS = 50000 };
 
 /* Our end, and the peer's. */
 static int ours, peers;
@@ -291,7 +292,7 @@ static void
 test_meanwhile(void **state)
 {
 	static char bytes[4096];
-	uint64_t sent = 0, read = 0, pending = 0;
+	uint64_t sent = 0, read = 0, full = 0;
 	struct counters k;
 	ssize_t n;
 	pid_t pid;
@@ -301,29 +302,29 @@ test_meanwhile(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		signal(SIGPIPE, SIG_DFL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;) {
 			(void)!send(peers, bytes, 100, MSG_DONTWAIT);
-			(void)!recv(peers, bytes, 50, MSG_DONTWAIT);
+			(void)!recv(peers, bytes, sizeof(bytes), MSG_DONTWAIT);
 		}
 	}
 	for (looks = 0; looks < LOOKS; looks++) {
 		n = recv(ours, bytes, sizeof(bytes), 0);
 		read += n > 0 ? (uint64_t)n : 0;
-		n = send(ours, bytes, 200, 0);
+		n = looks < LOOKS / 2 ? 0 : send(ours, bytes, 200, 0);
 		sent += n > 0 ? (uint64_t)n : 0;
 		assert_int_equal(counters_read(ours, false, &k), 0);
 		assert_int_equal(k.written, sent);
 		assert_int_equal(counters_read(ours, true, &k), 0);
 		assert_int_equal(k.read, read);
 		assert_int_equal(k.written, sent);
-		pending += n < 0;
+		full += n < 0;
 	}
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_true(read > 0 && sent > 0);
-	print_message("%d looks, %d of them with a full queue\n", looks,
-	    (int)pending);
+	print_message(
+	    "%d looks, %d of them with a full queue\n", looks, (int)full);
 	go();
 }
 

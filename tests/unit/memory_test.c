@@ -313,7 +313,7 @@ test_death_before_the_end(void **state)
 	fd[i] = node_fd(n, i) + 1;
 	fd[k] = node_fd(n, k) + 1;
 	next = node_new(&h, 0);
-	adopt_all(&next->ch, fd, &no_fault, &r);
+	node_adopt(next, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 1);
 	assert_int_equal(r.corrupted, 0);
 	assert_int_equal(slot_state(&next->h, i), SLOT_FREE);

@@ -277,7 +277,7 @@ test_close_is_told_once(void **state)
 	next = node_new(&s.h, 1);
 	fds[s.alice] = s.taker->ch.conn[s.alice].fd + 1;
 	fds[s.bob] = s.taker->ch.conn[s.bob].fd + 1;
-	adopt_all(&next->ch, fds, &no_fault, &r);
+	node_adopt(next, fds, &no_fault, &r);
 	assert_int_equal(r.adopted, 2);
 	assert_int_equal(r.corrupted, 0);
 	chat_turn(&next->ch);

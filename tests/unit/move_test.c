@@ -2,12 +2,10 @@
  * die, be late or be wrong while they are on their way. */
 #include "way.h"
 
-#include "conn/custody.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
-#include "net/custody.h"
 #include "net/link.h"
 
 /* It moves, and nobody dies. */
@@ -131,7 +129,7 @@ test_giver_is_replaced(void **state)
 	slot_recall(&next->h, 0);
 	move_redo(&next->h, 0);
 	fd[w.i] = w.fd + 1;
-	adopt_all(&next->ch, fd, &no_fault, &r);
+	node_adopt(next, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 1);
 	assert_int_equal(
 	    move_take(&w.taker->ch, 0, &w.id, &late, 1, NULL, NULL), 0);
@@ -247,7 +245,7 @@ test_adopter_dies_unclean(void **state)
 	assert_int_not_equal(sub, SHM_NONE);
 	next = node_new(&w.h, 0);
 	slot_recall(&next->h, 0);
-	adopt_all(&next->ch, none, &no_fault, &r);
+	node_adopt(next, none, &no_fault, &r);
 	assert_int_equal(r.adopted + r.lost, 0);
 	assert_int_equal(channel_subscription(&third->ch, w.i, "room", 4), sub);
 	goes_on(&w, third);
@@ -412,38 +410,6 @@ test_slot_is_reused(void **state)
 	way_end(&w);
 }
 
-/* It comes back at once: its keeper is not told to give it up then. */
-static void
-test_custody_of_returning(void **state)
-{
-	struct custody_note note;
-	int got[CUSTODY_MAX], link[2], n = 0;
-	struct way w;
-
-	way_begin(&w, SLOTS);
-	assert_int_equal(link_pair(link), 0);
-	custody_link(&w.giver->ch, link[0], 1);
-	custody_give_up(&w.giver->ch, 7);
-	custody_give_up(&w.giver->ch, w.id);
-	assert_true(custody_keep(&w.giver->ch, &w.id, &w.fd, 1));
-	custody_turn(&w.giver->ch);
-	while (custody_receive(link[1], &note, got) > 0) {
-		if (note.type == CUSTODY_CHECK)
-			continue; /* every keeper's first */
-		n++;
-		assert_int_equal(note.n, 1);
-		if (note.type == CUSTODY_KEEP) {
-			assert_true(note.id[0] == w.id);
-			close(got[0]);
-		} else
-			assert_int_equal(note.id[0], 7);
-	}
-	assert_int_equal(n, 2);
-	close(link[1]);
-	close(w.fd);
-	way_end(&w);
-}
-
 /* The connection that was heard last is served first, once its worker is
  * replaced. */
 static void
@@ -469,7 +435,7 @@ test_order_of_settling(void **state)
 		fd[i[k]] = old->ch.conn[i[k]].fd + 1;
 	}
 	next = node_new(&h, 0);
-	adopt_all(&next->ch, fd, &no_fault, &r);
+	node_adopt(next, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, N);
 	assert_int_equal(next->ch.n_dirty, N);
 	for (k = 0; k < N; k++) {
@@ -498,7 +464,6 @@ main(void)
 	    cmocka_unit_test(test_missed_is_in_hand),
 	    cmocka_unit_test(test_lost_on_the_way),
 	    cmocka_unit_test(test_slot_is_reused),
-	    cmocka_unit_test(test_custody_of_returning),
 	    cmocka_unit_test(test_order_of_settling),
 	};
 

@@ -296,6 +296,7 @@ static void
 looks(void **state)
 {
 	struct scene s;
+	int link;
 
 	scene_begin(&s);
 	scene_start(&s);
@@ -312,6 +313,12 @@ looks(void **state)
 	    s.h.slot[3].life, (uint64_t)PLACE << 48 | life(4, 5, SLOT_MOVING));
 	assert_false(client_is_closed(&s, 3, 150));
 	assert_false(client_is_closed(&s, 4, 0));
+	/* what is closed is not given, whatever its slot says later */
+	SHM_STORE(s.h.slot[0].life, life(1, PLACE, SLOT_OPEN));
+	link = scene_link(&s);
+	assert_int_equal(custody_ask(link, 100), 0);
+	note_expect(link, 3, 2);
+	close(link);
 	scene_end(&s);
 }
 
@@ -352,6 +359,10 @@ hostile_claims(void **state)
 	SHM_STORE(s.h.socket[0], word | (uint32_t)s.master[1]);
 	SHM_STORE(s.h.socket[1], word | UINT32_MAX);
 	SHM_STORE(s.h.socket[2], word | INT32_MAX);
+	for (uint32_t i = CLIENTS; i < 32; i++) {
+		SHM_STORE(s.h.socket[i], word | (i << 23));
+		SHM_STORE(s.h.slot[i].life, life(1, PLACE, SLOT_OPEN));
+	}
 	slot_socket_set(&s.h, 3, s.server[4]); /* and slot 4 does, too */
 	SHM_STORE(s.h.worker[PLACE].watch, word | (uint32_t)s.master[1]);
 	scene_start(&s);
@@ -406,10 +417,10 @@ hostile_notes(void **state)
 	const struct custody_note keep = {.type = CUSTODY_KEEP, .n = 1};
 	const uint32_t head[2] = {MSG_LINK, 8};
 	struct scene s;
-	int link;
+	int link, next;
 
 	scene_begin(&s);
-	scene_start(&s);
+	scene_start_limited(&s, 1);
 	assert_int_equal(send(s.master[0], head, sizeof(head), 0), 8);
 	assert_int_equal(send(s.master[0], "x", 1, 0), 1);
 	assert_int_equal(
@@ -419,7 +430,12 @@ hostile_notes(void **state)
 	assert_int_equal(custody_send(link, &keep, &s.client[0]), 0);
 	assert_int_equal(custody_ask(link, 1), 0);
 	note_expect(link, 0, 1);
+	/* there is a number free for another link: none of all that is kept */
+	next = scene_link(&s);
+	assert_int_equal(custody_ask(next, 1), 0);
+	note_expect(next, 0, 1);
 	close(link);
+	close(next);
 	scene_end(&s);
 }
 
@@ -456,8 +472,11 @@ full_table(void **state)
 	scene_start_limited(&s, 0);
 	for (uint32_t k = 0; k < 3; k++) {
 		link = scene_link(&s);
+		/* not more, whatever the one before had asked for */
+		assert_int_equal(custody_ask(link, 2), 0);
+		note_expect(link, 0, 2);
 		assert_int_equal(custody_ask(link, 100), 0);
-		note_expect(link, 0, CLIENTS);
+		note_expect(link, 2, CLIENTS - 2);
 		note_take(link);
 		assert_int_equal(note.type, CUSTODY_DONE);
 		close(link);

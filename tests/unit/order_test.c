@@ -52,7 +52,7 @@ test_link_is_full(void **state)
 	w->start = &start;
 	assert_int_equal(link_pair(pair), 0);
 	start.control = pair[0];
-	while (link_send(pair[0], MSG_KEPT, NULL, 0, -1) == 0)
+	while (link_send(pair[0], MSG_RETIRED, NULL, 0, -1) == 0)
 		;
 	tail = journal_tail(&h);
 	for (k = 1; k <= ORDERS_MAX; k++) {

@@ -182,7 +182,7 @@ waits_without_room(const struct room *r)
 	move_redo(&next->h, 0);
 	memset(fd, 0, sizeof(fd));
 	fd[w.i] = w.fd + 1;
-	adopt_all(&next->ch, fd, &no_fault, &result);
+	node_adopt(next, fd, &no_fault, &result);
 	assert_int_equal(result.adopted, 1);
 	assert_int_equal(result.corrupted, 0);
 	assert_int_equal(next->ch.conn[w.i].phase, CONN_OPEN);
@@ -276,7 +276,7 @@ test_adopter_dies_before_replay(void **state)
 	next = node_watched(&w.h, 1);
 	slot_recall(&next->h, 1);
 	move_redo(&next->h, 1);
-	adopt_all(&next->ch, fd, &no_fault, &r);
+	node_adopt(next, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 1);
 	assert_int_equal(r.corrupted, 0);
 	assert_int_equal(r.replayed, 1);

@@ -118,7 +118,7 @@ test_taker_is_replaced(void **state)
 	scene_begin(&s);
 	taker_dies(&s);
 	next = node_new(&s.h, 1);
-	adopt_all(&next->ch, none, &no_fault, &r);
+	node_adopt(next, none, &no_fault, &r);
 	assert_int_equal(r.adopted + r.lost, 0);
 	assert_int_equal(next->ch.rooms->subscriptions.n_used, 0);
 	alice_is_whole(&s);
@@ -206,7 +206,7 @@ test_record_is_not_adopted(void **state)
 	fd[s.alice] = s.first->ch.conn[s.alice].fd + 1;
 	fd[s.bob] = s.first->ch.conn[s.bob].fd + 1;
 	s.first = node_new(&s.h, 0);
-	adopt_all(&s.first->ch, fd, &no_fault, &r);
+	node_adopt(s.first, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 2);
 	assert_int_equal(s.first->ch.rooms->subscriptions.n_used, 1);
 	assert_int_equal(subscription_count(&s.h, s.alice), 0);

@@ -213,7 +213,7 @@ talk_take_over(struct talker *t)
 	move_redo(&n->h, 0);
 	memset(fd, 0, sizeof(fd));
 	fd[t->i] = dup(t->fd) + 1;
-	adopt_all(&n->ch, fd, &talk_no_fault, &r);
+	node_adopt(n, fd, &talk_no_fault, &r);
 	assert_int_equal(r.corrupted, 0);
 	return n;
 }

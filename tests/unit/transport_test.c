@@ -288,7 +288,7 @@ test_drip_takeover(void **state)
 	fd[i] = node_fd(n, i) + 1;
 	fd[witness] = node_fd(n, witness) + 1;
 	next = node_new(&h, 0);
-	adopt_all(&next->ch, fd, &no_fault, &r);
+	node_adopt(next, fd, &no_fault, &r);
 	assert_int_equal(r.adopted, 2);
 	assert_int_equal(r.corrupted, 0);
 	assert_true(n_positions >= 1);
@@ -331,7 +331,7 @@ test_corrupted(void **state)
 		fd[witness] = node_fd(n, witness) + 1;
 		stations_spoil(k);
 		next = node_new(&h, 0);
-		adopt_all(&next->ch, fd, &no_fault, &r);
+		node_adopt(next, fd, &no_fault, &r);
 		assert_int_equal(r.corrupted, 1);
 		assert_int_equal(r.adopted, 1);
 		assert_int_equal(n_positions, 0);
@@ -523,7 +523,7 @@ test_start_dies(void **state)
 		if (cleans)
 			chat_clean(&h, 0);
 		else
-			adopt_all(&node_new(&h, 0)->ch, fd, &no_fault, &r);
+			node_adopt(node_new(&h, 0), fd, &no_fault, &r);
 		assert_int_equal(slot_state(&h, i), SLOT_FREE);
 		assert_int_equal(shy_state[0], 0);
 		close(client);

@@ -1,0 +1,390 @@
+#include "family.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "children.h"
+#include "hub/stats.h"
+#include "master/roles.h"
+#include "member.h"
+#include "private.h"
+#include "process/process.h"
+
+void
+family_init(struct family *f, struct member *w)
+{
+	memset(f, 0, sizeof(*f));
+	f->member = w;
+	f->page_file = f->home = f->first_home = -1;
+	for (int j = 0; j < FAMILY_KEEPERS; j++) {
+		child_init(&f->keeper[j], child_row_played(&keeper_role),
+		    w->place, -1);
+		f->keeper[j].master = w->master;
+		f->keeper[j].ready = true;
+	}
+}
+
+pid_t
+family_pid(const struct family *f, int keeper)
+{
+	return f->page != NULL ? atomic_load(&f->page->keeper[keeper].pid) : 0;
+}
+
+void
+family_kill(pid_t pid, const char *what)
+{
+	if (pid > 0)
+		(void)process_kill(pid, what);
+}
+
+bool
+family_names(const struct family *f, pid_t pid)
+{
+	if (f->page == NULL)
+		return false;
+	for (int k = 0; k < FAMILY_PAIRS * FAMILY_KEEPERS; k++)
+		if (family_pid(f, k) == pid)
+			return true;
+	return atomic_load(&f->page->process) == pid;
+}
+
+int
+family_keepers(const struct family *f)
+{
+	int n = 0;
+
+	for (int j = 0; j < FAMILY_KEEPERS; j++)
+		n += f->keeper[j].pid != 0;
+	return n;
+}
+
+bool
+family_holds(const struct family *f)
+{
+	return f->table != 0 && family_keepers(f) > 0;
+}
+
+/* The link has something to say, which is nothing that it should, or has
+ * ended: those who die with it are waited for. */
+static void
+family_home_cb(int fd, short what, void *arg)
+{
+	struct family *f = arg;
+	char byte;
+	ssize_t n = recv(fd, &byte, sizeof(byte), MSG_DONTWAIT);
+
+	if (n > 0 || (n == -1 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	event_del(f->event);
+	f->eof_ms = clock_ms();
+}
+
+/* For the timer of the next step. */
+static void
+family_timer_cb(int fd, short what, void *arg)
+{
+	family_go(arg);
+}
+
+/* Listens to the link. Returns 0, or -1. */
+static int
+family_listen(struct family *f)
+{
+	struct event_base *base = f->member->master->base;
+
+	f->event =
+	    event_new(base, f->home, EV_READ | EV_PERSIST, family_home_cb, f);
+	f->timer = event_new(base, -1, 0, family_timer_cb, f);
+	return f->event != NULL && f->timer != NULL &&
+		event_add(f->event, NULL) == 0
+	    ? 0
+	    : -1;
+}
+
+void
+family_wake(struct family *f, uint64_t ms)
+{
+	const struct timeval t = {
+	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+
+	if (f->timer != NULL)
+		event_add(f->timer, &t);
+}
+
+void
+family_close(struct family *f)
+{
+	if (f->event != NULL)
+		event_free(f->event);
+	if (f->timer != NULL)
+		event_free(f->timer);
+	f->event = f->timer = NULL;
+	family_page_unmap(f->page);
+	f->page = NULL;
+	if (f->page_file != -1)
+		close(f->page_file);
+	if (f->home != -1)
+		close(f->home);
+	if (f->first_home != -1)
+		close(f->first_home);
+	f->page_file = f->home = f->first_home = -1;
+	f->table = 0;
+	f->noted = f->ready = false;
+	f->eof_ms = 0;
+	for (int j = 0; j < FAMILY_KEEPERS; j++)
+		f->keeper[j].pid = 0;
+}
+
+int
+family_make(struct family *f)
+{
+	struct master *m = f->member->master;
+	int home[2] = {-1, -1};
+
+	f->page_file = family_page_new(&f->page);
+	if (f->page_file == -1 || family_home_pair(f->page, home) == -1) {
+		family_close(f);
+		return -1;
+	}
+	f->home = home[0];
+	f->first_home = home[1];
+	f->table = ++m->table_number;
+	f->pair = family_pair(f->page) / FAMILY_KEEPERS;
+	if (family_listen(f) == 0)
+		return 0;
+	family_close(f);
+	errno = ENOMEM;
+	return -1;
+}
+
+/* Kills all keepers; they are reaped as unknown. */
+static void
+keepers_kill(struct family *f)
+{
+	for (int k = 0; k < FAMILY_PAIRS * FAMILY_KEEPERS; k++)
+		family_kill(family_pid(f, k), "a keeper whose family ends");
+	SHM_STORE(f->member->master->hub.worker[f->member->place].keeper, 0);
+}
+
+void
+family_forget(struct family *f)
+{
+	family_leave(f);
+	if (f->next == NULL)
+		return;
+	/* the next process is the first one of another family */
+	family_step(f, FAMILY_CLEARS);
+	family_go(f);
+}
+
+void
+family_leave(struct family *f)
+{
+	if (f->table == 0)
+		return;
+	keepers_kill(f);
+	if (f->next != NULL && f->next->pid == 0)
+		family_kill(atomic_load(&f->page->process),
+		    "a process of a family that ends");
+	f->step = FAMILY_RESTS;
+	family_close(f);
+}
+
+void
+family_end(struct family *f, uint64_t limit_ms)
+{
+	pid_t pid[FAMILY_PAIRS * FAMILY_KEEPERS + 1];
+	int n = 0;
+
+	if (f->page == NULL)
+		return;
+	for (int k = 0; k < FAMILY_PAIRS * FAMILY_KEEPERS; k++)
+		pid[n++] = family_pid(f, k);
+	pid[n++] = atomic_load(&f->page->process);
+	for (int i = 0; i < n; i++)
+		family_kill(pid[i], "a family that ends");
+	for (int i = 0; i < n; i++)
+		process_end(pid[i], "a process of a family", limit_ms);
+	family_close(f);
+}
+
+void
+family_drop(struct family *f)
+{
+	family_close(f);
+}
+
+void
+family_save(const struct family *f, FILE *out)
+{
+	fprintf(out, "family %d %" PRIu32 " %d %d %d", f->member->place,
+	    f->table, f->page_file, f->home, f->ready);
+	for (int j = 0; j < FAMILY_KEEPERS; j++)
+		fprintf(out, " %" PRIu32 " %" PRIu64, f->keeper[j].generation,
+		    f->keeper[j].born_ms);
+	fputc('\n', out);
+}
+
+bool
+family_load(struct family *f, const char *line)
+{
+	struct child *k = f->keeper;
+	int ready;
+
+	if (sscanf(line,
+		"%" SCNu32 " %d %d %d %" SCNu32 " %" SCNu64 " %" SCNu32
+		" %" SCNu64,
+		&f->table, &f->page_file, &f->home, &ready, &k[0].generation,
+		&k[0].born_ms, &k[1].generation, &k[1].born_ms) != 8 ||
+	    f->table == 0)
+		return false;
+	f->ready = ready != 0;
+	return true;
+}
+
+/* The keepers that the program before this one had. */
+static void
+keepers_adopt(struct family *f)
+{
+	struct master *m = f->member->master;
+
+	for (int j = 0; j < FAMILY_KEEPERS; j++) {
+		f->keeper[j].master = m;
+		f->keeper[j].pid =
+		    family_pid(f, (int)f->pair * FAMILY_KEEPERS + j);
+		f->keeper[j].started_ms = master_clock_ms(m);
+	}
+}
+
+int
+family_adopt(struct family *f)
+{
+	if (f->table == 0)
+		return 0;
+	if ((f->page = family_page_map(f->page_file)) == NULL)
+		return -1;
+	f->pair = family_pair(f->page) / FAMILY_KEEPERS;
+	f->pair_before = FAMILY_PAIRS - 1 - f->pair;
+	atomic_store(&f->page->master, getpid());
+	keepers_adopt(f);
+	return family_listen(f);
+}
+
+void
+family_descriptors(const struct family *f, void (*each)(int fd))
+{
+	if (f->page_file != -1)
+		each(f->page_file);
+	if (f->home != -1)
+		each(f->home);
+}
+
+void
+family_died(struct family *f, const struct child_end *end)
+{
+	family_process_gone(f);
+	if (!WIFEXITED(end->status) ||
+	    WEXITSTATUS(end->status) != FAMILY_SPOILT)
+		return;
+	log_error("worker %d has spoilt its table of descriptors: its "
+		  "connections are lost",
+	    f->member->place);
+	family_leave(f);
+}
+
+/* The link's other end is in the family's table alone: if it is closed while
+ * one of its processes lives, the table is not what it was. */
+static void
+family_spoilt(struct family *f)
+{
+	struct member *w = f->member;
+
+	log_error("the table of descriptors of worker %d is spoilt: all that "
+		  "share it are killed",
+	    w->place);
+	(void)child_kill(&w->child, "has spoilt its table of descriptors");
+	(void)child_kill(&w->mover, "has spoilt its table of descriptors");
+	family_forget(f);
+}
+
+/* Both keepers are dead while the worker lives: it gives its sockets to the
+ * first process of another family. */
+static void
+family_rescue(struct family *f, uint64_t now)
+{
+	struct member *w = f->member;
+
+	if (!f->ready || family_keepers(f) > 0 || w->child.pid == 0 ||
+	    w->child.killed || w->retire_ms != 0 ||
+	    w->master->phase >= PHASE_QUITTING)
+		return;
+	log_warn(
+	    "both keepers of worker %d are dead: it is replaced", w->place);
+	w->retire_ms = now;
+	w->holds = true;
+	owed_add(&w->child, OWED_HOLD);
+}
+
+void
+family_time(struct family *f, uint64_t now)
+{
+	if (f->page == NULL)
+		return;
+	if (f->eof_ms != 0 && f->next == NULL) {
+		family_spoilt(f);
+		return;
+	}
+	family_look(f);
+	if (f->step != FAMILY_RESTS)
+		family_go(f);
+	family_rescue(f, now);
+}
+
+const char *
+family_problem(const struct family *f)
+{
+	const int place = f->member->place, n = family_keepers(f);
+	static char text[64];
+
+	if (n == FAMILY_KEEPERS && f->step == FAMILY_RESTS)
+		return NULL;
+	if (n < FAMILY_KEEPERS)
+		snprintf(text, sizeof(text), "keeper %d is missing", place);
+	else
+		snprintf(
+		    text, sizeof(text), "worker %d is being started", place);
+	return text;
+}
+
+void
+families_look(struct master *m)
+{
+	for (int i = 0; i < m->n_workers; i++)
+		family_look(&m->member[i].family);
+}
+
+bool
+families_reaped(struct master *m, pid_t pid)
+{
+	for (int i = 0; i < m->n_workers; i++)
+		if (family_reaped(&m->member[i].family, pid))
+			return true;
+	return false;
+}
+
+void
+families_go(struct master *m)
+{
+	for (int i = 0; i < m->n_workers; i++)
+		if (m->member[i].family.step != FAMILY_RESTS)
+			family_go(&m->member[i].family);
+}

@@ -1,0 +1,466 @@
+/*
+ * How a family's next process is made. Everybody who could still act on the
+ * table is killed and reaped first; then one of the keepers that share it is
+ * asked, and if that one dies over the order, the page says whether it was
+ * carried out before the other one is asked. Without a keeper the table is
+ * lost, and the next process begins another family.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "children.h"
+#include "family.h"
+#include "hub/slot.h"
+#include "member.h"
+#include "private.h"
+#include "process/spawn.h"
+#include "stranger.h"
+
+enum {
+	/* Looks at an order's answer, after it was given. Sooner: the looks
+	 * find nothing; later: a process is known to be there later than it
+	 * is. */
+	ORDER_LOOK_MS = 1,
+	/* A keeper that has not answered is continued. Smaller: it is only
+	 * slow; larger: clients wait longer for one that was stopped. */
+	ORDER_CONTINUE_MS = 30,
+	/* It is killed if there is another one. The same. */
+	ORDER_KILL_MS = 200,
+	/* The last one that has the table is continued again and again, and
+	 * killed, which loses all, only when it can be of no use any more. */
+	ORDER_LAST_MS = 20000,
+	/* Who was killed is waited for, and looked at. */
+	ORDER_DEATH_MS = 5,
+	ORDER_DEATH_MAX_MS = 1000,
+	ORDER_AGAIN_MS = 100 /* what cannot be done now is tried again */
+};
+
+void
+family_step(struct family *f, enum family_step step)
+{
+	f->step = step;
+	f->since_ms = clock_ms();
+}
+
+bool
+family_awaits(const struct family *f, const struct child *c)
+{
+	return f->next == c && c->pid == 0;
+}
+
+/* Whether a pid in the page is one of this process's children: nobody else may
+ * ever be killed for one. */
+static bool
+order_is_child(pid_t pid)
+{
+	siginfo_t si;
+
+	return pid > 1 &&
+	    waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* The process is there. */
+static void
+order_is_made(struct family *f, pid_t pid)
+{
+	struct child *c = f->next;
+	struct master *m = f->member->master;
+
+	f->next = NULL;
+	f->noted = false;
+	family_step(f, FAMILY_RESTS);
+	child_is_made(c, pid, master_clock_ms(m));
+	children_made(c);
+	spawn_volunteer(pid);
+}
+
+/* A keeper of the pair that counts, as the page has it now. */
+static void
+order_keeper_seen(struct family *f, int j, pid_t pid, bool other_pair)
+{
+	struct child *c = &f->keeper[j];
+	struct master *m = f->member->master;
+
+	if (c->pid == pid || (pid == 0 && !other_pair))
+		return; /* one that is dead was, or will be, reaped */
+	if (pid != 0 && !order_is_child(pid))
+		pid = 0;
+	c->pid = pid;
+	c->respawn_ms = 0;
+	if (pid == 0)
+		return;
+	c->generation++;
+	c->ready = true;
+	c->killed = c->old = false;
+	c->born_ms = clock_ms();
+	c->started_ms = master_clock_ms(m);
+	log_debug("%s (pid %d) started", child_name(c), (int)pid);
+}
+
+/* Says in shared memory who holds a place's sockets. */
+static void
+order_show(const struct family *f)
+{
+	const pid_t pid =
+	    f->keeper[0].pid != 0 ? f->keeper[0].pid : f->keeper[1].pid;
+
+	SHM_STORE(f->member->master->hub.worker[f->member->place].keeper,
+	    (uint32_t)pid);
+}
+
+void
+family_look(struct family *f)
+{
+	uint32_t pair;
+	pid_t pid;
+
+	if (f->page == NULL)
+		return;
+	pid = atomic_load(&f->page->process);
+	if (f->step == FAMILY_ASKS_PROCESS && f->next != NULL && pid != 0 &&
+	    order_is_child(pid))
+		order_is_made(f, pid);
+	pair = family_pair(f->page) / FAMILY_KEEPERS;
+	for (int j = 0; j < FAMILY_KEEPERS; j++)
+		order_keeper_seen(f, j,
+		    family_pid(f, (int)pair * FAMILY_KEEPERS + j),
+		    pair != f->pair);
+	f->pair = pair;
+	order_show(f);
+}
+
+bool
+family_reaped(struct family *f, pid_t pid)
+{
+	for (int k = 0; k < FAMILY_PAIRS * FAMILY_KEEPERS; k++)
+		if (pid != 0 && family_pid(f, k) == pid &&
+		    (uint32_t)k / FAMILY_KEEPERS != f->pair) {
+			family_keeper_clear(f->page, (unsigned)k);
+			return true;
+		}
+	return false;
+}
+
+/* How many keepers of a pair have not been reaped. */
+static int
+order_alive(const struct family *f, uint32_t pair)
+{
+	const int k = (int)pair * FAMILY_KEEPERS;
+
+	return (family_pid(f, k) != 0) + (family_pid(f, k + 1) != 0);
+}
+
+/* Kills those of a pair. */
+static void
+order_kill_pair(const struct family *f, uint32_t pair)
+{
+	for (int j = 0; j < FAMILY_KEEPERS; j++)
+		family_kill(family_pid(f, (int)pair * FAMILY_KEEPERS + j),
+		    "a keeper that has no use any more");
+}
+
+/*
+ * Leaves one pair. If the last process has committed its own, no other one has
+ * its table. If it has not, its keepers have a copy that nothing was changed
+ * in but what nobody needs: they will do if the pair before is dead. Returns
+ * whether the other one is gone.
+ */
+static bool
+order_one_pair(struct family *f)
+{
+	const uint32_t other = FAMILY_PAIRS - 1 - f->pair;
+
+	if (order_alive(f, other) == 0)
+		return true;
+	if (order_alive(f, f->pair) == 0 && f->pair == f->pair_before) {
+		SHM_STORE(f->page->cur, other);
+		family_look(f);
+		return true;
+	}
+	order_kill_pair(f, other);
+	return false;
+}
+
+/* Whether nobody is left who could act on the table besides its keepers, which
+ * would be killed. What is not even dead after a second is in the kernel, and
+ * acts no more. */
+static bool
+order_is_clear(struct family *f)
+{
+	if (f->page == NULL ||
+	    (order_one_pair(f) && stranger_hunt(f->member->master) == 0) ||
+	    clock_ms() - f->since_ms >= ORDER_DEATH_MAX_MS)
+		return true;
+	family_wake(f, ORDER_DEATH_MS);
+	return false;
+}
+
+/* It is tried again later. */
+static void
+order_fails(struct family *f, const char *what, int error)
+{
+	struct child *c = f->next;
+	struct master *m = f->member->master;
+
+	log_error("cannot start %s: %s: %s, trying again in %d ms",
+	    child_name(c), what, strerror(error), ORDER_AGAIN_MS);
+	f->next = NULL;
+	f->noted = false;
+	family_step(f, FAMILY_RESTS);
+	children_ignore(c);
+	child_is_not_made(c);
+	c->respawn_ms = master_clock_ms(m) + ORDER_AGAIN_MS;
+	(void)member_start_failed(m);
+}
+
+/* Sends the notes that a process needs, once. */
+static bool
+order_notes(struct family *f)
+{
+	if (!f->noted && family_notes(f) == -1) {
+		order_fails(f, "its notes", errno);
+		return false;
+	}
+	f->noted = true;
+	return true;
+}
+
+/* Nobody has the table any more. */
+static void
+order_lost(struct family *f)
+{
+	const struct member *w = f->member;
+	const uint32_t n = slot_held(&w->master->hub, w->place);
+
+	if (n > 0)
+		log_error("worker %d and both of its keepers are dead: %u "
+			  "connections are lost",
+		    w->place, n);
+	family_leave(f);
+}
+
+/* Makes the first process of another family. */
+static void
+order_first(struct family *f)
+{
+	pid_t pid;
+
+	if (f->page != NULL)
+		order_lost(f);
+	f->noted = false;
+	if (family_make(f) == -1) {
+		order_fails(f, "its page", errno);
+		return;
+	}
+	f->pair_before = f->pair;
+	if (!order_notes(f)) {
+		family_close(f);
+		return;
+	}
+	f->member->master->nursery.log = f->member->master->log.lines[1];
+	pid = family_fork(&f->member->master->nursery, f->page, f->first_home);
+	if (pid == -1) {
+		order_fails(f, "fork", errno);
+		family_close(f);
+		return;
+	}
+	close(f->first_home);
+	f->first_home = -1;
+	order_is_made(f, pid);
+}
+
+/* A keeper of the pair that counts that can take an order; -1: none can now. */
+static int
+order_choose(const struct family *f)
+{
+	const int k = (int)f->pair * FAMILY_KEEPERS;
+
+	for (int j = k; j < k + FAMILY_KEEPERS; j++)
+		if (family_pid(f, j) != 0 &&
+		    family_is_done(f->page, (unsigned)j))
+			return j;
+	return -1;
+}
+
+/* A keeper gets as many descriptors as this process may have, whatever somebody
+ * has done to its limits. */
+static void
+order_limits(pid_t pid)
+{
+	struct rlimit mine;
+
+	if (getrlimit(RLIMIT_NOFILE, &mine) == 0)
+		(void)prlimit(pid, RLIMIT_NOFILE, &mine, NULL);
+}
+
+/* Gives a keeper an order, and looks at it in a moment. */
+static void
+order_give(struct family *f, int k, enum family_what what, int about,
+    enum family_step step)
+{
+	order_limits(family_pid(f, k));
+	f->asked = k;
+	f->asked_ms = clock_ms();
+	f->continued = false;
+	family_step(f, step);
+	family_order(f->page, (unsigned)k, what, (unsigned)about);
+	family_wake(f, ORDER_LOOK_MS);
+}
+
+/* A keeper has had an order, or cannot take one, for so long. */
+static void
+order_press(struct family *f, int k, uint64_t waited_ms)
+{
+	const bool last = order_alive(f, f->pair) == 1;
+	const pid_t pid = family_pid(f, k);
+
+	if (waited_ms >= (last ? ORDER_LAST_MS : ORDER_KILL_MS)) {
+		log_warn("keeper %d (pid %d) does not answer: killed",
+		    f->member->place, (int)pid);
+		family_kill(pid, "a keeper that does not answer");
+	} else if (waited_ms >= ORDER_CONTINUE_MS && pid > 0) {
+		if (!f->continued)
+			log_debug("keeper %d (pid %d) is continued",
+			    f->member->place, (int)pid);
+		f->continued = true;
+		(void)kill(pid, SIGCONT);
+	}
+	family_wake(f,
+	    waited_ms < ORDER_CONTINUE_MS   ? ORDER_CONTINUE_MS - waited_ms
+		: waited_ms < ORDER_KILL_MS ? ORDER_KILL_MS - waited_ms
+					    : ORDER_AGAIN_MS);
+}
+
+/* Asks a keeper for the next process. */
+static void
+order_ask(struct family *f)
+{
+	int k = order_choose(f);
+
+	if (k == -1) { /* in the midst of something, or stopped there */
+		k = (int)f->pair * FAMILY_KEEPERS;
+		order_press(f, family_pid(f, k) != 0 ? k : k + 1,
+		    clock_ms() - f->since_ms);
+		return;
+	}
+	if (!order_notes(f))
+		return;
+	f->pair_before = f->pair;
+	f->ready = false;
+	order_give(f, k, FAMILY_PROCESS, 0, FAMILY_ASKS_PROCESS);
+}
+
+/* Goes on where everybody must be gone first. */
+static void
+order_clear(struct family *f)
+{
+	if (f->next == NULL || f->next->pid != 0) {
+		family_step(f, FAMILY_RESTS);
+		return;
+	}
+	if (f->page != NULL && atomic_load(&f->page->process) != 0)
+		return; /* its death comes here */
+	if (!order_is_clear(f))
+		return;
+	if (f->page == NULL || order_alive(f, f->pair) == 0)
+		order_first(f);
+	else
+		order_ask(f);
+}
+
+/* Looks at what an order has come to. */
+static void
+order_look(struct family *f)
+{
+	const enum family_step step = f->step;
+	const unsigned k = (unsigned)f->asked;
+	const bool done = family_is_done(f->page, k);
+	const bool gone = family_pid(f, f->asked) == 0;
+
+	family_look(f);
+	if (f->step != step)
+		return; /* the process is there */
+	if (step == FAMILY_ASKS_KEEPER && family_pid(f, f->making) != 0) {
+		family_step(f, f->next != NULL ? FAMILY_CLEARS : FAMILY_RESTS);
+		family_go(f);
+	} else if (!done && !gone)
+		order_press(f, f->asked, clock_ms() - f->asked_ms);
+	else if (step == FAMILY_ASKS_KEEPER) {
+		f->keeper[f->making % FAMILY_KEEPERS].respawn_ms =
+		    master_clock_ms(f->member->master) + CHILD_RETRY_MS;
+		family_step(f, f->next != NULL ? FAMILY_CLEARS : FAMILY_RESTS);
+		family_go(f);
+	} else if (gone) {
+		family_step(f, FAMILY_CLEARS);
+		family_go(f);
+	} else
+		order_fails(f, "a keeper cannot make it", EAGAIN);
+}
+
+void
+family_go(struct family *f)
+{
+	switch (f->step) {
+	case FAMILY_CLEARS:
+		order_clear(f);
+		break;
+	case FAMILY_ASKS_PROCESS:
+	case FAMILY_ASKS_KEEPER:
+		order_look(f);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+family_hello(struct family *f)
+{
+	f->ready = true;
+	family_look(f);
+	/* it was told to leave; while it lives no closed socket is */
+	order_kill_pair(f, FAMILY_PAIRS - 1 - f->pair);
+	family_complete(f);
+}
+
+void
+family_process_gone(struct family *f)
+{
+	f->ready = false;
+	if (f->page != NULL)
+		SHM_STORE(f->page->process, 0);
+}
+
+void
+family_start(struct family *f, struct child *c)
+{
+	child_begin(c);
+	f->next = c;
+	f->noted = false;
+	if (f->step == FAMILY_RESTS)
+		family_step(f, FAMILY_CLEARS);
+	family_go(f);
+}
+
+void
+family_complete(struct family *f)
+{
+	const int first = (int)f->pair * FAMILY_KEEPERS;
+	int k;
+
+	if (f->step != FAMILY_RESTS || !f->ready || f->page == NULL ||
+	    order_alive(f, f->pair) != 1)
+		return;
+	f->making = family_pid(f, first) == 0 ? first : first + 1;
+	if (f->keeper[f->making % FAMILY_KEEPERS].respawn_ms != 0 ||
+	    (k = order_choose(f)) == -1)
+		return;
+	family_keeper_clear(f->page, (unsigned)f->making);
+	order_give(f, k, FAMILY_KEEPER, f->making, FAMILY_ASKS_KEEPER);
+}

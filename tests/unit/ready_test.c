@@ -1,0 +1,244 @@
+/* ready: sockets are told of once a turn each, and the set goes on in another
+ * process's loop. */
+#include <event2/event.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "net/loop.h"
+#include "net/ready.h"
+
+enum { MANY = 50, NONE = -1 };
+
+/* A loop, its set, and what was told. */
+struct world {
+	struct event_base *base;
+	struct ready *ready;
+	bool kept;
+	int stop_after;		 /* a turn ends after so many; 0: with all */
+	uint64_t told[2 * MANY]; /* keys, */
+	unsigned what[2 * MANY]; /* and what they are ready for */
+	int n_told, n_seen;
+	int renew_at; /* in that call the set is made anew; 0: never */
+};
+
+static int pair[MANY][2];
+
+static void
+seen_cb(void *arg, uint64_t key)
+{
+	struct world *w = arg;
+
+	w->n_seen++;
+}
+
+static bool
+told_cb(void *arg, uint64_t key, unsigned what)
+{
+	struct world *w = arg;
+
+	assert_in_range(w->n_told, 0, 2 * MANY - 1);
+	w->told[w->n_told] = key;
+	w->what[w->n_told++] = what;
+	if (w->n_told == w->renew_at)
+		assert_int_equal(close(ready_renew(w->ready)), 0);
+	return w->stop_after == 0 || w->n_told % w->stop_after != 0;
+}
+
+static void
+begin(struct world *w, int set)
+{
+	static const struct ready_host host = {
+	    .seen = seen_cb, .ready = told_cb};
+
+	memset(w, 0, sizeof(*w));
+	assert_non_null(w->base = loop_new());
+	w->ready = ready_new(w->base, set, &w->kept, &host, w);
+	assert_non_null(w->ready);
+	assert_true(ready_fd(w->ready) >= 0);
+}
+
+static void
+turn(struct world *w)
+{
+	w->n_told = w->n_seen = 0;
+	assert_true(
+	    event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) >= 0);
+}
+
+static void
+pairs(int n)
+{
+	for (int k = 0; k < n; k++)
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM, 0, pair[k]), 0);
+}
+
+static void
+pairs_close(int n)
+{
+	for (int k = 0; k < n; k++) {
+		close(pair[k][0]);
+		close(pair[k][1]);
+	}
+}
+
+static void
+watch(struct world *w, int k, unsigned was, unsigned is)
+{
+	assert_int_equal(
+	    ready_watch(w->ready, pair[k][0], 100 + (uint64_t)k, was, is), 0);
+}
+
+/* One is told of, for that. */
+static void
+told_one(struct world *w, int k, unsigned what)
+{
+	turn(w);
+	assert_int_equal(w->n_told, what != 0);
+	if (what != 0) {
+		assert_int_equal(w->told[0], 100 + k);
+		assert_int_equal(w->what[0], what);
+	}
+}
+
+/* It is told of what it is watched for, whatever it was thought to be watched
+ * for before. */
+static void
+test_watch(void **state)
+{
+	static const unsigned all[] = {
+	    0, READY_READ, READY_WRITE, READY_READ | READY_WRITE};
+	struct world w;
+	size_t was, is;
+
+	pairs(1);
+	begin(&w, NONE);
+	assert_false(w.kept);
+	told_one(&w, 0, 0);
+	assert_int_equal(send(pair[0][1], "1", 1, 0), 1);
+	for (was = 0; was < 4; was++)
+		for (is = 0; is < 4; is++) {
+			watch(&w, 0, all[was], all[is]);
+			told_one(&w, 0, all[is]);
+			told_one(&w, 0, all[is]);
+		}
+	close(pair[0][1]); /* broken: whatever it is watched for */
+	watch(&w, 0, READY_READ, READY_WRITE);
+	told_one(&w, 0, READY_READ | READY_WRITE);
+	watch(&w, 0, READY_WRITE, 0);
+	told_one(&w, 0, 0);
+	close(pair[0][0]);
+	assert_int_equal(
+	    ready_watch(w.ready, pair[0][0], 0, 0, READY_READ), -1);
+	assert_int_equal(errno, EBADF);
+}
+
+/* Each is told of once a turn, though it stays ready; those that a turn did not
+ * get to are the first of the next one. */
+static void
+test_turns(void **state)
+{
+	struct world w;
+	int n[MANY] = {0}, k, t;
+
+	pairs(MANY);
+	begin(&w, NONE);
+	for (k = 0; k < MANY; k++) {
+		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
+		watch(&w, k, 0, READY_READ);
+	}
+	turn(&w);
+	assert_int_equal(w.n_told, MANY);
+	assert_int_equal(w.n_seen, MANY);
+	w.stop_after = 7;
+	for (t = 0; t < MANY; t++) {
+		turn(&w);
+		for (k = 0; k < w.n_told; k++)
+			n[w.told[k] - 100]++;
+		for (k = 1; k < MANY; k++)
+			assert_in_range(n[k] + 1 - n[0], 0, 2);
+	}
+	pairs_close(MANY);
+}
+
+/* Another loop goes on with the set; what is none is left alone. */
+static void
+test_kept(void **state)
+{
+	struct world first, w;
+	const int other[] = {NONE, 1 << 20, STDOUT_FILENO, -5};
+	int set, copy;
+
+	pairs(1);
+	begin(&first, NONE);
+	assert_int_equal(fcntl(ready_fd(first.ready), F_GETFD), 0);
+	watch(&first, 0, 0, READY_READ);
+	set = dup(ready_fd(first.ready));
+	begin(&w, set);
+	assert_true(w.kept);
+	assert_int_equal(ready_fd(w.ready), set);
+	assert_int_equal(send(pair[0][1], "1", 1, 0), 1);
+	told_one(&w, 0, READY_READ);
+	for (size_t k = 0; k < sizeof(other) / sizeof(other[0]); k++) {
+		copy = k == 0 ? dup(pair[0][0]) : other[k];
+		begin(&w, copy);
+		assert_false(w.kept);
+		assert_int_not_equal(ready_fd(w.ready), copy);
+		told_one(&w, 0, 0);
+		watch(&w, 0, 0, READY_READ);
+		told_one(&w, 0, READY_READ);
+		if (k == 0)
+			assert_int_equal(close(copy), 0);
+	}
+	pairs_close(1);
+}
+
+/* A new set has nothing in it, and what the former one told of is forgotten. */
+static void
+test_renew(void **state)
+{
+	struct world w;
+	int k, former;
+
+	pairs(MANY);
+	begin(&w, NONE);
+	for (k = 0; k < MANY; k++) {
+		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
+		watch(&w, k, 0, READY_READ);
+	}
+	w.renew_at = 5;
+	turn(&w);
+	assert_int_equal(w.n_told, 5);
+	w.renew_at = 0;
+	told_one(&w, 0, 0);
+	watch(&w, 3, READY_READ, READY_READ);
+	told_one(&w, 3, READY_READ);
+	former = ready_fd(w.ready);
+	assert_int_equal(ready_renew(w.ready), former);
+	close(former);
+	told_one(&w, 0, 0);
+	pairs_close(MANY);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_watch),
+	    cmocka_unit_test(test_turns),
+	    cmocka_unit_test(test_kept),
+	    cmocka_unit_test(test_renew),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
