@@ -298,15 +298,29 @@ numbers_read(pid_t pid, bool has[TABLE])
 	return n;
 }
 
+/* How many children this process has. */
+static int
+children(void)
+{
+	char path[64];
+	int pid, n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	assert_non_null(f = fopen(path, "r"));
+	while (fscanf(f, "%d", &pid) == 1)
+		n++;
+	fclose(f);
+	return n;
+}
+
 /* The family has what is claimed, and its fixed numbers, and nothing else; and
  * this process has no other children. */
 static void
 table_check(void)
 {
 	bool want[TABLE] = {true, true, true, true, true};
-	char text[256] = "";
-	int n = 5, pid, count = 0;
-	FILE *f;
+	int n = 5;
 
 	for (int i = 0; i < CLAIMS; i++)
 		if (m.board->claim[i].fd != 0) {
@@ -323,12 +337,7 @@ table_check(void)
 		assert_memory_equal(has, want, sizeof(has));
 	}
 	assert_int_equal(m.board->wrong, 0);
-	snprintf(text, sizeof(text), "/proc/self/task/%d/children", getpid());
-	assert_non_null(f = fopen(text, "r"));
-	while (fscanf(f, "%d", &pid) == 1)
-		count++;
-	fclose(f);
-	assert_int_equal(count, 3);
+	assert_int_equal(children(), 3);
 }
 
 /* Serves with both keepers, and may act. */

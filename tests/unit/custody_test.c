@@ -18,7 +18,6 @@
 
 #include "hub/kept.h"
 #include "hub_fixture.h"
-#include "keeper/keeper.h"
 #include "net/custody.h"
 #include "valgrind.h"
 
@@ -258,85 +257,6 @@ words(void **state)
 	hub_destroy(&h);
 }
 
-/* Has the keeper at a link do all that was said to it: it gives back what it
- * has, and says when that was all. */
-static void
-keeper_sync(int link)
-{
-	struct pollfd p = {link, POLLIN, 0};
-
-	assert_int_equal(custody_ask(link, UINT32_MAX), 0);
-	do {
-		assert_int_equal(poll(&p, 1, 5000), 1);
-		assert_int_equal(custody_receive(link, &note, got), 1);
-		got_close();
-	} while (note.type != CUSTODY_DONE);
-}
-
-/* Hands a connection to a keeper. */
-static void
-keeper_hand(int link, uint64_t id, int fd)
-{
-	note = (struct custody_note){.type = CUSTODY_KEEP, .n = 1, .id = {id}};
-	assert_int_equal(custody_send(link, &note, &fd), 0);
-	keeper_sync(link);
-}
-
-/* A keeper that another one had spoken for in the meantime is handed what it
- * has still: it says again that it has it, or its worker would hand it over
- * for ever. */
-static void
-kept_again(void **state)
-{
-	const struct hub_limits limits = {.connections = 64,
-	    .users = 16,
-	    .channels = 16,
-	    .journal_bytes = 65536,
-	    .output_bytes = 1 << 20,
-	    .input_bytes = 65536};
-	const uint64_t id = 5ull << 32 | 3, earlier = 4ull << 32 | 3;
-	int control[2], link[2], round;
-	struct hub h;
-	pid_t pid;
-
-	if (valgrind_runs())
-		skip();
-	assert_int_equal(hub_create(&h, &limits), 0);
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		const struct child_start start = {
-		    .kind = &keeper_kind, .hub = &h, .link = control[1]};
-
-		close(control[0]);
-		keeper_main(&start, 9);
-	}
-	close(control[1]);
-	for (round = 0; round < 2; round++) {
-		assert_int_equal(custody_pair(link), 0);
-		assert_int_equal(
-		    custody_order(control[0], KEEPER_LINK, link[0]), 0);
-		close(link[0]);
-		keeper_hand(link[1], id, pair[0]);
-		assert_int_equal(kept_by(&h, id), 9);
-		/* another one has it for a moment */
-		kept_set(&h, 10, id);
-		kept_clear(&h, 10, id);
-		close(link[1]);
-	}
-	assert_int_equal(custody_pair(link), 0);
-	assert_int_equal(custody_order(control[0], KEEPER_LINK, link[0]), 0);
-	close(link[0]);
-	keeper_hand(link[1], earlier, pair[0]);
-	assert_int_equal(kept_by(&h, earlier), 0);
-	close(link[1]);
-	close(control[0]);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	hub_destroy(&h);
-}
-
 #define CUSTODY_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -351,7 +271,6 @@ main(void)
 	    CUSTODY_TEST(no_descriptor_free),
 	    CUSTODY_TEST(end_behind_a_reset),
 	    cmocka_unit_test(words),
-	    CUSTODY_TEST(kept_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
