@@ -157,7 +157,8 @@ children_hello(struct child *c, const struct message_hello *hello)
 	c->ready = true;
 	policy_ready(&c->policy);
 	children_alive(c);
-	SHM_STORE(c->line->state, WORKER_RUNNING);
+	if (c->line != NULL)
+		SHM_STORE(c->line->state, WORKER_RUNNING);
 	log_debug("%s (pid %d) is ready", child_name(c), (int)c->pid);
 	if (c->role->hello != NULL)
 		c->role->hello(c);
