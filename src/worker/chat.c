@@ -203,6 +203,7 @@ chat_used_tell(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 
+	SHM_TELL(me->opened, ch->n_open);
 	SHM_TELL(me->used[USED_SLOTS], ch->n_here);
 	SHM_TELL(me->used[USED_CHUNKS], ch->output.chunks.n_used);
 	SHM_TELL(me->used[USED_PAGES], ch->input.pages.n_used);
