@@ -197,7 +197,8 @@ chat_set_doors(struct chat *ch, const struct door *const *doors)
 	return true;
 }
 
-/* Stores how many items are in use, for `chatctl show` and tests of leaks. */
+/* Stores how many connections are open and how many items are in use, for
+ * `chatctl show` and tests of leaks. */
 static void
 chat_used_tell(struct chat *ch)
 {
