@@ -229,6 +229,8 @@ process_bring(bool may_lose)
 	for (;;) {
 		assert_true(clock_ms() < end);
 		if (process_lives()) {
+			for (unsigned k = 0; k < 4; k++)
+				(void)keeper_lives(k);
 			if (hello_came())
 				return;
 			usleep(50);
