@@ -225,6 +225,7 @@ static void
 process_bring(bool may_lose)
 {
 	const uint64_t end = clock_ms() + PATIENCE_MS;
+	bool failed = false;
 
 	for (;;) {
 		assert_true(clock_ms() < end);
@@ -240,7 +241,11 @@ process_bring(bool may_lose)
 			m.status = 0;
 			n_lost++;
 			family_new();
-		} else if (!process_order()) {
+		} else if (WIFEXITED(m.status) &&
+		    WEXITSTATUS(m.status) == FAMILY_FAILED && !failed) {
+			failed = true; /* tried again, but not in circles */
+			usleep(10000);
+		} else if (failed = false, !process_order()) {
 			if (!may_lose)
 				print_message("keepers %d %d %d %d cur %u was "
 					      "%u ready %d\n",
