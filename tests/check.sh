@@ -35,7 +35,7 @@ need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
 need "build" 300 make -s -j"$jobs" all build/bench/accept \
     build/fault/million_test build/other-layout/chatd build/fault/soak \
-    build/fault/invariant build/lines/chatd
+    build/fault/invariant build/lines/chatd build/kinds/sbin/chatd
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
 	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
@@ -49,7 +49,7 @@ calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_family_test kill_leave_test
     kill_move_test kill_point_test kill_wait_test lines_test transport_test
-    kinds_test keeper_test own_fault_test copy_kill_test'
+    kinds_test keeper_test own_fault_test copy_kill_test noexec_test'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
 # buffers (and send buffers), in a network of its own, which takes root.

@@ -21,4 +21,8 @@ size_t layout_print_memory(const struct hub *h, char out[LAYOUT_MAX]);
  * (hub/convert.h). */
 uint64_t layout_number(void);
 
+/* The number is that: a process that is told so, of a program that has been
+ * asked for it before, need not print its layout. */
+void layout_number_is(uint64_t number);
+
 #endif

@@ -43,6 +43,8 @@ struct passport_page {
 	struct passport fd; /* a family's come in notes: of these, log alone
 			     * says with -1 that there is none */
 	bool drop;	    /* it has changed its user: nobody traces it */
+	bool tried; /* the program that it executes cannot have changed since
+		     * it said that it has this layout */
 	struct hub_limits limits;
 	uint8_t hash_key[16];
 	struct conf_live live;

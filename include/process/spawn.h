@@ -35,9 +35,10 @@ int spawn_assume(const struct identity *id);
  */
 void spawn_signals(const sigset_t *mask);
 
-/* Makes a child a likelier choice when memory runs out. From here, so that it
- * opens nothing before it serves; /proc keeps nobody waiting. */
-void spawn_volunteer(pid_t pid);
+/* Makes a child the likelier choice when memory runs out, or not (first:
+ * false). From here, so that it opens nothing before it serves; /proc keeps
+ * nobody waiting. */
+void spawn_volunteer(pid_t pid, bool first);
 /* Forks a child of a kind. Returns its pid, and the master's end of its link;
  * or -1 and errno. */
 pid_t spawn_child(const struct child *c, const struct nursery *n,

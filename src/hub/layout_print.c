@@ -182,11 +182,18 @@ layout_print_memory(const struct hub *h, char out[LAYOUT_MAX])
 	return at;
 }
 
+static uint64_t number; /* 0: not known yet */
+
+void
+layout_number_is(uint64_t its)
+{
+	number = its;
+}
+
 uint64_t
 layout_number(void)
 {
 	static const uint8_t key[16] = "chatd's layout";
-	static uint64_t number;
 	static char text[LAYOUT_MAX];
 
 	if (number == 0)

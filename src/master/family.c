@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "children.h"
+#include "hub/slot.h"
 #include "hub/stats.h"
 #include "master/roles.h"
 #include "member.h"
@@ -176,27 +177,43 @@ keepers_kill(struct family *f)
 }
 
 void
-family_forget(struct family *f)
+family_dissolve(struct family *f)
 {
-	family_leave(f);
-	if (f->next == NULL)
+	if (f->table == 0)
 		return;
-	/* the next process is the first one of another family */
-	family_step(f, FAMILY_CLEARS);
-	family_go(f);
+	keepers_kill(f);
+	/* one that was just made, and is not known yet, is no worker's */
+	if (f->step == FAMILY_ASKS_PROCESS)
+		family_kill(atomic_load(&f->page->process),
+		    "a process whose family ends");
+	family_close(f);
+}
+
+void
+family_lost(struct family *f)
+{
+	const struct member *w = f->member;
+	const uint32_t n = slot_held(&w->master->hub, w->place);
+
+	if (n > 0)
+		log_error("worker %d and both of its keepers are dead: %u "
+			  "connections are lost",
+		    w->place, n);
+	family_dissolve(f);
 }
 
 void
 family_leave(struct family *f)
 {
-	if (f->table == 0)
+	struct child *c = f->next;
+
+	family_dissolve(f);
+	f->next = NULL;
+	family_step(f, FAMILY_RESTS);
+	if (c == NULL)
 		return;
-	keepers_kill(f);
-	if (f->next != NULL && f->next->pid == 0)
-		family_kill(atomic_load(&f->page->process),
-		    "a process of a family that ends");
-	f->step = FAMILY_RESTS;
-	family_close(f);
+	children_ignore(c);
+	child_is_not_made(c);
 }
 
 void
@@ -301,19 +318,34 @@ family_died(struct family *f, const struct child_end *end)
 	family_leave(f);
 }
 
-/* The link's other end is in the family's table alone: if it is closed while
- * one of its processes lives, the table is not what it was. */
+/* Whether the page names anybody. */
+static bool
+family_lives(const struct family *f)
+{
+	for (int k = 0; k < FAMILY_PAIRS * FAMILY_KEEPERS; k++)
+		if (family_pid(f, k) != 0)
+			return true;
+	return atomic_load(&f->page->process) != 0;
+}
+
+/* The link has ended. Its other end is in the family's table alone: if one that
+ * shares the table lives, the table is not what it was. */
 static void
-family_spoilt(struct family *f)
+family_ended(struct family *f)
 {
 	struct member *w = f->member;
+	static const char why[] = "has spoilt its table of descriptors";
 
+	if (!family_lives(f)) {
+		family_lost(f);
+		return;
+	}
 	log_error("the table of descriptors of worker %d is spoilt: all that "
 		  "share it are killed",
 	    w->place);
-	(void)child_kill(&w->child, "has spoilt its table of descriptors");
-	(void)child_kill(&w->mover, "has spoilt its table of descriptors");
-	family_forget(f);
+	(void)child_kill(&w->child, why);
+	(void)child_kill(&w->mover, why);
+	family_dissolve(f);
 }
 
 /* Both keepers are dead while the worker lives: it gives its sockets to the
@@ -340,7 +372,7 @@ family_time(struct family *f, uint64_t now)
 	if (f->page == NULL)
 		return;
 	if (f->eof_ms != 0 && f->next == NULL) {
-		family_spoilt(f);
+		family_ended(f);
 		return;
 	}
 	family_look(f);

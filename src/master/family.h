@@ -84,10 +84,8 @@ bool family_holds(const struct family *f);
 const char *family_problem(const struct family *f);
 bool family_names(const struct family *f, pid_t pid); /* the page does */
 
-/* Its table is lost, or of no use: kills all of it; the next process begins
- * another family. */
-void family_forget(struct family *f);
-/* The same while its process goes on outside of it, with the sockets. */
+/* Its keepers are killed, and it is forgotten: the next process begins another
+ * family. A process that it has goes on outside of it; none is made. */
 void family_leave(struct family *f);
 /* At the daemon's end: kills and reaps all, until clock_ms() is limit_ms. */
 void family_end(struct family *f, uint64_t limit_ms);
@@ -106,7 +104,10 @@ void families_look(struct master *m);
 bool families_reaped(struct master *m, pid_t pid);
 void families_go(struct master *m);
 
-/* Private to family*.c. */
+/* Private to family*.c. The same, but what is to be made is; with a word in the
+ * log if connections are lost by that. */
+void family_dissolve(struct family *f);
+void family_lost(struct family *f);
 int family_make(struct family *f);  /* a page and a link; 0, or -1 and errno */
 int family_notes(struct family *f); /* for the next process; the same */
 int family_fork_first(struct family *f);

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "children.h"
 #include "family.h"
-#include "hub/slot.h"
+#include "hub/stats.h"
 #include "member.h"
 #include "private.h"
 #include "process/spawn.h"
@@ -77,7 +77,7 @@ order_is_made(struct family *f, pid_t pid)
 	family_step(f, FAMILY_RESTS);
 	child_is_made(c, pid, master_clock_ms(m));
 	children_made(c);
-	spawn_volunteer(pid);
+	spawn_volunteer(pid, true);
 }
 
 /* A keeper of the pair that counts, as the page has it now. */
@@ -100,6 +100,7 @@ order_keeper_seen(struct family *f, int j, pid_t pid, bool other_pair)
 	c->killed = c->old = false;
 	c->born_ms = clock_ms();
 	c->started_ms = master_clock_ms(m);
+	spawn_volunteer(pid, false); /* its process may have been one */
 	log_debug("%s (pid %d) started", child_name(c), (int)pid);
 }
 
@@ -231,20 +232,6 @@ order_notes(struct family *f)
 	return true;
 }
 
-/* Nobody has the table any more. */
-static void
-order_lost(struct family *f)
-{
-	const struct member *w = f->member;
-	const uint32_t n = slot_held(&w->master->hub, w->place);
-
-	if (n > 0)
-		log_error("worker %d and both of its keepers are dead: %u "
-			  "connections are lost",
-		    w->place, n);
-	family_leave(f);
-}
-
 /* Makes the first process of another family. */
 static void
 order_first(struct family *f)
@@ -252,7 +239,7 @@ order_first(struct family *f)
 	pid_t pid;
 
 	if (f->page != NULL)
-		order_lost(f);
+		family_lost(f);
 	f->noted = false;
 	if (family_make(f) == -1) {
 		order_fails(f, "its page", errno);
@@ -288,15 +275,17 @@ order_choose(const struct family *f)
 	return -1;
 }
 
-/* A keeper gets as many descriptors as this process may have, whatever somebody
- * has done to its limits. */
+/* A keeper, and who it makes, has the limits of this process, whatever somebody
+ * has done to them. */
 static void
 order_limits(pid_t pid)
 {
 	struct rlimit mine;
 
-	if (getrlimit(RLIMIT_NOFILE, &mine) == 0)
-		(void)prlimit(pid, RLIMIT_NOFILE, &mine, NULL);
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		if (getrlimit((__rlimit_resource_t)i, &mine) == 0)
+			(void)prlimit(
+			    pid, (enum __rlimit_resource)i, &mine, NULL);
 }
 
 /* Gives a keeper an order, and looks at it in a moment. */
@@ -451,12 +440,16 @@ family_start(struct family *f, struct child *c)
 void
 family_complete(struct family *f)
 {
-	const int first = (int)f->pair * FAMILY_KEEPERS;
-	int k;
+	int first, k;
 
-	if (f->step != FAMILY_RESTS || !f->ready || f->page == NULL ||
-	    order_alive(f, f->pair) != 1)
+	if (f->step != FAMILY_RESTS || f->page == NULL)
 		return;
+	if (!f->ready &&
+	    (atomic_load(&f->page->process) != 0 || !order_one_pair(f)))
+		return; /* it makes its own */
+	if (order_alive(f, f->pair) != 1)
+		return;
+	first = (int)f->pair * FAMILY_KEEPERS;
 	f->making = family_pid(f, first) == 0 ? first : first + 1;
 	if (f->keeper[f->making % FAMILY_KEEPERS].respawn_ms != 0 ||
 	    (k = order_choose(f)) == -1)

@@ -111,7 +111,7 @@ master_check(struct master *m)
 		serve(m);
 	} else if (m->phase >= PHASE_QUITTING) {
 		for (int i = 0; i < m->n_workers; i++)
-			if (m->member[i].child.pid != 0)
+			if (member_is_there(&m->member[i]))
 				return;
 		m->done = true;
 		event_base_loopbreak(m->base);

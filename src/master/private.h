@@ -60,7 +60,6 @@ struct master {
 	struct identity identity;
 	struct pidfile pidfile;
 	int page;	       /* the web page's image; -1: none */
-	bool program_is_file;  /* nursery.program is no memory file */
 	struct reload *reload; /* NULL: there was none yet */
 	bool reloading;	       /* it reads */
 	bool reload_is_due;    /* in the next program, see upgrade.c */

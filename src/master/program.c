@@ -200,30 +200,29 @@ program_take(struct master *m, const struct bundle *b, const char *stuck,
     char *error, size_t error_len)
 {
 	struct bundle_piece path, bytes;
+	bool sealed;
 	int fd;
 
 	if (program_check(b, stuck, error, error_len) == -1)
 		return -1;
 	(void)bundle_get(b, BUNDLE_PROGRAM, piece_path, &path);
-	if (bundle_get(b, BUNDLE_PROGRAM, piece_bytes, &bytes))
-		fd = memory_fill(bytes.bytes, bytes.len, m->identity.drop);
-	else {
-		m->program_is_file = true;
-		fd = open(path.bytes, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	}
+	sealed = bundle_get(b, BUNDLE_PROGRAM, piece_bytes, &bytes);
+	fd = sealed ? memory_fill(bytes.bytes, bytes.len, m->identity.drop)
+		    : open(path.bytes, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1) {
 		snprintf(
 		    error, error_len, "%s: %s", path.bytes, strerror(errno));
 		return -1;
 	}
 	m->nursery.program = fd;
+	m->nursery.program_is_sealed = sealed;
 	return 0;
 }
 
 void
 program_log(const struct master *m)
 {
-	if (m->program_is_file)
+	if (!m->nursery.program_is_sealed)
 		log_warn("a program in memory cannot be executed here "
 			 "(vm.memfd_noexec?): children execute the file "
 			 "%s itself, and start late when the disk is slow",

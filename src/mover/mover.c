@@ -17,11 +17,11 @@
 #include "net/custody.h"
 #include "net/link.h"
 #include "process/family.h"
+#include "takeover/table.h"
 
 enum {
 	TICK_MS = 100, /* between life signs, and looks at all sockets */
-	RETRY_MS = 1,  /* the link is full: again after */
-	FDS = 1 << 20  /* descriptors are below (fs.nr_open's default) */
+	RETRY_MS = 1   /* the link is full: again after */
 };
 
 /* A socket of the place. The slot is another connection's some day, so what it
@@ -89,7 +89,7 @@ mover_note(struct mover *m, uint32_t i, bool *seen)
 	if (!life_is_ours(h, life))
 		return;
 	fd = table_fd(h, slot_socket(h, i));
-	if (fd < 0 || fd >= FDS || seen[fd] || !socket_is_client(fd)) {
+	if (fd < 0 || seen[fd] || !socket_is_client(fd)) {
 		m->unused++;
 		return;
 	}
@@ -107,7 +107,7 @@ mover_unwatch(struct mover *m)
 	const int set = table_fd(h, SHM_LOAD(h->me->watch));
 
 	SHM_STORE(h->me->watch, 0);
-	if (set > FAMILY_RESERVE && set != m->start->link)
+	if (set != -1 && set != m->start->link)
 		close(set);
 	KILL_POINT();
 }
@@ -117,7 +117,7 @@ static void
 mover_collect(struct mover *m)
 {
 	struct hub *h = m->start->hub;
-	bool *seen = sparse_new(FDS, sizeof(*seen));
+	bool *seen = sparse_new(TABLE_END, sizeof(*seen));
 	uint32_t i;
 
 	m->held = sparse_new(h->n_slots, sizeof(*m->held));
@@ -128,7 +128,7 @@ mover_collect(struct mover *m)
 		if (i % SHM_BLOCK == 0)
 			child_tick(m->start);
 	}
-	sparse_free(seen, FDS, sizeof(*seen));
+	sparse_free(seen, TABLE_END, sizeof(*seen));
 	m->giver = (struct custody_giver){.next = m->n + 1, .n = m->n};
 	if (m->unused > 0)
 		log_warn("%u connections of worker %d have no socket here",
@@ -271,4 +271,5 @@ const struct child_kind mover_kind = {.name = "mover",
     .n = CHILD_EACH_WORKER,
     .gets = CHILD_HUB,
     .calls = mover_calls,
+    .settle = table_settle,
     .main = mover_begin};

@@ -37,6 +37,7 @@ passport_fill(struct passport_page *page, const struct child *c,
 	    .parent = parent,
 	    .fd = {-1, -1, -1, -1, -1},
 	    .drop = n->identity->drop,
+	    .tried = kind->executable == NULL && n->program_is_sealed,
 	    .limits = *n->limits,
 	    .live = *n->live};
 	strlcpy(page->kind, kind->name, sizeof(page->kind));
@@ -99,6 +100,9 @@ passport_take(int fd, const char *program, struct passport_page *page)
 		passport_missing();
 	if (page->log != -1)
 		log_send_to((int)page->log);
+	if (page->size == sizeof(*page) && n == (ssize_t)sizeof(*page) &&
+	    page->tried)
+		layout_number_is(page->layout);
 	if (page->layout == layout_number() && page->size == sizeof(*page) &&
 	    n == (ssize_t)sizeof(*page)) {
 		page->kind[sizeof(page->kind) - 1] = '\0';

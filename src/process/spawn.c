@@ -74,15 +74,16 @@ spawn_signals(const sigset_t *mask)
 }
 
 void
-spawn_volunteer(pid_t pid)
+spawn_volunteer(pid_t pid, bool first)
 {
+	const char *adj = first ? oom_score_adj : "0";
 	char file[64];
 	int fd;
 
 	snprintf(file, sizeof(file), "/proc/%d/oom_score_adj", (int)pid);
 	if ((fd = open(file, O_WRONLY | O_CLOEXEC)) == -1)
 		return;
-	if (write(fd, oom_score_adj, sizeof(oom_score_adj) - 1) == -1)
+	if (write(fd, adj, strlen(adj)) == -1)
 		log_debug("oom_score_adj: %s", strerror(errno));
 	close(fd);
 }
@@ -195,7 +196,7 @@ spawn_child(const struct child *c, const struct nursery *n, const void *birth,
 	if (pid == -1)
 		close(pair[0]);
 	else if ((c->kind->gets & CHILD_VICTIM) != 0)
-		spawn_volunteer(pid);
+		spawn_volunteer(pid, true);
 	errno = saved;
 	return pid;
 }

@@ -24,9 +24,9 @@ workers_keeper(const struct show_worker *w)
 
 /* Connections that a death would not cost. */
 static uint32_t
-workers_kept(const struct shm_worker *counts, const struct show_worker *w)
+workers_kept(const struct show *s, int i, const struct show_worker *w)
 {
-	return workers_keeper(w) != 0 ? SHM_LOAD(counts->opened) : 0;
+	return workers_keeper(w) != 0 ? s->worker[i] : 0;
 }
 
 /* A worker as an object; the key of its number has been "slot" since the first
@@ -42,8 +42,7 @@ workers_put_json(struct show *s, int i, const struct show_worker *w)
 	    ",\"opened\":%" PRIu32 ",\"uptime_s\":%" PRIu64,
 	    i, w->pid, w->generation,
 	    worker_state_name(SHM_LOAD(s->from.hub->line[i].state)),
-	    s->worker[i], workers_kept(counts, w), SHM_LOAD(counts->opened),
-	    w->uptime_s);
+	    s->worker[i], workers_kept(s, i, w), s->worker[i], w->uptime_s);
 	show_put(s,
 	    ",\"delivered\":%" PRIu64 ",\"relayed\":%" PRIu64
 	    ",\"writes\":\"%s\",\"keeper\":%d,\"keepers\":[%d,%d],"
@@ -60,8 +59,8 @@ workers_put_line(struct show *s, int i, const struct show_worker *w)
 	const struct shm_worker *counts = &s->from.hub->worker[i];
 	char kept[32];
 
-	snprintf(kept, sizeof(kept), "%u of %u", workers_kept(counts, w),
-	    SHM_LOAD(counts->opened));
+	snprintf(kept, sizeof(kept), "%u of %u", workers_kept(s, i, w),
+	    s->worker[i]);
 	show_put(s,
 	    "%6d %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64
 	    " %12" PRIu64 " %12" PRIu64 " %s\n",

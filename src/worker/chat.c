@@ -197,12 +197,14 @@ chat_set_doors(struct chat *ch, const struct door *const *doors)
 	return true;
 }
 
-/* Stores how many items are in use, for `chatctl show` and tests of leaks. */
+/* Stores how many connections are open and how many items are in use, for
+ * `chatctl show` and tests of leaks. */
 static void
 chat_used_tell(struct chat *ch)
 {
 	struct shm_worker *me = ch->hub->me;
 
+	SHM_TELL(me->opened, ch->n_open);
 	SHM_TELL(me->used[USED_SLOTS], ch->n_here);
 	SHM_TELL(me->used[USED_CHUNKS], ch->output.chunks.n_used);
 	SHM_TELL(me->used[USED_PAGES], ch->input.pages.n_used);

@@ -89,7 +89,7 @@ class Guests {
 		}
 	}
 
-	/* Waits until each connection of the daemon is in custody, and all is as
+	/* Waits until each connection of the daemon is kept, and all is as
 	 * it must be in a quiet moment (soak/invariant.h). */
 	kept(ms = WAIT_MS) {
 		return invariant(this.d, ms);
@@ -124,11 +124,11 @@ async function row(d, slot) {
 	return (await d.ask('show', 'workers'))[slot];
 }
 
-/* Waits until every worker runs, and has a keeper. */
+/* Waits until every worker runs, and has its keepers. */
 async function whole(d, ms = WAIT_MS) {
 	await until('all workers and keepers are there', async () =>
 	    (await d.ask('show', 'workers')).every((w) =>
-	    w.state === 'running' && w.keeper !== 0), ms);
+	    w.state === 'running' && w.keepers.every((pid) => pid !== 0)), ms);
 }
 
 /* Waits until a slot has a later worker, and it runs. */

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 
 #include "../../src/master/clean.h"
-#include "../../src/master/keep.h"
+#include "../../src/master/giver.h"
 #include "../../src/master/member.h"
 #include "../../src/master/private.h"
 #include "codec/message.h"
@@ -128,22 +128,23 @@ giver_is_stopped(void **state)
 	struct member *dead = &m.member[DEAD];
 	int status;
 
-	dead->former.pid = child_new();
-	dead->former.link = -1;
-	kill(dead->former.pid, SIGSTOP);
+	dead->giver[GIVER_WORKER].pid = child_new();
+	dead->giver[GIVER_WORKER].link = -1;
+	kill(dead->giver[GIVER_WORKER].pid, SIGSTOP);
 	assert_int_equal(
-	    waitpid(dead->former.pid, &status, WUNTRACED), dead->former.pid);
+	    waitpid(dead->giver[GIVER_WORKER].pid, &status, WUNTRACED),
+	    dead->giver[GIVER_WORKER].pid);
 	assert_true(WIFSTOPPED(status));
 	for (uint64_t now = 0; now < 1000; now += PERIOD_MS) {
 		come_and_go();
 		clean_time(dead, now);
-		keeper_role.due(&dead->keeper, now);
+		giver_time(dead, now);
 	}
-	assert_int_equal(
-	    waitpid(dead->former.pid, &status, WCONTINUED | WNOHANG),
-	    dead->former.pid);
+	assert_int_equal(waitpid(dead->giver[GIVER_WORKER].pid, &status,
+			     WCONTINUED | WNOHANG),
+	    dead->giver[GIVER_WORKER].pid);
 	assert_true(WIFCONTINUED(status));
-	child_end(dead->former.pid);
+	child_end(dead->giver[GIVER_WORKER].pid);
 }
 
 int

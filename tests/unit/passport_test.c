@@ -158,8 +158,11 @@ test_refused(void **state)
 	other = page;
 	other.layout++;
 	assert_int_equal(judge(&other, sizeof(other), false), 1);
+	other.tried = true; /* the file said so before it was executed */
+	assert_int_equal(judge(&other, sizeof(other), false), 0);
 	other = page;
 	other.size++;
+	other.tried = true;
 	assert_int_equal(judge(&other, sizeof(other), false), 1);
 	other = page;
 	strlcpy(other.kind, "unknown", sizeof(other.kind));

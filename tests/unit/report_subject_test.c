@@ -37,7 +37,8 @@ begin(void **state)
 	m->member[0] = (struct member){.place = 0,
 	    .child.pid = 123,
 	    .child.generation = 4,
-	    .keeper.pid = 124};
+	    .family.keeper[0].pid = 124,
+	    .family.keeper[1].pid = 125};
 	m->member[1] = (struct member){.place = 1};
 	m->member[0].child.line = &m->hub.line[0];
 	m->member[1].child.line = &m->hub.line[1];
@@ -262,8 +263,6 @@ workers(void **state)
 	m->member[0].child.born_ms = clock_ms();
 	SHM_STORE(m->member[0].child.line->state, WORKER_RUNNING);
 	SHM_TELL(w->sends_by, SENDS_SENDMSG);
-	SHM_TELL(w->kept, 1);
-	SHM_TELL(w->opened, 2);
 	SHM_STORE(w->delivered, 5);
 	SHM_STORE(w->relayed, 6);
 	SHM_STORE(w->turn_max_us, 7);
@@ -271,7 +270,7 @@ workers(void **state)
 	    "WORKER      PID    GEN STATE       CONNS            KEPT  "
 	    "UPTIME/S "
 	    "   DELIVERED      RELAYED WRITES\n"
-	    "     0      123      4 running         2          1 of 2         "
+	    "     0      123      4 running         2          2 of 2         "
 	    "0 "
 	    "           5            6 sendmsg\n"
 	    "     1        0      0 stopped         0          0 of 0         "
@@ -279,12 +278,13 @@ workers(void **state)
 	    "           0            0 -\n");
 	assert_string_equal(shown("workers", true),
 	    "[{\"slot\":0,\"pid\":123,\"generation\":4,\"state\":\"running\","
-	    "\"connections\":2,\"kept\":1,\"opened\":2,\"uptime_s\":0,"
+	    "\"connections\":2,\"kept\":2,\"opened\":2,\"uptime_s\":0,"
 	    "\"delivered\":5,\"relayed\":6,\"writes\":\"sendmsg\","
-	    "\"keeper\":124,\"turn_max_us\":7},\n"
+	    "\"keeper\":124,\"keepers\":[124,125],\"turn_max_us\":7},\n"
 	    "{\"slot\":1,\"pid\":0,\"generation\":0,\"state\":\"stopped\","
 	    "\"connections\":0,\"kept\":0,\"opened\":0,\"uptime_s\":0,"
 	    "\"delivered\":0,\"relayed\":0,\"writes\":\"-\",\"keeper\":0,"
+	    "\"keepers\":[0,0],"
 	    "\"turn_max_us\":0}]\n");
 }
 

@@ -27,18 +27,24 @@ static const struct hub_limits limits = {.connections = 256,
     .output_bytes = 4 << 20,
     .input_bytes = 1 << 20,
     .subscriptions = 500};
-static const struct child_kind worker = {.n = CHILD_CONFIGURED},
-			       keeper = {.n = CHILD_EACH_WORKER};
-static const struct child_row kinds[] = {
-    {&worker, &worker_role}, {&keeper, &keeper_role}, {NULL, NULL}};
+static const struct child_kind worker = {.name = "worker",
+				   .n = CHILD_CONFIGURED},
+			       keeper = {.name = "keeper",
+				   .n = CHILD_EACH_WORKER},
+			       mover = {
+				   .name = "mover", .n = CHILD_EACH_WORKER};
+static const struct child_row kinds[] = {{&worker, &worker_role},
+    {&keeper, &keeper_role}, {&mover, &mover_role}, {NULL, NULL}};
 static char error[512];
 
 /* Says to a worker's children whose they are. */
 static void
 member_given(struct member *w, struct master *m)
 {
-	w->master = w->child.master = w->keeper.master = m;
-	w->before.master = w->former.master = m;
+	w->master = w->child.master = w->mover.master = m;
+	w->family.member = NULL;
+	for (int i = 0; i < 2; i++)
+		w->family.keeper[i].master = w->giver[i].master = m;
 }
 
 /* A master with something in everything. */
@@ -46,6 +52,7 @@ static struct master *
 master_make(struct options *o)
 {
 	struct master *m = calloc(1, sizeof(*m));
+	struct member *w;
 
 	assert_non_null(m);
 	child_kinds_use(kinds);
@@ -92,46 +99,39 @@ master_make(struct options *o)
 	m->order_number = 1ull << 40;
 	m->buried[2] = UINT64_MAX;
 	m->n_workers = 2;
-	m->member[0] = (struct member){.place = 0,
-	    .child.pid = 100,
-	    .child.generation = 4,
-	    .child.ready = true,
-	    .child.link = 20,
-	    .child.started_ms = 99,
-	    .cleaner = -1,
-	    .child.owed = OWED_CONF,
-	    .custody = 7,
-	    .keeper_generation = 3,
-	    .keeper.generation = 3,
-	    .keeper.pid = 101,
-	    .keeper.ready = true,
-	    .keeper.started_ms = 98,
-	    .keeper.born_ms = 97,
-	    .keeper.link = 21};
-	m->member[1] = (struct member){.place = 1,
-	    .child.link = -1,
-	    .child.generation = 9,
-	    .child.respawn_ms = 5000,
-	    .unclean = true,
-	    .cleaner = 0,
-	    .clean_ms = 44,
-	    .keeper.link = -1,
-	    .fault_hand = 2,
-	    .fault_arg = 1ull << 40};
-	m->member[1].child.policy = (struct policy){3, 1, 5, {1, 2, 3}};
-	for (int i = 0; i < 2; i++) {
-		struct member *w = &m->member[i];
-
-		w->child.number = w->child.at = w->keeper.number = i;
-		w->keeper.at = -1;
-		w->child.kind = &worker;
-		w->child.role = &worker_role;
-		w->keeper.kind = &keeper;
-		w->keeper.role = &keeper_role;
-		child_init(&w->before, &kinds[1], i, -1);
-		child_init(&w->former, &kinds[1], i, -1);
-		member_given(w, m);
-	}
+	for (int i = 0; i < 2; i++)
+		member_init(&m->member[i], m, i);
+	w = &m->member[0];
+	w->child.pid = 100;
+	w->child.generation = 4;
+	w->child.ready = true;
+	w->child.link = 20;
+	w->child.started_ms = 99;
+	w->child.owed = OWED_CONF;
+	w->family.table = 7;
+	w->family.page_file = 40;
+	w->family.home = 41;
+	w->family.ready = true;
+	w->family.keeper[0].generation = 3;
+	w->family.keeper[1].born_ms = 97;
+	w = &m->member[1];
+	w->child.generation = 9;
+	w->child.respawn_ms = 5000;
+	w->child.policy = (struct policy){3, 1, 5, {1, 2, 3}};
+	w->unclean = true;
+	w->cleaner = 0;
+	w->cleaner_from = GIVER_KEEPER;
+	w->cleaner_generation = 8;
+	w->clean_ms = 44;
+	w->retired = true;
+	w->giver[GIVER_KEEPER].pid = 103;
+	w->giver[GIVER_KEEPER].link = 22;
+	w->mover.pid = 102;
+	w->mover.link = 23;
+	w->mover.generation = 9;
+	w->mover.ready = true;
+	w->fault_hand = 2;
+	w->fault_arg = 1ull << 40;
 	return m;
 }
 
@@ -199,6 +199,7 @@ round_trip(void **state)
 	assert_int_equal(n->n_workers, 2);
 	for (int i = 0; i < 2; i++) {
 		member_given(&n->member[i], m);
+		member_given(&m->member[i], m);
 		m->member[i].cleaner_left = UINT32_MAX; /* unknown */
 		assert_memory_equal(
 		    &n->member[i], &m->member[i], sizeof(m->member[i]));
@@ -278,8 +279,9 @@ nonsense(void **state)
 	assert_int_equal(text_read("chatd 1\n" HUB "new-key of a later one\n"
 				   "control 4 /x\n" MEMBER),
 	    0);
+	assert_int_equal(text_read("chatd 2\n" HUB "control 4 /x\n" MEMBER), 0);
 	assert_int_equal(
-	    text_read("chatd 2\n" HUB "control 4 /x\n" MEMBER), -1);
+	    text_read("chatd 3\n" HUB "control 4 /x\n" MEMBER), -1);
 	assert_int_equal(text_read("chatd 1\n" HUB "control 4 /x\n"), -1);
 	assert_int_equal(text_read("chatd 1\n" HUB MEMBER), -1);
 	assert_int_equal(

@@ -12,7 +12,6 @@
 #include "../../unit/charge_check.h"
 #include "door/registry.h"
 #include "hub/input.h"
-#include "hub/kept.h"
 #include "hub/output.h"
 #include "hub/presence.h"
 #include "hub/slot.h"
@@ -23,7 +22,17 @@
 enum {
 	PAGE_BYTES = INPUT_PAGE - 8, /* of a message, in an input page */
 	FIRST_BYTES = PAGE_BYTES - 2 * sizeof(struct input_part),
+	KEEPERS = 2,  /* of a place */
 	TOLD_MAX = 20 /* of a kind */
+};
+
+/* Sockets of a process, or that slots claim (without inodes). */
+struct sockets {
+	struct socket {
+		unsigned long inode;
+		int fd;
+	} * at;
+	size_t n, cap;
 };
 
 /* A look that is under way. */
@@ -33,14 +42,10 @@ struct look {
 	void *arg;
 	unsigned told[INVARIANTS];
 	/* by worker */
-	uint32_t slots[SHM_WORKERS], kept[SHM_WORKERS];
+	uint32_t slots[SHM_WORKERS];
 	uint32_t used[SHM_WORKERS][USED_KINDS];
-};
-
-/* Numbers of sockets. */
-struct sockets {
-	unsigned long *inode;
-	size_t n, cap;
+	struct sockets claims[SHM_WORKERS];
+	uint32_t table[SHM_WORKERS]; /* that these are in; 0: none seen */
 };
 
 /* Tells what is wrong, the first of each kind. */
@@ -106,39 +111,49 @@ invariant_attach(struct hub *h, pid_t master, const struct hub_limits *limits,
 
 /* Adds a socket. */
 static void
-sockets_add(struct sockets *s, unsigned long inode)
+sockets_add(struct sockets *s, int fd, unsigned long inode)
 {
 	if (s->n == s->cap) {
 		s->cap = s->cap == 0 ? 1024 : 2 * s->cap;
-		s->inode = reallocarray(s->inode, s->cap, sizeof(s->inode[0]));
-		if (s->inode == NULL)
+		s->at = reallocarray(s->at, s->cap, sizeof(s->at[0]));
+		if (s->at == NULL)
 			err(2, "sockets");
 	}
-	s->inode[s->n++] = inode;
+	s->at[s->n++] = (struct socket){inode, fd};
 }
 
-/* For qsort() and bsearch(). */
+/* For qsort() and bsearch(): by inode. */
 static int
 inode_compare(const void *a, const void *b)
 {
-	const unsigned long *x = a, *y = b;
+	const struct socket *x = a, *y = b;
 
-	return (*x > *y) - (*x < *y);
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+/* For qsort(): by descriptor. */
+static int
+fd_compare(const void *a, const void *b)
+{
+	const struct socket *x = a, *y = b;
+
+	return (x->fd > y->fd) - (x->fd < y->fd);
 }
 
 static bool
 sockets_have(const struct sockets *s, unsigned long inode)
 {
+	const struct socket key = {inode, 0};
+
 	return s->n > 0 &&
-	    bsearch(&inode, s->inode, s->n, sizeof(inode), inode_compare) !=
-	    NULL;
+	    bsearch(&key, s->at, s->n, sizeof(key), inode_compare) != NULL;
 }
 
 static void
-sockets_sort(struct sockets *s)
+sockets_sort(struct sockets *s, int (*compare)(const void *a, const void *b))
 {
 	if (s->n > 0)
-		qsort(s->inode, s->n, sizeof(s->inode[0]), inode_compare);
+		qsort(s->at, s->n, sizeof(s->at[0]), compare);
 }
 
 /* Adds those of one of a process's tables that are no client's: all UNIX
@@ -159,17 +174,17 @@ table_read(struct sockets *s, pid_t pid, const char *name)
 		if (strcmp(name, "unix") == 0) {
 			if (sscanf(line, "%*s %*s %*s %*s %*s %*s %lu",
 				&inode) == 1)
-				sockets_add(s, inode);
+				sockets_add(s, 0, inode);
 		} else if (sscanf(line,
 			       "%*s %*s %*s %x %*s %*s %*s %*s %*s %lu", &state,
 			       &inode) == 2 &&
 		    state == 10 /* listens */)
-			sockets_add(s, inode);
+			sockets_add(s, 0, inode);
 	fclose(f);
 }
 
-/* A process's client sockets: not what `others` has. False: there is no such
- * process. */
+/* A process's client sockets, by descriptor: not what `others` has. False:
+ * there is no such process. */
 static bool
 clients_of(pid_t pid, const struct sockets *others, struct sockets *s)
 {
@@ -179,6 +194,7 @@ clients_of(pid_t pid, const struct sockets *others, struct sockets *s)
 	ssize_t n;
 	DIR *d;
 
+	s->n = 0;
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	d = opendir(path);
 	if (d == NULL)
@@ -192,45 +208,135 @@ clients_of(pid_t pid, const struct sockets *others, struct sockets *s)
 		name[n] = '\0';
 		if (sscanf(name, "socket:[%lu]", &inode) == 1 &&
 		    !sockets_have(others, inode))
-			sockets_add(s, inode);
+			sockets_add(s, atoi(e->d_name), inode);
 	}
 	closedir(d);
-	sockets_sort(s);
+	sockets_sort(s, fd_compare);
 	return true;
 }
 
-/* One worker and its keeper hold the same sockets, as many as there are
- * connections. */
-static void
-pair_look(struct look *l, int k)
+/* The parent of a process; 0: there is no such process. */
+static pid_t
+parent_of(pid_t pid)
 {
-	const struct shm_worker *line = &l->h->worker[k];
-	pid_t pid = (pid_t)SHM_LOAD(l->h->line[k].pid);
-	pid_t keeper = (pid_t)SHM_LOAD(line->keeper);
+	char path[64];
+	int parent = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
+		parent = 0;
+	fclose(f);
+	return parent;
+}
+
+/* Whether a process has that title. */
+static bool
+title_is(pid_t pid, const char *title)
+{
+	char path[64], line[128] = "";
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return false;
+	n = fread(line, 1, sizeof(line) - 1, f);
+	fclose(f);
+	line[n] = '\0';
+	return strcmp(line, title) == 0;
+}
+
+/* The keepers of a place, whose process is pid; returns how many there are. */
+static int
+keepers_of(int k, pid_t pid, pid_t out[KEEPERS])
+{
+	pid_t master = parent_of(pid);
+	char path[64], title[64];
+	int child, n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)master,
+	    (int)master);
+	snprintf(title, sizeof(title), "chatd: keeper %d", k);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return 0;
+	while (fscanf(f, "%d", &child) == 1)
+		if (title_is(child, title) && n++ < KEEPERS)
+			out[n - 1] = child;
+	fclose(f);
+	return n;
+}
+
+/* Whether two processes have the same sockets under the same numbers. */
+static bool
+sockets_same(const struct sockets *a, const struct sockets *b)
+{
+	size_t i;
+
+	for (i = 0; i < a->n && i < b->n; i++)
+		if (a->at[i].fd != b->at[i].fd ||
+		    a->at[i].inode != b->at[i].inode)
+			return false;
+	return a->n == b->n;
+}
+
+/* A place's process has exactly the sockets that its slots claim. */
+static void
+claims_look(struct look *l, int k, const struct sockets *has)
+{
+	struct sockets *claims = &l->claims[k];
+	size_t i, wrongs = 0;
+
+	sockets_sort(claims, fd_compare);
+	for (i = 0; i < claims->n && i < has->n; i++)
+		wrongs += claims->at[i].fd != has->at[i].fd;
+	if (claims->n != has->n || claims->n != l->slots[k] || wrongs > 0)
+		wrong(l, INVARIANT_CUSTODY,
+		    "worker %d: %u connections claim %zu descriptors, it has "
+		    "%zu sockets, %zu of them others",
+		    k, l->slots[k], claims->n, has->n, wrongs);
+}
+
+/* A place's process and its two keepers hold the same sockets, one for each
+ * connection. */
+static void
+family_look(struct look *l, int k)
+{
+	pid_t pid = (pid_t)SHM_LOAD(l->h->line[k].pid), keeper[KEEPERS];
 	struct sockets others = {NULL, 0, 0}, has = others, kept = others;
-	size_t i, missing = 0;
+	int n = keepers_of(k, pid, keeper), j;
 
 	table_read(&others, pid, "unix");
 	table_read(&others, pid, "tcp");
 	table_read(&others, pid, "tcp6");
-	sockets_sort(&others);
+	sockets_sort(&others, inode_compare);
 	if (!clients_of(pid, &others, &has))
 		wrong(l, INVARIANT_CUSTODY, "worker %d has no process", k);
-	else if (keeper == 0 || !clients_of(keeper, &others, &kept))
-		wrong(l, INVARIANT_CUSTODY, "keeper %d has no process", k);
-	else {
-		for (i = 0; i < has.n; i++)
-			missing += !sockets_have(&kept, has.inode[i]);
-		if (has.n != l->slots[k] || kept.n != has.n || missing > 0)
+	else
+		claims_look(l, k, &has);
+	if (n != KEEPERS)
+		wrong(l, INVARIANT_CUSTODY, "worker %d has %d keepers", k, n);
+	for (j = 0; j < n && j < KEEPERS; j++)
+		if (!clients_of(keeper[j], &others, &kept) ||
+		    !sockets_same(&has, &kept))
 			wrong(l, INVARIANT_CUSTODY,
-			    "worker %d: %u connections, %zu sockets, keeper %d "
-			    "has %zu, %zu are not there",
-			    k, l->slots[k], has.n, (int)keeper, kept.n,
-			    missing);
-	}
-	free(others.inode);
-	free(has.inode);
-	free(kept.inode);
+			    "worker %d has %zu sockets, its keeper %d has %zu, "
+			    "or others",
+			    k, has.n, (int)keeper[j], kept.n);
+	for (j = 0; j < k; j++)
+		if (l->table[k] != 0 && l->table[j] == l->table[k])
+			wrong(l, INVARIANT_CUSTODY,
+			    "workers %d and %d claim sockets of one table", j,
+			    k);
+	free(others.at);
+	free(has.at);
+	free(kept.at);
 }
 
 /* Chunks of a slot's output. */
@@ -265,9 +371,8 @@ static void
 slot_look(struct look *l, uint32_t i)
 {
 	const struct hub *h = l->h;
-	uint64_t id = slot_id(h, i);
 	int k = slot_worker(h, i);
-	uint32_t keeper;
+	uint64_t word = slot_socket(h, i);
 
 	if (slot_state(h, i) != SLOT_OPEN || k >= SHM_WORKERS ||
 	    SHM_LOAD(h->line[k].pid) == 0) {
@@ -279,13 +384,15 @@ slot_look(struct look *l, uint32_t i)
 	l->used[k][USED_SLOTS]++;
 	l->used[k][USED_CHUNKS] += chunks_of(h, i);
 	l->used[k][USED_PAGES] += pages_of(h, i);
-	keeper = SHM_LOAD(h->worker[k].custody);
-	if (keeper != 0 && kept_by(h, id) == keeper)
-		l->kept[k]++;
-	else
+	sockets_add(&l->claims[k], (int)(uint32_t)word, 0);
+	if (l->table[k] == 0)
+		l->table[k] = (uint32_t)(word >> 32);
+	if (word >> 32 == 0 || word >> 32 != l->table[k])
 		wrong(l, INVARIANT_CUSTODY,
-		    "connection %016llx of worker %d: kept by %u, not %u",
-		    (unsigned long long)id, k, kept_by(h, id), keeper);
+		    "connection %016llx of worker %d: its socket is in table "
+		    "%u, not %u",
+		    (unsigned long long)slot_id(h, i), k,
+		    (uint32_t)(word >> 32), l->table[k]);
 }
 
 /* All connections; marks the records that they say they have. */
@@ -398,13 +505,12 @@ figures_look(struct look *l, int k)
 	}
 	if (SHM_LOAD(line->connections) != l->slots[k] ||
 	    SHM_LOAD(line->opened) != l->slots[k] ||
-	    SHM_LOAD(line->kept) != l->kept[k] || SHM_LOAD(line->pending) != 0)
+	    SHM_LOAD(line->pending) != 0)
 		wrong(l, INVARIANT_COUNT,
-		    "worker %d says %u connections, %u opened, %u kept, %u "
-		    "pending; a recount %u, %u kept",
+		    "worker %d says %u connections, %u opened, %u pending; a "
+		    "recount %u",
 		    k, SHM_LOAD(line->connections), SHM_LOAD(line->opened),
-		    SHM_LOAD(line->kept), SHM_LOAD(line->pending), l->slots[k],
-		    l->kept[k]);
+		    SHM_LOAD(line->pending), l->slots[k]);
 }
 
 /* Presence: exactly the bits of those who are there. */
@@ -478,8 +584,10 @@ invariant_look(const struct hub *h, invariant_tell tell, void *arg)
 		if (SHM_LOAD(h->line[k].pid) != 0) {
 			chains_look(&l, k);
 			figures_look(&l, k);
-			pair_look(&l, k);
+			family_look(&l, k);
 		}
+	for (k = 0; k < SHM_WORKERS; k++)
+		free(l.claims[k].at);
 	presence_look(&l);
 	charge_look(&l);
 	return n;

@@ -1,8 +1,9 @@
 /*
  * invariant: what is true of the daemon's shared memory, and of the sockets
- * that its processes hold, in each quiet moment: every connection is kept by
- * exactly one keeper, that of its worker; every record is one that its
- * connection says it has; every count is what a recount gives.
+ * that its processes hold, in each quiet moment: a worker has exactly the
+ * descriptors that its connections claim, and its two keepers have the same;
+ * every record is one that its connection says it has; every count is what a
+ * recount gives.
  */
 #ifndef CHATD_TESTS_INVARIANT_H
 #define CHATD_TESTS_INVARIANT_H
