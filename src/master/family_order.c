@@ -460,6 +460,5 @@ family_complete(struct family *f)
 	if (f->keeper[f->making % FAMILY_KEEPERS].respawn_ms != 0 ||
 	    (k = order_choose(f)) == -1)
 		return;
-	family_keeper_clear(f->page, (unsigned)f->making);
 	order_give(f, k, FAMILY_KEEPER, f->making, FAMILY_ASKS_KEEPER);
 }
