@@ -183,7 +183,7 @@ function checkReports(text) {
 class Daemon {
 	/*
 	 * options: conf (text of chatd.conf), workers (4; false: no -w), args (more of them),
-	 * env, listen (false: no -l), ready (false: do not wait), file (false:
+	 * env, program (CHATD), listen (false: no -l), ready (false: do not wait), file (false:
 	 * no -f), port, user ({uid, gid} to start as), closed (what a shell
 	 * writes to close descriptors, '<&- 2>&-'), streams (stdio of spawn()).
 	 */
@@ -224,8 +224,9 @@ class Daemon {
 	launch() {
 		const {options} = this;
 		const args = ['-d'];
-		if (!fs.existsSync(CHATD))
-			throw new Error(`there is no ${CHATD}: build it first`);
+		const program = options.program ?? CHATD;
+		if (!fs.existsSync(program))
+			throw new Error(`there is no ${program}: build it first`);
 		if (options.workers !== false)
 			args.push('-w', String(options.workers ?? 4));
 		if (options.listen !== false)
@@ -234,8 +235,9 @@ class Daemon {
 		if (options.file !== false)
 			args.push('-f', this.conf);
 		args.push(...options.args ?? []);
-		const [file, ...first] = options.closed === undefined ? [CHATD] :
-		    ['sh', '-c', `exec "$@" ${options.closed}`, 'sh', CHATD];
+		const [file, ...first] = options.closed === undefined ?
+		    [program] : ['sh', '-c', `exec "$@" ${options.closed}`,
+			'sh', program];
 		this.child = spawn(file, [...first, ...args], {
 			stdio: options.streams ?? ['ignore', 'pipe', 'pipe'],
 			env: {...ENV, ...options.env}, ...options.user

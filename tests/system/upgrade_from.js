@@ -8,7 +8,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const {group} = require('./suite.js');
-const {ROOT, processLives, until} = require('./daemon.js');
+const {Daemon, ROOT, processLives, until} = require('./daemon.js');
 const {TELL, sdk, sdkLeave, subscribed} = require('./centrifugo.js');
 const {Crowd} = require('../fault/crowd.js');
 const {Guests} = require('../fault/guests.js');
@@ -27,6 +27,13 @@ async function subscribers(d, lost) {
 		subs.push(await subscribed(c, 'tell'));
 	}
 	return subs;
+}
+
+/* How many descriptors the master of another program has at rest. */
+async function descriptorsOf(program) {
+	const d = await Daemon.start({program, workers: 4, conf: TELL});
+	await d.stop();
+	return d.descriptors;
 }
 
 group('from another commit', {workers: 4, conf: TELL}, (test) => {
@@ -63,5 +70,6 @@ group('from another commit', {workers: 4, conf: TELL}, (test) => {
 		await crowd.presence();
 		await crowd.joinAll(['late1', 'late2']);
 		await crowd.leave();
+		d.descriptors = await descriptorsOf(NEXT);
 	}, {limit: 120000});
 });
