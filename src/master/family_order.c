@@ -96,7 +96,7 @@ order_keeper_seen(struct family *f, int j, pid_t pid, bool other_pair)
 	if (pid == 0)
 		return;
 	c->generation++;
-	c->ready = true;
+	c->ready = c->told = true; /* and may leave, for its successor */
 	c->killed = c->old = false;
 	c->born_ms = clock_ms();
 	c->started_ms = master_clock_ms(m);
@@ -143,6 +143,7 @@ family_reaped(struct family *f, pid_t pid)
 		if (pid != 0 && family_pid(f, k) == pid &&
 		    (uint32_t)k / FAMILY_KEEPERS != f->pair) {
 			family_keeper_clear(f->page, (unsigned)k);
+			family_complete(f);
 			return true;
 		}
 	return false;
@@ -204,19 +205,19 @@ order_is_clear(struct family *f)
 
 /* It is tried again later. */
 static void
-order_fails(struct family *f, const char *what, int error)
+order_fails(struct family *f, const char *what, int error, uint64_t ms)
 {
 	struct child *c = f->next;
 	struct master *m = f->member->master;
 
 	log_error("cannot start %s: %s: %s, trying again in %d ms",
-	    child_name(c), what, strerror(error), ORDER_AGAIN_MS);
+	    child_name(c), what, strerror(error), (int)ms);
 	f->next = NULL;
 	f->noted = false;
 	family_step(f, FAMILY_RESTS);
 	children_ignore(c);
 	child_is_not_made(c);
-	c->respawn_ms = master_clock_ms(m) + ORDER_AGAIN_MS;
+	c->respawn_ms = master_clock_ms(m) + ms;
 	(void)member_start_failed(m);
 }
 
@@ -225,7 +226,7 @@ static bool
 order_notes(struct family *f)
 {
 	if (!f->noted && family_notes(f) == -1) {
-		order_fails(f, "its notes", errno);
+		order_fails(f, "its notes", errno, ORDER_AGAIN_MS);
 		return false;
 	}
 	f->noted = true;
@@ -242,7 +243,7 @@ order_first(struct family *f)
 		family_lost(f);
 	f->noted = false;
 	if (family_make(f) == -1) {
-		order_fails(f, "its page", errno);
+		order_fails(f, "its page", errno, CHILD_RETRY_MS);
 		return;
 	}
 	f->pair_before = f->pair;
@@ -253,7 +254,7 @@ order_first(struct family *f)
 	f->member->master->nursery.log = f->member->master->log.lines[1];
 	pid = family_fork(&f->member->master->nursery, f->page, f->first_home);
 	if (pid == -1) {
-		order_fails(f, "fork", errno);
+		order_fails(f, "fork", errno, CHILD_RETRY_MS);
 		family_close(f);
 		return;
 	}
@@ -282,8 +283,10 @@ order_limits(pid_t pid)
 {
 	struct rlimit mine;
 
+	/* how many processes there may be was judged when they were made */
 	for (int i = 0; i < RLIM_NLIMITS; i++)
-		if (getrlimit((__rlimit_resource_t)i, &mine) == 0)
+		if (i != RLIMIT_NPROC &&
+		    getrlimit((__rlimit_resource_t)i, &mine) == 0)
 			(void)prlimit(
 			    pid, (enum __rlimit_resource)i, &mine, NULL);
 }
@@ -389,7 +392,8 @@ order_look(struct family *f)
 		family_step(f, FAMILY_CLEARS);
 		family_go(f);
 	} else
-		order_fails(f, "a keeper cannot make it", EAGAIN);
+		order_fails(
+		    f, "a keeper cannot make it", EAGAIN, CHILD_RETRY_MS);
 }
 
 void
@@ -447,13 +451,14 @@ family_complete(struct family *f)
 	if (!f->ready &&
 	    (atomic_load(&f->page->process) != 0 || !order_one_pair(f)))
 		return; /* it makes its own */
-	if (order_alive(f, f->pair) != 1)
+	/* where hardly a process more is allowed, they go first */
+	if (order_alive(f, f->pair) != 1 ||
+	    order_alive(f, FAMILY_PAIRS - 1 - f->pair) != 0)
 		return;
 	first = (int)f->pair * FAMILY_KEEPERS;
 	f->making = family_pid(f, first) == 0 ? first : first + 1;
 	if (f->keeper[f->making % FAMILY_KEEPERS].respawn_ms != 0 ||
 	    (k = order_choose(f)) == -1)
 		return;
-	family_keeper_clear(f->page, (unsigned)f->making);
 	order_give(f, k, FAMILY_KEEPER, f->making, FAMILY_ASKS_KEEPER);
 }
