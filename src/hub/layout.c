@@ -437,13 +437,10 @@ static const struct layout_line lines[] = {
     VALUE(ORDERS_MAX),
     GROUP("enum", "custody_type"),
     VALUE(CUSTODY_KEEP),
-    VALUE(CUSTODY_GIVE_UP),
-    VALUE(CUSTODY_CHECK),
     VALUE(CUSTODY_ROOM),
     VALUE(CUSTODY_DONE),
     GROUP("enum", "keeper_order"),
     VALUE(KEEPER_LINK),
-    VALUE(KEEPER_CHECK),
     GROUP("values", "custody"),
     VALUE(CUSTODY_MAX),
 };

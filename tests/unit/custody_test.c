@@ -173,11 +173,13 @@ nonsense(void **state)
 	raw(&bad, head);
 	bad.type = CUSTODY_DONE + 1;
 	raw(&bad, head);
+	bad.type = CUSTODY_KEEP + 1; /* what keepers once were told */
+	raw(&bad, head);
 	bad.type = CUSTODY_DONE;
 	bad.n = UINT32_MAX;
 	raw(&bad, sizeof(bad));
 	raw("x", 1);
-	for (int k = 0; k < 5; k++) {
+	for (int k = 0; k < 6; k++) {
 		assert_int_equal(custody_receive(pair[1], &note, got), -1);
 		assert_int_equal(errno, EBADMSG);
 	}
