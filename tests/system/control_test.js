@@ -95,10 +95,13 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		all.forEach((w, i) => {
 			keys(w, 'slot', 'pid', 'generation', 'state', 'connections',
 			    'opened', 'kept', 'uptime_s', 'delivered', 'relayed',
-			    'writes', 'keeper', 'turn_max_us');
+			    'writes', 'keeper', 'keepers', 'turn_max_us');
 			assert.match(w.writes, /^(io_uring|sendmsg)$/);
 			assert.equal(w.slot, i);
-			assert.ok(processLives(w.keeper), `keeper ${w.keeper}`);
+			assert.equal(w.keepers.length, 2);
+			assert.equal(w.keepers[0], w.keeper);
+			for (const keeper of w.keepers)
+				assert.ok(processLives(keeper), `keeper ${keeper}`);
 			assert.ok(processLives(w.pid), `pid ${w.pid}`);
 			assert.ok(d.workers.includes(w.pid));
 			assert.equal(w.state, 'running');
