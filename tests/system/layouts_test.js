@@ -195,15 +195,11 @@ group('another layout', {workers: 4, conf: TELL}, (test) => {
 		(await d.ask('show', 'upgrade')).state === 'failed')));
 	fails('the program is changed meanwhile', /was changed after its rehearsal/,
 	    (d) => {
-		const file = path.join(d.dir, 'changed');
-		fs.copyFileSync(OTHER, file);
-		fs.chmodSync(file, 0o755);
+		const file = d.copy('changed', OTHER);
 		return midst(d, () => fs.utimesSync(file, 1, 1), file);
 	});
 	fails('a copy that cannot be executed', /Permission denied/, (d) => {
-		const file = path.join(d.dir, 'denied');
-		fs.copyFileSync(OTHER, file);
-		fs.chmodSync(file, 0o755);
+		const file = d.copy('denied', OTHER);
 		return midst(d, () => fs.chmodSync(file, 0o644), file);
 	});
 	test('a request that is half there keeps nobody waiting', async (d) => {
