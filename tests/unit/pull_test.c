@@ -111,7 +111,6 @@ test_pull(void **state)
 	for (k = 0; k < PEOPLE; k++)
 		assert_true(has(&s, k));
 	assert_int_equal(n_open(), before + PEOPLE - 1); /* but the link */
-	assert_true(SHM_LOAD(s.h.worker[0].move_socket) == 0);
 	close(link[1]);
 	scene_end(&s);
 }
