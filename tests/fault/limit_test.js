@@ -14,7 +14,8 @@ const os = require('node:os');
 const path = require('node:path');
 
 const FILES = 100; /* descriptors of each process */
-const FEW = 5;     /* numbers that a worker has in use whatever happens */
+const FEW = 8;     /* fewer than a worker has open */
+const MANY = 5000;
 const WORKERS = 4;
 const SECOND = 1;  /* the worker that dies */
 
@@ -32,7 +33,6 @@ process.env.CHATD = path.join(folder, 'chatd');
 const {group} = require('../system/suite.js');
 const {Daemon} = require('../system/daemon.js');
 const {Crowd, attempt, successors, talks, until} = require('./crowd.js');
-const {replaced} = require('./guests.js');
 
 /* Workers of the user that this is: only those can be changed. */
 const OWN = process.getuid() === 0 ? ['-u', 'root'] : [];
@@ -51,15 +51,15 @@ function files(pid) {
 	}
 }
 
-/* Waits until every connection is in custody. */
+/* Waits until every connection is open, beside a keeper. */
 async function kept(d) {
-	await until('all in custody', async () =>
+	await until('all beside a keeper', async () =>
 	    (await d.json('show', 'workers')).every((w) =>
 	    w.opened === w.connections && w.kept === w.opened));
 }
 
 group('files', null, (test) => {
-	test('all are used: new keepers are filled', async () => {
+	test('all are used: new keepers come, with all sockets', async () => {
 		const d = await Daemon.start({workers: WORKERS,
 			env: {FILES}});
 		const served = [];
@@ -74,8 +74,7 @@ group('files', null, (test) => {
 		while (await knock() > 0)
 			;
 		await kept(d);
-		/* others knock on, and would take what a keeper's end gives back
-		 */
+		/* others knock on, and would take what a death gives back */
 		let knocks = true;
 		const knocking = (async () => {
 			while (knocks)
@@ -95,23 +94,29 @@ group('files', null, (test) => {
 		await d.stop();
 	}, {limit: 60000});
 
-	test('a worker may open nothing more: another keeper comes', async () => {
+	test('a worker may open none: its keeper dies, then it', async () => {
 		const d = await Daemon.start({workers: 1, args: OWN});
 		const crowd = await Crowd.unbroken(d, 6);
 		await kept(d);
-		const {pid, keeper} = (await d.json('show', 'workers'))[0];
+		const {pid, keepers} = (await d.json('show', 'workers'))[0];
 		allow(pid, FEW);
-		process.kill(keeper, 'SIGKILL');
-		await until('another keeper', async () =>
-		    (await d.json('show', 'workers'))[0].keepers.every((one) =>
-		    one !== 0 && one !== keeper));
-		await kept(d);
+		process.kill(keepers[0], 'SIGKILL');
+		await until('two keepers, one of them new', async () => {
+			const now = (await d.json('show', 'workers'))[0].keepers;
+			return now.every((k) => k !== 0) &&
+			    !now.includes(keepers[0]) &&
+			    now.includes(keepers[1]);
+		});
 		await talks(crowd);
 		const before = await d.json('show', 'workers');
 		process.kill(pid, 'SIGKILL');
 		await successors(d, [0], before);
 		await talks(crowd);
 		assert.equal(crowd.broken, undefined);
+		/* what comes new is accepted again */
+		const {status, client} = await attempt(d, 'new', 2000);
+		assert.equal(status, 101);
+		client.drop();
 		await crowd.leave();
 		await d.stop();
 	});
@@ -127,7 +132,12 @@ group('files', null, (test) => {
 		const before = await d.json('show', 'workers');
 		allow(before[0].pid, FEW);
 		process.kill(before[SECOND].pid, 'SIGSEGV');
-		await replaced(d, SECOND, before[SECOND].generation); /* later */
+		/* after its back-off, in which a mover has its place */
+		await until('the next worker runs', async () => {
+			const w = (await d.json('show', 'workers'))[SECOND];
+			return w.state === 'running' &&
+			    w.generation > before[SECOND].generation + 1;
+		});
 		await talks(crowd);
 		await d.logged(/ADOPT without its descriptor/);
 		assert.equal(crowd.broken, undefined);
