@@ -244,6 +244,10 @@ $(OUT)/bench/accept: tests/bench/accept/accept.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+$(OUT)/bench/takeover: tests/bench/takeover/takeover.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS)
 
 units: $(UNIT)
 kills: $(KILL) $(OUT)/fault/soak $(OUT)/lines/chatd $(OUT)/kinds/sbin/chatd \

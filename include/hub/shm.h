@@ -186,10 +186,6 @@ int hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 /* Writes what hub_attach() looks at, in case a worker has written over it. */
 void hub_sign(struct hub *h);
 
-/* In a process that must not write: maps it anew for reading only, which cannot
- * be undone. Returns 0, or -1 and errno. The file must not be closed yet. */
-int hub_look_only(struct hub *h);
-
 /* Closes the file, which stays mapped: a process that needs to hand it on to
  * no other program does not keep what it could be resized with. */
 void hub_close_file(struct hub *h);

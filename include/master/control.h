@@ -86,7 +86,7 @@ struct control_wait *control_later(struct client *cl);
 void control_finish(struct control_wait *w, bool done, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* In a child: frees it, answers nobody. */
+/* Frees it, answers nobody. */
 void control_forget(struct control_wait *w);
 
 /* Refuses with a reason whatever clients wait for: before another program is
@@ -96,7 +96,7 @@ void control_settle(struct control *c, const char *why);
 /* Other limits than CONTROL_CLIENT_MS and CONTROL_LATER_MS: for tests. */
 void control_set_limits(struct control *c, int client_ms, int later_ms);
 
-/* In a child: closes, leaves the socket's file alone. */
+/* Closes, leaves the socket's file alone. */
 void control_drop(struct control *c);
 
 /* Writes what is written at once, closes, removes the file. */

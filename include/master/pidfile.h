@@ -20,7 +20,7 @@ int pidfile_take(
 /* Writes the own pid, after daemonizing. Returns 0, or -1 and errno. */
 int pidfile_tell(const struct pidfile *p);
 
-/* In a child: lets go without touching the file or the lock. */
+/* Lets go without touching the file or the lock. */
 void pidfile_drop(struct pidfile *p);
 
 /* Removes it; the master's alone. */

@@ -170,9 +170,6 @@ struct nursery {
 	const char *binary; /* the program, to find executables; NULL: unknown*/
 	int program; /* the file of the program that children execute; -1 */
 	bool program_is_sealed; /* a memory file, that was tried */
-	/* In the child: gives up all that is the master's. */
-	void (*drop)(void *arg);
-	void *arg;
 };
 
 /* A child as the master sees it. */

@@ -39,8 +39,8 @@ void spawn_signals(const sigset_t *mask);
  * false). From here, so that it opens nothing before it serves; /proc keeps
  * nobody waiting. */
 void spawn_volunteer(pid_t pid, bool first);
-/* Forks a child of a kind. Returns its pid, and the master's end of its link;
- * or -1 and errno. */
+/* Forks a child of a plain kind, which executes its program. Returns its pid,
+ * and the master's end of its link; or -1 and errno. */
 pid_t spawn_child(const struct child *c, const struct nursery *n,
     const void *birth, int *link);
 

@@ -355,32 +355,6 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 	return -1;
 }
 
-/* Opens the file anew for reading only: a mapping of that descriptor cannot be
- * made writable. -1 and errno. */
-static int
-file_look(int fd)
-{
-	char path[40];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-int
-hub_look_only(struct hub *h)
-{
-	int fd = file_look(h->fd);
-	void *base;
-
-	if (fd == -1)
-		return -1;
-	base = mmap(h->base, h->size, PROT_READ,
-	    MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
-	hub_close_file(h);
-	h->fd = fd;
-	return base == MAP_FAILED ? -1 : 0;
-}
-
 void
 hub_close_file(struct hub *h)
 {

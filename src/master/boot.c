@@ -27,7 +27,6 @@
 #include "program.h"
 #include "others.h"
 #include "private.h"
-#include "drop.h"
 #include "reader.h"
 #include "stranger.h"
 
@@ -232,7 +231,6 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	stranger_adopt();
 	if (log_child_boot(m, error, error_len) == -1)
 		return -1;
-	m->nursery.drop = drop_all;
 	if (others_check(m, error, error_len) == -1 ||
 	    others_init(m, error, error_len) == -1)
 		return -1;

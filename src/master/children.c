@@ -366,14 +366,3 @@ children_descriptors(const struct master *m, void (*f)(int fd))
 		if (c->link != -1)
 			f(c->link);
 }
-
-void
-children_drop(struct master *m)
-{
-	struct child *c;
-
-	for (unsigned i = 0; (c = children_at(m, i)) != NULL; i++) {
-		children_ignore(c);
-		child_unlink(c);
-	}
-}

@@ -48,7 +48,5 @@ enum child_load
 children_load(struct master *m, const char *key, const char *text);
 /* Calls f for each link that the next program goes on with. */
 void children_descriptors(const struct master *m, void (*f)(int fd));
-/* In a child: gives up all links. */
-void children_drop(struct master *m);
 
 #endif

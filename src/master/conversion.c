@@ -352,13 +352,6 @@ conversion_end(struct master *m)
 		calls->go_on(m);
 }
 
-void
-conversion_drop(struct master *m)
-{
-	if (m->conversion != NULL)
-		conversion_free(m);
-}
-
 bool
 conversion_holds(const struct master *m)
 {

@@ -66,9 +66,6 @@ const char *conversion_failure(const struct master *m);
 /* Gives it up: workers are started again, if the daemon goes on. */
 void conversion_end(struct master *m);
 
-/* In a child of the master's: lets go of it. */
-void conversion_drop(struct master *m);
-
 /* Whether workers are not to be started now. */
 bool conversion_holds(const struct master *m);
 

@@ -235,12 +235,6 @@ family_end(struct family *f, uint64_t limit_ms)
 }
 
 void
-family_drop(struct family *f)
-{
-	family_close(f);
-}
-
-void
 family_save(const struct family *f, FILE *out)
 {
 	fprintf(out, "family %d %" PRIu32 " %d %d %d", f->member->place,

@@ -89,7 +89,6 @@ bool family_names(const struct family *f, pid_t pid); /* the page does */
 void family_leave(struct family *f);
 /* At the daemon's end: kills and reaps all, until clock_ms() is limit_ms. */
 void family_end(struct family *f, uint64_t limit_ms);
-void family_drop(struct family *f); /* in a child */
 
 /* A line of the state, without its key, and back; false: it makes no sense. */
 void family_save(const struct family *f, FILE *out);

@@ -206,13 +206,6 @@ giver_time(struct member *w, uint64_t now)
 }
 
 void
-giver_drop(struct member *w)
-{
-	for (int i = 0; i < GIVERS; i++)
-		(void)giver_forget(w, (enum giver)i);
-}
-
-void
 giver_stop(struct member *w, uint64_t limit_ms)
 {
 	for (int i = 0; i < GIVERS; i++)

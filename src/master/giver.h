@@ -34,7 +34,6 @@ bool giver_died(struct master *m, pid_t pid);
 void giver_end(struct member *w, enum giver which);
 void giver_end_all(struct member *w);
 void giver_time(struct member *w, uint64_t now); /* every timer period */
-void giver_drop(struct member *w);		 /* in a child */
 /* At the daemon's end: kills and reaps all, until clock_ms() is limit_ms. */
 void giver_stop(struct member *w, uint64_t limit_ms);
 void giver_descriptors(const struct member *w, void (*f)(int fd));

@@ -459,7 +459,8 @@ log_child_adopt(struct master *m)
 	log_send_to(m->log.lines[1]);
 }
 
-void
+/* Lets go of all that belongs to it. */
+static void
 log_child_drop(struct master *m)
 {
 	process_forget(&m->log.now);

@@ -37,7 +37,6 @@ void log_child_adopt(struct master *m); /* in the place of an older program's */
 bool log_child_died(struct master *m, pid_t pid, int wait_status);
 void log_child_time(struct master *m, uint64_t now); /* every timer period */
 void log_child_reopen(struct master *m); /* the log is opened anew */
-void log_child_drop(struct master *m);	 /* in a child */
 void log_child_end(
     struct master *m); /* after the last line: all others have ended */
 

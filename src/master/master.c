@@ -197,7 +197,7 @@ timer_cb(int fd, short what, void *arg)
 }
 
 /* Frees the loop and what is registered on it, but for links and control. */
-void
+static void
 master_drop_events(struct master *m)
 {
 	for (int i = 0; i < N_SIGNALS; i++)

@@ -24,7 +24,7 @@ void order_await(struct order *o, order_cb done, void *arg);
 bool order_done(struct member *w, const struct message_done *done);
 void order_lost(struct member *w); /* it died */
 void order_time(struct master *m); /* others do what it had */
-void order_drop(struct master *m); /* at the end, and in a child */
+void order_drop(struct master *m); /* at the end */
 /* Those that are not answered as lines "pending ..." of the state, and such a
  * line without its key, behind those of all members; false: it makes no sense.
  */

@@ -159,7 +159,6 @@ others_init(struct master *m, char *error, size_t error_len)
 	n->endpoints = &m->endpoints;
 	n->log = m->log.lines[1];
 	n->binary = m->options->binary;
-	n->arg = m;
 	for (int i = 0; i < CONF_WORKERS_MAX; i++)
 		m->member[i].child.line = &m->hub.line[i];
 	strangers_dismiss(m);

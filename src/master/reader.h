@@ -62,7 +62,7 @@ int reader_start(struct reader *r, const struct reader_job *job, int ms);
 unsigned
 reader_end(struct reader *r, struct bundle *b, char *stuck, size_t stuck_len);
 
-/* In a child of the master, or to give up: lets go of the descriptors. */
+/* To give up: lets go of the descriptors. */
 void reader_drop(struct reader *r);
 
 /* All in one, for a process that may wait: at a start. */

@@ -316,7 +316,8 @@ reload_died(struct master *m, pid_t pid)
 	return false;
 }
 
-void
+/* Frees it, and lets go of its reader. */
+static void
 reload_drop(struct master *m)
 {
 	struct reload *r = m->reload;

@@ -13,7 +13,6 @@ struct master;
 void reload_begin(struct master *m, struct control_wait *wait);
 bool reload_owns(const struct master *m, pid_t pid);
 bool reload_died(struct master *m, pid_t pid); /* whether it was a reader */
-void reload_drop(struct master *m);	       /* in a child */
 void reload_end(struct master *m);
 
 #endif

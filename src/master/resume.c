@@ -29,7 +29,6 @@
 #include "others.h"
 #include "private.h"
 #include "process/spawn.h"
-#include "drop.h"
 #include "reload.h"
 #include "renew.h"
 #include "resize.h"
@@ -365,7 +364,6 @@ take(int state)
 	state_descriptors(m, descriptor_settle);
 	log_set_name("master");
 	log_child_adopt(m);
-	m->nursery.drop = drop_all;
 	if (others_init(m, error, sizeof(error)) == -1)
 		log_fatal("upgrade: %s", error);
 	log_set_verbose(m->live.verbose != 0);

@@ -97,18 +97,6 @@ fail(struct master *m, const char *fmt, ...)
 	m->bundle = -1;
 }
 
-void
-upgrade_drop(struct master *m)
-{
-	if (m->upgrade == NULL)
-		return;
-	close(m->upgrade->binary);
-	if (m->upgrade->pipe != -1)
-		close(m->upgrade->pipe);
-	if (m->bundle != -1)
-		close(m->bundle);
-}
-
 /* Opens the program. Returns NULL, or what is wrong. */
 static const char *
 binary_open(struct upgrade *u)

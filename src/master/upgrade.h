@@ -17,8 +17,7 @@ int upgrade_begin(
 bool upgrade_owns(const struct master *m, pid_t pid);
 bool upgrade_died(struct master *m, pid_t pid, int wait_status);
 void upgrade_time(struct master *m, uint64_t now);
-void upgrade_drop(struct master *m); /* in a child */
-void upgrade_end(struct master *m);  /* it is not to be executed any more */
+void upgrade_end(struct master *m); /* it is not to be executed any more */
 void upgrade_show(const struct master *m, bool json, struct evbuffer *out);
 
 #endif

@@ -42,7 +42,8 @@ passport_keep(int fd)
 	return copy;
 }
 
-/* The file of the shared memory, as its kind gets it. */
+/* The file of the shared memory, as its kind gets it. One that is open for
+ * reading only is opened anew: its mappings cannot be made writable. */
 static int
 passport_memory(const struct child_kind *kind, const struct nursery *n)
 {

@@ -27,6 +27,13 @@
 #include "process/passport.h"
 #include "process/spawn.h"
 
+/*
+ * How long a process waits until the keeper that makes room for its own is
+ * reaped. Longer: where there is none, its clients wait for that; shorter: a
+ * master that is busy is too slow.
+ */
+enum { ROOM_TRIES = 200, ROOM_US = 1000 };
+
 /* What is known of this process so far. */
 struct beginning {
 	uint32_t generation;
@@ -226,8 +233,40 @@ begin_filter(struct beginning *b)
 	SHM_STORE(b->page->confined, 1);
 }
 
+/* The keepers before have another table, and no use any more. */
+static void
+keepers_leave(struct family_page *p, unsigned first, unsigned n)
+{
+	for (unsigned k = first; k < first + n; k++)
+		if (SHM_LOAD(p->keeper[k].pid) != 0)
+			family_order(p, k, FAMILY_LEAVE, 0);
+}
+
+/*
+ * Makes the first keeper. Where no more processes are allowed than there were
+ * before the death, one of two keepers before makes room for it: until it is
+ * there, one keeper holds the table, as after any death of a keeper.
+ */
+static bool
+keeper_first(struct family_page *p, unsigned k, unsigned before)
+{
+	const bool two = SHM_LOAD(p->keeper[before].pid) != 0 &&
+	    SHM_LOAD(p->keeper[before + 1].pid) != 0;
+
+	for (int tries = 0; !family_keeper_make(p, k); tries++) {
+		if ((errno != EAGAIN && errno != ENOMEM) || !two ||
+		    tries == ROOM_TRIES)
+			return false;
+		if (tries == 0)
+			keepers_leave(p, before, 1);
+		usleep(ROOM_US);
+	}
+	return true;
+}
+
 /* Makes keepers that share its table, and says by one store that they count.
- * The ones before have another table, and no use any more. */
+ * If there is no room for the second one, it is the master's to have it made
+ * when those before are gone. */
 static void
 begin_keepers(struct beginning *b)
 {
@@ -237,13 +276,11 @@ begin_keepers(struct beginning *b)
 
 	snprintf(title, sizeof(title), "keeper %d", b->start.number);
 	title_set(title); /* the keepers', which are copies of this process */
-	for (unsigned k = pair; k < pair + FAMILY_KEEPERS; k++)
-		if (!family_keeper_make(p, k))
-			begin_fail(FAMILY_FAILED, "cannot make a keeper");
+	if (!keeper_first(p, pair, before))
+		begin_fail(FAMILY_FAILED, "cannot make a keeper");
+	(void)family_keeper_make(p, pair + 1);
 	SHM_STORE(p->cur, pair / FAMILY_KEEPERS);
-	for (unsigned k = before; k < before + FAMILY_KEEPERS; k++)
-		if (SHM_LOAD(p->keeper[k].pid) != 0)
-			family_order(p, k, FAMILY_LEAVE, 0);
+	keepers_leave(p, before, FAMILY_KEEPERS);
 	title_set(b->passport.title);
 	family_page_unmap(p);
 	b->page = NULL;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -88,38 +87,6 @@ spawn_volunteer(pid_t pid, bool first)
 	close(fd);
 }
 
-/* Whether a child of that kind is executed anew, and not only forked. */
-static bool
-spawn_executes(const struct child_kind *kind)
-{
-	return kind->n >= 0;
-}
-
-/* Leaves a child of shared memory what its kind gets, and of the lines outside
- * of it its own. Returns where its line is then. */
-static struct shm_line *
-spawn_memory(const struct child *c, const struct nursery *n)
-{
-	const size_t page = (size_t)(c->at - SHM_WORKERS) * SHM_PAGE;
-	struct shm_line *line = c->line;
-
-	if (line != NULL && (c->kind->gets & CHILD_HUB) == 0) {
-		line = mmap(NULL, SHM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-		    n->pages, (off_t)page);
-		if (line == MAP_FAILED)
-			log_fatal("its line: %s", strerror(errno));
-	}
-	if (n->page != NULL)
-		munmap(n->page, (size_t)SHM_OTHERS * SHM_PAGE);
-	if ((c->kind->gets & CHILD_HUB_LOOK) != 0 &&
-	    hub_look_only(n->hub) == -1)
-		log_fatal("shared memory: %s", strerror(errno));
-	if ((c->kind->gets & (CHILD_HUB | CHILD_HUB_LOOK)) == 0 &&
-	    n->hub->base != NULL)
-		munmap(n->hub->base, n->hub->size);
-	return line;
-}
-
 /* Becomes the user that children are, and dies with the master. */
 static void
 spawn_settle(const struct nursery *n, const struct spawn *s)
@@ -135,45 +102,16 @@ spawn_settle(const struct nursery *n, const struct spawn *s)
 
 /* The child's way from the fork to its exec, which closes all that is the
  * master's. Signals are blocked. */
-static void __attribute__((noreturn)) spawn_execute(const struct child *c,
+static void __attribute__((noreturn)) spawn_run(const struct child *c,
     const struct nursery *n, const void *birth, int link, const struct spawn *s)
 {
 	static struct passport_page page;
 
+	log_set_name(child_name(c));
+	title_set(child_name(c));
 	executable_pack(&page, c, n, birth, link, s->parent);
 	spawn_settle(n, s);
 	executable_run(&page, c->kind, n);
-}
-
-/* The child's way from the fork to its main. Signals are blocked. */
-static void __attribute__((noreturn)) spawn_run(const struct child *c,
-    const struct nursery *n, const void *birth, int link, const struct spawn *s)
-{
-	struct child_start start = {.kind = c->kind,
-	    .number = c->number,
-	    .generation = c->generation,
-	    .link = link,
-	    .hub = (c->kind->gets & (CHILD_HUB | CHILD_HUB_LOOK)) != 0 ? n->hub
-								       : NULL,
-	    .live = n->live,
-	    .birth = birth};
-
-	log_set_name(child_name(c));
-	title_set(child_name(c));
-	if (spawn_executes(c->kind))
-		spawn_execute(c, n, birth, link, s);
-	start.line = spawn_memory(c, n);
-	n->drop(n->arg);
-	if ((c->kind->gets & CHILD_LISTENERS) != 0)
-		start.endpoints = n->endpoints;
-	else
-		endpoints_close(n->endpoints);
-	if (n->pages != -1)
-		close(n->pages);
-	spawn_settle(n, s);
-	child_enter(&start, c->at);
-	c->kind->main(&start);
-	_exit(0);
 }
 
 pid_t

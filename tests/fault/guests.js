@@ -157,17 +157,21 @@ async function late(pid, ms) {
 }
 
 /* Stops a process so that no SIGCONT has it go on: it is traced. Returns what
- * lets it go on. */
+ * lets it go on. Its parent hears of its death when the tracer does. */
 async function hold(pid) {
 	const tracer = spawn('/usr/bin/python3', ['-c', `
-import ctypes, sys
+import ctypes, os, select, sys
 c = ctypes.CDLL(None, use_errno=True)
 SEIZE, INTERRUPT = 0x4206, 0x4207
 for what in SEIZE, INTERRUPT:
     if c.ptrace(what, ${pid}, None, None) != 0:
         sys.exit('ptrace: error %d' % ctypes.get_errno())
 print('held', flush=True)
-sys.stdin.read()
+while not select.select([sys.stdin], [], [], 0.01)[0]:
+    try:
+        os.waitpid(${pid}, os.WNOHANG | 0x40000000)
+    except ChildProcessError:
+        break
 `], {stdio: ['pipe', 'pipe', 'inherit']});
 	let said = '';
 	tracer.stdout.on('data', (data) => said += data);

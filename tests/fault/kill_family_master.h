@@ -32,7 +32,7 @@ static struct {
 	bool ready;
 	pid_t process; /* 0: none, or it is reaped */
 	int status;
-} m;
+} m = {.status = SIGKILL};
 static struct kill_list *list;
 static unsigned n_lost, n_deaths, n_keepers, n_halfway, n_other, n_stopped,
     n_hung;
@@ -219,6 +219,21 @@ hello_came(void)
 	return m.ready;
 }
 
+/* What a process that has ended by itself says of its table. False: it is to be
+ * given up. */
+static bool
+table_is_good(void)
+{
+	const int status = WIFEXITED(m.status) ? WEXITSTATUS(m.status) : -1;
+
+	m.status = SIGKILL; /* of the one that comes, if it is never seen */
+	/* it has executed what others than its master wanted */
+	assert_int_not_equal(status, 0);
+	if (status == FAMILY_FAILED)
+		usleep(10000);
+	return status != FAMILY_SPOILT;
+}
+
 /* Sees to it that there is a process that serves. `may_lose`: all three may
  * have died. */
 static void
@@ -229,24 +244,12 @@ process_bring(bool may_lose)
 	for (;;) {
 		assert_true(clock_ms() < end);
 		if (process_lives()) {
+			for (unsigned k = 0; k < 4; k++)
+				(void)keeper_lives(k);
 			if (hello_came())
 				return;
 			usleep(50);
-		} else if (WIFEXITED(m.status) &&
-		    WEXITSTATUS(m.status) == FAMILY_SPOILT) {
-			assert_true(may_lose);
-			m.status = 0;
-			n_lost++;
-			family_new();
-		} else if (!process_order()) {
-			if (!may_lose)
-				print_message("keepers %d %d %d %d cur %u was "
-					      "%u ready %d\n",
-				    m.page->keeper[0].pid,
-				    m.page->keeper[1].pid,
-				    m.page->keeper[2].pid,
-				    m.page->keeper[3].pid, m.page->cur, m.cur,
-				    m.ready);
+		} else if (!table_is_good() || !process_order()) {
 			assert_true(may_lose);
 			n_lost++;
 			family_new();

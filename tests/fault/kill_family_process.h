@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "net/link.h"
 #include "process/child.h"
 #include "process/family.h"
 
@@ -34,6 +35,7 @@ enum deed {
 	DEED_FILL,    /* takes all numbers that there are, and FAMILY_RESERVE */
 	DEED_RUIN,    /* another socket in the link's place */
 	DEED_HIDE,    /* and the link under another number */
+	DEED_FORGE,   /* and in its place one with notes of its own */
 	DEED_STREAMS, /* its own in the place of standard streams */
 	/* what the filters forbid */
 	DEED_FORK,
@@ -145,8 +147,26 @@ deed_forbidden(struct board *b, enum deed deed)
 	_exit(5);
 }
 
+/* Another link in the place of the family's, with notes that bring a program of
+ * its own for the generations that follow. */
+static void
+deed_forge(uint32_t generation)
+{
+	const int program = open("/bin/true", O_RDONLY | O_CLOEXEC);
+	int pair[2];
+
+	if (link_pair(pair) == -1)
+		_exit(5);
+	for (uint32_t g = generation + 1; g < generation + 10; g++)
+		(void)family_note_send(
+		    pair[0], g, FAMILY_NOTE_PROGRAM, &program, 1);
+	(void)dup(FAMILY_HOME);
+	dup2(pair[1], FAMILY_HOME);
+}
+
 /* Does it, and waits for its end. */
-static void __attribute__((noreturn)) deed_do(struct board *b, enum deed deed)
+static void __attribute__((noreturn))
+deed_do(struct board *b, enum deed deed, uint32_t generation)
 {
 	int fd = eventfd(0, 0);
 
@@ -161,6 +181,9 @@ static void __attribute__((noreturn)) deed_do(struct board *b, enum deed deed)
 		/* fallthrough */
 	case DEED_RUIN:
 		dup2(socket(AF_UNIX, SOCK_SEQPACKET, 0), FAMILY_HOME);
+		break;
+	case DEED_FORGE:
+		deed_forge(generation);
 		break;
 	case DEED_STREAMS:
 		for (int i = 0; i < 3; i++)
@@ -188,7 +211,7 @@ static void __attribute__((noreturn)) test_main(struct child_start *start)
 		poll(NULL, 0, 1);
 	for (;;) {
 		if ((deed = SHM_LOAD(b->deed)) != DEED_NONE)
-			deed_do(b, deed);
+			deed_do(b, deed, start->generation);
 		claim_turn(b);
 		sched_yield();
 	}

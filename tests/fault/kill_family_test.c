@@ -146,7 +146,7 @@ test_ruin(void **state)
 {
 	n_lost = 0;
 	for (unsigned i = 1; i <= 6; i++) {
-		deed_have_done(i % 2 == 0 ? DEED_RUIN : DEED_HIDE, false);
+		deed_have_done(DEED_RUIN + i % 3, false);
 		family_settle(true);
 		assert_int_equal(n_lost, i);
 	}
@@ -169,6 +169,29 @@ test_streams(void **state)
 		assert_int_equal(stat(path, &its), 0);
 		assert_false(S_ISSOCK(its.st_mode));
 	}
+}
+
+/* With as many processes as are allowed, those that follow still have two
+ * keepers, and none is lost. */
+static void
+test_no_room(void **state)
+{
+	struct rlimit was, three;
+
+	if (geteuid() != 0)
+		skip(); /* its user has other processes */
+	assert_int_equal(getrlimit(RLIMIT_NPROC, &was), 0);
+	three = (struct rlimit){3, was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NPROC, &three), 0);
+	setup(state);
+	assert_int_equal(setrlimit(RLIMIT_NPROC, &was), 0);
+	for (int i = 0; i < 20; i++) {
+		if (i >= 10)
+			keeper_kill(family_pair(m.page) + (unsigned)i % 2);
+		process_kill();
+		family_settle(false);
+	}
+	teardown(state);
 }
 
 /* What reaches others ends the process that tries it, and nobody else. */
@@ -240,7 +263,8 @@ test_orphans(void **state)
 static void
 master_begin(char *path)
 {
-	static const struct identity nobody;
+	/* whose processes are counted: no other run's */
+	static struct identity user = {.gid = 54321};
 	static const struct conf_live live;
 	static struct hub_limits limits = {.connections = 64,
 	    .users = 64,
@@ -251,8 +275,11 @@ master_begin(char *path)
 	const struct rlimit few = {TABLE, TABLE};
 	int fd = mkstemp(path);
 
-	if (fd == -1 || ftruncate(fd, sizeof(*list)) == -1)
+	if (fd == -1 || ftruncate(fd, sizeof(*list)) == -1 ||
+	    fchmod(fd, 0666) == -1)
 		abort();
+	user.uid = 100000 + (uid_t)getpid();
+	user.drop = geteuid() == 0;
 	list = mmap(
 	    NULL, sizeof(*list), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
@@ -266,7 +293,7 @@ master_begin(char *path)
 	m.endpoints.at[0].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	m.nursery = (struct nursery){.hub = &m.hub,
 	    .limits = &limits,
-	    .identity = &nobody,
+	    .identity = &user,
 	    .live = &live,
 	    .endpoints = &m.endpoints,
 	    .pages = -1,
@@ -284,6 +311,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_ruin, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_streams, setup, teardown),
+	    cmocka_unit_test(test_no_room),
 	    cmocka_unit_test_setup_teardown(test_forbidden, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_all_dead, setup, teardown),
 	    cmocka_unit_test(test_orphans),

@@ -1,7 +1,7 @@
 /*
  * Rows of the failure table: a worker that dies of its own fault (builds with
- * kill points crash on marked bytes), a worker and its keeper killed at once,
- * a keeper that hangs while clients come.
+ * kill points crash on marked bytes), a worker that is killed together with one
+ * of its keepers, or with both, keepers that are stopped.
  */
 'use strict';
 
@@ -105,7 +105,24 @@ group('own fault', null, (test) => {
 });
 
 group('keepers', null, (test) => {
-	test('a worker and both keepers at once: the others notice nothing',
+	test('a worker and one of its keepers at once: nobody notices',
+	    async () => {
+		const [d, crowd] = await scene();
+		for (const k of [0, 1]) {
+			const before = await until('two keepers', async () => {
+				const w = await d.json('show', 'workers');
+				return w[0].keepers.every((pid) => pid > 0) && w;
+			});
+			/* the master sees both deaths together */
+			process.kill(before[0].pid, 'SIGSTOP');
+			process.kill(before[0].keepers[k], 'SIGKILL');
+			process.kill(before[0].pid, 'SIGKILL');
+			await successors(d, [0], before);
+		}
+		await end(d, crowd);
+	});
+
+	test('a worker and both of its keepers: its people alone are disconnected',
 	    async () => {
 		const [d, crowd] = await scene();
 		const mine = [...crowd.people].filter((p) => p.worker === 0);
@@ -113,11 +130,11 @@ group('keepers', null, (test) => {
 		assert.ok(mine.length > 0 && mine.length < USERS.length);
 		crowd.lost = (p) => gone.add(p);
 		const before = await d.json('show', 'workers');
-		/* nobody is asked to follow one of them meanwhile */
-		process.kill(d.pid, 'SIGSTOP');
-		for (const pid of [...before[0].keepers, before[0].pid])
+		/* none of them gets to asking another one */
+		for (const pid of [before[0].pid, ...before[0].keepers])
+			process.kill(pid, 'SIGSTOP');
+		for (const pid of [before[0].pid, ...before[0].keepers])
 			process.kill(pid, 'SIGKILL');
-		process.kill(d.pid, 'SIGCONT');
 		await successors(d, [0], before);
 		await until('they are disconnected', () =>
 		    gone.size === mine.length);
@@ -129,13 +146,13 @@ group('keepers', null, (test) => {
 		await end(d, crowd);
 	});
 
-	test('keepers hang while clients come: all are answered, none lost',
+	test('keepers are stopped when they are needed: all are answered, none lost',
 	    async () => {
 		const [d, crowd] = await scene();
 		const before = await d.json('show', 'workers');
 		for (const w of before)
-			for (const keeper of w.keepers)
-				process.kill(keeper, 'SIGSTOP');
+			for (const pid of w.keepers)
+				process.kill(pid, 'SIGSTOP');
 		const late = [];
 		for (let i = 0; i < 12; i++)
 			late.push(await Client.open(d.port, `/ws?user=late${i}`));

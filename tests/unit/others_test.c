@@ -67,7 +67,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	children_drop(&m);
+	children_ignore(&m.other[0]);
+	child_unlink(&m.other[0]);
 	close(end);
 	return 0;
 }
