@@ -11,6 +11,7 @@ LIBEXECDIR ?= $(PREFIX)/libexec
 UNITDIR ?= /usr/lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 PORT ?= 8080
+HITS ?= 1000
 VERSION := 0.1.0
 
 VARIANT ?= release
@@ -84,7 +85,7 @@ help:
 ## make check        all tests, at most 10 minutes
 ## make check-long   hundreds of kills, a million users, valgrind, torture
 ## make upgrade-from [REV=]  upgrade from the commit before, under clients
-## make soak         clients at full rate, 1,000 hits on workers and keepers
+## make soak         clients at full rate, HITS (1,000) on workers and keepers
 ## make bench        speed against the floor program
 ## make fuzz         fuzz each target for FUZZ_SECONDS (60)
 ## make layout       note that what two versions share has changed
@@ -264,7 +265,8 @@ check-long:
 upgrade-from: all
 	tests/upgrade_from.sh $(REV)
 soak: all $(OUT)/fault/soak
-	$(OUT)/fault/soak -d $(OUT)/chatd -j -n 1000 -t 200 -v
+	$(OUT)/fault/soak -d $(OUT)/chatd -j -n $(HITS) \
+	    -t $$(($(HITS) / 5)) -v
 bench: all $(OUT)/bench/accept
 	tests/bench/run.sh
 fuzz:

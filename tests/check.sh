@@ -49,7 +49,8 @@ calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_family_test kill_leave_test
     kill_move_test kill_point_test kill_wait_test lines_test transport_test
-    kinds_test keeper_test own_fault_test copy_kill_test noexec_test'
+    kinds_test keeper_test own_fault_test copy_kill_test noexec_test
+    mover_kill_test'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
 # buffers (and send buffers), in a network of its own, which takes root.

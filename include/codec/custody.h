@@ -1,6 +1,8 @@
 /*
- * custody: what a keeper is told: by its worker in notes, by the master in
- * orders. Layer 1.
+ * custody: descriptors on their way from a process that has them to one that
+ * goes on with their connections, in notes over a link between the two. The
+ * numbers are the same in all programs: one that is upgraded may have to give
+ * to the next. Layer 1.
  */
 #ifndef CHATD_CODEC_CUSTODY_H
 #define CHATD_CODEC_CUSTODY_H
@@ -10,16 +12,13 @@
 enum { CUSTODY_MAX = 250 }; /* ids a note: 253 descriptors at most */
 
 /*
- * A process that holds descriptors gives back only as many as the receiver has
- * said that it has room for (CUSTODY_ROOM, again and again). A descriptor that
- * was given stays in custody until CUSTODY_GIVE_UP or CUSTODY_CHECK closes it.
+ * Who has descriptors gives only as many as the receiver has said that it has
+ * room for (CUSTODY_ROOM, again and again). What it gives are duplicates.
  */
 enum custody_type {
 	CUSTODY_KEEP = 1, /* ids with as many descriptors */
-	CUSTODY_GIVE_UP,  /* ids: close those */
-	CUSTODY_CHECK,	  /* close all whose connection has ended, or has gone
-			   * on elsewhere; no ids */
-	CUSTODY_ROOM,	  /* one id: so many more descriptors may come back */
+	/* 2 and 3 are free: keepers of older programs */
+	CUSTODY_ROOM = 4, /* one id: so many more descriptors may come */
 	CUSTODY_DONE	  /* that was all; no ids */
 };
 
@@ -30,12 +29,10 @@ struct custody_note {
 };
 
 /*
- * The master's orders over the control link. LINK, with one end of a new
- * custody link: first the former worker's link is read to its end; then the
- * worker at the new one may ask for what is in custody (CUSTODY_ROOM) and hand
- * over what it has. CHECK, without a descriptor: the keeper closes the sockets
- * of connections that have ended or belong to another worker now.
+ * What the master tells a keeper of an older program over its control link:
+ * with one end of a link for notes, first the former worker's link is read to
+ * its end; then who is at the new one may ask for what is in custody.
  */
-enum keeper_order { KEEPER_LINK = 1, KEEPER_CHECK };
+enum keeper_order { KEEPER_LINK = 1 };
 
 #endif

@@ -109,7 +109,6 @@ struct hub {
 	uint32_t payer_bits; /* its counters by user: a row has 2^n */
 
 	struct slot *slot;
-	_Atomic uint64_t *kept;	       /* [n_slots], see kept.h */
 	_Atomic uint64_t *socket;      /* [n_slots]: slot_socket() */
 	_Atomic uint8_t *slot_owner;   /* per block: worker + 1; 0: free */
 	_Atomic uint8_t *slot_touched; /* per block: ever used */

@@ -22,9 +22,7 @@ enum sends_by { SENDS_UNKNOWN, SENDS_SENDMSG, SENDS_URING };
 struct shm_worker {
 	/* written by the master */
 	_Atomic uint32_t keeper
-	    __attribute__((aligned(64))); /* its pid; 0: none */
-	_Atomic uint32_t custody;	  /* its number (kept.h); 0: none */
-	_Atomic uint64_t keeper_tick __attribute__((aligned(64)));
+	    __attribute__((aligned(64))); /* pid of one; 0: none */
 
 	/* written by the worker, often */
 	_Atomic uint64_t stage_conn
@@ -48,9 +46,7 @@ struct shm_worker {
 	/* read by the other workers when they accept */
 	_Atomic uint32_t connections __attribute__((aligned(64)));
 	_Atomic uint32_t pending; /* accepted, handshake not complete */
-	/* Once a second: connections opened, those of them that its keeper has,
-	 * and those that it has not had for a second. */
-	_Atomic uint32_t opened, kept, unkept;
+	_Atomic uint32_t opened;  /* connections at a door */
 	_Atomic uint32_t
 	    room; /* how many more connections it could take over */
 	_Atomic uint32_t accepting; /* takes new ones if it is its turn */

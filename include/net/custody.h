@@ -1,6 +1,7 @@
 /*
- * custody: many descriptors with their connections' ids in one message, over
- * the link between a worker and its keeper. SOCK_SEQPACKET. Layer 2.
+ * custody: many descriptors with their connections' ids in one message, over a
+ * link to the process that goes on with them (codec/custody.h). SOCK_SEQPACKET.
+ * Layer 2.
  */
 #ifndef CHATD_NET_CUSTODY_H
 #define CHATD_NET_CUSTODY_H
@@ -9,11 +10,6 @@
 #include <stdint.h>
 
 #include "codec/custody.h"
-
-enum {
-	CUSTODY_FLIGHT = 1000 /* descriptors sent and not yet received: they
-			       * count per user, for everybody's links */
-};
 
 /* Makes a pair for one link: close-on-exec, buffers raised. -1 and errno. */
 int custody_pair(int fd[2]);
@@ -41,15 +37,7 @@ int custody_ask(int link, uint32_t n);
  */
 int custody_receive(int link, struct custody_note *note, int *fd);
 
-/* Whether all that was sent has been read, so that few descriptors are in
- * flight. */
-bool custody_is_clear(int link);
-
-/* Hands one order with a descriptor (-1: none) to the keeper at a control
- * socket. Returns 0, or -1 and errno. */
-int custody_order(int control, uint8_t what, int fd);
-
-/* Descriptors on their way back over one link: what is numbered [next, n), as
+/* Descriptors on their way over one link: what is numbered [next, n), as
  * far as there is room. next above n: DONE has been said. */
 struct custody_giver {
 	uint32_t next, n;
@@ -74,7 +62,7 @@ custody_give(struct custody_giver *g, int link, custody_at at, void *arg);
  * and gives as much. Closes it at its end: *link is -1 then. True: the link is
  * full, again in a moment.
  */
-bool custody_serve(
-    struct custody_giver *g, int *link, custody_at at, void *arg);
+bool
+custody_serve(struct custody_giver *g, int *link, custody_at at, void *arg);
 
 #endif

@@ -128,10 +128,6 @@ transport_of(uint8_t number)
 ssize_t transport_send(const struct transport *t,
     const struct transport_socket *s, const void *bytes, size_t len);
 
-/* Sends a FIN on a socket whose connection cannot go on, over whatever
- * transport it came. */
-void transport_abandon(int fd);
-
 /* The number of the transport of a name; 0: there is none. */
 uint8_t transport_find(const char *name);
 

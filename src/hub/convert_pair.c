@@ -73,12 +73,11 @@ static const char *const packed[] = {"SHM_BLOCK", "KEY_BITS", "OUTPUT_SEGMENT",
     "SHM_WORKERS"};
 
 /*
- * What the keepers and the retired workers of the old program say and are told
- * when the new program's workers get their sockets: the same in both, for ever.
+ * What processes of the old program that have sockets say and are told when the
+ * new program's workers get them: the same in both, for ever.
  */
-static const char *const spoken_values[] = {"CUSTODY_KEEP", "CUSTODY_GIVE_UP",
-    "CUSTODY_CHECK", "CUSTODY_ROOM", "CUSTODY_DONE", "CUSTODY_MAX",
-    "KEEPER_LINK", "KEEPER_CHECK", "MSG_STOP", "MSG_GIVE_BACK"};
+static const char *const spoken_values[] = {"CUSTODY_KEEP", "CUSTODY_ROOM",
+    "CUSTODY_DONE", "CUSTODY_MAX", "KEEPER_LINK", "MSG_STOP", "MSG_GIVE_BACK"};
 static const char *const spoken_fields[] = {"custody_note.type",
     "custody_note.n", "custody_note.id", "message_head.type",
     "message_head.length"};

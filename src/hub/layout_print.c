@@ -31,7 +31,6 @@ static const struct layout_region {
     REGION(slot_owner),
     REGION(slot_touched),
     REGION(slot),
-    REGION(kept),
     REGION(socket),
     REGION(chunk_owner),
     REGION(chunk),

@@ -122,7 +122,6 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(slot_owner, claim_blocks(h->n_slots));
 	PLACE(slot_touched, claim_blocks(h->n_slots));
 	PLACE(slot, sizeof(struct slot) * h->n_slots);
-	PLACE(kept, sizeof(uint64_t) * h->n_slots);
 	PLACE(socket, sizeof(uint64_t) * h->n_slots);
 	PLACE(chunk_owner, claim_blocks(h->n_chunks));
 	PLACE(chunk, sizeof(struct chunk) * h->n_chunks);

@@ -25,7 +25,7 @@ enum {
 	/* The master, the log process, the reader of a reload, the rehearsal of
 	 * an upgrade; programs and libraries that must stay in memory. */
 	BASE_BYTES = 8 * M,
-	WORKER_BYTES = 2 * M, /* with its keeper: 1M idle */
+	WORKER_BYTES = 2 * M, /* with its keepers: 1.2M idle */
 	/* Of an idle one in the kernel (3.9K: socket, file, watch) and in its
 	 * worker (0.4K). */
 	CONNECTION_BYTES = 6 * K,
@@ -45,7 +45,7 @@ enum {
 	CONNECTIONS_MIN = SHM_BLOCK,
 	USERS_MIN = 256,
 	SUBSCRIPTIONS_MIN = 1024,
-	/* A worker, a keeper, a log process that replace others, and one more
+	/* Two keepers and a log process that replace others, and one more
 	 * reader; the master and the log process themselves. */
 	TASKS_BASE = 6
 };
@@ -443,7 +443,7 @@ static void
 tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
     bool privileged)
 {
-	const uint64_t need = 2 * (uint64_t)c->workers + TASKS_BASE;
+	const uint64_t need = 3 * (uint64_t)c->workers + TASKS_BASE;
 	struct text t = {s->tasks, sizeof(s->tasks)};
 	const char *where = m->tasks.from;
 	uint64_t limit = m->tasks.value;
@@ -456,8 +456,8 @@ tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
 	}
 	if (need > limit)
 		text_put(&t,
-		    "processes: %d workers need %" PRIu64 ", with a "
-		    "keeper each, the master, the log process and those "
+		    "processes: %d workers need %" PRIu64 ", with two "
+		    "keepers each, the master, the log process and those "
 		    "that replace others; the limit is %" PRIu64 " (%s): "
 		    "raise it, or lower workers",
 		    c->workers, need, limit, where);

@@ -170,7 +170,7 @@ mover_at(void *arg, uint32_t k, uint64_t *id, int *fd)
 		(life & 7) == SLOT_MOVING);
 }
 
-/* Somebody else asks from now on, for all that is left. */
+/* Another process asks from now on, for all that is left. */
 static void
 mover_link(struct mover *m, int link)
 {

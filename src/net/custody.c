@@ -1,8 +1,6 @@
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -70,26 +68,6 @@ custody_ask(int link, uint32_t n)
 	return custody_send(link, &note, NULL);
 }
 
-bool
-custody_is_clear(int link)
-{
-	int unread = 0;
-
-	return ioctl(link, SIOCOUTQ, &unread) == 0 && unread == 0;
-}
-
-int
-custody_order(int control, uint8_t what, int fd)
-{
-	RIGHTS_SPACE(1) space;
-	struct iovec v = {&what, 1};
-	struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-
-	if (fd != -1)
-		rights_put(&h, &space, &fd, 1);
-	return sendmsg(control, &h, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -1;
-}
-
 /* Whether a note of r bytes with n descriptors is one. */
 static bool
 note_is_sound(const struct custody_note *note, size_t r, int n)
@@ -100,11 +78,8 @@ note_is_sound(const struct custody_note *note, size_t r, int n)
 	switch (note->type) {
 	case CUSTODY_KEEP:
 		return n == (int)note->n;
-	case CUSTODY_GIVE_UP:
-		return n == 0;
 	case CUSTODY_ROOM:
 		return n == 0 && note->n == 1;
-	case CUSTODY_CHECK:
 	case CUSTODY_DONE:
 		return n == 0 && note->n == 0;
 	default:
@@ -200,8 +175,7 @@ giver_read(struct custody_giver *g, int link)
 		for (uint32_t k = 0;
 		     r > 0 && note.type == CUSTODY_KEEP && k < note.n; k++)
 			close(fd[k]); /* nobody gives here */
-		if (r > 0 && note.type == CUSTODY_ROOM &&
-		    g->room <= UINT32_MAX)
+		if (r > 0 && note.type == CUSTODY_ROOM && g->room <= UINT32_MAX)
 			g->room += note.id[0] & UINT32_MAX;
 	}
 	return true;

@@ -33,8 +33,8 @@ tcp_stop(const struct transport_socket *s)
 	return TRANSPORT_READY;
 }
 
-/* Resets the connection at once, though the keeper has a duplicate of the
- * socket: with SO_LINGER that would have to be closed first. It fails if there
+/* Resets the connection at once, also while another process has the socket for
+ * a moment: with SO_LINGER all would have to close it first. It fails if there
  * is no connection any more, and then there is nothing to reset. */
 static void
 tcp_reset(const struct transport_socket *s)

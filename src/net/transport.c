@@ -43,12 +43,6 @@ transport_send(const struct transport *t, const struct transport_socket *s,
 	return t->seal == NULL || n <= 0 ? n : t->sent(s, (size_t)n);
 }
 
-void
-transport_abandon(int fd)
-{
-	shutdown(fd, SHUT_WR);
-}
-
 uint8_t
 transport_find(const char *name)
 {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "hub/input.h"
-#include "hub/kept.h"
 #include "hub/output.h"
 #include "hub/presence.h"
 #include "hub/subscription.h"
@@ -234,7 +233,8 @@ connection_put_who(struct show *s, const struct connection_look *l)
 	connection_word(s, "id", id);
 	connection_word(s, "phase", connection_phase(slot));
 	connection_number(s, "worker", slot->worker);
-	connection_number(s, "keeper", kept_by(s->from.hub, l->id));
+	connection_number(s, "descriptor",
+	    (uint32_t)slot_socket(s->from.hub, (uint32_t)l->id));
 	connection_text(
 	    s, "user", user, presence_user(s->from.hub, slot->user, user));
 	connection_text(s, "device", slot->device, slot->device_len);

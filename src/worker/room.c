@@ -7,7 +7,7 @@
 #include "takeover/table.h"
 
 enum {
-	/* Links to the others, to keepers, one more of each while one is
+	/* Links to the others, one more of each while one is
 	 * replaced, and what libraries open for a moment. */
 	ROOM_SPARE = 2 * SHM_WORKERS + 32,
 	/* Descriptors that a worker which accepts keeps free, besides one link

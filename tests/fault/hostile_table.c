@@ -141,8 +141,8 @@ fill(void)
 static void
 orphans(void)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(in);
 	int listener = socket(AF_INET, SOCK_STREAM, 0), n = 0;
 
@@ -163,7 +163,8 @@ orphans(void)
 static void
 clone_sharing(unsigned long flags)
 {
-	long pid = syscall(SYS_clone, CLONE_FILES | flags | SIGCHLD, 0, 0, 0, 0);
+	long pid =
+	    syscall(SYS_clone, CLONE_FILES | flags | SIGCHLD, 0, 0, 0, 0);
 
 	if (pid == 0)
 		for (;;)
@@ -205,8 +206,8 @@ write_keeper(void)
 	uint64_t word = 0;
 	struct iovec from = {&word, sizeof(word)}, to = {&word, sizeof(word)};
 
-	tell("write",
-	    process_vm_writev(sibling("keeper"), &from, 1, &to, 1, 0));
+	tell(
+	    "write", process_vm_writev(sibling("keeper"), &from, 1, &to, 1, 0));
 }
 
 static void
@@ -291,7 +292,8 @@ gifts(void)
 static void
 open_others(void)
 {
-	static const char *const file[] = {"mem", "fd/3", "map_files", "environ"};
+	static const char *const file[] = {
+	    "mem", "fd/3", "map_files", "environ"};
 	const pid_t pid[] = {sibling("keeper"), sibling("worker"), getppid()};
 	char path[64];
 	long n = 0;

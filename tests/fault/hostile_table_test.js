@@ -136,10 +136,11 @@ async function suffer(d, deed, {lost, ends, filter, says, others}) {
 	await settled(d);
 	const gone = guests.ended();
 	guests.all = guests.all.filter((c) => !gone.includes(c));
-	await until('its place serves', async () => {
-		await guests.more(5);
-		return (await guests.at(slot)).length > 0;
-	});
+	await until('its place serves who is new', async () => {
+		const some = await guests.more(5);
+		const here = await guests.at(slot);
+		return some.some((c) => here.includes(c));
+	}, 20000);
 	await guests.served();
 	await guests.kept();
 	guests.leave();

@@ -111,7 +111,7 @@ async function upgraded(d, ms = 60000) {
 	    (await d.ask('show', 'upgrade')).state === 'done', ms);
 }
 
-/* The same if that was the order. */
+/* Waits for that if the order was an upgrade. */
 async function upgradedIf(d, what) {
 	if (what === 'upgrade')
 		await upgraded(d);
@@ -152,7 +152,7 @@ async function told(d) {
 	return {w, answer};
 }
 
-/* The same, and it has retired: it is gone, and nobody knows yet. */
+/* told(), and it has retired: it is gone, and nobody knows yet. */
 async function retire(d) {
 	const {w, answer} = await told(d);
 	process.kill(w.pid, 'SIGCONT');

@@ -84,7 +84,7 @@ static uint8_t *
 place(const struct hub *h, uint8_t region, uint32_t at)
 {
 	void *const begins[] = {h->heads, h->line, h->worker, h->entry,
-	    h->charge, (void *)h->slot_touched, h->slot, (void *)h->kept,
+	    h->charge, (void *)h->slot_touched, h->slot, (void *)h->socket,
 	    h->chunk, h->page, h->subscription, (void *)h->chain, h->index,
 	    h->journal};
 	const size_t n = sizeof(begins) / sizeof(begins[0]);

@@ -31,8 +31,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(payload == data + sizeof(struct message_head));
 	REQUIRE(len + sizeof(struct message_head) == size);
 	REQUIRE(
-	    (type == MSG_LINK || type == MSG_ADOPT || type == MSG_CUSTODY ||
-		type == MSG_GIVE || type == MSG_GIVE_BACK) == (n_fds == 1) &&
+	    (type == MSG_LINK || type == MSG_ADOPT || type == MSG_GIVE ||
+		type == MSG_GIVE_BACK || type == MSG_PAGE) == (n_fds == 1) &&
 	    n_fds <= 1);
 	REQUIRE((type >= MSG_RELAY) == (from == PARTY_PEER));
 	if (type == MSG_KICK) {

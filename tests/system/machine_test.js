@@ -101,22 +101,22 @@ group('descriptors', null, (test) => {
 });
 
 group('processes', null, (test) => {
-	inGroup(test, 'pids.max is too small', {pids: {max: 13}}, async (g) => {
+	inGroup(test, 'pids.max is too small', {pids: {max: 17}}, async (g) => {
 		const d = await Daemon.start({env: cage({groups: [g]})});
-		await d.logged(new RegExp('4 workers need 14, .*the limit is 13 ' +
+		await d.logged(new RegExp('4 workers need 18, .*the limit is 17 ' +
 		    `\\(${g.folders[0]}/pids.max\\)`));
 		await d.stop();
 		assert.match(await check('workers 4\n', {groups: [g]}),
-		    /4 workers need 14, .*the limit is 13/);
+		    /4 workers need 18, .*the limit is 17/);
 		assert.doesNotMatch(await check('workers 3\n', {groups: [g]}),
 		    /processes:/);
 	});
-	inGroup(test, 'more workers at a reload', {pids: {max: 13}}, async (g) => {
+	inGroup(test, 'more workers at a reload', {pids: {max: 17}}, async (g) => {
 		const d = await Daemon.start({workers: false,
 		    conf: 'workers 1\n', env: cage({groups: [g]})});
 		fs.writeFileSync(d.conf, 'workers 4\n');
 		assert.equal((await d.ctl('reload')).status, 0);
-		await d.logged(/4 workers need 14, .*the limit is 13/);
+		await d.logged(/4 workers need 18, .*the limit is 17/);
 		await until('4 workers', async () =>
 		    (await d.json('show', 'workers')).length === 4);
 		await d.stop();
@@ -124,10 +124,10 @@ group('processes', null, (test) => {
 	if (ROOT)
 		test('ulimit -u binds who is not root', async () => {
 			const user = {uid: STRANGER, gid: STRANGER};
-			assert.match(await check('workers 4\n', {ulimit: '-u 13'},
-			    user), /need 14, .*the limit is 13 \(ulimit -u/);
+			assert.match(await check('workers 4\n', {ulimit: '-u 17'},
+			    user), /need 18, .*the limit is 17 \(ulimit -u/);
 			assert.doesNotMatch(await check('workers 4\n',
-			    {ulimit: '-u 13'}), /processes:/);
+			    {ulimit: '-u 17'}), /processes:/);
 		});
 });
 

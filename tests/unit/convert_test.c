@@ -210,8 +210,7 @@ test_sockets(void **state)
 
 	scene_make(&s);
 	s.h.table = 7;
-	assert_int_equal(
-	    claim_init(&slots, s.h.slot_owner, s.h.n_slots, 1), 0);
+	assert_int_equal(claim_init(&slots, s.h.slot_owner, s.h.n_slots, 1), 0);
 	claim_mark(&slots, s.slot);
 	claim_marked(&slots);
 	i = slot_take(&s.h, &slots);
@@ -317,8 +316,6 @@ test_spoken(void **state)
 	struct scene s;
 
 	assert_int_equal(CUSTODY_KEEP, 1);
-	assert_int_equal(CUSTODY_GIVE_UP, 2);
-	assert_int_equal(CUSTODY_CHECK, 3);
 	assert_int_equal(CUSTODY_ROOM, 4);
 	assert_int_equal(CUSTODY_DONE, 5);
 	assert_int_equal(CUSTODY_MAX, 250);
@@ -326,7 +323,6 @@ test_spoken(void **state)
 	assert_int_equal(offsetof(struct custody_note, n), 4);
 	assert_int_equal(offsetof(struct custody_note, id), 8);
 	assert_int_equal(KEEPER_LINK, 1);
-	assert_int_equal(KEEPER_CHECK, 2);
 	assert_int_equal(MSG_STOP, 11);
 	assert_int_equal(MSG_GIVE_BACK, 15);
 	assert_int_equal(sizeof(struct message_head), 8);

@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hub/kept.h"
 #include "hub_fixture.h"
 #include "net/custody.h"
 #include "valgrind.h"
@@ -173,11 +172,13 @@ nonsense(void **state)
 	raw(&bad, head);
 	bad.type = CUSTODY_DONE + 1;
 	raw(&bad, head);
+	bad.type = CUSTODY_KEEP + 1; /* what keepers once were told */
+	raw(&bad, head);
 	bad.type = CUSTODY_DONE;
 	bad.n = UINT32_MAX;
 	raw(&bad, sizeof(bad));
 	raw("x", 1);
-	for (int k = 0; k < 5; k++) {
+	for (int k = 0; k < 6; k++) {
 		assert_int_equal(custody_receive(pair[1], &note, got), -1);
 		assert_int_equal(errno, EBADMSG);
 	}
@@ -225,38 +226,6 @@ end_behind_a_reset(void **state)
 	assert_int_equal(errno, 0);
 }
 
-/* The words: of one keeper, of another, of a slot's next connection. */
-static void
-words(void **state)
-{
-	const struct hub_limits limits = {.connections = 64,
-	    .users = 16,
-	    .channels = 16,
-	    .journal_bytes = 65536,
-	    .output_bytes = 1 << 20,
-	    .input_bytes = 65536};
-	const uint64_t id = 5ull << 32 | 3, later = 6ull << 32 | 3;
-	struct hub h;
-
-	assert_int_equal(hub_create(&h, &limits), 0);
-	hub_become(&h, 0);
-	assert_int_equal(kept_by(&h, id), 0);
-	kept_set(&h, 9, id);
-	assert_int_equal(kept_by(&h, id), 9);
-	assert_int_equal(kept_by(&h, later), 0);
-	assert_false(kept_here(&h, id));
-	h.me->custody = 9;
-	assert_true(kept_here(&h, id));
-	kept_set(&h, 10, id);
-	kept_clear(&h, 9, id); /* not its own any more */
-	assert_int_equal(kept_by(&h, id), 10);
-	kept_clear(&h, 10, id);
-	assert_int_equal(kept_by(&h, id), 0);
-	h.me->custody = 0;
-	assert_false(kept_here(&h, id));
-	hub_destroy(&h);
-}
-
 #define CUSTODY_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -270,7 +239,6 @@ main(void)
 	    CUSTODY_TEST(nonsense),
 	    CUSTODY_TEST(no_descriptor_free),
 	    CUSTODY_TEST(end_behind_a_reset),
-	    cmocka_unit_test(words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,7 +211,7 @@ one_connection(void **state)
 	    "id                 0000000100000000\n"
 	    "phase              open\n"
 	    "worker             0\n"
-	    "keeper             0\n"
+	    "descriptor         0\n"
 	    "user               -\n"
 	    "device             -\n"
 	    "peer               ?\n"

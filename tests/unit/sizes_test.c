@@ -231,13 +231,13 @@ test_tasks(void **state)
 	struct conf *c = load("", 8);
 	struct sizes s;
 
-	m.tasks.value = 22;
+	m.tasks.value = 30;
 	sizes_fit(&s, c, &m, true);
 	assert_string_equal(s.tasks, "");
-	m.tasks.value = 21;
+	m.tasks.value = 29;
 	sizes_fit(&s, c, &m, true);
-	assert_non_null(strstr(s.tasks, "8 workers need 22"));
-	assert_non_null(strstr(s.tasks, "the limit is 21 (/cg/pids.max)"));
+	assert_non_null(strstr(s.tasks, "8 workers need 30"));
+	assert_non_null(strstr(s.tasks, "the limit is 29 (/cg/pids.max)"));
 	conf_free(c);
 }
 

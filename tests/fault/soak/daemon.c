@@ -158,6 +158,23 @@ member(const char *object, const char *name)
 	return p != NULL ? strtol(p + strlen(key), NULL, 10) : -1;
 }
 
+/* The pids of a worker's keepers; 0: none. */
+static void
+keepers_read(const char *object, int keeper[KEEPERS])
+{
+	const char *p = strstr(object, "\"keepers\":[");
+	char *end;
+
+	if (p == NULL)
+		return;
+	p += strlen("\"keepers\":[");
+	for (int j = 0; j < KEEPERS; j++, p = end + 1) {
+		keeper[j] = (int)strtol(p, &end, 10);
+		if (*end != ',')
+			return;
+	}
+}
+
 bool
 daemon_workers(struct worker_view out[WORKERS])
 {
@@ -175,7 +192,7 @@ daemon_workers(struct worker_view out[WORKERS])
 			const char *state = strstr(p, "\"state\":\"running\"");
 
 			out[slot].pid = (int)member(p, "pid");
-			out[slot].keeper = (int)member(p, "keeper");
+			keepers_read(p, out[slot].keeper);
 			out[slot].generation =
 			    (unsigned)member(p, "generation");
 			out[slot].running = state != NULL && state < end;
@@ -225,12 +242,15 @@ each_process(long (*f)(int pid))
 {
 	struct worker_view w[WORKERS];
 	long sum = f(daemon_.pid);
-	int k;
+	int k, j;
 
 	if (!daemon_workers(w))
 		return -1;
-	for (k = 0; k < WORKERS; k++)
-		sum += f(w[k].pid) + (w[k].keeper > 0 ? f(w[k].keeper) : 0);
+	for (k = 0; k < WORKERS; k++) {
+		sum += f(w[k].pid);
+		for (j = 0; j < KEEPERS; j++)
+			sum += w[k].keeper[j] > 0 ? f(w[k].keeper[j]) : 0;
+	}
 	return sum;
 }
 

@@ -1,7 +1,13 @@
-/* Who is hit when: workers and keepers, never both of one slot within
- * APART_MS, nor one while the other has not recovered. */
+/*
+ * Who is hit when: workers, keepers, and several of one place at once, as long
+ * as one of the three that hold its connections is left: a worker and a keeper
+ * of its own at the same moment, a keeper while it carries out an order, both
+ * keepers. Nobody of a place is hit while another one of it has not recovered,
+ * nor within APART_MS after that.
+ */
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "soak.h"
 
@@ -12,98 +18,170 @@ enum {
 		     * make the master wait before the next respawn */
 	BURST_MS = 10000,
 	STOP_ONE_IN = 20,
-	VOLLEY_ONE_IN = 12 /* all workers at once */
+	VOLLEY_ONE_IN = 12, /* all workers at once */
+	ORDER_US = 4000 /* about how long it takes from a death to the end of
+			 * the order that it makes the master give */
 };
 
 struct hit_counts hit_counts;
 
 /* One process of a slot. */
 struct target {
-	int hit_pid;	  /* the one that was hit and may not be gone; 0 */
-	bool stopped;	  /* by SIGSTOP: the watchdog has to act */
-	uint64_t good_ms; /* recovered since then */
+	int hit_pid;  /* the one that was hit and may not be gone; 0 */
+	bool stopped; /* by SIGSTOP */
 	uint64_t at[BURST];
 	unsigned n;
 };
 static struct slot_view {
-	struct target worker, keeper;
+	struct target worker, keeper[KEEPERS];
+	uint64_t good_ms; /* recovered since then */
 } slots[WORKERS];
 static struct worker_view view[WORKERS];
+
+/* Whether one that was hit has been replaced. */
+static bool
+recovered(const struct target *t, const int *pid, int n, bool running)
+{
+	if (t->hit_pid == 0)
+		return true;
+	for (int j = 0; j < n; j++)
+		if (pid[j] <= 0 || pid[j] == t->hit_pid)
+			return false;
+	return running;
+}
+
+/* Whether nobody of a place is missing or hung. */
+static bool
+place_is_good(const struct slot_view *s, const struct worker_view *w)
+{
+	bool good = w->running && recovered(&s->worker, &w->pid, 1, true);
+
+	for (int j = 0; j < KEEPERS; j++)
+		good = good && w->keeper[j] > 0 &&
+		    recovered(&s->keeper[j], w->keeper, KEEPERS, true);
+	return good;
+}
+
+/* Whether somebody of a place has been hit and not recovered. */
+static bool
+place_is_hit(const struct slot_view *s)
+{
+	bool hit = s->worker.hit_pid != 0;
+
+	for (int j = 0; j < KEEPERS; j++)
+		hit = hit || s->keeper[j].hit_pid != 0;
+	return hit;
+}
 
 /* Notes who has recovered. */
 static void
 look(void)
 {
-	struct target *t;
-	int k;
-
 	if (!daemon_workers(view))
 		return;
-	for (k = 0; k < WORKERS; k++) {
-		t = &slots[k].worker;
-		if (t->hit_pid != 0 && view[k].pid != t->hit_pid &&
-		    view[k].running) {
-			t->hit_pid = 0;
-			t->good_ms = now_ms;
-		}
-		t = &slots[k].keeper;
-		if (t->hit_pid != 0 && view[k].keeper > 0 &&
-		    view[k].keeper != t->hit_pid) {
-			t->hit_pid = 0;
-			t->good_ms = now_ms;
-		}
+	for (int k = 0; k < WORKERS; k++) {
+		struct slot_view *s = &slots[k];
+
+		if (!place_is_hit(s) || !place_is_good(s, &view[k]))
+			continue;
+		s->worker.hit_pid = 0;
+		for (int j = 0; j < KEEPERS; j++)
+			s->keeper[j].hit_pid = 0;
+		s->good_ms = now_ms;
 	}
 }
 
-/* Whether one may be hit while the other is as it is. */
+/* Whether one more hit of this kind may be. */
 static bool
-may(const struct target *t, const struct target *other, int pid)
+may(const struct target *t)
 {
-	if (pid <= 0 || other->hit_pid != 0 ||
-	    now_ms - other->good_ms < APART_MS)
-		return false;
-	if (t->hit_pid != 0 && (t->stopped || pid == t->hit_pid))
-		return false; /* it is dead or hung already */
 	return set.one || t->n < BURST ||
 	    now_ms - t->at[t->n % BURST] > BURST_MS;
 }
 
-/* Hits one. */
-static void
-hit(struct target *t, int pid)
+/* Whether somebody of a place may be hit. */
+static bool
+place_may(int k)
 {
-	t->stopped = dice(STOP_ONE_IN) == 0;
+	const struct slot_view *s = &slots[k];
+
+	return !place_is_hit(s) && now_ms - s->good_ms >= APART_MS &&
+	    place_is_good(s, &view[k]) && may(&s->worker) &&
+	    may(&s->keeper[0]) && may(&s->keeper[1]);
+}
+
+/* Hits one; false: there is no such process. */
+static bool
+hit(struct target *t, int pid, bool is_keeper, bool may_stop)
+{
+	t->stopped = may_stop && dice(STOP_ONE_IN) == 0;
 	if (kill(pid, t->stopped ? SIGSTOP : SIGKILL) != 0)
-		return;
-	t->hit_pid = pid;
+		return false;
+	/* nobody looks after a keeper that hangs before it is needed */
+	t->hit_pid = is_keeper && t->stopped ? 0 : pid;
 	t->at[t->n++ % BURST] = now_ms;
+	return true;
 }
 
-/* Hits a slot's worker if it may be. */
 static void
-hit_worker(int k)
+hit_worker(int k, bool may_stop)
 {
-	struct slot_view *s = &slots[k];
+	struct target *t = &slots[k].worker;
 
-	if (!may(&s->worker, &s->keeper, view[k].pid))
+	if (!hit(t, view[k].pid, false, may_stop))
 		return;
-	hit(&s->worker, view[k].pid);
 	hit_counts.workers++;
-	hit_counts.stopped += s->worker.stopped;
+	hit_counts.stopped += t->stopped;
 }
 
-/* Hits a slot's keeper if it may be. */
 static void
-hit_keeper(int k)
+hit_keeper(int k, int j, bool may_stop)
 {
-	struct slot_view *s = &slots[k];
+	struct target *t = &slots[k].keeper[j];
 
-	if (!view[k].running || s->worker.hit_pid != 0 ||
-	    !may(&s->keeper, &s->worker, view[k].keeper))
+	if (!hit(t, view[k].keeper[j], true, may_stop))
 		return;
-	hit(&s->keeper, view[k].keeper);
 	hit_counts.keepers++;
-	hit_counts.keepers_stopped += s->keeper.stopped;
+	hit_counts.keepers_stopped += t->stopped;
+}
+
+/* Somebody of a place, or several at once. */
+static void
+hit_place(int k)
+{
+	const int j = (int)dice(KEEPERS);
+
+	switch (dice(8)) {
+	case 0:
+	case 1:
+		hit_keeper(k, j, true);
+		break;
+	case 2:
+	case 3: /* whichever the kernel ends first */
+		if (dice(2) == 0) {
+			hit_keeper(k, j, false);
+			hit_worker(k, false);
+		} else {
+			hit_worker(k, false);
+			hit_keeper(k, j, false);
+		}
+		hit_counts.pairs++;
+		break;
+	case 4: /* the worker's end makes the master give an order */
+		hit_worker(k, false);
+		usleep(dice(ORDER_US));
+		/* no longer there if its pair has been replaced by then */
+		if (kill(view[k].keeper[j], SIGKILL) == 0)
+			hit_counts.orders++;
+		break;
+	case 5:
+		hit_keeper(k, 0, false);
+		hit_keeper(k, 1, false);
+		hit_counts.both++;
+		break;
+	default:
+		hit_worker(k, true);
+	}
 }
 
 unsigned
@@ -113,10 +191,9 @@ hits_done(void)
 }
 
 void
-hit_turn(void)
+hit_turn(bool more)
 {
 	static uint64_t begun_ms, looked_ms;
-	int k;
 
 	if (begun_ms == 0)
 		begun_ms = now_ms;
@@ -125,32 +202,33 @@ hit_turn(void)
 	looked_ms = now_ms;
 	look();
 	/* evenly over the time there is, at random moments */
-	if (hits_done() >= set.hits ||
+	if (!more || hits_done() >= set.hits ||
 	    (uint64_t)hits_done() * set.seconds * 1000 >
 		(now_ms - begun_ms) * set.hits ||
 	    dice(4) == 0)
 		return;
-	if (set.one)
-		hit_worker(0);
-	else if (dice(VOLLEY_ONE_IN) == 0)
-		for (k = 0; k < WORKERS; k++)
-			hit_worker(k);
-	else if (dice(3) > 0)
-		hit_worker((int)dice(WORKERS));
-	else
-		hit_keeper((int)dice(WORKERS));
+	if (set.one) {
+		if (place_may(0))
+			hit_worker(0, true);
+	} else if (dice(VOLLEY_ONE_IN) == 0) {
+		for (int k = 0; k < WORKERS; k++)
+			if (place_may(k))
+				hit_worker(k, true);
+	} else {
+		const int k = (int)dice(WORKERS);
+
+		if (place_may(k))
+			hit_place(k);
+	}
 }
 
 bool
 hit_settled(void)
 {
-	int k;
-
 	look();
-	for (k = 0; k < WORKERS; k++)
-		if (slots[k].worker.hit_pid != 0 ||
-		    slots[k].keeper.hit_pid != 0 || !view[k].running ||
-		    view[k].keeper <= 0)
+	for (int k = 0; k < WORKERS; k++)
+		if (place_is_hit(&slots[k]) ||
+		    !place_is_good(&slots[k], &view[k]))
 			return false;
 	return true;
 }

@@ -125,6 +125,30 @@ invariant_check(const struct hub *h, unsigned connections)
 		fault(finding[k].kind, "%s", finding[k].why);
 }
 
+/* Takes down what is not so of custody. */
+static void
+custody_add(void *arg, enum invariant what, const char *why)
+{
+	if (what == INVARIANT_CUSTODY)
+		finding_add(arg, what, why);
+}
+
+bool
+custody_is_right(bool tell)
+{
+	struct hub h;
+	unsigned k;
+
+	if (!memory_map(&h))
+		return true;
+	n_findings = 0;
+	(void)invariant_look(&h, custody_add, NULL);
+	hub_destroy(&h);
+	for (k = 0; tell && k < n_findings; k++)
+		fault(F_LEAK, "in a quiet moment: %s", finding[k].why);
+	return n_findings == 0;
+}
+
 void
 leak_check(unsigned connections)
 {

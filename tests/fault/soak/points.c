@@ -118,8 +118,8 @@ arm(int slot, const struct worker_view *view)
 	uint32_t point = choose();
 	uint64_t passes;
 
-	if (point == KILL_POINTS || !view->running || view->keeper <= 0 ||
-	    !may_die(a))
+	if (point == KILL_POINTS || !view->running || view->keeper[0] <= 0 ||
+	    view->keeper[1] <= 0 || !may_die(a))
 		return;
 	passes = list->entry[point].passes;
 	a->armed = true;

@@ -14,6 +14,9 @@
 
 enum {
 	PATIENCE_MS = 30000,
+	/* a quiet moment, in which custody is looked at, in each so many ms of
+	 * a storm; shorter: less is said and hit in the time there is */
+	QUIET_MS = 5000,
 	/* when memory is looked at: then all has been in use once that is
 	 * used over and over; after half of a soak that is shorter */
 	PSS_S = 60
@@ -236,6 +239,20 @@ descriptors(bool turning)
 	return b;
 }
 
+/* All fall silent for a moment, and nobody is hit: the sockets that each family
+ * of processes has are those that its slots claim. */
+static void
+custody_look(void)
+{
+	uint64_t until = clock_now() + PATIENCE_MS;
+
+	if (!wait_for("all workers and keepers are there", hit_settled) ||
+	    !wait_for("all are back", all_open))
+		return;
+	while (!custody_is_right(now_ms > until) && now_ms <= until)
+		turn(false, true);
+}
+
 /* All clients talk while processes die. Returns how much memory it took early,
  * in KiB. */
 static long
@@ -244,6 +261,7 @@ storm(void)
 	uint64_t begun = clock_now(), told = begun;
 	uint64_t end = begun + set.seconds * 1000ull;
 	unsigned early_s = set.seconds < 2 * PSS_S ? set.seconds / 2 : PSS_S;
+	uint64_t looked = begun;
 	long early = 0;
 
 	do {
@@ -251,8 +269,13 @@ storm(void)
 		if (set.points)
 			points_turn();
 		if (set.one || !set.points)
-			hit_turn();
+			hit_turn(true);
 		memory_turn();
+		if (!set.one && !set.points && now_ms - looked > QUIET_MS) {
+			custody_look();
+			looked = clock_now();
+			counts.looks++;
+		}
 		if (early == 0 && now_ms - begun > early_s * 1000ull)
 			early = memory_now();
 		if (set.verbose && now_ms - told > 5000) {
@@ -284,10 +307,13 @@ result(void)
 		    corrupted);
 	for (k = 0; k < FAULTS; k++)
 		sum += faults[k];
-	printf("%u hits on workers (%u hung), %u on keepers (%u hung); "
-	       "%u takeovers, %u ms at most\n",
+	printf(
+	    "%u hits on workers (%u hung), %u on keepers (%u hung): %u times "
+	    "a worker and one, %u within an order, %u times both; "
+	    "%u takeovers, %u ms at most; %u quiet looks\n",
 	    hit_counts.workers, hit_counts.stopped, hit_counts.keepers,
-	    hit_counts.keepers_stopped, n, max_ms);
+	    hit_counts.keepers_stopped, hit_counts.pairs, hit_counts.orders,
+	    hit_counts.both, n, max_ms, counts.looks);
 	printf("%llu said, %llu whispered, %llu frames (%llu MB) heard; %u "
 	       "joins, %u left, %u handshakes again, %u cut, %u fragments\n",
 	    (unsigned long long)counts.lobby,

@@ -17,6 +17,7 @@
 enum {
 	CLIENTS_MAX = 800,
 	WORKERS = 4,
+	KEEPERS = 2, /* of a worker */
 	TEXT_MAX = 20 * 1024,
 	IN_BYTES = 128 * 1024,
 	OUT_BYTES = 128 * 1024,
@@ -26,7 +27,7 @@ enum {
 /* ---- daemon.c: the daemon, and what can be asked of it ---- */
 
 struct worker_view {
-	int pid, keeper;
+	int pid, keeper[KEEPERS];
 	unsigned generation;
 	bool running;
 };
@@ -155,7 +156,7 @@ enum fault {
 extern unsigned faults[FAULTS];
 extern struct counts {
 	uint64_t lobby, whispers, answers, deliveries, bytes;
-	unsigned joins, retries, leaves, cut, fragments;
+	unsigned joins, retries, leaves, cut, fragments, looks;
 } counts;
 
 void
@@ -199,9 +200,11 @@ void expect(struct client *c, enum answer_kind kind, uint32_t value);
 /* ---- hit.c: who dies when ---- */
 extern struct hit_counts {
 	unsigned workers, keepers, stopped, keepers_stopped;
+	unsigned pairs, orders, both; /* several of a place at once */
 	unsigned points_known, points_hit, twice;
 } hit_counts;
-void hit_turn(void);
+/* more: somebody may be hit now. */
+void hit_turn(bool more);
 unsigned hits_done(void);
 /* Whether all have recovered. */
 bool hit_settled(void);
@@ -215,6 +218,9 @@ int back_run(void);
 
 /* ---- leak.c: what is in shared memory when all is quiet ---- */
 void leak_check(unsigned connections);
+/* Whether each family of processes has exactly the sockets that its slots
+ * claim, in each table; otherwise tells what is not so. */
+bool custody_is_right(bool tell);
 /* Writes the newest publications to the file `journal` in the daemon's folder.
  */
 void journal_dump(unsigned n);
