@@ -289,11 +289,10 @@ group('copy', null, (test) => {
 		    ([w]) => signal(w.pid, 'SIGKILL')),
 		'a keeper dies while memory is made': meanwhile('made',
 		    ([w]) => signal(w.keeper, 'SIGKILL')),
-		'a retired worker and a keeper die in the copy':
-		    meanwhile('copied', ([a, b]) => {
-			assert.ok(signal(a.pid, 'SIGKILL'));
-			assert.ok(signal(b.keeper, 'SIGKILL'));
-		    }),
+		'two keepers die in the copy': meanwhile('copied', ([a, b]) => {
+			assert.ok(signal(a.keepers[0], 'SIGKILL'));
+			assert.ok(signal(b.keepers[1], 'SIGKILL'));
+		}),
 		'the copier stops at its begin': stops('begun',
 		    /does not make its memory within 5 s/),
 		'the copier stops before it copies': stops('copying',

@@ -42,8 +42,20 @@ async function upgrade(d, file) {
 		assert.equal(w.state, 'running');
 	});
 	await until('the old ones have left', () => before.every((w) =>
-	    !processLives(w.pid) && !processLives(w.keeper)));
+	    [w.pid, ...w.keepers].every((pid) => !processLives(pid))));
 	assert.equal(program(d), fs.realpathSync(file));
+}
+
+/* A copy of the other program, with that of its children. */
+function copy(d, name) {
+	const file = path.join(d.dir, name);
+	const child = 'libexec/chatd/chatd-child';
+	fs.copyFileSync(OTHER, file);
+	fs.chmodSync(file, 0o755);
+	fs.mkdirSync(path.join(d.dir, path.dirname(child)), {recursive: true});
+	fs.copyFileSync(path.join(path.dirname(OTHER), child),
+	    path.join(d.dir, child));
+	return file;
 }
 
 /* The process that copies. */
@@ -86,8 +98,8 @@ async function undone(d, r, reason, was) {
 	assert.equal(program(d), was);
 	await until('all workers run', async () => (await d.ask('show',
 	    'workers')).every((w) => w.state === 'running'));
-	await until('the retired have left', () =>
-	    servants(d.pid).length === 8);
+	await until('each has two keepers', () =>
+	    servants(d.pid).length === 12);
 	assert.equal(copier(d), undefined);
 }
 
@@ -195,15 +207,11 @@ group('another layout', {workers: 4, conf: TELL}, (test) => {
 		(await d.ask('show', 'upgrade')).state === 'failed')));
 	fails('the program is changed meanwhile', /was changed after its rehearsal/,
 	    (d) => {
-		const file = path.join(d.dir, 'changed');
-		fs.copyFileSync(OTHER, file);
-		fs.chmodSync(file, 0o755);
+		const file = copy(d, 'changed');
 		return midst(d, () => fs.utimesSync(file, 1, 1), file);
 	});
 	fails('a copy that cannot be executed', /Permission denied/, (d) => {
-		const file = path.join(d.dir, 'denied');
-		fs.copyFileSync(OTHER, file);
-		fs.chmodSync(file, 0o755);
+		const file = copy(d, 'denied');
 		return midst(d, () => fs.chmodSync(file, 0o644), file);
 	});
 	test('a request that is half there keeps nobody waiting', async (d) => {
@@ -236,14 +244,14 @@ group('another layout', {workers: 4, conf: TELL}, (test) => {
 		assert.ok(longest < 950, `${longest} ms without an answer`);
 		await upgrade(d, was);
 	}, {limit: 60000});
-	test('a keeper and a retired worker are killed', async (d) => {
+	test('keepers of workers that have retired are killed', async (d) => {
 		const crowd = await Crowd.unbroken(d, 30), was = program(d);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		const workers = await d.ask('show', 'workers');
 		const r = await midst(d, () => {
-			process.kill(workers[1].keeper, 'SIGKILL');
-			process.kill(workers[2].pid, 'SIGKILL');
+			process.kill(workers[1].keepers[0], 'SIGKILL');
+			process.kill(workers[2].keepers[1], 'SIGKILL');
 		});
 		assert.deepEqual([r.status, r.stderr], [0, '']);
 		assert.equal(program(d), OTHER);

@@ -20,14 +20,6 @@ const {Crowd} = require('../fault/crowd.js');
 const CLIENTS = 100;
 const SPEAKERS = 12;
 
-/* A copy of the daemon's program in its scratch folder. */
-function copy(d, name) {
-	const file = path.join(d.dir, name);
-	fs.copyFileSync(CHATD, file);
-	fs.chmodSync(file, 0o755);
-	return file;
-}
-
 /* chatctl upgrade, which succeeds: every process but the master is new. */
 async function upgrade(d, ...args) {
 	const before = await d.ask('show', 'workers');
@@ -120,7 +112,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		for (let i = 0; i < 3; i++) {
-			const file = copy(d, `chatd.${i}`);
+			const file = d.copy(`chatd.${i}`);
 			await upgrade(d, file);
 			assert.equal(program(d), file);
 		}
@@ -205,7 +197,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		}
 	});
 	test('USR2 executes the file that was named last', async (d) => {
-		const file = copy(d, 'own');
+		const file = d.copy('own');
 		await upgrade(d, file);
 		assert.equal(program(d), file);
 		fs.unlinkSync(file);
@@ -257,7 +249,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		const crowd = await Crowd.unbroken(d, 20);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, 4));
-		const file = copy(d, 'spoilt'), before = flags(d);
+		const file = d.copy('spoilt'), before = flags(d);
 		const exe = program(d);
 		for (const [reason, spoil] of [
 		    [/Permission denied/, () => fs.chmodSync(file, 0o600)],
@@ -305,7 +297,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		crowd.talk([...crowd.people].slice(0, 4));
 		/* It goes on with what its rehearsal has read. */
 		fs.writeFileSync(d.conf, 'message-size 100\n');
-		const r = await between(d, copy(d, 'patient'), () =>
+		const r = await between(d, d.copy('patient'), () =>
 		    fs.writeFileSync(d.conf, 'nonsense\n'));
 		assert.deepEqual([r.status, r.stderr], [0, '']);
 		await crowd.judgeAll();
@@ -319,7 +311,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 	});
 	test('a reload after the rehearsal is not lost', async (d) => {
 		fs.writeFileSync(d.conf, '');
-		const r = await between(d, copy(d, 'reloaded'), async () => {
+		const r = await between(d, d.copy('reloaded'), async () => {
 			fs.writeFileSync(d.conf, 'message-size 100\n');
 			await d.ctl('reload');
 		});
