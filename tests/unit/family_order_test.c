@@ -461,6 +461,21 @@ all_are_dead(void **state)
 	assert_int_equal(w->child.pid, PID + 1);
 }
 
+/* So it is if one has an order, and the link's end is seen first. */
+static void
+all_die_over_an_order(void **state)
+{
+	(void)serves();
+	reaped(KEEPER);
+	f->eof_ms = 1;
+	family_time(f, 77);
+	assert_int_equal(f->table, 0);
+	family_time(f, 78);
+	reaped(KEEPER + 1);
+	worker_dies();
+	assert_int_equal(n_forks, 2);
+}
+
 /* A keeper that dies is made by the other one, and does not carry out what the
  * dead one was told; not while the process has none of its own. */
 static void
@@ -529,26 +544,6 @@ rescue(void **state)
 	family_time(f, 77);
 	assert_int_equal(w->retire_ms, 77);
 	assert_true(w->holds);
-}
-
-/* All three die while a keeper has an order, and the link's end is seen before
- * their deaths are: another family. */
-static void
-all_die_over_an_order(void **state)
-{
-	(void)serves();
-	reaped(KEEPER);
-	assert_int_equal(f->step, FAMILY_ASKS_KEEPER);
-	f->eof_ms = 1;
-	family_time(f, 77);
-	assert_int_equal(f->table, 0);
-	families_go(&m);
-	family_time(f, 78);
-	reaped(KEEPER + 1);
-	next_pid = PID + 1;
-	worker_dies();
-	assert_int_equal(n_forks, 2);
-	assert_int_equal(w->child.pid, PID + 1);
 }
 
 /* The table is spoilt: its other end of the link is closed, and somebody lives.
