@@ -219,7 +219,9 @@ family_leave(struct family *f)
 void
 family_end(struct family *f, uint64_t limit_ms)
 {
+	const int place = f->member->place;
 	pid_t pid[FAMILY_PAIRS * FAMILY_KEEPERS + 1];
+	char keeper[CHILD_NAME], process[CHILD_NAME];
 	int n = 0;
 
 	if (f->page == NULL)
@@ -227,10 +229,12 @@ family_end(struct family *f, uint64_t limit_ms)
 	for (int k = 0; k < FAMILY_PAIRS * FAMILY_KEEPERS; k++)
 		pid[n++] = family_pid(f, k);
 	pid[n++] = atomic_load(&f->page->process);
+	snprintf(keeper, sizeof(keeper), "keeper %d", place);
+	snprintf(process, sizeof(process), "process of place %d", place);
 	for (int i = 0; i < n; i++)
-		family_kill(pid[i], "a family that ends");
+		family_kill(pid[i], i < n - 1 ? keeper : process);
 	for (int i = 0; i < n; i++)
-		process_end(pid[i], "a process of a family", limit_ms);
+		process_end(pid[i], i < n - 1 ? keeper : process, limit_ms);
 	family_close(f);
 }
 
