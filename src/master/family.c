@@ -140,6 +140,9 @@ family_close(struct family *f)
 	f->page_file = f->home = f->first_home = -1;
 	f->table = 0;
 	f->noted = f->ready = false;
+	/* no keeper has an order any more */
+	if (f->step != FAMILY_RESTS)
+		f->step = f->next != NULL ? FAMILY_CLEARS : FAMILY_RESTS;
 	f->eof_ms = 0;
 	for (int j = 0; j < FAMILY_KEEPERS; j++)
 		f->keeper[j].pid = 0;
@@ -367,8 +370,10 @@ family_rescue(struct family *f, uint64_t now)
 void
 family_time(struct family *f, uint64_t now)
 {
-	if (f->page == NULL)
+	if (f->page == NULL) {
+		family_go(f); /* begins another family */
 		return;
+	}
 	if (f->eof_ms != 0 && f->next == NULL) {
 		family_ended(f);
 		return;

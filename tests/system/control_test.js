@@ -99,9 +99,9 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 			assert.match(w.writes, /^(io_uring|sendmsg)$/);
 			assert.equal(w.slot, i);
 			assert.equal(w.keepers.length, 2);
-			assert.equal(w.keepers[0], w.keeper);
-			for (const keeper of w.keepers)
-				assert.ok(processLives(keeper), `keeper ${keeper}`);
+			assert.equal(w.keeper, w.keepers[0]);
+			for (const pid of w.keepers)
+				assert.ok(processLives(pid), `keeper ${pid}`);
 			assert.ok(processLives(w.pid), `pid ${w.pid}`);
 			assert.ok(d.workers.includes(w.pid));
 			assert.equal(w.state, 'running');
@@ -113,6 +113,19 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		const text = await ctl(d, 0, 'show', 'workers');
 		for (const w of all)
 			assert.ok(text.includes(String(w.pid)), text);
+	});
+
+	test('show processes', async (d) => {
+		const workers = await d.json('show', 'workers');
+		const all = await d.json('show', 'processes');
+		const of = (kind, number) => all.filter((p) =>
+		    p.kind === kind && p.number === number).map((p) => p.pid);
+		for (const w of workers) {
+			assert.deepEqual(of('worker', w.slot), [w.pid]);
+			assert.deepEqual(of('keeper', w.slot), w.keepers);
+		}
+		assert.equal(all.length, 3 * workers.length);
+		assert.ok(all.every((p) => p.state === 'running'));
 	});
 
 	test('show workers counts what is delivered', async (d) => {
@@ -313,8 +326,8 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		const died = await d.json('show', 'stats');
 		assert.equal(died.respawns, before.respawns + 1);
 		assert.equal(died.renewals, renewed.renewals);
-		await until('its keeper has all', async () => (await d.json('show',
-		    'workers')).every((w) => w.keeper > 0));
+		await until('both keepers', async () => (await d.json('show',
+		    'workers')).every((w) => w.keepers.every((k) => k > 0)));
 	});
 	test('drain off says that it has ended', async (d) => {
 		assert.match(await ctl(d, 0, 'drain', 'off'), /there was no drain; 0/);

@@ -106,7 +106,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	family_drop(f);
+	family_close(f);
 	event_base_free(m.base);
 	hub_destroy(&m.hub);
 	return 0;
@@ -531,6 +531,26 @@ rescue(void **state)
 	assert_true(w->holds);
 }
 
+/* All three die while a keeper has an order, and the link's end is seen before
+ * their deaths are: another family. */
+static void
+all_die_over_an_order(void **state)
+{
+	(void)serves();
+	reaped(KEEPER);
+	assert_int_equal(f->step, FAMILY_ASKS_KEEPER);
+	f->eof_ms = 1;
+	family_time(f, 77);
+	assert_int_equal(f->table, 0);
+	families_go(&m);
+	family_time(f, 78);
+	reaped(KEEPER + 1);
+	next_pid = PID + 1;
+	worker_dies();
+	assert_int_equal(n_forks, 2);
+	assert_int_equal(w->child.pid, PID + 1);
+}
+
 /* The table is spoilt: its other end of the link is closed, and somebody lives.
  */
 static void
@@ -545,7 +565,7 @@ spoilt(void **state)
 	assert_int_equal(n_killed, 3);
 	assert_true(w->child.killed);
 	/* its process says so */
-	family_drop(f);
+	family_close(f);
 	w->child.pid = 0;
 	(void)serves();
 	family_died(f, &end);
@@ -577,6 +597,7 @@ main(void)
 	    TEST(keeper_is_completed_alone),
 	    TEST(worker_dies_meanwhile),
 	    TEST(rescue),
+	    TEST(all_die_over_an_order),
 	    TEST(spoilt),
 	};
 
