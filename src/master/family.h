@@ -57,11 +57,15 @@ void family_init(struct family *f, struct member *w);
  * when it is there; the child has its link before. */
 void family_start(struct family *f, struct child *c);
 /* Whether that one is being made. */
-bool family_awaits(const struct family *f, const struct child *c);
+static inline bool
+family_awaits(const struct family *f, const struct child *c)
+{
+	return f->next == c && c->pid == 0;
+}
 /* Its process has said HELLO; is dead. */
 void family_hello(struct family *f);
 void family_process_gone(struct family *f);
-/* The same, by how it died. */
+/* It is dead, and says how it died. */
 void family_died(struct family *f, const struct child_end *end);
 
 /* Takes in what the page says: before anybody is reaped, so that a pid in it is
@@ -69,7 +73,7 @@ void family_died(struct family *f, const struct child_end *end);
 void family_look(struct family *f);
 /* Whether that was a keeper of the pair that does not count. */
 bool family_reaped(struct family *f, pid_t pid);
-/* Goes on, if it can: somebody was reaped. */
+/* Goes on, if it can: a child was reaped. */
 void family_go(struct family *f);
 void family_time(struct family *f, uint64_t now); /* every timer period */
 

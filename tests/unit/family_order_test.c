@@ -1,5 +1,5 @@
 /* family_order: whom the master asks for a family's next process, and when,
- * whoever of it dies meanwhile. The test plays the family. */
+ * when one of its processes dies meanwhile. The test plays the family. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -106,7 +106,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	family_drop(f);
+	family_leave(f);
 	event_base_free(m.base);
 	hub_destroy(&m.hub);
 	return 0;
@@ -545,7 +545,7 @@ spoilt(void **state)
 	assert_int_equal(n_killed, 3);
 	assert_true(w->child.killed);
 	/* its process says so */
-	family_drop(f);
+	family_leave(f);
 	w->child.pid = 0;
 	(void)serves();
 	family_died(f, &end);
