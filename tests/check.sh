@@ -47,9 +47,9 @@ patient='small_memory_test torture_test claims_kill_test once_kill_test publish_
     centrifugo_kill_test descriptors_test stations_kill_test family_kill_test'
 calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
-    limit_test link_test memory_test kill_family_test kill_leave_test
-    kill_move_test kill_point_test kill_wait_test lines_test transport_test
-    kinds_test keeper_test own_fault_test copy_kill_test noexec_test
+    limit_test link_test memory_test kill_family_test kill_filter_test
+    kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
+    transport_test kinds_test keeper_test own_fault_test copy_kill_test noexec_test
     mover_kill_test'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive

@@ -19,8 +19,6 @@ struct bundle;
  * map.
  */
 struct door_files {
-	/* Makes those that are built in ready, once, before the first fork. */
-	void (*init)(void);
 	/* Puts an image of a folder's files into a bundle that is being filled;
 	 * a file that cannot be read is noted there. Returns 0, or -1 and
 	 * errno. */

@@ -23,7 +23,6 @@ const char *door_name(uint8_t id);
 const struct endpoint_door *door_words(void);
 
 /* What struct door_files does, for the door that has files. */
-void door_files_init(void);
 int door_files_read(const char *folder, struct bundle *b);
 int door_files_map(int fd);
 void door_files_log(const char *folder, const char *image, size_t len);

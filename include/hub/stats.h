@@ -35,9 +35,7 @@ struct shm_worker {
 	_Atomic uint32_t move_first;
 	_Atomic uint32_t move_info;
 	_Atomic uint32_t move_subs;
-	/* A descriptor that comes from another table, as table.h has it; 0:
-	 * none. No slot may claim it yet. */
-	_Atomic uint64_t move_socket;
+	_Atomic uint64_t move_socket; /* table.h */
 	_Atomic uint64_t move_from;   /* the former worker's cursor */
 	_Atomic uint64_t stage_start; /* input position of its first byte */
 	_Atomic uint64_t watch; /* epoll set of its clients, as table.h has it;

@@ -28,4 +28,14 @@ int counters_read(int fd, bool read, struct counters *out);
  * was written, by any process, in any transport. */
 bool counters_untouched(int fd);
 
+/*
+ * Keeps a socket that has come from another process over an exec, and marks it
+ * as one that came: for every process that has it, under whatever number, until
+ * the last one closes it. 0, or -1 and errno.
+ */
+int counters_came(int fd);
+
+/* Whether it is marked so. */
+bool counters_has_come(int fd);
+
 #endif

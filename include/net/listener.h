@@ -48,6 +48,13 @@ void listener_bound(int fd, uint32_t send_bytes);
 /* listen() with the largest backlog; -1 and errno. */
 int listener_listen(int fd);
 
+/*
+ * Undoes what a process that shares a listening socket, and should not be
+ * trusted, may do to it for all others: shutdown(), or making it wait. Returns
+ * 1 if something was undone, 0: all was well, or -1 and errno.
+ */
+int listener_mend(int fd);
+
 /* "127.0.0.1:8080", "[::1]:8080", of any socket address. */
 const char *listener_name(const struct sockaddr *sa, char out[LISTENER_TEXT]);
 

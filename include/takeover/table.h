@@ -3,8 +3,9 @@
  * (hub/table.h), swept after a death. What a slot of this worker claims stays,
  * and the family's own; everything else was the dead process's and is closed,
  * without knowing what it is. A socket that was accepted and got no slot, so
- * that nothing was read or written, is an orphan: it gets a slot later. Layer
- * 4; one per process.
+ * that nothing was read or written, is an orphan: it gets a slot later; not one
+ * that came from another table (net/counters.h), since a slot of another worker
+ * may claim it there. Layer 4; one per process.
  */
 #ifndef CHATD_TAKEOVER_TABLE_H
 #define CHATD_TAKEOVER_TABLE_H
@@ -15,9 +16,9 @@
 struct hub;
 
 /* Sweeps. Before this process opens anything: a number that a slot claims and
- * that is not open would be something else's then. The table may be a copy that
- * nobody else has yet: nothing that the next sweep of the original would need
- * is forgotten here. */
+ * that is not open would be something else's then. The table may be a copy, and
+ * the next sweep one of the original: what it does to the hub is true of both.
+ */
 void table_settle(struct hub *h);
 
 /* Takes the next orphan, owned by the caller from then on; -1: no more. */

@@ -80,12 +80,6 @@ registry_files(void)
 	return door_registry[k]->files;
 }
 
-void
-door_files_init(void)
-{
-	registry_files()->init();
-}
-
 int
 door_files_read(const char *folder, struct bundle *b)
 {

@@ -219,6 +219,7 @@ timer_cb(int fd, short what, void *arg)
 	order_time(m);
 	upgrade_time(m, now);
 	log_child_time(m, now);
+	master_mend_listeners(m);
 	log_more();
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
 		late_end(m, now);

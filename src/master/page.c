@@ -55,7 +55,6 @@ page_take(struct master *m, const struct bundle *b)
 void
 page_boot(struct master *m, const struct bundle *b, const char *stuck)
 {
-	door_files_init();
 	if (m->conf->webroot != NULL && !page_take(m, b))
 		log_warn("%s; the web page that is built in is served", stuck);
 }

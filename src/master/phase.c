@@ -76,6 +76,28 @@ start_more(struct master *m)
 		}
 }
 
+void
+master_mend_listeners(struct master *m)
+{
+	if (m->phase != PHASE_RUNNING)
+		return;
+	for (int i = 0; i < m->endpoints.n; i++)
+		switch (listener_mend(m->endpoints.at[i].fd)) {
+		case 1:
+			log_error("address %s: some worker has ended listening "
+				  "there, or made it wait, for all of them; "
+				  "undone",
+			    m->endpoints.at[i].name);
+			break;
+		case -1:
+			log_error("address %s: %s", m->endpoints.at[i].name,
+			    strerror(errno));
+			break;
+		default:
+			break;
+		}
+}
+
 /* All workers are ready: from now on a connection succeeds. */
 static void
 serve(struct master *m)

@@ -110,6 +110,7 @@ void master_log_access(const struct master *m);
 void master_stop(struct master *m);
 void master_quit(struct master *m); /* when the last client has left */
 void master_close_listeners(struct master *m);
+void master_mend_listeners(struct master *m); /* after a hostile worker */
 
 /* The time in which the master itself ran: the one clock of every deadline by
  * which it judges another process (watchdog.h). */

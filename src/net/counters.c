@@ -1,5 +1,6 @@
 #include "net/counters.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -97,4 +98,23 @@ counters_untouched(int fd)
 
 	return counters_is_tcp(fd) && counters_read(fd, true, &k) == 0 &&
 	    !k.closed && !k.fin_sent && k.read == 0 && k.written == 0;
+}
+
+/* O_APPEND means nothing to a socket, and is a flag of the open file, not of
+ * one descriptor of it. */
+int
+counters_came(int fd)
+{
+	return fcntl(fd, F_SETFL, O_NONBLOCK | O_APPEND) == 0 &&
+		fcntl(fd, F_SETFD, 0) == 0
+	    ? 0
+	    : -1;
+}
+
+bool
+counters_has_come(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	return flags != -1 && (flags & O_APPEND) != 0;
 }

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -335,4 +336,22 @@ int
 listener_listen(int fd)
 {
 	return listen(fd, INT_MAX); /* the kernel cuts it to somaxconn */
+}
+
+int
+listener_mend(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	if (flags == -1 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == -1)
+		return -1;
+	if (listens && (flags & O_NONBLOCK) != 0)
+		return 0;
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
+	    (!listens && listener_listen(fd) == -1))
+		return -1;
+	return 1;
 }

@@ -1,6 +1,5 @@
 #include "takeover/move.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -241,7 +240,6 @@ move_fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 	h->slot[i].subscriptions = SHM_LOAD(me->move_subs);
 	SHM_STORE(h->socket[i], SHM_LOAD(me->move_socket));
 	SHM_STORE(me->move_id, 0);
-	SHM_STORE(me->move_socket, 0);
 }
 
 void
@@ -280,9 +278,8 @@ move_commit(struct chat *ch, struct copy *c, int from)
 	    delivered && from >= 0 ? SHM_LOAD(h->line[from].cursor) : 0);
 	SHM_STORE(h->me->move_socket, table_word(h, c->fd));
 	SHM_STORE(h->me->move_id, c->id);
-	/* From here on it is in the family's table for good. That it is not one
-	 * which was accepted here says move_socket. */
-	ok = fcntl(c->fd, F_SETFD, 0) == 0;
+	/* from here on it is in the family's table for good */
+	ok = counters_came(c->fd) == 0;
 	KILL_POINT();
 	ok = ok && move_pass(h, c, c->ending ? SLOT_ENDING : SLOT_OPEN);
 	if (ok)
@@ -338,8 +335,6 @@ move_leave(struct chat *ch, struct copy *c)
 {
 	close(c->fd);
 	KILL_POINT();
-	if (SHM_OWN(ch->hub->me->move_socket) != 0)
-		SHM_STORE(ch->hub->me->move_socket, 0);
 }
 
 /* Gives up a copy that is not committed. */

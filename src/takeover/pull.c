@@ -1,7 +1,6 @@
 #include "takeover/pull.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include "base/log.h"
 #include "conn/chat.h"
 #include "hub/stats.h"
+#include "net/counters.h"
 #include "net/custody.h"
 
 enum {
@@ -38,17 +38,14 @@ pull_is_missing(const struct hub *h, uint32_t i)
 	    state != SLOT_TAKEN && slot_fd(h, i) < 0;
 }
 
-/* Makes a descriptor that has come the slot's. Until then it is not kept over
- * an exec, and once it is, it is not taken for one that was accepted. */
+/* Makes a descriptor that has come the slot's. */
 static bool
 pull_claim(struct hub *h, uint32_t i, int fd)
 {
-	SHM_STORE(h->me->move_socket, table_word(h, fd));
-	if (fcntl(fd, F_SETFD, 0) < 0)
+	if (counters_came(fd) < 0)
 		return false;
 	KILL_POINT();
 	slot_socket_set(h, i, fd);
-	SHM_STORE(h->me->move_socket, 0);
 	return true;
 }
 

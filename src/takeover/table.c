@@ -30,7 +30,6 @@ static struct {
 	uint64_t twice[TABLE_END / WORD];
 	int top;   /* highest number that is claimed */
 	int watch; /* epoll set of clients; -1: none */
-	int coming; /* descriptor that was on its way here; -1: none */
 	int orphan[ORPHANS_MAX];
 	int n_orphans;
 	struct table_found found;
@@ -147,7 +146,8 @@ table_sweep_one(int fd)
 {
 	if (fcntl(fd, F_GETFD) < 0)
 		return;
-	if (table.n_orphans < ORPHANS_MAX && fd != table.coming &&
+	/* one that came from another table may be another worker's by now */
+	if (table.n_orphans < ORPHANS_MAX && !counters_has_come(fd) &&
 	    counters_untouched(fd)) {
 		table.orphan[table.n_orphans++] = fd;
 		set_add(table.claimed, fd);
@@ -191,7 +191,6 @@ table_settle(struct hub *h)
 	table.top = TABLE_FIRST - 1;
 	/* in this order: what the dead worker had taken names its descriptor
 	 * here, then what it had given is its own again */
-	table.coming = table_fd(h, SHM_LOAD(h->me->move_socket));
 	move_redo(h, h->self);
 	slot_recall(h, h->self);
 	table_claims(h);

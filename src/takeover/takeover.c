@@ -77,7 +77,6 @@ takeover(struct chat *ch, const struct takeover_start *start)
 	uint64_t began = clock_ms();
 
 	takeover_table_tell();
-	SHM_STORE(h->me->move_socket, 0); /* closed, in the table that counts */
 	hub_lock(h); /* redoes what the dead worker did not finish */
 	hub_unlock(h);
 	move_redo(h, h->self);

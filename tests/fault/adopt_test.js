@@ -12,9 +12,10 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('../system/suite.js');
 const {Line} = require('../system/centrifugo.js');
-const {Daemon, processChildren, until} = require('../system/daemon.js');
+const {Daemon, processChildren, processTitle, until} =
+    require('../system/daemon.js');
 const {attempt} = require('./crowd.js');
-const {Guests, backOff, limit, replaced, row, sideBySide, signal,
+const {Guests, backOff, hold, limit, replaced, row, sideBySide, signal,
     whole} =
     require('./guests.js');
 
@@ -219,6 +220,35 @@ group('few descriptors', null, (test) => {
 			await d.stop();
 		},
 
+		'a mover is killed again and again': async () => {
+			const d = await few({workers: 2});
+			const guests = await Guests.come(d, 300);
+			await guests.kept();
+			await backOff(d, [1]);
+			for (let n = 0; n < 3; n++)
+				signal(await mover(d, 1), 'SIGKILL');
+			await whole(d);
+			await guests.served();
+			await guests.kept();
+			guests.leave();
+			await d.stop();
+		},
+
+		'a mover is stopped, one hangs': async () => {
+			const d = await few({workers: 3});
+			const guests = await Guests.come(d, 500);
+			await guests.kept();
+			await backOff(d, [1, 2]);
+			signal(await mover(d, 1), 'SIGSTOP');
+			const release = await hold(await mover(d, 2));
+			await whole(d);
+			await guests.served();
+			release();
+			await guests.kept();
+			guests.leave();
+			await d.stop();
+		},
+
 		'a full worker is killed, and replaced as planned': async () => {
 			const d = await few({workers: 2});
 			const guests = await fill(d);
@@ -252,6 +282,17 @@ group('few descriptors', null, (test) => {
 		},
 	}, {limit: 60000});
 });
+
+/* The process that gives a place's sockets. */
+function mover(d, slot) {
+	return until(`mover ${slot}`, () => processChildren(d.pid).find((pid) => {
+		try {
+			return processTitle(pid) === `chatd: mover ${slot}`;
+		} catch {
+			return false;
+		}
+	}));
+}
 
 /* Guests until no more are taken. */
 async function fill(d) {

@@ -320,9 +320,27 @@ close_low(void)
 static void
 shut_all(void)
 {
+	int domain, n = 0;
+	socklen_t len;
+
+	for (int i = HOME + 1; i < NUMBERS; i++) {
+		len = sizeof(domain);
+		if (getsockopt(i, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+		    domain == AF_INET)
+			n += shutdown(i, SHUT_RDWR) == 0;
+	}
+	tell("shut", n);
+}
+
+/* Makes whoever accepts wait, for everybody who does. */
+static void
+block_all(void)
+{
+	int n = 0;
+
 	for (int i = HOME + 1; i < NUMBERS; i++)
-		shutdown(i, SHUT_RDWR);
-	tell("shut", 0);
+		n += fcntl(i, F_SETFL, 0) == 0;
+	tell("block", n);
 }
 
 static void
@@ -348,7 +366,8 @@ static const struct deed {
     {"kill-worker", kill_worker}, {"stop-master", stop_master},
     {"limit-keeper", limit_keeper}, {"limit-self", limit_self},
     {"notes", notes}, {"gifts", gifts}, {"open", open_others},
-    {"shut-all", shut_all}};
+    {"shut-all", shut_all},
+    {"block-all", block_all}};
 
 /* Does what a request asks for. */
 static void

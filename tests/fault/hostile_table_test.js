@@ -41,6 +41,11 @@ const DEEDS = {
 	'kill-worker': {ends: true, filter: true},
 	'stop-master': {ends: true, filter: true},
 	'limit-keeper': {ends: true, filter: true},
+	/* the listeners are all workers' */
+	'shut-all+': {lost: true, ends: true,
+	    says: /address .* ended listening there/},
+	'block-all+': {lost: true, ends: true,
+	    says: /address .* made it wait/},
 	'open+': {ends: true, says: /hostile: open 0 /},
 	notes: {},
 	gifts: {},
@@ -122,7 +127,8 @@ async function suffer(d, deed, {lost, ends, filter, says, others}) {
 	if (filter)
 		await d.logged(new RegExp(`worker ${slot} .*SIGSYS|Bad system call`));
 	if (says)
-		assert.match(d.stderr.slice(from), says);
+		await until(`${says} in the log`, () =>
+		    says.test(d.stderr.slice(from)));
 	for (const other of at.keys())
 		if (other !== slot) {
 			await guests.served(undefined, at[other]);

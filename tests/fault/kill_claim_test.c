@@ -10,9 +10,12 @@
 #include <sys/syscall.h>
 
 #include "hub/stats.h"
+#include "net/counters.h"
+#include "net/custody.h"
+#include "takeover/pull.h"
 #include "takeover/table.h"
 
-enum { SLOTS = 64, PEOPLE = 3, TOP = 200 };
+enum { SLOTS = 64, PEOPLE = 3, TOP = 200, ELSEWHERE = 99 };
 
 /* Alice and bob are open at worker 0, carol at worker 1; dave's and erin's
  * sockets are accepted and have no slot yet. */
@@ -24,11 +27,12 @@ struct scene {
 	struct sockaddr_in at;
 	int new[2], new_client[2];
 	int copy; /* of alice's socket, as worker 1 gets it */
+	int giver[2]; /* link to a process that gives sockets */
 };
 
-enum act { ACCEPT, OPEN, REFUSE, DROP, END, RESET, GIVE, TAKE, ACTS };
-static const char *const act_names[ACTS] = {
-    "accept", "open", "refuse", "drop", "end", "reset", "give", "take"};
+enum act { ACCEPT, OPEN, REFUSE, DROP, END, RESET, GIVE, TAKE, PULL, ACTS };
+static const char *const act_names[ACTS] = {"accept", "open", "refuse", "drop",
+    "end", "reset", "give", "take", "pull"};
 
 /* What one run is to do. */
 struct run {
@@ -152,6 +156,9 @@ act(struct scene *s, enum act what)
 	case GIVE:
 		give_done(ch, 1, id);
 		break;
+	case PULL:
+		pull_all(ch, (const int[]){s->giver[0], -1});
+		return;
 	default:
 		break;
 	}
@@ -161,12 +168,33 @@ act(struct scene *s, enum act what)
 	chat_turn(&s->n[what == TAKE]->ch);
 }
 
+/* Alice's and bob's sockets are in another table, whose process gives them. */
+static void
+prepare_pull(struct scene *s)
+{
+	struct custody_note note = {.type = CUSTODY_KEEP, .n = 2};
+	int fd[2], k;
+
+	assert_int_equal(custody_pair(s->giver), 0);
+	for (k = 0; k < 2; k++) {
+		note.id[k] = slot_id(&s->h, s->conn[k]);
+		fd[k] = s->n[0]->ch.conn[s->conn[k]].fd;
+		SHM_STORE(s->h.socket[s->conn[k]],
+		    (uint64_t)ELSEWHERE << 32 | (uint32_t)fd[k]);
+	}
+	assert_int_equal(custody_send(s->giver[1], &note, fd), 0);
+	note = (struct custody_note){.type = CUSTODY_DONE};
+	assert_int_equal(custody_send(s->giver[1], &note, NULL), 0);
+}
+
 /* Before the worker that is to die begins. */
 static void
 prepare(struct scene *s, enum act what)
 {
 	uint64_t id = slot_id(&s->h, s->conn[0]);
 
+	if (what == PULL)
+		prepare_pull(s);
 	if (what != TAKE && what != GIVE)
 		return;
 	assert_int_equal(give_freeze(&s->n[0]->ch, 1), s->conn[0]);
@@ -206,6 +234,8 @@ claim_check(struct scene *s, uint32_t i, int *fd)
 
 	s->h.table = (uint32_t)holder + 1;
 	*fd = slot_fd(&s->h, i);
+	if (slot_socket(&s->h, i) >> 32 == ELSEWHERE)
+		return false;
 	if (slot_state(&s->h, i) == SLOT_FREE ||
 	    slot_state(&s->h, i) == SLOT_TAKEN)
 		return false;
@@ -222,24 +252,35 @@ claim_check(struct scene *s, uint32_t i, int *fd)
 /* Whether a descriptor would be taken for one that was accepted here: it is
  * open, stays over an exec, is nobody's, and nothing says that it came. */
 static bool
-is_orphan(const struct scene *s, int fd, const bool *claimed, int coming)
+is_orphan(int fd, const bool *claimed)
 {
 	const int flags = fcntl(fd, F_GETFD);
 
 	return flags >= 0 && (flags & FD_CLOEXEC) == 0 && !claimed[fd] &&
-	    fd != coming;
+	    !counters_has_come(fd);
+}
+
+/* Nothing that came over the link would be taken for one that was accepted. */
+static void
+pull_check(struct scene *s, const bool *claimed)
+{
+	int fd, known;
+
+	for (fd = s->giver[1] + 1; fd < TOP; fd++)
+		assert_false(is_orphan(fd, claimed));
+	for (known = 0; known < 2; known++)
+		assert_int_equal(
+		    slot_state(&s->h, s->conn[known]), SLOT_OPEN);
 }
 
 /* What is true wherever a worker died; each descriptor is claimed once. */
 static void
-check(struct scene *s)
+check(struct scene *s, enum act what)
 {
 	static bool claimed[TOP];
 	uint32_t i;
-	int fd, coming;
+	int fd;
 
-	s->h.table = 2;
-	coming = table_fd(&s->h, SHM_LOAD(s->h.worker[1].move_socket));
 
 	move_redo(&s->h, 0);
 	move_redo(&s->h, 1);
@@ -252,7 +293,9 @@ check(struct scene *s)
 			assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
 		}
 	if (s->copy != 0)
-		assert_false(is_orphan(s, s->copy, claimed, coming));
+		assert_false(is_orphan(s->copy, claimed));
+	if (what == PULL)
+		pull_check(s, claimed);
 }
 
 static int
@@ -267,7 +310,7 @@ run(void *arg)
 	scene_begin(&s);
 	prepare(&s, r->what);
 	killed = act_killed(&s, r);
-	check(&s);
+	check(&s, r->what);
 	return killed;
 }
 

@@ -34,8 +34,9 @@ static struct {
 	int status;
 } m = {.status = SIGKILL};
 static struct kill_list *list;
-static unsigned n_lost, n_deaths, n_keepers, n_halfway, n_other, n_stopped,
-    n_hung;
+static uint64_t order_us, quickest_us = UINT64_MAX, sum_us;
+static unsigned n_hellos, n_lost, n_deaths, n_keepers, n_halfway, n_other,
+    n_stopped, n_hung;
 
 /* Whether that keeper lives; one that is dead is reaped. */
 static bool
@@ -193,6 +194,7 @@ process_order(void)
 		if (!keeper_lives(k))
 			continue;
 		n_other += tries;
+		order_us = clock_us();
 		family_order(m.page, k, FAMILY_PROCESS, 0);
 		if (word_appears(&m.page->process, 30))
 			return true;
@@ -214,8 +216,16 @@ hello_came(void)
 	struct link_datagram d[LINK_BATCH];
 	const int n = link_receive(m.link, d);
 
-	for (int i = 0; i < n; i++)
+	if (n > 0 && order_us != 0) {
+		order_us = clock_us() - order_us;
+		quickest_us = order_us < quickest_us ? order_us : quickest_us;
+		sum_us += order_us;
+		n_hellos++;
+	}
+	if (n > 0) {
 		m.ready = true;
+		order_us = 0;
+	}
 	return m.ready;
 }
 

@@ -78,9 +78,12 @@ test_kills(void **state)
 			    (unsigned long long)list->entry[k].passes);
 	print_message("%u rounds in %.1f s: %u processes and %u keepers "
 		      "died, %u of %u points; halfway %u, other keeper asked "
-		      "%u, stopped %u, hung %u\n",
+		      "%u, stopped %u, hung %u; from order to HELLO %.2f ms at "
+		      "least, %.2f mean\n",
 	    i, (double)(clock_ms() - begin) / 1000, n_deaths, n_keepers, died,
-	    points, n_halfway, n_other, n_stopped, n_hung);
+	    points, n_halfway, n_other, n_stopped, n_hung,
+	    (double)quickest_us / 1000,
+	    (double)sum_us / 1000 / (n_hellos + (n_hellos == 0)));
 	assert_true(i >= 30);
 	assert_int_equal(n_lost, 0);
 	assert_int_equal(n_hung, 0);

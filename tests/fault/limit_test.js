@@ -51,21 +51,15 @@ function files(pid) {
 	}
 }
 
-/* Waits until every connection is in custody. */
+/* Waits until every connection is open, beside a keeper. */
 async function kept(d) {
-	await until('all in custody', async () =>
+	await until('all beside a keeper', async () =>
 	    (await d.json('show', 'workers')).every((w) =>
 	    w.opened === w.connections && w.kept === w.opened));
 }
 
-/* Waits until some connection is noted not to be in custody. */
-async function unkept(d) {
-	await until('some not in custody', async () =>
-	    (await d.json('show', 'workers')).some((w) => w.kept < w.opened));
-}
-
 group('files', null, (test) => {
-	test('all are used: new keepers are filled', async () => {
+	test('all are used: new keepers come, with all sockets', async () => {
 		const d = await Daemon.start({workers: WORKERS,
 			env: {FILES}});
 		const served = [];
@@ -80,8 +74,7 @@ group('files', null, (test) => {
 		while (await knock() > 0)
 			;
 		await kept(d);
-		/* others knock on, and would take what a keeper's end gives back
-		 */
+		/* others knock on, and would take what a death gives back */
 		let knocks = true;
 		const knocking = (async () => {
 			while (knocks)
@@ -101,23 +94,29 @@ group('files', null, (test) => {
 		await d.stop();
 	}, {limit: 60000});
 
-	test('a link to a keeper is lost: another one comes', async () => {
+	test('a worker may open none: its keeper dies, then it', async () => {
 		const d = await Daemon.start({workers: 1, args: OWN});
 		const crowd = await Crowd.unbroken(d, 6);
 		await kept(d);
-		const {pid, keeper} = (await d.json('show', 'workers'))[0];
+		const {pid, keepers} = (await d.json('show', 'workers'))[0];
 		allow(pid, FEW);
-		process.kill(keeper, 'SIGKILL');
-		await d.logged(/CUSTODY without its descriptor/);
-		await unkept(d);
-		allow(pid, MANY);
-		await kept(d);
+		process.kill(keepers[0], 'SIGKILL');
+		await until('two keepers, one of them new', async () => {
+			const now = (await d.json('show', 'workers'))[0].keepers;
+			return now.every((k) => k !== 0) &&
+			    !now.includes(keepers[0]) &&
+			    now.includes(keepers[1]);
+		});
 		await talks(crowd);
 		const before = await d.json('show', 'workers');
 		process.kill(pid, 'SIGKILL');
 		await successors(d, [0], before);
 		await talks(crowd);
 		assert.equal(crowd.broken, undefined);
+		/* what comes new is accepted again */
+		const {status, client} = await attempt(d, 'new', 2000);
+		assert.equal(status, 101);
+		client.drop();
 		await crowd.leave();
 		await d.stop();
 	});
@@ -133,7 +132,12 @@ group('files', null, (test) => {
 		const before = await d.json('show', 'workers');
 		allow(before[0].pid, FEW);
 		process.kill(before[SECOND].pid, 'SIGSEGV');
-		await successors(d, [SECOND], before); /* after its back-off */
+		/* after its back-off, in which a mover has its place */
+		await until('the next worker runs', async () => {
+			const w = (await d.json('show', 'workers'))[SECOND];
+			return w.state === 'running' &&
+			    w.generation > before[SECOND].generation + 1;
+		});
 		await talks(crowd);
 		await d.logged(/ADOPT without its descriptor/);
 		assert.equal(crowd.broken, undefined);

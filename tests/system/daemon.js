@@ -270,6 +270,21 @@ class Daemon {
 		this.descriptors = processDescriptors(this.pid);
 	}
 
+	/* Puts a copy of a chatd into the scratch folder, with the program of its
+	 * children beside it; its path. */
+	copy(name, from = CHATD) {
+		const file = path.join(this.dir, name);
+		const to = path.join(this.dir, 'libexec/chatd');
+		const child = ['libexec', '../libexec'].map((there) => path.join(
+		    path.dirname(from), there, 'chatd/chatd-child'))
+		    .find((f) => fs.existsSync(f));
+		fs.mkdirSync(to, {recursive: true});
+		fs.copyFileSync(child, path.join(to, 'chatd-child'));
+		fs.copyFileSync(from, file);
+		fs.chmodSync(file, 0o755);
+		return file;
+	}
+
 	/* chatctl with this daemon's socket; see run(). */
 	ctl(...args) {
 		return run(CHATCTL, ['-s', this.socket, ...args]);

@@ -20,19 +20,6 @@ const {Crowd} = require('../fault/crowd.js');
 const CLIENTS = 100;
 const SPEAKERS = 12;
 
-/* A copy of the daemon's program in its scratch folder, with that of its
- * children. */
-function copy(d, name) {
-	const file = path.join(d.dir, name);
-	const child = 'libexec/chatd/chatd-child';
-	fs.copyFileSync(CHATD, file);
-	fs.chmodSync(file, 0o755);
-	fs.mkdirSync(path.join(d.dir, path.dirname(child)), {recursive: true});
-	fs.copyFileSync(path.join(path.dirname(CHATD), child),
-	    path.join(d.dir, child));
-	return file;
-}
-
 /* chatctl upgrade, which succeeds: every process but the master is new. */
 async function upgrade(d, ...args) {
 	const before = await d.ask('show', 'workers');
@@ -43,14 +30,12 @@ async function upgrade(d, ...args) {
 	after.forEach((w, i) => {
 		assert.equal(w.generation, before[i].generation + 1);
 		assert.equal(w.state, 'running');
-		for (const keeper of w.keepers) {
-			assert.ok(!before[i].keepers.includes(keeper));
-			assert.ok(processLives(keeper));
-		}
+		assert.notEqual(w.keeper, before[i].keeper);
+		assert.ok(processLives(w.keeper));
 	});
 	await until('the old ones have left', () => before.every((w) =>
-	    [w.pid, ...w.keepers].every((pid) => !processLives(pid))));
-	assert.equal(servants(d.pid).length, 3 * after.length);
+	    !processLives(w.pid) && !processLives(w.keeper)));
+	assert.equal(servants(d.pid).length, 2 * after.length);
 }
 
 /* What program the master runs. */
@@ -75,9 +60,9 @@ async function refused(d, reason, ...args) {
 	await d.logged(/not upgraded/);
 	assert.equal(program(d), exe);
 	const after = await d.ask('show', 'workers');
-	assert.deepEqual(after.map((w) => [w.pid, w.keepers]),
-	    before.map((w) => [w.pid, w.keepers]));
-	assert.equal(servants(d.pid).length, 3 * after.length);
+	assert.deepEqual(after.map((w) => [w.pid, w.keeper]),
+	    before.map((w) => [w.pid, w.keeper]));
+	assert.equal(servants(d.pid).length, 2 * after.length);
 }
 
 /* The close-on-exec flag of each of the master's descriptors. */
@@ -127,7 +112,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		for (let i = 0; i < 3; i++) {
-			const file = copy(d, `chatd.${i}`);
+			const file = d.copy(`chatd.${i}`);
 			await upgrade(d, file);
 			assert.equal(program(d), file);
 		}
@@ -152,22 +137,22 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		await crowd.judgeAll();
 		await crowd.leave();
 	}, {limit: 120000});
-	test('a worker and a keeper die as soon as they are new', async (d) => {
+	test('a worker dies before its next keeper has anything', async (d) => {
 		const crowd = await Crowd.unbroken(d, 40);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
-		const before = (await d.ask('show', 'workers'))[3];
 		const asked = d.ctl('upgrade');
-		const last = await until('the last one is new', async () => {
-			const all = await d.ask('show', 'workers')
-			    .catch(() => null);
-			const w = all?.[3];
-			return w && w.pid !== 0 && w.pid !== before.pid &&
-			    w.keepers.every((pid) => pid !== 0 &&
-			    !before.keepers.includes(pid)) && w;
+		await until('only keepers are left', async () => {
+			const u = await d.ask('show', 'upgrade').catch(() => null);
+			return u?.state === 'renewing' && u.left <= 4 &&
+			    (await d.ask('show', 'workers'))[3].state === 'running';
 		}, 20000);
+		const last = (await d.ask('show', 'workers'))[3];
+		assert.ok(last.connections > 0);
+		process.kill(last.pid, 'SIGSTOP');
+		await until('its keeper is replaced', async () =>
+		    (await d.ask('show', 'workers'))[3].keeper !== last.keeper);
 		process.kill(last.pid, 'SIGKILL');
-		process.kill(last.keepers[0], 'SIGKILL');
 		assert.equal((await asked).status, 0);
 		await crowd.judgeAll();
 		await crowd.presence();
@@ -212,7 +197,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		}
 	});
 	test('USR2 executes the file that was named last', async (d) => {
-		const file = copy(d, 'own');
+		const file = d.copy('own');
 		await upgrade(d, file);
 		assert.equal(program(d), file);
 		fs.unlinkSync(file);
@@ -264,7 +249,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		const crowd = await Crowd.unbroken(d, 20);
 		crowd.cut();
 		crowd.talk([...crowd.people].slice(0, 4));
-		const file = copy(d, 'spoilt'), before = flags(d);
+		const file = d.copy('spoilt'), before = flags(d);
 		const exe = program(d);
 		for (const [reason, spoil] of [
 		    [/Permission denied/, () => fs.chmodSync(file, 0o600)],
@@ -285,8 +270,8 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 			assert.equal(program(d), exe);
 			assert.deepEqual(flags(d), before);
 			const is = await d.ask('show', 'workers');
-			assert.deepEqual(is.map((w) => [w.pid, w.keepers]),
-			    was.map((w) => [w.pid, w.keepers]));
+			assert.deepEqual(is.map((w) => [w.pid, w.keeper]),
+			    was.map((w) => [w.pid, w.keeper]));
 		}
 		/* Listeners, links, keepers, timers: all goes on. */
 		await crowd.joinAll(['late1', 'late2']);
@@ -312,7 +297,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 		crowd.talk([...crowd.people].slice(0, 4));
 		/* It goes on with what its rehearsal has read. */
 		fs.writeFileSync(d.conf, 'message-size 100\n');
-		const r = await between(d, copy(d, 'patient'), () =>
+		const r = await between(d, d.copy('patient'), () =>
 		    fs.writeFileSync(d.conf, 'nonsense\n'));
 		assert.deepEqual([r.status, r.stderr], [0, '']);
 		await crowd.judgeAll();
@@ -326,7 +311,7 @@ group('upgrade', {workers: 4, conf: 'workers 4\n'}, (test) => {
 	});
 	test('a reload after the rehearsal is not lost', async (d) => {
 		fs.writeFileSync(d.conf, '');
-		const r = await between(d, copy(d, 'reloaded'), async () => {
+		const r = await between(d, d.copy('reloaded'), async () => {
 			fs.writeFileSync(d.conf, 'message-size 100\n');
 			await d.ctl('reload');
 		});

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "codec/message.h"
+#include "hub/stats.h"
 #include "net/link.h"
 #include "net/peer.h"
 #include "takeover/handover.h"
@@ -87,11 +88,54 @@ test_lost_and_full(void **state)
 	hub_destroy(&h);
 }
 
+/* A worker dies with a connection on its way to it, and its keepers have its end
+ * of the link: that it is no more says its line. */
+static void
+test_taker_gone(void **state)
+{
+	struct node *giver;
+	struct hub h;
+	int client, pair[2], way;
+	uint32_t i;
+
+	for (way = 0; way < 2; way++) {
+		fixture_hub(&h, 64, 100, 1 << 20, 4 << 20, 1 << 20);
+		giver = node_new(&h, 0);
+		assert_int_equal(link_pair(pair), 0);
+		SHM_STORE(h.line[1].generation, 5);
+		SHM_STORE(h.line[1].thread, 1);
+		chat_link(&giver->ch, 1, 5, pair[0]);
+		i = node_open(giver, "alice", &client);
+		assert_int_equal(give_freeze(&giver->ch, 1), i);
+		chat_sweep(&giver->ch);
+		chat_turn(&giver->ch);
+		assert_int_equal(giver->ch.n_moving, 1);
+		if (way == 0) /* replaced, or only reaped */
+			SHM_STORE(h.line[1].generation, 6);
+		else
+			SHM_STORE(h.line[1].thread, 0);
+		chat_sweep(&giver->ch);
+		chat_turn(&giver->ch);
+		assert_int_equal(giver->ch.n_moving, 0);
+		assert_int_equal(slot_state(&h, i), SLOT_OPEN);
+		assert_int_equal(slot_holder(&h, i), 0);
+		/* another process may have written that */
+		assert_true(peers_is_linked(giver->ch.peers, 1));
+		node_say(giver, "lobby", "the end");
+		chat_turn(&giver->ch);
+		assert_int_equal(client_got(client, "the end", "the end"), 1);
+		close(client);
+		close(pair[1]);
+		hub_destroy(&h);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_lost_and_full),
+	    cmocka_unit_test(test_taker_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

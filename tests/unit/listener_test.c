@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/listener.h"
@@ -317,6 +318,46 @@ names(void **state)
 	assert_string_equal(listener_name(&sa, out), "?");
 }
 
+/* One process that shares a listener shuts it down, or makes it wait. */
+static void
+ended_by_another(void **state)
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+	int other, flags, client = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(
+	    listener_bind("127.0.0.1:0", fds, &n_fds, error, sizeof(error)), 0);
+	getsockname(fds[0], (struct sockaddr *)&sin, &len);
+	/* with a port of its own choice it would get another one */
+	close(fds[0]);
+	n_fds = 0;
+	snprintf(error, sizeof(error), "127.0.0.1:%d", ntohs(sin.sin_port));
+	assert_int_equal(
+	    listener_bind(error, fds, &n_fds, error, sizeof(error)), 0);
+	assert_int_equal(listener_listen(fds[0]), 0);
+	assert_int_equal(listener_mend(fds[0]), 0);
+	other = dup(fds[0]);
+	assert_int_equal(shutdown(other, SHUT_RDWR), 0);
+	assert_int_equal(
+	    connect(client, (struct sockaddr *)&sin, sizeof(sin)), -1);
+	assert_int_equal(listener_mend(fds[0]), 1);
+	assert_int_equal(listener_mend(fds[0]), 0);
+	close(client);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(
+	    connect(client, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	flags = fcntl(other, F_GETFL);
+	fcntl(other, F_SETFL, flags & ~O_NONBLOCK);
+	assert_int_equal(listener_mend(fds[0]), 1);
+	assert_int_equal(fcntl(other, F_GETFL), flags);
+	close(other);
+	close(client);
+	assert_int_equal(listener_mend(-1), -1);
+	assert_int_equal(errno, EBADF);
+}
+
 int
 main(void)
 {
@@ -331,6 +372,7 @@ main(void)
 	    cmocka_unit_test_teardown(too_many, teardown),
 	    cmocka_unit_test_teardown(descriptors_exhausted, teardown),
 	    cmocka_unit_test_teardown(options_are_inherited, teardown),
+	    cmocka_unit_test_teardown(ended_by_another, teardown),
 	    cmocka_unit_test(names),
 	};
 

@@ -17,7 +17,7 @@
 #include "net/loop.h"
 #include "net/ready.h"
 
-enum { MANY = 50, NONE = -1 };
+enum { MANY = 50, NONE = -1, WORLDS = 16 };
 
 /* A loop, its set, and what was told. */
 struct world {
@@ -32,6 +32,9 @@ struct world {
 };
 
 static int pair[MANY][2];
+/* What they have stays in reach, or it would look like a leak. */
+static struct world worlds[WORLDS];
+static int n_worlds;
 
 static void
 seen_cb(void *arg, uint64_t key)
@@ -54,17 +57,19 @@ told_cb(void *arg, uint64_t key, unsigned what)
 	return w->stop_after == 0 || w->n_told % w->stop_after != 0;
 }
 
-static void
-begin(struct world *w, int set)
+static struct world *
+begin(int set)
 {
 	static const struct ready_host host = {
 	    .seen = seen_cb, .ready = told_cb};
+	struct world *w = &worlds[n_worlds++];
 
-	memset(w, 0, sizeof(*w));
+	assert_true(n_worlds <= WORLDS);
 	assert_non_null(w->base = loop_new());
 	w->ready = ready_new(w->base, set, &w->kept, &host, w);
 	assert_non_null(w->ready);
 	assert_true(ready_fd(w->ready) >= 0);
+	return w;
 }
 
 static void
@@ -118,28 +123,28 @@ test_watch(void **state)
 {
 	static const unsigned all[] = {
 	    0, READY_READ, READY_WRITE, READY_READ | READY_WRITE};
-	struct world w;
+	struct world *w;
 	size_t was, is;
 
 	pairs(1);
-	begin(&w, NONE);
-	assert_false(w.kept);
-	told_one(&w, 0, 0);
+	w = begin(NONE);
+	assert_false(w->kept);
+	told_one(w, 0, 0);
 	assert_int_equal(send(pair[0][1], "1", 1, 0), 1);
 	for (was = 0; was < 4; was++)
 		for (is = 0; is < 4; is++) {
-			watch(&w, 0, all[was], all[is]);
-			told_one(&w, 0, all[is]);
-			told_one(&w, 0, all[is]);
+			watch(w, 0, all[was], all[is]);
+			told_one(w, 0, all[is]);
+			told_one(w, 0, all[is]);
 		}
 	close(pair[0][1]); /* broken: whatever it is watched for */
-	watch(&w, 0, READY_READ, READY_WRITE);
-	told_one(&w, 0, READY_READ | READY_WRITE);
-	watch(&w, 0, READY_WRITE, 0);
-	told_one(&w, 0, 0);
+	watch(w, 0, READY_READ, READY_WRITE);
+	told_one(w, 0, READY_READ | READY_WRITE);
+	watch(w, 0, READY_WRITE, 0);
+	told_one(w, 0, 0);
 	close(pair[0][0]);
 	assert_int_equal(
-	    ready_watch(w.ready, pair[0][0], 0, 0, READY_READ), -1);
+	    ready_watch(w->ready, pair[0][0], 0, 0, READY_READ), -1);
 	assert_int_equal(errno, EBADF);
 }
 
@@ -148,23 +153,23 @@ test_watch(void **state)
 static void
 test_turns(void **state)
 {
-	struct world w;
+	struct world *w;
 	int n[MANY] = {0}, k, t;
 
 	pairs(MANY);
-	begin(&w, NONE);
+	w = begin(NONE);
 	for (k = 0; k < MANY; k++) {
 		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
-		watch(&w, k, 0, READY_READ);
+		watch(w, k, 0, READY_READ);
 	}
-	turn(&w);
-	assert_int_equal(w.n_told, MANY);
-	assert_int_equal(w.n_seen, MANY);
-	w.stop_after = 7;
+	turn(w);
+	assert_int_equal(w->n_told, MANY);
+	assert_int_equal(w->n_seen, MANY);
+	w->stop_after = 7;
 	for (t = 0; t < MANY; t++) {
-		turn(&w);
-		for (k = 0; k < w.n_told; k++)
-			n[w.told[k] - 100]++;
+		turn(w);
+		for (k = 0; k < w->n_told; k++)
+			n[w->told[k] - 100]++;
 		for (k = 1; k < MANY; k++)
 			assert_in_range(n[k] + 1 - n[0], 0, 2);
 	}
@@ -175,28 +180,28 @@ test_turns(void **state)
 static void
 test_kept(void **state)
 {
-	struct world first, w;
+	struct world *first, *w;
 	const int other[] = {NONE, 1 << 20, STDOUT_FILENO, -5};
 	int set, copy;
 
 	pairs(1);
-	begin(&first, NONE);
-	assert_int_equal(fcntl(ready_fd(first.ready), F_GETFD), 0);
-	watch(&first, 0, 0, READY_READ);
-	set = dup(ready_fd(first.ready));
-	begin(&w, set);
-	assert_true(w.kept);
-	assert_int_equal(ready_fd(w.ready), set);
+	first = begin(NONE);
+	assert_int_equal(fcntl(ready_fd(first->ready), F_GETFD), 0);
+	watch(first, 0, 0, READY_READ);
+	set = dup(ready_fd(first->ready));
+	w = begin(set);
+	assert_true(w->kept);
+	assert_int_equal(ready_fd(w->ready), set);
 	assert_int_equal(send(pair[0][1], "1", 1, 0), 1);
-	told_one(&w, 0, READY_READ);
+	told_one(w, 0, READY_READ);
 	for (size_t k = 0; k < sizeof(other) / sizeof(other[0]); k++) {
 		copy = k == 0 ? dup(pair[0][0]) : other[k];
-		begin(&w, copy);
-		assert_false(w.kept);
-		assert_int_not_equal(ready_fd(w.ready), copy);
-		told_one(&w, 0, 0);
-		watch(&w, 0, 0, READY_READ);
-		told_one(&w, 0, READY_READ);
+		w = begin(copy);
+		assert_false(w->kept);
+		assert_int_not_equal(ready_fd(w->ready), copy);
+		told_one(w, 0, 0);
+		watch(w, 0, 0, READY_READ);
+		told_one(w, 0, READY_READ);
 		if (k == 0)
 			assert_int_equal(close(copy), 0);
 	}
@@ -207,26 +212,26 @@ test_kept(void **state)
 static void
 test_renew(void **state)
 {
-	struct world w;
+	struct world *w;
 	int k, former;
 
 	pairs(MANY);
-	begin(&w, NONE);
+	w = begin(NONE);
 	for (k = 0; k < MANY; k++) {
 		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
-		watch(&w, k, 0, READY_READ);
+		watch(w, k, 0, READY_READ);
 	}
-	w.renew_at = 5;
-	turn(&w);
-	assert_int_equal(w.n_told, 5);
-	w.renew_at = 0;
-	told_one(&w, 0, 0);
-	watch(&w, 3, READY_READ, READY_READ);
-	told_one(&w, 3, READY_READ);
-	former = ready_fd(w.ready);
-	assert_int_equal(ready_renew(w.ready), former);
+	w->renew_at = 5;
+	turn(w);
+	assert_int_equal(w->n_told, 5);
+	w->renew_at = 0;
+	told_one(w, 0, 0);
+	watch(w, 3, READY_READ, READY_READ);
+	told_one(w, 3, READY_READ);
+	former = ready_fd(w->ready);
+	assert_int_equal(ready_renew(w->ready), former);
 	close(former);
-	told_one(&w, 0, 0);
+	told_one(w, 0, 0);
 	pairs_close(MANY);
 }
 

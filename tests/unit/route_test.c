@@ -34,7 +34,6 @@ begin(void **state)
 	live.insecure = live.insecure_public = live.echo = 1;
 	live.message_size = 1000;
 	strcpy(live.api_key, "sesame");
-	door_files_init();
 	return 0;
 }
 

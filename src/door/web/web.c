@@ -108,9 +108,16 @@ out:
 	return bytes;
 }
 
+/* Makes those that are built in ready, when the first of them is asked for: a
+ * process that begins has no time for that. */
 static void
-web_init(void)
+built_in_make(void)
 {
+	static bool made;
+
+	if (made)
+		return;
+	made = true;
 	for (int k = 0; k < WEB_FILES; k++)
 		for (int gzip = 0; gzip < 2; gzip++) {
 			struct web_form *form = &web_files[k].form[gzip];
@@ -185,6 +192,7 @@ image_use(const char *image, size_t len)
 
 	if (!image_head(image, len, &head))
 		return false;
+	built_in_make();
 	for (int k = 0; k < WEB_FILES; k++) {
 		const struct image_file *file = &head.file[k];
 		struct web_form *form = web_files[k].form;
@@ -270,6 +278,7 @@ web_judge(const struct conf_live *live, const struct http_request *r,
 	const struct web_form *form = &file->form[gzip];
 	struct http_span seen = r->none_match;
 
+	built_in_make();
 	route_refuse(200, form->begin, out);
 	out->body_len = (size_t)(form->end - form->begin);
 	out->type = file->type;
@@ -284,7 +293,7 @@ web_judge(const struct conf_live *live, const struct http_request *r,
 }
 
 static const struct door_files web_folder = {
-    .init = web_init, .read = web_read, .map = web_map, .log = web_log};
+    .read = web_read, .map = web_map, .log = web_log};
 
 static const struct door_route web_routes[] = {
     {.path = "/", .allow = DOOR_READS, .judge = web_judge},

@@ -1,0 +1,276 @@
+/* kill_filter: which system calls end a process of a family, and which do not.
+ * Each is tried in a process of its own. Not in the sanitizers' build, which
+ * has no filters. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "process/family.h"
+#include "process/family_filter.h"
+
+/* Which filters are loaded before the call. */
+enum { FAMILY = 1, SELF = 2, BOTH = FAMILY | SELF };
+
+static pid_t other; /* of the same user */
+
+/* How a process ends that makes a call behind filters: 0: the call returned. */
+static int
+ends(void (*call)(void), int filters)
+{
+	int *thread, status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if ((filters & FAMILY) != 0 &&
+		    family_filter(family_clone_flags(&thread)) != 0)
+			_exit(3);
+		if ((filters & SELF) != 0 && family_filter_self() != 0)
+			_exit(4);
+		call();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+static void
+call_fork(void)
+{
+	if (fork() == 0)
+		_exit(0);
+}
+
+static void
+call_vfork(void)
+{
+	syscall(SYS_vfork);
+}
+
+/* As libc's fork() may be some day. */
+static void
+call_clone3(void)
+{
+	uint64_t args[8] = {0};
+
+	errno = 0;
+	if (syscall(SYS_clone3, args, sizeof(args)) != -1 || errno != ENOSYS)
+		_exit(9);
+}
+
+/* A child that shares descriptors, with its own parent. */
+static void
+call_clone(void)
+{
+	syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+}
+
+/* As a keeper does. */
+static void
+call_keeper(void)
+{
+	static _Atomic int32_t pid;
+	int *thread;
+	unsigned long flags = family_clone_flags(&thread);
+
+	if (syscall(SYS_clone, flags, 0, &pid, thread, thread) == 0)
+		_exit(0);
+}
+
+static void
+call_exec(void)
+{
+	char *argv[] = {NULL};
+
+	execve("/nowhere", argv, argv);
+}
+
+static void
+call_execveat(void)
+{
+	char *argv[] = {NULL};
+
+	syscall(SYS_execveat, -1, "", argv, argv, AT_EMPTY_PATH);
+}
+
+static void
+call_execveat_path(void)
+{
+	char *argv[] = {NULL};
+
+	syscall(SYS_execveat, AT_FDCWD, "nowhere", argv, argv, 0);
+}
+
+static void
+call_ptrace(void)
+{
+	syscall(SYS_ptrace, 16, other, 0, 0);
+}
+
+static void
+call_unshare(void)
+{
+	unshare(0);
+}
+
+static void
+call_kill_other(void)
+{
+	kill(other, 0);
+}
+
+static void
+call_kill_all(void)
+{
+	kill(-1, 0);
+}
+
+static void
+call_tgkill_other(void)
+{
+	syscall(SYS_tgkill, other, other, 0);
+}
+
+static void
+call_limit_other(void)
+{
+	prlimit(other, RLIMIT_NOFILE, NULL, NULL);
+}
+
+static void
+call_priority_other(void)
+{
+	setpriority(PRIO_PROCESS, (id_t)other, 19);
+}
+
+static void
+call_affinity_other(void)
+{
+	cpu_set_t all;
+
+	CPU_ZERO(&all);
+	sched_setaffinity(other, sizeof(all), &all);
+}
+
+/* What a worker does call. */
+static void
+call_usual(void)
+{
+	const struct sched_param none = {0};
+	struct rlimit limit;
+	int fd = dup(0);
+
+	signal(SIGUSR1, SIG_IGN);
+	kill(getpid(), 0);
+	raise(SIGUSR1);
+	if (sched_setscheduler(0, SCHED_BATCH, &none) != 0 ||
+	    getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    setrlimit(RLIMIT_NOFILE, &limit) != 0 || close(fd) != 0 ||
+	    prctl(PR_SET_NAME, "name") != 0)
+		_exit(5);
+}
+
+/* Reaching other processes ends one; some of it from the first filter on. */
+static void
+test_forbidden(void **state)
+{
+	static const struct {
+		void (*call)(void);
+		int filter; /* that forbids it */
+	} forbidden[] = {{call_fork, FAMILY}, {call_vfork, FAMILY},
+	    {call_clone, FAMILY}, {call_keeper, SELF}, {call_exec, FAMILY},
+	    {call_execveat, SELF}, {call_execveat_path, FAMILY},
+	    {call_ptrace, FAMILY}, {call_unshare, FAMILY},
+	    {call_kill_other, SELF}, {call_kill_all, SELF},
+	    {call_tgkill_other, SELF}, {call_limit_other, SELF},
+	    {call_priority_other, SELF}, {call_affinity_other, SELF}};
+
+	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+		assert_int_equal(
+		    ends(forbidden[i].call, forbidden[i].filter), SIGSYS);
+		assert_int_equal(ends(forbidden[i].call, BOTH), SIGSYS);
+	}
+}
+
+/* What keepers, and what workers do is allowed. */
+static void
+test_allowed(void **state)
+{
+	assert_int_equal(ends(call_keeper, FAMILY), 0);
+	assert_int_equal(ends(call_execveat, FAMILY), 0);
+	assert_int_equal(ends(call_clone3, BOTH), 0);
+	assert_int_equal(ends(call_usual, BOTH), 0);
+}
+
+/* Where filters are not permitted, that is an error, and the process goes on.
+ */
+static void
+call_refused(void)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	int *thread;
+
+	if (f == NULL ||
+	    seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(seccomp), 0) !=
+		0 ||
+	    seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1,
+		SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP)) != 0 ||
+	    seccomp_load(f) != 0)
+		_exit(6);
+	if (family_filter(family_clone_flags(&thread)) == 0)
+		_exit(7);
+	if (family_filter_self() == 0)
+		_exit(8);
+	call_fork();
+}
+
+static void
+test_refused(void **state)
+{
+	assert_int_equal(ends(call_refused, 0), 0);
+}
+
+/* A process to be attacked. */
+static int
+setup(void **state)
+{
+	if ((other = fork()) == 0)
+		for (;;)
+			pause();
+	return other > 0 ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_forbidden),
+	    cmocka_unit_test(test_allowed),
+	    cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
