@@ -106,7 +106,7 @@ mover_may_start(const struct child *c)
 
 /* It may be there. */
 static void
-mover_look(struct child *c)
+mover_seek(struct child *c)
 {
 	family_look(&mover_of(c)->family);
 }
@@ -145,7 +145,7 @@ mover_died(struct child *c, const struct child_end *end)
 }
 
 const struct child_role mover_role = {.start = mover_start,
-    .look = mover_look,
+    .look = mover_seek,
     .may_start = mover_may_start,
     .hello = mover_hello,
     .leaves = mover_leaves,
