@@ -53,7 +53,7 @@ set_drop(uint64_t *set, int fd)
 	set[fd / WORD] &= ~(1ull << fd % WORD);
 }
 
-/* Notes that a number is somebody's. */
+/* Notes that a number is claimed. */
 static void
 table_claim(int fd)
 {
