@@ -115,8 +115,7 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 			request_refuse_full(ch, i);
 		else if (more > 0)
 			conn_input(ch, i, n,
-			    ch->hub->stage +
-				(size_t)ch->hub->self * SHM_STAGE,
+			    ch->hub->stage + (size_t)ch->hub->self * SHM_STAGE,
 			    more);
 	}
 }

@@ -176,7 +176,8 @@ table_sweep(void)
 	for (from = fd; fd <= table.top; fd++)
 		if (set_has(table.claimed, fd)) {
 			if (from < fd)
-				close_range((unsigned)from, (unsigned)fd - 1, 0);
+				close_range(
+				    (unsigned)from, (unsigned)fd - 1, 0);
 			from = fd + 1;
 		}
 	close_range((unsigned)from, ~0u, 0);
