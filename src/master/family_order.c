@@ -276,9 +276,9 @@ order_choose(const struct family *f)
 	return -1;
 }
 
-/* A keeper, and who it makes, has the limits of this process, whatever somebody
- * has done to them. Without the right to set them who is made raises what it
- * cannot begin without. */
+/* A keeper, and who it makes, has the limits of this process, whatever a
+ * hostile worker has done to them. Without the right to set them who is made
+ * raises what it cannot begin without. */
 static void
 order_limits(struct family_page *p, pid_t pid)
 {

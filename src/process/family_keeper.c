@@ -40,8 +40,8 @@ home_is_ours(const struct family_page *p)
 	    st.st_dev == p->home_dev && st.st_ino == p->home_inode;
 }
 
-/* As many open files as the master has told: somebody may have lowered the
- * keeper's limit, and the master may not be allowed to set that of others. */
+/* As many open files as the master has told: a hostile worker may have
+ * lowered the keeper's limit, and the master may lack the right to raise it. */
 static void
 files_raise(const struct family_page *p)
 {
