@@ -306,12 +306,36 @@ family_descriptors(const struct family *f, void (*each)(int fd))
 		each(f->home);
 }
 
+/* Whether it may be the keeper that has made a process which cannot use the
+ * table, and not the table: a hostile worker may have lowered that keeper's
+ * hard limits. It is killed, and the other one tries. */
+static bool
+family_maker_is_useless(const struct family *f)
+{
+	const int first = (int)f->pair * FAMILY_KEEPERS;
+
+	if (f->page == NULL || f->pair != f->pair_before ||
+	    f->asked / FAMILY_KEEPERS != (int)f->pair)
+		return false;
+	for (int k = first; k < first + FAMILY_KEEPERS; k++)
+		if (family_pid(f, k) == 0)
+			return false;
+	log_error("worker %d cannot use its table of descriptors: the other "
+		  "keeper makes the next one",
+	    f->member->place);
+	family_kill(
+	    family_pid(f, f->asked), "a keeper whose child cannot begin");
+	return true;
+}
+
 void
 family_died(struct family *f, const struct child_end *end)
 {
 	family_process_gone(f);
 	if (!WIFEXITED(end->status) ||
 	    WEXITSTATUS(end->status) != FAMILY_SPOILT)
+		return;
+	if (family_maker_is_useless(f))
 		return;
 	log_error("worker %d has spoilt its table of descriptors: its "
 		  "connections are lost",

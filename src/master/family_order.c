@@ -272,11 +272,15 @@ order_choose(const struct family *f)
 }
 
 /* A keeper, and the process that it makes, has the limits of the master,
- * whatever its former process has done to them. */
+ * whatever its former process has done to them. Without the right to set them
+ * the process that is made raises what it cannot begin without. */
 static void
-order_limits(pid_t pid)
+order_limits(struct family_page *p, pid_t pid)
 {
 	struct rlimit mine;
+
+	if (getrlimit(RLIMIT_NOFILE, &mine) == 0)
+		atomic_store(&p->files, mine.rlim_cur);
 
 	/* how many processes there may be was judged when they were made */
 	for (int i = 0; i < RLIM_NLIMITS; i++)
@@ -291,7 +295,7 @@ static void
 order_give(struct family *f, int k, enum family_what what, int about,
     enum family_step step)
 {
-	order_limits(family_pid(f, k));
+	order_limits(f->page, family_pid(f, k));
 	f->asked = k;
 	f->asked_ms = clock_ms();
 	f->continued = false;
