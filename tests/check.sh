@@ -43,7 +43,7 @@ fi
 # What is in no list measures pauses in milliseconds, or loads the machine by
 # itself, and is run alone at the end.
 patient='small_memory_test torture_test claims_kill_test once_kill_test publish_kill_test
-    exhaustion_test relay_chaos_test leave_test api_kill_test
+    exhaustion_test relay_chaos_test leave_test api_kill_test hostile_table_test
     centrifugo_kill_test descriptors_test stations_kill_test family_kill_test'
 calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test

@@ -51,10 +51,10 @@ int conn_init(struct chat *ch);
 uint32_t conn_accept(
     struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer);
 
-/* The same with the socket of a slot that a dead worker had accepted: nothing
- * of it was read or written. False: it cannot be watched. */
-bool conn_accept_again(
-    struct chat *ch, uint32_t conn, uint8_t endpoint, int fd);
+/* conn_accept() of the socket of a slot that a dead worker had accepted:
+ * nothing of it was read or written. False: it cannot be watched. */
+bool
+conn_accept_again(struct chat *ch, uint32_t conn, uint8_t endpoint, int fd);
 
 /*
  * Opens it at a door: `answer`, a 101 or a greeting, perhaps of no byte, is its

@@ -19,9 +19,9 @@ enum slot_state {
 	SLOT_ENDING, /* no more publications; gets what is pending, then closes
 		      */
 	SLOT_CLOSING,
-	SLOT_TAKEN, /* by a worker, for a connection that is not open yet */
-	SLOT_MOVING, /* on its way to the worker that is named: the giver's
-		      * still, until that one takes it */
+	SLOT_TAKEN,   /* by a worker, for a connection that is not open yet */
+	SLOT_MOVING,  /* on its way to the worker that is named: the giver's
+		       * still, until that one takes it */
 	SLOT_ACCEPTED /* it has its socket, and nothing is promised: requests
 		       * are read, no door is open */
 };

@@ -13,7 +13,7 @@
 #include "hub/shm.h"
 
 enum {
-	TABLE_FIRST = 5,     /* those below are the family's own */
+	TABLE_FIRST = 5,    /* those below are the family's own */
 	TABLE_END = 1 << 20 /* all are below (fs.nr_open's default) */
 };
 

@@ -116,6 +116,10 @@ struct child_role {
 	/* Makes the next process: children_spawn() with what the kind alone is
 	 * told. */
 	void (*start)(struct child *c, uint64_t now_ms);
+	/* Of one that another process makes: finds out whether it is there; it
+	 * could not be made. */
+	void (*look)(struct child *c);
+	void (*failed)(struct child *c);
 	/* Whether it may be started now that its back-off is over. */
 	bool (*may_start)(const struct child *c);
 	/* It is ready. */
@@ -229,7 +233,7 @@ const char *child_name(const struct child *c);
 int child_spawn(struct child *c, const struct nursery *n, const void *birth,
     uint64_t now_ms);
 
-/* The two halves of it, for a process that somebody else makes: it is on its
+/* The two halves of it, for a child that another process makes: it is on its
  * way, or was not made after all (a generation is never used twice); it is
  * there. */
 void child_begin(struct child *c);

@@ -69,6 +69,8 @@ struct family_page {
 					* that all others inherit */
 	uint64_t home_dev, home_inode; /* of FAMILY_HOME */
 	uint64_t stream_dev[3], stream_inode[3]; /* of standard streams */
+	_Atomic uint64_t files; /* that each of them may have open, at least if
+				 * its hard limit allows; 0: not told */
 };
 
 enum family_note_what {

@@ -17,7 +17,8 @@ struct message_move;
 void handover_order(struct chat *ch, const struct message_move *what);
 
 /* A connection that another worker gives away (MSG_GIVE): it is taken if
- * there is room for its records. Owns fd; -1: there was no room for its descriptor here. */
+ * there is room for its records. Owns fd; -1: there was no room for its
+ * descriptor here. */
 void handover_take(struct chat *ch, int from, uint64_t id, int fd);
 
 /* Whether no connection is on its way to another worker, and no answer is owed

@@ -12,13 +12,14 @@
 
 /* Where the predecessor's connections are, and what it died of. */
 struct takeover_start {
-	uint32_t generation; /* of this worker; 1: it has no predecessor */
+	uint32_t generation;	/* of this worker; 1: it has no predecessor */
 	int giver[PULL_GIVERS]; /* see pull.h */
 	struct adopt_fault fault;
 };
 
 /* Goes on with the connections of this worker's slots. Owns the links. Called
- * once, after table_settle() and chat_init(), before anything else touches the chat. */
+ * once, after table_settle() and chat_init(), before anything else touches the
+ * chat. */
 void takeover(struct chat *ch, const struct takeover_start *start);
 
 #endif

@@ -182,8 +182,8 @@ conn_open(struct chat *ch, uint32_t i, const struct door *door,
 	c->user.next = c->user.previous = 0;
 	c->user.entry = SHM_NONE;
 	SHM_STORE(s->last, SHM_OWN(ch->hub->mine->cursor));
-	/* Before it is open: whoever takes an open one over has its answer.
-	 * Cannot fail: the first chunk has room. */
+	/* Before it is open, so that a worker which takes it over has its
+	 * answer. Cannot fail: the first chunk has room. */
 	if (output_append(&ch->output, &c->out, i, &f, 0) < 0)
 		abort();
 	frame_release(&ch->output, &f);

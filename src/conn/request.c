@@ -62,8 +62,8 @@ request_refuse_memory(struct chat *ch, uint32_t i)
 }
 
 /* The bytes that came behind the request, the first frames, pass through the
- * stage like all input. They are there before the connection is open: whoever
- * takes an open one over reads them again. */
+ * stage like all input. They are there before the connection is open, so that a
+ * worker which takes it over reads them again. */
 static void
 request_stage(
     struct chat *ch, uint32_t i, const char *bytes, size_t len, uint64_t start)
@@ -115,8 +115,7 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 			request_refuse_full(ch, i);
 		else if (more > 0)
 			conn_input(ch, i, n,
-			    ch->hub->stage +
-				(size_t)ch->hub->self * SHM_STAGE,
+			    ch->hub->stage + (size_t)ch->hub->self * SHM_STAGE,
 			    more);
 	}
 }

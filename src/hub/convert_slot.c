@@ -214,9 +214,8 @@ slot_or_free_copy(struct convert *c, struct convert_pools *p, uint64_t i)
 		    convert_fail(c,
 			"connections: number %llu is connected, %u fit",
 			(unsigned long long)i, c->hub.n_slots);
-	if (l.state == SLOT_ACCEPTED
-		? !slot_accepted_copy(c, (uint32_t)i, from)
-		: l.state != SLOT_FREE &&
+	if (l.state == SLOT_ACCEPTED ? !slot_accepted_copy(c, (uint32_t)i, from)
+				     : l.state != SLOT_FREE &&
 		    !slot_copy(c, p, (uint32_t)i, from, &l))
 		return false;
 	c->hub.slot[i].life =

@@ -154,8 +154,8 @@ children_hello(struct child *c, const struct message_hello *hello)
 	if (hello->worker != (uint32_t)c->number ||
 	    hello->generation != c->generation)
 		return "HELLO of another";
-	if (c->pid == 0) /* it is faster than the look at its page */
-		families_look(c->master);
+	if (c->pid == 0 && c->role->look != NULL)
+		c->role->look(c); /* it is faster than that */
 	c->ready = true;
 	policy_ready(&c->policy);
 	children_alive(c);

@@ -20,7 +20,7 @@ struct child *children_with_line(const struct master *m, int line);
 /* Makes the next process of a child, with what its kind alone is told, and
  * listens to it. False: not now, it is tried again. */
 bool children_start(struct child *c, const void *birth);
-/* One that somebody else makes is there. */
+/* One that another process makes is there. */
 void children_made(struct child *c);
 /* Takes up one that the program before this one has started. Returns 0, or -1.
  */

@@ -83,13 +83,6 @@ adopt_send(struct member *dead, struct member *to)
 	return result;
 }
 
-bool
-clean_is_due(const struct member *w)
-{
-	return w->course == COURSE_GONE || w->child.respawn_ms != 0 ||
-	    w->master->phase >= PHASE_QUITTING;
-}
-
 /* The lively worker that is to go on with a dead one's connections; -1: none
  * can. One that adopts already is the last choice: orders wait there. */
 static int
@@ -122,7 +115,7 @@ clean_assign(struct member *dead)
 	int cleaner = -1;
 
 	dead->cleaner = -1;
-	if (!dead->unclean || !clean_is_due(dead) || member_is_there(dead))
+	if (!dead->unclean || !member_is_vacant(dead) || member_is_there(dead))
 		return;
 	cleaner = dead->course != COURSE_STAYS ? resize_taker(dead)
 					       : cleaner_find(dead);

@@ -12,9 +12,6 @@ struct message_cleaned;
  * taken up. Who hangs meanwhile is the watchdog's. */
 enum { CLEANED_MS = 30000 };
 
-/* Whether a place without a worker has none for a while, or for good: none
- * follows when chatd leaves. */
-bool clean_is_due(const struct member *w);
 /* Has another worker go on with a dead worker's connections while there is no
  * replacement. */
 void clean_assign(struct member *dead);

@@ -222,7 +222,9 @@ family_leave(struct family *f)
 void
 family_end(struct family *f, uint64_t limit_ms)
 {
+	const int place = f->member->place;
 	pid_t pid[FAMILY_PAIRS * FAMILY_KEEPERS + 1];
+	char keeper[CHILD_NAME], process[CHILD_NAME];
 	int n = 0;
 
 	if (f->page == NULL)
@@ -230,10 +232,12 @@ family_end(struct family *f, uint64_t limit_ms)
 	for (int k = 0; k < FAMILY_PAIRS * FAMILY_KEEPERS; k++)
 		pid[n++] = family_pid(f, k);
 	pid[n++] = atomic_load(&f->page->process);
+	snprintf(keeper, sizeof(keeper), "keeper %d", place);
+	snprintf(process, sizeof(process), "process of place %d", place);
 	for (int i = 0; i < n; i++)
-		family_kill(pid[i], "a family that ends");
+		family_kill(pid[i], i < n - 1 ? keeper : process);
 	for (int i = 0; i < n; i++)
-		process_end(pid[i], "a process of a family", limit_ms);
+		process_end(pid[i], i < n - 1 ? keeper : process, limit_ms);
 	family_close(f);
 }
 
@@ -302,12 +306,36 @@ family_descriptors(const struct family *f, void (*each)(int fd))
 		each(f->home);
 }
 
+/* Whether it may be the keeper that has made a process which cannot use the
+ * table, and not the table: a hostile worker may have lowered that keeper's
+ * hard limits. It is killed, and the other one tries. */
+static bool
+family_maker_is_useless(const struct family *f)
+{
+	const int first = (int)f->pair * FAMILY_KEEPERS;
+
+	if (f->page == NULL || f->pair != f->pair_before ||
+	    f->asked / FAMILY_KEEPERS != (int)f->pair)
+		return false;
+	for (int k = first; k < first + FAMILY_KEEPERS; k++)
+		if (family_pid(f, k) == 0)
+			return false;
+	log_error("worker %d cannot use its table of descriptors: the other "
+		  "keeper makes the next one",
+	    f->member->place);
+	family_kill(
+	    family_pid(f, f->asked), "a keeper whose child cannot begin");
+	return true;
+}
+
 void
 family_died(struct family *f, const struct child_end *end)
 {
 	family_process_gone(f);
 	if (!WIFEXITED(end->status) ||
 	    WEXITSTATUS(end->status) != FAMILY_SPOILT)
+		return;
+	if (family_maker_is_useless(f))
 		return;
 	log_error("worker %d has spoilt its table of descriptors: its "
 		  "connections are lost",

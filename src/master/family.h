@@ -57,19 +57,24 @@ void family_init(struct family *f, struct member *w);
  * when it is there; the child has its link before. */
 void family_start(struct family *f, struct child *c);
 /* Whether that one is being made. */
-bool family_awaits(const struct family *f, const struct child *c);
-/* Its process has said HELLO; is dead. */
+static inline bool
+family_awaits(const struct family *f, const struct child *c)
+{
+	return f->next == c && c->pid == 0;
+}
+/* Its process has said HELLO. */
 void family_hello(struct family *f);
+/* Its process is dead, or goes on outside of the family. */
 void family_process_gone(struct family *f);
-/* The same, by how it died. */
+/* Its process is dead, and says how it died. */
 void family_died(struct family *f, const struct child_end *end);
 
-/* Takes in what the page says: before anybody is reaped, so that a pid in it is
+/* Takes in what the page says: before a child is reaped, so that a pid in it is
  * not another process's. */
 void family_look(struct family *f);
 /* Whether that was a keeper of the pair that does not count. */
 bool family_reaped(struct family *f, pid_t pid);
-/* Goes on, if it can: somebody was reaped. */
+/* Goes on, if it can: a child was reaped. */
 void family_go(struct family *f);
 void family_time(struct family *f, uint64_t now); /* every timer period */
 
@@ -103,13 +108,13 @@ void families_look(struct master *m);
 bool families_reaped(struct master *m, pid_t pid);
 void families_go(struct master *m);
 
-/* Private to family*.c. The same, but what is to be made is; with a word in the
- * log if connections are lost by that. */
+/* Private to family*.c. As family_leave(), but a process that is to be made is
+ * made; family_lost() says in the log what is lost by that. */
 void family_dissolve(struct family *f);
 void family_lost(struct family *f);
-int family_make(struct family *f);  /* a page and a link; 0, or -1 and errno */
-int family_notes(struct family *f); /* for the next process; the same */
-int family_fork_first(struct family *f);
+/* A page and a link; the notes for the next process. 0, or -1 and errno. */
+int family_make(struct family *f);
+int family_notes(struct family *f);
 void family_step(struct family *f, enum family_step step);
 void family_wake(struct family *f, uint64_t ms); /* family_go() after */
 pid_t family_pid(const struct family *f, int keeper);

@@ -28,7 +28,7 @@ keeper_died(struct child *c, const struct child_end *end)
 	return true;
 }
 
-/* Has the next one made, or later, when there is somebody who can. */
+/* Has the next one made, or later, when there is a keeper that can. */
 static void
 keeper_start(struct child *c, uint64_t now)
 {

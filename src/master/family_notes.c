@@ -98,7 +98,7 @@ notes_link(struct child *c)
 
 	children_ignore(c);
 	child_unlink(c);
-	c->eof_ms = 0; /* of one that somebody has not got */
+	c->eof_ms = 0; /* of one that no process has got */
 	if (link_pair(fd) == -1)
 		return -1;
 	c->link = fd[0];

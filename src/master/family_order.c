@@ -48,12 +48,6 @@ family_step(struct family *f, enum family_step step)
 	f->since_ms = clock_ms();
 }
 
-bool
-family_awaits(const struct family *f, const struct child *c)
-{
-	return f->next == c && c->pid == 0;
-}
-
 /* Whether a pid in the page is one of this process's children: nobody else may
  * ever be killed for one. */
 static bool
@@ -218,7 +212,8 @@ order_fails(struct family *f, const char *what, int error, uint64_t ms)
 	children_ignore(c);
 	child_is_not_made(c);
 	c->respawn_ms = master_clock_ms(m) + ms;
-	(void)member_start_failed(m);
+	if (c->role->failed != NULL)
+		c->role->failed(c);
 }
 
 /* Sends the notes that a process needs, once. */
@@ -276,12 +271,16 @@ order_choose(const struct family *f)
 	return -1;
 }
 
-/* A keeper, and who it makes, has the limits of this process, whatever somebody
- * has done to them. */
+/* A keeper, and the process that it makes, has the limits of the master,
+ * whatever its former process has done to them. Without the right to set them
+ * the process that is made raises what it cannot begin without. */
 static void
-order_limits(pid_t pid)
+order_limits(struct family_page *p, pid_t pid)
 {
 	struct rlimit mine;
+
+	if (getrlimit(RLIMIT_NOFILE, &mine) == 0)
+		atomic_store(&p->files, mine.rlim_cur);
 
 	/* how many processes there may be was judged when they were made */
 	for (int i = 0; i < RLIM_NLIMITS; i++)
@@ -296,7 +295,7 @@ static void
 order_give(struct family *f, int k, enum family_what what, int about,
     enum family_step step)
 {
-	order_limits(family_pid(f, k));
+	order_limits(f->page, family_pid(f, k));
 	f->asked = k;
 	f->asked_ms = clock_ms();
 	f->continued = false;

@@ -10,7 +10,6 @@
 #include "children.h"
 #include "codec/custody.h"
 #include "codec/message.h"
-#include "master/roles.h"
 #include "member.h"
 #include "net/custody.h"
 #include "net/link.h"
@@ -26,10 +25,7 @@ void
 giver_init(struct member *w)
 {
 	for (int i = 0; i < GIVERS; i++) {
-		child_init(&w->giver[i],
-		    child_row_played(
-			i == GIVER_WORKER ? &worker_role : &keeper_role),
-		    w->place, -1);
+		child_init(&w->giver[i], NULL, w->place, -1);
 		w->giver[i].master = w->master;
 	}
 }

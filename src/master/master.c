@@ -14,6 +14,7 @@
 #include "master/daemon.h"
 #include "net/loop.h"
 #include "children.h"
+#include "conversion.h"
 #include "log_child.h"
 #include "member.h"
 #include "order.h"
@@ -34,6 +35,33 @@ enum {
 	N_SIGNALS = sizeof(signals) / sizeof(signals[0]),
 	STOOD_MS = 1000 /* a look that late is worth a line in the log */
 };
+
+/* Whether a child is one of those that families name, as their pages are now.
+ */
+static bool
+child_is_named(struct master *m, pid_t pid)
+{
+	families_look(m);
+	for (int i = 0; i < m->n_workers; i++)
+		if (family_names(&m->member[i].family, pid) ||
+		    giver_is(&m->member[i], pid))
+			return true;
+	return false;
+}
+
+/* For struct master. */
+static bool
+child_is_known(struct master *m, pid_t pid)
+{
+	const struct child *c;
+
+	for (unsigned i = 0; (c = children_at(m, i)) != NULL; i++)
+		if (c->pid == pid)
+			return true;
+	return m->log.now.pid == pid || m->log.next.pid == pid ||
+	    upgrade_owns(m, pid) || conversion_owns(m, pid) ||
+	    reload_owns(m, pid) || child_is_named(m, pid);
+}
 
 /* The next child that has died; 0: there is none. What the pages of families
  * say of it is taken in before it is reaped: later, its pid may be another
@@ -231,6 +259,7 @@ master_make_events(struct master *m)
 	if (m->timer == NULL || event_add(m->timer, &period) == -1)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
+	m->knows = child_is_known;
 	m->watchdog.probe = watch_probe;
 	m->watchdog.probe_arg = m;
 	return 0;

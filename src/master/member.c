@@ -19,6 +19,7 @@
 #include "conversion.h"
 #include "member.h"
 #include "member_state.h"
+#include "members.h"
 #include "mover.h"
 #include "order.h"
 #include "private.h"
@@ -235,17 +236,6 @@ member_message(struct child *c, int type, const void *payload)
 	}
 }
 
-/* A process was forked for this place. */
-void
-member_born(struct member *w)
-{
-	accuse_born(w);
-	w->unlinked = 0;
-	w->retire_ms = 0;
-	w->holds = w->retired = false;
-	w->cleaner = -1;
-}
-
 int
 member_adopt(struct member *w)
 {
@@ -330,6 +320,20 @@ member_may_start(const struct child *c)
 	    !family_awaits(&w->family, c);
 }
 
+/* It may be there. */
+static void
+member_look(struct child *c)
+{
+	family_look(&member_of(c)->family);
+}
+
+/* It could not be made. */
+static void
+member_failed(struct child *c)
+{
+	(void)member_start_failed(c->master);
+}
+
 /* Makes the next worker. */
 static void
 member_start(struct child *c, uint64_t now)
@@ -350,7 +354,8 @@ member_due(struct child *c, uint64_t now)
 		if (c->respawn_ms != 0 && now >= c->respawn_ms &&
 		    w->cleaner == -1 && w->course != COURSE_GONE)
 			mover_leave(w);
-		else if (w->unclean && clean_is_due(w) && !conversion_holds(m))
+		else if (w->unclean && member_is_vacant(w) &&
+		    !conversion_holds(m))
 			clean_time(w, now);
 		return;
 	}
@@ -362,6 +367,8 @@ member_due(struct child *c, uint64_t now)
 }
 
 const struct child_role worker_role = {.start = member_start,
+    .look = member_look,
+    .failed = member_failed,
     .may_start = member_may_start,
     .hello = member_hello,
     .message = member_message,

@@ -55,7 +55,6 @@ struct member {
 
 void member_init(struct member *w, struct master *m, int place);
 void member_deinit(struct member *w);
-void member_born(struct member *w);
 /* Takes up the process that the program before this one started. Returns 0, or
  * -1. */
 int member_adopt(struct member *w);
@@ -64,7 +63,11 @@ void member_kill(struct member *w, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Whether it has a worker, or one is being made. */
-bool member_is_there(const struct member *w);
+static inline bool
+member_is_there(const struct member *w)
+{
+	return w->child.pid != 0 || family_awaits(&w->family, &w->child);
+}
 void member_show(struct member *w); /* its state, in shared memory */
 
 #endif

@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "conf/conf.h"
-#include "children.h"
-#include "mover.h"
 #include "member.h"
 #include "members.h"
 #include "net/link.h"
@@ -63,12 +61,6 @@ master_clock_ms(const struct master *m)
 	return watchdog_clock_ms(&m->watchdog, clock_ms());
 }
 
-bool
-member_is_there(const struct member *w)
-{
-	return w->child.pid != 0 || family_awaits(&w->family, &w->child);
-}
-
 /* Kills a worker that has to go, and says why. */
 void
 member_kill(struct member *w, const char *fmt, ...)
@@ -82,26 +74,9 @@ member_kill(struct member *w, const char *fmt, ...)
 	(void)child_kill(&w->child, why); /* or it is asked for again */
 }
 
-/* Prepares a place that has no process yet. */
-void
-member_init(struct member *w, struct master *m, int place)
+bool
+member_is_vacant(const struct member *w)
 {
-	memset(w, 0, sizeof(*w));
-	w->master = m;
-	w->place = place;
-	child_init(&w->child, child_row_of(CHILD_CONFIGURED), place, place);
-	w->child.master = m;
-	w->child.line = m->hub.base != NULL ? &m->hub.line[place] : NULL;
-	w->cleaner = -1;
-	family_init(&w->family, w);
-	mover_init(w);
-	giver_init(w);
-}
-
-/* Gives up the link. */
-void
-member_deinit(struct member *w)
-{
-	children_ignore(&w->child);
-	child_unlink(&w->child);
+	return w->course == COURSE_GONE || w->child.respawn_ms != 0 ||
+	    w->master->phase >= PHASE_QUITTING;
 }

@@ -2,6 +2,7 @@
 #ifndef CHATD_SRC_MASTER_MEMBERS_H
 #define CHATD_SRC_MASTER_MEMBERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,5 +14,9 @@ int members_lowest(const struct master *m);    /* a lively one, or -1 */
 /* Sends a worker a message now or not at all. Returns 0, or -1 and errno. */
 int
 member_send(struct member *w, uint32_t type, const void *payload, size_t len);
+
+/* Whether a place without a worker has none for a while, or for good: none
+ * follows when chatd leaves. */
+bool member_is_vacant(const struct member *w);
 
 #endif

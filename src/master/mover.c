@@ -8,12 +8,12 @@
 
 #include "base/log.h"
 #include "children.h"
-#include "clean.h"
 #include "codec/message.h"
 #include "hub/stats.h"
 #include "master/roles.h"
 #include "member.h"
 #include "member_state.h"
+#include "members.h"
 #include "mover.h"
 #include "net/custody.h"
 #include "net/link.h"
@@ -100,8 +100,15 @@ mover_may_start(const struct child *c)
 {
 	const struct member *w = mover_of(c);
 
-	return w->unclean && clean_is_due(w) && w->child.pid == 0 &&
+	return w->unclean && member_is_vacant(w) && w->child.pid == 0 &&
 	    !family_awaits(&w->family, &w->child);
+}
+
+/* It may be there. */
+static void
+mover_seek(struct child *c)
+{
+	family_look(&mover_of(c)->family);
 }
 
 /* It can give. */
@@ -111,8 +118,8 @@ mover_hello(struct child *c)
 	struct member *w = mover_of(c);
 
 	family_hello(&w->family);
-	if (w->cleaner == -1)
-		clean_assign(w);
+	/* its place waits for that */
+	w->child.role->due(&w->child, master_clock_ms(w->master));
 }
 
 /* None follows one that is not needed. */
@@ -138,6 +145,7 @@ mover_died(struct child *c, const struct child_end *end)
 }
 
 const struct child_role mover_role = {.start = mover_start,
+    .look = mover_seek,
     .may_start = mover_may_start,
     .hello = mover_hello,
     .leaves = mover_leaves,

@@ -73,6 +73,8 @@ struct master {
 	struct child other[SHM_OTHERS]; /* by line; kind NULL: none */
 	int n_others;
 	uint64_t cursor[SHM_OTHERS]; /* to go on from after a copy; 0: none */
+	/* Whether it has made a child, or had it made. */
+	bool (*knows)(struct master *m, pid_t pid);
 	struct watchdog watchdog;
 	uint64_t skewed_ms; /* connections are uneven since; 0: they are not */
 	uint64_t moved_ms;  /* the last time that some were told to move */

@@ -2,7 +2,6 @@
 #include <inttypes.h>
 
 #include "children.h"
-#include "master/roles.h"
 #include "private.h"
 #include "report_subject.h"
 
@@ -33,7 +32,8 @@ processes_next(struct show *s)
 
 	if (c == NULL)
 		return false;
-	if (c->kind == NULL || (c->role == &mover_role && c->pid == 0))
+	/* a mover is there when it is needed */
+	if (c->kind == NULL || (c->pid == 0 && c->at != -1 && c->line == NULL))
 		return true;
 	age_s = child_age_ms(c) / 1000;
 	show_comma(s);

@@ -1,4 +1,5 @@
 #include "spawn.h"
+#include "accuse.h"
 #include "children.h"
 #include "family.h"
 #include "member.h"
@@ -7,8 +8,11 @@
 void
 spawn_worker(struct member *w)
 {
+	accuse_born(w);
+	w->unlinked = 0;
+	w->retire_ms = 0;
+	w->holds = w->retired = false;
+	w->cleaner = -1;
 	w->child.respawn_ms = 0;
-	member_born(w);
-	/* its generations are the mover's, too */
 	family_start(&w->family, &w->child);
 }

@@ -9,15 +9,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "children.h"
-#include "conversion.h"
-#include "family.h"
-#include "log_child.h"
-#include "member.h"
 #include "private.h"
 #include "process/process.h"
-#include "reload.h"
-#include "upgrade.h"
 
 enum {
 	/* Bytes of a list of children: 7 digits each. Larger: nothing; smaller:
@@ -25,24 +18,6 @@ enum {
 	STRANGER_LIST = 16 * 1024,
 	STRANGER_SEEN = 16 /* remembered; the rest in the next turn */
 };
-
-/* Whether this process has made a child, or had it made. */
-static bool
-stranger_is_known(const struct master *m, pid_t pid)
-{
-	const struct child *c;
-
-	for (unsigned i = 0; (c = children_at(m, i)) != NULL; i++)
-		if (c->pid == pid)
-			return true;
-	for (int i = 0; i < m->n_workers; i++)
-		if (family_names(&m->member[i].family, pid) ||
-		    giver_is(&m->member[i], pid))
-			return true;
-	return m->log.now.pid == pid || m->log.next.pid == pid ||
-	    upgrade_owns(m, pid) || conversion_owns(m, pid) ||
-	    reload_owns(m, pid);
-}
 
 /* The kernel's list of this process's children; -1: it has none. */
 static int
@@ -96,11 +71,10 @@ stranger_hunt(struct master *m)
 
 	if (stranger_list(list, sizeof(list)) == -1)
 		return 0;
-	families_look(m);
 	while (n < STRANGER_SEEN && (pid = (pid_t)strtol(at, &end, 10)) > 0 &&
 	    end != at) {
 		at = end;
-		if (stranger_is_known(m, pid))
+		if (m->knows == NULL || m->knows(m, pid))
 			continue;
 		stranger_found(seen, n_seen, pid);
 		next[n++] = pid;

@@ -133,7 +133,7 @@ mover_collect(struct mover *m)
 	if (m->unused > 0)
 		log_warn("%u connections of worker %d have no socket here",
 		    m->unused, m->start->number);
-	log_info("holds %u connections of worker %d until one follows", m->n,
+	log_info("holds %u connections of worker %d for others", m->n,
 	    m->start->number);
 }
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -39,6 +40,20 @@ home_is_ours(const struct family_page *p)
 	    st.st_dev == p->home_dev && st.st_ino == p->home_inode;
 }
 
+/* As many open files as the master has told: a hostile worker may have
+ * lowered the keeper's limit, and the master may lack the right to raise it. */
+static void
+files_raise(const struct family_page *p)
+{
+	const uint64_t want = atomic_load(&p->files);
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == -1 || l.rlim_cur >= want)
+		return;
+	l.rlim_cur = want < l.rlim_max ? want : l.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
 /*
  * Executes the program that the newest notes bring. What shares the table must
  * not find anything changed but FAMILY_RESERVE, which may be the only number
@@ -56,6 +71,7 @@ family_execute(const struct family_page *p)
 	if (!home_is_ours(p))
 		_exit(FAMILY_SPOILT);
 	close(FAMILY_RESERVE);
+	files_raise(p);
 	KILL_POINT();
 	if (family_note_take(FAMILY_HOME, generation, FAMILY_NOTE_PROGRAM,
 		&program, 1, 1) == -1)

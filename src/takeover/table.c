@@ -53,7 +53,7 @@ set_drop(uint64_t *set, int fd)
 	set[fd / WORD] &= ~(1ull << fd % WORD);
 }
 
-/* Notes that a number is somebody's. */
+/* Notes that a number is claimed. */
 static void
 table_claim(int fd)
 {
@@ -176,7 +176,8 @@ table_sweep(void)
 	for (from = fd; fd <= table.top; fd++)
 		if (set_has(table.claimed, fd)) {
 			if (from < fd)
-				close_range((unsigned)from, (unsigned)fd - 1, 0);
+				close_range(
+				    (unsigned)from, (unsigned)fd - 1, 0);
 			from = fd + 1;
 		}
 	close_range((unsigned)from, ~0u, 0);

@@ -239,8 +239,8 @@ accept_cb(int listener, short what, void *arg)
 		len = sizeof(peer);
 		/* kept over an exec: it is in the family's table from now on
 		 */
-		fd = accept4(listener, (struct sockaddr *)&peer, &len,
-		    SOCK_NONBLOCK);
+		fd = accept4(
+		    listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK);
 		KILL_POINT();
 		if (fd < 0) {
 			accept_failed(w, listener);

@@ -1,7 +1,8 @@
 /*
- * hostile_table: preloaded into a daemon, makes a worker its enemy: whoever
- * asks for "/hostile-WHAT" has the worker that reads the request do that to
- * what it shares with its keepers, and to them.
+ * hostile_table: preloaded into a daemon, makes a worker its enemy: a request
+ *for
+ * "/hostile-WHAT" has the worker that reads it do that to what it shares with
+ * its keepers, and to them.
  *
  *	LD_PRELOAD=.../hostile_table.so chatd ...
  *
@@ -245,7 +246,7 @@ limit_self(void)
 	tell("limit", setrlimit(RLIMIT_NOFILE, &none));
 }
 
-/* What only the master says, to whoever reads the link's other end. */
+/* What only the master says, over the link's wrong end. */
 static void
 notes(void)
 {
@@ -332,7 +333,7 @@ shut_all(void)
 	tell("shut", n);
 }
 
-/* Makes whoever accepts wait, for everybody who does. */
+/* Makes its sockets wait in calls, the listeners' for all workers. */
 static void
 block_all(void)
 {
@@ -366,8 +367,7 @@ static const struct deed {
     {"kill-worker", kill_worker}, {"stop-master", stop_master},
     {"limit-keeper", limit_keeper}, {"limit-self", limit_self},
     {"notes", notes}, {"gifts", gifts}, {"open", open_others},
-    {"shut-all", shut_all},
-    {"block-all", block_all}};
+    {"shut-all", shut_all}, {"block-all", block_all}};
 
 /* Does what a request asks for. */
 static void

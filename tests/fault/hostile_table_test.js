@@ -51,7 +51,7 @@ const DEEDS = {
 	gifts: {},
 };
 
-/* The same where system calls cannot be filtered. */
+/* Without a filter of system calls. */
 const UNFILTERED = {
 	'clone+': {ends: true, says: /hostile: clone \d/},
 	'brother+': {ends: true, says: /hostile: clone \d/},

@@ -26,13 +26,13 @@ struct scene {
 	int client[PEOPLE], listener;
 	struct sockaddr_in at;
 	int new[2], new_client[2];
-	int copy; /* of alice's socket, as worker 1 gets it */
+	int copy;     /* of alice's socket, as worker 1 gets it */
 	int giver[2]; /* link to a process that gives sockets */
 };
 
 enum act { ACCEPT, OPEN, REFUSE, DROP, END, RESET, GIVE, TAKE, PULL, ACTS };
-static const char *const act_names[ACTS] = {"accept", "open", "refuse", "drop",
-    "end", "reset", "give", "take", "pull"};
+static const char *const act_names[ACTS] = {
+    "accept", "open", "refuse", "drop", "end", "reset", "give", "take", "pull"};
 
 /* What one run is to do. */
 struct run {
@@ -87,8 +87,8 @@ scene_begin(struct scene *s)
 	for (k = 0; k < 2; k++)
 		s->n[k] = node_new(&s->h, k);
 	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	s->at = (struct sockaddr_in){.sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	s->at = (struct sockaddr_in){
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	assert_int_equal(bind(s->listener, (void *)&s->at, sizeof(s->at)), 0);
 	assert_int_equal(listen(s->listener, 16), 0);
 	assert_int_equal(getsockname(s->listener, (void *)&s->at, &len), 0);
@@ -150,8 +150,7 @@ act(struct scene *s, enum act what)
 		conn_reset(ch, s->conn[1]);
 		break;
 	case TAKE:
-		(void)move_take(
-		    &s->n[1]->ch, 0, &id, &s->copy, 1, NULL, NULL);
+		(void)move_take(&s->n[1]->ch, 0, &id, &s->copy, 1, NULL, NULL);
 		break;
 	case GIVE:
 		give_done(ch, 1, id);
@@ -198,8 +197,7 @@ prepare(struct scene *s, enum act what)
 	if (what != TAKE && what != GIVE)
 		return;
 	assert_int_equal(give_freeze(&s->n[0]->ch, 1), s->conn[0]);
-	s->copy =
-	    fcntl(s->n[0]->ch.conn[s->conn[0]].fd, F_DUPFD_CLOEXEC, 100);
+	s->copy = fcntl(s->n[0]->ch.conn[s->conn[0]].fd, F_DUPFD_CLOEXEC, 100);
 	assert_true(s->copy >= 0);
 	if (what == GIVE)
 		assert_int_equal(
@@ -211,7 +209,8 @@ prepare(struct scene *s, enum act what)
 static bool
 act_killed(struct scene *s, const struct run *r)
 {
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	pid_t pid =
+	    (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -269,8 +268,7 @@ pull_check(struct scene *s, const bool *claimed)
 	for (fd = s->giver[1] + 1; fd < TOP; fd++)
 		assert_false(is_orphan(fd, claimed));
 	for (known = 0; known < 2; known++)
-		assert_int_equal(
-		    slot_state(&s->h, s->conn[known]), SLOT_OPEN);
+		assert_int_equal(slot_state(&s->h, s->conn[known]), SLOT_OPEN);
 }
 
 /* What is true wherever a worker died; each descriptor is claimed once. */
@@ -280,7 +278,6 @@ check(struct scene *s, enum act what)
 	static bool claimed[TOP];
 	uint32_t i;
 	int fd;
-
 
 	move_redo(&s->h, 0);
 	move_redo(&s->h, 1);
@@ -322,8 +319,8 @@ test_each(void **state)
 	for (r.what = ACCEPT; r.what < ACTS; r.what++) {
 		for (r.at = 1; apart(run, &r) == 1; r.at++)
 			;
-		printf("%s: %d kill points\n", act_names[r.what],
-		    (int)r.at - 1);
+		printf(
+		    "%s: %d kill points\n", act_names[r.what], (int)r.at - 1);
 		assert_in_range(r.at, 5, 1000);
 	}
 }

@@ -23,7 +23,7 @@ const PASSES = 4;       /* of one point in one act, at most */
 const BETWEEN_MS = 400; /* 20 deaths in 10 s are too many */
 const KINDS = [Person, LinePerson, XorPerson, XorLinePerson];
 const FILES = new RegExp('^(tests/doors/|(door|conn|room|takeover)/' +
-    '(?!custody)|worker/(begin|accept|request)|' +
+    '|worker/(begin|accept|request)|' +
     'hub/(output|input|slot|journal|presence)[._])');
 
 /* A crowd of one of each kind. */

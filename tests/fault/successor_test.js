@@ -1,7 +1,7 @@
 /*
  * A worker retires, and its successor dies at each kill point that it passes
- * while it takes over, alone or together with the one that retired: the next
- * successor has everybody.
+ * from its first instruction on, alone or together with one of the keepers that
+ * have started it: the next successor has everybody.
  */
 'use strict';
 
@@ -13,7 +13,8 @@ const {Daemon, until} = require('../system/daemon.js');
 const {Guests, row, signal, whole} = require('./guests.js');
 const {List} = require('./kill_points.js');
 
-const POINTS = /^(conn|room|takeover|hub|worker)\/(?!custody|lock|publish|deliver)/;
+const POINTS =
+    /^(conn|room|takeover|hub|worker|process)\/(?!lock|publish|deliver)/;
 const BURST = 18, BURST_MS = 10000; /* more deaths than 20 are too many */
 
 /* Not more deaths than a slot may have in a while. */
@@ -26,7 +27,7 @@ async function rest(deaths) {
 
 group('successor', null, (test) => {
 	for (const both of [false, true])
-		test(both ? 'dies with the one that retired' : 'dies',
+		test(both ? 'dies with a keeper' : 'dies',
 		    async () => {
 			const list = new List();
 			const d = await Daemon.start({workers: 2,
@@ -53,7 +54,7 @@ group('successor', null, (test) => {
 				if (both) {
 					await until('it dies', () =>
 					    over || list.fired() > n, 15000);
-					signal(w.pid, 'SIGKILL');
+					signal(w.keepers[deaths.length % 2], 'SIGKILL');
 				}
 				await answer;
 				list.arm(0, 0);
@@ -61,6 +62,7 @@ group('successor', null, (test) => {
 				await guests.served(15000);
 				await rest(deaths);
 			}
+			await whole(d);
 			console.log(`     ${fired} deaths at ` +
 			    `${points.length} points`);
 			assert.ok(fired > 5);

@@ -37,7 +37,15 @@ enum takeover_step {
 	STEPS
 };
 
-enum { TABLE = 7, SLOTS = 64, CONNS = 3, BASE = 200, FDS = 400, MAPS = 64, BLOCKS = 4096 };
+enum {
+	TABLE = 7,
+	SLOTS = 64,
+	CONNS = 3,
+	BASE = 200,
+	FDS = 400,
+	MAPS = 64,
+	BLOCKS = 4096
+};
 
 static struct hub hub;
 static uint32_t conn[CONNS];
@@ -332,9 +340,8 @@ slot_claims(const uint8_t *p, size_t len)
 		for (i = 0; i < SLOTS && hub.socket[i] != word; i++)
 			;
 		if (i == SLOTS)
-			SHM_STORE(hub.socket[p[0] % 4 < CONNS
-					  ? conn[p[0] % 4]
-					  : p[0] % SLOTS],
+			SHM_STORE(hub.socket[p[0] % 4 < CONNS ? conn[p[0] % 4]
+							      : p[0] % SLOTS],
 			    word);
 		spoilt = claimed = true;
 	}
@@ -487,8 +494,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	link_fd[0] = pair[1];
 	link_fd[1] = giver[1];
 	from_giver = giver_used = spoilt = claimed = false;
-	start = (struct takeover_start){
-	    .generation = 2, .giver = {-1, pair[0]}};
+	start =
+	    (struct takeover_start){.generation = 2, .giver = {-1, pair[0]}};
 	steps(data, size);
 	start.giver[0] = giver_used ? giver[0] : -1;
 	for (int k = 0; k < CONNS; k++)
@@ -498,8 +505,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	takeover(&ch, &start);
 	/* without its links; what was claimed was there before */
 	REQUIRE(claimed ||
-	    descriptors_count() ==
-		before + ch.n_conns - (giver_used ? 2 : 1));
+	    descriptors_count() == before + ch.n_conns - (giver_used ? 2 : 1));
 	after_judge(&ch);
 	world_free(dead, &ch);
 	return 0;

@@ -125,7 +125,7 @@ group('running', {conf: 'workers 3\n'}, (test) => {
 	test('titles', (d) => {
 		assert.equal(processTitle(d.pid), 'chatd: master');
 		assert.deepEqual(d.workers.map(processTitle).sort(),
-		    [...[0, 1, 2, 3].map((n) => `chatd: keeper ${n}`),
+		    [...[0, 0, 1, 1, 2, 2, 3, 3].map((n) => `chatd: keeper ${n}`),
 		    'chatd: log',
 		    ...[0, 1, 2, 3].map((n) => `chatd: worker ${n}`)]);
 	});
@@ -187,7 +187,8 @@ group('addresses', null, (test) => {
 		await e.stop();
 		const f = await Daemon.start({port: two, conf, workers: 1});
 		assert.deepEqual(f.workers.map(processTitle).sort(),
-		    ['chatd: keeper 0', 'chatd: log', 'chatd: worker 0']);
+		    ['chatd: keeper 0', 'chatd: keeper 0', 'chatd: log',
+		    'chatd: worker 0']);
 		assert.equal(await answers(one), false);
 		await f.stop();
 	});
@@ -376,7 +377,8 @@ async function background(dir, options, pidfile) {
 	const pid = Number(fs.readFileSync(pidfile, 'utf8'));
 	const family = [pid, ...processChildren(pid)];
 	try {
-		assert.equal(family.length, 6, 'master, log, workers, keepers');
+		assert.equal(family.length, 2 + 2 * 3,
+		    'master, log, workers, two keepers each');
 		assert.equal(processTitle(pid), 'chatd: master');
 		const {parent} = processStat(pid);
 		assert.notEqual(parent, process.pid);

@@ -28,10 +28,10 @@ async function restart(d, slot) {
 		return w.generation === before.generation + 1 &&
 		    w.state === 'running' && w.pid !== before.pid;
 	}, 10000);
-	/* it stays until its successor's keeper has all connections */
-	await until('the old one has left', () => !processLives(before.pid));
-	assert.equal((await d.ask('show', 'workers'))[slot].keeper,
-	    before.keeper, 'same keeper');
+	await until('all of the old ones have left', () =>
+	    [before.pid, ...before.keepers].every((pid) => !processLives(pid)));
+	assert.ok((await d.ask('show', 'workers'))[slot].keepers
+	    .every((pid) => pid !== 0), 'it has its keepers');
 }
 
 group('restart-worker', {workers: 4}, (test) => {
@@ -201,7 +201,7 @@ group('workers', {workers: false, conf: 'workers 2\n'}, (test) => {
 		await crowd.judgeAll();
 		await crowd.presence();
 		await crowd.leave();
-		d.descriptors += 2 * 3; /* a link to each, and to its keeper */
+		d.descriptors += 3 * 3; /* each one's link, its family's link and page */
 	});
 });
 
@@ -212,19 +212,20 @@ async function wanted(d, n) {
 	assert.deepEqual([r.status, r.stderr], [0, '']);
 }
 
-/* So many workers run, each with a keeper, and no other process is there. */
+/* So many workers run, each with its keepers, and no other process is there. */
 async function run(d, n) {
 	await until(`${n} run`, async () => {
 		const all = await d.ask('show', 'workers');
 		return all.length === n &&
-		    all.every((w) => w.state === 'running' && w.keeper !== 0) &&
+		    all.every((w) => w.state === 'running' &&
+		    w.keepers.every((pid) => pid !== 0)) &&
 		    d.ask('show', 'stats').then((s) => s.workers === n);
 	}, 20000);
 	const all = await d.ask('show', 'workers');
 	await until('no other process', () =>
-	    servants(d.pid).length === 2 * n);
+	    servants(d.pid).length === 3 * n);
 	assert.deepEqual(servants(d.pid).sort(),
-	    all.flatMap((w) => [w.pid, w.keeper]).sort());
+	    all.flatMap((w) => [w.pid, ...w.keepers]).sort());
 	return all;
 }
 

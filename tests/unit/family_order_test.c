@@ -1,5 +1,5 @@
 /* family_order: whom the master asks for a family's next process, and when,
- * whoever of it dies meanwhile. The test plays the family. */
+ * when one of its processes dies meanwhile. The test plays the family. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -88,8 +88,8 @@ test_lost_and_full(void **state)
 	hub_destroy(&h);
 }
 
-/* A worker dies with a connection on its way to it, and its keepers have its end
- * of the link: that it is no more says its line. */
+/* A worker dies with a connection on its way to it, and its keepers have its
+ * end of the link: that it is no more says its line. */
 static void
 test_taker_gone(void **state)
 {

@@ -54,8 +54,7 @@ begin(uint32_t connections)
 	hub_close_file(&h);
 	hub_become(&h, SELF);
 	h.table = TABLE;
-	assert_int_equal(
-	    claim_init(&slots, h.slot_owner, h.n_slots, SELF), 0);
+	assert_int_equal(claim_init(&slots, h.slot_owner, h.n_slots, SELF), 0);
 }
 
 /* A slot of this worker that claims a descriptor. */
@@ -328,8 +327,8 @@ listener(struct sockaddr_in *a)
 	socklen_t len = sizeof(*a);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	*a = (struct sockaddr_in){.sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	*a = (struct sockaddr_in){
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	assert_int_equal(bind(fd, (void *)a, sizeof(*a)), 0);
 	assert_int_equal(listen(fd, 64), 0);
 	assert_int_equal(getsockname(fd, (void *)a, &len), 0);
@@ -374,8 +373,8 @@ test_orphans_run(void *arg)
 	assert_int_equal(n, 2);
 	assert_int_equal(got[0] + got[1], fd[NEW] + fd[UNREAD]);
 	for (k = 0; k < KINDS; k++)
-		assert_int_equal(is_open(fd[k]),
-		    k == NEW || k == UNREAD || k == CLAIMED);
+		assert_int_equal(
+		    is_open(fd[k]), k == NEW || k == UNREAD || k == CLAIMED);
 	assert_false(is_open(lis));
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -401,13 +400,11 @@ test_moves_run(void *arg)
 	for (k = 0; k < 3; k++)
 		fd[k] = thing(-1);
 	given = claim_at(fd[0], SLOT_OPEN);
-	assert_true(slot_pass(
-	    &h, given, SELF, SLOT_OPEN, OTHER, SLOT_MOVING));
+	assert_true(slot_pass(&h, given, SELF, SLOT_OPEN, OTHER, SLOT_MOVING));
 	/* one that was on its way here is its giver's, in its table */
 	coming = claim_at(fd[1], SLOT_OPEN);
 	h.slot[coming].life = (h.slot[coming].life & ~0xff00ull) | OTHER << 8;
-	assert_true(slot_pass(
-	    &h, coming, OTHER, SLOT_OPEN, SELF, SLOT_MOVING));
+	assert_true(slot_pass(&h, coming, OTHER, SLOT_OPEN, SELF, SLOT_MOVING));
 	/* one that was taken, and the word does not say so yet */
 	taken = claim_at(0, SLOT_OPEN);
 	id = slot_id(&h, taken);
@@ -434,7 +431,8 @@ test_moves(void **state)
 	assert_int_equal(apart(test_moves_run, NULL), 0);
 }
 
-/* Milliseconds of processor time that a sweep takes, of n sockets with things between them. */
+/* Milliseconds of processor time that a sweep takes, of n sockets with things
+ * between them. */
 static double
 sweep_ms(int n, int gap)
 {

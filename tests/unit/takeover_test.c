@@ -16,9 +16,10 @@
 enum { SLOTS = 64, CLIENTS = 2, FIRST = 3, LIMIT_MS = 5000 };
 
 static const char half[] = "GET /ws?user=alice HTTP/1.1\r\nHost: localhost\r\n",
-		  rest[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-			   "Sec-WebSocket-Version: 13\r\n"
-			   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+		  rest[] =
+		      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		      "Sec-WebSocket-Version: 13\r\n"
+		      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
 
 /* Two clients, of which the first has a slot at worker 0, the second not. */
 struct scene {
@@ -156,9 +157,8 @@ goes_on_run(void *arg)
 		len = sizeof(a);
 		assert_int_equal(slot_state(&s.h, i), SLOT_OPEN);
 		assert_int_equal(slot_fd(&s.next->h, i), s.next->ch.conn[i].fd);
-		assert_int_equal(getpeername(s.next->ch.conn[i].fd, (void *)&a,
-				     &len),
-		    0);
+		assert_int_equal(
+		    getpeername(s.next->ch.conn[i].fd, (void *)&a, &len), 0);
 		assert_int_equal(s.h.slot[i].peer_port, ntohs(a.sin_port));
 	}
 	assert_int_equal(k, CLIENTS);
