@@ -78,8 +78,6 @@ struct slot {
 	uint16_t close_reason; /* enum reason, with close_code */
 	uint8_t transport;     /* their numbers: net/transport.h, */
 	uint8_t framing;       /* codec/framing.h */
-	uint8_t endpoint;      /* of one that is accepted: its number in the
-				* worker's list (net/endpoint.h) */
 	/* 1: its socket is in its worker's epoll set (shm_worker.watch), for
 	 * reading and nothing else; 0: nobody knows. Stored 0 before that may
 	 * end to be so, and 1 when it is so. */

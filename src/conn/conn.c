@@ -109,7 +109,6 @@ conn_claim(struct chat *ch, uint32_t i, uint8_t endpoint, int fd,
 	struct slot *s = conn_slot(ch, i);
 
 	slot_set_peer(s, peer);
-	s->endpoint = endpoint;
 	/* for who cleans up after a death before it opens */
 	s->transport = ch->endpoints->at[endpoint].transport;
 	slot_socket_set(ch->hub, i, fd);
@@ -135,7 +134,6 @@ conn_accept(
 bool
 conn_accept_again(struct chat *ch, uint32_t i, uint8_t endpoint, int fd)
 {
-	conn_slot(ch, i)->endpoint = endpoint;
 	conn_slot(ch, i)->transport = ch->endpoints->at[endpoint].transport;
 	return conn_begin(ch, i, endpoint, fd);
 }

@@ -187,7 +187,6 @@ static const struct layout_line lines[] = {
     FIELD(slot, close_reason),
     FIELD(slot, transport),
     FIELD(slot, framing),
-    FIELD(slot, endpoint),
     FIELD(slot, watched),
     FIELD(slot, connected_ms),
     FIELD(slot, heard_ms),

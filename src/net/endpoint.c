@@ -321,6 +321,8 @@ endpoints_accepted(const struct endpoints *all, int fd)
 	int k, found = -1;
 	bool same, any;
 
+	if (all == &endpoints_usual)
+		return 0;
 	if (!endpoint_address(fd, &sa))
 		return -1;
 	for (k = 0; k < all->n; k++) {

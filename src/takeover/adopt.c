@@ -83,9 +83,7 @@ adopt_accepted(struct adoption *a, uint32_t i, int fd)
 	struct chat *ch = a->ch;
 	int endpoint = endpoints_accepted(ch->endpoints, fd);
 
-	if (endpoint < 0) /* its address may be none of ours: a proxy's */
-		endpoint = SHM_ONCE(conn_slot(ch, i)->endpoint);
-	if (endpoint >= ch->endpoints->n || !counters_untouched(fd) ||
+	if (endpoint < 0 || !counters_untouched(fd) ||
 	    !claim_mark(&ch->slots, i)) {
 		adopt_give_up(a, i, fd, NULL);
 		return;

@@ -190,12 +190,74 @@ test_table(void **state)
 	assert_int_equal(close(fd), -1); /* it is closed */
 }
 
+/* A listener at an address, at a port of its own; the port in *port. */
+static int
+listener_at(const char *address, in_port_t *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(inet_pton(AF_INET, address, &a.sin_addr), 1);
+	assert_int_equal(bind(fd, (void *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(getsockname(fd, (void *)&a, &len), 0);
+	*port = a.sin_port;
+	return fd;
+}
+
+/* A socket that a listener has accepted, at an address. */
+static int
+accepted_at(int listener, const char *address, in_port_t port, int *client)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = port};
+
+	*client = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(inet_pton(AF_INET, address, &a.sin_addr), 1);
+	assert_int_equal(connect(*client, (void *)&a, sizeof(a)), 0);
+	return accept(listener, NULL, NULL);
+}
+
+/* Which endpoint a socket came through is told by its address. */
+static void
+test_accepted(void **state)
+{
+	struct endpoints all = {.n = 2};
+	in_port_t port[2];
+	int fd[3], client[3], pair[2], k;
+
+	all.at[0].fd = listener_at("127.0.0.1", &port[0]);
+	all.at[1].fd = listener_at("0.0.0.0", &port[1]);
+	fd[0] = accepted_at(all.at[0].fd, "127.0.0.1", port[0], &client[0]);
+	fd[1] = accepted_at(all.at[1].fd, "127.0.0.1", port[1], &client[1]);
+	fd[2] = accepted_at(all.at[1].fd, "127.0.0.3", port[1], &client[2]);
+	assert_int_equal(endpoints_accepted(&all, fd[0]), 0);
+	assert_int_equal(endpoints_accepted(&all, fd[1]), 1);
+	assert_int_equal(endpoints_accepted(&all, fd[2]), 1);
+	/* the configuration has changed: none is taken for another one */
+	all.n = 1;
+	assert_int_equal(endpoints_accepted(&all, fd[0]), 0);
+	assert_int_equal(endpoints_accepted(&all, fd[1]), -1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(endpoints_accepted(&all, pair[0]), -1);
+	assert_int_equal(endpoints_accepted(&all, -1), -1);
+	for (k = 0; k < 3; k++) {
+		close(fd[k]);
+		close(client[k]);
+	}
+	close(all.at[0].fd);
+	close(all.at[1].fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_wrong), cmocka_unit_test(test_purposes),
-	    cmocka_unit_test(test_again), cmocka_unit_test(test_table)};
+	    cmocka_unit_test(test_again), cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_accepted)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
