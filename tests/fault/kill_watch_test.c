@@ -57,7 +57,7 @@ killed(struct node *n, uint64_t point)
 	return child_was_killed(pid);
 }
 
-/* What slots say is so, whoever died. */
+/* What slots say is so after each death. */
 static void
 truth(void)
 {
