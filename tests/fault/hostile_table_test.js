@@ -14,8 +14,8 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const {group} = require('../system/suite.js');
-const {Daemon, processChildren, processStat, processTitle, until} =
-    require('../system/daemon.js');
+const {Daemon, processChildren, processDescriptors, processStat, processTitle,
+    until} = require('../system/daemon.js');
 const {Guests, whole} = require('./guests.js');
 
 const LIBRARY = path.join(BUILD, 'fault/hostile_table.so');
@@ -109,6 +109,20 @@ async function settled(d) {
 	});
 }
 
+/* Descriptors of each keeper and worker that are no connection's: as many at each
+ * place. */
+async function even(d) {
+	let seen;
+	await until('as many descriptors at each place', async () => {
+		seen = (await d.ask('show', 'workers')).map((w) =>
+		    [w.pid, ...w.keepers].map((pid) =>
+		    processDescriptors(pid) - w.connections));
+		return new Set(seen.flat()).size === 1;
+	}).catch((error) => {
+		throw new Error(`${error.message}: ${JSON.stringify(seen)}`);
+	});
+}
+
 /* One does that; those of other workers notice nothing. */
 async function suffer(d, deed, {lost, ends, filter, says, others}) {
 	const guests = await Guests.come(d, GUESTS);
@@ -149,6 +163,7 @@ async function suffer(d, deed, {lost, ends, filter, says, others}) {
 	}, 20000);
 	await guests.served();
 	await guests.kept();
+	await even(d);
 	guests.leave();
 	await until('all have left', async () =>
 	    (await d.ask('show', 'connections')).length === 0);
