@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/title.h"
+#include "logger/logger.h"
 #include "process/executable.h"
 #include "process/family.h"
 #include "process/kinds.h"
@@ -38,6 +39,7 @@ int
 main(int argc, char **argv)
 {
 	uint32_t generation;
+	int fd;
 
 	child_kinds_use(kinds);
 	title_init(argc, argv, environ);
@@ -46,5 +48,8 @@ main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], EXECUTABLE_FAMILY) == 0 &&
 	    sscanf(argv[2], "%" SCNu32, &generation) == 1)
 		family_main(generation);
+	if (argc == 3 && strcmp(argv[1], LOGGER_OPTION) == 0 &&
+	    sscanf(argv[2], "%d", &fd) == 1)
+		logger_program(fd);
 	return executable_main(argc, argv, NULL);
 }

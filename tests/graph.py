@@ -57,11 +57,6 @@ CHANNELS = {"hub/" + name for name in (
     "presence", "subscription", "publisher", "journal", "journal_suspect",
     "history", "follower", "charge")}
 
-# The master's call of the one child that is no kind (master/log_child.c).
-KNOWN_CALLS = {
-    ("master/log_child", "logger/logger"),
-}
-
 
 def sources():
     """Returns the files of src, without their endings."""
@@ -179,7 +174,7 @@ def judge_call(file, other, names):
     one, two = top_of(file), top_of(other)
     if one == two or layer_of(file) > layer_of(other):
         return None
-    if (one, two) in NEIGHBOURS or (file, other) in KNOWN_CALLS:
+    if (one, two) in NEIGHBOURS:
         return None
     return "%s calls %s: %s" % (file, other, " ".join(sorted(names)))
 

@@ -7,8 +7,10 @@
 #ifndef CHATD_LOGGER_LOGGER_H
 #define CHATD_LOGGER_LOGGER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/sink.h"
 
@@ -41,6 +43,27 @@ struct logger_start {
 	struct sink *other; /* where a failure of `sink` is told */
 	struct logger_buffer *buffer;
 };
+
+/* What the program is told that a log process executes, in a memory file: its
+ * addresses are no other process's then. Written by a process of the same build
+ * alone. Its descriptors are open. */
+struct logger_passport {
+	uint64_t size; /* of this */
+	pid_t parent;
+	int lines, control;
+	int buffer; /* of those before it; -1: its own */
+	struct sink sink, other;
+	char file[PATH_MAX]; /* sink.file; "": none */
+	/* For the master, over `control`, as the first word. */
+	uint32_t report_bytes;
+	uint8_t report[512];
+};
+
+/* The option of the children's program, with the passport's descriptor. */
+#define LOGGER_OPTION "-L"
+
+/* Goes on as the passport says. */
+void logger_program(int passport) __attribute__((noreturn));
 
 /*
  * Serves until it is told to leave, or all processes that send lines and the

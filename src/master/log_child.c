@@ -8,7 +8,8 @@
  * itself, since open() may take as long as it likes, with the master's rights,
  * since the workers' user need not be able to make files there. Only when it
  * has done so the one before it is told to leave; so a log that cannot be
- * opened leaves the former one in use.
+ * opened leaves the former one in use. It then executes the children's program,
+ * so that its addresses are no other process's.
  *
  * It is not a kind of child (process/child.h), and shares with those the fork
  * alone: it opens the log with the master's rights before it gives these up, it
@@ -23,9 +24,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +35,7 @@
 #include "base/title.h"
 #include "log_child.h"
 #include "private.h"
+#include "process/executable.h"
 #include "process/identity.h"
 #include "process/process.h"
 #include "process/spawn.h"
@@ -54,7 +54,10 @@ enum {
 	AGAIN_MS = 1000,    /* between two that die at once */
 	REAP_MS = 100,	    /* for a killed one to be gone */
 	LINES_FD = 3,	    /* the child's descriptors */
-	CONTROL_FD = 4
+	CONTROL_FD = 4,
+	BUFFER_FD = 5,
+	PROGRAM_FD = 6,
+	NEXT_FD = 7
 };
 
 static const char name[] = "log process"; /* in complaints */
@@ -81,31 +84,23 @@ process_forget(struct log_process *p)
 	*p = (struct log_process){.control = -1};
 }
 
-/* Keeps the two descriptors, above standard error, and no other. */
+/* Keeps these descriptors, from LINES_FD on, and no other. */
 static void
-descriptors_shed(int lines, int control)
+descriptors_shed(int lines, int control, int buffer, int program)
 {
-	lines = fcntl(lines, F_DUPFD, CONTROL_FD + 1);
-	control = fcntl(control, F_DUPFD, CONTROL_FD + 1);
-	if (lines == -1 || control == -1)
+	const int from[] = {lines, control, buffer, program};
+	int high[NEXT_FD - LINES_FD];
+
+	for (int i = 0; i < NEXT_FD - LINES_FD; i++)
+		high[i] = fcntl(from[i], F_DUPFD, NEXT_FD);
+	if (high[0] == -1 || high[1] == -1)
 		_exit(1);
-	dup2(lines, LINES_FD);
-	dup2(control, CONTROL_FD);
-	closefrom(CONTROL_FD + 1);
-}
-
-/* The buffer of those before it, or, if that is of another size, its own. */
-static struct logger_buffer *
-buffer_map(int fd)
-{
-	static struct logger_buffer own;
-	struct stat st;
-	void *p;
-
-	if (fstat(fd, &st) == -1 || st.st_size != (off_t)sizeof(own))
-		return &own;
-	p = mmap(NULL, sizeof(own), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	return p != MAP_FAILED ? p : &own;
+	for (int i = 0; i < NEXT_FD - LINES_FD; i++)
+		if (high[i] == -1)
+			close(LINES_FD + i);
+		else
+			dup2(high[i], LINES_FD + i);
+	closefrom(NEXT_FD);
 }
 
 /* Says what failed, in full. */
@@ -159,38 +154,62 @@ sinks_open(const struct master *m, struct sink *sink, struct sink *other,
 		    .is_file = kind == LOG_TO_FILE};
 }
 
-/* The child's way from the fork to logger_main(). Signals are blocked. */
+/* Executes the children's program as a log process, with what is open. */
+static void __attribute__((noreturn))
+child_execute(struct logger_passport *p, const struct log_report *r)
+{
+	char fd[16];
+	char *argv[] = {
+	    (char *)EXECUTABLE_CHILD, (char *)LOGGER_OPTION, fd, NULL};
+	const int keep[] = {p->sink.fd, p->other.fd};
+	int file = memory_file("chatd-passport");
+
+	p->report_bytes = sizeof(*r);
+	memcpy(p->report, r, sizeof(*r));
+	if (file == -1 || pwrite(file, p, sizeof(*p), 0) != (ssize_t)sizeof(*p))
+		_exit(1);
+	fcntl(file, F_SETFD, 0);
+	fcntl(PROGRAM_FD, F_SETFD, FD_CLOEXEC);
+	for (int i = 0; i < 2; i++)
+		if (keep[i] > STDERR_FILENO)
+			fcntl(keep[i], F_SETFD, 0);
+	snprintf(fd, sizeof(fd), "%d", file);
+	execveat(PROGRAM_FD, "", argv, environ, AT_EMPTY_PATH);
+	_exit(1);
+}
+
+/* The child's way from the fork to its exec. Signals are blocked. */
 static void __attribute__((noreturn))
 child_run(struct master *m, int control, const struct spawn *s)
 {
-	static struct sink sink, other;
 	static struct log_report report;
-	const struct logger_start start = {.lines = LINES_FD,
-	    .control = CONTROL_FD,
-	    .sink = &sink,
-	    .other = &other,
-	    .buffer = buffer_map(m->log.buffer)};
+	static struct logger_passport p;
 
+	_Static_assert(sizeof(report) <= sizeof(p.report), "a report fits");
+	p.size = sizeof(p);
+	p.parent = s->parent;
+	p.lines = LINES_FD;
+	p.control = CONTROL_FD;
+	p.buffer = m->log.buffer != -1 ? BUFFER_FD : -1;
 	report.good = true;
 	title_set("log");
-	descriptors_shed(m->log.lines[0], control);
+	descriptors_shed(
+	    m->log.lines[0], control, m->log.buffer, m->nursery.program);
 	log_send_to(-1);
-	if (m->hub.base != NULL)
-		munmap(m->hub.base, m->hub.size);
 	spawn_signals(&s->mask);
 	signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error */
 	if (!spawn_tie(s, SIGALRM))
 		_exit(0);
-	sinks_open(m, &sink, &other, &report);
+	sinks_open(m, &p.sink, &p.other, &report);
+	if (p.sink.file != NULL)
+		strlcpy(p.file, p.sink.file, sizeof(p.file));
 	/* the change of user undoes the signal at the master's death */
 	if (identity_assume(&m->identity) == -1)
 		report_fail(&report, "cannot become user %s: %s",
 		    m->identity.name, strerror(errno));
 	else if (!spawn_tie(s, SIGALRM))
 		_exit(0);
-	if (send(CONTROL_FD, &report, sizeof(report), MSG_NOSIGNAL) == -1)
-		_exit(1);
-	logger_main(&start);
+	child_execute(&p, &report);
 }
 
 /* Starts the next log process. Returns 0, or -1 and errno. */

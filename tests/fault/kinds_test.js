@@ -15,7 +15,7 @@ const KINDS = path.join(BUILD, 'kill/kinds');
 process.env.CHATD = path.join(KINDS, 'sbin/chatd');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Daemon, freePort, processDescriptors, processLives,
+const {Daemon, freePort, logProcess, processDescriptors, processLives,
     run} = require('../system/daemon.js');
 const {Client} = require('../system/client.js');
 const {Crowd, pause, until} = require('./crowd.js');
@@ -208,7 +208,15 @@ group('kinds', null, (test) => {
 			    15000);
 			all.push(chances(next.pid));
 		}
-		assert.equal(all.length, 1 + 2 * (2 + Object.keys(LINES).length));
+		/* it is no kind, and has read what all others sent it */
+		const log = logProcess(d.pid);
+		all.push(chances(log));
+		process.kill(log, 'SIGKILL');
+		all.push(chances(await until('another log process', () => {
+			const next = logProcess(d.pid);
+			return next !== log && next;
+		})));
+		assert.equal(all.length, 1 + 2 + 2 * (2 + Object.keys(LINES).length));
 		for (const what of ['stack', 'code', 'random'])
 			assert.equal(new Set(all.map((c) => c[what])).size,
 			    all.length, what);
