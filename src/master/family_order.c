@@ -216,11 +216,17 @@ order_fails(struct family *f, const char *what, int error, uint64_t ms)
 		c->role->failed(c);
 }
 
-/* Sends the notes that a process needs, once. */
+/* Sends the notes that a process needs, once. Without a table to send them to,
+ * the deaths of those who had it are waited for. */
 static bool
 order_notes(struct family *f)
 {
 	if (!f->noted && family_notes(f) == -1) {
+		if ((errno == EPIPE || errno == ECONNRESET) &&
+		    clock_ms() - f->since_ms < ORDER_DEATH_MAX_MS) {
+			family_wake(f, ORDER_DEATH_MS);
+			return false;
+		}
 		order_fails(f, "its notes", errno, ORDER_AGAIN_MS);
 		return false;
 	}

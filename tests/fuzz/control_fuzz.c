@@ -123,9 +123,7 @@ make(void)
 	    .cleaner = -1,
 	    .child.generation = 1,
 	    .child.line = m->hub.line,
-	    .keeper.link = -1,
-	    .former.link = -1,
-	    .before.link = -1};
+	    .mover.link = -1};
 	REQUIRE(claim_init(&c, m->hub.slot_owner, m->hub.n_slots, 0) == 0);
 	user_make(&c, "#alice", "phone");
 	user_make(&c, "#bob \"\n", "");

@@ -17,9 +17,11 @@
 #include "master/roles.h"
 
 static const struct child_kind worker = {.n = CHILD_CONFIGURED},
-			       keeper = {.n = CHILD_EACH_WORKER};
-static const struct child_row kinds[] = {
-    {&worker, &worker_role}, {&keeper, &keeper_role}, {NULL, NULL}};
+			       keeper = {.n = CHILD_EACH_WORKER},
+			       mover = {
+				   .name = "mover", .n = CHILD_EACH_WORKER};
+static const struct child_row kinds[] = {{&worker, &worker_role},
+    {&keeper, &keeper_role}, {&mover, &mover_role}, {NULL, NULL}};
 static char why[512];
 
 /* A memory file with those bytes. */
@@ -57,7 +59,7 @@ state_judge(const struct master *m, const struct state *s, size_t size)
 		REQUIRE(m->member[i].child.policy.next < POLICY_BURST);
 		REQUIRE(m->member[i].cleaner >= -1 &&
 		    m->member[i].cleaner < CONF_WORKERS_MAX);
-		REQUIRE(m->member[i].cleaner_from <= KEEP_SOURCES);
+		REQUIRE(m->member[i].cleaner_from <= GIVERS);
 	}
 	for (int i = 0; i < s->n_listen; i++)
 		REQUIRE(text_is_within(s, size, s->listen[i]));
@@ -102,8 +104,9 @@ state_again(struct master *m, const struct state *s, int from)
 		    m->member[i].child.generation);
 		REQUIRE(n->member[i].child.owed == m->member[i].child.owed);
 		REQUIRE(n->member[i].fault_arg == m->member[i].fault_arg);
-		REQUIRE(n->member[i].keeper.generation ==
-		    m->member[i].keeper.generation);
+		REQUIRE(n->member[i].family.table == m->member[i].family.table);
+		REQUIRE(n->member[i].family.keeper[1].generation ==
+		    m->member[i].family.keeper[1].generation);
 	}
 	close(fd);
 	order_drop(n);
