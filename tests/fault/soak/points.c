@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/kill_list.h"
@@ -40,7 +41,9 @@ points_open(void)
 {
 	int fd = mkstemp(path);
 
-	if (fd < 0 || ftruncate(fd, sizeof(*list)) != 0)
+	/* children open it themselves, perhaps as another user */
+	if (fd < 0 || ftruncate(fd, sizeof(*list)) != 0 ||
+	    fchmod(fd, 0666) != 0)
 		err(2, "%s", path);
 	list = mmap(
 	    NULL, sizeof(*list), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -218,6 +221,8 @@ points_print(void)
 	printf("%u deaths at kill points, %u of %u points hit, %u "
 	       "replacements died, too\n",
 	    deaths, hit, known, hit_counts.twice);
+	if (known == 0)
+		fault(F_OTHER, "no process has passed a point");
 	if (set.only == NULL && hit * 4 < known * 3)
 		fault(F_OTHER, "only %u of %u points hit", hit, known);
 	for (i = 0; i < KILL_POINTS; i++)
