@@ -218,7 +218,7 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter-out %.h,$^) $(LDFLAGS) \
-	    -lcmocka $(LDLIBS)
+	    -lcmocka -lcrypto $(LDLIBS)
 
 # Those called kill_* need kill points: VARIANT=kill.
 $(KILL): $(KILL_HELP) $(wildcard tests/fault/kill_*.h)
