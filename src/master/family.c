@@ -143,7 +143,7 @@ family_close(struct family *f)
 	/* no keeper has an order any more */
 	if (f->step != FAMILY_RESTS)
 		f->step = f->next != NULL ? FAMILY_CLEARS : FAMILY_RESTS;
-	f->eof_ms = 0;
+	f->eof_ms = f->again_ms = 0;
 	for (int j = 0; j < FAMILY_KEEPERS; j++)
 		f->keeper[j].pid = 0;
 }

@@ -39,6 +39,7 @@ struct family {
 	uint64_t eof_ms; /* the link has ended, by clock_ms(); 0: it has not */
 	enum family_step step;
 	uint64_t since_ms;    /* it clears since then, by clock_ms() */
+	uint64_t again_ms;    /* no order before; 0: a keeper had room */
 	struct child *next;   /* the process that is to be made; NULL: none */
 	bool noted;	      /* the notes for it are sent */
 	int asked;	      /* the keeper that has the order */

@@ -363,12 +363,36 @@ order_clear(struct family *f)
 	}
 	if (f->page != NULL && atomic_load(&f->page->process) != 0)
 		return; /* its death comes here */
+	if (f->again_ms != 0) {
+		if (clock_ms() < f->again_ms)
+			return;
+		f->again_ms = 0;
+		family_step(f, FAMILY_CLEARS);
+	}
 	if (!order_is_clear(f))
 		return;
 	if (f->page == NULL || order_alive(f, f->pair) == 0)
 		order_first(f);
 	else
 		order_ask(f);
+}
+
+/* A keeper has no room for a process. Its notes are not read, and nobody else
+ * can take them out of the link: they wait for the next order, or the link
+ * would be full of them, and no process could be made any more. */
+static void
+order_repeats(struct family *f)
+{
+	struct child *c = f->next;
+
+	log_error("cannot start %s: a keeper cannot make it: %s, trying again "
+		  "in %d ms",
+	    child_name(c), strerror(EAGAIN), CHILD_RETRY_MS);
+	f->again_ms = clock_ms() + CHILD_RETRY_MS;
+	family_step(f, FAMILY_CLEARS);
+	family_wake(f, CHILD_RETRY_MS);
+	if (c->role->failed != NULL)
+		c->role->failed(c);
 }
 
 /* Looks at what an order has come to. */
@@ -397,8 +421,7 @@ order_look(struct family *f)
 		family_step(f, FAMILY_CLEARS);
 		family_go(f);
 	} else
-		order_fails(
-		    f, "a keeper cannot make it", EAGAIN, CHILD_RETRY_MS);
+		order_repeats(f);
 }
 
 void
