@@ -373,6 +373,16 @@ family_ended(struct family *f)
 	family_dissolve(f);
 }
 
+/* Whether the link has ended, and not just with those who are dying: the number
+ * of the link is closed long before a process with many sockets is reaped. */
+static bool
+family_has_ended(const struct family *f)
+{
+	return f->eof_ms != 0 && f->next == NULL &&
+	    (!family_lives(f) ||
+		clock_ms() >= f->eof_ms + CHILD_EOF_GRACE_MS);
+}
+
 /* Both keepers are dead while the worker lives: it gives its sockets to the
  * first process of another family. */
 static void
@@ -398,7 +408,7 @@ family_time(struct family *f, uint64_t now)
 		family_go(f); /* begins another family */
 		return;
 	}
-	if (f->eof_ms != 0 && f->next == NULL) {
+	if (family_has_ended(f)) {
 		family_ended(f);
 		return;
 	}

@@ -19,6 +19,7 @@
 #include "../../src/master/family.h"
 #include "../../src/master/member.h"
 #include "../../src/master/private.h"
+#include "base/clock.h"
 #include "hub/stats.h"
 #include "hub_fixture.h"
 #include "master/roles.h"
@@ -555,6 +556,26 @@ rescue(void **state)
 	assert_true(w->holds);
 }
 
+/* The link's end comes before those who die with it are reaped: nobody has
+ * spoilt anything, and who was lost is told with the next process. */
+static void
+all_die_slowly(void **state)
+{
+	(void)serves();
+	f->eof_ms = clock_ms();
+	family_time(f, 77);
+	assert_int_equal(n_killed, 0);
+	assert_int_equal(f->table, 1);
+	reaped(KEEPER);
+	reaped(KEEPER + 1);
+	assert_int_equal(f->table, 1);
+	next_pid = PID + 1;
+	worker_dies();
+	assert_int_equal(n_killed, 0);
+	assert_int_equal(n_forks, 2);
+	assert_int_equal(f->table, 2);
+}
+
 /* The table is spoilt: its other end of the link is closed, and somebody lives.
  */
 static void
@@ -602,6 +623,7 @@ main(void)
 	    TEST(worker_dies_meanwhile),
 	    TEST(rescue),
 	    TEST(all_die_over_an_order),
+	    TEST(all_die_slowly),
 	    TEST(spoilt),
 	};
 
