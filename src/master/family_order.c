@@ -216,22 +216,34 @@ order_fails(struct family *f, const char *what, int error, uint64_t ms)
 		c->role->failed(c);
 }
 
+/* The link takes no notes though its other end is open: a hostile worker may
+ * have shut that down. */
+static void
+order_is_spoilt(struct family *f)
+{
+	log_error("worker %d has spoilt its table of descriptors, no note "
+		  "reaches it: its connections are lost",
+	    f->member->place);
+	f->noted = false;
+	family_dissolve(f);
+}
+
 /* Sends the notes that a process needs, once. Without a table to send them to,
  * the deaths of those who had it are waited for. */
 static bool
 order_notes(struct family *f)
 {
-	if (!f->noted && family_notes(f) == -1) {
-		if ((errno == EPIPE || errno == ECONNRESET) &&
-		    clock_ms() - f->since_ms < ORDER_DEATH_MAX_MS) {
-			family_wake(f, ORDER_DEATH_MS);
-			return false;
-		}
-		order_fails(f, "its notes", errno, ORDER_AGAIN_MS);
-		return false;
+	if (f->noted || family_notes(f) == 0) {
+		f->noted = true;
+		return true;
 	}
-	f->noted = true;
-	return true;
+	if (errno != EPIPE && errno != ECONNRESET)
+		order_fails(f, "its notes", errno, ORDER_AGAIN_MS);
+	else if (clock_ms() - f->since_ms < ORDER_DEATH_MAX_MS)
+		family_wake(f, ORDER_DEATH_MS);
+	else
+		order_is_spoilt(f);
+	return false;
 }
 
 /* Makes the first process of another family. */

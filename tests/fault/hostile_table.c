@@ -127,6 +127,13 @@ home_over(void)
 	dup2(other[0], HOME);
 }
 
+/* Nothing comes through the link to the family any more, though it is open. */
+static void
+home_shut(void)
+{
+	tell("home-shut", shutdown(HOME, SHUT_RD));
+}
+
 /* As many descriptors as there may be. */
 static void
 fill(void)
@@ -360,7 +367,7 @@ static const struct deed {
 	const char *name;
 	void (*act)(void);
 } deed[] = {{"close-all", close_all}, {"close-low", close_low},
-    {"over-all", over_all}, {"home-over", home_over}, {"fill", fill},
+    {"over-all", over_all}, {"home-over", home_over}, {"home-shut", home_shut}, {"fill", fill},
     {"orphans", orphans}, {"clone", clone_files}, {"brother", clone_brother},
     {"fork", fork_child}, {"exec", exec_other}, {"trace", trace_keeper},
     {"write", write_keeper}, {"kill-keeper", kill_keeper},

@@ -27,6 +27,8 @@ const DEEDS = {
 	'close-all': {lost: true, ends: true},
 	'over-all': {lost: true, ends: true},
 	'home-over+': {lost: true, ends: true},
+	'home-shut+': {lost: true, ends: true,
+	    says: /worker \d has spoilt its table/},
 	'close-low+': {ends: true},
 	'fill+': {ends: true},
 	'orphans+': {ends: true},

@@ -598,6 +598,28 @@ spoilt(void **state)
 	assert_int_equal(n_killed, 2);
 }
 
+/* A link that takes no notes is no longer the family's: the next process begins
+ * another family. */
+static void
+notes_do_not_arrive(void **state)
+{
+	(void)serves();
+	notes_error = EPIPE;
+	worker_dies();
+	assert_int_equal(f->table, 1); /* they may be dying */
+	assert_int_equal(n_killed, 0);
+	f->since_ms -= 1000;
+	family_go(f);
+	assert_int_equal(f->table, 0);
+	assert_int_equal(n_killed, 2);
+	assert_true(family_awaits(f, &w->child));
+	notes_error = 0;
+	next_pid = PID + 1;
+	family_time(f, 77);
+	assert_int_equal(n_forks, 2);
+	assert_int_equal(w->child.pid, PID + 1);
+}
+
 int
 main(void)
 {
@@ -625,6 +647,7 @@ main(void)
 	    TEST(all_die_over_an_order),
 	    TEST(all_die_slowly),
 	    TEST(spoilt),
+	    TEST(notes_do_not_arrive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
