@@ -211,7 +211,8 @@ order_fails(struct family *f, const char *what, int error, uint64_t ms)
 	family_step(f, FAMILY_RESTS);
 	children_ignore(c);
 	child_is_not_made(c);
-	c->respawn_ms = master_clock_ms(m) + ms;
+	if (m->phase < PHASE_QUITTING) /* none is started after that */
+		c->respawn_ms = master_clock_ms(m) + ms;
 	if (c->role->failed != NULL)
 		c->role->failed(c);
 }

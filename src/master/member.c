@@ -331,7 +331,14 @@ member_look(struct child *c)
 static void
 member_failed(struct child *c)
 {
-	(void)member_start_failed(c->master);
+	struct member *w = member_of(c);
+	struct master *m = w->master;
+
+	(void)member_start_failed(m);
+	if (m->phase >= PHASE_QUITTING && !member_is_there(w)) {
+		clean_assign(w);
+		master_check(m); /* it may have waited for this one alone */
+	}
 }
 
 /* Makes the next worker. */

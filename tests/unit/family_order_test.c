@@ -620,6 +620,23 @@ notes_do_not_arrive(void **state)
 	assert_int_equal(w->child.pid, PID + 1);
 }
 
+/* One that is on its way when chatd is told to leave, and cannot be made, is
+ * not waited for. */
+static void
+fails_at_the_end(void **state)
+{
+	(void)serves();
+	worker_dies();
+	m.phase = PHASE_QUITTING;
+	next_pid = -1;
+	reaped(KEEPER);
+	assert_false(m.done);
+	reaped(KEEPER + 1);
+	assert_false(member_is_there(w));
+	assert_true(m.done);
+	assert_int_equal(w->child.respawn_ms, 0);
+}
+
 int
 main(void)
 {
@@ -648,6 +665,7 @@ main(void)
 	    TEST(all_die_slowly),
 	    TEST(spoilt),
 	    TEST(notes_do_not_arrive),
+	    TEST(fails_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
