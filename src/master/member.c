@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "codec/message.h"
+#include "hub/slot.h"
 #include "hub/stats.h"
 #include "master/report.h"
 #include "master/roles.h"
@@ -172,10 +173,9 @@ member_follow(struct member *w)
 	w->fault_hand = HAND_NOTHING;
 	report_bury(m, w->place);
 	member_left(w);
-	if (m->phase >= PHASE_QUITTING) {
-		clean_assign(w);
-		master_check(m);
-	} else if (w->course != COURSE_STAYS) {
+	if (m->phase >= PHASE_QUITTING)
+		spawn_worker(w); /* its clients are served or told, as others */
+	else if (w->course != COURSE_STAYS) {
 		resize_gone(w);
 		clean_assign(w);
 	} else if (conversion_holds(m))
@@ -263,6 +263,18 @@ member_leaves(const struct child *c)
 	return member_of(c)->course != COURSE_STAYS;
 }
 
+/* Whether a worker that is dead has retired, and its keepers have its sockets.
+ * One that was told to quit or stop after that may have left for good. */
+static bool
+member_has_retired(const struct member *w, int status)
+{
+	const struct master *m = w->master;
+
+	return w->retire_ms != 0 && !w->holds && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 0 &&
+	    (m->phase < PHASE_QUITTING || slot_held(&m->hub, w->place) > 0);
+}
+
 /* A worker's process is gone and reaped; true: another one follows. */
 static bool
 member_died(struct child *c, const struct child_end *end)
@@ -271,8 +283,7 @@ member_died(struct child *c, const struct child_end *end)
 	struct master *m = w->master;
 
 	family_died(&w->family, end);
-	if (w->retire_ms != 0 && !w->holds && WIFEXITED(end->status) &&
-	    WEXITSTATUS(end->status) == 0 && m->phase < PHASE_QUITTING) {
+	if (member_has_retired(w, end->status)) {
 		member_log_retired(w, (int)end->pid);
 		member_follow(w);
 		return false;

@@ -5,19 +5,21 @@
 'use strict';
 
 const {choose} = require('./builds.js');
-choose('release');
+choose('kill');
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('../system/suite.js');
-const {Daemon} = require('../system/daemon.js');
+const {CHATCTL, Daemon, processStat, run} = require('../system/daemon.js');
 const {Crowd, talks, until} = require('./crowd.js');
+const {List} = require('./kill_points.js');
 
 const GOING_AWAY = 1001;
 const WORKER = 1; /* that dies */
 
 /* A daemon with a crowd on both workers, none of whom is lost. */
-async function start() {
-	const d = await Daemon.start({workers: 2, conf: 'drain-timeout 60s\n'});
+async function start(env = {}) {
+	const d = await Daemon.start({workers: 2, conf: 'drain-timeout 60s\n',
+	    env});
 	const crowd = await Crowd.unbroken(d, 12);
 	await crowd.locate();
 	assert.ok([...crowd.people].some((p) => p.worker === WORKER));
@@ -34,6 +36,38 @@ async function kill(pid) {
 	process.kill(pid, 'SIGKILL');
 	await until('it is dead', () => /\) Z/.test(
 	    fs.readFileSync(`/proc/${pid}/stat`, 'latin1')));
+}
+
+/*
+ * A daemon that is told to leave by a signal, and says so, when a worker has
+ * begun to retire and reads nothing more: its keepers have its sockets.
+ */
+async function retiring(signal, says) {
+	const list = new List();
+	const {d, crowd} = await start({CHATD_KILL_LIST: list.path});
+	const restart = () => run(CHATCTL, ['-s', d.socket, 'restart-worker',
+	    String(WORKER)], {limit: 60000});
+	assert.equal((await restart()).status, 0);
+	/* each worker has passed the first one when it began */
+	const [, point] = list.passes(/^worker\/leave\.c/).keys();
+	const people = [...crowd.people], pid = await victim(d);
+	list.arm(parseInt(point, 10), 1, WORKER, 'SIGSTOP');
+	const told = restart();
+	await until('it retires', () => processStat(pid)?.state === 'T');
+	process.kill(d.pid, signal);
+	await d.logged(says);
+	process.kill(pid, 'SIGCONT');
+	await told;
+	list.remove();
+	return {d, crowd, people};
+}
+
+/* All are told. */
+async function areTold(crowd, people) {
+	await until('all are told', () => crowd.people.size === 0);
+	for (const p of people)
+		assert.equal(p.closed.code, GOING_AWAY, `${p.user} of ` +
+		    `worker ${p.worker}`);
 }
 
 /* Nobody is lost, and everybody is heard. */
@@ -91,6 +125,13 @@ group('quit', null, (test) => {
 		await ends(d, crowd);
 	});
 
+	test('a worker is retiring', async () => {
+		const {d, crowd} = await retiring('SIGQUIT',
+		    /leaving when the last client has left/);
+		await served(crowd);
+		await ends(d, crowd);
+	});
+
 	test('the only worker dies: chatd ends', async () => {
 		const d = await Daemon.start({workers: 1});
 		const crowd = new Crowd(d);
@@ -113,10 +154,14 @@ group('stop', null, (test) => {
 		await kill(pid);
 		process.kill(d.pid, 'SIGTERM');
 		process.kill(d.pid, 'SIGCONT');
-		await until('all are told', () => crowd.people.size === 0);
-		for (const p of people)
-			assert.equal(p.closed.code, GOING_AWAY, `${p.user} of ` +
-			    `worker ${p.worker}`);
+		await areTold(crowd, people);
 		await until('its end', () => d.end);
+	});
+
+	test('a worker is retiring: its clients are told', async () => {
+		const {d, crowd, people} = await retiring('SIGTERM', /stopping/);
+		await areTold(crowd, people);
+		await until('its end', () => d.end);
+		assert.equal(d.end.status, 0);
 	});
 });
