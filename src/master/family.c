@@ -379,8 +379,7 @@ static bool
 family_has_ended(const struct family *f)
 {
 	return f->eof_ms != 0 && f->next == NULL &&
-	    (!family_lives(f) ||
-		clock_ms() >= f->eof_ms + CHILD_EOF_GRACE_MS);
+	    (!family_lives(f) || clock_ms() >= f->eof_ms + CHILD_EOF_GRACE_MS);
 }
 
 /* Both keepers are dead while the worker lives: it gives its sockets to the

@@ -367,14 +367,14 @@ static const struct deed {
 	const char *name;
 	void (*act)(void);
 } deed[] = {{"close-all", close_all}, {"close-low", close_low},
-    {"over-all", over_all}, {"home-over", home_over}, {"home-shut", home_shut}, {"fill", fill},
-    {"orphans", orphans}, {"clone", clone_files}, {"brother", clone_brother},
-    {"fork", fork_child}, {"exec", exec_other}, {"trace", trace_keeper},
-    {"write", write_keeper}, {"kill-keeper", kill_keeper},
-    {"kill-worker", kill_worker}, {"stop-master", stop_master},
-    {"limit-keeper", limit_keeper}, {"limit-self", limit_self},
-    {"notes", notes}, {"gifts", gifts}, {"open", open_others},
-    {"shut-all", shut_all}, {"block-all", block_all}};
+    {"over-all", over_all}, {"home-over", home_over}, {"home-shut", home_shut},
+    {"fill", fill}, {"orphans", orphans}, {"clone", clone_files},
+    {"brother", clone_brother}, {"fork", fork_child}, {"exec", exec_other},
+    {"trace", trace_keeper}, {"write", write_keeper},
+    {"kill-keeper", kill_keeper}, {"kill-worker", kill_worker},
+    {"stop-master", stop_master}, {"limit-keeper", limit_keeper},
+    {"limit-self", limit_self}, {"notes", notes}, {"gifts", gifts},
+    {"open", open_others}, {"shut-all", shut_all}, {"block-all", block_all}};
 
 /* Does what a request asks for. */
 static void
