@@ -249,21 +249,22 @@ family_save(const struct family *f, FILE *out)
 	for (int j = 0; j < FAMILY_KEEPERS; j++)
 		fprintf(out, " %" PRIu32 " %" PRIu64, f->keeper[j].generation,
 		    f->keeper[j].born_ms);
-	fputc('\n', out);
+	fprintf(out, " %" PRIu32 "\n", f->pair_before);
 }
 
 bool
 family_load(struct family *f, const char *line)
 {
 	struct child *k = f->keeper;
-	int ready;
+	int ready, n;
 
-	if (sscanf(line,
-		"%" SCNu32 " %d %d %d %" SCNu32 " %" SCNu64 " %" SCNu32
-		" %" SCNu64,
-		&f->table, &f->page_file, &f->home, &ready, &k[0].generation,
-		&k[0].born_ms, &k[1].generation, &k[1].born_ms) != 8 ||
-	    f->table == 0)
+	f->pair_before = FAMILY_PAIRS; /* none: not told */
+	n = sscanf(line,
+	    "%" SCNu32 " %d %d %d %" SCNu32 " %" SCNu64 " %" SCNu32 " %" SCNu64
+	    " %" SCNu32,
+	    &f->table, &f->page_file, &f->home, &ready, &k[0].generation,
+	    &k[0].born_ms, &k[1].generation, &k[1].born_ms, &f->pair_before);
+	if (n < 8 || f->table == 0)
 		return false;
 	f->ready = ready != 0;
 	return true;
@@ -291,7 +292,6 @@ family_adopt(struct family *f)
 	if ((f->page = family_page_map(f->page_file)) == NULL)
 		return -1;
 	f->pair = family_pair(f->page) / FAMILY_KEEPERS;
-	f->pair_before = FAMILY_PAIRS - 1 - f->pair;
 	atomic_store(&f->page->master, getpid());
 	keepers_adopt(f);
 	return family_listen(f);

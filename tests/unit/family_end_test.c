@@ -98,6 +98,39 @@ fails_at_the_end(void **state)
 	assert_int_equal(w->child.respawn_ms, 0);
 }
 
+/* An upgrade while a process has not said yet that its keepers count: they will
+ * do all the same if those before them die, and then it does. */
+static void
+half_made_over_an_upgrade(void **state)
+{
+	const unsigned k = serves(), other = FAMILY_KEEPERS - k;
+	char line[256] = "";
+	FILE *out = fmemopen(line, sizeof(line), "w");
+	int used;
+
+	worker_dies();
+	keeper_makes(k, PID + 1);
+	family_go(f);
+	atomic_store(&f->page->keeper[other].pid, KEEPER + 5);
+	family_save(f, out);
+	fclose(out);
+	assert_int_equal(sscanf(line, "family %*d%n", &used), 0);
+	event_free(f->event);
+	event_free(f->timer);
+	family_page_unmap(f->page);
+	family_init(f, w);
+	assert_true(family_load(f, line + used));
+	assert_int_equal(family_adopt(f), 0);
+	reaped(KEEPER);
+	reaped(KEEPER + 1);
+	reaped(PID + 1);
+	if (w->child.respawn_ms != 0)
+		family_start(f, &w->child);
+	assert_int_equal(family_pair(f->page), other);
+	assert_int_equal(told(other), FAMILY_PROCESS);
+	assert_int_equal(n_forks, 1);
+}
+
 int
 main(void)
 {
@@ -108,6 +141,7 @@ main(void)
 	    TEST(spoilt),
 	    TEST(notes_do_not_arrive),
 	    TEST(fails_at_the_end),
+	    TEST(half_made_over_an_upgrade),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

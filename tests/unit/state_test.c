@@ -112,6 +112,7 @@ master_make(struct options *o)
 	w->family.page_file = 40;
 	w->family.home = 41;
 	w->family.ready = true;
+	w->family.pair_before = 1;
 	w->family.keeper[0].generation = 3;
 	w->family.keeper[1].born_ms = 97;
 	w = &m->member[1];
