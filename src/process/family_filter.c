@@ -55,7 +55,8 @@ filter_add(scmp_filter_ctx f, const struct filter_rule *rule, size_t n)
 		    ? seccomp_rule_add(
 			  f, SCMP_ACT_KILL_PROCESS, rule[i].call, 0)
 		    : seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, rule[i].call,
-			  1, SCMP_CMP(rule[i].arg, SCMP_CMP_NE, rule[i].value));
+			  1,
+			  SCMP_CMP(rule[i].arg, SCMP_CMP_NE, rule[i].value, 0));
 	return e;
 }
 
