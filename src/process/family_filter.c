@@ -5,6 +5,7 @@
  * one. So one is the family's, made once, and what only those need that make
  * others is forbidden in a second one, which ends with its process.
  */
+#include <asm/sockios.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
@@ -18,9 +19,13 @@
 
 #ifndef CHATD_SANITIZED /* a sanitizer calls what it likes */
 
-enum { FILTER_ALWAYS = 6 };
+enum {
+	FILTER_ALWAYS = 6,
+	FILTER_IS = 8 /* added to an argument's number */
+};
 
-/* A call that ends the process, always, or but with that value. */
+/* A call that ends the process: always, or but with that value, or with it:
+ * in the 32 bits that the kernel looks at in such a call. */
 struct filter_rule {
 	int call;
 	unsigned arg;
@@ -44,19 +49,28 @@ static const int filter_family[] = {SCMP_SYS(fork), SCMP_SYS(vfork),
     SCMP_SYS(migrate_pages), SCMP_SYS(move_pages), SCMP_SYS(open_by_handle_at),
     SCMP_SYS(name_to_handle_at), SCMP_SYS(fanotify_init)};
 
-/* Adds rules; e: of those before. */
+/* Adds a rule. */
+static int
+filter_add_one(scmp_filter_ctx f, const struct filter_rule *r)
+{
+	if (r->arg == FILTER_ALWAYS)
+		return seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, r->call, 0);
+	if (r->arg >= FILTER_IS)
+		return seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, r->call, 1,
+		    SCMP_CMP(r->arg - FILTER_IS, SCMP_CMP_MASKED_EQ, UINT32_MAX,
+			r->value));
+	return seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, r->call, 1,
+	    SCMP_CMP(r->arg, SCMP_CMP_NE, r->value, 0));
+}
+
+/* Adds rules. */
 static int
 filter_add(scmp_filter_ctx f, const struct filter_rule *rule, size_t n)
 {
 	int e = 0;
 
 	for (size_t i = 0; i < n && e == 0; i++)
-		e = rule[i].arg == FILTER_ALWAYS
-		    ? seccomp_rule_add(
-			  f, SCMP_ACT_KILL_PROCESS, rule[i].call, 0)
-		    : seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, rule[i].call,
-			  1,
-			  SCMP_CMP(rule[i].arg, SCMP_CMP_NE, rule[i].value, 0));
+		e = filter_add_one(f, &rule[i]);
 	return e;
 }
 
@@ -117,6 +131,11 @@ family_filter_self(void)
 	    {SCMP_SYS(tkill), 0, self},
 	    {SCMP_SYS(rt_sigqueueinfo), 0, self},
 	    {SCMP_SYS(rt_tgsigqueueinfo), 0, self},
+	    /* the kernel signals the owner of a file that becomes ready */
+	    {SCMP_SYS(fcntl), FILTER_IS + 1, F_SETOWN},
+	    {SCMP_SYS(fcntl), FILTER_IS + 1, F_SETOWN_EX},
+	    {SCMP_SYS(ioctl), FILTER_IS + 1, FIOSETOWN},
+	    {SCMP_SYS(ioctl), FILTER_IS + 1, SIOCSPGRP},
 	    {SCMP_SYS(prlimit64), 0, 0},
 	    {SCMP_SYS(sched_setscheduler), 0, 0},
 	    {SCMP_SYS(sched_setparam), 0, 0},

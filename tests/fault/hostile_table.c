@@ -9,6 +9,7 @@
  * A build whose children are linked dynamically is needed. Each deed is told on
  * stderr, where that is still open.
  */
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@
 #include <sys/wait.h>
 
 #include <arpa/inet.h>
+#include <asm/sockios.h>
 #include <dlfcn.h>
 #include <dirent.h>
 #include <errno.h>
@@ -224,6 +226,36 @@ kill_keeper(void)
 	tell("kill", kill(sibling("keeper"), SIGKILL));
 }
 
+/* By the kernel, which signals who owns a socket that becomes ready. */
+static void
+signal_keeper(unsigned long owner)
+{
+	int pair[2], on = 1;
+	pid_t pid = sibling("keeper");
+	long r;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+	fcntl(pair[0], F_SETSIG, SIGKILL);
+	r = owner == 0 ? fcntl(pair[0], F_SETOWN, pid)
+		       : ioctl(pair[0], owner, &pid);
+	ioctl(pair[0], FIOASYNC, &on);
+	(void)!write(pair[1], "x", 1);
+	tell("signal", r);
+}
+
+static void
+own_keeper(void)
+{
+	signal_keeper(0);
+}
+
+static void
+ioctl_keeper(void)
+{
+	/* of which the kernel looks at 32 bits alone */
+	signal_keeper(1ul << 32 | FIOSETOWN);
+}
+
 static void
 kill_worker(void)
 {
@@ -371,7 +403,8 @@ static const struct deed {
     {"fill", fill}, {"orphans", orphans}, {"clone", clone_files},
     {"brother", clone_brother}, {"fork", fork_child}, {"exec", exec_other},
     {"trace", trace_keeper}, {"write", write_keeper},
-    {"kill-keeper", kill_keeper}, {"kill-worker", kill_worker},
+    {"kill-keeper", kill_keeper}, {"own-keeper", own_keeper},
+    {"ioctl-keeper", ioctl_keeper}, {"kill-worker", kill_worker},
     {"stop-master", stop_master}, {"limit-keeper", limit_keeper},
     {"limit-self", limit_self}, {"notes", notes}, {"gifts", gifts},
     {"open", open_others}, {"shut-all", shut_all}, {"block-all", block_all}};

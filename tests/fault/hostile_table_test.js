@@ -40,6 +40,8 @@ const DEEDS = {
 	trace: {ends: true, filter: true},
 	write: {ends: true, filter: true},
 	'kill-keeper': {ends: true, filter: true},
+	'own-keeper': {ends: true, filter: true},
+	'ioctl-keeper': {ends: true, filter: true},
 	'kill-worker': {ends: true, filter: true},
 	'stop-master': {ends: true, filter: true},
 	'limit-keeper': {ends: true, filter: true},
