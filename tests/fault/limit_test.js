@@ -145,3 +145,34 @@ group('files', null, (test) => {
 		await d.stop();
 	});
 });
+
+/* As root, which no such limit binds, children are another user. */
+const ROOT = process.getuid() === 0;
+
+/* Changes how many processes a keeper's user may have, as far as it sees. */
+function processes(pids, n) {
+	for (const pid of pids)
+		execFileSync('prlimit', ['--pid', String(pid), `--nproc=${n}:`],
+		    ROOT ? {uid: 65534, gid: 65534} : {});
+}
+
+group('processes', null, (test) => {
+	test('there is no room for one: it comes later', async () => {
+		const d = await Daemon.start({workers: 2,
+		    args: ROOT ? ['-u', 'nobody'] : []});
+		const crowd = await Crowd.unbroken(d, 12);
+		const w = (await d.json('show', 'workers'))[SECOND];
+		processes(w.keepers, 1);
+		process.kill(w.pid, 'SIGKILL');
+		await until('some tries', () =>
+		    d.stderr.split('a keeper cannot make it').length > 2);
+		processes(w.keepers, 2000);
+		await talks(crowd);
+		/* with the notes that were sent for the first try */
+		const next = (await d.json('show', 'workers'))[SECOND];
+		assert.equal(next.generation, w.generation + 1);
+		assert.equal(crowd.broken, undefined);
+		await crowd.leave();
+		await d.stop();
+	});
+});
