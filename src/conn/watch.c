@@ -49,6 +49,17 @@ watch_seen_cb(void *arg, uint64_t key)
 	__builtin_prefetch(&ch->hub->slot[i]);
 }
 
+/* Notes one of which the set tells and that is not watched, and forgets it once
+ * it is: it was paused, say, after the kernel had told of it. */
+static void
+watch_suspect(struct watch *w, uint64_t key, bool watched)
+{
+	if (!watched && w->suspect == 0)
+		w->suspect = key;
+	else if (watched && w->suspect == key)
+		w->suspect = w->again = w->sweeps = 0;
+}
+
 /* One is ready. It may have ended since the kernel said so, or not be watched
  * any more. */
 static bool
@@ -62,8 +73,7 @@ watch_ready_cb(void *arg, uint64_t key, unsigned what)
 		what &= ch->conn[i].watched;
 	else
 		what = 0;
-	if (ch->watch->suspect == 0 && (what == 0 || key != watch_key(ch, i)))
-		ch->watch->suspect = key;
+	watch_suspect(ch->watch, key, what != 0 && key == watch_key(ch, i));
 	if (what != 0)
 		ch->on_ready(ch, i, what);
 	return goes_on;

@@ -159,6 +159,11 @@ stale_cb(void *arg)
 	    .events = EPOLLIN, .data.u64 = 0x900000000ull | CONNS};
 
 	set = watched_set(n);
+	/* as one that is paused after the kernel has told of it */
+	assert_int_equal(send(client[1], "\x89\x80\0\0\0\0", 6, 0), 6);
+	n->ch.conn[1].watched = 0;
+	event_base_loop(n->ch.base, EVLOOP_ONCE);
+	n->ch.conn[1].watched = 1;
 	for (k = 0; k < SWEEPS; k++) {
 		assert_int_equal(send(client[1], "\x89\x80\0\0\0\0", 6, 0), 6);
 		event_base_loop(n->ch.base, EVLOOP_ONCE);
