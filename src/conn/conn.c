@@ -135,6 +135,8 @@ bool
 conn_accept_again(struct chat *ch, uint32_t i, uint8_t endpoint, int fd)
 {
 	conn_slot(ch, i)->transport = ch->endpoints->at[endpoint].transport;
+	/* the dead worker may have been about to open it */
+	SHM_STORE(conn_slot(ch, i)->appended, 0);
 	return conn_begin(ch, i, endpoint, fd);
 }
 

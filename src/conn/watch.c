@@ -49,6 +49,17 @@ watch_seen_cb(void *arg, uint64_t key)
 	__builtin_prefetch(&ch->hub->slot[i]);
 }
 
+/* Notes one of which the set tells and that is not watched, and forgets it once
+ * it is: it was paused, say, after the kernel had told of it. */
+static void
+watch_suspect(struct watch *w, uint64_t key, bool watched)
+{
+	if (!watched && w->suspect == 0)
+		w->suspect = key;
+	else if (watched && w->suspect == key)
+		w->suspect = w->again = w->sweeps = 0;
+}
+
 /* One is ready. It may have ended since the kernel said so, or not be watched
  * any more. */
 static bool
@@ -62,8 +73,7 @@ watch_ready_cb(void *arg, uint64_t key, unsigned what)
 		what &= ch->conn[i].watched;
 	else
 		what = 0;
-	if (ch->watch->suspect == 0 && (what == 0 || key != watch_key(ch, i)))
-		ch->watch->suspect = key;
+	watch_suspect(ch->watch, key, what != 0 && key == watch_key(ch, i));
 	if (what != 0)
 		ch->on_ready(ch, i, what);
 	return goes_on;
@@ -137,7 +147,8 @@ conn_watch(struct chat *ch, uint32_t i)
 	const struct conn *c = &ch->conn[i];
 	const unsigned what = watch_wanted(c);
 
-	if (c->phase == CONN_DROPPED || c->watched == what)
+	if (c->phase == CONN_DROPPED || c->phase == CONN_MOVING ||
+	    c->watched == what)
 		return 0;
 	return watch_set(ch, i, what);
 }
@@ -163,8 +174,9 @@ conn_unwatch(struct chat *ch, uint32_t i)
 		(void)watch_set(ch, i, 0);
 }
 
-/* Adds a connection to a new set, as it was in the former one. */
-static void
+/* Adds a connection to a new set, as it was in the former one; false: it is not
+ * in it, and the slot says that nobody knows. */
+static bool
 watch_add(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
@@ -172,9 +184,26 @@ watch_add(struct chat *ch, uint32_t i)
 	if (c->watched == 0 ||
 	    ready_watch(
 		ch->watch->ready, c->fd, watch_key(ch, i), 0, c->watched) == 0)
-		return;
-	log_error("epoll_ctl: %s", strerror(errno));
+		return true;
+	if (conn_has_slot(ch, i))
+		SHM_STORE(conn_slot(ch, i)->watched, 0);
 	c->watched = 0;
+	return false;
+}
+
+/* Calls watch_add() for all. False: some are not in the set. */
+static bool
+watch_add_all(struct chat *ch)
+{
+	bool all = true;
+	uint32_t i;
+
+	for (i = SHM_NONE; conn_next(ch, &i);)
+		all = watch_add(ch, i) && all;
+	for (i = 0; i < CHAT_SPARE; i++)
+		if (ch->spare_used & 1ull << i)
+			all = watch_add(ch, ch->hub->n_slots + i) && all;
+	return all;
 }
 
 /* Goes on with a new set. The former one counts until all are in the new one.
@@ -183,6 +212,7 @@ static void
 watch_renew(struct chat *ch)
 {
 	const int former = ready_renew(ch->watch->ready);
+	bool all;
 	uint32_t i;
 
 	if (former < 0) {
@@ -191,13 +221,15 @@ watch_renew(struct chat *ch)
 	}
 	log_warn("the epoll set told of a socket that is none of this "
 		 "worker's: made anew");
-	for (i = SHM_NONE; conn_next(ch, &i);)
-		watch_add(ch, i);
-	for (i = 0; i < CHAT_SPARE; i++)
-		if (ch->spare_used & 1ull << i)
-			watch_add(ch, ch->hub->n_slots + i);
+	all = watch_add_all(ch);
 	watch_settled(ch);
 	close(former);
+	/* The kernel may have had no more watches while there were two. */
+	for (i = SHM_NONE; !all && conn_next(ch, &i);)
+		(void)conn_watch(ch, i);
+	for (i = 0; !all && i < CHAT_SPARE; i++)
+		if (ch->spare_used & 1ull << i)
+			(void)conn_watch(ch, ch->hub->n_slots + i);
 }
 
 void

@@ -5,32 +5,37 @@
  * one. So one is the family's, made once, and what only those need that make
  * others is forbidden in a second one, which ends with its process.
  */
-#include <asm/sockios.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/ioprio.h>
 
 #include "process/family_filter.h"
 
 #ifndef CHATD_SANITIZED /* a sanitizer calls what it likes */
 
-enum {
-	FILTER_ALWAYS = 6,
-	FILTER_IS = 8 /* added to an argument's number */
-};
-
-/* A call that ends the process: always, or but with that value, or with it:
- * in the 32 bits that the kernel looks at in such a call. */
+/* A call that ends the process, always, or with arguments of which all so many
+ * are so. */
 struct filter_rule {
 	int call;
-	unsigned arg;
-	uint64_t value;
+	unsigned n;
+	struct scmp_arg_cmp when[2];
 };
+
+/* An argument that is not that value. */
+#define FILTER_NOT(arg, value) SCMP_CMP(arg, SCMP_CMP_NE, value, 0)
+/* One that is: of an int the kernel looks at half of the word. */
+#define FILTER_IS(arg, value) \
+	SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, UINT32_MAX, value)
 
 /* What reaches other processes, or changes what a name or number means. */
 static const int filter_family[] = {SCMP_SYS(fork), SCMP_SYS(vfork),
@@ -49,28 +54,15 @@ static const int filter_family[] = {SCMP_SYS(fork), SCMP_SYS(vfork),
     SCMP_SYS(migrate_pages), SCMP_SYS(move_pages), SCMP_SYS(open_by_handle_at),
     SCMP_SYS(name_to_handle_at), SCMP_SYS(fanotify_init)};
 
-/* Adds a rule. */
-static int
-filter_add_one(scmp_filter_ctx f, const struct filter_rule *r)
-{
-	if (r->arg == FILTER_ALWAYS)
-		return seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, r->call, 0);
-	if (r->arg >= FILTER_IS)
-		return seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, r->call, 1,
-		    SCMP_CMP(r->arg - FILTER_IS, SCMP_CMP_MASKED_EQ, UINT32_MAX,
-			r->value));
-	return seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, r->call, 1,
-	    SCMP_CMP(r->arg, SCMP_CMP_NE, r->value, 0));
-}
-
-/* Adds rules. */
+/* Adds rules; e: of those before. */
 static int
 filter_add(scmp_filter_ctx f, const struct filter_rule *rule, size_t n)
 {
 	int e = 0;
 
 	for (size_t i = 0; i < n && e == 0; i++)
-		e = filter_add_one(f, &rule[i]);
+		e = seccomp_rule_add_array(f, SCMP_ACT_KILL_PROCESS,
+		    rule[i].call, rule[i].n, rule[i].when);
 	return e;
 }
 
@@ -110,8 +102,8 @@ int
 family_filter(unsigned long clone_flags)
 {
 	const struct filter_rule rule[] = {
-	    {SCMP_SYS(clone), 0, clone_flags},
-	    {SCMP_SYS(execveat), 4, AT_EMPTY_PATH},
+	    {SCMP_SYS(clone), 1, {FILTER_NOT(0, clone_flags)}},
+	    {SCMP_SYS(execveat), 1, {FILTER_NOT(4, AT_EMPTY_PATH)}},
 	};
 
 	return filter_load(rule, sizeof(rule) / sizeof(rule[0]), true);
@@ -121,28 +113,33 @@ int
 family_filter_self(void)
 {
 	const uint64_t self = (uint64_t)getpid();
-	/* others of the same user, its keepers among them, are not to be
-	 * ended, starved or traced */
+	/* Others of the same user, its keepers among them, are not to be
+	 * ended, starved or traced: nor by the signal that the kernel sends to
+	 * a file's owner, or a close that waits for a peer, where another
+	 * worker takes the socket. */
 	const struct filter_rule rule[] = {
-	    {SCMP_SYS(clone), FILTER_ALWAYS, 0},
-	    {SCMP_SYS(execveat), FILTER_ALWAYS, 0},
-	    {SCMP_SYS(kill), 0, self},
-	    {SCMP_SYS(tgkill), 0, self},
-	    {SCMP_SYS(tkill), 0, self},
-	    {SCMP_SYS(rt_sigqueueinfo), 0, self},
-	    {SCMP_SYS(rt_tgsigqueueinfo), 0, self},
-	    /* the kernel signals the owner of a file that becomes ready */
-	    {SCMP_SYS(fcntl), FILTER_IS + 1, F_SETOWN},
-	    {SCMP_SYS(fcntl), FILTER_IS + 1, F_SETOWN_EX},
-	    {SCMP_SYS(ioctl), FILTER_IS + 1, FIOSETOWN},
-	    {SCMP_SYS(ioctl), FILTER_IS + 1, SIOCSPGRP},
-	    {SCMP_SYS(prlimit64), 0, 0},
-	    {SCMP_SYS(sched_setscheduler), 0, 0},
-	    {SCMP_SYS(sched_setparam), 0, 0},
-	    {SCMP_SYS(sched_setattr), 0, 0},
-	    {SCMP_SYS(sched_setaffinity), 0, 0},
-	    {SCMP_SYS(setpriority), 1, 0},
-	    {SCMP_SYS(ioprio_set), 1, 0},
+	    {.call = SCMP_SYS(clone)},
+	    {.call = SCMP_SYS(execveat)},
+	    {SCMP_SYS(kill), 1, {FILTER_NOT(0, self)}},
+	    {SCMP_SYS(tgkill), 1, {FILTER_NOT(0, self)}},
+	    {SCMP_SYS(tkill), 1, {FILTER_NOT(0, self)}},
+	    {SCMP_SYS(rt_sigqueueinfo), 1, {FILTER_NOT(0, self)}},
+	    {SCMP_SYS(rt_tgsigqueueinfo), 1, {FILTER_NOT(0, self)}},
+	    {SCMP_SYS(fcntl), 1, {FILTER_IS(1, F_SETOWN)}},
+	    {SCMP_SYS(fcntl), 1, {FILTER_IS(1, F_SETOWN_EX)}},
+	    {SCMP_SYS(ioctl), 1, {FILTER_IS(1, FIOSETOWN)}},
+	    {SCMP_SYS(ioctl), 1, {FILTER_IS(1, SIOCSPGRP)}},
+	    {SCMP_SYS(setsockopt), 2,
+		{FILTER_IS(1, SOL_SOCKET), FILTER_IS(2, SO_LINGER)}},
+	    {SCMP_SYS(prlimit64), 1, {FILTER_NOT(0, 0)}},
+	    {SCMP_SYS(sched_setscheduler), 1, {FILTER_NOT(0, 0)}},
+	    {SCMP_SYS(sched_setparam), 1, {FILTER_NOT(0, 0)}},
+	    {SCMP_SYS(sched_setattr), 1, {FILTER_NOT(0, 0)}},
+	    {SCMP_SYS(sched_setaffinity), 1, {FILTER_NOT(0, 0)}},
+	    {SCMP_SYS(setpriority), 1, {FILTER_NOT(0, PRIO_PROCESS)}},
+	    {SCMP_SYS(setpriority), 1, {FILTER_NOT(1, 0)}},
+	    {SCMP_SYS(ioprio_set), 1, {FILTER_NOT(0, IOPRIO_WHO_PROCESS)}},
+	    {SCMP_SYS(ioprio_set), 1, {FILTER_NOT(1, 0)}},
 	};
 
 	return filter_load(rule, sizeof(rule) / sizeof(rule[0]), false);

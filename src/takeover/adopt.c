@@ -83,11 +83,12 @@ adopt_accepted(struct adoption *a, uint32_t i, int fd)
 	struct chat *ch = a->ch;
 	int endpoint = endpoints_accepted(ch->endpoints, fd);
 
-	if (endpoint < 0 || !counters_untouched(fd) ||
-	    !claim_mark(&ch->slots, i)) {
+	if (endpoint < 0 || !counters_untouched(fd)) {
 		adopt_give_up(a, i, fd, NULL);
 		return;
 	}
+	/* when slots run out they are taken of others' blocks, too */
+	claim_mark(&ch->slots, i);
 	conn_number(ch, i, true);
 	if (conn_accept_again(ch, i, (uint8_t)endpoint, fd))
 		return;

@@ -23,6 +23,7 @@ static struct {
 		int to;
 	} * taken;
 	uint32_t n, cap;
+	uint32_t owed[SHM_WORKERS]; /* to each of them */
 } untold;
 
 void
@@ -57,16 +58,21 @@ static void
 taken_flush(struct chat *ch)
 {
 	uint32_t k = 0;
+	uint64_t full = 0; /* links */
 	struct untold *t;
 
 	while (k < untold.n) {
 		t = &untold.taken[k];
 		if (peers_is_linked(ch->peers, t->to) &&
-		    !peers_message(
-			ch->peers, t->to, MSG_TAKEN, &t->id, sizeof(t->id), -1))
+		    ((full >> t->to & 1) != 0 ||
+			!peers_message(ch->peers, t->to, MSG_TAKEN, &t->id,
+			    sizeof(t->id), -1))) {
+			full |= 1ull << t->to;
 			k++;
-		else /* with its link the giver has taken it back */
+		} else { /* with its link the giver has taken it back */
+			untold.owed[t->to]--;
 			*t = untold.taken[--untold.n];
+		}
 	}
 }
 
@@ -80,6 +86,13 @@ taken_tell(struct chat *ch, int to, uint64_t id)
 	if (peers_message(ch->peers, to, MSG_TAKEN, &id, sizeof(id), -1) ||
 	    !peers_is_linked(ch->peers, to))
 		return;
+	if (untold.owed[to] == ch->hub->n_slots) {
+		log_error("link to worker %d closed: it gives more than there "
+			  "are connections, and reads no answers",
+		    to);
+		peers_close(ch->peers, to);
+		return;
+	}
 	if (untold.n == untold.cap) {
 		cap = untold.cap + MOVE_MAX;
 		more = reallocarray(untold.taken, cap, sizeof(*more));
@@ -89,6 +102,7 @@ taken_tell(struct chat *ch, int to, uint64_t id)
 		untold.cap = cap;
 	}
 	untold.taken[untold.n++] = (struct untold){id, to};
+	untold.owed[to]++;
 }
 
 void

@@ -14,8 +14,10 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -167,13 +169,75 @@ call_affinity_other(void)
 	sched_setaffinity(other, sizeof(all), &all);
 }
 
+/* All of its group, all of its user. */
+static void
+call_priority_group(void)
+{
+	setpriority(PRIO_PGRP, 0, 19);
+}
+
+static void
+call_priority_user(void)
+{
+	setpriority(PRIO_USER, 0, 19);
+}
+
+static void
+call_io_priority_user(void)
+{
+	syscall(SYS_ioprio_set, 3, 0, 0);
+}
+
+/* The kernel sends the owner of a file a signal of one's choice. */
+static void
+call_owner(void)
+{
+	fcntl(0, F_SETOWN, other);
+}
+
+static void
+call_owner_ex(void)
+{
+	const struct f_owner_ex o = {F_OWNER_PID, other};
+
+	fcntl(0, F_SETOWN_EX, &o);
+}
+
+/* The kernel looks at half of the word. */
+static void
+call_owner_wide(void)
+{
+	syscall(SYS_fcntl, 0, 1ull << 32 | F_SETOWN, other);
+}
+
+static void
+call_owner_ioctl(void)
+{
+	syscall(SYS_ioctl, 0, FIOSETOWN, &other);
+}
+
+static void
+call_owner_group(void)
+{
+	syscall(SYS_ioctl, 0, SIOCSPGRP, &other);
+}
+
+/* The last close of such a socket waits for its peer. */
+static void
+call_linger(void)
+{
+	const struct linger l = {1, 1000};
+
+	setsockopt(0, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+}
+
 /* What a worker does call. */
 static void
 call_usual(void)
 {
 	const struct sched_param none = {0};
 	struct rlimit limit;
-	int fd = dup(0);
+	int fd = dup(0), on = 1;
 
 	signal(SIGUSR1, SIG_IGN);
 	kill(getpid(), 0);
@@ -181,7 +245,10 @@ call_usual(void)
 	if (sched_setscheduler(0, SCHED_BATCH, &none) != 0 ||
 	    getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
 	    setrlimit(RLIMIT_NOFILE, &limit) != 0 || close(fd) != 0 ||
-	    prctl(PR_SET_NAME, "name") != 0)
+	    prctl(PR_SET_NAME, "name") != 0 || fcntl(0, F_GETFD) == -1 ||
+	    (setsockopt(0, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == -1 &&
+		errno != ENOTSOCK) ||
+	    (ioctl(0, FIONREAD, &on) == -1 && errno != ENOTTY))
 		_exit(5);
 }
 
@@ -198,7 +265,12 @@ test_forbidden(void **state)
 	    {call_ptrace, FAMILY}, {call_unshare, FAMILY},
 	    {call_kill_other, SELF}, {call_kill_all, SELF},
 	    {call_tgkill_other, SELF}, {call_limit_other, SELF},
-	    {call_priority_other, SELF}, {call_affinity_other, SELF}};
+	    {call_priority_other, SELF}, {call_priority_group, SELF},
+	    {call_priority_user, SELF}, {call_io_priority_user, SELF},
+	    {call_affinity_other, SELF}, {call_owner, SELF},
+	    {call_owner_ex, SELF}, {call_owner_wide, SELF},
+	    {call_owner_ioctl, SELF}, {call_owner_group, SELF},
+	    {call_linger, SELF}};
 
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
 		assert_int_equal(

@@ -130,12 +130,43 @@ test_taker_gone(void **state)
 	}
 }
 
+/* A worker gives what it does not have, and reads no answer: what it is owed
+ * then has an end, and so has the link. */
+static void
+test_no_answer_read(void **state)
+{
+	enum { SLOTS = 64 };
+	const uint64_t nothing = 0;
+	struct node *taker;
+	struct hub h;
+	int pair[2], k;
+
+	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	taker = node_new(&h, 1);
+	assert_int_equal(link_pair(pair), 0);
+	chat_link(&taker->ch, 0, 1, pair[1]);
+	while (peers_message(
+	    taker->ch.peers, 0, MSG_TAKEN, &nothing, sizeof(nothing), -1))
+		;
+	for (k = 0; k < SLOTS; k++)
+		handover_take(&taker->ch, 0, 1ull << 32 | 1, -1);
+	assert_true(peers_is_linked(taker->ch.peers, 0));
+	assert_int_equal(handover_turn(&taker->ch), 1);
+	handover_take(&taker->ch, 0, 1ull << 32 | 1, -1);
+	assert_false(peers_is_linked(taker->ch.peers, 0));
+	assert_int_equal(handover_turn(&taker->ch), -1);
+	assert_true(handover_is_idle(&taker->ch));
+	close(pair[0]);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_lost_and_full),
 	    cmocka_unit_test(test_taker_gone),
+	    cmocka_unit_test(test_no_answer_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,6 +172,50 @@ test_goes_on(void **state)
 	assert_int_equal(apart(goes_on_run, NULL), 0);
 }
 
+static int
+elsewhere_run(void *arg)
+{
+	struct scene s;
+	int k;
+
+	scene_begin(&s);
+	SHM_STORE(s.h.slot_owner[s.slot / SHM_BLOCK], 2);
+	scene_goes_on(&s);
+	assert_int_equal(s.next->ch.n_conns, CLIENTS);
+	for (k = 0; k < CLIENTS; k++)
+		client_opens(&s, k);
+	return 0;
+}
+
+/* When slots run out a worker takes those of others' blocks. */
+static void
+test_elsewhere(void **state)
+{
+	assert_int_equal(apart(elsewhere_run, NULL), 0);
+}
+
+static int
+again_run(void *arg)
+{
+	struct scene s;
+	int k;
+
+	scene_begin(&s);
+	SHM_STORE(s.h.slot[s.slot].appended, 1);
+	scene_goes_on(&s);
+	for (k = 0; k < CLIENTS; k++)
+		client_opens(&s, k);
+	return 0;
+}
+
+/* Its greeting was appended, and it was not open yet, where nothing is read
+ * before that: its output begins anew. */
+static void
+test_again(void **state)
+{
+	assert_int_equal(apart(again_run, NULL), 0);
+}
+
 /* The first one's connection ends, after so many bytes; the second one's goes
  * on. */
 static int
@@ -293,6 +337,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_goes_on),
+	    cmocka_unit_test(test_elsewhere),
+	    cmocka_unit_test(test_again),
 	    cmocka_unit_test(test_half),
 	    cmocka_unit_test(test_written),
 	    cmocka_unit_test(test_unopened),

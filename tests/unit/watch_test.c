@@ -11,15 +11,17 @@
 enum { CONNS = 20, SWEEPS = 30 };
 
 static struct hub h;
-static int n_calls;  /* of epoll_ctl */
-static bool refuses; /* it fails */
+static int n_calls;	 /* of epoll_ctl */
+static bool refuses;	 /* it fails */
+static int refused = -1; /* it fails for this descriptor, once */
 
 /* In place of libc's. */
 int
 epoll_ctl(int set, int how, int fd, struct epoll_event *e)
 {
 	n_calls++;
-	if (refuses) {
+	if (refuses || fd == refused) {
+		refused = -1;
 		errno = ENOSPC;
 		return -1;
 	}
@@ -159,6 +161,11 @@ stale_cb(void *arg)
 	    .events = EPOLLIN, .data.u64 = 0x900000000ull | CONNS};
 
 	set = watched_set(n);
+	/* as one that is paused after the kernel has told of it */
+	assert_int_equal(send(client[1], "\x89\x80\0\0\0\0", 6, 0), 6);
+	n->ch.conn[1].watched = 0;
+	event_base_loop(n->ch.base, EVLOOP_ONCE);
+	n->ch.conn[1].watched = 1;
 	for (k = 0; k < SWEEPS; k++) {
 		assert_int_equal(send(client[1], "\x89\x80\0\0\0\0", 6, 0), 6);
 		event_base_loop(n->ch.base, EVLOOP_ONCE);
@@ -198,6 +205,47 @@ test_stale(void **state)
 	alone(stale_cb);
 }
 
+/* While there are two sets the kernel may have no more watches: who is not in
+ * the new one is added when there is no other. */
+static int
+crowded_cb(void *arg)
+{
+	int client[CONNS], set, pair[2], k;
+	struct node *n = begin(client);
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+	unsigned what;
+	uint32_t given;
+	uint64_t key;
+
+	set = watched_set(n);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(send(pair[1], "1", 1, 0), 1);
+	assert_int_equal(epoll_ctl(set, EPOLL_CTL_ADD, pair[0], &e), 0);
+	refused = n->ch.conn[4].fd;
+	given = give_freeze(&n->ch, 1);
+	for (k = 0; k < SWEEPS && watched_set(n) == set; k++) {
+		event_base_loop(n->ch.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		event_base_loop(n->ch.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		chat_turn(&n->ch);
+		watch_sweep(&n->ch);
+	}
+	assert_int_equal(refused, -1);
+	/* and who is on the way to another worker is in neither */
+	(void)watched_in(watched_set(n), n->ch.conn[given].fd, &what, &key);
+	assert_int_equal(what, 0);
+	give_back(&n->ch, 1);
+	watched_look(n);
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
+
+static void
+test_crowded(void **state)
+{
+	alone(crowded_cb);
+}
+
 /* One that cannot be watched is refused, and leaves nothing. */
 static int
 refused_cb(void *arg)
@@ -230,6 +278,7 @@ main(void)
 	    cmocka_unit_test(test_anew),
 	    cmocka_unit_test(test_unsettled),
 	    cmocka_unit_test(test_stale),
+	    cmocka_unit_test(test_crowded),
 	    cmocka_unit_test(test_refused),
 	};
 
