@@ -13,12 +13,20 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "children.h"
+#include "giver.h"
 #include "hub/slot.h"
 #include "hub/stats.h"
 #include "master/roles.h"
 #include "member.h"
 #include "private.h"
 #include "process/process.h"
+
+enum {
+	/* From the link's end until its table is called spoilt, ms. Smaller:
+	 * those who die, and are reaped late on a busy machine, are blamed;
+	 * larger: clients of a place whose table is spoilt wait longer. */
+	FAMILY_EOF_GRACE_MS = 300
+};
 
 void
 family_init(struct family *f, struct member *w)
@@ -198,7 +206,10 @@ family_lost(struct family *f)
 	const struct member *w = f->member;
 	const uint32_t n = slot_held(&w->master->hub, w->place);
 
-	if (n > 0)
+	/* the first process of a family has not given them up before it is
+	 * ready: who gave them has them still */
+	if (n > 0 && !giver_lives(w, GIVER_WORKER) &&
+	    !giver_lives(w, GIVER_KEEPER))
 		log_error("worker %d and both of its keepers are dead: %u "
 			  "connections are lost",
 		    w->place, n);
@@ -365,6 +376,8 @@ family_ended(struct family *f)
 		family_lost(f);
 		return;
 	}
+	if (clock_ms() - f->eof_ms < FAMILY_EOF_GRACE_MS)
+		return; /* who dies closes the link before it can be reaped */
 	log_error("the table of descriptors of worker %d is spoilt: all that "
 		  "share it are killed",
 	    w->place);
@@ -383,15 +396,15 @@ family_has_ended(const struct family *f)
 }
 
 /* Both keepers are dead while the worker lives: it gives its sockets to the
- * first process of another family. */
+ * first process of another family. One that was told to retire while it had
+ * keepers, and has not yet, is told anew. */
 static void
 family_rescue(struct family *f, uint64_t now)
 {
 	struct member *w = f->member;
 
 	if (!f->ready || family_keepers(f) > 0 || w->child.pid == 0 ||
-	    w->child.killed || w->retire_ms != 0 ||
-	    w->master->phase >= PHASE_QUITTING)
+	    w->child.killed || w->holds || w->master->phase >= PHASE_QUITTING)
 		return;
 	log_warn(
 	    "both keepers of worker %d are dead: it is replaced", w->place);

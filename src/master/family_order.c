@@ -183,14 +183,24 @@ order_one_pair(struct family *f)
 	return false;
 }
 
+/* Whether no process is left that its former process may have made. With a
+ * filter there is none, and a child of this process that is unknown is another
+ * program's: what an entry script began before it executed chatd, or an orphan
+ * that the first process of a container gets. */
+static bool
+order_is_alone(const struct family *f)
+{
+	return SHM_LOAD(f->page->confined) != FAMILY_FILTER_REFUSED ||
+	    stranger_hunt(f->member->master) == 0;
+}
+
 /* Whether nobody is left who could act on the table besides its keepers, which
  * would be killed. What is not even dead after a second is in the kernel, and
  * acts no more. */
 static bool
 order_is_clear(struct family *f)
 {
-	if (f->page == NULL ||
-	    (order_one_pair(f) && stranger_hunt(f->member->master) == 0) ||
+	if (f->page == NULL || (order_one_pair(f) && order_is_alone(f)) ||
 	    clock_ms() - f->since_ms >= ORDER_DEATH_MAX_MS)
 		return true;
 	family_wake(f, ORDER_DEATH_MS);
@@ -408,6 +418,20 @@ order_repeats(struct family *f)
 		c->role->failed(c);
 }
 
+/* There is no other keeper: it is tried again later. The log has it already if
+ * one was made and has died, or if the one that was asked is gone. */
+static void
+order_keeper_fails(struct family *f, bool gone)
+{
+	struct child *c = &f->keeper[f->making % FAMILY_KEEPERS];
+
+	c->respawn_ms = master_clock_ms(f->member->master) + CHILD_RETRY_MS;
+	if (!gone && c->born_ms < f->asked_ms)
+		log_error("cannot start %s: the other one cannot make it: %s, "
+			  "trying again in %d ms",
+		    child_name(c), strerror(EAGAIN), CHILD_RETRY_MS);
+}
+
 /* Looks at what an order has come to. */
 static void
 order_look(struct family *f)
@@ -426,8 +450,7 @@ order_look(struct family *f)
 	} else if (!done && !gone)
 		order_press(f, f->asked, clock_ms() - f->asked_ms);
 	else if (step == FAMILY_ASKS_KEEPER) {
-		f->keeper[f->making % FAMILY_KEEPERS].respawn_ms =
-		    master_clock_ms(f->member->master) + CHILD_RETRY_MS;
+		order_keeper_fails(f, gone);
 		family_step(f, f->next != NULL ? FAMILY_CLEARS : FAMILY_RESTS);
 		family_go(f);
 	} else if (gone) {

@@ -10,17 +10,22 @@ choose('kill'); /* whose children can be preloaded */
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
 const {group} = require('../system/suite.js');
-const {request} = require('../system/client.js');
-const {Daemon, until} = require('../system/daemon.js');
-const {Guests, backOff, late, limit, noteLibrary, refusing, replaced, row,
-    sideBySide, whole} =
+const {Client, request} = require('../system/client.js');
+const {CHATD, Daemon, pause, processLives, until} =
+    require('../system/daemon.js');
+const {Guests, backOff, hold, late, limit, noteLibrary, refusing, replaced, row,
+    sideBySide, signal, whole} =
     require('./guests.js');
 
 const BURST = 2000;   /* handshakes that are reset at once */
 const ERRNO = {EBADF: 9, ENOMEM: 12, EMSGSIZE: 90, ENOBUFS: 105,
     ETOOMANYREFS: 109};
 const STOCK = '212992'; /* bytes of a send buffer: the kernel's default limit */
+const FILES = 48;     /* descriptors of each process, almost all used */
+const REAPED_MS = 150; /* a death is told so late: longer than a period */
 const HOLDS = 40;     /* connections that come meanwhile */
 
 /* The number that a process's next descriptor would get. */
@@ -38,6 +43,38 @@ async function killed(d, guests, slot) {
 	process.kill(w.pid, 'SIGKILL');
 	await replaced(d, slot, w.generation);
 	await guests.served();
+}
+
+/* A program that does that, and executes chatd then. */
+function entry(text) {
+	const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-entry-'));
+	process.on('exit', () => fs.rmSync(folder, {recursive: true}));
+	fs.writeFileSync(path.join(folder, 'entry'),
+	    `#!/bin/sh\n${text}\nexec '${CHATD}' "$@"\n`, {mode: 0o755});
+	return path.join(folder, 'entry');
+}
+
+/* Kills both keepers at once: the master has none made by the other one. */
+function keepersKilled(d, {keepers}) {
+	process.kill(d.pid, 'SIGSTOP');
+	for (const pid of keepers.filter((k) => k > 0))
+		signal(pid, 'SIGKILL');
+	process.kill(d.pid, 'SIGCONT');
+}
+
+/* Kills a worker with its keepers, and has the master hear of the worker's death
+ * later: a tracer does not let it. Returns how long it could not. */
+async function killedLate({pid, keepers}, ms) {
+	await hold(pid);
+	const tracer = Number(/TracerPid:\t(\d+)/.exec(
+	    fs.readFileSync(`/proc/${pid}/status`, 'latin1'))[1]);
+	process.kill(tracer, 'SIGSTOP');
+	for (const one of [pid, ...keepers])
+		process.kill(one, 'SIGKILL');
+	const begin = performance.now();
+	await pause(ms);
+	process.kill(tracer, 'SIGKILL');
+	return performance.now() - begin;
 }
 
 /* Asks for WebSockets and resets each connection before the answer. */
@@ -143,6 +180,75 @@ group('custody', null, (test) => {
 	}, {limit: 120000});
 });
 
+group('custody, others', null, (test) => {
+	test('who dies is not blamed while it cannot be reaped', async () => {
+		const d = await Daemon.start({workers: 1});
+		const client = await Guests.come(d, 1);
+		for (let took = Infinity, tries = 0; took > REAPED_MS + 100;) {
+			assert.ok(tries++ < 10, 'the machine is too busy');
+			await whole(d);
+			const from = d.stderr.length, w = await row(d, 0);
+			took = await killedLate(w, REAPED_MS);
+			await replaced(d, 0, w.generation);
+			if (took <= REAPED_MS + 100)
+				assert.doesNotMatch(d.stderr.slice(from), /spoilt/);
+		}
+		await d.logged(/both of its keepers are dead: 1 connections are lost/);
+		client.leave();
+		await d.stop();
+	});
+	test('keepers die while their worker, which retires, waits', async () => {
+		const d = await Daemon.start({workers: 1});
+		const guests = await Guests.come(d, 10);
+		for (let i = 0; i < 2; i++) {
+			/* it is waited for: a head that is not complete */
+			const half = await Client.connect(d.port);
+			await half.write('GET /ws HTTP/1.1\r\n');
+			await guests.served(); /* so the half is read */
+			const w = await row(d, 0);
+			const asked = d.ctl('restart-worker', '0');
+			await until('it is told', () => d.stderr.match(
+			    /restarts worker 0/g)?.length > i);
+			keepersKilled(d, w);
+			assert.equal((await asked).status, 0);
+			await whole(d);
+			await guests.served();
+			half.drop();
+		}
+		guests.leave();
+		await d.stop();
+	});
+	test('keepers die beside a mover that others have no room for', async () => {
+		const program = entry(`ulimit -n ${FILES}`);
+		const d = await Daemon.start({workers: 2, program});
+		const guests = await Guests.come(d, FILES - 8);
+		await backOff(d, [0]);
+		await d.logged(/has no room for \d+ more connections of worker 0/);
+		keepersKilled(d, await row(d, 0));
+		await d.logged(/its connections are with mover 0/);
+		await whole(d);
+		await guests.served();
+		await guests.kept();
+		guests.leave();
+		await d.stop();
+	});
+	test('a child that was there before is left alone', async () => {
+		const program = entry('sleep 1000 >/dev/null 2>&1 &\necho "beside $!"');
+		const d = await Daemon.start({workers: 2, program});
+		const beside = Number((await d.logged(/^beside \d+$/)).slice(7));
+		try {
+			const guests = await Guests.come(d, 8);
+			for (let i = 0; i < 3; i++)
+				await killed(d, guests, i % 2);
+			assert.ok(processLives(beside));
+			guests.leave();
+		} finally {
+			signal(beside, 'SIGKILL');
+		}
+		await d.stop();
+	});
+});
+
 group('custody, late', null, (test) => {
 	for (const [what, ms] of LONG ? [['0.3 s', 300], ['1.2 s', 1200]] :
 	    [['0.5 s', 500]])
@@ -155,9 +261,9 @@ group('custody, late', null, (test) => {
 			await until('two workers', async () =>
 			    (await d.ask('show', 'workers')).length === 2);
 			await whole(d);
-			const pause = late((await row(d, 1)).keeper, ms);
+			const goesOn = late((await row(d, 1)).keeper, ms);
 			assert.equal((await d.ctl('rebalance')).status, 0);
-			await pause;
+			await goesOn;
 			/* Those that did not get through go with the next. */
 			await until('half of them have moved', async () => {
 				if ((await row(d, 1)).connections > 1400)
