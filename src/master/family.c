@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "children.h"
+#include "giver.h"
 #include "hub/slot.h"
 #include "hub/stats.h"
 #include "master/roles.h"
@@ -198,7 +199,10 @@ family_lost(struct family *f)
 	const struct member *w = f->member;
 	const uint32_t n = slot_held(&w->master->hub, w->place);
 
-	if (n > 0)
+	/* the first process of a family has not given them up before it is
+	 * ready: who gave them has them still */
+	if (n > 0 && !giver_lives(w, GIVER_WORKER) &&
+	    !giver_lives(w, GIVER_KEEPER))
 		log_error("worker %d and both of its keepers are dead: %u "
 			  "connections are lost",
 		    w->place, n);

@@ -18,11 +18,16 @@ const USERS = Array.from({length: 12}, (_, i) => `u${i}`);
 /* Between two rounds: a place has at most 20 deaths in 10 s. */
 const ROUND_MS = 1000;
 
-/* Kills all workers, and waits until others serve, with two keepers each. */
-async function round(d) {
+/* Kills all workers, or all keepers of each, and waits until others serve, with
+ * two keepers each. */
+async function round(d, keepers = false) {
 	const before = await d.json('show', 'workers');
+	/* so that it has none made by the other one meanwhile */
+	process.kill(d.pid, 'SIGSTOP');
 	for (const w of before)
-		process.kill(w.pid, 'SIGKILL');
+		for (const pid of keepers ? w.keepers : [w.pid])
+			process.kill(pid, 'SIGKILL');
+	process.kill(d.pid, 'SIGCONT');
 	await until('all serve again, with two keepers each', async () => {
 		const now = await d.json('show', 'workers');
 		return now.every((w, i) => w.state === 'running' &&
@@ -33,9 +38,12 @@ async function round(d) {
 }
 
 group('family', null, (test) => {
-	for (const [who, line, files] of [
+	for (const [who, line, files, rescue] of [
 	    ['a successor', 0, /^process\/(family|child)|^takeover\/table/],
-	    ['a keeper', KEEPERS, /^process\/family/]])
+	    ['a keeper', KEEPERS, /^process\/family/],
+	    /* whose connections are with the worker before it */
+	    ['the first of another family', 0,
+		/^process\/(family|child)|^takeover\/pull/, true]])
 		test(`${who} dies at each point of its beginning`, async () => {
 			const list = new List();
 			const d = await Daemon.start({workers: WORKERS,
@@ -44,21 +52,22 @@ group('family', null, (test) => {
 			crowd.lost = (p) => assert.fail(`${p.user} is lost`);
 			await crowd.joinAll(USERS);
 			await crowd.locate();
-			await round(d);
+			await round(d, rescue);
 			const points = [...list.passes(files).keys()];
 			const fired = () => Array.from({length: WORKERS},
 			    (_, i) => list.fired(line + i))
 			    .reduce((a, b) => a + b);
-			assert.ok(points.length >= 10, points.join());
+			assert.ok(points.length >= (rescue ? 6 : 10), points.join());
 			while (points.length > 0) {
 				points.splice(0, WORKERS).forEach((point, i) =>
 				    list.arm(parseInt(point, 10), 1, line + i));
-				await round(d);
+				await round(d, rescue);
 				await talks(crowd);
 				for (let i = 0; i < WORKERS; i++)
 					list.arm(0, 0, line + i);
 			}
 			assert.ok(fired() >= 6, `${fired()} deaths`);
+			assert.doesNotMatch(d.stderr, /connections are lost/);
 			assert.equal(crowd.people.size, USERS.length);
 			await crowd.presence();
 			await crowd.leave();
