@@ -95,23 +95,22 @@ executable_beside(const char *binary, const char *where, const char *name,
 	return slash != NULL &&
 	    snprintf(path, PATH_MAX, "%.*s/%s/%s", folder, binary, where,
 		name) < PATH_MAX &&
-	    access(path, X_OK) == 0;
+	    access(path, F_OK) == 0;
 }
 
 int
 executable_find(const char *name, const char *binary, char path[PATH_MAX],
     char *error, size_t error_len)
 {
-	if (executable_beside(binary, "libexec/chatd", name, path) ||
-	    executable_beside(binary, "../libexec/chatd", name, path))
-		return 0;
-	snprintf(path, PATH_MAX, "%s/%s", CHATD_LIBEXECDIR, name);
+	if (!executable_beside(binary, "libexec/chatd", name, path) &&
+	    !executable_beside(binary, "../libexec/chatd", name, path))
+		snprintf(path, PATH_MAX, "%s/%s", CHATD_LIBEXECDIR, name);
 	if (access(path, X_OK) == 0)
 		return 0;
 	snprintf(error, error_len,
-	    "%s: %s/%s cannot be executed: %s; install it from the same build "
+	    "%s: %s cannot be executed: %s; install it from the same build "
 	    "as chatd",
-	    name, CHATD_LIBEXECDIR, name, strerror(errno));
+	    name, path, strerror(errno));
 	return -1;
 }
 

@@ -6,9 +6,13 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "process/child.h"
 #include "process/executable.h"
@@ -132,6 +136,55 @@ test_late(void **state)
 	assert_false(child_is_late(&c, CHILD_HELLO_MS, most));
 }
 
+/* Makes FOLDER/libexec/chatd/nowhere, which is no program. */
+static void
+make_nowhere(const char *folder)
+{
+	static const char *const parts[] = {"libexec", "libexec/chatd"};
+	char path[PATH_MAX];
+	int fd;
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, parts[i]);
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+	snprintf(path, sizeof(path), "%s/%s/nowhere", folder, parts[1]);
+	fd = open(path, O_CREAT | O_WRONLY, 0644);
+	assert_true(fd != -1);
+	close(fd);
+}
+
+/* Removes it. */
+static void
+remove_nowhere(const char *folder)
+{
+	static const char *const parts[] = {
+	    "/libexec/chatd/nowhere", "/libexec/chatd", "/libexec", ""};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s%s", folder, parts[i]);
+		assert_int_equal(remove(path), 0);
+	}
+}
+
+/* One beside the binary that cannot be executed is named, not passed over. */
+static void
+test_executable_beside(void **state)
+{
+	char path[PATH_MAX], error[512], folder[] = "/tmp/child-test-XXXXXX";
+	char binary[sizeof(folder) + 8];
+
+	assert_non_null(mkdtemp(folder));
+	make_nowhere(folder);
+	snprintf(binary, sizeof(binary), "%s/chatd", folder);
+	assert_int_equal(
+	    executable_find("nowhere", binary, path, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, folder));
+	assert_non_null(strstr(error, "Permission denied"));
+	remove_nowhere(folder);
+}
+
 /* A program that is not there is named. */
 static void
 test_executable(void **state)
@@ -155,6 +208,7 @@ main(void)
 	    cmocka_unit_test(test_save),
 	    cmocka_unit_test(test_back_off),
 	    cmocka_unit_test(test_late),
+	    cmocka_unit_test(test_executable_beside),
 	    cmocka_unit_test(test_executable),
 	};
 
