@@ -146,7 +146,12 @@ program_try(struct program *p)
 	if (!good)
 		r = version_ask(p->file, have);
 	executable_version(want);
-	if (r != 0)
+	if (r == EAGAIN || r == ENOMEM || r == EMFILE || r == ENFILE)
+		snprintf(p->error, sizeof(p->error),
+		    "%s cannot be tried: %s; raise the limit of processes, "
+		    "memory or open files (ulimit)",
+		    p->path, strerror(r));
+	else if (r != 0)
 		snprintf(p->error, sizeof(p->error),
 		    "%s cannot be executed: %s; install it from the same build "
 		    "as chatd",

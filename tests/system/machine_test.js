@@ -10,7 +10,7 @@ const os = require('node:os');
 const path = require('node:path');
 const {cage, Group} = require('./cage.js');
 const {group} = require('./suite.js');
-const {CHATD, Daemon, ENV, run, until} = require('./daemon.js');
+const {CHATD, Daemon, ENV, freePort, run, until} = require('./daemon.js');
 const {Client, request} = require('./client.js');
 
 const MB = 1 << 20;
@@ -128,6 +128,18 @@ group('processes', null, (test) => {
 			    user), /need 18, .*the limit is 17 \(ulimit -u/);
 			assert.doesNotMatch(await check('workers 4\n',
 			    {ulimit: '-u 17'}), /processes:/);
+		});
+	if (ROOT)
+		test('not even one to try the program of children', async () => {
+			/* who has no other process: master and reader are two */
+			const user = {uid: STRANGER + 1, gid: STRANGER + 1};
+			const socket = path.join(os.tmpdir(), `chatd-test-${process.pid}`);
+			const r = await run('prlimit', ['--nproc=2', CHATD, '-d', '-w',
+			    '1', '-l', `127.0.0.1:${await freePort()}`, '-s', socket],
+			    user);
+			fs.rmSync(socket, {force: true});
+			assert.equal(r.status, 1);
+			assert.match(r.stderr, /chatd-child cannot be tried: .*raise/);
 		});
 });
 
