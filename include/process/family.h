@@ -48,6 +48,15 @@ enum {
 	FAMILY_ORDER_BITS = 15
 };
 
+/* Of the filter of system calls that a family's first process makes and all
+ * others inherit. Only where it is refused can a hostile process have made
+ * others. */
+enum family_confined {
+	FAMILY_FILTER_COMES,
+	FAMILY_FILTER_LOADED,
+	FAMILY_FILTER_REFUSED
+};
+
 struct family_keeper {
 	/* The newest order and the last one that was carried out, each in one
 	 * word: an order that was overwritten before it was seen is not carried
@@ -65,8 +74,7 @@ struct family_page {
 	_Atomic int32_t process;       /* worker or mover */
 	_Atomic uint32_t generation;   /* of the notes that it is to read */
 	_Atomic int32_t master;	       /* whose children they are */
-	_Atomic uint32_t confined;     /* its first process has made the filter
-					* that all others inherit */
+	_Atomic uint32_t confined;     /* enum family_confined */
 	uint64_t home_dev, home_inode; /* of FAMILY_HOME */
 	uint64_t stream_dev[3], stream_inode[3]; /* of standard streams */
 	_Atomic uint64_t files; /* that each of them may have open, at least if

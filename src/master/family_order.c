@@ -183,14 +183,24 @@ order_one_pair(struct family *f)
 	return false;
 }
 
+/* Whether no process is left that its former process may have made. With a
+ * filter there is none, and a child of this process that is unknown is another
+ * program's: what an entry script began before it executed chatd, or an orphan
+ * that the first process of a container gets. */
+static bool
+order_is_alone(const struct family *f)
+{
+	return SHM_LOAD(f->page->confined) != FAMILY_FILTER_REFUSED ||
+	    stranger_hunt(f->member->master) == 0;
+}
+
 /* Whether nobody is left who could act on the table besides its keepers, which
  * would be killed. What is not even dead after a second is in the kernel, and
  * acts no more. */
 static bool
 order_is_clear(struct family *f)
 {
-	if (f->page == NULL ||
-	    (order_one_pair(f) && stranger_hunt(f->member->master) == 0) ||
+	if (f->page == NULL || (order_one_pair(f) && order_is_alone(f)) ||
 	    clock_ms() - f->since_ms >= ORDER_DEATH_MAX_MS)
 		return true;
 	family_wake(f, ORDER_DEATH_MS);

@@ -223,14 +223,15 @@ begin_filter(struct beginning *b)
 {
 	int *thread, e;
 
-	if (SHM_LOAD(b->page->confined) != 0)
+	if (SHM_LOAD(b->page->confined) != FAMILY_FILTER_COMES)
 		return;
 	e = family_filter(family_clone_flags(&thread));
 	if (e != 0)
 		log_warn("%s and its keepers without a filter of system calls: "
 			 "%s",
 		    b->passport.title, strerror(e));
-	SHM_STORE(b->page->confined, 1);
+	SHM_STORE(b->page->confined,
+	    e == 0 ? FAMILY_FILTER_LOADED : FAMILY_FILTER_REFUSED);
 }
 
 /* The keepers before have another table, and no use any more. */

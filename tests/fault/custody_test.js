@@ -10,12 +10,14 @@ choose('kill'); /* whose children can be preloaded */
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
 const {group} = require('../system/suite.js');
 const {request} = require('../system/client.js');
-const {Daemon, pause, until} =
+const {CHATD, Daemon, pause, processLives, until} =
     require('../system/daemon.js');
 const {Guests, backOff, hold, late, limit, noteLibrary, refusing, replaced, row,
-    sideBySide, whole} =
+    sideBySide, signal, whole} =
     require('./guests.js');
 
 const BURST = 2000;   /* handshakes that are reset at once */
@@ -175,6 +177,25 @@ group('custody, others', null, (test) => {
 		}
 		await d.logged(/both of its keepers are dead: 1 connections are lost/);
 		client.leave();
+		await d.stop();
+	});
+	test('a child that was there before is left alone', async () => {
+		const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-entry-'));
+		const program = path.join(folder, 'entry');
+		fs.writeFileSync(program, '#!/bin/sh\nsleep 1000 >/dev/null 2>&1 &\n' +
+		    `echo "beside $!"\nexec '${CHATD}' "$@"\n`, {mode: 0o755});
+		const d = await Daemon.start({workers: 2, program});
+		const beside = Number((await d.logged(/^beside \d+$/)).slice(7));
+		try {
+			const guests = await Guests.come(d, 8);
+			for (let i = 0; i < 3; i++)
+				await killed(d, guests, i % 2);
+			assert.ok(processLives(beside));
+			guests.leave();
+		} finally {
+			signal(beside, 'SIGKILL');
+			fs.rmSync(folder, {recursive: true});
+		}
 		await d.stop();
 	});
 });
