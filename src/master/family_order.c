@@ -418,6 +418,20 @@ order_repeats(struct family *f)
 		c->role->failed(c);
 }
 
+/* There is no other keeper: it is tried again later. The log has it already if
+ * one was made and has died, or if the one that was asked is gone. */
+static void
+order_keeper_fails(struct family *f, bool gone)
+{
+	struct child *c = &f->keeper[f->making % FAMILY_KEEPERS];
+
+	c->respawn_ms = master_clock_ms(f->member->master) + CHILD_RETRY_MS;
+	if (!gone && c->born_ms < f->asked_ms)
+		log_error("cannot start %s: the other one cannot make it: %s, "
+			  "trying again in %d ms",
+		    child_name(c), strerror(EAGAIN), CHILD_RETRY_MS);
+}
+
 /* Looks at what an order has come to. */
 static void
 order_look(struct family *f)
@@ -436,8 +450,7 @@ order_look(struct family *f)
 	} else if (!done && !gone)
 		order_press(f, f->asked, clock_ms() - f->asked_ms);
 	else if (step == FAMILY_ASKS_KEEPER) {
-		f->keeper[f->making % FAMILY_KEEPERS].respawn_ms =
-		    master_clock_ms(f->member->master) + CHILD_RETRY_MS;
+		order_keeper_fails(f, gone);
 		family_step(f, f->next != NULL ? FAMILY_CLEARS : FAMILY_RESTS);
 		family_go(f);
 	} else if (gone) {

@@ -12,6 +12,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const {group} = require('../system/suite.js');
 const {Daemon} = require('../system/daemon.js');
+const {Guests, limit, row, whole} = require('./guests.js');
 const {Crowd, successors, talks, until} = require('./crowd.js');
 
 const LIBRARY = path.join(BUILD, 'fault/failnth-keeper.so');
@@ -62,6 +63,24 @@ group('keeper', null, (test) => {
 			await crowd.leave();
 			await d.stop();
 		});
+
+	test('no process can be made: it is said, and tried again', async () => {
+		const d = await Daemon.start({workers: 1});
+		await kept(d);
+		const guests = await Guests.come(d, 4);
+		const [one, other] = (await row(d, 0)).keepers;
+		const lift = limit(other, 'nproc', 1);
+		process.kill(one, 'SIGKILL');
+		await until('it is tried again', () => d.stderr.match(
+		    /cannot start keeper 0: .* again in \d+ ms/g)?.length > 1);
+		assert.deepEqual((await row(d, 0)).keepers, [0, other]);
+		await guests.served();
+		lift();
+		await whole(d);
+		await guests.kept();
+		guests.leave();
+		await d.stop();
+	});
 
 	test('killed again and again: the next one lives', async () => {
 		const d = await Daemon.start({workers: 1});
