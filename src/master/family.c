@@ -396,15 +396,15 @@ family_has_ended(const struct family *f)
 }
 
 /* Both keepers are dead while the worker lives: it gives its sockets to the
- * first process of another family. */
+ * first process of another family. One that was told to retire while it had
+ * keepers, and has not yet, is told anew. */
 static void
 family_rescue(struct family *f, uint64_t now)
 {
 	struct member *w = f->member;
 
 	if (!f->ready || family_keepers(f) > 0 || w->child.pid == 0 ||
-	    w->child.killed || w->retire_ms != 0 ||
-	    w->master->phase >= PHASE_QUITTING)
+	    w->child.killed || w->holds || w->master->phase >= PHASE_QUITTING)
 		return;
 	log_warn(
 	    "both keepers of worker %d are dead: it is replaced", w->place);

@@ -13,7 +13,7 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const {group} = require('../system/suite.js');
-const {request} = require('../system/client.js');
+const {Client, request} = require('../system/client.js');
 const {CHATD, Daemon, pause, processLives, until} =
     require('../system/daemon.js');
 const {Guests, backOff, hold, late, limit, noteLibrary, refusing, replaced, row,
@@ -177,6 +177,28 @@ group('custody, others', null, (test) => {
 		}
 		await d.logged(/both of its keepers are dead: 1 connections are lost/);
 		client.leave();
+		await d.stop();
+	});
+	test('keepers die while their worker, which retires, waits', async () => {
+		const d = await Daemon.start({workers: 1});
+		const guests = await Guests.come(d, 10);
+		for (let i = 0; i < 2; i++) {
+			/* it is waited for: a head that is not complete */
+			const half = await Client.connect(d.port);
+			await half.write('GET /ws HTTP/1.1\r\n');
+			await guests.served(); /* so the half is read */
+			const {keepers} = await row(d, 0);
+			const asked = d.ctl('restart-worker', '0');
+			await until('it is told', () => d.stderr.match(
+			    /restarts worker 0/g)?.length > i);
+			for (const pid of keepers)
+				process.kill(pid, 'SIGKILL');
+			assert.equal((await asked).status, 0);
+			await whole(d);
+			await guests.served();
+			half.drop();
+		}
+		guests.leave();
 		await d.stop();
 	});
 	test('a child that was there before is left alone', async () => {
