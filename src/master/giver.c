@@ -31,14 +31,14 @@ giver_init(struct member *w)
 }
 
 void
-giver_hold(struct member *w)
+giver_hold(struct member *w, struct child *c)
 {
 	giver_end(w, GIVER_WORKER);
-	w->giver[GIVER_WORKER].pid = w->child.pid;
-	w->giver[GIVER_WORKER].link = w->child.link;
-	children_ignore(&w->child);
-	w->child.link = -1;
-	w->child.pid = 0;
+	w->giver[GIVER_WORKER].pid = c->pid;
+	w->giver[GIVER_WORKER].link = c->link;
+	children_ignore(c);
+	c->link = -1;
+	c->pid = 0;
 }
 
 /* Hands a keeper of an older program, which knows orders of one byte, the end

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct child;
 struct master;
 struct member;
 
@@ -18,8 +19,8 @@ struct member;
 enum giver { GIVER_WORKER, GIVER_KEEPER, GIVERS };
 
 void giver_init(struct member *w);
-/* The worker's process becomes one. */
-void giver_hold(struct member *w);
+/* The process of the worker, or of its mover, becomes one. */
+void giver_hold(struct member *w, struct child *c);
 /* Links to all of them, -1: there is none. False and errno: one that lives
  * cannot be reached now, and to go on without it would lose what it has. */
 bool giver_link(struct member *w, int fd[GIVERS]);

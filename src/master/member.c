@@ -205,7 +205,7 @@ member_retired(struct member *w)
 	if (w->retire_ms == 0 || !w->holds)
 		return "RETIRED without having been told to";
 	member_log_retired(w, (int)w->child.pid);
-	giver_hold(w);
+	giver_hold(w, &w->child);
 	family_process_gone(&w->family);
 	family_leave(&w->family);
 	member_follow(w);
@@ -371,7 +371,7 @@ member_due(struct child *c, uint64_t now)
 	if (!member_is_there(w)) {
 		if (c->respawn_ms != 0 && now >= c->respawn_ms &&
 		    w->cleaner == -1 && w->course != COURSE_GONE)
-			mover_leave(w);
+			mover_make_way(w);
 		else if (w->unclean && member_is_vacant(w) &&
 		    !conversion_holds(m))
 			clean_time(w, now);

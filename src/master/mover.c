@@ -80,6 +80,29 @@ mover_connect(struct member *w)
 	return -1;
 }
 
+/* Its line is the next worker's. */
+static void
+mover_clear(const struct member *w)
+{
+	SHM_STORE(w->child.line->thread, 0); /* a lock that names it is free */
+	SHM_STORE(w->child.line->lock_state, LOCK_NONE);
+	SHM_STORE(w->child.line->pid, 0);
+}
+
+/* Nobody but it has the table: the next worker gets the sockets from it. */
+static void
+mover_hold(struct member *w)
+{
+	log_warn("both keepers of worker %d are dead: its connections are "
+		 "with mover %d",
+	    w->place, w->place);
+	giver_hold(w, &w->mover);
+	mover_clear(w);
+	w->mover.ready = false;
+	family_process_gone(&w->family);
+	family_leave(&w->family);
+}
+
 void
 mover_leave(struct member *w)
 {
@@ -92,6 +115,18 @@ mover_leave(struct member *w)
 		c->leave_ms = master_clock_ms(w->master);
 	else
 		(void)child_kill(c, "cannot be told to leave");
+}
+
+void
+mover_make_way(struct member *w)
+{
+	const struct child *c = &w->mover;
+
+	if (c->pid != 0 && c->ready && c->leave_ms == 0 &&
+	    family_keepers(&w->family) == 0)
+		mover_hold(w);
+	else
+		mover_leave(w);
 }
 
 /* Whether there is something to be given. */
@@ -135,9 +170,7 @@ mover_died(struct child *c, const struct child_end *end)
 {
 	struct member *w = mover_of(c);
 
-	SHM_STORE(w->child.line->thread, 0); /* a lock that names it is free */
-	SHM_STORE(w->child.line->lock_state, LOCK_NONE);
-	SHM_STORE(w->child.line->pid, 0);
+	mover_clear(w);
 	family_died(&w->family, end);
 	if (!end->leaving && end->wait_ms == 0)
 		return true;

@@ -24,6 +24,7 @@ const BURST = 2000;   /* handshakes that are reset at once */
 const ERRNO = {EBADF: 9, ENOMEM: 12, EMSGSIZE: 90, ENOBUFS: 105,
     ETOOMANYREFS: 109};
 const STOCK = '212992'; /* bytes of a send buffer: the kernel's default limit */
+const FILES = 48;     /* descriptors of each process, almost all used */
 const REAPED_MS = 150; /* a death is told so late: longer than a period */
 const HOLDS = 40;     /* connections that come meanwhile */
 
@@ -42,6 +43,23 @@ async function killed(d, guests, slot) {
 	process.kill(w.pid, 'SIGKILL');
 	await replaced(d, slot, w.generation);
 	await guests.served();
+}
+
+/* A program that does that, and executes chatd then. */
+function entry(text) {
+	const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-entry-'));
+	process.on('exit', () => fs.rmSync(folder, {recursive: true}));
+	fs.writeFileSync(path.join(folder, 'entry'),
+	    `#!/bin/sh\n${text}\nexec '${CHATD}' "$@"\n`, {mode: 0o755});
+	return path.join(folder, 'entry');
+}
+
+/* Kills both keepers at once: the master has none made by the other one. */
+function keepersKilled(d, {keepers}) {
+	process.kill(d.pid, 'SIGSTOP');
+	for (const pid of keepers.filter((k) => k > 0))
+		signal(pid, 'SIGKILL');
+	process.kill(d.pid, 'SIGCONT');
 }
 
 /* Kills a worker with its keepers, and has the master hear of the worker's death
@@ -187,12 +205,11 @@ group('custody, others', null, (test) => {
 			const half = await Client.connect(d.port);
 			await half.write('GET /ws HTTP/1.1\r\n');
 			await guests.served(); /* so the half is read */
-			const {keepers} = await row(d, 0);
+			const w = await row(d, 0);
 			const asked = d.ctl('restart-worker', '0');
 			await until('it is told', () => d.stderr.match(
 			    /restarts worker 0/g)?.length > i);
-			for (const pid of keepers)
-				process.kill(pid, 'SIGKILL');
+			keepersKilled(d, w);
 			assert.equal((await asked).status, 0);
 			await whole(d);
 			await guests.served();
@@ -201,11 +218,22 @@ group('custody, others', null, (test) => {
 		guests.leave();
 		await d.stop();
 	});
+	test('keepers die beside a mover that others have no room for', async () => {
+		const program = entry(`ulimit -n ${FILES}`);
+		const d = await Daemon.start({workers: 2, program});
+		const guests = await Guests.come(d, FILES - 8);
+		await backOff(d, [0]);
+		await d.logged(/has no room for \d+ more connections of worker 0/);
+		keepersKilled(d, await row(d, 0));
+		await d.logged(/its connections are with mover 0/);
+		await whole(d);
+		await guests.served();
+		await guests.kept();
+		guests.leave();
+		await d.stop();
+	});
 	test('a child that was there before is left alone', async () => {
-		const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-entry-'));
-		const program = path.join(folder, 'entry');
-		fs.writeFileSync(program, '#!/bin/sh\nsleep 1000 >/dev/null 2>&1 &\n' +
-		    `echo "beside $!"\nexec '${CHATD}' "$@"\n`, {mode: 0o755});
+		const program = entry('sleep 1000 >/dev/null 2>&1 &\necho "beside $!"');
 		const d = await Daemon.start({workers: 2, program});
 		const beside = Number((await d.logged(/^beside \d+$/)).slice(7));
 		try {
@@ -216,7 +244,6 @@ group('custody, others', null, (test) => {
 			guests.leave();
 		} finally {
 			signal(beside, 'SIGKILL');
-			fs.rmSync(folder, {recursive: true});
 		}
 		await d.stop();
 	});
