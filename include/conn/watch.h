@@ -11,6 +11,10 @@
  * or -1 and errno. */
 int watch_init(struct chat *ch);
 
+/* ready_lead() and ready_turn() (net/ready.h) of the set. */
+int watch_lead(struct chat *ch, int loop);
+int watch_turn(struct chat *ch, int ms);
+
 /* All connections that were the former worker's are watched: from now on the
  * next worker may keep the set. */
 void watch_settled(struct chat *ch);

@@ -10,4 +10,11 @@ struct event_base;
  */
 struct event_base *loop_new(void);
 
+/*
+ * loop_new(), and the descriptor of the loop's epoll set, which is ready when
+ * one of its events is. libevent does not tell it: it is the first that
+ * libevent opens. *set is -1 if that is not so.
+ */
+struct event_base *loop_new_set(int *set);
+
 #endif

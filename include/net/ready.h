@@ -1,8 +1,10 @@
 /*
  * ready: which of many sockets can be read or written: an epoll set of their
- * own, which the loop watches as one descriptor. The set is apart from the
- * loop's, so that it may outlive its process in a table of descriptors that
- * others share. Level-triggered. Layer 2.
+ * own. It is apart from the loop's, so that it may outlive its process in a
+ * table of descriptors that others share. The loop watches it as one
+ * descriptor, or the other way round, which saves the sockets a second wake-up
+ * and a system call: what the loop watches pays for them then. Level-triggered.
+ * Layer 2.
  */
 #ifndef CHATD_NET_READY_H
 #define CHATD_NET_READY_H
@@ -37,6 +39,23 @@ struct ready;
  */
 struct ready *ready_new(struct event_base *base, int set, bool *kept,
     const struct ready_host *host, void *arg);
+
+/*
+ * The process waits in ready_turn() from now on, for the sockets and for the
+ * loop's own set. -1 or one that cannot be watched: ready_turn() waits in the
+ * loop, as before. The set tells of it by a key whose lower half is all ones,
+ * as no socket's may be; what a former process has left is another key, and
+ * nobody's. Returns 0, or -1 and errno: it cannot go on.
+ */
+int ready_lead(struct ready *r, int loop);
+
+/*
+ * A turn, after a wait of ms at most (-1: without end): handles what is ready
+ * in the loop and among the sockets, until ready() or event_base_loopbreak()
+ * end it. If the loop does, the next turn is the sockets'. Returns 0, or -1 and
+ * errno.
+ */
+int ready_turn(struct ready *r, int ms);
 
 /* Its descriptor, which stays over an exec. */
 int ready_fd(const struct ready *r);

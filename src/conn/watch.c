@@ -102,6 +102,18 @@ watch_init(struct chat *ch)
 	return 0;
 }
 
+int
+watch_lead(struct chat *ch, int loop)
+{
+	return ready_lead(ch->watch->ready, loop);
+}
+
+int
+watch_turn(struct chat *ch, int ms)
+{
+	return ready_turn(ch->watch->ready, ms);
+}
+
 void
 watch_settled(struct chat *ch)
 {

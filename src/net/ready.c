@@ -14,10 +14,23 @@ struct ready {
 	const struct ready_host *host;
 	void *arg;
 	struct event_base *base;
-	struct event event;
+	struct event event; /* this set, in the loop, */
+	struct event again; /* and the end of a wait */
+	int loop;	    /* the loop's own set, in this one; -1: the
+			     * other way round */
+	uint64_t loop_key;
+	bool loop_ready;	  /* it may have something */
+	bool loop_waits;	  /* the sockets have the next turn alone */
 	struct epoll_event *told; /* [READY_MAX] */
 	int n_told, at;		  /* those from `at` on are not handled yet */
 };
+
+/* Whether it is the loop that the kernel tells of. */
+static bool
+ready_is_loop(const struct ready *r, const struct epoll_event *e)
+{
+	return r->loop >= 0 && e->data.u64 == r->loop_key;
+}
 
 /* Handles those that were told of. False: the turn is over. */
 static bool
@@ -29,6 +42,8 @@ ready_handle(struct ready *r)
 
 	while (r->at < r->n_told) {
 		e = &r->told[r->at++];
+		if (ready_is_loop(r, e))
+			continue;
 		what = 0;
 		if (e->events & (EPOLLIN | broken))
 			what |= READY_READ;
@@ -40,17 +55,21 @@ ready_handle(struct ready *r)
 	return true;
 }
 
-/* Asks the kernel. */
-static void
-ready_ask(struct ready *r)
+/* Asks the kernel, which has ms to answer. */
+static int
+ready_ask(struct ready *r, int ms)
 {
+	const int n = epoll_wait(r->set, r->told, READY_MAX, ms);
 	int k;
 
 	r->at = 0;
-	r->n_told = epoll_wait(r->set, r->told, READY_MAX, 0);
-	if (r->host->seen != NULL)
-		for (k = 0; k < r->n_told; k++)
+	r->n_told = n > 0 ? n : 0;
+	for (k = 0; k < n; k++)
+		if (ready_is_loop(r, &r->told[k]))
+			r->loop_ready = true;
+		else if (r->host->seen != NULL)
 			r->host->seen(r->arg, r->told[k].data.u64);
+	return n < 0 && errno != EINTR ? -1 : 0;
 }
 
 /* Some are ready. Each is handled once: what more there is comes in the next
@@ -62,17 +81,34 @@ ready_cb(int fd, short what, void *arg)
 
 	if (!ready_handle(r))
 		return;
-	ready_ask(r);
+	(void)ready_ask(r, 0);
 	(void)ready_handle(r);
 }
 
-/* Has the loop watch a set. */
+/* Does nothing but end the wait for events. */
+static void
+ready_again_cb(int fd, short what, void *arg)
+{
+}
+
+/* Has the loop watch a set, or a set the loop. */
+static int
+ready_join(struct ready *r, int set)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = r->loop_key};
+
+	if (r->loop >= 0)
+		return epoll_ctl(set, EPOLL_CTL_ADD, r->loop, &e);
+	event_assign(
+	    &r->event, r->base, set, EV_READ | EV_PERSIST, ready_cb, r);
+	return event_add(&r->event, NULL);
+}
+
+/* Begins with a set. */
 static int
 ready_begin(struct ready *r, int set)
 {
-	event_assign(
-	    &r->event, r->base, set, EV_READ | EV_PERSIST, ready_cb, r);
-	if (event_add(&r->event, NULL) < 0)
+	if (ready_join(r, set) < 0)
 		return -1;
 	r->set = set;
 	r->n_told = r->at = 0;
@@ -111,6 +147,8 @@ ready_new(struct event_base *base, int set, bool *kept,
 	if (r == NULL)
 		return NULL;
 	r->base = base;
+	r->loop = -1;
+	event_assign(&r->again, base, -1, 0, ready_again_cb, r);
 	r->host = host;
 	r->arg = arg;
 	r->told = sparse_new(READY_MAX, sizeof(*r->told));
@@ -122,6 +160,21 @@ ready_new(struct event_base *base, int set, bool *kept,
 	}
 	free(r);
 	return NULL;
+}
+
+int
+ready_lead(struct ready *r, int loop)
+{
+	/* at no time is each in the other */
+	event_del(&r->event);
+	r->loop = loop;
+	/* random, as a former process may have left something in the set that
+	 * is always ready */
+	r->loop_key = (uint64_t)arc4random() << 32 | UINT32_MAX;
+	if (loop >= 0 && ready_join(r, r->set) == 0)
+		return 0;
+	r->loop = -1;
+	return ready_join(r, r->set);
 }
 
 int
@@ -168,11 +221,59 @@ ready_renew(struct ready *r)
 	const int old = r->set;
 	int error;
 
-	event_del(&r->event);
+	if (r->loop < 0)
+		event_del(&r->event);
 	if (ready_make(r) == 0)
 		return old;
 	error = errno;
-	(void)ready_begin(r, old);
+	if (r->loop < 0)
+		(void)ready_begin(r, old);
 	errno = error;
 	return -1;
+}
+
+/* A turn in which the loop waits. */
+static int
+ready_turn_loop(struct ready *r, int ms)
+{
+	const struct timeval t = {ms / 1000, ms % 1000 * 1000};
+
+	if (ms > 0 && event_add(&r->again, &t) < 0)
+		return -1;
+	return event_base_loop(
+		   r->base, EVLOOP_ONCE | (ms == 0 ? EVLOOP_NONBLOCK : 0)) < 0
+	    ? -1
+	    : 0;
+}
+
+/* What is ready in the loop is done, until the turn is over: then the sockets
+ * have the next one alone. */
+static int
+ready_run_loop(struct ready *r)
+{
+	if (event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0)
+		return -1;
+	r->loop_waits = event_base_got_break(r->base) != 0;
+	r->loop_ready =
+	    event_base_get_num_events(r->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+	return 0;
+}
+
+int
+ready_turn(struct ready *r, int ms)
+{
+	const bool waits = r->loop_waits;
+
+	if (r->loop < 0)
+		return ready_turn_loop(r, ms);
+	if (r->at < r->n_told)
+		r->loop_ready = true; /* not asked, but it has its turn */
+	else if (ready_ask(r, r->loop_ready ? 0 : ms) < 0)
+		return -1;
+	r->loop_waits = false;
+	if (r->loop_ready && !waits && ready_run_loop(r) < 0)
+		return -1;
+	if (!r->loop_waits)
+		(void)ready_handle(r);
+	return 0;
 }

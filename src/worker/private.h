@@ -16,10 +16,9 @@ struct worker {
 	struct chat chat;
 	const struct worker_start *start;
 	struct event control;
-	struct event tick;
-	struct event again;
 	struct event listener[ENDPOINTS_MAX];
 	int reserve;		/* a descriptor to give up when all are used */
+	uint64_t tick_ms;	/* the next tick is due */
 	bool listening;		/* its listeners are watched */
 	uint32_t balanced;	/* connections when that was decided */
 	bool started;		/* MSG_START came */

@@ -47,11 +47,8 @@ sends_tell(struct worker *w)
 
 /* Life sign, deadlines, and who accepts. */
 static void
-tick_cb(int fd, short what, void *arg)
+tick(struct worker *w)
 {
-	struct worker *w = arg;
-
-	chat_event(&w->chat);
 	chat_clock(&w->chat);
 	chat_sweep(&w->chat);
 	room_tell(w);
@@ -60,28 +57,20 @@ tick_cb(int fd, short what, void *arg)
 	log_more();
 }
 
-/* Does nothing but end the wait for events. */
-static void
-again_cb(int fd, short what, void *arg)
-{
-	struct worker *w = arg;
-
-	chat_event(&w->chat);
-}
-
 /* Makes the loop and the chat; fatal if it cannot. */
 static void
 worker_init(struct worker *w, const struct worker_start *start)
 {
-	const struct timeval tick = {0, TICK_MS * 1000};
-	struct event_base *base = loop_new();
+	int loop;
+	struct event_base *base = loop_new_set(&loop);
 	struct batch *batch = batch_new(start->io_uring);
 	const char *why, *method;
 
 	w->start = start;
 	w->look_ms = 1;
 	if (base == NULL || batch == NULL ||
-	    chat_init(&w->chat, start->hub, start->live, base, batch) < 0)
+	    chat_init(&w->chat, start->hub, start->live, base, batch) < 0 ||
+	    watch_lead(&w->chat, loop) < 0)
 		log_fatal("worker: %s", strerror(errno));
 	w->chat.max_conns = start->connections;
 	if (!chat_set_doors(&w->chat, door_registry))
@@ -94,24 +83,35 @@ worker_init(struct worker *w, const struct worker_start *start)
 	log_debug("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
 	accept_init(w);
 	control_init(w);
-	event_assign(&w->again, base, -1, 0, again_cb, w);
-	event_assign(&w->tick, base, -1, EV_PERSIST, tick_cb, w);
-	if (event_add(&w->tick, &tick) < 0)
-		log_fatal("timer: %s", strerror(errno));
+	w->tick_ms = w->chat.now_ms + TICK_MS;
+}
+
+/* The sooner of two times, in ms; negative: never. */
+static int
+sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 /* Runs what there is to do; the next turn comes after ms at the latest (0: at
- * once, -1: when something happens). */
+ * once, -1: when something happens), or when the tick is due. */
 static void
 turn(struct worker *w, int ms)
 {
-	const struct timeval t = {ms / 1000, ms % 1000 * 1000};
+	uint64_t now;
 
-	if (ms > 0 && !evtimer_pending(&w->again, NULL))
-		event_add(&w->again, &t);
-	if (event_base_loop(
-		w->chat.base, ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
+	now = w->chat.now_ms;
+	ms = sooner(ms, w->tick_ms > now ? (int)(w->tick_ms - now) : 0);
+	if (watch_turn(&w->chat, ms) < 0)
 		log_fatal("event loop: %s", strerror(errno));
+	chat_event(&w->chat);
+	now = w->chat.turn_us / 1000;
+	if (now < w->tick_ms)
+		return;
+	tick(w);
+	w->tick_ms += TICK_MS;
+	if (w->tick_ms <= now)
+		w->tick_ms = now + TICK_MS;
 }
 
 /* Whether there is nothing left to stay for. Who is still here at the end of
@@ -148,13 +148,6 @@ schedule(void)
 
 	if (sched_setscheduler(0, SCHED_BATCH, &none) < 0)
 		log_debug("SCHED_BATCH: %s", strerror(errno));
-}
-
-/* The sooner of two times, in ms; negative: never. */
-static int
-sooner(int a, int b)
-{
-	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 void

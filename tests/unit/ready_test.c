@@ -1,5 +1,6 @@
 /* ready: sockets are told of once a turn each, and the set goes on in another
  * process's loop. */
+#include <event2/event_struct.h>
 #include <event2/event.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +15,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "net/loop.h"
 #include "net/ready.h"
 
-enum { MANY = 50, NONE = -1, WORLDS = 16 };
+enum { MANY = 50, NONE = -1, WORLDS = 64 };
 
 /* A loop, its set, and what was told. */
 struct world {
@@ -28,8 +30,14 @@ struct world {
 	uint64_t told[2 * MANY]; /* keys, */
 	unsigned what[2 * MANY]; /* and what they are ready for */
 	int n_told, n_seen;
-	int renew_at; /* in that call the set is made anew; 0: never */
+	int renew_at;	    /* in that call the set is made anew; 0: never */
+	struct event event; /* of the loop, */
+	int n_event;	    /* so often told of, */
+	bool breaks, late;  /* and the turn's end */
 };
+
+/* The loop is watched in the set, or the set in the loop. */
+static bool leads;
 
 static int pair[MANY][2];
 /* What they have stays in reach, or it would look like a leak. */
@@ -54,6 +62,8 @@ told_cb(void *arg, uint64_t key, unsigned what)
 	w->what[w->n_told++] = what;
 	if (w->n_told == w->renew_at)
 		assert_int_equal(close(ready_renew(w->ready)), 0);
+	if (w->late)
+		return false;
 	return w->stop_after == 0 || w->n_told % w->stop_after != 0;
 }
 
@@ -63,21 +73,25 @@ begin(int set)
 	static const struct ready_host host = {
 	    .seen = seen_cb, .ready = told_cb};
 	struct world *w = &worlds[n_worlds++];
+	int loop;
 
 	assert_true(n_worlds <= WORLDS);
-	assert_non_null(w->base = loop_new());
+	assert_non_null(w->base = loop_new_set(&loop));
 	w->ready = ready_new(w->base, set, &w->kept, &host, w);
 	assert_non_null(w->ready);
 	assert_true(ready_fd(w->ready) >= 0);
+	assert_true(loop >= 0);
+	if (leads)
+		assert_int_equal(ready_lead(w->ready, loop), 0);
 	return w;
 }
 
 static void
 turn(struct world *w)
 {
-	w->n_told = w->n_seen = 0;
-	assert_true(
-	    event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) >= 0);
+	w->n_told = w->n_seen = w->n_event = 0;
+	w->late = false;
+	assert_int_equal(ready_turn(w->ready, 0), 0);
 }
 
 static void
@@ -235,6 +249,200 @@ test_renew(void **state)
 	pairs_close(MANY);
 }
 
+static void
+event_cb(int fd, short what, void *arg)
+{
+	struct world *w = arg;
+
+	w->n_event++;
+	w->late = w->breaks;
+	if (w->breaks)
+		event_base_loopbreak(w->base);
+}
+
+/* Has the loop watch the last pair. */
+static void
+event_begin(struct world *w)
+{
+	event_assign(&w->event, w->base, pair[MANY - 1][0],
+	    EV_READ | EV_PERSIST, event_cb, w);
+	assert_int_equal(event_add(&w->event, NULL), 0);
+	assert_int_equal(send(pair[MANY - 1][1], "1", 1, 0), 1);
+}
+
+/* The loop has its part of each turn, or of each second one if turns are short,
+ * and so have the sockets, though all are always ready. */
+static void
+test_fair(void **state)
+{
+	struct world *w;
+	int k, t, n_event, n_told;
+
+	pairs(MANY);
+	w = begin(NONE);
+	event_begin(w);
+	turn(w);
+	assert_int_equal(w->n_event, 1);
+	assert_int_equal(w->n_told, 0);
+	for (k = 0; k < MANY - 1; k++) {
+		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
+		watch(w, k, 0, READY_READ);
+	}
+	turn(w);
+	assert_int_equal(w->n_event, 1);
+	assert_int_equal(w->n_told, MANY - 1);
+	w->stop_after = 7; /* sockets are too many for a turn */
+	for (t = n_event = n_told = 0; t < MANY; t++) {
+		turn(w);
+		n_event += w->n_event;
+		n_told += w->n_told;
+	}
+	assert_in_range(n_event, MANY / 2, MANY);
+	assert_true(n_told >= MANY * 6);
+	w->stop_after = 0;
+	turn(w);	  /* the rest, with the loop */
+	w->breaks = true; /* the loop takes the whole of its turn */
+	for (t = n_event = n_told = 0; t < MANY; t++) {
+		turn(w);
+		n_event += w->n_event;
+		n_told += w->n_told;
+	}
+	assert_in_range(n_event, MANY / 2 - 1, MANY);
+	assert_true(n_told >= (MANY - 1) * (MANY / 2 - 1));
+	event_del(&w->event);
+	pairs_close(MANY);
+}
+
+/* What the loop has left over is not waited with, though the kernel tells of
+ * nothing. */
+static void
+test_broken(void **state)
+{
+	struct world *w;
+	struct event other[2];
+	uint64_t from;
+	char c;
+	int k;
+
+	pairs(MANY);
+	w = begin(NONE);
+	event_begin(w);
+	for (k = 0; k < 2; k++) {
+		event_assign(
+		    &other[k], w->base, pair[k][0], EV_READ, event_cb, w);
+		assert_int_equal(event_add(&other[k], NULL), 0);
+		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
+	}
+	w->breaks = true;
+	turn(w);
+	assert_int_equal(w->n_event, 1);
+	for (k = 0; k < 2; k++)
+		assert_int_equal(recv(pair[k][0], &c, 1, 0), 1);
+	assert_int_equal(recv(pair[MANY - 1][0], &c, 1, 0), 1);
+	from = clock_ms();
+	for (k = 0; k < 4 && w->n_event < 3; k++)
+		assert_int_equal(ready_turn(w->ready, 5000), 0);
+	assert_int_equal(w->n_event, 3);
+	assert_true(clock_ms() - from < 4000);
+	event_del(&w->event);
+	for (k = 0; k < 2; k++)
+		event_del(&other[k]);
+	pairs_close(MANY);
+}
+
+/* It waits as long as it is told, and for the loop as for sockets. */
+static void
+test_wait(void **state)
+{
+	struct world *w;
+	uint64_t from = clock_ms();
+
+	pairs(MANY);
+	w = begin(NONE);
+	assert_int_equal(ready_turn(w->ready, 20), 0);
+	assert_true(clock_ms() - from >= 20);
+	assert_int_equal(send(pair[0][1], "1", 1, 0), 1);
+	watch(w, 0, 0, READY_READ);
+	assert_int_equal(ready_turn(w->ready, -1), 0);
+	assert_int_equal(w->n_told, 1);
+	watch(w, 0, READY_READ, 0);
+	event_begin(w);
+	assert_int_equal(ready_turn(w->ready, -1), 0);
+	assert_int_equal(w->n_event, 1);
+	event_del(&w->event);
+	pairs_close(MANY);
+}
+
+/* The loop is in the new set, too; one that a former process has left in the
+ * set is a socket that nobody knows. */
+static void
+test_loop_kept(void **state)
+{
+	struct world *w, *next;
+	int set;
+
+	pairs(MANY);
+	w = begin(NONE);
+	event_begin(w);
+	set = ready_renew(w->ready);
+	assert_true(set >= 0);
+	close(set);
+	turn(w);
+	assert_int_equal(w->n_event, 1);
+	set = dup(ready_fd(w->ready));
+	next = begin(set);
+	assert_true(next->kept);
+	turn(next);
+	assert_int_equal(next->n_told, leads);
+	assert_int_equal(next->n_seen, leads);
+	assert_int_equal(next->n_event, 0);
+	event_del(&w->event);
+	pairs_close(MANY);
+}
+
+/* A loop that cannot be watched goes on waiting itself. */
+static void
+test_lead_fails(void **state)
+{
+	const int other[] = {NONE, 1 << 20};
+	const bool both = leads;
+	struct world *w;
+
+	pairs(MANY);
+	leads = false;
+	w = begin(NONE);
+	leads = both;
+	event_begin(w);
+	watch(w, 0, 0, READY_READ);
+	assert_int_equal(send(pair[0][1], "1", 1, 0), 1);
+	for (size_t k = 0; k < sizeof(other) / sizeof(other[0]); k++) {
+		assert_int_equal(ready_lead(w->ready, other[k]), 0);
+		turn(w);
+		assert_int_equal(w->n_event, 1);
+		assert_int_equal(w->n_told, 1);
+	}
+	event_del(&w->event);
+	pairs_close(MANY);
+}
+
+/* A set that is gone is not asked without end. */
+static void
+test_gone(void **state)
+{
+	struct world *w = begin(NONE);
+
+	close(ready_fd(w->ready));
+	assert_int_equal(ready_turn(w->ready, 0), leads ? -1 : 0);
+}
+
+/* Both ways round. */
+static int
+lead_setup(void **state)
+{
+	leads = true;
+	return 0;
+}
+
 int
 main(void)
 {
@@ -243,7 +451,14 @@ main(void)
 	    cmocka_unit_test(test_turns),
 	    cmocka_unit_test(test_kept),
 	    cmocka_unit_test(test_renew),
+	    cmocka_unit_test(test_fair),
+	    cmocka_unit_test(test_broken),
+	    cmocka_unit_test(test_wait),
+	    cmocka_unit_test(test_loop_kept),
+	    cmocka_unit_test(test_lead_fails),
+	    cmocka_unit_test(test_gone),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL) != 0 ||
+	    cmocka_run_group_tests(tests, lead_setup, NULL) != 0;
 }
