@@ -393,13 +393,21 @@ async function workerState(d, slot) {
 	return (await d.json('show', 'workers')).find((w) => w.slot === slot);
 }
 
+/* Whether a worker is the next one after another: by one generation, by more
+ * only after a back-off, in which a mover had its place. */
+function follows(d, now, before) {
+	const n = now.generation - before.generation;
+	return n === 1 || n > 1 && new RegExp(`worker ${before.slot} ` +
+	    `\\(pid ${before.pid}\\) .*; next start in `).test(d.stderr);
+}
+
 /* Waits until each of those slots has its next worker, and it runs. Returns
  * when that was seen. */
 async function successors(d, slots, before) {
 	await until(`the next workers ${slots} run`, async () => {
 		const now = await d.json('show', 'workers');
 		return slots.every((slot) => now[slot].state === 'running' &&
-		    now[slot].generation === before[slot].generation + 1);
+		    follows(d, now[slot], before[slot]));
 	});
 	return performance.now();
 }

@@ -20,24 +20,29 @@ const SCRIBBLE_MS = 4000;
 const AGAIN_MS = 2000;    /* from the last scribble until all hear all */
 const WORD_MS = 20;       /* between two words that are said meanwhile */
 
-/* The memory's file as a process has it open, null: it has not. */
-function memory(pid) {
+const HUB = 'chatd', PAGES = 'chatd-family'; /* names of memory files */
+
+/* A memory file as a process has it open, null: it has not. */
+function memory(pid, name = HUB) {
 	for (const fd of fs.readdirSync(`/proc/${pid}/fd`)) {
 		const path = `/proc/${pid}/fd/${fd}`;
-		if (fs.readlinkSync(path).startsWith('/memfd:chatd'))
+		if (fs.readlinkSync(path) === `/memfd:${name} (deleted)`)
 			return path;
 	}
 	return null;
 }
 
-/* Nobody but the master has the file open. */
+/* Nobody but the master has the memory's file open, or a page of orders. */
 async function closed(d) {
-	await until('workers and keepers', () => processChildren(d.pid)
+	await until('workers and their keepers', () => processChildren(d.pid)
 	    .filter((pid) => /worker|keeper/.test(processTitle(pid)))
-	    .length === 8);
-	for (const pid of processChildren(d.pid))
-		assert.equal(memory(pid), null, processTitle(pid));
-	assert.ok(memory(d.pid));
+	    .length === 12);
+	for (const name of [HUB, PAGES]) {
+		for (const pid of processChildren(d.pid))
+			assert.equal(memory(pid, name), null,
+			    `${name} in ${processTitle(pid)}`);
+		assert.ok(memory(d.pid, name), name);
+	}
 }
 
 /* A process that gets the memory's file all the same cannot cut it. */
@@ -132,12 +137,13 @@ function datagram(type, words = []) {
 	return b.toString('hex');
 }
 
-const KEPT = 35, ACCUSE = 38, RELAY = 64;
+const UNKNOWN = 35, ACCUSE = 38, RELAY = 64;
 
-/* Speaks over all links of a worker, as if from it. */
-async function speak(pid, count, ...datagrams) {
+/* Speaks over links of a worker, as if from it: over `all`, those `to` the
+ * process PID or those `but` to that one. */
+async function speak(pid, links, count, ...datagrams) {
 	const r = await run('/usr/bin/python3', [path.join(__dirname, 'hostile.py'),
-	    String(pid), String(count), ...datagrams]);
+	    String(pid), links, String(count), ...datagrams]);
 	assert.equal(r.status, 0, r.stderr);
 	return Number(r.stdout);
 }
@@ -167,20 +173,22 @@ async function replaced(d, slots, said, pattern) {
 }
 
 group('hostile links', {}, (test) => {
-	/* what only the master takes: of a keeper that never was */
+	/* of a type that nobody knows */
 	test('to the other workers', (d) => replaced(d, [0], (before) =>
-	    speak(before[0].pid, 120, datagram(KEPT, [0])),
+	    speak(before[0].pid, `but:${d.pid}`, 120, datagram(UNKNOWN, [0])),
 	    /worker 0 sent worker \d bad messages, killed/));
 	/* an empty record: what only workers take */
 	test('to the master', (d) => replaced(d, [0], (before) =>
-	    speak(before[0].pid, 120, datagram(RELAY, [0, 0, 0, 0])),
+	    speak(before[0].pid, `to:${d.pid}`, 120,
+		datagram(RELAY, [0, 0, 0, 0])),
 	    /worker 0 sent 100 bad messages within 1000 ms, killed/));
 	test('that accuse the innocent', (d) => replaced(d, [0, 1, 2, 3],
-	    (before) => speak(before[0].pid, 1, ...[1, 2, 3].map((slot) =>
+	    (before) => speak(before[0].pid, 'all', 1, ...[1, 2, 3].map((slot) =>
 		datagram(ACCUSE, [slot, before[slot].generation]))),
 	    /worker 0 accused others 3 times within 60 s, killed/));
 	test('of which 99 are bad', (d) => replaced(d, [], (before) =>
-	    speak(before[0].pid, 90, datagram(KEPT, [0])), /message .* ignored/));
+	    speak(before[0].pid, 'all', 90, datagram(UNKNOWN, [0])),
+	    /message .* ignored/));
 });
 group('scribbled on for 4 s', {}, (test) => {
 	test('the lock', (d) => survive(d, PAGE, 64), {limit: 60000});

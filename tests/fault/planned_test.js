@@ -52,6 +52,16 @@ async function end(d, guests) {
 	await d.stop();
 }
 
+/* Sets the limit of descriptors of a process that may end meanwhile. */
+function limitLiving(pid, soft) {
+	try {
+		limit(pid, 'nofile', soft);
+	} catch (error) {
+		if (processLives(pid))
+			throw error;
+	}
+}
+
 /* The keepers that there are, also those that are to be replaced. */
 function keepers(d) {
 	return processChildren(d.pid).filter((pid) => {
@@ -301,7 +311,7 @@ group('upgrade', null, (test) => {
 				}
 				/* The others have that limit from it. */
 				for (const pid of processChildren(d.pid))
-					limit(pid, 'nofile', lift.before);
+					limitLiving(pid, lift.before);
 				lift();
 				await until('it is over', async () => ['idle', 'failed',
 				    'done'].includes((await d.ask('show', 'upgrade')).state),
