@@ -15,6 +15,9 @@ int watch_init(struct chat *ch);
 int watch_lead(struct chat *ch, int loop);
 int watch_turn(struct chat *ch, int ms);
 
+/* The set, for the links of this worker. */
+struct ready *watch_ready(const struct chat *ch);
+
 /* All connections that were the former worker's are watched: from now on the
  * next worker may keep the set. */
 void watch_settled(struct chat *ch);

@@ -11,23 +11,25 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-struct event_base;
 struct link_datagram;
 struct peers;
+struct ready;
 
 /* What the process does with what comes. */
 struct peer_host {
-	/* A link has something: called first. */
-	void (*event)(void *arg);
+	/* A link may have something: called first. False: the turn is over
+	 * after this one. */
+	bool (*event)(void *arg);
 	/* One datagram, whose descriptor is the host's from now on. */
 	void (*datagram)(void *arg, int peer, const struct link_datagram *d);
 	/* A link has ended, or is about to be replaced. */
 	void (*ended)(void *arg, int peer);
 };
 
-/* No links yet, to peers below n. *host stays. NULL and errno. */
-struct peers *peers_new(
-    struct event_base *base, int n, const struct peer_host *host, void *arg);
+/* No links yet, to peers below n, READY_LINKS at most; they are watched in the
+ * set, none other's are. *host stays. NULL and errno. */
+struct peers *
+peers_new(struct ready *ready, int n, const struct peer_host *host, void *arg);
 
 /* Takes up the link to a peer, in place of the one before; owns fd.
  * `generation` says which process of that number it leads to. False: it cannot

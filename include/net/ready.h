@@ -3,8 +3,9 @@
  * own. It is apart from the loop's, so that it may outlive its process in a
  * table of descriptors that others share. The loop watches it as one
  * descriptor, or the other way round, which saves the sockets a second wake-up
- * and a system call: what the loop watches pays for them then. Level-triggered.
- * Layer 2.
+ * and a system call: what the loop watches pays for them then. The process's
+ * links to others of its kind, which end with it, can be in the set, too.
+ * Level-triggered. Layer 2.
  */
 #ifndef CHATD_NET_READY_H
 #define CHATD_NET_READY_H
@@ -19,6 +20,9 @@ enum ready_what { READY_READ = 1, READY_WRITE = 2 };
 /* Sockets that are told of at once. Larger: one that is always ready delays
  * the others for longer in a turn; smaller: less is done in a turn. */
 enum { READY_MAX = 4096 };
+
+/* Links are numbered below this: bits of a word. */
+enum { READY_LINKS = 64 };
 
 struct ready_host {
 	/* Some are ready: called for each before the first is handled, for who
@@ -43,17 +47,18 @@ struct ready *ready_new(struct event_base *base, int set, bool *kept,
 /*
  * The process waits in ready_turn() from now on, for the sockets and for the
  * loop's own set. -1 or one that cannot be watched: ready_turn() waits in the
- * loop, as before. The set tells of it by a key whose lower half is all ones,
- * as no socket's may be; what a former process has left is another key, and
- * nobody's. Returns 0, or -1 and errno: it cannot go on.
+ * loop, as before. The set tells of it and of links by keys whose lower half is
+ * UINT32_MAX - READY_LINKS or more, as no socket's may be; what a former
+ * process has left is another key, and nobody's. Returns 0, or -1 and errno: it
+ * cannot go on.
  */
 int ready_lead(struct ready *r, int loop);
 
 /*
  * A turn, after a wait of ms at most (-1: without end): handles what is ready
- * in the loop and among the sockets, until ready() or event_base_loopbreak()
- * end it. If the loop does, the next turn is the sockets'. Returns 0, or -1 and
- * errno.
+ * among the links, in the loop and among the sockets, until a callback or
+ * event_base_loopbreak() ends it. If links or the loop do, the next turn is the
+ * sockets'. Returns 0, or -1 and errno.
  */
 int ready_turn(struct ready *r, int ms);
 
@@ -69,10 +74,22 @@ int ready_fd(const struct ready *r);
 int
 ready_watch(struct ready *r, int fd, uint64_t key, unsigned was, unsigned is);
 
+/* Who is called for a link that has something or has ended, or for one that may
+ * have: not more than once a turn. False: the turn is over. */
+void ready_set_links(
+    struct ready *r, bool (*link_ready)(void *arg, int k), void *arg);
+
+/* Watches link k, which is not watched yet, until ready_unlink(), which is
+ * called before its descriptor is closed: other processes may have it, and the
+ * set would tell of it still. Returns 0, or -1 and errno. */
+int ready_link(struct ready *r, int k, int fd);
+void ready_unlink(struct ready *r, int k);
+
 /*
- * Goes on with an empty set; nothing that the old one told of is handled any
- * more. Returns the old one's descriptor, which is the caller's then, or -1 and
- * errno: it goes on with the old one.
+ * Goes on with a set that is empty but for the loop and the links; nothing that
+ * the old one told of sockets is handled any more. Returns the old one's
+ * descriptor, which is the caller's then, or -1 and errno: it goes on with the
+ * old one.
  */
 int ready_renew(struct ready *r);
 

@@ -114,6 +114,12 @@ watch_turn(struct chat *ch, int ms)
 	return ready_turn(ch->watch->ready, ms);
 }
 
+struct ready *
+watch_ready(const struct chat *ch)
+{
+	return ch->watch->ready;
+}
+
 void
 watch_settled(struct chat *ch)
 {
@@ -228,7 +234,7 @@ watch_renew(struct chat *ch)
 	uint32_t i;
 
 	if (former < 0) {
-		log_warn("epoll_create1: %s", strerror(errno));
+		log_warn("the epoll set is not made anew: %s", strerror(errno));
 		return;
 	}
 	log_warn("the epoll set told of a socket that is none of this "

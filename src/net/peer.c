@@ -1,8 +1,6 @@
 #include "net/peer.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,10 +8,10 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "net/link.h"
+#include "net/ready.h"
 
 struct peer {
 	struct peers *all;
-	struct event ev;
 	int fd; /* -1: no link */
 	uint32_t generation;
 	uint32_t n_bad; /* messages since bad_ms */
@@ -21,32 +19,12 @@ struct peer {
 };
 
 struct peers {
-	struct event_base *base;
+	struct ready *ready;
 	const struct peer_host *host;
 	void *arg;
 	int n;
 	struct peer at[];
 };
-
-struct peers *
-peers_new(
-    struct event_base *base, int n, const struct peer_host *host, void *arg)
-{
-	struct peers *p = calloc(1, sizeof(*p) + (size_t)n * sizeof(p->at[0]));
-	int k;
-
-	if (p == NULL)
-		return NULL;
-	p->base = base;
-	p->host = host;
-	p->arg = arg;
-	p->n = n;
-	for (k = 0; k < n; k++) {
-		p->at[k].all = p;
-		p->at[k].fd = -1;
-	}
-	return p;
-}
 
 /* Gives up the link to a peer. */
 static void
@@ -56,32 +34,55 @@ peer_close(struct peer *peer)
 
 	if (peer->fd < 0)
 		return;
-	event_del(&peer->ev);
+	ready_unlink(p->ready, (int)(peer - p->at));
 	close(peer->fd);
 	peer->fd = -1;
 	p->host->ended(p->arg, (int)(peer - p->at));
 }
 
 /* What comes over a link, or its end. */
-static void
-peer_cb(int fd, short what, void *arg)
+static bool
+peer_cb(void *arg, int number)
 {
-	struct peer *peer = arg;
-	struct peers *p = peer->all;
+	struct peers *p = arg;
+	struct peer *peer = &p->at[number];
+	const bool goes_on = p->host->event(p->arg);
 	struct link_datagram d[LINK_BATCH];
-	int n, k;
+	const int n = link_receive(peer->fd, d);
+	int k;
 
-	p->host->event(p->arg);
-	n = link_receive(fd, d);
-	if (n < 0) {
+	if (n < 0)
 		peer_close(peer);
-		return;
-	}
 	for (k = 0; k < n; k++)
 		if (peer->fd >= 0)
-			p->host->datagram(p->arg, (int)(peer - p->at), &d[k]);
+			p->host->datagram(p->arg, number, &d[k]);
 		else if (d[k].fd >= 0) /* closed for the ones before */
 			close(d[k].fd);
+	return goes_on;
+}
+
+struct peers *
+peers_new(struct ready *ready, int n, const struct peer_host *host, void *arg)
+{
+	struct peers *p = NULL;
+	int k;
+
+	if (n <= READY_LINKS)
+		p = calloc(1, sizeof(*p) + (size_t)n * sizeof(p->at[0]));
+	else
+		errno = EINVAL;
+	if (p == NULL)
+		return NULL;
+	p->ready = ready;
+	p->host = host;
+	p->arg = arg;
+	p->n = n;
+	for (k = 0; k < n; k++) {
+		p->at[k].all = p;
+		p->at[k].fd = -1;
+	}
+	ready_set_links(ready, peer_cb, p);
+	return p;
 }
 
 bool
@@ -98,11 +99,9 @@ peers_link(struct peers *p, int k, uint32_t generation, int fd)
 	peer->fd = fd;
 	peer->generation = generation;
 	peer->n_bad = 0;
-	event_assign(
-	    &peer->ev, p->base, fd, EV_READ | EV_PERSIST, peer_cb, peer);
-	if (event_add(&peer->ev, NULL) == 0)
+	if (ready_link(p->ready, k, fd) == 0)
 		return true;
-	log_error("link to worker %d: event_add: %s", k, strerror(errno));
+	log_error("link to worker %d: epoll_ctl: %s", k, strerror(errno));
 	peer_close(peer);
 	return false;
 }

@@ -18,18 +18,43 @@ struct ready {
 	struct event again; /* and the end of a wait */
 	int loop;	    /* the loop's own set, in this one; -1: the
 			     * other way round */
-	uint64_t loop_key;
-	bool loop_ready;	  /* it may have something */
-	bool loop_waits;	  /* the sockets have the next turn alone */
+	uint32_t key;	    /* upper half of those of loop and links */
+	bool loop_ready;    /* it may have something */
+	bool loop_first;    /* the links had the whole of its last turn */
+	bool waits;	    /* the sockets have the next turn alone */
+	bool (*link_ready)(void *arg, int k);
+	void *link_arg;
+	uint64_t links, due; /* watched; they may have something */
+	int first;	     /* whose turn it is among them */
+	int link[READY_LINKS];
 	struct epoll_event *told; /* [READY_MAX] */
 	int n_told, at;		  /* those from `at` on are not handled yet */
 };
 
-/* Whether it is the loop that the kernel tells of. */
-static bool
-ready_is_loop(const struct ready *r, const struct epoll_event *e)
+/* The key of the loop (0) or of link n - 1. */
+static uint64_t
+ready_key(const struct ready *r, int n)
 {
-	return r->loop >= 0 && e->data.u64 == r->loop_key;
+	return (uint64_t)r->key << 32 | (UINT32_MAX - (uint32_t)n);
+}
+
+/* Whether a key is that of the loop or of a link: which may have something
+ * then. */
+static bool
+ready_is_own(struct ready *r, uint64_t key)
+{
+	const uint32_t n = UINT32_MAX - (uint32_t)key;
+	uint64_t link;
+
+	if (n > READY_LINKS || key >> 32 != r->key)
+		return false;
+	if (n == 0) {
+		r->loop_ready = true;
+		return r->loop >= 0;
+	}
+	link = r->links & 1ull << (n - 1);
+	r->due |= link;
+	return link != 0;
 }
 
 /* Handles those that were told of. False: the turn is over. */
@@ -42,7 +67,7 @@ ready_handle(struct ready *r)
 
 	while (r->at < r->n_told) {
 		e = &r->told[r->at++];
-		if (ready_is_loop(r, e))
+		if (e->events == 0)
 			continue;
 		what = 0;
 		if (e->events & (EPOLLIN | broken))
@@ -65,11 +90,42 @@ ready_ask(struct ready *r, int ms)
 	r->at = 0;
 	r->n_told = n > 0 ? n : 0;
 	for (k = 0; k < n; k++)
-		if (ready_is_loop(r, &r->told[k]))
-			r->loop_ready = true;
+		if (ready_is_own(r, r->told[k].data.u64))
+			r->told[k].events = 0; /* no socket's */
 		else if (r->host->seen != NULL)
 			r->host->seen(r->arg, r->told[k].data.u64);
 	return n < 0 && errno != EINTR ? -1 : 0;
+}
+
+/* Before a turn: asks the kernel, unless some that it told of are left over.
+ * Then the loop and all links have their turn unasked. */
+static int
+ready_look(struct ready *r, int ms)
+{
+	if (r->at == r->n_told)
+		return ready_ask(r, ms);
+	r->loop_ready = true;
+	r->due = r->links;
+	return 0;
+}
+
+/* Each link that has something is handled once, in turn. False: the turn is
+ * over. */
+static bool
+ready_run_links(struct ready *r)
+{
+	uint64_t next;
+	int k;
+
+	while (r->due != 0) {
+		next = r->due >> r->first << r->first;
+		k = __builtin_ctzll(next != 0 ? next : r->due);
+		r->first = (k + 1) % READY_LINKS;
+		r->due &= ~(1ull << k);
+		if (!r->link_ready(r->link_arg, k))
+			return false;
+	}
+	return true;
 }
 
 /* Some are ready. Each is handled once: what more there is comes in the next
@@ -78,11 +134,12 @@ static void
 ready_cb(int fd, short what, void *arg)
 {
 	struct ready *r = arg;
+	const bool waits = r->waits;
 
-	if (!ready_handle(r))
-		return;
-	(void)ready_ask(r, 0);
-	(void)ready_handle(r);
+	(void)ready_look(r, 0);
+	r->waits = !waits && !ready_run_links(r);
+	if (!r->waits)
+		(void)ready_handle(r);
 }
 
 /* Does nothing but end the wait for events. */
@@ -95,7 +152,7 @@ ready_again_cb(int fd, short what, void *arg)
 static int
 ready_join(struct ready *r, int set)
 {
-	struct epoll_event e = {.events = EPOLLIN, .data.u64 = r->loop_key};
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = ready_key(r, 0)};
 
 	if (r->loop >= 0)
 		return epoll_ctl(set, EPOLL_CTL_ADD, r->loop, &e);
@@ -124,6 +181,28 @@ ready_is_set(int fd)
 	return fd >= 0 && epoll_wait(fd, &one, 1, 0) >= 0;
 }
 
+/* Adds a link to a set. */
+static int
+ready_add_link(const struct ready *r, int set, int k)
+{
+	struct epoll_event e = {
+	    .events = EPOLLIN, .data.u64 = ready_key(r, k + 1)};
+
+	return epoll_ctl(set, EPOLL_CTL_ADD, r->link[k], &e);
+}
+
+/* Adds all links to a set. */
+static int
+ready_add_links(const struct ready *r, int set)
+{
+	uint64_t left;
+
+	for (left = r->links; left != 0; left &= left - 1)
+		if (ready_add_link(r, set, __builtin_ctzll(left)) < 0)
+			return -1;
+	return 0;
+}
+
 /* With a new set. */
 static int
 ready_make(struct ready *r)
@@ -132,7 +211,7 @@ ready_make(struct ready *r)
 
 	if (set < 0)
 		return -1;
-	if (ready_begin(r, set) == 0)
+	if (ready_add_links(r, set) == 0 && ready_begin(r, set) == 0)
 		return 0;
 	close(set);
 	return -1;
@@ -148,6 +227,9 @@ ready_new(struct event_base *base, int set, bool *kept,
 		return NULL;
 	r->base = base;
 	r->loop = -1;
+	/* random, as a former process may have left something in the set that
+	 * is always ready */
+	r->key = arc4random();
 	event_assign(&r->again, base, -1, 0, ready_again_cb, r);
 	r->host = host;
 	r->arg = arg;
@@ -168,9 +250,6 @@ ready_lead(struct ready *r, int loop)
 	/* at no time is each in the other */
 	event_del(&r->event);
 	r->loop = loop;
-	/* random, as a former process may have left something in the set that
-	 * is always ready */
-	r->loop_key = (uint64_t)arc4random() << 32 | UINT32_MAX;
 	if (loop >= 0 && ready_join(r, r->set) == 0)
 		return 0;
 	r->loop = -1;
@@ -215,6 +294,36 @@ ready_watch(struct ready *r, int fd, uint64_t key, unsigned was, unsigned is)
 	return -1;
 }
 
+void
+ready_set_links(
+    struct ready *r, bool (*link_ready)(void *arg, int k), void *arg)
+{
+	r->link_ready = link_ready;
+	r->link_arg = arg;
+}
+
+int
+ready_link(struct ready *r, int k, int fd)
+{
+	r->link[k] = fd;
+	if (ready_add_link(r, r->set, k) < 0)
+		return -1;
+	r->links |= 1ull << k;
+	return 0;
+}
+
+void
+ready_unlink(struct ready *r, int k)
+{
+	const uint64_t bit = 1ull << k;
+
+	if ((r->links & bit) == 0)
+		return;
+	(void)epoll_ctl(r->set, EPOLL_CTL_DEL, r->link[k], NULL);
+	r->links &= ~bit;
+	r->due &= ~bit;
+}
+
 int
 ready_renew(struct ready *r)
 {
@@ -246,34 +355,51 @@ ready_turn_loop(struct ready *r, int ms)
 	    : 0;
 }
 
-/* What is ready in the loop is done, until the turn is over: then the sockets
- * have the next one alone. */
+/* What is ready in the loop is done, until the turn is over. */
 static int
 ready_run_loop(struct ready *r)
 {
 	if (event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0)
 		return -1;
-	r->loop_waits = event_base_got_break(r->base) != 0;
+	r->waits = event_base_got_break(r->base) != 0;
 	r->loop_ready =
 	    event_base_get_num_events(r->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+	return 0;
+}
+
+/* The links and the loop have their turn; if they take the whole of it, the
+ * sockets have the next one alone. After the links it is the loop that begins.
+ */
+static int
+ready_run(struct ready *r)
+{
+	const bool loop_first = r->loop_first;
+
+	r->loop_first = false;
+	if (!loop_first && !ready_run_links(r)) {
+		r->waits = r->loop_first = true;
+		return 0;
+	}
+	if (r->loop_ready && ready_run_loop(r) < 0)
+		return -1;
+	if (loop_first && !r->waits)
+		r->waits = !ready_run_links(r);
 	return 0;
 }
 
 int
 ready_turn(struct ready *r, int ms)
 {
-	const bool waits = r->loop_waits;
+	const bool waits = r->waits;
 
 	if (r->loop < 0)
 		return ready_turn_loop(r, ms);
-	if (r->at < r->n_told)
-		r->loop_ready = true; /* not asked, but it has its turn */
-	else if (ready_ask(r, r->loop_ready ? 0 : ms) < 0)
+	if (ready_look(r, r->loop_ready || r->due != 0 ? 0 : ms) < 0)
 		return -1;
-	r->loop_waits = false;
-	if (r->loop_ready && !waits && ready_run_loop(r) < 0)
+	r->waits = false;
+	if (!waits && ready_run(r) < 0)
 		return -1;
-	if (!r->loop_waits)
+	if (!r->waits)
 		(void)ready_handle(r);
 	return 0;
 }

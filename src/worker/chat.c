@@ -82,11 +82,11 @@ chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 		close(d->fd);
 }
 
-/* A link has something. */
-static void
+/* A link may have something. */
+static bool
 chat_peer_event_cb(void *arg)
 {
-	chat_event(arg);
+	return chat_event(arg);
 }
 
 /* A link has ended. */
@@ -147,7 +147,7 @@ chat_peers_init(struct chat *ch)
 	    .datagram = chat_peer_cb,
 	    .ended = chat_peer_ended_cb};
 
-	ch->peers = peers_new(ch->base, SHM_WORKERS, &host, ch);
+	ch->peers = peers_new(watch_ready(ch), SHM_WORKERS, &host, ch);
 	ch->relay_send = chat_relay_send;
 	return ch->peers != NULL ? 0 : -1;
 }

@@ -34,6 +34,9 @@ struct world {
 	struct event event; /* of the loop, */
 	int n_event;	    /* so often told of, */
 	bool breaks, late;  /* and the turn's end */
+	int n_link[MANY];   /* links told of, */
+	int links;	    /* so often, */
+	int link_stop;	    /* and one ends the turn after so many; 0: none */
 };
 
 /* The loop is watched in the set, or the set in the loop. */
@@ -425,6 +428,115 @@ test_lead_fails(void **state)
 	pairs_close(MANY);
 }
 
+static bool
+link_cb(void *arg, int k)
+{
+	struct world *w = arg;
+
+	assert_in_range(k, 0, MANY - 1);
+	w->n_link[k]++;
+	w->links++;
+	w->late = w->link_stop != 0 && w->links % w->link_stop == 0;
+	return !w->late;
+}
+
+/* Links are the pairs from `from` to `to`, which have something. */
+static void
+links_begin(struct world *w, int from, int to)
+{
+	ready_set_links(w->ready, link_cb, w);
+	for (int k = from; k < to; k++) {
+		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
+		assert_int_equal(ready_link(w->ready, k, pair[k][0]), 0);
+	}
+}
+
+/* Links are told of as links, until they are unlinked; what is unlinked tells
+ * of nothing, though it is open elsewhere. They are in the new set, too, and in
+ * that which a next process keeps they are nobody's. */
+static void
+test_links(void **state)
+{
+	struct world *w, *next;
+	int copy, set;
+
+	pairs(MANY);
+	w = begin(NONE);
+	links_begin(w, 0, 3);
+	turn(w);
+	assert_int_equal(w->links, 3);
+	assert_int_equal(w->n_told, 0);
+	assert_int_equal(w->n_seen, 0);
+	copy = dup(pair[0][0]);
+	ready_unlink(w->ready, 0);
+	ready_unlink(w->ready, 0);
+	close(pair[0][0]);
+	turn(w);
+	assert_int_equal(w->links, 5);
+	assert_int_equal(w->n_link[0], 1);
+	assert_int_equal(w->n_seen, 0);
+	pair[0][0] = copy;
+	assert_int_equal(ready_link(w->ready, 0, copy), 0);
+	assert_int_equal(ready_link(w->ready, 4, -1), -1);
+	ready_unlink(w->ready, 4);
+	set = ready_renew(w->ready);
+	assert_true(set >= 0);
+	close(set);
+	turn(w);
+	assert_int_equal(w->links, 8);
+	next = begin(dup(ready_fd(w->ready)));
+	assert_true(next->kept);
+	ready_set_links(next->ready, link_cb, next);
+	turn(next);
+	assert_int_equal(next->links, 0);
+	assert_int_equal(next->n_told, 3);
+	pairs_close(MANY);
+}
+
+/* Links have their part of each turn, or of each second one if the turns are
+ * short, each of them as often; and so have the sockets and the loop, though
+ * all are always ready. */
+static void
+test_links_fair(void **state)
+{
+	struct world *w;
+	int k, t, links, n_event = 0, n_told = 0, n_turns = 0;
+
+	pairs(MANY);
+	w = begin(NONE);
+	links_begin(w, 0, 5);
+	event_begin(w);
+	for (k = 5; k < MANY - 1; k++) {
+		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
+		watch(w, k, 0, READY_READ);
+	}
+	w->stop_after = 7; /* sockets are too many for a turn, */
+	for (t = 0; t < MANY; t++) {
+		turn(w);
+		n_turns += w->links >= 5 * (t + 1) - 5;
+	}
+	assert_int_equal(n_turns, MANY);
+	memset(w->n_link, 0, sizeof(w->n_link));
+	w->links = 0;
+	w->link_stop = 2; /* and links; then events, too */
+	for (t = 0; t < 8 * MANY; t++) {
+		w->breaks = t >= 4 * MANY;
+		links = w->links;
+		turn(w);
+		n_event += w->n_event;
+		n_told += w->n_told;
+		if (w->links != links && w->links % 2 == 0)
+			assert_int_equal(w->n_told, 0);
+	}
+	assert_true(w->links >= 3 * MANY);
+	for (k = 1; k < 5; k++)
+		assert_in_range(w->n_link[k] + 1 - w->n_link[0], 0, 2);
+	assert_true(n_event >= MANY);
+	assert_true(n_told >= MANY * 20);
+	event_del(&w->event);
+	pairs_close(MANY);
+}
+
 /* A set that is gone is not asked without end. */
 static void
 test_gone(void **state)
@@ -456,6 +568,8 @@ main(void)
 	    cmocka_unit_test(test_wait),
 	    cmocka_unit_test(test_loop_kept),
 	    cmocka_unit_test(test_lead_fails),
+	    cmocka_unit_test(test_links),
+	    cmocka_unit_test(test_links_fair),
 	    cmocka_unit_test(test_gone),
 	};
 
