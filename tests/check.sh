@@ -43,14 +43,15 @@ fi
 # What is in no list measures pauses in milliseconds, or loads the machine by
 # itself, and is run alone at the end.
 patient='small_memory_test torture_test claims_kill_test once_kill_test publish_kill_test
-    exhaustion_test relay_chaos_test leave_test api_kill_test hostile_table_test
+    exhaustion_test relay_chaos_test leave_test api_kill_test
     centrifugo_kill_test descriptors_test stations_kill_test family_kill_test'
 calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
-    transport_test kinds_test keeper_test own_fault_test copy_kill_test noexec_test
+    transport_test keeper_test own_fault_test copy_kill_test noexec_test
     mover_kill_test'
+late='hostile_table_test kinds_test'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
 # buffers (and send buffers), in a network of its own, which takes root.
@@ -98,7 +99,6 @@ calm() {
 	system san names 120
 	system san frames 120
 	system san bulk 120
-	system san close 60
 	system san control 60
 	system san look 90
 	system san daemon 90
@@ -107,7 +107,6 @@ calm() {
 	system san library 60
 	system san centrifugo 90
 	system san centrifugo_sdk 90
-	system san centrifugo_limits 120
 	system san rooms 60
 	system san quota 60
 	system san fair 90
@@ -119,7 +118,6 @@ calm() {
 	system san endpoint 60
 	system san check 60
 	system san proxies 120
-	system san moves 180
 	system release machine 180
 	system release look 60 gcore
 	# shellcheck disable=SC2086 # a list
@@ -132,8 +130,6 @@ patient() {
 	! wanted lint || part "lint" 200 make -s lint
 	# shellcheck disable=SC2086 # a list
 	faults $patient
-	system release page 180
-	system release page_trouble 180
 	system release readme 90
 	system release firefox 120
 	system release layouts 180
@@ -154,12 +150,23 @@ waiting() {
 	system release files 120
 	# shellcheck disable=SC2086 # a list
 	faults $waiting
-	system san log 120
 	system release upgrade 180
 	system release fdstore 90
 }
 
-together patient calm waiting
+# As patient ones, in a lane of their own.
+late() {
+	system release page 180
+	system release page_trouble 180
+	system san log 120
+	# shellcheck disable=SC2086 # a list
+	faults $late
+	system san moves 180
+	system san centrifugo_limits 120
+	system san close 60
+}
+
+together patient calm waiting late
 
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
@@ -170,13 +177,13 @@ system release bulk 60 'limits'
 ! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
     -d build/chatd -j -o -n 100 -t 10
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 25
+    -d build/kill/chatd -j -p -t 36
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
 	# shellcheck disable=SC2086 # words
-	case " "$(echo $patient $waiting $calm)" " in
+	case " "$(echo $patient $waiting $calm $late)" " in
 	*" ${name%.*} "*) continue ;; # done above
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
