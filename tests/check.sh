@@ -50,7 +50,8 @@ waiting='custody_test planned_test adopt_test successor_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
     transport_test keeper_test own_fault_test copy_kill_test noexec_test
-    mover_kill_test'
+    mover_kill_test accepted_test backoff_test hold_test kill_claim_test
+    kill_open_test kill_watch_test'
 late='hostile_table_test kinds_test'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
@@ -130,6 +131,7 @@ patient() {
 	! wanted lint || part "lint" 200 make -s lint
 	# shellcheck disable=SC2086 # a list
 	faults $patient
+	system san moves 180
 	system release readme 90
 	system release firefox 120
 	system release layouts 180
@@ -161,7 +163,6 @@ late() {
 	system san log 120
 	# shellcheck disable=SC2086 # a list
 	faults $late
-	system san moves 180
 	system san centrifugo_limits 120
 	system san close 60
 }
