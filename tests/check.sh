@@ -42,17 +42,18 @@ if ls tests/fault/*_test.* >/dev/null 2>&1; then
 fi
 # What is in no list measures pauses in milliseconds, or loads the machine by
 # itself, and is run alone at the end.
-patient='small_memory_test torture_test claims_kill_test once_kill_test publish_kill_test
+patient='torture_test successor_test claims_kill_test once_kill_test publish_kill_test
     exhaustion_test relay_chaos_test leave_test api_kill_test
     centrifugo_kill_test descriptors_test stations_kill_test family_kill_test'
 calm='kill_publish_test million_test'
-waiting='custody_test planned_test adopt_test successor_test quit_test
+waiting='custody_test planned_test adopt_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
     transport_test keeper_test own_fault_test copy_kill_test noexec_test
     mover_kill_test accepted_test backoff_test hold_test kill_claim_test
     kill_open_test kill_watch_test'
 late='hostile_table_test kinds_test'
+slight='small_memory_test'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
 # buffers (and send buffers), in a network of its own, which takes root.
@@ -79,8 +80,8 @@ stocks() {
 	stock web webroot '4096 16384 65536' # answers do not fit at once
 }
 
-# Without limits in milliseconds: may have company.
-calm() {
+# Unit tests, corpora, and what loads no processor for long.
+units() {
 	! wanted "bench/accept" ||
 	    part "bench/accept, short" 60 build/bench/accept 100000
 	for source in tests/unit/*_test.c; do
@@ -93,13 +94,23 @@ calm() {
 		! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 \
 		    "build/san/fuzz/${name}_fuzz" "tests/fuzz/corpus/$name"
 	done
+	! wanted lint || part "lint" 200 make -s lint
+	# shellcheck disable=SC2086 # a list
+	faults $slight
+	system release page 180
+	system san centrifugo_limits 120
+	stocks
+}
 
+# Without limits in milliseconds: may have company.
+calm() {
 	system san handshake 90
 	system san requests 120
 	system san plain_door 90
 	system san names 120
 	system san frames 120
 	system san bulk 120
+	system san close 60
 	system san control 60
 	system san look 90
 	system san daemon 90
@@ -123,15 +134,13 @@ calm() {
 	system release look 60 gcore
 	# shellcheck disable=SC2086 # a list
 	faults $calm
-	stocks
 }
 
 # They wait most of their time, or do not mind.
 patient() {
-	! wanted lint || part "lint" 200 make -s lint
 	# shellcheck disable=SC2086 # a list
 	faults $patient
-	system san moves 180
+	system release files 120
 	system release readme 90
 	system release firefox 120
 	system release layouts 180
@@ -149,7 +158,6 @@ faults() {
 
 # They wait for processes that are to be late, or are one process.
 waiting() {
-	system release files 120
 	# shellcheck disable=SC2086 # a list
 	faults $waiting
 	system release upgrade 180
@@ -158,16 +166,14 @@ waiting() {
 
 # As patient ones, in a lane of their own.
 late() {
-	system release page 180
 	system release page_trouble 180
 	system san log 120
 	# shellcheck disable=SC2086 # a list
 	faults $late
-	system san centrifugo_limits 120
-	system san close 60
+	system san moves 180
 }
 
-together patient calm waiting late
+together patient calm waiting late units
 
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
@@ -178,13 +184,13 @@ system release bulk 60 'limits'
 ! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
     -d build/chatd -j -o -n 100 -t 10
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 36
+    -d build/kill/chatd -j -p -t 42
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
 	# shellcheck disable=SC2086 # words
-	case " "$(echo $patient $waiting $calm $late)" " in
+	case " "$(echo $patient $waiting $calm $late $slight)" " in
 	*" ${name%.*} "*) continue ;; # done above
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
