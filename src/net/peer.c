@@ -11,7 +11,6 @@
 #include "net/ready.h"
 
 struct peer {
-	struct peers *all;
 	int fd; /* -1: no link */
 	uint32_t generation;
 	uint32_t n_bad; /* messages since bad_ms */
@@ -26,18 +25,17 @@ struct peers {
 	struct peer at[];
 };
 
-/* Gives up the link to a peer. */
-static void
-peer_close(struct peer *peer)
+void
+peers_close(struct peers *p, int k)
 {
-	struct peers *p = peer->all;
+	struct peer *peer = &p->at[k];
 
 	if (peer->fd < 0)
 		return;
-	ready_unlink(p->ready, (int)(peer - p->at));
+	ready_unlink(p->ready, k);
 	close(peer->fd);
 	peer->fd = -1;
-	p->host->ended(p->arg, (int)(peer - p->at));
+	p->host->ended(p->arg, k);
 }
 
 /* What comes over a link, or its end. */
@@ -52,7 +50,7 @@ peer_cb(void *arg, int number)
 	int k;
 
 	if (n < 0)
-		peer_close(peer);
+		peers_close(p, number);
 	for (k = 0; k < n; k++)
 		if (peer->fd >= 0)
 			p->host->datagram(p->arg, number, &d[k]);
@@ -77,10 +75,8 @@ peers_new(struct ready *ready, int n, const struct peer_host *host, void *arg)
 	p->host = host;
 	p->arg = arg;
 	p->n = n;
-	for (k = 0; k < n; k++) {
-		p->at[k].all = p;
+	for (k = 0; k < n; k++)
 		p->at[k].fd = -1;
-	}
 	ready_set_links(ready, peer_cb, p);
 	return p;
 }
@@ -94,15 +90,15 @@ peers_link(struct peers *p, int k, uint32_t generation, int fd)
 		close(fd);
 		return false;
 	}
+	peers_close(p, k);
 	peer = &p->at[k];
-	peer_close(peer);
 	peer->fd = fd;
 	peer->generation = generation;
 	peer->n_bad = 0;
 	if (ready_link(p->ready, k, fd) == 0)
 		return true;
 	log_error("link to worker %d: epoll_ctl: %s", k, strerror(errno));
-	peer_close(peer);
+	peers_close(p, k);
 	return false;
 }
 
@@ -127,7 +123,7 @@ peers_send(struct peers *p, int k, const struct iovec *datagram)
 		return -1;
 	n = link_send_batch(p->at[k].fd, datagram, 1);
 	if (n < 0)
-		peer_close(&p->at[k]);
+		peers_close(p, k);
 	return n;
 }
 
@@ -155,14 +151,8 @@ peers_bad(struct peers *p, int k, uint64_t now_ms, const char *why)
 	log_error("link to worker %d closed: it sent %u bad messages within "
 		  "%d ms",
 	    k, peer->n_bad, MESSAGE_BAD_MS);
-	peer_close(peer);
+	peers_close(p, k);
 	return true;
-}
-
-void
-peers_close(struct peers *p, int k)
-{
-	peer_close(&p->at[k]);
 }
 
 void
@@ -171,5 +161,5 @@ peers_leave(struct peers *p)
 	int k;
 
 	for (k = 0; k < p->n; k++)
-		peer_close(&p->at[k]);
+		peers_close(p, k);
 }
