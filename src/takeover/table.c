@@ -140,6 +140,14 @@ table_close(int fd)
 	KILL_POINT();
 }
 
+/* Behind the last number that is looked at by itself. A process of this place
+ * may have opened higher ones than any slot can name. */
+static int
+table_end(void)
+{
+	return table.top + PROBE < TABLE_END ? table.top + PROBE : TABLE_END;
+}
+
 /* A number that nobody claims, open or not. */
 static void
 table_sweep_one(int fd)
@@ -159,15 +167,14 @@ table_sweep_one(int fd)
 static void
 table_sweep(void)
 {
-	int fd, end = table.top + PROBE, left = PROBES_MAX, from;
+	int fd, end = table_end(), left = PROBES_MAX, from;
 
 	for (fd = TABLE_FIRST; fd < end && left > 0; fd++) {
-		if (fd % WORD == 0 && fd < TABLE_END &&
-		    table.claimed[fd / WORD] == UINT64_MAX) {
+		if (fd % WORD == 0 && table.claimed[fd / WORD] == UINT64_MAX) {
 			fd += WORD - 1;
 			continue;
 		}
-		if (fd < TABLE_END && set_has(table.claimed, fd))
+		if (set_has(table.claimed, fd))
 			continue;
 		table_sweep_one(fd);
 		left--;
@@ -207,11 +214,11 @@ table_orphan(void)
 uint32_t
 table_own(void)
 {
-	int fd, end = table.top + PROBE, left = PROBES_MAX;
+	int fd, end = table_end(), left = PROBES_MAX;
 	uint32_t n = 0;
 
 	for (fd = 0; fd < end && left > 0; fd++) {
-		if (fd < TABLE_END && set_has(table.claimed, fd))
+		if (set_has(table.claimed, fd))
 			continue;
 		n += fcntl(fd, F_GETFD) >= 0;
 		left--;
