@@ -20,21 +20,14 @@ enum {
 	SILENCE_MS = 500
 };
 
-/* Whether a connection goes on here: it was the predecessor's. One that was on
- * its way there is still with its giver. */
-static bool
-pull_is_ours(const struct hub *h, uint32_t i)
-{
-	return slot_holder(h, i) == h->self;
-}
-
-/* Whether a socket of this worker's is still in another table. */
+/* Whether a socket of this worker's is still in another table. One that was on
+ * its way here is its giver's. */
 static bool
 pull_is_missing(const struct hub *h, uint32_t i)
 {
 	enum slot_state state = slot_state(h, i);
 
-	return pull_is_ours(h, i) && state != SLOT_FREE &&
+	return slot_holder(h, i) == h->self && state != SLOT_FREE &&
 	    state != SLOT_TAKEN && slot_fd(h, i) < 0;
 }
 
