@@ -6,13 +6,13 @@
 #ifndef CHATD_TAKEOVER_PULL_H
 #define CHATD_TAKEOVER_PULL_H
 
-struct chat;
+#include "codec/birth.h"
 
-enum { PULL_GIVERS = 2 };
+struct chat;
 
 /* Brings the sockets of this worker's slots into its table, as far as the
  * givers have them. Owns the links; -1: there is none. A giver has them still
  * if this worker dies meanwhile. */
-void pull_all(struct chat *ch, const int giver[PULL_GIVERS]);
+void pull_all(struct chat *ch, const int giver[BIRTH_GIVERS]);
 
 #endif

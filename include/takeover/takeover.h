@@ -7,13 +7,13 @@
 #ifndef CHATD_TAKEOVER_TAKEOVER_H
 #define CHATD_TAKEOVER_TAKEOVER_H
 
+#include "codec/birth.h"
 #include "takeover/adopt.h"
-#include "takeover/pull.h"
 
 /* Where the predecessor's connections are, and what it died of. */
 struct takeover_start {
-	uint32_t generation;	/* of this worker; 1: it has no predecessor */
-	int giver[PULL_GIVERS]; /* see pull.h */
+	uint32_t generation;	 /* of this worker; 1: it has no predecessor */
+	int giver[BIRTH_GIVERS]; /* see pull.h */
 	struct adopt_fault fault;
 };
 

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "codec/birth.h"
 #include "conf/conf.h"
 #include "hub/shm.h"
 #include "net/endpoint.h"
@@ -14,15 +15,13 @@
 
 extern const struct child_kind worker_kind;
 
-enum { WORKER_GIVERS = 2 };
-
 /* What a worker is born with. */
 struct worker_start {
 	int worker; /* its number: its place */
 	uint32_t generation;
 	/* Links to processes outside of its family that have sockets of the
 	 * connections; -1: none. */
-	int giver[WORKER_GIVERS];
+	int giver[BIRTH_GIVERS];
 	uint32_t fault_hand; /* enum hand: what the predecessor had in hand
 			      * when it died of its own fault */
 	uint64_t fault_arg;

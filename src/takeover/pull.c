@@ -135,21 +135,21 @@ pull_misses(const struct hub *h)
 }
 
 void
-pull_all(struct chat *ch, const int link[PULL_GIVERS])
+pull_all(struct chat *ch, const int link[BIRTH_GIVERS])
 {
-	static const char *const who[PULL_GIVERS] = {
+	static const char *const who[BIRTH_GIVERS] = {
 	    "the worker that retired", "the former keeper"};
-	struct source giver[PULL_GIVERS];
+	struct source giver[BIRTH_GIVERS];
 	int k;
 
-	for (k = 0; k < PULL_GIVERS; k++) {
+	for (k = 0; k < BIRTH_GIVERS; k++) {
 		giver[k] = (struct source){
 		    .link = link[k], .who = who[k], .ended = link[k] < 0};
 		if (!giver[k].ended && pull_misses(ch->hub))
 			pull_from(ch, &giver[k], SILENCE_MS);
 	}
 	/* who was silent has what nobody else has */
-	for (k = 0; k < PULL_GIVERS; k++) {
+	for (k = 0; k < BIRTH_GIVERS; k++) {
 		if (!giver[k].ended && pull_misses(ch->hub))
 			pull_from(ch, &giver[k], 0);
 		if (giver[k].link >= 0)

@@ -89,7 +89,7 @@ test_pull(void **state)
 {
 	struct scene s;
 	uint64_t id[6];
-	int link[2], fd[6], none[PULL_GIVERS] = {-1, -1}, before, k;
+	int link[2], fd[6], none[BIRTH_GIVERS] = {-1, -1}, before, k;
 
 	scene_begin(&s);
 	assert_int_equal(custody_pair(link), 0);
