@@ -26,21 +26,12 @@ struct worker_start {
 			      * when it died of its own fault */
 	uint64_t fault_arg;
 	int control;	 /* its end of the link to the master */
-	struct hub *hub; /* mapped before the fork, with hub_become() */
+	struct hub *hub; /* mapped, with hub_become() */
 	const struct conf_live *live;
 	uint32_t connections; /* of all workers at once */
 	bool io_uring;
 	const struct endpoints *endpoints; /* bound; listening by the time of
 					    * MSG_START */
 };
-
-/*
- * Runs until told to leave, then exits with status 0. Called in the child
- * after the fork, privileges dropped, inherited descriptors and events gone,
- * the master's signals ignored (a terminal's ^C goes to the whole group).
- * Takes over from its predecessor, says MSG_HELLO, gets a MSG_LINK for each
- * living peer (again whenever a peer is replaced), then MSG_START.
- */
-void worker_main(const struct worker_start *start) __attribute__((noreturn));
 
 #endif

@@ -150,7 +150,12 @@ schedule(void)
 		log_debug("SCHED_BATCH: %s", strerror(errno));
 }
 
-void
+/*
+ * Runs until told to leave, then exits with status 0. Takes over from its
+ * predecessor, says MSG_HELLO, gets a MSG_LINK for each living peer (again
+ * whenever a peer is replaced), then MSG_START.
+ */
+static void __attribute__((noreturn))
 worker_main(const struct worker_start *start)
 {
 	static struct worker worker;
