@@ -17,7 +17,7 @@ enum { CUSTODY_MAX = 250 }; /* ids a note: 253 descriptors at most */
  */
 enum custody_type {
 	CUSTODY_KEEP = 1, /* ids with as many descriptors */
-	/* 2 and 3 are free: keepers of older programs */
+	/* 2 and 3 had keepers of older programs close descriptors */
 	CUSTODY_ROOM = 4, /* one id: so many more descriptors may come */
 	CUSTODY_DONE	  /* that was all; no ids */
 };

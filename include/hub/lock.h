@@ -28,7 +28,7 @@ enum {
 /* Free, and no worker lives: for memory that was made or found. */
 void lock_reset(struct hub *h);
 
-/* After the fork: has the kernel free the lock if this process dies with it,
+/* In a new process: has the kernel free the lock if this process dies with it,
  * and names its thread in its line. Called by hub_become(). */
 void lock_become(struct hub *h);
 

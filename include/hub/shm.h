@@ -192,8 +192,8 @@ void hub_close_file(struct hub *h);
 /* Unmaps; the memory goes with its last process. */
 void hub_destroy(struct hub *h);
 
-/* Says which line this process has, after each fork: before it the lock would
- * be taken in the parent's name. A worker's line is its number. */
+/* Says which line this process has; in each process anew, or the lock would be
+ * taken in its parent's name. A worker's line is its number. */
 void hub_become(struct hub *h, int line);
 
 #endif

@@ -107,8 +107,8 @@ field_same(struct convert *c, const char *name)
 	return (a != NULL && b != NULL && a->at == b->at &&
 		   a->size == b->size) ||
 	    convert_fail(c,
-		"%s differs: keepers of the program that runs are not "
-		"understood",
+		"%s differs: notes and messages of the program that runs are "
+		"not understood",
 		name);
 }
 

@@ -107,7 +107,7 @@ leave_may_retire(struct worker *w)
 	    (ch->now_ms >= w->retire_ms || !leave_has_unfinished(ch));
 }
 
-/* What a worker that has retired without a keeper holds. The slots are the next
+/* What a worker that has retired without keepers holds. The slots are the next
  * worker's, so nothing of it is read there. */
 struct held {
 	struct held_socket {
@@ -135,7 +135,7 @@ held_collect(struct held *held, struct chat *ch)
 	held->link = -1;
 }
 
-/* For custody_give(). */
+/* For custody_serve(). */
 static bool
 held_at(void *arg, uint32_t i, uint64_t *id, int *fd)
 {
