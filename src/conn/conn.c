@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/sparse.h"
 #include "conn/head.h"
 #include "conn/socket.h"
 #include "conn/watch.h"
-#include "hub/blob.h"
 #include "hub/stats.h"
 
 bool

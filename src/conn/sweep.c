@@ -1,5 +1,4 @@
 /* Deadlines: every connection is looked at at least once a second. */
-#include "base/log.h"
 #include "conn/conn.h"
 #include "conn/request.h"
 #include "conn/head.h"
