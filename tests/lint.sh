@@ -113,8 +113,7 @@ check_names() {
 	{ was = $0 }
 	END {
 		# what is about to go
-		split("child_run has keeper_start order_send " \
-		    "process_forget worker_next", w, " ")
+		split("child_run has order_send process_forget", w, " ")
 		for (i in w)
 			known[w[i]] = 1
 		for (name in n) {

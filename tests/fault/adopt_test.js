@@ -73,7 +73,7 @@ async function roomsHeard(lines, word) {
 	}
 }
 
-/* Waits until all are in custody; guests or not. */
+/* Waits until all is as it must be; guests or not. */
 function kept(d) {
 	return new Guests(d).kept();
 }

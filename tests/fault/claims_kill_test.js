@@ -19,7 +19,7 @@ const {workerState} = require('./crowd.js');
 const {List} = require('./kill_points.js');
 const {Visitor} = require('./visitor.js');
 
-const FILES = /^(door|conn|room|takeover)\/(?!custody|relay)|^hub\/(?!frame|claim)/;
+const FILES = /^(door|conn|room|takeover)\/(?!relay)|^hub\/(?!frame|claim)/;
 const DEATHS = 17, IN_MS = 10000; /* more than 20 in 10 s are too many */
 const ALL = LONG ? Infinity : 5;
 const TTL_S = 600;

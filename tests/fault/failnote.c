@@ -1,7 +1,7 @@
 /*
  * failnote: preloaded into a daemon, fails the next sendmsg() that passes
- * descriptors, in whichever process. For the notes by which connections are
- * taken into custody.
+ * descriptors, in whichever process: what a family's next process is told, and
+ * sockets that are given.
  *
  *	FAILNOTE=FILE SNDBUF=212992 LD_PRELOAD=.../failnote.so chatd ...
  *

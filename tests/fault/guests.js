@@ -4,7 +4,7 @@
  * workers and keepers.
  *
  *	const guests = await Guests.come(d, 200);
- *	await guests.kept();          // each is in its keeper's custody
+ *	await guests.kept();          // each stays open if its worker dies
  *	... faults ...
  *	await guests.served();        // each asks and is answered
  */

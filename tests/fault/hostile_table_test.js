@@ -143,7 +143,7 @@ async function suffer(d, deed, {lost, ends, filter, says, others}) {
 			return w.state === 'running' && w.pid !== before[slot].pid;
 		}, 20000);
 	if (filter)
-		await d.logged(new RegExp(`worker ${slot} .*SIGSYS|Bad system call`));
+		says = new RegExp(`worker ${slot} .*(SIGSYS|Bad system call)`);
 	if (says)
 		await until(`${says} in the log`, () =>
 		    says.test(d.stderr.slice(from)));

@@ -29,13 +29,6 @@ async function startWithout(call) {
 	    FAILNTH: `${call}:master:once`}});
 }
 
-/* Waits until every connection is in custody. */
-async function kept(d) {
-	await until('all in custody', async () =>
-	    (await d.json('show', 'workers')).every((w) =>
-	    w.opened === w.connections && w.kept === w.opened));
-}
-
 group('keeper', null, (test) => {
 	for (const [what, call, says] of [
 	    ['no program', 'sendmsg:1', /worker 0: its notes: .* again in 100 ms/],
@@ -53,7 +46,7 @@ group('keeper', null, (test) => {
 			await crowd.locate();
 			assert.ok([...crowd.people].some((p) => p.worker === 0));
 			await talks(crowd);
-			await kept(d);
+			await whole(d);
 			const before = await d.json('show', 'workers');
 			process.kill(before[0].pid, 'SIGKILL');
 			await successors(d, [0], before);
@@ -66,7 +59,7 @@ group('keeper', null, (test) => {
 
 	test('no process can be made: it is said, and tried again', async () => {
 		const d = await Daemon.start({workers: 1});
-		await kept(d);
+		await whole(d);
 		const guests = await Guests.come(d, 4);
 		const [one, other] = (await row(d, 0)).keepers;
 		const lift = limit(other, 'nproc', 1);

@@ -168,14 +168,8 @@ count_cb(const struct channel_member *m, void *arg)
 static void
 got(const char *all, size_t len, const char *text, int times, int who)
 {
-	const char *at = all;
-	int n = 0;
+	const int n = text_count(all, len, text);
 
-	while ((at = memmem(at, len - (size_t)(at - all), text,
-		    strlen(text))) != NULL) {
-		at++;
-		n++;
-	}
 	if (n != times)
 		print_message("%s got \"%s\" %d times\n", people[who], text, n);
 	assert_int_equal(n, times);

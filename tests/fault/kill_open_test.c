@@ -6,9 +6,6 @@
 #include "../unit/apart.h"
 #include "kill_child.h"
 
-#include <fcntl.h>
-
-#include "door/door.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
@@ -17,12 +14,7 @@
 enum { SLOTS = 64, LIMIT_MS = 5000 };
 
 static const struct adopt_fault no_fault;
-static const char request[] =
-    "GET /ws?user=alice HTTP/1.1\r\nHost: localhost\r\n"
-    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    "\x81\x85\0\0\0\0hello";
+static const char request[] = REQUEST "\x81\x85\0\0\0\0hello";
 
 struct scene {
 	struct hub h;
@@ -31,42 +23,18 @@ struct scene {
 	uint32_t i;
 };
 
-static struct node *
-worker_new(struct scene *s)
-{
-	struct node *n = node_new(&s->h, 0);
-
-	n->ch.live.insecure = 1;
-	n->ch.live.request_size = 8192;
-	n->ch.judge = &door_judge;
-	return n;
-}
-
 /* All has come, and nothing is read. */
 static void
 scene_begin(struct scene *s)
 {
-	struct sockaddr_in a = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int l = socket(AF_INET, SOCK_STREAM, 0), fd;
 	struct pollfd p = {.events = POLLIN};
-	socklen_t len = sizeof(a);
 
 	fixture_hub(&s->h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
-	s->old = worker_new(s);
-	assert_int_equal(bind(l, (void *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(l, 1), 0);
-	assert_int_equal(getsockname(l, (void *)&a, &len), 0);
-	s->client = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(s->client, (void *)&a, sizeof(a)), 0);
-	fd = accept4(l, NULL, NULL, SOCK_NONBLOCK);
-	assert_true(fd >= 0);
-	close(l);
-	s->i = conn_accept(&s->old->ch, 0, fd, (void *)&a);
-	assert_int_not_equal(s->i, SHM_NONE);
+	s->old = node_judging(&s->h, 0);
+	s->i = client_comes(&s->old->ch, &s->client);
 	assert_int_equal(send(s->client, request, sizeof(request) - 1, 0),
 	    sizeof(request) - 1);
-	p.fd = fd;
+	p.fd = s->old->ch.conn[s->i].fd;
 	assert_int_equal(poll(&p, 1, LIMIT_MS), 1);
 }
 
@@ -105,21 +73,6 @@ client_reads(struct scene *s, char *out, size_t len, bool *end)
 	return have;
 }
 
-/* How often a piece is there. */
-static int
-times(const char *all, size_t len, const char *piece)
-{
-	const char *at = all;
-	int n = 0;
-
-	while ((at = memmem(at, len - (size_t)(at - all), piece,
-		    strlen(piece))) != NULL) {
-		at++;
-		n++;
-	}
-	return n;
-}
-
 struct run {
 	uint64_t at;
 };
@@ -138,7 +91,7 @@ run(void *arg)
 	scene_begin(&s);
 	killed = read_killed(&s, r->at);
 	open = slot_state(&s.h, s.i) == SLOT_OPEN;
-	s.next = worker_new(&s);
+	s.next = node_judging(&s.h, 0);
 	hub_lock(&s.next->h);
 	hub_unlock(&s.next->h);
 	adopt_all(&s.next->ch, &no_fault, &result);
@@ -155,8 +108,8 @@ run(void *arg)
 	len = client_reads(&s, all, sizeof(all), &end);
 	if (open || known || !killed) {
 		assert_false(end);
-		assert_int_equal(times(all, len, "HTTP/1.1 101"), 1);
-		assert_int_equal(times(all, len, "alice says: hello"), 1);
+		assert_int_equal(text_count(all, len, "HTTP/1.1 101"), 1);
+		assert_int_equal(text_count(all, len, "alice says: hello"), 1);
 	} else {
 		assert_true(end);
 		assert_int_equal(len, 0);

@@ -33,6 +33,7 @@ process.env.CHATD = path.join(folder, 'chatd');
 const {group} = require('../system/suite.js');
 const {Daemon} = require('../system/daemon.js');
 const {Crowd, attempt, successors, talks, until} = require('./crowd.js');
+const {whole} = require('./guests.js');
 
 /* Workers of the user that this is: only those can be changed. */
 const OWN = process.getuid() === 0 ? ['-u', 'root'] : [];
@@ -51,13 +52,6 @@ function files(pid) {
 	}
 }
 
-/* Waits until every connection is open, beside a keeper. */
-async function kept(d) {
-	await until('all beside a keeper', async () =>
-	    (await d.json('show', 'workers')).every((w) =>
-	    w.opened === w.connections && w.kept === w.opened));
-}
-
 group('files', null, (test) => {
 	test('all are used: new keepers come, with all sockets', async () => {
 		const d = await Daemon.start({workers: WORKERS,
@@ -73,7 +67,7 @@ group('files', null, (test) => {
 		};
 		while (await knock() > 0)
 			;
-		await kept(d);
+		await whole(d);
 		/* others knock on, and would take what a death gives back */
 		let knocks = true;
 		const knocking = (async () => {
@@ -97,7 +91,7 @@ group('files', null, (test) => {
 	test('a worker may open none: its keeper dies, then it', async () => {
 		const d = await Daemon.start({workers: 1, args: OWN});
 		const crowd = await Crowd.unbroken(d, 6);
-		await kept(d);
+		await whole(d);
 		const {pid, keepers} = (await d.json('show', 'workers'))[0];
 		allow(pid, FEW);
 		process.kill(keepers[0], 'SIGKILL');

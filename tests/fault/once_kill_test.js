@@ -20,14 +20,14 @@ const {Visitor} = require('./visitor.js');
 const PINGS = 'ping-interval 100ms\npong-timeout 1s\n';
 const BETWEEN_MS = 400; /* 20 deaths in 10 s are too many */
 const INPUT =
-    /^(door|conn|room|takeover)\/(?!custody)|^hub\/(output|input)\.c/;
+    /^(door|conn|room|takeover)\/|^hub\/(output|input)\.c/;
 const ROOM = /^hub\/(subscription|presence|output)\.c/;
 const JOURNAL = /^hub\/(journal|lock)\.c/;
 const ORDER = /^(worker\/order|net\/link|hub\/(journal|lock))\.c/;
 const WAIT = new RegExp('^(door/centrifugo/centrifugo|conn/(reader|io|write)|' +
     'room/publish|hub/(input|journal))\\.c');
 const KICK =
-    /^((conn|room|takeover)\/(?!custody)|hub\/(presence|slot|subscription|output))/;
+    /^((conn|room|takeover)\/|hub\/(presence|slot|subscription|output))/;
 
 /* A client that answers pings of the centrifugo door. */
 class Person extends Visitor {

@@ -21,6 +21,7 @@ const GUESTS = 40;
 const NOBODY = {uid: 65534, gid: 65534};
 const LATE_MS = LONG ? [300, 500, 700, 1000, 1400, 1900] : [1200];
 const ETOOMANYREFS = 109;
+const CHILDREN = 7; /* of a master with two workers, at rest */
 const ROUNDS = LONG ? 30 : 3;
 
 /* Gives an order that may take long. */
@@ -34,7 +35,7 @@ async function done(d, ...words) {
 	assert.equal(r.status, 0, `${words.join(' ')}: ${r.stdout}${r.stderr}`);
 }
 
-/* A daemon with guests who are all in custody. */
+/* A daemon with guests, in a quiet moment. */
 async function start(options = {}, n = GUESTS) {
 	const d = await Daemon.start(options);
 	await whole(d);
@@ -43,7 +44,7 @@ async function start(options = {}, n = GUESTS) {
 	return {d, guests};
 }
 
-/* Everybody is served, in custody, and all leave. */
+/* Everybody is served, all is as it must be, and all leave. */
 async function end(d, guests) {
 	await whole(d);
 	await guests.served();
@@ -223,7 +224,7 @@ group('a worker retires', null, (test) => {
 				    order(d, what, '0');
 				if (i % 3 !== 0)
 					await until('retired', () =>
-					    processChildren(d.pid).length > 4 ||
+					    processChildren(d.pid).length > CHILDREN ||
 					    !processLives(w.pid), 15000);
 				else
 					await pause(Math.random() * 60);

@@ -46,18 +46,6 @@ async function upgrade(d, file) {
 	assert.equal(program(d), fs.realpathSync(file));
 }
 
-/* A copy of the other program, with that of its children. */
-function copy(d, name) {
-	const file = path.join(d.dir, name);
-	const child = 'libexec/chatd/chatd-child';
-	fs.copyFileSync(OTHER, file);
-	fs.chmodSync(file, 0o755);
-	fs.mkdirSync(path.join(d.dir, path.dirname(child)), {recursive: true});
-	fs.copyFileSync(path.join(path.dirname(OTHER), child),
-	    path.join(d.dir, child));
-	return file;
-}
-
 /* The process that copies. */
 function copier(d) {
 	return processChildren(d.pid).find((p) => {
@@ -207,11 +195,11 @@ group('another layout', {workers: 4, conf: TELL}, (test) => {
 		(await d.ask('show', 'upgrade')).state === 'failed')));
 	fails('the program is changed meanwhile', /was changed after its rehearsal/,
 	    (d) => {
-		const file = copy(d, 'changed');
+		const file = d.copy('changed', OTHER);
 		return midst(d, () => fs.utimesSync(file, 1, 1), file);
 	});
 	fails('a copy that cannot be executed', /Permission denied/, (d) => {
-		const file = copy(d, 'denied');
+		const file = d.copy('denied', OTHER);
 		return midst(d, () => fs.chmodSync(file, 0o644), file);
 	});
 	test('a request that is half there keeps nobody waiting', async (d) => {

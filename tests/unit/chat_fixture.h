@@ -5,6 +5,7 @@
 #define CHATD_TESTS_CHAT_FIXTURE_H
 
 #include "hub_fixture.h"
+#include "tcp_pair.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -21,6 +22,7 @@
 #include "takeover/move.h"
 #include "room/publish.h"
 #include "room/rooms.h"
+#include "door/door.h"
 #include "door/registry.h"
 #include "net/loop.h"
 #include "net/ready.h"
@@ -67,28 +69,49 @@ node_new(const struct hub *h, int worker)
 	return n;
 }
 
+/* A worker that judges requests, too. */
+static inline struct node *
+node_judging(const struct hub *h, int worker)
+{
+	struct node *n = node_new(h, worker);
+
+	n->ch.live.insecure = 1;
+	n->ch.live.request_size = 8192;
+	n->ch.judge = &door_judge;
+	return n;
+}
+
+/* A request for a WebSocket, and half of it. */
+#define REQUEST_HALF "GET /ws?user=alice HTTP/1.1\r\nHost: localhost\r\n"
+#define REQUEST                                         \
+	REQUEST_HALF                                    \
+	"Upgrade: websocket\r\nConnection: Upgrade\r\n" \
+	"Sec-WebSocket-Version: 13\r\n"                 \
+	"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+
+/* A connection that is accepted here, of which nothing was read; the client's
+ * end in *client. Returns its number. */
+static inline uint32_t
+client_comes(struct chat *ch, int *client)
+{
+	struct sockaddr_in a;
+	uint32_t i;
+	int fd;
+
+	tcp_pair(client, &fd, &a);
+	i = conn_accept(ch, 0, fd, (void *)&a);
+	assert_int_not_equal(i, SHM_NONE);
+	return i;
+}
+
 /* A connection at a door here, of a user ("": of none yet); the client's end in
  * *client. Returns its number. */
 static inline uint32_t
 node_open_at(
     struct node *n, const struct door *door, const char *user, int *client)
 {
-	struct sockaddr_in a = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
-	uint32_t i;
+	const uint32_t i = client_comes(&n->ch, client);
 
-	assert_int_equal(bind(listener, (void *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (void *)&a, &len), 0);
-	*client = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(*client, (void *)&a, sizeof(a)), 0);
-	fd = accept(listener, NULL, NULL);
-	assert_true(fd >= 0);
-	close(listener);
-	i = conn_accept(&n->ch, 0, fd, (void *)&a);
-	assert_int_not_equal(i, SHM_NONE);
 	assert_int_equal(
 	    conn_open(&n->ch, i, door, user, strlen(user), "", 0, "101", 3, 0),
 	    0);
@@ -220,19 +243,29 @@ client_all(int client, const char *last, size_t *len)
 	return all;
 }
 
+/* How often a text is in that. */
+static inline int
+text_count(const char *all, size_t len, const char *text)
+{
+	const char *at = all;
+	int n = 0;
+
+	while ((at = memmem(at, len - (size_t)(at - all), text,
+		    strlen(text))) != NULL) {
+		at++;
+		n++;
+	}
+	return n;
+}
+
 /* How often a client has got a text within that. */
 static inline int
 client_got(int client, const char *text, const char *last)
 {
 	size_t have;
-	const char *all = client_all(client, last, &have), *at;
-	int n = 0;
+	const char *all = client_all(client, last, &have);
 
-	for (at = all; (at = memmem(at, have - (size_t)(at - all), text,
-			    strlen(text))) != NULL;
-	     at++)
-		n++;
-	return n;
+	return text_count(all, have, text);
 }
 
 #endif

@@ -103,15 +103,11 @@ fails_at_the_end(void **state)
 static void
 half_made_over_an_upgrade(void **state)
 {
-	const unsigned k = serves(), other = FAMILY_KEEPERS - k;
+	const unsigned other = next_half_made(serves());
 	char line[256] = "";
 	FILE *out = fmemopen(line, sizeof(line), "w");
 	int used;
 
-	worker_dies();
-	keeper_makes(k, PID + 1);
-	family_go(f);
-	atomic_store(&f->page->keeper[other].pid, KEEPER + 5);
 	family_save(f, out);
 	fclose(out);
 	assert_int_equal(sscanf(line, "family %*d%n", &used), 0);
@@ -121,14 +117,7 @@ half_made_over_an_upgrade(void **state)
 	family_init(f, w);
 	assert_true(family_load(f, line + used));
 	assert_int_equal(family_adopt(f), 0);
-	reaped(KEEPER);
-	reaped(KEEPER + 1);
-	reaped(PID + 1);
-	if (w->child.respawn_ms != 0)
-		family_start(f, &w->child);
-	assert_int_equal(family_pair(f->page), other);
-	assert_int_equal(told(other), FAMILY_PROCESS);
-	assert_int_equal(n_forks, 1);
+	half_made_does(other);
 }
 
 int

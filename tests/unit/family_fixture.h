@@ -192,4 +192,47 @@ worker_dies(void)
 	reaped(w->child.pid);
 }
 
+/* It dies, and a keeper makes the next one, which has no keepers yet. */
+static inline void
+next_begins(unsigned k)
+{
+	worker_dies();
+	keeper_makes(k, PID + 1);
+	family_go(f);
+}
+
+/* That one dies. It was not ready, so the one that follows it may be told to
+ * wait. */
+static inline void
+next_dies(void)
+{
+	reaped(PID + 1);
+	if (w->child.respawn_ms != 0)
+		family_start(f, &w->child);
+}
+
+/* The next one begins and makes a keeper, which does not count yet. Returns its
+ * number. */
+static inline unsigned
+next_half_made(unsigned k)
+{
+	const unsigned other = FAMILY_KEEPERS - k;
+
+	next_begins(k);
+	atomic_store(&f->page->keeper[other].pid, KEEPER + 5);
+	return other;
+}
+
+/* The next one and those that count die: that keeper will do. */
+static inline void
+half_made_does(unsigned other)
+{
+	reaped(KEEPER);
+	reaped(KEEPER + 1);
+	next_dies();
+	assert_int_equal(family_pair(f->page), other);
+	assert_int_equal(told(other), FAMILY_PROCESS);
+	assert_int_equal(n_forks, 1);
+}
+
 #endif

@@ -185,16 +185,10 @@ keeper_cannot(void **state)
 static void
 half_made_is_killed(void **state)
 {
-	const unsigned k = serves(), other = FAMILY_KEEPERS - k;
+	const unsigned k = serves();
 
-	worker_dies();
-	keeper_makes(k, PID + 1);
-	family_go(f);
-	atomic_store(&f->page->keeper[other].pid, KEEPER + 5);
-	w->child.respawn_ms = 0;
-	reaped(PID + 1);
-	if (w->child.respawn_ms != 0) /* it waits, since it was not ready */
-		family_start(f, &w->child);
+	(void)next_half_made(k);
+	next_dies();
 	assert_int_equal(killed[0].pid, KEEPER + 5);
 	assert_int_equal(killed[0].sig, SIGKILL);
 	assert_int_equal(told(k), 0);
@@ -207,20 +201,7 @@ half_made_is_killed(void **state)
 static void
 half_made_will_do(void **state)
 {
-	const unsigned k = serves(), other = FAMILY_KEEPERS - k;
-
-	worker_dies();
-	keeper_makes(k, PID + 1);
-	family_go(f);
-	atomic_store(&f->page->keeper[other].pid, KEEPER + 5);
-	reaped(KEEPER);
-	reaped(KEEPER + 1);
-	reaped(PID + 1);
-	if (w->child.respawn_ms != 0)
-		family_start(f, &w->child);
-	assert_int_equal(family_pair(f->page), other);
-	assert_int_equal(told(other), FAMILY_PROCESS);
-	assert_int_equal(n_forks, 1);
+	half_made_does(next_half_made(serves()));
 }
 
 /* A pair that was told to leave has another table than the one that counts: it
@@ -230,15 +211,11 @@ former_is_not_asked(void **state)
 {
 	const unsigned k = serves();
 
-	worker_dies();
-	keeper_makes(k, PID + 1);
-	family_go(f);
+	next_begins(k);
 	(void)commits(KEEPER + 5);
 	reaped(KEEPER + 5);
 	reaped(KEEPER + 6);
-	reaped(PID + 1);
-	if (w->child.respawn_ms != 0)
-		family_start(f, &w->child);
+	next_dies();
 	assert_int_equal(told(k), FAMILY_LEAVE);
 	assert_int_equal(killed[0].pid, KEEPER);
 	assert_int_equal(killed[1].pid, KEEPER + 1);
@@ -257,9 +234,7 @@ former_ends(void **state)
 {
 	const unsigned k = serves();
 
-	worker_dies();
-	keeper_makes(k, PID + 1);
-	family_go(f);
+	next_begins(k);
 	(void)commits(KEEPER + 5);
 	assert_int_equal(n_killed, 0);
 	family_hello(f);
@@ -300,9 +275,7 @@ keeper_is_completed(void **state)
 	family_go(f);
 	assert_null(family_problem(f));
 	assert_int_equal(f->keeper[0].pid, KEEPER + 2);
-	worker_dies();
-	keeper_makes(k, PID + 1);
-	family_go(f);
+	next_begins(k);
 	reaped(KEEPER + 1);
 	assert_int_equal(told(k), 0); /* PID + 1 makes its own */
 }

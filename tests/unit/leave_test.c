@@ -31,26 +31,6 @@ struct scene {
 static struct worker workers[8];
 static int n_workers;
 
-/* A client of a listener of its own. */
-static int
-client_new(int *server, struct sockaddr_in *a)
-{
-	socklen_t len = sizeof(*a);
-	int listener = socket(AF_INET, SOCK_STREAM, 0), client;
-
-	*a = (struct sockaddr_in){
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	assert_int_equal(bind(listener, (void *)a, sizeof(*a)), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (void *)a, &len), 0);
-	client = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(client, (void *)a, sizeof(*a)), 0);
-	*server = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-	assert_true(*server >= 0);
-	close(listener);
-	return client;
-}
-
 /* Turns until nothing comes any more. */
 static void
 scene_turn(struct scene *s)
@@ -72,9 +52,7 @@ scene_begin(struct scene *s)
 	    .pong_ms = 10000,
 	    .handshake_ms = 10000,
 	    .request_size = 8192};
-	struct sockaddr_in a;
 	struct chat *ch;
-	int fd;
 
 	memset(s, 0, sizeof(*s));
 	fixture_hub(&s->h, 64, 100, 1 << 20, 4 << 20, 1 << 20);
@@ -92,9 +70,7 @@ scene_begin(struct scene *s)
 	assert_true(chat_set_doors(ch, door_registry));
 	control_init(s->w);
 	for (int k = OPEN; k <= HALF; k++) {
-		s->client[k] = client_new(&fd, &a);
-		s->i[k] = conn_accept(ch, 0, fd, (void *)&a);
-		assert_int_not_equal(s->i[k], SHM_NONE);
+		s->i[k] = client_comes(ch, &s->client[k]);
 		conn_start(ch, s->i[k]);
 	}
 	assert_int_equal(conn_open(ch, s->i[OPEN], &plain_door, "alice", 5, "",

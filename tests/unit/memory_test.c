@@ -62,15 +62,11 @@ client_count(int client, const char *text)
 	size_t have = 0, len = strlen(text);
 	ssize_t r;
 	int n = 0;
-	char *at;
 
 	while ((r = recv(client, all + have, sizeof(all) - have,
 		    MSG_DONTWAIT)) > 0) {
 		have += (size_t)r;
-		for (at = all; (at = memmem(at, have - (size_t)(at - all), text,
-				    len)) != NULL;
-		     at += len)
-			n++;
+		n += text_count(all, have, text);
 		/* the last bytes may be a beginning */
 		if (have >= len) {
 			memmove(all, all + have - len + 1, len - 1);

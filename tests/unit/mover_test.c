@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,6 +24,7 @@
 #include "net/custody.h"
 #include "net/link.h"
 #include "process/family.h"
+#include "tcp_pair.h"
 #include "valgrind.h"
 
 enum { PLACE = 1, TABLE = 7, GENERATION = 3, CLIENTS = 5, WAIT_MS = 5000 };
@@ -64,29 +64,12 @@ id_of(uint32_t k)
 	return (uint64_t)(k + 1) << 32 | k;
 }
 
-/* A connection over TCP. */
-static void
-tcp_pair(int *client, int *server)
-{
-	struct sockaddr_in a = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_int_equal(bind(listener, (void *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (void *)&a, &len), 0);
-	*client = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(*client, (void *)&a, sizeof(a)), 0);
-	*server = accept(listener, NULL, NULL);
-	assert_true(*server >= 0);
-	close(listener);
-}
-
 /* All clients are open in their slots. */
 static void
 scene_begin(struct scene *s)
 {
+	struct sockaddr_in a;
+
 	if (valgrind_runs())
 		skip(); /* the filter */
 	memset(s, 0, sizeof(*s));
@@ -94,7 +77,7 @@ scene_begin(struct scene *s)
 	s->h.table = TABLE;
 	assert_int_equal(link_pair(s->master), 0);
 	for (uint32_t k = 0; k < CLIENTS; k++) {
-		tcp_pair(&s->client[k], &s->server[k]);
+		tcp_pair(&s->client[k], &s->server[k], &a);
 		claim(s, k, PLACE, SLOT_OPEN);
 	}
 }

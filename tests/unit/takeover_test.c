@@ -8,18 +8,12 @@
 #include <fcntl.h>
 
 #include "conn/socket.h"
-#include "door/door.h"
 #include "hub/stats.h"
+#include "net/ready.h"
 #include "takeover/table.h"
 #include "takeover/takeover.h"
 
 enum { SLOTS = 64, CLIENTS = 2, FIRST = 3, LIMIT_MS = 5000 };
-
-static const char half[] = "GET /ws?user=alice HTTP/1.1\r\nHost: localhost\r\n",
-		  rest[] =
-		      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-		      "Sec-WebSocket-Version: 13\r\n"
-		      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
 
 /* Two clients, of which the first has a slot at worker 0, the second not. */
 struct scene {
@@ -46,18 +40,6 @@ listener(struct scene *s)
 	return fd;
 }
 
-/* A worker that judges requests. */
-static struct node *
-worker_new(struct scene *s)
-{
-	struct node *n = node_new(&s->h, 0);
-
-	n->ch.live.insecure = 1;
-	n->ch.live.request_size = 8192;
-	n->ch.judge = &door_judge;
-	return n;
-}
-
 static void
 scene_begin(struct scene *s)
 {
@@ -74,7 +56,7 @@ scene_begin(struct scene *s)
 	fixture_hub(&s->h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
 	hub_close_file(&s->h);
 	l = listener(s);
-	s->old = worker_new(s);
+	s->old = node_judging(&s->h, 0);
 	for (k = 0; k < CLIENTS; k++) {
 		client = socket(AF_INET, SOCK_STREAM, 0);
 		assert_int_equal(
@@ -102,7 +84,7 @@ scene_goes_on(struct scene *s)
 	table_settle(&h);
 	s->endpoints = endpoints_usual;
 	s->endpoints.at[0].fd = listener(s);
-	s->next = worker_new(s);
+	s->next = node_judging(&s->h, 0);
 	s->next->ch.endpoints = &s->endpoints;
 	takeover(&s->next->ch, &start);
 }
@@ -121,22 +103,46 @@ client_gets(struct scene *s, int k, char *out, size_t len)
 	return recv(FIRST + k, out, len, MSG_DONTWAIT);
 }
 
-/* A client's request is answered: it is open. */
+/* A client says that. */
 static void
-client_opens(struct scene *s, int k)
+client_says(int k, const char *text)
+{
+	assert_int_equal(send(FIRST + k, text, strlen(text), 0), strlen(text));
+}
+
+/* A client has its answer. */
+static void
+client_is_answered(struct scene *s, int k)
 {
 	char answer[512];
 
-	assert_int_equal(
-	    send(FIRST + k, half, sizeof(half) - 1, 0), sizeof(half) - 1);
-	assert_int_equal(
-	    send(FIRST + k, rest, sizeof(rest) - 1, 0), sizeof(rest) - 1);
 	assert_true(client_gets(s, k, answer, sizeof(answer)) > 12);
 	assert_memory_equal(answer, "HTTP/1.1 101", 12);
 }
 
+/* All ask, and are answered: they are open. */
+static void
+clients_open(struct scene *s)
+{
+	for (int k = 0; k < CLIENTS; k++) {
+		client_says(k, REQUEST);
+		client_is_answered(s, k);
+	}
+}
+
+/* What the first client has said is read by the worker that dies. */
+static void
+first_is_read(struct scene *s)
+{
+	struct pollfd p = {s->fd[0], POLLIN, 0};
+
+	assert_int_equal(poll(&p, 1, LIMIT_MS), 1);
+	conn_ready(&s->old->ch, s->slot, READY_READ);
+}
+
+/* Of neither anything was read: both get an answer. */
 static int
-goes_on_run(void *arg)
+goes_on(void *arg)
 {
 	struct sockaddr_in a;
 	socklen_t len;
@@ -151,8 +157,7 @@ goes_on_run(void *arg)
 	assert_int_equal(s.next->ch.n_pending, CLIENTS);
 	assert_int_equal(s.next->ch.n_conns, CLIENTS);
 	assert_true(slot_id(&s.h, s.slot) == id);
-	for (k = 0; k < CLIENTS; k++)
-		client_opens(&s, k);
+	clients_open(&s);
 	for (i = SHM_NONE, k = 0; conn_next(&s.next->ch, &i); k++) {
 		len = sizeof(a);
 		assert_int_equal(slot_state(&s.h, i), SLOT_OPEN);
@@ -165,55 +170,32 @@ goes_on_run(void *arg)
 	return 0;
 }
 
-/* Of neither anything was read: both get an answer. */
-static void
-test_goes_on(void **state)
-{
-	assert_int_equal(apart(goes_on_run, NULL), 0);
-}
-
+/* When slots run out a worker takes those of others' blocks. */
 static int
-elsewhere_run(void *arg)
+elsewhere(void *arg)
 {
 	struct scene s;
-	int k;
 
 	scene_begin(&s);
 	SHM_STORE(s.h.slot_owner[s.slot / SHM_BLOCK], 2);
 	scene_goes_on(&s);
 	assert_int_equal(s.next->ch.n_conns, CLIENTS);
-	for (k = 0; k < CLIENTS; k++)
-		client_opens(&s, k);
-	return 0;
-}
-
-/* When slots run out a worker takes those of others' blocks. */
-static void
-test_elsewhere(void **state)
-{
-	assert_int_equal(apart(elsewhere_run, NULL), 0);
-}
-
-static int
-again_run(void *arg)
-{
-	struct scene s;
-	int k;
-
-	scene_begin(&s);
-	SHM_STORE(s.h.slot[s.slot].appended, 1);
-	scene_goes_on(&s);
-	for (k = 0; k < CLIENTS; k++)
-		client_opens(&s, k);
+	clients_open(&s);
 	return 0;
 }
 
 /* Its greeting was appended, and it was not open yet, where nothing is read
  * before that: its output begins anew. */
-static void
-test_again(void **state)
+static int
+again(void *arg)
 {
-	assert_int_equal(apart(again_run, NULL), 0);
+	struct scene s;
+
+	scene_begin(&s);
+	SHM_STORE(s.h.slot[s.slot].appended, 1);
+	scene_goes_on(&s);
+	clients_open(&s);
+	return 0;
 }
 
 /* The first one's connection ends, after so many bytes; the second one's goes
@@ -231,35 +213,27 @@ ends_check(struct scene *s, int bytes)
 		bytes--;
 	assert_int_equal(bytes, 0);
 	assert_true(n == 0 || errno == ECONNRESET);
-	client_opens(s, 1);
+	client_says(1, REQUEST);
+	client_is_answered(s, 1);
 	return 0;
 }
 
+/* Half a request was read: nobody has that half any more. */
 static int
-half_run(void *arg)
+half(void *arg)
 {
-	struct pollfd p = {.events = POLLIN};
 	struct scene s;
 
 	scene_begin(&s);
-	assert_int_equal(
-	    send(FIRST, half, sizeof(half) - 1, 0), sizeof(half) - 1);
-	p.fd = s.fd[0];
-	assert_int_equal(poll(&p, 1, LIMIT_MS), 1);
-	conn_ready(&s.old->ch, s.slot, 1);
+	client_says(0, REQUEST_HALF);
+	first_is_read(&s);
 	assert_int_equal(s.old->ch.conn[s.slot].phase, CONN_REQUEST);
 	return ends_check(&s, 0);
 }
 
-/* Half a request was read: nobody has that half any more. */
-static void
-test_half(void **state)
-{
-	assert_int_equal(apart(half_run, NULL), 0);
-}
-
+/* Part of an answer was written. */
 static int
-written_run(void *arg)
+written(void *arg)
 {
 	struct scene s;
 
@@ -269,81 +243,68 @@ written_run(void *arg)
 	return ends_check(&s, 17);
 }
 
-/* Part of an answer was written. */
-static void
-test_written(void **state)
-{
-	assert_int_equal(apart(written_run, NULL), 0);
-}
-
+/* It was about to open: its answer was there, and not sent. */
 static int
-unopened_run(void *arg)
+unopened(void *arg)
 {
-	struct pollfd p = {.events = POLLIN};
 	struct scene s;
 
 	scene_begin(&s);
-	assert_int_equal(
-	    send(FIRST, half, sizeof(half) - 1, 0), sizeof(half) - 1);
-	assert_int_equal(
-	    send(FIRST, rest, sizeof(rest) - 1, 0), sizeof(rest) - 1);
-	p.fd = s.fd[0];
-	assert_int_equal(poll(&p, 1, LIMIT_MS), 1);
-	conn_ready(&s.old->ch, s.slot, 1);
+	client_says(0, REQUEST);
+	first_is_read(&s);
 	/* as one that died before the store that opens it */
 	assert_int_equal(slot_state(&s.h, s.slot), SLOT_OPEN);
 	slot_set(&s.h, s.slot, SLOT_ACCEPTED);
 	return ends_check(&s, 0);
 }
 
-/* It was about to open: its answer was there, and not sent. */
-static void
-test_unopened(void **state)
-{
-	assert_int_equal(apart(unopened_run, NULL), 0);
-}
-
+/* It was opened, and nothing was sent yet: its answer comes. */
 static int
-opened_run(void *arg)
+opened(void *arg)
 {
-	struct pollfd p = {.events = POLLIN};
-	char answer[512];
 	struct scene s;
 
 	scene_begin(&s);
-	assert_int_equal(
-	    send(FIRST, half, sizeof(half) - 1, 0), sizeof(half) - 1);
-	assert_int_equal(
-	    send(FIRST, rest, sizeof(rest) - 1, 0), sizeof(rest) - 1);
-	p.fd = s.fd[0];
-	assert_int_equal(poll(&p, 1, LIMIT_MS), 1);
-	conn_ready(&s.old->ch, s.slot, 1);
+	client_says(0, REQUEST);
+	first_is_read(&s);
 	scene_goes_on(&s);
-	assert_true(client_gets(&s, 0, answer, sizeof(answer)) > 12);
-	assert_memory_equal(answer, "HTTP/1.1 101", 12);
+	client_is_answered(&s, 0);
 	assert_int_equal(slot_state(&s.h, s.slot), SLOT_OPEN);
 	return 0;
 }
 
-/* It was opened, and nothing was sent yet: its answer comes. */
+static struct takeover_case {
+	const char *name;
+	int (*run)(void *arg);
+} cases[] = {
+    {"goes_on", goes_on},
+    {"elsewhere", elsewhere},
+    {"again", again},
+    {"half", half},
+    {"written", written},
+    {"unopened", unopened},
+    {"opened", opened},
+};
+
+enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+
+/* Each in a process of its own. */
 static void
-test_opened(void **state)
+case_run(void **state)
 {
-	assert_int_equal(apart(opened_run, NULL), 0);
+	const struct takeover_case *c = *state;
+
+	assert_int_equal(apart(c->run, NULL), 0);
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_goes_on),
-	    cmocka_unit_test(test_elsewhere),
-	    cmocka_unit_test(test_again),
-	    cmocka_unit_test(test_half),
-	    cmocka_unit_test(test_written),
-	    cmocka_unit_test(test_unopened),
-	    cmocka_unit_test(test_opened),
-	};
+	struct CMUnitTest tests[CASES];
 
+	for (int i = 0; i < CASES; i++)
+		tests[i] = (struct CMUnitTest){.name = cases[i].name,
+		    .test_func = case_run,
+		    .initial_state = &cases[i]};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
