@@ -162,11 +162,12 @@ child_execute(struct logger_passport *p, const struct log_report *r)
 	char *argv[] = {
 	    (char *)EXECUTABLE_CHILD, (char *)LOGGER_OPTION, fd, NULL};
 	const int keep[] = {p->sink.fd, p->other.fd};
-	int file = memory_file("chatd-passport");
+	int file;
 
 	p->report_bytes = sizeof(*r);
 	memcpy(p->report, r, sizeof(*r));
-	if (file == -1 || pwrite(file, p, sizeof(*p), 0) != (ssize_t)sizeof(*p))
+	file = memory_file_fill(memory_file("chatd-passport"), p, sizeof(*p));
+	if (file == -1)
 		_exit(1);
 	fcntl(file, F_SETFD, 0);
 	fcntl(PROGRAM_FD, F_SETFD, FD_CLOEXEC);

@@ -1,9 +1,7 @@
-/* The web page's image: made from what a reader has brought, mapped before any
- * fork, and given to workers that live. */
+/* The web page's image: made from what a reader has brought, and given to
+ * workers: to each that starts, and to all when it changes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/bundle.h"
@@ -12,23 +10,6 @@
 #include "door/registry.h"
 #include "page.h"
 #include "private.h"
-
-/* A memory file with these bytes, sealed; -1 and errno. */
-static int
-image_file(const char *bytes, size_t len)
-{
-	int fd = memory_file("chatd-page");
-
-	if (fd == -1)
-		return -1;
-	errno = ENOSPC;
-	if (write(fd, bytes, len) == (ssize_t)len &&
-	    fcntl(fd, F_ADD_SEALS,
-		F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
 
 bool
 page_take(struct master *m, const struct bundle *b)
@@ -40,8 +21,9 @@ page_take(struct master *m, const struct bundle *b)
 	if (folder == NULL || !bundle_get(b, BUNDLE_PAGE, folder, &piece))
 		return false;
 	door_files_log(folder, piece.bytes, piece.len);
-	if ((fd = image_file(piece.bytes, piece.len)) == -1 ||
-	    door_files_map(fd) == -1) {
+	fd =
+	    memory_file_fill(memory_file("chatd-page"), piece.bytes, piece.len);
+	if (fd == -1 || door_files_map(fd) == -1) {
 		log_warn("web page of %s: %s", folder, strerror(errno));
 		if (fd != -1)
 			close(fd);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -47,23 +46,10 @@ struct program {
 
 /* The program in memory, sealed; -1 and errno. */
 static int
-memory_fill(const char *bytes, size_t len, bool hidden)
+program_memory(const char *bytes, size_t len)
 {
-	const int seals =
-	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-	int saved, fd = memory_file_program(EXECUTABLE_CHILD);
-
-	if (fd == -1)
-		return -1;
-	errno = ENOSPC;
-	if (write(fd, bytes, len) == (ssize_t)len &&
-	    (!hidden || fchmod(fd, PROGRAM_MODE) == 0) &&
-	    fcntl(fd, F_ADD_SEALS, seals) == 0)
-		return fd;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
+	return memory_file_fill(
+	    memory_file_program(EXECUTABLE_CHILD), bytes, len);
 }
 
 /* Reads the file. False: that is in error. */
@@ -137,7 +123,7 @@ static bool
 program_try(struct program *p)
 {
 	char want[EXECUTABLE_VERSION_MAX], have[EXECUTABLE_VERSION_MAX];
-	int memory = memory_fill(p->bytes, p->len, false);
+	int memory = program_memory(p->bytes, p->len);
 	int r = memory != -1 ? version_ask(memory, have) : errno;
 	const bool good = r == 0;
 
@@ -212,11 +198,14 @@ program_take(struct master *m, const struct bundle *b, const char *stuck,
 		return -1;
 	(void)bundle_get(b, BUNDLE_PROGRAM, piece_path, &path);
 	sealed = bundle_get(b, BUNDLE_PROGRAM, piece_bytes, &bytes);
-	fd = sealed ? memory_fill(bytes.bytes, bytes.len, m->identity.drop)
+	fd = sealed ? program_memory(bytes.bytes, bytes.len)
 		    : open(path.bytes, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1) {
+	if (fd == -1 ||
+	    (sealed && m->identity.drop && fchmod(fd, PROGRAM_MODE) == -1)) {
 		snprintf(
 		    error, error_len, "%s: %s", path.bytes, strerror(errno));
+		if (fd != -1)
+			close(fd);
 		return -1;
 	}
 	m->nursery.program = fd;

@@ -1,10 +1,7 @@
 #include "process/passport.h"
 
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -56,20 +53,8 @@ passport_fill(struct passport_page *page, const struct child *c,
 int
 passport_file(const struct passport_page *page)
 {
-	const int seals =
-	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-	int saved, fd = memory_file("chatd-passport");
-
-	if (fd == -1)
-		return -1;
-	errno = ENOSPC; /* of a write that is short */
-	if (pwrite(fd, page, sizeof(*page), 0) == (ssize_t)sizeof(*page) &&
-	    fcntl(fd, F_ADD_SEALS, seals) == 0)
-		return fd;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
+	return memory_file_fill(
+	    memory_file("chatd-passport"), page, sizeof(*page));
 }
 
 int
