@@ -34,19 +34,6 @@ notes_birth(const struct member *w)
 	    .io_uring = m->conf->io_uring};
 }
 
-/* The page with who it is. Returns the file, or -1. */
-static int
-notes_passport(const struct family *f, const struct birth_worker *birth)
-{
-	static struct passport_page page;
-	const struct nursery *n = &f->member->master->nursery;
-
-	passport_fill(&page, f->next, n, birth, getpid());
-	page.table = f->table;
-	page.fd.log = n->log != -1 ? 0 : -1; /* whether it comes */
-	return passport_file(&page);
-}
-
 /* All that comes with the last note. */
 static int
 notes_rest(const struct family *f, int link, const struct birth_worker *birth)
@@ -75,7 +62,8 @@ static int
 notes_send(const struct family *f, int link, const struct birth_worker *birth)
 {
 	const struct nursery *n = &f->member->master->nursery;
-	int passport = notes_passport(f, birth), r = -1, saved;
+	int passport = passport_family(f->next, n, birth, f->table);
+	int r = -1, saved;
 
 	if (passport != -1 &&
 	    notes_one(f, FAMILY_NOTE_PROGRAM, n->program) == 0 &&
