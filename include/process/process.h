@@ -15,6 +15,9 @@ const char *process_death(int status);
 /* SIGKILL, with a word in the log if that is not allowed. Returns 0, or -1 and
  * errno; one that is dead already is no error. */
 int process_kill(pid_t pid, const char *what);
+/* Whether a number is the pid of a child of this process, dead or not: nobody
+ * else may be killed for one that comes from elsewhere. */
+bool process_is_child(pid_t pid);
 /* Waits for a child's end until then; true: it is reaped. */
 bool process_reap(pid_t pid, uint64_t limit_ms);
 /* Kills a child and waits until it is reaped or clock_ms() is limit_ms: at the

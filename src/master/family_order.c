@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +18,7 @@
 #include "hub/stats.h"
 #include "member.h"
 #include "private.h"
+#include "process/process.h"
 #include "process/spawn.h"
 #include "stranger.h"
 
@@ -48,17 +48,6 @@ family_step(struct family *f, enum family_step step)
 	f->since_ms = clock_ms();
 }
 
-/* Whether a pid in the page is one of this process's children: nobody else may
- * ever be killed for one. */
-static bool
-order_is_child(pid_t pid)
-{
-	siginfo_t si;
-
-	return pid > 1 &&
-	    waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
 /* The process is there. */
 static void
 order_is_made(struct family *f, pid_t pid)
@@ -83,7 +72,7 @@ order_keeper_seen(struct family *f, int j, pid_t pid, bool other_pair)
 
 	if (c->pid == pid || (pid == 0 && !other_pair))
 		return; /* one that is dead was, or will be, reaped */
-	if (pid != 0 && !order_is_child(pid))
+	if (pid != 0 && !process_is_child(pid))
 		pid = 0;
 	c->pid = pid;
 	c->respawn_ms = 0;
@@ -119,7 +108,7 @@ family_look(struct family *f)
 		return;
 	pid = atomic_load(&f->page->process);
 	if (f->step == FAMILY_ASKS_PROCESS && f->next != NULL && pid != 0 &&
-	    order_is_child(pid))
+	    process_is_child(pid))
 		order_is_made(f, pid);
 	pair = family_pair(f->page) / FAMILY_KEEPERS;
 	for (int j = 0; j < FAMILY_KEEPERS; j++)

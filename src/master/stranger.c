@@ -2,12 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -49,16 +47,6 @@ stranger_was_seen(const pid_t *seen, int n, pid_t pid)
 	return false;
 }
 
-/* Whether the number means a child here too: /proc may be that of another
- * namespace, where numbers are others. */
-static bool
-stranger_is_child(pid_t pid)
-{
-	siginfo_t si;
-
-	return waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
-}
-
 /* One that is no child of its making. */
 static void
 stranger_found(const pid_t *seen, int n, pid_t pid)
@@ -86,8 +74,10 @@ stranger_hunt(struct master *m)
 	while (n < STRANGER_SEEN && (pid = (pid_t)strtol(at, &end, 10)) > 0 &&
 	    end != at) {
 		at = end;
+		/* /proc may be that of another namespace, where numbers are
+		 * others */
 		if (m->knows == NULL || m->knows(m, pid) ||
-		    !stranger_is_child(pid))
+		    !process_is_child(pid))
 			continue;
 		stranger_found(seen, n_seen, pid);
 		next[n++] = pid;

@@ -71,6 +71,15 @@ process_kill(pid_t pid, const char *what)
 }
 
 bool
+process_is_child(pid_t pid)
+{
+	siginfo_t si;
+
+	return pid > 1 && /* 0 and -1 mean others, 1 is never one */
+	    waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+bool
 process_reap(pid_t pid, uint64_t limit_ms)
 {
 	pid_t got;
