@@ -280,5 +280,7 @@ bool child_must_leave(struct child_start *start);
 void child_confine(const struct child_start *start);
 /* In the child: its life sign. */
 void child_tick(const struct child_start *start);
+/* In the child: ends its process, with status 0 and its lines in the log. */
+void child_leave(void) __attribute__((noreturn));
 
 #endif

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <seccomp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -252,12 +251,7 @@ static void __attribute__((noreturn)) mover_begin(struct child_start *start)
 		log_more();
 		full = mover_serve(&m, p[1].revents != 0);
 	} while (p[0].revents == 0 || !mover_control(&m));
-	log_flush();
-#ifdef CHATD_SANITIZED
-	exit(0); /* _exit would skip the leak checker */
-#else
-	_exit(0);
-#endif
+	child_leave();
 }
 
 /* All that a mover calls once it serves. */

@@ -1,8 +1,6 @@
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "codec/birth.h"
@@ -193,12 +191,7 @@ worker_main(const struct worker_start *start)
 		leave_hold(w);
 	if (!w->retiring) /* else its successor goes on with all of it */
 		chat_clean(start->hub, start->worker);
-	log_flush();
-#ifdef CHATD_SANITIZED
-	exit(0); /* _exit would skip the leak checker */
-#else
-	_exit(0);
-#endif
+	child_leave();
 }
 
 /* What every child is told, and what a worker is. */
