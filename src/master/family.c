@@ -21,13 +21,6 @@
 #include "private.h"
 #include "process/process.h"
 
-enum {
-	/* From the link's end until its table is called spoilt, ms. Smaller:
-	 * those who die, and are reaped late on a busy machine, are blamed;
-	 * larger: clients of a place whose table is spoilt wait longer. */
-	FAMILY_EOF_GRACE_MS = 300
-};
-
 void
 family_init(struct family *f, struct member *w)
 {
@@ -376,8 +369,6 @@ family_ended(struct family *f)
 		family_lost(f);
 		return;
 	}
-	if (clock_ms() - f->eof_ms < FAMILY_EOF_GRACE_MS)
-		return; /* who dies closes the link before it can be reaped */
 	log_error("the table of descriptors of worker %d is spoilt: all that "
 		  "share it are killed",
 	    w->place);
