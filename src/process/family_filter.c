@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -23,8 +22,7 @@
 
 #ifndef CHATD_SANITIZED /* a sanitizer calls what it likes */
 
-/* A call that ends the process, always, or with arguments of which all so many
- * are so. */
+/* A call that ends the process: always, or where n of its arguments are so. */
 struct filter_rule {
 	int call;
 	unsigned n;
@@ -54,7 +52,7 @@ static const int filter_family[] = {SCMP_SYS(fork), SCMP_SYS(vfork),
     SCMP_SYS(migrate_pages), SCMP_SYS(move_pages), SCMP_SYS(open_by_handle_at),
     SCMP_SYS(name_to_handle_at), SCMP_SYS(fanotify_init)};
 
-/* Adds rules; e: of those before. */
+/* Adds rules. Returns 0 or a negative error. */
 static int
 filter_add(scmp_filter_ctx f, const struct filter_rule *rule, size_t n)
 {
@@ -66,32 +64,35 @@ filter_add(scmp_filter_ctx f, const struct filter_rule *rule, size_t n)
 	return e;
 }
 
-/* Puts a filter with these rules in force. Returns 0 or an error. */
+/* Adds those that are the family's alone. */
 static int
-filter_load(const struct filter_rule *rule, size_t n, bool family)
+filter_add_family(scmp_filter_ctx f)
 {
-	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
-	int e;
-
-	if (f == NULL)
-		return ENOMEM;
-	/* else older kernels make everything that it does slower */
-	(void)seccomp_attr_set(f, SCMP_FLTATR_CTL_SSB, 1);
-	e = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	/* libc asks for the newer one first */
-	if (e == 0 && family)
-		e = seccomp_rule_add(
-		    f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	for (size_t i = 0; e == 0 && family &&
-	     i < sizeof(filter_family) / sizeof(filter_family[0]);
+	int e =
+	    seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+	for (size_t i = 0;
+	     e == 0 && i < sizeof(filter_family) / sizeof(filter_family[0]);
 	     i++) {
 		e = seccomp_rule_add(
 		    f, SCMP_ACT_KILL_PROCESS, filter_family[i], 0);
 		if (e == -EDOM)
 			e = 0; /* not on this machine */
 	}
+	return e;
+}
+
+/* Puts a filter in force and frees it; e: of its rules. Returns 0 or an
+ * error. */
+static int
+filter_load(scmp_filter_ctx f, int e)
+{
+	/* else older kernels make everything that it does slower */
+	(void)seccomp_attr_set(f, SCMP_FLTATR_CTL_SSB, 1);
 	if (e == 0)
-		e = filter_add(f, rule, n);
+		e = seccomp_attr_set(
+		    f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (e == 0)
 		e = seccomp_load(f);
 	seccomp_release(f);
@@ -105,8 +106,14 @@ family_filter(unsigned long clone_flags)
 	    {SCMP_SYS(clone), 1, {FILTER_NOT(0, clone_flags)}},
 	    {SCMP_SYS(execveat), 1, {FILTER_NOT(4, AT_EMPTY_PATH)}},
 	};
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	int e;
 
-	return filter_load(rule, sizeof(rule) / sizeof(rule[0]), true);
+	if (f == NULL)
+		return ENOMEM;
+	if ((e = filter_add_family(f)) == 0)
+		e = filter_add(f, rule, sizeof(rule) / sizeof(rule[0]));
+	return filter_load(f, e);
 }
 
 int
@@ -141,8 +148,12 @@ family_filter_self(void)
 	    {SCMP_SYS(ioprio_set), 1, {FILTER_NOT(0, IOPRIO_WHO_PROCESS)}},
 	    {SCMP_SYS(ioprio_set), 1, {FILTER_NOT(1, 0)}},
 	};
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
 
-	return filter_load(rule, sizeof(rule) / sizeof(rule[0]), false);
+	if (f == NULL)
+		return ENOMEM;
+	return filter_load(
+	    f, filter_add(f, rule, sizeof(rule) / sizeof(rule[0])));
 }
 #else
 int
