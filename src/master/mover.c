@@ -164,7 +164,7 @@ mover_leaves(const struct child *c)
 	return c->leave_ms != 0 || !mover_may_start(c);
 }
 
-/* It is gone; true: another one follows. */
+/* It is gone; true: another one follows, now or after a back-off. */
 static bool
 mover_died(struct child *c, const struct child_end *end)
 {
@@ -172,9 +172,7 @@ mover_died(struct child *c, const struct child_end *end)
 
 	mover_clear(w);
 	family_died(&w->family, end);
-	if (!end->leaving && end->wait_ms == 0)
-		return true;
-	return false;
+	return true;
 }
 
 const struct child_role mover_role = {.start = mover_start,
