@@ -80,9 +80,10 @@ struct child_kind {
 	 * of descriptors in order, before anything is opened, and before lines
 	 * of the log go anywhere but to standard error. NULL: nothing to do. */
 	void (*settle)(struct hub *h);
-	/* Called in the child after the fork, privileges dropped, inherited
-	 * descriptors and events gone, the master's signals ignored (a
-	 * terminal's ^C goes to the whole group). Does not return. */
+	/* Called in the program that the child executes, privileges dropped, no
+	 * descriptor of the master's open but what the kind is given, the
+	 * master's signals ignored (a terminal's ^C goes to the whole group).
+	 * Does not return. */
 	void (*main)(struct child_start *start);
 	/* Longest back-off. Smaller: one that dies again and again costs more
 	 * processor time; larger: what it does is away for longer. 0:

@@ -35,9 +35,9 @@ int spawn_assume(const struct identity *id);
  */
 void spawn_signals(const sigset_t *mask);
 
-/* Makes a child the likelier choice when memory runs out, or not (first:
- * false). From here, so that it opens nothing before it serves; /proc keeps
- * nobody waiting. */
+/* In the master: makes a child the likelier choice when memory runs out, or not
+ * (first: false). Not in the child, which is to open nothing before it serves;
+ * /proc keeps nobody waiting. */
 void spawn_volunteer(pid_t pid, bool first);
 /* Forks a child of a plain kind, which executes its program. Returns its pid,
  * and the master's end of its link; or -1 and errno. */

@@ -12,10 +12,10 @@
  * so that its addresses are no other process's.
  *
  * It is not a kind of child (process/child.h), and shares with those the fork
- * alone: it opens the log with the master's rights before it gives these up, it
- * outlives the master until the last lines are written, no watchdog may judge
- * it, since a disk may hold it for as long as it likes, and at a change two of
- * them are there.
+ * and the program alone: it opens the log with the master's rights before it
+ * gives these up, it outlives the master until the last lines are written, no
+ * watchdog may judge it, since a disk may hold it for as long as it likes, and
+ * at a change two of them are there.
  */
 #include <errno.h>
 #include <fcntl.h>
