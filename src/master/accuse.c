@@ -1,7 +1,7 @@
 /*
  * A worker that was taken over by an attacker, or writes anywhere by its own
  * fault, sends other workers messages that no working one sends. They say so to
- * the master (MSG_ACCUSE), which replaces it: its keeper has its connections.
+ * the master (MSG_ACCUSE), which replaces it: its keepers have its sockets.
  * As the accuser may lie, one that accuses again and again is replaced as well.
  */
 #include "codec/message.h"

@@ -94,8 +94,8 @@ void
 renew_all(struct master *m)
 {
 	for (int i = 0; i < m->n_workers; i++)
-		/* What its predecessors died of may be mended. Until it is
-		 * there its keeper is not touched. */
+		/* What its predecessors died of may be mended. Its keepers
+		 * stay until it has brought others. */
 		if (m->member[i].child.pid == 0 &&
 		    m->member[i].child.respawn_ms != 0)
 			m->member[i].child.respawn_ms = master_clock_ms(m);

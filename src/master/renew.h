@@ -17,7 +17,7 @@ void renew_ready(struct member *w);
 /* Tells who waits that it cannot be done. */
 void renew_refuse(struct member *w, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void renew_all(struct master *m);	/* and the keepers, one by one */
+void renew_all(struct master *m);	/* with their keepers, one by one */
 int renew_left(const struct master *m); /* of those */
 void renew_next(struct master *m, uint64_t now);
 

@@ -4,8 +4,8 @@
 
 struct member;
 
-/* Start and respawn in one. A failure is tried again later; so is what would
- * lose the connections of the one before. */
+/* Has the next worker of a place made, be it the first one. What cannot be made
+ * now is tried again later. */
 void spawn_worker(struct member *w);
 
 #endif

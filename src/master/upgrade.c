@@ -363,7 +363,7 @@ become(struct master *m)
 }
 
 /* What stands in the way of replacing workers, in words; NULL: nothing. A place
- * whose worker waits for its start is no obstacle: its keeper keeps all, and
+ * whose worker waits for its start is no obstacle: its keepers hold all, and
  * the new program deserves a first try. */
 static const char *
 upgrade_obstacle(const struct master *m)
