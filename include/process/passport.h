@@ -70,6 +70,9 @@ int passport_family(const struct child *c, const struct nursery *n,
  * it names, if there is none for this program, which is called so. */
 void passport_take(int fd, const char *program, struct passport_page *page);
 
+/* Leaves with status 1, and says why: this program was not started by chatd. */
+void passport_missing(void) __attribute__((noreturn));
+
 /* Hands on what it says, but for descriptors and memory. Fatal if this program
  * has no such kind; kind: not to be looked for. *page stays in use. */
 void passport_start(const struct passport_page *page,

@@ -1,6 +1,5 @@
 #include "process/executable.h"
 
-#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,12 +14,6 @@
 #include "hub/layout.h"
 #include "process/child.h"
 #include "process/spawn.h"
-
-/* Leaves: nobody can have meant this. */
-static void __attribute__((noreturn)) executable_refuse(void)
-{
-	errx(1, "chatd starts this program, nobody else");
-}
 
 void
 executable_version(char out[EXECUTABLE_VERSION_MAX])
@@ -194,7 +187,7 @@ executable_main(int argc, char **argv, const struct child_kind *kind)
 
 	if (argc != 3 || strcmp(argv[1], EXECUTABLE_PLAIN) != 0 ||
 	    sscanf(argv[2], "%d", &fd) != 1)
-		executable_refuse();
+		passport_missing();
 	if (kind != NULL)
 		title_init(argc, argv, environ);
 	passport_take(
