@@ -21,9 +21,39 @@ enum publication_format {
 	/* not publications: they take no offset and are in no history */
 	FORMAT_JOIN = 3,
 	FORMAT_LEAVE = 4,
-	FORMAT_KICK = 5 /* in "#user": ends the user's connections; data: the
-			 * device, empty: all */
+	FORMAT_KICK = 5, /* in "#user": ends the user's connections; data: the
+			  * device, empty: all */
+	/* between workers and readers (hub/reader.h) */
+	FORMAT_RESULT = 6, /* the answer to a publication that waits */
+	FORMAT_OPEN = 7,   /* asks where a cold channel stands */
+	FORMAT_OPENED = 8, /* the answer: the channel is open */
+	/* events, for readers that want them */
+	FORMAT_ONLINE = 9,	 /* a user's first connection */
+	FORMAT_OFFLINE = 10,	 /* the last one is gone */
+	FORMAT_OCCUPIED = 11,	 /* a channel has a worker, */
+	FORMAT_VACATED = 12,	 /* or none any more */
+	FORMAT_CONNECT = 13,	 /* a connection of a user's */
+	FORMAT_DISCONNECT = 14, /* its end; data: struct event_end */
+	/* takes an offset and is in its channel's chain, but is no message: the
+	 * channel's offsets go on from here */
+	FORMAT_LEAP = 15,
+	FORMATS = 32 /* all are below */
 };
+
+/* What is asked of readers for a publication, in its entry. */
+enum publication_flag {
+	/* its sender is answered when a reader has said how it went */
+	PUBLICATION_WAITS = 1,
+	/* nobody gets it yet: a reader appends it once more when it may be
+	 * delivered, and this one is in no history */
+	PUBLICATION_PROPOSED = 2,
+	/* a reader has appended it: it changes nothing at its sender */
+	PUBLICATION_AGAIN = 4
+};
+
+/* The processes that follow the journal beside workers, by number: bits of
+ * `readers` and `required`. Tests use the last one. */
+enum { READER_STORE, READER_ENGINE, READER_HOOKS, READERS };
 
 /* One message in a channel. Used both to publish and to read. */
 struct publication {
@@ -31,12 +61,16 @@ struct publication {
 	uint64_t offset;   /* in the channel, from 1; set by journal_append */
 	uint64_t previous; /* position of the channel's publication before it;
 			    * 0: none */
+	uint64_t before;   /* and that one's offset; 0: none is known */
 	uint64_t sender;   /* connection id, 0: the server */
 	union {
 		uint64_t input_key; /* of a client: key (slot.h) of its input
 				     * that is done by this */
 		uint64_t order;	    /* sender 0: the master's number for it, 0:
 				     * none */
+		uint64_t mask;	    /* ONLINE, OFFLINE, OCCUPIED, VACATED: the
+				     * channel's workers from now on */
+		uint64_t answers;   /* RESULT: the position that it is for */
 	};
 	union {
 		uint32_t command;      /* within the message that it came in */
@@ -48,6 +82,8 @@ struct publication {
 	uint32_t epoch;	  /* of the channel; set by journal_append */
 	int64_t time_ms;  /* wall clock */
 	uint8_t format;	  /* enum publication_format */
+	uint8_t flags;	  /* enum publication_flag; of messages alone */
+	uint8_t required; /* readers that must not miss it: bits */
 	uint8_t user_len;
 	uint16_t info_len;
 	uint16_t sub_info_len;
@@ -65,7 +101,7 @@ struct publication {
 static inline bool
 publication_is_event(const struct publication *p)
 {
-	return p->format >= FORMAT_JOIN;
+	return p->format >= FORMAT_JOIN && p->format < FORMAT_LEAP;
 }
 
 /* The master's number for a publication of the server's; 0: it has none. */
@@ -80,7 +116,7 @@ publication_order(const struct publication *p)
 
 enum {
 	JOURNAL_HEAD =
-	    OTHER_EITHER(72, 88), /* bytes of an entry before user and data */
+	    OTHER_EITHER(80, 96), /* bytes of an entry before user and data */
 	JOURNAL_SHARE = 8,	  /* an entry is at most 1/8 of the ring */
 	JOURNAL_HOLDS = 8	  /* readers that may hold the ring */
 };

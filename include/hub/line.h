@@ -29,7 +29,8 @@ enum hand {
 	HAND_INPUT,    /* of the connection of that id */
 	HAND_DELIVERY, /* of the publication at that position */
 	HAND_MESSAGE,  /* over a link */
-	HAND_ADOPTION  /* of the connection of that id */
+	HAND_ADOPTION, /* of the connection of that id */
+	HAND_BLOCKED   /* a reader cannot go on, and tries again by itself */
 };
 
 struct shm_line {
@@ -51,6 +52,9 @@ struct shm_line {
 				     * waited last */
 	_Atomic uint32_t hand;
 	_Atomic uint64_t hand_arg; /* connection id or position */
+	/* of a reader (hub/reader.h) */
+	_Atomic uint64_t settled; /* all up to this position is answered */
+	_Atomic uint32_t sleeps;  /* 1: it waits to be woken; a futex */
 };
 
 /* "running", as chatctl says it; "?" for other numbers. */

@@ -27,8 +27,23 @@ enum {
 	PRESENCE_LOBBY_LEN = sizeof(PRESENCE_LOBBY_NAME) - 1,
 	PRESENCE_NAME_MAX = 256, /* bytes: "#" and a user's name */
 	PRESENCE_INLINE =
-	    OTHER_EITHER(24, 12) /* bytes of a name in the entry itself */
+	    OTHER_EITHER(23, 11) /* bytes of a name in the entry itself */
 };
+
+/* Where an entry stands with the reader that knows its channel. */
+enum presence_warmth {
+	PRESENCE_OPEN,	 /* its offset counts */
+	PRESENCE_COLD,	 /* nobody has asked the reader yet */
+	PRESENCE_OPENING /* FORMAT_OPEN is in the journal */
+};
+
+/* An entry's flags: readers of its publications (bits), those of them that
+ * must miss none, and its warmth. 0: no reader has to do with it. */
+enum { PRESENCE_REQUIRED = 3, PRESENCE_WARMTH = 6 }; /* shifts */
+#define PRESENCE_READERS(flags) ((flags)&7)
+#define PRESENCE_REQUIRES(flags) ((flags) >> PRESENCE_REQUIRED & 7)
+#define PRESENCE_WARMTH_OF(flags) \
+	((enum presence_warmth)((flags) >> PRESENCE_WARMTH & 3))
 
 struct presence_entry {
 	_Atomic uint64_t mask; /* bit per worker */
@@ -40,6 +55,7 @@ struct presence_entry {
 	uint8_t address[3]; /* keys of the address and the user that it is */
 	uint8_t payer[3];   /* charged to (charge.h); 0: none */
 	OTHER_EITHER(uint16_t, uint32_t) name_len;
+	_Atomic uint8_t flags; /* see PRESENCE_READERS() */
 	char name[PRESENCE_INLINE];
 };
 _Static_assert(sizeof(struct presence_entry) == 64, "one cache line");
@@ -47,6 +63,7 @@ _Static_assert(sizeof(struct presence_entry) == 64, "one cache line");
 /* A copy of an entry with its name in one piece. */
 struct presence_view {
 	uint64_t mask, offset, newest;
+	uint64_t stream; /* epoch of its offsets, as clients are told */
 	uint32_t epoch;
 	uint32_t name_len;
 	char name[PRESENCE_NAME_MAX + 1]; /* NUL-terminated for convenience */

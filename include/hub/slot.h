@@ -49,6 +49,15 @@ enum reason {
 	REASONS
 };
 
+/* Whether the newest publication of a connection waits for a reader's answer:
+ * from the journal. */
+enum slot_awaits {
+	AWAITS_NOTHING,
+	AWAITS_RESULT, /* until then nothing more of it is looked at */
+	AWAITS_DONE    /* it has come; from here on: + enum result_error
+			* (hub/reader.h) */
+};
+
 struct slot {
 	/* line 0: input and output */
 	_Atomic uint64_t life; /* turn << 56 | giver << 48 |
@@ -82,6 +91,7 @@ struct slot {
 	 * reading and nothing else; 0: nobody knows. Stored 0 before that may
 	 * end to be so, and 1 when it is so. */
 	_Atomic uint8_t watched;
+	_Atomic uint8_t awaits; /* enum slot_awaits: derived */
 	uint64_t connected_ms; /* clock_ms() */
 	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
 	uint32_t ping_ms;      /* low half: only differences mean anything */

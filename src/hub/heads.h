@@ -19,8 +19,9 @@ struct shm_sizes {
 	uint32_t lines, users, channels, charge, payer_bits, slots, segments,
 	    chunks, pages, subscriptions;
 	uint64_t index, journal;
+	uint64_t spill;
 	uint16_t heads, worker, entry, slot, chunk, subscription;
-	uint32_t spare;
+	uint16_t readers, events; /* bits, see struct hub */
 };
 
 struct shm_heads {
@@ -45,6 +46,17 @@ struct shm_heads {
 	 * reader alone; 0: it holds nothing. */
 	_Atomic uint64_t hold[JOURNAL_HOLDS] __attribute__((aligned(64)));
 
+	/* How far each reader has come (hub/reader.h), in one cache line, each
+	 * written by one reader alone, once for many entries. */
+	struct reader_mark {
+		_Atomic uint64_t taken; /* all up to this position */
+		_Atomic uint64_t end;	/* bytes ever appended up to there */
+	} reader[READERS] __attribute__((aligned(64)));
+	/* Of the spill, written under the lock: entries that a reader still
+	 * needs and the ring has no room for. */
+	_Atomic uint64_t spill_begin; /* bytes ever freed */
+	_Atomic uint64_t spill_end;   /* and ever written: the commit */
+
 	/* of presence, by kind of entry (charge.h): ever used, and where to
 	 * look for one to reuse */
 	_Atomic uint32_t entries[2] __attribute__((aligned(64)));
@@ -64,18 +76,21 @@ struct shm_heads {
 
 struct index_entry {
 	OTHER_ONLY(uint64_t other);
-	_Atomic uint64_t at; /* bytes ever appended before this entry */
+	/* bytes ever appended before this entry, a multiple of 8; the low bits:
+	 * the readers that it is for */
+	_Atomic uint64_t at;
 	_Atomic uint64_t mask;
 };
 
 /*
  * An entry in the ring and in a relay: the head, the user, the data. input_end
  * is a publication's input_key, or its order if it has no sender. ordinal is
- * its command, or of an event the link of its subscription
- * (entry_subscription()).
+ * its command and, in the upper byte, its flags, or of an event the link of its
+ * subscription (entry_subscription()). The upper bits of `format` are the
+ * readers that require it.
  */
 struct entry_head {
-	uint64_t position, offset, previous, sender, input_end;
+	uint64_t position, offset, previous, before, sender, input_end;
 	OTHER_ONLY(uint64_t other);
 	int64_t time_ms;
 	OTHER_EITHER(uint32_t, uint64_t) channel;
@@ -84,6 +99,46 @@ struct entry_head {
 	uint16_t sub_info_len, info_len, tags_len;
 };
 _Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
+
+enum { ENTRY_FLAGS = 24, ENTRY_REQUIRED = 5 }; /* shifts */
+
+/* Its format (enum publication_format). */
+static inline uint8_t
+entry_format(const struct entry_head *e)
+{
+	return e->format & (FORMATS - 1);
+}
+
+/* The readers that require it. */
+static inline uint8_t
+entry_required(const struct entry_head *e)
+{
+	return e->format >> ENTRY_REQUIRED;
+}
+
+/* Its flags (enum publication_flag); an event has none. */
+static inline uint8_t
+entry_flags(const struct entry_head *e)
+{
+	const uint8_t format = entry_format(e);
+
+	return format < FORMAT_JOIN || format == FORMAT_LEAP
+	    ? (uint8_t)(e->ordinal >> ENTRY_FLAGS)
+	    : 0;
+}
+
+/* The place in an index entry's `at`, and the readers that it is for. */
+static inline uint64_t
+index_place(uint64_t at)
+{
+	return at & ~(uint64_t)7;
+}
+
+static inline uint8_t
+index_readers(uint64_t at)
+{
+	return at & 7;
+}
 
 /* The record of a join or leave; SHM_NONE: it has none (journal.h). */
 static inline uint32_t

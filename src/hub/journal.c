@@ -52,9 +52,9 @@ entry_max(const struct hub *h)
 static uint8_t *
 entry_at(const struct hub *h, uint64_t at)
 {
-	uint64_t place = at & (h->journal_size - 1);
+	uint64_t place = index_place(at) & (h->journal_size - 1);
 
-	if (place % 8 != 0 || place + JOURNAL_HEAD > h->journal_size)
+	if (place + JOURNAL_HEAD > h->journal_size)
 		return NULL;
 	return h->journal + place;
 }
@@ -77,7 +77,7 @@ entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
 		return 0;
 	n = head_bytes(e);
 	if (n > entry_max(h) ||
-	    (at & (h->journal_size - 1)) + n > h->journal_size)
+	    (index_place(at) & (h->journal_size - 1)) + n > h->journal_size)
 		return 0;
 	return n;
 }
@@ -91,7 +91,7 @@ journal_end(const struct hub *h, uint64_t tail)
 	uint8_t *p;
 	size_t n;
 
-	at = SHM_LOAD(index_of(h, tail)->at);
+	at = index_place(SHM_LOAD(index_of(h, tail)->at));
 	p = entry_at(h, at);
 	if (p == NULL)
 		return (at + h->journal_size) & ~(h->journal_size - 1);
@@ -122,7 +122,7 @@ redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 		flags = &sub->flags;
 		away = SUBSCRIPTION_AWAY;
 	}
-	*flags = e->format == FORMAT_LEAVE ? *flags | away : *flags & ~away;
+	*flags = entry_format(e) == FORMAT_LEAVE ? *flags | away : *flags & ~away;
 	KILL_POINT();
 }
 
@@ -138,7 +138,7 @@ redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 	s = &h->slot[i];
 	if (SHM_LOAD(s->committed_at) >= position)
 		return;
-	if (e->format == FORMAT_JOIN || e->format == FORMAT_LEAVE)
+	if (entry_format(e) == FORMAT_JOIN || entry_format(e) == FORMAT_LEAVE)
 		redo_event(h, i, e);
 	SHM_STORE(s->committed, e->input_end);
 	SHM_STORE(s->committed_at, position);
@@ -159,7 +159,8 @@ redo_entry(struct hub *h, uint64_t tail)
 		return;
 	c = &h->entry[e.channel];
 	if (SHM_LOAD(c->epoch) == e.epoch && SHM_LOAD(c->newest) < tail &&
-	    e.format < FORMAT_JOIN) {
+	    (entry_format(&e) < FORMAT_JOIN ||
+		entry_format(&e) == FORMAT_LEAP)) {
 		SHM_STORE(c->offset, e.offset);
 		SHM_STORE(c->newest, tail);
 	}
@@ -293,7 +294,9 @@ oldest_after(const struct hub *h, uint64_t position, uint64_t end)
 	if (oldest > position || position - oldest >= h->n_index)
 		oldest = position >= h->n_index ? position - h->n_index + 1 : 1;
 	while (oldest < position &&
-	    (SHM_LOAD(index_of(h, oldest)->at) + h->journal_size < end))
+	    (index_place(SHM_LOAD(index_of(h, oldest)->at)) +
+		    h->journal_size <
+		end))
 		oldest++;
 	return oldest;
 }
@@ -316,7 +319,8 @@ append_at(const struct hub *h, uint64_t tail)
 {
 	uint64_t end = SHM_LOAD(h->heads->end);
 
-	return end - SHM_LOAD(index_of(h, tail)->at) <= entry_max(h)
+	return end - index_place(SHM_LOAD(index_of(h, tail)->at)) <=
+		entry_max(h)
 	    ? end
 	    : journal_end(h, tail);
 }
@@ -341,19 +345,21 @@ head_fill(struct entry_head *e, const struct publication *p)
 	*e = (struct entry_head){.position = p->position,
 	    .offset = p->offset,
 	    .previous = p->previous,
+	    .before = p->before,
 	    .sender = p->sender,
 	    .input_end = p->sender != 0 ? p->input_key : p->order,
 	    .time_ms = p->time_ms,
 	    .channel = p->channel,
 	    .epoch = p->epoch,
 	    .ordinal = publication_is_event(p) ? shm_link(p->subscription)
-					       : p->command,
+					       : p->command |
+		    (uint32_t)p->flags << ENTRY_FLAGS,
 	    .data_len = p->data_len,
 	    .user_len = p->user_len,
 	    .info_len = p->info_len,
 	    .sub_info_len = p->sub_info_len,
 	    .tags_len = p->tags_len,
-	    .format = p->format};
+	    .format = (uint8_t)(p->format | p->required << ENTRY_REQUIRED)};
 }
 
 /* The publication of an entry's head, without the bytes behind it. Each field
@@ -364,13 +370,16 @@ head_take(const struct entry_head *e, struct publication *p)
 	*p = (struct publication){.position = e->position,
 	    .offset = e->offset,
 	    .previous = e->previous,
+	    .before = e->before,
 	    .sender = e->sender,
 	    .input_key = 0,
 	    .command = 0,
 	    .channel = e->channel,
 	    .epoch = e->epoch,
 	    .time_ms = e->time_ms,
-	    .format = e->format,
+	    .format = entry_format(e),
+	    .flags = entry_flags(e),
+	    .required = entry_required(e),
 	    .user_len = e->user_len,
 	    .info_len = e->info_len,
 	    .sub_info_len = e->sub_info_len,
@@ -388,7 +397,7 @@ head_take(const struct entry_head *e, struct publication *p)
 	if (publication_is_event(p))
 		p->subscription = entry_subscription(e);
 	else
-		p->command = e->ordinal;
+		p->command = e->ordinal & ((1u << ENTRY_FLAGS) - 1);
 }
 
 /* Appends bytes; returns where the next go. */
@@ -429,7 +438,8 @@ journal_append(struct hub *h, struct publication *p)
 	struct index_entry *x;
 
 	p->position = h->tail + 1;
-	p->offset = SHM_LOAD(c->offset) + !publication_is_event(p);
+	p->before = SHM_LOAD(c->offset);
+	p->offset = p->before + !publication_is_event(p);
 	p->previous = SHM_LOAD(c->newest);
 	p->epoch = SHM_LOAD(c->epoch);
 	mask = SHM_LOAD(c->mask);

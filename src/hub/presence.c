@@ -119,6 +119,8 @@ entry_make(
 	if (epoch == 0)
 		epoch = 1;
 	SHM_STORE(h->heads->epoch, epoch);
+	SHM_STORE(h->stream[e], epoch);
+	SHM_STORE(p->flags, 0);
 	SHM_STORE(p->epoch, epoch);
 	if (bucket_put(h, hash, e))
 		return e;
@@ -247,6 +249,7 @@ presence_read(const struct hub *h, uint32_t e, struct presence_view *out)
 	out->mask = SHM_LOAD(p->mask);
 	out->offset = SHM_LOAD(p->offset);
 	out->newest = SHM_LOAD(p->newest);
+	out->stream = SHM_LOAD(h->stream[e]);
 	out->name_len = name_copy(h, p, out->name);
 	shm_copied();
 	return out->name_len > 0 && SHM_LOAD(p->epoch) == out->epoch;

@@ -100,6 +100,15 @@ hub_count(struct hub *h, const struct hub_limits *l)
 	    l->subscriptions != 0 ? l->subscriptions : l->connections * 8;
 	h->journal_size = power_below(l->journal_bytes);
 	h->n_index = h->journal_size / 128;
+	h->readers = l->readers;
+	h->events = l->events & l->readers;
+	/* what readers may leave unread, and one entry more that does not fit
+	 * behind the others */
+	h->spill_size = l->readers != 0
+	    ? h->journal_size / 2 + h->journal_size / JOURNAL_SHARE
+	    : 0;
+	h->reader_share = h->journal_size /
+	    (__builtin_popcount(l->readers) > 2 ? 6 : 4);
 }
 
 /* Places the regions; with base NULL only their total size counts. */
@@ -116,6 +125,7 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(worker, sizeof(struct shm_worker) * SHM_WORKERS);
 	PLACE(bucket, (size_t)h->n_lines * 64);
 	PLACE(entry, sizeof(struct presence_entry) * h->n_entries);
+	PLACE(stream, sizeof(uint64_t) * h->n_entries);
 	PLACE(
 	    piece, sizeof(struct presence_piece) * NAME_PIECES * h->n_entries);
 	PLACE(charge, sizeof(uint32_t) * CHARGE_COPIES * h->n_charge);
@@ -136,6 +146,7 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(wire, (size_t)SHM_WIRE * h->n_slots);
 	PLACE(index, sizeof(struct index_entry) * h->n_index);
 	PLACE(journal, h->journal_size);
+	PLACE(spill, h->spill_size);
 #undef PLACE
 	h->base = base;
 	h->size = end;
@@ -162,6 +173,9 @@ hub_sizes(const struct hub *h)
 	s.subscriptions = h->n_subscriptions;
 	s.index = h->n_index;
 	s.journal = h->journal_size;
+	s.spill = h->spill_size;
+	s.readers = h->readers;
+	s.events = h->events;
 	s.heads = sizeof(struct shm_heads);
 	s.worker = sizeof(struct shm_worker);
 	s.entry = sizeof(struct presence_entry);
@@ -187,7 +201,9 @@ hub_plan_as(struct hub *h, const struct shm_sizes *sizes, uint8_t *base)
 	    .users = sizes->users,
 	    .channels = sizes->channels,
 	    .journal_bytes = sizes->journal,
-	    .subscriptions = sizes->subscriptions};
+	    .subscriptions = sizes->subscriptions,
+	    .readers = (uint8_t)sizes->readers,
+	    .events = (uint8_t)sizes->events};
 	struct shm_sizes mine;
 
 	hub_plan(h, &limits);

@@ -137,7 +137,7 @@ static bool
 is_for(const struct subscription *s, const struct publication *p)
 {
 	/* one that has left is told of no other's join or leave */
-	if (p->format >= FORMAT_JOIN)
+	if (publication_is_event(p))
 		return (s->flags &
 			   (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) ==
 		    SUBSCRIPTION_JOIN_LEAVE &&
@@ -202,7 +202,7 @@ is_for_own(const struct slot *s, const struct publication *p)
 {
 	if (slot_is_entering(s))
 		return false;
-	return p->format >= FORMAT_JOIN ? !(s->flags & SLOT_OWN_AWAY)
+	return publication_is_event(p) ? !(s->flags & SLOT_OWN_AWAY)
 					: p->offset > s->offset;
 }
 

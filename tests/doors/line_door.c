@@ -128,7 +128,7 @@ line_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 	const char *does = lobby ? " says: " : " whispers: ";
 	size_t n = p->data_len < sizeof(text) ? p->data_len : sizeof(text);
 
-	if (p->format >= FORMAT_JOIN)
+	if (publication_is_event(p))
 		return 0;
 	memcpy(text, p->data, n);
 	for (char *at = text; (at = memchr(at, '\n', text + n - at)) != NULL;)

@@ -110,7 +110,7 @@ centrifugo_render(
 	json_put(&w, "{\"push\":{", 9);
 	json_put_name(&w, "channel");
 	json_put_string(&w, name, len);
-	if (p->format >= FORMAT_JOIN) {
+	if (publication_is_event(p)) {
 		json_put_name(&w, p->format == FORMAT_JOIN ? "join" : "leave");
 		json_open(&w, '{');
 		json_put_name(&w, "info");

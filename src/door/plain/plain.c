@@ -166,7 +166,7 @@ plain_render(struct chat *ch, const struct publication *p, struct iovec *parts)
 	bool lobby = p->channel == PRESENCE_LOBBY;
 	size_t len = 0;
 
-	if (p->format >= FORMAT_JOIN)
+	if (publication_is_event(p))
 		return 0;
 	if (!lobby)
 		len = channel_name(ch->hub, p->channel, name);
