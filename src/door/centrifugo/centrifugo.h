@@ -42,6 +42,7 @@ enum {
 /* Error codes of replies (centrifuge, errors.go). */
 enum centrifugo_error {
 	C_OK = 0,
+	C_WAITS = 1, /* none: the command waits, and is answered later */
 	C_INTERNAL = 100,
 	C_UNKNOWN_CHANNEL = 102,
 	C_PERMISSION_DENIED = 103,
@@ -53,6 +54,7 @@ enum centrifugo_error {
 	C_EXPIRED = 110,
 	C_TOO_MANY_REQUESTS = 111,
 	C_UNRECOVERABLE = 112,
+	C_OUTCOME_UNKNOWN = 504, /* not one of centrifuge's, which end at 399 */
 	/* not told as an error: the connection ends with that code */
 	C_END_SHUTDOWN = 3001,
 	C_END_SERVER_ERROR = 3004,
@@ -94,6 +96,11 @@ command_slot(const struct command *c)
 }
 
 /* reply.c */
+
+/* A command or request needs a channel that is not open: C_WAITS, for which
+ * reply_error() says nothing, or C_INTERNAL if it has waited in vain. */
+enum centrifugo_error
+cold_error(struct chat *ch, const struct channel_position *at);
 
 /* The text of an error or a close code; "" for other numbers. */
 const char *centrifugo_text(enum centrifugo_error code);
