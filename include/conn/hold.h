@@ -8,39 +8,26 @@
  * A door's function asks for it: hold_channel() or hold_accepted() say that the
  * command waits, and the function returns at once without an answer. When that
  * has come, or the limit has passed, the message is looked at again, from the
- * command that waited on, by the same function; so it is after a takeover, which
- * has the message, too, and finds in the journal, the slot and presence what is
- * to be waited for. What is private here is only whom to look at again, and
- * when at the latest.
+ * command that waited on, by the same function; so it is after a takeover,
+ * which has the message, too, and finds in the journal, the slot and presence
+ * what is to be waited for. What is private here is only whom to look at again,
+ * and when at the latest.
  */
 #ifndef CHATD_CONN_HOLD_H
 #define CHATD_CONN_HOLD_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-struct chat;
+#include "conn/chat.h"
 
 enum {
 	/* A result is waited for so long; then the command is answered that its
 	 * outcome is unknown. Larger: clients give up themselves (5 s in
-	 * Centrifugo's), and may send it again; smaller: a slow disk leaves more
-	 * of them without an outcome. */
+	 * Centrifugo's), and may send it again; smaller: a slow disk leaves
+	 * more of them without an outcome. */
 	HOLD_RESULT_MS = 4000,
 	/* And for a channel to be open; then the command is refused for now.
 	 * Larger: a client whose subscribe takes 5 s ends its connection;
 	 * smaller: a reader that starts slowly refuses more. */
 	HOLD_OPENED_MS = 3000
-};
-
-/* What a command waits for. */
-enum hold_what { HOLD_NOTHING, HOLD_RESULT, HOLD_OPENED };
-
-/* How the wait of a command ended. */
-enum hold_end {
-	HOLD_NOT,   /* it has not waited */
-	HOLD_READY, /* what it waited for has come */
-	HOLD_LATE   /* not in time, or there was no memory to wait with */
 };
 
 /* What is known of a publication that was accepted. */
@@ -51,24 +38,29 @@ enum hold_outcome {
 	HOLD_UNKNOWN	/* nobody can tell: it is done once, or never */
 };
 
-/* A reader's answer to a publication that waits: what its entry says. */
-struct hold_answer {
-	uint64_t position; /* of the publication */
-	uint64_t sender;   /* connection; 0: a request of the server API */
-	uint64_t offset;   /* in the channel, */
-	uint64_t stream;   /* and the channel's stream epoch */
-	uint64_t at;	   /* the answer's own position */
-	uint8_t error;	   /* enum result_error (hub/reader.h) */
-};
-
 /* For doors. */
 
 /* A door that finds several commands in a message says which one it begins
  * with, from 0. */
-void hold_command(struct chat *ch, uint32_t command);
+static inline void
+hold_command(struct chat *ch, uint32_t command)
+{
+	ch->hold.command = command;
+}
 
 /* How the wait of the command in hand ended. */
-enum hold_end hold_ended(const struct chat *ch);
+static inline enum hold_end
+hold_ended(const struct chat *ch)
+{
+	return ch->hold.command == ch->hold.waited ? ch->hold.ended : HOLD_NOT;
+}
+
+/* Whether the command in hand is to wait: the door returns. */
+static inline bool
+hold_is_wanted(const struct chat *ch)
+{
+	return ch->hold.what != HOLD_NOTHING;
+}
 
 /* The command in hand needs a channel that is not open, which has been asked
  * for: true: it waits; false: it has waited in vain, and is refused for now. */
@@ -80,16 +72,10 @@ bool hold_channel(struct chat *ch, uint32_t entry, uint32_t epoch);
 enum hold_outcome hold_accepted(struct chat *ch, uint32_t conn);
 void hold_answered(struct chat *ch, uint32_t conn);
 
-/* The reader's answer to what a connection waits for, or has waited for: its
- * offset is the publication's, which may have been only proposed. False: it is
- * not there any more. */
-bool hold_answer_find(
-    const struct chat *ch, uint32_t conn, struct hold_answer *out);
-
 /* hold_accepted() for a request: its publication's position, and the answer
  * with HOLD_DONE. */
-enum hold_outcome hold_request(
-    struct chat *ch, uint64_t position, struct hold_answer *out);
+enum hold_outcome
+hold_request(struct chat *ch, uint64_t position, struct hold_answer *out);
 
 /* The position of what the request in hand has published before it waited; 0:
  * nothing. */
@@ -104,5 +90,43 @@ void
 hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error);
 /* Such entries have been overwritten unread: all who wait look again. */
 void hold_lost(struct chat *ch);
+
+/* For connections. */
+
+int hold_init(struct chat *ch);
+
+/* What the command in hand asks for is noted; its message is kept, and how much
+ * of it is done is stored. False: there is no memory, and it does not wait. */
+bool hold_begin(struct chat *ch, uint32_t i);
+
+/* There is no memory for the command in hand to wait with: it has waited in
+ * vain when its message is looked at next. */
+void hold_deny(struct chat *ch);
+
+/* A connection whose command has waited is looked at again. */
+void hold_again(struct chat *ch, uint32_t i);
+
+/* A request that waits, and what for. */
+struct hold_request {
+	uint32_t conn;
+	uint32_t since_ms;
+	enum hold_what what;
+	uint32_t entry, epoch; /* OPENED */
+	uint64_t position;     /* RESULT: of its publication */
+	bool is_answered;
+	struct hold_answer answer;
+};
+
+/* hold_begin() for a request: *q stays until hold_request_end(), which may be
+ * called of any. */
+bool hold_request_begin(struct chat *ch, uint32_t i, struct hold_request *q);
+void hold_request_end(struct chat *ch, uint32_t i);
+
+/* It is looked at again; *q stays meanwhile. */
+void hold_request_again(struct chat *ch, const struct hold_request *q);
+
+/* Every 100 ms: limits, and results that went to another worker, from which a
+ * connection came meanwhile. */
+void hold_sweep(struct chat *ch);
 
 #endif

@@ -102,6 +102,9 @@ command_slot(const struct command *c)
 enum centrifugo_error
 cold_error(struct chat *ch, const struct channel_position *at);
 
+/* The error for what is known of a publication that waits for its result. */
+enum centrifugo_error outcome_error(enum hold_outcome outcome);
+
 /* The text of an error or a close code; "" for other numbers. */
 const char *centrifugo_text(enum centrifugo_error code);
 
@@ -122,7 +125,8 @@ void reply_empty(const struct command *c, const char *what);
 void
 put_error(struct json_writer *w, enum centrifugo_error code, const char *why);
 
-/* An error, or the end of the connection for codes from 3000. */
+/* An error, or the end of the connection for codes from 3000; of C_WAITS
+ * nothing. */
 void reply_error(const struct command *c, enum centrifugo_error code);
 
 /* Sends a push or ping of its own accord. */
@@ -185,8 +189,8 @@ centrifugo_render(struct chat *ch, const struct publication *p, struct iovec *);
 
 /* publish.c */
 
-/* Acknowledges a publication that was accepted before a takeover: the newest
- * one of this connection. */
+/* Answers a publication that was accepted before a takeover, or before it
+ * waited for its result: the newest one of this connection. */
 void publish_again(const struct command *c, bool rpc);
 
 /* api.c: the server API. */
