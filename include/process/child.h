@@ -275,6 +275,13 @@ bool child_kill(struct child *c, const char *why);
  */
 void child_died(struct child *c, struct child_end *end, uint64_t now_ms);
 
+/* Whom its process becomes. */
+static inline const struct identity *
+child_identity(const struct child *c, const struct nursery *n)
+{
+	return c->identity != NULL ? c->identity : n->identity;
+}
+
 /* Whether it should have been ready by now. It may take longer while it gives
  * life signs: it was silent for still_ms. */
 bool child_is_late(const struct child *c, uint64_t still_ms, uint64_t now_ms);

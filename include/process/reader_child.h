@@ -3,7 +3,7 @@
  * lives, hears the master, has a link with each worker, and waits while there is
  * nothing to read. What it does with what it reads is its kind's:
  *
- * reader_init(&r, start->hub, start->line, start->kind->reader - 1, mark);
+ * reader_init(&r, start->hub, start->kind->reader - 1u, mark);
  * reader_child_init(&c, start, &r);
  * child_hello(start);
  * while (reader_child_turn(&c, all_is_done ? READER_CHILD_WAIT_MS : 0)) {

@@ -148,6 +148,7 @@ child_begin(struct child *c)
 	c->killed = c->killed_unready = c->old = c->told = false;
 	c->eof_ms = c->leave_ms = 0;
 	c->owed = c->n_bad = 0;
+	c->unlinked = 0;
 }
 
 void
