@@ -14,6 +14,7 @@
 #include "heads.h"
 #include "hub/charge.h"
 #include "hub/blob.h"
+#include "hub/event.h"
 #include "hub/input.h"
 #include "hub/line.h"
 #include "hub/output.h"
@@ -118,6 +119,13 @@ static const struct layout_line lines[] = {
     FIELD(entry_head, sub_info_len),
     FIELD(entry_head, info_len),
     FIELD(entry_head, tags_len),
+    STRUCT(event_end),
+    FIELD(event_end, code),
+    FIELD(event_end, reason),
+    FIELD(event_end, port),
+    FIELD(event_end, family),
+    FIELD(event_end, door),
+    FIELD(event_end, peer),
     STRUCT(shm_lock),
     FIELD(shm_lock, word),
     FIELD(shm_lock, turns),
@@ -401,6 +409,7 @@ static const struct layout_line lines[] = {
     VALUE(SLOT_CLOSE_HEARD),
     VALUE(SLOT_ENTERING),
     VALUE(SLOT_SUB_INFO),
+    VALUE(SLOT_TOLD),
     GROUP("flags", "subscription_flags"),
     VALUE(SUBSCRIPTION_JOIN_LEAVE),
     VALUE(SUBSCRIPTION_GAP),
