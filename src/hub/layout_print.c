@@ -169,7 +169,8 @@ layout_print_memory(const struct hub *h, char out[LAYOUT_MAX])
 	    {"slots", h->n_slots}, {"chunks", h->n_chunks},
 	    {"segments", h->n_segments}, {"pages", h->n_pages},
 	    {"subscriptions", h->n_subscriptions}, {"index", h->n_index},
-	    {"journal", h->journal_size}, {"spill", h->spill_size}};
+	    {"journal", h->journal_size}, {"spill", h->spill_size},
+	    {"readers", h->readers}};
 	size_t at = lines_put(out), r;
 
 	for (r = 0; r < REGIONS; r++)

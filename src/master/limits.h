@@ -1,5 +1,6 @@
-/* limits: those of the memory that is made for a copy, as a line of text between
- * the rehearsal, the master and the child that copies. Private to the master. */
+/* limits: those of the memory that is made for a copy, as a line of text
+ * between the rehearsal, the master and the child that copies. Private to the
+ * master. */
 #ifndef CHATD_MASTER_LIMITS_H
 #define CHATD_MASTER_LIMITS_H
 
@@ -16,7 +17,6 @@ int limits_print(
 
 /* Reads what a text begins with; false: not understood. A program before
  * readers of the journal writes none of them and passes none on. */
-bool limits_read(
-    const char *text, struct hub_limits *l, uint32_t *connections);
+bool limits_read(const char *text, struct hub_limits *l, uint32_t *connections);
 
 #endif

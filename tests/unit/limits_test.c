@@ -47,9 +47,8 @@ test_older(void **state)
 	uint32_t connections;
 
 	memset(&l, 0x5a, sizeof(l));
-	assert_true(
-	    limits_read("limits 1 2 3 4 5 6 7 8\nidentity 1 1000 1000", &l,
-		&connections));
+	assert_true(limits_read(
+	    "limits 1 2 3 4 5 6 7 8\nidentity 1 1000 1000", &l, &connections));
 	assert_int_equal(l.subscriptions, 7);
 	assert_int_equal(l.readers, 0);
 	assert_int_equal(l.events, 0);
