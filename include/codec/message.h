@@ -169,7 +169,7 @@ struct message_move {
 };
 
 struct message_accuse {
-	uint32_t worker; /* or another process with links: its line */
+	uint32_t worker;     /* or another process with links: its line */
 	uint32_t generation; /* of the accused */
 };
 

@@ -21,9 +21,9 @@
  * the likelier reason: that one alone is killed, the others begin anew. Two
  * processes that do hang are found one after the other.
  *
- * Readers. A reader of the journal whose cursor stands still below the journal's
- * end is stuck, though it ticks, after WATCHDOG_STUCK_MS in which it did tick;
- * but for one that says why (HAND_BLOCKED).
+ * Readers. A reader of the journal whose cursor stands still below the
+ * journal's end is stuck, though it ticks, after WATCHDOG_STUCK_MS in which it
+ * did tick; but for one that says why (HAND_BLOCKED).
  *
  * The lock. Where a process waits for it for WATCHDOG_LOCK_MS, a holder is
  * looked for that has held it for as long without a tick, while nothing was

@@ -213,9 +213,10 @@ struct child {
 	int link;	     /* -1: none */
 	struct event *event; /* listens to the link; NULL: nobody does */
 	uint64_t unlinked;   /* workers that it is still to be linked with */
-	const struct identity *identity; /* whom it becomes; NULL: whom all do */
-	uint32_t budget;     /* messages left to it in this timer period */
-	uint32_t n_bad;	     /* that it should not have sent, since bad_ms */
+	const struct identity
+	    *identity;	 /* whom it becomes; NULL: whom all do */
+	uint32_t budget; /* messages left to it in this timer period */
+	uint32_t n_bad;	 /* that it should not have sent, since bad_ms */
 	uint64_t bad_ms;
 	unsigned owed; /* messages that wait for room in its link: owed.h */
 	uint64_t started_ms; /* the master's clock: for its deadlines */

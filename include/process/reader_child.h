@@ -1,7 +1,7 @@
 /*
  * reader_child: what every child does that reads the journal (hub/reader.h): it
- * lives, hears the master, has a link with each worker, and waits while there is
- * nothing to read. What it does with what it reads is its kind's:
+ * lives, hears the master, has a link with each worker, and waits while there
+ *is nothing to read. What it does with what it reads is its kind's:
  *
  * reader_init(&r, start->hub, start->kind->reader - 1u, mark);
  * reader_child_init(&c, start, &r);
@@ -35,13 +35,13 @@ enum { READER_CHILD_WAIT_MS = 20 };
 struct reader_child {
 	struct child_start *start;
 	struct reader *reader;
-	uint64_t wake;		/* workers that are to be woken */
-	int link[SHM_WORKERS];	/* to each worker; -1: none */
+	uint64_t wake;	       /* workers that are to be woken */
+	int link[SHM_WORKERS]; /* to each worker; -1: none */
 };
 
 /* No links yet: the master gives them. */
-void reader_child_init(struct reader_child *c, struct child_start *start,
-    struct reader *reader);
+void reader_child_init(
+    struct reader_child *c, struct child_start *start, struct reader *reader);
 
 /* What it has appended is for these workers, as a mask: they are told so in
  * reader_child_turn(), or now. */

@@ -25,7 +25,7 @@ struct show;
 /* What is said of a worker, or a reader of the journal, that is not its line's
  * own word. */
 struct show_worker {
-	const char *role; /* "worker", or a reader's kind */
+	const char *role;    /* "worker", or a reader's kind */
 	int pid, keepers[2]; /* processes; 0: there is none */
 	uint32_t generation;
 	uint64_t uptime_s;

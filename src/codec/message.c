@@ -180,8 +180,8 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 /* Whether a message of that type comes from such a party. A reader of the
  * journal speaks to workers, and has nothing to give them. */
 static bool
-message_fits(uint32_t type, const struct message_rule *rule,
-    enum message_party from)
+message_fits(
+    uint32_t type, const struct message_rule *rule, enum message_party from)
 {
 	return from == PARTY_READER ? type == MSG_RELAY : rule->from == from;
 }

@@ -1,8 +1,9 @@
 /*
  * A worker, or a reader of the journal, that was taken over by an attacker, or
- * writes anywhere by its own fault, sends workers messages that no working one sends. They say so to
- * the master (MSG_ACCUSE), which replaces it: its keepers have its sockets.
- * As the accuser may lie, one that accuses again and again is replaced as well.
+ * writes anywhere by its own fault, sends workers messages that no working one
+ * sends. They say so to the master (MSG_ACCUSE), which replaces it: its keepers
+ * have its sockets. As the accuser may lie, one that accuses again and again is
+ * replaced as well.
  */
 #include <stdio.h>
 

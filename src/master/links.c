@@ -11,7 +11,8 @@
 #include "net/link.h"
 #include "private.h"
 
-_Static_assert((int)MESSAGE_PEERS == (int)SHM_LINES, "peers are named by their lines");
+_Static_assert(
+    (int)MESSAGE_PEERS == (int)SHM_LINES, "peers are named by their lines");
 
 /* Whether a child is a worker. */
 static bool
@@ -31,8 +32,8 @@ link_is_reader(const struct child *c)
 static bool
 link_give(const struct child *to, const struct child *peer, int fd)
 {
-	const struct message_link link = {.peer = (uint32_t)peer->at,
-	    .generation = peer->generation};
+	const struct message_link link = {
+	    .peer = (uint32_t)peer->at, .generation = peer->generation};
 
 	return link_send(to->link, MSG_LINK, &link, sizeof(link), fd) == 0;
 }

@@ -16,8 +16,8 @@ own_users_find(struct bundle *b)
 
 	for (unsigned k = 0; (row = child_row_counted(k)) != NULL; k++)
 		if (row->kind->user != NULL &&
-		    identity_find(
-			&id, row->kind->user, error, sizeof(error)) == 0)
+		    identity_find(&id, row->kind->user, error, sizeof(error)) ==
+			0)
 			(void)bundle_put(b, BUNDLE_USER, row->kind->user, 0,
 			    &id, sizeof(id));
 }

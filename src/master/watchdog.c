@@ -84,8 +84,7 @@ watchdog_forget(struct watchdog *d, int line)
 	process_forget(&d->line[line]);
 	memset(&d->lock[line], 0, sizeof(d->lock[line]));
 	if (line >= SHM_WORKERS)
-		memset(&d->reader[line - SHM_WORKERS], 0,
-		    sizeof(d->reader[0]));
+		memset(&d->reader[line - SHM_WORKERS], 0, sizeof(d->reader[0]));
 }
 
 /* How much of the time that is gone a process that waits for a disk is to be
@@ -245,8 +244,7 @@ scene_note(struct watchdog *d, const struct hub *h,
 		}
 	for (int i = 0; i < SHM_OTHERS; i++)
 		if (has(scene->readers & scene->others, i))
-			reader_note(
-			    &d->reader[i], scene->other[i], tail, gone);
+			reader_note(&d->reader[i], scene->other[i], tail, gone);
 	d->tail = tail;
 }
 

@@ -82,8 +82,7 @@ workers_put_line(struct show *s, int i, const struct show_worker *w)
 	    s->worker[i]);
 	show_put(s,
 	    "%6d %-8s %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64
-	    " %12" PRIu64 " %12" PRIu64 " %-8s %12" PRIu64 " %10" PRIu64
-	    "\n",
+	    " %12" PRIu64 " %12" PRIu64 " %-8s %12" PRIu64 " %10" PRIu64 "\n",
 	    i, w->role, w->pid, w->generation,
 	    worker_state_name(SHM_LOAD(s->from.hub->line[i].state)),
 	    s->worker[i], kept, w->uptime_s, SHM_LOAD(counts->delivered),

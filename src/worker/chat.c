@@ -48,8 +48,8 @@ chat_peer_bad(struct chat *ch, int from, const char *why)
 		ch->accuse(ch, from, peers_generation(ch->peers, from));
 }
 
-_Static_assert((int)SHM_LINES <= (int)READY_LINKS &&
-	(int)MESSAGE_PEERS == (int)SHM_LINES,
+_Static_assert(
+    (int)SHM_LINES <= (int)READY_LINKS && (int)MESSAGE_PEERS == (int)SHM_LINES,
     "peers are numbered by their lines");
 
 /* One datagram of another worker, or of a reader of the journal. */

@@ -163,8 +163,8 @@ control_cb(int fd, short what, void *arg)
 	control_read(w);
 }
 
-/* Tells the master of processes that send bad messages, as far as the link takes
- * it. */
+/* Tells the master of processes that send bad messages, as far as the link
+ * takes it. */
 static void
 accusations_send(struct worker *w)
 {

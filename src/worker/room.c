@@ -11,9 +11,9 @@ enum {
 	 * replaced, and what libraries open for a moment. */
 	ROOM_SPARE = 2 * SHM_WORKERS + 32,
 	/* Descriptors that a worker which accepts keeps free, besides one link
-	 * to each other worker and to each reader of the journal, for messages of the master: adoptions, the web
-	 * page. Larger: fewer clients; smaller: the master's messages lose
-	 * their descriptors. */
+	 * to each other worker and to each reader of the journal, for messages
+	 * of the master: adoptions, the web page. Larger: fewer clients;
+	 * smaller: the master's messages lose their descriptors. */
 	ROOM_MASTER = 8
 };
 

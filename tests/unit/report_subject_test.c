@@ -277,12 +277,14 @@ workers(void **state)
 	    "        0 "
 	    "           0            0 -                   0          0\n");
 	assert_string_equal(shown("workers", true),
-	    "[{\"slot\":0,\"role\":\"worker\",\"pid\":123,\"generation\":4,\"state\":\"running\","
+	    "[{\"slot\":0,\"role\":\"worker\",\"pid\":123,\"generation\":4,"
+	    "\"state\":\"running\","
 	    "\"connections\":2,\"kept\":2,\"opened\":2,\"uptime_s\":0,"
 	    "\"delivered\":5,\"relayed\":6,\"writes\":\"sendmsg\","
 	    "\"keeper\":124,\"keepers\":[124,125],\"turn_max_us\":7,"
 	    "\"cursor\":0,\"behind\":0},\n"
-	    "{\"slot\":1,\"role\":\"worker\",\"pid\":0,\"generation\":0,\"state\":\"stopped\","
+	    "{\"slot\":1,\"role\":\"worker\",\"pid\":0,\"generation\":0,"
+	    "\"state\":\"stopped\","
 	    "\"connections\":0,\"kept\":0,\"opened\":0,\"uptime_s\":0,"
 	    "\"delivered\":0,\"relayed\":0,\"writes\":\"-\",\"keeper\":0,"
 	    "\"keepers\":[0,0],"
