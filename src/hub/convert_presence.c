@@ -45,7 +45,7 @@ presence_kind(const struct convert *c, int kind)
  * anew where readers of theirs are none of this program's. One that was being
  * opened is asked for once more. */
 static uint8_t
-presence_flags(const struct convert *c, const uint8_t *p)
+presence_flags_pair(const struct convert *c, const uint8_t *p)
 {
 	const uint8_t flags = (uint8_t)convert_get(c, F_PRESENCE_FLAGS, p);
 
@@ -152,7 +152,7 @@ presence_copy(struct convert *c, uint64_t e, uint32_t to)
 		return true;
 	if (!convert_record(c, C_PRESENCE, p, new))
 		return false;
-	new->flags = presence_flags(c, p);
+	new->flags = presence_flags_pair(c, p);
 	c->hub.stream[to] = presence_stream(c, e, new);
 	hash = siphash(c->hub.hash_key, name, len);
 	new->hash = (uint32_t)(hash >> 32);
