@@ -48,9 +48,8 @@ recovery_find(struct chat *ch, const struct conf_channel *rule,
 	if (r->offset == at->offset)
 		return true;
 	return r->offset < at->offset &&
-	    at->offset - r->offset <= HISTORY_MAX &&
 	    history_find(ch->hub, &q, found) == 0 && !found->gone &&
-	    found->n == at->offset - r->offset;
+	    !found->more;
 }
 
 /* Writes the publications that were found; false (with nothing written) if one
