@@ -49,13 +49,21 @@ enum reason {
 	REASONS
 };
 
+/* How a waiting publication, or the opening of a channel, went: the error of a
+ * RESULT or OPENED. */
+enum result_error {
+	RESULT_OK,
+	RESULT_TEMPORARY, /* it was not done: try again */
+	RESULT_UNKNOWN,	  /* nobody knows whether it was done */
+	RESULT_ERRORS
+};
+
 /* Whether the newest publication of a connection waits for a reader's answer:
  * from the journal. */
 enum slot_awaits {
 	AWAITS_NOTHING,
 	AWAITS_RESULT, /* until then nothing more of it is looked at */
-	AWAITS_DONE    /* it has come; from here on: + enum result_error
-			* (hub/reader.h) */
+	AWAITS_DONE    /* it has come; from here on: + enum result_error */
 };
 
 struct slot {
@@ -92,9 +100,9 @@ struct slot {
 	 * end to be so, and 1 when it is so. */
 	_Atomic uint8_t watched;
 	_Atomic uint8_t awaits; /* enum slot_awaits: derived */
-	uint64_t connected_ms; /* clock_ms() */
-	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
-	uint32_t ping_ms;      /* low half: only differences mean anything */
+	uint64_t connected_ms;	/* clock_ms() */
+	uint32_t heard_ms;	/* deadlines count from these; clock_ms(), */
+	uint32_t ping_ms;	/* low half: only differences mean anything */
 	uint32_t message_ms;
 	uint32_t rate_ms;     /* token bucket: last refill */
 	uint32_t rate_tokens; /* in 1/1000 messages */

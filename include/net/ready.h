@@ -15,7 +15,9 @@
 
 struct event_base;
 
-enum ready_what { READY_READ = 1, READY_WRITE = 2 };
+/* READY_BROKEN: reset by the peer, or its end while ours was sent: told with
+ * either of the others, too. */
+enum ready_what { READY_READ = 1, READY_WRITE = 2, READY_BROKEN = 4 };
 
 /* Sockets that are told of at once. Larger: one that is always ready delays
  * the others for longer in a turn; smaller: less is done in a turn. */

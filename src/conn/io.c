@@ -61,6 +61,20 @@ conn_unread(struct chat *ch, uint32_t i)
 	return !ch->conn[i].paused && conn_transport(ch, i)->unread(&s);
 }
 
+/* Something has come of a connection that is not read from, since its input
+ * waits. What its peer sent before its end is still to be done, so only a reset
+ * ends it now. */
+static void
+io_waits(struct chat *ch, uint32_t i, unsigned what)
+{
+	if (!ch->conn[i].held)
+		return;
+	if (what & READY_BROKEN)
+		conn_drop(ch, i, "reset while a command of it waited");
+	else
+		conn_watch_held(ch, i);
+}
+
 void
 conn_ready(struct chat *ch, uint32_t i, unsigned what)
 {
@@ -83,6 +97,10 @@ conn_ready(struct chat *ch, uint32_t i, unsigned what)
 		conn_watch(ch, i);
 		conn_dirty(ch, i);
 	}
+	if (c->waits) {
+		io_waits(ch, i, what & (READY_READ | READY_BROKEN));
+		return;
+	}
 	if (!(what & READY_READ))
 		return;
 	switch (c->phase) {
@@ -90,7 +108,7 @@ conn_ready(struct chat *ch, uint32_t i, unsigned what)
 		request_input(ch, i);
 		break;
 	case CONN_OPEN:
-		if (!c->paused && !c->waits)
+		if (!c->paused)
 			conn_read(ch, i);
 		break;
 	case CONN_CLOSING:

@@ -127,12 +127,20 @@ watch_settled(struct chat *ch)
 	    table_word(ch->hub, ready_fd(ch->watch->ready)));
 }
 
-/* What it is to be watched for. */
+/* What it is to be watched for. One that waits for an answer is watched as
+ * before until something comes: most send nothing meanwhile, and two system
+ * calls are saved. */
 static unsigned
 watch_wanted(const struct conn *c)
 {
-	return (c->paused || c->waits ? 0 : READY_READ) |
-	    (c->blocked ? READY_WRITE : 0);
+	const bool held = c->held || c->ended != HOLD_NOT;
+	unsigned what = READY_READ;
+
+	if (held && (c->watched & READY_READ) == 0)
+		what = READY_BROKEN;
+	else if (!held && (c->paused || c->waits))
+		what = 0;
+	return what | (c->blocked ? READY_WRITE : 0);
 }
 
 /* Watches a socket for `what`. The slot says before that this is not sure any
@@ -153,7 +161,7 @@ watch_set(struct chat *ch, uint32_t i, unsigned what)
 		log_error("epoll_ctl: %s", strerror(errno));
 		return -1;
 	}
-	c->watched = what & (READY_READ | READY_WRITE);
+	c->watched = what & (READY_READ | READY_WRITE | READY_BROKEN);
 	if (s != NULL && what == READY_READ)
 		SHM_STORE(s->watched, 1);
 	return 0;
@@ -169,6 +177,14 @@ conn_watch(struct chat *ch, uint32_t i)
 	    c->watched == what)
 		return 0;
 	return watch_set(ch, i, what);
+}
+
+void
+conn_watch_held(struct chat *ch, uint32_t i)
+{
+	const unsigned was = ch->conn[i].watched;
+
+	(void)watch_set(ch, i, (was & READY_WRITE) | READY_BROKEN);
 }
 
 void

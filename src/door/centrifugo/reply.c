@@ -25,6 +25,7 @@ centrifugo_text(enum centrifugo_error code)
 	    {C_TOKEN_EXPIRED, "token expired"}, {C_EXPIRED, "expired"},
 	    {C_TOO_MANY_REQUESTS, "too many requests"},
 	    {C_UNRECOVERABLE, "unrecoverable position"},
+	    {C_OUTCOME_UNKNOWN, "outcome unknown"},
 	    {C_END_SHUTDOWN, "shutdown"},
 	    {C_END_SERVER_ERROR, "internal server error"},
 	    {C_END_EXPIRED, "connection expired"}, {C_END_SLOW, "slow"},
@@ -121,6 +122,8 @@ reply_error(const struct command *c, enum centrifugo_error code)
 {
 	struct json_writer *w;
 
+	if (code == C_WAITS)
+		return;
 	if (code >= 3000) {
 		(void)quota_text(); /* there is no answer to tell it in */
 		centrifugo_end(c->ch, c->conn, code);
@@ -129,6 +132,27 @@ reply_error(const struct command *c, enum centrifugo_error code)
 	w = reply_begin(c, "error");
 	put_error(w, code, NULL);
 	reply_end(c, w);
+}
+
+enum centrifugo_error
+cold_error(struct chat *ch, const struct channel_position *at)
+{
+	return hold_channel(ch, at->channel, at->epoch) ? C_WAITS : C_INTERNAL;
+}
+
+enum centrifugo_error
+outcome_error(enum hold_outcome outcome)
+{
+	switch (outcome) {
+	case HOLD_DONE:
+		return C_OK;
+	case HOLD_WAITS:
+		return C_WAITS;
+	case HOLD_TEMPORARY:
+		return C_INTERNAL;
+	default:
+		return C_OUTCOME_UNKNOWN;
+	}
 }
 
 struct json_writer *

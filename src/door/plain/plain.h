@@ -12,6 +12,13 @@
 
 extern const struct door plain_door;
 
+/* plain.c */
+
+/* A command needs a channel that is not open: it waits, or is told that it has
+ * waited in vain. Either way nothing more is done with it now. */
+void plain_cold(struct chat *ch, uint32_t conn, uint64_t position,
+    const struct channel_position *at);
+
 /* line.c */
 
 /* A name as it stands in a line (name_show()), terminated; good until the next
