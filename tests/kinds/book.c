@@ -166,8 +166,7 @@ book_forget(struct book *b, uint64_t position)
 }
 
 const struct book_copy *
-book_message(
-    struct book *b, struct book_shelf *s, const struct publication *p)
+book_message(struct book *b, struct book_shelf *s, const struct publication *p)
 {
 	struct publication kept = *p;
 

@@ -50,10 +50,10 @@ struct book_shelf {
 
 struct book {
 	int fd;
-	uint64_t mark;	/* all up to this position is in it; of this journal */
-	bool same;	/* so far it was of this journal */
-	bool clean;	/* and its writer had left in peace */
-	char *line;	/* what is to be written next */
+	uint64_t mark; /* all up to this position is in it; of this journal */
+	bool same;     /* so far it was of this journal */
+	bool clean;    /* and its writer had left in peace */
+	char *line;    /* what is to be written next */
 	size_t len, room;
 	uint64_t delivered;
 	struct book_copy *first, **last; /* proposals to be delivered */
@@ -65,15 +65,14 @@ struct book {
 void book_open(struct book *b, const char *path, const char *journal);
 
 /* The channel of that name, made if need be. */
-struct book_shelf *
-book_find(struct book *b, const char *name, size_t len);
+struct book_shelf *book_find(struct book *b, const char *name, size_t len);
 
 /* Lines; they count from the next book_commit() on. A proposal gets its
  * channel's next offset: its copy, which is kept until book_delivered(). */
-const struct book_copy *book_message(
-    struct book *b, struct book_shelf *s, const struct publication *p);
-void book_refuse(struct book *b, struct book_shelf *s,
-    const struct publication *p);
+const struct book_copy *
+book_message(struct book *b, struct book_shelf *s, const struct publication *p);
+void
+book_refuse(struct book *b, struct book_shelf *s, const struct publication *p);
 void book_event(struct book *b, const struct publication *p,
     const char *channel, size_t len);
 void book_opening(

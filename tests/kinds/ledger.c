@@ -117,8 +117,8 @@ ledger_name(const struct ledger *l, uint32_t channel, uint32_t epoch,
 static void
 ledger_owe(struct ledger *l, const struct reader_answer *a)
 {
-	l->answer = more_room(
-	    l->answer, l->n_answers, &l->room_answers, sizeof(*a));
+	l->answer =
+	    more_room(l->answer, l->n_answers, &l->room_answers, sizeof(*a));
 	l->answer[l->n_answers++] = *a;
 }
 
@@ -128,8 +128,8 @@ ledger_ask(void *arg, uint32_t channel, uint32_t epoch)
 {
 	struct ledger *l = arg;
 
-	l->asked = more_room(
-	    l->asked, l->n_asked, &l->room_asked, sizeof(*l->asked));
+	l->asked =
+	    more_room(l->asked, l->n_asked, &l->room_asked, sizeof(*l->asked));
 	l->asked[l->n_asked++] = (struct asked){channel, epoch};
 }
 
@@ -244,8 +244,7 @@ ledger_stand(struct ledger *l, const struct asked *a, struct reader_opening *o)
 	if (l->leaps && !s->opened && s->top != 0)
 		o->leap = s->top + LEAP;
 	s->opened = true;
-	book_opening(
-	    &l->book, s, o->stream, o->leap != 0 ? o->leap : o->top);
+	book_opening(&l->book, s, o->stream, o->leap != 0 ? o->leap : o->top);
 	return s;
 }
 
@@ -267,8 +266,8 @@ ledger_open(struct ledger *l, const struct asked *a)
 			pubs[o.n++] = s->newest[k % BOOK_NEWEST]->p;
 		book_commit(&l->book, l->reader.passed);
 	}
-	reader_child_wake(&l->child,
-	    reader_opened(&l->reader, a->channel, a->epoch, &o));
+	reader_child_wake(
+	    &l->child, reader_opened(&l->reader, a->channel, a->epoch, &o));
 	KILL_POINT();
 }
 
@@ -283,8 +282,8 @@ ledger_answer(struct ledger *l)
 	for (size_t k = 0; k < l->n_answers; k++)
 		if (l->answer[k].deliver != NULL)
 			delivered = l->answer[k].deliver->position;
-	reader_child_wake(&l->child,
-	    reader_answer(&l->reader, l->answer, l->n_answers));
+	reader_child_wake(
+	    &l->child, reader_answer(&l->reader, l->answer, l->n_answers));
 	KILL_POINT();
 	l->n_answers = 0;
 	book_delivered(&l->book, delivered);
@@ -382,12 +381,11 @@ ledger_resume(struct ledger *l)
 {
 	l->leaps = !l->book.same && !l->book.clean;
 	if (l->book.same &&
-	    reader_unsettled(
-		&l->reader, l->buf, l->cap, ledger_unsettled, l) == -1)
+	    reader_unsettled(&l->reader, l->buf, l->cap, ledger_unsettled, l) ==
+		-1)
 		log_fatal("ledger: no memory");
 	ledger_orphans(l);
-	qsort(
-	    l->answer, l->n_answers, sizeof(*l->answer), answer_compare);
+	qsort(l->answer, l->n_answers, sizeof(*l->answer), answer_compare);
 	reader_opening(&l->reader, ledger_ask, l);
 }
 
@@ -414,8 +412,7 @@ ledger_main(struct child_start *start)
 	if (l.dir == NULL || (l.buf = malloc(l.cap)) == NULL)
 		log_fatal("ledger: no folder, or no memory");
 	ledger_book(&l);
-	reader_init(
-	    &l.reader, l.hub, start->kind->reader - 1u, l.book.mark);
+	reader_init(&l.reader, l.hub, start->kind->reader - 1u, l.book.mark);
 	reader_child_init(&l.child, start, &l.reader);
 	ledger_resume(&l);
 	child_hello(start);

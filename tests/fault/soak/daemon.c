@@ -62,8 +62,7 @@ conf_write(const char *path)
 	    set.idle > 0 ? set.idle + 1000 : 2048,
 	    set.idle > 0 ? set.idle + 1000 : 2048);
 	if (set.reader)
-		fprintf(f,
-		    "channel \"*\" {\nsubscribe all\npublish all\n}\n");
+		fprintf(f, "channel \"*\" {\nsubscribe all\npublish all\n}\n");
 	if (fclose(f) != 0)
 		err(2, "%s", path);
 }
@@ -217,7 +216,8 @@ daemon_reader(void)
 	if (p == NULL)
 		return 0;
 	end = strchr(p, '}');
-	if (end == NULL || memmem(p, (size_t)(end - p), "\"running\"", 9) == NULL)
+	if (end == NULL ||
+	    memmem(p, (size_t)(end - p), "\"running\"", 9) == NULL)
 		return 0;
 	return (int)member(p, "pid");
 }

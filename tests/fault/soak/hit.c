@@ -193,8 +193,7 @@ hit_reader(void)
 	static unsigned n;
 	int pid = daemon_reader();
 
-	if (pid == 0 ||
-	    (n >= BURST && now_ms - at[n % BURST] <= BURST_MS) ||
+	if (pid == 0 || (n >= BURST && now_ms - at[n % BURST] <= BURST_MS) ||
 	    kill(pid, SIGKILL) != 0)
 		return;
 	at[n++ % BURST] = now_ms;

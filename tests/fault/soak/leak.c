@@ -26,8 +26,7 @@ enum {
 static bool
 memory_map(struct hub *h)
 {
-	struct hub_limits l = {
-	    .connections = 2048 + SHM_WORKERS * SHM_BLOCK,
+	struct hub_limits l = {.connections = 2048 + SHM_WORKERS * SHM_BLOCK,
 	    .users = 2048,
 	    .channels = 65536,
 	    .journal_bytes = 16 << 20,

@@ -241,8 +241,7 @@ reader_is_quiet(uint32_t i)
 {
 	const struct member *m = &members[i];
 
-	return !m->pending &&
-	    (!m->located || m->at + 1 == rooms[i % ROOMS].n);
+	return !m->pending && (!m->located || m->at + 1 == rooms[i % ROOMS].n);
 }
 
 /* The room of a name that ends at a tab; ROOMS: none. */
