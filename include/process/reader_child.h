@@ -32,6 +32,17 @@ struct reader;
  * once; smaller: a daemon that does nothing costs more processor time. */
 enum { READER_CHILD_WAIT_MS = 20 };
 
+/* System calls of these functions and of hub/reader.h, for child_kind.calls
+ * (<seccomp.h>): those of the kind's own follow, and -1. */
+#define READER_CHILD_CALLS                                              \
+	SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(sendmsg),       \
+	    SCMP_SYS(sendmmsg), SCMP_SYS(sendto), SCMP_SYS(write),      \
+	    SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(futex),           \
+	    SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(mmap),           \
+	    SCMP_SYS(munmap), SCMP_SYS(close), SCMP_SYS(clock_gettime), \
+	    SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn),               \
+	    SCMP_SYS(restart_syscall)
+
 struct reader_child {
 	struct child_start *start;
 	struct reader *reader;
