@@ -82,6 +82,7 @@ enum convert_struct {
 /* And those that an older layout does not have: read as 0. */
 #define CONVERT_LATER(F)                              \
 	F(HEADS_READER, "shm_heads.reader")           \
+	F(MARK_TAKEN, "reader_mark.taken")            \
 	F(HEADS_SPILL_BEGIN, "shm_heads.spill_begin") \
 	F(HEADS_SPILL_END, "shm_heads.spill_end")     \
 	F(LINE_SETTLED, "shm_line.settled")           \
@@ -159,7 +160,8 @@ struct convert {
 	const uint8_t *region[R_REGIONS];
 	uint64_t region_size[R_REGIONS];
 	uint64_t count[N_COUNTS];
-	uint64_t wire;	       /* bytes of one of theirs; 0: there is none */
+	uint64_t mark;	       /* bytes of one of theirs; 0: there is none */
+	uint64_t wire;	       /* the same */
 	uint64_t wire_data;    /* where the next page of them is, in the file */
 	uint8_t slot_state[8]; /* theirs to ours */
 

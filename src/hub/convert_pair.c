@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "convert.h"
+#include "hub/journal.h"
 #include "layout_line.h"
 
 static const char *const struct_names[C_FRAMING] = {[C_HEADS] = "shm_heads",
@@ -76,7 +77,7 @@ static const struct {
 static const char *const packed[] = {"SHM_BLOCK", "KEY_BITS", "OUTPUT_SEGMENT",
     "OUTPUT_ANSWER", "OUTPUT_CLOSE", "SLOT_SKIPPED_MORE", "SUBSCRIPTION_HELD",
     "SHM_WORKERS"};
-/* The same, of what an older program does not have. */
+/* Those that an older program does not have: the same in both, if it has. */
 static const char *const packed_later[] = {"READER_STORE", "READER_ENGINE",
     "READER_HOOKS", "READERS", "ENTRY_FLAGS", "ENTRY_REQUIRED", "FORMATS",
     "PUBLICATION_WAITS", "PUBLICATION_PROPOSED", "PUBLICATION_AGAIN",
@@ -323,6 +324,10 @@ regions_find(struct convert *c)
 		c->region[r] = c->base + l->at;
 		c->region_size[r] = l->size;
 	}
+	l = print_struct(&c->theirs, "reader_mark");
+	if (l != NULL && c->field[F_HEADS_READER] != NULL &&
+	    c->field[F_HEADS_READER]->size >= l->size * READERS)
+		c->mark = l->size;
 	l = print_value(&c->theirs, "SHM_WIRE");
 	c->wire = l != NULL && l->at <= PRINT_STRUCT_MAX ? l->at : 0;
 	for (int n = 0; n < N_COUNTS; n++) {

@@ -13,10 +13,10 @@ convert_taken(const struct convert *c, unsigned reader)
 	uint64_t taken;
 
 	/* one that has not been there begins at the end */
-	if ((c->count[N_READERS] >> reader & 1) == 0)
+	if ((c->count[N_READERS] >> reader & 1) == 0 || c->mark == 0)
 		return tail;
-	taken =
-	    convert_get_of(c, F_HEADS_READER, heads, 2 * reader, 2 * READERS);
+	taken = convert_get(c, F_MARK_TAKEN,
+	    heads + c->field[F_HEADS_READER]->at + reader * c->mark);
 	return taken < tail ? taken : tail;
 }
 

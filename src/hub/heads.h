@@ -24,6 +24,13 @@ struct shm_sizes {
 	uint16_t readers, events; /* bits, see struct hub */
 };
 
+/* How far a reader has come (hub/reader.h): written by that reader alone, once
+ * for many entries. */
+struct reader_mark {
+	_Atomic uint64_t taken; /* all up to this position */
+	_Atomic uint64_t end;	/* bytes ever appended up to there */
+};
+
 struct shm_heads {
 	uint64_t magic;
 	uint64_t layout; /* a program of another layout must not read on */
@@ -46,12 +53,8 @@ struct shm_heads {
 	 * reader alone; 0: it holds nothing. */
 	_Atomic uint64_t hold[JOURNAL_HOLDS] __attribute__((aligned(64)));
 
-	/* How far each reader has come (hub/reader.h), in one cache line, each
-	 * written by one reader alone, once for many entries. */
-	struct reader_mark {
-		_Atomic uint64_t taken; /* all up to this position */
-		_Atomic uint64_t end;	/* bytes ever appended up to there */
-	} reader[READERS] __attribute__((aligned(64)));
+	/* of all readers in one cache line */
+	struct reader_mark reader[READERS] __attribute__((aligned(64)));
 	/* Of the spill, written under the lock: entries that a reader still
 	 * needs and the ring has no room for. */
 	_Atomic uint64_t spill_begin; /* bytes ever freed */
