@@ -15,8 +15,8 @@
 
 struct event_base;
 
-/* READY_BROKEN: reset by the peer, or its end while ours was sent: told with
- * either of the others, too. */
+/* READY_BROKEN: watched for, but told as both others: the peer has reset it, or
+ * ended it behind our own end. Whatever it is watched for, that is told. */
 enum ready_what { READY_READ = 1, READY_WRITE = 2, READY_BROKEN = 4 };
 
 /* Sockets that are told of at once. Larger: one that is always ready delays

@@ -1,5 +1,6 @@
 /* What connections read and write. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "conn/begin.h"
@@ -61,6 +62,16 @@ conn_unread(struct chat *ch, uint32_t i)
 	return !ch->conn[i].paused && conn_transport(ch, i)->unread(&s);
 }
 
+/* Whether the peer has reset a connection. It may have been told of for input
+ * before it was watched for that alone. */
+static bool
+io_is_broken(const struct chat *ch, uint32_t i)
+{
+	struct pollfd p = {.fd = ch->conn[i].fd, .events = 0};
+
+	return poll(&p, 1, 0) == 1;
+}
+
 /* Something has come of a connection that is not read from, since its input
  * waits. What its peer sent before its end is still to be done, so only a reset
  * ends it now. */
@@ -69,9 +80,9 @@ io_waits(struct chat *ch, uint32_t i, unsigned what)
 {
 	if (!ch->conn[i].held)
 		return;
-	if (what & READY_BROKEN)
+	if (what & READY_BROKEN && io_is_broken(ch, i))
 		conn_drop(ch, i, "reset while a command of it waited");
-	else
+	else if (what & READY_READ)
 		conn_watch_held(ch, i);
 }
 

@@ -60,6 +60,16 @@ watch_suspect(struct watch *w, uint64_t key, bool watched)
 		w->suspect = w->again = w->sweeps = 0;
 }
 
+/* What a socket that is watched for `is` is ready for, of what was told. */
+static unsigned
+watch_told(unsigned is, unsigned what)
+{
+	/* all that is told of one that is not watched for input */
+	if (is & READY_BROKEN && what & READY_READ)
+		what |= READY_BROKEN;
+	return what & is;
+}
+
 /* One is ready. It may have ended since the kernel said so, or not be watched
  * any more. */
 static bool
@@ -70,7 +80,7 @@ watch_ready_cb(void *arg, uint64_t key, unsigned what)
 	const bool goes_on = chat_event(ch);
 
 	if (i < ch->hub->n_slots + CHAT_SPARE)
-		what &= ch->conn[i].watched;
+		what = watch_told(ch->conn[i].watched, what);
 	else
 		what = 0;
 	watch_suspect(ch->watch, key, what != 0 && key == watch_key(ch, i));

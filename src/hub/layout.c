@@ -482,6 +482,7 @@ static const struct layout_line lines[] = {
     VALUE(RESULT_DONE),
     VALUE(RESULT_ABSENT),
     VALUE(RESULT_FULL),
+    VALUE(RESULT_BUSY),
     GROUP("values", "messages"),
     VALUE(MESSAGE_MAX),
     VALUE(MESSAGE_TEXT_MAX),

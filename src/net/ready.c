@@ -113,8 +113,6 @@ ready_handle(struct ready *r)
 			what |= READY_READ;
 		if (e->events & (EPOLLOUT | broken))
 			what |= READY_WRITE;
-		if (e->events & broken)
-			what |= READY_BROKEN;
 		if (!r->host->ready(r->arg, e->data.u64, what))
 			return false;
 	}
