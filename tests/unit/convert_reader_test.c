@@ -341,6 +341,31 @@ test_spill(void **state)
 	hub_destroy(&s.h);
 }
 
+/* Where the spill begins and ends was written over. */
+static void
+test_scribbled(void **state)
+{
+	static const uint64_t ends[][2] = {{1, 0}, {0, UINT64_MAX},
+	    {UINT64_MAX - 100, UINT64_MAX}, {UINT64_MAX - 7, 8}, {3, 200}};
+	struct hub_limits l = with_readers(1 << 16);
+	struct scene s;
+	struct hub *h;
+
+	readers_make(&s);
+	s.h.heads->reader[B].taken = 0;
+	memset(s.h.spill, 0xff, 1024);
+	for (size_t k = 0; k < sizeof(ends) / sizeof(ends[0]); k++) {
+		s.h.heads->spill_begin = ends[k][0];
+		s.h.heads->spill_end = ends[k][1];
+		h = copy(&s, &l);
+		if (h == NULL)
+			fail_msg("%zu: %s", k, error);
+		assert_int_equal(h->heads->spill_end, 0);
+		hub_destroy(h);
+	}
+	hub_destroy(&s.h);
+}
+
 /* More than the spill has room for. */
 static void
 test_too_much(void **state)
@@ -419,6 +444,7 @@ main(void)
 	    cmocka_unit_test(test_bits),
 	    cmocka_unit_test(test_flags),
 	    cmocka_unit_test(test_spill),
+	    cmocka_unit_test(test_scribbled),
 	    cmocka_unit_test(test_too_much),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_packed),
