@@ -126,7 +126,7 @@ presence_name_get(const struct convert *c, uint64_t e, const uint8_t *p,
 /* The epoch of the offsets of one of theirs; in an older layout its own epoch
  * is that, too. */
 static uint64_t
-copied_stream(
+presence_stream_get(
     const struct convert *c, uint64_t e, const struct presence_entry *new)
 {
 	uint64_t stream;
@@ -153,7 +153,7 @@ presence_copy(struct convert *c, uint64_t e, uint32_t to)
 	if (!convert_record(c, C_PRESENCE, p, new))
 		return false;
 	new->flags = presence_flags_pair(c, p);
-	c->hub.stream[to] = copied_stream(c, e, new);
+	c->hub.stream[to] = presence_stream_get(c, e, new);
 	hash = siphash(c->hub.hash_key, name, len);
 	new->hash = (uint32_t)(hash >> 32);
 	name_write(&c->hub, new, name, len);

@@ -55,23 +55,25 @@ spill_copy(struct convert *c, uint64_t below)
 {
 	const uint8_t *heads = convert_item(c, R_HEADS, C_HEADS, 0);
 	const uint64_t size = c->count[N_SPILL];
-	const uint64_t end = convert_get(c, F_HEADS_SPILL_END, heads);
-	uint64_t at = convert_get(c, F_HEADS_SPILL_BEGIN, heads), last = 0;
+	const uint64_t begin = convert_get(c, F_HEADS_SPILL_BEGIN, heads);
+	const uint64_t used = convert_get(c, F_HEADS_SPILL_END, heads) - begin;
+	uint64_t n = 0, last = 0, place;
 	struct convert_found f;
 
-	if (size == 0 || at > end || end - at > size)
-		return true; /* there is none, or it is corrupted */
-	while (at < end) {
-		f = convert_found_at(c, R_SPILL, at % size, size);
+	if (used > size)
+		return true; /* corrupted */
+	while (n < used) {
+		place = (begin + n) % size;
+		f = convert_found_at(c, R_SPILL, place, size);
 		if (f.head == NULL || f.position == 0) {
-			at += size - at % size; /* the next begins there */
+			n += size - place; /* the next one begins there */
 			continue;
 		}
 		if (f.position > last && f.position < below &&
 		    !spill_entry_copy(c, &f))
 			return false;
 		last = f.position > last ? f.position : last;
-		at += convert_found_theirs(c, &f);
+		n += convert_found_theirs(c, &f);
 	}
 	return true;
 }

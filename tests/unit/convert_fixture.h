@@ -31,7 +31,8 @@ static const struct hub_limits usual = {.connections = 256,
     .output_bytes = 4 << 20,
     .input_bytes = 1 << 20,
     .subscriptions = 256};
-static const struct hub_limits *scene_limits = &usual; /* that it is made with */
+static const struct hub_limits *scene_limits =
+    &usual; /* that it is made with */
 static char print[LAYOUT_MAX + CONVERT_TABLES_MAX], error[512];
 static const char usual_tables[] =
     "enum door\ndoor.one 3\ndoor.two 4\nenum framing\nframing.one 1\n"

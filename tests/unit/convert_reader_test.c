@@ -277,11 +277,14 @@ spill_put(struct scene *s, uint64_t position)
 static void
 test_spill(void **state)
 {
-	static const char *const texts[] = {"needed one", "needed two"};
+	static const char *const texts[] = {
+	    "needed one", "needed two, which is some bytes longer"};
 	struct hub_limits l = with_readers(1 << 12);
 	struct scene s;
 	struct hub *h;
+	struct entry_head *stale;
 	uint64_t needed;
+	size_t n;
 
 	readers_make(&s);
 	say_required(&s, texts[0]);
@@ -305,11 +308,17 @@ test_spill(void **state)
 	assert_non_null(h);
 	judge_spill(h, texts + 1, 1);
 	hub_destroy(h);
-	/* both in the spill, whose end lies between them, and the second one
-	 * in the ring once more */
+	/* both in the spill, the first one twice, as after a death; its end
+	 * lies between them, and what was there before behind the first; the
+	 * second one is in the ring once more */
+	n = journal_entry_bytes(1, strlen(texts[0]));
 	s.h.heads->spill_begin = s.h.heads->spill_end =
-	    3 * s.h.spill_size - 104;
+	    3 * s.h.spill_size - 3 * n - 8;
 	spill_put(&s, needed);
+	spill_put(&s, needed);
+	stale = (void *)(s.h.spill + s.h.spill_size - n);
+	memcpy(stale, head_of(&s.h, needed), n);
+	stale->position = needed + 1;
 	spill_put(&s, needed + 1);
 	assert_true(s.h.heads->spill_end / s.h.spill_size == 3);
 	s.h.heads->reader[B].taken = needed - 1;
@@ -329,6 +338,31 @@ test_spill(void **state)
 	assert_non_null(h);
 	assert_int_equal(h->heads->spill_end, 0);
 	hub_destroy(h);
+	hub_destroy(&s.h);
+}
+
+/* Where the spill begins and ends was written over. */
+static void
+test_scribbled(void **state)
+{
+	static const uint64_t ends[][2] = {{1, 0}, {0, UINT64_MAX},
+	    {UINT64_MAX - 100, UINT64_MAX}, {UINT64_MAX - 7, 8}, {3, 200}};
+	struct hub_limits l = with_readers(1 << 16);
+	struct scene s;
+	struct hub *h;
+
+	readers_make(&s);
+	s.h.heads->reader[B].taken = 0;
+	memset(s.h.spill, 0xff, 1024);
+	for (size_t k = 0; k < sizeof(ends) / sizeof(ends[0]); k++) {
+		s.h.heads->spill_begin = ends[k][0];
+		s.h.heads->spill_end = ends[k][1];
+		h = copy(&s, &l);
+		if (h == NULL)
+			fail_msg("%zu: %s", k, error);
+		assert_int_equal(h->heads->spill_end, 0);
+		hub_destroy(h);
+	}
 	hub_destroy(&s.h);
 }
 
@@ -410,6 +444,7 @@ main(void)
 	    cmocka_unit_test(test_bits),
 	    cmocka_unit_test(test_flags),
 	    cmocka_unit_test(test_spill),
+	    cmocka_unit_test(test_scribbled),
 	    cmocka_unit_test(test_too_much),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_packed),
