@@ -5,6 +5,7 @@
 
 #include "conn/conn.h"
 #include "conn/wait.h"
+#include "hub/reader.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 
