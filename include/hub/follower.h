@@ -12,7 +12,7 @@
  * more = follower_end(&f);
  *
  * Its cursor does not hold the ring: a follower that is too slow is told what
- * was overwritten. One that must miss nothing says so by follower_hold().
+ * was overwritten. One that must miss nothing is a reader (hub/reader.h).
  */
 #ifndef CHATD_HUB_FOLLOWER_H
 #define CHATD_HUB_FOLLOWER_H
@@ -61,7 +61,6 @@ struct follower {
 	uint64_t position; /* FOUND */
 	uint64_t mask;	   /* FOUND: the workers that it is for */
 	uint64_t from, to; /* OVERRUN */
-	unsigned holder;   /* number + 1, 0: it holds nothing */
 
 	/* private: */
 	uint64_t at;	 /* passed so far; the cursor follows */
@@ -77,10 +76,6 @@ struct follower {
  * The cursor lies in shared memory, and this process alone writes it. */
 void follower_init(
     struct follower *f, struct hub *h, _Atomic uint64_t *cursor, uint64_t bits);
-
-/* Holds the ring from now on under that number (journal_hold()), from its
- * cursor on; follower_end() tells how far it has come. */
-void follower_hold(struct follower *f, unsigned holder);
 
 /* For the functions below, seldom called: whether the journal's end is sound
  * (if not, the follower stops), and what the next position is when it was not
@@ -154,8 +149,6 @@ static inline bool
 follower_end(struct follower *f)
 {
 	SHM_STORE(*f->cursor, f->at);
-	if (f->holder != 0)
-		journal_hold(f->h, f->holder - 1, f->at + 1);
 	return !f->stopped && f->at < journal_tail(f->h);
 }
 

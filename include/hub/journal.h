@@ -70,13 +70,17 @@ struct publication {
 				     * none */
 		uint64_t mask;	    /* ONLINE, OFFLINE, OCCUPIED, VACATED: the
 				     * channel's workers from now on */
-		uint64_t answers;   /* RESULT: the position that it is for */
+		uint64_t answers;   /* RESULT: the position that it is for;
+				     * AGAIN: that it repeats */
+		uint64_t stream;    /* OPENED: epoch of the channel's offsets */
 	};
 	union {
 		uint32_t command;      /* within the message that it came in */
 		uint32_t subscription; /* of a join or leave: its record;
 					* SHM_NONE: in the lobby or the user's
 					* own channel there is none */
+		uint32_t error;	       /* of a RESULT, OPENED: enum result_error
+					* (hub/reader.h) */
 	};
 	uint32_t channel; /* presence entry */
 	uint32_t epoch;	  /* of the channel; set by journal_append */
@@ -96,19 +100,29 @@ struct publication {
 	const char *data;
 };
 
-/* Whether it is a join or leave (or a kick), which takes no offset and is in no
- * history. */
+/* Whether it is no message, takes no offset and is in no history. */
 static inline bool
 publication_is_event(const struct publication *p)
 {
 	return p->format >= FORMAT_JOIN && p->format < FORMAT_LEAP;
 }
 
+/* Whether it is a client's or the server's, as opposed to an event or what a
+ * reader has appended. */
+static inline bool
+publication_is_said(const struct publication *p)
+{
+	return p->format < FORMAT_JOIN && !(p->flags & PUBLICATION_AGAIN);
+}
+
 /* The master's number for a publication of the server's; 0: it has none. */
 static inline uint64_t
 publication_order(const struct publication *p)
 {
-	return p->sender == 0 ? p->order : 0;
+	return p->sender == 0 &&
+		(publication_is_said(p) || p->format == FORMAT_KICK)
+	    ? p->order
+	    : 0;
 }
 
 /* No publication has a larger one: 36,000 years at a million a second. */
@@ -118,7 +132,11 @@ enum {
 	JOURNAL_HEAD =
 	    OTHER_EITHER(80, 96), /* bytes of an entry before user and data */
 	JOURNAL_SHARE = 8,	  /* an entry is at most 1/8 of the ring */
-	JOURNAL_HOLDS = 8	  /* readers that may hold the ring */
+	/* Bytes that are copied to the spill in one hold of the lock. Larger:
+	 * others wait for longer, 64 KiB are some 10 us; smaller: more turns
+	 * for a large publication. */
+	JOURNAL_STEP = 64 * 1024,
+	JOURNAL_HOLDS = 8	  /* of the words hold[] */
 };
 
 /* Bytes of an entry with so much behind its head: user, infos, tags, data. */
@@ -139,12 +157,35 @@ publication_bytes(const struct publication *p)
 void journal_init(struct hub *h);
 
 /*
- * Appends and commits p for the workers that have the channel; fills in
- * position, offset, previous and epoch. Returns their mask. Lock held;
- * channel is one found under the same lock. The entry must not be larger than
- * the ring's share.
+ * Appends and commits p for the workers that have the channel, and for its
+ * readers; fills in position, offset, previous, before, required and epoch.
+ * Returns the workers' mask. Lock held; channel is one found under the same
+ * lock. The entry must not be larger than the ring's share.
  */
 uint64_t journal_append(struct hub *h, struct publication *p);
+
+/* Appends what takes no offset, for those readers and workers; `required` is
+ * the caller's. Returns the mask. As above. */
+uint64_t journal_append_event(
+    struct hub *h, struct publication *p, uint8_t readers, uint64_t mask);
+
+/* Appends a message or LEAP with its own offset and `before`; `required` is the
+ * caller's. Returns the mask. As above. */
+uint64_t journal_append_at(
+    struct hub *h, struct publication *p, uint8_t readers, uint64_t mask);
+
+/*
+ * Room for an entry of so many bytes. What a reader requires and has not read
+ * is copied to the spill, which takes time: true if it is done; false: give
+ * back the lock, take it, and ask again. Appending makes what room there is not
+ * yet, however long it takes: entries of JOURNAL_STEP do without this function.
+ * Lock held.
+ */
+bool journal_room(struct hub *h, size_t bytes);
+
+/* Whether one of these readers is so far behind that another entry of so many
+ * bytes that it requires might be lost to it. Lock held. */
+bool journal_is_behind(struct hub *h, uint8_t readers, size_t bytes);
 
 /*
  * Records a crash while the publication at a position was delivered. The first
@@ -181,22 +222,6 @@ bool journal_is_sound(const struct hub *h);
 
 uint64_t journal_tail(const struct hub *h);
 uint64_t journal_oldest(const struct hub *h);
-
-/*
- * What a reader still needs: publications from that position on; 0: nothing. A
- * publisher that heeds this (publisher.h) does not overwrite them; others do.
- * `holder` is below JOURNAL_HOLDS and one reader's alone, also after its death:
- * its successor begins where it was.
- */
-void journal_hold(struct hub *h, unsigned holder, uint64_t position);
-
-/* The lowest position that a reader still needs, from one cache line that each
- * reader writes once for many publications; UINT64_MAX: none is needed.
- * What the ring has overwritten already is needed no more. */
-uint64_t journal_held(const struct hub *h);
-
-/* What `oldest` would be after another entry of so many bytes. Lock held. */
-uint64_t journal_oldest_after(const struct hub *h, size_t bytes);
 
 /* The workers that position is for; 0 if it is gone or not there yet. */
 uint64_t journal_mask(const struct hub *h, uint64_t position);

@@ -54,7 +54,6 @@ struct shm_line {
 	_Atomic uint64_t hand_arg; /* connection id or position */
 	/* of a reader (hub/reader.h) */
 	_Atomic uint64_t settled; /* all up to this position is answered */
-	_Atomic uint32_t sleeps;  /* 1: it waits to be woken; a futex */
 };
 
 /* "running", as chatctl says it; "?" for other numbers. */

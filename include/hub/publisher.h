@@ -21,8 +21,6 @@ struct publisher {
 	 * next, 100 ms later at most. */
 	void (*relay)(void *arg, const struct publication *p, uint64_t mask);
 	void *arg;
-	bool heeds; /* PUBLISH_HELD instead of overwriting what a reader still
-		     * needs */
 };
 
 /*
@@ -32,9 +30,14 @@ struct publisher {
 struct publishing {
 	uint32_t conn;	       /* slot */
 	uint64_t order;	       /* by the server: see struct publication */
-	uint32_t command;      /* of the message that is being read, from 0 */
+	uint32_t command;      /* of the message that is being read, from 0; of
+				* one from the server that waits: number + 1 of
+				* the worker that is answered */
 	uint32_t subscription; /* FORMAT_JOIN, FORMAT_LEAVE: see there */
 	uint8_t format;	       /* enum publication_format */
+	/* PUBLICATION_WAITS, _PROPOSED: if a reader requires the channel's
+	 * publications; else they are ignored */
+	uint8_t flags;
 	const char *user;
 	size_t user_len;
 	const char *data;
@@ -49,7 +52,10 @@ enum publish_result {
 			  */
 	PUBLISH_FULL,	 /* the table is full */
 	PUBLISH_TOO_BIG, /* larger than the journal's share */
-	PUBLISH_HELD	 /* a reader still needs what it would overwrite */
+	PUBLISH_BUSY,	 /* a reader that must not miss it is too far behind:
+			  * later */
+	PUBLISH_COLD	 /* the channel is not open: a reader has been asked,
+			  * FORMAT_OPENED is its answer */
 };
 
 /* How a channel is named and when it may not be made. */
@@ -61,8 +67,10 @@ enum publish_to {
 
 /*
  * Publishes to the channel of that name. On PUBLISH_OK *out has position,
- * offset, epoch and channel, and *mask the workers that have it. Takes the
- * lock.
+ * offset, epoch, channel and flags (whether it waits for a RESULT, hub/reader.h),
+ * and *mask the workers that have it; on PUBLISH_COLD *out has channel and
+ * epoch. What is no message (a join, a kick) is never refused as BUSY or COLD.
+ * Takes the lock.
  */
 enum publish_result publisher_publish(struct publisher *pub, const char *name,
     size_t len, enum publish_to to, const struct publishing *what,

@@ -14,13 +14,6 @@ follower_init(
 	f->bits = bits;
 }
 
-void
-follower_hold(struct follower *f, unsigned holder)
-{
-	f->holder = holder + 1;
-	journal_hold(f->h, holder, SHM_OWN(*f->cursor) + 1);
-}
-
 bool
 follower_check(struct follower *f)
 {

@@ -6,6 +6,7 @@
 #include "base/other.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
+#include "hub/reader.h"
 #include "hub/shm.h"
 #include "hub/words.h"
 
@@ -60,6 +61,10 @@ struct shm_heads {
 	_Atomic uint64_t spill_begin; /* bytes ever freed */
 	_Atomic uint64_t spill_end;   /* and ever written: the commit */
 
+	/* 1: that reader waits to be woken; a futex. In a line that publishers
+	 * do not write, for each that has published what waits looks at it. */
+	_Atomic uint32_t sleeps[READERS] __attribute__((aligned(64)));
+
 	/* of presence, by kind of entry (charge.h): ever used, and where to
 	 * look for one to reuse */
 	_Atomic uint32_t entries[2] __attribute__((aligned(64)));
@@ -89,7 +94,7 @@ struct index_entry {
  * An entry in the ring and in a relay: the head, the user, the data. input_end
  * is a publication's input_key, or its order if it has no sender. ordinal is
  * its command and, in the upper byte, its flags, or of an event the link of its
- * subscription (entry_subscription()). The upper bits of `format` are the
+ * subscription (entry_subscription()) or its error (entry_error()). The upper bits of `format` are the
  * readers that require it.
  */
 struct entry_head {
@@ -104,6 +109,7 @@ struct entry_head {
 _Static_assert(sizeof(struct entry_head) == JOURNAL_HEAD, "JOURNAL_HEAD");
 
 enum { ENTRY_FLAGS = 24, ENTRY_REQUIRED = 5 }; /* shifts */
+#define ENTRY_COMMAND ((1u << ENTRY_FLAGS) - 1)
 
 /* Its format (enum publication_format). */
 static inline uint8_t
@@ -130,6 +136,25 @@ entry_flags(const struct entry_head *e)
 	    : 0;
 }
 
+/* Whether it is a publication of its sender's, and not a reader's repetition.
+ */
+static inline bool
+entry_is_said(const struct entry_head *e)
+{
+	return entry_format(e) < FORMAT_JOIN &&
+	    !(e->ordinal >> ENTRY_FLAGS & PUBLICATION_AGAIN);
+}
+
+/* Whether it takes an offset and is in its channel's chain. */
+static inline bool
+entry_is_chained(const struct entry_head *e)
+{
+	const uint8_t format = entry_format(e);
+
+	return (format < FORMAT_JOIN || format == FORMAT_LEAP) &&
+	    !(e->ordinal >> ENTRY_FLAGS & PUBLICATION_PROPOSED);
+}
+
 /* The place in an index entry's `at`, and the readers that it is for. */
 static inline uint64_t
 index_place(uint64_t at)
@@ -148,6 +173,16 @@ static inline uint32_t
 entry_subscription(const struct entry_head *e)
 {
 	return shm_index(e->ordinal);
+}
+
+/* The error of a RESULT or OPENED (enum result_error): one that nobody knows is
+ * as if nobody knew the outcome. */
+static inline uint32_t
+entry_error(const struct entry_head *e)
+{
+	uint32_t error = shm_index(e->ordinal);
+
+	return error < RESULT_ERRORS ? error : RESULT_UNKNOWN;
 }
 
 /* No pointers, and every value of every word is handled: see lock.c. */

@@ -2,19 +2,11 @@
 
 #include <string.h>
 
-#include "heads.h"
-#include "hub/journal.h"
 #include "hub/presence.h"
-#include "hub/slot.h"
-#include "hub/subscription.h"
+#include "ring.h"
+#include "spill.h"
 
 enum { POPULATE_AHEAD = 256 * 1024, POPULATE_STEP = 1024 * 1024 };
-
-static struct index_entry *
-index_of(const struct hub *h, uint64_t position)
-{
-	return &h->index[position & (h->n_index - 1)];
-}
 
 void
 journal_init(struct hub *h)
@@ -40,58 +32,16 @@ journal_oldest(const struct hub *h)
 	return oldest < lowest || oldest > tail + 1 ? lowest : oldest;
 }
 
-/* The largest entry of a ring of this size. */
-static size_t
-entry_max(const struct hub *h)
-{
-	return h->journal_size / JOURNAL_SHARE;
-}
-
-/* Where in the ring an entry begins, checked against its bounds; NULL if a
- * head would not fit there. */
-static uint8_t *
-entry_at(const struct hub *h, uint64_t at)
-{
-	uint64_t place = index_place(at) & (h->journal_size - 1);
-
-	if (place + JOURNAL_HEAD > h->journal_size)
-		return NULL;
-	return h->journal + place;
-}
-
-/* Bytes of the entry that a head describes. */
-static size_t
-head_bytes(const struct entry_head *e)
-{
-	return journal_entry_bytes(e->user_len,
-	    (size_t)e->info_len + e->sub_info_len + e->tags_len + e->data_len);
-}
-
-/* Size of the entry of that head, or 0 if it is corrupted. */
-static size_t
-entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
-{
-	size_t n;
-
-	if (e->data_len > entry_max(h))
-		return 0;
-	n = head_bytes(e);
-	if (n > entry_max(h) ||
-	    (index_place(at) & (h->journal_size - 1)) + n > h->journal_size)
-		return 0;
-	return n;
-}
-
 /* Bytes ever appended, the entry at a position included. */
-static uint64_t
-journal_end(const struct hub *h, uint64_t tail)
+uint64_t
+journal_end(const struct hub *h, uint64_t position)
 {
 	struct entry_head e;
 	uint64_t at;
 	uint8_t *p;
 	size_t n;
 
-	at = index_place(SHM_LOAD(index_of(h, tail)->at));
+	at = index_place(SHM_LOAD(index_of(h, position)->at));
 	p = entry_at(h, at);
 	if (p == NULL)
 		return (at + h->journal_size) & ~(h->journal_size - 1);
@@ -99,189 +49,6 @@ journal_end(const struct hub *h, uint64_t tail)
 	n = entry_size(h, at, &e);
 	return n != 0 ? at + n
 		      : (at + h->journal_size) & ~(h->journal_size - 1);
-}
-
-/* A join or leave is told once, whichever process dies: the flag that one is to
- * be told follows from the entry. */
-static void
-redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
-{
-	uint32_t *flags = &h->slot[slot].flags;
-	uint32_t away =
-	    e->channel == PRESENCE_LOBBY ? SLOT_AWAY : SLOT_OWN_AWAY;
-	uint32_t i = entry_subscription(e);
-	struct subscription *sub;
-
-	if (i != SHM_NONE) {
-		if (i >= h->n_subscriptions)
-			return;
-		sub = &h->subscription[i];
-		if (subscription_conn(sub) != e->sender ||
-		    subscription_channel(sub) != e->channel)
-			return;
-		flags = &sub->flags;
-		away = SUBSCRIPTION_AWAY;
-	}
-	*flags = entry_format(e) == FORMAT_LEAVE ? *flags | away : *flags & ~away;
-	KILL_POINT();
-}
-
-/* Redoes what follows from the entry in its sender's slot. */
-static void
-redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
-{
-	uint32_t i = slot_find(h, e->sender);
-	struct slot *s;
-
-	if (i == SHM_NONE)
-		return;
-	s = &h->slot[i];
-	if (SHM_LOAD(s->committed_at) >= position)
-		return;
-	if (entry_format(e) == FORMAT_JOIN || entry_format(e) == FORMAT_LEAVE)
-		redo_event(h, i, e);
-	SHM_STORE(s->committed, e->input_end);
-	SHM_STORE(s->committed_at, position);
-}
-
-/* Redoes what follows from one committed entry. */
-static void
-redo_entry(struct hub *h, uint64_t tail)
-{
-	uint8_t *p = entry_at(h, SHM_LOAD(index_of(h, tail)->at));
-	struct presence_entry *c;
-	struct entry_head e;
-
-	if (p == NULL)
-		return;
-	memcpy(&e, p, sizeof(e));
-	if (e.position != tail || e.channel >= h->n_entries)
-		return;
-	c = &h->entry[e.channel];
-	if (SHM_LOAD(c->epoch) == e.epoch && SHM_LOAD(c->newest) < tail &&
-	    (entry_format(&e) < FORMAT_JOIN ||
-		entry_format(&e) == FORMAT_LEAP)) {
-		SHM_STORE(c->offset, e.offset);
-		SHM_STORE(c->newest, tail);
-	}
-	redo_sender(h, tail, &e);
-}
-
-/* Whether the ring has an entry of that position. */
-static bool
-position_fits(const struct hub *h, uint64_t position)
-{
-	struct entry_head e;
-	uint8_t *p;
-
-	if (position == 0 || position > JOURNAL_POSITION_MAX)
-		return false;
-	p = entry_at(h, SHM_LOAD(index_of(h, position)->at));
-	if (p == NULL)
-		return false;
-	memcpy(&e, p, sizeof(e));
-	return e.position == position;
-}
-
-bool
-journal_is_sound(const struct hub *h)
-{
-	uint64_t tail = journal_tail(h);
-
-	return tail >= h->tail && (tail == 0 || position_fits(h, tail));
-}
-
-/* Any position that the index leads to, by its first places; 0: none. */
-static uint64_t
-position_find(const struct hub *h)
-{
-	enum { PLACES = 64 };
-	struct entry_head e;
-	uint64_t k;
-	uint8_t *p;
-
-	for (k = 0; k < PLACES && k < h->n_index; k++) {
-		p = entry_at(h, SHM_LOAD(h->index[k].at));
-		if (p == NULL)
-			continue;
-		memcpy(&e, p, sizeof(e));
-		if (e.position % h->n_index == k &&
-		    position_fits(h, e.position))
-			return e.position;
-	}
-	return 0;
-}
-
-/* The newest position, from one that fits: those up to it fit, and the places
- * of positions after it still have those of one index length before. */
-static uint64_t
-position_newest(const struct hub *h, uint64_t position)
-{
-	uint64_t low = 0, high = h->n_index, middle;
-
-	while (high - low > 1) {
-		middle = low + (high - low) / 2;
-		if (position_fits(h, position + middle))
-			low = middle;
-		else
-			high = middle;
-	}
-	return position + low;
-}
-
-/*
- * The tail, mended if the ring has no entry of that position: the tail is
- * corrupted. Then the newest position is found from `redone`, from what this
- * process saw when it last had the lock, or from the index.
- */
-static uint64_t
-tail_mend(struct hub *h, uint64_t tail)
-{
-	const uint64_t seen[] = {tail, SHM_LOAD(h->heads->redone), h->tail};
-	uint64_t best = 0;
-
-	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
-		if (seen[i] > best && position_fits(h, seen[i]))
-			best = seen[i];
-	if (best != 0 && best == tail)
-		return tail;
-	if (best == 0)
-		best = position_find(h);
-	if (best != 0)
-		best = position_newest(h, best);
-	else /* the ring is empty, or corrupted as well */
-		best = seen[1] < JOURNAL_POSITION_MAX / 2 ? seen[1] : h->tail;
-	SHM_STORE(h->heads->tail, best);
-	return best;
-}
-
-/* Whether the tail is sound: the ring has its entry, and no word says that the
- * tail was larger before. */
-static bool
-tail_is_newest(const struct hub *h, uint64_t tail)
-{
-	return tail >= h->tail && tail > SHM_LOAD(h->heads->redone) &&
-	    position_fits(h, tail);
-}
-
-void
-journal_redo(struct hub *h)
-{
-	uint64_t tail = journal_tail(h);
-
-	/* it went neither back nor ahead by more than the index's length */
-	if (SHM_LOAD(h->heads->redone) == tail &&
-	    tail - h->tail <= h->n_index) {
-		h->tail = tail;
-		return;
-	}
-	h->tail = tail_is_newest(h, tail) ? tail : tail_mend(h, tail);
-	tail = h->tail;
-	if (SHM_LOAD(h->heads->redone) == tail)
-		return;
-	redo_entry(h, tail);
-	SHM_STORE(h->heads->end, journal_end(h, tail));
-	SHM_STORE(h->heads->redone, tail);
 }
 
 /* What `oldest` is once the bytes up to `end` and the index entry of `position`
@@ -301,6 +68,18 @@ oldest_after(const struct hub *h, uint64_t position, uint64_t end)
 	return oldest;
 }
 
+/* Copies to the spill what readers still need of the entries from `oldest` to
+ * before `to`, up to so many bytes and one entry. Returns up to where. */
+static uint64_t
+room_spill(struct hub *h, uint64_t oldest, uint64_t to, size_t most)
+{
+	size_t copied = 0;
+
+	while (oldest < to && copied < most)
+		copied += spill_keep(h, oldest++);
+	return oldest;
+}
+
 /* Moves `oldest` past what the bytes up to `end` and the index entry of
  * `position` will overwrite. */
 static void
@@ -308,8 +87,11 @@ make_room(struct hub *h, uint64_t position, uint64_t end)
 {
 	uint64_t oldest = oldest_after(h, position, end);
 
-	if (oldest != SHM_LOAD(h->heads->oldest))
+	if (oldest != SHM_LOAD(h->heads->oldest)) {
+		if (h->readers != 0)
+			room_spill(h, journal_oldest(h), oldest, SIZE_MAX);
 		SHM_STORE(h->heads->oldest, oldest);
+	}
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -352,7 +134,7 @@ head_fill(struct entry_head *e, const struct publication *p)
 	    .channel = p->channel,
 	    .epoch = p->epoch,
 	    .ordinal = publication_is_event(p) ? shm_link(p->subscription)
-					       : p->command |
+					       : (p->command & ENTRY_COMMAND) |
 		    (uint32_t)p->flags << ENTRY_FLAGS,
 	    .data_len = p->data_len,
 	    .user_len = p->user_len,
@@ -394,10 +176,10 @@ head_take(const struct entry_head *e, struct publication *p)
 		p->input_key = e->input_end;
 	else
 		p->order = e->input_end;
-	if (publication_is_event(p))
+	if (publication_is_event(p)) /* or `error` */
 		p->subscription = entry_subscription(e);
 	else
-		p->command = e->ordinal & ((1u << ENTRY_FLAGS) - 1);
+		p->command = e->ordinal & ENTRY_COMMAND;
 }
 
 /* Appends bytes; returns where the next go. */
@@ -429,24 +211,23 @@ publication_encode(const struct publication *p, void *out)
 	return n;
 }
 
-uint64_t
-journal_append(struct hub *h, struct publication *p)
+/* Appends and commits an entry for those readers and workers; its offset,
+ * `before` and `required` are the caller's. */
+static inline __attribute__((always_inline)) uint64_t
+entry_append(struct hub *h, struct publication *p,
+    const struct presence_entry *c, uint8_t readers, uint64_t mask)
 {
 	size_t n = publication_bytes(p);
-	uint64_t end = entry_begin(h, n), mask;
-	struct presence_entry *c = &h->entry[p->channel];
+	uint64_t end = entry_begin(h, n);
 	struct index_entry *x;
 
 	p->position = h->tail + 1;
-	p->before = SHM_LOAD(c->offset);
-	p->offset = p->before + !publication_is_event(p);
 	p->previous = SHM_LOAD(c->newest);
 	p->epoch = SHM_LOAD(c->epoch);
-	mask = SHM_LOAD(c->mask);
 	make_room(h, p->position, end + n);
 	publication_encode(p, h->journal + (end & (h->journal_size - 1)));
 	x = index_of(h, p->position);
-	SHM_STORE(x->at, end);
+	SHM_STORE(x->at, end | (readers & h->readers));
 	SHM_STORE(x->mask, mask);
 	SHM_STORE(h->heads->tail, p->position);
 	journal_redo(h);
@@ -454,28 +235,82 @@ journal_append(struct hub *h, struct publication *p)
 }
 
 uint64_t
-journal_oldest_after(const struct hub *h, size_t bytes)
+journal_append(struct hub *h, struct publication *p)
 {
-	return oldest_after(h, h->tail + 1, entry_begin(h, bytes) + bytes);
-}
+	struct presence_entry *c = &h->entry[p->channel];
+	uint8_t flags = SHM_LOAD(c->flags), readers = PRESENCE_READERS(flags);
+	uint64_t mask = SHM_LOAD(c->mask);
+	bool event = publication_is_event(p);
 
-void
-journal_hold(struct hub *h, unsigned holder, uint64_t position)
-{
-	SHM_STORE(h->heads->hold[holder], position);
+	p->required = event ? 0 : PRESENCE_REQUIRES(flags) & readers;
+	p->before = SHM_LOAD(c->offset);
+	p->offset = p->before + !event;
+	if (p->flags & PUBLICATION_PROPOSED) {
+		p->offset = p->before;
+		readers = p->required &= (uint8_t)-p->required;
+		mask = 0;
+	}
+	return entry_append(h, p, c, readers, mask);
 }
 
 uint64_t
-journal_held(const struct hub *h)
+journal_append_event(
+    struct hub *h, struct publication *p, uint8_t readers, uint64_t mask)
 {
-	uint64_t lowest = UINT64_MAX, oldest = journal_oldest(h), position;
+	struct presence_entry *c = &h->entry[p->channel];
 
-	for (unsigned k = 0; k < JOURNAL_HOLDS; k++) {
-		position = SHM_LOAD(h->heads->hold[k]);
-		if (position >= oldest && position < lowest)
-			lowest = position;
+	p->before = p->offset = SHM_LOAD(c->offset);
+	return entry_append(h, p, c, readers, mask);
+}
+
+uint64_t
+journal_append_at(
+    struct hub *h, struct publication *p, uint8_t readers, uint64_t mask)
+{
+	return entry_append(h, p, &h->entry[p->channel], readers, mask);
+}
+
+bool
+journal_room(struct hub *h, size_t bytes)
+{
+	uint64_t oldest = journal_oldest(h), to;
+
+	/* appending the entry copies as much as its own size, what is left
+	 * behind the last entry before the ring's end, and one entry */
+	if (h->readers == 0 || bytes <= JOURNAL_STEP / 2)
+		return true;
+	to = oldest_after(h, h->tail + 1, entry_begin(h, bytes) + bytes);
+	if (oldest < to) {
+		oldest = room_spill(h, oldest, to, JOURNAL_STEP);
+		SHM_STORE(h->heads->oldest, oldest);
 	}
-	return lowest;
+	return oldest >= to;
+}
+
+/* Whether a reader is behind by more than its share, or has lost what the ring
+ * has overwritten. */
+static bool
+reader_is_behind(const struct hub *h, unsigned number, size_t bytes)
+{
+	const struct reader_mark *r = &h->heads->reader[number];
+	uint64_t unread = SHM_LOAD(h->heads->end) - SHM_LOAD(r->end);
+
+	/* an entry larger than the share is accepted when nothing is unread */
+	return (unread != 0 && unread + bytes > h->reader_share) ||
+	    SHM_LOAD(r->taken) + 1 < journal_oldest(h);
+}
+
+bool
+journal_is_behind(struct hub *h, uint8_t readers, size_t bytes)
+{
+	uint8_t left = readers & h->readers;
+
+	if (left == 0)
+		return false;
+	for (; left != 0; left &= left - 1)
+		if (reader_is_behind(h, (unsigned)__builtin_ctz(left), bytes))
+			return true;
+	return !spill_has_room(h, bytes);
 }
 
 uint64_t

@@ -3,6 +3,7 @@
 #include "hub/blob.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
+#include "hub/reader.h"
 #include "hub/slot.h"
 #include "hub/subscription.h"
 
@@ -39,6 +40,7 @@ publisher_describe(const struct publisher *pub, const struct publishing *w,
 	*p = (struct publication){.position = 0,
 	    .offset = 0,
 	    .previous = 0,
+	    .before = 0,
 	    .sender = 0,
 	    .order = 0,
 	    .command = 0,
@@ -46,6 +48,8 @@ publisher_describe(const struct publisher *pub, const struct publishing *w,
 	    .epoch = 0,
 	    .time_ms = pub->wall_ms,
 	    .format = w->format,
+	    .flags = 0,
+	    .required = 0,
 	    .user_len = (uint8_t)w->user_len,
 	    .info_len = 0,
 	    .sub_info_len = 0,
@@ -102,13 +106,40 @@ publisher_target(
 	return e;
 }
 
-/* Whether that would overwrite what a reader needs. Lock held. */
+/* Whether an entry is not open; its opener is asked then. Lock held. */
 static bool
-publisher_is_held(const struct publisher *pub, const struct publication *p)
+publisher_is_cold(struct hub *h, uint32_t e)
 {
-	return pub->heeds &&
-	    journal_oldest_after(pub->hub, publication_bytes(p)) >
-	    journal_held(pub->hub);
+	struct publication p = {.format = FORMAT_OPEN, .channel = e};
+	uint8_t flags = SHM_LOAD(h->entry[e].flags);
+	uint8_t opener = PRESENCE_READERS(flags);
+
+	opener &= (uint8_t)-opener;
+	p.required = opener;
+	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
+		journal_append_event(h, &p, opener, 0);
+	return PRESENCE_WARMTH_OF(flags) != PRESENCE_OPEN;
+}
+
+/* Whether a message may not be published to an entry with these flags now, and
+ * what is asked of readers for it. Lock held. */
+static enum publish_result
+publisher_judge(struct hub *h, uint8_t flags, const struct publishing *what,
+    struct publication *p)
+{
+	uint8_t required = PRESENCE_REQUIRES(flags) & PRESENCE_READERS(flags);
+
+	if (PRESENCE_WARMTH_OF(flags) != PRESENCE_OPEN &&
+	    publisher_is_cold(h, p->channel)) {
+		p->epoch = SHM_LOAD(h->entry[p->channel].epoch);
+		return PUBLISH_COLD;
+	}
+	if ((required & h->readers) == 0)
+		return PUBLISH_OK;
+	p->flags = what->flags;
+	return journal_is_behind(h, required, publication_bytes(p))
+	    ? PUBLISH_BUSY
+	    : PUBLISH_OK;
 }
 
 /* Appends to the channel of that name. Lock held. */
@@ -117,16 +148,48 @@ publisher_append(struct publisher *pub, const char *name, size_t len,
     enum publish_to to, const struct publishing *what, struct sender_text *text,
     struct publication *p, uint64_t *mask)
 {
+	enum publish_result r = PUBLISH_OK;
 	struct hub *h = pub->hub;
+	uint8_t flags;
 
 	p->channel = publisher_target(h, name, len, to);
 	if (p->channel == SHM_NONE)
 		return to == PUBLISH_MAKE ? PUBLISH_FULL : PUBLISH_ABSENT;
 	publisher_subscription(h, what, p, text);
-	if (publisher_is_held(pub, p))
-		return PUBLISH_HELD;
-	*mask = journal_append(h, p);
-	return PUBLISH_OK;
+	flags = SHM_LOAD(h->entry[p->channel].flags);
+	if (flags != 0 && h->readers != 0 && !publication_is_event(p))
+		r = publisher_judge(h, flags, what, p);
+	if (r == PUBLISH_OK)
+		*mask = journal_append(h, p);
+	return r;
+}
+
+/* Takes the lock when the ring has room for a publication: what readers need of
+ * what it overwrites is copied in steps, and others may publish in between. */
+static void
+publisher_lock(struct hub *h, const struct publication *p)
+{
+	size_t bytes = publication_bytes(p) + BLOB_MAX;
+
+	hub_lock(h);
+	/* so often at most, as others take the room, too */
+	for (size_t n = 0; n < bytes / (JOURNAL_STEP / 4) &&
+	     !journal_room(h, bytes);
+	     n++) {
+		hub_unlock(h);
+		hub_lock(h);
+	}
+}
+
+/* Wakes the readers that are asked for something. */
+static void
+publisher_wake(
+    struct hub *h, const struct publication *p, enum publish_result r)
+{
+	if (r == PUBLISH_COLD)
+		reader_wake(h, h->readers);
+	else if (p->flags != 0)
+		reader_wake(h, p->required);
 }
 
 enum publish_result
@@ -141,9 +204,11 @@ publisher_publish(struct publisher *pub, const char *name, size_t len,
 	publisher_describe(pub, what, out, &text);
 	if (publication_bytes(out) > h->journal_size / JOURNAL_SHARE)
 		return PUBLISH_TOO_BIG;
-	hub_lock(h);
+	publisher_lock(h, out);
 	r = publisher_append(pub, name, len, to, what, &text, out, mask);
 	hub_unlock(h);
+	if (h->readers != 0)
+		publisher_wake(h, out, r);
 	if (r != PUBLISH_OK)
 		return r;
 	if (pub->count != NULL)

@@ -27,6 +27,7 @@
 #include "page.h"
 #include "program.h"
 #include "others.h"
+#include "own_user.h"
 #include "private.h"
 #include "process/spawn.h"
 #include "reload.h"
@@ -365,6 +366,7 @@ take(int state)
 	log_child_adopt(m);
 	if (others_init(m, error, sizeof(error)) == -1)
 		log_fatal("upgrade: %s", error);
+	own_users_take(m, &b);
 	log_set_verbose(m->live.verbose != 0);
 	page_boot(m, &b, stuck);
 	program_log(m);

@@ -36,7 +36,7 @@ describe(uint64_t position, uint32_t max, struct publication *p, char *user,
 	p->user = user;
 	p->data = data;
 	p->order = x;
-	p->command = (uint32_t)(x >> 9);
+	p->command = (uint32_t)(x >> 9) & 0xffffff;
 	p->time_ms = (int64_t)(x >> 1);
 	p->format = FORMAT_TEXT;
 }

@@ -2,7 +2,6 @@
  * connections of its own. */
 #include "hub_fixture.h"
 
-#include "hub/follower.h"
 #include "hub/lock.h"
 #include "hub/publisher.h"
 #include "hub/slot.h"
@@ -136,94 +135,12 @@ test_alone(void **state)
 	hub_destroy(&s.h);
 }
 
-/* What a reader holds is not overwritten by one that heeds that, and is by
- * others; the reader goes on, and so do publications. */
-static void
-test_held(void **state)
-{
-	enum { HOLDER = 5, LEN = 100 };
-	_Atomic uint64_t cursor = 0;
-	enum publish_result r;
-	struct follower f;
-	struct scene s;
-	uint64_t tail;
-	int k;
-
-	scene_begin(&s);
-	s.pub.heeds = true;
-	assert_true(journal_held(&s.h) == UINT64_MAX);
-	for (k = 0; k < 300; k++) /* nothing is held */
-		assert_int_equal(
-		    publish_bytes(&s, "room", PUBLISH_KNOWN, LEN), PUBLISH_OK);
-	follower_init(&f, &s.h, &cursor, FOLLOWER_ALL);
-	cursor = journal_tail(&s.h);
-	follower_hold(&f, HOLDER);
-	assert_true(journal_held(&s.h) == cursor + 1);
-	for (k = 0;
-	     (r = publish_bytes(&s, "room", PUBLISH_KNOWN, LEN)) == PUBLISH_OK;
-	     k++)
-		assert_in_range(k, 0, 300);
-	assert_int_equal(r, PUBLISH_HELD);
-	assert_in_range(k, 50, (int)s.h.n_index);
-	assert_in_range(journal_oldest(&s.h), cursor, cursor + 1);
-	tail = journal_tail(&s.h);
-	assert_int_equal(
-	    publish_bytes(&s, "room", PUBLISH_KNOWN, LEN), PUBLISH_HELD);
-	assert_true(journal_tail(&s.h) == tail);
-	/* it has read ten: about as many more */
-	follower_begin(&f);
-	for (k = 0; k < 10; k++) {
-		assert_int_equal(follower_next(&f), FOLLOWER_FOUND);
-		follower_done(&f);
-	}
-	follower_end(&f);
-	for (k = 0; publish_bytes(&s, "room", PUBLISH_KNOWN, LEN) == PUBLISH_OK;
-	     k++)
-		;
-	assert_in_range(k, 9, 11);
-	/* one that does not heed it goes on, and what is lost holds nothing */
-	s.pub.heeds = false;
-	for (k = 0; k < 20; k++)
-		assert_int_equal(
-		    publish_bytes(&s, "room", PUBLISH_KNOWN, LEN), PUBLISH_OK);
-	assert_true(journal_held(&s.h) == UINT64_MAX);
-	s.pub.heeds = true;
-	assert_int_equal(
-	    publish_bytes(&s, "room", PUBLISH_KNOWN, LEN), PUBLISH_OK);
-	follower_begin(&f);
-	assert_int_equal(follower_next(&f), FOLLOWER_OVERRUN);
-	hub_destroy(&s.h);
-}
-
-/* The lowest of several holds counts; 0 holds nothing. */
-static void
-test_holds(void **state)
-{
-	struct scene s;
-	int k;
-
-	scene_begin(&s);
-	for (k = 0; k < 20; k++)
-		publish_bytes(&s, "room", PUBLISH_KNOWN, 1);
-	journal_hold(&s.h, 0, 9);
-	journal_hold(&s.h, JOURNAL_HOLDS - 1, 7);
-	journal_hold(&s.h, 3, 8);
-	assert_true(journal_held(&s.h) == 7);
-	journal_hold(&s.h, JOURNAL_HOLDS - 1, 0);
-	assert_true(journal_held(&s.h) == 8);
-	journal_hold(&s.h, 3, UINT64_MAX);
-	assert_true(journal_held(&s.h) == 9);
-	hub_destroy(&s.h);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_results),
 	    cmocka_unit_test(test_alone),
-	    cmocka_unit_test(test_held),
-	    cmocka_unit_test(test_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,191 @@
+/*
+ * reader: a process beside the workers that follows the journal by its own
+ * cursor, misses nothing that it requires, and answers what waits for it. Layer
+ * 2: it logs nothing, and waits in reader_wait() alone.
+ *
+ * A reader reads each entry that has its bit, in the order of the index. What
+ * has been overwritten before it was read is in the spill if the reader
+ * requires it; else it is lost, and reader_next() says so.
+ *
+ * Its own number for how far it has come (`mark`) lies where its work lies, and
+ * counts; the words in shared memory are for others, who use them to answer
+ * PUBLISH_BUSY, to spill and to free what is spilled. It reads none of them
+ * after its start.
+ *
+ * All entries that the functions below append are the caller's to relay: each
+ * returns the workers that are to look at the index. A worker that is not told
+ * finds them later.
+ */
+#ifndef CHATD_HUB_READER_H
+#define CHATD_HUB_READER_H
+
+#include "hub/journal.h"
+
+/* How a waiting publication, or the opening of a channel, went: the error of a
+ * RESULT or OPENED. */
+enum result_error {
+	RESULT_OK,
+	RESULT_TEMPORARY, /* it was not done: try again */
+	RESULT_UNKNOWN,	  /* nobody knows whether it was done */
+	RESULT_ERRORS
+};
+
+enum reader_result {
+	READER_END,   /* there are no more now */
+	READER_FOUND, /* `position`: the publication is in *p */
+	READER_LOST,  /* entries above `from` and below `to` were overwritten:
+		       * those that it does not require are gone; those that it
+		       * requires come next (reader_lost_each()) */
+	READER_BAD,   /* the entry at `position` is corrupted: passed over */
+	READER_STOPPED /* the journal's end is corrupted: again, later; the next
+			* process that takes the lock mends it */
+};
+
+struct reader {
+	struct hub *h; /* that has become the reader's line (hub_become()) */
+	uint8_t number;	   /* READER_STORE ... */
+	uint8_t bit;	   /* 1 << number */
+	uint64_t passed;   /* all up to this position was handed out */
+	uint64_t position; /* FOUND, BAD */
+	uint64_t from, to; /* LOST */
+
+	/* private: */
+	uint64_t end;	   /* the tail that it has seen */
+	uint64_t lost_to;  /* below it LOST was said */
+	uint64_t spill_at; /* bytes of the spill that were looked at */
+};
+
+/* mark: nothing is known of how far it has come. */
+#define READER_NO_MARK UINT64_MAX
+
+/*
+ * A reader of that number, in the process whose line it is. It begins behind
+ * `mark`, or with READER_NO_MARK where its line says that it was, if that is
+ * possible. Clears what its predecessor may have left undone: reader_opening()
+ * and reader_unsettled() come next.
+ */
+void reader_init(struct reader *r, struct hub *h, unsigned number,
+    uint64_t mark);
+
+/* The next entry that is the reader's, copied into buf (cap bytes: the
+ * journal's size / JOURNAL_SHARE), or why there is none. */
+enum reader_result reader_next(
+    struct reader *r, void *buf, size_t cap, struct publication *p);
+
+/* All up to that position is done (r->passed, or less): tells others. Once for
+ * many entries, and at END, so that what is not its own is passed, too. */
+void reader_taken(struct reader *r, uint64_t position);
+
+/*
+ * Calls `lost` for each channel whose newest publication lies above `from` and
+ * below `to`, and is this reader's, though not required: it was lost. Channels
+ * with later publications show it by `before`.
+ */
+void reader_lost_each(struct reader *r, uint64_t from, uint64_t to,
+    void (*lost)(void *arg, uint32_t channel, uint32_t epoch, uint64_t offset),
+    void *arg);
+
+/* Whether a publication that was found waits for an answer of this reader, or
+ * is proposed to it: of several that require it, the first answers. */
+static inline bool
+reader_is_asked(const struct reader *r, const struct publication *p)
+{
+	return p->flags & (PUBLICATION_WAITS | PUBLICATION_PROPOSED) &&
+	    !(p->flags & PUBLICATION_AGAIN) &&
+	    (p->required & -p->required) == r->bit;
+}
+
+/* What a reader says to a publication that asks it. */
+struct reader_answer {
+	uint64_t position, sender, offset;
+	uint32_t channel, epoch, command;
+	uint8_t flags; /* the publication's */
+	uint8_t error; /* enum result_error */
+	/* A proposed one that may go (error RESULT_OK): it is appended again,
+	 * with `offset`, 0: the channel's next one. NULL: it is not. */
+	const struct publication *deliver;
+};
+
+/* The answer to p, which stays the caller's. */
+static inline struct reader_answer
+reader_answer_to(const struct publication *p, enum result_error error)
+{
+	return (struct reader_answer){.position = p->position,
+	    .sender = p->sender,
+	    .offset = p->offset,
+	    .channel = p->channel,
+	    .epoch = p->epoch,
+	    .command = p->command,
+	    .flags = p->flags,
+	    .error = (uint8_t)error};
+}
+
+/*
+ * Gives answers, in the order of their positions, which are above all answered
+ * before: delivers what is proposed, and appends a RESULT for each that waits,
+ * to the worker that has the sender, or, of the API (sender 0), to the worker
+ * whose number + 1 is the publication's `command`. A proposed one whose channel
+ * is not the same any more, or has that offset already, is answered
+ * RESULT_TEMPORARY. Fills in position and offset of each as they have become.
+ * Takes the lock for 64 at most. Returns the workers to be told.
+ */
+uint64_t reader_answer(
+    struct reader *r, struct reader_answer *answers, size_t n);
+
+/* All up to that position is answered or asks nothing: what
+ * reader_unsettled() need not look at. reader_answer() does it, too. */
+void reader_settled(struct reader *r, uint64_t position);
+
+/*
+ * At a start: what its predecessor took and may not have answered: publications
+ * that ask this reader, up to its mark, whose sender still waits, or nobody
+ * knows (sender 0), with `delivered` telling whether a proposed one was
+ * delivered: then it is only to be answered. They are read from the ring:
+ * what it has overwritten is not called. Returns 0, or -1: no memory.
+ */
+int reader_unsettled(struct reader *r, void *buf, size_t cap,
+    void (*found)(void *arg, const struct publication *p, bool delivered),
+    void *arg);
+
+/* At a start, and after LOST: each channel that waits to be opened by this
+ * reader, whether or not it will meet the OPEN. */
+void reader_opening(struct reader *r,
+    void (*opening)(void *arg, uint32_t channel, uint32_t epoch), void *arg);
+
+/* Where a channel stands. */
+struct reader_opening {
+	uint64_t stream; /* epoch of its offsets, as clients are told */
+	uint64_t top;	 /* offset of its newest publication */
+	uint64_t leap;	 /* its offsets go on from here; 0: from top */
+	uint8_t error;	 /* enum result_error; not RESULT_OK: it stays cold */
+	/* Its newest publications with their own offset, before, time and
+	 * texts, oldest first: those that the journal is to keep. */
+	const struct publication *pubs;
+	size_t n;
+};
+
+/*
+ * The answer to an OPEN: opens that channel, if the entry is still that
+ * incarnation and waits for it; takes the lock for each publication. Returns
+ * the workers to be told; 0: it is not the same any more.
+ */
+uint64_t reader_opened(struct reader *r, uint32_t channel, uint32_t epoch,
+    const struct reader_opening *o);
+
+/*
+ * An open channel's offsets go on from `offset`, which is above its own. With
+ * hole: publications are missing before it, and the workers tell all who have
+ * the channel. Takes the lock. Returns the workers to be told.
+ */
+uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
+    uint64_t offset, bool hole);
+
+/* Waits until somebody waits for this reader, or for so long. Returns at once
+ * if somebody does already. */
+void reader_wait(struct reader *r, int ms);
+
+/* By a publisher, after a publication that waits, or an OPEN: wakes these
+ * readers (bits) if they sleep. Not under the lock. */
+void reader_wake(struct hub *h, uint8_t readers);
+
+#endif

@@ -1,0 +1,86 @@
+/* ring: where the journal's entries are; private to the hub layer. */
+#ifndef CHATD_SRC_HUB_RING_H
+#define CHATD_SRC_HUB_RING_H
+
+#include <string.h>
+
+#include "heads.h"
+#include "hub/journal.h"
+
+static inline struct index_entry *
+index_of(const struct hub *h, uint64_t position)
+{
+	return &h->index[position & (h->n_index - 1)];
+}
+
+/* The largest entry of a ring of this size. */
+static inline size_t
+entry_max(const struct hub *h)
+{
+	return h->journal_size / JOURNAL_SHARE;
+}
+
+/* Where in the ring an entry begins, checked against its bounds; NULL if a
+ * head would not fit there. */
+static inline uint8_t *
+entry_at(const struct hub *h, uint64_t at)
+{
+	uint64_t place = index_place(at) & (h->journal_size - 1);
+
+	if (place + JOURNAL_HEAD > h->journal_size)
+		return NULL;
+	return h->journal + place;
+}
+
+/* Bytes of the entry that a head describes. */
+static inline size_t
+head_bytes(const struct entry_head *e)
+{
+	return journal_entry_bytes(e->user_len,
+	    (size_t)e->info_len + e->sub_info_len + e->tags_len + e->data_len);
+}
+
+/* The same, or 0 if it is corrupted: larger than any, or than the room that
+ * there is for it. */
+static inline size_t
+head_size(const struct hub *h, const struct entry_head *e, uint64_t room)
+{
+	size_t n;
+
+	if (e->data_len > entry_max(h))
+		return 0;
+	n = head_bytes(e);
+	return n <= entry_max(h) && n <= room ? n : 0;
+}
+
+/* Size of the entry of that head, or 0 if it is corrupted. */
+static inline size_t
+entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
+{
+	return head_size(h, e,
+	    h->journal_size - (index_place(at) & (h->journal_size - 1)));
+}
+
+/* Bytes ever appended, the entry at a position included. */
+uint64_t journal_end(const struct hub *h, uint64_t position);
+
+/* Whether the ring has an entry of that position. */
+bool position_fits(const struct hub *h, uint64_t position);
+
+/* Bits of the readers that have not taken the entry at a position, of those in
+ * `readers`. */
+static inline uint8_t
+readers_behind(const struct hub *h, uint8_t readers, uint64_t position)
+{
+	uint8_t behind = 0;
+
+	for (readers &= h->readers; readers != 0; readers &= readers - 1) {
+		unsigned r = (unsigned)__builtin_ctz(readers);
+
+		if (SHM_LOAD(h->heads->reader[r].taken) < position)
+			behind |= (uint8_t)(1u << r);
+	}
+	return behind;
+}
+
+#endif
