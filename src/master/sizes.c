@@ -12,6 +12,7 @@
 #include "hub/journal.h"
 #include "net/endpoint.h"
 #include "net/transport.h"
+#include "process/child.h"
 
 #define K UINT64_C(1024)
 #define M (1024 * K)
@@ -165,8 +166,8 @@ plan_read(struct plan *p, const struct conf *c)
 	p->value[SIZE_OUTPUT] = c->output_bytes;
 	p->value[SIZE_INPUT] = c->input_bytes;
 	p->wire = plan_wire(c);
-	p->readers = (struct hub_limits){.readers = 0,
-	    .events = 0,
+	p->readers = (struct hub_limits){.readers = child_readers(c),
+	    .events = child_readers_of_events(c),
 	    .reader_share = c->reader_share};
 }
 
