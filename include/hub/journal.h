@@ -80,7 +80,7 @@ struct publication {
 					* SHM_NONE: in the lobby or the user's
 					* own channel there is none */
 		uint32_t error;	       /* of a RESULT, OPENED: enum result_error
-					* (hub/reader.h) */
+					* (hub/slot.h) */
 	};
 	uint32_t channel; /* presence entry */
 	uint32_t epoch;	  /* of the channel; set by journal_append */

@@ -265,12 +265,26 @@ hold_result(struct chat *ch, const struct hold_answer *a)
 		conn_hold_end(ch, i, HOLD_READY);
 }
 
+/* Who began to wait first is looked at first. */
+static void
+hold_reverse(uint32_t *at, uint32_t n)
+{
+	uint32_t k, first;
+
+	for (k = 0; k < n / 2; k++) {
+		first = at[k];
+		at[k] = at[n - 1 - k];
+		at[n - 1 - k] = first;
+	}
+}
+
 void
 hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error)
 {
 	const enum hold_end end = error == RESULT_OK ? HOLD_READY : HOLD_LATE;
 	struct holds *all = ch->holds;
 	const struct hold_request *q;
+	const uint32_t first = ch->n_waiting;
 	const struct hold *w;
 	uint32_t k;
 
@@ -281,6 +295,7 @@ hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error)
 		    hold_is_live(ch, w))
 			conn_hold_end(ch, (uint32_t)w->id, end);
 	}
+	hold_reverse(ch->waiting + first, ch->n_waiting - first);
 	for (k = 0; k < all->n_requests; k++) {
 		q = all->request[k];
 		if (q->what == HOLD_OPENED && q->entry == entry &&
