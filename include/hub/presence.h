@@ -45,7 +45,7 @@ enum { PRESENCE_REQUIRED = 3, PRESENCE_WARMTH = 6 }; /* shifts */
 #define PRESENCE_WARMTH_OF(flags) \
 	((enum presence_warmth)((flags) >> PRESENCE_WARMTH & 3))
 #define PRESENCE_WARM(flags, warmth) \
-	((uint8_t)(((flags) & 0x3f) | (warmth) << PRESENCE_WARMTH))
+	((uint8_t)(((flags)&0x3f) | (warmth) << PRESENCE_WARMTH))
 
 struct presence_entry {
 	_Atomic uint64_t mask; /* bit per worker */
