@@ -80,7 +80,7 @@ struct publication {
 					* SHM_NONE: in the lobby or the user's
 					* own channel there is none */
 		uint32_t error;	       /* of a RESULT, OPENED: enum result_error
-					* (hub/reader.h) */
+					* (hub/slot.h) */
 	};
 	uint32_t channel; /* presence entry */
 	uint32_t epoch;	  /* of the channel; set by journal_append */
@@ -136,7 +136,6 @@ enum {
 	 * others wait for longer, 64 KiB are some 10 us; smaller: more turns
 	 * for a large publication. */
 	JOURNAL_STEP = 64 * 1024,
-	JOURNAL_HOLDS = 8 /* of the words hold[] */
 };
 
 /* Bytes of an entry with so much behind its head: user, infos, tags, data. */
@@ -225,6 +224,9 @@ uint64_t journal_oldest(const struct hub *h);
 
 /* The workers that position is for; 0 if it is gone or not there yet. */
 uint64_t journal_mask(const struct hub *h, uint64_t position);
+
+/* And the readers, as bits; 0 as above. */
+uint8_t journal_readers(const struct hub *h, uint64_t position);
 
 enum journal_result { JOURNAL_OK, JOURNAL_GONE, JOURNAL_BAD };
 

@@ -20,15 +20,7 @@
 #define CHATD_HUB_READER_H
 
 #include "hub/journal.h"
-
-/* How a waiting publication, or the opening of a channel, went: the error of a
- * RESULT or OPENED. */
-enum result_error {
-	RESULT_OK,
-	RESULT_TEMPORARY, /* it was not done: try again */
-	RESULT_UNKNOWN,	  /* nobody knows whether it was done */
-	RESULT_ERRORS
-};
+#include "hub/slot.h"
 
 enum reader_result {
 	READER_END,    /* there are no more now */

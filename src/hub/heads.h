@@ -50,11 +50,7 @@ struct shm_heads {
 	_Atomic uint64_t end;	 /* bytes ever appended up to there */
 	_Atomic uint64_t fault;	 /* position whose delivery crashed a worker */
 
-	/* Positions that readers still need (journal.h), each written by one
-	 * reader alone; 0: it holds nothing. */
-	_Atomic uint64_t hold[JOURNAL_HOLDS] __attribute__((aligned(64)));
-
-	/* In one cache line with the spill's words. */
+	/* in one cache line with the spill's words */
 	struct reader_mark reader[READERS] __attribute__((aligned(64)));
 	/* Of the spill, written under the lock: entries that a reader still
 	 * needs and the ring has no room for. */

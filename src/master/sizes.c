@@ -12,6 +12,7 @@
 #include "hub/journal.h"
 #include "net/endpoint.h"
 #include "net/transport.h"
+#include "process/child.h"
 
 #define K UINT64_C(1024)
 #define M (1024 * K)
@@ -86,6 +87,7 @@ struct plan {
 	uint64_t cost[SIZES];
 	uint64_t fixed; /* processes */
 	uint64_t wire;	/* a transport keeps so much of each connection */
+	struct hub_limits readers; /* of the journal; nothing else of it */
 	uint64_t total;
 };
 
@@ -164,6 +166,9 @@ plan_read(struct plan *p, const struct conf *c)
 	p->value[SIZE_OUTPUT] = c->output_bytes;
 	p->value[SIZE_INPUT] = c->input_bytes;
 	p->wire = plan_wire(c);
+	p->readers = (struct hub_limits){.readers = child_readers(c),
+	    .events = child_readers_of_events(c),
+	    .reader_share = c->reader_share};
 }
 
 /* Puts them there. */
@@ -184,14 +189,16 @@ plan_write(const struct plan *p, struct conf *c)
 static struct hub_limits
 plan_limits(const struct plan *p)
 {
-	return (struct hub_limits){
-	    .connections = (uint32_t)p->value[SIZE_CONNECTIONS],
-	    .users = (uint32_t)p->value[SIZE_USERS],
-	    .channels = (uint32_t)p->value[SIZE_CHANNELS],
-	    .subscriptions = (uint32_t)p->value[SIZE_SUBSCRIPTIONS],
-	    .journal_bytes = p->value[SIZE_JOURNAL],
-	    .output_bytes = p->value[SIZE_OUTPUT],
-	    .input_bytes = p->value[SIZE_INPUT]};
+	struct hub_limits l = p->readers;
+
+	l.connections = (uint32_t)p->value[SIZE_CONNECTIONS];
+	l.users = (uint32_t)p->value[SIZE_USERS];
+	l.channels = (uint32_t)p->value[SIZE_CHANNELS];
+	l.subscriptions = (uint32_t)p->value[SIZE_SUBSCRIPTIONS];
+	l.journal_bytes = p->value[SIZE_JOURNAL];
+	l.output_bytes = p->value[SIZE_OUTPUT];
+	l.input_bytes = p->value[SIZE_INPUT];
+	return l;
 }
 
 struct hub_limits

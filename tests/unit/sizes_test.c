@@ -270,7 +270,7 @@ static void
 test_measure(void **state)
 {
 	struct conf *c = load("", 64);
-	const struct hub_limits l = sizes_limits(c);
+	struct hub_limits l = sizes_limits(c);
 	struct hub_bytes b;
 	struct hub h;
 
@@ -286,6 +286,12 @@ test_measure(void **state)
 	hub_destroy(&h);
 	hub_measure(&b, &l, 4);
 	assert_in_range(b.output, 256 * M, 280 * M);
+	assert_int_equal(b.journal, 64 * M + 8 * M); /* and the index */
+	/* with readers, what is set aside for them: it counts as if it were
+	 * used, since that is when memory is short */
+	l.readers = 3;
+	hub_measure(&b, &l, 4);
+	assert_int_equal(b.journal, 64 * M + 8 * M + 40 * M);
 	conf_free(c);
 }
 
