@@ -49,13 +49,21 @@ enum reason {
 	REASONS
 };
 
+/* How a waiting publication, or the opening of a channel, went: the error of a
+ * RESULT or OPENED. */
+enum result_error {
+	RESULT_OK,
+	RESULT_TEMPORARY, /* it was not done: try again */
+	RESULT_UNKNOWN,	  /* nobody knows whether it was done */
+	RESULT_ERRORS
+};
+
 /* Whether the newest publication of a connection waits for a reader's answer:
  * from the journal. */
 enum slot_awaits {
 	AWAITS_NOTHING,
 	AWAITS_RESULT, /* until then nothing more of it is looked at */
-	AWAITS_DONE    /* it has come; from here on: + enum result_error
-			* (hub/reader.h) */
+	AWAITS_DONE    /* it has come; from here on: + enum result_error */
 };
 
 struct slot {
