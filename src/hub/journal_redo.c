@@ -27,15 +27,16 @@ redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 		flags = &sub->flags;
 		away = SUBSCRIPTION_AWAY;
 	}
-	*flags = entry_format(e) == FORMAT_LEAVE ? *flags | away : *flags & ~away;
+	*flags =
+	    entry_format(e) == FORMAT_LEAVE ? *flags | away : *flags & ~away;
 	KILL_POINT();
 }
 
 /* A publication of a connection's. That it waits is stored first: who sees the
  * position knows what to make of the word. */
 static void
-redo_said(struct hub *h, uint32_t slot, uint64_t position,
-    const struct entry_head *e)
+redo_said(
+    struct hub *h, uint32_t slot, uint64_t position, const struct entry_head *e)
 {
 	struct slot *s = &h->slot[slot];
 
@@ -114,8 +115,8 @@ redo_channel(struct hub *h, uint64_t position, const struct entry_head *e)
 	case FORMAT_OPEN:
 		flags = SHM_LOAD(c->flags);
 		if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
-			SHM_STORE(c->flags,
-			    PRESENCE_WARM(flags, PRESENCE_OPENING));
+			SHM_STORE(
+			    c->flags, PRESENCE_WARM(flags, PRESENCE_OPENING));
 		break;
 	case FORMAT_OPENED:
 		redo_opened(h, e);

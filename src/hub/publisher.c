@@ -173,9 +173,8 @@ publisher_lock(struct hub *h, const struct publication *p)
 
 	hub_lock(h);
 	/* so often at most, as others take the room, too */
-	for (size_t n = 0; n < bytes / (JOURNAL_STEP / 4) &&
-	     !journal_room(h, bytes);
-	     n++) {
+	for (size_t n = 0;
+	     n < bytes / (JOURNAL_STEP / 4) && !journal_room(h, bytes); n++) {
 		hub_unlock(h);
 		hub_lock(h);
 	}
