@@ -12,6 +12,7 @@
 #include "hub/journal.h"
 #include "net/endpoint.h"
 #include "net/transport.h"
+#include "process/child.h"
 
 #define K UINT64_C(1024)
 #define M (1024 * K)
@@ -165,8 +166,8 @@ plan_read(struct plan *p, const struct conf *c)
 	p->value[SIZE_OUTPUT] = c->output_bytes;
 	p->value[SIZE_INPUT] = c->input_bytes;
 	p->wire = plan_wire(c);
-	p->readers = (struct hub_limits){.readers = 0,
-	    .events = 0,
+	p->readers = (struct hub_limits){.readers = child_readers(c),
+	    .events = child_readers_of_events(c),
 	    .reader_share = c->reader_share};
 }
 
@@ -214,6 +215,13 @@ sizes_limits(const struct conf *c)
 	return l;
 }
 
+/* How many readers of the journal those bits are. */
+static uint32_t
+readers_count(uint8_t readers)
+{
+	return (uint32_t)__builtin_popcount(readers);
+}
+
 /* Counts what a plan takes when all of it is in use, each slow connection with
  * a send buffer of that many bytes. */
 static void
@@ -224,7 +232,10 @@ plan_count(struct plan *p, uint32_t workers, uint64_t send_bytes)
 	struct hub_bytes b;
 
 	hub_measure(&b, &l, workers);
-	p->fixed = BASE_BYTES + (uint64_t)WORKER_BYTES * workers + b.workers;
+	/* a reader of the journal takes as much as a worker */
+	p->fixed = BASE_BYTES +
+	    (uint64_t)WORKER_BYTES * (workers + readers_count(l.readers)) +
+	    b.workers;
 	p->cost[SIZE_CONNECTIONS] = b.connections +
 	    n * (CONNECTION_BYTES + p->wire) +
 	    (n / SLOW_SHARE + 1) * send_bytes;
@@ -449,7 +460,8 @@ static void
 tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
     bool privileged)
 {
-	const uint64_t need = 3 * (uint64_t)c->workers + TASKS_BASE;
+	const uint64_t need = 3 * (uint64_t)c->workers + TASKS_BASE +
+	    readers_count(child_readers(c));
 	struct text t = {s->tasks, sizeof(s->tasks)};
 	const char *where = m->tasks.from;
 	uint64_t limit = m->tasks.value;
