@@ -475,8 +475,9 @@ tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
 	if (need > limit)
 		text_put(&t,
 		    "processes: %d workers need %" PRIu64 ", with two "
-		    "keepers each, the master, the log process and those "
-		    "that replace others; the limit is %" PRIu64 " (%s): "
+		    "keepers each, the master, the log process, readers of "
+		    "the journal and those that replace others; the limit is "
+		    "%" PRIu64 " (%s): "
 		    "raise it, or lower workers",
 		    c->workers, need, limit, where);
 }
