@@ -15,12 +15,14 @@
 
 enum { MESSAGE_MAX = 64 * 1024 }; /* bytes of a datagram, head included */
 
-enum message_party { PARTY_MASTER, PARTY_WORKER, PARTY_PEER };
-/* PARTY_WORKER speaks to its master, PARTY_PEER to another worker. */
+enum message_party { PARTY_MASTER, PARTY_WORKER, PARTY_PEER, PARTY_READER };
+/* PARTY_WORKER speaks to its master, PARTY_PEER to another worker, as does
+ * PARTY_READER, which reads the journal. */
 
 enum message_type {
 	/* master to worker */
-	MSG_LINK = 1, /* + one end of a link; struct message_link */
+	MSG_LINK = 1, /* + one end of a link; struct message_link; to a reader
+		       * of the journal, too */
 	MSG_START,    /* accept connections; no payload */
 	MSG_CONF,     /* text of conf_live_write() (conf/conf.h) */
 	/* 4 is free: the numbers are the same on both sides of an upgrade */
@@ -55,10 +57,10 @@ enum message_type {
 	MSG_RETIRED = 37, /* answers MSG_RETIRE with `hold`: touches nothing any
 			   * more, and holds its sockets until MSG_STOP; no
 			   * payload */
-	MSG_ACCUSE, /* that worker sent bad messages over its link, which is
+	MSG_ACCUSE, /* that process sent bad messages over its link, which is
 		     * closed; struct message_accuse */
 	/* worker to worker */
-	MSG_RELAY = 64, /* publications, see room/relay.h */
+	MSG_RELAY = 64, /* publications, see room/relay.h; of a reader, too */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
 	MSG_TAKEN	/* it has; its id, 8 bytes */
 };
@@ -75,9 +77,14 @@ struct message_head {
 	uint32_t length; /* of the payload that follows, bytes */
 };
 
+/* Processes that have links: workers, and behind them, by their lines, readers
+ * of the journal, which hear of a worker that it is there, and send MSG_RELAY
+ * alone. */
+enum { MESSAGE_PEERS = 80 };
+
 struct message_link {
-	uint32_t peer;	     /* number of the worker at the other end */
-	uint32_t generation; /* of that worker */
+	uint32_t peer;	     /* line of the process at the other end */
+	uint32_t generation; /* of that process */
 };
 
 /*
@@ -164,7 +171,7 @@ struct message_move {
 };
 
 struct message_accuse {
-	uint32_t worker;
+	uint32_t worker;     /* or another process with links: its line */
 	uint32_t generation; /* of the accused */
 };
 

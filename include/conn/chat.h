@@ -278,7 +278,7 @@ struct chat {
 	/* Sends another worker a relay (room/relay.h). 1: sent; 0: the link is
 	 * full; -1: it has ended. */
 	int (*relay_send)(struct chat *ch, int to, const struct iovec *relay);
-	/* another worker sends bad messages (worker layer); NULL: not told */
+	/* a peer sends bad messages (worker layer); NULL: not told */
 	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
 };
 

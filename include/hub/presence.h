@@ -50,7 +50,7 @@ enum { PRESENCE_REQUIRED = 3, PRESENCE_WARMTH = 6 }; /* shifts */
 #define PRESENCE_WARMTH_OF(flags) \
 	((enum presence_warmth)((flags) >> PRESENCE_WARMTH & 3))
 #define PRESENCE_WARM(flags, warmth) \
-	((uint8_t)(((flags) & 0x3f) | (warmth) << PRESENCE_WARMTH))
+	((uint8_t)(((flags)&0x3f) | (warmth) << PRESENCE_WARMTH))
 
 /* The readers that know where channels stand: the lowest one of a channel's is
  * its *opener*, which is asked before the channel's offset counts. */

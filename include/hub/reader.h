@@ -172,8 +172,8 @@ uint64_t reader_opened(struct reader *r, uint32_t channel, uint32_t epoch,
 uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
     uint64_t offset, bool hole);
 
-/* Waits until somebody waits for this reader, or for so long. Returns at once
- * if somebody does already. */
+/* Sleeps until a publication waits for this reader, or a channel for being
+ * opened, or for so long. Returns at once if one does already. */
 void reader_wait(struct reader *r, int ms);
 
 /* By a publisher, after a publication that waits, or an OPEN: wakes these

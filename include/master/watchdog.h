@@ -21,6 +21,10 @@
  * the likelier reason: that one alone is killed, the others begin anew. Two
  * processes that do hang are found one after the other.
  *
+ * Readers. A reader of the journal whose cursor stands still below the
+ * journal's end is stuck, though it ticks, after WATCHDOG_STUCK_MS in which it
+ * did tick; but for one that says why (HAND_BLOCKED).
+ *
  * The lock. Where a process waits for it for WATCHDOG_LOCK_MS, a holder is
  * looked for that has held it for as long without a tick, while nothing was
  * published: that one alone is killed. If no holder is named (it was stopped
@@ -57,6 +61,10 @@ enum {
 	/* For what does not tick. Less than the 30 s that a worker has to get
 	 * ready. */
 	WATCHDOG_TAKEOVER_MAX_MS = 20000,
+	/* Larger: who waits for a reader that is stuck waits for longer;
+	 * smaller: one whose work takes long, such as a commit to a slow disk,
+	 * is taken for stuck. */
+	WATCHDOG_STUCK_MS = 10000,
 	/* Silence after which it is continued if it is stopped. */
 	WATCHDOG_CONTINUE_MS = 200
 };
@@ -69,6 +77,12 @@ struct watchdog_process {
 	bool has_start;	   /* had its new start since its last tick */
 	bool is_probed;	   /* probe holds what the last look saw */
 	struct probe probe;
+};
+
+/* A reader of the journal as it was seen. */
+struct watchdog_reader {
+	uint64_t cursor, tick;
+	uint64_t stuck_ms; /* has ticked, and not read on, for so long */
 };
 
 /* How a worker stands with the lock. */
@@ -89,6 +103,7 @@ struct watchdog {
 	uint64_t tail; /* the journal's at the last look */
 	struct watchdog_process line[SHM_LINES];
 	struct watchdog_lock lock[SHM_LINES];
+	struct watchdog_reader reader[SHM_OTHERS];
 };
 
 /* What is to be looked at, as masks of places. */
@@ -99,14 +114,17 @@ struct watchdog_scene {
 	uint32_t others; /* the same of children that are neither: bit 0 has the
 			  * line SHM_WORKERS */
 	uint32_t others_starting;
+	uint32_t readers; /* of these: those that read the journal */
 	const struct shm_line *other[SHM_OTHERS]; /* where they tick */
-	uint64_t limit_ms;			  /* the key `watchdog` */
+	uint64_t other_ms[SHM_OTHERS]; /* limits of their own; 0: limit_ms */
+	uint64_t limit_ms;	       /* the key `watchdog` */
 };
 
 struct watchdog_verdict {
 	int place;	   /* the line of who is to be killed */
 	uint64_t still_ms; /* it was silent for so long */
 	bool has_lock;	   /* others waited for it */
+	bool is_stuck;	   /* it did not read on for so long */
 };
 
 /* now_ms is CLOCK_MONOTONIC; clock_ms is where the clock goes on, 0: begins

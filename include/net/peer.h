@@ -1,5 +1,6 @@
 /*
- * peer: the links of a process to others of its kind, which have numbers. A
+ * peer: the links of a process to others, which have numbers: workers, and
+ * behind them readers of the journal. A
  * link that has ended is closed here; a full one takes nothing, and nothing
  * queues. Layer 2.
  */

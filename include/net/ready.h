@@ -23,8 +23,8 @@ enum ready_what { READY_READ = 1, READY_WRITE = 2, READY_BROKEN = 4 };
  * the others for longer in a turn; smaller: less is done in a turn. */
 enum { READY_MAX = 4096 };
 
-/* Links are numbered below this: bits of a word. */
-enum { READY_LINKS = 64 };
+/* Links are numbered below this. */
+enum { READY_LINKS = 80 };
 
 struct ready_host {
 	/* Some are ready: called for each before the first is handled, for who

@@ -90,6 +90,22 @@ struct child_kind {
 	 * POLICY_BACKOFF_MAX_MS. */
 	uint32_t backoff_max_ms;
 	size_t birth_bytes; /* of what the kind alone is told; 0: nothing */
+	/* Of a kind of which the configuration decides whether there is one:
+	 * asked when the shared memory is made, so by keys alone that a reload
+	 * does not change. NULL: always. */
+	bool (*wanted)(const struct conf *c);
+	/* It reads the journal (hub/reader.h) by that number + 1 (READER_STORE
+	 * ...): has shared memory to write, a link with each worker, and is one
+	 * process. 0: it does not. */
+	uint8_t reader;
+	bool reader_events; /* and wants events */
+	/* How long it may be without a life sign. Larger: one that hangs is
+	 * missed for longer; smaller: one that waits for a disk is killed, and
+	 * so is the next one. 0: as long as the key `watchdog` says. */
+	uint32_t still_ms;
+	/* The system user that it becomes where the master is root. Where there
+	 * is none of that name, and for NULL, the one that all become. */
+	const char *user;
 };
 
 /* How a child has ended. */
@@ -157,6 +173,12 @@ const struct child_row *child_row(unsigned nth);
  * is none. */
 const struct child_row *child_row_named(const char *name);
 const struct child_row *child_row_of(enum child_many many);
+/* Whether there is to be one of that kind. */
+bool child_is_wanted(const struct child_kind *kind, const struct conf *c);
+/* The readers of the journal that there are to be, as bits; those that want
+ * events. */
+uint8_t child_readers(const struct conf *c);
+uint8_t child_readers_of_events(const struct conf *c);
 /* The one whose role that is. */
 const struct child_row *child_row_played(const struct child_role *role);
 /* The nth of those whose kinds name a number; NULL: there are no more. */
@@ -190,8 +212,11 @@ struct child {
 	bool ready;	     /* said HELLO */
 	int link;	     /* -1: none */
 	struct event *event; /* listens to the link; NULL: nobody does */
-	uint32_t budget;     /* messages left to it in this timer period */
-	uint32_t n_bad;	     /* that it should not have sent, since bad_ms */
+	uint64_t unlinked;   /* workers that it is still to be linked with */
+	const struct identity
+	    *identity;	 /* whom it becomes; NULL: whom all do */
+	uint32_t budget; /* messages left to it in this timer period */
+	uint32_t n_bad;	 /* that it should not have sent, since bad_ms */
 	uint64_t bad_ms;
 	unsigned owed; /* messages that wait for room in its link: owed.h */
 	uint64_t started_ms; /* the master's clock: for its deadlines */
@@ -251,6 +276,13 @@ bool child_kill(struct child *c, const char *why);
  */
 void child_died(struct child *c, struct child_end *end, uint64_t now_ms);
 
+/* Whom its process becomes. */
+static inline const struct identity *
+child_identity(const struct child *c, const struct nursery *n)
+{
+	return c->identity != NULL ? c->identity : n->identity;
+}
+
 /* Whether it should have been ready by now. It may take longer while it gives
  * life signs: it was silent for still_ms. */
 bool child_is_late(const struct child *c, uint64_t still_ms, uint64_t now_ms);
@@ -275,6 +307,11 @@ void child_hello(const struct child_start *start);
 /* In the child: reads what the master says, settings too. Returns whether it is
  * to leave; never waits. */
 bool child_must_leave(struct child_start *start);
+/* The same for a kind that hears more than that: what the master says besides,
+ * checked, goes to other(), whose the descriptor is then; -1: none came. */
+bool child_read(struct child_start *start,
+    void (*other)(void *arg, int type, const void *payload, size_t len, int fd),
+    void *arg);
 /* In the child, when it has all that it needs: any other system call than its
  * kind's kills it from now on. Without libseccomp's or the kernel's help it
  * goes on unconfined, which is logged. */

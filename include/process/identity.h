@@ -1,4 +1,4 @@
-/* identity: the user that workers become. Layer 5. */
+/* identity: the user that children become. Layer 5. */
 #ifndef CHATD_PROCESS_IDENTITY_H
 #define CHATD_PROCESS_IDENTITY_H
 

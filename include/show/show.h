@@ -22,8 +22,10 @@
 struct hub;
 struct show;
 
-/* What is said of a worker that is not its line's own word. */
+/* What is said of a worker, or a reader of the journal, that is not its line's
+ * own word. */
 struct show_worker {
+	const char *role;    /* "worker", or a reader's kind */
 	int pid, keepers[2]; /* processes; 0: there is none */
 	uint32_t generation;
 	uint64_t uptime_s;
@@ -40,6 +42,9 @@ struct show_from {
 	int64_t wall_ms;
 	void (*worker)(
 	    const struct show_from *from, int number, struct show_worker *out);
+	/* Of the reader of the journal with that line; false: it is none's. */
+	bool (*reader)(
+	    const struct show_from *from, int line, struct show_worker *out);
 	/* How many publications a channel keeps, and for how long (0: any
 	 * time). NULL: the configuration is not known. */
 	void (*history)(const struct show_from *from, const char *channel,

@@ -132,12 +132,23 @@ message_judge_worker(const void *payload)
 	return worker < CONF_WORKERS_MAX ? NULL : "worker out of range";
 }
 
+/* What is wrong with the line of a process with links at the front; NULL if
+ * nothing is. */
+static const char *
+message_judge_peer(const void *payload)
+{
+	uint32_t peer;
+
+	memcpy(&peer, payload, sizeof(peer));
+	return peer < MESSAGE_PEERS ? NULL : "peer out of range";
+}
+
 _Static_assert(offsetof(struct message_link, peer) == 0 &&
 	offsetof(struct message_clean, worker) == 0 &&
 	offsetof(struct message_cleaned, worker) == 0 &&
 	offsetof(struct message_hello, worker) == 0 &&
 	offsetof(struct message_accuse, worker) == 0,
-    "message_judge_worker reads the first word");
+    "message_judge_worker and message_judge_peer read the first word");
 
 /* What is wrong inside a payload of the right size; NULL if nothing is. */
 static const char *
@@ -145,10 +156,11 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 {
 	switch (type) {
 	case MSG_LINK:
+	case MSG_ACCUSE:
+		return message_judge_peer(payload);
 	case MSG_CLEAN:
 	case MSG_HELLO:
 	case MSG_CLEANED:
-	case MSG_ACCUSE:
 		return message_judge_worker(payload);
 	case MSG_CONF:
 		return message_judge_conf(payload, len);
@@ -163,6 +175,15 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 	default:
 		return NULL;
 	}
+}
+
+/* Whether a message of that type comes from such a party. A reader of the
+ * journal speaks to workers, and has nothing to give them. */
+static bool
+message_fits(
+    uint32_t type, const struct message_rule *rule, enum message_party from)
+{
+	return from == PARTY_READER ? type == MSG_RELAY : rule->from == from;
 }
 
 int
@@ -183,7 +204,7 @@ message_check(const void *bytes, size_t len, int n_fds, enum message_party from,
 		*why = "unknown type";
 		return -1;
 	}
-	if (rule->from != from) {
+	if (!message_fits(head.type, rule, from)) {
 		*why = "not for this sender";
 		return -1;
 	}

@@ -11,7 +11,7 @@ enum { READER_STRIDE = 64 };
 
 /* Where a reader without a mark of its own begins. */
 static uint64_t
-reader_begin(const struct hub *h, unsigned number)
+reader_start(const struct hub *h, unsigned number)
 {
 	uint64_t tail = journal_tail(h), cursor = SHM_LOAD(h->mine->cursor);
 	uint64_t taken = SHM_LOAD(h->heads->reader[number].taken);
@@ -28,7 +28,7 @@ reader_init(struct reader *r, struct hub *h, unsigned number, uint64_t mark)
 
 	*r = (struct reader){
 	    .h = h, .number = (uint8_t)number, .bit = (uint8_t)(1u << number)};
-	r->passed = mark == READER_NO_MARK ? reader_begin(h, number)
+	r->passed = mark == READER_NO_MARK ? reader_start(h, number)
 	    : mark < tail		   ? mark
 					   : tail;
 	r->end = r->passed;
@@ -107,8 +107,7 @@ spilled_read(const struct reader *r, const struct spill_place *s, void *buf,
 
 /* The next entry of the spill that is the reader's, below what was lost. */
 static bool
-reader_spilled(
-    struct reader *r, void *buf, size_t cap, struct publication *p)
+reader_spilled(struct reader *r, void *buf, size_t cap, struct publication *p)
 {
 	const struct hub *h = r->h;
 	uint64_t end = SHM_LOAD(h->heads->spill_end);
@@ -192,8 +191,8 @@ reader_next(struct reader *r, void *buf, size_t cap, struct publication *p)
 		}
 		if (reader_skip(r)) {
 			if (r->passed == r->end ||
-			    !(index_readers(SHM_LOAD(
-				  index_of(r->h, r->passed + 1)->at)) &
+			    !(index_readers(
+				  SHM_LOAD(index_of(r->h, r->passed + 1)->at)) &
 				r->bit))
 				continue;
 			if (reader_read(r, buf, cap, p, &what))

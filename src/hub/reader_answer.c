@@ -23,8 +23,7 @@ answer_is_current(const struct hub *h, uint32_t channel, uint32_t epoch)
 /* Delivers a proposed publication. False: its channel is another one now, or
  * has that offset already. Lock held. */
 static bool
-answer_deliver(
-    struct reader *r, struct reader_answer *a, uint64_t *workers)
+answer_deliver(struct reader *r, struct reader_answer *a, uint64_t *workers)
 {
 	struct publication p = *a->deliver;
 	const struct presence_entry *c;
@@ -59,8 +58,8 @@ answer_worker(const struct hub *h, const struct reader_answer *a)
 	if (a->sender == 0)
 		worker = a->command - 1;
 	else
-		worker = i != SHM_NONE ? (uint32_t)slot_holder(h, i)
-				       : SHM_WORKERS;
+		worker =
+		    i != SHM_NONE ? (uint32_t)slot_holder(h, i) : SHM_WORKERS;
 	return worker < SHM_WORKERS ? 1ull << worker : 0;
 }
 
@@ -149,8 +148,7 @@ unsettled_is_due(
 	if (p->sender == 0)
 		return true;
 	i = slot_find(h, p->sender);
-	return i != SHM_NONE &&
-	    SHM_LOAD(h->slot[i].awaits) == AWAITS_RESULT &&
+	return i != SHM_NONE && SHM_LOAD(h->slot[i].awaits) == AWAITS_RESULT &&
 	    SHM_LOAD(h->slot[i].committed_at) == p->position;
 }
 
@@ -228,8 +226,7 @@ opening_leap(struct hub *h, uint32_t channel, uint64_t offset, uint64_t before,
 
 /* The last step: the channel is open, or cold again. Lock held. */
 static void
-opening_end(
-    struct hub *h, uint32_t channel, const struct reader_opening *o)
+opening_end(struct hub *h, uint32_t channel, const struct reader_opening *o)
 {
 	uint64_t offset = SHM_LOAD(h->entry[channel].offset);
 	struct publication p = {.channel = channel,
@@ -280,7 +277,8 @@ reader_leap(struct reader *r, uint32_t channel, uint32_t epoch, uint64_t offset,
 		if (hole)
 			mask = SHM_LOAD(h->entry[channel].mask);
 		if (offset > before)
-			opening_leap(h, channel, offset, hole ? 0 : before, mask);
+			opening_leap(
+			    h, channel, offset, hole ? 0 : before, mask);
 	}
 	hub_unlock(h);
 	return mask;

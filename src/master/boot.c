@@ -26,6 +26,7 @@
 #include "page.h"
 #include "program.h"
 #include "others.h"
+#include "own_user.h"
 #include "private.h"
 #include "reader.h"
 #include "stranger.h"
@@ -234,6 +235,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	if (others_check(m, error, error_len) == -1 ||
 	    others_init(m, error, error_len) == -1)
 		return -1;
+	own_users_take(m, b);
 	if (master_make_events(m) == -1) {
 		snprintf(error, error_len, "no event loop");
 		return -1;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "hub/line.h"
+#include "links.h"
 #include "net/link.h"
 #include "owed.h"
 #include "private.h"
@@ -17,7 +18,8 @@ enum {
 	 * the master keeps it from others for longer; smaller: a worker that
 	 * answers many orders is read with a delay. */
 	CHILDREN_BUDGET = 256,
-	/* For MSG_STOP at an upgrade; killed after that. Larger: one that hangs
+	/* For MSG_STOP at an upgrade, unless it may be still for longer; killed
+	 * after that. Larger: one that hangs
 	 * delays the upgrade; smaller: one that is busy does not finish. */
 	CHILDREN_LEAVE_MS = 2000
 };
@@ -255,6 +257,14 @@ children_died(struct master *m, pid_t pid, int status)
 	return true;
 }
 
+/* How long a child may take to leave. */
+static uint64_t
+children_leave_ms(const struct child *c)
+{
+	return c->kind->still_ms > CHILDREN_LEAVE_MS ? c->kind->still_ms
+						     : CHILDREN_LEAVE_MS;
+}
+
 /* What the deadlines of a process ask for. */
 static void
 children_judge(struct child *c, uint64_t now)
@@ -264,7 +274,7 @@ children_judge(struct child *c, uint64_t now)
 	if (c->eof_ms != 0 && now >= c->eof_ms + CHILD_EOF_GRACE_MS &&
 	    c->master->phase < PHASE_QUITTING)
 		(void)child_kill(c, "closed its link to the master");
-	if (c->leave_ms != 0 && now >= c->leave_ms + CHILDREN_LEAVE_MS)
+	if (c->leave_ms != 0 && now >= c->leave_ms + children_leave_ms(c))
 		(void)child_kill(c, "did not leave in time");
 	if (c->at != -1 && child_is_late(c, watchdog_still_ms(d, c->at), now)) {
 		c->killed_unready = true;
@@ -281,6 +291,8 @@ children_time_one(struct child *c, uint64_t now)
 			event_add(c->event, NULL);
 		c->budget = CHILDREN_BUDGET;
 		owed_send(c);
+		if (c->unlinked != 0)
+			links_time(c);
 	}
 	if (c->role->due != NULL)
 		c->role->due(c, now);

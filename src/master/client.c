@@ -15,6 +15,7 @@
 #include "master/report.h"
 #include "member.h"
 #include "order.h"
+#include "own_user.h"
 #include "private.h"
 
 enum { READ_BYTES = 16 * 1024 };
@@ -355,12 +356,13 @@ drop:
 	client_free(cl);
 }
 
-/* Whether this peer may give orders: file modes have let it in, but workers
+/* Whether this peer may give orders: file modes have let it in, but children
  * may share the socket's group, and what runs amok there stays there. */
 static bool
 peer_is_trusted(const struct master *m, uid_t uid)
 {
-	return !m->identity.drop || uid != m->identity.uid;
+	return !m->identity.drop ||
+	    (uid != m->identity.uid && !own_users_have(m, uid));
 }
 
 /* Turns a connection away with a reason. */

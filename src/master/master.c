@@ -150,8 +150,12 @@ watch_scene(const struct master *m)
 	}
 	s.others = others_lively(m);
 	s.others_starting = others_starting(m);
-	for (int i = 0; i < m->n_others; i++)
+	s.readers = others_reading(m);
+	for (int i = 0; i < m->n_others; i++) {
 		s.other[i] = m->other[i].line;
+		if (m->other[i].kind != NULL)
+			s.other_ms[i] = m->other[i].kind->still_ms;
+	}
 	return s;
 }
 
@@ -161,7 +165,8 @@ watch_kill(struct master *m, const struct watchdog_verdict *v)
 {
 	char why[64];
 
-	snprintf(why, sizeof(why), "hung for %llu ms%s",
+	snprintf(why, sizeof(why), "%s for %llu ms%s",
+	    v->is_stuck ? "did not read on in the journal" : "hung",
 	    (unsigned long long)v->still_ms,
 	    v->has_lock ? " with the lock" : "");
 	(void)child_kill(children_with_line(m, v->place), why);

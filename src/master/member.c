@@ -18,6 +18,7 @@
 #include "children.h"
 #include "clean.h"
 #include "conversion.h"
+#include "links.h"
 #include "member.h"
 #include "member_state.h"
 #include "members.h"
@@ -51,67 +52,6 @@ member_show(struct member *w)
 				       : WORKER_RUNNING);
 }
 
-/* Gives a worker one end of a link; false: not now. */
-static bool
-end_give(struct member *to, const struct member *peer, int fd)
-{
-	const struct message_link link = {.peer = (uint32_t)peer->place,
-	    .generation = peer->child.generation};
-
-	return link_send(to->child.link, MSG_LINK, &link, sizeof(link), fd) ==
-	    0;
-}
-
-/* Connects two workers; false: not now. */
-static bool
-pair_connect(struct member *a, struct member *b)
-{
-	int fd[2], saved;
-	bool good;
-
-	if (link_pair(fd) == -1)
-		return false;
-	good = end_give(a, b, fd[0]) && end_give(b, a, fd[1]);
-	saved = errno;
-	close(fd[0]);
-	close(fd[1]);
-	errno = saved;
-	return good;
-}
-
-/* Connects two workers, or notes that they are to be: without links they would
- * miss relays for ever. */
-static void
-members_connect(struct member *a, struct member *b)
-{
-	const uint64_t bit = 1ull << b->place;
-
-	if (pair_connect(a, b)) {
-		a->unlinked &= ~bit;
-		return;
-	}
-	if ((a->unlinked & bit) == 0)
-		log_error("no link between workers %d and %d: %s, trying again",
-		    a->place, b->place, strerror(errno));
-	a->unlinked |= bit;
-}
-
-/* Tries again to connect a worker. One that is gone is connected by its
- * successor's HELLO. */
-static void
-links_time(struct member *w)
-{
-	struct member *peer = w->master->member;
-
-	if (!w->child.ready)
-		return;
-	for (int i = 0; i < CONF_WORKERS_MAX && w->unlinked >> i != 0; i++)
-		if ((w->unlinked >> i & 1) != 0 && peer[i].child.ready)
-			members_connect(w, &peer[i]);
-		else
-			w->unlinked &= ~(1ull << i);
-}
-
 /* The worker that a child is. */
 static struct member *
 member_of(const struct child *c)
@@ -131,9 +71,7 @@ member_hello(struct child *c)
 	family_hello(&w->family);
 	renew_ready(w);
 	member_show(w);
-	for (int i = 0; i < m->n_workers; i++)
-		if (i != w->place && m->member[i].child.ready)
-			members_connect(w, &m->member[i]);
+	links_hello(c);
 	if (m->drain_rate != 0)
 		owed_add(&w->child, OWED_DRAIN);
 	if (m->phase == PHASE_RUNNING) {
@@ -379,8 +317,6 @@ member_due(struct child *c, uint64_t now)
 	}
 	if (c->pid == 0)
 		return;
-	if (w->unlinked != 0)
-		links_time(w);
 	renew_time(w, now);
 }
 

@@ -30,7 +30,6 @@ struct member {
 	struct child child;
 	uint32_t n_accused; /* workers that it accused since accuse_ms */
 	uint64_t accuse_ms;
-	uint64_t unlinked; /* peers that it is still to be linked with */
 	uint64_t renew_ms; /* is to be replaced, since then; 0: is not */
 	struct control_wait *renew_wait; /* the client that asked for that */
 	uint64_t retire_ms;		 /* told to retire then; 0: was not */

@@ -13,12 +13,19 @@
 #include "codec/message.h"
 #include "net/link.h"
 #include "children.h"
+#include "links.h"
 #include "private.h"
 #include "process/executable.h"
 #include "process/process.h"
 
-/* Lines outside of shared memory. */
-enum { PAGES_BYTES = SHM_OTHERS * SHM_PAGE };
+enum {
+	/* Lines outside of shared memory. */
+	PAGES_BYTES = SHM_OTHERS * SHM_PAGE,
+	/* At the very end, for one that may be still for long: what it has read
+	 * is to be written down. Larger: a daemon whose disk hangs stops later;
+	 * smaller: a commit to a slow disk is not waited for. */
+	OTHERS_LAST_MS = 3000
+};
 
 /* A child that the program before this one has started, of a kind that this one
  * does not have: its link has been closed, so that it leaves. Its line is
@@ -37,6 +44,16 @@ others_line(const struct master *m, const struct child *c)
 		return &m->hub.line[c->at];
 	return (
 	    void *)(m->nursery.page + (size_t)(c->at - SHM_WORKERS) * SHM_PAGE);
+}
+
+/* Whether there are to be children of a kind: the configuration wants them, and
+ * the memory was made for them. */
+static bool
+kind_is_served(const struct master *m, const struct child_kind *kind)
+{
+	return child_is_wanted(kind, m->conf) &&
+	    (kind->reader == 0 ||
+		(m->limits.readers >> (kind->reader - 1) & 1) != 0);
 }
 
 /* Takes a place for the next child of a kind. */
@@ -61,14 +78,32 @@ others_place(struct master *m, const struct child_row *row, int number)
 	return true;
 }
 
-/* Lets the children of kinds that this program has not leave: their links end.
- */
+/* Lets the children of kinds that this program has not, or the configuration
+ * does not want any more, leave: their links end. */
 static void
 strangers_dismiss(struct master *m)
 {
-	for (int i = 0; i < m->n_others; i++)
-		if (other_is_stranger(&m->other[i]))
-			child_unlink(&m->other[i]);
+	struct child *c;
+
+	for (int i = 0; i < m->n_others; i++) {
+		c = &m->other[i];
+		if (c->kind != NULL && !kind_is_served(m, c->kind)) {
+			c->kind = NULL;
+			c->role = NULL;
+		}
+		if (other_is_stranger(c))
+			child_unlink(c);
+	}
+}
+
+/* Says that a kind is missing for want of room in the memory. */
+static void
+kind_log_missing(const struct master *m, const struct child_kind *kind)
+{
+	if (kind->reader != 0 && child_is_wanted(kind, m->conf))
+		log_warn("%s does not run: the shared memory was made without "
+			 "it; the next upgrade (chatctl upgrade) makes it with",
+		    kind->name);
 }
 
 /* Whether a kind's program of its own is there. */
@@ -113,6 +148,10 @@ others_fill(struct master *m, char *error, size_t error_len)
 	int have;
 
 	for (unsigned k = 0; (row = child_row_counted(k)) != NULL; k++) {
+		if (!kind_is_served(m, row->kind)) {
+			kind_log_missing(m, row->kind);
+			continue;
+		}
 		have = 0;
 		for (int i = 0; i < m->n_others; i++)
 			have += m->other[i].kind == row->kind;
@@ -133,7 +172,8 @@ others_check(const struct master *m, char *error, size_t error_len)
 	const struct child_row *row;
 
 	for (unsigned k = 0; (row = child_row_counted(k)) != NULL; k++)
-		if (kind_check(m, row->kind, error, error_len) == -1)
+		if (child_is_wanted(row->kind, m->conf) &&
+		    kind_check(m, row->kind, error, error_len) == -1)
 			return -1;
 	return 0;
 }
@@ -204,6 +244,13 @@ other_may_start(const struct child *c)
 	return c->master->phase == PHASE_RUNNING;
 }
 
+/* It is ready: a reader of the journal gets its links. */
+static void
+other_hello(struct child *c)
+{
+	links_hello(c);
+}
+
 /* A line of the state. */
 static void
 other_save(const struct child *c, FILE *f)
@@ -212,8 +259,10 @@ other_save(const struct child *c, FILE *f)
 	child_save(c, f);
 }
 
-const struct child_role other_role = {
-    .start = other_start, .may_start = other_may_start, .save = other_save};
+const struct child_role other_role = {.start = other_start,
+    .may_start = other_may_start,
+    .hello = other_hello,
+    .save = other_save};
 
 bool
 others_stranger_died(struct master *m, pid_t pid)
@@ -244,6 +293,17 @@ others_starting(const struct master *m)
 
 	for (int i = 0; i < m->n_others; i++)
 		if (!m->other[i].ready)
+			mask |= 1u << i;
+	return mask;
+}
+
+uint32_t
+others_reading(const struct master *m)
+{
+	uint32_t mask = 0;
+
+	for (int i = 0; i < m->n_others; i++)
+		if (m->other[i].kind != NULL && m->other[i].kind->reader != 0)
 			mask |= 1u << i;
 	return mask;
 }
@@ -331,10 +391,14 @@ others_end(struct master *m, uint64_t limit_ms)
 			(void)link_send(
 			    m->other[i].link, MSG_STOP, NULL, 0, -1);
 	for (int i = 0; i < m->n_others; i++) {
-		if (m->other[i].pid != 0 &&
-		    !process_reap(m->other[i].pid, limit_ms))
-			process_end(m->other[i].pid, child_name(&m->other[i]),
-			    limit_ms + CHILD_EOF_GRACE_MS);
+		const struct child *c = &m->other[i];
+		const uint64_t last_ms = limit_ms +
+		    (c->kind != NULL && c->kind->still_ms != 0 ? OTHERS_LAST_MS
+							       : 0);
+
+		if (c->pid != 0 && !process_reap(c->pid, last_ms))
+			process_end(c->pid, child_name(c),
+			    last_ms + CHILD_EOF_GRACE_MS);
 		child_unlink(&m->other[i]);
 		m->other[i].pid = 0;
 	}

@@ -33,6 +33,7 @@ bool others_stranger_died(struct master *m, pid_t pid);
  * bit 0 has the line SHM_WORKERS. */
 uint32_t others_lively(const struct master *m);
 uint32_t others_starting(const struct master *m);
+uint32_t others_reading(const struct master *m); /* the journal */
 /* After an upgrade: replaces those of the former program one by one; whether
  * one is on its way. */
 bool others_renew_next(struct master *m, uint64_t now);

@@ -71,6 +71,8 @@ struct master {
 	struct member member[CONF_WORKERS_MAX];
 	struct nursery nursery;		/* what children get a part of */
 	struct child other[SHM_OTHERS]; /* by line; kind NULL: none */
+	struct identity other_identity[SHM_OTHERS]; /* of those with a user of
+						     * their own */
 	int n_others;
 	uint64_t cursor[SHM_OTHERS]; /* to go on from after a copy; 0: none */
 	/* Whether it has made a child, or had it made. */

@@ -19,6 +19,7 @@
 #include "master/daemon.h"
 #include "net/listener.h"
 #include "look.h"
+#include "own_user.h"
 #include "program.h"
 #include "process/identity.h"
 #include "process/process.h"
@@ -111,7 +112,7 @@ child_conf(struct child *c)
 	return conf;
 }
 
-/* The user that workers become; false: there is none. */
+/* The users that children become; false: that of all is not there. */
 static bool
 child_user(struct child *c, const char *user)
 {
@@ -126,6 +127,8 @@ child_user(struct child *c, const char *user)
 	else
 		(void)bundle_put(&c->bundle, BUNDLE_USER, "", EINVAL, error,
 		    strlen(error) + 1);
+	child_begin(c, "looking up users of single children");
+	own_users_find(&c->bundle);
 	child_done(c, READ_USER);
 	return r == 0;
 }

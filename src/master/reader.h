@@ -24,7 +24,7 @@ enum {
 /* What is read, in this order; each part is complete or missing. */
 enum reader_part {
 	READ_CONF = 1,	/* the configuration with the files that it includes */
-	READ_USER = 2,	/* the user that workers become */
+	READ_USER = 2,	/* the users that children become */
 	READ_NAMES = 4, /* of `listen` */
 	READ_LOOK = 16, /* whether what the configuration names is there */
 	READ_PROGRAM = 32, /* what children execute, beside options->binary */

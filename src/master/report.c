@@ -23,11 +23,28 @@ report_worker(const struct show_from *from, int i, struct show_worker *out)
 	const struct master *m = from->arg;
 	const struct member *w = &m->member[i];
 
+	out->role = "worker";
 	out->pid = (int)w->child.pid;
 	for (int j = 0; j < FAMILY_KEEPERS; j++)
 		out->keepers[j] = (int)w->family.keeper[j].pid;
 	out->generation = w->child.generation;
 	out->uptime_s = child_age_ms(&w->child) / 1000;
+}
+
+/* What the master says of a reader of the journal. */
+static bool
+report_reader(const struct show_from *from, int line, struct show_worker *out)
+{
+	const struct master *m = from->arg;
+	const struct child *c = &m->other[line - SHM_WORKERS];
+
+	if (c->kind == NULL || c->kind->reader == 0)
+		return false;
+	*out = (struct show_worker){.role = c->kind->name,
+	    .pid = (int)c->pid,
+	    .generation = c->generation,
+	    .uptime_s = child_age_ms(c) / 1000};
+	return true;
 }
 
 /* What the configuration says of a channel's history. */
@@ -64,6 +81,7 @@ report_new(struct master *m, const char *what, bool json)
 	    .now_ms = clock_ms(),
 	    .wall_ms = clock_wall_ms(),
 	    .worker = report_worker,
+	    .reader = report_reader,
 	    .history = report_history,
 	    .arg = m};
 	const struct show_subject *subject = report_subject(what);

@@ -9,7 +9,6 @@ void
 spawn_worker(struct member *w)
 {
 	accuse_born(w);
-	w->unlinked = 0;
 	w->retire_ms = 0;
 	w->holds = w->retired = false;
 	w->cleaner = -1;

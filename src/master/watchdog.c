@@ -83,6 +83,8 @@ watchdog_forget(struct watchdog *d, int line)
 {
 	process_forget(&d->line[line]);
 	memset(&d->lock[line], 0, sizeof(d->lock[line]));
+	if (line >= SHM_WORKERS)
+		memset(&d->reader[line - SHM_WORKERS], 0, sizeof(d->reader[0]));
 }
 
 /* How much of the time that is gone a process that waits for a disk is to be
@@ -208,6 +210,24 @@ line_shows(const struct hub *h, const struct watchdog_scene *scene, int i)
 	return SHM_LOAD(line->tick);
 }
 
+/* Takes down how far a reader has come. The time in which it does not tick
+ * counts for silence alone. */
+static void
+reader_note(struct watchdog_reader *r, const struct shm_line *line,
+    uint64_t tail, uint64_t gone)
+{
+	const uint64_t cursor = SHM_LOAD(line->cursor);
+	const uint64_t tick = SHM_LOAD(line->tick);
+
+	if (cursor != r->cursor || cursor >= tail ||
+	    SHM_LOAD(line->hand) == HAND_BLOCKED)
+		r->stuck_ms = 0;
+	else if (tick != r->tick)
+		r->stuck_ms += gone;
+	r->cursor = cursor;
+	r->tick = tick;
+}
+
 /* Takes down what all show now. */
 static void
 scene_note(struct watchdog *d, const struct hub *h,
@@ -222,6 +242,9 @@ scene_note(struct watchdog *d, const struct hub *h,
 			    d, &d->line[i], line_shows(h, scene, i), i, gone);
 			lock_note(d, h, i, own_ms, tail != d->tail);
 		}
+	for (int i = 0; i < SHM_OTHERS; i++)
+		if (has(scene->readers & scene->others, i))
+			reader_note(&d->reader[i], scene->other[i], tail, gone);
 	d->tail = tail;
 }
 
@@ -266,6 +289,16 @@ lock_culprit(const struct watchdog *d, const struct watchdog_scene *scene)
 	return found;
 }
 
+/* How long a process may be silent. */
+static uint64_t
+line_limit(const struct watchdog_scene *scene, int i)
+{
+	const uint64_t own =
+	    i < SHM_WORKERS ? 0 : scene->other_ms[i - SHM_WORKERS];
+
+	return own != 0 ? own : scene->limit_ms;
+}
+
 /* Whether a process has been silent for a part of its limit: the whole (1), or
  * a half of it (2). */
 static bool
@@ -273,7 +306,7 @@ line_is_silent(const struct watchdog *d, const struct watchdog_scene *scene,
     int i, uint64_t part)
 {
 	return line_lives(scene, i) && !line_starts(scene, i) &&
-	    d->line[i].still_ms * part >= scene->limit_ms;
+	    d->line[i].still_ms * part >= line_limit(scene, i);
 }
 
 /* The process that has been silent for the longest time, of those that hang;
@@ -291,6 +324,17 @@ line_hangs(const struct watchdog *d, const struct watchdog_scene *scene)
 	return found;
 }
 
+/* A reader that is stuck; -1: none is. */
+static int
+reader_stuck(const struct watchdog *d, const struct watchdog_scene *scene)
+{
+	for (int i = 0; i < SHM_OTHERS; i++)
+		if (line_lives(scene, SHM_WORKERS + i) &&
+		    d->reader[i].stuck_ms >= WATCHDOG_STUCK_MS)
+			return SHM_WORKERS + i;
+	return -1;
+}
+
 /* Finds the one process that is to be killed, if there is one. */
 static bool
 victim_find(const struct watchdog *d, const struct watchdog_scene *scene,
@@ -303,6 +347,10 @@ victim_find(const struct watchdog *d, const struct watchdog_scene *scene,
 		v->place = line_hangs(d, scene);
 	if (v->place != -1)
 		v->still_ms = d->line[v->place].still_ms;
+	else if ((v->place = reader_stuck(d, scene)) != -1) {
+		v->is_stuck = true;
+		v->still_ms = d->reader[v->place - SHM_WORKERS].stuck_ms;
+	}
 	return v->place != -1;
 }
 
@@ -318,6 +366,8 @@ others_start(struct watchdog *d, const struct watchdog_scene *scene,
 			process_start(&d->line[i]);
 			d->lock[i].held_ms = 0;
 		}
+	if (v->is_stuck)
+		d->reader[v->place - SHM_WORKERS].stuck_ms = 0;
 }
 
 bool

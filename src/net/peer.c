@@ -1,12 +1,14 @@
 #include "net/peer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "codec/message.h"
+#include "conf/conf.h"
 #include "net/link.h"
 #include "net/ready.h"
 
@@ -24,6 +26,17 @@ struct peers {
 	int n;
 	struct peer at[];
 };
+
+/* What a peer is called in the log; one static buffer. */
+static const char *
+peer_name(int k)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "%s %d",
+	    k < CONF_WORKERS_MAX ? "worker" : "the reader of line", k);
+	return name;
+}
 
 void
 peers_close(struct peers *p, int k)
@@ -97,7 +110,7 @@ peers_link(struct peers *p, int k, uint32_t generation, int fd)
 	peer->n_bad = 0;
 	if (ready_link(p->ready, k, fd) == 0)
 		return true;
-	log_error("link to worker %d: epoll_ctl: %s", k, strerror(errno));
+	log_error("link to %s: epoll_ctl: %s", peer_name(k), strerror(errno));
 	peers_close(p, k);
 	return false;
 }
@@ -145,12 +158,11 @@ peers_bad(struct peers *p, int k, uint64_t now_ms, const char *why)
 		peer->n_bad = 0;
 	}
 	peer->n_bad++;
-	log_warn("message from worker %d ignored: %s", k, why);
+	log_warn("message from %s ignored: %s", peer_name(k), why);
 	if (peer->n_bad < MESSAGE_BAD_MAX || peer->fd < 0)
 		return false;
-	log_error("link to worker %d closed: it sent %u bad messages within "
-		  "%d ms",
-	    k, peer->n_bad, MESSAGE_BAD_MS);
+	log_error("link to %s closed: it sent %u bad messages within %d ms",
+	    peer_name(k), peer->n_bad, MESSAGE_BAD_MS);
 	peers_close(p, k);
 	return true;
 }

@@ -9,6 +9,45 @@
 
 #include "base/sparse.h"
 
+/* Links, as bits. */
+enum { LINK_WORDS = (READY_LINKS + 63) / 64 };
+struct link_set {
+	uint64_t word[LINK_WORDS];
+};
+
+/* Whether a link is in a set; puts it in, or takes it out. */
+static inline bool
+links_have(const struct link_set *s, int k)
+{
+	return (s->word[k / 64] >> k % 64 & 1) != 0;
+}
+
+static inline void
+links_add(struct link_set *s, int k)
+{
+	s->word[k / 64] |= 1ull << k % 64;
+}
+
+static inline void
+links_remove(struct link_set *s, int k)
+{
+	s->word[k / 64] &= ~(1ull << k % 64);
+}
+
+/* The first one in a set from k on; -1: there is none. */
+static inline int
+links_from(const struct link_set *s, int k)
+{
+	uint64_t left;
+
+	for (; k < READY_LINKS; k = (k / 64 + 1) * 64) {
+		left = s->word[k / 64] >> k % 64;
+		if (left != 0)
+			return k + __builtin_ctzll(left);
+	}
+	return -1;
+}
+
 struct ready {
 	int set;
 	const struct ready_host *host;
@@ -24,8 +63,8 @@ struct ready {
 	bool waits;	    /* the sockets have the next turn alone */
 	bool (*link_ready)(void *arg, int k);
 	void *link_arg;
-	uint64_t links, due; /* watched; they may have something */
-	int first;	     /* whose turn it is among them */
+	struct link_set links, due; /* watched; they may have something */
+	int first;		    /* whose turn it is among them */
 	int link[READY_LINKS];
 	struct epoll_event *told; /* [READY_MAX] */
 	int n_told, at;		  /* those from `at` on are not handled yet */
@@ -44,7 +83,6 @@ static bool
 ready_is_own(struct ready *r, uint64_t key)
 {
 	const uint32_t n = UINT32_MAX - (uint32_t)key;
-	uint64_t link;
 
 	if (n > READY_LINKS || key >> 32 != r->key)
 		return false;
@@ -52,9 +90,10 @@ ready_is_own(struct ready *r, uint64_t key)
 		r->loop_ready = true;
 		return r->loop >= 0;
 	}
-	link = r->links & 1ull << (n - 1);
-	r->due |= link;
-	return link != 0;
+	if (!links_have(&r->links, (int)n - 1))
+		return false;
+	links_add(&r->due, (int)n - 1);
+	return true;
 }
 
 /* Handles those that were told of. False: the turn is over. */
@@ -114,18 +153,17 @@ ready_look(struct ready *r, int ms)
 static bool
 ready_run_links(struct ready *r)
 {
-	uint64_t next;
 	int k;
 
-	while (r->due != 0) {
-		next = r->due >> r->first << r->first;
-		k = __builtin_ctzll(next != 0 ? next : r->due);
+	for (;;) {
+		k = links_from(&r->due, r->first);
+		if (k == -1 && (k = links_from(&r->due, 0)) == -1)
+			return true;
 		r->first = (k + 1) % READY_LINKS;
-		r->due &= ~(1ull << k);
+		links_remove(&r->due, k);
 		if (!r->link_ready(r->link_arg, k))
 			return false;
 	}
-	return true;
 }
 
 /* Some are ready. Each is handled once: what more there is comes in the next
@@ -195,10 +233,10 @@ ready_add_link(const struct ready *r, int set, int k)
 static int
 ready_add_links(const struct ready *r, int set)
 {
-	uint64_t left;
+	int k = -1;
 
-	for (left = r->links; left != 0; left &= left - 1)
-		if (ready_add_link(r, set, __builtin_ctzll(left)) < 0)
+	while ((k = links_from(&r->links, k + 1)) != -1)
+		if (ready_add_link(r, set, k) < 0)
 			return -1;
 	return 0;
 }
@@ -308,20 +346,18 @@ ready_link(struct ready *r, int k, int fd)
 	r->link[k] = fd;
 	if (ready_add_link(r, r->set, k) < 0)
 		return -1;
-	r->links |= 1ull << k;
+	links_add(&r->links, k);
 	return 0;
 }
 
 void
 ready_unlink(struct ready *r, int k)
 {
-	const uint64_t bit = 1ull << k;
-
-	if ((r->links & bit) == 0)
+	if (!links_have(&r->links, k))
 		return;
 	(void)epoll_ctl(r->set, EPOLL_CTL_DEL, r->link[k], NULL);
-	r->links &= ~bit;
-	r->due &= ~bit;
+	links_remove(&r->links, k);
+	links_remove(&r->due, k);
 }
 
 int
@@ -387,6 +423,13 @@ ready_run(struct ready *r)
 	return 0;
 }
 
+/* Whether something may be left of the turn before. */
+static bool
+ready_has_more(const struct ready *r)
+{
+	return r->loop_ready || links_from(&r->due, 0) != -1;
+}
+
 int
 ready_turn(struct ready *r, int ms)
 {
@@ -394,7 +437,7 @@ ready_turn(struct ready *r, int ms)
 
 	if (r->loop < 0)
 		return ready_turn_loop(r, ms);
-	if (ready_look(r, r->loop_ready || r->due != 0 ? 0 : ms) < 0)
+	if (ready_look(r, ready_has_more(r) ? 0 : ms) < 0)
 		return -1;
 	r->waits = false;
 	if (!waits && ready_run(r) < 0)

@@ -52,6 +52,37 @@ child_row_of(enum child_many many)
 	return NULL;
 }
 
+bool
+child_is_wanted(const struct child_kind *kind, const struct conf *c)
+{
+	return kind->wanted == NULL || kind->wanted(c);
+}
+
+/* Readers that are wanted, as bits; with events: those that want events. */
+static uint8_t
+readers_find(const struct conf *c, bool events)
+{
+	uint8_t bits = 0;
+
+	for (const struct child_row *r = rows; r->kind != NULL; r++)
+		if (r->kind->reader != 0 && child_is_wanted(r->kind, c) &&
+		    (!events || r->kind->reader_events))
+			bits |= (uint8_t)(1u << (r->kind->reader - 1));
+	return bits;
+}
+
+uint8_t
+child_readers(const struct conf *c)
+{
+	return readers_find(c, false);
+}
+
+uint8_t
+child_readers_of_events(const struct conf *c)
+{
+	return readers_find(c, true);
+}
+
 const struct child_row *
 child_row_played(const struct child_role *role)
 {
@@ -117,6 +148,7 @@ child_begin(struct child *c)
 	c->killed = c->killed_unready = c->old = c->told = false;
 	c->eof_ms = c->leave_ms = 0;
 	c->owed = c->n_bad = 0;
+	c->unlinked = 0;
 }
 
 void
@@ -349,29 +381,38 @@ child_reconfigure(struct child_start *start, const char *text, size_t len)
 }
 
 bool
-child_must_leave(struct child_start *start)
+child_read(struct child_start *start,
+    void (*other)(void *arg, int type, const void *payload, size_t len, int fd),
+    void *arg)
 {
 	struct link_datagram d[LINK_BATCH];
 	const void *payload;
 	const char *why;
 	size_t len;
-	int n = link_receive(start->link, d);
+	int n = link_receive(start->link, d), type;
 	bool leave = n == -1;
 
 	for (int i = 0; i < n; i++) {
-		switch (message_check(d[i].bytes, d[i].len, d[i].n_fds,
-		    PARTY_MASTER, &payload, &len, &why)) {
-		case MSG_STOP:
+		type = message_check(d[i].bytes, d[i].len, d[i].n_fds,
+		    PARTY_MASTER, &payload, &len, &why);
+		if (type == MSG_STOP)
 			leave = true;
-			break;
-		case MSG_CONF:
+		else if (type == MSG_CONF)
 			child_reconfigure(start, payload, len);
-			break;
+		else if (type != -1 && other != NULL) {
+			other(arg, type, payload, len, d[i].fd);
+			continue;
 		}
 		if (d[i].fd != -1)
 			close(d[i].fd);
 	}
 	return leave;
+}
+
+bool
+child_must_leave(struct child_start *start)
+{
+	return child_read(start, NULL, NULL);
 }
 
 void

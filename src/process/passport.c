@@ -33,7 +33,7 @@ passport_fill(struct passport_page *page, const struct child *c,
 	    .gets = kind->gets,
 	    .parent = parent,
 	    .fd = {-1, -1, -1, -1, -1},
-	    .drop = n->identity->drop,
+	    .drop = child_identity(c, n)->drop,
 	    .tried = kind->executable == NULL && n->program_is_sealed,
 	    .limits = *n->limits,
 	    .live = *n->live};

@@ -87,13 +87,13 @@ spawn_volunteer(pid_t pid, bool first)
 	close(fd);
 }
 
-/* Becomes the user that children are, and dies with the master. */
+/* Becomes the user that it is to be, and dies with the master. */
 static void
-spawn_settle(const struct nursery *n, const struct spawn *s)
+spawn_settle(const struct identity *id, const struct spawn *s)
 {
-	if (spawn_assume(n->identity) == -1)
-		log_fatal("cannot become user %s: %s", n->identity->name,
-		    strerror(errno));
+	if (spawn_assume(id) == -1)
+		log_fatal(
+		    "cannot become user %s: %s", id->name, strerror(errno));
 	/* the parent may have died before it */
 	if (!spawn_tie(s, SIGKILL))
 		_exit(0);
@@ -110,7 +110,7 @@ static void __attribute__((noreturn)) spawn_run(const struct child *c,
 	log_set_name(child_name(c));
 	title_set(child_name(c));
 	executable_pack(&page, c, n, birth, link, s->parent);
-	spawn_settle(n, s);
+	spawn_settle(child_identity(c, n), s);
 	executable_run(&page, c->kind, n);
 }
 

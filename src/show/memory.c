@@ -168,12 +168,30 @@ memory_worker(const struct show_from *from, int i, struct show_worker *out)
 {
 	const struct shm_line *line = &from->hub->line[i];
 
+	out->role = "worker";
 	out->pid = (int)SHM_LOAD(line->pid);
 	out->generation = SHM_LOAD(line->generation);
 	out->keepers[0] = (int)SHM_LOAD(from->hub->worker[i].keeper);
 	out->uptime_s = out->pid != 0
 	    ? show_age_s(from->now_ms, SHM_LOAD(line->started_ms))
 	    : 0;
+}
+
+/* What a reader's line says of it; its kind is known to the master alone. */
+static bool
+memory_reader(const struct show_from *from, int i, struct show_worker *out)
+{
+	const struct shm_line *line = &from->hub->line[i];
+
+	if (from->hub->readers == 0 || SHM_LOAD(line->state) == WORKER_STOPPED)
+		return false;
+	*out = (struct show_worker){.role = "reader",
+	    .pid = (int)SHM_LOAD(line->pid),
+	    .generation = SHM_LOAD(line->generation)};
+	if (out->pid != 0)
+		out->uptime_s =
+		    show_age_s(from->now_ms, SHM_LOAD(line->started_ms));
+	return true;
 }
 
 /* The newest time that anything in the memory tells, of clock_ms(): that of a
@@ -219,7 +237,8 @@ memory_from(const struct memory *m, struct show_from *from)
 	    .alive = UINT64_MAX,
 	    .now_ms = m->lives ? clock_ms() : memory_newest_ms(h),
 	    .wall_ms = m->lives ? clock_wall_ms() : memory_newest_wall_ms(h),
-	    .worker = memory_worker};
+	    .worker = memory_worker,
+	    .reader = memory_reader};
 	hub_words_get(h, &from->words);
 	for (int i = 0; i < SHM_WORKERS; i++)
 		if (SHM_LOAD(h->line[i].state) != WORKER_STOPPED ||

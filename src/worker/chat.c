@@ -8,6 +8,7 @@
 #include "codec/message.h"
 #include "conn/conn.h"
 #include "conn/turn.h"
+#include "room/kept.h"
 #include "room/mend.h"
 #include "room/publish.h"
 #include "room/quota.h"
@@ -18,6 +19,7 @@
 #include "hub/stats.h"
 #include "net/link.h"
 #include "net/peer.h"
+#include "net/ready.h"
 
 /* Leaves a connection with its giver: its descriptor found no room here. */
 static bool
@@ -39,7 +41,7 @@ chat_give_lost(struct chat *ch, int from, const struct link_datagram *d)
 	return true;
 }
 
-/* Another worker sends bad messages. */
+/* A peer sends bad messages. */
 static void
 chat_peer_bad(struct chat *ch, int from, const char *why)
 {
@@ -47,7 +49,11 @@ chat_peer_bad(struct chat *ch, int from, const char *why)
 		ch->accuse(ch, from, peers_generation(ch->peers, from));
 }
 
-/* One datagram of another worker. */
+_Static_assert(
+    (int)SHM_LINES <= (int)READY_LINKS && (int)MESSAGE_PEERS == (int)SHM_LINES,
+    "peers are numbered by their lines");
+
+/* One datagram of another worker, or of a reader of the journal. */
 static void
 chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 {
@@ -58,10 +64,11 @@ chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 	uint64_t id;
 
 	KILL_POINT();
-	if (chat_give_lost(ch, from, d))
+	if (from < SHM_WORKERS && chat_give_lost(ch, from, d))
 		return;
-	switch (message_check(
-	    d->bytes, d->len, d->n_fds, PARTY_PEER, &payload, &len, &why)) {
+	switch (message_check(d->bytes, d->len, d->n_fds,
+	    from < SHM_WORKERS ? PARTY_PEER : PARTY_READER, &payload, &len,
+	    &why)) {
 	case MSG_RELAY:
 		if (!relay_take(ch, payload, len))
 			chat_peer_bad(
@@ -95,6 +102,8 @@ chat_peer_ended_cb(void *arg, int peer)
 {
 	struct chat *ch = arg;
 
+	if (peer >= SHM_WORKERS)
+		return; /* a reader, which is told nothing */
 	relay_end(ch, peer);
 	ch->peers_ended |= 1ull << peer;
 }
@@ -147,7 +156,7 @@ chat_peers_init(struct chat *ch)
 	    .datagram = chat_peer_cb,
 	    .ended = chat_peer_ended_cb};
 
-	ch->peers = peers_new(watch_ready(ch), SHM_WORKERS, &host, ch);
+	ch->peers = peers_new(watch_ready(ch), SHM_LINES, &host, ch);
 	ch->relay_send = chat_relay_send;
 	return ch->peers != NULL ? 0 : -1;
 }
@@ -158,7 +167,7 @@ chat_link(struct chat *ch, int peer, uint32_t generation, int fd)
 	if (peer == ch->hub->self)
 		close(fd);
 	else if (peers_link(ch->peers, peer, generation, fd) &&
-	    !relay_begin(ch, peer))
+	    peer < SHM_WORKERS && !relay_begin(ch, peer))
 		peers_close(ch->peers, peer);
 }
 
@@ -267,6 +276,7 @@ void
 chat_reconfigure(struct chat *ch, const struct conf_live *live)
 {
 	ch->live = *live;
+	kept_redo(ch);
 	log_set_verbose(live->verbose);
 }
 
@@ -279,6 +289,7 @@ chat_sweep(struct chat *ch)
 	}
 	watch_sweep(ch);
 	mend_sweep(ch);
+	kept_sweep(ch);
 	quota_tell(ch);
 	conn_sweep(ch);
 }

@@ -163,34 +163,36 @@ control_cb(int fd, short what, void *arg)
 	control_read(w);
 }
 
-/* Tells the master of workers that send bad messages, as far as the link takes
- * it. */
+/* Tells the master of processes that send bad messages, as far as the link
+ * takes it. */
 static void
 accusations_send(struct worker *w)
 {
 	struct message_accuse accuse;
-	int k;
 
-	while (w->accused != 0) {
-		k = __builtin_ctzll(w->accused);
+	for (int k = 0; k < SHM_LINES && w->n_accused > 0; k++) {
+		if (!w->accused[k].due)
+			continue;
 		accuse = (struct message_accuse){
-		    (uint32_t)k, w->accused_generation[k]};
+		    (uint32_t)k, w->accused[k].generation};
 		if (link_send(w->start->control, MSG_ACCUSE, &accuse,
 			sizeof(accuse), -1) < 0 &&
 		    errno == EAGAIN)
 			return;
-		w->accused &= ~(1ull << k);
+		w->accused[k].due = false;
+		w->n_accused--;
 	}
 }
 
-/* A worker is to be accused, in this turn or a later one. */
+/* A process is to be accused, in this turn or a later one. */
 static void
 accuse(struct chat *ch, int peer, uint32_t generation)
 {
 	struct worker *w = (struct worker *)ch; /* its first member */
 
-	w->accused |= 1ull << peer;
-	w->accused_generation[peer] = generation;
+	w->n_accused += !w->accused[peer].due;
+	w->accused[peer].due = true;
+	w->accused[peer].generation = generation;
 }
 
 void

@@ -38,8 +38,11 @@ struct worker {
 	uint32_t drain_at;     /* the last one looked at */
 	uint32_t look_ms;      /* paused: looks at the others again after */
 	uint64_t paused_until; /* no descriptor was to be had */
-	uint64_t accused; /* workers that the master is to be told of: mask */
-	uint32_t accused_generation[SHM_WORKERS];
+	struct {
+		bool due; /* the master is to be told of it */
+		uint32_t generation;
+	} accused[SHM_LINES]; /* processes at links */
+	int n_accused;	      /* that are due */
 };
 
 /* accept.c: takes new connections while it is this worker's turn. */

@@ -11,9 +11,9 @@ enum {
 	 * replaced, and what libraries open for a moment. */
 	ROOM_SPARE = 2 * SHM_WORKERS + 32,
 	/* Descriptors that a worker which accepts keeps free, besides one link
-	 * to each other worker, for messages of the master: adoptions, the web
-	 * page. Larger: fewer clients; smaller: the master's messages lose
-	 * their descriptors. */
+	 * to each other worker and to each reader of the journal, for messages
+	 * of the master: adoptions, the web page. Larger: fewer clients;
+	 * smaller: the master's messages lose their descriptors. */
 	ROOM_MASTER = 8
 };
 
@@ -61,7 +61,8 @@ room_most(const struct worker *w)
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		files.rlim_cur = RLIM_INFINITY;
 	SHM_TELL(w->chat.hub->me->spare_files, room_clip(files.rlim_cur, used));
-	used += stats_workers(w->chat.hub);
+	used += stats_workers(w->chat.hub) +
+	    (uint64_t)__builtin_popcount(w->chat.hub->readers);
 	return room_clip(files.rlim_cur, used);
 }
 

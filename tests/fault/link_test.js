@@ -29,7 +29,7 @@ async function startWithout(call, first) {
 			LD_PRELOAD: LIBRARY,
 			FAILNTH: `${call}:${n}:master:once`}});
 		await d.logged(/master: ready/);
-		if (/no link between workers \d and \d/.test(d.stderr))
+		if (/no link between worker \d and worker \d/.test(d.stderr))
 			return d;
 		await d.kill();
 	}

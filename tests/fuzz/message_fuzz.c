@@ -19,7 +19,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	n_fds = data[0];
-	from = data[1] % 3;
+	from = data[1] % 4;
 	data += 2;
 	size -= 2;
 	type = message_check(data, size, n_fds, from, &payload, &len, &why);
@@ -34,7 +34,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    (type == MSG_LINK || type == MSG_ADOPT || type == MSG_GIVE ||
 		type == MSG_GIVE_BACK || type == MSG_PAGE) == (n_fds == 1) &&
 	    n_fds <= 1);
-	REQUIRE((type >= MSG_RELAY) == (from == PARTY_PEER));
+	REQUIRE((type >= MSG_RELAY) ==
+	    (from == PARTY_PEER || from == PARTY_READER));
+	REQUIRE(from != PARTY_READER || type == MSG_RELAY);
 	if (type == MSG_KICK) {
 		memcpy(&kick, payload, sizeof(kick));
 		REQUIRE(

@@ -1,5 +1,6 @@
 /*
- * relay_fuzz: what a worker gone wrong says to another one over their link:
+ * relay_fuzz: what a worker gone wrong, or a reader of the journal, says to a
+ * worker over their link:
  * relays of publications that are in the journal, that are not, of records that
  * do not fit, and every other message. The other goes on, and its clients get
  * whole frames. An input is a list of {what, length, bytes} (enum relay_step).
@@ -21,14 +22,15 @@ enum relay_step {
 	STEP_MESSAGE,  /* one of the type that the first byte says; its second:
 			* with a descriptor */
 	STEP_TURN,
-	STEP_LINK, /* a new link */
+	STEP_LINK, /* a new link; its first byte, if odd: to a reader */
 	STEPS
 };
 
-enum { PEER = 1, STEPS_MAX = 64 };
+enum { PEER = 1, READER = SHM_LINES - 1, STEPS_MAX = 64 };
 
 static struct node *peer; /* the other worker, as it was */
 static int peer_link = -1;
+static int line; /* of who is at its other end */
 static uint8_t datagram[MESSAGE_MAX];
 static uint32_t n_accused;
 
@@ -36,13 +38,13 @@ static uint32_t n_accused;
 static void
 accuse_cb(struct chat *ch, int from, uint32_t generation)
 {
-	REQUIRE(from == PEER);
+	REQUIRE(from == PEER || from == READER);
 	n_accused++;
 }
 
-/* A new link between the two. */
+/* A new link from that line. */
 static void
-link_make(void)
+link_make(int from)
 {
 	int fd[2];
 
@@ -50,8 +52,9 @@ link_make(void)
 		close(peer_link);
 	REQUIRE(link_pair(fd) == 0);
 	peer_link = fd[1];
-	chat_link(&world_node->ch, PEER, 1, fd[0]);
-	REQUIRE(peers_is_linked(world_node->ch.peers, PEER));
+	line = from;
+	chat_link(&world_node->ch, line, 1, fd[0]);
+	REQUIRE(peers_is_linked(world_node->ch.peers, line));
 }
 
 /* Sends a datagram of that type and payload. */
@@ -156,7 +159,7 @@ step(int what, const uint8_t *p, size_t len)
 		world_turn();
 		break;
 	default:
-		link_make();
+		link_make(len > 0 && p[0] & 1 ? READER : PEER);
 	}
 }
 
@@ -187,7 +190,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world_settings(&world_node->ch);
 	world_company();
 	world_frame(&world_client[1], 0x81, "/join room", 10);
-	link_make();
+	link_make(PEER);
 	world_settle();
 	for (n = 0; size >= 3 && n < STEPS_MAX; n++) {
 		len = (size_t)data[1] << 8 | data[2];
@@ -198,7 +201,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 3 + len;
 	}
 	world_settle();
-	if (!peers_is_linked(world_node->ch.peers, PEER))
+	if (!peers_is_linked(world_node->ch.peers, line))
 		REQUIRE(n_accused > 0);
 	world_rest();
 	return 0;

@@ -229,8 +229,8 @@ group('io_uring', null, (test) => {
 		await d.logged(/writes by io_uring/);
 		assert.deepEqual(await methods(d), ['io_uring', 'io_uring']);
 		const {stdout} = await d.ctl('show', 'workers');
-		assert.match(stdout, / RELAYED WRITES\n/);
-		assert.match(stdout, / io_uring\n$/);
+		assert.match(stdout, / RELAYED WRITES +CURSOR/);
+		assert.match(stdout, / io_uring +\d+ +\d+\n$/);
 		await d.stop();
 		const plain = await Daemon.start({workers: 2,
 		    conf: 'io-uring no\n'});

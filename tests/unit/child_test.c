@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "codec/message.h"
+#include "net/link.h"
 #include "process/child.h"
 #include "process/executable.h"
 
@@ -38,6 +40,93 @@ test_kinds(void **state)
 	assert_null(child_row_of(CHILD_CONFIGURED));
 	assert_ptr_equal(child_row_named("two")->kind, &two);
 	assert_null(child_row_named("three"));
+}
+
+/* Which readers of the journal there are follows from what is wanted of the
+ * kinds. */
+static bool wanted;
+static bool
+wanted_cb(const struct conf *c)
+{
+	return wanted;
+}
+
+static void
+test_readers(void **state)
+{
+	static const struct child_kind first = {.name = "first",
+	    .n = 1,
+	    .reader = 1,
+	    .reader_events = true,
+	    .wanted = wanted_cb};
+	static const struct child_kind third = {
+	    .name = "third", .n = 1, .reader = 3};
+	static const struct child_row readers[] = {
+	    {&one, NULL}, {&first, NULL}, {&third, NULL}, {NULL, NULL}};
+
+	child_kinds_use(kinds);
+	assert_int_equal(child_readers(NULL), 0);
+	child_kinds_use(readers);
+	wanted = false;
+	assert_int_equal(child_readers(NULL), 4);
+	assert_int_equal(child_readers_of_events(NULL), 0);
+	wanted = true;
+	assert_int_equal(child_readers(NULL), 5);
+	assert_int_equal(child_readers_of_events(NULL), 1);
+}
+
+/* What the master says besides what it says to all goes to who asks for it. */
+static struct heard {
+	int n, type, fd;
+	size_t len;
+} heard;
+static void
+heard_cb(void *arg, int type, const void *payload, size_t len, int fd)
+{
+	assert_ptr_equal(arg, &heard);
+	heard = (struct heard){heard.n + 1, type, fd, len};
+}
+
+static void
+test_read(void **state)
+{
+	struct conf *conf = conf_new();
+	struct conf_live live = conf->live;
+	struct child_start start = {.live = &conf->live};
+	const struct message_link link = {3, 4};
+	static char text[CONF_LIVE_MAX];
+	int fd[2];
+
+	assert_int_equal(link_pair(fd), 0);
+	start.link = fd[0];
+	assert_false(child_read(&start, heard_cb, &heard));
+	assert_int_equal(
+	    link_send(fd[1], MSG_LINK, &link, sizeof(link), STDIN_FILENO), 0);
+	assert_int_equal(link_send(fd[1], MSG_LINK, &link, 1, -1), 0);
+	live.message_size = 4321;
+	assert_int_equal(
+	    link_send(fd[1], MSG_CONF, text, conf_live_write(&live, text), -1),
+	    0);
+	assert_int_not_equal(start.live->message_size, 4321);
+	assert_false(child_read(&start, heard_cb, &heard));
+	assert_int_equal(heard.n, 1);
+	assert_int_equal(heard.type, MSG_LINK);
+	assert_int_equal(heard.len, sizeof(link));
+	assert_int_equal(fcntl(heard.fd, F_GETFD), FD_CLOEXEC);
+	close(heard.fd);
+	assert_int_equal(start.live->message_size, 4321);
+	/* nobody asks: the descriptor is closed */
+	assert_int_equal(
+	    link_send(fd[1], MSG_LINK, &link, sizeof(link), STDIN_FILENO), 0);
+	assert_false(child_must_leave(&start));
+	assert_int_equal(fcntl(heard.fd, F_GETFD), -1);
+	assert_int_equal(link_send(fd[1], MSG_STOP, NULL, 0, -1), 0);
+	assert_true(child_read(&start, heard_cb, &heard));
+	assert_int_equal(heard.n, 1);
+	close(fd[1]);
+	assert_true(child_must_leave(&start));
+	close(fd[0]);
+	conf_free(conf);
 }
 
 /* The only one of a kind has no number. */
@@ -204,6 +293,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_kinds),
+	    cmocka_unit_test(test_readers),
+	    cmocka_unit_test(test_read),
 	    cmocka_unit_test(test_name),
 	    cmocka_unit_test(test_save),
 	    cmocka_unit_test(test_back_off),

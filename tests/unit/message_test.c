@@ -111,6 +111,10 @@ test_table(void **state)
 			assert_int_equal(check(min, fds, party),
 			    party == (int)table[i].from ? type : -1);
 		}
+		/* a reader of the journal relays, and says nothing else */
+		fill((uint32_t)type, (uint32_t)min);
+		assert_int_equal(check(min, fds, PARTY_READER),
+		    type == MSG_RELAY ? type : -1);
 		fill((uint32_t)type, (uint32_t)max);
 		assert_int_equal(check(max, fds, table[i].from), type);
 		assert_int_equal(check(max, fds + 1, table[i].from), -1);
@@ -157,6 +161,7 @@ test_unknown(void **state)
 		assert_int_equal(check(0, 0, PARTY_MASTER), -1);
 		assert_int_equal(check(0, 0, PARTY_WORKER), -1);
 		assert_int_equal(check(0, 0, PARTY_PEER), -1);
+		assert_int_equal(check(0, 0, PARTY_READER), -1);
 	}
 	assert_string_equal(message_name(-1), "?");
 	assert_string_equal(message_name(INT32_MIN), "?");
@@ -216,10 +221,16 @@ test_payload(void **state)
 	assert_int_equal(check(8, 0, PARTY_WORKER), -1);
 
 	fill(MSG_ACCUSE, 8);
-	datagram[8] = CONF_WORKERS_MAX - 1;
+	datagram[8] = MESSAGE_PEERS - 1;
 	assert_int_equal(check(8, 0, PARTY_WORKER), MSG_ACCUSE);
-	datagram[8] = CONF_WORKERS_MAX;
+	datagram[8] = MESSAGE_PEERS;
 	assert_int_equal(check(8, 0, PARTY_WORKER), -1);
+
+	fill(MSG_LINK, 8);
+	datagram[8] = MESSAGE_PEERS - 1;
+	assert_int_equal(check(8, 1, PARTY_MASTER), MSG_LINK);
+	datagram[8] = MESSAGE_PEERS;
+	assert_int_equal(check(8, 1, PARTY_MASTER), -1);
 
 	fill(MSG_SAY, order + 3);
 	memcpy(datagram + 8 + order, "\xe2\x82\xac", 3);

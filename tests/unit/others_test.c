@@ -13,18 +13,40 @@
 
 #include "../../src/master/children.h"
 #include "../../src/master/others.h"
+#include "../../src/master/own_user.h"
 #include "../../src/master/private.h"
+#include "base/bundle.h"
 #include "codec/message.h"
 #include "net/link.h"
 
 static const struct child_kind kind = {
     .name = "one", .n = 1, .executable = "nowhere"};
 static const struct child_row kinds[] = {{&kind, NULL}, {NULL, NULL}};
+static bool wanted; /* what the configuration says of the next ones */
+static bool wanted_cb(const struct conf *c);
+static const struct child_kind maybe = {
+    .name = "maybe", .n = 2, .wanted = wanted_cb};
+static const struct child_kind reads = {.name = "reads",
+    .n = 1,
+    .gets = CHILD_HUB,
+    .wanted = wanted_cb,
+    .reader = 2,
+    .user = "reads",
+    .still_ms = 10000};
+static const struct child_row some[] = {
+    {&maybe, NULL}, {&reads, NULL}, {NULL, NULL}};
 static const struct options options = {.binary = "/nonexistent/sbin/chatd"};
 static struct master m;
 static struct shm_line line[SHM_LINES];
 static int end;	   /* the child's of its link */
 static int killed; /* how often kill() was called */
+
+/* For kinds that need not be there. */
+static bool
+wanted_cb(const struct conf *c)
+{
+	return wanted;
+}
 
 /* In place of libc's. */
 int
@@ -133,6 +155,105 @@ stranger_keeps_its_line(void **state)
 	close(m.nursery.pages);
 }
 
+/* What others_init() makes of the kinds that need not be there. */
+static void
+init_some(bool want, uint8_t readers)
+{
+	char error[512] = "";
+
+	child_kinds_use(some);
+	wanted = want;
+	m.limits.readers = readers;
+	assert_int_equal(others_init(&m, error, sizeof(error)), 0);
+	if (m.nursery.pages != -1)
+		close(m.nursery.pages);
+	m.nursery.pages = -1;
+}
+
+/* A kind that the configuration does not want has no children, nor has a reader
+ * of the journal for which the memory was not made; and those that there are,
+ * of the program before this one, leave. */
+static void
+only_what_is_wanted_is_there(void **state)
+{
+	char state_line[] = "reads 66 0 1000002 -1 1 1 0 0 0 0 0 0 0";
+
+	child_unlink(&m.other[0]);
+	memset(&m.other[0], 0, sizeof(m.other[0]));
+	m.n_others = 0;
+	init_some(false, 2);
+	assert_int_equal(m.n_others, 0);
+	init_some(true, 1);
+	assert_int_equal(m.n_others, 2);
+	assert_ptr_equal(m.other[0].kind, &maybe);
+	assert_ptr_equal(m.other[1].kind, &maybe);
+	assert_int_equal(others_reading(&m), 0);
+	init_some(true, 2);
+	assert_int_equal(m.n_others, 3);
+	assert_ptr_equal(m.other[2].kind, &reads);
+	assert_ptr_equal(m.other[2].line, &line[SHM_WORKERS + 2]);
+	assert_int_equal(others_reading(&m), 4);
+
+	memset(m.other, 0, sizeof(m.other));
+	m.n_others = 0;
+	assert_true(others_load(&m, state_line));
+	assert_ptr_equal(m.other[2].kind, &reads);
+	init_some(false, 2);
+	assert_null(m.other[2].kind);
+	assert_int_equal(m.other[2].pid, 1000002);
+	assert_int_equal(others_reading(&m), 0);
+	assert_true(others_stranger_died(&m, 1000002));
+}
+
+/* One that may be still for longer has as long to leave. */
+static void
+leaving_may_take_long(void **state)
+{
+	struct child *c = &m.other[0];
+
+	c->ready = true;
+	c->leave_ms = 1;
+	children_time(&m, 2000);
+	assert_int_equal(killed, 0);
+	children_time(&m, 2001);
+	assert_int_equal(killed, 1);
+	c->killed = false;
+	c->kind = &reads;
+	children_time(&m, 10000);
+	assert_int_equal(killed, 1);
+	children_time(&m, 10001);
+	assert_int_equal(killed, 2);
+}
+
+/* A kind's own user is found by name; without one, and where the master is not
+ * root, it becomes the one that all do. */
+static void
+own_user_counts(void **state)
+{
+	struct bundle b = {.bytes = NULL};
+	struct child *c = &m.other[0];
+	const struct identity is = {.drop = true, .uid = 77, .name = "reads"};
+
+	c->kind = &reads;
+	m.nursery.identity = &m.identity;
+	m.identity = (struct identity){.drop = true, .uid = 7, .name = "all"};
+	own_users_take(&m, &b);
+	assert_null(c->identity);
+	assert_int_equal(child_identity(c, &m.nursery)->uid, 7);
+	assert_false(own_users_have(&m, 7));
+	assert_int_equal(
+	    bundle_put(&b, BUNDLE_USER, "reads", 0, &is, sizeof(is)), 0);
+	m.identity.drop = false;
+	own_users_take(&m, &b);
+	assert_null(c->identity);
+	m.identity.drop = true;
+	own_users_take(&m, &b);
+	assert_int_equal(child_identity(c, &m.nursery)->uid, 77);
+	assert_true(own_users_have(&m, 77));
+	assert_false(own_users_have(&m, 0));
+	bundle_free(&b);
+}
+
 int
 main(void)
 {
@@ -145,6 +266,11 @@ main(void)
 		missing_program_is_no_end, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		stranger_keeps_its_line, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		only_what_is_wanted_is_there, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		leaving_may_take_long, setup, teardown),
+	    cmocka_unit_test_setup_teardown(own_user_counts, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,25 +267,28 @@ workers(void **state)
 	SHM_STORE(w->relayed, 6);
 	SHM_STORE(w->turn_max_us, 7);
 	assert_string_equal(shown("workers", false),
-	    "WORKER      PID    GEN STATE       CONNS            KEPT  "
-	    "UPTIME/S "
-	    "   DELIVERED      RELAYED WRITES\n"
-	    "     0      123      4 running         2          2 of 2         "
-	    "0 "
-	    "           5            6 sendmsg\n"
-	    "     1        0      0 stopped         0          0 of 0         "
-	    "0 "
-	    "           0            0 -\n");
+	    "WORKER ROLE          PID    GEN STATE       CONNS            KEPT "
+	    " UPTIME/S "
+	    "   DELIVERED      RELAYED WRITES         CURSOR     BEHIND\n"
+	    "     0 worker        123      4 running         2          2 of 2 "
+	    "        0 "
+	    "           5            6 sendmsg             0          0\n"
+	    "     1 worker          0      0 stopped         0          0 of 0 "
+	    "        0 "
+	    "           0            0 -                   0          0\n");
 	assert_string_equal(shown("workers", true),
-	    "[{\"slot\":0,\"pid\":123,\"generation\":4,\"state\":\"running\","
+	    "[{\"slot\":0,\"role\":\"worker\",\"pid\":123,\"generation\":4,"
+	    "\"state\":\"running\","
 	    "\"connections\":2,\"kept\":2,\"opened\":2,\"uptime_s\":0,"
 	    "\"delivered\":5,\"relayed\":6,\"writes\":\"sendmsg\","
-	    "\"keeper\":124,\"keepers\":[124,125],\"turn_max_us\":7},\n"
-	    "{\"slot\":1,\"pid\":0,\"generation\":0,\"state\":\"stopped\","
+	    "\"keeper\":124,\"keepers\":[124,125],\"turn_max_us\":7,"
+	    "\"cursor\":0,\"behind\":0},\n"
+	    "{\"slot\":1,\"role\":\"worker\",\"pid\":0,\"generation\":0,"
+	    "\"state\":\"stopped\","
 	    "\"connections\":0,\"kept\":0,\"opened\":0,\"uptime_s\":0,"
 	    "\"delivered\":0,\"relayed\":0,\"writes\":\"-\",\"keeper\":0,"
 	    "\"keepers\":[0,0],"
-	    "\"turn_max_us\":0}]\n");
+	    "\"turn_max_us\":0,\"cursor\":0,\"behind\":0}]\n");
 }
 
 /* The statistics that are no counters, and that table and JSON say the same. */

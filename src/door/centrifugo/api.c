@@ -202,7 +202,7 @@ api_publish(struct chat *ch, struct json_value *v, struct json_writer *w)
 	if (name.rule->history > 0) {
 		json_put_name(w, "offset");
 		json_put_uint(w, p.offset);
-		put_epoch(w, p.epoch);
+		put_epoch(w, presence_stream(ch->hub, p.channel, p.epoch));
 	}
 	json_close(w, '}');
 	return C_OK;

@@ -142,8 +142,8 @@ void client_id(uint64_t id, char out[C_CLIENT_ID]);
 void put_name(struct json_writer *w, const char *name, size_t len);
 
 /* "epoch" as text of an epoch; whether a client's text is that epoch. */
-void put_epoch(struct json_writer *w, uint32_t epoch);
-bool is_epoch(struct json_value text, uint32_t epoch);
+void put_epoch(struct json_writer *w, uint64_t epoch);
+bool is_epoch(struct json_value text, uint64_t epoch);
 
 /* take.c: fields of requests. False: of a wrong type. */
 

@@ -85,7 +85,7 @@ rpc_reply(const struct command *c, const struct publication *p, bool online)
 	json_open(w, '{');
 	json_put_name(w, "offset");
 	json_put_uint(w, p->offset);
-	put_epoch(w, p->epoch);
+	put_epoch(w, presence_stream(c->ch->hub, p->channel, p->epoch));
 	json_put_name(w, "online");
 	json_put_bool(w, online);
 	json_close(w, '}');

@@ -183,11 +183,15 @@ client_id(uint64_t id, char out[C_CLIENT_ID])
 	snprintf(out, C_CLIENT_ID, "%016llx", (unsigned long long)id);
 }
 
-/* An epoch as text; returns its length. */
+/* Room for an epoch as text, with its NUL. */
+enum { EPOCH_TEXT = 17 };
+
+/* An epoch as text, 8 digits or more; returns its length. */
 static size_t
-epoch_text(uint32_t epoch, char out[9])
+epoch_text(uint64_t epoch, char out[EPOCH_TEXT])
 {
-	return (size_t)snprintf(out, 9, "%08x", epoch);
+	return (size_t)snprintf(
+	    out, EPOCH_TEXT, "%08llx", (unsigned long long)epoch);
 }
 
 void
@@ -198,9 +202,9 @@ put_name(struct json_writer *w, const char *name, size_t len)
 }
 
 void
-put_epoch(struct json_writer *w, uint32_t epoch)
+put_epoch(struct json_writer *w, uint64_t epoch)
 {
-	char text[9];
+	char text[EPOCH_TEXT];
 	size_t len = epoch_text(epoch, text);
 
 	json_put_name(w, "epoch");
@@ -208,9 +212,9 @@ put_epoch(struct json_writer *w, uint32_t epoch)
 }
 
 bool
-is_epoch(struct json_value v, uint32_t epoch)
+is_epoch(struct json_value v, uint64_t epoch)
 {
-	char text[9];
+	char text[EPOCH_TEXT];
 
 	epoch_text(epoch, text);
 	return json_string_equals(v, text);
