@@ -326,12 +326,12 @@ journal_mask(const struct hub *h, uint64_t position)
 uint8_t
 journal_readers(const struct hub *h, uint64_t position)
 {
-	uint64_t at;
+	uint8_t readers;
 
 	if (position == 0 || position > journal_tail(h))
 		return 0;
-	at = SHM_LOAD(index_of(h, position)->at);
-	return position >= journal_oldest(h) ? index_readers(at) : 0;
+	readers = index_readers(SHM_LOAD(index_of(h, position)->at));
+	return position >= journal_oldest(h) ? readers : 0;
 }
 
 size_t

@@ -4,6 +4,7 @@
 #include "hub/reader.h"
 #include "hub/slot.h"
 #include "hub/subscription.h"
+#include "mask.h"
 #include "ring.h"
 
 /* A join or leave is told once, whichever process dies: the flag that one is to
@@ -78,6 +79,14 @@ redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 	case FORMAT_RESULT:
 		redo_result(h, i, e);
 		break;
+	case FORMAT_CONNECT:
+		h->slot[i].flags |= SLOT_TOLD;
+		KILL_POINT();
+		break;
+	case FORMAT_DISCONNECT:
+		h->slot[i].flags &= ~SLOT_TOLD;
+		KILL_POINT();
+		break;
 	}
 }
 
@@ -120,6 +129,12 @@ redo_channel(struct hub *h, uint64_t position, const struct entry_head *e)
 		break;
 	case FORMAT_OPENED:
 		redo_opened(h, e);
+		break;
+	case FORMAT_ONLINE:
+	case FORMAT_OFFLINE:
+	case FORMAT_OCCUPIED:
+	case FORMAT_VACATED:
+		presence_mask_redo(h, e->channel, e->input_end);
 		break;
 	}
 }

@@ -162,7 +162,7 @@ flags_of_name(const struct hub *h, const char *name, size_t len)
 		return 0;
 	flags = flags_of_rule(h, h->flags_of(h->flags_arg, name, len));
 	if (presence_opener(flags) != 0)
-		flags |= PRESENCE_COLD << PRESENCE_WARMTH;
+		flags = PRESENCE_WARM(flags, PRESENCE_COLD);
 	return flags;
 }
 
@@ -345,8 +345,8 @@ presence_flags_set(struct hub *h, uint32_t e, uint8_t flags)
 	if (e >= h->n_entries)
 		return;
 	flags = flags_of_rule(h, flags);
-	SHM_STORE(h->entry[e].flags,
-	    (uint8_t)(flags | warmth_next(h, e, flags) << PRESENCE_WARMTH));
+	SHM_STORE(
+	    h->entry[e].flags, PRESENCE_WARM(flags, warmth_next(h, e, flags)));
 }
 
 bool

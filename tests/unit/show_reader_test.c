@@ -69,11 +69,13 @@ shown(bool json, const char *what)
 	static char text[65536];
 	FILE *out = fmemopen(text, sizeof(text), "w");
 	struct show_from from;
+	char error[256];
 	struct show *s;
 
 	memory_from(&memory, &from);
 	s = show_new(&from, show_subject_find(what), json);
 	assert_non_null(s);
+	assert_int_equal(show_ask(s, 0, NULL, error, sizeof(error)), 0);
 	while (show_more(s, out) == 1)
 		continue;
 	show_free(s);
