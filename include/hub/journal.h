@@ -136,6 +136,7 @@ enum {
 	 * others wait for longer, 64 KiB are some 10 us; smaller: more turns
 	 * for a large publication. */
 	JOURNAL_STEP = 64 * 1024,
+	JOURNAL_HOLDS = 8	  /* of the words hold[] */
 };
 
 /* Bytes of an entry with so much behind its head: user, infos, tags, data. */

@@ -5,7 +5,6 @@
 
 #include "conn/conn.h"
 #include "conn/wait.h"
-#include "hub/reader.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 

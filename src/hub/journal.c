@@ -61,7 +61,8 @@ oldest_after(const struct hub *h, uint64_t position, uint64_t end)
 	if (oldest > position || position - oldest >= h->n_index)
 		oldest = position >= h->n_index ? position - h->n_index + 1 : 1;
 	while (oldest < position &&
-	    (index_place(SHM_LOAD(index_of(h, oldest)->at)) + h->journal_size <
+	    (index_place(SHM_LOAD(index_of(h, oldest)->at)) +
+		    h->journal_size <
 		end))
 		oldest++;
 	return oldest;

@@ -215,6 +215,13 @@ sizes_limits(const struct conf *c)
 	return l;
 }
 
+/* How many readers of the journal those bits are. */
+static uint32_t
+readers_count(uint8_t readers)
+{
+	return (uint32_t)__builtin_popcount(readers);
+}
+
 /* Counts what a plan takes when all of it is in use, each slow connection with
  * a send buffer of that many bytes. */
 static void
@@ -225,7 +232,10 @@ plan_count(struct plan *p, uint32_t workers, uint64_t send_bytes)
 	struct hub_bytes b;
 
 	hub_measure(&b, &l, workers);
-	p->fixed = BASE_BYTES + (uint64_t)WORKER_BYTES * workers + b.workers;
+	/* a reader of the journal takes as much as a worker */
+	p->fixed = BASE_BYTES +
+	    (uint64_t)WORKER_BYTES * (workers + readers_count(l.readers)) +
+	    b.workers;
 	p->cost[SIZE_CONNECTIONS] = b.connections +
 	    n * (CONNECTION_BYTES + p->wire) +
 	    (n / SLOW_SHARE + 1) * send_bytes;
@@ -450,7 +460,8 @@ static void
 tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
     bool privileged)
 {
-	const uint64_t need = 3 * (uint64_t)c->workers + TASKS_BASE;
+	const uint64_t need = 3 * (uint64_t)c->workers + TASKS_BASE +
+	    readers_count(child_readers(c));
 	struct text t = {s->tasks, sizeof(s->tasks)};
 	const char *where = m->tasks.from;
 	uint64_t limit = m->tasks.value;
@@ -464,8 +475,9 @@ tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
 	if (need > limit)
 		text_put(&t,
 		    "processes: %d workers need %" PRIu64 ", with two "
-		    "keepers each, the master, the log process and those "
-		    "that replace others; the limit is %" PRIu64 " (%s): "
+		    "keepers each, the master, the log process, readers of "
+		    "the journal and those that replace others; the limit is "
+		    "%" PRIu64 " (%s): "
 		    "raise it, or lower workers",
 		    c->workers, need, limit, where);
 }

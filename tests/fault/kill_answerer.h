@@ -58,8 +58,11 @@ answerer_answer(struct answerer *a, const struct publication *p, bool delivered,
 	struct reader_answer answer = reader_answer_to(p, error);
 
 	a->asked++;
-	if (p->flags & PUBLICATION_PROPOSED && !delivered && error == RESULT_OK)
+	if (p->flags & PUBLICATION_PROPOSED && !delivered &&
+	    error == RESULT_OK) {
 		answer.deliver = p;
+		answer.offset = 0; /* the channel's next one */
+	}
 	if (error != RESULT_ERRORS)
 		(void)reader_answer(&a->r, &answer, 1);
 }
