@@ -148,6 +148,7 @@ struct conf {
 	uint32_t users;		/* names, 65536 */
 	uint32_t channels;	/* rooms, 65536 */
 	uint32_t subscriptions; /* in all, 8 x connections */
+	uint32_t reader_share;	/* 4 */
 	uint64_t journal_bytes; /* 64M */
 	uint64_t output_bytes;	/* frames waiting, all workers, 256M */
 	uint64_t input_bytes;	/* unfinished messages, all workers, 64M */

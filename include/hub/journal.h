@@ -226,6 +226,9 @@ uint64_t journal_oldest(const struct hub *h);
 /* The workers that position is for; 0 if it is gone or not there yet. */
 uint64_t journal_mask(const struct hub *h, uint64_t position);
 
+/* The readers that position is for (bits); 0 if it is gone or not there yet. */
+uint8_t journal_readers(const struct hub *h, uint64_t position);
+
 enum journal_result { JOURNAL_OK, JOURNAL_GONE, JOURNAL_BAD };
 
 /*

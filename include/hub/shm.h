@@ -67,7 +67,13 @@ struct hub_limits {
 	/* Readers of the journal that there are (bits, journal.h), and those of
 	 * them that want events. With none the spill has no room. */
 	uint8_t readers, events;
+	/* Which part of the journal one reader may leave unread: one of so
+	 * many; 0: of READER_SHARE. Larger: the chat is refused earlier when a
+	 * reader is slow; smaller: the spill is larger. */
+	uint32_t reader_share;
 };
+
+enum { READER_SHARE = 4, READER_SHARES = 2 /* all together: one of so many */ };
 
 struct shm_lock;
 struct shm_heads;

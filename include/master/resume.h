@@ -11,17 +11,9 @@
 #define RESUME_TAKE "resume:%d"		  /* state */
 #define RESUME_CONVERT "convert:%d:%d:%d" /* state, link, new memory */
 #define RESUME_OK "ok "			  /* and the version */
-/* It could, if the memory is copied: and the version, a line feed, limits. */
+/* It could, if the memory is copied: and the version, a line feed, limits
+ * (src/master/limits.h). */
 #define RESUME_COPIES "copies "
-
-/* The limits of the new memory as text: connections, users, channels, journal,
- * output, input, subscriptions, and the configuration's connections. */
-#define RESUME_LIMITS                                                     \
-	"limits %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 \
-	" %" PRIu64 " %" PRIu32 " %" PRIu32
-#define RESUME_LIMITS_READ                                                \
-	"limits %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu64 \
-	" %" SCNu64 " %" SCNu32 " %" SCNu32
 
 /* After a line feed: whom the child that copies becomes: whether it changes,
  * user, group. An older program says nothing of it. */

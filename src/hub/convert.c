@@ -162,7 +162,9 @@ convert_get(const struct convert *c, enum convert_field f, const uint8_t *from)
 {
 	const struct print_line *l = c->field[f];
 
-	return l->kind == PRINT_BYTES ? 0 : number_get(from + l->at, l->size);
+	return l == NULL || l->kind == PRINT_BYTES
+	    ? 0
+	    : number_get(from + l->at, l->size);
 }
 
 uint64_t
@@ -170,9 +172,9 @@ convert_get_of(const struct convert *c, enum convert_field f,
     const uint8_t *from, uint32_t k, uint32_t n)
 {
 	const struct print_line *l = c->field[f];
-	const uint64_t size = l->size / n;
+	const uint64_t size = l != NULL ? l->size / n : 0;
 
-	return l->kind == PRINT_BYTES && k < n &&
+	return size != 0 && l->kind == PRINT_BYTES && k < n &&
 		(size == 1 || size == 2 || size == 4 || size == 8)
 	    ? number_get(from + l->at + k * size, size)
 	    : 0;
@@ -216,9 +218,8 @@ flags_pair(const struct convert *c, const struct convert_copy *p, uint64_t n)
 	return out | rest;
 }
 
-/* A value of a field's group in this program's numbers; false: it has none. */
-static bool
-value_pair(struct convert *c, const struct convert_copy *p, uint64_t *n)
+bool
+convert_value(struct convert *c, const struct convert_copy *p, uint64_t *n)
 {
 	if (p->from_group == NULL)
 		return true;
@@ -241,7 +242,7 @@ convert_known(struct convert *c, enum convert_struct s, const uint8_t *from)
 		if (r->copy[i].from_group == NULL)
 			continue;
 		n = number_get(from + l->at, l->size);
-		good = value_pair(c, &r->copy[i], &n);
+		good = convert_value(c, &r->copy[i], &n);
 	}
 	return good;
 }
@@ -258,7 +259,7 @@ number_copy(struct convert *c, const struct convert_copy *p,
 
 	if (is_signed)
 		n = (uint64_t)((int64_t)(n << bits) >> bits);
-	if (!value_pair(c, p, &n))
+	if (!convert_value(c, p, &n))
 		return false;
 	if (is_signed != (p->to->kind == PRINT_SIGNED) && (int64_t)n < 0)
 		return convert_fail(c, "%s: %lld has no sign here or there",

@@ -32,13 +32,14 @@ enum convert_struct {
 	F(HEADS_TAIL, "shm_heads.tail")                 \
 	F(HEADS_OLDEST, "shm_heads.oldest")             \
 	F(HEADS_REDONE, "shm_heads.redone")             \
-	F(HEADS_HOLD, "shm_heads.hold")                 \
 	F(HEADS_ENTRIES, "shm_heads.entries")           \
 	F(LINE_CURSOR, "shm_line.cursor")               \
 	F(WORKER_USED, "shm_worker.used")               \
 	F(INDEX_AT, "index_entry.at")                   \
 	F(INDEX_MASK, "index_entry.mask")               \
 	F(ENTRY_POSITION, "entry_head.position")        \
+	F(ENTRY_OFFSET, "entry_head.offset")            \
+	F(ENTRY_FORMAT, "entry_head.format")            \
 	F(ENTRY_CHANNEL, "entry_head.channel")          \
 	F(ENTRY_DATA, "entry_head.data_len")            \
 	F(ENTRY_USER, "entry_head.user_len")            \
@@ -78,8 +79,21 @@ enum convert_struct {
 	F(SUBSCRIPTION_NEXT, "subscription.slot_next")  \
 	F(SUBSCRIPTION_INFO, "subscription.info")       \
 	F(SUBSCRIPTION_USE, "subscription.use")
+/* And those that an older layout does not have: read as 0. */
+#define CONVERT_LATER(F)                              \
+	F(HEADS_READER, "shm_heads.reader")           \
+	F(MARK_TAKEN, "reader_mark.taken")            \
+	F(HEADS_SPILL_BEGIN, "shm_heads.spill_begin") \
+	F(HEADS_SPILL_END, "shm_heads.spill_end")     \
+	F(LINE_SETTLED, "shm_line.settled")           \
+	F(ENTRY_BEFORE, "entry_head.before")          \
+	F(PRESENCE_FLAGS, "presence_entry.flags")
 #define CONVERT_FIELD(id, name) F_##id,
-enum convert_field { CONVERT_FIELDS(CONVERT_FIELD) F_FIELDS };
+enum convert_field {
+	CONVERT_FIELDS(CONVERT_FIELD) F_LATER,
+	F_BEFORE_LATER = F_LATER - 1,
+	CONVERT_LATER(CONVERT_FIELD) F_FIELDS
+};
 #undef CONVERT_FIELD
 
 /* Their regions, and how many items each has: by count and by its bytes. */
@@ -104,6 +118,8 @@ enum convert_region {
 	R_JOURNAL,
 	R_WIRE,	  /* an older layout has none of these: */
 	R_SOCKET, /* then sockets are given by who has them */
+	R_STREAM,
+	R_SPILL,
 	R_REGIONS
 };
 enum convert_count {
@@ -116,6 +132,8 @@ enum convert_count {
 	N_SUBSCRIPTIONS,
 	N_INDEX,
 	N_JOURNAL,
+	N_SPILL, /* an older layout has none of these: 0 */
+	N_READERS,
 	N_COUNTS
 };
 
@@ -137,11 +155,13 @@ struct convert {
 		uint32_t n;
 		struct convert_copy copy[CONVERT_COPIES];
 	} rule[C_STRUCTS];
+	struct convert_copy format; /* of an entry: a part of a byte */
 	const struct print_line *field[F_FIELDS];
 	const uint8_t *region[R_REGIONS];
 	uint64_t region_size[R_REGIONS];
 	uint64_t count[N_COUNTS];
-	uint64_t wire;	       /* bytes of one of theirs; 0: there is none */
+	uint64_t mark;	       /* bytes of one of theirs; 0: there is none */
+	uint64_t wire;	       /* the same */
 	uint64_t wire_data;    /* where the next page of them is, in the file */
 	uint8_t slot_state[8]; /* theirs to ours */
 
@@ -176,6 +196,10 @@ convert_get(const struct convert *c, enum convert_field f, const uint8_t *from);
 uint64_t convert_get_of(const struct convert *c, enum convert_field f,
     const uint8_t *from, uint32_t k, uint32_t n);
 
+/* A value of a field's group in this program's numbers; false: it has none. */
+bool
+convert_value(struct convert *c, const struct convert_copy *p, uint64_t *n);
+
 /* Copies what both name of a struct. False: something does not fit. */
 bool convert_record(
     struct convert *c, enum convert_struct s, const uint8_t *from, void *to);
@@ -202,11 +226,47 @@ convert_entry(const struct convert *c, uint64_t e)
 /* The parts of the copy, in this order; false: it fails. */
 bool convert_presence(struct convert *c);
 bool convert_journal(struct convert *c);
+bool convert_readers(struct convert *c);
 bool convert_slots(struct convert *c);
 /* The newest entry names a subscription by its new number, so that what follows
  * from it can be redone, if that was not done. */
 void convert_newest(struct convert *c);
 bool convert_prove(struct convert *c);
+
+/* An entry of the journal or of the spill of theirs. */
+struct convert_found {
+	const uint8_t *head; /* NULL: it makes no sense */
+	size_t more;	     /* bytes behind its head */
+	uint64_t position;
+	uint64_t mask;	  /* of one in the journal */
+	uint8_t readers;  /* bits: it is for these, */
+	uint8_t required; /* and these require it */
+};
+
+/* The entry of theirs at a place of a ring of so many bytes. */
+struct convert_found convert_found_at(const struct convert *c,
+    enum convert_region r, uint64_t place, uint64_t ring);
+
+/* The entry of theirs of that position. */
+struct convert_found convert_found(const struct convert *c, uint64_t position);
+
+/* Bytes that one takes in a ring of theirs and of ours. */
+uint64_t
+convert_found_theirs(const struct convert *c, const struct convert_found *f);
+uint64_t convert_found_ours(const struct convert_found *f);
+
+/* Writes one there. */
+bool convert_found_copy(
+    struct convert *c, const struct convert_found *f, uint8_t *to);
+
+/* The oldest position that their ring has. */
+uint64_t convert_oldest(const struct convert *c, uint64_t tail);
+
+/* Up to which position a reader of this program has taken the journal. */
+uint64_t convert_taken(const struct convert *c, unsigned reader);
+
+/* Whether one of those readers (bits) has not taken that position. */
+bool convert_owed(const struct convert *c, uint8_t readers, uint64_t position);
 
 /* How many entries of a kind (0: users, 1: channels) have to go over. */
 uint64_t convert_presence_held(const struct convert *c, int kind);

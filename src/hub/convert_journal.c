@@ -9,90 +9,114 @@
 #include "hub/slot.h"
 #include "hub/subscription.h"
 
-/* An entry of theirs. */
-struct found {
-	const uint8_t *head; /* NULL: it makes no sense */
-	size_t more;	     /* bytes behind its head */
-	uint64_t mask;
-};
-
-/* Bytes of one of theirs in their ring. */
-static uint64_t
-journal_their_bytes(const struct convert *c, uint64_t more)
+/* Whether theirs says what readers need of an entry. */
+static bool
+journal_has_readers(const struct convert *c)
 {
-	return (c->stride[C_ENTRY] + more + 7) & ~7ull;
+	return c->field[F_ENTRY_BEFORE] != NULL;
 }
 
-/* Finds one of theirs. */
-static struct found
-journal_entry_find(const struct convert *c, uint64_t position)
+struct convert_found
+convert_found_at(const struct convert *c, enum convert_region r, uint64_t place,
+    uint64_t ring)
 {
-	const uint64_t ring = c->count[N_JOURNAL];
-	const uint8_t *x = convert_item(
-	    c, R_INDEX, C_INDEX, position & (c->count[N_INDEX] - 1));
-	struct found f = {.head = NULL};
-	uint64_t place, data;
-	const uint8_t *p;
+	struct convert_found f = {.head = NULL};
+	const uint8_t *p = c->region[r] + place;
+	uint64_t data;
 
-	if (x == NULL)
-		return f;
-	f.mask = convert_get(c, F_INDEX_MASK, x);
-	place = convert_get(c, F_INDEX_AT, x) & (ring - 1);
 	if (place % 8 != 0 || place + c->stride[C_ENTRY] > ring)
 		return f;
-	p = c->region[R_JOURNAL] + place;
 	data = convert_get(c, F_ENTRY_DATA, p);
+	f.position = convert_get(c, F_ENTRY_POSITION, p);
 	f.more = data + convert_get(c, F_ENTRY_USER, p) +
 	    convert_get(c, F_ENTRY_INFO, p) +
 	    convert_get(c, F_ENTRY_SUB_INFO, p) +
 	    convert_get(c, F_ENTRY_TAGS, p);
+	if (journal_has_readers(c))
+		f.required = (uint8_t)(convert_get(c, F_ENTRY_FORMAT, p) >>
+				 ENTRY_REQUIRED) &
+		    c->hub.readers;
 	if (data <= ring && f.more <= ring &&
-	    place + journal_their_bytes(c, f.more) <= ring &&
-	    convert_get(c, F_ENTRY_POSITION, p) == position)
+	    place + convert_found_theirs(c, &f) <= ring)
 		f.head = p;
 	return f;
 }
 
-/* Bytes that it takes in our ring. */
-static uint64_t
-journal_our_bytes(const struct found *f)
+struct convert_found
+convert_found(const struct convert *c, uint64_t position)
+{
+	const uint64_t ring = c->count[N_JOURNAL];
+	const uint8_t *x = convert_item(
+	    c, R_INDEX, C_INDEX, position & (c->count[N_INDEX] - 1));
+	struct convert_found f = {.head = NULL};
+	uint64_t at;
+
+	if (x == NULL)
+		return f;
+	at = convert_get(c, F_INDEX_AT, x);
+	f = convert_found_at(c, R_JOURNAL,
+	    (journal_has_readers(c) ? index_place(at) : at) & (ring - 1), ring);
+	if (f.position != position)
+		f.head = NULL;
+	f.mask = convert_get(c, F_INDEX_MASK, x);
+	if (journal_has_readers(c))
+		f.readers = index_readers(at) & c->hub.readers;
+	return f;
+}
+
+uint64_t
+convert_found_theirs(const struct convert *c, const struct convert_found *f)
+{
+	return (c->stride[C_ENTRY] + f->more + 7) & ~7ull;
+}
+
+uint64_t
+convert_found_ours(const struct convert_found *f)
 {
 	return f->head != NULL ? journal_entry_bytes(0, f->more) : 0;
 }
 
-/* The oldest position from which on all fit into our ring. */
-static uint64_t
-journal_oldest_fitting(const struct convert *c, uint64_t oldest, uint64_t tail)
+/* Fills in what an entry's head has in parts of words, and what an older layout
+ * does not say: there offsets of a channel have no gaps, and all 32 bits of
+ * `ordinal` are the command's. */
+static bool
+journal_head_finish(
+    struct convert *c, const struct convert_found *f, struct entry_head *e)
 {
-	uint64_t bytes = 0, position;
-	struct found f;
+	const bool has = journal_has_readers(c);
+	uint64_t format = convert_get(c, F_ENTRY_FORMAT, f->head);
 
-	for (position = tail; position >= oldest && position > 0; position--) {
-		f = journal_entry_find(c, position);
-		bytes += journal_our_bytes(&f);
-		if (bytes > c->hub.journal_size ||
-		    journal_our_bytes(&f) >
-			c->hub.journal_size / JOURNAL_SHARE ||
-		    tail - position >= c->hub.n_index)
-			break;
-	}
-	return position + 1;
+	if (has)
+		format &= FORMATS - 1;
+	if (!convert_value(c, &c->format, &format))
+		return false;
+	if (format >= FORMATS)
+		format = FORMATS - 1; /* corrupted: it is nobody's */
+	e->format = (uint8_t)(format | f->required << ENTRY_REQUIRED);
+	if (has)
+		return true;
+	if (format < FORMAT_JOIN) {
+		e->before = e->offset - (e->offset != 0);
+		e->ordinal &= (1u << ENTRY_FLAGS) - 1;
+	} else
+		e->before = e->offset;
+	return true;
 }
 
-/* Writes one at a place of our ring. */
-static bool
-journal_entry_copy(struct convert *c, const struct found *f, uint64_t at)
+bool
+convert_found_copy(
+    struct convert *c, const struct convert_found *f, uint8_t *to)
 {
 	struct entry_head e;
-	uint8_t *to = c->hub.journal + at;
 
 	memset(&e, 0, sizeof(e));
-	if (!convert_record(c, C_ENTRY, f->head, &e))
+	if (!convert_record(c, C_ENTRY, f->head, &e) ||
+	    !journal_head_finish(c, f, &e))
 		return false;
 	/* the lengths as they were checked */
 	if (journal_entry_bytes(e.user_len,
 		(size_t)e.info_len + e.sub_info_len + e.tags_len +
-		    e.data_len) != journal_our_bytes(f))
+		    e.data_len) != convert_found_ours(f))
 		return convert_fail(c, "the journal changes");
 	e.channel = convert_entry(c, e.channel);
 	memcpy(to, &e, sizeof(e));
@@ -102,47 +126,46 @@ journal_entry_copy(struct convert *c, const struct found *f, uint64_t at)
 	return true;
 }
 
+/* The oldest position from which on all fit into our ring. */
+static uint64_t
+journal_oldest_fitting(const struct convert *c, uint64_t oldest, uint64_t tail)
+{
+	uint64_t bytes = 0, position;
+	struct convert_found f;
+
+	for (position = tail; position >= oldest && position > 0; position--) {
+		f = convert_found(c, position);
+		bytes += convert_found_ours(&f);
+		if (bytes > c->hub.journal_size ||
+		    convert_found_ours(&f) >
+			c->hub.journal_size / JOURNAL_SHARE ||
+		    tail - position >= c->hub.n_index)
+			break;
+	}
+	return position + 1;
+}
+
 /* Copies all from a position on. */
 static bool
 journal_copy(struct convert *c, uint64_t oldest, uint64_t tail)
 {
 	uint64_t at = 0, position;
 	struct index_entry *x;
-	struct found f;
+	struct convert_found f;
 
 	for (position = oldest; position <= tail; position++) {
-		f = journal_entry_find(c, position);
+		f = convert_found(c, position);
 		x = &c->hub.index[position & (c->hub.n_index - 1)];
-		x->at = at;
+		x->at = at | f.readers;
 		x->mask = f.head != NULL ? f.mask : 0;
-		if (at + journal_our_bytes(&f) > c->hub.journal_size)
+		if (at + convert_found_ours(&f) > c->hub.journal_size)
 			return convert_fail(c, "the journal changes");
-		if (f.head != NULL && !journal_entry_copy(c, &f, at))
+		if (f.head != NULL &&
+		    !convert_found_copy(c, &f, c->hub.journal + at))
 			return false;
-		at += journal_our_bytes(&f);
+		at += convert_found_ours(&f);
 	}
 	c->hub.heads->end = at;
-	return true;
-}
-
-/* Copies what readers hold; false: that does not go over. */
-static bool
-journal_holds_fit(struct convert *c, uint64_t oldest)
-{
-	const uint8_t *heads = convert_item(c, R_HEADS, C_HEADS, 0);
-	const uint32_t n =
-	    (uint32_t)(c->field[F_HEADS_HOLD]->size / sizeof(uint64_t));
-
-	for (uint32_t k = 0; k < n && k < JOURNAL_HOLDS; k++) {
-		uint64_t hold = convert_get_of(c, F_HEADS_HOLD, heads, k, n);
-
-		c->hub.heads->hold[k] = hold;
-		if (hold != 0 && hold < oldest)
-			return convert_fail(c,
-			    "journal: a reader still needs %llu messages, "
-			    "which do not fit; raise the key `journal`",
-			    (unsigned long long)(oldest - hold));
-	}
 	return true;
 }
 
@@ -165,25 +188,31 @@ journal_cursors_fit(struct convert *c, uint64_t oldest)
 	return true;
 }
 
+uint64_t
+convert_oldest(const struct convert *c, uint64_t tail)
+{
+	const uint64_t index = c->count[N_INDEX];
+	const uint64_t oldest = convert_get(
+	    c, F_HEADS_OLDEST, convert_item(c, R_HEADS, C_HEADS, 0));
+	const uint64_t lowest = tail >= index ? tail - index + 1 : 1;
+
+	return oldest < lowest || oldest > tail + 1 ? lowest : oldest;
+}
+
 bool
 convert_journal(struct convert *c)
 {
 	const uint8_t *heads = convert_item(c, R_HEADS, C_HEADS, 0);
 	const uint64_t tail = convert_get(c, F_HEADS_TAIL, heads);
-	const uint64_t index = c->count[N_INDEX];
-	uint64_t was = convert_get(c, F_HEADS_OLDEST, heads), oldest;
-	struct found last = journal_entry_find(c, tail);
+	struct convert_found last = convert_found(c, tail);
+	uint64_t was, oldest;
 
 	if (tail > JOURNAL_POSITION_MAX || (tail > 0 && last.head == NULL))
 		return convert_fail(c, "the journal's end is corrupted");
-	if (was > tail + 1 || (tail >= index && was < tail - index + 1))
-		was = tail >= index ? tail - index + 1 : 1;
-	if (was == 0)
-		was = 1;
+	was = convert_oldest(c, tail);
 	oldest = journal_oldest_fitting(c, was, tail);
 	/* what their ring has overwritten is needed no more */
-	if (!journal_cursors_fit(c, oldest == was ? 0 : oldest) ||
-	    !journal_holds_fit(c, oldest == was ? 0 : oldest))
+	if (!journal_cursors_fit(c, oldest == was ? 0 : oldest))
 		return false;
 	if (!journal_copy(c, oldest, tail))
 		return false;
@@ -227,9 +256,10 @@ convert_newest(struct convert *c)
 
 	if (tail == 0 || h->heads->redone == tail)
 		return;
-	at = h->journal + h->index[tail & (h->n_index - 1)].at;
+	at = h->journal + index_place(h->index[tail & (h->n_index - 1)].at);
 	memcpy(&e, at, sizeof(e));
-	if ((e.format != FORMAT_JOIN && e.format != FORMAT_LEAVE) ||
+	if ((entry_format(&e) != FORMAT_JOIN &&
+		entry_format(&e) != FORMAT_LEAVE) ||
 	    e.ordinal == 0)
 		return;
 	e.ordinal = journal_subscription(h, e.sender, (uint32_t)e.channel);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "convert.h"
+#include "hub/journal.h"
 #include "layout_line.h"
 
 static const char *const struct_names[C_FRAMING] = {[C_HEADS] = "shm_heads",
@@ -24,7 +25,7 @@ static const char *const struct_names[C_FRAMING] = {[C_HEADS] = "shm_heads",
 
 #define CONVERT_FIELD(id, name) name,
 static const char *const field_names[F_FIELDS] = {
-    CONVERT_FIELDS(CONVERT_FIELD)};
+    CONVERT_FIELDS(CONVERT_FIELD)[F_LATER] = CONVERT_LATER(CONVERT_FIELD)};
 #undef CONVERT_FIELD
 
 static const char *const region_names[R_REGIONS] = {[R_HEADS] = "heads",
@@ -46,14 +47,19 @@ static const char *const region_names[R_REGIONS] = {[R_HEADS] = "heads",
     [R_INDEX] = "index",
     [R_JOURNAL] = "journal",
     [R_WIRE] = "wire",
-    [R_SOCKET] = "socket"};
+    [R_SOCKET] = "socket",
+    [R_STREAM] = "stream",
+    [R_SPILL] = "spill"};
 
 static const char *const count_names[N_COUNTS] = {"users", "channels", "slots",
-    "chunks", "segments", "pages", "subscriptions", "index", "journal"};
+    "chunks", "segments", "pages", "subscriptions", "index", "journal", "spill",
+    "readers"};
 
 /* Not copied by name: what its bytes mean is another record's business. */
 static const char *const apart[] = {"shm_heads.sizes", "shm_heads.entries",
-    "shm_heads.hand", "shm_heads.hold", "shm_heads.words", "shm_worker.used",
+    "shm_heads.hand", "shm_heads.words", "shm_heads.reader",
+    "shm_heads.spill_begin", "shm_heads.spill_end", "shm_heads.sleeps",
+    "shm_worker.used", "entry_head.format", "presence_entry.flags",
     "presence_entry.name", "chunk.ref", "input_page.bytes", "input_part.state"};
 
 /* Which fields hold a value of a group; `tables`: of what a program has a table
@@ -71,6 +77,12 @@ static const struct {
 static const char *const packed[] = {"SHM_BLOCK", "KEY_BITS", "OUTPUT_SEGMENT",
     "OUTPUT_ANSWER", "OUTPUT_CLOSE", "SLOT_SKIPPED_MORE", "SUBSCRIPTION_HELD",
     "SHM_WORKERS"};
+/* Those that an older program does not have: the same in both, if it has. */
+static const char *const packed_later[] = {"READER_STORE", "READER_ENGINE",
+    "READER_HOOKS", "READERS", "ENTRY_FLAGS", "ENTRY_REQUIRED", "FORMATS",
+    "PUBLICATION_WAITS", "PUBLICATION_PROPOSED", "PUBLICATION_AGAIN",
+    "PRESENCE_REQUIRED", "PRESENCE_WARMTH", "PRESENCE_OPEN", "PRESENCE_COLD",
+    "PRESENCE_OPENING", "AWAITS_NOTHING", "AWAITS_RESULT", "AWAITS_DONE"};
 
 /*
  * What processes of the old program that have sockets say and are told when the
@@ -118,6 +130,11 @@ constants_check(struct convert *c)
 {
 	for (size_t i = 0; i < sizeof(packed) / sizeof(packed[0]); i++)
 		if (!value_same(c, packed[i]))
+			return false;
+	for (size_t i = 0; i < sizeof(packed_later) / sizeof(packed_later[0]);
+	     i++)
+		if (print_value(&c->theirs, packed_later[i]) != NULL &&
+		    !value_same(c, packed_later[i]))
 			return false;
 	for (size_t i = 0; i < sizeof(spoken_values) / sizeof(spoken_values[0]);
 	     i++)
@@ -284,7 +301,8 @@ fields_find(struct convert *c)
 {
 	for (int f = 0; f < F_FIELDS; f++)
 		if ((c->field[f] = print_field(&c->theirs, field_names[f])) ==
-		    NULL)
+			NULL &&
+		    f < F_LATER)
 			return convert_fail(
 			    c, "its layout lacks %s", field_names[f]);
 	return true;
@@ -306,12 +324,19 @@ regions_find(struct convert *c)
 		c->region[r] = c->base + l->at;
 		c->region_size[r] = l->size;
 	}
+	l = print_struct(&c->theirs, "reader_mark");
+	if (l != NULL && c->field[F_HEADS_READER] != NULL &&
+	    c->field[F_HEADS_READER]->size >= l->size * READERS)
+		c->mark = l->size;
 	l = print_value(&c->theirs, "SHM_WIRE");
 	c->wire = l != NULL && l->at <= PRINT_STRUCT_MAX ? l->at : 0;
 	for (int n = 0; n < N_COUNTS; n++) {
 		l = print_count(&c->theirs, count_names[n]);
+		if (l == NULL && n >= N_SPILL)
+			continue;
 		if (l == NULL ||
-		    l->at > (uint64_t)UINT32_MAX << (n == N_JOURNAL ? 16 : 0))
+		    l->at > (uint64_t)UINT32_MAX
+			    << (n == N_JOURNAL || n == N_SPILL ? 16 : 0))
 			return convert_fail(
 			    c, "its layout lacks a count: %s", count_names[n]);
 		c->count[n] = l->at;
@@ -320,7 +345,8 @@ regions_find(struct convert *c)
 	    (c->count[N_JOURNAL] & (c->count[N_JOURNAL] - 1)) != 0 ||
 	    c->count[N_INDEX] == 0 || c->count[N_JOURNAL] == 0 ||
 	    c->count[N_JOURNAL] > c->region_size[R_JOURNAL] ||
-	    convert_entries(c) >= UINT32_MAX)
+	    c->count[N_SPILL] > c->region_size[R_SPILL] ||
+	    c->count[N_SPILL] % 8 != 0 || convert_entries(c) >= UINT32_MAX)
 		return convert_fail(c, "its counts make no sense");
 	return true;
 }
@@ -334,6 +360,10 @@ convert_pair(struct convert *c)
 	for (int s = 0; s < C_STRUCTS; s++)
 		if (!struct_pair(c, (enum convert_struct)s))
 			return false;
+	c->format = (struct convert_copy){
+	    .to = print_field(&c->mine, field_names[F_ENTRY_FORMAT])};
+	if (!copy_group(c, &c->format))
+		return false;
 	if (c->region_size[R_HEADS] < c->stride[C_HEADS] ||
 	    c->field[F_PAGE_BYTES]->size <= c->stride[C_BLOB] ||
 	    c->field[F_PART_STATE]->size < c->stride[C_STATE] ||

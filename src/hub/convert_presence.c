@@ -41,8 +41,36 @@ presence_kind(const struct convert *c, int kind)
 	return k;
 }
 
+/* The flags of one of theirs: whom it is for. They follow from the rules
+ * anew where readers of theirs are none of this program's. One that was being
+ * opened is asked for once more. */
+static uint8_t
+presence_flags_pair(const struct convert *c, const uint8_t *p)
+{
+	const uint8_t flags = (uint8_t)convert_get(c, F_PRESENCE_FLAGS, p);
+
+	if (((PRESENCE_READERS(flags) | PRESENCE_REQUIRES(flags)) &
+		~c->hub.readers) != 0)
+		return 0;
+	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN)
+		return flags;
+	return (uint8_t)((flags & ((1 << PRESENCE_WARMTH) - 1)) |
+	    PRESENCE_COLD << PRESENCE_WARMTH);
+}
+
+/* Whether a reader still needs the name of one of theirs. */
+static bool
+presence_owed(const struct convert *c, const uint8_t *p)
+{
+	const uint8_t readers =
+	    PRESENCE_READERS((uint8_t)convert_get(c, F_PRESENCE_FLAGS, p));
+
+	return readers != 0 &&
+	    convert_owed(c, readers, convert_get(c, F_PRESENCE_NEWEST, p));
+}
+
 /* Whether one of theirs is in use; *held: some worker has it, or the journal
- * may have what was said in it. */
+ * may have what was said in it, or what a reader still needs. */
 static bool
 presence_used(const struct convert *c, uint64_t e, bool *held)
 {
@@ -53,7 +81,8 @@ presence_used(const struct convert *c, uint64_t e, bool *held)
 		return false;
 	*held = convert_get(c, F_PRESENCE_MASK, p) != 0 ||
 	    convert_get(c, F_PRESENCE_NEWEST, p) >=
-		convert_get(c, F_HEADS_OLDEST, heads);
+		convert_get(c, F_HEADS_OLDEST, heads) ||
+	    presence_owed(c, p);
 	return true;
 }
 
@@ -94,6 +123,21 @@ presence_name_get(const struct convert *c, uint64_t e, const uint8_t *p,
 	return (uint32_t)len;
 }
 
+/* The epoch of the offsets of one of theirs; in an older layout its own epoch
+ * is that, too. */
+static uint64_t
+presence_stream_get(
+    const struct convert *c, uint64_t e, const struct presence_entry *new)
+{
+	uint64_t stream;
+
+	if (e >= c->region_size[R_STREAM] / sizeof(stream))
+		return new->epoch;
+	memcpy(
+	    &stream, c->region[R_STREAM] + e * sizeof(stream), sizeof(stream));
+	return stream;
+}
+
 /* Copies one of theirs to that one of ours. False: the copy fails. */
 static bool
 presence_copy(struct convert *c, uint64_t e, uint32_t to)
@@ -108,6 +152,8 @@ presence_copy(struct convert *c, uint64_t e, uint32_t to)
 		return true;
 	if (!convert_record(c, C_PRESENCE, p, new))
 		return false;
+	new->flags = presence_flags_pair(c, p);
+	c->hub.stream[to] = presence_stream_get(c, e, new);
 	hash = siphash(c->hub.hash_key, name, len);
 	new->hash = (uint32_t)(hash >> 32);
 	name_write(&c->hub, new, name, len);

@@ -186,7 +186,7 @@ convert_run(
 	c->error = error;
 	c->error_len = error_len;
 	if (!heads_copy(c) || !convert_presence(c) || !convert_journal(c) ||
-	    !convert_slots(c))
+	    !convert_readers(c) || !convert_slots(c))
 		return -1;
 	convert_newest(c);
 	KILL_POINT();

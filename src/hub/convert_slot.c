@@ -30,7 +30,8 @@ slot_life_read(const struct convert *c, uint64_t life)
 	if (l.state == SLOT_MOVING) {
 		l.worker = (int)(life >> 48 & 0xff);
 		l.state = SLOT_OPEN;
-	} else if (l.state == SLOT_TAKEN ||
+	}
+	if (l.state == SLOT_TAKEN ||
 	    (l.state != SLOT_FREE && l.worker >= SHM_WORKERS)) {
 		l.state = SLOT_FREE;
 		l.use++;

@@ -25,6 +25,13 @@ struct shm_sizes {
 	uint16_t readers, events; /* bits, see struct hub */
 };
 
+/* How far a reader has come (hub/reader.h): written by that reader alone, once
+ * for many entries. */
+struct reader_mark {
+	_Atomic uint64_t taken; /* all up to this position */
+	_Atomic uint64_t end;	/* bytes ever appended up to there */
+};
+
 struct shm_heads {
 	uint64_t magic;
 	uint64_t layout; /* a program of another layout must not read on */
@@ -43,16 +50,8 @@ struct shm_heads {
 	_Atomic uint64_t end;	 /* bytes ever appended up to there */
 	_Atomic uint64_t fault;	 /* position whose delivery crashed a worker */
 
-	/* Positions that readers still need (journal.h), each written by one
-	 * reader alone; 0: it holds nothing. */
-	_Atomic uint64_t hold[JOURNAL_HOLDS] __attribute__((aligned(64)));
-
-	/* How far each reader has come (hub/reader.h), in one cache line, each
-	 * written by one reader alone, once for many entries. */
-	struct reader_mark {
-		_Atomic uint64_t taken; /* all up to this position */
-		_Atomic uint64_t end;	/* bytes ever appended up to there */
-	} reader[READERS] __attribute__((aligned(64)));
+	/* in one cache line with the spill's words */
+	struct reader_mark reader[READERS] __attribute__((aligned(64)));
 	/* Of the spill, written under the lock: entries that a reader still
 	 * needs and the ring has no room for. */
 	_Atomic uint64_t spill_begin; /* bytes ever freed */
@@ -91,8 +90,8 @@ struct index_entry {
  * An entry in the ring and in a relay: the head, the user, the data. input_end
  * is a publication's input_key, or its order if it has no sender. ordinal is
  * its command and, in the upper byte, its flags, or of an event the link of its
- * subscription (entry_subscription()) or its error (entry_error()). The upper bits of `format` are the
- * readers that require it.
+ * subscription (entry_subscription()) or its error (entry_error()). The upper
+ * bits of `format` are the readers that require it.
  */
 struct entry_head {
 	uint64_t position, offset, previous, before, sender, input_end;

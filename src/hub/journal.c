@@ -324,6 +324,17 @@ journal_mask(const struct hub *h, uint64_t position)
 	return position >= journal_oldest(h) ? mask : 0;
 }
 
+uint8_t
+journal_readers(const struct hub *h, uint64_t position)
+{
+	uint8_t readers;
+
+	if (position == 0 || position > journal_tail(h))
+		return 0;
+	readers = index_readers(SHM_LOAD(index_of(h, position)->at));
+	return position >= journal_oldest(h) ? readers : 0;
+}
+
 size_t
 publication_decode(const void *bytes, size_t len, struct publication *p)
 {

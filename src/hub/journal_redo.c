@@ -4,6 +4,7 @@
 #include "hub/reader.h"
 #include "hub/slot.h"
 #include "hub/subscription.h"
+#include "mask.h"
 #include "ring.h"
 
 /* A join or leave is told once, whichever process dies: the flag that one is to
@@ -27,15 +28,16 @@ redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 		flags = &sub->flags;
 		away = SUBSCRIPTION_AWAY;
 	}
-	*flags = entry_format(e) == FORMAT_LEAVE ? *flags | away : *flags & ~away;
+	*flags =
+	    entry_format(e) == FORMAT_LEAVE ? *flags | away : *flags & ~away;
 	KILL_POINT();
 }
 
 /* A publication of a connection's. That it waits is stored first: who sees the
  * position knows what to make of the word. */
 static void
-redo_said(struct hub *h, uint32_t slot, uint64_t position,
-    const struct entry_head *e)
+redo_said(
+    struct hub *h, uint32_t slot, uint64_t position, const struct entry_head *e)
 {
 	struct slot *s = &h->slot[slot];
 
@@ -77,6 +79,14 @@ redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 	case FORMAT_RESULT:
 		redo_result(h, i, e);
 		break;
+	case FORMAT_CONNECT:
+		h->slot[i].flags |= SLOT_TOLD;
+		KILL_POINT();
+		break;
+	case FORMAT_DISCONNECT:
+		h->slot[i].flags &= ~SLOT_TOLD;
+		KILL_POINT();
+		break;
 	}
 }
 
@@ -114,11 +124,17 @@ redo_channel(struct hub *h, uint64_t position, const struct entry_head *e)
 	case FORMAT_OPEN:
 		flags = SHM_LOAD(c->flags);
 		if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
-			SHM_STORE(c->flags,
-			    PRESENCE_WARM(flags, PRESENCE_OPENING));
+			SHM_STORE(
+			    c->flags, PRESENCE_WARM(flags, PRESENCE_OPENING));
 		break;
 	case FORMAT_OPENED:
 		redo_opened(h, e);
+		break;
+	case FORMAT_ONLINE:
+	case FORMAT_OFFLINE:
+	case FORMAT_OCCUPIED:
+	case FORMAT_VACATED:
+		presence_mask_redo(h, e->channel, e->input_end);
 		break;
 	}
 }

@@ -26,6 +26,7 @@ static const struct layout_region {
     REGION(worker),
     REGION(bucket),
     REGION(entry),
+    REGION(stream),
     REGION(piece),
     REGION(charge),
     REGION(slot_owner),
@@ -45,6 +46,7 @@ static const struct layout_region {
     REGION(wire),
     REGION(index),
     REGION(journal),
+    REGION(spill),
 #undef REGION
 };
 enum { REGIONS = sizeof(layout_regions) / sizeof(layout_regions[0]) };
@@ -167,7 +169,8 @@ layout_print_memory(const struct hub *h, char out[LAYOUT_MAX])
 	    {"slots", h->n_slots}, {"chunks", h->n_chunks},
 	    {"segments", h->n_segments}, {"pages", h->n_pages},
 	    {"subscriptions", h->n_subscriptions}, {"index", h->n_index},
-	    {"journal", h->journal_size}};
+	    {"journal", h->journal_size}, {"spill", h->spill_size},
+	    {"readers", h->readers}};
 	size_t at = lines_put(out), r;
 
 	for (r = 0; r < REGIONS; r++)

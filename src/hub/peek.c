@@ -28,8 +28,9 @@ static bool
 peek_sizes_fit(const struct shm_sizes *s)
 {
 	return s->total <= PEEK_BYTES_MAX && s->journal <= PEEK_BYTES_MAX &&
-	    s->journal >= HUB_PEEK_MIN && s->users < PEEK_COUNT_MAX &&
-	    s->channels < PEEK_COUNT_MAX && s->slots < PEEK_COUNT_MAX;
+	    s->spill <= PEEK_BYTES_MAX && s->journal >= HUB_PEEK_MIN &&
+	    s->users < PEEK_COUNT_MAX && s->channels < PEEK_COUNT_MAX &&
+	    s->slots < PEEK_COUNT_MAX;
 }
 
 int

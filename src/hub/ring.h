@@ -40,8 +40,8 @@ head_bytes(const struct entry_head *e)
 	    (size_t)e->info_len + e->sub_info_len + e->tags_len + e->data_len);
 }
 
-/* The same, or 0 if it is corrupted: larger than any, or than the room that
- * there is for it. */
+/* Those bytes, or 0 if the head is corrupted: more than any entry has, or than
+ * the room that there is for it. */
 static inline size_t
 head_size(const struct hub *h, const struct entry_head *e, uint64_t room)
 {
@@ -57,8 +57,8 @@ head_size(const struct hub *h, const struct entry_head *e, uint64_t room)
 static inline size_t
 entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
 {
-	return head_size(h, e,
-	    h->journal_size - (index_place(at) & (h->journal_size - 1)));
+	return head_size(
+	    h, e, h->journal_size - (index_place(at) & (h->journal_size - 1)));
 }
 
 /* Bytes ever appended, the entry at a position included. */

@@ -72,6 +72,19 @@ index_lines(uint32_t entries)
 	return (uint32_t)(((uint64_t)entries * 7 / 4 + 15) / 16 + 1);
 }
 
+/* What one reader may leave unread of the journal, if that is one part of so
+ * many, in steps of an entry's place. */
+static uint64_t
+reader_bytes(const struct hub *h, uint32_t share)
+{
+	const uint64_t all = h->journal_size / READER_SHARES;
+	const unsigned n = (unsigned)__builtin_popcount(h->readers);
+	const uint64_t one =
+	    h->journal_size / (share != 0 ? share : READER_SHARE);
+
+	return (n > 0 && one > all / n ? all / n : one) & ~7ull;
+}
+
 /* Numbers of everything from the limits. By the index's size, of a
  * full table's misses 97 % read one cache line (72 % with five). A quarter of
  * the output memory is for references, besides one chunk per connection and
@@ -102,13 +115,13 @@ hub_count(struct hub *h, const struct hub_limits *l)
 	h->n_index = h->journal_size / 128;
 	h->readers = l->readers;
 	h->events = l->events & l->readers;
+	h->reader_share = reader_bytes(h, l->reader_share);
 	/* what readers may leave unread, and one entry more that does not fit
 	 * behind the others */
 	h->spill_size = l->readers != 0
-	    ? h->journal_size / 2 + h->journal_size / JOURNAL_SHARE
+	    ? h->reader_share * (unsigned)__builtin_popcount(l->readers) +
+		h->journal_size / JOURNAL_SHARE
 	    : 0;
-	h->reader_share = h->journal_size /
-	    (__builtin_popcount(l->readers) > 2 ? 6 : 4);
 }
 
 /* Places the regions; with base NULL only their total size counts. */
@@ -213,6 +226,7 @@ hub_plan_as(struct hub *h, const struct shm_sizes *sizes, uint8_t *base)
 	h->n_chunks = sizes->chunks;
 	h->n_pages = sizes->pages;
 	h->n_subscriptions = sizes->subscriptions;
+	h->spill_size = sizes->spill;
 	hub_place(h, base);
 	mine = hub_sizes(h);
 	return memcmp(&mine, sizes, sizeof(mine)) == 0;
@@ -314,7 +328,9 @@ hub_limits_equal(const struct hub_limits *a, const struct hub_limits *b)
 	    a->journal_bytes == b->journal_bytes &&
 	    a->output_bytes == b->output_bytes &&
 	    a->input_bytes == b->input_bytes &&
-	    a->subscriptions == b->subscriptions;
+	    a->subscriptions == b->subscriptions && a->readers == b->readers &&
+	    a->events == b->events &&
+	    (a->readers == 0 || a->reader_share == b->reader_share);
 }
 
 int

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory_file.h"
 #include "hub/stats.h"
+#include "limits.h"
 #include "master/resume.h"
 #include "member.h"
 #include "others.h"
@@ -247,12 +248,10 @@ static void
 conversion_tell_task(struct conversion *c)
 {
 	const struct identity *id = &c->master->identity;
-	const struct hub_limits *l = &c->limits;
 	char text[TEXT_MAX];
+	int len = limits_print(text, sizeof(text), &c->limits, c->connections);
 
-	snprintf(text, sizeof(text), RESUME_LIMITS "\n" RESUME_IDENTITY,
-	    l->connections, l->users, l->channels, l->journal_bytes,
-	    l->output_bytes, l->input_bytes, l->subscriptions, c->connections,
+	snprintf(text + len, sizeof(text) - (size_t)len, "\n" RESUME_IDENTITY,
 	    id->drop, (unsigned)id->uid, (unsigned)id->gid);
 	conversion_tell(c, text);
 }

@@ -13,6 +13,7 @@
 #include "base/shared.h"
 #include "conversion.h"
 #include "hub/convert.h"
+#include "limits.h"
 #include "master/resume.h"
 #include "process/identity.h"
 #include "process/spawn.h"
@@ -85,9 +86,7 @@ conversion_hear_task(int link, struct hub_limits *l, char error[TEXT_MAX])
 	uint32_t connections;
 
 	if (!conversion_hear(link, text) ||
-	    sscanf(text, RESUME_LIMITS_READ, &l->connections, &l->users,
-		&l->channels, &l->journal_bytes, &l->output_bytes,
-		&l->input_bytes, &l->subscriptions, &connections) != 8) {
+	    !limits_read(text, l, &connections)) {
 		strlcpy(error, "its task is not understood", TEXT_MAX);
 		return false;
 	}

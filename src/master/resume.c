@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "boot.h"
 #include "command.h"
 #include "conversion.h"
+#include "limits.h"
 #include "log_child.h"
 #include "member.h"
 #include "page.h"
@@ -82,6 +82,7 @@ conf_keep_sizes(struct conf *c, const struct state *s, bool all)
 	CONF_KEEP(c, all, "channels", channels, l->channels);
 	CONF_KEEP(c, all, "subscriptions", subscriptions, l->subscriptions);
 	CONF_KEEP(c, all, "journal", journal_bytes, l->journal_bytes);
+	CONF_KEEP(c, all, "reader-share", reader_share, l->reader_share);
 	CONF_KEEP(c, all, "output-memory", output_bytes, l->output_bytes);
 	CONF_KEEP(c, all, "input-memory", input_bytes, l->input_bytes);
 }
@@ -287,7 +288,6 @@ static void __attribute__((noreturn)) rehearse(int state, int pipe)
 	bool copies = false;
 	bool good = prepare(&m, &s, state, &copies, &b, stuck, error,
 			sizeof(error)) != -1;
-	const struct hub_limits *l = &m.limits;
 	int len;
 
 	if (good && s.bundle != -1 && reader_save(s.bundle, &b) == -1) {
@@ -295,13 +295,12 @@ static void __attribute__((noreturn)) rehearse(int state, int pipe)
 		    error, sizeof(error), "configuration: %s", strerror(errno));
 		good = false;
 	}
-	if (good && copies)
-		len = snprintf(answer, sizeof(answer),
-		    RESUME_COPIES "%s\n" RESUME_LIMITS, CHATD_VERSION,
-		    l->connections, l->users, l->channels, l->journal_bytes,
-		    l->output_bytes, l->input_bytes, l->subscriptions,
-		    m.conf->connections);
-	else if (good)
+	if (good && copies) {
+		len = snprintf(answer, sizeof(answer), RESUME_COPIES "%s\n",
+		    CHATD_VERSION);
+		len += limits_print(answer + len, sizeof(answer) - (size_t)len,
+		    &m.limits, m.conf->connections);
+	} else if (good)
 		len = snprintf(
 		    answer, sizeof(answer), RESUME_OK "%s", CHATD_VERSION);
 	else

@@ -12,6 +12,7 @@
 #include "hub/journal.h"
 #include "net/endpoint.h"
 #include "net/transport.h"
+#include "process/child.h"
 
 #define K UINT64_C(1024)
 #define M (1024 * K)
@@ -86,6 +87,7 @@ struct plan {
 	uint64_t cost[SIZES];
 	uint64_t fixed; /* processes */
 	uint64_t wire;	/* a transport keeps so much of each connection */
+	struct hub_limits readers; /* of the journal; nothing else of it */
 	uint64_t total;
 };
 
@@ -164,6 +166,9 @@ plan_read(struct plan *p, const struct conf *c)
 	p->value[SIZE_OUTPUT] = c->output_bytes;
 	p->value[SIZE_INPUT] = c->input_bytes;
 	p->wire = plan_wire(c);
+	p->readers = (struct hub_limits){.readers = child_readers(c),
+	    .events = child_readers_of_events(c),
+	    .reader_share = c->reader_share};
 }
 
 /* Puts them there. */
@@ -184,14 +189,16 @@ plan_write(const struct plan *p, struct conf *c)
 static struct hub_limits
 plan_limits(const struct plan *p)
 {
-	return (struct hub_limits){
-	    .connections = (uint32_t)p->value[SIZE_CONNECTIONS],
-	    .users = (uint32_t)p->value[SIZE_USERS],
-	    .channels = (uint32_t)p->value[SIZE_CHANNELS],
-	    .subscriptions = (uint32_t)p->value[SIZE_SUBSCRIPTIONS],
-	    .journal_bytes = p->value[SIZE_JOURNAL],
-	    .output_bytes = p->value[SIZE_OUTPUT],
-	    .input_bytes = p->value[SIZE_INPUT]};
+	struct hub_limits l = p->readers;
+
+	l.connections = (uint32_t)p->value[SIZE_CONNECTIONS];
+	l.users = (uint32_t)p->value[SIZE_USERS];
+	l.channels = (uint32_t)p->value[SIZE_CHANNELS];
+	l.subscriptions = (uint32_t)p->value[SIZE_SUBSCRIPTIONS];
+	l.journal_bytes = p->value[SIZE_JOURNAL];
+	l.output_bytes = p->value[SIZE_OUTPUT];
+	l.input_bytes = p->value[SIZE_INPUT];
+	return l;
 }
 
 struct hub_limits
@@ -208,6 +215,13 @@ sizes_limits(const struct conf *c)
 	return l;
 }
 
+/* How many readers of the journal those bits are. */
+static uint32_t
+readers_count(uint8_t readers)
+{
+	return (uint32_t)__builtin_popcount(readers);
+}
+
 /* Counts what a plan takes when all of it is in use, each slow connection with
  * a send buffer of that many bytes. */
 static void
@@ -218,7 +232,10 @@ plan_count(struct plan *p, uint32_t workers, uint64_t send_bytes)
 	struct hub_bytes b;
 
 	hub_measure(&b, &l, workers);
-	p->fixed = BASE_BYTES + (uint64_t)WORKER_BYTES * workers + b.workers;
+	/* a reader of the journal takes as much as a worker */
+	p->fixed = BASE_BYTES +
+	    (uint64_t)WORKER_BYTES * (workers + readers_count(l.readers)) +
+	    b.workers;
 	p->cost[SIZE_CONNECTIONS] = b.connections +
 	    n * (CONNECTION_BYTES + p->wire) +
 	    (n / SLOW_SHARE + 1) * send_bytes;
@@ -443,7 +460,8 @@ static void
 tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
     bool privileged)
 {
-	const uint64_t need = 3 * (uint64_t)c->workers + TASKS_BASE;
+	const uint64_t need = 3 * (uint64_t)c->workers + TASKS_BASE +
+	    readers_count(child_readers(c));
 	struct text t = {s->tasks, sizeof(s->tasks)};
 	const char *where = m->tasks.from;
 	uint64_t limit = m->tasks.value;
@@ -457,8 +475,9 @@ tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
 	if (need > limit)
 		text_put(&t,
 		    "processes: %d workers need %" PRIu64 ", with two "
-		    "keepers each, the master, the log process and those "
-		    "that replace others; the limit is %" PRIu64 " (%s): "
+		    "keepers each, the master, the log process, readers of "
+		    "the journal and those that replace others; the limit is "
+		    "%" PRIu64 " (%s): "
 		    "raise it, or lower workers",
 		    c->workers, need, limit, where);
 }

@@ -80,6 +80,14 @@ hub_parse(struct state *s, const char *line)
 	    key_parse(hex, s->hash_key);
 }
 
+/* The readers of the journal. */
+static bool
+readers_parse(struct hub_limits *l, const char *line)
+{
+	return sscanf(line, "%" SCNu8 " %" SCNu8 " %" SCNu32, &l->readers,
+		   &l->events, &l->reader_share) == 3;
+}
+
 /* "FD PATH"; the path stays in place. */
 static bool
 path_parse(const char *line, int *fd, const char **path)
@@ -196,6 +204,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return hub_parse(s, value);
 	if (strcmp(key, "channels") == 0)
 		return sscanf(value, "%" SCNu32, &s->limits.channels) == 1;
+	if (strcmp(key, "readers") == 0)
+		return readers_parse(&s->limits, value);
 	if (strcmp(key, "connections") == 0)
 		return sscanf(value, "%" SCNu32, &s->connections) == 1;
 	if (strcmp(key, "listener") == 0)
@@ -294,6 +304,7 @@ file_parse(
 	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = m->next.fd = -1;
 	m->nursery.pages = m->nursery.log = m->nursery.program = -1;
 	s->options.workers = -1;
+	s->limits.reader_share = READER_SHARE; /* an older program has none */
 	if ((s->text = file_read(fd)) == NULL ||
 	    (s->print = strdup(s->text)) == NULL) {
 		free(s->text);

@@ -102,6 +102,8 @@ put_memory(FILE *f, const struct master *m)
 	for (size_t i = 0; i < sizeof(m->hub.hash_key); i++)
 		fprintf(f, "%02x", m->hub.hash_key[i]);
 	fprintf(f, "\nchannels %" PRIu32 "\n", l->channels);
+	fprintf(f, "readers %u %u %" PRIu32 "\n", l->readers, l->events,
+	    l->reader_share);
 	fprintf(f, "connections %" PRIu32 "\n",
 	    next ? m->next.connections : m->conf->connections);
 	if (!next)

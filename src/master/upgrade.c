@@ -23,6 +23,7 @@
 #include "master/control.h"
 #include "master/resume.h"
 #include "conversion.h"
+#include "limits.h"
 #include "member.h"
 #include "private.h"
 #include "process/process.h"
@@ -246,14 +247,11 @@ upgrade_begin(struct master *m, const char *path, char *error, size_t error_len)
 static bool
 copies_read(struct upgrade *u, char *answer)
 {
-	struct hub_limits *l = &u->limits;
 	char *limits = strchr(answer, '\n');
 
 	if (strncmp(answer, RESUME_COPIES, strlen(RESUME_COPIES)) != 0 ||
 	    limits == NULL ||
-	    sscanf(limits + 1, RESUME_LIMITS_READ, &l->connections, &l->users,
-		&l->channels, &l->journal_bytes, &l->output_bytes,
-		&l->input_bytes, &l->subscriptions, &u->connections) != 8)
+	    !limits_read(limits + 1, &u->limits, &u->connections))
 		return false;
 	*limits = '\0';
 	u->copies = true;

@@ -1,10 +1,10 @@
 /*
  * convert_fuzz: memory into which workers have written anything is copied into
  * other sizes: the copy is refused with a reason, or ends, and what it has made
- * can be walked: no record belongs to two connections, and the journal is
- * sound. What nobody has written into goes over. An input is one byte that
- * chooses the sizes, then pieces: a region, an offset of two bytes, a length,
- * and so many bytes that are written there.
+ * can be walked: no record belongs to two connections, the journal is sound,
+ * and what is set aside for readers of it. What nobody has written into goes
+ * over. An input is one byte that chooses the sizes, then pieces: a region, an
+ * offset of two bytes, a length, and so many bytes that are written there.
  */
 #include "fuzz.h"
 
@@ -13,7 +13,7 @@
 #include "../../src/hub/name.h"
 #include "../../src/hub/page.h"
 
-enum { REGIONS = 19, PIECE_HEAD = 4 };
+enum { REGIONS = 21, PIECE_HEAD = 4 };
 
 /* What is written into, and what was there before. */
 static struct region {
@@ -22,6 +22,7 @@ static struct region {
 	uint8_t *was;
 } region[REGIONS];
 static struct scene scene;
+static struct hub_limits made; /* what it is made with */
 
 /* Notes a region. */
 static void
@@ -32,6 +33,22 @@ region_note(struct region *r, void *at, size_t size)
 	memcpy(r->was, at, size);
 }
 
+/* A reader has taken nothing and needs the first message, which is set aside as
+ * if the ring had no room for it. */
+static void
+spill_fill(struct hub *h)
+{
+	struct entry_head *e = (void *)h->journal;
+	const size_t n = journal_entry_bytes(e->user_len, e->data_len);
+
+	e->format |= 1 << READER_HOOKS << ENTRY_REQUIRED;
+	h->entry[e->channel].flags =
+	    1 << READER_HOOKS | 1 << READER_HOOKS << PRESENCE_REQUIRED;
+	memcpy(h->spill, e, n);
+	h->heads->spill_end = n;
+	h->heads->oldest = 2;
+}
+
 /* Makes the scene, once. */
 static void
 scene_begin(void)
@@ -39,7 +56,12 @@ scene_begin(void)
 	struct hub *h = &scene.h;
 	struct region *r = region;
 
+	made = usual;
+	made.readers = made.events = 1 << READER_HOOKS;
+	made.reader_share = READER_SHARE;
+	scene_limits = &made;
 	scene_make(&scene);
+	spill_fill(h);
 	region_note(r++, h->heads, sizeof(*h->heads));
 	region_note(r++, h->line, 4 * sizeof(*h->line));
 	region_note(r++, h->worker, 4 * sizeof(*h->worker));
@@ -59,6 +81,8 @@ scene_begin(void)
 	region_note(r++, h->index, 16 * sizeof(*h->index));
 	region_note(r++, h->journal, 1024);
 	region_note(r++, h->wire, 4 * (size_t)SHM_WIRE);
+	region_note(r++, h->stream, 8 * sizeof(*h->stream));
+	region_note(r++, h->spill, 1024);
 	REQUIRE(r == region + REGIONS);
 }
 
@@ -94,6 +118,25 @@ journal_walk(const struct hub *h)
 	REQUIRE(journal_is_sound(h));
 	for (uint64_t k = 0; k < 64 && k < tail; k++)
 		(void)journal_read(h, tail - k, bytes, sizeof(bytes), &p);
+}
+
+/* All that is set aside is one entry behind the other, in order. */
+static void
+spill_walk(const struct hub *h)
+{
+	uint64_t at = 0, end = h->heads->spill_end, last = 0, n;
+	struct publication p;
+
+	REQUIRE(h->heads->spill_begin == 0 && end <= h->spill_size);
+	while (at < end) {
+		n = publication_decode(h->spill + at, end - at, &p);
+		REQUIRE(n != 0 && p.position > last && p.required != 0);
+		last = p.position;
+		at += n;
+	}
+	for (int r = 0; r < READERS; r++)
+		REQUIRE(h->heads->reader[r].taken <= journal_tail(h) &&
+		    h->heads->reader[r].end <= h->heads->end);
 }
 
 /* What a connection has; notes whose its records are. */
@@ -139,6 +182,7 @@ copy_walk(int fd, const struct hub_limits *limits)
 	memset(seen, 0, sizeof(seen));
 	hub_become(&h, 0);
 	journal_walk(&h);
+	spill_walk(&h);
 	for (uint32_t i = slot_ever(&h, 0); i < h.n_slots;
 	     i = slot_ever(&h, i + 1))
 		if (slot_in_use(&h, i)) {
@@ -151,7 +195,7 @@ copy_walk(int fd, const struct hub_limits *limits)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct hub_limits limits = usual;
+	struct hub_limits limits;
 	struct convert_result r;
 	struct convert *c;
 	bool good;
@@ -161,6 +205,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (scene.h.base == NULL)
 		scene_begin();
+	limits = made;
 	if (data[0] % 3 == 1)
 		limits.users = limits.channels = limits.connections = 40;
 	else if (data[0] % 3 == 2)

@@ -9,12 +9,19 @@ const fs = require('node:fs');
 const path = require('node:path');
 const {group} = require('./suite.js');
 const {Daemon, ROOT, processLives, until} = require('./daemon.js');
-const {TELL, sdk, sdkLeave, subscribed} = require('./centrifugo.js');
+const {TELL, event, sdk, sdkLeave, subscribed} = require('./centrifugo.js');
 const {Crowd} = require('../fault/crowd.js');
 const {Guests} = require('../fault/guests.js');
 
 const NEXT = path.resolve(process.env.NEXT ?? path.join(ROOT, 'build/chatd'));
 const PEOPLE = 60, SPEAKERS = 12, GUESTS = 500, SDKS = 4;
+const KEPT = `${TELL}channel "kept" {
+	subscribe all
+	publish all
+	history 100
+	recovery yes
+}
+`;
 
 /* Clients of the Centrifugo door, each of which notes that it was cut off. */
 async function subscribers(d, lost) {
@@ -31,12 +38,45 @@ async function subscribers(d, lost) {
 
 /* How many descriptors the master of another program has at rest. */
 async function descriptorsOf(program) {
-	const d = await Daemon.start({program, workers: 4, conf: TELL});
+	const d = await Daemon.start({program, workers: 4, conf: KEPT});
 	await d.stop();
 	return d.descriptors;
 }
 
-group('from another commit', {workers: 4, conf: TELL}, (test) => {
+/* A client that has heard the first of two publications in "kept", and who
+ * publishes there. */
+async function away(d) {
+	const reader = sdk(d, '?user=away'), writer = sdk(d, '?user=writer');
+	const to = await subscribed(writer, 'kept');
+	const s = await subscribed(reader, 'kept');
+	const context = s.context;
+	await to.publish(1);
+	await until('the first is heard', () => s.heard.length === 1);
+	reader.disconnect();
+	await to.publish(2);
+	return {reader, to, s, context};
+}
+
+/* It comes back, and nothing is missing of what was said before the upgrade and
+ * after it. */
+async function back({reader, to, s, context}) {
+	await to.publish(3);
+	const again = event(s, 'subscribed');
+	reader.connect();
+	const now = await again;
+	assert.deepEqual([now.wasRecovering, now.recovered], [true, true]);
+	assert.equal(now.streamPosition.epoch, context.streamPosition.epoch);
+	await to.publish(4);
+	await until('all is heard', () => s.heard.length === 4);
+	s.heard.forEach((p, k) =>
+	    assert.deepEqual([p.offset, p.data], [k + 1, k + 1]));
+	const {publications, offset} = await s.history({limit: 100,
+	    since: {offset: 0, epoch: now.streamPosition.epoch}});
+	assert.deepEqual([offset, publications.map((p) => p.data)],
+	    [4, [1, 2, 3, 4]]);
+}
+
+group('from another commit', {workers: 4, conf: KEPT}, (test) => {
 	test('nobody is disconnected, nothing is lost', async (d) => {
 		const lost = [];
 		const guests = await Guests.come(d, GUESTS);
@@ -45,6 +85,7 @@ group('from another commit', {workers: 4, conf: TELL}, (test) => {
 		crowd.talk([...crowd.people].slice(0, SPEAKERS));
 		const subs = await subscribers(d, lost);
 		await subs[0].publish({n: 0});
+		const kept = await away(d);
 		const before = await d.ask('show', 'workers');
 		const r = await d.ctl('upgrade', NEXT);
 		assert.deepEqual([r.status, r.stderr], [0, ''],
@@ -53,6 +94,7 @@ group('from another commit', {workers: 4, conf: TELL}, (test) => {
 		await until('the old ones have left', () => before.every((w) =>
 		    !processLives(w.pid) && !processLives(w.keeper)), 20000);
 		await subs[1].publish({n: 1});
+		await back(kept);
 		await guests.served();
 		await d.adoptedAll(4);
 		await crowd.judgeAll();

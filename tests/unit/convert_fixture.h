@@ -31,6 +31,8 @@ static const struct hub_limits usual = {.connections = 256,
     .output_bytes = 4 << 20,
     .input_bytes = 1 << 20,
     .subscriptions = 256};
+static const struct hub_limits *scene_limits =
+    &usual; /* that it is made with */
 static char print[LAYOUT_MAX + CONVERT_TABLES_MAX], error[512];
 static const char usual_tables[] =
     "enum door\ndoor.one 3\ndoor.two 4\nenum framing\nframing.one 1\n"
@@ -98,7 +100,7 @@ scene_make(struct scene *s)
 	struct slot *slot;
 	bool first;
 
-	assert_int_equal(hub_create(&s->h, &usual), 0);
+	assert_int_equal(hub_create(&s->h, scene_limits), 0);
 	hub_become(&s->h, 1);
 	hub_lock(&s->h);
 	s->user = presence_enter(&s->h, "#alice", 6, &first);

@@ -366,6 +366,40 @@ test_hostile_prints(void **state)
 	hub_destroy(&s.h);
 }
 
+/* A connection on its way is with its giver; a giver that cannot be is
+ * nobody. */
+static void
+test_moving(void **state)
+{
+	struct convert_result r;
+	struct convert *c;
+	struct scene s;
+	struct hub *h;
+	uint64_t life;
+	int fd;
+
+	scene_make(&s);
+	life = s.h.slot[s.slot].life & 0xffffffff0000;
+	s.h.slot[s.slot].life = life | 1ull << 48 | 5 << 8 | SLOT_MOVING;
+	h = copy(&s, &usual);
+	assert_non_null(h);
+	judge(&s, h);
+	assert_int_equal(slot_state(h, s.slot), SLOT_OPEN);
+	hub_destroy(h);
+	s.h.slot[s.slot].life = life | 0xffull << 48 | 5 << 8 | SLOT_MOVING;
+	fd = memfd_create("test", MFD_ALLOW_SEALING);
+	c = convert_open(s.h.fd, print, "", tables, error, sizeof(error));
+	assert_non_null(c);
+	assert_int_equal(
+	    convert_prepare(c, fd, &usual, s.h.hash_key, error, sizeof(error)),
+	    0);
+	assert_int_equal(convert_run(c, &r, error, sizeof(error)), 0);
+	assert_int_equal(r.connections, 0);
+	convert_close(c);
+	close(fd);
+	hub_destroy(&s.h);
+}
+
 /* Whatever was written into the memory, the copy ends, one way or the other. */
 static void
 test_scribbled(void **state)
@@ -416,6 +450,7 @@ main(void)
 	    cmocka_unit_test(test_tables),
 	    cmocka_unit_test(test_spoken),
 	    cmocka_unit_test(test_hostile_prints),
+	    cmocka_unit_test(test_moving),
 	    cmocka_unit_test(test_scribbled),
 	};
 

@@ -41,12 +41,51 @@ test_fresh(void **state)
 	hub_destroy(&h);
 }
 
+/* What readers may leave unread of the journal fits into the spill, with the
+ * largest entry besides; all of them together leave half of it. */
+static void
+test_readers(void **state)
+{
+	static const struct {
+		uint8_t readers;
+		uint32_t share;
+		uint64_t one, spill; /* of 48 parts of the journal */
+	} cases[] = {{0, 4, 12, 0}, {1, 0, 12, 18}, {1, 4, 12, 18},
+	    {4, 2, 24, 30}, {5, 4, 12, 30}, {3, 2, 12, 30}, {7, 4, 8, 30},
+	    {7, 12, 4, 18}, {2, 48, 1, 7}};
+	struct hub_limits l = {.connections = 64,
+	    .users = 16,
+	    .channels = 16,
+	    .journal_bytes = 1 << 20,
+	    .output_bytes = 4 << 20,
+	    .input_bytes = 1 << 20,
+	    .events = 6};
+	uint64_t one, spill;
+	struct hub h;
+
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+		l.readers = cases[k].readers;
+		l.reader_share = cases[k].share;
+		assert_int_equal(hub_create(&h, &l), 0);
+		one = cases[k].one * h.journal_size / 48;
+		spill = cases[k].spill * h.journal_size / 48;
+		assert_true(h.reader_share <= one && h.reader_share + 7 >= one);
+		assert_true(
+		    h.spill_size <= spill && h.spill_size + 21 >= spill);
+		assert_true(h.reader_share % 8 == 0 && h.spill_size % 8 == 0);
+		assert_int_equal(h.events, l.readers & 6);
+		assert_true(h.spill + h.spill_size <= h.base + h.size);
+		hub_destroy(&h);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_link),
 	    cmocka_unit_test(test_fresh),
+	    cmocka_unit_test(test_readers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@
 
 #include "hub/journal.h"
 #include "master/sizes.h"
+#include "process/child.h"
 
 /* A transport that keeps something of each connection. */
 const struct transport hoard_transport = {.name = "hoard", .state_bytes = 1};
@@ -241,6 +242,51 @@ test_tasks(void **state)
 	conf_free(c);
 }
 
+/* Whether the configuration wants the second reader. */
+static bool
+is_wanted(const struct conf *c)
+{
+	return c->channels == 1000;
+}
+
+/* The readers of the journal that the configuration wants: what is set aside
+ * for them, their processes and their memory. */
+static void
+test_readers(void **state)
+{
+	static const struct child_kind one = {.name = "one", .reader = 1},
+				       two = {.name = "two",
+					   .reader = 3,
+					   .reader_events = true,
+					   .wanted = is_wanted};
+	static const struct child_row kinds[] = {
+	    {&one, NULL}, {&two, NULL}, {NULL, NULL}};
+	static const struct child_row none[] = {{NULL, NULL}};
+	struct machine m = machine(0, 24 * G);
+	struct conf *c = load("reader-share 8\n", 8),
+		    *d = load("channels 1000\n", 8);
+	struct hub_limits l;
+	struct sizes s;
+
+	child_kinds_use(kinds);
+	l = sizes_limits(c);
+	assert_int_equal(l.readers, 1);
+	assert_int_equal(l.events, 0);
+	assert_int_equal(l.reader_share, 8);
+	l = sizes_limits(d);
+	assert_int_equal(l.readers, 5);
+	assert_int_equal(l.events, 4);
+	assert_int_equal(l.reader_share, 4);
+	m.tasks.value = 31;
+	sizes_fit(&s, c, &m, true);
+	assert_string_equal(s.tasks, "");
+	sizes_fit(&s, d, &m, true);
+	assert_non_null(strstr(s.tasks, "8 workers need 32"));
+	child_kinds_use(none);
+	conf_free(c);
+	conf_free(d);
+}
+
 /* A reload leaves what has shrunk as it is, and sees what was named. */
 static void
 test_keep(void **state)
@@ -270,7 +316,7 @@ static void
 test_measure(void **state)
 {
 	struct conf *c = load("", 64);
-	const struct hub_limits l = sizes_limits(c);
+	struct hub_limits l = sizes_limits(c);
 	struct hub_bytes b;
 	struct hub h;
 
@@ -286,6 +332,12 @@ test_measure(void **state)
 	hub_destroy(&h);
 	hub_measure(&b, &l, 4);
 	assert_in_range(b.output, 256 * M, 280 * M);
+	assert_int_equal(b.journal, 64 * M + 8 * M); /* and the index */
+	/* with readers, what is set aside for them: it counts as if it were
+	 * used, since that is when memory is short */
+	l.readers = 3;
+	hub_measure(&b, &l, 4);
+	assert_int_equal(b.journal, 64 * M + 8 * M + 40 * M);
 	conf_free(c);
 }
 
@@ -331,6 +383,7 @@ main(void)
 	    cmocka_unit_test(test_cross_checks),
 	    cmocka_unit_test(test_too_small),
 	    cmocka_unit_test(test_tasks),
+	    cmocka_unit_test(test_readers),
 	    cmocka_unit_test(test_keep),
 	    cmocka_unit_test(test_measure),
 	    cmocka_unit_test(test_wire),

@@ -26,7 +26,10 @@ static const struct hub_limits limits = {.connections = 256,
     .journal_bytes = 1 << 20,
     .output_bytes = 4 << 20,
     .input_bytes = 1 << 20,
-    .subscriptions = 500};
+    .subscriptions = 500,
+    .readers = 6,
+    .events = 4,
+    .reader_share = 7};
 static const struct child_kind worker = {.name = "worker",
 				   .n = CHILD_CONFIGURED},
 			       keeper = {.name = "keeper",
@@ -347,6 +350,8 @@ limits_equal(void **state)
 		l->output_bytes = limits.output_bytes;
 		l->input_bytes = limits.input_bytes;
 		l->subscriptions = limits.subscriptions;
+		l->readers = l->events = 0;
+		l->reader_share = 4;
 	}
 	assert_true(hub_limits_equal(&a, &b));
 	assert_int_not_equal(memcmp(&a, &b, sizeof(a)), 0);
@@ -363,6 +368,13 @@ limits_equal(void **state)
 	DIFFERS(output_bytes);
 	DIFFERS(input_bytes);
 	DIFFERS(subscriptions);
+	DIFFERS(readers);
+	DIFFERS(events);
+	b.reader_share++; /* nothing follows from it without readers */
+	assert_true(hub_limits_equal(&a, &b));
+	b.reader_share--;
+	a.readers = b.readers = 1;
+	DIFFERS(reader_share);
 #undef DIFFERS
 	assert_true(hub_limits_equal(&a, &b));
 }

@@ -304,6 +304,7 @@ command_connect(struct command *c)
 		reply_error(c, bad);
 		return;
 	}
+	channel_tell_connect(c->ch, c->conn);
 	each_subscription(c, channel_tell_join);
 	channel_tell_own_join(c->ch, c->conn);
 	command_slot(c)->ping_ms = (uint32_t)c->ch->now_ms;

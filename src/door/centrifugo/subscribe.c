@@ -42,15 +42,14 @@ recovery_find(struct chat *ch, const struct conf_channel *rule,
 	    .upto = at->offset};
 
 	if (!json_absent(r->epoch) && r->epoch.len > 2 &&
-	    !is_epoch(r->epoch, at->epoch))
+	    !is_epoch(r->epoch, at->stream))
 		return false;
 	found->n = 0;
 	if (r->offset == at->offset)
 		return true;
 	return r->offset < at->offset &&
-	    at->offset - r->offset <= HISTORY_MAX &&
 	    history_find(ch->hub, &q, found) == 0 && !found->gone &&
-	    found->n == at->offset - r->offset;
+	    !found->more;
 }
 
 /* Writes the publications that were found; false (with nothing written) if one
@@ -89,7 +88,7 @@ put_subscription(struct chat *ch, struct json_writer *w,
 	if (rule->recovery) {
 		json_put_name(w, "recoverable");
 		json_put_bool(w, true);
-		put_epoch(w, at->epoch);
+		put_epoch(w, at->stream);
 		if (r->wanted && recovery_find(ch, rule, at, r, &found))
 			recovered = put_recovered(ch, w, &found);
 		if (r->wanted && r->or_error && !recovered)

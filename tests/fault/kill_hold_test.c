@@ -1,0 +1,199 @@
+/* kill_hold: commands wait for a reader's answer, and worker and reader die at
+ * each kill point on the way; so do their successors. Each command is carried
+ * out and answered once, in order. */
+#include "../unit/talker.h"
+#include "../unit/apart.h"
+#include "kill_answerer.h"
+#include "kill_child.h"
+
+#include "hub/journal.h"
+
+enum { TURNS = 200, POINTS = 10000 };
+
+static struct answerer reader;
+static uint32_t proposed; /* commands that are delivered by the reader */
+
+/* Adds a frame with these commands, each a line without its id. */
+static void
+say(struct talker *t, const char *const *commands)
+{
+	char text[2048];
+	size_t at = 0;
+
+	for (; *commands != NULL; commands++) {
+		t->asked++;
+		t->commands++;
+		t->publishes += strstr(*commands, "publish") != NULL ||
+		    strstr(*commands, "message") != NULL;
+		proposed += strstr(*commands, "strict") != NULL &&
+		    strstr(*commands, "subscribe") == NULL;
+		at += (size_t)snprintf(text + at, sizeof(text) - at,
+		    "%s{\"id\":%u,%s}", at > 0 ? "\n" : "", t->asked,
+		    *commands);
+	}
+	talk_frame(t, WS_TEXT, true, text, at);
+}
+
+#define PUBLISH(channel) "\"publish\":{\"channel\":\"" channel "\",\"data\":1}"
+#define SUBSCRIBE(channel) "\"subscribe\":{\"channel\":\"" channel "\"}"
+#define MESSAGE(to)                                              \
+	"\"rpc\":{\"method\":\"message\",\"data\":{\"to\":\"" to \
+	"\",\"data\":1}}"
+#define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* A worker and a reader, and what a client says. */
+static void
+scene_begin(struct talker *t)
+{
+	memset(t, 0, sizeof(*t));
+	proposed = 0;
+	answerer_hub(&t->h, TALK_SLOTS);
+	t->n = node_new(&t->h, 0);
+	talk_set(t->n);
+	t->i = node_open_at(t->n, &centrifugo_door, "", &t->client);
+	t->id = slot_id(&t->h, t->i);
+	t->fd = node_fd(t->n, t->i);
+	t->out = malloc(TALK_MAX);
+	assert_non_null(t->out);
+	client_all(t->client, "101", &t->have);
+	t->have = 0;
+	answerer_begin(&reader, &t->h);
+	say(t,
+	    TEXTS("\"connect\":{}", SUBSCRIBE("acked"), PUBLISH("acked"),
+		"\"ping\":{}", PUBLISH("acked")));
+	say(t,
+	    TEXTS(SUBSCRIBE("strict"), SUBSCRIBE("free"), PUBLISH("strict")));
+	talk_ping(t);
+	say(t,
+	    TEXTS(PUBLISH("free"), PUBLISH("strict"), PUBLISH("acked"),
+		"\"ping\":{}"));
+	say(t, TEXTS(SUBSCRIBE("kept")));
+	say(t, TEXTS(PUBLISH("kept")));
+}
+
+/* Turns of worker 0 and the reader, or of the next ones, in a child that dies
+ * at kill point n, if it gets there: true. */
+static bool
+act_killed(struct talker *t, bool next, uint64_t n)
+{
+	struct node *node = t->n;
+	pid_t pid = fork();
+	int k;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		child_signals();
+		hub_become(&t->n->h, 0); /* its own thread, for the lock */
+		hub_become(&reader.h, SHM_WORKERS);
+		kill_point_arm(n, SIGKILL);
+		if (next) {
+			hub_lock(&t->n->h); /* as takeover() does */
+			hub_unlock(&t->n->h);
+			answerer_begin(&reader, &t->h);
+			node = talk_take_over(t);
+		}
+		for (k = 0; k < TURNS && conn_unread(&node->ch, t->i); k++) {
+			talk_turn(node, t->i);
+			answerer_turn(&reader, RESULT_OK);
+		}
+		assert_true(k < TURNS);
+		talk_turn(node, t->i);
+		_exit(0);
+	}
+	return child_was_killed(pid);
+}
+
+/* How often something is in the journal: messages as they were said, or as the
+ * reader has delivered them. */
+static uint32_t
+journal_count(const struct hub *h, bool again)
+{
+	struct publication p;
+	uint64_t at;
+	uint32_t n = 0;
+
+	for (at = 1; at <= journal_tail(h); at++) {
+		assert_int_equal(journal_peek(h, at, &p), JOURNAL_OK);
+		n += p.format == FORMAT_JSON &&
+		    again == ((p.flags & PUBLICATION_AGAIN) != 0);
+	}
+	return n;
+}
+
+/* Worker and reader die at point n, their successors at point `again` (0: at
+ * none). */
+struct deaths {
+	uint64_t n, again;
+};
+
+/* For apart(): they die; then all is answered. 0: there are not so many points.
+ */
+static int
+deaths_cb(void *arg)
+{
+	static struct talker t;
+	const struct deaths *d = arg;
+	bool died;
+
+	scene_begin(&t);
+	talk_send(&t, TALK_MAX);
+	died = act_killed(&t, false, d->n);
+	if (died && d->again != 0)
+		(void)act_killed(&t, true, d->again);
+	if (died)
+		assert_false(act_killed(&t, true, 0));
+	while (t.answered < t.asked)
+		assert_true(talk_listen(&t, 5000));
+	while (talk_listen(&t, 0))
+		;
+	assert_int_equal(t.answered, t.asked);
+	assert_int_equal(t.pushes, t.publishes);
+	hub_lock(&t.n->h);
+	hub_unlock(&t.n->h);
+	assert_int_equal(journal_count(&t.h, false), t.publishes);
+	assert_int_equal(journal_count(&t.h, true), proposed);
+	assert_int_equal(SHM_LOAD(t.h.slot[t.i].awaits), AWAITS_NOTHING);
+	assert_null(input_part(&t.h, t.i));
+	return died;
+}
+
+/* A death at each step-th point, and perhaps one more. */
+static void
+every_point(bool twice, uint64_t step)
+{
+	struct deaths d = {.n = 1};
+
+	for (;; d.n += step) {
+		assert_true(d.n < POINTS);
+		d.again = twice ? 1 + fixture_random(400) : 0;
+		if (!apart(deaths_cb, &d))
+			break;
+	}
+	print_message("%llu kill points\n", (unsigned long long)d.n - 1);
+	assert_true(d.n > 300);
+}
+
+static void
+test_once(void **state)
+{
+	for (uint32_t k = 0; k < fixture_rounds(1); k++)
+		every_point(false, 1);
+}
+
+static void
+test_twice(void **state)
+{
+	for (uint32_t k = 0; k < fixture_rounds(1); k++)
+		every_point(true, getenv("LONG") != NULL ? 1 : 5);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_once),
+	    cmocka_unit_test(test_twice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
