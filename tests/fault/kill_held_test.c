@@ -163,6 +163,32 @@ test_late(void **state)
 	says(&alice, PUBLISH(5, "free", "3"), DONE(5, "publish"));
 }
 
+/* A result went to the worker that had the connection before, or was
+ * overwritten: what waits for it finds out. */
+static void
+test_missed(void **state)
+{
+	struct slot *s;
+
+	come();
+	s = conn_slot(&door_node->ch, alice.conn);
+	guest_say(&alice, PUBLISH(2, "acked", "1"));
+	SHM_STORE(s->awaits, AWAITS_DONE + RESULT_OK);
+	wait_ms(0);
+	told(&alice, DONE(2, "publish"));
+	guest_say(&alice, PUBLISH(3, "acked", "1"));
+	guest_say(&bob, "/to acked1 one"); /* waits for its channel */
+	SHM_STORE(s->awaits, AWAITS_DONE + RESULT_TEMPORARY);
+	hold_lost(&door_node->ch);
+	door_settle();
+	told(&alice, REFUSED(3));
+	assert_held(&bob, true);
+	reader_turn(RESULT_OK);
+	reader_turn(RESULT_OK);
+	assert_held(&bob, false);
+	told(&bob, "[acked] alice says: 1", "[acked] alice says: 1");
+}
+
 /* At the plain door nothing is answered if all is well; its next line is looked
  * at then. */
 static void
@@ -465,6 +491,7 @@ main(void)
 	    TEST(test_in_order),
 	    TEST(test_errors),
 	    TEST(test_late),
+	    TEST(test_missed),
 	    TEST(test_plain),
 	    TEST(test_strict),
 	    TEST(test_cold),
