@@ -259,9 +259,8 @@ hold_result(struct chat *ch, const struct hold_answer *a)
 
 	if (a->sender == 0)
 		hold_result_request(ch, a);
-	else if (i < ch->hub->n_slots && ch->conn[i].held &&
-	    slot_id(ch->hub, i) == a->sender &&
-	    SHM_OWN(conn_slot(ch, i)->committed_at) == a->position)
+	else if (i < ch->hub->n_slots && slot_id(ch->hub, i) == a->sender)
+		/* of one that came too late it finds that it waits on */
 		conn_hold_end(ch, i, HOLD_READY);
 }
 

@@ -373,10 +373,49 @@ test_anything(void **state)
 	}
 }
 
+/* A worker dies between an answer and the word that the result is answered: the
+ * next one stores that before it looks at anything else. */
+static void
+test_stale(void **state)
+{
+	struct talker t;
+	struct slot *s;
+	struct node *n;
+	int k;
+
+	scene_open(&t, &centrifugo_door, "");
+	s = &t.h.slot[t.i];
+	say(&t, TEXTS("\"connect\":{}", SUBSCRIBE("acked")));
+	say(&t,
+	    TEXTS(PUBLISH("acked"), "\"ping\":{}", "\"ping\":{}", "\"ping\":{}",
+		"\"ping\":{}"));
+	talk_send(&t, TALK_MAX);
+	for (k = 0; k < TURNS && t.answered < 3; k++) {
+		talk_turn(t.n, t.i);
+		answerer_turn(&reader, RESULT_OK);
+		talk_hear(&t, t.n);
+	}
+	assert_int_equal(t.answered, 3);
+	assert_int_equal(KEY_COUNT(SHM_OWN(s->committed)), 1);
+	assert_int_equal(SHM_LOAD(s->awaits), AWAITS_NOTHING);
+	SHM_STORE(s->awaits, AWAITS_DONE + RESULT_TEMPORARY);
+	close(t.n->ch.conn[t.i].fd);
+	n = talk_take_over(&t);
+	talk_turn(n, t.i);
+	assert_int_equal(SHM_LOAD(s->awaits), AWAITS_NOTHING);
+	assert_non_null(input_part(&t.h, t.i));
+	while (t.answered < t.asked) {
+		talk_turn(n, t.i);
+		talk_hear(&t, n);
+	}
+	talk_end(&t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_stale),
 	    cmocka_unit_test(test_anything),
 	    cmocka_unit_test(test_plain),
 	    cmocka_unit_test(test_once),
