@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/peek.h"
 #include "hub/presence.h"
@@ -173,6 +174,13 @@ journal(void **state)
 		assert_non_null(strstr(text, line));
 		assert_null(strstr(text, "\"kind\":\"?\""));
 	}
+	/* what is for all workers is for those that there are */
+	h.line[1].state = WORKER_RUNNING;
+	hub_lock(&h);
+	journal_append_event(&h, &p, 0, UINT64_MAX);
+	hub_unlock(&h);
+	assert_non_null(strstr(
+	    shown(true, "journal"), "\"kind\":\"leap\",\"workers\":[0,1],"));
 }
 
 int
