@@ -298,6 +298,24 @@ group('pace', null, (test) => {
 		pace.remove();
 	}, {limit: 90000});
 
+	test('killed while the daemon quits, it is replaced', async () => {
+		const {d, crowd, pace} = await talking();
+		await crowd.judgeAll();
+		const {pid} = await row(d);
+		process.kill(d.pid, 'SIGQUIT');
+		await d.logged(/leaving when the last client has left/);
+		process.kill(pid, 'SIGKILL');
+		await follows(d, pid);
+		const other = (await d.json('show', 'processes'))
+		    .find((p) => p.kind === 'count').pid;
+		process.kill(other, 'SIGKILL');
+		await d.logged(/count \(pid \d+\) died of SIGKILL.* none follows/);
+		await crowd.leave();
+		const {status} = await d.exited;
+		assert.equal(status, 0);
+		pace.remove();
+	});
+
 	test('stopped, it keeps the daemon from no end', async () => {
 		const {d, crowd, pace} = await talking();
 		const {pid} = await row(d);
