@@ -61,8 +61,7 @@ oldest_after(const struct hub *h, uint64_t position, uint64_t end)
 	if (oldest > position || position - oldest >= h->n_index)
 		oldest = position >= h->n_index ? position - h->n_index + 1 : 1;
 	while (oldest < position &&
-	    (index_place(SHM_LOAD(index_of(h, oldest)->at)) +
-		    h->journal_size <
+	    (index_place(SHM_LOAD(index_of(h, oldest)->at)) + h->journal_size <
 		end))
 		oldest++;
 	return oldest;
@@ -327,12 +326,12 @@ journal_mask(const struct hub *h, uint64_t position)
 uint8_t
 journal_readers(const struct hub *h, uint64_t position)
 {
-	uint8_t readers;
+	uint64_t at;
 
 	if (position == 0 || position > journal_tail(h))
 		return 0;
-	readers = index_readers(SHM_LOAD(index_of(h, position)->at));
-	return position >= journal_oldest(h) ? readers : 0;
+	at = SHM_LOAD(index_of(h, position)->at);
+	return position >= journal_oldest(h) ? index_readers(at) : 0;
 }
 
 size_t
