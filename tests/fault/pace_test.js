@@ -12,7 +12,7 @@ const {BUILD} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/kinds/sbin/chatd');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Daemon, processDescriptors, processLives} =
+const {CHATCTL, Daemon, processDescriptors, processLives, run} =
     require('../system/daemon.js');
 const {Crowd, pause, until} = require('./crowd.js');
 
@@ -131,6 +131,11 @@ group('pace', null, (test) => {
 		    `\n +${LINE} pace +${r.pid} +1 running +- +- `));
 		assert.ok((await d.json('show', 'processes')).some((p) =>
 		    p.kind === 'pace' && p.pid === r.pid && p.cursor > 0));
+		/* the same without the master, which alone knows what it is */
+		const look = await run(CHATCTL, ['-m', String(d.pid), 'show',
+		    'workers']);
+		assert.match(look.stdout, new RegExp(
+		    `\n +${LINE} reader +${r.pid} +1 running +- +- `));
 		await linked(d, 3);
 		for (let i = 0; i < 3; i++) {
 			const {pid} = (await d.json('show', 'workers'))[i];
