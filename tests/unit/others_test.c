@@ -232,7 +232,7 @@ own_user_counts(void **state)
 {
 	struct bundle b = {.bytes = NULL};
 	struct child *c = &m.other[0];
-	const struct identity is = {.drop = true, .uid = 77, .name = "reads"};
+	struct identity is = {.uid = 0, .name = "reads"};
 
 	c->kind = &reads;
 	m.nursery.identity = &m.identity;
@@ -241,6 +241,13 @@ own_user_counts(void **state)
 	assert_null(c->identity);
 	assert_int_equal(child_identity(c, &m.nursery)->uid, 7);
 	assert_false(own_users_have(&m, 7));
+	/* another name of root is none that it may become */
+	assert_int_equal(
+	    bundle_put(&b, BUNDLE_USER, "reads", 0, &is, sizeof(is)), 0);
+	own_users_take(&m, &b);
+	assert_null(c->identity);
+	bundle_free(&b);
+	is = (struct identity){.drop = true, .uid = 77, .name = "reads"};
 	assert_int_equal(
 	    bundle_put(&b, BUNDLE_USER, "reads", 0, &is, sizeof(is)), 0);
 	m.identity.drop = false;
