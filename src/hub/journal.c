@@ -290,12 +290,12 @@ journal_mask(const struct hub *h, uint64_t position)
 uint8_t
 journal_readers(const struct hub *h, uint64_t position)
 {
-	uint8_t readers;
+	uint64_t at;
 
 	if (position == 0 || position > ring_tail(h))
 		return 0;
-	readers = index_readers(SHM_LOAD(index_of(h, position)->at));
-	return position >= ring_oldest(h) ? readers : 0;
+	at = SHM_LOAD(index_of(h, position)->at);
+	return position >= ring_oldest(h) ? index_readers(at) : 0;
 }
 
 size_t

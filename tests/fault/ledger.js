@@ -211,8 +211,8 @@ class JsonWriter extends Writer {
 
 	publish(channel, data) {
 		this.command = ++this.id;
-		this.ws.send(JSON.stringify(
-		    {id: this.command, publish: {channel, data}}));
+		this.ws.send(JSON.stringify({id: this.command,
+		    publish: {channel, data: {text: data}}}));
 	}
 
 	hear(text) {
@@ -221,7 +221,7 @@ class JsonWriter extends Writer {
 			this.ws.send('{}');
 		} else if (v.push) {
 			if (v.push.pub)
-				this.took(v.push.channel, v.push.pub.data);
+				this.took(v.push.channel, v.push.pub.data.text);
 			if (v.push.unsubscribe || v.push.disconnect)
 				this.closed = text;
 		} else if (this.asked.has(v.id)) {
@@ -335,7 +335,7 @@ class Choir {
 			    this.all('done').filter((m) => m.channel === channel)
 			    .length <= lists[0].length, WAIT_MS);
 			const written = book.messages(channel).map((m) => m.data)
-			    .map((s) => s.startsWith('"') ? JSON.parse(s) : s);
+			    .map((s) => s.startsWith('{') ? JSON.parse(s).text : s);
 			const [first] = lists;
 			for (const l of lists)
 				assert.deepEqual(l, first, channel);
