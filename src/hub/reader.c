@@ -244,8 +244,7 @@ reader_opening(struct reader *r,
 		flags = SHM_LOAD(h->entry[e].flags);
 		if (epoch != 0 &&
 		    PRESENCE_WARMTH_OF(flags) == PRESENCE_OPENING &&
-		    (PRESENCE_READERS(flags) & -PRESENCE_READERS(flags)) ==
-			r->bit)
+		    presence_opener(flags) == r->bit)
 			opening(arg, e, epoch);
 	}
 }
