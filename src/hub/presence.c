@@ -235,16 +235,6 @@ presence_recall(struct hub *h, const char *name, size_t len)
 	    : presence_find(h, name, len);
 }
 
-void
-presence_mask_redo(struct hub *h, uint32_t e, uint64_t mask)
-{
-	uint64_t was = SHM_LOAD(h->entry[e].mask);
-
-	SHM_STORE(h->entry[e].mask, mask);
-	if ((was == 0) != (mask == 0))
-		charge_change(h, e, mask != 0);
-}
-
 /* Changes who has an entry: this store commits it, or the journal does. What is
  * charged follows. */
 static void

@@ -30,17 +30,8 @@ static const struct adopt_fault no_fault;
 static void
 hub_begin(struct hub *h)
 {
-	const struct hub_limits l = {.connections = SLOTS,
-	    .users = ENTRIES,
-	    .channels = ENTRIES,
-	    .journal_bytes = 1 << 20,
-	    .output_bytes = 4 << 20,
-	    .input_bytes = 1 << 20,
-	    .readers = HOOKS,
-	    .events = HOOKS};
-
-	assert_int_equal(hub_create(h, &l), 0);
-	hub_become(h, 0);
+	fixture_hub_readers(
+	    h, SLOTS, ENTRIES, 1 << 20, 4 << 20, 1 << 20, HOOKS, HOOKS);
 }
 
 /* What the events so far say. */

@@ -33,17 +33,8 @@ flags_cb(void *arg, const char *name, size_t len)
 static void
 hub_begin(struct hub *h, uint8_t readers, uint8_t events)
 {
-	const struct hub_limits l = {.connections = SLOTS,
-	    .users = 100,
-	    .channels = 100,
-	    .journal_bytes = 1 << 20,
-	    .output_bytes = 4 << 20,
-	    .input_bytes = 1 << 20,
-	    .readers = readers,
-	    .events = events};
-
-	assert_int_equal(hub_create(h, &l), 0);
-	hub_become(h, 0);
+	fixture_hub_readers(
+	    h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20, readers, events);
 	rule = REQUIRED;
 }
 

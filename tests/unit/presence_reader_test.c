@@ -34,17 +34,8 @@ flags_cb(void *arg, const char *name, size_t len)
 static void
 begin(uint8_t readers, uint8_t events)
 {
-	const struct hub_limits l = {.connections = 16,
-	    .users = USERS,
-	    .channels = USERS,
-	    .journal_bytes = 65536,
-	    .output_bytes = 1 << 20,
-	    .input_bytes = 1 << 20,
-	    .readers = readers,
-	    .events = events};
-
-	assert_int_equal(hub_create(&h, &l), 0);
-	hub_become(&h, 0);
+	fixture_hub_readers(
+	    &h, 16, USERS, 65536, 1 << 20, 1 << 20, readers, events);
 	rule = STORE;
 	h.flags_of = flags_cb;
 	h.flags_arg = &rule;

@@ -31,18 +31,10 @@ flags_cb(void *arg, const char *name, size_t len)
 static int
 begin(void **state)
 {
-	const struct hub_limits l = {.connections = 64,
-	    .users = 16,
-	    .channels = 16,
-	    .journal_bytes = 65536,
-	    .output_bytes = 1 << 20,
-	    .input_bytes = 1 << 20,
-	    .readers = STORE | ENGINE | HOOKS,
-	    .events = HOOKS};
 	char error[256];
 
-	assert_int_equal(hub_create(&h, &l), 0);
-	hub_become(&h, 0);
+	fixture_hub_readers(
+	    &h, 64, 16, 65536, 1 << 20, 1 << 20, STORE | ENGINE | HOOKS, HOOKS);
 	h.flags_of = flags_cb;
 	memory = (struct memory){.size = h.size, .lives = true};
 	memory.base =
