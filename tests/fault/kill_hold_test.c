@@ -1,6 +1,7 @@
 /* kill_hold: commands wait for a reader's answer, and worker and reader die at
- * each kill point on the way; so do their successors. Each command is carried
- * out and answered once, in order. */
+ * each kill point on the way; so do their successors; or the connection changes
+ * its worker meanwhile. Each command is carried out and answered once, in
+ * order. */
 #include "../unit/talker.h"
 #include "../unit/apart.h"
 #include "kill_answerer.h"
@@ -8,7 +9,7 @@
 
 #include "hub/journal.h"
 
-enum { TURNS = 200, POINTS = 10000 };
+enum { TURNS = 200, POINTS = 10000, TALK = 6000, CHANGES = 12, LONG = 20000 };
 
 static struct answerer reader;
 static uint32_t proposed; /* commands that are delivered by the reader */
@@ -120,6 +121,24 @@ journal_count(const struct hub *h, bool again)
 	return n;
 }
 
+/* All is answered, each publication was accepted once, delivered once, and
+ * nothing is left. */
+static void
+assert_all_done(struct talker *t)
+{
+	while (t->answered < t->asked || t->pushes < t->publishes)
+		assert_true(talk_listen(t, 5000));
+	assert_false(talk_listen(t, 0));
+	assert_int_equal(t->answered, t->asked);
+	assert_int_equal(t->pushes, t->publishes);
+	hub_lock(&t->n->h);
+	hub_unlock(&t->n->h);
+	assert_int_equal(journal_count(&t->h, false), t->publishes);
+	assert_int_equal(journal_count(&t->h, true), proposed);
+	assert_int_equal(SHM_LOAD(t->h.slot[t->i].awaits), AWAITS_NOTHING);
+	assert_null(input_part(&t->h, t->i));
+}
+
 /* Worker and reader die at point n, their successors at point `again` (0: at
  * none). */
 struct deaths {
@@ -142,18 +161,7 @@ deaths_cb(void *arg)
 		(void)act_killed(&t, true, d->again);
 	if (died)
 		assert_false(act_killed(&t, true, 0));
-	while (t.answered < t.asked)
-		assert_true(talk_listen(&t, 5000));
-	while (talk_listen(&t, 0))
-		;
-	assert_int_equal(t.answered, t.asked);
-	assert_int_equal(t.pushes, t.publishes);
-	hub_lock(&t.n->h);
-	hub_unlock(&t.n->h);
-	assert_int_equal(journal_count(&t.h, false), t.publishes);
-	assert_int_equal(journal_count(&t.h, true), proposed);
-	assert_int_equal(SHM_LOAD(t.h.slot[t.i].awaits), AWAITS_NOTHING);
-	assert_null(input_part(&t.h, t.i));
+	assert_all_done(&t);
 	return died;
 }
 
@@ -187,10 +195,111 @@ test_twice(void **state)
 		every_point(true, getenv("LONG") != NULL ? 1 : 5);
 }
 
+/* Says frames of anything, until it is enough. */
+static void
+say_anything(struct talker *t)
+{
+	static const char *const what[] = {PUBLISH("acked"), PUBLISH("strict"),
+	    PUBLISH("free"), PUBLISH("kept"), "\"ping\":{}",
+	    "\"presence_stats\":{\"channel\":\"acked\"}"};
+	const char *frame[9];
+	uint32_t k, n;
+
+	while (t->len < TALK) {
+		n = 1 + fixture_random(8);
+		for (k = 0; k < n; k++)
+			frame[k] = what[fixture_random(6)];
+		frame[n] = NULL;
+		if (fixture_random(4) == 0)
+			talk_ping(t);
+		say(t, frame);
+	}
+}
+
+/* The connection goes on at the other one of two workers, or comes back from
+ * there; or at the next worker of that number. Returns who has it. */
+static struct node *
+change(struct talker *t, struct node *n, struct node **other)
+{
+	const int to = (*other)->h.self;
+	struct node *was = n;
+	int fd;
+
+	if (to == 1 && fixture_random(3) == 0) {
+		close(n->ch.conn[t->i].fd);
+		return talk_take_over(t);
+	}
+	assert_int_equal(give_freeze(&n->ch, to), t->i);
+	if (fixture_random(2)) /* between the two the reader may answer */
+		answerer_turn(&reader, RESULT_OK);
+	if (fixture_random(3) == 0) {
+		give_back(&n->ch, to);
+		return n;
+	}
+	fd = dup(t->fd);
+	assert_int_equal(
+	    move_take(&(*other)->ch, n->h.self, &t->id, &fd, 1, NULL, NULL), 1);
+	give_done(&n->ch, to, t->id);
+	n = *other;
+	*other = was;
+	return n;
+}
+
+/* For apart(): frames, cut anywhere on their way, while the connection changes
+ * its worker, the reader is replaced, and answers late. */
+static int
+anything_cb(void *arg)
+{
+	static struct talker t;
+	struct node *n, *other;
+	uint32_t k, left = CHANGES;
+
+	fixture_seed = *(const uint64_t *)arg;
+	scene_begin(&t);
+	say_anything(&t);
+	n = t.n;
+	other = node_new(&t.h, 1);
+	talk_set(other);
+	for (k = 0; k < LONG && !talk_is_done(&t); k++) {
+		talk_send(&t, fixture_random(fixture_random(2) ? 30 : 2000));
+		talk_turn(n, t.i);
+		chat_turn(&other->ch);
+		hold_sweep(&n->ch);
+		talk_hear(&t, n);
+		if (fixture_random(4) == 0)
+			answerer_turn(&reader, RESULT_OK);
+		if (fixture_random(64) == 0)
+			answerer_begin(&reader, &t.h);
+		if (left > 0 && fixture_random(16) == 0) {
+			left--;
+			n = change(&t, n, &other);
+		}
+	}
+	assert_true(k < LONG);
+	talk_turn(n, t.i);
+	t.n = n;
+	assert_all_done(&t);
+	assert_int_equal(n->ch.n_waiting, 0);
+	return 0;
+}
+
+static void
+test_anything(void **state)
+{
+	uint32_t times = fixture_rounds(20);
+	uint64_t seed;
+
+	while (times-- > 0) {
+		fixture_fill(&seed, sizeof(seed));
+		apart(anything_cb, &seed);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_anything),
 	    cmocka_unit_test(test_once),
 	    cmocka_unit_test(test_twice),
 	};
