@@ -468,7 +468,7 @@ group('reader', null, (test) => {
 		let kept = 0, refused = 0;
 		while (performance.now() < end || refused === 0) {
 			/* what it does not miss is refused, all else is not */
-			const {error} = await publish(noise, 'kept', text);
+			const {error} = await publish(noise, 'kept-noise', text);
 			kept += !error;
 			refused += error?.code === 100;
 			for (const channel of ['plain-noise', 'told-noise'])
