@@ -351,7 +351,8 @@ group('reader', null, (test) => {
 		await book.whole(d);
 		assert.deepEqual(book.messages('kept').map((m) => m.offset), [1]);
 		/* the own channel was opened behind */
-		assert.equal((await publish(l, '#kept-anna', 3)).error, undefined);
+		assert.ok((await l.ask('rpc', {method: 'message', data:
+		    {to: 'kept-anna', data: 3}})).rpc);
 		for (;;) {
 			const {push} = await own.hear();
 			if (push.pub) {
@@ -461,9 +462,11 @@ group('reader', null, (test) => {
 		choir.begin();
 		await talk(choir, 100);
 		const {pid} = await ledger(d);
+		const noise = await Line.connected(d, '?user=noise');
+		for (const channel of ['kept-noise', 'told-noise'])
+			assert.ok((await publish(noise, channel, 0)).publish);
 		book.mood('blocked');
 		const end = performance.now() + STOPPED_MS;
-		const noise = await Line.connected(d, '?user=noise');
 		const text = 'x'.repeat(4000);
 		let kept = 0, refused = 0;
 		while (performance.now() < end || refused === 0) {
