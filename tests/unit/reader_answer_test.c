@@ -208,6 +208,7 @@ unsettled_cb(void *arg, const struct publication *p, bool delivered)
 
 	assert_in_range(l->n, 0, 7);
 	l->position[l->n] = p->position;
+	assert_true(!delivered || (p->offset == 4 && p->flags == WAITS));
 	l->delivered[l->n++] = delivered;
 }
 
