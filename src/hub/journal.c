@@ -38,6 +38,8 @@ room_spill(struct hub *h, uint64_t oldest, uint64_t to, size_t most)
 {
 	size_t copied = 0;
 
+	if (to - oldest > h->n_index) /* corrupted */
+		oldest = to;
 	while (oldest < to && copied < most)
 		copied += spill_keep(h, oldest++);
 	return oldest;

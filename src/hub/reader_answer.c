@@ -194,13 +194,14 @@ reader_unsettled(struct reader *r, void *buf, size_t cap,
     void (*found)(void *arg, const struct publication *p, bool delivered),
     void *arg)
 {
-	struct unsettled u = {
-	    .r = r, .from = SHM_LOAD(r->h->mine->settled), .to = r->passed};
-	uint64_t oldest = ring_oldest(r->h), tail = ring_tail(r->h), at;
+	uint64_t tail = ring_tail(r->h), at;
+	struct unsettled u = {.r = r,
+	    .from = SHM_LOAD(r->h->mine->settled),
+	    .to = r->passed < tail ? r->passed : tail};
 	struct publication p;
 
-	if (u.from + 1 < oldest)
-		u.from = oldest - 1;
+	if (tail > r->h->n_index && u.from < tail - r->h->n_index)
+		u.from = tail - r->h->n_index;
 	if (u.from >= u.to)
 		return 0;
 	/* not more than the ring's entries */

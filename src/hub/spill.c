@@ -36,7 +36,8 @@ spill_free(struct hub *h)
 	struct spill_place s;
 	struct entry_head e;
 
-	if (end - begin > h->spill_size || end % 8 != 0) { /* corrupted */
+	if (begin > end || end - begin > h->spill_size || end % 8 != 0) {
+		/* corrupted */
 		begin = end &= ~(uint64_t)7;
 		SHM_STORE(h->heads->spill_end, end);
 	}
