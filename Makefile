@@ -159,7 +159,7 @@ FORCE:
 
 # A chatd with more kinds of children, one of them a program of its own.
 KINDS := tests/kinds/kinds.c tests/kinds/count.c tests/kinds/announce.c \
-    tests/kinds/ledger.c tests/kinds/book.c
+    tests/kinds/pace.c tests/kinds/ledger.c tests/kinds/book.c
 KINDS_HELP := $(wildcard tests/kinds/*.h) src/kinds.def
 $(OUT)/kinds/sbin/chatd: $(KINDS) $(KINDS_HELP) src/kinds.c \
     $(OUT)/obj/chatd.o $(OUT)/libchatd.a $(OUT)/kinds/libexec/chatd/apart \

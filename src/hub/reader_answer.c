@@ -159,7 +159,7 @@ reader_unsettled(struct reader *r, void *buf, size_t cap,
 {
 	struct unsettled u = {
 	    .r = r, .from = SHM_LOAD(r->h->mine->settled), .to = r->passed};
-	uint64_t oldest = journal_oldest(r->h), tail = journal_tail(r->h), at;
+	uint64_t oldest = ring_oldest(r->h), tail = ring_tail(r->h), at;
 	struct publication p;
 	uint8_t seen;
 
@@ -274,11 +274,12 @@ reader_leap(struct reader *r, uint32_t channel, uint32_t epoch, uint64_t offset,
 	hub_lock(h);
 	if (answer_is_current(h, channel, epoch)) {
 		before = SHM_LOAD(h->entry[channel].offset);
-		if (hole)
-			mask = SHM_LOAD(h->entry[channel].mask);
-		if (offset > before)
-			opening_leap(
-			    h, channel, offset, hole ? 0 : before, mask);
+		if (offset > before && hole)
+			/* it names none that there is */
+			mask = opening_leap(h, channel, offset, offset,
+			    SHM_LOAD(h->entry[channel].mask));
+		else if (offset > before)
+			opening_leap(h, channel, offset, before, 0);
 	}
 	hub_unlock(h);
 	return mask;

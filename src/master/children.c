@@ -235,6 +235,15 @@ children_follow(struct child *c, uint64_t now)
 	c->role->start(c, now);
 }
 
+/* Whether a child that dies is replaced, as things stand: a reader of the
+ * journal until the end, since there is more for it to read while the last
+ * workers serve. */
+static bool
+children_go_on(const struct child *c)
+{
+	return c->master->phase < PHASE_QUITTING || c->kind->reader != 0;
+}
+
 bool
 children_died(struct master *m, pid_t pid, int status)
 {
@@ -248,7 +257,7 @@ children_died(struct master *m, pid_t pid, int status)
 	if (c == NULL || c->kind == NULL)
 		return false;
 	children_ignore(c);
-	end.leaving = m->phase >= PHASE_QUITTING || c->dismissed ||
+	end.leaving = !children_go_on(c) || c->dismissed ||
 	    (c->role->leaves != NULL && c->role->leaves(c));
 	child_died(c, &end, now);
 	if ((c->role->died == NULL || c->role->died(c, &end)) && !end.leaving &&
@@ -299,7 +308,7 @@ children_time_one(struct child *c, uint64_t now)
 	if (c->pid != 0)
 		children_judge(c, now);
 	else if (c->respawn_ms != 0 && now >= c->respawn_ms && !c->dismissed &&
-	    c->master->phase < PHASE_QUITTING &&
+	    children_go_on(c) &&
 	    (c->role->may_start == NULL || c->role->may_start(c)))
 		children_follow(c, now);
 }
