@@ -54,7 +54,9 @@ reader_prepare(void)
 	char path[96];
 
 	reader_folder(path, sizeof(path));
-	if (mkdir(path, 0777) != 0 || chmod(path, 0777) != 0)
+	/* children have another user */
+	if (chmod(daemon_.dir, 0755) != 0 || mkdir(path, 0777) != 0 ||
+	    chmod(path, 0777) != 0)
 		err(2, "%s", path);
 	setenv("CHATD_LEDGER_DIR", path, 1);
 }
