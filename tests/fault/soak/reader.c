@@ -108,6 +108,15 @@ reader_say(uint32_t i)
 }
 
 void
+reader_begin(void)
+{
+	for (uint32_t i = 0; i < set.clients; i++) {
+		members[i].located = true;
+		members[i].at = UINT32_MAX;
+	}
+}
+
+void
 reader_joined(uint32_t i)
 {
 	members[i].located = members[i].pending = false;
@@ -151,19 +160,18 @@ said_is(const struct said *s, uint32_t from, uint32_t seq)
 	return s->from == from && s->seq == seq;
 }
 
-/* Where a client's first is; behind the last it is a new one. */
+/* Where in the order a client is: one that is ahead of all who know where they
+ * are does not know. */
 static void
-member_locate(uint32_t i, struct room *r, uint32_t from, uint32_t seq)
+member_locate(uint32_t i, const struct room *r, uint32_t from, uint32_t seq)
 {
 	struct member *m = &members[i];
 	uint32_t k = r->n;
 
 	while (k > 0 && !said_is(&r->said[k - 1], from, seq))
 		k--;
-	m->located = true;
-	m->at = k > 0 ? k - 1 : r->n;
-	if (k == 0)
-		room_add(r, from, seq, i);
+	m->located = k > 0;
+	m->at = k - 1;
 }
 
 void
