@@ -98,13 +98,14 @@ struct reader_answer {
 	const struct publication *deliver;
 };
 
-/* The answer to p, which stays the caller's. */
+/* The answer to p, which stays the caller's. A proposed one has no offset yet.
+ */
 static inline struct reader_answer
 reader_answer_to(const struct publication *p, enum result_error error)
 {
 	return (struct reader_answer){.position = p->position,
 	    .sender = p->sender,
-	    .offset = p->offset,
+	    .offset = p->flags & PUBLICATION_PROPOSED ? 0 : p->offset,
 	    .channel = p->channel,
 	    .epoch = p->epoch,
 	    .command = p->command,
@@ -131,9 +132,10 @@ void reader_settled(struct reader *r, uint64_t position);
 /*
  * At a start: what its predecessor took and may not have answered: publications
  * that ask this reader, up to its mark, whose sender still waits, or nobody
- * knows (sender 0), with `delivered` telling whether a proposed one was
- * delivered: then it is only to be answered. They are read from the ring:
- * what it has overwritten is not called. Returns 0, or -1: no memory.
+ * knows (sender 0). A proposed one that was delivered is only to be answered:
+ * it has the offset that it was given, and is not proposed any more. They are
+ * read from the ring: what it has overwritten is not called. Returns 0, or -1:
+ * no memory.
  */
 int reader_unsettled(struct reader *r, void *buf, size_t cap,
     void (*found)(void *arg, const struct publication *p, bool delivered),

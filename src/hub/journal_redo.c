@@ -156,29 +156,6 @@ redo_entry(struct hub *h, uint64_t tail)
 	redo_sender(h, tail, &e);
 }
 
-bool
-position_fits(const struct hub *h, uint64_t position)
-{
-	struct entry_head e;
-	uint8_t *p;
-
-	if (position == 0 || position > JOURNAL_POSITION_MAX)
-		return false;
-	p = entry_at(h, SHM_LOAD(index_of(h, position)->at));
-	if (p == NULL)
-		return false;
-	memcpy(&e, p, sizeof(e));
-	return e.position == position;
-}
-
-bool
-journal_is_sound(const struct hub *h)
-{
-	uint64_t tail = journal_tail(h);
-
-	return tail >= h->tail && (tail == 0 || position_fits(h, tail));
-}
-
 /* Any position that the index leads to, by its first places; 0: none. */
 static uint64_t
 position_find(const struct hub *h)
@@ -255,7 +232,7 @@ tail_is_newest(const struct hub *h, uint64_t tail)
 void
 journal_redo(struct hub *h)
 {
-	uint64_t tail = journal_tail(h);
+	uint64_t tail = ring_tail(h);
 
 	/* it went neither back nor ahead by more than the index's length */
 	if (SHM_LOAD(h->heads->redone) == tail &&
@@ -268,6 +245,6 @@ journal_redo(struct hub *h)
 	if (SHM_LOAD(h->heads->redone) == tail)
 		return;
 	redo_entry(h, tail);
-	SHM_STORE(h->heads->end, journal_end(h, tail));
+	SHM_STORE(h->heads->end, ring_end(h, tail));
 	SHM_STORE(h->heads->redone, tail);
 }

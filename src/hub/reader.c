@@ -13,7 +13,7 @@ enum { READER_STRIDE = 64 };
 static uint64_t
 reader_start(const struct hub *h, unsigned number)
 {
-	uint64_t tail = journal_tail(h), cursor = SHM_LOAD(h->mine->cursor);
+	uint64_t tail = ring_tail(h), cursor = SHM_LOAD(h->mine->cursor);
 	uint64_t taken = SHM_LOAD(h->heads->reader[number].taken);
 
 	if (taken > tail)
@@ -24,7 +24,7 @@ reader_start(const struct hub *h, unsigned number)
 void
 reader_init(struct reader *r, struct hub *h, unsigned number, uint64_t mark)
 {
-	uint64_t tail = journal_tail(h);
+	uint64_t tail = ring_tail(h);
 
 	*r = (struct reader){
 	    .h = h, .number = (uint8_t)number, .bit = (uint8_t)(1u << number)};
@@ -41,10 +41,10 @@ reader_init(struct reader *r, struct hub *h, unsigned number, uint64_t mark)
 static uint64_t
 reader_end(const struct hub *h, uint64_t position)
 {
-	uint64_t oldest = journal_oldest(h);
+	uint64_t oldest = ring_oldest(h);
 
-	if (position >= journal_tail(h))
-		return position != 0 ? journal_end(h, position) : 0;
+	if (position >= ring_tail(h))
+		return position != 0 ? ring_end(h, position) : 0;
 	if (position + 1 < oldest)
 		position = oldest - 1;
 	return index_place(SHM_LOAD(index_of(h, position + 1)->at));
@@ -66,7 +66,7 @@ reader_look(struct reader *r)
 {
 	if (!journal_is_sound(r->h))
 		return false;
-	r->end = journal_tail(r->h);
+	r->end = ring_tail(r->h);
 	if (r->passed > r->end)
 		r->passed = r->end;
 	return true;
@@ -86,7 +86,7 @@ reader_skip(struct reader *r)
 		if (index_readers(SHM_LOAD(index_of(h, at + 1)->at)) & r->bit)
 			break;
 	shm_copied();
-	if (r->passed + 1 < journal_oldest(h))
+	if (r->passed + 1 < ring_oldest(h))
 		return false;
 	r->passed = at;
 	return true;
@@ -151,7 +151,7 @@ reader_lost(struct reader *r, void *buf, size_t cap, struct publication *p,
 	}
 	*what = READER_LOST;
 	r->from = r->passed;
-	r->to = r->lost_to = journal_oldest(r->h);
+	r->to = r->lost_to = ring_oldest(r->h);
 	return true;
 }
 
@@ -198,7 +198,7 @@ reader_next(struct reader *r, void *buf, size_t cap, struct publication *p)
 			if (reader_read(r, buf, cap, p, &what))
 				return what;
 		}
-		if (r->passed + 1 < journal_oldest(r->h) &&
+		if (r->passed + 1 < ring_oldest(r->h) &&
 		    reader_lost(r, buf, cap, p, &what))
 			return what;
 	}

@@ -114,7 +114,7 @@ reader_settled(struct reader *r, uint64_t position)
 struct unsettled {
 	const struct reader *r;
 	uint64_t from, to;
-	uint8_t *seen; /* a bit each: delivered; the next: answered */
+	uint8_t *seen; /* [to - from] */
 };
 
 enum { UNSETTLED_DELIVERED = 1, UNSETTLED_ANSWERED = 2 };
@@ -152,19 +152,56 @@ unsettled_is_due(
 	    SHM_LOAD(h->slot[i].committed_at) == p->position;
 }
 
+/* Gives a proposed publication that was delivered the offset that it has got.
+ */
+static void
+unsettled_deliver(const struct hub *h, struct publication *p)
+{
+	uint64_t tail = ring_tail(h);
+	struct publication again;
+
+	p->flags &= (uint8_t)~PUBLICATION_PROPOSED;
+	for (uint64_t at = p->position + 1; at <= tail; at++)
+		if (journal_peek(h, at, &again) == JOURNAL_OK &&
+		    again.flags & PUBLICATION_AGAIN &&
+		    again.answers == p->position)
+			p->offset = again.offset;
+}
+
+/* Reads a publication that its reader took, and calls it if it is due. */
+static void
+unsettled_call(const struct unsettled *u, uint64_t position, void *buf,
+    size_t cap,
+    void (*found)(void *arg, const struct publication *p, bool delivered),
+    void *arg)
+{
+	uint8_t seen = u->seen[position - u->from - 1];
+	bool delivered = (seen & UNSETTLED_DELIVERED) != 0;
+	const struct hub *h = u->r->h;
+	struct publication p;
+
+	if (!(journal_readers(h, position) & u->r->bit) ||
+	    journal_read(h, position, buf, cap, &p) != JOURNAL_OK ||
+	    !unsettled_is_due(u, &p, seen))
+		return;
+	if (delivered)
+		unsettled_deliver(h, &p);
+	found(arg, &p, delivered);
+}
+
 int
 reader_unsettled(struct reader *r, void *buf, size_t cap,
     void (*found)(void *arg, const struct publication *p, bool delivered),
     void *arg)
 {
-	struct unsettled u = {
-	    .r = r, .from = SHM_LOAD(r->h->mine->settled), .to = r->passed};
-	uint64_t oldest = journal_oldest(r->h), tail = journal_tail(r->h), at;
+	uint64_t tail = ring_tail(r->h), at;
+	struct unsettled u = {.r = r,
+	    .from = SHM_LOAD(r->h->mine->settled),
+	    .to = r->passed < tail ? r->passed : tail};
 	struct publication p;
-	uint8_t seen;
 
-	if (u.from + 1 < oldest)
-		u.from = oldest - 1;
+	if (tail > r->h->n_index && u.from < tail - r->h->n_index)
+		u.from = tail - r->h->n_index;
 	if (u.from >= u.to)
 		return 0;
 	/* not more than the ring's entries */
@@ -174,13 +211,8 @@ reader_unsettled(struct reader *r, void *buf, size_t cap,
 	for (at = u.from + 1; at <= tail; at++)
 		if (journal_peek(r->h, at, &p) == JOURNAL_OK)
 			unsettled_note(&u, &p);
-	for (at = u.from + 1; at <= u.to; at++) {
-		seen = u.seen[at - u.from - 1];
-		if (index_readers(SHM_LOAD(index_of(r->h, at)->at)) & r->bit &&
-		    journal_read(r->h, at, buf, cap, &p) == JOURNAL_OK &&
-		    unsettled_is_due(&u, &p, seen))
-			found(arg, &p, (seen & UNSETTLED_DELIVERED) != 0);
-	}
+	for (at = u.from + 1; at <= u.to; at++)
+		unsettled_call(&u, at, buf, cap, found, arg);
 	free(u.seen);
 	return 0;
 }
@@ -274,11 +306,12 @@ reader_leap(struct reader *r, uint32_t channel, uint32_t epoch, uint64_t offset,
 	hub_lock(h);
 	if (answer_is_current(h, channel, epoch)) {
 		before = SHM_LOAD(h->entry[channel].offset);
-		if (hole)
-			mask = SHM_LOAD(h->entry[channel].mask);
-		if (offset > before)
-			opening_leap(
-			    h, channel, offset, hole ? 0 : before, mask);
+		if (offset > before && hole)
+			/* it names none that there is */
+			mask = opening_leap(h, channel, offset, offset,
+			    SHM_LOAD(h->entry[channel].mask));
+		else if (offset > before)
+			opening_leap(h, channel, offset, before, 0);
 	}
 	hub_unlock(h);
 	return mask;

@@ -142,7 +142,7 @@ class Writer {
 		this.refused = []; /* with a reason */
 		this.unknown = []; /* nobody can tell */
 		this.pending = null;
-		this.slowest = 0;
+		this.unsure = 0;
 		this.closed = null;
 	}
 
@@ -174,7 +174,6 @@ class Writer {
 	/* What came of it. */
 	settle(list, why) {
 		const ms = performance.now() - this.pending.begin;
-		this.slowest = Math.max(this.slowest, ms);
 		list.push({...this.pending, ms, why});
 		this.pending = null;
 		if (this.choir.talking)
@@ -265,9 +264,7 @@ class PlainWriter extends Writer {
 		} else if (text === '* busy, try again') {
 			this.settle(this.refused, text);
 		} else if (text === '* outcome unknown') {
-			/* not once it has come back */
-			if (this.pending)
-				this.settle(this.unknown, text);
+			this.unsure++; /* it comes back, or has */
 		} else if (!/ says: /.test(text)) {
 			this.closed = `heard ${text}`;
 		}
