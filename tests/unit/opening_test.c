@@ -319,6 +319,22 @@ test_connect_again(void **state)
 	assert_int_equal(s->offset, TOP);
 }
 
+/* It has opened while the connection was on its way to another worker: told
+ * where it stays, or arrives. */
+static void
+test_connect_moving(void **state)
+{
+	connects_cold();
+	assert_int_equal(give_freeze(&door_node->ch, 1), alice.conn);
+	reader_opens(0, 0);
+	told_nothing(&alice);
+	assert_true(door_hub.slot[alice.conn].offset == SLOT_OFFSET_UNKNOWN);
+	give_done(&door_node->ch, 1, alice.id);
+	door_settle();
+	told(&alice, PUSHED);
+	assert_int_equal(door_hub.slot[alice.conn].offset, TOP);
+}
+
 /* The reader cannot say it: it is asked again, by the sweep, not before. */
 static void
 test_connect_refused(void **state)
@@ -459,19 +475,21 @@ static void
 test_nobodys(void **state)
 {
 	struct publication p = {.user = "", .data = ""};
-	struct presence_view v;
 	struct hub *h = &door_node->h;
+	struct presence_view v;
 
 	alice_comes();
-	asks_late("{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}",
-	    "{\"id\":2,\"subscribe\":{\"recoverable\":true," WHERE_E "}}");
-	for (uint8_t format = FORMAT_OPEN; format < FORMATS; format++) {
-		if (format == FORMAT_LEAP || format == FORMAT_OPENED)
+	guest_say(&alice, "{\"id\":2,\"subscribe\":{\"channel\":\"talk\"}}");
+	reader_opens(0, 0);
+	assert_int_equal(alice.n_texts, 2); /* her join, too */
+	guest_forget(&alice);
+	for (uint8_t format = FORMAT_RESULT; format < FORMATS; format++) {
+		if (format == FORMAT_LEAP)
 			continue;
 		hub_lock(h);
-		p.channel = presence_find(h, "room", 4);
+		p.channel = presence_find(h, "talk", 4);
 		p.format = format;
-		p.data = "";
+		p.error = RESULT_TEMPORARY;
 		journal_append_event(h, &p, 0, 1);
 		hub_unlock(h);
 		door_settle();
@@ -491,9 +509,10 @@ main(void)
 	    TEST(test_recover), TEST(test_leap), TEST(test_look),
 	    TEST(test_frame), TEST(test_refused), TEST(test_plain),
 	    TEST(test_connect), TEST(test_connect_again),
-	    TEST(test_connect_refused), TEST(test_connect_lost),
-	    TEST(test_connect_recover), TEST(test_connect_in_vain),
-	    TEST(test_server), TEST(test_hole), TEST(test_nobodys)};
+	    TEST(test_connect_moving), TEST(test_connect_refused),
+	    TEST(test_connect_lost), TEST(test_connect_recover),
+	    TEST(test_connect_in_vain), TEST(test_server), TEST(test_hole),
+	    TEST(test_nobodys)};
 
 	return cmocka_run_group_tests_name("opening", tests, NULL, NULL);
 }
