@@ -86,6 +86,7 @@ help:
 ## make check-long   hundreds of kills, a million users, valgrind, torture
 ## make upgrade-from [REV=]  upgrade from the commit before, under clients
 ## make soak         clients at full rate, HITS (1,000) on workers and keepers
+## make soak-reader  the same, beside a reader of the journal
 ## make bench        speed against the floor program
 ## make fuzz         fuzz each target for FUZZ_SECONDS (60)
 ## make layout       note that what two versions share has changed
@@ -156,8 +157,9 @@ $(OUT)/other-layout/chatd: FORCE
 endif
 FORCE:
 
-# A chatd with four more kinds of children, one of them a program of its own.
-KINDS := tests/kinds/kinds.c tests/kinds/count.c tests/kinds/announce.c
+# A chatd with more kinds of children, one of them a program of its own.
+KINDS := tests/kinds/kinds.c tests/kinds/count.c tests/kinds/announce.c \
+    tests/kinds/pace.c tests/kinds/ledger.c tests/kinds/book.c
 KINDS_HELP := $(wildcard tests/kinds/*.h) src/kinds.def
 $(OUT)/kinds/sbin/chatd: $(KINDS) $(KINDS_HELP) src/kinds.c \
     $(OUT)/obj/chatd.o $(OUT)/libchatd.a $(OUT)/kinds/libexec/chatd/apart \
@@ -267,6 +269,11 @@ upgrade-from: all
 soak: all $(OUT)/fault/soak
 	$(OUT)/fault/soak -d $(OUT)/chatd -j -n $(HITS) \
 	    -t $$(($(HITS) / 5)) -v
+soak-reader:
+	$(MAKE) -s VARIANT=kill all build/kill/fault/soak \
+	    build/kill/kinds/sbin/chatd
+	build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n $(HITS) \
+	    -t $$(($(HITS) / 5)) -v
 bench: all $(OUT)/bench/accept
 	tests/bench/run.sh
 fuzz:
@@ -320,6 +327,6 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
-.PHONY: FORCE all help units kills fuzzers deps check check-long soak \
+.PHONY: FORCE all help units kills fuzzers deps check check-long soak soak-reader \
     upgrade-from bench fuzz layout lint syntax run install \
     uninstall clean

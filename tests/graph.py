@@ -41,7 +41,7 @@ NEIGHBOURS = {
 KNOWN_CIRCLES = {}
 
 # What rooms may include of conn: then they are told of no function besides.
-ROOM_SEES = {"chat", "dialect", "door", "recipient", "turn"}
+ROOM_SEES = {"chat", "dialect", "door", "hold", "recipient", "turn"}
 
 # What they may read of struct conn.
 ROOM_READS = {"phase", "door", "dialect", "present", "user"}

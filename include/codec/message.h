@@ -114,7 +114,9 @@ struct message_done {
 enum message_result {
 	RESULT_DONE,
 	RESULT_ABSENT, /* the user is not connected */
-	RESULT_FULL    /* larger than the journal's share */
+	RESULT_FULL,   /* larger than the journal's share */
+	RESULT_BUSY    /* not now: a reader of the journal is too far behind,
+			* or has not opened the channel yet */
 };
 
 struct message_kick {

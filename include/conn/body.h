@@ -28,4 +28,12 @@ size_t body_begin(struct chat *ch, uint32_t conn, const struct http_request *r,
  * which begins with *more bytes at *next, good until the next call. */
 bool body_input(struct chat *ch, uint32_t conn, char **next, size_t *more);
 
+/*
+ * What a request has waited for has come, or not in time: it is looked at
+ * again. *another: another one may come, which begins with *more bytes at
+ * *next. Returns what has these bytes, for free().
+ */
+void *body_again(
+    struct chat *ch, uint32_t conn, bool *another, char **next, size_t *more);
+
 #endif

@@ -118,7 +118,10 @@ struct conn {
 			    * died over it */
 	bool again : 1;	   /* REQUEST: it has had an answer already */
 	bool drains : 1;   /* ends behind the message in hand: conn_drain() */
-	uint8_t watched : 2; /* what its socket is watched for (net/ready.h) */
+	uint8_t watched : 3; /* what its socket is watched for (net/ready.h) */
+	uint8_t held : 1;    /* with `waits`: for an answer; nothing of it is
+			      * looked at until then (conn/hold.h) */
+	uint8_t ended : 2;   /* enum hold_end of that, until it is looked at */
 };
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
@@ -127,6 +130,37 @@ struct budget {
 	uint64_t from_output; /* position in the connection's output */
 	bool off; /* there is no room to keep the rest: it is done now, if it
 		   * does not take a whole turn */
+};
+
+/* What a command waits for (conn/hold.h). */
+enum hold_what { HOLD_NOTHING, HOLD_RESULT, HOLD_OPENED };
+
+/* How the wait of a command ended. */
+enum hold_end {
+	HOLD_NOT,   /* it has not waited */
+	HOLD_READY, /* what it waited for has come */
+	HOLD_LATE   /* not in time, or there was no memory to wait with */
+};
+
+/* A reader's answer to a publication that waits: what its entry says. */
+struct hold_answer {
+	uint64_t position; /* of the publication */
+	uint64_t sender;   /* connection; 0: a request of the server API */
+	uint64_t offset;   /* in the channel: */
+	uint32_t channel, epoch;
+	uint8_t error; /* enum result_error (hub/slot.h) */
+};
+
+/* The command in hand: whether it is to wait, and the one that has waited. */
+struct hold_hand {
+	uint32_t command;      /* its number in its message, from 0 */
+	uint32_t waited;       /* the number of the one that has waited, */
+	enum hold_end ended;   /* and how that ended */
+	enum hold_what what;   /* what the one in hand is to wait for: */
+	uint32_t entry, epoch; /* OPENED: in presence */
+	uint64_t position; /* RESULT of a request: its publication's, also of
+			    * one that has waited */
+	const struct hold_answer *answer; /* to a request; NULL: none */
 };
 
 struct chat;
@@ -155,6 +189,7 @@ struct conn_rooms {
 struct batch;
 struct endpoints;
 struct event_base;
+struct holds;
 struct iovec;
 struct peers;
 struct moving;
@@ -190,7 +225,8 @@ struct chat {
 	uint32_t n_dropped;
 	uint32_t *untold; /* [n_slots]: all written; to be told of a gap */
 	uint32_t n_untold;
-	uint32_t *waiting; /* [n_slots]: with input that waits */
+	uint32_t *waiting; /* [n_slots + CHAT_SPARE]: with input that waits for
+			    * this worker, not for an answer */
 	uint32_t n_waiting;
 	uint32_t wait_at;   /* place of the one whose turn it is */
 	uint32_t n_pending; /* in CONN_START and CONN_REQUEST */
@@ -220,6 +256,8 @@ struct chat {
 				 * Or before it waited: all acknowledged */
 	uint32_t rest_from;	/* commands of it after which it is to wait; 0:
 				 * not */
+	struct hold_hand hold;
+	struct holds *holds; /* who waits for an answer */
 	struct budget budget;
 	uint64_t budget_us; /* CHAT_BUDGET_US, CHAT_BUDGET_BYTES */
 	uint64_t budget_bytes;

@@ -8,6 +8,7 @@
 #include "conn/closing.h"
 #include "conn/drop.h"
 #include "conn/end.h"
+#include "conn/hold.h"
 #include "conn/io.h"
 #include "conn/memory.h"
 #include "conn/number.h"

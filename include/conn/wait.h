@@ -16,6 +16,12 @@ void conn_wait(struct chat *ch, uint32_t i, bool waits);
  * over it. */
 void conn_wait_again(struct chat *ch, uint32_t i, bool torn);
 
+/* Notes that a connection waits for an answer, and is not served until
+ * conn_hold_end(), which says why that is over; or conn_wait(false), if it
+ * ends. */
+void conn_hold(struct chat *ch, uint32_t i);
+void conn_hold_end(struct chat *ch, uint32_t i, enum hold_end end);
+
 /* Begins to count what a connection's input costs; is_long: it may cost much,
  * so the clock is looked at already now. */
 void conn_budget_begin(struct chat *ch, uint32_t i, bool is_long);

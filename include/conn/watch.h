@@ -30,6 +30,10 @@ void watch_sweep(struct chat *ch);
  * as the log says. */
 int conn_watch(struct chat *ch, uint32_t i);
 
+/* Something has come of one that waits for an answer: it is not read before,
+ * and watched for its end alone. */
+void conn_watch_held(struct chat *ch, uint32_t i);
+
 /* Of a connection that was the former worker's: if its set was kept, the socket
  * is watched in it. Else conn_watch() does that. */
 void conn_watch_again(struct chat *ch, uint32_t i);

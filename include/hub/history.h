@@ -1,5 +1,9 @@
-/* history: a channel's kept publications, read along its chain in the
- * journal, newest to oldest. Layer 2. */
+/*
+ * history: a channel's kept publications, read along its chain in the journal,
+ * newest to oldest. Each names the offset of the one before it: where that is
+ * not the one that the chain leads to, something is missing, and the walk ends.
+ * Offsets may jump, so nothing is concluded from their differences. Layer 2.
+ */
 #ifndef CHATD_HUB_HISTORY_H
 #define CHATD_HUB_HISTORY_H
 
@@ -11,6 +15,7 @@ enum { HISTORY_MAX = 1000 }; /* publications of one answer */
 struct history {
 	uint64_t offset; /* of the newest publication now */
 	bool gone;	 /* what followed `since` is not all kept any more */
+	bool more;	 /* there are more than so many */
 	uint32_t n;
 	uint64_t position[HISTORY_MAX]; /* in the order asked for */
 };
@@ -18,13 +23,15 @@ struct history {
 struct history_query {
 	uint32_t channel; /* presence entry */
 	uint32_t epoch;	  /* that was found with it, under the lock */
-	uint64_t since;	  /* offset; only those after (reverse: before) it */
+	uint64_t since;	  /* offset; only those after (reverse: before) it; 0:
+			   * from   the channel's first */
 	bool has_since;
 	bool reverse;	   /* newest first */
 	uint32_t limit;	   /* at most HISTORY_MAX; 0: offset and epoch only */
 	uint32_t keep;	   /* the channel's `history`, publications */
 	int64_t oldest_ms; /* nothing from before (wall clock) */
-	uint64_t upto;	   /* nothing above this offset; 0: all */
+	uint64_t upto;	   /* the channel's offset, or one that it had: nothing
+			    * above it; 0: all */
 };
 
 /*

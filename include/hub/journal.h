@@ -28,11 +28,11 @@ enum publication_format {
 	FORMAT_OPEN = 7,   /* asks where a cold channel stands */
 	FORMAT_OPENED = 8, /* the answer: the channel is open */
 	/* events, for readers that want them */
-	FORMAT_ONLINE = 9,	 /* a user's first connection */
-	FORMAT_OFFLINE = 10,	 /* the last one is gone */
-	FORMAT_OCCUPIED = 11,	 /* a channel has a worker, */
-	FORMAT_VACATED = 12,	 /* or none any more */
-	FORMAT_CONNECT = 13,	 /* a connection of a user's */
+	FORMAT_ONLINE = 9,	/* a user's first connection */
+	FORMAT_OFFLINE = 10,	/* the last one is gone */
+	FORMAT_OCCUPIED = 11,	/* a channel has a worker, */
+	FORMAT_VACATED = 12,	/* or none any more */
+	FORMAT_CONNECT = 13,	/* a connection of a user's */
 	FORMAT_DISCONNECT = 14, /* its end; data: struct event_end */
 	/* takes an offset and is in its channel's chain, but is no message: the
 	 * channel's offsets go on from here */
@@ -80,7 +80,7 @@ struct publication {
 					* SHM_NONE: in the lobby or the user's
 					* own channel there is none */
 		uint32_t error;	       /* of a RESULT, OPENED: enum result_error
-					* (hub/reader.h) */
+					* (hub/slot.h) */
 	};
 	uint32_t channel; /* presence entry */
 	uint32_t epoch;	  /* of the channel; set by journal_append */
@@ -136,7 +136,6 @@ enum {
 	 * others wait for longer, 64 KiB are some 10 us; smaller: more turns
 	 * for a large publication. */
 	JOURNAL_STEP = 64 * 1024,
-	JOURNAL_HOLDS = 8	  /* of the words hold[] */
 };
 
 /* Bytes of an entry with so much behind its head: user, infos, tags, data. */
@@ -225,6 +224,9 @@ uint64_t journal_oldest(const struct hub *h);
 
 /* The workers that position is for; 0 if it is gone or not there yet. */
 uint64_t journal_mask(const struct hub *h, uint64_t position);
+
+/* And the readers, as bits; 0 as above. */
+uint8_t journal_readers(const struct hub *h, uint64_t position);
 
 enum journal_result { JOURNAL_OK, JOURNAL_GONE, JOURNAL_BAD };
 

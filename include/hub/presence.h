@@ -13,12 +13,17 @@
  * Entries whose mask is empty stay (their offsets and epoch count on) until
  * there is no other one of their kind; then the ones without kept publications
  * are reused, then those that were published to longest ago.
+ *
+ * Where a reader of the journal wants events (hub.events), a mask goes from 0
+ * and to 0 by an entry in the journal, from which it follows: so each is told
+ * once.
  */
 #ifndef CHATD_HUB_PRESENCE_H
 #define CHATD_HUB_PRESENCE_H
 
 #include "base/other.h"
 #include "hub/charge.h"
+#include "hub/journal.h"
 #include "hub/shm.h"
 
 #define PRESENCE_LOBBY_NAME "lobby"
@@ -45,7 +50,27 @@ enum { PRESENCE_REQUIRED = 3, PRESENCE_WARMTH = 6 }; /* shifts */
 #define PRESENCE_WARMTH_OF(flags) \
 	((enum presence_warmth)((flags) >> PRESENCE_WARMTH & 3))
 #define PRESENCE_WARM(flags, warmth) \
-	((uint8_t)(((flags) & 0x3f) | (warmth) << PRESENCE_WARMTH))
+	((uint8_t)(((flags)&0x3f) | (warmth) << PRESENCE_WARMTH))
+
+/* The readers that know where channels stand: the lowest one of a channel's is
+ * its *opener*, which is asked before the channel's offset counts. */
+enum {
+#ifdef CHATD_KILL_POINTS
+	PRESENCE_OPENERS =
+	    1 << READER_STORE | 1 << READER_ENGINE | 1 << READER_HOOKS
+#else
+	PRESENCE_OPENERS = 1 << READER_STORE | 1 << READER_ENGINE
+#endif
+};
+
+/* The opener of an entry with these flags: its bit; 0: it has none. */
+static inline uint8_t
+presence_opener(uint8_t flags)
+{
+	uint8_t openers = flags & PRESENCE_OPENERS;
+
+	return openers & (uint8_t)-openers;
+}
 
 struct presence_entry {
 	_Atomic uint64_t mask; /* bit per worker */
@@ -68,6 +93,7 @@ struct presence_view {
 	uint64_t stream; /* epoch of its offsets, as clients are told */
 	uint32_t epoch;
 	uint32_t name_len;
+	uint8_t flags;
 	char name[PRESENCE_NAME_MAX + 1]; /* NUL-terminated for convenience */
 };
 
@@ -87,6 +113,10 @@ uint32_t presence_find(struct hub *h, const char *name, size_t len);
 /* The entry of that name, made if need be (no worker has it then); SHM_NONE:
  * all entries of its kind are held. Lock held. */
 uint32_t presence_make(struct hub *h, const char *name, size_t len);
+
+/* The entry of that name, made if its opener may know such a channel; SHM_NONE:
+ * there is none. Lock held. */
+uint32_t presence_recall(struct hub *h, const char *name, size_t len);
 
 /*
  * Sets this worker's bit in the entry of that name, made if need be. Returns
@@ -109,6 +139,32 @@ presence_is_user(const struct hub *h, uint32_t entry)
 {
 	return entry >= 1 && entry <= h->n_users;
 }
+
+/*
+ * Whether an entry is not open: then nothing is published to it, and where it
+ * stands is not known. Its opener is asked (FORMAT_OPEN) if nobody has yet,
+ * unless that is behind by more than its share of the ring. The caller wakes it
+ * when it has given the lock back. Lock held.
+ */
+bool presence_is_cold(struct hub *h, uint32_t entry);
+
+/*
+ * Gives an entry other readers: those that its channel has by a new
+ * configuration. An entry that gets another opener is cold if no worker has it
+ * and the ring has nothing of it: nobody knows of it where it stands. Else it
+ * stays open, as clients have been told its offset: it goes on from there, and
+ * the opener learns that from its next publication. Without an opener an entry
+ * is open. Lock held.
+ */
+void presence_flags_set(struct hub *h, uint32_t entry, uint8_t flags);
+
+/* An entry's flags; 0 for an index out of range. Lock-free. */
+uint8_t presence_flags(const struct hub *h, uint32_t entry);
+
+/* What clients are told as the epoch of a channel's offsets: that of its entry
+ * if the entry still is that incarnation, else the incarnation itself. */
+uint64_t
+presence_stream(const struct hub *h, uint32_t entry, uint32_t incarnation);
 
 /* Workers that have it; 0 for an index out of range. Lock-free. */
 uint64_t presence_mask(const struct hub *h, uint32_t entry);

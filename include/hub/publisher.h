@@ -67,10 +67,10 @@ enum publish_to {
 
 /*
  * Publishes to the channel of that name. On PUBLISH_OK *out has position,
- * offset, epoch, channel and flags (whether it waits for a RESULT, hub/reader.h),
- * and *mask the workers that have it; on PUBLISH_COLD *out has channel and
- * epoch. What is no message (a join, a kick) is never refused as BUSY or COLD.
- * Takes the lock.
+ * offset, epoch, channel and flags (whether it waits for a RESULT,
+ * hub/reader.h), and *mask the workers that have it; on PUBLISH_COLD *out has
+ * channel and epoch. What is no message (a join, a kick) is never refused as
+ * BUSY or COLD. Takes the lock.
  */
 enum publish_result publisher_publish(struct publisher *pub, const char *name,
     size_t len, enum publish_to to, const struct publishing *what,

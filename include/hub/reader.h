@@ -20,32 +20,24 @@
 #define CHATD_HUB_READER_H
 
 #include "hub/journal.h"
-
-/* How a waiting publication, or the opening of a channel, went: the error of a
- * RESULT or OPENED. */
-enum result_error {
-	RESULT_OK,
-	RESULT_TEMPORARY, /* it was not done: try again */
-	RESULT_UNKNOWN,	  /* nobody knows whether it was done */
-	RESULT_ERRORS
-};
+#include "hub/slot.h"
 
 enum reader_result {
-	READER_END,   /* there are no more now */
-	READER_FOUND, /* `position`: the publication is in *p */
-	READER_LOST,  /* entries above `from` and below `to` were overwritten:
-		       * those that it does not require are gone; those that it
-		       * requires come next (reader_lost_each()) */
-	READER_BAD,   /* the entry at `position` is corrupted: passed over */
+	READER_END,    /* there are no more now */
+	READER_FOUND,  /* `position`: the publication is in *p */
+	READER_LOST,   /* entries above `from` and below `to` were overwritten:
+			* those that it does not require are gone; those that it
+			* requires come next (reader_lost_each()) */
+	READER_BAD,    /* the entry at `position` is corrupted: passed over */
 	READER_STOPPED /* the journal's end is corrupted: again, later; the next
 			* process that takes the lock mends it */
 };
 
 struct reader {
-	struct hub *h; /* that has become the reader's line (hub_become()) */
-	uint8_t number;	   /* READER_STORE ... */
-	uint8_t bit;	   /* 1 << number */
-	uint64_t passed;   /* all up to this position was handed out */
+	struct hub *h;	 /* that has become the reader's line (hub_become()) */
+	uint8_t number;	 /* READER_STORE ... */
+	uint8_t bit;	 /* 1 << number */
+	uint64_t passed; /* all up to this position was handed out */
 	uint64_t position; /* FOUND, BAD */
 	uint64_t from, to; /* LOST */
 
@@ -64,13 +56,13 @@ struct reader {
  * possible. Clears what its predecessor may have left undone: reader_opening()
  * and reader_unsettled() come next.
  */
-void reader_init(struct reader *r, struct hub *h, unsigned number,
-    uint64_t mark);
+void
+reader_init(struct reader *r, struct hub *h, unsigned number, uint64_t mark);
 
 /* The next entry that is the reader's, copied into buf (cap bytes: the
  * journal's size / JOURNAL_SHARE), or why there is none. */
-enum reader_result reader_next(
-    struct reader *r, void *buf, size_t cap, struct publication *p);
+enum reader_result
+reader_next(struct reader *r, void *buf, size_t cap, struct publication *p);
 
 /* All up to that position is done (r->passed, or less): tells others. Once for
  * many entries, and at END, so that what is not its own is passed, too. */
@@ -106,13 +98,14 @@ struct reader_answer {
 	const struct publication *deliver;
 };
 
-/* The answer to p, which stays the caller's. */
+/* The answer to p, which stays the caller's. A proposed one has no offset yet.
+ */
 static inline struct reader_answer
 reader_answer_to(const struct publication *p, enum result_error error)
 {
 	return (struct reader_answer){.position = p->position,
 	    .sender = p->sender,
-	    .offset = p->offset,
+	    .offset = p->flags & PUBLICATION_PROPOSED ? 0 : p->offset,
 	    .channel = p->channel,
 	    .epoch = p->epoch,
 	    .command = p->command,
@@ -129,8 +122,8 @@ reader_answer_to(const struct publication *p, enum result_error error)
  * RESULT_TEMPORARY. Fills in position and offset of each as they have become.
  * Takes the lock for 64 at most. Returns the workers to be told.
  */
-uint64_t reader_answer(
-    struct reader *r, struct reader_answer *answers, size_t n);
+uint64_t
+reader_answer(struct reader *r, struct reader_answer *answers, size_t n);
 
 /* All up to that position is answered or asks nothing: what
  * reader_unsettled() need not look at. reader_answer() does it, too. */
@@ -139,9 +132,10 @@ void reader_settled(struct reader *r, uint64_t position);
 /*
  * At a start: what its predecessor took and may not have answered: publications
  * that ask this reader, up to its mark, whose sender still waits, or nobody
- * knows (sender 0), with `delivered` telling whether a proposed one was
- * delivered: then it is only to be answered. They are read from the ring:
- * what it has overwritten is not called. Returns 0, or -1: no memory.
+ * knows (sender 0). A proposed one that was delivered is only to be answered:
+ * it has the offset that it was given, and is not proposed any more. They are
+ * read from the ring: what it has overwritten is not called. Returns 0, or -1:
+ * no memory.
  */
 int reader_unsettled(struct reader *r, void *buf, size_t cap,
     void (*found)(void *arg, const struct publication *p, bool delivered),
@@ -180,8 +174,8 @@ uint64_t reader_opened(struct reader *r, uint32_t channel, uint32_t epoch,
 uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
     uint64_t offset, bool hole);
 
-/* Waits until somebody waits for this reader, or for so long. Returns at once
- * if somebody does already. */
+/* Sleeps until a publication waits for this reader, or a channel for being
+ * opened, or for so long. Returns at once if one does already. */
 void reader_wait(struct reader *r, int ms);
 
 /* By a publisher, after a publication that waits, or an OPEN: wakes these

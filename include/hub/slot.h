@@ -49,13 +49,21 @@ enum reason {
 	REASONS
 };
 
+/* How a waiting publication, or the opening of a channel, went: the error of a
+ * RESULT or OPENED. */
+enum result_error {
+	RESULT_OK,
+	RESULT_TEMPORARY, /* it was not done: try again */
+	RESULT_UNKNOWN,	  /* nobody knows whether it was done */
+	RESULT_ERRORS
+};
+
 /* Whether the newest publication of a connection waits for a reader's answer:
  * from the journal. */
 enum slot_awaits {
 	AWAITS_NOTHING,
 	AWAITS_RESULT, /* until then nothing more of it is looked at */
-	AWAITS_DONE    /* it has come; from here on: + enum result_error
-			* (hub/reader.h) */
+	AWAITS_DONE    /* it has come; from here on: + enum result_error */
 };
 
 struct slot {
@@ -92,9 +100,9 @@ struct slot {
 	 * end to be so, and 1 when it is so. */
 	_Atomic uint8_t watched;
 	_Atomic uint8_t awaits; /* enum slot_awaits: derived */
-	uint64_t connected_ms; /* clock_ms() */
-	uint32_t heard_ms;     /* deadlines count from these; clock_ms(), */
-	uint32_t ping_ms;      /* low half: only differences mean anything */
+	uint64_t connected_ms;	/* clock_ms() */
+	uint32_t heard_ms;	/* deadlines count from these; clock_ms(), */
+	uint32_t ping_ms;	/* low half: only differences mean anything */
 	uint32_t message_ms;
 	uint32_t rate_ms;     /* token bucket: last refill */
 	uint32_t rate_tokens; /* in 1/1000 messages */
@@ -142,13 +150,19 @@ enum { KEY_BITS = 13 };
 #define SLOT_CLOSE_HEARD (1u << 24)
 /* A subscription's token has had an info. */
 #define SLOT_SUB_INFO (1u << 27)
+/* Readers have been told that it is open, and not that it has ended: derived
+ * from FORMAT_CONNECT and FORMAT_DISCONNECT. */
+#define SLOT_TOLD (1u << 23)
 #define SLOT_FLAGS                                                          \
 	(SLOT_GAP | SLOT_MOVED | SLOT_AWAY | SLOT_OWN_AWAY | SLOT_LEAVING | \
-	    SLOT_ENTERING | SLOT_CLOSE_HEARD | SLOT_SUB_INFO)
-_Static_assert(
-    (SLOT_GAP ^ SLOT_MOVED ^ SLOT_AWAY ^ SLOT_OWN_AWAY ^ SLOT_LEAVING ^
-	SLOT_ENTERING ^ SLOT_CLOSE_HEARD ^ SLOT_SUB_INFO) == SLOT_FLAGS,
+	    SLOT_ENTERING | SLOT_CLOSE_HEARD | SLOT_SUB_INFO | SLOT_TOLD)
+_Static_assert((SLOT_GAP ^ SLOT_MOVED ^ SLOT_AWAY ^ SLOT_OWN_AWAY ^
+		   SLOT_LEAVING ^ SLOT_ENTERING ^ SLOT_CLOSE_HEARD ^
+		   SLOT_SUB_INFO ^ SLOT_TOLD) == SLOT_FLAGS,
     "two flags are one bit");
+/* In `offset`: the channel is not open, and its client has not been told where
+ * it stands; nothing of it is told. */
+#define SLOT_OFFSET_UNKNOWN UINT64_MAX
 /* In `skipped`. */
 #define SLOT_SKIPPED_MORE (1u << 31)
 

@@ -15,7 +15,9 @@
 
 struct event_base;
 
-enum ready_what { READY_READ = 1, READY_WRITE = 2 };
+/* READY_BROKEN: watched for, but told as both others: the peer has reset it, or
+ * ended it behind our own end. Whatever it is watched for, that is told. */
+enum ready_what { READY_READ = 1, READY_WRITE = 2, READY_BROKEN = 4 };
 
 /* Sockets that are told of at once. Larger: one that is always ready delays
  * the others for longer in a turn; smaller: less is done in a turn. */

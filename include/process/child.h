@@ -307,7 +307,7 @@ void child_hello(const struct child_start *start);
 /* In the child: reads what the master says, settings too. Returns whether it is
  * to leave; never waits. */
 bool child_must_leave(struct child_start *start);
-/* The same for a kind that hears more than that: what the master says besides,
+/* child_must_leave() for a kind that hears more: what the master says besides,
  * checked, goes to other(), whose the descriptor is then; -1: none came. */
 bool child_read(struct child_start *start,
     void (*other)(void *arg, int type, const void *payload, size_t len, int fd),

@@ -27,8 +27,8 @@
 struct child_start;
 struct reader;
 
-/* The longest wait for something to read, if nobody waits for the reader, who
- * would wake it. Larger: what is not waited for is read later, and more at
+/* The longest wait for something to read, if no client waits for the reader:
+ * that wakes it. Larger: what is not waited for is read later, and more at
  * once; smaller: a daemon that does nothing costs more processor time. */
 enum { READER_CHILD_WAIT_MS = 20 };
 
@@ -60,7 +60,7 @@ void reader_child_wake(struct reader_child *c, uint64_t mask);
 void reader_child_flush(struct reader_child *c);
 
 /* Ticks, wakes workers, hears the master, and waits ms at most (0: not) until
- * somebody waits for the reader. Returns false if it is to leave. */
+ * a client waits for the reader. Returns false if it is to leave. */
 bool reader_child_turn(struct reader_child *c, int ms);
 
 /* Says whether it cannot go on, and tries again by itself (a disk is full): the

@@ -21,14 +21,16 @@ enum channel_result {
 	CHANNEL_ALREADY, /* subscribed already */
 	CHANNEL_LIMIT,	 /* the connection, or its user, has as many as it may
 			  * have */
-	CHANNEL_ABSENT	 /* no such channel or subscription */
+	CHANNEL_ABSENT,	 /* no such channel or subscription */
+	CHANNEL_COLD	 /* a reader of the journal is asked where it stands */
 };
 
 /* Where a channel stands. */
 struct channel_position {
 	uint32_t channel; /* presence entry */
-	uint32_t epoch;
-	uint64_t offset; /* of its newest publication, 0: none yet */
+	uint32_t epoch;	  /* its incarnation */
+	uint64_t offset;  /* of its newest publication, 0: none yet */
+	uint64_t stream;  /* epoch of the offset, as clients are told */
 };
 
 /*
@@ -36,7 +38,10 @@ struct channel_position {
  * info, key; with ALREADY or OK *sub is its record. *at is the channel's
  * position, which the reply tells; only later publications are delivered.
  * ALREADY is no error if the record's key is that of the terms: then a worker
- * died before it could answer.
+ * died before it could answer. COLD: nothing is changed; *at has the channel's
+ * entry and incarnation, and no offset. One of the server's
+ * (SUBSCRIPTION_SERVER) is made then, too: at->offset is SUBSCRIPTION_HELD
+ * (opening.h).
  */
 enum channel_result channel_subscribe(struct chat *ch, uint32_t conn,
     const char *name, size_t len, const struct subscription *terms,
@@ -55,7 +60,8 @@ uint32_t channel_subscription(
 
 /*
  * Finds a channel by name, making it if `make`: it has an epoch from then on.
- * FULL, or ABSENT without make.
+ * FULL, or ABSENT without make. COLD as above, and of a channel that is not
+ * there, and that a reader may know, without make, too.
  */
 enum channel_result channel_find(struct chat *ch, const char *name, size_t len,
     bool make, struct channel_position *at);

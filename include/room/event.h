@@ -9,6 +9,13 @@
 #include "hub/subscription.h"
 
 /*
+ * Tells readers that want events that a user's connection is open, if they have
+ * not been told; its end is told by channel_tell_leaves() and
+ * channel_tell_gone(). Each once, as joins.
+ */
+void channel_tell_connect(struct chat *ch, uint32_t conn);
+
+/*
  * Publishes that a connection joins a channel or the lobby, if that is to be
  * told and has not been. Each join and its leave are published once, though
  * workers may die between any two stores.

@@ -40,6 +40,7 @@ struct rooms {
 	struct relay *relay;
 	struct hole hole;   /* what no connection here will get */
 	uint32_t record_at; /* next subscription to look at */
+	uint32_t kept_at;   /* next presence entry to look at (kept.h) */
 	bool unsettled;	    /* this turn published something */
 };
 

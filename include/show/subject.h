@@ -75,6 +75,10 @@ void show_text(struct show *s, const char *text, size_t len);
 /* Prints a list of workers: "0,2". */
 void show_mask(struct show *s, uint64_t mask);
 
+/* Prints a list of readers of the journal, by their bits: "store,engine"; "-":
+ * none, in a line. */
+void show_readers(struct show *s, uint8_t readers, int width);
+
 /* Separates elements of the JSON array. */
 void show_comma(struct show *s);
 

@@ -119,7 +119,7 @@ message_judge_done(const void *payload)
 	struct message_done done;
 
 	memcpy(&done, payload, sizeof(done));
-	return done.result <= RESULT_FULL ? NULL : "result out of range";
+	return done.result <= RESULT_BUSY ? NULL : "result out of range";
 }
 
 /* What is wrong with a worker's number at the front; NULL if nothing is. */

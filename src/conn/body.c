@@ -14,7 +14,8 @@
 #include "conn/route.h"
 #include "conn/socket.h"
 
-/* A body that is not whole yet, with its head: what `bytes` of a request is. */
+/* A body that is not whole yet, or waits for an answer, with its head: what
+ * `bytes` of a request is. */
 struct body {
 	size_t head; /* bytes of the head */
 	size_t len;  /* bytes of head and body so far */
@@ -22,6 +23,8 @@ struct body {
 	const struct door_route *path; /* that it is for */
 	bool chunked;
 	struct http_chunked chunks;
+	size_t more;		  /* of one that waits: bytes behind it, */
+	struct hold_request hold; /* and what for */
 	char bytes[];
 };
 
@@ -45,19 +48,81 @@ body_keeps(const struct chat *ch, uint32_t i, const struct http_request *r)
 	return !r->close && !ch->parting && conn_has_slot(ch, i);
 }
 
-/* Answers a body that is whole, with `more` bytes behind it. True: another
- * request may come, beginning with these. */
+/* A request that is whole: a head of n bytes, and a body of len behind it. */
+struct whole {
+	const struct http_request *r;
+	const struct door_route *path;
+	const char *head;
+	size_t n, len;
+	const char *next; /* the input behind it, */
+	size_t more;	  /* bytes */
+};
+
+/* Makes a body the connection's request in place of its head. */
+static void
+body_set(struct chat *ch, uint32_t i, struct body *b)
+{
+	struct conn *c = &ch->conn[i];
+
+	head_forget(ch, i);
+	c->request.bytes = (char *)b;
+	c->request.len = (uint32_t)b->len;
+	c->request.has_body = true;
+}
+
+/* Keeps a request that waits for an answer, with the input behind it. False:
+ * there is no memory. */
 static bool
-body_answer(struct chat *ch, uint32_t i, const struct http_request *r,
-    const struct door_route *path, const char *body, size_t len,
-    const char *next, size_t more)
+body_hold(struct chat *ch, uint32_t i, const struct whole *w)
+{
+	const size_t len = w->n + w->len;
+	struct body *b = malloc(sizeof(*b) + len + w->more);
+
+	if (b == NULL || !hold_request_begin(ch, i, &b->hold)) {
+		free(b);
+		return false;
+	}
+	b->head = w->n;
+	b->len = b->cap = len;
+	b->path = w->path;
+	b->more = w->more;
+	memcpy(b->bytes, w->head, len);
+	if (w->more > 0)
+		memcpy(b->bytes + len, w->next, w->more);
+	if (ch->conn[i].request.has_body)
+		free(ch->conn[i].request.bytes);
+	body_set(ch, i, b);
+	return true;
+}
+
+/* Has the door answer. False: the request waits. */
+static bool
+body_ask(
+    struct chat *ch, uint32_t i, const struct whole *w, struct route *route)
+{
+	for (;;) {
+		ch->hold.what = HOLD_NOTHING;
+		w->path->answer(ch, w->r, w->head + w->n, w->len, route);
+		if (!hold_is_wanted(ch))
+			return true;
+		if (body_hold(ch, i, w))
+			return false;
+		hold_deny(ch);
+	}
+}
+
+/* Answers a request that is whole. True: another one may come, beginning with
+ * the input behind this. */
+static bool
+body_answer(struct chat *ch, uint32_t i, const struct whole *w)
 {
 	char fields[40], *answer;
 	struct route route;
 	bool goes_on;
 	size_t n;
 
-	path->answer(ch, r, body, len, &route);
+	if (!body_ask(ch, i, w, &route))
+		return false;
 	if (route.status != 200) {
 		request_refuse(ch, i, &route);
 		return false;
@@ -67,16 +132,25 @@ body_answer(struct chat *ch, uint32_t i, const struct http_request *r,
 		conn_drop(ch, i, "out of memory");
 		return false;
 	}
-	route.keep = body_keeps(ch, i, r);
+	route.keep = body_keeps(ch, i, w->r);
 	if (route.keep && ch->live.handshake_ms >= 1000) {
 		snprintf(fields, sizeof(fields), "Keep-Alive: timeout=%u\r\n",
 		    (unsigned int)(ch->live.handshake_ms / 1000));
 		route.headers = fields;
 	}
-	n = route_answer(&route, r, answer, ROUTE_ANSWER_MAX + route.body_len);
-	goes_on = conn_reply(ch, i, answer, n, route.keep, next, more);
+	n = route_answer(
+	    &route, w->r, answer, ROUTE_ANSWER_MAX + route.body_len);
+	goes_on = conn_reply(ch, i, answer, n, route.keep, w->next, w->more);
 	free(answer);
 	return goes_on;
+}
+
+/* Answers a request that has come just now. */
+static bool
+body_answer_new(struct chat *ch, uint32_t i, const struct whole *w)
+{
+	ch->hold = (struct hold_hand){.ended = HOLD_NOT};
+	return body_answer(ch, i, w);
 }
 
 /* Begins to keep a body that is not whole: n bytes of head and body. */
@@ -96,18 +170,6 @@ body_new(const struct http_request *r, const struct door_route *path,
 	    .chunked = r->chunked};
 	memcpy(b->bytes, bytes, n);
 	return b;
-}
-
-/* Makes a body the connection's request in place of its head. */
-static void
-body_set(struct chat *ch, uint32_t i, struct body *b)
-{
-	struct conn *c = &ch->conn[i];
-
-	head_forget(ch, i);
-	c->request.bytes = (char *)b;
-	c->request.len = (uint32_t)b->len;
-	c->request.has_body = true;
 }
 
 /* Adds n decoded bytes to a body in chunks; NULL: it is refused, or the
@@ -181,8 +243,9 @@ body_chunks_begin(struct chat *ch, uint32_t i, const struct http_request *r,
 		body_refuse(ch, i, 400, "malformed chunks");
 		return 0;
 	case HTTP_CHUNKED_DONE:
-		return body_answer(
-			   ch, i, r, path, at, have, at + used, more - used)
+		return body_answer_new(ch, i,
+			   &(struct whole){
+			       r, path, head, n, have, at + used, more - used})
 		    ? n + used
 		    : 0;
 	case HTTP_CHUNKED_MORE:
@@ -208,8 +271,9 @@ body_begin(struct chat *ch, uint32_t i, const struct http_request *r,
 		(void)body_keep(ch, i, r, path, head, n, more);
 		return 0;
 	}
-	return body_answer(ch, i, r, path, head + n, (size_t)r->length,
-		   head + whole, more - (size_t)r->length)
+	return body_answer_new(ch, i,
+		   &(struct whole){r, path, head, n, (size_t)r->length,
+		       head + whole, more - (size_t)r->length})
 	    ? whole
 	    : 0;
 }
@@ -225,8 +289,9 @@ body_done(
 		conn_drop(ch, i, "its head has changed");
 		return false;
 	}
-	return body_answer(ch, i, &r, b->path, b->bytes + b->head,
-	    b->len - b->head, next, more);
+	return body_answer_new(ch, i,
+	    &(struct whole){
+		&r, b->path, b->bytes, b->head, b->len - b->head, next, more});
 }
 
 /* What came of a body in chunks. As body_input(). */
@@ -274,4 +339,28 @@ body_input(struct chat *ch, uint32_t i, char **next, size_t *more)
 	*next = fresh;
 	*more = 0;
 	return b->len == b->cap && body_done(ch, i, b, fresh, 0);
+}
+
+void *
+body_again(
+    struct chat *ch, uint32_t i, bool *another, char **next, size_t *more)
+{
+	struct conn *c = &ch->conn[i];
+	struct body *b = (struct body *)(void *)c->request.bytes;
+	struct http_request r;
+
+	hold_request_again(ch, &b->hold);
+	hold_request_end(ch, i);
+	conn_wait(ch, i, false);
+	memset(&c->request, 0, sizeof(c->request));
+	*next = b->bytes + b->len;
+	*more = b->more;
+	*another = false;
+	if (http_parse(b->bytes, b->head, ch->judge->takes_body, &r) < 0)
+		conn_drop(ch, i, "its head has changed");
+	else
+		*another = body_answer(ch, i,
+		    &(struct whole){&r, b->path, b->bytes, b->head,
+			b->len - b->head, *next, *more});
+	return b;
 }

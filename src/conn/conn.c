@@ -35,7 +35,7 @@ conn_tables(struct chat *ch, uint32_t n)
 	ch->dirty = sparse_new((size_t)n * 2, sizeof(*ch->dirty));
 	ch->dropped = sparse_new((size_t)n * 2, sizeof(*ch->dropped));
 	ch->untold = sparse_new(n, sizeof(*ch->untold));
-	ch->waiting = sparse_new(n, sizeof(*ch->waiting));
+	ch->waiting = sparse_new(n + CHAT_SPARE, sizeof(*ch->waiting));
 	if (ch->here != NULL && ch->conn != NULL && ch->dirty != NULL &&
 	    ch->dropped != NULL && ch->untold != NULL && ch->waiting != NULL)
 		return 0;
@@ -69,7 +69,8 @@ conn_init(struct chat *ch)
 	if (conn_tables(ch, h->n_slots) < 0 || conn_buffers(ch) < 0 ||
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
 	    output_pool_init(&ch->output, h) < 0 ||
-	    input_pool_init(&ch->input, h) < 0 || watch_init(ch) < 0)
+	    input_pool_init(&ch->input, h) < 0 || watch_init(ch) < 0 ||
+	    hold_init(ch) < 0)
 		return -1;
 	head_sweep(ch);
 	return 0;

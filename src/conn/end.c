@@ -14,6 +14,10 @@ conn_request_clear(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
+	if (c->waits) {
+		hold_request_end(ch, i);
+		conn_wait(ch, i, false);
+	}
 	if (c->request.page != 0) {
 		head_forget(ch, i);
 		return;

@@ -1,5 +1,6 @@
 /* What connections read and write. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "conn/begin.h"
@@ -61,6 +62,30 @@ conn_unread(struct chat *ch, uint32_t i)
 	return !ch->conn[i].paused && conn_transport(ch, i)->unread(&s);
 }
 
+/* Whether the peer has reset a connection. It may have been told of for input
+ * before it was watched for that alone. */
+static bool
+io_is_broken(const struct chat *ch, uint32_t i)
+{
+	struct pollfd p = {.fd = ch->conn[i].fd, .events = 0};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* Something has come of a connection that is not read from, since its input
+ * waits. What its peer sent before its end is still to be done, so only a reset
+ * ends it now. */
+static void
+io_waits(struct chat *ch, uint32_t i, unsigned what)
+{
+	if (!ch->conn[i].held)
+		return;
+	if (what & READY_BROKEN && io_is_broken(ch, i))
+		conn_drop(ch, i, "reset while a command of it waited");
+	else if (what & READY_READ)
+		conn_watch_held(ch, i);
+}
+
 void
 conn_ready(struct chat *ch, uint32_t i, unsigned what)
 {
@@ -83,6 +108,10 @@ conn_ready(struct chat *ch, uint32_t i, unsigned what)
 		conn_watch(ch, i);
 		conn_dirty(ch, i);
 	}
+	if (c->waits) {
+		io_waits(ch, i, what & (READY_READ | READY_BROKEN));
+		return;
+	}
 	if (!(what & READY_READ))
 		return;
 	switch (c->phase) {
@@ -90,7 +119,7 @@ conn_ready(struct chat *ch, uint32_t i, unsigned what)
 		request_input(ch, i);
 		break;
 	case CONN_OPEN:
-		if (!c->paused && !c->waits)
+		if (!c->paused)
 			conn_read(ch, i);
 		break;
 	case CONN_CLOSING:

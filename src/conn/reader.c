@@ -93,15 +93,29 @@ reading_join(struct reading *r, size_t *len)
 }
 
 /* Whether a takeover found the message done, or all but its end: so at a door
- * where a message is one command. */
+ * where a message is one command, unless that waits for an answer. */
 static bool
 reading_done_before(struct chat *ch, uint32_t i, uint64_t position)
 {
-	const struct slot *s = conn_slot(ch, i);
+	struct slot *s = conn_slot(ch, i);
 
 	ch->done_commands = KEY_COUNT(SHM_OWN(s->committed));
-	return ch->door[ch->conn[i].door]->one_command &&
-	    (ch->done_commands > 0 || SHM_OWN(s->answered) >= KEY(position, 1));
+	if (!ch->door[ch->conn[i].door]->one_command)
+		return false;
+	if (SHM_OWN(s->answered) < KEY(position, 1))
+		return ch->done_commands > 0 &&
+		    SHM_LOAD(s->awaits) == AWAITS_NOTHING;
+	hold_answered(ch, i);
+	return true;
+}
+
+/* Whether the connection's rate allows the message in hand. One that has waited
+ * was counted before. */
+static bool
+reading_rate_allows(struct chat *ch, uint32_t i)
+{
+	return ch->door[ch->conn[i].door]->own_rate || ch->done_commands > 0 ||
+	    hold_ended(ch) != HOLD_NOT || conn_rate(ch, i);
 }
 
 /* Has the door carry out the message in hand, which is whole, or what is left
@@ -118,6 +132,8 @@ reading_do(struct reading *r, uint64_t position)
 	size_t len;
 
 	ch->rest_from = 0;
+	hold_command(ch, 0);
+	ch->hold.what = HOLD_NOTHING;
 	if (kind == FRAMING_BINARY && !door->binary) {
 		conn_end(ch, r->i, CLOSE_UNSUPPORTED, REASON_TEXT_ONLY);
 		return;
@@ -125,7 +141,7 @@ reading_do(struct reading *r, uint64_t position)
 	ch->answers = 0;
 	if (reading_done_before(ch, r->i, position))
 		return;
-	if (!door->own_rate && !conn_rate(ch, r->i)) {
+	if (!reading_rate_allows(ch, r->i)) {
 		conn_end(ch, r->i, CLOSE_POLICY, REASON_RATE);
 		return;
 	}
@@ -146,6 +162,8 @@ reading_commit(struct reading *r, uint64_t position)
 
 	if (KEY_POSITION(SHM_OWN(s->committed)) < position)
 		SHM_STORE(s->committed, KEY(position, 0));
+	/* of a door that does not ask for a result */
+	hold_answered(r->ch, r->i);
 	/* the waiting part is still in use, and its position tells how far it
 	 * is done */
 	if (!r->waited)
@@ -201,30 +219,56 @@ reading_no_room(struct reading *r)
 	conn_end(r->ch, r->i, CLOSE_TRY_LATER, REASON_BUSY);
 }
 
+/* Keeps a message of which `done` commands are done, and stores that; then
+ * there is nothing that a takeover would not find. False: there is no room. */
+static bool
+reading_put_off(struct reading *r, uint32_t done)
+{
+	struct slot *s = conn_slot(r->ch, r->i);
+
+	r->whole = r->whole || reading_keep(r, true) == 0;
+	SHM_STORE(s->committed, KEY(KEY_POSITION(SHM_OWN(s->committed)), done));
+	return r->whole;
+}
+
+/* The command in hand waits for an answer. False: there is no memory for that:
+ * it is looked at once more, and answered without. */
+static bool
+reading_hold(struct reading *r)
+{
+	struct chat *ch = r->ch;
+	/* what waits for a result is accepted, and counts as done */
+	const uint32_t done =
+	    ch->hold.command + (ch->hold.what == HOLD_RESULT ? 1 : 0);
+
+	if (reading_put_off(r, done) && hold_begin(ch, r->i))
+		return true;
+	hold_deny(ch);
+	return false;
+}
+
 /* A whole message has come. True: the rest of it waits, and how much is done
  * has been stored. */
 static bool
 reading_message(struct reading *r, uint64_t position)
 {
 	struct chat *ch = r->ch;
-	struct slot *s = conn_slot(ch, r->i);
-	bool kept;
 
 	do {
 		reading_do(r, position);
 		line_tick(ch->hub);
 		if (ch->conn[r->i].phase != CONN_OPEN)
 			return false;
-		if (ch->rest_from == 0) {
+		if (hold_is_wanted(ch)) {
+			if (reading_hold(r))
+				return true;
+		} else if (ch->rest_from == 0) {
 			reading_commit(r, position);
 			return false;
-		}
-		kept = r->whole || reading_keep(r, true) == 0;
-		SHM_STORE(s->committed,
-		    KEY(KEY_POSITION(SHM_OWN(s->committed)), ch->rest_from));
-		if (kept)
+		} else if (reading_put_off(r, ch->rest_from))
 			return true;
-		reading_no_room(r);
+		else
+			reading_no_room(r);
 	} while (ch->conn[r->i].phase == CONN_OPEN);
 	return false;
 }
@@ -341,6 +385,7 @@ reading_run(struct reading *r)
 		r->at += used;
 		r->have += n;
 		if (event == FRAMING_EVENT_MESSAGE) {
+			ch->hold.ended = HOLD_NOT; /* of the one before */
 			if (reading_message(r, r->start + r->at))
 				return true;
 		} else if (event == FRAMING_EVENT_CONTROL)
@@ -428,6 +473,7 @@ conn_input_rest(struct chat *ch, uint32_t i)
 	SHM_STORE(ch->hub->mine->hand, HAND_INPUT);
 	conn_budget_begin(ch, i, true);
 	ch->replaying = ch->conn[i].torn;
+	hold_again(ch, i);
 	if (!r.whole || !reading_message(&r, r.start))
 		more = reading_run(&r);
 	ch->replaying = false;

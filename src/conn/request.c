@@ -289,11 +289,28 @@ request_answer_more(struct chat *ch, uint32_t i)
 }
 
 void
+request_again(struct chat *ch, uint32_t i)
+{
+	bool another;
+	char *next;
+	size_t len;
+	void *bytes = body_again(ch, i, &another, &next, &len);
+
+	if (another)
+		request_next(ch, i, next, len);
+	free(bytes);
+	if (ch->conn[i].phase == CONN_REQUEST)
+		conn_watch(ch, i);
+}
+
+void
 request_late(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 	struct route route;
 
+	if (c->waits)
+		return; /* hold_sweep() has its limit */
 	if (c->request.len == 0) {
 		/* a browser has opened it in advance and asked for nothing, or
 		 * a 408 would be taken for the answer to its next request */

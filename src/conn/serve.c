@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "conn/conn.h"
+#include "conn/request.h"
 #include "hub/stats.h"
 
 void
@@ -25,9 +26,13 @@ serve_next(struct chat *ch)
 	if (ch->wait_at >= ch->n_waiting)
 		ch->wait_at = 0;
 	i = ch->waiting[ch->wait_at];
-	if (conn_input_rest(ch, i))
-		ch->wait_at++;
-	else {
+	if (ch->conn[i].phase == CONN_REQUEST)
+		request_again(ch, i);
+	else if (conn_input_rest(ch, i)) {
+		if (!ch->conn[i].held)
+			ch->wait_at++;
+		conn_watch(ch, i);
+	} else {
 		drains = ch->conn[i].drains;
 		conn_wait(ch, i, false);
 		if (drains)

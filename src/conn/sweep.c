@@ -99,6 +99,7 @@ conn_sweep(struct chat *ch)
 
 	number_tell(ch);
 	conn_relieve(ch);
+	hold_sweep(ch);
 	head_sweep(ch);
 	input_trim(&ch->input, ch->now_ms);
 	for (i = 0; i < CHAT_SPARE; i++)

@@ -41,16 +41,27 @@ wait_place(const struct chat *ch, uint32_t i)
 {
 	uint32_t k;
 
+	if (ch->wait_at < ch->n_waiting && ch->waiting[ch->wait_at] == i)
+		return ch->wait_at; /* it is being served */
 	for (k = 0; k < ch->n_waiting && ch->waiting[k] != i; k++)
 		;
 	return k;
+}
+
+/* Takes a connection out of the list. */
+static void
+wait_unlist(struct chat *ch, uint32_t i)
+{
+	const uint32_t place = wait_place(ch, i);
+
+	if (place < ch->n_waiting)
+		wait_remove(ch, place);
 }
 
 void
 conn_wait(struct chat *ch, uint32_t i, bool waits)
 {
 	struct conn *c = &ch->conn[i];
-	uint32_t place;
 
 	if (c->waits == waits)
 		return;
@@ -59,13 +70,42 @@ conn_wait(struct chat *ch, uint32_t i, bool waits)
 	if (waits) {
 		c->torn = ch->replaying;
 		ch->waiting[ch->n_waiting++] = i;
-	} else {
-		place = wait_place(ch, i);
-		if (place < ch->n_waiting)
-			wait_remove(ch, place);
-	}
+	} else if (!c->held)
+		wait_unlist(ch, i);
+	c->held = false;
+	c->ended = HOLD_NOT;
 	if (c->phase == CONN_OPEN)
 		conn_watch(ch, i);
+}
+
+void
+conn_hold(struct chat *ch, uint32_t i)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (c->held)
+		return;
+	if (c->waits)
+		wait_unlist(ch, i);
+	else {
+		c->waits = true;
+		c->drains = false;
+		c->torn = ch->replaying;
+	}
+	c->held = true;
+	conn_watch(ch, i);
+}
+
+void
+conn_hold_end(struct chat *ch, uint32_t i, enum hold_end end)
+{
+	struct conn *c = &ch->conn[i];
+
+	if (!c->held)
+		return;
+	c->held = false;
+	c->ended = (uint8_t)end & 3;
+	ch->waiting[ch->n_waiting++] = i;
 }
 
 void

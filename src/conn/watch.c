@@ -60,6 +60,16 @@ watch_suspect(struct watch *w, uint64_t key, bool watched)
 		w->suspect = w->again = w->sweeps = 0;
 }
 
+/* What a socket that is watched for `is` is ready for, of what was told. */
+static unsigned
+watch_told(unsigned is, unsigned what)
+{
+	/* all that is told of one that is not watched for input */
+	if (is & READY_BROKEN && what & READY_READ)
+		what |= READY_BROKEN;
+	return what & is;
+}
+
 /* One is ready. It may have ended since the kernel said so, or not be watched
  * any more. */
 static bool
@@ -70,7 +80,7 @@ watch_ready_cb(void *arg, uint64_t key, unsigned what)
 	const bool goes_on = chat_event(ch);
 
 	if (i < ch->hub->n_slots + CHAT_SPARE)
-		what &= ch->conn[i].watched;
+		what = watch_told(ch->conn[i].watched, what);
 	else
 		what = 0;
 	watch_suspect(ch->watch, key, what != 0 && key == watch_key(ch, i));
@@ -127,12 +137,20 @@ watch_settled(struct chat *ch)
 	    table_word(ch->hub, ready_fd(ch->watch->ready)));
 }
 
-/* What it is to be watched for. */
+/* What it is to be watched for. One that waits for an answer is watched as
+ * before until something comes: most send nothing meanwhile, and two system
+ * calls are saved. */
 static unsigned
 watch_wanted(const struct conn *c)
 {
-	return (c->paused || c->waits ? 0 : READY_READ) |
-	    (c->blocked ? READY_WRITE : 0);
+	const bool held = c->held || c->ended != HOLD_NOT;
+	unsigned what = READY_READ;
+
+	if (held && (c->watched & READY_READ) == 0)
+		what = READY_BROKEN;
+	else if (!held && (c->paused || c->waits))
+		what = 0;
+	return what | (c->blocked ? READY_WRITE : 0);
 }
 
 /* Watches a socket for `what`. The slot says before that this is not sure any
@@ -153,7 +171,7 @@ watch_set(struct chat *ch, uint32_t i, unsigned what)
 		log_error("epoll_ctl: %s", strerror(errno));
 		return -1;
 	}
-	c->watched = what & (READY_READ | READY_WRITE);
+	c->watched = what & (READY_READ | READY_WRITE | READY_BROKEN);
 	if (s != NULL && what == READY_READ)
 		SHM_STORE(s->watched, 1);
 	return 0;
@@ -169,6 +187,14 @@ conn_watch(struct chat *ch, uint32_t i)
 	    c->watched == what)
 		return 0;
 	return watch_set(ch, i, what);
+}
+
+void
+conn_watch_held(struct chat *ch, uint32_t i)
+{
+	const unsigned was = ch->conn[i].watched;
+
+	(void)watch_set(ch, i, (was & READY_WRITE) | READY_BROKEN);
 }
 
 void

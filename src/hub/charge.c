@@ -1,12 +1,9 @@
 #include "hub/charge.h"
 
-#include <string.h>
-
 #include "base/siphash.h"
+#include "charge_copy.h"
 #include "heads.h"
-#include "hub/lock.h"
 #include "hub/presence.h"
-#include "hub/stats.h"
 
 /*
  * A copy of the counters: how many entries of each kind are held; then, by
@@ -18,10 +15,7 @@
  */
 enum {
 	HEAD = 16, /* counters before the first row; a cache line */
-	ADDRESS_TABLE = CHARGE_ROWS << CHARGE_ADDRESS_BITS,
-	/* in one hold of the lock: */
-	CLEAR_STEP = 16 * 1024, /* counters set to 0 */
-	RECOUNT_STEP = 1024	/* entries looked at */
+	ADDRESS_TABLE = CHARGE_ROWS << CHARGE_ADDRESS_BITS
 };
 
 /* Where a table of a copy begins, and how long its rows are. */
@@ -57,9 +51,8 @@ place_of(const struct hub *h, uint32_t copy, struct table t, uint32_t key,
 	    (row << t.bits) + at];
 }
 
-/* The copy that counts. */
-static uint32_t
-copy_live(const struct hub *h)
+uint32_t
+charge_copy_live(const struct hub *h)
 {
 	return SHM_LOAD(h->heads->charge_live) & 1;
 }
@@ -68,7 +61,7 @@ copy_live(const struct hub *h)
 static uint32_t
 table_count(const struct hub *h, struct table t, uint32_t key)
 {
-	uint32_t copy = copy_live(h), n = UINT32_MAX, row, v;
+	uint32_t copy = charge_copy_live(h), n = UINT32_MAX, row, v;
 
 	for (row = 0; row < CHARGE_ROWS; row++) {
 		v = SHM_LOAD(*place_of(h, copy, t, key, row));
@@ -113,10 +106,8 @@ key_put(uint8_t to[3], uint32_t key)
 	to[2] = (uint8_t)(key >> 16);
 }
 
-/* Counts an entry in a copy. The lobby is charged to no user and is of no
- * kind. */
-static void
-copy_add(struct hub *h, uint32_t copy, uint32_t e, bool more)
+void
+charge_copy_add(struct hub *h, uint32_t copy, uint32_t e, bool more)
 {
 	enum charge_kind kind =
 	    presence_is_user(h, e) ? CHARGE_USERS : CHARGE_CHANNELS;
@@ -149,8 +140,8 @@ charge_size(const struct hub *h, enum charge_kind kind)
 uint32_t
 charge_held(const struct hub *h, enum charge_kind kind)
 {
-	uint32_t n =
-	    SHM_LOAD(h->charge[(size_t)copy_live(h) * h->n_charge + kind]);
+	uint32_t n = SHM_LOAD(
+	    h->charge[(size_t)charge_copy_live(h) * h->n_charge + kind]);
 
 	return n < charge_size(h, kind) ? n : charge_size(h, kind);
 }
@@ -202,83 +193,9 @@ charge_name(struct hub *h, uint32_t e, const struct charge_terms *t)
 void
 charge_change(struct hub *h, uint32_t e, bool held)
 {
-	uint32_t live = copy_live(h);
+	uint32_t live = charge_copy_live(h);
 
-	copy_add(h, live, e, held);
+	charge_copy_add(h, live, e, held);
 	if (e < SHM_LOAD(h->heads->charge_at))
-		copy_add(h, live ^ 1, e, held);
-}
-
-/* Begins a recount, into the copy that does not count. */
-static void
-recount_begin(struct hub *h, struct charge_recount *r)
-{
-	SHM_STORE(h->heads->charge_at, 0);
-	r->turn = SHM_LOAD(h->heads->charge_turn) + 1;
-	SHM_STORE(h->heads->charge_turn, r->turn);
-	r->begun = true;
-}
-
-/* Sets some counters of the other copy to 0. */
-static void
-recount_clear(struct hub *h, struct charge_recount *r)
-{
-	_Atomic uint32_t *other =
-	    &h->charge[(size_t)(copy_live(h) ^ 1) * h->n_charge];
-	uint32_t n = h->n_charge - r->cleared;
-
-	n = n < CLEAR_STEP ? n : CLEAR_STEP;
-	memset((void *)(other + r->cleared), 0, n * sizeof(*other));
-	KILL_POINT();
-	r->cleared += n;
-}
-
-/* Counts some entries into the other copy; after the last one that becomes the
- * copy that counts. False: it has. */
-static bool
-recount_entries(struct hub *h, struct charge_recount *r)
-{
-	uint32_t looked, e;
-
-	for (looked = 0; looked < RECOUNT_STEP; looked++, r->at = e + 1) {
-		/* asked each time: an entry may have come into use meanwhile */
-		e = presence_next(h, r->at);
-		if (e >= h->n_entries) {
-			SHM_STORE(h->heads->charge_live, copy_live(h) ^ 1);
-			SHM_STORE(h->heads->charge_at, 0);
-			return false;
-		}
-		if (presence_mask(h, e) != 0)
-			copy_add(h, copy_live(h) ^ 1, e, true);
-	}
-	SHM_STORE(h->heads->charge_at, r->at);
-	return true;
-}
-
-bool
-charge_recount_step(struct hub *h, struct charge_recount *r)
-{
-	bool more = true;
-
-	hub_lock(h);
-	if (!r->begun)
-		recount_begin(h, r);
-	else if (SHM_LOAD(h->heads->charge_turn) != r->turn)
-		more = false; /* another process has begun a recount, which
-			       * covers this one */
-	else if (r->cleared < h->n_charge)
-		recount_clear(h, r);
-	else
-		more = recount_entries(h, r);
-	hub_unlock(h);
-	return more;
-}
-
-void
-charge_recount(struct hub *h)
-{
-	struct charge_recount r = {0};
-
-	while (charge_recount_step(h, &r))
-		line_tick(h);
+		charge_copy_add(h, live ^ 1, e, held);
 }

@@ -51,11 +51,7 @@ struct shm_heads {
 	_Atomic uint64_t end;	 /* bytes ever appended up to there */
 	_Atomic uint64_t fault;	 /* position whose delivery crashed a worker */
 
-	/* Positions that readers still need (journal.h), each written by one
-	 * reader alone; 0: it holds nothing. */
-	_Atomic uint64_t hold[JOURNAL_HOLDS] __attribute__((aligned(64)));
-
-	/* of all readers in one cache line */
+	/* in one cache line with the spill's words */
 	struct reader_mark reader[READERS] __attribute__((aligned(64)));
 	/* Of the spill, written under the lock: entries that a reader still
 	 * needs and the ring has no room for. */
@@ -95,8 +91,8 @@ struct index_entry {
  * An entry in the ring and in a relay: the head, the user, the data. input_end
  * is a publication's input_key, or its order if it has no sender. ordinal is
  * its command and, in the upper byte, its flags, or of an event the link of its
- * subscription (entry_subscription()) or its error (entry_error()). The upper bits of `format` are the
- * readers that require it.
+ * subscription (entry_subscription()) or its error (entry_error()). The upper
+ * bits of `format` are the readers that require it.
  */
 struct entry_head {
 	uint64_t position, offset, previous, before, sender, input_end;

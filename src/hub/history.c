@@ -4,16 +4,29 @@
 #include "hub/history.h"
 #include "hub/presence.h"
 
+enum {
+	/* Leaps in a walk. A channel has one for each start of the store below
+	 * it; more than so many are corrupted memory. Larger: a corrupted chain
+	 * takes longer to walk; smaller: what is kept before that many starts
+	 * is not found. */
+	HISTORY_LEAPS = 64
+};
+
 /* A walk along the chain; the last HISTORY_MAX seen are kept in a ring. */
 struct walk {
 	const struct hub *h;
 	const struct history_query *q;
 	struct history *out;
 	uint64_t ring[HISTORY_MAX];
-	uint64_t seen;	 /* put into the ring */
-	uint32_t kept;	 /* publications passed */
-	uint64_t oldest; /* offset of the last one passed; 0: none */
+	uint64_t seen;	/* put into the ring */
+	uint64_t named; /* offset of the next one, if it is the one that the
+			 * newer one names; ANY: there was no newer one */
+	uint32_t kept;	/* publications passed */
+	uint32_t leaps;
+	bool whole; /* one names `since` as the one before it */
 };
+
+#define ANY UINT64_MAX
 
 /* Whether a publication is one that the query asks for. */
 static bool
@@ -27,22 +40,47 @@ wanted(const struct history_query *q, uint64_t offset)
 			  : offset > q->since;
 }
 
-/* Passes one publication; false ends the walk. */
+/* Whether an entry is the next of its channel: nothing between it and the newer
+ * one is missing, and if it is the newest, nothing up to `upto`. */
+static bool
+history_follows(const struct walk *w, const struct publication *p)
+{
+	if (p->channel != w->q->channel || p->epoch != w->q->epoch)
+		return false;
+	return w->named == ANY ? p->offset >= w->q->upto
+			       : p->offset == w->named;
+}
+
+/* Takes a message in; false: it is not kept. A leap is no message: neither the
+ * number nor the age of what is kept has to do with it. */
+static bool
+history_keep(struct walk *w, const struct publication *p)
+{
+	const struct history_query *q = w->q;
+
+	if (p->format == FORMAT_LEAP)
+		return w->leaps++ < HISTORY_LEAPS;
+	if (p->time_ms < q->oldest_ms || w->kept == q->keep)
+		return false;
+	w->kept++;
+	if (wanted(q, p->offset))
+		w->ring[w->seen++ % HISTORY_MAX] = p->position;
+	return true;
+}
+
+/* Passes one entry; false ends the walk. */
 static bool
 history_pass(struct walk *w, const struct publication *p)
 {
 	const struct history_query *q = w->q;
 
-	if (p->channel != q->channel || p->epoch != q->epoch ||
-	    p->time_ms < q->oldest_ms || w->kept == q->keep)
+	if (!history_follows(w, p) || !history_keep(w, p))
 		return false;
-	w->kept++;
-	w->oldest = p->offset;
-	if (wanted(q, p->offset))
-		w->ring[w->seen++ % HISTORY_MAX] = p->position;
+	w->named = p->before;
 	if (q->reverse)
 		return w->seen < q->limit;
-	return !(q->has_since && p->offset <= q->since + 1);
+	w->whole = q->has_since && p->before == q->since;
+	return !q->has_since || p->before > q->since;
 }
 
 /* Copies what was found into the answer, in the order asked for. */
@@ -60,6 +98,7 @@ history_collect(struct walk *w)
 		    ? w->ring[k]
 		    : w->ring[(w->seen - 1 - k) % HISTORY_MAX];
 	w->out->n = (uint32_t)n;
+	w->out->more = w->seen > n;
 }
 
 int
@@ -68,22 +107,21 @@ history_find(
 {
 	struct presence_view v;
 	struct publication p;
-	struct walk w = {.h = h, .q = q, .out = out};
-	uint64_t position, before;
+	struct walk w = {.h = h, .q = q, .out = out, .named = ANY};
+	uint64_t position, newer;
 
 	memset(out, 0, offsetof(struct history, position));
 	if (!presence_read(h, q->channel, &v) || v.epoch != q->epoch)
 		return -1;
 	out->offset = v.offset;
 	for (position = v.newest; position != 0; position = p.previous) {
-		before = position;
+		newer = position;
 		if (journal_peek(h, position, &p) != JOURNAL_OK ||
-		    !history_pass(&w, &p) || p.previous >= before)
+		    !history_pass(&w, &p) || p.previous >= newer)
 			break;
 	}
-	/* the oldest kept publication must follow `since` directly */
-	out->gone = q->has_since && !q->reverse && q->since < v.offset &&
-	    (w.oldest == 0 || w.oldest > q->since + 1);
+	out->gone =
+	    q->has_since && !q->reverse && q->since < v.offset && !w.whole;
 	if (q->limit > 0)
 		history_collect(&w);
 	return 0;

@@ -15,54 +15,17 @@ journal_init(struct hub *h)
 	h->heads->oldest = 1;
 }
 
-uint64_t
-journal_tail(const struct hub *h)
-{
-	return SHM_LOAD(h->heads->tail);
-}
-
-uint64_t
-journal_oldest(const struct hub *h)
-{
-	uint64_t oldest = SHM_LOAD(h->heads->oldest), tail = journal_tail(h);
-	uint64_t lowest = tail >= h->n_index ? tail - h->n_index + 1 : 1;
-
-	/* not before the index's oldest, not after the next one; else it is
-	 * corrupted */
-	return oldest < lowest || oldest > tail + 1 ? lowest : oldest;
-}
-
-/* Bytes ever appended, the entry at a position included. */
-uint64_t
-journal_end(const struct hub *h, uint64_t position)
-{
-	struct entry_head e;
-	uint64_t at;
-	uint8_t *p;
-	size_t n;
-
-	at = index_place(SHM_LOAD(index_of(h, position)->at));
-	p = entry_at(h, at);
-	if (p == NULL)
-		return (at + h->journal_size) & ~(h->journal_size - 1);
-	memcpy(&e, p, sizeof(e));
-	n = entry_size(h, at, &e);
-	return n != 0 ? at + n
-		      : (at + h->journal_size) & ~(h->journal_size - 1);
-}
-
 /* What `oldest` is once the bytes up to `end` and the index entry of `position`
  * are overwritten. */
 static inline __attribute__((always_inline)) uint64_t
 oldest_after(const struct hub *h, uint64_t position, uint64_t end)
 {
-	uint64_t oldest = journal_oldest(h);
+	uint64_t oldest = ring_oldest(h);
 
 	if (oldest > position || position - oldest >= h->n_index)
 		oldest = position >= h->n_index ? position - h->n_index + 1 : 1;
 	while (oldest < position &&
-	    (index_place(SHM_LOAD(index_of(h, oldest)->at)) +
-		    h->journal_size <
+	    (index_place(SHM_LOAD(index_of(h, oldest)->at)) + h->journal_size <
 		end))
 		oldest++;
 	return oldest;
@@ -75,6 +38,8 @@ room_spill(struct hub *h, uint64_t oldest, uint64_t to, size_t most)
 {
 	size_t copied = 0;
 
+	if (to - oldest > h->n_index) /* corrupted */
+		oldest = to;
 	while (oldest < to && copied < most)
 		copied += spill_keep(h, oldest++);
 	return oldest;
@@ -89,7 +54,7 @@ make_room(struct hub *h, uint64_t position, uint64_t end)
 
 	if (oldest != SHM_LOAD(h->heads->oldest)) {
 		if (h->readers != 0)
-			room_spill(h, journal_oldest(h), oldest, SIZE_MAX);
+			room_spill(h, ring_oldest(h), oldest, SIZE_MAX);
 		SHM_STORE(h->heads->oldest, oldest);
 	}
 	atomic_thread_fence(memory_order_seq_cst);
@@ -104,7 +69,7 @@ append_at(const struct hub *h, uint64_t tail)
 	return end - index_place(SHM_LOAD(index_of(h, tail)->at)) <=
 		entry_max(h)
 	    ? end
-	    : journal_end(h, tail);
+	    : ring_end(h, tail);
 }
 
 /* Where an entry of so many bytes begins: it lies in one piece, at a multiple
@@ -273,7 +238,7 @@ journal_append_at(
 bool
 journal_room(struct hub *h, size_t bytes)
 {
-	uint64_t oldest = journal_oldest(h), to;
+	uint64_t oldest = ring_oldest(h), to;
 
 	/* appending the entry copies as much as its own size, what is left
 	 * behind the last entry before the ring's end, and one entry */
@@ -297,7 +262,7 @@ reader_is_behind(const struct hub *h, unsigned number, size_t bytes)
 
 	/* an entry larger than the share is accepted when nothing is unread */
 	return (unread != 0 && unread + bytes > h->reader_share) ||
-	    SHM_LOAD(r->taken) + 1 < journal_oldest(h);
+	    SHM_LOAD(r->taken) + 1 < ring_oldest(h);
 }
 
 bool
@@ -318,10 +283,21 @@ journal_mask(const struct hub *h, uint64_t position)
 {
 	uint64_t mask;
 
-	if (position == 0 || position > journal_tail(h))
+	if (position == 0 || position > ring_tail(h))
 		return 0;
 	mask = SHM_LOAD(index_of(h, position)->mask);
-	return position >= journal_oldest(h) ? mask : 0;
+	return position >= ring_oldest(h) ? mask : 0;
+}
+
+uint8_t
+journal_readers(const struct hub *h, uint64_t position)
+{
+	uint64_t at;
+
+	if (position == 0 || position > ring_tail(h))
+		return 0;
+	at = SHM_LOAD(index_of(h, position)->at);
+	return position >= ring_oldest(h) ? index_readers(at) : 0;
 }
 
 size_t
@@ -356,7 +332,7 @@ journal_read(const struct hub *h, uint64_t position, void *buf, size_t cap,
 	uint8_t *from;
 	size_t n = 0;
 
-	if (position == 0 || position > journal_tail(h))
+	if (position == 0 || position > ring_tail(h))
 		return JOURNAL_BAD;
 	at = SHM_LOAD(index_of(h, position)->at);
 	from = entry_at(h, at);
@@ -367,7 +343,7 @@ journal_read(const struct hub *h, uint64_t position, void *buf, size_t cap,
 			memcpy(buf, from, n);
 	}
 	shm_copied();
-	if (position < journal_oldest(h))
+	if (position < ring_oldest(h))
 		return JOURNAL_GONE;
 	if (n == 0 || n > cap || publication_decode(buf, n, p) != n ||
 	    p->position != position)
@@ -404,14 +380,14 @@ journal_peek(const struct hub *h, uint64_t position, struct publication *p)
 	uint64_t at;
 	uint8_t *from;
 
-	if (position == 0 || position > journal_tail(h))
+	if (position == 0 || position > ring_tail(h))
 		return JOURNAL_BAD;
 	at = SHM_LOAD(index_of(h, position)->at);
 	from = entry_at(h, at);
 	if (from != NULL)
 		memcpy(&e, from, sizeof(e));
 	shm_copied();
-	if (position < journal_oldest(h))
+	if (position < ring_oldest(h))
 		return JOURNAL_GONE;
 	if (from == NULL || e.position != position)
 		return JOURNAL_BAD;

@@ -4,6 +4,7 @@
 #include "hub/reader.h"
 #include "hub/slot.h"
 #include "hub/subscription.h"
+#include "mask.h"
 #include "ring.h"
 
 /* A join or leave is told once, whichever process dies: the flag that one is to
@@ -27,15 +28,16 @@ redo_event(struct hub *h, uint32_t slot, const struct entry_head *e)
 		flags = &sub->flags;
 		away = SUBSCRIPTION_AWAY;
 	}
-	*flags = entry_format(e) == FORMAT_LEAVE ? *flags | away : *flags & ~away;
+	*flags =
+	    entry_format(e) == FORMAT_LEAVE ? *flags | away : *flags & ~away;
 	KILL_POINT();
 }
 
 /* A publication of a connection's. That it waits is stored first: who sees the
  * position knows what to make of the word. */
 static void
-redo_said(struct hub *h, uint32_t slot, uint64_t position,
-    const struct entry_head *e)
+redo_said(
+    struct hub *h, uint32_t slot, uint64_t position, const struct entry_head *e)
 {
 	struct slot *s = &h->slot[slot];
 
@@ -77,6 +79,14 @@ redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 	case FORMAT_RESULT:
 		redo_result(h, i, e);
 		break;
+	case FORMAT_CONNECT:
+		h->slot[i].flags |= SLOT_TOLD;
+		KILL_POINT();
+		break;
+	case FORMAT_DISCONNECT:
+		h->slot[i].flags &= ~SLOT_TOLD;
+		KILL_POINT();
+		break;
 	}
 }
 
@@ -114,11 +124,17 @@ redo_channel(struct hub *h, uint64_t position, const struct entry_head *e)
 	case FORMAT_OPEN:
 		flags = SHM_LOAD(c->flags);
 		if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
-			SHM_STORE(c->flags,
-			    PRESENCE_WARM(flags, PRESENCE_OPENING));
+			SHM_STORE(
+			    c->flags, PRESENCE_WARM(flags, PRESENCE_OPENING));
 		break;
 	case FORMAT_OPENED:
 		redo_opened(h, e);
+		break;
+	case FORMAT_ONLINE:
+	case FORMAT_OFFLINE:
+	case FORMAT_OCCUPIED:
+	case FORMAT_VACATED:
+		presence_mask_redo(h, e->channel, e->input_end);
 		break;
 	}
 }
@@ -138,29 +154,6 @@ redo_entry(struct hub *h, uint64_t tail)
 	if (SHM_LOAD(h->entry[e.channel].epoch) == e.epoch)
 		redo_channel(h, tail, &e);
 	redo_sender(h, tail, &e);
-}
-
-bool
-position_fits(const struct hub *h, uint64_t position)
-{
-	struct entry_head e;
-	uint8_t *p;
-
-	if (position == 0 || position > JOURNAL_POSITION_MAX)
-		return false;
-	p = entry_at(h, SHM_LOAD(index_of(h, position)->at));
-	if (p == NULL)
-		return false;
-	memcpy(&e, p, sizeof(e));
-	return e.position == position;
-}
-
-bool
-journal_is_sound(const struct hub *h)
-{
-	uint64_t tail = journal_tail(h);
-
-	return tail >= h->tail && (tail == 0 || position_fits(h, tail));
 }
 
 /* Any position that the index leads to, by its first places; 0: none. */
@@ -239,7 +232,7 @@ tail_is_newest(const struct hub *h, uint64_t tail)
 void
 journal_redo(struct hub *h)
 {
-	uint64_t tail = journal_tail(h);
+	uint64_t tail = ring_tail(h);
 
 	/* it went neither back nor ahead by more than the index's length */
 	if (SHM_LOAD(h->heads->redone) == tail &&
@@ -252,6 +245,6 @@ journal_redo(struct hub *h)
 	if (SHM_LOAD(h->heads->redone) == tail)
 		return;
 	redo_entry(h, tail);
-	SHM_STORE(h->heads->end, journal_end(h, tail));
+	SHM_STORE(h->heads->end, ring_end(h, tail));
 	SHM_STORE(h->heads->redone, tail);
 }

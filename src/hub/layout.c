@@ -14,6 +14,7 @@
 #include "heads.h"
 #include "hub/charge.h"
 #include "hub/blob.h"
+#include "hub/event.h"
 #include "hub/input.h"
 #include "hub/line.h"
 #include "hub/output.h"
@@ -80,7 +81,6 @@ static const struct layout_line lines[] = {
     FIELD(shm_heads, redone),
     FIELD(shm_heads, end),
     FIELD(shm_heads, fault),
-    FIELD(shm_heads, hold),
     FIELD(shm_heads, reader),
     FIELD(shm_heads, spill_begin),
     FIELD(shm_heads, spill_end),
@@ -93,15 +93,15 @@ static const struct layout_line lines[] = {
     FIELD(shm_heads, charge_at),
     FIELD(shm_heads, seen),
     FIELD(shm_heads, words),
-    STRUCT(reader_mark),
-    FIELD(reader_mark, taken),
-    FIELD(reader_mark, end),
     STRUCT(hub_words),
     FIELD(hub_words, door),
     FIELD(hub_words, framing),
     FIELD(hub_words, transport),
     FIELD(hub_words, lobby),
     FIELD(hub_words, spare),
+    STRUCT(reader_mark),
+    FIELD(reader_mark, taken),
+    FIELD(reader_mark, end),
     STRUCT(index_entry),
     FIELD(index_entry, at),
     FIELD(index_entry, mask),
@@ -122,6 +122,13 @@ static const struct layout_line lines[] = {
     FIELD(entry_head, sub_info_len),
     FIELD(entry_head, info_len),
     FIELD(entry_head, tags_len),
+    STRUCT(event_end),
+    FIELD(event_end, code),
+    FIELD(event_end, reason),
+    FIELD(event_end, port),
+    FIELD(event_end, family),
+    FIELD(event_end, door),
+    FIELD(event_end, peer),
     STRUCT(shm_lock),
     FIELD(shm_lock, word),
     FIELD(shm_lock, turns),
@@ -427,6 +434,7 @@ static const struct layout_line lines[] = {
     VALUE(SLOT_CLOSE_HEARD),
     VALUE(SLOT_ENTERING),
     VALUE(SLOT_SUB_INFO),
+    VALUE(SLOT_TOLD),
     GROUP("flags", "subscription_flags"),
     VALUE(SUBSCRIPTION_JOIN_LEAVE),
     VALUE(SUBSCRIPTION_GAP),
@@ -473,6 +481,7 @@ static const struct layout_line lines[] = {
     VALUE(RESULT_DONE),
     VALUE(RESULT_ABSENT),
     VALUE(RESULT_FULL),
+    VALUE(RESULT_BUSY),
     GROUP("values", "messages"),
     VALUE(MESSAGE_MAX),
     VALUE(MESSAGE_TEXT_MAX),

@@ -8,7 +8,12 @@
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
+#include "mask.h"
 #include "name.h"
+
+/* Ranks of entries, see entry_rank(): positions are below. */
+#define RANK_LAST (1ull << 62)
+#define RANK_HELD UINT64_MAX
 
 enum {
 	REUSE_LOOK = 16384, /* entries looked at for one to reuse: <= 1 ms */
@@ -61,6 +66,45 @@ entry_free(struct hub *h, uint32_t e)
 	atomic_thread_fence(memory_order_release);
 }
 
+/* The readers of an entry that have not taken its newest publication: bits. */
+static uint8_t
+entry_untaken(const struct hub *h, uint8_t flags, uint64_t newest)
+{
+	uint8_t untaken = 0, r;
+
+	for (r = 0; r < READERS; r++)
+		if (SHM_LOAD(h->heads->reader[r].taken) < newest)
+			untaken |= (uint8_t)(1 << r);
+	return untaken & PRESENCE_READERS(flags) & h->readers;
+}
+
+/*
+ * The rank of an entry among those that may be reused, the lowest first: its
+ * newest publication; RANK_HELD: it may not be. A reader learns a channel's
+ * name from its entry, so one that a reader has not taken all of comes last,
+ * and is held while that reader must miss nothing, or is the one that is asked
+ * where the channel stands when it comes again. One that is opening comes last,
+ * too: nobody has been told anything of it yet, and a reader that answers no
+ * question must not fill the table with them.
+ */
+static uint64_t
+entry_rank(const struct hub *h, uint32_t e)
+{
+	uint64_t newest = SHM_LOAD(h->entry[e].newest);
+	uint8_t flags = presence_flags(h, e), untaken;
+
+	if (SHM_LOAD(h->entry[e].mask) != 0)
+		return RANK_HELD;
+	if (flags == 0)
+		return newest;
+	untaken = entry_untaken(h, flags, newest);
+	if (untaken & (PRESENCE_REQUIRES(flags) | presence_opener(flags)))
+		return RANK_HELD;
+	return untaken != 0 || PRESENCE_WARMTH_OF(flags) == PRESENCE_OPENING
+	    ? newest | RANK_LAST
+	    : newest;
+}
+
 /* Frees an entry of a kind that no worker has: the first one without kept
  * publications, or else the one whose newest publication is the oldest of those
  * looked at, so that active channels keep their history. SHM_NONE: all that
@@ -68,26 +112,24 @@ entry_free(struct hub *h, uint32_t e)
 static uint32_t
 entry_reuse(struct hub *h, enum charge_kind kind)
 {
-	uint32_t n = charge_size(h, kind), look, e, oldest = SHM_NONE;
-	uint64_t newest, least = UINT64_MAX;
+	uint32_t n = charge_size(h, kind), look, e, first = SHM_NONE;
+	uint64_t rank, least = RANK_HELD;
 
 	for (look = n < REUSE_LOOK ? n : REUSE_LOOK; look > 0; look--) {
 		e = SHM_LOAD(h->heads->hand[kind]) % n;
 		SHM_STORE(h->heads->hand[kind], e + 1);
 		e += kind_first(h, kind);
-		if (SHM_LOAD(h->entry[e].mask) != 0)
-			continue;
-		newest = SHM_LOAD(h->entry[e].newest);
-		if (newest < least) {
-			least = newest;
-			oldest = e;
+		rank = entry_rank(h, e);
+		if (rank < least) {
+			least = rank;
+			first = e;
 		}
-		if (newest < journal_oldest(h))
+		if (rank < journal_oldest(h))
 			break;
 	}
-	if (oldest != SHM_NONE)
-		entry_free(h, oldest);
-	return oldest;
+	if (first != SHM_NONE)
+		entry_free(h, first);
+	return first;
 }
 
 /* A free entry of a kind. `entries` follows from the entries: redone here. */
@@ -100,6 +142,31 @@ entry_take(struct hub *h, enum charge_kind kind)
 	while (k < n && SHM_LOAD(h->entry[first + k].epoch) != 0)
 		SHM_STORE(h->heads->entries[kind], ++k);
 	return k < n ? first + k : entry_reuse(h, kind);
+}
+
+/* Flags as a rule says them, without readers that are not there, and with no
+ * warmth. */
+static uint8_t
+flags_of_rule(const struct hub *h, uint8_t flags)
+{
+	uint8_t readers = PRESENCE_READERS(flags) & h->readers;
+
+	return (uint8_t)(readers |
+	    (PRESENCE_REQUIRES(flags) & readers) << PRESENCE_REQUIRED);
+}
+
+/* The flags of a new entry of that name. */
+static uint8_t
+flags_of_name(const struct hub *h, const char *name, size_t len)
+{
+	uint8_t flags;
+
+	if (h->readers == 0 || h->flags_of == NULL)
+		return 0;
+	flags = flags_of_rule(h, h->flags_of(h->flags_arg, name, len));
+	if (presence_opener(flags) != 0)
+		flags = PRESENCE_WARM(flags, PRESENCE_COLD);
+	return flags;
 }
 
 /* Gives a free entry a name; the store of its bucket commits it. */
@@ -120,7 +187,7 @@ entry_make(
 		epoch = 1;
 	SHM_STORE(h->heads->epoch, epoch);
 	SHM_STORE(h->stream[e], epoch);
-	SHM_STORE(p->flags, 0);
+	SHM_STORE(p->flags, flags_of_name(h, name, len));
 	SHM_STORE(p->epoch, epoch);
 	if (bucket_put(h, hash, e))
 		return e;
@@ -163,15 +230,23 @@ presence_init(struct hub *h)
 		abort();
 }
 
-/* Changes who has an entry: this store commits it, what is charged follows. */
+uint32_t
+presence_recall(struct hub *h, const char *name, size_t len)
+{
+	return presence_opener(flags_of_name(h, name, len)) != 0
+	    ? presence_make(h, name, len)
+	    : presence_find(h, name, len);
+}
+
+/* Changes who has an entry: this store commits it, or the journal does. What is
+ * charged follows. */
 static void
 mask_store(struct hub *h, uint32_t e, uint64_t mask)
 {
-	uint64_t was = SHM_LOAD(h->entry[e].mask);
+	bool edge = (SHM_LOAD(h->entry[e].mask) == 0) != (mask == 0);
 
-	SHM_STORE(h->entry[e].mask, mask);
-	if ((was == 0) != (mask == 0))
-		charge_change(h, e, mask != 0);
+	if (!edge || h->events == 0 || !presence_tell(h, e, mask))
+		presence_mask_redo(h, e, mask);
 }
 
 /* An entry that no worker has, e if the name has one, charged as the terms say;
@@ -235,6 +310,69 @@ presence_mask(const struct hub *h, uint32_t e)
 	return e < h->n_entries ? SHM_LOAD(h->entry[e].mask) : 0;
 }
 
+uint8_t
+presence_flags(const struct hub *h, uint32_t e)
+{
+	return e < h->n_entries ? SHM_LOAD(h->entry[e].flags) : 0;
+}
+
+/* The warmth of an entry that gets these flags. */
+static enum presence_warmth
+warmth_next(const struct hub *h, uint32_t e, uint8_t flags)
+{
+	uint8_t was = presence_flags(h, e);
+
+	if (presence_opener(flags) == 0)
+		return PRESENCE_OPEN;
+	if (presence_opener(flags) == presence_opener(was))
+		return PRESENCE_WARMTH_OF(was);
+	return presence_mask(h, e) == 0 &&
+		SHM_LOAD(h->entry[e].newest) < journal_oldest(h)
+	    ? PRESENCE_COLD
+	    : PRESENCE_OPEN;
+}
+
+void
+presence_flags_set(struct hub *h, uint32_t e, uint8_t flags)
+{
+	if (e >= h->n_entries)
+		return;
+	flags = flags_of_rule(h, flags);
+	SHM_STORE(
+	    h->entry[e].flags, PRESENCE_WARM(flags, warmth_next(h, e, flags)));
+}
+
+bool
+presence_is_cold(struct hub *h, uint32_t e)
+{
+	uint8_t flags = presence_flags(h, e);
+	uint8_t opener = presence_opener(flags);
+
+	switch (PRESENCE_WARMTH_OF(flags)) {
+	case PRESENCE_COLD:
+		if (opener != 0)
+			presence_ask(h, e, opener);
+		return opener != 0;
+	case PRESENCE_OPENING:
+		return opener != 0;
+	default:
+		return false;
+	}
+}
+
+uint64_t
+presence_stream(const struct hub *h, uint32_t e, uint32_t incarnation)
+{
+	uint64_t stream;
+
+	if (e >= h->n_entries)
+		return incarnation;
+	stream = SHM_LOAD(h->stream[e]);
+	shm_copied();
+	return SHM_LOAD(h->entry[e].epoch) == incarnation ? stream
+							  : incarnation;
+}
+
 bool
 presence_read(const struct hub *h, uint32_t e, struct presence_view *out)
 {
@@ -250,6 +388,7 @@ presence_read(const struct hub *h, uint32_t e, struct presence_view *out)
 	out->offset = SHM_LOAD(p->offset);
 	out->newest = SHM_LOAD(p->newest);
 	out->stream = SHM_LOAD(h->stream[e]);
+	out->flags = SHM_LOAD(p->flags);
 	out->name_len = name_copy(h, p, out->name);
 	shm_copied();
 	return out->name_len > 0 && SHM_LOAD(p->epoch) == out->epoch;

@@ -106,21 +106,6 @@ publisher_target(
 	return e;
 }
 
-/* Whether an entry is not open; its opener is asked then. Lock held. */
-static bool
-publisher_is_cold(struct hub *h, uint32_t e)
-{
-	struct publication p = {.format = FORMAT_OPEN, .channel = e};
-	uint8_t flags = SHM_LOAD(h->entry[e].flags);
-	uint8_t opener = PRESENCE_READERS(flags);
-
-	opener &= (uint8_t)-opener;
-	p.required = opener;
-	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
-		journal_append_event(h, &p, opener, 0);
-	return PRESENCE_WARMTH_OF(flags) != PRESENCE_OPEN;
-}
-
 /* Whether a message may not be published to an entry with these flags now, and
  * what is asked of readers for it. Lock held. */
 static enum publish_result
@@ -130,7 +115,7 @@ publisher_judge(struct hub *h, uint8_t flags, const struct publishing *what,
 	uint8_t required = PRESENCE_REQUIRES(flags) & PRESENCE_READERS(flags);
 
 	if (PRESENCE_WARMTH_OF(flags) != PRESENCE_OPEN &&
-	    publisher_is_cold(h, p->channel)) {
+	    presence_is_cold(h, p->channel)) {
 		p->epoch = SHM_LOAD(h->entry[p->channel].epoch);
 		return PUBLISH_COLD;
 	}
@@ -173,9 +158,8 @@ publisher_lock(struct hub *h, const struct publication *p)
 
 	hub_lock(h);
 	/* so often at most, as others take the room, too */
-	for (size_t n = 0; n < bytes / (JOURNAL_STEP / 4) &&
-	     !journal_room(h, bytes);
-	     n++) {
+	for (size_t n = 0;
+	     n < bytes / (JOURNAL_STEP / 4) && !journal_room(h, bytes); n++) {
 		hub_unlock(h);
 		hub_lock(h);
 	}

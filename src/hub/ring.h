@@ -40,8 +40,8 @@ head_bytes(const struct entry_head *e)
 	    (size_t)e->info_len + e->sub_info_len + e->tags_len + e->data_len);
 }
 
-/* The same, or 0 if it is corrupted: larger than any, or than the room that
- * there is for it. */
+/* Those bytes, or 0 if the head is corrupted: more than any entry has, or than
+ * the room that there is for it. */
 static inline size_t
 head_size(const struct hub *h, const struct entry_head *e, uint64_t room)
 {
@@ -57,15 +57,59 @@ head_size(const struct hub *h, const struct entry_head *e, uint64_t room)
 static inline size_t
 entry_size(const struct hub *h, uint64_t at, const struct entry_head *e)
 {
-	return head_size(h, e,
-	    h->journal_size - (index_place(at) & (h->journal_size - 1)));
+	return head_size(
+	    h, e, h->journal_size - (index_place(at) & (h->journal_size - 1)));
+}
+
+static inline uint64_t
+ring_tail(const struct hub *h)
+{
+	return SHM_LOAD(h->heads->tail);
+}
+
+static inline uint64_t
+ring_oldest(const struct hub *h)
+{
+	uint64_t oldest = SHM_LOAD(h->heads->oldest), tail = ring_tail(h);
+	uint64_t lowest = tail >= h->n_index ? tail - h->n_index + 1 : 1;
+
+	/* not before the index's oldest, not after the next one; else it is
+	 * corrupted */
+	return oldest < lowest || oldest > tail + 1 ? lowest : oldest;
 }
 
 /* Bytes ever appended, the entry at a position included. */
-uint64_t journal_end(const struct hub *h, uint64_t position);
+static inline uint64_t
+ring_end(const struct hub *h, uint64_t position)
+{
+	uint64_t at = index_place(SHM_LOAD(index_of(h, position)->at));
+	const uint8_t *p = entry_at(h, at);
+	struct entry_head e;
+	size_t n = 0;
+
+	if (p != NULL) {
+		memcpy(&e, p, sizeof(e));
+		n = entry_size(h, at, &e);
+	}
+	return n != 0 ? at + n
+		      : (at + h->journal_size) & ~(h->journal_size - 1);
+}
 
 /* Whether the ring has an entry of that position. */
-bool position_fits(const struct hub *h, uint64_t position);
+static inline bool
+position_fits(const struct hub *h, uint64_t position)
+{
+	struct entry_head e;
+	const uint8_t *p;
+
+	if (position == 0 || position > JOURNAL_POSITION_MAX)
+		return false;
+	p = entry_at(h, SHM_LOAD(index_of(h, position)->at));
+	if (p == NULL)
+		return false;
+	memcpy(&e, p, sizeof(e));
+	return e.position == position;
+}
 
 /* Bits of the readers that have not taken the entry at a position, of those in
  * `readers`. */

@@ -36,7 +36,8 @@ spill_free(struct hub *h)
 	struct spill_place s;
 	struct entry_head e;
 
-	if (end - begin > h->spill_size || end % 8 != 0) { /* corrupted */
+	if (begin > end || end - begin > h->spill_size || end % 8 != 0) {
+		/* corrupted */
 		begin = end &= ~(uint64_t)7;
 		SHM_STORE(h->heads->spill_end, end);
 	}
@@ -106,8 +107,7 @@ static uint64_t
 spill_owed(const struct hub *h)
 {
 	uint64_t end = SHM_LOAD(h->heads->end), owed = 0, from, to;
-	uint64_t low =
-	    index_place(SHM_LOAD(index_of(h, journal_oldest(h))->at));
+	uint64_t low = index_place(SHM_LOAD(index_of(h, ring_oldest(h))->at));
 
 	for (unsigned r = 0; r < READERS; r++) {
 		if (!(h->readers & 1u << r))
@@ -132,7 +132,7 @@ spill_has_room(struct hub *h, size_t bytes)
 	/* an empty one has: its size is the sum of all shares, and more */
 	if (begin == SHM_LOAD(h->heads->spill_end))
 		return true;
-	if (readers_behind(h, h->readers, journal_oldest(h) - 1) == 0) {
+	if (readers_behind(h, h->readers, ring_oldest(h) - 1) == 0) {
 		SHM_STORE(h->heads->spill_begin, SHM_LOAD(h->heads->spill_end));
 		return true;
 	}

@@ -18,7 +18,7 @@
 
 /* What is at a place of the spill. */
 struct spill_place {
-	uint64_t at;	    /* bytes ever written before it */
+	uint64_t at;	      /* bytes ever written before it */
 	const uint8_t *bytes; /* NULL: none, the next is at `next` */
 	size_t len;
 	uint64_t next; /* behind it */

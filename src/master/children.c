@@ -18,8 +18,7 @@ enum {
 	 * the master keeps it from others for longer; smaller: a worker that
 	 * answers many orders is read with a delay. */
 	CHILDREN_BUDGET = 256,
-	/* For MSG_STOP at an upgrade, unless it may be still for longer; killed
-	 * after that. Larger: one that hangs
+	/* For MSG_STOP at an upgrade; killed after that. Larger: one that hangs
 	 * delays the upgrade; smaller: one that is busy does not finish. */
 	CHILDREN_LEAVE_MS = 2000
 };
@@ -235,6 +234,15 @@ children_follow(struct child *c, uint64_t now)
 	c->role->start(c, now);
 }
 
+/* Whether a child that dies is replaced, as things stand: a reader of the
+ * journal until the end, since there is more for it to read while the last
+ * workers serve. */
+static bool
+children_go_on(const struct child *c)
+{
+	return c->master->phase < PHASE_QUITTING || c->kind->reader != 0;
+}
+
 bool
 children_died(struct master *m, pid_t pid, int status)
 {
@@ -248,21 +256,13 @@ children_died(struct master *m, pid_t pid, int status)
 	if (c == NULL || c->kind == NULL)
 		return false;
 	children_ignore(c);
-	end.leaving = m->phase >= PHASE_QUITTING || c->dismissed ||
+	end.leaving = !children_go_on(c) || c->dismissed ||
 	    (c->role->leaves != NULL && c->role->leaves(c));
 	child_died(c, &end, now);
 	if ((c->role->died == NULL || c->role->died(c, &end)) && !end.leaving &&
 	    end.wait_ms == 0)
 		children_follow(c, now);
 	return true;
-}
-
-/* How long a child may take to leave. */
-static uint64_t
-children_leave_ms(const struct child *c)
-{
-	return c->kind->still_ms > CHILDREN_LEAVE_MS ? c->kind->still_ms
-						     : CHILDREN_LEAVE_MS;
 }
 
 /* What the deadlines of a process ask for. */
@@ -274,7 +274,7 @@ children_judge(struct child *c, uint64_t now)
 	if (c->eof_ms != 0 && now >= c->eof_ms + CHILD_EOF_GRACE_MS &&
 	    c->master->phase < PHASE_QUITTING)
 		(void)child_kill(c, "closed its link to the master");
-	if (c->leave_ms != 0 && now >= c->leave_ms + children_leave_ms(c))
+	if (c->leave_ms != 0 && now >= c->leave_ms + CHILDREN_LEAVE_MS)
 		(void)child_kill(c, "did not leave in time");
 	if (c->at != -1 && child_is_late(c, watchdog_still_ms(d, c->at), now)) {
 		c->killed_unready = true;
@@ -299,7 +299,7 @@ children_time_one(struct child *c, uint64_t now)
 	if (c->pid != 0)
 		children_judge(c, now);
 	else if (c->respawn_ms != 0 && now >= c->respawn_ms && !c->dismissed &&
-	    c->master->phase < PHASE_QUITTING &&
+	    children_go_on(c) &&
 	    (c->role->may_start == NULL || c->role->may_start(c)))
 		children_follow(c, now);
 }

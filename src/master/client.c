@@ -185,7 +185,10 @@ client_order_cb(void *arg, enum message_result result)
 	client_say(cl, result != RESULT_DONE,
 	    result == RESULT_ABSENT	? "not connected any more"
 		: result == RESULT_FULL ? "larger than the journal takes"
-					: "");
+		: result == RESULT_BUSY
+		? "not possible now: a reader of the journal is behind, or "
+		  "has not opened the channel yet; try again"
+		: "");
 }
 
 struct control_wait *

@@ -241,7 +241,7 @@ other_start(struct child *c, uint64_t now)
 static bool
 other_may_start(const struct child *c)
 {
-	return c->master->phase == PHASE_RUNNING;
+	return c->master->phase >= PHASE_RUNNING;
 }
 
 /* It is ready: a reader of the journal gets its links. */

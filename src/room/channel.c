@@ -6,6 +6,7 @@
 #include "conn/recipient.h"
 #include "room/quota.h"
 #include "hub/lock.h"
+#include "hub/reader.h"
 
 _Static_assert(
     (int)CONF_CONNECTION_CHANNELS_MAX <= (int)SUBSCRIPTIONS_MAX, "conf.h");
@@ -61,7 +62,7 @@ channel_refuse(struct chat *ch, uint32_t conn, enum quota quota)
 	return quota == QUOTA_USER_CHANNELS ? CHANNEL_LIMIT : CHANNEL_FULL;
 }
 
-/* An entry's position: its newest offset and epoch. Lock held. */
+/* An entry's position: its newest offset and epochs. Lock held. */
 static void
 channel_position_read(
     const struct hub *h, uint32_t e, struct channel_position *at)
@@ -69,6 +70,22 @@ channel_position_read(
 	at->channel = e;
 	at->epoch = SHM_LOAD(h->entry[e].epoch);
 	at->offset = SHM_LOAD(h->entry[e].offset);
+	at->stream = SHM_LOAD(h->stream[e]);
+}
+
+/* Whether a channel is cold; then its reader is asked. Lock held. */
+static bool
+channel_ask(struct chat *ch, uint32_t e)
+{
+	return ch->hub->readers != 0 && presence_is_cold(ch->hub, e);
+}
+
+/* The channel is cold: the reader that is asked looks at once. */
+static enum channel_result
+channel_cold(struct chat *ch)
+{
+	reader_wake(ch->hub, PRESENCE_OPENERS);
+	return CHANNEL_COLD;
 }
 
 enum channel_result
@@ -76,13 +93,17 @@ channel_find(struct chat *ch, const char *name, size_t len, bool make,
     struct channel_position *at)
 {
 	uint32_t e;
+	bool cold;
 
 	hub_lock(ch->hub);
 	e = make ? presence_make(ch->hub, name, len)
-		 : presence_find(ch->hub, name, len);
+		 : presence_recall(ch->hub, name, len);
+	cold = channel_ask(ch, e);
 	if (e != SHM_NONE)
 		channel_position_read(ch->hub, e, at);
 	hub_unlock(ch->hub);
+	if (cold)
+		return channel_cold(ch);
 	if (e != SHM_NONE)
 		return CHANNEL_OK;
 	return make ? channel_refuse(ch, SHM_NONE, QUOTA_CHANNELS)
@@ -93,11 +114,12 @@ uint32_t
 channel_subscription(
     struct chat *ch, uint32_t conn, const char *name, size_t len)
 {
-	struct channel_position at;
+	uint32_t e;
 
-	if (channel_find(ch, name, len, false, &at) != CHANNEL_OK)
-		return SHM_NONE;
-	return subscription_find(ch->hub, conn, at.channel);
+	hub_lock(ch->hub);
+	e = presence_find(ch->hub, name, len);
+	hub_unlock(ch->hub);
+	return e != SHM_NONE ? subscription_find(ch->hub, conn, e) : SHM_NONE;
 }
 
 /* Ends one subscription. */
@@ -115,7 +137,7 @@ channel_subscription_end(struct chat *ch, uint32_t sub)
 }
 
 /* A subscription that is there already goes on. One that was HELD begins now,
- * at the channel's newest offset, which its answer tells. */
+ * at the channel's newest offset, which its answer tells, if that is known. */
 static void
 channel_resume(
     struct chat *ch, struct subscription *s, struct channel_position *at)
@@ -126,13 +148,48 @@ channel_resume(
 	if (SHM_OWN(s->offset) == SUBSCRIPTION_HELD &&
 	    channel < ch->hub->n_entries) {
 		hub_lock(ch->hub);
-		newest = SHM_LOAD(ch->hub->entry[channel].offset);
+		newest = PRESENCE_WARMTH_OF(presence_flags(ch->hub, channel)) ==
+			PRESENCE_OPEN
+		    ? SHM_LOAD(ch->hub->entry[channel].offset)
+		    : SUBSCRIPTION_HELD;
 		hub_unlock(ch->hub);
 		SHM_STORE(s->offset, newest);
 	}
 	at->channel = channel;
 	at->epoch = s->epoch;
 	at->offset = SHM_OWN(s->offset);
+	at->stream = presence_stream(ch->hub, channel, s->epoch);
+}
+
+/* Enters the channel of a subscription that is about to be made, if it is not
+ * cold: then only *at is filled in. One of the server's is made all the same:
+ * HELD, until its client has been told where the channel stands. */
+static enum channel_result
+channel_enter(struct chat *ch, uint32_t conn, const char *name, size_t len,
+    bool server, struct channel_position *at)
+{
+	struct charge_terms terms = quota_terms(ch, conn);
+	struct hub *h = ch->hub;
+	enum charge_result how = CHARGE_FURTHER;
+	uint32_t e = SHM_NONE;
+	bool cold;
+
+	hub_lock(h);
+	if (h->readers != 0)
+		e = presence_recall(h, name, len);
+	cold = channel_ask(ch, e);
+	if (!cold || server)
+		e = channel_hold(ch, name, len, &terms, &how);
+	if (e != SHM_NONE)
+		channel_position_read(h, e, at);
+	if (cold)
+		at->offset = SUBSCRIPTION_HELD;
+	hub_unlock(h);
+	if (cold && channel_cold(ch) == CHANNEL_COLD && !server)
+		return CHANNEL_COLD;
+	return e != SHM_NONE
+	    ? CHANNEL_OK
+	    : channel_refuse(ch, conn, quota_of(CHARGE_CHANNELS, how));
 }
 
 enum channel_result
@@ -140,11 +197,9 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
     const struct subscription *terms, struct channel_position *at,
     uint32_t *sub)
 {
-	struct charge_terms charge = quota_terms(ch, conn);
 	struct subscription new = *terms;
 	struct hub *h = ch->hub;
-	enum charge_result how;
-	uint32_t e;
+	enum channel_result entered;
 
 	*sub = channel_subscription(ch, conn, name, len);
 	if (*sub != SHM_NONE &&
@@ -160,15 +215,12 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	}
 	if (subscription_count(h, conn) >= ch->live.connection_channels)
 		return CHANNEL_LIMIT;
-	hub_lock(h);
-	e = channel_hold(ch, name, len, &charge, &how);
-	if (e != SHM_NONE)
-		channel_position_read(h, e, at);
-	hub_unlock(h);
-	if (e == SHM_NONE)
-		return channel_refuse(ch, conn, quota_of(CHARGE_CHANNELS, how));
+	entered = channel_enter(
+	    ch, conn, name, len, terms->flags & SUBSCRIPTION_SERVER, at);
+	if (entered != CHANNEL_OK)
+		return entered;
 	new.slot = conn;
-	new.channel = shm_link(e);
+	new.channel = shm_link(at->channel);
 	new.offset = at->offset;
 	new.epoch = at->epoch;
 	if (new.flags & SUBSCRIPTION_JOIN_LEAVE)
@@ -177,7 +229,7 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 		conn_slot(ch, conn)->flags |= SLOT_SUB_INFO;
 	*sub = subscription_add(h, &ch->rooms->subscriptions, &new);
 	if (*sub == SHM_NONE) {
-		channel_release(ch, e);
+		channel_release(ch, at->channel);
 		return channel_refuse(ch, conn, QUOTA_SUBSCRIPTIONS);
 	}
 	return CHANNEL_OK;

@@ -4,9 +4,11 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "conn/hold.h"
 #include "conn/recipient.h"
 #include "room/publish.h"
 #include "room/rooms.h"
+#include "room/opening.h"
 #include "room/relay.h"
 #include "room/user.h"
 #include "hole.h"
@@ -26,7 +28,8 @@ enum { DELIVER_MAX = 256 };
 /* A publication's frame for each dialect, built when it is first needed. */
 struct delivery {
 	const struct publication *p;
-	bool lost; /* the channel's publication before it was not delivered */
+	uint64_t lost; /* publications of the channel up to this offset were not
+			* delivered; 0: none is known to be missing */
 	struct frame frame[DIALECTS_MAX];
 	enum {
 		UNBUILT,
@@ -42,7 +45,9 @@ delivery_begin(
     struct delivery *d, const struct publication *p, const struct hole *hole)
 {
 	d->p = p;
-	d->lost = hole_is_before(hole, p);
+	d->lost = hole_is_before(hole, p) ? p->before : 0;
+	if (p->format == FORMAT_LEAP) /* a reader says that some are missing */
+		d->lost = p->offset;
 	memset(d->state, 0, sizeof(d->state));
 }
 
@@ -67,6 +72,9 @@ render(struct chat *ch, struct delivery *d, int dialect)
 	size_t len = 0;
 	int n, k, r;
 
+	d->state[dialect] = MISSED;
+	if (d->p->format == FORMAT_LEAP)
+		return;
 	d->state[dialect] = NOTHING;
 	n = ch->door[to->door]->render(ch, d->p, parts + 1);
 	if (n > 0)
@@ -115,7 +123,7 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
     uint32_t gap, uint64_t since)
 {
 	struct slot *s = conn_slot(ch, i);
-	bool lost = d->lost && d->p->offset > since + 1;
+	bool lost = d->lost > since;
 	int dialect = ch->conn[i].dialect;
 
 	if (ch->conn[i].phase != CONN_OPEN ||
@@ -134,15 +142,20 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 
 /* Whether a subscription gets a publication, join or leave. */
 static bool
-is_for(const struct subscription *s, const struct publication *p)
+is_for(const struct slot *conn, const struct subscription *s,
+    const struct publication *p)
 {
+	const uint64_t since = SHM_OWN(s->offset);
+
+	if (p->format == FORMAT_OPENED)
+		return opening_is_for(conn, s);
 	/* one that has left is told of no other's join or leave */
 	if (publication_is_event(p))
 		return (s->flags &
 			   (SUBSCRIPTION_JOIN_LEAVE | SUBSCRIPTION_AWAY)) ==
 		    SUBSCRIPTION_JOIN_LEAVE &&
-		    SHM_OWN(s->offset) != SUBSCRIPTION_HELD;
-	return p->offset > SHM_OWN(s->offset);
+		    since != SUBSCRIPTION_HELD;
+	return p->offset > since;
 }
 
 /* To those who subscribed. */
@@ -162,9 +175,13 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 		slot = SHM_ONCE(s->slot);
 		if (subscription_channel(s) == d->p->channel &&
 		    slot < h->n_slots &&
-		    SHM_ONCE(s->use) == slot_use(h, slot) && is_for(s, d->p))
+		    SHM_ONCE(s->use) == slot_use(h, slot) &&
+		    is_for(&h->slot[slot], s, d->p)) {
 			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP,
 			    SHM_OWN(s->offset));
+			if (d->p->format == FORMAT_OPENED)
+				opening_done(&h->slot[slot], s, d->p);
+		}
 	}
 }
 
@@ -202,8 +219,11 @@ is_for_own(const struct slot *s, const struct publication *p)
 {
 	if (slot_is_entering(s))
 		return false;
-	return publication_is_event(p) ? !(s->flags & SLOT_OWN_AWAY)
-					: p->offset > s->offset;
+	if (p->format == FORMAT_OPENED)
+		return s->offset == SLOT_OFFSET_UNKNOWN;
+	return publication_is_event(p)
+	    ? !(s->flags & SLOT_OWN_AWAY) && s->offset != SLOT_OFFSET_UNKNOWN
+	    : p->offset > s->offset;
 }
 
 /* To a user's connections. */
@@ -218,8 +238,11 @@ deliver_user(struct chat *ch, struct delivery *d)
 		s = conn_slot(ch, i);
 		if (d->p->format == FORMAT_KICK)
 			kick(ch, i, d->p);
-		else if (is_for_own(s, d->p))
+		else if (is_for_own(s, d->p)) {
 			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
+			if (d->p->format == FORMAT_OPENED)
+				opening_done(s, NULL, d->p);
+		}
 	}
 }
 
@@ -258,7 +281,8 @@ deliver_one(struct chat *ch, const struct publication *p)
 	struct presence_entry *e;
 	struct delivery d;
 
-	if (p->channel >= ch->hub->n_entries ||
+	if ((p->format >= FORMAT_RESULT && !opening_take(ch, p)) ||
+	    p->channel >= ch->hub->n_entries ||
 	    ch->rooms->local[p->channel].members == 0 ||
 	    !is_current(ch->hub, p))
 		return 0;
@@ -297,6 +321,7 @@ overrun(struct chat *ch)
 		ch->rooms->hole.from = f->from;
 	ch->rooms->hole.to = f->to;
 	hole_mark_all(ch, &ch->rooms->hole);
+	hold_lost(ch); /* answers may have been among them */
 }
 
 /* Whether a publication's sender is a connection of this worker. */
@@ -428,34 +453,40 @@ deliver_all(struct chat *ch)
 		;
 }
 
-/* The flags in which a connection that gets a publication keeps its mark of a
- * gap, the bit in *gap; NULL: it does not get the publication. */
-static uint32_t *
+/* By what a connection has a publication's channel. */
+struct concern {
+	struct subscription *sub; /* NULL: it is its own, or the lobby */
+	uint32_t *flags;	  /* where its mark of a gap is kept, */
+	uint32_t gap;		  /* and that bit */
+	uint64_t since;		  /* offset up to which nothing is for it */
+};
+
+/* Whether a connection gets a publication; *out says by what. */
+static bool
 concerns(struct chat *ch, uint32_t i, const struct publication *p,
-    uint32_t *gap, uint64_t *since)
+    struct concern *out)
 {
 	struct hub *h = ch->hub;
 	struct slot *s = conn_slot(ch, i);
-	struct subscription *sub;
 	uint32_t k;
 
-	*gap = SLOT_GAP;
-	*since = 0;
+	*out = (struct concern){NULL, &s->flags, SLOT_GAP, 0};
 	if (!is_current(h, p))
-		return NULL;
+		return false;
 	if (p->channel == s->user) {
-		*since = s->offset;
-		return is_for_own(s, p) ? &s->flags : NULL;
+		out->since = s->offset;
+		return is_for_own(s, p);
 	}
 	if (p->channel == PRESENCE_LOBBY && conn_in_lobby(ch, i))
-		return ch->conn[i].present ? &s->flags : NULL;
+		return ch->conn[i].present;
 	k = subscription_find(h, i, p->channel);
 	if (k == SHM_NONE)
-		return NULL;
-	*gap = SUBSCRIPTION_GAP;
-	sub = &h->subscription[k];
-	*since = SHM_OWN(sub->offset);
-	return is_for(sub, p) ? &sub->flags : NULL;
+		return false;
+	out->sub = &h->subscription[k];
+	out->flags = &out->sub->flags;
+	out->gap = SUBSCRIPTION_GAP;
+	out->since = SHM_OWN(out->sub->offset);
+	return is_for(s, out->sub, p);
 }
 
 /* Delivers one publication to one connection, if it is for it. */
@@ -463,8 +494,7 @@ static void
 deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
     const struct hole *hole)
 {
-	uint32_t gap, *flags;
-	uint64_t since;
+	struct concern to;
 	struct delivery d;
 
 	if (p->format == FORMAT_KICK) {
@@ -473,12 +503,14 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 			kick(ch, i, p);
 		return;
 	}
-	flags = concerns(ch, i, p, &gap, &since);
-	if (flags == NULL)
+	if ((p->format >= FORMAT_RESULT && !opening_take(ch, p)) ||
+	    !concerns(ch, i, p, &to))
 		return;
 	delivery_begin(&d, p, hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
-	deliver_to(ch, i, &d, flags, gap, since);
+	deliver_to(ch, i, &d, to.flags, to.gap, to.since);
+	if (p->format == FORMAT_OPENED)
+		opening_done(conn_slot(ch, i), to.sub, p);
 	delivery_end(ch, &d);
 }
 
@@ -499,10 +531,10 @@ static void
 mark_ahead(
     struct chat *ch, uint32_t i, uint64_t cursor, const struct hole *hole)
 {
-	uint64_t tail = journal_tail(ch->hub), since;
+	uint64_t tail = journal_tail(ch->hub);
 	uint64_t p = look_after(ch->hub, cursor, tail);
 	struct publication pub;
-	uint32_t gap, *flags;
+	struct concern to;
 
 	while (p < tail) {
 		p++;
@@ -510,10 +542,9 @@ mark_ahead(
 		if (journal_peek(ch->hub, p, &pub) != JOURNAL_OK ||
 		    !hole_has(hole, pub.previous))
 			continue;
-		flags = concerns(ch, i, &pub, &gap, &since);
-		if (flags == NULL || pub.offset <= since + 1)
+		if (!concerns(ch, i, &pub, &to) || pub.before <= to.since)
 			continue;
-		*flags |= gap;
+		*to.flags |= to.gap;
 		conn_slot(ch, i)->skipped |= SLOT_SKIPPED_MORE;
 	}
 }

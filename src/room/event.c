@@ -7,6 +7,7 @@
 #include "room/publish.h"
 #include "room/user.h"
 #include "hub/blob.h"
+#include "hub/event.h"
 #include "hub/lock.h"
 #include "hub/stats.h"
 
@@ -156,6 +157,63 @@ channel_undo(
 		channel_finish(ch, conn, name, len);
 }
 
+/* Writes the data of a connection's event: struct event_end, then the device;
+ * returns the length. */
+static uint32_t
+event_end_write(const struct slot *s, uint64_t life,
+    char out[sizeof(struct event_end) + SLOT_DEVICE_MAX])
+{
+	uint8_t n =
+	    s->device_len < SLOT_DEVICE_MAX ? s->device_len : SLOT_DEVICE_MAX;
+	bool ending = (life & 7) == SLOT_ENDING;
+	struct event_end e = {.code = ending ? (uint16_t)s->close_code : 0,
+	    .reason = ending ? s->close_reason : REASON_NONE,
+	    .port = (uint16_t)s->peer_port,
+	    .family = s->family,
+	    .door = s->door};
+
+	memcpy(e.peer, s->peer, sizeof(e.peer));
+	memcpy(out, &e, sizeof(e));
+	memcpy(out + sizeof(e), s->device, n);
+	return (uint32_t)sizeof(e) + n;
+}
+
+/* Tells readers that want events of a user's connection that it is open, or
+ * ends, if they have not been told so. worker: whose it still must be; -1:
+ * anyone's. */
+static void
+connection_tell(struct hub *h, uint32_t i, int worker,
+    enum publication_format format, int64_t wall_ms)
+{
+	char user[USER_NAME_MAX + 1];
+	char data[sizeof(struct event_end) + SLOT_DEVICE_MAX];
+	struct publication p = {
+	    .format = (uint8_t)format, .time_ms = wall_ms, .data = data};
+	struct slot s;
+
+	if (h->events == 0 || !slot_read(h, i, &s, &p.sender) ||
+	    (worker >= 0 && s.worker != worker) ||
+	    !presence_is_user(h, s.user) ||
+	    ((s.flags & SLOT_TOLD) != 0) == (format == FORMAT_CONNECT))
+		return;
+	p.user = user;
+	p.user_len = (uint8_t)user_name(h, s.user, user);
+	p.data_len = event_end_write(&s, SHM_LOAD(s.life), data);
+	p.channel = s.user;
+	p.subscription = SHM_NONE;
+	p.input_key = SHM_LOAD(s.committed);
+	hub_lock(h);
+	journal_append_event(h, &p, h->events, 0);
+	hub_unlock(h);
+}
+
+void
+channel_tell_connect(struct chat *ch, uint32_t conn)
+{
+	if (ch->hub->events != 0 && ch->conn[conn].present)
+		connection_tell(ch->hub, conn, -1, FORMAT_CONNECT, ch->wall_ms);
+}
+
 void
 channel_tell_leaves(struct chat *ch, uint32_t conn)
 {
@@ -169,6 +227,7 @@ channel_tell_leaves(struct chat *ch, uint32_t conn)
 	tell_own_leave(ch, conn);
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		tell_sub(ch, sub, FORMAT_LEAVE);
+	connection_tell(ch->hub, conn, -1, FORMAT_DISCONNECT, ch->wall_ms);
 }
 
 /* A leave that is to be told of a connection that has gone with its worker. */
@@ -246,6 +305,7 @@ slots_tell_gone(struct hub *h, int worker, int64_t wall_ms)
 		if (!(SHM_ONCE(h->slot[i].flags) & SLOT_AWAY))
 			slot_tell_gone(h, &g, PRESENCE_LOBBY, SLOT_AWAY);
 		slot_tell_gone(h, &g, SHM_ONCE(h->slot[i].user), SLOT_OWN_AWAY);
+		connection_tell(h, i, worker, FORMAT_DISCONNECT, wall_ms);
 	}
 }
 

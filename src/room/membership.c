@@ -13,9 +13,10 @@ membership_opened(struct chat *ch, uint32_t i, uint32_t entry)
 {
 	if (entry != SHM_NONE)
 		user_list_add(ch, i, entry);
+	channel_tell_connect(ch, i);
 	if (conn_in_lobby(ch, i))
 		channel_tell_lobby_join(ch, i);
-	channel_tell_own_join(ch, i); /* of who is known by now */
+	channel_tell_own_join(ch, i); /* both of who is known by now */
 }
 
 /* Takes a connection out of all that it is in. */

@@ -1,6 +1,7 @@
 #include "room/publish.h"
 #include "room/rooms.h"
 
+#include "room/kept.h"
 #include "room/quota.h"
 #include "room/relay.h"
 #include "hub/presence.h"
@@ -31,9 +32,18 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
     const struct publishing *what, struct publication *out, uint64_t *mask)
 {
 	struct rooms *rooms = ch->rooms;
+	struct publishing settled;
+	uint8_t flags = 0;
 	enum publish_result r;
 
 	rooms->publisher.wall_ms = ch->wall_ms;
+	if (ch->hub->readers != 0)
+		flags = kept_settle(ch, name, len);
+	if (flags != 0) {
+		settled = *what;
+		settled.flags = flags;
+		what = &settled;
+	}
 	r = publisher_publish(
 	    &rooms->publisher, name, len, to, what, out, mask);
 	if (r == PUBLISH_OK)

@@ -5,6 +5,7 @@
 
 #include "base/sparse.h"
 #include "hub/journal.h"
+#include "room/kept.h"
 #include "room/membership.h"
 #include "room/publish.h"
 #include "room/relay.h"
@@ -29,6 +30,7 @@ rooms_init(struct chat *ch)
 	    relay_init(ch) < 0)
 		return -1;
 	publish_init(ch);
+	kept_init(ch);
 	ch->members = &membership;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "room/user.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
+#include "hub/reader.h"
 
 /* "#alice" from "alice"; returns the length. */
 static size_t
@@ -33,6 +34,7 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	struct hub *h = ch->hub;
 	size_t n = user_channel(name, len, channel);
 	enum charge_result how, lobby;
+	bool cold = false;
 	uint32_t e;
 
 	hub_lock(h);
@@ -40,7 +42,12 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	if (e != SHM_NONE && conn_in_lobby(ch, conn))
 		channel_hold(ch, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN,
 		    &terms, &lobby);
+	/* it opens behind the connection, which does not wait for that */
+	if (h->readers != 0)
+		cold = presence_is_cold(h, e);
 	hub_unlock(h);
+	if (cold)
+		reader_wake(h, PRESENCE_OPENERS);
 	if (e == SHM_NONE) {
 		quota_refuse(ch, conn, quota_of(CHARGE_USERS, how));
 		return SHM_NONE;

@@ -56,8 +56,24 @@ channels_begin(struct show *s)
 static void
 channels_head(struct show *s)
 {
-	show_put(s, "%11s %-15s %13s %15s %-8s CHANNEL\n", "CONNECTIONS",
-	    "WORKERS", "HISTORY", "OFFSET", "EPOCH");
+	show_put(s, "%11s %-15s %13s %15s %-8s ", "CONNECTIONS", "WORKERS",
+	    "HISTORY", "OFFSET", "EPOCH");
+	if (s->from.hub->readers != 0)
+		show_put(
+		    s, "%-7s %-18s %-18s ", "STATE", "READERS", "REQUIRED BY");
+	show_put(s, "CHANNEL\n");
+}
+
+/* Where a channel stands with the reader that knows it. */
+static const char *
+channels_state(const struct presence_view *v)
+{
+	static const char *const names[] = {[PRESENCE_OPEN] = "open",
+	    [PRESENCE_COLD] = "cold",
+	    [PRESENCE_OPENING] = "opening",
+	    [PRESENCE_OPENING + 1] = "?"};
+
+	return names[PRESENCE_WARMTH_OF(v->flags)];
 }
 
 /* Begins to count what is kept of a channel. */
@@ -121,8 +137,16 @@ channels_put_json(struct show *s, const struct presence_view *v)
 		show_put(s, "%" PRIu32, s->kept.keep);
 	else
 		show_put(s, "null");
-	show_put(s, ",\"offset\":%" PRIu64 ",\"epoch\":\"%08" PRIx32 "\"}",
-	    v->offset, v->epoch);
+	show_put(s, ",\"offset\":%" PRIu64 ",\"epoch\":\"%08" PRIx64 "\"",
+	    v->offset, v->stream);
+	if (s->from.hub->readers != 0) {
+		show_put(
+		    s, ",\"state\":\"%s\",\"readers\":", channels_state(v));
+		show_readers(s, PRESENCE_READERS(v->flags), 0);
+		show_put(s, ",\"required_by\":");
+		show_readers(s, PRESENCE_REQUIRES(v->flags), 0);
+	}
+	show_put(s, "}");
 }
 
 /* One channel as a line. */
@@ -138,8 +162,13 @@ channels_put_line(struct show *s, const struct presence_view *v)
 		    s->kept.n, s->kept.keep);
 	else
 		snprintf(history, sizeof(history), "%" PRIu32, s->kept.n);
-	show_put(s, "%13s %15" PRIu64 " %08" PRIx32 " ", history, v->offset,
-	    v->epoch);
+	show_put(s, "%13s %15" PRIu64 " %08" PRIx64 " ", history, v->offset,
+	    v->stream);
+	if (s->from.hub->readers != 0) {
+		show_put(s, "%-7s ", channels_state(v));
+		show_readers(s, PRESENCE_READERS(v->flags), 18);
+		show_readers(s, PRESENCE_REQUIRES(v->flags), 18);
+	}
 	show_text(s, v->name, v->name_len);
 	show_put(s, "\n");
 }

@@ -41,7 +41,8 @@ struct connection_flag {
 static const struct connection_flag connection_flags[] = {{SLOT_GAP, "gap"},
     {SLOT_MOVED, "moved"}, {SLOT_AWAY, "away"}, {SLOT_OWN_AWAY, "own-away"},
     {SLOT_LEAVING, "leaving"}, {SLOT_ENTERING, "entering"},
-    {SLOT_CLOSE_HEARD, "close-heard"}, {SLOT_SUB_INFO, "sub-info"}, {0, NULL}};
+    {SLOT_CLOSE_HEARD, "close-heard"}, {SLOT_SUB_INFO, "sub-info"},
+    {SLOT_TOLD, "told"}, {0, NULL}};
 
 static const struct connection_flag subscription_flags[] = {
     {SUBSCRIPTION_JOIN_LEAVE, "join-leave"}, {SUBSCRIPTION_GAP, "gap"},
@@ -222,6 +223,20 @@ connection_phase(const struct slot *slot)
 	return name != NULL ? name : "?";
 }
 
+/* Whether a reader of the journal is to answer for its newest message. */
+static const char *
+connection_awaits(const struct slot *slot)
+{
+	switch (SHM_OWN(slot->awaits)) {
+	case AWAITS_NOTHING:
+		return "nothing";
+	case AWAITS_RESULT:
+		return "result";
+	default:
+		return "done";
+	}
+}
+
 /* Who it is. */
 static void
 connection_put_who(struct show *s, const struct connection_look *l)
@@ -268,6 +283,8 @@ connection_put_input(struct show *s, const struct connection_look *l)
 		: l->input_whole ? "whole"
 				 : "part");
 	connection_number(s, "published", SHM_OWN(l->slot.committed_at));
+	if (s->from.hub->readers != 0)
+		connection_word(s, "awaits", connection_awaits(&l->slot));
 }
 
 /* What goes to it. */

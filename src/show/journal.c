@@ -89,8 +89,15 @@ journal_begin(struct show *s)
 static void
 journal_head(struct show *s)
 {
-	show_put(s, "%12s %10s %-24s %9s %-5s %-15s %-16s CHANNEL\n",
-	    "POSITION", "OFFSET", "TIME", "BYTES", "KIND", "WORKERS", "SENDER");
+	const bool readers = s->from.hub->readers != 0;
+
+	show_put(s, "%12s %10s %-24s %9s %-*s %-15s %-16s ", "POSITION",
+	    "OFFSET", "TIME", "BYTES", readers ? 10 : 5, "KIND", "WORKERS",
+	    "SENDER");
+	if (readers)
+		show_put(
+		    s, "%-18s %-18s %-8s ", "READERS", "REQUIRED BY", "ASKS");
+	show_put(s, "CHANNEL\n");
 }
 
 /* What an entry is. */
@@ -101,7 +108,17 @@ journal_kind(const struct publication *p)
 	    [FORMAT_JSON] = "json",
 	    [FORMAT_JOIN] = "join",
 	    [FORMAT_LEAVE] = "leave",
-	    [FORMAT_KICK] = "kick"};
+	    [FORMAT_KICK] = "kick",
+	    [FORMAT_RESULT] = "result",
+	    [FORMAT_OPEN] = "open",
+	    [FORMAT_OPENED] = "opened",
+	    [FORMAT_ONLINE] = "online",
+	    [FORMAT_OFFLINE] = "offline",
+	    [FORMAT_OCCUPIED] = "occupied",
+	    [FORMAT_VACATED] = "vacated",
+	    [FORMAT_CONNECT] = "connect",
+	    [FORMAT_DISCONNECT] = "disconnect",
+	    [FORMAT_LEAP] = "leap"};
 
 	return p->format >= FORMAT_TEXT &&
 		p->format < sizeof(names) / sizeof(names[0])
@@ -109,12 +126,24 @@ journal_kind(const struct publication *p)
 	    : "?";
 }
 
-/* Who sent it: a connection's id, "chatctl", or "api". */
+/* What a message asks of readers. */
+static const char *
+journal_asks(const struct publication *p)
+{
+	return p->flags & PUBLICATION_AGAIN   ? "again"
+	    : p->flags & PUBLICATION_PROPOSED ? "proposed"
+	    : p->flags & PUBLICATION_WAITS    ? "answer"
+					      : "-";
+}
+
+/* Who sent it: a connection's id, "chatctl", or "api"; "-": nobody. */
 static const char *
 journal_sender(const struct publication *p, char out[17])
 {
 	if (p->sender != 0)
 		snprintf(out, 17, "%016" PRIx64, p->sender);
+	else if (p->format >= FORMAT_RESULT)
+		strcpy(out, "-");
 	else
 		strcpy(out, publication_order(p) != 0 ? "chatctl" : "api");
 	return out;
@@ -130,6 +159,17 @@ journal_name(
 		v->name_len = 0;
 }
 
+/* The workers that an entry is for. */
+static uint64_t
+journal_workers(const struct show *s, uint64_t position)
+{
+	const uint64_t mask = journal_mask(s->from.hub, position);
+	const int n = s->from.n_workers;
+
+	/* all: those that there are */
+	return mask == UINT64_MAX && n < SHM_WORKERS ? (1ull << n) - 1 : mask;
+}
+
 /* An entry as an object. */
 static void
 journal_put_json(
@@ -142,13 +182,20 @@ journal_put_json(
 	    ",\"time_ms\":%" PRId64 ",\"bytes\":%" PRIu32
 	    ",\"kind\":\"%s\",\"workers\":",
 	    p->position, p->offset, p->time_ms, p->data_len, journal_kind(p));
-	show_mask(s, journal_mask(s->from.hub, p->position));
+	show_mask(s, journal_workers(s, p->position));
 	show_put(
 	    s, ",\"sender\":\"%s\",\"channel\":", journal_sender(p, sender));
 	if (v->name_len > 0)
 		show_text(s, v->name, v->name_len);
 	else
 		show_put(s, "null");
+	if (s->from.hub->readers != 0) {
+		show_put(s, ",\"readers\":");
+		show_readers(s, journal_readers(s->from.hub, p->position), 0);
+		show_put(s, ",\"required_by\":");
+		show_readers(s, p->required, 0);
+		show_put(s, ",\"asks\":\"%s\"", journal_asks(p));
+	}
 	show_put(s, "}");
 }
 
@@ -172,13 +219,19 @@ static void
 journal_put_line(
     struct show *s, const struct publication *p, const struct presence_view *v)
 {
+	const bool readers = s->from.hub->readers != 0;
 	char sender[17], time[32];
 
-	show_put(s, "%12" PRIu64 " %10" PRIu64 " %-24s %9" PRIu32 " %-5s ",
+	show_put(s, "%12" PRIu64 " %10" PRIu64 " %-24s %9" PRIu32 " %-*s ",
 	    p->position, p->offset, journal_time(p->time_ms, time), p->data_len,
-	    journal_kind(p));
-	show_mask(s, journal_mask(s->from.hub, p->position));
+	    readers ? 10 : 5, journal_kind(p));
+	show_mask(s, journal_workers(s, p->position));
 	show_put(s, "%-16s ", journal_sender(p, sender));
+	if (readers) {
+		show_readers(s, journal_readers(s->from.hub, p->position), 18);
+		show_readers(s, p->required, 18);
+		show_put(s, "%-8s ", journal_asks(p));
+	}
 	if (v->name_len > 0)
 		show_text(s, v->name, v->name_len);
 	else

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "codec/name.h"
+#include "hub/journal.h"
 
 void
 show_put(struct show *s, const char *fmt, ...)
@@ -85,4 +86,25 @@ show_mask(struct show *s, uint64_t mask)
 		show_put(s, "[%s]", list);
 	else
 		show_put(s, "%-15s ", list);
+}
+
+void
+show_readers(struct show *s, uint8_t readers, int width)
+{
+	static const char *const names[READERS] = {[READER_STORE] = "store",
+	    [READER_ENGINE] = "engine",
+	    [READER_HOOKS] = "hooks"};
+	const char *quote = s->json ? "\"" : "";
+	char list[READERS * 10 + 1] = "";
+	size_t len = 0;
+
+	for (int i = 0; i < READERS; i++)
+		if ((readers >> i & 1) != 0)
+			len += (size_t)snprintf(list + len, sizeof(list) - len,
+			    "%s%s%s%s", len > 0 ? "," : "", quote, names[i],
+			    quote);
+	if (s->json)
+		show_put(s, "[%s]", list);
+	else
+		show_put(s, "%-*s ", width, len > 0 ? list : "-");
 }

@@ -307,6 +307,10 @@ adopt_go_on(struct adoption *a, uint32_t i)
 		conn_drop(ch, i, NULL);
 		return;
 	} else if (c->phase == CONN_OPEN) {
+		/* its worker may have died before that; of one that is entering
+		 * its door tells it */
+		if (!slot_is_entering(conn_slot(ch, i)))
+			channel_tell_connect(ch, i);
 		adopt_replay(a, i);
 		conn_wait_again(ch, i, true);
 	} else

@@ -8,6 +8,7 @@
 #include "codec/message.h"
 #include "conn/conn.h"
 #include "conn/turn.h"
+#include "room/kept.h"
 #include "room/mend.h"
 #include "room/publish.h"
 #include "room/quota.h"
@@ -275,6 +276,7 @@ void
 chat_reconfigure(struct chat *ch, const struct conf_live *live)
 {
 	ch->live = *live;
+	kept_redo(ch);
 	log_set_verbose(live->verbose);
 }
 
@@ -287,6 +289,7 @@ chat_sweep(struct chat *ch)
 	}
 	watch_sweep(ch);
 	mend_sweep(ch);
+	kept_sweep(ch);
 	quota_tell(ch);
 	conn_sweep(ch);
 }

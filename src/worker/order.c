@@ -82,6 +82,10 @@ order_carry_out(struct worker *w, const struct message_order *order,
 		case PUBLISH_ABSENT:
 			done.result = RESULT_ABSENT;
 			break;
+		case PUBLISH_BUSY:
+		case PUBLISH_COLD:
+			done.result = RESULT_BUSY;
+			break;
 		default:
 			done.result = RESULT_FULL;
 		}

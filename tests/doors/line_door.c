@@ -107,16 +107,27 @@ line_message(struct chat *ch, uint32_t i, int kind, const char *data,
 	const struct publishing what = {
 	    .conn = i, .format = FORMAT_TEXT, .data = data, .len = len};
 	struct slot *s = conn_slot(ch, i);
+	enum publish_result r = PUBLISH_OK;
+	enum hold_outcome outcome;
 	struct publication p;
 	uint64_t mask;
 
 	if (!ch->conn[i].present)
 		SHM_STORE(s->left, (uint32_t)position);
-	if (SHM_OWN(s->left) == (uint32_t)position)
+	if (SHM_OWN(s->left) == (uint32_t)position) {
 		line_name(ch, i, data, len);
-	else if (publish(ch, "lobby", 5, PUBLISH_MAKE, &what, &p, &mask) !=
-	    PUBLISH_OK)
+		return;
+	}
+	if (ch->done_commands == 0) /* else it has waited for its result */
+		r = publish(ch, "lobby", 5, PUBLISH_MAKE, &what, &p, &mask);
+	if (r == PUBLISH_COLD && hold_channel(ch, p.channel, p.epoch))
+		return;
+	outcome = r == PUBLISH_OK ? hold_accepted(ch, i) : HOLD_TEMPORARY;
+	if (outcome == HOLD_WAITS)
+		return;
+	if (outcome != HOLD_DONE)
 		conn_tell(ch, i, position, "* not said");
+	hold_answered(ch, i);
 }
 
 /* "alice says: TEXT"; line breaks of other doors become blanks. */

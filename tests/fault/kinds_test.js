@@ -1,7 +1,8 @@
 /*
  * Kinds of children that are neither workers nor keepers (tests/kinds): one
  * follows the journal and counts, one takes the lock, one counts as a program
- * of its own, one publishes numbers to a room. They die and hang at each kill
+ * of its own, one publishes numbers to a room, one is a reader of the journal.
+ * They die and hang at each kill
  * point of theirs, and are upgraded, while a crowd talks: nobody notices,
  * nothing is left uncounted, and no number is lost or comes twice.
  */
@@ -13,6 +14,7 @@ const path = require('node:path');
 const {BUILD, LONG} = require('./builds.js');
 const KINDS = path.join(BUILD, 'kill/kinds');
 process.env.CHATD = path.join(KINDS, 'sbin/chatd');
+process.env.CHATD_PACE = '/nonexistent'; /* there is one: pace.c */
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
 const {Daemon, freePort, logProcess, processDescriptors, processLives,
@@ -22,13 +24,14 @@ const {Crowd, pause, until} = require('./crowd.js');
 const {List} = require('./kill_points.js');
 
 /* kinds.c, hub/line.h */
-const LINES = {count: 64, lock: 65, apart: 66, announce: 67};
+const LINES = {count: 64, lock: 65, apart: 66, announce: 67, pace: 68};
 const COUNTING = /^(tests\/kinds\/count|process\/child)/;
 const POINTS = {count: COUNTING, apart: COUNTING,
     lock: /^(tests\/kinds\/kinds|process\/child|hub\/lock|hub\/journal)/,
-    announce: /^(tests\/kinds\/announce|process\/child|hub\/(journal|publisher))/};
+    announce: /^(tests\/kinds\/announce|process\/child|hub\/(journal|publisher))/,
+    pace: /^(process\/(reader_)?child|hub\/reader)/};
 /* Fewer deaths than that show that points are not found. */
-const DEATHS = {count: 3, apart: 3, lock: 5, announce: 8};
+const DEATHS = {count: 3, apart: 3, lock: 5, announce: 8, pace: 3};
 const PEOPLE = 12;
 const BURST = 18, BURST_MS = 10000; /* more deaths than 20 are too many */
 const PASS_MS = 400;                /* a point of a kind is passed within */
@@ -58,7 +61,7 @@ async function whole(d) {
 /* All that was published is counted, and the lock is taken. */
 async function counted(d) {
 	const {position} = await d.json('show', 'stats');
-	for (const kind of ['count', 'apart'])
+	for (const kind of ['count', 'apart', 'pace'])
 		await until(`${kind} has counted all`, async () =>
 		    (await row(d, kind)).cursor >= position);
 	const {cursor} = await row(d, 'lock');

@@ -63,6 +63,43 @@ recovers_corrupted(void **state)
 	    ERROR(2, 112, "unrecoverable position"));
 }
 
+/* Clients are told the epoch of the offsets, which is not the entry's
+ * incarnation, and may be longer. */
+static void
+recovers_in_stream(void **state)
+{
+	char of_entry[128], text[16];
+	struct channel_position at;
+
+	connect_alice();
+	server_says("room", FORMAT_JSON, "", "1");
+	server_says("room", FORMAT_JSON, "", "2");
+	assert_int_equal(
+	    channel_find(&door_node->ch, "room", 4, false, &at), CHANNEL_OK);
+	door_hub.stream[at.channel] = 0x123456789abcdef0;
+	guest_say(&alice, "{\"id\":2,\"history\":{\"channel\":\"room\"}}");
+	told(&alice,
+	    "{\"id\":2,\"history\":{\"publications\":[],"
+	    "\"epoch\":\"123456789abcdef0\",\"offset\":2}}");
+	asks("{\"id\":3,\"history\":{\"channel\":\"room\",\"limit\":1,"
+	     "\"since\":{\"offset\":1,\"epoch\":\"123456789abcdef0\"}}}",
+	    "{\"id\":3,\"history\":{\"publications\":[{\"data\":2,"
+	    "\"offset\":2,\"time\":T}],\"epoch\":\"E\",\"offset\":2}}");
+	snprintf(text, sizeof(text), "%08x", at.epoch);
+	snprintf(of_entry, sizeof(of_entry),
+	    "{\"id\":4,\"history\":{\"channel\":\"room\",\"limit\":1,"
+	    "\"since\":{\"offset\":1,\"epoch\":\"%s\"}}}",
+	    text);
+	asks(of_entry, ERROR(4, 112, "unrecoverable position"));
+	guest_say(&alice,
+	    "{\"id\":5,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
+	    "\"offset\":2,\"epoch\":\"123456789abcdef0\"}}");
+	told(&alice,
+	    "{\"id\":5,\"subscribe\":{\"recoverable\":true,"
+	    "\"epoch\":\"123456789abcdef0\",\"recovered\":true,\"offset\":2,"
+	    "\"positioned\":true,\"was_recovering\":true}}");
+}
+
 /* More than an answer holds: the newest, in reverse. */
 static void
 history_most(void **state)
@@ -160,8 +197,8 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, door_end)
 	const struct CMUnitTest tests[] = {TEST(recovers),
-	    TEST(recovers_corrupted), TEST(history_most), TEST(skipped),
-	    TEST(refused_again)};
+	    TEST(recovers_in_stream), TEST(recovers_corrupted),
+	    TEST(history_most), TEST(skipped), TEST(refused_again)};
 
 	return cmocka_run_group_tests_name(
 	    "centrifugo_recover", tests, NULL, NULL);

@@ -160,6 +160,7 @@ test_most(void **state)
 	q.keep = q.limit = 2 * HISTORY_MAX;
 	assert_int_equal(history_find(&hub, &q, &found), 0);
 	assert_int_equal(found.n, HISTORY_MAX);
+	assert_true(found.more);
 	assert_int_equal(found.position[0], 1);
 	assert_int_equal(found.position[HISTORY_MAX - 1], HISTORY_MAX);
 	q.has_since = true;
@@ -167,6 +168,11 @@ test_most(void **state)
 	assert_int_equal(history_find(&hub, &q, &found), 0);
 	assert_int_equal(found.n, HISTORY_MAX);
 	assert_int_equal(found.position[0], 4);
+	assert_true(found.more);
+	q.since = 5;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_int_equal(found.n, HISTORY_MAX);
+	assert_false(found.more);
 	q.has_since = false;
 	q.reverse = true;
 	q.limit = HISTORY_MAX;
@@ -236,6 +242,166 @@ entry(uint64_t at)
 	    (x->at & (hub.journal_size - 1)));
 }
 
+/* Publication k becomes one that a reader has brought: with that offset, behind
+ * the one with the other offset. */
+static void
+becomes(uint32_t k, uint8_t format, uint64_t offset, uint64_t before)
+{
+	struct entry_head *e = entry(position[k]);
+
+	e->format = format;
+	e->offset = offset;
+	e->before = before;
+	if (k == SAID)
+		SHM_STORE(hub.entry[channel].offset, offset);
+}
+
+/* Offsets that jump: 1 2 7 9, a leap to 1000, 1001. Of the publications that
+ * are kept. */
+static const uint64_t jumps[] = {0, 1, 2, 7, 9, 1000, 1001};
+enum { LEAP = 5 };
+
+static void
+jump(void)
+{
+	for (uint32_t k = 1; k <= SAID; k++)
+		becomes(k, k == LEAP ? FORMAT_LEAP : FORMAT_TEXT, jumps[k],
+		    jumps[k - 1]);
+}
+
+/* A client that has a publication, or a leap, gets all that came after it,
+ * however far the offsets are apart; leaps are no messages. One that has
+ * anything else cannot go on. */
+static void
+test_jumps(void **state)
+{
+	struct history_query q = question();
+	uint32_t k, n;
+
+	jump();
+	q.upto = jumps[SAID];
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_int_equal(found.n, SAID - 1);
+	q.has_since = true;
+	for (q.since = 0; q.since <= jumps[SAID] + 1; q.since++) {
+		for (k = 0; k < SAID && jumps[k] != q.since; k++)
+			;
+		assert_int_equal(history_find(&hub, &q, &found), 0);
+		assert_int_equal(found.gone, k == SAID && q.since < jumps[k]);
+		if (found.gone || k == SAID)
+			continue;
+		n = SAID - k - (k < LEAP);
+		assert_int_equal(found.n, n);
+		assert_int_equal(found.position[n - 1], position[SAID]);
+		assert_int_equal(
+		    found.position[0], position[k + 1 == LEAP ? SAID : k + 1]);
+	}
+	q.since = 0;
+	q.reverse = true;
+	q.limit = 2;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_int_equal(found.n, 2);
+	assert_int_equal(found.position[1], position[4]);
+}
+
+/* A leap is not counted among what is kept, and is of no age. */
+static void
+test_leap_kept(void **state)
+{
+	struct history_query q = question();
+
+	jump();
+	q.keep = 2;
+	q.has_since = true;
+	q.since = 7;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_false(found.gone);
+	assert_int_equal(found.n, 2);
+	assert_int_equal(found.position[0], position[4]);
+	q.since = 2;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_true(found.gone);
+	/* nothing but the leap lies between */
+	q.keep = 1;
+	q.since = 9;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_false(found.gone);
+	assert_int_equal(found.n, 1);
+	q.keep = 2;
+	q.oldest_ms = SAID * 1000;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_false(found.gone);
+	entry(position[LEAP])->time_ms = 0;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_false(found.gone);
+}
+
+/* What an entry names as the one before it is not the one that the chain leads
+ * to: something is missing between the two, and nothing before it is found. */
+static void
+test_missing(void **state)
+{
+	struct history_query q = question();
+
+	jump();
+	becomes(4, FORMAT_TEXT, 9, 8);
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_int_equal(found.n, 2);
+	q.has_since = true;
+	for (q.since = 0; q.since <= 8; q.since++) {
+		assert_int_equal(history_find(&hub, &q, &found), 0);
+		assert_int_equal(found.gone, q.since != 8);
+	}
+	/* a leap that says so */
+	jump();
+	becomes(LEAP, FORMAT_LEAP, 1000, 11);
+	for (q.since = 0; q.since <= 1000; q.since++) {
+		assert_int_equal(history_find(&hub, &q, &found), 0);
+		assert_int_equal(found.gone, q.since != 11 && q.since != 1000);
+	}
+	/* nothing is there between the newest and where the channel stands */
+	jump();
+	SHM_STORE(hub.entry[channel].offset, 1005);
+	q.upto = 1005;
+	q.since = 1001;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_true(found.gone);
+	assert_int_equal(found.n, 0);
+	q.since = 1000; /* the one before the newest */
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_true(found.gone);
+	q.since = 1005;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_false(found.gone);
+	/* nor of what it stood at before, but what came after that is not
+	 * asked for */
+	becomes(SAID, FORMAT_TEXT, 1005, 1000);
+	q.upto = 1000;
+	q.since = 9;
+	assert_int_equal(history_find(&hub, &q, &found), 0);
+	assert_false(found.gone);
+	assert_int_equal(found.n, 0);
+}
+
+/* A chain of more leaps than there can be is corrupted: the walk ends. */
+static void
+test_leaps(void **state)
+{
+	struct history_query q;
+
+	hub_destroy(&hub);
+	fixture_hub(&hub, 16, 16, 1 << 20, 1 << 20, 1 << 20);
+	channel = PRESENCE_LOBBY;
+	assert_int_equal(say(channel, FORMAT_TEXT, 1, 0), 1);
+	q = question();
+	q.limit = 1;
+	for (int k = 1; k <= 70; k++) {
+		entry(say(channel, FORMAT_TEXT, 1, 0))->format = FORMAT_LEAP;
+		assert_int_equal(history_find(&hub, &q, &found), 0);
+		assert_int_equal(found.n, k <= 64);
+	}
+}
+
 /* A chain that leads elsewhere ends there: to another channel, to the same
  * place, forward, or behind the tail. */
 static void
@@ -276,7 +442,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_each), TEST(test_kept),
 	    TEST(test_most), TEST(test_overwritten), TEST(test_entry),
-	    TEST(test_corrupted)};
+	    TEST(test_jumps), TEST(test_leap_kept), TEST(test_missing),
+	    TEST(test_leaps), TEST(test_corrupted)};
 
 	return cmocka_run_group_tests_name("history", tests, NULL, NULL);
 }

@@ -41,9 +41,20 @@ subscribe(struct world *w, uint32_t slot, uint32_t channel)
 	(void)subscription_add(&w->h, &w->subs, &new);
 }
 
+/* For struct hub: one rule or another. */
+static uint8_t
+flags_cb(void *arg, const char *name, size_t len)
+{
+	static const uint8_t flags[] = {0, 1 << READER_STORE,
+	    1 << READER_STORE | (1 << READER_STORE) << PRESENCE_REQUIRED,
+	    1 << READER_HOOKS};
+
+	return flags[len % 4];
+}
+
 /* Some honest contents of everything. */
 static void
-world_new(struct world *w)
+world_new(struct world *w, uint8_t readers)
 {
 	static uint8_t data[9000];
 	struct framing_state state = {{0}};
@@ -56,7 +67,9 @@ world_new(struct world *w)
 	uint32_t i, e, k;
 	bool first;
 
-	fixture_hub(&w->h, SLOTS, USERS, RING, 4 << 20, 1 << 18);
+	fixture_hub_readers(&w->h, SLOTS, USERS, RING, 4 << 20, 1 << 18,
+	    readers, readers & 1 << READER_HOOKS);
+	w->h.flags_of = flags_cb;
 	claim_init(&w->slots, w->h.slot_owner, w->h.n_slots, 0);
 	claim_init(&w->subs, w->h.subscription_owner, w->h.n_subscriptions, 0);
 	output_pool_init(&w->output, &w->h);
@@ -166,6 +179,7 @@ read_all(struct world *w)
 		(void)journal_read(h, i, buf, 100, &p);
 		(void)journal_peek(h, tail - i, &p);
 		(void)journal_mask(h, tail - i);
+		(void)journal_readers(h, tail - i);
 		fixture_fill(buf, 200);
 		if (publication_decode(buf, fixture_random(200), &p) != 0)
 			assert_true(p.data + p.data_len <= buf + 200);
@@ -174,6 +188,8 @@ read_all(struct world *w)
 	(void)presence_next(h, 0);
 	for (i = 0; i < h->n_entries + 2; i++) {
 		(void)presence_mask(h, i);
+		(void)presence_stream(h, i, 1);
+		(void)presence_opener(presence_flags(h, i));
 		if (presence_read(h, i, &v))
 			assert_int_equal(v.name[v.name_len], 0);
 		q.channel = i;
@@ -255,6 +271,9 @@ work_all(struct world *w)
 		hub_lock(h);
 		e = presence_enter(h, name, 5 + i * 3, &first);
 		(void)presence_find(h, name, 4 + i);
+		(void)presence_recall(h, name, 5 + i);
+		(void)presence_is_cold(h, e);
+		presence_flags_set(h, e, (uint8_t)fixture_random(256));
 		if (e != SHM_NONE) {
 			p.channel = e;
 			journal_append(h, &p);
@@ -311,7 +330,7 @@ run(bool all, uint32_t rounds)
 
 	for (; rounds > 0; rounds--) {
 		alarm(ROUND_SECONDS); /* a loop without end ends the test */
-		world_new(&w);
+		world_new(&w, rounds % 2 ? (1 << READERS) - 1 : 0);
 		world_spoil(&w, all);
 		read_all(&w);
 		work_all(&w);

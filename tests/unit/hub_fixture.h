@@ -48,20 +48,33 @@ fixture_rounds(uint32_t n)
 	return getenv("LONG") != NULL ? n * 10 : n;
 }
 
-/* A hub of that size, with as many channels as users, seen as worker 0. */
+/* A hub of that size, with as many channels as users, seen as worker 0, and
+ * with readers of the journal, of which some want events: bits. */
 static inline void
-fixture_hub(struct hub *h, uint32_t connections, uint32_t users,
-    uint64_t journal, uint64_t output, uint64_t input)
+fixture_hub_readers(struct hub *h, uint32_t connections, uint32_t users,
+    uint64_t journal, uint64_t output, uint64_t input, uint8_t readers,
+    uint8_t events)
 {
 	struct hub_limits l = {.connections = connections,
 	    .users = users,
 	    .channels = users,
 	    .journal_bytes = journal,
 	    .output_bytes = output,
-	    .input_bytes = input};
+	    .input_bytes = input,
+	    .readers = readers,
+	    .events = events};
 
 	assert_int_equal(hub_create(h, &l), 0);
 	hub_become(h, 0);
+}
+
+/* fixture_hub_readers() without any. */
+static inline void
+fixture_hub(struct hub *h, uint32_t connections, uint32_t users,
+    uint64_t journal, uint64_t output, uint64_t input)
+{
+	fixture_hub_readers(
+	    h, connections, users, journal, output, input, 0, 0);
 }
 
 #endif

@@ -172,8 +172,9 @@ assert_linked(int a, int b)
 	close(fd[1]);
 }
 
-/* A reader is linked with workers, whoever is ready first, as these are with
- * each other, and with nobody else; nor is anybody with other children. */
+/* A reader is linked with workers, in whatever order they get ready, as these
+ * are with each other, and with nobody else; nor is anybody with other
+ * children. */
 static void
 test_who(void **state)
 {

@@ -327,10 +327,10 @@ test_death_before_the_end(void **state)
 static void
 test_who_holds_most(void **state)
 {
-	enum { READERS = 3 };
-	int slow[8], client[READERS], got[READERS] = {0}, k, j;
+	enum { RECEIVERS = 3 };
+	int slow[8], client[RECEIVERS], got[RECEIVERS] = {0}, k, j;
 	struct node *greedy, *other;
-	uint32_t s[8], i[READERS], held;
+	uint32_t s[8], i[RECEIVERS], held;
 	struct hub h;
 
 	fixture_hub(&h, SLOTS, 100, 32 << 20, 4 << 20, 1 << 20);
@@ -339,7 +339,7 @@ test_who_holds_most(void **state)
 	other = small_node(&h, 1);
 	for (k = 0; k < 8; k++)
 		s[k] = slow_open(greedy, "slow", &slow[k]);
-	for (k = 0; k < READERS; k++)
+	for (k = 0; k < RECEIVERS; k++)
 		i[k] = node_open(other, "reader", &client[k]);
 	chat_sweep(&greedy->ch);
 	chat_sweep(&other->ch);
@@ -353,12 +353,12 @@ test_who_holds_most(void **state)
 		for (j = 0; j < 4; j++)
 			say(other, "#reader", "NEW", LINE);
 		chat_turn(&other->ch);
-		for (j = 0; j < READERS; j++)
+		for (j = 0; j < RECEIVERS; j++)
 			got[j] +=
 			    client_reads(other, i[j], client[j], "NEW", 4);
-		assert_int_equal(other->ch.n_open, READERS);
+		assert_int_equal(other->ch.n_open, RECEIVERS);
 	}
-	for (j = 0; j < READERS; j++) {
+	for (j = 0; j < RECEIVERS; j++) {
 		assert_int_equal(other->ch.conn[i[j]].phase, CONN_OPEN);
 		assert_int_equal(got[j], 400);
 	}
@@ -372,7 +372,7 @@ test_who_holds_most(void **state)
 	chat_sweep(&greedy->ch);
 	chat_sweep(&other->ch);
 	assert_true(greedy->ch.output.segments.owned < held);
-	assert_int_equal(other->ch.n_open, READERS);
+	assert_int_equal(other->ch.n_open, RECEIVERS);
 	hub_destroy(&h);
 }
 

@@ -239,9 +239,9 @@ test_payload(void **state)
 	assert_int_equal(check(order + 3, 0, PARTY_MASTER), -1);
 
 	fill(MSG_DONE, 16);
-	datagram[16] = RESULT_FULL;
+	datagram[16] = RESULT_BUSY;
 	assert_int_equal(check(16, 0, PARTY_WORKER), MSG_DONE);
-	datagram[16] = RESULT_FULL + 1;
+	datagram[16] = RESULT_BUSY + 1;
 	assert_int_equal(check(16, 0, PARTY_WORKER), -1);
 
 	live->message_size = CONF_MESSAGE_SIZE_MAX;

@@ -537,57 +537,6 @@ test_links_fair(void **state)
 	pairs_close(MANY);
 }
 
-/* Links that were told of, in that order. */
-static int far[8], n_far;
-static bool
-far_cb(void *arg, int k)
-{
-	assert_in_range(n_far, 0, 7);
-	far[n_far++] = k;
-	return n_far != 3;
-}
-
-/* All numbers of links are as good as the first ones, in each set, and in turn.
- */
-static void
-test_links_far(void **state)
-{
-	static const int number[] = {0, 63, 64, READY_LINKS - 1};
-	struct world *w;
-	int set;
-
-	pairs(4);
-	w = begin(NONE);
-	ready_set_links(w->ready, far_cb, w);
-	n_far = 0;
-	for (int k = 0; k < 4; k++) {
-		assert_int_equal(send(pair[k][1], "1", 1, 0), 1);
-		assert_int_equal(
-		    ready_link(w->ready, number[k], pair[k][0]), 0);
-	}
-	turn(w); /* the third is the last of its turn */
-	assert_int_equal(n_far, 3);
-	for (int k = 0; k < 3; k++)
-		assert_int_equal(far[k], number[k]);
-	turn(w);
-	turn(w);
-	assert_in_range(n_far, 4, 8);
-	assert_int_equal(far[3], number[3]);
-	ready_unlink(w->ready, 64);
-	ready_unlink(w->ready, 0);
-	set = ready_renew(w->ready);
-	assert_true(set >= 0);
-	close(set);
-	n_far = 4;
-	turn(w);
-	turn(w);
-	assert_true(n_far >= 6);
-	for (int k = 4; k < n_far; k++)
-		assert_true(far[k] == 63 || far[k] == READY_LINKS - 1);
-	assert_int_not_equal(far[4], far[5]);
-	pairs_close(4);
-}
-
 /* A set that is gone is not asked without end. */
 static void
 test_gone(void **state)
@@ -621,7 +570,6 @@ main(void)
 	    cmocka_unit_test(test_lead_fails),
 	    cmocka_unit_test(test_links),
 	    cmocka_unit_test(test_links_fair),
-	    cmocka_unit_test(test_links_far),
 	    cmocka_unit_test(test_gone),
 	};
 

@@ -121,12 +121,29 @@ is_tags(struct json_value tags)
 	return take_type(tags, JSON_OBJECT) && tags.len <= UINT16_MAX;
 }
 
+/* A publication that waits for its result, now or in a look before; *out has
+ * offset and epoch. */
+static enum centrifugo_error
+api_accepted(struct chat *ch, uint64_t position, struct publication *out)
+{
+	struct hold_answer answer;
+	const enum centrifugo_error bad =
+	    outcome_error(hold_request(ch, position, &answer));
+
+	if (bad == C_OK)
+		*out = (struct publication){.offset = answer.offset,
+		    .channel = answer.channel,
+		    .epoch = answer.epoch};
+	return bad;
+}
+
 /* Publishes for the server; *out has offset and epoch. */
 static enum centrifugo_error
 api_accept(struct chat *ch, const struct channel_name *name,
     struct json_value data, struct json_value tags, struct publication *out)
 {
 	const struct publishing what = {.conn = SHM_NONE,
+	    .command = (uint32_t)ch->hub->self + 1,
 	    .format = FORMAT_JSON,
 	    .data = data.p,
 	    .len = data.len,
@@ -137,10 +154,16 @@ api_accept(struct chat *ch, const struct channel_name *name,
 	switch (publish(
 	    ch, name->text, name->len, PUBLISH_MAKE, &what, out, &mask)) {
 	case PUBLISH_OK:
-		return C_OK;
+		return out->flags & PUBLICATION_WAITS
+		    ? api_accepted(ch, out->position, out)
+		    : C_OK;
+	case PUBLISH_COLD:
+		return cold_error(ch,
+		    &(struct channel_position){
+			.channel = out->channel, .epoch = out->epoch});
 	case PUBLISH_TOO_BIG:
 		return C_LIMIT_EXCEEDED;
-	default:
+	default: /* full, or a reader is too far behind */
 		return C_INTERNAL;
 	}
 }
@@ -168,6 +191,8 @@ api_publish(struct chat *ch, struct json_value *v, struct json_writer *w)
 		v[PUBLISH_TAGS] = one_line(&tags, v[PUBLISH_TAGS]);
 	bad = json_writer_failed(&data) || json_writer_failed(&tags)
 	    ? C_INTERNAL
+	    : hold_published(ch) != 0
+	    ? api_accepted(ch, hold_published(ch), &p)
 	    : api_accept(ch, &name, v[PUBLISH_DATA], v[PUBLISH_TAGS], &p);
 	json_writer_deinit(&data);
 	json_writer_deinit(&tags);
@@ -177,7 +202,7 @@ api_publish(struct chat *ch, struct json_value *v, struct json_writer *w)
 	if (name.rule->history > 0) {
 		json_put_name(w, "offset");
 		json_put_uint(w, p.offset);
-		put_epoch(w, p.epoch);
+		put_epoch(w, presence_stream(ch->hub, p.channel, p.epoch));
 	}
 	json_close(w, '}');
 	return C_OK;
@@ -270,6 +295,8 @@ api_answer(struct chat *ch, const struct http_request *r, const char *body,
 		api_error(&w, bad, "invalid JSON, or nested too deep");
 	} else {
 		bad = api_do(ch, api_method(r->path), request, &w, &refused);
+		if (bad == C_WAITS)
+			return;
 		if (refused != NULL)
 			snprintf(
 			    why, sizeof(why), "%s is not supported", refused);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "centrifugo.h"
 #include "hub/stats.h"
+#include "room/opening.h"
 #include "member.h"
 
 /* The server does not take it; its client is not even told an answer. */
@@ -91,8 +92,8 @@ command_rate_allows(struct command *c)
 }
 
 /*
- * Whether a command was done before a takeover: it is answered, or accepted;
- * the last accepted one may lack its answer.
+ * Whether a command was done before a takeover, or before it waited: it is
+ * answered, or accepted; the last accepted one may lack its answer.
  */
 static bool
 command_done_before(struct command *c, int which)
@@ -106,6 +107,8 @@ command_done_before(struct command *c, int which)
 		return c->ordinal < ch->done_commands;
 	if (answered || c->ordinal + 1 < ch->done_commands) {
 		ch->answers++;
+		if (c->ordinal + 1 == ch->done_commands)
+			hold_answered(ch, c->conn);
 		if ((s->flags & (C_ENTERED | C_UNUSABLE)) == C_ENTERED)
 			centrifugo_connected(s);
 		return true;
@@ -127,7 +130,7 @@ command_dispatch(struct command *c, int which)
 		flags &= ~(uint32_t)C_UNUSABLE;
 	if (flags & C_UNUSABLE || connect == !!(flags & C_CONNECTED))
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
-	else if (command_rate_allows(c)) {
+	else if (hold_ended(c->ch) != HOLD_NOT || command_rate_allows(c)) {
 		if (c->odd)
 			reply_error(c, C_BAD_REQUEST);
 		else
@@ -205,6 +208,7 @@ command_line(struct command *c, const char *text, size_t left)
 	size_t n;
 	int which = command_next(c, text, left, &n);
 
+	hold_command(c->ch, c->ordinal);
 	if (which < 0 || c->ordinal >= CHAT_COMMANDS)
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
 	else if (command_done_before(c, which))
@@ -217,17 +221,21 @@ command_line(struct command *c, const char *text, size_t left)
 }
 
 /* Passes over the commands that were done in the turns before: all of them are
- * answered. Returns where the next line begins: behind len if there is none.
- * After a takeover that is done one by one: see command_done_before(). */
+ * answered, but for the last one if it waits for its result. Returns where the
+ * next line begins: behind len if there is none. After a takeover that is done
+ * one by one: see command_done_before(). */
 static size_t
 command_pass_done(struct command *c, const char *data, size_t len)
 {
-	uint64_t answered = SHM_OWN(command_slot(c)->answered);
+	const struct slot *s = command_slot(c);
+	const bool waits = SHM_LOAD(s->awaits) != AWAITS_NOTHING;
+	const uint32_t done = c->ch->done_commands - (waits ? 1 : 0);
+	uint64_t answered = SHM_OWN(s->answered);
 	struct json_value object;
 	const char *stop;
 	size_t at = 0;
 
-	for (; c->ordinal < c->ch->done_commands && at <= len; c->ordinal++) {
+	for (; c->ordinal < done && at <= len; c->ordinal++) {
 		/* a break within a string ends no line */
 		if (json_outline(data + at, len - at, &object))
 			at = (size_t)(object.p + object.len - data);
@@ -261,7 +269,8 @@ centrifugo_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 	for (;; c.ordinal++, data += n + 1, len -= n + 1) {
 		n = command_line(&c, data, len);
 		line_tick(ch->hub); /* of thousands, each may take long */
-		if (n == len || ch->conn[conn].phase != CONN_OPEN)
+		if (n == len || ch->conn[conn].phase != CONN_OPEN ||
+		    hold_is_wanted(ch))
 			return;
 		/* each time at least one that was not done before */
 		if (c.ordinal >= ch->done_commands && conn_is_spent(ch, conn)) {
@@ -297,6 +306,10 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 	if (s->expires_ms != 0 &&
 	    ch->wall_ms >= (int64_t)s->expires_ms + C_EXPIRED_DELAY_MS) {
 		centrifugo_end(ch, conn, C_END_EXPIRED);
+		return;
+	}
+	if (s->offset == SLOT_OFFSET_UNKNOWN && opening_is_lost(ch, s->user)) {
+		centrifugo_end(ch, conn, C_END_INSUFFICIENT);
 		return;
 	}
 	subscriptions_sweep(ch, conn);

@@ -42,6 +42,7 @@ enum {
 /* Error codes of replies (centrifuge, errors.go). */
 enum centrifugo_error {
 	C_OK = 0,
+	C_WAITS = 1, /* none: the command waits, and is answered later */
 	C_INTERNAL = 100,
 	C_UNKNOWN_CHANNEL = 102,
 	C_PERMISSION_DENIED = 103,
@@ -53,6 +54,7 @@ enum centrifugo_error {
 	C_EXPIRED = 110,
 	C_TOO_MANY_REQUESTS = 111,
 	C_UNRECOVERABLE = 112,
+	C_OUTCOME_UNKNOWN = 504, /* not one of centrifuge's, which end at 399 */
 	/* not told as an error: the connection ends with that code */
 	C_END_SHUTDOWN = 3001,
 	C_END_SERVER_ERROR = 3004,
@@ -95,6 +97,14 @@ command_slot(const struct command *c)
 
 /* reply.c */
 
+/* A command or request needs a channel that is not open: C_WAITS, for which
+ * reply_error() says nothing, or C_INTERNAL if it has waited in vain. */
+enum centrifugo_error
+cold_error(struct chat *ch, const struct channel_position *at);
+
+/* The error for what is known of a publication that waits for its result. */
+enum centrifugo_error outcome_error(enum hold_outcome outcome);
+
 /* The text of an error or a close code; "" for other numbers. */
 const char *centrifugo_text(enum centrifugo_error code);
 
@@ -115,7 +125,8 @@ void reply_empty(const struct command *c, const char *what);
 void
 put_error(struct json_writer *w, enum centrifugo_error code, const char *why);
 
-/* An error, or the end of the connection for codes from 3000. */
+/* An error, or the end of the connection for codes from 3000; of C_WAITS
+ * nothing. */
 void reply_error(const struct command *c, enum centrifugo_error code);
 
 /* Sends a push or ping of its own accord. */
@@ -131,8 +142,8 @@ void client_id(uint64_t id, char out[C_CLIENT_ID]);
 void put_name(struct json_writer *w, const char *name, size_t len);
 
 /* "epoch" as text of an epoch; whether a client's text is that epoch. */
-void put_epoch(struct json_writer *w, uint32_t epoch);
-bool is_epoch(struct json_value text, uint32_t epoch);
+void put_epoch(struct json_writer *w, uint64_t epoch);
+bool is_epoch(struct json_value text, uint64_t epoch);
 
 /* take.c: fields of requests. False: of a wrong type. */
 
@@ -178,8 +189,8 @@ centrifugo_render(struct chat *ch, const struct publication *p, struct iovec *);
 
 /* publish.c */
 
-/* Acknowledges a publication that was accepted before a takeover: the newest
- * one of this connection. */
+/* Answers a publication that was accepted before a takeover, or before it
+ * waited for its result: the newest one of this connection. */
 void publish_again(const struct command *c, bool rpc);
 
 /* api.c: the server API. */

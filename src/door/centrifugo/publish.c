@@ -3,26 +3,37 @@
 
 #include "base/log.h"
 #include "centrifugo.h"
+#include "hub/line.h"
 
-/* How a command that publishes says what. */
-static struct publishing
-publishing_of(const struct command *c, struct json_value data)
+/* Publishes for a command. C_WAITS: it has been accepted and waits for its
+ * result, or the channel is not open yet. */
+static enum centrifugo_error
+publish_accept(const struct command *c, const char *name, size_t len,
+    enum publish_to to, struct json_value data, struct publication *p,
+    uint64_t *mask)
 {
-	return (struct publishing){.conn = c->conn,
+	const struct publishing what = {.conn = c->conn,
 	    .command = c->ordinal,
 	    .format = FORMAT_JSON,
 	    .data = data.p,
 	    .len = data.len};
-}
 
-/* The error for a publication that was not accepted. */
-static enum centrifugo_error
-publish_error(enum publish_result r)
-{
-	return r == PUBLISH_OK	   ? C_OK
-	    : r == PUBLISH_ABSENT  ? C_UNKNOWN_CHANNEL
-	    : r == PUBLISH_TOO_BIG ? C_LIMIT_EXCEEDED
-				   : C_INTERNAL;
+	switch (publish(c->ch, name, len, to, &what, p, mask)) {
+	case PUBLISH_OK:
+		return p->flags & PUBLICATION_WAITS
+		    ? outcome_error(hold_accepted(c->ch, c->conn))
+		    : C_OK;
+	case PUBLISH_COLD:
+		return cold_error(c->ch,
+		    &(struct channel_position){
+			.channel = p->channel, .epoch = p->epoch});
+	case PUBLISH_ABSENT:
+		return C_UNKNOWN_CHANNEL;
+	case PUBLISH_TOO_BIG:
+		return C_LIMIT_EXCEEDED;
+	default: /* full, or a reader is too far behind */
+		return C_INTERNAL;
+	}
 }
 
 /* Whether the connection may publish to a channel. */
@@ -45,8 +56,7 @@ command_publish(struct command *c)
 	struct json_value v[PUBLISH_MEMBERS];
 	struct channel_name name;
 	enum centrifugo_error bad = take_request(c, MEMBER_PUBLISH, v, &name);
-	struct publishing what = publishing_of(c, v[PUBLISH_DATA]);
-	struct publication p;
+	struct publication p = {.flags = 0};
 	uint64_t mask;
 
 	if (bad == C_OK && v[PUBLISH_DATA].type == JSON_NONE)
@@ -54,12 +64,14 @@ command_publish(struct command *c)
 	if (bad == C_OK && !may_publish(c, &name))
 		bad = C_PERMISSION_DENIED;
 	if (bad == C_OK)
-		bad = publish_error(publish(c->ch, name.text, name.len,
-		    PUBLISH_MAKE, &what, &p, &mask));
+		bad = publish_accept(c, name.text, name.len, PUBLISH_MAKE,
+		    v[PUBLISH_DATA], &p, &mask);
 	if (bad == C_OK)
 		reply_empty(c, "publish");
 	else
 		reply_error(c, bad);
+	if (p.flags & PUBLICATION_WAITS && bad != C_WAITS)
+		hold_answered(c->ch, c->conn);
 }
 
 /* Answers rpc message: the publication's offset in the user's channel. */
@@ -73,7 +85,7 @@ rpc_reply(const struct command *c, const struct publication *p, bool online)
 	json_open(w, '{');
 	json_put_name(w, "offset");
 	json_put_uint(w, p->offset);
-	put_epoch(w, p->epoch);
+	put_epoch(w, presence_stream(c->ch->hub, p->channel, p->epoch));
 	json_put_name(w, "online");
 	json_put_bool(w, online);
 	json_close(w, '}');
@@ -88,8 +100,7 @@ rpc_message(struct command *c, struct json_value request)
 	static const char *const names[] = {"to", "data"};
 	char channel[USER_NAME_MAX + 1] = "#";
 	struct json_value v[2];
-	struct publishing what;
-	struct publication p;
+	struct publication p = {.flags = 0};
 	enum centrifugo_error bad;
 	uint64_t mask;
 	size_t len;
@@ -104,35 +115,70 @@ rpc_message(struct command *c, struct json_value request)
 		reply_error(c, C_BAD_REQUEST);
 		return;
 	}
-	what = publishing_of(c, v[1]);
 	bad = len == SIZE_MAX ? C_UNKNOWN_CHANNEL
-			      : publish_error(publish(c->ch, channel, len + 1,
-				    PUBLISH_KNOWN, &what, &p, &mask));
-	if (bad != C_OK) {
+			      : publish_accept(c, channel, len + 1,
+				    PUBLISH_KNOWN, v[1], &p, &mask);
+	if (bad == C_OK)
+		rpc_reply(c, &p, mask != 0);
+	else
 		reply_error(c, bad);
-		return;
-	}
-	rpc_reply(c, &p, mask != 0);
+	if (p.flags & PUBLICATION_WAITS && bad != C_WAITS)
+		hold_answered(c->ch, c->conn);
+}
+
+/* The offset of a publication that was proposed is told by its result, which
+ * has come: it lies near this worker's cursor, except after a takeover. False:
+ * the journal has it no more. */
+static bool
+proposed_offset(struct chat *ch, struct publication *p)
+{
+	uint64_t at = SHM_OWN(ch->hub->mine->cursor);
+	struct publication result;
+
+	for (; at > p->position && at >= journal_oldest(ch->hub); at--)
+		if (journal_peek(ch->hub, at, &result) == JOURNAL_OK &&
+		    result.format == FORMAT_RESULT &&
+		    result.answers == p->position) {
+			p->offset = result.offset;
+			return true;
+		}
+	return false;
+}
+
+/* Answers rpc message that was accepted before. */
+static void
+rpc_again(const struct command *c)
+{
+	struct hub *h = c->ch->hub;
+	struct publication p = {0};
+	struct presence_view v;
+
+	if (journal_peek(h, SHM_OWN(command_slot(c)->committed_at), &p) ==
+		JOURNAL_OK &&
+	    (!(p.flags & PUBLICATION_PROPOSED) || proposed_offset(c->ch, &p)))
+		/* the entry may be another user's by now */
+		rpc_reply(c, &p,
+		    presence_read(h, p.channel, &v) && v.epoch == p.epoch &&
+			v.mask != 0);
+	else
+		reply_error(c, C_INTERNAL);
 }
 
 void
 publish_again(const struct command *c, bool rpc)
 {
-	struct publication p = {0};
-	struct presence_view v;
+	const enum centrifugo_error bad =
+	    outcome_error(hold_accepted(c->ch, c->conn));
 
-	if (!rpc) {
-		reply_empty(c, "publish");
+	if (bad == C_WAITS)
 		return;
-	}
-	if (journal_peek(c->ch->hub, SHM_OWN(command_slot(c)->committed_at),
-		&p) == JOURNAL_OK)
-		/* the entry may be another user's by now */
-		rpc_reply(c, &p,
-		    presence_read(c->ch->hub, p.channel, &v) &&
-			v.epoch == p.epoch && v.mask != 0);
+	if (bad != C_OK)
+		reply_error(c, bad);
+	else if (rpc)
+		rpc_again(c);
 	else
-		reply_error(c, C_INTERNAL);
+		reply_empty(c, "publish");
+	hold_answered(c->ch, c->conn);
 }
 
 /* rpc who: how many users are here, and the first hundred names. */

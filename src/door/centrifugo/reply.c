@@ -25,6 +25,7 @@ centrifugo_text(enum centrifugo_error code)
 	    {C_TOKEN_EXPIRED, "token expired"}, {C_EXPIRED, "expired"},
 	    {C_TOO_MANY_REQUESTS, "too many requests"},
 	    {C_UNRECOVERABLE, "unrecoverable position"},
+	    {C_OUTCOME_UNKNOWN, "outcome unknown"},
 	    {C_END_SHUTDOWN, "shutdown"},
 	    {C_END_SERVER_ERROR, "internal server error"},
 	    {C_END_EXPIRED, "connection expired"}, {C_END_SLOW, "slow"},
@@ -121,6 +122,8 @@ reply_error(const struct command *c, enum centrifugo_error code)
 {
 	struct json_writer *w;
 
+	if (code == C_WAITS)
+		return;
 	if (code >= 3000) {
 		(void)quota_text(); /* there is no answer to tell it in */
 		centrifugo_end(c->ch, c->conn, code);
@@ -129,6 +132,27 @@ reply_error(const struct command *c, enum centrifugo_error code)
 	w = reply_begin(c, "error");
 	put_error(w, code, NULL);
 	reply_end(c, w);
+}
+
+enum centrifugo_error
+cold_error(struct chat *ch, const struct channel_position *at)
+{
+	return hold_channel(ch, at->channel, at->epoch) ? C_WAITS : C_INTERNAL;
+}
+
+enum centrifugo_error
+outcome_error(enum hold_outcome outcome)
+{
+	switch (outcome) {
+	case HOLD_DONE:
+		return C_OK;
+	case HOLD_WAITS:
+		return C_WAITS;
+	case HOLD_TEMPORARY:
+		return C_INTERNAL;
+	default:
+		return C_OUTCOME_UNKNOWN;
+	}
 }
 
 struct json_writer *
@@ -159,11 +183,15 @@ client_id(uint64_t id, char out[C_CLIENT_ID])
 	snprintf(out, C_CLIENT_ID, "%016llx", (unsigned long long)id);
 }
 
-/* An epoch as text; returns its length. */
+/* Room for an epoch as text, with its NUL. */
+enum { EPOCH_TEXT = 17 };
+
+/* An epoch as text, 8 digits or more; returns its length. */
 static size_t
-epoch_text(uint32_t epoch, char out[9])
+epoch_text(uint64_t epoch, char out[EPOCH_TEXT])
 {
-	return (size_t)snprintf(out, 9, "%08x", epoch);
+	return (size_t)snprintf(
+	    out, EPOCH_TEXT, "%08llx", (unsigned long long)epoch);
 }
 
 void
@@ -174,9 +202,9 @@ put_name(struct json_writer *w, const char *name, size_t len)
 }
 
 void
-put_epoch(struct json_writer *w, uint32_t epoch)
+put_epoch(struct json_writer *w, uint64_t epoch)
 {
-	char text[9];
+	char text[EPOCH_TEXT];
 	size_t len = epoch_text(epoch, text);
 
 	json_put_name(w, "epoch");
@@ -184,9 +212,9 @@ put_epoch(struct json_writer *w, uint32_t epoch)
 }
 
 bool
-is_epoch(struct json_value v, uint32_t epoch)
+is_epoch(struct json_value v, uint64_t epoch)
 {
-	char text[9];
+	char text[EPOCH_TEXT];
 
 	epoch_text(epoch, text);
 	return json_string_equals(v, text);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "room/event.h"
+#include "room/opening.h"
 #include "centrifugo.h"
 
 bool
@@ -42,15 +43,14 @@ recovery_find(struct chat *ch, const struct conf_channel *rule,
 	    .upto = at->offset};
 
 	if (!json_absent(r->epoch) && r->epoch.len > 2 &&
-	    !is_epoch(r->epoch, at->epoch))
+	    !is_epoch(r->epoch, at->stream))
 		return false;
 	found->n = 0;
 	if (r->offset == at->offset)
 		return true;
 	return r->offset < at->offset &&
-	    at->offset - r->offset <= HISTORY_MAX &&
 	    history_find(ch->hub, &q, found) == 0 && !found->gone &&
-	    found->n == at->offset - r->offset;
+	    !found->more;
 }
 
 /* Writes the publications that were found; false (with nothing written) if one
@@ -89,7 +89,7 @@ put_subscription(struct chat *ch, struct json_writer *w,
 	if (rule->recovery) {
 		json_put_name(w, "recoverable");
 		json_put_bool(w, true);
-		put_epoch(w, at->epoch);
+		put_epoch(w, at->stream);
 		if (r->wanted && recovery_find(ch, rule, at, r, &found))
 			recovered = put_recovered(ch, w, &found);
 		if (r->wanted && r->or_error && !recovered)
@@ -148,7 +148,7 @@ subscription_begin(const struct command *c, const struct channel_name *name,
 	if (r == CHANNEL_ALREADY &&
 	    subscription_key(&c->ch->hub->subscription[*sub]) == terms.key)
 		return C_OK;
-	return subscribe_error(r);
+	return r == CHANNEL_COLD ? cold_error(c->ch, at) : subscribe_error(r);
 }
 
 /* Whether a channel is that of the connection's user. */
@@ -277,6 +277,8 @@ command_subscribe(struct command *c)
 		subscribe_reply(c, &name, &at, &r, sub);
 		return;
 	}
+	if (bad == C_WAITS)
+		return;
 	/* with these the connection ends, or there is no such channel */
 	if (bad < C_END_SHUTDOWN && name.rule != NULL)
 		channel_undo(c->ch, c->conn, name.text, name.len,
@@ -393,6 +395,10 @@ subscriptions_sweep(struct chat *ch, uint32_t conn)
 		else if (s->flags & SUBSCRIPTION_TOLD &&
 		    s->flags & SUBSCRIPTION_REVOKED)
 			subscription_revoke(ch, conn, sub, 2500, "");
+		else if (s->flags & SUBSCRIPTION_SERVER &&
+		    SHM_OWN(s->offset) == SUBSCRIPTION_HELD &&
+		    opening_is_lost(ch, subscription_channel(s)))
+			centrifugo_end(ch, conn, C_END_INSUFFICIENT);
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}

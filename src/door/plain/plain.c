@@ -21,10 +21,58 @@ static const char help[] =
     "* /help: this\n"
     "* //TEXT: say a text that begins with a slash";
 
-/* Publishes a text to a user who must be here. */
+void
+plain_cold(struct chat *ch, uint32_t conn, uint64_t position,
+    const struct channel_position *at)
+{
+	if (!hold_channel(ch, at->channel, at->epoch))
+		conn_tell(ch, conn, position, "* busy, try again");
+}
+
+void
+plain_accepted(struct chat *ch, uint32_t conn, uint64_t position)
+{
+	switch (hold_accepted(ch, conn)) {
+	case HOLD_WAITS:
+		return;
+	case HOLD_TEMPORARY:
+		conn_tell(ch, conn, position, "* busy, try again");
+		break;
+	case HOLD_UNKNOWN:
+		conn_tell(ch, conn, position, "* outcome unknown");
+		break;
+	default:
+		break;
+	}
+	hold_answered(ch, conn);
+}
+
+bool
+plain_published(struct chat *ch, uint32_t conn, uint64_t position,
+    enum publish_result r, const struct publication *p)
+{
+	switch (r) {
+	case PUBLISH_OK:
+		if (p->flags & PUBLICATION_WAITS)
+			plain_accepted(ch, conn, position);
+		return true;
+	case PUBLISH_COLD:
+		plain_cold(ch, conn, position,
+		    &(struct channel_position){
+			.channel = p->channel, .epoch = p->epoch});
+		return true;
+	case PUBLISH_BUSY:
+		conn_tell(ch, conn, position, "* busy, try again");
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Publishes a text to a user who must be here; false: there is none. */
 static bool
 plain_whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
-    const char *text, size_t len)
+    const char *text, size_t len, uint64_t position)
 {
 	const struct publishing what = {
 	    .conn = conn, .format = FORMAT_TEXT, .data = text, .len = len};
@@ -35,8 +83,9 @@ plain_whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
 	if (to_len > USER_NAME_MAX)
 		return false; /* no user has such a name */
 	memcpy(channel + 1, to, to_len);
-	return publish(ch, channel, to_len + 1, PUBLISH_ONLINE, &what, &p,
-		   &mask) == PUBLISH_OK;
+	return plain_published(ch, conn, position,
+	    publish(ch, channel, to_len + 1, PUBLISH_ONLINE, &what, &p, &mask),
+	    &p);
 }
 
 /* "/msg bob TEXT". */
@@ -52,7 +101,7 @@ plain_msg(struct chat *ch, uint32_t conn, const char *args, size_t len,
 		    ch, conn, position, "* no private messages are sent here");
 	else if (!name_take(&args, &len, to, &to_len) || len == 0)
 		conn_tell(ch, conn, position, "* usage: /msg USER TEXT");
-	else if (!plain_whisper(ch, conn, to, to_len, args, len))
+	else if (!plain_whisper(ch, conn, to, to_len, args, len, position))
 		conn_tell(ch, conn, position, "* %s is not connected",
 		    plain_name(to, to_len));
 }
@@ -140,6 +189,10 @@ plain_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 {
 	struct room_answer bad;
 
+	if (ch->done_commands > 0) {
+		plain_accepted(ch, conn, position);
+		return;
+	}
 	if (len > 0 && data[0] == '/' && !(len > 1 && data[1] == '/')) {
 		plain_command(ch, conn, data, len, position);
 		return;
@@ -148,11 +201,10 @@ plain_message(struct chat *ch, uint32_t conn, int kind, const char *data,
 		data++;
 		len--;
 	}
-	bad = plain_say(
-	    ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN, data, len);
-	if (bad.before != NULL)
-		plain_tell_room(ch, conn, position, bad, PRESENCE_LOBBY_NAME,
-		    PRESENCE_LOBBY_LEN);
+	bad = plain_say(ch, conn, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN, data,
+	    len, position);
+	plain_tell_room(
+	    ch, conn, position, bad, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN);
 }
 
 /* "alice says: TEXT", "[room] alice says: TEXT" or "alice whispers: TEXT". It

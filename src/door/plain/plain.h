@@ -12,6 +12,22 @@
 
 extern const struct door plain_door;
 
+/* plain.c */
+
+/* A command needs a channel that is not open: it waits, or is told that it has
+ * waited in vain. Either way nothing more is done with it now. */
+void plain_cold(struct chat *ch, uint32_t conn, uint64_t position,
+    const struct channel_position *at);
+
+/* What was said has been accepted, now or before it waited. Nothing is answered
+ * if all is well, or not known yet. */
+void plain_accepted(struct chat *ch, uint32_t conn, uint64_t position);
+
+/* What became of a publication, with the answer if there is one yet; false: it
+ * was refused for what the channel is. */
+bool plain_published(struct chat *ch, uint32_t conn, uint64_t position,
+    enum publish_result r, const struct publication *p);
+
 /* line.c */
 
 /* A name as it stands in a line (name_show()), terminated; good until the next
@@ -44,7 +60,7 @@ void plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position);
 
 /* The words around a room's name in an answer, and the reason behind them, if
- * there is one, or NULL. */
+ * there is one, or NULL. `before` NULL: nothing is said (any more). */
 struct room_answer {
 	const char *before, *after;
 	const char *why;
@@ -54,9 +70,8 @@ struct room_answer {
 void plain_tell_room(struct chat *ch, uint32_t conn, uint64_t position,
     struct room_answer answer, const char *room, size_t len);
 
-/* Publishes a text to a room where the rules allow it; returns why not, with
- * `before` NULL if it was done. */
+/* Publishes a text to a room where the rules allow it; returns why not. */
 struct room_answer plain_say(struct chat *ch, uint32_t conn, const char *room,
-    size_t room_len, const char *text, size_t len);
+    size_t room_len, const char *text, size_t len, uint64_t position);
 
 #endif

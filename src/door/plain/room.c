@@ -106,6 +106,9 @@ room_join(struct chat *ch, uint32_t conn, const char *room, size_t len,
 		return room_says("joined ", "");
 	case CHANNEL_ALREADY:
 		return room_says("you are in ", " already");
+	case CHANNEL_COLD:
+		plain_cold(ch, conn, position, &at);
+		return room_says(NULL, "");
 	case CHANNEL_LIMIT:
 		return room_refused("you are in too many rooms to join ", "",
 		    room_says("you are in too many rooms to join ", ""));
@@ -119,6 +122,8 @@ void
 plain_tell_room(struct chat *ch, uint32_t conn, uint64_t position,
     struct room_answer answer, const char *room, size_t len)
 {
+	if (answer.before == NULL)
+		return;
 	conn_tell(ch, conn, position, "* %s%s%s%s%s", answer.before,
 	    plain_name(room, len), answer.after, answer.why != NULL ? ": " : "",
 	    answer.why != NULL ? answer.why : "");
@@ -201,12 +206,13 @@ plain_rooms(struct chat *ch, uint32_t conn, uint64_t position)
 
 struct room_answer
 plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
-    const char *text, size_t len)
+    const char *text, size_t len, uint64_t position)
 {
 	const struct publishing what = {
 	    .conn = conn, .format = FORMAT_TEXT, .data = text, .len = len};
 	const struct conf_channel *rule =
 	    conf_channel_find(&ch->live, room, room_len);
+	enum publish_result r;
 	struct publication p;
 	uint64_t mask;
 
@@ -218,16 +224,13 @@ plain_say(struct chat *ch, uint32_t conn, const char *room, size_t room_len,
 	    !room_is_lobby(room, room_len) &&
 	    channel_subscription(ch, conn, room, room_len) == SHM_NONE)
 		return room_says("you are not in ", "");
-	switch (publish(ch, room, room_len, PUBLISH_MAKE, &what, &p, &mask)) {
-	case PUBLISH_OK:
+	r = publish(ch, room, room_len, PUBLISH_MAKE, &what, &p, &mask);
+	if (plain_published(ch, conn, position, r, &p))
 		return room_says(NULL, "");
-	case PUBLISH_TOO_BIG:
+	if (r == PUBLISH_TOO_BIG)
 		return room_says("too long for ", "");
-	default:
-		return room_refused("nothing was written to ", "",
-		    room_says(
-			"the server is full: nothing was written to ", ""));
-	}
+	return room_refused("nothing was written to ", "",
+	    room_says("the server is full: nothing was written to ", ""));
 }
 
 void
@@ -240,9 +243,8 @@ plain_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
 	if (!room_take(
 		ch, conn, &args, &len, &room, false, position, "/to ROOM TEXT"))
 		return;
-	bad = plain_say(ch, conn, room.text, room.len, args, len);
-	if (bad.before != NULL)
-		plain_tell_room(ch, conn, position, bad, room.text, room.len);
+	bad = plain_say(ch, conn, room.text, room.len, args, len, position);
+	plain_tell_room(ch, conn, position, bad, room.text, room.len);
 }
 
 void

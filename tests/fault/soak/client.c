@@ -51,6 +51,8 @@ gone(uint32_t i)
 	c->located = false;
 	c->hold_ms = c->deaf_ms = 0;
 	c->asked = c->answered = 0;
+	if (set.reader)
+		reader_gone(i);
 }
 
 void
@@ -260,7 +262,9 @@ client_say(uint32_t i)
 
 	if (c->out_len > OUT_BYTES / 4 || c->asked - c->answered >= ASKED)
 		return;
-	if (what < 72) {
+	if (set.reader && what < 30) {
+		reader_say(i);
+	} else if (what < 72) {
 		if (c->sent - c->heard < WINDOW && behind() < BEHIND)
 			say_lobby(i);
 	} else if (c->json) {
@@ -346,6 +350,13 @@ answer_heard(uint32_t i)
 	if (c->json) {
 		c->phase = SHAKING;
 		json_hello(i);
+	} else if (set.reader) {
+		char line[32];
+
+		message_put(
+		    c, line, (size_t)sprintf(line, "/join %s", reader_room(i)));
+		expect(c, A_JOINED, 0);
+		reader_joined(i);
 	}
 	return (size_t)(end + 4 - c->in);
 }

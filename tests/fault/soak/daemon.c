@@ -61,6 +61,8 @@ conf_write(const char *path)
 	    daemon_.port, WORKERS, daemon_.control, daemon_.dir,
 	    set.idle > 0 ? set.idle + 1000 : 2048,
 	    set.idle > 0 ? set.idle + 1000 : 2048);
+	if (set.reader)
+		fprintf(f, "channel \"*\" {\nsubscribe all\npublish all\n}\n");
 	if (fclose(f) != 0)
 		err(2, "%s", path);
 }
@@ -93,6 +95,8 @@ daemon_start(void)
 	snprintf(conf, sizeof(conf), "%s/conf", daemon_.dir);
 	snprintf(log, sizeof(log), "%s/log", daemon_.dir);
 	daemon_.port = port_free();
+	if (set.reader)
+		reader_prepare();
 	conf_write(conf);
 	daemon_.pid = fork();
 	if (daemon_.pid == 0) {
@@ -202,6 +206,22 @@ daemon_workers(struct worker_view out[WORKERS])
 	return true;
 }
 
+int
+daemon_reader(void)
+{
+	static const char *const words[] = {"show", "processes"};
+	const char *p = daemon_ask(words, 2), *end;
+
+	p = p != NULL ? strstr(p, "\"kind\":\"ledger\"") : NULL;
+	if (p == NULL)
+		return 0;
+	end = strchr(p, '}');
+	if (end == NULL ||
+	    memmem(p, (size_t)(end - p), "\"running\"", 9) == NULL)
+		return 0;
+	return (int)member(p, "pid");
+}
+
 bool
 daemon_stop(void)
 {
@@ -229,6 +249,8 @@ daemon_forget(void)
 	static const char *const names[] = {"conf", "log", "control"};
 	char path[128];
 
+	if (set.reader)
+		reader_forget();
 	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
 		snprintf(path, sizeof(path), "%s/%s", daemon_.dir, names[k]);
 		unlink(path);

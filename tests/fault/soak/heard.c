@@ -223,19 +223,39 @@ heard_answer(uint32_t i, enum answer_kind kind, const char *text, size_t len)
 		fault(F_ORDER, "client %u: an answer before what it said", i);
 }
 
+/* What was said in its room: "[ROOM] u001 says: TEXT". */
+static bool
+room_text(uint32_t i, const char *text, size_t len)
+{
+	const size_t head = strlen(reader_room(i)) + 3;
+	uint32_t from;
+
+	if (len < head + 11 || !heard_name(text + head, len - head, &from) ||
+	    memcmp(text + 1, reader_room(i), head - 3) != 0 ||
+	    memcmp(text + head + 4, " says: ", 7) != 0)
+		return false;
+	reader_heard(i, from, text + head + 11, len - head - 11);
+	return true;
+}
+
 void
 heard_text(uint32_t i, const char *text, size_t len)
 {
 	static const char says[] = " says: ", whispers[] = " whispers: ";
 	uint32_t from;
 
+	if (set.reader && reader_line(i, text, len))
+		return;
 	if (len > 2 && memcmp(text, "* ", 2) == 0) {
 		heard_answer(i,
 		    memmem(text, len, "connected", 9) != NULL ? A_NOBODY
+			: memcmp(text, "* joined", 8) == 0    ? A_JOINED
 							      : A_WHO,
 		    text, len);
 		return;
 	}
+	if (set.reader && text[0] == '[' && room_text(i, text, len))
+		return;
 	if (!heard_name(text, len, &from))
 		fault(F_CORRUPT, "client %u: %.60s", i, text);
 	else if (len > 11 && memcmp(text + 4, says, 7) == 0)

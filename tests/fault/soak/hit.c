@@ -19,6 +19,7 @@ enum {
 	BURST_MS = 10000,
 	STOP_ONE_IN = 20,
 	VOLLEY_ONE_IN = 12, /* all workers at once */
+	READER_ONE_IN = 6,  /* a reader of the journal, if there is one */
 	ORDER_US = 4000 /* about how long it takes from a death to the end of
 			 * the order that it makes the master give */
 };
@@ -184,6 +185,21 @@ hit_place(int k)
 	}
 }
 
+/* The reader of the journal. */
+static void
+hit_reader(void)
+{
+	static uint64_t at[BURST];
+	static unsigned n;
+	int pid = daemon_reader();
+
+	if (pid == 0 || (n >= BURST && now_ms - at[n % BURST] <= BURST_MS) ||
+	    kill(pid, SIGKILL) != 0)
+		return;
+	at[n++ % BURST] = now_ms;
+	reader_counts.killed++;
+}
+
 unsigned
 hits_done(void)
 {
@@ -207,7 +223,9 @@ hit_turn(bool more)
 		(now_ms - begun_ms) * set.hits ||
 	    dice(4) == 0)
 		return;
-	if (set.one) {
+	if (set.reader && dice(READER_ONE_IN) == 0)
+		hit_reader();
+	else if (set.one) {
 		if (place_may(0))
 			hit_worker(0, true);
 	} else if (dice(VOLLEY_ONE_IN) == 0) {

@@ -13,9 +13,19 @@ json_hello(uint32_t i)
 				    "{\"id\":2,\"subscribe\":{\"channel\":"
 				    "\"lobby\"}}";
 
+	char more[96];
+
 	client[i].id = 2;
 	client[i].offset = 0;
 	message_put(&client[i], hello, sizeof(hello) - 1);
+	if (!set.reader)
+		return;
+	client[i].id = 3;
+	message_put(&client[i], more,
+	    (size_t)sprintf(more,
+		"{\"id\":3,\"subscribe\":{\"channel\":\"%s\"}}",
+		reader_room(i)));
+	reader_joined(i);
 }
 
 /* One publish command. */
@@ -78,6 +88,16 @@ number(const char *p, size_t len, const char *before)
 	return at != NULL ? strtoull(at + strlen(before), NULL, 10) : 0;
 }
 
+/* Whether a push is of the client's room. */
+static bool
+is_in_room(uint32_t i, const char *line, size_t len)
+{
+	char key[48];
+
+	sprintf(key, "\"channel\":\"%s\"", reader_room(i));
+	return memmem(line, len, key, strlen(key)) != NULL;
+}
+
 /* A publication. */
 static void
 push(uint32_t i, const char *line, size_t len)
@@ -94,6 +114,10 @@ push(uint32_t i, const char *line, size_t len)
 	    !heard_name(user, user_len, &from)) {
 		fault(F_CORRUPT, "client %u: %.*s", i,
 		    len < 200 ? (int)len : 200, line);
+		return;
+	}
+	if (set.reader && is_in_room(i, line, len)) {
+		reader_heard(i, from, text, text_len);
 		return;
 	}
 	if (memmem(line, len, "\"channel\":\"lobby\"", 17) == NULL) {
@@ -125,10 +149,14 @@ line_heard(uint32_t i, const char *line, size_t len)
 		return;
 	}
 	id = (uint32_t)number(line, len < 30 ? len : 30, "\"id\":");
-	if (memmem(line, len, "\"error\"", 7) != NULL) {
+	if (set.reader && c->phase == OPEN && reader_reply(i, id, line, len)) {
+		c->answered++;
+	} else if (memmem(line, len, "\"error\"", 7) != NULL) {
 		fault(F_ANSWER, "client %u: %.*s", i, (int)len, line);
-	} else if (id == 2 && c->phase == SHAKING) {
+	} else if (id == 3 && c->phase == SHAKING) {
 		c->phase = OPEN;
+	} else if (id == 2 && c->phase == SHAKING) {
+		c->phase = set.reader ? SHAKING : OPEN;
 		c->offset = number(line, len, "\"offset\":");
 	} else if (id == 1 && c->phase == SHAKING) {
 		return;

@@ -26,8 +26,7 @@ enum {
 static bool
 memory_map(struct hub *h)
 {
-	static const struct hub_limits l = {
-	    .connections = 2048 + SHM_WORKERS * SHM_BLOCK,
+	struct hub_limits l = {.connections = 2048 + SHM_WORKERS * SHM_BLOCK,
 	    .users = 2048,
 	    .channels = 65536,
 	    .journal_bytes = 16 << 20,
@@ -36,6 +35,8 @@ memory_map(struct hub *h)
 	    .subscriptions = 8192};
 	char why[256];
 
+	if (set.reader)
+		l.readers = l.events = 1 << READER_HOOKS;
 	if (invariant_attach(h, daemon_.pid, &l, why, sizeof(why)))
 		return true;
 	fault(F_LEAK, "no view of the shared memory: %s", why);

@@ -95,7 +95,8 @@ all_quiet(void)
 
 	for (i = 0; i < set.clients; i++)
 		if (!client_is_quiet(&client[i]) ||
-		    client[i].sent != order.next[i])
+		    client[i].sent != order.next[i] ||
+		    (set.reader && !reader_is_quiet(i)))
 			return false;
 	return true;
 }
@@ -119,6 +120,11 @@ wait_for(const char *what, bool (*is)(void))
 static bool
 all_open(void)
 {
+	uint32_t i;
+
+	for (i = 0; set.reader && i < set.clients; i++)
+		if (client[i].asked != client[i].answered)
+			return false;
 	return all_are(OPEN);
 }
 
@@ -347,6 +353,8 @@ run(void)
 		client[i].located = true; /* nothing is said yet */
 		client[i].at = UINT32_MAX;
 	}
+	if (set.reader)
+		reader_begin();
 	early = storm();
 	pss = memory_now();
 	/* Not with points: strangers' names fill the table of presence; nor
@@ -380,6 +388,8 @@ run(void)
 		points_print();
 	if (!daemon_stop())
 		fault(F_OTHER, "the daemon did not stop well");
+	if (set.reader)
+		reader_judge();
 	status = result();
 	if (status != 0 || set.verbose)
 		printf("log: %s/log\n", daemon_.dir);
@@ -417,7 +427,7 @@ main(int argc, char **argv)
 	int c;
 
 	set.seed = (uint64_t)time(NULL);
-	while ((c = getopt(argc, argv, "d:c:n:t:s:P:T:jopv")) != -1)
+	while ((c = getopt(argc, argv, "d:c:n:t:s:P:T:joprv")) != -1)
 		switch (c) {
 		case 'd':
 			set.chatd = optarg;
@@ -450,12 +460,15 @@ main(int argc, char **argv)
 		case 'p':
 			set.points = true;
 			break;
+		case 'r':
+			set.reader = true;
+			break;
 		case 'v':
 			set.verbose = true;
 			break;
 		default:
 			errx(2,
-			    "usage: soak [-jopv] [-d chatd] [-c clients] "
+			    "usage: soak [-joprv] [-d chatd] [-c clients] "
 			    "[-P point] [-T connections] "
 			    "[-n hits] [-t seconds] [-s seed]");
 		}

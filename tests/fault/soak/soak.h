@@ -46,6 +46,7 @@ struct settings {
 	unsigned idle;	  /* connections, to see how long a takeover takes */
 	bool one;	  /* only worker 0 is hit, so often that others adopt */
 	bool points;	  /* workers die at kill points */
+	bool reader;	  /* a reader of the journal is beside them */
 	const char *only; /* those whose name holds this */
 	bool verbose;
 };
@@ -58,6 +59,8 @@ void daemon_start(void);
  * refused, or there was no answer. */
 const char *daemon_ask(const char *const *word, int n);
 bool daemon_workers(struct worker_view out[WORKERS]);
+/* The pid of the reader of the journal; 0: there is none now. */
+int daemon_reader(void);
 /* TERM; false if it did not leave with status 0. */
 bool daemon_stop(void);
 void daemon_forget(void); /* removes its folder */
@@ -107,7 +110,7 @@ uint32_t order_find(uint32_t from, uint32_t seq);
 
 enum phase { AWAY, SHAKING, OPEN, LEAVING };
 
-enum answer_kind { A_WHO, A_PONG, A_NOBODY, A_REPLY };
+enum answer_kind { A_WHO, A_PONG, A_NOBODY, A_REPLY, A_JOINED };
 
 struct client {
 	int fd;
@@ -196,6 +199,32 @@ void frame_put(
     struct client *c, int opcode, bool fin, const void *bytes, size_t len);
 void message_put(struct client *c, const char *bytes, size_t len);
 void expect(struct client *c, enum answer_kind kind, uint32_t value);
+
+/* ---- reader.c: rooms that a reader of the journal has to do with ---- */
+extern struct reader_counts {
+	uint64_t said;
+	unsigned refused, unknown, killed;
+} reader_counts;
+/* The reader's folder, and what is in it. */
+void reader_folder(char *path, size_t size);
+void reader_prepare(void);
+void reader_forget(void);
+/* The room of a client. */
+const char *reader_room(uint32_t i);
+/* Says something there, if nothing is on its way. */
+void reader_say(uint32_t i);
+/* Nothing is said yet, and all have joined. */
+void reader_begin(void);
+/* It has joined; its connection is gone. */
+void reader_joined(uint32_t i);
+void reader_gone(uint32_t i);
+void reader_heard(uint32_t i, uint32_t from, const char *text, size_t len);
+/* Whether a line, or a reply with an error, is about what it said there. */
+bool reader_line(uint32_t i, const char *text, size_t len);
+bool reader_reply(uint32_t i, uint32_t id, const char *line, size_t len);
+bool reader_is_quiet(uint32_t i);
+/* When all is quiet, and the daemon has stopped: compares all with the book. */
+void reader_judge(void);
 
 /* ---- hit.c: who dies when ---- */
 extern struct hit_counts {

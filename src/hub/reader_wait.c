@@ -43,7 +43,7 @@ wait_is_asked(const struct reader *r, uint64_t position)
 static bool
 wait_has_asked(const struct reader *r)
 {
-	uint64_t tail = journal_tail(r->h), at = r->end;
+	uint64_t tail = ring_tail(r->h), at = r->end;
 
 	if (at > tail || tail - at > WAIT_LOOKS)
 		return true;

@@ -1,0 +1,133 @@
+#include "room/kept.h"
+
+#include <string.h>
+
+#include "hub/journal.h"
+#include "hub/line.h"
+#include "hub/lock.h"
+#include "hub/presence.h"
+#include "room/rooms.h"
+
+/* Entries that are looked at in each call. Larger: after a reload channels are
+ * readers' sooner (of a million all are after 6 s); smaller: less of a turn is
+ * spent on it (1 ms if none of them is cached). */
+enum { KEPT_STEP = 16 * 1024 };
+
+/* How much a channel's readers do: each does what those before it do. */
+enum kept { KEPT_NOT, KEPT_TOLD, KEPT_KEPT, KEPT_ACKED, KEPT_STRICT };
+
+#ifdef CHATD_KILL_POINTS
+/* What the rules say of a channel: its name does, for tests. */
+static enum kept
+kept_rule(const struct hub *h, const char *name, size_t len)
+{
+	static const char *const words[] = {[KEPT_TOLD] = "told",
+	    [KEPT_KEPT] = "kept",
+	    [KEPT_ACKED] = "acked",
+	    [KEPT_STRICT] = "strict"};
+	bool user = presence_name_is_user(name, len);
+	enum kept kept;
+
+	if (!(h->readers & 1 << READER_HOOKS))
+		return KEPT_NOT;
+	name += user;
+	len -= user;
+	for (kept = KEPT_STRICT; kept > KEPT_NOT; kept--)
+		if (len >= strlen(words[kept]) &&
+		    memcmp(name, words[kept], strlen(words[kept])) == 0)
+			break;
+	return kept;
+}
+#else
+/* What the rules say of a channel. */
+static enum kept
+kept_rule(const struct hub *h, const char *name, size_t len)
+{
+	return KEPT_NOT;
+}
+#endif
+
+/* The readers of what a rule says: flags of a presence entry. */
+static uint8_t
+kept_flags(enum kept kept)
+{
+	const uint8_t bit = 1 << READER_HOOKS;
+
+	return kept == KEPT_NOT ? 0
+	    : kept == KEPT_TOLD ? bit
+				: (uint8_t)(bit | bit << PRESENCE_REQUIRED);
+}
+
+/* For struct hub. */
+static uint8_t
+kept_flags_cb(void *arg, const char *name, size_t len)
+{
+	return kept_flags(kept_rule(arg, name, len));
+}
+
+/* Gives an entry that is there the flags of its channel. */
+static void
+kept_mend(struct hub *h, uint32_t e)
+{
+	struct presence_view v;
+	uint8_t flags;
+
+	if (!presence_read(h, e, &v))
+		return;
+	flags = h->flags_of(h->flags_arg, v.name, v.name_len);
+	if ((v.flags & ~(3 << PRESENCE_WARMTH)) == flags)
+		return;
+	hub_lock(h);
+	if (SHM_LOAD(h->entry[e].epoch) == v.epoch)
+		presence_flags_set(h, e, flags);
+	hub_unlock(h);
+}
+
+void
+kept_init(struct chat *ch)
+{
+	struct hub *h = ch->hub;
+
+	h->flags_of = kept_flags_cb;
+	h->flags_arg = h;
+	/* Entries from before, as of an upgrade, or the lobby: none is to be
+	 * published to with the wrong readers. */
+	while (h->readers != 0 && ch->rooms->kept_at < h->n_entries) {
+		kept_sweep(ch);
+		line_tick(h);
+	}
+}
+
+void
+kept_redo(struct chat *ch)
+{
+	ch->rooms->kept_at = 0;
+}
+
+void
+kept_sweep(struct chat *ch)
+{
+	struct hub *h = ch->hub;
+	uint32_t *at = &ch->rooms->kept_at, left = KEPT_STEP;
+
+	if (h->readers == 0)
+		return;
+	for (; left > 0 && *at < h->n_entries; left--) {
+		*at = presence_next(h, *at);
+		if (*at < h->n_entries)
+			kept_mend(h, (*at)++);
+	}
+}
+
+uint8_t
+kept_settle(const struct chat *ch, const char *name, size_t len)
+{
+	switch (kept_rule(ch->hub, name, len)) {
+	case KEPT_ACKED:
+		return PUBLICATION_WAITS;
+	case KEPT_STRICT:
+		return PUBLICATION_WAITS | PUBLICATION_PROPOSED;
+	default:
+		return 0;
+	}
+}

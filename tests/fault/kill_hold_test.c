@@ -1,0 +1,426 @@
+/* kill_hold: commands wait for a reader's answer, and worker and reader die at
+ * each kill point on the way; so do their successors; or the connection changes
+ * its worker meanwhile. Each command is carried out and answered once, in
+ * order. */
+#include "../unit/talker.h"
+#include "../unit/apart.h"
+#include "kill_answerer.h"
+#include "kill_child.h"
+
+#include "hub/journal.h"
+
+enum { TURNS = 200, POINTS = 10000, TALK = 6000, CHANGES = 12, LONG = 20000 };
+
+static struct answerer reader;
+static uint32_t proposed; /* commands that are delivered by the reader */
+
+/* Adds a frame with these commands, each a line without its id. */
+static void
+say(struct talker *t, const char *const *commands)
+{
+	char text[2048];
+	size_t at = 0;
+
+	for (; *commands != NULL; commands++) {
+		t->asked++;
+		t->commands++;
+		t->publishes += strstr(*commands, "publish") != NULL ||
+		    strstr(*commands, "message") != NULL;
+		proposed += strstr(*commands, "strict") != NULL &&
+		    strstr(*commands, "subscribe") == NULL;
+		at += (size_t)snprintf(text + at, sizeof(text) - at,
+		    "%s{\"id\":%u,%s}", at > 0 ? "\n" : "", t->asked,
+		    *commands);
+	}
+	talk_frame(t, WS_TEXT, true, text, at);
+}
+
+#define PUBLISH(channel) "\"publish\":{\"channel\":\"" channel "\",\"data\":1}"
+#define SUBSCRIBE(channel) "\"subscribe\":{\"channel\":\"" channel "\"}"
+#define MESSAGE(to)                                              \
+	"\"rpc\":{\"method\":\"message\",\"data\":{\"to\":\"" to \
+	"\",\"data\":1}}"
+#define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* A worker and a reader, and a client at a door. */
+static void
+scene_open(struct talker *t, const struct door *door, const char *user)
+{
+	memset(t, 0, sizeof(*t));
+	proposed = 0;
+	answerer_hub(&t->h, TALK_SLOTS);
+	t->n = node_new(&t->h, 0);
+	talk_set(t->n);
+	t->i = node_open_at(t->n, door, user, &t->client);
+	t->id = slot_id(&t->h, t->i);
+	t->fd = node_fd(t->n, t->i);
+	t->out = malloc(TALK_MAX);
+	assert_non_null(t->out);
+	client_all(t->client, "101", &t->have);
+	t->have = 0;
+	answerer_begin(&reader, &t->h);
+}
+
+/* With one at the Centrifugo door, and what it says. */
+static void
+scene_begin(struct talker *t)
+{
+	scene_open(t, &centrifugo_door, "");
+	say(t,
+	    TEXTS("\"connect\":{}", SUBSCRIBE("acked"), PUBLISH("acked"),
+		"\"ping\":{}", PUBLISH("acked")));
+	say(t,
+	    TEXTS(SUBSCRIBE("strict"), SUBSCRIBE("free"), PUBLISH("strict")));
+	talk_ping(t);
+	say(t,
+	    TEXTS(PUBLISH("free"), PUBLISH("strict"), PUBLISH("acked"),
+		"\"ping\":{}"));
+	say(t, TEXTS(SUBSCRIBE("kept")));
+	say(t, TEXTS(PUBLISH("kept")));
+}
+
+/* Turns of worker 0 and the reader, or of the next ones, in a child that dies
+ * at kill point n, if it gets there: true. */
+static bool
+act_killed(struct talker *t, bool next, uint64_t n)
+{
+	struct node *node = t->n;
+	pid_t pid = fork();
+	int k;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		child_signals();
+		hub_become(&t->n->h, 0); /* its own thread, for the lock */
+		hub_become(&reader.h, SHM_WORKERS);
+		kill_point_arm(n, SIGKILL);
+		if (next) {
+			hub_lock(&t->n->h); /* as takeover() does */
+			hub_unlock(&t->n->h);
+			answerer_begin(&reader, &t->h);
+			node = talk_take_over(t);
+		}
+		for (k = 0; k < TURNS && conn_unread(&node->ch, t->i); k++) {
+			talk_turn(node, t->i);
+			answerer_turn(&reader, RESULT_OK);
+		}
+		assert_true(k < TURNS);
+		talk_turn(node, t->i);
+		_exit(0);
+	}
+	return child_was_killed(pid);
+}
+
+/* How often something is in the journal: messages as they were said, or as the
+ * reader has delivered them. */
+static uint32_t
+journal_count(const struct hub *h, bool again)
+{
+	struct publication p;
+	uint64_t at;
+	uint32_t n = 0;
+
+	for (at = 1; at <= journal_tail(h); at++) {
+		assert_int_equal(journal_peek(h, at, &p), JOURNAL_OK);
+		n += p.format < FORMAT_JOIN &&
+		    again == ((p.flags & PUBLICATION_AGAIN) != 0);
+	}
+	return n;
+}
+
+/* All is answered, each publication was accepted once, delivered once, and
+ * nothing is left. */
+static void
+assert_all_done(struct talker *t)
+{
+	while (t->answered < t->asked || t->pushes < t->publishes)
+		assert_true(talk_listen(t, 5000));
+	assert_false(talk_listen(t, 0));
+	assert_int_equal(t->answered, t->asked);
+	assert_int_equal(t->pushes, t->publishes);
+	hub_lock(&t->n->h);
+	hub_unlock(&t->n->h);
+	assert_int_equal(journal_count(&t->h, false), t->publishes);
+	assert_int_equal(journal_count(&t->h, true), proposed);
+	assert_int_equal(SHM_LOAD(t->h.slot[t->i].awaits), AWAITS_NOTHING);
+	assert_null(input_part(&t->h, t->i));
+}
+
+/* Worker and reader die at point n, their successors at point `again` (0: at
+ * none). */
+struct deaths {
+	uint64_t n, again;
+};
+
+/* For apart(): they die; then all is answered. 0: there are not so many points.
+ */
+static int
+deaths_cb(void *arg)
+{
+	static struct talker t;
+	const struct deaths *d = arg;
+	bool died;
+
+	scene_begin(&t);
+	talk_send(&t, TALK_MAX);
+	died = act_killed(&t, false, d->n);
+	if (died && d->again != 0)
+		(void)act_killed(&t, true, d->again);
+	if (died)
+		assert_false(act_killed(&t, true, 0));
+	assert_all_done(&t);
+	return died;
+}
+
+/* What is said at the plain door, and all that is heard then. */
+static const char *const lines[] = {"/join acked", "/to acked one", "/rooms",
+    "/join strict", "/to strict two", "/to free three", "/join kept",
+    "/to kept four", "/rooms"};
+static const char *const heard[] = {"* joined acked", "[acked] bob says: one",
+    "* you are in lobby, acked", "* joined strict", "[strict] bob says: two",
+    "* joined kept", "[kept] bob says: four",
+    "* you are in lobby, kept, strict, acked"};
+
+enum { LINES = sizeof(lines) / sizeof(lines[0]) };
+enum { HEARD = sizeof(heard) / sizeof(heard[0]), SAID = 4 };
+
+/* A client has heard just that. */
+static void
+assert_heard(int client)
+{
+	static char all[4096];
+	size_t have = 0, at = 0, len;
+	struct pollfd p = {client, POLLIN, 0};
+	ssize_t r;
+	int k;
+
+	for (k = 0; k < HEARD; k++) {
+		len = strlen(heard[k]);
+		while (have < at + 2 + len) {
+			assert_int_equal(poll(&p, 1, 5000), 1);
+			r = recv(client, all + have, sizeof(all) - have, 0);
+			assert_true(r > 0);
+			have += (size_t)r;
+		}
+		assert_int_equal((uint8_t)all[at], 0x80 | WS_TEXT);
+		if ((uint8_t)all[at + 1] != len ||
+		    memcmp(all + at + 2, heard[k], len) != 0)
+			fail_msg("wanted: %s", heard[k]);
+		at += 2 + len;
+	}
+	assert_int_equal(have, at);
+	assert_int_equal(poll(&p, 1, 0), 0);
+}
+
+/* deaths_cb() at the plain door. */
+static int
+plain_cb(void *arg)
+{
+	static struct talker t;
+	const struct deaths *d = arg;
+	bool died;
+	int k;
+
+	scene_open(&t, &plain_door, "bob");
+	for (k = 0; k < LINES; k++)
+		talk_frame(&t, WS_TEXT, true, lines[k], strlen(lines[k]));
+	talk_send(&t, TALK_MAX);
+	died = act_killed(&t, false, d->n);
+	if (died && d->again != 0)
+		(void)act_killed(&t, true, d->again);
+	if (died)
+		assert_false(act_killed(&t, true, 0));
+	assert_heard(t.client);
+	assert_int_equal(journal_count(&t.h, false), SAID);
+	assert_int_equal(SHM_LOAD(t.h.slot[t.i].awaits), AWAITS_NOTHING);
+	return died;
+}
+
+/* A death at each step-th point, and perhaps one more. */
+static void
+every_point(int (*scene)(void *arg), bool twice, uint64_t step)
+{
+	struct deaths d = {.n = 1};
+
+	for (;; d.n += step) {
+		assert_true(d.n < POINTS);
+		d.again = twice ? 1 + fixture_random(400) : 0;
+		if (!apart(scene, &d))
+			break;
+	}
+	print_message("%llu kill points\n", (unsigned long long)d.n - 1);
+	assert_true(d.n > 300);
+}
+
+static void
+test_once(void **state)
+{
+	for (uint32_t k = 0; k < fixture_rounds(1); k++)
+		every_point(deaths_cb, false, 1);
+}
+
+static void
+test_twice(void **state)
+{
+	for (uint32_t k = 0; k < fixture_rounds(1); k++)
+		every_point(deaths_cb, true, getenv("LONG") != NULL ? 1 : 5);
+}
+
+static void
+test_plain(void **state)
+{
+	every_point(plain_cb, false, 1);
+	every_point(plain_cb, true, getenv("LONG") != NULL ? 1 : 5);
+}
+
+/* Says frames of anything, until it is enough. */
+static void
+say_anything(struct talker *t)
+{
+	static const char *const what[] = {PUBLISH("acked"), PUBLISH("strict"),
+	    PUBLISH("free"), PUBLISH("kept"), "\"ping\":{}",
+	    "\"presence_stats\":{\"channel\":\"acked\"}"};
+	const char *frame[9];
+	uint32_t k, n;
+
+	while (t->len < TALK) {
+		n = 1 + fixture_random(8);
+		for (k = 0; k < n; k++)
+			frame[k] = what[fixture_random(6)];
+		frame[n] = NULL;
+		if (fixture_random(4) == 0)
+			talk_ping(t);
+		say(t, frame);
+	}
+}
+
+/* The connection goes on at the other one of two workers, or comes back from
+ * there; or at the next worker of that number. Returns who has it. */
+static struct node *
+change(struct talker *t, struct node *n, struct node **other)
+{
+	const int to = (*other)->h.self;
+	struct node *was = n;
+	int fd;
+
+	if (to == 1 && fixture_random(3) == 0) {
+		close(n->ch.conn[t->i].fd);
+		return talk_take_over(t);
+	}
+	assert_int_equal(give_freeze(&n->ch, to), t->i);
+	if (fixture_random(2)) /* between the two the reader may answer */
+		answerer_turn(&reader, RESULT_OK);
+	if (fixture_random(3) == 0) {
+		give_back(&n->ch, to);
+		return n;
+	}
+	fd = dup(t->fd);
+	assert_int_equal(
+	    move_take(&(*other)->ch, n->h.self, &t->id, &fd, 1, NULL, NULL), 1);
+	give_done(&n->ch, to, t->id);
+	n = *other;
+	*other = was;
+	return n;
+}
+
+/* For apart(): frames, cut anywhere on their way, while the connection changes
+ * its worker, the reader is replaced, and answers late. */
+static int
+anything_cb(void *arg)
+{
+	static struct talker t;
+	struct node *n, *other;
+	uint32_t k, left = CHANGES;
+
+	fixture_seed = *(const uint64_t *)arg;
+	scene_begin(&t);
+	say_anything(&t);
+	n = t.n;
+	other = node_new(&t.h, 1);
+	talk_set(other);
+	for (k = 0; k < LONG && !talk_is_done(&t); k++) {
+		talk_send(&t, fixture_random(fixture_random(2) ? 30 : 2000));
+		talk_turn(n, t.i);
+		chat_turn(&other->ch);
+		hold_sweep(&n->ch);
+		talk_hear(&t, n);
+		if (fixture_random(4) == 0)
+			answerer_turn(&reader, RESULT_OK);
+		if (fixture_random(64) == 0)
+			answerer_begin(&reader, &t.h);
+		if (left > 0 && fixture_random(16) == 0) {
+			left--;
+			n = change(&t, n, &other);
+		}
+	}
+	assert_true(k < LONG);
+	talk_turn(n, t.i);
+	t.n = n;
+	assert_all_done(&t);
+	assert_int_equal(n->ch.n_waiting, 0);
+	return 0;
+}
+
+static void
+test_anything(void **state)
+{
+	uint32_t times = fixture_rounds(20);
+	uint64_t seed;
+
+	while (times-- > 0) {
+		fixture_fill(&seed, sizeof(seed));
+		apart(anything_cb, &seed);
+	}
+}
+
+/* A worker dies between an answer and the word that the result is answered: the
+ * next one stores that before it looks at anything else. */
+static void
+test_stale(void **state)
+{
+	struct talker t;
+	struct slot *s;
+	struct node *n;
+	int k;
+
+	scene_open(&t, &centrifugo_door, "");
+	s = &t.h.slot[t.i];
+	say(&t, TEXTS("\"connect\":{}", SUBSCRIBE("acked")));
+	say(&t,
+	    TEXTS(PUBLISH("acked"), "\"ping\":{}", "\"ping\":{}", "\"ping\":{}",
+		"\"ping\":{}"));
+	talk_send(&t, TALK_MAX);
+	for (k = 0; k < TURNS && t.answered < 3; k++) {
+		talk_turn(t.n, t.i);
+		answerer_turn(&reader, RESULT_OK);
+		talk_hear(&t, t.n);
+	}
+	assert_int_equal(t.answered, 3);
+	assert_int_equal(KEY_COUNT(SHM_OWN(s->committed)), 1);
+	assert_int_equal(SHM_LOAD(s->awaits), AWAITS_NOTHING);
+	SHM_STORE(s->awaits, AWAITS_DONE + RESULT_TEMPORARY);
+	close(t.n->ch.conn[t.i].fd);
+	n = talk_take_over(&t);
+	talk_turn(n, t.i);
+	assert_int_equal(SHM_LOAD(s->awaits), AWAITS_NOTHING);
+	assert_non_null(input_part(&t.h, t.i));
+	while (t.answered < t.asked) {
+		talk_turn(n, t.i);
+		talk_hear(&t, n);
+	}
+	talk_end(&t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_stale),
+	    cmocka_unit_test(test_anything),
+	    cmocka_unit_test(test_plain),
+	    cmocka_unit_test(test_once),
+	    cmocka_unit_test(test_twice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
