@@ -51,7 +51,7 @@ waiting='custody_test planned_test adopt_test quit_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
     transport_test keeper_test own_fault_test copy_kill_test noexec_test
     mover_kill_test accepted_test backoff_test hold_test kill_claim_test
-    kill_open_test kill_watch_test pace_test'
+    kill_open_test kill_watch_test kill_event_test pace_test'
 late='hostile_table_test kinds_test'
 slight='small_memory_test'
 

@@ -59,7 +59,10 @@ struct door {
 	/* Carries a message out; `position` is the input position after it.
 	 * One of several commands may be left in the middle once
 	 * conn_is_spent(): `rest_from` of the chat is then how many are done,
-	 * and the message comes again, with that in done_commands. */
+	 * and the message comes again, with that in done_commands. A command
+	 * that publishes, or needs a channel, may have to wait (conn/hold.h):
+	 * the message comes again, too; with one_command and a done_commands
+	 * of 1 only to be answered. */
 	void (*message)(struct chat *ch, uint32_t conn, int kind,
 	    const char *data, size_t len, uint64_t position);
 	/*

@@ -112,7 +112,7 @@ struct hub {
 	uint32_t n_users, n_channels; /* entries behind the lobby's: those of
 				       * users, then those of channels */
 	uint32_t n_entries;
-	_Atomic uint64_t *stream; /* [n_entries]: epochs of offsets */
+	_Atomic uint64_t *stream;     /* [n_entries]: epochs of offsets */
 	struct presence_piece *piece; /* [NAME_PIECES][n_entries], see name.h */
 	_Atomic uint32_t *charge; /* [CHARGE_COPIES][n_charge], see charge.c */
 	uint32_t n_charge;
@@ -150,9 +150,9 @@ struct hub {
 	uint64_t journal_size; /* a power of two */
 	uint64_t tail;	       /* as seen when this process last had the lock */
 	uint8_t *spill;
-	uint64_t spill_size;  /* 0: there are no readers */
-	uint8_t readers;      /* that there are: bits */
-	uint8_t events;	      /* those that want events */
+	uint64_t spill_size;   /* 0: there are no readers */
+	uint8_t readers;       /* that there are: bits */
+	uint8_t events;	       /* those that want events */
 	uint64_t reader_share; /* bytes of the ring that one may leave unread */
 	/* The flags of a new presence entry by its name (presence.h); NULL: 0.
 	 * Called under the lock. */

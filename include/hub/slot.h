@@ -160,6 +160,9 @@ _Static_assert((SLOT_GAP ^ SLOT_MOVED ^ SLOT_AWAY ^ SLOT_OWN_AWAY ^
 		   SLOT_LEAVING ^ SLOT_ENTERING ^ SLOT_CLOSE_HEARD ^
 		   SLOT_SUB_INFO ^ SLOT_TOLD) == SLOT_FLAGS,
     "two flags are one bit");
+/* In `offset`: the channel is not open, and its client has not been told where
+ * it stands; nothing of it is told. */
+#define SLOT_OFFSET_UNKNOWN UINT64_MAX
 /* In `skipped`. */
 #define SLOT_SKIPPED_MORE (1u << 31)
 

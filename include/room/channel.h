@@ -39,7 +39,9 @@ struct channel_position {
  * position, which the reply tells; only later publications are delivered.
  * ALREADY is no error if the record's key is that of the terms: then a worker
  * died before it could answer. COLD: nothing is changed; *at has the channel's
- * entry and incarnation, and no offset.
+ * entry and incarnation, and no offset. One of the server's
+ * (SUBSCRIPTION_SERVER) is made then, too: at->offset is SUBSCRIPTION_HELD
+ * (opening.h).
  */
 enum channel_result channel_subscribe(struct chat *ch, uint32_t conn,
     const char *name, size_t len, const struct subscription *terms,

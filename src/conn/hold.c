@@ -12,7 +12,8 @@ enum {
 	/* Lists of those who wait for channels. Larger: more memory; smaller:
 	 * when many open at once more are looked at that wait for others. */
 	HOLD_LISTS = 1024,
-	HOLD_MIN = 64 /* room for so many at first */
+	HOLD_MIN = 64,	 /* room for so many at first */
+	HOLD_KEPT = 4096 /* for so many at most it is kept, 48 bytes each */
 };
 
 /*
@@ -258,9 +259,8 @@ hold_result(struct chat *ch, const struct hold_answer *a)
 
 	if (a->sender == 0)
 		hold_result_request(ch, a);
-	else if (i < ch->hub->n_slots && ch->conn[i].held &&
-	    slot_id(ch->hub, i) == a->sender &&
-	    SHM_OWN(conn_slot(ch, i)->committed_at) == a->position)
+	else if (i < ch->hub->n_slots && slot_id(ch->hub, i) == a->sender)
+		/* of one that came too late it finds that it waits on */
 		conn_hold_end(ch, i, HOLD_READY);
 }
 
@@ -339,6 +339,17 @@ hold_sweep_one(struct chat *ch, const struct hold *w)
 	return ch->conn[i].held;
 }
 
+/* Nobody waits: much memory is given back. */
+static void
+hold_shrink(struct holds *all)
+{
+	if (all->cap <= HOLD_KEPT)
+		return;
+	free(all->at);
+	all->at = NULL;
+	all->cap = 0;
+}
+
 void
 hold_sweep(struct chat *ch)
 {
@@ -356,6 +367,8 @@ hold_sweep(struct chat *ch)
 			all->at[all->n] = all->at[k];
 			hold_list(all, all->n++);
 		}
+	if (n == 0)
+		hold_shrink(all);
 	for (k = 0; k < all->n_requests; k++) {
 		q = all->request[k];
 		if (conn_age_ms(ch, q->since_ms) >= hold_limit_ms(q->what))

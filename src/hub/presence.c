@@ -83,7 +83,9 @@ entry_untaken(const struct hub *h, uint8_t flags, uint64_t newest)
  * newest publication; RANK_HELD: it may not be. A reader learns a channel's
  * name from its entry, so one that a reader has not taken all of comes last,
  * and is held while that reader must miss nothing, or is the one that is asked
- * where the channel stands when it comes again.
+ * where the channel stands when it comes again. One that is opening comes last,
+ * too: nobody has been told anything of it yet, and a reader that answers no
+ * question must not fill the table with them.
  */
 static uint64_t
 entry_rank(const struct hub *h, uint32_t e)
@@ -96,10 +98,11 @@ entry_rank(const struct hub *h, uint32_t e)
 	if (flags == 0)
 		return newest;
 	untaken = entry_untaken(h, flags, newest);
-	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_OPENING ||
-	    (untaken & (PRESENCE_REQUIRES(flags) | presence_opener(flags))))
+	if (untaken & (PRESENCE_REQUIRES(flags) | presence_opener(flags)))
 		return RANK_HELD;
-	return untaken != 0 ? newest | RANK_LAST : newest;
+	return untaken != 0 || PRESENCE_WARMTH_OF(flags) == PRESENCE_OPENING
+	    ? newest | RANK_LAST
+	    : newest;
 }
 
 /* Frees an entry of a kind that no worker has: the first one without kept

@@ -18,8 +18,7 @@ enum {
 	 * the master keeps it from others for longer; smaller: a worker that
 	 * answers many orders is read with a delay. */
 	CHILDREN_BUDGET = 256,
-	/* For MSG_STOP at an upgrade, unless it may be still for longer; killed
-	 * after that. Larger: one that hangs
+	/* For MSG_STOP at an upgrade; killed after that. Larger: one that hangs
 	 * delays the upgrade; smaller: one that is busy does not finish. */
 	CHILDREN_LEAVE_MS = 2000
 };
@@ -266,14 +265,6 @@ children_died(struct master *m, pid_t pid, int status)
 	return true;
 }
 
-/* How long a child may take to leave. */
-static uint64_t
-children_leave_ms(const struct child *c)
-{
-	return c->kind->still_ms > CHILDREN_LEAVE_MS ? c->kind->still_ms
-						     : CHILDREN_LEAVE_MS;
-}
-
 /* What the deadlines of a process ask for. */
 static void
 children_judge(struct child *c, uint64_t now)
@@ -283,7 +274,7 @@ children_judge(struct child *c, uint64_t now)
 	if (c->eof_ms != 0 && now >= c->eof_ms + CHILD_EOF_GRACE_MS &&
 	    c->master->phase < PHASE_QUITTING)
 		(void)child_kill(c, "closed its link to the master");
-	if (c->leave_ms != 0 && now >= c->leave_ms + children_leave_ms(c))
+	if (c->leave_ms != 0 && now >= c->leave_ms + CHILDREN_LEAVE_MS)
 		(void)child_kill(c, "did not leave in time");
 	if (c->at != -1 && child_is_late(c, watchdog_still_ms(d, c->at), now)) {
 		c->killed_unready = true;

@@ -137,7 +137,7 @@ channel_subscription_end(struct chat *ch, uint32_t sub)
 }
 
 /* A subscription that is there already goes on. One that was HELD begins now,
- * at the channel's newest offset, which its answer tells. */
+ * at the channel's newest offset, which its answer tells, if that is known. */
 static void
 channel_resume(
     struct chat *ch, struct subscription *s, struct channel_position *at)
@@ -148,7 +148,10 @@ channel_resume(
 	if (SHM_OWN(s->offset) == SUBSCRIPTION_HELD &&
 	    channel < ch->hub->n_entries) {
 		hub_lock(ch->hub);
-		newest = SHM_LOAD(ch->hub->entry[channel].offset);
+		newest = PRESENCE_WARMTH_OF(presence_flags(ch->hub, channel)) ==
+			PRESENCE_OPEN
+		    ? SHM_LOAD(ch->hub->entry[channel].offset)
+		    : SUBSCRIPTION_HELD;
 		hub_unlock(ch->hub);
 		SHM_STORE(s->offset, newest);
 	}
@@ -159,10 +162,11 @@ channel_resume(
 }
 
 /* Enters the channel of a subscription that is about to be made, if it is not
- * cold: then only *at is filled in. */
+ * cold: then only *at is filled in. One of the server's is made all the same:
+ * HELD, until its client has been told where the channel stands. */
 static enum channel_result
 channel_enter(struct chat *ch, uint32_t conn, const char *name, size_t len,
-    struct channel_position *at)
+    bool server, struct channel_position *at)
 {
 	struct charge_terms terms = quota_terms(ch, conn);
 	struct hub *h = ch->hub;
@@ -174,13 +178,15 @@ channel_enter(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	if (h->readers != 0)
 		e = presence_recall(h, name, len);
 	cold = channel_ask(ch, e);
-	if (!cold)
+	if (!cold || server)
 		e = channel_hold(ch, name, len, &terms, &how);
 	if (e != SHM_NONE)
 		channel_position_read(h, e, at);
-	hub_unlock(h);
 	if (cold)
-		return channel_cold(ch);
+		at->offset = SUBSCRIPTION_HELD;
+	hub_unlock(h);
+	if (cold && channel_cold(ch) == CHANNEL_COLD && !server)
+		return CHANNEL_COLD;
 	return e != SHM_NONE
 	    ? CHANNEL_OK
 	    : channel_refuse(ch, conn, quota_of(CHARGE_CHANNELS, how));
@@ -209,7 +215,8 @@ channel_subscribe(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	}
 	if (subscription_count(h, conn) >= ch->live.connection_channels)
 		return CHANNEL_LIMIT;
-	entered = channel_enter(ch, conn, name, len, at);
+	entered = channel_enter(
+	    ch, conn, name, len, terms->flags & SUBSCRIPTION_SERVER, at);
 	if (entered != CHANNEL_OK)
 		return entered;
 	new.slot = conn;

@@ -4,9 +4,11 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "conn/hold.h"
 #include "conn/recipient.h"
 #include "room/publish.h"
 #include "room/rooms.h"
+#include "room/opening.h"
 #include "room/relay.h"
 #include "room/user.h"
 #include "hole.h"
@@ -140,10 +142,13 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 
 /* Whether a subscription gets a publication, join or leave. */
 static bool
-is_for(const struct subscription *s, const struct publication *p)
+is_for(const struct slot *conn, const struct subscription *s,
+    const struct publication *p)
 {
 	const uint64_t since = SHM_OWN(s->offset);
 
+	if (p->format == FORMAT_OPENED)
+		return opening_is_for(conn, s);
 	/* one that has left is told of no other's join or leave */
 	if (publication_is_event(p))
 		return (s->flags &
@@ -170,9 +175,13 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 		slot = SHM_ONCE(s->slot);
 		if (subscription_channel(s) == d->p->channel &&
 		    slot < h->n_slots &&
-		    SHM_ONCE(s->use) == slot_use(h, slot) && is_for(s, d->p))
+		    SHM_ONCE(s->use) == slot_use(h, slot) &&
+		    is_for(&h->slot[slot], s, d->p)) {
 			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP,
 			    SHM_OWN(s->offset));
+			if (d->p->format == FORMAT_OPENED)
+				opening_done(&h->slot[slot], s, d->p);
+		}
 	}
 }
 
@@ -210,8 +219,11 @@ is_for_own(const struct slot *s, const struct publication *p)
 {
 	if (slot_is_entering(s))
 		return false;
-	return publication_is_event(p) ? !(s->flags & SLOT_OWN_AWAY)
-				       : p->offset > s->offset;
+	if (p->format == FORMAT_OPENED)
+		return s->offset == SLOT_OFFSET_UNKNOWN;
+	return publication_is_event(p)
+	    ? !(s->flags & SLOT_OWN_AWAY) && s->offset != SLOT_OFFSET_UNKNOWN
+	    : p->offset > s->offset;
 }
 
 /* To a user's connections. */
@@ -226,8 +238,11 @@ deliver_user(struct chat *ch, struct delivery *d)
 		s = conn_slot(ch, i);
 		if (d->p->format == FORMAT_KICK)
 			kick(ch, i, d->p);
-		else if (is_for_own(s, d->p))
+		else if (is_for_own(s, d->p)) {
 			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
+			if (d->p->format == FORMAT_OPENED)
+				opening_done(s, NULL, d->p);
+		}
 	}
 }
 
@@ -258,13 +273,6 @@ delivery_end(struct chat *ch, struct delivery *d)
 	return most;
 }
 
-/* Whether an entry is not for clients. */
-static bool
-is_nobodys(const struct publication *p)
-{
-	return p->format > FORMAT_KICK && p->format != FORMAT_LEAP;
-}
-
 /* Delivers one publication to the connections here that have its channel.
  * Returns the bytes that it counts against the `queue` of each. */
 static size_t
@@ -273,7 +281,8 @@ deliver_one(struct chat *ch, const struct publication *p)
 	struct presence_entry *e;
 	struct delivery d;
 
-	if (is_nobodys(p) || p->channel >= ch->hub->n_entries ||
+	if ((p->format >= FORMAT_RESULT && !opening_take(ch, p)) ||
+	    p->channel >= ch->hub->n_entries ||
 	    ch->rooms->local[p->channel].members == 0 ||
 	    !is_current(ch->hub, p))
 		return 0;
@@ -312,6 +321,7 @@ overrun(struct chat *ch)
 		ch->rooms->hole.from = f->from;
 	ch->rooms->hole.to = f->to;
 	hole_mark_all(ch, &ch->rooms->hole);
+	hold_lost(ch); /* answers may have been among them */
 }
 
 /* Whether a publication's sender is a connection of this worker. */
@@ -476,7 +486,7 @@ concerns(struct chat *ch, uint32_t i, const struct publication *p,
 	out->flags = &out->sub->flags;
 	out->gap = SUBSCRIPTION_GAP;
 	out->since = SHM_OWN(out->sub->offset);
-	return is_for(out->sub, p);
+	return is_for(s, out->sub, p);
 }
 
 /* Delivers one publication to one connection, if it is for it. */
@@ -493,11 +503,14 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 			kick(ch, i, p);
 		return;
 	}
-	if (is_nobodys(p) || !concerns(ch, i, p, &to))
+	if ((p->format >= FORMAT_RESULT && !opening_take(ch, p)) ||
+	    !concerns(ch, i, p, &to))
 		return;
 	delivery_begin(&d, p, hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	deliver_to(ch, i, &d, to.flags, to.gap, to.since);
+	if (p->format == FORMAT_OPENED)
+		opening_done(conn_slot(ch, i), to.sub, p);
 	delivery_end(ch, &d);
 }
 

@@ -227,7 +227,7 @@ connection_phase(const struct slot *slot)
 static const char *
 connection_awaits(const struct slot *slot)
 {
-	switch (SHM_ONCE(slot->awaits)) {
+	switch (SHM_OWN(slot->awaits)) {
 	case AWAITS_NOTHING:
 		return "nothing";
 	case AWAITS_RESULT:

@@ -159,6 +159,17 @@ journal_name(
 		v->name_len = 0;
 }
 
+/* The workers that an entry is for. */
+static uint64_t
+journal_workers(const struct show *s, uint64_t position)
+{
+	const uint64_t mask = journal_mask(s->from.hub, position);
+	const int n = s->from.n_workers;
+
+	/* all: those that there are */
+	return mask == UINT64_MAX && n < SHM_WORKERS ? (1ull << n) - 1 : mask;
+}
+
 /* An entry as an object. */
 static void
 journal_put_json(
@@ -171,7 +182,7 @@ journal_put_json(
 	    ",\"time_ms\":%" PRId64 ",\"bytes\":%" PRIu32
 	    ",\"kind\":\"%s\",\"workers\":",
 	    p->position, p->offset, p->time_ms, p->data_len, journal_kind(p));
-	show_mask(s, journal_mask(s->from.hub, p->position));
+	show_mask(s, journal_workers(s, p->position));
 	show_put(
 	    s, ",\"sender\":\"%s\",\"channel\":", journal_sender(p, sender));
 	if (v->name_len > 0)
@@ -214,7 +225,7 @@ journal_put_line(
 	show_put(s, "%12" PRIu64 " %10" PRIu64 " %-24s %9" PRIu32 " %-*s ",
 	    p->position, p->offset, journal_time(p->time_ms, time), p->data_len,
 	    readers ? 10 : 5, journal_kind(p));
-	show_mask(s, journal_mask(s->from.hub, p->position));
+	show_mask(s, journal_workers(s, p->position));
 	show_put(s, "%-16s ", journal_sender(p, sender));
 	if (readers) {
 		show_readers(s, journal_readers(s->from.hub, p->position), 18);

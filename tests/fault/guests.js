@@ -114,7 +114,8 @@ class Guests {
  * not so. */
 async function invariant(d, ms = WAIT_MS) {
 	const r = await run(path.join(BUILD, 'fault/invariant'),
-	    ['-f', d.conf, '-t', String(ms), String(d.pid)],
+	    ['-f', d.conf, '-r', d.options.env?.CHATD_LEDGER_DIR ? '4' : '0',
+		'-t', String(ms), String(d.pid)],
 	    {limit: ms + 10000});
 	assert.equal(r.status, 0, r.stdout + r.stderr);
 }

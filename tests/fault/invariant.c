@@ -2,10 +2,11 @@
  * invariant: looks whether all is as it must be in a daemon where nothing moves
  * (soak/invariant.h).
  *
- *	invariant [-f CONF] [-n CONNECTIONS] [-t MS] PID
+ *	invariant [-f CONF] [-n CONNECTIONS] [-r READERS] [-t MS] PID
  *
  * PID is the master, CONF its configuration file, which says how much memory
- * it has. Looks again and again until all is right, for MS at most (5000).
+ * it has, READERS are bits of those that read the journal, and want events.
+ * Looks again and again until all is right, for MS at most (5000).
  * Prints what is not so at last, and leaves with 1; 0: all is right.
  */
 #include <err.h>
@@ -35,7 +36,7 @@ tell(void *arg, enum invariant what, const char *why)
 
 /* The limits that a daemon with that configuration makes its memory with. */
 static struct hub_limits
-limits_of(const char *file)
+limits_of(const char *file, uint8_t readers)
 {
 	char error[4096] = "no memory\n";
 	struct conf *c =
@@ -50,7 +51,10 @@ limits_of(const char *file)
 	    .journal_bytes = c->journal_bytes,
 	    .output_bytes = c->output_bytes,
 	    .input_bytes = c->input_bytes,
-	    .subscriptions = c->subscriptions};
+	    .subscriptions = c->subscriptions,
+	    .readers = readers,
+	    .events = readers,
+	    .reader_share = c->reader_share};
 }
 
 /* Milliseconds since some moment. */
@@ -90,26 +94,29 @@ int
 main(int argc, char **argv)
 {
 	const char *file = NULL;
+	uint8_t readers = 0;
 	long connections = -1, ms = 5000;
 	struct hub_limits limits;
 	char why[256];
 	struct hub h;
 	int c;
 
-	while ((c = getopt(argc, argv, "f:n:t:")) != -1)
+	while ((c = getopt(argc, argv, "f:n:r:t:")) != -1)
 		if (c == 'f')
 			file = optarg;
 		else if (c == 'n')
 			connections = atol(optarg);
+		else if (c == 'r')
+			readers = (uint8_t)atoi(optarg);
 		else if (c == 't')
 			ms = atol(optarg);
 		else
 			optind = argc;
 	if (optind != argc - 1)
 		errx(2,
-		    "usage: invariant [-f conf] [-n connections] [-t ms] "
-		    "pid");
-	limits = limits_of(file);
+		    "usage: invariant [-f conf] [-n connections] "
+		    "[-r readers] [-t ms] pid");
+	limits = limits_of(file, readers);
 	if (!invariant_attach(
 		&h, (pid_t)atoi(argv[optind]), &limits, why, sizeof(why)))
 		errx(2, "%s", why);

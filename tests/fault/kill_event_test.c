@@ -132,7 +132,9 @@ left_cb(const struct presence_view *v, void *arg)
  * up after it. */
 struct run {
 	uint64_t at;
+	/* presence: while it cleans up; connection: it is cleaned up after */
 	bool cleaning;
+	bool moving; /* connection: another worker takes it first */
 };
 
 static int
@@ -180,9 +182,9 @@ run_presence(void *arg)
 
 /* Each point of that, one after the other; how many there are. */
 static uint64_t
-each_point(int (*run)(void *), bool cleaning)
+each_point(int (*run)(void *), bool cleaning, bool moving)
 {
-	struct run r = {.cleaning = cleaning};
+	struct run r = {.cleaning = cleaning, .moving = moving};
 
 	for (r.at = 1; apart(run, &r) == 1; r.at++)
 		;
@@ -193,8 +195,8 @@ each_point(int (*run)(void *), bool cleaning)
 static void
 test_presence(void **state)
 {
-	assert_in_range(each_point(run_presence, false), 200, 5000);
-	assert_in_range(each_point(run_presence, true), 50, 5000);
+	assert_in_range(each_point(run_presence, false, false), 200, 5000);
+	assert_in_range(each_point(run_presence, true, false), 50, 5000);
 }
 
 /* A user comes with a connection and goes; its worker dies at one point. Then
@@ -211,6 +213,7 @@ run_connection(void *arg)
 	struct hub h;
 	bool killed;
 	uint32_t i;
+	uint64_t id;
 	pid_t pid;
 
 	alarm(60);
@@ -233,9 +236,21 @@ run_connection(void *arg)
 	}
 	killed = child_was_killed(pid);
 	next = node_new(&h, r->cleaning);
-	if (r->cleaning)
+	if (r->moving) {
+		hub_lock(&next->h);
+		hub_unlock(&next->h);
+		id = slot_id(&h, i);
+		move_take(
+		    &next->ch, 0, &id, &(int){fd[i] - 1}, 1, &no_fault, NULL);
+		t = told_check(&next->h);
+		assert_int_equal(t.connects[i] - t.ends[i],
+		    slot_is_open(&next->h, i) && slot_worker(&h, i) == 1);
+	}
+	if (r->cleaning) {
 		chat_clean(&next->h, 0);
-	else {
+		if (next->ch.conn[i].phase != CONN_NONE)
+			conn_drop(&next->ch, i, NULL);
+	} else {
 		hub_lock(&next->h);
 		hub_unlock(&next->h);
 		node_adopt(next, fd, &no_fault, &result);
@@ -261,8 +276,9 @@ run_connection(void *arg)
 static void
 test_connection(void **state)
 {
-	assert_in_range(each_point(run_connection, false), 50, 5000);
-	assert_in_range(each_point(run_connection, true), 50, 5000);
+	assert_in_range(each_point(run_connection, false, false), 50, 5000);
+	assert_in_range(each_point(run_connection, true, false), 50, 5000);
+	assert_in_range(each_point(run_connection, true, true), 50, 5000);
 }
 
 /* What the rules say here. */

@@ -163,6 +163,32 @@ test_late(void **state)
 	says(&alice, PUBLISH(5, "free", "3"), DONE(5, "publish"));
 }
 
+/* A result went to the worker that had the connection before, or was
+ * overwritten: what waits for it finds out. */
+static void
+test_missed(void **state)
+{
+	struct slot *s;
+
+	come();
+	s = conn_slot(&door_node->ch, alice.conn);
+	guest_say(&alice, PUBLISH(2, "acked", "1"));
+	SHM_STORE(s->awaits, AWAITS_DONE + RESULT_OK);
+	wait_ms(0);
+	told(&alice, DONE(2, "publish"));
+	guest_say(&alice, PUBLISH(3, "acked", "1"));
+	guest_say(&bob, "/to acked1 one"); /* waits for its channel */
+	SHM_STORE(s->awaits, AWAITS_DONE + RESULT_TEMPORARY);
+	hold_lost(&door_node->ch);
+	door_settle();
+	told(&alice, REFUSED(3));
+	assert_held(&bob, true);
+	reader_turn(RESULT_OK);
+	reader_turn(RESULT_OK);
+	assert_held(&bob, false);
+	told(&bob, "[acked] alice says: 1", "[acked] alice says: 1");
+}
+
 /* At the plain door nothing is answered if all is well; its next line is looked
  * at then. */
 static void
@@ -344,18 +370,42 @@ test_drains(void **state)
 	assert_int_equal(alice.code, 3001);
 }
 
-/* A request of the server API, over HTTP. */
+/* Writes a request of the server API; returns its length. */
+static size_t
+request_put(char text[512], const char *method, const char *body)
+{
+	return (size_t)snprintf(text, 512,
+	    "POST /api/%s HTTP/1.1\r\nHost: localhost\r\nX-API-Key: key\r\n"
+	    "Content-Length: %zu\r\n\r\n%s",
+	    method, strlen(body), body);
+}
+
+/* Two requests at once, of one connection. */
+static int
+ask_twice(const char *method, const char *body, const char *next,
+    const char *next_body)
+{
+	char text[1024];
+	size_t n = request_put(text, method, body);
+	int fd;
+
+	(void)client_comes(&door_node->ch, &fd);
+	n += request_put(text + n, next, next_body);
+	assert_int_equal(send(fd, text, n, 0), n);
+	door_settle();
+	assert_int_equal(recv(fd, text, 1, MSG_DONTWAIT), -1);
+	return fd;
+}
+
+/* A request over HTTP. */
 static uint32_t
 ask(int *fd, const char *method, const char *body)
 {
 	char text[512];
 	const uint32_t i = client_comes(&door_node->ch, fd);
-	const int n = snprintf(text, sizeof(text),
-	    "POST /api/%s HTTP/1.1\r\nHost: localhost\r\nX-API-Key: key\r\n"
-	    "Content-Length: %zu\r\n\r\n%s",
-	    method, strlen(body), body);
+	const size_t n = request_put(text, method, body);
 
-	assert_int_equal(send(*fd, text, (size_t)n, 0), n);
+	assert_int_equal(send(*fd, text, n, 0), n);
 	door_settle();
 	return i;
 }
@@ -382,6 +432,8 @@ test_requests(void **state)
 	static const char cold[] = "{\"channel\":\"kept5\",\"data\":1}";
 	static const char history[] = "{\"channel\":\"kept6\",\"limit\":1}";
 	const struct linger none = {1, 0};
+	const char *all;
+	size_t have;
 	int fd, other;
 	uint32_t i;
 
@@ -409,6 +461,14 @@ test_requests(void **state)
 	answered(other, "\"offset\":7}");
 	close(fd);
 	close(other);
+	/* the one behind it comes with it, and is looked at when it is
+	 * answered */
+	fd = ask_twice("publish", publish, "history", cold);
+	reader_turn(RESULT_OK);
+	door_settle();
+	all = client_all(fd, "\"offset\":8}", &have);
+	assert_int_equal(text_count(all, have, "{\"offset\":11,"), 1);
+	close(fd);
 	/* gone while it waits */
 	i = ask(&fd, "publish", publish);
 	assert_int_equal(
@@ -420,7 +480,7 @@ test_requests(void **state)
 	assert_int_equal(door_node->ch.conn[i].phase, CONN_NONE);
 	reader_turn(RESULT_OK);
 	told(&bob, "[acked] *server* says: 1", "[acked] *server* says: 1",
-	    "[acked] *server* says: 1");
+	    "[acked] *server* says: 1", "[acked] *server* says: 1");
 }
 
 int
@@ -431,6 +491,7 @@ main(void)
 	    TEST(test_in_order),
 	    TEST(test_errors),
 	    TEST(test_late),
+	    TEST(test_missed),
 	    TEST(test_plain),
 	    TEST(test_strict),
 	    TEST(test_cold),

@@ -42,16 +42,16 @@ say(struct talker *t, const char *const *commands)
 	"\",\"data\":1}}"
 #define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* A worker and a reader, and what a client says. */
+/* A worker and a reader, and a client at a door. */
 static void
-scene_begin(struct talker *t)
+scene_open(struct talker *t, const struct door *door, const char *user)
 {
 	memset(t, 0, sizeof(*t));
 	proposed = 0;
 	answerer_hub(&t->h, TALK_SLOTS);
 	t->n = node_new(&t->h, 0);
 	talk_set(t->n);
-	t->i = node_open_at(t->n, &centrifugo_door, "", &t->client);
+	t->i = node_open_at(t->n, door, user, &t->client);
 	t->id = slot_id(&t->h, t->i);
 	t->fd = node_fd(t->n, t->i);
 	t->out = malloc(TALK_MAX);
@@ -59,6 +59,13 @@ scene_begin(struct talker *t)
 	client_all(t->client, "101", &t->have);
 	t->have = 0;
 	answerer_begin(&reader, &t->h);
+}
+
+/* With one at the Centrifugo door, and what it says. */
+static void
+scene_begin(struct talker *t)
+{
+	scene_open(t, &centrifugo_door, "");
 	say(t,
 	    TEXTS("\"connect\":{}", SUBSCRIBE("acked"), PUBLISH("acked"),
 		"\"ping\":{}", PUBLISH("acked")));
@@ -115,7 +122,7 @@ journal_count(const struct hub *h, bool again)
 
 	for (at = 1; at <= journal_tail(h); at++) {
 		assert_int_equal(journal_peek(h, at, &p), JOURNAL_OK);
-		n += p.format == FORMAT_JSON &&
+		n += p.format < FORMAT_JOIN &&
 		    again == ((p.flags & PUBLICATION_AGAIN) != 0);
 	}
 	return n;
@@ -165,16 +172,80 @@ deaths_cb(void *arg)
 	return died;
 }
 
+/* What is said at the plain door, and all that is heard then. */
+static const char *const lines[] = {"/join acked", "/to acked one", "/rooms",
+    "/join strict", "/to strict two", "/to free three", "/join kept",
+    "/to kept four", "/rooms"};
+static const char *const heard[] = {"* joined acked", "[acked] bob says: one",
+    "* you are in lobby, acked", "* joined strict", "[strict] bob says: two",
+    "* joined kept", "[kept] bob says: four",
+    "* you are in lobby, kept, strict, acked"};
+
+enum { LINES = sizeof(lines) / sizeof(lines[0]) };
+enum { HEARD = sizeof(heard) / sizeof(heard[0]), SAID = 4 };
+
+/* A client has heard just that. */
+static void
+assert_heard(int client)
+{
+	static char all[4096];
+	size_t have = 0, at = 0, len;
+	struct pollfd p = {client, POLLIN, 0};
+	ssize_t r;
+	int k;
+
+	for (k = 0; k < HEARD; k++) {
+		len = strlen(heard[k]);
+		while (have < at + 2 + len) {
+			assert_int_equal(poll(&p, 1, 5000), 1);
+			r = recv(client, all + have, sizeof(all) - have, 0);
+			assert_true(r > 0);
+			have += (size_t)r;
+		}
+		assert_int_equal((uint8_t)all[at], 0x80 | WS_TEXT);
+		if ((uint8_t)all[at + 1] != len ||
+		    memcmp(all + at + 2, heard[k], len) != 0)
+			fail_msg("wanted: %s", heard[k]);
+		at += 2 + len;
+	}
+	assert_int_equal(have, at);
+	assert_int_equal(poll(&p, 1, 0), 0);
+}
+
+/* deaths_cb() at the plain door. */
+static int
+plain_cb(void *arg)
+{
+	static struct talker t;
+	const struct deaths *d = arg;
+	bool died;
+	int k;
+
+	scene_open(&t, &plain_door, "bob");
+	for (k = 0; k < LINES; k++)
+		talk_frame(&t, WS_TEXT, true, lines[k], strlen(lines[k]));
+	talk_send(&t, TALK_MAX);
+	died = act_killed(&t, false, d->n);
+	if (died && d->again != 0)
+		(void)act_killed(&t, true, d->again);
+	if (died)
+		assert_false(act_killed(&t, true, 0));
+	assert_heard(t.client);
+	assert_int_equal(journal_count(&t.h, false), SAID);
+	assert_int_equal(SHM_LOAD(t.h.slot[t.i].awaits), AWAITS_NOTHING);
+	return died;
+}
+
 /* A death at each step-th point, and perhaps one more. */
 static void
-every_point(bool twice, uint64_t step)
+every_point(int (*scene)(void *arg), bool twice, uint64_t step)
 {
 	struct deaths d = {.n = 1};
 
 	for (;; d.n += step) {
 		assert_true(d.n < POINTS);
 		d.again = twice ? 1 + fixture_random(400) : 0;
-		if (!apart(deaths_cb, &d))
+		if (!apart(scene, &d))
 			break;
 	}
 	print_message("%llu kill points\n", (unsigned long long)d.n - 1);
@@ -185,14 +256,21 @@ static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		every_point(false, 1);
+		every_point(deaths_cb, false, 1);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		every_point(true, getenv("LONG") != NULL ? 1 : 5);
+		every_point(deaths_cb, true, getenv("LONG") != NULL ? 1 : 5);
+}
+
+static void
+test_plain(void **state)
+{
+	every_point(plain_cb, false, 1);
+	every_point(plain_cb, true, getenv("LONG") != NULL ? 1 : 5);
 }
 
 /* Says frames of anything, until it is enough. */
@@ -295,11 +373,51 @@ test_anything(void **state)
 	}
 }
 
+/* A worker dies between an answer and the word that the result is answered: the
+ * next one stores that before it looks at anything else. */
+static void
+test_stale(void **state)
+{
+	struct talker t;
+	struct slot *s;
+	struct node *n;
+	int k;
+
+	scene_open(&t, &centrifugo_door, "");
+	s = &t.h.slot[t.i];
+	say(&t, TEXTS("\"connect\":{}", SUBSCRIBE("acked")));
+	say(&t,
+	    TEXTS(PUBLISH("acked"), "\"ping\":{}", "\"ping\":{}", "\"ping\":{}",
+		"\"ping\":{}"));
+	talk_send(&t, TALK_MAX);
+	for (k = 0; k < TURNS && t.answered < 3; k++) {
+		talk_turn(t.n, t.i);
+		answerer_turn(&reader, RESULT_OK);
+		talk_hear(&t, t.n);
+	}
+	assert_int_equal(t.answered, 3);
+	assert_int_equal(KEY_COUNT(SHM_OWN(s->committed)), 1);
+	assert_int_equal(SHM_LOAD(s->awaits), AWAITS_NOTHING);
+	SHM_STORE(s->awaits, AWAITS_DONE + RESULT_TEMPORARY);
+	close(t.n->ch.conn[t.i].fd);
+	n = talk_take_over(&t);
+	talk_turn(n, t.i);
+	assert_int_equal(SHM_LOAD(s->awaits), AWAITS_NOTHING);
+	assert_non_null(input_part(&t.h, t.i));
+	while (t.answered < t.asked) {
+		talk_turn(n, t.i);
+		talk_hear(&t, n);
+	}
+	talk_end(&t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_stale),
 	    cmocka_unit_test(test_anything),
+	    cmocka_unit_test(test_plain),
 	    cmocka_unit_test(test_once),
 	    cmocka_unit_test(test_twice),
 	};

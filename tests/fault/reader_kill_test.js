@@ -12,7 +12,7 @@ const {BUILD, LONG} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/kinds/sbin/chatd');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Daemon} = require('../system/daemon.js');
+const {Daemon, processDescriptors} = require('../system/daemon.js');
 const {Client} = require('../system/client.js');
 const {Book, CONF, Choir, pause, until} = require('./ledger.js');
 const {List} = require('./kill_points.js');
@@ -27,7 +27,7 @@ const READER = new RegExp('^(tests/kinds/(ledger|book)|' +
 const WORKER = new RegExp('^(conn/(hold|reader|input|answer)|' +
     'room/(publish|opening|kept|channel|event|deliver|user)|' +
     'hub/(publisher|journal|reader|spill|presence|mask))');
-const SHARE = LONG ? 1 : 4;       /* each so many of the worker's points */
+const SHARE = LONG ? 1 : 2;       /* each so many of the worker's points */
 const STORM_S = LONG ? 600 : 15;
 
 /* A process of `show processes`. */
@@ -51,6 +51,7 @@ async function talking(body, conf = '') {
 	    env: {...book.env, CHATD_KILL_LIST: list.path}});
 	try {
 		await follows(d, 'ledger', 0);
+		d.descriptors = processDescriptors(d.pid); /* with its link */
 		const choir = await Choir.open(d, WRITERS);
 		choir.begin();
 		await until('commands are done', () => choir.count() > 50);

@@ -38,7 +38,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct print p;
 	static int fd = -1;
-	struct hub_limits limits = {64, 64, 64, 1 << 16, 1 << 22, 1 << 16, 64};
+	struct hub_limits limits = {.connections = 64,
+	    .users = 64,
+	    .channels = 64,
+	    .journal_bytes = 1 << 16,
+	    .output_bytes = 1 << 22,
+	    .input_bytes = 1 << 16,
+	    .subscriptions = 64,
+	    .readers = 1};
 	static const char tables[] = "enum door\ndoor.one 3\nenum framing\n"
 				     "framing.one 1\nenum transport\n"
 				     "transport.one 1\n";

@@ -49,13 +49,14 @@ door_rules(struct conf_live *live)
 	rule_add(live, "none")->subscribe = CONF_SUBSCRIBE_NONE;
 }
 
-/* A worker, before each test. */
-static inline int
-door_begin(void **state)
+/* A worker over a hub with those readers of the journal: bits. */
+static inline void
+door_begin_readers(uint8_t readers)
 {
 	struct conf_live *live;
 
-	fixture_hub(&door_hub, 64, 100, 1 << 20, 4 << 20, 1 << 20);
+	fixture_hub_readers(
+	    &door_hub, 64, 100, 1 << 20, 4 << 20, 1 << 20, readers, 0);
 	door_node = node_new(&door_hub, 0);
 	live = &door_node->ch.live;
 	live->message_size = 8192;
@@ -65,6 +66,13 @@ door_begin(void **state)
 	live->token_size = 8192;
 	live->private = live->who = CONF_WHOM_USERS;
 	door_rules(live);
+}
+
+/* A worker, before each test. */
+static inline int
+door_begin(void **state)
+{
+	door_begin_readers(0);
 	return 0;
 }
 

@@ -204,8 +204,8 @@ test_redo(void **state)
 	    REQUIRED | PRESENCE_COLD << PRESENCE_WARMTH);
 	assert_int_equal(presence_flags(&h, other.channel), 0);
 	rule = STORE;
-	kept_redo(&n->ch);
-	kept_sweep(&n->ch);
+	chat_reconfigure(&n->ch, &n->ch.live);
+	chat_sweep(&n->ch);
 	assert_int_equal(presence_flags(&h, at.channel),
 	    STORE | PRESENCE_COLD << PRESENCE_WARMTH);
 	/* as of an upgrade: by the next worker's rules, which say nothing here

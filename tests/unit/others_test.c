@@ -205,26 +205,6 @@ only_what_is_wanted_is_there(void **state)
 	assert_true(others_stranger_died(&m, 1000002));
 }
 
-/* One that may be still for longer has as long to leave. */
-static void
-leaving_may_take_long(void **state)
-{
-	struct child *c = &m.other[0];
-
-	c->ready = true;
-	c->leave_ms = 1;
-	children_time(&m, 2000);
-	assert_int_equal(killed, 0);
-	children_time(&m, 2001);
-	assert_int_equal(killed, 1);
-	c->killed = false;
-	c->kind = &reads;
-	children_time(&m, 10000);
-	assert_int_equal(killed, 1);
-	children_time(&m, 10001);
-	assert_int_equal(killed, 2);
-}
-
 /* A kind's own user is found by name; without one, and where the master is not
  * root, it becomes the one that all do. */
 static void
@@ -232,7 +212,7 @@ own_user_counts(void **state)
 {
 	struct bundle b = {.bytes = NULL};
 	struct child *c = &m.other[0];
-	const struct identity is = {.drop = true, .uid = 77, .name = "reads"};
+	struct identity is = {.uid = 0, .name = "reads"};
 
 	c->kind = &reads;
 	m.nursery.identity = &m.identity;
@@ -241,6 +221,13 @@ own_user_counts(void **state)
 	assert_null(c->identity);
 	assert_int_equal(child_identity(c, &m.nursery)->uid, 7);
 	assert_false(own_users_have(&m, 7));
+	/* another name of root is none that it may become */
+	assert_int_equal(
+	    bundle_put(&b, BUNDLE_USER, "reads", 0, &is, sizeof(is)), 0);
+	own_users_take(&m, &b);
+	assert_null(c->identity);
+	bundle_free(&b);
+	is = (struct identity){.drop = true, .uid = 77, .name = "reads"};
 	assert_int_equal(
 	    bundle_put(&b, BUNDLE_USER, "reads", 0, &is, sizeof(is)), 0);
 	m.identity.drop = false;
@@ -268,8 +255,6 @@ main(void)
 		stranger_keeps_its_line, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		only_what_is_wanted_is_there, setup, teardown),
-	    cmocka_unit_test_setup_teardown(
-		leaving_may_take_long, setup, teardown),
 	    cmocka_unit_test_setup_teardown(own_user_counts, setup, teardown),
 	};
 

@@ -262,7 +262,7 @@ reuse_begin(void)
 	h.heads->reader[READER_HOOKS].taken = 0;
 }
 
-/* What a reader has not taken, or opens, is not reused. */
+/* What a reader has not taken is not reused; what one opens, last. */
 static void
 test_reuse(void **state)
 {
@@ -316,6 +316,12 @@ test_reuse_last(void **state)
 	for (k = 0; k < USERS; k++)
 		h.entry[first + k].flags = HOOKS | HOOKS << PRESENCE_REQUIRED;
 	assert_int_equal(reused("b"), SHM_NONE);
+	/* nor do the questions that it does not answer */
+	for (k = 0; k < USERS; k++) {
+		h.entry[first + k].newest = 0;
+		h.entry[first + k].flags = STORE | OPENING;
+	}
+	assert_int_not_equal(reused("b"), SHM_NONE);
 	hub_destroy(&h);
 }
 

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/peek.h"
 #include "hub/presence.h"
+#include "hub/slot.h"
 #include "show/memory.h"
 #include "show/subject.h"
 
@@ -54,9 +56,9 @@ end(void **state)
 	return 0;
 }
 
-/* What is shown; good until the next call. */
+/* What is shown of a subject, or of one thing; good until the next call. */
 static const char *
-shown(bool json, const char *what)
+shown_of(bool json, const char *what, char *word)
 {
 	static char text[65536];
 	FILE *out = fmemopen(text, sizeof(text), "w");
@@ -67,12 +69,20 @@ shown(bool json, const char *what)
 	memory_from(&memory, &from);
 	s = show_new(&from, show_subject_find(what), json);
 	assert_non_null(s);
-	assert_int_equal(show_ask(s, 0, NULL, error, sizeof(error)), 0);
+	assert_int_equal(
+	    show_ask(s, word != NULL, &word, error, sizeof(error)), 0);
 	while (show_more(s, out) == 1)
 		continue;
 	show_free(s);
 	fclose(out);
 	return text;
+}
+
+/* All that is shown of a subject. */
+static const char *
+shown(bool json, const char *what)
+{
+	return shown_of(json, what, NULL);
 }
 
 /* A channel that worker 0 has. */
@@ -173,6 +183,42 @@ journal(void **state)
 		assert_non_null(strstr(text, line));
 		assert_null(strstr(text, "\"kind\":\"?\""));
 	}
+	/* what is for all workers is for those that there are */
+	h.line[1].state = WORKER_RUNNING;
+	hub_lock(&h);
+	journal_append_event(&h, &p, 0, UINT64_MAX);
+	hub_unlock(&h);
+	assert_non_null(strstr(
+	    shown(true, "journal"), "\"kind\":\"leap\",\"workers\":[0,1],"));
+}
+
+/* Whether a connection waits for a reader, and that readers know of it. */
+static void
+connection(void **state)
+{
+	struct claim slots;
+	char word[17];
+	uint32_t i;
+
+	assert_int_equal(claim_init(&slots, h.slot_owner, 64, 0), 0);
+	i = slot_take(&h, &slots);
+	h.slot[i].user = SHM_NONE;
+	h.slot[i].first = SHM_NONE;
+	slot_set(&h, i, SLOT_OPEN);
+	snprintf(
+	    word, sizeof(word), "%016llx", (unsigned long long)slot_id(&h, i));
+	assert_non_null(strstr(
+	    shown_of(true, "connection", word), "\"awaits\":\"nothing\""));
+	h.slot[i].awaits = AWAITS_RESULT;
+	h.slot[i].flags = SLOT_TOLD | 5;
+	assert_non_null(strstr(
+	    shown_of(true, "connection", word), "\"awaits\":\"result\""));
+	assert_non_null(strstr(shown_of(true, "connection", word),
+	    "\"flags\":[\"told\"],\"door_flags\":5,"));
+	h.slot[i].awaits = AWAITS_DONE + 1;
+	assert_non_null(
+	    strstr(shown_of(true, "connection", word), "\"awaits\":\"done\""));
+	claim_deinit(&slots);
 }
 
 int
@@ -181,6 +227,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(channels, begin, end),
 	    cmocka_unit_test_setup_teardown(journal, begin, end),
+	    cmocka_unit_test_setup_teardown(connection, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

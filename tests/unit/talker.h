@@ -172,11 +172,13 @@ talk_set(struct node *n)
 	n->ch.budget_bytes = 1;
 }
 
+/* A hub of which these are the readers, and the client. */
 static inline void
-talk_begin(struct talker *t)
+talk_begin_with(struct talker *t, uint8_t readers)
 {
 	memset(t, 0, sizeof(*t));
-	fixture_hub(&t->h, TALK_SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	fixture_hub_readers(
+	    &t->h, TALK_SLOTS, 100, 1 << 20, 4 << 20, 1 << 20, readers, 0);
 	t->n = node_new(&t->h, 0);
 	talk_set(t->n);
 	t->i = node_open_at(t->n, &centrifugo_door, "", &t->client);
@@ -189,6 +191,12 @@ talk_begin(struct talker *t)
 	    0);
 	client_all(t->client, "101", &t->have);
 	t->have = 0;
+}
+
+static inline void
+talk_begin(struct talker *t)
+{
+	talk_begin_with(t, 0);
 }
 
 static inline void

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "centrifugo.h"
 #include "hub/stats.h"
+#include "room/opening.h"
 #include "member.h"
 
 /* The server does not take it; its client is not even told an answer. */
@@ -305,6 +306,10 @@ centrifugo_sweep(struct chat *ch, uint32_t conn)
 	if (s->expires_ms != 0 &&
 	    ch->wall_ms >= (int64_t)s->expires_ms + C_EXPIRED_DELAY_MS) {
 		centrifugo_end(ch, conn, C_END_EXPIRED);
+		return;
+	}
+	if (s->offset == SLOT_OFFSET_UNKNOWN && opening_is_lost(ch, s->user)) {
+		centrifugo_end(ch, conn, C_END_INSUFFICIENT);
 		return;
 	}
 	subscriptions_sweep(ch, conn);

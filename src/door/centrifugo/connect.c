@@ -59,19 +59,25 @@ connect_identify(
 	return C_OK;
 }
 
-/* Where the connection's own channel stands; false: it has none. */
+/* Where the connection's own channel stands: of one that is not open its offset
+ * is SLOT_OFFSET_UNKNOWN. False: it has none. */
 static bool
 connect_own_position(const struct command *c, struct channel_name *name,
     struct channel_position *at)
 {
 	uint32_t user = command_slot(c)->user;
+	enum channel_result r;
 
 	if (user == SHM_NONE)
 		return false;
 	name->len = channel_name(c->ch->hub, user, name->text);
 	name->rule = conf_channel_find(&c->ch->live, name->text, name->len);
-	return name->rule != NULL &&
-	    channel_find(c->ch, name->text, name->len, false, at) == CHANNEL_OK;
+	if (name->rule == NULL)
+		return false;
+	r = channel_find(c->ch, name->text, name->len, false, at);
+	if (r == CHANNEL_COLD)
+		at->offset = SLOT_OFFSET_UNKNOWN;
+	return r == CHANNEL_OK || r == CHANNEL_COLD;
 }
 
 void
@@ -129,6 +135,60 @@ connect_recovery(const struct command *c, struct json_value subs,
 	return (enum centrifugo_error)refused;
 }
 
+/* Whether the client asks to go on in a channel that is not open. It does so
+ * with a command that is carried out as a whole: nothing is subscribed before
+ * all such channels are open, or have been waited for in vain. */
+static bool
+connect_waits_for(const struct command *c, struct json_value subs,
+    const struct channel_name *name)
+{
+	struct channel_position at;
+	struct recovery r;
+
+	return connect_recovery(c, subs, name->text, &r) == C_OK && r.wanted &&
+	    channel_find(c->ch, name->text, name->len, true, &at) ==
+	    CHANNEL_COLD &&
+	    cold_error(c->ch, &at) == C_WAITS;
+}
+
+/* connect_waits_for() of the connection's own channel, and of its token's. All
+ * of them are asked for at once. */
+static bool
+connect_waits(
+    const struct command *c, struct json_value channels, struct json_value subs)
+{
+	struct json_iter iter = json_iter(channels, JSON_ARRAY);
+	struct channel_position at;
+	struct channel_name name;
+	struct json_value v;
+	bool waits;
+
+	if (c->ch->hub->readers == 0)
+		return false;
+	waits = connect_own_position(c, &name, &at) &&
+	    connect_waits_for(c, subs, &name);
+	while (json_next_element(&iter, &v))
+		if (take_channel(c->ch, v, &name) == C_OK &&
+		    !presence_name_is_user(name.text, name.len))
+			waits |= connect_waits_for(c, subs, &name);
+	return waits;
+}
+
+/* Writes what is known of a channel that opens behind the connect: that the
+ * client cannot go on in it. It is told by a push where the channel stands. */
+static void
+put_opening(struct json_writer *w, const struct channel_name *name,
+    const struct recovery *r)
+{
+	if (!r->wanted)
+		return;
+	put_name(w, name->text, name->len);
+	json_open(w, '{');
+	json_put_name(w, "was_recovering");
+	json_put_bool(w, true);
+	json_close(w, '}');
+}
+
 /* One of the channels that the token subscribes to. */
 static enum centrifugo_error
 put_server_channel(struct command *c, struct json_writer *w,
@@ -157,6 +217,10 @@ put_server_channel(struct command *c, struct json_writer *w,
 		return C_OK;
 	*flags |= SUBSCRIPTION_TOLD;
 	r.or_error = false;
+	if (at.offset == SUBSCRIPTION_HELD) {
+		put_opening(w, &name, &r);
+		return C_OK;
+	}
 	put_name(w, name.text, name.len);
 	return put_subscription(c->ch, w, name.rule, &at, &r, 0);
 }
@@ -205,8 +269,12 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 		if (bad != C_OK)
 			return bad;
 		r.or_error = false;
-		put_name(w, name.text, name.len);
-		put_subscription(c->ch, w, name.rule, &at, &r, 0);
+		if (at.offset == SLOT_OFFSET_UNKNOWN)
+			put_opening(w, &name, &r);
+		else {
+			put_name(w, name.text, name.len);
+			put_subscription(c->ch, w, name.rule, &at, &r, 0);
+		}
 	}
 	while (bad == C_OK && json_next_element(&iter, &v))
 		bad = put_server_channel(c, w, v, subs);
@@ -250,8 +318,10 @@ put_connect(struct command *c, struct json_writer *w,
 	char client[C_CLIENT_ID];
 	size_t before, inside;
 
-	client_id(slot_id(c->ch->hub, c->conn), client);
 	json_member(claims->all, "channels", &channels);
+	if (connect_waits(c, channels, subs))
+		return C_WAITS;
+	client_id(slot_id(c->ch->hub, c->conn), client);
 	json_open(w, '{');
 	json_put_name(w, "client");
 	json_put_string(w, client, C_CLIENT_ID - 1);
@@ -298,6 +368,8 @@ command_connect(struct command *c)
 		w = reply_begin(c, "connect");
 		bad = put_connect(c, w, &claims, v[CONNECT_SUBS]);
 	}
+	if (bad == C_WAITS)
+		return;
 	if (bad != C_OK) {
 		command_slot(c)->flags |= C_UNUSABLE;
 		KILL_POINT();

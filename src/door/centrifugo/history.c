@@ -66,11 +66,13 @@ put_history(struct chat *ch, struct json_writer *w,
 	struct channel_position at;
 	struct history_query q;
 	struct question ask;
+	enum channel_result r;
 
 	if (!question_take(value, &ask))
 		return C_END_BAD_REQUEST;
-	if (channel_find(ch, name->text, name->len, true, &at) != CHANNEL_OK)
-		return C_INTERNAL;
+	r = channel_find(ch, name->text, name->len, true, &at);
+	if (r != CHANNEL_OK)
+		return r == CHANNEL_COLD ? cold_error(ch, &at) : C_INTERNAL;
 	if (ask.has_since && ask.epoch.len > 2 &&
 	    !is_epoch(ask.epoch, at.stream))
 		return C_UNRECOVERABLE;

@@ -25,8 +25,9 @@ take_present(
 	if (bad == C_OK && of == MEMBER_PRESENCE &&
 	    !is_among(c, c->ch->live.who) && !is_in(c, &name))
 		bad = C_PERMISSION_DENIED;
-	if (bad == C_OK)
-		(void)channel_find(c->ch, name.text, name.len, false, at);
+	if (bad == C_OK &&
+	    channel_find(c->ch, name.text, name.len, false, at) == CHANNEL_COLD)
+		bad = cold_error(c->ch, at);
 	return bad;
 }
 

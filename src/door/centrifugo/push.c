@@ -94,6 +94,25 @@ put_position(struct chat *ch, struct json_writer *w, uint64_t position)
 	return true;
 }
 
+/* A channel has opened that its client has from the server: where it stands, as
+ * a reply to connect would have said. */
+static void
+put_opened(struct chat *ch, struct json_writer *w, const struct publication *p,
+    const char *name, size_t len)
+{
+	static const struct conf_channel none;
+	const struct conf_channel *rule =
+	    conf_channel_find(&ch->live, name, len);
+	const struct channel_position at = {.channel = p->channel,
+	    .epoch = p->epoch,
+	    .stream = p->stream,
+	    .offset = p->offset};
+
+	json_put_name(w, "subscribe");
+	(void)put_subscription(ch, w, rule != NULL ? rule : &none, &at,
+	    &(struct recovery){.wanted = false}, 0);
+}
+
 int
 centrifugo_render(
     struct chat *ch, const struct publication *p, struct iovec *parts)
@@ -110,7 +129,9 @@ centrifugo_render(
 	json_put(&w, "{\"push\":{", 9);
 	json_put_name(&w, "channel");
 	json_put_string(&w, name, len);
-	if (publication_is_event(p)) {
+	if (p->format == FORMAT_OPENED) {
+		put_opened(ch, &w, p, name, len);
+	} else if (publication_is_event(p)) {
 		json_put_name(&w, p->format == FORMAT_JOIN ? "join" : "leave");
 		json_open(&w, '{');
 		json_put_name(&w, "info");

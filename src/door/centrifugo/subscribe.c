@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "room/event.h"
+#include "room/opening.h"
 #include "centrifugo.h"
 
 bool
@@ -147,7 +148,7 @@ subscription_begin(const struct command *c, const struct channel_name *name,
 	if (r == CHANNEL_ALREADY &&
 	    subscription_key(&c->ch->hub->subscription[*sub]) == terms.key)
 		return C_OK;
-	return subscribe_error(r);
+	return r == CHANNEL_COLD ? cold_error(c->ch, at) : subscribe_error(r);
 }
 
 /* Whether a channel is that of the connection's user. */
@@ -276,6 +277,8 @@ command_subscribe(struct command *c)
 		subscribe_reply(c, &name, &at, &r, sub);
 		return;
 	}
+	if (bad == C_WAITS)
+		return;
 	/* with these the connection ends, or there is no such channel */
 	if (bad < C_END_SHUTDOWN && name.rule != NULL)
 		channel_undo(c->ch, c->conn, name.text, name.len,
@@ -392,6 +395,10 @@ subscriptions_sweep(struct chat *ch, uint32_t conn)
 		else if (s->flags & SUBSCRIPTION_TOLD &&
 		    s->flags & SUBSCRIPTION_REVOKED)
 			subscription_revoke(ch, conn, sub, 2500, "");
+		else if (s->flags & SUBSCRIPTION_SERVER &&
+		    SHM_OWN(s->offset) == SUBSCRIPTION_HELD &&
+		    opening_is_lost(ch, subscription_channel(s)))
+			centrifugo_end(ch, conn, C_END_INSUFFICIENT);
 		if (ch->conn[conn].phase != CONN_OPEN)
 			return;
 	}

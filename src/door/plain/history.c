@@ -30,24 +30,21 @@ history_lines(const char *args, size_t len, uint32_t *out)
 
 /* Finds the newest n; false if there is none. */
 static bool
-history_search(struct chat *ch, const char *room, size_t len,
+history_search(struct chat *ch, const struct channel_position *at,
     const struct conf_channel *rule, uint32_t n, struct history *found)
 {
-	struct channel_position at;
-	struct history_query q = {.reverse = true,
+	const struct history_query q = {.channel = at->channel,
+	    .epoch = at->epoch,
+	    .upto = at->offset,
+	    .reverse = true,
 	    .limit = n,
 	    .keep = rule->history,
 	    .oldest_ms = rule->history_age_ms == 0
 		? INT64_MIN
 		: ch->wall_ms - (int64_t)rule->history_age_ms};
 
-	if (channel_find(ch, room, len, false, &at) != CHANNEL_OK ||
-	    at.offset == 0)
-		return false;
-	q.channel = at.channel;
-	q.epoch = at.epoch;
-	q.upto = at.offset;
-	return history_find(ch->hub, &q, found) == 0 && found->n > 0;
+	return at->offset > 0 && history_find(ch->hub, &q, found) == 0 &&
+	    found->n > 0;
 }
 
 /* Writes one publication as a line; room as it stands in one. */
@@ -103,6 +100,8 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 {
 	static struct history found;
 	const struct conf_channel *rule;
+	struct channel_position at;
+	enum channel_result r = CHANNEL_ABSENT;
 	char room[NAME_WORD_MAX];
 	const char *shown;
 	size_t room_len;
@@ -119,9 +118,13 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 		!presence_name_is_user(room, room_len)
 	    ? conf_channel_find(&ch->live, room, room_len)
 	    : NULL;
-	if (rule == NULL || rule->history == 0)
+	if (rule != NULL && rule->history > 0)
+		r = channel_find(ch, room, room_len, false, &at);
+	if (r == CHANNEL_COLD)
+		plain_cold(ch, conn, position, &at);
+	else if (rule == NULL || rule->history == 0)
 		conn_tell(ch, conn, position, "* %s keeps no history", shown);
-	else if (!history_search(ch, room, room_len, rule, n, &found))
+	else if (r != CHANNEL_OK || !history_search(ch, &at, rule, n, &found))
 		conn_tell(
 		    ch, conn, position, "* nothing was said in %s", shown);
 	else

@@ -54,7 +54,9 @@ reader_prepare(void)
 	char path[96];
 
 	reader_folder(path, sizeof(path));
-	if (mkdir(path, 0777) != 0 || chmod(path, 0777) != 0)
+	/* children have another user */
+	if (chmod(daemon_.dir, 0755) != 0 || mkdir(path, 0777) != 0 ||
+	    chmod(path, 0777) != 0)
 		err(2, "%s", path);
 	setenv("CHATD_LEDGER_DIR", path, 1);
 }
@@ -106,6 +108,15 @@ reader_say(uint32_t i)
 }
 
 void
+reader_begin(void)
+{
+	for (uint32_t i = 0; i < set.clients; i++) {
+		members[i].located = true;
+		members[i].at = UINT32_MAX;
+	}
+}
+
+void
 reader_joined(uint32_t i)
 {
 	members[i].located = members[i].pending = false;
@@ -149,19 +160,18 @@ said_is(const struct said *s, uint32_t from, uint32_t seq)
 	return s->from == from && s->seq == seq;
 }
 
-/* Where a client's first is; behind the last it is a new one. */
+/* Where in the order a client is: one that is ahead of all who know where they
+ * are does not know. */
 static void
-member_locate(uint32_t i, struct room *r, uint32_t from, uint32_t seq)
+member_locate(uint32_t i, const struct room *r, uint32_t from, uint32_t seq)
 {
 	struct member *m = &members[i];
 	uint32_t k = r->n;
 
 	while (k > 0 && !said_is(&r->said[k - 1], from, seq))
 		k--;
-	m->located = true;
-	m->at = k > 0 ? k - 1 : r->n;
-	if (k == 0)
-		room_add(r, from, seq, i);
+	m->located = k > 0;
+	m->at = k - 1;
 }
 
 void

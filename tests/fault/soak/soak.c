@@ -120,6 +120,11 @@ wait_for(const char *what, bool (*is)(void))
 static bool
 all_open(void)
 {
+	uint32_t i;
+
+	for (i = 0; set.reader && i < set.clients; i++)
+		if (client[i].asked != client[i].answered)
+			return false;
 	return all_are(OPEN);
 }
 
@@ -348,6 +353,8 @@ run(void)
 		client[i].located = true; /* nothing is said yet */
 		client[i].at = UINT32_MAX;
 	}
+	if (set.reader)
+		reader_begin();
 	early = storm();
 	pss = memory_now();
 	/* Not with points: strangers' names fill the table of presence; nor

@@ -213,6 +213,8 @@ void reader_forget(void);
 const char *reader_room(uint32_t i);
 /* Says something there, if nothing is on its way. */
 void reader_say(uint32_t i);
+/* Nothing is said yet, and all have joined. */
+void reader_begin(void);
 /* It has joined; its connection is gone. */
 void reader_joined(uint32_t i);
 void reader_gone(uint32_t i);
