@@ -169,6 +169,19 @@ test_behind(void **state)
 	scene_end(&s);
 }
 
+/* What no reader requires is spilled for nobody. */
+static void
+test_not_required(void **state)
+{
+	struct scene s;
+
+	scene_begin(&s);
+	for (int k = 0; k < 1000; k++)
+		assert_int_equal(scene_say(&s, "told", text, LEN), PUBLISH_OK);
+	assert_true(s.h.heads->spill_end == 0);
+	scene_end(&s);
+}
+
 /* Joins, leaves and kicks are never refused, and readers may miss them. */
 static void
 test_events_pass(void **state)
@@ -362,6 +375,7 @@ main(void)
 	    cmocka_unit_test(test_bits),
 	    cmocka_unit_test(test_begin),
 	    cmocka_unit_test(test_behind),
+	    cmocka_unit_test(test_not_required),
 	    cmocka_unit_test(test_events_pass),
 	    cmocka_unit_test(test_steps),
 	    cmocka_unit_test(test_small_share),
