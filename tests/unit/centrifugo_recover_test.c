@@ -131,6 +131,25 @@ history_most(void **state)
 		n++;
 	assert_int_equal(n, HISTORY_MAX);
 	assert_non_null(strstr(alice.text[0], "\"offset\":6,"));
+	guest_forget(&alice);
+	/* nor can more be recovered than that */
+	door_node->ch.live.queue_bytes = 1 << 22;
+	for (int from = 4; from <= 5; from++) {
+		char text[128];
+
+		snprintf(text, sizeof(text),
+		    "{\"id\":%d,\"subscribe\":{\"channel\":\"room\","
+		    "\"recover\":true,\"offset\":%d}}",
+		    from, from);
+		guest_say(&alice, text);
+		assert_int_equal(alice.n_texts, 1);
+		assert_int_equal(
+		    strstr(alice.text[0], "\"recovered\":true") != NULL,
+		    from == 5);
+		guest_say(&alice,
+		    "{\"id\":9,\"unsubscribe\":{\"channel\":\"room\"}}");
+		guest_forget(&alice);
+	}
 }
 
 /* What was passed over ends a subscription of the client's own, which begins it

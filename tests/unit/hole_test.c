@@ -142,6 +142,42 @@ test_absent(void **state)
 	c->user.entry = own;
 }
 
+/* The channel's next publication shows by the name of the one before it who has
+ * missed that: not who has begun with it, however far their offsets are
+ * apart. */
+static void
+test_next(void **state)
+{
+	struct node *other = node_new(&hub, 1);
+	static const struct subscription terms = {
+	    .flags = SUBSCRIPTION_PRESENT};
+	static char big[4000];
+	struct channel_position at;
+	uint32_t bob, k, bobs;
+	int his;
+
+	bob = node_open(node, "bob", &his);
+	SHM_STORE(hub.entry[room].offset, 7);
+	node_say(other, "room", "what is lost");
+	assert_int_equal(
+	    channel_subscribe(&node->ch, bob, "room", 4, &terms, &at, &bobs),
+	    CHANNEL_OK);
+	assert_int_equal(at.offset, 8);
+	SHM_STORE(hub.subscription[sub].offset, 7);
+	memset(big, 'x', sizeof(big) - 1);
+	for (k = 0; k < 20; k++)
+		node_say(other, "hall", big);
+	node_say(other, "room", "what is next");
+	for (k = 0; k < 5; k++)
+		chat_turn(&node->ch);
+	node_say(other, "lobby", "the end");
+	for (k = 0; k < 5; k++)
+		chat_turn(&node->ch);
+	assert_int_equal(client_got(client, "were skipped", "the end"), 1);
+	assert_int_equal(client_got(his, "what is next", "the end"), 1);
+	close(his);
+}
+
 /* A record that another process has corrupted marks nothing. */
 static void
 test_corrupted(void **state)
@@ -178,8 +214,8 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_ends), TEST(test_room),
-	    TEST(test_own), TEST(test_absent), TEST(test_corrupted),
-	    TEST(test_all)};
+	    TEST(test_own), TEST(test_next), TEST(test_absent),
+	    TEST(test_corrupted), TEST(test_all)};
 
 	return cmocka_run_group_tests_name("hole", tests, NULL, NULL);
 }

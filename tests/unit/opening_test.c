@@ -459,19 +459,21 @@ static void
 test_nobodys(void **state)
 {
 	struct publication p = {.user = "", .data = ""};
-	struct presence_view v;
 	struct hub *h = &door_node->h;
+	struct presence_view v;
 
 	alice_comes();
-	asks_late("{\"id\":2,\"subscribe\":{\"channel\":\"room\"}}",
-	    "{\"id\":2,\"subscribe\":{\"recoverable\":true," WHERE_E "}}");
-	for (uint8_t format = FORMAT_OPEN; format < FORMATS; format++) {
-		if (format == FORMAT_LEAP || format == FORMAT_OPENED)
+	guest_say(&alice, "{\"id\":2,\"subscribe\":{\"channel\":\"talk\"}}");
+	reader_opens(0, 0);
+	assert_int_equal(alice.n_texts, 2); /* her join, too */
+	guest_forget(&alice);
+	for (uint8_t format = FORMAT_RESULT; format < FORMATS; format++) {
+		if (format == FORMAT_LEAP)
 			continue;
 		hub_lock(h);
-		p.channel = presence_find(h, "room", 4);
+		p.channel = presence_find(h, "talk", 4);
 		p.format = format;
-		p.data = "";
+		p.error = RESULT_TEMPORARY;
 		journal_append_event(h, &p, 0, 1);
 		hub_unlock(h);
 		door_settle();
