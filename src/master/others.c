@@ -399,6 +399,7 @@ others_end(struct master *m, uint64_t limit_ms)
 		if (c->pid != 0 && !process_reap(c->pid, last_ms))
 			process_end(c->pid, child_name(c),
 			    last_ms + CHILD_EOF_GRACE_MS);
+		children_ignore(&m->other[i]);
 		child_unlink(&m->other[i]);
 		m->other[i].pid = 0;
 	}
