@@ -360,6 +360,7 @@ ledger_orphans(struct ledger *l)
 			continue;
 		a = reader_answer_to(&c->p, RESULT_OK);
 		a.flags &= (uint8_t)~PUBLICATION_WAITS;
+		a.offset = c->p.offset;
 		a.deliver = &c->p;
 		ledger_owe(l, &a);
 	}
