@@ -27,8 +27,8 @@ const READER = new RegExp('^(tests/kinds/(ledger|book)|' +
 const WORKER = new RegExp('^(conn/(hold|reader|input|answer)|' +
     'room/(publish|opening|kept|channel|event|deliver|user)|' +
     'hub/(publisher|journal|reader|spill|presence|mask))');
-const SHARE = LONG ? 1 : 2;       /* each so many of the worker's points */
-const STORM_S = LONG ? 600 : 15;
+const SHARE = {reader: LONG ? 1 : 2, worker: LONG ? 1 : 3}; /* of the points */
+const STORM_S = LONG ? 600 : 12;
 
 /* A process of `show processes`. */
 async function row(d, kind, number = 0) {
@@ -117,16 +117,17 @@ async function die(d, list, points, kind, line, signal) {
 group('killed beside a reader', null, (test) => {
 	test('the reader, at each of its kill points', () => talking(
 	    async (d, choir, list) => {
-		const points = [...list.passes(READER).keys()];
+		const points = [...list.passes(READER).keys()]
+		    .filter((_, k) => k % SHARE.reader === 0);
 		const n = await die(d, list, points, 'ledger', LINE, 'SIGKILL');
 		console.log(`     ${n} deaths at ${points.length} points`);
-		assert.ok(n >= 10, `${n} deaths`);
+		assert.ok(n >= (LONG ? 20 : 8), `${n} deaths`);
 	}), {limit: 300000});
 
 	test('a worker, at its kill points', () => talking(
 	    async (d, choir, list) => {
 		const points = [...list.passes(WORKER).keys()]
-		    .filter((_, k) => k % SHARE === 0);
+		    .filter((_, k) => k % SHARE.worker === 0);
 		const n = await die(d, list, points, 'worker', 0, 'SIGKILL');
 		console.log(`     ${n} deaths at ${points.length} points`);
 		assert.ok(n >= 5, `${n} deaths`);
