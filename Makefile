@@ -247,6 +247,12 @@ $(OUT)/bench/accept: tests/bench/accept/accept.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
+$(OUT)/bench/append: tests/bench/append/append.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
 $(OUT)/bench/takeover: tests/bench/takeover/takeover.c
 	@mkdir -p $(@D)
 	$(call say,CC)

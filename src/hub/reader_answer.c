@@ -1,6 +1,7 @@
 /* reader_answer: what a reader appends. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
@@ -81,6 +82,7 @@ answer_give(struct reader *r, struct reader_answer *a)
 		    .offset = a->offset,
 		    .channel = a->channel,
 		    .format = FORMAT_RESULT,
+		    .time_ms = clock_wall_coarse_ms(),
 		    .error = a->error,
 		    .data = ""};
 		workers |= journal_append_at(h, &p, 0, worker);
@@ -248,6 +250,7 @@ opening_leap(struct hub *h, uint32_t channel, uint64_t offset, uint64_t before,
 {
 	struct publication p = {.channel = channel,
 	    .format = FORMAT_LEAP,
+	    .time_ms = clock_wall_coarse_ms(),
 	    .flags = PUBLICATION_AGAIN,
 	    .offset = offset,
 	    .before = before,
@@ -263,6 +266,7 @@ opening_end(struct hub *h, uint32_t channel, const struct reader_opening *o)
 	uint64_t offset = SHM_LOAD(h->entry[channel].offset);
 	struct publication p = {.channel = channel,
 	    .format = FORMAT_OPENED,
+	    .time_ms = clock_wall_coarse_ms(),
 	    .error = o->error,
 	    .stream = o->stream,
 	    .data = ""};

@@ -81,6 +81,7 @@ test_waits(void **state)
 	assert_true(p.answers == a[0].position && p.offset == a[0].offset);
 	assert_int_equal(p.error, RESULT_TEMPORARY);
 	assert_int_equal(p.channel, a[0].channel);
+	assert_true(p.time_ms > 0);
 	assert_true(journal_mask(&s.h, position + 1) == 1);
 	assert_int_equal(journal_readers(&s.h, position + 1), 0);
 	assert_int_equal(
