@@ -28,6 +28,7 @@ struct shm_sizes {
 /* How far a reader has come (hub/reader.h): written by that reader alone, once
  * for many entries. */
 struct reader_mark {
+	OTHER_ONLY(uint64_t other);
 	_Atomic uint64_t taken; /* all up to this position */
 	_Atomic uint64_t end;	/* bytes ever appended up to there */
 };

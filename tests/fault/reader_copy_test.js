@@ -112,8 +112,10 @@ group('a copy under a reader', null, (test) => {
 		/* they wait on, and hear others */
 		assert.ok((await other.ask('publish',
 		    {channel: 'plain', data: 'now'})).publish);
-		for (const l of lines)
-			assert.equal((await l.hear()).push?.pub.data, 'now');
+		for (const l of lines) {
+			const r = await l.hear();
+			assert.equal(r.push?.pub.data, 'now', JSON.stringify(r));
+		}
 		book.calm();
 		for (const l of lines) {
 			assert.deepEqual(await l.hear(), {id: 100, publish: {}});
