@@ -203,6 +203,9 @@ group('reader', null, (test) => {
 	test('an acked publication is in the book when it is answered', () =>
 	    reading(async (d, book) => {
 		const l = await Line.connected(d, '?user=a');
+		await publish(l, 'acked', 'first');
+		book.mood('slow');
+		await pause(50);
 		for (let k = 0; k < 20; k++) {
 			const r = await publish(l, 'acked', k);
 			assert.ok(r.publish, JSON.stringify(r));
@@ -400,6 +403,7 @@ group('reader', null, (test) => {
 			await runs(d, pid);
 		}
 		await choir.end();
+		assert.deepEqual(choir.all('unknown'), []);
 		judgeBusy(choir);
 		await choir.judge(book);
 		choir.leave();
@@ -549,6 +553,7 @@ group('reader', null, (test) => {
 				process.kill((await runs(d)).pid, 'SIGKILL');
 		}
 		await choir.end();
+		assert.deepEqual(choir.all('unknown'), []);
 		judgeBusy(choir);
 		await choir.judge(book);
 		choir.leave();
