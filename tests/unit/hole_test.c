@@ -154,9 +154,9 @@ test_next(void **state)
 	static char big[4000];
 	struct channel_position at;
 	uint32_t bob, k, bobs;
-	int his;
+	int bobs_client;
 
-	bob = node_open(node, "bob", &his);
+	bob = node_open(node, "bob", &bobs_client);
 	SHM_STORE(hub.entry[room].offset, 7);
 	node_say(other, "room", "what is lost");
 	assert_int_equal(
@@ -174,8 +174,8 @@ test_next(void **state)
 	for (k = 0; k < 5; k++)
 		chat_turn(&node->ch);
 	assert_int_equal(client_got(client, "were skipped", "the end"), 1);
-	assert_int_equal(client_got(his, "what is next", "the end"), 1);
-	close(his);
+	assert_int_equal(client_got(bobs_client, "what is next", "the end"), 1);
+	close(bobs_client);
 }
 
 /* A record that another process has corrupted marks nothing. */

@@ -319,6 +319,22 @@ test_connect_again(void **state)
 	assert_int_equal(s->offset, TOP);
 }
 
+/* It has opened while the connection was on its way to another worker: told
+ * where it stays, or arrives. */
+static void
+test_connect_moving(void **state)
+{
+	connects_cold();
+	assert_int_equal(give_freeze(&door_node->ch, 1), alice.conn);
+	reader_opens(0, 0);
+	told_nothing(&alice);
+	assert_true(door_hub.slot[alice.conn].offset == SLOT_OFFSET_UNKNOWN);
+	give_done(&door_node->ch, 1, alice.id);
+	door_settle();
+	told(&alice, PUSHED);
+	assert_int_equal(door_hub.slot[alice.conn].offset, TOP);
+}
+
 /* The reader cannot say it: it is asked again, by the sweep, not before. */
 static void
 test_connect_refused(void **state)
@@ -493,9 +509,10 @@ main(void)
 	    TEST(test_recover), TEST(test_leap), TEST(test_look),
 	    TEST(test_frame), TEST(test_refused), TEST(test_plain),
 	    TEST(test_connect), TEST(test_connect_again),
-	    TEST(test_connect_refused), TEST(test_connect_lost),
-	    TEST(test_connect_recover), TEST(test_connect_in_vain),
-	    TEST(test_server), TEST(test_hole), TEST(test_nobodys)};
+	    TEST(test_connect_moving), TEST(test_connect_refused),
+	    TEST(test_connect_lost), TEST(test_connect_recover),
+	    TEST(test_connect_in_vain), TEST(test_server), TEST(test_hole),
+	    TEST(test_nobodys)};
 
 	return cmocka_run_group_tests_name("opening", tests, NULL, NULL);
 }
