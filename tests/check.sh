@@ -44,14 +44,15 @@ fi
 # itself, and is run alone at the end.
 patient='torture_test successor_test claims_kill_test once_kill_test publish_kill_test
     exhaustion_test relay_chaos_test leave_test api_kill_test
-    centrifugo_kill_test descriptors_test stations_kill_test family_kill_test'
+    centrifugo_kill_test descriptors_test stations_kill_test family_kill_test
+    reader_kill_test'
 calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
     transport_test keeper_test own_fault_test copy_kill_test noexec_test
     mover_kill_test accepted_test backoff_test hold_test kill_claim_test
-    kill_open_test kill_watch_test kill_event_test pace_test'
+    kill_open_test kill_watch_test kill_event_test pace_test reader_test'
 late='hostile_table_test kinds_test'
 slight='small_memory_test'
 
@@ -181,6 +182,8 @@ system release bulk 60 'limits'
 
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
     -n 100 -t 10
+! wanted "fault/soak, reader" || part "fault/soak, reader" 90 \
+    build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n 60 -t 10
 ! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
     -d build/chatd -j -o -n 100 -t 10
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \

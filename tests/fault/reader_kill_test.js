@@ -14,6 +14,7 @@ const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
 const {Daemon, processDescriptors} = require('../system/daemon.js');
 const {Client} = require('../system/client.js');
+const {Line} = require('../system/centrifugo.js');
 const {Book, CONF, Choir, pause, until} = require('./ledger.js');
 const {List} = require('./kill_points.js');
 const {invariant} = require('./guests.js');
@@ -27,8 +28,8 @@ const READER = new RegExp('^(tests/kinds/(ledger|book)|' +
 const WORKER = new RegExp('^(conn/(hold|reader|input|answer)|' +
     'room/(publish|opening|kept|channel|event|deliver|user)|' +
     'hub/(publisher|journal|reader|spill|presence|mask))');
-const SHARE = LONG ? 1 : 2;       /* each so many of the worker's points */
-const STORM_S = LONG ? 600 : 15;
+const SHARE = {reader: LONG ? 1 : 2, worker: LONG ? 1 : 3}; /* of the points */
+const STORM_S = LONG ? 600 : 12;
 
 /* A process of `show processes`. */
 async function row(d, kind, number = 0) {
@@ -81,6 +82,21 @@ async function talking(body, conf = '') {
 	}
 }
 
+/* Publishes to one new channel after the other, which the reader opens, until
+ * told to stop; returns how many. */
+async function opening(d, state) {
+	const l = await Line.connected(d, '?user=opener');
+	let n = 0;
+	for (; !state.stop; n++) {
+		const r = await l.ask('publish',
+		    {channel: `kept-${n}`, data: n});
+		assert.ok(r.publish, `kept-${n}: ${JSON.stringify(r)}`);
+		await pause(1); /* the processors are for the others, too */
+	}
+	l.client.drop();
+	return n;
+}
+
 /* Goes on once so many deaths are not too many for the master. */
 async function apart(deaths) {
 	deaths.push(performance.now());
@@ -117,19 +133,26 @@ async function die(d, list, points, kind, line, signal) {
 group('killed beside a reader', null, (test) => {
 	test('the reader, at each of its kill points', () => talking(
 	    async (d, choir, list) => {
-		const points = [...list.passes(READER).keys()];
+		const points = [...list.passes(READER).keys()]
+		    .filter((_, k) => k % SHARE.reader === 0);
+		const state = {stop: false}, opened = opening(d, state);
+		opened.catch(() => {}); /* awaited below */
 		const n = await die(d, list, points, 'ledger', LINE, 'SIGKILL');
-		console.log(`     ${n} deaths at ${points.length} points`);
-		assert.ok(n >= 10, `${n} deaths`);
+		state.stop = true;
+		console.log(`     ${n} deaths at ${points.length} points, ` +
+		    `${await opened} channels opened`);
+		assert.ok(n >= (LONG ? 20 : 8), `${n} deaths`);
+		assert.deepEqual(choir.all('unknown'), []);
 	}), {limit: 300000});
 
 	test('a worker, at its kill points', () => talking(
 	    async (d, choir, list) => {
 		const points = [...list.passes(WORKER).keys()]
-		    .filter((_, k) => k % SHARE === 0);
+		    .filter((_, k) => k % SHARE.worker === 0);
 		const n = await die(d, list, points, 'worker', 0, 'SIGKILL');
 		console.log(`     ${n} deaths at ${points.length} points`);
 		assert.ok(n >= 5, `${n} deaths`);
+		assert.deepEqual(choir.all('unknown'), []);
 	}), {limit: LONG ? 900000 : 300000});
 
 	test('the reader hangs with the lock', () => talking(
