@@ -361,7 +361,6 @@ ledger_orphans(struct ledger *l)
 		a = reader_answer_to(&c->p, RESULT_OK);
 		a.offset = c->p.offset; /* the book has it with that one */
 		a.flags &= (uint8_t)~PUBLICATION_WAITS;
-		a.offset = c->p.offset;
 		a.deliver = &c->p;
 		ledger_owe(l, &a);
 	}
