@@ -94,7 +94,10 @@ struct reader_answer {
 	uint8_t flags; /* the publication's */
 	uint8_t error; /* enum result_error */
 	/* A proposed one that may go (error RESULT_OK): it is appended again,
-	 * with `offset`, 0: the channel's next one. NULL: it is not. */
+	 * with `offset`, 0: the channel's next one. NULL: it is not. A reader
+	 * that gives offsets itself gives one above the proposal's `before`
+	 * and its own newest: a channel that is open may become a reader's
+	 * without being asked for, and has got offsets by then. */
 	const struct publication *deliver;
 };
 
