@@ -165,12 +165,13 @@ publisher_lock(struct hub *h, const struct publication *p)
 	}
 }
 
-/* Wakes the readers that are asked for something. */
+/* Wakes the readers that are asked for something, or sleep while what they have
+ * not read keeps a publication back. */
 static void
 publisher_wake(
     struct hub *h, const struct publication *p, enum publish_result r)
 {
-	if (r == PUBLISH_COLD)
+	if (r == PUBLISH_COLD || r == PUBLISH_BUSY)
 		reader_wake(h, h->readers);
 	else if (p->flags != 0)
 		reader_wake(h, p->required);
