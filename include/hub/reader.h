@@ -182,8 +182,8 @@ uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
 void reader_wait(struct reader *r, int ms);
 
 /* By a publisher, after a publication that waits, an OPEN, or one that was kept
- * back (PUBLISH_BUSY): wakes these
- * readers (bits) if they sleep. Not under the lock. */
+ * back (PUBLISH_BUSY): wakes these readers (bits) if they sleep. Not under the
+ * lock. */
 void reader_wake(struct hub *h, uint8_t readers);
 
 #endif
