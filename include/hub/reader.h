@@ -97,7 +97,10 @@ struct reader_answer {
 	uint8_t flags; /* the publication's */
 	uint8_t error; /* enum result_error */
 	/* A proposed one that may go (error RESULT_OK): it is appended again,
-	 * with `offset`, 0: the channel's next one. NULL: it is not. */
+	 * with `offset`, 0: the channel's next one. NULL: it is not. A reader
+	 * that gives offsets itself gives one above the proposal's `before`
+	 * and its own newest: a channel that is open may become a reader's
+	 * without being asked for, and has got offsets by then. */
 	const struct publication *deliver;
 };
 
@@ -181,8 +184,9 @@ uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
  * opened, or for so long. Returns at once if one does already. */
 void reader_wait(struct reader *r, int ms);
 
-/* By a publisher, after a publication that waits, or an OPEN: wakes these
- * readers (bits) if they sleep. Not under the lock. */
+/* By a publisher, after a publication that waits, an OPEN, or one that was kept
+ * back (PUBLISH_BUSY): wakes these readers (bits) if they sleep. Not under the
+ * lock. */
 void reader_wake(struct hub *h, uint8_t readers);
 
 #endif

@@ -218,6 +218,9 @@ struct child {
 	uint32_t budget; /* messages left to it in this timer period */
 	uint32_t n_bad;	 /* that it should not have sent, since bad_ms */
 	uint64_t bad_ms;
+	uint32_t n_accused; /* a reader: by workers, since accused_ms; counts
+			     * over its processes */
+	uint64_t accused_ms;
 	unsigned owed; /* messages that wait for room in its link: owed.h */
 	uint64_t started_ms; /* the master's clock: for its deadlines */
 	uint64_t born_ms;    /* clock_ms(), as in its line: for people */

@@ -150,12 +150,13 @@ publisher_append(struct publisher *pub, const char *name, size_t len,
 	return r;
 }
 
-/* Wakes the readers that are asked for something. */
+/* Wakes the readers that are asked for something, or sleep while what they have
+ * not read keeps a publication back. */
 static void
 publisher_wake(
     struct hub *h, const struct publication *p, enum publish_result r)
 {
-	if (r == PUBLISH_COLD)
+	if (r == PUBLISH_COLD || r == PUBLISH_BUSY)
 		reader_wake(h, h->readers);
 	else if (p->flags != 0)
 		reader_wake(h, p->required);

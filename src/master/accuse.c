@@ -2,18 +2,23 @@
  * A worker, or a reader of the journal, that was taken over by an attacker, or
  * writes anywhere by its own fault, sends workers messages that no working one
  * sends. They say so to the master (MSG_ACCUSE), which replaces it: its keepers
- * have its sockets. As the accuser may lie, one that accuses again and again is
- * replaced as well.
+ * have its sockets. As the accuser may lie, one that accuses workers again and
+ * again is replaced as well. One that accuses a reader is not, since a program
+ * that is at fault itself is accused by all, in each of its processes; but a
+ * reader is not replaced again and again either. Nothing depends on its links.
  */
 #include <stdio.h>
 
-#include "codec/message.h"
 #include "accuse.h"
+#include "base/log.h"
+#include "codec/message.h"
 #include "member.h"
 #include "private.h"
 
 enum {
-	ACCUSE_MAX = 3,	      /* accusations that cost the accuser its place, */
+	/* Accusations that cost the accuser of workers its place, and a reader
+	 * its process, */
+	ACCUSE_MAX = 3,
 	ACCUSE_MS = 60 * 1000 /* within so long */
 };
 
@@ -37,6 +42,34 @@ accuse_find(struct master *m, uint32_t line)
 	return c->kind != NULL && c->kind->reader != 0 ? c : NULL;
 }
 
+/* One more, since *since_ms; their number. */
+static uint32_t
+accuse_count(uint32_t *n, uint64_t *since_ms, uint64_t now)
+{
+	if (*n == 0 || now >= *since_ms + ACCUSE_MS) {
+		*since_ms = now;
+		*n = 0;
+	}
+	return ++*n;
+}
+
+/* A reader is accused: by several at once of the same. */
+static void
+accuse_reader(struct child *c, const char *why, uint64_t now)
+{
+	uint32_t n;
+
+	if (c->killed)
+		return;
+	n = accuse_count(&c->n_accused, &c->accused_ms, now);
+	if (n <= ACCUSE_MAX)
+		(void)child_kill(c, why);
+	else if (n == ACCUSE_MAX + 1)
+		log_error("%s %s, again and again: it is not replaced for that "
+			  "for up to %d s, and goes on without these links",
+		    child_name(c), why, ACCUSE_MS / 1000);
+}
+
 bool
 accuse_handle(struct member *w, const struct message_accuse *accuse)
 {
@@ -50,14 +83,13 @@ accuse_handle(struct member *w, const struct message_accuse *accuse)
 		return accuse->generation < accused->generation; /* replaced */
 	if (accused == &w->child || accused->pid == 0)
 		return false;
-	if (w->n_accused == 0 || now >= w->accuse_ms + ACCUSE_MS) {
-		w->accuse_ms = now;
-		w->n_accused = 0;
-	}
-	w->n_accused++;
 	snprintf(why, sizeof(why), "sent worker %d bad messages", w->place);
+	if (accused->kind->reader != 0) {
+		accuse_reader(accused, why, now);
+		return true;
+	}
 	(void)child_kill(accused, why);
-	if (w->n_accused == ACCUSE_MAX)
+	if (accuse_count(&w->n_accused, &w->accuse_ms, now) == ACCUSE_MAX)
 		member_kill(w, "accused others %d times within %d s",
 		    ACCUSE_MAX, ACCUSE_MS / 1000);
 	return true;

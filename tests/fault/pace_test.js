@@ -236,6 +236,24 @@ group('pace', null, (test) => {
 		await end(all);
 	});
 
+	test('hostile in each of its processes, it costs no worker its own',
+	    async () => {
+		const all = await talking(), {d, pace} = all;
+		const pids = async () => (await d.json('show', 'workers'))
+		    .slice(0, 2).map((w) => w.pid);
+		const before = await pids();
+		pace.say('bad');
+		await d.logged(/bad messages, again and again: it is not replaced/);
+		const {pid} = await row(d);
+		pace.say('run');
+		assert.deepEqual(await pids(), before);
+		await until('it runs on', async () => {
+			const p = await row(d);
+			return p.pid === pid && p.state === 'running';
+		});
+		await end(all);
+	});
+
 	test('more and fewer workers, a new program, other memory', async () => {
 		const all = await talking({workers: false, conf: 'workers 2\n'});
 		const {d} = all;

@@ -154,6 +154,38 @@ group('a copy under a reader', null, (test) => {
 		assert.deepEqual(told, told.map((_, k) => told[0] + k));
 	}, '', WITHOUT), {limit: 60000});
 
+	test('a channel that becomes its own goes on with its offsets', () =>
+	    reading(async (d, book) => {
+		const l = await Line.connected(d, '?user=a');
+		await l.ask('subscribe', {channel: 'strict'});
+		for (let k = 1; k <= 5; k++) {
+			assert.ok((await l.ask('publish',
+			    {channel: 'strict', data: k})).publish);
+			assert.equal((await l.push()).pub.offset, k);
+		}
+		await copied(d, '', WITH);
+		await until('the reader runs', () => isRead(d), 20000);
+		await until('the channel is known to be for it', async () => {
+			const r = await l.ask('publish',
+			    {channel: 'strict', data: 0});
+			assert.ok(r.publish, JSON.stringify(r));
+			return book.messages('strict').length > 0;
+		});
+		for (let k = 1; k <= 5; k++) {
+			const r = await l.ask('publish',
+			    {channel: 'strict', data: k});
+			assert.ok(r.publish, JSON.stringify(r));
+		}
+		await book.whole(d);
+		const {history} = await l.ask('history',
+		    {channel: 'strict', limit: 100});
+		const told = book.messages('strict').map((m) => m.offset);
+		assert.deepEqual(history.publications.map((p) => p.offset)
+		    .slice(-told.length), told);
+		assert.deepEqual(history.publications.map((p) => p.data)
+		    .slice(-5), [1, 2, 3, 4, 5]);
+	}, '', WITHOUT), {limit: 60000});
+
 	test('an open channel stays open, one that is asked for is asked again',
 	    () => reading(async (d, book) => {
 		const l = await Line.connected(d, '?user=a');

@@ -171,8 +171,10 @@ book_message(struct book *b, struct book_shelf *s, const struct publication *p)
 	struct publication kept = *p;
 
 	if (p->flags & PUBLICATION_PROPOSED) {
-		kept.offset = s->top + 1;
-		kept.before = s->top;
+		/* above the channel's own, too, which has perhaps been there
+		 * before it had a reader */
+		kept.before = s->top > p->before ? s->top : p->before;
+		kept.offset = kept.before + 1;
 	}
 	book_put(b, "message\t%" PRIu64, p->position);
 	book_text(b, s->name, s->len);

@@ -93,9 +93,11 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 		const all = await d.json('show', 'workers');
 		assert.equal(all.length, 4);
 		all.forEach((w, i) => {
-			keys(w, 'slot', 'pid', 'generation', 'state', 'connections',
-			    'opened', 'kept', 'uptime_s', 'delivered', 'relayed',
-			    'writes', 'keeper', 'keepers', 'turn_max_us');
+			keys(w, 'slot', 'role', 'pid', 'generation', 'state',
+			    'connections', 'opened', 'kept', 'uptime_s',
+			    'delivered', 'relayed', 'writes', 'keeper', 'keepers',
+			    'turn_max_us', 'cursor', 'behind');
+			assert.equal(w.role, 'worker');
 			assert.match(w.writes, /^(io_uring|sendmsg)$/);
 			assert.equal(w.slot, i);
 			assert.equal(w.keepers.length, 2);
@@ -107,7 +109,7 @@ group('control', {conf: 'echo yes\n'}, (test) => {
 			assert.equal(w.state, 'running');
 			assert.equal(w.connections, 0);
 			for (const key of ['generation', 'uptime_s', 'delivered',
-			    'relayed'])
+			    'relayed', 'cursor', 'behind'])
 				assert.equal(typeof w[key], 'number', key);
 		});
 		const text = await ctl(d, 0, 'show', 'workers');

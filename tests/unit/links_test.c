@@ -268,6 +268,34 @@ test_accused(void **state)
 	assert_int_equal(killed, child(1)->pid);
 }
 
+/* A reader that is at fault in each of its processes costs no worker its own,
+ * and is not replaced again and again. */
+static void
+test_accused_again(void **state)
+{
+	struct child *c = child(READER);
+
+	for (int k = 0; k < 20; k++) {
+		child_begin(c); /* its next process */
+		killed = 0;
+		assert_true(accuse_handle(&m.member[k % 2],
+		    &(struct message_accuse){SHM_WORKERS, c->generation}));
+		assert_int_equal(c->killed, k < 3);
+		/* by others of the same */
+		if (c->killed)
+			assert_true(accuse_handle(&m.member[1 - k % 2],
+			    &(struct message_accuse){
+				SHM_WORKERS, c->generation}));
+		assert_int_equal(killed, k < 3 ? c->pid : 0);
+		assert_false(m.member[k % 2].child.killed);
+	}
+	c->accused_ms -= 60 * 1000; /* long ago */
+	c->killed = false;
+	assert_true(accuse_handle(&m.member[0],
+	    &(struct message_accuse){SHM_WORKERS, c->generation}));
+	assert_true(c->killed);
+}
+
 int
 main(void)
 {
@@ -276,6 +304,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_begin, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_accused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_accused_again, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

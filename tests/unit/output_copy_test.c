@@ -60,13 +60,13 @@ arena_bytes(const struct hub *h, const struct output *o, const uint32_t *slot,
 static void
 test_copy_shared(void **state)
 {
-	enum { READERS = 50, SAID = 60, LONG = 30000 };
+	enum { HEARERS = 50, SAID = 60, LONG = 30000 };
 	static uint8_t bytes[LONG], was[SAID * LONG], is[SAID * LONG];
-	struct output from[READERS], to[READERS];
+	struct output from[HEARERS], to[HEARERS];
 	struct output_pool giver, taker;
-	uint32_t slot[READERS], i, k, s;
+	uint32_t slot[HEARERS], i, k, s;
 	size_t total = 0, n, before;
-	uint64_t written[READERS];
+	uint64_t written[HEARERS];
 	struct claim slots;
 	struct hub h, view;
 	struct frame f;
@@ -77,7 +77,7 @@ test_copy_shared(void **state)
 	claim_init(&slots, h.slot_owner, h.n_slots, 0);
 	output_pool_init(&giver, &h);
 	output_pool_init(&taker, &view);
-	for (i = 0; i < READERS; i++) {
+	for (i = 0; i < HEARERS; i++) {
 		slot[i] = slot_take(&h, &slots);
 		assert_int_equal(output_open(&giver, &from[i], slot[i]), 0);
 	}
@@ -88,21 +88,21 @@ test_copy_shared(void **state)
 		assert_int_equal(frame_build(&giver, &f, FRAME_SHARED,
 				     &(struct iovec){bytes, n}, 1),
 		    0);
-		for (i = 0; i < READERS; i++)
+		for (i = 0; i < HEARERS; i++)
 			assert_int_equal(
 			    output_append(&giver, &from[i], slot[i], &f, k + 1),
 			    0);
 		frame_release(&giver, &f);
 	}
-	before = arena_bytes(&h, from, slot, READERS);
+	before = arena_bytes(&h, from, slot, HEARERS);
 	assert_int_equal(before, total);
-	for (i = 0; i < READERS; i++) {
+	for (i = 0; i < HEARERS; i++) {
 		/* some in the middle of a reference */
 		written[i] = i * 2000;
 		output_wrote(&giver, &from[i], slot[i], written[i]);
 	}
 	output_copies_begin(&taker);
-	for (i = 0; i < READERS; i++) {
+	for (i = 0; i < HEARERS; i++) {
 		n = stream_bytes(&giver, &from[i], slot[i], was);
 		assert_int_equal(
 		    output_copy(&taker, &to[i], slot[i], written[i]), 0);
@@ -117,14 +117,14 @@ test_copy_shared(void **state)
 	output_copies_end(&taker);
 	output_copy(&taker, &to[3], slot[3], written[3]);
 	/* of what is copied from a middle on, a rest more for each */
-	n = arena_bytes(&view, to, slot, READERS);
-	assert_true(n <= total + READERS * (LONG + total / READERS));
-	for (i = 0; i < READERS; i++)
+	n = arena_bytes(&view, to, slot, HEARERS);
+	assert_true(n <= total + HEARERS * (LONG + total / HEARERS));
+	for (i = 0; i < HEARERS; i++)
 		output_uncopy(&taker, &to[i]);
 	for (s = 0; s < h.n_segments; s++)
 		assert_int_equal(taker.segment_use[s], 0);
 	assert_int_equal(taker.chunks.n_used, 0);
-	for (i = 0; i < READERS; i++)
+	for (i = 0; i < HEARERS; i++)
 		output_close(&giver, &from[i], slot[i]);
 	output_pool_deinit(&giver);
 	output_pool_deinit(&taker);
