@@ -8,6 +8,7 @@
 #include "kill_child.h"
 
 #include "hub/journal.h"
+#include "hub/presence.h"
 
 enum { TURNS = 200, POINTS = 10000, TALK = 6000, CHANGES = 12, LONG = 20000 };
 
@@ -411,10 +412,53 @@ test_stale(void **state)
 	talk_end(&t);
 }
 
+/* A user is known. */
+static void
+make(struct talker *t, const char *name)
+{
+	hub_lock(&t->n->h);
+	assert_int_not_equal(
+	    presence_make(&t->n->h, name, strlen(name)), SHM_NONE);
+	hub_unlock(&t->n->h);
+}
+
+/* The channel opens when its command has waited for that in vain, but has not
+ * been told so: the command is carried out, and its result is waited for. */
+static void
+test_late_opening(void **state)
+{
+	struct talker t;
+	struct slot *s;
+	int k;
+
+	scene_open(&t, &centrifugo_door, "");
+	make(&t, "#ackedtom");
+	s = &t.h.slot[t.i];
+	say(&t, TEXTS("\"connect\":{}"));
+	say(&t, TEXTS(MESSAGE("ackedtom")));
+	talk_send(&t, TALK_MAX);
+	for (k = 0; k < TURNS && !t.n->ch.conn[t.i].held; k++)
+		talk_turn(t.n, t.i);
+	assert_true(t.n->ch.conn[t.i].held);
+	t.n->ch.now_ms += HOLD_OPENED_MS;
+	hold_sweep(&t.n->ch);
+	assert_int_equal(t.n->ch.conn[t.i].ended, HOLD_LATE);
+	answerer_turn(&reader, RESULT_OK);
+	talk_turn(t.n, t.i);
+	assert_int_equal(SHM_LOAD(s->awaits), AWAITS_RESULT);
+	answerer_turn(&reader, RESULT_OK);
+	while (t.answered < t.asked) {
+		talk_turn(t.n, t.i);
+		talk_hear(&t, t.n);
+	}
+	talk_end(&t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_late_opening),
 	    cmocka_unit_test(test_stale),
 	    cmocka_unit_test(test_anything),
 	    cmocka_unit_test(test_plain),
