@@ -454,11 +454,39 @@ test_late_opening(void **state)
 	talk_end(&t);
 }
 
+/* One that waits is given to another worker and comes back: its command is not
+ * counted twice by the message rate. */
+static void
+test_rate(void **state)
+{
+	struct talker t;
+	struct node *other;
+	int k;
+
+	scene_open(&t, &plain_door, "bob");
+	other = node_new(&t.h, 1);
+	t.n->ch.live.message_rate = t.n->ch.live.message_burst = 1;
+	t.h.slot[t.i].rate_tokens = 1000;
+	t.h.slot[t.i].rate_ms = (uint32_t)t.n->ch.now_ms;
+	talk_frame(&t, WS_TEXT, true, "/join acked", strlen("/join acked"));
+	talk_send(&t, TALK_MAX);
+	for (k = 0; k < TURNS && !t.n->ch.conn[t.i].held; k++)
+		talk_turn(t.n, t.i);
+	assert_true(t.n->ch.conn[t.i].held);
+	assert_int_equal(give_freeze(&t.n->ch, other->h.self), t.i);
+	give_back(&t.n->ch, other->h.self);
+	talk_turn(t.n, t.i);
+	assert_int_equal(t.n->ch.conn[t.i].phase, CONN_OPEN);
+	assert_true(t.n->ch.conn[t.i].held);
+	talk_end(&t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_late_opening),
+	    cmocka_unit_test(test_rate),
 	    cmocka_unit_test(test_stale),
 	    cmocka_unit_test(test_anything),
 	    cmocka_unit_test(test_plain),
