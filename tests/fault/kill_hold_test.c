@@ -7,6 +7,7 @@
 #include "kill_answerer.h"
 #include "kill_child.h"
 
+#include "conn/serve.h"
 #include "hub/journal.h"
 #include "hub/presence.h"
 
@@ -481,12 +482,45 @@ test_rate(void **state)
 	talk_end(&t);
 }
 
+/* A message that the reader delivers is answered with the offset that its
+ * result tells, also when this worker, which is behind, has not come to that.
+ */
+static void
+test_message(void **state)
+{
+	struct talker t;
+	int k;
+
+	scene_open(&t, &centrifugo_door, "");
+	make(&t, "#stricttom");
+	say(&t, TEXTS("\"connect\":{}"));
+	say(&t, TEXTS(MESSAGE("stricttom")));
+	talk_send(&t, TALK_MAX);
+	for (k = 0;
+	     k < TURNS && SHM_LOAD(t.h.slot[t.i].awaits) != AWAITS_RESULT;
+	     k++) {
+		answerer_turn(&reader, RESULT_OK);
+		talk_turn(t.n, t.i);
+	}
+	assert_true(t.n->ch.conn[t.i].held);
+	answerer_turn(&reader, RESULT_OK);
+	hold_sweep(&t.n->ch);
+	assert_true(conn_serve_waiting(&t.n->ch));
+	assert_false(t.n->ch.conn[t.i].held);
+	while (t.answered < t.asked) {
+		talk_turn(t.n, t.i);
+		talk_hear(&t, t.n);
+	}
+	talk_end(&t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_late_opening),
 	    cmocka_unit_test(test_rate),
+	    cmocka_unit_test(test_message),
 	    cmocka_unit_test(test_stale),
 	    cmocka_unit_test(test_anything),
 	    cmocka_unit_test(test_plain),
