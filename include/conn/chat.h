@@ -153,11 +153,13 @@ struct hold_answer {
 
 /* The command in hand: whether it is to wait, and the one that has waited. */
 struct hold_hand {
-	uint32_t command;      /* its number in its message, from 0 */
-	uint32_t waited;       /* the number of the one that has waited, */
-	enum hold_end ended;   /* and how that ended */
-	enum hold_what what;   /* what the one in hand is to wait for: */
-	uint32_t entry, epoch; /* OPENED: in presence */
+	uint32_t command;	   /* its number in its message, from 0 */
+	uint32_t waited;	   /* the number of the one that has waited, */
+	enum hold_what waited_for; /* what for, */
+	enum hold_end ended;	   /* and how that ended */
+	uint32_t since_ms;	   /* a request: since when */
+	enum hold_what what;	   /* what the one in hand is to wait for: */
+	uint32_t entry, epoch;	   /* OPENED: in presence */
 	uint64_t position; /* RESULT of a request: its publication's, also of
 			    * one that has waited */
 	const struct hold_answer *answer; /* to a request; NULL: none */

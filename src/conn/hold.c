@@ -109,6 +109,7 @@ void
 hold_deny(struct chat *ch)
 {
 	ch->hold.waited = ch->hold.command;
+	ch->hold.waited_for = ch->hold.what;
 	ch->hold.ended = HOLD_LATE;
 }
 
@@ -117,10 +118,11 @@ hold_again(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
 	const uint32_t n = KEY_COUNT(SHM_OWN(s->committed));
+	const bool accepted = n > 0 && SHM_LOAD(s->awaits) != AWAITS_NOTHING;
 
 	ch->hold.ended = ch->conn[i].ended;
-	ch->hold.waited =
-	    n > 0 && SHM_LOAD(s->awaits) != AWAITS_NOTHING ? n - 1 : n;
+	ch->hold.waited = accepted ? n - 1 : n;
+	ch->hold.waited_for = accepted ? HOLD_RESULT : HOLD_OPENED;
 	ch->conn[i].ended = HOLD_NOT;
 }
 
@@ -144,6 +146,15 @@ hold_outcome_of(unsigned int error)
 					: HOLD_UNKNOWN;
 }
 
+/* Whether a result was waited for in vain. One that was waited for a channel is
+ * in vain no more if the channel has opened just now. */
+static bool
+hold_result_is_late(const struct chat *ch)
+{
+	return hold_ended(ch) == HOLD_LATE &&
+	    ch->hold.waited_for == HOLD_RESULT;
+}
+
 enum hold_outcome
 hold_accepted(struct chat *ch, uint32_t conn)
 {
@@ -153,7 +164,7 @@ hold_accepted(struct chat *ch, uint32_t conn)
 		return HOLD_DONE;
 	if (awaits != AWAITS_RESULT)
 		return hold_outcome_of(awaits - AWAITS_DONE);
-	if (hold_ended(ch) == HOLD_LATE)
+	if (hold_result_is_late(ch))
 		return HOLD_UNKNOWN;
 	ch->hold.what = HOLD_RESULT;
 	return HOLD_WAITS;
@@ -179,7 +190,7 @@ hold_request(struct chat *ch, uint64_t position, struct hold_answer *out)
 		*out = *ch->hold.answer;
 		return hold_outcome_of(out->error);
 	}
-	if (ch->hold.ended == HOLD_LATE)
+	if (hold_result_is_late(ch))
 		return HOLD_UNKNOWN;
 	ch->hold.what = HOLD_RESULT;
 	ch->hold.position = position;
@@ -204,7 +215,9 @@ hold_request_begin(struct chat *ch, uint32_t i, struct hold_request *q)
 	all->request = at;
 	all->request[all->n_requests++] = q;
 	*q = (struct hold_request){.conn = i,
-	    .since_ms = (uint32_t)ch->now_ms,
+	    /* of several waits of a request all count as one */
+	    .since_ms = ch->hold.ended != HOLD_NOT ? ch->hold.since_ms
+						   : (uint32_t)ch->now_ms,
 	    .what = ch->hold.what,
 	    .entry = ch->hold.entry,
 	    .epoch = ch->hold.epoch,
@@ -229,6 +242,8 @@ void
 hold_request_again(struct chat *ch, const struct hold_request *q)
 {
 	ch->hold = (struct hold_hand){.ended = ch->conn[q->conn].ended,
+	    .waited_for = q->what,
+	    .since_ms = q->since_ms,
 	    .position = q->what == HOLD_RESULT ? q->position : 0,
 	    .answer = q->is_answered ? &q->answer : NULL};
 	ch->conn[q->conn].ended = HOLD_NOT;

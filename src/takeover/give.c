@@ -58,6 +58,9 @@ give_freeze(struct chat *ch, int to)
 	if (c->dirty != 0)
 		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
 	c->dirty = 0;
+	/* one that comes back is looked at as by the worker it goes to: what
+	 * has waited is not counted again */
+	c->torn |= c->held || c->ended != HOLD_NOT;
 	conn_wait(ch, i, false);
 	conn_unwatch(ch, i);
 	/* all up to the cursor is in its output, and nothing after it, wherever

@@ -7,7 +7,9 @@
 #include "kill_answerer.h"
 #include "kill_child.h"
 
+#include "conn/serve.h"
 #include "hub/journal.h"
+#include "hub/presence.h"
 
 enum { TURNS = 200, POINTS = 10000, TALK = 6000, CHANGES = 12, LONG = 20000 };
 
@@ -411,10 +413,114 @@ test_stale(void **state)
 	talk_end(&t);
 }
 
+/* A user is known. */
+static void
+make(struct talker *t, const char *name)
+{
+	hub_lock(&t->n->h);
+	assert_int_not_equal(
+	    presence_make(&t->n->h, name, strlen(name)), SHM_NONE);
+	hub_unlock(&t->n->h);
+}
+
+/* The channel opens when its command has waited for that in vain, but has not
+ * been told so: the command is carried out, and its result is waited for. */
+static void
+test_late_opening(void **state)
+{
+	struct talker t;
+	struct slot *s;
+	int k;
+
+	scene_open(&t, &centrifugo_door, "");
+	make(&t, "#ackedtom");
+	s = &t.h.slot[t.i];
+	say(&t, TEXTS("\"connect\":{}"));
+	say(&t, TEXTS(MESSAGE("ackedtom")));
+	talk_send(&t, TALK_MAX);
+	for (k = 0; k < TURNS && !t.n->ch.conn[t.i].held; k++)
+		talk_turn(t.n, t.i);
+	assert_true(t.n->ch.conn[t.i].held);
+	t.n->ch.now_ms += HOLD_OPENED_MS;
+	hold_sweep(&t.n->ch);
+	assert_int_equal(t.n->ch.conn[t.i].ended, HOLD_LATE);
+	answerer_turn(&reader, RESULT_OK);
+	talk_turn(t.n, t.i);
+	assert_int_equal(SHM_LOAD(s->awaits), AWAITS_RESULT);
+	answerer_turn(&reader, RESULT_OK);
+	while (t.answered < t.asked) {
+		talk_turn(t.n, t.i);
+		talk_hear(&t, t.n);
+	}
+	talk_end(&t);
+}
+
+/* One that waits is given to another worker and comes back: its command is not
+ * counted twice by the message rate. */
+static void
+test_rate(void **state)
+{
+	struct talker t;
+	struct node *other;
+	int k;
+
+	scene_open(&t, &plain_door, "bob");
+	other = node_new(&t.h, 1);
+	t.n->ch.live.message_rate = t.n->ch.live.message_burst = 1;
+	t.h.slot[t.i].rate_tokens = 1000;
+	t.h.slot[t.i].rate_ms = (uint32_t)t.n->ch.now_ms;
+	talk_frame(&t, WS_TEXT, true, "/join acked", strlen("/join acked"));
+	talk_send(&t, TALK_MAX);
+	for (k = 0; k < TURNS && !t.n->ch.conn[t.i].held; k++)
+		talk_turn(t.n, t.i);
+	assert_true(t.n->ch.conn[t.i].held);
+	assert_int_equal(give_freeze(&t.n->ch, other->h.self), t.i);
+	give_back(&t.n->ch, other->h.self);
+	talk_turn(t.n, t.i);
+	assert_int_equal(t.n->ch.conn[t.i].phase, CONN_OPEN);
+	assert_true(t.n->ch.conn[t.i].held);
+	talk_end(&t);
+}
+
+/* A message that the reader delivers is answered with the offset that its
+ * result tells, also when this worker, which is behind, has not come to that.
+ */
+static void
+test_message(void **state)
+{
+	struct talker t;
+	int k;
+
+	scene_open(&t, &centrifugo_door, "");
+	make(&t, "#stricttom");
+	say(&t, TEXTS("\"connect\":{}"));
+	say(&t, TEXTS(MESSAGE("stricttom")));
+	talk_send(&t, TALK_MAX);
+	for (k = 0;
+	     k < TURNS && SHM_LOAD(t.h.slot[t.i].awaits) != AWAITS_RESULT;
+	     k++) {
+		answerer_turn(&reader, RESULT_OK);
+		talk_turn(t.n, t.i);
+	}
+	assert_true(t.n->ch.conn[t.i].held);
+	answerer_turn(&reader, RESULT_OK);
+	hold_sweep(&t.n->ch);
+	assert_true(conn_serve_waiting(&t.n->ch));
+	assert_false(t.n->ch.conn[t.i].held);
+	while (t.answered < t.asked) {
+		talk_turn(t.n, t.i);
+		talk_hear(&t, t.n);
+	}
+	talk_end(&t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_late_opening),
+	    cmocka_unit_test(test_rate),
+	    cmocka_unit_test(test_message),
 	    cmocka_unit_test(test_stale),
 	    cmocka_unit_test(test_anything),
 	    cmocka_unit_test(test_plain),

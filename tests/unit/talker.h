@@ -169,6 +169,7 @@ static inline void
 talk_set(struct node *n)
 {
 	n->ch.live.insecure = true;
+	n->ch.live.private = CONF_WHOM_ALL;
 	n->ch.budget_bytes = 1;
 }
 

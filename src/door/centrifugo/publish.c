@@ -126,13 +126,13 @@ rpc_message(struct command *c, struct json_value request)
 		hold_answered(c->ch, c->conn);
 }
 
-/* The offset of a publication that was proposed is told by its result, which
- * has come: it lies near this worker's cursor, except after a takeover. False:
- * the journal has it no more. */
+/* The offset of a publication that was proposed is told by its result, which is
+ * in the journal, perhaps not delivered to this worker yet: near the tail,
+ * except after a takeover. False: the journal has it no more. */
 static bool
 proposed_offset(struct chat *ch, struct publication *p)
 {
-	uint64_t at = SHM_OWN(ch->hub->mine->cursor);
+	uint64_t at = journal_tail(ch->hub);
 	struct publication result;
 
 	for (; at > p->position && at >= journal_oldest(ch->hub); at--)
