@@ -91,6 +91,10 @@ hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error);
 /* Such entries have been overwritten unread: all who wait look again. */
 void hold_lost(struct chat *ch);
 
+/* Calls `ask` with each channel that is waited for: as often as it is. */
+void hold_channels(struct chat *ch,
+    void (*ask)(struct chat *ch, uint32_t entry, void *arg), void *arg);
+
 /* For connections. */
 
 int hold_init(struct chat *ch);

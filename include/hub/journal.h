@@ -182,6 +182,10 @@ uint64_t journal_append_at(
  */
 bool journal_room(struct hub *h, size_t bytes);
 
+/* Takes the lock when there is that room, or after so many turns that others
+ * must have taken it. */
+void journal_lock(struct hub *h, size_t bytes);
+
 /* Whether one of these readers is so far behind that another entry of so many
  * bytes that it requires might be lost to it. Lock held. */
 bool journal_is_behind(struct hub *h, uint8_t readers, size_t bytes);

@@ -149,6 +149,13 @@ presence_is_user(const struct hub *h, uint32_t entry)
 bool presence_is_cold(struct hub *h, uint32_t entry);
 
 /*
+ * Whether a publication to an entry that these readers require is to be refused
+ * for now: they have not taken what is in half of the entries of its kind,
+ * which are held until they have, and it would be one more. Lock held.
+ */
+bool presence_is_crowded(struct hub *h, uint32_t entry, uint8_t readers);
+
+/*
  * Gives an entry other readers: those that its channel has by a new
  * configuration. An entry that gets another opener is cold if no worker has it
  * and the ring has nothing of it: nobody knows of it where it stands. Else it

@@ -78,7 +78,10 @@ void reader_lost_each(struct reader *r, uint64_t from, uint64_t to,
     void *arg);
 
 /* Whether a publication that was found waits for an answer of this reader, or
- * is proposed to it: of several that require it, the first answers. */
+ * is proposed to it: of several that require it, the first answers. What is
+ * proposed does not keep its channel's entry from being used for another one: a
+ * reader that finds another incarnation there cannot tell the name, and answers
+ * RESULT_TEMPORARY. */
 static inline bool
 reader_is_asked(const struct reader *r, const struct publication *p)
 {

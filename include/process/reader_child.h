@@ -46,6 +46,7 @@ enum { READER_CHILD_WAIT_MS = 20 };
 struct reader_child {
 	struct child_start *start;
 	struct reader *reader;
+	bool blocked;	       /* it cannot go on */
 	uint64_t wake;	       /* workers that are to be woken */
 	int link[SHM_WORKERS]; /* to each worker; -1: none */
 };
@@ -60,7 +61,8 @@ void reader_child_wake(struct reader_child *c, uint64_t mask);
 void reader_child_flush(struct reader_child *c);
 
 /* Ticks, wakes workers, hears the master, and waits ms at most (0: not) until
- * a client waits for the reader. Returns false if it is to leave. */
+ * a client waits for the reader; all of it if it is blocked. Returns false if
+ * it is to leave. */
 bool reader_child_turn(struct reader_child *c, int ms);
 
 /* Says whether it cannot go on, and tries again by itself (a disk is full): the

@@ -30,4 +30,8 @@ void opening_done(
  * channel has no reader now. */
 bool opening_is_lost(struct chat *ch, uint32_t channel);
 
+/* Every 100 ms: channels that commands wait for are asked for once more if
+ * their readers were too far behind to be asked. */
+void opening_sweep(struct chat *ch);
+
 #endif

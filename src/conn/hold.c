@@ -316,6 +316,21 @@ hold_lost(struct chat *ch)
 		conn_hold_end(ch, all->request[k]->conn, HOLD_READY);
 }
 
+void
+hold_channels(struct chat *ch,
+    void (*ask)(struct chat *ch, uint32_t entry, void *arg), void *arg)
+{
+	const struct holds *all = ch->holds;
+	uint32_t k;
+
+	for (k = 0; k < all->n; k++)
+		if (all->at[k].what == HOLD_OPENED)
+			ask(ch, all->at[k].entry, arg);
+	for (k = 0; k < all->n_requests; k++)
+		if (all->request[k]->what == HOLD_OPENED)
+			ask(ch, all->request[k]->entry, arg);
+}
+
 /* The longest that one waits. */
 static uint32_t
 hold_limit_ms(enum hold_what what)

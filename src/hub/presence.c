@@ -3,13 +3,13 @@
 
 #include "base/siphash.h"
 #include "bucket.h"
-#include "heads.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 #include "mask.h"
 #include "name.h"
+#include "ring.h"
 
 /* Ranks of entries, see entry_rank(): positions are below. */
 #define RANK_LAST (1ull << 62)
@@ -17,6 +17,10 @@
 
 enum {
 	REUSE_LOOK = 16384, /* entries looked at for one to reuse: <= 1 ms */
+	/* Entries that are looked at for how many readers hold. Larger: the
+	 * lock is held for longer, at some publications to a reader that is
+	 * behind; smaller: half of the table is found out less exactly. */
+	CROWD_LOOK = 64,
 	LEAVERS_MAX = 64,   /* entries without a worker that are noted, and
 			     * entries that are */
 	LEAVERS_STEP = 1024 /* looked at, in one hold of the lock */
@@ -358,6 +362,42 @@ presence_is_cold(struct hub *h, uint32_t e)
 	default:
 		return false;
 	}
+}
+
+/* How many of some entries of a kind, out of *looked, are held by readers
+ * alone. */
+static uint32_t
+crowd_count(const struct hub *h, enum charge_kind kind, uint32_t *looked)
+{
+	uint32_t n = charge_size(h, kind), ever = kind_ever(h, kind);
+	uint32_t step = n / CROWD_LOOK + 1, at = (uint32_t)(h->tail % step);
+	uint32_t held = 0, e;
+
+	for (*looked = 0; at < n; at += step, ++*looked) {
+		e = kind_first(h, kind) + at;
+		held += at < ever && SHM_LOAD(h->entry[e].epoch) != 0 &&
+		    SHM_LOAD(h->entry[e].mask) == 0 &&
+		    entry_rank(h, e) == RANK_HELD;
+	}
+	return held;
+}
+
+bool
+presence_is_crowded(struct hub *h, uint32_t e, uint8_t readers)
+{
+	enum charge_kind kind =
+	    presence_is_user(h, e) ? CHARGE_USERS : CHARGE_CHANNELS;
+	uint64_t tail = h->tail, half = charge_size(h, kind) / 2;
+	uint32_t held, looked;
+
+	/* each that is held has a publication that was not taken; the lobby,
+	 * and what is held already, is not one more */
+	if (e == PRESENCE_LOBBY || tail <= half ||
+	    readers_behind(h, readers, tail - half) == 0 ||
+	    readers_behind(h, readers, SHM_LOAD(h->entry[e].newest)) != 0)
+		return false;
+	held = crowd_count(h, kind, &looked);
+	return held > looked / 2;
 }
 
 uint64_t

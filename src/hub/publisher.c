@@ -122,7 +122,8 @@ publisher_judge(struct hub *h, uint8_t flags, const struct publishing *what,
 	if ((required & h->readers) == 0)
 		return PUBLISH_OK;
 	p->flags = what->flags;
-	return journal_is_behind(h, required, publication_bytes(p))
+	return journal_is_behind(h, required, publication_bytes(p)) ||
+		presence_is_crowded(h, p->channel, required)
 	    ? PUBLISH_BUSY
 	    : PUBLISH_OK;
 }
@@ -149,22 +150,6 @@ publisher_append(struct publisher *pub, const char *name, size_t len,
 	return r;
 }
 
-/* Takes the lock when the ring has room for a publication: what readers need of
- * what it overwrites is copied in steps, and others may publish in between. */
-static void
-publisher_lock(struct hub *h, const struct publication *p)
-{
-	size_t bytes = publication_bytes(p) + BLOB_MAX;
-
-	hub_lock(h);
-	/* so often at most, as others take the room, too */
-	for (size_t n = 0;
-	     n < bytes / (JOURNAL_STEP / 4) && !journal_room(h, bytes); n++) {
-		hub_unlock(h);
-		hub_lock(h);
-	}
-}
-
 /* Wakes the readers that are asked for something. */
 static void
 publisher_wake(
@@ -188,7 +173,7 @@ publisher_publish(struct publisher *pub, const char *name, size_t len,
 	publisher_describe(pub, what, out, &text);
 	if (publication_bytes(out) > h->journal_size / JOURNAL_SHARE)
 		return PUBLISH_TOO_BIG;
-	publisher_lock(h, out);
+	journal_lock(h, publication_bytes(out) + BLOB_MAX);
 	r = publisher_append(pub, name, len, to, what, &text, out, mask);
 	hub_unlock(h);
 	if (h->readers != 0)

@@ -1,6 +1,7 @@
 #include "hub/reader.h"
 
 #include "hub/line.h"
+#include "hub/lock.h"
 #include "hub/presence.h"
 #include "spill.h"
 
@@ -114,13 +115,22 @@ reader_spilled(struct reader *r, void *buf, size_t cap, struct publication *p)
 	uint64_t begin = SHM_LOAD(h->heads->spill_begin);
 	struct spill_place s;
 	struct entry_head e;
+	bool sound;
 
 	if (end - begin > h->spill_size)
 		return false;
 	if (end - r->spill_at > end - begin)
 		r->spill_at = begin;
 	for (; r->spill_at < end; r->spill_at = s.next) {
-		if (!spill_look(h, r->spill_at, end, &s, &e))
+		sound = spill_look(h, r->spill_at, end, &s, &e);
+		shm_copied();
+		begin = SHM_LOAD(h->heads->spill_begin);
+		if (begin > r->spill_at) {
+			/* freed meanwhile: others' bytes may be there now */
+			s.next = begin;
+			continue;
+		}
+		if (!sound)
 			return false;
 		if (s.bytes == NULL || e.position <= r->passed)
 			continue;
@@ -204,28 +214,42 @@ reader_next(struct reader *r, void *buf, size_t cap, struct publication *p)
 	}
 }
 
+/* Whether an entry's newest publication lies above `from` and below `to`, and
+ * is this reader's, though not required. */
+static bool
+lost_is_newest(const struct reader *r, uint32_t e, uint64_t from, uint64_t to)
+{
+	const struct presence_entry *c = &r->h->entry[e];
+	uint64_t newest = SHM_LOAD(c->newest);
+	uint8_t flags = SHM_LOAD(c->flags);
+
+	return SHM_LOAD(c->epoch) != 0 && newest > from && newest < to &&
+	    PRESENCE_READERS(flags) & r->bit &&
+	    !(PRESENCE_REQUIRES(flags) & r->bit);
+}
+
 void
 reader_lost_each(struct reader *r, uint64_t from, uint64_t to,
     void (*lost)(void *arg, uint32_t channel, uint32_t epoch, uint64_t offset),
     void *arg)
 {
-	const struct hub *h = r->h;
-	const struct presence_entry *c;
-	uint64_t newest, offset;
+	struct hub *h = r->h;
+	uint64_t offset;
 	uint32_t e, epoch;
-	uint8_t flags;
+	bool is_lost;
 
 	for (e = presence_next(h, 0); e < h->n_entries;
 	     e = presence_next(h, e + 1)) {
-		c = &h->entry[e];
-		epoch = SHM_LOAD(c->epoch);
-		flags = SHM_LOAD(c->flags);
-		newest = SHM_LOAD(c->newest);
-		offset = SHM_LOAD(c->offset);
-		if (epoch != 0 && SHM_LOAD(c->epoch) == epoch &&
-		    newest > from && newest < to &&
-		    PRESENCE_READERS(flags) & r->bit &&
-		    !(PRESENCE_REQUIRES(flags) & r->bit))
+		if (!lost_is_newest(r, e, from, to))
+			continue;
+		/* its offset is stored before its newest position: what is
+		 * between the two is of a later publication */
+		hub_lock(h);
+		is_lost = lost_is_newest(r, e, from, to);
+		epoch = SHM_LOAD(h->entry[e].epoch);
+		offset = SHM_LOAD(h->entry[e].offset);
+		hub_unlock(h);
+		if (is_lost)
 			lost(arg, e, epoch, offset);
 	}
 }

@@ -9,8 +9,9 @@
 #include "hub/slot.h"
 #include "ring.h"
 
-/* Answers in one hold of the lock. Larger: publishers wait for longer; smaller:
- * it is taken more often. */
+/* Answers in one hold of the lock; what they deliver has JOURNAL_STEP bytes,
+ * and one publication's. Larger: publishers wait for longer; smaller: it is
+ * taken more often. */
 enum { ANSWER_STEP = 64 };
 
 /* Whether a channel's entry is still that incarnation. */
@@ -91,16 +92,29 @@ answer_give(struct reader *r, struct reader_answer *a)
 	return workers;
 }
 
+/* Bytes of what an answer delivers. */
+static size_t
+answer_bytes(const struct reader_answer *a)
+{
+	return a->deliver != NULL ? publication_bytes(a->deliver) : 0;
+}
+
 uint64_t
 reader_answer(struct reader *r, struct reader_answer *answers, size_t n)
 {
 	uint64_t workers = 0;
+	size_t first, bytes;
 
 	for (size_t k = 0; k < n;) {
-		hub_lock(r->h);
-		do
+		first = k;
+		bytes = answer_bytes(&answers[k]);
+		journal_lock(r->h, bytes);
+		do {
 			workers |= answer_give(r, &answers[k]);
-		while (++k < n && k % ANSWER_STEP != 0);
+			if (++k < n)
+				bytes += answer_bytes(&answers[k]);
+		} while (
+		    k < n && k - first < ANSWER_STEP && bytes <= JOURNAL_STEP);
 		hub_unlock(r->h);
 	}
 	return workers;
@@ -289,7 +303,7 @@ reader_opened(struct reader *r, uint32_t channel, uint32_t epoch,
 	bool waits = true;
 
 	for (size_t k = 0; k <= n && waits; k++) {
-		hub_lock(h);
+		journal_lock(h, k < n ? publication_bytes(&o->pubs[k]) : 0);
 		waits = opening_waits(h, channel, epoch);
 		if (waits && k < n)
 			opening_keep(h, channel, &o->pubs[k]);

@@ -16,14 +16,14 @@ spill_look(const struct hub *h, uint64_t at, uint64_t end,
 		return false;
 	memcpy(&e->position, h->spill + place, sizeof(e->position));
 	if (e->position == 0)
-		return out->next <= end;
+		return out->next > at && out->next <= end;
 	if (room < JOURNAL_HEAD)
 		return false;
 	memcpy(e, h->spill + place, sizeof(*e));
 	out->bytes = h->spill + place;
 	out->len = head_size(h, e, room);
 	out->next = at + out->len;
-	return out->len != 0 && out->next <= end;
+	return out->next > at && out->next <= end;
 }
 
 /* Frees what no reader that requires it still needs, some entries at a time.

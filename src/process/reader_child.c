@@ -1,6 +1,7 @@
 #include "process/reader_child.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,7 +80,10 @@ reader_child_turn(struct reader_child *c, int ms)
 	child_tick(c->start);
 	reader_child_flush(c);
 	log_more();
-	if (ms > 0)
+	/* what it cannot read yet is no reason not to wait */
+	if (ms > 0 && c->blocked)
+		(void)poll(NULL, 0, ms);
+	else if (ms > 0)
 		reader_wait(c->reader, ms);
 	KILL_POINT();
 	return !child_read(c->start, reader_link_take, c);
@@ -88,5 +92,6 @@ reader_child_turn(struct reader_child *c, int ms)
 void
 reader_child_blocked(struct reader_child *c, bool blocked)
 {
+	c->blocked = blocked;
 	SHM_TELL(c->start->line->hand, blocked ? HAND_BLOCKED : HAND_NOTHING);
 }

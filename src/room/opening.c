@@ -50,6 +50,23 @@ opening_done(
 	KILL_POINT();
 }
 
+/* Asks for a channel, which is cold, once more. False: its reader is too far
+ * behind. */
+static bool
+opening_ask(struct hub *h, uint32_t channel)
+{
+	uint8_t flags;
+
+	hub_lock(h);
+	(void)presence_is_cold(h, channel);
+	flags = presence_flags(h, channel);
+	hub_unlock(h);
+	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
+		return false;
+	reader_wake(h, presence_opener(flags));
+	return true;
+}
+
 bool
 opening_is_lost(struct chat *ch, uint32_t channel)
 {
@@ -58,11 +75,29 @@ opening_is_lost(struct chat *ch, uint32_t channel)
 
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN)
 		return SHM_OWN(h->mine->cursor) >= journal_tail(h);
-	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD) {
-		hub_lock(h);
-		(void)presence_is_cold(h, channel);
-		hub_unlock(h);
-		reader_wake(h, presence_opener(flags));
-	}
+	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
+		(void)opening_ask(h, channel);
 	return false;
+}
+
+/* One that is waited for. *behind: readers that need not be asked again. */
+static void
+opening_sweep_cb(struct chat *ch, uint32_t channel, void *arg)
+{
+	const uint8_t flags = presence_flags(ch->hub, channel);
+	uint8_t *behind = arg;
+
+	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD &&
+	    !(presence_opener(flags) & *behind) &&
+	    !opening_ask(ch->hub, channel))
+		*behind |= presence_opener(flags);
+}
+
+void
+opening_sweep(struct chat *ch)
+{
+	uint8_t behind = 0;
+
+	if (ch->hub->readers != 0)
+		hold_channels(ch, opening_sweep_cb, &behind);
 }

@@ -9,6 +9,7 @@
 #include "conn/conn.h"
 #include "conn/turn.h"
 #include "room/kept.h"
+#include "room/opening.h"
 #include "room/mend.h"
 #include "room/publish.h"
 #include "room/quota.h"
@@ -290,6 +291,7 @@ chat_sweep(struct chat *ch)
 	watch_sweep(ch);
 	mend_sweep(ch);
 	kept_sweep(ch);
+	opening_sweep(ch);
 	quota_tell(ch);
 	conn_sweep(ch);
 }

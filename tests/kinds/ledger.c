@@ -139,6 +139,7 @@ ledger_message(struct ledger *l, const struct publication *p)
 {
 	const bool asks = reader_is_asked(&l->reader, p);
 	const bool proposed = asks && p->flags & PUBLICATION_PROPOSED;
+	bool refused = proposed && l->mood & MOOD_FAIL;
 	struct reader_answer a = reader_answer_to(p, RESULT_OK);
 	const struct book_copy *c;
 	struct presence_view v;
@@ -147,11 +148,14 @@ ledger_message(struct ledger *l, const struct publication *p)
 
 	if (s->stream == 0)
 		s->stream = v.stream;
-	if (l->mood & MOOD_FAIL && asks) {
+	/* its entry is another channel's: nobody knows the name any more */
+	if (proposed && v.stream == 0)
+		refused = true;
+	if (refused || (l->mood & MOOD_FAIL && asks)) {
 		a.error = proposed ? RESULT_TEMPORARY : RESULT_UNKNOWN;
 		ledger_owe(l, &a);
 	}
-	if (l->mood & MOOD_FAIL && proposed) {
+	if (refused) {
 		book_refuse(&l->book, s, p);
 		return;
 	}
@@ -361,7 +365,6 @@ ledger_orphans(struct ledger *l)
 		a = reader_answer_to(&c->p, RESULT_OK);
 		a.offset = c->p.offset; /* the book has it with that one */
 		a.flags &= (uint8_t)~PUBLICATION_WAITS;
-		a.offset = c->p.offset;
 		a.deliver = &c->p;
 		ledger_owe(l, &a);
 	}

@@ -3,6 +3,7 @@
  * server. */
 #include "centrifugo_fixture.h"
 
+#include "../../src/hub/heads.h"
 #include "base/clock.h"
 #include "conn/hold.h"
 #include "hub/line.h"
@@ -351,6 +352,30 @@ test_connect_refused(void **state)
 	told(&alice, PUSHED);
 }
 
+/* The reader is too far behind to be asked when a client comes: it is asked
+ * when it is not any more, once. */
+static void
+test_behind(void **state)
+{
+	_Atomic uint64_t *end = &door_hub.heads->reader[READER_STORE].end;
+	uint64_t was, tail;
+
+	alice_comes();
+	was = SHM_LOAD(*end);
+	SHM_STORE(*end, was - door_hub.reader_share - 1);
+	tail = journal_tail(&door_hub);
+	guest_say(&alice, "{\"id\":2,\"subscribe\":{\"channel\":\"talk\"}}");
+	told_nothing(&alice);
+	opening_sweep(&door_node->ch);
+	assert_true(journal_tail(&door_hub) == tail);
+	SHM_STORE(*end, was);
+	opening_sweep(&door_node->ch);
+	opening_sweep(&door_node->ch);
+	assert_true(journal_tail(&door_hub) == tail + 1);
+	reader_opens(0, 0);
+	assert_int_not_equal(alice.n_texts, 0);
+}
+
 /* What the reader has said was overwritten: the client begins anew. */
 static void
 test_connect_lost(void **state)
@@ -512,7 +537,7 @@ main(void)
 	    TEST(test_connect_moving), TEST(test_connect_refused),
 	    TEST(test_connect_lost), TEST(test_connect_recover),
 	    TEST(test_connect_in_vain), TEST(test_server), TEST(test_hole),
-	    TEST(test_nobodys)};
+	    TEST(test_behind), TEST(test_nobodys)};
 
 	return cmocka_run_group_tests_name("opening", tests, NULL, NULL);
 }

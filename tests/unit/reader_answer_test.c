@@ -195,6 +195,46 @@ test_proposed(void **state)
 	scene_end(&s);
 }
 
+/* Large proposals are delivered with the lock given back in between. */
+static void
+test_deliver_steps(void **state)
+{
+	enum { LARGE = 8 << 20, MANY = 6, BYTES = 100 * 1000 };
+	static char data[BYTES], buf[LARGE / JOURNAL_SHARE];
+	const struct publishing what = {.conn = SHM_NONE,
+	    .format = FORMAT_TEXT,
+	    .flags = PROPOSED,
+	    .user = "hub",
+	    .user_len = 3,
+	    .data = data,
+	    .len = BYTES};
+	struct publication p[MANY];
+	struct reader_answer a[MANY];
+	struct reader r;
+	struct scene s;
+	uint32_t turns;
+
+	scene_begin_of(&s, LARGE, HOOKS);
+	for (int k = 0; k < MANY; k++)
+		assert_int_equal(publisher_publish(&s.pub, "kept", 4,
+				     PUBLISH_MAKE, &what, &s.p, &s.mask),
+		    PUBLISH_OK);
+	scene_become(&s, HOOKS_LINE);
+	reader_init(&r, &s.h, READER_HOOKS, 0);
+	for (int k = 0; k < MANY; k++) {
+		assert_int_equal(
+		    reader_next(&r, buf, sizeof(buf), &p[k]), READER_FOUND);
+		p[k].user = p[k].data = data; /* its bytes do not matter */
+		a[k] = reader_answer_to(&p[k], RESULT_OK);
+		a[k].deliver = &p[k];
+	}
+	turns = s.h.lock->turns;
+	reader_answer(&r, a, MANY);
+	assert_int_equal(s.h.lock->turns - turns, MANY);
+	assert_true(s.h.entry[p[0].channel].offset == MANY);
+	scene_end(&s);
+}
+
 /* What a successor is told to answer. */
 struct unsettled_list {
 	int n;
@@ -462,6 +502,7 @@ main(void)
 	    cmocka_unit_test(test_waits),
 	    cmocka_unit_test(test_server),
 	    cmocka_unit_test(test_proposed),
+	    cmocka_unit_test(test_deliver_steps),
 	    cmocka_unit_test(test_unsettled),
 	    cmocka_unit_test(test_opened),
 	    cmocka_unit_test(test_leap),

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "codec/message.h"
 #include "hub/line.h"
+#include "hub/lock.h"
 #include "hub/reader.h"
 #include "net/link.h"
 #include "process/child.h"
@@ -241,6 +242,26 @@ test_blocked(void **state)
 	assert_int_equal(SHM_LOAD(hub.mine->hand), HAND_NOTHING);
 }
 
+/* One that is blocked waits, though there is something to read. */
+static void
+test_blocked_waits(void **state)
+{
+	uint64_t now;
+
+	hub_lock(&hub);
+	journal_append_event(&hub,
+	    &(struct publication){.format = FORMAT_OPEN, .data = ""},
+	    1 << READER_HOOKS, 0);
+	hub_unlock(&hub);
+	now = clock_ms();
+	assert_true(reader_child_turn(&c, 10 * 1000));
+	assert_true(clock_ms() - now < 5 * 1000);
+	reader_child_blocked(&c, true);
+	now = clock_ms();
+	assert_true(reader_child_turn(&c, READER_CHILD_WAIT_MS));
+	assert_true(clock_ms() - now + 1 >= READER_CHILD_WAIT_MS);
+}
+
 int
 main(void)
 {
@@ -250,6 +271,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_others, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_turn, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_blocked, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_blocked_waits, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

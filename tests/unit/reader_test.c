@@ -2,6 +2,8 @@
  * to it, and who has to wait for it. */
 #include "reader_fixture.h"
 
+#include <unistd.h>
+
 enum { LEN = 100 };
 
 static const char text[RING];
@@ -166,6 +168,101 @@ test_behind(void **state)
 	reader_init(&r, &s.h, READER_HOOKS, READER_NO_MARK);
 	assert_int_equal(scene_next(&s, &r), READER_FOUND);
 	assert_true(s.p.offset == (uint64_t)kept + 1);
+	scene_end(&s);
+}
+
+/* A process has died before all followed from what it published: that is no
+ * loss of the reader's, for it is there. */
+static void
+test_lost_redone(void **state)
+{
+	struct losses l = {0};
+	struct scene s;
+	struct reader r;
+	uint64_t newest;
+	uint32_t e;
+
+	scene_begin(&s);
+	scene_become(&s, HOOKS_LINE);
+	reader_init(&r, &s.h, READER_HOOKS, 0);
+	scene_become(&s, 0);
+	assert_int_equal(scene_say(&s, "told", text, LEN), PUBLISH_OK);
+	e = s.p.channel;
+	for (int k = 0; k < 1000; k++)
+		scene_say(&s, "plain", text, LEN);
+	newest = s.h.entry[e].newest;
+	assert_int_equal(scene_next(&s, &r), READER_LOST);
+	reader_lost_each(&r, r.from, r.to, lost_cb, &l);
+	assert_int_equal(l.n, 1);
+	scene_say(&s, "told", text, LEN);
+	s.h.entry[e].newest = newest;
+	s.h.heads->redone--;
+	reader_lost_each(&r, r.from, r.to, lost_cb, &l);
+	assert_int_equal(l.n, 1);
+	/* what made room for it was overwritten, too */
+	assert_int_equal(scene_next(&s, &r), READER_LOST);
+	assert_int_equal(scene_next(&s, &r), READER_FOUND);
+	assert_true(s.p.before == 1);
+	scene_end(&s);
+}
+
+/* Words of the spill at the end of all numbers: the reader comes to an end. */
+static void
+test_spill_last(void **state)
+{
+	struct scene s;
+	struct reader r;
+
+	scene_begin(&s);
+	scene_become(&s, HOOKS_LINE);
+	reader_init(&r, &s.h, READER_HOOKS, 0);
+	scene_become(&s, 0);
+	for (int k = 0; k < 1000; k++)
+		scene_say(&s, "plain", text, LEN);
+	SHM_STORE(s.h.heads->spill_begin, (UINT64_MAX & ~7ull) - 8);
+	SHM_STORE(s.h.heads->spill_end, UINT64_MAX & ~7ull);
+	scene_become(&s, HOOKS_LINE);
+	alarm(20);
+	assert_int_equal(scene_next(&s, &r), READER_LOST);
+	assert_int_equal(scene_next(&s, &r), READER_END);
+	alarm(0);
+	scene_end(&s);
+}
+
+/* A reader that takes nothing holds half of the table, not more: other channels
+ * are made, and what is held already goes on. */
+static void
+test_crowded(void **state)
+{
+	struct scene s;
+	struct reader r;
+	char name[16];
+	uint32_t half;
+	int k = 0;
+
+	scene_begin_of(&s, 1 << 20, HOOKS);
+	half = s.h.n_entries - 1 - s.h.n_users;
+	half /= 2;
+	scene_become(&s, HOOKS_LINE);
+	reader_init(&r, &s.h, READER_HOOKS, 0);
+	scene_become(&s, 0);
+	do
+		snprintf(name, sizeof(name), "k%d", k++);
+	while (scene_say(&s, name, text, 1) == PUBLISH_OK);
+	assert_in_range(k, half + 1, half + 3);
+	assert_int_equal(scene_say(&s, name, text, 1), PUBLISH_BUSY);
+	assert_int_equal(scene_say(&s, "k0", text, 1), PUBLISH_OK);
+	for (k = 0; k < 100; k++) {
+		snprintf(name, sizeof(name), "p%d", k);
+		assert_int_equal(scene_say(&s, name, text, 1), PUBLISH_OK);
+	}
+	scene_become(&s, HOOKS_LINE);
+	reader_taken(&r, journal_tail(&s.h));
+	for (k = 0; k < 100; k++) {
+		snprintf(name, sizeof(name), "k%d", k);
+		assert_int_equal(scene_say(&s, name, text, 1), PUBLISH_OK);
+		reader_taken(&r, journal_tail(&s.h));
+	}
 	scene_end(&s);
 }
 
@@ -375,6 +472,9 @@ main(void)
 	    cmocka_unit_test(test_bits),
 	    cmocka_unit_test(test_begin),
 	    cmocka_unit_test(test_behind),
+	    cmocka_unit_test(test_lost_redone),
+	    cmocka_unit_test(test_spill_last),
+	    cmocka_unit_test(test_crowded),
 	    cmocka_unit_test(test_not_required),
 	    cmocka_unit_test(test_events_pass),
 	    cmocka_unit_test(test_steps),
