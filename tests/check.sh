@@ -44,15 +44,17 @@ fi
 # itself, and is run alone at the end.
 patient='torture_test successor_test claims_kill_test once_kill_test publish_kill_test
     exhaustion_test relay_chaos_test leave_test api_kill_test
-    centrifugo_kill_test descriptors_test stations_kill_test family_kill_test
-    reader_kill_test'
+    centrifugo_kill_test descriptors_test stations_kill_test family_kill_test'
 calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
     transport_test keeper_test own_fault_test copy_kill_test noexec_test
     mover_kill_test accepted_test backoff_test hold_test kill_claim_test
-    kill_open_test kill_watch_test kill_event_test pace_test reader_test'
+    kill_open_test kill_watch_test kill_event_test kill_held_test
+    kill_reader_test'
+readers='reader_test reader_kill_test reader_event_test reader_copy_test
+    reader_opening_test pace_test kill_hold_test kill_opening_test'
 late='hostile_table_test kinds_test'
 slight='small_memory_test'
 
@@ -174,7 +176,13 @@ late() {
 	system san moves 180
 }
 
-together patient calm waiting late units
+# With a reader of the journal: most of them wait for it.
+readers() {
+	# shellcheck disable=SC2086 # a list
+	faults $readers
+}
+
+together patient calm waiting late readers units
 
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
@@ -193,7 +201,7 @@ for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
 	# shellcheck disable=SC2086 # words
-	case " "$(echo $patient $waiting $calm $late $slight)" " in
+	case " "$(echo $patient $waiting $calm $late $readers $slight)" " in
 	*" ${name%.*} "*) continue ;; # done above
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
