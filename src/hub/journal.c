@@ -33,7 +33,7 @@ oldest_after(const struct hub *h, uint64_t position, uint64_t end)
 
 /* Copies to the spill what readers still need of the entries from `oldest` to
  * before `to`, up to so many bytes and one entry. Returns up to where. */
-static uint64_t
+static __attribute__((noinline, cold)) uint64_t
 room_spill(struct hub *h, uint64_t oldest, uint64_t to, size_t most)
 {
 	size_t copied = 0;
@@ -47,7 +47,7 @@ room_spill(struct hub *h, uint64_t oldest, uint64_t to, size_t most)
 
 /* Moves `oldest` past what the bytes up to `end` and the index entry of
  * `position` will overwrite. */
-static void
+static inline __attribute__((always_inline)) void
 make_room(struct hub *h, uint64_t position, uint64_t end)
 {
 	uint64_t oldest = oldest_after(h, position, end);

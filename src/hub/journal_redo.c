@@ -69,8 +69,10 @@ redo_sender(struct hub *h, uint64_t position, const struct entry_head *e)
 
 	if (i == SHM_NONE)
 		return;
-	if (entry_is_said(e))
+	if (entry_is_said(e)) {
 		redo_said(h, i, position, e);
+		return;
+	}
 	switch (entry_format(e)) {
 	case FORMAT_JOIN:
 	case FORMAT_LEAVE:
@@ -119,6 +121,7 @@ redo_channel(struct hub *h, uint64_t position, const struct entry_head *e)
 	if (entry_is_chained(e) && SHM_LOAD(c->newest) < position) {
 		SHM_STORE(c->offset, e->offset);
 		SHM_STORE(c->newest, position);
+		return;
 	}
 	switch (entry_format(e)) {
 	case FORMAT_OPEN:
