@@ -174,7 +174,10 @@ publisher_publish(struct publisher *pub, const char *name, size_t len,
 	publisher_describe(pub, what, out, &text);
 	if (publication_bytes(out) > h->journal_size / JOURNAL_SHARE)
 		return PUBLISH_TOO_BIG;
-	journal_lock(h, publication_bytes(out) + BLOB_MAX);
+	if (h->readers == 0)
+		hub_lock(h);
+	else
+		journal_lock(h, publication_bytes(out) + BLOB_MAX);
 	r = publisher_append(pub, name, len, to, what, &text, out, mask);
 	hub_unlock(h);
 	if (h->readers != 0)
