@@ -11,9 +11,9 @@ static void
 workers_head(struct show *s)
 {
 	show_put(s,
-	    "WORKER ROLE          PID    GEN STATE       CONNS"
+	    "WORKER      PID    GEN STATE       CONNS"
 	    "            KEPT  UPTIME/S    DELIVERED      "
-	    "RELAYED WRITES         CURSOR     BEHIND\n");
+	    "RELAYED WRITES         CURSOR     BEHIND ROLE\n");
 }
 
 /* How far it has come in the journal, and how far that is from its end: any
@@ -81,13 +81,14 @@ workers_put_line(struct show *s, int i, const struct show_worker *w)
 	snprintf(kept, sizeof(kept), "%u of %u", workers_kept(s, i, w),
 	    s->worker[i]);
 	show_put(s,
-	    "%6d %-8s %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64
-	    " %12" PRIu64 " %12" PRIu64 " %-8s %12" PRIu64 " %10" PRIu64 "\n",
-	    i, w->role, w->pid, w->generation,
+	    "%6d %8d %6" PRIu32 " %-8s %8" PRIu32 " %15s %9" PRIu64
+	    " %12" PRIu64 " %12" PRIu64 " %-8s %12" PRIu64 " %10" PRIu64
+	    " %s\n",
+	    i, w->pid, w->generation,
 	    worker_state_name(SHM_LOAD(s->from.hub->line[i].state)),
 	    s->worker[i], kept, w->uptime_s, SHM_LOAD(counts->delivered),
 	    SHM_LOAD(counts->relayed),
-	    sends_by_name(SHM_LOAD(counts->sends_by)), cursor, behind);
+	    sends_by_name(SHM_LOAD(counts->sends_by)), cursor, behind, w->role);
 }
 
 /* A reader of the journal, by its line: it has no connections. */
@@ -110,10 +111,10 @@ readers_put(struct show *s, int i, const struct show_worker *w)
 		    cursor, behind);
 	else
 		show_put(s,
-		    "%6d %-8s %8d %6" PRIu32 " %-8s %8s %15s %9" PRIu64
-		    " %12s %12s %-8s %12" PRIu64 " %10" PRIu64 "\n",
-		    i, w->role, w->pid, w->generation, state, "-", "-",
-		    w->uptime_s, "-", "-", "-", cursor, behind);
+		    "%6d %8d %6" PRIu32 " %-8s %8s %15s %9" PRIu64
+		    " %12s %12s %-8s %12" PRIu64 " %10" PRIu64 " %s\n",
+		    i, w->pid, w->generation, state, "-", "-", w->uptime_s, "-",
+		    "-", "-", cursor, behind, w->role);
 }
 
 /* The next one behind the workers. */

@@ -16,7 +16,7 @@ const FILE = 'journal.c'; /* its kill points are passed with the lock */
 const FIRST = 300;        /* of them: in the middle of the talk */
 const STEP = 3;           /* points further for each try */
 const WANTED = LONG ? 20 : 3;
-const TRIES = WANTED * 3; /* when the talk ends too early */
+const TRIES = WANTED * 6; /* when the talk ends too early */
 const PAUSE_MS = 1000;    /* of publishing */
 const STILL_MS = 100;     /* nobody hears anything: the lock is held */
 

@@ -238,8 +238,8 @@ plain_cb(void *arg)
 	return died;
 }
 
-/* A death at each step-th point, from one of the first on by chance, so that many
- * runs take all; and perhaps one more. In a long run: at each. */
+/* A death at each step-th point, from one of the first on by chance, so that
+ * many runs take all; and perhaps one more. In a long run: at each. */
 static void
 every_point(int (*scene)(void *arg), bool twice, uint32_t step)
 {
@@ -254,8 +254,8 @@ every_point(int (*scene)(void *arg), bool twice, uint32_t step)
 		if (!apart(scene, &d))
 			break;
 	}
-	print_message("%llu kill points, each %u.\n",
-	    (unsigned long long)d.n - 1, step);
+	print_message(
+	    "%llu kill points, each %u.\n", (unsigned long long)d.n - 1, step);
 	assert_true(d.n > 300);
 }
 

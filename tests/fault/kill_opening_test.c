@@ -133,8 +133,8 @@ deaths_cb(void *arg)
 	return died;
 }
 
-/* A death at each step-th point, from one of the first on by chance, so that many
- * runs take all; and perhaps one more. In a long run: at each. */
+/* A death at each step-th point, from one of the first on by chance, so that
+ * many runs take all; and perhaps one more. In a long run: at each. */
 static void
 every_point(bool twice, uint32_t step)
 {
@@ -149,8 +149,8 @@ every_point(bool twice, uint32_t step)
 		if (!apart(deaths_cb, &d))
 			break;
 	}
-	print_message("%llu kill points, each %u.\n",
-	    (unsigned long long)d.n - 1, step);
+	print_message(
+	    "%llu kill points, each %u.\n", (unsigned long long)d.n - 1, step);
 	assert_true(d.n > 100);
 }
 

@@ -267,15 +267,17 @@ workers(void **state)
 	SHM_STORE(w->relayed, 6);
 	SHM_STORE(w->turn_max_us, 7);
 	assert_string_equal(shown("workers", false),
-	    "WORKER ROLE          PID    GEN STATE       CONNS            KEPT "
+	    "WORKER      PID    GEN STATE       CONNS            KEPT "
 	    " UPTIME/S "
-	    "   DELIVERED      RELAYED WRITES         CURSOR     BEHIND\n"
-	    "     0 worker        123      4 running         2          2 of 2 "
+	    "   DELIVERED      RELAYED WRITES         CURSOR     BEHIND ROLE\n"
+	    "     0      123      4 running         2          2 of 2 "
 	    "        0 "
-	    "           5            6 sendmsg             0          0\n"
-	    "     1 worker          0      0 stopped         0          0 of 0 "
+	    "           5            6 sendmsg             0          0 "
+	    "worker\n"
+	    "     1        0      0 stopped         0          0 of 0 "
 	    "        0 "
-	    "           0            0 -                   0          0\n");
+	    "           0            0 -                   0          0 "
+	    "worker\n");
 	assert_string_equal(shown("workers", true),
 	    "[{\"slot\":0,\"role\":\"worker\",\"pid\":123,\"generation\":4,"
 	    "\"state\":\"running\","
