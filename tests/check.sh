@@ -191,11 +191,11 @@ system release bulk 60 'limits'
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
     -n 100 -t 10
 ! wanted "fault/soak, reader" || part "fault/soak, reader" 90 \
-    build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n 60 -t 10
+    build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n 40 -t 7
 ! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
     -d build/chatd -j -o -n 100 -t 10
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 42
+    -d build/kill/chatd -j -p -t 46
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue

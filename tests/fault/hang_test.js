@@ -57,7 +57,7 @@ async function hang(d, watchdogMs, slot) {
 	    `replaced after ${replaced} ms`);
 	/* What the hung worker's clients have missed comes at once when it is
 	 * replaced, and one process has all clients. */
-	assert.ok(gap <= (GAP_MS + watchdogMs / 20) * patience(),
+	assert.ok(gap <= (GAP_MS + watchdogMs / 10) * patience(),
 	    `others heard nothing for ${gap} ms`);
 	assert.ok(slowest <= GRACE_MS, `a new client waited ${slowest} ms`);
 	for (const w of await d.json('show', 'workers'))

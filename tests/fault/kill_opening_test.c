@@ -158,14 +158,14 @@ static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		every_point(false, 3);
+		every_point(false, 6);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		every_point(true, 15);
+		every_point(true, 30);
 }
 
 int

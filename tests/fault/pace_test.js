@@ -128,14 +128,14 @@ group('pace', null, (test) => {
 		assert.equal(r.state, 'running');
 		const {stdout} = await d.ctl('show', 'workers');
 		assert.match(stdout, new RegExp(
-		    `\n +${LINE} pace +${r.pid} +1 running +- +- `));
+		    `\n +${LINE} +${r.pid} +1 running +- +- .* pace\n`));
 		assert.ok((await d.json('show', 'processes')).some((p) =>
 		    p.kind === 'pace' && p.pid === r.pid && p.cursor > 0));
 		/* the same without the master, which alone knows what it is */
 		const look = await run(CHATCTL, ['-m', String(d.pid), 'show',
 		    'workers']);
 		assert.match(look.stdout, new RegExp(
-		    `\n +${LINE} reader +${r.pid} +1 running +- +- `));
+		    `\n +${LINE} +${r.pid} +1 running +- +- .* reader\n`));
 		await linked(d, 3);
 		for (let i = 0; i < 3; i++) {
 			const {pid} = (await d.json('show', 'workers'))[i];

@@ -68,7 +68,8 @@ async function midst(d, act, file = OTHER) {
 	const asked = d.ctl('upgrade', file);
 	try {
 		await until('workers stop', async () =>
-		    (await d.ask('show', 'upgrade')).state === 'stopping');
+		    (await d.ask('show', 'upgrade')).state === 'stopping',
+		15000);
 		await until('the others have', () => (d.stderr.match(
 		    /retired/g) ?? []).length >= 3);
 		await act(one);

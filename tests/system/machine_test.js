@@ -230,7 +230,7 @@ group('io_uring', null, (test) => {
 		assert.deepEqual(await methods(d), ['io_uring', 'io_uring']);
 		const {stdout} = await d.ctl('show', 'workers');
 		assert.match(stdout, / RELAYED WRITES +CURSOR/);
-		assert.match(stdout, / io_uring +\d+ +\d+\n$/);
+		assert.match(stdout, / io_uring +\d+ +\d+ worker\n$/);
 		await d.stop();
 		const plain = await Daemon.start({workers: 2,
 		    conf: 'io-uring no\n'});
