@@ -54,7 +54,8 @@ waiting='custody_test planned_test adopt_test quit_test
     kill_open_test kill_watch_test kill_event_test kill_held_test
     kill_reader_test'
 readers='reader_test reader_kill_test reader_event_test reader_copy_test
-    reader_opening_test pace_test kill_hold_test kill_opening_test'
+    reader_opening_test pace_test kill_hold_test kill_opening_test
+    hostile_test'
 late='hostile_table_test kinds_test'
 slight='small_memory_test'
 
@@ -176,10 +177,15 @@ late() {
 	system san moves 180
 }
 
-# With a reader of the journal: most of them wait for it.
+# With a reader of the journal: most of them wait for it. And what has room.
 readers() {
 	# shellcheck disable=SC2086 # a list
 	faults $readers
+	! wanted "fault/soak, reader" || part "fault/soak, reader" 90 \
+	    build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n 40 \
+	    -t 7
+	! wanted "fault/adoption" || part "fault/adoption" 90 \
+	    build/fault/soak -d build/chatd -j -o -n 100 -t 10
 }
 
 together patient calm waiting late readers units
@@ -190,12 +196,8 @@ system release bulk 60 'limits'
 
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
     -n 100 -t 10
-! wanted "fault/soak, reader" || part "fault/soak, reader" 90 \
-    build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n 40 -t 7
-! wanted "fault/adoption" || part "fault/adoption" 90 build/fault/soak \
-    -d build/chatd -j -o -n 100 -t 10
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 46
+    -d build/kill/chatd -j -p -t 54
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue

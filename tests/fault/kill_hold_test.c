@@ -263,21 +263,21 @@ static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		every_point(deaths_cb, false, 6);
+		every_point(deaths_cb, false, 10);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		every_point(deaths_cb, true, 30);
+		every_point(deaths_cb, true, 50);
 }
 
 static void
 test_plain(void **state)
 {
-	every_point(plain_cb, false, 6);
-	every_point(plain_cb, true, 30);
+	every_point(plain_cb, false, 10);
+	every_point(plain_cb, true, 50);
 }
 
 /* Says frames of anything, until it is enough. */
