@@ -124,9 +124,11 @@ reader_answer_to(const struct publication *p, enum result_error error)
  * before: delivers what is proposed, and appends a RESULT for each that waits,
  * to the worker that has the sender, or, of the API (sender 0), to the worker
  * whose number + 1 is the publication's `command`. A proposed one whose channel
- * is not the same any more, or has that offset already, is answered
- * RESULT_TEMPORARY. Fills in position and offset of each as they have become.
- * Takes the lock for 64 at most. Returns the workers to be told.
+ * is not the same any more, or has that offset already, is not delivered: the
+ * answer is RESULT_TEMPORARY, or, if the reader gives an offset, as it has the
+ * publication then, RESULT_UNKNOWN. Fills in position and offset of each as
+ * they have become. Takes the lock for 64 at most. Returns the workers to be
+ * told.
  */
 uint64_t
 reader_answer(struct reader *r, struct reader_answer *answers, size_t n);

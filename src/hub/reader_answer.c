@@ -75,7 +75,9 @@ answer_give(struct reader *r, struct reader_answer *a)
 
 	if (a->deliver != NULL && a->error == RESULT_OK &&
 	    !answer_deliver(r, a, &workers))
-		a->error = RESULT_TEMPORARY;
+		/* with an offset of the reader's own, the reader has it: a
+		 * client that tries again would publish it twice */
+		a->error = a->offset != 0 ? RESULT_UNKNOWN : RESULT_TEMPORARY;
 	worker = answer_worker(h, a);
 	if (worker != 0 && a->channel < h->n_entries) {
 		p = (struct publication){.sender = a->sender,

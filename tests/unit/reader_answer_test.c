@@ -163,9 +163,9 @@ test_proposed(void **state)
 	a = answer_next(&s, &r, RESULT_OK);
 	p = s.p;
 	a.deliver = &p;
-	a.offset = 2; /* is there already */
+	a.offset = 2; /* is there already, and the reader has it */
 	assert_true(reader_answer(&r, &a, 1) == 1);
-	assert_int_equal(a.error, RESULT_TEMPORARY);
+	assert_int_equal(a.error, RESULT_UNKNOWN);
 	assert_true(s.h.entry[e].offset == 2);
 	s.h.slot[conn].awaits = AWAITS_RESULT;
 	a.error = RESULT_OK;
@@ -191,6 +191,10 @@ test_proposed(void **state)
 	a.offset = 0;
 	reader_answer(&r, &a, 1);
 	assert_int_equal(a.error, RESULT_TEMPORARY);
+	a.error = RESULT_OK;
+	a.offset = 8; /* with that one the reader has it */
+	reader_answer(&r, &a, 1);
+	assert_int_equal(a.error, RESULT_UNKNOWN);
 	assert_true(s.h.entry[e].offset == 7);
 	scene_end(&s);
 }
