@@ -124,11 +124,11 @@ reader_answer_to(const struct publication *p, enum result_error error)
  * before: delivers what is proposed, and appends a RESULT for each that waits,
  * to the worker that has the sender, or, of the API (sender 0), to the worker
  * whose number + 1 is the publication's `command`. A proposed one whose channel
- * is not the same any more, or has that offset already, is not delivered: the
- * answer is RESULT_TEMPORARY, or, if the reader gives an offset, as it has the
- * publication then, RESULT_UNKNOWN. Fills in position and offset of each as
- * they have become. Takes the lock for 64 at most. Returns the workers to be
- * told.
+ * is not the same any more, or has that offset already, or that is larger than
+ * the journal's share, is not delivered: the answer is RESULT_TEMPORARY, or, if
+ * the reader gives an offset, as it has the publication then, RESULT_UNKNOWN.
+ * Fills in position and offset of each as they have become. Takes the lock for
+ * 64 at most. Returns the workers to be told.
  */
 uint64_t
 reader_answer(struct reader *r, struct reader_answer *answers, size_t n);
@@ -161,7 +161,8 @@ struct reader_opening {
 	uint64_t leap;	 /* its offsets go on from here; 0: from top */
 	uint8_t error;	 /* enum result_error; not RESULT_OK: it stays cold */
 	/* Its newest publications with their own offset, before, time and
-	 * texts, oldest first: those that the journal is to keep. */
+	 * texts, oldest first: those that the journal is to keep. One that is
+	 * larger than the journal's share is left out. */
 	const struct publication *pubs;
 	size_t n;
 };

@@ -22,8 +22,16 @@ answer_is_current(const struct hub *h, uint32_t channel, uint32_t epoch)
 	    SHM_LOAD(h->entry[channel].epoch) == epoch && epoch != 0;
 }
 
+/* Whether the ring takes a publication: a reader may have one from when the
+ * journal was larger. */
+static bool
+answer_fits(const struct hub *h, const struct publication *p)
+{
+	return publication_bytes(p) <= entry_max(h);
+}
+
 /* Delivers a proposed publication. False: its channel is another one now, or
- * has that offset already. Lock held. */
+ * has that offset already, or the ring does not take it. Lock held. */
 static bool
 answer_deliver(struct reader *r, struct reader_answer *a, uint64_t *workers)
 {
@@ -32,7 +40,7 @@ answer_deliver(struct reader *r, struct reader_answer *a, uint64_t *workers)
 	struct hub *h = r->h;
 	uint8_t flags;
 
-	if (!answer_is_current(h, p.channel, p.epoch))
+	if (!answer_is_current(h, p.channel, p.epoch) || !answer_fits(h, &p))
 		return false;
 	c = &h->entry[p.channel];
 	flags = SHM_LOAD(c->flags);
@@ -96,9 +104,11 @@ answer_give(struct reader *r, struct reader_answer *a)
 
 /* Bytes of what an answer delivers. */
 static size_t
-answer_bytes(const struct reader_answer *a)
+answer_bytes(const struct hub *h, const struct reader_answer *a)
 {
-	return a->deliver != NULL ? publication_bytes(a->deliver) : 0;
+	return a->deliver != NULL && answer_fits(h, a->deliver)
+	    ? publication_bytes(a->deliver)
+	    : 0;
 }
 
 uint64_t
@@ -109,12 +119,12 @@ reader_answer(struct reader *r, struct reader_answer *answers, size_t n)
 
 	for (size_t k = 0; k < n;) {
 		first = k;
-		bytes = answer_bytes(&answers[k]);
+		bytes = answer_bytes(r->h, &answers[k]);
 		journal_lock(r->h, bytes);
 		do {
 			workers |= answer_give(r, &answers[k]);
 			if (++k < n)
-				bytes += answer_bytes(&answers[k]);
+				bytes += answer_bytes(r->h, &answers[k]);
 		} while (
 		    k < n && k - first < ANSWER_STEP && bytes <= JOURNAL_STEP);
 		hub_unlock(r->h);
@@ -305,6 +315,8 @@ reader_opened(struct reader *r, uint32_t channel, uint32_t epoch,
 	bool waits = true;
 
 	for (size_t k = 0; k <= n && waits; k++) {
+		if (k < n && !answer_fits(h, &o->pubs[k]))
+			continue;
 		journal_lock(h, k < n ? publication_bytes(&o->pubs[k]) : 0);
 		waits = opening_waits(h, channel, epoch);
 		if (waits && k < n)

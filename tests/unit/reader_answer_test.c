@@ -239,6 +239,48 @@ test_deliver_steps(void **state)
 	scene_end(&s);
 }
 
+/* What a reader has from when the journal was larger is not put into it. */
+static void
+test_too_large(void **state)
+{
+	static const char data[2 * RING];
+	struct publication pubs[3], p;
+	struct reader_opening o = {.top = 3, .pubs = pubs, .n = 3};
+	struct reader_answer a;
+	struct scene s;
+	struct reader r;
+	uint32_t e;
+
+	scene_begin(&s);
+	scene_say(&s, "stored", "x", 1);
+	e = s.p.channel;
+	for (int k = 0; k < 3; k++)
+		pubs[k] = (struct publication){.format = FORMAT_TEXT,
+		    .offset = (uint64_t)k + 1,
+		    .before = (uint64_t)k,
+		    .data = data,
+		    .data_len = k == 1 ? sizeof(data) : 1};
+	scene_become(&s, STORE_LINE);
+	reader_init(&r, &s.h, READER_STORE, 0);
+	reader_opened(&r, e, s.p.epoch, &o);
+	assert_true(journal_oldest(&s.h) == 1 && journal_tail(&s.h) == 4);
+	assert_true(at(&s, 2).offset == 1 && at(&s, 3).offset == 3);
+	assert_int_equal(at(&s, 4).format, FORMAT_OPENED);
+	scene_become(&s, 0);
+	scene_ask(&s, scene_conn(&s), "stored", PROPOSED | WAITS);
+	scene_become(&s, STORE_LINE);
+	reader_init(&r, &s.h, READER_STORE, 4);
+	a = answer_next(&s, &r, RESULT_OK);
+	p = s.p;
+	p.data = data;
+	p.data_len = sizeof(data);
+	a.deliver = &p;
+	reader_answer(&r, &a, 1);
+	assert_int_equal(a.error, RESULT_TEMPORARY);
+	assert_true(journal_oldest(&s.h) == 1 && journal_tail(&s.h) == 6);
+	scene_end(&s);
+}
+
 /* What a successor is told to answer. */
 struct unsettled_list {
 	int n;
@@ -507,6 +549,7 @@ main(void)
 	    cmocka_unit_test(test_server),
 	    cmocka_unit_test(test_proposed),
 	    cmocka_unit_test(test_deliver_steps),
+	    cmocka_unit_test(test_too_large),
 	    cmocka_unit_test(test_unsettled),
 	    cmocka_unit_test(test_opened),
 	    cmocka_unit_test(test_leap),
