@@ -20,6 +20,14 @@ entry_max(const struct hub *h)
 	return h->journal_size / JOURNAL_SHARE;
 }
 
+/* Bytes of what one reader requires and has not taken, at most: its share, or
+ * one entry that is larger than that. */
+static inline uint64_t
+reader_most(const struct hub *h)
+{
+	return h->reader_share > entry_max(h) ? h->reader_share : entry_max(h);
+}
+
 /* Where in the ring an entry begins, checked against its bounds; NULL if a
  * head would not fit there. */
 static inline uint8_t *

@@ -25,6 +25,7 @@
 #include "hub/stats.h"
 #include "hub/subscription.h"
 #include "name.h"
+#include "ring.h"
 
 enum {
 	PAGE = 4096,
@@ -119,8 +120,8 @@ hub_count(struct hub *h, const struct hub_limits *l)
 	/* what readers may leave unread, and one entry more that does not fit
 	 * behind the others */
 	h->spill_size = l->readers != 0
-	    ? h->reader_share * (unsigned)__builtin_popcount(l->readers) +
-		h->journal_size / JOURNAL_SHARE
+	    ? reader_most(h) * (unsigned)__builtin_popcount(l->readers) +
+		entry_max(h)
 	    : 0;
 }
 

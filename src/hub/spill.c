@@ -101,8 +101,8 @@ spill_keep(struct hub *h, uint64_t position)
 }
 
 /* Bytes that may have to be copied to the spill yet: of each reader what it
- * requires, that is not more than its share from where it is, and not what the
- * ring has overwritten already. */
+ * requires, that is not more than reader_most() from where it is, and not what
+ * the ring has overwritten already. */
 static uint64_t
 spill_owed(const struct hub *h)
 {
@@ -113,7 +113,7 @@ spill_owed(const struct hub *h)
 		if (!(h->readers & 1u << r))
 			continue;
 		from = SHM_LOAD(h->heads->reader[r].end);
-		to = from + h->reader_share;
+		to = from + reader_most(h);
 		if (to > end)
 			to = end;
 		if (from < low)

@@ -53,9 +53,11 @@ scene_flags_cb(void *arg, const char *name, size_t len)
 	}
 }
 
-/* A hub with both readers and a ring of that size. */
+/* A hub with these readers, a ring of that size, and that part of it for each
+ * reader (struct hub_limits). */
 static inline void
-scene_begin_of(struct scene *s, uint64_t ring, uint8_t readers)
+scene_begin_share(
+    struct scene *s, uint64_t ring, uint8_t readers, uint32_t share)
 {
 	const struct hub_limits l = {.connections = 64,
 	    .users = 16,
@@ -63,7 +65,8 @@ scene_begin_of(struct scene *s, uint64_t ring, uint8_t readers)
 	    .journal_bytes = ring,
 	    .output_bytes = 1 << 20,
 	    .input_bytes = 1 << 20,
-	    .readers = readers};
+	    .readers = readers,
+	    .reader_share = share};
 
 	memset(s, 0, sizeof(*s));
 	assert_int_equal(hub_create(&s->h, &l), 0);
@@ -71,6 +74,12 @@ scene_begin_of(struct scene *s, uint64_t ring, uint8_t readers)
 	s->h.flags_of = scene_flags_cb;
 	s->pub = (struct publisher){.hub = &s->h, .wall_ms = 1234};
 	claim_init(&s->slots, s->h.slot_owner, s->h.n_slots, 0);
+}
+
+static inline void
+scene_begin_of(struct scene *s, uint64_t ring, uint8_t readers)
+{
+	scene_begin_share(s, ring, readers, 0);
 }
 
 static inline void

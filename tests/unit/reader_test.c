@@ -376,6 +376,45 @@ test_small_share(void **state)
 	scene_end(&s);
 }
 
+/* The largest entry is set aside for each reader, however small their shares
+ * are, and wherever the spill goes on. */
+static void
+test_small_spill(void **state)
+{
+	const size_t most = RING / JOURNAL_SHARE - JOURNAL_HEAD - 8;
+	struct reader r[2];
+	struct scene s;
+
+	scene_begin_share(&s, RING, STORE | HOOKS, 64);
+	scene_channel(&s, "stored");
+	for (int k = 0; k < 2; k++) {
+		scene_become(&s, k == 0 ? STORE_LINE : HOOKS_LINE);
+		reader_init(&r[k], &s.h, k == 0 ? READER_STORE : READER_HOOKS,
+		    READER_NO_MARK);
+	}
+	for (int round = 0; round < 20; round++) {
+		scene_become(&s, 0);
+		assert_int_equal(
+		    scene_say(&s, "stored", text, most / 20 * round),
+		    PUBLISH_OK);
+		reader_taken(&r[1], journal_tail(&s.h));
+		r[1].passed = journal_tail(&s.h);
+		assert_int_equal(scene_say(&s, "kept", text, most), PUBLISH_OK);
+		for (int k = 0; k < 20; k++)
+			assert_int_equal(
+			    scene_say(&s, "plain", text, most / 2), PUBLISH_OK);
+		for (int k = 0; k < 2; k++) {
+			scene_become(&s, k == 0 ? STORE_LINE : HOOKS_LINE);
+			assert_int_equal(scene_next(&s, &r[k]), READER_LOST);
+			assert_int_equal(scene_next(&s, &r[k]), READER_FOUND);
+			assert_true(s.p.offset == (uint64_t)round + 1);
+			assert_int_equal(scene_next(&s, &r[k]), READER_END);
+			reader_taken(&r[k], r[k].passed);
+		}
+	}
+	scene_end(&s);
+}
+
 /* What two readers have still to get, in order, by channel. */
 struct model {
 	struct reader r[2];
@@ -484,6 +523,7 @@ main(void)
 	    cmocka_unit_test(test_events_pass),
 	    cmocka_unit_test(test_steps),
 	    cmocka_unit_test(test_small_share),
+	    cmocka_unit_test(test_small_spill),
 	    cmocka_unit_test(test_random),
 	};
 

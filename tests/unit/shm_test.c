@@ -52,7 +52,7 @@ test_readers(void **state)
 		uint64_t one, spill; /* of 48 parts of the journal */
 	} cases[] = {{0, 4, 12, 0}, {1, 0, 12, 18}, {1, 4, 12, 18},
 	    {4, 2, 24, 30}, {5, 4, 12, 30}, {3, 2, 12, 30}, {7, 4, 8, 30},
-	    {7, 12, 4, 18}, {2, 48, 1, 7}};
+	    {7, 12, 4, 24}, {2, 48, 1, 12}};
 	struct hub_limits l = {.connections = 64,
 	    .users = 16,
 	    .channels = 16,
