@@ -24,7 +24,7 @@ struct history_query {
 	uint32_t channel; /* presence entry */
 	uint32_t epoch;	  /* that was found with it, under the lock */
 	uint64_t since;	  /* offset; only those after (reverse: before) it; 0:
-			   * from   the channel's first */
+			   * from the channel's first */
 	bool has_since;
 	bool reverse;	   /* newest first */
 	uint32_t limit;	   /* at most HISTORY_MAX; 0: offset and epoch only */

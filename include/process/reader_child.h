@@ -1,7 +1,7 @@
 /*
  * reader_child: what every child does that reads the journal (hub/reader.h): it
  * lives, hears the master, has a link with each worker, and waits while there
- *is nothing to read. What it does with what it reads is its kind's:
+ * is nothing to read. What it does with what it reads is its kind's:
  *
  * reader_init(&r, start->hub, start->kind->reader - 1u, mark);
  * reader_child_init(&c, start, &r);

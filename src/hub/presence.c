@@ -70,18 +70,6 @@ entry_free(struct hub *h, uint32_t e)
 	atomic_thread_fence(memory_order_release);
 }
 
-/* The readers of an entry that have not taken its newest publication: bits. */
-static uint8_t
-entry_untaken(const struct hub *h, uint8_t flags, uint64_t newest)
-{
-	uint8_t untaken = 0, r;
-
-	for (r = 0; r < READERS; r++)
-		if (SHM_LOAD(h->heads->reader[r].taken) < newest)
-			untaken |= (uint8_t)(1 << r);
-	return untaken & PRESENCE_READERS(flags) & h->readers;
-}
-
 /*
  * The rank of an entry among those that may be reused, the lowest first: its
  * newest publication; RANK_HELD: it may not be. A reader learns a channel's
@@ -101,7 +89,7 @@ entry_rank(const struct hub *h, uint32_t e)
 		return RANK_HELD;
 	if (flags == 0)
 		return newest;
-	untaken = entry_untaken(h, flags, newest);
+	untaken = readers_behind(h, PRESENCE_READERS(flags), newest);
 	if (untaken & (PRESENCE_REQUIRES(flags) | presence_opener(flags)))
 		return RANK_HELD;
 	return untaken != 0 || PRESENCE_WARMTH_OF(flags) == PRESENCE_OPENING
