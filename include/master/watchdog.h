@@ -23,7 +23,8 @@
  *
  * Readers. A reader of the journal whose cursor stands still below the
  * journal's end is stuck, though it ticks, after WATCHDOG_STUCK_MS in which it
- * did tick; but for one that says why (HAND_BLOCKED).
+ * did tick; but for one that says why (HAND_BLOCKED), or is not ready yet: that
+ * has a limit of its own (CHILD_HELLO_MAX).
  *
  * The lock. Where a process waits for it for WATCHDOG_LOCK_MS, a holder is
  * looked for that has held it for as long without a tick, while nothing was

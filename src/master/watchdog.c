@@ -243,7 +243,8 @@ scene_note(struct watchdog *d, const struct hub *h,
 			lock_note(d, h, i, own_ms, tail != d->tail);
 		}
 	for (int i = 0; i < SHM_OTHERS; i++)
-		if (has(scene->readers & scene->others, i))
+		if (has(scene->readers & scene->others, i) &&
+		    !line_starts(scene, SHM_WORKERS + i))
 			reader_note(&d->reader[i], scene->other[i], tail, gone);
 	d->tail = tail;
 }

@@ -119,6 +119,20 @@ others_are_left_alone(void **state)
 	assert_int_equal(read_until(true, 3 * WATCHDOG_STUCK_MS), 0);
 }
 
+/* One that is not ready may have much to do first; what it did not read then is
+ * not held against it later. */
+static void
+starting_one_is_left_alone(void **state)
+{
+	scene.others_starting = 1;
+	begin(5);
+	assert_int_equal(read_until(true, 3 * WATCHDOG_STUCK_MS), 0);
+	scene.others_starting = 0;
+	assert_int_equal(look(ALL), 0); /* sees it first */
+	assert_int_equal(
+	    read_until(true, 2 * WATCHDOG_STUCK_MS), WATCHDOG_STUCK_MS);
+}
+
 /* Who hangs goes first. */
 static void
 hung_one_goes_first(void **state)
@@ -144,6 +158,7 @@ main(void)
 	    TEST(own_limit_counts),
 	    TEST(stuck_one_is_found),
 	    TEST(others_are_left_alone),
+	    TEST(starting_one_is_left_alone),
 	    TEST(hung_one_goes_first),
 	};
 
