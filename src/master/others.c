@@ -101,8 +101,8 @@ static void
 kind_log_missing(const struct master *m, const struct child_kind *kind)
 {
 	if (kind->reader != 0 && child_is_wanted(kind, m->conf))
-		log_warn("%s does not run: the shared memory was made without "
-			 "it; the next upgrade (chatctl upgrade) makes it with",
+		log_warn("%s does not run: the shared memory has no room for "
+			 "it; the next upgrade (chatctl upgrade) makes room",
 		    kind->name);
 }
 
@@ -244,13 +244,6 @@ other_may_start(const struct child *c)
 	return c->master->phase >= PHASE_RUNNING;
 }
 
-/* It is ready: a reader of the journal gets its links. */
-static void
-other_hello(struct child *c)
-{
-	links_hello(c);
-}
-
 /* A line of the state. */
 static void
 other_save(const struct child *c, FILE *f)
@@ -261,7 +254,7 @@ other_save(const struct child *c, FILE *f)
 
 const struct child_role other_role = {.start = other_start,
     .may_start = other_may_start,
-    .hello = other_hello,
+    .hello = links_hello,
     .save = other_save};
 
 bool
@@ -391,7 +384,7 @@ others_end(struct master *m, uint64_t limit_ms)
 			(void)link_send(
 			    m->other[i].link, MSG_STOP, NULL, 0, -1);
 	for (int i = 0; i < m->n_others; i++) {
-		const struct child *c = &m->other[i];
+		struct child *c = &m->other[i];
 		const uint64_t last_ms = limit_ms +
 		    (c->kind != NULL && c->kind->still_ms != 0 ? OTHERS_LAST_MS
 							       : 0);
@@ -399,8 +392,8 @@ others_end(struct master *m, uint64_t limit_ms)
 		if (c->pid != 0 && !process_reap(c->pid, last_ms))
 			process_end(c->pid, child_name(c),
 			    last_ms + CHILD_EOF_GRACE_MS);
-		children_ignore(&m->other[i]);
-		child_unlink(&m->other[i]);
-		m->other[i].pid = 0;
+		children_ignore(c);
+		child_unlink(c);
+		c->pid = 0;
 	}
 }

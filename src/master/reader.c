@@ -127,7 +127,7 @@ child_user(struct child *c, const char *user)
 	else
 		(void)bundle_put(&c->bundle, BUNDLE_USER, "", EINVAL, error,
 		    strlen(error) + 1);
-	child_begin(c, "looking up users of single children");
+	child_begin(c, "looking up the users of chatd's children");
 	own_users_find(&c->bundle);
 	child_done(c, READ_USER);
 	return r == 0;
