@@ -73,19 +73,12 @@ channel_position_read(
 	at->stream = SHM_LOAD(h->stream[e]);
 }
 
-/* Whether a channel is cold; then its reader is asked. Lock held. */
+/* Whether a channel is cold; then its reader is asked, which is to be woken when
+ * the lock is given back. Lock held. */
 static bool
 channel_ask(struct chat *ch, uint32_t e)
 {
 	return ch->hub->readers != 0 && presence_is_cold(ch->hub, e);
-}
-
-/* The channel is cold: the reader that is asked looks at once. */
-static enum channel_result
-channel_cold(struct chat *ch)
-{
-	reader_wake(ch->hub, PRESENCE_OPENERS);
-	return CHANNEL_COLD;
 }
 
 enum channel_result
@@ -102,8 +95,10 @@ channel_find(struct chat *ch, const char *name, size_t len, bool make,
 	if (e != SHM_NONE)
 		channel_position_read(ch->hub, e, at);
 	hub_unlock(ch->hub);
-	if (cold)
-		return channel_cold(ch);
+	if (cold) {
+		reader_wake(ch->hub, PRESENCE_OPENERS);
+		return CHANNEL_COLD;
+	}
 	if (e != SHM_NONE)
 		return CHANNEL_OK;
 	return make ? channel_refuse(ch, SHM_NONE, QUOTA_CHANNELS)
@@ -185,7 +180,9 @@ channel_enter(struct chat *ch, uint32_t conn, const char *name, size_t len,
 	if (cold)
 		at->offset = SUBSCRIPTION_HELD;
 	hub_unlock(h);
-	if (cold && channel_cold(ch) == CHANNEL_COLD && !server)
+	if (cold)
+		reader_wake(h, PRESENCE_OPENERS);
+	if (cold && !server)
 		return CHANNEL_COLD;
 	return e != SHM_NONE
 	    ? CHANNEL_OK

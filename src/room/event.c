@@ -187,21 +187,25 @@ connection_tell(struct hub *h, uint32_t i, int worker,
 {
 	char user[USER_NAME_MAX + 1];
 	char data[sizeof(struct event_end) + SLOT_DEVICE_MAX];
-	struct publication p = {
-	    .format = (uint8_t)format, .time_ms = wall_ms, .data = data};
+	struct publication p;
 	struct slot s;
+	uint64_t id;
 
-	if (h->events == 0 || !slot_read(h, i, &s, &p.sender) ||
+	if (h->events == 0 || !slot_read(h, i, &s, &id) ||
 	    (worker >= 0 && s.worker != worker) ||
 	    !presence_is_user(h, s.user) ||
 	    ((s.flags & SLOT_TOLD) != 0) == (format == FORMAT_CONNECT))
 		return;
-	p.user = user;
-	p.user_len = (uint8_t)user_name(h, s.user, user);
-	p.data_len = event_end_write(&s, SHM_LOAD(s.life), data);
-	p.channel = s.user;
-	p.subscription = SHM_NONE;
-	p.input_key = SHM_LOAD(s.committed);
+	p = (struct publication){.sender = id,
+	    .input_key = SHM_LOAD(s.committed),
+	    .subscription = SHM_NONE,
+	    .channel = s.user,
+	    .time_ms = wall_ms,
+	    .format = (uint8_t)format,
+	    .user_len = (uint8_t)user_name(h, s.user, user),
+	    .data_len = event_end_write(&s, SHM_LOAD(s.life), data),
+	    .user = user,
+	    .data = data};
 	hub_lock(h);
 	journal_append_event(h, &p, h->events, 0);
 	hub_unlock(h);

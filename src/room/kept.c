@@ -75,7 +75,7 @@ kept_mend(struct hub *h, uint32_t e)
 	if (!presence_read(h, e, &v))
 		return;
 	flags = h->flags_of(h->flags_arg, v.name, v.name_len);
-	if ((v.flags & ~(3 << PRESENCE_WARMTH)) == flags)
+	if (PRESENCE_WARM(v.flags, PRESENCE_OPEN) == flags)
 		return;
 	hub_lock(h);
 	if (SHM_LOAD(h->entry[e].epoch) == v.epoch)

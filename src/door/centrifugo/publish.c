@@ -56,9 +56,10 @@ command_publish(struct command *c)
 	struct json_value v[PUBLISH_MEMBERS];
 	struct channel_name name;
 	enum centrifugo_error bad = take_request(c, MEMBER_PUBLISH, v, &name);
-	struct publication p = {.flags = 0};
+	struct publication p;
 	uint64_t mask;
 
+	p.flags = 0; /* clearing all of it costs too much */
 	if (bad == C_OK && v[PUBLISH_DATA].type == JSON_NONE)
 		bad = C_BAD_REQUEST;
 	if (bad == C_OK && !may_publish(c, &name))
@@ -100,7 +101,7 @@ rpc_message(struct command *c, struct json_value request)
 	static const char *const names[] = {"to", "data"};
 	char channel[USER_NAME_MAX + 1] = "#";
 	struct json_value v[2];
-	struct publication p = {.flags = 0};
+	struct publication p;
 	enum centrifugo_error bad;
 	uint64_t mask;
 	size_t len;
@@ -115,6 +116,7 @@ rpc_message(struct command *c, struct json_value request)
 		reply_error(c, C_BAD_REQUEST);
 		return;
 	}
+	p.flags = 0; /* clearing all of it costs too much */
 	bad = len == SIZE_MAX ? C_UNKNOWN_CHANNEL
 			      : publish_accept(c, channel, len + 1,
 				    PUBLISH_KNOWN, v[1], &p, &mask);
