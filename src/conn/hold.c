@@ -1,12 +1,10 @@
 #include "conn/hold.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "conn/conn.h"
 #include "conn/wait.h"
 #include "hub/lock.h"
-#include "hub/stats.h"
 
 enum {
 	/* Lists of those who wait for channels. Larger: more memory; smaller:
