@@ -4,12 +4,11 @@
 #ifndef CHATD_TESTS_KILL_ANSWERER_H
 #define CHATD_TESTS_KILL_ANSWERER_H
 
-#include "hub/lock.h"
 #include "hub/reader.h"
 
 enum {
-	ANSWERER_JOURNAL = 1 << 20,
-	ANSWERER_TOP = 7, /* where a channel stands that is opened */
+	ANSWERER_JOURNAL = 1 << 20, /* bytes of the journal, at most */
+	ANSWERER_TOP = 7,	    /* where a channel stands that is opened */
 	ANSWERER_STREAM = 0x1234
 };
 
@@ -19,22 +18,6 @@ struct answerer {
 	uint32_t asked, opened; /* what it has met */
 	char entry[ANSWERER_JOURNAL / JOURNAL_SHARE];
 };
-
-/* A hub with room for it, as worker 0 sees it. */
-static inline void
-answerer_hub(struct hub *h, uint32_t connections)
-{
-	const struct hub_limits l = {.connections = connections,
-	    .users = 100,
-	    .channels = 100,
-	    .journal_bytes = ANSWERER_JOURNAL,
-	    .output_bytes = 4 << 20,
-	    .input_bytes = 1 << 20,
-	    .readers = 1 << READER_HOOKS};
-
-	assert_int_equal(hub_create(h, &l), 0);
-	hub_become(h, 0);
-}
 
 /* Opens a channel, or says that it cannot. */
 static inline void

@@ -14,7 +14,8 @@ begin(void **state)
 	struct conf_live *live;
 	struct conf_channel *c;
 
-	answerer_hub(&door_hub, 64);
+	fixture_hub_readers(&door_hub, 64, 100, ANSWERER_JOURNAL, 4 << 20,
+	    1 << 20, 1 << READER_HOOKS, 0);
 	door_node = node_judging(&door_hub, 0);
 	live = &door_node->ch.live;
 	live->message_size = 8192;

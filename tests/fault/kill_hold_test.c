@@ -2,16 +2,14 @@
  * each kill point on the way; so do their successors; or the connection changes
  * its worker meanwhile. Each command is carried out and answered once, in
  * order. */
-#include "../unit/talker.h"
-#include "../unit/apart.h"
+#include "kill_talk.h"
 #include "kill_answerer.h"
-#include "kill_child.h"
 
 #include "conn/serve.h"
 #include "hub/journal.h"
 #include "hub/presence.h"
 
-enum { TURNS = 200, POINTS = 10000, TALK = 6000, CHANGES = 12, LONG = 20000 };
+enum { TALK = 6000, CHANGES = 12, LONG = 20000 };
 
 static struct answerer reader;
 static uint32_t proposed; /* commands that are delivered by the reader */
@@ -48,18 +46,8 @@ say(struct talker *t, const char *const *commands)
 static void
 scene_open(struct talker *t, const struct door *door, const char *user)
 {
-	memset(t, 0, sizeof(*t));
 	proposed = 0;
-	answerer_hub(&t->h, TALK_SLOTS);
-	t->n = node_new(&t->h, 0);
-	talk_set(t->n);
-	t->i = node_open_at(t->n, door, user, &t->client);
-	t->id = slot_id(&t->h, t->i);
-	t->fd = node_fd(t->n, t->i);
-	t->out = malloc(TALK_MAX);
-	assert_non_null(t->out);
-	client_all(t->client, "101", &t->have);
-	t->have = 0;
+	talk_begin_with(t, door, user, 1 << READER_HOOKS);
 	answerer_begin(&reader, &t->h);
 }
 
@@ -81,36 +69,22 @@ scene_begin(struct talker *t)
 	say(t, TEXTS(PUBLISH("kept")));
 }
 
-/* Turns of worker 0 and the reader, or of the next ones, in a child that dies
- * at kill point n, if it gets there: true. */
+/* Turns of the worker and of the reader. */
 static bool
-act_killed(struct talker *t, bool next, uint64_t n)
+act(struct talker *t, struct node *node, bool next)
 {
-	struct node *node = t->n;
-	pid_t pid = fork();
 	int k;
 
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		child_signals();
-		hub_become(&t->n->h, 0); /* its own thread, for the lock */
+	if (next)
+		answerer_begin(&reader, &t->h);
+	else /* in this process */
 		hub_become(&reader.h, SHM_WORKERS);
-		kill_point_arm(n, SIGKILL);
-		if (next) {
-			hub_lock(&t->n->h); /* as takeover() does */
-			hub_unlock(&t->n->h);
-			answerer_begin(&reader, &t->h);
-			node = talk_take_over(t);
-		}
-		for (k = 0; k < TURNS && conn_unread(&node->ch, t->i); k++) {
-			talk_turn(node, t->i);
-			answerer_turn(&reader, RESULT_OK);
-		}
-		assert_true(k < TURNS);
+	for (k = 0; k < TALK_TURNS && conn_unread(&node->ch, t->i); k++) {
 		talk_turn(node, t->i);
-		_exit(0);
+		answerer_turn(&reader, RESULT_OK);
 	}
-	return child_was_killed(pid);
+	talk_turn(node, t->i);
+	return k < TALK_TURNS;
 }
 
 /* How often something is in the journal: messages as they were said, or as the
@@ -135,11 +109,7 @@ journal_count(const struct hub *h, bool again)
 static void
 assert_all_done(struct talker *t)
 {
-	while (t->answered < t->asked || t->pushes < t->publishes)
-		assert_true(talk_listen(t, 5000));
-	assert_false(talk_listen(t, 0));
-	assert_int_equal(t->answered, t->asked);
-	assert_int_equal(t->pushes, t->publishes);
+	talk_heard_all(t, t->publishes);
 	hub_lock(&t->n->h);
 	hub_unlock(&t->n->h);
 	assert_int_equal(journal_count(&t->h, false), t->publishes);
@@ -148,28 +118,16 @@ assert_all_done(struct talker *t)
 	assert_null(input_part(&t->h, t->i));
 }
 
-/* Worker and reader die at point n, their successors at point `again` (0: at
- * none). */
-struct deaths {
-	uint64_t n, again;
-};
-
-/* For apart(): they die; then all is answered. 0: there are not so many points.
- */
+/* For apart(): worker and reader die; then all is answered. 0: there are not so
+ * many points. */
 static int
 deaths_cb(void *arg)
 {
 	static struct talker t;
-	const struct deaths *d = arg;
 	bool died;
 
 	scene_begin(&t);
-	talk_send(&t, TALK_MAX);
-	died = act_killed(&t, false, d->n);
-	if (died && d->again != 0)
-		(void)act_killed(&t, true, d->again);
-	if (died)
-		assert_false(act_killed(&t, true, 0));
+	died = talk_die(&t, act, arg);
 	assert_all_done(&t);
 	return died;
 }
@@ -219,65 +177,38 @@ static int
 plain_cb(void *arg)
 {
 	static struct talker t;
-	const struct deaths *d = arg;
 	bool died;
 	int k;
 
 	scene_open(&t, &plain_door, "bob");
 	for (k = 0; k < LINES; k++)
 		talk_frame(&t, WS_TEXT, true, lines[k], strlen(lines[k]));
-	talk_send(&t, TALK_MAX);
-	died = act_killed(&t, false, d->n);
-	if (died && d->again != 0)
-		(void)act_killed(&t, true, d->again);
-	if (died)
-		assert_false(act_killed(&t, true, 0));
+	died = talk_die(&t, act, arg);
 	assert_heard(t.client);
 	assert_int_equal(journal_count(&t.h, false), SAID);
 	assert_int_equal(SHM_LOAD(t.h.slot[t.i].awaits), AWAITS_NOTHING);
 	return died;
 }
 
-/* A death at each step-th point, from one of the first on by chance, so that
- * many runs take all; and perhaps one more. In a long run: at each. */
-static void
-every_point(int (*scene)(void *arg), bool twice, uint32_t step)
-{
-	struct deaths d = {.n = 1};
-
-	if (getenv("LONG") != NULL)
-		step = 1;
-	d.n += arc4random_uniform(step);
-	for (;; d.n += step) {
-		assert_true(d.n < POINTS);
-		d.again = twice ? 1 + fixture_random(400) : 0;
-		if (!apart(scene, &d))
-			break;
-	}
-	print_message(
-	    "%llu kill points, each %u.\n", (unsigned long long)d.n - 1, step);
-	assert_true(d.n > 300);
-}
-
 static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		every_point(deaths_cb, false, 10);
+		talk_each_point(deaths_cb, false, 10, 300);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		every_point(deaths_cb, true, 50);
+		talk_each_point(deaths_cb, true, 50, 300);
 }
 
 static void
 test_plain(void **state)
 {
-	every_point(plain_cb, false, 10);
-	every_point(plain_cb, true, 50);
+	talk_each_point(plain_cb, false, 10, 300);
+	talk_each_point(plain_cb, true, 50, 300);
 }
 
 /* Says frames of anything, until it is enough. */
@@ -397,7 +328,7 @@ test_stale(void **state)
 	    TEXTS(PUBLISH("acked"), "\"ping\":{}", "\"ping\":{}", "\"ping\":{}",
 		"\"ping\":{}"));
 	talk_send(&t, TALK_MAX);
-	for (k = 0; k < TURNS && t.answered < 4; k++) {
+	for (k = 0; k < TALK_TURNS && t.answered < 4; k++) {
 		talk_turn(t.n, t.i);
 		answerer_turn(&reader, RESULT_OK);
 		talk_hear(&t, t.n);
@@ -443,7 +374,7 @@ test_late_opening(void **state)
 	say(&t, TEXTS("\"connect\":{}"));
 	say(&t, TEXTS(MESSAGE("ackedtom")));
 	talk_send(&t, TALK_MAX);
-	for (k = 0; k < TURNS && !t.n->ch.conn[t.i].held; k++)
+	for (k = 0; k < TALK_TURNS && !t.n->ch.conn[t.i].held; k++)
 		talk_turn(t.n, t.i);
 	assert_true(t.n->ch.conn[t.i].held);
 	t.n->ch.now_ms += HOLD_OPENED_MS;
@@ -476,7 +407,7 @@ test_rate(void **state)
 	t.h.slot[t.i].rate_ms = (uint32_t)t.n->ch.now_ms;
 	talk_frame(&t, WS_TEXT, true, "/join acked", strlen("/join acked"));
 	talk_send(&t, TALK_MAX);
-	for (k = 0; k < TURNS && !t.n->ch.conn[t.i].held; k++)
+	for (k = 0; k < TALK_TURNS && !t.n->ch.conn[t.i].held; k++)
 		talk_turn(t.n, t.i);
 	assert_true(t.n->ch.conn[t.i].held);
 	assert_int_equal(give_freeze(&t.n->ch, other->h.self), t.i);
@@ -502,7 +433,7 @@ test_message(void **state)
 	say(&t, TEXTS(MESSAGE("stricttom")));
 	talk_send(&t, TALK_MAX);
 	for (k = 0;
-	     k < TURNS && SHM_LOAD(t.h.slot[t.i].awaits) != AWAITS_RESULT;
+	     k < TALK_TURNS && SHM_LOAD(t.h.slot[t.i].awaits) != AWAITS_RESULT;
 	     k++) {
 		answerer_turn(&reader, RESULT_OK);
 		talk_turn(t.n, t.i);

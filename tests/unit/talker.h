@@ -1,5 +1,5 @@
-/* talker: a client of the centrifugo door that says a great deal at once, and
- * what it is answered. */
+/* talker: a client, at the Centrifugo door as a rule, that says a great deal at
+ * once, and what it is answered. */
 #ifndef CHATD_TESTS_TALKER_H
 #define CHATD_TESTS_TALKER_H
 
@@ -173,16 +173,17 @@ talk_set(struct node *n)
 	n->ch.budget_bytes = 1;
 }
 
-/* A hub of which these are the readers, and the client. */
+/* A hub of which these are the readers, and a client at that door. */
 static inline void
-talk_begin_with(struct talker *t, uint8_t readers)
+talk_begin_with(struct talker *t, const struct door *door, const char *user,
+    uint8_t readers)
 {
 	memset(t, 0, sizeof(*t));
 	fixture_hub_readers(
 	    &t->h, TALK_SLOTS, 100, 1 << 20, 4 << 20, 1 << 20, readers, 0);
 	t->n = node_new(&t->h, 0);
 	talk_set(t->n);
-	t->i = node_open_at(t->n, &centrifugo_door, "", &t->client);
+	t->i = node_open_at(t->n, door, user, &t->client);
 	t->id = slot_id(&t->h, t->i);
 	t->fd = node_fd(t->n, t->i);
 	t->out = malloc(TALK_MAX);
@@ -197,7 +198,7 @@ talk_begin_with(struct talker *t, uint8_t readers)
 static inline void
 talk_begin(struct talker *t)
 {
-	talk_begin_with(t, 0);
+	talk_begin_with(t, &centrifugo_door, "", 0);
 }
 
 static inline void
