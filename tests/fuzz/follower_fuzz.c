@@ -4,14 +4,12 @@
  * back, and find what is published once the lock has been taken. Three bytes
  * are one step: what, and two numbers.
  */
-#include "fuzz.h"
-#include "../unit/presence_fixture.h"
+#include "ring.h"
 
-#include "../../src/hub/heads.h"
 #include "hub/follower.h"
 #include "hub/lock.h"
 
-enum { RING = 4096, CHANNELS = 3, LOOKS = 4096 };
+enum { CHANNELS = 3, LOOKS = 4096 };
 
 struct scene {
 	struct hub h;
@@ -24,15 +22,8 @@ struct scene {
 static void
 scene_begin(struct scene *s)
 {
-	const struct hub_limits limits = {.connections = 64,
-	    .users = 16,
-	    .channels = 16,
-	    .journal_bytes = RING,
-	    .output_bytes = 1 << 20,
-	    .input_bytes = 1 << 20};
-
 	memset(s, 0, sizeof(*s));
-	REQUIRE(hub_create(&s->h, &limits) == 0);
+	ring_hub(&s->h, 0);
 	presence_three(&s->h, s->channel);
 	for (int k = 0; k < 2; k++)
 		follower_init(

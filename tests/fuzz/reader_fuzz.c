@@ -4,16 +4,14 @@
  * once the lock has been taken and the marks are their own again. Three bytes
  * are one step: what, and two numbers.
  */
-#include "fuzz.h"
-#include "../unit/presence_fixture.h"
+#include "ring.h"
 
-#include "../../src/hub/heads.h"
 #include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/publisher.h"
 #include "hub/reader.h"
 
-enum { RING = 4096, LOOKS = 8192, READER_LINE = 1 };
+enum { LOOKS = 8192, READER_LINE = 1 };
 
 struct scene {
 	struct hub h;
@@ -35,16 +33,8 @@ flags_cb(void *arg, const char *name, size_t len)
 static void
 scene_begin(struct scene *s)
 {
-	const struct hub_limits limits = {.connections = 64,
-	    .users = 16,
-	    .channels = 16,
-	    .journal_bytes = RING,
-	    .output_bytes = 1 << 20,
-	    .input_bytes = 1 << 20,
-	    .readers = 1 << READER_STORE | 1 << READER_HOOKS};
-
 	memset(s, 0, sizeof(*s));
-	REQUIRE(hub_create(&s->h, &limits) == 0);
+	ring_hub(&s->h, 1 << READER_STORE | 1 << READER_HOOKS);
 	s->h.flags_of = flags_cb;
 	s->pub = (struct publisher){.hub = &s->h, .wall_ms = 1};
 	for (int k = 0; k < 2; k++) {
