@@ -5,8 +5,6 @@
  * by it (kept).
  *
  * append [none|told|kept] [BYTES]
- *
- * It is compiled against a version without readers, too: for comparisons.
  */
 #include <sys/wait.h>
 
@@ -21,9 +19,7 @@
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/publisher.h"
-#if __has_include("hub/reader.h")
 #include "hub/reader.h"
-#endif
 
 enum {
 	RING = 256 << 20,
@@ -73,7 +69,6 @@ by_size(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-#if __has_include("hub/reader.h")
 /* The readers of the channels. */
 static uint8_t
 flags_cb(void *arg, const char *name, size_t len)
@@ -116,7 +111,6 @@ reader_begin(struct hub *h)
 		count(h);
 	return pid;
 }
-#endif
 
 int
 main(int argc, char **argv)
@@ -136,17 +130,13 @@ main(int argc, char **argv)
 
 	if (bytes > BYTES_MAX)
 		errx(1, "at most %d bytes", BYTES_MAX);
-#if __has_include("hub/reader.h")
 	if (strcmp(how, "none") != 0)
 		l.readers = 1 << READER_HOOKS;
-#endif
 	if (hub_create(&h, &l) == -1)
 		err(1, "hub_create");
-#if __has_include("hub/reader.h")
 	h.flags_of = flags_cb;
 	if (l.readers != 0)
 		pid = reader_begin(&h);
-#endif
 	hub_become(&h, 0);
 	struct publisher pub = {.hub = &h, .wall_ms = 1};
 
