@@ -177,7 +177,8 @@ late() {
 	system san moves 180
 }
 
-# With a reader of the journal: most of them wait for it. And what has room.
+# With a reader of the journal: most of them wait for it, so that soaks have room
+# beside them.
 readers() {
 	# shellcheck disable=SC2086 # a list
 	faults $readers
