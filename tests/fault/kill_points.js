@@ -7,12 +7,15 @@
  *	const before = list.passes(/^conn\//);   // Map "7 conn/conn.c:123" -> n
  *	...
  *	list.arm(7);                             // at its next pass of that
+ *
+ * and all that die there: die(d, list, points, 'worker', 0).
  */
 'use strict';
 
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const {until} = require('../system/daemon.js');
 
 /* Of struct kill_list, base/kill_list.h. */
 const LINES = 145, POINTS = 1024, FIRED = LINES * 16,
@@ -20,6 +23,8 @@ const LINES = 145, POINTS = 1024, FIRED = LINES * 16,
     NAME = 40;
 const COPIER = 80; /* the line of the process that copies memory */
 const KEEPERS = 81; /* + n: that of both keepers of worker n */
+const BURST = 18, BURST_MS = 10000; /* more deaths than 20 are too many */
+const PASS_MS = 400;                /* a point is passed within */
 
 /* The kill points of a daemon. */
 class List {
@@ -78,4 +83,51 @@ class List {
 	}
 }
 
-module.exports = {COPIER, KEEPERS, List};
+/* A process's row of `show processes`. */
+async function row(d, kind, number = 0) {
+	return (await d.json('show', 'processes')).find((p) =>
+	    p.kind === kind && p.number === number);
+}
+
+/* It runs, as another process than that one: its row. */
+function follows(d, kind, pid = 0, number = 0) {
+	return until(`another ${kind}`, async () => {
+		const r = await row(d, kind, number);
+		return r?.pid && r.pid !== pid && r.state === 'running' && r;
+	}, 20000);
+}
+
+/* Goes on once so many deaths are not too many for the master. */
+async function apart(deaths) {
+	deaths.push(performance.now());
+	if (deaths.length >= BURST)
+		await until('it may die again', () => performance.now() -
+		    deaths.at(-BURST) > BURST_MS, 2 * BURST_MS);
+}
+
+/* The process with that line dies, by that signal, at each of those points
+ * (keys of List.passes()) that it passes; how often it did. */
+async function die(d, list, points, kind, line, signal) {
+	const deaths = [];
+	let fell = 0;
+	for (const key of points) {
+		const {pid} = await row(d, kind), n = list.fired(line);
+		const fired = () => list.fired(line) > n;
+		list.arm(parseInt(key, 10), 1, line, signal);
+		await until('it dies', fired, PASS_MS).catch(async () => {
+			/* passed at the start alone, or by other processes */
+			process.kill(pid, 'SIGKILL');
+			await apart(deaths);
+			await follows(d, kind, pid);
+			await until('it dies', fired, PASS_MS).catch(() => {});
+		});
+		list.arm(0, 0, line);
+		fell += fired();
+		await follows(d, kind, pid);
+		await follows(d, kind);
+		await apart(deaths);
+	}
+	return fell;
+}
+
+module.exports = {COPIER, KEEPERS, List, die, follows, row};

@@ -2,9 +2,9 @@
  * Kinds of children that are neither workers nor keepers (tests/kinds): one
  * follows the journal and counts, one takes the lock, one counts as a program
  * of its own, one publishes numbers to a room, one is a reader of the journal.
- * They die and hang at each kill
- * point of theirs, and are upgraded, while a crowd talks: nobody notices,
- * nothing is left uncounted, and no number is lost or comes twice.
+ * They die and hang at each kill point of theirs, and are upgraded, while a
+ * crowd talks: nobody notices, nothing is left uncounted, and no number is lost
+ * or comes twice.
  */
 'use strict';
 
@@ -21,7 +21,7 @@ const {Daemon, freePort, logProcess, processDescriptors, processLives,
     run} = require('../system/daemon.js');
 const {Client} = require('../system/client.js');
 const {Crowd, pause, until} = require('./crowd.js');
-const {List} = require('./kill_points.js');
+const {List, die, follows, row} = require('./kill_points.js');
 
 /* kinds.c, hub/line.h */
 const LINES = {count: 64, lock: 65, apart: 66, announce: 67, pace: 68};
@@ -33,28 +33,13 @@ const POINTS = {count: COUNTING, apart: COUNTING,
 /* Fewer deaths than that show that points are not found. */
 const DEATHS = {count: 3, apart: 3, lock: 5, announce: 8, pace: 3};
 const PEOPLE = 12;
-const BURST = 18, BURST_MS = 10000; /* more deaths than 20 are too many */
-const PASS_MS = 400;                /* a point of a kind is passed within */
 /* Points at which one is stopped. */
 const HUNG = (kind) => LONG ? kind === 'announce' ? 30 : 6 : 1;
-
-/* The row of `show processes` of a kind. */
-async function row(d, kind) {
-	return (await d.json('show', 'processes')).find((p) => p.kind === kind);
-}
-
-/* It runs, as another process than that one. */
-function follows(d, kind, pid) {
-	return until(`another ${kind}`, async () => {
-		const r = await row(d, kind);
-		return r.pid && r.pid !== pid && r.state === 'running';
-	}, 15000);
-}
 
 /* All of them run. */
 async function whole(d) {
 	for (const kind in LINES)
-		await follows(d, kind, 0);
+		await follows(d, kind);
 	d.descriptors = processDescriptors(d.pid); /* with their links */
 }
 
@@ -135,40 +120,14 @@ async function end(d, crowd) {
 	await d.stop();
 }
 
-/* Kills a kind's process at each of its points; returns the deaths. */
-async function die(d, list, kind) {
-	const line = LINES[kind], deaths = [];
-	let fell = 0;
-	for (const key of list.passes(POINTS[kind]).keys()) {
-		const {pid} = await row(d, kind), n = list.fired(line);
-		const fired = () => list.fired(line) > n;
-		list.arm(parseInt(key, 10), 1, line);
-		await until('it dies', fired, PASS_MS).catch(async () => {
-			/* passed at the start alone, or by other processes */
-			process.kill(pid, 'SIGKILL');
-			deaths.push(performance.now());
-			await follows(d, kind, pid);
-			await until('it dies', fired, PASS_MS).catch(() => {});
-		});
-		list.arm(0, 0, line);
-		fell += fired();
-		await follows(d, kind, pid);
-		await follows(d, kind, 0);
-		deaths.push(performance.now());
-		if (deaths.length >= BURST)
-			await until('it may die again', () => performance.now() -
-			    deaths.at(-BURST) > BURST_MS, 2 * BURST_MS);
-	}
-	return fell;
-}
-
 group('kinds', null, (test) => {
 	for (const kind in LINES)
 		test(`${kind} dies at each of its kill points`, async () => {
 			const list = new List();
 			const {d, crowd} = await talking(
 			    {env: {CHATD_KILL_LIST: list.path}});
-			const n = await die(d, list, kind);
+			const n = await die(d, list,
+			    list.passes(POINTS[kind]).keys(), kind, LINES[kind]);
 			console.log(`     ${n} deaths`);
 			assert.ok(n >= DEATHS[kind], `${n} deaths`);
 			await end(d, crowd);
@@ -393,7 +352,7 @@ group('kinds', null, (test) => {
 		crowd.cut();
 		crowd.talk([...crowd.people]);
 		install(at, path.join(KINDS, 'libexec/chatd/apart'));
-		await follows(d, 'apart', 0);
+		await follows(d, 'apart');
 		await counted(d);
 		await crowd.judgeAll();
 		await crowd.leave();
@@ -419,7 +378,7 @@ group('kinds', null, (test) => {
 		crowd.cut();
 		crowd.talk([...crowd.people]);
 		install(at, apart);
-		await follows(d, 'apart', 0);
+		await follows(d, 'apart');
 		await counted(d);
 		await crowd.judgeAll();
 		await crowd.leave();

@@ -4,13 +4,13 @@
  * compare: what was answered is in the book once, what was refused is not, and
  * everybody has heard what is there, in its order.
  *
- *	const book = new Book();
- *	const d = await Daemon.start({env: book.env, conf: CONF});
- *	const choir = await Choir.open(d, 6);
- *	choir.begin();                         // until end()
- *	...
- *	await choir.end();
- *	await choir.judge(book);
+ *	await reading(async (d, book) => {      // a daemon with that reader
+ *		const choir = await Choir.open(d, 6);
+ *		choir.begin();                  // until end()
+ *		...
+ *		await choir.end();
+ *		await choir.judge(book);
+ *	});
  *
  * Channels whose names begin with "told" are read, with "kept" not missed, with
  * "acked" answered when they are in the book, with "strict" delivered then.
@@ -22,7 +22,11 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const WebSocket = require('ws');
-const {pause, until} = require('../system/daemon.js');
+const {sdkLeave} = require('../system/centrifugo.js');
+const {Client} = require('../system/client.js');
+const {Daemon, pause, processDescriptors, until} =
+    require('../system/daemon.js');
+const {follows} = require('./kill_points.js');
 
 const CONF = `channel "*" {
 	subscribe all
@@ -366,4 +370,39 @@ class Choir {
 	}
 }
 
-module.exports = {Book, CONF, Choir, JsonWriter, KINDS, PlainWriter, pause, until};
+/* A daemon with a reader that has that book, for a test. conf: besides CONF;
+ * keep: the book is used again; read: false: it has no reader yet. What fails is
+ * told with the ends of log and book; KEEP=1 in the environment leaves the book
+ * where it is. */
+async function reading(body, {conf = '', env, book = new Book(), keep = false,
+	read = true, ...options} = {}) {
+	const d = await Daemon.start({workers: 2, conf: CONF + conf,
+	    env: {...book.env, ...env}, ...options});
+	try {
+		if (read)
+			await follows(d, 'ledger');
+		d.descriptors = processDescriptors(d.pid); /* with its link */
+		await body(d, book);
+		sdkLeave();
+		if (!d.end)
+			await d.stop();
+	} catch (error) {
+		error.message += '\n' + d.stderr.slice(-2500)
+		    .replace(/^/gm, '| ') + book.lines().slice(-15)
+		    .map((f) => `> ${f.join(' ')}\n`).join('');
+		throw error;
+	} finally {
+		sdkLeave();
+		Client.dropAll();
+		await d.kill();
+		if (!keep && !process.env.KEEP)
+			book.remove();
+	}
+}
+
+/* Any of them. */
+function one(of) {
+	return of[Math.floor(Math.random() * of.length)];
+}
+
+module.exports = {Book, CONF, Choir, JsonWriter, one, pause, reading, until};

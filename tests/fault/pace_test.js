@@ -287,7 +287,6 @@ group('pace', null, (test) => {
 		await end(all);
 	}, {limit: 90000});
 
-
 	test('it comes and goes with programs that have it or not', async () => {
 		const plain = path.join(BUILD, 'kill/chatd');
 		const pace = new Pace();

@@ -13,10 +13,9 @@ process.env.CHATD = WITH;
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('../system/suite.js');
-const {Daemon, pause, until} = require('../system/daemon.js');
-const {Client} = require('../system/client.js');
-const {Line, sdkLeave} = require('../system/centrifugo.js');
-const {Book, CONF, Choir} = require('./ledger.js');
+const {Line} = require('../system/centrifugo.js');
+const {CONF, Choir, pause, reading, until} = require('./ledger.js');
+const {follows, row} = require('./kill_points.js');
 
 /* An upgrade to these sizes, or that program, which copies the memory. */
 async function copied(d, sizes, program = WITH) {
@@ -26,34 +25,6 @@ async function copied(d, sizes, program = WITH) {
 	assert.deepEqual([r.status, r.stderr], [0, ''], d.stderr.slice(-2000));
 	await until('the copy is told', () =>
 	    (d.stderr.match(/memory copied in/g) ?? []).length === copies + 1);
-}
-
-/* Whether there is a reader. */
-async function isRead(d) {
-	return (await d.json('show', 'processes')).some((p) =>
-	    p.kind === 'ledger' && p.state === 'running');
-}
-
-/* A daemon with a reader, for a test; of another program, without. */
-async function reading(body, sizes = '', program = WITH) {
-	const book = new Book();
-	const d = await Daemon.start({program, workers: 2,
-	    conf: CONF + sizes, env: book.env});
-	try {
-		if (program === WITH)
-			await until('the reader runs', () => isRead(d), 20000);
-		await body(d, book);
-		await d.stop();
-	} catch (error) {
-		error.message += '\n' + d.stderr.slice(-2500)
-		    .replace(/^/gm, '| ');
-		throw error;
-	} finally {
-		sdkLeave();
-		Client.dropAll();
-		await d.kill();
-		book.remove();
-	}
 }
 
 group('a copy under a reader', null, (test) => {
@@ -90,7 +61,7 @@ group('a copy under a reader', null, (test) => {
 		assert.deepEqual(choir.all('unknown'), []);
 		await choir.judge(book, {holes: true});
 		choir.leave();
-	}, 'journal 4M\n'), {limit: 120000});
+	}, {conf: 'journal 4M\n'}), {limit: 120000});
 
 	test('who waits for it is answered once', () => reading(
 	    async (d, book) => {
@@ -135,7 +106,7 @@ group('a copy under a reader', null, (test) => {
 		await publish(1);
 		await publish(2);
 		await copied(d, '', WITH);
-		await until('the reader runs', () => isRead(d), 20000);
+		await follows(d, 'ledger');
 		await until('the channel is known to be for it', async () => {
 			await publish(3);
 			return book.messages('kept').length > 0;
@@ -144,7 +115,7 @@ group('a copy under a reader', null, (test) => {
 		const told = book.messages('kept').map((m) => m.offset);
 		await copied(d, '', WITHOUT);
 		await publish(4);
-		assert.equal(await isRead(d), false);
+		assert.equal(await row(d, 'ledger'), undefined);
 		await copied(d, '', WITH);
 		const {history} = await l.ask('history',
 		    {channel: 'kept', limit: 100});
@@ -152,7 +123,7 @@ group('a copy under a reader', null, (test) => {
 		history.publications.forEach((p, k) =>
 		    assert.equal(p.offset, k + 1));
 		assert.deepEqual(told, told.map((_, k) => told[0] + k));
-	}, '', WITHOUT), {limit: 60000});
+	}, {program: WITHOUT, read: false}), {limit: 60000});
 
 	test('a channel that becomes its own goes on with its offsets', () =>
 	    reading(async (d, book) => {
@@ -164,7 +135,7 @@ group('a copy under a reader', null, (test) => {
 			assert.equal((await l.push()).pub.offset, k);
 		}
 		await copied(d, '', WITH);
-		await until('the reader runs', () => isRead(d), 20000);
+		await follows(d, 'ledger');
 		await until('the channel is known to be for it', async () => {
 			const r = await l.ask('publish',
 			    {channel: 'strict', data: 0});
@@ -184,7 +155,7 @@ group('a copy under a reader', null, (test) => {
 		    .slice(-told.length), told);
 		assert.deepEqual(history.publications.map((p) => p.data)
 		    .slice(-5), [1, 2, 3, 4, 5]);
-	}, '', WITHOUT), {limit: 60000});
+	}, {program: WITHOUT, read: false}), {limit: 60000});
 
 	test('an open channel stays open, one that is asked for is asked again',
 	    () => reading(async (d, book) => {

@@ -13,9 +13,7 @@ process.env.CHATD = path.join(BUILD, 'kill/kinds/sbin/chatd');
 const assert = require('node:assert/strict');
 const WebSocket = require('ws');
 const {group} = require('../system/suite.js');
-const {Daemon, processDescriptors} = require('../system/daemon.js');
-const {Client} = require('../system/client.js');
-const {Book, CONF, pause, until} = require('./ledger.js');
+const {one, pause, reading, until} = require('./ledger.js');
 
 const VISITORS = 8, USERS = 3, ROOMS = 3;
 const STORM_S = LONG ? 300 : 12;
@@ -98,16 +96,6 @@ class Tally {
 	}
 }
 
-/* A process of `show processes`. */
-async function row(d, kind) {
-	return (await d.json('show', 'processes')).find((p) => p.kind === kind);
-}
-
-/* Any of them. */
-function one(of) {
-	return of[Math.floor(Math.random() * of.length)];
-}
-
 /* Hits one process; returns of which kind. */
 async function hit(d) {
 	const all = (await d.json('show', 'processes')).filter((p) => p.pid &&
@@ -163,48 +151,32 @@ function judge(events, tally) {
 }
 
 group('events', null, (test) => {
-	test(`are told once each, in a storm of ${STORM_S} s`, async () => {
-		const book = new Book(), tally = new Tally(), hits = {};
-		const d = await Daemon.start({workers: 2, env: book.env,
-		    conf: CONF + 'watchdog 500ms\njournal 64M\n'});
-		try {
-			await until('the reader runs', async () =>
-			    (await row(d, 'ledger'))?.state === 'running', WAIT_MS);
-			d.descriptors = processDescriptors(d.pid); /* with its link */
-			const visitors = Array.from({length: VISITORS}, (_, n) =>
-			    new Visitor(d, n, tally));
-			const end = performance.now() + STORM_S * 1000;
-			while (performance.now() < end) {
-				await pause(HIT_MS);
-				const what = await hit(d);
-				hits[what] = (hits[what] ?? 0) + 1;
-			}
-			for (const v of visitors)
-				v.going = false;
-			await Promise.all(visitors.map((v) => v.done));
-			for (const v of visitors)
-				assert.equal(v.failed, null, v.failed?.stack);
-			await until('all have gone', async () =>
-			    (await d.json('show', 'connections')).length === 0,
-			    WAIT_MS);
-			await book.whole(d);
-			assert.equal(book.of('hole').length, 0);
-			const events = book.events();
-			console.log(`     ${JSON.stringify(hits)}, ` +
-			    `${events.length} events`);
-			assert.ok(events.length > 100);
-			judge(events, tally);
-			await d.clean();
-			await d.stop();
-		} catch (error) {
-			error.message += '\n' + d.stderr.slice(-2500)
-			    .replace(/^/gm, '| ');
-			throw error;
-		} finally {
-			Client.dropAll();
-			await d.kill();
-			if (!process.env.KEEP)
-				book.remove();
+	test(`are told once each, in a storm of ${STORM_S} s`, () => reading(
+	    async (d, book) => {
+		const tally = new Tally(), hits = {};
+		const visitors = Array.from({length: VISITORS}, (_, n) =>
+		    new Visitor(d, n, tally));
+		const end = performance.now() + STORM_S * 1000;
+		while (performance.now() < end) {
+			await pause(HIT_MS);
+			const what = await hit(d);
+			hits[what] = (hits[what] ?? 0) + 1;
 		}
-	}, {limit: STORM_S * 1000 + 120000});
+		for (const v of visitors)
+			v.going = false;
+		await Promise.all(visitors.map((v) => v.done));
+		for (const v of visitors)
+			assert.equal(v.failed, null, v.failed?.stack);
+		await until('all have gone', async () =>
+		    (await d.json('show', 'connections')).length === 0, WAIT_MS);
+		await book.whole(d);
+		assert.equal(book.of('hole').length, 0);
+		const events = book.events();
+		console.log(`     ${JSON.stringify(hits)}, ` +
+		    `${events.length} events`);
+		assert.ok(events.length > 100);
+		judge(events, tally);
+		await d.clean();
+	}, {conf: 'watchdog 500ms\njournal 64M\n'}),
+	{limit: STORM_S * 1000 + 120000});
 });

@@ -12,17 +12,13 @@ const {BUILD, LONG} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/kinds/sbin/chatd');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Daemon, processDescriptors} = require('../system/daemon.js');
-const {Client} = require('../system/client.js');
 const {Line} = require('../system/centrifugo.js');
-const {Book, CONF, Choir, pause, until} = require('./ledger.js');
-const {List} = require('./kill_points.js');
+const {Choir, one, pause, reading, until} = require('./ledger.js');
+const {List, die} = require('./kill_points.js');
 const {invariant} = require('./guests.js');
 
 const LINE = 64;                  /* the reader's, hub/line.h */
 const WRITERS = 6;
-const BURST = 18, BURST_MS = 10000; /* more deaths than 20 are too many */
-const PASS_MS = 400;              /* a point is passed within */
 const READER = new RegExp('^(tests/kinds/(ledger|book)|' +
     'process/(child|reader_child)|hub/(reader|journal|spill|lock|presence))');
 const WORKER = new RegExp('^(conn/(hold|reader|input|answer)|' +
@@ -31,28 +27,10 @@ const WORKER = new RegExp('^(conn/(hold|reader|input|answer)|' +
 const SHARE = {reader: LONG ? 1 : 7, worker: LONG ? 1 : 8}; /* of the points */
 const STORM_S = LONG ? 600 : 4;
 
-/* A process of `show processes`. */
-async function row(d, kind, number = 0) {
-	return (await d.json('show', 'processes')).find((p) =>
-	    p.kind === kind && p.number === number);
-}
-
-/* It runs, as another process than that one. */
-function follows(d, kind, pid, number = 0) {
-	return until(`another ${kind}`, async () => {
-		const r = await row(d, kind, number);
-		return r.pid && r.pid !== pid && r.state === 'running';
-	}, 20000);
-}
-
 /* A daemon with a reader, and writers that talk. */
 async function talking(body, conf = '') {
-	const list = new List(), book = new Book();
-	const d = await Daemon.start({workers: 2, conf: CONF + conf,
-	    env: {...book.env, CHATD_KILL_LIST: list.path}});
-	try {
-		await follows(d, 'ledger', 0);
-		d.descriptors = processDescriptors(d.pid); /* with its link */
+	const list = new List();
+	const talk = async (d, book) => {
 		const choir = await Choir.open(d, WRITERS);
 		choir.begin();
 		await until('commands are done', () => choir.count() > 50);
@@ -68,17 +46,11 @@ async function talking(body, conf = '') {
 		await invariant(d);
 		choir.leave();
 		await d.clean();
-		await d.stop();
-	} catch (error) {
-		error.message += '\n' + d.stderr.slice(-2500)
-		    .replace(/^/gm, '| ');
-		throw error;
+	};
+	try {
+		await reading(talk, {conf, env: {CHATD_KILL_LIST: list.path}});
 	} finally {
-		Client.dropAll();
-		await d.kill();
 		list.remove();
-		if (!process.env.KEEP)
-			book.remove();
 	}
 }
 
@@ -95,39 +67,6 @@ async function opening(d, state) {
 	}
 	l.client.drop();
 	return n;
-}
-
-/* Goes on once so many deaths are not too many for the master. */
-async function apart(deaths) {
-	deaths.push(performance.now());
-	if (deaths.length >= BURST)
-		await until('it may die again', () => performance.now() -
-		    deaths.at(-BURST) > BURST_MS, 2 * BURST_MS);
-}
-
-/* A process dies, by that signal, at each of those points that it passes; how
- * often it did. */
-async function die(d, list, points, kind, line, signal) {
-	const deaths = [];
-	let fell = 0;
-	for (const key of points) {
-		const {pid} = await row(d, kind), n = list.fired(line);
-		const fired = () => list.fired(line) > n;
-		list.arm(parseInt(key, 10), 1, line, signal);
-		await until('it dies', fired, PASS_MS).catch(async () => {
-			/* passed at the start alone, or by other processes */
-			process.kill(pid, 'SIGKILL');
-			await apart(deaths);
-			await follows(d, kind, pid);
-			await until('it dies', fired, PASS_MS).catch(() => {});
-		});
-		list.arm(0, 0, line);
-		fell += fired();
-		await follows(d, kind, pid);
-		await follows(d, kind, 0);
-		await apart(deaths);
-	}
-	return fell;
 }
 
 group('killed beside a reader', null, (test) => {
@@ -167,11 +106,6 @@ group('killed beside a reader', null, (test) => {
 	    async (d, choir, list, book) => storm(d, choir, book),
 	    'watchdog 500ms\n'), {limit: STORM_S * 1000 + 240000});
 });
-
-/* Any of them. */
-function one(of) {
-	return of[Math.floor(Math.random() * of.length)];
-}
 
 /* Hits at random, not more than the master takes for many. */
 async function storm(d, choir, book) {

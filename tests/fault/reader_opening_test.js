@@ -11,43 +11,15 @@ const {BUILD} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/kinds/sbin/chatd');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Daemon} = require('../system/daemon.js');
-const {Line, SECRET, event, now, sdk, sdkLeave, token} =
+const {Line, SECRET, event, now, sdk, token} =
     require('../system/centrifugo.js');
-const {Client} = require('../system/client.js');
-const {Book, until} = require('./ledger.js');
+const {Book, reading, until} = require('./ledger.js');
+const {follows} = require('./kill_points.js');
 
 const NAME = 'told-anna', OWN = `#${NAME}`, ROOM = 'told-room';
-const CONF = `token-key "${SECRET}"
+const KEYS = `token-key "${SECRET}"
 api-key "a key"
-channel "*" {
-	subscribe all
-	publish all
-	history 100
-	recovery yes
-	presence yes
-}
 `;
-
-/* A daemon with a reader that has such a book. */
-async function reading(book, body) {
-	const d = await Daemon.start({workers: 2, conf: CONF, env: book.env});
-	try {
-		await until('the reader runs', async () =>
-		    (await d.json('show', 'processes')).find((p) =>
-			p.kind === 'ledger').state === 'running', 20000);
-		await body(d);
-		sdkLeave();
-		await d.stop();
-	} catch (error) {
-		error.message += '\n' + d.stderr.slice(-2000);
-		throw error;
-	} finally {
-		sdkLeave();
-		Client.dropAll();
-		await d.kill();
-	}
-}
 
 /* A client of that user, with the channels of its token; what it has heard of
  * each channel. */
@@ -76,64 +48,55 @@ async function say(d, channel, data) {
 
 /* All workers die, one after another. */
 async function workersDie(d) {
-	for (const w of await workers(d)) {
-		process.kill(w.pid, 'SIGKILL');
-		await until('another worker serves', async () =>
-		    (await workers(d)).some((v) => v.worker === w.worker &&
-			v.pid !== w.pid && v.state === 'running'), 20000);
-	}
-}
-
-async function workers(d) {
-	return (await d.json('show', 'workers')).filter((w) =>
-	    w.role === undefined || w.role === 'worker');
+	for (const w of await d.json('show', 'workers'))
+		if (w.role === 'worker') {
+			process.kill(w.pid, 'SIGKILL');
+			await follows(d, 'worker', w.pid, w.slot);
+		}
 }
 
 group('channels that open behind a connect', null, (test) => {
-	test('a client learns where they stand, once', async () => {
-		const book = new Book();
-		await reading(book, async (d) => {
-			book.mood('shut');
-			const c = anna(d);
-			await event(c, 'connected');
-			await assert.rejects(event(c, 'subscribed', 500));
-			await workersDie(d);
-			assert.deepEqual(c.known, []);
-			book.calm();
-			await until('both are open', () => c.known.length === 2);
-			for (const s of c.known) {
-				assert.equal(s.recoverable, true);
-				assert.equal(s.positioned, true);
-				assert.match(s.streamPosition.epoch,
-				    /^[0-9a-f]{8,16}$/);
-				assert.equal(s.streamPosition.offset, 0);
-			}
-			assert.equal(await say(d, OWN, 1), 1);
-			assert.equal(await say(d, ROOM, 2), 1);
-			await until('both are heard', () => c.heard.length === 2);
-			assert.deepEqual(c.heard.sort(), [`${OWN} 1 1`,
-			    `${ROOM} 1 2`].sort());
-			await workersDie(d);
-			await say(d, OWN, 3);
-			await until('it goes on', () => c.heard.length === 3);
-			assert.equal(c.known.length, 2);
-			await book.whole(d);
-		});
-		book.remove();
-	}, {limit: 60000});
+	test('a client learns where they stand, once', () => reading(
+	    async (d, book) => {
+		book.mood('shut');
+		const c = anna(d);
+		await event(c, 'connected');
+		await assert.rejects(event(c, 'subscribed', 500));
+		await workersDie(d);
+		assert.deepEqual(c.known, []);
+		book.calm();
+		await until('both are open', () => c.known.length === 2);
+		for (const s of c.known) {
+			assert.equal(s.recoverable, true);
+			assert.equal(s.positioned, true);
+			assert.match(s.streamPosition.epoch,
+			    /^[0-9a-f]{8,16}$/);
+			assert.equal(s.streamPosition.offset, 0);
+		}
+		assert.equal(await say(d, OWN, 1), 1);
+		assert.equal(await say(d, ROOM, 2), 1);
+		await until('both are heard', () => c.heard.length === 2);
+		assert.deepEqual(c.heard.sort(), [`${OWN} 1 1`,
+		    `${ROOM} 1 2`].sort());
+		await workersDie(d);
+		await say(d, OWN, 3);
+		await until('it goes on', () => c.heard.length === 3);
+		assert.equal(c.known.length, 2);
+		await book.whole(d);
+	}, {conf: KEYS}), {limit: 60000});
 
 	test('it goes on in them beside the next daemon', async () => {
 		const book = new Book();
 		let c;
-		await reading(book, async (d) => {
+		await reading(async (d) => {
 			c = anna(d);
 			await until('both are open', () => c.known.length === 2);
 			await say(d, OWN, 'a');
 			await say(d, ROOM, 'b');
 			await until('both are heard', () => c.heard.length === 2);
 			await book.whole(d);
-		});
-		await reading(book, async (d) => {
+		}, {conf: KEYS, book, keep: true});
+		await reading(async (d) => {
 			/* the same positions, as the SDK sends them */
 			const subs = (channel, offset) => ({[channel]: {
 				recover: true, offset, epoch: c.known.find((s) =>
@@ -153,37 +116,33 @@ group('channels that open behind a connect', null, (test) => {
 				token: token({sub: NAME}), subs: subs(OWN, 7)});
 			assert.notEqual(s.connect.subs[OWN].recovered, true);
 			assert.equal(s.connect.subs[OWN].was_recovering, true);
-		});
-		book.remove();
+		}, {conf: KEYS, book});
 	}, {limit: 60000});
 
-	test('who wants to go on waits, and is told if in vain', async () => {
-		const book = new Book();
-		await reading(book, async (d) => {
-			book.mood('shut');
-			const l = await Line.open(d, '');
-			const begin = performance.now();
-			const r = await l.ask('connect', {
-				token: token({sub: NAME, channels: [ROOM]}),
-				subs: {[ROOM]: {recover: true, offset: 1,
-				    epoch: '00000001'}}});
-			const ms = performance.now() - begin;
-			assert.ok(ms > 2500 && ms < 4500, `${ms} ms`);
-			assert.deepEqual(r.connect.subs,
-			    {[ROOM]: {was_recovering: true}});
-			book.calm();
-			const told = {};
-			for (let k = 0; k < 2; k++) {
-				const push = await l.push();
-				assert.ok(push.subscribe, JSON.stringify(push));
-				told[push.channel] = push.subscribe;
-			}
-			assert.deepEqual(Object.keys(told).sort(),
-			    [OWN, ROOM].sort());
-			assert.equal(told[ROOM].positioned, true);
-			await say(d, ROOM, 5);
-			assert.equal((await l.push()).pub.data, 5);
-		});
-		book.remove();
-	}, {limit: 60000});
+	test('who wants to go on waits, and is told if in vain', () => reading(
+	    async (d, book) => {
+		book.mood('shut');
+		const l = await Line.open(d, '');
+		const begin = performance.now();
+		const r = await l.ask('connect', {
+			token: token({sub: NAME, channels: [ROOM]}),
+			subs: {[ROOM]: {recover: true, offset: 1,
+			    epoch: '00000001'}}});
+		const ms = performance.now() - begin;
+		assert.ok(ms > 2500 && ms < 4500, `${ms} ms`);
+		assert.deepEqual(r.connect.subs,
+		    {[ROOM]: {was_recovering: true}});
+		book.calm();
+		const told = {};
+		for (let k = 0; k < 2; k++) {
+			const push = await l.push();
+			assert.ok(push.subscribe, JSON.stringify(push));
+			told[push.channel] = push.subscribe;
+		}
+		assert.deepEqual(Object.keys(told).sort(),
+		    [OWN, ROOM].sort());
+		assert.equal(told[ROOM].positioned, true);
+		await say(d, ROOM, 5);
+		assert.equal((await l.push()).pub.data, 5);
+	}, {conf: KEYS}), {limit: 60000});
 });

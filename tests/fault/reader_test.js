@@ -14,54 +14,16 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const {group} = require('../system/suite.js');
-const {Daemon, processDescriptors} = require('../system/daemon.js');
 const {Client} = require('../system/client.js');
-const {Line, sdkLeave} = require('../system/centrifugo.js');
+const {Line} = require('../system/centrifugo.js');
 const {patience} = require('./crowd.js');
-const {Book, CONF, Choir, JsonWriter, pause, until} = require('./ledger.js');
+const {Book, Choir, JsonWriter, pause, reading, until} = require('./ledger.js');
+const {follows, row} = require('./kill_points.js');
 
 const LEAP = 1 << 20;      /* ledger.c */
 const UNKNOWN = 'outcome unknown';
 const QUICK_MS = 1500;     /* for a command that waits for nobody */
 const STOPPED_MS = LONG ? 600000 : 4000;
-
-/* The reader's row of `show processes`. */
-async function ledger(d) {
-	return (await d.json('show', 'processes')).find((p) =>
-	    p.kind === 'ledger');
-}
-
-/* It runs, as another process than that one. */
-function runs(d, pid = 0) {
-	return until('the reader runs', async () => {
-		const r = await ledger(d);
-		return r.pid && r.pid !== pid && r.state === 'running' && r;
-	}, 20000);
-}
-
-/* A daemon with a reader, for a test. */
-async function reading(body, {conf = '', book = new Book(), keep = false, ...options} = {}) {
-	const d = await Daemon.start({workers: 2, conf: CONF + conf,
-	    env: book.env, ...options});
-	try {
-		await runs(d);
-		d.descriptors = processDescriptors(d.pid); /* with its link */
-		await body(d, book);
-		if (!d.end)
-			await d.stop();
-	} catch (error) {
-		error.message += '\n' + d.stderr.slice(-2500)
-		    .replace(/^/gm, '| ') + book.lines().slice(-15)
-		    .map((f) => `> ${f.join(' ')}\n`).join('');
-		throw error;
-	} finally {
-		sdkLeave();
-		Client.dropAll();
-		await d.kill();
-		if (!keep)
-			book.remove();
-	}
-}
 
 /* All talk until so many more commands are done. */
 async function talk(choir, n) {
@@ -91,11 +53,29 @@ function judgeBusy(choir) {
 				    `${m.data} took ${m.ms} ms`);
 }
 
+/* Writers talk while that is done; then the book has what was answered, and
+ * those who wait for nobody have not noticed. sure: each is told how it went;
+ * holes: see Choir. */
+function amid(act, {writers = 6, sure = false, holes = false} = {}) {
+	return reading(async (d, book) => {
+		const choir = await Choir.open(d, writers);
+		choir.begin();
+		await act(d, choir, book);
+		await choir.end();
+		if (sure)
+			assert.deepEqual(choir.all('unknown'), []);
+		judgeBusy(choir);
+		await choir.judge(book, {holes});
+		choir.leave();
+		await d.clean();
+	});
+}
+
 /* The channel goes on beside the next daemon's journal, from what is in the
  * book. */
 async function goesOn(signal, leap) {
 	const book = new Book();
-	let at, epoch;
+	let epoch;
 	await reading(async (d) => {
 		const l = await Line.connected(d, '?user=a');
 		const {subscribe} = await l.ask('subscribe', {channel: 'kept'});
@@ -158,7 +138,7 @@ async function scribble(d) {
 	const file = fs.readdirSync(master).map((fd) => path.join(master, fd))
 	    .find((f) => fs.readlinkSync(f) === '/memfd:chatd (deleted)');
 	const fd = fs.openSync(file, 'r+');
-	const {pid} = await ledger(d), word = Buffer.alloc(8);
+	const {pid} = await row(d, 'ledger'), word = Buffer.alloc(8);
 	let line = LINES + 64 * LINE;
 	while (fs.readSync(fd, word, 0, 4, line), word.readUInt32LE(0) !== pid)
 		line += LINE;
@@ -393,22 +373,14 @@ group('reader', null, (test) => {
 		await d.clean();
 	}));
 
-	test('it is killed again and again', () => reading(async (d, book) => {
-		const choir = await Choir.open(d, 6);
-		choir.begin();
+	test('it is killed again and again', () => amid(async (d, choir) => {
 		for (let k = 0; k < 15; k++) {
 			await talk(choir, 50);
-			const {pid} = await ledger(d);
+			const {pid} = await row(d, 'ledger');
 			process.kill(pid, 'SIGKILL');
-			await runs(d, pid);
+			await follows(d, 'ledger', pid);
 		}
-		await choir.end();
-		assert.deepEqual(choir.all('unknown'), []);
-		judgeBusy(choir);
-		await choir.judge(book);
-		choir.leave();
-		await d.clean();
-	}), {limit: 90000});
+	}, {sure: true}), {limit: 90000});
 
 	test('a reader that is slower than the ring', () => reading(
 	    async (d, book) => {
@@ -428,46 +400,32 @@ group('reader', null, (test) => {
 		choir.leave();
 	}, {conf: 'journal 1M\n'}), {limit: 90000});
 
-	test('one that is stopped is replaced', () => reading(
-	    async (d, book) => {
-		const choir = await Choir.open(d, 6);
-		choir.begin();
+	test('one that is stopped is replaced', () => amid(async (d, choir) => {
 		await talk(choir, 100);
-		const {pid} = await ledger(d);
+		const {pid} = await row(d, 'ledger');
 		process.kill(pid, 'SIGSTOP');
-		await runs(d, pid);
+		await follows(d, 'ledger', pid);
 		await d.logged(/ledger hung for \d+ ms/);
 		await talk(choir, 100);
-		await choir.end();
-		judgeBusy(choir);
-		await choir.judge(book, {holes: true});
-		choir.leave();
-		await d.clean();
-	}), {limit: 60000});
+	}, {holes: true}), {limit: 60000});
 
-	test('so is one that does nothing', () => reading(async (d, book) => {
-		const choir = await Choir.open(d, 6);
-		choir.begin();
+	test('so is one that does nothing', () => amid(async (d, choir, book) => {
 		await talk(choir, 100);
-		const {pid} = await ledger(d);
+		const {pid} = await row(d, 'ledger');
 		book.mood('wait');
 		await until('it is replaced', async () =>
-		    (await ledger(d)).pid !== pid, 20000);
+		    (await row(d, 'ledger')).pid !== pid, 20000);
 		book.calm();
-		await runs(d, pid);
+		await follows(d, 'ledger', pid);
 		await talk(choir, 100);
-		await choir.end();
-		judgeBusy(choir);
-		await choir.judge(book, {holes: true});
-		choir.leave();
-	}), {limit: 60000});
+	}, {holes: true}), {limit: 60000});
 
 	test(`one that cannot go on for ${STOPPED_MS / 1000} s`, () => reading(
 	    async (d, book) => {
 		const choir = await Choir.open(d, 8);
 		choir.begin();
 		await talk(choir, 100);
-		const {pid} = await ledger(d);
+		const {pid} = await row(d, 'ledger');
 		const noise = await Line.connected(d, '?user=noise');
 		for (const channel of ['kept-noise', 'told-noise'])
 			assert.ok((await publish(noise, channel, 0)).publish);
@@ -496,79 +454,58 @@ group('reader', null, (test) => {
 		    `${choir.all('unknown').length} unknown, ${before} in ` +
 		    'the channel that it does not read');
 		await choir.judge(book, {holes: true});
-		assert.equal((await ledger(d)).pid, pid);
+		assert.equal((await row(d, 'ledger')).pid, pid);
 		choir.leave();
 	}, {conf: 'journal 1M\n'}), {limit: STOPPED_MS + 120000});
 
-	test('an upgrade replaces it', () => reading(async (d, book) => {
-		const choir = await Choir.open(d, 6);
-		choir.begin();
+	test('an upgrade replaces it', () => amid(async (d, choir) => {
 		for (let k = 0; k < 3; k++) {
 			await talk(choir, 50);
-			const {pid} = await ledger(d);
+			const {pid} = await row(d, 'ledger');
 			const r = await d.ctl('upgrade');
 			assert.equal(r.status, 0, r.stderr);
 			await until('all are replaced', async () =>
 			    (await d.json('show', 'upgrade')).state === 'done',
 			    20000);
-			await runs(d, pid);
+			await follows(d, 'ledger', pid);
 		}
 		await talk(choir, 50);
-		await choir.end();
-		judgeBusy(choir);
-		await choir.judge(book);
-		choir.leave();
-		await d.clean();
 	}), {limit: 90000});
 
-	test('the memory is copied, and it goes on where it was', () => reading(
-	    async (d, book) => {
-		const choir = await Choir.open(d, 6);
-		choir.begin();
+	test('the memory is copied, and it goes on where it was', () => amid(
+	    async (d, choir) => {
 		await talk(choir, 50);
-		const {pid} = await ledger(d);
+		const {pid} = await row(d, 'ledger');
 		fs.appendFileSync(d.conf, 'users 5000\n');
 		const r = await d.ctl('upgrade');
 		assert.equal(r.status, 0, r.stderr);
 		await d.logged(/memory copied in/, 10000);
-		await runs(d, pid);
+		await follows(d, 'ledger', pid);
 		await talk(choir, 50);
-		await choir.end();
-		judgeBusy(choir);
-		await choir.judge(book);
-		choir.leave();
-		await d.clean();
 	}), {limit: 60000});
 
-	test('workers are killed while commands wait', () => reading(
-	    async (d, book) => {
-		const choir = await Choir.open(d, 8);
-		choir.begin();
+	test('workers are killed while commands wait', () => amid(
+	    async (d, choir) => {
 		for (let k = 0; k < 15; k++) {
 			await talk(choir, 40);
 			const w = (await d.json('show', 'workers'))[k % 2];
 			if (w.pid)
 				process.kill(w.pid, 'SIGKILL');
 			if (k % 3 === 0)
-				process.kill((await runs(d)).pid, 'SIGKILL');
+				process.kill((await follows(d, 'ledger')).pid,
+				    'SIGKILL');
 		}
-		await choir.end();
-		assert.deepEqual(choir.all('unknown'), []);
-		judgeBusy(choir);
-		await choir.judge(book);
-		choir.leave();
-		await d.clean();
-	}), {limit: 90000});
+	}, {writers: 8, sure: true}), {limit: 90000});
 
 	test('nonsense in its words', () => reading(async (d, book) => {
 		const choir = await Choir.open(d, 6);
-		const {pid} = await ledger(d);
+		const {pid} = await row(d, 'ledger');
 		choir.begin();
 		await talk(choir, 50);
 		await scribble(d);
 		await choir.end();
 		/* what was said meanwhile may be missing; then all is well */
-		assert.equal((await ledger(d)).pid, pid);
+		assert.equal((await row(d, 'ledger')).pid, pid);
 		const last = await Choir.open(d, 6, {suffix: '2'});
 		last.begin();
 		await talk(last, 100);

@@ -1,7 +1,8 @@
 /* Kinds besides those of chatd, that only tests have: one follows the journal
  * and counts, one takes the lock, one counts as a program of its own, one
- * publishes; in place of these four, where a folder for it is named, one reads
- * the journal as a store would. */
+ * publishes; in place of these four, where a folder for it is named (ledger.h),
+ * one reads the journal as a store would; and where a file for it is named, one
+ * reads the journal and does nothing with it (pace.c). */
 #include <poll.h>
 #include <unistd.h>
 
