@@ -22,12 +22,21 @@ const WORD_MS = 20;       /* between two words that are said meanwhile */
 
 const HUB = 'chatd', PAGES = 'chatd-family'; /* names of memory files */
 
-/* A memory file as a process has it open, null: it has not. */
+/*
+ * A memory file as a process has it open, null: it has not, which is so for one
+ * that has ended, too.
+ */
 function memory(pid, name = HUB) {
-	for (const fd of fs.readdirSync(`/proc/${pid}/fd`)) {
-		const path = `/proc/${pid}/fd/${fd}`;
-		if (fs.readlinkSync(path) === `/memfd:${name} (deleted)`)
-			return path;
+	try {
+		for (const fd of fs.readdirSync(`/proc/${pid}/fd`)) {
+			const path = `/proc/${pid}/fd/${fd}`;
+			if (fs.readlinkSync(path) ===
+			    `/memfd:${name} (deleted)`)
+				return path;
+		}
+	} catch (e) {
+		if (e.code !== 'ENOENT' || fs.existsSync(`/proc/${pid}/fd`))
+			throw e;
 	}
 	return null;
 }
