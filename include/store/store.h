@@ -1,0 +1,153 @@
+/*
+ * store: what is kept of channels' publications and of users' events in a
+ * database, and found there again. SQLite lies behind it (chatd-store(5)); this
+ * is all that others know of it, so that another database can stand there.
+ * Layer 5, linked into the program of the processes that open it alone
+ * (chatd-store).
+ *
+ * One process writes (`store`), others read by a connection of their own, which
+ * no commit makes wait. What has been taken since the last commit, the
+ * channels' tops and the mark are one transaction: after a death all of it is
+ * there, or nothing. A function that returns anything but STORE_OK or
+ * STORE_NONE has undone all that was taken since the last commit; the caller
+ * takes it again from its mark.
+ */
+#ifndef CHATD_STORE_STORE_H
+#define CHATD_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hub/journal.h"
+
+struct store;
+
+/* How it went: what people are told in `chatctl store`. */
+enum store_result {
+	STORE_OK,
+	STORE_NONE,	 /* there is no such row */
+	STORE_FULL,	 /* the disk is full, or will be (5 % are left) */
+	STORE_READ_ONLY, /* no permission, a file system that is read-only */
+	STORE_LOCKED,	 /* another process holds it locked for over 5 s */
+	STORE_DAMAGED,	 /* SQLITE_CORRUPT, SQLITE_NOTADB */
+	STORE_FAILED	 /* the disk does not read or write, no memory */
+};
+
+enum store_use { STORE_WRITES, STORE_READS };
+
+struct store_options {
+	const char *path;
+	enum store_use use;
+	bool sync_full; /* each commit is on the disk: fsync */
+	bool search;	/* texts are indexed */
+};
+
+/* Whose positions the store's mark counts, and how the last writer ended. */
+struct store_mark {
+	uint64_t journal;  /* number of the shared memory that it belongs to */
+	uint64_t position; /* all up to it is in the database */
+	char boot[37];	   /* boot id of the machine, terminated */
+	bool clean;	   /* the last writer ended with nothing left to take */
+};
+
+/*
+ * Opens, makes or migrates it. mark: as the last commit left it; journal 0: the
+ * database is new. Returns 0, or -1 with one line in error that says what to
+ * do: no database, one of a newer version, one that another chatd writes, a
+ * file system without shared memory (NFS), no permission. *damaged: it is
+ * spoiled.
+ */
+int store_open(struct store **out, const struct store_options *o,
+    struct store_mark *mark, bool *damaged, char *error, size_t error_len);
+void store_close(struct store *s);
+
+/* What was wrong last: one line for the log. */
+const char *store_error(const struct store *s);
+
+/* A channel as it is stored. */
+struct store_channel {
+	int64_t id;
+	uint64_t stream; /* epoch of its offsets, as clients are told */
+	uint64_t top;	 /* its offsets go on behind this one, */
+	uint64_t newest; /* and this is that of its newest row; 0: none */
+};
+
+/* Finds a channel; stream not 0: makes it, with that, if it is not there. A
+ * channel that is there with another stream gets a new row and loses the name
+ * to it. */
+enum store_result store_channel(struct store *s, const char *name, size_t len,
+    uint64_t stream, struct store_channel *out);
+
+/* Takes a publication, LEAP or event. c: its channel, whose top and newest it
+ * changes; NULL: of an event about no stored channel. A row that is there
+ * already stays as it is. A proposed one has the offset that it shall get. */
+enum store_result store_take(
+    struct store *s, struct store_channel *c, const struct publication *p);
+
+/* Notes that publications of a channel above `after`, up to `before`, are not
+ * there. why: one word. */
+enum store_result store_hole(struct store *s, struct store_channel *c,
+    uint64_t after, uint64_t before, int64_t time_ms, const char *why);
+
+/* Commits, with the mark. Returns STORE_OK when it is there for good. */
+enum store_result store_commit(struct store *s, const struct store_mark *mark);
+
+enum store_what {
+	STORE_PAGE,	 /* of a channel */
+	STORE_CHANNELS,	 /* those that were published to last; rows without
+			  * publications */
+	STORE_MATCHES,	 /* of a channel (none: of all), whose texts match */
+	STORE_OF_USER,	 /* all that a user published, oldest first */
+	STORE_PROPOSALS, /* proposed, and not yet known to be delivered */
+	STORE_USER	 /* one: offset is what was delivered to that user, time
+			  * when it was seen last */
+};
+
+struct store_query {
+	enum store_what what;
+	const char *name; /* of the channel or user, not terminated */
+	size_t name_len;
+	const char *text; /* MATCHES: words; not terminated */
+	size_t text_len;
+	uint64_t since, upto; /* offsets above since, up to upto; upto 0: any */
+	int64_t oldest_ms;    /* nothing from before */
+	bool reverse;	      /* newest first */
+	uint32_t limit;	      /* rows */
+};
+
+/* A row; its texts are good until the next. */
+struct store_row {
+	const char *name;
+	size_t name_len;
+	struct store_channel channel;
+	struct publication pub; /* position 0 but of PROPOSALS */
+	bool erased;		/* texts are gone; offset and before stay */
+};
+
+/* Calls row for each until it returns false. */
+enum store_result store_find(struct store *s, const struct store_query *q,
+    bool (*row)(void *arg, const struct store_row *r), void *arg);
+
+/* How much is to be kept. */
+struct store_bounds {
+	uint64_t age_ms;      /* of all; 0: any */
+	uint64_t bytes;	      /* of the database's file; 0: any */
+	uint64_t user_age_ms; /* of names in `user` that no token proved */
+	/* Of a channel of that name; 0: any. */
+	void (*channel)(void *arg, const char *name, size_t len, uint32_t *rows,
+	    uint64_t *age_ms);
+	void *arg;
+};
+
+/* Deletes at most `rows` that are too many or too old, oldest first, and gives
+ * pages back; a transaction of its own. *more: there are more. */
+enum store_result store_prune(
+    struct store *s, const struct store_bounds *b, uint32_t rows, bool *more);
+
+/* Erases what a user published, up to now: *n rows. A transaction of its own.
+ */
+enum store_result
+store_erase(struct store *s, const char *user, size_t len, uint64_t *n);
+
+#endif
