@@ -73,8 +73,8 @@ channel_position_read(
 	at->stream = SHM_LOAD(h->stream[e]);
 }
 
-/* Whether a channel is cold; then its reader is asked, which is to be woken when
- * the lock is given back. Lock held. */
+/* Whether a channel is cold; then its reader is asked, which is to be woken
+ * when the lock is given back. Lock held. */
 static bool
 channel_ask(struct chat *ch, uint32_t e)
 {
