@@ -53,6 +53,8 @@ CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
 LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed
 LDLIBS += -lseccomp -levent_core -luring -lidn2 -lunistring -lbsd -lmd \
 	-lresolv
+# Of the processes of the database, and of none else.
+LDSTORE := -lsqlite3
 # Of what the master's children execute, which must not open a library; but the
 # sanitizers need theirs to be shared, and tests preload one.
 ifneq ($(filter san kill,$(VARIANT)),)
@@ -74,7 +76,8 @@ FUZZ_HELP := $(wildcard tests/fuzz/*.h tests/unit/*_fixture.h)
 KILL := $(patsubst tests/fault/%.c,$(OUT)/fault/%,$(wildcard tests/fault/kill_*_test.c))
 KILL_HELP := $(filter-out %_test.c,$(wildcard tests/fault/kill_*.c))
 
-all: $(OUT)/chatd $(OUT)/chatctl $(OUT)/libexec/chatd/chatd-child
+all: $(OUT)/chatd $(OUT)/chatctl $(OUT)/libexec/chatd/chatd-child \
+    $(OUT)/libexec/chatd/chatd-store
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -104,6 +107,7 @@ $(OUT)/.tools: Makefile
 	[ -e /usr/include/liburing.h ] || missing="$$missing liburing-dev"; \
 	[ -e /usr/include/seccomp.h ] || missing="$$missing libseccomp-dev"; \
 	[ -e /usr/include/idn2.h ] || missing="$$missing libidn2-dev"; \
+	[ -e /usr/include/sqlite3.h ] || missing="$$missing libsqlite3-dev"; \
 	[ -e /usr/include/unictype.h ] || missing="$$missing libunistring-dev"; \
 	[ -z "$$missing" ] || { \
 	    echo "missing packages:$$missing (make deps installs them)" >&2; exit 1; }
@@ -149,11 +153,17 @@ $(OUT)/libexec/chatd/chatd-child: $(OUT)/obj/chatd_child.o $(CHILD_NAMES) \
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDCHILD) -o $@ $^ $(LDLIBS)
 
+# A library that no other process maps.
+$(OUT)/libexec/chatd/chatd-store: $(OUT)/obj/chatd_store.o $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDSTORE) $(LDLIBS)
+
 # For the tests of an upgrade over layouts.
 ifeq ($(VARIANT),release)
 $(OUT)/other-layout/chatd: FORCE
 	$(Q)$(MAKE) --no-print-directory VARIANT=other-layout $@ \
-	    $(@D)/libexec/chatd/chatd-child
+	    $(@D)/libexec/chatd/chatd-child $(@D)/libexec/chatd/chatd-store
 endif
 FORCE:
 
@@ -212,7 +222,7 @@ $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(OUT)/libchatd.a \
-	    $(LDFLAGS) -lcmocka -lcrypto $(LDLIBS)
+	    $(LDFLAGS) -lcmocka -lcrypto $(LDSTORE) $(LDLIBS)
 
 # Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
 $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
@@ -228,7 +238,7 @@ $(OUT)/fault/%_test: tests/fault/%_test.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(OUT)/libchatd.a \
-	    $(LDFLAGS) -lcmocka $(LDLIBS)
+	    $(LDFLAGS) -lcmocka $(LDSTORE) $(LDLIBS)
 
 $(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
 	@mkdir -p $(@D)
@@ -252,6 +262,11 @@ $(OUT)/bench/append: tests/bench/append/append.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
+$(OUT)/bench/store: tests/bench/store/store.c $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDSTORE) $(LDLIBS)
 
 $(OUT)/bench/takeover: tests/bench/takeover/takeover.c
 	@mkdir -p $(@D)
@@ -310,6 +325,8 @@ install: all
 	install -m 755 $(OUT)/chatctl $(DESTDIR)$(PREFIX)/bin/chatctl
 	install -m 755 $(OUT)/libexec/chatd/chatd-child \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-child
+	install -m 755 $(OUT)/libexec/chatd/chatd-store \
+	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-store
 	install -m 644 man/chatd.conf.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 644 man/chatd-protocol.7 $(DESTDIR)$(MANDIR)/man7
 	install -m 644 man/chatd.8 man/chatctl.8 $(DESTDIR)$(MANDIR)/man8
@@ -322,6 +339,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/chatd $(DESTDIR)$(PREFIX)/bin/chatctl \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-child \
+	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-store \
 	    $(DESTDIR)$(MANDIR)/man5/chatd.conf.5 \
 	    $(DESTDIR)$(MANDIR)/man7/chatd-protocol.7 \
 	    $(DESTDIR)$(MANDIR)/man8/chatd.8 $(DESTDIR)$(MANDIR)/man8/chatctl.8 \

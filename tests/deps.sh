@@ -43,7 +43,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 fi
 
 need gcc make byacc libc6-dev libevent-dev libbsd-dev libidn2-dev \
-    liburing-dev libseccomp-dev libunistring-dev
+    libsqlite3-dev liburing-dev libseccomp-dev libunistring-dev
 if installed libevent-dev &&
     dpkg --compare-versions \
     "$(dpkg-query -W -f '${Version}' libevent-dev)" lt "$event_min"; then
@@ -58,6 +58,7 @@ if [ "$what" = all ]; then
 	need_command curl curl
 	need_command node nodejs
 	need_command npm npm
+	need_command sqlite3 sqlite3
 	need_command ab apache2-utils
 	need_command wget wget
 	need_command firefox-esr firefox-esr

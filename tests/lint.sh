@@ -30,7 +30,7 @@ check_layers() {
 	BEGIN {
 		split("base 0 codec 1 conf 1 hub 2 net 2 conn 3 room 3 " \
 		    "show 3 takeover 4 door 4 process 5 keeper 6 worker 6 " \
-		    "logger 6 master 6 mover 6",
+		    "logger 6 master 6 mover 6 store 6",
 		    w, " ")
 		for (i = 1; i in w; i += 2)
 			layer[w[i]] = w[i + 1]
@@ -253,6 +253,14 @@ check_libraries() {
 	done
 }
 
+# The database's library is in the program of those processes that open it.
+check_store() {
+	readelf -d build/libexec/chatd/chatd-store | grep -q libsqlite3 ||
+	    finding "build/libexec/chatd/chatd-store does not map libsqlite3"
+	nm build/chatd build/chatctl build/libexec/chatd/chatd-child |
+	    grep -q ' sqlite3_' && finding "SQLite in another program"
+}
+
 # The man pages.
 check_man() {
 	mandoc -Tlint -Wwarning man/* >&2 || bad=1
@@ -376,6 +384,7 @@ check_names
 check_words
 check_commit
 check_libraries
+check_store
 check_length
 check_listed
 check_documents

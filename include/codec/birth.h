@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
+
 enum { BIRTH_GIVERS = 2 };
 
 /* A worker: what it takes over from its predecessor, and by which links. */
@@ -19,6 +21,14 @@ struct birth_worker {
 	uint64_t fault_arg;
 	uint32_t connections; /* of all workers at once */
 	bool io_uring;
+};
+
+/* Processes of the database: what a reload does not change. */
+struct birth_store {
+	char path[CONF_PATH_BYTES + 1];
+	char backup[CONF_PATH_BYTES + 1]; /* folder of backups; "": none */
+	bool sync_full;			  /* each commit is on the disk */
+	bool search;			  /* texts are indexed */
 };
 
 #endif

@@ -155,7 +155,11 @@ struct conf {
 	bool io_uring;		/* yes */
 	char *user;		/* to run workers as; NULL = chatd, nobody */
 	char *pidfile, *control, *log_file; /* NULL = default */
-	char *webroot;	 /* folder of the web page; NULL = the one built in */
+	char *webroot; /* folder of the web page; NULL = the one built in */
+	char *store;   /* database of what is kept; NULL = none */
+	char *store_backup;   /* folder of its backups; NULL = none */
+	uint8_t store_sync;   /* 0 full, 1 normal */
+	uint8_t store_search; /* texts are indexed */
 	bool exempt_set; /* the file has limit-exempt: no defaults any more */
 	char *where[CONF_KEYS_MAX]; /* see conf_where() */
 	struct conf_live live;

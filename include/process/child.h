@@ -90,6 +90,9 @@ struct child_kind {
 	 * POLICY_BACKOFF_MAX_MS. */
 	uint32_t backoff_max_ms;
 	size_t birth_bytes; /* of what the kind alone is told; 0: nothing */
+	/* Fills that in, of a kind that is told what the configuration says;
+	 * NULL: its role does. */
+	void (*birth)(const struct conf *c, void *out);
 	/* Of a kind of which the configuration decides whether there is one:
 	 * asked when the shared memory is made, so by keys alone that a reload
 	 * does not change. NULL: always. */

@@ -18,7 +18,7 @@
 enum {
 	/* For what a kind alone is told. Larger: nothing; smaller: a kind that
 	 * is told more does not compile. */
-	PASSPORT_BIRTH = 256
+	PASSPORT_BIRTH = 2560
 };
 
 /* Descriptors of the process's own that cross the exec; -1: none. */

@@ -2,7 +2,7 @@
  * store: what is kept of channels' publications and of users' events in a
  * database, and found there again. SQLite lies behind it (chatd-store(5)); this
  * is all that others know of it, so that another database can stand there.
- * Layer 5, linked into the program of the processes that open it alone
+ * Layer 6, linked into the program of the processes that open it alone
  * (chatd-store).
  *
  * One process writes (`store`), others read by a connection of their own, which

@@ -60,6 +60,8 @@ conf_free(struct conf *c)
 	free(c->control);
 	free(c->log_file);
 	free(c->webroot);
+	free(c->store);
+	free(c->store_backup);
 	for (int i = 0; i < CONF_KEYS_MAX; i++)
 		free(c->where[i]);
 	freezero(c, sizeof(*c)); /* it holds secrets */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -234,7 +235,14 @@ others_adopt(struct master *m)
 static void
 other_start(struct child *c, uint64_t now)
 {
-	(void)children_start(c, NULL);
+	alignas(8) static uint8_t birth[PASSPORT_BIRTH];
+
+	if (c->kind->birth == NULL) {
+		(void)children_start(c, NULL);
+		return;
+	}
+	c->kind->birth(c->master->conf, birth);
+	(void)children_start(c, birth);
 }
 
 /* The first ones come when the chat is served. */

@@ -190,8 +190,7 @@ executable_main(int argc, char **argv, const struct child_kind *kind)
 		passport_missing();
 	if (kind != NULL)
 		title_init(argc, argv, environ);
-	passport_take(
-	    fd, kind != NULL ? kind->executable : EXECUTABLE_CHILD, &page);
+	passport_take(fd, argv[0], &page);
 	close(fd);
 	s.parent = page.parent;
 	if (!spawn_tie(&s, SIGKILL))

@@ -1,0 +1,36 @@
+/*
+ * chatd-store: the program of the processes that open the database, and the
+ * only one that maps its library.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/title.h"
+#include "process/executable.h"
+#include "store/kinds.h"
+
+/* Their kinds, with what they do. */
+static const struct child_row *
+store_rows(void)
+{
+	static struct child_kind kind[3];
+	static struct child_row row[4];
+
+	kind[0] = store_kind;
+	kind[0].main = store_main;
+	kind[1] = store_read_kind;
+	kind[1].main = store_read_main;
+	kind[2] = store_task_kind;
+	kind[2].main = store_task_main;
+	for (int i = 0; i < 3; i++)
+		row[i].kind = &kind[i];
+	return row;
+}
+
+int
+main(int argc, char **argv)
+{
+	child_kinds_use(store_rows());
+	title_init(argc, argv, environ);
+	return executable_main(argc, argv, NULL);
+}

@@ -1,0 +1,65 @@
+#include "store/kinds.h"
+
+#include <string.h>
+
+#include "codec/birth.h"
+#include "hub/journal.h"
+
+enum {
+	/* A commit waits for the disk. Larger: one that hangs is replaced
+	 * later; smaller: one whose disk takes seconds is killed, and so is the
+	 * next one. */
+	STORE_STILL_MS = 10000
+};
+
+#define STORE_PROGRAM "chatd-store"
+#define STORE_USER "chatd-store"
+
+/* Whether there is a database. */
+static bool
+store_is_wanted(const struct conf *c)
+{
+	return c->store != NULL;
+}
+
+/* What a reload does not change. */
+static void
+store_birth(const struct conf *c, void *out)
+{
+	struct birth_store *b = out;
+
+	*b = (struct birth_store){
+	    .sync_full = c->store_sync == 0, .search = c->store_search != 0};
+	strlcpy(b->path, c->store, sizeof(b->path));
+	if (c->store_backup != NULL)
+		strlcpy(b->backup, c->store_backup, sizeof(b->backup));
+}
+
+const struct child_kind store_kind = {.name = "store",
+    .n = 1,
+    .gets = CHILD_HUB,
+    .executable = STORE_PROGRAM,
+    .birth_bytes = sizeof(struct birth_store),
+    .birth = store_birth,
+    .wanted = store_is_wanted,
+    .reader = READER_STORE + 1,
+    .reader_events = true,
+    .still_ms = STORE_STILL_MS,
+    .user = STORE_USER};
+
+const struct child_kind store_read_kind = {.name = "store-read",
+    .n = 1,
+    .executable = STORE_PROGRAM,
+    .birth_bytes = sizeof(struct birth_store),
+    .birth = store_birth,
+    .wanted = store_is_wanted,
+    .still_ms = STORE_STILL_MS,
+    .user = STORE_USER};
+
+const struct child_kind store_task_kind = {.name = "store-task",
+    .executable = STORE_PROGRAM,
+    .birth_bytes = sizeof(struct birth_store),
+    .birth = store_birth,
+    .wanted = store_is_wanted,
+    .still_ms = STORE_STILL_MS,
+    .user = STORE_USER};
