@@ -64,6 +64,10 @@ reader_init(struct reader *r, struct hub *h, unsigned number, uint64_t mark);
 enum reader_result
 reader_next(struct reader *r, void *buf, size_t cap, struct publication *p);
 
+/* Has it begin behind `mark` again, which is not above what it has passed: what
+ * it has found since is not done after all. */
+void reader_rewind(struct reader *r, uint64_t mark);
+
 /* All up to that position is done (r->passed, or less): tells others. Once for
  * many entries, and at END, so that what is not its own is passed, too. */
 void reader_taken(struct reader *r, uint64_t position);
@@ -173,6 +177,16 @@ struct reader_opening {
  * the workers to be told; 0: it is not the same any more.
  */
 uint64_t reader_opened(struct reader *r, uint32_t channel, uint32_t epoch,
+    const struct reader_opening *o);
+
+/*
+ * Makes the entry of a channel that nobody has asked for yet, and opens it, so
+ * that nobody has to: of those that most likely will be. One that is open, or
+ * not this reader's to open, is left alone. Takes the lock, also for each
+ * publication. Returns the workers to be told; 0: it was left alone, or there is
+ * no room for it.
+ */
+uint64_t reader_load(struct reader *r, const char *name, size_t len,
     const struct reader_opening *o);
 
 /*

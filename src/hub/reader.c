@@ -37,6 +37,15 @@ reader_init(struct reader *r, struct hub *h, unsigned number, uint64_t mark)
 	reader_taken(r, r->passed);
 }
 
+void
+reader_rewind(struct reader *r, uint64_t mark)
+{
+	r->passed = mark;
+	/* what the ring has no more is told again, and the spill read again */
+	r->lost_to = 0;
+	r->spill_at = 0;
+}
+
 /* Bytes ever appended up to a position, this included. Of one that the ring
  * does not have: up to its oldest, so that the reader counts as far behind. */
 static uint64_t

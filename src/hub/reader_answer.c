@@ -297,12 +297,15 @@ opening_end(struct hub *h, uint32_t channel, const struct reader_opening *o)
 	    .stream = o->stream,
 	    .data = ""};
 
-	if (o->error == RESULT_OK && o->leap > offset) {
-		opening_leap(h, channel, o->leap, offset, 0);
-		offset = o->leap;
-	}
+	if (o->error == RESULT_OK && o->top > offset)
+		offset = o->top;
 	p.before = offset;
-	p.offset = o->error == RESULT_OK && o->top > offset ? o->top : offset;
+	if (o->error == RESULT_OK && o->leap > offset) {
+		/* who has the newest one misses nothing, in the ring or not */
+		opening_leap(h, channel, o->leap, offset, 0);
+		p.before = offset = o->leap;
+	}
+	p.offset = offset;
 	journal_append_at(h, &p, 0, UINT64_MAX);
 }
 
@@ -326,6 +329,28 @@ reader_opened(struct reader *r, uint32_t channel, uint32_t epoch,
 		hub_unlock(h);
 	}
 	return waits ? UINT64_MAX : 0;
+}
+
+uint64_t
+reader_load(struct reader *r, const char *name, size_t len,
+    const struct reader_opening *o)
+{
+	struct hub *h = r->h;
+	uint32_t channel, epoch = 0;
+	uint8_t flags;
+
+	hub_lock(h);
+	channel = presence_make(h, name, len);
+	flags = presence_flags(h, channel);
+	if (channel != SHM_NONE && presence_opener(flags) == r->bit &&
+	    PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD) {
+		epoch = SHM_LOAD(h->entry[channel].epoch);
+		/* a successor opens it, reader_opening() */
+		SHM_STORE(h->entry[channel].flags,
+		    PRESENCE_WARM(flags, PRESENCE_OPENING));
+	}
+	hub_unlock(h);
+	return epoch != 0 ? reader_opened(r, channel, epoch, o) : 0;
 }
 
 uint64_t
