@@ -289,7 +289,7 @@ units(void **state)
 	static const char *const no_size[] = {"", "K", "-1", "1k", "1KB", "1 K",
 	    " 1", "0x10", "1.5M", "18446744073709551616", "18014398509481984K",
 	    "17179869184G", NULL};
-	static const char *const no_time[] = {"", "s", "10", "1d", "1S", "1 s",
+	static const char *const no_time[] = {"", "s", "10", "1w", "1S", "1 s",
 	    "-1s", "1.5s", "1sec", "18446744073709551615s",
 	    "18446744073709551616ms", "00x", NULL};
 	int i;
