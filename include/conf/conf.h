@@ -68,6 +68,19 @@ enum conf_whom {
 /* What becomes of a client who reads too slowly. */
 enum conf_slow { CONF_SLOW_DISCONNECT, CONF_SLOW_SKIP };
 
+/* What is stored of a channel, and what waits for that. */
+enum conf_store {
+	CONF_STORE_NO,
+	CONF_STORE_YES,	  /* what is published, soon */
+	CONF_STORE_ACK,	  /* the answer to who publishes waits for it */
+	CONF_STORE_STRICT /* and so does everybody else */
+};
+
+/* What a commit means, and what becomes of publications that the store has no
+ * room for. */
+enum conf_store_sync { CONF_STORE_SYNC_FULL, CONF_STORE_SYNC_NORMAL };
+enum conf_store_full { CONF_STORE_FULL_CONTINUE, CONF_STORE_FULL_REFUSE };
+
 /* What a channel block says of the channels that it matches. */
 struct conf_channel {
 	char pattern[CONF_PATTERN_BYTES]; /* as written; NUL-terminated */
@@ -80,6 +93,8 @@ struct conf_channel {
 	uint8_t join_leave;	 /* and pushed to all subscribers */
 	uint32_t history;	 /* publications, 0 = none */
 	uint64_t history_age_ms; /* 0 = no limit but history */
+	uint8_t store;		 /* enum conf_store */
+	uint8_t offline; /* its user gets what came while away, unasked */
 };
 
 /* The addresses that begin with so many bits; IPv4's as ::ffff:0:0/96. */
@@ -134,6 +149,11 @@ struct conf_live {
 	char token_issuer[CONF_TEXT_BYTES];   /* "" = any */
 	uint64_t token_leeway_ms; /* that issuers' clocks may differ by, 10s */
 	uint32_t token_size;	  /* bytes of a token at most, 8K */
+	uint64_t store_wait_ms;	  /* until what nobody waits for is committed,
+				   * 20ms */
+	uint64_t store_age_ms;	  /* nothing older is kept, 0 = any */
+	uint64_t store_bytes;	  /* of the database's file, 0 = any */
+	uint8_t store_full;	  /* enum conf_store_full, continue */
 };
 
 struct conf {
@@ -156,10 +176,10 @@ struct conf {
 	char *user;		/* to run workers as; NULL = chatd, nobody */
 	char *pidfile, *control, *log_file; /* NULL = default */
 	char *webroot; /* folder of the web page; NULL = the one built in */
-	char *store;   /* database of what is kept; NULL = none */
-	char *store_backup;   /* folder of its backups; NULL = none */
-	uint8_t store_sync;   /* 0 full, 1 normal */
-	uint8_t store_search; /* texts are indexed */
+	char *store;   /* file of the database; NULL = nothing is stored */
+	char *store_backup;   /* folder of its copies; NULL = none is made */
+	uint8_t store_sync;   /* enum conf_store_sync, full */
+	uint8_t store_search; /* texts are indexed, no */
 	bool exempt_set; /* the file has limit-exempt: no defaults any more */
 	char *where[CONF_KEYS_MAX]; /* see conf_where() */
 	struct conf_live live;
@@ -255,6 +275,16 @@ bool conf_insecure(const struct conf *c);
  * a text that lives until the next call.
  */
 const char *conf_access_judge(const struct conf *c, const struct conf *running);
+
+/*
+ * What is wrong with its channels' rules while chatd stores as `running` says
+ * (c itself at a start; at a reload these keys stay as they are): an answer
+ * cannot wait for the disk where commits do not. NULL: nothing; as above.
+ */
+const char *conf_store_judge(const struct conf *c, const struct conf *running);
+
+/* The first channel block that wants to be stored; NULL: none does. */
+const struct conf_channel *conf_store_wanted(const struct conf_live *live);
 
 /* Stores in c->live what follows for the workers: insecure, and this machine's
  * name. After the command line has had its say. */

@@ -43,9 +43,10 @@ struct conf *options_load(
     const struct options *o, struct bundle *b, char *error, size_t error_len);
 
 /* Whether what it says of insecure may hold while chatd listens where `running`
- * says, see conf_access_judge(). False: a line in error, with its place. */
-bool options_access_fits(const struct conf *c, const struct conf *running,
-    char *error, size_t error_len);
+ * says, and of channels while it stores as that says: conf_access_judge(),
+ * conf_store_judge(). False: a line in error, with its place. */
+bool options_fit(const struct conf *c, const struct conf *running, char *error,
+    size_t error_len);
 
 /* The file that it reads; NULL: there is none, and defaults hold. */
 const char *options_file(const struct options *o, struct bundle *b);

@@ -176,10 +176,10 @@ channel_set_age(struct conf_channel *ch, const char *value)
 	uint64_t v = 0;
 
 	if (strcmp(value, "off") != 0 &&
-	    (conf_parse_time(value, &v) == -1 || v > 1000 * HOUR ||
+	    (conf_parse_time(value, &v) == -1 || v > 87600 * HOUR ||
 		(v > 0 && v < 10)))
 		return conf_complain(
-		    "history-age: \"%.32s\" is not a time from 10ms to 1000h, "
+		    "history-age: \"%.32s\" is not a time from 10ms to 87600h, "
 		    "or off",
 		    value);
 	ch->history_age_ms = v;
@@ -194,7 +194,9 @@ enum channel_rule {
 	RULE_HISTORY_AGE,
 	RULE_RECOVERY,
 	RULE_PRESENCE,
-	RULE_JOIN_LEAVE
+	RULE_JOIN_LEAVE,
+	RULE_STORE,
+	RULE_OFFLINE
 };
 
 /* Complains about a word that is no rule. */
@@ -215,12 +217,14 @@ static const char *
 channel_set(struct conf_channel_draft *d, const char *rule, const char *value)
 {
 	static const char *const rules[] = {"subscribe", "publish", "history",
-	    "history-age", "recovery", "presence", "join-leave", NULL};
+	    "history-age", "recovery", "presence", "join-leave", "store",
+	    "offline", NULL};
 	static const char *const subscribe[] = {
 	    "none", "token", "users", "all", NULL};
 	static const char *const publish[] = {
 	    "none", "subscribers", "all", NULL};
 	static const char *const yes_no[] = {"no", "yes", NULL};
+	static const char *const store[] = {"no", "yes", "ack", "strict", NULL};
 	static const char either[] = "yes or no";
 	struct conf_channel *ch = &d->channel;
 	int i = word_index(rules, rule);
@@ -250,6 +254,12 @@ channel_set(struct conf_channel_draft *d, const char *rule, const char *value)
 	case RULE_JOIN_LEAVE:
 		return channel_set_word(
 		    &ch->join_leave, rule, value, yes_no, either);
+	case RULE_STORE:
+		return channel_set_word(
+		    &ch->store, rule, value, store, "yes, ack, strict or no");
+	case RULE_OFFLINE:
+		return channel_set_word(
+		    &ch->offline, rule, value, yes_no, either);
 	}
 	return NULL;
 }
@@ -282,6 +292,14 @@ conf_channel_end(const struct conf_channel_draft *d, struct conf *c)
 	if (ch->history == 0 && (ch->recovery || ch->history_age_ms != 0))
 		return conf_complain("channel: \"%s\" has %s, but no history",
 		    ch->pattern, ch->recovery ? "recovery" : "a history-age");
+	if (ch->offline && ch->pattern[0] != '#')
+		return conf_complain("channel: \"%s\" has offline, which is of "
+				     "what goes to one user each: \"#*\"",
+		    ch->pattern);
+	if (ch->offline && ch->store == CONF_STORE_NO)
+		return conf_complain("channel: \"%s\" has offline, but nothing "
+				     "is kept of it: store yes",
+		    ch->pattern);
 	c->live.channel[c->live.n_channels++] = *ch;
 	return NULL;
 }
@@ -302,7 +320,8 @@ conf_channels_judge(const struct conf_live *live)
 		if (ch->subscribe > CONF_SUBSCRIBE_ALL ||
 		    ch->publish > CONF_PUBLISH_ALL ||
 		    ch->history > CONF_HISTORY_MAX || ch->recovery > 1 ||
-		    ch->presence > 1 || ch->join_leave > 1)
+		    ch->presence > 1 || ch->join_leave > 1 ||
+		    ch->store > CONF_STORE_STRICT || ch->offline > 1)
 			return "rule of a channel out of range";
 	}
 	return NULL;

@@ -152,7 +152,7 @@ set_number(struct conf *c, const struct conf_key *key, const char *value)
 {
 	static const char *const form[] = {[CONF_KIND_NUMBER] = "a number",
 	    [CONF_KIND_SIZE] = "a size like 64K (K, M, G)",
-	    [CONF_KIND_TIME] = "a time like 10s (ms, s, m, h)"};
+	    [CONF_KIND_TIME] = "a time like 10s (ms, s, m, h, d)"};
 	char range[CONF_RANGE_TEXT];
 	uint64_t v;
 	int r;
@@ -178,22 +178,23 @@ set_number(struct conf *c, const struct conf_key *key, const char *value)
 	return NULL;
 }
 
-/* A user's name, or a path from the root. */
+/* A user's name, or a path from the root; NULL where that is off. */
 static const char *
 set_text(struct conf *c, const struct conf_key *key, const char *value)
 {
+	const bool off = key->flags & CONF_KEY_OFF && strcmp(value, "off") == 0;
 	const size_t max = key->max;
-	char *copy, *old;
+	char *copy = NULL, *old;
 
 	if (*value == '\0')
 		return conf_complain("%s: empty", key->name);
-	if (key->kind == CONF_KIND_PATH && *value != '/')
+	if (!off && key->kind == CONF_KIND_PATH && *value != '/')
 		return conf_complain(
 		    "%s: \"%s\" does not begin with a slash", key->name, value);
 	if (strlen(value) > max)
 		return conf_complain(
 		    "%s: longer than %zu bytes", key->name, max);
-	if ((copy = strdup(value)) == NULL)
+	if (!off && (copy = strdup(value)) == NULL)
 		return conf_complain("%s", strerror(errno));
 	memcpy(&old, (char *)c + key->offset, sizeof(old));
 	free(old);
@@ -318,6 +319,8 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 	case CONF_KIND_LOG:
 	case CONF_KIND_SLOW:
 	case CONF_KIND_WHOM:
+	case CONF_KIND_SYNC:
+	case CONF_KIND_STORE_FULL:
 		return set_word(c, key, value);
 	case CONF_KIND_INSECURE:
 		return set_insecure(c, value);
@@ -401,5 +404,6 @@ conf_finish(struct conf *c, const char **where)
 		return conf_complain("queue is %u, and output-memory %llu: it "
 				     "must hold a queue",
 		    c->live.queue_bytes, (unsigned long long)c->output_bytes);
-	return NULL;
+	*where = conf_where(c, "store-sync");
+	return conf_store_judge(c, c);
 }

@@ -33,6 +33,8 @@ static const char *const kind_words[][4] = {
     [CONF_KIND_SLOW] = {"disconnect", "skip", NULL},
     [CONF_KIND_WHOM] = {"none", "users", "all", NULL},
     [CONF_KIND_INSECURE] = {"no", "yes", NULL},
+    [CONF_KIND_SYNC] = {"full", "normal", NULL},
+    [CONF_KIND_STORE_FULL] = {"continue", "refuse", NULL},
 };
 _Static_assert(sizeof(kind_words) / sizeof(kind_words[0]) <= CONF_KINDS,
     "a row for no more kinds than there are");

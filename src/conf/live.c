@@ -47,6 +47,8 @@ static const struct live_field channel_fields[] = {
     NUMBER(conf_channel, join_leave, 0),
     NUMBER(conf_channel, history, 0),
     NUMBER(conf_channel, history_age_ms, 0),
+    NUMBER(conf_channel, store, 0),
+    NUMBER(conf_channel, offline, 0),
 };
 
 enum {

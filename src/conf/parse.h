@@ -27,13 +27,16 @@ enum conf_kind {
 	CONF_KIND_INSECURE,
 	CONF_KIND_SLOW,
 	CONF_KIND_WHOM,
+	CONF_KIND_SYNC,
+	CONF_KIND_STORE_FULL,
 	CONF_KIND_STRING, /* kept in place, NUL-terminated */
 	CONF_KIND_SECRET, /* a STRING that is never shown */
 	CONF_KINDS
 };
 
 enum {
-	CONF_KEY_OFF = 1,      /* 0 and "off" are allowed below the minimum */
+	CONF_KEY_OFF = 1, /* 0 and "off" are allowed below the minimum, "off"
+			   * in place of a path */
 	CONF_KEY_BELOW_MAX = 2 /* the maximum itself is not allowed */
 };
 

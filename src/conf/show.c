@@ -144,6 +144,8 @@ show_single(const struct conf_live *live, const struct conf_key *key,
 			    CONF_WORD_TEXT);
 		return true;
 	}
+	if (text == NULL && key->flags & CONF_KEY_OFF)
+		text = "off";
 	if (text == NULL || text[0] == '\0')
 		return false;
 	strlcpy(

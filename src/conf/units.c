@@ -59,7 +59,7 @@ conf_parse_size(const char *text, uint64_t *bytes)
 	return 0;
 }
 
-/* Milliseconds: digits and ms, s, m or h; only 0 needs no unit. */
+/* Milliseconds: digits and ms, s, m, h or d; only 0 needs no unit. */
 int
 conf_parse_time(const char *text, uint64_t *ms)
 {
@@ -76,6 +76,8 @@ conf_parse_time(const char *text, uint64_t *ms)
 		unit = MINUTE;
 	else if (strcmp(rest, "h") == 0)
 		unit = HOUR;
+	else if (strcmp(rest, "d") == 0)
+		unit = 24 * HOUR;
 	else if (*rest == '\0' && v == 0)
 		unit = 1;
 	else

@@ -90,6 +90,37 @@ look_log_file(struct look *l, const char *path)
 		look_find(l, LOOK_FAULT, "log-file", "%s is a folder", path);
 }
 
+/* Looks for keys of the store while there is none. */
+static void
+look_store(struct look *l)
+{
+	static const char *const keys[] = {"store-sync", "store-wait",
+	    "store-age", "store-size", "store-search", "store-full",
+	    "store-backup"};
+	const struct conf *c = l->conf;
+	const struct conf_channel *ch = conf_store_wanted(&c->live);
+
+	if (c->store == NULL) {
+		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+			if (conf_where(c, keys[i]) != NULL)
+				look_find(l, LOOK_WARNING, keys[i],
+				    "has no effect without store PATH");
+		if (ch != NULL)
+			look_find(l, LOOK_WARNING, "channel",
+			    "\"%s\" has a rule store, which has no effect "
+			    "without store PATH",
+			    ch->pattern);
+	} else {
+		if (ch == NULL)
+			look_find(l, LOOK_WARNING, "store",
+			    "no channel is stored: one is by a rule store yes "
+			    "in its block");
+		look_parent(l, "store", c->store);
+	}
+	if (c->store_backup != NULL)
+		look_folder(l, LOOK_WARNING, "store-backup", c->store_backup);
+}
+
 /* Looks for keys that have no effect without another one. */
 static void
 look_effect(struct look *l)
@@ -145,6 +176,7 @@ look_at(const struct conf *c, struct bundle *b)
 	if (c->pidfile != NULL)
 		look_parent(&l, "pidfile", c->pidfile);
 	look_effect(&l);
+	look_store(&l);
 	look_secret(&l, "token-key");
 	look_secret(&l, "api-key");
 }

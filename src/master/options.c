@@ -159,12 +159,16 @@ conf_override(struct conf *c, const struct options *o)
 }
 
 bool
-options_access_fits(const struct conf *c, const struct conf *running,
-    char *error, size_t error_len)
+options_fit(const struct conf *c, const struct conf *running, char *error,
+    size_t error_len)
 {
 	const char *wrong = conf_access_judge(c, running);
 	const char *where = conf_where(c, "insecure");
 
+	if (wrong == NULL) {
+		wrong = conf_store_judge(c, running);
+		where = conf_where(c, "channel");
+	}
 	if (wrong != NULL)
 		snprintf(error, error_len, "%s%s%s\n",
 		    where != NULL ? where : "", where != NULL ? ": " : "",
@@ -204,7 +208,7 @@ conf_is_sound(const struct conf *c, char *error, size_t error_len)
 		ring *= 2;
 	if (c->journal_bytes >= ring)
 		return options_endpoints_fit(c, error, error_len) &&
-		    options_access_fits(c, c, error, error_len);
+		    options_fit(c, c, error, error_len);
 	if (where == NULL)
 		where = conf_where(c, "journal");
 	snprintf(error, error_len,

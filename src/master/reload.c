@@ -135,7 +135,7 @@ reload_configure(
 	int workers;
 
 	if (next == NULL ||
-	    !options_access_fits(next, m->conf, text, text_len) ||
+	    !options_fit(next, m->conf, text, text_len) ||
 	    !master_live_fits(m, &next->live, text, text_len) ||
 	    !resize_fits(m, next->workers, text, text_len)) {
 		log_error("configuration not reloaded: %s", text);

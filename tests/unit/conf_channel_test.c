@@ -63,7 +63,47 @@ rules(void **state)
 		 "presence no\njoin-leave no\npublish none\n"
 		 "subscribe token\n}");
 	assert_int_equal(c->live.channel[0].history, 100000);
+	assert_int_equal(c->live.channel[0].store, CONF_STORE_NO);
+	assert_int_equal(c->live.channel[0].offline, 0);
 	assert_int_equal(c->live.channel[0].history_age_ms, 0);
+	conf_free(c);
+}
+
+/* What is stored, and how. */
+static void
+stored(void **state)
+{
+	struct conf *c = good("store /var/lib/chatd/chat.db\n"
+			      "channel a {\nstore yes\n}\n"
+			      "channel b {\nstore ack\n}\n"
+			      "channel \"#*\" {\nstore strict\noffline yes\n"
+			      "}\nchannel d {\nstore no\noffline no\n}\n");
+	struct conf *lax = good("store /x\nstore-sync normal\n"
+				"channel a {\nstore yes\n}\n");
+	const struct conf_channel *ch = c->live.channel;
+
+	assert_int_equal(ch[0].store, CONF_STORE_YES);
+	assert_int_equal(ch[0].offline, 0);
+	assert_int_equal(ch[1].store, CONF_STORE_ACK);
+	assert_int_equal(ch[2].store, CONF_STORE_STRICT);
+	assert_int_equal(ch[2].offline, 1);
+	assert_int_equal(ch[3].store, CONF_STORE_NO);
+	assert_ptr_equal(conf_store_wanted(&c->live), &ch[0]);
+	/* An answer cannot wait for what commits do not wait for. */
+	assert_null(conf_store_judge(c, c));
+	assert_null(conf_store_judge(lax, lax));
+	assert_non_null(strstr(conf_store_judge(c, lax), "\"b\": store ack"));
+	assert_null(conf_store_judge(lax, c));
+	conf_free(c);
+	conf_free(lax);
+	wrong("store /x\nstore-sync normal\nchannel a {\nstore strict\n}\n", 2,
+	    "\"a\": store strict");
+	/* nothing is promised without a store */
+	c = good("store-sync normal\nchannel a {\nstore strict\n}\n");
+	conf_free(c);
+	c = good("store off\nchannel a {\n}\n");
+	assert_null(c->store);
+	assert_null(conf_store_wanted(&c->live));
 	conf_free(c);
 }
 
@@ -80,13 +120,17 @@ mistakes(void **state)
 	wrong("channel a {\nhistory 1K\n}\n", 2, "not a number");
 	wrong("channel a {\nhistory-age 5\n}\n", 2, "not a time");
 	wrong("channel a {\nhistory-age 9ms\n}\n", 2, "from 10ms");
-	wrong("channel a {\nhistory-age 1001h\n}\n", 2, "to 1000h");
+	wrong("channel a {\nhistory-age 87601h\n}\n", 2, "to 87600h");
 	wrong("channel a {\nsubscribe some\n}\n", 2, "all, users, token");
 	wrong("channel a {\npublish users\n}\n", 2, "subscribers or none");
 	wrong("channel a {\nrecovery on\n}\n", 2, "yes or no");
 	wrong("channel a {\nworkers 1\n}\n", 2, "no rule \"workers\"");
 	wrong("channel a {\nrecovery yes\n}\n", 3, "no history");
 	wrong("channel a {\nhistory-age 1s\n}\n", 3, "no history");
+	wrong("channel a {\nstore maybe\n}\n", 2, "yes, ack, strict or no");
+	wrong("channel a {\noffline on\n}\n", 2, "yes or no");
+	wrong("channel a {\nstore yes\noffline yes\n}\n", 4, "one user each");
+	wrong("channel \"#*\" {\noffline yes\n}\n", 3, "store yes");
 	wrong("channel a*b {\n}\n", 1, "end alone");
 	wrong("channel a** {\n}\n", 1, "end alone");
 	wrong("channel \"\" {\n}\n", 1, "1 or more");
@@ -445,11 +489,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(rules),
-	    cmocka_unit_test(mistakes), cmocka_unit_test(built_in),
-	    cmocka_unit_test(longest), cmocka_unit_test(names),
-	    cmocka_unit_test(keys), cmocka_unit_test(secrets),
-	    cmocka_unit_test(insecure), cmocka_unit_test(public),
-	    cmocka_unit_test(settled)};
+	    cmocka_unit_test(stored), cmocka_unit_test(mistakes),
+	    cmocka_unit_test(built_in), cmocka_unit_test(longest),
+	    cmocka_unit_test(names), cmocka_unit_test(keys),
+	    cmocka_unit_test(secrets), cmocka_unit_test(insecure),
+	    cmocka_unit_test(public), cmocka_unit_test(settled)};
 
 	return cmocka_run_group_tests_name("conf_channel", tests, begin, end);
 }

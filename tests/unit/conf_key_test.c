@@ -323,7 +323,8 @@ static void
 test_manual_only(void **state)
 {
 	static const char *const rules[] = {"subscribe", "publish", "history",
-	    "history-age", "recovery", "presence", "join-leave"};
+	    "history-age", "recovery", "presence", "join-leave", "store",
+	    "offline"};
 	char *page = man_read("man/chatd.conf.5"), name[64];
 	const char *at;
 	bool known;

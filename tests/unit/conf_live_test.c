@@ -38,6 +38,10 @@ live_full(void)
 		    {0x20, 1, [15] = (uint8_t)k}, (uint8_t)(128 - k)};
 	live->token_leeway_ms = 11;
 	live->token_size = 4097;
+	live->store_wait_ms = 12;
+	live->store_age_ms = 1ull << 33;
+	live->store_bytes = 1ull << 42;
+	live->store_full = CONF_STORE_FULL_REFUSE;
 	live->n_channels = CONF_CHANNELS_MAX;
 	for (int k = 0; k < CONF_CHANNELS_MAX; k++)
 		live->channel[k] = (struct conf_channel){.pattern = "room:*",
@@ -49,7 +53,9 @@ live_full(void)
 		    .presence = 1,
 		    .join_leave = 1,
 		    .history = (uint32_t)k,
-		    .history_age_ms = 1ull << 40};
+		    .history_age_ms = 1ull << 40,
+		    .store = CONF_STORE_STRICT,
+		    .offline = 1};
 	return live;
 }
 
@@ -134,6 +140,8 @@ test_refused(void **state)
 	    "channel.history 1\n",
 	    "channels\nchannel\nchannel.history 100001\n",
 	    "channels\nchannel\nchannel.subscribe 4\n",
+	    "channels\nchannel\nchannel.store 4\n",
+	    "channels\nchannel\nchannel.offline 2\n",
 	    "channels\nchannel\nchannel.len 3\n"};
 	struct conf_live *live = calloc(1, sizeof(*live));
 	size_t k;
@@ -194,7 +202,7 @@ test_ranges(void **state)
 			assert_false(taken(field, key->min - 1));
 		n++;
 	}
-	assert_int_equal(n, 22);
+	assert_int_equal(n, 26);
 	assert_true(taken("message_burst", 1000000));
 	assert_false(taken("message_burst", 1000001));
 	assert_false(taken("insecure_set", 2));

@@ -123,7 +123,9 @@ sample(void **state)
 		memcpy(at, "changed-x", 9);
 	file = good(text);
 	conf_differences(c, file, error, sizeof(error));
-	assert_string_equal(error, "user, pidfile, control, log-file, webroot");
+	assert_string_equal(error,
+	    "user, pidfile, control, log-file, webroot, "
+	    "store-backup");
 	assert_string_equal(file->live.origin, "https://chat.example.org");
 	memset(file->live.origin, 0, sizeof(file->live.origin));
 	file->live.origin_len = 0;
@@ -233,6 +235,11 @@ ranges(void **state)
 	    {"pong-timeout", "10ms", "1h", "9ms", "61m", "from 10ms to 1h"},
 	    {"handshake-timeout", "10ms", "1h", "0", "2h", "from 10ms to 1h"},
 	    {"drain-timeout", "0", "24h", "-1s", "25h", "from 0 to 24h"},
+	    {"store-wait", "0", "1s", "-1", "2s", "from 0 to 1s"},
+	    {"store-age", "1s", "3650d", "999ms", "3651d",
+		"from 1s to 87600h, or off"},
+	    {"store-size", "1M", "65536G", "1023K", "65537G",
+		"from 1M to 65536G, or off"},
 	    {"watchdog", "100ms", "60s", "99ms", "61s", "from 100ms to 60s"}};
 	char text[128];
 	size_t i;
@@ -282,7 +289,7 @@ units(void **state)
 	static const char *const no_size[] = {"", "K", "-1", "1k", "1KB", "1 K",
 	    " 1", "0x10", "1.5M", "18446744073709551616", "18014398509481984K",
 	    "17179869184G", NULL};
-	static const char *const no_time[] = {"", "s", "10", "1d", "1S", "1 s",
+	static const char *const no_time[] = {"", "s", "10", "1w", "1S", "1 s",
 	    "-1s", "1.5s", "1sec", "18446744073709551615s",
 	    "18446744073709551616ms", "00x", NULL};
 	int i;
@@ -292,6 +299,8 @@ units(void **state)
 	for (i = 0; no_time[i] != NULL; i++)
 		assert_int_equal(conf_parse_time(no_time[i], &v), -1);
 	assert_int_equal(v, 7);
+	assert_int_equal(conf_parse_time("2d", &v), 0);
+	assert_int_equal(v, 2 * 24 * 3600000);
 	assert_int_equal(conf_parse_size("0", &v), 0);
 	assert_int_equal(v, 0);
 	assert_int_equal(conf_parse_size("18446744073709551615", &v), 0);
