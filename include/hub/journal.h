@@ -34,11 +34,21 @@ enum publication_format {
 	FORMAT_VACATED = 12,	/* or none any more */
 	FORMAT_CONNECT = 13,	/* a connection of a user's */
 	FORMAT_DISCONNECT = 14, /* its end; data: struct event_end */
-	/* takes an offset and is in its channel's chain, but is no message: the
-	 * channel's offsets go on from here */
-	FORMAT_LEAP = 15,
+	/* 15 to 28 are free: events */
+	/* Takes an offset and is in its channel's chain, but is no message: the
+	 * channel's offsets go on from here; it was one whose texts are erased.
+	 * Not told to anybody. */
+	FORMAT_LEAP = 29,
+	FORMAT_ERASED = 30,
 	FORMATS = 32 /* all are below */
 };
+
+/* Whether entries of that format may be in their channel's chain. */
+static inline bool
+format_is_chained(uint8_t format)
+{
+	return format < FORMAT_JOIN || format - FORMAT_LEAP + 0u < 2;
+}
 
 /* What is asked of readers for a publication, in its entry. */
 enum publication_flag {
@@ -225,6 +235,16 @@ bool journal_is_sound(const struct hub *h);
 
 uint64_t journal_tail(const struct hub *h);
 uint64_t journal_oldest(const struct hub *h);
+
+/*
+ * Erases what a user has published up to a position, as far as the ring has it:
+ * one byte in each entry says that it is FORMAT_ERASED from now on. Its bytes
+ * stay until they are overwritten, but nobody reads them. May be done again, as
+ * after a death in between. Takes the lock, for a few entries at a time, and
+ * ticks. Returns how many there were.
+ */
+uint64_t
+journal_erase(struct hub *h, const char *user, size_t len, uint64_t upto);
 
 /* The workers that position is for; 0 if it is gone or not there yet. */
 uint64_t journal_mask(const struct hub *h, uint64_t position);

@@ -128,9 +128,8 @@ entry_flags(const struct entry_head *e)
 {
 	const uint8_t format = entry_format(e);
 
-	return format < FORMAT_JOIN || format == FORMAT_LEAP
-	    ? (uint8_t)(e->ordinal >> ENTRY_FLAGS)
-	    : 0;
+	return format_is_chained(format) ? (uint8_t)(e->ordinal >> ENTRY_FLAGS)
+					 : 0;
 }
 
 /* Whether it is a publication of its sender's, and not a reader's repetition.
@@ -148,7 +147,7 @@ entry_is_chained(const struct entry_head *e)
 {
 	const uint8_t format = entry_format(e);
 
-	return (format < FORMAT_JOIN || format == FORMAT_LEAP) &&
+	return format_is_chained(format) &&
 	    !(e->ordinal >> ENTRY_FLAGS & PUBLICATION_PROPOSED);
 }
 

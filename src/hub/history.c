@@ -63,7 +63,7 @@ history_keep(struct walk *w, const struct publication *p)
 	if (p->time_ms < q->oldest_ms || w->kept == q->keep)
 		return false;
 	w->kept++;
-	if (wanted(q, p->offset))
+	if (p->format != FORMAT_ERASED && wanted(q, p->offset))
 		w->ring[w->seen++ % HISTORY_MAX] = p->position;
 	return true;
 }

@@ -370,6 +370,7 @@ static const struct layout_line lines[] = {
     VALUE(FORMAT_CONNECT),
     VALUE(FORMAT_DISCONNECT),
     VALUE(FORMAT_LEAP),
+    VALUE(FORMAT_ERASED),
     GROUP("flags", "publication_flag"),
     VALUE(PUBLICATION_WAITS),
     VALUE(PUBLICATION_PROPOSED),

@@ -24,6 +24,7 @@ opening_take(struct chat *ch, const struct publication *p)
 		hold_opened(ch, p->channel, p->epoch, (uint8_t)p->error);
 		return p->error == 0;
 	case FORMAT_LEAP:
+	case FORMAT_ERASED:
 		return true;
 	default:
 		return false;

@@ -118,7 +118,8 @@ journal_kind(const struct publication *p)
 	    [FORMAT_VACATED] = "vacated",
 	    [FORMAT_CONNECT] = "connect",
 	    [FORMAT_DISCONNECT] = "disconnect",
-	    [FORMAT_LEAP] = "leap"};
+	    [FORMAT_LEAP] = "leap",
+	    [FORMAT_ERASED] = "erased"};
 
 	return p->format >= FORMAT_TEXT &&
 		p->format < sizeof(names) / sizeof(names[0])

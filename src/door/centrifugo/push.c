@@ -88,7 +88,8 @@ put_position(struct chat *ch, struct json_writer *w, uint64_t position)
 {
 	struct publication p;
 
-	if (publication_read(ch, position, &p) != JOURNAL_OK)
+	if (publication_read(ch, position, &p) != JOURNAL_OK ||
+	    p.format == FORMAT_ERASED)
 		return false;
 	put_publication(w, &p);
 	return true;

@@ -55,7 +55,8 @@ history_put_line(
 	struct publication p;
 	struct iovec text, user;
 
-	if (publication_read(ch, position, &p) != JOURNAL_OK)
+	if (publication_read(ch, position, &p) != JOURNAL_OK ||
+	    p.format == FORMAT_ERASED)
 		return;
 	text = plain_text(&p);
 	user = plain_user(&p);
