@@ -89,25 +89,17 @@ struct store_channel {
 enum store_result store_channel(struct store *s, const char *name, size_t len,
     uint64_t stream, struct store_channel *out);
 
-/* Takes a message or LEAP of a channel, whose top and newest it changes. A row
- * that is there already stays as it is. A LEAP is what the chain of `before`
- * goes over where offsets jump and nothing is missing. A proposed message has
- * the offset that it shall get, and is among STORE_PROPOSALS until it is taken
- * again as delivered, or store_answered() says so. */
+/* Takes a message, LEAP or event. c: its channel, whose top and newest it
+ * changes; NULL: of an event about a channel that is not stored. A row that is
+ * there already stays as it is. A LEAP is what the chain of `before` goes over
+ * where offsets jump and nothing is missing. A proposed message has the offset
+ * that it shall get, and is among STORE_PROPOSALS until it is taken again as
+ * delivered, or store_answered() says so. */
 enum store_result store_take(
     struct store *s, struct store_channel *c, const struct publication *p);
 
 /* All proposals up to that position are delivered or refused. */
 enum store_result store_answered(struct store *s, uint64_t position);
-
-/* What has happened to a user or channel; texts NULL: none. */
-struct store_event {
-	int64_t time_ms;
-	const char *kind; /* a word: chatd-store(5) */
-	const char *channel, *user, *device, *peer;
-	size_t channel_len, user_len, device_len, peer_len;
-};
-enum store_result store_event(struct store *s, const struct store_event *e);
 
 /* All channels' offsets go on so much above what they had. */
 enum store_result store_leap(struct store *s, uint64_t by);
@@ -152,8 +144,9 @@ struct store_query {
 	size_t text_len;
 	uint64_t since, upto; /* offsets above since, up to upto; upto 0: any */
 	int64_t oldest_ms;    /* nothing from before */
-	bool reverse;	      /* newest first */
-	uint32_t limit;	      /* rows */
+	uint32_t keep;	/* PAGE: of its newest so many rows alone; 0: of all */
+	bool reverse;	/* newest first */
+	uint32_t limit; /* rows */
 };
 
 /* A row; its texts are good until the next. */

@@ -45,11 +45,13 @@ struct store {
 	char path[PATH_MAX];
 	int lock; /* the file beside it; -1: none */
 	bool begun;
-	uint64_t rows, holes;		  /* in the database, */
-	int64_t rows_more, holes_more;	  /* and by this transaction */
-	uint32_t wal_pages, wal_moved;	  /* since when it was empty; and how
-					   * many when it was moved last */
-	uint64_t busy_ms;		  /* since when it waits for a lock */
+	uint64_t rows, holes;	       /* in the database, */
+	int64_t rows_more, holes_more; /* and by this transaction */
+	uint32_t wal_pages, wal_moved; /* since when it was empty; and how
+					* many when it was moved last */
+	int rc; /* of the last error: SQLite's, and what it is */
+	enum store_result failed;
+	uint64_t busy_ms; /* since when it waits for a lock */
 	struct store_statement statement[STORE_STATEMENTS];
 	size_t n_statements;
 	struct store_dirty dirty[STORE_DIRTY];
@@ -89,12 +91,15 @@ void database_undo(struct store *s);
  */
 enum store_result database_fail(struct store *s, int rc, const char *doing);
 
+/* Whether another process's lock is waited for. */
+void database_wait(struct store *s, bool waits);
+
 /* Writes what the transaction has changed of channels: before their rows are
  * read. */
 enum store_result database_flush(struct store *s);
 /* Notes what is to be written of one. */
-enum store_result database_dirty(
-    struct store *s, int64_t id, uint64_t top, int64_t seen_ms);
+enum store_result
+database_dirty(struct store *s, int64_t id, uint64_t top, int64_t seen_ms);
 /* What was noted of it; NULL: nothing. */
 const struct store_dirty *database_dirty_find(struct store *s, int64_t id);
 

@@ -33,7 +33,7 @@ static const char tables[] =
     " id INTEGER PRIMARY KEY,"
     " time INTEGER NOT NULL,"
     " kind TEXT NOT NULL,"
-    " channel TEXT,"
+    " channel INTEGER,"
     " user TEXT,"
     " device TEXT,"
     " peer TEXT) STRICT;"
@@ -104,8 +104,8 @@ schema_look(struct store *s, int *version)
 	    !schema_number(s, "PRAGMA user_version", version) ||
 	    !schema_number(s, "SELECT count(*) FROM sqlite_schema", &n))
 		return SCHEMA_FAILED;
-	return schema_judge(application, *version, n == 0, s->path, s->error,
-	    sizeof(s->error));
+	return schema_judge(
+	    application, *version, n == 0, s->path, s->error, sizeof(s->error));
 }
 
 /* A number of a file's header. */

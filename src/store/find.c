@@ -1,0 +1,275 @@
+#include "find.h"
+
+#include "search.h"
+
+enum {
+	/* Columns of FIND_COLUMNS. */
+	AT_NAME,
+	AT_ID,
+	AT_EPOCH,
+	AT_TOP,
+	AT_OFFSET,
+	AT_BEFORE,
+	AT_TIME,
+	AT_SENDER,
+	AT_USER,
+	AT_FORMAT,
+	AT_DATA,
+	AT_INFO,
+	AT_SUB_INFO,
+	AT_TAGS,
+	AT_ERASED,
+	AT_POSITION
+};
+
+/* A length as publications have it: what does not fit was not written by
+ * chatd, and is left out. */
+static const char *
+row_text(sqlite3_stmt *stmt, int at, size_t most, size_t *len)
+{
+	const char *text = column_text(stmt, at, len);
+
+	if (*len > most)
+		*len = 0;
+	return text;
+}
+
+/* A row as it was stored. */
+static void
+row_fill(sqlite3_stmt *stmt, bool position, struct store_row *r)
+{
+	struct publication *p = &r->pub;
+	size_t user, data, info, sub_info, tags;
+
+	r->name = column_text(stmt, AT_NAME, &r->name_len);
+	r->channel =
+	    (struct store_channel){.id = sqlite3_column_int64(stmt, AT_ID),
+		.stream = column_number(stmt, AT_EPOCH),
+		.top = column_number(stmt, AT_TOP)};
+	*p = (struct publication){.offset = column_number(stmt, AT_OFFSET),
+	    .before = column_number(stmt, AT_BEFORE),
+	    .time_ms = sqlite3_column_int64(stmt, AT_TIME),
+	    .sender = column_number(stmt, AT_SENDER),
+	    .format = (uint8_t)sqlite3_column_int(stmt, AT_FORMAT)};
+	p->user = row_text(stmt, AT_USER, UINT8_MAX, &user);
+	p->data = row_text(stmt, AT_DATA, UINT32_MAX, &data);
+	p->info = row_text(stmt, AT_INFO, UINT16_MAX, &info);
+	p->sub_info = row_text(stmt, AT_SUB_INFO, UINT16_MAX, &sub_info);
+	p->tags = row_text(stmt, AT_TAGS, UINT16_MAX, &tags);
+	p->user_len = (uint8_t)user;
+	p->data_len = (uint32_t)data;
+	p->info_len = (uint16_t)info;
+	p->sub_info_len = (uint16_t)sub_info;
+	p->tags_len = (uint16_t)tags;
+	r->erased = sqlite3_column_int(stmt, AT_ERASED) != 0;
+	if (position)
+		p->position = column_number(stmt, AT_POSITION);
+}
+
+enum store_result
+find_rows(struct store *s, sqlite3_stmt *stmt, bool position,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	struct store_row out;
+	enum store_result r;
+
+	while ((r = database_row(s, stmt, "reading rows")) == STORE_OK) {
+		row_fill(stmt, position, &out);
+		if (!row(arg, &out))
+			break;
+	}
+	/* a statement that is not reset keeps its transaction open */
+	sqlite3_reset(stmt);
+	return r == STORE_NONE ? STORE_OK : r;
+}
+
+/* The most rows that are asked for. */
+static sqlite3_int64
+find_limit(const struct store_query *q)
+{
+	return q->limit != 0 ? (sqlite3_int64)q->limit : -1;
+}
+
+/* The offset above which a channel's newest rows lie that are kept. Rows whose
+ * offsets are fewer are fewer themselves, so that a page of those does not
+ * count. */
+static enum store_result
+find_since(struct store *s, const struct store_query *q,
+    const struct store_channel *c, uint64_t *since)
+{
+	static const char sql[] = "SELECT offset FROM publication"
+				  " WHERE channel = ?1"
+				  " ORDER BY offset DESC LIMIT 1 OFFSET ?2";
+	enum store_result r;
+	sqlite3_stmt *stmt;
+
+	*since = q->since;
+	if (q->keep == 0 || c->newest <= q->keep ||
+	    *since >= c->newest - q->keep ||
+	    (q->reverse && q->upto == 0 && q->limit != 0 &&
+		q->limit <= q->keep && q->oldest_ms == 0))
+		return STORE_OK;
+	if ((stmt = database_statement(s, sql)) != NULL) {
+		sqlite3_bind_int64(stmt, 1, c->id);
+		bind_number(stmt, 2, q->keep);
+	}
+	r = database_row(s, stmt, "reading rows");
+	if (r == STORE_OK && column_number(stmt, 0) > *since)
+		*since = column_number(stmt, 0);
+	sqlite3_reset(stmt);
+	return r == STORE_NONE ? STORE_OK : r;
+}
+
+/* Offsets and times that are asked for; limit 0: all. */
+static void
+find_bind(sqlite3_stmt *stmt, const struct store_query *q, uint64_t since)
+{
+	sqlite3_int64 upto = q->upto == 0 || q->upto > INT64_MAX
+	    ? INT64_MAX
+	    : (sqlite3_int64)q->upto;
+
+	bind_number(stmt, 2, since);
+	sqlite3_bind_int64(stmt, 3, upto);
+	sqlite3_bind_int64(stmt, 4, q->oldest_ms);
+	sqlite3_bind_int64(stmt, 5, find_limit(q));
+}
+
+#define FIND_PAGE                                                    \
+	"SELECT" FIND_COLUMNS " FROM" FIND_TABLES                    \
+	" WHERE p.channel = ?1 AND p.offset > ?2 AND p.offset <= ?3" \
+	" AND p.time >= ?4 ORDER BY p.offset"
+
+/* Publications of a channel. */
+static enum store_result
+find_page(struct store *s, const struct store_query *q,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	static const char up[] = FIND_PAGE " LIMIT ?5";
+	static const char down[] = FIND_PAGE " DESC LIMIT ?5";
+	struct store_channel c;
+	enum store_result r = store_channel(s, q->name, q->name_len, 0, &c);
+	sqlite3_stmt *stmt;
+	uint64_t since;
+
+	if (r != STORE_OK || (r = find_since(s, q, &c, &since)) != STORE_OK)
+		return r;
+	if ((stmt = database_statement(s, q->reverse ? down : up)) != NULL) {
+		sqlite3_bind_int64(stmt, 1, c.id);
+		find_bind(stmt, q, since);
+	}
+	return find_rows(s, stmt, false, row, arg);
+}
+
+/* Channels, the one first that was published to last. */
+static enum store_result
+find_channels(struct store *s, const struct store_query *q,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	static const char sql[] =
+	    "SELECT name, id, epoch, top, (SELECT max(offset) FROM publication"
+	    " WHERE channel = c.id), seen FROM channel c"
+	    " WHERE name NOT NULL AND seen >= ?1 ORDER BY seen DESC LIMIT ?2";
+	enum store_result r = database_flush(s);
+	struct store_row out = {.name = NULL};
+	sqlite3_stmt *stmt;
+
+	if (r != STORE_OK)
+		return r;
+	if ((stmt = database_statement(s, sql)) != NULL) {
+		sqlite3_bind_int64(stmt, 1, q->oldest_ms);
+		sqlite3_bind_int64(stmt, 2, find_limit(q));
+	}
+	while ((r = database_row(s, stmt, "reading channels")) == STORE_OK) {
+		out.name = column_text(stmt, 0, &out.name_len);
+		out.channel =
+		    (struct store_channel){.id = sqlite3_column_int64(stmt, 1),
+			.stream = column_number(stmt, 2),
+			.top = column_number(stmt, 3),
+			.newest = column_number(stmt, 4)};
+		out.pub.time_ms = sqlite3_column_int64(stmt, 5);
+		if (!row(arg, &out))
+			break;
+	}
+	sqlite3_reset(stmt);
+	return r == STORE_NONE ? STORE_OK : r;
+}
+
+/* All that a user has published. There is no index of users: it reads the whole
+ * table. */
+static enum store_result
+find_of_user(struct store *s, const struct store_query *q,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	static const char sql[] = "SELECT" FIND_COLUMNS " FROM" FIND_TABLES
+				  " WHERE p.user = ?1 AND p.time >= ?2"
+				  " ORDER BY p.id LIMIT ?3";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+
+	if (stmt != NULL) {
+		bind_text(stmt, 1, q->name, q->name_len);
+		sqlite3_bind_int64(stmt, 2, q->oldest_ms);
+		sqlite3_bind_int64(stmt, 3, find_limit(q));
+	}
+	return find_rows(s, stmt, false, row, arg);
+}
+
+/* What was proposed, and is not known to be delivered. */
+static enum store_result
+find_proposals(struct store *s, const struct store_query *q,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	static const char sql[] =
+	    "SELECT" FIND_COLUMNS ", o.position FROM proposal o"
+	    " JOIN publication p ON p.id = o.publication"
+	    " JOIN channel c ON c.id = p.channel ORDER BY o.position LIMIT ?1";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+
+	if (stmt != NULL)
+		sqlite3_bind_int64(stmt, 1, find_limit(q));
+	return find_rows(s, stmt, true, row, arg);
+}
+
+/* What is known of a user. */
+static enum store_result
+find_user(struct store *s, const struct store_query *q,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	static const char sql[] =
+	    "SELECT name, delivered, last_seen FROM user WHERE name = ?1";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	struct store_row out = {.name = NULL};
+	enum store_result r;
+
+	if (stmt != NULL)
+		bind_text(stmt, 1, q->name, q->name_len);
+	r = database_row(s, stmt, "looking for a user");
+	if (r == STORE_OK) {
+		out.name = column_text(stmt, 0, &out.name_len);
+		out.pub.offset = column_number(stmt, 1);
+		out.pub.time_ms = sqlite3_column_int64(stmt, 2);
+		(void)row(arg, &out);
+	}
+	sqlite3_reset(stmt);
+	return r;
+}
+
+enum store_result
+store_find(struct store *s, const struct store_query *q,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	switch (q->what) {
+	case STORE_PAGE:
+		return find_page(s, q, row, arg);
+	case STORE_CHANNELS:
+		return find_channels(s, q, row, arg);
+	case STORE_MATCHES:
+		return search_find(s, q, row, arg);
+	case STORE_OF_USER:
+		return find_of_user(s, q, row, arg);
+	case STORE_PROPOSALS:
+		return find_proposals(s, q, row, arg);
+	case STORE_USER:
+		return find_user(s, q, row, arg);
+	}
+	return STORE_NONE;
+}

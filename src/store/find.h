@@ -1,0 +1,19 @@
+/* find: rows as those who asked get them. */
+#ifndef CHATD_STORE_FIND_H
+#define CHATD_STORE_FIND_H
+
+#include "database.h"
+
+/* What a statement selects of a publication and its channel, and in which
+ * tables it looks. */
+#define FIND_COLUMNS                                                           \
+	" c.name, c.id, c.epoch, c.top, p.offset, p.before, p.time, p.sender," \
+	" p.user, p.format, p.data, p.info, p.sub_info, p.tags, p.erased"
+#define FIND_TABLES " publication p JOIN channel c ON c.id = p.channel"
+
+/* Hands the rows of such a statement, whose values are bound, to row(). With
+ * position: that of a proposal is behind those columns. */
+enum store_result find_rows(struct store *s, sqlite3_stmt *stmt, bool position,
+    bool (*row)(void *arg, const struct store_row *r), void *arg);
+
+#endif

@@ -1,0 +1,169 @@
+#include "lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum {
+	LOCK_LOOK_MS = 20, /* between two looks */
+	TIGHT_PART = 20,   /* one part of so many */
+	TRY_PAGE = 4096
+};
+
+/* What is left on a large disk is enough, however small a part it is. */
+#define TIGHT_BYTES (1ull << 30)
+
+/* Network file systems, of which two machines may have the same file: memory
+ * that one shares is not the other's. */
+static const struct {
+	unsigned long magic;
+	const char *name;
+} networks[] = {{NFS_SUPER_MAGIC, "NFS"}, {SMB_SUPER_MAGIC, "SMB"},
+    {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"}, {AFS_SUPER_MAGIC, "AFS"},
+    {CODA_SUPER_MAGIC, "Coda"}, {0x00c36400, "Ceph"}, {V9FS_MAGIC, "9P"}};
+
+/* The folder of a path. */
+static void
+place_folder(const char *path, char folder[PATH_MAX])
+{
+	char *slash;
+
+	strlcpy(folder, path, PATH_MAX);
+	slash = strrchr(folder, '/');
+	if (slash == NULL)
+		strlcpy(folder, ".", PATH_MAX);
+	else if (slash == folder)
+		folder[1] = '\0';
+	else
+		*slash = '\0';
+}
+
+/* Whether memory is shared through a file of that folder. */
+static bool
+place_shares(const char *folder)
+{
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	bool shares = true;
+	void *p;
+
+	if (fd == -1) /* it says nothing */
+		return true;
+	if (ftruncate(fd, TRY_PAGE) == 0) {
+		p = mmap(
+		    NULL, TRY_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		shares = p != MAP_FAILED;
+		if (shares)
+			munmap(p, TRY_PAGE);
+	}
+	close(fd);
+	return shares;
+}
+
+int
+place_check(const char *path, char *error, size_t error_len)
+{
+	char folder[PATH_MAX];
+	struct statfs fs;
+
+	place_folder(path, folder);
+	if (statfs(folder, &fs) == -1) {
+		snprintf(error, error_len, "%s: the folder %s: %s: make it",
+		    path, folder, strerror(errno));
+		return -1;
+	}
+	for (size_t k = 0; k < sizeof(networks) / sizeof(networks[0]); k++)
+		if ((uint32_t)fs.f_type == (uint32_t)networks[k].magic) {
+			snprintf(error, error_len,
+			    "%s: the folder %s is on %s, where processes do "
+			    "not "
+			    "share memory: name a file on a disk of this "
+			    "machine",
+			    path, folder, networks[k].name);
+			return -1;
+		}
+	if (place_shares(folder))
+		return 0;
+	snprintf(error, error_len,
+	    "%s: the file system of %s has no shared memory: name a file on a "
+	    "disk of this machine",
+	    path, folder);
+	return -1;
+}
+
+bool
+place_is_tight(const char *path)
+{
+	struct statvfs fs;
+	uint64_t left;
+
+	if (statvfs(path, &fs) == -1)
+		return false; /* writing says what is wrong */
+	left = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return left < TIGHT_BYTES &&
+	    (uint64_t)fs.f_bavail < (uint64_t)fs.f_blocks / TIGHT_PART;
+}
+
+/* Who has it, as that one has written there. */
+static int
+lock_holder(int fd)
+{
+	char text[32] = "";
+
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
+}
+
+/* Says in the file who has it: for who is refused. */
+static void
+lock_note(int fd)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	/* only people read it */
+	if (ftruncate(fd, 0) == -1 || pwrite(fd, text, (size_t)n, 0) != n)
+		return;
+}
+
+int
+lock_take(const char *path, int wait_ms, char *error, size_t error_len)
+{
+	const uint64_t limit = clock_ms() + (uint64_t)wait_ms;
+	char name[PATH_MAX];
+	int fd, n = snprintf(name, sizeof(name), "%s-lock", path);
+
+	fd = n < PATH_MAX ? open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640) : -1;
+	if (fd == -1) {
+		snprintf(error, error_len,
+		    "%s: %s: its folder must be writable for the user of this "
+		    "process",
+		    name, strerror(errno));
+		return -1;
+	}
+	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK || clock_ms() >= limit) {
+			snprintf(error, error_len,
+			    "%s: another chatd (process %d) writes this "
+			    "database: name another file, or stop that chatd",
+			    path, lock_holder(fd));
+			close(fd);
+			return -1;
+		}
+		(void)poll(NULL, 0, LOCK_LOOK_MS);
+	}
+	lock_note(fd);
+	return fd;
+}

@@ -1,0 +1,110 @@
+#include "mark.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/* Pages of the write-ahead log from which it is moved. Larger: the file is
+ * longer, and reading it slower; smaller: more waits for the disk. */
+enum { CHECKPOINT_PAGES = 1000 };
+
+/* How many holes were written down. */
+static enum store_result
+holes_count(struct store *s)
+{
+	static const char sql[] = "SELECT count(*) FROM hole";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	const enum store_result r = database_row(s, stmt, "opening");
+
+	if (r == STORE_OK)
+		s->holes = column_number(stmt, 0);
+	sqlite3_reset(stmt);
+	return r;
+}
+
+enum store_result
+mark_read(struct store *s, struct store_mark *mark)
+{
+	static const char sql[] =
+	    "SELECT journal, position, boot, clean, rows FROM mark";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	enum store_result r = database_row(s, stmt, "opening");
+	size_t len;
+
+	*mark = (struct store_mark){0};
+	if (r == STORE_NONE) /* the row is missing */
+		return database_fail(s, SQLITE_CORRUPT, "opening");
+	if (r != STORE_OK)
+		return r;
+	mark->journal = column_number(stmt, 0);
+	mark->position = column_number(stmt, 1);
+	strlcpy(mark->boot, column_text(stmt, 2, &len), sizeof(mark->boot));
+	mark->clean = sqlite3_column_int(stmt, 3) != 0;
+	s->rows = column_number(stmt, 4);
+	sqlite3_reset(stmt);
+	return holes_count(s);
+}
+
+enum store_result
+store_commit(struct store *s, const struct store_mark *mark)
+{
+	static const char sql[] = "UPDATE mark SET journal = ?1, position = ?2,"
+				  " boot = ?3, clean = ?4, rows = ?5";
+	enum store_result r;
+	sqlite3_stmt *stmt;
+
+	if ((r = database_begin(s, false)) != STORE_OK ||
+	    (r = database_flush(s)) != STORE_OK)
+		return r;
+	if ((stmt = database_statement(s, sql)) != NULL) {
+		bind_number(stmt, 1, mark->journal);
+		bind_number(stmt, 2, mark->position);
+		sqlite3_bind_text(stmt, 3, mark->boot, -1, SQLITE_STATIC);
+		sqlite3_bind_int(stmt, 4, mark->clean);
+		bind_number(stmt, 5, s->rows + (uint64_t)s->rows_more);
+	}
+	r = database_run(s, stmt, "writing the mark");
+	return r == STORE_OK ? database_commit(s) : r;
+}
+
+enum store_result
+store_checkpoint(struct store *s, bool idle)
+{
+	int rc;
+
+	if (s->begun || s->wal_pages == 0 ||
+	    (!idle && s->wal_pages < s->wal_moved + CHECKPOINT_PAGES))
+		return STORE_OK;
+	s->wal_moved = s->wal_pages;
+	/* it is not waited for who reads */
+	database_wait(s, false);
+	rc = sqlite3_wal_checkpoint_v2(s->db, NULL,
+	    idle ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL,
+	    NULL);
+	database_wait(s, true);
+	if (rc == SQLITE_OK && idle)
+		s->wal_pages = s->wal_moved = 0;
+	if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY)
+		return STORE_OK;
+	return database_fail(s, rc, "moving what is committed");
+}
+
+/* Bytes of a file; 0: it is not there. */
+static uint64_t
+file_bytes(const char *path, const char *more)
+{
+	char name[PATH_MAX + 8];
+	struct stat st;
+
+	strlcpy(name, path, sizeof(name));
+	strlcat(name, more, sizeof(name));
+	return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+void
+store_figures(struct store *s, struct store_figures *f)
+{
+	*f = (struct store_figures){.rows = s->rows,
+	    .holes = s->holes,
+	    .bytes = file_bytes(s->path, ""),
+	    .wal_bytes = file_bytes(s->path, "-wal")};
+}
