@@ -10,9 +10,9 @@
 #ifndef CHATD_STORE_DATABASE_H
 #define CHATD_STORE_DATABASE_H
 
-#include <limits.h>
 #include <sqlite3.h>
 
+#include "conf/conf.h"
 #include "store/store.h"
 
 enum {
@@ -23,7 +23,7 @@ enum {
 	/* Channels of which the top is written at the commit. Larger: more
 	 * memory; smaller: a commit of many channels writes some more often. */
 	STORE_DIRTY = 1024,
-	STORE_ERROR = 1024
+	STORE_ERROR = 2048
 };
 
 /* A statement; sql is a text that stays, and is found by its address. */
@@ -42,7 +42,7 @@ struct store_dirty {
 struct store {
 	sqlite3 *db;
 	struct store_options options;
-	char path[PATH_MAX];
+	char path[CONF_PATH_BYTES + 1];
 	int lock; /* the file beside it; -1: none */
 	bool begun;
 	uint64_t rows, holes;	       /* in the database, */

@@ -1,5 +1,6 @@
 #include "mark.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 

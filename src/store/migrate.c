@@ -1,5 +1,6 @@
 #include "migrate.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
