@@ -10,7 +10,7 @@
  * channels' tops and the mark are one transaction: after a death all of it is
  * there, or nothing. A function that returns anything but STORE_OK or
  * STORE_NONE has undone all that was taken since the last commit; the caller
- * takes it again from its mark.
+ * takes it again from its mark, and knows no struct store_channel any more.
  */
 #ifndef CHATD_STORE_STORE_H
 #define CHATD_STORE_STORE_H
@@ -41,6 +41,10 @@ struct store_options {
 	enum store_use use;
 	bool sync_full; /* each commit is on the disk: fsync */
 	bool search;	/* texts are indexed */
+	/* Called again and again in what takes long, such as a wait for
+	 * another process's lock; NULL: not. */
+	void (*tick)(void *arg);
+	void *arg;
 };
 
 /* Whose positions the store's mark counts, and how the last writer ended. */
@@ -52,15 +56,21 @@ struct store_mark {
 };
 
 /*
- * Opens, makes or migrates it. mark: as the last commit left it; journal 0: the
- * database is new. Returns 0, or -1 with one line in error that says what to
- * do: no database, one of a newer version, one that another chatd writes, a
- * file system without shared memory (NFS), no permission. *damaged: it is
- * spoiled.
+ * Opens, makes or migrates it; who reads makes nothing. mark: as the last
+ * commit left it; journal 0: the database is new. Returns 0, or -1 with one
+ * line in error that says what to do: no database, one of a newer version, one
+ * that another chatd writes, a file system without shared memory (NFS), no
+ * permission. *damaged: it is a database, and spoiled.
  */
 int store_open(struct store **out, const struct store_options *o,
     struct store_mark *mark, bool *damaged, char *error, size_t error_len);
+/* What was not committed is not there. */
 void store_close(struct store *s);
+
+/* Whether store_open() would take what is at that path, as far as that can be
+ * said without opening it: no file is made or changed, and none that another
+ * process uses is disturbed. Returns 0, or -1 with one line in error. */
+int store_try(const char *path, char *error, size_t error_len);
 
 /* What was wrong last: one line for the log. */
 const char *store_error(const struct store *s);
@@ -75,23 +85,53 @@ struct store_channel {
 
 /* Finds a channel; stream not 0: makes it, with that, if it is not there. A
  * channel that is there with another stream gets a new row and loses the name
- * to it. */
+ * to it. STORE_NONE: it is not there. */
 enum store_result store_channel(struct store *s, const char *name, size_t len,
     uint64_t stream, struct store_channel *out);
 
-/* Takes a publication, LEAP or event. c: its channel, whose top and newest it
- * changes; NULL: of an event about no stored channel. A row that is there
- * already stays as it is. A proposed one has the offset that it shall get. */
+/* Takes a message or LEAP of a channel, whose top and newest it changes. A row
+ * that is there already stays as it is. A LEAP is what the chain of `before`
+ * goes over where offsets jump and nothing is missing. A proposed message has
+ * the offset that it shall get, and is among STORE_PROPOSALS until it is taken
+ * again as delivered, or store_answered() says so. */
 enum store_result store_take(
     struct store *s, struct store_channel *c, const struct publication *p);
 
+/* All proposals up to that position are delivered or refused. */
+enum store_result store_answered(struct store *s, uint64_t position);
+
+/* What has happened to a user or channel; texts NULL: none. */
+struct store_event {
+	int64_t time_ms;
+	const char *kind; /* a word: chatd-store(5) */
+	const char *channel, *user, *device, *peer;
+	size_t channel_len, user_len, device_len, peer_len;
+};
+enum store_result store_event(struct store *s, const struct store_event *e);
+
+/* All channels' offsets go on so much above what they had. */
+enum store_result store_leap(struct store *s, uint64_t by);
+
 /* Notes that publications of a channel above `after`, up to `before`, are not
- * there. why: one word. */
+ * there. c NULL: it is not known which channel's, and these are positions of
+ * the journal. why: one word. */
 enum store_result store_hole(struct store *s, struct store_channel *c,
     uint64_t after, uint64_t before, int64_t time_ms, const char *why);
 
 /* Commits, with the mark. Returns STORE_OK when it is there for good. */
 enum store_result store_commit(struct store *s, const struct store_mark *mark);
+
+/* After a commit, and after its answers, since it may wait for the disk: moves
+ * what is committed from the write-ahead log into the database, from 1,000
+ * pages on. idle: all of it, and the log becomes empty, if no other process is
+ * reading just then. */
+enum store_result store_checkpoint(struct store *s, bool idle);
+
+struct store_figures {
+	uint64_t rows, holes;	   /* publications; rows of holes */
+	uint64_t bytes, wal_bytes; /* of the files */
+};
+void store_figures(struct store *s, struct store_figures *f);
 
 enum store_what {
 	STORE_PAGE,	 /* of a channel */
@@ -125,7 +165,8 @@ struct store_row {
 	bool erased;		/* texts are gone; offset and before stay */
 };
 
-/* Calls row for each until it returns false. */
+/* Calls row for each until it returns false. STORE_NONE: there is no such
+ * channel or user. */
 enum store_result store_find(struct store *s, const struct store_query *q,
     bool (*row)(void *arg, const struct store_row *r), void *arg);
 

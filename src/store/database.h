@@ -1,0 +1,135 @@
+/*
+ * database: what the files of the store have in common: the connection, its
+ * statements, its transaction and its errors. Nothing of SQLite is known
+ * outside of this folder.
+ *
+ * Whoever writes calls database_begin() first, and returns what
+ * database_run() returns: after an error the transaction is undone, and the
+ * error's text noted.
+ */
+#ifndef CHATD_STORE_DATABASE_H
+#define CHATD_STORE_DATABASE_H
+
+#include <limits.h>
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+enum {
+	STORE_VERSION = 1, /* user_version: of the schema */
+	/* "chat": whose database it is */
+	STORE_APPLICATION = 0x63686174,
+	STORE_STATEMENTS = 64,
+	/* Channels of which the top is written at the commit. Larger: more
+	 * memory; smaller: a commit of many channels writes some more often. */
+	STORE_DIRTY = 1024,
+	STORE_ERROR = 1024
+};
+
+/* A statement; sql is a text that stays, and is found by its address. */
+struct store_statement {
+	const char *sql;
+	sqlite3_stmt *stmt;
+};
+
+/* What the commit is to write of a channel. */
+struct store_dirty {
+	int64_t id;
+	uint64_t top;
+	int64_t seen_ms;
+};
+
+struct store {
+	sqlite3 *db;
+	struct store_options options;
+	char path[PATH_MAX];
+	int lock; /* the file beside it; -1: none */
+	bool begun;
+	uint64_t rows, holes;		  /* in the database, */
+	int64_t rows_more, holes_more;	  /* and by this transaction */
+	uint32_t wal_pages, wal_moved;	  /* since when it was empty; and how
+					   * many when it was moved last */
+	uint64_t busy_ms;		  /* since when it waits for a lock */
+	struct store_statement statement[STORE_STATEMENTS];
+	size_t n_statements;
+	struct store_dirty dirty[STORE_DIRTY];
+	uint16_t dirty_at[2 * STORE_DIRTY]; /* by hash of id: place + 1 */
+	size_t n_dirty;
+	char error[STORE_ERROR];
+};
+
+/* The statement of that text, reset and without values. NULL: an error, noted;
+ * database_run() and database_row() take it. */
+sqlite3_stmt *database_statement(struct store *s, const char *sql);
+
+/* Begins a transaction, if there is none. grows: it adds to the file, which
+ * is refused when the file system is nearly full. */
+enum store_result database_begin(struct store *s, bool grows);
+
+/* Executes a statement that returns no rows; doing: for the log, "writing a
+ * row". */
+enum store_result
+database_run(struct store *s, sqlite3_stmt *stmt, const char *doing);
+
+/* Its next row: STORE_OK; STORE_NONE: there are no more. The caller resets it.
+ */
+enum store_result
+database_row(struct store *s, sqlite3_stmt *stmt, const char *doing);
+
+/* Executes a text of statements, without a transaction of its own. */
+enum store_result
+database_exec(struct store *s, const char *sql, const char *doing);
+
+/* A transaction of its own ends. */
+enum store_result database_commit(struct store *s);
+/* Everything since database_begin() is undone. */
+void database_undo(struct store *s);
+
+/* Notes an error of SQLite's, undoes the transaction, and returns what it is.
+ */
+enum store_result database_fail(struct store *s, int rc, const char *doing);
+
+/* Writes what the transaction has changed of channels: before their rows are
+ * read. */
+enum store_result database_flush(struct store *s);
+/* Notes what is to be written of one. */
+enum store_result database_dirty(
+    struct store *s, int64_t id, uint64_t top, int64_t seen_ms);
+/* What was noted of it; NULL: nothing. */
+const struct store_dirty *database_dirty_find(struct store *s, int64_t id);
+
+/* A number whose all 64 bits count: they are stored as SQLite's signed ones. */
+static inline void
+bind_number(sqlite3_stmt *stmt, int at, uint64_t number)
+{
+	sqlite3_bind_int64(stmt, at, (sqlite3_int64)number);
+}
+
+static inline uint64_t
+column_number(sqlite3_stmt *stmt, int at)
+{
+	return (uint64_t)sqlite3_column_int64(stmt, at);
+}
+
+/* A text that stays until the statement is done; an empty one is NULL. */
+static inline void
+bind_text(sqlite3_stmt *stmt, int at, const char *text, size_t len)
+{
+	if (len > 0)
+		sqlite3_bind_text64(
+		    stmt, at, text, len, SQLITE_STATIC, SQLITE_UTF8);
+	else
+		sqlite3_bind_null(stmt, at);
+}
+
+/* A column's text, "" if it is NULL; good until the statement's next row. */
+static inline const char *
+column_text(sqlite3_stmt *stmt, int at, size_t *len)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, at);
+
+	*len = (size_t)sqlite3_column_bytes(stmt, at);
+	return text != NULL ? text : "";
+}
+
+#endif
