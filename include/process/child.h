@@ -102,6 +102,10 @@ struct child_kind {
 	 * process. 0: it does not. */
 	uint8_t reader;
 	bool reader_events; /* and wants events */
+	/* What it knows is to be there before clients ask: at a start the chat
+	 * is served when it is ready, too, or some seconds later. If it ends by
+	 * itself before that, chatd does not start. */
+	bool first;
 	/* How long it may be without a life sign. Larger: one that hangs is
 	 * missed for longer; smaller: one that waits for a disk is killed, and
 	 * so is the next one. 0: as long as the key `watchdog` says. */
