@@ -370,6 +370,7 @@ static const struct layout_line lines[] = {
     VALUE(HAND_MESSAGE),
     VALUE(HAND_ADOPTION),
     VALUE(HAND_BLOCKED),
+    VALUE(HAND_DAMAGED),
     GROUP("enum", "used_kind"),
     VALUE(USED_SLOTS),
     VALUE(USED_CHUNKS),
