@@ -30,7 +30,8 @@ enum hand {
 	HAND_DELIVERY, /* of the publication at that position */
 	HAND_MESSAGE,  /* over a link */
 	HAND_ADOPTION, /* of the connection of that id */
-	HAND_BLOCKED   /* a reader cannot go on, and tries again by itself */
+	HAND_BLOCKED,  /* a reader cannot go on, and tries again by itself */
+	HAND_DAMAGED   /* what it reads is spoiled: `chatctl store` */
 };
 
 struct shm_line {

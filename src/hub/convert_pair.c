@@ -57,10 +57,11 @@ static const char *const count_names[N_COUNTS] = {"users", "channels", "slots",
 
 /* Not copied by name: what its bytes mean is another record's business. */
 static const char *const apart[] = {"shm_heads.sizes", "shm_heads.entries",
-    "shm_heads.hand", "shm_heads.words", "shm_heads.reader",
-    "shm_heads.spill_begin", "shm_heads.spill_end", "shm_heads.sleeps",
-    "shm_worker.used", "entry_head.format", "presence_entry.flags",
-    "presence_entry.name", "chunk.ref", "input_page.bytes", "input_part.state"};
+    "shm_heads.hand", "shm_heads.words", "shm_heads.figures",
+    "shm_heads.reader", "shm_heads.spill_begin", "shm_heads.spill_end",
+    "shm_heads.sleeps", "shm_worker.used", "entry_head.format",
+    "presence_entry.flags", "presence_entry.name", "chunk.ref",
+    "input_page.bytes", "input_part.state"};
 
 /* Which fields hold a value of a group; `tables`: of what a program has a table
  * of, which may lack what no connection uses. */

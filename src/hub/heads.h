@@ -4,6 +4,7 @@
 #define CHATD_SRC_HUB_HEADS_H
 
 #include "base/other.h"
+#include "hub/figures.h"
 #include "hub/journal.h"
 #include "hub/lock.h"
 #include "hub/reader.h"
@@ -77,6 +78,7 @@ struct shm_heads {
 	    __attribute__((aligned(64))); /* hashes, see seen.h; 0: free */
 
 	struct hub_words words; /* for programs that look from outside */
+	struct figures figures;
 };
 
 struct index_entry {

@@ -15,6 +15,7 @@
 #include "hub/charge.h"
 #include "hub/blob.h"
 #include "hub/event.h"
+#include "hub/figures.h"
 #include "hub/input.h"
 #include "hub/line.h"
 #include "hub/output.h"
@@ -93,6 +94,27 @@ static const struct layout_line lines[] = {
     FIELD(shm_heads, charge_at),
     FIELD(shm_heads, seen),
     FIELD(shm_heads, words),
+    FIELD(shm_heads, figures),
+    STRUCT(figures),
+    FIELD(figures, rows),
+    FIELD(figures, bytes),
+    FIELD(figures, wal_bytes),
+    FIELD(figures, free_bytes),
+    FIELD(figures, state),
+    FIELD(figures, spare),
+    FIELD(figures, state_ms),
+    FIELD(figures, behind_ms),
+    FIELD(figures, unclean_ms),
+    FIELD(figures, stored),
+    FIELD(figures, pruned),
+    FIELD(figures, erased),
+    FIELD(figures, commits),
+    FIELD(figures, holes),
+    FIELD(figures, failures),
+    FIELD(figures, commit_us_max),
+    FIELD(figures, commit_us_all),
+    FIELD(figures, step),
+    FIELD(figures, reason),
     STRUCT(hub_words),
     FIELD(hub_words, door),
     FIELD(hub_words, framing),
@@ -348,6 +370,7 @@ static const struct layout_line lines[] = {
     VALUE(HAND_MESSAGE),
     VALUE(HAND_ADOPTION),
     VALUE(HAND_BLOCKED),
+    VALUE(HAND_DAMAGED),
     GROUP("enum", "used_kind"),
     VALUE(USED_SLOTS),
     VALUE(USED_CHUNKS),

@@ -56,22 +56,36 @@ command_show_upgrade(struct call *c)
 	upgrade_show(c->master, c->json, c->answer->text);
 }
 
-/* show, but `show upgrade` */
+/* Answers with a report; the words behind `skip` ones are its own. */
 static void
-command_show(struct call *c)
+report_answer(struct call *c, const char *what, int skip)
 {
-	struct report *r = report_new(c->master, c->argv[1], c->json);
+	struct report *r = report_new(c->master, what, c->json);
 	char error[256];
 
 	if (r == NULL) {
-		refuse(c, "cannot show %s: %s", c->argv[1],
+		refuse(c, "cannot show %s: %s", what,
 		    errno == EINVAL ? "no such thing" : strerror(errno));
-	} else if (report_ask(r, c->argc - 2, c->argv + 2, error,
+	} else if (report_ask(r, c->argc - skip, c->argv + skip, error,
 		       sizeof(error)) == -1) {
 		refuse(c, "%s", error);
 		report_free(r);
 	} else
 		c->answer->report = r;
+}
+
+/* show, but `show upgrade` */
+static void
+command_show(struct call *c)
+{
+	report_answer(c, c->argv[1], 2);
+}
+
+/* store */
+static void
+command_store(struct call *c)
+{
+	report_answer(c, c->argv[0], 1);
 }
 
 /* The presence entry of a user who is connected, SHM_NONE if there is none, and
@@ -315,6 +329,7 @@ static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_SHOW_STATS] = command_show,
     [COMMAND_SHOW_CONFIG] = command_show,
     [COMMAND_SHOW_UPGRADE] = command_show_upgrade,
+    [COMMAND_STORE] = command_store,
     [COMMAND_KICK] = command_kick,
     [COMMAND_SAY] = command_say,
     [COMMAND_LOG] = command_log,

@@ -398,7 +398,7 @@ reader_save(int fd, const struct bundle *b)
 }
 
 int
-reader_load(int fd, struct bundle *b)
+reader_restore(int fd, struct bundle *b)
 {
 	struct stat st;
 

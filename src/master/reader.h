@@ -72,7 +72,7 @@ unsigned reader_run(const struct reader_job *job, int ms, struct bundle *b,
 /* Writes a bundle into an empty memory file, or reads one that is there. Each
  * returns 0, or -1 and errno. */
 int reader_save(int fd, const struct bundle *b);
-int reader_load(int fd, struct bundle *b);
+int reader_restore(int fd, struct bundle *b);
 
 /* The user that a bundle has. Returns 0, or -1 with a message. */
 int reader_identity(

@@ -69,6 +69,8 @@ report_subject(const char *what)
 		return &report_processes;
 	if (strcmp(what, report_conf.name) == 0)
 		return &report_conf;
+	if (strcmp(what, report_archive.name) == 0)
+		return &report_archive;
 	return show_subject_find(what);
 }
 

@@ -7,6 +7,7 @@
 
 #include "show/subject.h"
 
-extern const struct show_subject report_processes, report_conf;
+extern const struct show_subject report_processes, report_conf,
+    report_archive;
 
 #endif

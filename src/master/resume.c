@@ -131,7 +131,7 @@ conf_read(const struct master *m, const struct state *s, bool look,
 	stuck[0] = '\0';
 	if (look)
 		return conf_try(m, LOOK_MS, b, stuck, error, error_len);
-	if (s->bundle != -1 && reader_load(s->bundle, b) == 0) {
+	if (s->bundle != -1 && reader_restore(s->bundle, b) == 0) {
 		strlcpy(stuck, "its files could not be read", STUCK_LEN);
 		return options_load(m->options, b, error, error_len);
 	}

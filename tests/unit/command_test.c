@@ -34,6 +34,7 @@ test_right(void **state)
 	    {"show connection 1", COMMAND_SHOW_CONNECTION},
 	    {"show journal", COMMAND_SHOW_JOURNAL},
 	    {"show journal a 1", COMMAND_SHOW_JOURNAL},
+	    {"store", COMMAND_STORE},
 	    {"kick a", COMMAND_KICK}, {"kick a b", COMMAND_KICK},
 	    {"say x", COMMAND_SAY}, {"log verbose", COMMAND_LOG},
 	    {"log brief", COMMAND_LOG}, {"reload", COMMAND_RELOAD},
@@ -71,7 +72,7 @@ test_wrong(void **state)
 	    {"show connection", COMMAND_SHORT, 0},
 	    {"show connection 1 2", COMMAND_LONG, 3},
 	    {"show journal a 1 x", COMMAND_LONG, 4}, {"kick", COMMAND_SHORT, 0},
-	    {"kick a b c", COMMAND_LONG, 3}, {"say", COMMAND_SHORT, 0},
+	    {"store x", COMMAND_LONG, 1}, {"kick a b c", COMMAND_LONG, 3}, {"say", COMMAND_SHORT, 0},
 	    {"say a b", COMMAND_LONG, 2}, {"stop now", COMMAND_LONG, 1},
 	    {"drain 1 2", COMMAND_LONG, 2}, {"upgrade a b", COMMAND_LONG, 2}};
 	enum command_fault fault;
