@@ -102,6 +102,9 @@ struct child_kind {
 	 * process. 0: it does not. */
 	uint8_t reader;
 	bool reader_events; /* and wants events */
+	/* It answers workers' questions (MSG_ASK): has a link with each worker,
+	 * and is one process. No reader does. */
+	bool answers;
 	/* How long it may be without a life sign. Larger: one that hangs is
 	 * missed for longer; smaller: one that waits for a disk is killed, and
 	 * so is the next one. 0: as long as the key `watchdog` says. */
