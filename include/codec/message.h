@@ -15,9 +15,14 @@
 
 enum { MESSAGE_MAX = 64 * 1024 }; /* bytes of a datagram, head included */
 
-enum message_party { PARTY_MASTER, PARTY_WORKER, PARTY_PEER, PARTY_READER };
-/* PARTY_WORKER speaks to its master, PARTY_PEER to another worker, as does
- * PARTY_READER, which reads the journal. */
+enum message_party {
+	PARTY_MASTER,
+	PARTY_WORKER,  /* speaks to its master, */
+	PARTY_PEER,    /* to another worker, */
+	PARTY_ASKER,   /* and to who answers questions */
+	PARTY_READER,  /* reads the journal, and speaks to workers */
+	PARTY_ANSWERER /* answers workers' questions */
+};
 
 enum message_type {
 	/* master to worker */
@@ -62,7 +67,12 @@ enum message_type {
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see room/relay.h; of a reader, too */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
-	MSG_TAKEN	/* it has; its id, 8 bytes */
+	MSG_TAKEN,	/* it has; its id, 8 bytes */
+	/* worker to who answers (child_kind.answers), and back */
+	MSG_ASK,      /* struct message_ask, a name, a text */
+	MSG_ROWS,     /* struct message_rows, rows */
+	MSG_ROWS_FILE /* + a sealed memory file with the rows, which are too
+		       * many for a datagram; struct message_rows */
 };
 
 enum { MESSAGE_TEXT_MAX = 60 * 1024 };
@@ -79,12 +89,75 @@ struct message_head {
 
 /* Processes that have links: workers, and behind them, by their lines, readers
  * of the journal, which hear of a worker that it is there, and send MSG_RELAY
- * alone. */
+ * alone; and who answers questions. */
 enum { MESSAGE_PEERS = 80 };
 
 struct message_link {
 	uint32_t peer;	     /* line of the process at the other end */
 	uint32_t generation; /* of that process */
+};
+
+/* MSG_LINK to one that answers MSG_ASK. */
+struct message_link_asked {
+	struct message_link link;
+	uint32_t answers; /* 1 */
+};
+
+/*
+ * A worker asks for what is no more in shared memory, and goes on; who waits
+ * for the answer is known to it alone. It asks again when who answers has been
+ * replaced, and its successor does when it dies itself: nothing is changed by
+ * an answer.
+ */
+enum message_what {	 /* as enum store_what (store/store.h) has them */
+	ASK_PAGE = 0,	 /* of the channel `name`: publications above since, up
+			  * to upto */
+	ASK_MATCHES = 2, /* of that channel (none: of all): those whose texts
+			  * match `text`; the channel's name is in sub_info */
+	ASK_USER = 5,	 /* the user `name`: what was delivered is the row's
+			  * offset, when it was last seen its time */
+	ASK_AWAY = 6,	 /* the same of a user's own channel, and the newest
+			  * publications behind it, oldest first */
+	ASK_WHATS
+};
+
+struct message_ask {
+	uint64_t number;      /* the asker's, from 1 */
+	uint64_t stream;      /* PAGE: epoch of the channel's offsets */
+	uint64_t since, upto; /* offsets; upto 0: any */
+	int64_t oldest_ms;    /* nothing from before (wall clock) */
+	uint32_t limit;	      /* messages at most */
+	uint32_t bytes;	      /* and of their entries; one at least */
+	uint32_t keep;	   /* PAGE: of the channel's newest so many; 0: any */
+	uint16_t what;	   /* enum message_what */
+	uint16_t reverse;  /* 1: newest first */
+	uint16_t name_len; /* of what follows: a name, up to ASK_NAME_MAX, */
+	uint16_t text_len; /* and a text */
+	uint32_t spare;
+};
+
+enum {
+	ASK_NAME_MAX = 256, /* bytes */
+	ASK_TEXT_MAX = 4096,
+	ASK_MESSAGES_MAX = 1000, /* of one answer */
+	/* Bytes of one answer. Larger: one question costs a worker more memory;
+	 * smaller: pages of large messages have fewer of them. */
+	ASK_BYTES_MAX = 64 * 1024 * 1024
+};
+
+/* Entries as publication_encode() writes them follow, one behind the other. */
+struct message_rows {
+	uint64_t number; /* of the question */
+	uint64_t bytes;	 /* of all entries */
+	uint32_t n;	 /* entries */
+	uint32_t result; /* enum message_found */
+	uint32_t more;	 /* 1: there are more than those */
+	uint32_t spare;
+};
+
+enum message_found {
+	ROWS_FOUND, /* all that there is of it, also nothing */
+	ROWS_FAILED /* not now */
 };
 
 /*

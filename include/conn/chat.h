@@ -133,7 +133,7 @@ struct budget {
 };
 
 /* What a command waits for (conn/hold.h). */
-enum hold_what { HOLD_NOTHING, HOLD_RESULT, HOLD_OPENED };
+enum hold_what { HOLD_NOTHING, HOLD_RESULT, HOLD_OPENED, HOLD_ROWS };
 
 /* How the wait of a command ended. */
 enum hold_end {
@@ -160,6 +160,8 @@ struct hold_hand {
 	uint32_t since_ms;	   /* a request: since when */
 	enum hold_what what;	   /* what the one in hand is to wait for: */
 	uint32_t entry, epoch;	   /* OPENED: in presence */
+	uint32_t asked_ms;     /* ROWS: when they were asked for */
+	uint32_t conn;	       /* whose command it is */
 	uint64_t position; /* RESULT of a request: its publication's, also of
 			    * one that has waited */
 	const struct hold_answer *answer; /* to a request; NULL: none */
@@ -280,6 +282,10 @@ struct chat {
 	/* Sends another worker a relay (room/relay.h). 1: sent; 0: the link is
 	 * full; -1: it has ended. */
 	int (*relay_send)(struct chat *ch, int to, const struct iovec *relay);
+	/* Sends a question to who answers them (room/archive.h), by its line;
+	 * as above. */
+	int (*ask_send)(
+	    struct chat *ch, int to, const void *question, size_t len);
 	/* a peer sends bad messages (worker layer); NULL: not told */
 	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
 };

@@ -1,6 +1,7 @@
 /*
  * hold: commands whose answer comes later. One waits for a reader's result
- * (FORMAT_RESULT), or until a channel is open (FORMAT_OPENED). Meanwhile its
+ * (FORMAT_RESULT), until a channel is open (FORMAT_OPENED), or for rows of
+ * who has more than the ring (room/archive.h). Meanwhile its
  * connection is not read, nothing behind the command is looked at, and no
  * deadline that counts on its input runs; what is published, pings and its
  * close go on. Layer 3.
@@ -27,7 +28,12 @@ enum {
 	/* And for a channel to be open; then the command is refused for now.
 	 * Larger: a client whose subscribe takes 5 s ends its connection;
 	 * smaller: a reader that starts slowly refuses more. */
-	HOLD_OPENED_MS = 3000
+	HOLD_OPENED_MS = 3000,
+	/* And for rows; then the command is refused for now. After a channel
+	 * was waited for less: both together may take twice as long. Larger: a
+	 * client whose subscribe takes 5 s ends its connection; smaller: a disk
+	 * that is read slowly refuses more. */
+	HOLD_ROWS_MS = 2000
 };
 
 /* What is known of a publication that was accepted. */
@@ -65,6 +71,10 @@ hold_is_wanted(const struct chat *ch)
 /* The command in hand needs a channel that is not open, which has been asked
  * for: true: it waits; false: it has waited in vain, and is refused for now. */
 bool hold_channel(struct chat *ch, uint32_t entry, uint32_t epoch);
+
+/* The command in hand needs rows that were asked for at that time (the clock's
+ * low half): as above. */
+bool hold_rows(struct chat *ch, uint32_t asked_ms);
 
 /* The command in hand has published, now or before it waited, what waits for a
  * result (PUBLICATION_WAITS). After another outcome than HOLD_WAITS the command

@@ -16,6 +16,11 @@ struct history {
 	uint64_t offset; /* of the newest publication now */
 	bool gone;	 /* what followed `since` is not all kept any more */
 	bool more;	 /* there are more than so many */
+	/* The ring ends in the midst of what is to be kept of the channel: its
+	 * oldest one there names this offset as the one before it. 0: it does
+	 * not. */
+	uint64_t before;
+	bool none; /* and it has none at all */
 	uint32_t n;
 	uint64_t position[HISTORY_MAX]; /* in the order asked for */
 };

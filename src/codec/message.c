@@ -16,7 +16,8 @@ struct message_rule {
 #define EXACT(size) (size), (size)
 
 static const struct message_rule message_rules[] = {
-    [MSG_LINK] = {"LINK", EXACT(sizeof(struct message_link)), 1, PARTY_MASTER},
+    [MSG_LINK] = {"LINK", sizeof(struct message_link),
+	sizeof(struct message_link_asked), 1, PARTY_MASTER},
     [MSG_START] = {"START", EXACT(0), 0, PARTY_MASTER},
     [MSG_CONF] = {"CONF", 0, CONF_LIVE_MAX, 0, PARTY_MASTER},
     [MSG_KICK] = {"KICK", EXACT(sizeof(struct message_kick)), 0, PARTY_MASTER},
@@ -48,6 +49,13 @@ static const struct message_rule message_rules[] = {
 	PARTY_WORKER},
     [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
 	PARTY_PEER},
+    [MSG_ASK] = {"ASK", sizeof(struct message_ask),
+	sizeof(struct message_ask) + ASK_NAME_MAX + ASK_TEXT_MAX, 0,
+	PARTY_ASKER},
+    [MSG_ROWS] = {"ROWS", sizeof(struct message_rows),
+	MESSAGE_MAX - sizeof(struct message_head), 0, PARTY_ANSWERER},
+    [MSG_ROWS_FILE] = {"ROWS_FILE", EXACT(sizeof(struct message_rows)), 1,
+	PARTY_ANSWERER},
 };
 
 enum { N_RULES = sizeof(message_rules) / sizeof(message_rules[0]) };
@@ -143,6 +151,49 @@ message_judge_peer(const void *payload)
 	return peer < MESSAGE_PEERS ? NULL : "peer out of range";
 }
 
+/* What is wrong with a link to a peer; NULL if nothing is. */
+static const char *
+message_judge_link(const void *payload, size_t len)
+{
+	if (len != sizeof(struct message_link) &&
+	    len != sizeof(struct message_link_asked))
+		return "wrong size for its type";
+	return message_judge_peer(payload);
+}
+
+/* What is wrong with a question; NULL if nothing is. */
+static const char *
+message_judge_ask(const void *payload, size_t len)
+{
+	struct message_ask ask;
+
+	memcpy(&ask, payload, sizeof(ask));
+	if (ask.what >= ASK_WHATS)
+		return "what is asked for is unknown";
+	if (ask.name_len > ASK_NAME_MAX || ask.text_len > ASK_TEXT_MAX ||
+	    len != sizeof(ask) + ask.name_len + ask.text_len)
+		return "lengths of name and text do not match";
+	if (ask.limit > ASK_MESSAGES_MAX || ask.bytes > ASK_BYTES_MAX)
+		return "more is asked for than an answer holds";
+	return NULL;
+}
+
+/* What is wrong with an answer's head; NULL if nothing is. `here`: bytes of the
+ * rows that came with it. */
+static const char *
+message_judge_rows(const void *payload, size_t here, bool in_file)
+{
+	struct message_rows rows;
+
+	memcpy(&rows, payload, sizeof(rows));
+	if (rows.result > ROWS_FAILED)
+		return "result out of range";
+	if (in_file ? rows.bytes == 0 || rows.bytes > ASK_BYTES_MAX
+		    : rows.bytes != here)
+		return "bytes of rows do not match";
+	return NULL;
+}
+
 _Static_assert(offsetof(struct message_link, peer) == 0 &&
 	offsetof(struct message_clean, worker) == 0 &&
 	offsetof(struct message_cleaned, worker) == 0 &&
@@ -156,6 +207,7 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 {
 	switch (type) {
 	case MSG_LINK:
+		return message_judge_link(payload, len);
 	case MSG_ACCUSE:
 		return message_judge_peer(payload);
 	case MSG_CLEAN:
@@ -172,6 +224,12 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 		return message_judge_retire(len);
 	case MSG_DONE:
 		return message_judge_done(payload);
+	case MSG_ASK:
+		return message_judge_ask(payload, len);
+	case MSG_ROWS:
+	case MSG_ROWS_FILE:
+		return message_judge_rows(payload,
+		    len - sizeof(struct message_rows), type == MSG_ROWS_FILE);
 	default:
 		return NULL;
 	}

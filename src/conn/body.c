@@ -102,6 +102,7 @@ body_ask(
 {
 	for (;;) {
 		ch->hold.what = HOLD_NOTHING;
+		ch->hold.conn = i;
 		w->path->answer(ch, w->r, w->head + w->n, w->len, route);
 		if (!hold_is_wanted(ch))
 			return true;

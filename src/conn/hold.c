@@ -81,6 +81,19 @@ hold_list(struct holds *all, uint32_t k)
 	*newest = shm_link(k);
 }
 
+/* Since when the command in hand waits that began at that time. Of several
+ * waits all count as one, but for that for rows. */
+static uint32_t
+hold_since_ms(const struct chat *ch, uint32_t began_ms)
+{
+	const uint32_t latest = began_ms + HOLD_ROWS_MS;
+
+	if (ch->hold.what != HOLD_ROWS)
+		return began_ms;
+	return (int32_t)(ch->hold.asked_ms - latest) < 0 ? ch->hold.asked_ms
+							 : latest;
+}
+
 bool
 hold_begin(struct chat *ch, uint32_t i)
 {
@@ -93,8 +106,7 @@ hold_begin(struct chat *ch, uint32_t i)
 	all->at = at;
 	at[all->n] = (struct hold){.id = slot_id(ch->hub, i),
 	    .done = SHM_OWN(conn_slot(ch, i)->committed),
-	    /* of several waits of a command all count as one */
-	    .since_ms = conn_slot(ch, i)->message_ms,
+	    .since_ms = hold_since_ms(ch, conn_slot(ch, i)->message_ms),
 	    .what = ch->hold.what,
 	    .entry = ch->hold.entry,
 	    .epoch = ch->hold.epoch};
@@ -132,6 +144,16 @@ hold_channel(struct chat *ch, uint32_t entry, uint32_t epoch)
 	ch->hold.what = HOLD_OPENED;
 	ch->hold.entry = entry;
 	ch->hold.epoch = epoch;
+	return true;
+}
+
+bool
+hold_rows(struct chat *ch, uint32_t asked_ms)
+{
+	if (hold_ended(ch) == HOLD_LATE)
+		return false;
+	ch->hold.what = HOLD_ROWS;
+	ch->hold.asked_ms = asked_ms;
 	return true;
 }
 
@@ -213,9 +235,9 @@ hold_request_begin(struct chat *ch, uint32_t i, struct hold_request *q)
 	all->request = at;
 	all->request[all->n_requests++] = q;
 	*q = (struct hold_request){.conn = i,
-	    /* of several waits of a request all count as one */
-	    .since_ms = ch->hold.ended != HOLD_NOT ? ch->hold.since_ms
-						   : (uint32_t)ch->now_ms,
+	    .since_ms = hold_since_ms(ch,
+		ch->hold.ended != HOLD_NOT ? ch->hold.since_ms
+					   : (uint32_t)ch->now_ms),
 	    .what = ch->hold.what,
 	    .entry = ch->hold.entry,
 	    .epoch = ch->hold.epoch,
@@ -348,7 +370,9 @@ hold_channels(struct chat *ch,
 static uint32_t
 hold_limit_ms(enum hold_what what)
 {
-	return what == HOLD_RESULT ? HOLD_RESULT_MS : HOLD_OPENED_MS;
+	return what == HOLD_RESULT ? HOLD_RESULT_MS
+	    : what == HOLD_OPENED  ? HOLD_OPENED_MS
+				   : HOLD_ROWS_MS;
 }
 
 /* One that waits for a result or a channel; false: it does not any more. */

@@ -134,6 +134,7 @@ reading_do(struct reading *r, uint64_t position)
 	ch->rest_from = 0;
 	hold_command(ch, 0);
 	ch->hold.what = HOLD_NOTHING;
+	ch->hold.conn = r->i;
 	if (kind == FRAMING_BINARY && !door->binary) {
 		conn_end(ch, r->i, CLOSE_UNSUPPORTED, REASON_TEXT_ONLY);
 		return;

@@ -24,6 +24,7 @@ struct walk {
 	uint32_t kept;	/* publications passed */
 	uint32_t leaps;
 	bool whole; /* one names `since` as the one before it */
+	bool over;  /* older ones are not kept */
 };
 
 #define ANY UINT64_MAX
@@ -60,8 +61,10 @@ history_keep(struct walk *w, const struct publication *p)
 
 	if (p->format == FORMAT_LEAP)
 		return w->leaps++ < HISTORY_LEAPS;
-	if (p->time_ms < q->oldest_ms || w->kept == q->keep)
+	if (p->time_ms < q->oldest_ms || w->kept == q->keep) {
+		w->over = true;
 		return false;
+	}
 	w->kept++;
 	if (p->format != FORMAT_ERASED && wanted(q, p->offset))
 		w->ring[w->seen++ % HISTORY_MAX] = p->position;
@@ -122,6 +125,9 @@ history_find(
 	}
 	out->gone =
 	    q->has_since && !q->reverse && q->since < v.offset && !w.whole;
+	out->none = w.named == ANY;
+	if (!w.over && w.kept < q->keep)
+		out->before = w.named == ANY ? v.offset : w.named;
 	if (q->limit > 0)
 		history_collect(&w);
 	return 0;

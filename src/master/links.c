@@ -21,21 +21,23 @@ link_is_worker(const struct child *c)
 	return c->kind != NULL && c->kind->n == CHILD_CONFIGURED;
 }
 
-/* Whether it reads the journal. */
+/* Whether it reads the journal, or answers workers' questions. */
 static bool
-link_is_reader(const struct child *c)
+link_is_served(const struct child *c)
 {
-	return c->kind != NULL && c->kind->reader != 0;
+	return c->kind != NULL && (c->kind->reader != 0 || c->kind->answers);
 }
 
 /* Gives a child one end of a link; false: not now. */
 static bool
 link_give(const struct child *to, const struct child *peer, int fd)
 {
-	const struct message_link link = {
-	    .peer = (uint32_t)peer->at, .generation = peer->generation};
+	const struct message_link_asked link = {
+	    {.peer = (uint32_t)peer->at, .generation = peer->generation}, 1};
 
-	return link_send(to->link, MSG_LINK, &link, sizeof(link), fd) == 0;
+	return link_send(to->link, MSG_LINK, &link,
+		   peer->kind->answers ? sizeof(link) : sizeof(link.link),
+		   fd) == 0;
 }
 
 /* Connects two children; false: not now. */
@@ -81,7 +83,7 @@ links_hello(struct child *c)
 	struct master *m = c->master;
 	struct child *worker;
 
-	if (!link_is_worker(c) && !link_is_reader(c))
+	if (!link_is_worker(c) && !link_is_served(c))
 		return;
 	for (int i = 0; i < m->n_workers; i++) {
 		worker = &m->member[i].child;
@@ -89,7 +91,7 @@ links_hello(struct child *c)
 			links_connect(c, worker);
 	}
 	for (int i = 0; i < m->n_others && link_is_worker(c); i++)
-		if (link_is_reader(&m->other[i]) && m->other[i].ready)
+		if (link_is_served(&m->other[i]) && m->other[i].ready)
 			links_connect(&m->other[i], c);
 }
 

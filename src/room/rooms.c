@@ -5,6 +5,7 @@
 
 #include "base/sparse.h"
 #include "hub/journal.h"
+#include "room/archive.h"
 #include "room/kept.h"
 #include "room/membership.h"
 #include "room/publish.h"
@@ -27,7 +28,7 @@ rooms_init(struct chat *ch)
 	}
 	if (claim_init(&r->subscriptions, h->subscription_owner,
 		h->n_subscriptions, h->self) < 0 ||
-	    relay_init(ch) < 0)
+	    relay_init(ch) < 0 || archive_init(ch) < 0)
 		return -1;
 	publish_init(ch);
 	kept_init(ch);

@@ -33,13 +33,15 @@ enum {
 
 /* Once in a process, before anything is opened. */
 static void
-database_init(void)
+database_init(enum store_use use)
 {
 	static bool done;
 
 	if (done)
 		return;
-	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	/* who reads may check the file in a thread of its own (check.h) */
+	sqlite3_config(use == STORE_WRITES ? SQLITE_CONFIG_SINGLETHREAD
+					   : SQLITE_CONFIG_MULTITHREAD);
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	done = true;
 }
@@ -417,7 +419,7 @@ store_open(struct store **out, const struct store_options *o,
 		free(s);
 		return -1;
 	}
-	database_init();
+	database_init(o->use);
 	s->options = *o;
 	s->lock = -1;
 	strlcpy(s->path, o->path, sizeof(s->path));

@@ -50,6 +50,8 @@ const struct child_kind store_kind = {.name = "store",
 
 const struct child_kind store_read_kind = {.name = "store-read",
     .n = 1,
+    .gets = CHILD_HUB_LOOK,
+    .answers = true,
     .executable = STORE_PROGRAM,
     .birth_bytes = sizeof(struct birth_store),
     .birth = store_birth,

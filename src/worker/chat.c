@@ -8,6 +8,7 @@
 #include "codec/message.h"
 #include "conn/conn.h"
 #include "conn/turn.h"
+#include "room/archive.h"
 #include "room/kept.h"
 #include "room/opening.h"
 #include "room/mend.h"
@@ -54,7 +55,17 @@ _Static_assert(
     (int)SHM_LINES <= (int)READY_LINKS && (int)MESSAGE_PEERS == (int)SHM_LINES,
     "peers are numbered by their lines");
 
-/* One datagram of another worker, or of a reader of the journal. */
+/* Whose messages come over a link. */
+static enum message_party
+chat_peer_party(const struct chat *ch, int from)
+{
+	return from < SHM_WORKERS   ? PARTY_PEER
+	    : archive_is(ch, from) ? PARTY_ANSWERER
+				   : PARTY_READER;
+}
+
+/* One datagram of another worker, of a reader of the journal, or of who answers
+ * questions. */
 static void
 chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 {
@@ -68,8 +79,7 @@ chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 	if (from < SHM_WORKERS && chat_give_lost(ch, from, d))
 		return;
 	switch (message_check(d->bytes, d->len, d->n_fds,
-	    from < SHM_WORKERS ? PARTY_PEER : PARTY_READER, &payload, &len,
-	    &why)) {
+	    chat_peer_party(ch, from), &payload, &len, &why)) {
 	case MSG_RELAY:
 		if (!relay_take(ch, payload, len))
 			chat_peer_bad(
@@ -79,6 +89,12 @@ chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 		memcpy(&id, payload, sizeof(id));
 		handover_take(ch, from, id, d->fd);
 		return;
+	case MSG_ROWS:
+	case MSG_ROWS_FILE:
+		why = archive_answer(ch, payload, len, d->fd);
+		if (why != NULL)
+			chat_peer_bad(ch, from, why);
+		break;
 	case MSG_TAKEN:
 		memcpy(&id, payload, sizeof(id));
 		give_done(ch, from, id);
@@ -103,8 +119,10 @@ chat_peer_ended_cb(void *arg, int peer)
 {
 	struct chat *ch = arg;
 
-	if (peer >= SHM_WORKERS)
-		return; /* a reader, which is told nothing */
+	if (peer >= SHM_WORKERS) {
+		archive_ended(ch, peer);
+		return; /* a reader is told nothing */
+	}
 	relay_end(ch, peer);
 	ch->peers_ended |= 1ull << peer;
 }
@@ -149,6 +167,15 @@ chat_relay_send(struct chat *ch, int to, const struct iovec *relay)
 	return peers_send(ch->peers, to, relay);
 }
 
+/* Sends a question. */
+static int
+chat_ask_send(struct chat *ch, int to, const void *question, size_t len)
+{
+	if (!peers_is_linked(ch->peers, to))
+		return -1;
+	return peers_message(ch->peers, to, MSG_ASK, question, len, -1);
+}
+
 /* Prepares the links to the other workers; there is none yet. */
 static int
 chat_peers_init(struct chat *ch)
@@ -159,6 +186,7 @@ chat_peers_init(struct chat *ch)
 
 	ch->peers = peers_new(watch_ready(ch), SHM_LINES, &host, ch);
 	ch->relay_send = chat_relay_send;
+	ch->ask_send = chat_ask_send;
 	return ch->peers != NULL ? 0 : -1;
 }
 
@@ -292,6 +320,7 @@ chat_sweep(struct chat *ch)
 	mend_sweep(ch);
 	kept_sweep(ch);
 	opening_sweep(ch);
+	archive_sweep(ch);
 	quota_tell(ch);
 	conn_sweep(ch);
 }

@@ -8,6 +8,7 @@
 #include "codec/message.h"
 #include "door/registry.h"
 #include "net/link.h"
+#include "room/archive.h"
 #include "private.h"
 #include "worker/chat.h"
 
@@ -35,19 +36,30 @@ control_stop(struct worker *w)
 	control_end(w);
 }
 
+/* A link to another process. */
+static void
+control_link(struct chat *ch, const void *payload, size_t len, int fd)
+{
+	struct message_link link;
+
+	memcpy(&link, payload, sizeof(link));
+	chat_link(ch, (int)link.peer, link.generation, fd);
+	if (len == sizeof(struct message_link_asked))
+		archive_linked(ch, (int)link.peer);
+}
+
 /* One checked message; its descriptor is this function's. */
 static void
 handle(struct worker *w, int type, const void *payload, size_t len, int fd)
 {
 	struct chat *ch = &w->chat;
-	const struct message_link *link = payload;
 	const struct message_drain *drain = payload;
 	const struct message_retire *retire = payload;
 	static struct conf_live live;
 
 	switch (type) {
 	case MSG_LINK:
-		chat_link(ch, (int)link->peer, link->generation, fd);
+		control_link(ch, payload, len, fd);
 		break;
 	case MSG_ADOPT:
 		adoption_order(payload, fd);

@@ -3,6 +3,7 @@
 #define CHATD_SRC_DOOR_CENTRIFUGO_H
 
 #include "room/channel.h"
+#include "room/past.h"
 #include "conn/conn.h"
 #include "room/publish.h"
 #include "room/user.h"
@@ -176,9 +177,6 @@ take_channel(struct chat *ch, struct json_value v, struct channel_name *out);
 /* What a publication looks like: {"data":...}. */
 void put_publication(struct json_writer *w, const struct publication *p);
 
-/* Writes the publication at a position of the journal; false if it is gone. */
-bool put_position(struct chat *ch, struct json_writer *w, uint64_t position);
-
 /* {"user":..,"client":..,"conn_info":..,"chan_info":..}. */
 void put_client(struct json_writer *w, uint64_t id, const char *user,
     size_t user_len, const char *info, size_t info_len, const char *sub_info,
@@ -276,8 +274,8 @@ may_look(const struct command *c, const struct channel_name *name);
 enum centrifugo_error put_history(struct chat *ch, struct json_writer *w,
     const struct channel_name *name, const struct json_value *value);
 
-/* The oldest that a rule's history-age still keeps, wall clock. */
-int64_t history_oldest(const struct chat *ch, const struct conf_channel *rule);
+/* The error for how looking for publications ended. */
+enum centrifugo_error past_error(enum past_result r);
 
 /* subscribe.c */
 
@@ -300,9 +298,15 @@ struct recovery {
  * type. */
 bool recovery_take(const struct json_value *value, struct recovery *out);
 
+/* Whether a client that asks to go on in a channel, which stands there, is to
+ * wait for what it has missed: C_WAITS; C_INTERNAL: it has waited in vain. */
+enum centrifugo_error
+recovery_waits(struct chat *ch, const struct channel_name *name,
+    const struct channel_position *at, const struct recovery *r);
+
 /* The members of a subscribe result; C_UNRECOVERABLE if that was asked for. */
 enum centrifugo_error put_subscription(struct chat *ch, struct json_writer *w,
-    const struct conf_channel *rule, const struct channel_position *at,
+    const struct channel_name *name, const struct channel_position *at,
     const struct recovery *r, uint64_t expires_ms);
 
 /* Subscribes under a rule, with what its token says, or takes up what this very

@@ -135,9 +135,10 @@ connect_recovery(const struct command *c, struct json_value subs,
 	return (enum centrifugo_error)refused;
 }
 
-/* Whether the client asks to go on in a channel that is not open. It does so
- * with a command that is carried out as a whole: nothing is subscribed before
- * all such channels are open, or have been waited for in vain. */
+/* Whether the client asks to go on in a channel that is not open, or where the
+ * ring has not all that it missed. It does so with a command that is carried
+ * out as a whole: nothing is subscribed before all such channels are open, and
+ * all rows there, or have been waited for in vain. */
 static bool
 connect_waits_for(const struct command *c, struct json_value subs,
     const struct channel_name *name)
@@ -145,10 +146,16 @@ connect_waits_for(const struct command *c, struct json_value subs,
 	struct channel_position at;
 	struct recovery r;
 
-	return connect_recovery(c, subs, name->text, &r) == C_OK && r.wanted &&
-	    channel_find(c->ch, name->text, name->len, true, &at) ==
-	    CHANNEL_COLD &&
-	    cold_error(c->ch, &at) == C_WAITS;
+	if (connect_recovery(c, subs, name->text, &r) != C_OK || !r.wanted)
+		return false;
+	switch (channel_find(c->ch, name->text, name->len, true, &at)) {
+	case CHANNEL_COLD:
+		return cold_error(c->ch, &at) == C_WAITS;
+	case CHANNEL_OK:
+		return recovery_waits(c->ch, name, &at, &r) == C_WAITS;
+	default:
+		return false;
+	}
 }
 
 /* connect_waits_for() of the connection's own channel, and of its token's. All
@@ -222,7 +229,7 @@ put_server_channel(struct command *c, struct json_writer *w,
 		return C_OK;
 	}
 	put_name(w, name.text, name.len);
-	return put_subscription(c->ch, w, name.rule, &at, &r, 0);
+	return put_subscription(c->ch, w, &name, &at, &r, 0);
 }
 
 /* Calls f with each of its subscriptions. */
@@ -273,7 +280,7 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 			put_opening(w, &name, &r);
 		else {
 			put_name(w, name.text, name.len);
-			put_subscription(c->ch, w, name.rule, &at, &r, 0);
+			put_subscription(c->ch, w, &name, &at, &r, 0);
 		}
 	}
 	while (bad == C_OK && json_next_element(&iter, &v))
@@ -370,6 +377,7 @@ command_connect(struct command *c)
 	}
 	if (bad == C_WAITS)
 		return;
+	archive_done(c->ch);
 	if (bad != C_OK) {
 		command_slot(c)->flags |= C_UNUSABLE;
 		KILL_POINT();

@@ -29,27 +29,21 @@ question_take(const struct json_value *v, struct question *out)
 	return take_offset(s[0], &out->offset) && take_type(s[1], JSON_STRING);
 }
 
-int64_t
-history_oldest(const struct chat *ch, const struct conf_channel *rule)
-{
-	return rule->history_age_ms == 0
-	    ? INT64_MIN
-	    : ch->wall_ms - (int64_t)rule->history_age_ms;
-}
-
 /* Writes the publications that were found, up to half of `queue` in bytes. */
 static void
-put_found(struct chat *ch, struct json_writer *w, const struct history *found)
+put_found(struct chat *ch, struct json_writer *w, const struct past *found)
 {
 	size_t begin = w->len, before;
+	struct publication p;
 	uint32_t k;
 
 	json_put_name(w, "publications");
 	json_open(w, '[');
 	for (k = 0; k < found->n; k++) {
 		before = w->len;
-		if (!put_position(ch, w, found->position[k]))
+		if (!past_read(ch, found, k, &p))
 			continue;
+		put_publication(w, &p);
 		if (k > 0 && w->len - begin > ch->live.queue_bytes / 2) {
 			w->len = before;
 			break;
@@ -59,12 +53,43 @@ put_found(struct chat *ch, struct json_writer *w, const struct history *found)
 }
 
 enum centrifugo_error
+past_error(enum past_result r)
+{
+	return r == PAST_OK ? C_OK : r == PAST_WAITS ? C_WAITS : C_INTERNAL;
+}
+
+/* Finds what is asked for. */
+static enum centrifugo_error
+question_answer(struct chat *ch, const struct channel_name *name,
+    const struct question *ask, const struct channel_position *at,
+    struct past *found)
+{
+	const struct past_query q = {.name = name->text,
+	    .len = name->len,
+	    .rule = name->rule,
+	    .at = at,
+	    .since = ask->offset,
+	    .has_since = ask->has_since,
+	    .reverse = ask->reverse,
+	    .limit = ask->limit < 0 || ask->limit > HISTORY_MAX
+		? HISTORY_MAX
+		: (uint32_t)ask->limit};
+	enum centrifugo_error bad;
+
+	if (ask->has_since && ask->epoch.len > 2 &&
+	    !is_epoch(ask->epoch, at->stream))
+		return C_UNRECOVERABLE;
+	bad = past_error(past_find(ch, &q, found));
+	return bad == C_OK && found->gone ? C_UNRECOVERABLE : bad;
+}
+
+enum centrifugo_error
 put_history(struct chat *ch, struct json_writer *w,
     const struct channel_name *name, const struct json_value *value)
 {
-	static struct history found;
+	static struct past found;
 	struct channel_position at;
-	struct history_query q;
+	enum centrifugo_error bad;
 	struct question ask;
 	enum channel_result r;
 
@@ -73,30 +98,12 @@ put_history(struct chat *ch, struct json_writer *w,
 	r = channel_find(ch, name->text, name->len, true, &at);
 	if (r != CHANNEL_OK)
 		return r == CHANNEL_COLD ? cold_error(ch, &at) : C_INTERNAL;
-	if (ask.has_since && ask.epoch.len > 2 &&
-	    !is_epoch(ask.epoch, at.stream))
-		return C_UNRECOVERABLE;
-	q = (struct history_query){.channel = at.channel,
-	    .epoch = at.epoch,
-	    .since = ask.offset,
-	    .has_since = ask.has_since,
-	    .reverse = ask.reverse,
-	    .limit = ask.limit < 0 || ask.limit > HISTORY_MAX
-		? HISTORY_MAX
-		: (uint32_t)ask.limit,
-	    .keep = name->rule->history,
-	    .oldest_ms = history_oldest(ch, name->rule),
-	    .upto = at.offset};
-	found.n = 0;
-	found.gone = false;
-	/* the channel has gone since it was found: nothing is kept of it */
-	if (at.offset > 0 && history_find(ch->hub, &q, &found) < 0)
-		found.gone =
-		    ask.has_since && !ask.reverse && ask.offset < at.offset;
-	if (found.gone && q.limit > 0)
-		return C_UNRECOVERABLE;
+	bad = question_answer(ch, name, &ask, &at, &found);
+	if (bad != C_OK)
+		return bad;
 	json_open(w, '{');
 	put_found(ch, w, &found);
+	archive_done(ch);
 	put_epoch(w, at.stream);
 	json_put_name(w, "offset");
 	json_put_uint(w, at.offset);

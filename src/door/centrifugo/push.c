@@ -83,18 +83,6 @@ put_publication(struct json_writer *w, const struct publication *p)
 	json_close(w, '}');
 }
 
-bool
-put_position(struct chat *ch, struct json_writer *w, uint64_t position)
-{
-	struct publication p;
-
-	if (publication_read(ch, position, &p) != JOURNAL_OK ||
-	    p.format == FORMAT_ERASED)
-		return false;
-	put_publication(w, &p);
-	return true;
-}
-
 /* A channel has opened that its client has from the server: where it stands, as
  * a reply to connect would have said. */
 static void
@@ -102,16 +90,18 @@ put_opened(struct chat *ch, struct json_writer *w, const struct publication *p,
     const char *name, size_t len)
 {
 	static const struct conf_channel none;
-	const struct conf_channel *rule =
-	    conf_channel_find(&ch->live, name, len);
+	struct channel_name channel = {
+	    .rule = conf_channel_find(&ch->live, name, len)};
 	const struct channel_position at = {.channel = p->channel,
 	    .epoch = p->epoch,
 	    .stream = p->stream,
 	    .offset = p->offset};
 
+	if (channel.rule == NULL)
+		channel.rule = &none;
 	json_put_name(w, "subscribe");
-	(void)put_subscription(ch, w, rule != NULL ? rule : &none, &at,
-	    &(struct recovery){.wanted = false}, 0);
+	(void)put_subscription(
+	    ch, w, &channel, &at, &(struct recovery){.wanted = false}, 0);
 }
 
 int

@@ -27,71 +27,111 @@ recovery_take(const struct json_value *v, struct recovery *out)
 }
 
 /* Looks up the publications after the client's position, up to the channel's
- * newest. False if not all of them are kept, or if they are too many. */
-static bool
-recovery_find(struct chat *ch, const struct conf_channel *rule,
-    const struct channel_position *at, const struct recovery *r,
-    struct history *found)
+ * newest. *whole: all of them are kept, and not too many. now: the command
+ * cannot wait any more. */
+static enum past_result
+recovery_find(struct chat *ch, const struct channel_name *name,
+    const struct channel_position *at, const struct recovery *r, bool now,
+    struct past *found, bool *whole)
 {
-	const struct history_query q = {.channel = at->channel,
-	    .epoch = at->epoch,
+	const struct past_query q = {.name = name->text,
+	    .len = name->len,
+	    .rule = name->rule,
+	    .at = at,
 	    .since = r->offset,
 	    .has_since = true,
 	    .limit = HISTORY_MAX,
-	    .keep = rule->history,
-	    .oldest_ms = history_oldest(ch, rule),
-	    .upto = at->offset};
+	    .now = now};
+	enum past_result result;
 
+	found->n = 0;
+	*whole = false;
 	if (!json_absent(r->epoch) && r->epoch.len > 2 &&
 	    !is_epoch(r->epoch, at->stream))
-		return false;
-	found->n = 0;
-	if (r->offset == at->offset)
-		return true;
-	return r->offset < at->offset &&
-	    history_find(ch->hub, &q, found) == 0 && !found->gone &&
-	    !found->more;
+		return PAST_OK;
+	*whole = r->offset == at->offset;
+	if (r->offset >= at->offset)
+		return PAST_OK;
+	result = past_find(ch, &q, found);
+	*whole =
+	    result == PAST_OK && !found->gone && !found->gap && !found->more;
+	return result;
 }
 
 /* Writes the publications that were found; false (with nothing written) if one
  * has gone meanwhile or they are more than a reply may hold. */
 static bool
-put_recovered(struct chat *ch, struct json_writer *w, const struct history *f)
+put_recovered(struct chat *ch, struct json_writer *w, const struct past *f)
 {
 	size_t begin = w->len;
+	struct publication p;
 	uint32_t k;
 
 	if (f->n == 0)
 		return true;
 	json_put_name(w, "publications");
 	json_open(w, '[');
-	for (k = 0; k < f->n; k++)
-		if (!put_position(ch, w, f->position[k]) ||
+	for (k = 0; k < f->n; k++) {
+		if (past_read(ch, f, k, &p))
+			put_publication(w, &p);
+		else
+			w->len = begin;
+		if (w->len == begin ||
 		    w->len - begin > ch->live.queue_bytes / 2 ||
 		    w->len > ch->live.queue_bytes) {
 			w->len = begin;
 			return false;
 		}
+	}
 	json_close(w, ']');
 	return true;
 }
 
+static struct past missed;
+
+enum centrifugo_error
+recovery_waits(struct chat *ch, const struct channel_name *name,
+    const struct channel_position *at, const struct recovery *r)
+{
+	enum past_result result;
+	bool whole;
+
+	if (!r->wanted || !name->rule->recovery ||
+	    !archive_has(ch, at->channel))
+		return C_OK;
+	result = recovery_find(ch, name, at, r, false, &missed, &whole);
+	/* what cannot be read now is not recovered: who comes back for it again
+	 * and again shall not be kept out of the channel for that */
+	return result == PAST_FAILED ? C_OK : past_error(result);
+}
+
+/* Writes what the client has missed; false: it is not all there. */
+static bool
+put_missed(struct chat *ch, struct json_writer *w,
+    const struct channel_name *name, const struct channel_position *at,
+    const struct recovery *r)
+{
+	bool whole;
+
+	(void)recovery_find(ch, name, at, r, true, &missed, &whole);
+	return whole && put_recovered(ch, w, &missed);
+}
+
 enum centrifugo_error
 put_subscription(struct chat *ch, struct json_writer *w,
-    const struct conf_channel *rule, const struct channel_position *at,
+    const struct channel_name *name, const struct channel_position *at,
     const struct recovery *r, uint64_t expires_ms)
 {
-	static struct history found;
 	bool recovered = false;
 
 	json_open(w, '{');
 	put_expiry(ch, w, expires_ms);
-	if (rule->recovery) {
+	if (name->rule->recovery) {
 		json_put_name(w, "recoverable");
 		json_put_bool(w, true);
 		put_epoch(w, at->stream);
-		if (r->wanted && recovery_find(ch, rule, at, r, &found))
-			recovered = put_recovered(ch, w, &found);
+		if (r->wanted)
+			recovered = put_missed(ch, w, name, at, r);
 		if (r->wanted && r->or_error && !recovered)
 			return C_UNRECOVERABLE;
 		if (recovered) {
@@ -241,9 +281,10 @@ subscribe_reply(struct command *c, const struct channel_name *name,
     const struct channel_position *at, const struct recovery *r, uint32_t sub)
 {
 	struct json_writer *w = reply_begin(c, "subscribe");
-	enum centrifugo_error bad = put_subscription(c->ch, w, name->rule, at,
-	    r, c->ch->hub->subscription[sub].expires_ms);
+	enum centrifugo_error bad = put_subscription(
+	    c->ch, w, name, at, r, c->ch->hub->subscription[sub].expires_ms);
 
+	archive_done(c->ch);
 	if (bad != C_OK) {
 		/* its join may have been told, before a takeover */
 		channel_finish(c->ch, c->conn, name->text, name->len);
@@ -252,6 +293,24 @@ subscribe_reply(struct command *c, const struct channel_name *name,
 	}
 	channel_tell_join(c->ch, sub);
 	reply_end(c, w);
+}
+
+/* recovery_waits() of a subscription that is not made yet: once it is, what is
+ * published to the channel comes to the client. One that was made before a
+ * takeover goes on without what is not in the ring. */
+static enum centrifugo_error
+subscribe_waits(const struct command *c, const struct channel_name *name,
+    const struct recovery *r)
+{
+	struct channel_position at;
+
+	if (!r->wanted || c->ch->hub->readers == 0 ||
+	    channel_subscription(c->ch, c->conn, name->text, name->len) !=
+		SHM_NONE ||
+	    channel_find(c->ch, name->text, name->len, false, &at) !=
+		CHANNEL_OK)
+		return C_OK;
+	return recovery_waits(c->ch, name, &at, r);
 }
 
 void
@@ -271,6 +330,8 @@ command_subscribe(struct command *c)
 	if (bad == C_OK)
 		bad =
 		    may_subscribe(c, &name, v[SUBSCRIBE_TOKEN], &room, &claims);
+	if (bad == C_OK)
+		bad = subscribe_waits(c, &name, &r);
 	if (bad == C_OK)
 		bad = subscription_begin(c, &name, claims, 0, &at, &sub);
 	if (bad == C_OK) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "codec/json.h"
-#include "hub/history.h"
+#include "room/past.h"
 #include "plain.h"
 
 enum { HISTORY_LINES = 10, HISTORY_LINES_MAX = 100 };
@@ -28,35 +28,15 @@ history_lines(const char *args, size_t len, uint32_t *out)
 	return n > 0;
 }
 
-/* Finds the newest n; false if there is none. */
-static bool
-history_search(struct chat *ch, const struct channel_position *at,
-    const struct conf_channel *rule, uint32_t n, struct history *found)
-{
-	const struct history_query q = {.channel = at->channel,
-	    .epoch = at->epoch,
-	    .upto = at->offset,
-	    .reverse = true,
-	    .limit = n,
-	    .keep = rule->history,
-	    .oldest_ms = rule->history_age_ms == 0
-		? INT64_MIN
-		: ch->wall_ms - (int64_t)rule->history_age_ms};
-
-	return at->offset > 0 && history_find(ch->hub, &q, found) == 0 &&
-	    found->n > 0;
-}
-
-/* Writes one publication as a line; room as it stands in one. */
+/* Writes the nth publication as a line; room as it stands in one. */
 static void
-history_put_line(
-    struct chat *ch, struct json_writer *w, uint64_t position, const char *room)
+history_put_line(struct chat *ch, struct json_writer *w,
+    const struct past *found, uint32_t nth, const char *room)
 {
 	struct publication p;
 	struct iovec text, user;
 
-	if (publication_read(ch, position, &p) != JOURNAL_OK ||
-	    p.format == FORMAT_ERASED)
+	if (!past_read(ch, found, nth, &p))
 		return;
 	text = plain_text(&p);
 	user = plain_user(&p);
@@ -72,7 +52,7 @@ history_put_line(
  * up to half of `queue` in bytes. */
 static void
 history_answer(struct chat *ch, uint32_t conn, uint64_t position,
-    const char *room, const struct history *found)
+    const char *room, const struct past *found)
 {
 	struct json_writer w;
 	uint32_t k, first = 0;
@@ -84,7 +64,7 @@ history_answer(struct chat *ch, uint32_t conn, uint64_t position,
 		json_put(&w, room, strlen(room));
 		for (k = found->n - first; k > 0 && !json_writer_failed(&w);
 		     k--)
-			history_put_line(ch, &w, found->position[k - 1], room);
+			history_put_line(ch, &w, found, k - 1, room);
 		first += (found->n - first + 1) / 2;
 	} while (json_writer_failed(&w) && first < found->n);
 	if (json_writer_failed(&w))
@@ -95,11 +75,34 @@ history_answer(struct chat *ch, uint32_t conn, uint64_t position,
 	json_writer_deinit(&w);
 }
 
+/* Answers with the newest n of a room that is open, once they are there. */
+static void
+history_answer_newest(struct chat *ch, uint32_t conn, uint64_t position,
+    const struct past_query *q, const char *room)
+{
+	static struct past found;
+
+	switch (past_find(ch, q, &found)) {
+	case PAST_WAITS:
+		return;
+	case PAST_FAILED:
+	case PAST_LATE:
+		conn_tell(ch, conn, position, "* busy, try again");
+		return;
+	case PAST_OK:
+		break;
+	}
+	if (found.n == 0)
+		conn_tell(ch, conn, position, "* nothing was said in %s", room);
+	else
+		history_answer(ch, conn, position, room, &found);
+	archive_done(ch);
+}
+
 void
 plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
 {
-	static struct history found;
 	const struct conf_channel *rule;
 	struct channel_position at;
 	enum channel_result r = CHANNEL_ABSENT;
@@ -125,9 +128,16 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 		plain_cold(ch, conn, position, &at);
 	else if (rule == NULL || rule->history == 0)
 		conn_tell(ch, conn, position, "* %s keeps no history", shown);
-	else if (r != CHANNEL_OK || !history_search(ch, &at, rule, n, &found))
+	else if (r != CHANNEL_OK)
 		conn_tell(
 		    ch, conn, position, "* nothing was said in %s", shown);
 	else
-		history_answer(ch, conn, position, shown, &found);
+		history_answer_newest(ch, conn, position,
+		    &(struct past_query){.name = room,
+			.len = room_len,
+			.rule = rule,
+			.at = &at,
+			.reverse = true,
+			.limit = n},
+		    shown);
 }
