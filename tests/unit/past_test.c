@@ -404,8 +404,9 @@ test_late(void **state)
 	}
 	assert_int_equal(subscription_count(&door_hub, alice.conn), 0);
 	/* and anew */
-	pages(
-	    "\"limit\":9,\"reverse\":true,\"since\":{\"offset\":4}", false, "");
+	n_asked = 0;
+	pages("\"limit\":9,\"reverse\":true,\"since\":{\"offset\":4}", true,
+	    "3 2 1 ");
 }
 
 /* Who answers is replaced, or its link full: it is asked again. */
