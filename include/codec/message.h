@@ -116,8 +116,6 @@ enum message_what {	 /* as enum store_what (store/store.h) has them */
 			  * match `text`; the channel's name is in sub_info */
 	ASK_USER = 5,	 /* the user `name`: what was delivered is the row's
 			  * offset, when it was last seen its time */
-	ASK_AWAY = 6,	 /* the same of a user's own channel, and the newest
-			  * publications behind it, oldest first */
 	ASK_WHATS
 };
 

@@ -71,6 +71,8 @@ search_needs_more(const struct search *s)
 		return false;
 	if (q->has_since && !q->reverse)
 		return found.gone;
+	if (q->has_since && q->since == 1)
+		return false; /* nothing has a lower offset */
 	return found.before != 0 && (!q->reverse || found.n < q->limit);
 }
 

@@ -17,7 +17,7 @@ static const struct {
 	size_t min, max;
 	int n_fds;
 } table[] = {
-    {MSG_LINK, "LINK", PARTY_MASTER, 8, 8, 1},
+    {MSG_LINK, "LINK", PARTY_MASTER, 8, 12, 1},
     {MSG_START, "START", PARTY_MASTER, 0, 0, 0},
     {MSG_CONF, "CONF", PARTY_MASTER, 0, CONF_LIVE_MAX, 0},
     {MSG_KICK, "KICK", PARTY_MASTER, 320, 320, 0},
@@ -41,6 +41,9 @@ static const struct {
     {MSG_RELAY, "RELAY", PARTY_PEER, 1, MESSAGE_MAX - 8, 0},
     {MSG_GIVE, "GIVE", PARTY_PEER, 8, 8, 1},
     {MSG_TAKEN, "TAKEN", PARTY_PEER, 8, 8, 0},
+    {MSG_ASK, "ASK", PARTY_ASKER, 64, 64 + ASK_NAME_MAX + ASK_TEXT_MAX, 0},
+    {MSG_ROWS, "ROWS", PARTY_ANSWERER, 32, MESSAGE_MAX - 8, 0},
+    {MSG_ROWS_FILE, "ROWS_FILE", PARTY_ANSWERER, 32, 32, 1},
 };
 
 enum { N_TYPES = sizeof(table) / sizeof(table[0]) };
@@ -58,6 +61,18 @@ fill(uint32_t type, uint32_t length)
 	memcpy(datagram, &head, sizeof(head));
 	if (type == MSG_KICK)
 		datagram[8 + sizeof(struct message_order)] = 5;
+	if (type == MSG_ASK && length > sizeof(struct message_ask)) {
+		struct message_ask ask = {
+		    .name_len = ASK_NAME_MAX, .text_len = ASK_TEXT_MAX};
+
+		memcpy(datagram + 8, &ask, sizeof(ask));
+	}
+	if (type == MSG_ROWS || type == MSG_ROWS_FILE) {
+		struct message_rows rows = {
+		    .bytes = type == MSG_ROWS ? length - sizeof(rows) : 1};
+
+		memcpy(datagram + 8, &rows, sizeof(rows));
+	}
 	if (type == MSG_CONF && length > 0 && length < MESSAGE_MAX) {
 		memset(datagram + 8, 'x', length);
 		datagram[8 + length - 1] = '\n';
@@ -106,7 +121,7 @@ test_table(void **state)
 		size_t min = table[i].min, max = table[i].max;
 
 		assert_string_equal(message_name(type), table[i].name);
-		for (party = PARTY_MASTER; party <= PARTY_PEER; party++) {
+		for (party = PARTY_MASTER; party <= PARTY_ASKER; party++) {
 			fill((uint32_t)type, (uint32_t)min);
 			assert_int_equal(check(min, fds, party),
 			    party == (int)table[i].from ? type : -1);
@@ -115,6 +130,10 @@ test_table(void **state)
 		fill((uint32_t)type, (uint32_t)min);
 		assert_int_equal(check(min, fds, PARTY_READER),
 		    type == MSG_RELAY ? type : -1);
+		/* nor does who answers questions but answer */
+		fill((uint32_t)type, (uint32_t)min);
+		assert_int_equal(check(min, fds, PARTY_ANSWERER),
+		    table[i].from == PARTY_ANSWERER ? type : -1);
 		fill((uint32_t)type, (uint32_t)max);
 		assert_int_equal(check(max, fds, table[i].from), type);
 		assert_int_equal(check(max, fds + 1, table[i].from), -1);
