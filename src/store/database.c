@@ -291,20 +291,26 @@ static enum store_result
 database_settings(struct store *s)
 {
 	const bool writes = s->options.use == STORE_WRITES;
+	enum store_result r;
 	char sql[512];
 
 	snprintf(sql, sizeof(sql),
 	    "PRAGMA cache_size = -%d; "
 	    "PRAGMA temp_store = MEMORY",
 	    writes ? CACHE_WRITES_KIB : CACHE_READS_KIB);
-	if (!writes)
+	if (!writes) {
+		strlcat(sql, "; PRAGMA mmap_size = 268435456", sizeof(sql));
 		return database_exec(s, sql, "opening");
+	}
 	snprintf(sql + strlen(sql), sizeof(sql) - strlen(sql),
 	    "; PRAGMA synchronous = %s; PRAGMA secure_delete = ON; "
 	    "PRAGMA journal_size_limit = 67108864; "
 	    "PRAGMA wal_autocheckpoint = 0",
 	    s->options.sync_full ? "FULL" : "NORMAL");
-	return database_exec(s, sql, "opening");
+	r = database_exec(s, sql, "opening");
+	/* that pragma takes the hook away */
+	sqlite3_wal_hook(s->db, database_logged, s);
+	return r;
 }
 
 /* A new file. */
@@ -381,7 +387,6 @@ database_file(struct store *s)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	database_wait(s, true);
-	sqlite3_wal_hook(s->db, database_logged, s);
 	if (s->options.tick != NULL)
 		sqlite3_progress_handler(s->db, TICK_STEPS, database_tick, s);
 	return STORE_OK;

@@ -90,6 +90,30 @@ find_limit(const struct store_query *q)
 	return q->limit != 0 ? (sqlite3_int64)q->limit : -1;
 }
 
+/* The channel that is asked for, but for its newest row: that is not looked
+ * for. */
+static enum store_result
+find_channel(struct store *s, const struct store_query *q,
+    struct store_channel *out)
+{
+	static const char sql[] =
+	    "SELECT id, epoch, top FROM channel WHERE name = ?1";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	enum store_result r;
+
+	if (stmt != NULL)
+		sqlite3_bind_text64(stmt, 1, q->name, q->name_len,
+		    SQLITE_STATIC, SQLITE_UTF8);
+	r = database_row(s, stmt, "looking for a channel");
+	if (r == STORE_OK)
+		*out = (struct store_channel){
+		    .id = sqlite3_column_int64(stmt, 0),
+		    .stream = column_number(stmt, 1),
+		    .top = column_number(stmt, 2)};
+	sqlite3_reset(stmt);
+	return r;
+}
+
 /* The offset above which a channel's newest rows lie that are kept. Rows whose
  * offsets are fewer are fewer themselves, so that a page of those does not
  * count. */
@@ -104,8 +128,7 @@ find_since(struct store *s, const struct store_query *q,
 	sqlite3_stmt *stmt;
 
 	*since = q->since;
-	if (q->keep == 0 || c->newest <= q->keep ||
-	    *since >= c->newest - q->keep ||
+	if (q->keep == 0 || c->top <= q->keep || *since >= c->top - q->keep ||
 	    (q->reverse && q->upto == 0 && q->limit != 0 &&
 		q->limit <= q->keep && q->oldest_ms == 0))
 		return STORE_OK;
@@ -147,7 +170,7 @@ find_page(struct store *s, const struct store_query *q,
 	static const char up[] = FIND_PAGE " LIMIT ?5";
 	static const char down[] = FIND_PAGE " DESC LIMIT ?5";
 	struct store_channel c;
-	enum store_result r = store_channel(s, q->name, q->name_len, 0, &c);
+	enum store_result r = find_channel(s, q, &c);
 	sqlite3_stmt *stmt;
 	uint64_t since;
 
