@@ -10,6 +10,7 @@ MANDIR ?= $(PREFIX)/share/man
 LIBEXECDIR ?= $(PREFIX)/libexec
 UNITDIR ?= /usr/lib/systemd/system
 SYSUSERSDIR ?= /usr/lib/sysusers.d
+TMPFILESDIR ?= /usr/lib/tmpfiles.d
 PORT ?= 8080
 HITS ?= 1000
 VERSION := 0.1.0
@@ -83,7 +84,8 @@ help:
 	@sed -n 's/^## //p' Makefile
 
 ## make              build build/chatd, build/chatctl and chatd-child
-## make run [PORT=]  install what is missing, build, run in the foreground
+## make run [PORT=]  install what is missing, build, run in the foreground;
+##                   what is said is kept in build/chat.db
 ## make deps         install what building and testing need (apt)
 ## make check        all tests, at most 10 minutes
 ## make check-long   hundreds of kills, a million users, valgrind, torture
@@ -310,16 +312,20 @@ syntax:
 	    xargs -n 12 -P 2 $(CC) $(CPPFLAGS) -DCHATD_WEB='""' $(CFLAGS) \
 	    -Wno-unused-command-line-argument -fsyntax-only
 
+# Where root builds, nobody else may write to build/.
 run:
 	@tests/deps.sh build
 	@$(MAKE) --no-print-directory all
-	@exec build/chatd -d -w 4 -l localhost:$(PORT)
+	@sed 's|@STORE@|$(CURDIR)/build/chat.db|' etc/run.conf >build/run.conf
+	@exec build/chatd -d -w 4 -l localhost:$(PORT) -f $(CURDIR)/build/run.conf \
+	    $$([ "$$(id -u)" != 0 ] || echo -u root)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 \
 	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(SYSCONFDIR)/chatd \
 	    $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+	    $(DESTDIR)$(TMPFILESDIR) \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd
 	install -m 755 $(OUT)/chatd $(DESTDIR)$(PREFIX)/sbin/chatd
 	install -m 755 $(OUT)/chatctl $(DESTDIR)$(PREFIX)/bin/chatctl
@@ -327,24 +333,27 @@ install: all
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-child
 	install -m 755 $(OUT)/libexec/chatd/chatd-store \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-store
-	install -m 644 man/chatd.conf.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 man/chatd.conf.5 man/chatd-store.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 644 man/chatd-protocol.7 $(DESTDIR)$(MANDIR)/man7
 	install -m 644 man/chatd.8 man/chatctl.8 $(DESTDIR)$(MANDIR)/man8
+	cat etc/chatd.conf etc/service.conf >$(OUT)/chatd.conf
 	[ -e $(DESTDIR)$(SYSCONFDIR)/chatd/chatd.conf ] || \
-	    install -m 640 etc/chatd.conf $(DESTDIR)$(SYSCONFDIR)/chatd/chatd.conf
+	    install -m 640 $(OUT)/chatd.conf $(DESTDIR)$(SYSCONFDIR)/chatd/chatd.conf
 	sed 's|@PREFIX@|$(PREFIX)|g' etc/chatd.service \
 	    > $(DESTDIR)$(UNITDIR)/chatd.service
 	install -m 644 etc/chatd.sysusers $(DESTDIR)$(SYSUSERSDIR)/chatd.conf
+	install -m 644 etc/chatd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/chatd.conf
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/chatd $(DESTDIR)$(PREFIX)/bin/chatctl \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-child \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-store \
 	    $(DESTDIR)$(MANDIR)/man5/chatd.conf.5 \
+	    $(DESTDIR)$(MANDIR)/man5/chatd-store.5 \
 	    $(DESTDIR)$(MANDIR)/man7/chatd-protocol.7 \
 	    $(DESTDIR)$(MANDIR)/man8/chatd.8 $(DESTDIR)$(MANDIR)/man8/chatctl.8 \
 	    $(DESTDIR)$(UNITDIR)/chatd.service \
-	    $(DESTDIR)$(SYSUSERSDIR)/chatd.conf
+	    $(DESTDIR)$(SYSUSERSDIR)/chatd.conf $(DESTDIR)$(TMPFILESDIR)/chatd.conf
 
 clean:
 	rm -rf build

@@ -105,6 +105,10 @@ struct child_kind {
 	/* It answers workers' questions (MSG_ASK): has a link with each worker,
 	 * and is one process. No reader does. */
 	bool answers;
+	/* What it knows is to be there before clients ask: at a start the chat
+	 * is served when it is ready, too, or some seconds later. If it ends by
+	 * itself before that, chatd does not start. */
+	bool first;
 	/* How long it may be without a life sign. Larger: one that hangs is
 	 * missed for longer; smaller: one that waits for a disk is killed, and
 	 * so is the next one. 0: as long as the key `watchdog` says. */

@@ -2,15 +2,26 @@
  * kept: which channels are readers' (hub/presence.h: flags), and what a
  * publication in them waits for, by the rules of the configuration. Layer 3.
  *
- * No rule says so yet. In kill builds with READER_HOOKS the name does, or the
- * user's name of a user's own channel: one that begins with "told" is read,
- * "kept" must be read, in "acked" the sender waits until it is, in "strict" all
- * others do, too.
+ * READER_STORE has those whose rule says `store`. In kill builds with READER_HOOKS
+ * the name says what that does, or the user's name of a user's own channel: one
+ * that begins with "told" is read, "kept" must be read, in "acked" the sender
+ * waits until it is, in "strict" all others do, too.
  */
 #ifndef CHATD_ROOM_KEPT_H
 #define CHATD_ROOM_KEPT_H
 
 #include "conn/chat.h"
+
+/* The rules that a process goes by. */
+struct kept_rules {
+	const struct hub *hub;
+	const struct conf_live *live;
+};
+
+/* New presence entries that this process makes have their flags by these
+ * settings; k stays where it is. */
+void
+kept_use(struct kept_rules *k, struct hub *h, const struct conf_live *live);
 
 /* New presence entries have their flags by the rules from now on; those that
  * are there are looked at by kept_sweep(). Once the hub is known. */

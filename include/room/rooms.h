@@ -10,6 +10,7 @@
 #include "hub/claim.h"
 #include "hub/follower.h"
 #include "hub/publisher.h"
+#include "room/kept.h"
 
 /* Positions that the ring has overwritten before they were delivered: above
  * `from`, below `to`. `until` was the newest when that was noticed. */
@@ -44,7 +45,8 @@ struct rooms {
 	struct archive *archive; /* who has more than the ring */
 	struct hole hole;   /* what no connection here will get */
 	uint32_t record_at; /* next subscription to look at */
-	uint32_t kept_at;   /* next presence entry to look at (kept.h) */
+	struct kept_rules rules; /* which channels are readers' */
+	uint32_t kept_at;	 /* next presence entry to look at */
 	bool unsettled;	    /* this turn published something */
 };
 

@@ -60,14 +60,14 @@ look_folder(struct look *l, int level, const char *key, const char *path)
 
 /* Looks for the folder of a file that chatd makes. */
 static void
-look_parent(struct look *l, const char *key, const char *path)
+look_parent(struct look *l, const char *key, int level, const char *path)
 {
 	char *folder = strdup(path);
 	char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
 
 	if (slash != NULL && slash != folder) {
 		*slash = '\0';
-		look_folder(l, LOOK_FAULT, key, folder);
+		look_folder(l, level, key, folder);
 	}
 	free(folder);
 }
@@ -80,7 +80,7 @@ look_log_file(struct look *l, const char *path)
 
 	if (sink_stream(path) != -1)
 		return;
-	look_parent(l, "log-file", path);
+	look_parent(l, "log-file", LOOK_FAULT, path);
 	if (lstat(path, &st) == -1)
 		return;
 	if (S_ISLNK(st.st_mode))
@@ -115,7 +115,7 @@ look_store(struct look *l)
 			look_find(l, LOOK_WARNING, "store",
 			    "no channel is stored: one is by a rule store yes "
 			    "in its block");
-		look_parent(l, "store", c->store);
+		look_parent(l, "store", LOOK_UNMET, c->store);
 	}
 	if (c->store_backup != NULL)
 		look_folder(l, LOOK_WARNING, "store-backup", c->store_backup);
@@ -172,9 +172,9 @@ look_at(const struct conf *c, struct bundle *b)
 	if (c->log_file != NULL)
 		look_log_file(&l, c->log_file);
 	if (c->control != NULL)
-		look_parent(&l, "control", c->control);
+		look_parent(&l, "control", LOOK_FAULT, c->control);
 	if (c->pidfile != NULL)
-		look_parent(&l, "pidfile", c->pidfile);
+		look_parent(&l, "pidfile", LOOK_FAULT, c->pidfile);
 	look_effect(&l);
 	look_store(&l);
 	look_secret(&l, "token-key");

@@ -226,6 +226,8 @@ timer_cb(int fd, short what, void *arg)
 	log_child_time(m, now);
 	master_mend_listeners(m);
 	log_more();
+	if (m->phase == PHASE_STARTING)
+		master_check(m);
 	if (m->phase >= PHASE_QUITTING && now >= m->deadline_ms)
 		late_end(m, now);
 }

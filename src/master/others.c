@@ -25,7 +25,11 @@ enum {
 	/* At the very end, for one that may be still for long: what it has read
 	 * is to be written down. Larger: a daemon whose disk hangs stops later;
 	 * smaller: a commit to a slow disk is not waited for. */
-	OTHERS_LAST_MS = 3000
+	OTHERS_LAST_MS = 3000,
+	/* At a start, for one that the chat waits for. Larger: a daemon whose
+	 * disk hangs serves nobody for longer; smaller: clients come before
+	 * their channels are there, and wait for each. */
+	OTHERS_FIRST_MS = 10000
 };
 
 /* A child that the program before this one has started, of a kind that this one
@@ -245,11 +249,59 @@ other_start(struct child *c, uint64_t now)
 	(void)children_start(c, birth);
 }
 
+/* Whether the chat is not served before it is ready. */
+static bool
+other_is_first(const struct child *c)
+{
+	return c->kind != NULL && c->kind->first &&
+	    c->master->phase == PHASE_STARTING;
+}
+
 /* The first ones come when the chat is served. */
 static bool
 other_may_start(const struct child *c)
 {
-	return c->master->phase >= PHASE_RUNNING;
+	return c->master->phase >= PHASE_RUNNING || other_is_first(c);
+}
+
+bool
+others_first(struct master *m)
+{
+	const uint64_t now = master_clock_ms(m);
+	bool waits = false;
+	struct child *c;
+
+	if (m->first_ms == 0)
+		m->first_ms = now;
+	for (int i = 0; i < m->n_others; i++) {
+		c = &m->other[i];
+		if (!other_is_first(c) || c->ready)
+			continue;
+		if (c->pid == 0 && c->generation == 0)
+			other_start(c, now);
+		waits = waits || now < m->first_ms + OTHERS_FIRST_MS;
+	}
+	return waits;
+}
+
+/* It is ready. */
+static void
+other_hello(struct child *c)
+{
+	links_hello(c);
+	master_check(c->master);
+}
+
+/* It is dead. One that ends by itself before the chat is served has said why,
+ * and would do so again. */
+static bool
+other_died(struct child *c, const struct child_end *end)
+{
+	if (!other_is_first(c) || !end->fault)
+		return true;
+	c->dismissed = true;
+	master_fail(c->master, "%s does not start, see the log", c->kind->name);
+	return false;
 }
 
 /* A line of the state. */
@@ -262,7 +314,8 @@ other_save(const struct child *c, FILE *f)
 
 const struct child_role other_role = {.start = other_start,
     .may_start = other_may_start,
-    .hello = links_hello,
+    .hello = other_hello,
+    .died = other_died,
     .save = other_save};
 
 bool

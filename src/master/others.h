@@ -27,6 +27,9 @@ void others_return(struct master *m);
 int others_init(struct master *m, char *error, size_t error_len);
 /* Takes up those that the program before this one started. Returns 0, or -1. */
 int others_adopt(struct master *m);
+/* At a start: starts those that are to be there before the chat is served;
+ * whether one of them is still waited for. */
+bool others_first(struct master *m);
 /* Whether that was one of a kind that this program does not have. */
 bool others_stranger_died(struct master *m, pid_t pid);
 /* Those that may be looked at by the watchdog, and those that are not ready;

@@ -11,6 +11,7 @@
 #include "master/fdstore.h"
 #include "master/notify.h"
 #include "member.h"
+#include "others.h"
 #include "private.h"
 #include "ready.h"
 #include "renew.h"
@@ -125,12 +126,15 @@ void
 master_check(struct master *m)
 {
 	if (m->phase == PHASE_STARTING) {
+		const bool first = others_first(m);
+
 		for (int i = 0; i < m->n_workers; i++)
 			if (!m->member[i].child.ready) {
 				start_more(m);
 				return;
 			}
-		serve(m);
+		if (!first)
+			serve(m);
 	} else if (m->phase >= PHASE_QUITTING) {
 		for (int i = 0; i < m->n_workers; i++)
 			if (member_is_there(&m->member[i]))

@@ -13,13 +13,36 @@
  * spent on it (1 ms if none of them is cached). */
 enum { KEPT_STEP = 16 * 1024 };
 
-/* How much a channel's readers do: each does what those before it do. */
+/* How much a channel's reader does: each does what those before it do. */
 enum kept { KEPT_NOT, KEPT_TOLD, KEPT_KEPT, KEPT_ACKED, KEPT_STRICT };
 
-#ifdef CHATD_KILL_POINTS
-/* What the rules say of a channel: its name does, for tests. */
+/* What the configuration says of a channel's store. */
 static enum kept
-kept_rule(const struct hub *h, const char *name, size_t len)
+kept_stored(const struct kept_rules *k, const char *name, size_t len)
+{
+	const struct conf_channel *rule;
+
+	if (!(k->hub->readers & 1 << READER_STORE))
+		return KEPT_NOT;
+	rule = conf_channel_find(k->live, name, len);
+	switch (rule != NULL ? rule->store : CONF_STORE_NO) {
+	case CONF_STORE_YES:
+		return k->live->store_full == CONF_STORE_FULL_REFUSE
+		    ? KEPT_KEPT
+		    : KEPT_TOLD;
+	case CONF_STORE_ACK:
+		return KEPT_ACKED;
+	case CONF_STORE_STRICT:
+		return KEPT_STRICT;
+	default:
+		return KEPT_NOT;
+	}
+}
+
+#ifdef CHATD_KILL_POINTS
+/* What is said of a channel to READER_HOOKS: its name does, for tests. */
+static enum kept
+kept_hooked(const struct kept_rules *k, const char *name, size_t len)
 {
 	static const char *const words[] = {[KEPT_TOLD] = "told",
 	    [KEPT_KEPT] = "kept",
@@ -28,7 +51,7 @@ kept_rule(const struct hub *h, const char *name, size_t len)
 	bool user = presence_name_is_user(name, len);
 	enum kept kept;
 
-	if (!(h->readers & 1 << READER_HOOKS))
+	if (!(k->hub->readers & 1 << READER_HOOKS))
 		return KEPT_NOT;
 	name += user;
 	len -= user;
@@ -39,19 +62,19 @@ kept_rule(const struct hub *h, const char *name, size_t len)
 	return kept;
 }
 #else
-/* What the rules say of a channel. */
+/* What is said of a channel to READER_HOOKS. */
 static enum kept
-kept_rule(const struct hub *h, const char *name, size_t len)
+kept_hooked(const struct kept_rules *k, const char *name, size_t len)
 {
 	return KEPT_NOT;
 }
 #endif
 
-/* The readers of what a rule says: flags of a presence entry. */
+/* What a rule says of a reader, as flags of a presence entry. */
 static uint8_t
-kept_flags(enum kept kept)
+kept_flags(enum kept kept, unsigned reader)
 {
-	const uint8_t bit = 1 << READER_HOOKS;
+	const uint8_t bit = (uint8_t)(1u << reader);
 
 	return kept == KEPT_NOT ? 0
 	    : kept == KEPT_TOLD ? bit
@@ -62,7 +85,18 @@ kept_flags(enum kept kept)
 static uint8_t
 kept_flags_cb(void *arg, const char *name, size_t len)
 {
-	return kept_flags(kept_rule(arg, name, len));
+	const struct kept_rules *k = arg;
+
+	return kept_flags(kept_stored(k, name, len), READER_STORE) |
+	    kept_flags(kept_hooked(k, name, len), READER_HOOKS);
+}
+
+void
+kept_use(struct kept_rules *k, struct hub *h, const struct conf_live *live)
+{
+	*k = (struct kept_rules){h, live};
+	h->flags_of = kept_flags_cb;
+	h->flags_arg = k;
 }
 
 /* Gives an entry that is there the flags of its channel. */
@@ -88,8 +122,7 @@ kept_init(struct chat *ch)
 {
 	struct hub *h = ch->hub;
 
-	h->flags_of = kept_flags_cb;
-	h->flags_arg = h;
+	kept_use(&ch->rooms->rules, h, &ch->live);
 	/* Entries from before, as of an upgrade, or the lobby: none is to be
 	 * published to with the wrong readers. */
 	while (h->readers != 0 && ch->rooms->kept_at < h->n_entries) {
@@ -122,7 +155,11 @@ kept_sweep(struct chat *ch)
 uint8_t
 kept_settle(const struct chat *ch, const char *name, size_t len)
 {
-	switch (kept_rule(ch->hub, name, len)) {
+	const struct kept_rules *k = &ch->rooms->rules;
+	const enum kept stored = kept_stored(k, name, len);
+	const enum kept hooked = kept_hooked(k, name, len);
+
+	switch (stored > hooked ? stored : hooked) {
 	case KEPT_ACKED:
 		return PUBLICATION_WAITS;
 	case KEPT_STRICT:

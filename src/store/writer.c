@@ -1,20 +1,207 @@
 /* writer: the process that writes what is kept: follows the journal. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/sparse.h"
+#include "hub/line.h"
 #include "codec/birth.h"
-#include "hub/reader.h"
-#include "process/reader_child.h"
 #include "store/kinds.h"
+#include "writer.h"
+
+enum {
+	/* Entries of one commit. Larger: a commit takes longer, and more is
+	 * taken again when it fails; smaller: more commits at full rate. */
+	WRITER_BATCH = 1000,
+	/* The longest sleep while something waits for its commit: the master is
+	 * heard, and gets a life sign. */
+	WRITER_NAP_MS = 100,
+	/* The mark is moved on over what is others', though nothing was taken.
+	 * Larger: the next process looks at more entries; smaller: a daemon
+	 * that stores nothing writes more often. */
+	WRITER_MARK_MS = 10 * 1000,
+	/* After that, all is moved from the log into the database. Larger: the
+	 * log stays large for longer; smaller: more work in pauses that are
+	 * none. */
+	WRITER_IDLE_MS = 1000,
+	/* At the end, for what is there to be taken. Larger: a daemon that is
+	 * to stop may be killed before the last commit. */
+	WRITER_END_MS = 1500
+};
+
+/* For struct store_options: a life sign, while something takes long. */
+static void
+writer_tick(void *arg)
+{
+	const struct writer *w = arg;
+
+	child_tick(w->start);
+}
+
+/* What it begins with, apart from the database. */
+static void
+writer_init(struct writer *w, struct child_start *start)
+{
+	const struct birth_store *birth = start->birth;
+	struct hub *h = start->hub;
+
+	w->start = start;
+	w->hub = h;
+	w->figures = figures_of(h);
+	w->options = (struct store_options){.path = birth->path,
+	    .use = STORE_WRITES,
+	    .sync_full = birth->sync_full,
+	    .search = birth->search,
+	    .tick = writer_tick,
+	    .arg = w};
+	w->cap = (size_t)(h->journal_size / JOURNAL_SHARE);
+	w->buf = malloc(w->cap);
+	w->channel = sparse_new(h->n_entries, sizeof(*w->channel));
+	if (w->buf == NULL || w->channel == NULL)
+		log_fatal("no memory");
+	w->turn = 1;
+	kept_use(&w->rules, h, start->live);
+	writer_fault_init(w);
+	figures_tell(w->figures, FIGURES_OPENING, NULL);
+}
+
+/* Whether what was taken is to be committed now. */
+static bool
+writer_is_due(const struct writer *w, uint64_t now)
+{
+	if (w->taken > 0)
+		return w->waits || w->n_asked > 0 || w->taken >= WRITER_BATCH ||
+		    now >= w->taken_ms + w->start->live->store_wait_ms;
+	return now >= w->commit_ms + WRITER_MARK_MS &&
+	    (w->reader.passed != w->mark.position || w->answered != 0);
+}
+
+/* Commits, and tells everybody. */
+static enum store_result
+writer_settle(struct writer *w, uint64_t now)
+{
+	enum store_result r = writer_commit(w, false);
+
+	if (r != STORE_OK)
+		return r;
+	w->commit_ms = now;
+	w->idle = false;
+	writer_answer(w);
+	reader_taken(&w->reader, w->reader.passed);
+	reader_settled(&w->reader, w->reader.passed);
+	reader_child_flush(&w->child);
+	return store_checkpoint(w->store, false);
+}
+
+/* What is done while nothing waits for a commit. */
+static enum store_result
+writer_rest(struct writer *w, uint64_t now)
+{
+	enum store_result r;
+
+	if (w->taken == 0)
+		reader_taken(&w->reader, w->reader.passed);
+	if (w->taken == 0 && w->n_asked > 0 &&
+	    (r = writer_open_asked(w)) != STORE_OK)
+		return r;
+	if (w->taken > 0 || w->idle || now < w->commit_ms + WRITER_IDLE_MS)
+		return STORE_OK;
+	w->idle = true;
+	return store_checkpoint(w->store, true);
+}
+
+/* Takes, commits, answers and opens; *more: there is more to take. */
+static enum store_result
+writer_work(struct writer *w, uint64_t now, bool *more)
+{
+	enum store_result r;
+
+	if (!w->begun && (r = writer_begin(w)) != STORE_OK)
+		return r;
+	if ((r = writer_take(w, more)) != STORE_OK)
+		return r;
+	if (writer_is_due(w, now) && (r = writer_settle(w, now)) != STORE_OK)
+		return r;
+	return writer_rest(w, now);
+}
+
+/* A turn; returns how long it may sleep. */
+static int
+writer_turn(struct writer *w)
+{
+	const uint64_t now = clock_ms();
+	const uint64_t wait = w->start->live->store_wait_ms;
+	enum store_result r;
+	bool more = false;
+
+	w->rules.live = w->start->live;
+	writer_tell(w, now);
+	if (w->state != STORE_OK && now < w->retry_ms)
+		return WRITER_NAP_MS;
+	r = writer_work(w, now, &more);
+	if (r != STORE_OK && r != STORE_NONE) {
+		writer_fail(w, r);
+		return WRITER_NAP_MS;
+	}
+	if (more || w->n_asked > 0)
+		return 0;
+	if (w->taken == 0 || wait < READER_CHILD_WAIT_MS)
+		return READER_CHILD_WAIT_MS;
+	return wait < WRITER_NAP_MS ? (int)wait : WRITER_NAP_MS;
+}
+
+/* Whether no worker is left that could publish. */
+static bool
+writer_is_last(const struct writer *w)
+{
+	for (int i = 0; i < SHM_WORKERS; i++)
+		if (SHM_LOAD(w->hub->line[i].pid) != 0)
+			return false;
+	return true;
+}
+
+/* Takes the rest, and leaves the database as somebody who ends well does. */
+static void
+writer_end(struct writer *w)
+{
+	const uint64_t limit = clock_ms() + WRITER_END_MS;
+	enum store_result r = STORE_OK;
+	bool more = true, last = writer_is_last(w);
+
+	while (more && r == STORE_OK && clock_ms() < limit) {
+		child_tick(w->start);
+		r = writer_work(w, UINT64_MAX, &more);
+	}
+	last = last && !more && w->begun;
+	if (r == STORE_OK && last)
+		r = writer_event_own(w, "stop");
+	if (r == STORE_OK && w->begun)
+		r = writer_commit(w, last);
+	if (r == STORE_OK) {
+		writer_answer(w);
+		reader_taken(&w->reader, w->reader.passed);
+		reader_child_flush(&w->child);
+		(void)store_checkpoint(w->store, true);
+	} else {
+		log_error("%s: the last messages are not stored",
+		    store_error(w->store));
+	}
+	writer_tell(w, UINT64_MAX);
+	store_close(w->store);
+}
 
 void
 store_main(struct child_start *start)
 {
-	static struct reader r;
-	static struct reader_child c;
+	static struct writer w;
 
-	reader_init(&r, start->hub, start->kind->reader - 1u, READER_NO_MARK);
-	reader_child_init(&c, start, &r);
+	writer_init(&w, start);
+	if (writer_open(&w) == -1)
+		log_fatal("cannot be opened");
 	child_hello(start);
-	while (reader_child_turn(&c, READER_CHILD_WAIT_MS))
+	while (reader_child_turn(&w.child, writer_turn(&w)))
 		log_more();
+	writer_end(&w);
 	child_leave();
 }

@@ -1,0 +1,149 @@
+/*
+ * writer: the process that writes, as its own files see it. It follows the
+ * journal (hub/reader.h) and commits what it took with its mark in one
+ * transaction; only then are others told. A function that returns anything but
+ * STORE_OK or STORE_NONE leaves it to writer_turn() to begin again at the mark.
+ */
+#ifndef CHATD_SRC_STORE_WRITER_H
+#define CHATD_SRC_STORE_WRITER_H
+
+#include "hub/figures.h"
+#include "hub/reader.h"
+#include "process/child.h"
+#include "process/reader_child.h"
+#include "room/kept.h"
+#include "store/store.h"
+
+/* What is known of the channel of a presence entry; of another incarnation, or
+ * from before the transaction was undone: nothing. */
+struct writer_channel {
+	uint32_t epoch, turn;
+	struct store_channel stored;
+};
+
+/* A publication with its texts. */
+struct writer_copy {
+	struct publication p;
+	char text[];
+};
+
+/* A publication that is to be answered when it is committed, and, of one that
+ * was proposed, what is delivered then. */
+struct writer_owed {
+	struct reader_answer answer;
+	struct writer_copy *copy; /* NULL: none */
+};
+
+/* A channel that is to be opened. */
+struct writer_asked {
+	uint32_t channel, epoch;
+	enum open_ask ask;
+};
+
+struct writer {
+	struct child_start *start;
+	struct hub *hub;
+	struct figures *figures;
+	struct reader reader;
+	struct reader_child child;
+	struct kept_rules rules;
+
+	struct store *store; /* NULL: it is not open */
+	struct store_options options;
+	struct store_mark mark; /* of the last commit */
+	bool begun;  /* this journal's first commit is done: before that no
+		      * channel is opened */
+	bool is_new; /* the database's mark was of another journal, */
+	bool leaps;  /* and offsets that were told may be missing in it */
+	enum store_result state; /* OK, or why it cannot go on */
+	uint64_t retry_ms;	 /* then it tries again */
+
+	char *buf; /* an entry of the journal */
+	size_t cap;
+	struct writer_channel *channel; /* [n_entries] */
+	uint32_t turn;			/* of transactions: grows when one is
+					 * undone */
+	uint32_t taken;	   /* since the last commit */
+	uint64_t taken_ms; /* clock_ms() of the first of them */
+	bool waits;	   /* somebody waits for the commit */
+	uint64_t lost_from, lost_to; /* of the journal, overwritten unread */
+
+	struct writer_owed *owed;
+	size_t n_owed, room_owed;
+	uint64_t answered; /* proposals up to there, not noted yet; 0: none */
+	struct writer_asked *asked;
+	size_t n_asked, room_asked;
+
+	uint64_t commit_ms; /* of the last one, */
+	bool idle;	    /* and nothing since: all is in the database */
+	uint64_t told_ms;   /* the figures were */
+
+	uint64_t suspect; /* position that killed the process before this one */
+	unsigned deaths;  /* so often */
+};
+
+/* writer_state.c: the database opened, the journal's first commit; 0, or -1: an
+ * error that only people can mend, which is logged. */
+int writer_open(struct writer *w);
+/* This journal's first commit: no other is made before it. */
+enum store_result writer_begin(struct writer *w);
+/* It cannot go on: begins again at the mark, a second later. */
+void writer_fail(struct writer *w, enum store_result r);
+/* A commit was done: it can go on. */
+void writer_goes_on(struct writer *w);
+/* Tells the figures, some times a second. */
+void writer_tell(struct writer *w, uint64_t now);
+/* Commits all that is taken. */
+enum store_result writer_commit(struct writer *w, bool clean);
+
+/* writer_take.c: takes what the journal has, some at a time. *more: there is
+ * more. */
+enum store_result writer_take(struct writer *w, bool *more);
+/* Notes that something is to be committed. */
+void writer_took(struct writer *w);
+/* writer_channel.c: the channel of an entry as it is stored, made if need be;
+ * NULL: it is another channel's by now, or *r says why. */
+struct store_channel *writer_channel_of(struct writer *w, uint32_t channel,
+    uint32_t epoch, enum store_result *r);
+/* Publications of a channel up to `before` are missing; trailing: nothing may
+ * follow them, so that the chain has to say so by itself. */
+enum store_result writer_hole(struct writer *w, struct store_channel *c,
+    uint64_t before, bool trailing, const char *why);
+/* What a publication follows, where offsets jumped and nothing is missing. */
+enum store_result writer_bridge(
+    struct writer *w, struct store_channel *c, uint64_t before);
+/* All that is known of channels is forgotten: the transaction was undone. */
+void writer_forget(struct writer *w);
+/* writer_event.c: takes an event. */
+enum store_result writer_event(struct writer *w, const struct publication *p);
+/* That chatd has started with a new journal, or stopped. */
+enum store_result writer_event_own(struct writer *w, const char *kind);
+
+/* writer_answer.c: a publication is to be answered; deliver: and delivered, a
+ * copy is made. */
+void writer_owe(struct writer *w, const struct reader_answer *a,
+    const struct publication *deliver);
+/* Gives all answers that are owed; or forgets them: they are owed again. */
+void writer_answer(struct writer *w);
+void writer_answer_forget(struct writer *w);
+/* At a start: what the process before this one has left undone. */
+enum store_result writer_resume(struct writer *w);
+struct writer_copy *writer_copy(const struct publication *p);
+/* Room for one more of n items. */
+void *writer_room(void *items, size_t n, size_t *room, size_t size);
+
+/* writer_open.c: a channel that is to be opened. */
+void writer_ask(void *arg, uint32_t channel, uint32_t epoch);
+/* Opens all that are asked for. */
+enum store_result writer_open_asked(struct writer *w);
+/* At a start: opens those that were published to last. */
+enum store_result writer_load(struct writer *w);
+
+/* writer_fault.c: notes in the line what is in hand: one that kills the process
+ * twice is passed over. */
+void writer_fault_init(struct writer *w);
+bool writer_is_poison(const struct writer *w, const struct publication *p);
+void writer_in_hand(struct writer *w, const struct publication *p);
+void writer_hand_free(struct writer *w);
+
+#endif

@@ -1,0 +1,82 @@
+/* writer_channel: channels as they are stored, and where something of them is
+ * missing. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "hub/presence.h"
+#include "writer.h"
+
+struct store_channel *
+writer_channel_of(struct writer *w, uint32_t channel, uint32_t epoch,
+    enum store_result *r)
+{
+	struct writer_channel *c;
+	struct presence_view v;
+
+	*r = STORE_OK;
+	if (channel >= w->hub->n_entries)
+		return NULL;
+	c = &w->channel[channel];
+	if (c->epoch == epoch && c->turn == w->turn)
+		return &c->stored;
+	if (!presence_read(w->hub, channel, &v) || v.epoch != epoch)
+		return NULL;
+	*r = store_channel(
+	    w->store, v.name, v.name_len, v.stream, &c->stored);
+	if (*r != STORE_OK)
+		return NULL;
+	c->epoch = epoch;
+	c->turn = w->turn;
+	return &c->stored;
+}
+
+enum store_result
+writer_bridge(struct writer *w, struct store_channel *c, uint64_t before)
+{
+	const struct publication leap = {.format = FORMAT_LEAP,
+	    .flags = PUBLICATION_AGAIN,
+	    .offset = c->top,
+	    .before = c->newest,
+	    .time_ms = clock_wall_coarse_ms(),
+	    .data = "",
+	    .user = ""};
+
+	/* without rows there is nothing that the next one could follow */
+	if (c->newest == 0 || c->top <= c->newest || before != c->top)
+		return STORE_OK;
+	return store_take(w->store, c, &leap);
+}
+
+enum store_result
+writer_hole(struct writer *w, struct store_channel *c, uint64_t before,
+    bool trailing, const char *why)
+{
+	const int64_t now = clock_wall_coarse_ms();
+	/* it names none that there is */
+	const struct publication end = {.format = FORMAT_LEAP,
+	    .flags = PUBLICATION_AGAIN,
+	    .offset = before,
+	    .before = before,
+	    .time_ms = now,
+	    .data = "",
+	    .user = ""};
+	enum store_result r;
+
+	if (before <= c->top)
+		return STORE_OK;
+	log_warn("messages of a channel from offset %llu up to %llu are "
+		 "not stored: %s",
+	    (unsigned long long)c->top + 1, (unsigned long long)before, why);
+	SHM_COUNT(w->figures->holes, 1);
+	r = store_hole(w->store, c, c->top, before, now, why);
+	if (r == STORE_OK && trailing)
+		r = store_take(w->store, c, &end);
+	return r;
+}
+
+void
+writer_forget(struct writer *w)
+{
+	/* 0 is that of entries that were never looked at */
+	if (++w->turn == 0)
+		w->turn = 1;
+}

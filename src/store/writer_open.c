@@ -1,0 +1,279 @@
+/* writer_open: says where channels stand that are asked for, with their newest
+ * messages. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "hub/presence.h"
+#include "writer.h"
+
+enum {
+	/* Of one channel, that the ring gets. Larger: an opening takes longer;
+	 * smaller: more of what is asked for is found in the database. */
+	OPEN_ROWS = 256,
+	/* At a start, for channels that nobody has asked for yet. Larger: the
+	 * chat is served later. */
+	LOAD_MS = 5000
+};
+
+/* A channel that is to be opened. */
+struct opening {
+	struct writer *w;
+	struct reader_opening o;
+	struct writer_copy *copy[OPEN_ROWS]; /* newest first */
+	struct publication pub[OPEN_ROWS];   /* oldest first */
+	size_t n, bytes, bytes_max;
+	int64_t oldest_ms;
+};
+
+/* One of its messages. */
+static bool
+opening_row_cb(void *arg, const struct store_row *row)
+{
+	struct opening *p = arg;
+	const size_t bytes = publication_bytes(&row->pub);
+
+	if (p->n == OPEN_ROWS || p->bytes + bytes > p->bytes_max)
+		return false;
+	p->bytes += bytes;
+	p->copy[p->n++] = writer_copy(&row->pub);
+	return true;
+}
+
+/* Finds its newest messages, as many as its rule keeps. */
+static enum store_result
+opening_find(struct opening *p, const struct conf_channel *rule,
+    const char *name, size_t len)
+{
+	struct store_query q = {.what = STORE_PAGE,
+	    .name = name,
+	    .name_len = len,
+	    .reverse = true,
+	    .limit = rule->history < OPEN_ROWS ? rule->history : OPEN_ROWS};
+	enum store_result r;
+
+	if (rule->history_age_ms != 0)
+		q.oldest_ms = clock_wall_ms() - (int64_t)rule->history_age_ms;
+	if (q.limit == 0)
+		return STORE_OK;
+	r = store_find(p->w->store, &q, opening_row_cb, p);
+	for (size_t k = 0; k < p->n; k++)
+		p->pub[k] = p->copy[p->n - 1 - k]->p;
+	p->o.pubs = p->pub;
+	p->o.n = p->n;
+	return r == STORE_NONE ? STORE_OK : r;
+}
+
+/* Only whether there is one is asked. */
+static bool
+opening_user_cb(void *arg, const struct store_row *row)
+{
+	(void)arg;
+	(void)row;
+	return false;
+}
+
+/* Whether nobody knows a channel: no message of it was stored, and, of a user's
+ * own, that user was never here. */
+static enum store_result
+opening_know(struct writer *w, const char *name, size_t len)
+{
+	const struct store_query q = {
+	    .what = STORE_USER, .name = name + 1, .name_len = len - 1};
+
+	return presence_name_is_user(name, len)
+	    ? store_find(w->store, &q, opening_user_cb, NULL)
+	    : STORE_NONE;
+}
+
+/* Where a channel stands. */
+static enum store_result
+opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
+    enum open_ask ask)
+{
+	const struct conf_channel *rule =
+	    conf_channel_find(w->start->live, name, len);
+	struct store_channel c = {.stream = 0};
+	enum store_result r = store_channel(w->store, name, len, 0, &c);
+
+	p->w = w;
+	p->o = (struct reader_opening){.error = RESULT_OK};
+	p->n = p->bytes = 0;
+	p->bytes_max = w->cap;
+	if (r == STORE_NONE && ask == OPEN_KNOWN &&
+	    (r = opening_know(w, name, len)) == STORE_NONE) {
+		p->o.error = RESULT_NO_CHANNEL;
+		return STORE_OK;
+	}
+	if (r == STORE_NONE || (r == STORE_OK && c.stream == 0)) {
+		/* its first message makes it */
+		do
+			arc4random_buf(&p->o.stream, sizeof(p->o.stream));
+		while (p->o.stream == 0);
+		return STORE_OK;
+	}
+	if (r != STORE_OK)
+		return r;
+	p->o.stream = c.stream;
+	p->o.top = c.newest != 0 ? c.newest : c.top;
+	if (c.newest != 0 && c.top > c.newest) {
+		p->o.leap = c.top;
+		if ((r = writer_bridge(w, &c, c.top)) != STORE_OK)
+			return r;
+		writer_took(w);
+	}
+	return rule != NULL ? opening_find(p, rule, name, len) : STORE_OK;
+}
+
+/* Gives back what it holds. */
+static void
+opening_end(struct opening *p)
+{
+	for (size_t k = 0; k < p->n; k++)
+		free(p->copy[k]);
+	p->n = 0;
+}
+
+void
+writer_ask(void *arg, uint32_t channel, uint32_t epoch)
+{
+	struct writer *w = arg;
+
+	w->asked = writer_room(
+	    w->asked, w->n_asked, &w->room_asked, sizeof(*w->asked));
+	w->asked[w->n_asked++] =
+	    (struct writer_asked){channel, epoch, OPEN_MAKE};
+}
+
+/* Opens one. */
+static enum store_result
+open_one(struct writer *w, const struct writer_asked *a)
+{
+	static struct opening p;
+	struct presence_view v;
+	enum store_result r;
+
+	if (!presence_read(w->hub, a->channel, &v) || v.epoch != a->epoch)
+		return STORE_OK; /* nobody waits for it any more */
+	r = opening_make(&p, w, v.name, v.name_len, a->ask);
+	if (r != STORE_OK) {
+		p.o = (struct reader_opening){.error = RESULT_TEMPORARY};
+		log_error(
+		    "a channel cannot be opened: %s", store_error(w->store));
+	}
+	reader_child_wake(
+	    &w->child, reader_opened(&w->reader, a->channel, a->epoch, &p.o));
+	KILL_POINT();
+	opening_end(&p);
+	return r;
+}
+
+enum store_result
+writer_open_asked(struct writer *w)
+{
+	enum store_result r = STORE_OK;
+	size_t k;
+
+	for (k = 0; k < w->n_asked && r == STORE_OK; k++)
+		r = open_one(w, &w->asked[k]);
+	w->n_asked -= k;
+	memmove(w->asked, w->asked + k, w->n_asked * sizeof(*w->asked));
+	reader_child_flush(&w->child);
+	return r;
+}
+
+/* The names of channels that were published to last, newest first. */
+struct loading {
+	struct writer *w;
+	char *names; /* length and bytes of each */
+	size_t len, room;
+	uint32_t left[2]; /* room for channels, and for users' own */
+	uint32_t n, rows;
+	uint64_t bytes;
+};
+
+/* One of them, if there is room for it. */
+static bool
+loading_row_cb(void *arg, const struct store_row *row)
+{
+	struct loading *l = arg;
+	const bool user = presence_name_is_user(row->name, row->name_len);
+	const uint16_t len = (uint16_t)row->name_len;
+
+	if (row->name_len == 0 || row->name_len > PRESENCE_NAME_MAX ||
+	    l->left[user] == 0)
+		return l->left[0] > 0 || l->left[1] > 0;
+	while (l->room - l->len < sizeof(len) + len)
+		l->names = writer_room(l->names, l->room, &l->room, 1);
+	memcpy(l->names + l->len, &len, sizeof(len));
+	memcpy(l->names + l->len + sizeof(len), row->name, len);
+	l->len += sizeof(len) + len;
+	l->left[user]--;
+	return true;
+}
+
+/* Opens one. */
+static enum store_result
+loading_open(struct loading *l, const char *name, size_t len)
+{
+	static struct opening p;
+	struct writer *w = l->w;
+	const struct conf_channel *rule =
+	    conf_channel_find(w->start->live, name, len);
+	enum store_result r;
+
+	if (rule == NULL || rule->store == CONF_STORE_NO)
+		return STORE_OK;
+	r = opening_make(&p, w, name, len, OPEN_MAKE);
+	if (r == STORE_OK) {
+		reader_child_wake(
+		    &w->child, reader_load(&w->reader, name, len, &p.o));
+		l->n++;
+		l->rows += (uint32_t)p.n;
+		l->bytes += p.bytes;
+	}
+	opening_end(&p);
+	return r;
+}
+
+/* Opens all, as long as they leave half of the ring, and time. */
+static enum store_result
+loading_run(struct loading *l, uint64_t limit_ms)
+{
+	const struct hub *h = l->w->hub;
+	enum store_result r = STORE_OK;
+	uint16_t len;
+
+	for (size_t at = 0;
+	     at < l->len && r == STORE_OK && l->bytes < h->journal_size / 2 &&
+	     l->n + l->rows < h->n_index / 2 && clock_ms() < limit_ms;
+	     at += sizeof(len) + len) {
+		memcpy(&len, l->names + at, sizeof(len));
+		r = loading_open(l, l->names + at + sizeof(len), len);
+		child_tick(l->w->start);
+	}
+	return r;
+}
+
+enum store_result
+writer_load(struct writer *w)
+{
+	const uint64_t begin_ms = clock_ms();
+	struct loading l = {
+	    .w = w, .left = {w->hub->n_channels / 2, w->hub->n_users / 2}};
+	const struct store_query q = {
+	    .what = STORE_CHANNELS, .limit = l.left[0] + l.left[1]};
+	enum store_result r = store_find(w->store, &q, loading_row_cb, &l);
+
+	if (r == STORE_NONE)
+		r = STORE_OK;
+	if (r == STORE_OK)
+		r = loading_run(&l, begin_ms + LOAD_MS);
+	free(l.names);
+	if (r == STORE_OK && l.n > 0)
+		log_info("%u channels with %u messages are there again, "
+			 "after %llu ms",
+		    l.n, l.rows, (unsigned long long)(clock_ms() - begin_ms));
+	return r;
+}

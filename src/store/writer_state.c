@@ -1,0 +1,289 @@
+/* writer_state: the database opened, its first commit, and what it can be kept
+ * from going on by. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/siphash.h"
+#include "writer.h"
+
+enum {
+	/* Offsets after an end that was not clean: those that were told and are
+	 * not in the database are below. Larger: they come to their end sooner;
+	 * smaller: a channel that published more while the disk hung gives some
+	 * twice. */
+	STATE_LEAP = 1 << 20,
+	STATE_RETRY_MS = 1000,
+	STATE_TELL_MS = 250,
+	STATE_ERROR = 1024
+};
+
+/* The number of this shared memory: none can tell its key by it. */
+static uint64_t
+state_journal(const struct hub *h)
+{
+	static const char what[] = "the journal of the store";
+	const uint64_t n = siphash(h->hash_key, what, sizeof(what) - 1);
+
+	return n != 0 ? n : 1;
+}
+
+/* The machine's boot; "": nobody knows. */
+static void
+state_boot(char out[37])
+{
+	const int fd =
+	    open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd != -1 ? read(fd, out, 36) : -1;
+
+	out[n > 0 ? n : 0] = '\0';
+	if (fd != -1)
+		close(fd);
+}
+
+/* What the database says of its last writer, beside this journal. */
+static void
+state_compare(struct writer *w, const struct store_mark *found)
+{
+	const uint64_t journal = state_journal(w->hub);
+	struct store_mark *mark = &w->mark;
+
+	state_boot(mark->boot);
+	w->is_new = found->journal != journal;
+	w->leaps = w->is_new && found->journal != 0 &&
+	    (!found->clean || strcmp(found->boot, mark->boot) != 0);
+	mark->journal = journal;
+	mark->position = found->position;
+	SHM_TELL(w->figures->unclean_ms, w->leaps ? clock_ms() : 0);
+}
+
+/* Moves the database's files aside, for people to look at. */
+static void
+state_aside(struct writer *w)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	char from[CONF_PATH_BYTES + 8], to[CONF_PATH_BYTES + 48], stamp[20];
+	const time_t now = time(NULL);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+	for (size_t k = 0; k < sizeof(ends) / sizeof(ends[0]); k++) {
+		snprintf(from, sizeof(from), "%s%s", w->options.path, ends[k]);
+		snprintf(to, sizeof(to), "%s.corrupt-%s%s", w->options.path,
+		    stamp, ends[k]);
+		if (rename(from, to) == -1 && (errno != ENOENT || k == 0))
+			log_error("%s cannot be moved to %s: %s", from,
+			    to, strerror(errno));
+	}
+	log_error("the database is damaged; it is now %s.corrupt-%s, "
+		  "and a new one is begun: see DAMAGE in chatd-store(5) for "
+		  "what can be had back of it",
+	    w->options.path, stamp);
+}
+
+/* Opens the file; -1: an error, which stands in error. *damaged: it is. */
+static int
+state_open(struct writer *w, struct store_mark *found, bool *damaged,
+    char error[STATE_ERROR])
+{
+	*damaged = false;
+	if (store_open(&w->store, &w->options, found, damaged, error,
+		STATE_ERROR) == 0)
+		return 0;
+	w->store = NULL;
+	return -1;
+}
+
+int
+writer_open(struct writer *w)
+{
+	struct store_mark found = {.journal = 0};
+	char error[STATE_ERROR] = "";
+	bool damaged;
+	int r = state_open(w, &found, &damaged, error);
+
+	if (r == -1 && damaged) {
+		log_error("%s", error);
+		state_aside(w);
+		r = state_open(w, &found, &damaged, error);
+	}
+	if (r == -1) {
+		figures_tell(w->figures, FIGURES_FAILED, error);
+		log_error("%s", error);
+		return -1;
+	}
+	state_compare(w, &found);
+	reader_init(&w->reader, w->hub, w->start->kind->reader - 1u,
+	    w->is_new ? READER_NO_MARK : w->mark.position);
+	w->mark.position = w->reader.passed;
+	reader_child_init(&w->child, w->start, &w->reader);
+	if ((r = (int)writer_begin(w)) != STORE_OK)
+		writer_fail(w, (enum store_result)r);
+	else
+		writer_goes_on(w);
+	return 0;
+}
+
+/* What follows the first commit: what was left undone, and channels. */
+static enum store_result
+state_resume(struct writer *w)
+{
+	enum store_result r = w->is_new ? writer_load(w) : writer_resume(w);
+
+	reader_opening(&w->reader, writer_ask, w);
+	reader_taken(&w->reader, w->mark.position);
+	if (r == STORE_OK)
+		reader_settled(&w->reader, w->mark.position);
+	return r;
+}
+
+enum store_result
+writer_begin(struct writer *w)
+{
+	enum store_result r = STORE_OK;
+
+	if (w->leaps) {
+		log_warn("the last end was not a clean one: offsets of "
+			 "all channels go on %d higher, so that none is given "
+			 "twice",
+		    STATE_LEAP);
+		r = store_leap(w->store, STATE_LEAP);
+	}
+	/* what another journal's clients proposed is stored, and is not to be
+	 * delivered */
+	if (r == STORE_OK && w->is_new)
+		r = store_answered(w->store, UINT64_MAX);
+	if (r == STORE_OK && w->is_new)
+		r = writer_event_own(w, "start");
+	if (r == STORE_OK)
+		r = writer_commit(w, false);
+	if (r != STORE_OK)
+		return r;
+	w->begun = true;
+	w->leaps = false;
+	return state_resume(w);
+}
+
+enum store_result
+writer_commit(struct writer *w, bool clean)
+{
+	struct store_mark mark = w->mark;
+	const uint64_t begin_us = clock_us();
+	enum store_result r = STORE_OK;
+
+	mark.position = w->reader.passed;
+	mark.clean = clean;
+	if (w->answered != 0)
+		r = store_answered(w->store, w->answered);
+	KILL_POINT();
+	if (r == STORE_OK)
+		r = store_commit(w->store, &mark);
+	KILL_POINT();
+	if (r != STORE_OK) {
+		SHM_COUNT(w->figures->failures, 1);
+		return r;
+	}
+	figures_commit(w->figures, clock_us() - begin_us);
+	w->mark = mark;
+	w->taken = 0;
+	w->waits = false;
+	w->answered = 0;
+	writer_goes_on(w);
+	return STORE_OK;
+}
+
+/* How it stands, for people. */
+static enum figures_state
+state_figure(enum store_result r)
+{
+	switch (r) {
+	case STORE_OK:
+	case STORE_NONE:
+		return FIGURES_OK;
+	case STORE_FULL:
+		return FIGURES_FULL;
+	case STORE_READ_ONLY:
+		return FIGURES_READ_ONLY;
+	case STORE_LOCKED:
+		return FIGURES_LOCKED;
+	case STORE_DAMAGED:
+		return FIGURES_DAMAGED;
+	default:
+		return FIGURES_FAILED;
+	}
+}
+
+/* Begins a new database in place of one that is damaged. */
+static void
+state_begin_anew(struct writer *w)
+{
+	struct store_mark found;
+	char error[STATE_ERROR] = "";
+	bool damaged;
+
+	store_close(w->store);
+	state_aside(w);
+	if (state_open(w, &found, &damaged, error) == -1) {
+		/* the next process tries again, and chatd goes on */
+		figures_tell(w->figures, FIGURES_FAILED, error);
+		log_fatal("%s", error);
+	}
+	w->begun = false;
+}
+
+void
+writer_fail(struct writer *w, enum store_result r)
+{
+	char reason[FIGURES_REASON];
+
+	strlcpy(reason, store_error(w->store), sizeof(reason));
+	if (w->state != r)
+		log_error("%s: trying again every second; what is to "
+			  "be stored waits in the journal",
+		    reason);
+	w->state = r;
+	w->retry_ms = clock_ms() + STATE_RETRY_MS;
+	figures_tell(w->figures, state_figure(r), reason);
+	reader_child_blocked(&w->child, true);
+	writer_forget(w);
+	writer_answer_forget(w);
+	reader_rewind(&w->reader, w->mark.position);
+	w->taken = 0;
+	w->waits = false;
+	if (r == STORE_DAMAGED)
+		state_begin_anew(w);
+}
+
+void
+writer_goes_on(struct writer *w)
+{
+	if (w->state != STORE_OK)
+		log_info("it goes on");
+	if (w->state != STORE_OK || SHM_OWN(w->figures->state) != FIGURES_OK) {
+		figures_tell(w->figures, FIGURES_OK, NULL);
+		reader_child_blocked(&w->child, false);
+	}
+	w->state = STORE_OK;
+}
+
+void
+writer_tell(struct writer *w, uint64_t now)
+{
+	struct figures *f = w->figures;
+	struct store_figures s;
+
+	SHM_TELL(f->behind_ms, w->taken > 0 ? w->taken_ms : 0);
+	if (w->store == NULL || now < w->told_ms + STATE_TELL_MS)
+		return;
+	w->told_ms = now;
+	store_figures(w->store, &s);
+	SHM_TELL(f->rows, s.rows);
+	SHM_TELL(f->bytes, s.bytes);
+	SHM_TELL(f->wal_bytes, s.wal_bytes);
+}

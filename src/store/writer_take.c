@@ -1,0 +1,250 @@
+/* writer_take: takes what the journal has into the transaction. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "writer.h"
+
+enum {
+	/* Taken in one turn. Larger: who waits for the first of them waits
+	 * longer; smaller: more turns at full rate. */
+	TAKE_STEP = 250
+};
+
+void
+writer_took(struct writer *w)
+{
+	if (w->taken++ == 0)
+		w->taken_ms = clock_ms();
+}
+
+/* Answers a publication that asks, which cannot be stored. */
+static void
+take_refuse(struct writer *w, const struct publication *p)
+{
+	const struct reader_answer a = reader_answer_to(p,
+	    p->flags & PUBLICATION_PROPOSED ? RESULT_TEMPORARY
+					    : RESULT_UNKNOWN);
+
+	if (!reader_is_asked(&w->reader, p))
+		return;
+	writer_owe(w, &a, NULL);
+	w->waits = true;
+	writer_took(w);
+}
+
+/* Whether what a channel had before a publication was overwritten unread. */
+static bool
+take_is_lost(const struct writer *w, const struct publication *p)
+{
+	return p->previous > w->lost_from && p->previous < w->lost_to;
+}
+
+/* Sees that what is stored of a channel reaches up to what a publication
+ * follows, or says that it does not. */
+static enum store_result
+take_join(struct writer *w, struct store_channel *c,
+    const struct publication *p)
+{
+	const bool lost = take_is_lost(w, p);
+
+	if (p->before <= c->top)
+		return writer_bridge(w, c, p->before);
+	/* what was said before the channel was to be stored is no loss */
+	if (c->top == 0 && !lost)
+		return STORE_OK;
+	return writer_hole(
+	    w, c, p->before, false, lost ? "overwritten" : "unstored");
+}
+
+/* Stores a message. Of one that is proposed the offset is the store's to say:
+ * what the channel had then may be less than what it has now. */
+static enum store_result
+take_store(struct writer *w, struct store_channel *c,
+    const struct publication *p, bool proposed)
+{
+	struct publication stored = *p;
+	enum store_result r;
+
+	if (proposed) {
+		if (stored.before < c->top)
+			stored.before = c->top;
+		stored.offset = stored.before + 1;
+	}
+	if ((r = take_join(w, c, &stored)) != STORE_OK ||
+	    (r = store_take(w->store, c, &stored)) != STORE_OK)
+		return r;
+	SHM_COUNT(w->figures->stored, 1);
+	writer_took(w);
+	if (reader_is_asked(&w->reader, p)) {
+		struct reader_answer a = reader_answer_to(p, RESULT_OK);
+
+		a.offset = stored.offset;
+		writer_owe(w, &a, proposed ? &stored : NULL);
+		w->waits = true;
+	}
+	return STORE_OK;
+}
+
+/* One that has killed this process twice. */
+static enum store_result
+take_poison(struct writer *w, const struct publication *p)
+{
+	enum store_result r;
+	struct store_channel *c =
+	    writer_channel_of(w, p->channel, p->epoch, &r);
+
+	log_error("the message at position %llu has crashed the store "
+		  "twice: passed over, a hole is written down in its place",
+	    (unsigned long long)p->position);
+	if (c != NULL && !(p->flags & PUBLICATION_PROPOSED))
+		r = writer_hole(w, c, p->offset, true, "poison");
+	take_refuse(w, p);
+	writer_took(w);
+	return r;
+}
+
+/* A message. */
+static enum store_result
+take_message(struct writer *w, const struct publication *p)
+{
+	const bool proposed = (p->flags & PUBLICATION_PROPOSED) != 0;
+	struct store_channel *c;
+	enum store_result r;
+
+	if (proposed && !reader_is_asked(&w->reader, p))
+		return STORE_OK; /* it comes again when others have agreed */
+	c = writer_channel_of(w, p->channel, p->epoch, &r);
+	if (r != STORE_OK)
+		return r;
+	if (c != NULL)
+		return take_store(w, c, p, proposed);
+	/* its entry is another channel's: nobody knows the name any more */
+	take_refuse(w, p);
+	return STORE_OK;
+}
+
+#ifdef CHATD_KILL_POINTS
+/* For tests: a text that crashes. */
+static void
+take_crash(const struct publication *p)
+{
+	static const char crash[] = "crash on storing";
+
+	if (p->data_len >= sizeof(crash) - 1 &&
+	    memmem(p->data, p->data_len, crash, sizeof(crash) - 1) != NULL)
+		abort();
+}
+#else
+static void
+take_crash(const struct publication *p)
+{
+}
+#endif
+
+/* What was found. */
+static enum store_result
+take_found(struct writer *w, const struct publication *p)
+{
+	enum store_result r = STORE_OK;
+
+	if (p->format == FORMAT_OPEN) {
+		writer_ask(w, p->channel, p->epoch);
+		w->asked[w->n_asked - 1].ask = (enum open_ask)p->asks;
+		return STORE_OK;
+	}
+	if (p->format == FORMAT_LEAP)
+		return STORE_OK;
+	if (writer_is_poison(w, p))
+		return take_poison(w, p);
+	writer_in_hand(w, p);
+	take_crash(p);
+	if (publication_is_event(p)) {
+		if ((r = writer_event(w, p)) == STORE_OK)
+			writer_took(w);
+	} else {
+		r = take_message(w, p);
+	}
+	return r;
+}
+
+/* What a loss is noted with. */
+struct take_loss {
+	struct writer *w;
+	enum store_result r;
+};
+
+/* A channel's newest publication was overwritten unread. */
+static void
+take_lost_cb(void *arg, uint32_t channel, uint32_t epoch, uint64_t offset)
+{
+	struct take_loss *l = arg;
+	struct store_channel *c;
+
+	if (l->r != STORE_OK)
+		return;
+	c = writer_channel_of(l->w, channel, epoch, &l->r);
+	if (c == NULL)
+		return;
+	l->r = writer_hole(l->w, c, offset, true, "overwritten");
+	writer_took(l->w);
+}
+
+/* Some were overwritten unread. */
+static enum store_result
+take_lost(struct writer *w)
+{
+	struct take_loss l = {w, STORE_OK};
+	const struct reader *r = &w->reader;
+
+	if (w->lost_to == 0)
+		w->lost_from = r->from;
+	w->lost_to = r->to;
+	reader_lost_each(&w->reader, r->from, r->to, take_lost_cb, &l);
+	if (l.r == STORE_OK)
+		reader_opening(&w->reader, writer_ask, w);
+	return l.r;
+}
+
+/* One that is corrupted. */
+static enum store_result
+take_bad(struct writer *w)
+{
+	const uint64_t at = w->reader.position;
+
+	log_error("the journal's entry at position %llu is corrupted: "
+		  "not stored",
+	    (unsigned long long)at);
+	SHM_COUNT(w->figures->holes, 1);
+	writer_took(w);
+	return store_hole(
+	    w->store, NULL, at - 1, at, clock_wall_coarse_ms(), "corrupted");
+}
+
+enum store_result
+writer_take(struct writer *w, bool *more)
+{
+	enum store_result r = STORE_OK;
+	struct publication p;
+
+	*more = true;
+	for (int n = 0; n < TAKE_STEP && *more && r == STORE_OK; n++)
+		switch (reader_next(&w->reader, w->buf, w->cap, &p)) {
+		case READER_FOUND:
+			r = take_found(w, &p);
+			break;
+		case READER_LOST:
+			r = take_lost(w);
+			break;
+		case READER_BAD:
+			r = take_bad(w);
+			break;
+		case READER_END:
+		case READER_STOPPED:
+			*more = false;
+			break;
+		}
+	writer_hand_free(w);
+	return r;
+}
