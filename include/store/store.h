@@ -98,6 +98,10 @@ enum store_result store_channel(struct store *s, const char *name, size_t len,
 enum store_result store_take(
     struct store *s, struct store_channel *c, const struct publication *p);
 
+/* Notes an event of the store's own: "start", "stop". */
+enum store_result
+store_event(struct store *s, const char *kind, int64_t time_ms);
+
 /* All proposals up to that position are delivered or refused. */
 enum store_result store_answered(struct store *s, uint64_t position);
 

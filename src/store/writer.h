@@ -37,6 +37,7 @@ struct writer_owed {
 /* A channel that is to be opened. */
 struct writer_asked {
 	uint32_t channel, epoch;
+	enum open_ask ask;
 };
 
 struct writer {

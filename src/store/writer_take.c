@@ -151,6 +151,7 @@ take_found(struct writer *w, const struct publication *p)
 
 	if (p->format == FORMAT_OPEN) {
 		writer_ask(w, p->channel, p->epoch);
+		w->asked[w->n_asked - 1].ask = (enum open_ask)p->asks;
 		return STORE_OK;
 	}
 	if (p->format == FORMAT_LEAP)
