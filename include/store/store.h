@@ -39,8 +39,10 @@ enum store_use { STORE_WRITES, STORE_READS };
 struct store_options {
 	const char *path;
 	enum store_use use;
-	bool sync_full; /* each commit is on the disk: fsync */
-	bool search;	/* texts are indexed */
+	bool sync_full;	  /* each commit is on the disk: fsync */
+	bool search;	  /* texts are indexed */
+	uint32_t wait_ms; /* for another process's lock; 0: 5 s, who reads 1.5
+			   * s */
 	/* Called again and again in what takes long, such as a wait for
 	 * another process's lock; NULL: not. */
 	void (*tick)(void *arg);
