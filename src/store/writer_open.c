@@ -130,8 +130,8 @@ open_one(struct writer *w, const struct writer_asked *a)
 	r = opening_make(&p, w, v.name, v.name_len);
 	if (r != STORE_OK) {
 		p.o = (struct reader_opening){.error = RESULT_TEMPORARY};
-		log_error("a channel cannot be opened: %s",
-		    store_error(w->store));
+		log_error(
+		    "a channel cannot be opened: %s", store_error(w->store));
 	}
 	reader_child_wake(
 	    &w->child, reader_opened(&w->reader, a->channel, a->epoch, &p.o));
@@ -216,8 +216,8 @@ loading_run(struct loading *l, uint64_t limit_ms)
 	enum store_result r = STORE_OK;
 	uint16_t len;
 
-	for (size_t at = 0; at < l->len && r == STORE_OK &&
-	     l->bytes < h->journal_size / 2 &&
+	for (size_t at = 0;
+	     at < l->len && r == STORE_OK && l->bytes < h->journal_size / 2 &&
 	     l->n + l->rows < h->n_index / 2 && clock_ms() < limit_ms;
 	     at += sizeof(len) + len) {
 		memcpy(&len, l->names + at, sizeof(len));
