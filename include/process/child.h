@@ -40,8 +40,10 @@ enum child_gets {
 	CHILD_LISTENERS = 4, /* the listening sockets */
 	CHILD_VICTIM = 8,    /* the kernel shall rather take it than the master
 			      * when memory runs out */
-	CHILD_MUTE = 16	     /* says nothing to the master: it is ready from its
+	CHILD_MUTE = 16,     /* says nothing to the master: it is ready from its
 			      * start on, and its link is its own affair */
+	CHILD_ERRAND = 32    /* is started for one command of chatctl's, which
+			      * it is told by MSG_ERRAND, and has no place */
 };
 
 /* What a child is born with. */

@@ -502,6 +502,7 @@ static const struct layout_line lines[] = {
     VALUE(MSG_GIVE_BACK),
     VALUE(MSG_PAGE),
     VALUE(MSG_PART),
+    VALUE(MSG_ERRAND),
     VALUE(MSG_HELLO),
     VALUE(MSG_CLEANED),
     VALUE(MSG_DONE),
