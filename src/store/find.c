@@ -143,16 +143,20 @@ find_since(struct store *s, const struct store_query *q,
 	return r == STORE_NONE ? STORE_OK : r;
 }
 
+/* An offset that is asked for, where it is compared: none that is stored is
+ * larger than a signed number. */
+static uint64_t
+offset_stored(uint64_t offset)
+{
+	return offset < INT64_MAX ? offset : INT64_MAX;
+}
+
 /* Offsets and times that are asked for; limit 0: all. */
 static void
 find_bind(sqlite3_stmt *stmt, const struct store_query *q, uint64_t since)
 {
-	sqlite3_int64 upto = q->upto == 0 || q->upto > INT64_MAX
-	    ? INT64_MAX
-	    : (sqlite3_int64)q->upto;
-
-	bind_number(stmt, 2, since);
-	sqlite3_bind_int64(stmt, 3, upto);
+	bind_number(stmt, 2, offset_stored(since));
+	bind_number(stmt, 3, q->upto != 0 ? offset_stored(q->upto) : INT64_MAX);
 	sqlite3_bind_int64(stmt, 4, q->oldest_ms);
 	sqlite3_bind_int64(stmt, 5, find_limit(q));
 }
