@@ -195,13 +195,16 @@ command_help(const char *name)
 		err(STATUS_REFUSED, "output");
 }
 
-/* How long chatd may be silent, seconds: what replaces processes is answered
- * when that has begun or is done. */
+/* How long chatd may be silent, seconds (0: for ever): what replaces processes
+ * is answered when that has begun or is done. */
 static int
 command_patience_s(const struct command *c)
 {
-	const int ms = c->later ? CONTROL_LATER_MS : CONTROL_CLIENT_MS;
+	int ms;
 
+	if (c == &commands[COMMAND_BACKUP] || c == &commands[COMMAND_EXPORT])
+		return 0; /* as long as a large database takes */
+	ms = c->later ? CONTROL_LATER_MS : CONTROL_CLIENT_MS;
 	return ms / 1000 + MARGIN_S;
 }
 

@@ -2,12 +2,17 @@
  * chatd-store: the program of the processes that open the database, and the
  * only one that maps its library.
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/title.h"
 #include "process/executable.h"
 #include "store/kinds.h"
+#include "store/store.h"
+
+/* Its option: says whether a file may be the database, which is not opened. */
+#define STORE_TRY "-T"
 
 /* Their kinds, with what they do. */
 static const struct child_row *
@@ -27,10 +32,24 @@ store_rows(void)
 	return row;
 }
 
+/* Status 1 and a line, if that file may not be the database. */
+static int
+store_try_print(const char *path)
+{
+	char error[2048];
+
+	if (store_try(path, error, sizeof(error)) == 0)
+		return 0;
+	fprintf(stderr, "%s\n", error);
+	return 1;
+}
+
 int
 main(int argc, char **argv)
 {
 	child_kinds_use(store_rows());
 	title_init(argc, argv, environ);
+	if (argc == 3 && strcmp(argv[1], STORE_TRY) == 0)
+		return store_try_print(argv[2]);
 	return executable_main(argc, argv, NULL);
 }

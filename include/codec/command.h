@@ -8,6 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How a request says which lists it wants, how a reply begins, and its last
+ * byte: master/control.h. */
+#define CONTROL_TEXT "text"
+#define CONTROL_JSON "json"
+#define CONTROL_DONE '0'
+#define CONTROL_REFUSED '1'
+#define CONTROL_END '\0'
+
 enum command_id {
 #define COMMAND(id, name, second, usage, later, help) COMMAND_##id,
 #include "codec/command.def"

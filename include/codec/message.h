@@ -53,6 +53,8 @@ enum message_type {
 	MSG_PART,      /* accept no connections, until MSG_START: all workers
 			* retire at once, when no request is half there; no
 			* payload */
+	MSG_ERRAND,    /* to a child that is there for it: + a connection of
+			* chatctl's; its words (master/control.h) */
 	/* worker to master */
 	MSG_HELLO = 32, /* initialised; struct message_hello */
 	MSG_CLEANED,	/* answers MSG_CLEAN and MSG_ADOPT; struct
@@ -75,7 +77,7 @@ enum message_type {
 		       * many for a datagram; struct message_rows */
 };
 
-enum { MESSAGE_TEXT_MAX = 60 * 1024 };
+enum { MESSAGE_TEXT_MAX = 60 * 1024, MESSAGE_ERRAND_MAX = 4096 };
 
 /* Bad messages of one sender within a second after which it is taken for an
  * attacker: a sender that works sends none. Larger: a hostile worker costs its

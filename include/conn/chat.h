@@ -139,7 +139,8 @@ enum hold_what { HOLD_NOTHING, HOLD_RESULT, HOLD_OPENED, HOLD_ROWS };
 enum hold_end {
 	HOLD_NOT,   /* it has not waited */
 	HOLD_READY, /* what it waited for has come */
-	HOLD_LATE   /* not in time, or there was no memory to wait with */
+	HOLD_LATE,  /* not in time, or there was no memory to wait with */
+	HOLD_ABSENT /* who knows channels knows no such one */
 };
 
 /* A reader's answer to a publication that waits: what its entry says. */

@@ -24,6 +24,13 @@ enum {
 struct chat;
 struct publication;
 
+/* What came for a user while that one was away. */
+struct door_away {
+	uint32_t n;	  /* messages that follow; 0: they cannot be told now */
+	bool more;	  /* older ones are left out */
+	int64_t since_ms; /* when the user was here before; 0: never */
+};
+
 struct door {
 	const char *name;
 	/* That it is spoken in; NULL: each one that begins with HTTP. */
@@ -83,6 +90,10 @@ struct door {
 	 * one of the chat layer. NULL: as it was decided. */
 	uint16_t (*close_code)(
 	    uint16_t code, enum reason reason, const char **text);
+	/* What came while its user was away is told next, as it is rendered.
+	 * NULL: the door tells it in its own way, or not. */
+	void (*away)(struct chat *ch, uint32_t conn,
+	    const struct door_away *what);
 	/* All its output is written. NULL: the door does not care. */
 	void (*drained)(struct chat *ch, uint32_t conn);
 

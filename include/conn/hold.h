@@ -69,7 +69,9 @@ hold_is_wanted(const struct chat *ch)
 }
 
 /* The command in hand needs a channel that is not open, which has been asked
- * for: true: it waits; false: it has waited in vain, and is refused for now. */
+ * for: true: it waits; false: it has waited in vain, and is refused for now.
+ * HOLD_ABSENT: who needs a channel that somebody knows is to be told so; who
+ * begins it waits once more. */
 bool hold_channel(struct chat *ch, uint32_t entry, uint32_t epoch);
 
 /* The command in hand needs rows that were asked for at that time (the clock's

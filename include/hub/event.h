@@ -21,7 +21,8 @@
 /* Numbers as this machine has them. */
 struct event_end {
 	/* DISCONNECT: RFC 6455's, or 4000 on (codec/framing.h); 0: it went
-	 * without a close frame, or with its worker. CONNECT: 0 */
+	 * without a close frame, or with its worker. CONNECT: 1: a token says
+	 * who its user is */
 	uint16_t code;
 	uint16_t reason; /* enum reason (slot.h) */
 	uint16_t port;	 /* of the peer, */

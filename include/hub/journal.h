@@ -34,7 +34,9 @@ enum publication_format {
 	FORMAT_VACATED = 12,	/* or none any more */
 	FORMAT_CONNECT = 13,	/* a connection of a user's */
 	FORMAT_DISCONNECT = 14, /* its end; data: struct event_end */
-	/* 15 to 28 are free: events */
+	FORMAT_DELIVERED = 15,	/* in "#user": its user has got all up to
+				 * `offset` */
+	/* 16 to 28 are free: events */
 	/* Takes an offset and is in its channel's chain, but is no message: the
 	 * channel's offsets go on from here; it was one whose texts are erased.
 	 * Not told to anybody. */
@@ -49,6 +51,12 @@ format_is_chained(uint8_t format)
 {
 	return format < FORMAT_JOIN || format - FORMAT_LEAP + 0u < 2;
 }
+
+/* What is asked of a cold channel. */
+enum open_ask {
+	OPEN_MAKE, /* where it stands; it begins now if nobody knows it */
+	OPEN_KNOWN /* the same, if anybody knows it: else RESULT_NO_CHANNEL */
+};
 
 /* What is asked of readers for a publication, in its entry. */
 enum publication_flag {
@@ -83,6 +91,7 @@ struct publication {
 		uint64_t answers;   /* RESULT: the position that it is for;
 				     * AGAIN: that it repeats */
 		uint64_t stream;    /* OPENED: epoch of the channel's offsets */
+		uint64_t asks;	    /* OPEN: enum open_ask */
 	};
 	union {
 		uint32_t command;      /* within the message that it came in */

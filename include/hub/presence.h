@@ -148,6 +148,10 @@ presence_is_user(const struct hub *h, uint32_t entry)
  */
 bool presence_is_cold(struct hub *h, uint32_t entry);
 
+/* presence_is_cold() for who needs a channel that somebody knows: it is not
+ * begun by that (OPEN_KNOWN). */
+bool presence_is_cold_known(struct hub *h, uint32_t entry);
+
 /*
  * Whether a publication to an entry that these readers require is to be refused
  * for now: they have not taken what is in half of the entries of its kind,

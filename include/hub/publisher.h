@@ -61,7 +61,8 @@ enum publish_result {
 /* How a channel is named and when it may not be made. */
 enum publish_to {
 	PUBLISH_MAKE,  /* it is made if need be */
-	PUBLISH_KNOWN, /* it must have been there since the start */
+	PUBLISH_KNOWN, /* it must have been there since the start, or a reader
+			* must know it */
 	PUBLISH_ONLINE /* a worker must have it now */
 };
 

@@ -55,6 +55,8 @@ enum result_error {
 	RESULT_OK,
 	RESULT_TEMPORARY, /* it was not done: try again */
 	RESULT_UNKNOWN,	  /* nobody knows whether it was done */
+	/* of an OPEN_KNOWN: there is no such channel */
+	RESULT_NO_CHANNEL,
 	RESULT_ERRORS
 };
 
@@ -153,12 +155,19 @@ enum { KEY_BITS = 13 };
 /* Readers have been told that it is open, and not that it has ended: derived
  * from FORMAT_CONNECT and FORMAT_DISCONNECT. */
 #define SLOT_TOLD (1u << 23)
+/* A token says who its user is. */
+#define SLOT_PROVED (1u << 22)
+/* Its user may not have got all of the own channel by it: what it has got says
+ * nothing of that (room/away.h). */
+#define SLOT_OWED (1u << 21)
 #define SLOT_FLAGS                                                          \
 	(SLOT_GAP | SLOT_MOVED | SLOT_AWAY | SLOT_OWN_AWAY | SLOT_LEAVING | \
-	    SLOT_ENTERING | SLOT_CLOSE_HEARD | SLOT_SUB_INFO | SLOT_TOLD)
+	    SLOT_ENTERING | SLOT_CLOSE_HEARD | SLOT_SUB_INFO | SLOT_TOLD | \
+	    SLOT_PROVED | SLOT_OWED)
 _Static_assert((SLOT_GAP ^ SLOT_MOVED ^ SLOT_AWAY ^ SLOT_OWN_AWAY ^
 		   SLOT_LEAVING ^ SLOT_ENTERING ^ SLOT_CLOSE_HEARD ^
-		   SLOT_SUB_INFO ^ SLOT_TOLD) == SLOT_FLAGS,
+		   SLOT_SUB_INFO ^ SLOT_TOLD ^ SLOT_PROVED ^ SLOT_OWED) ==
+	SLOT_FLAGS,
     "two flags are one bit");
 /* In `offset`: the channel is not open, and its client has not been told where
  * it stands; nothing of it is told. */

@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "codec/command.h"
+
 enum {
 	CONTROL_REQUEST_MAX = 64 * 1024, /* bytes after the length */
 	CONTROL_ARGS_MAX = 8,
@@ -33,12 +35,6 @@ enum {
 	/* For what control_finish() answers. chatctl waits a little longer. */
 	CONTROL_LATER_MS = 60 * 1000
 };
-
-#define CONTROL_TEXT "text"
-#define CONTROL_JSON "json"
-#define CONTROL_DONE '0'
-#define CONTROL_REFUSED '1'
-#define CONTROL_END '\0'
 
 struct answer;
 struct client;

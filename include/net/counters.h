@@ -24,6 +24,11 @@ struct counters {
  */
 int counters_read(int fd, bool read, struct counters *out);
 
+/* How many of the bytes that were written the peer has not acknowledged; our
+ * FIN may count as one. False: it cannot be told, or the connection is no
+ * more. */
+bool counters_unacked(int fd, uint64_t *bytes);
+
 /* Whether it is a TCP connection of which nothing was read and to which nothing
  * was written, by any process, in any transport. */
 bool counters_untouched(int fd);

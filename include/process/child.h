@@ -40,8 +40,10 @@ enum child_gets {
 	CHILD_LISTENERS = 4, /* the listening sockets */
 	CHILD_VICTIM = 8,    /* the kernel shall rather take it than the master
 			      * when memory runs out */
-	CHILD_MUTE = 16	     /* says nothing to the master: it is ready from its
+	CHILD_MUTE = 16,     /* says nothing to the master: it is ready from its
 			      * start on, and its link is its own affair */
+	CHILD_ERRAND = 32    /* is started for one command of chatctl's, which
+			      * it is told by MSG_ERRAND, and has no place */
 };
 
 /* What a child is born with. */
@@ -102,13 +104,13 @@ struct child_kind {
 	 * process. 0: it does not. */
 	uint8_t reader;
 	bool reader_events; /* and wants events */
-	/* It answers workers' questions (MSG_ASK): has a link with each worker,
-	 * and is one process. No reader does. */
-	bool answers;
 	/* What it knows is to be there before clients ask: at a start the chat
 	 * is served when it is ready, too, or some seconds later. If it ends by
 	 * itself before that, chatd does not start. */
 	bool first;
+	/* It answers workers' questions (MSG_ASK): has a link with each worker,
+	 * and is one process. No reader does. */
+	bool answers;
 	/* How long it may be without a life sign. Larger: one that hangs is
 	 * missed for longer; smaller: one that waits for a disk is killed, and
 	 * so is the next one. 0: as long as the key `watchdog` says. */

@@ -84,6 +84,9 @@ bool archive_is(const struct chat *ch, int peer);
 const char *
 archive_answer(struct chat *ch, const void *payload, size_t len, int fd);
 
+/* Whose question that was; SHM_NONE: nobody's. */
+uint32_t archive_answered(const struct chat *ch);
+
 /* Every 100 ms: what the link had no room for; what nobody uses any more. */
 void archive_sweep(struct chat *ch);
 

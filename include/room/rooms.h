@@ -31,6 +31,7 @@ union local {
 _Static_assert(sizeof(union local) == sizeof(uint32_t), "presence_match()");
 
 struct archive;
+struct away;
 struct relay;
 
 struct rooms {
@@ -40,6 +41,7 @@ struct rooms {
 	union local *local; /* [n_entries] */
 	char *copy;	    /* journal entries are copied out to here */
 	struct relay *relay;
+	struct away *away; /* NULL: nothing is kept for who is away */
 	struct archive *archive; /* who has more than the ring */
 	struct hole hole;   /* what no connection here will get */
 	uint32_t record_at; /* next subscription to look at */

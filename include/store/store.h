@@ -39,8 +39,10 @@ enum store_use { STORE_WRITES, STORE_READS };
 struct store_options {
 	const char *path;
 	enum store_use use;
-	bool sync_full; /* each commit is on the disk: fsync */
-	bool search;	/* texts are indexed */
+	bool sync_full;	  /* each commit is on the disk: fsync */
+	bool search;	  /* texts are indexed */
+	uint32_t wait_ms; /* for another process's lock; 0: 5 s, who reads 1.5
+			   * s */
 	/* Called again and again in what takes long, such as a wait for
 	 * another process's lock; NULL: not. */
 	void (*tick)(void *arg);
@@ -97,6 +99,10 @@ enum store_result store_channel(struct store *s, const char *name, size_t len,
  * delivered, or store_answered() says so. */
 enum store_result store_take(
     struct store *s, struct store_channel *c, const struct publication *p);
+
+/* Notes an event of the store's own: "start", "stop". */
+enum store_result
+store_event(struct store *s, const char *kind, int64_t time_ms);
 
 /* All proposals up to that position are delivered or refused. */
 enum store_result store_answered(struct store *s, uint64_t position);

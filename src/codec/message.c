@@ -37,6 +37,7 @@ static const struct message_rule message_rules[] = {
     [MSG_DRAIN] = {"DRAIN", EXACT(sizeof(struct message_drain)), 0,
 	PARTY_MASTER},
     [MSG_PAGE] = {"PAGE", EXACT(0), 1, PARTY_MASTER},
+    [MSG_ERRAND] = {"ERRAND", 1, MESSAGE_ERRAND_MAX, 1, PARTY_MASTER},
     [MSG_PART] = {"PART", EXACT(0), 0, PARTY_MASTER},
     [MSG_HELLO] = {"HELLO", EXACT(sizeof(struct message_hello)), 0,
 	PARTY_WORKER},

@@ -315,7 +315,9 @@ hold_reverse(uint32_t *at, uint32_t n)
 void
 hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error)
 {
-	const enum hold_end end = error == RESULT_OK ? HOLD_READY : HOLD_LATE;
+	const enum hold_end end = error == RESULT_OK ? HOLD_READY
+	    : error == RESULT_NO_CHANNEL	     ? HOLD_ABSENT
+						     : HOLD_LATE;
 	struct holds *all = ch->holds;
 	const struct hold_request *q;
 	const uint32_t first = ch->n_waiting;

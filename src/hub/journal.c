@@ -210,6 +210,8 @@ journal_append(struct hub *h, struct publication *p)
 	p->required = event ? 0 : PRESENCE_REQUIRES(flags) & readers;
 	p->before = SHM_LOAD(c->offset);
 	p->offset = p->before + !event;
+	if (event && p->format == FORMAT_KICK) /* readers are told of whom */
+		readers |= h->events;
 	if (p->flags & PUBLICATION_PROPOSED) {
 		p->offset = p->before;
 		readers = p->required &= (uint8_t)-p->required;

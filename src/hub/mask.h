@@ -3,7 +3,7 @@
 #ifndef CHATD_SRC_HUB_MASK_H
 #define CHATD_SRC_HUB_MASK_H
 
-#include "hub/shm.h"
+#include "hub/journal.h"
 
 /* Which workers have an entry from now on, with what is charged for that: after
  * FORMAT_ONLINE, OFFLINE, OCCUPIED or VACATED. May be done again. Lock held;
@@ -18,6 +18,7 @@ bool presence_tell(struct hub *h, uint32_t entry, uint64_t mask);
 /* Asks an entry's opener where its channel stands (FORMAT_OPEN), if that one is
  * not too far behind to be asked: questions must not fill its share. Lock held.
  */
-void presence_ask(struct hub *h, uint32_t entry, uint8_t opener);
+void presence_ask(
+    struct hub *h, uint32_t entry, uint8_t opener, enum open_ask ask);
 
 #endif

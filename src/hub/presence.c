@@ -334,8 +334,9 @@ presence_flags_set(struct hub *h, uint32_t e, uint8_t flags)
 	    h->entry[e].flags, PRESENCE_WARM(flags, warmth_next(h, e, flags)));
 }
 
-bool
-presence_is_cold(struct hub *h, uint32_t e)
+/* Whether an entry is not open: then its opener is asked. Lock held. */
+static bool
+entry_is_cold(struct hub *h, uint32_t e, enum open_ask ask)
 {
 	uint8_t flags = presence_flags(h, e);
 	uint8_t opener = presence_opener(flags);
@@ -343,13 +344,25 @@ presence_is_cold(struct hub *h, uint32_t e)
 	switch (PRESENCE_WARMTH_OF(flags)) {
 	case PRESENCE_COLD:
 		if (opener != 0)
-			presence_ask(h, e, opener);
+			presence_ask(h, e, opener, ask);
 		return opener != 0;
 	case PRESENCE_OPENING:
 		return opener != 0;
 	default:
 		return false;
 	}
+}
+
+bool
+presence_is_cold(struct hub *h, uint32_t e)
+{
+	return entry_is_cold(h, e, OPEN_MAKE);
+}
+
+bool
+presence_is_cold_known(struct hub *h, uint32_t e)
+{
+	return entry_is_cold(h, e, OPEN_KNOWN);
 }
 
 /* How many of some entries of a kind, out of *looked, are held by readers

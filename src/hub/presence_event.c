@@ -25,7 +25,7 @@ presence_tell(struct hub *h, uint32_t e, uint64_t mask)
 }
 
 void
-presence_ask(struct hub *h, uint32_t e, uint8_t opener)
+presence_ask(struct hub *h, uint32_t e, uint8_t opener, enum open_ask ask)
 {
 	struct presence_view v;
 	struct publication p;
@@ -35,6 +35,7 @@ presence_ask(struct hub *h, uint32_t e, uint8_t opener)
 	p = (struct publication){.channel = e,
 	    .time_ms = clock_wall_coarse_ms(),
 	    .format = FORMAT_OPEN,
+	    .asks = ask,
 	    .required = opener,
 	    .data = v.name,
 	    .data_len = v.name_len};

@@ -91,31 +91,42 @@ publisher_subscription(const struct hub *h, const struct publishing *w,
 		p->sub_info_len = 0;
 }
 
-/* The channel to publish to. Lock held. */
+/* The channel to publish to. One that is only to be known may be known to a
+ * reader; what is no message is told to those who are here. Lock held. */
 static uint32_t
-publisher_target(
-    struct hub *h, const char *name, size_t len, enum publish_to to)
+publisher_target(struct hub *h, const char *name, size_t len,
+    enum publish_to to, bool event)
 {
 	uint32_t e;
 
 	if (to == PUBLISH_MAKE)
 		return presence_make(h, name, len);
-	e = presence_find(h, name, len);
+	e = to == PUBLISH_KNOWN && h->readers != 0 && !event
+	    ? presence_recall(h, name, len)
+	    : presence_find(h, name, len);
 	if (to == PUBLISH_ONLINE && presence_mask(h, e) == 0)
 		return SHM_NONE;
 	return e;
 }
 
+/* Whether an entry is not open: its opener is asked. Lock held. */
+static bool
+publisher_is_cold(struct hub *h, uint32_t e, enum publish_to to)
+{
+	return to == PUBLISH_MAKE ? presence_is_cold(h, e)
+				  : presence_is_cold_known(h, e);
+}
+
 /* Whether a message may not be published to an entry with these flags now, and
  * what is asked of readers for it. Lock held. */
 static enum publish_result
-publisher_judge(struct hub *h, uint8_t flags, const struct publishing *what,
-    struct publication *p)
+publisher_judge(struct hub *h, uint8_t flags, enum publish_to to,
+    const struct publishing *what, struct publication *p)
 {
 	uint8_t required = PRESENCE_REQUIRES(flags) & PRESENCE_READERS(flags);
 
 	if (PRESENCE_WARMTH_OF(flags) != PRESENCE_OPEN &&
-	    presence_is_cold(h, p->channel)) {
+	    publisher_is_cold(h, p->channel, to)) {
 		p->epoch = SHM_LOAD(h->entry[p->channel].epoch);
 		return PUBLISH_COLD;
 	}
@@ -138,13 +149,14 @@ publisher_append(struct publisher *pub, const char *name, size_t len,
 	struct hub *h = pub->hub;
 	uint8_t flags;
 
-	p->channel = publisher_target(h, name, len, to);
+	p->channel =
+	    publisher_target(h, name, len, to, publication_is_event(p));
 	if (p->channel == SHM_NONE)
 		return to == PUBLISH_MAKE ? PUBLISH_FULL : PUBLISH_ABSENT;
 	publisher_subscription(h, what, p, text);
 	flags = SHM_LOAD(h->entry[p->channel].flags);
 	if (flags != 0 && h->readers != 0 && !publication_is_event(p))
-		r = publisher_judge(h, flags, what, p);
+		r = publisher_judge(h, flags, to, what, p);
 	if (r == PUBLISH_OK)
 		*mask = journal_append(h, p);
 	return r;

@@ -191,6 +191,12 @@ client_order_cb(void *arg, enum message_result result)
 		: "");
 }
 
+int
+client_fd(const struct client *cl)
+{
+	return cl->fd;
+}
+
 struct control_wait *
 control_later(struct client *cl)
 {
@@ -319,7 +325,9 @@ client_serve(struct client *cl, char *bytes, size_t len)
 		    cl->all->master, json, argc - 1, argv + 1, cl->uid, &a);
 	}
 	/* An answer that was announced for later may have been given by now. */
-	if (!cl->answered) {
+	if (a.handed) {
+		client_free(cl);
+	} else if (!cl->answered) {
 		if (a.order != NULL || cl->wait != NULL)
 			client_await(cl, a.order);
 		else

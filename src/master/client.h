@@ -23,6 +23,7 @@ struct answer {
 	struct evbuffer *text;
 	struct report *report;
 	struct order *order;
+	bool handed; /* another process answers, and has the connection */
 };
 
 struct clients {
@@ -37,6 +38,9 @@ void clients_init(struct clients *all, struct master *m, control_run run);
 
 /* Takes a connection in, or turns it away with a reason. */
 void client_new(struct clients *all, int fd);
+
+/* Its connection. */
+int client_fd(const struct client *cl);
 
 /* Whether each of them waits for something that is done later. */
 bool clients_are_idle(const struct clients *all);

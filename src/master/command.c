@@ -17,6 +17,7 @@
 #include "master/control.h"
 #include "client.h"
 #include "drain.h"
+#include "errand.h"
 #include "member.h"
 #include "order.h"
 #include "members.h"
@@ -79,6 +80,27 @@ static void
 command_show(struct call *c)
 {
 	report_answer(c, c->argv[1], 2);
+}
+
+/* backup, export USER: by a process that answers itself */
+static void
+command_errand(struct call *c)
+{
+	const char *why;
+
+	/* The socket's group may control chatd, not read what was said. */
+	if (c->uid != 0 && c->uid != geteuid()) {
+		refuse(c, "only root may have copies of what was said");
+		return;
+	}
+	why = errand_begin(c->master, c->answer, c->json, c->argc, c->argv);
+	if (why != NULL)
+		refuse(c, "%s", why);
+	else
+		log_info("user %u asks for %s%s%s", (unsigned)c->uid,
+		    c->argv[0], c->argc > 1 ? " of " : "",
+		    c->argc > 1 ? log_text(c->argv[1], strlen(c->argv[1]))
+				: "");
 }
 
 /* store */
@@ -330,6 +352,8 @@ static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_SHOW_CONFIG] = command_show,
     [COMMAND_SHOW_UPGRADE] = command_show_upgrade,
     [COMMAND_STORE] = command_store,
+    [COMMAND_BACKUP] = command_errand,
+    [COMMAND_EXPORT] = command_errand,
     [COMMAND_KICK] = command_kick,
     [COMMAND_SAY] = command_say,
     [COMMAND_LOG] = command_log,

@@ -5,6 +5,7 @@
 
 #include "base/bundle.h"
 #include "base/log.h"
+#include "errand.h"
 #include "private.h"
 
 void
@@ -22,8 +23,7 @@ own_users_find(struct bundle *b)
 			    &id, sizeof(id));
 }
 
-/* The user of that name, as a bundle has it; false: it is not there. */
-static bool
+bool
 own_user_get(const struct bundle *b, const char *user, struct identity *id)
 {
 	struct bundle_piece piece;
@@ -42,6 +42,7 @@ own_users_take(struct master *m, const struct bundle *b)
 	struct child *c;
 	const char *user;
 
+	errands_take_user(m, b);
 	for (int i = 0; i < m->n_others && m->identity.drop; i++) {
 		c = &m->other[i];
 		if (c->kind == NULL || (user = c->kind->user) == NULL)

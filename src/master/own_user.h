@@ -14,6 +14,10 @@ void own_users_find(struct bundle *b);
 /* Whom children of such kinds become. One whose user there is not becomes the
  * one that all do, with a word in the log. */
 void own_users_take(struct master *m, const struct bundle *b);
+/* The user of that name, as a bundle has it; false: it is not there. */
+struct identity;
+bool
+own_user_get(const struct bundle *b, const char *user, struct identity *id);
 /* Whether a child becomes that one. */
 bool own_users_have(const struct master *m, uid_t uid);
 

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "conf/conf.h"
+#include "errand.h"
 #include "hub/shm.h"
 #include "hub/stats.h"
 #include "log_child.h"
@@ -91,6 +92,7 @@ struct master {
 	/* Of the last order, whichever program gave it: a worker's late answer
 	 * must not be taken for that to another order. */
 	uint64_t order_number;
+	struct errands errands;
 	struct upgrade *upgrade; /* to another program; NULL: none */
 	int bundle;		 /* what its rehearsal has read; -1: none */
 	struct conversion *conversion;	 /* memory is being copied; NULL: no */

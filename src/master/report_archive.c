@@ -65,9 +65,10 @@ archive_judge(const struct show *s, const struct child *w,
 {
 	const struct master *m = s->from.arg;
 	const uint32_t state = SHM_LOAD(f->state);
+	const uint64_t since = SHM_LOAD(f->state_ms);
 
 	out->word = figures_state_name(state);
-	out->since_s = show_age_s(s->from.now_ms, SHM_LOAD(f->state_ms));
+	out->since_s = since != 0 ? show_age_s(s->from.now_ms, since) : 0;
 	figures_reason(f, out->why);
 	if (w->pid == 0 || !w->ready) {
 		out->word = w->pid == 0 ? "waiting" : "starting";

@@ -258,6 +258,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		return buried_parse(m, value);
 	else if (strcmp(key, "lines") == 0)
 		return sscanf(value, "%d", &m->nursery.pages) == 1;
+	else if (strcmp(key, "errand") == 0)
+		return errand_load(m, value);
 	else if (strcmp(key, "child") == 0)
 		return others_load(m, value);
 	load = children_load(m, key, value);

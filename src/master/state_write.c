@@ -143,6 +143,7 @@ put_all(FILE *f, const struct master *m)
 	fprintf(f, "drain %" PRIu32 "\n", m->drain_rate);
 	fprintf(f, "order %" PRIu64 "\n", m->order_number);
 	fprintf(f, "tables %" PRIu32 "\n", m->table_number);
+	errands_save(m, f);
 	if (m->bundle != -1)
 		fprintf(f, "bundle %d\n", m->bundle);
 	fprintf(f, "reload %d\n", m->reload_is_due);

@@ -78,6 +78,20 @@ counters_read(int fd, bool read, struct counters *k)
 	return 0;
 }
 
+bool
+counters_unacked(int fd, uint64_t *bytes)
+{
+	struct tcp_info info;
+	int out;
+
+	if (info_read(fd, &info) < 0 || info.tcpi_state == CLOSE ||
+	    info.tcpi_state == TIME_WAIT || ioctl(fd, SIOCOUTQ, &out) < 0 ||
+	    out < 0)
+		return false;
+	*bytes = (uint64_t)out;
+	return true;
+}
+
 /* Whether it is the socket of a connection over TCP: no listener. */
 static bool
 counters_is_tcp(int fd)

@@ -118,7 +118,7 @@ child_name(const struct child *c)
 
 	if (c->kind == NULL)
 		return "child";
-	if (c->kind->n == 1)
+	if (c->kind->n == 0 || c->kind->n == 1)
 		return c->kind->name;
 	snprintf(name, sizeof(name), "%s %d", c->kind->name, c->number);
 	return name;

@@ -70,7 +70,7 @@ executable_pack(struct passport_page *page, const struct child *c,
 	page->fd.link = passport_keep(link);
 	page->log = page->fd.log = passport_keep(n->log);
 	page->fd.hub = passport_memory(c->kind, n);
-	if ((c->kind->gets & CHILD_HUB) == 0)
+	if ((c->kind->gets & CHILD_HUB) == 0 && c->at != -1)
 		page->fd.page = passport_keep(n->pages);
 	page->fd.file = passport_file(page);
 	if (page->fd.file == -1)

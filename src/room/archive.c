@@ -42,6 +42,7 @@ struct asked {
 struct archive {
 	int peer; /* line of who answers; -1: there is no link */
 	uint64_t numbers;
+	uint32_t answered; /* connection */
 	uint32_t n_asked;
 	struct asked *asked[ARCHIVE_ASKED_MAX];
 };
@@ -396,6 +397,7 @@ archive_answer(struct chat *ch, const void *payload, size_t len, int fd)
 	struct asked *q;
 	uint32_t k;
 
+	a->answered = SHM_NONE;
 	memcpy(&head, payload, sizeof(head));
 	if (head.number == 0 || head.number > a->numbers)
 		return "the question was not asked";
@@ -406,9 +408,17 @@ archive_answer(struct chat *ch, const void *payload, size_t len, int fd)
 	bad = asked_take(q, &head, (const char *)payload + sizeof(head), fd);
 	if (q->done != NULL)
 		asked_tell(ch, k);
-	else if (archive_conn_id(ch, q->conn) == q->id)
+	else if (archive_conn_id(ch, q->conn) == q->id) {
 		conn_hold_end(ch, q->conn, HOLD_READY);
+		a->answered = q->conn;
+	}
 	return bad;
+}
+
+uint32_t
+archive_answered(const struct chat *ch)
+{
+	return ch->rooms->archive->answered;
 }
 
 /* One in the sweep; false: it has been taken out. */

@@ -3,6 +3,7 @@
 #include "room/channel.h"
 #include "room/rooms.h"
 #include "room/event.h"
+#include "conn/hold.h"
 #include "conn/recipient.h"
 #include "room/quota.h"
 #include "hub/lock.h"
@@ -81,6 +82,23 @@ channel_ask(struct chat *ch, uint32_t e)
 	return ch->hub->readers != 0 && presence_is_cold(ch->hub, e);
 }
 
+/* channel_ask() for who does not begin the channel. */
+static bool
+channel_ask_known(struct chat *ch, uint32_t e)
+{
+	return ch->hub->readers != 0 && presence_is_cold_known(ch->hub, e);
+}
+
+/* Whether the command in hand has learnt that nobody knows a channel, which is
+ * nobody's still. Lock held. */
+static bool
+channel_is_unknown(const struct chat *ch, uint32_t e)
+{
+	return hold_ended(ch) == HOLD_ABSENT && e != SHM_NONE &&
+	    presence_mask(ch->hub, e) == 0 &&
+	    PRESENCE_WARMTH_OF(presence_flags(ch->hub, e)) != PRESENCE_OPEN;
+}
+
 enum channel_result
 channel_find(struct chat *ch, const char *name, size_t len, bool make,
     struct channel_position *at)
@@ -91,7 +109,9 @@ channel_find(struct chat *ch, const char *name, size_t len, bool make,
 	hub_lock(ch->hub);
 	e = make ? presence_make(ch->hub, name, len)
 		 : presence_recall(ch->hub, name, len);
-	cold = channel_ask(ch, e);
+	if (!make && channel_is_unknown(ch, e))
+		e = SHM_NONE;
+	cold = make ? channel_ask(ch, e) : channel_ask_known(ch, e);
 	if (e != SHM_NONE)
 		channel_position_read(ch->hub, e, at);
 	hub_unlock(ch->hub);

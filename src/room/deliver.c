@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "conn/hold.h"
 #include "conn/recipient.h"
+#include "room/away.h"
 #include "room/publish.h"
 #include "room/rooms.h"
 #include "room/opening.h"
@@ -253,6 +254,8 @@ deliver_user(struct chat *ch, struct delivery *d)
 		s = conn_slot(ch, i);
 		if (d->p->format == FORMAT_KICK)
 			kick(ch, i, d->p);
+		else if (d->p->format == FORMAT_OPENED && away_waits(ch, i))
+			away_try(ch, i); /* what came is told first */
 		else if (is_for_own(s, d->p)) {
 			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
 			deliver_done(ch, i, NULL, d->p);

@@ -166,7 +166,9 @@ event_end_write(const struct slot *s, uint64_t life,
 	uint8_t n =
 	    s->device_len < SLOT_DEVICE_MAX ? s->device_len : SLOT_DEVICE_MAX;
 	bool ending = (life & 7) == SLOT_ENDING;
-	struct event_end e = {.code = ending ? (uint16_t)s->close_code : 0,
+	bool proved = (s->flags & SLOT_PROVED) != 0;
+	struct event_end e = {
+	    .code = ending ? (uint16_t)s->close_code : (uint16_t)proved,
 	    .reason = ending ? s->close_reason : REASON_NONE,
 	    .port = (uint16_t)s->peer_port,
 	    .family = s->family,

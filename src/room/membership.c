@@ -2,6 +2,7 @@
 
 #include "conn/recipient.h"
 #include "hub/blob.h"
+#include "room/away.h"
 #include "room/channel.h"
 #include "room/event.h"
 #include "room/quota.h"
@@ -17,6 +18,7 @@ membership_opened(struct chat *ch, uint32_t i, uint32_t entry)
 	if (conn_in_lobby(ch, i))
 		channel_tell_lobby_join(ch, i);
 	channel_tell_own_join(ch, i); /* both of who is known by now */
+	away_try(ch, i);
 }
 
 /* Takes a connection out of all that it is in. */
@@ -28,6 +30,7 @@ membership_leave(struct chat *ch, uint32_t i)
 
 	if (door != NULL && door->leave != NULL)
 		door->leave(ch, i);
+	away_end(ch, i);
 	if (!conn_in_lobby(ch, i) || ch->conn[i].present)
 		channel_tell_leaves(ch, i);
 	channel_unsubscribe_all(ch, i);

@@ -54,12 +54,13 @@ opening_done(
 /* Asks for a channel, which is cold, once more. False: its reader is too far
  * behind. */
 static bool
-opening_ask(struct hub *h, uint32_t channel)
+opening_ask(struct hub *h, uint32_t channel, enum open_ask ask)
 {
 	uint8_t flags;
 
 	hub_lock(h);
-	(void)presence_is_cold(h, channel);
+	(void)(ask == OPEN_MAKE ? presence_is_cold(h, channel)
+				: presence_is_cold_known(h, channel));
 	flags = presence_flags(h, channel);
 	hub_unlock(h);
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
@@ -77,11 +78,13 @@ opening_is_lost(struct chat *ch, uint32_t channel)
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN)
 		return SHM_OWN(h->mine->cursor) >= journal_tail(h);
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
-		(void)opening_ask(h, channel);
+		(void)opening_ask(h, channel, OPEN_MAKE);
 	return false;
 }
 
-/* One that is waited for. *behind: readers that need not be asked again. */
+/* One that is waited for: who needs it whether or not anybody knows it learns
+ * that nobody does, and asks anew. *behind: readers that need not be asked
+ * again. */
 static void
 opening_sweep_cb(struct chat *ch, uint32_t channel, void *arg)
 {
@@ -90,7 +93,7 @@ opening_sweep_cb(struct chat *ch, uint32_t channel, void *arg)
 
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD &&
 	    !(presence_opener(flags) & *behind) &&
-	    !opening_ask(ch->hub, channel))
+	    !opening_ask(ch->hub, channel, OPEN_KNOWN))
 		*behind |= presence_opener(flags);
 }
 

@@ -4,6 +4,7 @@
 #include "room/kept.h"
 #include "room/quota.h"
 #include "room/relay.h"
+#include "conn/hold.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
 
@@ -37,6 +38,10 @@ publish_settled(struct chat *ch, const char *name, size_t len,
 	struct publishing settled = *what;
 
 	settled.flags |= kept_settle(ch, name, len);
+	/* nobody knew it: unless the user has come just now, that is so */
+	if (to == PUBLISH_KNOWN && what->format < FORMAT_JOIN &&
+	    hold_ended(ch) == HOLD_ABSENT)
+		to = PUBLISH_ONLINE;
 	return publisher_publish(
 	    &ch->rooms->publisher, name, len, to, &settled, out, mask);
 }

@@ -6,6 +6,7 @@
 #include "base/sparse.h"
 #include "hub/journal.h"
 #include "room/archive.h"
+#include "room/away.h"
 #include "room/kept.h"
 #include "room/membership.h"
 #include "room/publish.h"
@@ -31,6 +32,10 @@ rooms_init(struct chat *ch)
 	    relay_init(ch) < 0 || archive_init(ch) < 0)
 		return -1;
 	publish_init(ch);
+	if (away_init(ch) < 0) {
+		errno = ENOMEM;
+		return -1;
+	}
 	kept_init(ch);
 	ch->members = &membership;
 	return 0;

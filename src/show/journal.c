@@ -118,11 +118,13 @@ journal_kind(const struct publication *p)
 	    [FORMAT_VACATED] = "vacated",
 	    [FORMAT_CONNECT] = "connect",
 	    [FORMAT_DISCONNECT] = "disconnect",
+	    [FORMAT_DELIVERED] = "delivered",
 	    [FORMAT_LEAP] = "leap",
 	    [FORMAT_ERASED] = "erased"};
 
 	return p->format >= FORMAT_TEXT &&
-		p->format < sizeof(names) / sizeof(names[0])
+		p->format < sizeof(names) / sizeof(names[0]) &&
+		names[p->format] != NULL
 	    ? names[p->format]
 	    : "?";
 }

@@ -52,8 +52,7 @@ database_busy(void *arg, int times)
 {
 	struct store *s = arg;
 	const uint64_t now = clock_ms();
-	const uint64_t most =
-	    s->options.use == STORE_WRITES ? BUSY_WRITES_MS : BUSY_READS_MS;
+	const uint64_t most = s->options.wait_ms;
 
 	if (times == 0)
 		s->busy_ms = now;
@@ -298,10 +297,8 @@ database_settings(struct store *s)
 	    "PRAGMA cache_size = -%d; "
 	    "PRAGMA temp_store = MEMORY",
 	    writes ? CACHE_WRITES_KIB : CACHE_READS_KIB);
-	if (!writes) {
-		strlcat(sql, "; PRAGMA mmap_size = 268435456", sizeof(sql));
+	if (!writes)
 		return database_exec(s, sql, "opening");
-	}
 	snprintf(sql + strlen(sql), sizeof(sql) - strlen(sql),
 	    "; PRAGMA synchronous = %s; PRAGMA secure_delete = ON; "
 	    "PRAGMA journal_size_limit = 67108864; "
@@ -424,6 +421,9 @@ store_open(struct store **out, const struct store_options *o,
 	s->lock = -1;
 	strlcpy(s->path, o->path, sizeof(s->path));
 	s->options.path = s->path;
+	if (o->wait_ms == 0)
+		s->options.wait_ms =
+		    o->use == STORE_WRITES ? BUSY_WRITES_MS : BUSY_READS_MS;
 	if (database_place(s) == 0 && (r = database_file(s)) == STORE_OK &&
 	    (r = database_prepare(s, mark)) == STORE_OK) {
 		*out = s;

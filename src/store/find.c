@@ -93,8 +93,8 @@ find_limit(const struct store_query *q)
 /* The channel that is asked for, but for its newest row: that is not looked
  * for. */
 static enum store_result
-find_channel(struct store *s, const struct store_query *q,
-    struct store_channel *out)
+find_channel(
+    struct store *s, const struct store_query *q, struct store_channel *out)
 {
 	static const char sql[] =
 	    "SELECT id, epoch, top FROM channel WHERE name = ?1";
@@ -102,14 +102,14 @@ find_channel(struct store *s, const struct store_query *q,
 	enum store_result r;
 
 	if (stmt != NULL)
-		sqlite3_bind_text64(stmt, 1, q->name, q->name_len,
-		    SQLITE_STATIC, SQLITE_UTF8);
+		sqlite3_bind_text64(
+		    stmt, 1, q->name, q->name_len, SQLITE_STATIC, SQLITE_UTF8);
 	r = database_row(s, stmt, "looking for a channel");
 	if (r == STORE_OK)
-		*out = (struct store_channel){
-		    .id = sqlite3_column_int64(stmt, 0),
-		    .stream = column_number(stmt, 1),
-		    .top = column_number(stmt, 2)};
+		*out =
+		    (struct store_channel){.id = sqlite3_column_int64(stmt, 0),
+			.stream = column_number(stmt, 1),
+			.top = column_number(stmt, 2)};
 	sqlite3_reset(stmt);
 	return r;
 }

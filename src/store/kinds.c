@@ -60,6 +60,7 @@ const struct child_kind store_read_kind = {.name = "store-read",
     .user = STORE_USER};
 
 const struct child_kind store_task_kind = {.name = "store-task",
+    .gets = CHILD_MUTE | CHILD_ERRAND,
     .executable = STORE_PROGRAM,
     .birth_bytes = sizeof(struct birth_store),
     .birth = store_birth,

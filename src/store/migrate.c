@@ -44,36 +44,58 @@ migrate_copy(struct store *s, int from, char copy[PATH_MAX])
 	    : database_fail(s, SQLITE_IOERR, "copying it");
 }
 
-/* One step. */
-static enum store_result
-migrate_step(struct store *s, int from, const struct migrate_step *steps)
+/* What leads away from a version; NULL: nothing does. */
+static const char *
+migrate_sql(int from, const struct migrate_step *steps)
 {
 	while (steps->sql != NULL && steps->from != from)
 		steps++;
-	if (steps->sql != NULL)
-		return database_exec(s, steps->sql, "changing its schema");
-	snprintf(s->error, sizeof(s->error),
-	    "%s: the database has schema %d, which no chatd ever had: name "
-	    "another file",
-	    s->path, from);
-	database_undo(s);
-	return STORE_FAILED;
+	return steps->sql;
+}
+
+/* Whether steps lead all the way. */
+static bool
+migrate_leads(
+    struct store *s, int from, int to, const struct migrate_step *steps)
+{
+	for (int v = from; v < to; v++)
+		if (migrate_sql(v, steps) == NULL) {
+			snprintf(s->error, sizeof(s->error),
+			    "%s: the database has schema %d, which no chatd "
+			    "ever had: name another file",
+			    s->path, v);
+			return false;
+		}
+	return true;
+}
+
+/* All steps, in one transaction. */
+static enum store_result
+migrate_run(struct store *s, int from, int to, const struct migrate_step *steps)
+{
+	static const char doing[] = "changing its schema";
+	enum store_result r = database_begin(s, true);
+	char sql[64];
+
+	for (int v = from; v < to && r == STORE_OK; v++)
+		r = database_exec(s, migrate_sql(v, steps), doing);
+	if (r != STORE_OK)
+		return r;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", to);
+	r = database_exec(s, sql, doing);
+	return r == STORE_OK ? database_commit(s) : r;
 }
 
 enum store_result
 migrate(struct store *s, int from, int to, const struct migrate_step *steps)
 {
-	char copy[PATH_MAX], sql[64];
-	enum store_result r = migrate_copy(s, from, copy);
+	char copy[PATH_MAX];
+	enum store_result r;
 
-	if (r != STORE_OK || (r = database_begin(s, true)) != STORE_OK)
-		return r;
-	for (int v = from; v < to; v++)
-		if ((r = migrate_step(s, v, steps)) != STORE_OK)
-			return r;
-	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", to);
-	if ((r = database_exec(s, sql, "changing its schema")) != STORE_OK ||
-	    (r = database_commit(s)) != STORE_OK)
+	if (!migrate_leads(s, from, to, steps))
+		return STORE_FAILED;
+	if ((r = migrate_copy(s, from, copy)) != STORE_OK ||
+	    (r = migrate_run(s, from, to, steps)) != STORE_OK)
 		return r;
 	log_info("%s: schema %d became %d; the database as it was: %s", s->path,
 	    from, to, copy);

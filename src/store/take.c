@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "database.h"
+#include "event.h"
 
 /* A channel's row by its name; *out as the file has it, or will have it. */
 static enum store_result
@@ -160,7 +161,7 @@ store_take(
 	enum store_result r;
 
 	if (publication_is_event(p))
-		return STORE_OK;
+		return event_take(s, c, p);
 	r = database_begin(s, true);
 
 	/* of several that are proposed at once, each has what the channel had

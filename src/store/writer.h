@@ -37,6 +37,7 @@ struct writer_owed {
 /* A channel that is to be opened. */
 struct writer_asked {
 	uint32_t channel, epoch;
+	enum open_ask ask;
 };
 
 struct writer {
@@ -62,10 +63,10 @@ struct writer {
 	struct writer_channel *channel; /* [n_entries] */
 	uint32_t turn;			/* of transactions: grows when one is
 					 * undone */
-	uint32_t taken;	   /* since the last commit */
-	uint64_t taken_ms; /* clock_ms() of the first of them */
-	bool waits;	   /* somebody waits for the commit */
-	uint64_t lost_from, lost_to; /* of the journal, overwritten unread */
+	uint32_t taken;			/* since the last commit */
+	uint64_t taken_ms;		/* clock_ms() of the first of them */
+	bool waits;			/* somebody waits for the commit */
+	uint64_t lost_from, lost_to;	/* of the journal, overwritten unread */
 
 	struct writer_owed *owed;
 	size_t n_owed, room_owed;
@@ -102,15 +103,15 @@ enum store_result writer_take(struct writer *w, bool *more);
 void writer_took(struct writer *w);
 /* writer_channel.c: the channel of an entry as it is stored, made if need be;
  * NULL: it is another channel's by now, or *r says why. */
-struct store_channel *writer_channel_of(struct writer *w, uint32_t channel,
-    uint32_t epoch, enum store_result *r);
+struct store_channel *writer_channel_of(
+    struct writer *w, uint32_t channel, uint32_t epoch, enum store_result *r);
 /* Publications of a channel up to `before` are missing; trailing: nothing may
  * follow them, so that the chain has to say so by itself. */
 enum store_result writer_hole(struct writer *w, struct store_channel *c,
     uint64_t before, bool trailing, const char *why);
 /* What a publication follows, where offsets jumped and nothing is missing. */
-enum store_result writer_bridge(
-    struct writer *w, struct store_channel *c, uint64_t before);
+enum store_result
+writer_bridge(struct writer *w, struct store_channel *c, uint64_t before);
 /* All that is known of channels is forgotten: the transaction was undone. */
 void writer_forget(struct writer *w);
 /* writer_event.c: takes an event. */

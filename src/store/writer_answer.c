@@ -56,8 +56,8 @@ writer_owe(struct writer *w, const struct reader_answer *a,
 {
 	struct writer_owed *o;
 
-	w->owed = writer_room(
-	    w->owed, w->n_owed, &w->room_owed, sizeof(*w->owed));
+	w->owed =
+	    writer_room(w->owed, w->n_owed, &w->room_owed, sizeof(*w->owed));
 	o = &w->owed[w->n_owed++];
 	*o = (struct writer_owed){.answer = *a};
 	if (deliver != NULL)
@@ -197,14 +197,13 @@ writer_resume(struct writer *w)
 	const struct store_query q = {
 	    .what = STORE_PROPOSALS, .limit = UINT32_MAX};
 	struct proposals all = {.w = w};
-	enum store_result r =
-	    store_find(w->store, &q, proposal_row_cb, &all);
+	enum store_result r = store_find(w->store, &q, proposal_row_cb, &all);
 
 	if (r == STORE_NONE)
 		r = STORE_OK;
 	if (r == STORE_OK &&
-	    reader_unsettled(&w->reader, w->buf, w->cap, proposal_unsettled_cb,
-		&all) == -1)
+	    reader_unsettled(
+		&w->reader, w->buf, w->cap, proposal_unsettled_cb, &all) == -1)
 		log_fatal("no memory");
 	if (r == STORE_OK)
 		proposal_orphans(&all);

@@ -6,8 +6,8 @@
 #include "writer.h"
 
 struct store_channel *
-writer_channel_of(struct writer *w, uint32_t channel, uint32_t epoch,
-    enum store_result *r)
+writer_channel_of(
+    struct writer *w, uint32_t channel, uint32_t epoch, enum store_result *r)
 {
 	struct writer_channel *c;
 	struct presence_view v;
@@ -20,8 +20,7 @@ writer_channel_of(struct writer *w, uint32_t channel, uint32_t epoch,
 		return &c->stored;
 	if (!presence_read(w->hub, channel, &v) || v.epoch != epoch)
 		return NULL;
-	*r = store_channel(
-	    w->store, v.name, v.name_len, v.stream, &c->stored);
+	*r = store_channel(w->store, v.name, v.name_len, v.stream, &c->stored);
 	if (*r != STORE_OK)
 		return NULL;
 	c->epoch = epoch;

@@ -25,8 +25,7 @@ writer_fault_cb(int sig)
 
 	if (SHM_OWN(hub->mine->hand) == HAND_DELIVERY &&
 	    in_hand >> FAULT_DEATHS < FAULT_MAX)
-		SHM_TELL(
-		    hub->mine->hand_arg, in_hand + (1ull << FAULT_DEATHS));
+		SHM_TELL(hub->mine->hand_arg, in_hand + (1ull << FAULT_DEATHS));
 	raise(sig);
 }
 
@@ -66,8 +65,7 @@ writer_in_hand(struct writer *w, const struct publication *p)
 {
 	const uint64_t deaths = p->position == w->suspect ? w->deaths : 0;
 
-	SHM_TELL(
-	    w->hub->mine->hand_arg, p->position | deaths << FAULT_DEATHS);
+	SHM_TELL(w->hub->mine->hand_arg, p->position | deaths << FAULT_DEATHS);
 	SHM_TELL(w->hub->mine->hand, HAND_DELIVERY);
 }
 

@@ -65,20 +65,48 @@ opening_find(struct opening *p, const struct conf_channel *rule,
 	return r == STORE_NONE ? STORE_OK : r;
 }
 
+/* Only whether there is one is asked. */
+static bool
+opening_user_cb(void *arg, const struct store_row *row)
+{
+	(void)arg;
+	(void)row;
+	return false;
+}
+
+/* Whether nobody knows a channel: no message of it was stored, and, of a user's
+ * own, that user was never here. */
+static enum store_result
+opening_know(struct writer *w, const char *name, size_t len)
+{
+	const struct store_query q = {
+	    .what = STORE_USER, .name = name + 1, .name_len = len - 1};
+
+	return presence_name_is_user(name, len)
+	    ? store_find(w->store, &q, opening_user_cb, NULL)
+	    : STORE_NONE;
+}
+
 /* Where a channel stands. */
 static enum store_result
-opening_make(struct opening *p, struct writer *w, const char *name, size_t len)
+opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
+    enum open_ask ask)
 {
 	const struct conf_channel *rule =
 	    conf_channel_find(w->start->live, name, len);
-	struct store_channel c;
+	struct store_channel c = {.stream = 0};
 	enum store_result r = store_channel(w->store, name, len, 0, &c);
 
 	p->w = w;
 	p->o = (struct reader_opening){.error = RESULT_OK};
 	p->n = p->bytes = 0;
 	p->bytes_max = w->cap;
-	if (r == STORE_NONE) {
+	if (r == STORE_NONE && ask == OPEN_KNOWN &&
+	    (r = opening_know(w, name, len)) == STORE_NONE) {
+		p->o.error = RESULT_NO_CHANNEL;
+		return STORE_OK;
+	}
+	if (r == STORE_NONE || (r == STORE_OK && c.stream == 0)) {
 		/* its first message makes it */
 		do
 			arc4random_buf(&p->o.stream, sizeof(p->o.stream));
@@ -114,7 +142,8 @@ writer_ask(void *arg, uint32_t channel, uint32_t epoch)
 
 	w->asked = writer_room(
 	    w->asked, w->n_asked, &w->room_asked, sizeof(*w->asked));
-	w->asked[w->n_asked++] = (struct writer_asked){channel, epoch};
+	w->asked[w->n_asked++] =
+	    (struct writer_asked){channel, epoch, OPEN_MAKE};
 }
 
 /* Opens one. */
@@ -127,11 +156,11 @@ open_one(struct writer *w, const struct writer_asked *a)
 
 	if (!presence_read(w->hub, a->channel, &v) || v.epoch != a->epoch)
 		return STORE_OK; /* nobody waits for it any more */
-	r = opening_make(&p, w, v.name, v.name_len);
+	r = opening_make(&p, w, v.name, v.name_len, a->ask);
 	if (r != STORE_OK) {
 		p.o = (struct reader_opening){.error = RESULT_TEMPORARY};
-		log_error("a channel cannot be opened: %s",
-		    store_error(w->store));
+		log_error(
+		    "a channel cannot be opened: %s", store_error(w->store));
 	}
 	reader_child_wake(
 	    &w->child, reader_opened(&w->reader, a->channel, a->epoch, &p.o));
@@ -196,7 +225,7 @@ loading_open(struct loading *l, const char *name, size_t len)
 
 	if (rule == NULL || rule->store == CONF_STORE_NO)
 		return STORE_OK;
-	r = opening_make(&p, w, name, len);
+	r = opening_make(&p, w, name, len, OPEN_MAKE);
 	if (r == STORE_OK) {
 		reader_child_wake(
 		    &w->child, reader_load(&w->reader, name, len, &p.o));
@@ -216,8 +245,8 @@ loading_run(struct loading *l, uint64_t limit_ms)
 	enum store_result r = STORE_OK;
 	uint16_t len;
 
-	for (size_t at = 0; at < l->len && r == STORE_OK &&
-	     l->bytes < h->journal_size / 2 &&
+	for (size_t at = 0;
+	     at < l->len && r == STORE_OK && l->bytes < h->journal_size / 2 &&
 	     l->n + l->rows < h->n_index / 2 && clock_ms() < limit_ms;
 	     at += sizeof(len) + len) {
 		memcpy(&len, l->names + at, sizeof(len));

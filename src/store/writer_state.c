@@ -78,8 +78,8 @@ state_aside(struct writer *w)
 		snprintf(to, sizeof(to), "%s.corrupt-%s%s", w->options.path,
 		    stamp, ends[k]);
 		if (rename(from, to) == -1 && (errno != ENOENT || k == 0))
-			log_error("%s cannot be moved to %s: %s", from,
-			    to, strerror(errno));
+			log_error("%s cannot be moved to %s: %s", from, to,
+			    strerror(errno));
 	}
 	log_error("the database is damaged; it is now %s.corrupt-%s, "
 		  "and a new one is begun: see DAMAGE in chatd-store(5) for "

@@ -44,8 +44,8 @@ take_is_lost(const struct writer *w, const struct publication *p)
 /* Sees that what is stored of a channel reaches up to what a publication
  * follows, or says that it does not. */
 static enum store_result
-take_join(struct writer *w, struct store_channel *c,
-    const struct publication *p)
+take_join(
+    struct writer *w, struct store_channel *c, const struct publication *p)
 {
 	const bool lost = take_is_lost(w, p);
 
@@ -151,6 +151,7 @@ take_found(struct writer *w, const struct publication *p)
 
 	if (p->format == FORMAT_OPEN) {
 		writer_ask(w, p->channel, p->epoch);
+		w->asked[w->n_asked - 1].ask = (enum open_ask)p->asks;
 		return STORE_OK;
 	}
 	if (p->format == FORMAT_LEAP)

@@ -9,6 +9,7 @@
 #include "conn/conn.h"
 #include "conn/turn.h"
 #include "room/archive.h"
+#include "room/away.h"
 #include "room/kept.h"
 #include "room/opening.h"
 #include "room/mend.h"
@@ -94,6 +95,8 @@ chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 		why = archive_answer(ch, payload, len, d->fd);
 		if (why != NULL)
 			chat_peer_bad(ch, from, why);
+		if (archive_answered(ch) != SHM_NONE)
+			away_try(ch, archive_answered(ch));
 		break;
 	case MSG_TAKEN:
 		memcpy(&id, payload, sizeof(id));
@@ -321,6 +324,7 @@ chat_sweep(struct chat *ch)
 	kept_sweep(ch);
 	opening_sweep(ch);
 	archive_sweep(ch);
+	away_sweep(ch);
 	quota_tell(ch);
 	conn_sweep(ch);
 }

@@ -103,6 +103,8 @@ order_kick(struct worker *w, const void *payload)
 	memcpy(channel + 1, kick.user, kick.user_len);
 	what.data = kick.device;
 	what.len = kick.device_len;
+	what.user = kick.user; /* for readers: whom it is about */
+	what.user_len = kick.user_len;
 	order_carry_out(w, &kick.order, channel, kick.user_len + 1ul,
 	    PUBLISH_ONLINE, &what);
 }

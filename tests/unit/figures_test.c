@@ -1,5 +1,5 @@
-/* figures: what is told of commits and states is read back, whoever wrote it.
- */
+/* figures: what is told of commits and states is read back, and what any other
+ * process may have written there is shown as well as it can be. */
 #include "hub_fixture.h"
 
 #include <string.h>

@@ -30,6 +30,7 @@ static const struct {
 	sizeof(struct message_drain), 0},
     {MSG_PAGE, "PAGE", PARTY_MASTER, 0, 0, 1},
     {MSG_PART, "PART", PARTY_MASTER, 0, 0, 0},
+    {MSG_ERRAND, "ERRAND", PARTY_MASTER, 1, 4096, 1},
     {MSG_CLEAN, "CLEAN", PARTY_MASTER, 8, 8, 0},
     {MSG_STOP, "STOP", PARTY_MASTER, 0, 0, 0},
     {MSG_QUIT, "QUIT", PARTY_MASTER, 0, 0, 0},

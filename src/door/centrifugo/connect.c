@@ -112,6 +112,8 @@ connect_enter(const struct command *c, const struct claims *claims)
 	if (connect_own_position(c, &name, &at))
 		s->offset = at.offset;
 	s->expires_ms = (uint64_t)claims->expires_ms;
+	if (!json_absent(claims->all))
+		s->flags |= SLOT_PROVED;
 	KILL_POINT();
 	info_replace(c->ch, c->conn, &s->info, claims);
 	s->flags = (s->flags & ~(uint32_t)C_NAMED) | C_ENTERED;

@@ -2,8 +2,10 @@
  * lines that begin with a slash are commands. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "codec/json.h"
+#include "room/away.h"
 #include "plain.h"
 
 /* Of the names that /who tells. Larger: an answer fills a small queue; smaller:
@@ -69,7 +71,8 @@ plain_published(struct chat *ch, uint32_t conn, uint64_t position,
 	}
 }
 
-/* Publishes a text to a user who must be here; false: there is none. */
+/* Publishes a text to a user who must be here, or be known if it is kept for
+ * who is away; false: there is none. */
 static bool
 plain_whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
     const char *text, size_t len, uint64_t position)
@@ -77,15 +80,17 @@ plain_whisper(struct chat *ch, uint32_t conn, const char *to, size_t to_len,
 	const struct publishing what = {
 	    .conn = conn, .format = FORMAT_TEXT, .data = text, .len = len};
 	char channel[USER_NAME_MAX + 2] = "#";
+	enum publish_to whom = PUBLISH_ONLINE;
 	struct publication p;
 	uint64_t mask;
 
 	if (to_len > USER_NAME_MAX)
 		return false; /* no user has such a name */
 	memcpy(channel + 1, to, to_len);
+	if (away_is_kept(ch, channel, to_len + 1))
+		whom = PUBLISH_KNOWN;
 	return plain_published(ch, conn, position,
-	    publish(ch, channel, to_len + 1, PUBLISH_ONLINE, &what, &p, &mask),
-	    &p);
+	    publish(ch, channel, to_len + 1, whom, &what, &p, &mask), &p);
 }
 
 /* "/msg bob TEXT". */
@@ -246,6 +251,25 @@ plain_open(const struct http_request *r, struct route *out)
 	return route_names(r, "user is missing: connect to /ws?user=NAME", out);
 }
 
+/* What came while its user was away, or that it cannot be told now. */
+static void
+plain_away(struct chat *ch, uint32_t conn, const struct door_away *what)
+{
+	const time_t at = (time_t)(what->since_ms / 1000);
+	char since[64] = "you were here";
+	struct tm utc;
+
+	if (what->since_ms > 0 && gmtime_r(&at, &utc) != NULL)
+		strftime(since, sizeof(since), "%Y-%m-%d %H:%M UTC", &utc);
+	if (what->n == 0)
+		conn_tell(ch, conn, 0,
+		    "* messages from while you were away cannot be told now");
+	else
+		conn_tell(ch, conn, 0, "* %u message%s since %s%s", what->n,
+		    what->n == 1 ? "" : "s", since,
+		    what->more ? ", older ones are left out" : "");
+}
+
 static const struct door_route plain_routes[] = {
     {.path = "/ws", .allow = DOOR_READS, .named = true, .open = plain_open},
     {.path = NULL}};
@@ -258,4 +282,5 @@ const struct door plain_door = {.name = "plain",
     .routes = plain_routes,
     .message = plain_message,
     .render = plain_render,
+    .away = plain_away,
     .drained = plain_drained};

@@ -255,7 +255,8 @@ plain_drained(struct chat *ch, uint32_t conn)
 	uint32_t n = s->skipped, sub;
 
 	s->skipped = 0;
-	s->flags &= ~SLOT_GAP;
+	if (s->flags & SLOT_GAP) /* perhaps in its user's own channel */
+		s->flags = (s->flags & ~SLOT_GAP) | SLOT_OWED;
 	while ((sub = subscription_walk_next(ch->hub, &w)) != SHM_NONE)
 		ch->hub->subscription[sub].flags &= ~(uint32_t)SUBSCRIPTION_GAP;
 	conn_tell(ch, conn, 0,

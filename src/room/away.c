@@ -1,0 +1,450 @@
+#include "room/away.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sparse.h"
+#include "conn/append.h"
+#include "conn/door.h"
+#include "conn/recipient.h"
+#include "hub/line.h"
+#include "hub/lock.h"
+#include "hub/slot.h"
+#include "net/counters.h"
+#include "room/rooms.h"
+
+enum {
+	AWAY_PARTS = 10,     /* all connections are looked at once a second */
+	AWAY_NOTE_MS = 1000, /* of a user at most one note in that time */
+	AWAY_STORE = 1 << READER_STORE
+};
+
+/* What is known of a connection. */
+struct away_conn {
+	uint32_t use;	 /* of its slot: of another one nothing is known */
+	uint64_t looked; /* the channel's offset that is dealt with */
+	uint64_t offset; /* all up to it has been appended, */
+	uint64_t end;	 /* up to this position of its output; 0: noted */
+};
+
+/* And of a user: what was noted here last. */
+struct away_user {
+	uint32_t epoch; /* of the presence entry */
+	uint32_t at_ms;
+	uint64_t offset;
+};
+
+struct away {
+	struct away_conn *conn; /* [n_slots] */
+	struct away_user *user; /* [n_users + 1] */
+	uint32_t at;		/* the next slot to look at */
+};
+
+static struct away_found news; /* that is being told */
+
+int
+away_init(struct chat *ch)
+{
+	struct hub *h = ch->hub;
+	struct away *a;
+
+	if (!(h->readers & AWAY_STORE))
+		return 0;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return -1;
+	a->conn = sparse_new(h->n_slots, sizeof(*a->conn));
+	a->user = sparse_new(h->n_users + 1ul, sizeof(*a->user));
+	ch->rooms->away = a;
+	return a->conn != NULL && a->user != NULL ? 0 : -1;
+}
+
+bool
+away_is_kept(const struct chat *ch, const char *name, size_t len)
+{
+	const struct conf_channel *rule;
+
+	if (ch->rooms->away == NULL)
+		return false;
+	rule = conf_channel_find(&ch->live, name, len);
+	return rule != NULL && rule->offline && rule->store != CONF_STORE_NO;
+}
+
+/* away_is_kept() of an own channel by its entry. */
+static bool
+away_entry_is_kept(const struct chat *ch, uint32_t e)
+{
+	char name[PRESENCE_NAME_MAX + 1];
+
+	return presence_is_user(ch->hub, e) &&
+	    presence_flags(ch->hub, e) & AWAY_STORE &&
+	    away_is_kept(ch, name, channel_name(ch->hub, e, name));
+}
+
+void
+away_enter(struct chat *ch, uint32_t i, const char *name, size_t len)
+{
+	struct slot *s = conn_slot(ch, i);
+
+	if (!away_is_kept(ch, name, len))
+		return;
+	s->flags |= SLOT_OWED;
+	if (ch->door[ch->conn[i].door]->away != NULL)
+		s->offset = SLOT_OFFSET_UNKNOWN;
+}
+
+bool
+away_waits(const struct chat *ch, uint32_t i)
+{
+	const struct slot *s = &ch->hub->slot[i];
+
+	return s->offset == SLOT_OFFSET_UNKNOWN && s->flags & SLOT_OWED &&
+	    ch->conn[i].phase == CONN_OPEN && ch->conn[i].present &&
+	    ch->door[ch->conn[i].door]->away != NULL;
+}
+
+/* Asks how far a user has got it, and when that one was here before. */
+static enum past_result
+away_ask_user(struct chat *ch, const char *name, size_t len,
+    const struct channel_position *at, struct away_found *out)
+{
+	const struct archive_query q = {.ask = {.what = ASK_USER, .limit = 1},
+	    .name = name,
+	    .name_len = len};
+	struct archive_rows rows;
+	struct publication p;
+	size_t row = 0;
+
+	switch (archive_ask(ch, &q, &rows)) {
+	case ARCHIVE_ROWS:
+		break;
+	case ARCHIVE_WAITS:
+		return PAST_WAITS;
+	case ARCHIVE_FAILED:
+		return PAST_FAILED;
+	case ARCHIVE_LATE:
+		return PAST_LATE;
+	}
+	if (!archive_row(&rows, &row, &p))
+		return PAST_OK;
+	out->since_ms = p.time_ms;
+	/* more than there is: the channel has begun anew since */
+	out->delivered = p.offset <= at->offset ? p.offset : 0;
+	return PAST_OK;
+}
+
+/* Leaves out what the user has got. */
+static void
+away_trim(struct chat *ch, struct away_found *out)
+{
+	struct publication p;
+	uint64_t before = 0;
+
+	for (out->n = 0; out->n < out->past.n; out->n++) {
+		if (!past_read(ch, &out->past, out->n, &p))
+			continue;
+		if (p.offset <= out->delivered)
+			return;
+		before = p.before;
+	}
+	out->more = out->n > 0 && before > out->delivered &&
+	    (out->past.more || out->past.gap);
+}
+
+enum past_result
+away_find(
+    struct chat *ch, const struct channel_position *at, struct away_found *out)
+{
+	char name[PRESENCE_NAME_MAX + 1];
+	size_t len = channel_name(ch->hub, at->channel, name);
+	const struct conf_channel *of = conf_channel_find(&ch->live, name, len);
+	struct conf_channel rule;
+	enum past_result r;
+
+	out->delivered = 0;
+	out->since_ms = 0;
+	out->n = 0;
+	out->more = false;
+	if (of == NULL || !presence_name_is_user(name, len))
+		return PAST_OK;
+	r = away_ask_user(ch, name + 1, len - 1, at, out);
+	if (r != PAST_OK || out->delivered == at->offset)
+		return r;
+	/* `history 0` says what clients may ask for */
+	rule = *of;
+	if (rule.history == 0)
+		rule.history = AWAY_MESSAGES;
+	const struct past_query q = {.name = name,
+	    .len = len,
+	    .rule = &rule,
+	    .at = at,
+	    .reverse = true,
+	    .limit = AWAY_MESSAGES};
+
+	r = past_find(ch, &q, &out->past);
+	if (r == PAST_OK)
+		away_trim(ch, out);
+	return r;
+}
+
+/* Tells one message as the door tells those of now; false: it is not there. */
+static bool
+away_tell_one(struct chat *ch, uint32_t i, uint32_t e, uint32_t n)
+{
+	struct iovec parts[DOOR_PARTS];
+	struct publication p;
+	int k;
+
+	if (!past_read(ch, &news.past, n, &p))
+		return false;
+	p.channel = e;
+	k = ch->door[ch->conn[i].door]->render(ch, &p, parts);
+	if (k > 0)
+		conn_answer(ch, i, FRAMING_TEXT, parts, k, 0);
+	return true;
+}
+
+/* How many of the newest fit into half of `queue`. */
+static uint32_t
+away_fit(struct chat *ch)
+{
+	struct publication p;
+	size_t bytes = 0;
+	uint32_t n = 0;
+
+	for (; n < news.n; n++) {
+		if (!past_read(ch, &news.past, n, &p))
+			continue;
+		bytes += p.data_len + PRESENCE_NAME_MAX;
+		if (n > 0 && bytes > ch->live.queue_bytes / 2)
+			break;
+	}
+	return n;
+}
+
+/* Tells what came, the oldest first. */
+static void
+away_tell(struct chat *ch, uint32_t i)
+{
+	const struct door *door = ch->door[ch->conn[i].door];
+	struct door_away what = {.n = away_fit(ch), .since_ms = news.since_ms};
+
+	what.more = news.more || what.n < news.n;
+	if (what.n == 0)
+		return;
+	door->away(ch, i, &what);
+	for (uint32_t n = what.n; n > 0 && ch->conn[i].phase == CONN_OPEN; n--)
+		(void)away_tell_one(ch, i, conn_slot(ch, i)->user, n - 1);
+}
+
+/* From here on it gets what is published. owed: not all of what came was told.
+ */
+static void
+away_done(struct chat *ch, uint32_t i, uint64_t offset, bool owed)
+{
+	struct slot *s = conn_slot(ch, i);
+
+	KILL_POINT(); /* told: it is told again */
+	if (!owed)
+		s->flags &= ~SLOT_OWED;
+	KILL_POINT();
+	s->offset = offset;
+}
+
+/* What came cannot be told: a later connection is told it. */
+static void
+away_give_up(struct chat *ch, uint32_t i, uint64_t offset)
+{
+	static const struct door_away nothing;
+
+	if (conn_age_ms(ch, (uint32_t)conn_slot(ch, i)->connected_ms) <
+	    AWAY_LIMIT_MS)
+		return;
+	ch->door[ch->conn[i].door]->away(ch, i, &nothing);
+	away_done(ch, i, offset, true);
+}
+
+/* away_try() with the connection in hand. */
+static void
+away_look_up(struct chat *ch, uint32_t i)
+{
+	char name[PRESENCE_NAME_MAX + 1];
+	struct channel_position at;
+	size_t len = channel_name(ch->hub, conn_slot(ch, i)->user, name);
+
+	if (len == 0 || channel_find(ch, name, len, true, &at) != CHANNEL_OK)
+		return; /* not open yet: it has been asked for */
+	if (away_find(ch, &at, &news) != PAST_OK) {
+		away_give_up(ch, i, at.offset);
+		return;
+	}
+	away_tell(ch, i);
+	away_done(ch, i, at.offset, false);
+	archive_done(ch);
+}
+
+void
+away_try(struct chat *ch, uint32_t i)
+{
+	const struct hold_hand was = ch->hold;
+
+	if (!conn_has_slot(ch, i) || !away_waits(ch, i))
+		return;
+	ch->hold = (struct hold_hand){.conn = i, .ended = HOLD_NOT};
+	away_look_up(ch, i);
+	ch->hold = was;
+}
+
+/* What is known of a connection. */
+static struct away_conn *
+away_of(struct chat *ch, uint32_t i)
+{
+	struct away_conn *c = &ch->rooms->away->conn[i];
+	uint32_t use = slot_use(ch->hub, i);
+
+	if (c->use != use)
+		*c = (struct away_conn){.use = use};
+	return c;
+}
+
+/* Where a channel stands, if all of it up to there has been appended to those
+ * who are here; 0: not yet. */
+static uint64_t
+away_appended(struct chat *ch, uint32_t e)
+{
+	struct hub *h = ch->hub;
+	uint64_t offset, newest;
+
+	hub_lock(h);
+	offset = SHM_LOAD(h->entry[e].offset);
+	newest = SHM_LOAD(h->entry[e].newest);
+	hub_unlock(h);
+	return SHM_OWN(h->mine->cursor) >= newest ? offset : 0;
+}
+
+/* Notes where the end of its output is, if a channel's newest is in there. */
+static void
+away_sample(struct chat *ch, uint32_t i, struct away_conn *c, uint32_t e)
+{
+	const struct slot *s = conn_slot(ch, i);
+	uint64_t offset;
+
+	if (s->flags & (SLOT_OWED | SLOT_GAP | SLOT_MOVED) ||
+	    s->offset == SLOT_OFFSET_UNKNOWN || slot_is_entering(s))
+		return;
+	if (!away_entry_is_kept(ch, e)) {
+		c->looked = SHM_LOAD(ch->hub->entry[e].offset);
+		return;
+	}
+	offset = away_appended(ch, e);
+	if (offset == 0 || ch->conn[i].out.chunk == SHM_NONE)
+		return;
+	c->looked = c->offset = offset;
+	c->end = ch->conn[i].out.end;
+}
+
+/* Whether its peer has acknowledged its output up to a position. */
+static bool
+away_has_got(struct chat *ch, uint32_t i, uint64_t end)
+{
+	const struct conn *c = &ch->conn[i];
+	uint64_t unacked;
+
+	/* output that was given back counts as written */
+	return c->out.chunk != SHM_NONE && c->out.written >= end &&
+	    counters_unacked(c->fd, &unacked) && unacked <= c->out.written &&
+	    c->out.written - unacked >= end;
+}
+
+/* Notes in the journal what a user has got; false: later, there was a note just
+ * now. last: the connection is ending. */
+static bool
+away_note(struct chat *ch, uint32_t e, uint64_t offset, bool last)
+{
+	struct away_user *u = &ch->rooms->away->user[e];
+	struct hub *h = ch->hub;
+	char user[USER_NAME_MAX + 1];
+	struct publication p = {.channel = e,
+	    .offset = offset,
+	    .before = offset,
+	    .subscription = SHM_NONE,
+	    .time_ms = ch->wall_ms,
+	    .format = FORMAT_DELIVERED,
+	    .user_len = (uint8_t)user_name(h, e, user),
+	    .user = user,
+	    .data = ""};
+	uint32_t epoch = SHM_LOAD(h->entry[e].epoch);
+
+	if (u->epoch == epoch && offset <= u->offset)
+		return true;
+	if (!last && u->epoch == epoch &&
+	    conn_age_ms(ch, u->at_ms) < AWAY_NOTE_MS)
+		return false;
+	*u = (struct away_user){epoch, (uint32_t)ch->now_ms, offset};
+	hub_lock(h);
+	journal_append_at(h, &p, AWAY_STORE, 0);
+	hub_unlock(h);
+	return true;
+}
+
+/* Looks how far a connection's user has got it. */
+static void
+away_look(struct chat *ch, uint32_t i, bool last)
+{
+	uint32_t e = ch->conn[i].user.entry;
+	struct away_conn *c;
+
+	if (!ch->conn[i].present || !presence_is_user(ch->hub, e))
+		return;
+	c = away_of(ch, i);
+	if (c->end != 0 && away_has_got(ch, i, c->end) &&
+	    away_note(ch, e, c->offset, last))
+		c->end = 0;
+	if (c->looked == SHM_LOAD(ch->hub->entry[e].offset) ||
+	    (c->end != 0 && !last))
+		return;
+	c->end = 0;
+	away_sample(ch, i, c, e);
+	if (c->end != 0 && away_has_got(ch, i, c->end) &&
+	    away_note(ch, e, c->offset, last))
+		c->end = 0;
+}
+
+/* Whether any channel is kept for users who are away. */
+static bool
+away_is_wanted(const struct chat *ch)
+{
+	for (unsigned k = 0; k < ch->live.n_channels; k++)
+		if (ch->live.channel[k].offline)
+			return true;
+	return false;
+}
+
+void
+away_sweep(struct chat *ch)
+{
+	struct away *a = ch->rooms->away;
+	uint32_t n = ch->hub->n_slots, end, i;
+
+	if (a == NULL || !away_is_wanted(ch))
+		return;
+	if (a->at >= n)
+		a->at = 0;
+	end = a->at + n / AWAY_PARTS + 1;
+	i = a->at == 0 ? SHM_NONE : a->at - 1;
+	while (conn_next(ch, &i) && i < end) {
+		if (ch->conn[i].phase != CONN_OPEN)
+			continue;
+		away_try(ch, i);
+		away_look(ch, i, false);
+	}
+	a->at = end;
+}
+
+void
+away_end(struct chat *ch, uint32_t i)
+{
+	if (ch->rooms->away != NULL && conn_has_slot(ch, i) &&
+	    away_is_wanted(ch))
+		away_look(ch, i, true);
+}

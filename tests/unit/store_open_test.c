@@ -1,0 +1,357 @@
+/* store: what is opened, made, migrated and refused. */
+#include "store_fixture.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "../../src/store/migrate.h"
+
+/* Writes bytes over a file's; makes it if it is not there. */
+static void
+spoil(off_t at, const char *bytes, size_t len)
+{
+	const int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	assert_int_equal(pwrite(fd, bytes, len, at), (ssize_t)len);
+	close(fd);
+}
+
+/* A sum of a file's bytes: whether it has changed. */
+static unsigned long
+sum(void)
+{
+	unsigned char bytes[65536];
+	unsigned long n = 0;
+	const int fd = open(path, O_RDONLY);
+	ssize_t r;
+
+	assert_int_not_equal(fd, -1);
+	while ((r = read(fd, bytes, sizeof(bytes))) > 0)
+		for (ssize_t k = 0; k < r; k++)
+			n = n * 31 + bytes[k];
+	close(fd);
+	return n;
+}
+
+/* It is refused with these words, not as a damaged one, and stays as it is;
+ * without being opened, too. */
+static void
+refused(const char *words)
+{
+	const unsigned long before = sum();
+
+	assert_null(try(STORE_WRITES));
+	assert_non_null(strstr(error, words));
+	assert_false(damaged);
+	assert_int_equal(sum(), before);
+	error[0] = '\0';
+	assert_int_equal(store_try(path, error, sizeof(error)), -1);
+	assert_non_null(strstr(error, words));
+	assert_int_equal(sum(), before);
+}
+
+/* A new one is complete in its own file, and what it is set to stays so. */
+static void
+new_one_is_made(void **state)
+{
+	struct store_mark want = {.clean = true};
+	struct stat st;
+	struct store *s;
+
+	assert_int_equal(store_try(path, error, sizeof(error)), 0);
+	s = writer();
+	assert_memory_equal(&mark, &want, sizeof(mark));
+	/* no process has to read the log to see what it is */
+	assert_int_equal(store_try(path, error, sizeof(error)), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size > 4096);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	store_close(s);
+	assert_int_equal(number(path, "PRAGMA user_version"), STORE_VERSION);
+	assert_int_equal(number(path, "PRAGMA page_size"), 4096);
+	assert_int_equal(number(path, "PRAGMA auto_vacuum"), 2);
+	assert_int_equal(number(path,
+			     "SELECT count(*) FROM pragma_journal_mode"
+			     " WHERE journal_mode = 'wal'"),
+	    1);
+}
+
+/* The mark is as the last commit left it. */
+static void
+mark_is_kept(void **state)
+{
+	const struct store_mark want = {
+	    .journal = UINT64_MAX - 3, .position = 42, .boot = "a-b"};
+	struct store *s = writer();
+
+	assert_int_equal(store_commit(s, &want), STORE_OK);
+	store_close(s);
+	s = writer();
+	assert_memory_equal(&mark, &want, sizeof(mark));
+	store_close(s);
+}
+
+/* One writes; who comes second is told who it is, and readers come in. */
+static void
+one_writes(void **state)
+{
+	struct store *s = writer(), *r;
+	char pid[32];
+
+	snprintf(pid, sizeof(pid), "process %d)", (int)getpid());
+	assert_null(try(STORE_WRITES));
+	assert_non_null(strstr(error, "another chatd"));
+	assert_non_null(strstr(error, pid));
+	r = try(STORE_READS);
+	assert_non_null(r);
+	store_close(r);
+	store_close(s);
+	s = writer();
+	store_close(s);
+}
+
+/* A writer that was killed has left no lock. */
+static void
+dead_one_has_no_lock(void **state)
+{
+	const pid_t pid = fork();
+	struct store *s;
+
+	if (pid == 0) {
+		(void)writer();
+		raise(SIGKILL);
+	}
+	waitpid(pid, NULL, 0);
+	s = writer();
+	store_close(s);
+}
+
+/* Who reads makes nothing. */
+static void
+reader_makes_nothing(void **state)
+{
+	assert_null(try(STORE_READS));
+	assert_false(damaged);
+	assert_int_equal(access(path, F_OK), -1);
+	spoil(0, "", 0);
+	assert_null(try(STORE_READS));
+	assert_non_null(strstr(error, "not made yet"));
+	assert_false(damaged);
+}
+
+/* What is none of chatd's is not touched. */
+static void
+others_are_refused(void **state)
+{
+	char text[8192];
+
+	memset(text, 'x', sizeof(text));
+	spoil(0, text, sizeof(text));
+	refused("name another file");
+	unlink(path);
+	sql(path, "CREATE TABLE diary(day TEXT)");
+	refused("not one of chatd's");
+	unlink(path);
+	sql(path, "CREATE TABLE t(a); PRAGMA application_id = 5");
+	refused("not one of chatd's");
+}
+
+/* A newer chatd's is not touched. */
+static void
+newer_is_refused(void **state)
+{
+	store_close(writer());
+	sql(path, "PRAGMA user_version = 1000");
+	refused("schema 1000, this chatd knows 1");
+	assert_null(try(STORE_READS));
+	assert_false(damaged);
+}
+
+/* A spoiled one is told from one that is none. */
+static void
+damaged_is_told(void **state)
+{
+	char zeros[3996];
+
+	store_close(writer());
+	/* the tables of page 1, behind the file's header */
+	memset(zeros, 0xff, sizeof(zeros));
+	spoil(100, zeros, sizeof(zeros));
+	assert_null(try(STORE_WRITES));
+	assert_true(damaged);
+	assert_non_null(strstr(error, "DAMAGE in chatd-store(5)"));
+	assert_null(try(STORE_READS));
+	assert_true(damaged);
+}
+
+/* Folders where it cannot be. */
+static void
+places_are_refused(void **state)
+{
+	fs_type = NFS_SUPER_MAGIC;
+	assert_null(try(STORE_WRITES));
+	assert_non_null(strstr(error, "is on NFS"));
+	assert_int_equal(store_try(path, error, sizeof(error)), -1);
+	fs_type = 0xfe534d42;
+	assert_null(try(STORE_WRITES));
+	assert_non_null(strstr(error, "is on SMB2"));
+	fs_type = 0;
+	snprintf(path, sizeof(path), "%s/none/chat.db", folder);
+	assert_null(try(STORE_WRITES));
+	assert_non_null(strstr(error, "/none: No such file"));
+	assert_int_equal(store_try(path, error, sizeof(error)), -1);
+	snprintf(path, sizeof(path), "%s", folder);
+	assert_null(try(STORE_WRITES));
+	assert_int_equal(store_try(path, error, sizeof(error)), -1);
+}
+
+/* A folder that is not writable: the line says what must be. */
+static void
+folder_must_be_writable(void **state)
+{
+	pid_t pid;
+	int status;
+
+	assert_int_equal(chmod(folder, 0555), 0);
+	if ((pid = fork()) == 0) {
+		if (getuid() == 0 && setuid(65534) == -1)
+			_exit(3);
+		_exit(try(STORE_WRITES) == NULL &&
+			    strstr(error, "must be writable") != NULL &&
+			    !damaged
+			? 0
+			: 1);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(chmod(folder, 0755), 0);
+}
+
+/* What `path` and more are: the only file of the folder that begins so. */
+static const char *
+beside(const char *more)
+{
+	static char name[256];
+	char command[256];
+	FILE *f;
+
+	snprintf(
+	    command, sizeof(command), "ls '%s'%s* 2>/dev/null", path, more);
+	f = popen(command, "r");
+	name[0] = '\0';
+	if (fgets(name, sizeof(name), f) != NULL)
+		name[strcspn(name, "\n")] = '\0';
+	pclose(f);
+	return name;
+}
+
+/* A version before the first that there was. */
+static void
+make_old(void)
+{
+	struct store *s = writer();
+	struct store_channel c = channel(s, "room:a");
+
+	say(s, &c, "of old");
+	commit(s, 3);
+	store_close(s);
+	sql(path,
+	    "ALTER TABLE user DROP COLUMN proved;"
+	    "PRAGMA user_version = 0");
+}
+
+/* Opened past the look at its version. */
+static struct store *
+old_one(void)
+{
+	struct store *s = calloc(1, sizeof(*s));
+
+	s->lock = -1;
+	strlcpy(s->path, path, sizeof(s->path));
+	assert_int_equal(sqlite3_open(path, &s->db), 0);
+	return s;
+}
+
+static const struct migrate_step made_up[] = {
+    {0,
+	"ALTER TABLE user ADD COLUMN proved INTEGER NOT NULL DEFAULT 0;"
+	"INSERT INTO user VALUES('bob', 1, 2, 3, 1)"},
+    {0, NULL}};
+
+/* An older one is changed in one transaction, and is there as it was. */
+static void
+older_is_migrated(void **state)
+{
+	struct store *s;
+
+	make_old();
+	s = old_one();
+	assert_int_equal(migrate(s, 0, 1, made_up), STORE_OK);
+	store_close(s);
+	assert_int_equal(number(path, "PRAGMA user_version"), 1);
+	assert_int_equal(number(path, "SELECT proved FROM user"), 1);
+	s = writer();
+	assert_string_equal(page(s, "room:a"), "room:a 1<0 of old\n");
+	store_close(s);
+	/* the copy */
+	assert_true(beside(".v0-")[0] != '\0');
+	assert_int_equal(number(beside(".v0-"), "PRAGMA user_version"), 0);
+	assert_int_equal(
+	    number(beside(".v0-"), "SELECT count(*) FROM publication"), 1);
+	assert_string_equal(beside(".partial"), "");
+}
+
+/* A step that fails leaves everything as it was. */
+static void
+migration_is_whole(void **state)
+{
+	static const struct migrate_step steps[] = {
+	    {0, "DELETE FROM publication; SELECT * FROM nothing"}, {0, NULL}};
+	struct store *s;
+
+	make_old();
+	s = old_one();
+	assert_int_equal(migrate(s, 0, 1, steps), STORE_FAILED);
+	store_close(s);
+	assert_int_equal(number(path, "PRAGMA user_version"), 0);
+	assert_int_equal(number(path, "SELECT count(*) FROM publication"), 1);
+}
+
+/* One that no step leads away from is refused, and not copied. */
+static void
+unknown_version_is_refused(void **state)
+{
+	make_old();
+	assert_null(try(STORE_WRITES));
+	assert_non_null(strstr(error, "schema 0, which no chatd ever had"));
+	assert_false(damaged);
+	assert_string_equal(beside(".v"), "");
+	assert_int_equal(number(path, "PRAGMA user_version"), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(new_one_is_made),
+	    TEST(mark_is_kept),
+	    TEST(one_writes),
+	    TEST(dead_one_has_no_lock),
+	    TEST(reader_makes_nothing),
+	    TEST(others_are_refused),
+	    TEST(newer_is_refused),
+	    TEST(damaged_is_told),
+	    TEST(places_are_refused),
+	    TEST(folder_must_be_writable),
+	    TEST(older_is_migrated),
+	    TEST(migration_is_whole),
+	    TEST(unknown_version_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
