@@ -1,11 +1,12 @@
 /*
- * A worker, or a reader of the journal, that was taken over by an attacker, or
- * writes anywhere by its own fault, sends workers messages that no working one
- * sends. They say so to the master (MSG_ACCUSE), which replaces it: its keepers
- * have its sockets. As the accuser may lie, one that accuses workers again and
- * again is replaced as well. One that accuses a reader is not, since a program
- * that is at fault itself is accused by all, in each of its processes; but a
- * reader is not replaced again and again either. Nothing depends on its links.
+ * A worker, a reader of the journal, or who answers workers' questions, that
+ * was taken over by an attacker, or writes anywhere by its own fault, sends
+ * workers messages that no working one sends. They say so to the master
+ * (MSG_ACCUSE), which replaces it: its keepers have its sockets. As the accuser
+ * may lie, one that accuses workers again and again is replaced as well. One
+ * that accuses a reader is not, since a program that is at fault itself is
+ * accused by all, in each of its processes; but a reader is not replaced again
+ * and again either. Nothing depends on its links.
  */
 #include <stdio.h>
 
@@ -39,7 +40,9 @@ accuse_find(struct master *m, uint32_t line)
 	if (line < SHM_WORKERS || line >= SHM_WORKERS + (uint32_t)m->n_others)
 		return NULL;
 	c = &m->other[line - SHM_WORKERS];
-	return c->kind != NULL && c->kind->reader != 0 ? c : NULL;
+	return c->kind != NULL && (c->kind->reader != 0 || c->kind->answers)
+	    ? c
+	    : NULL;
 }
 
 /* One more, since *since_ms; their number. */

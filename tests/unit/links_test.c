@@ -20,15 +20,18 @@
 #include "codec/message.h"
 #include "net/link.h"
 
-enum { WORKERS = 2, READER = WORKERS, OTHER, ALL };
+enum { WORKERS = 2, READER = WORKERS, OTHER, ANSWERER, ALL };
 
 static const struct child_kind worker_kind = {
     .name = "worker", .n = CHILD_CONFIGURED};
 static const struct child_kind reader_kind = {
     .name = "reader", .n = 1, .reader = 3};
 static const struct child_kind other_kind = {.name = "other", .n = 1};
+static const struct child_kind answerer_kind = {
+    .name = "answerer", .n = 1, .answers = true};
 static const struct child_row kinds[] = {{&worker_kind, &other_role},
-    {&reader_kind, &other_role}, {&other_kind, &other_role}, {NULL, NULL}};
+    {&reader_kind, &other_role}, {&other_kind, &other_role},
+    {&answerer_kind, &other_role}, {NULL, NULL}};
 static struct master m;
 static struct shm_line line[SHM_LINES];
 static int end[ALL]; /* the children's of their links */
@@ -38,6 +41,7 @@ static pid_t killed;
 static struct given {
 	int n;
 	int peer[4], fd[4];
+	bool answers[4];
 } given[ALL];
 
 /* In place of libc's. */
@@ -70,10 +74,7 @@ setup(void **state)
 	m.n_others = ALL - READER;
 	for (int i = 0; i < ALL; i++) {
 		c = child(i);
-		child_init(c,
-		    i < WORKERS	      ? &kinds[0]
-			: i == READER ? &kinds[1]
-				      : &kinds[2],
+		child_init(c, i < WORKERS ? &kinds[0] : &kinds[1 + i - READER],
 		    i < WORKERS ? i : 0,
 		    i < WORKERS ? i : SHM_WORKERS + i - READER);
 		c->role = &other_role;
@@ -136,6 +137,7 @@ receive(int i)
 		    MSG_LINK);
 		link = payload;
 		g->peer[g->n] = (int)link->peer;
+		g->answers[g->n] = len == sizeof(struct message_link_asked);
 		g->fd[g->n++] = d[k].fd;
 	}
 }
@@ -151,10 +153,13 @@ took(int i, int peer)
 	if (g->n == 0)
 		return -1;
 	assert_int_equal(g->peer[0], child(peer)->at);
+	/* it is told who answers questions */
+	assert_int_equal(g->answers[0], peer == ANSWERER);
 	fd = g->fd[0];
 	g->n--;
 	memmove(&g->peer[0], &g->peer[1], sizeof(g->peer) - sizeof(int));
 	memmove(&g->fd[0], &g->fd[1], sizeof(g->fd) - sizeof(int));
+	memmove(&g->answers[0], &g->answers[1], sizeof(g->answers) - 1);
 	return fd;
 }
 
@@ -173,8 +178,8 @@ assert_linked(int a, int b)
 }
 
 /* A reader is linked with workers, in whatever order they get ready, as these
- * are with each other, and with nobody else; nor is anybody with other
- * children. */
+ * are with each other and who answers questions is with them, and with nobody
+ * else; nor is anybody with other children. */
 static void
 test_who(void **state)
 {
@@ -188,6 +193,9 @@ test_who(void **state)
 	/* in this order: the worker, then the reader */
 	assert_linked(1, 0);
 	assert_linked(1, READER);
+	hello(ANSWERER);
+	assert_linked(ANSWERER, 0);
+	assert_linked(ANSWERER, 1);
 	for (int i = 0; i < ALL; i++)
 		assert_int_equal(took(i, 1), -1);
 }
@@ -241,7 +249,8 @@ test_begin(void **state)
 	assert_int_equal(c->unlinked, 0);
 }
 
-/* A worker accuses a reader as it does a worker, and no other child. */
+/* A worker accuses a reader, and who answers questions, as it does a worker,
+ * and no other child. */
 static void
 test_accused(void **state)
 {
@@ -259,10 +268,15 @@ test_accused(void **state)
 	assert_false(accuse_handle(&m.member[0], &a));
 	for (uint32_t at = 0; at < 2 * SHM_LINES; at++) {
 		a = (struct message_accuse){at, 7};
-		if (at != 0 && at != 1 && at != SHM_WORKERS)
+		if (at != 0 && at != 1 && at != SHM_WORKERS &&
+		    at != SHM_WORKERS + 2)
 			assert_false(accuse_handle(&m.member[0], &a));
 	}
 	assert_int_equal(killed, 0);
+	a = (struct message_accuse){
+	    SHM_WORKERS + 2, child(ANSWERER)->generation};
+	assert_true(accuse_handle(&m.member[0], &a));
+	assert_int_equal(killed, child(ANSWERER)->pid);
 	a = (struct message_accuse){1, child(1)->generation};
 	assert_true(accuse_handle(&m.member[0], &a));
 	assert_int_equal(killed, child(1)->pid);
