@@ -28,7 +28,8 @@ struct publication;
 struct door_away {
 	uint32_t n;	  /* messages that follow; 0: they cannot be told now */
 	bool more;	  /* older ones are left out */
-	int64_t since_ms; /* when the user was here before; 0: never */
+	int64_t since_ms; /* when the user was here before, or the oldest is
+			   * from */
 };
 
 struct door {

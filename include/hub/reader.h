@@ -183,8 +183,8 @@ uint64_t reader_opened(struct reader *r, uint32_t channel, uint32_t epoch,
  * Makes the entry of a channel that nobody has asked for yet, and opens it, so
  * that nobody has to: of those that most likely will be. One that is open, or
  * not this reader's to open, is left alone. Takes the lock, also for each
- * publication. Returns the workers to be told; 0: it was left alone, or there is
- * no room for it.
+ * publication. Returns the workers to be told; 0: it was left alone, or there
+ * is no room for it.
  */
 uint64_t reader_load(struct reader *r, const char *name, size_t len,
     const struct reader_opening *o);
@@ -196,6 +196,9 @@ uint64_t reader_load(struct reader *r, const char *name, size_t len,
  */
 uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
     uint64_t offset, bool hole);
+
+/* By anyone: whether a reader says that it has taken all up to a position. */
+bool reader_has_taken(const struct hub *h, unsigned number, uint64_t position);
 
 /* Sleeps until a publication waits for this reader, or a channel for being
  * opened, or for so long. Returns at once if one does already. */

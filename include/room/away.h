@@ -44,6 +44,9 @@ void away_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
  * told. */
 bool away_waits(const struct chat *ch, uint32_t conn);
 
+/* Begins with that: the connection is open. */
+void away_begin(struct chat *ch, uint32_t conn);
+
 /* Tells such a connection, if it can be told now: it is open, the channel is,
  * or rows have come. */
 void away_try(struct chat *ch, uint32_t conn);

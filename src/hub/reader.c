@@ -281,3 +281,10 @@ reader_opening(struct reader *r,
 			opening(arg, e, epoch);
 	}
 }
+
+bool
+reader_has_taken(const struct hub *h, unsigned number, uint64_t position)
+{
+	return number < READERS &&
+	    readers_behind(h, (uint8_t)(1u << number), position) == 0;
+}

@@ -9,6 +9,7 @@
 #include "conn/recipient.h"
 #include "hub/line.h"
 #include "hub/lock.h"
+#include "hub/reader.h"
 #include "hub/slot.h"
 #include "net/counters.h"
 #include "room/rooms.h"
@@ -16,6 +17,11 @@
 enum {
 	AWAY_PARTS = 10,     /* all connections are looked at once a second */
 	AWAY_NOTE_MS = 1000, /* of a user at most one note in that time */
+	/* So long who has the rows may take to have all up to when a connection
+	 * was opened, what the user got by the one before among it. Larger:
+	 * while the disk is slow users are told later what came; smaller: they
+	 * are told again what they have got. */
+	AWAY_BEHIND_MS = 2000,
 	AWAY_STORE = 1 << READER_STORE
 };
 
@@ -25,6 +31,10 @@ struct away_conn {
 	uint64_t looked; /* the channel's offset that is dealt with */
 	uint64_t offset; /* all up to it has been appended, */
 	uint64_t end;	 /* up to this position of its output; 0: noted */
+	uint64_t tail;	 /* of the journal when it was first to be told what
+			  * came */
+	uint64_t upto;	 /* and the channel's offset then */
+	bool asked;	 /* rows */
 };
 
 /* And of a user: what was noted here last. */
@@ -38,6 +48,8 @@ struct away {
 	struct away_conn *conn; /* [n_slots] */
 	struct away_user *user; /* [n_users + 1] */
 	uint32_t at;		/* the next slot to look at */
+	uint32_t *waiting;	/* connections that are to be told what came */
+	uint32_t n_waiting, waiting_cap;
 };
 
 static struct away_found news; /* that is being told */
@@ -133,6 +145,20 @@ away_ask_user(struct chat *ch, const char *name, size_t len,
 	return PAST_OK;
 }
 
+/* What was noted here may be newer than what was asked for. */
+static void
+away_know(const struct chat *ch, const struct channel_position *at,
+    struct away_found *out)
+{
+	const struct away_user *u;
+
+	if (ch->rooms->away == NULL || !presence_is_user(ch->hub, at->channel))
+		return;
+	u = &ch->rooms->away->user[at->channel];
+	if (u->epoch == at->epoch && u->offset > out->delivered)
+		out->delivered = u->offset;
+}
+
 /* Leaves out what the user has got. */
 static void
 away_trim(struct chat *ch, struct away_found *out)
@@ -168,6 +194,7 @@ away_find(
 	if (of == NULL || !presence_name_is_user(name, len))
 		return PAST_OK;
 	r = away_ask_user(ch, name + 1, len - 1, at, out);
+	away_know(ch, at, out);
 	if (r != PAST_OK || out->delivered == at->offset)
 		return r;
 	/* `history 0` says what clients may ask for */
@@ -187,8 +214,8 @@ away_find(
 	return r;
 }
 
-/* Tells one message as the door tells those of now; false: it is not there. */
-static bool
+/* Tells one message as the door tells those of now, if it is still there. */
+static void
 away_tell_one(struct chat *ch, uint32_t i, uint32_t e, uint32_t n)
 {
 	struct iovec parts[DOOR_PARTS];
@@ -196,30 +223,49 @@ away_tell_one(struct chat *ch, uint32_t i, uint32_t e, uint32_t n)
 	int k;
 
 	if (!past_read(ch, &news.past, n, &p))
-		return false;
+		return;
 	p.channel = e;
 	k = ch->door[ch->conn[i].door]->render(ch, &p, parts);
 	if (k > 0)
 		conn_answer(ch, i, FRAMING_TEXT, parts, k, 0);
-	return true;
 }
 
-/* How many of the newest fit into half of `queue`. */
-static uint32_t
-away_fit(struct chat *ch)
+/* What is known of a connection. */
+static struct away_conn *
+away_of(struct chat *ch, uint32_t i)
+{
+	struct away_conn *c = &ch->rooms->away->conn[i];
+	uint32_t use = slot_use(ch->hub, i);
+
+	if (c->use != use)
+		*c = (struct away_conn){.use = use};
+	return c;
+}
+
+/* What the door says of those that fit into half of `queue`. Those above `upto`
+ * have come since the connection was opened. *n: how many all are. */
+static void
+away_describe(
+    struct chat *ch, uint64_t upto, struct door_away *what, uint32_t *n)
 {
 	struct publication p;
 	size_t bytes = 0;
-	uint32_t n = 0;
 
-	for (; n < news.n; n++) {
-		if (!past_read(ch, &news.past, n, &p))
+	*what =
+	    (struct door_away){.more = news.more, .since_ms = news.since_ms};
+	for (*n = 0; *n < news.n; ++*n) {
+		if (!past_read(ch, &news.past, *n, &p))
 			continue;
 		bytes += p.data_len + PRESENCE_NAME_MAX;
-		if (n > 0 && bytes > ch->live.queue_bytes / 2)
-			break;
+		if (*n > 0 && bytes > ch->live.queue_bytes / 2) {
+			what->more = true;
+			return;
+		}
+		what->n += p.offset <= upto;
+		/* the user was never here before, or it was not noted */
+		if (what->since_ms == 0 || p.time_ms < what->since_ms)
+			what->since_ms = p.time_ms;
 	}
-	return n;
 }
 
 /* Tells what came, the oldest first. */
@@ -227,14 +273,14 @@ static void
 away_tell(struct chat *ch, uint32_t i)
 {
 	const struct door *door = ch->door[ch->conn[i].door];
-	struct door_away what = {.n = away_fit(ch), .since_ms = news.since_ms};
+	struct door_away what;
+	uint32_t n;
 
-	what.more = news.more || what.n < news.n;
-	if (what.n == 0)
-		return;
-	door->away(ch, i, &what);
-	for (uint32_t n = what.n; n > 0 && ch->conn[i].phase == CONN_OPEN; n--)
-		(void)away_tell_one(ch, i, conn_slot(ch, i)->user, n - 1);
+	away_describe(ch, away_of(ch, i)->upto, &what, &n);
+	if (what.n > 0)
+		door->away(ch, i, &what);
+	for (; n > 0 && ch->conn[i].phase == CONN_OPEN; n--)
+		away_tell_one(ch, i, conn_slot(ch, i)->user, n - 1);
 }
 
 /* From here on it gets what is published. owed: not all of what came was told.
@@ -264,6 +310,24 @@ away_give_up(struct chat *ch, uint32_t i, uint64_t offset)
 	away_done(ch, i, offset, true);
 }
 
+/* Whether rows are worth asking for: those who know them have seen what its
+ * user did before. */
+static bool
+away_may_ask(struct chat *ch, uint32_t i, uint64_t offset)
+{
+	struct away_conn *c = away_of(ch, i);
+
+	if (c->tail == 0) {
+		c->tail = journal_tail(ch->hub);
+		c->upto = offset;
+	}
+	c->asked = c->asked ||
+	    reader_has_taken(ch->hub, READER_STORE, c->tail) ||
+	    conn_age_ms(ch, (uint32_t)conn_slot(ch, i)->connected_ms) >=
+		AWAY_BEHIND_MS;
+	return c->asked;
+}
+
 /* away_try() with the connection in hand. */
 static void
 away_look_up(struct chat *ch, uint32_t i)
@@ -272,7 +336,8 @@ away_look_up(struct chat *ch, uint32_t i)
 	struct channel_position at;
 	size_t len = channel_name(ch->hub, conn_slot(ch, i)->user, name);
 
-	if (len == 0 || channel_find(ch, name, len, true, &at) != CHANNEL_OK)
+	if (len == 0 || channel_find(ch, name, len, true, &at) != CHANNEL_OK ||
+	    !away_may_ask(ch, i, at.offset))
 		return; /* not open yet: it has been asked for */
 	if (away_find(ch, &at, &news) != PAST_OK) {
 		away_give_up(ch, i, at.offset);
@@ -281,6 +346,32 @@ away_look_up(struct chat *ch, uint32_t i)
 	away_tell(ch, i);
 	away_done(ch, i, at.offset, false);
 	archive_done(ch);
+}
+
+/* It is tried again soon. */
+static void
+away_wait(struct chat *ch, uint32_t i)
+{
+	struct away *a = ch->rooms->away;
+	uint32_t cap = a->n_waiting == 0 ? 64 : 2 * a->n_waiting, *more;
+
+	if (a->n_waiting == a->waiting_cap) {
+		more = reallocarray(a->waiting, cap, sizeof(*more));
+		if (more == NULL)
+			return; /* the sweep looks at all, now and then */
+		a->waiting = more;
+		a->waiting_cap = cap;
+	}
+	a->waiting[a->n_waiting++] = i;
+}
+
+void
+away_begin(struct chat *ch, uint32_t i)
+{
+	if (!away_waits(ch, i))
+		return;
+	away_wait(ch, i);
+	away_try(ch, i);
 }
 
 void
@@ -293,18 +384,6 @@ away_try(struct chat *ch, uint32_t i)
 	ch->hold = (struct hold_hand){.conn = i, .ended = HOLD_NOT};
 	away_look_up(ch, i);
 	ch->hold = was;
-}
-
-/* What is known of a connection. */
-static struct away_conn *
-away_of(struct chat *ch, uint32_t i)
-{
-	struct away_conn *c = &ch->rooms->away->conn[i];
-	uint32_t use = slot_use(ch->hub, i);
-
-	if (c->use != use)
-		*c = (struct away_conn){.use = use};
-	return c;
 }
 
 /* Where a channel stands, if all of it up to there has been appended to those
@@ -410,6 +489,23 @@ away_look(struct chat *ch, uint32_t i, bool last)
 		c->end = 0;
 }
 
+/* Tries those that wait for what needs no asking. */
+static void
+away_again(struct chat *ch)
+{
+	struct away *a = ch->rooms->away;
+	uint32_t n = a->n_waiting, k, i;
+
+	a->n_waiting = 0;
+	for (k = 0; k < n; k++) {
+		i = a->waiting[k];
+		if (away_waits(ch, i) && !away_of(ch, i)->asked)
+			away_try(ch, i);
+		if (away_waits(ch, i) && !away_of(ch, i)->asked)
+			a->waiting[a->n_waiting++] = i;
+	}
+}
+
 /* Whether any channel is kept for users who are away. */
 static bool
 away_is_wanted(const struct chat *ch)
@@ -428,6 +524,7 @@ away_sweep(struct chat *ch)
 
 	if (a == NULL || !away_is_wanted(ch))
 		return;
+	away_again(ch);
 	if (a->at >= n)
 		a->at = 0;
 	end = a->at + n / AWAY_PARTS + 1;

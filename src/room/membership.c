@@ -18,7 +18,7 @@ membership_opened(struct chat *ch, uint32_t i, uint32_t entry)
 	if (conn_in_lobby(ch, i))
 		channel_tell_lobby_join(ch, i);
 	channel_tell_own_join(ch, i); /* both of who is known by now */
-	away_try(ch, i);
+	away_begin(ch, i);
 }
 
 /* Takes a connection out of all that it is in. */

@@ -256,18 +256,19 @@ static void
 plain_away(struct chat *ch, uint32_t conn, const struct door_away *what)
 {
 	const time_t at = (time_t)(what->since_ms / 1000);
-	char since[64] = "you were here";
+	char since[64] = "?";
 	struct tm utc;
 
-	if (what->since_ms > 0 && gmtime_r(&at, &utc) != NULL)
-		strftime(since, sizeof(since), "%Y-%m-%d %H:%M UTC", &utc);
-	if (what->n == 0)
+	if (what->n == 0) {
 		conn_tell(ch, conn, 0,
 		    "* messages from while you were away cannot be told now");
-	else
-		conn_tell(ch, conn, 0, "* %u message%s since %s%s", what->n,
-		    what->n == 1 ? "" : "s", since,
-		    what->more ? ", older ones are left out" : "");
+		return;
+	}
+	if (gmtime_r(&at, &utc) != NULL)
+		strftime(since, sizeof(since), "%Y-%m-%d %H:%M UTC", &utc);
+	conn_tell(ch, conn, 0, "* %u message%s since %s%s", what->n,
+	    what->n == 1 ? "" : "s", since,
+	    what->more ? ", older ones are left out" : "");
 }
 
 static const struct door_route plain_routes[] = {
