@@ -12,7 +12,6 @@
 #include "store/store.h"
 
 /* Its option: says whether a file may be the database, which is not opened. */
-#define STORE_TRY "-T"
 
 /* Their kinds, with what they do. */
 static const struct child_row *
@@ -49,7 +48,7 @@ main(int argc, char **argv)
 {
 	child_kinds_use(store_rows());
 	title_init(argc, argv, environ);
-	if (argc == 3 && strcmp(argv[1], STORE_TRY) == 0)
+	if (argc == 3 && strcmp(argv[1], EXECUTABLE_TRY) == 0)
 		return store_try_print(argv[2]);
 	return executable_main(argc, argv, NULL);
 }

@@ -115,6 +115,10 @@ struct child_kind {
 	 * missed for longer; smaller: one that waits for a disk is killed, and
 	 * so is the next one. 0: as long as the key `watchdog` says. */
 	uint32_t still_ms;
+	/* The file that the configuration names for it, and by which key: its
+	 * program says with EXECUTABLE_TRY whether it takes it, before there
+	 * is such a child. NULL: none. */
+	const char *(*file)(const struct conf *c, const char **key);
 	/* The system user that it becomes where the master is root. Where there
 	 * is none of that name, and for NULL, the one that all become. */
 	const char *user;

@@ -24,6 +24,9 @@
 #define EXECUTABLE_PLAIN "-C"	/* with a passport's descriptor */
 #define EXECUTABLE_FAMILY "-F"	/* with a generation: process/family.h */
 #define EXECUTABLE_VERSION "-V" /* prints executable_version() */
+/* Of a kind with a file (process/child.h), and that: status 1 and one line on
+ * standard error, if it is refused. */
+#define EXECUTABLE_TRY "-T"
 
 enum { EXECUTABLE_VERSION_MAX = 128 };
 

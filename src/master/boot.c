@@ -18,6 +18,7 @@
 #include "master/place.h"
 #include "master/privilege.h"
 #include "master/report.h"
+#include "archive.h"
 #include "boot.h"
 #include "command.h"
 #include "look.h"
@@ -253,6 +254,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	boot_raise_limits(m);
 	listeners_log(m);
 	master_log_access(m);
+	archive_log(m);
 	look_log(b);
 	program_log(m);
 	page_boot(m, b, stuck);

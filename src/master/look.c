@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/sink.h"
+#include "judge.h"
 
 enum {
 	LOOK_WARNING, /* as a piece's error */
@@ -60,14 +61,14 @@ look_folder(struct look *l, int level, const char *key, const char *path)
 
 /* Looks for the folder of a file that chatd makes. */
 static void
-look_parent(struct look *l, const char *key, int level, const char *path)
+look_parent(struct look *l, const char *key, const char *path)
 {
 	char *folder = strdup(path);
 	char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
 
 	if (slash != NULL && slash != folder) {
 		*slash = '\0';
-		look_folder(l, level, key, folder);
+		look_folder(l, LOOK_FAULT, key, folder);
 	}
 	free(folder);
 }
@@ -80,7 +81,7 @@ look_log_file(struct look *l, const char *path)
 
 	if (sink_stream(path) != -1)
 		return;
-	look_parent(l, "log-file", LOOK_FAULT, path);
+	look_parent(l, "log-file", path);
 	if (lstat(path, &st) == -1)
 		return;
 	if (S_ISLNK(st.st_mode))
@@ -115,7 +116,6 @@ look_store(struct look *l)
 			look_find(l, LOOK_WARNING, "store",
 			    "no channel is stored: one is by a rule store yes "
 			    "in its block");
-		look_parent(l, "store", LOOK_UNMET, c->store);
 	}
 	if (c->store_backup != NULL)
 		look_folder(l, LOOK_WARNING, "store-backup", c->store_backup);
@@ -162,8 +162,15 @@ look_secret(struct look *l, const char *key)
 	free(file);
 }
 
+/* A file that its program does not take. */
+static void
+look_refused(void *arg, const char *key, const char *why)
+{
+	look_find(arg, LOOK_UNMET, key, "%s", why);
+}
+
 void
-look_at(const struct conf *c, struct bundle *b)
+look_at(const struct conf *c, const struct options *o, struct bundle *b)
 {
 	struct look l = {.conf = c, .bundle = b};
 
@@ -172,11 +179,12 @@ look_at(const struct conf *c, struct bundle *b)
 	if (c->log_file != NULL)
 		look_log_file(&l, c->log_file);
 	if (c->control != NULL)
-		look_parent(&l, "control", LOOK_FAULT, c->control);
+		look_parent(&l, "control", c->control);
 	if (c->pidfile != NULL)
-		look_parent(&l, "pidfile", LOOK_FAULT, c->pidfile);
+		look_parent(&l, "pidfile", c->pidfile);
 	look_effect(&l);
 	look_store(&l);
+	judge_files(c, b, o, look_refused, &l);
 	look_secret(&l, "token-key");
 	look_secret(&l, "api-key");
 }

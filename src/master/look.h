@@ -12,7 +12,8 @@
 
 /* Looks, and puts sentences into a bundle. Not for a process that must not wait
  * for a disk. */
-void look_at(const struct conf *c, struct bundle *b);
+struct options;
+void look_at(const struct conf *c, const struct options *o, struct bundle *b);
 
 /* Prints the faults that nothing else would stop a start for, a line each.
  * Returns whether there is one. */

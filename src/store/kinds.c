@@ -22,6 +22,14 @@ store_is_wanted(const struct conf *c)
 	return c->store != NULL;
 }
 
+/* Where it is. */
+static const char *
+store_file(const struct conf *c, const char **key)
+{
+	*key = "store";
+	return c->store;
+}
+
 /* What a reload does not change. */
 static void
 store_birth(const struct conf *c, void *out)
@@ -42,6 +50,7 @@ const struct child_kind store_kind = {.name = "store",
     .birth_bytes = sizeof(struct birth_store),
     .birth = store_birth,
     .wanted = store_is_wanted,
+    .file = store_file,
     .reader = READER_STORE + 1,
     .reader_events = true,
     .first = true,
