@@ -44,6 +44,7 @@ const struct child_kind store_kind = {.name = "store",
     .wanted = store_is_wanted,
     .reader = READER_STORE + 1,
     .reader_events = true,
+    .erases = true,
     .first = true,
     .still_ms = STORE_STILL_MS,
     .user = STORE_USER};

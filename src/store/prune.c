@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "database.h"
+#include "event.h"
 #include "search.h"
 
 enum {
@@ -306,6 +307,21 @@ prune_channels(struct pruning *p)
 	return STORE_OK;
 }
 
+/* Names that no token has proved. */
+static enum store_result
+prune_users(struct pruning *p)
+{
+	const int64_t oldest = p->now_ms - (int64_t)p->b->user_age_ms;
+	enum store_result r;
+	uint32_t n = 0;
+
+	if (p->b->user_age_ms == 0)
+		return STORE_OK;
+	r = user_prune(p->s, oldest, p->left, &n);
+	p->more |= r == STORE_OK && n == p->left;
+	return r;
+}
+
 /* Takes in what was there before the index. */
 static enum store_result
 prune_fill(struct pruning *p)
@@ -344,8 +360,8 @@ prune_pages(struct pruning *p)
 static enum store_result
 prune_all(struct pruning *p)
 {
-	static enum store_result (*const each[])(struct pruning *) = {
-	    prune_old, prune_much, prune_channels, prune_fill, prune_pages};
+	static enum store_result (*const each[])(struct pruning *) = {prune_old,
+	    prune_much, prune_channels, prune_users, prune_fill, prune_pages};
 	static const char sql[] = "UPDATE mark SET rows = rows + ?1";
 	enum store_result r = search_begin(p->s);
 
