@@ -55,6 +55,8 @@ enum message_type {
 			* payload */
 	MSG_ERRAND,    /* to a child that is there for it: + a connection of
 			* chatctl's; its words (master/control.h) */
+	MSG_ERASE = 19, /* to a child that erases (process/child.h); struct
+			 * message_erase; answered by MSG_ERASED */
 	/* worker to master */
 	MSG_HELLO = 32, /* initialised; struct message_hello */
 	MSG_CLEANED,	/* answers MSG_CLEAN and MSG_ADOPT; struct
@@ -66,6 +68,7 @@ enum message_type {
 			   * payload */
 	MSG_ACCUSE, /* that process sent bad messages over its link, which is
 		     * closed; struct message_accuse */
+	MSG_ERASED, /* answers MSG_ERASE; struct message_erased */
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see room/relay.h; of a reader, too */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
@@ -198,6 +201,25 @@ struct message_kick {
 	uint8_t device_len; /* 0: all devices */
 	char user[255];
 	char device[32];
+};
+
+/* What a user has published is to be erased. The number comes back with the
+ * answer. */
+struct message_erase {
+	uint64_t number;
+	uint8_t user_len; /* 1 to 255 */
+	char user[255];
+};
+
+/* How that went: messages in the database and events that are gone, and
+ * messages in the journal. */
+struct message_erased {
+	uint64_t number;
+	uint64_t rows, events, journal;
+	uint32_t result; /* enum message_result: DONE, or BUSY: it can not be
+			  * written now */
+	uint32_t logged; /* 1: another process reads, so that the end of the
+			  * database's log may have them still */
 };
 
 struct message_clean {

@@ -246,14 +246,15 @@ uint64_t journal_tail(const struct hub *h);
 uint64_t journal_oldest(const struct hub *h);
 
 /*
- * Erases what a user has published up to a position, as far as the ring has it:
- * one byte in each entry says that it is FORMAT_ERASED from now on. Its bytes
- * stay until they are overwritten, but nobody reads them. May be done again, as
- * after a death in between. Takes the lock, for a few entries at a time, and
- * ticks. Returns how many there were.
+ * Erases what a user has published up to a position, as far as the ring has it,
+ * and what a reader has repeated since that is from before until_ms: one byte
+ * in each entry says that it is FORMAT_ERASED from now on. Its bytes stay until
+ * they are overwritten, but nobody reads them. May be done again, as after a
+ * death in between. Takes the lock, for a few entries at a time, and ticks.
+ * Returns how many there were.
  */
-uint64_t
-journal_erase(struct hub *h, const char *user, size_t len, uint64_t upto);
+uint64_t journal_erase(struct hub *h, const char *user, size_t len,
+    uint64_t upto, int64_t until_ms);
 
 /* The workers that position is for; 0 if it is gone or not there yet. */
 uint64_t journal_mask(const struct hub *h, uint64_t position);

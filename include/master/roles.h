@@ -8,5 +8,6 @@
 extern const struct child_role worker_role; /* as many as configured */
 extern const struct child_role keeper_role; /* two for each worker */
 extern const struct child_role mover_role;  /* in a worker's place */
+extern const struct child_role eraser_role; /* answers MSG_ERASE */
 
 #endif

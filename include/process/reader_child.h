@@ -46,8 +46,11 @@ enum { READER_CHILD_WAIT_MS = 20 };
 struct reader_child {
 	struct child_start *start;
 	struct reader *reader;
-	bool blocked;	       /* it cannot go on */
-	uint64_t wake;	       /* workers that are to be woken */
+	bool blocked;  /* it cannot go on */
+	uint64_t wake; /* workers that are to be woken */
+	/* What the master says to this kind alone, checked; NULL: nothing. */
+	void (*other)(void *arg, int type, const void *payload, size_t len);
+	void *other_arg;
 	int link[SHM_WORKERS]; /* to each worker; -1: none */
 };
 

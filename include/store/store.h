@@ -174,20 +174,37 @@ struct store_bounds {
 	uint64_t age_ms;      /* of all; 0: any */
 	uint64_t bytes;	      /* of the database's file; 0: any */
 	uint64_t user_age_ms; /* of names in `user` that no token proved */
-	/* Of a channel of that name; 0: any. */
+	/* Of a channel of that name; 0: any. NULL: of all channels. */
 	void (*channel)(void *arg, const char *name, size_t len, uint32_t *rows,
 	    uint64_t *age_ms);
 	void *arg;
 };
 
-/* Deletes at most `rows` that are too many or too old, oldest first, and gives
- * pages back; a transaction of its own. *more: there are more. */
-enum store_result store_prune(
-    struct store *s, const struct store_bounds *b, uint32_t rows, bool *more);
+/* Deletes at most `rows` publications that are too many or too old, oldest
+ * first, and gives pages back; a transaction of its own, so when nothing is
+ * taken since the last commit. *more: there are more. */
+enum store_result store_prune(struct store *s, const struct store_bounds *b,
+    int64_t now_ms, uint32_t rows, bool *more);
 
-/* Erases what a user published, up to now: *n rows. A transaction of its own.
- */
-enum store_result
-store_erase(struct store *s, const char *user, size_t len, uint64_t *n);
+/* What is erased of a user, by pieces. */
+struct store_erasure {
+	const char *user;
+	size_t len;
+	uint64_t rows;	 /* publications whose texts are gone, */
+	uint64_t events; /* and events that are gone */
+	bool logged;	 /* the end: the write-ahead log may have them still */
+
+	/* private: */
+	int step;
+	int64_t at, last;
+};
+
+/* Erases a piece of what a user published up to the first call, of some `rows`:
+ * texts, sender and name; its events, and its row in `user`. At last the index
+ * of texts is written anew, and the write-ahead log emptied: e->logged says
+ * whether another process that reads kept it from that. A transaction of its
+ * own, as above. May be done again. */
+enum store_result store_erase(
+    struct store *s, struct store_erasure *e, uint32_t rows, bool *more);
 
 #endif

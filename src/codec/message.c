@@ -39,6 +39,8 @@ static const struct message_rule message_rules[] = {
     [MSG_PAGE] = {"PAGE", EXACT(0), 1, PARTY_MASTER},
     [MSG_ERRAND] = {"ERRAND", 1, MESSAGE_ERRAND_MAX, 1, PARTY_MASTER},
     [MSG_PART] = {"PART", EXACT(0), 0, PARTY_MASTER},
+    [MSG_ERASE] = {"ERASE", EXACT(sizeof(struct message_erase)), 0,
+	PARTY_MASTER},
     [MSG_HELLO] = {"HELLO", EXACT(sizeof(struct message_hello)), 0,
 	PARTY_WORKER},
     [MSG_GIVE_BACK] = {"GIVE_BACK", EXACT(0), 1, PARTY_MASTER},
@@ -47,6 +49,8 @@ static const struct message_rule message_rules[] = {
     [MSG_DONE] = {"DONE", EXACT(sizeof(struct message_done)), 0, PARTY_WORKER},
     [MSG_RETIRED] = {"RETIRED", EXACT(0), 0, PARTY_WORKER},
     [MSG_ACCUSE] = {"ACCUSE", EXACT(sizeof(struct message_accuse)), 0,
+	PARTY_WORKER},
+    [MSG_ERASED] = {"ERASED", EXACT(sizeof(struct message_erased)), 0,
 	PARTY_WORKER},
     [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
 	PARTY_PEER},
@@ -99,6 +103,28 @@ message_judge_kick(const void *payload)
 	if (kick.device_len > sizeof(kick.device))
 		return "length of device out of range";
 	return NULL;
+}
+
+/* What is wrong with whom to erase, and with the answer; NULL if nothing is. */
+static const char *
+message_judge_erase(const void *payload)
+{
+	struct message_erase erase;
+
+	_Static_assert(sizeof(erase.user) == UINT8_MAX, "any user_len fits");
+	memcpy(&erase, payload, sizeof(erase));
+	return erase.user_len != 0 ? NULL : "length of user out of range";
+}
+
+static const char *
+message_judge_erased(const void *payload)
+{
+	struct message_erased erased;
+
+	memcpy(&erased, payload, sizeof(erased));
+	if (erased.result > RESULT_BUSY)
+		return "result out of range";
+	return erased.logged <= 1 ? NULL : "logged out of range";
 }
 
 /* What is wrong with an operator's text; NULL if nothing is. */
@@ -221,6 +247,10 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 		return message_judge_kick(payload);
 	case MSG_SAY:
 		return message_judge_say(payload, len);
+	case MSG_ERASE:
+		return message_judge_erase(payload);
+	case MSG_ERASED:
+		return message_judge_erased(payload);
 	case MSG_RETIRE:
 		return message_judge_retire(len);
 	case MSG_DONE:

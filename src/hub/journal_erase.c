@@ -17,10 +17,22 @@ struct erasing {
 	struct hub *h;
 	const char *user;
 	size_t len;
+	uint64_t upto;
+	int64_t until_ms;
 	uint64_t found[ERASE_STEP];
 	unsigned n;
 	uint64_t erased;
 };
+
+/* Whether an entry is old enough: a reader's repetition, as of what was stored,
+ * may have been written since. */
+static bool
+erase_is_before(const struct erasing *e, const struct entry_head *head)
+{
+	return head->position <= e->upto ||
+	    (entry_flags(head) & PUBLICATION_AGAIN &&
+		head->time_ms < e->until_ms);
+}
 
 /* The entry at a position if it is the user's; NULL. */
 static uint8_t *
@@ -36,7 +48,8 @@ erase_find(const struct erasing *e, uint64_t position)
 		return NULL;
 	memcpy(&head, entry, sizeof(head));
 	if (head.position != position || entry_format(&head) >= FORMAT_JOIN ||
-	    head.user_len != e->len || entry_size(h, at, &head) == 0)
+	    !erase_is_before(e, &head) || head.user_len != e->len ||
+	    entry_size(h, at, &head) == 0)
 		return NULL;
 	memcpy(user, entry + sizeof(head), e->len);
 	return memcmp(user, e->user, e->len) == 0 ? entry : NULL;
@@ -74,15 +87,20 @@ erase_found(struct erasing *e)
 }
 
 uint64_t
-journal_erase(struct hub *h, const char *user, size_t len, uint64_t upto)
+journal_erase(struct hub *h, const char *user, size_t len, uint64_t upto,
+    int64_t until_ms)
 {
-	struct erasing e = {.h = h, .user = user, .len = len};
+	struct erasing e = {.h = h,
+	    .user = user,
+	    .len = len,
+	    .upto = upto,
+	    .until_ms = until_ms};
 	const uint64_t tail = ring_tail(h);
 	uint64_t at = ring_oldest(h);
 
 	if (len == 0 || len > UINT8_MAX)
 		return 0;
-	for (; at <= upto && at <= tail; at++) {
+	for (; at <= tail; at++) {
 		if (at % ERASE_LOOKS == 0)
 			line_tick(h);
 		if (erase_find(&e, at) == NULL)

@@ -18,6 +18,7 @@
 #include "client.h"
 #include "drain.h"
 #include "errand.h"
+#include "erase.h"
 #include "member.h"
 #include "order.h"
 #include "members.h"
@@ -190,6 +191,25 @@ command_kick(struct call *c)
 		    log_text(device, device_len));
 }
 
+/* erase USER; answered when it is done */
+static void
+command_erase(struct call *c)
+{
+	const char *user = c->argv[1], *why = erase_refuse(c->master);
+	const size_t len = strlen(user);
+
+	if (len < 1 || len > UINT8_MAX) {
+		refuse(c, "a user's name has 1 to %d bytes", UINT8_MAX);
+	} else if (why != NULL) {
+		refuse(c, "%s", why);
+	} else {
+		log_info(
+		    "user %u erases %s", (unsigned)c->uid, log_text(user, len));
+		erase_begin(c->master, user, len, c->json,
+		    control_later(c->answer->client));
+	}
+}
+
 /* say TEXT */
 static void
 command_say(struct call *c)
@@ -354,6 +374,7 @@ static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_STORE] = command_store,
     [COMMAND_BACKUP] = command_errand,
     [COMMAND_EXPORT] = command_errand,
+    [COMMAND_ERASE] = command_erase,
     [COMMAND_KICK] = command_kick,
     [COMMAND_SAY] = command_say,
     [COMMAND_LOG] = command_log,

@@ -15,6 +15,7 @@
 #include "net/link.h"
 #include "children.h"
 #include "links.h"
+#include "master/roles.h"
 #include "private.h"
 #include "process/executable.h"
 #include "process/process.h"
@@ -297,6 +298,7 @@ other_hello(struct child *c)
 static bool
 other_died(struct child *c, const struct child_end *end)
 {
+	erase_died(c);
 	if (!other_is_first(c) || !end->fault)
 		return true;
 	c->dismissed = true;
@@ -315,6 +317,13 @@ other_save(const struct child *c, FILE *f)
 const struct child_role other_role = {.start = other_start,
     .may_start = other_may_start,
     .hello = other_hello,
+    .died = other_died,
+    .save = other_save};
+
+const struct child_role eraser_role = {.start = other_start,
+    .may_start = other_may_start,
+    .hello = other_hello,
+    .message = erase_message,
     .died = other_died,
     .save = other_save};
 

@@ -11,6 +11,7 @@
 #include "errand.h"
 #include "hub/shm.h"
 #include "hub/stats.h"
+#include "erase.h"
 #include "log_child.h"
 #include "master/options.h"
 #include "master/pidfile.h"
@@ -93,6 +94,7 @@ struct master {
 	 * must not be taken for that to another order. */
 	uint64_t order_number;
 	struct errands errands;
+	struct erasing erasing;
 	struct upgrade *upgrade; /* to another program; NULL: none */
 	int bundle;		 /* what its rehearsal has read; -1: none */
 	struct conversion *conversion;	 /* memory is being copied; NULL: no */

@@ -50,6 +50,8 @@ reader_link_take(void *arg, int type, const void *payload, size_t len, int fd)
 	}
 	if (fd != -1)
 		close(fd);
+	else if (c->other != NULL)
+		c->other(c->other_arg, type, payload, len);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "migrate.h"
 #include "problem.h"
 #include "schema.h"
+#include "search.h"
 
 enum {
 	/* For another process's lock. Larger: who waits for a commit waits for
@@ -362,6 +363,8 @@ database_prepare(struct store *s, struct store_mark *mark)
 	case SCHEMA_FAILED:
 		return s->failed;
 	}
+	if (s->options.use == STORE_WRITES && (r = search_open(s)) != STORE_OK)
+		return r;
 	return mark_read(s, mark);
 }
 
@@ -443,6 +446,7 @@ store_close(struct store *s)
 	database_undo(s);
 	for (size_t k = 0; k < s->n_statements; k++)
 		sqlite3_finalize(s->statement[k].stmt);
+	search_close(s);
 	sqlite3_close_v2(s->db);
 	if (s->lock != -1)
 		close(s->lock);

@@ -19,7 +19,7 @@ enum {
 	STORE_VERSION = 1, /* user_version: of the schema */
 	/* "chat": whose database it is */
 	STORE_APPLICATION = 0x63686174,
-	STORE_STATEMENTS = 64,
+	STORE_STATEMENTS = 96,
 	/* Channels of which the top is written at the commit. Larger: more
 	 * memory; smaller: a commit of many channels writes some more often. */
 	STORE_DIRTY = 1024,
@@ -37,6 +37,15 @@ struct store_dirty {
 	int64_t id;
 	uint64_t top;
 	int64_t seen_ms;
+};
+
+/* The index of texts: search.h. */
+struct store_index {
+	bool on;       /* there is one, and this process writes it */
+	int64_t first; /* rows from this id on are in it, as the last commit
+			* left it */
+	char *text;    /* of one publication, */
+	size_t room;   /* which has room for so many bytes */
 };
 
 struct store {
@@ -57,6 +66,8 @@ struct store {
 	struct store_dirty dirty[STORE_DIRTY];
 	uint16_t dirty_at[2 * STORE_DIRTY]; /* by hash of id: place + 1 */
 	size_t n_dirty;
+	struct store_index index;
+	int64_t pruned; /* the channel that prune.c has looked at last */
 	char error[STORE_ERROR];
 };
 

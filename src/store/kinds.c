@@ -53,6 +53,7 @@ const struct child_kind store_kind = {.name = "store",
     .file = store_file,
     .reader = READER_STORE + 1,
     .reader_events = true,
+    .erases = true,
     .first = true,
     .still_ms = STORE_STILL_MS,
     .user = STORE_USER};

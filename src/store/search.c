@@ -1,8 +1,313 @@
 #include "search.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "find.h"
+#include "search_text.h"
+
+enum {
+	/* Of search_text() and the tokenizer. An index of another version is
+	 * made anew. */
+	SEARCH_VERSION = 1,
+	/* What is asked. Larger: one question costs more; smaller: long ones
+	 * are refused. */
+	SEARCH_QUESTION = 4096,
+	/* Pages of the index that are written in one piece. Larger: the writer
+	 * takes nothing for longer; smaller: it takes longer altogether. */
+	SEARCH_PIECE = 500
+};
+
+static const char index_make[] =
+    "CREATE VIRTUAL TABLE search USING fts5(text, channel, content = '',"
+    " columnsize = 0, tokenize = 'unicode61 remove_diacritics 2');"
+    "CREATE TABLE search_state("
+    " id INTEGER PRIMARY KEY CHECK(id = 1),"
+    " version INTEGER NOT NULL,"
+    " first INTEGER NOT NULL) STRICT;"
+    "INSERT INTO search_state SELECT 1, 0, coalesce(max(id), 0) + 1"
+    " FROM publication;";
+
+static const char index_drop[] = "DROP TABLE IF EXISTS search;"
+				 "DROP TABLE IF EXISTS search_state;";
+
+/* A statement's only number; STORE_NONE: there is none. */
+static enum store_result
+search_number(struct store *s, const char *sql, int64_t *out)
+{
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	enum store_result r = database_row(s, stmt, "reading the index");
+
+	if (r == STORE_OK)
+		*out = sqlite3_column_int64(stmt, 0);
+	if (stmt != NULL)
+		sqlite3_reset(stmt);
+	return r;
+}
+
+/* Whether there is an index: *version, 0: there is none. */
+static enum store_result
+search_look(struct store *s, int64_t *version)
+{
+	enum store_result r = search_number(s,
+	    "SELECT count(*) FROM sqlite_schema WHERE name = 'search_state'",
+	    version);
+
+	if (r == STORE_OK && *version != 0)
+		r = search_number(
+		    s, "SELECT version FROM search_state", version);
+	return r;
+}
+
+/* Makes the index, or drops it. */
+static enum store_result
+search_change(struct store *s, bool is_there, bool wanted)
+{
+	enum store_result r = database_begin(s, wanted);
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "UPDATE search_state SET version = %d",
+	    SEARCH_VERSION);
+	if (r == STORE_OK && is_there)
+		r = database_exec(s, index_drop, "dropping the index");
+	if (r == STORE_OK && wanted)
+		r = database_exec(s, index_make, "making the index");
+	if (r == STORE_OK && wanted)
+		r = database_exec(s, sql, "making the index");
+	return r == STORE_OK ? database_commit(s) : r;
+}
+
+enum store_result
+search_open(struct store *s)
+{
+	const bool wanted = s->options.search;
+	int64_t version = 0;
+	enum store_result r = search_look(s, &version);
+
+	if (r == STORE_OK && version != (wanted ? SEARCH_VERSION : 0))
+		r = search_change(s, version != 0, wanted);
+	s->index.on = wanted && r == STORE_OK;
+	return r == STORE_OK ? search_begin(s) : r;
+}
+
+void
+search_close(struct store *s)
+{
+	free(s->index.text);
+	s->index.text = NULL;
+	s->index.room = 0;
+}
+
+enum store_result
+search_begin(struct store *s)
+{
+	return s->index.on ? search_number(s, "SELECT first FROM search_state",
+				 &s->index.first)
+			   : STORE_OK;
+}
+
+/* The text of a publication; *len 0: it has none. False: no memory. */
+static bool
+search_text_of(struct store *s, const struct publication *p, size_t *len)
+{
+	char *text;
+
+	*len = 0;
+	if (p->data_len == 0)
+		return true;
+	if (p->data_len > s->index.room) {
+		text = realloc(s->index.text, p->data_len);
+		if (text == NULL)
+			return false;
+		s->index.text = text;
+		s->index.room = p->data_len;
+	}
+	*len = search_text(p, s->index.text);
+	return true;
+}
+
+/* Puts a publication into the index, or takes it out, which is said the same
+ * way. */
+static enum store_result
+search_put(struct store *s, const char *sql, int64_t id, int64_t channel,
+    const struct publication *p)
+{
+	sqlite3_stmt *stmt;
+	size_t len;
+
+	if (!search_text_of(s, p, &len))
+		return database_fail(s, SQLITE_NOMEM, "writing the index");
+	if (len == 0)
+		return STORE_OK;
+	stmt = database_statement(s, sql);
+	if (stmt != NULL) {
+		sqlite3_bind_int64(stmt, 1, id);
+		bind_text(stmt, 2, s->index.text, len);
+		sqlite3_bind_int64(stmt, 3, channel);
+	}
+	return database_run(s, stmt, "writing the index");
+}
+
+enum store_result
+search_add(
+    struct store *s, int64_t id, int64_t channel, const struct publication *p)
+{
+	enum store_result r = STORE_OK;
+
+	if (!s->index.on)
+		return STORE_OK;
+	/* ids begin anew when all rows have gone: what comes from now on is all
+	 * there is */
+	if (id < s->index.first)
+		r = database_exec(s, "UPDATE search_state SET first = 0",
+		    "writing the index");
+	return r != STORE_OK ? r
+			     : search_put(s,
+				   "INSERT INTO search(rowid, text, channel)"
+				   " VALUES(?1, ?2, 'c' || ?3)",
+				   id, channel, p);
+}
+
+enum store_result
+search_remove(
+    struct store *s, int64_t id, int64_t channel, const struct publication *p)
+{
+	if (!s->index.on || id < s->index.first)
+		return STORE_OK;
+	return search_put(s,
+	    "INSERT INTO search(search, rowid, text, channel)"
+	    " VALUES('delete', ?1, ?2, 'c' || ?3)",
+	    id, channel, p);
+}
+
+/* The publication in a statement's columns from `at` on: format and data. */
+static struct publication
+search_column(sqlite3_stmt *stmt, int at)
+{
+	struct publication p = {
+	    .format = (uint8_t)sqlite3_column_int(stmt, at)};
+	size_t len;
+
+	p.data = column_text(stmt, at + 1, &len);
+	p.data_len = (uint32_t)len;
+	return p;
+}
+
+/* How far the index goes back now. */
+static enum store_result
+search_reach(struct store *s, int64_t first)
+{
+	sqlite3_stmt *stmt =
+	    database_statement(s, "UPDATE search_state SET first = ?1");
+
+	if (stmt != NULL)
+		sqlite3_bind_int64(stmt, 1, first);
+	return database_run(s, stmt, "writing the index");
+}
+
+enum store_result
+search_fill(struct store *s, uint32_t rows, uint32_t *n)
+{
+	sqlite3_stmt *stmt;
+	struct publication p;
+	enum store_result r;
+	int64_t id = 0;
+
+	*n = 0;
+	if (!s->index.on || s->index.first <= 1 || rows == 0)
+		return STORE_OK;
+	stmt = database_statement(s,
+	    "SELECT id, channel, format, data FROM publication"
+	    " WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
+	if (stmt != NULL) {
+		sqlite3_bind_int64(stmt, 1, s->index.first);
+		sqlite3_bind_int64(stmt, 2, rows);
+	}
+	while ((r = database_row(s, stmt, "filling the index")) == STORE_OK) {
+		id = sqlite3_column_int64(stmt, 0);
+		p = search_column(stmt, 2);
+		r = search_put(s,
+		    "INSERT INTO search(rowid, text, channel)"
+		    " VALUES(?1, ?2, 'c' || ?3)",
+		    id, sqlite3_column_int64(stmt, 1), &p);
+		if (r != STORE_OK)
+			return r;
+		(*n)++;
+	}
+	if (r != STORE_NONE)
+		return r;
+	sqlite3_reset(stmt);
+	return search_reach(s, *n < rows ? 0 : id);
+}
+
+enum store_result
+search_tidy(struct store *s, bool first, bool *more)
+{
+	const int64_t before = sqlite3_total_changes64(s->db);
+	sqlite3_stmt *stmt;
+	enum store_result r;
+
+	*more = false;
+	if (!s->index.on)
+		return STORE_OK;
+	stmt = database_statement(
+	    s, "INSERT INTO search(search, rank) VALUES('merge', ?1)");
+	/* a negative number has all of its parts become one */
+	if (stmt != NULL)
+		sqlite3_bind_int64(
+		    stmt, 1, first ? -SEARCH_PIECE : SEARCH_PIECE);
+	r = database_run(s, stmt, "merging the index");
+	*more = r == STORE_OK && sqlite3_total_changes64(s->db) - before >= 2;
+	return r;
+}
+
+#define SEARCH_ROWS                                                        \
+	"SELECT" FIND_COLUMNS                                              \
+	" FROM search CROSS JOIN publication p ON p.id = search.rowid"     \
+	" JOIN channel c ON c.id = p.channel"                              \
+	" WHERE search MATCH ?1 AND p.offset > ?2 AND p.offset <= ?3"      \
+	" AND p.time >= ?4 AND c.name NOT NULL ORDER BY search.rowid DESC" \
+	" LIMIT ?5"
+
+/* Finds the rows of a question in FTS5's words, the newest first. */
+static enum store_result
+search_rows(struct store *s, const struct store_query *q, const char *question,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	static const char sql[] = SEARCH_ROWS;
+	const bool any = q->upto == 0 || q->upto > INT64_MAX;
+	sqlite3_stmt *stmt = database_statement(s, sql);
+
+	if (stmt != NULL) {
+		sqlite3_bind_text(stmt, 1, question, -1, SQLITE_STATIC);
+		bind_number(stmt, 2, q->since);
+		bind_number(stmt, 3, any ? INT64_MAX : q->upto);
+		sqlite3_bind_int64(stmt, 4, q->oldest_ms);
+		sqlite3_bind_int64(
+		    stmt, 5, q->limit != 0 ? (sqlite3_int64)q->limit : -1);
+	}
+	return find_rows(s, stmt, false, row, arg);
+}
+
 enum store_result
 search_find(struct store *s, const struct store_query *q,
     bool (*row)(void *arg, const struct store_row *r), void *arg)
 {
-	return STORE_NONE;
+	struct store_channel c = {.id = 0};
+	char question[SEARCH_QUESTION];
+	int64_t version = 0;
+	enum store_result r = search_look(s, &version);
+
+	if (r != STORE_OK)
+		return r;
+	if (version != SEARCH_VERSION)
+		return STORE_NONE;
+	if (q->name_len > 0)
+		r = store_channel(s, q->name, q->name_len, 0, &c);
+	/* nothing was said there, or nothing is asked for */
+	if (r == STORE_NONE ||
+	    !search_words(
+		q->text, q->text_len, c.id, question, sizeof(question)))
+		return STORE_OK;
+	return r == STORE_OK ? search_rows(s, q, question, row, arg) : r;
 }

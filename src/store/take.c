@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "database.h"
 #include "event.h"
+#include "search.h"
 
 /* A channel's row by its name; *out as the file has it, or will have it. */
 static enum store_result
@@ -147,9 +148,10 @@ publication_write(struct store *s, const struct store_channel *c,
 		bind_text(stmt, 11, p->tags, p->tags_len);
 	}
 	r = database_run(s, stmt, "writing a row");
-	if (r == STORE_OK)
-		s->rows_more += sqlite3_changes(s->db);
-	return r;
+	if (r != STORE_OK || sqlite3_changes(s->db) == 0)
+		return r;
+	s->rows_more++;
+	return search_add(s, sqlite3_last_insert_rowid(s->db), c->id, p);
 }
 
 enum store_result

@@ -105,6 +105,8 @@ writer_rest(struct writer *w, uint64_t now)
 	if (w->taken == 0 && w->n_asked > 0 &&
 	    (r = writer_open_asked(w)) != STORE_OK)
 		return r;
+	if (w->taken == 0 && (r = writer_care(w)) != STORE_OK)
+		return r;
 	if (w->taken > 0 || w->idle || now < w->commit_ms + WRITER_IDLE_MS)
 		return STORE_OK;
 	w->idle = true;
@@ -144,7 +146,7 @@ writer_turn(struct writer *w)
 		writer_fail(w, r);
 		return WRITER_NAP_MS;
 	}
-	if (more || w->n_asked > 0)
+	if (more || w->n_asked > 0 || writer_care_is_due(w))
 		return 0;
 	if (w->taken == 0 || wait < READER_CHILD_WAIT_MS)
 		return READER_CHILD_WAIT_MS;
@@ -199,6 +201,7 @@ store_main(struct child_start *start)
 	writer_init(&w, start);
 	if (writer_open(&w) == -1)
 		log_fatal("cannot be opened");
+	writer_care_init(&w);
 	child_hello(start);
 	while (reader_child_turn(&w.child, writer_turn(&w)))
 		log_more();

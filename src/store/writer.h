@@ -7,6 +7,7 @@
 #ifndef CHATD_SRC_STORE_WRITER_H
 #define CHATD_SRC_STORE_WRITER_H
 
+#include "codec/message.h"
 #include "hub/figures.h"
 #include "hub/reader.h"
 #include "process/child.h"
@@ -38,6 +39,18 @@ struct writer_owed {
 struct writer_asked {
 	uint32_t channel, epoch;
 	enum open_ask ask;
+};
+
+/* Long work that is done by pieces, beside all else: writer_care.c. */
+struct writer_care {
+	uint64_t prune_ms; /* the next piece, or the next round, not before */
+	bool erases;	   /* somebody is to be erased: */
+	struct message_erase asked;
+	bool begun;	     /* all before it is in the database */
+	uint64_t upto;	     /* the journal's end when it was asked for, */
+	int64_t until_ms;    /* and the time */
+	uint64_t in_journal; /* messages that were erased there */
+	struct store_erasure erasure;
 };
 
 struct writer {
@@ -77,6 +90,8 @@ struct writer {
 	uint64_t commit_ms; /* of the last one, */
 	bool idle;	    /* and nothing since: all is in the database */
 	uint64_t told_ms;   /* the figures were */
+
+	struct writer_care care;
 
 	uint64_t suspect; /* position that killed the process before this one */
 	unsigned deaths;  /* so often */
@@ -138,6 +153,13 @@ void writer_ask(void *arg, uint32_t channel, uint32_t epoch);
 enum store_result writer_open_asked(struct writer *w);
 /* At a start: opens those that were published to last. */
 enum store_result writer_load(struct writer *w);
+
+/* writer_care.c: begins to hear what the master asks for. */
+void writer_care_init(struct writer *w);
+/* A piece of long work, if it is time for one: while nothing is taken. */
+enum store_result writer_care(struct writer *w);
+/* Whether there is a piece that is not to wait. */
+bool writer_care_is_due(const struct writer *w);
 
 /* writer_fault.c: notes in the line what is in hand: one that kills the process
  * twice is passed over. */

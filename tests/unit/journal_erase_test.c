@@ -76,7 +76,8 @@ test_history(void **state)
 	for (int k = 1; k <= SAID; k++)
 		p[k] = say(k % 2 ? "alice" : "alic", FORMAT_TEXT, 0);
 	say("alice", FORMAT_JOIN, 0);
-	assert_int_equal(journal_erase(&hub, "alice", 5, p[SAID - 2].position),
+	assert_int_equal(
+	    journal_erase(&hub, "alice", 5, p[SAID - 2].position, 0),
 	    SAID / 2 - 1);
 	look(0);
 	assert_false(found.gone);
@@ -108,10 +109,10 @@ test_history(void **state)
 	assert_int_equal(
 	    journal_peek(&hub, p[SAID].position + 1, &q), JOURNAL_OK);
 	assert_int_equal(q.format, FORMAT_JOIN);
-	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX), 1);
-	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX), 0);
-	assert_int_equal(journal_erase(&hub, "", 0, UINT64_MAX), 0);
-	assert_int_equal(journal_erase(&hub, "al", 2, UINT64_MAX), 0);
+	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX, 0), 1);
+	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX, 0), 0);
+	assert_int_equal(journal_erase(&hub, "", 0, UINT64_MAX, 0), 0);
+	assert_int_equal(journal_erase(&hub, "al", 2, UINT64_MAX, 0), 0);
 }
 
 /* It counts as one of those that are kept, so that no more are shown than
@@ -129,7 +130,7 @@ test_kept(void **state)
 	say("bob", FORMAT_TEXT, 0);
 	say("alice", FORMAT_TEXT, 0);
 	say("bob", FORMAT_JSON, 0);
-	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX), 1);
+	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX, 0), 1);
 	assert_int_equal(history_find(&hub, &q, &found), 0);
 	assert_int_equal(found.n, 2);
 }
@@ -141,7 +142,7 @@ test_flags(void **state)
 	struct publication p = say("alice", FORMAT_TEXT, PUBLICATION_WAITS);
 	struct publication q;
 
-	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX), 1);
+	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX, 0), 1);
 	assert_int_equal(journal_peek(&hub, p.position, &q), JOURNAL_OK);
 	assert_int_equal(q.flags, PUBLICATION_WAITS);
 	/* it may be the newest that follows from the journal again */
@@ -150,6 +151,35 @@ test_flags(void **state)
 	hub_unlock(&hub);
 	assert_int_equal(SHM_LOAD(hub.entry[room].offset), p.offset);
 	assert_int_equal(say("bob", FORMAT_TEXT, 0).before, p.offset);
+}
+
+/* What a reader has written since, of what was said before, is erased, too; not
+ * what was said since. */
+static void
+test_again(void **state)
+{
+	struct publication p = {.channel = room,
+	    .format = FORMAT_TEXT,
+	    .flags = PUBLICATION_AGAIN,
+	    .time_ms = 50,
+	    .user = "alice",
+	    .user_len = 5,
+	    .data = ""};
+	uint64_t upto = say("alice", FORMAT_TEXT, 0).position;
+
+	say("alice", FORMAT_TEXT, 0);
+	for (int k = 0; k < 2; k++) {
+		p.offset = 10 + (uint64_t)k;
+		p.time_ms += k;
+		hub_lock(&hub);
+		journal_append_at(&hub, &p, 0, 0);
+		hub_unlock(&hub);
+	}
+	assert_int_equal(journal_erase(&hub, "alice", 5, upto, 51), 2);
+	look(0);
+	assert_int_equal(found.n, 1); /* there is a gap before the repeated */
+	assert_int_equal(journal_erase(&hub, "alice", 5, upto, 52), 1);
+	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX, 0), 1);
 }
 
 /* Heads that are corrupted lead nowhere. */
@@ -163,12 +193,12 @@ test_corrupted(void **state)
 	e = (struct entry_head *)(hub.journal +
 	    index_place(hub.index[p.position & (hub.n_index - 1)].at));
 	e->data_len = UINT32_MAX;
-	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX), 0);
+	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX, 0), 0);
 	e->data_len = 6;
 	e->position++;
-	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX), 0);
+	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX, 0), 0);
 	hub.index[p.position & (hub.n_index - 1)].at = UINT64_MAX;
-	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX), 0);
+	assert_int_equal(journal_erase(&hub, "alice", 5, UINT64_MAX, 0), 0);
 }
 
 int
@@ -176,7 +206,7 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_history), TEST(test_kept),
-	    TEST(test_flags), TEST(test_corrupted)};
+	    TEST(test_flags), TEST(test_again), TEST(test_corrupted)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

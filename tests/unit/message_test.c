@@ -34,11 +34,13 @@ static const struct {
     {MSG_CLEAN, "CLEAN", PARTY_MASTER, 8, 8, 0},
     {MSG_STOP, "STOP", PARTY_MASTER, 0, 0, 0},
     {MSG_QUIT, "QUIT", PARTY_MASTER, 0, 0, 0},
+    {MSG_ERASE, "ERASE", PARTY_MASTER, 264, 264, 0},
     {MSG_HELLO, "HELLO", PARTY_WORKER, 8, 8, 0},
     {MSG_CLEANED, "CLEANED", PARTY_WORKER, 24, 24, 0},
     {MSG_DONE, "DONE", PARTY_WORKER, 16, 16, 0},
     {MSG_RETIRED, "RETIRED", PARTY_WORKER, 0, 0, 0},
     {MSG_ACCUSE, "ACCUSE", PARTY_WORKER, 8, 8, 0},
+    {MSG_ERASED, "ERASED", PARTY_WORKER, 40, 40, 0},
     {MSG_RELAY, "RELAY", PARTY_PEER, 1, MESSAGE_MAX - 8, 0},
     {MSG_GIVE, "GIVE", PARTY_PEER, 8, 8, 1},
     {MSG_TAKEN, "TAKEN", PARTY_PEER, 8, 8, 0},
@@ -74,6 +76,8 @@ fill(uint32_t type, uint32_t length)
 
 		memcpy(datagram + 8, &rows, sizeof(rows));
 	}
+	if (type == MSG_ERASE)
+		datagram[8 + offsetof(struct message_erase, user_len)] = 5;
 	if (type == MSG_CONF && length > 0 && length < MESSAGE_MAX) {
 		memset(datagram + 8, 'x', length);
 		datagram[8 + length - 1] = '\n';
@@ -263,6 +267,19 @@ test_payload(void **state)
 	assert_int_equal(check(16, 0, PARTY_WORKER), MSG_DONE);
 	datagram[16] = RESULT_BUSY + 1;
 	assert_int_equal(check(16, 0, PARTY_WORKER), -1);
+
+	fill(MSG_ERASE, 264);
+	datagram[8 + offsetof(struct message_erase, user_len)] = 0;
+	assert_int_equal(check(264, 0, PARTY_MASTER), -1);
+	fill(MSG_ERASED, 40);
+	datagram[8 + offsetof(struct message_erased, result)] = RESULT_BUSY;
+	datagram[8 + offsetof(struct message_erased, logged)] = 1;
+	assert_int_equal(check(40, 0, PARTY_WORKER), MSG_ERASED);
+	datagram[8 + offsetof(struct message_erased, result)]++;
+	assert_int_equal(check(40, 0, PARTY_WORKER), -1);
+	datagram[8 + offsetof(struct message_erased, result)]--;
+	datagram[8 + offsetof(struct message_erased, logged)]++;
+	assert_int_equal(check(40, 0, PARTY_WORKER), -1);
 
 	live->message_size = CONF_MESSAGE_SIZE_MAX;
 	live->origin_len = CONF_ORIGIN_BYTES;

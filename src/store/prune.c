@@ -1,0 +1,397 @@
+/* prune: what is too old, or too much, is deleted. */
+#include <stdio.h>
+
+#include "database.h"
+#include "event.h"
+#include "search.h"
+
+enum {
+	/* Channels that one call looks at. Larger: it takes longer where there
+	 * is nothing to delete; smaller: a round takes more calls. */
+	PRUNE_CHANNELS = 64,
+	/* Free pages that stay in the file, for what comes next; and how many
+	 * more of them are given back at once, which moves as many. Larger: the
+	 * file is larger than it needs to be, a call takes longer; smaller:
+	 * pages are given back and taken again, one after another. */
+	PRUNE_KEPT_PAGES = 1024,
+	PRUNE_PAGES = 256,
+	/* Rows that one statement passes over. Larger: a call takes longer;
+	 * smaller: after a clock that was ahead for a while nothing is deleted
+	 * until it is then. */
+	PRUNE_PASSED = 10000
+};
+
+/* What is done with a row that was found: its fifth column. */
+enum { PRUNE_STOP, PRUNE_DELETE, PRUNE_PASS };
+
+/* A call: what is left to delete, and whether that was enough. */
+struct pruning {
+	struct store *s;
+	const struct store_bounds *b;
+	int64_t now_ms;
+	uint32_t left;
+	bool more;
+};
+
+/* Binds numbers to a statement; NULL stays NULL. */
+static sqlite3_stmt *
+prune_statement(struct store *s, const char *sql, int64_t a, int64_t b)
+{
+	sqlite3_stmt *stmt = database_statement(s, sql);
+
+	if (stmt != NULL) {
+		sqlite3_bind_int64(stmt, 1, a);
+		if (sqlite3_bind_parameter_count(stmt) > 1)
+			sqlite3_bind_int64(stmt, 2, b);
+	}
+	return stmt;
+}
+
+/* A statement's only number; STORE_NONE: there is none. */
+static enum store_result
+prune_number(struct store *s, sqlite3_stmt *stmt, int64_t *out)
+{
+	const enum store_result r = database_row(s, stmt, "pruning");
+
+	if (r == STORE_OK)
+		*out = sqlite3_column_int64(stmt, 0);
+	if (r == STORE_OK || r == STORE_NONE)
+		sqlite3_reset(stmt);
+	return r;
+}
+
+/* Deletes the publication that a statement has found: id, channel, format,
+ * data. */
+static enum store_result
+prune_row(struct pruning *p, sqlite3_stmt *found)
+{
+	static const char sql[] = "DELETE FROM publication WHERE id = ?1";
+	const int64_t id = sqlite3_column_int64(found, 0);
+	struct publication pub = {
+	    .format = (uint8_t)sqlite3_column_int(found, 2)};
+	enum store_result r;
+	size_t len;
+
+	pub.data = column_text(found, 3, &len);
+	pub.data_len = (uint32_t)len;
+	r = search_remove(p->s, id, sqlite3_column_int64(found, 1), &pub);
+	if (r == STORE_OK)
+		r = database_run(
+		    p->s, prune_statement(p->s, sql, id, 0), "pruning");
+	p->s->rows_more -= r == STORE_OK;
+	p->left -= r == STORE_OK;
+	return r;
+}
+
+/* Deletes what a statement finds, as its fifth column says. */
+static enum store_result
+prune_found(struct pruning *p, sqlite3_stmt *stmt)
+{
+	enum store_result r = STORE_OK;
+	unsigned passed = 0;
+	int what;
+
+	while (p->left > 0 && passed < PRUNE_PASSED &&
+	    (r = database_row(p->s, stmt, "pruning")) == STORE_OK) {
+		what = sqlite3_column_int(stmt, 4);
+		if (what == PRUNE_STOP)
+			break;
+		passed += what == PRUNE_PASS;
+		if (what == PRUNE_DELETE &&
+		    (r = prune_row(p, stmt)) != STORE_OK)
+			return r;
+	}
+	if (r != STORE_OK && r != STORE_NONE)
+		return r;
+	if (stmt != NULL)
+		sqlite3_reset(stmt);
+	p->more |= p->left == 0;
+	return STORE_OK;
+}
+
+/* What is older than all may be. A row that is newer ends it; one from the
+ * future, as the clock went back, stays and is passed over. */
+static enum store_result
+prune_old(struct pruning *p)
+{
+	static const char pubs[] =
+	    "SELECT id, channel, format, data, (time < ?1) + 2 * (time > ?2)"
+	    " FROM publication WHERE id NOT IN"
+	    " (SELECT publication FROM proposal) ORDER BY id";
+	static const char events[] =
+	    "DELETE FROM event WHERE id IN"
+	    " (SELECT id FROM event ORDER BY id LIMIT ?2) AND time < ?1";
+	static const char holes[] =
+	    "DELETE FROM hole WHERE id IN"
+	    " (SELECT id FROM hole ORDER BY id LIMIT ?2) AND time < ?1";
+	const int64_t oldest = p->now_ms - (int64_t)p->b->age_ms;
+	enum store_result r;
+
+	if (p->b->age_ms == 0 || p->b->age_ms > (uint64_t)p->now_ms)
+		return STORE_OK;
+	r = database_run(
+	    p->s, prune_statement(p->s, events, oldest, p->left), "pruning");
+	p->more |=
+	    r == STORE_OK && sqlite3_changes64(p->s->db) == (int64_t)p->left;
+	if (r == STORE_OK)
+		r = database_run(p->s,
+		    prune_statement(p->s, holes, oldest, p->left), "pruning");
+	if (r == STORE_OK)
+		p->s->holes_more -= sqlite3_changes64(p->s->db);
+	return r != STORE_OK
+	    ? r
+	    : prune_found(p, prune_statement(p->s, pubs, oldest, p->now_ms));
+}
+
+/* Whether the file's pages with something in them are more than it may have.
+ */
+static enum store_result
+prune_is_large(struct pruning *p, bool *large)
+{
+	int64_t size = 0, pages = 0, unused = 0;
+	struct store *s = p->s;
+	enum store_result r;
+
+	r = prune_number(s, database_statement(s, "PRAGMA page_size"), &size);
+	if (r == STORE_OK)
+		r = prune_number(
+		    s, database_statement(s, "PRAGMA page_count"), &pages);
+	if (r == STORE_OK)
+		r = prune_number(
+		    s, database_statement(s, "PRAGMA freelist_count"), &unused);
+	*large =
+	    r == STORE_OK && (uint64_t)((pages - unused) * size) > p->b->bytes;
+	return r;
+}
+
+/* The oldest, and what has happened before the oldest one that stays, if the
+ * file is too large. */
+static enum store_result
+prune_much(struct pruning *p)
+{
+	static const char pubs[] =
+	    "SELECT id, channel, format, data, 1 FROM publication"
+	    " WHERE id NOT IN (SELECT publication FROM proposal) ORDER BY id";
+	static const char events[] =
+	    "DELETE FROM event WHERE id IN"
+	    " (SELECT id FROM event ORDER BY id LIMIT ?2) AND time <="
+	    " coalesce((SELECT time FROM publication ORDER BY id LIMIT 1), ?1)";
+	const uint32_t most = p->left;
+	enum store_result r = STORE_OK;
+	bool large = false;
+
+	if (p->b->bytes != 0)
+		r = prune_is_large(p, &large);
+	if (r != STORE_OK || !large)
+		return r;
+	r = prune_found(p, prune_statement(p->s, pubs, 0, 0));
+	if (r == STORE_OK)
+		r = database_run(p->s,
+		    prune_statement(p->s, events, INT64_MAX, most), "pruning");
+	/* where nothing is left to delete it stays as large as it is */
+	p->more |= r == STORE_OK && (sqlite3_changes64(p->s->db) > 0);
+	return r;
+}
+
+/* A channel has more than `rows`: the oldest. */
+static enum store_result
+prune_channel_rows(struct pruning *p, int64_t channel, uint32_t rows)
+{
+	static const char first[] = "SELECT offset FROM publication"
+				    " WHERE channel = ?1 ORDER BY offset"
+				    " LIMIT 1";
+	static const char nth[] = "SELECT offset FROM publication"
+				  " WHERE channel = ?1 ORDER BY offset DESC"
+				  " LIMIT 1 OFFSET ?2";
+	static const char pubs[] =
+	    "SELECT id, channel, format, data, offset <= ?2 FROM publication"
+	    " WHERE channel = ?1 ORDER BY offset";
+	static const char top[] = "SELECT top FROM channel WHERE id = ?1";
+	int64_t oldest = 0, newest = 0, last = 0;
+	enum store_result r;
+
+	r = prune_number(
+	    p->s, prune_statement(p->s, first, channel, 0), &oldest);
+	if (r == STORE_OK)
+		r = prune_number(
+		    p->s, prune_statement(p->s, top, channel, 0), &newest);
+	/* offsets grow, so there are not more */
+	if (r != STORE_OK || newest - oldest < (int64_t)rows)
+		return r == STORE_NONE ? STORE_OK : r;
+	r = prune_number(
+	    p->s, prune_statement(p->s, nth, channel, rows), &last);
+	if (r != STORE_OK)
+		return r == STORE_NONE ? STORE_OK : r;
+	return prune_found(p, prune_statement(p->s, pubs, channel, last));
+}
+
+/* A channel's that are older than its own may be. */
+static enum store_result
+prune_channel_old(struct pruning *p, int64_t channel, uint64_t age_ms)
+{
+	static const char pubs[] =
+	    "SELECT id, channel, format, data, time < ?2 FROM publication"
+	    " WHERE channel = ?1 ORDER BY offset";
+
+	return prune_found(p,
+	    prune_statement(p->s, pubs, channel, p->now_ms - (int64_t)age_ms));
+}
+
+/* A channel whose name has begun anew: nobody asks for it any more. */
+static enum store_result
+prune_channel_lost(struct pruning *p, int64_t channel)
+{
+	static const char pubs[] =
+	    "SELECT id, channel, format, data, 1 FROM publication"
+	    " WHERE channel = ?1 ORDER BY offset";
+	static const char sql[] = "DELETE FROM channel WHERE id = ?1";
+	enum store_result r;
+
+	r = prune_found(p, prune_statement(p->s, pubs, channel, 0));
+	if (r != STORE_OK || p->left == 0)
+		return r;
+	return database_run(
+	    p->s, prune_statement(p->s, sql, channel, 0), "pruning");
+}
+
+/* Looks at the channel that a statement has found. */
+static enum store_result
+prune_channel(struct pruning *p, sqlite3_stmt *found)
+{
+	const int64_t channel = sqlite3_column_int64(found, 0);
+	enum store_result r = STORE_OK;
+	uint32_t rows = 0;
+	uint64_t age_ms = 0;
+	const char *name;
+	size_t len;
+
+	name = column_text(found, 1, &len);
+	if (len == 0)
+		return prune_channel_lost(p, channel);
+	if (p->b->channel != NULL)
+		p->b->channel(p->b->arg, name, len, &rows, &age_ms);
+	if (rows != 0)
+		r = prune_channel_rows(p, channel, rows);
+	if (r == STORE_OK && age_ms != 0 && age_ms < (uint64_t)p->now_ms)
+		r = prune_channel_old(p, channel, age_ms);
+	return r;
+}
+
+/* The next channels in turn. */
+static enum store_result
+prune_channels(struct pruning *p)
+{
+	static const char sql[] = "SELECT id, name FROM channel WHERE id > ?1"
+				  " ORDER BY id LIMIT ?2";
+	sqlite3_stmt *stmt =
+	    prune_statement(p->s, sql, p->s->pruned, PRUNE_CHANNELS);
+	enum store_result r = STORE_OK;
+	int64_t at = p->s->pruned;
+	unsigned n = 0;
+
+	while (p->left > 0 &&
+	    (r = database_row(p->s, stmt, "pruning")) == STORE_OK) {
+		if ((r = prune_channel(p, stmt)) != STORE_OK)
+			return r;
+		/* where that was not all it goes on */
+		if (p->left > 0)
+			at = sqlite3_column_int64(stmt, 0);
+		n++;
+	}
+	if (r != STORE_OK && r != STORE_NONE)
+		return r;
+	if (stmt != NULL)
+		sqlite3_reset(stmt);
+	p->more |= p->left == 0 || n == PRUNE_CHANNELS;
+	p->s->pruned = p->left > 0 && n < PRUNE_CHANNELS ? 0 : at;
+	return STORE_OK;
+}
+
+/* Names that no token has proved. */
+static enum store_result
+prune_users(struct pruning *p)
+{
+	const int64_t oldest = p->now_ms - (int64_t)p->b->user_age_ms;
+	enum store_result r;
+	uint32_t n = 0;
+
+	if (p->b->user_age_ms == 0)
+		return STORE_OK;
+	r = user_prune(p->s, oldest, p->left, &n);
+	p->more |= r == STORE_OK && n == p->left;
+	return r;
+}
+
+/* Takes in what was there before the index. */
+static enum store_result
+prune_fill(struct pruning *p)
+{
+	uint32_t n;
+	const enum store_result r = search_fill(p->s, p->left, &n);
+
+	if (r == STORE_OK && n > 0) {
+		p->left -= n;
+		p->more = true;
+	}
+	return r;
+}
+
+/* Gives free pages back, beside those that stay. */
+static enum store_result
+prune_pages(struct pruning *p)
+{
+	int64_t unused = 0;
+	enum store_result r;
+	char sql[64];
+
+	r = prune_number(
+	    p->s, database_statement(p->s, "PRAGMA freelist_count"), &unused);
+	if (r != STORE_OK || unused <= PRUNE_KEPT_PAGES)
+		return r;
+	unused -= PRUNE_KEPT_PAGES;
+	p->more |= unused > PRUNE_PAGES;
+	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)",
+	    (int)(unused < PRUNE_PAGES ? unused : PRUNE_PAGES));
+	return database_exec(p->s, sql, "giving pages back");
+}
+
+/* All that there is to do, and the mark's number of rows, which the next commit
+ * writes as well. */
+static enum store_result
+prune_all(struct pruning *p)
+{
+	static enum store_result (*const each[])(struct pruning *) = {prune_old,
+	    prune_much, prune_channels, prune_users, prune_fill, prune_pages};
+	static const char sql[] = "UPDATE mark SET rows = rows + ?1";
+	enum store_result r = search_begin(p->s);
+
+	for (size_t k = 0; r == STORE_OK && k < sizeof(each) / sizeof(each[0]);
+	     k++)
+		if (p->left > 0 || each[k] == prune_pages)
+			r = each[k](p);
+	if (r == STORE_OK && p->s->rows_more != 0)
+		r = database_run(p->s,
+		    prune_statement(p->s, sql, p->s->rows_more, 0), "pruning");
+	return r;
+}
+
+enum store_result
+store_prune(struct store *s, const struct store_bounds *b, int64_t now_ms,
+    uint32_t rows, bool *more)
+{
+	struct pruning p = {.s = s, .b = b, .now_ms = now_ms, .left = rows};
+	const int64_t pruned = s->pruned;
+	enum store_result r;
+
+	*more = true;
+	if (s->begun) /* not now: what is taken is to be committed first */
+		return STORE_OK;
+	if ((r = database_begin(s, false)) == STORE_OK &&
+	    (r = prune_all(&p)) == STORE_OK &&
+	    (r = database_commit(s)) == STORE_OK) {
+		*more = p.more;
+		return search_begin(s);
+	}
+	s->pruned = pruned;
+	return r;
+}

@@ -1,0 +1,267 @@
+/* store_prune: what is too old or too much goes, oldest first, in pieces, and
+ * nothing else; the index and the number of rows follow. */
+#include "store_rows_fixture.h"
+
+/* What a channel may have. */
+static uint32_t most_rows;
+static uint64_t most_ms;
+
+static void
+channel_bounds(
+    void *arg, const char *name, size_t len, uint32_t *rows, uint64_t *age_ms)
+{
+	*rows = len == 4 && memcmp(name, "talk", 4) == 0 ? most_rows : 0;
+	*age_ms = len == 4 && memcmp(name, "talk", 4) == 0 ? most_ms : 0;
+}
+
+/* All is pruned by pieces of so many rows; returns how many pieces. */
+static unsigned
+prune(struct store_bounds *b, uint32_t rows)
+{
+	int64_t left = rows_number("SELECT count(*) FROM publication"), now;
+	unsigned n = 0;
+	bool more = true;
+
+	b->channel = channel_bounds;
+	for (; more; n++) {
+		assert_int_equal(
+		    store_prune(rows_store, b, rows_now, rows, &more),
+		    STORE_OK);
+		now = rows_number("SELECT count(*) FROM publication");
+		assert_true(now <= left && left - now <= rows);
+		left = now;
+	}
+	assert_int_equal(left, rows_number("SELECT rows FROM mark"));
+	assert_int_equal(sqlite3_exec(rows_store->db,
+			     "INSERT INTO search(search) VALUES"
+			     "('integrity-check')",
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
+	return n;
+}
+
+/* So many in each of two channels, a millisecond after another. */
+static void
+talk(int n)
+{
+	for (int k = 0; k < n; k++) {
+		rows_say("talk", "alice", FORMAT_TEXT, "a word");
+		rows_say("other", "bob", FORMAT_JSON, "{\"text\":\"a word\"}");
+	}
+	rows_commit();
+}
+
+/* Something happens; within the transaction. */
+static void
+event(int64_t time_ms)
+{
+	char sql[80];
+
+	snprintf(sql, sizeof(sql),
+	    "INSERT INTO event(time, kind) VALUES(%lld, 'join')",
+	    (long long)time_ms);
+	assert_int_equal(database_begin(rows_store, true), STORE_OK);
+	assert_int_equal(database_exec(rows_store, sql, "an event"), STORE_OK);
+}
+
+static void
+test_age(void **state)
+{
+	struct store_bounds b = {.age_ms = 50};
+
+	event(rows_now);
+	assert_int_equal(
+	    store_hole(rows_store, NULL, 1, 2, rows_now, "lost"), STORE_OK);
+	talk(100);
+	event(rows_now - 1);
+	rows_commit();
+	assert_true(prune(&b, 7) > 150 / 7);
+	assert_int_equal(rows_of("talk"), 25);
+	assert_int_equal(rows_found[0], 76);
+	assert_int_equal(rows_of("other"), 25);
+	assert_int_equal(rows_match(NULL, "word"), 50);
+	assert_int_equal(rows_number("SELECT count(*) FROM event"), 1);
+	assert_int_equal(rows_number("SELECT count(*) FROM hole"), 0);
+	assert_int_equal(prune(&b, 7), 1);
+	/* all of it: ids begin anew, and so does what is in the index */
+	rows_now += 1000;
+	prune(&b, 1000);
+	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 0);
+	assert_int_equal(rows_say("talk", "alice", FORMAT_TEXT, "word"), 101);
+	rows_commit();
+	assert_int_equal(rows_match("talk", "word"), 1);
+	rows_now += 1000;
+	prune(&b, 1000);
+	assert_int_equal(rows_match("talk", "word"), 0);
+}
+
+/* A clock that was ahead for a while does not keep all. */
+static void
+test_future(void **state)
+{
+	struct store_bounds b = {.age_ms = 50};
+
+	rows_now += 1000000;
+	talk(2);
+	rows_now -= 1000004;
+	talk(50);
+	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 104);
+	prune(&b, 1000);
+	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 54);
+	/* nor does one that is behind delete anything */
+	rows_now -= 500000;
+	prune(&b, 1000);
+	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 54);
+}
+
+static void
+test_channel(void **state)
+{
+	struct store_bounds b = {.age_ms = 0};
+
+	most_rows = 30;
+	most_ms = 0;
+	talk(100);
+	prune(&b, 9);
+	assert_int_equal(rows_of("talk"), 30);
+	assert_int_equal(rows_found[0], 71);
+	assert_int_equal(rows_of("other"), 100);
+	/* offsets that leap are not rows */
+	assert_int_equal(store_leap(rows_store, 1000), STORE_OK);
+	rows_commit();
+	for (int k = 0; k < 10; k++)
+		rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
+	prune(&b, 1000);
+	assert_int_equal(rows_of("talk"), 30);
+	assert_int_equal(rows_found[0], 81);
+	assert_int_equal(rows_found[20], 1101);
+	most_rows = 0;
+	most_ms = 5;
+	prune(&b, 1000);
+	assert_int_equal(rows_of("talk"), 5);
+	assert_int_equal(rows_of("other"), 100);
+	most_ms = 0;
+}
+
+/* More channels than one call looks at, and one that lost its name. */
+static void
+test_channels(void **state)
+{
+	struct store_bounds b = {.age_ms = 0};
+	struct store_channel c;
+	char name[16];
+
+	most_rows = 1;
+	for (int k = 0; k < 200; k++) {
+		snprintf(name, sizeof(name), "room%d", k);
+		rows_say(name, "bob", FORMAT_TEXT, "x");
+	}
+	talk(3);
+	rows_commit();
+	assert_int_equal(
+	    store_channel(rows_store, "room7", 5, 6, &c), STORE_OK);
+	rows_commit();
+	assert_true(prune(&b, 1000) > 3);
+	assert_int_equal(rows_of("talk"), 1);
+	assert_int_equal(
+	    rows_number("SELECT count(*) FROM publication"), 199 + 3 + 1);
+	assert_int_equal(
+	    rows_number("SELECT count(*) FROM channel WHERE name IS NULL"), 0);
+	most_rows = 0;
+}
+
+static void
+test_size(void **state)
+{
+	struct store_bounds b = {.bytes = 256 * 1024};
+	static char text[1000];
+	int64_t used;
+
+	memset(text, 'a', sizeof(text) - 1);
+	for (int k = 0; k < 1000; k++) {
+		rows_say("talk", "alice", FORMAT_TEXT, text);
+		event(rows_now);
+	}
+	rows_commit();
+	prune(&b, 50);
+	used = rows_number("SELECT p.page_count - f.freelist_count FROM"
+			   " pragma_page_count p, pragma_freelist_count f");
+	assert_true(used * 4096 <= 256 * 1024);
+	assert_true(used * 4096 >= 128 * 1024);
+	assert_true(rows_of("talk") > 0);
+	assert_int_equal(rows_found[rows_n - 1], 1000);
+	assert_true(rows_number("SELECT min(time) FROM event") >=
+	    rows_number("SELECT min(time) FROM publication"));
+	/* smaller than an empty one: that ends, too */
+	b.bytes = 1;
+	prune(&b, 1000);
+	assert_int_equal(rows_of("talk"), 0);
+	assert_int_equal(rows_number("SELECT count(*) FROM event"), 0);
+}
+
+/* Pages that are free are given back, but for some. */
+static void
+test_pages(void **state)
+{
+	struct store_bounds b = {.age_ms = 1};
+	static char text[4000];
+	int64_t before;
+
+	memset(text, 'a', sizeof(text) - 1);
+	for (int k = 0; k < 3000; k++)
+		rows_say("talk", "alice", FORMAT_TEXT, text);
+	rows_commit();
+	before = rows_number("PRAGMA page_count");
+	rows_now += 1000;
+	prune(&b, 500);
+	assert_true(before > 2900);
+	assert_true(rows_number("PRAGMA page_count") < 1200);
+	assert_int_equal(rows_number("SELECT count(*) FROM pragma_quick_check"
+				     " WHERE quick_check <> 'ok'"),
+	    0);
+}
+
+/* What is proposed stays until it is answered; what is taken and not committed
+ * is not committed by this. */
+static void
+test_not(void **state)
+{
+	struct store_bounds b = {.age_ms = 1};
+	struct publication p = {.position = 9,
+	    .flags = PUBLICATION_PROPOSED,
+	    .format = FORMAT_TEXT,
+	    .offset = 1,
+	    .time_ms = rows_now,
+	    .user = "",
+	    .data = "x",
+	    .data_len = 1};
+	struct store_channel c;
+	bool more = false;
+
+	assert_int_equal(store_channel(rows_store, "talk", 4, 5, &c), STORE_OK);
+	assert_int_equal(store_take(rows_store, &c, &p), STORE_OK);
+	rows_now += 1000;
+	b.channel = channel_bounds;
+	assert_int_equal(
+	    store_prune(rows_store, &b, rows_now, 10, &more), STORE_OK);
+	assert_true(more);
+	rows_commit();
+	prune(&b, 10);
+	assert_int_equal(rows_of("talk"), 1);
+	assert_int_equal(store_answered(rows_store, 9), STORE_OK);
+	rows_commit();
+	prune(&b, 10);
+	assert_int_equal(rows_of("talk"), 0);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
+	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_future),
+	    TEST(test_channel), TEST(test_channels), TEST(test_size),
+	    TEST(test_pages), TEST(test_not)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

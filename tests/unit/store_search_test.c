@@ -1,0 +1,217 @@
+/* store_search: which words find what, and that the index has what the table
+ * has, whatever was deleted and since when there is an index. */
+#include "store_rows_fixture.h"
+
+#include "../../src/store/search.h"
+#include "../../src/store/search_text.h"
+
+/* What of JSON is searched. */
+static void
+test_text(void **state)
+{
+	static const struct {
+		const char *json, *text;
+	} each[] = {{"{\"text\":\"hello\"}", "hello\n"}, {"\"a\"", "a\n"},
+	    {"{}", ""}, {"42", ""}, {"\"\"", ""},
+	    {"[\"a\\\"b\",{\"k\" : \"v\\\\\"}]", "a\"b\nv\\\n"},
+	    {"{\"a\":\"\\u00e9\\n:\",\"b\":true}", "\xc3\xa9\n:\n"},
+	    {"{\"name\":{\"name\":[[\"x\"]]}}", "x\n"}};
+	struct publication p = {.format = FORMAT_JSON};
+	char out[64];
+
+	for (size_t k = 0; k < sizeof(each) / sizeof(each[0]); k++) {
+		p.data = each[k].json;
+		p.data_len = (uint32_t)strlen(p.data);
+		memset(out, '#', sizeof(out));
+		assert_int_equal(search_text(&p, out), strlen(each[k].text));
+		assert_memory_equal(out, each[k].text, strlen(each[k].text));
+		assert_int_equal(out[p.data_len], '#');
+	}
+	p.format = FORMAT_TEXT;
+	assert_int_equal(search_text(&p, out), p.data_len);
+	p.format = FORMAT_LEAP;
+	assert_int_equal(search_text(&p, out), 0);
+}
+
+/* What FTS5 is asked. */
+static void
+test_question(void **state)
+{
+	char out[128], small[60];
+
+	assert_true(search_words("a  \"b ", 6, 0, out, sizeof(out)));
+	assert_string_equal(out, "text:\"a\" AND text:\"\"\"b\"");
+	assert_true(search_words("a", 1, 7, out, sizeof(out)));
+	assert_string_equal(out, "text:\"a\" AND channel:\"c7\"");
+	assert_false(search_words("", 0, 0, out, sizeof(out)));
+	assert_false(search_words(" !? \"\" *", 8, 0, out, sizeof(out)));
+	assert_false(search_words("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	    40, 0, small, sizeof(small)));
+	/* in any room: no byte is written behind it */
+	for (size_t cap = 0; cap < sizeof(out); cap++) {
+		memset(out, '#', sizeof(out));
+		(void)search_words("a b\"c d", 7, 1, out, cap);
+		for (size_t k = cap; k < sizeof(out); k++)
+			assert_int_equal(out[k], '#');
+	}
+}
+
+/* Words find what has all of them. */
+static void
+test_match(void **state)
+{
+	rows_say("talk", "alice", FORMAT_TEXT,
+	    "Gr\xc3\xbc\xc3\x9f"
+	    "e, World");
+	rows_say("talk", "bob", FORMAT_JSON, "{\"text\":\"hello world\"}");
+	rows_say("other", "bob", FORMAT_TEXT, "hello again");
+	rows_say("other", "bob", FORMAT_TEXT, "c1 text foo-bar");
+	rows_commit();
+	assert_int_equal(rows_match("talk", "WORLD"), 2);
+	assert_int_equal(rows_found[0], 2); /* the newest first */
+	assert_string_equal(rows_text, "talk bob {\"text\":\"hello world\"}");
+	assert_int_equal(rows_match("talk",
+			     "gru\xc3\x9f"
+			     "e"),
+	    1);
+	assert_int_equal(rows_match("talk", "hello world"), 1);
+	assert_int_equal(rows_match("talk", "hello again"), 0);
+	assert_int_equal(rows_match("talk", "text"), 0); /* a member's name */
+	assert_int_equal(rows_match("other", "text"), 1);
+	assert_int_equal(rows_match(NULL, "hello"), 2);
+	assert_int_equal(rows_match(NULL, "hello ,"), 2);
+	assert_int_equal(rows_match(NULL, "hel"), 0);
+	assert_int_equal(rows_match(NULL, "hel*"), 0);
+	assert_int_equal(rows_match("nowhere", "hello"), 0);
+	assert_int_equal(rows_match(NULL, "foo-bar"), 1);
+	assert_int_equal(rows_match(NULL, "bar-foo"), 0);
+	assert_int_equal(rows_match(NULL, ""), 0);
+	/* a channel's number is no text */
+	assert_int_equal(rows_match(NULL, "c1"), 1);
+	assert_int_equal(rows_match(NULL, "c2"), 0);
+}
+
+/* Signs of FTS5's own language are signs. */
+static void
+test_signs(void **state)
+{
+	static const char *const each[] = {"a OR b", "a AND", "NOT b", "a\" b",
+	    "\"", "(a", "a)", "{text}:a", "channel:\"c1\"", "a NEAR(b)", "^a",
+	    "a+b", "- a", "a:b", "\x01", "'", "a;DROP TABLE publication"};
+
+	rows_say("talk", "alice", FORMAT_TEXT, "b");
+	rows_commit();
+	for (size_t k = 0; k < sizeof(each) / sizeof(each[0]); k++)
+		assert_int_equal(rows_match("talk", each[k]), 0);
+	assert_int_equal(rows_match("talk", "b"), 1);
+}
+
+/* Bounds of the question. */
+static void
+test_bounds(void **state)
+{
+	struct store_query q = {.what = STORE_MATCHES,
+	    .name = "talk",
+	    .name_len = 4,
+	    .text = "word",
+	    .text_len = 4,
+	    .limit = 3};
+
+	for (int k = 0; k < 10; k++)
+		rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
+	rows_n = 0;
+	assert_int_equal(store_find(rows_store, &q, rows_note, NULL), STORE_OK);
+	assert_int_equal(rows_n, 3);
+	assert_int_equal(rows_found[2], 8);
+	q.upto = 5;
+	rows_n = 0;
+	assert_int_equal(store_find(rows_store, &q, rows_note, NULL), STORE_OK);
+	assert_int_equal(rows_found[0], 5);
+	q.oldest_ms = 1000004; /* that of offset 5 */
+	rows_n = 0;
+	assert_int_equal(store_find(rows_store, &q, rows_note, NULL), STORE_OK);
+	assert_int_equal(rows_n, 1);
+}
+
+/* Fills the index by pieces until all is in it. */
+static unsigned
+fill(void)
+{
+	const struct store_bounds b = {.age_ms = 0};
+	unsigned n = 0;
+	bool more = true;
+
+	for (; more; n++)
+		assert_int_equal(
+		    store_prune(rows_store, &b, rows_now, 10, &more), STORE_OK);
+	return n;
+}
+
+/* An index that comes later takes in what was there before; one that is not
+ * wanted any more goes, and comes back whole. */
+static void
+test_later(void **state)
+{
+	store_close(rows_store);
+	rows_open(false);
+	assert_int_equal(rows_search("talk", "word"), STORE_NONE);
+	for (int k = 0; k < 25; k++)
+		rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
+	store_close(rows_store);
+	rows_open(true);
+	assert_int_equal(rows_match("talk", "word"), 0);
+	rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
+	assert_int_equal(rows_match("talk", "word"), 1);
+	assert_true(fill() >= 3);
+	assert_int_equal(rows_match("talk", "word"), 26);
+	assert_int_equal(rows_number("SELECT first FROM search_state"), 0);
+	/* it is not begun again */
+	store_close(rows_store);
+	rows_open(true);
+	assert_int_equal(fill(), 1);
+	assert_int_equal(rows_match("talk", "word"), 26);
+	/* of another version it is made anew */
+	assert_int_equal(
+	    sqlite3_exec(rows_store->db, "UPDATE search_state SET version = 99",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	store_close(rows_store);
+	rows_open(true);
+	assert_int_equal(rows_match("talk", "word"), 0);
+	fill();
+	assert_int_equal(rows_match("talk", "word"), 26);
+	assert_int_equal(sqlite3_exec(rows_store->db,
+			     "INSERT INTO search(search) VALUES"
+			     "('integrity-check')",
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
+}
+
+/* What is not committed is not in the index either. */
+static void
+test_undone(void **state)
+{
+	rows_say("talk", "alice", FORMAT_TEXT, "first");
+	rows_commit();
+	rows_say("talk", "alice", FORMAT_TEXT, "second");
+	database_undo(rows_store);
+	assert_int_equal(rows_match("talk", "first"), 1);
+	assert_int_equal(rows_match("talk", "second"), 0);
+	rows_say("talk", "alice", FORMAT_TEXT, "second");
+	rows_commit();
+	assert_int_equal(rows_match("talk", "second"), 1);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),
+	    cmocka_unit_test(test_question), TEST(test_match), TEST(test_signs),
+	    TEST(test_bounds), TEST(test_later), TEST(test_undone)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
