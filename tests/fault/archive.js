@@ -173,6 +173,19 @@ class Archive {
 		assert.equal(this.value('PRAGMA quick_check', file), 'ok');
 	}
 
+	/* The machine has lost its power: the files are what was on the disk
+	 * for certain (bad_disk.c). */
+	lose() {
+		const names = fs.readdirSync(this.dir);
+		for (const name of names)
+			if (!/\.(safe|part)$/.test(name))
+				fs.unlinkSync(path.join(this.dir, name));
+		for (const name of names.filter((f) => f.endsWith('.safe')))
+			fs.renameSync(path.join(this.dir, name),
+			    path.join(this.dir, name.slice(0, -5)));
+		assert.ok(fs.existsSync(this.file));
+	}
+
 	remove() {
 		if (mounted.has(this.dir))
 			unmount(this.dir);
@@ -231,7 +244,8 @@ function becomes(d, wanted, ms = WAIT_MS) {
 /* A disk that does what the test wants (bad_disk.c): env for the daemon, and
  * set(). Its build has to be one that is linked dynamically. */
 class BadDisk {
-	static words = ['syncMs', 'writeError', 'fsType', 'clockMs', 'syncs'];
+	static words = ['syncMs', 'writeError', 'fsType', 'clockMs', 'syncs',
+	    'safe'];
 
 	constructor(build) {
 		const library = path.join(build, 'fault/bad_disk.so');

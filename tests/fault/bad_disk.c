@@ -8,6 +8,8 @@
  *	2  not 0: fstatfs(2) says that this is the file system's type
  *	3  the clock of the day is off by so many milliseconds
  *	4  how often fsync(2) was called so far
+ *	5  not 0: after each fsync(2) of a file FILE there is a copy FILE.safe
+ *of it: what a machine that loses its power has at least
  *
  * The file is mapped at the start of each process: later none may open one.
  */
@@ -20,22 +22,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-enum word { SYNC_MS, WRITE_ERROR, FS_TYPE, CLOCK_MS, SYNCS, WORDS };
+enum word { SYNC_MS, WRITE_ERROR, FS_TYPE, CLOCK_MS, SYNCS, SAFE, WORDS };
+enum { FILES = 256, PATH_BYTES = 256 };
 
 /* The function of that name in libc. */
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static int64_t none[WORDS];
 static volatile int64_t *words = none;
+static char paths[FILES][PATH_BYTES]; /* by descriptor */
 
 /* Maps the file. */
-static void __attribute__((constructor))
-words_map(void)
+static void __attribute__((constructor)) words_map(void)
 {
 	const char *path = getenv("BAD_DISK");
 	int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
@@ -47,6 +52,75 @@ words_map(void)
 	if (p != MAP_FAILED)
 		words = p;
 	close(fd);
+}
+
+/* Notes what a descriptor is. */
+static int
+path_note(int fd, const char *path)
+{
+	if (fd >= 0 && fd < FILES)
+		snprintf(paths[fd], PATH_BYTES, "%s", path);
+	return fd;
+}
+
+int
+open64(const char *path, int flags, ...)
+{
+	va_list ap;
+	int mode;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, int);
+	va_end(ap);
+	return path_note(NEXT(open64)(path, flags, mode), path);
+}
+
+int
+open(const char *path, int flags, ...)
+{
+	va_list ap;
+	int mode;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, int);
+	va_end(ap);
+	return path_note(NEXT(open)(path, flags, mode), path);
+}
+
+/* Copies what is on the disk by now. The copy is never half there. */
+static void
+safe_copy(int fd)
+{
+	static char buf[65536];
+	char temporary[PATH_BYTES + 8], path[PATH_BYTES + 8];
+	off_t at = 0;
+	ssize_t n;
+	int to;
+
+	if (words[SAFE] == 0 || fd < 0 || fd >= FILES || paths[fd][0] == '\0')
+		return;
+	snprintf(temporary, sizeof(temporary), "%s.part", paths[fd]);
+	snprintf(path, sizeof(path), "%s.safe", paths[fd]);
+	to = NEXT(open)(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (to == -1)
+		abort();
+	while ((n = NEXT(pread)(fd, buf, sizeof(buf), at)) > 0) {
+		if (write(to, buf, (size_t)n) != n)
+			abort();
+		at += n;
+	}
+	close(to);
+	if (rename(temporary, path) != 0)
+		abort();
+}
+
+/* What fsync(2) has said. */
+static int
+sync_done(int fd, int result)
+{
+	if (result == 0)
+		safe_copy(fd);
+	return result;
 }
 
 /* How long the disk takes. */
@@ -75,14 +149,14 @@ int
 fsync(int fd)
 {
 	sync_wait();
-	return write_fails(fd) ? -1 : NEXT(fsync)(fd);
+	return write_fails(fd) ? -1 : sync_done(fd, NEXT(fsync)(fd));
 }
 
 int
 fdatasync(int fd)
 {
 	sync_wait();
-	return write_fails(fd) ? -1 : NEXT(fdatasync)(fd);
+	return write_fails(fd) ? -1 : sync_done(fd, NEXT(fdatasync)(fd));
 }
 
 ssize_t

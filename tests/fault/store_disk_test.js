@@ -16,9 +16,10 @@ const os = require('node:os');
 const {group} = require('../system/suite.js');
 const {Client} = require('../system/client.js');
 const {Line} = require('../system/centrifugo.js');
+const {processChildren} = require('../system/daemon.js');
 const {patience} = require('./crowd.js');
 const {Choir, pause, until} = require('./ledger.js');
-const {BadDisk, KINDS, WAIT_MS, becomes, judgeOthers, noise,
+const {Archive, BadDisk, KINDS, LEAP, WAIT_MS, becomes, judgeOthers, noise,
     percentile, state, storing, talk} = require('./archive.js');
 
 const SLOW_MS = 500;
@@ -368,4 +369,45 @@ group('disk', null, (test) => {
 			assert.ok(bad.get('syncs') > before, `publication ${k}`);
 		}
 	}), {limit: WAIT_MS});
+
+	test('the machine loses its power: what was acknowledged is there',
+	    async () => {
+		const bad = new BadDisk(BUILD), archive = new Archive();
+		const acked = [];
+		try {
+			bad.set({safe: 1});
+			await storing(async (d) => {
+				const choir = await Choir.open(d, 6,
+				    {kinds: KINDS});
+				choir.begin();
+				await talk(choir, 400);
+				/* what is done by now; then what is on the disk */
+				acked.push(...choir.all('done').filter((m) =>
+				    /^(acked|strict)/.test(m.channel)));
+				for (const pid of [d.pid, ...processChildren(d.pid)])
+					process.kill(pid, 'SIGKILL');
+				await d.exited;
+				choir.leave();
+				archive.lose();
+			}, {archive, keep: true, env: bad.env});
+			assert.ok(acked.length > 100);
+			for (const channel of ['acked', 'strict']) {
+				const there = new Set(archive.judge(channel)
+				    .map((m) => m.data.startsWith('{') ?
+				    JSON.parse(m.data).text : m.data));
+				for (const m of acked)
+					assert.ok(m.channel !== channel ||
+					    there.has(m.data), m.data);
+			}
+			await storing(async (d) => {
+				const l = await Line.connected(d, '?user=a');
+				const {subscribe} = await l.ask('subscribe',
+				    {channel: 'acked'});
+				assert.ok(subscribe.offset > LEAP);
+			}, {archive, keep: true});
+		} finally {
+			bad.remove();
+			archive.remove();
+		}
+	}, {limit: 60000});
 });

@@ -5,13 +5,13 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const {execFileSync} = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const {group} = require('./suite.js');
 const {Daemon, until} = require('./daemon.js');
 const {Client} = require('./client.js');
-const {Line, event, sdk, subscribed} = require('./centrifugo.js');
+const {Line, sdk, subscribed} = require('./centrifugo.js');
 const {Archive, CHANNELS, RULES, noise, rules, storing} =
     require('../fault/archive.js');
 
@@ -182,7 +182,7 @@ group('away', null, (test) => {
 group('use', null, (test) => {
 	test('backup', async () => {
 		const folder = fs.mkdtempSync(path.join(
-		    require('node:os').tmpdir(), 'backup-'));
+		    os.tmpdir(), 'backup-'));
 		fs.chmodSync(folder, 0o777);
 		try {
 			await storing(async (d, archive) => {
@@ -335,7 +335,19 @@ group('use', null, (test) => {
 	}, {conf: `channel "few" {${RULES.replace(/history \d+/,
 	    'history 50')}\tstore yes\n}\n`}), {limit: 60000});
 
-	test('`store-size` and `store-age`', () => storing(
+	test('`store-age`', () => storing(async (d, archive) => {
+		await noise(d, 'told', {n: 300});
+		await archive.whole(d);
+		const l = await Line.connected(d, '?user=a');
+		await until('all is too old', () => archive.count('told') === 0,
+		    30000);
+		assert.ok((await l.ask('publish', {channel: 'told', data: 1}))
+		    .publish);
+		await archive.whole(d);
+		assert.equal(archive.messages('told')[0]?.offset, 301);
+	}, {conf: 'store-age 3s\n'}), {limit: 60000});
+
+	test('`store-size`', () => storing(
 	    async (d, archive) => {
 		await noise(d, 'told', {n: 8000, bytes: 1000});
 		await archive.whole(d);
@@ -350,4 +362,89 @@ group('use', null, (test) => {
 		assert.equal(rows[0].offset, 8001 - rows.length);
 		archive.judge('told');
 	}, {conf: 'store-size 4M\n'}), {limit: 90000});
+});
+
+group('turned', null, (test) => {
+	const CHANNEL = rules('room', '\tstore yes\n');
+	const NOT = rules('room');
+	const talk = async (d, from, to) => {
+		const l = await Line.connected(d, '?user=a');
+		for (let k = from; k <= to; k++)
+			assert.ok((await l.ask('publish',
+			    {channel: 'room', data: k})).publish);
+		const {history} = await l.ask('history',
+		    {channel: 'room', limit: 100});
+		l.client.drop();
+		return history;
+	};
+
+	test('on and off for a channel, by a reload', () => storing(
+	    async (d, archive) => {
+		const put = async (channel) => {
+			fs.writeFileSync(d.conf, archive.conf() + channel);
+			const r = await d.ctl('reload');
+			assert.equal(r.status, 0, r.stderr);
+		};
+		await talk(d, 1, 3);
+		await put(CHANNEL);
+		const {epoch} = await talk(d, 4, 6);
+		await archive.whole(d);
+		assert.deepEqual(archive.messages('room').map((m) =>
+		    [m.offset, m.before]), [[4, 3], [5, 4], [6, 5]]);
+		await put(NOT);
+		await talk(d, 7, 8);
+		await put(CHANNEL);
+		const h = await talk(d, 9, 9);
+		assert.deepEqual(h.publications.map((p) => p.offset),
+		    [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+		assert.equal(h.epoch, epoch);
+		await archive.whole(d);
+		assert.deepEqual(archive.messages('room').map((m) =>
+		    [m.offset, m.before]), [[4, 3], [5, 4], [6, 5], [9, 8]]);
+		await d.stop('SIGTERM', 15000);
+		await again(archive, CHANNEL, async (e) => {
+			const {publications, offset} = await talk(e, 10, 10);
+			assert.equal(offset, 10);
+			/* nothing stands behind a gap as if there were none */
+			console.log(`     ${publications.map((p) => p.offset)}`);
+			assert.deepEqual(publications.map((p) => p.offset)
+			    .slice(-2), [9, 10]);
+		});
+	}, {channels: NOT}), {limit: 60000});
+
+	test('on and off for all, by an upgrade', async () => {
+		const archive = new Archive();
+		const d = await Daemon.start({conf: NOT, workers: 2});
+		try {
+			const put = async (conf) => {
+				fs.writeFileSync(d.conf, conf);
+				const r = await d.ctl('upgrade');
+				assert.equal(r.status, 0, r.stderr);
+				await until('all are replaced', async () =>
+				    (await d.json('show', 'upgrade')).state ===
+				    'done', 20000);
+			};
+			await talk(d, 1, 3);
+			await put(archive.conf() + CHANNEL);
+			await talk(d, 4, 6);
+			await archive.whole(d);
+			assert.deepEqual(archive.messages('room').map((m) =>
+			    m.offset), [4, 5, 6]);
+			await put(NOT);
+			await talk(d, 7, 8);
+			await until('it is gone', async () => !(await d.json('show',
+			    'processes')).some((p) => /store/.test(p.kind) &&
+			    p.pid));
+			await put(archive.conf() + CHANNEL);
+			const h = await talk(d, 9, 9);
+			assert.equal(h.offset, 9);
+			await archive.whole(d);
+			archive.judge('room', {holes: true});
+			await d.stop('SIGTERM', 15000);
+		} finally {
+			Client.dropAll();
+			await d.kill();
+			archive.remove();
+		}
+	}, {limit: 60000});
 });
