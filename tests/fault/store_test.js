@@ -16,7 +16,7 @@ const {Client} = require('../system/client.js');
 const {Line} = require('../system/centrifugo.js');
 const {processChildren, processLives} = require('../system/daemon.js');
 const {Choir, until} = require('./ledger.js');
-const {List, die, follows, row} = require('./kill_points.js');
+const {List, apart, die, follows, row} = require('./kill_points.js');
 const {invariant} = require('./guests.js');
 const {Archive, KINDS, LEAP, judgeOthers, noise, storing, talk} =
     require('./archive.js');
@@ -104,11 +104,13 @@ group('store', null, (test) => {
 	{limit: 60000});
 
 	test('it is killed again and again', () => amid(async (d, choir) => {
+		const deaths = [];
 		for (let k = 0; k < KILLS; k++) {
 			await talk(choir, 30);
 			const {pid} = await row(d, 'store');
 			process.kill(pid, 'SIGKILL');
 			await follows(d, 'store', pid);
+			await apart(deaths);
 		}
 	}, {sure: true}), {limit: 300000});
 
@@ -313,7 +315,7 @@ group('store', null, (test) => {
 		await publish(l, 'told', 'one');
 		l.say({id: 7, publish: {channel: 'told',
 		    data: 'crash on delivery'}});
-		await d.logged(/poison|passed over/, 20000);
+		await d.logged(/crashed two workers/, 20000);
 		await until('it is stored', () => archive.count('told') === 2);
 		assert.deepEqual(archive.judge('told').map((m) => m.data),
 		    ['"one"', '"crash on delivery"']);
