@@ -92,6 +92,7 @@ help:
 ## make upgrade-from [REV=]  upgrade from the commit before, under clients
 ## make soak         clients at full rate, HITS (1,000) on workers and keepers
 ## make soak-reader  the same, beside a reader of the journal
+## make soak-store   the same, with a store, whose database is compared
 ## make bench        speed against the floor program
 ## make fuzz         fuzz each target for FUZZ_SECONDS (60)
 ## make layout       note that what two versions share has changed
@@ -297,6 +298,10 @@ soak-reader:
 	    build/kill/kinds/sbin/chatd
 	build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n $(HITS) \
 	    -t $$(($(HITS) / 5)) -v
+soak-store:
+	$(MAKE) -s VARIANT=kill all build/kill/fault/soak
+	build/kill/fault/soak -d build/kill/chatd -j -S -n $(HITS) \
+	    -t $$(($(HITS) / 5)) -v
 bench: all $(OUT)/bench/accept
 	tests/bench/run.sh
 fuzz:
@@ -360,6 +365,6 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
-.PHONY: FORCE all help units kills fuzzers deps check check-long soak soak-reader \
+.PHONY: FORCE all help units kills fuzzers deps check check-long soak soak-reader soak-store \
     upgrade-from bench fuzz layout lint syntax run install \
     uninstall clean

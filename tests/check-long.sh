@@ -32,6 +32,8 @@ done
 part "fault/soak (long)" 600 build/fault/soak -d build/chatd -j -n 1000 -t 160
 part "fault/soak, reader (long)" 600 build/kill/fault/soak \
     -d build/kill/kinds/sbin/chatd -j -r -n 1000 -t 200
+part "fault/soak, store (long)" 600 build/kill/fault/soak \
+    -d build/kill/chatd -j -S -n 1000 -t 200
 part "fault/back, 4,000" 120 build/fault/soak -d build/chatd -T 4000
 part "fault/back, 50,000" 300 build/fault/soak -d build/chatd -T 50000
 part "fault/adoption (long)" 300 build/fault/soak -d build/chatd -j -o -n 400 \

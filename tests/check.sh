@@ -56,6 +56,7 @@ waiting='custody_test planned_test adopt_test quit_test
 readers='reader_test reader_kill_test reader_event_test reader_copy_test
     reader_opening_test pace_test kill_hold_test kill_opening_test
     hostile_test'
+stored='store_test store_disk_test store_file_test'
 late='hostile_table_test kinds_test'
 slight='small_memory_test'
 
@@ -189,7 +190,17 @@ readers() {
 	    build/fault/soak -d build/chatd -j -o -n 100 -t 10
 }
 
-together patient calm waiting late readers units
+# With a store, which waits for its disk.
+stored() {
+	system san store 120
+	system san store_use 120
+	# shellcheck disable=SC2086 # a list
+	faults $stored
+	! wanted "fault/soak, store" || part "fault/soak, store" 90 \
+	    build/kill/fault/soak -d build/kill/chatd -j -S -n 40 -t 7
+}
+
+together patient calm waiting late readers stored units
 
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60
@@ -204,7 +215,7 @@ for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
 	# shellcheck disable=SC2086 # words
-	case " "$(echo $patient $waiting $calm $late $readers $slight)" " in
+	case " "$(echo $patient $waiting $calm $late $readers $stored $slight)" " in
 	*" ${name%.*} "*) continue ;; # done above
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"

@@ -5,7 +5,8 @@
  *	invariant [-f CONF] [-n CONNECTIONS] [-r READERS] [-t MS] PID
  *
  * PID is the master, CONF its configuration file, which says how much memory
- * it has, READERS are bits of those that read the journal, and want events.
+ * it has, READERS are bits of those that read the journal, and want events,
+ * besides the store.
  * Looks again and again until all is right, for MS at most (5000).
  * Prints what is not so at last, and leaves with 1; 0: all is right.
  */
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "hub/journal.h"
 #include "invariant.h"
 
 static char told[16 * 1024];
@@ -44,6 +46,8 @@ limits_of(const char *file, uint8_t readers)
 
 	if (c == NULL)
 		errx(2, "%s", error);
+	if (c->store != NULL)
+		readers |= 1 << READER_STORE;
 	return (struct hub_limits){
 	    .connections = c->connections + SHM_WORKERS * SHM_BLOCK,
 	    .users = c->users,

@@ -130,4 +130,4 @@ async function die(d, list, points, kind, line, signal) {
 	return fell;
 }
 
-module.exports = {COPIER, KEEPERS, List, die, follows, row};
+module.exports = {COPIER, KEEPERS, List, apart, die, follows, row};

@@ -61,6 +61,8 @@ conf_write(const char *path)
 	    daemon_.port, WORKERS, daemon_.control, daemon_.dir,
 	    set.idle > 0 ? set.idle + 1000 : 2048,
 	    set.idle > 0 ? set.idle + 1000 : 2048);
+	if (set.store)
+		database_conf(f);
 	if (set.reader)
 		fprintf(f, "channel \"*\" {\nsubscribe all\npublish all\n}\n");
 	if (fclose(f) != 0)
@@ -212,7 +214,10 @@ daemon_reader(void)
 	static const char *const words[] = {"show", "processes"};
 	const char *p = daemon_ask(words, 2), *end;
 
-	p = p != NULL ? strstr(p, "\"kind\":\"ledger\"") : NULL;
+	p = p == NULL
+	    ? NULL
+	    : strstr(
+		  p, set.store ? "\"kind\":\"store\"" : "\"kind\":\"ledger\"");
 	if (p == NULL)
 		return 0;
 	end = strchr(p, '}');

@@ -36,7 +36,8 @@ memory_map(struct hub *h)
 	char why[256];
 
 	if (set.reader)
-		l.readers = l.events = 1 << READER_HOOKS;
+		l.readers = l.events = 1
+		    << (set.store ? READER_STORE : READER_HOOKS);
 	if (invariant_attach(h, daemon_.pid, &l, why, sizeof(why)))
 		return true;
 	fault(F_LEAK, "no view of the shared memory: %s", why);

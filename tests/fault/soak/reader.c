@@ -1,9 +1,10 @@
 /*
  * reader: clients that also say something in a room that a reader of the
- * journal has to do with (tests/kinds/ledger.c): in one of four, by their
- * numbers. Each has one such message on its way. What comes in a room has one
+ * journal has to do with (tests/kinds/ledger.c, or the store): in one of four, by
+ * their numbers. Each has one such message on its way. What comes in a room has one
  * order for all, which is that of the reader's book.
  */
+#include <dirent.h>
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,11 +65,16 @@ reader_prepare(void)
 void
 reader_forget(void)
 {
-	char path[96], book[128];
+	char path[96];
+	struct dirent *e;
+	DIR *d;
 
 	reader_folder(path, sizeof(path));
-	snprintf(book, sizeof(book), "%s/book", path);
-	unlink(book);
+	if ((d = opendir(path)) == NULL)
+		return;
+	while ((e = readdir(d)) != NULL)
+		unlinkat(dirfd(d), e->d_name, 0);
+	closedir(d);
 	rmdir(path);
 }
 
@@ -254,48 +260,90 @@ reader_is_quiet(uint32_t i)
 	return !m->pending && (!m->located || m->at + 1 == rooms[i % ROOMS].n);
 }
 
-/* The room of a name that ends at a tab; ROOMS: none. */
+/* The room of a name that ends at a tab or blank; ROOMS: none. */
 static unsigned
 room_of(const char *name)
 {
+	const size_t len = strcspn(name, "\t ");
 	unsigned k = 0;
 
 	while (k < ROOMS &&
-	    (strncmp(name, names[k], strlen(names[k])) != 0 ||
-		name[strlen(names[k])] != '\t'))
+	    (strlen(names[k]) != len || strncmp(name, names[k], len) != 0))
 		k++;
 	return k;
 }
 
-/* A line of the book; at[]: how far each room's order has been met in it. */
+/* What is written down next in a room, behind `met` that were met. */
 static void
-book_line(const char *line, uint32_t at[ROOMS], unsigned *holes)
+room_written(unsigned k, uint32_t *met, const char *line)
 {
-	const char *text = strrchr(line, '\t');
+	const char *text = strrchr(line, 'r'); /* TEXT, or {"text":"TEXT"} */
+	const struct room *r = &rooms[k];
+	unsigned from, seq;
+
+	if (text == NULL || sscanf(text, "r%u:%u", &from, &seq) != 2) {
+		fault(F_CORRUPT, "what was written: %.200s", line);
+		return;
+	}
+	if (*met < r->n && said_is(&r->said[*met], from, seq)) {
+		++*met;
+		return;
+	}
+	fault(F_ORDER, "written in %s: %u of %u, clients heard %u of %u",
+	    names[k], seq, from, *met < r->n ? r->said[*met].seq : 0,
+	    *met < r->n ? r->said[*met].from : 0);
+}
+
+static uint32_t met[ROOMS]; /* of each room's order, in what was written */
+
+/* A line of the book. */
+static void
+book_line(const char *line, unsigned *holes)
+{
 	unsigned long long position;
 	int n = 0;
-	unsigned k, from, seq;
+	unsigned k;
 
 	if (strncmp(line, "hole\t", 5) == 0 || strncmp(line, "gap\t", 4) == 0)
 		++*holes;
 	if (sscanf(line, "message\t%llu\t%n", &position, &n) != 1 || n == 0)
 		return;
 	k = room_of(line + n);
-	if (k == ROOMS)
-		return;
-	text = strrchr(line, 'r'); /* TEXT, or {"text":"TEXT"} */
-	if (text == NULL || sscanf(text, "r%u:%u", &from, &seq) != 2) {
-		fault(F_CORRUPT, "the book: %.200s", line);
-		return;
+	if (k < ROOMS)
+		room_written(k, &met[k], line);
+}
+
+/* A row of the database: the room's name and the text. */
+static bool
+room_row(char *line, unsigned n)
+{
+	unsigned k = room_of(line);
+
+	(void)n;
+	if (k < ROOMS)
+		room_written(k, &met[k], line);
+	return true;
+}
+
+/* All of the book. */
+static unsigned
+book_judge(void)
+{
+	static char line[4096];
+	unsigned holes = 0;
+	char path[128];
+	FILE *f;
+
+	reader_folder(path, sizeof(path));
+	strcat(path, "/book");
+	if ((f = fopen(path, "r")) == NULL) {
+		fault(F_LOST, "no book");
+		return 0;
 	}
-	if (at[k] < rooms[k].n && said_is(&rooms[k].said[at[k]], from, seq)) {
-		at[k]++;
-		return;
-	}
-	fault(F_ORDER, "the book's %s has %u of %u, clients heard %u of %u",
-	    names[k], seq, from,
-	    at[k] < rooms[k].n ? rooms[k].said[at[k]].seq : 0,
-	    at[k] < rooms[k].n ? rooms[k].said[at[k]].from : 0);
+	while (fgets(line, sizeof(line), f) != NULL)
+		book_line(line, &holes);
+	fclose(f);
+	return holes;
 }
 
 /* Each client's own are all in the order. */
@@ -320,25 +368,16 @@ members_judge(void)
 void
 reader_judge(void)
 {
-	static char line[4096];
-	uint32_t at[ROOMS] = {0};
 	unsigned holes = 0;
-	char path[128];
-	FILE *f;
 
 	members_judge();
-	reader_folder(path, sizeof(path));
-	strcat(path, "/book");
-	if ((f = fopen(path, "r")) == NULL) {
-		fault(F_LOST, "no book");
-		return;
-	}
-	while (fgets(line, sizeof(line), f) != NULL)
-		book_line(line, at, &holes);
-	fclose(f);
+	if (set.store)
+		database_judge(room_row);
+	else
+		holes = book_judge();
 	for (unsigned k = 0; k < ROOMS; k++)
-		if (at[k] != rooms[k].n)
-			fault(F_LOST, "the book has %u of %u in %s", at[k],
+		if (met[k] != rooms[k].n)
+			fault(F_LOST, "written are %u of %u in %s", met[k],
 			    rooms[k].n, names[k]);
 	printf("reader: %llu said to it (%u, %u, %u, %u), %u refused, %u "
 	       "unknown, %u holes; killed %u times\n",

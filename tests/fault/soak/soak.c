@@ -427,7 +427,7 @@ main(int argc, char **argv)
 	int c;
 
 	set.seed = (uint64_t)time(NULL);
-	while ((c = getopt(argc, argv, "d:c:n:t:s:P:T:joprv")) != -1)
+	while ((c = getopt(argc, argv, "d:c:n:t:s:P:T:joprSv")) != -1)
 		switch (c) {
 		case 'd':
 			set.chatd = optarg;
@@ -463,12 +463,15 @@ main(int argc, char **argv)
 		case 'r':
 			set.reader = true;
 			break;
+		case 'S':
+			set.store = set.reader = true;
+			break;
 		case 'v':
 			set.verbose = true;
 			break;
 		default:
 			errx(2,
-			    "usage: soak [-joprv] [-d chatd] [-c clients] "
+			    "usage: soak [-joprSv] [-d chatd] [-c clients] "
 			    "[-P point] [-T connections] "
 			    "[-n hits] [-t seconds] [-s seed]");
 		}

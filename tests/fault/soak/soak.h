@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 enum {
@@ -46,7 +47,8 @@ struct settings {
 	unsigned idle;	  /* connections, to see how long a takeover takes */
 	bool one;	  /* only worker 0 is hit, so often that others adopt */
 	bool points;	  /* workers die at kill points */
-	bool reader;	  /* a reader of the journal is beside them */
+	bool reader;	  /* a reader of the journal is beside them, */
+	bool store;	  /* which is the store */
 	const char *only; /* those whose name holds this */
 	bool verbose;
 };
@@ -225,6 +227,12 @@ bool reader_reply(uint32_t i, uint32_t id, const char *line, size_t len);
 bool reader_is_quiet(uint32_t i);
 /* When all is quiet, and the daemon has stopped: compares all with the book. */
 void reader_judge(void);
+
+/* ---- database.c: the reader is the store ---- */
+/* Its lines of the configuration. */
+void database_conf(FILE *f);
+/* Compares the database; room_row() is called with each row of a room. */
+void database_judge(bool (*room_row)(char *line, unsigned k));
 
 /* ---- hit.c: who dies when ---- */
 extern struct hit_counts {
