@@ -299,7 +299,7 @@ static bool
 other_died(struct child *c, const struct child_end *end)
 {
 	erase_died(c);
-	if (!other_is_first(c) || !end->fault)
+	if (!other_is_first(c) || !end->fault || end->unready)
 		return true;
 	c->dismissed = true;
 	master_fail(c->master, "%s does not start, see the log", c->kind->name);

@@ -285,9 +285,13 @@ child_died(struct child *c, struct child_end *end, uint64_t now_ms)
 bool
 child_is_late(const struct child *c, uint64_t still_ms, uint64_t now_ms)
 {
+	const uint64_t hello_ms = c->kind->still_ms > CHILD_HELLO_MS
+	    ? c->kind->still_ms
+	    : CHILD_HELLO_MS;
+
 	if (c->pid == 0 || c->ready || c->killed)
 		return false;
-	return still_ms >= CHILD_HELLO_MS ||
+	return still_ms >= hello_ms ||
 	    now_ms >= c->started_ms + CHILD_HELLO_MAX * CHILD_HELLO_MS;
 }
 

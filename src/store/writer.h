@@ -121,9 +121,9 @@ void writer_took(struct writer *w);
 struct store_channel *writer_channel_of(
     struct writer *w, uint32_t channel, uint32_t epoch, enum store_result *r);
 /* Publications of a channel up to `before` are missing; trailing: nothing may
- * follow them, so that the chain has to say so by itself. */
-enum store_result writer_hole(struct writer *w, struct store_channel *c,
-    uint64_t before, bool trailing, const char *why);
+ * follow them, so that the chain has to say so by itself. e: its entry. */
+enum store_result writer_hole(struct writer *w, uint32_t e,
+    struct store_channel *c, uint64_t before, bool trailing, const char *why);
 /* What a publication follows, where offsets jumped and nothing is missing. */
 enum store_result
 writer_bridge(struct writer *w, struct store_channel *c, uint64_t before);

@@ -46,9 +46,10 @@ writer_bridge(struct writer *w, struct store_channel *c, uint64_t before)
 }
 
 enum store_result
-writer_hole(struct writer *w, struct store_channel *c, uint64_t before,
-    bool trailing, const char *why)
+writer_hole(struct writer *w, uint32_t e, struct store_channel *c,
+    uint64_t before, bool trailing, const char *why)
 {
+	struct presence_view v = {.name_len = 0};
 	const int64_t now = clock_wall_coarse_ms();
 	/* it names none that there is */
 	const struct publication end = {.format = FORMAT_LEAP,
@@ -62,9 +63,11 @@ writer_hole(struct writer *w, struct store_channel *c, uint64_t before,
 
 	if (before <= c->top)
 		return STORE_OK;
-	log_warn("messages of a channel from offset %llu up to %llu are "
-		 "not stored: %s",
-	    (unsigned long long)c->top + 1, (unsigned long long)before, why);
+	(void)presence_read(w->hub, e, &v);
+	log_warn("a hole in channel \"%s\": its messages from offset %llu up "
+		 "to %llu are not stored: %s",
+	    log_text(v.name, v.name_len), (unsigned long long)c->top + 1,
+	    (unsigned long long)before, why);
 	SHM_COUNT(w->figures->holes, 1);
 	r = store_hole(w->store, c, c->top, before, now, why);
 	if (r == STORE_OK && trailing)

@@ -229,7 +229,7 @@ loading_open(struct loading *l, const char *name, size_t len)
 	if (r == STORE_OK) {
 		reader_child_wake(
 		    &w->child, reader_load(&w->reader, name, len, &p.o));
-		l->n++;
+		l->n += p.n > 0;
 		l->rows += (uint32_t)p.n;
 		l->bytes += p.bytes;
 	}
@@ -268,6 +268,9 @@ writer_load(struct writer *w)
 
 	if (r == STORE_NONE)
 		r = STORE_OK;
+	/* who publishes before anybody is there does so to the lobby */
+	if (r == STORE_OK)
+		r = loading_open(&l, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN);
 	if (r == STORE_OK)
 		r = loading_run(&l, begin_ms + LOAD_MS);
 	free(l.names);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -272,6 +273,17 @@ writer_goes_on(struct writer *w)
 	w->state = STORE_OK;
 }
 
+/* What is left on the database's file system, in bytes. */
+static uint64_t
+state_free(const struct writer *w)
+{
+	struct statvfs fs;
+
+	return statvfs(w->options.path, &fs) == 0
+	    ? (uint64_t)fs.f_bavail * fs.f_frsize
+	    : 0;
+}
+
 void
 writer_tell(struct writer *w, uint64_t now)
 {
@@ -286,4 +298,5 @@ writer_tell(struct writer *w, uint64_t now)
 	SHM_TELL(f->rows, s.rows);
 	SHM_TELL(f->bytes, s.bytes);
 	SHM_TELL(f->wal_bytes, s.wal_bytes);
+	SHM_TELL(f->free_bytes, state_free(w));
 }

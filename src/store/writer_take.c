@@ -54,8 +54,8 @@ take_join(
 	/* what was said before the channel was to be stored is no loss */
 	if (c->top == 0 && !lost)
 		return STORE_OK;
-	return writer_hole(
-	    w, c, p->before, false, lost ? "overwritten" : "unstored");
+	return writer_hole(w, p->channel, c, p->before, false,
+	    lost ? "overwritten" : "unstored");
 }
 
 /* Stores a message. Of one that is proposed the offset is the store's to say:
@@ -99,7 +99,8 @@ take_poison(struct writer *w, const struct publication *p)
 		  "twice: passed over, a hole is written down in its place",
 	    (unsigned long long)p->position);
 	if (c != NULL && !(p->flags & PUBLICATION_PROPOSED))
-		r = writer_hole(w, c, p->offset, true, "poison");
+		r = writer_hole(
+		    w, p->channel, c, p->offset, true, "poison");
 	take_refuse(w, p);
 	writer_took(w);
 	return r;
@@ -187,7 +188,7 @@ take_lost_cb(void *arg, uint32_t channel, uint32_t epoch, uint64_t offset)
 	c = writer_channel_of(l->w, channel, epoch, &l->r);
 	if (c == NULL)
 		return;
-	l->r = writer_hole(l->w, c, offset, true, "overwritten");
+	l->r = writer_hole(l->w, channel, c, offset, true, "overwritten");
 	writer_took(l->w);
 }
 
