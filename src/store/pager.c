@@ -47,7 +47,7 @@ pager_damaged(struct pager *p, const char *why)
 		return;
 	SHM_TELL(p->start->line->hand, HAND_DAMAGED);
 	log_error("the database is damaged: %s: what lies in its damaged pages "
-		  "cannot be read; see DAMAGE in chatd-store(5)",
+		  "cannot be read, see DIAGNOSTICS in chatd-store(5)",
 	    why);
 }
 

@@ -33,6 +33,10 @@ enum {
 	WORLD_TURNS = 2000  /* more for one message is a loop without end */
 };
 
+#ifndef WORLD_READERS
+#define WORLD_READERS 0 /* of the journal: bits */
+#endif
+
 #define WORLD_KEY "0123456789abcdef0123456789abcdef"
 
 /* A client; fd -1: there is none. */
@@ -118,8 +122,8 @@ world_make(void)
 		return;
 	signal(SIGPIPE, SIG_IGN);
 	REQUIRE(log_open(LOG_TO_FILE, "/dev/null") == 0);
-	fixture_hub(
-	    &world_hub, WORLD_SLOTS, WORLD_NAMES, 1 << 20, 4 << 20, 1 << 20);
+	fixture_hub_readers(&world_hub, WORLD_SLOTS, WORLD_NAMES, 1 << 20,
+	    4 << 20, 1 << 20, WORLD_READERS, 0);
 	world_node = node_new(&world_hub, 0);
 	live = &world_node->ch.live;
 	world_rules(live);
