@@ -1,11 +1,11 @@
 /*
- * away: users who were away. What is published in the own channel of a user
- * with `offline yes` is kept by a reader of the journal, whether the user is
- * here or not, and told when the user comes: all above what the user has got
- * before, by any connection. How far that is, is what the kernel says that the
- * peers have acknowledged; it goes into the journal (FORMAT_DELIVERED), at most
- * once a second of a user here, and at a connection's end. So after a death
- * some may come twice, none is left out. Layer 3.
+ * away: users who were away. What is published in a user's own channel that is
+ * stored is kept, whether the user is here or not, and told when the user
+ * comes: all above what the user has got before, by any connection. How far
+ * that is, is what the kernel says that the peers have acknowledged; it goes
+ * into the journal (FORMAT_DELIVERED), at most once a second of a user here,
+ * and at a connection's end. So after a death some may come twice, none is left
+ * out. Layer 3.
  *
  * A door with the function `away` tells it itself, behind the opening of a
  * connection: until then the connection is told nothing of its own channel. At
@@ -61,9 +61,10 @@ struct away_found {
 };
 
 /* Finds it for the command in hand, or for the connection that hold.conn names;
- * archive_done() when it has been used. Of an own channel, which is open. */
-enum past_result away_find(
-    struct chat *ch, const struct channel_position *at, struct away_found *out);
+ * archive_done() when it has been used. Of an own channel, which is open. now:
+ * it cannot wait. */
+enum past_result away_find(struct chat *ch, const struct channel_position *at,
+    bool now, struct away_found *out);
 
 /* Every 100 ms: notes what users have got, and tries again. */
 void away_sweep(struct chat *ch);

@@ -79,7 +79,7 @@ away_is_kept(const struct chat *ch, const char *name, size_t len)
 	if (ch->rooms->away == NULL)
 		return false;
 	rule = conf_channel_find(&ch->live, name, len);
-	return rule != NULL && rule->offline && rule->store != CONF_STORE_NO;
+	return rule != NULL && rule->store != CONF_STORE_NO;
 }
 
 /* away_is_kept() of an own channel by its entry. */
@@ -173,13 +173,13 @@ away_trim(struct chat *ch, struct away_found *out)
 			return;
 		before = p.before;
 	}
-	out->more = out->n > 0 && before > out->delivered &&
-	    (out->past.more || out->past.gap);
+	out->more = before > out->delivered &&
+	    (out->n == AWAY_MESSAGES || out->past.more || out->past.gap);
 }
 
 enum past_result
-away_find(
-    struct chat *ch, const struct channel_position *at, struct away_found *out)
+away_find(struct chat *ch, const struct channel_position *at, bool now,
+    struct away_found *out)
 {
 	char name[PRESENCE_NAME_MAX + 1];
 	size_t len = channel_name(ch->hub, at->channel, name);
@@ -195,6 +195,10 @@ away_find(
 		return PAST_OK;
 	r = away_ask_user(ch, name + 1, len - 1, at, out);
 	away_know(ch, at, out);
+	if (r == PAST_WAITS && now) {
+		ch->hold.what = HOLD_NOTHING;
+		return PAST_LATE;
+	}
 	if (r != PAST_OK || out->delivered == at->offset)
 		return r;
 	/* `history 0` says what clients may ask for */
@@ -206,7 +210,8 @@ away_find(
 	    .rule = &rule,
 	    .at = at,
 	    .reverse = true,
-	    .limit = AWAY_MESSAGES};
+	    .limit = AWAY_MESSAGES,
+	    .now = now};
 
 	r = past_find(ch, &q, &out->past);
 	if (r == PAST_OK)
@@ -339,7 +344,7 @@ away_look_up(struct chat *ch, uint32_t i)
 	if (len == 0 || channel_find(ch, name, len, true, &at) != CHANNEL_OK ||
 	    !away_may_ask(ch, i, at.offset))
 		return; /* not open yet: it has been asked for */
-	if (away_find(ch, &at, &news) != PAST_OK) {
+	if (away_find(ch, &at, false, &news) != PAST_OK) {
 		away_give_up(ch, i, at.offset);
 		return;
 	}
@@ -506,12 +511,13 @@ away_again(struct chat *ch)
 	}
 }
 
-/* Whether any channel is kept for users who are away. */
+/* Whether any user's own channel is kept. */
 static bool
 away_is_wanted(const struct chat *ch)
 {
 	for (unsigned k = 0; k < ch->live.n_channels; k++)
-		if (ch->live.channel[k].offline)
+		if (ch->live.channel[k].pattern[0] == '#' &&
+		    ch->live.channel[k].store != CONF_STORE_NO)
 			return true;
 	return false;
 }

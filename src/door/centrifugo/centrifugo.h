@@ -80,6 +80,7 @@ struct command {
 	uint64_t position; /* input position after its frame */
 	uint32_t ordinal;  /* in the frame, from 0 */
 	bool odd;	   /* it is not valid: only to be refused */
+	bool told;	   /* connect: it has all of its user's own channel */
 	struct json_value request;
 };
 
@@ -290,6 +291,8 @@ bool is_among(const struct command *c, uint8_t whom);
 struct recovery {
 	bool wanted;
 	bool or_error; /* 112 if it cannot be */
+	bool away;     /* instead: what came while the user was away */
+	bool told;     /* put_subscription(): the client has all from now on */
 	uint64_t offset;
 	struct json_value epoch;
 };
@@ -307,7 +310,17 @@ recovery_waits(struct chat *ch, const struct channel_name *name,
 /* The members of a subscribe result; C_UNRECOVERABLE if that was asked for. */
 enum centrifugo_error put_subscription(struct chat *ch, struct json_writer *w,
     const struct channel_name *name, const struct channel_position *at,
-    const struct recovery *r, uint64_t expires_ms);
+    struct recovery *r, uint64_t expires_ms);
+
+/* Whether what came for a connection's user is still to be found: C_WAITS. at:
+ * of the user's own channel, which is open. */
+enum centrifugo_error
+away_find_waits(struct chat *ch, const struct channel_position *at);
+
+/* Writes it, the newest up to half of `queue`, as publications of a subscribe
+ * result; false: it cannot be told now. */
+bool put_away(struct chat *ch, struct json_writer *w,
+    const struct channel_position *at);
 
 /* Subscribes under a rule, with what its token says, or takes up what this very
  * command did before a takeover. *sub is the record. */

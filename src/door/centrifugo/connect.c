@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "room/away.h"
 #include "room/event.h"
 #include "conn/head.h"
 #include "centrifugo.h"
@@ -137,6 +138,16 @@ connect_recovery(const struct command *c, struct json_value subs,
 	return (enum centrifugo_error)refused;
 }
 
+/* Whether a channel is the connection's own, and what came there while its user
+ * was away is to be told to who knows no position. */
+static bool
+connect_is_owed(const struct command *c, const struct channel_name *name)
+{
+	return presence_name_is_user(name->text, name->len) &&
+	    name->rule->offline && command_slot(c)->flags & SLOT_OWED &&
+	    away_is_kept(c->ch, name->text, name->len);
+}
+
 /* Whether the client asks to go on in a channel that is not open, or where the
  * ring has not all that it missed. It does so with a command that is carried
  * out as a whole: nothing is subscribed before all such channels are open, and
@@ -148,13 +159,15 @@ connect_waits_for(const struct command *c, struct json_value subs,
 	struct channel_position at;
 	struct recovery r;
 
-	if (connect_recovery(c, subs, name->text, &r) != C_OK || !r.wanted)
+	if (connect_recovery(c, subs, name->text, &r) != C_OK ||
+	    (!r.wanted && !connect_is_owed(c, name)))
 		return false;
 	switch (channel_find(c->ch, name->text, name->len, true, &at)) {
 	case CHANNEL_COLD:
 		return cold_error(c->ch, &at) == C_WAITS;
 	case CHANNEL_OK:
-		return recovery_waits(c->ch, name, &at, &r) == C_WAITS;
+		return (r.wanted ? recovery_waits(c->ch, name, &at, &r)
+				 : away_find_waits(c->ch, &at)) == C_WAITS;
 	default:
 		return false;
 	}
@@ -278,12 +291,14 @@ put_subs(struct command *c, struct json_writer *w, struct json_value channels,
 		if (bad != C_OK)
 			return bad;
 		r.or_error = false;
+		r.away = !r.wanted && connect_is_owed(c, &name);
 		if (at.offset == SLOT_OFFSET_UNKNOWN)
 			put_opening(w, &name, &r);
 		else {
 			put_name(w, name.text, name.len);
 			put_subscription(c->ch, w, &name, &at, &r, 0);
 		}
+		c->told = r.told;
 	}
 	while (bad == C_OK && json_next_element(&iter, &v))
 		bad = put_server_channel(c, w, v, subs);
@@ -391,8 +406,11 @@ command_connect(struct command *c)
 	channel_tell_own_join(c->ch, c->conn);
 	command_slot(c)->ping_ms = (uint32_t)c->ch->now_ms;
 	reply_end(c, w);
-	if (c->ch->conn[c->conn].phase == CONN_OPEN)
-		centrifugo_connected(command_slot(c));
+	if (c->ch->conn[c->conn].phase != CONN_OPEN)
+		return;
+	if (c->told) /* what it gets from now on says how far its user is */
+		command_slot(c)->flags &= ~SLOT_OWED;
+	centrifugo_connected(command_slot(c));
 }
 
 void

@@ -120,7 +120,7 @@ put_missed(struct chat *ch, struct json_writer *w,
 enum centrifugo_error
 put_subscription(struct chat *ch, struct json_writer *w,
     const struct channel_name *name, const struct channel_position *at,
-    const struct recovery *r, uint64_t expires_ms)
+    struct recovery *r, uint64_t expires_ms)
 {
 	bool recovered = false;
 
@@ -149,6 +149,7 @@ put_subscription(struct chat *ch, struct json_writer *w,
 		json_put_name(w, "was_recovering");
 		json_put_bool(w, true);
 	}
+	r->told = recovered || (r->away && put_away(ch, w, at));
 	json_close(w, '}');
 	return C_OK;
 }
@@ -278,7 +279,7 @@ may_subscribe(const struct command *c, const struct channel_name *name,
  * a command is done. */
 static void
 subscribe_reply(struct command *c, const struct channel_name *name,
-    const struct channel_position *at, const struct recovery *r, uint32_t sub)
+    const struct channel_position *at, struct recovery *r, uint32_t sub)
 {
 	struct json_writer *w = reply_begin(c, "subscribe");
 	enum centrifugo_error bad = put_subscription(
