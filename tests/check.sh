@@ -134,6 +134,7 @@ calm() {
 	system san host 120
 	system san endpoint 60
 	system san check 60
+	system san errand 60
 	system san proxies 120
 	system release machine 180
 	system release look 60 gcore

@@ -445,4 +445,5 @@ class Daemon {
 
 module.exports = {Daemon, CHATD, CHATCTL, ENV, ROOT, answers, checkReports,
     freePort, logProcess, pause, processChildren, processDescriptors,
-    processLives, processStat, processTitle, run, servants, until};
+    processLives, processStat, processTitle, processTitled, run, servants,
+    until};
