@@ -195,6 +195,8 @@ readers() {
 stored() {
 	system san store 120
 	system san store_use 120
+	system san search 90
+	system san erase 90
 	# shellcheck disable=SC2086 # a list
 	faults $stored
 	! wanted "fault/soak, store" || part "fault/soak, store" 90 \

@@ -159,8 +159,9 @@ struct message_rows {
 };
 
 enum message_found {
-	ROWS_FOUND, /* all that there is of it, also nothing */
-	ROWS_FAILED /* not now */
+	ROWS_FOUND,  /* all that there is of it, also nothing */
+	ROWS_FAILED, /* not now */
+	ROWS_ABSENT  /* MATCHES: texts are not indexed */
 };
 
 /*

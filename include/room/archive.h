@@ -27,6 +27,7 @@ enum archive_result {
 	ARCHIVE_ROWS,	/* they are there */
 	ARCHIVE_WAITS,	/* the command in hand is to wait: return, unanswered */
 	ARCHIVE_FAILED, /* they cannot be read */
+	ARCHIVE_ABSENT, /* texts are not indexed */
 	ARCHIVE_LATE	/* it has waited in vain: it is refused for now */
 };
 

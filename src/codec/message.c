@@ -213,7 +213,7 @@ message_judge_rows(const void *payload, size_t here, bool in_file)
 	struct message_rows rows;
 
 	memcpy(&rows, payload, sizeof(rows));
-	if (rows.result > ROWS_FAILED)
+	if (rows.result > ROWS_ABSENT)
 		return "result out of range";
 	if (in_file ? rows.bytes == 0 || rows.bytes > ASK_BYTES_MAX
 		    : rows.bytes != here)

@@ -19,7 +19,7 @@ enum {
 	ARCHIVE_UNUSED_MS = 2 * HOLD_ROWS_MS
 };
 
-enum asked_state { ASKED_WAITS, ASKED_FOUND, ASKED_FAILED };
+enum asked_state { ASKED_WAITS, ASKED_FOUND, ASKED_FAILED, ASKED_ABSENT };
 
 /* A question, and its answer. */
 struct asked {
@@ -192,10 +192,13 @@ archive_ask(
 	if (q != NULL && q->state == ASKED_WAITS && hold_rows(ch, q->since_ms))
 		return ARCHIVE_WAITS;
 	if (q == NULL || q->state != ASKED_FOUND) {
-		const bool failed = q != NULL && q->state == ASKED_FAILED;
+		const enum asked_state state =
+		    q != NULL ? q->state : ASKED_WAITS;
 
 		archive_done(ch); /* it is asked anew if the client tries */
-		return failed ? ARCHIVE_FAILED : ARCHIVE_LATE;
+		return state == ASKED_FAILED ? ARCHIVE_FAILED
+		    : state == ASKED_ABSENT  ? ARCHIVE_ABSENT
+					     : ARCHIVE_LATE;
 	}
 	*out = asked_rows(q);
 	return ARCHIVE_ROWS;
@@ -371,7 +374,7 @@ static const char *
 asked_take(
     struct asked *q, const struct message_rows *head, const void *rows, int fd)
 {
-	q->state = ASKED_FAILED;
+	q->state = head->result == ROWS_ABSENT ? ASKED_ABSENT : ASKED_FAILED;
 	if (head->result != ROWS_FOUND)
 		return NULL;
 	if (head->bytes > q->ask.bytes && head->n > 1)

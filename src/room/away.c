@@ -132,6 +132,7 @@ away_ask_user(struct chat *ch, const char *name, size_t len,
 		break;
 	case ARCHIVE_WAITS:
 		return PAST_WAITS;
+	case ARCHIVE_ABSENT:
 	case ARCHIVE_FAILED:
 		return PAST_FAILED;
 	case ARCHIVE_LATE:

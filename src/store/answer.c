@@ -174,6 +174,8 @@ answer_ask(struct store *s, const void *payload, int link)
 		a->head = (struct message_rows){
 		    .number = ask.number, .result = ROWS_FAILED};
 		a->len = sizeof(a->head);
+	} else if (r == STORE_NONE && ask.what == ASK_MATCHES) {
+		a->head.result = ROWS_ABSENT;
 	}
 	answer_send(a, link);
 	answer_shrink(a);

@@ -80,7 +80,8 @@ erase_row(struct store *s, sqlite3_stmt *found)
 {
 	static const char sql[] =
 	    "UPDATE publication SET sender = NULL, user = NULL, data = NULL,"
-	    " info = NULL, sub_info = NULL, tags = NULL, erased = 1"
+	    " info = NULL, sub_info = NULL, tags = NULL, format = ?2,"
+	    " erased = 1"
 	    " WHERE id = ?1";
 	const int64_t id = sqlite3_column_int64(found, 0);
 	struct publication p = {
@@ -94,8 +95,10 @@ erase_row(struct store *s, sqlite3_stmt *found)
 	r = search_remove(s, id, sqlite3_column_int64(found, 1), &p);
 	if (r != STORE_OK)
 		return r;
-	if ((stmt = database_statement(s, sql)) != NULL)
+	if ((stmt = database_statement(s, sql)) != NULL) {
 		sqlite3_bind_int64(stmt, 1, id);
+		sqlite3_bind_int(stmt, 2, FORMAT_ERASED);
+	}
 	return database_run(s, stmt, "erasing");
 }
 

@@ -307,7 +307,7 @@ prune_channels(struct pruning *p)
 	return STORE_OK;
 }
 
-/* Names that no token has proved. */
+/* Names that no token has proved, once a round of all channels. */
 static enum store_result
 prune_users(struct pruning *p)
 {
@@ -315,7 +315,7 @@ prune_users(struct pruning *p)
 	enum store_result r;
 	uint32_t n = 0;
 
-	if (p->b->user_age_ms == 0)
+	if (p->b->user_age_ms == 0 || p->s->pruned != 0)
 		return STORE_OK;
 	r = user_prune(p->s, oldest, p->left, &n);
 	p->more |= r == STORE_OK && n == p->left;

@@ -12,7 +12,7 @@ enum {
 	SEARCH_VERSION = 1,
 	/* What is asked. Larger: one question costs more; smaller: long ones
 	 * are refused. */
-	SEARCH_QUESTION = 4096,
+	SEARCH_QUESTION = 8192,
 	/* Pages of the index that are written in one piece. Larger: the writer
 	 * takes nothing for longer; smaller: it takes longer altogether. */
 	SEARCH_PIECE = 500

@@ -5,6 +5,12 @@
 
 #include "codec/json.h"
 
+enum {
+	/* Words of a question. Larger: one question costs more; smaller: long
+	 * ones find nothing. */
+	SEARCH_WORDS = 64
+};
+
 /* The end of a string that begins at p: behind its second quote. */
 static const char *
 string_end(const char *p, const char *end)
@@ -104,6 +110,7 @@ search_words(
 {
 	const char *p = text, *end = text + len, *word;
 	size_t n = 0, put;
+	unsigned words = 0;
 
 	while (p < end) {
 		word = p;
@@ -112,7 +119,7 @@ search_words(
 		if (word_counts(word, (size_t)(p - word))) {
 			put = word_put(
 			    word, (size_t)(p - word), out + n, cap - n);
-			if (put == 0)
+			if (put == 0 || ++words > SEARCH_WORDS)
 				return false;
 			n += put;
 		}

@@ -18,8 +18,8 @@ size_t search_text(const struct publication *p, char *out);
 /*
  * Writes what FTS5 is asked for words that must all be there, to out, which has
  * room for cap bytes; channel 0: in any. Words are what lies between blanks;
- * all other signs stand for themselves. False: there is no word in it, or more
- * than fit.
+ * all other signs stand for themselves. False: there is no word in it, or too
+ * many.
  */
 bool search_words(
     const char *text, size_t len, long long channel, char *out, size_t cap);

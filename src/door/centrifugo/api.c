@@ -21,12 +21,15 @@ static const char *const api_methods[] = {"publish", "history", "broadcast",
     "user_topic_list", "user_topic_update", "send_push_notification",
     "update_push_status", "cancel_push", "map_publish", "map_remove",
     "map_read_state", "map_read_stream", "map_stats", "map_clear",
-    "shared_poll_publish"};
+    "shared_poll_publish",
+    /* chatd's own */
+    "search"};
 
 enum {
 	API_PUBLISH, /* places in that list */
 	API_HISTORY,
-	API_METHODS = sizeof(api_methods) / sizeof(api_methods[0])
+	API_METHODS = sizeof(api_methods) / sizeof(api_methods[0]),
+	API_SEARCH = API_METHODS - 1
 };
 
 /* The place of a path's method; API_METHODS: it is none. */
@@ -220,23 +223,39 @@ api_history(struct chat *ch, struct json_value *v, struct json_writer *w)
 	return bad == C_OK ? put_history(ch, w, &name, v) : bad;
 }
 
+/* The table of a method's members; MEMBERS: it is not here. */
+static enum member_of
+api_members(size_t method)
+{
+	switch (method) {
+	case API_PUBLISH:
+		return MEMBER_API_PUBLISH;
+	case API_HISTORY:
+		return MEMBER_API_HISTORY;
+	case API_SEARCH:
+		return MEMBER_API_SEARCH;
+	default:
+		return MEMBERS;
+	}
+}
+
 /* Does what a request asks for. *refused names the member that it is refused
  * for. */
 static enum centrifugo_error
 api_do(struct chat *ch, size_t method, struct json_value request,
     struct json_writer *w, const char **refused)
 {
+	const enum member_of of = api_members(method);
 	struct json_value v[MEMBERS_TAKEN_MAX];
 	enum centrifugo_error bad;
 
-	if (method != API_PUBLISH && method != API_HISTORY)
+	if (of == MEMBERS)
 		return C_NOT_AVAILABLE;
-	bad = (enum centrifugo_error)members_take(ch,
-	    method == API_PUBLISH ? MEMBER_API_PUBLISH : MEMBER_API_HISTORY,
-	    request, v, refused);
+	bad = (enum centrifugo_error)members_take(ch, of, request, v, refused);
 	if (bad == C_OK)
 		bad = method == API_PUBLISH ? api_publish(ch, v, w)
-					    : api_history(ch, v, w);
+		    : method == API_HISTORY ? api_history(ch, v, w)
+					    : api_search(ch, v, w);
 	/* there is no connection to be ended for it */
 	return bad >= C_END_SHUTDOWN ? C_BAD_REQUEST : bad;
 }

@@ -178,6 +178,10 @@ take_channel(struct chat *ch, struct json_value v, struct channel_name *out);
 /* What a publication looks like: {"data":...}. */
 void put_publication(struct json_writer *w, const struct publication *p);
 
+/* One that was found by its words: {"channel":..,"data":...}; its sub_info is
+ * the channel's name. */
+void put_match(struct json_writer *w, const struct publication *p);
+
 /* {"user":..,"client":..,"conn_info":..,"chan_info":..}. */
 void put_client(struct json_writer *w, uint64_t id, const char *user,
     size_t user_len, const char *info, size_t info_len, const char *sub_info,
@@ -274,6 +278,18 @@ may_look(const struct command *c, const struct channel_name *name);
 /* A history result as a request asks for it that was taken apart. */
 enum centrifugo_error put_history(struct chat *ch, struct json_writer *w,
     const struct channel_name *name, const struct json_value *value);
+
+/* search.c */
+
+/* What has certain words, as a request asks for it that was taken apart. */
+enum centrifugo_error
+api_search(struct chat *ch, const struct json_value *v, struct json_writer *w);
+
+/* rpc search {channel, text, limit, offset}: in a channel of the caller's own.
+ */
+void rpc_search(struct command *c, struct json_value request);
+
+/* history.c */
 
 /* The error for how looking for publications ended. */
 enum centrifugo_error past_error(enum past_result r);

@@ -91,6 +91,9 @@ static const struct member api_publish_members[] = {TAKEN("channel"),
     REFUSED("version", MEMBER_BAD_REQUEST),
     REFUSED("version_epoch", MEMBER_BAD_REQUEST)};
 
+static const struct member api_search_members[] = {
+    TAKEN("channel"), TAKEN("text"), TAKEN("limit"), TAKEN("offset")};
+
 /* Those that are PASSED are read elsewhere, or mean something to a backend
  * alone. A token may have claims that are its issuer's own: they are not
  * counted. */
@@ -146,6 +149,8 @@ static const struct member_table {
 	TABLE("/api/publish", api_publish_members, PUBLISH_MEMBERS),
     [MEMBER_API_HISTORY] =
 	TABLE("/api/history", history_members, HISTORY_MEMBERS),
+    [MEMBER_API_SEARCH] =
+	TABLE("/api/search", api_search_members, SEARCH_MEMBERS),
     [MEMBER_CLAIMS] = OPEN("a token", claims_members, CLAIM_MEMBERS),
     [MEMBER_SUB_CLAIMS] =
 	OPEN("a subscription token", sub_claims_members, CLAIM_CHANNELS),

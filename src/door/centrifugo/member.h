@@ -30,6 +30,7 @@ enum member_of {
 	MEMBER_SUB_REFRESH,
 	MEMBER_API_PUBLISH,
 	MEMBER_API_HISTORY,
+	MEMBER_API_SEARCH, /* chatd's own */
 	MEMBER_CLAIMS,	   /* of a token to connect with */
 	MEMBER_SUB_CLAIMS, /* of one to subscribe with */
 	MEMBERS
@@ -66,6 +67,13 @@ enum {
 	HISTORY_REVERSE,
 	HISTORY_MEMBERS
 };
+enum {
+	SEARCH_CHANNEL,
+	SEARCH_TEXT,
+	SEARCH_LIMITED,
+	SEARCH_OFFSET,
+	SEARCH_MEMBERS
+}; /* /api/search, and the data of rpc search */
 enum { RPC_METHOD, RPC_DATA, RPC_MEMBERS };
 enum { REFRESH_TOKEN, REFRESH_CHANNEL, REFRESH_MEMBERS };
 enum { CLAIM_EXPIRE_AT, CLAIM_CHANNELS, CLAIM_MEMBERS };

@@ -227,6 +227,8 @@ command_rpc(struct command *c)
 		rpc_message(c, v[RPC_DATA]);
 	else if (json_string_equals(v[RPC_METHOD], "who"))
 		rpc_who(c);
+	else if (json_string_equals(v[RPC_METHOD], "search"))
+		rpc_search(c, v[RPC_DATA]);
 	else
 		reply_error(c, C_NOT_AVAILABLE);
 }

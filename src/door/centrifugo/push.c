@@ -83,6 +83,21 @@ put_publication(struct json_writer *w, const struct publication *p)
 	json_close(w, '}');
 }
 
+void
+put_match(struct json_writer *w, const struct publication *p)
+{
+	struct publication pub = *p;
+
+	pub.sub_info_len = 0;
+	json_open(w, '{');
+	json_put_name(w, "channel");
+	json_put_string(w, p->sub_info, p->sub_info_len);
+	json_put_name(w, "data");
+	put_data(w, &pub);
+	put_about(w, &pub);
+	json_close(w, '}');
+}
+
 /* A channel has opened that its client has from the server: where it stands, as
  * a reply to connect would have said. */
 static void
