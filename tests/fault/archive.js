@@ -186,6 +186,21 @@ class Archive {
 		assert.ok(fs.existsSync(this.file));
 	}
 
+	/* What another program finds in a copy of these files. */
+	recovered() {
+		const copy = Object.assign(Object.create(Archive.prototype),
+		    {dir: path.join(this.dir, 'copy')});
+		copy.file = path.join(copy.dir, 'chat.db');
+		fs.mkdirSync(copy.dir);
+		for (const end of ['', '-wal'])
+			if (fs.existsSync(this.file + end))
+				fs.copyFileSync(this.file + end, copy.file + end);
+		/* who only reads may not */
+		assert.equal(execFileSync('sqlite3', [copy.file,
+		    'PRAGMA quick_check'], {encoding: 'utf8'}), 'ok\n');
+		return copy;
+	}
+
 	remove() {
 		if (mounted.has(this.dir))
 			unmount(this.dir);

@@ -114,6 +114,18 @@ safe_copy(int fd)
 		abort();
 }
 
+/* A file that is deleted is gone for good: its folder is synchronized next. */
+int
+unlink(const char *path)
+{
+	char safe[PATH_BYTES + 8];
+
+	snprintf(safe, sizeof(safe), "%s.safe", path);
+	if (words[SAFE] != 0)
+		NEXT(unlink)(safe);
+	return NEXT(unlink)(path);
+}
+
 /* What fsync(2) has said. */
 static int
 sync_done(int fd, int result)
