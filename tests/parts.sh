@@ -33,11 +33,21 @@ parts_count() {
 	    END { if (seen) print p + 0, f + 0 }' "$1"
 }
 
+# Processor time of what this shell has waited for, in ms: part_cpu.
+parts_cpu() {
+	times >"$parts_dir/times" # a subshell has times of its own
+	part_cpu=$(tr ms '  ' <"$parts_dir/times" | awk 'NR == 2 {
+	    print int(($1 * 60 + $2 + $3 * 60 + $4) * 1000) }')
+}
+
 # part NAME SECONDS COMMAND...: runs it, counts its single tests if it says
-# how many there were, else itself as one.
+# how many there were, else itself as one. Its line has how long it took, and
+# how much processor time.
 part() {
 	part_name=$1 part_limit=$2
 	shift 2
+	parts_cpu
+	part_cpu_begin=$part_cpu
 	part_begin=$(date +%s%N)
 	part_status=0
 	timeout --kill-after=10 "$part_limit" "$@" \
@@ -47,6 +57,9 @@ part() {
 	parts_pid=
 	part_ms=$((($(date +%s%N) - part_begin) / 1000000))
 	part_time=$((part_ms / 1000)).$((part_ms / 100 % 10))s
+	parts_cpu
+	part_ms=$((part_cpu - part_cpu_begin))
+	part_cpu=$((part_ms / 1000)).$((part_ms / 100 % 10))s
 	set -- $(parts_count "$parts_dir/out")
 	part_good=${1:-} part_bad=${2:-}
 	if [ -z "$part_good" ]; then
@@ -62,8 +75,8 @@ part() {
 	if [ "$part_bad" = 0 ]; then
 		part_word=ok
 		[ "$part_good" != 0 ] || part_word=skip
-		printf '%-5s %-44s %7s  %d passed\n' "$part_word" \
-		    "$part_name" "$part_time" "$part_good"
+		printf '%-5s %-37s %6s %6s  %d passed\n' "$part_word" \
+		    "$part_name" "$part_time" "$part_cpu" "$part_good"
 		sed -n 's/^skip /      /p' "$parts_dir/out" # what was not tested
 		return
 	fi
@@ -73,9 +86,9 @@ part() {
 	esac
 	# In one piece: others may print at the same time.
 	{
-		printf 'FAIL  %-44s %7s  %d passed, %d failed, %s\n' \
-		    "$part_name" "$part_time" "$part_good" "$part_bad" \
-		    "$part_why"
+		printf 'FAIL  %-37s %6s %6s  %d passed, %d failed, %s\n' \
+		    "$part_name" "$part_time" "$part_cpu" "$part_good" \
+		    "$part_bad" "$part_why"
 		sed 's/^/      | /' "$parts_dir/out"
 	} >"$parts_dir/told"
 	cat "$parts_dir/told"
