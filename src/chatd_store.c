@@ -11,7 +11,27 @@
 #include "store/kinds.h"
 #include "store/store.h"
 
-/* Its option: says whether a file may be the database, which is not opened. */
+/* Each goes on with no other system calls than its kind's. */
+static void
+store_confined(struct child_start *start)
+{
+	child_confine(start);
+	store_main(start);
+}
+
+static void
+store_read_confined(struct child_start *start)
+{
+	child_confine(start);
+	store_read_main(start);
+}
+
+static void
+store_task_confined(struct child_start *start)
+{
+	child_confine(start);
+	store_task_main(start);
+}
 
 /* Their kinds, with what they do. */
 static const struct child_row *
@@ -21,11 +41,11 @@ store_rows(void)
 	static struct child_row row[4];
 
 	kind[0] = store_kind;
-	kind[0].main = store_main;
+	kind[0].main = store_confined;
 	kind[1] = store_read_kind;
-	kind[1].main = store_read_main;
+	kind[1].main = store_read_confined;
 	kind[2] = store_task_kind;
-	kind[2].main = store_task_main;
+	kind[2].main = store_task_confined;
 	for (int i = 0; i < 3; i++)
 		row[i].kind = &kind[i];
 	return row;
