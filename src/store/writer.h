@@ -76,8 +76,10 @@ struct writer {
 	struct writer_channel *channel; /* [n_entries] */
 	uint32_t turn;			/* of transactions: grows when one is
 					 * undone */
-	uint32_t taken;			/* since the last commit */
-	uint64_t taken_ms;		/* clock_ms() of the first of them */
+	uint32_t taken;     /* since the last commit, */
+	uint32_t rows;	    /* and of these messages */
+	uint64_t taken_ms;  /* clock_ms() of the first of them, */
+	uint64_t behind_ms; /* also if it was taken before, in vain; 0: none */
 	bool waits;			/* somebody waits for the commit */
 	uint64_t lost_from, lost_to;	/* of the journal, overwritten unread */
 
@@ -151,6 +153,8 @@ void *writer_room(void *items, size_t n, size_t *room, size_t size);
 void writer_ask(void *arg, uint32_t channel, uint32_t epoch);
 /* Opens all that are asked for. */
 enum store_result writer_open_asked(struct writer *w);
+/* The same while nothing can be written: what is there can be read. */
+void writer_open_blocked(struct writer *w);
 /* At a start: opens those that were published to last. */
 enum store_result writer_load(struct writer *w);
 
