@@ -67,6 +67,7 @@ struct writer {
 	bool begun;  /* this journal's first commit is done: before that no
 		      * channel is opened */
 	bool is_new; /* the database's mark was of another journal, */
+	bool is_lost; /* what was stored is in a file that was moved aside */
 	bool leaps;  /* and offsets that were told may be missing in it */
 	enum store_result state; /* OK, or why it cannot go on */
 	uint64_t retry_ms;	 /* then it tries again */
@@ -129,6 +130,10 @@ enum store_result writer_hole(struct writer *w, uint32_t e,
 /* What a publication follows, where offsets jumped and nothing is missing. */
 enum store_result
 writer_bridge(struct writer *w, struct store_channel *c, uint64_t before);
+/* What was stored is lost: all open channels begin anew. */
+void writer_renew(struct writer *w);
+/* Another epoch of offsets. */
+uint64_t writer_stream(void);
 /* All that is known of channels is forgotten: the transaction was undone. */
 void writer_forget(struct writer *w);
 /* writer_event.c: takes an event. */

@@ -108,9 +108,7 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 	}
 	if (r == STORE_NONE || (r == STORE_OK && c.stream == 0)) {
 		/* its first message makes it */
-		do
-			arc4random_buf(&p->o.stream, sizeof(p->o.stream));
-		while (p->o.stream == 0);
+		p->o.stream = writer_stream();
 		return STORE_OK;
 	}
 	if (r != STORE_OK)

@@ -72,6 +72,7 @@ state_aside(struct writer *w)
 	const time_t now = time(NULL);
 	struct tm tm;
 
+	w->is_lost = true;
 	gmtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
 	for (size_t k = 0; k < sizeof(ends) / sizeof(ends[0]); k++) {
@@ -137,6 +138,9 @@ state_resume(struct writer *w)
 {
 	enum store_result r = w->is_new ? writer_load(w) : writer_resume(w);
 
+	if (w->is_lost)
+		writer_renew(w);
+	w->is_lost = false;
 	reader_opening(&w->reader, writer_ask, w);
 	reader_taken(&w->reader, w->mark.position);
 	if (r == STORE_OK)
