@@ -373,3 +373,31 @@ reader_leap(struct reader *r, uint32_t channel, uint32_t epoch, uint64_t offset,
 	hub_unlock(h);
 	return mask;
 }
+
+uint64_t
+reader_renew(
+    struct reader *r, uint32_t channel, uint32_t epoch, uint64_t stream)
+{
+	const struct reader_opening o = {.stream = stream};
+	struct hub *h = r->h;
+	uint64_t offset = 0, mask;
+	bool mine = false;
+	uint8_t flags;
+
+	hub_lock(h);
+	flags = presence_flags(h, channel);
+	if (answer_is_current(h, channel, epoch) &&
+	    PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN &&
+	    presence_opener(flags) == r->bit) {
+		mine = true;
+		offset = SHM_LOAD(h->entry[channel].offset);
+		/* one step commits the epoch: FORMAT_OPENED */
+		SHM_STORE(h->entry[channel].flags,
+		    PRESENCE_WARM(flags, PRESENCE_OPENING));
+	}
+	hub_unlock(h);
+	if (!mine)
+		return 0;
+	mask = reader_opened(r, channel, epoch, &o);
+	return mask | reader_leap(r, channel, epoch, offset + 1, true);
+}

@@ -11,7 +11,11 @@ enum {
 	/* A commit waits for the disk. Larger: one that hangs is replaced
 	 * later; smaller: one whose disk takes seconds is killed, and so is the
 	 * next one. */
-	STORE_STILL_MS = 10000
+	STORE_STILL_MS = 10000,
+	/* Larger: after a fault that comes and goes nothing is stored for
+	 * longer; smaller: one that dies again and again costs more processor
+	 * time. */
+	STORE_BACKOFF_MS = 5000
 };
 
 #define STORE_PROGRAM "chatd-store"
@@ -85,6 +89,7 @@ const struct child_kind store_kind = {.name = "store",
     .reader_events = true,
     .erases = true,
     .first = true,
+    .backoff_max_ms = STORE_BACKOFF_MS,
     .still_ms = STORE_STILL_MS,
     .user = STORE_USER};
 
@@ -97,6 +102,7 @@ const struct child_kind store_read_kind = {.name = "store-read",
     .birth_bytes = sizeof(struct birth_store),
     .birth = store_birth,
     .wanted = store_is_wanted,
+    .backoff_max_ms = STORE_BACKOFF_MS,
     .still_ms = STORE_STILL_MS,
     .user = STORE_USER};
 

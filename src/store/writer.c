@@ -139,8 +139,10 @@ writer_turn(struct writer *w)
 
 	w->rules.live = w->start->live;
 	writer_tell(w, now);
-	if (w->state != STORE_OK && now < w->retry_ms)
+	if (w->state != STORE_OK && now < w->retry_ms) {
+		writer_open_blocked(w);
 		return WRITER_NAP_MS;
+	}
 	r = writer_work(w, now, &more);
 	if (r != STORE_OK && r != STORE_NONE) {
 		writer_fail(w, r);

@@ -67,6 +67,7 @@ struct writer {
 	bool begun;  /* this journal's first commit is done: before that no
 		      * channel is opened */
 	bool is_new; /* the database's mark was of another journal, */
+	bool is_lost; /* what was stored is in a file that was moved aside */
 	bool leaps;  /* and offsets that were told may be missing in it */
 	enum store_result state; /* OK, or why it cannot go on */
 	uint64_t retry_ms;	 /* then it tries again */
@@ -76,8 +77,10 @@ struct writer {
 	struct writer_channel *channel; /* [n_entries] */
 	uint32_t turn;			/* of transactions: grows when one is
 					 * undone */
-	uint32_t taken;			/* since the last commit */
-	uint64_t taken_ms;		/* clock_ms() of the first of them */
+	uint32_t taken;     /* since the last commit, */
+	uint32_t rows;	    /* and of these messages */
+	uint64_t taken_ms;  /* clock_ms() of the first of them, */
+	uint64_t behind_ms; /* also if it was taken before, in vain; 0: none */
 	bool waits;			/* somebody waits for the commit */
 	uint64_t lost_from, lost_to;	/* of the journal, overwritten unread */
 
@@ -127,6 +130,10 @@ enum store_result writer_hole(struct writer *w, uint32_t e,
 /* What a publication follows, where offsets jumped and nothing is missing. */
 enum store_result
 writer_bridge(struct writer *w, struct store_channel *c, uint64_t before);
+/* What was stored is lost: all open channels begin anew. */
+void writer_renew(struct writer *w);
+/* Another epoch of offsets. */
+uint64_t writer_stream(void);
 /* All that is known of channels is forgotten: the transaction was undone. */
 void writer_forget(struct writer *w);
 /* writer_event.c: takes an event. */
@@ -151,6 +158,8 @@ void *writer_room(void *items, size_t n, size_t *room, size_t size);
 void writer_ask(void *arg, uint32_t channel, uint32_t epoch);
 /* Opens all that are asked for. */
 enum store_result writer_open_asked(struct writer *w);
+/* The same while nothing can be written: what is there can be read. */
+void writer_open_blocked(struct writer *w);
 /* At a start: opens those that were published to last. */
 enum store_result writer_load(struct writer *w);
 

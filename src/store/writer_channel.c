@@ -1,5 +1,7 @@
 /* writer_channel: channels as they are stored, and where something of them is
  * missing. */
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "hub/presence.h"
@@ -81,4 +83,38 @@ writer_forget(struct writer *w)
 	/* 0 is that of entries that were never looked at */
 	if (++w->turn == 0)
 		w->turn = 1;
+}
+
+void
+writer_renew(struct writer *w)
+{
+	struct hub *h = w->hub;
+	uint32_t e, epoch, n = 0;
+	uint64_t mask;
+
+	for (e = presence_next(h, 0); e < h->n_entries;
+	     e = presence_next(h, e + 1)) {
+		epoch = SHM_LOAD(h->entry[e].epoch);
+		if (epoch == 0)
+			continue;
+		mask = reader_renew(&w->reader, e, epoch, writer_stream());
+		reader_child_wake(&w->child, mask);
+		n += mask != 0;
+		child_tick(w->start);
+	}
+	if (n > 0)
+		log_warn("%u channels that are open begin anew: who has them "
+			 "is told that messages are missing",
+		    n);
+}
+
+uint64_t
+writer_stream(void)
+{
+	uint64_t stream;
+
+	do
+		arc4random_buf(&stream, sizeof(stream));
+	while (stream == 0);
+	return stream;
 }

@@ -108,9 +108,7 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 	}
 	if (r == STORE_NONE || (r == STORE_OK && c.stream == 0)) {
 		/* its first message makes it */
-		do
-			arc4random_buf(&p->o.stream, sizeof(p->o.stream));
-		while (p->o.stream == 0);
+		p->o.stream = writer_stream();
 		return STORE_OK;
 	}
 	if (r != STORE_OK)
@@ -119,9 +117,13 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 	p->o.top = c.newest != 0 ? c.newest : c.top;
 	if (c.newest != 0 && c.top > c.newest) {
 		p->o.leap = c.top;
-		if ((r = writer_bridge(w, &c, c.top)) != STORE_OK)
+		/* while nothing can be written: with its next message */
+		r = w->state == STORE_OK ? writer_bridge(w, &c, c.top)
+					 : STORE_OK;
+		if (r != STORE_OK)
 			return r;
-		writer_took(w);
+		if (w->state == STORE_OK)
+			writer_took(w);
 	}
 	return rule != NULL ? opening_find(p, rule, name, len) : STORE_OK;
 }
@@ -181,6 +183,21 @@ writer_open_asked(struct writer *w)
 	memmove(w->asked, w->asked + k, w->n_asked * sizeof(*w->asked));
 	reader_child_flush(&w->child);
 	return r;
+}
+
+void
+writer_open_blocked(struct writer *w)
+{
+	if (!w->begun || w->store == NULL)
+		return;
+	/* those that are asked for later are found, too: nothing of a channel
+	 * that is cold waits in the journal */
+	w->n_asked = 0;
+	reader_opening(&w->reader, writer_ask, w);
+	for (size_t k = 0; k < w->n_asked; k++)
+		(void)open_one(w, &w->asked[k]);
+	w->n_asked = 0;
+	reader_child_flush(&w->child);
 }
 
 /* The names of channels that were published to last, newest first. */

@@ -72,6 +72,7 @@ state_aside(struct writer *w)
 	const time_t now = time(NULL);
 	struct tm tm;
 
+	w->is_lost = true;
 	gmtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
 	for (size_t k = 0; k < sizeof(ends) / sizeof(ends[0]); k++) {
@@ -137,6 +138,9 @@ state_resume(struct writer *w)
 {
 	enum store_result r = w->is_new ? writer_load(w) : writer_resume(w);
 
+	if (w->is_lost)
+		writer_renew(w);
+	w->is_lost = false;
 	reader_opening(&w->reader, writer_ask, w);
 	reader_taken(&w->reader, w->mark.position);
 	if (r == STORE_OK)
@@ -191,8 +195,10 @@ writer_commit(struct writer *w, bool clean)
 		return r;
 	}
 	figures_commit(w->figures, clock_us() - begin_us);
+	SHM_COUNT(w->figures->stored, w->rows);
 	w->mark = mark;
-	w->taken = 0;
+	w->taken = w->rows = 0;
+	w->behind_ms = 0;
 	w->waits = false;
 	w->answered = 0;
 	writer_goes_on(w);
@@ -250,12 +256,14 @@ writer_fail(struct writer *w, enum store_result r)
 		    reason);
 	w->state = r;
 	w->retry_ms = clock_ms() + STATE_RETRY_MS;
+	if (w->behind_ms == 0)
+		w->behind_ms = clock_ms();
 	figures_tell(w->figures, state_figure(r), reason);
 	reader_child_blocked(&w->child, true);
 	writer_forget(w);
 	writer_answer_forget(w);
 	reader_rewind(&w->reader, w->mark.position);
-	w->taken = 0;
+	w->taken = w->rows = 0;
 	w->waits = false;
 	if (r == STORE_DAMAGED)
 		state_begin_anew(w);
@@ -290,7 +298,7 @@ writer_tell(struct writer *w, uint64_t now)
 	struct figures *f = w->figures;
 	struct store_figures s;
 
-	SHM_TELL(f->behind_ms, w->taken > 0 ? w->taken_ms : 0);
+	SHM_TELL(f->behind_ms, w->behind_ms);
 	if (w->store == NULL || now < w->told_ms + STATE_TELL_MS)
 		return;
 	w->told_ms = now;

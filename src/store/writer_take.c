@@ -17,6 +17,8 @@ writer_took(struct writer *w)
 {
 	if (w->taken++ == 0)
 		w->taken_ms = clock_ms();
+	if (w->behind_ms == 0)
+		w->behind_ms = w->taken_ms;
 }
 
 /* Answers a publication that asks, which cannot be stored. */
@@ -75,7 +77,7 @@ take_store(struct writer *w, struct store_channel *c,
 	if ((r = take_join(w, c, &stored)) != STORE_OK ||
 	    (r = store_take(w->store, c, &stored)) != STORE_OK)
 		return r;
-	SHM_COUNT(w->figures->stored, 1);
+	w->rows++;
 	writer_took(w);
 	if (reader_is_asked(&w->reader, p)) {
 		struct reader_answer a = reader_answer_to(p, RESULT_OK);

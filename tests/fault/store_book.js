@@ -25,7 +25,6 @@ const WAIT_MS = 20000;
 const MESSAGES = '(1, 2)'; /* formats, hub/journal.h */
 
 class StoreBook {
-	/* full: what becomes of "told" when the store has no room */
 	constructor({conf = ''} = {}) {
 		this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'store-'));
 		fs.chmodSync(this.dir, 0o777); /* children have another user */
@@ -37,7 +36,7 @@ class StoreBook {
 			this.conf += `channel "${pattern}*" {
 	subscribe all
 	publish all
-	history 1000
+	history 100000
 	recovery yes
 	presence yes
 	store ${store}

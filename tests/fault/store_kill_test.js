@@ -86,6 +86,33 @@ group('store killed', null, (test) => {
 		}
 	}), {limit: LONG ? 600000 : 120000});
 
+	test('a message that crashes it is a hole after two deaths', () =>
+	    storing(async (d, book) => {
+		const l = await Line.connected(d, '?user=a');
+		const say = (channel, data) => l.ask('publish', {channel, data});
+		for (const data of [1, 'crash on storing', 3])
+			assert.ok((await say('told', data)).publish);
+		await d.logged(/has crashed the store twice/);
+		await book.whole(d);
+		assert.deepEqual(book.messages('told').map((m) => m.data),
+		    ['1', '3']);
+		const [hole, ...more] = book.query('SELECT * FROM hole');
+		assert.deepEqual(more, []);
+		assert.deepEqual([hole.after, hole.before, hole.why],
+		    [1, 2, 'poison']);
+		const {history} = await l.ask('history',
+		    {channel: 'told', limit: 10});
+		assert.equal(history.publications.length, 3);
+		/* who waits for it is told what is known */
+		assert.equal((await say('acked', 'crash on storing'))
+		    .error.code, 504);
+		/* so many deaths are waited for, but not for long */
+		await until('it goes on', async () =>
+		    (await say('acked', 4)).publish, 15000);
+		l.client.drop();
+		await d.clean();
+	}), {limit: 60000});
+
 	test('hung with the lock', () => talking(
 	    async (d, choir, list) => {
 		const points = [...list.passes(/^hub\/journal/).keys()]
