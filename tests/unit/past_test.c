@@ -413,6 +413,9 @@ test_late(void **state)
 static void
 test_again(void **state)
 {
+	struct message_rows head = {.result = ROWS_FOUND};
+	size_t len;
+
 	guest_say(&alice,
 	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":3}}");
 	assert_int_equal(n_asked, 1);
@@ -436,6 +439,16 @@ test_again(void **state)
 	guest_forget(&alice);
 	answers_nth(0, ROWS_FOUND); /* twice: once counts */
 	told_nothing(&alice);
+	/* also before it was used */
+	n_asked = 0;
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":3}}");
+	head.number = asked[0].number;
+	len = answer_fill(&asked[0], &head);
+	for (int k = 0; k < 2; k++)
+		assert_null(archive_answer(&door_node->ch, answer, len, -1));
+	door_settle();
+	told_numbers("1 2 3 ");
 }
 
 /* A question names all that it is about. */
