@@ -91,10 +91,10 @@ struct door {
 	 * one of the chat layer. NULL: as it was decided. */
 	uint16_t (*close_code)(
 	    uint16_t code, enum reason reason, const char **text);
-	/* What came while its user was away is told next, as it is rendered.
-	 * NULL: the door tells it in its own way, or not. */
+	/* Tells what came while its user was away: p NULL: how much, then each
+	 * message. NULL: the door tells it in its own way, or not. */
 	void (*away)(struct chat *ch, uint32_t conn,
-	    const struct door_away *what);
+	    const struct door_away *what, const struct publication *p);
 	/* All its output is written. NULL: the door does not care. */
 	void (*drained)(struct chat *ch, uint32_t conn);
 

@@ -70,7 +70,7 @@ hold_is_wanted(const struct chat *ch)
 
 /* The command in hand needs a channel that is not open, which has been asked
  * for: true: it waits; false: it has waited in vain, and is refused for now.
- * HOLD_ABSENT: who needs a channel that somebody knows is to be told so; who
+ * HOLD_ABSENT: who needs a channel that is known already is to be told so; who
  * begins it waits once more. */
 bool hold_channel(struct chat *ch, uint32_t entry, uint32_t epoch);
 

@@ -45,6 +45,14 @@ bool conn_has_room(struct chat *ch, uint32_t i, const struct frame *f);
 bool
 conn_append(struct chat *ch, uint32_t i, const struct frame *f, uint64_t tag);
 
+/* Where a connection's output ends, counted in bytes from its first; 0: it has
+ * been given back. */
+uint64_t conn_output_end(const struct chat *ch, uint32_t i);
+
+/* Whether the kernel says that its peer has its output up to there: rather no
+ * than yes. */
+bool conn_has_got(const struct chat *ch, uint32_t i, uint64_t end);
+
 /*
  * Ends a connection in order: what is pending, close frame with that code
  * (CLOSE_NONE: without a code), the client's close frame, FIN, a moment to read

@@ -148,7 +148,7 @@ presence_is_user(const struct hub *h, uint32_t entry)
  */
 bool presence_is_cold(struct hub *h, uint32_t entry);
 
-/* presence_is_cold() for who needs a channel that somebody knows: it is not
+/* presence_is_cold() for who needs a channel that is known already: it is not
  * begun by that (OPEN_KNOWN). */
 bool presence_is_cold_known(struct hub *h, uint32_t entry);
 

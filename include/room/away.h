@@ -15,6 +15,8 @@
 #define CHATD_ROOM_AWAY_H
 
 #include "conn/chat.h"
+#include "conn/door.h"
+#include "hub/slot.h"
 #include "room/channel.h"
 #include "room/past.h"
 
@@ -23,10 +25,10 @@ enum {
 	 * waits for longer, and for more that may not matter any more; smaller:
 	 * more has to be asked for. */
 	AWAY_MESSAGES = 100,
-	/* So long what came is asked for, meanwhile nothing of its own channel
-	 * is told to a connection; then it goes on without. Larger: a user who
-	 * comes while the disk is slow is told nothing for longer; smaller:
-	 * what came is told at the next connection more often. */
+	/* What came is asked for during that time, meanwhile nothing of its own
+	 * channel is told to a connection; then it goes on without. Larger: a
+	 * user who comes while the disk is slow is told nothing for longer;
+	 * smaller: what came is told at the next connection more often. */
 	AWAY_LIMIT_MS = 5000
 };
 
@@ -36,13 +38,22 @@ int away_init(struct chat *ch);
  * the own channel. */
 bool away_is_kept(const struct chat *ch, const char *name, size_t len);
 
-/* A connection enters its user, whose own channel has that name: what came is
- * still to be told. Before the connection is open. */
-void away_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
+/* A connection has entered its user: what came is still to be told. Before the
+ * connection is open, or its command is answered. */
+void away_enter(struct chat *ch, uint32_t conn);
 
 /* Whether a connection is told nothing of its own channel, until what came is
  * told. */
-bool away_waits(const struct chat *ch, uint32_t conn);
+static inline bool
+away_waits(const struct chat *ch, uint32_t conn)
+{
+	const struct slot *s = &ch->hub->slot[conn];
+	const struct conn *c = &ch->conn[conn];
+
+	return s->offset == SLOT_OFFSET_UNKNOWN && s->flags & SLOT_OWED &&
+	    c->phase == CONN_OPEN && c->present &&
+	    ch->door[c->door]->away != NULL;
+}
 
 /* Begins with that: the connection is open. */
 void away_begin(struct chat *ch, uint32_t conn);

@@ -20,10 +20,22 @@ bool opening_take(struct chat *ch, const struct publication *p);
  * it is connected, and not yet where the channel stands. */
 bool opening_is_for(const struct slot *conn, const struct subscription *sub);
 
-/* Its client has been told by FORMAT_OPENED, which stands in the output: from
- * there on it gets what is published. sub NULL: in the user's own channel. */
-void opening_done(
-    struct slot *conn, struct subscription *sub, const struct publication *p);
+/* What was to be told of a connection for a publication is told; sub NULL: in
+ * the user's own channel. By FORMAT_OPENED, which stands in the output, its
+ * client knows where the channel stands, and gets from there on what is
+ * published. One that is on its way to another worker was not told, and is not
+ * this worker's to write; nor one that is told first what came while its user
+ * was away. */
+void opening_done(struct chat *ch, uint32_t conn, struct subscription *sub,
+    const struct publication *p);
+
+static inline void
+opening_told(struct chat *ch, uint32_t conn, struct subscription *sub,
+    const struct publication *p)
+{
+	if (p->format == FORMAT_OPENED)
+		opening_done(ch, conn, sub, p);
+}
 
 /* A client waits for FORMAT_OPENED of a channel: has it asked for once more if
  * need be. True: it will not come any more: the ring has overwritten it, or the

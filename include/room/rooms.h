@@ -41,13 +41,13 @@ struct rooms {
 	union local *local; /* [n_entries] */
 	char *copy;	    /* journal entries are copied out to here */
 	struct relay *relay;
-	struct away *away; /* NULL: nothing is kept for who is away */
+	struct away *away;	 /* NULL: nothing is kept for who is away */
 	struct archive *archive; /* who has more than the ring */
-	struct hole hole;   /* what no connection here will get */
-	uint32_t record_at; /* next subscription to look at */
+	struct hole hole;	 /* what no connection here will get */
+	uint32_t record_at;	 /* next subscription to look at */
 	struct kept_rules rules; /* which channels are readers' */
 	uint32_t kept_at;	 /* next presence entry to look at */
-	bool unsettled;	    /* this turn published something */
+	bool unsettled;		 /* this turn published something */
 };
 
 /* Makes them, once the hub is known; returns 0, or -1 and errno. */

@@ -18,7 +18,7 @@ bool presence_tell(struct hub *h, uint32_t entry, uint64_t mask);
 /* Asks an entry's opener where its channel stands (FORMAT_OPEN), if that one is
  * not too far behind to be asked: questions must not fill its share. Lock held.
  */
-void presence_ask(
-    struct hub *h, uint32_t entry, uint8_t opener, enum open_ask ask);
+void
+presence_ask(struct hub *h, uint32_t entry, uint8_t opener, enum open_ask ask);
 
 #endif

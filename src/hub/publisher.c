@@ -94,8 +94,8 @@ publisher_subscription(const struct hub *h, const struct publishing *w,
 /* The channel to publish to. One that is only to be known may be known to a
  * reader; what is no message is told to those who are here. Lock held. */
 static uint32_t
-publisher_target(struct hub *h, const char *name, size_t len,
-    enum publish_to to, bool event)
+publisher_target(
+    struct hub *h, const char *name, size_t len, enum publish_to to, bool event)
 {
 	uint32_t e;
 

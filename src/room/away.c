@@ -4,14 +4,12 @@
 #include <string.h>
 
 #include "base/sparse.h"
-#include "conn/append.h"
 #include "conn/door.h"
 #include "conn/recipient.h"
 #include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/reader.h"
 #include "hub/slot.h"
-#include "net/counters.h"
 #include "room/rooms.h"
 
 enum {
@@ -94,25 +92,15 @@ away_entry_is_kept(const struct chat *ch, uint32_t e)
 }
 
 void
-away_enter(struct chat *ch, uint32_t i, const char *name, size_t len)
+away_enter(struct chat *ch, uint32_t i)
 {
 	struct slot *s = conn_slot(ch, i);
 
-	if (!away_is_kept(ch, name, len))
+	if (!away_entry_is_kept(ch, s->user))
 		return;
 	s->flags |= SLOT_OWED;
 	if (ch->door[ch->conn[i].door]->away != NULL)
 		s->offset = SLOT_OFFSET_UNKNOWN;
-}
-
-bool
-away_waits(const struct chat *ch, uint32_t i)
-{
-	const struct slot *s = &ch->hub->slot[i];
-
-	return s->offset == SLOT_OFFSET_UNKNOWN && s->flags & SLOT_OWED &&
-	    ch->conn[i].phase == CONN_OPEN && ch->conn[i].present &&
-	    ch->door[ch->conn[i].door]->away != NULL;
 }
 
 /* Asks how far a user has got it, and when that one was here before. */
@@ -220,32 +208,16 @@ away_find(struct chat *ch, const struct channel_position *at, bool now,
 	return r;
 }
 
-/* Tells one message as the door tells those of now, if it is still there. */
-static void
-away_tell_one(struct chat *ch, uint32_t i, uint32_t e, uint32_t n)
-{
-	struct iovec parts[DOOR_PARTS];
-	struct publication p;
-	int k;
-
-	if (!past_read(ch, &news.past, n, &p))
-		return;
-	p.channel = e;
-	k = ch->door[ch->conn[i].door]->render(ch, &p, parts);
-	if (k > 0)
-		conn_answer(ch, i, FRAMING_TEXT, parts, k, 0);
-}
-
 /* What is known of a connection. */
 static struct away_conn *
 away_of(struct chat *ch, uint32_t i)
 {
-	struct away_conn *c = &ch->rooms->away->conn[i];
+	struct away_conn *known = &ch->rooms->away->conn[i];
 	uint32_t use = slot_use(ch->hub, i);
 
-	if (c->use != use)
-		*c = (struct away_conn){.use = use};
-	return c;
+	if (known->use != use)
+		*known = (struct away_conn){.use = use};
+	return known;
 }
 
 /* What the door says of those that fit into half of `queue`. Those above `upto`
@@ -279,14 +251,19 @@ static void
 away_tell(struct chat *ch, uint32_t i)
 {
 	const struct door *door = ch->door[ch->conn[i].door];
+	struct publication p;
 	struct door_away what;
 	uint32_t n;
 
 	away_describe(ch, away_of(ch, i)->upto, &what, &n);
 	if (what.n > 0)
-		door->away(ch, i, &what);
-	for (; n > 0 && ch->conn[i].phase == CONN_OPEN; n--)
-		away_tell_one(ch, i, conn_slot(ch, i)->user, n - 1);
+		door->away(ch, i, &what, NULL);
+	for (; n > 0 && ch->conn[i].phase == CONN_OPEN; n--) {
+		if (!past_read(ch, &news.past, n - 1, &p))
+			continue;
+		p.channel = conn_slot(ch, i)->user;
+		door->away(ch, i, &what, &p);
+	}
 }
 
 /* From here on it gets what is published. owed: not all of what came was told.
@@ -312,7 +289,7 @@ away_give_up(struct chat *ch, uint32_t i, uint64_t offset)
 	if (conn_age_ms(ch, (uint32_t)conn_slot(ch, i)->connected_ms) <
 	    AWAY_LIMIT_MS)
 		return;
-	ch->door[ch->conn[i].door]->away(ch, i, &nothing);
+	ch->door[ch->conn[i].door]->away(ch, i, &nothing, NULL);
 	away_done(ch, i, offset, true);
 }
 
@@ -321,17 +298,17 @@ away_give_up(struct chat *ch, uint32_t i, uint64_t offset)
 static bool
 away_may_ask(struct chat *ch, uint32_t i, uint64_t offset)
 {
-	struct away_conn *c = away_of(ch, i);
+	struct away_conn *known = away_of(ch, i);
 
-	if (c->tail == 0) {
-		c->tail = journal_tail(ch->hub);
-		c->upto = offset;
+	if (known->tail == 0) {
+		known->tail = journal_tail(ch->hub);
+		known->upto = offset;
 	}
-	c->asked = c->asked ||
-	    reader_has_taken(ch->hub, READER_STORE, c->tail) ||
+	known->asked = known->asked ||
+	    reader_has_taken(ch->hub, READER_STORE, known->tail) ||
 	    conn_age_ms(ch, (uint32_t)conn_slot(ch, i)->connected_ms) >=
 		AWAY_BEHIND_MS;
-	return c->asked;
+	return known->asked;
 }
 
 /* away_try() with the connection in hand. */
@@ -409,7 +386,7 @@ away_appended(struct chat *ch, uint32_t e)
 
 /* Notes where the end of its output is, if a channel's newest is in there. */
 static void
-away_sample(struct chat *ch, uint32_t i, struct away_conn *c, uint32_t e)
+away_sample(struct chat *ch, uint32_t i, struct away_conn *known, uint32_t e)
 {
 	const struct slot *s = conn_slot(ch, i);
 	uint64_t offset;
@@ -418,27 +395,13 @@ away_sample(struct chat *ch, uint32_t i, struct away_conn *c, uint32_t e)
 	    s->offset == SLOT_OFFSET_UNKNOWN || slot_is_entering(s))
 		return;
 	if (!away_entry_is_kept(ch, e)) {
-		c->looked = SHM_LOAD(ch->hub->entry[e].offset);
+		known->looked = SHM_LOAD(ch->hub->entry[e].offset);
 		return;
 	}
 	offset = away_appended(ch, e);
-	if (offset == 0 || ch->conn[i].out.chunk == SHM_NONE)
-		return;
-	c->looked = c->offset = offset;
-	c->end = ch->conn[i].out.end;
-}
-
-/* Whether its peer has acknowledged its output up to a position. */
-static bool
-away_has_got(struct chat *ch, uint32_t i, uint64_t end)
-{
-	const struct conn *c = &ch->conn[i];
-	uint64_t unacked;
-
-	/* output that was given back counts as written */
-	return c->out.chunk != SHM_NONE && c->out.written >= end &&
-	    counters_unacked(c->fd, &unacked) && unacked <= c->out.written &&
-	    c->out.written - unacked >= end;
+	known->end = offset != 0 ? conn_output_end(ch, i) : 0;
+	if (known->end != 0)
+		known->looked = known->offset = offset;
 }
 
 /* Notes in the journal what a user has got; false: later, there was a note just
@@ -477,22 +440,22 @@ static void
 away_look(struct chat *ch, uint32_t i, bool last)
 {
 	uint32_t e = ch->conn[i].user.entry;
-	struct away_conn *c;
+	struct away_conn *known;
 
 	if (!ch->conn[i].present || !presence_is_user(ch->hub, e))
 		return;
-	c = away_of(ch, i);
-	if (c->end != 0 && away_has_got(ch, i, c->end) &&
-	    away_note(ch, e, c->offset, last))
-		c->end = 0;
-	if (c->looked == SHM_LOAD(ch->hub->entry[e].offset) ||
-	    (c->end != 0 && !last))
+	known = away_of(ch, i);
+	if (known->end != 0 && conn_has_got(ch, i, known->end) &&
+	    away_note(ch, e, known->offset, last))
+		known->end = 0;
+	if (known->looked == SHM_LOAD(ch->hub->entry[e].offset) ||
+	    (known->end != 0 && !last))
 		return;
-	c->end = 0;
-	away_sample(ch, i, c, e);
-	if (c->end != 0 && away_has_got(ch, i, c->end) &&
-	    away_note(ch, e, c->offset, last))
-		c->end = 0;
+	known->end = 0;
+	away_sample(ch, i, known, e);
+	if (known->end != 0 && conn_has_got(ch, i, known->end) &&
+	    away_note(ch, e, known->offset, last))
+		known->end = 0;
 }
 
 /* Tries those that wait for what needs no asking. */

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "conn/hold.h"
 #include "conn/recipient.h"
-#include "room/away.h"
 #include "room/publish.h"
 #include "room/rooms.h"
 #include "room/opening.h"
@@ -146,17 +145,6 @@ deliver_to(struct chat *ch, uint32_t i, struct delivery *d, uint32_t *flags,
 		SHM_COUNT(ch->hub->me->delivered, 1);
 }
 
-/* deliver_to() that was for a connection is done; sub NULL: in the user's own
- * channel. One that is on its way to another worker was not told, and is not
- * this worker's to write. */
-static void
-deliver_done(struct chat *ch, uint32_t i, struct subscription *sub,
-    const struct publication *p)
-{
-	if (p->format == FORMAT_OPENED && ch->conn[i].phase == CONN_OPEN)
-		opening_done(conn_slot(ch, i), sub, p);
-}
-
 /* Whether a subscription gets a publication, join or leave. */
 static bool
 is_for(const struct slot *conn, const struct subscription *s,
@@ -196,7 +184,7 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 		    is_for(&h->slot[slot], s, d->p)) {
 			deliver_to(ch, slot, d, &s->flags, SUBSCRIPTION_GAP,
 			    SHM_OWN(s->offset));
-			deliver_done(ch, slot, s, d->p);
+			opening_told(ch, slot, s, d->p);
 		}
 	}
 }
@@ -254,11 +242,9 @@ deliver_user(struct chat *ch, struct delivery *d)
 		s = conn_slot(ch, i);
 		if (d->p->format == FORMAT_KICK)
 			kick(ch, i, d->p);
-		else if (d->p->format == FORMAT_OPENED && away_waits(ch, i))
-			away_try(ch, i); /* what came is told first */
 		else if (is_for_own(s, d->p)) {
 			deliver_to(ch, i, d, &s->flags, SLOT_GAP, s->offset);
-			deliver_done(ch, i, NULL, d->p);
+			opening_told(ch, i, NULL, d->p);
 		}
 	}
 }
@@ -526,7 +512,7 @@ deliver_alone(struct chat *ch, uint32_t i, const struct publication *p,
 	delivery_begin(&d, p, hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
 	deliver_to(ch, i, &d, to.flags, to.gap, to.since);
-	deliver_done(ch, i, to.sub, p);
+	opening_told(ch, i, to.sub, p);
 	delivery_end(ch, &d);
 }
 

@@ -8,6 +8,17 @@
 #include "room/quota.h"
 #include "room/user.h"
 
+/* A connection is about to open, at a door that enters its user then. */
+static uint32_t
+membership_enter(struct chat *ch, uint32_t i, const char *name, size_t len)
+{
+	const uint32_t entry = user_enter(ch, i, name, len);
+
+	if (entry != SHM_NONE)
+		away_enter(ch, i);
+	return entry;
+}
+
 /* A connection is open: it is listed among its user's, and its join is told. */
 static void
 membership_opened(struct chat *ch, uint32_t i, uint32_t entry)
@@ -54,7 +65,7 @@ membership_user(
 	return user_name(ch->hub, ch->hub->slot[i].user, out);
 }
 
-const struct conn_rooms membership = {.enter = user_enter,
+const struct conn_rooms membership = {.enter = membership_enter,
     .opened = membership_opened,
     .leave = membership_leave,
     .user = membership_user,

@@ -1,11 +1,13 @@
 #include "room/opening.h"
 
 #include "conn/hold.h"
+#include "conn/recipient.h"
 #include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/reader.h"
 #include "hub/slot.h"
+#include "room/away.h"
 
 bool
 opening_take(struct chat *ch, const struct publication *p)
@@ -40,14 +42,17 @@ opening_is_for(const struct slot *conn, const struct subscription *sub)
 }
 
 void
-opening_done(
-    struct slot *conn, struct subscription *sub, const struct publication *p)
+opening_done(struct chat *ch, uint32_t conn, struct subscription *sub,
+    const struct publication *p)
 {
+	if (ch->conn[conn].phase != CONN_OPEN ||
+	    (sub == NULL && away_waits(ch, conn)))
+		return;
 	KILL_POINT(); /* told: the output says so, and it is not told again */
 	if (sub != NULL)
 		SHM_STORE(sub->offset, p->offset);
 	else
-		conn->offset = p->offset;
+		conn_slot(ch, conn)->offset = p->offset;
 	KILL_POINT();
 }
 

@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "room/away.h"
 #include "room/channel.h"
 #include "room/rooms.h"
 #include "conn/recipient.h"
@@ -54,7 +53,6 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 		return SHM_NONE;
 	}
 	conn_slot(ch, conn)->user = e;
-	away_enter(ch, conn, channel, n);
 	ch->conn[conn].present = true;
 	if (how == CHARGE_FIRST)
 		log_debug("%s joined", log_text(name, len));

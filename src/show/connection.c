@@ -42,8 +42,8 @@ static const struct connection_flag connection_flags[] = {{SLOT_GAP, "gap"},
     {SLOT_MOVED, "moved"}, {SLOT_AWAY, "away"}, {SLOT_OWN_AWAY, "own-away"},
     {SLOT_LEAVING, "leaving"}, {SLOT_ENTERING, "entering"},
     {SLOT_CLOSE_HEARD, "close-heard"}, {SLOT_SUB_INFO, "sub-info"},
-    {SLOT_TOLD, "told"},
-    {SLOT_PROVED, "proved"}, {SLOT_OWED, "owed"}, {0, NULL}};
+    {SLOT_TOLD, "told"}, {SLOT_PROVED, "proved"}, {SLOT_OWED, "owed"},
+    {0, NULL}};
 
 static const struct connection_flag subscription_flags[] = {
     {SUBSCRIPTION_JOIN_LEAVE, "join-leave"}, {SUBSCRIPTION_GAP, "gap"},

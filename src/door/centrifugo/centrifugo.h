@@ -335,8 +335,8 @@ away_find_waits(struct chat *ch, const struct channel_position *at);
 
 /* Writes it, the newest up to half of `queue`, as publications of a subscribe
  * result; false: it cannot be told now. */
-bool put_away(struct chat *ch, struct json_writer *w,
-    const struct channel_position *at);
+bool put_away(
+    struct chat *ch, struct json_writer *w, const struct channel_position *at);
 
 /* Subscribes under a rule, with what its token says, or takes up what this very
  * command did before a takeover. *sub is the record. */

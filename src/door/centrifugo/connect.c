@@ -108,6 +108,7 @@ connect_enter(const struct command *c, const struct claims *claims)
 		    user_enter(c->ch, c->conn, claims->user, claims->user_len);
 		if (user == SHM_NONE)
 			return C_INTERNAL; /* quota_text() says why */
+		away_enter(c->ch, c->conn);
 		user_list_add(c->ch, c->conn, user);
 	}
 	if (connect_own_position(c, &name, &at))

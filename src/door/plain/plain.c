@@ -253,12 +253,19 @@ plain_open(const struct http_request *r, struct route *out)
 
 /* What came while its user was away, or that it cannot be told now. */
 static void
-plain_away(struct chat *ch, uint32_t conn, const struct door_away *what)
+plain_away(struct chat *ch, uint32_t conn, const struct door_away *what,
+    const struct publication *p)
 {
+	struct iovec parts[DOOR_PARTS];
 	const time_t at = (time_t)(what->since_ms / 1000);
 	char since[64] = "?";
 	struct tm utc;
 
+	if (p != NULL) {
+		conn_answer(ch, conn, FRAMING_TEXT, parts,
+		    plain_render(ch, p, parts), 0);
+		return;
+	}
 	if (what->n == 0) {
 		conn_tell(ch, conn, 0,
 		    "* messages from while you were away cannot be told now");

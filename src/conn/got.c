@@ -1,0 +1,25 @@
+/* got: what of a connection's output its peer has got. */
+#include "conn/conn.h"
+#include "net/counters.h"
+
+uint64_t
+conn_output_end(const struct chat *ch, uint32_t i)
+{
+	const struct output *o = &ch->conn[i].out;
+
+	return o->chunk != SHM_NONE ? o->end : 0;
+}
+
+/* What is not acknowledged may be what a transport has made of the output,
+ * which is never less. */
+bool
+conn_has_got(const struct chat *ch, uint32_t i, uint64_t end)
+{
+	const struct output *o = &ch->conn[i].out;
+	uint64_t unacked;
+
+	/* output that was given back counts as written */
+	return o->chunk != SHM_NONE && o->written >= end &&
+	    counters_unacked(ch->conn[i].fd, &unacked) &&
+	    unacked <= o->written && o->written - unacked >= end;
+}
