@@ -9,9 +9,8 @@
 #include "base/title.h"
 #include "process/executable.h"
 #include "store/kinds.h"
+#include "store/salvage.h"
 #include "store/store.h"
-
-/* Its option: says whether a file may be the database, which is not opened. */
 
 /* Their kinds, with what they do. */
 static const struct child_row *
@@ -50,5 +49,7 @@ main(int argc, char **argv)
 	title_init(argc, argv, environ);
 	if (argc == 3 && strcmp(argv[1], EXECUTABLE_TRY) == 0)
 		return store_try_print(argv[2]);
+	if (argc == 4 && strcmp(argv[1], SALVAGE_OPTION) == 0)
+		return salvage(argv[2], argv[3]);
 	return executable_main(argc, argv, NULL);
 }
