@@ -485,7 +485,7 @@ write_until_killed(uint64_t position, int ready)
 {
 	struct store *s = writer();
 	struct store_channel c[3];
-	char name[16], text[16];
+	char name[32], text[32];
 
 	for (int k = 0; k < 3; k++) {
 		snprintf(name, sizeof(name), "room:%d", k);
@@ -512,7 +512,7 @@ death_loses_nothing(void **state)
 	struct store_channel c;
 	struct store *s;
 	long long rows;
-	char name[16], byte;
+	char name[32], byte;
 	int fd[2];
 	pid_t pid;
 
