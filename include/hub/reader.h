@@ -201,9 +201,9 @@ uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
 bool reader_has_taken(const struct hub *h, unsigned number, uint64_t position);
 
 /*
- * An open channel of which this reader has lost what it knew: its offsets go on,
- * with another epoch, and all who have it are told that something is missing.
- * Takes the lock. Returns the workers to be told.
+ * An open channel of which this reader has lost what it knew: its offsets go
+ * on, with another epoch, and all who have it are told that something is
+ * missing. Takes the lock. Returns the workers to be told.
  */
 uint64_t reader_renew(
     struct reader *r, uint32_t channel, uint32_t epoch, uint64_t stream);

@@ -2,10 +2,10 @@
  * kept: which channels are readers' (hub/presence.h: flags), and what a
  * publication in them waits for, by the rules of the configuration. Layer 3.
  *
- * READER_STORE has those whose rule says `store`. In kill builds with READER_HOOKS
- * the name says what that does, or the user's name of a user's own channel: one
- * that begins with "told" is read, "kept" must be read, in "acked" the sender
- * waits until it is, in "strict" all others do, too.
+ * READER_STORE has those whose rule says `store`. In kill builds with
+ * READER_HOOKS the name says what that does, or the user's name of a user's own
+ * channel: one that begins with "told" is read, "kept" must be read, in "acked"
+ * the sender waits until it is, in "strict" all others do, too.
  */
 #ifndef CHATD_ROOM_KEPT_H
 #define CHATD_ROOM_KEPT_H

@@ -165,7 +165,7 @@ writer_is_last(const struct writer *w)
 	return true;
 }
 
-/* Takes the rest, and leaves the database as somebody who ends well does. */
+/* Takes the rest, and leaves the database as a clean end does. */
 static void
 writer_end(struct writer *w)
 {

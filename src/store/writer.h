@@ -64,11 +64,11 @@ struct writer {
 	struct store *store; /* NULL: it is not open */
 	struct store_options options;
 	struct store_mark mark; /* of the last commit */
-	bool begun;  /* this journal's first commit is done: before that no
-		      * channel is opened */
-	bool is_new; /* the database's mark was of another journal, */
+	bool begun;   /* this journal's first commit is done: before that no
+		       * channel is opened */
+	bool is_new;  /* the database's mark was of another journal, */
 	bool is_lost; /* what was stored is in a file that was moved aside */
-	bool leaps;  /* and offsets that were told may be missing in it */
+	bool leaps;   /* and offsets that were told may be missing in it */
 	enum store_result state; /* OK, or why it cannot go on */
 	uint64_t retry_ms;	 /* then it tries again */
 
@@ -77,12 +77,12 @@ struct writer {
 	struct writer_channel *channel; /* [n_entries] */
 	uint32_t turn;			/* of transactions: grows when one is
 					 * undone */
-	uint32_t taken;     /* since the last commit, */
-	uint32_t rows;	    /* and of these messages */
-	uint64_t taken_ms;  /* clock_ms() of the first of them, */
+	uint32_t taken;			/* since the last commit, */
+	uint32_t rows;			/* and of these messages */
+	uint64_t taken_ms;		/* clock_ms() of the first of them, */
 	uint64_t behind_ms; /* also if it was taken before, in vain; 0: none */
-	bool waits;			/* somebody waits for the commit */
-	uint64_t lost_from, lost_to;	/* of the journal, overwritten unread */
+	bool waits;	    /* a client waits for the commit */
+	uint64_t lost_from, lost_to; /* of the journal, overwritten unread */
 
 	struct writer_owed *owed;
 	size_t n_owed, room_owed;
@@ -158,7 +158,7 @@ void *writer_room(void *items, size_t n, size_t *room, size_t size);
 void writer_ask(void *arg, uint32_t channel, uint32_t epoch);
 /* Opens all that are asked for. */
 enum store_result writer_open_asked(struct writer *w);
-/* The same while nothing can be written: what is there can be read. */
+/* Opens channels while nothing can be written: what is there can be read. */
 void writer_open_blocked(struct writer *w);
 /* At a start: opens those that were published to last. */
 enum store_result writer_load(struct writer *w);

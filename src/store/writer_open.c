@@ -130,7 +130,7 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 
 /* Gives back what it holds. */
 static void
-opening_end(struct opening *p)
+opening_free(struct opening *p)
 {
 	for (size_t k = 0; k < p->n; k++)
 		free(p->copy[k]);
@@ -167,7 +167,7 @@ open_one(struct writer *w, const struct writer_asked *a)
 	reader_child_wake(
 	    &w->child, reader_opened(&w->reader, a->channel, a->epoch, &p.o));
 	KILL_POINT();
-	opening_end(&p);
+	opening_free(&p);
 	return r;
 }
 
@@ -250,7 +250,7 @@ loading_open(struct loading *l, const char *name, size_t len)
 		l->rows += (uint32_t)p.n;
 		l->bytes += p.bytes;
 	}
-	opening_end(&p);
+	opening_free(&p);
 	return r;
 }
 

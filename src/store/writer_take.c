@@ -101,8 +101,7 @@ take_poison(struct writer *w, const struct publication *p)
 		  "twice: passed over, a hole is written down in its place",
 	    (unsigned long long)p->position);
 	if (c != NULL && !(p->flags & PUBLICATION_PROPOSED))
-		r = writer_hole(
-		    w, p->channel, c, p->offset, true, "poison");
+		r = writer_hole(w, p->channel, c, p->offset, true, "poison");
 	take_refuse(w, p);
 	writer_took(w);
 	return r;

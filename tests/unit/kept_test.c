@@ -215,6 +215,51 @@ test_redo(void **state)
 	hub_destroy(&h);
 }
 
+/* What the configuration says of the store, as flags and as what a publication
+ * waits for. */
+static void
+test_rules(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t flags, settle;
+	} want[] = {{"told", STORE, 0}, {"ack", REQUIRED, PUBLICATION_WAITS},
+	    {"strict", REQUIRED, PUBLICATION_WAITS | PUBLICATION_PROPOSED},
+	    {"#alice", STORE, 0}, {"no", 0, 0}, {"none", 0, 0}};
+	struct node *n;
+	struct hub h;
+
+	for (int with = 0; with < 3; with++) {
+		const uint8_t readers = with == 0 ? 0 : STORE;
+
+		hub_begin(&h, readers, 0);
+		n = node_new(&h, 0);
+		n->ch.live.n_channels = 0;
+		n->ch.live.store_full = with == 2 ? CONF_STORE_FULL_REFUSE
+						  : CONF_STORE_FULL_CONTINUE;
+		rule_add(&n->ch.live, "told")->store = CONF_STORE_YES;
+		rule_add(&n->ch.live, "#*")->store = CONF_STORE_YES;
+		rule_add(&n->ch.live, "ack*")->store = CONF_STORE_ACK;
+		rule_add(&n->ch.live, "strict*")->store = CONF_STORE_STRICT;
+		rule_add(&n->ch.live, "no")->store = CONF_STORE_NO;
+		for (size_t k = 0; k < sizeof(want) / sizeof(want[0]); k++) {
+			const char *name = want[k].name;
+			uint8_t flags =
+			    want[k].flags & readers ? want[k].flags : 0;
+
+			if (with == 2 && flags != 0)
+				flags = REQUIRED;
+			assert_int_equal(
+			    n->h.flags_of(n->h.flags_arg, name, strlen(name)),
+			    flags);
+			assert_int_equal(
+			    kept_settle(&n->ch, name, strlen(name)),
+			    with != 0 ? want[k].settle : 0);
+		}
+		hub_destroy(&h);
+	}
+}
+
 /* What an event says of a connection. */
 static void
 event_is(const struct publication *p, uint64_t sender, uint16_t code,
@@ -376,6 +421,7 @@ main(void)
 	    cmocka_unit_test(test_find),
 	    cmocka_unit_test(test_user),
 	    cmocka_unit_test(test_redo),
+	    cmocka_unit_test(test_rules),
 	    cmocka_unit_test(test_connection),
 	    cmocka_unit_test(test_no_events),
 	    cmocka_unit_test(test_gone),

@@ -111,6 +111,37 @@ silence_ends_when_it_is_ready(void **state)
 	assert_int_equal(killed, 0);
 }
 
+/* The chat is not served before a child that is to be there first, but for some
+ * seconds; one that ends by itself ends the start. */
+static void
+first_is_waited_for(void **state)
+{
+	static const struct child_kind first = {
+	    .name = "first", .n = 1, .first = true};
+	struct child *c = &m.other[0];
+
+	m.watchdog.looked_ms = UINT64_MAX; /* the clock stands */
+	m.watchdog.clock_ms = 1000;
+	assert_false(others_first(&m));
+	c->kind = &first;
+	assert_false(others_first(&m)); /* not while it serves */
+	m.phase = PHASE_STARTING;
+	assert_true(others_first(&m));
+	c->ready = true;
+	assert_false(others_first(&m));
+	c->ready = false;
+	m.watchdog.clock_ms = 10999;
+	assert_true(others_first(&m));
+	m.watchdog.clock_ms = 11000;
+	assert_false(others_first(&m));
+	assert_true(other_role.may_start(c));
+	/* killed: it is not to blame */
+	assert_true(other_role.died(c, &(struct child_end){.fault = false}));
+	assert_true(other_role.died(
+	    c, &(struct child_end){.fault = true, .unready = true}));
+	assert_int_equal(m.status, 0);
+}
+
 /* One that sends what it should not is replaced, before it fills the log. */
 static void
 bad_message_is_the_last(void **state)
@@ -247,6 +278,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
 		silence_ends_when_it_is_ready, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		first_is_waited_for, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		bad_message_is_the_last, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
