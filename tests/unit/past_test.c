@@ -33,14 +33,15 @@ static struct publication row[64];
 static char data[64][8];
 static int n_rows;
 
-/* The room is kept from now on, by a reader that does not require it. */
+/* A channel is kept from now on, by a reader that does not require it. */
 static void
-room_is_kept(void)
+channel_is_kept(const char *name)
 {
 	struct channel_position at;
 
 	assert_int_equal(
-	    channel_find(&door_node->ch, "room", 4, false, &at), CHANNEL_OK);
+	    channel_find(&door_node->ch, name, strlen(name), false, &at),
+	    CHANNEL_OK);
 	hub_lock(&door_node->h);
 	presence_flags_set(&door_node->h, at.channel, 1 << READER_STORE);
 	hub_unlock(&door_node->h);
@@ -79,41 +80,48 @@ row_add(uint64_t offset, uint64_t before, int format)
 	n_rows++;
 }
 
-/* Publishes to the room; who has more has that, too. */
+/* Publishes to a channel; who has more has that, too. */
 static void
-room_says(void)
+channel_says(const char *name)
 {
 	char text[8];
 
 	snprintf(text, sizeof(text), "%d", n_rows + 1);
-	server_says("room", FORMAT_JSON, "", text);
+	server_says(name, FORMAT_JSON, "", text);
 	row_add((uint64_t)n_rows + 1, (uint64_t)n_rows, FORMAT_JSON);
 }
 
-/* A worker whose ring has the room's newest publications alone. */
-static int
-setup(void **state)
+/* A channel of which the ring has the newest publications alone. */
+static void
+channel_grows(const char *name)
 {
 	static char large[60000];
 
-	door_begin_readers(1 << READER_STORE);
 	door_node->ch.live.message_size = sizeof(large) + 8;
-	door_node->ch.live.channel[0].history = 100;
-	door_node->ch.ask_send = ask_send;
-	archive_linked(&door_node->ch, ARCHIVE);
-	link_takes = 1;
-	n_asked = n_rows = 0;
-	alice.fd = bob.fd = -1;
+	n_rows = 0;
 	for (int k = 0; k < SAID; k++)
-		room_says();
+		channel_says(name);
 	memset(large, 'x', sizeof(large));
 	large[0] = large[sizeof(large) - 2] = '"';
 	large[sizeof(large) - 1] = '\0';
 	for (int k = 0; k < 24; k++)
 		server_says("talk", FORMAT_JSON, "", large);
 	for (int k = 0; k < KEPT; k++)
-		room_says();
-	room_is_kept();
+		channel_says(name);
+	channel_is_kept(name);
+}
+
+static int
+setup(void **state)
+{
+	door_begin_readers(1 << READER_STORE);
+	door_node->ch.live.channel[0].history = 100;
+	door_node->ch.ask_send = ask_send;
+	archive_linked(&door_node->ch, ARCHIVE);
+	link_takes = 1;
+	n_asked = 0;
+	alice.fd = bob.fd = -1;
+	channel_grows("room");
 	guest_come(&alice, &centrifugo_door, "alice");
 	guest_say(&alice, CONNECT);
 	guest_forget(&alice);
@@ -474,9 +482,9 @@ test_question(void **state)
 	answers();
 }
 
-/* The plain door, and a connect that goes on in several channels. */
+/* The plain door. */
 static void
-test_others(void **state)
+test_plain(void **state)
 {
 	guest_come(&bob, &plain_door, "bob");
 	guest_say(&bob, "/history room 5");
@@ -489,6 +497,39 @@ test_others(void **state)
 	guest_say(&bob, "/history room 6");
 	answers_nth(0, ROWS_FAILED);
 	told(&bob, "* busy, try again");
+}
+
+/* A connect that goes on in the user's own channel waits, too; in vain it is
+ * connected, and has not recovered. */
+static void
+test_connect(void **state)
+{
+	static const char text[] =
+	    "{\"id\":1,\"connect\":{\"subs\":{\"#alice\":{\"recover\":true,"
+	    "\"offset\":7}}}}";
+
+	channel_grows("#alice");
+	for (int k = 0; k < 2; k++) {
+		n_asked = 0;
+		guest_forget(&alice);
+		guest_come(&bob, &centrifugo_door, "alice");
+		guest_say(&bob, text);
+		told_nothing(&bob);
+		assert_memory_equal(asked_name[0], "#alice", 6);
+		if (k == 0)
+			answers();
+		else
+			later(HOLD_ROWS_MS);
+		assert_int_equal(bob.n_texts, 1);
+		assert_int_equal(
+		    strstr(bob.text[0], "\"recovered\":true") != NULL, k == 0);
+		assert_int_equal(
+		    strstr(bob.text[0], "\"data\":8,") != NULL, k == 0);
+		assert_non_null(strstr(bob.text[0], "\"was_recovering\":true"));
+		close(bob.fd);
+		bob.fd = -1;
+		door_settle();
+	}
 }
 
 /* Two that ask the same have answers of their own, and one that has gone
@@ -738,7 +779,8 @@ main(void)
 	    TEST(test_late),
 	    TEST(test_again),
 	    TEST(test_question),
-	    TEST(test_others),
+	    TEST(test_plain),
+	    TEST(test_connect),
 	    TEST(test_several),
 	    TEST(test_call),
 	    TEST(test_hostile),
