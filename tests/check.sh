@@ -195,6 +195,7 @@ readers() {
 stored() {
 	system san store 120
 	system san store_use 120
+	system release past 60
 	system san search 90
 	system san erase 90
 	# shellcheck disable=SC2086 # a list

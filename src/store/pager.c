@@ -21,7 +21,10 @@ enum {
 	/* Between looks whether the writer has begun another database. Larger:
 	 * pages of the old one are told for longer; smaller: more system
 	 * calls. */
-	PAGER_LOOK_MS = 1000
+	PAGER_LOOK_MS = 1000,
+	/* Between lines of the log of the same kind, which workers may cause.
+	 * Larger: less is told; smaller: a hostile one fills the log. */
+	PAGER_TELL_MS = 10000
 };
 
 /* Workers' links, and the master's behind them. */
@@ -34,8 +37,9 @@ static struct pager {
 	dev_t dev;	     /* the file that is open */
 	ino_t ino;
 	uint64_t open_ms, look_ms; /* when to try, and to look, next */
-	enum store_result told;	   /* what is wrong, as the log says */
-	bool checked;		   /* or need not be */
+	uint64_t told_ms;    /* since when nothing is said of that again, */
+	uint64_t ignored_ms; /* or of messages that were ignored */
+	bool checked;	     /* or need not be */
 	struct pollfd link[PAGER_LINKS];
 } pager;
 
@@ -51,17 +55,28 @@ pager_damaged(struct pager *p, const char *why)
 	    why);
 }
 
-/* Tells what is wrong if it was not told yet. */
+/* Whether a line of a kind may be logged now, the last of which was at *last.
+ */
+static bool
+pager_may_tell(uint64_t *last)
+{
+	const uint64_t now = clock_ms();
+
+	if (*last != 0 && now - *last < PAGER_TELL_MS)
+		return false;
+	*last = now;
+	return true;
+}
+
+/* Tells what is wrong with the database, which is open. */
 static void
 pager_tell(struct pager *p, enum store_result r)
 {
 	if (r == STORE_DAMAGED)
 		pager_damaged(p, store_error(p->store));
-	else if (r != STORE_OK && r != STORE_NONE && r != p->told)
-		log_warn("pages cannot be read: %s",
-		    p->store != NULL ? store_error(p->store)
-				     : "the database is not open");
-	p->told = r;
+	else if (r != STORE_OK && r != STORE_NONE &&
+	    pager_may_tell(&p->told_ms))
+		log_warn("pages cannot be read: %s", store_error(p->store));
 }
 
 /* In what takes long. */
@@ -111,7 +126,7 @@ pager_open(struct pager *p, uint64_t now)
 	p->store = NULL;
 	if (damaged)
 		pager_damaged(p, error);
-	else if (p->told == STORE_OK)
+	else if (pager_may_tell(&p->told_ms))
 		log_debug("pages cannot be read yet: %s", error);
 }
 
@@ -127,7 +142,6 @@ pager_look(struct pager *p, uint64_t now)
 		return;
 	store_close(p->store);
 	p->store = NULL;
-	p->told = STORE_OK;
 	SHM_TELL(p->start->line->hand, HAND_NOTHING);
 	pager_open(p, now);
 }
@@ -192,7 +206,7 @@ pager_serve(struct pager *p, struct pollfd *link)
 		if (message_check(d[k].bytes, d[k].len, d[k].n_fds, PARTY_ASKER,
 			&payload, &len, &why) == MSG_ASK)
 			pager_tell(p, answer_ask(p->store, payload, link->fd));
-		else
+		else if (pager_may_tell(&p->ignored_ms))
 			log_warn("message from worker %d ignored: %s",
 			    (int)(link - p->link), why);
 		if (d[k].fd != -1)

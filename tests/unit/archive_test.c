@@ -1,0 +1,320 @@
+/* archive: questions to who has more than the ring, and what its answers may
+ * be: it is hostile, too. */
+#include "past_fixture.h"
+
+#include <fcntl.h>
+
+#include "base/memory_file.h"
+
+/* Who answers is replaced, or its link full: it is asked again. */
+static void
+test_again(void **state)
+{
+	struct message_rows head = {.result = ROWS_FOUND};
+	size_t len;
+
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":3}}");
+	assert_int_equal(n_asked, 1);
+	archive_ended(&door_node->ch, ARCHIVE + 1);
+	archive_ended(&door_node->ch, ARCHIVE);
+	archive_sweep(&door_node->ch);
+	assert_int_equal(n_asked, 1);
+	link_takes = 0;
+	archive_linked(&door_node->ch, ARCHIVE);
+	archive_sweep(&door_node->ch);
+	assert_int_equal(n_asked, 1);
+	link_takes = 1;
+	archive_sweep(&door_node->ch);
+	assert_int_equal(n_asked, 2);
+	assert_memory_equal(&asked[0], &asked[1], sizeof(asked[0]));
+	archive_sweep(&door_node->ch);
+	assert_int_equal(n_asked, 2);
+	told_nothing(&alice);
+	answers_nth(1, ROWS_FOUND);
+	told_numbers("1 2 3 ");
+	guest_forget(&alice);
+	answers_nth(0, ROWS_FOUND); /* twice: once counts */
+	told_nothing(&alice);
+	/* also before it was used */
+	n_asked = 0;
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":3}}");
+	head.number = asked[0].number;
+	len = answer_fill(&asked[0], &head);
+	for (int k = 0; k < 2; k++)
+		assert_null(archive_answer(&door_node->ch, answer, len, -1));
+	door_settle();
+	told_numbers("1 2 3 ");
+}
+
+/* A question names all that it is about. */
+static void
+test_question(void **state)
+{
+	struct channel_position at;
+
+	assert_int_equal(
+	    channel_find(&door_node->ch, "room", 4, false, &at), CHANNEL_OK);
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":7,"
+	    "\"reverse\":true,\"since\":{\"offset\":6}}}");
+	assert_int_equal(n_asked, 1);
+	assert_int_equal(asked[0].what, ASK_PAGE);
+	assert_int_equal(asked[0].name_len, 4);
+	assert_memory_equal(asked_name[0], "room", 4);
+	assert_true(asked[0].stream == at.stream);
+	assert_true(asked[0].upto == 5 && asked[0].since == 0);
+	assert_true(asked[0].limit == 7 && asked[0].reverse == 1);
+	assert_int_equal(asked[0].keep, 100);
+	assert_int_equal(asked[0].bytes, door_node->ch.live.queue_bytes / 2);
+	answers();
+}
+
+/* Two that ask the same have answers of their own, and one that has gone
+ * gets none. */
+static void
+test_several(void **state)
+{
+	guest_come(&bob, &plain_door, "bob");
+	guest_say(&bob, "/history room 5");
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":5,"
+	    "\"reverse\":true}}");
+	assert_int_equal(n_asked, 2);
+	close(bob.fd);
+	bob.fd = -1;
+	door_settle();
+	answers_nth(0, ROWS_FOUND);
+	told_nothing(&alice);
+	answers_nth(1, ROWS_FOUND);
+	told_numbers("13 12 11 10 9 ");
+}
+
+static int called;
+static uint32_t called_rows;
+
+static void
+call_done(struct chat *ch, uint64_t arg, const struct archive_rows *rows)
+{
+	assert_ptr_equal(ch, &door_node->ch);
+	assert_true(arg == 77);
+	called_rows = rows != NULL ? rows->n : UINT32_MAX;
+	called++;
+}
+
+/* Without a command: told once, with rows, or without in time. */
+static void
+test_call(void **state)
+{
+	const struct archive_query q = {.ask = {.what = ASK_PAGE, .limit = 2},
+	    .name = "room",
+	    .name_len = 4};
+
+	called = 0;
+	assert_true(archive_call(&door_node->ch, &q, call_done, 77));
+	answers();
+	assert_int_equal(called, 1);
+	assert_int_equal(called_rows, 2);
+	assert_true(archive_call(&door_node->ch, &q, call_done, 77));
+	later(HOLD_ROWS_MS / 2);
+	assert_int_equal(called, 1);
+	later(HOLD_ROWS_MS);
+	assert_int_equal(called, 2);
+	assert_true(called_rows == UINT32_MAX);
+}
+
+/* Sends what spoil() has made of a good answer; what is said of it. */
+static const char *
+spoiled(void (*spoil)(struct message_rows *head, size_t *len))
+{
+	struct message_rows head = {.result = ROWS_FOUND};
+	const char *bad;
+	size_t len;
+
+	n_asked = 0;
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":5,"
+	    "\"since\":{\"offset\":2}}}");
+	assert_int_equal(n_asked, 1);
+	head.number = asked[0].number;
+	len = answer_fill(&asked[0], &head);
+	spoil(&head, &len);
+	memcpy(answer, &head, sizeof(head));
+	bad = archive_answer(&door_node->ch, answer, len, -1);
+	door_settle();
+	if (bad != NULL)
+		refused("\"code\":100");
+	guest_forget(&alice);
+	later(10000);
+	return bad;
+}
+
+/* The nth row of the answer is changed. */
+static struct publication changed;
+static int change_nth;
+static void
+spoil_row(struct message_rows *head, size_t *len)
+{
+	size_t at = sizeof(*head), out = at;
+	static uint8_t copy[sizeof(answer)];
+	struct publication p;
+
+	memcpy(copy, answer, sizeof(copy));
+	for (int k = 0; at < *len; k++) {
+		at += publication_decode(copy + at, *len - at, &p);
+		if (k == change_nth) {
+			changed.user = changed.user != NULL ? changed.user : "";
+			p = changed;
+		}
+		out += publication_encode(&p, answer + out);
+	}
+	*len = out;
+	head->bytes = out - sizeof(*head);
+}
+
+/* Whether an answer is taken in which the second row is that. */
+static bool
+takes(struct publication p)
+{
+	changed = p;
+	change_nth = 1;
+	return spoiled(spoil_row) == NULL;
+}
+
+static void
+spoil_nothing(struct message_rows *head, size_t *len)
+{
+}
+static void
+spoil_more_rows(struct message_rows *head, size_t *len)
+{
+	head->n++;
+}
+static void
+spoil_fewer_rows(struct message_rows *head, size_t *len)
+{
+	head->n--;
+}
+static void
+spoil_cut(struct message_rows *head, size_t *len)
+{
+	*len -= 8;
+	head->bytes -= 8;
+}
+static void
+spoil_bytes(struct message_rows *head, size_t *len)
+{
+	memset(answer + sizeof(*head), 0xff, *len - sizeof(*head));
+}
+
+/* Rows that make no sense are not told to anybody. */
+static void
+test_hostile(void **state)
+{
+	const struct publication good = {.offset = 4,
+	    .before = 3,
+	    .format = FORMAT_JSON,
+	    .data = "4",
+	    .data_len = 1};
+	struct publication p;
+
+	assert_null(spoiled(spoil_nothing));
+	assert_true(takes(good));
+#define REFUSED(...)                    \
+	do {                            \
+		p = good;               \
+		__VA_ARGS__;            \
+		assert_false(takes(p)); \
+	} while (0)
+	REFUSED(p.offset = 3); /* as the one before it */
+	REFUSED(p.offset = 2);
+	REFUSED(p.offset = 6); /* above the next */
+	REFUSED(p.before = 4);
+	REFUSED(p.data = "{", p.data_len = 1);
+	REFUSED(p.data_len = 0);
+	REFUSED(p.data = "4\n{}", p.data_len = 4);
+	REFUSED(p.user = "\xff", p.user_len = 1);
+	REFUSED(p.tags = "7", p.tags_len = 1);
+	REFUSED(p.tags = "}", p.tags_len = 1);
+	REFUSED(p.info = "}{", p.info_len = 2);
+	REFUSED(p.format = FORMAT_TEXT, p.data = "\xc3", p.data_len = 1);
+	REFUSED(p.format = FORMAT_LEAP);
+	REFUSED(p.format = 0);
+	assert_non_null(spoiled(spoil_more_rows));
+	assert_non_null(spoiled(spoil_fewer_rows));
+	assert_non_null(spoiled(spoil_cut));
+	assert_non_null(spoiled(spoil_bytes));
+	n_asked = 0;
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":5}}");
+	asked[0].number += 9;
+	{
+		struct message_rows head = {.number = asked[0].number};
+		size_t len = answer_fill(&asked[0], &head);
+
+		assert_non_null(
+		    archive_answer(&door_node->ch, answer, len, -1));
+	}
+	told_nothing(&alice);
+}
+
+/* Rows in a file: sealed, and as long as is said. */
+static void
+test_file(void **state)
+{
+	struct message_rows head;
+	int fd;
+
+	for (int k = 0; k < 4; k++) {
+		n_asked = 0;
+		guest_say(&alice,
+		    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":5,"
+		    "\"since\":{\"offset\":2}}}");
+		head = (struct message_rows){.number = asked[0].number};
+		(void)answer_fill(&asked[0], &head);
+		fd = memory_file("rows");
+		assert_int_not_equal(fd, -1);
+		if (k < 2)
+			fd = memory_file_fill(
+			    fd, answer + sizeof(head), head.bytes - (k == 1));
+		else if (k == 2)
+			assert_int_equal(
+			    pwrite(fd, answer + sizeof(head), head.bytes, 0),
+			    head.bytes);
+		else {
+			close(fd);
+			fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+		}
+		memcpy(answer, &head, sizeof(head));
+		if (k == 0) {
+			assert_null(archive_answer(
+			    &door_node->ch, answer, sizeof(head), fd));
+			door_settle();
+			told_numbers("3 4 5 6 7 ");
+			guest_forget(&alice);
+		} else {
+			assert_non_null(archive_answer(
+			    &door_node->ch, answer, sizeof(head), fd));
+			door_settle();
+			refused("\"code\":100");
+		}
+		close(fd);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	    TEST(test_again),
+	    TEST(test_question),
+	    TEST(test_several),
+	    TEST(test_call),
+	    TEST(test_hostile),
+	    TEST(test_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
