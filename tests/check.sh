@@ -130,6 +130,7 @@ calm() {
 	system san api 60
 	system san member 60
 	system san personal 60
+	system san away 90
 	system san web 90
 	system san host 120
 	system san endpoint 60

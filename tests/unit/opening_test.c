@@ -18,14 +18,14 @@ static struct hub reader_hub;
 static struct reader reader;
 static char *reader_buf;
 
-/* Each channel but "plain*" is the store's, which must miss nothing of it. */
+/* Each channel but "plain*" is a reader's, which must miss nothing of it. */
 static uint8_t
 flags_of(void *arg, const char *name, size_t len)
 {
 	(void)arg;
 	return len >= 5 && memcmp(name, "plain", 5) == 0
 	    ? 0
-	    : 1 << READER_STORE | 1 << READER_STORE << PRESENCE_REQUIRED |
+	    : 1 << READER_ENGINE | 1 << READER_ENGINE << PRESENCE_REQUIRED |
 		PRESENCE_COLD << PRESENCE_WARMTH;
 }
 
@@ -33,11 +33,11 @@ flags_of(void *arg, const char *name, size_t len)
 static int
 setup(void **state)
 {
-	door_begin_readers(1 << READER_STORE);
+	door_begin_readers(1 << READER_ENGINE);
 	door_node->h.flags_of = flags_of;
 	reader_hub = door_hub;
 	hub_become(&reader_hub, LINE);
-	reader_init(&reader, &reader_hub, READER_STORE, 0);
+	reader_init(&reader, &reader_hub, READER_ENGINE, 0);
 	reader_buf = malloc(door_hub.journal_size / JOURNAL_SHARE);
 	assert_non_null(reader_buf);
 	alice.fd = bob.fd = -1;
@@ -88,7 +88,7 @@ reader_opens(uint8_t error, uint64_t leap)
 		.data = "\"b\"",
 		.data_len = 3}};
 	const struct reader_opening o = {.stream = STREAM,
-	    .top = leap != 0 ? leap : TOP,
+	    .top = TOP,
 	    .leap = leap,
 	    .error = error,
 	    .pubs = pubs,
@@ -98,6 +98,18 @@ reader_opens(uint8_t error, uint64_t leap)
 	assert_int_equal(reader_takes(&asked), 1);
 	assert_int_not_equal(
 	    reader_opened(&reader, asked.channel, asked.epoch, &o), 0);
+	door_settle();
+}
+
+/* It says how it stands with the channel that asks: RESULT_OK: as a new one. */
+static void
+reader_says(uint8_t error, struct publication *asked)
+{
+	const struct reader_opening o = {.stream = STREAM, .error = error};
+
+	assert_int_equal(reader_takes(asked), 1);
+	assert_int_not_equal(
+	    reader_opened(&reader, asked->channel, asked->epoch, &o), 0);
 	door_settle();
 }
 
@@ -357,7 +369,7 @@ test_connect_refused(void **state)
 static void
 test_behind(void **state)
 {
-	_Atomic uint64_t *end = &door_hub.heads->reader[READER_STORE].end;
+	_Atomic uint64_t *end = &door_hub.heads->reader[READER_ENGINE].end;
 	uint64_t was, tail;
 
 	alice_comes();
@@ -526,6 +538,69 @@ test_nobodys(void **state)
 	assert_int_equal(door_hub.slot[alice.conn].skipped, 0);
 }
 
+/* A private message is for who is known: who knows channels is asked, and
+ * nothing is made by that; what begins a channel is another question. */
+static void
+test_known(void **state)
+{
+	static const char message[] = "{\"id\":%d,\"rpc\":{\"method\":"
+				      "\"message\",\"data\":{\"to\":"
+				      "\"nobody\",\"data\":1}}}";
+	struct publication asked;
+	char text[128];
+
+	alice_comes();
+	for (int id = 2; id < 4; id++) {
+		snprintf(text, sizeof(text), message, id);
+		guest_say(&alice, text);
+		told_nothing(&alice);
+		reader_says(RESULT_NO_CHANNEL, &asked);
+		assert_int_equal(asked.asks, OPEN_KNOWN);
+		snprintf(text, sizeof(text),
+		    "{\"id\":%d,\"error\":{\"code\":102,"
+		    "\"message\":\"unknown channel\"}}",
+		    id);
+		told(&alice, text);
+		reader_rests();
+	}
+	/* known, though not here */
+	snprintf(text, sizeof(text), message, 4);
+	guest_say(&alice, text);
+	reader_says(RESULT_OK, &asked);
+	assert_int_equal(asked.asks, OPEN_KNOWN);
+	told(&alice,
+	    "{\"id\":4,\"rpc\":{\"data\":{\"offset\":1,\"epoch\":\"" STREAM_TEXT
+	    "\","
+	    "\"online\":false}}}");
+	guest_say(&alice, "{\"id\":5,\"subscribe\":{\"channel\":\"room9\"}}");
+	reader_says(RESULT_OK, &asked);
+	assert_int_equal(asked.asks, OPEN_MAKE);
+}
+
+/* Who begins a channel that another one has asked for in vain asks anew. */
+static void
+test_known_and_made(void **state)
+{
+	struct publication asked;
+
+	alice_comes();
+	guest_come(&bob, &centrifugo_door, "bob");
+	guest_say(&bob, CONNECT);
+	reader_opens(0, 0);
+	guest_forget(&bob);
+	guest_say(
+	    &alice, "{\"id\":2,\"presence_stats\":{\"channel\":\"room9\"}}");
+	guest_say(&bob, "{\"id\":2,\"subscribe\":{\"channel\":\"room9\"}}");
+	reader_says(RESULT_NO_CHANNEL, &asked);
+	assert_int_equal(asked.asks, OPEN_KNOWN);
+	told_nothing(&bob);
+	reader_says(RESULT_OK, &asked);
+	assert_int_equal(asked.asks, OPEN_MAKE);
+	plain_texts();
+	assert_int_not_equal(bob.n_texts, 0);
+	assert_non_null(strstr(bob.text[0], "\"subscribe\":{"));
+}
+
 int
 main(void)
 {
@@ -537,7 +612,8 @@ main(void)
 	    TEST(test_connect_moving), TEST(test_connect_refused),
 	    TEST(test_connect_lost), TEST(test_connect_recover),
 	    TEST(test_connect_in_vain), TEST(test_server), TEST(test_hole),
-	    TEST(test_behind), TEST(test_nobodys)};
+	    TEST(test_behind), TEST(test_nobodys), TEST(test_known),
+	    TEST(test_known_and_made)};
 
 	return cmocka_run_group_tests_name("opening", tests, NULL, NULL);
 }

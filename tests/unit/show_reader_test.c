@@ -139,7 +139,7 @@ journal(void **state)
 {
 	static const char *const kinds[] = {"result", "open", "opened",
 	    "online", "offline", "occupied", "vacated", "connect", "disconnect",
-	    "leap"};
+	    "delivered"};
 	const uint32_t e = channel("a");
 	struct publication p = {.channel = e,
 	    .format = FORMAT_TEXT,
@@ -183,13 +183,24 @@ journal(void **state)
 		assert_non_null(strstr(text, line));
 		assert_null(strstr(text, "\"kind\":\"?\""));
 	}
+	p = (struct publication){
+	    .channel = e, .format = FORMAT_LEAP, .data = ""};
+	hub_lock(&h);
+	journal_append_event(&h, &p, ENGINE, 0);
+	hub_unlock(&h);
+	assert_non_null(strstr(shown(true, "journal"), "\"kind\":\"leap\""));
+	p.format = FORMAT_LEAP - 1; /* none has that name */
+	hub_lock(&h);
+	journal_append_event(&h, &p, ENGINE, 0);
+	hub_unlock(&h);
+	assert_non_null(strstr(shown(true, "journal"), "\"kind\":\"?\""));
 	/* what is for all workers is for those that there are */
 	h.line[1].state = WORKER_RUNNING;
 	hub_lock(&h);
 	journal_append_event(&h, &p, 0, UINT64_MAX);
 	hub_unlock(&h);
 	assert_non_null(strstr(
-	    shown(true, "journal"), "\"kind\":\"leap\",\"workers\":[0,1],"));
+	    shown(true, "journal"), "\"kind\":\"?\",\"workers\":[0,1],"));
 }
 
 /* Whether a connection waits for a reader, and that readers know of it. */
