@@ -9,6 +9,7 @@
 #include "base/title.h"
 #include "process/executable.h"
 #include "store/kinds.h"
+#include "store/salvage.h"
 #include "store/store.h"
 
 /* Each goes on with no other system calls than its kind's. */
@@ -70,5 +71,7 @@ main(int argc, char **argv)
 	title_init(argc, argv, environ);
 	if (argc == 3 && strcmp(argv[1], EXECUTABLE_TRY) == 0)
 		return store_try_print(argv[2]);
+	if (argc == 4 && strcmp(argv[1], SALVAGE_OPTION) == 0)
+		return salvage(argv[2], argv[3]);
 	return executable_main(argc, argv, NULL);
 }

@@ -134,8 +134,10 @@ export_column(struct export *e, const char *name, sqlite3_stmt *stmt, int at)
 static enum store_result
 export_events(struct export *e)
 {
-	static const char sql[] = "SELECT time, kind, channel, device, peer"
-				  " FROM event WHERE user = ?1 ORDER BY id";
+	static const char sql[] =
+	    "SELECT e.time, e.kind, c.name, e.device, e.peer FROM event e"
+	    " LEFT JOIN channel c ON c.id = e.channel"
+	    " WHERE e.user = ?1 ORDER BY e.id";
 	sqlite3_stmt *stmt = database_statement(e->store, sql);
 	enum store_result r;
 

@@ -154,7 +154,8 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 	test('a program may read it meanwhile, as its manual shows', async (d) => {
 		const page = fs.readFileSync(
 		    path.join(ROOT, 'man/chatd-store.5'), 'utf8');
-		const shown = page.slice(page.indexOf('.Sh EXAMPLES'))
+		const shown = page.slice(page.indexOf('.Sh EXAMPLES'),
+		    page.indexOf('.Sh DIAGNOSTICS'))
 		    .split('.Bd -literal').slice(1)
 		    .map((t) => t.slice(t.indexOf('\n') + 1, t.indexOf('\n.Ed')));
 		assert.ok(shown.length >= 6);
@@ -217,6 +218,70 @@ group('store off', {workers: 1}, (test) => {
 		}
 		assert.equal((await d.json('show', 'processes'))
 		    .filter((p) => /store/.test(p.kind)).length, 0);
+	});
+});
+
+group('damage', null, (test) => {
+	test('what can be read is put into a new database', async () => {
+		const bad = path.join(DIR, 'spoiled.db');
+		const good = path.join(DIR, 'saved.db');
+		const program = ['libexec', '../libexec'].map((there) => path.join(
+		    path.dirname(CHATD), there, 'chatd/chatd-store'))
+		    .find((f) => fs.existsSync(f));
+		const d = await Daemon.start({conf: `store "${bad}"\n${LOBBY}`,
+		    workers: 1});
+		await talk(d, 'alice', ['before']);
+		await rows(d, 1);
+		await d.stop();
+		let r = await run('sqlite3', [bad, 'INSERT INTO publication(' +
+		    'channel, offset, before, time, user, format, data) ' +
+		    'WITH RECURSIVE c(x) AS (SELECT 2 UNION ALL ' +
+		    'SELECT x + 1 FROM c WHERE x < 20000) SELECT 1, x, x - 1, ' +
+		    '1764352000000, \'bob\', 1, \'line \' || x FROM c']);
+		assert.equal(r.status, 0, r.stderr);
+		const bytes = fs.readFileSync(bad);
+		const leaves = [];
+		/* leaves of tables with rows of that talk */
+		for (let at = 8 * 4096; at < bytes.length; at += 4096)
+			if (bytes[at] === 13 && bytes.subarray(at, at + 4096)
+			    .includes('line '))
+				leaves.push(at);
+		for (const at of [leaves[5], leaves[6], leaves[50]])
+			bytes.fill(0xa5, at, at + 4096);
+		fs.writeFileSync(bad, bytes);
+		r = await run('sqlite3', [bad,
+		    'SELECT count(*) FROM publication WHERE data != \'\'']);
+		assert.match(r.stderr, /malformed/);
+		r = await run(program, ['-R', bad, good]);
+		assert.equal(r.status, 0, r.stderr);
+		const n = Number(/^publication: (\d+) rows$/m.exec(r.stdout)[1]);
+		const lost = Number(
+		    /^publication: (\d+) places/m.exec(r.stdout)[1]);
+		assert.ok(n > 19000 && n + lost === 20000, r.stdout);
+		assert.equal(await sql(good, 'PRAGMA quick_check;' +
+		    'SELECT count(*), max(offset) FROM publication;' +
+		    'SELECT name, top FROM channel'),
+		    `ok\n${n}|20000\nlobby|20000`);
+		fs.chmodSync(good, 0o666);
+		r = await run(program, ['-R', bad, good]);
+		assert.equal(r.status, 1);
+		assert.match(r.stderr, /it is there/);
+		r = await run(program, ['-R', path.join(ROOT, 'Makefile'),
+		    path.join(DIR, 'never.db')]);
+		assert.equal(r.status, 1);
+		assert.match(r.stderr, /nothing of it can be read/);
+		assert.ok(!fs.existsSync(path.join(DIR, 'never.db')));
+		/* and the chat goes on with it */
+		for (const name of fs.readdirSync(DIR))
+			if (/^saved/.test(name))
+				fs.chmodSync(path.join(DIR, name), 0o666);
+		const e = await Daemon.start({conf: `store "${good}"\n` +
+		    LOBBY.replace('100', '100000'), workers: 1});
+		await talk(e, 'carol', ['after']);
+		await rows(e, n + 1);
+		await e.stop();
+		assert.equal(await sql(good, 'SELECT data FROM publication ' +
+		    'WHERE user = \'carol\' AND offset > 20000'), 'after');
 	});
 });
 
