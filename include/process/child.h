@@ -116,6 +116,9 @@ struct child_kind {
 	 * missed for longer; smaller: one that waits for a disk is killed, and
 	 * so is the next one. 0: as long as the key `watchdog` says. */
 	uint32_t still_ms;
+	/* Memory of its own that one takes at most, where that is more than
+	 * what any process does: sizes shrink to leave it room. */
+	uint64_t bytes;
 	/* The file that the configuration names for it, and by which key: its
 	 * program says with EXECUTABLE_TRY whether it takes it, before there
 	 * is such a child. NULL: none. */
@@ -196,6 +199,9 @@ bool child_is_wanted(const struct child_kind *kind, const struct conf *c);
  * events. */
 uint8_t child_readers(const struct conf *c);
 uint8_t child_readers_of_events(const struct conf *c);
+/* Processes that there are to be besides workers and what belongs to them, and
+ * the memory that their kinds say. */
+uint32_t child_others(const struct conf *c, uint64_t *bytes);
 /* The one whose role that is. */
 const struct child_row *child_row_played(const struct child_role *role);
 /* The nth of those whose kinds name a number; NULL: there are no more. */

@@ -85,8 +85,9 @@ static const struct size sizes[SIZES] = {
 struct plan {
 	uint64_t value[SIZES];
 	uint64_t cost[SIZES];
-	uint64_t fixed; /* processes */
-	uint64_t wire;	/* a transport keeps so much of each connection */
+	uint64_t fixed;	 /* processes */
+	uint64_t wire;	 /* a transport keeps so much of each connection */
+	uint64_t others; /* processes besides workers take so much more */
 	struct hub_limits readers; /* of the journal; nothing else of it */
 	uint64_t total;
 };
@@ -169,6 +170,7 @@ plan_read(struct plan *p, const struct conf *c)
 	p->readers = (struct hub_limits){.readers = child_readers(c),
 	    .events = child_readers_of_events(c),
 	    .reader_share = c->reader_share};
+	(void)child_others(c, &p->others);
 }
 
 /* Puts them there. */
@@ -235,7 +237,7 @@ plan_count(struct plan *p, uint32_t workers, uint64_t send_bytes)
 	/* a reader of the journal takes as much as a worker */
 	p->fixed = BASE_BYTES +
 	    (uint64_t)WORKER_BYTES * (workers + readers_count(l.readers)) +
-	    b.workers;
+	    p->others + b.workers;
 	p->cost[SIZE_CONNECTIONS] = b.connections +
 	    n * (CONNECTION_BYTES + p->wire) +
 	    (n / SLOW_SHARE + 1) * send_bytes;
@@ -460,8 +462,9 @@ static void
 tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
     bool privileged)
 {
-	const uint64_t need = 3 * (uint64_t)c->workers + TASKS_BASE +
-	    readers_count(child_readers(c));
+	uint64_t bytes;
+	const uint64_t need =
+	    3 * (uint64_t)c->workers + TASKS_BASE + child_others(c, &bytes);
 	struct text t = {s->tasks, sizeof(s->tasks)};
 	const char *where = m->tasks.from;
 	uint64_t limit = m->tasks.value;
@@ -475,8 +478,8 @@ tasks_fit(struct sizes *s, const struct conf *c, const struct machine *m,
 	if (need > limit)
 		text_put(&t,
 		    "processes: %d workers need %" PRIu64 ", with two "
-		    "keepers each, the master, the log process, readers of "
-		    "the journal and those that replace others; the limit is "
+		    "keepers each, the master, the log process, those of the "
+		    "database and those that replace others; the limit is "
 		    "%" PRIu64 " (%s): "
 		    "raise it, or lower workers",
 		    c->workers, need, limit, where);

@@ -83,6 +83,20 @@ child_readers_of_events(const struct conf *c)
 	return readers_find(c, true);
 }
 
+uint32_t
+child_others(const struct conf *c, uint64_t *bytes)
+{
+	uint32_t n = 0;
+
+	*bytes = 0;
+	for (const struct child_row *r = rows; r->kind != NULL; r++)
+		if (r->kind->n > 0 && child_is_wanted(r->kind, c)) {
+			n += (uint32_t)r->kind->n;
+			*bytes += (uint64_t)r->kind->n * r->kind->bytes;
+		}
+	return n;
+}
+
 const struct child_row *
 child_row_played(const struct child_role *role)
 {

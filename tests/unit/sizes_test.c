@@ -254,8 +254,12 @@ is_wanted(const struct conf *c)
 static void
 test_readers(void **state)
 {
-	static const struct child_kind one = {.name = "one", .reader = 1},
+	static const struct child_kind one = {.name = "one",
+					   .n = 1,
+					   .reader = 1},
 				       two = {.name = "two",
+					   .n = 1,
+					   .bytes = 28 * M,
 					   .reader = 3,
 					   .reader_events = true,
 					   .wanted = is_wanted};
@@ -267,8 +271,13 @@ test_readers(void **state)
 		    *d = load("channels 1000\n", 8);
 	struct hub_limits l;
 	struct sizes s;
+	uint64_t bytes;
 
 	child_kinds_use(kinds);
+	assert_int_equal(child_others(c, &bytes), 1);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(child_others(d, &bytes), 2);
+	assert_int_equal(bytes, 28 * M);
 	l = sizes_limits(c);
 	assert_int_equal(l.readers, 1);
 	assert_int_equal(l.events, 0);
