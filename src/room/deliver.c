@@ -73,10 +73,9 @@ render(struct chat *ch, struct delivery *d, int dialect)
 	int n, k, r;
 
 	d->state[dialect] = MISSED;
-	if (d->p->format == FORMAT_LEAP)
-		return;
-	/* what is missing before it is told, if anything is */
-	if (d->p->format == FORMAT_ERASED && d->lost > 0)
+	/* one that is erased tells what is missing before it */
+	if (d->p->format == FORMAT_LEAP ||
+	    (d->p->format == FORMAT_ERASED && d->lost > 0))
 		return;
 	d->state[dialect] = NOTHING;
 	if (d->p->format == FORMAT_ERASED)

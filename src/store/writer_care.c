@@ -11,7 +11,7 @@
 #include "writer.h"
 
 enum {
-	/* Rows of one piece. Larger: a commit that somebody waits for comes
+	/* Rows of one piece. Larger: a commit that a client waits for comes
 	 * later; smaller: more commits for the same work. */
 	CARE_ROWS = 500,
 	/* A piece's rest is so many times as long as the piece: pruning has a
