@@ -20,7 +20,7 @@ enum {
 	CARE_REST = 9,
 	/* From one round to the next. Larger: channels keep more than they may
 	 * for longer; smaller: more looks that find nothing. */
-	CARE_ROUND_MS = 10 * 1000
+	CARE_ROUND_MS = 5 * 1000
 };
 
 /* How long a name stays that no token has proved: strangers make them. */

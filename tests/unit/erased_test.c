@@ -2,6 +2,7 @@
  * nothing of them, and of no gap where there is none. */
 #include "centrifugo_fixture.h"
 
+#include "hub/line.h"
 #include "hub/lock.h"
 
 /* Bob says something in the room; it is not delivered yet. */
@@ -113,7 +114,8 @@ lost(void **state)
 	bob_is_erased(2);
 	door_settle();
 	assert_int_not_equal(door_hub.slot[alice.conn].skipped, 0);
-	plain_texts();
+	centrifugo_door.drained(&door_node->ch, alice.conn);
+	door_settle();
 	told(&alice,
 	    "{\"push\":{\"channel\":\"room\",\"unsubscribe\":{\"code\":2500,"
 	    "\"reason\":\"insufficient state\"}}}");
