@@ -198,6 +198,7 @@ stored() {
 	system san store_use 120
 	system release past 60
 	system san search 90
+	system san retention 90
 	system san erase 90
 	# shellcheck disable=SC2086 # a list
 	faults $stored

@@ -72,15 +72,11 @@ render(struct chat *ch, struct delivery *d, int dialect)
 	size_t len = 0;
 	int n, k, r;
 
-	d->state[dialect] = MISSED;
-	if (d->p->format == FORMAT_LEAP)
-		return;
-	/* what is missing before it is told, if anything is */
-	if (d->p->format == FORMAT_ERASED && d->lost > 0)
+	/* these two tell what is missing before them, if anything is */
+	d->state[dialect] = d->lost > 0 ? MISSED : NOTHING;
+	if (d->p->format == FORMAT_LEAP || d->p->format == FORMAT_ERASED)
 		return;
 	d->state[dialect] = NOTHING;
-	if (d->p->format == FORMAT_ERASED)
-		return;
 	n = ch->door[to->door]->render(ch, d->p, parts + 1);
 	if (n > 0)
 		n = to->codec->wrap(&ends, FRAMING_TEXT, parts, n);

@@ -15,6 +15,8 @@ enum {
 	 * pages are given back and taken again, one after another. */
 	PRUNE_KEPT_PAGES = 1024,
 	PRUNE_PAGES = 256,
+	/* And one page at most for so many bytes of what the file may have. */
+	PRUNE_KEPT_BYTES = 8 * 4096,
 	/* Rows that one statement passes over. Larger: a call takes longer;
 	 * smaller: after a clock that was ahead for a while nothing is deleted
 	 * until it is then. */
@@ -143,15 +145,17 @@ prune_old(struct pruning *p)
 	    : prune_found(p, prune_statement(p->s, pubs, oldest, p->now_ms));
 }
 
-/* Whether the file's pages with something in them are more than it may have.
- */
+/* How many rows are too many for the size that the file may have, by what one
+ * takes on the average; 0: none. */
 static enum store_result
-prune_is_large(struct pruning *p, bool *large)
+prune_excess(struct pruning *p, uint32_t *rows)
 {
 	int64_t size = 0, pages = 0, unused = 0;
 	struct store *s = p->s;
 	enum store_result r;
+	uint64_t used, n;
 
+	*rows = 0;
 	r = prune_number(s, database_statement(s, "PRAGMA page_size"), &size);
 	if (r == STORE_OK)
 		r = prune_number(
@@ -159,9 +163,14 @@ prune_is_large(struct pruning *p, bool *large)
 	if (r == STORE_OK)
 		r = prune_number(
 		    s, database_statement(s, "PRAGMA freelist_count"), &unused);
-	*large =
-	    r == STORE_OK && (uint64_t)((pages - unused) * size) > p->b->bytes;
-	return r;
+	used = (uint64_t)((pages - unused) * size);
+	if (r != STORE_OK || used <= p->b->bytes)
+		return r;
+	n = (uint64_t)((double)(used - p->b->bytes) / (double)used *
+		(double)(s->rows + (uint64_t)s->rows_more)) +
+	    1;
+	*rows = n < p->left ? (uint32_t)n : p->left;
+	return STORE_OK;
 }
 
 /* The oldest, and what has happened before the oldest one that stays, if the
@@ -176,20 +185,23 @@ prune_much(struct pruning *p)
 	    "DELETE FROM event WHERE id IN"
 	    " (SELECT id FROM event ORDER BY id LIMIT ?2) AND time <="
 	    " coalesce((SELECT time FROM publication ORDER BY id LIMIT 1), ?1)";
-	const uint32_t most = p->left;
+	const uint32_t left = p->left;
 	enum store_result r = STORE_OK;
-	bool large = false;
+	uint32_t most = 0;
 
 	if (p->b->bytes != 0)
-		r = prune_is_large(p, &large);
-	if (r != STORE_OK || !large)
+		r = prune_excess(p, &most);
+	if (r != STORE_OK || most == 0)
 		return r;
+	p->left = most;
 	r = prune_found(p, prune_statement(p->s, pubs, 0, 0));
+	p->left += left - most;
 	if (r == STORE_OK)
 		r = database_run(p->s,
-		    prune_statement(p->s, events, INT64_MAX, most), "pruning");
+		    prune_statement(p->s, events, INT64_MAX, left), "pruning");
 	/* where nothing is left to delete it stays as large as it is */
-	p->more |= r == STORE_OK && (sqlite3_changes64(p->s->db) > 0);
+	p->more |= r == STORE_OK &&
+	    (p->left < left || sqlite3_changes64(p->s->db) > 0);
 	return r;
 }
 
@@ -340,15 +352,19 @@ prune_fill(struct pruning *p)
 static enum store_result
 prune_pages(struct pruning *p)
 {
+	const int64_t most = (int64_t)(p->b->bytes / PRUNE_KEPT_BYTES);
+	const int64_t kept = p->b->bytes != 0 && most < PRUNE_KEPT_PAGES
+	    ? most
+	    : PRUNE_KEPT_PAGES;
 	int64_t unused = 0;
 	enum store_result r;
 	char sql[64];
 
 	r = prune_number(
 	    p->s, database_statement(p->s, "PRAGMA freelist_count"), &unused);
-	if (r != STORE_OK || unused <= PRUNE_KEPT_PAGES)
+	if (r != STORE_OK || unused <= kept)
 		return r;
-	unused -= PRUNE_KEPT_PAGES;
+	unused -= kept;
 	p->more |= unused > PRUNE_PAGES;
 	snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)",
 	    (int)(unused < PRUNE_PAGES ? unused : PRUNE_PAGES));

@@ -44,7 +44,7 @@ struct writer_asked {
 /* Long work that is done by pieces, beside all else: writer_care.c. */
 struct writer_care {
 	uint64_t prune_ms; /* the next piece, or the next round, not before */
-	bool erases;	   /* somebody is to be erased: */
+	bool erases;	   /* a user is to be erased: */
 	struct message_erase asked;
 	bool begun;	     /* all before it is in the database */
 	uint64_t upto;	     /* the journal's end when it was asked for, */

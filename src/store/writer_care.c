@@ -11,7 +11,7 @@
 #include "writer.h"
 
 enum {
-	/* Rows of one piece. Larger: a commit that somebody waits for comes
+	/* Rows of one piece. Larger: a commit that a client waits for comes
 	 * later; smaller: more commits for the same work. */
 	CARE_ROWS = 500,
 	/* A piece's rest is so many times as long as the piece: pruning has a
@@ -20,7 +20,7 @@ enum {
 	CARE_REST = 9,
 	/* From one round to the next. Larger: channels keep more than they may
 	 * for longer; smaller: more looks that find nothing. */
-	CARE_ROUND_MS = 10 * 1000
+	CARE_ROUND_MS = 5 * 1000
 };
 
 /* How long a name stays that no token has proved: strangers make them. */

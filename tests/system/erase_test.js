@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('./suite.js');
-const {Daemon, until} = require('./daemon.js');
+const {Daemon, processTitled, until} = require('./daemon.js');
 const {Client} = require('./client.js');
 const {Line} = require('./centrifugo.js');
 const {rules, storing, WAIT_MS} = require('../fault/archive.js');
@@ -156,6 +156,30 @@ group('erase', null, (test) => {
 		assert.equal(archive.value('SELECT count(*) FROM publication ' +
 		    'WHERE erased'), 300);
 	}, {channels: CONF, conf: 'store-search yes\n'}));
+
+	/* One that dies meanwhile is told of, and asked again it is done. */
+	test('by a process that ends', () => storing(async (d, archive) => {
+		const alice = await come(d, 'alice', 'stored');
+		await say(alice, 'stored', 3);
+		await stored(archive, 3);
+		const [pid] = processTitled(d.pid, /^chatd: store$/);
+		process.kill(pid, 'SIGSTOP');
+		const asked = d.ctl('erase', 'alice');
+		await until('it is asked for', () =>
+		    d.stderr.includes('erases alice'));
+		const other = await d.ctl('erase', 'bob');
+		assert.equal(other.status, 1);
+		assert.match(other.stderr, /another user is being erased/);
+		process.kill(pid, 'SIGKILL');
+		const r = await asked;
+		assert.equal(r.status, 1);
+		assert.match(r.stderr, /has ended; try again/);
+		await until('the next one is there', async () =>
+		    (await d.ctl('erase', 'alice')).status === 0, WAIT_MS);
+		assert.equal(archive.value(
+		    'SELECT count(*) FROM publication WHERE erased'), 3);
+		assert.deepEqual(await history(alice, 'stored'), []);
+	}, {channels: CONF}));
 
 	test('without a store', async () => {
 		const d = await Daemon.start({conf: rules('plain*')});

@@ -26,7 +26,7 @@ struct question {
 
 /* Takes all but the channel. */
 static enum centrifugo_error
-question_take(const struct json_value *v, struct question *out)
+search_take(const struct json_value *v, struct question *out)
 {
 	out->limit = SEARCH_LIMIT;
 	out->below = 0;
@@ -139,7 +139,7 @@ api_search(struct chat *ch, const struct json_value *v, struct json_writer *w)
 	const bool one = !json_absent(v[SEARCH_CHANNEL]);
 	struct channel_name name;
 	struct question ask;
-	enum centrifugo_error bad = question_take(v, &ask);
+	enum centrifugo_error bad = search_take(v, &ask);
 
 	if (bad == C_OK && one)
 		bad = take_channel(ch, v[SEARCH_CHANNEL], &name);
@@ -158,7 +158,7 @@ rpc_search(struct command *c, struct json_value request)
 	enum centrifugo_error bad;
 
 	json_members(request, search_members, SEARCH_MEMBERS, v);
-	bad = question_take(v, &ask);
+	bad = search_take(v, &ask);
 	if (bad == C_OK)
 		bad = take_channel(c->ch, v[SEARCH_CHANNEL], &name);
 	/* the data is the client's own: what is wrong in it is told */
