@@ -16,10 +16,10 @@ const os = require('node:os');
 const {group} = require('../system/suite.js');
 const {Client} = require('../system/client.js');
 const {Line} = require('../system/centrifugo.js');
-const {processChildren} = require('../system/daemon.js');
+const {Daemon, processChildren} = require('../system/daemon.js');
 const {patience} = require('./crowd.js');
 const {Choir, pause, until} = require('./ledger.js');
-const {Archive, BadDisk, KINDS, LEAP, WAIT_MS, becomes, judgeOthers, noise,
+const {Archive, BadDisk, CHANNELS, KINDS, LEAP, WAIT_MS, becomes, judgeOthers, noise,
     percentile, state, storing, talk} = require('./archive.js');
 
 const SLOW_MS = 500;
@@ -71,6 +71,14 @@ async function beside(file, begin, ...args) {
 		child.stdin.end('COMMIT;\n');
 		return new Promise((resolve) => child.on('exit', resolve));
 	};
+}
+
+/* Who is there has it open. */
+async function opened(d, channel) {
+	const l = await Line.connected(d, '?user=opener');
+	const r = await l.ask('subscribe', {channel});
+	assert.ok(r.subscribe, JSON.stringify(r));
+	l.client.drop();
 }
 
 /* The size of a file; 0: none. */
@@ -129,6 +137,7 @@ group('disk', null, (test) => {
 			    patience());
 			assert.ok(commits < 60, `${commits} syncs`);
 			assert.ok(done.length / commits > 50);
+			pager.client.drop();
 			bad.set({syncMs: 0});
 			const waits = choir.all('done').filter((m) =>
 			    /^(acked|strict)/.test(m.channel) && m.ms > 100)
@@ -212,6 +221,7 @@ group('disk', null, (test) => {
 	if (ROOT) test('the disk is full, and grows', () => storing(
 	    async (d, archive) => {
 		await amid(d, archive, async (choir) => {
+			await opened(d, 'told-noise2');
 			const made = await noise(d, 'told-noise', {n: 15000,
 			    bytes: 500});
 			assert.deepEqual([made.refused, made.unknown], [[], []]);
@@ -241,6 +251,7 @@ group('disk', null, (test) => {
 	if (ROOT) test('less than 5 % are left', () => storing(
 	    async (d, archive) => {
 		const filler = path.join(archive.dir, 'filler');
+		await opened(d, 'told-noise');
 		await noise(d, 'told', {n: 10});
 		await archive.whole(d);
 		fs.writeFileSync(filler, Buffer.alloc(62 << 20));
@@ -256,6 +267,40 @@ group('disk', null, (test) => {
 		await stored(d, archive, 'told-noise', made.done);
 	}, {disk: '64M'}), {limit: 60000});
 
+	test('rooms are opened while the disk is of no use', () => disk(
+	    async (d, archive, bad) => {
+		await noise(d, 'told-old', {n: 10});
+		await archive.whole(d);
+		await d.stop('SIGTERM', 15000);
+		const e = await Daemon.start({...d.options, conf: archive.conf() +
+		    CHANNELS});
+		try {
+			bad.set({writeError: os.constants.errno.ENOSPC});
+			const l = await Line.connected(e, '?user=a');
+			await noise(e, 'told', {n: 1, bytes: 1}).catch(() => {});
+			await becomes(e, 'full');
+			/* one that is there, and a new one */
+			for (const channel of ['told-old', 'told-new']) {
+				const begin = performance.now();
+				const r = await l.ask('subscribe', {channel});
+				assert.ok(r.subscribe, JSON.stringify(r));
+				const ms = performance.now() - begin;
+				assert.ok(ms < 1000 * patience(), `${ms} ms`);
+				assert.ok((await l.ask('publish',
+				    {channel, data: {k: 10}})).publish);
+			}
+			bad.set({writeError: 0});
+			await becomes(e, 'ok');
+			await stored(e, archive, 'told-old',
+			    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+			await stored(e, archive, 'told-new', [10]);
+			l.client.drop();
+			await e.stop('SIGTERM', 15000);
+		} finally {
+			await e.kill();
+		}
+	}), {limit: 60000});
+
 	for (const [what, error, wanted, reason] of [
 	    ['read-only', os.constants.errno.EROFS, 'read-only', /read-only/i],
 	    ['forbidden', os.constants.errno.EACCES, 'read-only|failed', /./],
@@ -263,6 +308,7 @@ group('disk', null, (test) => {
 		test(`the disk is ${what} for a while`, () => disk(
 		    async (d, archive, bad) => {
 			await amid(d, archive, async () => {
+				await opened(d, 'told-noise');
 				bad.set({writeError: error});
 				const s = await until('it says so', async () => {
 					const now = await state(d);
@@ -284,6 +330,7 @@ group('disk', null, (test) => {
 
 	test('another process holds it locked', () => storing(
 	    async (d, archive) => amid(d, archive, async () => {
+		await opened(d, 'told-noise');
 		const end = await beside(archive.file, 'BEGIN IMMEDIATE;');
 		const made = await noise(d, 'told-noise', {n: 500});
 		assert.deepEqual([made.refused, made.unknown], [[], []]);
@@ -356,7 +403,7 @@ group('disk', null, (test) => {
 		const rows = archive.judge('told-t');
 		assert.deepEqual(rows.map((m) => Number(m.data)),
 		    Array.from({length: 80}, (_, k) => k));
-		assert.ok(rows[20].time < rows[19].time - 3000000, 'the clock ' +
+		assert.ok(rows[25].time < rows[19].time - 3000000, 'the clock ' +
 		    `did not go back: ${rows.map((m) => m.time)}`);
 		const other = await Line.connected(d, '?user=b');
 		const r = await other.ask('subscribe', {channel: 'told-t',

@@ -136,7 +136,7 @@ group('file', null, (test) => {
 		try {
 			execFileSync('sqlite3', [archive.file,
 			    'PRAGMA user_version = 1000']);
-			await refused(archive, /version/);
+			await refused(archive, /schema 1000/);
 		} finally {
 			archive.remove();
 		}
@@ -201,7 +201,7 @@ group('file', null, (test) => {
 			for (const type of [0x6969 /* NFS */, 0xff534d42 /* CIFS */,
 			    0xfe534d42 /* SMB2 */]) {
 				bad.set({fsType: type});
-				await refused(archive, /NFS|network|file system/i,
+				await refused(archive, /share memory/,
 				    {env: bad.env});
 			}
 			bad.set({fsType: 0});
@@ -278,6 +278,24 @@ group('file', null, (test) => {
 			await pause(500);
 			assert.equal((await state(d)).state, 'ok');
 		}, {archive, sound: false});
+	}, {limit: 60000});
+
+	test('a page that is to be written is damaged', async () => {
+		const archive = await filled();
+		spoil(archive, pages(archive, `name IN ('publication',
+		    'sqlite_autoindex_publication_1') AND pagetype = 'leaf'`)
+		    .slice(-200));
+		await storing(async (d) => {
+			const {done, unknown} = await noise(d, 'told-new',
+			    {n: 50});
+			assert.deepEqual([done.length, unknown.length], [50, 0]);
+			await d.logged(/\.corrupt-/, 20000);
+			assert.ok(aside(archive).length > 0);
+			await archive.whole(d);
+			assert.deepEqual(archive.judge('told-new').map((m) =>
+			    JSON.parse(m.data).k), done);
+			assert.equal((await state(d)).state, 'ok');
+		}, {archive});
 	}, {limit: 60000});
 
 	test('damage is met in writing: a new database is begun', async () => {
