@@ -3,7 +3,7 @@
  * statements, its transaction and its errors. Nothing of SQLite is known
  * outside of this folder.
  *
- * Whoever writes calls database_begin() first, and returns what
+ * Who writes calls database_begin() first, and returns what
  * database_run() returns: after an error the transaction is undone, and the
  * error's text noted.
  */
@@ -70,6 +70,9 @@ struct store {
 	int64_t pruned; /* the channel that prune.c has looked at last */
 	char error[STORE_ERROR];
 };
+
+/* Opens the file, which is made for who writes. */
+enum store_result database_connect(struct store *s);
 
 /* The statement of that text, reset and without values. NULL: an error, noted;
  * database_run() and database_row() take it. */

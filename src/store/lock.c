@@ -128,7 +128,7 @@ lock_holder(int fd)
 
 /* Says in the file who has it: for who is refused. */
 static void
-lock_note(int fd)
+lock_sign(int fd)
 {
 	char text[32];
 	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
@@ -164,6 +164,6 @@ lock_take(const char *path, int wait_ms, char *error, size_t error_len)
 		}
 		(void)poll(NULL, 0, LOCK_LOOK_MS);
 	}
-	lock_note(fd);
+	lock_sign(fd);
 	return fd;
 }

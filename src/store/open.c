@@ -1,0 +1,181 @@
+/* open: the database is opened, made or brought to this version, or refused. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "database.h"
+#include "lock.h"
+#include "mark.h"
+#include "migrate.h"
+#include "schema.h"
+#include "search.h"
+
+enum {
+	/* For another process's lock. Larger: who waits for a commit waits for
+	 * longer before the answer is that there is none; smaller: a program
+	 * that writes there for a moment stops the store. */
+	BUSY_WRITES_MS = 5000,
+	BUSY_READS_MS = 1500,
+	/* For a writer that is about to end. Larger: who is refused is told
+	 * later; smaller: one that follows at once is refused. */
+	LOCK_WAIT_MS = 3000
+};
+
+/* A new file. */
+static enum store_result
+open_new(struct store *s)
+{
+	enum store_result r = database_exec(s,
+	    "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; "
+	    "PRAGMA journal_mode = WAL",
+	    "making it");
+
+	if (r == STORE_OK)
+		r = schema_make(s);
+	/* the file itself says what it is */
+	return r == STORE_OK ? store_checkpoint(s, true) : r;
+}
+
+/* Brings it to this version; who reads waits until it is. */
+static enum store_result
+open_update(struct store *s, enum schema_state state, int version)
+{
+	if (s->options.use != STORE_WRITES) {
+		snprintf(s->error, sizeof(s->error),
+		    "%s: the database is not made yet", s->path);
+		return STORE_FAILED;
+	}
+	if (state == SCHEMA_NEW)
+		return open_new(s);
+	return migrate(s, version, STORE_VERSION, migrate_steps);
+}
+
+/* Opens the file, looks what it is, and makes it what it is to be. */
+static enum store_result
+open_prepare(struct store *s, struct store_mark *mark)
+{
+	enum store_result r = database_connect(s);
+	enum schema_state state;
+	int version = 0;
+
+	if (r != STORE_OK)
+		return r;
+	switch (state = schema_look(s, &version)) {
+	case SCHEMA_NEW:
+	case SCHEMA_OLD:
+		if ((r = open_update(s, state, version)) != STORE_OK)
+			return r;
+		break;
+	case SCHEMA_OK:
+		break;
+	case SCHEMA_REFUSED:
+		return STORE_FAILED;
+	case SCHEMA_FAILED:
+		return s->failed;
+	}
+	if (s->options.use == STORE_WRITES && (r = search_open(s)) != STORE_OK)
+		return r;
+	return mark_read(s, mark);
+}
+
+/* Its place, if it is to be written there. */
+static int
+open_place(struct store *s)
+{
+	if (s->options.use != STORE_WRITES)
+		return 0;
+	if (place_check(s->path, s->error, sizeof(s->error)) == -1)
+		return -1;
+	s->lock = lock_take(s->path, LOCK_WAIT_MS, s->error, sizeof(s->error));
+	return s->lock == -1 ? -1 : 0;
+}
+
+int
+store_open(struct store **out, const struct store_options *o,
+    struct store_mark *mark, bool *damaged, char *error, size_t error_len)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	enum store_result r = STORE_FAILED;
+
+	*out = NULL;
+	*damaged = false;
+	if (s == NULL || strlen(o->path) >= sizeof(s->path)) {
+		snprintf(error, error_len, "%s: %s", o->path,
+		    strerror(s == NULL ? ENOMEM : ENAMETOOLONG));
+		free(s);
+		return -1;
+	}
+	s->options = *o;
+	s->lock = -1;
+	strlcpy(s->path, o->path, sizeof(s->path));
+	s->options.path = s->path;
+	if (o->wait_ms == 0)
+		s->options.wait_ms =
+		    o->use == STORE_WRITES ? BUSY_WRITES_MS : BUSY_READS_MS;
+	if (open_place(s) == 0 && (r = open_prepare(s, mark)) == STORE_OK) {
+		*out = s;
+		return 0;
+	}
+	*damaged = r == STORE_DAMAGED && (s->rc & 0xff) != SQLITE_NOTADB;
+	strlcpy(error, s->error, error_len);
+	store_close(s);
+	return -1;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	database_undo(s);
+	for (size_t k = 0; k < s->n_statements; k++)
+		sqlite3_finalize(s->statement[k].stmt);
+	search_close(s);
+	sqlite3_close_v2(s->db);
+	if (s->lock != -1)
+		close(s->lock);
+	free(s);
+}
+
+/* The first bytes of a file that is there; 0: it is empty. */
+static ssize_t
+open_header(const char *path, unsigned char header[SCHEMA_HEADER])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	ssize_t n = -1;
+
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+		errno = EINVAL;
+	else
+		n = pread(fd, header, SCHEMA_HEADER, 0);
+	close(fd); /* this process has no lock on it */
+	return n;
+}
+
+int
+store_try(const char *path, char *error, size_t error_len)
+{
+	unsigned char header[SCHEMA_HEADER] = {0};
+	ssize_t n;
+
+	if (place_check(path, error, error_len) == -1)
+		return -1;
+	n = open_header(path, header);
+	if (n == 0 || (n == -1 && errno == ENOENT))
+		return 0;
+	if (n == -1) {
+		snprintf(error, error_len, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	return schema_look_header(header, path, error, error_len) ==
+		SCHEMA_REFUSED
+	    ? -1
+	    : 0;
+}
