@@ -264,7 +264,8 @@ enum {
 #else
 	CHILD_HELLO_MS = 1000,
 #endif
-	CHILD_HELLO_MAX = 30,	  /* times that, for one that shows life */
+	CHILD_HELLO_MAX = 30,	  /* times that, or its kind's still_ms, for one
+				   * that shows life */
 	CHILD_EOF_GRACE_MS = 500, /* from a link's EOF to its process's death */
 	CHILD_RETRY_MS = 1000,	  /* after a fork that failed */
 	CHILD_NAME = 32

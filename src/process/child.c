@@ -306,7 +306,7 @@ child_is_late(const struct child *c, uint64_t still_ms, uint64_t now_ms)
 	if (c->pid == 0 || c->ready || c->killed)
 		return false;
 	return still_ms >= hello_ms ||
-	    now_ms >= c->started_ms + CHILD_HELLO_MAX * CHILD_HELLO_MS;
+	    now_ms >= c->started_ms + CHILD_HELLO_MAX * hello_ms;
 }
 
 void

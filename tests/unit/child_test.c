@@ -225,6 +225,25 @@ test_late(void **state)
 	assert_false(child_is_late(&c, CHILD_HELLO_MS, most));
 }
 
+/* One that may be still for longer, since it waits for a disk, has more time.
+ */
+static void
+test_late_slowly(void **state)
+{
+	const struct child_kind slow = {
+	    .name = "slow", .still_ms = 3 * CHILD_HELLO_MS};
+	const struct child_row row = {.kind = &slow};
+	uint64_t most = 50 + CHILD_HELLO_MAX * slow.still_ms;
+	struct child c;
+
+	child_init(&c, &row, 0, 64);
+	c.started_ms = 50;
+	c.pid = 1;
+	assert_false(child_is_late(&c, slow.still_ms - 1, most - 1));
+	assert_true(child_is_late(&c, slow.still_ms, 100));
+	assert_true(child_is_late(&c, 0, most));
+}
+
 /* Makes FOLDER/libexec/chatd/nowhere, which is no program. */
 static void
 make_nowhere(const char *folder)
@@ -299,6 +318,7 @@ main(void)
 	    cmocka_unit_test(test_save),
 	    cmocka_unit_test(test_back_off),
 	    cmocka_unit_test(test_late),
+	    cmocka_unit_test(test_late_slowly),
 	    cmocka_unit_test(test_executable_beside),
 	    cmocka_unit_test(test_executable),
 	};
