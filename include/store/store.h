@@ -47,6 +47,11 @@ struct store_options {
 	 * another process's lock; NULL: not. */
 	void (*tick)(void *arg);
 	void *arg;
+	/* Of one that was not opened; NULL: it is not told. STORE_NONE: it is
+	 * refused until people do something; STORE_DAMAGED; else it may be
+	 * tried again: the disk is full, read-only, or fails, or another
+	 * process holds the file locked. */
+	enum store_result *why;
 };
 
 /* Whose positions the store's mark counts, and how the last writer ended. */

@@ -138,32 +138,40 @@ lock_sign(int fd)
 		return;
 }
 
-int
-lock_take(const char *path, int wait_ms, char *error, size_t error_len)
+/* The file that is locked cannot be opened. */
+static enum store_result
+lock_unopened(const char *name, char *error, size_t error_len)
+{
+	const bool full = errno == ENOSPC || errno == EDQUOT;
+
+	snprintf(error, error_len, "%s: %s: %s", name, strerror(errno),
+	    full ? "make room on its file system"
+		 : "its folder must be writable for the user of this process");
+	return full ? STORE_FULL : STORE_READ_ONLY;
+}
+
+enum store_result
+lock_take(const char *path, int wait_ms, int *fd, char *error, size_t error_len)
 {
 	const uint64_t limit = clock_ms() + (uint64_t)wait_ms;
 	char name[PATH_MAX];
-	int fd, n = snprintf(name, sizeof(name), "%s-lock", path);
 
-	fd = n < PATH_MAX ? open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640) : -1;
-	if (fd == -1) {
-		snprintf(error, error_len,
-		    "%s: %s: its folder must be writable for the user of this "
-		    "process",
-		    name, strerror(errno));
-		return -1;
-	}
-	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+	snprintf(name, sizeof(name), "%s-lock", path);
+	*fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (*fd == -1)
+		return lock_unopened(name, error, error_len);
+	while (flock(*fd, LOCK_EX | LOCK_NB) == -1) {
 		if (errno != EWOULDBLOCK || clock_ms() >= limit) {
 			snprintf(error, error_len,
 			    "%s: another chatd (process %d) writes this "
 			    "database: name another file, or stop that chatd",
-			    path, lock_holder(fd));
-			close(fd);
-			return -1;
+			    path, lock_holder(*fd));
+			close(*fd);
+			*fd = -1;
+			return STORE_NONE;
 		}
 		(void)poll(NULL, 0, LOCK_LOOK_MS);
 	}
-	lock_sign(fd);
-	return fd;
+	lock_sign(*fd);
+	return STORE_OK;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "store/store.h"
+
 /* Whether the folder's file system can hold it: WAL needs memory that processes
  * share through a file. Returns 0, or -1 and one line in error. */
 int place_check(const char *path, char *error, size_t error_len);
@@ -14,9 +16,10 @@ int place_check(const char *path, char *error, size_t error_len);
  * 5 %, and less than 1 GiB. */
 bool place_is_tight(const char *path);
 
-/* Becomes the only writer of that path; the file is kept open. Returns its
- * descriptor, or -1 and one line in error. wait_ms: how long a writer may take
- * that is about to end. */
-int lock_take(const char *path, int wait_ms, char *error, size_t error_len);
+/* Becomes the only writer of that path; the file is kept open: *fd. wait_ms:
+ * how long a writer may take that is about to end. Returns STORE_OK, or one
+ * line in error and why: STORE_NONE: another one writes. */
+enum store_result lock_take(
+    const char *path, int wait_ms, int *fd, char *error, size_t error_len);
 
 #endif

@@ -93,7 +93,7 @@ migrate(struct store *s, int from, int to, const struct migrate_step *steps)
 	enum store_result r;
 
 	if (!migrate_leads(s, from, to, steps))
-		return STORE_FAILED;
+		return STORE_NONE;
 	if ((r = migrate_copy(s, from, copy)) != STORE_OK ||
 	    (r = migrate_run(s, from, to, steps)) != STORE_OK)
 		return r;

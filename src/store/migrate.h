@@ -14,8 +14,8 @@ struct migrate_step {
 /* Those that there are, one without sql behind the last. */
 extern const struct migrate_step migrate_steps[];
 
-/* From a version to a later one. A copy of the database as it was is beside it,
- * PATH.v1-TIME. */
+/* From a version to a later one; STORE_NONE: no step leads there. A copy of the
+ * database as it was is beside it, PATH.v1-TIME. */
 enum store_result
 migrate(struct store *s, int from, int to, const struct migrate_step *steps);
 

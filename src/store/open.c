@@ -73,7 +73,7 @@ open_prepare(struct store *s, struct store_mark *mark)
 	case SCHEMA_OK:
 		break;
 	case SCHEMA_REFUSED:
-		return STORE_FAILED;
+		return STORE_NONE;
 	case SCHEMA_FAILED:
 		return s->failed;
 	}
@@ -83,15 +83,28 @@ open_prepare(struct store *s, struct store_mark *mark)
 }
 
 /* Its place, if it is to be written there. */
-static int
+static enum store_result
 open_place(struct store *s)
 {
 	if (s->options.use != STORE_WRITES)
-		return 0;
+		return STORE_OK;
 	if (place_check(s->path, s->error, sizeof(s->error)) == -1)
-		return -1;
-	s->lock = lock_take(s->path, LOCK_WAIT_MS, s->error, sizeof(s->error));
-	return s->lock == -1 ? -1 : 0;
+		return STORE_NONE;
+	return lock_take(
+	    s->path, LOCK_WAIT_MS, &s->lock, s->error, sizeof(s->error));
+}
+
+/* How it is to be opened; false: its name is too long. */
+static bool
+open_options(struct store *s, const struct store_options *o)
+{
+	s->options = *o;
+	s->lock = -1;
+	s->options.path = s->path;
+	if (o->wait_ms == 0)
+		s->options.wait_ms =
+		    o->use == STORE_WRITES ? BUSY_WRITES_MS : BUSY_READS_MS;
+	return strlcpy(s->path, o->path, sizeof(s->path)) < sizeof(s->path);
 }
 
 int
@@ -99,29 +112,28 @@ store_open(struct store **out, const struct store_options *o,
     struct store_mark *mark, bool *damaged, char *error, size_t error_len)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	enum store_result r = STORE_FAILED;
+	enum store_result r = STORE_NONE;
 
 	*out = NULL;
 	*damaged = false;
-	if (s == NULL || strlen(o->path) >= sizeof(s->path)) {
-		snprintf(error, error_len, "%s: %s", o->path,
-		    strerror(s == NULL ? ENOMEM : ENAMETOOLONG));
-		free(s);
-		return -1;
-	}
-	s->options = *o;
-	s->lock = -1;
-	strlcpy(s->path, o->path, sizeof(s->path));
-	s->options.path = s->path;
-	if (o->wait_ms == 0)
-		s->options.wait_ms =
-		    o->use == STORE_WRITES ? BUSY_WRITES_MS : BUSY_READS_MS;
-	if (open_place(s) == 0 && (r = open_prepare(s, mark)) == STORE_OK) {
+	if (s == NULL)
+		snprintf(error, error_len, "%s: no memory", o->path);
+	else if (!open_options(s, o))
+		snprintf(s->error, sizeof(s->error), "%s: the name is too long",
+		    s->path);
+	else if ((r = open_place(s)) == STORE_OK)
+		r = open_prepare(s, mark);
+	if (r == STORE_DAMAGED && (s->rc & 0xff) == SQLITE_NOTADB)
+		r = STORE_NONE;
+	if (o->why != NULL)
+		*o->why = s == NULL ? STORE_FAILED : r;
+	if (r == STORE_OK) {
 		*out = s;
 		return 0;
 	}
-	*damaged = r == STORE_DAMAGED && (s->rc & 0xff) != SQLITE_NOTADB;
-	strlcpy(error, s->error, error_len);
+	*damaged = r == STORE_DAMAGED;
+	if (s != NULL)
+		strlcpy(error, s->error, error_len);
 	store_close(s);
 	return -1;
 }

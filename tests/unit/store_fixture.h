@@ -23,6 +23,7 @@ static char folder[64];
 static char path[128];
 static char error[2048];
 static bool damaged;
+static enum store_result why; /* it was not opened */
 static struct store_mark mark;
 static unsigned long fs_type; /* 0: what it is */
 static bool fs_is_full;
@@ -76,8 +77,11 @@ teardown(void **state)
 static inline struct store *
 try(enum store_use use)
 {
-	const struct store_options o = {
-	    .path = path, .use = use, .sync_full = true, .wait_ms = 100};
+	const struct store_options o = {.path = path,
+	    .use = use,
+	    .sync_full = true,
+	    .wait_ms = 100,
+	    .why = &why};
 	struct store *s;
 
 	error[0] = '\0';
@@ -202,11 +206,11 @@ static inline void
 sql(const char *file, const char *text)
 {
 	sqlite3 *db;
-	char *why = NULL;
+	char *wrong = NULL;
 
 	assert_int_equal(sqlite3_open(file, &db), 0);
-	if (sqlite3_exec(db, text, NULL, NULL, &why) != SQLITE_OK)
-		fail_msg("%s", why);
+	if (sqlite3_exec(db, text, NULL, NULL, &wrong) != SQLITE_OK)
+		fail_msg("%s", wrong);
 	sqlite3_close(db);
 }
 

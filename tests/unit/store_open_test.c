@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -47,6 +48,7 @@ refused(const char *words)
 	assert_null(try(STORE_WRITES));
 	assert_non_null(strstr(error, words));
 	assert_false(damaged);
+	assert_int_equal(why, STORE_NONE);
 	assert_int_equal(sum(), before);
 	error[0] = '\0';
 	assert_int_equal(store_try(path, error, sizeof(error)), -1);
@@ -104,6 +106,7 @@ one_writes(void **state)
 
 	snprintf(pid, sizeof(pid), "process %d)", (int)getpid());
 	assert_null(try(STORE_WRITES));
+	assert_int_equal(why, STORE_NONE);
 	assert_non_null(strstr(error, "another chatd"));
 	assert_non_null(strstr(error, pid));
 	r = try(STORE_READS);
@@ -183,6 +186,7 @@ damaged_is_told(void **state)
 	spoil(100, zeros, sizeof(zeros));
 	assert_null(try(STORE_WRITES));
 	assert_true(damaged);
+	assert_int_equal(why, STORE_DAMAGED);
 	assert_non_null(strstr(error, "DAMAGE in chatd-store(5)"));
 	assert_null(try(STORE_READS));
 	assert_true(damaged);
@@ -195,6 +199,7 @@ places_are_refused(void **state)
 	fs_type = NFS_SUPER_MAGIC;
 	assert_null(try(STORE_WRITES));
 	assert_non_null(strstr(error, "is on NFS"));
+	assert_int_equal(why, STORE_NONE);
 	assert_int_equal(store_try(path, error, sizeof(error)), -1);
 	fs_type = 0xfe534d42;
 	assert_null(try(STORE_WRITES));
@@ -222,13 +227,36 @@ folder_must_be_writable(void **state)
 			_exit(3);
 		_exit(try(STORE_WRITES) == NULL &&
 			    strstr(error, "must be writable") != NULL &&
-			    !damaged
+			    why == STORE_READ_ONLY && !damaged
 			? 0
 			: 1);
 	}
 	waitpid(pid, &status, 0);
 	assert_int_equal(status, 0);
 	assert_int_equal(chmod(folder, 0755), 0);
+}
+
+/* A full disk: one that is there cannot be opened now, and can be tried again.
+ */
+static void
+full_disk_is_told(void **state)
+{
+	const struct rlimit small = {1000, 1000};
+	int status;
+	pid_t pid;
+
+	store_close(writer());
+	if ((pid = fork()) == 0) {
+		signal(SIGXFSZ, SIG_IGN);
+		setrlimit(RLIMIT_FSIZE, &small);
+		_exit(try(STORE_WRITES) == NULL && why == STORE_FULL &&
+			    strstr(error, "make room") != NULL && !damaged
+			? 0
+			: 1);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	store_close(writer());
 }
 
 /* What `path` and more are: the only file of the folder that begins so. */
@@ -328,6 +356,7 @@ unknown_version_is_refused(void **state)
 	make_old();
 	assert_null(try(STORE_WRITES));
 	assert_non_null(strstr(error, "schema 0, which no chatd ever had"));
+	assert_int_equal(why, STORE_NONE);
 	assert_false(damaged);
 	assert_string_equal(beside(".v"), "");
 	assert_int_equal(number(path, "PRAGMA user_version"), 0);
@@ -404,6 +433,7 @@ main(void)
 	    TEST(damaged_is_told),
 	    TEST(places_are_refused),
 	    TEST(folder_must_be_writable),
+	    TEST(full_disk_is_told),
 	    TEST(older_is_migrated),
 	    TEST(migration_is_whole),
 	    TEST(unknown_version_is_refused),
