@@ -21,6 +21,10 @@ enum {
 	 * Larger: the next process looks at more entries; smaller: a daemon
 	 * that stores nothing writes more often. */
 	WRITER_MARK_MS = 10 * 1000,
+	/* For another process's lock, at one time: between two tries channels
+	 * are opened. Larger: who asks for one waits longer; smaller: more
+	 * tries. */
+	WRITER_LOCK_MS = 1000,
 	/* After that, all is moved from the log into the database. Larger: the
 	 * log stays large for longer; smaller: more work in pauses that are
 	 * none. */
@@ -53,6 +57,7 @@ writer_init(struct writer *w, struct child_start *start)
 	    .use = STORE_WRITES,
 	    .sync_full = birth->sync_full,
 	    .search = birth->search,
+	    .wait_ms = WRITER_LOCK_MS,
 	    .tick = writer_tick,
 	    .arg = w};
 	w->cap = (size_t)(h->journal_size / JOURNAL_SHARE);
@@ -70,6 +75,9 @@ writer_init(struct writer *w, struct child_start *start)
 static bool
 writer_is_due(const struct writer *w, uint64_t now)
 {
+	/* whether it can go on, a commit alone shows */
+	if (w->state != STORE_OK)
+		return true;
 	if (w->taken > 0)
 		return w->waits || w->n_asked > 0 || w->taken >= WRITER_BATCH ||
 		    now >= w->taken_ms + w->start->live->store_wait_ms;
@@ -139,10 +147,10 @@ writer_turn(struct writer *w)
 
 	w->rules.live = w->start->live;
 	writer_tell(w, now);
-	if (w->state != STORE_OK && now < w->retry_ms) {
+	if (w->state != STORE_OK)
 		writer_open_blocked(w);
+	if (w->state != STORE_OK && now < w->retry_ms)
 		return WRITER_NAP_MS;
-	}
 	r = writer_work(w, now, &more);
 	if (r != STORE_OK && r != STORE_NONE) {
 		writer_fail(w, r);

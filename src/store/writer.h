@@ -70,7 +70,9 @@ struct writer {
 	bool is_lost; /* what was stored is in a file that was moved aside */
 	bool leaps;   /* and offsets that were told may be missing in it */
 	enum store_result state; /* OK, or why it cannot go on */
-	uint64_t retry_ms;	 /* then it tries again */
+	uint64_t retry_ms;	 /* then it tries again, */
+	uint64_t failed_ms;	 /* since when; 0: it goes on */
+	enum store_result told;	 /* what the log and the figures say */
 
 	char *buf; /* an entry of the journal */
 	size_t cap;
@@ -78,7 +80,8 @@ struct writer {
 	uint32_t turn;			/* of transactions: grows when one is
 					 * undone */
 	uint32_t taken;			/* since the last commit, */
-	uint32_t rows;			/* and of these messages */
+	uint32_t rows;			/* of these messages, */
+	uint32_t holes;			/* and gaps that were noted */
 	uint64_t taken_ms;		/* clock_ms() of the first of them, */
 	uint64_t behind_ms; /* also if it was taken before, in vain; 0: none */
 	bool waits;	    /* a client waits for the commit */

@@ -1,6 +1,7 @@
 /* writer_channel: channels as they are stored, and where something of them is
  * missing. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -47,6 +48,18 @@ writer_bridge(struct writer *w, struct store_channel *c, uint64_t before)
 	return store_take(w->store, c, &leap);
 }
 
+/* A hole's word in the database, for the log. */
+static const char *
+hole_text(const char *why)
+{
+	if (strcmp(why, "overwritten") == 0)
+		return "the journal was full before the disk had taken them: "
+		       "a larger `journal`, or a faster disk";
+	return strcmp(why, "unstored") == 0
+	    ? "they were said while nothing was stored of it"
+	    : "they crash the store";
+}
+
 enum store_result
 writer_hole(struct writer *w, uint32_t e, struct store_channel *c,
     uint64_t before, bool trailing, const char *why)
@@ -69,8 +82,8 @@ writer_hole(struct writer *w, uint32_t e, struct store_channel *c,
 	log_warn("a hole in channel \"%s\": its messages from offset %llu up "
 		 "to %llu are not stored: %s",
 	    log_text(v.name, v.name_len), (unsigned long long)c->top + 1,
-	    (unsigned long long)before, why);
-	SHM_COUNT(w->figures->holes, 1);
+	    (unsigned long long)before, hole_text(why));
+	w->holes++;
 	r = store_hole(w->store, c, c->top, before, now, why);
 	if (r == STORE_OK && trailing)
 		r = store_take(w->store, c, &end);

@@ -20,6 +20,10 @@ enum {
 	 * twice. */
 	STATE_LEAP = 1 << 20,
 	STATE_RETRY_MS = 1000,
+	/* Between tries to get another process's lock, which is a short one but
+	 * for faults; and how long it may be before that is said. */
+	STATE_LOOK_MS = 100,
+	STATE_LOCKED_MS = 5000,
 	STATE_TELL_MS = 250,
 	STATE_ERROR = 1024
 };
@@ -196,8 +200,9 @@ writer_commit(struct writer *w, bool clean)
 	}
 	figures_commit(w->figures, clock_us() - begin_us);
 	SHM_COUNT(w->figures->stored, w->rows);
+	SHM_COUNT(w->figures->holes, w->holes);
 	w->mark = mark;
-	w->taken = w->rows = 0;
+	w->taken = w->rows = w->holes = 0;
 	w->behind_ms = 0;
 	w->waits = false;
 	w->answered = 0;
@@ -244,26 +249,43 @@ state_begin_anew(struct writer *w)
 	w->begun = false;
 }
 
-void
-writer_fail(struct writer *w, enum store_result r)
+/* Says why it cannot go on; another process's lock, when it has waited for
+ * long.
+ */
+static void
+state_tell(struct writer *w, enum store_result r, uint64_t now)
 {
 	char reason[FIGURES_REASON];
 
+	if (w->told == r ||
+	    (r == STORE_LOCKED && now < w->failed_ms + STATE_LOCKED_MS))
+		return;
+	w->told = r;
 	strlcpy(reason, store_error(w->store), sizeof(reason));
-	if (w->state != r)
-		log_error("%s: trying again every second; what is to "
-			  "be stored waits in the journal",
-		    reason);
-	w->state = r;
-	w->retry_ms = clock_ms() + STATE_RETRY_MS;
-	if (w->behind_ms == 0)
-		w->behind_ms = clock_ms();
+	log_error("%s: trying again every second; what is to be stored waits "
+		  "in the journal",
+	    reason);
 	figures_tell(w->figures, state_figure(r), reason);
+}
+
+void
+writer_fail(struct writer *w, enum store_result r)
+{
+	const uint64_t now = clock_ms();
+
+	if (w->failed_ms == 0)
+		w->failed_ms = now;
+	if (w->behind_ms == 0)
+		w->behind_ms = now;
+	state_tell(w, r, now);
+	w->state = r;
+	w->retry_ms =
+	    now + (r == STORE_LOCKED ? STATE_LOOK_MS : STATE_RETRY_MS);
 	reader_child_blocked(&w->child, true);
 	writer_forget(w);
 	writer_answer_forget(w);
 	reader_rewind(&w->reader, w->mark.position);
-	w->taken = w->rows = 0;
+	w->taken = w->rows = w->holes = 0;
 	w->waits = false;
 	if (r == STORE_DAMAGED)
 		state_begin_anew(w);
@@ -272,13 +294,14 @@ writer_fail(struct writer *w, enum store_result r)
 void
 writer_goes_on(struct writer *w)
 {
-	if (w->state != STORE_OK)
-		log_info("it goes on");
-	if (w->state != STORE_OK || SHM_OWN(w->figures->state) != FIGURES_OK) {
+	if (w->told != STORE_OK)
+		log_info("the store goes on");
+	if (w->told != STORE_OK || SHM_OWN(w->figures->state) != FIGURES_OK)
 		figures_tell(w->figures, FIGURES_OK, NULL);
+	if (w->state != STORE_OK)
 		reader_child_blocked(&w->child, false);
-	}
-	w->state = STORE_OK;
+	w->state = w->told = STORE_OK;
+	w->failed_ms = 0;
 }
 
 /* What is left on the database's file system, in bytes. */

@@ -218,7 +218,7 @@ take_bad(struct writer *w)
 	log_error("the journal's entry at position %llu is corrupted: "
 		  "not stored",
 	    (unsigned long long)at);
-	SHM_COUNT(w->figures->holes, 1);
+	w->holes++;
 	writer_took(w);
 	return store_hole(
 	    w->store, NULL, at - 1, at, clock_wall_coarse_ms(), "corrupted");
