@@ -215,6 +215,54 @@ test_full(void **state)
 		assert_int_equal(answer_ask(store, payload, end[0]), STORE_OK);
 }
 
+/* Anything that passes the check of messages is answered, by no more than may
+ * be. */
+static void
+test_hostile(void **state)
+{
+	static uint8_t datagram[sizeof(struct message_head) +
+	    sizeof(struct message_ask) + 2 * UINT8_MAX];
+	static const char *const names[] = {"room", "", "#alice", "\xff%'\""};
+	uint8_t *payload = datagram + sizeof(struct message_head);
+	const void *checked;
+	const char *why;
+	size_t len;
+	int n = 0;
+
+	srandom(1);
+	for (int k = 0; k < 20000; k++) {
+		const char *name = names[random() % 4];
+		const struct message_ask ask = {.number = (uint64_t)k + 1,
+		    .stream = random() % 8 ? 7 : 1,
+		    .since = random() % 3 ? (uint64_t)random() % 12 : 0,
+		    .upto = random() % 3 ? (uint64_t)random() : UINT64_MAX,
+		    .oldest_ms = random() % 9 ? 0 : INT64_MAX,
+		    .limit = (uint32_t)random() % (ASK_MESSAGES_MAX + 2),
+		    .bytes = (uint32_t)random() % 1000,
+		    .keep = (uint32_t)random() % 20,
+		    .what = (uint16_t)(random() % (ASK_WHATS + 1)),
+		    .reverse = (uint16_t)(random() % 3),
+		    .name_len = (uint16_t)(strlen(name) + !(random() % 50)),
+		    .text_len = (uint16_t)(random() % 5)};
+		const struct message_head about = {MSG_ASK,
+		    (uint32_t)(sizeof(ask) + strlen(name) + ask.text_len)};
+
+		memset(payload, '"', sizeof(datagram) - sizeof(about));
+		memcpy(datagram, &about, sizeof(about));
+		memcpy(payload, &ask, sizeof(ask));
+		memcpy(payload + sizeof(ask), name, strlen(name));
+		if (message_check(datagram, sizeof(about) + about.length, 0,
+			PARTY_ASKER, &checked, &len, &why) != MSG_ASK)
+			continue;
+		(void)answer_ask(store, checked, end[0]);
+		(void)receive();
+		assert_true(head.number == ask.number);
+		assert_true(head.n <= 1 || head.bytes <= ask.bytes);
+		n++;
+	}
+	assert_true(n > 10000);
+}
+
 int
 main(void)
 {
@@ -226,6 +274,7 @@ main(void)
 	    TEST(test_leap),
 	    TEST(test_file),
 	    TEST(test_full),
+	    TEST(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
