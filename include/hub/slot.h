@@ -162,12 +162,12 @@ enum { KEY_BITS = 13 };
 #define SLOT_OWED (1u << 21)
 #define SLOT_FLAGS                                                          \
 	(SLOT_GAP | SLOT_MOVED | SLOT_AWAY | SLOT_OWN_AWAY | SLOT_LEAVING | \
-	    SLOT_ENTERING | SLOT_CLOSE_HEARD | SLOT_SUB_INFO | SLOT_TOLD | \
+	    SLOT_ENTERING | SLOT_CLOSE_HEARD | SLOT_SUB_INFO | SLOT_TOLD |  \
 	    SLOT_PROVED | SLOT_OWED)
-_Static_assert((SLOT_GAP ^ SLOT_MOVED ^ SLOT_AWAY ^ SLOT_OWN_AWAY ^
-		   SLOT_LEAVING ^ SLOT_ENTERING ^ SLOT_CLOSE_HEARD ^
-		   SLOT_SUB_INFO ^ SLOT_TOLD ^ SLOT_PROVED ^ SLOT_OWED) ==
-	SLOT_FLAGS,
+_Static_assert(
+    (SLOT_GAP ^ SLOT_MOVED ^ SLOT_AWAY ^ SLOT_OWN_AWAY ^ SLOT_LEAVING ^
+	SLOT_ENTERING ^ SLOT_CLOSE_HEARD ^ SLOT_SUB_INFO ^ SLOT_TOLD ^
+	SLOT_PROVED ^ SLOT_OWED) == SLOT_FLAGS,
     "two flags are one bit");
 /* In `offset`: the channel is not open, and its client has not been told where
  * it stands; nothing of it is told. */

@@ -1,126 +1,7 @@
 /* opening: channels whose reader says where they stand, after it was asked:
  * what waits for that, and what clients are told who have the channel from the
  * server. */
-#include "centrifugo_fixture.h"
-
-#include "../../src/hub/heads.h"
-#include "base/clock.h"
-#include "conn/hold.h"
-#include "hub/line.h"
-#include "hub/lock.h"
-#include "hub/reader.h"
-#include "room/opening.h"
-
-enum { LINE = SHM_WORKERS, TOP = 95, STREAM = 0x123 };
-#define STREAM_TEXT "00000123"
-
-static struct hub reader_hub;
-static struct reader reader;
-static char *reader_buf;
-
-/* Each channel but "plain*" is a reader's, which must miss nothing of it. */
-static uint8_t
-flags_of(void *arg, const char *name, size_t len)
-{
-	(void)arg;
-	return len >= 5 && memcmp(name, "plain", 5) == 0
-	    ? 0
-	    : 1 << READER_ENGINE | 1 << READER_ENGINE << PRESENCE_REQUIRED |
-		PRESENCE_COLD << PRESENCE_WARMTH;
-}
-
-/* A worker and a reader of its journal. */
-static int
-setup(void **state)
-{
-	door_begin_readers(1 << READER_ENGINE);
-	door_node->h.flags_of = flags_of;
-	reader_hub = door_hub;
-	hub_become(&reader_hub, LINE);
-	reader_init(&reader, &reader_hub, READER_ENGINE, 0);
-	reader_buf = malloc(door_hub.journal_size / JOURNAL_SHARE);
-	assert_non_null(reader_buf);
-	alice.fd = bob.fd = -1;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	free(reader_buf);
-	return door_end(state);
-}
-
-/* The reader takes all that there is for it; returns how many channels ask to
- * be opened, the newest of them in *asked. */
-static int
-reader_takes(struct publication *asked)
-{
-	struct publication p;
-	int n = 0;
-
-	while (reader_next(&reader, reader_buf,
-		   door_hub.journal_size / JOURNAL_SHARE, &p) == READER_FOUND)
-		if (p.format == FORMAT_OPEN) {
-			*asked = p;
-			n++;
-		}
-	reader_taken(&reader, reader.passed);
-	return n;
-}
-
-/* It opens the channel that asks, with its newest publications. */
-static void
-reader_opens(uint8_t error, uint64_t leap)
-{
-	const struct publication pubs[] = {{.offset = TOP - 3,
-					       .before = TOP - 9,
-					       .format = FORMAT_JSON,
-					       .time_ms = clock_wall_ms(),
-					       .user = "",
-					       .data = "\"a\"",
-					       .data_len = 3},
-	    {.offset = TOP,
-		.before = TOP - 3,
-		.format = FORMAT_JSON,
-		.time_ms = clock_wall_ms(),
-		.user = "",
-		.data = "\"b\"",
-		.data_len = 3}};
-	const struct reader_opening o = {.stream = STREAM,
-	    .top = TOP,
-	    .leap = leap,
-	    .error = error,
-	    .pubs = pubs,
-	    .n = 2};
-	struct publication asked;
-
-	assert_int_equal(reader_takes(&asked), 1);
-	assert_int_not_equal(
-	    reader_opened(&reader, asked.channel, asked.epoch, &o), 0);
-	door_settle();
-}
-
-/* It says how it stands with the channel that asks: RESULT_OK: as a new one. */
-static void
-reader_says(uint8_t error, struct publication *asked)
-{
-	const struct reader_opening o = {.stream = STREAM, .error = error};
-
-	assert_int_equal(reader_takes(asked), 1);
-	assert_int_not_equal(
-	    reader_opened(&reader, asked->channel, asked->epoch, &o), 0);
-	door_settle();
-}
-
-/* Nothing asks the reader. */
-static void
-reader_rests(void)
-{
-	struct publication p;
-
-	assert_int_equal(reader_takes(&p), 0);
-}
+#include "opening_fixture.h"
 
 /* Alice asks something, is told nothing, and is told that once the channel has
  * opened. */
@@ -132,16 +13,6 @@ reader_rests(void)
 		plain_texts();             \
 		told(&alice, __VA_ARGS__); \
 	} while (0)
-
-/* Alice is connected, and her own channel is open. */
-static void
-alice_comes(void)
-{
-	guest_come(&alice, &centrifugo_door, "alice");
-	guest_say(&alice, CONNECT);
-	reader_opens(0, 0);
-	guest_forget(&alice);
-}
 
 #define WHERE_E "\"epoch\":\"E\",\"offset\":95,\"positioned\":true"
 #define WHERE "\"epoch\":\"" STREAM_TEXT "\",\"offset\":95,\"positioned\":true"
@@ -538,69 +409,6 @@ test_nobodys(void **state)
 	assert_int_equal(door_hub.slot[alice.conn].skipped, 0);
 }
 
-/* A private message is for who is known: who knows channels is asked, and
- * nothing is made by that; what begins a channel is another question. */
-static void
-test_known(void **state)
-{
-	static const char message[] = "{\"id\":%d,\"rpc\":{\"method\":"
-				      "\"message\",\"data\":{\"to\":"
-				      "\"nobody\",\"data\":1}}}";
-	struct publication asked;
-	char text[128];
-
-	alice_comes();
-	for (int id = 2; id < 4; id++) {
-		snprintf(text, sizeof(text), message, id);
-		guest_say(&alice, text);
-		told_nothing(&alice);
-		reader_says(RESULT_NO_CHANNEL, &asked);
-		assert_int_equal(asked.asks, OPEN_KNOWN);
-		snprintf(text, sizeof(text),
-		    "{\"id\":%d,\"error\":{\"code\":102,"
-		    "\"message\":\"unknown channel\"}}",
-		    id);
-		told(&alice, text);
-		reader_rests();
-	}
-	/* known, though not here */
-	snprintf(text, sizeof(text), message, 4);
-	guest_say(&alice, text);
-	reader_says(RESULT_OK, &asked);
-	assert_int_equal(asked.asks, OPEN_KNOWN);
-	told(&alice,
-	    "{\"id\":4,\"rpc\":{\"data\":{\"offset\":1,\"epoch\":\"" STREAM_TEXT
-	    "\","
-	    "\"online\":false}}}");
-	guest_say(&alice, "{\"id\":5,\"subscribe\":{\"channel\":\"room9\"}}");
-	reader_says(RESULT_OK, &asked);
-	assert_int_equal(asked.asks, OPEN_MAKE);
-}
-
-/* Who begins a channel that another one has asked for in vain asks anew. */
-static void
-test_known_and_made(void **state)
-{
-	struct publication asked;
-
-	alice_comes();
-	guest_come(&bob, &centrifugo_door, "bob");
-	guest_say(&bob, CONNECT);
-	reader_opens(0, 0);
-	guest_forget(&bob);
-	guest_say(
-	    &alice, "{\"id\":2,\"presence_stats\":{\"channel\":\"room9\"}}");
-	guest_say(&bob, "{\"id\":2,\"subscribe\":{\"channel\":\"room9\"}}");
-	reader_says(RESULT_NO_CHANNEL, &asked);
-	assert_int_equal(asked.asks, OPEN_KNOWN);
-	told_nothing(&bob);
-	reader_says(RESULT_OK, &asked);
-	assert_int_equal(asked.asks, OPEN_MAKE);
-	plain_texts();
-	assert_int_not_equal(bob.n_texts, 0);
-	assert_non_null(strstr(bob.text[0], "\"subscribe\":{"));
-}
-
 int
 main(void)
 {
@@ -612,8 +420,7 @@ main(void)
 	    TEST(test_connect_moving), TEST(test_connect_refused),
 	    TEST(test_connect_lost), TEST(test_connect_recover),
 	    TEST(test_connect_in_vain), TEST(test_server), TEST(test_hole),
-	    TEST(test_behind), TEST(test_nobodys), TEST(test_known),
-	    TEST(test_known_and_made)};
+	    TEST(test_behind), TEST(test_nobodys)};
 
 	return cmocka_run_group_tests_name("opening", tests, NULL, NULL);
 }
