@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -16,10 +15,7 @@
 
 enum {
 	/* For its command, which was sent at its start. */
-	TASK_WAIT_MS = 10000,
-	/* For each piece of the answer to be read. Larger: a chatctl that is
-	 * stopped keeps a transaction open, and the log long, for longer. */
-	TASK_READ_S = 10
+	TASK_WAIT_MS = 10000
 };
 
 void
@@ -94,7 +90,6 @@ task_cut(struct task *t, size_t len)
 static void
 task_take(void *arg, int type, const void *payload, size_t len, int fd)
 {
-	const struct timeval limit = {.tv_sec = TASK_READ_S};
 	struct task *t = arg;
 
 	if (type != MSG_ERRAND || t->fd != -1) {
@@ -105,11 +100,8 @@ task_take(void *arg, int type, const void *payload, size_t len, int fd)
 	memcpy(t->words, payload, len);
 	t->words[len] = '\0';
 	t->fd = fd;
-	/* Who does not read keeps no transaction open. */
-	if (fcntl(fd, F_SETFL, 0) == -1 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) ==
-		-1 ||
-	    (t->out = fdopen(fd, "w")) == NULL || !task_cut(t, len))
+	if (fcntl(fd, F_SETFL, 0) == -1 || (t->out = fdopen(fd, "w")) == NULL ||
+	    !task_cut(t, len))
 		log_fatal("its command: %s", strerror(errno));
 }
 

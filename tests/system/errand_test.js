@@ -31,7 +31,10 @@ const LOBBY = `channel lobby {
 	store yes
 }
 `;
-const CONF = `store "${DB}"\nstore-backup "${COPIES}"\n${LOBBY}`;
+const CONF = `store "${DB}"
+store-backup "${COPIES}"
+store-search yes
+${LOBBY}`;
 
 /* What a database answers. */
 async function sql(file, text) {
@@ -74,7 +77,7 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		await serving(d);
 		await d.logged(/store \/.*chat\.db: the journal holds \d+ /);
 		await talk(d, 'alice', ['one', 'two "quoted"', 'thr\u00e9e']);
-		await talk(d, 'bob', ['four']);
+		await talk(d, 'bob', ['hello']);
 		await rows(d, 4);
 		const s = await d.json('store');
 		assert.equal(s.reason, '');
@@ -131,7 +134,7 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		    .map((text) => ({channel: 'lobby', text})));
 		assert.ok(all.every((l) => l.kind !== 'message' ||
 		    Math.abs(l.time - Date.now()) < 600000));
-		assert.ok(!r.stdout.includes('four'));
+		assert.ok(!r.stdout.includes('hello'));
 		const none = await d.ctl('export', 'mallory');
 		assert.equal(none.status, 1);
 		assert.match(none.stderr, /nothing is stored of mallory/);
@@ -182,7 +185,7 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		assert.equal(r.status, 0, r.stderr);
 		assert.match(r.stdout, /store-wait/);
 		assert.match(r.stdout,
-		    /needs a restart to count: store, store-sync, store-backup/);
+		    /needs a restart to count: store, store-sync, store-search, store-backup/);
 		fs.writeFileSync(d.conf, CONF);
 		assert.equal((await d.ctl('reload')).status, 0);
 	});
