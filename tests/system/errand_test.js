@@ -16,7 +16,7 @@ const {CHATCTL, CHATD, Daemon, ROOT, processDescriptors, processLives,
     processTitled, run, until} = require('./daemon.js');
 const {group} = require('./suite.js');
 
-/* A folder that the store's user may write to, whoever runs the tests. */
+/* A folder that the store's user may write to, root or not. */
 const DIR = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-test-'));
 fs.chmodSync(DIR, 0o777);
 process.on('exit', () => fs.rmSync(DIR, {recursive: true, force: true}));
