@@ -237,6 +237,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	    others_init(m, error, error_len) == -1)
 		return -1;
 	own_users_take(m, b);
+	errands_take_user(m, b);
 	if (master_make_events(m) == -1) {
 		snprintf(error, error_len, "no event loop");
 		return -1;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdalign.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,17 @@ errand_words(char *out, size_t room, bool json, int argc, char **argv)
 	return used;
 }
 
+/* Who does not read its answer for so long goes without, since it keeps a
+ * transaction of the process open. */
+static int
+errand_limit(int client)
+{
+	const struct timeval limit = {.tv_sec = CONTROL_CLIENT_MS / 1000};
+
+	return setsockopt(
+	    client, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
 /* Starts a process, and hands it the connection with the words. Returns it, or
  * -1 and errno. */
 static pid_t
@@ -76,7 +88,8 @@ errand_start(struct master *m, const struct child_kind *kind, int client,
 		kind->birth(m->conf, birth);
 	if ((pid = spawn_child(&c, &m->nursery, birth, &c.link)) == -1)
 		return -1;
-	if (link_send(c.link, MSG_ERRAND, words, len, client) == -1) {
+	if (errand_limit(client) == -1 ||
+	    link_send(c.link, MSG_ERRAND, words, len, client) == -1) {
 		const int saved = errno;
 
 		(void)process_kill(pid, "a process without its task");

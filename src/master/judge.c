@@ -16,21 +16,20 @@
 #include "process/child.h"
 #include "process/executable.h"
 #include "process/identity.h"
-#include "reader.h"
 
 enum { JUDGE_TEXT = 1024 };
 
 /* Whom such a child will be. */
 static struct identity
-judge_identity(const struct child_kind *kind, const struct bundle *b)
+judge_identity(const struct child_kind *kind, const struct bundle *b,
+    const struct identity *all)
 {
-	struct identity all = {.drop = false}, own;
-	char error[256];
+	struct identity own;
 
-	if (reader_identity(b, &all, error, sizeof(error)) == 0 && all.drop &&
-	    kind->user != NULL && own_user_get(b, kind->user, &own))
+	if (all->drop && kind->user != NULL &&
+	    own_user_get(b, kind->user, &own))
 		return own;
-	return all;
+	return *all;
 }
 
 /* The way to the program, which says on its standard error what is wrong. */
@@ -90,7 +89,7 @@ judge_refuses(const char *program, const char *path, const struct identity *id,
 
 void
 judge_files(const struct conf *c, const struct bundle *b,
-    const struct options *o,
+    const struct options *o, const struct identity *all,
     void (*found)(void *arg, const char *key, const char *why), void *arg)
 {
 	const struct child_row *row;
@@ -104,7 +103,7 @@ judge_files(const struct conf *c, const struct bundle *b,
 		    executable_find(row->kind->executable, o->binary, program,
 			why, sizeof(why)) == -1) /* told by others */
 			continue;
-		id = judge_identity(row->kind, b);
+		id = judge_identity(row->kind, b, all);
 		if (judge_refuses(program, path, &id, why))
 			found(arg, key, why);
 	}

@@ -9,11 +9,13 @@
 
 struct bundle;
 struct conf;
+struct identity;
 struct options;
 
-/* Calls found for each that is refused: its key, and one line that says why. */
+/* all: whom children become that have no user of their own. Calls found for
+ * each that is refused: its key, and one line that says why. */
 void judge_files(const struct conf *c, const struct bundle *b,
-    const struct options *o,
+    const struct options *o, const struct identity *all,
     void (*found)(void *arg, const char *key, const char *why), void *arg);
 
 #endif

@@ -170,7 +170,8 @@ look_refused(void *arg, const char *key, const char *why)
 }
 
 void
-look_at(const struct conf *c, const struct options *o, struct bundle *b)
+look_at(const struct conf *c, const struct options *o,
+    const struct identity *children, struct bundle *b)
 {
 	struct look l = {.conf = c, .bundle = b};
 
@@ -184,7 +185,7 @@ look_at(const struct conf *c, const struct options *o, struct bundle *b)
 		look_parent(&l, "pidfile", c->pidfile);
 	look_effect(&l);
 	look_store(&l);
-	judge_files(c, b, o, look_refused, &l);
+	judge_files(c, b, o, children, look_refused, &l);
 	look_secret(&l, "token-key");
 	look_secret(&l, "api-key");
 }

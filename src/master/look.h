@@ -12,8 +12,10 @@
 
 /* Looks, and puts sentences into a bundle. Not for a process that must not wait
  * for a disk. */
+struct identity;
 struct options;
-void look_at(const struct conf *c, const struct options *o, struct bundle *b);
+void look_at(const struct conf *c, const struct options *o,
+    const struct identity *children, struct bundle *b);
 
 /* Prints the faults that nothing else would stop a start for, a line each.
  * Returns whether there is one. */

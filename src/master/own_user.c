@@ -5,7 +5,6 @@
 
 #include "base/bundle.h"
 #include "base/log.h"
-#include "errand.h"
 #include "private.h"
 
 void
@@ -42,7 +41,6 @@ own_users_take(struct master *m, const struct bundle *b)
 	struct child *c;
 	const char *user;
 
-	errands_take_user(m, b);
 	for (int i = 0; i < m->n_others && m->identity.drop; i++) {
 		c = &m->other[i];
 		if (c->kind == NULL || (user = c->kind->user) == NULL)

@@ -159,7 +159,7 @@ static void
 child_look(struct child *c, const struct conf *conf)
 {
 	child_begin(c, "looking for what the configuration names");
-	look_at(conf, c->job->options, &c->bundle);
+	look_at(conf, c->job->options, &c->identity, &c->bundle);
 	child_done(c, READ_LOOK);
 }
 

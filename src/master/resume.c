@@ -367,6 +367,7 @@ take(int state)
 	if (others_init(m, error, sizeof(error)) == -1)
 		log_fatal("upgrade: %s", error);
 	own_users_take(m, &b);
+	errands_take_user(m, &b);
 	log_set_verbose(m->live.verbose != 0);
 	page_boot(m, &b, stuck);
 	program_log(m);

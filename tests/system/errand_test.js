@@ -6,6 +6,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const {spawn} = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
@@ -15,7 +16,7 @@ const {CHATCTL, CHATD, Daemon, ROOT, processDescriptors, processLives,
     processTitled, run, until} = require('./daemon.js');
 const {group} = require('./suite.js');
 
-/* A folder that the store's user may write to, whoever runs the tests. */
+/* A folder that the store's user may write to, root or not. */
 const DIR = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-test-'));
 fs.chmodSync(DIR, 0o777);
 process.on('exit', () => fs.rmSync(DIR, {recursive: true, force: true}));
@@ -31,7 +32,10 @@ const LOBBY = `channel lobby {
 	store yes
 }
 `;
-const CONF = `store "${DB}"\nstore-backup "${COPIES}"\n${LOBBY}`;
+const CONF = `store "${DB}"
+store-backup "${COPIES}"
+store-search yes
+${LOBBY}`;
 
 /* What a database answers. */
 async function sql(file, text) {
@@ -74,7 +78,7 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		await serving(d);
 		await d.logged(/store \/.*chat\.db: the journal holds \d+ /);
 		await talk(d, 'alice', ['one', 'two "quoted"', 'thr\u00e9e']);
-		await talk(d, 'bob', ['four']);
+		await talk(d, 'bob', ['hello']);
 		await rows(d, 4);
 		const s = await d.json('store');
 		assert.equal(s.reason, '');
@@ -131,7 +135,7 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		    .map((text) => ({channel: 'lobby', text})));
 		assert.ok(all.every((l) => l.kind !== 'message' ||
 		    Math.abs(l.time - Date.now()) < 600000));
-		assert.ok(!r.stdout.includes('four'));
+		assert.ok(!r.stdout.includes('hello'));
 		const none = await d.ctl('export', 'mallory');
 		assert.equal(none.status, 1);
 		assert.match(none.stderr, /nothing is stored of mallory/);
@@ -182,7 +186,7 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		assert.equal(r.status, 0, r.stderr);
 		assert.match(r.stdout, /store-wait/);
 		assert.match(r.stdout,
-		    /needs a restart to count: store, store-sync, store-backup/);
+		    /needs a restart to count: store, store-sync, store-search, store-backup/);
 		fs.writeFileSync(d.conf, CONF);
 		assert.equal((await d.ctl('reload')).status, 0);
 	});
@@ -219,6 +223,82 @@ group('store off', {workers: 1}, (test) => {
 		assert.equal((await d.json('show', 'processes'))
 		    .filter((p) => /store/.test(p.kind)).length, 0);
 	});
+});
+
+/* A daemon with so much in its database that a copy takes a while; its process is
+ * stopped in the midst of that, and handed to body() with chatctl's end. */
+async function longCopy(body) {
+	const db = path.join(DIR, 'long.db');
+	const conf = `store "${db}"\nstore-backup "${COPIES}"\n` +
+	    LOBBY.replace('history 100', 'history 0');
+	if (!fs.existsSync(db)) {
+		const d = await Daemon.start({conf, workers: 1});
+		await talk(d, 'alice', ['first']);
+		await rows(d, 1);
+		await d.stop();
+		const r = await run('sqlite3', [db, 'INSERT INTO publication(' +
+		    'channel, offset, before, time, user, format, data) ' +
+		    'WITH RECURSIVE c(x) AS (SELECT 2 UNION ALL ' +
+		    'SELECT x + 1 FROM c WHERE x < 300000) SELECT 1, x, x - 1, ' +
+		    '1764352000000, \'bob\', 1, hex(randomblob(80)) FROM c']);
+		assert.equal(r.status, 0, r.stderr);
+	}
+	const d = await Daemon.start({conf, workers: 1});
+	await serving(d);
+	const ctl = spawn(CHATCTL, ['-s', d.socket, 'backup'],
+	    {stdio: ['ignore', 'pipe', 'pipe']});
+	let said = '';
+	ctl.stdout.on('data', (data) => said += data);
+	ctl.stderr.on('data', (data) => said += data);
+	const ended = new Promise((resolve) => ctl.on('close', resolve));
+	await until('it copies', () => fs.existsSync(
+	    path.join(COPIES, 'long.part')));
+	const [task] = processTitled(d.pid, /store-task/);
+	process.kill(task, 'SIGSTOP');
+	assert.ok(fs.existsSync(path.join(COPIES, 'long.part')), 'too late');
+	await body(d, task, ctl, async () => ({status: await ended, said}));
+	assert.ok(!fs.existsSync(path.join(COPIES, 'long.part')));
+	if (!d.end)
+		await d.stop();
+}
+
+group('a long copy', null, (test) => {
+	test('goes on over an upgrade', () => longCopy(
+	    async (d, task, ctl, end) => {
+		const r = await d.ctl('upgrade');
+		assert.equal(r.status, 0, r.stderr);
+		assert.match((await d.ctl('backup')).stderr,
+		    /another backup is going on/);
+		process.kill(task, 'SIGCONT');
+		const {status, said} = await end();
+		assert.equal(status, 0, said);
+		const [, copy] = /^(.*): \d+ bytes/.exec(said);
+		assert.equal(await sql(copy, 'PRAGMA quick_check;' +
+		    'SELECT count(*) FROM publication'), 'ok\n300000');
+		assert.doesNotMatch(d.stderr, /nobody made|did not make/);
+	}), {limit: 60000});
+
+	test('ends when nobody waits for it any more', () => longCopy(
+	    async (d, task, ctl, end) => {
+		ctl.kill('SIGKILL');
+		await end();
+		process.kill(task, 'SIGCONT');
+		await d.logged(/backup given up: nobody waits for it/);
+		await until('its process has ended', () => !processLives(task));
+	}), {limit: 60000});
+
+	test('ends with the daemon, and the next one is made', () => longCopy(
+	    async (d, task, ctl, end) => {
+		await d.stop();
+		assert.ok(!processLives(task));
+		const {status, said} = await end();
+		assert.equal(status, 3, said);
+		const next = await Daemon.start(d.options);
+		await serving(next);
+		const r = await next.ctl('backup');
+		assert.equal(r.status, 0, r.stderr);
+		await next.stop();
+	}), {limit: 60000});
 });
 
 group('damage', null, (test) => {

@@ -7,8 +7,9 @@
 const assert = require('node:assert/strict');
 const {spawn} = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
-const {CHATCTL, ROOT, until} = require('./daemon.js');
+const {CHATCTL, Daemon, ROOT, freePort, until} = require('./daemon.js');
 const {group} = require('./suite.js');
 const {browse, connected, say, shows, texts} = require('./page.js');
 
@@ -103,5 +104,40 @@ ${block('token-key "')}`}, (test) => {
 		    {broken: true, alone: true});
 		await bob.waitForFunction(() => /needs a token/.test(
 		    document.querySelector('#status').textContent));
+	}), SLOW);
+});
+
+group('README, the first minute', null, (test) => {
+	test('after a restart the talk is there, and the page goes on', () =>
+	    browse(async (open) => {
+		const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-test-'));
+		fs.chmodSync(folder, 0o777); /* the store's user is another one */
+		const db = path.join(folder, 'chat.db');
+		const options = {workers: 2, port: await freePort(),
+		    conf: fs.readFileSync(path.join(ROOT, 'etc/run.conf'), 'utf8')
+			.replace('@STORE@', db)};
+		try {
+			const d = await Daemon.start(options);
+			const alice = await open('alice', d.port,
+			    {broken: true});
+			await connected(alice);
+			await say(alice, 'before');
+			await shows(alice, ['before']);
+			await d.stop();
+			const e = await Daemon.start(options);
+			const bob = await open('bob', e.port);
+			await connected(bob);
+			await shows(bob, ['before']);
+			await say(bob, 'after');
+			await shows(alice, ['before', 'after']);
+			const r = await shell(e, block('FROM publication')
+			    .replace('build/chat.db', db));
+			assert.match(r.out, /^\d+\|alice\|.*before/m);
+			await alice.close();
+			await bob.close();
+			await e.stop();
+		} finally {
+			fs.rmSync(folder, {recursive: true, force: true});
+		}
 	}), SLOW);
 });
