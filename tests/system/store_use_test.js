@@ -422,12 +422,23 @@ group('turned', null, (test) => {
 		    [m.offset, m.before]), [[4, 3], [5, 4], [6, 5], [9, 8]]);
 		await d.stop('SIGTERM', 15000);
 		await again(archive, CHANNEL, async (e) => {
-			const {publications, offset} = await talk(e, 10, 10);
+			const {publications, epoch, offset} =
+			    await talk(e, 10, 10);
 			assert.equal(offset, 10);
 			/* nothing stands behind a gap as if there were none */
-			console.log(`     ${publications.map((p) => p.offset)}`);
-			assert.deepEqual(publications.map((p) => p.offset)
-			    .slice(-2), [9, 10]);
+			assert.deepEqual(publications.map((p) => p.offset),
+			    [4, 5, 6]);
+			const l = await Line.connected(e, '?user=b');
+			await l.refused('history', {channel: 'room', limit: 9,
+			    since: {offset: 6, epoch}}, 112);
+			let since;
+			for (const want of [[10, 9], [6, 5, 4], []]) {
+				const r = await l.ask('history', {channel: 'room',
+				    limit: 9, reverse: true, since});
+				assert.deepEqual(r.history?.publications.map((p) =>
+				    p.offset), want, JSON.stringify(r));
+				since = {offset: want.at(-1), epoch};
+			}
 		});
 	}, {channels: NOT}), {limit: 60000});
 
