@@ -51,12 +51,25 @@ function load(d, seconds) {
 	    resolve({status, report: JSON.parse(text.trim().split('\n').at(-1))})));
 }
 
+/* A command's reply; pings are answered. */
+async function ask(l, name, request) {
+	const id = ++l.id;
+	l.say({id, [name]: request});
+	for (;;) {
+		const r = await l.hear();
+		if (r.id === id)
+			return r;
+		if (Object.keys(r).length === 0)
+			l.say('{}');
+	}
+}
+
 /* Rounds of one command until over(): ms of each. */
-async function rounds(ask, over, ms) {
+async function rounds(body, over, ms) {
 	const all = [];
 	while (!over()) {
 		const begin = performance.now();
-		await ask();
+		await body();
 		all.push(performance.now() - begin);
 		await pause(ms);
 	}
@@ -109,12 +122,12 @@ async function main() {
 		behind = Math.max(behind, s.behind?.publications ?? s.behind);
 	}, () => over, 500);
 	const pages = rounds(async () => {
-		const r = await l.ask('history', {channel: 'page', limit: 50,
+		const r = await ask(l, 'history', {channel: 'page', limit: 50,
 		    since: {offset: Math.floor(Math.random() * FILL / 2), epoch}});
 		if (r.history?.publications.length !== 50)
 			throw new Error(JSON.stringify(r));
 	}, () => over, 10);
-	const near = rounds(() => m.ask('history', {channel: 'lobby', limit: 50,
+	const near = rounds(() => ask(m, 'history', {channel: 'lobby', limit: 50,
 	    reverse: true}), () => over, 10);
 	const {status, report} = await loading;
 	await looks;
@@ -134,7 +147,7 @@ async function main() {
 	console.log(`pages of 50 beside it: ${words(await pages)} (p99 target 2); ` +
 	    `from the ring: ${words(await near)}`);
 	const end = performance.now() + Math.min(SECONDS, 20) * 1000;
-	const acked = await rounds(() => l.ask('publish', {channel: 'acked',
+	const acked = await rounds(() => ask(l, 'publish', {channel: 'acked',
 	    data: 'x'.repeat(200)}), () => performance.now() > end, 8);
 	console.log(`acknowledged at 100/s: ${words(acked)} (targets 3 and 30)`);
 	if (process.env.VERBOSE)

@@ -251,6 +251,43 @@ group('file', null, (test) => {
 		}, {archive, sound: false, conf: 'journal 1M\n'});
 	}, {limit: 60000});
 
+	test('what can be read of a damaged file goes on', async () => {
+		const archive = await filled(), saved = new Archive();
+		let top;
+		spoil(archive, pages(archive,
+		    "name = 'publication' AND pagetype = 'leaf'").slice(10, 15));
+		try {
+			/* as chatd-store(5) says */
+			const r = await run(path.join(path.dirname(CHATD),
+			    'libexec/chatd/chatd-store'),
+			    ['-R', archive.file, saved.file]);
+			assert.equal(r.status, 0, r.stderr);
+			console.log(`     ${(r.stdout + r.stderr).trim()
+			    .replace(/\n/g, '; ')}`);
+			for (const file of fs.readdirSync(saved.dir))
+				fs.chmodSync(path.join(saved.dir, file), 0o666);
+			({top} = saved.channel('told-c'));
+			const rows = saved.value('SELECT count(*) FROM publication');
+			assert.ok(rows > 1000 && rows < 1200, `${rows}`);
+			await storing(async (d) => {
+				const l = await Line.connected(d, '?user=a');
+				const {subscribe} = await l.ask('subscribe',
+				    {channel: 'told-c'});
+				assert.equal(subscribe.epoch, (await l.ask('history',
+				    {channel: 'told-c'})).history.epoch);
+				assert.ok(subscribe.offset >= top);
+				const {done} = await noise(d, 'told-c', {n: 10});
+				assert.equal(done.length, 10);
+				await saved.whole(d);
+				assert.equal(saved.judge('told-c', {holes: true})
+				    .length, 410);
+			}, {archive: saved, keep: true});
+		} finally {
+			archive.remove();
+			saved.remove();
+		}
+	}, {limit: 60000});
+
 	test('after an unclean end the file is looked at', async () => {
 		const archive = await filled({leave: 'SIGKILL'});
 		const leaves = pages(archive,
