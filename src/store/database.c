@@ -1,5 +1,6 @@
 #include "database.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -96,6 +97,7 @@ database_statement(struct store *s, const char *sql)
 		return NULL;
 	}
 	t = &s->statement[s->n_statements];
+	errno = 0;
 	rc = sqlite3_prepare_v3(
 	    s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &t->stmt, NULL);
 	if (rc != SQLITE_OK) {
@@ -131,8 +133,13 @@ database_undo(struct store *s)
 enum store_result
 database_fail(struct store *s, int rc, const char *doing)
 {
-	const int system = s->db != NULL ? sqlite3_system_errno(s->db) : 0;
+	const int last = errno;
+	int system = s->db != NULL ? sqlite3_system_errno(s->db) : 0;
 
+	/* what a commit has met SQLite does not note: there it tells what an
+	 * earlier one has */
+	if (last != 0 && ((rc & 0xff) == SQLITE_IOERR || system == 0))
+		system = last;
 	problem_text(s->error, sizeof(s->error), s->path, doing, rc, system);
 	s->rc = rc;
 	s->failed = problem_result(rc, system);
@@ -147,6 +154,7 @@ database_row(struct store *s, sqlite3_stmt *stmt, const char *doing)
 
 	if (stmt == NULL) /* it could not be prepared */
 		return s->failed;
+	errno = 0;
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 		return STORE_OK;
@@ -167,8 +175,10 @@ database_run(struct store *s, sqlite3_stmt *stmt, const char *doing)
 enum store_result
 database_exec(struct store *s, const char *sql, const char *doing)
 {
-	const int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	int rc;
 
+	errno = 0;
+	rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 	return rc == SQLITE_OK
 	    ? STORE_OK
 	    : database_fail(s, sqlite3_extended_errcode(s->db), doing);

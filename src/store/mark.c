@@ -1,5 +1,6 @@
 #include "mark.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,6 +79,7 @@ store_checkpoint(struct store *s, bool idle)
 	s->wal_moved = s->wal_pages;
 	/* it is not waited for who reads */
 	database_wait(s, false);
+	errno = 0;
 	rc = sqlite3_wal_checkpoint_v2(s->db, NULL,
 	    idle ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL,
 	    NULL);

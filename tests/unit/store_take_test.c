@@ -1,6 +1,7 @@
 /* store: what is written, and what is undone. */
 #include "store_fixture.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -406,6 +407,62 @@ full_disk_undoes(void **state)
 	assert_int_equal(status, 0);
 }
 
+static int disk_says; /* errno of every write */
+
+static ssize_t
+failing_read(int fd, void *bytes, size_t len, off_t at)
+{
+	errno = ENOSPC; /* no disk says that, so it is told from others */
+	return -1;
+}
+
+static ssize_t
+failing_write(int fd, const void *bytes, size_t len, off_t at)
+{
+	errno = disk_says;
+	return -1;
+}
+
+/* What the disk says when the log is written, at a commit, is what is told:
+ * each time, not what an earlier commit has met. */
+static void
+commit_tells_what_the_disk_says(void **state)
+{
+	static const struct {
+		int says;
+		enum store_result result;
+	} cases[] = {{EIO, STORE_FAILED}, {EROFS, STORE_READ_ONLY},
+	    {EDQUOT, STORE_FULL}, {EACCES, STORE_READ_ONLY},
+	    {ENOSPC, STORE_FULL}};
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	struct store *s = writer();
+	struct store_channel c = channel(s, "room:a");
+
+	/* what SQLite itself remembers */
+	commit(s, 1);
+	sqlite3_db_release_memory(s->db);
+	vfs->xSetSystemCall(vfs, "pread64", (sqlite3_syscall_ptr)failing_read);
+	assert_int_equal(store_channel(s, "room:b", 6, 0, &c), STORE_FULL);
+	vfs->xSetSystemCall(vfs, "pread64", NULL);
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+		c = channel(s, "room:a");
+		assert_int_equal(c.top, k);
+		say(s, &c, "lost");
+		disk_says = cases[k].says;
+		vfs->xSetSystemCall(
+		    vfs, "pwrite64", (sqlite3_syscall_ptr)failing_write);
+		assert_int_equal(store_commit(s, &mark), cases[k].result);
+		vfs->xSetSystemCall(vfs, "pwrite64", NULL);
+		c = channel(s, "room:a");
+		say(s, &c, "there");
+		commit(s, k);
+	}
+	assert_string_equal(page(s, "room:a"),
+	    "room:a 1<0 there\nroom:a 2<1 there\nroom:a 3<2 there\n"
+	    "room:a 4<3 there\nroom:a 5<4 there\n");
+	store_close(s);
+}
+
 static unsigned n_ticks;
 
 static void
@@ -566,6 +623,7 @@ main(void)
 	    TEST(proposals_are_known),
 	    TEST(full_disk_is_foreseen),
 	    TEST(full_disk_undoes),
+	    TEST(commit_tells_what_the_disk_says),
 	    TEST(lock_is_waited_for),
 	    TEST(log_is_moved),
 	    TEST(death_loses_nothing),
