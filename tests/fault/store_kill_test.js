@@ -13,7 +13,7 @@ const {group} = require('../system/suite.js');
 const {Line} = require('../system/centrifugo.js');
 const {Choir, pause, until} = require('./ledger.js');
 const {List, die} = require('./kill_points.js');
-const {KINDS, storing, talk} = require('./archive.js');
+const {Archive, KINDS, LEAP, killAll, storing, talk} = require('./archive.js');
 
 const LINE = 64; /* the store's, hub/line.h */
 const OPENING = /^(store\/writer_|hub\/reader_answer)/;
@@ -39,6 +39,8 @@ async function dying(files, most, signal, beside, conf = '') {
 			    `points, ${await done} channels opened`);
 			assert.ok(n > 0);
 			await choir.end();
+			if (signal === 'SIGKILL')
+				assert.deepEqual(choir.all('unknown'), []);
 			await choir.judge(archive);
 			choir.leave();
 			await d.clean();
@@ -69,6 +71,32 @@ group('store killed', null, (test) => {
 	test('hung with the lock', () => dying(/^hub\/journal/, LONG ? 20 : 1,
 	    'SIGSTOP', async () => 0, 'watchdog 500ms\n'),
 	    {limit: LONG ? 600000 : 120000});
+
+	test('with all others: nothing seems to be missing before the leap',
+	    async () => {
+		const archive = new Archive();
+		const say = async (d, from) => {
+			const l = await Line.connected(d, '?user=a');
+			for (let k = from; k < from + 3; k++)
+				assert.ok((await l.ask('publish',
+				    {channel: 'told', data: k})).publish);
+			await archive.whole(d);
+			l.client.drop();
+		};
+		for (let turn = 0; turn < 3; turn++)
+			await storing(async (d) => {
+				await say(d, 3 * turn);
+				await killAll(d);
+				await d.exited;
+			}, {archive, keep: true, sound: false});
+		await storing(async (d) => {
+			await say(d, 9);
+			assert.deepEqual(archive.judge('told').map((m) =>
+			    [m.offset, Number(m.data)]), [0, 1, 2, 3].flatMap((t) =>
+			    [1, 2, 3].map((k) => [t * (LEAP + 3) + k,
+			    t * 3 + k - 1])));
+		}, {archive});
+	}, {limit: 60000});
 
 	test('by a message: a hole after two deaths', () =>
 	    storing(async (d, archive) => {
