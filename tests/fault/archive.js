@@ -21,7 +21,8 @@ const os = require('node:os');
 const path = require('node:path');
 const {Line, sdkLeave} = require('../system/centrifugo.js');
 const {Client} = require('../system/client.js');
-const {Daemon, pause, processDescriptors, until} = require('../system/daemon.js');
+const {Daemon, pause, processChildren, processDescriptors, processLives, until} =
+    require('../system/daemon.js');
 const {JsonWriter} = require('./ledger.js');
 const {patience} = require('./crowd.js');
 const {follows, row} = require('./kill_points.js');
@@ -240,6 +241,14 @@ async function storing(body, {channels = CHANNELS, conf = '',
 	}
 }
 
+/* The daemon and all of its processes end at once, and it has nothing left. */
+async function killAll(d) {
+	const family = [d.pid, ...processChildren(d.pid)];
+	for (const pid of family)
+		process.kill(pid, 'SIGKILL');
+	await until('all have ended', () => !family.some(processLives));
+}
+
 /* Its state, as chatctl tells it. */
 async function state(d) {
 	return d.json('store');
@@ -363,4 +372,4 @@ function percentile(list, percent) {
 }
 
 module.exports = {Archive, BadDisk, CHANNELS, KINDS, LEAP, RULES, WAIT_MS, becomes,
-    judgeOthers, noise, percentile, rules, state, storing, talk};
+    judgeOthers, killAll, noise, percentile, rules, state, storing, talk};

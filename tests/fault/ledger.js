@@ -371,16 +371,16 @@ class Choir {
 }
 
 /* A daemon with a reader that has that book, for a test. conf: besides CONF;
- * keep: the book is used again; read: false: it has no reader yet; reader: its
- * kind. What fails is told with the ends of log and book; KEEP=1 in the
- * environment leaves the book where it is. */
+ * keep: the book is used again; read: false: it has no reader yet. What fails is
+ * told with the ends of log and book; KEEP=1 in the environment leaves the book
+ * where it is. */
 async function reading(body, {conf = '', env, book = new Book(), keep = false,
-	read = true, reader = 'ledger', ...options} = {}) {
+	read = true, ...options} = {}) {
 	const d = await Daemon.start({workers: 2, conf: CONF + conf,
 	    env: {...book.env, ...env}, ...options});
 	try {
 		if (read)
-			await follows(d, reader);
+			await follows(d, 'ledger');
 		d.descriptors = processDescriptors(d.pid); /* with its link */
 		await body(d, book);
 		sdkLeave();

@@ -14,11 +14,10 @@ const fs = require('node:fs');
 const {group} = require('../system/suite.js');
 const {Client} = require('../system/client.js');
 const {Line} = require('../system/centrifugo.js');
-const {processChildren, processLives} = require('../system/daemon.js');
 const {Choir, until} = require('./ledger.js');
 const {List, apart, die, follows, row} = require('./kill_points.js');
 const {invariant} = require('./guests.js');
-const {Archive, KINDS, LEAP, judgeOthers, noise, storing, talk} =
+const {Archive, KINDS, LEAP, judgeOthers, killAll, noise, storing, talk} =
     require('./archive.js');
 
 const LINE = 64;           /* of the first process beside workers, hub/line.h */
@@ -57,14 +56,6 @@ function amid(act, {sure = false, holes = false, ...options} = {}) {
 async function publish(line, channel, data) {
 	const r = await line.ask('publish', {channel, data});
 	assert.ok(r.publish, JSON.stringify(r));
-}
-
-/* The daemon and all of its processes end at once, and it has nothing left. */
-async function killAll(d) {
-	const family = [d.pid, ...processChildren(d.pid)];
-	for (const pid of family)
-		process.kill(pid, 'SIGKILL');
-	await until('all have ended', () => !family.some(processLives));
 }
 
 /* Asks for the first ten publications of a channel, which the ring has not any
