@@ -100,6 +100,8 @@ void hold_result(struct chat *ch, const struct hold_answer *answer);
 /* error: the channel was not opened. */
 void
 hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error);
+/* Rows that a connection may wait for have come. */
+void hold_arrived(struct chat *ch, uint32_t conn);
 /* Such entries have been overwritten unread: all who wait look again. */
 void hold_lost(struct chat *ch);
 

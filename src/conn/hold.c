@@ -341,6 +341,12 @@ hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error)
 }
 
 void
+hold_arrived(struct chat *ch, uint32_t conn)
+{
+	conn_hold_end(ch, conn, HOLD_READY);
+}
+
+void
 hold_lost(struct chat *ch)
 {
 	struct holds *all = ch->holds;

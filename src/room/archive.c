@@ -3,13 +3,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/utf8.h"
 #include "codec/json.h"
-#include "conn/conn.h"
+#include "conn/hold.h"
 #include "hub/presence.h"
 #include "room/rooms.h"
 
@@ -412,7 +410,7 @@ archive_answer(struct chat *ch, const void *payload, size_t len, int fd)
 	if (q->done != NULL)
 		asked_tell(ch, k);
 	else if (archive_conn_id(ch, q->conn) == q->id) {
-		conn_hold_end(ch, q->conn, HOLD_READY);
+		hold_arrived(ch, q->conn);
 		a->answered = q->conn;
 	}
 	return bad;

@@ -7,11 +7,11 @@ const {group: rawGroup} = require('./suite.js');
 const {processDescriptors} = require('./daemon.js');
 const {Client} = require('./client.js');
 const {Archive, rules} = require('../fault/archive.js');
-const {follows} = require('../fault/kill_points.js');
+const {follows, row} = require('../fault/kill_points.js');
 const {sdk, sdkLeave, subscribed} = require('./centrifugo.js');
 
 const KEY = 'a key of tests';
-const ALL = 6000;
+const ALL = 4500;
 const archive = new Archive();
 process.on('exit', () => archive.remove());
 
@@ -101,8 +101,28 @@ group('past', {conf: CONF, workers: 2}, (test) => {
 		const a = sdk(d, '?user=alice');
 		const s = await subscribed(a, 'short');
 		await publish(s, 1, 200);
-		await publish(await subscribed(a, 'room4'), 1, 5000);
+		await publish(await subscribed(a, 'room4'), 1, 4000);
 		assert.deepEqual((await pages(s, 20, true)).reverse(),
 		    upTo(200).slice(150));
+	}, {limit: 60000});
+
+	test('a page comes over planned turns of workers', async (d) => {
+		const s = await subscribed(sdk(d, '?user=alice'), 'room');
+		const {epoch} = await s.history({limit: 0});
+		for (const command of ['restart-worker 0', 'restart-worker 1',
+		    'upgrade', 'rebalance']) {
+			const {pid} = await row(d, 'store-read');
+			process.kill(pid, 'SIGSTOP');
+			const page = s.history({limit: 9,
+			    since: {offset: 100, epoch}});
+			const done = d.ctl(...command.split(' '));
+			/* it does not leave before */
+			setTimeout(() => process.kill(pid, 'SIGCONT'), 300);
+			assert.deepEqual((await page).publications
+			    .map((p) => p.data.n), upTo(109).slice(100),
+			    command);
+			await done;
+			await follows(d, 'store-read');
+		}
 	}, {limit: 60000});
 });
