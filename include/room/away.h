@@ -34,6 +34,9 @@ enum {
 
 int away_init(struct chat *ch);
 
+/* A connection goes on here, perhaps beside no reader that knows what came. */
+void away_adopt(struct chat *ch, uint32_t conn);
+
 /* Whether what comes for a user who is away is kept for later, by the name of
  * the own channel. */
 bool away_is_kept(const struct chat *ch, const char *name, size_t len);

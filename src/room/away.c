@@ -69,6 +69,18 @@ away_init(struct chat *ch)
 	return a->conn != NULL && a->user != NULL ? 0 : -1;
 }
 
+void
+away_adopt(struct chat *ch, uint32_t i)
+{
+	struct slot *s = conn_slot(ch, i);
+
+	if (ch->rooms->away == NULL && s->flags & SLOT_OWED &&
+	    s->offset == SLOT_OFFSET_UNKNOWN && ch->conn[i].present &&
+	    ch->door[ch->conn[i].door]->away != NULL)
+		s->offset =
+		    SHM_LOAD(ch->hub->entry[ch->conn[i].user.entry].offset);
+}
+
 bool
 away_is_kept(const struct chat *ch, const char *name, size_t len)
 {
@@ -274,10 +286,11 @@ away_done(struct chat *ch, uint32_t i, uint64_t offset, bool owed)
 	struct slot *s = conn_slot(ch, i);
 
 	KILL_POINT(); /* told: it is told again */
+	s->offset = offset;
+	KILL_POINT();
 	if (!owed)
 		s->flags &= ~SLOT_OWED;
 	KILL_POINT();
-	s->offset = offset;
 }
 
 /* What came cannot be told: a later connection is told it. */
@@ -442,7 +455,8 @@ away_look(struct chat *ch, uint32_t i, bool last)
 	uint32_t e = ch->conn[i].user.entry;
 	struct away_conn *known;
 
-	if (!ch->conn[i].present || !presence_is_user(ch->hub, e))
+	if (!ch->conn[i].present || !presence_is_user(ch->hub, e) ||
+	    !(presence_flags(ch->hub, e) & AWAY_STORE))
 		return;
 	known = away_of(ch, i);
 	if (known->end != 0 && conn_has_got(ch, i, known->end) &&

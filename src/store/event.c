@@ -95,15 +95,20 @@ user_goes(struct store *s, const struct event *e)
 static enum store_result
 user_has_got(struct store *s, const struct event *e, uint64_t offset)
 {
-	static const char sql[] =
+	static const char more[] =
 	    "INSERT INTO user(name, first_seen, last_seen, delivered)"
 	    " VALUES(?1, ?2, ?2, ?3) ON CONFLICT(name) DO UPDATE"
 	    " SET delivered = excluded.delivered"
-	    " WHERE excluded.delivered > delivered OR delivered >"
+	    " WHERE excluded.delivered > delivered";
+	static const char anew[] =
+	    "UPDATE user SET delivered = ?3 WHERE name = ?1 AND delivered >"
 	    " (SELECT top FROM channel WHERE name = '#' || ?1)";
-	enum store_result r = database_flush(s);
+	enum store_result r = user_run(s, more, e, offset);
 
-	return r == STORE_OK ? user_run(s, sql, e, offset) : r;
+	if (r != STORE_OK || e->user_len == 0 || sqlite3_changes(s->db) != 0)
+		return r;
+	r = database_flush(s);
+	return r == STORE_OK ? user_run(s, anew, e, offset) : r;
 }
 
 /* Takes the device and the peer of a CONNECT or DISCONNECT apart; its code. */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "room/rooms.h"
+#include "room/away.h"
 #include "room/channel.h"
 #include "room/event.h"
 #include "conn/begin.h"
@@ -236,6 +237,7 @@ adopt_user(struct chat *ch, uint32_t i)
 		return;
 	ch->conn[i].present = true;
 	user_list_add(ch, i, user);
+	away_adopt(ch, i);
 	if (conn_in_lobby(ch, i))
 		ch->rooms->local[PRESENCE_LOBBY].members++;
 }

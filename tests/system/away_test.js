@@ -211,6 +211,21 @@ group('at the plain door', null, (test) => {
 		await told(bob, 'alice', numbers(n).map((k) => k + text));
 	}, `journal 1M\n${OWN}`);
 
+	for (const kind of ['ack', 'strict'])
+		away(test, `with \`store ${kind}\``, async (d, place, restart) => {
+			await visit(d, place, 'bob');
+			await whispers(d, 'alice', 'bob', ['1']);
+			d = await restart();
+			const alice = await whispers(d, 'alice', 'bob', ['2']);
+			alice.text('/msg carol 1');
+			assert.equal(await alice.heard(),
+			    '* carol is not connected');
+			const bob = await Client.user(d.port, 'bob');
+			await told(bob, 'alice', ['1', '2']);
+			alice.text('/msg bob 3');
+			assert.equal(await bob.heard(), 'alice whispers: 3');
+		}, OWN.replace('store yes', `store ${kind}`));
+
 	away(test, 'of what is not stored nothing', async (d, place) => {
 		await visit(d, place, 'here1');
 		const alice = await Client.user(d.port, 'alice');

@@ -47,6 +47,9 @@ struct node {
 static struct node nodes[NODES];
 static int n_nodes;
 
+/* What a test adds to the settings of its workers. */
+static void (*node_live)(struct conf_live *live);
+
 /* A worker over that memory. */
 static inline struct node *
 node_new(const struct hub *h, int worker)
@@ -63,6 +66,8 @@ node_new(const struct hub *h, int worker)
 	n->h = *h;
 	hub_become(&n->h, worker);
 	n->h.table = (uint32_t)worker + 1;
+	if (node_live != NULL)
+		node_live(&live);
 	assert_int_equal(
 	    chat_init(&n->ch, &n->h, &live, loop_new(), batch_new(false)), 0);
 	assert_true(chat_set_doors(&n->ch, door_registry));
