@@ -312,6 +312,16 @@ group('a long copy', null, (test) => {
 		await until('its process has ended', () => !processLives(task));
 	}), {limit: 60000});
 
+	test('is told as not done if its process is killed', () => longCopy(
+	    async (d, task, ctl, end) => {
+		process.kill(task, 'SIGKILL');
+		const {status, said} = await end();
+		assert.equal(status, 3, said);
+		await d.logged(/\(pid \d+\) .*SIGKILL.*: the command is not done/);
+		const r = await d.ctl('backup'); /* what it left is removed */
+		assert.equal(r.status, 0, r.stderr);
+	}), {limit: 60000});
+
 	test('ends with the daemon, and the next one is made', () => longCopy(
 	    async (d, task, ctl, end) => {
 		await d.stop();
