@@ -165,9 +165,9 @@ errand_died(struct master *m, pid_t pid, int status)
 			continue;
 		m->errands.pid[i] = 0;
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			log_error("%s (pid %d) %s: its command is not done",
-			    errand_row()->kind->name, (int)pid,
-			    process_death(status));
+			log_error("the process of a command of chatctl's (pid "
+				  "%d) %s: the command is not done",
+			    (int)pid, process_death(status));
 		return true;
 	}
 	return false;

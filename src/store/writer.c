@@ -106,6 +106,7 @@ writer_settle(struct writer *w, uint64_t now)
 static enum store_result
 writer_rest(struct writer *w, uint64_t now)
 {
+	struct store_figures f;
 	enum store_result r;
 
 	if (w->taken == 0)
@@ -115,10 +116,15 @@ writer_rest(struct writer *w, uint64_t now)
 		return r;
 	if (w->taken == 0 && (r = writer_care(w)) != STORE_OK)
 		return r;
-	if (w->taken > 0 || w->idle || now < w->commit_ms + WRITER_IDLE_MS)
+	if (w->taken > 0 || w->idle || now < w->idle_ms ||
+	    now < w->commit_ms + WRITER_IDLE_MS)
 		return STORE_OK;
-	w->idle = true;
-	return store_checkpoint(w->store, true);
+	r = store_checkpoint(w->store, true);
+	/* another program may keep it open just then */
+	store_figures(w->store, &f);
+	w->idle = f.wal_bytes == 0;
+	w->idle_ms = now + WRITER_IDLE_MS;
+	return r;
 }
 
 /* Takes, commits, answers and opens; *more: there is more to take. */

@@ -95,7 +95,9 @@ struct writer {
 
 	uint64_t commit_ms; /* of the last one, */
 	bool idle;	    /* and nothing since: all is in the database */
+	uint64_t idle_ms;   /* not before that is looked for again */
 	uint64_t told_ms;   /* the figures were */
+	bool log_told;	    /* and that SQLite's log is large */
 
 	struct writer_care care;
 

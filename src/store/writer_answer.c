@@ -210,7 +210,8 @@ writer_resume(struct writer *w)
 	for (size_t k = 0; k < all.n; k++)
 		free(all.found[k]);
 	free(all.found);
-	qsort(w->owed, w->n_owed, sizeof(*w->owed), owed_compare);
+	if (w->n_owed > 0)
+		qsort(w->owed, w->n_owed, sizeof(*w->owed), owed_compare);
 	if (r == STORE_OK)
 		writer_answer(w);
 	return r;

@@ -25,6 +25,9 @@ enum {
 	STATE_LOOK_MS = 100,
 	STATE_LOCKED_MS = 5000,
 	STATE_TELL_MS = 250,
+	/* Four times what it commonly has. Larger: a transaction that was
+	 * forgotten is told later; smaller: a busy minute is. */
+	STATE_LOG_BYTES = 256 * 1024 * 1024,
 	STATE_ERROR = 1024
 };
 
@@ -315,6 +318,22 @@ state_free(const struct writer *w)
 	    : 0;
 }
 
+/* Says once that the log has grown, since another program keeps a transaction
+ * open. */
+static void
+state_judge_log(struct writer *w, uint64_t wal_bytes)
+{
+	if (wal_bytes < STATE_LOG_BYTES / 2)
+		w->log_told = false;
+	if (w->log_told || wal_bytes < STATE_LOG_BYTES)
+		return;
+	w->log_told = true;
+	log_warn("%s-wal has %llu bytes, and grows as long as another program "
+		 "keeps a transaction open on the database: end that "
+		 "(fuser %s)",
+	    w->options.path, (unsigned long long)wal_bytes, w->options.path);
+}
+
 void
 writer_tell(struct writer *w, uint64_t now)
 {
@@ -329,5 +348,6 @@ writer_tell(struct writer *w, uint64_t now)
 	SHM_TELL(f->rows, s.rows);
 	SHM_TELL(f->bytes, s.bytes);
 	SHM_TELL(f->wal_bytes, s.wal_bytes);
+	state_judge_log(w, s.wal_bytes);
 	SHM_TELL(f->free_bytes, state_free(w));
 }

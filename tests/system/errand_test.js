@@ -174,6 +174,31 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		}
 	});
 
+	test('one that keeps a transaction open makes nobody wait', async (d) => {
+		const other = spawn('sqlite3', ['-readonly', DB],
+		    {stdio: ['pipe', 'pipe', 'inherit']});
+		let said = '';
+		other.stdout.on('data', (data) => said += data);
+		try {
+			other.stdin.write('BEGIN; SELECT count(*) FROM mark;\n');
+			await until('it reads', () => said !== '');
+			const before = (await d.json('store')).rows;
+			await talk(d, 'alice', ['meanwhile']);
+			await rows(d, before + 1);
+			await until('its log waits', async () =>
+			    (await d.json('store')).wal_bytes > 0);
+			/* longer than a pause after which it would be emptied */
+			const {commits, state_s: since} = await d.json('store');
+			await until('a while has passed', async () =>
+			    (await d.json('store')).state_s >= since + 3, 8000);
+			assert.equal((await d.json('store')).commits, commits);
+		} finally {
+			other.stdin.end('COMMIT;\n');
+		}
+		await until('it is empty', async () =>
+		    (await d.json('store')).wal_bytes === 0);
+	});
+
 	test('-n takes the database that is in use', async (d) => {
 		const r = await run(CHATD, ['-n', '-f', d.conf]);
 		assert.equal(r.status, 0, r.stderr);
@@ -285,6 +310,16 @@ group('a long copy', null, (test) => {
 		process.kill(task, 'SIGCONT');
 		await d.logged(/backup given up: nobody waits for it/);
 		await until('its process has ended', () => !processLives(task));
+	}), {limit: 60000});
+
+	test('is told as not done if its process is killed', () => longCopy(
+	    async (d, task, ctl, end) => {
+		process.kill(task, 'SIGKILL');
+		const {status, said} = await end();
+		assert.equal(status, 3, said);
+		await d.logged(/\(pid \d+\) .*SIGKILL.*: the command is not done/);
+		const r = await d.ctl('backup'); /* what it left is removed */
+		assert.equal(r.status, 0, r.stderr);
 	}), {limit: 60000});
 
 	test('ends with the daemon, and the next one is made', () => longCopy(

@@ -100,6 +100,8 @@ master_make(struct options *o)
 	m->drain_rate = 3;
 	TAILQ_INIT(&m->orders);
 	m->order_number = 1ull << 40;
+	m->errands.pid[0] = 4242;
+	m->errands.pid[2] = 4243;
 	m->buried[2] = UINT64_MAX;
 	m->n_workers = 2;
 	for (int i = 0; i < 2; i++)
@@ -199,6 +201,10 @@ round_trip(void **state)
 	assert_int_equal(n->renewals, 8);
 	assert_int_equal(n->drain_rate, 3);
 	assert_true(n->order_number == 1ull << 40);
+	assert_true(errand_owns(n, 4242) && errand_owns(n, 4243));
+	assert_false(errand_owns(n, 4244));
+	assert_true(errand_died(n, 4243, 0));
+	assert_false(errand_owns(n, 4243));
 	assert_true(n->buried[2] == UINT64_MAX);
 	assert_int_equal(n->n_workers, 2);
 	for (int i = 0; i < 2; i++) {
