@@ -56,7 +56,7 @@ waiting='custody_test planned_test adopt_test quit_test
 readers='reader_test reader_kill_test reader_event_test reader_copy_test
     reader_opening_test pace_test kill_hold_test kill_opening_test
     hostile_test'
-stored='store_test store_disk_test store_file_test'
+stored='erase_kill_test store_test store_disk_test store_file_test'
 late='hostile_table_test kinds_test'
 slight='small_memory_test'
 
