@@ -54,9 +54,10 @@ waiting='custody_test planned_test adopt_test quit_test
     kill_open_test kill_watch_test kill_event_test kill_held_test
     kill_reader_test'
 readers='reader_test reader_kill_test reader_event_test reader_copy_test
-    reader_opening_test pace_test kill_hold_test kill_opening_test kill_away_test
-    hostile_test'
-stored='store_test store_disk_test store_file_test store_kill_test'
+    reader_opening_test pace_test kill_hold_test kill_opening_test
+    kill_away_test hostile_test'
+stored='store_test store_disk_test store_file_test store_kill_test
+    erase_kill_test'
 late='hostile_table_test kinds_test'
 slight='small_memory_test'
 

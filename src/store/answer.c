@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory_file.h"
 #include "net/link.h"
+#include "search.h"
 
 _Static_assert((int)ASK_PAGE == (int)STORE_PAGE &&
 	(int)ASK_MATCHES == (int)STORE_MATCHES &&
@@ -169,7 +170,12 @@ answer_ask(struct store *s, const void *payload, int link)
 	if (!answer_room(a, sizeof(a->head)))
 		return STORE_FAILED;
 	a->len = sizeof(a->head);
-	r = answer_find(a, s, (const char *)payload + sizeof(ask));
+	if (ask.what == ASK_MATCHES && s != NULL && !search_may_begin(s)) {
+		a->failed = true; /* pages go before */
+		r = STORE_OK;
+	} else {
+		r = answer_find(a, s, (const char *)payload + sizeof(ask));
+	}
 	if (a->failed || (r != STORE_OK && r != STORE_NONE)) {
 		a->head = (struct message_rows){
 		    .number = ask.number, .result = ROWS_FAILED};

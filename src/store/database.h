@@ -41,11 +41,13 @@ struct store_dirty {
 
 /* The index of texts: search.h. */
 struct store_index {
-	bool on;       /* there is one, and this process writes it */
-	int64_t first; /* rows from this id on are in it, as the last commit
-			* left it */
-	char *text;    /* of one publication, */
-	size_t room;   /* which has room for so many bytes */
+	bool on;	   /* there is one, and this process writes it */
+	int64_t first;	   /* rows from this id on are in it, as the last commit
+			    * left it */
+	char *text;	   /* of one publication, */
+	size_t room;	   /* which has room for so many bytes */
+	int64_t spare_us;  /* left for questions, */
+	uint64_t spare_at; /* clock_us() then; 0: not yet */
 };
 
 struct store {

@@ -62,8 +62,6 @@ row_fill(sqlite3_stmt *stmt, bool position, struct store_row *r)
 	p->sub_info_len = (uint16_t)sub_info;
 	p->tags_len = (uint16_t)tags;
 	r->erased = sqlite3_column_int(stmt, AT_ERASED) != 0;
-	if (r->erased)
-		p->format = FORMAT_ERASED;
 	if (position)
 		p->position = column_number(stmt, AT_POSITION);
 }

@@ -16,7 +16,7 @@ enum {
 	PRUNE_KEPT_PAGES = 1024,
 	PRUNE_PAGES = 256,
 	/* And one page at most for so many bytes of what the file may have. */
-	PRUNE_KEPT_BYTES = 8 * 4096,
+	PRUNE_KEPT_BYTES = 16 * 4096,
 	/* Rows that one statement passes over. Larger: a call takes longer;
 	 * smaller: after a clock that was ahead for a while nothing is deleted
 	 * until it is then. */

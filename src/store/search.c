@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "find.h"
 #include "search_text.h"
 
@@ -15,7 +16,13 @@ enum {
 	SEARCH_QUESTION = 8192,
 	/* Pages of the index that are written in one piece. Larger: the writer
 	 * takes nothing for longer; smaller: it takes longer altogether. */
-	SEARCH_PIECE = 500
+	SEARCH_PIECE = 500,
+	/* Questions have one of so many parts of the time of the process that
+	 * answers them, and so much at once. Larger, and less: more of them are
+	 * refused for now when many come; smaller, and more: pages of history
+	 * wait longer for who asks much. */
+	SEARCH_SHARE = 2,
+	SEARCH_SPARE_US = 500 * 1000
 };
 
 static const char index_make[] =
@@ -261,40 +268,110 @@ search_tidy(struct store *s, bool first, bool *more)
 	return r;
 }
 
-#define SEARCH_ROWS                                                        \
-	"SELECT" FIND_COLUMNS                                              \
-	" FROM search CROSS JOIN publication p ON p.id = search.rowid"     \
-	" JOIN channel c ON c.id = p.channel"                              \
-	" WHERE search MATCH ?1 AND p.offset > ?2 AND p.offset <= ?3"      \
-	" AND p.time >= ?4 AND c.name NOT NULL ORDER BY search.rowid DESC" \
-	" LIMIT ?5"
+/* The bound is one of rowids, which the index goes by: what lies above it is
+ * not looked at. */
+#define SEARCH_ROWS                                                    \
+	"SELECT" FIND_COLUMNS                                          \
+	" FROM search CROSS JOIN publication p ON p.id = search.rowid" \
+	" JOIN channel c ON c.id = p.channel"                          \
+	" WHERE search MATCH ?1 AND search.rowid <= ?2"                \
+	" AND c.name NOT NULL ORDER BY search.rowid DESC LIMIT ?3"
+
+/* A question, and who gets its rows. */
+struct asked {
+	const struct store_query *q;
+	bool (*row)(void *arg, const struct store_row *r);
+	void *arg;
+};
+
+/* Hands on one row; it ends at one that is too old, as those behind it are. */
+static bool
+search_row(void *arg, const struct store_row *r)
+{
+	const struct asked *a = arg;
+
+	return r->pub.time_ms >= a->q->oldest_ms && a->row(a->arg, r);
+}
 
 /* Finds the rows of a question in FTS5's words, the newest first. */
 static enum store_result
-search_rows(struct store *s, const struct store_query *q, const char *question,
-    bool (*row)(void *arg, const struct store_row *r), void *arg)
+search_rows(
+    struct store *s, struct asked *a, const char *question, int64_t last)
 {
 	static const char sql[] = SEARCH_ROWS;
-	const bool any = q->upto == 0 || q->upto > INT64_MAX;
 	sqlite3_stmt *stmt = database_statement(s, sql);
 
 	if (stmt != NULL) {
 		sqlite3_bind_text(stmt, 1, question, -1, SQLITE_STATIC);
-		bind_number(stmt, 2, q->since);
-		bind_number(stmt, 3, any ? INT64_MAX : q->upto);
-		sqlite3_bind_int64(stmt, 4, q->oldest_ms);
-		sqlite3_bind_int64(
-		    stmt, 5, q->limit != 0 ? (sqlite3_int64)q->limit : -1);
+		sqlite3_bind_int64(stmt, 2, last);
+		sqlite3_bind_int64(stmt, 3,
+		    a->q->limit != 0 ? (sqlite3_int64)a->q->limit : -1);
 	}
-	return find_rows(s, stmt, false, row, arg);
+	return find_rows(s, stmt, false, search_row, a);
+}
+
+/* The id of a channel's newest row up to an offset; STORE_NONE: it has none. */
+static enum store_result
+search_last(struct store *s, int64_t channel, uint64_t upto, int64_t *last)
+{
+	static const char sql[] =
+	    "SELECT id FROM publication WHERE channel = ?1 AND offset <= ?2"
+	    " ORDER BY offset DESC LIMIT 1";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	enum store_result r;
+
+	if (stmt != NULL) {
+		sqlite3_bind_int64(stmt, 1, channel);
+		bind_number(stmt, 2, upto < INT64_MAX ? upto : INT64_MAX);
+	}
+	r = database_row(s, stmt, "looking for a row");
+	if (r == STORE_OK)
+		*last = sqlite3_column_int64(stmt, 0);
+	sqlite3_reset(stmt);
+	return r;
+}
+
+/* Finds what is asked for where there is an index. */
+static enum store_result
+search_answer(struct store *s, struct asked *a)
+{
+	const struct store_query *q = a->q;
+	struct store_channel c = {.id = 0};
+	char question[SEARCH_QUESTION];
+	enum store_result r = STORE_OK;
+	int64_t last = INT64_MAX;
+
+	if (q->name_len > 0)
+		r = store_channel(s, q->name, q->name_len, 0, &c);
+	if (r == STORE_OK && q->upto != 0)
+		r = search_last(s, c.id, q->upto, &last);
+	/* nothing was said there, or nothing is asked for */
+	if (r == STORE_NONE ||
+	    !search_words(
+		q->text, q->text_len, c.id, question, sizeof(question)))
+		return STORE_OK;
+	return r == STORE_OK ? search_rows(s, a, question, last) : r;
+}
+
+bool
+search_may_begin(struct store *s)
+{
+	struct store_index *x = &s->index;
+	const uint64_t now = clock_us();
+
+	x->spare_us += (int64_t)((now - x->spare_at) / SEARCH_SHARE);
+	if (x->spare_at == 0 || x->spare_us > SEARCH_SPARE_US)
+		x->spare_us = SEARCH_SPARE_US;
+	x->spare_at = now;
+	return x->spare_us > 0;
 }
 
 enum store_result
 search_find(struct store *s, const struct store_query *q,
     bool (*row)(void *arg, const struct store_row *r), void *arg)
 {
-	struct store_channel c = {.id = 0};
-	char question[SEARCH_QUESTION];
+	struct asked a = {q, row, arg};
+	const uint64_t begin = clock_us();
 	int64_t version = 0;
 	enum store_result r = search_look(s, &version);
 
@@ -302,12 +379,7 @@ search_find(struct store *s, const struct store_query *q,
 		return r;
 	if (version != SEARCH_VERSION)
 		return STORE_NONE;
-	if (q->name_len > 0)
-		r = store_channel(s, q->name, q->name_len, 0, &c);
-	/* nothing was said there, or nothing is asked for */
-	if (r == STORE_NONE ||
-	    !search_words(
-		q->text, q->text_len, c.id, question, sizeof(question)))
-		return STORE_OK;
-	return r == STORE_OK ? search_rows(s, q, question, row, arg) : r;
+	r = search_answer(s, &a);
+	s->index.spare_us -= (int64_t)(clock_us() - begin);
+	return r;
 }

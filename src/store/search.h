@@ -37,7 +37,11 @@ enum store_result search_fill(struct store *s, uint32_t rows, uint32_t *n);
  * more. Begins with the first one. *more: there are more pieces. */
 enum store_result search_tidy(struct store *s, bool first, bool *more);
 
-/* store_find() for STORE_MATCHES. STORE_NONE: there is no index. */
+/* Whether a question may be answered now: they have a part of the time. */
+bool search_may_begin(struct store *s);
+
+/* store_find() for STORE_MATCHES: bounds are upto, which takes a channel,
+ * oldest_ms and limit. STORE_NONE: there is no index. */
 enum store_result search_find(struct store *s, const struct store_query *q,
     bool (*row)(void *arg, const struct store_row *r), void *arg);
 

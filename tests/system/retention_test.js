@@ -1,5 +1,4 @@
-/* What is too old or too much is deleted from the database while it is written,
- * the oldest first, and the file does not grow for ever. */
+/* Each channel keeps as much in the database as its rule says. */
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -9,7 +8,6 @@ const {Line} = require('./centrifugo.js');
 const {noise, rules, state, storing} = require('../fault/archive.js');
 
 const ROUND_MS = 5000; /* from one look to the next */
-const MIB = 1024 * 1024;
 const rule = (name, ...more) =>
     `channel "${name}" {\n\tsubscribe all\n\tpublish all\n` +
     `\tstore yes\n\t${more.join('\n\t')}\n}\n`;
@@ -49,32 +47,4 @@ group('retention', null, (test) => {
 	}, {channels: rule('few', 'history 5') +
 	    rule('short', 'history 1000', 'history-age 1s') +
 	    rule('all', 'history 1000')}), {limit: 60000});
-
-	test('of all, by age', () => storing(async (d, archive) => {
-		await noise(d, 'all', {n: 700});
-		await left(archive, 'all', 0);
-		assert.equal(archive.value("SELECT count(*) FROM event " +
-		    "WHERE kind = 'connect'"), 0);
-		assert.equal(archive.channel('all').top, 700);
-	}, {channels: rule('all', 'history 1000'),
-	    conf: 'store-age 1s\nstore-search yes\n'}), {limit: 60000});
-
-	/* At full rate, for a while: it stays as large as it may be, or is so
-	 * soon. */
-	test('of all, by size', () => storing(async (d, archive) => {
-		await noise(d, 'all', {n: 4000, bytes: 1000});
-		await archive.whole(d);
-		await until('it is small enough', async () => {
-			const s = await state(d);
-			return s.bytes < 2.5 * MIB && s.pruned > 0 &&
-			    archive.value('SELECT (SELECT * FROM ' +
-				'pragma_page_count) - (SELECT * FROM ' +
-				'pragma_freelist_count)') * 4096 <= 2 * MIB;
-		}, 4 * ROUND_MS);
-		const n = archive.count('all');
-		assert.ok(n > 1200 && n < 2000, `${n} are left`);
-		assert.equal(archive.messages('all').at(-1).offset, 4000);
-		archive.judge('all');
-	}, {channels: rule('all', 'history 100000'),
-	    conf: 'store-size 2M\n'}), {limit: 60000});
 });

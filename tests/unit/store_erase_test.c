@@ -219,13 +219,40 @@ test_filling(void **state)
 	assert_int_equal(rows_match(NULL, "confidential"), 20);
 }
 
+/* An index that is larger than one piece becomes one part as well. */
+static void
+test_large(void **state)
+{
+	struct store_erasure e;
+	char text[256];
+
+	for (int k = 0; k < 24000; k++) {
+		snprintf(text, sizeof(text),
+		    "%s %x a%d b%d c%d d%d e%d f%d g%d h%d i%d j%d k%d l%d",
+		    k % 100 == 0 ? "xyzzy" : "plugh", k * 7919, k, k, k, k, k,
+		    k, k, k, k, k, k, k);
+		rows_say(
+		    "talk", k % 100 == 0 ? "alice" : "bob", FORMAT_TEXT, text);
+		if (k % 500 == 0)
+			rows_commit();
+	}
+	rows_commit();
+	assert_true(rows_number("SELECT count(*) FROM search_data") > 600);
+	erase(&e, "alice", 500);
+	assert_int_equal(e.rows, 240);
+	assert_int_equal(
+	    rows_number("SELECT count(DISTINCT segid) FROM search_idx"), 1);
+	assert_false(files_have("xyzzy"));
+	assert_int_equal(rows_match("talk", "plugh"), 100); /* the limit */
+}
+
 int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {TEST(test_rows),
 	    TEST(test_meanwhile), TEST(test_bare), TEST(test_read),
-	    TEST(test_filling)};
+	    TEST(test_filling), TEST(test_large)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

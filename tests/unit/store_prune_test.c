@@ -95,6 +95,36 @@ test_age(void **state)
 	assert_int_equal(rows_match("talk", "word"), 0);
 }
 
+/* Ids begin anew before the index has taken in what was there before it: what
+ * comes then is in it once. */
+static void
+test_anew(void **state)
+{
+	struct store_bounds b = {.age_ms = 50};
+	struct store_erasure e = {.user = "alice", .len = 5};
+	bool more;
+
+	store_close(rows_store);
+	rows_open(false);
+	talk(5);
+	store_close(rows_store);
+	rows_open(true);
+	rows_now += 1000;
+	assert_int_equal(
+	    store_prune(rows_store, &b, rows_now, 10, &more), STORE_OK);
+	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 0);
+	assert_true(rows_number("SELECT first FROM search_state") > 1);
+	rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
+	assert_int_equal(rows_match("talk", "word"), 1);
+	for (more = true; more;)
+		assert_int_equal(
+		    store_erase(rows_store, &e, 10, &more), STORE_OK);
+	assert_int_equal(rows_number("SELECT count(*) FROM search"
+				     " WHERE search MATCH 'word'"),
+	    0);
+}
+
 /* A clock that was ahead for a while does not keep all. */
 static void
 test_future(void **state)
@@ -259,9 +289,9 @@ int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
-	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_future),
-	    TEST(test_channel), TEST(test_channels), TEST(test_size),
-	    TEST(test_pages), TEST(test_not)};
+	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_anew),
+	    TEST(test_future), TEST(test_channel), TEST(test_channels),
+	    TEST(test_size), TEST(test_pages), TEST(test_not)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,10 +128,47 @@ test_bounds(void **state)
 	rows_n = 0;
 	assert_int_equal(store_find(rows_store, &q, rows_note, NULL), STORE_OK);
 	assert_int_equal(rows_found[0], 5);
+	/* another channel's are no bound */
+	rows_say("other", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
 	q.oldest_ms = 1000004; /* that of offset 5 */
 	rows_n = 0;
 	assert_int_equal(store_find(rows_store, &q, rows_note, NULL), STORE_OK);
 	assert_int_equal(rows_n, 1);
+	q.oldest_ms = 1000005;
+	rows_n = 0;
+	assert_int_equal(store_find(rows_store, &q, rows_note, NULL), STORE_OK);
+	assert_int_equal(rows_n, 0);
+	q.oldest_ms = 0;
+	q.upto = 1;
+	assert_int_equal(store_find(rows_store, &q, rows_note, NULL), STORE_OK);
+	assert_int_equal(rows_n, 1);
+	q.name = "none";
+	assert_int_equal(store_find(rows_store, &q, rows_note, NULL), STORE_OK);
+	assert_int_equal(rows_n, 1);
+}
+
+/* Questions have half of the time, and half a second in advance. */
+static void
+test_share(void **state)
+{
+	struct store_index *x = &rows_store->index;
+
+	assert_true(search_may_begin(rows_store));
+	assert_int_equal(x->spare_us, 500000);
+	rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
+	assert_int_equal(rows_match("talk", "word"), 1);
+	assert_true(x->spare_us <= 500000);
+	x->spare_us = -100000; /* a long one */
+	assert_false(search_may_begin(rows_store));
+	x->spare_at -= 150000;
+	assert_false(search_may_begin(rows_store));
+	x->spare_at -= 100000;
+	assert_true(search_may_begin(rows_store));
+	x->spare_at -= 10000000;
+	assert_true(search_may_begin(rows_store));
+	assert_int_equal(x->spare_us, 500000);
 }
 
 /* Fills the index by pieces until all is in it. */
@@ -211,7 +248,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_question), TEST(test_match), TEST(test_signs),
-	    TEST(test_bounds), TEST(test_later), TEST(test_undone)};
+	    TEST(test_bounds), TEST(test_share), TEST(test_later),
+	    TEST(test_undone)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
