@@ -61,7 +61,8 @@ struct writer {
 	struct reader_child child;
 	struct kept_rules rules;
 
-	struct store *store; /* NULL: it is not open */
+	struct store *store; /* NULL: it is not open, */
+	enum store_result why; /* for that reason */
 	struct store_options options;
 	struct store_mark mark; /* of the last commit */
 	bool begun;   /* this journal's first commit is done: before that no
@@ -105,8 +106,9 @@ struct writer {
 	unsigned deaths;  /* so often */
 };
 
-/* writer_state.c: the database opened, the journal's first commit; 0, or -1: an
- * error that only people can mend, which is logged. */
+/* writer_state.c: the database opened, the journal's first commit; 0; -1: an
+ * error that only people can mend, which is logged; 1: it is to be tried again
+ * at retry_ms. */
 int writer_open(struct writer *w);
 /* This journal's first commit: no other is made before it. */
 enum store_result writer_begin(struct writer *w);

@@ -109,6 +109,51 @@ state_open(struct writer *w, struct store_mark *found, bool *damaged,
 	return -1;
 }
 
+/* How it stands, for people. */
+static enum figures_state
+state_figure(enum store_result r)
+{
+	switch (r) {
+	case STORE_OK:
+	case STORE_NONE:
+		return FIGURES_OK;
+	case STORE_FULL:
+		return FIGURES_FULL;
+	case STORE_READ_ONLY:
+		return FIGURES_READ_ONLY;
+	case STORE_LOCKED:
+		return FIGURES_LOCKED;
+	case STORE_DAMAGED:
+		return FIGURES_DAMAGED;
+	default:
+		return FIGURES_FAILED;
+	}
+}
+
+/* It is not open: says why, once. Returns -1 if only people can mend that; 1:
+ * it is to be tried again. */
+static int
+state_unopened(struct writer *w, const char *error)
+{
+	const bool refused = w->why == STORE_NONE || w->why == STORE_DAMAGED;
+
+	w->retry_ms = clock_ms() + STATE_RETRY_MS;
+	w->state = w->why;
+	if (w->told != STORE_OK && w->told == w->why)
+		return 1;
+	w->told = w->why;
+	figures_tell(
+	    w->figures, refused ? FIGURES_FAILED : state_figure(w->why), error);
+	if (refused)
+		log_error("%s", error);
+	else
+		log_error(
+		    "%s: trying again every second; channels with `store` "
+		    "wait for it",
+		    error);
+	return refused ? -1 : 1;
+}
+
 int
 writer_open(struct writer *w)
 {
@@ -122,16 +167,14 @@ writer_open(struct writer *w)
 		state_aside(w);
 		r = state_open(w, &found, &damaged, error);
 	}
-	if (r == -1) {
-		figures_tell(w->figures, FIGURES_FAILED, error);
-		log_error("%s", error);
-		return -1;
-	}
+	if (r == -1)
+		return state_unopened(w, error);
 	state_compare(w, &found);
 	reader_init(&w->reader, w->hub, w->start->kind->reader - 1u,
 	    w->is_new ? READER_NO_MARK : w->mark.position);
 	w->mark.position = w->reader.passed;
-	reader_child_init(&w->child, w->start, &w->reader);
+	if (w->child.start == NULL)
+		reader_child_init(&w->child, w->start, &w->reader);
 	if ((r = (int)writer_begin(w)) != STORE_OK)
 		writer_fail(w, (enum store_result)r);
 	else
@@ -213,27 +256,6 @@ writer_commit(struct writer *w, bool clean)
 	return STORE_OK;
 }
 
-/* How it stands, for people. */
-static enum figures_state
-state_figure(enum store_result r)
-{
-	switch (r) {
-	case STORE_OK:
-	case STORE_NONE:
-		return FIGURES_OK;
-	case STORE_FULL:
-		return FIGURES_FULL;
-	case STORE_READ_ONLY:
-		return FIGURES_READ_ONLY;
-	case STORE_LOCKED:
-		return FIGURES_LOCKED;
-	case STORE_DAMAGED:
-		return FIGURES_DAMAGED;
-	default:
-		return FIGURES_FAILED;
-	}
-}
-
 /* Begins a new database in place of one that is damaged. */
 static void
 state_begin_anew(struct writer *w)
@@ -246,7 +268,7 @@ state_begin_anew(struct writer *w)
 	state_aside(w);
 	if (state_open(w, &found, &damaged, error) == -1) {
 		/* the next process tries again, and chatd goes on */
-		figures_tell(w->figures, FIGURES_FAILED, error);
+		figures_tell(w->figures, state_figure(w->why), error);
 		log_fatal("%s", error);
 	}
 	w->begun = false;
