@@ -196,7 +196,8 @@ readers() {
 # With a store, which waits for its disk.
 stored() {
 	system san store 120
-	system san store_use 120
+	system san store_use 180
+	system release store_page 120
 	system release past 60
 	system san search 90
 	system san retention 90

@@ -189,6 +189,7 @@ group('store', null, (test) => {
 				await until('heard', () =>
 				    sub.heard.length === 3 * round + 3);
 				const again = event(sub, 'subscribed', 20000);
+				again.catch(() => {}); /* awaited below */
 				await m.kill();
 				await m.again();
 				const context = await again;

@@ -478,3 +478,66 @@ group('turned', null, (test) => {
 		}
 	}, {limit: 60000});
 });
+
+group('waits', null, (test) => {
+	test('a backend waits for what is answered when it is stored', () =>
+	    storing(async (d, archive) => {
+		for (let k = 0; k < 20; k++)
+			for (const channel of ['acked', 'strict']) {
+				const {result} = await api(d, 'publish',
+				    {channel, data: k});
+				assert.equal(result?.offset, k + 1);
+				assert.equal(archive.messages(channel).at(-1)
+				    ?.offset, k + 1);
+			}
+		await archive.whole(d);
+		assert.equal(archive.judge('acked').length, 20);
+		assert.equal(archive.judge('strict').length, 20);
+	}, {conf: `api-key "${KEY}"\n`}), {limit: 60000});
+
+	test('a backend reads what the ring has no more', () => storing(
+	    async (d, archive) => {
+		await noise(d, 'told', {n: 1500, bytes: 1500});
+		await archive.whole(d);
+		const {result: {epoch}} = await api(d, 'history',
+		    {channel: 'told'});
+		const {result} = await api(d, 'history', {channel: 'told',
+		    limit: 50, since: {offset: 10, epoch}});
+		assert.deepEqual(result.publications.map((p) => p.offset),
+		    Array.from({length: 50}, (_, k) => 11 + k));
+	}, {conf: `api-key "${KEY}"\njournal 1M\n`}), {limit: 60000});
+
+	test('the channels that were published to last are open at the start',
+	    async () => {
+		const archive = new Archive();
+		try {
+			await again(archive, CHANNELS, async (d) => {
+				await noise(d, 'told', {n: 20});
+				await noise(d, 'told-b', {n: 20});
+				await archive.whole(d);
+			});
+			await again(archive, CHANNELS, async (d) => {
+				const {pid} = (await d.json('show', 'processes'))
+				    .find((p) => p.kind === 'store');
+				process.kill(pid, 'SIGSTOP');
+				const l = await Line.connected(d, '?user=a');
+				for (const channel of ['told', 'told-b']) {
+					const begin = performance.now();
+					const {subscribe} = await l.ask('subscribe',
+					    {channel});
+					assert.equal(subscribe?.offset, 20);
+					assert.ok(performance.now() - begin < 1000);
+					const {history} = await l.ask('history',
+					    {channel, limit: 5, reverse: true});
+					assert.deepEqual(history.publications
+					    .map((p) => p.offset),
+					    [20, 19, 18, 17, 16]);
+				}
+				process.kill(pid, 'SIGCONT');
+				l.client.drop();
+			});
+		} finally {
+			archive.remove();
+		}
+	}, {limit: 60000});
+});
