@@ -23,7 +23,7 @@ static char folder[64];
 static char path[128];
 static char error[2048];
 static bool damaged;
-static enum store_result why; /* it was not opened */
+static enum store_result unopened; /* why it was not */
 static struct store_mark mark;
 static unsigned long fs_type; /* 0: what it is */
 static bool fs_is_full;
@@ -81,7 +81,7 @@ try(enum store_use use)
 	    .use = use,
 	    .sync_full = true,
 	    .wait_ms = 100,
-	    .why = &why};
+	    .why = &unopened};
 	struct store *s;
 
 	error[0] = '\0';

@@ -48,7 +48,7 @@ refused(const char *words)
 	assert_null(try(STORE_WRITES));
 	assert_non_null(strstr(error, words));
 	assert_false(damaged);
-	assert_int_equal(why, STORE_NONE);
+	assert_int_equal(unopened, STORE_NONE);
 	assert_int_equal(sum(), before);
 	error[0] = '\0';
 	assert_int_equal(store_try(path, error, sizeof(error)), -1);
@@ -106,7 +106,7 @@ one_writes(void **state)
 
 	snprintf(pid, sizeof(pid), "process %d)", (int)getpid());
 	assert_null(try(STORE_WRITES));
-	assert_int_equal(why, STORE_NONE);
+	assert_int_equal(unopened, STORE_NONE);
 	assert_non_null(strstr(error, "another chatd"));
 	assert_non_null(strstr(error, pid));
 	r = try(STORE_READS);
@@ -186,7 +186,7 @@ damaged_is_told(void **state)
 	spoil(100, zeros, sizeof(zeros));
 	assert_null(try(STORE_WRITES));
 	assert_true(damaged);
-	assert_int_equal(why, STORE_DAMAGED);
+	assert_int_equal(unopened, STORE_DAMAGED);
 	assert_non_null(strstr(error, "DAMAGE in chatd-store(5)"));
 	assert_null(try(STORE_READS));
 	assert_true(damaged);
@@ -199,7 +199,7 @@ places_are_refused(void **state)
 	fs_type = NFS_SUPER_MAGIC;
 	assert_null(try(STORE_WRITES));
 	assert_non_null(strstr(error, "is on NFS"));
-	assert_int_equal(why, STORE_NONE);
+	assert_int_equal(unopened, STORE_NONE);
 	assert_int_equal(store_try(path, error, sizeof(error)), -1);
 	fs_type = 0xfe534d42;
 	assert_null(try(STORE_WRITES));
@@ -227,7 +227,7 @@ folder_must_be_writable(void **state)
 			_exit(3);
 		_exit(try(STORE_WRITES) == NULL &&
 			    strstr(error, "must be writable") != NULL &&
-			    why == STORE_READ_ONLY && !damaged
+			    unopened == STORE_READ_ONLY && !damaged
 			? 0
 			: 1);
 	}
@@ -249,7 +249,7 @@ full_disk_is_told(void **state)
 	if ((pid = fork()) == 0) {
 		signal(SIGXFSZ, SIG_IGN);
 		setrlimit(RLIMIT_FSIZE, &small);
-		_exit(try(STORE_WRITES) == NULL && why == STORE_FULL &&
+		_exit(try(STORE_WRITES) == NULL && unopened == STORE_FULL &&
 			    strstr(error, "make room") != NULL && !damaged
 			? 0
 			: 1);
@@ -356,7 +356,7 @@ unknown_version_is_refused(void **state)
 	make_old();
 	assert_null(try(STORE_WRITES));
 	assert_non_null(strstr(error, "schema 0, which no chatd ever had"));
-	assert_int_equal(why, STORE_NONE);
+	assert_int_equal(unopened, STORE_NONE);
 	assert_false(damaged);
 	assert_string_equal(beside(".v"), "");
 	assert_int_equal(number(path, "PRAGMA user_version"), 0);
