@@ -94,6 +94,23 @@ group('store', null, (test) => {
 	    async (d, choir) => talk(choir, 500), {sure: true}),
 	{limit: 60000});
 
+	test('each has a filter, and alone maps SQLite', () => storing(
+	    async (d) => {
+		const maps = (pid) => /libsqlite3/.test(
+		    fs.readFileSync(`/proc/${pid}/maps`, 'latin1'));
+		for (const kind of ['store', 'store-read']) {
+			const {pid} = await row(d, kind);
+			const status = fs.readFileSync(`/proc/${pid}/status`,
+			    'latin1');
+			assert.match(status, /^NoNewPrivs:\t1$/m, kind);
+			assert.match(status, /^Seccomp:\t2$/m, kind);
+			assert.ok(maps(pid), kind);
+		}
+		for (const kind of ['worker', 'keeper'])
+			assert.ok(!maps((await row(d, kind)).pid), kind);
+		assert.ok(!maps(d.pid));
+	}));
+
 	test('it is killed again and again', () => amid(async (d, choir) => {
 		const deaths = [];
 		for (let k = 0; k < KILLS; k++) {
