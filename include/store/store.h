@@ -75,8 +75,8 @@ int store_open(struct store **out, const struct store_options *o,
 void store_close(struct store *s);
 
 /* Whether store_open() would take what is at that path, as far as that can be
- * said without opening it: no file is made or changed, and none that another
- * process uses is disturbed. Returns 0, or -1 with one line in error. */
+ * said without opening it: no file is changed or left behind, and none that
+ * another process uses is disturbed. Returns 0, or -1 with one line in error. */
 int store_try(const char *path, char *error, size_t error_len);
 
 /* What was wrong last: one line for the log. */

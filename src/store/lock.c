@@ -52,15 +52,32 @@ place_folder(const char *path, char folder[PATH_MAX])
 		*slash = '\0';
 }
 
+/* A file of that folder, without a name; -1: none can be made. */
+static int
+place_file(const char *folder)
+{
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char name[PATH_MAX];
+
+	if (fd != -1 ||
+	    (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) ||
+	    snprintf(name, sizeof(name), "%s/.chatd-XXXXXX", folder) >=
+		(int)sizeof(name))
+		return fd;
+	if ((fd = mkostemp(name, O_CLOEXEC)) != -1)
+		unlink(name);
+	return fd;
+}
+
 /* Whether memory is shared through a file of that folder. */
 static bool
 place_shares(const char *folder)
 {
-	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = place_file(folder);
 	bool shares = true;
 	void *p;
 
-	if (fd == -1) /* it says nothing */
+	if (fd == -1) /* opening says what is wrong */
 		return true;
 	if (ftruncate(fd, TRY_PAGE) == 0) {
 		p = mmap(
