@@ -76,7 +76,8 @@ void store_close(struct store *s);
 
 /* Whether store_open() would take what is at that path, as far as that can be
  * said without opening it: no file is changed or left behind, and none that
- * another process uses is disturbed. Returns 0, or -1 with one line in error. */
+ * another process uses is disturbed. Returns 0, or -1 with one line in error.
+ */
 int store_try(const char *path, char *error, size_t error_len);
 
 /* What was wrong last: one line for the log. */
