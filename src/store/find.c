@@ -194,8 +194,9 @@ find_channels(struct store *s, const struct store_query *q,
 {
 	static const char sql[] =
 	    "SELECT name, id, epoch, top, (SELECT max(offset) FROM publication"
-	    " WHERE channel = c.id), seen FROM channel c"
-	    " WHERE name NOT NULL AND seen >= ?1 ORDER BY seen DESC LIMIT ?2";
+	    " WHERE channel = c.id), seen FROM (SELECT * FROM channel"
+	    " WHERE name NOT NULL AND seen >= ?1 ORDER BY seen DESC LIMIT ?2) c"
+	    " ORDER BY seen DESC";
 	enum store_result r = database_flush(s);
 	struct store_row out = {.name = NULL};
 	sqlite3_stmt *stmt;
