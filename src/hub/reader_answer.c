@@ -380,24 +380,23 @@ reader_renew(
 {
 	const struct reader_opening o = {.stream = stream};
 	struct hub *h = r->h;
-	uint64_t offset = 0, mask;
-	bool mine = false;
+	uint64_t offset, mask = 0;
+	bool mine;
 	uint8_t flags;
 
 	hub_lock(h);
 	flags = presence_flags(h, channel);
-	if (answer_is_current(h, channel, epoch) &&
+	mine = answer_is_current(h, channel, epoch) &&
 	    PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN &&
-	    presence_opener(flags) == r->bit) {
-		mine = true;
-		offset = SHM_LOAD(h->entry[channel].offset);
-		/* one step commits the epoch: FORMAT_OPENED */
+	    presence_opener(flags) == r->bit;
+	if (mine) {
+		/* first, so that it is told whoever opens the channel */
+		offset = SHM_LOAD(h->entry[channel].offset) + 1;
+		mask = opening_leap(h, channel, offset, offset,
+		    SHM_LOAD(h->entry[channel].mask));
 		SHM_STORE(h->entry[channel].flags,
 		    PRESENCE_WARM(flags, PRESENCE_OPENING));
 	}
 	hub_unlock(h);
-	if (!mine)
-		return 0;
-	mask = reader_opened(r, channel, epoch, &o);
-	return mask | reader_leap(r, channel, epoch, offset + 1, true);
+	return mine ? mask | reader_opened(r, channel, epoch, &o) : 0;
 }

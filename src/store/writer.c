@@ -204,45 +204,22 @@ writer_end(struct writer *w)
 		(void)store_checkpoint(w->store, true);
 	} else {
 		log_error("%s: the last messages are not stored",
-		    store_error(w->store));
+		    w->store != NULL ? store_error(w->store) : w->error);
 	}
 	writer_tell(w, UINT64_MAX);
 	store_close(w->store);
-}
-
-/* A disk that is full, or fails, is no reason for the chat not to be served:
- * waits until the database can be opened. 1: it is to leave; else as
- * writer_open() says. */
-static int
-writer_wait(struct writer *w)
-{
-	int r = 1;
-
-	reader_child_init(&w->child, w->start, &w->reader);
-	reader_child_blocked(&w->child, true);
-	child_hello(w->start);
-	while (r == 1 && reader_child_turn(&w->child, WRITER_NAP_MS)) {
-		log_more();
-		if (clock_ms() >= w->retry_ms)
-			r = writer_open(w);
-	}
-	return r;
 }
 
 void
 store_main(struct child_start *start)
 {
 	static struct writer w;
-	int r;
 
 	writer_init(&w, start);
-	if ((r = writer_open(&w)) == 0)
-		child_hello(start);
-	else if (r == 1 && (r = writer_wait(&w)) == 1)
-		child_leave();
-	if (r == -1)
+	if (writer_open(&w) == -1)
 		log_fatal("cannot be opened");
 	writer_care_init(&w);
+	child_hello(start);
 	while (reader_child_turn(&w.child, writer_turn(&w)))
 		log_more();
 	writer_end(&w);

@@ -61,9 +61,10 @@ struct writer {
 	struct reader_child child;
 	struct kept_rules rules;
 
-	struct store *store; /* NULL: it is not open, */
+	struct store *store;   /* NULL: it is not open, */
 	enum store_result why; /* for that reason */
 	struct store_options options;
+	char error[1024];	/* and this is what was said */
 	struct store_mark mark; /* of the last commit */
 	bool begun;   /* this journal's first commit is done: before that no
 		       * channel is opened */
@@ -106,9 +107,10 @@ struct writer {
 	unsigned deaths;  /* so often */
 };
 
-/* writer_state.c: the database opened, the journal's first commit; 0; -1: an
- * error that only people can mend, which is logged; 1: it is to be tried again
- * at retry_ms. */
+/* writer_state.c: the database opened, the journal's first commit; 0, also if
+ * it is to be tried again; -1: an error that only people can mend, which is
+ * logged.
+ */
 int writer_open(struct writer *w);
 /* This journal's first commit: no other is made before it. */
 enum store_result writer_begin(struct writer *w);
@@ -163,6 +165,8 @@ void *writer_room(void *items, size_t n, size_t *room, size_t size);
 
 /* writer_open.c: a channel that is to be opened. */
 void writer_ask(void *arg, uint32_t channel, uint32_t epoch);
+/* A damaged page was met in reading: that is said, and nothing is moved. */
+void writer_skip_damage(struct writer *w);
 /* Opens all that are asked for. */
 enum store_result writer_open_asked(struct writer *w);
 /* Opens channels while nothing can be written: what is there can be read. */

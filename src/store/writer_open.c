@@ -41,6 +41,25 @@ opening_row_cb(void *arg, const struct store_row *row)
 	return true;
 }
 
+void
+writer_skip_damage(struct writer *w)
+{
+	log_error(
+	    "%s: met in reading: nothing is moved", store_error(w->store));
+	/* it was undone; nothing of the journal was in it */
+	w->taken = w->rows = w->holes = 0;
+	writer_forget(w);
+}
+
+/* Gives back what it holds. */
+static void
+opening_free(struct opening *p)
+{
+	for (size_t k = 0; k < p->n; k++)
+		free(p->copy[k]);
+	p->n = 0;
+}
+
 /* Finds its newest messages, as many as its rule keeps. */
 static enum store_result
 opening_find(struct opening *p, const struct conf_channel *rule,
@@ -58,6 +77,12 @@ opening_find(struct opening *p, const struct conf_channel *rule,
 	if (q.limit == 0)
 		return STORE_OK;
 	r = store_find(p->w->store, &q, opening_row_cb, p);
+	if (r == STORE_DAMAGED) {
+		/* the channel goes on without them */
+		writer_skip_damage(p->w);
+		opening_free(p);
+		r = STORE_OK;
+	}
 	for (size_t k = 0; k < p->n; k++)
 		p->pub[k] = p->copy[p->n - 1 - k]->p;
 	p->o.pubs = p->pub;
@@ -128,15 +153,6 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 	return rule != NULL ? opening_find(p, rule, name, len) : STORE_OK;
 }
 
-/* Gives back what it holds. */
-static void
-opening_free(struct opening *p)
-{
-	for (size_t k = 0; k < p->n; k++)
-		free(p->copy[k]);
-	p->n = 0;
-}
-
 void
 writer_ask(void *arg, uint32_t channel, uint32_t epoch)
 {
@@ -163,6 +179,10 @@ open_one(struct writer *w, const struct writer_asked *a)
 		p.o = (struct reader_opening){.error = RESULT_TEMPORARY};
 		log_error(
 		    "a channel cannot be opened: %s", store_error(w->store));
+	}
+	if (r == STORE_DAMAGED) {
+		writer_skip_damage(w);
+		r = STORE_OK;
 	}
 	reader_child_wake(
 	    &w->child, reader_opened(&w->reader, a->channel, a->epoch, &p.o));
@@ -291,6 +311,11 @@ writer_load(struct writer *w)
 	if (r == STORE_OK)
 		r = loading_run(&l, begin_ms + LOAD_MS);
 	free(l.names);
+	if (r == STORE_DAMAGED) {
+		/* each is opened when it is asked for, if it can be */
+		writer_skip_damage(w);
+		r = STORE_OK;
+	}
 	if (r == STORE_OK && l.n > 0)
 		log_info("%u channels with %u messages are there again, "
 			 "after %llu ms",

@@ -27,8 +27,7 @@ enum {
 	STATE_TELL_MS = 250,
 	/* Four times what it commonly has. Larger: a transaction that was
 	 * forgotten is told later; smaller: a busy minute is. */
-	STATE_LOG_BYTES = 256 * 1024 * 1024,
-	STATE_ERROR = 1024
+	STATE_LOG_BYTES = 256 * 1024 * 1024
 };
 
 /* The number of this shared memory: none can tell its key by it. */
@@ -96,87 +95,63 @@ state_aside(struct writer *w)
 	    w->options.path, stamp);
 }
 
-/* Opens the file; -1: an error, which stands in error. *damaged: it is. */
-static int
-state_open(struct writer *w, struct store_mark *found, bool *damaged,
-    char error[STATE_ERROR])
+/* Opens the file, a new one if it is damaged. STORE_NONE: it is refused, and
+ * will be again. Other errors may go by themselves. */
+static enum store_result
+state_open(struct writer *w, struct store_mark *found)
 {
-	*damaged = false;
-	if (store_open(&w->store, &w->options, found, damaged, error,
-		STATE_ERROR) == 0)
-		return 0;
-	w->store = NULL;
-	return -1;
-}
+	bool damaged;
 
-/* How it stands, for people. */
-static enum figures_state
-state_figure(enum store_result r)
-{
-	switch (r) {
-	case STORE_OK:
-	case STORE_NONE:
-		return FIGURES_OK;
-	case STORE_FULL:
-		return FIGURES_FULL;
-	case STORE_READ_ONLY:
-		return FIGURES_READ_ONLY;
-	case STORE_LOCKED:
-		return FIGURES_LOCKED;
-	case STORE_DAMAGED:
-		return FIGURES_DAMAGED;
-	default:
-		return FIGURES_FAILED;
+	for (int n = 0; n < 2; n++) {
+		w->store = NULL;
+		if (store_open(&w->store, &w->options, found, &damaged,
+			w->error, sizeof(w->error)) == 0)
+			return STORE_OK;
+		w->store = NULL;
+		if (!damaged || n > 0)
+			break;
+		log_error("%s", w->error);
+		state_aside(w);
 	}
+	return w->why;
 }
 
-/* It is not open: says why, once. Returns -1 if only people can mend that; 1:
- * it is to be tried again. */
-static int
-state_unopened(struct writer *w, const char *error)
+/* Goes on from what the database says. */
+static enum store_result
+state_enter(struct writer *w)
 {
-	const bool refused = w->why == STORE_NONE || w->why == STORE_DAMAGED;
+	struct store_mark found = {.journal = 0};
+	enum store_result r = state_open(w, &found);
 
-	w->retry_ms = clock_ms() + STATE_RETRY_MS;
-	w->state = w->why;
-	if (w->told != STORE_OK && w->told == w->why)
-		return 1;
-	w->told = w->why;
-	figures_tell(
-	    w->figures, refused ? FIGURES_FAILED : state_figure(w->why), error);
-	if (refused)
-		log_error("%s", error);
-	else
-		log_error(
-		    "%s: trying again every second; channels with `store` "
-		    "wait for it",
-		    error);
-	return refused ? -1 : 1;
+	if (r != STORE_OK)
+		return r;
+	state_compare(w, &found);
+	reader_init(&w->reader, w->hub, w->start->kind->reader - 1u,
+	    w->is_new ? READER_NO_MARK : w->mark.position);
+	w->mark.position = w->reader.passed;
+	return STORE_OK;
 }
 
 int
 writer_open(struct writer *w)
 {
-	struct store_mark found = {.journal = 0};
-	char error[STATE_ERROR] = "";
-	bool damaged;
-	int r = state_open(w, &found, &damaged, error);
+	enum store_result r = state_enter(w);
 
-	if (r == -1 && damaged) {
-		log_error("%s", error);
-		state_aside(w);
-		r = state_open(w, &found, &damaged, error);
+	if (r == STORE_NONE) {
+		figures_tell(w->figures, FIGURES_FAILED, w->error);
+		log_error("%s", w->error);
+		return -1;
 	}
-	if (r == -1)
-		return state_unopened(w, error);
-	state_compare(w, &found);
-	reader_init(&w->reader, w->hub, w->start->kind->reader - 1u,
-	    w->is_new ? READER_NO_MARK : w->mark.position);
-	w->mark.position = w->reader.passed;
-	if (w->child.start == NULL)
-		reader_child_init(&w->child, w->start, &w->reader);
-	if ((r = (int)writer_begin(w)) != STORE_OK)
-		writer_fail(w, (enum store_result)r);
+	if (r != STORE_OK) {
+		reader_init(&w->reader, w->hub, w->start->kind->reader - 1u,
+		    READER_NO_MARK);
+		w->mark.position = w->reader.passed;
+	}
+	reader_child_init(&w->child, w->start, &w->reader);
+	if (r == STORE_OK)
+		r = writer_begin(w);
+	if (r != STORE_OK)
+		writer_fail(w, r);
 	else
 		writer_goes_on(w);
 	return 0;
@@ -203,6 +178,13 @@ writer_begin(struct writer *w)
 {
 	enum store_result r = STORE_OK;
 
+	if (w->store == NULL) {
+		r = state_enter(w);
+		if (r == STORE_NONE)
+			log_fatal("%s", w->error);
+		if (r != STORE_OK)
+			return r;
+	}
 	if (w->leaps) {
 		log_warn("the last end was not a clean one: offsets of "
 			 "all channels go on %d higher, so that none is given "
@@ -220,9 +202,10 @@ writer_begin(struct writer *w)
 		r = writer_commit(w, false);
 	if (r != STORE_OK)
 		return r;
-	w->begun = true;
 	w->leaps = false;
-	return state_resume(w);
+	r = state_resume(w);
+	w->begun = r == STORE_OK;
+	return r;
 }
 
 enum store_result
@@ -256,22 +239,36 @@ writer_commit(struct writer *w, bool clean)
 	return STORE_OK;
 }
 
-/* Begins a new database in place of one that is damaged. */
-static void
-state_begin_anew(struct writer *w)
+/* How it stands, for people. */
+static enum figures_state
+state_figure(enum store_result r)
 {
-	struct store_mark found;
-	char error[STATE_ERROR] = "";
-	bool damaged;
-
-	store_close(w->store);
-	state_aside(w);
-	if (state_open(w, &found, &damaged, error) == -1) {
-		/* the next process tries again, and chatd goes on */
-		figures_tell(w->figures, state_figure(w->why), error);
-		log_fatal("%s", error);
+	switch (r) {
+	case STORE_OK:
+	case STORE_NONE:
+		return FIGURES_OK;
+	case STORE_FULL:
+		return FIGURES_FULL;
+	case STORE_READ_ONLY:
+		return FIGURES_READ_ONLY;
+	case STORE_LOCKED:
+		return FIGURES_LOCKED;
+	case STORE_DAMAGED:
+		return FIGURES_DAMAGED;
+	default:
+		return FIGURES_FAILED;
 	}
+}
+
+/* What is damaged is left; the next try begins a new database. */
+static void
+state_leave(struct writer *w)
+{
+	strlcpy(w->error, store_error(w->store), sizeof(w->error));
+	store_close(w->store);
+	w->store = NULL;
 	w->begun = false;
+	state_aside(w);
 }
 
 /* Says why it cannot go on; another process's lock, when it has waited for
@@ -286,7 +283,8 @@ state_tell(struct writer *w, enum store_result r, uint64_t now)
 	    (r == STORE_LOCKED && now < w->failed_ms + STATE_LOCKED_MS))
 		return;
 	w->told = r;
-	strlcpy(reason, store_error(w->store), sizeof(reason));
+	strlcpy(reason, w->store != NULL ? store_error(w->store) : w->error,
+	    sizeof(reason));
 	log_error("%s: trying again every second; what is to be stored waits "
 		  "in the journal",
 	    reason);
@@ -312,8 +310,8 @@ writer_fail(struct writer *w, enum store_result r)
 	reader_rewind(&w->reader, w->mark.position);
 	w->taken = w->rows = w->holes = 0;
 	w->waits = false;
-	if (r == STORE_DAMAGED)
-		state_begin_anew(w);
+	if (r == STORE_DAMAGED && w->store != NULL)
+		state_leave(w);
 }
 
 void

@@ -81,12 +81,12 @@ test_renew(void **state)
 	tail = journal_tail(&s.h);
 	assert_true(reader_renew(&r, e, epoch, 9) == UINT64_MAX);
 	p = at(&s, tail + 1);
-	assert_int_equal(p.format, FORMAT_OPENED);
-	assert_true(p.offset == 1 && p.stream == 9);
-	p = at(&s, tail + 2);
 	assert_int_equal(p.format, FORMAT_LEAP);
 	/* it names none that there is */
 	assert_true(p.offset == 2 && p.before == 2);
+	p = at(&s, tail + 2);
+	assert_int_equal(p.format, FORMAT_OPENED);
+	assert_true(p.offset == 2 && p.stream == 9);
 	assert_true(s.h.stream[e] == 9 && s.h.entry[e].offset == 2);
 	assert_int_equal(PRESENCE_WARMTH_OF(s.h.entry[e].flags), PRESENCE_OPEN);
 	e = scene_channel(&s, "kept");
