@@ -136,13 +136,17 @@ struct message_ask {
 	uint16_t reverse;  /* 1: newest first */
 	uint16_t name_len; /* of what follows: a name, up to ASK_NAME_MAX, */
 	uint16_t text_len; /* and a text */
-	uint32_t spare;
+	uint32_t asked_ms; /* clock_ms() of the asker, its low half: it
+			    * waits for ASK_WAIT_MS */
 };
 
 enum {
 	ASK_NAME_MAX = 256, /* bytes */
 	ASK_TEXT_MAX = 4096,
 	ASK_MESSAGES_MAX = 1000, /* of one answer */
+	/* Larger: a client whose subscribe takes 5 s ends its connection;
+	 * smaller: a disk that is read slowly refuses more. */
+	ASK_WAIT_MS = 2000,
 	/* Bytes of one answer. Larger: one question costs a worker more memory;
 	 * smaller: pages of large messages have fewer of them. */
 	ASK_BYTES_MAX = 64 * 1024 * 1024

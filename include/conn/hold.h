@@ -17,6 +17,7 @@
 #ifndef CHATD_CONN_HOLD_H
 #define CHATD_CONN_HOLD_H
 
+#include "codec/message.h"
 #include "conn/chat.h"
 
 enum {
@@ -29,11 +30,9 @@ enum {
 	 * Larger: a client whose subscribe takes 5 s ends its connection;
 	 * smaller: a reader that starts slowly refuses more. */
 	HOLD_OPENED_MS = 3000,
-	/* And for rows; then the command is refused for now. After a channel
-	 * was waited for less: both together may take twice as long. Larger: a
-	 * client whose subscribe takes 5 s ends its connection; smaller: a disk
-	 * that is read slowly refuses more. */
-	HOLD_ROWS_MS = 2000
+	/* And for rows; then the command is refused for now. Both together may
+	 * take twice as long. */
+	HOLD_ROWS_MS = ASK_WAIT_MS
 };
 
 /* What is known of a publication that was accepted. */
@@ -75,7 +74,7 @@ hold_is_wanted(const struct chat *ch)
 bool hold_channel(struct chat *ch, uint32_t entry, uint32_t epoch);
 
 /* The command in hand needs rows that were asked for at that time (the clock's
- * low half): as above. */
+ * low half; 0: not yet): as above. */
 bool hold_rows(struct chat *ch, uint32_t asked_ms);
 
 /* The command in hand has published, now or before it waited, what waits for a
@@ -100,8 +99,11 @@ void hold_result(struct chat *ch, const struct hold_answer *answer);
 /* error: the channel was not opened. */
 void
 hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error);
-/* Rows that a connection may wait for have come. */
-void hold_arrived(struct chat *ch, uint32_t conn);
+/* Rows that a connection may wait for have come; false: it waits for nothing.
+ */
+bool hold_arrived(struct chat *ch, uint32_t conn);
+/* All who wait for rows may ask for them now. */
+void hold_rows_again(struct chat *ch);
 /* Such entries have been overwritten unread: all who wait look again. */
 void hold_lost(struct chat *ch);
 

@@ -20,7 +20,10 @@ enum {
 	/* Questions of a worker that are not answered yet, or whose rows are
 	 * not used yet. Larger: more of its memory; smaller: when very many
 	 * clients come back at once, more of them are refused for now. */
-	ARCHIVE_ASKED_MAX = 4096
+	ARCHIVE_ASKED_MAX = 4096,
+	/* Bytes of all rows that are there. Larger: more of its memory;
+	 * smaller: as above. */
+	ARCHIVE_BYTES_MAX = 64 * 1024 * 1024
 };
 
 enum archive_result {
@@ -38,6 +41,7 @@ struct archive_query {
 	size_t name_len;
 	const char *text;
 	size_t text_len;
+	bool now; /* the command cannot wait any more */
 };
 
 /* Rows of an answer: valid until archive_done(). */
@@ -54,23 +58,20 @@ int archive_init(struct chat *ch);
 bool archive_has(const struct chat *ch, uint32_t channel);
 
 /* Asks for the command or request in hand, or has what it asked for before it
- * waited. A question is the same if all of it is but for oldest_ms. */
+ * waited. A question is the same if all of it is but for oldest_ms. While there
+ * are too many the command waits, too. */
 enum archive_result archive_ask(
     struct chat *ch, const struct archive_query *q, struct archive_rows *out);
-
-/* Asks without a command: done is called once, later; rows NULL: they cannot be
- * read, or not in time. False: there are too many questions. */
-typedef void
-archive_done_fn(struct chat *ch, uint64_t arg, const struct archive_rows *rows);
-bool archive_call(struct chat *ch, const struct archive_query *q,
-    archive_done_fn *done, uint64_t arg);
 
 /* The row at *at, which moves to the next; from 0. False: there is none. */
 bool archive_row(
     const struct archive_rows *rows, size_t *at, struct publication *out);
 
-/* The command or request in hand has used its rows, or does without. */
+/* The command or request in hand is answered, and has used its rows. */
 void archive_done(struct chat *ch);
+
+/* A connection is leaving: it asks nothing any more. */
+void archive_left(struct chat *ch, uint32_t conn);
 
 /* By the worker: that line's process answers, and has a link with this one;
  * that of its line has ended. */

@@ -88,7 +88,7 @@ hold_since_ms(const struct chat *ch, uint32_t began_ms)
 {
 	const uint32_t latest = began_ms + HOLD_ROWS_MS;
 
-	if (ch->hold.what != HOLD_ROWS)
+	if (ch->hold.what != HOLD_ROWS || ch->hold.asked_ms == 0)
 		return began_ms;
 	return (int32_t)(ch->hold.asked_ms - latest) < 0 ? ch->hold.asked_ms
 							 : latest;
@@ -340,10 +340,28 @@ hold_opened(struct chat *ch, uint32_t entry, uint32_t epoch, uint8_t error)
 	}
 }
 
-void
+bool
 hold_arrived(struct chat *ch, uint32_t conn)
 {
+	const bool held = ch->conn[conn].held;
+
 	conn_hold_end(ch, conn, HOLD_READY);
+	return held;
+}
+
+void
+hold_rows_again(struct chat *ch)
+{
+	struct holds *all = ch->holds;
+	uint32_t k;
+
+	for (k = 0; k < all->n; k++)
+		if (all->at[k].what == HOLD_ROWS &&
+		    hold_is_live(ch, &all->at[k]))
+			conn_hold_end(ch, (uint32_t)all->at[k].id, HOLD_READY);
+	for (k = 0; k < all->n_requests; k++)
+		if (all->request[k]->what == HOLD_ROWS)
+			conn_hold_end(ch, all->request[k]->conn, HOLD_READY);
 }
 
 void

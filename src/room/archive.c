@@ -26,8 +26,7 @@ struct asked {
 	uint32_t since_ms;
 	enum asked_state state;
 	bool sent;
-	archive_done_fn *done; /* NULL: it is a command's */
-	uint64_t arg;
+	bool aside;    /* no command asks, but its connection */
 	uint8_t *rows; /* malloc'ed, or NULL */
 	size_t rows_len;
 	uint32_t n;
@@ -42,6 +41,9 @@ struct archive {
 	uint64_t numbers;
 	uint32_t answered; /* connection */
 	uint32_t n_asked;
+	uint64_t bytes; /* of all rows */
+	bool unsent;	/* the link had no room, or there was none */
+	bool crowded;	/* commands wait for a place */
 	struct asked *asked[ARCHIVE_ASKED_MAX];
 };
 
@@ -76,27 +78,52 @@ archive_conn_id(const struct chat *ch, uint32_t conn)
 static void
 asked_forget(struct archive *a, uint32_t k)
 {
+	a->bytes -= a->asked[k]->rows_len;
 	free(a->asked[k]->rows);
 	free(a->asked[k]);
 	a->asked[k] = a->asked[--a->n_asked];
 }
 
-/* The rows of one that is answered. */
-static struct archive_rows
-asked_rows(const struct asked *q)
-{
-	return (struct archive_rows){
-	    .bytes = q->rows, .len = q->rows_len, .n = q->n, .more = q->more};
-}
-
-/* Sends a question, now or in the next sweep. */
-static void
+/* Sends a question; false: not now. */
+static bool
 asked_send(struct chat *ch, struct asked *q)
 {
 	struct archive *a = ch->rooms->archive;
 
-	if (a->peer != -1 && ch->ask_send != NULL)
-		q->sent = ch->ask_send(ch, a->peer, &q->ask, q->len) == 1;
+	q->sent = a->peer != -1 && ch->ask_send != NULL &&
+	    ch->ask_send(ch, a->peer, &q->ask, q->len) == 1;
+	a->unsent |= !q->sent;
+	return q->sent;
+}
+
+/* The place of the oldest one that was not sent; n_asked: there is none. */
+static uint32_t
+asked_unsent(const struct archive *a)
+{
+	uint32_t oldest = a->n_asked;
+
+	for (uint32_t k = 0; k < a->n_asked; k++)
+		if (!a->asked[k]->sent && a->asked[k]->state == ASKED_WAITS &&
+		    (oldest == a->n_asked ||
+			a->asked[k]->ask.number < a->asked[oldest]->ask.number))
+			oldest = k;
+	return oldest;
+}
+
+/* Sends what the link had no room for. */
+static void
+archive_send(struct chat *ch)
+{
+	struct archive *a = ch->rooms->archive;
+	uint32_t k;
+
+	while (a->unsent) {
+		a->unsent = false;
+		k = asked_unsent(a);
+		if (k == a->n_asked || !asked_send(ch, a->asked[k]))
+			return;
+		a->unsent = true; /* perhaps */
+	}
 }
 
 /* Whether it is the question of that connection. */
@@ -110,8 +137,9 @@ asked_is(const struct asked *q, const struct chat *ch, uint64_t id,
 	ask.oldest_ms = q->ask.oldest_ms;
 	ask.name_len = (uint16_t)like->name_len;
 	ask.text_len = (uint16_t)like->text_len;
-	ask.spare = 0;
+	ask.asked_ms = q->ask.asked_ms;
 	return q->conn == ch->hold.conn && q->id == id &&
+	    q->aside == ch->hold.aside &&
 	    memcmp(&q->ask, &ask, sizeof(ask)) == 0 &&
 	    memcmp(q->names, like->name, like->name_len) == 0 &&
 	    (like->text_len == 0 ||
@@ -121,46 +149,31 @@ asked_is(const struct asked *q, const struct chat *ch, uint64_t id,
 
 /* Asks anew; NULL: there is no room. */
 static struct asked *
-asked_new(struct chat *ch, uint32_t conn, uint64_t id,
-    const struct archive_query *from)
+asked_new(struct chat *ch, uint64_t id, const struct archive_query *from)
 {
 	struct archive *a = ch->rooms->archive;
 	const size_t len = from->name_len + from->text_len;
 	struct asked *q;
 
-	if (a->n_asked == ARCHIVE_ASKED_MAX || from->name_len > ASK_NAME_MAX ||
-	    from->text_len > ASK_TEXT_MAX ||
+	if (a->n_asked == ARCHIVE_ASKED_MAX ||
 	    (q = calloc(1, sizeof(*q) + len)) == NULL)
 		return NULL;
 	q->id = id;
-	q->conn = conn;
+	q->conn = ch->hold.conn;
+	q->aside = ch->hold.aside;
 	q->since_ms = (uint32_t)ch->now_ms;
 	q->ask = from->ask;
 	q->ask.number = ++a->numbers;
 	q->ask.name_len = (uint16_t)from->name_len;
 	q->ask.text_len = (uint16_t)from->text_len;
-	q->ask.spare = 0;
+	q->ask.asked_ms = q->since_ms;
 	memcpy(q->names, from->name, from->name_len);
 	if (from->text_len > 0)
 		memcpy(q->names + from->name_len, from->text, from->text_len);
 	q->len = sizeof(q->ask) + len;
 	a->asked[a->n_asked++] = q;
-	asked_send(ch, q);
+	(void)asked_send(ch, q);
 	return q;
-}
-
-/* Takes the question at a place out, and tells who asked without a command. */
-static void
-asked_tell(struct chat *ch, uint32_t k)
-{
-	struct archive *a = ch->rooms->archive;
-	struct asked *q = a->asked[k];
-	const struct archive_rows rows = asked_rows(q);
-
-	a->asked[k] = a->asked[--a->n_asked];
-	q->done(ch, q->arg, q->state == ASKED_FOUND ? &rows : NULL);
-	free(q->rows);
-	free(q);
 }
 
 /* The limit of an answer: all of it is to fit into a client's queue, twice. */
@@ -172,6 +185,27 @@ archive_bytes(const struct chat *ch)
 	    : ASK_BYTES_MAX;
 }
 
+/* How a question stands, for a command that can wait, or not any more. */
+static enum archive_result
+asked_stands(
+    struct chat *ch, const struct asked *q, bool now, struct archive_rows *out)
+{
+	switch (q->state) {
+	case ASKED_WAITS:
+		return !now && hold_rows(ch, q->since_ms) ? ARCHIVE_WAITS
+							  : ARCHIVE_LATE;
+	case ASKED_FAILED:
+		return ARCHIVE_FAILED;
+	case ASKED_ABSENT:
+		return ARCHIVE_ABSENT;
+	case ASKED_FOUND:
+		break;
+	}
+	*out = (struct archive_rows){
+	    .bytes = q->rows, .len = q->rows_len, .n = q->n, .more = q->more};
+	return ARCHIVE_ROWS;
+}
+
 enum archive_result
 archive_ask(
     struct chat *ch, const struct archive_query *from, struct archive_rows *out)
@@ -179,43 +213,21 @@ archive_ask(
 	const uint64_t id = archive_conn_id(ch, ch->hold.conn);
 	struct archive *a = ch->rooms->archive;
 	struct archive_query like = *from;
-	struct asked *q = NULL;
+	const struct asked *q;
 
+	if (from->name_len > ASK_NAME_MAX || from->text_len > ASK_TEXT_MAX)
+		return ARCHIVE_FAILED;
 	like.ask.bytes = archive_bytes(ch);
-	for (uint32_t k = 0; k < a->n_asked && q == NULL; k++)
+	for (uint32_t k = 0; k < a->n_asked; k++)
 		if (asked_is(a->asked[k], ch, id, &like))
-			q = a->asked[k];
-	if (q == NULL)
-		q = asked_new(ch, ch->hold.conn, id, &like);
-	if (q != NULL && q->state == ASKED_WAITS && hold_rows(ch, q->since_ms))
-		return ARCHIVE_WAITS;
-	if (q == NULL || q->state != ASKED_FOUND) {
-		const enum asked_state state =
-		    q != NULL ? q->state : ASKED_WAITS;
-
-		archive_done(ch); /* it is asked anew if the client tries */
-		return state == ASKED_FAILED ? ARCHIVE_FAILED
-		    : state == ASKED_ABSENT  ? ARCHIVE_ABSENT
-					     : ARCHIVE_LATE;
-	}
-	*out = asked_rows(q);
-	return ARCHIVE_ROWS;
-}
-
-bool
-archive_call(struct chat *ch, const struct archive_query *from,
-    archive_done_fn *done, uint64_t arg)
-{
-	struct archive_query like = *from;
-	struct asked *q;
-
-	like.ask.bytes = archive_bytes(ch);
-	q = asked_new(ch, SHM_NONE, 0, &like);
-	if (q == NULL)
-		return false;
-	q->done = done;
-	q->arg = arg;
-	return true;
+			return asked_stands(ch, a->asked[k], from->now, out);
+	if (from->now || hold_ended(ch) == HOLD_LATE)
+		return ARCHIVE_LATE; /* nobody would wait for it */
+	q = asked_new(ch, id, &like);
+	if (q != NULL)
+		return asked_stands(ch, q, false, out);
+	a->crowded = true;
+	return hold_rows(ch, 0) ? ARCHIVE_WAITS : ARCHIVE_LATE;
 }
 
 bool
@@ -240,7 +252,21 @@ archive_done(struct chat *ch)
 		return;
 	id = archive_conn_id(ch, ch->hold.conn);
 	for (uint32_t k = 0; k < a->n_asked;)
-		if (a->asked[k]->conn == ch->hold.conn && a->asked[k]->id == id)
+		if (a->asked[k]->conn == ch->hold.conn &&
+		    a->asked[k]->id == id &&
+		    a->asked[k]->aside == ch->hold.aside)
+			asked_forget(a, k);
+		else
+			k++;
+}
+
+void
+archive_left(struct chat *ch, uint32_t conn)
+{
+	struct archive *a = ch->rooms->archive;
+
+	for (uint32_t k = 0; k < a->n_asked;)
+		if (a->asked[k]->conn == conn)
 			asked_forget(a, k);
 		else
 			k++;
@@ -259,8 +285,9 @@ archive_linked(struct chat *ch, int peer)
 
 	a->peer = peer;
 	for (uint32_t k = 0; k < a->n_asked; k++)
-		if (a->asked[k]->state == ASKED_WAITS)
-			asked_send(ch, a->asked[k]);
+		a->asked[k]->sent = false;
+	a->unsent = true;
+	archive_send(ch);
 }
 
 void
@@ -367,26 +394,70 @@ rows_copy(const void *bytes, size_t len, int fd)
 	return copy;
 }
 
+/* Whether so many rows may be kept: one may be as large as an entry of the
+ * journal. */
+static bool
+asked_may_have(const struct chat *ch, const struct asked *q,
+    const struct message_rows *head)
+{
+	const uint64_t entry = ch->hub->journal_size / JOURNAL_SHARE;
+
+	return (head->bytes <= q->ask.bytes ||
+		   (head->n == 1 && head->bytes <= entry)) &&
+	    ch->rooms->archive->bytes + head->bytes <= ARCHIVE_BYTES_MAX;
+}
+
 /* Takes an answer to a question that waits; returns what is wrong with it. */
 static const char *
-asked_take(
-    struct asked *q, const struct message_rows *head, const void *rows, int fd)
+asked_take(struct chat *ch, struct asked *q, const struct message_rows *head,
+    const void *rows, int fd)
 {
 	q->state = head->result == ROWS_ABSENT ? ASKED_ABSENT : ASKED_FAILED;
 	if (head->result != ROWS_FOUND)
 		return NULL;
 	if (head->bytes > q->ask.bytes && head->n > 1)
 		return "rows are more than was asked for";
+	if (!asked_may_have(ch, q, head))
+		return NULL;
 	if (head->bytes > 0 &&
 	    (q->rows = rows_copy(rows, head->bytes, fd)) == NULL)
 		return "there are no rows";
+	q->rows_len = head->bytes;
+	ch->rooms->archive->bytes += head->bytes;
 	if (!rows_are_sound(q, q->rows, head->bytes, head->n))
 		return "rows make no sense";
-	q->rows_len = head->bytes;
 	q->n = head->n;
 	q->more = head->more != 0;
 	q->state = ASKED_FOUND;
 	return NULL;
+}
+
+/* Whether a command of the same connection waits for another answer, too: then
+ * it is looked at when that has come. */
+static bool
+asked_waits_on(const struct archive *a, const struct asked *q)
+{
+	for (uint32_t k = 0; k < a->n_asked; k++)
+		if (a->asked[k]->state == ASKED_WAITS &&
+		    a->asked[k]->conn == q->conn && a->asked[k]->id == q->id &&
+		    !a->asked[k]->aside)
+			return true;
+	return false;
+}
+
+/* The question at a place is answered: its command is looked at again. */
+static void
+asked_arrived(struct chat *ch, uint32_t k)
+{
+	struct archive *a = ch->rooms->archive;
+	const struct asked *q = a->asked[k];
+
+	if (archive_conn_id(ch, q->conn) != q->id)
+		asked_forget(a, k); /* the connection is gone */
+	else if (q->aside)
+		a->answered = q->conn;
+	else if (!asked_waits_on(a, q) && !hold_arrived(ch, q->conn))
+		asked_forget(a, k);
 }
 
 const char *
@@ -395,7 +466,6 @@ archive_answer(struct chat *ch, const void *payload, size_t len, int fd)
 	struct archive *a = ch->rooms->archive;
 	struct message_rows head;
 	const char *bad;
-	struct asked *q;
 	uint32_t k;
 
 	a->answered = SHM_NONE;
@@ -405,14 +475,10 @@ archive_answer(struct chat *ch, const void *payload, size_t len, int fd)
 	k = asked_find(a, head.number);
 	if (k == a->n_asked || a->asked[k]->state != ASKED_WAITS)
 		return NULL; /* it was given up, or asked twice */
-	q = a->asked[k];
-	bad = asked_take(q, &head, (const char *)payload + sizeof(head), fd);
-	if (q->done != NULL)
-		asked_tell(ch, k);
-	else if (archive_conn_id(ch, q->conn) == q->id) {
-		hold_arrived(ch, q->conn);
-		a->answered = q->conn;
-	}
+	bad = asked_take(
+	    ch, a->asked[k], &head, (const char *)payload + sizeof(head), fd);
+	asked_arrived(ch, k);
+	archive_send(ch);
 	return bad;
 }
 
@@ -422,31 +488,19 @@ archive_answered(const struct chat *ch)
 	return ch->rooms->archive->answered;
 }
 
-/* One in the sweep; false: it has been taken out. */
-static bool
-asked_sweep(struct chat *ch, uint32_t k)
-{
-	struct archive *a = ch->rooms->archive;
-	struct asked *q = a->asked[k];
-	const uint32_t age = conn_age_ms(ch, q->since_ms);
-
-	if (q->done != NULL && age >= HOLD_ROWS_MS)
-		asked_tell(ch, k);
-	else if (q->done == NULL && age >= ARCHIVE_UNUSED_MS)
-		asked_forget(a, k);
-	else {
-		if (!q->sent && q->state == ASKED_WAITS)
-			asked_send(ch, q);
-		return true;
-	}
-	return false;
-}
-
 void
 archive_sweep(struct chat *ch)
 {
-	uint32_t k = 0;
+	struct archive *a = ch->rooms->archive;
 
-	while (k < ch->rooms->archive->n_asked)
-		k += asked_sweep(ch, k);
+	for (uint32_t k = 0; k < a->n_asked;)
+		if (conn_age_ms(ch, a->asked[k]->since_ms) >= ARCHIVE_UNUSED_MS)
+			asked_forget(a, k);
+		else
+			k++;
+	archive_send(ch);
+	if (a->crowded && a->n_asked < ARCHIVE_ASKED_MAX / 2) {
+		a->crowded = false;
+		hold_rows_again(ch);
+	}
 }

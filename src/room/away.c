@@ -118,11 +118,12 @@ away_enter(struct chat *ch, uint32_t i)
 /* Asks how far a user has got it, and when that one was here before. */
 static enum past_result
 away_ask_user(struct chat *ch, const char *name, size_t len,
-    const struct channel_position *at, struct away_found *out)
+    const struct channel_position *at, bool now, struct away_found *out)
 {
 	const struct archive_query q = {.ask = {.what = ASK_USER, .limit = 1},
 	    .name = name,
-	    .name_len = len};
+	    .name_len = len,
+	    .now = now};
 	struct archive_rows rows;
 	struct publication p;
 	size_t row = 0;
@@ -194,12 +195,8 @@ away_find(struct chat *ch, const struct channel_position *at, bool now,
 	out->more = false;
 	if (of == NULL || !presence_name_is_user(name, len))
 		return PAST_OK;
-	r = away_ask_user(ch, name + 1, len - 1, at, out);
+	r = away_ask_user(ch, name + 1, len - 1, at, now, out);
 	away_know(ch, at, out);
-	if (r == PAST_WAITS && now) {
-		ch->hold.what = HOLD_NOTHING;
-		return PAST_LATE;
-	}
 	if (r != PAST_OK || out->delivered == at->offset)
 		return r;
 	/* `history 0` says what clients may ask for */
@@ -377,7 +374,8 @@ away_try(struct chat *ch, uint32_t i)
 
 	if (!conn_has_slot(ch, i) || !away_waits(ch, i))
 		return;
-	ch->hold = (struct hold_hand){.conn = i, .ended = HOLD_NOT};
+	ch->hold =
+	    (struct hold_hand){.conn = i, .aside = true, .ended = HOLD_NOT};
 	away_look_up(ch, i);
 	ch->hold = was;
 }

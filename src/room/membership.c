@@ -2,6 +2,7 @@
 
 #include "conn/recipient.h"
 #include "hub/blob.h"
+#include "room/archive.h"
 #include "room/away.h"
 #include "room/channel.h"
 #include "room/event.h"
@@ -42,6 +43,7 @@ membership_leave(struct chat *ch, uint32_t i)
 	if (door != NULL && door->leave != NULL)
 		door->leave(ch, i);
 	away_end(ch, i);
+	archive_left(ch, i);
 	if (!conn_in_lobby(ch, i) || ch->conn[i].present)
 		channel_tell_leaves(ch, i);
 	channel_unsubscribe_all(ch, i);

@@ -69,8 +69,9 @@ search_needs_more(const struct search *s)
 	if (q->limit == 0 || q->at->offset == 0 ||
 	    !archive_has(s->ch, q->at->channel))
 		return false;
+	/* forward: what `history` leaves out is not there either */
 	if (q->has_since && !q->reverse)
-		return found.gone;
+		return found.gone && found.before > q->since;
 	if (q->has_since && q->since == 1)
 		return false; /* nothing has a lower offset */
 	return found.before != 0 && (!q->reverse || found.n < q->limit);
@@ -96,7 +97,8 @@ search_ask(struct search *s)
 		    ? past_oldest_ms(s->ch, q->rule)
 		    : 0},
 	    .name = q->name,
-	    .name_len = q->len};
+	    .name_len = q->len,
+	    .now = q->now};
 
 	return archive_ask(s->ch, &ask, &s->out->rows);
 }
@@ -186,14 +188,11 @@ search_forth(struct search *s)
 
 /* There are no rows: why. */
 static enum past_result
-search_refused(const struct search *s, enum archive_result r)
+search_refused(enum archive_result r)
 {
-	if (r != ARCHIVE_WAITS)
-		return r == ARCHIVE_FAILED ? PAST_FAILED : PAST_LATE;
-	if (!s->q->now)
-		return PAST_WAITS;
-	s->ch->hold.what = HOLD_NOTHING;
-	return PAST_LATE;
+	return r == ARCHIVE_WAITS ? PAST_WAITS
+	    : r == ARCHIVE_FAILED ? PAST_FAILED
+				  : PAST_LATE;
 }
 
 enum past_result
@@ -214,7 +213,7 @@ past_find(struct chat *ch, const struct past_query *q, struct past *out)
 	}
 	r = search_ask(&s);
 	if (r != ARCHIVE_ROWS)
-		return search_refused(&s, r);
+		return search_refused(r);
 	if (q->reverse)
 		search_back(&s);
 	else

@@ -192,6 +192,16 @@ pager_link_take(void *arg, int type, const void *payload, size_t len, int fd)
 		close(fd);
 }
 
+/* Whether a question is one that nobody waits for any more. */
+static bool
+pager_is_late(const void *payload)
+{
+	struct message_ask ask;
+
+	memcpy(&ask, payload, sizeof(ask));
+	return (uint32_t)clock_ms() - ask.asked_ms > ASK_WAIT_MS;
+}
+
 /* Answers what has come over a worker's link, which may be hostile. */
 static void
 pager_serve(struct pager *p, struct pollfd *link)
@@ -204,9 +214,11 @@ pager_serve(struct pager *p, struct pollfd *link)
 
 	for (int k = 0; k < n; k++) {
 		if (message_check(d[k].bytes, d[k].len, d[k].n_fds, PARTY_ASKER,
-			&payload, &len, &why) == MSG_ASK)
-			pager_tell(p, answer_ask(p->store, payload, link->fd));
-		else if (pager_may_tell(&p->ignored_ms))
+			&payload, &len, &why) == MSG_ASK) {
+			if (!pager_is_late(payload))
+				pager_tell(
+				    p, answer_ask(p->store, payload, link->fd));
+		} else if (pager_may_tell(&p->ignored_ms))
 			log_warn("message from worker %d ignored: %s",
 			    (int)(link - p->link), why);
 		if (d[k].fd != -1)

@@ -91,37 +91,130 @@ test_several(void **state)
 	told_numbers("13 12 11 10 9 ");
 }
 
-static int called;
-static uint32_t called_rows;
-
+/* Alice asks for something of the room, and it is asked for. */
 static void
-call_done(struct chat *ch, uint64_t arg, const struct archive_rows *rows)
+asks_anew(const char *text)
 {
-	assert_ptr_equal(ch, &door_node->ch);
-	assert_true(arg == 77);
-	called_rows = rows != NULL ? rows->n : UINT32_MAX;
-	called++;
+	n_asked = 0;
+	guest_forget(&alice);
+	guest_say(&alice, text);
+	told_nothing(&alice);
+	assert_int_equal(n_asked, 1);
 }
 
-/* Without a command: told once, with rows, or without in time. */
+/* Rows are forgotten with the answer to their command, whatever that is. */
 static void
-test_call(void **state)
+test_forgets(void **state)
 {
-	const struct archive_query q = {.ask = {.what = ASK_PAGE, .limit = 2},
+	static const char *const others[] = {"talk", "club", "mute"};
+	static const char history[] =
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":9,\"since\":"
+	    "{\"offset\":4}}}";
+	static const char subscribe[] =
+	    "{\"id\":2,\"subscribe\":{\"channel\":\"room\",\"recover\":true,"
+	    "\"offset\":4}}";
+	char text[128];
+
+	row[4].before = 3; /* a gap */
+	for (int k = 0; k < 2; k++) {
+		asks_anew(history);
+		answers_nth(0, ROWS_FOUND);
+		refused("\"code\":112");
+	}
+	/* the connection has as many channels as it may have */
+	for (int k = 0; k < 3; k++) {
+		snprintf(text, sizeof(text),
+		    "{\"id\":3,\"subscribe\":{\"channel\":\"%s\"}}", others[k]);
+		guest_say(&alice, text);
+	}
+	for (int k = 0; k < 2; k++) {
+		asks_anew(subscribe);
+		answers_nth(0, ROWS_FOUND);
+		refused("\"code\":106");
+	}
+	/* and with its connection */
+	asks_anew(history);
+	close(alice.fd);
+	alice.fd = -1;
+	door_settle();
+	answers_nth(0, ROWS_FOUND);
+	n_asked = 0;
+	link_takes = 0;
+	archive_linked(&door_node->ch, ARCHIVE);
+	assert_int_equal(n_asked, 0);
+}
+
+/* A question of the room above an offset. */
+static struct archive_query
+above(uint64_t since)
+{
+	return (struct archive_query){
+	    .ask = {.what = ASK_PAGE, .since = since, .limit = 2},
 	    .name = "room",
 	    .name_len = 4};
+}
 
-	called = 0;
-	assert_true(archive_call(&door_node->ch, &q, call_done, 77));
+/* Asks that, of a connection, for a command or not. */
+static enum archive_result
+ask_of(uint32_t conn, bool aside, const struct archive_query *q)
+{
+	struct archive_rows rows;
+
+	door_node->ch.hold = (struct hold_hand){.conn = conn, .aside = aside};
+	return archive_ask(&door_node->ch, q, &rows);
+}
+
+/* Each question has its own answer, and what a connection is told aside has
+ * nothing to do with its commands. */
+static void
+test_apart(void **state)
+{
+	const struct archive_query one = above(1), two = above(2);
+	struct archive_query now = above(3);
+	struct chat *ch = &door_node->ch;
+
+	assert_int_equal(ask_of(alice.conn, true, &one), ARCHIVE_WAITS);
+	assert_int_equal(ask_of(alice.conn, true, &two), ARCHIVE_WAITS);
+	answers_nth(0, ROWS_FOUND);
+	answers_nth(1, ROWS_FAILED);
+	assert_int_equal(archive_answered(ch), alice.conn);
+	assert_int_equal(ask_of(alice.conn, true, &two), ARCHIVE_FAILED);
+	assert_int_equal(ask_of(alice.conn, true, &one), ARCHIVE_ROWS);
+	ch->hold.aside = false;
+	archive_done(ch);
+	assert_int_equal(ask_of(alice.conn, true, &one), ARCHIVE_ROWS);
+	/* who cannot wait asks nothing */
+	now.now = true;
+	assert_int_equal(ask_of(alice.conn, true, &now), ARCHIVE_LATE);
+	assert_int_equal(n_asked, 2);
+	archive_done(ch);
+	assert_int_equal(ask_of(alice.conn, true, &one), ARCHIVE_WAITS);
+	assert_int_equal(n_asked, 3);
+	archive_done(ch);
+}
+
+/* While there are too many questions a command waits to ask its own. */
+static void
+test_crowd(void **state)
+{
+	struct archive_query q;
+
+	guest_come(&bob, &plain_door, "bob");
+	link_takes = 0;
+	for (uint32_t k = 1; k <= ARCHIVE_ASKED_MAX; k++) {
+		q = above(k);
+		assert_int_equal(ask_of(bob.conn, true, &q), ARCHIVE_WAITS);
+	}
+	door_node->ch.hold.aside = false;
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":3}}");
+	told_nothing(&alice);
+	archive_left(&door_node->ch, bob.conn);
+	link_takes = 1;
+	archive_sweep(&door_node->ch);
+	door_settle();
 	answers();
-	assert_int_equal(called, 1);
-	assert_int_equal(called_rows, 2);
-	assert_true(archive_call(&door_node->ch, &q, call_done, 77));
-	later(HOLD_ROWS_MS / 2);
-	assert_int_equal(called, 1);
-	later(HOLD_ROWS_MS);
-	assert_int_equal(called, 2);
-	assert_true(called_rows == UINT32_MAX);
+	told_numbers("1 2 3 ");
 }
 
 /* Sends what spoil() has made of a good answer; what is said of it. */
@@ -311,7 +404,9 @@ main(void)
 	    TEST(test_again),
 	    TEST(test_question),
 	    TEST(test_several),
-	    TEST(test_call),
+	    TEST(test_forgets),
+	    TEST(test_apart),
+	    TEST(test_crowd),
 	    TEST(test_hostile),
 	    TEST(test_file),
 	};

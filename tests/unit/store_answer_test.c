@@ -58,13 +58,13 @@ receive(void)
 {
 	struct link_datagram d[LINK_BATCH];
 	const void *payload;
-	const char *why;
+	const char *bad;
 	size_t len;
 	int type;
 
 	assert_int_equal(link_receive(end[1], d), 1);
 	type = message_check(d[0].bytes, d[0].len, d[0].n_fds, PARTY_ANSWERER,
-	    &payload, &len, &why);
+	    &payload, &len, &bad);
 	assert_true(type == MSG_ROWS || type == MSG_ROWS_FILE);
 	memcpy(&head, payload, sizeof(head));
 	assert_true(head.bytes <= sizeof(rows));
@@ -225,7 +225,7 @@ test_hostile(void **state)
 	static const char *const names[] = {"room", "", "#alice", "\xff%'\""};
 	uint8_t *payload = datagram + sizeof(struct message_head);
 	const void *checked;
-	const char *why;
+	const char *bad;
 	size_t len;
 	int n = 0;
 
@@ -252,7 +252,7 @@ test_hostile(void **state)
 		memcpy(payload, &ask, sizeof(ask));
 		memcpy(payload + sizeof(ask), name, strlen(name));
 		if (message_check(datagram, sizeof(about) + about.length, 0,
-			PARTY_ASKER, &checked, &len, &why) != MSG_ASK)
+			PARTY_ASKER, &checked, &len, &bad) != MSG_ASK)
 			continue;
 		(void)answer_ask(store, checked, end[0]);
 		(void)receive();

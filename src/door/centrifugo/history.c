@@ -99,11 +99,14 @@ put_history(struct chat *ch, struct json_writer *w,
 	if (r != CHANNEL_OK)
 		return r == CHANNEL_COLD ? cold_error(ch, &at) : C_INTERNAL;
 	bad = question_answer(ch, name, &ask, &at, &found);
+	if (bad == C_OK) {
+		json_open(w, '{');
+		put_found(ch, w, &found);
+	}
+	if (bad != C_WAITS)
+		archive_done(ch);
 	if (bad != C_OK)
 		return bad;
-	json_open(w, '{');
-	put_found(ch, w, &found);
-	archive_done(ch);
 	put_epoch(w, at.stream);
 	json_put_name(w, "offset");
 	json_put_uint(w, at.offset);

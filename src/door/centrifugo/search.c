@@ -117,11 +117,11 @@ put_search(struct chat *ch, struct json_writer *w,
 		return C_OK;
 	}
 	bad = search_error(archive_ask(ch, &q, &rows));
-	if (bad != C_OK)
-		return bad;
-	put_matches(ch, w, &rows);
-	archive_done(ch);
-	return C_OK;
+	if (bad == C_OK)
+		put_matches(ch, w, &rows);
+	if (bad != C_WAITS)
+		archive_done(ch);
+	return bad;
 }
 
 /* Whether a channel has what can be searched. */

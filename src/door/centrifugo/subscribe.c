@@ -341,6 +341,7 @@ command_subscribe(struct command *c)
 	}
 	if (bad == C_WAITS)
 		return;
+	archive_done(c->ch);
 	/* with these the connection ends, or there is no such channel */
 	if (bad < C_END_SHUTDOWN && name.rule != NULL)
 		channel_undo(c->ch, c->conn, name.text, name.len,

@@ -87,6 +87,7 @@ history_answer_newest(struct chat *ch, uint32_t conn, uint64_t position,
 		return;
 	case PAST_FAILED:
 	case PAST_LATE:
+		archive_done(ch);
 		conn_tell(ch, conn, position, "* busy, try again");
 		return;
 	case PAST_OK:
