@@ -252,6 +252,37 @@ test_pages(void **state)
 	    0);
 }
 
+/* Names that no token has proved go when they were not here for long, more of
+ * them than one call takes. */
+static void
+test_users(void **state)
+{
+	struct store_bounds b = {.user_age_ms = 1000};
+	char sql[160];
+
+	assert_int_equal(database_begin(rows_store, true), STORE_OK);
+	for (int k = 0; k < 40; k++) {
+		snprintf(sql, sizeof(sql),
+		    "INSERT INTO user(name, first_seen, last_seen, proved)"
+		    " VALUES('user%d', 1, %lld, %d)",
+		    k, (long long)rows_now + (k % 4 == 1 ? 1500 : 0),
+		    k % 2 == 0 && k % 4 == 0);
+		assert_int_equal(
+		    database_exec(rows_store, sql, "a test"), STORE_OK);
+	}
+	rows_commit();
+	rows_now += 2000;
+	assert_true(prune(&b, 7) > 2);
+	/* those that are proved, and those that were here */
+	assert_int_equal(rows_number("SELECT count(*) FROM user"), 20);
+	assert_int_equal(
+	    rows_number("SELECT count(*) FROM user WHERE proved = 1"), 10);
+	b.user_age_ms = 0;
+	rows_now += 100000;
+	prune(&b, 7);
+	assert_int_equal(rows_number("SELECT count(*) FROM user"), 20);
+}
+
 /* What is proposed stays until it is answered; what is taken and not committed
  * is not committed by this. */
 static void
@@ -291,7 +322,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_anew),
 	    TEST(test_future), TEST(test_channel), TEST(test_channels),
-	    TEST(test_size), TEST(test_pages), TEST(test_not)};
+	    TEST(test_size), TEST(test_pages), TEST(test_users),
+	    TEST(test_not)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
