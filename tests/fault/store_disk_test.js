@@ -19,6 +19,7 @@ const {Line} = require('../system/centrifugo.js');
 const {Daemon, processChildren} = require('../system/daemon.js');
 const {patience} = require('./crowd.js');
 const {Choir, pause, until} = require('./ledger.js');
+const {row} = require('./kill_points.js');
 const {Archive, BadDisk, CHANNELS, KINDS, LEAP, WAIT_MS, becomes, judgeOthers, noise,
     percentile, state, storing, talk} = require('./archive.js');
 
@@ -451,13 +452,47 @@ group('disk', null, (test) => {
 	test('`store-sync full` has each acknowledged one on the disk', () =>
 	    disk(async (d, archive, bad) => {
 		const l = await Line.connected(d, '?user=a');
-		for (let k = 0; k < 30; k++) {
+		let over = false;
+		/* so that workers look at the journal all the time */
+		const made = noise(d, 'plain', {rate: 500, over: () => over});
+		made.catch(() => {});
+		await l.ask('publish', {channel: 'acked', data: 'first'});
+		bad.set({syncMs: 100});
+		for (let k = 0; k < 20; k++) {
 			const before = bad.get('syncs');
+			const begin = performance.now();
 			assert.ok((await l.ask('publish', {channel: 'acked',
 			    data: k})).publish);
+			assert.ok(performance.now() - begin > 95,
+			    `publication ${k}`);
 			assert.ok(bad.get('syncs') > before, `publication ${k}`);
 		}
+		bad.set({syncMs: 0});
+		over = true;
+		await made;
 	}), {limit: WAIT_MS});
+
+	/* what was taken and not committed is there still */
+	test('a ring that goes round while nothing can be written', () => disk(
+	    async (d, archive, bad) => {
+		for (const channel of ['plain-noise', 'acked', 'strict', 'told'])
+			await opened(d, channel);
+		const choir = await Choir.open(d, 6, {kinds: KINDS});
+		choir.begin();
+		await talk(choir, 50);
+		bad.set({writeError: os.constants.errno.ENOSPC});
+		await until('it is of no use', async () =>
+		    !/^(ok|slow)$/.test((await state(d)).state), 15000);
+		await noise(d, 'plain-noise', {n: 1000, bytes: 4000});
+		process.kill((await row(d, 'store')).pid, 'SIGKILL');
+		bad.set({writeError: 0});
+		await becomes(d, 'ok');
+		await talk(choir, 50);
+		await choir.end();
+		judgeOthers(choir);
+		await choir.judge(archive, {holes: true});
+		choir.leave();
+	}, {conf: 'journal 1M\n'}), {limit: 60000});
 
 	test('the machine loses its power: what was acknowledged is there',
 	    async () => {
