@@ -209,7 +209,8 @@ places_are_refused(void **state)
 	assert_null(try(STORE_WRITES));
 	assert_non_null(strstr(error, "/none: No such file"));
 	assert_int_equal(store_try(path, error, sizeof(error)), -1);
-	snprintf(path, sizeof(path), "%s", folder);
+	snprintf(path, sizeof(path), "%s/folder", folder);
+	assert_int_equal(mkdir(path, 0755), 0);
 	assert_null(try(STORE_WRITES));
 	assert_int_equal(store_try(path, error, sizeof(error)), -1);
 }
