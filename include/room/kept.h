@@ -16,6 +16,7 @@
 struct kept_rules {
 	const struct hub *hub;
 	const struct conf_live *live;
+	bool settles; /* a publication may have to wait for some of them */
 };
 
 /* New presence entries that this process makes have their flags by these

@@ -390,7 +390,7 @@ reader_renew(
 	    PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN &&
 	    presence_opener(flags) == r->bit;
 	if (mine) {
-		/* first, so that it is told whoever opens the channel */
+		/* first: then it is told, also if another process opens it */
 		offset = SHM_LOAD(h->entry[channel].offset) + 1;
 		mask = opening_leap(h, channel, offset, offset,
 		    SHM_LOAD(h->entry[channel].mask));

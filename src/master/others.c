@@ -285,14 +285,6 @@ others_first(struct master *m)
 	return waits;
 }
 
-/* It is ready. */
-static void
-other_hello(struct child *c)
-{
-	links_hello(c);
-	master_check(c->master);
-}
-
 /* It is dead. One that ends by itself before the chat is served has said why,
  * and would do so again. */
 static bool
@@ -302,7 +294,7 @@ other_died(struct child *c, const struct child_end *end)
 	if (!other_is_first(c) || !end->fault || end->unready)
 		return true;
 	c->dismissed = true;
-	master_fail(c->master, "%s does not start, see the log", c->kind->name);
+	c->master->first_failed = c->kind->name;
 	return false;
 }
 
@@ -316,13 +308,13 @@ other_save(const struct child *c, FILE *f)
 
 const struct child_role other_role = {.start = other_start,
     .may_start = other_may_start,
-    .hello = other_hello,
+    .hello = links_hello,
     .died = other_died,
     .save = other_save};
 
 const struct child_role eraser_role = {.start = other_start,
     .may_start = other_may_start,
-    .hello = other_hello,
+    .hello = links_hello,
     .message = erase_message,
     .died = other_died,
     .save = other_save};

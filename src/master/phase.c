@@ -121,20 +121,32 @@ serve(struct master *m)
 	notify("READY=1\nSTATUS=serving");
 }
 
+/* Serves the chat when all that has to be there first is. */
+static void
+phase_start(struct master *m)
+{
+	const bool waits = others_first(m);
+
+	if (m->first_failed != NULL) {
+		master_fail(
+		    m, "%s does not start, see the log", m->first_failed);
+		return;
+	}
+	for (int i = 0; i < m->n_workers; i++)
+		if (!m->member[i].child.ready) {
+			start_more(m);
+			return;
+		}
+	if (!waits)
+		serve(m);
+}
+
 /* Sees whether the master can go on to its next phase. */
 void
 master_check(struct master *m)
 {
 	if (m->phase == PHASE_STARTING) {
-		const bool first = others_first(m);
-
-		for (int i = 0; i < m->n_workers; i++)
-			if (!m->member[i].child.ready) {
-				start_more(m);
-				return;
-			}
-		if (!first)
-			serve(m);
+		phase_start(m);
 	} else if (m->phase >= PHASE_QUITTING) {
 		for (int i = 0; i < m->n_workers; i++)
 			if (member_is_there(&m->member[i]))

@@ -84,6 +84,8 @@ struct master {
 	uint64_t moved_ms;  /* the last time that some were told to move */
 	uint64_t started_ms;
 	uint64_t first_ms; /* the first children were started: others_first() */
+	const char
+	    *first_failed; /* a kind of them does not start; NULL: none */
 	uint64_t respawns; /* workers that followed one that had died */
 	uint64_t renewals; /* workers that followed one that was told to go */
 	uint32_t start_failures;

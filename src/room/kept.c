@@ -91,10 +91,21 @@ kept_flags_cb(void *arg, const char *name, size_t len)
 	    kept_flags(kept_hooked(k, name, len), READER_HOOKS);
 }
 
+/* Whether a rule says that publications wait: most configurations have none,
+ * and look for none at each. */
+static bool
+kept_waits(const struct conf_live *live)
+{
+	for (int i = 0; i < live->n_channels; i++)
+		if (live->channel[i].store >= CONF_STORE_ACK)
+			return true;
+	return false;
+}
+
 void
 kept_use(struct kept_rules *k, struct hub *h, const struct conf_live *live)
 {
-	*k = (struct kept_rules){h, live};
+	*k = (struct kept_rules){h, live, kept_waits(live)};
 	h->flags_of = kept_flags_cb;
 	h->flags_arg = k;
 }
@@ -135,6 +146,7 @@ void
 kept_redo(struct chat *ch)
 {
 	ch->rooms->kept_at = 0;
+	ch->rooms->rules.settles = kept_waits(&ch->live);
 }
 
 void
@@ -156,7 +168,8 @@ uint8_t
 kept_settle(const struct chat *ch, const char *name, size_t len)
 {
 	const struct kept_rules *k = &ch->rooms->rules;
-	const enum kept stored = kept_stored(k, name, len);
+	const enum kept stored =
+	    k->settles ? kept_stored(k, name, len) : KEPT_NOT;
 	const enum kept hooked = kept_hooked(k, name, len);
 
 	switch (stored > hooked ? stored : hooked) {

@@ -37,7 +37,8 @@ publish_settled(struct chat *ch, const char *name, size_t len,
 {
 	struct publishing settled = *what;
 
-	settled.flags |= kept_settle(ch, name, len);
+	if (what->format < FORMAT_JOIN)
+		settled.flags |= kept_settle(ch, name, len);
 	/* nobody knew it: unless the user has come just now, that is so */
 	if (to == PUBLISH_KNOWN && what->format < FORMAT_JOIN &&
 	    hold_ended(ch) == HOLD_ABSENT)

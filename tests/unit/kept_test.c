@@ -242,6 +242,7 @@ test_rules(void **state)
 		rule_add(&n->ch.live, "ack*")->store = CONF_STORE_ACK;
 		rule_add(&n->ch.live, "strict*")->store = CONF_STORE_STRICT;
 		rule_add(&n->ch.live, "no")->store = CONF_STORE_NO;
+		kept_redo(&n->ch);
 		for (size_t k = 0; k < sizeof(want) / sizeof(want[0]); k++) {
 			const char *name = want[k].name;
 			uint8_t flags =
