@@ -134,14 +134,11 @@ test_forgets(void **state)
 	}
 	/* and with its connection */
 	asks_anew(history);
-	close(alice.fd);
-	alice.fd = -1;
-	door_settle();
-	answers_nth(0, ROWS_FOUND);
+	conn_drop(&door_node->ch, alice.conn, NULL);
 	n_asked = 0;
-	link_takes = 0;
 	archive_linked(&door_node->ch, ARCHIVE);
 	assert_int_equal(n_asked, 0);
+	answers_nth(0, ROWS_FOUND);
 }
 
 /* A question of the room above an offset. */
@@ -180,17 +177,34 @@ test_apart(void **state)
 	assert_int_equal(archive_answered(ch), alice.conn);
 	assert_int_equal(ask_of(alice.conn, true, &two), ARCHIVE_FAILED);
 	assert_int_equal(ask_of(alice.conn, true, &one), ARCHIVE_ROWS);
-	ch->hold.aside = false;
+	assert_int_equal(ask_of(alice.conn, false, &one), ARCHIVE_WAITS);
+	assert_int_equal(n_asked, 3);
 	archive_done(ch);
 	assert_int_equal(ask_of(alice.conn, true, &one), ARCHIVE_ROWS);
 	/* who cannot wait asks nothing */
 	now.now = true;
 	assert_int_equal(ask_of(alice.conn, true, &now), ARCHIVE_LATE);
-	assert_int_equal(n_asked, 2);
-	archive_done(ch);
-	assert_int_equal(ask_of(alice.conn, true, &one), ARCHIVE_WAITS);
 	assert_int_equal(n_asked, 3);
 	archive_done(ch);
+	assert_int_equal(ask_of(alice.conn, true, &one), ARCHIVE_WAITS);
+	assert_int_equal(n_asked, 4);
+	archive_done(ch);
+}
+
+/* A command that asks for more than one thing is looked at when all is there.
+ */
+static void
+test_all(void **state)
+{
+	const struct archive_query other = above(1);
+
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":3}}");
+	assert_int_equal(ask_of(alice.conn, false, &other), ARCHIVE_WAITS);
+	answers_nth(0, ROWS_FOUND);
+	told_nothing(&alice);
+	answers_nth(1, ROWS_FOUND);
+	told_numbers("1 2 3 ");
 }
 
 /* While there are too many questions a command waits to ask its own. */
@@ -406,6 +420,7 @@ main(void)
 	    TEST(test_several),
 	    TEST(test_forgets),
 	    TEST(test_apart),
+	    TEST(test_all),
 	    TEST(test_crowd),
 	    TEST(test_hostile),
 	    TEST(test_file),

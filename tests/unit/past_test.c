@@ -12,6 +12,11 @@ test_ring(void **state)
 	pages("\"limit\":1,\"reverse\":true,\"since\":{\"offset\":13}", false,
 	    "12 ");
 	door_node->ch.live.channel[0].history = KEPT;
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":9,\"since\":"
+	    "{\"offset\":2}}}");
+	assert_int_equal(n_asked, 0);
+	refused("\"code\":112");
 	pages("\"limit\":9,\"reverse\":true", false, "13 12 11 ");
 }
 
