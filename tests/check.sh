@@ -197,6 +197,7 @@ readers() {
 stored() {
 	system san store 120
 	system san store_use 180
+	system san store_rows 120
 	system release store_page 120
 	system release past 60
 	system san search 90
