@@ -49,7 +49,7 @@ static const int store_calls[] = {READER_CHILD_CALLS, SCMP_SYS(access),
     SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
     SCMP_SYS(sched_setscheduler), SCMP_SYS(setpriority), SCMP_SYS(ioprio_set),
     SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(set_robust_list),
-    SCMP_SYS(rseq), SCMP_SYS(exit), SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rseq), SCMP_SYS(exit), SCMP_SYS(rt_sigaction), SCMP_SYS(setitimer),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill),
     SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(shutdown),
     SCMP_SYS(prctl), -1};

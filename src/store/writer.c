@@ -100,7 +100,7 @@ writer_settle(struct writer *w, uint64_t now)
 	reader_taken(&w->reader, w->reader.passed);
 	reader_settled(&w->reader, w->reader.passed);
 	reader_child_flush(&w->child);
-	return store_checkpoint(w->store, false);
+	return writer_checkpoint(w, false);
 }
 
 /* What is done while nothing waits for a commit. */
@@ -120,7 +120,7 @@ writer_rest(struct writer *w, uint64_t now)
 	if (w->taken > 0 || w->idle || now < w->idle_ms ||
 	    now < w->commit_ms + WRITER_IDLE_MS)
 		return STORE_OK;
-	r = store_checkpoint(w->store, true);
+	r = writer_checkpoint(w, true);
 	/* another program may keep it open just then */
 	store_figures(w->store, &f);
 	w->idle = f.wal_bytes == 0;
@@ -201,13 +201,15 @@ writer_end(struct writer *w)
 		writer_answer(w);
 		reader_taken(&w->reader, w->reader.passed);
 		reader_child_flush(&w->child);
-		(void)store_checkpoint(w->store, true);
+		(void)writer_checkpoint(w, true);
 	} else {
 		log_error("%s: the last messages are not stored",
 		    w->store != NULL ? store_error(w->store) : w->error);
 	}
 	writer_tell(w, UINT64_MAX);
+	writer_patience(w, true);
 	store_close(w->store);
+	writer_patience(w, false);
 }
 
 void

@@ -123,6 +123,12 @@ void writer_tell(struct writer *w, uint64_t now);
 /* Commits all that is taken. */
 enum store_result writer_commit(struct writer *w, bool clean);
 
+/* writer_patience.c: from now on the process gives life signs while a call
+ * waits for the disk, for some minutes at most; or not any more. */
+void writer_patience(struct writer *w, bool on);
+/* Moves what is committed into the database, however long that takes. */
+enum store_result writer_checkpoint(struct writer *w, bool idle);
+
 /* writer_take.c: takes what the journal has, some at a time. *more: there is
  * more. */
 enum store_result writer_take(struct writer *w, bool *more);

@@ -20,7 +20,10 @@ enum {
 	CARE_REST = 9,
 	/* From one round to the next. Larger: channels keep more than they may
 	 * for longer; smaller: more looks that find nothing. */
-	CARE_ROUND_MS = 5 * 1000
+	CARE_ROUND_MS = 5 * 1000,
+	/* After a damaged page. Larger: what is too old stays for longer where
+	 * another page was to blame; smaller: more lines in the log. */
+	CARE_DAMAGED_MS = 600 * 1000
 };
 
 /* How long a name stays that no token has proved: strangers make them. */
@@ -45,7 +48,7 @@ care_wrote(struct writer *w, uint64_t now)
 {
 	w->commit_ms = now;
 	w->idle = false;
-	return store_checkpoint(w->store, false);
+	return writer_checkpoint(w, false);
 }
 
 /* Deletes a piece of what is too old, or too much. */
@@ -149,16 +152,27 @@ writer_care_is_due(const struct writer *w)
 	    w->reader.passed >= w->care.upto;
 }
 
+/* What is due. */
+static enum store_result
+care_do(struct writer *w, uint64_t now)
+{
+	if (writer_care_is_due(w))
+		return care_erase(w, now);
+	return now >= w->care.prune_ms ? care_prune(w, now) : STORE_OK;
+}
+
 enum store_result
 writer_care(struct writer *w)
 {
 	const uint64_t now = clock_ms();
+	enum store_result r = w->begun ? care_do(w, now) : STORE_OK;
 
-	if (!w->begun)
-		return STORE_OK;
-	if (writer_care_is_due(w))
-		return care_erase(w, now);
-	return now >= w->care.prune_ms ? care_prune(w, now) : STORE_OK;
+	if (r != STORE_DAMAGED)
+		return r;
+	/* an old page, which is no reason to give up all others */
+	writer_skip_damage(w);
+	w->care.prune_ms = now + CARE_DAMAGED_MS;
+	return STORE_OK;
 }
 
 /* What the master says besides what it says to all readers of the journal. */

@@ -101,11 +101,15 @@ static enum store_result
 state_open(struct writer *w, struct store_mark *found)
 {
 	bool damaged;
+	int r;
 
 	for (int n = 0; n < 2; n++) {
 		w->store = NULL;
-		if (store_open(&w->store, &w->options, found, &damaged,
-			w->error, sizeof(w->error)) == 0)
+		writer_patience(w, true);
+		r = store_open(&w->store, &w->options, found, &damaged,
+		    w->error, sizeof(w->error));
+		writer_patience(w, false);
+		if (r == 0)
 			return STORE_OK;
 		w->store = NULL;
 		if (!damaged || n > 0)

@@ -21,7 +21,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -139,9 +138,13 @@ sync_done(int fd, int result)
 static void
 sync_wait(void)
 {
+	struct timespec left = {.tv_sec = words[SYNC_MS] / 1000,
+	    .tv_nsec = words[SYNC_MS] % 1000 * 1000000L};
+
 	__atomic_add_fetch(&words[SYNCS], 1, __ATOMIC_RELAXED);
-	if (words[SYNC_MS] > 0)
-		poll(NULL, 0, (int)words[SYNC_MS]);
+	/* a disk is not hurried by signals */
+	while (nanosleep(&left, &left) == -1 && errno == EINTR)
+		;
 }
 
 /* Whether writing to that file fails. */

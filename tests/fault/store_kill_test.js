@@ -14,8 +14,8 @@ const fs = require('node:fs');
 const {group} = require('../system/suite.js');
 const {Line} = require('../system/centrifugo.js');
 const {Choir, pause, until} = require('./ledger.js');
-const {List, die} = require('./kill_points.js');
-const {Archive, KINDS, LEAP, becomes, killAll, storing, talk} =
+const {List, die, row} = require('./kill_points.js');
+const {Archive, BadDisk, KINDS, LEAP, becomes, killAll, noise, storing, talk} =
     require('./archive.js');
 
 const LINE = 64; /* the store's, hub/line.h */
@@ -125,6 +125,27 @@ group('store killed', null, (test) => {
 			    [m.offset, m.data]), [[1, '1'], [2, '2']]);
 		}, {archive});
 	}, {limit: 60000});
+
+	if (LONG)
+		test('not, while its log is moved to a slow disk', async () => {
+		const bad = new BadDisk(BUILD);
+		try {
+			await storing(async (d, archive) => {
+				await noise(d, 'told', {n: 100});
+				await archive.whole(d);
+				const {pid} = await row(d, 'store');
+				/* after a second of nothing; twice so long */
+				bad.set({syncMs: 12000});
+				await pause(15000);
+				bad.set({syncMs: 0});
+				await noise(d, 'told', {n: 10});
+				await archive.whole(d);
+				assert.equal((await row(d, 'store')).pid, pid);
+			}, {env: bad.env});
+		} finally {
+			bad.remove();
+		}
+	}, {limit: 120000});
 
 	test('by a message: a hole after two deaths', () =>
 	    storing(async (d, archive) => {
