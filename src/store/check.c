@@ -19,7 +19,30 @@ static struct {
 	enum store_result result;
 	char error[STORE_ERROR];
 	atomic_bool ended; /* the two above are there */
-} check;
+	pthread_mutex_t lock;
+	sqlite3 *db;  /* under the lock: that is being checked; NULL: none */
+	bool stopped; /* and whether it was to be ended */
+} check = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* What may be stopped from now on. */
+static void
+check_set(sqlite3 *db)
+{
+	pthread_mutex_lock(&check.lock);
+	check.db = db;
+	pthread_mutex_unlock(&check.lock);
+}
+
+void
+check_stop(void)
+{
+	pthread_mutex_lock(&check.lock);
+	if (check.db != NULL) {
+		check.stopped = true;
+		sqlite3_interrupt(check.db);
+	}
+	pthread_mutex_unlock(&check.lock);
+}
 
 /* What SQLite finds: "ok", or the first thing that is wrong. */
 static enum store_result
@@ -62,8 +85,18 @@ check_main(void *arg)
 		sizeof(check.error)) == -1) {
 		check.result = damaged ? STORE_DAMAGED : STORE_FAILED;
 	} else {
+		check_set(s->db);
 		check.result = check_pages(s);
+		check_set(NULL);
 		store_close(s);
+	}
+	if (check.stopped) { /* nothing of it counts */
+		check.result = STORE_FAILED;
+		snprintf(check.error, sizeof(check.error),
+		    "%s: not to its end, since its write-ahead log grew "
+		    "meanwhile: PRAGMA quick_check by sqlite3(1) tells when "
+		    "there is less traffic",
+		    check.path);
 	}
 	atomic_store(&check.ended, true);
 	return NULL;
@@ -73,6 +106,7 @@ bool
 check_begin(const char *path)
 {
 	check.path = path;
+	check.stopped = false;
 	if (pthread_create(&check.thread, NULL, check_main, NULL) != 0)
 		return false;
 	(void)pthread_detach(check.thread);

@@ -9,6 +9,10 @@
  * its own: the database may be large. False: there can be none. path stays. */
 bool check_begin(const char *path);
 
+/* Ends it, if it is not through yet: as long as it reads, nothing is taken out
+ * of the write-ahead log. */
+void check_stop(void);
+
 /* How it ended; STORE_NONE: it has not, or was told before. error: one line
  * unless STORE_OK. */
 enum store_result check_ended(const char **error);

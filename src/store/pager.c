@@ -22,6 +22,10 @@ enum {
 	 * pages of the old one are told for longer; smaller: more system
 	 * calls. */
 	PAGER_LOOK_MS = 1000,
+	/* Bytes of the write-ahead log with which a check is ended. Larger: it
+	 * takes more of the disk; smaller: large databases under traffic are
+	 * not checked to their end. */
+	PAGER_WAL_MAX = 256 * 1024 * 1024,
 	/* Between lines of the log of the same kind, which workers may cause.
 	 * Larger: less is told; smaller: a hostile one fills the log. */
 	PAGER_TELL_MS = 10000
@@ -162,6 +166,8 @@ pager_check(struct pager *p)
 		    !check_begin(p->birth->path))
 			log_warn("the database is not checked: no thread");
 	}
+	if (SHM_LOAD(f->wal_bytes) > PAGER_WAL_MAX)
+		check_stop();
 	r = check_ended(&why);
 	if (r == STORE_OK)
 		log_info("the database is sound, after an end that was not "
