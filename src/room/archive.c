@@ -223,7 +223,10 @@ archive_ask(
 			return asked_stands(ch, a->asked[k], from->now, out);
 	if (from->now || hold_ended(ch) == HOLD_LATE)
 		return ARCHIVE_LATE; /* nobody would wait for it */
-	q = asked_new(ch, id, &like);
+	/* what is told aside leaves room for commands, and comes again */
+	q = ch->hold.aside && a->n_asked >= ARCHIVE_ASKED_MAX / 2
+	    ? NULL
+	    : asked_new(ch, id, &like);
 	if (q != NULL)
 		return asked_stands(ch, q, false, out);
 	a->crowded = true;

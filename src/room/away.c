@@ -5,6 +5,7 @@
 
 #include "base/sparse.h"
 #include "conn/door.h"
+#include "conn/hold.h"
 #include "conn/recipient.h"
 #include "hub/line.h"
 #include "hub/lock.h"
@@ -25,14 +26,16 @@ enum {
 
 /* What is known of a connection. */
 struct away_conn {
-	uint32_t use;	 /* of its slot: of another one nothing is known */
-	uint64_t looked; /* the channel's offset that is dealt with */
-	uint64_t offset; /* all up to it has been appended, */
-	uint64_t end;	 /* up to this position of its output; 0: noted */
-	uint64_t tail;	 /* of the journal when it was first to be told what
-			  * came */
-	uint64_t upto;	 /* and the channel's offset then */
-	bool asked;	 /* rows */
+	uint32_t use;	   /* of its slot: of another one nothing is known */
+	uint64_t looked;   /* the channel's offset that is dealt with */
+	uint64_t offset;   /* all up to it has been appended, */
+	uint64_t end;	   /* up to this position of its output; 0: noted */
+	uint64_t tail;	   /* of the journal when it was first to be told what
+			    * came */
+	uint64_t upto;	   /* and the channel's offset then */
+	uint32_t since_ms; /* the clock's low half then */
+	bool asked;	   /* rows */
+	bool held;	   /* a command waits until they can be asked for */
 };
 
 /* And of a user: what was noted here last. */
@@ -46,6 +49,7 @@ struct away {
 	struct away_conn *conn; /* [n_slots] */
 	struct away_user *user; /* [n_users + 1] */
 	uint32_t at;		/* the next slot to look at */
+	uint32_t rest;		/* sweeps since anything is kept, a few */
 	uint32_t *waiting;	/* connections that are to be told what came */
 	uint32_t n_waiting, waiting_cap;
 };
@@ -113,6 +117,70 @@ away_enter(struct chat *ch, uint32_t i)
 	s->flags |= SLOT_OWED;
 	if (ch->door[ch->conn[i].door]->away != NULL)
 		s->offset = SLOT_OFFSET_UNKNOWN;
+}
+
+/* What is known of a connection. */
+static struct away_conn *
+away_of(struct chat *ch, uint32_t i)
+{
+	struct away_conn *known = &ch->rooms->away->conn[i];
+	uint32_t use = slot_use(ch->hub, i);
+
+	if (known->use != use)
+		*known = (struct away_conn){.use = use};
+	return known;
+}
+
+/* Whether rows are worth asking for: those who know them have seen what its
+ * user did before, or take too long. */
+static bool
+away_may_ask(struct chat *ch, uint32_t i, uint64_t offset, uint32_t limit_ms)
+{
+	struct away_conn *known = away_of(ch, i);
+
+	if (known->tail == 0) {
+		known->tail = journal_tail(ch->hub);
+		known->upto = offset;
+		known->since_ms = (uint32_t)ch->now_ms;
+	}
+	known->asked = known->asked ||
+	    reader_has_taken(ch->hub, READER_STORE, known->tail) ||
+	    conn_age_ms(ch, known->since_ms) >= limit_ms;
+	return known->asked;
+}
+
+/* It is tried again soon. */
+static void
+away_wait(struct chat *ch, uint32_t i)
+{
+	struct away *a = ch->rooms->away;
+	uint32_t cap = a->n_waiting == 0 ? 64 : 2 * a->n_waiting, *more;
+
+	if (a->n_waiting == a->waiting_cap) {
+		more = reallocarray(a->waiting, cap, sizeof(*more));
+		if (more == NULL)
+			return; /* the sweep looks at all, now and then */
+		a->waiting = more;
+		a->waiting_cap = cap;
+	}
+	a->waiting[a->n_waiting++] = i;
+}
+
+/* away_may_ask() for the command in hand; false: it is to wait, if it can. */
+static bool
+away_may_ask_now(struct chat *ch, uint64_t offset)
+{
+	const uint32_t i = ch->hold.conn;
+
+	if (ch->hold.aside || ch->rooms->away == NULL ||
+	    !conn_has_slot(ch, i) ||
+	    away_may_ask(ch, i, offset, AWAY_BEHIND_MS / 2))
+		return true;
+	if (hold_rows(ch, 0)) {
+		away_of(ch, i)->held = true;
+		away_wait(ch, i);
+	}
+	return false;
 }
 
 /* Asks how far a user has got it, and when that one was here before. */
@@ -195,6 +263,8 @@ away_find(struct chat *ch, const struct channel_position *at, bool now,
 	out->more = false;
 	if (of == NULL || !presence_name_is_user(name, len))
 		return PAST_OK;
+	if (!now && !away_may_ask_now(ch, at->offset))
+		return ch->hold.what == HOLD_ROWS ? PAST_WAITS : PAST_LATE;
 	r = away_ask_user(ch, name + 1, len - 1, at, now, out);
 	away_know(ch, at, out);
 	if (r != PAST_OK || out->delivered == at->offset)
@@ -215,18 +285,6 @@ away_find(struct chat *ch, const struct channel_position *at, bool now,
 	if (r == PAST_OK)
 		away_trim(ch, out);
 	return r;
-}
-
-/* What is known of a connection. */
-static struct away_conn *
-away_of(struct chat *ch, uint32_t i)
-{
-	struct away_conn *known = &ch->rooms->away->conn[i];
-	uint32_t use = slot_use(ch->hub, i);
-
-	if (known->use != use)
-		*known = (struct away_conn){.use = use};
-	return known;
 }
 
 /* What the door says of those that fit into half of `queue`. Those above `upto`
@@ -284,6 +342,7 @@ away_done(struct chat *ch, uint32_t i, uint64_t offset, bool owed)
 
 	KILL_POINT(); /* told: it is told again */
 	s->offset = offset;
+	atomic_signal_fence(memory_order_release);
 	KILL_POINT();
 	if (!owed)
 		s->flags &= ~SLOT_OWED;
@@ -303,24 +362,6 @@ away_give_up(struct chat *ch, uint32_t i, uint64_t offset)
 	away_done(ch, i, offset, true);
 }
 
-/* Whether rows are worth asking for: those who know them have seen what its
- * user did before. */
-static bool
-away_may_ask(struct chat *ch, uint32_t i, uint64_t offset)
-{
-	struct away_conn *known = away_of(ch, i);
-
-	if (known->tail == 0) {
-		known->tail = journal_tail(ch->hub);
-		known->upto = offset;
-	}
-	known->asked = known->asked ||
-	    reader_has_taken(ch->hub, READER_STORE, known->tail) ||
-	    conn_age_ms(ch, (uint32_t)conn_slot(ch, i)->connected_ms) >=
-		AWAY_BEHIND_MS;
-	return known->asked;
-}
-
 /* away_try() with the connection in hand. */
 static void
 away_look_up(struct chat *ch, uint32_t i)
@@ -329,9 +370,14 @@ away_look_up(struct chat *ch, uint32_t i)
 	struct channel_position at;
 	size_t len = channel_name(ch->hub, conn_slot(ch, i)->user, name);
 
-	if (len == 0 || channel_find(ch, name, len, true, &at) != CHANNEL_OK ||
-	    !away_may_ask(ch, i, at.offset))
+	if (len == 0 || channel_find(ch, name, len, true, &at) != CHANNEL_OK)
 		return; /* not open yet: it has been asked for */
+	if (!away_is_kept(ch, name, len)) {
+		away_done(ch, i, at.offset, true);
+		return;
+	}
+	if (!away_may_ask(ch, i, at.offset, AWAY_BEHIND_MS))
+		return;
 	if (away_find(ch, &at, false, &news) != PAST_OK) {
 		away_give_up(ch, i, at.offset);
 		return;
@@ -339,23 +385,6 @@ away_look_up(struct chat *ch, uint32_t i)
 	away_tell(ch, i);
 	away_done(ch, i, at.offset, false);
 	archive_done(ch);
-}
-
-/* It is tried again soon. */
-static void
-away_wait(struct chat *ch, uint32_t i)
-{
-	struct away *a = ch->rooms->away;
-	uint32_t cap = a->n_waiting == 0 ? 64 : 2 * a->n_waiting, *more;
-
-	if (a->n_waiting == a->waiting_cap) {
-		more = reallocarray(a->waiting, cap, sizeof(*more));
-		if (more == NULL)
-			return; /* the sweep looks at all, now and then */
-		a->waiting = more;
-		a->waiting_cap = cap;
-	}
-	a->waiting[a->n_waiting++] = i;
 }
 
 void
@@ -470,6 +499,24 @@ away_look(struct chat *ch, uint32_t i, bool last)
 		known->end = 0;
 }
 
+/* One of those that wait for what needs no asking; false: no more. */
+static bool
+away_again_one(struct chat *ch, uint32_t i)
+{
+	struct away_conn *known = away_of(ch, i);
+
+	if (known->held) {
+		known->held = ch->conn[i].phase == CONN_OPEN &&
+		    !away_may_ask(ch, i, 0, AWAY_BEHIND_MS / 2);
+		if (!known->held)
+			(void)hold_arrived(ch, i);
+		return known->held;
+	}
+	if (away_waits(ch, i) && !known->asked)
+		away_try(ch, i);
+	return away_waits(ch, i) && !known->asked;
+}
+
 /* Tries those that wait for what needs no asking. */
 static void
 away_again(struct chat *ch)
@@ -480,9 +527,7 @@ away_again(struct chat *ch)
 	a->n_waiting = 0;
 	for (k = 0; k < n; k++) {
 		i = a->waiting[k];
-		if (away_waits(ch, i) && !away_of(ch, i)->asked)
-			away_try(ch, i);
-		if (away_waits(ch, i) && !away_of(ch, i)->asked)
+		if (away_again_one(ch, i))
 			a->waiting[a->n_waiting++] = i;
 	}
 }
@@ -504,7 +549,11 @@ away_sweep(struct chat *ch)
 	struct away *a = ch->rooms->away;
 	uint32_t n = ch->hub->n_slots, end, i;
 
-	if (a == NULL || !away_is_wanted(ch))
+	if (a == NULL)
+		return;
+	/* once more round when nothing is kept any more: for those that wait */
+	a->rest = away_is_wanted(ch) ? 0 : a->rest + (a->rest < AWAY_PARTS + 2);
+	if (a->rest == AWAY_PARTS + 2)
 		return;
 	away_again(ch);
 	if (a->at >= n)

@@ -39,9 +39,10 @@ publish_settled(struct chat *ch, const char *name, size_t len,
 
 	if (what->format < FORMAT_JOIN)
 		settled.flags |= kept_settle(ch, name, len);
-	/* nobody knew it: unless the user has come just now, that is so */
+	/* nobody knew it: unless the user has come just now, that is so. What
+	 * no client says is no command that has waited. */
 	if (to == PUBLISH_KNOWN && what->format < FORMAT_JOIN &&
-	    hold_ended(ch) == HOLD_ABSENT)
+	    what->conn != SHM_NONE && hold_ended(ch) == HOLD_ABSENT)
 		to = PUBLISH_ONLINE;
 	return publisher_publish(
 	    &ch->rooms->publisher, name, len, to, &settled, out, mask);

@@ -34,6 +34,7 @@ channel "#kept*" {
 }
 channel "*" {
 	subscribe all
+	publish all
 	store yes
 	history 10
 }
@@ -107,9 +108,9 @@ function away(test, title, body, conf) {
 }
 
 /* Waits until a connection has been answered: what it said before is done. */
-async function done(c) {
+async function done(c, rooms = 'lobby') {
 	c.text('/rooms');
-	assert.equal(await c.heard(), '* you are in lobby');
+	assert.equal(await c.heard(), `* you are in ${rooms}`);
 }
 
 /* A user of the plain door comes and goes, and has got all that was told. */
@@ -210,6 +211,31 @@ group('at the plain door', null, (test) => {
 		const bob = await Client.user(d.port, 'bob');
 		await told(bob, 'alice', numbers(n).map((k) => k + text));
 	}, `journal 1M\n${OWN}`);
+
+	away(test, 'who asks for something meanwhile is told it, too',
+	    async (d, place) => {
+		const text = 'x'.repeat(2000);
+		await visit(d, place, 'bob');
+		const alice = await whispers(d, 'alice', 'bob', ['1']);
+		alice.text('/join den');
+		assert.equal(await alice.heard(), '* joined den');
+		for (let k = 0; k < 800; k++)
+			alice.text(`/to den ${text}`);
+		for (let k = 0; k < 800; k++)
+			await alice.heard();
+		for (let k = 0; k < 8; k++) {
+			const bob = await Client.user(d.port, 'bob');
+			bob.text('/history den 100');
+			const heard = [await bob.heard(), await bob.heard(),
+			    await bob.heard()];
+			assert.deepEqual(heard.filter((l) => l.length < 1000)
+			    .map((l) => l.split(' since ')[0]),
+			    ['* 1 message', `alice whispers: ${k + 1}`]);
+			await bob.close();
+			alice.text(`/msg bob ${k + 2}`);
+			await done(alice, 'lobby, den');
+		}
+	}, `journal 1M\n${OWN.replace('history 10\n', 'history 1000\n')}`);
 
 	for (const kind of ['ack', 'strict'])
 		away(test, `with \`store ${kind}\``, async (d, place, restart) => {

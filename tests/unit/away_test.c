@@ -8,8 +8,10 @@
 #include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/reader.h"
+#include "net/counters.h"
 #include "room/archive.h"
 #include "room/away.h"
+#include "room/rooms.h"
 
 enum {
 	LINE = SHM_WORKERS,	   /* of the reader, */
@@ -79,10 +81,10 @@ teardown(void **state)
 	return door_end(state);
 }
 
-/* The reader takes what there is: opens a channel that is asked for, as one
+/* The reader reads what there is: opens a channel that is asked for, as one
  * with so many messages of which the ring has none, and sees what was got. */
 static void
-reader_turn(uint64_t top)
+reader_reads(uint64_t top)
 {
 	const struct reader_opening o = {.stream = 7, .top = top};
 	struct publication p;
@@ -97,14 +99,35 @@ reader_turn(uint64_t top)
 			assert_true(n_got < 8);
 			got[n_got++] = p.offset;
 		}
+	door_settle();
+}
+
+/* And has taken it. */
+static void
+reader_turn(uint64_t top)
+{
+	reader_reads(top);
 	reader_taken(&reader, reader.passed);
 	door_settle();
+}
+
+/* Waits until the kernel has acknowledged what alice has heard. */
+static void
+acknowledges(void)
+{
+	const int fd = door_node->ch.conn[alice.conn].fd;
+	uint64_t unacked = 1;
+
+	while (alice.fd >= 0 && fd >= 0 && counters_unacked(fd, &unacked) &&
+	    unacked > 0)
+		(void)poll(NULL, 0, 1);
 }
 
 /* So much time has passed; all connections are looked at. */
 static void
 sweeps(uint32_t ms)
 {
+	acknowledges();
 	ahead_ms += ms;
 	door_node->ch.now_ms = clock_ms() + ahead_ms;
 	for (int k = 0; k < 11; k++)
@@ -290,8 +313,7 @@ test_behind(void **state)
 	server_says("#alice", FORMAT_TEXT, "", "4"); /* not taken */
 	sweeps(100);
 	assert_int_equal(n_asked, 0);
-	door_hub.slot[alice.conn].connected_ms -= 2000;
-	sweeps(100);
+	sweeps(2000);
 	answers_user(true, 3);
 	told_nothing(&alice);
 	answers_page(3);
@@ -401,6 +423,64 @@ test_unstored(void **state)
 	noted(0);
 }
 
+/* Who waits when it is stored no more waits no more, and is owed it still. */
+static void
+test_turned_off(void **state)
+{
+	struct conf_live *live = &door_node->ch.live;
+
+	alice_comes(5);
+	live->channel[live->n_channels - 1].store = CONF_STORE_NO;
+	sweeps(100);
+	server_says("#alice", FORMAT_TEXT, "", "6");
+	told(&alice, "*server* whispers: 6");
+	assert_true(door_hub.slot[alice.conn].flags & SLOT_OWED);
+}
+
+/* Or goes on beside nobody who knows what came. */
+static void
+test_adopted(void **state)
+{
+	struct away *away = door_node->ch.rooms->away;
+
+	alice_comes(5);
+	door_node->ch.rooms->away = NULL;
+	away_adopt(&door_node->ch, alice.conn);
+	server_says("#alice", FORMAT_TEXT, "", "6");
+	told(&alice, "*server* whispers: 6");
+	door_node->ch.rooms->away = away;
+}
+
+/* A reply that is to have what came waits until what its user did before is
+ * known there. */
+static void
+test_reply(void **state)
+{
+	struct conf_live *live = &door_node->ch.live;
+
+	live->channel[live->n_channels - 1].offline = 1;
+	live->channel[live->n_channels - 1].recovery = 1;
+	guest_come(&alice, &centrifugo_door, "alice");
+	guest_say(&alice, "{\"id\":1,\"connect\":{}}");
+	told_nothing(&alice);
+	reader_reads(5);
+	sweeps(100);
+	assert_int_equal(n_asked, 0);
+	reader_turn(5);
+	sweeps(100);
+	answers_user(true, 3);
+	told_nothing(&alice);
+	answers_page(5);
+	assert_int_equal(alice.n_texts, 1);
+	assert_non_null(strstr(alice.text[0],
+	    "\"publications\":[{\"data\":"
+	    "{\"text\":\"4\"}"));
+	assert_non_null(strstr(alice.text[0], "\"recovered\":true"));
+	guest_forget(&alice);
+	sweeps(100);
+	noted(5);
+}
+
 int
 main(void)
 {
@@ -408,7 +488,8 @@ main(void)
 	const struct CMUnitTest tests[] = {TEST(test_told), TEST(test_nothing),
 	    TEST(test_unknown), TEST(test_many), TEST(test_meanwhile),
 	    TEST(test_behind), TEST(test_in_vain), TEST(test_noted),
-	    TEST(test_unacknowledged), TEST(test_skipped), TEST(test_unstored)};
+	    TEST(test_unacknowledged), TEST(test_skipped), TEST(test_unstored),
+	    TEST(test_turned_off), TEST(test_adopted), TEST(test_reply)};
 
 	return cmocka_run_group_tests_name("away", tests, NULL, NULL);
 }
