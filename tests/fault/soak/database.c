@@ -1,7 +1,7 @@
 /*
- * database: a soak beside the store: the lobby and the clients' rooms are stored,
- * and at the end the database has exactly what was heard, in its order, as the
- * program sqlite3 tells.
+ * database: a soak beside the store: the lobby and the clients' rooms are
+ * stored, and at the end the database has exactly what was heard, in its order,
+ * as the program sqlite3 tells.
  */
 #include <err.h>
 #include <stdio.h>
@@ -90,8 +90,7 @@ lobby_row(char *line, unsigned k)
 		    order.n);
 		return false;
 	}
-	if (text == NULL ||
-	    !heard_name(line, (size_t)(text - line), &from)) {
+	if (text == NULL || !heard_name(line, (size_t)(text - line), &from)) {
 		fault(F_CORRUPT, "the database's lobby: %.60s", line);
 		return false;
 	}
@@ -113,7 +112,7 @@ none_row(char *line, unsigned k)
 }
 
 /* The text of a row, whatever door it came by. */
-#define TEXT                                                         \
+#define TEXT                                                            \
 	"hex(CASE format WHEN 2 THEN json_extract(CAST(data AS TEXT), " \
 	"'$.text') ELSE data END)"
 

@@ -1,8 +1,8 @@
 /*
  * reader: clients that also say something in a room that a reader of the
- * journal has to do with (tests/kinds/ledger.c, or the store): in one of four, by
- * their numbers. Each has one such message on its way. What comes in a room has one
- * order for all, which is that of the reader's book.
+ * journal has to do with (tests/kinds/ledger.c, or the store): in one of four,
+ * by their numbers. Each has one such message on its way. What comes in a room
+ * has one order for all, which is that of the reader's book.
  */
 #include <dirent.h>
 #include <err.h>
