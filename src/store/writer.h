@@ -91,6 +91,7 @@ struct writer {
 
 	struct writer_owed *owed;
 	size_t n_owed, room_owed;
+	size_t copied;	   /* bytes of their copies */
 	uint64_t answered; /* proposals up to there, not noted yet; 0: none */
 	struct writer_asked *asked;
 	size_t n_asked, room_asked;

@@ -60,8 +60,10 @@ writer_owe(struct writer *w, const struct reader_answer *a,
 	    writer_room(w->owed, w->n_owed, &w->room_owed, sizeof(*w->owed));
 	o = &w->owed[w->n_owed++];
 	*o = (struct writer_owed){.answer = *a};
-	if (deliver != NULL)
+	if (deliver != NULL) {
 		o->copy = writer_copy(deliver);
+		w->copied += publication_bytes(deliver);
+	}
 }
 
 /* Gives some, in order. */
@@ -99,6 +101,7 @@ writer_answer_forget(struct writer *w)
 	for (size_t k = 0; k < w->n_owed; k++)
 		free(w->owed[k].copy);
 	w->n_owed = 0;
+	w->copied = 0;
 }
 
 /* What a start finds of what was proposed. */

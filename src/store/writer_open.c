@@ -299,8 +299,9 @@ writer_load(struct writer *w)
 	const uint64_t begin_ms = clock_ms();
 	struct loading l = {
 	    .w = w, .left = {w->hub->n_channels / 2, w->hub->n_users / 2}};
-	const struct store_query q = {
-	    .what = STORE_CHANNELS, .limit = l.left[0] + l.left[1]};
+	const uint64_t most = l.left[0] + l.left[1], ring = w->hub->n_index / 2;
+	const struct store_query q = {.what = STORE_CHANNELS,
+	    .limit = (uint32_t)(most < ring ? most : ring)};
 	enum store_result r = store_find(w->store, &q, loading_row_cb, &l);
 
 	if (r == STORE_NONE)

@@ -69,30 +69,42 @@ state_compare(struct writer *w, const struct store_mark *found)
 	SHM_TELL(w->figures->unclean_ms, w->leaps ? clock_ms() : 0);
 }
 
-/* Moves the database's files aside, for people to look at. */
-static void
+/* Moves one of the database's files; false: it stays, which is logged. */
+static bool
+state_move(const struct writer *w, const char *stamp, const char *end)
+{
+	char from[CONF_PATH_BYTES + 8], to[CONF_PATH_BYTES + 48];
+
+	snprintf(from, sizeof(from), "%s%s", w->options.path, end);
+	snprintf(
+	    to, sizeof(to), "%s.corrupt-%s%s", w->options.path, stamp, end);
+	if (rename(from, to) == 0 || (errno == ENOENT && end[0] != '\0'))
+		return true;
+	log_error("%s cannot be moved to %s: %s", from, to, strerror(errno));
+	return false;
+}
+
+/* Moves the database's files aside, for people to look at. False: it stays, and
+ * its log with it. */
+static bool
 state_aside(struct writer *w)
 {
-	static const char *const ends[] = {"", "-wal", "-shm"};
-	char from[CONF_PATH_BYTES + 8], to[CONF_PATH_BYTES + 48], stamp[20];
 	const time_t now = time(NULL);
+	char stamp[20];
 	struct tm tm;
 
-	w->is_lost = true;
 	gmtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
-	for (size_t k = 0; k < sizeof(ends) / sizeof(ends[0]); k++) {
-		snprintf(from, sizeof(from), "%s%s", w->options.path, ends[k]);
-		snprintf(to, sizeof(to), "%s.corrupt-%s%s", w->options.path,
-		    stamp, ends[k]);
-		if (rename(from, to) == -1 && (errno != ENOENT || k == 0))
-			log_error("%s cannot be moved to %s: %s", from, to,
-			    strerror(errno));
-	}
+	if (!state_move(w, stamp, ""))
+		return false;
+	(void)state_move(w, stamp, "-wal");
+	(void)state_move(w, stamp, "-shm");
+	w->is_lost = true;
 	log_error("the database is damaged; it is now %s.corrupt-%s, "
 		  "and a new one is begun: see DAMAGE in chatd-store(5) for "
 		  "what can be had back of it",
 	    w->options.path, stamp);
+	return true;
 }
 
 /* Opens the file, a new one if it is damaged. STORE_NONE: it is refused, and
@@ -115,7 +127,8 @@ state_open(struct writer *w, struct store_mark *found)
 		if (!damaged || n > 0)
 			break;
 		log_error("%s", w->error);
-		state_aside(w);
+		if (!state_aside(w))
+			break;
 	}
 	return w->why;
 }
@@ -269,10 +282,11 @@ static void
 state_leave(struct writer *w)
 {
 	strlcpy(w->error, store_error(w->store), sizeof(w->error));
+	/* while no other process can have it */
+	(void)state_aside(w);
 	store_close(w->store);
 	w->store = NULL;
 	w->begun = false;
-	state_aside(w);
 }
 
 /* Says why it cannot go on; another process's lock, when it has waited for

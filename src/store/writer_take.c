@@ -9,7 +9,10 @@
 enum {
 	/* Taken in one turn. Larger: who waits for the first of them waits
 	 * longer; smaller: more turns at full rate. */
-	TAKE_STEP = 250
+	TAKE_STEP = 250,
+	/* Bytes of proposed messages that are kept until they are delivered.
+	 * Larger: more memory; smaller: more commits of large ones. */
+	TAKE_COPIES = 4 * 1024 * 1024
 };
 
 void
@@ -231,7 +234,9 @@ writer_take(struct writer *w, bool *more)
 	struct publication p;
 
 	*more = true;
-	for (int n = 0; n < TAKE_STEP && *more && r == STORE_OK; n++)
+	for (int n = 0;
+	     n < TAKE_STEP && *more && r == STORE_OK && w->copied < TAKE_COPIES;
+	     n++)
 		switch (reader_next(&w->reader, w->buf, w->cap, &p)) {
 		case READER_FOUND:
 			r = take_found(w, &p);
