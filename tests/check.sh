@@ -193,7 +193,7 @@ readers() {
 	    build/fault/soak -d build/chatd -j -o -n 100 -t 10
 }
 
-# With a store, which waits for its disk.
+# With a store.
 stored() {
 	system san store 120
 	system san store_use 180
@@ -203,13 +203,17 @@ stored() {
 	system san search 90
 	system san retention 90
 	system san erase 90
+}
+
+# With a store that waits for its disk.
+disks() {
 	# shellcheck disable=SC2086 # a list
 	faults $stored
 	! wanted "fault/soak, store" || part "fault/soak, store" 90 \
 	    build/kill/fault/soak -d build/kill/chatd -j -S -n 40 -t 7
 }
 
-together patient calm waiting late readers stored units
+together patient calm waiting late readers stored disks units
 
 system release plain_door 60 'workers|io_uring|queue'
 system release balance 60

@@ -11,18 +11,20 @@ const {BUILD, LONG} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/chatd');
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const os = require('node:os');
 const {group} = require('../system/suite.js');
 const {Client} = require('../system/client.js');
 const {Line} = require('../system/centrifugo.js');
-const {Choir, until} = require('./ledger.js');
+const {Choir, one, pause, until} = require('./ledger.js');
 const {List, apart, die, follows, row} = require('./kill_points.js');
 const {invariant} = require('./guests.js');
-const {Archive, KINDS, LEAP, judgeOthers, killAll, noise, storing, talk} =
-    require('./archive.js');
+const {Archive, BadDisk, KINDS, LEAP, judgeOthers, killAll, noise, storing,
+    talk} = require('./archive.js');
 
 const LINE = 64;           /* of the first process beside workers, hub/line.h */
 const KILLS = LONG ? 200 : 25;
 const WRITERS = 6;
+const STORM_S = LONG ? 600 : 6;
 const PAGE_MS = 2500;      /* a page, or that there is none now */
 const STORE = new RegExp('^(store/|process/(child|reader_child)|' +
     'hub/(reader|journal|spill|lock|presence))');
@@ -50,6 +52,63 @@ function amid(act, {sure = false, holes = false, ...options} = {}) {
 		choir.leave();
 		await d.clean();
 	}, options);
+}
+
+/* Hits at random, on any process, while the disk has its moods, too. */
+async function storm(d, bad, choir) {
+	const end = performance.now() + STORM_S * 1000;
+	const hits = {worker: 0, keeper: 0, store: 0, 'store-read': 0, stopped: 0,
+		upgrade: 0, restart: 0, slow: 0, full: 0, come: 0};
+	while (performance.now() < end) {
+		const all = (await d.json('show', 'processes'))
+		    .filter((p) => p.pid);
+		const dice = Math.random();
+		if (dice < 0.55) {
+			const kind = one(['worker', 'keeper', 'store', 'store',
+			    'store-read']);
+			const p = one(all.filter((q) => q.kind === kind &&
+			    (q.state ?? 'running') === 'running'));
+			if (p) {
+				process.kill(p.pid, 'SIGKILL');
+				hits[kind]++;
+			}
+		} else if (dice < 0.6) {
+			process.kill(one(all.filter((q) =>
+			    q.kind === 'worker')).pid, 'SIGSTOP');
+			hits.stopped++;
+		} else if (dice < 0.65) {
+			if ((await d.ctl('upgrade')).status === 0)
+				hits.upgrade++;
+		} else if (dice < 0.7) {
+			if ((await d.ctl('restart-worker',
+			    String(one([0, 1])))).status === 0)
+				hits.restart++;
+		} else if (dice < 0.8) {
+			bad.set({syncMs: 200 + Math.floor(Math.random() * 500)});
+			await pause(Math.random() * 1000);
+			bad.set({syncMs: 0});
+			hits.slow++;
+		} else if (dice < 0.9) {
+			bad.set({writeError: one([os.constants.errno.ENOSPC,
+			    os.constants.errno.EIO])});
+			await pause(Math.random() * 1500);
+			bad.set({writeError: 0});
+			hits.full++;
+		} else {
+			/* somebody else, to channels that are new */
+			const c = await Choir.open(d, 2, {kinds: KINDS,
+			    suffix: `-${hits.come}`}).catch(() => null);
+			if (c) {
+				c.begin();
+				await pause(200);
+				await c.end();
+				choir.others.push(c);
+				hits.come++;
+			}
+		}
+		await pause(300 + Math.random() * 500);
+	}
+	console.log(`     ${JSON.stringify(hits)}`);
 }
 
 /* Publishes, by hand. */
@@ -313,6 +372,24 @@ group('store', null, (test) => {
 			}
 		}, {archive});
 	}, {limit: 90000});
+
+	test('all of it at once', async () => {
+		const bad = new BadDisk(BUILD);
+		try {
+			await amid(async (d, choir, archive) => {
+				choir.others = [];
+				await storm(d, bad, choir);
+				await until('it goes on', async () =>
+				    (await d.json('store')).state === 'ok', 20000);
+				for (const c of choir.others) {
+					await c.judge(archive, {holes: true});
+					c.leave();
+				}
+			}, {env: bad.env, holes: true});
+		} finally {
+			bad.remove();
+		}
+	}, {limit: STORM_S * 1000 + 120000});
 
 	test('a publication that crashes delivery is stored', () => storing(
 	    async (d, archive) => {
