@@ -60,7 +60,7 @@ _Static_assert(
 static enum message_party
 chat_peer_party(const struct chat *ch, int from)
 {
-	return from < SHM_WORKERS   ? PARTY_PEER
+	return from < SHM_WORKERS  ? PARTY_PEER
 	    : archive_is(ch, from) ? PARTY_ANSWERER
 				   : PARTY_READER;
 }
