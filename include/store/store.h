@@ -180,9 +180,14 @@ struct store_bounds {
 	uint64_t age_ms;      /* of all; 0: any */
 	uint64_t bytes;	      /* of the database's file; 0: any */
 	uint64_t user_age_ms; /* of names in `user` that no token proved */
+	/* Of channels that no other row is of, since their newest message. */
+	uint64_t channel_age_ms;
 	/* Of a channel of that name; 0: any. NULL: of all channels. */
 	void (*channel)(void *arg, const char *name, size_t len, uint32_t *rows,
 	    uint64_t *age_ms);
+	/* A channel's row is deleted: the caller knows no struct store_channel
+	 * any more. */
+	void (*forget)(void *arg);
 	void *arg;
 };
 

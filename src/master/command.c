@@ -153,7 +153,7 @@ command_order(struct call *c, uint32_t type, const void *payload, size_t len)
 {
 	struct master *m = c->master;
 
-	if (m->phase != PHASE_RUNNING && members_lowest(m) == -1)
+	if (m->phase > PHASE_RUNNING && members_lowest(m) == -1)
 		refuse(c, "no worker is running");
 	else if ((c->answer->order = order_give(m, type, payload, len)) == NULL)
 		refuse(

@@ -31,13 +31,14 @@ struct order {
 	uint8_t payload[]; /* head first */
 };
 
-/* Hands an order to a worker that lives, if there is one that takes it. */
+/* Hands an order to a worker that lives, if there is one that takes it; not
+ * before the chat is served: its channels may not be there yet. */
 static void
 order_send(struct master *m, struct order *o)
 {
 	int worker = members_lowest(m);
 
-	if (worker == -1)
+	if (worker == -1 || m->phase == PHASE_STARTING)
 		return;
 	memcpy(o->payload, &o->head, sizeof(o->head));
 	if (link_send(m->member[worker].child.link, o->type, o->payload, o->len,

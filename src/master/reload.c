@@ -134,8 +134,7 @@ reload_configure(
 	struct conf *next = options_load(m->options, b, text, text_len);
 	int workers;
 
-	if (next == NULL ||
-	    !options_fit(next, m->conf, text, text_len) ||
+	if (next == NULL || !options_fit(next, m->conf, text, text_len) ||
 	    !master_live_fits(m, &next->live, text, text_len) ||
 	    !resize_fits(m, next->workers, text, text_len)) {
 		log_error("configuration not reloaded: %s", text);

@@ -7,7 +7,6 @@
 
 #include "show/subject.h"
 
-extern const struct show_subject report_processes, report_conf,
-    report_archive;
+extern const struct show_subject report_processes, report_conf, report_archive;
 
 #endif

@@ -266,6 +266,34 @@ prune_channel_lost(struct pruning *p, int64_t channel)
 	    p->s, prune_statement(p->s, sql, channel, 0), "pruning");
 }
 
+/* A channel that no row is of: it begins anew when it is published to again.
+ * That of a user who is known stays, who may have got some of it. An id is
+ * never given twice, since the largest one stays. */
+static enum store_result
+prune_channel_silent(struct pruning *p, int64_t channel)
+{
+	static const char sql[] =
+	    "DELETE FROM channel AS c WHERE id = ?1 AND seen < ?2"
+	    " AND id < (SELECT max(id) FROM channel)"
+	    " AND NOT EXISTS (SELECT 1 FROM publication WHERE channel = c.id)"
+	    " AND NOT EXISTS (SELECT 1 FROM event WHERE channel = c.id)"
+	    " AND NOT EXISTS (SELECT 1 FROM hole WHERE channel = c.id)"
+	    " AND NOT EXISTS"
+	    " (SELECT 1 FROM user WHERE c.name = '#' || user.name"
+	    " AND user.name = substr(c.name, 2))";
+	const int64_t oldest = p->now_ms - (int64_t)p->b->channel_age_ms;
+	enum store_result r;
+
+	r = database_run(
+	    p->s, prune_statement(p->s, sql, channel, oldest), "pruning");
+	if (r == STORE_OK && sqlite3_changes(p->s->db) != 0) {
+		p->left--;
+		if (p->b->forget != NULL)
+			p->b->forget(p->b->arg);
+	}
+	return r;
+}
+
 /* Looks at the channel that a statement has found. */
 static enum store_result
 prune_channel(struct pruning *p, sqlite3_stmt *found)
@@ -286,6 +314,8 @@ prune_channel(struct pruning *p, sqlite3_stmt *found)
 		r = prune_channel_rows(p, channel, rows);
 	if (r == STORE_OK && age_ms != 0 && age_ms < (uint64_t)p->now_ms)
 		r = prune_channel_old(p, channel, age_ms);
+	if (r == STORE_OK && p->left > 0 && p->b->channel_age_ms != 0)
+		r = prune_channel_silent(p, channel);
 	return r;
 }
 

@@ -37,6 +37,7 @@ static const char tables[] =
     " user TEXT,"
     " device TEXT,"
     " peer TEXT) STRICT;"
+    "CREATE INDEX event_channel ON event(channel) WHERE channel NOT NULL;"
     "CREATE TABLE user("
     " name TEXT PRIMARY KEY,"
     " first_seen INTEGER NOT NULL,"

@@ -26,7 +26,8 @@ enum {
 	CARE_DAMAGED_MS = 600 * 1000
 };
 
-/* How long a name stays that no token has proved: strangers make them. */
+/* How long a name stays that no token has proved, and a channel without rows:
+ * strangers make both. */
 #define CARE_NAMES_MS (30ull * 24 * 3600 * 1000)
 
 /* For struct store_bounds. */
@@ -40,6 +41,13 @@ care_channel(
 
 	*rows = rule != NULL ? rule->history : 0;
 	*age_ms = rule != NULL ? rule->history_age_ms : 0;
+}
+
+/* For struct store_bounds. */
+static void
+care_forget(void *arg)
+{
+	writer_forget(arg);
 }
 
 /* A piece was written: the log is moved into the database soon. */
@@ -59,7 +67,9 @@ care_prune(struct writer *w, uint64_t now)
 	const struct store_bounds b = {.age_ms = live->store_age_ms,
 	    .bytes = live->store_bytes,
 	    .user_age_ms = CARE_NAMES_MS,
+	    .channel_age_ms = CARE_NAMES_MS,
 	    .channel = care_channel,
+	    .forget = care_forget,
 	    .arg = w};
 	struct store_figures before, after;
 	enum store_result r;

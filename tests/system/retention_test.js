@@ -2,6 +2,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const {execFileSync} = require('node:child_process');
 const {group} = require('./suite.js');
 const {until} = require('./daemon.js');
 const {Line} = require('./centrifugo.js');
@@ -46,5 +47,32 @@ group('retention', null, (test) => {
 		    [1298, 1299, 1300, 1301, 1302]);
 	}, {channels: rule('few', 'history 5') +
 	    rule('short', 'history 1000', 'history-age 1s') +
+	    rule('all', 'history 1000')}), {limit: 60000});
+
+	test('a channel without rows begins anew', () => storing(
+	    async (d, archive) => {
+		const l = await Line.connected(d, '?user=alice');
+		const ask = (what, more) => l.ask(what, {channel: 'short', ...more});
+		const say = () => ask('publish', {data: 1});
+		await ask('subscribe');
+		await say();
+		const {epoch} = (await ask('history')).history;
+		await noise(d, 'all', {n: 1});
+		await archive.whole(d);
+		await left(archive, 'short', 0);
+		execFileSync('sqlite3', ['-cmd', '.timeout 5000', archive.file,
+		    'UPDATE channel SET seen = 1']);
+		await until('its row is gone', () => !archive.channel('short'),
+		    4 * ROUND_MS);
+		assert.ok(archive.channel('all'));
+		/* who is there notices nothing */
+		await say();
+		await archive.whole(d);
+		assert.equal(archive.channel('short').top, 2);
+		assert.equal(archive.value(`SELECT count(*) FROM publication
+		    WHERE channel NOT IN (SELECT id FROM channel)`), 0);
+		const {history} = await ask('history');
+		assert.deepEqual([history.offset, history.epoch], [2, epoch]);
+	}, {channels: rule('short', 'history 1000', 'history-age 1s') +
 	    rule('all', 'history 1000')}), {limit: 60000});
 });

@@ -283,6 +283,81 @@ test_users(void **state)
 	assert_int_equal(rows_number("SELECT count(*) FROM user"), 20);
 }
 
+/* What a silent channel is kept by: a statement that makes it, one that undoes
+ * it. */
+static void
+keep(struct store_bounds *b, const char *made, const char *undone)
+{
+	assert_int_equal(database_begin(rows_store, true), STORE_OK);
+	assert_int_equal(database_exec(rows_store, made, "a test"), STORE_OK);
+	rows_commit();
+	prune(b, 7);
+	assert_int_equal(
+	    rows_number("SELECT count(*) FROM channel WHERE name = '#bob'"), 1);
+	assert_int_equal(database_begin(rows_store, true), STORE_OK);
+	assert_int_equal(database_exec(rows_store, undone, "a test"), STORE_OK);
+	rows_commit();
+}
+
+/* For struct store_bounds. */
+static unsigned forgotten;
+static void
+forget(void *arg)
+{
+	forgotten++;
+}
+
+/* Channels that nothing is there of go when they were silent for long, more of
+ * them than one call takes; ids are not given again. */
+static void
+test_silent(void **state)
+{
+	struct store_bounds b = {.age_ms = 50, .forget = forget};
+	struct store_channel c;
+	int64_t newest;
+	char name[16];
+
+	forgotten = 0;
+	rows_say("#bob", "alice", FORMAT_TEXT, "x");
+	for (int k = 0; k < 100; k++) {
+		snprintf(name, sizeof(name), "room%d", k);
+		rows_say(name, "bob", FORMAT_TEXT, "x");
+	}
+	rows_commit();
+	newest = rows_number("SELECT max(id) FROM channel");
+	rows_now += 900;
+	rows_say("talk", "alice", FORMAT_TEXT, "x");
+	rows_say("last", "alice", FORMAT_TEXT, "x");
+	rows_commit();
+	rows_now += 200;
+	prune(&b, 7);
+	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 0);
+	assert_int_equal(rows_number("SELECT count(*) FROM channel"), 103);
+	b.age_ms = 0;
+	b.channel_age_ms = 1000;
+	keep(&b, "INSERT INTO user VALUES('bob', 1, 1, 5, 1)",
+	    "DELETE FROM user");
+	assert_int_equal(rows_number("SELECT count(*) FROM channel"), 3);
+	assert_int_equal(forgotten, 100);
+	keep(&b,
+	    "INSERT INTO event(time, kind, channel) SELECT 1, 'join', id"
+	    " FROM channel WHERE name = '#bob'",
+	    "DELETE FROM event");
+	keep(&b,
+	    "INSERT INTO hole(channel, after, before, time, why)"
+	    " SELECT id, 1, 2, 1, 'a' FROM channel WHERE name = '#bob'",
+	    "DELETE FROM hole");
+	prune(&b, 7);
+	assert_int_equal(rows_number("SELECT count(*) FROM channel"), 2);
+	rows_now += 100000;
+	prune(&b, 7);
+	assert_int_equal(rows_number("SELECT count(*) FROM channel"), 1);
+	assert_int_equal(forgotten, 102);
+	assert_int_equal(store_channel(rows_store, "talk", 4, 9, &c), STORE_OK);
+	assert_true(c.id > newest + 2 && c.top == 0 && c.stream == 9);
+	rows_commit();
+}
+
 /* What is proposed stays until it is answered; what is taken and not committed
  * is not committed by this. */
 static void
@@ -323,7 +398,7 @@ main(void)
 	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_anew),
 	    TEST(test_future), TEST(test_channel), TEST(test_channels),
 	    TEST(test_size), TEST(test_pages), TEST(test_users),
-	    TEST(test_not)};
+	    TEST(test_silent), TEST(test_not)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
