@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "lock.h"
 #include "problem.h"
+#include "search.h"
 
 enum {
 	BUSY_LOOK_MS = 5, /* between two looks at another process's lock */
@@ -144,6 +145,10 @@ database_fail(struct store *s, int rc, const char *doing)
 	s->rc = rc;
 	s->failed = problem_result(rc, system);
 	database_undo(s);
+	if (rc == SQLITE_CORRUPT_VTAB) {
+		search_mend(s);
+		s->failed = STORE_FAILED;
+	}
 	return s->failed;
 }
 

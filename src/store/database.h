@@ -42,6 +42,7 @@ struct store_dirty {
 /* The index of texts: search.h. */
 struct store_index {
 	bool on;	   /* there is one, and this process writes it */
+	bool mends;	   /* it was inconsistent, and is made anew just now */
 	int64_t first;	   /* rows from this id on are in it, as the last commit
 			    * left it */
 	char *text;	   /* of one publication, */

@@ -27,6 +27,9 @@ problem_of_io(int rc, int system)
 enum store_result
 problem_result(int rc, int system)
 {
+	/* the index of texts alone, which can be made anew from the rows */
+	if (rc == SQLITE_CORRUPT_VTAB)
+		return STORE_FAILED;
 	switch (rc & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:

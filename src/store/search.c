@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "find.h"
@@ -66,6 +67,25 @@ search_look(struct store *s, int64_t *version)
 	return r;
 }
 
+/* As FTS5 leaves its own tables when it forgets all: one that it cannot read it
+ * does not drop either. */
+static const char index_clear[] =
+    "DELETE FROM search_data; DELETE FROM search_idx;"
+    "INSERT INTO search_data VALUES(1, x''), (10, x'00000000000000');";
+
+/* Clears it behind FTS5's back, in a transaction. */
+static enum store_result
+search_clear(struct store *s)
+{
+	enum store_result r = database_begin(s, false);
+
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+	if (r == STORE_OK)
+		r = database_exec(s, index_clear, "clearing the index");
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	return r;
+}
+
 /* Makes the index, or drops it. */
 static enum store_result
 search_change(struct store *s, bool is_there, bool wanted)
@@ -95,6 +115,29 @@ search_open(struct store *s)
 		r = search_change(s, version != 0, wanted);
 	s->index.on = wanted && r == STORE_OK;
 	return r == STORE_OK ? search_begin(s) : r;
+}
+
+void
+search_mend(struct store *s)
+{
+	char error[STORE_ERROR];
+
+	if (s->index.mends || s->options.use != STORE_WRITES)
+		return;
+	s->index.mends = true;
+	s->index.on = false;
+	strlcpy(error, s->error, sizeof(error));
+	if (search_clear(s) == STORE_OK &&
+	    search_change(s, true, s->options.search) == STORE_OK) {
+		s->index.on = s->options.search;
+		(void)search_begin(s);
+	}
+	strlcpy(s->error, error, sizeof(s->error));
+	strlcat(s->error,
+	    s->index.on ? "; the index of texts is made anew"
+			: "; there is no index of texts until the next start",
+	    sizeof(s->error));
+	s->index.mends = false;
 }
 
 void

@@ -18,6 +18,10 @@
 enum store_result search_open(struct store *s);
 void search_close(struct store *s);
 
+/* After an error that says that the index is inconsistent: it is made anew, or
+ * is none until the next opening. The rows are not touched. */
+void search_mend(struct store *s);
+
 /* Takes a new publication in; in a transaction, as all that follow. */
 enum store_result search_add(
     struct store *s, int64_t id, int64_t channel, const struct publication *p);

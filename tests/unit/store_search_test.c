@@ -242,6 +242,47 @@ test_undone(void **state)
 	assert_int_equal(rows_match("talk", "second"), 1);
 }
 
+/* An index that is inconsistent is made anew; the rows are no reason to begin a
+ * new database. */
+static void
+test_inconsistent(void **state)
+{
+	const struct publication p = {.offset = 2,
+	    .before = 1,
+	    .format = FORMAT_TEXT,
+	    .user = "alice",
+	    .user_len = 5,
+	    .data = "second",
+	    .data_len = 6};
+	struct store_channel c;
+	enum store_result r;
+	sqlite3 *db;
+
+	rows_say("talk", "alice", FORMAT_TEXT, "first");
+	rows_commit();
+	store_close(rows_store);
+	/* which the store's own connection may not */
+	assert_int_equal(sqlite3_open(rows_path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+			     "UPDATE search_data SET block = "
+			     "x'00000000ffffffff0f' WHERE id = 10",
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
+	sqlite3_close(db);
+	rows_open(true);
+	assert_int_equal(store_channel(rows_store, "talk", 4, 5, &c), STORE_OK);
+	r = store_take(rows_store, &c, &p);
+	if (r == STORE_OK)
+		r = store_commit(rows_store, &rows_mark);
+	assert_int_equal(r, STORE_FAILED);
+	if (strstr(store_error(rows_store), "is made anew") == NULL)
+		fail_msg("%s", store_error(rows_store));
+	rows_say("talk", "alice", FORMAT_TEXT, "second");
+	rows_commit();
+	assert_int_equal(rows_match("talk", "second"), 1);
+	assert_int_equal(rows_of("talk"), 2);
+}
+
 int
 main(void)
 {
@@ -249,7 +290,7 @@ main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_question), TEST(test_match), TEST(test_signs),
 	    TEST(test_bounds), TEST(test_share), TEST(test_later),
-	    TEST(test_undone)};
+	    TEST(test_undone), TEST(test_inconsistent)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
