@@ -201,12 +201,13 @@ uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
 bool reader_has_taken(const struct hub *h, unsigned number, uint64_t position);
 
 /*
- * An open channel of which this reader has lost what it knew: its offsets go
- * on, with another epoch, and all who have it are told that something is
- * missing. Takes the lock. Returns the workers to be told.
+ * An open channel of which this reader knows other things than the ring, or has
+ * lost what it knew: its offsets go on, also above `above`, with that epoch,
+ * and all who have it are told that something is missing. Takes the lock.
+ * Returns the workers to be told.
  */
-uint64_t reader_renew(
-    struct reader *r, uint32_t channel, uint32_t epoch, uint64_t stream);
+uint64_t reader_renew(struct reader *r, uint32_t channel, uint32_t epoch,
+    uint64_t stream, uint64_t above);
 
 /* Sleeps until a publication waits for this reader, or a channel for being
  * opened, or for so long. Returns at once if one does already. */

@@ -375,8 +375,8 @@ reader_leap(struct reader *r, uint32_t channel, uint32_t epoch, uint64_t offset,
 }
 
 uint64_t
-reader_renew(
-    struct reader *r, uint32_t channel, uint32_t epoch, uint64_t stream)
+reader_renew(struct reader *r, uint32_t channel, uint32_t epoch,
+    uint64_t stream, uint64_t above)
 {
 	const struct reader_opening o = {.stream = stream};
 	struct hub *h = r->h;
@@ -391,7 +391,8 @@ reader_renew(
 	    presence_opener(flags) == r->bit;
 	if (mine) {
 		/* first: then it is told, also if another process opens it */
-		offset = SHM_LOAD(h->entry[channel].offset) + 1;
+		offset = SHM_LOAD(h->entry[channel].offset);
+		offset = (offset > above ? offset : above) + 1;
 		mask = opening_leap(h, channel, offset, offset,
 		    SHM_LOAD(h->entry[channel].mask));
 		SHM_STORE(h->entry[channel].flags,

@@ -110,8 +110,10 @@ writer_rest(struct writer *w, uint64_t now)
 	struct store_figures f;
 	enum store_result r;
 
-	if (w->taken == 0)
+	if (w->taken == 0) {
 		reader_taken(&w->reader, w->reader.passed);
+		writer_join(w);
+	}
 	if (w->taken == 0 && w->n_asked > 0 &&
 	    (r = writer_open_asked(w)) != STORE_OK)
 		return r;

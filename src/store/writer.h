@@ -19,6 +19,9 @@
  * from before the transaction was undone: nothing. */
 struct writer_channel {
 	uint32_t epoch, turn;
+	bool
+	    is_other; /* what is stored under its name has another epoch, and
+		       * nothing was stored since: other messages are missing */
 	struct store_channel stored;
 };
 
@@ -95,6 +98,8 @@ struct writer {
 	uint64_t answered; /* proposals up to there, not noted yet; 0: none */
 	struct writer_asked *asked;
 	size_t n_asked, room_asked;
+	uint32_t *other; /* channels that are to go on as they are stored */
+	size_t n_other, room_other;
 
 	uint64_t commit_ms; /* of the last one, */
 	bool idle;	    /* and nothing since: all is in the database */
@@ -148,6 +153,9 @@ enum store_result
 writer_bridge(struct writer *w, struct store_channel *c, uint64_t before);
 /* What was stored is lost: all open channels begin anew. */
 void writer_renew(struct writer *w);
+/* Channels that were open with another epoch than they are stored with, such as
+ * when they came to be stored again, go on as they are stored. */
+void writer_join(struct writer *w);
 /* Another epoch of offsets. */
 uint64_t writer_stream(void);
 /* All that is known of channels is forgotten: the transaction was undone. */

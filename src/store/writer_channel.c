@@ -23,9 +23,20 @@ writer_channel_of(
 		return &c->stored;
 	if (!presence_read(w->hub, channel, &v) || v.epoch != epoch)
 		return NULL;
-	*r = store_channel(w->store, v.name, v.name_len, v.stream, &c->stored);
+	/* what is stored under a name stays that name's, whatever the epoch
+	 * that others have seen meanwhile */
+	*r = store_channel(w->store, v.name, v.name_len, 0, &c->stored);
+	if (*r == STORE_NONE)
+		*r = store_channel(
+		    w->store, v.name, v.name_len, v.stream, &c->stored);
 	if (*r != STORE_OK)
 		return NULL;
+	c->is_other = c->stored.stream != v.stream;
+	if (c->is_other) {
+		w->other = writer_room(
+		    w->other, w->n_other, &w->room_other, sizeof(*w->other));
+		w->other[w->n_other++] = channel;
+	}
 	c->epoch = epoch;
 	c->turn = w->turn;
 	return &c->stored;
@@ -96,6 +107,7 @@ writer_forget(struct writer *w)
 	/* 0 is that of entries that were never looked at */
 	if (++w->turn == 0)
 		w->turn = 1;
+	w->n_other = 0;
 }
 
 void
@@ -110,7 +122,7 @@ writer_renew(struct writer *w)
 		epoch = SHM_LOAD(h->entry[e].epoch);
 		if (epoch == 0)
 			continue;
-		mask = reader_renew(&w->reader, e, epoch, writer_stream());
+		mask = reader_renew(&w->reader, e, epoch, writer_stream(), 0);
 		reader_child_wake(&w->child, mask);
 		n += mask != 0;
 		child_tick(w->start);
@@ -119,6 +131,26 @@ writer_renew(struct writer *w)
 		log_warn("%u channels that are open begin anew: who has them "
 			 "is told that messages are missing",
 		    n);
+}
+
+void
+writer_join(struct writer *w)
+{
+	const struct writer_channel *c;
+	uint64_t above;
+
+	for (size_t k = 0; k < w->n_other; k++) {
+		c = &w->channel[w->other[k]];
+		if (c->turn != w->turn)
+			continue;
+		/* what is not taken yet may get two offsets each */
+		above = c->stored.top +
+		    2 * (journal_tail(w->hub) - w->reader.passed);
+		reader_child_wake(&w->child,
+		    reader_renew(&w->reader, w->other[k], c->epoch,
+			c->stored.stream, above));
+	}
+	w->n_other = 0;
 }
 
 uint64_t

@@ -63,6 +63,16 @@ take_join(
 	    lost ? "overwritten" : "unstored");
 }
 
+/* A message has an offset that another one is stored with: it was said when
+ * nothing was stored of its channel, or others were proposed. It is stored with
+ * the next one; the first of several tells that some are missing before it. */
+static void
+take_renumber(const struct writer_channel *c, struct publication *p)
+{
+	p->before = c->stored.top + (c->is_other ? 1 : 0);
+	p->offset = p->before + 1;
+}
+
 /* Stores a message. Of one that is proposed the offset is the store's to say:
  * what the channel had then may be less than what it has now. */
 static enum store_result
@@ -76,7 +86,10 @@ take_store(struct writer *w, struct store_channel *c,
 		if (stored.before < c->top)
 			stored.before = c->top;
 		stored.offset = stored.before + 1;
+	} else if (stored.offset <= c->top) {
+		take_renumber(&w->channel[p->channel], &stored);
 	}
+	w->channel[p->channel].is_other = false;
 	if ((r = take_join(w, c, &stored)) != STORE_OK ||
 	    (r = store_take(w->store, c, &stored)) != STORE_OK)
 		return r;
@@ -85,7 +98,8 @@ take_store(struct writer *w, struct store_channel *c,
 	if (reader_is_asked(&w->reader, p)) {
 		struct reader_answer a = reader_answer_to(p, RESULT_OK);
 
-		a.offset = stored.offset;
+		if (proposed)
+			a.offset = stored.offset;
 		writer_owe(w, &a, proposed ? &stored : NULL);
 		w->waits = true;
 	}

@@ -15,7 +15,7 @@ const {group} = require('../system/suite.js');
 const {Line} = require('../system/centrifugo.js');
 const {Choir, pause, until} = require('./ledger.js');
 const {List, die, row} = require('./kill_points.js');
-const {Archive, BadDisk, KINDS, LEAP, becomes, killAll, noise, storing, talk} =
+const {Archive, BadDisk, KINDS, LEAP, RULES, becomes, killAll, noise, storing, talk} =
     require('./archive.js');
 
 const LINE = 64; /* the store's, hub/line.h */
@@ -146,6 +146,51 @@ group('store killed', null, (test) => {
 			bad.remove();
 		}
 	}, {limit: 120000});
+
+	test('not what is stored of a channel that was not stored for a while',
+	    async () => {
+		const archive = new Archive();
+		const rule = (store) => `channel "room" {${RULES}\tstore ` +
+		    `${store}\n}\n`;
+		const say = async (d, ...data) => {
+			const l = await Line.connected(d, '?user=a');
+			for (const k of data)
+				assert.ok((await l.ask('publish',
+				    {channel: 'room', data: k})).publish);
+			await archive.whole(d);
+			l.client.drop();
+		};
+		const options = {archive, keep: true};
+		await storing((d) => say(d, 1, 2, 3),
+		    {...options, channels: rule('yes')});
+		const {epoch} = archive.channel('room');
+		await storing(async (d) => {
+			await say(d, 4, 5); /* beside the database: offsets 1, 2 */
+			fs.writeFileSync(d.conf, archive.conf() + rule('yes'));
+			assert.equal((await d.ctl('reload')).status, 0);
+			await until('it is stored', async () => {
+				await say(d, 6);
+				return archive.messages('room').some((m) =>
+				    m.data === '6');
+			});
+			await say(d, 7);
+			/* those that have it are told, and go on as it is stored */
+			const l = await Line.connected(d, '?user=b');
+			const r = await l.ask('subscribe', {channel: 'room',
+			    recover: true, offset: 3, epoch});
+			assert.equal(r.subscribe.epoch, epoch);
+			assert.notEqual(r.subscribe.recovered, true);
+			l.client.drop();
+		}, {...options, channels: rule('no')});
+		const all = archive.judge('room', {holes: true});
+		assert.deepEqual(all.slice(0, 3).map((m) => [m.offset, m.data]),
+		    [[1, '1'], [2, '2'], [3, '3']]);
+		assert.deepEqual([...new Set(all.slice(3).map((m) => m.data))],
+		    ['6', '7']);
+		assert.ok(archive.holes('room').length > 0);
+		assert.equal(archive.channel('room').epoch, epoch);
+		archive.remove();
+	}, {limit: 60000});
 
 	test('by a message: a hole after two deaths', () =>
 	    storing(async (d, archive) => {

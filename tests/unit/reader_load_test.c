@@ -77,9 +77,9 @@ test_renew(void **state)
 	epoch = s.p.epoch;
 	scene_become(&s, STORE_LINE);
 	reader_init(&r, &s.h, READER_STORE, 0);
-	assert_true(reader_renew(&r, e, epoch + 1, 9) == 0);
+	assert_true(reader_renew(&r, e, epoch + 1, 9, 0) == 0);
 	tail = journal_tail(&s.h);
-	assert_true(reader_renew(&r, e, epoch, 9) == UINT64_MAX);
+	assert_true(reader_renew(&r, e, epoch, 9, 0) == UINT64_MAX);
 	p = at(&s, tail + 1);
 	assert_int_equal(p.format, FORMAT_LEAP);
 	/* it names none that there is */
@@ -89,8 +89,10 @@ test_renew(void **state)
 	assert_true(p.offset == 2 && p.stream == 9);
 	assert_true(s.h.stream[e] == 9 && s.h.entry[e].offset == 2);
 	assert_int_equal(PRESENCE_WARMTH_OF(s.h.entry[e].flags), PRESENCE_OPEN);
+	reader_renew(&r, e, epoch, 9, 1000);
+	assert_true(s.h.entry[e].offset == 1001);
 	e = scene_channel(&s, "kept");
-	assert_true(reader_renew(&r, e, s.h.entry[e].epoch, 9) == 0);
+	assert_true(reader_renew(&r, e, s.h.entry[e].epoch, 9, 0) == 0);
 	scene_end(&s);
 }
 
