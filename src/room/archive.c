@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "codec/json.h"
 #include "conn/hold.h"
@@ -44,6 +45,10 @@ struct archive {
 	uint64_t bytes; /* of all rows */
 	bool unsent;	/* the link had no room, or there was none */
 	bool crowded;	/* commands wait for a place */
+	/* A question was not answered in time, or there was no link for so
+	 * long: nobody waits for one until there is an answer, or a link. */
+	bool stuck;
+	uint32_t ended_ms; /* no link: since when */
 	struct asked *asked[ARCHIVE_ASKED_MAX];
 };
 
@@ -55,6 +60,7 @@ archive_init(struct chat *ch)
 	if (a == NULL)
 		return -1;
 	a->peer = -1;
+	a->ended_ms = (uint32_t)clock_ms();
 	ch->rooms->archive = a;
 	return 0;
 }
@@ -228,7 +234,7 @@ archive_ask(
 	    ? NULL
 	    : asked_new(ch, id, &like);
 	if (q != NULL)
-		return asked_stands(ch, q, false, out);
+		return asked_stands(ch, q, a->stuck, out);
 	a->crowded = true;
 	return hold_rows(ch, 0) ? ARCHIVE_WAITS : ARCHIVE_LATE;
 }
@@ -287,6 +293,7 @@ archive_linked(struct chat *ch, int peer)
 	struct archive *a = ch->rooms->archive;
 
 	a->peer = peer;
+	a->stuck = false;
 	for (uint32_t k = 0; k < a->n_asked; k++)
 		a->asked[k]->sent = false;
 	a->unsent = true;
@@ -301,6 +308,7 @@ archive_ended(struct chat *ch, int peer)
 	if (a->peer != peer)
 		return;
 	a->peer = -1;
+	a->ended_ms = (uint32_t)ch->now_ms;
 	for (uint32_t k = 0; k < a->n_asked; k++)
 		a->asked[k]->sent = false;
 }
@@ -311,8 +319,11 @@ row_is_json(const char *text, size_t len, enum json_type type)
 {
 	struct json_value v;
 
+	/* a break would end a line of a frame */
 	return len == 0 ||
-	    (json_validate(text, len, &v) &&
+	    (memchr(text, '\n', len) == NULL &&
+		memchr(text, '\r', len) == NULL &&
+		json_validate(text, len, &v) &&
 		(type == JSON_NONE || v.type == type));
 }
 
@@ -475,6 +486,7 @@ archive_answer(struct chat *ch, const void *payload, size_t len, int fd)
 	memcpy(&head, payload, sizeof(head));
 	if (head.number == 0 || head.number > a->numbers)
 		return "the question was not asked";
+	a->stuck = false;
 	k = asked_find(a, head.number);
 	if (k == a->n_asked || a->asked[k]->state != ASKED_WAITS)
 		return NULL; /* it was given up, or asked twice */
@@ -491,11 +503,27 @@ archive_answered(const struct chat *ch)
 	return ch->rooms->archive->answered;
 }
 
+/* Whether a question has waited for as long as anybody waits, or would. */
+static bool
+archive_is_stuck(const struct chat *ch)
+{
+	const struct archive *a = ch->rooms->archive;
+
+	if (a->peer == -1)
+		return conn_age_ms(ch, a->ended_ms) >= HOLD_ROWS_MS;
+	for (uint32_t k = 0; k < a->n_asked; k++)
+		if (a->asked[k]->sent && a->asked[k]->state == ASKED_WAITS &&
+		    conn_age_ms(ch, a->asked[k]->since_ms) >= HOLD_ROWS_MS)
+			return true;
+	return false;
+}
+
 void
 archive_sweep(struct chat *ch)
 {
 	struct archive *a = ch->rooms->archive;
 
+	a->stuck = a->stuck || archive_is_stuck(ch);
 	for (uint32_t k = 0; k < a->n_asked;)
 		if (conn_age_ms(ch, a->asked[k]->since_ms) >= ARCHIVE_UNUSED_MS)
 			asked_forget(a, k);

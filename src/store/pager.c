@@ -41,10 +41,10 @@ static struct pager {
 	dev_t dev;	     /* the file that is open */
 	ino_t ino;
 	uint64_t open_ms, look_ms; /* when to try, and to look, next */
-	uint64_t told_ms;    /* since when nothing is said of that again, */
-	uint64_t ignored_ms; /* or of messages that were ignored */
-	bool checked;	     /* or need not be */
-	struct pollfd link[PAGER_LINKS];
+	uint64_t told_ms;      /* since when nothing is said of that again, */
+	uint64_t ignored_ms;   /* or of messages that were ignored */
+	bool checked;	       /* or need not be */
+	int link[PAGER_LINKS]; /* -1: none */
 } pager;
 
 /* The database is spoiled, which is told once. */
@@ -188,9 +188,9 @@ pager_link_take(void *arg, int type, const void *payload, size_t len, int fd)
 	if (type == MSG_LINK) {
 		memcpy(&link, payload, sizeof(link));
 		if (link.peer < SHM_WORKERS) {
-			if (p->link[link.peer].fd != -1)
-				close(p->link[link.peer].fd);
-			p->link[link.peer].fd = fd;
+			if (p->link[link.peer] != -1)
+				close(p->link[link.peer]);
+			p->link[link.peer] = fd;
 			return;
 		}
 	}
@@ -210,10 +210,10 @@ pager_is_late(const void *payload)
 
 /* Answers what has come over a worker's link, which may be hostile. */
 static void
-pager_serve(struct pager *p, struct pollfd *link)
+pager_serve(struct pager *p, int worker)
 {
 	struct link_datagram d[LINK_BATCH];
-	const int n = link_receive(link->fd, d);
+	const int link = p->link[worker], n = link_receive(link, d);
 	const void *payload;
 	const char *why;
 	size_t len;
@@ -223,33 +223,40 @@ pager_serve(struct pager *p, struct pollfd *link)
 			&payload, &len, &why) == MSG_ASK) {
 			if (!pager_is_late(payload))
 				pager_tell(
-				    p, answer_ask(p->store, payload, link->fd));
+				    p, answer_ask(p->store, payload, link));
 		} else if (pager_may_tell(&p->ignored_ms))
-			log_warn("message from worker %d ignored: %s",
-			    (int)(link - p->link), why);
+			log_warn(
+			    "message from worker %d ignored: %s", worker, why);
 		if (d[k].fd != -1)
 			close(d[k].fd);
 		child_tick(p->start);
 	}
 	if (n < 0) {
-		close(link->fd);
-		link->fd = -1;
+		close(link);
+		p->link[worker] = -1;
 	}
 }
 
-/* Waits for questions; until the database is open they wait in their links. */
+/* Waits for questions; until the database is open they wait in their links.
+ * What is no link is left out: poll() takes no more places than there may be
+ * open files. */
 static void
 pager_wait(struct pager *p)
 {
-	struct pollfd *master = &p->link[PAGER_MASTER];
-	const nfds_t n = p->store != NULL ? PAGER_LINKS : 1;
+	struct pollfd wait[PAGER_LINKS];
+	int link[PAGER_LINKS];
+	nfds_t n = 0;
 
-	if (poll(p->store != NULL ? p->link : master, n, PAGER_WAIT_MS) <= 0 ||
-	    p->store == NULL)
+	for (int k = p->store != NULL ? 0 : PAGER_MASTER; k < PAGER_LINKS; k++)
+		if (p->link[k] != -1) {
+			link[n] = k;
+			wait[n++] = (struct pollfd){p->link[k], POLLIN, 0};
+		}
+	if (poll(wait, n, PAGER_WAIT_MS) <= 0)
 		return;
-	for (int k = 0; k < SHM_WORKERS; k++)
-		if (p->link[k].revents != 0)
-			pager_serve(p, &p->link[k]);
+	for (nfds_t k = 0; k < n; k++)
+		if (wait[k].revents != 0 && link[k] != PAGER_MASTER)
+			pager_serve(p, link[k]);
 }
 
 /* What is due by the clock. */
@@ -273,8 +280,8 @@ store_read_main(struct child_start *start)
 	p->start = start;
 	p->birth = start->birth;
 	for (int k = 0; k < PAGER_LINKS; k++)
-		p->link[k] = (struct pollfd){-1, POLLIN, 0};
-	p->link[PAGER_MASTER].fd = start->link;
+		p->link[k] = -1;
+	p->link[PAGER_MASTER] = start->link;
 	SHM_TELL(start->line->hand, HAND_NOTHING);
 	child_hello(start);
 	while (!child_read(start, pager_link_take, p)) {

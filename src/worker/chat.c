@@ -44,6 +44,26 @@ chat_give_lost(struct chat *ch, int from, const struct link_datagram *d)
 	return true;
 }
 
+/* Rows that found no room here for their descriptor: they cannot be read. */
+static bool
+chat_rows_lost(struct chat *ch, int from, const struct link_datagram *d)
+{
+	struct message_head head;
+	struct message_rows rows;
+
+	if (!d->lost || !archive_is(ch, from) ||
+	    d->len != sizeof(head) + sizeof(rows))
+		return false;
+	memcpy(&head, d->bytes, sizeof(head));
+	memcpy(&rows, (const char *)d->bytes + sizeof(head), sizeof(rows));
+	if (head.type != MSG_ROWS_FILE || head.length != sizeof(rows))
+		return false;
+	rows =
+	    (struct message_rows){.number = rows.number, .result = ROWS_FAILED};
+	(void)archive_answer(ch, &rows, sizeof(rows), -1);
+	return true;
+}
+
 /* A peer sends bad messages. */
 static void
 chat_peer_bad(struct chat *ch, int from, const char *why)
@@ -77,7 +97,8 @@ chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 	uint64_t id;
 
 	KILL_POINT();
-	if (from < SHM_WORKERS && chat_give_lost(ch, from, d))
+	if (from < SHM_WORKERS ? chat_give_lost(ch, from, d)
+			       : chat_rows_lost(ch, from, d))
 		return;
 	switch (message_check(d->bytes, d->len, d->n_fds,
 	    chat_peer_party(ch, from), &payload, &len, &why)) {

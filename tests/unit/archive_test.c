@@ -207,6 +207,41 @@ test_all(void **state)
 	told_numbers("1 2 3 ");
 }
 
+/* Who does not answer is not waited for by the next ones, but asked. */
+static void
+test_stuck(void **state)
+{
+	static const char history[] =
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":3}}";
+
+	asks_anew(history);
+	later(HOLD_ROWS_MS);
+	refused("\"code\":100");
+	n_asked = 0;
+	guest_say(&alice, history);
+	assert_int_equal(n_asked, 1);
+	refused("\"code\":100");
+	answers_nth(0, ROWS_FOUND);
+	told_nothing(&alice);
+	asks_anew(history);
+	answers_nth(0, ROWS_FOUND);
+	told_numbers("1 2 3 ");
+	/* there is no link, at first and for long */
+	archive_ended(&door_node->ch, ARCHIVE);
+	guest_forget(&alice);
+	guest_say(&alice, history);
+	told_nothing(&alice);
+	later(HOLD_ROWS_MS);
+	refused("\"code\":100");
+	guest_say(&alice, history);
+	refused("\"code\":100");
+	n_asked = 0;
+	archive_linked(&door_node->ch, ARCHIVE);
+	asks_anew(history);
+	answers_nth(0, ROWS_FOUND);
+	told_numbers("1 2 3 ");
+}
+
 /* While there are too many questions a command waits to ask its own. */
 static void
 test_crowd(void **state)
@@ -217,9 +252,8 @@ test_crowd(void **state)
 	link_takes = 0;
 	for (uint32_t k = 1; k <= ARCHIVE_ASKED_MAX; k++) {
 		q = above(k);
-		assert_int_equal(ask_of(bob.conn, true, &q), ARCHIVE_WAITS);
+		assert_int_equal(ask_of(bob.conn, false, &q), ARCHIVE_WAITS);
 	}
-	door_node->ch.hold.aside = false;
 	guest_say(&alice,
 	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":3}}");
 	told_nothing(&alice);
@@ -341,6 +375,8 @@ test_hostile(void **state)
 	REFUSED(p.data = "{", p.data_len = 1);
 	REFUSED(p.data_len = 0);
 	REFUSED(p.data = "4\n{}", p.data_len = 4);
+	REFUSED(p.data = "{\"a\":\n1}", p.data_len = 8);
+	REFUSED(p.tags = "{\"a\":\r\"\"}", p.tags_len = 9);
 	REFUSED(p.user = "\xff", p.user_len = 1);
 	REFUSED(p.tags = "7", p.tags_len = 1);
 	REFUSED(p.tags = "}", p.tags_len = 1);
@@ -421,6 +457,7 @@ main(void)
 	    TEST(test_forgets),
 	    TEST(test_apart),
 	    TEST(test_all),
+	    TEST(test_stuck),
 	    TEST(test_crowd),
 	    TEST(test_hostile),
 	    TEST(test_file),
