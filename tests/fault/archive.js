@@ -358,8 +358,11 @@ async function noise(d, channel, {n = Infinity, bytes = 200, rate = Infinity,
 			continue;
 		}
 		const r = await l.hear(WAIT_MS);
-		if (!sent.has(r.id))
-			continue; /* a ping */
+		if (!sent.has(r.id)) {
+			assert.deepEqual(r, {}); /* a ping */
+			l.say('{}');
+			continue;
+		}
 		out.ms.push(performance.now() - sent.get(r.id));
 		sent.delete(r.id);
 		(r.publish ? out.done : r.error.temporary ? out.refused :
