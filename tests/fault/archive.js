@@ -44,11 +44,14 @@ const MESSAGE_LAST = 2; /* enum publication_format: texts and JSON */
 const WAIT_MS = 20000;
 const QUICK_MS = 1500; /* for a command that waits for nobody */
 
-/* Mounted, until the process ends. */
+/* Mounted, and made, until the process ends. */
 const mounted = new Set();
+const folders = new Set();
 process.on('exit', () => {
 	for (const dir of mounted)
 		unmount(dir);
+	for (const dir of process.env.KEEP ? [] : folders)
+		fs.rmSync(dir, {recursive: true, force: true});
 });
 
 /* Takes a file system away, also one that is in use. */
@@ -61,6 +64,7 @@ class Archive {
 	/* disk: the size of a file system of its own, which takes root. */
 	constructor(disk) {
 		this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'archive-'));
+		folders.add(this.dir);
 		if (disk) {
 			execFileSync('mount', ['-t', 'tmpfs', '-o',
 			    `size=${disk},mode=777`, 'archive', this.dir]);
@@ -274,6 +278,7 @@ class BadDisk {
 	constructor(build) {
 		const library = path.join(build, 'fault/bad_disk.so');
 		this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bad-disk-'));
+		folders.add(this.dir);
 		this.path = path.join(this.dir, 'words');
 		fs.mkdirSync(path.dirname(library), {recursive: true});
 		execFileSync(process.env.CC ?? 'gcc', ['-std=gnu11',
@@ -353,8 +358,11 @@ async function noise(d, channel, {n = Infinity, bytes = 200, rate = Infinity,
 			continue;
 		}
 		const r = await l.hear(WAIT_MS);
-		if (!sent.has(r.id))
-			continue; /* a ping */
+		if (!sent.has(r.id)) {
+			assert.deepEqual(r, {}); /* a ping */
+			l.say('{}');
+			continue;
+		}
 		out.ms.push(performance.now() - sent.get(r.id));
 		sent.delete(r.id);
 		(r.publish ? out.done : r.error.temporary ? out.refused :

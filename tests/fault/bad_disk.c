@@ -94,9 +94,11 @@ safe_copy(int fd)
 	char temporary[PATH_BYTES + 8], path[PATH_BYTES + 8];
 	off_t at = 0;
 	ssize_t n;
+	struct stat st;
 	int to;
 
-	if (words[SAFE] == 0 || fd < 0 || fd >= FILES || paths[fd][0] == '\0')
+	if (words[SAFE] == 0 || fd < 0 || fd >= FILES || paths[fd][0] == '\0' ||
+	    fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return;
 	snprintf(temporary, sizeof(temporary), "%s.part", paths[fd]);
 	snprintf(path, sizeof(path), "%s.safe", paths[fd]);
