@@ -198,7 +198,10 @@ command_erase(struct call *c)
 	const char *user = c->argv[1], *why = erase_refuse(c->master);
 	const size_t len = strlen(user);
 
-	if (len < 1 || len > UINT8_MAX) {
+	/* The socket's group may control chatd, not destroy what was said. */
+	if (c->uid != 0 && c->uid != geteuid()) {
+		refuse(c, "only root may erase what was said");
+	} else if (len < 1 || len > UINT8_MAX) {
 		refuse(c, "a user's name has 1 to %d bytes", UINT8_MAX);
 	} else if (why != NULL) {
 		refuse(c, "%s", why);

@@ -25,7 +25,7 @@ enum {
 
 struct backup {
 	struct task *task;
-	int folder;				   /* locked: one at a time */
+	int folder, beside;			   /* locked: one at a time */
 	char name[BACKUP_NAME], part[BACKUP_NAME]; /* in the folder */
 	uint64_t began_ms;
 };
@@ -51,6 +51,31 @@ backup_name(struct backup *b)
 	    b->part, sizeof(b->part), "%.*s.part", len < 200 ? len : 200, base);
 }
 
+/* Whether another process has a folder. NFS locks none. */
+static bool
+backup_is_held(int folder)
+{
+	return flock(folder, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+}
+
+/* Whether another process makes a copy of the database, whose folder is on a
+ * disk of this machine. */
+static bool
+backup_is_made(struct backup *b)
+{
+	char path[CONF_PATH_BYTES];
+	struct stat to, of;
+
+	strlcpy(path, b->task->birth->path, sizeof(path));
+	path[strrchr(path, '/') - path + 1] = '\0';
+	b->beside = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->beside == -1 || fstat(b->folder, &to) == -1 ||
+	    fstat(b->beside, &of) == -1 ||
+	    (to.st_dev == of.st_dev && to.st_ino == of.st_ino))
+		return false; /* it is the same one, held already */
+	return backup_is_held(b->beside);
+}
+
 /* The folder, for this process alone. False: refused. */
 static bool
 backup_folder(struct backup *b)
@@ -67,7 +92,7 @@ backup_folder(struct backup *b)
 	if (b->folder == -1)
 		task_refuse(
 		    b->task, "store-backup: %s: %s", folder, strerror(errno));
-	else if (flock(b->folder, LOCK_EX | LOCK_NB) == -1)
+	else if (backup_is_held(b->folder) || backup_is_made(b))
 		task_refuse(b->task, "another backup is going on");
 	else
 		return true;
@@ -119,6 +144,27 @@ backup_copy(struct backup *b, struct store *s)
 	return r != STORE_OK && task_is_left(b->task) ? STORE_NONE : r;
 }
 
+/* Renames it, over nothing. File systems that cannot (NFS, CIFS) have no file
+ * of that name but by chance: it names the millisecond. Returns 0, or -1 and
+ * errno.
+ */
+static int
+backup_rename(struct backup *b)
+{
+	struct stat st;
+
+	if (renameat2(
+		b->folder, b->part, b->folder, b->name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (fstatat(b->folder, b->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(b->folder, b->part, b->folder, b->name);
+}
+
 /* Gives it its name when the disk has it. Returns its bytes, or -1 and errno.
  */
 static int64_t
@@ -130,9 +176,7 @@ backup_keep(struct backup *b)
 
 	if (fd == -1)
 		return -1;
-	if (fsync(fd) == 0 && fstat(fd, &st) == 0 &&
-	    renameat2(b->folder, b->part, b->folder, b->name,
-		RENAME_NOREPLACE) == 0 &&
+	if (fsync(fd) == 0 && fstat(fd, &st) == 0 && backup_rename(b) == 0 &&
 	    fsync(b->folder) == 0)
 		bytes = st.st_size;
 	close(fd);
@@ -191,7 +235,8 @@ backup_make(struct backup *b, struct store *s)
 void
 task_backup(struct task *t)
 {
-	struct backup b = {.task = t, .folder = -1, .began_ms = clock_ms()};
+	struct backup b = {
+	    .task = t, .folder = -1, .beside = -1, .began_ms = clock_ms()};
 	struct store *s;
 
 	if (backup_folder(&b) && (s = task_open(t)) != NULL) {
@@ -199,6 +244,8 @@ task_backup(struct task *t)
 		backup_make(&b, s);
 		store_close(s);
 	}
+	if (b.beside != -1)
+		close(b.beside);
 	if (b.folder != -1)
 		close(b.folder);
 }

@@ -33,6 +33,7 @@ struct pruning {
 	int64_t now_ms;
 	uint32_t left;
 	bool more;
+	bool crowded; /* the file is too large for what strangers have made */
 };
 
 /* Binds numbers to a statement; NULL stays NULL. */
@@ -173,8 +174,60 @@ prune_excess(struct pruning *p, uint32_t *rows)
 	return STORE_OK;
 }
 
-/* The oldest, and what has happened before the oldest one that stays, if the
- * file is too large. */
+/* What publications take, by some that are spread over all of them. */
+static enum store_result
+prune_publication_bytes(struct pruning *p, uint64_t *bytes)
+{
+	static const char sql[] =
+	    "WITH RECURSIVE"
+	    " k(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM k WHERE n < 63),"
+	    " e(a, b) AS (SELECT (SELECT min(id) FROM publication),"
+	    " (SELECT max(id) FROM publication))"
+	    " SELECT avg(80 + length(CAST(texts AS BLOB))) FROM"
+	    " (SELECT data || ifnull(user, '') || ifnull(info, '')"
+	    " || ifnull(sub_info, '') || ifnull(tags, '') AS texts"
+	    " FROM k, e JOIN publication p ON p.id = (SELECT id FROM"
+	    " publication WHERE id >= a + n * (b - a) / 63"
+	    " ORDER BY id LIMIT 1))";
+	int64_t each = 0;
+	const enum store_result r =
+	    prune_number(p->s, database_statement(p->s, sql), &each);
+
+	*bytes = (p->s->rows + (uint64_t)p->s->rows_more) * (uint64_t)each;
+	return r;
+}
+
+/* Of a file that is too large: the oldest events, if they are more than a
+ * quarter of its rows. Who comes and goes again and again must not have what
+ * others said deleted. *n: how many. */
+static enum store_result
+prune_events_much(struct pruning *p, uint32_t *n)
+{
+	static const char span[] = "SELECT (SELECT max(id) FROM event) + 1"
+				   " - (SELECT min(id) FROM event)";
+	static const char sql[] =
+	    "DELETE FROM event WHERE id IN"
+	    " (SELECT id FROM event ORDER BY id LIMIT ?1)";
+	const int64_t most =
+	    (int64_t)(p->s->rows + (uint64_t)p->s->rows_more) / 3;
+	int64_t events = 0;
+	enum store_result r =
+	    prune_number(p->s, database_statement(p->s, span), &events);
+
+	*n = 0;
+	if (r != STORE_OK || events <= most)
+		return r;
+	events = events - most < p->left ? events - most : p->left;
+	r = database_run(
+	    p->s, prune_statement(p->s, sql, events, 0), "pruning");
+	if (r == STORE_OK)
+		*n = (uint32_t)sqlite3_changes64(p->s->db);
+	return r;
+}
+
+/* If the file is too large: events, the oldest publications, and what has
+ * happened before the oldest one that stays. Where publications are less than a
+ * quarter of it they are not to blame: strangers' names and channels are. */
 static enum store_result
 prune_much(struct pruning *p)
 {
@@ -187,12 +240,22 @@ prune_much(struct pruning *p)
 	    " coalesce((SELECT time FROM publication ORDER BY id LIMIT 1), ?1)";
 	const uint32_t left = p->left;
 	enum store_result r = STORE_OK;
-	uint32_t most = 0;
+	uint32_t most = 0, n = 0;
+	uint64_t bytes = 0;
 
 	if (p->b->bytes != 0)
 		r = prune_excess(p, &most);
 	if (r != STORE_OK || most == 0)
 		return r;
+	if ((r = prune_events_much(p, &n)) != STORE_OK || n > 0) {
+		p->more |= n > 0;
+		return r;
+	}
+	if ((r = prune_publication_bytes(p, &bytes)) != STORE_OK)
+		return r;
+	p->crowded = bytes <= p->b->bytes / 4;
+	if (p->crowded)
+		return STORE_OK;
 	p->left = most;
 	r = prune_found(p, prune_statement(p->s, pubs, 0, 0));
 	p->left += left - most;
@@ -281,7 +344,8 @@ prune_channel_silent(struct pruning *p, int64_t channel)
 	    " AND NOT EXISTS"
 	    " (SELECT 1 FROM user WHERE c.name = '#' || user.name"
 	    " AND user.name = substr(c.name, 2))";
-	const int64_t oldest = p->now_ms - (int64_t)p->b->channel_age_ms;
+	const int64_t oldest =
+	    p->now_ms - (p->crowded ? 0 : (int64_t)p->b->channel_age_ms);
 	enum store_result r;
 
 	r = database_run(
@@ -353,7 +417,8 @@ prune_channels(struct pruning *p)
 static enum store_result
 prune_users(struct pruning *p)
 {
-	const int64_t oldest = p->now_ms - (int64_t)p->b->user_age_ms;
+	const int64_t oldest =
+	    p->now_ms - (p->crowded ? 0 : (int64_t)p->b->user_age_ms);
 	enum store_result r;
 	uint32_t n = 0;
 

@@ -147,11 +147,13 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		/* the socket's group may give orders, and read nothing */
 		fs.chmodSync(d.dir, 0o755);
 		fs.chmodSync(d.socket, 0o666);
-		const r = await run(CHATCTL, ['-s', d.socket, 'export', 'alice'],
-		    {uid: 12345, gid: 12345});
-		assert.equal(r.status, 1, r.stdout);
-		assert.match(r.stderr, /only root/);
-		assert.equal(r.stdout, '');
+		for (const what of ['export', 'erase']) {
+			const r = await run(CHATCTL, ['-s', d.socket, what, 'alice'],
+			    {uid: 12345, gid: 12345});
+			assert.equal(r.status, 1, r.stdout);
+			assert.match(r.stderr, /only root/);
+			assert.equal(r.stdout, '');
+		}
 		fs.chmodSync(d.socket, 0o660);
 	});
 

@@ -230,6 +230,46 @@ test_size(void **state)
 	assert_int_equal(rows_number("SELECT count(*) FROM event"), 0);
 }
 
+/* What strangers make by coming and going, in numbers, has their names and what
+ * they did deleted, not what others said. */
+static void
+test_crowd(void **state)
+{
+	struct store_bounds b = {.bytes = 512 * 1024,
+	    .user_age_ms = 1000000,
+	    .channel_age_ms = 1000000};
+	char sql[320];
+
+	for (int k = 0; k < 200; k++)
+		rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
+	snprintf(sql, sizeof(sql),
+	    "WITH RECURSIVE k(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM k"
+	    " WHERE n < 20000) INSERT INTO user(name, first_seen, last_seen)"
+	    " SELECT 'a stranger of this name ' || n, 1, %lld FROM k",
+	    (long long)rows_now);
+	assert_int_equal(database_begin(rows_store, true), STORE_OK);
+	assert_int_equal(database_exec(rows_store, sql, "a test"), STORE_OK);
+	snprintf(sql, sizeof(sql),
+	    "WITH RECURSIVE k(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM k"
+	    " WHERE n < 20000) INSERT INTO channel(name, epoch, top, seen)"
+	    " SELECT 'a room of this name ' || n, 1, 1, %lld FROM k",
+	    (long long)rows_now);
+	assert_int_equal(database_exec(rows_store, sql, "a test"), STORE_OK);
+	for (int k = 0; k < 20000; k++)
+		event(rows_now + k);
+	rows_commit();
+	rows_now += 1000;
+	prune(&b, 500);
+	assert_int_equal(rows_of("talk"), 200);
+	assert_int_equal(rows_number("SELECT count(*) FROM event"), 66);
+	assert_true(
+	    rows_number("SELECT p.page_count - f.freelist_count FROM"
+			" pragma_page_count p, pragma_freelist_count f") *
+		4096 <=
+	    512 * 1024);
+}
+
 /* Pages that are free are given back, but for some. */
 static void
 test_pages(void **state)
@@ -397,8 +437,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_anew),
 	    TEST(test_future), TEST(test_channel), TEST(test_channels),
-	    TEST(test_size), TEST(test_pages), TEST(test_users),
-	    TEST(test_silent), TEST(test_not)};
+	    TEST(test_size), TEST(test_crowd), TEST(test_pages),
+	    TEST(test_users), TEST(test_silent), TEST(test_not)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
