@@ -202,7 +202,7 @@ database_begin(struct store *s, bool grows)
 		    "%s: less than 5 %% of its file system are free: make room "
 		    "there",
 		    s->path);
-		return STORE_FULL;
+		return s->failed = STORE_FULL;
 	}
 	r = database_run(s, database_statement(s, sql), "beginning");
 	s->begun = r == STORE_OK;

@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 
 #include "conf/conf.h"
+#include "lock.h"
 #include "store/store.h"
 
 enum {
@@ -55,7 +56,7 @@ struct store {
 	sqlite3 *db;
 	struct store_options options;
 	char path[CONF_PATH_BYTES + 1];
-	int lock; /* the file beside it; -1: none */
+	struct lock lock;
 	bool begun;
 	uint64_t rows, holes;	       /* in the database, */
 	int64_t rows_more, holes_more; /* and by this transaction */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -167,28 +168,81 @@ lock_unopened(const char *name, char *error, size_t error_len)
 	return full ? STORE_FULL : STORE_READ_ONLY;
 }
 
-enum store_result
-lock_take(const char *path, int wait_ms, int *fd, char *error, size_t error_len)
+/* Locks what is open; false: another process keeps it locked. */
+static bool
+lock_wait(int fd, uint64_t limit)
 {
-	const uint64_t limit = clock_ms() + (uint64_t)wait_ms;
-	char name[PATH_MAX];
-
-	snprintf(name, sizeof(name), "%s-lock", path);
-	*fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (*fd == -1)
-		return lock_unopened(name, error, error_len);
-	while (flock(*fd, LOCK_EX | LOCK_NB) == -1) {
-		if (errno != EWOULDBLOCK || clock_ms() >= limit) {
-			snprintf(error, error_len,
-			    "%s: another chatd (process %d) writes this "
-			    "database: name another file, or stop that chatd",
-			    path, lock_holder(*fd));
-			close(*fd);
-			*fd = -1;
-			return STORE_NONE;
-		}
+	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK || clock_ms() >= limit)
+			return false;
 		(void)poll(NULL, 0, LOCK_LOOK_MS);
 	}
-	lock_sign(*fd);
-	return STORE_OK;
+	return true;
+}
+
+/* Locks the file beside it, by the name that all links to it lead to. */
+static enum store_result
+lock_beside(struct lock *l, const char *path, uint64_t limit, char *error,
+    size_t error_len)
+{
+	char real[PATH_MAX], name[PATH_MAX + 8];
+
+	snprintf(name, sizeof(name), "%s-lock",
+	    realpath(path, real) != NULL ? real : path);
+	l->beside = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (l->beside == -1)
+		return lock_unopened(name, error, error_len);
+	if (lock_wait(l->beside, limit))
+		return STORE_OK;
+	snprintf(error, error_len,
+	    "%s: another chatd (process %d) writes this database: name another "
+	    "file, or stop that chatd",
+	    path, lock_holder(l->beside));
+	return STORE_NONE;
+}
+
+/* Locks the database itself, which may have more names than one, and whose
+ * -lock may have been deleted; it is made if it is not there. */
+static enum store_result
+lock_itself(struct lock *l, const char *path, uint64_t limit, char *error,
+    size_t error_len)
+{
+	const mode_t mask = umask(027);
+
+	l->file = open(
+	    path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+	umask(mask);
+	/* SQLite says what is wrong */
+	if (l->file == -1 || lock_wait(l->file, limit))
+		return STORE_OK;
+	snprintf(error, error_len,
+	    "%s: another chatd writes this database, by another name of the "
+	    "file, or its -lock was deleted: name another file, or stop that "
+	    "chatd (fuser %s)",
+	    path, path);
+	return STORE_NONE;
+}
+
+enum store_result
+lock_take(struct lock *l, const char *path, int wait_ms, char *error,
+    size_t error_len)
+{
+	const uint64_t limit = clock_ms() + (uint64_t)wait_ms;
+	enum store_result r = lock_beside(l, path, limit, error, error_len);
+
+	if (r == STORE_OK)
+		r = lock_itself(l, path, limit, error, error_len);
+	if (r == STORE_OK)
+		lock_sign(l->beside);
+	return r;
+}
+
+void
+lock_free(struct lock *l)
+{
+	if (l->file != -1)
+		close(l->file);
+	if (l->beside != -1)
+		close(l->beside);
+	l->file = l->beside = -1;
 }

@@ -16,10 +16,18 @@ int place_check(const char *path, char *error, size_t error_len);
  * 5 %, and less than 1 GiB. */
 bool place_is_tight(const char *path);
 
-/* Becomes the only writer of that path; the file is kept open: *fd. wait_ms:
- * how long a writer may take that is about to end. Returns STORE_OK, or one
- * line in error and why: STORE_NONE: another one writes. */
-enum store_result lock_take(
-    const char *path, int wait_ms, int *fd, char *error, size_t error_len);
+/* Who has it is the only writer. */
+struct lock {
+	int beside; /* the file -lock; -1: none */
+	int file;   /* the database. It is closed last: SQLite's own locks of
+		     * this process on it end with any descriptor of it */
+};
+
+/* Becomes the only writer of that path. wait_ms: how long a writer may take
+ * that is about to end. Returns STORE_OK, or one line in error and why:
+ * STORE_NONE: another one writes; lock_free() in any case. */
+enum store_result lock_take(struct lock *l, const char *path, int wait_ms,
+    char *error, size_t error_len);
+void lock_free(struct lock *l);
 
 #endif

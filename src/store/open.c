@@ -25,15 +25,42 @@ enum {
 	LOCK_WAIT_MS = 3000
 };
 
+/* Has the file log ahead. A new one does not yet; nor does a copy that VACUUM
+ * has made, in which who reads and who commits would wait for each other. What
+ * mode it is in SQLite answers, also where it could not be changed. */
+static enum store_result
+open_mode(struct store *s)
+{
+	static const char sql[] = "PRAGMA journal_mode = WAL";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	enum store_result r = database_row(s, stmt, "opening");
+	const char *mode;
+	size_t len;
+
+	if (r != STORE_OK)
+		return r == STORE_NONE ? STORE_FAILED : r;
+	mode = column_text(stmt, 0, &len);
+	if (strcmp(mode, "wal") != 0) {
+		snprintf(s->error, sizeof(s->error),
+		    "%s: its journal_mode stays %s: end the process that "
+		    "reads it (fuser)",
+		    s->path, mode);
+		r = s->failed = STORE_LOCKED;
+	}
+	sqlite3_reset(stmt);
+	return r;
+}
+
 /* A new file. */
 static enum store_result
 open_new(struct store *s)
 {
 	enum store_result r = database_exec(s,
-	    "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; "
-	    "PRAGMA journal_mode = WAL",
+	    "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL",
 	    "making it");
 
+	if (r == STORE_OK)
+		r = open_mode(s);
 	if (r == STORE_OK)
 		r = schema_make(s);
 	/* the file itself says what it is */
@@ -77,7 +104,9 @@ open_prepare(struct store *s, struct store_mark *mark)
 	case SCHEMA_FAILED:
 		return s->failed;
 	}
-	if (s->options.use == STORE_WRITES && (r = search_open(s)) != STORE_OK)
+	if (s->options.use == STORE_WRITES &&
+	    ((r = open_mode(s)) != STORE_OK ||
+		(r = search_open(s)) != STORE_OK))
 		return r;
 	return mark_read(s, mark);
 }
@@ -91,7 +120,7 @@ open_place(struct store *s)
 	if (place_check(s->path, s->error, sizeof(s->error)) == -1)
 		return STORE_NONE;
 	return lock_take(
-	    s->path, LOCK_WAIT_MS, &s->lock, s->error, sizeof(s->error));
+	    &s->lock, s->path, LOCK_WAIT_MS, s->error, sizeof(s->error));
 }
 
 /* How it is to be opened; false: its name is too long. */
@@ -99,7 +128,7 @@ static bool
 open_options(struct store *s, const struct store_options *o)
 {
 	s->options = *o;
-	s->lock = -1;
+	s->lock = (struct lock){-1, -1};
 	s->options.path = s->path;
 	if (o->wait_ms == 0)
 		s->options.wait_ms =
@@ -148,8 +177,7 @@ store_close(struct store *s)
 		sqlite3_finalize(s->statement[k].stmt);
 	search_close(s);
 	sqlite3_close_v2(s->db);
-	if (s->lock != -1)
-		close(s->lock);
+	lock_free(&s->lock);
 	free(s);
 }
 

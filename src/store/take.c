@@ -76,13 +76,14 @@ store_channel(struct store *s, const char *name, size_t len, uint64_t stream,
     struct store_channel *out)
 {
 	enum store_result r = channel_read(s, name, len, out);
+	enum store_result begun;
 
 	if (r != STORE_OK && r != STORE_NONE)
 		return r;
 	if (stream == 0 || (r == STORE_OK && out->stream == stream))
 		return r;
-	if (database_begin(s, true) != STORE_OK)
-		return s->failed;
+	if ((begun = database_begin(s, true)) != STORE_OK)
+		return begun;
 	if (r == STORE_OK && (r = channel_unname(s, out->id)) != STORE_OK)
 		return r;
 	return channel_make(s, name, len, stream, out);

@@ -82,6 +82,45 @@ new_one_is_made(void **state)
 	    1);
 }
 
+/* A copy that VACUUM has made, put in its place, logs ahead again; one that
+ * another process reads just then is told, and can be tried again. */
+static void
+copy_logs_ahead(void **state)
+{
+	char copy[160], command[512];
+	struct store_channel c;
+	struct store *s = writer();
+	sqlite3 *db;
+
+	c = channel(s, "room:a");
+	say(s, &c, "one");
+	commit(s, 1);
+	store_close(s);
+	snprintf(copy, sizeof(copy), "%s/copy.db", folder);
+	snprintf(command, sizeof(command), "VACUUM INTO '%s'", copy);
+	sql(path, command);
+	assert_int_equal(rename(copy, path), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "BEGIN; SELECT count(*) FROM publication", NULL,
+		NULL, NULL),
+	    SQLITE_OK);
+	assert_null(try(STORE_WRITES));
+	assert_int_equal(unopened, STORE_LOCKED);
+	sqlite3_close(db);
+	s = writer();
+	c = channel(s, "room:a");
+	say(s, &c, "two");
+	commit(s, 2);
+	snprintf(copy, sizeof(copy), "%s-wal", path);
+	assert_int_equal(access(copy, F_OK), 0);
+	store_close(s);
+	assert_int_equal(number(path,
+			     "SELECT count(*) FROM pragma_journal_mode"
+			     " WHERE journal_mode = 'wal'"),
+	    1);
+}
+
 /* The mark is as the last commit left it. */
 static void
 mark_is_kept(void **state)
@@ -112,6 +151,49 @@ one_writes(void **state)
 	r = try(STORE_READS);
 	assert_non_null(r);
 	store_close(r);
+	store_close(s);
+	s = writer();
+	store_close(s);
+}
+
+/* A process that tries to write by that name ends with 0 if it is refused. */
+static pid_t
+second(const char *name)
+{
+	const pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	strlcpy(path, name, sizeof(path));
+	_exit(try(STORE_WRITES) == NULL && unopened == STORE_NONE &&
+		    strstr(error, "another chatd") != NULL
+		? 0
+		: 1);
+}
+
+/* Nor is there a second one by another name of the file, or when what is locked
+ * beside it was deleted. */
+static void
+one_writes_by_any_name(void **state)
+{
+	struct store *s = writer();
+	char name[3][160];
+	pid_t pid[3];
+	int status;
+
+	snprintf(name[0], sizeof(name[0]), "%s/link.db", folder);
+	snprintf(name[1], sizeof(name[1]), "%s/hard.db", folder);
+	assert_int_equal(symlink(path, name[0]), 0);
+	assert_int_equal(link(path, name[1]), 0);
+	snprintf(name[2], sizeof(name[2]), "%s-lock", path);
+	assert_int_equal(unlink(name[2]), 0);
+	strlcpy(name[2], path, sizeof(name[2]));
+	for (int k = 0; k < 3; k++)
+		pid[k] = second(name[k]);
+	for (int k = 0; k < 3; k++) {
+		assert_int_equal(waitpid(pid[k], &status, 0), pid[k]);
+		assert_int_equal(status, 0);
+	}
 	store_close(s);
 	s = writer();
 	store_close(s);
@@ -299,7 +381,7 @@ old_one(void)
 {
 	struct store *s = calloc(1, sizeof(*s));
 
-	s->lock = -1;
+	s->lock = (struct lock){-1, -1};
 	strlcpy(s->path, path, sizeof(s->path));
 	assert_int_equal(sqlite3_open(path, &s->db), 0);
 	return s;
@@ -425,8 +507,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(new_one_is_made),
+	    TEST(copy_logs_ahead),
 	    TEST(mark_is_kept),
 	    TEST(one_writes),
+	    TEST(one_writes_by_any_name),
 	    TEST(dead_one_has_no_lock),
 	    TEST(reader_makes_nothing),
 	    TEST(others_are_refused),

@@ -321,6 +321,25 @@ proposals_are_known(void **state)
 	store_close(s);
 }
 
+/* A new channel on a disk that is nearly full: that is said, whatever was wrong
+ * before. */
+static void
+full_disk_is_no_damage(void **state)
+{
+	struct store *s = writer();
+	struct store_channel c;
+
+	s->failed = STORE_DAMAGED;
+	fs_is_full = true;
+	assert_int_equal(store_channel(s, "room:a", 6, 7, &c), STORE_FULL);
+	s->failed = STORE_OK;
+	assert_int_equal(store_channel(s, "room:a", 6, 7, &c), STORE_FULL);
+	assert_int_equal(s->failed, STORE_FULL);
+	fs_is_full = false;
+	assert_int_equal(store_channel(s, "room:a", 6, 7, &c), STORE_OK);
+	store_close(s);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -336,6 +355,7 @@ main(void)
 	    TEST(offsets_leap),
 	    TEST(hole_is_written),
 	    TEST(proposals_are_known),
+	    TEST(full_disk_is_no_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
