@@ -137,8 +137,9 @@ async function page(l, channel, first = 1) {
 
 /* A daemon whose channel has more than its ring, and one who pages there. */
 function paging(body) {
-	return storing(async (d) => {
+	return storing(async (d, archive) => {
 		await noise(d, 'told', {n: 1000, bytes: 2000});
+		await archive.whole(d);
 		const l = await Line.connected(d, '?user=reader');
 		const {history} = await l.ask('history', {channel: 'told'});
 		l.epoch = history.epoch;
