@@ -170,7 +170,7 @@ lock_unopened(const char *name, char *error, size_t error_len)
 
 /* Locks what is open; false: another process keeps it locked. */
 static bool
-lock_wait(int fd, uint64_t limit)
+lock_retry(int fd, uint64_t limit)
 {
 	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		if (errno != EWOULDBLOCK || clock_ms() >= limit)
@@ -192,7 +192,7 @@ lock_beside(struct lock *l, const char *path, uint64_t limit, char *error,
 	l->beside = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (l->beside == -1)
 		return lock_unopened(name, error, error_len);
-	if (lock_wait(l->beside, limit))
+	if (lock_retry(l->beside, limit))
 		return STORE_OK;
 	snprintf(error, error_len,
 	    "%s: another chatd (process %d) writes this database: name another "
@@ -213,7 +213,7 @@ lock_itself(struct lock *l, const char *path, uint64_t limit, char *error,
 	    path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
 	umask(mask);
 	/* SQLite says what is wrong */
-	if (l->file == -1 || lock_wait(l->file, limit))
+	if (l->file == -1 || lock_retry(l->file, limit))
 		return STORE_OK;
 	snprintf(error, error_len,
 	    "%s: another chatd writes this database, by another name of the "
