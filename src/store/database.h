@@ -56,6 +56,7 @@ struct store {
 	struct store_options options;
 	char path[CONF_PATH_BYTES + 1];
 	struct lock lock;
+	uint64_t beside[2]; /* numbers of its files -wal and -shm; 0: none */
 	bool begun;
 	uint64_t rows, holes;	       /* in the database, */
 	int64_t rows_more, holes_more; /* and by this transaction */
