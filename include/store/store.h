@@ -31,6 +31,7 @@ enum store_result {
 	STORE_READ_ONLY, /* no permission, a file system that is read-only */
 	STORE_LOCKED,	 /* another process holds it locked for over 5 s */
 	STORE_DAMAGED,	 /* SQLITE_CORRUPT, SQLITE_NOTADB */
+	STORE_GONE,	 /* the file is not at its path any more */
 	STORE_FAILED	 /* the disk does not read or write, no memory */
 };
 
@@ -124,6 +125,11 @@ enum store_result store_hole(struct store *s, struct store_channel *c,
 
 /* Commits, with the mark. Returns STORE_OK when it is there for good. */
 enum store_result store_commit(struct store *s, const struct store_mark *mark);
+
+/* By who writes: STORE_GONE if the file was deleted or renamed, or another one
+ * is in its place: what is written would be found by nobody, and a new
+ * store_open() is needed. store_commit() looks, too. */
+enum store_result store_look(struct store *s);
 
 /* After a commit, and after its answers, since it may wait for the disk: moves
  * what is committed from the write-ahead log into the database, from 1,000

@@ -52,11 +52,26 @@ struct store_index {
 	uint64_t spare_at; /* clock_us() then; 0: not yet */
 };
 
+/* How far it has come with a file that is too large: prune.c. */
+struct prune_much {
+	enum {
+		MUCH_OF_CHANNELS,
+		MUCH_OF_USERS,
+		MUCH_OF_INDEX,
+		MUCH_OF_PIECES,
+		MUCH_OF_ROWS
+	} step;
+	int64_t channel; /* that was looked at last */
+	unsigned halved; /* the age of names, so often */
+	uint64_t left;	 /* messages to delete until the next round */
+};
+
 struct store {
 	sqlite3 *db;
 	struct store_options options;
 	char path[CONF_PATH_BYTES + 1];
 	struct lock lock;
+	uint64_t beside[2]; /* numbers of its files -wal and -shm; 0: none */
 	bool begun;
 	uint64_t rows, holes;	       /* in the database, */
 	int64_t rows_more, holes_more; /* and by this transaction */
@@ -72,6 +87,7 @@ struct store {
 	size_t n_dirty;
 	struct store_index index;
 	int64_t pruned; /* the channel that prune.c has looked at last */
+	struct prune_much much;
 	char error[STORE_ERROR];
 };
 

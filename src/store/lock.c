@@ -237,6 +237,18 @@ lock_take(struct lock *l, const char *path, int wait_ms, char *error,
 	return r;
 }
 
+bool
+lock_holds(const struct lock *l, const char *path)
+{
+	struct stat now, held;
+
+	if (l->file == -1 || fstat(l->file, &held) == -1)
+		return true;
+	if (stat(path, &now) == -1)
+		return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+	return now.st_dev == held.st_dev && now.st_ino == held.st_ino;
+}
+
 void
 lock_free(struct lock *l)
 {

@@ -19,8 +19,9 @@ bool place_is_tight(const char *path);
 /* Who has it is the only writer. */
 struct lock {
 	int beside; /* the file -lock; -1: none */
-	int file;   /* the database. It is closed last: SQLite's own locks of
-		     * this process on it end with any descriptor of it */
+	int file;   /* the database; -1: SQLite says why. It is closed last:
+		     * SQLite's own locks of   this process on it end with any
+		     * descriptor of it */
 };
 
 /* Becomes the only writer of that path. wait_ms: how long a writer may take
@@ -28,6 +29,8 @@ struct lock {
  * STORE_NONE: another one writes; lock_free() in any case. */
 enum store_result lock_take(struct lock *l, const char *path, int wait_ms,
     char *error, size_t error_len);
+/* Whether that path still leads to the database that is locked. */
+bool lock_holds(const struct lock *l, const char *path);
 void lock_free(struct lock *l);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -47,6 +48,18 @@ mark_read(struct store *s, struct store_mark *mark)
 }
 
 enum store_result
+store_look(struct store *s)
+{
+	if (lock_holds(&s->lock, s->path))
+		return STORE_OK;
+	snprintf(s->error, sizeof(s->error),
+	    "%s: the file was deleted, renamed or replaced while it was "
+	    "written: what is there now is opened, or a new one is made",
+	    s->path);
+	return s->failed = STORE_GONE;
+}
+
+enum store_result
 store_commit(struct store *s, const struct store_mark *mark)
 {
 	static const char sql[] = "UPDATE mark SET journal = ?1, position = ?2,"
@@ -65,7 +78,10 @@ store_commit(struct store *s, const struct store_mark *mark)
 		bind_number(stmt, 5, s->rows + (uint64_t)s->rows_more);
 	}
 	r = database_run(s, stmt, "writing the mark");
-	return r == STORE_OK ? database_commit(s) : r;
+	if (r == STORE_OK)
+		r = database_commit(s);
+	/* nobody is told that it is there unless others can find it */
+	return r == STORE_OK ? store_look(s) : r;
 }
 
 enum store_result

@@ -3,6 +3,7 @@
 
 #include "database.h"
 #include "event.h"
+#include "prune.h"
 #include "search.h"
 
 enum {
@@ -26,18 +27,7 @@ enum {
 /* What is done with a row that was found: its fifth column. */
 enum { PRUNE_STOP, PRUNE_DELETE, PRUNE_PASS };
 
-/* A call: what is left to delete, and whether that was enough. */
-struct pruning {
-	struct store *s;
-	const struct store_bounds *b;
-	int64_t now_ms;
-	uint32_t left;
-	bool more;
-	bool crowded; /* the file is too large for what strangers have made */
-};
-
-/* Binds numbers to a statement; NULL stays NULL. */
-static sqlite3_stmt *
+sqlite3_stmt *
 prune_statement(struct store *s, const char *sql, int64_t a, int64_t b)
 {
 	sqlite3_stmt *stmt = database_statement(s, sql);
@@ -50,8 +40,7 @@ prune_statement(struct store *s, const char *sql, int64_t a, int64_t b)
 	return stmt;
 }
 
-/* A statement's only number; STORE_NONE: there is none. */
-static enum store_result
+enum store_result
 prune_number(struct store *s, sqlite3_stmt *stmt, int64_t *out)
 {
 	const enum store_result r = database_row(s, stmt, "pruning");
@@ -86,8 +75,7 @@ prune_row(struct pruning *p, sqlite3_stmt *found)
 	return r;
 }
 
-/* Deletes what a statement finds, as its fifth column says. */
-static enum store_result
+enum store_result
 prune_found(struct pruning *p, sqlite3_stmt *stmt)
 {
 	enum store_result r = STORE_OK;
@@ -146,125 +134,28 @@ prune_old(struct pruning *p)
 	    : prune_found(p, prune_statement(p->s, pubs, oldest, p->now_ms));
 }
 
-/* How many rows are too many for the size that the file may have, by what one
- * takes on the average; 0: none. */
-static enum store_result
-prune_excess(struct pruning *p, uint32_t *rows)
+enum store_result
+prune_channel_silent(struct pruning *p, int64_t channel, uint64_t age_ms)
 {
-	int64_t size = 0, pages = 0, unused = 0;
-	struct store *s = p->s;
+	static const char sql[] =
+	    "DELETE FROM channel AS c WHERE id = ?1 AND seen < ?2"
+	    " AND id < (SELECT max(id) FROM channel)"
+	    " AND NOT EXISTS (SELECT 1 FROM publication WHERE channel = c.id)"
+	    " AND NOT EXISTS (SELECT 1 FROM event WHERE channel = c.id)"
+	    " AND NOT EXISTS (SELECT 1 FROM hole WHERE channel = c.id)"
+	    " AND NOT EXISTS"
+	    " (SELECT 1 FROM user WHERE c.name = '#' || user.name"
+	    " AND user.name = substr(c.name, 2))";
+	const int64_t oldest = p->now_ms - (int64_t)age_ms;
 	enum store_result r;
-	uint64_t used, n;
 
-	*rows = 0;
-	r = prune_number(s, database_statement(s, "PRAGMA page_size"), &size);
-	if (r == STORE_OK)
-		r = prune_number(
-		    s, database_statement(s, "PRAGMA page_count"), &pages);
-	if (r == STORE_OK)
-		r = prune_number(
-		    s, database_statement(s, "PRAGMA freelist_count"), &unused);
-	used = (uint64_t)((pages - unused) * size);
-	if (r != STORE_OK || used <= p->b->bytes)
-		return r;
-	n = (uint64_t)((double)(used - p->b->bytes) / (double)used *
-		(double)(s->rows + (uint64_t)s->rows_more)) +
-	    1;
-	*rows = n < p->left ? (uint32_t)n : p->left;
-	return STORE_OK;
-}
-
-/* What publications take, by some that are spread over all of them. */
-static enum store_result
-prune_publication_bytes(struct pruning *p, uint64_t *bytes)
-{
-	static const char sql[] =
-	    "WITH RECURSIVE"
-	    " k(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM k WHERE n < 63),"
-	    " e(a, b) AS (SELECT (SELECT min(id) FROM publication),"
-	    " (SELECT max(id) FROM publication))"
-	    " SELECT avg(80 + length(CAST(texts AS BLOB))) FROM"
-	    " (SELECT data || ifnull(user, '') || ifnull(info, '')"
-	    " || ifnull(sub_info, '') || ifnull(tags, '') AS texts"
-	    " FROM k, e JOIN publication p ON p.id = (SELECT id FROM"
-	    " publication WHERE id >= a + n * (b - a) / 63"
-	    " ORDER BY id LIMIT 1))";
-	int64_t each = 0;
-	const enum store_result r =
-	    prune_number(p->s, database_statement(p->s, sql), &each);
-
-	*bytes = (p->s->rows + (uint64_t)p->s->rows_more) * (uint64_t)each;
-	return r;
-}
-
-/* Of a file that is too large: the oldest events, if they are more than a
- * quarter of its rows. Who comes and goes again and again must not have what
- * others said deleted. *n: how many. */
-static enum store_result
-prune_events_much(struct pruning *p, uint32_t *n)
-{
-	static const char span[] = "SELECT (SELECT max(id) FROM event) + 1"
-				   " - (SELECT min(id) FROM event)";
-	static const char sql[] =
-	    "DELETE FROM event WHERE id IN"
-	    " (SELECT id FROM event ORDER BY id LIMIT ?1)";
-	const int64_t most =
-	    (int64_t)(p->s->rows + (uint64_t)p->s->rows_more) / 3;
-	int64_t events = 0;
-	enum store_result r =
-	    prune_number(p->s, database_statement(p->s, span), &events);
-
-	*n = 0;
-	if (r != STORE_OK || events <= most)
-		return r;
-	events = events - most < p->left ? events - most : p->left;
 	r = database_run(
-	    p->s, prune_statement(p->s, sql, events, 0), "pruning");
-	if (r == STORE_OK)
-		*n = (uint32_t)sqlite3_changes64(p->s->db);
-	return r;
-}
-
-/* If the file is too large: events, the oldest publications, and what has
- * happened before the oldest one that stays. Where publications are less than a
- * quarter of it they are not to blame: strangers' names and channels are. */
-static enum store_result
-prune_much(struct pruning *p)
-{
-	static const char pubs[] =
-	    "SELECT id, channel, format, data, 1 FROM publication"
-	    " WHERE id NOT IN (SELECT publication FROM proposal) ORDER BY id";
-	static const char events[] =
-	    "DELETE FROM event WHERE id IN"
-	    " (SELECT id FROM event ORDER BY id LIMIT ?2) AND time <="
-	    " coalesce((SELECT time FROM publication ORDER BY id LIMIT 1), ?1)";
-	const uint32_t left = p->left;
-	enum store_result r = STORE_OK;
-	uint32_t most = 0, n = 0;
-	uint64_t bytes = 0;
-
-	if (p->b->bytes != 0)
-		r = prune_excess(p, &most);
-	if (r != STORE_OK || most == 0)
-		return r;
-	if ((r = prune_events_much(p, &n)) != STORE_OK || n > 0) {
-		p->more |= n > 0;
-		return r;
+	    p->s, prune_statement(p->s, sql, channel, oldest), "pruning");
+	if (r == STORE_OK && sqlite3_changes(p->s->db) != 0) {
+		p->left--;
+		if (p->b->forget != NULL)
+			p->b->forget(p->b->arg);
 	}
-	if ((r = prune_publication_bytes(p, &bytes)) != STORE_OK)
-		return r;
-	p->crowded = bytes <= p->b->bytes / 4;
-	if (p->crowded)
-		return STORE_OK;
-	p->left = most;
-	r = prune_found(p, prune_statement(p->s, pubs, 0, 0));
-	p->left += left - most;
-	if (r == STORE_OK)
-		r = database_run(p->s,
-		    prune_statement(p->s, events, INT64_MAX, left), "pruning");
-	/* where nothing is left to delete it stays as large as it is */
-	p->more |= r == STORE_OK &&
-	    (p->left < left || sqlite3_changes64(p->s->db) > 0);
 	return r;
 }
 
@@ -329,35 +220,6 @@ prune_channel_lost(struct pruning *p, int64_t channel)
 	    p->s, prune_statement(p->s, sql, channel, 0), "pruning");
 }
 
-/* A channel that no row is of: it begins anew when it is published to again.
- * That of a user who is known stays, who may have got some of it. An id is
- * never given twice, since the largest one stays. */
-static enum store_result
-prune_channel_silent(struct pruning *p, int64_t channel)
-{
-	static const char sql[] =
-	    "DELETE FROM channel AS c WHERE id = ?1 AND seen < ?2"
-	    " AND id < (SELECT max(id) FROM channel)"
-	    " AND NOT EXISTS (SELECT 1 FROM publication WHERE channel = c.id)"
-	    " AND NOT EXISTS (SELECT 1 FROM event WHERE channel = c.id)"
-	    " AND NOT EXISTS (SELECT 1 FROM hole WHERE channel = c.id)"
-	    " AND NOT EXISTS"
-	    " (SELECT 1 FROM user WHERE c.name = '#' || user.name"
-	    " AND user.name = substr(c.name, 2))";
-	const int64_t oldest =
-	    p->now_ms - (p->crowded ? 0 : (int64_t)p->b->channel_age_ms);
-	enum store_result r;
-
-	r = database_run(
-	    p->s, prune_statement(p->s, sql, channel, oldest), "pruning");
-	if (r == STORE_OK && sqlite3_changes(p->s->db) != 0) {
-		p->left--;
-		if (p->b->forget != NULL)
-			p->b->forget(p->b->arg);
-	}
-	return r;
-}
-
 /* Looks at the channel that a statement has found. */
 static enum store_result
 prune_channel(struct pruning *p, sqlite3_stmt *found)
@@ -379,7 +241,7 @@ prune_channel(struct pruning *p, sqlite3_stmt *found)
 	if (r == STORE_OK && age_ms != 0 && age_ms < (uint64_t)p->now_ms)
 		r = prune_channel_old(p, channel, age_ms);
 	if (r == STORE_OK && p->left > 0 && p->b->channel_age_ms != 0)
-		r = prune_channel_silent(p, channel);
+		r = prune_channel_silent(p, channel, p->b->channel_age_ms);
 	return r;
 }
 
@@ -417,8 +279,7 @@ prune_channels(struct pruning *p)
 static enum store_result
 prune_users(struct pruning *p)
 {
-	const int64_t oldest =
-	    p->now_ms - (p->crowded ? 0 : (int64_t)p->b->user_age_ms);
+	const int64_t oldest = p->now_ms - (int64_t)p->b->user_age_ms;
 	enum store_result r;
 	uint32_t n = 0;
 

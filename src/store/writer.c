@@ -29,6 +29,10 @@ enum {
 	 * log stays large for longer; smaller: more work in pauses that are
 	 * none. */
 	WRITER_IDLE_MS = 1000,
+	/* Between two looks whether the file is still at its path, where
+	 * nothing is committed. Larger: that is told later; smaller: an idle
+	 * daemon wakes more. */
+	WRITER_LOOK_MS = 1000,
 	/* At the end, for what is there to be taken. Larger: a daemon that is
 	 * to stop may be killed before the last commit. */
 	WRITER_END_MS = 1500
@@ -138,6 +142,11 @@ writer_work(struct writer *w, uint64_t now, bool *more)
 
 	if (!w->begun && (r = writer_begin(w)) != STORE_OK)
 		return r;
+	if (now >= w->look_ms) {
+		w->look_ms = now + WRITER_LOOK_MS;
+		if ((r = store_look(w->store)) != STORE_OK)
+			return r;
+	}
 	if ((r = writer_take(w, more)) != STORE_OK)
 		return r;
 	if (writer_is_due(w, now) && (r = writer_settle(w, now)) != STORE_OK)

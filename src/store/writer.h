@@ -73,6 +73,7 @@ struct writer {
 		       * channel is opened */
 	bool is_new;  /* the database's mark was of another journal, */
 	bool is_lost; /* what was stored is in a file that was moved aside */
+	bool is_gone; /* the file was not at its path any more */
 	bool leaps;   /* and offsets that were told may be missing in it */
 	enum store_result state; /* OK, or why it cannot go on */
 	uint64_t retry_ms;	 /* then it tries again, */
@@ -104,6 +105,7 @@ struct writer {
 	uint64_t commit_ms; /* of the last one, */
 	bool idle;	    /* and nothing since: all is in the database */
 	uint64_t idle_ms;   /* not before that is looked for again */
+	uint64_t look_ms;   /* and for its file */
 	uint64_t told_ms;   /* the figures were */
 	bool log_told;	    /* and that SQLite's log is large */
 

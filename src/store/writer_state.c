@@ -143,6 +143,9 @@ state_enter(struct writer *w)
 	if (r != STORE_OK)
 		return r;
 	state_compare(w, &found);
+	/* what was there before is nowhere */
+	w->is_lost |= w->is_gone && found.journal == 0;
+	w->is_gone = false;
 	reader_init(&w->reader, w->hub, w->start->kind->reader - 1u,
 	    w->is_new ? READER_NO_MARK : w->mark.position);
 	w->mark.position = w->reader.passed;
@@ -289,6 +292,19 @@ state_leave(struct writer *w)
 	w->begun = false;
 }
 
+/* Its file is gone: the next try opens what is there then. */
+static void
+state_gone(struct writer *w)
+{
+	strlcpy(w->error, store_error(w->store), sizeof(w->error));
+	writer_patience(w, true);
+	store_close(w->store);
+	writer_patience(w, false);
+	w->store = NULL;
+	w->begun = false;
+	w->is_gone = true;
+}
+
 /* Says why it cannot go on; another process's lock, when it has waited for
  * long.
  */
@@ -330,6 +346,8 @@ writer_fail(struct writer *w, enum store_result r)
 	w->waits = false;
 	if (r == STORE_DAMAGED && w->store != NULL)
 		state_leave(w);
+	if (r == STORE_GONE && w->store != NULL)
+		state_gone(w);
 }
 
 void

@@ -335,6 +335,36 @@ group('file', null, (test) => {
 		}, {archive});
 	}, {limit: 60000});
 
+	for (const how of ['deleted', 'replaced'])
+		test(`the file is ${how} under its eyes`, async () => {
+			const archive = new Archive();
+			await storing(async (d) => {
+				await noise(d, 'acked', {n: 20});
+				await archive.whole(d);
+				const copy = `${archive.file}.copy`;
+				execFileSync('sqlite3', [archive.file,
+				    `VACUUM INTO '${copy}'`]);
+				fs.chmodSync(copy, 0o666);
+				await noise(d, 'acked', {n: 20});
+				if (how === 'deleted')
+					fs.unlinkSync(archive.file);
+				else
+					fs.renameSync(copy, archive.file);
+				await d.logged(/deleted, renamed or replaced/);
+				await d.logged(/the store goes on/);
+				await becomes(d, 'ok');
+				const {done} = await noise(d, 'acked', {n: 20});
+				assert.equal(done.length, 20);
+				/* whoever was told that it is stored finds it */
+				assert.deepEqual(archive.messages('acked').slice(-20)
+				    .map((m) => JSON.parse(m.data).k), done);
+				if (how === 'replaced')
+					assert.equal(archive.messages('acked').length,
+					    60);
+				assert.deepEqual(aside(archive), []);
+			}, {archive});
+		}, {limit: 60000});
+
 	test('damage is met in writing: a new database is begun', async () => {
 		const archive = await filled();
 		let epoch;

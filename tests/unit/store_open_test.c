@@ -199,6 +199,49 @@ one_writes_by_any_name(void **state)
 	store_close(s);
 }
 
+/* A commit into a file that is gone is none; what comes into its place is
+ * whole, without what the old log had. */
+static void
+gone_is_told(void **state)
+{
+	char copy[160], wal[160], command[512];
+	struct store *s = writer();
+	struct store_channel c = channel(s, "room:a");
+
+	say(s, &c, "kept");
+	commit(s, 1);
+	snprintf(copy, sizeof(copy), "%s/copy.db", folder);
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	snprintf(command, sizeof(command), "VACUUM INTO '%s'", copy);
+	sql(path, command);
+	for (int k = 0; k < 100; k++) {
+		say(s, &c, "lost");
+		commit(s, 2);
+	}
+	assert_int_equal(store_look(s), STORE_OK);
+	assert_int_equal(rename(copy, path), 0);
+	assert_int_equal(store_look(s), STORE_GONE);
+	say(s, &c, "lost");
+	assert_int_equal(store_commit(s, &mark), STORE_GONE);
+	assert_non_null(strstr(store_error(s), "deleted, renamed or replaced"));
+	store_close(s);
+	assert_int_equal(access(wal, F_OK), -1);
+	s = writer();
+	assert_int_equal(mark.position, 1);
+	assert_string_equal(page(s, "room:a"), "room:a 1<0 kept\n");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(store_look(s), STORE_GONE);
+	store_close(s);
+	s = writer();
+	assert_int_equal(mark.journal, 0);
+	store_close(s);
+	assert_int_equal(number(path,
+			     "SELECT count(*) FROM"
+			     " pragma_quick_check WHERE"
+			     " quick_check <> 'ok'"),
+	    0);
+}
+
 /* A writer that was killed has left no lock. */
 static void
 dead_one_has_no_lock(void **state)
@@ -511,6 +554,7 @@ main(void)
 	    TEST(mark_is_kept),
 	    TEST(one_writes),
 	    TEST(one_writes_by_any_name),
+	    TEST(gone_is_told),
 	    TEST(dead_one_has_no_lock),
 	    TEST(reader_makes_nothing),
 	    TEST(others_are_refused),

@@ -230,44 +230,78 @@ test_size(void **state)
 	assert_int_equal(rows_number("SELECT count(*) FROM event"), 0);
 }
 
-/* What strangers make by coming and going, in numbers, has their names and what
- * they did deleted, not what others said. */
+/* What strangers make, names and events, does not take the room of messages. */
 static void
-test_crowd(void **state)
+test_strangers(void **state)
 {
-	struct store_bounds b = {.bytes = 512 * 1024,
-	    .user_age_ms = 1000000,
-	    .channel_age_ms = 1000000};
-	char sql[320];
+	struct store_bounds b = {
+	    .bytes = 512 * 1024, .user_age_ms = 30ll * 24 * 3600 * 1000};
 
-	for (int k = 0; k < 200; k++)
-		rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_now = 1700000000000;
+	for (int k = 0; k < 100; k++)
+		rows_say("talk", "alice", FORMAT_TEXT, "hello");
+	for (int k = 0; k < 1000; k++)
+		event(rows_now - 1000000 + k);
 	rows_commit();
-	snprintf(sql, sizeof(sql),
-	    "WITH RECURSIVE k(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM k"
-	    " WHERE n < 20000) INSERT INTO user(name, first_seen, last_seen)"
-	    " SELECT 'a stranger of this name ' || n, 1, %lld FROM k",
-	    (long long)rows_now);
-	assert_int_equal(database_begin(rows_store, true), STORE_OK);
-	assert_int_equal(database_exec(rows_store, sql, "a test"), STORE_OK);
-	snprintf(sql, sizeof(sql),
-	    "WITH RECURSIVE k(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM k"
-	    " WHERE n < 20000) INSERT INTO channel(name, epoch, top, seen)"
-	    " SELECT 'a room of this name ' || n, 1, 1, %lld FROM k",
-	    (long long)rows_now);
-	assert_int_equal(database_exec(rows_store, sql, "a test"), STORE_OK);
-	for (int k = 0; k < 20000; k++)
-		event(rows_now + k);
-	rows_commit();
-	rows_now += 1000;
+	assert_int_equal(database_exec(rows_store,
+			     "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL"
+			     " SELECT n + 1 FROM k WHERE n < 10000)"
+			     " INSERT INTO channel(name, epoch, top, seen)"
+			     " SELECT 'a room of a stranger ' || n, n, 1,"
+			     " 1700000000000 - n * 1000 FROM k",
+			     "a test"),
+	    STORE_OK);
+	assert_int_equal(database_exec(rows_store,
+			     "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL"
+			     " SELECT n + 1 FROM k WHERE n < 10000)"
+			     " INSERT INTO user SELECT 'a stranger ' || n, 1,"
+			     " 1700000000000 - n * 100000, 0, 0 FROM k",
+			     "a test"),
+	    STORE_OK);
 	prune(&b, 500);
-	assert_int_equal(rows_of("talk"), 200);
-	assert_int_equal(rows_number("SELECT count(*) FROM event"), 66);
+	assert_int_equal(rows_of("talk"), 100);
+	/* those that were not here for long are gone */
+	assert_true(rows_number("SELECT count(*) FROM channel") < 4000);
+	assert_true(rows_number("SELECT count(*) FROM event") <= 100);
 	assert_true(
 	    rows_number("SELECT p.page_count - f.freelist_count FROM"
 			" pragma_page_count p, pragma_freelist_count f") *
 		4096 <=
 	    512 * 1024);
+	/* where nothing of that can go messages stay, and it ends */
+	b.bytes = 100 * 1024;
+	prune(&b, 500);
+	assert_int_equal(rows_of("talk"), 100);
+}
+
+/* With an index not more goes than has to. */
+static void
+test_size_index(void **state)
+{
+	struct store_bounds b = {0};
+	char text[256];
+	size_t len;
+
+	for (int k = 0; k < 6000; k++) {
+		len = 0;
+		for (int n = 0; n < 20; n++)
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+			    "w%d ", (k * 7919 + n * n * 104729) % 5003);
+		rows_say("talk", "alice", FORMAT_TEXT, text);
+		if (k % 100 == 99)
+			rows_commit();
+	}
+	rows_commit();
+	b.bytes = (uint64_t)rows_number("PRAGMA page_count") * 4096 / 2;
+	prune(&b, 500);
+	assert_true(
+	    rows_number("SELECT p.page_count - f.freelist_count FROM"
+			" pragma_page_count p, pragma_freelist_count f") *
+		4096 <=
+	    (int64_t)b.bytes);
+	printf("%d of 6000 rows stay\n",
+	    (int)rows_number("SELECT count(*) FROM publication"));
+	assert_true(rows_number("SELECT count(*) FROM publication") > 2400);
 }
 
 /* Pages that are free are given back, but for some. */
@@ -437,8 +471,9 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_anew),
 	    TEST(test_future), TEST(test_channel), TEST(test_channels),
-	    TEST(test_size), TEST(test_crowd), TEST(test_pages),
-	    TEST(test_users), TEST(test_silent), TEST(test_not)};
+	    TEST(test_size), TEST(test_strangers), TEST(test_size_index),
+	    TEST(test_pages), TEST(test_users), TEST(test_silent),
+	    TEST(test_not)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
