@@ -17,88 +17,8 @@ enum {
 	PRUNE_KEPT_PAGES = 1024,
 	PRUNE_PAGES = 256,
 	/* And one page at most for so many bytes of what the file may have. */
-	PRUNE_KEPT_BYTES = 16 * 4096,
-	/* Rows that one statement passes over. Larger: a call takes longer;
-	 * smaller: after a clock that was ahead for a while nothing is deleted
-	 * until it is then. */
-	PRUNE_PASSED = 10000
+	PRUNE_KEPT_BYTES = 16 * 4096
 };
-
-/* What is done with a row that was found: its fifth column. */
-enum { PRUNE_STOP, PRUNE_DELETE, PRUNE_PASS };
-
-sqlite3_stmt *
-prune_statement(struct store *s, const char *sql, int64_t a, int64_t b)
-{
-	sqlite3_stmt *stmt = database_statement(s, sql);
-
-	if (stmt != NULL) {
-		sqlite3_bind_int64(stmt, 1, a);
-		if (sqlite3_bind_parameter_count(stmt) > 1)
-			sqlite3_bind_int64(stmt, 2, b);
-	}
-	return stmt;
-}
-
-enum store_result
-prune_number(struct store *s, sqlite3_stmt *stmt, int64_t *out)
-{
-	const enum store_result r = database_row(s, stmt, "pruning");
-
-	if (r == STORE_OK)
-		*out = sqlite3_column_int64(stmt, 0);
-	if (r == STORE_OK || r == STORE_NONE)
-		sqlite3_reset(stmt);
-	return r;
-}
-
-/* Deletes the publication that a statement has found: id, channel, format,
- * data. */
-static enum store_result
-prune_row(struct pruning *p, sqlite3_stmt *found)
-{
-	static const char sql[] = "DELETE FROM publication WHERE id = ?1";
-	const int64_t id = sqlite3_column_int64(found, 0);
-	struct publication pub = {
-	    .format = (uint8_t)sqlite3_column_int(found, 2)};
-	enum store_result r;
-	size_t len;
-
-	pub.data = column_text(found, 3, &len);
-	pub.data_len = (uint32_t)len;
-	r = search_remove(p->s, id, sqlite3_column_int64(found, 1), &pub);
-	if (r == STORE_OK)
-		r = database_run(
-		    p->s, prune_statement(p->s, sql, id, 0), "pruning");
-	p->s->rows_more -= r == STORE_OK;
-	p->left -= r == STORE_OK;
-	return r;
-}
-
-enum store_result
-prune_found(struct pruning *p, sqlite3_stmt *stmt)
-{
-	enum store_result r = STORE_OK;
-	unsigned passed = 0;
-	int what;
-
-	while (p->left > 0 && passed < PRUNE_PASSED &&
-	    (r = database_row(p->s, stmt, "pruning")) == STORE_OK) {
-		what = sqlite3_column_int(stmt, 4);
-		if (what == PRUNE_STOP)
-			break;
-		passed += what == PRUNE_PASS;
-		if (what == PRUNE_DELETE &&
-		    (r = prune_row(p, stmt)) != STORE_OK)
-			return r;
-	}
-	if (r != STORE_OK && r != STORE_NONE)
-		return r;
-	if (stmt != NULL)
-		sqlite3_reset(stmt);
-	p->more |= p->left == 0;
-	return STORE_OK;
-}
 
 /* What is older than all may be. A row that is newer ends it; one from the
  * future, as the clock went back, stays and is passed over. */
@@ -132,31 +52,6 @@ prune_old(struct pruning *p)
 	return r != STORE_OK
 	    ? r
 	    : prune_found(p, prune_statement(p->s, pubs, oldest, p->now_ms));
-}
-
-enum store_result
-prune_channel_silent(struct pruning *p, int64_t channel, uint64_t age_ms)
-{
-	static const char sql[] =
-	    "DELETE FROM channel AS c WHERE id = ?1 AND seen < ?2"
-	    " AND id < (SELECT max(id) FROM channel)"
-	    " AND NOT EXISTS (SELECT 1 FROM publication WHERE channel = c.id)"
-	    " AND NOT EXISTS (SELECT 1 FROM event WHERE channel = c.id)"
-	    " AND NOT EXISTS (SELECT 1 FROM hole WHERE channel = c.id)"
-	    " AND NOT EXISTS"
-	    " (SELECT 1 FROM user WHERE c.name = '#' || user.name"
-	    " AND user.name = substr(c.name, 2))";
-	const int64_t oldest = p->now_ms - (int64_t)age_ms;
-	enum store_result r;
-
-	r = database_run(
-	    p->s, prune_statement(p->s, sql, channel, oldest), "pruning");
-	if (r == STORE_OK && sqlite3_changes(p->s->db) != 0) {
-		p->left--;
-		if (p->b->forget != NULL)
-			p->b->forget(p->b->arg);
-	}
-	return r;
 }
 
 /* A channel has more than `rows`: the oldest. */

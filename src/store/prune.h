@@ -14,7 +14,7 @@ struct pruning {
 	bool more;
 };
 
-/* Binds numbers to a statement; NULL stays NULL. */
+/* prune_row.c: binds numbers to a statement; NULL stays NULL. */
 sqlite3_stmt *
 prune_statement(struct store *s, const char *sql, int64_t a, int64_t b);
 

@@ -1,6 +1,6 @@
-#include "prune.h"
-
+/* prune_much: what goes of a file that is too large. */
 #include "event.h"
+#include "prune.h"
 #include "search.h"
 
 enum {

@@ -355,7 +355,7 @@ group('file', null, (test) => {
 				await becomes(d, 'ok');
 				const {done} = await noise(d, 'acked', {n: 20});
 				assert.equal(done.length, 20);
-				/* whoever was told that it is stored finds it */
+				/* a message that was acknowledged is there */
 				assert.deepEqual(archive.messages('acked').slice(-20)
 				    .map((m) => JSON.parse(m.data).k), done);
 				if (how === 'replaced')
