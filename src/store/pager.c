@@ -1,6 +1,7 @@
 /* pager: the process that finds stored publications for workers, by a
  * connection of its own: no commit makes it wait. It changes nothing, so that
  * it may be killed at any time: workers ask the next one again. */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -244,7 +245,7 @@ static void
 pager_wait(struct pager *p)
 {
 	struct pollfd wait[PAGER_LINKS];
-	int link[PAGER_LINKS];
+	int link[PAGER_LINKS], ready;
 	nfds_t n = 0;
 
 	for (int k = p->store != NULL ? 0 : PAGER_MASTER; k < PAGER_LINKS; k++)
@@ -252,7 +253,11 @@ pager_wait(struct pager *p)
 			link[n] = k;
 			wait[n++] = (struct pollfd){p->link[k], POLLIN, 0};
 		}
-	if (poll(wait, n, PAGER_WAIT_MS) <= 0)
+	ready = poll(wait, n, PAGER_WAIT_MS);
+	if (ready == -1 && errno != EINTR)
+		log_fatal("poll() of %u links failed: %s", (unsigned)n,
+		    strerror(errno));
+	if (ready <= 0)
 		return;
 	for (nfds_t k = 0; k < n; k++)
 		if (wait[k].revents != 0 && link[k] != PAGER_MASTER)

@@ -196,8 +196,14 @@ group('at the plain door', null, (test) => {
 		await whispers(d, 'alice', 'bob', numbers(MOST + 20));
 		const bob = await Client.user(d.port, 'bob');
 		await told(bob, 'alice', numbers(MOST, 21),
-		    ', older ones are left out');
-	});
+		    ', older ones are left out: /history #bob');
+		bob.text(`/history #bob ${MOST + 20}`);
+		assert.deepEqual((await bob.heard()).split('\n'),
+		    ['* history of #bob', ...numbers(MOST + 20).map((k) =>
+			`* [#bob] alice says: ${k}`)]);
+		bob.text('/history #alice');
+		assert.equal(await bob.heard(), '* #alice keeps no history');
+	}, OWN.replace('history 100\n', 'history 1000\n'));
 
 	away(test, 'of what the ring has no more, too', async (d, place) => {
 		const text = 'x'.repeat(2000), n = 30;
@@ -325,6 +331,32 @@ group('at the Centrifugo door', null, (test) => {
 		assert.equal(bob.welcome.connect.subs['#bob'].publications,
 		    undefined);
 	});
+
+	away(test, `of more than ${MOST} none, until history is loaded`,
+	    async (d, place) => {
+		await visit(d, place, 'bob');
+		await whispers(d, 'alice', 'bob', numbers(MOST + 20));
+		for (let k = 0; k < 2; k++) {
+			const bob = sdk(d, '?user=bob');
+			bob.on('publication', () => assert.fail('published'));
+			const s = await event(bob, 'subscribed');
+			assert.equal(s.wasRecovering, true);
+			assert.equal(s.recovered, false);
+			if (k === 0) {
+				bob.disconnect();
+				continue;
+			}
+			const {publications} = await bob.history('#bob',
+			    {limit: 1000});
+			assert.deepEqual(publications.map((p) => p.data.text),
+			    numbers(MOST + 20));
+		}
+		await place.shows(`SELECT delivered FROM user WHERE name = 'bob'`,
+		    String(MOST + 20));
+		const bob = await Line.connected(d, '?user=bob');
+		assert.equal(bob.welcome.connect.subs['#bob'].was_recovering,
+		    undefined);
+	}, OWN.replace('history 100\n', 'history 1000\n'));
 
 	away(test, 'without `offline` there is nothing without a position',
 	    async (d, place) => {

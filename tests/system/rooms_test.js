@@ -65,10 +65,10 @@ group('rooms', {}, (test) => {
 			'/to': '* usage: /to ROOM TEXT',
 			'/to general': '* usage: /to ROOM TEXT',
 			'/to #bob hi': '* #bob is not a room',
-			'/history': '* usage: /history ROOM [1 to 100]',
-			'/history x 0': '* usage: /history ROOM [1 to 100]',
-			'/history x y': '* usage: /history ROOM [1 to 100]',
-			'/history #alice': '* #alice keeps no history',
+			'/history': '* usage: /history ROOM [1 to 1000]',
+			'/history x 0': '* usage: /history ROOM [1 to 1000]',
+			'/history x y': '* usage: /history ROOM [1 to 1000]',
+			'/history #bob': '* #bob keeps no history',
 			'/history nowhere': '* nothing was said in nowhere'
 		});
 		const name = 'x'.repeat(256);

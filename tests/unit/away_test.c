@@ -284,7 +284,8 @@ test_many(void **state)
 	answers_page(AWAY_MESSAGES + 20);
 	assert_int_equal(alice.n_texts, AWAY_MESSAGES + 1);
 	assert_string_equal(alice.text[0],
-	    "* 100 messages since " SINCE ", older ones are left out");
+	    "* 100 messages since " SINCE
+	    ", older ones are left out: /history #alice");
 	assert_string_equal(alice.text[1], "bob whispers: 21");
 	assert_string_equal(alice.text[100], "bob whispers: 120");
 }
@@ -481,6 +482,42 @@ test_reply(void **state)
 	noted(5);
 }
 
+/* A reply that cannot have all that came has none of it, and says so, until the
+ * client has loaded what is kept. */
+static void
+test_reply_many(void **state)
+{
+	struct conf_live *live = &door_node->ch.live;
+
+	live->channel[live->n_channels - 1].offline = 1;
+	live->channel[live->n_channels - 1].recovery = 1;
+	guest_come(&alice, &centrifugo_door, "alice");
+	guest_say(&alice, "{\"id\":1,\"connect\":{}}");
+	reader_turn(AWAY_MESSAGES + 20);
+	sweeps(100);
+	answers_user(true, 7);
+	answers_page(AWAY_MESSAGES + 20);
+	assert_int_equal(alice.n_texts, 1);
+	assert_non_null(strstr(alice.text[0], "\"was_recovering\":true"));
+	assert_null(strstr(alice.text[0], "\"recovered\""));
+	assert_null(strstr(alice.text[0], "\"publications\""));
+	guest_forget(&alice);
+	sweeps(1000);
+	noted(0);
+	guest_say(&alice, "{\"id\":2,\"history\":{\"channel\":\"#alice\"}}");
+	guest_forget(&alice);
+	sweeps(1000);
+	noted(0); /* it has asked for the position alone */
+	guest_say(&alice,
+	    "{\"id\":3,\"history\":{\"channel\":\"#alice\","
+	    "\"limit\":10,\"reverse\":true}}");
+	answers_page(AWAY_MESSAGES + 20);
+	guest_forget(&alice);
+	sweeps(1000);
+	sweeps(1000);
+	noted(AWAY_MESSAGES + 20);
+}
+
 int
 main(void)
 {
@@ -489,7 +526,8 @@ main(void)
 	    TEST(test_unknown), TEST(test_many), TEST(test_meanwhile),
 	    TEST(test_behind), TEST(test_in_vain), TEST(test_noted),
 	    TEST(test_unacknowledged), TEST(test_skipped), TEST(test_unstored),
-	    TEST(test_turned_off), TEST(test_adopted), TEST(test_reply)};
+	    TEST(test_turned_off), TEST(test_adopted), TEST(test_reply),
+	    TEST(test_reply_many)};
 
 	return cmocka_run_group_tests_name("away", tests, NULL, NULL);
 }

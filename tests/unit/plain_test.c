@@ -196,13 +196,13 @@ history(void **state)
 	says(&alice, "/history mute", "* mute keeps no history");
 	says(&alice, "/history other", "* other keeps no history");
 	says(&alice, "/history \"#bob\"", "* #bob keeps no history");
-	says(&alice, "/history", "* usage: /history ROOM [1 to 100]");
-	says(&alice, "/history room 0", "* usage: /history ROOM [1 to 100]");
-	says(&alice, "/history room x", "* usage: /history ROOM [1 to 100]");
-	says(&alice, "/history room -1", "* usage: /history ROOM [1 to 100]");
-	says(&alice, "/history room 1 ", "* usage: /history ROOM [1 to 100]");
+	says(&alice, "/history", "* usage: /history ROOM [1 to 1000]");
+	says(&alice, "/history room 0", "* usage: /history ROOM [1 to 1000]");
+	says(&alice, "/history room x", "* usage: /history ROOM [1 to 1000]");
+	says(&alice, "/history room -1", "* usage: /history ROOM [1 to 1000]");
+	says(&alice, "/history room 1 ", "* usage: /history ROOM [1 to 1000]");
 	says(&alice, "/history room 1000000",
-	    "* usage: /history ROOM [1 to 100]");
+	    "* usage: /history ROOM [1 to 1000]");
 }
 
 /* Ten of many, of those that there are. */
@@ -234,20 +234,20 @@ lines_with(const char *text, const char *part)
 	return n;
 }
 
-/* As many as the room keeps, and never more than a hundred. */
+/* As many as the room keeps, and never more than a thousand. */
 static void
 history_most(void **state)
 {
 	struct conf_live *live = &door_node->ch.live;
 
-	for (int k = 0; k < 120; k++)
+	for (int k = 0; k < 1020; k++)
 		server_says("room", FORMAT_TEXT, "joe", "x");
 	guest_say(&alice, "/history room 100");
 	assert_int_equal(lines_with(alice.text[0], "joe says: x"), 20);
 	guest_forget(&alice);
-	live->channel[0].history = 200;
-	guest_say(&alice, "/history room 1000");
-	assert_int_equal(lines_with(alice.text[0], "joe says: x"), 100);
+	live->channel[0].history = 2000;
+	guest_say(&alice, "/history room 2000");
+	assert_int_equal(lines_with(alice.text[0], "joe says: x"), 1000);
 }
 
 /* Rooms whose names are more than an answer holds are counted, also one that

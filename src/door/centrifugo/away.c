@@ -16,7 +16,7 @@ away_find_waits(struct chat *ch, const struct channel_position *at)
 	return away_find(ch, at, false, &news) == PAST_WAITS ? C_WAITS : C_OK;
 }
 
-/* How many of the newest fit into a reply. */
+/* How many of the newest fit into a reply, at least one. */
 static uint32_t
 away_fit(struct chat *ch)
 {
@@ -45,6 +45,11 @@ put_away(
 	if (away_find(ch, at, true, &news) != PAST_OK)
 		return false;
 	n = away_fit(ch);
+	if (news.more || n < news.n) {
+		json_put_name(w, "was_recovering"); /* and not recovered */
+		json_put_bool(w, true);
+		return false;
+	}
 	if (n == 0)
 		return true;
 	json_put_name(w, "publications");

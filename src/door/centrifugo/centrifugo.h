@@ -296,6 +296,9 @@ enum centrifugo_error past_error(enum past_result r);
 
 /* subscribe.c */
 
+/* Whether a channel is that of the connection's user. */
+bool is_own(const struct command *c, const struct channel_name *name);
+
 /* Whether the connection is in a channel: subscribed, or it is that one. */
 bool is_in(const struct command *c, const struct channel_name *name);
 
@@ -333,8 +336,10 @@ enum centrifugo_error put_subscription(struct chat *ch, struct json_writer *w,
 enum centrifugo_error
 away_find_waits(struct chat *ch, const struct channel_position *at);
 
-/* Writes it, the newest up to half of `queue`, as publications of a subscribe
- * result; false: it cannot be told now. */
+/* Writes it as publications of a subscribe result, if all of it fits there. If
+ * not, it writes that nothing is recovered: SDKs pass over publications of a
+ * result without `recovered`, and with it take them for all that were missed.
+ * False: what came is still owed to the user. */
 bool put_away(
     struct chat *ch, struct json_writer *w, const struct channel_position *at);
 

@@ -121,6 +121,19 @@ may_look(const struct command *c, const struct channel_name *name)
 						      : C_PERMISSION_DENIED;
 }
 
+/* A client that loads what its user's own channel keeps, which connect did not
+ * tell, has all from now on. */
+static void
+history_told(const struct command *c, const struct channel_name *name,
+    struct json_value limit)
+{
+	int64_t n = 0;
+
+	if (c->ch->conn[c->conn].phase == CONN_OPEN && is_own(c, name) &&
+	    take_int(limit, &n) && n != 0)
+		command_slot(c)->flags &= ~SLOT_OWED;
+}
+
 void
 command_history(struct command *c)
 {
@@ -137,8 +150,9 @@ command_history(struct command *c)
 		w = reply_begin(c, "history");
 		bad = put_history(c->ch, w, &name, v);
 	}
-	if (bad == C_OK)
+	if (bad == C_OK) {
 		reply_end(c, w);
-	else
+		history_told(c, &name, v[HISTORY_LIMIT]);
+	} else
 		reply_error(c, bad);
 }

@@ -192,8 +192,7 @@ subscription_begin(const struct command *c, const struct channel_name *name,
 	return r == CHANNEL_COLD ? cold_error(c->ch, at) : subscribe_error(r);
 }
 
-/* Whether a channel is that of the connection's user. */
-static bool
+bool
 is_own(const struct command *c, const struct channel_name *name)
 {
 	char user[USER_NAME_MAX + 1];

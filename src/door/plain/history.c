@@ -1,5 +1,5 @@
 /* "/history ROOM [N]" at the plain door: the newest messages that a room
- * keeps. */
+ * keeps, or the user's own channel. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "room/past.h"
 #include "plain.h"
 
-enum { HISTORY_LINES = 10, HISTORY_LINES_MAX = 100 };
+enum { HISTORY_LINES = 10, HISTORY_LINES_MAX = HISTORY_MAX };
 
 /* Takes N: 1 to HISTORY_LINES_MAX; false if it is something else. */
 static bool
@@ -100,6 +100,22 @@ history_answer_newest(struct chat *ch, uint32_t conn, uint64_t position,
 	archive_done(ch);
 }
 
+/* The rule of a channel whose history a connection may read: of a room, or of
+ * its user's own channel; NULL: none. */
+static const struct conf_channel *
+history_rule(struct chat *ch, uint32_t conn, const char *name, size_t len)
+{
+	char own[PRESENCE_NAME_MAX + 1];
+
+	if (!conf_channel_name_ok(name, len))
+		return NULL;
+	if (presence_name_is_user(name, len) &&
+	    (channel_name(ch->hub, conn_slot(ch, conn)->user, own) != len ||
+		memcmp(own, name, len) != 0))
+		return NULL;
+	return conf_channel_find(&ch->live, name, len);
+}
+
 void
 plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position)
@@ -119,10 +135,7 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 		return;
 	}
 	shown = plain_name(room, room_len);
-	rule = conf_channel_name_ok(room, room_len) &&
-		!presence_name_is_user(room, room_len)
-	    ? conf_channel_find(&ch->live, room, room_len)
-	    : NULL;
+	rule = history_rule(ch, conn, room, room_len);
 	if (rule != NULL && rule->history > 0)
 		r = channel_find(ch, room, room_len, false, &at);
 	if (r == CHANNEL_COLD)

@@ -19,7 +19,7 @@ static const char help[] =
     "* /who: who is here\n"
     "* /join ROOM, /leave ROOM, /rooms: rooms, and those that you are in\n"
     "* /to ROOM TEXT: say it in a room\n"
-    "* /history ROOM [N]: what was said last in a room\n"
+    "* /history ROOM [N]: what was said last in a room, or to you in #YOU\n"
     "* /help: this\n"
     "* //TEXT: say a text that begins with a slash";
 
@@ -251,6 +251,22 @@ plain_open(const struct http_request *r, struct route *out)
 	return route_names(r, "user is missing: connect to /ws?user=NAME", out);
 }
 
+/* What the line says of older ones: also where they can be read, if they are
+ * kept for that. */
+static void
+plain_left_out(struct chat *ch, uint32_t conn, char *out, size_t size)
+{
+	static const char left[] = ", older ones are left out";
+	char own[PRESENCE_NAME_MAX + 1];
+	size_t len = channel_name(ch->hub, conn_slot(ch, conn)->user, own);
+	const struct conf_channel *rule =
+	    conf_channel_find(&ch->live, own, len);
+	bool kept = rule != NULL && rule->history > 0;
+
+	snprintf(out, size, "%s%s%s", left, kept ? ": /history " : "",
+	    kept ? plain_name(own, len) : "");
+}
+
 /* What came while its user was away, or that it cannot be told now. */
 static void
 plain_away(struct chat *ch, uint32_t conn, const struct door_away *what,
@@ -258,7 +274,7 @@ plain_away(struct chat *ch, uint32_t conn, const struct door_away *what,
 {
 	struct iovec parts[DOOR_PARTS];
 	const time_t at = (time_t)(what->since_ms / 1000);
-	char since[64] = "?";
+	char since[64] = "?", left[NAME_SHOWN_MAX + 64] = "";
 	struct tm utc;
 
 	if (p != NULL) {
@@ -273,9 +289,10 @@ plain_away(struct chat *ch, uint32_t conn, const struct door_away *what,
 	}
 	if (gmtime_r(&at, &utc) != NULL)
 		strftime(since, sizeof(since), "%Y-%m-%d %H:%M UTC", &utc);
+	if (what->more)
+		plain_left_out(ch, conn, left, sizeof(left));
 	conn_tell(ch, conn, 0, "* %u message%s since %s%s", what->n,
-	    what->n == 1 ? "" : "s", since,
-	    what->more ? ", older ones are left out" : "");
+	    what->n == 1 ? "" : "s", since, left);
 }
 
 static const struct door_route plain_routes[] = {
