@@ -9,13 +9,13 @@
 
 /*
  * Binds, forks, serves until told to leave. Takes over conf, as
- * options_load() made it; options stay the caller's, and so does the bundle,
- * which has the user and the web page as far as they could be read; `stuck`
- * says what was waited for in vain. Returns the program's exit status: 0, or 1
- * with the reason told.
+ * options_load() made it; options stay the caller's. The bundle has the user,
+ * the program and the web page as far as they could be read, and is freed: they
+ * are megabytes; `stuck` says what was waited for in vain. Returns the
+ * program's exit status: 0, or 1 with the reason told.
  */
 struct bundle;
 int master_run(const struct options *options, struct conf *conf,
-    const struct bundle *bundle, const char *stuck);
+    struct bundle *bundle, const char *stuck);
 
 #endif

@@ -264,7 +264,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 
 int
 master_run(const struct options *options, struct conf *conf,
-    const struct bundle *bundle, const char *stuck)
+    struct bundle *bundle, const char *stuck)
 {
 	struct master *m = master_new(options, conf);
 
@@ -277,5 +277,6 @@ master_run(const struct options *options, struct conf *conf,
 		m->status = 1;
 		log_error("%s", m->failure);
 	}
+	bundle_free(bundle);
 	return master_loop(m);
 }
