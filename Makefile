@@ -36,14 +36,17 @@ CPPFLAGS += -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DLIBBSD_OVERLAY \
 	-DCHATD_SYSCONFDIR='"$(SYSCONFDIR)"' \
 	-DCHATD_LIBEXECDIR='"$(LIBEXECDIR)/chatd"'
 ifeq ($(VARIANT),san)
-OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+OPT := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer -fno-strict-aliasing
 CPPFLAGS += -DCHATD_SANITIZED
 endif
+# These two are for tests alone, and are to be built fast.
 ifeq ($(VARIANT),kill)
+OPT := -O1 -g1 -fno-strict-aliasing
 CPPFLAGS += -DCHATD_KILL_POINTS
 endif
 ifeq ($(VARIANT),other-layout)
+OPT := -O1 -g1 -fno-strict-aliasing
 CPPFLAGS += -DCHATD_OTHER_LAYOUT
 endif
 ifeq ($(VARIANT),release)
