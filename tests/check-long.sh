@@ -29,6 +29,13 @@ for file in tests/fault/*_test.* tests/long/*_test.*; do
 	parts_run "${name%.*} (long)" 3600 "$file"
 done
 
+CHATD=$(pwd)/build/san/chatd
+export CHATD
+for name in store_use store_rows; do
+	parts_run "system/$name (san)" 600 "tests/system/${name}_test.js"
+done
+unset CHATD
+
 part "fault/soak (long)" 600 build/fault/soak -d build/chatd -j -n 1000 -t 160
 part "fault/soak, reader (long)" 600 build/kill/fault/soak \
     -d build/kill/kinds/sbin/chatd -j -r -n 1000 -t 200

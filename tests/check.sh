@@ -49,7 +49,7 @@ calm='kill_publish_test million_test'
 waiting='custody_test planned_test adopt_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
-    transport_test keeper_test own_fault_test copy_kill_test noexec_test
+    keeper_test own_fault_test copy_kill_test noexec_test
     mover_kill_test accepted_test backoff_test hold_test kill_claim_test
     kill_open_test kill_watch_test kill_event_test kill_held_test
     kill_reader_test'
@@ -59,7 +59,8 @@ readers='reader_test reader_kill_test reader_event_test reader_copy_test
 stored='store_test store_disk_test store_file_test store_kill_test
     erase_kill_test'
 late='hostile_table_test kinds_test'
-slight='small_memory_test'
+# Each is named where it has room.
+slight='small_memory_test transport_test'
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
 # buffers (and send buffers), in a network of its own, which takes root.
@@ -100,12 +101,9 @@ units() {
 		! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 \
 		    "build/san/fuzz/${name}_fuzz" "tests/fuzz/corpus/$name"
 	done
-	! wanted lint || part "lint" 200 make -s lint
-	# shellcheck disable=SC2086 # a list
-	faults $slight
+	faults small_memory_test
 	system release page 180
 	system san centrifugo_limits 120
-	stocks
 }
 
 # Without limits in milliseconds: may have company.
@@ -116,8 +114,6 @@ calm() {
 	system san names 120
 	system san frames 120
 	system san bulk 120
-	system san close 60
-	system san control 60
 	system san look 90
 	system san daemon 90
 	system san streams 120
@@ -189,6 +185,7 @@ readers() {
 	! wanted "fault/soak, reader" || part "fault/soak, reader" 90 \
 	    build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n 40 \
 	    -t 7
+	system san close 60
 	! wanted "fault/adoption" || part "fault/adoption" 90 \
 	    build/fault/soak -d build/chatd -j -o -n 100 -t 10
 }
@@ -196,17 +193,21 @@ readers() {
 # With a store.
 stored() {
 	system san store 120
-	system san store_use 180
-	system san store_rows 120
+	system release store_use 180
+	system release store_rows 120
 	system release store_page 120
 	system release past 60
 	system san search 90
 	system san retention 90
 	system san erase 90
+	system san control 60
+	faults transport_test
 }
 
-# With a store that waits for its disk.
+# With a store that waits for its disk, and what has found room beside it.
 disks() {
+	! wanted lint || part "lint" 200 make -s lint
+	stocks
 	# shellcheck disable=SC2086 # a list
 	faults $stored
 	! wanted "fault/soak, store" || part "fault/soak, store" 90 \
@@ -222,7 +223,7 @@ system release bulk 60 'limits'
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
     -n 100 -t 10
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 54
+    -d build/kill/chatd -j -p -t 24
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
