@@ -89,6 +89,9 @@ member_left(struct member *w)
 {
 	w->child.ready = false;
 	w->unclean = true;
+	/* it was told to retire: only the next one is waited for */
+	if (w->renew_ms != 0 && w->retire_ms != 0)
+		w->renew_ms = master_clock_ms(w->master);
 	w->retire_ms = 0;
 	w->holds = false;
 	w->cleaner_from = GIVER_WORKER;

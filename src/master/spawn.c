@@ -9,9 +9,6 @@ void
 spawn_worker(struct member *w)
 {
 	accuse_born(w);
-	/* the one before was told to retire: this one is what is waited for */
-	if (w->renew_ms != 0 && w->retire_ms != 0)
-		w->renew_ms = master_clock_ms(w->master);
 	w->retire_ms = 0;
 	w->holds = w->retired = false;
 	w->cleaner = -1;
