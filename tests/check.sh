@@ -116,7 +116,6 @@ calm() {
 	system san bulk 120
 	system san look 90
 	system san daemon 90
-	system san streams 120
 	system san balance 60
 	system san library 60
 	system san centrifugo 90
@@ -127,7 +126,6 @@ calm() {
 	system san api 60
 	system san member 60
 	system san personal 60
-	system san away 90
 	system san web 90
 	system san host 120
 	system san endpoint 60
@@ -201,6 +199,8 @@ stored() {
 	system san retention 90
 	system san erase 90
 	system san control 60
+	system san away 120
+	system san streams 120
 	faults transport_test
 }
 
@@ -221,9 +221,9 @@ system release balance 60
 system release bulk 60 'limits'
 
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
-    -n 100 -t 10
+    -n 70 -t 7
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 24
+    -d build/kill/chatd -j -p -t 20
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
