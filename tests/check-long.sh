@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 
 unset MAKEFLAGS MFLAGS MAKELEVEL VARIANT # ours, not those of `make check`
 jobs=$(nproc)
+root=$(pwd)
 export LONG=1
 
 need "packages" 300 tests/deps.sh
@@ -34,6 +35,32 @@ export CHATD
 for name in store_use store_rows; do
 	parts_run "system/$name (san)" 600 "tests/system/${name}_test.js"
 done
+
+# stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
+# buffers (and send buffers), in a network of its own, which takes root.
+stock() {
+	CHATD=$root/build/san/chatd
+	export CHATD
+	part "system/$1 (stock tcp_rmem)" 90 unshare -n sh -ec "
+	    ip link set lo up
+	    sysctl -q -w net.ipv4.tcp_rmem='4096 131072 6291456' \
+	        net.ipv4.tcp_wmem='${3:-4096 16384 4194304}'
+	    exec node tests/system/$1_test.js '$2'"
+}
+
+# All of them.
+stocks() {
+	if [ "$(id -u)" != 0 ] || ! unshare -n true 2>/dev/null; then
+		echo "skip  stock tcp_rmem: needs root"
+		return
+	fi
+	stock plain_door ''
+	stock frames '^([1-5]|7) '
+	stock bulk '9\.[1-4]|limits'
+	stock web webroot '4096 16384 65536' # answers do not fit at once
+}
+
+stocks
 unset CHATD
 
 part "fault/soak (long)" 600 build/fault/soak -d build/chatd -j -n 1000 -t 160

@@ -62,31 +62,6 @@ late='hostile_table_test kinds_test'
 # Each is named where it has room.
 slight='small_memory_test transport_test'
 
-# stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
-# buffers (and send buffers), in a network of its own, which takes root.
-stock() {
-	wanted "system/$1 (stock tcp_rmem)" || return 0
-	CHATD=$root/build/san/chatd
-	export CHATD
-	part "system/$1 (stock tcp_rmem)" 90 unshare -n sh -ec "
-	    ip link set lo up
-	    sysctl -q -w net.ipv4.tcp_rmem='4096 131072 6291456' \
-	        net.ipv4.tcp_wmem='${3:-4096 16384 4194304}'
-	    exec node tests/system/$1_test.js '$2'"
-}
-
-# All of them.
-stocks() {
-	if [ "$(id -u)" != 0 ] || ! unshare -n true 2>/dev/null; then
-		echo "skip  stock tcp_rmem: needs root"
-		return
-	fi
-	stock plain_door ''
-	stock frames '^([1-5]|7) '
-	stock bulk '9\.[1-4]|limits'
-	stock web webroot '4096 16384 65536' # answers do not fit at once
-}
-
 # Unit tests, corpora, and what loads no processor for long.
 units() {
 	! wanted "bench/accept" ||
@@ -207,7 +182,6 @@ stored() {
 # With a store that waits for its disk, and what has found room beside it.
 disks() {
 	! wanted lint || part "lint" 200 make -s lint
-	stocks
 	# shellcheck disable=SC2086 # a list
 	faults $stored
 	! wanted "fault/soak, store" || part "fault/soak, store" 90 \
@@ -223,7 +197,7 @@ system release bulk 60 'limits'
 ! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
     -n 70 -t 7
 ! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 20
+    -d build/kill/chatd -j -p -t 22
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue

@@ -20,7 +20,7 @@ const {Daemon, answers, processChildren, processDescriptors, processLives} =
 const {Crowd, until, workerState} = require('./crowd.js');
 const {invariant} = require('./guests.js');
 
-const LAST = LONG ? 2000 : 4;
+const LAST = LONG ? 2000 : 2;
 const AT_ONCE = 4;        /* daemons */
 const START_MS = 15000;
 const CLIENTS = 4;

@@ -226,7 +226,8 @@ points_print(void)
 		fault(F_OTHER, "no process has passed a point");
 	/* in half a minute fewer */
 	if (set.only == NULL &&
-	    hit * 4 < known * (set.seconds < POINTS_LONG_S ? 2 : 3))
+	    (set.seconds < POINTS_LONG_S ? hit * 3 < known
+					 : hit * 4 < known * 3))
 		fault(F_OTHER, "only %u of %u points hit", hit, known);
 	for (i = 0; i < KILL_POINTS; i++)
 		if (list->entry[i].state == 2 && wanted(i) &&
