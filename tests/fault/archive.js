@@ -39,6 +39,7 @@ const rules = (pattern, more = '') => `channel "${pattern}" {${RULES}${more}}\n`
 const CHANNELS = rules('told*', '\tstore yes\n') +
     rules('acked*', '\tstore ack\n') + rules('strict*', '\tstore strict\n') +
     rules('plain*');
+const API_KEY = 'a key'; /* of the server API, where a test sets it */
 const LEAP = 1 << 20; /* after an end that was not clean */
 const MESSAGE_LAST = 2; /* enum publication_format: texts and JSON */
 const WAIT_MS = 20000;
@@ -253,6 +254,18 @@ async function killAll(d) {
 	await until('all have ended', () => !family.some(processLives));
 }
 
+/* The JSON of the server API. */
+async function api(d, method, body) {
+	const c = await Client.connect(d.port), text = JSON.stringify(body);
+	c.write(`POST /api/${method} HTTP/1.1\r\nHost: localhost\r\n` +
+	    `X-API-Key: ${API_KEY}\r\nContent-Length: ` +
+	    `${Buffer.byteLength(text)}\r\n\r\n${text}`);
+	const answer = await c.answer();
+	c.drop();
+	assert.equal(answer.status, 200, answer.body);
+	return JSON.parse(answer.body);
+}
+
 /* Its state, as chatctl tells it. */
 async function state(d) {
 	return d.json('store');
@@ -379,5 +392,6 @@ function percentile(list, percent) {
 	    Math.floor(sorted.length * percent / 100))];
 }
 
-module.exports = {Archive, BadDisk, CHANNELS, KINDS, LEAP, RULES, WAIT_MS, becomes,
-    judgeOthers, killAll, noise, percentile, rules, state, storing, talk};
+module.exports = {API_KEY, Archive, BadDisk, CHANNELS, KINDS, LEAP, RULES,
+    WAIT_MS, api, becomes, judgeOthers, killAll, noise, percentile, rules, state,
+    storing, talk};

@@ -11,9 +11,8 @@ const {group} = require('./suite.js');
 const {Daemon, run, until, CHATD} = require('./daemon.js');
 const {Client} = require('./client.js');
 const {Line, sdk, sdkLeave} = require('./centrifugo.js');
-const {Archive, CHANNELS, RULES, becomes} = require('../fault/archive.js');
-
-const KEY = 'a key';
+const {API_KEY, Archive, CHANNELS, RULES, api, becomes} =
+    require('../fault/archive.js');
 
 /* Runs of a daemon with one archive. */
 class Runs {
@@ -49,18 +48,6 @@ async function both(before, after, conf, channels) {
 	} finally {
 		runs.end();
 	}
-}
-
-/* The JSON of the server API. */
-async function api(d, method, body) {
-	const c = await Client.connect(d.port), text = JSON.stringify(body);
-	c.write(`POST /api/${method} HTTP/1.1\r\nHost: localhost\r\n` +
-	    `X-API-Key: ${KEY}\r\nContent-Length: ` +
-	    `${Buffer.byteLength(text)}\r\n\r\n${text}`);
-	const answer = await c.answer();
-	c.drop();
-	assert.equal(answer.status, 200, answer.body);
-	return JSON.parse(answer.body);
 }
 
 /* The history of a channel, as an entry's fields. */
@@ -135,7 +122,7 @@ group('rows', null, (test) => {
 			    {k: 'v', 'ä': '"'});
 		}, async (d) => {
 			assert.deepEqual(await pages(d, 'told'), seen);
-		}, `api-key "${KEY}"\n`);
+		}, `api-key "${API_KEY}"\n`);
 	}, {limit: 60000});
 
 	test('messages of a megabyte', () => {

@@ -9,12 +9,11 @@ const assert = require('node:assert/strict');
 const {execFileSync} = require('node:child_process');
 const path = require('node:path');
 const {group} = require('./suite.js');
-const {Daemon, freePort, pause, processChildren, processLives, until} =
-    require('./daemon.js');
+const {Daemon, freePort, pause, until} = require('./daemon.js');
 const {Client} = require('./client.js');
 const {Managed} = require('./managed.js');
 const {Line, event, sdk, sdkLeave, subscribed} = require('./centrifugo.js');
-const {Archive, CHANNELS, LEAP, noise, rules, state, storing} =
+const {Archive, CHANNELS, LEAP, killAll, noise, rules, state, storing} =
     require('../fault/archive.js');
 
 const LOBBY = rules('lobby', '\tstore yes\n');
@@ -41,15 +40,6 @@ async function twice(first, between, second, options = {}) {
 		await Daemon.killAll();
 		archive.remove();
 	}
-}
-
-/* All processes end at once. */
-async function killAll(d) {
-	const family = [d.pid, ...processChildren(d.pid)];
-	for (const pid of family)
-		process.kill(pid, 'SIGKILL');
-	await until('all have ended', () => !family.some(processLives));
-	await d.kill();
 }
 
 /* Publishes by the SDK. */

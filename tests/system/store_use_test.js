@@ -12,10 +12,9 @@ const {group} = require('./suite.js');
 const {Daemon, until} = require('./daemon.js');
 const {Client} = require('./client.js');
 const {Line, sdk, subscribed} = require('./centrifugo.js');
-const {Archive, CHANNELS, RULES, noise, rules, storing} =
+const {API_KEY, Archive, CHANNELS, RULES, api, noise, rules, storing} =
     require('../fault/archive.js');
 
-const KEY = 'a key';
 const AWAY = `channel "#*" {
 	history 100
 	recovery yes
@@ -24,18 +23,6 @@ const AWAY = `channel "#*" {
 }
 `;
 const MANY = 100; /* told of those that came while a user was away */
-
-/* The JSON of the server API. */
-async function api(d, method, body) {
-	const c = await Client.connect(d.port), text = JSON.stringify(body);
-	c.write(`POST /api/${method} HTTP/1.1\r\nHost: localhost\r\n` +
-	    `X-API-Key: ${KEY}\r\nContent-Length: ` +
-	    `${Buffer.byteLength(text)}\r\n\r\n${text}`);
-	const answer = await c.answer();
-	c.drop();
-	assert.equal(answer.status, 200, answer.body);
-	return JSON.parse(answer.body);
-}
 
 /* Another daemon with that archive. */
 async function again(archive, conf, body) {
@@ -316,11 +303,11 @@ group('use', null, (test) => {
 		assert.equal(JSON.stringify(own.data).match(/coffee/g).length, 2);
 		await assert.rejects(a.rpc('search', {text: 'coffee',
 		    channel: 'told-secret'}));
-	}, {conf: `store-search yes\napi-key "${KEY}"\n`}), {limit: 60000});
+	}, {conf: `store-search yes\napi-key "${API_KEY}"\n`}), {limit: 60000});
 
 	test('no search without its key', () => storing(async (d) => {
 		assert.ok((await api(d, 'search', {text: 'coffee'})).error);
-	}, {conf: `api-key "${KEY}"\n`}), {limit: 60000});
+	}, {conf: `api-key "${API_KEY}"\n`}), {limit: 60000});
 
 	test('a channel keeps its `history`, oldest go first', () => storing(
 	    async (d, archive) => {
@@ -493,7 +480,7 @@ group('waits', null, (test) => {
 		await archive.whole(d);
 		assert.equal(archive.judge('acked').length, 20);
 		assert.equal(archive.judge('strict').length, 20);
-	}, {conf: `api-key "${KEY}"\n`}), {limit: 60000});
+	}, {conf: `api-key "${API_KEY}"\n`}), {limit: 60000});
 
 	test('a backend reads what the ring has no more', () => storing(
 	    async (d, archive) => {
@@ -505,7 +492,7 @@ group('waits', null, (test) => {
 		    limit: 50, since: {offset: 10, epoch}});
 		assert.deepEqual(result.publications.map((p) => p.offset),
 		    Array.from({length: 50}, (_, k) => 11 + k));
-	}, {conf: `api-key "${KEY}"\njournal 1M\n`}), {limit: 60000});
+	}, {conf: `api-key "${API_KEY}"\njournal 1M\n`}), {limit: 60000});
 
 	test('the channels that were published to last are open at the start',
 	    async () => {
