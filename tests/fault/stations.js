@@ -128,12 +128,9 @@ class XorLinePerson extends LinePerson {
 	}
 }
 
-/* So many ports, no two the same. */
-async function freePorts(n) {
-	const all = new Set();
-	while (all.size < n)
-		all.add(await freePort());
-	return [...all];
+/* So many ports. */
+function freePorts(n) {
+	return Promise.all(Array.from({length: n}, freePort));
 }
 
 /* Speakers and listeners of all those kinds. */

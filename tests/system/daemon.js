@@ -16,6 +16,7 @@
 
 const assert = require('node:assert/strict');
 const {spawn} = require('node:child_process');
+const crypto = require('node:crypto');
 const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
@@ -28,6 +29,7 @@ const CHATD = path.resolve(process.env.CHATD ??
 const CHATCTL = path.join(path.dirname(CHATD), 'chatctl');
 const START_MS = 15000; /* sanitizers may take 5 s to say hello */
 const STOP_MS = 5000;   /* after TERM */
+const PORTS_BEGIN = 10000, PORTS_END = 32000;
 const ORPHAN_MS = 1000; /* a worker may outlive its master so long */
 const REPORTS = ['ERROR: AddressSanitizer', 'runtime error:',
     'LeakSanitizer', 'AddressSanitizer:DEADLYSIGNAL'];
@@ -58,16 +60,36 @@ async function until(what, ask, ms = 5000) {
 	}
 }
 
-/* A TCP port that was free a moment ago. */
-function freePort() {
+/* Listens there: the server; null if another has it. */
+function listens(at) {
 	return new Promise((resolve, reject) => {
 		const server = net.createServer();
-		server.on('error', reject);
-		server.listen(0, '127.0.0.1', () => {
-			const {port} = server.address();
-			server.close(() => resolve(port));
-		});
+		server.on('error', (error) => error.code === 'EADDRINUSE' ?
+		    resolve(null) : reject(error));
+		server.listen(at, () => resolve(server.unref()));
 	});
+}
+
+/*
+ * A TCP port that is free, and that no other test gets while this process lives:
+ * it holds the abstract socket named after it, as fault/soak/daemon.c does. The
+ * kernel takes ports of outgoing connections from a range above.
+ */
+async function freePort() {
+	const [above] = fs.readFileSync(
+	    '/proc/sys/net/ipv4/ip_local_port_range', 'latin1').split('\t');
+	const end = above > PORTS_BEGIN + 1000 ? Math.min(above, PORTS_END) :
+	    PORTS_END;
+	for (;;) {
+		const port = crypto.randomInt(PORTS_BEGIN, end);
+		if (!await listens(`\0chatd-test-port-${port}`.padEnd(108, '\0')))
+			continue;
+		const server = await listens(port);
+		if (!server)
+			continue;
+		await new Promise((resolve) => server.close(resolve));
+		return port;
+	}
 }
 
 /* Whether a connection to that port succeeds now. */
@@ -188,24 +210,15 @@ class Daemon {
 	 * writes to close descriptors, '<&- 2>&-'), streams (stdio of spawn()).
 	 */
 	static async start(options = {}) {
-		for (let round = 0;; round++) {
-			const d = new Daemon(options);
-			d.port = options.port ?? await freePort();
-			d.launch();
-			if (options.ready === false)
-				return d;
-			try {
-				await d.ready();
-				return d;
-			} catch (error) {
+		const d = new Daemon(options);
+		d.port = options.port ?? await freePort();
+		d.launch();
+		if (options.ready !== false)
+			await d.ready().catch(async (error) => {
 				await d.kill();
-				/* Somebody else took the port meanwhile. */
-				if (round < 3 && !options.port &&
-				    /in use|is taken/i.test(d.stderr))
-					continue;
 				throw error;
-			}
-		}
+			});
+		return d;
 	}
 
 	constructor(options) {

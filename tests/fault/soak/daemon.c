@@ -18,6 +18,8 @@
 
 #include "soak.h"
 
+enum { PORTS_BEGIN = 10000, PORTS_END = 32000 };
+
 struct daemon daemon_;
 
 /* A moment. */
@@ -29,20 +31,53 @@ pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-/* A port that is free now. */
+/* Whether the address was free: then a socket is bound to it, in *FD. */
+static bool
+bind_free(int *fd, const void *address, socklen_t len)
+{
+	*fd = socket(
+	    *(const sa_family_t *)address, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*fd == -1)
+		err(2, "socket");
+	if (bind(*fd, address, len) == 0)
+		return true;
+	if (errno != EADDRINUSE)
+		err(2, "bind");
+	close(*fd);
+	return false;
+}
+
+/*
+ * A port that is free, and that no other test gets while this process lives:
+ * see freePort() in tests/system/daemon.js.
+ */
 static int
 port_free(void)
 {
-	struct sockaddr_in in = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(in);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_un un;
+	int fd, port, above = PORTS_END;
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
 
-	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&in, &len) != 0)
-		err(2, "no free port");
-	close(fd);
-	return ntohs(in.sin_port);
+	if (f == NULL || fscanf(f, "%d", &above) != 1)
+		err(2, "ip_local_port_range");
+	fclose(f);
+	if (above > PORTS_END || above <= PORTS_BEGIN + 1000)
+		above = PORTS_END;
+	for (;;) {
+		port = PORTS_BEGIN +
+		    (int)arc4random_uniform((uint32_t)(above - PORTS_BEGIN));
+		un = (struct sockaddr_un){.sun_family = AF_UNIX};
+		snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1,
+		    "chatd-test-port-%d", port);
+		if (!bind_free(&fd, &un, sizeof(un)))
+			continue; /* else it stays open */
+		in.sin_port = htons((uint16_t)port);
+		if (!bind_free(&fd, &in, sizeof(in)))
+			continue;
+		close(fd);
+		return port;
+	}
 }
 
 /* Writes the configuration: sizes as leak.c knows them. */
