@@ -35,7 +35,13 @@ enum store_result {
 	STORE_FAILED	 /* the disk does not read or write, no memory */
 };
 
-enum store_use { STORE_WRITES, STORE_READS };
+enum store_use {
+	STORE_WRITES,
+	STORE_READS,
+	/* By who is to write, while that cannot be: it needs no room on the
+	 * disk, and may keep others out until it is closed. */
+	STORE_LOOKS
+};
 
 struct store_options {
 	const char *path;
@@ -114,7 +120,8 @@ store_event(struct store *s, const char *kind, int64_t time_ms);
 /* All proposals up to that position are delivered or refused. */
 enum store_result store_answered(struct store *s, uint64_t position);
 
-/* All channels' offsets go on so much above what they had. */
+/* All channels' offsets go on so much above what they had, as far as there are
+ * such numbers. */
 enum store_result store_leap(struct store *s, uint64_t by);
 
 /* Notes that publications of a channel above `after`, up to `before`, are not

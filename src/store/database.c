@@ -1,5 +1,6 @@
 #include "database.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -312,37 +313,73 @@ database_settings(struct store *s)
 	return r;
 }
 
+/* The file's address, for SQLite: as it is there, nothing else is looked at. */
+static void
+database_frozen(const struct store *s, char out[3 * CONF_PATH_BYTES + 32])
+{
+	char *to = out + sprintf(out, "file:");
+
+	for (const char *at = s->path; *at != '\0'; at++)
+		if (isalnum((unsigned char)*at) || strchr("/._-", *at) != NULL)
+			*to++ = *at;
+		else
+			to += sprintf(to, "%%%02x", (unsigned char)*at);
+	strcpy(to, "?immutable=1");
+}
+
 /* Opens the file. Messages are private: it is not readable for all. */
-static enum store_result
+static int
 database_file(struct store *s)
 {
-	const bool writes = s->options.use == STORE_WRITES;
-	const mode_t mask = umask(027);
-	const int rc = sqlite3_open_v2(s->path, &s->db,
-	    (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-		    : SQLITE_OPEN_READONLY) |
-		SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-	    NULL);
+	static char frozen[3 * CONF_PATH_BYTES + 32];
+	const char *name = s->path;
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, rc;
+	mode_t mask;
 
+	if (s->options.use == STORE_WRITES)
+		flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	else if (s->way == DATABASE_ALONE)
+		flags |= SQLITE_OPEN_READWRITE;
+	else
+		flags |= SQLITE_OPEN_READONLY;
+	if (s->way == DATABASE_FROZEN) {
+		flags |= SQLITE_OPEN_URI;
+		database_frozen(s, frozen);
+		name = frozen;
+	}
+	mask = umask(027);
+	rc = sqlite3_open_v2(name, &s->db, flags, NULL);
 	umask(mask);
-	if (rc != SQLITE_OK)
-		return database_fail(s, rc, "opening");
+	return rc;
+}
+
+/* How it is open. */
+static enum store_result
+database_config(struct store *s)
+{
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	database_wait(s, true);
 	if (s->options.tick != NULL)
 		sqlite3_progress_handler(s->db, TICK_STEPS, database_tick, s);
-	return STORE_OK;
+	if (s->way != DATABASE_ALONE)
+		return STORE_OK;
+	/* it changes nothing */
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	return database_exec(s, "PRAGMA locking_mode = EXCLUSIVE", "opening");
 }
 
 enum store_result
 database_connect(struct store *s)
 {
 	enum store_result r;
+	int rc;
 
 	database_init(s->options.use);
-	r = database_file(s);
+	if ((rc = database_file(s)) != SQLITE_OK)
+		return database_fail(s, rc, "opening");
+	r = database_config(s);
 	return r == STORE_OK ? database_settings(s) : r;
 }
 

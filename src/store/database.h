@@ -66,9 +66,18 @@ struct prune_much {
 	uint64_t left;	 /* messages to delete until the next round */
 };
 
+/* How the file is opened. */
+enum database_way {
+	DATABASE_SHARED, /* beside others, by memory that lies in a file */
+	DATABASE_FROZEN, /* as it lies there, without its log, which is empty */
+	DATABASE_ALONE,	 /* with its log, and without others */
+	DATABASE_WAYS
+};
+
 struct store {
 	sqlite3 *db;
 	struct store_options options;
+	enum database_way way;
 	char path[CONF_PATH_BYTES + 1];
 	struct lock lock;
 	uint64_t beside[2]; /* numbers of its files -wal and -shm; 0: none */

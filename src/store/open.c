@@ -180,9 +180,22 @@ beside_leave(struct store *s)
 		(void)unlink(name);
 }
 
-int
-store_open(struct store **out, const struct store_options *o,
-    struct store_mark *mark, bool *damaged, char *error, size_t error_len)
+/* Whether the database can be read without its log. */
+static bool
+open_is_frozen(const struct store *s)
+{
+	char name[CONF_PATH_BYTES + 8];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s%s", s->path, ends[0]);
+	return stat(name, &st) == -1 ? errno == ENOENT : st.st_size == 0;
+}
+
+/* Opens it in that way. */
+static int
+open_way(struct store **out, const struct store_options *o,
+    enum database_way way, struct store_mark *mark, bool *damaged, char *error,
+    size_t error_len)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	enum store_result r = STORE_NONE;
@@ -194,6 +207,9 @@ store_open(struct store **out, const struct store_options *o,
 	else if (!open_options(s, o))
 		snprintf(s->error, sizeof(s->error), "%s: the name is too long",
 		    s->path);
+	else if ((s->way = way) == DATABASE_FROZEN && !open_is_frozen(s))
+		snprintf(
+		    s->error, sizeof(s->error), "%s: it has a log", s->path);
 	else if ((r = open_place(s)) == STORE_OK)
 		r = open_prepare(s, mark);
 	/* before that is noted nothing is told to anybody */
@@ -212,6 +228,19 @@ store_open(struct store **out, const struct store_options *o,
 		strlcpy(error, s->error, error_len);
 	store_close(s);
 	return -1;
+}
+
+int
+store_open(struct store **out, const struct store_options *o,
+    struct store_mark *mark, bool *damaged, char *error, size_t error_len)
+{
+	const int ways = o->use == STORE_LOOKS ? DATABASE_WAYS : 1;
+	int r = -1;
+
+	for (int way = 0; way < ways && r == -1; way++)
+		r = open_way(out, o, (enum database_way)way, mark, damaged,
+		    error, error_len);
+	return r;
 }
 
 void

@@ -205,7 +205,8 @@ enum store_result
 store_leap(struct store *s, uint64_t by)
 {
 	static const char sql[] =
-	    "UPDATE channel SET top = top + ?1 WHERE top > 0";
+	    "UPDATE channel SET top = top + ?1 WHERE top > 0"
+	    " AND top <= 9223372036854775807 - ?1";
 	enum store_result r = database_begin(s, false);
 	sqlite3_stmt *stmt;
 

@@ -219,6 +219,7 @@ writer_end(struct writer *w)
 	}
 	writer_tell(w, UINT64_MAX);
 	writer_patience(w, true);
+	writer_look_end(w);
 	store_close(w->store);
 	writer_patience(w, false);
 }

@@ -15,6 +15,11 @@
 #include "room/kept.h"
 #include "store/store.h"
 
+/* Offsets after an end that was not clean: those that were told and are not in
+ * the database are below. Larger: they come to their end sooner; smaller: a
+ * channel that published more while the disk hung gives some twice. */
+#define WRITER_LEAP (1ull << 20)
+
 /* What is known of the channel of a presence entry; of another incarnation, or
  * from before the transaction was undone: nothing. */
 struct writer_channel {
@@ -65,6 +70,8 @@ struct writer {
 	struct kept_rules rules;
 
 	struct store *store;   /* NULL: it is not open, */
+	struct store *look;    /* but may be open for reading, */
+	bool is_void;	       /* or there is none yet */
 	enum store_result why; /* for that reason */
 	struct store_options options;
 	char error[1024];	/* and this is what was said */
@@ -75,6 +82,10 @@ struct writer {
 	bool is_lost; /* what was stored is in a file that was moved aside */
 	bool is_gone; /* the file was not at its path any more */
 	bool leaps;   /* and offsets that were told may be missing in it */
+	uint64_t journal; /* the number of this one */
+	/* Before this journal's first commit: channels are opened so much above
+	 * what they had. */
+	uint64_t lead;
 	enum store_result state; /* OK, or why it cannot go on */
 	uint64_t retry_ms;	 /* then it tries again, */
 	uint64_t failed_ms;	 /* since when; 0: it goes on */
@@ -130,6 +141,21 @@ void writer_goes_on(struct writer *w);
 void writer_tell(struct writer *w, uint64_t now);
 /* Commits all that is taken. */
 enum store_result writer_commit(struct writer *w, bool clean);
+
+/* writer_look.c: it cannot be opened for writing: is opened for reading, until
+ * writer_look_end(). */
+void writer_look(struct writer *w);
+void writer_look_end(struct writer *w);
+/* How much channels are above what a database of that mark has, where they are
+ * opened before the first commit; 0: what it has is this journal's. */
+uint64_t writer_lead(const struct writer *w, const struct store_mark *found);
+/* What can be read; NULL: nothing. */
+struct store *writer_reads(const struct writer *w);
+/* Whether a channel may be opened: before the first commit those alone of which
+ * messages may be lost. */
+bool writer_may_open(const struct writer *w, const char *name, size_t len);
+/* *told: channels were opened before the first commit. */
+enum store_result writer_is_told(struct writer *w, bool *told);
 
 /* writer_patience.c: from now on the process gives life signs while a call
  * waits for the disk, for some minutes at most; or not any more. */

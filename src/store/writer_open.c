@@ -44,8 +44,8 @@ opening_row_cb(void *arg, const struct store_row *row)
 void
 writer_skip_damage(struct writer *w)
 {
-	log_error(
-	    "%s: met in reading: nothing is moved", store_error(w->store));
+	log_error("%s: met in reading: nothing is moved",
+	    store_error(writer_reads(w)));
 	/* it was undone; nothing of the journal was in it */
 	w->taken = w->rows = w->holes = 0;
 	writer_forget(w);
@@ -76,7 +76,7 @@ opening_find(struct opening *p, const struct conf_channel *rule,
 		q.oldest_ms = clock_wall_ms() - (int64_t)rule->history_age_ms;
 	if (q.limit == 0)
 		return STORE_OK;
-	r = store_find(p->w->store, &q, opening_row_cb, p);
+	r = store_find(writer_reads(p->w), &q, opening_row_cb, p);
 	if (r == STORE_DAMAGED) {
 		/* the channel goes on without them */
 		writer_skip_damage(p->w);
@@ -108,7 +108,7 @@ opening_know(struct writer *w, const char *name, size_t len)
 	    .what = STORE_USER, .name = name + 1, .name_len = len - 1};
 
 	return presence_name_is_user(name, len)
-	    ? store_find(w->store, &q, opening_user_cb, NULL)
+	    ? store_find(writer_reads(w), &q, opening_user_cb, NULL)
 	    : STORE_NONE;
 }
 
@@ -120,14 +120,16 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 	const struct conf_channel *rule =
 	    conf_channel_find(w->start->live, name, len);
 	struct store_channel c = {.stream = 0};
-	enum store_result r = store_channel(w->store, name, len, 0, &c);
+	enum store_result r = STORE_NONE;
 
+	if (!w->is_void)
+		r = store_channel(writer_reads(w), name, len, 0, &c);
 	p->w = w;
 	p->o = (struct reader_opening){.error = RESULT_OK};
 	p->n = p->bytes = 0;
 	p->bytes_max = w->cap;
 	if (r == STORE_NONE && ask == OPEN_KNOWN &&
-	    (r = opening_know(w, name, len)) == STORE_NONE) {
+	    (w->is_void || (r = opening_know(w, name, len)) == STORE_NONE)) {
 		p->o.error = RESULT_NO_CHANNEL;
 		return STORE_OK;
 	}
@@ -138,6 +140,8 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 	}
 	if (r != STORE_OK)
 		return r;
+	if (c.top > 0)
+		c.top += w->lead;
 	p->o.stream = c.stream;
 	p->o.top = c.newest != 0 ? c.newest : c.top;
 	if (c.newest != 0 && c.top > c.newest) {
@@ -174,11 +178,13 @@ open_one(struct writer *w, const struct writer_asked *a)
 
 	if (!presence_read(w->hub, a->channel, &v) || v.epoch != a->epoch)
 		return STORE_OK; /* nobody waits for it any more */
+	if (!writer_may_open(w, v.name, v.name_len))
+		return STORE_OK; /* it waits until something can be written */
 	r = opening_make(&p, w, v.name, v.name_len, a->ask);
 	if (r != STORE_OK) {
 		p.o = (struct reader_opening){.error = RESULT_TEMPORARY};
-		log_error(
-		    "a channel cannot be opened: %s", store_error(w->store));
+		log_error("a channel cannot be opened: %s",
+		    store_error(writer_reads(w)));
 	}
 	if (r == STORE_DAMAGED) {
 		writer_skip_damage(w);
@@ -208,7 +214,7 @@ writer_open_asked(struct writer *w)
 void
 writer_open_blocked(struct writer *w)
 {
-	if (!w->begun || w->store == NULL)
+	if (writer_reads(w) == NULL && !w->is_void)
 		return;
 	/* those that are asked for later are found, too: nothing of a channel
 	 * that is cold waits in the journal */

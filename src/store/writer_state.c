@@ -14,11 +14,6 @@
 #include "writer.h"
 
 enum {
-	/* Offsets after an end that was not clean: those that were told and are
-	 * not in the database are below. Larger: they come to their end sooner;
-	 * smaller: a channel that published more while the disk hung gives some
-	 * twice. */
-	STATE_LEAP = 1 << 20,
 	STATE_RETRY_MS = 1000,
 	/* Between tries to get another process's lock, which is a short one but
 	 * for faults; and how long it may be before that is said. */
@@ -57,14 +52,14 @@ state_boot(char out[37])
 static void
 state_compare(struct writer *w, const struct store_mark *found)
 {
-	const uint64_t journal = state_journal(w->hub);
 	struct store_mark *mark = &w->mark;
 
 	state_boot(mark->boot);
-	w->is_new = found->journal != journal;
+	w->is_new = found->journal != w->journal;
 	w->leaps = w->is_new && found->journal != 0 &&
 	    (!found->clean || strcmp(found->boot, mark->boot) != 0);
-	mark->journal = journal;
+	w->lead = writer_lead(w, found);
+	mark->journal = w->journal;
 	mark->position = found->position;
 	SHM_TELL(w->figures->unclean_ms, w->leaps ? clock_ms() : 0);
 }
@@ -138,8 +133,12 @@ static enum store_result
 state_enter(struct writer *w)
 {
 	struct store_mark found = {.journal = 0};
-	enum store_result r = state_open(w, &found);
+	enum store_result r;
 
+	writer_look_end(w);
+	r = state_open(w, &found);
+	if (r != STORE_OK && r != STORE_NONE && r != STORE_DAMAGED)
+		writer_look(w);
 	if (r != STORE_OK)
 		return r;
 	state_compare(w, &found);
@@ -155,8 +154,10 @@ state_enter(struct writer *w)
 int
 writer_open(struct writer *w)
 {
-	enum store_result r = state_enter(w);
+	enum store_result r;
 
+	w->journal = state_journal(w->hub);
+	r = state_enter(w);
 	if (r == STORE_NONE) {
 		figures_tell(w->figures, FIGURES_FAILED, w->error);
 		log_error("%s", w->error);
@@ -193,10 +194,40 @@ state_resume(struct writer *w)
 	return r;
 }
 
+/* How much higher offsets go on, above those that were told and are not in the
+ * database. */
+static enum store_result
+state_leap(struct writer *w, uint64_t *by)
+{
+	enum store_result r = STORE_OK;
+	bool told = false;
+
+	if (w->lead != 0)
+		r = writer_is_told(w, &told);
+	*by = told ? w->lead : w->leaps ? WRITER_LEAP : 0;
+	return r == STORE_OK && *by != 0 ? store_leap(w->store, *by) : r;
+}
+
+/* What the first commit says is said. */
+static void
+state_leapt(struct writer *w, uint64_t by)
+{
+	if (by != 0)
+		log_warn("%s: offsets of all channels go on %llu higher, so "
+			 "that none is given twice",
+		    w->leaps ? "the last end was not a clean one"
+			     : "channels were opened before anything could be "
+			       "written",
+		    (unsigned long long)by);
+	w->leaps = false;
+	w->lead = 0;
+}
+
 enum store_result
 writer_begin(struct writer *w)
 {
 	enum store_result r = STORE_OK;
+	uint64_t by = 0;
 
 	if (w->store == NULL) {
 		r = state_enter(w);
@@ -205,13 +236,8 @@ writer_begin(struct writer *w)
 		if (r != STORE_OK)
 			return r;
 	}
-	if (w->leaps) {
-		log_warn("the last end was not a clean one: offsets of "
-			 "all channels go on %d higher, so that none is given "
-			 "twice",
-		    STATE_LEAP);
-		r = store_leap(w->store, STATE_LEAP);
-	}
+	if (w->is_new)
+		r = state_leap(w, &by);
 	/* what another journal's clients proposed is stored, and is not to be
 	 * delivered */
 	if (r == STORE_OK && w->is_new)
@@ -222,7 +248,7 @@ writer_begin(struct writer *w)
 		r = writer_commit(w, false);
 	if (r != STORE_OK)
 		return r;
-	w->leaps = false;
+	state_leapt(w, by);
 	r = state_resume(w);
 	w->begun = r == STORE_OK;
 	return r;

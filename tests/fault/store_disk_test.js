@@ -249,40 +249,6 @@ group('disk', null, (test) => {
 		assert.equal((await state(d)).holes, 0);
 	}, {disk: '6M'}), {limit: 90000});
 
-	if (ROOT) test('the disk is full at a start', async () => {
-		const archive = new Archive('1M');
-		const filler = path.join(archive.dir, 'filler');
-		await storing(async (d) => {
-			await noise(d, 'told', {n: 20});
-			await archive.whole(d);
-		}, {archive, keep: true});
-		const fd = fs.openSync(filler, 'w');
-		try {
-			for (;;)
-				fs.writeSync(fd, Buffer.alloc(4096));
-		} catch (error) {
-			assert.equal(error.code, 'ENOSPC');
-		}
-		fs.closeSync(fd);
-		await storing(async (d) => {
-			await troubled(d, 'full', /make room/);
-			/* all but what is to be stored is served */
-			const plain = await noise(d, 'plain', {n: 50});
-			assert.equal(plain.done.length, 50);
-			const r = await (await Line.connected(d, '?user=a'))
-			    .ask('subscribe', {channel: 'told'});
-			assert.equal(r.error?.code, 100, JSON.stringify(r));
-			fs.unlinkSync(filler);
-			await becomes(d, 'ok');
-			await opened(d, 'told');
-			const more = await noise(d, 'told', {n: 5});
-			assert.equal(more.done.length, 5);
-			await archive.whole(d);
-			assert.deepEqual(archive.messages('told').map((m) => m.offset),
-			    Array.from({length: 25}, (_, k) => k + 1));
-		}, {archive});
-	}, {limit: 60000});
-
 	if (ROOT) test('less than 5 % are left', () => storing(
 	    async (d, archive) => {
 		const filler = path.join(archive.dir, 'filler');

@@ -9,7 +9,6 @@ const path = require('node:path');
 const {BUILD, LONG} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/chatd');
 const assert = require('node:assert/strict');
-const {spawnSync} = require('node:child_process');
 const fs = require('node:fs');
 const {group} = require('../system/suite.js');
 const {Line} = require('../system/centrifugo.js');
@@ -98,31 +97,6 @@ group('store killed', null, (test) => {
 			    [m.offset, Number(m.data)]), [0, 1, 2, 3].flatMap((t) =>
 			    [1, 2, 3].map((k) => [t * (LEAP + 3) + k,
 			    t * 3 + k - 1])));
-		}, {archive});
-	}, {limit: 60000});
-
-	if (process.getuid() === 0) /* may mount */
-		test('started on a full disk: the chat is served, and it goes ' +
-		    'on by itself', async () => {
-		const archive = new Archive('8M');
-		const filler = path.join(archive.dir, 'filler');
-		const say = async (d, channel, data) => (await (await
-		    Line.connected(d, '?user=a')).ask('publish',
-		    {channel, data}));
-		await storing(async (d) => {
-			assert.ok((await say(d, 'told', 1)).publish);
-			await archive.whole(d);
-		}, {archive, keep: true});
-		spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4k']);
-		await storing(async (d) => {
-			await becomes(d, 'full');
-			assert.ok((await say(d, 'plain', 1)).publish);
-			fs.unlinkSync(filler);
-			await becomes(d, 'ok');
-			assert.ok((await say(d, 'told', 2)).publish);
-			await archive.whole(d);
-			assert.deepEqual(archive.judge('told').map((m) =>
-			    [m.offset, m.data]), [[1, '1'], [2, '2']]);
 		}, {archive});
 	}, {limit: 60000});
 
