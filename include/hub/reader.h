@@ -200,6 +200,9 @@ uint64_t reader_leap(struct reader *r, uint32_t channel, uint32_t epoch,
 /* By anyone: whether a reader says that it has taken all up to a position. */
 bool reader_has_taken(const struct hub *h, unsigned number, uint64_t position);
 
+/* And up to which; of no reader of that number: all. */
+uint64_t reader_told(const struct hub *h, unsigned number);
+
 /*
  * An open channel of which this reader knows other things than the ring, or has
  * lost what it knew: its offsets go on, also above `above`, with that epoch,

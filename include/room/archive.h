@@ -63,6 +63,14 @@ bool archive_has(const struct chat *ch, uint32_t channel);
 enum archive_result archive_ask(
     struct chat *ch, const struct archive_query *q, struct archive_rows *out);
 
+/* The rows in hand, of that question, do not lead to where the ring begins:
+ * they are missing at that offset, and were in the journal up to that position.
+ * If they were perhaps not committed yet when they were read, they are asked
+ * for once more when all up to there is; as above, but ROWS: something is
+ * missing, and will not come. */
+enum archive_result archive_ask_again(struct chat *ch,
+    const struct archive_query *q, uint64_t missing, uint64_t position);
+
 /* The row at *at, which moves to the next; from 0. False: there is none. */
 bool archive_row(
     const struct archive_rows *rows, size_t *at, struct publication *out);

@@ -282,6 +282,14 @@ reader_opening(struct reader *r,
 	}
 }
 
+uint64_t
+reader_told(const struct hub *h, unsigned number)
+{
+	return number < READERS && h->readers & 1u << number
+	    ? SHM_LOAD(h->heads->reader[number].taken)
+	    : UINT64_MAX;
+}
+
 bool
 reader_has_taken(const struct hub *h, unsigned number, uint64_t position)
 {

@@ -1,15 +1,13 @@
 #include "room/archive.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "archive_rows.h"
 #include "base/clock.h"
-#include "base/utf8.h"
-#include "codec/json.h"
 #include "conn/hold.h"
 #include "hub/presence.h"
+#include "hub/reader.h"
 #include "room/rooms.h"
 
 enum {
@@ -25,6 +23,7 @@ struct asked {
 	uint64_t id;   /* of the connection; 0: it has no slot */
 	uint32_t conn; /* its number */
 	uint32_t since_ms;
+	uint32_t sent_ms;
 	enum asked_state state;
 	bool sent;
 	bool aside;    /* no command asks, but its connection */
@@ -32,7 +31,10 @@ struct asked {
 	size_t rows_len;
 	uint32_t n;
 	bool more;
-	size_t len; /* of the payload: */
+	uint64_t missing; /* offset where rows were missing before; 0: none */
+	uint64_t after;	  /* it is sent when all up to there is committed, */
+	uint64_t taken;	  /* and was when all up to there was */
+	size_t len;	  /* of the payload: */
 	struct message_ask ask;
 	char names[]; /* name and text */
 };
@@ -80,12 +82,21 @@ archive_conn_id(const struct chat *ch, uint32_t conn)
 	return conn_has_slot(ch, conn) ? slot_id(ch->hub, conn) : 0;
 }
 
+/* Frees what was answered to a question. */
+static void
+asked_empty(struct archive *a, struct asked *q)
+{
+	a->bytes -= q->rows_len;
+	free(q->rows);
+	q->rows = NULL;
+	q->rows_len = 0;
+}
+
 /* Forgets the question at a place. */
 static void
 asked_forget(struct archive *a, uint32_t k)
 {
-	a->bytes -= a->asked[k]->rows_len;
-	free(a->asked[k]->rows);
+	asked_empty(a, a->asked[k]);
 	free(a->asked[k]);
 	a->asked[k] = a->asked[--a->n_asked];
 }
@@ -96,20 +107,25 @@ asked_send(struct chat *ch, struct asked *q)
 {
 	struct archive *a = ch->rooms->archive;
 
+	q->taken = reader_told(ch->hub, READER_STORE);
+	q->sent_ms = (uint32_t)ch->now_ms;
 	q->sent = a->peer != -1 && ch->ask_send != NULL &&
 	    ch->ask_send(ch, a->peer, &q->ask, q->len) == 1;
 	a->unsent |= !q->sent;
 	return q->sent;
 }
 
-/* The place of the oldest one that was not sent; n_asked: there is none. */
+/* The place of the oldest one that is to be sent; n_asked: there is none. */
 static uint32_t
-asked_unsent(const struct archive *a)
+asked_unsent(const struct chat *ch)
 {
+	const struct archive *a = ch->rooms->archive;
+	const uint64_t taken = reader_told(ch->hub, READER_STORE);
 	uint32_t oldest = a->n_asked;
 
 	for (uint32_t k = 0; k < a->n_asked; k++)
 		if (!a->asked[k]->sent && a->asked[k]->state == ASKED_WAITS &&
+		    a->asked[k]->after <= taken &&
 		    (oldest == a->n_asked ||
 			a->asked[k]->ask.number < a->asked[oldest]->ask.number))
 			oldest = k;
@@ -125,7 +141,7 @@ archive_send(struct chat *ch)
 
 	while (a->unsent) {
 		a->unsent = false;
-		k = asked_unsent(a);
+		k = asked_unsent(ch);
 		if (k == a->n_asked || !asked_send(ch, a->asked[k]))
 			return;
 		a->unsent = true; /* perhaps */
@@ -153,9 +169,18 @@ asked_is(const struct asked *q, const struct chat *ch, uint64_t id,
 		    0);
 }
 
+/* The limit of an answer: all of it is to fit into a client's queue, twice. */
+static uint32_t
+archive_bytes(const struct chat *ch)
+{
+	return ch->live.queue_bytes / 2 < ASK_BYTES_MAX
+	    ? ch->live.queue_bytes / 2
+	    : ASK_BYTES_MAX;
+}
+
 /* Asks anew; NULL: there is no room. */
 static struct asked *
-asked_new(struct chat *ch, uint64_t id, const struct archive_query *from)
+asked_new(struct chat *ch, const struct archive_query *from)
 {
 	struct archive *a = ch->rooms->archive;
 	const size_t len = from->name_len + from->text_len;
@@ -164,11 +189,12 @@ asked_new(struct chat *ch, uint64_t id, const struct archive_query *from)
 	if (a->n_asked == ARCHIVE_ASKED_MAX ||
 	    (q = calloc(1, sizeof(*q) + len)) == NULL)
 		return NULL;
-	q->id = id;
+	q->id = archive_conn_id(ch, ch->hold.conn);
 	q->conn = ch->hold.conn;
 	q->aside = ch->hold.aside;
 	q->since_ms = (uint32_t)ch->now_ms;
 	q->ask = from->ask;
+	q->ask.bytes = archive_bytes(ch);
 	q->ask.number = ++a->numbers;
 	q->ask.name_len = (uint16_t)from->name_len;
 	q->ask.text_len = (uint16_t)from->text_len;
@@ -180,15 +206,6 @@ asked_new(struct chat *ch, uint64_t id, const struct archive_query *from)
 	a->asked[a->n_asked++] = q;
 	(void)asked_send(ch, q);
 	return q;
-}
-
-/* The limit of an answer: all of it is to fit into a client's queue, twice. */
-static uint32_t
-archive_bytes(const struct chat *ch)
-{
-	return ch->live.queue_bytes / 2 < ASK_BYTES_MAX
-	    ? ch->live.queue_bytes / 2
-	    : ASK_BYTES_MAX;
 }
 
 /* How a question stands, for a command that can wait, or not any more. */
@@ -212,43 +229,64 @@ asked_stands(
 	return ARCHIVE_ROWS;
 }
 
-enum archive_result
-archive_ask(
-    struct chat *ch, const struct archive_query *from, struct archive_rows *out)
+/* The question of the command in hand; NULL: it has not asked that. */
+static struct asked *
+asked_in_hand(struct chat *ch, const struct archive_query *from)
 {
 	const uint64_t id = archive_conn_id(ch, ch->hold.conn);
 	struct archive *a = ch->rooms->archive;
 	struct archive_query like = *from;
+
+	like.ask.bytes = archive_bytes(ch);
+	for (uint32_t k = 0; k < a->n_asked; k++)
+		if (asked_is(a->asked[k], ch, id, &like))
+			return a->asked[k];
+	return NULL;
+}
+
+enum archive_result
+archive_ask(
+    struct chat *ch, const struct archive_query *from, struct archive_rows *out)
+{
+	struct archive *a = ch->rooms->archive;
 	const struct asked *q;
 
 	if (from->name_len > ASK_NAME_MAX || from->text_len > ASK_TEXT_MAX)
 		return ARCHIVE_FAILED;
-	like.ask.bytes = archive_bytes(ch);
-	for (uint32_t k = 0; k < a->n_asked; k++)
-		if (asked_is(a->asked[k], ch, id, &like))
-			return asked_stands(ch, a->asked[k], from->now, out);
+	if ((q = asked_in_hand(ch, from)) != NULL)
+		return asked_stands(ch, q, from->now, out);
 	if (from->now || hold_ended(ch) == HOLD_LATE)
 		return ARCHIVE_LATE; /* nobody would wait for it */
 	/* what is told aside leaves room for commands, and comes again */
 	q = ch->hold.aside && a->n_asked >= ARCHIVE_ASKED_MAX / 2
 	    ? NULL
-	    : asked_new(ch, id, &like);
+	    : asked_new(ch, from);
 	if (q != NULL)
 		return asked_stands(ch, q, a->stuck, out);
 	a->crowded = true;
 	return hold_rows(ch, 0) ? ARCHIVE_WAITS : ARCHIVE_LATE;
 }
 
-bool
-archive_row(const struct archive_rows *rows, size_t *at, struct publication *p)
+enum archive_result
+archive_ask_again(struct chat *ch, const struct archive_query *from,
+    uint64_t missing, uint64_t after)
 {
-	size_t n;
+	struct archive *a = ch->rooms->archive;
+	struct asked *q = asked_in_hand(ch, from);
 
-	if (*at >= rows->len)
-		return false;
-	n = publication_decode(rows->bytes + *at, rows->len - *at, p);
-	*at += n;
-	return n != 0;
+	/* a hole, which stays */
+	if (q == NULL || q->taken >= after || q->missing == missing)
+		return ARCHIVE_ROWS;
+	if (from->now)
+		return ARCHIVE_LATE;
+	asked_empty(a, q);
+	q->state = ASKED_WAITS;
+	q->sent = false;
+	q->missing = missing;
+	q->after = after;
+	a->unsent = true;
+	archive_send(ch);
+	return asked_stands(ch, q, false, NULL);
 }
 
 void
@@ -313,70 +351,6 @@ archive_ended(struct chat *ch, int peer)
 		a->asked[k]->sent = false;
 }
 
-/* Whether a text is such JSON, or there is none. */
-static bool
-row_is_json(const char *text, size_t len, enum json_type type)
-{
-	struct json_value v;
-
-	/* a break would end a line of a frame */
-	return len == 0 ||
-	    (memchr(text, '\n', len) == NULL &&
-		memchr(text, '\r', len) == NULL &&
-		json_validate(text, len, &v) &&
-		(type == JSON_NONE || v.type == type));
-}
-
-/* Whether a row has what clients may be told: it comes from another process. */
-static bool
-row_is_sound(const struct publication *p)
-{
-	if (p->format != FORMAT_TEXT && p->format != FORMAT_JSON)
-		return p->data_len == 0 && p->user_len == 0 &&
-		    p->info_len == 0 && p->tags_len == 0;
-	return utf8_valid(p->user, p->user_len) &&
-	    utf8_valid(p->sub_info, p->sub_info_len) &&
-	    row_is_json(p->info, p->info_len, JSON_NONE) &&
-	    row_is_json(p->tags, p->tags_len, JSON_OBJECT) &&
-	    (p->format == FORMAT_TEXT ? utf8_valid(p->data, p->data_len)
-				      : p->data_len > 0 &&
-			row_is_json(p->data, p->data_len, JSON_NONE));
-}
-
-/* Whether a page's row is one that was asked for, and behind the one before it
- * in the order asked for. */
-static bool
-row_is_next(
-    const struct message_ask *ask, const struct publication *p, uint64_t last)
-{
-	if (ask->what != ASK_PAGE)
-		return true;
-	if (p->offset <= ask->since || p->before >= p->offset ||
-	    (ask->upto != 0 && p->offset > ask->upto))
-		return false;
-	return last == 0 ||
-	    (ask->reverse ? p->offset < last : p->offset > last);
-}
-
-/* Whether the rows of an answer are what was asked for. */
-static bool
-rows_are_sound(
-    const struct asked *q, const uint8_t *bytes, size_t len, uint32_t n)
-{
-	const struct archive_rows rows = {.bytes = bytes, .len = len};
-	struct publication p;
-	uint64_t last = 0;
-	size_t at = 0;
-
-	while (archive_row(&rows, &at, &p)) {
-		if (n-- == 0 || !row_is_next(&q->ask, &p, last) ||
-		    !row_is_sound(&p))
-			return false;
-		last = p.offset;
-	}
-	return n == 0 && at == len;
-}
-
 /* A question's place by its number; n_asked: nobody waits for it. */
 static uint32_t
 asked_find(const struct archive *a, uint64_t number)
@@ -386,26 +360,6 @@ asked_find(const struct archive *a, uint64_t number)
 	while (k < a->n_asked && a->asked[k]->ask.number != number)
 		k++;
 	return k;
-}
-
-/* Copies the rows of an answer; NULL: they are not there. */
-static uint8_t *
-rows_copy(const void *bytes, size_t len, int fd)
-{
-	const int seals = fd != -1 ? fcntl(fd, F_GET_SEALS) : 0;
-	uint8_t *copy;
-
-	/* what is no sealed memory file might make the reading of it wait */
-	if (seals == -1 || (fd != -1 && (seals & F_SEAL_WRITE) == 0) ||
-	    (copy = malloc(len)) == NULL)
-		return NULL;
-	if (fd == -1)
-		memcpy(copy, bytes, len);
-	else if (pread(fd, copy, len, 0) != (ssize_t)len) {
-		free(copy);
-		return NULL;
-	}
-	return copy;
 }
 
 /* Whether so many rows may be kept: one may be as large as an entry of the
@@ -438,7 +392,7 @@ asked_take(struct chat *ch, struct asked *q, const struct message_rows *head,
 		return "there are no rows";
 	q->rows_len = head->bytes;
 	ch->rooms->archive->bytes += head->bytes;
-	if (!rows_are_sound(q, q->rows, head->bytes, head->n))
+	if (!rows_are_sound(&q->ask, q->rows, head->bytes, head->n))
 		return "rows make no sense";
 	q->n = head->n;
 	q->more = head->more != 0;
@@ -513,7 +467,7 @@ archive_is_stuck(const struct chat *ch)
 		return conn_age_ms(ch, a->ended_ms) >= HOLD_ROWS_MS;
 	for (uint32_t k = 0; k < a->n_asked; k++)
 		if (a->asked[k]->sent && a->asked[k]->state == ASKED_WAITS &&
-		    conn_age_ms(ch, a->asked[k]->since_ms) >= HOLD_ROWS_MS)
+		    conn_age_ms(ch, a->asked[k]->sent_ms) >= HOLD_ROWS_MS)
 			return true;
 	return false;
 }
@@ -529,6 +483,7 @@ archive_sweep(struct chat *ch)
 			asked_forget(a, k);
 		else
 			k++;
+	a->unsent = true; /* perhaps more is committed by now */
 	archive_send(ch);
 	if (a->crowded && a->n_asked < ARCHIVE_ASKED_MAX / 2) {
 		a->crowded = false;

@@ -9,10 +9,13 @@ struct search {
 	struct chat *ch;
 	const struct past_query *q;
 	struct past *out;
-	uint64_t last; /* offset of the last row so far, of whatever format; 0:
-			* none */
-	bool leads;    /* reverse: a row is to follow, */
-	uint64_t next; /* with this offset */
+	uint64_t first, last; /* offsets of the rows so far, of whatever format;
+			       * 0: none */
+	bool leads;	      /* reverse: a row is to follow, */
+	uint64_t next;	      /* with this offset */
+	/* Rows do not lead to where the ring begins: they are missing there; 0:
+	 * they do. */
+	uint64_t missing;
 };
 
 static struct history found; /* in the ring */
@@ -77,13 +80,14 @@ search_needs_more(const struct search *s)
 	return found.before != 0 && (!q->reverse || found.n < q->limit);
 }
 
-/* Asks the archive. The question does not depend on what the ring has by now,
- * so that it is the same one when the command is looked at again. */
-static enum archive_result
-search_ask(struct search *s)
+/* What the archive is asked. It does not depend on what the ring has by now, so
+ * that it is the same question when the command is looked at again. */
+static struct archive_query
+search_question(const struct search *s)
 {
 	const struct past_query *q = s->q;
-	const struct archive_query ask = {
+
+	return (struct archive_query){
 	    .ask = {.what = ASK_PAGE,
 		.stream = q->at->stream,
 		.since = q->has_since && !q->reverse ? q->since : 0,
@@ -99,8 +103,6 @@ search_ask(struct search *s)
 	    .name = q->name,
 	    .name_len = q->len,
 	    .now = q->now};
-
-	return archive_ask(s->ch, &ask, &s->out->rows);
 }
 
 /* Whether a row follows those before it. */
@@ -143,6 +145,8 @@ search_take_rows(struct search *s)
 		}
 		if (p.format == FORMAT_TEXT || p.format == FORMAT_JSON)
 			out->at[out->n++] = (struct past_item){0, row};
+		if (s->last == 0)
+			s->first = p.offset;
 		s->last = p.offset;
 		s->leads = s->q->reverse;
 		s->next = p.before;
@@ -155,11 +159,22 @@ search_take_rows(struct search *s)
 static void
 search_back(struct search *s)
 {
+	const struct past_query *q = s->q;
+	const struct past *out = s->out;
+	const bool leads = found.n > 0 || (!q->has_since && !found.none);
+	/* what was asked for may all be older than what the ring has: then the
+	 * first need not be that one, but is if nothing is missing */
+	const uint64_t first = leads || !q->has_since || q->since == 0
+	    ? found.before
+	    : q->since - 1;
+
 	search_take_ring(s);
-	/* what was asked for may all be older than what the ring has */
-	s->leads = found.n > 0 || (!s->q->has_since && !found.none);
+	s->leads = leads;
 	s->next = found.before;
 	search_take_rows(s);
+	if (s->last == 0 ? out->gap || (out->n < q->limit && !out->rows.more)
+			 : s->first != first)
+		s->missing = first;
 }
 
 /* Oldest first: the rows, then what the ring has behind the last of them. */
@@ -175,12 +190,15 @@ search_forth(struct search *s)
 	if (out->more || last >= q->at->offset)
 		return;
 	if (s->last == 0 && !q->has_since) {
+		s->missing = found.before;
 		search_take_ring(s); /* there are no rows */
 		out->more = found.more;
 		return;
 	}
 	search_ring(s, true, last, HISTORY_MAX);
 	out->gap = found.gone;
+	if (found.gone)
+		s->missing = last + 1;
 	out->more = found.gone || found.more || found.n > q->limit - out->n;
 	if (!found.gone)
 		search_take_ring(s);
@@ -195,10 +213,29 @@ search_refused(enum archive_result r)
 				  : PAST_LATE;
 }
 
+/* Puts both together; what is missing where they meet is asked for again. What
+ * the ring has no more is from before its oldest. */
+static enum archive_result
+search_join(struct search *s, const struct archive_query *ask)
+{
+	enum archive_result r = archive_ask(s->ch, ask, &s->out->rows);
+
+	if (r != ARCHIVE_ROWS)
+		return r;
+	if (s->q->reverse)
+		search_back(s);
+	else
+		search_forth(s);
+	return s->missing == 0 ? ARCHIVE_ROWS
+			       : archive_ask_again(s->ch, ask, s->missing,
+				     journal_oldest(s->ch->hub) - 1);
+}
+
 enum past_result
 past_find(struct chat *ch, const struct past_query *q, struct past *out)
 {
 	struct search s = {.ch = ch, .q = q, .out = out};
+	struct archive_query ask;
 	enum archive_result r;
 
 	memset(out, 0, offsetof(struct past, at));
@@ -211,13 +248,10 @@ past_find(struct chat *ch, const struct past_query *q, struct past *out)
 			out->n = 0;
 		return PAST_OK;
 	}
-	r = search_ask(&s);
+	ask = search_question(&s);
+	r = search_join(&s, &ask);
 	if (r != ARCHIVE_ROWS)
 		return search_refused(r);
-	if (q->reverse)
-		search_back(&s);
-	else
-		search_forth(&s);
 	out->gone = q->has_since && !q->reverse && out->gap && out->n == 0;
 	return PAST_OK;
 }

@@ -81,6 +81,74 @@ test_gap(void **state)
 	pages("\"limit\":50,\"reverse\":true", true, "13 12 11 ");
 }
 
+/* Asks for a page with these members while the newest rows are not committed,
+ * and is told nothing before all are. */
+static void
+pages_later(const char *members, const char *wanted)
+{
+	char text[256];
+
+	committed(1);
+	n_rows = 8;
+	n_asked = 0;
+	snprintf(text, sizeof(text),
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",%s}}", members);
+	guest_say(&alice, text);
+	answers_nth(0, ROWS_FOUND);
+	told_nothing(&alice);
+	later(100);
+	assert_int_equal(n_asked, 1);
+	told_nothing(&alice);
+	n_rows = SAID + KEPT;
+	committed(journal_tail(&door_hub));
+	later(100);
+	assert_int_equal(n_asked, 2);
+	answers_nth(1, ROWS_FOUND);
+	told_numbers(wanted);
+	guest_forget(&alice);
+}
+
+/* What has left the ring and is not committed yet is waited for. */
+static void
+test_behind(void **state)
+{
+	pages_later("\"limit\":9,\"since\":{\"offset\":9}", "10 11 12 13 ");
+	pages_later(
+	    "\"limit\":50,\"since\":{\"offset\":6}", "7 8 9 10 11 12 13 ");
+	pages_later("\"limit\":5,\"reverse\":true", "13 12 11 10 9 ");
+	pages_later(
+	    "\"limit\":2,\"reverse\":true,\"since\":{\"offset\":10}", "9 8 ");
+	/* what was there already is not waited for */
+	committed(1);
+	n_asked = 0;
+	n_rows = 8;
+	pages("\"limit\":2,\"since\":{\"offset\":4}", true, "5 6 ");
+	pages("\"limit\":2,\"reverse\":true,\"since\":{\"offset\":7}", true,
+	    "6 5 ");
+	/* a hole is, once */
+	n_asked = 0;
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":9,\"since\":"
+	    "{\"offset\":9}}}");
+	answers_nth(0, ROWS_FOUND);
+	told_nothing(&alice);
+	committed(journal_oldest(&door_hub) - 1);
+	later(100);
+	answers_nth(1, ROWS_FOUND);
+	refused("\"code\":112");
+	/* and in vain it is refused for now */
+	committed(1);
+	n_asked = 0;
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":9,\"since\":"
+	    "{\"offset\":9}}}");
+	answers_nth(0, ROWS_FOUND);
+	later(HOLD_ROWS_MS);
+	refused("\"code\":100,\"message\":\"internal server "
+		"error\",\"temporary\":true");
+	n_rows = SAID + KEPT;
+}
+
 /* What has been erased, and a leap, are in the chain and not in a page. */
 static void
 test_erased(void **state)
@@ -243,6 +311,7 @@ main(void)
 	    TEST(test_reverse),
 	    TEST(test_forward),
 	    TEST(test_gap),
+	    TEST(test_behind),
 	    TEST(test_erased),
 	    TEST(test_recover),
 	    TEST(test_failed),
