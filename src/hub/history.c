@@ -66,8 +66,11 @@ history_keep(struct walk *w, const struct publication *p)
 		return false;
 	}
 	w->kept++;
-	if (p->format != FORMAT_ERASED && wanted(q, p->offset))
-		w->ring[w->seen++ % HISTORY_MAX] = p->position;
+	if (p->format == FORMAT_ERASED || !wanted(q, p->offset))
+		return true;
+	if (!q->reverse || w->seen < q->limit)
+		w->ring[w->seen % HISTORY_MAX] = p->position;
+	w->seen++;
 	return true;
 }
 
@@ -81,7 +84,7 @@ history_pass(struct walk *w, const struct publication *p)
 		return false;
 	w->named = p->before;
 	if (q->reverse)
-		return w->seen < q->limit;
+		return w->seen <= q->limit; /* one more: whether there is one */
 	w->whole = q->has_since && p->before == q->since;
 	return !q->has_since || p->before > q->since;
 }

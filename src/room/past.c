@@ -80,6 +80,15 @@ search_needs_more(const struct search *s)
 	return found.before != 0 && (!q->reverse || found.n < q->limit);
 }
 
+/* Whether the archive may have older ones than a page that the ring has whole.
+ */
+static bool
+search_may_be_more(const struct search *s)
+{
+	return s->q->reverse && found.before != 0 &&
+	    archive_has(s->ch, s->q->at->channel);
+}
+
 /* What the archive is asked. It does not depend on what the ring has by now, so
  * that it is the same question when the command is looked at again. */
 static struct archive_query
@@ -243,7 +252,7 @@ past_find(struct chat *ch, const struct past_query *q, struct past *out)
 	if (!search_needs_more(&s)) {
 		search_take_ring(&s);
 		out->gone = found.gone && q->limit > 0;
-		out->more = found.more;
+		out->more = found.more || search_may_be_more(&s);
 		if (out->gone)
 			out->n = 0;
 		return PAST_OK;

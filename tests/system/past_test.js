@@ -94,6 +94,14 @@ group('past', {conf: CONF, workers: 2}, (test) => {
 		assert.equal(text.split('\n').length, 101);
 		assert.match(text, new RegExp(`"n":${ALL},`));
 		assert.match(text, new RegExp(`"n":${ALL - 99},`));
+		const read = [];
+		for (let ask = '/history room 1000'; ask !== undefined;) {
+			bob.text(ask);
+			const [head, ...lines] = (await bob.heard()).split('\n');
+			read.unshift(...lines.map((l) => +/"n":(\d+),/.exec(l)[1]));
+			[ask] = /\/history.*/.exec(head) ?? [];
+		}
+		assert.deepEqual(read, upTo(ALL));
 		await bob.close();
 	}, {limit: 60000});
 

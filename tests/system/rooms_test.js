@@ -65,9 +65,9 @@ group('rooms', {}, (test) => {
 			'/to': '* usage: /to ROOM TEXT',
 			'/to general': '* usage: /to ROOM TEXT',
 			'/to #bob hi': '* #bob is not a room',
-			'/history': '* usage: /history ROOM [1 to 1000]',
-			'/history x 0': '* usage: /history ROOM [1 to 1000]',
-			'/history x y': '* usage: /history ROOM [1 to 1000]',
+			'/history': '* usage: /history ROOM [1 to 1000 [BEFORE]]',
+			'/history x 0': '* usage: /history ROOM [1 to 1000 [BEFORE]]',
+			'/history x y': '* usage: /history ROOM [1 to 1000 [BEFORE]]',
 			'/history #bob': '* #bob keeps no history',
 			'/history nowhere': '* nothing was said in nowhere'
 		});
@@ -85,8 +85,8 @@ group('rooms', {}, (test) => {
 			await alice.heard();
 		}
 		await talk(bob, {
-			'/history h 2': '* history of h\n* [h] alice says: m11' +
-			    '\n* [h] alice says: m12'
+			'/history h 2': '* history of h, older ones: /history h ' +
+			    '2 11\n* [h] alice says: m11\n* [h] alice says: m12'
 		});
 		bob.text('/history h');
 		assert.equal((await bob.heard()).split('\n').length, 11);

@@ -144,7 +144,8 @@ test_plain(void **state)
 	reader_opens(0, 0); /* the lobby, or her own channel */
 	asks_late("/join room1", "* joined room1");
 	asks_late("/history room2 1",
-	    "* history of room2\n* [room2] *server* says: \"b\"");
+	    "* history of room2, older ones: /history room2 1 95\n* [room2] "
+	    "*server* says: \"b\"");
 	guest_say(&alice, "/join room3");
 	reader_opens(RESULT_TEMPORARY, 0);
 	told(&alice, "* busy, try again");

@@ -261,9 +261,20 @@ test_plain(void **state)
 	told_nothing(&bob);
 	answers();
 	told(&bob,
-	    "* history of room\n* [room] *server* says: 9\n"
+	    "* history of room, older ones: /history room 5 9\n"
+	    "* [room] *server* says: 9\n"
 	    "* [room] *server* says: 10\n* [room] *server* says: 11\n"
 	    "* [room] *server* says: 12\n* [room] *server* says: 13");
+	guest_say(&bob, "/history room 2 3");
+	answers();
+	told(&bob,
+	    "* history of room\n* [room] *server* says: 1\n"
+	    "* [room] *server* says: 2");
+	guest_say(&bob, "/history room 3");
+	told(&bob,
+	    "* history of room, older ones: /history room 3 11\n"
+	    "* [room] *server* says: 11\n* [room] *server* says: 12\n"
+	    "* [room] *server* says: 13");
 	guest_say(&bob, "/history room 6");
 	answers_nth(0, ROWS_FAILED);
 	told(&bob, "* busy, try again");

@@ -182,27 +182,46 @@ history(void **state)
 	    "* history of room\n* [room] alice says: one\n"
 	    "* [room] bob says: two");
 	says(&alice, "/history room 1",
-	    "* history of room\n* [room] bob says: two");
+	    "* history of room, older ones: /history room 1 2\n"
+	    "* [room] bob says: two");
+	says(&alice, "/history room 1 2",
+	    "* history of room\n* [room] alice says: one");
+	says(&alice, "/history room 5 1", "* nothing older was said in room");
+	says(&alice, "/history room 5 999999999999999999",
+	    "* history of room\n* [room] alice says: one\n"
+	    "* [room] bob says: two");
 	guest_say(&alice, "/to room a\nb\r\nc");
 	says(&alice, "/history room 1",
-	    "* history of room\n* [room] alice says: a\n    b\r\n    c");
+	    "* history of room, older ones: /history room 1 3\n"
+	    "* [room] alice says: a\n    b\r\n    c");
 	says(&alice, "/history room 100",
 	    "* history of room\n* [room] alice says: one\n"
 	    "* [room] bob says: two\n"
 	    "* [room] alice says: a\n    b\r\n    c");
 	server_says("room", FORMAT_JSON, "", "{\"text\":\"x\\ny\"}");
 	says(&alice, "/history room 1",
-	    "* history of room\n* [room] *server* says: x\n    y");
+	    "* history of room, older ones: /history room 1 4\n"
+	    "* [room] *server* says: x\n    y");
 	says(&alice, "/history mute", "* mute keeps no history");
 	says(&alice, "/history other", "* other keeps no history");
 	says(&alice, "/history \"#bob\"", "* #bob keeps no history");
-	says(&alice, "/history", "* usage: /history ROOM [1 to 1000]");
-	says(&alice, "/history room 0", "* usage: /history ROOM [1 to 1000]");
-	says(&alice, "/history room x", "* usage: /history ROOM [1 to 1000]");
-	says(&alice, "/history room -1", "* usage: /history ROOM [1 to 1000]");
-	says(&alice, "/history room 1 ", "* usage: /history ROOM [1 to 1000]");
-	says(&alice, "/history room 1000000",
-	    "* usage: /history ROOM [1 to 1000]");
+	says(&alice, "/history", "* usage: /history ROOM [1 to 1000 [BEFORE]]");
+	says(&alice, "/history room 0",
+	    "* usage: /history ROOM [1 to 1000 [BEFORE]]");
+	says(&alice, "/history room x",
+	    "* usage: /history ROOM [1 to 1000 [BEFORE]]");
+	says(&alice, "/history room -1",
+	    "* usage: /history ROOM [1 to 1000 [BEFORE]]");
+	says(&alice, "/history room 1 ",
+	    "* usage: /history ROOM [1 to 1000 [BEFORE]]");
+	says(&alice, "/history room 5 0",
+	    "* usage: /history ROOM [1 to 1000 [BEFORE]]");
+	says(&alice, "/history room 5 2 1",
+	    "* usage: /history ROOM [1 to 1000 [BEFORE]]");
+	says(&alice, "/history room 5 x",
+	    "* usage: /history ROOM [1 to 1000 [BEFORE]]");
+	says(&alice, "/history room 99999999999999999999",
+	    "* usage: /history ROOM [1 to 1000 [BEFORE]]");
 }
 
 /* Ten of many, of those that there are. */
@@ -354,12 +373,19 @@ history_long(void **state)
 	assert_int_equal(alice.n_texts, 1);
 	len = strlen(alice.text[0]);
 	assert_in_range(len, 3 * 4000, 20000 / 2 + 4096);
+	assert_non_null(
+	    strstr(alice.text[0], "room, older ones: /history room 6 4\n"));
+	guest_forget(&alice);
+	guest_say(&alice, "/history room 6 4");
+	assert_int_equal(lines_with(alice.text[0], "alice says: x"), 3);
+	assert_null(strstr(alice.text[0], "older"));
 	guest_forget(&alice);
 	/* the newest alone is longer than that */
 	memset(text + 9, 'x', 8000);
 	guest_say(&alice, text);
 	door_node->ch.live.queue_bytes = 4096;
-	says(&alice, "/history room 6", "* too long");
+	says(&alice, "/history room 6",
+	    "* too long, older ones: /history room 6 7");
 }
 
 /* JSON as people read it. */

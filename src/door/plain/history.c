@@ -1,6 +1,6 @@
-/* "/history ROOM [N]" at the plain door: the newest messages that a room
- * keeps, or the user's own channel. */
-#include <stdlib.h>
+/* "/history ROOM [N [BEFORE]]" at the plain door: the newest messages that a
+ * room keeps, or the user's own channel, or those before an offset. */
+#include <stdio.h>
 #include <string.h>
 
 #include "codec/json.h"
@@ -9,23 +9,47 @@
 
 enum { HISTORY_LINES = 10, HISTORY_LINES_MAX = HISTORY_MAX };
 
-/* Takes N: 1 to HISTORY_LINES_MAX; false if it is something else. */
-static bool
-history_lines(const char *args, size_t len, uint32_t *out)
-{
-	uint32_t n = 0;
-	size_t k;
+/* What is asked for. */
+struct history_ask {
+	const char *room; /* as it is shown */
+	uint32_t n;
+	uint64_t before; /* an offset; 0: the newest */
+};
 
-	*out = HISTORY_LINES;
-	if (len == 0)
-		return true;
-	for (k = 0; k < len; k++) {
-		if (args[k] < '0' || args[k] > '9' || n > HISTORY_LINES_MAX)
+/* Takes a number off the front, and a blank if that follows; false: there is
+ * none. */
+static bool
+history_number(const char **args, size_t *len, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	for (; *len > 0 && **args >= '0' && **args <= '9'; ++*args, --*len) {
+		if (n > INT64_MAX / 10 - 1)
 			return false;
-		n = n * 10 + (uint32_t)(args[k] - '0');
+		n = n * 10 + (uint64_t)(**args - '0');
 	}
-	*out = n < HISTORY_LINES_MAX ? n : HISTORY_LINES_MAX;
-	return n > 0;
+	*out = n;
+	if (*len > 1 && **args == ' ') {
+		++*args;
+		--*len;
+		return n > 0;
+	}
+	return n > 0 && *len == 0;
+}
+
+/* Takes N, 1 to HISTORY_LINES_MAX, and BEFORE; false if it is something else.
+ */
+static bool
+history_take(const char *args, size_t len, struct history_ask *out)
+{
+	uint64_t n = HISTORY_LINES;
+
+	out->before = 0;
+	if ((len > 0 && !history_number(&args, &len, &n)) ||
+	    (len > 0 && !history_number(&args, &len, &out->before)) || len > 0)
+		return false;
+	out->n = n < HISTORY_LINES_MAX ? (uint32_t)n : HISTORY_LINES_MAX;
+	return true;
 }
 
 /* Writes the nth publication as a line; room as it stands in one. */
@@ -48,37 +72,76 @@ history_put_line(struct chat *ch, struct json_writer *w,
 	plain_put_text(w, text.iov_base, text.iov_len);
 }
 
+/* Writes what the answer begins with: how to ask for those before the last n,
+ * which it has not, if there are any. */
+static void
+history_put_head(struct chat *ch, struct json_writer *w,
+    const struct past *found, uint32_t n, const struct history_ask *ask)
+{
+	struct publication p;
+	char older[64];
+	uint32_t k = n;
+
+	json_put(w, "* history of ", 13);
+	json_put(w, ask->room, strlen(ask->room));
+	if (n == found->n && !found->more)
+		return;
+	while (k > 0 && !past_read(ch, found, k - 1, &p))
+		k--;
+	if (k == 0)
+		return; /* all have been erased meanwhile */
+	json_put(w, ", older ones: /history ", 23);
+	json_put(w, ask->room, strlen(ask->room));
+	json_put(w, older,
+	    (size_t)snprintf(older, sizeof(older), " %u %llu", ask->n,
+		(unsigned long long)p.offset));
+}
+
+/* One that alone is more than an answer may be is left out. */
+static void
+history_too_long(struct chat *ch, uint32_t conn, uint64_t position,
+    const struct past *found, const struct history_ask *ask)
+{
+	struct publication p;
+
+	if (past_read(ch, found, 0, &p))
+		conn_tell(ch, conn, position,
+		    "* too long, older ones: /history %s %u %llu", ask->room,
+		    ask->n, (unsigned long long)p.offset);
+	else
+		conn_tell(ch, conn, position, "* too long");
+}
+
 /* Answers with the messages that were found, oldest first, the newest of them
  * up to half of `queue` in bytes. */
 static void
 history_answer(struct chat *ch, uint32_t conn, uint64_t position,
-    const char *room, const struct past *found)
+    const struct past *found, const struct history_ask *ask)
 {
 	struct json_writer w;
-	uint32_t k, first = 0;
+	uint32_t k, n = found->n;
 
 	json_writer_init_growing(&w, ch->live.queue_bytes / 2 + 4096);
-	do { /* the newest are worth most */
+	for (;; n /= 2) { /* the newest are worth most */
 		json_writer_reset(&w);
-		json_put(&w, "* history of ", 13);
-		json_put(&w, room, strlen(room));
-		for (k = found->n - first; k > 0 && !json_writer_failed(&w);
-		     k--)
-			history_put_line(ch, &w, found, k - 1, room);
-		first += (found->n - first + 1) / 2;
-	} while (json_writer_failed(&w) && first < found->n);
+		history_put_head(ch, &w, found, n, ask);
+		for (k = n; k > 0 && !json_writer_failed(&w); k--)
+			history_put_line(ch, &w, found, k - 1, ask->room);
+		if (!json_writer_failed(&w) || n == 1)
+			break;
+	}
 	if (json_writer_failed(&w))
-		conn_tell(ch, conn, position, "* too long");
+		history_too_long(ch, conn, position, found, ask);
 	else
 		conn_answer(ch, conn, FRAMING_TEXT,
 		    &(struct iovec){w.buf, w.len}, 1, position);
 	json_writer_deinit(&w);
 }
 
-/* Answers with the newest n of a room that is open, once they are there. */
+/* Answers with a page of a room that is open, once its rows are there. */
 static void
-history_answer_newest(struct chat *ch, uint32_t conn, uint64_t position,
-    const struct past_query *q, const char *room)
+history_answer_page(struct chat *ch, uint32_t conn, uint64_t position,
+    const struct past_query *q, const struct history_ask *ask)
 {
 	static struct past found;
 
@@ -94,9 +157,10 @@ history_answer_newest(struct chat *ch, uint32_t conn, uint64_t position,
 		break;
 	}
 	if (found.n == 0)
-		conn_tell(ch, conn, position, "* nothing was said in %s", room);
+		conn_tell(ch, conn, position, "* nothing %swas said in %s",
+		    ask->before != 0 ? "older " : "", ask->room);
 	else
-		history_answer(ch, conn, position, room, &found);
+		history_answer(ch, conn, position, &found, ask);
 	archive_done(ch);
 }
 
@@ -123,35 +187,38 @@ plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
 	const struct conf_channel *rule;
 	struct channel_position at;
 	enum channel_result r = CHANNEL_ABSENT;
+	struct history_ask ask;
 	char room[NAME_WORD_MAX];
-	const char *shown;
 	size_t room_len;
-	uint32_t n;
 
 	if (!name_take(&args, &len, room, &room_len) ||
-	    !history_lines(args, len, &n)) {
+	    !history_take(args, len, &ask)) {
 		conn_tell(ch, conn, position,
-		    "* usage: /history ROOM [1 to %d]", HISTORY_LINES_MAX);
+		    "* usage: /history ROOM [1 to %d [BEFORE]]",
+		    HISTORY_LINES_MAX);
 		return;
 	}
-	shown = plain_name(room, room_len);
+	ask.room = plain_name(room, room_len);
 	rule = history_rule(ch, conn, room, room_len);
 	if (rule != NULL && rule->history > 0)
 		r = channel_find(ch, room, room_len, false, &at);
 	if (r == CHANNEL_COLD)
 		plain_cold(ch, conn, position, &at);
 	else if (rule == NULL || rule->history == 0)
-		conn_tell(ch, conn, position, "* %s keeps no history", shown);
+		conn_tell(
+		    ch, conn, position, "* %s keeps no history", ask.room);
 	else if (r != CHANNEL_OK)
 		conn_tell(
-		    ch, conn, position, "* nothing was said in %s", shown);
+		    ch, conn, position, "* nothing was said in %s", ask.room);
 	else
-		history_answer_newest(ch, conn, position,
+		history_answer_page(ch, conn, position,
 		    &(struct past_query){.name = room,
 			.len = room_len,
 			.rule = rule,
 			.at = &at,
+			.since = ask.before,
+			.has_since = ask.before != 0,
 			.reverse = true,
-			.limit = n},
-		    shown);
+			.limit = ask.n},
+		    &ask);
 }

@@ -19,7 +19,8 @@ static const char help[] =
     "* /who: who is here\n"
     "* /join ROOM, /leave ROOM, /rooms: rooms, and those that you are in\n"
     "* /to ROOM TEXT: say it in a room\n"
-    "* /history ROOM [N]: what was said last in a room, or to you in #YOU\n"
+    "* /history ROOM [N [BEFORE]]: what was said last in a room, or to you in "
+    "#YOU; before an offset\n"
     "* /help: this\n"
     "* //TEXT: say a text that begins with a slash";
 

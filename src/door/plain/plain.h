@@ -55,7 +55,7 @@ void plain_to(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position);
 void plain_drained(struct chat *ch, uint32_t conn);
 
-/* history.c: "/history ROOM [N]". */
+/* history.c: "/history ROOM [N [BEFORE]]". */
 void plain_history(struct chat *ch, uint32_t conn, const char *args, size_t len,
     uint64_t position);
 
