@@ -59,8 +59,9 @@ spawn_assume(const struct identity *id)
 void
 spawn_signals(const sigset_t *mask)
 {
-	static const int ignored[] = {
-	    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
+	/* the last one: a file that may not grow is an error of write() */
+	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1,
+	    SIGUSR2, SIGPIPE, SIGXFSZ};
 	sigset_t none;
 
 	for (int i = 1; i < NSIG; i++)

@@ -10,7 +10,7 @@ const path = require('node:path');
 const {BUILD, LONG} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/chatd');
 const assert = require('node:assert/strict');
-const {spawn} = require('node:child_process');
+const {execFileSync, spawn} = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const {group} = require('../system/suite.js');
@@ -248,6 +248,27 @@ group('disk', null, (test) => {
 		});
 		assert.equal((await state(d)).holes, 0);
 	}, {disk: '6M'}), {limit: 90000});
+
+	test('its files may not grow (LimitFSIZE)', () => storing(
+	    async (d, archive) => {
+		await noise(d, 'told-noise', {n: 10});
+		await archive.whole(d);
+		const {pid} = await row(d, 'store');
+		const [uid, gid] = ['Uid', 'Gid'].map((key) => Number(
+		    new RegExp(`${key}:\\s+(\\d+)`).exec(fs.readFileSync(
+		    `/proc/${pid}/status`))[1]));
+		const limit = (bytes) => execFileSync('prlimit', ['--pid', pid,
+		    `--fsize=${bytes}:`], {uid, gid});
+		limit(100000);
+		const made = await noise(d, 'told-noise', {n: 500, bytes: 2000});
+		assert.deepEqual([made.refused, made.unknown], [[], []]);
+		await troubled(d, 'full', /too large/i);
+		limit('unlimited');
+		await becomes(d, 'ok');
+		assert.equal((await row(d, 'store')).pid, pid);
+		await archive.whole(d);
+		assert.equal(archive.judge('told-noise').length, 510);
+	}), {limit: 60000});
 
 	if (ROOT) test('less than 5 % are left', () => storing(
 	    async (d, archive) => {
