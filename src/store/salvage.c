@@ -51,7 +51,9 @@ static const char follow[] =
     " max(time) FROM publication GROUP BY channel;"
     "UPDATE channel SET top = max(top, ifnull((SELECT max(offset)"
     " FROM publication p WHERE p.channel = channel.id), 0));"
-    "UPDATE mark SET rows = (SELECT count(*) FROM publication);"
+    /* of another journal than any: offsets that were told may be missing */
+    "UPDATE mark SET journal = 1, clean = 0,"
+    " rows = (SELECT count(*) FROM publication);"
     "COMMIT;";
 
 /* Ends a transaction and begins another now and then. */
