@@ -18,10 +18,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum {
-	LOCK_LOOK_MS = 20, /* between two looks */
-	TIGHT_PART = 20,   /* one part of so many */
+	LOCK_LOOK_MS = 20,  /* between two looks */
+	LOCK_TELL_MS = 500, /* then the log says that it waits */
+	TIGHT_PART = 20,    /* one part of so many */
 	TRY_PAGE = 4096
 };
 
@@ -192,6 +194,10 @@ lock_beside(struct lock *l, const char *path, uint64_t limit, char *error,
 	l->beside = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (l->beside == -1)
 		return lock_unopened(name, error, error_len);
+	if (lock_retry(l->beside, clock_ms() + LOCK_TELL_MS))
+		return STORE_OK;
+	log_info("%s: waiting for process %d, which writes it, to end", path,
+	    lock_holder(l->beside));
 	if (lock_retry(l->beside, limit))
 		return STORE_OK;
 	snprintf(error, error_len,

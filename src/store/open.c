@@ -20,9 +20,10 @@ enum {
 	 * that writes there for a moment stops the store. */
 	BUSY_WRITES_MS = 5000,
 	BUSY_READS_MS = 1500,
-	/* For a writer that is about to end. Larger: who is refused is told
-	 * later; smaller: one that follows at once is refused. */
-	LOCK_WAIT_MS = 3000
+	/* For a writer that is about to end, such as one whose master has died
+	 * (writer_patience.c). Larger: who is refused is told later; smaller:
+	 * one that follows at once is refused. */
+	LOCK_WAIT_MS = 5000
 };
 
 /* Has the file log ahead. A new one does not yet; nor does a copy that VACUUM

@@ -1,4 +1,5 @@
 /* writer: the process that writes what is kept: follows the journal. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,12 @@ enum {
 	WRITER_LOOK_MS = 1000,
 	/* At the end, for what is there to be taken. Larger: a daemon that is
 	 * to stop may be killed before the last commit. */
-	WRITER_END_MS = 1500
+	WRITER_END_MS = 1500,
+	/* From the master's death to that of all others, which the kernel kills
+	 * with it. Larger: the next chatd waits for longer; smaller: on a
+	 * stalled machine what they accept last is lost. */
+	WRITER_OTHERS_MS = 100,
+	WRITER_OTHERS_LOOK_MS = 5
 };
 
 /* For struct store_options: a life sign, while something takes long. */
@@ -191,9 +197,33 @@ writer_is_last(const struct writer *w)
 	return true;
 }
 
+/* The master is dead, and others die with it: what they accepted until then is
+ * stored. No lock is taken, nobody answered: the memory may be kept, and the
+ * next processes be there. The end is none that is clean: what comes later
+ * cannot be known. */
+static enum store_result
+writer_end_orphan(struct writer *w)
+{
+	const uint64_t until_ms = clock_ms() + WRITER_OTHERS_MS;
+	enum store_result r = w->begun ? STORE_OK : w->state;
+	bool more = w->begun;
+
+	while (r == STORE_OK && (more || clock_ms() < until_ms)) {
+		r = writer_take(w, &more);
+		if (r == STORE_OK && w->taken > 0 &&
+		    (!more || w->taken >= WRITER_BATCH)) {
+			r = writer_commit(w, false);
+			writer_answer_forget(w);
+		}
+		if (r == STORE_OK && !more)
+			(void)poll(NULL, 0, WRITER_OTHERS_LOOK_MS);
+	}
+	return r;
+}
+
 /* Takes the rest, and leaves the database as a clean end does. */
-static void
-writer_end(struct writer *w)
+static enum store_result
+writer_end_told(struct writer *w)
 {
 	const uint64_t limit = clock_ms() + WRITER_END_MS;
 	enum store_result r = STORE_OK;
@@ -203,20 +233,31 @@ writer_end(struct writer *w)
 		child_tick(w->start);
 		r = writer_work(w, UINT64_MAX, &more);
 	}
-	last = last && !more && w->begun;
+	/* behind an end that is corrupted there may be more */
+	last = last && !more && !w->stopped && w->begun;
 	if (r == STORE_OK && last)
 		r = writer_event_own(w, "stop");
 	if (r == STORE_OK && w->begun)
 		r = writer_commit(w, last);
-	if (r == STORE_OK) {
-		writer_answer(w);
-		reader_taken(&w->reader, w->reader.passed);
-		reader_child_flush(&w->child);
-		(void)writer_checkpoint(w, true);
-	} else {
+	if (r != STORE_OK)
+		return r;
+	writer_answer(w);
+	reader_taken(&w->reader, w->reader.passed);
+	reader_child_flush(&w->child);
+	(void)writer_checkpoint(w, true);
+	return STORE_OK;
+}
+
+/* It leaves. */
+static void
+writer_end(struct writer *w)
+{
+	const enum store_result r =
+	    writer_is_orphan(w) ? writer_end_orphan(w) : writer_end_told(w);
+
+	if (r != STORE_OK)
 		log_error("%s: the last messages are not stored",
 		    w->store != NULL ? store_error(w->store) : w->error);
-	}
 	writer_tell(w, UINT64_MAX);
 	writer_patience(w, true);
 	writer_look_end(w);
@@ -230,6 +271,7 @@ store_main(struct child_start *start)
 	static struct writer w;
 
 	writer_init(&w, start);
+	writer_patience_init(&w);
 	if (writer_open(&w) == -1)
 		log_fatal("cannot be opened");
 	writer_care_init(&w);

@@ -103,6 +103,7 @@ struct writer {
 	uint64_t behind_ms; /* also if it was taken before, in vain; 0: none */
 	bool waits;	    /* a client waits for the commit */
 	uint64_t lost_from, lost_to; /* of the journal, overwritten unread */
+	bool stopped; /* its end was corrupted when it was looked at last */
 
 	struct writer_owed *owed;
 	size_t n_owed, room_owed;
@@ -157,7 +158,12 @@ bool writer_may_open(const struct writer *w, const char *name, size_t len);
 /* *told: channels were opened before the first commit. */
 enum store_result writer_is_told(struct writer *w, bool *told);
 
-/* writer_patience.c: from now on the process gives life signs while a call
+/* writer_patience.c: a master that dies does not end this process at once, but
+ * some seconds later, whatever it waits for. */
+void writer_patience_init(struct writer *w);
+/* Whether the master is dead. */
+bool writer_is_orphan(const struct writer *w);
+/* From now on the process gives life signs while a call
  * waits for the disk, for some minutes at most; or not any more. */
 void writer_patience(struct writer *w, bool on);
 /* Moves what is committed into the database, however long that takes. */

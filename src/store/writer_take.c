@@ -248,6 +248,7 @@ writer_take(struct writer *w, bool *more)
 	struct publication p;
 
 	*more = true;
+	w->stopped = false;
 	for (int n = 0;
 	     n < TAKE_STEP && *more && r == STORE_OK && w->copied < TAKE_COPIES;
 	     n++)
@@ -261,8 +262,11 @@ writer_take(struct writer *w, bool *more)
 		case READER_BAD:
 			r = take_bad(w);
 			break;
-		case READER_END:
 		case READER_STOPPED:
+			w->stopped = true;
+			*more = false;
+			break;
+		case READER_END:
 			*more = false;
 			break;
 		}

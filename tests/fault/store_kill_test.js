@@ -11,6 +11,7 @@ process.env.CHATD = path.join(BUILD, 'kill/chatd');
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('../system/suite.js');
+const {Daemon, processLives} = require('../system/daemon.js');
 const {Line} = require('../system/centrifugo.js');
 const {Choir, pause, until} = require('./ledger.js');
 const {List, die, row} = require('./kill_points.js');
@@ -98,6 +99,42 @@ group('store killed', null, (test) => {
 			    [1, 2, 3].map((k) => [t * (LEAP + 3) + k,
 			    t * 3 + k - 1])));
 		}, {archive});
+	}, {limit: 60000});
+
+	test('after its master: what was accepted is stored, and the next ' +
+	    'waits for it', async () => {
+		const archive = new Archive();
+		let epoch, e;
+		await storing(async (d) => {
+			const l = await Line.connected(d, '?user=a');
+			({epoch} = (await l.ask('subscribe', {channel: 'told'}))
+			    .subscribe);
+			assert.equal((await noise(d, 'told', {n: 50})).done.length,
+			    50);
+			assert.equal(archive.count('told') ?? 0, 0);
+			const {pid} = await row(d, 'store');
+			process.kill(pid, 'SIGSTOP');
+			process.kill(d.pid, 'SIGKILL');
+			await d.exited;
+			e = await Daemon.start({...d.options, ready: false});
+			await e.logged(/waiting for process \d+/);
+			process.kill(pid, 'SIGCONT');
+			await until('the store ends', () => !processLives(pid));
+		}, {archive, keep: true, conf: 'store-wait 1s\n'});
+		try {
+			await e.ready();
+			assert.equal(archive.messages('told').length, 50);
+			const l = await Line.connected(e, '?user=b');
+			const {subscribe} = await l.ask('subscribe',
+			    {channel: 'told', recover: true, offset: 50, epoch});
+			assert.equal(subscribe.recovered, true);
+			assert.equal(subscribe.offset, 50 + LEAP);
+			l.client.drop();
+			await e.stop('SIGTERM', 15000);
+		} finally {
+			await e.kill();
+			archive.remove();
+		}
 	}, {limit: 60000});
 
 	if (LONG)
