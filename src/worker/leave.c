@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "conn/conn.h"
+#include "conn/hold.h"
 #include "codec/message.h"
 #include "net/custody.h"
 #include "net/link.h"
@@ -25,6 +26,9 @@ enum {
 	 * takes longer when clients send slowly; smaller: more of them have to
 	 * connect again. */
 	HANDSHAKES_MS = 1000,
+	/* And requests that wait for another process (conn/hold.h) so much
+	 * longer: until they are answered, however that goes. */
+	HELD_MS = HOLD_RESULT_MS + HOLD_ROWS_MS,
 	HOLD_RETRY_MS = 1 /* the link is full: again after */
 };
 
@@ -67,17 +71,26 @@ leave_is_unfinished(const struct chat *ch, uint32_t i)
 		(c->again || c->request.len > 0 || c->request.has_body));
 }
 
-/* Whether there is any; those without a slot are served by no other worker. */
+/* Whether it is a request that waits for another process, or has just got what
+ * it waited for. */
 static bool
-leave_has_unfinished(struct chat *ch)
+leave_is_held(const struct chat *ch, uint32_t i)
+{
+	return ch->conn[i].phase == CONN_REQUEST && ch->conn[i].waits;
+}
+
+/* Whether there is any such; those without a slot are served by no other
+ * worker. */
+static bool
+leave_has(struct chat *ch, bool (*such)(const struct chat *ch, uint32_t i))
 {
 	uint32_t i = SHM_NONE;
 
 	while (conn_next(ch, &i))
-		if (leave_is_unfinished(ch, i))
+		if (such(ch, i))
 			return true;
 	for (i = ch->hub->n_slots; i < ch->hub->n_slots + CHAT_SPARE; i++)
-		if (leave_is_unfinished(ch, i))
+		if (such(ch, i))
 			return true;
 	return false;
 }
@@ -103,8 +116,12 @@ leave_may_retire(struct worker *w)
 	struct chat *ch = &w->chat;
 
 	/* connections given away, or on their way here, arrive first */
-	return worker_is_settled(w) &&
-	    (ch->now_ms >= w->retire_ms || !leave_has_unfinished(ch));
+	if (!worker_is_settled(w))
+		return false;
+	return ch->now_ms >= w->retire_ms
+	    ? ch->now_ms >= w->retire_ms + HELD_MS ||
+		!leave_has(ch, leave_is_held)
+	    : !leave_has(ch, leave_is_unfinished);
 }
 
 /* What a worker that has retired without keepers holds. The slots are the next

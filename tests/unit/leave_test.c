@@ -8,6 +8,8 @@
 #include "../../src/worker/private.h"
 #include "codec/message.h"
 #include "conn/begin.h"
+#include "conn/hold.h"
+#include "conn/wait.h"
 #include "net/custody.h"
 #include "net/link.h"
 
@@ -123,6 +125,31 @@ retires(void **state)
 	scene_end(&s);
 }
 
+/* One that waits for another process has its answer first, whatever that is. */
+static void
+held_is_waited_for(void **state)
+{
+	struct scene s;
+	struct chat *ch;
+
+	scene_begin(&s);
+	ch = &s.w->chat;
+	leave_retire(s.w, false);
+	conn_hold(ch, s.i[HALF]);
+	ch->now_ms = s.w->retire_ms;
+	assert_false(leave_may_retire(s.w));
+	ch->now_ms += HOLD_RESULT_MS;
+	assert_false(leave_may_retire(s.w));
+	ch->now_ms += HOLD_ROWS_MS;
+	assert_true(leave_may_retire(s.w));
+	ch->now_ms = s.w->retire_ms;
+	conn_hold_end(ch, s.i[HALF], HOLD_READY);
+	assert_false(leave_may_retire(s.w));
+	conn_wait(ch, s.i[HALF], false);
+	assert_true(leave_may_retire(s.w));
+	scene_end(&s);
+}
+
 /* Nobody waits for a client that says nothing. */
 static void
 silence_keeps_nobody(void **state)
@@ -229,6 +256,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(retires),
+	    cmocka_unit_test(held_is_waited_for),
 	    cmocka_unit_test(silence_keeps_nobody),
 	    cmocka_unit_test(stops),
 	    cmocka_unit_test(holds),
