@@ -158,12 +158,13 @@ struct hold_hand {
 	uint32_t waited;	   /* the number of the one that has waited, */
 	enum hold_what waited_for; /* what for, */
 	enum hold_end ended;	   /* and how that ended */
-	uint32_t since_ms;	   /* a request: since when */
-	enum hold_what what;	   /* what the one in hand is to wait for: */
-	uint32_t entry, epoch;	   /* OPENED: in presence */
-	uint32_t asked_ms;	   /* ROWS: when they were asked for */
-	uint32_t conn;		   /* whose command it is */
-	bool aside;	   /* it is none, but what a connection is told */
+	bool again;	     /* the message in hand waited before a takeover */
+	uint32_t since_ms;   /* a request: since when */
+	enum hold_what what; /* what the one in hand is to wait for: */
+	uint32_t entry, epoch; /* OPENED: in presence */
+	uint32_t asked_ms;     /* ROWS: when they were asked for */
+	uint32_t conn;	       /* whose command it is */
+	bool aside;	       /* it is none, but what a connection is told */
 	uint64_t position; /* RESULT of a request: its publication's, also of
 			    * one that has waited */
 	const struct hold_answer *answer; /* to a request; NULL: none */

@@ -107,9 +107,11 @@ void hold_rows_again(struct chat *ch);
 /* Such entries have been overwritten unread: all who wait look again. */
 void hold_lost(struct chat *ch);
 
-/* Calls `ask` with each channel that is waited for: as often as it is. */
+/* Calls `ask` with each channel that is waited for: as often as it is. True: it
+ * need not be waited for any more: who waits looks again. */
 void hold_channels(struct chat *ch,
-    void (*ask)(struct chat *ch, uint32_t entry, void *arg), void *arg);
+    bool (*ask)(struct chat *ch, uint32_t entry, uint32_t epoch, void *arg),
+    void *arg);
 
 /* For connections. */
 

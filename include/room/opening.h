@@ -43,7 +43,8 @@ opening_told(struct chat *ch, uint32_t conn, struct subscription *sub,
 bool opening_is_lost(struct chat *ch, uint32_t channel);
 
 /* Every 100 ms: channels that commands wait for are asked for once more if
- * their readers were too far behind to be asked. */
+ * their readers were too far behind to be asked, and waited for no more if they
+ * have none now. */
 void opening_sweep(struct chat *ch);
 
 #endif

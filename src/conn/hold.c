@@ -379,17 +379,24 @@ hold_lost(struct chat *ch)
 
 void
 hold_channels(struct chat *ch,
-    void (*ask)(struct chat *ch, uint32_t entry, void *arg), void *arg)
+    bool (*ask)(struct chat *ch, uint32_t entry, uint32_t epoch, void *arg),
+    void *arg)
 {
 	const struct holds *all = ch->holds;
-	uint32_t k;
+	const struct hold_request *q;
+	const struct hold *w;
 
-	for (k = 0; k < all->n; k++)
-		if (all->at[k].what == HOLD_OPENED)
-			ask(ch, all->at[k].entry, arg);
-	for (k = 0; k < all->n_requests; k++)
-		if (all->request[k]->what == HOLD_OPENED)
-			ask(ch, all->request[k]->entry, arg);
+	for (uint32_t k = 0; k < all->n; k++) {
+		w = &all->at[k];
+		if (w->what == HOLD_OPENED &&
+		    ask(ch, w->entry, w->epoch, arg) && hold_is_live(ch, w))
+			conn_hold_end(ch, (uint32_t)w->id, HOLD_READY);
+	}
+	for (uint32_t k = 0; k < all->n_requests; k++) {
+		q = all->request[k];
+		if (q->what == HOLD_OPENED && ask(ch, q->entry, q->epoch, arg))
+			conn_hold_end(ch, q->conn, HOLD_READY);
+	}
 }
 
 /* The longest that one waits. */

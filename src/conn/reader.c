@@ -42,7 +42,9 @@ conn_rate(struct chat *ch, uint32_t i)
 	uint64_t full = (uint64_t)ch->live.message_burst * 1000;
 	uint64_t tokens;
 
-	s->message_ms = (uint32_t)ch->now_ms;
+	/* what waited goes on waiting, after a takeover, too */
+	if (!ch->hold.again || ch->hold.command != ch->hold.waited)
+		s->message_ms = (uint32_t)ch->now_ms;
 	if (ch->live.message_rate == 0 || ch->replaying)
 		return true; /* replayed input was counted before */
 	tokens = s->rate_tokens +
@@ -387,6 +389,7 @@ reading_run(struct reading *r)
 		r->have += n;
 		if (event == FRAMING_EVENT_MESSAGE) {
 			ch->hold.ended = HOLD_NOT; /* of the one before */
+			ch->hold.again = false;
 			if (reading_message(r, r->start + r->at))
 				return true;
 		} else if (event == FRAMING_EVENT_CONTROL)
@@ -475,6 +478,7 @@ conn_input_rest(struct chat *ch, uint32_t i)
 	conn_budget_begin(ch, i, true);
 	ch->replaying = ch->conn[i].torn;
 	hold_again(ch, i);
+	ch->hold.again = r.whole && ch->replaying;
 	if (!r.whole || !reading_message(&r, r.start))
 		more = reading_run(&r);
 	ch->replaying = false;

@@ -90,16 +90,22 @@ opening_is_lost(struct chat *ch, uint32_t channel)
 /* One that is waited for: who needs it whether or not anybody knows it learns
  * that nobody does, and asks anew. *behind: readers that need not be asked
  * again. */
-static void
-opening_sweep_cb(struct chat *ch, uint32_t channel, void *arg)
+static bool
+opening_sweep_cb(struct chat *ch, uint32_t channel, uint32_t epoch, void *arg)
 {
 	const uint8_t flags = presence_flags(ch->hub, channel);
 	uint8_t *behind = arg;
 
+	/* its opener has been taken away, by the rules; or the entry has become
+	 * another channel's, of which nobody says that it opens */
+	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN ||
+	    SHM_LOAD(ch->hub->entry[channel].epoch) != epoch)
+		return true;
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD &&
 	    !(presence_opener(flags) & *behind) &&
 	    !opening_ask(ch->hub, channel, OPEN_KNOWN))
 		*behind |= presence_opener(flags);
+	return false;
 }
 
 void

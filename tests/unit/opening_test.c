@@ -236,6 +236,64 @@ test_connect_refused(void **state)
 	told(&alice, PUSHED);
 }
 
+/* A takeover is no new beginning of the time that a command waits. */
+static void
+test_taken_over(void **state)
+{
+	static const struct adopt_fault no_fault;
+	struct channel_position at;
+	struct adopt_result result;
+	struct node *next;
+	int fd[100] = {0};
+	uint8_t flags;
+
+	alice_comes();
+	guest_say(&alice, "{\"id\":2,\"subscribe\":{\"channel\":\"talk\"}}");
+	told_nothing(&alice);
+	door_hub.slot[alice.conn].message_ms -= HOLD_OPENED_MS - 500;
+	fd[alice.conn] = node_fd(door_node, alice.conn) + 1;
+	assert_int_equal(
+	    channel_find(&door_node->ch, "talk", 4, false, &at), CHANNEL_COLD);
+	flags = presence_flags(&door_hub, at.channel);
+	next = node_new(&door_hub, 0); /* which goes by other rules */
+	SHM_STORE(door_hub.entry[at.channel].flags, flags);
+	next->h.flags_of = flags_of;
+	next->ch.live = door_node->ch.live;
+	door_node = next;
+	node_adopt(next, fd, &no_fault, &result);
+	assert_int_equal(result.adopted, 1);
+	door_settle();
+	hold_sweep(&next->ch);
+	door_settle();
+	told_nothing(&alice);
+	next->ch.now_ms += 600;
+	hold_sweep(&next->ch);
+	door_settle();
+	assert_int_equal(alice.n_texts, 1);
+	assert_non_null(strstr(alice.text[0], "\"code\":100"));
+}
+
+/* The rules take the channel's reader away: it is not waited for any more. */
+static void
+test_reader_taken(void **state)
+{
+	struct channel_position at;
+
+	alice_comes();
+	guest_say(&alice, "{\"id\":2,\"subscribe\":{\"channel\":\"talk\"}}");
+	told_nothing(&alice);
+	assert_int_equal(
+	    channel_find(&door_node->ch, "talk", 4, false, &at), CHANNEL_COLD);
+	hub_lock(&door_hub);
+	presence_flags_set(&door_hub, at.channel, 0);
+	hub_unlock(&door_hub);
+	opening_sweep(&door_node->ch);
+	chat_turn(&door_node->ch);
+	door_settle();
+	assert_int_equal(alice.n_texts, 2); /* her join, too */
+	assert_non_null(strstr(alice.text[0], "\"id\":2,\"subscribe\":{"));
+}
+
 /* The reader is too far behind to be asked when a client comes: it is asked
  * when it is not any more, once. */
 static void
@@ -421,7 +479,8 @@ main(void)
 	    TEST(test_connect_moving), TEST(test_connect_refused),
 	    TEST(test_connect_lost), TEST(test_connect_recover),
 	    TEST(test_connect_in_vain), TEST(test_server), TEST(test_hole),
-	    TEST(test_behind), TEST(test_nobodys)};
+	    TEST(test_behind), TEST(test_nobodys), TEST(test_taken_over),
+	    TEST(test_reader_taken)};
 
 	return cmocka_run_group_tests_name("opening", tests, NULL, NULL);
 }
