@@ -20,6 +20,10 @@ struct publisher {
 	 * the workers in `mask`. NULL: they find it when they look at the index
 	 * next, 100 ms later at most. */
 	void (*relay)(void *arg, const struct publication *p, uint64_t mask);
+	/* Called with the lock, of a message to a channel whose publications a
+	 * reader requires: what it waits for, as struct publishing has it
+	 * besides. NULL: nothing. */
+	uint8_t (*settle)(void *arg, const char *name, size_t len);
 	void *arg;
 };
 

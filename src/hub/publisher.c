@@ -117,11 +117,22 @@ publisher_is_cold(struct hub *h, uint32_t e, enum publish_to to)
 				  : presence_is_cold_known(h, e);
 }
 
-/* Whether a message may not be published to an entry with these flags now, and
- * what is asked of readers for it. Lock held. */
-static enum publish_result
-publisher_judge(struct hub *h, uint8_t flags, enum publish_to to,
+/* What is asked of readers for a message to a channel that they require. Others
+ * pay nothing for it. Lock held. */
+static void
+publisher_settle(struct publisher *pub, const char *name, size_t len,
     const struct publishing *what, struct publication *p)
+{
+	p->flags = what->flags;
+	if (pub->settle != NULL)
+		p->flags |= pub->settle(pub->arg, name, len);
+}
+
+/* Whether a message may not be published to an entry with these flags now. Lock
+ * held. */
+static enum publish_result
+publisher_judge(
+    struct hub *h, uint8_t flags, enum publish_to to, struct publication *p)
 {
 	uint8_t required = PRESENCE_REQUIRES(flags) & PRESENCE_READERS(flags);
 
@@ -132,7 +143,6 @@ publisher_judge(struct hub *h, uint8_t flags, enum publish_to to,
 	}
 	if ((required & h->readers) == 0)
 		return PUBLISH_OK;
-	p->flags = what->flags;
 	return journal_is_behind(h, required, publication_bytes(p)) ||
 		presence_is_crowded(h, p->channel, required)
 	    ? PUBLISH_BUSY
@@ -156,7 +166,11 @@ publisher_append(struct publisher *pub, const char *name, size_t len,
 	publisher_subscription(h, what, p, text);
 	flags = SHM_LOAD(h->entry[p->channel].flags);
 	if (flags != 0 && h->readers != 0 && !publication_is_event(p))
-		r = publisher_judge(h, flags, to, what, p);
+		r = publisher_judge(h, flags, to, p);
+	if (r == PUBLISH_OK &&
+	    PRESENCE_REQUIRES(flags) & PRESENCE_READERS(flags) & h->readers &&
+	    !publication_is_event(p))
+		publisher_settle(pub, name, len, what, p);
 	if (r == PUBLISH_OK)
 		*mask = journal_append(h, p);
 	return r;

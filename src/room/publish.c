@@ -15,6 +15,13 @@ publish_relay_cb(void *arg, const struct publication *p, uint64_t mask)
 	relay_queue(arg, p, mask);
 }
 
+/* For struct publisher. */
+static uint8_t
+publish_settle_cb(void *arg, const char *name, size_t len)
+{
+	return kept_settle(arg, name, len);
+}
+
 void
 publish_init(struct chat *ch)
 {
@@ -23,29 +30,21 @@ publish_init(struct chat *ch)
 	ch->rooms->publisher = (struct publisher){.hub = h,
 	    .count = &h->me->published,
 	    .relay = publish_relay_cb,
+	    .settle = publish_settle_cb,
 	    .arg = ch};
 	follower_init(&ch->rooms->follower, h, &h->mine->cursor,
 	    1ull << (unsigned)h->self);
 }
 
-/* publisher_publish(), where there are readers: with what the channel's rule
- * asks of them. A function of its own: without readers nobody pays for it. */
-static __attribute__((noinline)) enum publish_result
-publish_settled(struct chat *ch, const char *name, size_t len,
-    enum publish_to to, const struct publishing *what, struct publication *out,
-    uint64_t *mask)
+/* Whether a reader has said that nobody knows the user whom the command in hand
+ * has waited for: unless that one has come just now, it is so. What no client
+ * says is no command that has waited. */
+static bool
+publish_is_unknown(
+    const struct chat *ch, enum publish_to to, const struct publishing *what)
 {
-	struct publishing settled = *what;
-
-	if (what->format < FORMAT_JOIN)
-		settled.flags |= kept_settle(ch, name, len);
-	/* nobody knew it: unless the user has come just now, that is so. What
-	 * no client says is no command that has waited. */
-	if (to == PUBLISH_KNOWN && what->format < FORMAT_JOIN &&
-	    what->conn != SHM_NONE && hold_ended(ch) == HOLD_ABSENT)
-		to = PUBLISH_ONLINE;
-	return publisher_publish(
-	    &ch->rooms->publisher, name, len, to, &settled, out, mask);
+	return to == PUBLISH_KNOWN && what->format < FORMAT_JOIN &&
+	    what->conn != SHM_NONE && hold_ended(ch) == HOLD_ABSENT;
 }
 
 enum publish_result
@@ -56,10 +55,10 @@ publish(struct chat *ch, const char *name, size_t len, enum publish_to to,
 	enum publish_result r;
 
 	rooms->publisher.wall_ms = ch->wall_ms;
-	r = ch->hub->readers != 0
-	    ? publish_settled(ch, name, len, to, what, out, mask)
-	    : publisher_publish(
-		  &rooms->publisher, name, len, to, what, out, mask);
+	if (publish_is_unknown(ch, to, what))
+		to = PUBLISH_ONLINE;
+	r = publisher_publish(
+	    &rooms->publisher, name, len, to, what, out, mask);
 	if (r == PUBLISH_OK)
 		rooms->unsettled = true;
 	else if (r == PUBLISH_FULL)
