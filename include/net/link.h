@@ -53,4 +53,8 @@ struct link_datagram {
  */
 int link_receive(int fd, struct link_datagram out[LINK_BATCH]);
 
+/* What the kernel holds of what was sent and not received yet, in bytes; 0:
+ * nothing, or it cannot be asked. */
+size_t link_unread(int fd);
+
 #endif

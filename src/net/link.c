@@ -1,6 +1,7 @@
 #include "net/link.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -170,4 +171,15 @@ link_receive(int fd, struct link_datagram out[LINK_BATCH])
 			d->n_fds = 0;
 	}
 	return n;
+}
+
+size_t
+link_unread(int fd)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = {0};
+	socklen_t len = sizeof(memory);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len) == -1)
+		return 0;
+	return memory[SK_MEMINFO_WMEM_ALLOC];
 }

@@ -95,13 +95,28 @@ answer_row(void *arg, const struct store_row *r)
 	return true;
 }
 
+/* It cannot be answered now. */
+static void
+answer_refuse(struct answer *a)
+{
+	a->head = (struct message_rows){
+	    .number = a->ask->number, .result = ROWS_FAILED};
+	a->len = sizeof(a->head);
+}
+
 /* Sends the answer, in the datagram or in a file. A worker that does not read
  * its link asks again, or has given up. */
 static void
-answer_send(struct answer *a, int link)
+answer_send(struct answer *a, int link, uint64_t *unread)
 {
 	int fd = -1, sent;
 
+	if (a->len > MESSAGE_MAX - sizeof(struct message_head)) {
+		*unread += a->len;
+		/* what is in the link is this process's memory */
+		if (*unread > sizeof(a->head) + ASK_BYTES_MAX)
+			answer_refuse(a);
+	}
 	a->head.bytes = a->len - sizeof(a->head);
 	memcpy(a->payload, &a->head, sizeof(a->head));
 	if (a->len <= MESSAGE_MAX - sizeof(struct message_head)) {
@@ -155,7 +170,7 @@ answer_find(struct answer *a, struct store *s, const char *names)
 }
 
 enum store_result
-answer_ask(struct store *s, const void *payload, int link)
+answer_ask(struct store *s, const void *payload, int link, uint64_t *unread)
 {
 	struct answer *a = &answer;
 	struct message_ask ask;
@@ -170,20 +185,21 @@ answer_ask(struct store *s, const void *payload, int link)
 	if (!answer_room(a, sizeof(a->head)))
 		return STORE_FAILED;
 	a->len = sizeof(a->head);
-	if (ask.what == ASK_MATCHES && s != NULL && !search_may_begin(s)) {
-		a->failed = true; /* pages go before */
+	if (link_unread(link) == 0)
+		*unread = 0;
+	if (*unread > ASK_BYTES_MAX ||
+	    (ask.what == ASK_MATCHES && s != NULL && !search_may_begin(s))) {
+		a->failed = true; /* it is to read; pages go before */
 		r = STORE_OK;
 	} else {
 		r = answer_find(a, s, (const char *)payload + sizeof(ask));
 	}
 	if (a->failed || (r != STORE_OK && r != STORE_NONE)) {
-		a->head = (struct message_rows){
-		    .number = ask.number, .result = ROWS_FAILED};
-		a->len = sizeof(a->head);
+		answer_refuse(a);
 	} else if (r == STORE_NONE && ask.what == ASK_MATCHES) {
 		a->head.result = ROWS_ABSENT;
 	}
-	answer_send(a, link);
+	answer_send(a, link, unread);
 	answer_shrink(a);
 	return r;
 }

@@ -7,8 +7,11 @@
 #include "store/store.h"
 
 /* Finds what is asked for, a checked payload; s NULL: there is no database.
- * Sends it over the link, or nothing if that has no room. Returns how the
- * looking went. */
-enum store_result answer_ask(struct store *s, const void *payload, int link);
+ * Sends it over the link, or nothing if that has no room. *unread, from 0:
+ * bytes of files that were sent over it and perhaps not received yet; of a
+ * worker that leaves more than ASK_BYTES_MAX of them nothing is found. Returns
+ * how the looking went. */
+enum store_result
+answer_ask(struct store *s, const void *payload, int link, uint64_t *unread);
 
 #endif

@@ -46,6 +46,7 @@ static struct pager {
 	uint64_t ignored_ms;   /* or of messages that were ignored */
 	bool checked;	       /* or need not be */
 	int link[PAGER_LINKS]; /* -1: none */
+	uint64_t unread[PAGER_LINKS]; /* answer.h */
 } pager;
 
 /* The database is spoiled, which is told once. */
@@ -192,6 +193,7 @@ pager_link_take(void *arg, int type, const void *payload, size_t len, int fd)
 			if (p->link[link.peer] != -1)
 				close(p->link[link.peer]);
 			p->link[link.peer] = fd;
+			p->unread[link.peer] = 0;
 			return;
 		}
 	}
@@ -223,8 +225,9 @@ pager_serve(struct pager *p, int worker)
 		if (message_check(d[k].bytes, d[k].len, d[k].n_fds, PARTY_ASKER,
 			&payload, &len, &why) == MSG_ASK) {
 			if (!pager_is_late(payload))
-				pager_tell(
-				    p, answer_ask(p->store, payload, link));
+				pager_tell(p,
+				    answer_ask(p->store, payload, link,
+					&p->unread[worker]));
 		} else if (pager_may_tell(&p->ignored_ms))
 			log_warn(
 			    "message from worker %d ignored: %s", worker, why);
