@@ -138,10 +138,15 @@ enum store_result store_commit(struct store *s, const struct store_mark *mark);
  * store_open() is needed. store_commit() looks, too. */
 enum store_result store_look(struct store *s);
 
+/* Whether the file system is so full that the file does not grow: rows are
+ * added where others were deleted. */
+bool store_is_bound(const struct store *s);
+
 /* After a commit, and after its answers, since it may wait for the disk: moves
  * what is committed from the write-ahead log into the database, from 1,000
- * pages on. idle: all of it, and the log becomes empty, if no other process is
- * reading just then. */
+ * pages on. idle: all of it, and the log becomes empty, or is written from its
+ * beginning again where the disk is full, if no other process is reading just
+ * then. */
 enum store_result store_checkpoint(struct store *s, bool idle);
 
 struct store_figures {

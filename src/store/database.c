@@ -18,7 +18,10 @@ enum {
 	/* Pages of the cache, KiB: the newest part of each channel's index.
 	 * Larger: more memory; smaller: pages are read again. */
 	CACHE_WRITES_KIB = 16384,
-	CACHE_READS_KIB = 4096
+	CACHE_READS_KIB = 4096,
+	/* Free pages with which it is worth to go on in a file that must not
+	 * grow. Larger: it stops earlier; smaller: more tries in vain. */
+	SPARE_PAGES = 8
 };
 
 /* Once in a process, before anything is opened. */
@@ -190,6 +193,47 @@ database_exec(struct store *s, const char *sql, const char *doing)
 	    : database_fail(s, sqlite3_extended_errcode(s->db), doing);
 }
 
+/* Whether the file may grow from now on, or what is added goes where rows were
+ * deleted. */
+static enum store_result
+database_bound(struct store *s, bool bound)
+{
+	if (s->bound == bound)
+		return STORE_OK;
+	s->bound = bound;
+	/* it is never less than there are */
+	return database_exec(s,
+	    bound ? "PRAGMA max_page_count = 1"
+		  : "PRAGMA max_page_count = 4294967294",
+	    "beginning");
+}
+
+/* The file system is nearly full: free pages of the file are used. */
+static enum store_result
+database_inside(struct store *s)
+{
+	static const char sql[] = "PRAGMA freelist_count";
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	enum store_result r = database_row(s, stmt, "beginning");
+	const int unused = r == STORE_OK ? sqlite3_column_int(stmt, 0) : 0;
+
+	if (r != STORE_OK && r != STORE_NONE)
+		return r;
+	sqlite3_reset(stmt);
+	if (unused >= SPARE_PAGES)
+		return database_bound(s, true);
+	snprintf(s->error, sizeof(s->error),
+	    "%s: less than 5 %% of its file system are free: make room there",
+	    s->path);
+	return s->failed = STORE_FULL;
+}
+
+bool
+store_is_bound(const struct store *s)
+{
+	return s->bound;
+}
+
 enum store_result
 database_begin(struct store *s, bool grows)
 {
@@ -198,13 +242,10 @@ database_begin(struct store *s, bool grows)
 
 	if (s->begun)
 		return STORE_OK;
-	if (grows && place_is_tight(s->path)) {
-		snprintf(s->error, sizeof(s->error),
-		    "%s: less than 5 %% of its file system are free: make room "
-		    "there",
-		    s->path);
-		return s->failed = STORE_FULL;
-	}
+	r = grows && place_is_tight(s->path) ? database_inside(s)
+					     : database_bound(s, false);
+	if (r != STORE_OK)
+		return r;
 	r = database_run(s, database_statement(s, sql), "beginning");
 	s->begun = r == STORE_OK;
 	return r;

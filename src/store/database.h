@@ -82,6 +82,7 @@ struct store {
 	struct lock lock;
 	uint64_t beside[2]; /* numbers of its files -wal and -shm; 0: none */
 	bool begun;
+	bool bound;		       /* the file does not grow */
 	uint64_t rows, holes;	       /* in the database, */
 	int64_t rows_more, holes_more; /* and by this transaction */
 	uint32_t wal_pages, wal_moved; /* since when it was empty; and how

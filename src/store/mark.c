@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 
 /* Pages of the write-ahead log from which it is moved. Larger: the file is
- * longer, and reading it slower; smaller: more waits for the disk. */
-enum { CHECKPOINT_PAGES = 1000 };
+ * longer, and reading it slower; smaller: more waits for the disk. On a full
+ * one: what it takes. */
+enum { CHECKPOINT_PAGES = 1000, CHECKPOINT_PAGES_FULL = 64 };
 
 /* How many holes were written down. */
 static enum store_result
@@ -87,18 +88,22 @@ store_commit(struct store *s, const struct store_mark *mark)
 enum store_result
 store_checkpoint(struct store *s, bool idle)
 {
-	int rc;
+	const uint32_t pages =
+	    s->bound ? CHECKPOINT_PAGES_FULL : CHECKPOINT_PAGES;
+	int rc, all = SQLITE_CHECKPOINT_TRUNCATE;
 
 	if (s->begun || s->wal_pages == 0 ||
-	    (!idle && s->wal_pages < s->wal_moved + CHECKPOINT_PAGES))
+	    (!idle && s->wal_pages < s->wal_moved + pages))
 		return STORE_OK;
+	/* on a full disk its room is not given to others */
+	if (place_is_tight(s->path))
+		all = SQLITE_CHECKPOINT_RESTART;
 	s->wal_moved = s->wal_pages;
 	/* it is not waited for who reads */
 	database_wait(s, false);
 	errno = 0;
-	rc = sqlite3_wal_checkpoint_v2(s->db, NULL,
-	    idle ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL,
-	    NULL);
+	rc = sqlite3_wal_checkpoint_v2(
+	    s->db, NULL, idle ? all : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	database_wait(s, true);
 	if (rc == SQLITE_OK && idle)
 		s->wal_pages = s->wal_moved = 0;

@@ -213,7 +213,8 @@ prune_pages(struct pruning *p)
 
 	r = prune_number(
 	    p->s, database_statement(p->s, "PRAGMA freelist_count"), &unused);
-	if (r != STORE_OK || unused <= kept)
+	/* others would fill the disk, and the file could not grow again */
+	if (r != STORE_OK || unused <= kept || place_is_tight(p->s->path))
 		return r;
 	unused -= kept;
 	p->more |= unused > PRUNE_PAGES;

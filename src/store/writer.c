@@ -12,9 +12,6 @@
 #include "writer.h"
 
 enum {
-	/* Entries of one commit. Larger: a commit takes longer, and more is
-	 * taken again when it fails; smaller: more commits at full rate. */
-	WRITER_BATCH = 1000,
 	/* The longest sleep while something waits for its commit: the master is
 	 * heard, and gets a life sign. */
 	WRITER_NAP_MS = 100,
@@ -77,6 +74,7 @@ writer_init(struct writer *w, struct child_start *start)
 	if (w->buf == NULL || w->channel == NULL)
 		log_fatal("no memory");
 	w->turn = 1;
+	w->batch = WRITER_BATCH;
 	kept_use(&w->rules, h, start->live);
 	writer_fault_init(w);
 	figures_tell(w->figures, FIGURES_OPENING, NULL);
@@ -90,7 +88,7 @@ writer_is_due(const struct writer *w, uint64_t now)
 	if (w->state != STORE_OK)
 		return true;
 	if (w->taken > 0)
-		return w->waits || w->n_asked > 0 || w->taken >= WRITER_BATCH ||
+		return w->waits || w->n_asked > 0 || w->taken >= w->batch ||
 		    now >= w->taken_ms + w->start->live->store_wait_ms;
 	return now >= w->commit_ms + WRITER_MARK_MS &&
 	    (w->reader.passed != w->mark.position || w->answered != 0);
@@ -155,8 +153,13 @@ writer_work(struct writer *w, uint64_t now, bool *more)
 	}
 	if ((r = writer_take(w, more)) != STORE_OK)
 		return r;
-	if (writer_is_due(w, now) && (r = writer_settle(w, now)) != STORE_OK)
-		return r;
+	if (writer_is_due(w, now)) {
+		if ((r = writer_settle(w, now)) != STORE_OK)
+			return r;
+		/* the next ones find room where old ones were */
+		if (store_is_bound(w->store))
+			(void)writer_care_full(w);
+	}
 	return writer_rest(w, now);
 }
 
@@ -167,7 +170,7 @@ writer_turn(struct writer *w)
 	const uint64_t now = clock_ms();
 	const uint64_t wait = w->start->live->store_wait_ms;
 	enum store_result r;
-	bool more = false;
+	bool more = false, pruned;
 
 	w->rules.live = w->start->live;
 	writer_tell(w, now);
@@ -175,10 +178,13 @@ writer_turn(struct writer *w)
 		writer_open_blocked(w);
 	if (w->state != STORE_OK && now < w->retry_ms)
 		return WRITER_NAP_MS;
+	pruned = w->state == STORE_FULL && writer_care_full(w);
 	r = writer_work(w, now, &more);
 	if (r != STORE_OK && r != STORE_NONE) {
 		writer_fail(w, r);
-		return WRITER_NAP_MS;
+		if (pruned)
+			w->retry_ms = now;
+		return w->retry_ms > now ? WRITER_NAP_MS : 0;
 	}
 	if (more || w->n_asked > 0 || writer_care_is_due(w))
 		return 0;
@@ -211,7 +217,7 @@ writer_end_orphan(struct writer *w)
 	while (r == STORE_OK && (more || clock_ms() < until_ms)) {
 		r = writer_take(w, &more);
 		if (r == STORE_OK && w->taken > 0 &&
-		    (!more || w->taken >= WRITER_BATCH)) {
+		    (!more || w->taken >= w->batch)) {
 			r = writer_commit(w, false);
 			writer_answer_forget(w);
 		}

@@ -20,6 +20,10 @@
  * channel that published more while the disk hung gives some twice. */
 #define WRITER_LEAP (1ull << 20)
 
+/* Entries of one commit. Larger: a commit takes longer, and more is taken again
+ * when it fails; smaller: more commits at full rate. */
+enum { WRITER_BATCH = 1000 };
+
 /* What is known of the channel of a presence entry; of another incarnation, or
  * from before the transaction was undone: nothing. */
 struct writer_channel {
@@ -90,12 +94,14 @@ struct writer {
 	uint64_t retry_ms;	 /* then it tries again, */
 	uint64_t failed_ms;	 /* since when; 0: it goes on */
 	enum store_result told;	 /* what the log and the figures say */
+	bool damaged; /* pages that could not be read were met, which is told */
 
 	char *buf; /* an entry of the journal */
 	size_t cap;
 	struct writer_channel *channel; /* [n_entries] */
 	uint32_t turn;			/* of transactions: grows when one is
 					 * undone */
+	uint32_t batch;			/* most entries of a commit; */
 	uint32_t taken;			/* since the last commit, */
 	uint32_t rows;			/* of these messages, */
 	uint32_t holes;			/* and gaps that were noted */
@@ -225,6 +231,9 @@ enum store_result writer_load(struct writer *w);
 
 /* writer_care.c: begins to hear what the master asks for. */
 void writer_care_init(struct writer *w);
+/* Where the disk is full: deletes a piece of what is too old or too much, since
+ * rows find room where others were. Returns whether there is more. */
+bool writer_care_full(struct writer *w);
 /* A piece of long work, if it is time for one: while nothing is taken. */
 enum store_result writer_care(struct writer *w);
 /* Whether there is a piece that is not to wait. */

@@ -14,6 +14,10 @@ enum {
 	/* Rows of one piece. Larger: a commit that a client waits for comes
 	 * later; smaller: more commits for the same work. */
 	CARE_ROWS = 500,
+	/* Pieces without a message that come one after the other where the disk
+	 * is full: what goes before these may be nothing. Larger: each commit
+	 * takes longer there; smaller: it stops now and then. */
+	CARE_FULL = 32,
 	/* A piece's rest is so many times as long as the piece: pruning has a
 	 * tenth of the time. Larger: what is too old stays for longer; smaller:
 	 * less is written at full rate. */
@@ -61,7 +65,7 @@ care_wrote(struct writer *w, uint64_t now)
 
 /* Deletes a piece of what is too old, or too much. */
 static enum store_result
-care_prune(struct writer *w, uint64_t now)
+care_prune(struct writer *w, uint64_t now, bool *more)
 {
 	const struct conf_live *live = w->start->live;
 	const struct store_bounds b = {.age_ms = live->store_age_ms,
@@ -73,10 +77,10 @@ care_prune(struct writer *w, uint64_t now)
 	    .arg = w};
 	struct store_figures before, after;
 	enum store_result r;
-	bool more = false;
 
+	*more = false;
 	store_figures(w->store, &before);
-	r = store_prune(w->store, &b, clock_wall_coarse_ms(), CARE_ROWS, &more);
+	r = store_prune(w->store, &b, clock_wall_coarse_ms(), CARE_ROWS, more);
 	if (r != STORE_OK)
 		return r;
 	store_figures(w->store, &after);
@@ -84,8 +88,32 @@ care_prune(struct writer *w, uint64_t now)
 		SHM_COUNT(w->figures->pruned, before.rows - after.rows);
 	w->care.prune_ms = clock_ms();
 	w->care.prune_ms +=
-	    more ? (w->care.prune_ms - now) * CARE_REST + 1 : CARE_ROUND_MS;
-	return more ? care_wrote(w, now) : STORE_OK;
+	    *more ? (w->care.prune_ms - now) * CARE_REST + 1 : CARE_ROUND_MS;
+	return *more ? care_wrote(w, now) : STORE_OK;
+}
+
+bool
+writer_care_full(struct writer *w)
+{
+	const uint64_t now = clock_ms();
+	struct store_figures before, after;
+	enum store_result r;
+	bool more = true;
+
+	if (!w->begun || w->store == NULL || w->damaged)
+		return false;
+	store_figures(w->store, &before);
+	after = before;
+	r = writer_checkpoint(w, true); /* what it needs is in the log */
+	for (int n = 0; n < CARE_FULL && r == STORE_OK && more &&
+	     after.rows >= before.rows;
+	     n++) {
+		r = care_prune(w, now, &more);
+		store_figures(w->store, &after);
+	}
+	if (r == STORE_DAMAGED)
+		writer_skip_damage(w);
+	return r == STORE_OK && more;
 }
 
 /* Tells the master how an erasure went. */
@@ -166,9 +194,11 @@ writer_care_is_due(const struct writer *w)
 static enum store_result
 care_do(struct writer *w, uint64_t now)
 {
+	bool more;
+
 	if (writer_care_is_due(w))
 		return care_erase(w, now);
-	return now >= w->care.prune_ms ? care_prune(w, now) : STORE_OK;
+	return now >= w->care.prune_ms ? care_prune(w, now, &more) : STORE_OK;
 }
 
 enum store_result

@@ -44,8 +44,13 @@ opening_row_cb(void *arg, const struct store_row *row)
 void
 writer_skip_damage(struct writer *w)
 {
-	log_error("%s: met in reading: nothing is moved",
-	    store_error(writer_reads(w)));
+	const char *why = store_error(writer_reads(w));
+
+	if (!w->damaged) {
+		log_error("%s: met in reading: nothing is moved", why);
+		figures_tell(w->figures, FIGURES_DAMAGED, why);
+	}
+	w->damaged = true;
 	/* it was undone; nothing of the journal was in it */
 	w->taken = w->rows = w->holes = 0;
 	writer_forget(w);

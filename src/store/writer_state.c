@@ -20,6 +20,12 @@ enum {
 	STATE_LOOK_MS = 100,
 	STATE_LOCKED_MS = 5000,
 	STATE_TELL_MS = 250,
+	/* Where the disk is full a commit has so many times less, down to one
+	 * entry: what fits is stored. Larger: fewer tries; smaller: fewer
+	 * commits. After one that succeeded the next has one part of so many
+	 * more. Larger: it is as large as ever later; smaller: more tries. */
+	STATE_LESS = 4,
+	STATE_MORE = 8,
 	/* Four times what it commonly has. Larger: a transaction that was
 	 * forgotten is told later; smaller: a busy minute is. */
 	STATE_LOG_BYTES = 256 * 1024 * 1024
@@ -141,6 +147,7 @@ state_enter(struct writer *w)
 		writer_look(w);
 	if (r != STORE_OK)
 		return r;
+	w->damaged = false;
 	state_compare(w, &found);
 	/* what was there before is nowhere */
 	w->is_lost |= w->is_gone && found.journal == 0;
@@ -254,6 +261,15 @@ writer_begin(struct writer *w)
 	return r;
 }
 
+/* A commit had room: the next one may be larger. */
+static void
+state_more(struct writer *w)
+{
+	w->batch += w->batch / STATE_MORE + 1;
+	if (w->batch > WRITER_BATCH)
+		w->batch = WRITER_BATCH;
+}
+
 enum store_result
 writer_commit(struct writer *w, bool clean)
 {
@@ -278,6 +294,7 @@ writer_commit(struct writer *w, bool clean)
 	SHM_COUNT(w->figures->holes, w->holes);
 	w->mark = mark;
 	w->taken = w->rows = w->holes = 0;
+	state_more(w);
 	w->behind_ms = 0;
 	w->waits = false;
 	w->answered = 0;
@@ -351,6 +368,17 @@ state_tell(struct writer *w, enum store_result r, uint64_t now)
 	figures_tell(w->figures, state_figure(r), reason);
 }
 
+/* What is full for a commit may have room for a smaller one. Returns whether
+ * that is to be tried. */
+static bool
+state_less(struct writer *w)
+{
+	if (w->batch == 1)
+		return false;
+	w->batch = w->batch > STATE_LESS ? w->batch / STATE_LESS : 1;
+	return true;
+}
+
 void
 writer_fail(struct writer *w, enum store_result r)
 {
@@ -360,10 +388,13 @@ writer_fail(struct writer *w, enum store_result r)
 		w->failed_ms = now;
 	if (w->behind_ms == 0)
 		w->behind_ms = now;
-	state_tell(w, r, now);
 	w->state = r;
 	w->retry_ms =
 	    now + (r == STORE_LOCKED ? STATE_LOOK_MS : STATE_RETRY_MS);
+	if (r == STORE_FULL && state_less(w))
+		w->retry_ms = now;
+	else
+		state_tell(w, r, now);
 	reader_child_blocked(&w->child, true);
 	writer_forget(w);
 	writer_answer_forget(w);
@@ -379,10 +410,17 @@ writer_fail(struct writer *w, enum store_result r)
 void
 writer_goes_on(struct writer *w)
 {
+	/* what is damaged stays so */
+	const enum figures_state state =
+	    w->damaged ? FIGURES_DAMAGED : FIGURES_OK;
+
 	if (w->told != STORE_OK)
 		log_info("the store goes on");
-	if (w->told != STORE_OK || SHM_OWN(w->figures->state) != FIGURES_OK)
-		figures_tell(w->figures, FIGURES_OK, NULL);
+	if (SHM_OWN(w->figures->state) != state)
+		figures_tell(w->figures, state,
+		    w->damaged ? "a damaged page was met; the log says what to "
+				 "do"
+			       : NULL);
 	if (w->state != STORE_OK)
 		reader_child_blocked(&w->child, false);
 	w->state = w->told = STORE_OK;

@@ -249,8 +249,8 @@ writer_take(struct writer *w, bool *more)
 
 	*more = true;
 	w->stopped = false;
-	for (int n = 0;
-	     n < TAKE_STEP && *more && r == STORE_OK && w->copied < TAKE_COPIES;
+	for (int n = 0; n < TAKE_STEP && *more && r == STORE_OK &&
+	     w->copied < TAKE_COPIES && w->taken < w->batch;
 	     n++)
 		switch (reader_next(&w->reader, w->buf, w->cap, &p)) {
 		case READER_FOUND:

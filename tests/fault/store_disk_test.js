@@ -289,6 +289,34 @@ group('disk', null, (test) => {
 		await stored(d, archive, 'told-noise', made.done);
 	}, {disk: '64M'}), {limit: 60000});
 
+	if (ROOT) test('less than 5 % are left, and old rows give theirs', () =>
+	    storing(async (d, archive) => {
+		const filler = path.join(archive.dir, 'filler');
+		const SIZE = 2 << 20, LEFT = 2 << 20, n = 650, bytes = 4000;
+		await noise(d, 'told-noise', {n, bytes});
+		await archive.whole(d);
+		/* the file is as large as it may be, but for what is deleted */
+		await until('it is pruned', async () =>
+		    archive.count('told-noise') < 0.9 * n &&
+		    size(`${archive.file}-wal`) === 0, 30000);
+		const {bavail, bsize} = fs.statfsSync(archive.dir);
+		fs.writeFileSync(filler, Buffer.alloc(bavail * bsize - LEFT));
+		const before = size(archive.file);
+		const made = await noise(d, 'told-noise', {n, bytes});
+		assert.deepEqual([made.refused, made.unknown], [[], []]);
+		await archive.whole(d);
+		await becomes(d, 'ok');
+		assert.ok(size(archive.file) <= before, `${before}, then ` +
+		    size(archive.file));
+		assert.equal((await state(d)).holes, 0);
+		archive.judge('told-noise');
+		assert.equal(JSON.parse(archive.messages('told-noise').at(-1).data)
+		    .k, n - 1);
+		assert.ok(archive.value(`SELECT page_count * page_size -
+		    freelist_count * page_size FROM pragma_page_count(),
+		    pragma_page_size(), pragma_freelist_count()`) < 1.2 * SIZE);
+	}, {disk: '64M', conf: 'store-size 2M\n'}), {limit: 90000});
+
 	test('rooms are opened while the disk is of no use', () => disk(
 	    async (d, archive, bad) => {
 		await noise(d, 'told-old', {n: 10});

@@ -251,6 +251,25 @@ group('file', null, (test) => {
 		}, {archive, sound: false, conf: 'journal 1M\n'});
 	}, {limit: 60000});
 
+	test('a damaged page is met in deleting what is too much', async () => {
+		const archive = await filled();
+		spoil(archive, pages(archive,
+		    "name = 'publication' AND pagetype = 'leaf'").slice(0, 10));
+		await storing(async (d) => {
+			const s = await becomes(d, 'damaged');
+			assert.match(s.reason, /pruning/);
+			const count = () => d.stderr.split('\n').filter((line) =>
+			    /damaged|corrupt|malformed/.test(line)).length;
+			assert.equal(count(), 1);
+			const {done} = await noise(d, 'told', {n: 50});
+			assert.equal(done.length, 50);
+			await archive.whole(d);
+			assert.equal((await state(d)).state, 'damaged');
+			assert.equal(count(), 1);
+			assert.deepEqual(aside(archive), []);
+		}, {archive, sound: false, conf: 'store-size 1M\n'});
+	}, {limit: 60000});
+
 	test('what can be read of a damaged file goes on', async () => {
 		const archive = await filled(), saved = new Archive();
 		let top;
