@@ -1,6 +1,5 @@
 /* The daemon under test: started, asked, measured, stopped. */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +91,10 @@ conf_write(const char *path)
 	    "listen 127.0.0.1:%d\nworkers %d\ncontrol \"%s\"\n"
 	    "pidfile \"%s/pid\"\nwatchdog 500ms\nconnections %u\n"
 	    "users %u\nsubscriptions 8192\njournal 16M\n"
-	    "output-memory 256M\ninput-memory 16M\nqueue 64M\n",
+	    "output-memory 256M\ninput-memory 16M\nqueue 64M\n"
+	    /* at each moment some are on their way, behind whatever those who
+	     * read slowly have not read */
+	    "ping-interval 3s\npong-timeout 60s\n",
 	    daemon_.port, WORKERS, daemon_.control, daemon_.dir,
 	    set.idle > 0 ? set.idle + 1000 : 2048,
 	    set.idle > 0 ? set.idle + 1000 : 2048);
@@ -263,6 +265,21 @@ daemon_reader(void)
 }
 
 bool
+daemon_is_whole(void)
+{
+	static const char *const words[] = {"show", "processes"};
+	static const char state[] = "\"state\":", run[] = "\"running\"";
+	const char *p = daemon_ask(words, 2);
+
+	if (p == NULL)
+		return false;
+	for (; (p = strstr(p, state)) != NULL; p++)
+		if (strncmp(p + strlen(state), run, strlen(run)) != 0)
+			return false;
+	return true;
+}
+
+bool
 daemon_stop(void)
 {
 	int status = 0, k;
@@ -314,30 +331,6 @@ each_process(long (*f)(int pid))
 			sum += w[k].keeper[j] > 0 ? f(w[k].keeper[j]) : 0;
 	}
 	return sum;
-}
-
-/* Descriptors of one process. */
-static long
-descriptors(int pid)
-{
-	char path[64];
-	long n = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	d = opendir(path);
-	if (d == NULL)
-		return 0;
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n - 2;
-}
-
-long
-daemon_descriptors(void)
-{
-	return each_process(descriptors);
 }
 
 /* KiB of one process, shared pages in parts. */

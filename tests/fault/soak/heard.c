@@ -12,25 +12,40 @@ enum {
 };
 
 unsigned faults[FAULTS];
+static char words[TOLD][256];
+static unsigned n_words;
 
 void
 fault(enum fault f, const char *fmt, ...)
 {
 	static const char *const name[] = {"DISCONNECT", "LOST", "DOUBLED",
 	    "ORDER", "CORRUPT", "ANSWER", "PRESENCE", "LEAK", "OTHER"};
-	static unsigned told;
+	static bool dumped;
 	va_list ap;
+	int n;
 
 	faults[f]++;
-	if (faults[f] == 1 && told++ == 0)
+	if (!dumped) {
+		dumped = true;
 		journal_dump(JOURNAL_TOLD);
-	if (told++ >= TOLD)
+	}
+	if (n_words == TOLD)
 		return;
-	printf("%s at %llu ms: ", name[f], (unsigned long long)now_ms);
+	n = snprintf(words[n_words], sizeof(words[0]),
+	    "%s at %llu ms: ", name[f], (unsigned long long)now_ms);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vsnprintf(words[n_words] + n, sizeof(words[0]) - (size_t)n, fmt, ap);
 	va_end(ap);
-	putchar('\n');
+	puts(words[n_words++]);
+}
+
+void
+faults_tell(void)
+{
+	unsigned k;
+
+	for (k = 0; k < n_words; k++)
+		puts(words[k]);
 }
 
 bool

@@ -140,7 +140,7 @@ line_heard(uint32_t i, const char *line, size_t len)
 	uint32_t k = c->answered % ANSWERS;
 
 	if (len == 2 && memcmp(line, "{}", 2) == 0) {
-		if (c->phase == OPEN)
+		if (c->phase != LEAVING) /* its subscribe may be unanswered */
 			frame_put(c, 1, true, "{}", 2);
 		return;
 	}

@@ -1,5 +1,6 @@
 /* What the shared memory holds when all is quiet, seen through the daemon's
  * own descriptor of it. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,37 +56,6 @@ owned(const _Atomic uint8_t *owner, uint32_t n, int worker)
 	return sum;
 }
 
-/* One worker: what it owns beyond what its connections reach. */
-static void
-worker_check(const struct hub *h, int k, unsigned connections)
-{
-	const struct {
-		const char *name;
-		const _Atomic uint8_t *owner;
-		uint32_t blocks;
-		unsigned items; /* that connections may hold now */
-	} kind[] = {
-	    {"slots", h->slot_owner, claim_blocks(h->n_slots), connections},
-	    {"chunks", h->chunk_owner, claim_blocks(h->n_chunks), connections},
-	    {"input pages", h->page_owner, claim_blocks(h->n_pages),
-		connections},
-	    {"subscriptions", h->subscription_owner,
-		claim_blocks(h->n_subscriptions), connections},
-	};
-	uint32_t n;
-	size_t j;
-
-	n = owned(h->segment_owner, h->n_segments, k);
-	if (n > SEGMENTS_KEPT)
-		fault(F_LEAK, "worker %d owns %u segments", k, n);
-	for (j = 0; j < sizeof(kind) / sizeof(kind[0]); j++) {
-		n = owned(kind[j].owner, kind[j].blocks, k);
-		if (n > kind[j].items + 1)
-			fault(F_LEAK, "worker %d owns %u blocks of %s", k, n,
-			    kind[j].name);
-	}
-}
-
 /* What has been found not to be so. */
 static struct finding {
 	enum fault kind;
@@ -94,80 +64,139 @@ static struct finding {
 static unsigned n_findings;
 
 /* Takes down what is not so. */
-static void
-finding_add(void *arg, enum invariant what, const char *why)
+static void __attribute__((format(printf, 2, 3)))
+finding_add(enum fault kind, const char *fmt, ...)
 {
 	struct finding *f = &finding[n_findings];
+	va_list ap;
 
 	if (n_findings == sizeof(finding) / sizeof(finding[0]))
 		return;
 	n_findings++;
-	f->kind = what == INVARIANT_PRESENCE ? F_PRESENCE : F_LEAK;
-	snprintf(f->why, sizeof(f->why), "%s", why);
+	f->kind = kind;
+	va_start(ap, fmt);
+	vsnprintf(f->why, sizeof(f->why), fmt, ap);
+	va_end(ap);
 }
 
-/* Looks again until all is right, since workers count once a second. */
+/* For invariant_look(). */
 static void
-invariant_check(const struct hub *h, unsigned connections)
+invariant_add(void *arg, enum invariant what, const char *why)
 {
-	uint32_t n = 0;
-	unsigned k;
-
-	for (k = 0; k < LOOKS; k++) {
-		n_findings = 0;
-		n = invariant_look(h, finding_add, NULL);
-		if (n_findings == 0 && n == connections)
-			return;
-		usleep(LOOK_MS * 1000);
-	}
-	if (n != connections)
-		fault(
-		    F_LEAK, "%u slots in use, %u connections", n, connections);
-	for (k = 0; k < n_findings; k++)
-		fault(finding[k].kind, "%s", finding[k].why);
+	finding_add(
+	    what == INVARIANT_PRESENCE ? F_PRESENCE : F_LEAK, "%s", why);
 }
 
-/* Takes down what is not so of custody. */
+/* For invariant_look(): only what is not so of custody. */
 static void
 custody_add(void *arg, enum invariant what, const char *why)
 {
 	if (what == INVARIANT_CUSTODY)
-		finding_add(arg, what, why);
+		invariant_add(arg, what, why);
+}
+
+/* Tells all. */
+static void
+findings_tell(const char *when)
+{
+	unsigned k;
+
+	for (k = 0; k < n_findings; k++)
+		fault(finding[k].kind, "%s: %s", when, finding[k].why);
+}
+
+/* One worker: what it owns beyond what its connections reach. */
+static void
+worker_look(const struct hub *h, int k, unsigned connections)
+{
+	const struct {
+		const char *name;
+		const _Atomic uint8_t *owner;
+		uint32_t blocks;
+	} kind[] = {
+	    {"slots", h->slot_owner, claim_blocks(h->n_slots)},
+	    {"chunks", h->chunk_owner, claim_blocks(h->n_chunks)},
+	    {"input pages", h->page_owner, claim_blocks(h->n_pages)},
+	    {"subscriptions", h->subscription_owner,
+		claim_blocks(h->n_subscriptions)},
+	};
+	uint32_t n;
+	size_t j;
+
+	n = owned(h->segment_owner, h->n_segments, k);
+	if (n > SEGMENTS_KEPT)
+		finding_add(F_LEAK, "worker %d owns %u segments", k, n);
+	for (j = 0; j < sizeof(kind) / sizeof(kind[0]); j++) {
+		n = owned(kind[j].owner, kind[j].blocks, k);
+		if (n > connections + 1) /* each holds one item at least */
+			finding_add(F_LEAK, "worker %d owns %u blocks of %s", k,
+			    n, kind[j].name);
+	}
+}
+
+/* Input that is kept since it is not done: clients have sent all of it. */
+static void
+parts_look(const struct hub *h)
+{
+	uint32_t i, n = 0;
+
+	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1))
+		n += slot_state(h, i) != SLOT_FREE &&
+		    SHM_LOAD(h->slot[i].part) != 0;
+	if (n != 0)
+		finding_add(F_LEAK, "%u slots have unfinished input", n);
+}
+
+/* Looks at all of it. */
+static void
+memory_look(const struct hub *h, unsigned connections)
+{
+	uint32_t n;
+	int k;
+
+	n_findings = 0;
+	n = invariant_look(h, invariant_add, NULL);
+	if (n != connections)
+		finding_add(
+		    F_LEAK, "%u slots in use, %u connections", n, connections);
+	parts_look(h);
+	for (k = 0; k < WORKERS; k++)
+		worker_look(h, k, connections);
 }
 
 bool
 custody_is_right(bool tell)
 {
 	struct hub h;
-	unsigned k;
 
 	if (!memory_map(&h))
 		return true;
 	n_findings = 0;
 	(void)invariant_look(&h, custody_add, NULL);
 	hub_destroy(&h);
-	for (k = 0; tell && k < n_findings; k++)
-		fault(F_LEAK, "in a quiet moment: %s", finding[k].why);
+	if (tell)
+		findings_tell("in a quiet moment");
 	return n_findings == 0;
 }
 
 void
-leak_check(unsigned connections)
+leak_check(unsigned connections, void (*rest)(unsigned ms))
 {
+	char when[40];
 	struct hub h;
-	uint32_t i, parts = 0;
-	int k;
+	unsigned k;
 
 	if (!memory_map(&h))
 		return;
-	invariant_check(&h, connections);
-	for (i = slot_ever(&h, 0); i < h.n_slots; i = slot_ever(&h, i + 1))
-		parts += slot_state(&h, i) != SLOT_FREE &&
-		    SHM_LOAD(h.slot[i].part) != 0;
-	if (parts != 0)
-		fault(F_LEAK, "%u slots have unfinished input", parts);
-	for (k = 0; k < WORKERS; k++)
-		worker_check(&h, k, connections);
+	memory_look(&h, connections);
+	/* Workers count once a second and trim blocks that are free; the pong
+	 * of a client to a ping just now may come in pieces. */
+	for (k = 0; n_findings > 0 && k < LOOKS; k++) {
+		rest(LOOK_MS);
+		memory_look(&h, connections);
+	}
+	snprintf(when, sizeof(when), "with %u connections", connections);
+	findings_tell(when);
 	hub_destroy(&h);
 }
 

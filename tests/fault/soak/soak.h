@@ -66,8 +66,9 @@ int daemon_reader(void);
 /* TERM; false if it did not leave with status 0. */
 bool daemon_stop(void);
 void daemon_forget(void); /* removes its folder */
-/* Open descriptors, and KiB of memory, of all its processes. */
-long daemon_descriptors(void);
+/* Whether all its processes run. */
+bool daemon_is_whole(void);
+/* KiB of memory of all its processes. */
 long daemon_pss(void);
 /* The takeovers that the log tells of: how many, the longest in ms, and how
  * many connections were closed because their records were corrupted. */
@@ -166,6 +167,8 @@ extern struct counts {
 
 void
 fault(enum fault f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Tells them once more. */
+void faults_tell(void);
 uint32_t dice(uint32_t n); /* 0 .. n - 1 */
 
 void client_connect(uint32_t i);
@@ -253,8 +256,19 @@ void points_print(void);
 /* ---- back.c: how soon everybody is served again ---- */
 int back_run(void);
 
+/* ---- descriptors.c: what the daemon's processes hold open ---- */
+/* Waits until all processes are there, and notes what they have: there is no
+ * client. */
+void descriptors_begin(void);
+/* Whether they have the same again, and the sockets of so many connections; if
+ * not in time, tells what they have. rest() is called between two looks. */
+void descriptors_check(unsigned connections, void (*rest)(unsigned ms));
+/* How many they had, in all, at the last look. */
+unsigned descriptors_seen(void);
+
 /* ---- leak.c: what is in shared memory when all is quiet ---- */
-void leak_check(unsigned connections);
+/* rest() is called between two looks, as by descriptors_check(). */
+void leak_check(unsigned connections, void (*rest)(unsigned ms));
 /* Whether each family of processes has exactly the sockets that its slots
  * claim, in each table; otherwise tells what is not so. */
 bool custody_is_right(bool tell);
