@@ -316,5 +316,5 @@ group('copy', null, (test) => {
 		'the master dies, memory is made': masterDies(copierStops('made')),
 		'the master dies in the copy': masterDies(copierStops('copied')),
 		'the new master dies': masterDies(successorStops),
-	}, {limit: 120000});
+	}, {limit: LONG ? 1800000 : 120000});
 });

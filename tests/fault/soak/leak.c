@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../../src/hub/heads.h"
 #include "hub/input.h"
 #include "hub/journal.h"
 #include "hub/output.h"
@@ -198,6 +199,19 @@ leak_check(unsigned connections, void (*rest)(unsigned ms))
 	snprintf(when, sizeof(when), "with %u connections", connections);
 	findings_tell(when);
 	hub_destroy(&h);
+}
+
+bool
+journal_is_full(void)
+{
+	struct hub h;
+	bool full;
+
+	if (!memory_map(&h))
+		return false;
+	full = SHM_LOAD(h.heads->end) >= h.journal_size;
+	hub_destroy(&h);
+	return full;
 }
 
 void

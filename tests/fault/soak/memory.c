@@ -8,8 +8,8 @@
 #include "soak.h"
 
 enum {
-	LOOK_MS = 250,	/* between two looks */
-	WINDOW = 60,	/* looks whose median is told: 15 s */
+	LOOK_MS = 250,		      /* between two looks */
+	WINDOW = MEMORY_MS / LOOK_MS, /* looks whose median is told */
 	LOOKS = 1 << 20 /* 3 days; after that the last ones stay */
 };
 

@@ -78,7 +78,8 @@ void daemon_takeovers(unsigned *n, unsigned *max_ms, unsigned *corrupted);
 
 /* Measures it, now and then; called in each turn of the storm. */
 void memory_turn(void);
-/* The median of the last 15 s, in KiB. */
+/* The median of the last MEMORY_MS, in KiB. */
+enum { MEMORY_MS = 15000 };
 long memory_now(void);
 
 /* ---- text.c: messages, and the order of the lobby ---- */
@@ -272,6 +273,8 @@ void leak_check(unsigned connections, void (*rest)(unsigned ms));
 /* Whether each family of processes has exactly the sockets that its slots
  * claim, in each table; otherwise tells what is not so. */
 bool custody_is_right(bool tell);
+/* Whether the journal has been filled once: all of its memory is in use. */
+bool journal_is_full(void);
 /* Writes the newest publications to the file `journal` in the daemon's folder.
  */
 void journal_dump(unsigned n);
