@@ -32,6 +32,10 @@ struct writer_channel {
 	    is_other; /* what is stored under its name has another epoch, and
 		       * nothing was stored since: other messages are missing */
 	struct store_channel stored;
+	/* The log has said that messages are missing from here on, of that
+	 * incarnation: not again when the transaction is done again. */
+	uint64_t hole_from;
+	uint32_t hole_epoch;
 };
 
 /* A publication with its texts. */
@@ -109,6 +113,8 @@ struct writer {
 	uint64_t behind_ms; /* also if it was taken before, in vain; 0: none */
 	bool waits;	    /* a client waits for the commit */
 	uint64_t lost_from, lost_to; /* of the journal, overwritten unread */
+	uint64_t told_bad; /* up to there the log has entries that are passed
+			    * over */
 	bool stopped; /* its end was corrupted when it was looked at last */
 
 	struct writer_owed *owed;

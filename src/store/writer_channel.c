@@ -27,8 +27,8 @@ writer_channel_of(
 	 * that others have seen meanwhile */
 	*r = store_channel(w->store, v.name, v.name_len, 0, &c->stored);
 	if (*r == STORE_NONE)
-		*r = store_channel(
-		    w->store, v.name, v.name_len, v.stream, &c->stored);
+		*r = store_channel(w->store, v.name, v.name_len,
+		    v.stream != 0 ? v.stream : writer_stream(), &c->stored);
 	if (*r != STORE_OK)
 		return NULL;
 	c->is_other = c->stored.stream != v.stream;
@@ -71,11 +71,29 @@ hole_text(const char *why)
 	    : "they crash the store";
 }
 
+/* Says that messages are missing, once. */
+static void
+hole_tell(struct writer *w, uint32_t e, uint64_t from, uint64_t before,
+    const char *why)
+{
+	struct presence_view v = {.name_len = 0};
+	struct writer_channel *c = &w->channel[e];
+
+	if (c->hole_epoch == c->epoch && c->hole_from == from)
+		return;
+	c->hole_epoch = c->epoch;
+	c->hole_from = from;
+	(void)presence_read(w->hub, e, &v);
+	log_warn("a hole in channel \"%s\": its messages from offset %llu up "
+		 "to %llu are not stored: %s",
+	    log_text(v.name, v.name_len), (unsigned long long)from,
+	    (unsigned long long)before, hole_text(why));
+}
+
 enum store_result
 writer_hole(struct writer *w, uint32_t e, struct store_channel *c,
     uint64_t before, bool trailing, const char *why)
 {
-	struct presence_view v = {.name_len = 0};
 	const int64_t now = clock_wall_coarse_ms();
 	/* it names none that there is */
 	const struct publication end = {.format = FORMAT_LEAP,
@@ -89,11 +107,7 @@ writer_hole(struct writer *w, uint32_t e, struct store_channel *c,
 
 	if (before <= c->top)
 		return STORE_OK;
-	(void)presence_read(w->hub, e, &v);
-	log_warn("a hole in channel \"%s\": its messages from offset %llu up "
-		 "to %llu are not stored: %s",
-	    log_text(v.name, v.name_len), (unsigned long long)c->top + 1,
-	    (unsigned long long)before, hole_text(why));
+	hole_tell(w, e, c->top + 1, before, why);
 	w->holes++;
 	r = store_hole(w->store, c, c->top, before, now, why);
 	if (r == STORE_OK && trailing)

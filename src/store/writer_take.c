@@ -12,8 +12,20 @@ enum {
 	TAKE_STEP = 250,
 	/* Bytes of proposed messages that are kept until they are delivered.
 	 * Larger: more memory; smaller: more commits of large ones. */
-	TAKE_COPIES = 4 * 1024 * 1024
+	TAKE_COPIES = 4 * 1024 * 1024,
+	/* How far times may lie ahead of the clock, which may have gone back.
+	 * Larger: a hostile worker's rows stay for longer; smaller: a clock
+	 * that is set changes times. */
+	TAKE_AHEAD_MS = 24 * 3600 * 1000,
+	/* Offsets that may be missing in a channel beside its messages, since
+	 * they leapt. Larger: a hostile worker uses up more of them; smaller:
+	 * those behind a leap are not those that clients were told. */
+	TAKE_LEAPS = 1 << 24
 };
+
+/* The highest offset of a channel's first row, and of any. */
+#define TAKE_FIRST_MAX (1ull << 52)
+#define TAKE_OFFSET_MAX (1ull << 62)
 
 void
 writer_took(struct writer *w)
@@ -22,6 +34,27 @@ writer_took(struct writer *w)
 		w->taken_ms = clock_ms();
 	if (w->behind_ms == 0)
 		w->behind_ms = w->taken_ms;
+}
+
+/* Whether the log has not said yet what it says of the entry in hand. */
+static bool
+take_is_news(struct writer *w)
+{
+	const bool news = w->reader.position > w->told_bad;
+
+	if (news)
+		w->told_bad = w->reader.position;
+	return news;
+}
+
+/* Whether no process that is sound has given an offset, at that position: a
+ * channel has no more messages than the journal. */
+static bool
+take_is_wild(const struct store_channel *c, uint64_t offset, uint64_t position)
+{
+	if (c->top == 0)
+		return offset > TAKE_FIRST_MAX;
+	return offset > c->top && offset - c->top > 2 * position + TAKE_LEAPS;
 }
 
 /* Answers a publication that asks, which cannot be stored. */
@@ -64,8 +97,9 @@ take_join(
 }
 
 /* A message has an offset that another one is stored with: it was said when
- * nothing was stored of its channel, or others were proposed. It is stored with
- * the next one; the first of several tells that some are missing before it. */
+ * nothing was stored of its channel, or others were proposed; or one that makes
+ * no sense. It is stored with the next one; the first of several tells that
+ * some are missing before it. */
 static void
 take_renumber(const struct writer_channel *c, struct publication *p)
 {
@@ -83,10 +117,12 @@ take_store(struct writer *w, struct store_channel *c,
 	enum store_result r;
 
 	if (proposed) {
-		if (stored.before < c->top)
+		if (stored.before < c->top ||
+		    take_is_wild(c, stored.before, p->position))
 			stored.before = c->top;
 		stored.offset = stored.before + 1;
-	} else if (stored.offset <= c->top) {
+	} else if (stored.offset <= c->top || stored.before >= stored.offset ||
+	    take_is_wild(c, stored.offset, p->position)) {
 		take_renumber(&w->channel[p->channel], &stored);
 	}
 	w->channel[p->channel].is_other = false;
@@ -114,10 +150,13 @@ take_poison(struct writer *w, const struct publication *p)
 	struct store_channel *c =
 	    writer_channel_of(w, p->channel, p->epoch, &r);
 
-	log_error("the message at position %llu has crashed the store "
-		  "twice: passed over, a hole is written down in its place",
-	    (unsigned long long)p->position);
-	if (c != NULL && !(p->flags & PUBLICATION_PROPOSED))
+	if (take_is_news(w))
+		log_error("the message at position %llu has crashed the store "
+			  "twice: passed over, a hole is written down in its "
+			  "place",
+		    (unsigned long long)p->position);
+	if (c != NULL && !(p->flags & PUBLICATION_PROPOSED) &&
+	    !take_is_wild(c, p->offset, p->position))
 		r = writer_hole(w, p->channel, c, p->offset, true, "poison");
 	take_refuse(w, p);
 	writer_took(w);
@@ -137,7 +176,7 @@ take_message(struct writer *w, const struct publication *p)
 	c = writer_channel_of(w, p->channel, p->epoch, &r);
 	if (r != STORE_OK)
 		return r;
-	if (c != NULL)
+	if (c != NULL && c->top < TAKE_OFFSET_MAX)
 		return take_store(w, c, p, proposed);
 	/* its entry is another channel's: nobody knows the name any more */
 	take_refuse(w, p);
@@ -162,6 +201,22 @@ take_crash(const struct publication *p)
 }
 #endif
 
+/* One that is corrupted. */
+static enum store_result
+take_bad(struct writer *w)
+{
+	const uint64_t at = w->reader.position;
+
+	if (take_is_news(w))
+		log_error("the journal's entry at position %llu is corrupted: "
+			  "not stored",
+		    (unsigned long long)at);
+	w->holes++;
+	writer_took(w);
+	return store_hole(
+	    w->store, NULL, at - 1, at, clock_wall_coarse_ms(), "corrupted");
+}
+
 /* What was found. */
 static enum store_result
 take_found(struct writer *w, const struct publication *p)
@@ -182,8 +237,11 @@ take_found(struct writer *w, const struct publication *p)
 	if (publication_is_event(p)) {
 		if ((r = writer_event(w, p)) == STORE_OK)
 			writer_took(w);
-	} else {
+	} else if (p->format == FORMAT_TEXT || p->format == FORMAT_JSON ||
+	    p->format == FORMAT_ERASED) {
 		r = take_message(w, p);
+	} else {
+		r = take_bad(w);
 	}
 	return r;
 }
@@ -206,6 +264,9 @@ take_lost_cb(void *arg, uint32_t channel, uint32_t epoch, uint64_t offset)
 	c = writer_channel_of(l->w, channel, epoch, &l->r);
 	if (c == NULL)
 		return;
+	/* at most all that was overwritten */
+	if (take_is_wild(c, offset, l->w->reader.to))
+		offset = c->top + l->w->reader.to - l->w->reader.from;
 	l->r = writer_hole(l->w, channel, c, offset, true, "overwritten");
 	writer_took(l->w);
 }
@@ -226,19 +287,14 @@ take_lost(struct writer *w)
 	return l.r;
 }
 
-/* One that is corrupted. */
-static enum store_result
-take_bad(struct writer *w)
+/* A time that makes no sense would be deleted too early, or never. */
+static void
+take_time(struct publication *p)
 {
-	const uint64_t at = w->reader.position;
+	const int64_t now = clock_wall_coarse_ms();
 
-	log_error("the journal's entry at position %llu is corrupted: "
-		  "not stored",
-	    (unsigned long long)at);
-	w->holes++;
-	writer_took(w);
-	return store_hole(
-	    w->store, NULL, at - 1, at, clock_wall_coarse_ms(), "corrupted");
+	if (p->time_ms < 0 || p->time_ms > now + TAKE_AHEAD_MS)
+		p->time_ms = now;
 }
 
 enum store_result
@@ -254,6 +310,7 @@ writer_take(struct writer *w, bool *more)
 	     n++)
 		switch (reader_next(&w->reader, w->buf, w->cap, &p)) {
 		case READER_FOUND:
+			take_time(&p);
 			r = take_found(w, &p);
 			break;
 		case READER_LOST:

@@ -487,6 +487,22 @@ group('disk', null, (test) => {
 		await made;
 	}), {limit: WAIT_MS});
 
+	test('a hole is told once, however often it is tried', () => disk(
+	    async (d, archive, bad) => {
+		await noise(d, 'told-noise', {n: 10});
+		await archive.whole(d);
+		bad.set({writeError: os.constants.errno.ENOSPC});
+		await noise(d, 'told-noise', {n: 600, bytes: 4000});
+		const {failures} = await becomes(d, 'full');
+		await until('it is tried again', async () =>
+		    (await state(d)).failures > failures + 1);
+		bad.set({writeError: 0});
+		await becomes(d, 'ok');
+		await archive.whole(d);
+		assert.equal(archive.holes('told-noise').length, 1);
+		assert.equal(d.stderr.match(/a hole in channel/g).length, 1);
+	}, {conf: 'journal 1M\n'}), {limit: 60000});
+
 	/* what was taken and not committed is there still */
 	test('a ring that goes round while nothing can be written', () => disk(
 	    async (d, archive, bad) => {

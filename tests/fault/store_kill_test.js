@@ -15,7 +15,7 @@ const {Daemon, processLives} = require('../system/daemon.js');
 const {Line} = require('../system/centrifugo.js');
 const {Choir, pause, until} = require('./ledger.js');
 const {List, die, row} = require('./kill_points.js');
-const {Archive, BadDisk, KINDS, LEAP, RULES, becomes, killAll, noise, storing, talk} =
+const {Archive, BadDisk, KINDS, LEAP, RULES, becomes, killAll, noise, state, storing, talk} =
     require('./archive.js');
 
 const LINE = 64; /* the store's, hub/line.h */
@@ -65,6 +65,13 @@ async function opening(d, state) {
 	}
 	l.client.drop();
 	return n;
+}
+
+/* The memory that all share, as the master has it open. */
+function memory(pid) {
+	return fs.readdirSync(`/proc/${pid}/fd`).map((fd) =>
+	    `/proc/${pid}/fd/${fd}`).find((file) =>
+	    fs.readlinkSync(file) === '/memfd:chatd (deleted)');
 }
 
 group('store killed', null, (test) => {
@@ -202,6 +209,36 @@ group('store killed', null, (test) => {
 		assert.equal(archive.channel('room').epoch, epoch);
 		archive.remove();
 	}, {limit: 60000});
+
+	test('not by numbers that a hostile worker writes', () =>
+	    storing(async (d, archive) => {
+		const l = await Line.connected(d, '?user=a');
+		const say = async (data) => assert.ok((await l.ask('publish',
+		    {channel: 'told-hostile', data})).publish);
+		await say(1);
+		await archive.whole(d);
+		/* struct presence_entry: tests/unit/layout.golden */
+		const fd = fs.openSync(memory(d.pid), 'r+');
+		const bytes = Buffer.alloc(64 << 20);
+		fs.readSync(fd, bytes, 0, bytes.length, 0);
+		const word = Buffer.alloc(8);
+		for (const offset of [2n ** 62n, 2n ** 63n - 2n, 2n ** 64n - 9n]) {
+			word.writeBigUInt64LE(offset);
+			for (let at = -1; (at = bytes.indexOf('told-hostile',
+			    at + 1)) !== -1;)
+				if (at % 64 === 41)
+					fs.writeSync(fd, word, 0, 8, at - 41 + 8);
+			await say(2);
+			await say(3);
+			await archive.whole(d);
+		}
+		fs.closeSync(fd);
+		assert.equal((await state(d)).state, 'ok');
+		assert.equal(archive.channel('told-hostile').top, 7);
+		assert.deepEqual(archive.judge('told-hostile').map((m) =>
+		    Number(m.data)), [1, 2, 3, 2, 3, 2, 3]);
+		l.client.drop();
+	}), {limit: 60000});
 
 	test('by a message: a hole after two deaths', () =>
 	    storing(async (d, archive) => {
