@@ -314,6 +314,10 @@ struct recovery {
 	bool told;     /* put_subscription(): the client has all from now on */
 	uint64_t offset;
 	struct json_value epoch;
+	/* recovery_waits(): what was missed up to there has been found, and
+	 * whether that is all of it */
+	bool found, whole;
+	struct channel_position at;
 };
 
 /* Takes it out of the members of a subscribe request; false: one is of a wrong
@@ -324,7 +328,7 @@ bool recovery_take(const struct json_value *value, struct recovery *out);
  * wait for what it has missed: C_WAITS; C_INTERNAL: it has waited in vain. */
 enum centrifugo_error
 recovery_waits(struct chat *ch, const struct channel_name *name,
-    const struct channel_position *at, const struct recovery *r);
+    const struct channel_position *at, struct recovery *r);
 
 /* The members of a subscribe result; C_UNRECOVERABLE if that was asked for. */
 enum centrifugo_error put_subscription(struct chat *ch, struct json_writer *w,

@@ -91,30 +91,39 @@ static struct past missed;
 
 enum centrifugo_error
 recovery_waits(struct chat *ch, const struct channel_name *name,
-    const struct channel_position *at, const struct recovery *r)
+    const struct channel_position *at, struct recovery *r)
 {
 	enum past_result result;
-	bool whole;
 
 	if (!r->wanted || !name->rule->recovery ||
 	    !archive_has(ch, at->channel))
 		return C_OK;
-	result = recovery_find(ch, name, at, r, false, &missed, &whole);
+	result = recovery_find(ch, name, at, r, false, &missed, &r->whole);
+	r->found = result == PAST_OK;
+	r->at = *at;
 	/* what cannot be read now is not recovered: who comes back for it again
 	 * and again shall not be kept out of the channel for that */
 	return result == PAST_FAILED ? C_OK : past_error(result);
+}
+
+/* Whether what was found before is what is missed now, too. */
+static bool
+recovery_is_found(const struct recovery *r, const struct channel_position *at)
+{
+	return r->found && r->at.channel == at->channel &&
+	    r->at.epoch == at->epoch && r->at.stream == at->stream &&
+	    r->at.offset == at->offset;
 }
 
 /* Writes what the client has missed; false: it is not all there. */
 static bool
 put_missed(struct chat *ch, struct json_writer *w,
     const struct channel_name *name, const struct channel_position *at,
-    const struct recovery *r)
+    struct recovery *r)
 {
-	bool whole;
-
-	(void)recovery_find(ch, name, at, r, true, &missed, &whole);
-	return whole && put_recovered(ch, w, &missed);
+	if (!recovery_is_found(r, at))
+		(void)recovery_find(ch, name, at, r, true, &missed, &r->whole);
+	return r->whole && put_recovered(ch, w, &missed);
 }
 
 enum centrifugo_error
@@ -300,7 +309,7 @@ subscribe_reply(struct command *c, const struct channel_name *name,
  * takeover goes on without what is not in the ring. */
 static enum centrifugo_error
 subscribe_waits(const struct command *c, const struct channel_name *name,
-    const struct recovery *r)
+    struct recovery *r)
 {
 	struct channel_position at;
 
