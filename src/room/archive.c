@@ -6,6 +6,7 @@
 #include "archive_rows.h"
 #include "base/clock.h"
 #include "conn/hold.h"
+#include "hub/line.h"
 #include "hub/presence.h"
 #include "hub/reader.h"
 #include "room/rooms.h"
@@ -13,7 +14,12 @@
 enum {
 	/* What nobody came to use, or asked for again, is given up so long
 	 * after its limit. */
-	ARCHIVE_UNUSED_MS = 2 * HOLD_ROWS_MS
+	ARCHIVE_UNUSED_MS = 2 * HOLD_ROWS_MS,
+	/* Sweeps without a tick of who answers, which has one in each 100 ms,
+	 * and in what takes long. Larger: a connect waits longer for one that
+	 * hangs; smaller: on a busy machine some recover nothing. Sweeps are
+	 * counted, as time goes by while the machine stands still, too. */
+	ARCHIVE_QUIET = 6
 };
 
 enum asked_state { ASKED_WAITS, ASKED_FOUND, ASKED_FAILED, ASKED_ABSENT };
@@ -51,6 +57,8 @@ struct archive {
 	 * long: nobody waits for one until there is an answer, or a link. */
 	bool stuck;
 	uint32_t ended_ms; /* no link: since when */
+	uint32_t quiet;	   /* sweeps without a tick of who answers */
+	uint64_t ticks;	   /* that it had */
 	struct asked *asked[ARCHIVE_ASKED_MAX];
 };
 
@@ -457,6 +465,31 @@ archive_answered(const struct chat *ch)
 	return ch->rooms->archive->answered;
 }
 
+bool
+archive_hangs(const struct chat *ch)
+{
+	return ch->rooms->archive->quiet >= ARCHIVE_QUIET;
+}
+
+/* Looks whether who answers lives. */
+static void
+archive_listen(struct chat *ch)
+{
+	struct archive *a = ch->rooms->archive;
+	uint64_t ticks;
+
+	if (a->peer == -1) {
+		a->quiet = 0; /* the next one is on its way */
+		return;
+	}
+	ticks = SHM_LOAD(ch->hub->line[a->peer].tick);
+	if (ticks != a->ticks) {
+		a->ticks = ticks;
+		a->quiet = 0;
+	} else if (a->quiet < ARCHIVE_QUIET && ++a->quiet == ARCHIVE_QUIET)
+		hold_rows_again(ch);
+}
+
 /* Whether a question has waited for as long as anybody waits, or would. */
 static bool
 archive_is_stuck(const struct chat *ch)
@@ -477,6 +510,7 @@ archive_sweep(struct chat *ch)
 {
 	struct archive *a = ch->rooms->archive;
 
+	archive_listen(ch);
 	a->stuck = a->stuck || archive_is_stuck(ch);
 	for (uint32_t k = 0; k < a->n_asked;)
 		if (conn_age_ms(ch, a->asked[k]->since_ms) >= ARCHIVE_UNUSED_MS)

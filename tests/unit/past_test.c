@@ -1,6 +1,8 @@
 /* past: history, recovery and "/history" beyond the ring. */
 #include "past_fixture.h"
 
+#include "hub/line.h"
+
 /* What the ring has is not asked for. */
 static void
 test_ring(void **state)
@@ -280,6 +282,44 @@ test_plain(void **state)
 	told(&bob, "* busy, try again");
 }
 
+/* Not for who shows no sign of life. */
+static void
+test_connect_hangs(void **state)
+{
+	channel_grows("#alice");
+	for (int k = 0; k < 2; k++) {
+		n_asked = 0;
+		guest_forget(&alice);
+		guest_come(&bob, &centrifugo_door, "alice");
+		guest_say(&bob,
+		    "{\"id\":1,\"connect\":{\"subs\":{\"#alice\":{\"recover\":"
+		    "true,"
+		    "\"offset\":7}}}}");
+		for (int n = 0; n < 6 && k == 0; n++) {
+			told_nothing(&bob);
+			archive_sweep(&door_node->ch);
+			chat_turn(&door_node->ch);
+			door_settle();
+		}
+		assert_int_equal(bob.n_texts, 1);
+		assert_non_null(strstr(bob.text[0], "\"was_recovering\":true"));
+		assert_null(strstr(bob.text[0], "\"recovered\""));
+		close(bob.fd);
+		bob.fd = -1;
+		door_settle();
+	}
+	/* it is there again */
+	SHM_COUNT(door_hub.line[ARCHIVE].tick, 1);
+	archive_sweep(&door_node->ch);
+	n_asked = 0;
+	guest_come(&bob, &centrifugo_door, "alice");
+	guest_say(&bob,
+	    "{\"id\":1,\"connect\":{\"subs\":{\"#alice\":{\"recover\":true,"
+	    "\"offset\":7}}}}");
+	told_nothing(&bob);
+	assert_int_equal(n_asked, 1);
+}
+
 /* A connect that goes on in the user's own channel waits, too; in vain it is
  * connected, and has not recovered. */
 static void
@@ -329,6 +369,7 @@ main(void)
 	    TEST(test_late),
 	    TEST(test_plain),
 	    TEST(test_connect),
+	    TEST(test_connect_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,7 +152,8 @@ connect_is_owed(const struct command *c, const struct channel_name *name)
 /* Whether the client asks to go on in a channel that is not open, or where the
  * ring has not all that it missed. It does so with a command that is carried
  * out as a whole: nothing is subscribed before all such channels are open, and
- * all rows there, or have been waited for in vain. */
+ * all rows there, or have been waited for in vain. Of who hangs it waits for
+ * none. */
 static bool
 connect_waits_for(const struct command *c, struct json_value subs,
     const struct channel_name *name)
@@ -167,6 +168,8 @@ connect_waits_for(const struct command *c, struct json_value subs,
 	case CHANNEL_COLD:
 		return cold_error(c->ch, &at) == C_WAITS;
 	case CHANNEL_OK:
+		if (archive_hangs(c->ch))
+			return false;
 		return (r.wanted ? recovery_waits(c->ch, name, &at, &r)
 				 : away_find_waits(c->ch, &at)) == C_WAITS;
 	default:
