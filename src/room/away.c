@@ -3,55 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "away_note.h"
 #include "base/sparse.h"
 #include "conn/door.h"
 #include "conn/hold.h"
 #include "conn/recipient.h"
-#include "hub/line.h"
-#include "hub/lock.h"
 #include "hub/reader.h"
 #include "hub/slot.h"
 #include "room/rooms.h"
 
 enum {
-	AWAY_PARTS = 10,     /* all connections are looked at once a second */
-	AWAY_NOTE_MS = 1000, /* of a user at most one note in that time */
+	AWAY_PARTS = 10, /* all connections are looked at once a second */
 	/* So long who has the rows may take to have all up to when a connection
 	 * was opened, what the user got by the one before among it. Larger:
 	 * while the disk is slow users are told later what came; smaller: they
 	 * are told again what they have got. */
-	AWAY_BEHIND_MS = 2000,
-	AWAY_STORE = 1 << READER_STORE
-};
-
-/* What is known of a connection. */
-struct away_conn {
-	uint32_t use;	   /* of its slot: of another one nothing is known */
-	uint64_t looked;   /* the channel's offset that is dealt with */
-	uint64_t offset;   /* all up to it has been appended, */
-	uint64_t end;	   /* up to this position of its output; 0: noted */
-	uint64_t tail;	   /* of the journal when it was first to be told what
-			    * came */
-	uint64_t upto;	   /* and the channel's offset then */
-	uint32_t since_ms; /* the clock's low half then */
-	bool asked;	   /* rows */
-	bool held;	   /* a command waits until they can be asked for */
-};
-
-/* And of a user: what was noted here last. */
-struct away_user {
-	uint32_t epoch; /* of the presence entry */
-	uint32_t at_ms;
-	uint64_t offset;
-};
-
-struct away {
-	struct away_conn *conn; /* [n_slots] */
-	struct away_user *user; /* [n_users + 1] */
-	uint32_t at;		/* the next slot to look at */
-	uint32_t rest;		/* sweeps since anything is kept, a few */
-	uint32_t *waiting;	/* connections that are to be told what came */
-	uint32_t n_waiting, waiting_cap;
+	AWAY_BEHIND_MS = 2000
 };
 
 static struct away_found news; /* that is being told */
@@ -96,17 +63,6 @@ away_is_kept(const struct chat *ch, const char *name, size_t len)
 	return rule != NULL && rule->store != CONF_STORE_NO;
 }
 
-/* away_is_kept() of an own channel by its entry. */
-static bool
-away_entry_is_kept(const struct chat *ch, uint32_t e)
-{
-	char name[PRESENCE_NAME_MAX + 1];
-
-	return presence_is_user(ch->hub, e) &&
-	    presence_flags(ch->hub, e) & AWAY_STORE &&
-	    away_is_kept(ch, name, channel_name(ch->hub, e, name));
-}
-
 void
 away_enter(struct chat *ch, uint32_t i)
 {
@@ -117,18 +73,6 @@ away_enter(struct chat *ch, uint32_t i)
 	s->flags |= SLOT_OWED;
 	if (ch->door[ch->conn[i].door]->away != NULL)
 		s->offset = SLOT_OFFSET_UNKNOWN;
-}
-
-/* What is known of a connection. */
-static struct away_conn *
-away_of(struct chat *ch, uint32_t i)
-{
-	struct away_conn *known = &ch->rooms->away->conn[i];
-	uint32_t use = slot_use(ch->hub, i);
-
-	if (known->use != use)
-		*known = (struct away_conn){.use = use};
-	return known;
 }
 
 /* Whether rows are worth asking for: those who know them have seen what its
@@ -176,7 +120,7 @@ away_may_ask_now(struct chat *ch, uint64_t offset)
 	    !conn_has_slot(ch, i) ||
 	    away_may_ask(ch, i, offset, AWAY_BEHIND_MS / 2))
 		return true;
-	if (hold_rows(ch, 0)) {
+	if (hold_rows(ch, 0) && !away_of(ch, i)->held) {
 		away_of(ch, i)->held = true;
 		away_wait(ch, i);
 	}
@@ -355,8 +299,7 @@ away_give_up(struct chat *ch, uint32_t i, uint64_t offset)
 {
 	static const struct door_away nothing;
 
-	if (conn_age_ms(ch, (uint32_t)conn_slot(ch, i)->connected_ms) <
-	    AWAY_LIMIT_MS)
+	if ((int32_t)conn_age_ms(ch, away_of(ch, i)->since_ms) < AWAY_LIMIT_MS)
 		return;
 	ch->door[ch->conn[i].door]->away(ch, i, &nothing, NULL);
 	away_done(ch, i, offset, true);
@@ -383,8 +326,9 @@ away_look_up(struct chat *ch, uint32_t i)
 		return;
 	}
 	away_tell(ch, i);
-	away_done(ch, i, at.offset, false);
 	archive_done(ch);
+	if (ch->conn[i].phase == CONN_OPEN) /* else not all of it was told */
+		away_done(ch, i, at.offset, false);
 }
 
 void
@@ -407,96 +351,6 @@ away_try(struct chat *ch, uint32_t i)
 	    (struct hold_hand){.conn = i, .aside = true, .ended = HOLD_NOT};
 	away_look_up(ch, i);
 	ch->hold = was;
-}
-
-/* Where a channel stands, if all of it up to there has been appended to those
- * who are here; 0: not yet. */
-static uint64_t
-away_appended(struct chat *ch, uint32_t e)
-{
-	struct hub *h = ch->hub;
-	uint64_t offset, newest;
-
-	hub_lock(h);
-	offset = SHM_LOAD(h->entry[e].offset);
-	newest = SHM_LOAD(h->entry[e].newest);
-	hub_unlock(h);
-	return SHM_OWN(h->mine->cursor) >= newest ? offset : 0;
-}
-
-/* Notes where the end of its output is, if a channel's newest is in there. */
-static void
-away_sample(struct chat *ch, uint32_t i, struct away_conn *known, uint32_t e)
-{
-	const struct slot *s = conn_slot(ch, i);
-	uint64_t offset;
-
-	if (s->flags & (SLOT_OWED | SLOT_GAP | SLOT_MOVED) ||
-	    s->offset == SLOT_OFFSET_UNKNOWN || slot_is_entering(s))
-		return;
-	if (!away_entry_is_kept(ch, e)) {
-		known->looked = SHM_LOAD(ch->hub->entry[e].offset);
-		return;
-	}
-	offset = away_appended(ch, e);
-	known->end = offset != 0 ? conn_output_end(ch, i) : 0;
-	if (known->end != 0)
-		known->looked = known->offset = offset;
-}
-
-/* Notes in the journal what a user has got; false: later, there was a note just
- * now. last: the connection is ending. */
-static bool
-away_note(struct chat *ch, uint32_t e, uint64_t offset, bool last)
-{
-	struct away_user *u = &ch->rooms->away->user[e];
-	struct hub *h = ch->hub;
-	char user[USER_NAME_MAX + 1];
-	struct publication p = {.channel = e,
-	    .offset = offset,
-	    .before = offset,
-	    .subscription = SHM_NONE,
-	    .time_ms = ch->wall_ms,
-	    .format = FORMAT_DELIVERED,
-	    .user_len = (uint8_t)user_name(h, e, user),
-	    .user = user,
-	    .data = ""};
-	uint32_t epoch = SHM_LOAD(h->entry[e].epoch);
-
-	if (u->epoch == epoch && offset <= u->offset)
-		return true;
-	if (!last && u->epoch == epoch &&
-	    conn_age_ms(ch, u->at_ms) < AWAY_NOTE_MS)
-		return false;
-	*u = (struct away_user){epoch, (uint32_t)ch->now_ms, offset};
-	hub_lock(h);
-	journal_append_at(h, &p, AWAY_STORE, 0);
-	hub_unlock(h);
-	return true;
-}
-
-/* Looks how far a connection's user has got it. */
-static void
-away_look(struct chat *ch, uint32_t i, bool last)
-{
-	uint32_t e = ch->conn[i].user.entry;
-	struct away_conn *known;
-
-	if (!ch->conn[i].present || !presence_is_user(ch->hub, e) ||
-	    !(presence_flags(ch->hub, e) & AWAY_STORE))
-		return;
-	known = away_of(ch, i);
-	if (known->end != 0 && conn_has_got(ch, i, known->end) &&
-	    away_note(ch, e, known->offset, last))
-		known->end = 0;
-	if (known->looked == SHM_LOAD(ch->hub->entry[e].offset) ||
-	    (known->end != 0 && !last))
-		return;
-	known->end = 0;
-	away_sample(ch, i, known, e);
-	if (known->end != 0 && conn_has_got(ch, i, known->end) &&
-	    away_note(ch, e, known->offset, last))
-		known->end = 0;
 }
 
 /* One of those that wait for what needs no asking; false: no more. */

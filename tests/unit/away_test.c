@@ -321,6 +321,21 @@ test_behind(void **state)
 	told(&alice, "* 1 message since " SINCE, "*server* whispers: 4");
 }
 
+/* For one whose channel opens late it is asked for as long as for others. */
+static void
+test_opens_late(void **state)
+{
+	guest_come(&alice, &plain_door, "alice");
+	door_hub.slot[alice.conn].connected_ms -= 2 * AWAY_LIMIT_MS;
+	reader_turn(3);
+	told_nothing(&alice);
+	sweeps(100);
+	answers_user(true, 2);
+	told_nothing(&alice);
+	answers_page(3);
+	told(&alice, "* 1 message since " SINCE, "bob whispers: 3");
+}
+
 /* What cannot be known in time is told at another connection. */
 static void
 test_in_vain(void **state)
@@ -329,8 +344,9 @@ test_in_vain(void **state)
 	assert_int_equal(n_asked, 1);
 	server_says("#alice", FORMAT_TEXT, "", "6");
 	told_nothing(&alice);
-	door_hub.slot[alice.conn].connected_ms -= AWAY_LIMIT_MS;
-	sweeps(100);
+	sweeps(AWAY_LIMIT_MS - 1000);
+	told_nothing(&alice);
+	sweeps(1000);
 	told(&alice, "* messages from while you were away cannot be told now");
 	server_says("#alice", FORMAT_TEXT, "", "7");
 	told(&alice, "*server* whispers: 7");
@@ -526,8 +542,8 @@ main(void)
 	    TEST(test_unknown), TEST(test_many), TEST(test_meanwhile),
 	    TEST(test_behind), TEST(test_in_vain), TEST(test_noted),
 	    TEST(test_unacknowledged), TEST(test_skipped), TEST(test_unstored),
-	    TEST(test_turned_off), TEST(test_adopted), TEST(test_reply),
-	    TEST(test_reply_many)};
+	    TEST(test_opens_late), TEST(test_turned_off), TEST(test_adopted),
+	    TEST(test_reply), TEST(test_reply_many)};
 
 	return cmocka_run_group_tests_name("away", tests, NULL, NULL);
 }
