@@ -10,6 +10,7 @@
 #include "lock.h"
 #include "problem.h"
 #include "search.h"
+#include "wal.h"
 
 enum {
 	BUSY_LOOK_MS = 5, /* between two looks at another process's lock */
@@ -389,7 +390,8 @@ database_file(struct store *s)
 		name = frozen;
 	}
 	mask = umask(027);
-	rc = sqlite3_open_v2(name, &s->db, flags, NULL);
+	rc = sqlite3_open_v2(name, &s->db, flags,
+	    s->options.use == STORE_WRITES ? wal_layer() : NULL);
 	umask(mask);
 	return rc;
 }
