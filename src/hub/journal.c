@@ -147,6 +147,17 @@ head_take(const struct entry_head *e, struct publication *p)
 		p->command = e->ordinal & ENTRY_COMMAND;
 }
 
+/* Adds where its texts are, one behind the other. */
+static inline __attribute__((always_inline)) void
+head_texts(struct publication *p, const char *at)
+{
+	p->user = at;
+	p->info = p->user + p->user_len;
+	p->sub_info = p->info + p->info_len;
+	p->tags = p->sub_info + p->sub_info_len;
+	p->data = p->tags + p->tags_len;
+}
+
 /* Appends bytes; returns where the next go. */
 static uint8_t *
 put(uint8_t *to, const char *bytes, size_t len)
@@ -317,11 +328,7 @@ publication_decode(const void *bytes, size_t len, struct publication *p)
 	if (n > len)
 		return 0;
 	head_take(&e, p);
-	p->user = (const char *)bytes + sizeof(e);
-	p->info = p->user + p->user_len;
-	p->sub_info = p->info + p->info_len;
-	p->tags = p->sub_info + p->sub_info_len;
-	p->data = p->tags + p->tags_len;
+	head_texts(p, (const char *)bytes + sizeof(e));
 	return n;
 }
 
@@ -347,9 +354,11 @@ journal_read(const struct hub *h, uint64_t position, void *buf, size_t cap,
 	shm_copied();
 	if (position < ring_oldest(h))
 		return JOURNAL_GONE;
-	if (n == 0 || n > cap || publication_decode(buf, n, p) != n ||
-	    p->position != position)
+	if (n == 0 || n > cap || e.position != position)
 		return JOURNAL_BAD;
+	/* whoever has changed the ring meanwhile: this head was checked */
+	head_take(&e, p);
+	head_texts(p, (const char *)buf + sizeof(e));
 	return JOURNAL_OK;
 }
 
