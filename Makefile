@@ -53,6 +53,12 @@ ifeq ($(VARIANT),release)
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDHARDEN := -pie -Wl,-z,relro,-z,now
 endif
+# Tests run once: to optimize them, and to link them well, takes longer than they
+# run. (The warning is wrong about what is not optimized.)
+ifneq ($(filter san kill,$(VARIANT)),)
+TEST_OPT := -O0 -Wno-format-truncation \
+	$(if $(shell command -v ld.gold),-fuse-ld=gold)
+endif
 CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
 LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed
 LDLIBS += -lseccomp -levent_core -luring -lidn2 -lunistring -lbsd -lmd \
@@ -227,24 +233,24 @@ $(OUT)/lines/libexec/chatd/chatd-child: $(LINES) $(OUT)/obj/chatd_child.o \
 $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(OUT)/libchatd.a \
-	    $(LDFLAGS) -lcmocka -lcrypto $(LDSTORE) $(LDLIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -MMD -MP -o $@ $< \
+	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka -lcrypto $(LDSTORE) $(LDLIBS)
 
 # Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
 $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
     $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter-out %.h,$^) $(LDFLAGS) \
-	    -lcmocka -lcrypto $(LDLIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -o $@ $(filter-out %.h,$^) \
+	    $(LDFLAGS) -lcmocka -lcrypto $(LDLIBS)
 
 # Those called kill_* need kill points: VARIANT=kill.
 $(KILL): $(KILL_HELP) $(wildcard tests/fault/kill_*.h)
 $(OUT)/fault/%_test: tests/fault/%_test.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(OUT)/libchatd.a \
-	    $(LDFLAGS) -lcmocka $(LDSTORE) $(LDLIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -o $@ $(filter %.c,$^) \
+	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) $(LDLIBS)
 
 $(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
 	@mkdir -p $(@D)
