@@ -24,6 +24,8 @@ const {COPIER, List} = require('./kill_points.js');
 
 const PEOPLE = 12, SPEAKERS = 3;
 const HALF = 'half'.repeat(5000); /* of which half is there all the time */
+/* Who has sent half of it answers no ping, and stays for all that. */
+const CONF = `${TELL}ping-interval 1h\n`;
 const COPY = /^(hub\/convert|master\/conversion)/;
 const WORKER = /^(worker|takeover|conn|hub|process)\/(?!convert)/;
 const DEATHS = LONG ? 1000 : 12; /* of a worker; slots may die 20 times in 10 s */
@@ -32,7 +34,7 @@ let users = 5000;
 
 /* Upgrades with other sizes; what chatctl said. */
 function copy(d) {
-	fs.writeFileSync(d.conf, `${TELL}users ${++users}\n`);
+	fs.writeFileSync(d.conf, `${CONF}users ${++users}\n`);
 	return d.ctl('upgrade');
 }
 
@@ -58,7 +60,7 @@ function copier(d) {
 /* A daemon with a crowd that talks; body gets it, and all is well after it. */
 async function talking(body) {
 	const list = new List();
-	const d = await Daemon.start({workers: 2, conf: TELL,
+	const d = await Daemon.start({workers: 2, conf: CONF,
 	    env: {CHATD_KILL_LIST: list.path}});
 	const member = sdk(d, '?user=member'), lost = [];
 	const sub = await subscribed(member, 'tell');
@@ -78,9 +80,9 @@ async function talking(body) {
 	half.write(rest);
 	await until('its message is heard', () => [...crowd.people].every((p) =>
 	    p.heard.filter((line) => line === `half says: ${HALF}`).length ===
-	    1));
+	    1), WAIT_MS);
 	await sub.publish(1);
-	await until('it is published', () => sub.heard.length > 0);
+	await until('it is published', () => sub.heard.length > 0, WAIT_MS);
 	assert.deepEqual([sub.heard.map((p) => p.data), lost], [[1], []]);
 	member.disconnect();
 	await crowd.judgeAll();

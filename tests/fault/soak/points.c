@@ -20,7 +20,7 @@
 enum {
 	LOOK_MS = 10,
 	POINTS_LONG_S = 50, /* from there on three quarters are to be hit */
-	POINTS_HITS = 3,    /* of so many hits one is to be at a point that was
+	POINTS_HITS = 4,    /* of so many hits one is to be at a point that was
 			     * not hit before: a slow machine has fewer */
 	WAIT_MS = 250,	    /* for a worker to pass the point */
 	BURST = 16,	    /* deaths of a slot within BURST_MS, as in hit.c */

@@ -130,6 +130,28 @@ all_open(void)
 	return all_are(OPEN);
 }
 
+/* Waits until all are there, or says who is not. */
+static bool
+wait_for_all(const char *what)
+{
+	const struct client *c;
+	uint32_t i;
+
+	if (wait_for(what, all_open))
+		return true;
+	for (i = 0; i < set.clients; i++) {
+		c = &client[i];
+		if (c->phase != OPEN || (set.reader && c->asked != c->answered))
+			fault(F_OTHER,
+			    "client %u%s%s: phase %d, answers %u of %u, at %u "
+			    "of %u",
+			    i, c->json ? " (json)" : "",
+			    c->slow ? " (slow)" : "", c->phase, c->answered,
+			    c->asked, c->at + 1, order.n);
+	}
+	return false;
+}
+
 static bool
 all_away(void)
 {
@@ -235,7 +257,7 @@ custody_look(void)
 	uint64_t until = clock_now() + PATIENCE_MS;
 
 	if (!wait_for("all workers and keepers are there", hit_settled) ||
-	    !wait_for("all are back", all_open))
+	    !wait_for_all("all are back"))
 		return;
 	while (!custody_is_right(now_ms > until) && now_ms <= until)
 		turn(false, true);
@@ -348,7 +370,7 @@ run(void)
 
 	daemon_start();
 	descriptors_begin();
-	wait_for("all are connected", all_open);
+	wait_for_all("all are connected");
 	for (i = 0; i < set.clients; i++) {
 		client[i].located = true; /* nothing is said yet */
 		client[i].at = UINT32_MAX;
@@ -365,7 +387,7 @@ run(void)
 		fault(F_LEAK, "%ld KiB, earlier %ld", pss, early);
 	wait_for("all workers and keepers are there",
 	    set.points ? points_settled : hit_settled);
-	wait_for("all are back", all_open);
+	wait_for_all("all are back");
 	last_words();
 	if (!wait_for("all heard everything", all_quiet))
 		tell_unquiet();
