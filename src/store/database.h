@@ -24,7 +24,10 @@ enum {
 	/* Channels of which the top is written at the commit. Larger: more
 	 * memory; smaller: a commit of many channels writes some more often. */
 	STORE_DIRTY = 1024,
-	STORE_ERROR = 2048
+	STORE_ERROR = 2048,
+	/* Channels of which it is known when they have too many rows. Larger:
+	 * more memory; smaller: rows are counted more often. */
+	STORE_KNOWN = 1024
 };
 
 /* A statement; sql is a text that stays, and is found by its address. */
@@ -57,13 +60,17 @@ struct prune_much {
 	enum {
 		MUCH_OF_CHANNELS,
 		MUCH_OF_USERS,
+		MUCH_OF_PROVED,
 		MUCH_OF_INDEX,
 		MUCH_OF_PIECES,
 		MUCH_OF_ROWS
 	} step;
 	int64_t channel; /* that was looked at last */
 	unsigned halved; /* the age of names, so often */
-	uint64_t left;	 /* messages to delete until the next round */
+	/* Messages take too little: names of others are deleted, too, */
+	enum { MUCH_NOT, MUCH_ALSO, MUCH_DONE } proved;
+	bool over;     /* and no more can be until the next round */
+	uint64_t left; /* messages to delete until the next round */
 };
 
 /* How the file is opened. */
@@ -72,6 +79,13 @@ enum database_way {
 	DATABASE_FROZEN, /* as it lies there, without its log, which is empty */
 	DATABASE_ALONE,	 /* with its log, and without others */
 	DATABASE_WAYS
+};
+
+/* A channel that has no more rows than it may before its top is that. */
+struct prune_known {
+	int64_t channel; /* 0: none */
+	int64_t until;
+	uint32_t rows; /* that it may have */
 };
 
 struct store {
@@ -98,6 +112,7 @@ struct store {
 	struct store_index index;
 	int64_t pruned; /* the channel that prune.c has looked at last */
 	struct prune_much much;
+	struct prune_known known[STORE_KNOWN]; /* by id */
 	char error[STORE_ERROR];
 };
 

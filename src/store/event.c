@@ -185,11 +185,12 @@ event_take(
 }
 
 enum store_result
-user_prune(struct store *s, int64_t oldest_ms, uint32_t rows, uint32_t *n)
+user_prune(
+    struct store *s, bool proved, int64_t oldest_ms, uint32_t rows, uint32_t *n)
 {
 	static const char sql[] =
 	    "DELETE FROM user WHERE name IN (SELECT name FROM user"
-	    " WHERE proved = 0 AND last_seen < ?1 LIMIT ?2)";
+	    " WHERE proved = ?3 AND last_seen < ?1 LIMIT ?2)";
 	enum store_result r = database_begin(s, false);
 	sqlite3_stmt *stmt;
 
@@ -199,6 +200,7 @@ user_prune(struct store *s, int64_t oldest_ms, uint32_t rows, uint32_t *n)
 	if ((stmt = database_statement(s, sql)) != NULL) {
 		sqlite3_bind_int64(stmt, 1, oldest_ms);
 		sqlite3_bind_int64(stmt, 2, rows);
+		sqlite3_bind_int(stmt, 3, proved);
 	}
 	r = database_run(s, stmt, "pruning users");
 	if (r == STORE_OK)

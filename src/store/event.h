@@ -10,9 +10,9 @@
 enum store_result event_take(struct store *s, const struct store_channel *c,
     const struct publication *p);
 
-/* Forgets at most `rows` users whose name no token proved, and who have not
- * been here since: *n. In the caller's transaction. */
-enum store_result
-user_prune(struct store *s, int64_t oldest_ms, uint32_t rows, uint32_t *n);
+/* Forgets at most `rows` users whose name a token proved, or none did, and who
+ * have not been here since: *n. In the caller's transaction. */
+enum store_result user_prune(struct store *s, bool proved, int64_t oldest_ms,
+    uint32_t rows, uint32_t *n);
 
 #endif

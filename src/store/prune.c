@@ -54,6 +54,37 @@ prune_old(struct pruning *p)
 	    : prune_found(p, prune_statement(p->s, pubs, oldest, p->now_ms));
 }
 
+/* Counts a channel's newest rows, up to one more than it may have, and says the
+ * offset of the oldest of these; its top is `newest`. Where offsets leapt they
+ * do not tell how many there are, and counting takes as long as there are many:
+ * not until so many more can be there. */
+static enum store_result
+prune_channel_count(struct pruning *p, int64_t channel, uint32_t rows,
+    int64_t newest, int64_t *last)
+{
+	static const char sql[] =
+	    "SELECT count(*), min(offset) FROM (SELECT offset FROM publication"
+	    " WHERE channel = ?1 ORDER BY offset DESC LIMIT ?2)";
+	struct prune_known *k = &p->s->known[(uint64_t)channel % STORE_KNOWN];
+	enum store_result r;
+	sqlite3_stmt *stmt;
+	int64_t n;
+
+	if (k->channel == channel && k->rows == rows && newest < k->until)
+		return STORE_NONE;
+	stmt = prune_statement(p->s, sql, channel, (int64_t)rows + 1);
+	r = database_row(p->s, stmt, "pruning");
+	if (r != STORE_OK)
+		return r;
+	n = sqlite3_column_int64(stmt, 0);
+	*last = sqlite3_column_int64(stmt, 1);
+	sqlite3_reset(stmt);
+	if (n > rows)
+		return STORE_OK;
+	*k = (struct prune_known){channel, newest + rows + 1 - n, rows};
+	return STORE_NONE;
+}
+
 /* A channel has more than `rows`: the oldest. */
 static enum store_result
 prune_channel_rows(struct pruning *p, int64_t channel, uint32_t rows)
@@ -61,9 +92,6 @@ prune_channel_rows(struct pruning *p, int64_t channel, uint32_t rows)
 	static const char first[] = "SELECT offset FROM publication"
 				    " WHERE channel = ?1 ORDER BY offset"
 				    " LIMIT 1";
-	static const char nth[] = "SELECT offset FROM publication"
-				  " WHERE channel = ?1 ORDER BY offset DESC"
-				  " LIMIT 1 OFFSET ?2";
 	static const char pubs[] =
 	    "SELECT id, channel, format, data, offset <= ?2 FROM publication"
 	    " WHERE channel = ?1 ORDER BY offset";
@@ -79,8 +107,7 @@ prune_channel_rows(struct pruning *p, int64_t channel, uint32_t rows)
 	/* offsets grow, so there are not more */
 	if (r != STORE_OK || newest - oldest < (int64_t)rows)
 		return r == STORE_NONE ? STORE_OK : r;
-	r = prune_number(
-	    p->s, prune_statement(p->s, nth, channel, rows), &last);
+	r = prune_channel_count(p, channel, rows, newest, &last);
 	if (r != STORE_OK)
 		return r == STORE_NONE ? STORE_OK : r;
 	return prune_found(p, prune_statement(p->s, pubs, channel, last));
@@ -180,7 +207,7 @@ prune_users(struct pruning *p)
 
 	if (p->b->user_age_ms == 0 || p->s->pruned != 0)
 		return STORE_OK;
-	r = user_prune(p->s, oldest, p->left, &n);
+	r = user_prune(p->s, false, oldest, p->left, &n);
 	p->more |= r == STORE_OK && n == p->left;
 	return r;
 }
@@ -258,6 +285,8 @@ store_prune(struct store *s, const struct store_bounds *b, int64_t now_ms,
 	    (r = prune_all(&p)) == STORE_OK &&
 	    (r = database_commit(s)) == STORE_OK) {
 		*more = p.more;
+		if (!p.more)
+			s->much.over = false;
 		return search_begin(s);
 	}
 	s->pruned = pruned;

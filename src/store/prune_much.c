@@ -14,6 +14,10 @@ enum {
 	 * long. Larger: strangers may make more of them; smaller: who was away
 	 * for a moment begins anew. */
 	MUCH_SILENT_MS = 3600 * 1000,
+	/* Names that a token has proved go from so many times the age on at
+	 * which others always do, down to that age. Larger: more steps;
+	 * smaller: who was away for longest does not go first. */
+	MUCH_PROVED = 64,
 	/* One part of so many of all messages is deleted between two merges of
 	 * the index. Larger: the index is written more often; smaller: more
 	 * messages are deleted than need be. */
@@ -53,28 +57,48 @@ much_excess(struct pruning *p, uint64_t *rows)
 	return STORE_OK;
 }
 
-/* Events go before any message while they are more than their part of rows. */
+/* Deletes as many of the oldest rows of a table as are more than its part of
+ * all rows. */
 static enum store_result
-much_events(struct pruning *p)
+much_beside(struct pruning *p, const char *count, const char *delete)
 {
-	static const char count[] =
-	    "SELECT coalesce(max(id) - min(id) + 1, 0) FROM event";
-	static const char events[] = "DELETE FROM event WHERE id IN"
-				     " (SELECT id FROM event ORDER BY id"
-				     " LIMIT ?1)";
 	const int64_t rows = (int64_t)p->s->rows + p->s->rows_more;
 	int64_t n = 0;
 	enum store_result r =
 	    prune_number(p->s, database_statement(p->s, count), &n);
 
 	n -= (rows + n) / MUCH_EVENTS;
-	if (r != STORE_OK || n <= 0)
+	if (r != STORE_OK || n <= 0 || p->left == 0)
 		return r;
 	if (n > (int64_t)p->left)
 		n = p->left;
-	r = database_run(p->s, prune_statement(p->s, events, n, 0), "pruning");
+	r = database_run(p->s, prune_statement(p->s, delete, n, 0), "pruning");
 	if (r == STORE_OK)
 		p->left -= (uint32_t)sqlite3_changes(p->s->db);
+	return r;
+}
+
+/* Events and holes go before any message while they are more than their part.
+ */
+static enum store_result
+much_events(struct pruning *p)
+{
+	static const char events[] =
+	    "SELECT coalesce(max(id) - min(id) + 1, 0) FROM event";
+	static const char no_events[] = "DELETE FROM event WHERE id IN"
+					" (SELECT id FROM event ORDER BY id"
+					" LIMIT ?1)";
+	static const char holes[] =
+	    "SELECT coalesce(max(id) - min(id) + 1, 0) FROM hole";
+	static const char no_holes[] = "DELETE FROM hole WHERE id IN"
+				       " (SELECT id FROM hole ORDER BY id"
+				       " LIMIT ?1)";
+	enum store_result r = much_beside(p, events, no_events);
+	const uint32_t left = p->left;
+
+	if (r == STORE_OK)
+		r = much_beside(p, holes, no_holes);
+	p->s->holes_more -= left - p->left;
 	return r;
 }
 
@@ -109,24 +133,33 @@ much_channels(struct pruning *p)
 	return STORE_OK;
 }
 
-/* Names that no token has proved, those first that were away for longest. */
+/* Names that no token has proved, those first that were away for longest; where
+ * messages take too little for less of them to help, the others behind them. */
 static enum store_result
 much_users(struct pruning *p)
 {
 	struct prune_much *m = &p->s->much;
-	const uint64_t age_ms = p->b->user_age_ms >> m->halved;
+	const bool proved = m->step == MUCH_OF_PROVED;
+	const uint64_t least_ms = proved ? p->b->user_age_ms : MUCH_SILENT_MS;
+	const uint64_t age_ms =
+	    (proved ? MUCH_PROVED * p->b->user_age_ms : p->b->user_age_ms) >>
+	    m->halved;
 	enum store_result r = STORE_OK;
 	uint32_t n = 0;
 
-	if (age_ms >= MUCH_SILENT_MS)
-		r = user_prune(p->s, p->now_ms - (int64_t)age_ms, p->left, &n);
+	if (age_ms != 0 && age_ms >= least_ms)
+		r = user_prune(
+		    p->s, proved, p->now_ms - (int64_t)age_ms, p->left, &n);
 	p->left -= n;
 	if (r != STORE_OK || n > 0)
 		return r;
 	m->halved++;
-	if (age_ms < MUCH_SILENT_MS) {
+	if (age_ms == 0 || age_ms < least_ms) {
 		m->halved = 0;
-		m->step = MUCH_OF_INDEX;
+		m->step = !proved && m->proved == MUCH_ALSO ? MUCH_OF_PROVED
+							    : MUCH_OF_INDEX;
+		if (proved)
+			m->proved = MUCH_DONE;
 	}
 	return STORE_OK;
 }
@@ -181,10 +214,15 @@ much_rows(struct pruning *p, uint64_t excess)
 	    "DELETE FROM event WHERE id IN"
 	    " (SELECT id FROM event ORDER BY id LIMIT ?2) AND time <="
 	    " coalesce((SELECT time FROM publication ORDER BY id LIMIT 1), ?1)";
+	static const char holes[] =
+	    "DELETE FROM hole WHERE id IN"
+	    " (SELECT id FROM hole ORDER BY id LIMIT ?2) AND time <="
+	    " coalesce((SELECT time FROM publication ORDER BY id LIMIT 1), ?1)";
 	struct prune_much *m = &p->s->much;
 	const uint32_t left = p->left;
 	const uint32_t most = excess < left ? (uint32_t)excess : left;
 	enum store_result r;
+	int64_t gone;
 
 	p->left = most;
 	r = prune_found(p, prune_statement(p->s, pubs, 0, 0));
@@ -193,9 +231,16 @@ much_rows(struct pruning *p, uint64_t excess)
 	if (r == STORE_OK)
 		r = database_run(p->s,
 		    prune_statement(p->s, events, INT64_MAX, left), "pruning");
+	gone = r == STORE_OK ? sqlite3_changes64(p->s->db) : 0;
+	if (r == STORE_OK)
+		r = database_run(p->s,
+		    prune_statement(p->s, holes, INT64_MAX, left), "pruning");
+	if (r == STORE_OK) {
+		p->s->holes_more -= sqlite3_changes64(p->s->db);
+		gone += sqlite3_changes64(p->s->db);
+	}
 	/* where nothing is left to delete it stays as large as it is */
-	p->more |= r == STORE_OK &&
-	    (p->left < left || sqlite3_changes64(p->s->db) > 0);
+	p->more |= r == STORE_OK && (p->left < left || gone > 0);
 	if (m->left == 0 || !p->more)
 		m->step = MUCH_OF_CHANNELS;
 	return r;
@@ -209,7 +254,7 @@ prune_much(struct pruning *p)
 	uint64_t excess = 0;
 	bool theirs;
 
-	if (p->b->bytes != 0)
+	if (p->b->bytes != 0 && !m->over)
 		r = much_excess(p, &excess);
 	if (r != STORE_OK || excess == 0)
 		return r;
@@ -222,10 +267,15 @@ prune_much(struct pruning *p)
 		if (r == STORE_OK && theirs)
 			return much_rows(p, excess);
 		m->step = MUCH_OF_CHANNELS;
+		m->over = m->proved == MUCH_DONE;
+		m->proved = m->over ? MUCH_NOT : MUCH_ALSO;
+		p->more |= !m->over;
 		return r;
 	}
 	p->more = true;
 	if (m->step == MUCH_OF_CHANNELS)
 		return much_channels(p);
-	return m->step == MUCH_OF_USERS ? much_users(p) : much_index(p, excess);
+	return m->step == MUCH_OF_USERS || m->step == MUCH_OF_PROVED
+	    ? much_users(p)
+	    : much_index(p, excess);
 }

@@ -198,11 +198,11 @@ pruned(void **state)
 	connection(s, FORMAT_CONNECT, "proved", 100, 1);
 	connection(s, FORMAT_CONNECT, "new", 100, 0);
 	connection(s, FORMAT_DISCONNECT, "new", 200, 0);
-	assert_int_equal(user_prune(s, 200, 3, &n), STORE_OK);
+	assert_int_equal(user_prune(s, false, 200, 3, &n), STORE_OK);
 	assert_int_equal(n, 3);
-	assert_int_equal(user_prune(s, 200, 3, &n), STORE_OK);
+	assert_int_equal(user_prune(s, false, 200, 3, &n), STORE_OK);
 	assert_int_equal(n, 2);
-	assert_int_equal(user_prune(s, 200, 3, &n), STORE_OK);
+	assert_int_equal(user_prune(s, false, 200, 3, &n), STORE_OK);
 	assert_int_equal(n, 0);
 	assert_string_equal(
 	    answer(s, "SELECT name FROM user"), "new\nproved\n");

@@ -274,6 +274,89 @@ test_strangers(void **state)
 	assert_int_equal(rows_of("talk"), 100);
 }
 
+/* Nor do holes, and names that tokens have proved: those that were away for
+ * long go where messages take too little. */
+static void
+test_others(void **state)
+{
+	struct store_bounds b = {
+	    .bytes = 512 * 1024, .user_age_ms = 30ll * 24 * 3600 * 1000};
+
+	rows_now = 1700000000000;
+	for (int k = 0; k < 100; k++)
+		rows_say("talk", "alice", FORMAT_TEXT, "hello");
+	for (int k = 0; k < 1000; k++)
+		assert_int_equal(store_hole(rows_store, NULL, 1, 2,
+				     rows_now - 1000000 + k, "lost"),
+		    STORE_OK);
+	rows_commit();
+	assert_int_equal(rows_store->holes, 1000);
+	assert_int_equal(database_exec(rows_store,
+			     "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL"
+			     " SELECT n + 1 FROM k WHERE n < 20000)"
+			     " INSERT INTO user SELECT 'a known user ' || n, 1,"
+			     " 1700000000000 - n * 1000000, 0, 1 FROM k",
+			     "a test"),
+	    STORE_OK);
+	for (int k = 0; k < 4; k++)
+		prune(&b, 500);
+	assert_int_equal(rows_of("talk"), 100);
+	assert_true(rows_number("SELECT count(*) FROM hole") <= 100);
+	assert_int_equal(
+	    rows_number("SELECT count(*) FROM hole"), rows_store->holes);
+	assert_true(
+	    rows_number("SELECT p.page_count - f.freelist_count FROM"
+			" pragma_page_count p, pragma_freelist_count f") *
+		4096 <=
+	    512 * 1024);
+	/* down to 30 days alone */
+	b.bytes = 100 * 1024;
+	for (int k = 0; k < 4; k++)
+		prune(&b, 500);
+	assert_int_equal(rows_of("talk"), 100);
+	/* the time has gone on since */
+	assert_in_range(
+	    rows_number("SELECT count(*) FROM user WHERE proved"), 2590, 2592);
+}
+
+/* Where offsets leapt rows are counted, and not before there can be too many.
+ */
+static void
+test_leap(void **state)
+{
+	struct store_bounds b = {0};
+	const struct prune_known *k;
+
+	most_rows = 50;
+	most_ms = 0;
+	for (int n = 0; n < 30; n++)
+		rows_say("talk", "alice", FORMAT_TEXT, "hello");
+	assert_int_equal(store_leap(rows_store, 1 << 20), STORE_OK);
+	rows_say("talk", "alice", FORMAT_TEXT, "hello");
+	rows_commit();
+	prune(&b, 500);
+	assert_int_equal(rows_of("talk"), 31);
+	k = &rows_store->known[1];
+	assert_int_equal(k->channel, 1);
+	assert_int_equal(k->until, (1 << 20) + 31 + 20);
+	for (int n = 0; n < 19; n++)
+		rows_say("talk", "alice", FORMAT_TEXT, "hello");
+	rows_commit();
+	prune(&b, 500);
+	assert_int_equal(rows_of("talk"), 50);
+	for (int n = 0; n < 7; n++)
+		rows_say("talk", "alice", FORMAT_TEXT, "hello");
+	rows_commit();
+	prune(&b, 500);
+	assert_int_equal(rows_of("talk"), 50);
+	assert_int_equal(rows_found[0], 8);
+	/* another rule */
+	most_rows = 20;
+	prune(&b, 500);
+	assert_int_equal(rows_of("talk"), 20);
+	most_rows = 0;
+}
+
 /* With an index not more goes than has to. */
 static void
 test_size_index(void **state)
@@ -471,9 +554,9 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_anew),
 	    TEST(test_future), TEST(test_channel), TEST(test_channels),
-	    TEST(test_size), TEST(test_strangers), TEST(test_size_index),
-	    TEST(test_pages), TEST(test_users), TEST(test_silent),
-	    TEST(test_not)};
+	    TEST(test_size), TEST(test_strangers), TEST(test_others),
+	    TEST(test_leap), TEST(test_size_index), TEST(test_pages),
+	    TEST(test_users), TEST(test_silent), TEST(test_not)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
