@@ -26,6 +26,7 @@ enum {
 struct backup {
 	struct task *task;
 	int folder, beside;			   /* locked: one at a time */
+	int fd;					   /* of the part; -1: none */
 	char name[BACKUP_NAME], part[BACKUP_NAME]; /* in the folder */
 	uint64_t began_ms;
 };
@@ -76,6 +77,23 @@ backup_is_made(struct backup *b)
 	return backup_is_held(b->beside);
 }
 
+/* Whether others could put a file or link of theirs in the place of one that is
+ * made there. */
+static bool
+backup_is_open(struct backup *b)
+{
+	struct stat st;
+
+	if (fstat(b->folder, &st) == -1 || !(st.st_mode & S_IWOTH) ||
+	    st.st_mode & S_ISVTX)
+		return false;
+	task_refuse(b->task,
+	    "store-backup: %s: every user may write and rename files there: "
+	    "chmod o-w it",
+	    b->task->birth->backup);
+	return true;
+}
+
 /* The folder, for this process alone. False: refused. */
 static bool
 backup_folder(struct backup *b)
@@ -89,10 +107,14 @@ backup_folder(struct backup *b)
 		return false;
 	}
 	b->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b->folder == -1)
+	if (b->folder == -1) {
 		task_refuse(
 		    b->task, "store-backup: %s: %s", folder, strerror(errno));
-	else if (backup_is_held(b->folder) || backup_is_made(b))
+		return false;
+	}
+	if (backup_is_open(b))
+		return false;
+	if (backup_is_held(b->folder) || backup_is_made(b))
 		task_refuse(b->task, "another backup is going on");
 	else
 		return true;
@@ -125,6 +147,32 @@ static int
 backup_look(void *arg)
 {
 	return task_is_left(arg);
+}
+
+/* Whether the name `part` still leads to what this process has made. */
+static bool
+backup_is_own(const struct backup *b)
+{
+	struct stat own, st;
+
+	return fstat(b->fd, &own) == 0 &&
+	    fstatat(b->folder, b->part, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    own.st_dev == st.st_dev && own.st_ino == st.st_ino;
+}
+
+/* Makes `part`, empty, which SQLite then takes. False: refused. */
+static bool
+backup_begin(struct backup *b)
+{
+	umask(077);
+	/* one that was left over */
+	(void)unlinkat(b->folder, b->part, 0);
+	b->fd = openat(b->folder, b->part,
+	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (b->fd == -1)
+		task_refuse(b->task, "store-backup: %s/%s: %s",
+		    b->task->birth->backup, b->part, strerror(errno));
+	return b->fd != -1;
 }
 
 /* Copies into `part`. STORE_NONE: nobody waits for it. */
@@ -170,17 +218,16 @@ backup_rename(struct backup *b)
 static int64_t
 backup_keep(struct backup *b)
 {
-	int fd = openat(b->folder, b->part, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
-	int64_t bytes = -1;
 
-	if (fd == -1)
+	if (!backup_is_own(b)) {
+		errno = ESTALE;
 		return -1;
-	if (fsync(fd) == 0 && fstat(fd, &st) == 0 && backup_rename(b) == 0 &&
-	    fsync(b->folder) == 0)
-		bytes = st.st_size;
-	close(fd);
-	return bytes;
+	}
+	return fsync(b->fd) == 0 && fstat(b->fd, &st) == 0 &&
+		backup_rename(b) == 0 && fsync(b->folder) == 0
+	    ? st.st_size
+	    : -1;
 }
 
 /* Says where it is. */
@@ -214,11 +261,8 @@ backup_make(struct backup *b, struct store *s)
 	int64_t bytes = -1;
 
 	store_figures(s, &f);
-	if (!backup_fits(b, f.bytes))
+	if (!backup_fits(b, f.bytes) || !backup_begin(b))
 		return;
-	umask(077);
-	/* one that was left over */
-	(void)unlinkat(b->folder, b->part, 0);
 	r = backup_copy(b, s);
 	if (r == STORE_OK && (bytes = backup_keep(b)) != -1) {
 		backup_tell(b, bytes);
@@ -236,7 +280,11 @@ void
 task_backup(struct task *t)
 {
 	struct backup b = {
-	    .task = t, .folder = -1, .beside = -1, .began_ms = clock_ms()};
+	    .task = t,
+	    .folder = -1,
+	    .beside = -1,
+	    .fd = -1,
+	    .began_ms = clock_ms()};
 	struct store *s;
 
 	if (backup_folder(&b) && (s = task_open(t)) != NULL) {
@@ -244,6 +292,8 @@ task_backup(struct task *t)
 		backup_make(&b, s);
 		store_close(s);
 	}
+	if (b.fd != -1)
+		close(b.fd);
 	if (b.beside != -1)
 		close(b.beside);
 	if (b.folder != -1)

@@ -260,20 +260,31 @@ store_close(struct store *s)
 	free(s);
 }
 
-/* The first bytes of a file that is there; 0: it is empty. */
+/* What is at a path that is no file. */
+static const char *
+open_kind(mode_t mode)
+{
+	return S_ISDIR(mode) ? "it is a folder: name a file in it"
+	    : S_ISFIFO(mode) ? "it is a FIFO: name a file"
+			     : "it is no regular file: name one";
+}
+
+/* The first bytes of a file; 0: it is empty, or not there; -1: *why. */
 static ssize_t
-open_header(const char *path, unsigned char header[SCHEMA_HEADER])
+open_header(const char *path, unsigned char header[SCHEMA_HEADER],
+    const char **why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	ssize_t n = -1;
 
+	*why = strerror(errno);
 	if (fd == -1)
-		return -1;
+		return errno == ENOENT ? 0 : -1;
 	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-		errno = EINVAL;
-	else
-		n = pread(fd, header, SCHEMA_HEADER, 0);
+		*why = open_kind(st.st_mode);
+	else if ((n = pread(fd, header, SCHEMA_HEADER, 0)) == -1)
+		*why = strerror(errno);
 	close(fd); /* this process has no lock on it */
 	return n;
 }
@@ -282,15 +293,16 @@ int
 store_try(const char *path, char *error, size_t error_len)
 {
 	unsigned char header[SCHEMA_HEADER] = {0};
+	const char *why;
 	ssize_t n;
 
 	if (place_check(path, error, error_len) == -1)
 		return -1;
-	n = open_header(path, header);
-	if (n == 0 || (n == -1 && errno == ENOENT))
+	n = open_header(path, header, &why);
+	if (n == 0)
 		return 0;
 	if (n == -1) {
-		snprintf(error, error_len, "%s: %s", path, strerror(errno));
+		snprintf(error, error_len, "%s: %s", path, why);
 		return -1;
 	}
 	return schema_look_header(header, path, error, error_len) ==

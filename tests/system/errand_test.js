@@ -24,7 +24,7 @@ process.on('exit', () => fs.rmSync(DIR, {recursive: true, force: true}));
 const DB = path.join(DIR, 'chat.db');
 const COPIES = path.join(DIR, 'copies');
 fs.mkdirSync(COPIES);
-fs.chmodSync(COPIES, 0o777);
+fs.chmodSync(COPIES, 0o1777);
 const LOBBY = `channel lobby {
 	subscribe all
 	publish subscribers
@@ -123,6 +123,26 @@ group('store', {conf: CONF, workers: 2}, (test) => {
 		    processTitled(d.pid, /store-task/).length === 0);
 		for (const name of fs.readdirSync(COPIES).slice(had))
 			assert.match(name, /^chat-.*Z\.db$/);
+	});
+
+	test('no copy where others could put a file of theirs', async (d) => {
+		const part = path.join(COPIES, 'chat.part');
+		const other = path.join(DIR, 'other');
+		const had = fs.readdirSync(COPIES).length;
+		fs.chmodSync(COPIES, 0o777);
+		const r = await d.ctl('backup');
+		assert.equal(r.status, 1);
+		assert.match(r.stderr, /every user may write .*: chmod o-w/);
+		fs.chmodSync(COPIES, 0o1777);
+		/* a link that is there is not followed */
+		fs.writeFileSync(other, '');
+		fs.chmodSync(other, 0o666);
+		fs.symlinkSync(other, part);
+		await d.ctl('backup');
+		assert.equal(fs.statSync(other).size, 0);
+		fs.rmSync(part, {force: true});
+		assert.equal((await d.ctl('backup')).status, 0);
+		assert.ok(fs.readdirSync(COPIES).length > had);
 	});
 
 	test('what is stored of a user', async (d) => {
@@ -428,6 +448,19 @@ group('no database', null, (test) => {
 			}
 			assert.ok(fs.readFileSync(file).equals(before));
 		});
+
+	test('what is no file', async () => {
+		const conf = path.join(DIR, 'bad.conf');
+		const fifo = path.join(DIR, 'fifo');
+		await run('mkfifo', [fifo]);
+		for (const [file, what] of [[COPIES, 'it is a folder'],
+		    [fifo, 'it is a FIFO'], ['/dev/null', 'no regular file']]) {
+			fs.writeFileSync(conf, `store "${file}"\n${LOBBY}`);
+			const r = await run(CHATD, ['-n', '-f', conf]);
+			assert.equal(r.status, 78);
+			assert.ok(r.stderr.includes(what), r.stderr);
+		}
+	});
 
 	test('a folder that is not there', async () => {
 		const conf = path.join(DIR, 'bad.conf');

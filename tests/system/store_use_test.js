@@ -171,7 +171,7 @@ group('use', null, (test) => {
 	test('backup', async () => {
 		const folder = fs.mkdtempSync(path.join(
 		    os.tmpdir(), 'backup-'));
-		fs.chmodSync(folder, 0o777);
+		fs.chmodSync(folder, 0o1777);
 		try {
 			await storing(async (d, archive) => {
 				await noise(d, 'told', {n: 3000});
