@@ -104,12 +104,16 @@ struct store_channel {
 enum store_result store_channel(struct store *s, const char *name, size_t len,
     uint64_t stream, struct store_channel *out);
 
+/* Gives a channel another epoch, which it keeps its name and rows with. */
+enum store_result
+store_channel_renew(struct store *s, struct store_channel *c, uint64_t stream);
+
 /* Takes a message, LEAP or event. c: its channel, whose top and newest it
- * changes; NULL: of an event about a channel that is not stored. A row that is
- * there already stays as it is. A LEAP is what the chain of `before` goes over
- * where offsets jump and nothing is missing. A proposed message has the offset
- * that it shall get, and is among STORE_PROPOSALS until it is taken again as
- * delivered, or store_answered() says so. */
+ * changes; NULL: of an event about a channel that is not stored. Its offset is
+ * above the channel's top: another row with it is an error. A LEAP is what the
+ * chain of `before` goes over where offsets jump and nothing is missing. A
+ * proposed message has the offset that it shall get, and is among
+ * STORE_PROPOSALS until store_answered() says that it is delivered. */
 enum store_result store_take(
     struct store *s, struct store_channel *c, const struct publication *p);
 

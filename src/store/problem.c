@@ -67,6 +67,9 @@ problem_advice(int rc, int system)
 		       "chatd";
 	if (rc == SQLITE_NOTADB)
 		return "name another file";
+	if ((rc & 0xff) == SQLITE_CONSTRAINT)
+		return "another program has written there, which nobody but "
+		       "chatd may";
 	switch (problem_result(rc, system)) {
 	case STORE_FULL:
 		return "make room on its file system";

@@ -31,6 +31,9 @@ channel_read(
 		dirty = database_dirty_find(s, out->id);
 		if (dirty != NULL)
 			out->top = dirty->top;
+		/* only others can have written that */
+		if (out->newest > out->top)
+			out->top = out->newest;
 	}
 	sqlite3_reset(stmt);
 	return r;
@@ -89,6 +92,23 @@ store_channel(struct store *s, const char *name, size_t len, uint64_t stream,
 	return channel_make(s, name, len, stream, out);
 }
 
+enum store_result
+store_channel_renew(struct store *s, struct store_channel *c, uint64_t stream)
+{
+	static const char sql[] = "UPDATE channel SET epoch = ?2 WHERE id = ?1";
+	enum store_result r = database_begin(s, true);
+	sqlite3_stmt *stmt;
+
+	if (r != STORE_OK)
+		return r;
+	if ((stmt = database_statement(s, sql)) != NULL) {
+		sqlite3_bind_int64(stmt, 1, c->id);
+		bind_number(stmt, 2, stream);
+	}
+	c->stream = stream;
+	return database_run(s, stmt, "giving a channel another epoch");
+}
+
 /* Notes that a message is not known to be delivered. */
 static enum store_result
 proposal_note(
@@ -108,18 +128,6 @@ proposal_note(
 	return database_run(s, stmt, "writing a proposal");
 }
 
-/* It is delivered. */
-static enum store_result
-proposal_forget(struct store *s, uint64_t position)
-{
-	static const char sql[] = "DELETE FROM proposal WHERE position = ?1";
-	sqlite3_stmt *stmt = database_statement(s, sql);
-
-	if (stmt != NULL)
-		bind_number(stmt, 1, position);
-	return database_run(s, stmt, "writing that a proposal is delivered");
-}
-
 /* The row of a publication. */
 static enum store_result
 publication_write(struct store *s, const struct store_channel *c,
@@ -128,8 +136,7 @@ publication_write(struct store *s, const struct store_channel *c,
 	static const char sql[] =
 	    "INSERT INTO publication(channel, offset, before, time, sender,"
 	    " user, format, data, info, sub_info, tags)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-	    " ON CONFLICT(channel, offset) DO NOTHING";
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 	sqlite3_stmt *stmt = database_statement(s, sql);
 	enum store_result r;
 
@@ -149,7 +156,7 @@ publication_write(struct store *s, const struct store_channel *c,
 		bind_text(stmt, 11, p->tags, p->tags_len);
 	}
 	r = database_run(s, stmt, "writing a row");
-	if (r != STORE_OK || sqlite3_changes(s->db) == 0)
+	if (r != STORE_OK)
 		return r;
 	s->rows_more++;
 	return search_add(s, sqlite3_last_insert_rowid(s->db), c->id, p);
@@ -175,8 +182,6 @@ store_take(
 		r = publication_write(s, c, p, before);
 	if (r == STORE_OK && proposed)
 		r = proposal_note(s, c, p);
-	if (r == STORE_OK && p->flags & PUBLICATION_AGAIN && p->answers != 0)
-		r = proposal_forget(s, p->answers);
 	if (r != STORE_OK)
 		return r;
 	if (p->offset > c->top)

@@ -28,9 +28,11 @@ enum { WRITER_BATCH = 1000 };
  * from before the transaction was undone: nothing. */
 struct writer_channel {
 	uint32_t epoch, turn;
-	bool
-	    is_other; /* what is stored under its name has another epoch, and
-		       * nothing was stored since: other messages are missing */
+	bool is_other; /* what is stored under its name has another epoch, and
+			* nothing was stored since: others are missing */
+	/* Messages up to this position of the journal may have got offsets that
+	 * others are stored with; UINT64_MAX: until writer_join(). */
+	uint64_t renumbered;
 	struct store_channel stored;
 	/* The log has said that messages are missing from here on, of that
 	 * incarnation: not again when the transaction is done again. */
@@ -197,11 +199,21 @@ enum store_result writer_hole(struct writer *w, uint32_t e,
 /* What a publication follows, where offsets jumped and nothing is missing. */
 enum store_result
 writer_bridge(struct writer *w, struct store_channel *c, uint64_t before);
+/* At a clean end, all of the journal taken: channels in which more was told
+ * than is stored, since they were not to be stored for a while, go on above
+ * that. STORE_NONE: not all were looked at by that time. */
+enum store_result writer_catch_up(struct writer *w, uint64_t limit_ms);
 /* What was stored is lost: all open channels begin anew. */
 void writer_renew(struct writer *w);
+/* A channel is to go on as it is stored: before the next message that is not
+ * in the journal yet. */
+void writer_join_soon(struct writer *w, uint32_t channel);
 /* Channels that were open with another epoch than they are stored with, such as
  * when they came to be stored again, go on as they are stored. */
 void writer_join(struct writer *w);
+/* A message has got an offset that another one is stored with, which others may
+ * have been told: the channel begins another epoch. */
+enum store_result writer_clash(struct writer *w, uint32_t channel);
 /* Another epoch of offsets. */
 uint64_t writer_stream(void);
 /* All that is known of channels is forgotten: the transaction was undone. */

@@ -31,15 +31,39 @@ writer_channel_of(
 		    v.stream != 0 ? v.stream : writer_stream(), &c->stored);
 	if (*r != STORE_OK)
 		return NULL;
-	c->is_other = c->stored.stream != v.stream;
-	if (c->is_other) {
-		w->other = writer_room(
-		    w->other, w->n_other, &w->room_other, sizeof(*w->other));
-		w->other[w->n_other++] = channel;
-	}
+	/* what was to be joined is forgotten with a transaction */
+	if (c->epoch != epoch || c->renumbered == UINT64_MAX)
+		c->renumbered = 0;
 	c->epoch = epoch;
 	c->turn = w->turn;
+	c->is_other = c->stored.stream != v.stream;
+	if (c->is_other)
+		writer_join_soon(w, channel);
 	return &c->stored;
+}
+
+void
+writer_join_soon(struct writer *w, uint32_t channel)
+{
+	w->channel[channel].renumbered = UINT64_MAX;
+	w->other =
+	    writer_room(w->other, w->n_other, &w->room_other, sizeof(*w->other));
+	w->other[w->n_other++] = channel;
+}
+
+enum store_result
+writer_clash(struct writer *w, uint32_t channel)
+{
+	struct store_channel *c = &w->channel[channel].stored;
+	struct presence_view v = {.name_len = 0};
+
+	(void)presence_read(w->hub, channel, &v);
+	log_warn("channel \"%s\" begins another epoch: some of its messages "
+		 "had offsets that others are stored with, since its `store` "
+		 "was changed between strict and another word just then",
+	    log_text(v.name, v.name_len));
+	writer_join_soon(w, channel);
+	return store_channel_renew(w->store, c, writer_stream());
 }
 
 enum store_result
@@ -150,7 +174,7 @@ writer_renew(struct writer *w)
 void
 writer_join(struct writer *w)
 {
-	const struct writer_channel *c;
+	struct writer_channel *c;
 	uint64_t above;
 
 	for (size_t k = 0; k < w->n_other; k++) {
@@ -163,6 +187,7 @@ writer_join(struct writer *w)
 		reader_child_wake(&w->child,
 		    reader_renew(&w->reader, w->other[k], c->epoch,
 			c->stored.stream, above));
+		c->renumbered = journal_tail(w->hub);
 	}
 	w->n_other = 0;
 }

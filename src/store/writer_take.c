@@ -114,7 +114,7 @@ take_store(struct writer *w, struct store_channel *c,
     const struct publication *p, bool proposed)
 {
 	struct publication stored = *p;
-	enum store_result r;
+	enum store_result r = STORE_OK;
 
 	if (proposed) {
 		if (stored.before < c->top ||
@@ -124,9 +124,13 @@ take_store(struct writer *w, struct store_channel *c,
 	} else if (stored.offset <= c->top || stored.before >= stored.offset ||
 	    take_is_wild(c, stored.offset, p->position)) {
 		take_renumber(&w->channel[p->channel], &stored);
+		/* others may have been told it */
+		if (p->offset <= c->top &&
+		    p->position > w->channel[p->channel].renumbered)
+			r = writer_clash(w, p->channel);
 	}
 	w->channel[p->channel].is_other = false;
-	if ((r = take_join(w, c, &stored)) != STORE_OK ||
+	if (r != STORE_OK || (r = take_join(w, c, &stored)) != STORE_OK ||
 	    (r = store_take(w->store, c, &stored)) != STORE_OK)
 		return r;
 	w->rows++;

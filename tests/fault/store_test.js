@@ -14,12 +14,12 @@ const fs = require('node:fs');
 const os = require('node:os');
 const {group} = require('../system/suite.js');
 const {Client} = require('../system/client.js');
-const {Line} = require('../system/centrifugo.js');
+const {Line, sdk, subscribed} = require('../system/centrifugo.js');
 const {Choir, one, pause, until} = require('./ledger.js');
 const {List, apart, die, follows, row} = require('./kill_points.js');
 const {invariant} = require('./guests.js');
-const {Archive, BadDisk, KINDS, LEAP, judgeOthers, killAll, noise, storing,
-    talk} = require('./archive.js');
+const {Archive, BadDisk, KINDS, LEAP, RULES, judgeOthers, killAll, noise,
+    storing, talk} = require('./archive.js');
 
 const LINE = 64;           /* of the first process beside workers, hub/line.h */
 const KILLS = LONG ? 200 : 25;
@@ -170,6 +170,133 @@ group('store', null, (test) => {
 			assert.ok(!maps((await row(d, kind)).pid), kind);
 		assert.ok(!maps(d.pid));
 	}));
+
+	test('its channel is reloaded from each word to each other', () => {
+		/* each pair once */
+		const words = ['no', 'yes', 'no', 'ack', 'no', 'strict', 'yes',
+		    'ack', 'yes', 'strict', 'ack', 'strict', 'no'];
+		const rule = (word) => `channel "walk" {${RULES}\tstore ` +
+		    `${word}\n}\n`;
+		return storing(async (d, archive) => {
+			const a = sdk(d, '?user=hear'), talkers = [];
+			await a.ready(5000);
+			const sub = await subscribed(a, 'walk');
+			const kept = [], done = [];
+			let over = false, word = words[0], n = 0, calm = true;
+			let gaps = 0;
+			sub.on('subscribed', (c) => {
+				gaps += c.wasRecovering && !c.recovered;
+			});
+			for (let k = 0; k < 8; k++)
+				talkers.push((async () => {
+					const t = await Line.connected(d,
+					    `?user=talk${k}`);
+					while (!over) {
+						const data = ++n, was = calm && word;
+						const r = await t.ask('publish',
+						    {channel: 'walk', data});
+						if (r.publish)
+							done.push(data);
+						if (was && calm && was !== 'no' &&
+						    was === word) {
+							assert.ok(r.publish,
+							    JSON.stringify(r));
+							kept.push(data);
+						} else {
+							assert.ok(r.publish ||
+							    r.error.code === 504 ||
+							    r.error.temporary,
+							    JSON.stringify(r));
+						}
+					}
+					t.client.drop();
+				})());
+			for (word of words) {
+				calm = false;
+				fs.writeFileSync(d.conf, archive.conf() +
+				    rule(word));
+				assert.equal((await d.ctl('reload')).status, 0);
+				/* all processes have it when what is in hand is
+				 * answered */
+				await pause(300);
+				calm = true;
+				const begin = kept.length, at = n;
+				await until(`talk with ${word}`, () =>
+				    word === 'no' ? n > at + 20
+				    : kept.length > begin + 20);
+			}
+			over = true;
+			await Promise.all(talkers);
+			await archive.whole(d);
+			assert.equal(archive.value(
+			    'SELECT count(*) FROM proposal'), 0);
+			const rows = archive.judge('walk', {holes: true})
+			    .map((m) => Number(m.data));
+			assert.equal(new Set(rows).size, rows.length, 'twice');
+			const heard = new Set(sub.heard.map((p) => p.data));
+			assert.equal(heard.size, sub.heard.length, 'heard twice');
+			/* as they were told, so they are stored */
+			const other = new Map(sub.heard.map((p) => [p.data,
+			    p.offset]));
+			if (gaps === 0)
+				assert.deepEqual(archive.messages('walk').filter(
+				    (m) => other.get(Number(m.data)) !== m.offset)
+				    .map((m) => [m.data, m.offset]), []);
+			/* nothing is missing of which nobody was told */
+			const missed = () => done.filter((k) => !heard.has(k));
+			if (gaps === 0)
+				await until('all is heard', () =>
+				    sub.heard.length >= done.length);
+			assert.ok(gaps > 0 || missed().length === 0);
+			const there = new Set(rows);
+			assert.deepEqual(kept.filter((k) => !there.has(k)), []);
+			console.log(`     ${n} said, ${kept.length} to be kept, ` +
+			    `${rows.length} rows, ${heard.size} heard, ` +
+			    `${gaps} gaps`);
+		}, {channels: rule('no')});
+	}, {limit: 120000});
+
+	test('a message that waits, and one that does not, at one offset', () => {
+		const rule = (word) => `channel "walk" {${RULES}\tstore ` +
+		    `${word}\n}\n`;
+		return storing(async (d, archive) => {
+			const a = await Line.connected(d, '?user=a');
+			const b = await Line.connected(d, '?user=b');
+			const {subscribe: s} = await b.ask('subscribe',
+			    {channel: 'walk'});
+			await publish(a, 'walk', 1);
+			const {pid} = await row(d, 'store');
+			process.kill(pid, 'SIGSTOP');
+			const waits = a.ask('publish', {channel: 'walk', data: 2});
+			await pause(100);
+			fs.writeFileSync(d.conf, archive.conf() + rule('yes'));
+			assert.equal((await d.ctl('reload')).status, 0);
+			await until('one does not wait', async () =>
+			    (await (await Line.connected(d, '?user=c')).ask(
+				'publish', {channel: 'walk', data: 3})).publish);
+			process.kill(pid, 'SIGCONT');
+			await waits;
+			await archive.whole(d);
+			await d.logged(/"walk" begins another epoch/);
+			/* who has got one at its offset goes on from another */
+			const r = (await (await Line.connected(d, '?user=d')).ask(
+			    'subscribe', {channel: 'walk', recover: true,
+				epoch: s.epoch, offset: 2})).subscribe;
+			assert.notEqual(r.epoch, s.epoch);
+			assert.notEqual(r.recovered, true);
+			await publish(b, 'walk', 4);
+			await archive.whole(d);
+			const all = archive.judge('walk', {holes: true});
+			assert.deepEqual(all.map((m) => m.data),
+			    ['1', '2', '3', '4']);
+			const {history: h} = await b.ask('history',
+			    {channel: 'walk', limit: 10});
+			assert.equal(h.epoch, r.epoch);
+			/* one epoch is enough */
+			assert.equal(d.stderr.match(
+			    /begins another epoch/g).length, 1);
+		}, {channels: rule('strict')});
+	}, {limit: 60000});
 
 	test('it is killed again and again', () => amid(async (d, choir) => {
 		const deaths = [];
