@@ -67,6 +67,11 @@ struct store_mark {
 	uint64_t position; /* all up to it is in the database */
 	char boot[37];	   /* boot id of the machine, terminated */
 	bool clean;	   /* the last writer ended with nothing left to take */
+	/* By store_open(), of who writes: it is not the database that was
+	 * written at that path last, but an older one, such as a backup, or one
+	 * of which nothing is known: offsets may have been told that it has
+	 * not, any number of them. */
+	bool copied;
 };
 
 /*
@@ -127,6 +132,10 @@ enum store_result store_answered(struct store *s, uint64_t position);
 /* All channels' offsets go on so much above what they had, as far as there are
  * such numbers. */
 enum store_result store_leap(struct store *s, uint64_t by);
+
+/* All channels' offsets are of another epoch: nothing that was told of them is
+ * told again. */
+enum store_result store_renew(struct store *s);
 
 /* Notes that publications of a channel above `after`, up to `before`, are not
  * there. c NULL: it is not known which channel's, and these are positions of

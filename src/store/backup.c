@@ -279,8 +279,7 @@ backup_make(struct backup *b, struct store *s)
 void
 task_backup(struct task *t)
 {
-	struct backup b = {
-	    .task = t,
+	struct backup b = {.task = t,
 	    .folder = -1,
 	    .beside = -1,
 	    .fd = -1,

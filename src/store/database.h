@@ -14,6 +14,7 @@
 
 #include "conf/conf.h"
 #include "lock.h"
+#include "note.h"
 #include "store/store.h"
 
 enum {
@@ -94,6 +95,7 @@ struct store {
 	enum database_way way;
 	char path[CONF_PATH_BYTES + 1];
 	struct lock lock;
+	struct note note;   /* of the last commit */
 	uint64_t beside[2]; /* numbers of its files -wal and -shm; 0: none */
 	bool begun;
 	bool bound;		       /* the file does not grow */

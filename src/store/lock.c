@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "note.h"
 
 enum {
 	LOCK_LOOK_MS = 20,  /* between two looks */
@@ -146,16 +147,15 @@ lock_holder(int fd)
 	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 0;
 }
 
-/* Says in the file who has it: for who is refused. */
+/* Says in the file who has it, for who is refused, beside what is noted there.
+ */
 static void
 lock_sign(int fd)
 {
-	char text[32];
-	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	struct note n;
 
-	/* only people read it */
-	if (ftruncate(fd, 0) == -1 || pwrite(fd, text, (size_t)n, 0) != n)
-		return;
+	note_read(fd, &n);
+	note_write(fd, &n, false);
 }
 
 /* The file that is locked cannot be opened. */

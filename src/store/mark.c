@@ -25,6 +25,42 @@ holes_count(struct store *s)
 	return r;
 }
 
+/* Whether it is what was written here last. */
+static void
+mark_judge(struct store *s, struct store_mark *mark)
+{
+	const struct note_place found = {mark->journal, mark->position};
+	struct note noted;
+
+	if (s->options.use != STORE_WRITES)
+		return;
+	note_read(s->lock.beside, &noted);
+	mark->copied =
+	    mark->journal != 0 ? !note_fits(&noted, &found) : s->rows != 0;
+	s->note = (struct note){.last = found};
+}
+
+/* Notes beside the database that it belongs to another journal now: before that
+ * is committed, so that it is known as the same one whatever happens. */
+static void
+mark_announce(struct store *s, const struct store_mark *mark)
+{
+	if (s->note.last.journal == mark->journal)
+		return;
+	s->note.before = s->note.last;
+	s->note.last = (struct note_place){mark->journal, 0};
+	note_write(s->lock.beside, &s->note, true);
+}
+
+/* And how far it has come. */
+static void
+mark_note(struct store *s, const struct store_mark *mark)
+{
+	s->note.last.position = mark->position;
+	s->note.before = (struct note_place){0};
+	note_write(s->lock.beside, &s->note, false);
+}
+
 enum store_result
 mark_read(struct store *s, struct store_mark *mark)
 {
@@ -45,6 +81,7 @@ mark_read(struct store *s, struct store_mark *mark)
 	mark->clean = sqlite3_column_int(stmt, 3) != 0;
 	s->rows = column_number(stmt, 4);
 	sqlite3_reset(stmt);
+	mark_judge(s, mark);
 	return holes_count(s);
 }
 
@@ -79,8 +116,11 @@ store_commit(struct store *s, const struct store_mark *mark)
 		bind_number(stmt, 5, s->rows + (uint64_t)s->rows_more);
 	}
 	r = database_run(s, stmt, "writing the mark");
-	if (r == STORE_OK)
-		r = database_commit(s);
+	if (r != STORE_OK)
+		return r;
+	mark_announce(s, mark);
+	if ((r = database_commit(s)) == STORE_OK)
+		mark_note(s, mark);
 	/* nobody is told that it is there unless others can find it */
 	return r == STORE_OK ? store_look(s) : r;
 }

@@ -271,8 +271,8 @@ open_kind(mode_t mode)
 
 /* The first bytes of a file; 0: it is empty, or not there; -1: *why. */
 static ssize_t
-open_header(const char *path, unsigned char header[SCHEMA_HEADER],
-    const char **why)
+open_header(
+    const char *path, unsigned char header[SCHEMA_HEADER], const char **why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;

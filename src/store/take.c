@@ -223,6 +223,18 @@ store_leap(struct store *s, uint64_t by)
 }
 
 enum store_result
+store_renew(struct store *s)
+{
+	/* none is 0 */
+	static const char sql[] = "UPDATE channel SET epoch = random() | 1";
+	enum store_result r = database_begin(s, false);
+
+	return r != STORE_OK
+	    ? r
+	    : database_run(s, database_statement(s, sql), "beginning anew");
+}
+
+enum store_result
 store_hole(struct store *s, struct store_channel *c, uint64_t after,
     uint64_t before, int64_t time_ms, const char *why)
 {

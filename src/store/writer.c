@@ -242,6 +242,12 @@ writer_end_told(struct writer *w)
 	/* behind an end that is corrupted there may be more */
 	last = last && !more && !w->stopped && w->begun;
 	if (r == STORE_OK && last)
+		r = writer_catch_up(w, limit);
+	if (r == STORE_NONE) {
+		last = false;
+		r = STORE_OK;
+	}
+	if (r == STORE_OK && last)
 		r = writer_event_own(w, "stop");
 	if (r == STORE_OK && w->begun)
 		r = writer_commit(w, last);

@@ -91,7 +91,8 @@ struct writer {
 	bool is_new;  /* the database's mark was of another journal, */
 	bool is_lost; /* what was stored is in a file that was moved aside */
 	bool is_gone; /* the file was not at its path any more */
-	bool leaps;   /* and offsets that were told may be missing in it */
+	bool leaps;   /* and offsets that were told may be missing in it; */
+	bool is_copy; /* any number of them */
 	uint64_t journal; /* the number of this one */
 	/* Before this journal's first commit: channels are opened so much above
 	 * what they had. */

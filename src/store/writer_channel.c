@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "hub/lock.h"
 #include "hub/presence.h"
 #include "writer.h"
 
@@ -46,8 +47,8 @@ void
 writer_join_soon(struct writer *w, uint32_t channel)
 {
 	w->channel[channel].renumbered = UINT64_MAX;
-	w->other =
-	    writer_room(w->other, w->n_other, &w->room_other, sizeof(*w->other));
+	w->other = writer_room(
+	    w->other, w->n_other, &w->room_other, sizeof(*w->other));
 	w->other[w->n_other++] = channel;
 }
 
@@ -137,6 +138,62 @@ writer_hole(struct writer *w, uint32_t e, struct store_channel *c,
 	if (r == STORE_OK && trailing)
 		r = store_take(w->store, c, &end);
 	return r;
+}
+
+/* The channels in which more was told than is stored. */
+struct behind {
+	struct writer *w;
+	uint32_t *entry;
+	size_t n, room;
+	uint64_t limit_ms;
+	bool late;
+};
+
+/* Compares one with what the chat knows of it. */
+static bool
+behind_row_cb(void *arg, const struct store_row *row)
+{
+	struct behind *b = arg;
+	struct hub *h = b->w->hub;
+	struct presence_view v;
+	uint32_t e;
+
+	hub_lock(h);
+	e = presence_find(h, row->name, row->name_len);
+	hub_unlock(h);
+	if (presence_read(h, e, &v) && v.stream == row->channel.stream &&
+	    v.offset > row->channel.top) {
+		b->entry =
+		    writer_room(b->entry, b->n, &b->room, sizeof(*b->entry));
+		b->entry[b->n++] = e;
+	}
+	child_tick(b->w->start);
+	b->late = clock_ms() >= b->limit_ms;
+	return !b->late;
+}
+
+enum store_result
+writer_catch_up(struct writer *w, uint64_t limit_ms)
+{
+	const struct store_query q = {
+	    .what = STORE_CHANNELS, .limit = UINT32_MAX};
+	struct behind b = {.w = w, .limit_ms = limit_ms};
+	enum store_result r = store_find(w->store, &q, behind_row_cb, &b);
+	struct store_channel *c;
+	struct presence_view v;
+
+	if (r == STORE_NONE)
+		r = STORE_OK;
+	for (size_t k = 0; k < b.n && r == STORE_OK; k++) {
+		if (!presence_read(w->hub, b.entry[k], &v))
+			continue;
+		c = writer_channel_of(w, b.entry[k], v.epoch, &r);
+		if (c != NULL)
+			r = writer_hole(
+			    w, b.entry[k], c, v.offset, true, "unstored");
+	}
+	free(b.entry);
+	return r == STORE_OK && b.late ? STORE_NONE : r;
 }
 
 void

@@ -62,12 +62,14 @@ state_compare(struct writer *w, const struct store_mark *found)
 
 	state_boot(mark->boot);
 	w->is_new = found->journal != w->journal;
-	w->leaps = w->is_new && found->journal != 0 &&
+	w->is_copy = found->copied;
+	w->leaps = w->is_new && !w->is_copy && found->journal != 0 &&
 	    (!found->clean || strcmp(found->boot, mark->boot) != 0);
 	w->lead = writer_lead(w, found);
 	mark->journal = w->journal;
 	mark->position = found->position;
-	SHM_TELL(w->figures->unclean_ms, w->leaps ? clock_ms() : 0);
+	SHM_TELL(
+	    w->figures->unclean_ms, w->leaps || w->is_copy ? clock_ms() : 0);
 }
 
 /* Moves one of the database's files; false: it stays, which is logged. */
@@ -201,14 +203,16 @@ state_resume(struct writer *w)
 	return r;
 }
 
-/* How much higher offsets go on, above those that were told and are not in the
- * database. */
+/* Sees that no offset is given twice which was told and is not in the database.
+ * *by: how much higher all go on. */
 static enum store_result
 state_leap(struct writer *w, uint64_t *by)
 {
 	enum store_result r = STORE_OK;
 	bool told = false;
 
+	if (w->is_copy)
+		return store_renew(w->store);
 	if (w->lead != 0)
 		r = writer_is_told(w, &told);
 	*by = told ? w->lead : w->leaps ? WRITER_LEAP : 0;
@@ -219,6 +223,12 @@ state_leap(struct writer *w, uint64_t *by)
 static void
 state_leapt(struct writer *w, uint64_t by)
 {
+	if (w->is_copy)
+		log_warn("%s is not as it was when it was written here last: "
+			 "a copy, or moved. All channels begin another epoch, "
+			 "so that nobody takes what comes for what was told "
+			 "before",
+		    w->options.path);
 	if (by != 0)
 		log_warn("%s: offsets of all channels go on %llu higher, so "
 			 "that none is given twice",
@@ -226,7 +236,7 @@ state_leapt(struct writer *w, uint64_t by)
 			     : "channels were opened before anything could be "
 			       "written",
 		    (unsigned long long)by);
-	w->leaps = false;
+	w->leaps = w->is_copy = false;
 	w->lead = 0;
 }
 
@@ -243,7 +253,7 @@ writer_begin(struct writer *w)
 		if (r != STORE_OK)
 			return r;
 	}
-	if (w->is_new)
+	if (w->is_new || w->is_copy)
 		r = state_leap(w, &by);
 	/* what another journal's clients proposed is stored, and is not to be
 	 * delivered */

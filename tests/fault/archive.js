@@ -227,12 +227,13 @@ async function storing(body, {channels = CHANNELS, conf = '',
 		await follows(d, 'store');
 		await follows(d, 'store-read');
 		d.descriptors = processDescriptors(d.pid); /* with its links */
-		await body(d, archive);
+		const result = await body(d, archive);
 		sdkLeave();
 		if (!d.end)
 			await d.stop('SIGTERM', WAIT_MS);
 		if (sound)
 			archive.check();
+		return result;
 	} catch (error) {
 		error.message += '\n' + (d?.stderr ?? '').slice(-3000)
 		    .replace(/^/gm, '| ');

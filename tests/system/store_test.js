@@ -7,6 +7,7 @@
 
 const assert = require('node:assert/strict');
 const {execFileSync} = require('node:child_process');
+const fs = require('node:fs');
 const path = require('node:path');
 const {group} = require('./suite.js');
 const {Daemon, freePort, pause, until} = require('./daemon.js');
@@ -55,6 +56,19 @@ async function said(c) {
 		if (!text.startsWith('* '))
 			return text;
 	}
+}
+
+/* Publishes by hand. */
+async function publish(l, channel) {
+	const r = await l.ask('publish', {channel, data: 1});
+	assert.ok(r.publish, JSON.stringify(r));
+}
+
+/* Another configuration. */
+async function reload(d, conf) {
+	fs.writeFileSync(d.conf, conf);
+	const r = await d.ctl('reload');
+	assert.equal(r.status, 0, r.stderr);
 }
 
 /* What a plain client is answered to /history. */
@@ -168,6 +182,89 @@ group('store', null, (test) => {
 			assert.deepEqual(page.publications.map((p) => p.data),
 			    [1, 2, 3, 6]);
 		});
+	}, {limit: 60000});
+
+	for (const again of [false, true])
+		test('offsets that were told while nothing was stored' +
+		    (again ? ', and it is again' : ''), () => {
+			let told;
+			return twice(async (d, archive) => {
+				const l = await Line.connected(d, '?user=a');
+				const {epoch} = (await l.ask('subscribe',
+				    {channel: 'told'})).subscribe;
+				await publish(l, 'told');
+				await reload(d, archive.conf() +
+				    CHANNELS.replace('\tstore yes\n', ''));
+				await until('nothing is stored', async () => {
+					await publish(l, 'told');
+					await archive.whole(d);
+					const {offset} = (await l.ask('history',
+					    {channel: 'told'})).history;
+					return archive.channel('told').top < offset;
+				});
+				await publish(l, 'told');
+				if (again)
+					await reload(d, archive.conf() + CHANNELS);
+				told = {epoch, offset: (await l.ask('history',
+				    {channel: 'told'})).history.offset};
+			}, (d) => d.stop(), async (d, archive) => {
+				const l = await Line.connected(d, '?user=a');
+				const s = (await l.ask('subscribe', {channel:
+				    'told', recover: true, ...told})).subscribe;
+				assert.equal(s.epoch, told.epoch);
+				assert.equal(s.recovered, true);
+				assert.equal(s.offset, told.offset);
+				await publish(l, 'told');
+				/* who missed what was not stored is told so */
+				const m = await Line.connected(d, '?user=b');
+				const n = (await m.ask('subscribe',
+				    {channel: 'told', recover: true,
+					epoch: told.epoch, offset: 1})).subscribe;
+				assert.notEqual(n.recovered, true);
+				assert.equal(n.offset, told.offset + 1);
+				await archive.whole(d);
+				archive.judge('told', {holes: true});
+			});
+		}, {limit: 60000});
+
+	test('a copy is put in its place', async () => {
+		const archive = new Archive(), copy = `${archive.file}.copy`;
+		const backup = `${archive.file}.backup`, epochs = [];
+		const talk = async (d) => {
+			const l = await Line.connected(d, '?user=a');
+			const {subscribe} = await l.ask('subscribe',
+			    {channel: 'told'});
+			for (let k = 0; k < 3; k++)
+				await publish(l, 'told');
+			await archive.whole(d);
+			epochs.push(subscribe.epoch);
+		};
+		const run = (body = talk) => storing(body, {archive, keep: true});
+		try {
+			await run();
+			fs.copyFileSync(archive.file, copy);
+			await run(async (d) => {
+				await talk(d);
+				execFileSync('sqlite3', [archive.file,
+				    `VACUUM INTO '${backup}'`]);
+				await talk(d);
+			});
+			assert.equal(new Set(epochs).size, 1);
+			/* one of a clean end, and one of while it ran */
+			for (const file of [copy, backup]) {
+				fs.copyFileSync(file, archive.file);
+				await run(async (d) => {
+					await d.logged(/a copy, or moved/);
+					await talk(d);
+					archive.judge('told');
+				});
+			}
+			assert.equal(new Set(epochs).size, 3);
+			await run(talk);
+			assert.equal(new Set(epochs).size, 3);
+		} finally {
+			archive.remove();
+		}
 	}, {limit: 60000});
 
 	test('with memory that was kept nothing leaps', async () => {

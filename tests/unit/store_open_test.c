@@ -82,6 +82,51 @@ new_one_is_made(void **state)
 	    1);
 }
 
+/* An older one in its place, and one of which nothing is noted, is told as a
+ * copy until it has been committed to. */
+static void
+copy_is_told(void **state)
+{
+	char command[512], lock[160];
+	struct store *s;
+
+	snprintf(lock, sizeof(lock), "%s-lock", path);
+	for (uint64_t at = 1; at <= 3; at++) {
+		s = writer();
+		assert_false(mark.copied);
+		commit(s, at);
+		store_close(s);
+		if (at == 1) {
+			snprintf(command, sizeof(command), "cp %s %s/old", path,
+			    folder);
+			assert_int_equal(system(command), 0);
+		}
+	}
+	for (int k = 0; k < 2; k++) {
+		snprintf(
+		    command, sizeof(command), "cp %s/old %s", folder, path);
+		if (k == 0)
+			assert_int_equal(system(command), 0);
+		else
+			assert_int_equal(unlink(lock), 0);
+		for (int n = 0; n < 2; n++) {
+			s = writer();
+			assert_true(mark.copied);
+			if (n == 1)
+				commit(s, mark.position);
+			store_close(s);
+		}
+		s = writer();
+		assert_false(mark.copied);
+		store_close(s);
+	}
+	/* who reads is not told */
+	assert_int_equal(unlink(lock), 0);
+	s = try(STORE_READS);
+	assert_false(mark.copied);
+	store_close(s);
+}
+
 /* A copy that VACUUM has made, put in its place, logs ahead again; one that
  * another process reads just then is told, and can be tried again. */
 static void
@@ -550,6 +595,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(new_one_is_made),
+	    TEST(copy_is_told),
 	    TEST(copy_logs_ahead),
 	    TEST(mark_is_kept),
 	    TEST(one_writes),
