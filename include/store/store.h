@@ -72,6 +72,11 @@ struct store_mark {
 	 * of which nothing is known: offsets may have been told that it has
 	 * not, any number of them. */
 	bool copied;
+	/* Noted beside the database, of who writes: the time by which rows were
+	 * too old, 0: not known, and for how long the clock had told another
+	 * one. */
+	int64_t wall_ms;
+	uint64_t doubt_ms;
 };
 
 /*

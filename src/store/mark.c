@@ -37,7 +37,11 @@ mark_judge(struct store *s, struct store_mark *mark)
 	note_read(s->lock.beside, &noted);
 	mark->copied =
 	    mark->journal != 0 ? !note_fits(&noted, &found) : s->rows != 0;
-	s->note = (struct note){.last = found};
+	mark->wall_ms = noted.wall_ms;
+	mark->doubt_ms = noted.doubt_ms;
+	s->note = (struct note){.last = found,
+	    .wall_ms = noted.wall_ms,
+	    .doubt_ms = noted.doubt_ms};
 }
 
 /* Notes beside the database that it belongs to another journal now: before that
@@ -58,6 +62,8 @@ mark_note(struct store *s, const struct store_mark *mark)
 {
 	s->note.last.position = mark->position;
 	s->note.before = (struct note_place){0};
+	s->note.wall_ms = mark->wall_ms;
+	s->note.doubt_ms = mark->doubt_ms;
 	note_write(s->lock.beside, &s->note, false);
 }
 

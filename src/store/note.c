@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 /* Its first line is the process's number, lock.c. */
-enum { NOTE_TEXT = 160 };
+enum { NOTE_TEXT = 220 };
 
 void
 note_read(int fd, struct note *n)
@@ -15,9 +15,11 @@ note_read(int fd, struct note *n)
 	*n = (struct note){.last = {0}};
 	if (fd == -1 || pread(fd, text, NOTE_TEXT, 0) <= 0)
 		return;
-	if (sscanf(text, "%*d %" SCNx64 " %" SCNu64 " %" SCNx64 " %" SCNu64,
+	if (sscanf(text,
+		"%*d %" SCNx64 " %" SCNu64 " %" SCNx64 " %" SCNu64 " %" SCNd64
+		" %" SCNu64,
 		&n->last.journal, &n->last.position, &n->before.journal,
-		&n->before.position) != 4)
+		&n->before.position, &n->wall_ms, &n->doubt_ms) != 6)
 		*n = (struct note){.last = {0}};
 }
 
@@ -30,9 +32,9 @@ note_write(int fd, const struct note *n, bool certain)
 	/* of one length: what is there is written over at once */
 	len = snprintf(text, sizeof(text),
 	    "%-10d\n%016" PRIx64 " %020" PRIu64 "\n%016" PRIx64 " %020" PRIu64
-	    "\n",
+	    "\n%020" PRId64 " %020" PRIu64 "\n",
 	    (int)getpid(), n->last.journal, n->last.position, n->before.journal,
-	    n->before.position);
+	    n->before.position, n->wall_ms, n->doubt_ms);
 	if (fd != -1 && pwrite(fd, text, (size_t)len, 0) == len && certain)
 		(void)fdatasync(fd);
 }

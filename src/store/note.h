@@ -15,6 +15,8 @@ struct note_place {
 struct note {
 	struct note_place last;	  /* of the last commit; it may be further */
 	struct note_place before; /* or it was not done yet, and this is it */
+	int64_t wall_ms;	  /* struct trust, then */
+	uint64_t doubt_ms;
 };
 
 /* Reads what is noted; all 0: nothing. fd -1: there is no such file. */

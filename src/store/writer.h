@@ -14,6 +14,7 @@
 #include "process/reader_child.h"
 #include "room/kept.h"
 #include "store/store.h"
+#include "trust.h"
 
 /* Offsets after an end that was not clean: those that were told and are not in
  * the database are below. Larger: they come to their end sooner; smaller: a
@@ -137,6 +138,7 @@ struct writer {
 	bool log_told;	    /* and that SQLite's log is large */
 
 	struct writer_care care;
+	struct trust trust; /* the time by which rows are too old */
 
 	uint64_t suspect; /* position that killed the process before this one */
 	unsigned deaths;  /* so often */

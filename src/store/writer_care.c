@@ -63,6 +63,27 @@ care_wrote(struct writer *w, uint64_t now)
 	return writer_checkpoint(w, false);
 }
 
+/* The time by which rows are too old. */
+static int64_t
+care_time(struct writer *w)
+{
+	/* each process says it once */
+	const bool doubted = w->trust.at_ms != 0 && w->trust.doubt_ms != 0;
+	const int64_t wall_ms = clock_wall_coarse_ms();
+	const int64_t now_ms = trust_ask(&w->trust, wall_ms, clock_ms());
+
+	if (!doubted && w->trust.doubt_ms != 0)
+		log_warn(
+		    "the clock has leapt to a time that is %lld days "
+		    "ahead of what was noted with the database: nothing is "
+		    "deleted for its age by that, until the clock has "
+		    "stayed there for 24 hours",
+		    (long long)(wall_ms - now_ms) / (24 * 3600 * 1000));
+	else if (doubted && w->trust.doubt_ms == 0)
+		log_info("the clock's time counts again for what is too old");
+	return now_ms;
+}
+
 /* Deletes a piece of what is too old, or too much. */
 static enum store_result
 care_prune(struct writer *w, uint64_t now, bool *more)
@@ -80,7 +101,7 @@ care_prune(struct writer *w, uint64_t now, bool *more)
 
 	*more = false;
 	store_figures(w->store, &before);
-	r = store_prune(w->store, &b, clock_wall_coarse_ms(), CARE_ROWS, more);
+	r = store_prune(w->store, &b, care_time(w), CARE_ROWS, more);
 	if (r != STORE_OK)
 		return r;
 	store_figures(w->store, &after);

@@ -68,6 +68,11 @@ state_compare(struct writer *w, const struct store_mark *found)
 	w->lead = writer_lead(w, found);
 	mark->journal = w->journal;
 	mark->position = found->position;
+	if (w->trust.wall_ms == 0)
+		w->trust = found->journal == 0
+		    ? (struct trust){.wall_ms = clock_wall_ms()}
+		    : (struct trust){.wall_ms = found->wall_ms,
+			  .doubt_ms = found->doubt_ms};
 	SHM_TELL(
 	    w->figures->unclean_ms, w->leaps || w->is_copy ? clock_ms() : 0);
 }
@@ -289,6 +294,8 @@ writer_commit(struct writer *w, bool clean)
 
 	mark.position = w->reader.passed;
 	mark.clean = clean;
+	mark.wall_ms = w->trust.wall_ms;
+	mark.doubt_ms = w->trust.doubt_ms;
 	if (w->answered != 0)
 		r = store_answered(w->store, w->answered);
 	KILL_POINT();

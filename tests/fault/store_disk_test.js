@@ -428,6 +428,30 @@ group('disk', null, (test) => {
 		await stored(d, archive, 'told-noise2', done);
 	}, {conf: 'journal 256M\n'}), {limit: LONG ? 600000 : 90000});
 
+	test('a clock that is far ahead deletes nothing', async () => {
+		const archive = new Archive(), bad = new BadDisk(BUILD);
+		const options = {archive, keep: true, env: bad.env,
+			conf: 'store-age 1d\n'};
+		try {
+			for (const n of [20, 40]) {
+				await storing(async (d) => {
+					await noise(d, 'told', {n: 10});
+					await archive.whole(d);
+					bad.set({clockMs: 400 * 24 * 3600000});
+					await d.logged(/clock has leapt .* days/,
+					    20000);
+					await noise(d, 'told', {n: 10});
+					await archive.whole(d);
+					await pause(100); /* for what is due */
+					assert.equal(archive.count('told'), n);
+				}, options);
+			}
+		} finally {
+			bad.remove();
+			archive.remove();
+		}
+	}, {limit: 60000});
+
 	test('the clock goes back', () => disk(async (d, archive, bad) => {
 		const l = await Line.connected(d, '?user=a');
 		const {subscribe} = await l.ask('subscribe', {channel: 'told-t'});
