@@ -151,9 +151,9 @@ enum store_result store_hole(struct store *s, struct store_channel *c,
 /* Commits, with the mark. Returns STORE_OK when it is there for good. */
 enum store_result store_commit(struct store *s, const struct store_mark *mark);
 
-/* By who writes: STORE_GONE if the file was deleted or renamed, or another one
- * is in its place: what is written would be found by nobody, and a new
- * store_open() is needed. store_commit() looks, too. */
+/* STORE_GONE if the file or its log was deleted, renamed or replaced, or, by
+ * who writes, if another one was copied over it: what is written would be found
+ * by nobody, and a new store_open() is needed. store_commit() looks, too. */
 enum store_result store_look(struct store *s);
 
 /* Whether the file system is so full that the file does not grow: rows are

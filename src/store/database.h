@@ -16,6 +16,7 @@
 #include "lock.h"
 #include "note.h"
 #include "store/store.h"
+#include "watch.h"
 
 enum {
 	STORE_VERSION = 1, /* user_version: of the schema */
@@ -95,8 +96,8 @@ struct store {
 	enum database_way way;
 	char path[CONF_PATH_BYTES + 1];
 	struct lock lock;
-	struct note note;   /* of the last commit */
-	uint64_t beside[2]; /* numbers of its files -wal and -shm; 0: none */
+	struct note note; /* of the last commit */
+	struct watch watch;
 	bool begun;
 	bool bound;		       /* the file does not grow */
 	uint64_t rows, holes;	       /* in the database, */

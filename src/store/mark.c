@@ -94,12 +94,14 @@ mark_read(struct store *s, struct store_mark *mark)
 enum store_result
 store_look(struct store *s)
 {
-	if (lock_holds(&s->lock, s->path))
+	const char *what = watch_look(s);
+
+	if (what == NULL)
 		return STORE_OK;
 	snprintf(s->error, sizeof(s->error),
-	    "%s: the file was deleted, renamed or replaced while it was "
-	    "written: what is there now is opened, or a new one is made",
-	    s->path);
+	    "%s: %s while it was written: what is there now is opened, or a "
+	    "new one is made",
+	    s->path, what);
 	return s->failed = STORE_GONE;
 }
 
@@ -151,6 +153,7 @@ store_checkpoint(struct store *s, bool idle)
 	rc = sqlite3_wal_checkpoint_v2(
 	    s->db, NULL, idle ? all : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	database_wait(s, true);
+	watch_moved(s);
 	if (rc == SQLITE_OK && idle)
 		s->wal_pages = s->wal_moved = 0;
 	if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY)

@@ -137,50 +137,6 @@ open_options(struct store *s, const struct store_options *o)
 	return strlcpy(s->path, o->path, sizeof(s->path)) < sizeof(s->path);
 }
 
-/* The ends of the names of the files beside it. */
-static const char *const ends[2] = {"-wal", "-shm"};
-
-/* The name of a file beside it, and its number; 0: it is not there. */
-static uint64_t
-beside_find(const struct store *s, int k, char name[CONF_PATH_BYTES + 8])
-{
-	struct stat st;
-
-	snprintf(name, CONF_PATH_BYTES + 8, "%s%s", s->path, ends[k]);
-	return stat(name, &st) == 0 ? (uint64_t)st.st_ino : 0;
-}
-
-/* Notes which the files beside it are. */
-static void
-beside_note(struct store *s)
-{
-	char name[CONF_PATH_BYTES + 8];
-
-	for (int k = 0; k < 2; k++)
-		s->beside[k] = beside_find(s, k, name);
-}
-
-/* The file is not at its path any more: what was committed moves into it,
- * wherever it is now, and the files beside it go, which would be taken for
- * those of the database that comes there. A log that another process reads just
- * then is left under another name. */
-static void
-beside_leave(struct store *s)
-{
-	char name[CONF_PATH_BYTES + 8], left[CONF_PATH_BYTES + 16];
-
-	if (s->beside[0] != 0 && beside_find(s, 0, name) == s->beside[0]) {
-		snprintf(left, sizeof(left), "%s.left", name);
-		if (sqlite3_wal_checkpoint_v2(s->db, NULL,
-			SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
-			(void)unlink(name);
-		else
-			(void)rename(name, left);
-	}
-	if (s->beside[1] != 0 && beside_find(s, 1, name) == s->beside[1])
-		(void)unlink(name);
-}
-
 /* Whether the database can be read without its log. */
 static bool
 open_is_frozen(const struct store *s)
@@ -188,7 +144,7 @@ open_is_frozen(const struct store *s)
 	char name[CONF_PATH_BYTES + 8];
 	struct stat st;
 
-	snprintf(name, sizeof(name), "%s%s", s->path, ends[0]);
+	snprintf(name, sizeof(name), "%s-wal", s->path);
 	return stat(name, &st) == -1 ? errno == ENOENT : st.st_size == 0;
 }
 
@@ -214,8 +170,8 @@ open_way(struct store **out, const struct store_options *o,
 	else if ((r = open_place(s)) == STORE_OK)
 		r = open_prepare(s, mark);
 	/* before that is noted nothing is told to anybody */
-	if (r == STORE_OK && o->use == STORE_WRITES)
-		beside_note(s);
+	if (r == STORE_OK)
+		watch_begin(s);
 	if (r == STORE_DAMAGED && (s->rc & 0xff) == SQLITE_NOTADB)
 		r = STORE_NONE;
 	if (o->why != NULL)
@@ -250,8 +206,8 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	database_undo(s);
-	if (s->db != NULL && !lock_holds(&s->lock, s->path))
-		beside_leave(s);
+	if (s->db != NULL)
+		watch_leave(s);
 	for (size_t k = 0; k < s->n_statements; k++)
 		sqlite3_finalize(s->statement[k].stmt);
 	search_close(s);

@@ -136,7 +136,8 @@ pager_open(struct pager *p, uint64_t now)
 		log_debug("pages cannot be read yet: %s", error);
 }
 
-/* The writer has moved a damaged one aside, and begun another one. */
+/* The writer has moved a damaged one aside, and begun another one, or another
+ * log. */
 static void
 pager_look(struct pager *p, uint64_t now)
 {
@@ -144,7 +145,9 @@ pager_look(struct pager *p, uint64_t now)
 	ino_t ino;
 
 	p->look_ms = now + PAGER_LOOK_MS;
-	if (!pager_file(p, &dev, &ino) || (dev == p->dev && ino == p->ino))
+	if (!pager_file(p, &dev, &ino) ||
+	    (dev == p->dev && ino == p->ino &&
+		store_look(p->store) == STORE_OK))
 		return;
 	store_close(p->store);
 	p->store = NULL;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -141,6 +142,21 @@ state_open(struct writer *w, struct store_mark *found)
 	return w->why;
 }
 
+/* Whether a file is being copied to its path just now. */
+static bool
+state_is_copied(const struct writer *w)
+{
+	const int64_t now_ms = clock_wall_ms();
+	int64_t changed_ms;
+	struct stat st;
+
+	if (stat(w->options.path, &st) == -1)
+		return false;
+	changed_ms =
+	    (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	return changed_ms <= now_ms && now_ms - changed_ms < STATE_RETRY_MS;
+}
+
 /* Goes on from what the database says. */
 static enum store_result
 state_enter(struct writer *w)
@@ -149,6 +165,8 @@ state_enter(struct writer *w)
 	enum store_result r;
 
 	writer_look_end(w);
+	if (w->is_gone && state_is_copied(w))
+		return STORE_GONE;
 	r = state_open(w, &found);
 	if (r != STORE_OK && r != STORE_NONE && r != STORE_DAMAGED)
 		writer_look(w);

@@ -357,7 +357,11 @@ group('file', null, (test) => {
 		}, {archive});
 	}, {limit: 60000});
 
-	for (const how of ['deleted', 'replaced'])
+	for (const [how, said] of [
+	    ['deleted', /deleted, renamed or replaced/],
+	    ['replaced', /deleted, renamed or replaced/],
+	    ['copied over', /another file was copied over/],
+	    ['without its log', /-wal was deleted/]])
 		test(`the file is ${how} under its eyes`, async () => {
 			const archive = new Archive();
 			await storing(async (d) => {
@@ -370,17 +374,21 @@ group('file', null, (test) => {
 				await noise(d, 'acked', {n: 20});
 				if (how === 'deleted')
 					fs.unlinkSync(archive.file);
-				else
+				else if (how === 'replaced')
 					fs.renameSync(copy, archive.file);
-				await d.logged(/deleted, renamed or replaced/);
-				await d.logged(/the store goes on/);
+				else if (how === 'copied over')
+					fs.copyFileSync(copy, archive.file);
+				else
+					fs.unlinkSync(`${archive.file}-wal`);
+				await d.logged(said);
+				await d.logged(/the store goes on/, 10000);
 				await becomes(d, 'ok');
 				const {done} = await noise(d, 'acked', {n: 20});
 				assert.equal(done.length, 20);
 				/* a message that was acknowledged is there */
 				assert.deepEqual(archive.messages('acked').slice(-20)
 				    .map((m) => JSON.parse(m.data).k), done);
-				if (how === 'replaced')
+				if (how !== 'deleted')
 					assert.equal(archive.messages('acked').length,
 					    60);
 				assert.deepEqual(aside(archive), []);
