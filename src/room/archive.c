@@ -19,7 +19,7 @@ enum {
 	 * and in what takes long. Larger: a connect waits longer for one that
 	 * hangs; smaller: on a busy machine some recover nothing. Sweeps are
 	 * counted, as time goes by while the machine stands still, too. */
-	ARCHIVE_QUIET = 6
+	ARCHIVE_QUIET = 10
 };
 
 enum asked_state { ASKED_WAITS, ASKED_FOUND, ASKED_FAILED, ASKED_ABSENT };

@@ -295,7 +295,7 @@ test_connect_hangs(void **state)
 		    "{\"id\":1,\"connect\":{\"subs\":{\"#alice\":{\"recover\":"
 		    "true,"
 		    "\"offset\":7}}}}");
-		for (int n = 0; n < 6 && k == 0; n++) {
+		for (int n = 0; n < 10 && k == 0; n++) {
 			told_nothing(&bob);
 			archive_sweep(&door_node->ch);
 			chat_turn(&door_node->ch);
