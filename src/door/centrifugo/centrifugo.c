@@ -45,6 +45,7 @@ centrifugo_pong(struct command *c)
 		centrifugo_end(c->ch, c->conn, C_END_BAD_REQUEST);
 		return;
 	}
+	due &= C_PINGED | C_PINGING;
 	s->flags &= ~(due & -due); /* the first of them */
 	KILL_POINT();
 }
@@ -56,7 +57,7 @@ centrifugo_ping(struct chat *ch, uint32_t conn)
 {
 	static char text[] = "{}";
 	struct slot *s = conn_slot(ch, conn);
-	uint32_t flags = s->flags & ~(uint32_t)C_SPARE_PONG;
+	uint32_t flags = s->flags;
 
 	if (flags & C_PINGING)
 		flags |= C_SPARE_PONG;

@@ -24,7 +24,8 @@ enum {
 	C_UNUSABLE = 8,	   /* its connect was refused */
 	C_NAMED = 16,	   /* until ENTERED: slot.info is a name from the URL */
 	C_PINGING = 32,	   /* a ping is being sent, or was as its worker died */
-	C_SPARE_PONG = 64, /* that ping was sent again: two may be answered */
+	C_SPARE_PONG = 64, /* one was sent again: any later pong may be one
+			    * more, as those who read slowly answer late */
 	C_OVER_SHIFT = 8,
 	C_OVER_MASK = 0xff00
 };
