@@ -356,7 +356,7 @@ journal_read(const struct hub *h, uint64_t position, void *buf, size_t cap,
 		return JOURNAL_GONE;
 	if (n == 0 || n > cap || e.position != position)
 		return JOURNAL_BAD;
-	/* whoever has changed the ring meanwhile: this head was checked */
+	/* this head was checked, the one in buf may have changed since */
 	head_take(&e, p);
 	head_texts(p, (const char *)buf + sizeof(e));
 	return JOURNAL_OK;
