@@ -12,7 +12,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const net = require('node:net');
 const {group} = require('../system/suite.js');
-const {Daemon, pause} = require('../system/daemon.js');
+const {Daemon, pause, soon} = require('../system/daemon.js');
 const {successors, until} = require('./crowd.js');
 const {List} = require('./kill_points.js');
 
@@ -127,8 +127,7 @@ group('accepted', null, (test) => {
 			list.arm(Number.parseInt(point, 10));
 			const s = new Socket(d);
 			await s.connected;
-			await until(`death at ${point}`, () =>
-			    list.fired() > fired, 1000).catch(() => null);
+			await soon(() => list.fired() > fired, 1000);
 			list.arm(0);
 			await s.served().catch((error) =>
 			    assert.fail(`${point}: ${error.message}`));

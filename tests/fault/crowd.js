@@ -17,10 +17,9 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const os = require('node:os');
 const WebSocket = require('ws');
 const {Client, request} = require('../system/client.js');
-const {pause, until} = require('../system/daemon.js');
+const {patience, pause, until} = require('../system/daemon.js');
 
 const WINDOW = 4;         /* lines of a speaker that it has not heard yet */
 const WHISPER_EVERY = 5;  /* lines to the lobby */
@@ -378,14 +377,6 @@ function longestGap(people) {
 			longest = Math.max(longest,
 			    p.arrivals[i] - p.arrivals[i - 1]);
 	return longest;
-}
-
-/*
- * By what to multiply a limit of time: 1, but 3 on a machine that is busy with
- * other things than this test.
- */
-function patience() {
-	return os.loadavg()[0] > 2 * os.cpus().length ? 3 : 1;
 }
 
 /* The state of one worker as chatctl tells it. */

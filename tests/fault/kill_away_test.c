@@ -61,6 +61,7 @@ scene_begin(struct talker *t)
 	node_live = rules;
 	t->n = node_new(&t->h, 0);
 	node_set(t->n);
+	t->set = node_set;
 	t->i = node_open_at(t->n, &plain_door, "alice", &t->client);
 	t->id = slot_id(&t->h, t->i);
 	t->fd = node_fd(t->n, t->i);
@@ -136,8 +137,8 @@ archive_turn(struct chat *ch)
 
 /* Turns of the worker and the others, until her connection is told what is
  * published, and has been. */
-static void
-act(struct talker *t, struct node *node)
+static bool
+act(struct talker *t, struct node *node, bool next)
 {
 	int k;
 
@@ -156,37 +157,7 @@ act(struct talker *t, struct node *node)
 	node_say(node, "#alice", "after");
 	talk_turn(node, t->i);
 	talk_turn(node, t->i);
-}
-
-/* A process that acts, and dies at kill point n if it gets there: true. */
-static bool
-killed(struct talker *t, bool next, uint64_t n)
-{
-	static int fd[TALK_SLOTS];
-	struct node *node = t->n;
-	struct adopt_result r;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid != 0)
-		return child_was_killed(pid);
-	child_signals();
-	hub_become(&t->n->h, 0); /* its own thread, for the lock */
-	kill_point_arm(n, SIGKILL);
-	if (next) {
-		hub_lock(&t->n->h); /* as takeover() does */
-		hub_unlock(&t->n->h);
-		node = node_new(&t->h, 0);
-		node_set(node);
-		slot_recall(&node->h, 0);
-		move_redo(&node->h, 0);
-		memset(fd, 0, sizeof(fd));
-		fd[t->i] = dup(t->fd) + 1;
-		node_adopt(node, fd, &talk_no_fault, &r);
-		assert_int_equal(r.corrupted, 0);
-	}
-	act(t, node);
-	_exit(0);
+	return true;
 }
 
 /* All that alice has heard: a line each. */
@@ -222,17 +193,12 @@ deaths_cb(void *arg)
 {
 	static const char all[] = "UTC\n*server* whispers: 4\n"
 				  "*server* whispers: 5\n";
-	const struct talk_deaths *d = arg;
 	static struct talker t;
 	const char *lines;
 	bool died;
 
 	scene_begin(&t);
-	died = killed(&t, false, d->n);
-	if (died && d->again != 0)
-		(void)killed(&t, true, d->again);
-	if (died)
-		assert_false(killed(&t, true, 0));
+	died = talk_die(&t, act, arg);
 	lines = heard(&t);
 	if (strstr(lines, "* 2 messages since 2023-11-14 22:13 UTC\n") ==
 		NULL ||
@@ -248,14 +214,14 @@ static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, false, 1, 20);
+		talk_each_point(deaths_cb, false, 3, 20);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, true, 5, 20);
+		talk_each_point(deaths_cb, true, 10, 20);
 }
 
 int

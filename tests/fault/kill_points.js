@@ -15,7 +15,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const {until} = require('../system/daemon.js');
+const {soon, until} = require('../system/daemon.js');
 
 /* Of struct kill_list, base/kill_list.h. */
 const LINES = 145, POINTS = 1024, FIRED = LINES * 16,
@@ -114,13 +114,13 @@ async function die(d, list, points, kind, line, signal) {
 		const {pid} = await row(d, kind), n = list.fired(line);
 		const fired = () => list.fired(line) > n;
 		list.arm(parseInt(key, 10), 1, line, signal);
-		await until('it dies', fired, PASS_MS).catch(async () => {
+		if (!await soon(fired, PASS_MS)) {
 			/* passed at the start alone, or by other processes */
 			process.kill(pid, 'SIGKILL');
 			await apart(deaths);
 			await follows(d, kind, pid);
-			await until('it dies', fired, PASS_MS).catch(() => {});
-		});
+			await soon(fired, PASS_MS);
+		}
 		list.arm(0, 0, line);
 		fell += fired();
 		await follows(d, kind, pid);

@@ -59,6 +59,13 @@ class Book {
 				fs.unlinkSync(path.join(this.dir, name));
 	}
 
+	/* Waits until it has looked how it is to behave. */
+	async seen() {
+		const file = path.join(this.dir, 'look');
+		fs.writeFileSync(file, '');
+		await until('the ledger looks', () => !fs.existsSync(file));
+	}
+
 	/* The lines that count, as arrays of fields. */
 	lines() {
 		let text = '';

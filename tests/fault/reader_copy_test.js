@@ -14,7 +14,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('../system/suite.js');
 const {Line} = require('../system/centrifugo.js');
-const {CONF, Choir, pause, reading, until} = require('./ledger.js');
+const {CONF, Choir, reading, until} = require('./ledger.js');
 const {follows, row} = require('./kill_points.js');
 
 /* An upgrade to these sizes, or that program, which copies the memory. */
@@ -74,7 +74,7 @@ group('a copy under a reader', null, (test) => {
 		assert.ok((await lines[0].ask('publish',
 		    {channel: 'acked', data: 'first'})).publish);
 		book.mood('mute');
-		await pause(50); /* it may be in a turn */
+		await book.seen();
 		lines.forEach((l, k) => l.say({id: 100, publish:
 		    {channel: 'acked', data: k}}, {id: 101, ping: {}}));
 		await until('all are taken', () =>
@@ -164,7 +164,7 @@ group('a copy under a reader', null, (test) => {
 		assert.ok((await l.ask('publish',
 		    {channel: 'kept', data: 1})).publish);
 		book.mood('shut');
-		await pause(50);
+		await book.seen();
 		other.say({id: 100, subscribe: {channel: 'kept-cold'}});
 		assert.ok((await l.ask('publish',
 		    {channel: 'kept', data: 2})).publish);

@@ -12,8 +12,8 @@ const {BUILD, LONG} = require('./builds.js');
 process.env.CHATD = path.join(BUILD, 'kill/kinds/sbin/chatd');
 const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
-const {Line} = require('../system/centrifugo.js');
 const {Choir, one, pause, reading, until} = require('./ledger.js');
+const {opening, others, storm} = require('./storm.js');
 const {List, die} = require('./kill_points.js');
 const {invariant} = require('./guests.js');
 
@@ -54,27 +54,13 @@ async function talking(body, conf = '') {
 	}
 }
 
-/* Publishes to one new channel after the other, which the reader opens, until
- * told to stop; returns how many. */
-async function opening(d, state) {
-	const l = await Line.connected(d, '?user=opener');
-	let n = 0;
-	for (; !state.stop; n++) {
-		const r = await l.ask('publish',
-		    {channel: `kept-${n}`, data: n});
-		assert.ok(r.publish, `kept-${n}: ${JSON.stringify(r)}`);
-		await pause(1); /* the processors are for the others, too */
-	}
-	l.client.drop();
-	return n;
-}
-
 group('killed beside a reader', null, (test) => {
 	test('the reader, at each of its kill points', () => talking(
 	    async (d, choir, list) => {
 		const points = [...list.passes(READER).keys()]
 		    .filter((_, k) => k % SHARE.reader === 0);
-		const state = {stop: false}, opened = opening(d, state);
+		const state = {stop: false}, 
+		    opened = opening(d, 'kept', state);
 		opened.catch(() => {}); /* awaited below */
 		const n = await die(d, list, points, 'ledger', LINE, 'SIGKILL');
 		state.stop = true;
@@ -103,57 +89,20 @@ group('killed beside a reader', null, (test) => {
 	}, 'watchdog 500ms\n'), {limit: LONG ? 600000 : 120000});
 
 	test(`a storm of ${STORM_S} s`, () => talking(
-	    async (d, choir, list, book) => storm(d, choir, book),
-	    'watchdog 500ms\n'), {limit: STORM_S * 1000 + 240000});
-});
-
-/* Hits at random, not more than the master takes for many. */
-async function storm(d, choir, book) {
-	const end = performance.now() + STORM_S * 1000;
-	const hits = {worker: 0, keeper: 0, ledger: 0, stopped: 0, upgrade: 0,
-		restart: 0, mood: 0, come: 0};
-	while (performance.now() < end) {
-		const all = (await d.json('show', 'processes'))
-		    .filter((p) => p.pid);
-		const dice = Math.random();
-		if (dice < 0.6) {
-			const kind = one(['worker', 'worker', 'keeper', 'ledger']);
-			const p = one(all.filter((q) => q.kind === kind &&
-			    (q.state ?? 'running') === 'running'));
-			if (p) {
-				process.kill(p.pid, 'SIGKILL');
-				hits[kind]++;
-			}
-		} else if (dice < 0.7) {
-			const p = one(all.filter((q) => q.kind === 'worker'));
-			process.kill(p.pid, 'SIGSTOP');
-			hits.stopped++;
-		} else if (dice < 0.75) {
-			if ((await d.ctl('upgrade')).status === 0)
-				hits.upgrade++;
-		} else if (dice < 0.8) {
-			if ((await d.ctl('restart-worker',
-			    String(one([0, 1])))).status === 0)
-				hits.restart++;
-		} else if (dice < 0.9) {
+	    async (d, choir, list, book) => storm(d, STORM_S,
+	    ['worker', 'worker', 'keeper', 'ledger'], {
+		mood: async () => {
 			book.mood(one(['mute', 'wait', 'shut']));
 			await pause(Math.random() * 1000);
 			book.calm();
-			hits.mood++;
-		} else {
-			/* somebody else, to channels that are cold */
-			const c = await Choir.open(d, 2, {suffix: `-${hits.come}`})
-			    .catch(() => null);
-			if (c) {
-				c.begin();
-				await pause(200);
-				await c.end();
-				await c.judge(book, {holes: true});
-				c.leave();
-				hits.come++;
-			}
+		},
+		come: async (k) => {
+			const c = await others(d, k);
+			if (!c)
+				return false;
+			await c.judge(book, {holes: true});
+			c.leave();
+			return true;
 		}
-		await pause(300 + Math.random() * 500);
-	}
-	console.log(`     ${JSON.stringify(hits)}`);
-}
+	    }), 'watchdog 500ms\n'), {limit: STORM_S * 1000 + 240000});
+});

@@ -13,6 +13,7 @@ const assert = require('node:assert/strict');
 const {group} = require('../system/suite.js');
 const {Line, SECRET, event, now, sdk, token} =
     require('../system/centrifugo.js');
+const {patience} = require('../system/daemon.js');
 const {Book, reading, until} = require('./ledger.js');
 const {follows} = require('./kill_points.js');
 
@@ -129,7 +130,7 @@ group('channels that open behind a connect', null, (test) => {
 			subs: {[ROOM]: {recover: true, offset: 1,
 			    epoch: '00000001'}}});
 		const ms = performance.now() - begin;
-		assert.ok(ms > 2500 && ms < 4500, `${ms} ms`);
+		assert.ok(ms > 2500 && ms < 4500 * patience(), `${ms} ms`);
 		assert.deepEqual(r.connect.subs,
 		    {[ROOM]: {was_recovering: true}});
 		book.calm();

@@ -12,7 +12,7 @@ const assert = require('node:assert/strict');
 const net = require('node:net');
 const {cage, Group} = require('../system/cage.js');
 const {group} = require('../system/suite.js');
-const {Daemon, until} = require('../system/daemon.js');
+const {Daemon, soon, until} = require('../system/daemon.js');
 const {Client, frame, OP, request} = require('../system/client.js');
 
 const MB = 1024 * 1024;
@@ -181,8 +181,7 @@ async function fits(megabytes) {
 		assert.equal(g.killed, 0, 'killed for memory');
 	} finally {
 		await Daemon.killAll();
-		await until('the group is empty', () =>
-		    g.file('memory', 'cgroup.procs') === '', 3000).catch(() => {});
+		await soon(() => g.file('memory', 'cgroup.procs') === '', 3000);
 		g.remove();
 	}
 }

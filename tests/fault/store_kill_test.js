@@ -14,6 +14,7 @@ const {group} = require('../system/suite.js');
 const {Daemon, processLives} = require('../system/daemon.js');
 const {Line} = require('../system/centrifugo.js');
 const {Choir, pause, until} = require('./ledger.js');
+const {opening} = require('./storm.js');
 const {List, die, row} = require('./kill_points.js');
 const {Archive, BadDisk, KINDS, LEAP, RULES, becomes, killAll, noise, state, storing, talk} =
     require('./archive.js');
@@ -53,20 +54,6 @@ async function dying(files, most, signal, beside, conf = '') {
 	}
 }
 
-/* Publishes to one new channel after the other, which the store opens, until
- * told to stop; returns how many. */
-async function opening(d, state) {
-	const l = await Line.connected(d, '?user=opener');
-	let n = 0;
-	for (; !state.stop; n++) {
-		const r = await l.ask('publish', {channel: `told-${n}`, data: n});
-		assert.ok(r.publish, `told-${n}: ${JSON.stringify(r)}`);
-		await pause(1); /* the processors are for the others, too */
-	}
-	l.client.drop();
-	return n;
-}
-
 /* The memory that all share, as the master has it open. */
 function memory(pid) {
 	return fs.readdirSync(`/proc/${pid}/fd`).map((fd) =>
@@ -76,7 +63,8 @@ function memory(pid) {
 
 group('store killed', null, (test) => {
 	test('while it opens channels', () => dying(OPENING, LONG ? 1000 : 10,
-	    'SIGKILL', opening), {limit: LONG ? 600000 : 120000});
+	    'SIGKILL', (d, state) => opening(d, 'told', state)),
+	    {limit: LONG ? 600000 : 120000});
 
 	test('hung with the lock', () => dying(/^hub\/journal/, LONG ? 20 : 1,
 	    'SIGSTOP', async () => 0, 'watchdog 500ms\n'),

@@ -181,9 +181,6 @@ make(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	size_t len;
-	int n;
-
 	if (size < 3 || size > 30000)
 		return 0;
 	make();
@@ -192,14 +189,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world_frame(&world_client[1], 0x81, "/join room", 10);
 	link_make(PEER);
 	world_settle();
-	for (n = 0; size >= 3 && n < STEPS_MAX; n++) {
-		len = (size_t)data[1] << 8 | data[2];
-		if (len > size - 3)
-			len = size - 3;
-		step(data[0] % STEPS, data + 3, len);
-		data += 3 + len;
-		size -= 3 + len;
-	}
+	world_steps(step, STEPS, STEPS_MAX, data, size);
 	world_settle();
 	if (!peers_is_linked(world_node->ch.peers, line))
 		REQUIRE(n_accused > 0);

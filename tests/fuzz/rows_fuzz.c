@@ -212,9 +212,6 @@ make(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	size_t len;
-	int n;
-
 	if (size < 3 || size > 30000)
 		return 0;
 	make();
@@ -224,14 +221,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world_open(&world_client[1], &plain_door, "bob");
 	archive_linked(&world_node->ch, ARCHIVE);
 	world_settle();
-	for (n = 0; size >= 3 && n < STEPS_MAX; n++) {
-		len = (size_t)data[1] << 8 | data[2];
-		if (len > size - 3)
-			len = size - 3;
-		step(data[0] % STEPS, data + 3, len);
-		data += 3 + len;
-		size -= 3 + len;
-	}
+	world_steps(step, STEPS, STEPS_MAX, data, size);
 	later();
 	world_rest();
 	return 0;

@@ -411,6 +411,24 @@ world_leave(void)
 	world_turn();
 }
 
+/* The steps of an input, so many at most: each is a byte that says which of so
+ * many, two of length, and what is for it. */
+static inline void
+world_steps(void (*step)(int, const uint8_t *, size_t), int kinds, int most,
+    const uint8_t *data, size_t size)
+{
+	size_t len;
+
+	for (int n = 0; size >= 3 && n < most; n++) {
+		len = (size_t)data[1] << 8 | data[2];
+		if (len > size - 3)
+			len = size - 3;
+		step(data[0] % kinds, data + 3, len);
+		data += 3 + len;
+		size -= 3 + len;
+	}
+}
+
 /* Nothing is left but publications. */
 static inline void
 world_rest(void)

@@ -85,13 +85,15 @@ more_room(void *items, size_t n, size_t *room, size_t size)
 	return items;
 }
 
-/* Looks what its folder tells it. */
+/* Looks what its folder tells it, and shows that it does. */
 static void
 ledger_mood(struct ledger *l)
 {
 	char path[4096];
 	unsigned mood = 0;
 
+	snprintf(path, sizeof(path), "%s/look", l->dir);
+	unlink(path);
 	for (size_t k = 0; k < sizeof(moods) / sizeof(moods[0]); k++) {
 		snprintf(path, sizeof(path), "%s/%s", l->dir, moods[k]);
 		if (access(path, F_OK) == 0)

@@ -15,7 +15,7 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const net = require('node:net');
 
-const WAIT_MS = 10000;
+const WAIT_MS = 20000;
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
 const OP = {CONT: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10};

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const {group} = require('./suite.js');
-const {until} = require('./daemon.js');
+const {patience, until} = require('./daemon.js');
 const {Client, OP, closePayload, frame} = require('./client.js');
 
 /* What the kernel has of the daemon's end of a client's connection: a line of
@@ -93,7 +93,7 @@ group('close', {}, (test) => {
 		const begin = Date.now();
 		await c.eof(4000);
 		const ms = Date.now() - begin;
-		assert.ok(ms >= 900 && ms < 2500, `FIN after ${ms} ms`);
+		assert.ok(ms >= 900 && ms < 2500 * patience(), `FIN after ${ms} ms`);
 		await until('the connection to be gone', async () =>
 		    (await d.json('show', 'connections')).length === 0, 3000);
 	});
@@ -249,7 +249,7 @@ group('idle-timeout', {conf: 'idle-timeout 2s\n', workers: 2}, (test) => {
 		try {
 			await a.closed(4000, 'idle');
 			const ms = Date.now() - begin;
-			assert.ok(ms >= 1900 && ms < 5000, `after ${ms} ms`);
+			assert.ok(ms >= 1900 && ms < 5000 * patience(), `after ${ms} ms`);
 			while (b.have)
 				await b.heard();
 			assert.ok(!b.ended && !b.error);
@@ -269,7 +269,7 @@ group('pings', {conf: 'ping-interval 1s\npong-timeout 1s\n',
 		await c.expect(OP.PING);
 		await c.closed(4002, 'no pong');
 		const ms = Date.now() - begin;
-		assert.ok(ms >= 1900 && ms < 5000, `after ${ms} ms`);
+		assert.ok(ms >= 1900 && ms < 5000 * patience(), `after ${ms} ms`);
 	});
 	test('pongs, or anything else, keep it open', async (d) => {
 		const [a, b] = await Promise.all([Client.user(d.port, 'alice'),

@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const {spawn} = require('node:child_process');
 const {group} = require('./suite.js');
-const {CHATCTL, CHATD, Daemon, ENV, answers, checkReports, freePort,
+const {CHATCTL, CHATD, Daemon, ENV, answers, checkReports, freePort, patience,
     processChildren, processLives, processStat, processTitle, run, until} =
     require('./daemon.js');
 const {Client, request} = require('./client.js');
@@ -149,14 +149,16 @@ group('running', {conf: 'workers 3\n'}, (test) => {
 	test('TCP_NODELAY', async (d) => {
 		/* Two small answers at once must not wait for our ACK. */
 		const c = await Client.user(d.port, 'alice');
-		const begin = Date.now();
+		let least = Infinity;
 		for (let i = 0; i < 20; i++) {
+			const begin = performance.now();
 			c.text('/help');
 			c.text('/who');
 			await c.heard();
 			await c.heard();
+			least = Math.min(least, performance.now() - begin);
 		}
-		assert.ok(Date.now() - begin < 800, `${Date.now() - begin} ms`);
+		assert.ok(least < 40, `${least} ms at best`);
 	});
 });
 
@@ -295,7 +297,7 @@ group('drain', {conf: 'drain-timeout 1s\n'}, (test) => {
 		process.kill(d.pid, 'SIGQUIT');
 		await c.closed(1001);
 		const ms = Date.now() - begin;
-		assert.ok(ms >= 900 && ms < 4000, `after ${ms} ms`);
+		assert.ok(ms >= 900 && ms < 4000 * patience(), `after ${ms} ms`);
 		await d.stop(null);
 	}, {ends: true});
 });

@@ -6,7 +6,7 @@
 
 const assert = require('node:assert/strict');
 const {group} = require('./suite.js');
-const {until} = require('./daemon.js');
+const {patience, until} = require('./daemon.js');
 const {Client, KEY, OP, frame, request} = require('./client.js');
 
 const ALICE = '/ws?user=alice';
@@ -462,7 +462,7 @@ group('slow', {conf: 'handshake-timeout 1s\n', workers: 2}, (test) => {
 			const begin = Date.now();
 			await refuse(d, part, 408);
 			const ms = Date.now() - begin;
-			assert.ok(ms >= 900 && ms < 3000, `after ${ms} ms`);
+			assert.ok(ms >= 900 && ms < 3000 * patience(), `after ${ms} ms`);
 		}
 	});
 	test('nothing for one that sends nothing, but its end', async (d) => {
@@ -470,7 +470,7 @@ group('slow', {conf: 'handshake-timeout 1s\n', workers: 2}, (test) => {
 		const c = await Client.connect(d.port);
 		await c.eof(4000);
 		const ms = Date.now() - begin;
-		assert.ok(ms >= 900 && ms < 3000, `after ${ms} ms`);
+		assert.ok(ms >= 900 && ms < 3000 * patience(), `after ${ms} ms`);
 	});
 	test('408 for one that sends a byte now and then', async (d) => {
 		const c = await Client.connect(d.port);

@@ -10,7 +10,7 @@ const os = require('node:os');
 const path = require('node:path');
 const {cage, Group} = require('./cage.js');
 const {group} = require('./suite.js');
-const {CHATD, Daemon, ENV, freePort, run, until} = require('./daemon.js');
+const {CHATD, Daemon, ENV, freePort, run, soon, until} = require('./daemon.js');
 const {Client, request} = require('./client.js');
 
 const MB = 1 << 20;
@@ -30,9 +30,9 @@ function inGroup(test, name, limits, body) {
 			await body(g);
 		} finally {
 			await Daemon.killAll();
-			await until('the group is empty', () => g.folders.every(
-			    (f) => fs.readFileSync(`${f}/cgroup.procs`, 'utf8') ===
-			    ''), 3000).catch(() => {});
+			await soon(() => g.folders.every((f) =>
+			    fs.readFileSync(`${f}/cgroup.procs`, 'utf8') === ''),
+			    3000);
 			g.remove();
 		}
 	});

@@ -9,7 +9,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const {chromium} = require('playwright-core');
-const {ROOT, until} = require('./daemon.js');
+const {ROOT, soon, until} = require('./daemon.js');
 
 const AXE = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
@@ -117,11 +117,11 @@ function texts(page) {
 /* Waits until a page shows exactly these texts. */
 async function shows(page, expected) {
 	let seen;
-	await until('the messages', async () => {
+	await soon(async () => {
 		seen = await texts(page);
 		return seen.length >= expected.length &&
 		    !await page.$('.message.sending');
-	}, 15000).catch(() => {});
+	}, 30000);
 	assert.deepEqual(seen, expected);
 }
 

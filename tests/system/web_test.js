@@ -11,7 +11,7 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const zlib = require('node:zlib');
-const {ROOT, until} = require('./daemon.js');
+const {ROOT, patience, until} = require('./daemon.js');
 const {group} = require('./suite.js');
 
 const FILES = {'/': ['index.html', 'text/html; charset=utf-8'],
@@ -202,7 +202,7 @@ group('webroot', null, (test) => {
 		try {
 			const begin = Date.now();
 			assert.equal((await get(d, '/')).status, 200);
-			assert.ok(Date.now() - begin < 1000, 'held up');
+			assert.ok(Date.now() - begin < 1000 * patience(), 'held up');
 			const worker = d.workers.at(-1);
 			await until('they are dropped', () =>
 			    d.workers.every((pid) => sockets(pid, d.port) === 0), 6000);

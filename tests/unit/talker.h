@@ -18,6 +18,7 @@ static const struct adopt_fault talk_no_fault __attribute__((unused));
 struct talker {
 	struct hub h;
 	struct node *n;
+	void (*set)(struct node *n); /* its successor; NULL: talk_set() */
 	uint32_t i;
 	uint64_t id;
 	int client, fd;	       /* fd: for another process */
@@ -218,7 +219,7 @@ talk_take_over(struct talker *t)
 	struct node *n = node_new(&t->h, 0);
 	struct adopt_result r;
 
-	talk_set(n);
+	(t->set != NULL ? t->set : talk_set)(n);
 	slot_recall(&n->h, 0);
 	move_redo(&n->h, 0);
 	memset(fd, 0, sizeof(fd));
