@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 root=$(pwd)
 unset MAKEFLAGS MFLAGS MAKELEVEL VARIANT # ours, not those of `make check`
 jobs=$(nproc)
+hangs=300 # seconds after which a test does
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
 # Whether a part was asked for.
@@ -18,7 +19,7 @@ wanted() {
 	return 1
 }
 
-# system BUILD NAME SECONDS [PATTERN]: one file of system tests against that
+# system BUILD NAME [PATTERN]: one file of system tests against that
 # build, perhaps only the tests whose names match.
 system() {
 	wanted "system/$2 ($1)" || return 0
@@ -27,18 +28,18 @@ system() {
 	*) CHATD=$root/build/$1/chatd ;;
 	esac
 	export CHATD
-	parts_run "system/$2 ($1)" "$3" "tests/system/$2_test.js" "${4:-}"
+	parts_run "system/$2 ($1)" $hangs "tests/system/$2_test.js" "${3:-}"
 }
 
-need "packages" 300 tests/deps.sh
-need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
+need "packages" 600 tests/deps.sh
+need "npm packages" 600 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 make -s -j"$jobs" all build/bench/accept \
+need "build" 600 make -s -j"$jobs" all build/bench/accept \
     build/fault/million_test build/other-layout/chatd build/fault/soak \
     build/fault/invariant build/lines/chatd build/kinds/sbin/chatd
-need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units fuzzers
+need "build, sanitizers" 600 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
-	need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
+	need "build, kill points" 600 make -s -j"$jobs" VARIANT=kill all kills
 fi
 # What is in no list measures pauses in milliseconds, or loads the machine by
 # itself, and is run alone at the end.
@@ -65,50 +66,50 @@ slight='small_memory_test transport_test'
 # Unit tests, corpora, and what loads no processor for long.
 units() {
 	! wanted "bench/accept" ||
-	    part "bench/accept, short" 60 build/bench/accept 100000
+	    part "bench/accept, short" $hangs build/bench/accept 100000
 	for source in tests/unit/*_test.c; do
 		name=$(basename "$source" .c)
-		! wanted "unit/$name" || part "unit/$name" 120 "build/san/unit/$name"
+		! wanted "unit/$name" || part "unit/$name" $hangs "build/san/unit/$name"
 	done
 	for source in tests/fuzz/*_fuzz.c; do
 		name=$(basename "$source" _fuzz.c)
 		[ -d "tests/fuzz/corpus/$name" ] || continue
-		! wanted "fuzz/$name" || part "fuzz/$name corpus" 60 \
+		! wanted "fuzz/$name" || part "fuzz/$name corpus" $hangs \
 		    "build/san/fuzz/${name}_fuzz" "tests/fuzz/corpus/$name"
 	done
 	faults small_memory_test
-	system release page 180
-	system san centrifugo_limits 120
+	system release page
+	system san centrifugo_limits
 }
 
 # Without limits in milliseconds: may have company.
 calm() {
-	system san handshake 90
-	system san requests 120
-	system san plain_door 90
-	system san names 120
-	system san frames 120
-	system san bulk 120
-	system san look 90
-	system san daemon 90
-	system san balance 60
-	system san library 60
-	system san centrifugo 90
-	system san centrifugo_sdk 90
-	system san rooms 60
-	system san quota 60
-	system san fair 90
-	system san api 60
-	system san member 60
-	system san personal 60
-	system san web 90
-	system san host 120
-	system san endpoint 60
-	system san check 60
-	system san errand 60
-	system san proxies 120
-	system release machine 180
-	system release look 60 gcore
+	system san handshake
+	system san requests
+	system san plain_door
+	system san names
+	system san frames
+	system san bulk
+	system san look
+	system san daemon
+	system san balance
+	system san library
+	system san centrifugo
+	system san centrifugo_sdk
+	system san rooms
+	system san quota
+	system san fair
+	system san api
+	system san member
+	system san personal
+	system san web
+	system san host
+	system san endpoint
+	system san check
+	system san errand
+	system san proxies
+	system release machine
+	system release look gcore
 	# shellcheck disable=SC2086 # a list
 	faults $calm
 }
@@ -117,10 +118,10 @@ calm() {
 patient() {
 	# shellcheck disable=SC2086 # a list
 	faults $patient
-	system release files 120
-	system release readme 90
-	system release firefox 120
-	system release layouts 180
+	system release files
+	system release readme
+	system release firefox
+	system release layouts
 }
 
 # faults NAME...: those fault tests.
@@ -128,7 +129,7 @@ faults() {
 	for name; do
 		for file in tests/fault/"$name".*; do
 			! wanted "fault/$name" ||
-			    parts_run "fault/$name" 240 "$file"
+			    parts_run "fault/$name" $hangs "$file"
 		done
 	done
 }
@@ -137,17 +138,17 @@ faults() {
 waiting() {
 	# shellcheck disable=SC2086 # a list
 	faults $waiting
-	system release upgrade 180
-	system release fdstore 90
+	system release upgrade
+	system release fdstore
 }
 
 # As patient ones, in a lane of their own.
 late() {
-	system release page_trouble 180
-	system san log 120
+	system release page_trouble
+	system san log
 	# shellcheck disable=SC2086 # a list
 	faults $late
-	system san moves 180
+	system san moves
 }
 
 # With a reader of the journal: most of them wait for it, so that soaks have room
@@ -155,48 +156,48 @@ late() {
 readers() {
 	# shellcheck disable=SC2086 # a list
 	faults $readers
-	! wanted "fault/soak, reader" || part "fault/soak, reader" 90 \
+	! wanted "fault/soak, reader" || part "fault/soak, reader" $hangs \
 	    build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n 40 \
 	    -t 7
-	system san close 60
-	! wanted "fault/adoption" || part "fault/adoption" 90 \
+	system san close
+	! wanted "fault/adoption" || part "fault/adoption" $hangs \
 	    build/fault/soak -d build/chatd -j -o -n 100 -t 10
 }
 
 # With a store.
 stored() {
-	system san store 120
-	system release store_use 180
-	system release store_rows 120
-	system release store_page 120
-	system release past 60
-	system san search 90
-	system san retention 90
-	system san erase 90
-	system san control 60
-	system san away 120
-	system san streams 120
+	system san store
+	system release store_use
+	system release store_rows
+	system release store_page
+	system release past
+	system san search
+	system san retention
+	system san erase
+	system san control
+	system san away
+	system san streams
 	faults transport_test
 }
 
 # With a store that waits for its disk, and what has found room beside it.
 disks() {
-	! wanted lint || part "lint" 200 make -s lint
+	! wanted lint || part "lint" $hangs make -s lint
 	# shellcheck disable=SC2086 # a list
 	faults $stored
-	! wanted "fault/soak, store" || part "fault/soak, store" 90 \
+	! wanted "fault/soak, store" || part "fault/soak, store" $hangs \
 	    build/kill/fault/soak -d build/kill/chatd -j -S -n 40 -t 7
 }
 
 together patient calm waiting late readers stored disks units
 
-system release plain_door 60 'workers|io_uring|queue'
-system release balance 60
-system release bulk 60 'limits'
+system release plain_door 'workers|io_uring|queue'
+system release balance
+system release bulk 'limits'
 
-! wanted "fault/soak" || part "fault/soak" 90 build/fault/soak -d build/chatd -j \
+! wanted "fault/soak" || part "fault/soak" $hangs build/fault/soak -d build/chatd -j \
     -n 70 -t 7
-! wanted "fault/points" || part "fault/points" 120 build/kill/fault/soak \
+! wanted "fault/points" || part "fault/points" $hangs build/kill/fault/soak \
     -d build/kill/chatd -j -p -t 22
 
 for file in tests/fault/*_test.*; do
@@ -206,7 +207,7 @@ for file in tests/fault/*_test.*; do
 	case " "$(echo $patient $waiting $calm $late $readers $stored $slight)" " in
 	*" ${name%.*} "*) continue ;; # done above
 	esac
-	! wanted "fault/$name" || parts_run "fault/${name%.*}" 240 "$file"
+	! wanted "fault/$name" || parts_run "fault/${name%.*}" $hangs "$file"
 done
 
 parts_sum

@@ -276,7 +276,7 @@ check_sample() {
 check_listed() {
 	for file in tests/system/*_test.js; do
 		name=$(basename "$file" _test.js)
-		grep -Eq "^[[:space:]]*system [a-z]+ $name " \
+		grep -Eq "^[[:space:]]*system [a-z]+ $name( |$)" \
 		    tests/check.sh ||
 		    finding "tests/check.sh does not run $file"
 	done
