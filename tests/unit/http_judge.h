@@ -54,16 +54,19 @@ judge(const char *bytes, size_t len, size_t step, struct http_request *r)
 	return 0;
 }
 
-/* The verdict on a head must not depend on how it comes. */
+/* The verdict on a head must not depend on how it comes. A long one, which is
+ * copied for each piece, comes in larger pieces. */
 static inline int
 verdict(const char *bytes, size_t len, struct http_request *r)
 {
 	struct http_request other;
 	int status = judge(bytes, len, len, r);
+	const size_t piece = len > 2048 ? 37 : 1;
 	size_t step;
 
 	for (step = 1; step <= 5; step += 2)
-		assert_int_equal(judge(bytes, len, step, &other), status);
+		assert_int_equal(
+		    judge(bytes, len, step * piece, &other), status);
 	return status;
 }
 
