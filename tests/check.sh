@@ -58,7 +58,7 @@ readers='reader_test reader_kill_test reader_event_test reader_copy_test
     reader_opening_test pace_test kill_hold_test kill_opening_test
     kill_away_test hostile_test'
 stored='store_test store_disk_test store_file_test store_kill_test
-    store_start_test erase_kill_test'
+    store_start_test store_opening_test erase_kill_test'
 late='hostile_table_test kinds_test'
 # Each is named where it has room.
 slight='small_memory_test transport_test'

@@ -110,8 +110,7 @@ void hold_lost(struct chat *ch);
 /* Calls `ask` with each channel that is waited for: as often as it is. True: it
  * need not be waited for any more: who waits looks again. */
 void hold_channels(struct chat *ch,
-    bool (*ask)(struct chat *ch, uint32_t entry, uint32_t epoch, void *arg),
-    void *arg);
+    bool (*ask)(struct chat *ch, uint32_t entry, uint32_t epoch));
 
 /* For connections. */
 

@@ -39,7 +39,8 @@ enum {
 enum presence_warmth {
 	PRESENCE_OPEN,	 /* its offset counts */
 	PRESENCE_COLD,	 /* nobody has asked the reader yet */
-	PRESENCE_OPENING /* FORMAT_OPEN is in the journal */
+	PRESENCE_OPENING /* it is asked: FORMAT_OPEN is in the journal, or it
+			  * was too far behind for that */
 };
 
 /* An entry's flags: readers of its publications (bits), those of them that
@@ -142,9 +143,8 @@ presence_is_user(const struct hub *h, uint32_t entry)
 
 /*
  * Whether an entry is not open: then nothing is published to it, and where it
- * stands is not known. Its opener is asked (FORMAT_OPEN) if nobody has yet,
- * unless that is behind by more than its share of the ring. The caller wakes it
- * when it has given the lock back. Lock held.
+ * stands is not known. Its opener is asked if nobody has yet. The caller wakes
+ * it when it has given the lock back. Lock held.
  */
 bool presence_is_cold(struct hub *h, uint32_t entry);
 

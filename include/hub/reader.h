@@ -64,6 +64,10 @@ reader_init(struct reader *r, struct hub *h, unsigned number, uint64_t mark);
 enum reader_result
 reader_next(struct reader *r, void *buf, size_t cap, struct publication *p);
 
+/* Bytes of the ring behind what was handed out last: what overwrites as much of
+ * the ring again may overwrite it unread. */
+uint64_t reader_unread(const struct reader *r);
+
 /* Has it begin behind `mark` again, which is not above what it has passed: what
  * it has found since is not done after all. */
 void reader_rewind(struct reader *r, uint64_t mark);
@@ -153,8 +157,10 @@ int reader_unsettled(struct reader *r, void *buf, size_t cap,
     void (*found)(void *arg, const struct publication *p, bool delivered),
     void *arg);
 
-/* At a start, and after LOST: each channel that waits to be opened by this
- * reader, whether or not it will meet the OPEN. */
+/* At a start, after LOST, and each second: each channel that waits to be opened
+ * by this reader, whether or not it will meet the OPEN: there is none if it was
+ * asked for while this reader was too far behind, or by a process that wrote
+ * over it. */
 void reader_opening(struct reader *r,
     void (*opening)(void *arg, uint32_t channel, uint32_t epoch), void *arg);
 

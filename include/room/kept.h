@@ -31,8 +31,8 @@ void kept_init(struct chat *ch);
 /* The rules have changed: kept_sweep() begins anew. */
 void kept_redo(struct chat *ch);
 
-/* Gives entries that are there the flags that the rules say, some in each call;
- * ten times a second. */
+/* Gives entries that are there the flags that the rules say, some in each call,
+ * and all again each minute; ten times a second. */
 void kept_sweep(struct chat *ch);
 
 /* What a message to a channel of that name waits for: enum publication_flag, of

@@ -42,9 +42,9 @@ opening_told(struct chat *ch, uint32_t conn, struct subscription *sub,
  * channel has no reader now. */
 bool opening_is_lost(struct chat *ch, uint32_t channel);
 
-/* Every 100 ms: channels that commands wait for are asked for once more if
- * their readers were too far behind to be asked, and waited for no more if they
- * have none now. */
+/* Every 100 ms: channels that commands wait for are asked for once more if they
+ * were opened in vain, unseen, and waited for no more if they have no reader
+ * now. */
 void opening_sweep(struct chat *ch);
 
 #endif

@@ -47,6 +47,7 @@ struct rooms {
 	uint32_t record_at;	 /* next subscription to look at */
 	struct kept_rules rules; /* which channels are readers' */
 	uint32_t kept_at;	 /* next presence entry to look at */
+	uint64_t kept_ms;	 /* then all are looked at again */
 	bool unsettled;		 /* this turn published something */
 };
 

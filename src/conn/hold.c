@@ -379,8 +379,7 @@ hold_lost(struct chat *ch)
 
 void
 hold_channels(struct chat *ch,
-    bool (*ask)(struct chat *ch, uint32_t entry, uint32_t epoch, void *arg),
-    void *arg)
+    bool (*ask)(struct chat *ch, uint32_t entry, uint32_t epoch))
 {
 	const struct holds *all = ch->holds;
 	const struct hold_request *q;
@@ -388,13 +387,13 @@ hold_channels(struct chat *ch,
 
 	for (uint32_t k = 0; k < all->n; k++) {
 		w = &all->at[k];
-		if (w->what == HOLD_OPENED &&
-		    ask(ch, w->entry, w->epoch, arg) && hold_is_live(ch, w))
+		if (w->what == HOLD_OPENED && ask(ch, w->entry, w->epoch) &&
+		    hold_is_live(ch, w))
 			conn_hold_end(ch, (uint32_t)w->id, HOLD_READY);
 	}
 	for (uint32_t k = 0; k < all->n_requests; k++) {
 		q = all->request[k];
-		if (q->what == HOLD_OPENED && ask(ch, q->entry, q->epoch, arg))
+		if (q->what == HOLD_OPENED && ask(ch, q->entry, q->epoch))
 			conn_hold_end(ch, q->conn, HOLD_READY);
 	}
 }

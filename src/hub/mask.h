@@ -15,9 +15,9 @@ void presence_mask_redo(struct hub *h, uint32_t entry, uint64_t mask);
  * nothing is told. Lock held. */
 bool presence_tell(struct hub *h, uint32_t entry, uint64_t mask);
 
-/* Asks an entry's opener where its channel stands (FORMAT_OPEN), if that one is
- * not too far behind to be asked: questions must not fill its share. Lock held.
- */
+/* Asks an entry's opener where its channel stands: by FORMAT_OPEN, or, of one
+ * that is too far behind, whose share questions must not fill, by the entry's
+ * flags alone, where reader_opening() finds them. Lock held. */
 void
 presence_ask(struct hub *h, uint32_t entry, uint8_t opener, enum open_ask ask);
 

@@ -39,6 +39,9 @@ presence_ask(struct hub *h, uint32_t e, uint8_t opener, enum open_ask ask)
 	    .required = opener,
 	    .data = v.name,
 	    .data_len = v.name_len};
-	if (!journal_is_behind(h, opener, publication_bytes(&p)))
+	if (journal_is_behind(h, opener, publication_bytes(&p)))
+		SHM_STORE(h->entry[e].flags,
+		    PRESENCE_WARM(v.flags, PRESENCE_OPENING));
+	else
 		journal_append_event(h, &p, opener, 0);
 }

@@ -60,6 +60,12 @@ reader_end(const struct hub *h, uint64_t position)
 	return index_place(SHM_LOAD(index_of(h, position + 1)->at));
 }
 
+uint64_t
+reader_unread(const struct reader *r)
+{
+	return SHM_LOAD(r->h->heads->end) - reader_end(r->h, r->passed);
+}
+
 void
 reader_taken(struct reader *r, uint64_t position)
 {

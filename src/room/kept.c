@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "hub/journal.h"
 #include "hub/line.h"
 #include "hub/lock.h"
@@ -11,7 +12,13 @@
 /* Entries that are looked at in each call. Larger: after a reload channels are
  * readers' sooner (of a million all are after 6 s); smaller: less of a turn is
  * spent on it (1 ms if none of them is cached). */
-enum { KEPT_STEP = 16 * 1024 };
+enum {
+	KEPT_STEP = 16 * 1024,
+	/* Between two looks at all: another process may have written there what
+	 * it likes. Larger: a channel is in no database, or waits in vain, for
+	 * longer; smaller: an idle daemon does more. */
+	KEPT_AGAIN_MS = 60 * 1000
+};
 
 /* How much a channel's reader does: each does what those before it do. */
 enum kept { KEPT_NOT, KEPT_TOLD, KEPT_KEPT, KEPT_ACKED, KEPT_STRICT };
@@ -140,6 +147,7 @@ kept_init(struct chat *ch)
 		kept_sweep(ch);
 		line_tick(h);
 	}
+	ch->rooms->kept_ms = clock_ms() + KEPT_AGAIN_MS;
 }
 
 void
@@ -157,6 +165,10 @@ kept_sweep(struct chat *ch)
 
 	if (h->readers == 0)
 		return;
+	if (*at >= h->n_entries && ch->now_ms >= ch->rooms->kept_ms)
+		*at = 0;
+	if (*at == 0)
+		ch->rooms->kept_ms = ch->now_ms + KEPT_AGAIN_MS;
 	for (; left > 0 && *at < h->n_entries; left--) {
 		*at = presence_next(h, *at);
 		if (*at < h->n_entries)

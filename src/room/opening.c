@@ -56,22 +56,15 @@ opening_done(struct chat *ch, uint32_t conn, struct subscription *sub,
 	KILL_POINT();
 }
 
-/* Asks for a channel, which is cold, once more. False: its reader is too far
- * behind. */
-static bool
+/* Asks for a channel, which is cold, once more. */
+static void
 opening_ask(struct hub *h, uint32_t channel, enum open_ask ask)
 {
-	uint8_t flags;
-
 	hub_lock(h);
 	(void)(ask == OPEN_MAKE ? presence_is_cold(h, channel)
 				: presence_is_cold_known(h, channel));
-	flags = presence_flags(h, channel);
 	hub_unlock(h);
-	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
-		return false;
-	reader_wake(h, presence_opener(flags));
-	return true;
+	reader_wake(h, PRESENCE_OPENERS);
 }
 
 bool
@@ -83,36 +76,30 @@ opening_is_lost(struct chat *ch, uint32_t channel)
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN)
 		return SHM_OWN(h->mine->cursor) >= journal_tail(h);
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
-		(void)opening_ask(h, channel, OPEN_MAKE);
+		opening_ask(h, channel, OPEN_MAKE);
 	return false;
 }
 
 /* One that is waited for: who needs it whether or not anybody knows it learns
- * that nobody does, and asks anew. *behind: readers that need not be asked
- * again. */
+ * that nobody does, and asks anew. */
 static bool
-opening_sweep_cb(struct chat *ch, uint32_t channel, uint32_t epoch, void *arg)
+opening_sweep_cb(struct chat *ch, uint32_t channel, uint32_t epoch)
 {
 	const uint8_t flags = presence_flags(ch->hub, channel);
-	uint8_t *behind = arg;
 
 	/* its opener has been taken away, by the rules; or the entry has become
 	 * another channel's, of which nobody says that it opens */
 	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_OPEN ||
 	    SHM_LOAD(ch->hub->entry[channel].epoch) != epoch)
 		return true;
-	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD &&
-	    !(presence_opener(flags) & *behind) &&
-	    !opening_ask(ch->hub, channel, OPEN_KNOWN))
-		*behind |= presence_opener(flags);
+	if (PRESENCE_WARMTH_OF(flags) == PRESENCE_COLD)
+		opening_ask(ch->hub, channel, OPEN_KNOWN);
 	return false;
 }
 
 void
 opening_sweep(struct chat *ch)
 {
-	uint8_t behind = 0;
-
 	if (ch->hub->readers != 0)
-		hold_channels(ch, opening_sweep_cb, &behind);
+		hold_channels(ch, opening_sweep_cb);
 }

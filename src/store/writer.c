@@ -80,15 +80,17 @@ writer_init(struct writer *w, struct child_start *start)
 	figures_tell(w->figures, FIGURES_OPENING, NULL);
 }
 
-/* Whether what was taken is to be committed now. */
+/* Whether what was taken is to be committed now. more: there is more to take.
+ */
 static bool
-writer_is_due(const struct writer *w, uint64_t now)
+writer_is_due(const struct writer *w, uint64_t now, bool more)
 {
 	/* whether it can go on, a commit alone shows */
 	if (w->state != STORE_OK)
 		return true;
 	if (w->taken > 0)
-		return w->waits || w->n_asked > 0 || w->taken >= w->batch ||
+		return w->waits || (w->n_asked > 0 && !more) ||
+		    w->taken >= w->batch ||
 		    now >= w->taken_ms + w->start->live->store_wait_ms;
 	return now >= w->commit_ms + WRITER_MARK_MS &&
 	    (w->reader.passed != w->mark.position || w->answered != 0);
@@ -113,7 +115,7 @@ writer_settle(struct writer *w, uint64_t now)
 
 /* What is done while nothing waits for a commit. */
 static enum store_result
-writer_rest(struct writer *w, uint64_t now)
+writer_rest(struct writer *w, uint64_t now, bool more)
 {
 	struct store_figures f;
 	enum store_result r;
@@ -122,8 +124,7 @@ writer_rest(struct writer *w, uint64_t now)
 		reader_taken(&w->reader, w->reader.passed);
 		writer_join(w);
 	}
-	if (w->taken == 0 && w->n_asked > 0 &&
-	    (r = writer_open_asked(w)) != STORE_OK)
+	if (w->taken == 0 && (r = writer_open_asked(w, more)) != STORE_OK)
 		return r;
 	if (w->taken == 0 && (r = writer_care(w)) != STORE_OK)
 		return r;
@@ -153,14 +154,14 @@ writer_work(struct writer *w, uint64_t now, bool *more)
 	}
 	if ((r = writer_take(w, more)) != STORE_OK)
 		return r;
-	if (writer_is_due(w, now)) {
+	if (writer_is_due(w, now, *more)) {
 		if ((r = writer_settle(w, now)) != STORE_OK)
 			return r;
 		/* the next ones find room where old ones were */
 		if (store_is_bound(w->store))
 			(void)writer_care_full(w);
 	}
-	return writer_rest(w, now);
+	return writer_rest(w, now, *more);
 }
 
 /* A turn; returns how long it may sleep. */
@@ -177,7 +178,7 @@ writer_turn(struct writer *w)
 	if (w->state != STORE_OK)
 		writer_open_blocked(w);
 	if (w->state != STORE_OK && now < w->retry_ms)
-		return WRITER_NAP_MS;
+		return w->n_asked > 0 ? 0 : WRITER_NAP_MS;
 	pruned = w->state == STORE_FULL && writer_care_full(w);
 	r = writer_work(w, now, &more);
 	if (r != STORE_OK && r != STORE_NONE) {

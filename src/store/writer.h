@@ -127,7 +127,8 @@ struct writer {
 	uint64_t answered; /* proposals up to there, not noted yet; 0: none */
 	struct writer_asked *asked;
 	size_t n_asked, room_asked;
-	uint32_t *other; /* channels that are to go on as they are stored */
+	uint64_t seek_ms; /* then others are looked for */
+	uint32_t *other;  /* channels that are to go on as they are stored */
 	size_t n_other, room_other;
 
 	uint64_t commit_ms; /* of the last one, */
@@ -243,8 +244,8 @@ void *writer_room(void *items, size_t n, size_t *room, size_t size);
 void writer_ask(void *arg, uint32_t channel, uint32_t epoch);
 /* A damaged page was met in reading: that is said, and nothing is moved. */
 void writer_skip_damage(struct writer *w);
-/* Opens all that are asked for. */
-enum store_result writer_open_asked(struct writer *w);
+/* Opens some of those that are asked for. more: there is more to take. */
+enum store_result writer_open_asked(struct writer *w, bool more);
 /* Opens channels while nothing can be written: what is there can be read. */
 void writer_open_blocked(struct writer *w);
 /* At a start: opens those that were published to last. */

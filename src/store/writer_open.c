@@ -9,9 +9,28 @@
 #include "writer.h"
 
 enum {
-	/* Of one channel, that the ring gets. Larger: an opening takes longer;
-	 * smaller: more of what is asked for is found in the database. */
+	/* Of one channel, that the ring gets, messages and the ring's part.
+	 * Larger: an opening takes longer, and leaves less of the ring to what
+	 * is said; smaller: more of what is asked for is found in the database.
+	 */
 	OPEN_ROWS = 256,
+	OPEN_SHARE = 256,
+	/* So much of the ring may be unread while more than one is opened in a
+	 * turn, and while the ring gets messages of it. Larger: what is said
+	 * meanwhile is overwritten unread; smaller: many that are asked for at
+	 * once wait longer, and more is found in the database. */
+	OPEN_UNREAD = 16,
+	OPEN_EMPTY = 4,
+	/* So many may wait while the ring gets messages of each. Larger: the
+	 * last of them waits longer, which takes some ms for each; smaller:
+	 * more is found in the database. */
+	OPEN_CROWD = 128,
+	/* Larger: who waits for a commit waits longer; smaller: more commits
+	 * where many are asked for at once. */
+	OPEN_TURN_MS = 50,
+	/* Between two looks for those that ask by their entry alone. Larger:
+	 * they wait longer; smaller: an idle daemon does more. */
+	OPEN_SEEK_MS = 1000,
 	/* At a start, for channels that nobody has asked for yet. Larger: the
 	 * chat is served later. */
 	LOAD_MS = 5000
@@ -34,7 +53,7 @@ opening_row_cb(void *arg, const struct store_row *row)
 	struct opening *p = arg;
 	const size_t bytes = publication_bytes(&row->pub);
 
-	if (p->n == OPEN_ROWS || p->bytes + bytes > p->bytes_max)
+	if (p->n == OPEN_ROWS || (p->n > 0 && p->bytes + bytes > p->bytes_max))
 		return false;
 	p->bytes += bytes;
 	p->copy[p->n++] = writer_copy(&row->pub);
@@ -79,7 +98,7 @@ opening_find(struct opening *p, const struct conf_channel *rule,
 
 	if (rule->history_age_ms != 0)
 		q.oldest_ms = clock_wall_ms() - (int64_t)rule->history_age_ms;
-	if (q.limit == 0)
+	if (q.limit == 0 || p->bytes_max == 0)
 		return STORE_OK;
 	r = store_find(writer_reads(p->w), &q, opening_row_cb, p);
 	if (r == STORE_DAMAGED) {
@@ -117,10 +136,11 @@ opening_know(struct writer *w, const char *name, size_t len)
 	    : STORE_NONE;
 }
 
-/* Where a channel stands. */
+/* Where a channel stands. bytes_max: of its newest messages, which are one at
+ * least; 0: none. */
 static enum store_result
 opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
-    enum open_ask ask)
+    enum open_ask ask, size_t bytes_max)
 {
 	const struct conf_channel *rule =
 	    conf_channel_find(w->start->live, name, len);
@@ -132,7 +152,7 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 	p->w = w;
 	p->o = (struct reader_opening){.error = RESULT_OK};
 	p->n = p->bytes = 0;
-	p->bytes_max = w->cap;
+	p->bytes_max = bytes_max;
 	if (r == STORE_NONE && ask == OPEN_KNOWN &&
 	    (w->is_void || (r = opening_know(w, name, len)) == STORE_NONE)) {
 		p->o.error = RESULT_NO_CHANNEL;
@@ -166,26 +186,42 @@ void
 writer_ask(void *arg, uint32_t channel, uint32_t epoch)
 {
 	struct writer *w = arg;
+	/* who is told something by the channel of a user who is not here needs
+	 * one that is known */
+	const bool known = presence_is_user(w->hub, channel) &&
+	    presence_mask(w->hub, channel) == 0;
 
 	w->asked = writer_room(
 	    w->asked, w->n_asked, &w->room_asked, sizeof(*w->asked));
-	w->asked[w->n_asked++] =
-	    (struct writer_asked){channel, epoch, OPEN_MAKE};
+	w->asked[w->n_asked++] = (struct writer_asked){
+	    channel, epoch, known ? OPEN_KNOWN : OPEN_MAKE};
 }
 
-/* Opens one. */
+/* How much of a channel's messages the ring gets, if so many wait. */
+static size_t
+open_bytes(const struct writer *w, size_t n)
+{
+	const uint64_t ring = w->hub->journal_size;
+
+	return n <= OPEN_CROWD && reader_unread(&w->reader) < ring / OPEN_EMPTY
+	    ? (size_t)(ring / OPEN_SHARE)
+	    : 0;
+}
+
+/* Opens one, of whose messages the ring gets so many bytes. */
 static enum store_result
-open_one(struct writer *w, const struct writer_asked *a)
+open_one(struct writer *w, const struct writer_asked *a, size_t bytes_max)
 {
 	static struct opening p;
 	struct presence_view v;
 	enum store_result r;
 
-	if (!presence_read(w->hub, a->channel, &v) || v.epoch != a->epoch)
+	if (!presence_read(w->hub, a->channel, &v) || v.epoch != a->epoch ||
+	    PRESENCE_WARMTH_OF(v.flags) != PRESENCE_OPENING)
 		return STORE_OK; /* nobody waits for it any more */
 	if (!writer_may_open(w, v.name, v.name_len))
 		return STORE_OK; /* it waits until something can be written */
-	r = opening_make(&p, w, v.name, v.name_len, a->ask);
+	r = opening_make(&p, w, v.name, v.name_len, a->ask, bytes_max);
 	if (r != STORE_OK) {
 		p.o = (struct reader_opening){.error = RESULT_TEMPORARY};
 		log_error("a channel cannot be opened: %s",
@@ -202,33 +238,56 @@ open_one(struct writer *w, const struct writer_asked *a)
 	return r;
 }
 
-enum store_result
-writer_open_asked(struct writer *w)
+/* Opens some, so that what is said meanwhile is read before it is overwritten;
+ * one at least. */
+static enum store_result
+open_some(struct writer *w)
 {
+	const uint64_t limit_ms = clock_ms() + OPEN_TURN_MS;
+	const uint64_t most = w->hub->journal_size / OPEN_UNREAD;
 	enum store_result r = STORE_OK;
-	size_t k;
+	size_t k = 0;
 
-	for (k = 0; k < w->n_asked && r == STORE_OK; k++)
-		r = open_one(w, &w->asked[k]);
+	while (k < w->n_asked && r == STORE_OK &&
+	    (k == 0 ||
+		(clock_ms() < limit_ms && reader_unread(&w->reader) < most))) {
+		r = open_one(w, &w->asked[k], open_bytes(w, w->n_asked - k));
+		k++;
+		child_tick(w->start);
+	}
 	w->n_asked -= k;
 	memmove(w->asked, w->asked + k, w->n_asked * sizeof(*w->asked));
 	reader_child_flush(&w->child);
 	return r;
 }
 
+enum store_result
+writer_open_asked(struct writer *w, bool more)
+{
+	const uint64_t now = clock_ms();
+
+	/* those that it is to meet yet say what is asked */
+	if (now >= w->seek_ms &&
+	    (!more || reader_unread(&w->reader) > w->hub->reader_share)) {
+		w->seek_ms = now + OPEN_SEEK_MS;
+		reader_opening(&w->reader, writer_ask, w);
+	}
+	return w->n_asked > 0 ? open_some(w) : STORE_OK;
+}
+
 void
 writer_open_blocked(struct writer *w)
 {
+	/* whatever others have written there: what is required is kept by it */
+	reader_taken(&w->reader, w->mark.position);
 	if (writer_reads(w) == NULL && !w->is_void)
 		return;
 	/* those that are asked for later are found, too: nothing of a channel
 	 * that is cold waits in the journal */
-	w->n_asked = 0;
-	reader_opening(&w->reader, writer_ask, w);
-	for (size_t k = 0; k < w->n_asked; k++)
-		(void)open_one(w, &w->asked[k]);
-	w->n_asked = 0;
-	reader_child_flush(&w->child);
+	if (w->n_asked == 0)
+		reader_opening(&w->reader, writer_ask, w);
+	if (w->n_asked > 0)
+		(void)open_some(w);
 }
 
 /* The names of channels that were published to last, newest first. */
@@ -238,7 +297,6 @@ struct loading {
 	size_t len, room;
 	uint32_t left[2]; /* room for channels, and for users' own */
 	uint32_t n, rows;
-	uint64_t bytes;
 };
 
 /* One of them, if there is room for it. */
@@ -273,28 +331,30 @@ loading_open(struct loading *l, const char *name, size_t len)
 
 	if (rule == NULL || rule->store == CONF_STORE_NO)
 		return STORE_OK;
-	r = opening_make(&p, w, name, len, OPEN_MAKE);
+	r = opening_make(&p, w, name, len, OPEN_MAKE,
+	    (size_t)(w->hub->journal_size / OPEN_SHARE));
 	if (r == STORE_OK) {
 		reader_child_wake(
 		    &w->child, reader_load(&w->reader, name, len, &p.o));
 		l->n += p.n > 0;
 		l->rows += (uint32_t)p.n;
-		l->bytes += p.bytes;
 	}
 	opening_free(&p);
 	return r;
 }
 
-/* Opens all, as long as they leave half of the ring, and time. */
+/* Opens all, as long as what is unread then leaves half of the ring, and time.
+ */
 static enum store_result
 loading_run(struct loading *l, uint64_t limit_ms)
 {
 	const struct hub *h = l->w->hub;
+	const struct reader *reader = &l->w->reader;
 	enum store_result r = STORE_OK;
 	uint16_t len;
 
-	for (size_t at = 0;
-	     at < l->len && r == STORE_OK && l->bytes < h->journal_size / 2 &&
+	for (size_t at = 0; at < l->len && r == STORE_OK &&
+	     reader_unread(reader) < h->journal_size / 2 &&
 	     l->n + l->rows < h->n_index / 2 && clock_ms() < limit_ms;
 	     at += sizeof(len) + len) {
 		memcpy(&len, l->names + at, sizeof(len));

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "book.h"
 #include "hub/presence.h"
@@ -25,7 +26,8 @@ enum {
 	BATCH = 256,	/* entries of one commit */
 	LEAP = 1 << 20, /* after an end that was not clean: offsets that were
 			 * told and are not in the book */
-	SLOW_MS = 20	/* for an entry */
+	SLOW_MS = 20,	/* for an entry */
+	SEEK_MS = 1000
 };
 
 enum mood {
@@ -58,6 +60,7 @@ struct ledger {
 	size_t n_answers, room_answers;
 	struct asked *asked;
 	size_t n_asked, room_asked;
+	uint64_t seek_ms; /* not before that others are looked for */
 };
 
 bool
@@ -263,6 +266,9 @@ ledger_open(struct ledger *l, const struct asked *a)
 	struct book_shelf *s;
 	unsigned k;
 
+	if (PRESENCE_WARMTH_OF(presence_flags(l->hub, a->channel)) !=
+	    PRESENCE_OPENING)
+		return; /* nobody waits for it any more */
 	if (l->mood & MOOD_FAIL) {
 		o.error = RESULT_TEMPORARY;
 	} else {
@@ -306,6 +312,12 @@ ledger_turn(struct ledger *l)
 		more = ledger_take(l);
 	if (l->reader.passed != l->book.mark || l->book.len > 0)
 		book_commit(&l->book, l->reader.passed);
+	/* while it is behind they ask by their entry alone */
+	if (!more && !(l->mood & (MOOD_WAIT | MOOD_BLOCKED)) &&
+	    clock_ms() >= l->seek_ms) {
+		l->seek_ms = clock_ms() + SEEK_MS;
+		reader_opening(&l->reader, ledger_ask, l);
+	}
 	if (!(l->mood & MOOD_SHUT)) {
 		for (size_t k = 0; k < l->n_asked; k++)
 			ledger_open(l, &l->asked[k]);

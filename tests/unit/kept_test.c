@@ -208,6 +208,15 @@ test_redo(void **state)
 	chat_sweep(&n->ch);
 	assert_int_equal(presence_flags(&h, at.channel),
 	    STORE | PRESENCE_COLD << PRESENCE_WARMTH);
+	/* another process has written there: within a minute */
+	kept_sweep(&n->ch);
+	h.entry[at.channel].flags = 0;
+	kept_sweep(&n->ch);
+	assert_int_equal(presence_flags(&h, at.channel), 0);
+	n->ch.now_ms += 60 * 1000;
+	kept_sweep(&n->ch);
+	assert_int_equal(presence_flags(&h, at.channel),
+	    STORE | PRESENCE_COLD << PRESENCE_WARMTH);
 	/* as of an upgrade: by the next worker's rules, which say nothing here
 	 */
 	node_new(&h, 1);

@@ -173,6 +173,25 @@ test_asked(void **state)
 	hub_destroy(&h);
 }
 
+/* A reader that is too far behind is asked all the same, once; only its share
+ * of the journal gets nothing of it. */
+static void
+test_asked_behind(void **state)
+{
+	uint32_t e;
+
+	begin(STORE, 0);
+	e = make("kept!");
+	say(PRESENCE_LOBBY);
+	h.reader_share = 1;
+	for (int k = 0; k < 2; k++) {
+		assert_true(cold(e));
+		assert_int_equal(presence_flags(&h, e), STORE | OPENING);
+		assert_int_equal(journal_tail(&h), 1);
+	}
+	hub_destroy(&h);
+}
+
 /* Sets flags by a new rule; returns what they are then. */
 static uint8_t
 flags_set(uint32_t e, uint8_t flags)
@@ -468,6 +487,7 @@ main(void)
 	    cmocka_unit_test(test_new),
 	    cmocka_unit_test(test_none),
 	    cmocka_unit_test(test_asked),
+	    cmocka_unit_test(test_asked_behind),
 	    cmocka_unit_test(test_flags_set),
 	    cmocka_unit_test(test_stream),
 	    cmocka_unit_test(test_reuse),

@@ -126,6 +126,7 @@ test_behind(void **state)
 	scene_channel(&s, "stored");
 	scene_become(&s, HOOKS_LINE);
 	reader_init(&r, &s.h, READER_HOOKS, 0);
+	assert_true(reader_unread(&r) == 0);
 	scene_become(&s, 0);
 	while (scene_say(&s, "kept", text, LEN) == PUBLISH_OK) {
 		assert_int_equal(scene_say(&s, "told", text, LEN), PUBLISH_OK);
@@ -146,6 +147,7 @@ test_behind(void **state)
 		assert_int_equal(scene_say(&s, "kept", text, 1), PUBLISH_BUSY);
 	}
 	assert_true(s.h.heads->spill_end > 0);
+	assert_in_range(reader_unread(&r), RING / 2, RING);
 	scene_become(&s, STORE_LINE); /* the other one's business */
 	assert_int_equal(scene_say(&s, "stored", text, LEN), PUBLISH_BUSY);
 	scene_become(&s, HOOKS_LINE);
