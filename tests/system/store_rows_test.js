@@ -293,13 +293,18 @@ group('rows', null, (test) => {
 			const l = await Line.connected(d, '?user=a');
 			assert.ok((await l.ask('publish', {channel: 'plain',
 			    data: 1})).publish);
-			await l.refused('publish', {channel: 'told', data: 1}, 100);
-			fs.chmodSync(archive.dir, 0o777);
-			await becomes(d, 'ok');
+			/* `store yes` goes on, and is stored later */
 			assert.ok((await l.ask('publish', {channel: 'told',
 			    data: 1})).publish);
+			await l.refused('publish', {channel: 'acked', data: 1}, 100);
+			fs.chmodSync(archive.dir, 0o777);
+			await becomes(d, 'ok');
+			for (const channel of ['told', 'acked'])
+				assert.ok((await l.ask('publish', {channel,
+				    data: 2})).publish);
 			await archive.whole(d);
-			assert.equal(archive.judge('told').length, 1);
+			assert.equal(archive.judge('told').length, 2);
+			assert.equal(archive.judge('acked').length, 1);
 			l.client.drop();
 			await d.stop('SIGTERM', 15000);
 		} finally {
