@@ -114,6 +114,47 @@ find_channel(
 	return r;
 }
 
+/* A statement's only number, of a channel and another one. */
+static enum store_result
+find_number(struct store *s, const char *sql, int64_t channel, uint64_t other,
+    uint64_t *out)
+{
+	sqlite3_stmt *stmt = database_statement(s, sql);
+	enum store_result r;
+
+	if (stmt != NULL) {
+		sqlite3_bind_int64(stmt, 1, channel);
+		bind_number(stmt, 2, other);
+	}
+	r = database_row(s, stmt, "reading rows");
+	if (r == STORE_OK)
+		*out = column_number(stmt, 0);
+	sqlite3_reset(stmt);
+	return r;
+}
+
+enum store_result
+find_behind(struct store *s, int64_t channel, uint32_t n, uint64_t *offset)
+{
+	static const char nth[] = "SELECT offset FROM publication"
+				  " WHERE channel = ?1"
+				  " ORDER BY offset DESC LIMIT 1 OFFSET ?2";
+	/* FORMAT_LEAP, as the index of these is written */
+	static const char leaps[] =
+	    "SELECT count(*) FROM publication"
+	    " WHERE channel = ?1 AND format = 29 AND offset >= ?2";
+	uint64_t found = 0, passed;
+	enum store_result r;
+
+	do {
+		passed = found;
+		r = find_number(s, nth, channel, n + passed, offset);
+		if (r == STORE_OK)
+			r = find_number(s, leaps, channel, *offset, &found);
+	} while (r == STORE_OK && found > passed);
+	return r;
+}
+
 /* The offset above which a channel's newest rows lie that are kept. Rows whose
  * offsets are fewer are fewer themselves, so that a page of those does not
  * count. */
@@ -121,25 +162,17 @@ static enum store_result
 find_since(struct store *s, const struct store_query *q,
     const struct store_channel *c, uint64_t *since)
 {
-	static const char sql[] = "SELECT offset FROM publication"
-				  " WHERE channel = ?1"
-				  " ORDER BY offset DESC LIMIT 1 OFFSET ?2";
 	enum store_result r;
-	sqlite3_stmt *stmt;
+	uint64_t behind = 0;
 
 	*since = q->since;
 	if (q->keep == 0 || c->top <= q->keep || *since >= c->top - q->keep ||
 	    (q->reverse && q->upto == 0 && q->limit != 0 &&
 		q->limit <= q->keep && q->oldest_ms == 0))
 		return STORE_OK;
-	if ((stmt = database_statement(s, sql)) != NULL) {
-		sqlite3_bind_int64(stmt, 1, c->id);
-		bind_number(stmt, 2, q->keep);
-	}
-	r = database_row(s, stmt, "reading rows");
-	if (r == STORE_OK && column_number(stmt, 0) > *since)
-		*since = column_number(stmt, 0);
-	sqlite3_reset(stmt);
+	r = find_behind(s, c->id, q->keep, &behind);
+	if (r == STORE_OK && behind > *since)
+		*since = behind;
 	return r == STORE_NONE ? STORE_OK : r;
 }
 

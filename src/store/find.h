@@ -16,4 +16,9 @@
 enum store_result find_rows(struct store *s, sqlite3_stmt *stmt, bool position,
     bool (*row)(void *arg, const struct store_row *r), void *arg);
 
+/* The offset of the message of a channel that n newer ones follow: LEAPs are no
+ * messages. STORE_NONE: it has no more than n. */
+enum store_result
+find_behind(struct store *s, int64_t channel, uint32_t n, uint64_t *offset);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "database.h"
 #include "event.h"
+#include "find.h"
 #include "prune.h"
 #include "search.h"
 
@@ -54,38 +55,36 @@ prune_old(struct pruning *p)
 	    : prune_found(p, prune_statement(p->s, pubs, oldest, p->now_ms));
 }
 
-/* Counts a channel's newest rows, up to one more than it may have, and says the
- * offset of the oldest of these; its top is `newest`. Where offsets leapt they
- * do not tell how many there are, and counting takes as long as there are many:
- * not until so many more can be there. */
+/* Finds the newest of a channel's messages that are more than it may have; its
+ * top is `newest`. Where offsets leapt they do not tell how many there are, and
+ * counting takes as long as there are many: not until so many more can be
+ * there.
+ */
 static enum store_result
 prune_channel_count(struct pruning *p, int64_t channel, uint32_t rows,
-    int64_t newest, int64_t *last)
+    int64_t newest, uint64_t *last)
 {
 	static const char sql[] =
-	    "SELECT count(*), min(offset) FROM (SELECT offset FROM publication"
-	    " WHERE channel = ?1 ORDER BY offset DESC LIMIT ?2)";
+	    "SELECT count(*) - (SELECT count(*) FROM publication"
+	    " WHERE channel = ?1 AND format = 29)"
+	    " FROM publication WHERE channel = ?1";
 	struct prune_known *k = &p->s->known[(uint64_t)channel % STORE_KNOWN];
 	enum store_result r;
-	sqlite3_stmt *stmt;
-	int64_t n;
+	int64_t n = 0;
 
 	if (k->channel == channel && k->rows == rows && newest < k->until)
 		return STORE_NONE;
-	stmt = prune_statement(p->s, sql, channel, (int64_t)rows + 1);
-	r = database_row(p->s, stmt, "pruning");
+	r = find_behind(p->s, channel, rows, last);
+	if (r != STORE_NONE)
+		return r;
+	r = prune_number(p->s, prune_statement(p->s, sql, channel, 0), &n);
 	if (r != STORE_OK)
 		return r;
-	n = sqlite3_column_int64(stmt, 0);
-	*last = sqlite3_column_int64(stmt, 1);
-	sqlite3_reset(stmt);
-	if (n > rows)
-		return STORE_OK;
 	*k = (struct prune_known){channel, newest + rows + 1 - n, rows};
 	return STORE_NONE;
 }
 
-/* A channel has more than `rows`: the oldest. */
+/* A channel has more than so many messages: the oldest. */
 static enum store_result
 prune_channel_rows(struct pruning *p, int64_t channel, uint32_t rows)
 {
@@ -96,7 +95,8 @@ prune_channel_rows(struct pruning *p, int64_t channel, uint32_t rows)
 	    "SELECT id, channel, format, data, offset <= ?2 FROM publication"
 	    " WHERE channel = ?1 ORDER BY offset";
 	static const char top[] = "SELECT top FROM channel WHERE id = ?1";
-	int64_t oldest = 0, newest = 0, last = 0;
+	int64_t oldest = 0, newest = 0;
+	uint64_t last = 0;
 	enum store_result r;
 
 	r = prune_number(
@@ -110,7 +110,8 @@ prune_channel_rows(struct pruning *p, int64_t channel, uint32_t rows)
 	r = prune_channel_count(p, channel, rows, newest, &last);
 	if (r != STORE_OK)
 		return r == STORE_NONE ? STORE_OK : r;
-	return prune_found(p, prune_statement(p->s, pubs, channel, last));
+	return prune_found(
+	    p, prune_statement(p->s, pubs, channel, (int64_t)last));
 }
 
 /* A channel's that are older than its own may be. */

@@ -26,6 +26,9 @@ static const char tables[] =
     " tags TEXT,"
     " erased INTEGER NOT NULL DEFAULT 0,"
     " UNIQUE(channel, offset)) STRICT;"
+    /* FORMAT_LEAP: what is no message is not counted as one */
+    "CREATE INDEX publication_leap ON publication(channel, offset)"
+    " WHERE format = 29;"
     "CREATE TABLE proposal("
     " position INTEGER PRIMARY KEY,"
     " publication INTEGER NOT NULL) STRICT;"

@@ -43,7 +43,7 @@ struct opening {
 	struct writer_copy *copy[OPEN_ROWS]; /* newest first */
 	struct publication pub[OPEN_ROWS];   /* oldest first */
 	size_t n, bytes, bytes_max;
-	int64_t oldest_ms;
+	uint32_t messages, messages_max; /* leaps are none */
 };
 
 /* One of its messages. */
@@ -53,8 +53,10 @@ opening_row_cb(void *arg, const struct store_row *row)
 	struct opening *p = arg;
 	const size_t bytes = publication_bytes(&row->pub);
 
-	if (p->n == OPEN_ROWS || (p->n > 0 && p->bytes + bytes > p->bytes_max))
+	if (p->n == OPEN_ROWS || p->messages == p->messages_max ||
+	    (p->n > 0 && p->bytes + bytes > p->bytes_max))
 		return false;
+	p->messages += row->pub.format != FORMAT_LEAP;
 	p->bytes += bytes;
 	p->copy[p->n++] = writer_copy(&row->pub);
 	return true;
@@ -93,13 +95,14 @@ opening_find(struct opening *p, const struct conf_channel *rule,
 	    .name = name,
 	    .name_len = len,
 	    .reverse = true,
-	    .limit = rule->history < OPEN_ROWS ? rule->history : OPEN_ROWS};
+	    .limit = OPEN_ROWS};
 	enum store_result r;
 
 	if (rule->history_age_ms != 0)
 		q.oldest_ms = clock_wall_ms() - (int64_t)rule->history_age_ms;
-	if (q.limit == 0 || p->bytes_max == 0)
+	if (rule->history == 0 || p->bytes_max == 0)
 		return STORE_OK;
+	p->messages_max = rule->history;
 	r = store_find(writer_reads(p->w), &q, opening_row_cb, p);
 	if (r == STORE_DAMAGED) {
 		/* the channel goes on without them */
@@ -151,7 +154,7 @@ opening_make(struct opening *p, struct writer *w, const char *name, size_t len,
 		r = store_channel(writer_reads(w), name, len, 0, &c);
 	p->w = w;
 	p->o = (struct reader_opening){.error = RESULT_OK};
-	p->n = p->bytes = 0;
+	p->n = p->bytes = p->messages = 0;
 	p->bytes_max = bytes_max;
 	if (r == STORE_NONE && ask == OPEN_KNOWN &&
 	    (w->is_void || (r = opening_know(w, name, len)) == STORE_NONE)) {

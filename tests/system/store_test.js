@@ -155,6 +155,23 @@ group('store', null, (test) => {
 	test('and after the death of all processes', () =>
 	    comesBack(killAll, LEAP), {limit: 60000});
 
+	test('a channel that keeps one message has it after the death of all',
+	    () => twice(async (d, archive) => {
+		const a = sdk(d, '?user=alice');
+		await a.ready(5000);
+		await say(a, 'one', 1, 2);
+		await archive.whole(d);
+	}, killAll, async (d, archive) => {
+		const sub = await subscribed(sdk(d, '?user=bob'), 'one');
+		const page = await sub.history({limit: 100});
+		assert.deepEqual(page.publications.map((p) => p.data), [2]);
+		assert.equal(page.offset, 2 + LEAP);
+		await until('the one before is deleted', () =>
+		    archive.count('one') === 1, 20000);
+		assert.equal(archive.messages('one')[0].offset, 2);
+	}, {conf: 'channel "one" {\n\tsubscribe all\n\tpublish all\n' +
+	    '\thistory 1\n\trecovery yes\n\tstore yes\n}\n'}), {limit: 60000});
+
 	test('what was told and not stored is told as lost', () => {
 		let sub, a, again;
 		return twice(async (d, archive) => {

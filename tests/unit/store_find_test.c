@@ -107,6 +107,16 @@ newest_are_counted_over_a_leap(void **state)
 	p = message(&a, "x");
 	assert_int_equal(store_take(s, &a, &p), STORE_OK);
 	assert_string_equal(texts(s, (struct store_query){.keep = 3}), "89x");
+	/* which is no message itself, however many of them there are */
+	for (int k = 0; k < 3; k++) {
+		a.top += 100000;
+		p = message(&a, "-");
+		p.format = FORMAT_LEAP;
+		assert_int_equal(store_take(s, &a, &p), STORE_OK);
+	}
+	assert_string_equal(
+	    texts(s, (struct store_query){.keep = 3}), "89x---");
+	assert_string_equal(texts(s, (struct store_query){.keep = 1}), "x---");
 	store_close(s);
 }
 
