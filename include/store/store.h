@@ -108,9 +108,8 @@ struct store_channel {
 	uint64_t newest; /* and this is that of its newest row; 0: none */
 };
 
-/* Finds a channel; stream not 0: makes it, with that, if it is not there. A
- * channel that is there with another stream gets a new row and loses the name
- * to it. STORE_NONE: it is not there. */
+/* Finds a channel; stream not 0: makes it, with that, if it is not there.
+ * STORE_NONE: it is not there. */
 enum store_result store_channel(struct store *s, const char *name, size_t len,
     uint64_t stream, struct store_channel *out);
 

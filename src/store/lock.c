@@ -191,7 +191,8 @@ lock_beside(struct lock *l, const char *path, uint64_t limit, char *error,
 
 	snprintf(name, sizeof(name), "%s-lock",
 	    realpath(path, real) != NULL ? real : path);
-	l->beside = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	/* it is written to: not what a link there leads to */
+	l->beside = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (l->beside == -1)
 		return lock_unopened(name, error, error_len);
 	if (lock_retry(l->beside, clock_ms() + LOCK_TELL_MS))

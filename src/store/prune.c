@@ -126,23 +126,6 @@ prune_channel_old(struct pruning *p, int64_t channel, uint64_t age_ms)
 	    prune_statement(p->s, pubs, channel, p->now_ms - (int64_t)age_ms));
 }
 
-/* A channel whose name has begun anew: nobody asks for it any more. */
-static enum store_result
-prune_channel_lost(struct pruning *p, int64_t channel)
-{
-	static const char pubs[] =
-	    "SELECT id, channel, format, data, 1 FROM publication"
-	    " WHERE channel = ?1 ORDER BY offset";
-	static const char sql[] = "DELETE FROM channel WHERE id = ?1";
-	enum store_result r;
-
-	r = prune_found(p, prune_statement(p->s, pubs, channel, 0));
-	if (r != STORE_OK || p->left == 0)
-		return r;
-	return database_run(
-	    p->s, prune_statement(p->s, sql, channel, 0), "pruning");
-}
-
 /* Looks at the channel that a statement has found. */
 static enum store_result
 prune_channel(struct pruning *p, sqlite3_stmt *found)
@@ -154,10 +137,10 @@ prune_channel(struct pruning *p, sqlite3_stmt *found)
 	const char *name;
 	size_t len;
 
+	/* no rule is that of a channel whose name is lost: of what was saved of
+	 * it the age and size of all alone delete something */
 	name = column_text(found, 1, &len);
-	if (len == 0)
-		return prune_channel_lost(p, channel);
-	if (p->b->channel != NULL)
+	if (p->b->channel != NULL && len > 0)
 		p->b->channel(p->b->arg, name, len, &rows, &age_ms);
 	if (rows != 0)
 		r = prune_channel_rows(p, channel, rows);

@@ -7,7 +7,7 @@
 static const char tables[] =
     "CREATE TABLE channel("
     " id INTEGER PRIMARY KEY,"
-    " name TEXT UNIQUE," /* NULL: the name has begun anew */
+    " name TEXT UNIQUE," /* NULL: lost with a damaged page */
     " epoch INTEGER NOT NULL,"
     " top INTEGER NOT NULL,"
     " seen INTEGER NOT NULL) STRICT;"

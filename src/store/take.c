@@ -61,33 +61,15 @@ channel_make(struct store *s, const char *name, size_t len, uint64_t stream,
 	return r;
 }
 
-/* Its name begins anew. */
-static enum store_result
-channel_unname(struct store *s, int64_t id)
-{
-	static const char sql[] =
-	    "UPDATE channel SET name = NULL WHERE id = ?1";
-	sqlite3_stmt *stmt = database_statement(s, sql);
-
-	if (stmt != NULL)
-		sqlite3_bind_int64(stmt, 1, id);
-	return database_run(s, stmt, "taking a channel's name");
-}
-
 enum store_result
 store_channel(struct store *s, const char *name, size_t len, uint64_t stream,
     struct store_channel *out)
 {
 	enum store_result r = channel_read(s, name, len, out);
-	enum store_result begun;
 
-	if (r != STORE_OK && r != STORE_NONE)
+	if (r != STORE_NONE || stream == 0)
 		return r;
-	if (stream == 0 || (r == STORE_OK && out->stream == stream))
-		return r;
-	if ((begun = database_begin(s, true)) != STORE_OK)
-		return begun;
-	if (r == STORE_OK && (r = channel_unname(s, out->id)) != STORE_OK)
+	if ((r = database_begin(s, true)) != STORE_OK)
 		return r;
 	return channel_make(s, name, len, stream, out);
 }

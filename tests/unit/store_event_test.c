@@ -176,7 +176,11 @@ got(void **state)
 	delivered(s, "alice", 20, 8);
 	delivered(s, "alice", 20, 7); /* of another worker */
 	assert_string_equal(answer(s, USERS), "alice|10|10|8|0\n");
-	assert_int_equal(store_channel(s, "#alice", 6, 8, &c), STORE_OK);
+	assert_int_equal(
+	    sqlite3_exec(s->db, "DELETE FROM publication; DELETE FROM channel",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	c = channel(s, "#alice");
 	say(s, &c, "y");
 	delivered(s, "alice", 30, 1);
 	assert_string_equal(answer(s, USERS), "alice|10|10|1|0\n");

@@ -2,6 +2,8 @@
  * nothing else; the index and the number of rows follow. */
 #include "store_rows_fixture.h"
 
+#include "base/clock.h"
+
 /* What a channel may have. */
 static uint32_t most_rows;
 static uint64_t most_ms;
@@ -226,7 +228,6 @@ static void
 test_channels(void **state)
 {
 	struct store_bounds b = {.age_ms = 0};
-	struct store_channel c;
 	char name[16];
 
 	most_rows = 1;
@@ -236,16 +237,27 @@ test_channels(void **state)
 	}
 	talk(3);
 	rows_commit();
-	assert_int_equal(
-	    store_channel(rows_store, "room7", 5, 6, &c), STORE_OK);
-	rows_commit();
+	assert_int_equal(database_exec(rows_store,
+			     "UPDATE channel SET name = NULL"
+			     " WHERE name = 'room7'",
+			     "a test"),
+	    STORE_OK);
 	assert_true(prune(&b, 1000) > 3);
 	assert_int_equal(rows_of("talk"), 1);
 	assert_int_equal(
-	    rows_number("SELECT count(*) FROM publication"), 199 + 3 + 1);
+	    rows_number("SELECT count(*) FROM publication"), 200 + 3 + 1);
 	assert_int_equal(
-	    rows_number("SELECT count(*) FROM channel WHERE name IS NULL"), 0);
+	    rows_number("SELECT count(*) FROM channel WHERE name IS NULL"), 1);
 	most_rows = 0;
+	b.age_ms = 1000;
+	b.channel_age_ms = 1000;
+	rows_now += 100000;
+	prune(&b, 1000);
+	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 0);
+	/* the newest stays, so that no id is given again */
+	rows_now = clock_wall_ms() + 100000;
+	prune(&b, 1000);
+	assert_int_equal(rows_number("SELECT count(*) FROM channel"), 1);
 }
 
 static void
