@@ -22,7 +22,9 @@ writer_channel_of(
 	c = &w->channel[channel];
 	if (c->epoch == epoch && c->turn == w->turn)
 		return &c->stored;
-	if (!presence_read(w->hub, channel, &v) || v.epoch != epoch)
+	/* 0 is no stream: that word was overwritten */
+	if (!presence_read(w->hub, channel, &v) || v.epoch != epoch ||
+	    v.stream == 0)
 		return NULL;
 	/* what is stored under a name stays that name's, whatever the epoch
 	 * that others have seen meanwhile */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "hub/presence.h"
 #include "writer.h"
 
 enum {
@@ -167,6 +168,32 @@ take_poison(struct writer *w, const struct publication *p)
 	return r;
 }
 
+/* One that is corrupted. */
+static enum store_result
+take_bad(struct writer *w)
+{
+	const uint64_t at = w->reader.position;
+
+	if (take_is_news(w))
+		log_error("the journal's entry at position %llu is corrupted: "
+			  "not stored",
+		    (unsigned long long)at);
+	w->holes++;
+	writer_took(w);
+	return store_hole(
+	    w->store, NULL, at - 1, at, clock_wall_coarse_ms(), "corrupted");
+}
+
+/* Whether a message's channel is still that one, and has no stream. */
+static bool
+take_is_corrupted(const struct writer *w, const struct publication *p)
+{
+	struct presence_view v;
+
+	return presence_read(w->hub, p->channel, &v) && v.epoch == p->epoch &&
+	    v.stream == 0;
+}
+
 /* A message. */
 static enum store_result
 take_message(struct writer *w, const struct publication *p)
@@ -182,9 +209,10 @@ take_message(struct writer *w, const struct publication *p)
 		return r;
 	if (c != NULL && c->top < TAKE_OFFSET_MAX)
 		return take_store(w, c, p, proposed);
-	/* its entry is another channel's: nobody knows the name any more */
+	/* its entry is another channel's: nobody knows the name any more, or is
+	 * corrupted */
 	take_refuse(w, p);
-	return STORE_OK;
+	return take_is_corrupted(w, p) && !proposed ? take_bad(w) : STORE_OK;
 }
 
 #ifdef CHATD_KILL_POINTS
@@ -204,22 +232,6 @@ take_crash(const struct publication *p)
 {
 }
 #endif
-
-/* One that is corrupted. */
-static enum store_result
-take_bad(struct writer *w)
-{
-	const uint64_t at = w->reader.position;
-
-	if (take_is_news(w))
-		log_error("the journal's entry at position %llu is corrupted: "
-			  "not stored",
-		    (unsigned long long)at);
-	w->holes++;
-	writer_took(w);
-	return store_hole(
-	    w->store, NULL, at - 1, at, clock_wall_coarse_ms(), "corrupted");
-}
 
 /* What was found. */
 static enum store_result
