@@ -30,7 +30,8 @@ export_begin(struct export *e, const char *kind)
 	json_put_string(&e->w, kind, strlen(kind));
 }
 
-/* Writes the line; false: nobody reads on. */
+/* Writes the line; false: nobody reads on, or not in time: behind a hole there
+ * is to be no more. */
 static bool
 export_end(struct export *e)
 {
@@ -42,7 +43,8 @@ export_end(struct export *e)
 		return true;
 	}
 	task_begin(e->task, true);
-	return fwrite(e->w.buf, 1, e->w.len, e->task->out) == e->w.len;
+	return fwrite(e->w.buf, 1, e->w.len, e->task->out) == e->w.len &&
+	    !ferror(e->task->out);
 }
 
 /* A member with a text, if there is one. */
@@ -85,8 +87,10 @@ export_row(void *arg, const struct store_row *r)
 	json_put_uint(&e->w, p->offset);
 	if (p->format == FORMAT_JSON)
 		export_value(e, "data", p->data, p->data_len);
-	else
-		export_text(e, "text", p->data, p->data_len);
+	else if (!r->erased) {
+		json_put_name(&e->w, "text");
+		json_put_string(&e->w, p->data, p->data_len);
+	}
 	export_value(e, "info", p->info, p->info_len);
 	export_value(e, "sub_info", p->sub_info, p->sub_info_len);
 	export_value(e, "tags", p->tags, p->tags_len);
@@ -97,8 +101,8 @@ export_row(void *arg, const struct store_row *r)
 static enum store_result
 export_user(struct export *e)
 {
-	static const char sql[] = "SELECT first_seen, last_seen, proved"
-				  " FROM user WHERE name = ?1";
+	static const char sql[] = "SELECT first_seen, last_seen, proved,"
+				  " delivered FROM user WHERE name = ?1";
 	sqlite3_stmt *stmt = database_statement(e->store, sql);
 	enum store_result r;
 
@@ -114,6 +118,8 @@ export_user(struct export *e)
 		json_put_int(&e->w, sqlite3_column_int64(stmt, 1));
 		json_put_name(&e->w, "proved");
 		json_put_bool(&e->w, sqlite3_column_int(stmt, 2) != 0);
+		json_put_name(&e->w, "delivered");
+		json_put_uint(&e->w, column_number(stmt, 3));
 		(void)export_end(e);
 	}
 	sqlite3_reset(stmt);
@@ -159,20 +165,22 @@ export_events(struct export *e)
 	return r == STORE_NONE ? STORE_OK : r;
 }
 
-/* All of it. */
+/* All of it, as it is at one moment. */
 static enum store_result
 export_all(struct export *e)
 {
 	const struct store_query q = {.what = STORE_OF_USER,
 	    .name = e->user,
 	    .name_len = strlen(e->user)};
-	enum store_result r = export_user(e);
+	enum store_result r = database_exec(e->store, "BEGIN", "beginning");
 
 	if (r == STORE_OK)
+		r = export_user(e);
+	if (r == STORE_OK && !ferror(e->task->out))
 		r = store_find(e->store, &q, export_row, e);
 	if (r == STORE_NONE)
 		r = STORE_OK;
-	return r == STORE_OK ? export_events(e) : r;
+	return r == STORE_OK && !ferror(e->task->out) ? export_events(e) : r;
 }
 
 void
@@ -185,7 +193,12 @@ task_export(struct task *t)
 		return;
 	json_writer_init_growing(&e.w, EXPORT_LINE_MAX);
 	r = export_all(&e);
-	if (r != STORE_OK && t->begun) {
+	if (r == STORE_OK && (ferror(t->out) || fflush(t->out) == EOF)) {
+		log_warn("export of %s: its answer was not read in time: cut "
+			 "off",
+		    log_text(e.user, strlen(e.user)));
+		fclose(t->out);
+	} else if (r != STORE_OK && t->begun) {
 		/* an answer without its end is told as one */
 		log_error("export of %s: %s", log_text(e.user, strlen(e.user)),
 		    store_error(e.store));

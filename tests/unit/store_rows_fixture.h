@@ -16,7 +16,7 @@
 #include "../../src/store/database.h"
 #include "store/store.h"
 
-enum { ROWS_FOUND = 4096 };
+enum { ROWS_MOST = 4096 };
 
 static char rows_dir[] = "/tmp/chatd-store.XXXXXX";
 static char rows_path[64];
@@ -25,7 +25,7 @@ static struct store_mark rows_mark;
 static int64_t rows_now = 1000000; /* time of the next row */
 
 /* What was found: offsets, and the newest text. */
-static uint64_t rows_found[ROWS_FOUND];
+static uint64_t rows_found[ROWS_MOST];
 static unsigned rows_n;
 static char rows_text[256];
 
@@ -103,7 +103,7 @@ rows_say(
 static inline bool
 rows_note(void *arg, const struct store_row *r)
 {
-	assert_true(rows_n < ROWS_FOUND);
+	assert_true(rows_n < ROWS_MOST);
 	if (rows_n == 0)
 		snprintf(rows_text, sizeof(rows_text), "%.*s %.*s %.*s",
 		    (int)r->name_len, r->name, r->pub.user_len, r->pub.user,
