@@ -50,7 +50,8 @@ own_users_take(struct master *m, const struct bundle *b)
 		else
 			log_warn("%s runs as user %s, as other processes do, "
 				 "since there is no user %s: make one "
-				 "(adduser --system %s) and restart chatd",
+				 "(adduser --system --group %s) and restart "
+				 "chatd",
 			    child_name(c), m->identity.name, user, user);
 	}
 }
