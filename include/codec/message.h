@@ -119,9 +119,8 @@ enum message_what {	 /* as enum store_what (store/store.h) has them */
 			  * to upto */
 	ASK_MATCHES = 2, /* of that channel (none: of all): those whose texts
 			  * match `text`; the channel's name is in sub_info */
-	ASK_USER = 5,	 /* the user `name`: what was delivered is the row's
+	ASK_USER = 5	 /* the user `name`: what was delivered is the row's
 			  * offset, when it was last seen its time */
-	ASK_WHATS
 };
 
 struct message_ask {

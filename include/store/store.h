@@ -194,6 +194,9 @@ struct store_query {
 	uint32_t keep;	/* PAGE: of its newest so many rows alone; 0: of all */
 	bool reverse;	/* newest first */
 	uint32_t limit; /* rows */
+	/* By a store that is open for reading alone: after that it fails; 0: it
+	 * takes as long as it takes. */
+	uint32_t limit_ms;
 };
 
 /* A row; its texts are good until the next. */

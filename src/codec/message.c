@@ -195,7 +195,8 @@ message_judge_ask(const void *payload, size_t len)
 	struct message_ask ask;
 
 	memcpy(&ask, payload, sizeof(ask));
-	if (ask.what >= ASK_WHATS)
+	if (ask.what != ASK_PAGE && ask.what != ASK_MATCHES &&
+	    ask.what != ASK_USER)
 		return "what is asked for is unknown";
 	if (ask.name_len > ASK_NAME_MAX || ask.text_len > ASK_TEXT_MAX ||
 	    len != sizeof(ask) + ask.name_len + ask.text_len)

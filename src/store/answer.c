@@ -18,7 +18,11 @@ _Static_assert((int)ASK_PAGE == (int)STORE_PAGE &&
 enum {
 	/* Of the buffer that is kept between answers. Larger: more memory;
 	 * smaller: it is made anew for more of them. */
-	ANSWER_KEPT = 1024 * 1024
+	ANSWER_KEPT = 1024 * 1024,
+	/* A question for words takes no longer; others as long as somebody
+	 * waits. Larger: pages wait longer where somebody asks for what costs
+	 * much; smaller: on a slow disk more questions are refused for now. */
+	ANSWER_MATCHES_MS = 500
 };
 
 /* An answer that is being put together. */
@@ -164,7 +168,9 @@ answer_find(struct answer *a, struct store *s, const char *names)
 	    /* of a page what is no message does not count */
 	    .limit = ask->what == ASK_PAGE
 		? UINT32_MAX
-		: ask->limit + (ask->what == ASK_MATCHES)};
+		: ask->limit + (ask->what == ASK_MATCHES),
+	    .limit_ms =
+		ask->what == ASK_MATCHES ? ANSWER_MATCHES_MS : ASK_WAIT_MS};
 
 	return s != NULL ? store_find(s, &q, answer_row, a) : STORE_FAILED;
 }

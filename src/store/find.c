@@ -1,5 +1,6 @@
 #include "find.h"
 
+#include "limit.h"
 #include "search.h"
 
 enum {
@@ -314,8 +315,9 @@ find_user(struct store *s, const struct store_query *q,
 	return r;
 }
 
-enum store_result
-store_find(struct store *s, const struct store_query *q,
+/* Finds what is asked for. */
+static enum store_result
+find_what(struct store *s, const struct store_query *q,
     bool (*row)(void *arg, const struct store_row *r), void *arg)
 {
 	switch (q->what) {
@@ -333,4 +335,14 @@ store_find(struct store *s, const struct store_query *q,
 		return find_user(s, q, row, arg);
 	}
 	return STORE_NONE;
+}
+
+enum store_result
+store_find(struct store *s, const struct store_query *q,
+    bool (*row)(void *arg, const struct store_row *r), void *arg)
+{
+	if (q->limit_ms == 0)
+		return find_what(s, q, row, arg);
+	limit_begin(s, q->limit_ms);
+	return limit_end(s, q->limit_ms, find_what(s, q, row, arg));
 }

@@ -82,7 +82,8 @@ pager_tell(struct pager *p, enum store_result r)
 		pager_damaged(p, store_error(p->store));
 	else if (r != STORE_OK && r != STORE_NONE &&
 	    pager_may_tell(&p->told_ms))
-		log_warn("pages cannot be read: %s", store_error(p->store));
+		log_warn(
+		    "a question is not answered: %s", store_error(p->store));
 }
 
 /* In what takes long. */

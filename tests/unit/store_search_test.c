@@ -171,6 +171,48 @@ test_share(void **state)
 	assert_int_equal(x->spare_us, 500000);
 }
 
+/* Words that cost much are given up, and the store goes on. */
+static void
+test_limit(void **state)
+{
+	static char sql[2048], text[1024];
+	const struct store_options o = {
+	    .path = rows_path, .use = STORE_READS, .search = true};
+	struct store_query q = {
+	    .what = STORE_MATCHES, .text = text, .limit_ms = 20};
+	struct store_mark mark;
+	char error[1024];
+	struct store *s;
+	size_t n = 0;
+	bool damaged;
+
+	n = (size_t)sprintf(sql,
+	    "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k"
+	    " WHERE n < 10000) INSERT INTO search(rowid, text) SELECT n, '");
+	for (int k = 0; k < 126; k++)
+		n += (size_t)sprintf(sql + n, "w%d ", k);
+	sprintf(sql + n, "' FROM k");
+	rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	assert_int_equal(database_exec(rows_store, sql, "a test"), STORE_OK);
+	rows_commit();
+	for (int k = 0; k < 62; k++)
+		q.text_len += (size_t)sprintf(
+		    text + q.text_len, "w%d-w%d ", 2 * k, 2 * k + 1);
+	q.text_len += (size_t)sprintf(text + q.text_len, "w3-w2");
+	assert_int_equal(
+	    store_open(&s, &o, &mark, &damaged, error, sizeof(error)), 0);
+	assert_int_equal(store_find(s, &q, rows_note, NULL), STORE_FAILED);
+	if (strstr(store_error(s), "took more than 20 ms") == NULL)
+		fail_msg("%s", store_error(s));
+	q.text = "word";
+	q.text_len = 4;
+	q.limit_ms = 10000;
+	rows_n = 0;
+	assert_int_equal(store_find(s, &q, rows_note, NULL), STORE_OK);
+	assert_int_equal(rows_n, 1);
+	store_close(s);
+}
+
 /* Fills the index by pieces until all is in it. */
 static unsigned
 fill(void)
@@ -289,7 +331,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_question), TEST(test_match), TEST(test_signs),
-	    TEST(test_bounds), TEST(test_share), TEST(test_later),
+	    TEST(test_bounds), TEST(test_share),
+	    TEST(test_limit), TEST(test_later),
 	    TEST(test_undone), TEST(test_inconsistent)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
