@@ -142,6 +142,9 @@ struct message_ask {
 enum {
 	ASK_NAME_MAX = 256, /* bytes */
 	ASK_TEXT_MAX = 4096,
+	/* Of its words, what lies between blanks. Larger: one question costs
+	 * more; smaller: long ones are refused. */
+	ASK_WORDS_MAX = 64,
 	ASK_MESSAGES_MAX = 1000, /* of one answer */
 	/* Larger: a client whose subscribe takes 5 s ends its connection;
 	 * smaller: a disk that is read slowly refuses more. */

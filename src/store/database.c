@@ -133,6 +133,7 @@ database_undo(struct store *s)
 	/* after some errors SQLite has undone it itself */
 	if (s->db != NULL && !sqlite3_get_autocommit(s->db))
 		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	s->index.first = INT64_MAX; /* it is read again */
 	database_forget(s);
 }
 

@@ -48,7 +48,9 @@ struct store_dirty {
 /* The index of texts: search.h. */
 struct store_index {
 	bool on;	   /* there is one, and this process writes it */
-	bool mends;	   /* it was inconsistent, and is made anew just now */
+	bool remains;	   /* not on: there are tables of one that was left */
+	bool mends;	   /* it was inconsistent, and is left just now, or
+			    * could not be */
 	int64_t first;	   /* rows from this id on are in it, as the last commit
 			    * left it */
 	char *text;	   /* of one publication, */

@@ -196,6 +196,20 @@ prune_users(struct pruning *p)
 	return r;
 }
 
+/* Takes an index away that was left. */
+static enum store_result
+prune_shed(struct pruning *p)
+{
+	uint32_t n;
+	const enum store_result r = search_shed(p->s, &n);
+
+	if (r == STORE_OK && n > 0) {
+		p->left -= n < p->left ? n : p->left;
+		p->more = true;
+	}
+	return r;
+}
+
 /* Takes in what was there before the index. */
 static enum store_result
 prune_fill(struct pruning *p)
@@ -240,7 +254,8 @@ static enum store_result
 prune_all(struct pruning *p)
 {
 	static enum store_result (*const each[])(struct pruning *) = {prune_old,
-	    prune_much, prune_channels, prune_users, prune_fill, prune_pages};
+	    prune_much, prune_channels, prune_users, prune_shed, prune_fill,
+	    prune_pages};
 	static const char sql[] = "UPDATE mark SET rows = rows + ?1";
 	enum store_result r = search_begin(p->s);
 

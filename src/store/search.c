@@ -18,6 +18,9 @@ enum {
 	/* Pages of the index that are written in one piece. Larger: the writer
 	 * takes nothing for longer; smaller: it takes longer altogether. */
 	SEARCH_PIECE = 500,
+	/* Blocks of an index that is left which go at once: as a piece of
+	 * index_clear_piece has. */
+	SEARCH_SHED = 256,
 	/* Questions have one of so many parts of the time of the process that
 	 * answers them, and so much at once. Larger, and less: more of them are
 	 * refused for now when many come; smaller, and more: pages of history
@@ -53,15 +56,17 @@ search_number(struct store *s, const char *sql, int64_t *out)
 	return r;
 }
 
-/* Whether there is an index: *version, 0: there is none. */
+/* Whether there is an index: *version, 0: none that can be asked; *remains:
+ * there are its tables, also of one that is being cleared. */
 static enum store_result
-search_look(struct store *s, int64_t *version)
+search_look(struct store *s, int64_t *version, bool *remains)
 {
 	enum store_result r = search_number(s,
 	    "SELECT count(*) FROM sqlite_schema WHERE name = 'search_state'",
 	    version);
 
-	if (r == STORE_OK && *version != 0)
+	*remains = r == STORE_OK && *version != 0;
+	if (*remains)
 		r = search_number(
 		    s, "SELECT version FROM search_state", version);
 	return r;
@@ -73,47 +78,85 @@ static const char index_clear[] =
     "DELETE FROM search_data; DELETE FROM search_idx;"
     "INSERT INTO search_data VALUES(1, x''), (10, x'00000000000000');";
 
-/* Clears it behind FTS5's back, in a transaction. */
+/* A piece of that: what is large. */
+static const char index_clear_piece[] =
+    "DELETE FROM search_data WHERE id IN"
+    " (SELECT id FROM search_data WHERE id NOT IN (1, 10) LIMIT 256);"
+    "DELETE FROM search_idx WHERE (segid, term) IN"
+    " (SELECT segid, term FROM search_idx LIMIT 1024);";
+
+/* Does that behind FTS5's back, in a transaction. */
 static enum store_result
-search_clear(struct store *s)
+search_clear(struct store *s, const char *sql)
 {
 	enum store_result r = database_begin(s, false);
 
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	if (r == STORE_OK)
-		r = database_exec(s, index_clear, "clearing the index");
+		r = database_exec(s, sql, "clearing the index");
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return r;
 }
 
-/* Makes the index, or drops it. */
+/* Makes the index, in a transaction. */
 static enum store_result
-search_change(struct store *s, bool is_there, bool wanted)
+search_make(struct store *s)
 {
-	enum store_result r = database_begin(s, wanted);
+	enum store_result r = database_begin(s, true);
 	char sql[64];
 
 	snprintf(sql, sizeof(sql), "UPDATE search_state SET version = %d",
 	    SEARCH_VERSION);
-	if (r == STORE_OK && is_there)
-		r = database_exec(s, index_drop, "dropping the index");
-	if (r == STORE_OK && wanted)
+	if (r == STORE_OK)
 		r = database_exec(s, index_make, "making the index");
-	if (r == STORE_OK && wanted)
-		r = database_exec(s, sql, "making the index");
+	return r == STORE_OK ? database_exec(s, sql, "making the index") : r;
+}
+
+/* Drops what is cleared, and makes another one if that is wanted. */
+static enum store_result
+search_renew(struct store *s)
+{
+	enum store_result r = search_clear(s, index_clear);
+
+	if (r == STORE_OK)
+		r = database_exec(s, index_drop, "dropping the index");
+	return r == STORE_OK && s->options.search ? search_make(s) : r;
+}
+
+/* One that is not wanted, or of another version, is none from now on. Its
+ * tables are cleared by pieces where they are large. */
+static enum store_result
+search_leave(struct store *s)
+{
+	enum store_result r = database_begin(s, false);
+	int64_t pieces = 0;
+
+	if (r == STORE_OK)
+		r = database_exec(s, "UPDATE search_state SET version = 0",
+		    "leaving the index");
+	if (r == STORE_OK)
+		r = search_number(s,
+		    "SELECT count(*) FROM"
+		    " (SELECT 1 FROM search_data LIMIT 1000)",
+		    &pieces);
+	if (r == STORE_OK && pieces <= SEARCH_SHED)
+		r = search_renew(s);
 	return r == STORE_OK ? database_commit(s) : r;
 }
 
 enum store_result
 search_open(struct store *s)
 {
-	const bool wanted = s->options.search;
+	const int64_t wanted = s->options.search ? SEARCH_VERSION : 0;
 	int64_t version = 0;
-	enum store_result r = search_look(s, &version);
+	bool remains = false;
+	enum store_result r = search_look(s, &version, &remains);
 
-	if (r == STORE_OK && version != (wanted ? SEARCH_VERSION : 0))
-		r = search_change(s, version != 0, wanted);
-	s->index.on = wanted && r == STORE_OK;
+	if (r == STORE_OK && remains && (version != wanted || version == 0))
+		r = search_leave(s);
+	else if (r == STORE_OK && !remains && wanted != 0 &&
+	    (r = search_make(s)) == STORE_OK)
+		r = database_commit(s);
 	return r == STORE_OK ? search_begin(s) : r;
 }
 
@@ -121,23 +164,22 @@ void
 search_mend(struct store *s)
 {
 	char error[STORE_ERROR];
+	bool left;
 
 	if (s->index.mends || s->options.use != STORE_WRITES)
 		return;
 	s->index.mends = true;
 	s->index.on = false;
 	strlcpy(error, s->error, sizeof(error));
-	if (search_clear(s) == STORE_OK &&
-	    search_change(s, true, s->options.search) == STORE_OK) {
-		s->index.on = s->options.search;
+	left = search_leave(s) == STORE_OK;
+	s->index.mends = !left;
+	if (left)
 		(void)search_begin(s);
-	}
 	strlcpy(s->error, error, sizeof(s->error));
 	strlcat(s->error,
-	    s->index.on ? "; the index of texts is made anew"
-			: "; there is no index of texts until the next start",
+	    left ? "; the index of texts is made anew"
+		 : "; there is no index of texts until the next start",
 	    sizeof(s->error));
-	s->index.mends = false;
 }
 
 void
@@ -151,9 +193,17 @@ search_close(struct store *s)
 enum store_result
 search_begin(struct store *s)
 {
+	int64_t version = 0;
+	enum store_result r = STORE_OK;
+
+	/* what was left has been made anew */
+	if (!s->index.on &&
+	    (r = search_look(s, &version, &s->index.remains)) == STORE_OK)
+		s->index.on =
+		    s->options.search && version != 0 && !s->index.mends;
 	return s->index.on ? search_number(s, "SELECT first FROM search_state",
 				 &s->index.first)
-			   : STORE_OK;
+			   : r;
 }
 
 /* The text of a publication; *len 0: it has none. False: no memory. */
@@ -198,6 +248,18 @@ search_put(struct store *s, const char *sql, int64_t id, int64_t channel,
 	return database_run(s, stmt, "writing the index");
 }
 
+/* How far the index goes back now. */
+static enum store_result
+search_reach(struct store *s, int64_t first)
+{
+	sqlite3_stmt *stmt =
+	    database_statement(s, "UPDATE search_state SET first = ?1");
+
+	if (stmt != NULL)
+		sqlite3_bind_int64(stmt, 1, first);
+	return database_run(s, stmt, "writing the index");
+}
+
 enum store_result
 search_add(
     struct store *s, int64_t id, int64_t channel, const struct publication *p)
@@ -206,11 +268,11 @@ search_add(
 
 	if (!s->index.on)
 		return STORE_OK;
-	/* ids begin anew when all rows have gone: what comes from now on is all
-	 * there is */
-	if (id < s->index.first)
-		r = database_exec(s, "UPDATE search_state SET first = 0",
-		    "writing the index");
+	/* ids are given again when the newest rows have gone: none is there
+	 * between this one and where the index began */
+	if (id < s->index.first && (r = search_begin(s)) == STORE_OK &&
+	    id < s->index.first && (r = search_reach(s, id)) == STORE_OK)
+		s->index.first = id;
 	return r != STORE_OK ? r
 			     : search_put(s,
 				   "INSERT INTO search(rowid, text, channel)"
@@ -241,18 +303,6 @@ search_column(sqlite3_stmt *stmt, int at)
 	p.data = column_text(stmt, at + 1, &len);
 	p.data_len = (uint32_t)len;
 	return p;
-}
-
-/* How far the index goes back now. */
-static enum store_result
-search_reach(struct store *s, int64_t first)
-{
-	sqlite3_stmt *stmt =
-	    database_statement(s, "UPDATE search_state SET first = ?1");
-
-	if (stmt != NULL)
-		sqlite3_bind_int64(stmt, 1, first);
-	return database_run(s, stmt, "writing the index");
 }
 
 enum store_result
@@ -288,6 +338,23 @@ search_fill(struct store *s, uint32_t rows, uint32_t *n)
 		return r;
 	sqlite3_reset(stmt);
 	return search_reach(s, *n < rows ? 0 : id);
+}
+
+enum store_result
+search_shed(struct store *s, uint32_t *n)
+{
+	const int64_t before = sqlite3_total_changes64(s->db);
+	enum store_result r;
+
+	*n = 0;
+	if (s->index.on || !s->index.remains)
+		return STORE_OK;
+	r = search_clear(s, index_clear_piece);
+	*n = (uint32_t)(sqlite3_total_changes64(s->db) - before);
+	if (r != STORE_OK || *n != 0)
+		return r;
+	*n = 1;
+	return search_renew(s);
 }
 
 enum store_result
@@ -416,7 +483,8 @@ search_find(struct store *s, const struct store_query *q,
 	struct asked a = {q, row, arg};
 	const uint64_t begin = clock_us();
 	int64_t version = 0;
-	enum store_result r = search_look(s, &version);
+	bool remains;
+	enum store_result r = search_look(s, &version, &remains);
 
 	if (r != STORE_OK)
 		return r;

@@ -13,20 +13,21 @@
 
 #include "database.h"
 
-/* At opening by who writes: makes the index, or drops it, as the options say.
- */
+/* At opening by who writes: makes the index, or leaves it, as the options say.
+ * One that is left is none for who asks; search_shed() takes it away. */
 enum store_result search_open(struct store *s);
 void search_close(struct store *s);
 
-/* After an error that says that the index is inconsistent: it is made anew, or
- * is none until the next opening. The rows are not touched. */
+/* After an error that says that the index is inconsistent: it is left, and made
+ * anew by search_shed(). The rows are not touched. */
 void search_mend(struct store *s);
 
 /* Takes a new publication in; in a transaction, as all that follow. */
 enum store_result search_add(
     struct store *s, int64_t id, int64_t channel, const struct publication *p);
 
-/* Before others delete or fill: reads where the index begins. */
+/* Before others delete or fill, and after their commit: reads whether there is
+ * an index, and where it begins. */
 enum store_result search_begin(struct store *s);
 
 /* Takes one out. */
@@ -34,8 +35,12 @@ enum store_result search_remove(
     struct store *s, int64_t id, int64_t channel, const struct publication *p);
 
 /* Takes in what was there before the index, so many rows; *n: how many there
- * were. After the commit: search_filled(). */
+ * were. */
 enum store_result search_fill(struct store *s, uint32_t rows, uint32_t *n);
+
+/* Takes away a piece of an index that was left, and after the last one makes
+ * another if that is wanted; *n: rows of its tables, 0: there was none. */
+enum store_result search_shed(struct store *s, uint32_t *n);
 
 /* Writes the index anew by pieces, so that what was taken out is in the file no
  * more. Begins with the first one. *more: there are more pieces. */

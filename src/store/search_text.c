@@ -4,12 +4,7 @@
 #include <string.h>
 
 #include "codec/json.h"
-
-enum {
-	/* Words of a question. Larger: one question costs more; smaller: long
-	 * ones find nothing. */
-	SEARCH_WORDS = 64
-};
+#include "codec/message.h"
 
 /* The end of a string that begins at p: behind its second quote. */
 static const char *
@@ -70,8 +65,8 @@ search_text(const struct publication *p, char *out)
 	return p->data_len;
 }
 
-/* Whether a word has a letter or digit: one of signs alone matches nothing, and
- * would have all others match nothing. */
+/* Whether a word may have a letter or digit: what is ASCII says that here, of
+ * all else the tokenizer does. */
 static bool
 word_counts(const char *word, size_t len)
 {
@@ -88,7 +83,7 @@ word_counts(const char *word, size_t len)
 static size_t
 word_put(const char *word, size_t len, char *out, size_t cap)
 {
-	static const char before[] = "text:\"", after[] = "\" AND ";
+	static const char before[] = "text:\"", after[] = "\" ";
 	size_t n = sizeof(before) - 1;
 
 	if (cap < 2 * len + sizeof(before) + sizeof(after))
@@ -104,14 +99,21 @@ word_put(const char *word, size_t len, char *out, size_t cap)
 	return n + sizeof(after) - 1;
 }
 
+/* Words that lie beside each other must all be there, but for those in which
+ * the tokenizer finds none, such as a dash: FTS5 leaves these out, which it
+ * does not where AND is written. AND is written before the channel: a text of
+ * these alone finds nothing. */
 bool
 search_words(
     const char *text, size_t len, long long channel, char *out, size_t cap)
 {
 	const char *p = text, *end = text + len, *word;
-	size_t n = 0, put;
+	size_t n = 1, put;
 	unsigned words = 0;
 
+	if (cap < 64)
+		return false;
+	out[0] = '(';
 	while (p < end) {
 		word = p;
 		while (p < end && memchr(" \t\r\n", *p, 4) == NULL)
@@ -119,17 +121,18 @@ search_words(
 		if (word_counts(word, (size_t)(p - word))) {
 			put = word_put(
 			    word, (size_t)(p - word), out + n, cap - n);
-			if (put == 0 || ++words > SEARCH_WORDS)
+			if (put == 0 || ++words > ASK_WORDS_MAX)
 				return false;
 			n += put;
 		}
 		p += p < end;
 	}
-	if (n == 0 || cap - n < 40)
+	if (words == 0 || cap - n < 40)
 		return false;
+	out[n - 1] = ')'; /* a blank */
 	if (channel != 0)
-		snprintf(out + n, cap - n, "channel:\"c%lld\"", channel);
+		snprintf(out + n, cap - n, " AND channel:\"c%lld\"", channel);
 	else
-		out[n - 5] = '\0'; /* " AND " */
+		out[n] = '\0';
 	return true;
 }

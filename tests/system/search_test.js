@@ -111,6 +111,7 @@ group('search', null, (test) => {
 		    {channel: 'stored', text: ''}, {channel: 'stored', text: 5},
 		    {channel: 'stored', text: 'x', limit: 0}, null,
 		    {channel: 'stored', text: 'x'.repeat(2000)},
+		    {channel: 'stored', text: 'a '.repeat(65)},
 		    {channel: 'stored', text: 'x', offset: -1}])
 			assert.equal(await asked(l, data), 107,
 			    JSON.stringify(data));
@@ -123,7 +124,7 @@ group('search', null, (test) => {
 		    channel: 'plain'})).error.code, 108);
 		/* signs and many words are no trouble */
 		for (const text of ['" OR 1', '(', 'a*', '"'.repeat(1000),
-		    'a '.repeat(500), '\u0000', '-', 'NEAR('])
+		    ' a'.repeat(64) + ' ', '\u0000', '-', 'NEAR('])
 			assert.deepEqual(await found(d, {text}), [], text);
 	}, {channels: CONF, conf: 'store-search yes\n'}));
 

@@ -37,12 +37,12 @@ test_text(void **state)
 static void
 test_question(void **state)
 {
-	char out[128], small[60];
+	char out[128], small[80];
 
 	assert_true(search_words("a  \"b ", 6, 0, out, sizeof(out)));
-	assert_string_equal(out, "text:\"a\" AND text:\"\"\"b\"");
+	assert_string_equal(out, "(text:\"a\" text:\"\"\"b\")");
 	assert_true(search_words("a", 1, 7, out, sizeof(out)));
-	assert_string_equal(out, "text:\"a\" AND channel:\"c7\"");
+	assert_string_equal(out, "(text:\"a\") AND channel:\"c7\"");
 	assert_false(search_words("", 0, 0, out, sizeof(out)));
 	assert_false(search_words(" !? \"\" *", 8, 0, out, sizeof(out)));
 	assert_false(search_words("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -89,6 +89,31 @@ test_match(void **state)
 	/* a channel's number is no text */
 	assert_int_equal(rows_match(NULL, "c1"), 1);
 	assert_int_equal(rows_match(NULL, "c2"), 0);
+}
+
+/* What is no letter parts words, and is none itself, whatever its bytes. */
+static void
+test_no_letters(void **state)
+{
+	static const char text[] = "hello \xf0\x9f\x98\x80 wide \xe2\x80\x94 "
+				   "dash \xe2\x80\xa6 \xe2\x80\x9e"
+				   "a\xe2\x80\x9c"
+				   " \xc2\xb7";
+
+	rows_say("talk", "alice", FORMAT_TEXT, text);
+	rows_say("talk", "alice", FORMAT_TEXT, "other");
+	rows_commit();
+	assert_int_equal(rows_match("talk", text), 1);
+	assert_int_equal(rows_match(NULL, "hello \xf0\x9f\x98\x80"), 1);
+	assert_int_equal(rows_match(NULL, "\xe2\x80\x94 dash hello"), 1);
+	assert_int_equal(
+	    rows_match(NULL, "\xf0\x9f\x98\x80 \xe2\x80\x94 other"), 1);
+	assert_int_equal(rows_match(NULL, "\xf0\x9f\x98\x80 nothing"), 0);
+	/* these alone find nothing, and not all */
+	assert_int_equal(rows_match("talk", "\xf0\x9f\x98\x80"), 0);
+	assert_int_equal(
+	    rows_match("talk", "\xf0\x9f\x98\x80 \xe2\x80\x94"), 0);
+	assert_int_equal(rows_match(NULL, "\xf0\x9f\x98\x80"), 0);
 }
 
 /* Signs of FTS5's own language are signs. */
@@ -252,6 +277,33 @@ test_later(void **state)
 	rows_open(true);
 	assert_int_equal(fill(), 1);
 	assert_int_equal(rows_match("talk", "word"), 26);
+	/* ids that are given again, as the newest rows have gone, are no reason
+	 * to leave out what is older and not in it yet */
+	store_close(rows_store);
+	rows_open(false);
+	assert_true(fill() >= 1);
+	rows_say("other", "alice", FORMAT_TEXT, "another text");
+	rows_commit();
+	store_close(rows_store);
+	rows_open(true);
+	assert_int_equal(rows_number("SELECT first FROM search_state"), 28);
+	assert_int_equal(database_begin(rows_store, false), STORE_OK);
+	assert_int_equal(database_exec(rows_store,
+			     "DELETE FROM publication WHERE id > 25", "a test"),
+	    STORE_OK);
+	rows_commit();
+	for (int k = 0; k < 2; k++) {
+		rows_say("talk", "alice", FORMAT_TEXT, "new");
+		if (k == 0)
+			database_undo(rows_store);
+	}
+	rows_commit();
+	assert_int_equal(rows_number("SELECT first FROM search_state"), 26);
+	fill();
+	assert_int_equal(rows_match("talk", "word"), 25);
+	assert_int_equal(rows_match("talk", "new"), 1);
+	rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	rows_commit();
 	/* of another version it is made anew */
 	assert_int_equal(
 	    sqlite3_exec(rows_store->db, "UPDATE search_state SET version = 99",
@@ -267,6 +319,51 @@ test_later(void **state)
 			     "('integrity-check')",
 			     NULL, NULL, NULL),
 	    SQLITE_OK);
+}
+
+/* One that is not wanted any more is none from the start on, and its tables go
+ * by pieces. */
+static void
+test_shed(void **state)
+{
+	struct store_bounds b = {.age_ms = 0};
+	int64_t left, now;
+	unsigned pieces = 0;
+	bool more = true;
+
+	rows_say("talk", "alice", FORMAT_TEXT, "a word");
+	assert_int_equal(database_exec(rows_store,
+			     "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL"
+			     " SELECT n + 1 FROM k WHERE n < 5000)"
+			     " INSERT INTO search(rowid, text)"
+			     " SELECT n + 1, hex(randomblob(300)) FROM k",
+			     "a test"),
+	    STORE_OK);
+	rows_commit();
+	left = rows_number("SELECT count(*) FROM search_data");
+	assert_true(left > 300);
+	store_close(rows_store);
+	rows_open(false);
+	assert_int_equal(rows_search("talk", "word"), STORE_NONE);
+	assert_int_equal(rows_number("SELECT count(*) FROM search_data"), left);
+	/* nor is it one for who wants it again, before all has gone */
+	assert_int_equal(
+	    store_prune(rows_store, &b, rows_now, 10, &more), STORE_OK);
+	now = rows_number("SELECT count(*) FROM search_data");
+	assert_true(more && now < left && now > 2);
+	store_close(rows_store);
+	rows_open(true);
+	assert_int_equal(rows_search("talk", "word"), STORE_NONE);
+	store_close(rows_store);
+	rows_open(false);
+	for (more = true; more; pieces++)
+		assert_int_equal(
+		    store_prune(rows_store, &b, rows_now, 500, &more),
+		    STORE_OK);
+	assert_true(pieces > 1);
+	assert_int_equal(rows_number("SELECT count(*) FROM sqlite_schema"
+				     " WHERE name LIKE 'search%'"),
+	    0);
 }
 
 /* What is not committed is not in the index either. */
@@ -321,6 +418,7 @@ test_inconsistent(void **state)
 		fail_msg("%s", store_error(rows_store));
 	rows_say("talk", "alice", FORMAT_TEXT, "second");
 	rows_commit();
+	assert_true(fill() > 1);
 	assert_int_equal(rows_match("talk", "second"), 1);
 	assert_int_equal(rows_of("talk"), 2);
 }
@@ -331,8 +429,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_question), TEST(test_match), TEST(test_signs),
-	    TEST(test_bounds), TEST(test_share),
-	    TEST(test_limit), TEST(test_later),
+	    TEST(test_no_letters), TEST(test_bounds), TEST(test_share),
+	    TEST(test_limit), TEST(test_later), TEST(test_shed),
 	    TEST(test_undone), TEST(test_inconsistent)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,21 @@ struct question {
 	uint64_t below; /* only messages with a lower offset; 0: all */
 };
 
+/* How many words there are: what lies between blanks. */
+static unsigned
+search_count(const char *text, size_t len)
+{
+	bool in = false, blank;
+	unsigned n = 0;
+
+	for (size_t k = 0; k < len; k++) {
+		blank = memchr(" \t\r\n", text[k], 4) != NULL;
+		n += !blank && !in;
+		in = !blank;
+	}
+	return n;
+}
+
 /* Takes all but the channel. */
 static enum centrifugo_error
 search_take(const struct json_value *v, struct question *out)
@@ -36,7 +51,8 @@ search_take(const struct json_value *v, struct question *out)
 	    !take_offset(v[SEARCH_OFFSET], &out->below))
 		return C_END_BAD_REQUEST;
 	if (out->len == 0 || out->len == SIZE_MAX || out->limit < 1 ||
-	    (out->below != 0 && json_absent(v[SEARCH_CHANNEL])))
+	    (out->below != 0 && json_absent(v[SEARCH_CHANNEL])) ||
+	    search_count(out->text, out->len) > ASK_WORDS_MAX)
 		return C_BAD_REQUEST;
 	if (out->limit > ASK_MESSAGES_MAX)
 		out->limit = ASK_MESSAGES_MAX;
