@@ -176,7 +176,7 @@ answer_find(struct answer *a, struct store *s, const char *names)
 }
 
 enum store_result
-answer_ask(struct store *s, const void *payload, int link, uint64_t *unread)
+answer_ask(struct store *s, const void *payload, int link, struct asker *by)
 {
 	struct answer *a = &answer;
 	struct message_ask ask;
@@ -192,20 +192,23 @@ answer_ask(struct store *s, const void *payload, int link, uint64_t *unread)
 		return STORE_FAILED;
 	a->len = sizeof(a->head);
 	if (link_unread(link) == 0)
-		*unread = 0;
-	if (*unread > ASK_BYTES_MAX ||
-	    (ask.what == ASK_MATCHES && s != NULL && !search_may_begin(s))) {
+		by->unread = 0;
+	if (by->unread > ASK_BYTES_MAX ||
+	    (ask.what == ASK_MATCHES && s != NULL &&
+		!search_may_begin(s, &by->share))) {
 		a->failed = true; /* it is to read; pages go before */
 		r = STORE_OK;
 	} else {
 		r = answer_find(a, s, (const char *)payload + sizeof(ask));
+		if (ask.what == ASK_MATCHES && s != NULL)
+			search_ended(s, &by->share);
 	}
 	if (a->failed || (r != STORE_OK && r != STORE_NONE)) {
 		answer_refuse(a);
 	} else if (r == STORE_NONE && ask.what == ASK_MATCHES) {
 		a->head.result = ROWS_ABSENT;
 	}
-	answer_send(a, link, unread);
+	answer_send(a, link, &by->unread);
 	answer_shrink(a);
 	return r;
 }

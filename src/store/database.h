@@ -47,16 +47,15 @@ struct store_dirty {
 
 /* The index of texts: search.h. */
 struct store_index {
-	bool on;	   /* there is one, and this process writes it */
-	bool remains;	   /* not on: there are tables of one that was left */
-	bool mends;	   /* it was inconsistent, and is left just now, or
-			    * could not be */
-	int64_t first;	   /* rows from this id on are in it, as the last commit
-			    * left it */
-	char *text;	   /* of one publication, */
-	size_t room;	   /* which has room for so many bytes */
-	int64_t spare_us;  /* left for questions, */
-	uint64_t spare_at; /* clock_us() then; 0: not yet */
+	bool on;       /* there is one, and this process writes it */
+	bool remains;  /* not on: there are tables of one that was left */
+	bool mends;    /* it was inconsistent, and is left just now, or
+			* could not be */
+	int64_t first; /* rows from this id on are in it, as the last commit
+			* left it */
+	char *text;    /* of one publication, */
+	size_t room;   /* which has room for so many bytes */
+	struct store_share share; /* of questions */
 };
 
 /* How far it has come with a file that is too large: prune.c. */

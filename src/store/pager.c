@@ -46,7 +46,7 @@ static struct pager {
 	uint64_t ignored_ms;   /* or of messages that were ignored */
 	bool checked;	       /* or need not be */
 	int link[PAGER_LINKS]; /* -1: none */
-	uint64_t unread[PAGER_LINKS]; /* answer.h */
+	struct asker asker[PAGER_LINKS];
 } pager;
 
 /* The database is spoiled, which is told once. */
@@ -197,7 +197,7 @@ pager_link_take(void *arg, int type, const void *payload, size_t len, int fd)
 			if (p->link[link.peer] != -1)
 				close(p->link[link.peer]);
 			p->link[link.peer] = fd;
-			p->unread[link.peer] = 0;
+			p->asker[link.peer].unread = 0;
 			return;
 		}
 	}
@@ -231,7 +231,7 @@ pager_serve(struct pager *p, int worker)
 			if (!pager_is_late(payload))
 				pager_tell(p,
 				    answer_ask(p->store, payload, link,
-					&p->unread[worker]));
+					&p->asker[worker]));
 		} else if (pager_may_tell(&p->ignored_ms))
 			log_warn(
 			    "message from worker %d ignored: %s", worker, why);

@@ -24,8 +24,10 @@ enum {
 	/* Questions have one of so many parts of the time of the process that
 	 * answers them, and so much at once. Larger, and less: more of them are
 	 * refused for now when many come; smaller, and more: pages of history
-	 * wait longer for who asks much. */
+	 * wait longer for who asks much. One worker has one of
+	 * SEARCH_SHARE_OWN, so that a hostile one leaves some to others. */
 	SEARCH_SHARE = 2,
+	SEARCH_SHARE_OWN = 3,
 	SEARCH_SPARE_US = 500 * 1000
 };
 
@@ -463,17 +465,33 @@ search_answer(struct store *s, struct asked *a)
 	return r == STORE_OK ? search_rows(s, a, question, last) : r;
 }
 
-bool
-search_may_begin(struct store *s)
+/* What of one part of so many is left by now. */
+static bool
+share_is_left(struct store_share *x, uint64_t now, int part)
 {
-	struct store_index *x = &s->index;
-	const uint64_t now = clock_us();
-
-	x->spare_us += (int64_t)((now - x->spare_at) / SEARCH_SHARE);
+	x->spare_us += (int64_t)((now - x->spare_at) / (unsigned)part);
 	if (x->spare_at == 0 || x->spare_us > SEARCH_SPARE_US)
 		x->spare_us = SEARCH_SPARE_US;
 	x->spare_at = now;
 	return x->spare_us > 0;
+}
+
+bool
+search_may_begin(struct store *s, struct store_share *own)
+{
+	const uint64_t now = clock_us();
+	const bool all = share_is_left(&s->index.share, now, SEARCH_SHARE);
+
+	return share_is_left(own, now, SEARCH_SHARE_OWN) && all;
+}
+
+void
+search_ended(struct store *s, struct store_share *own)
+{
+	const int64_t took = (int64_t)(clock_us() - own->spare_at);
+
+	s->index.share.spare_us -= took;
+	own->spare_us -= took;
 }
 
 enum store_result
@@ -481,7 +499,6 @@ search_find(struct store *s, const struct store_query *q,
     bool (*row)(void *arg, const struct store_row *r), void *arg)
 {
 	struct asked a = {q, row, arg};
-	const uint64_t begin = clock_us();
 	int64_t version = 0;
 	bool remains;
 	enum store_result r = search_look(s, &version, &remains);
@@ -490,7 +507,5 @@ search_find(struct store *s, const struct store_query *q,
 		return r;
 	if (version != SEARCH_VERSION)
 		return STORE_NONE;
-	r = search_answer(s, &a);
-	s->index.spare_us -= (int64_t)(clock_us() - begin);
-	return r;
+	return search_answer(s, &a);
 }

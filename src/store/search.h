@@ -46,8 +46,10 @@ enum store_result search_shed(struct store *s, uint32_t *n);
  * more. Begins with the first one. *more: there are more pieces. */
 enum store_result search_tidy(struct store *s, bool first, bool *more);
 
-/* Whether a question may be answered now: they have a part of the time. */
-bool search_may_begin(struct store *s);
+/* Whether a question may be answered now: they have a part of the time, and who
+ * asks has one of its own. After it: search_ended(). */
+bool search_may_begin(struct store *s, struct store_share *own);
+void search_ended(struct store *s, struct store_share *own);
 
 /* store_find() for STORE_MATCHES: bounds are upto, which takes a channel,
  * oldest_ms and limit. STORE_NONE: there is no index. */

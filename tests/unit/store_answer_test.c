@@ -9,7 +9,7 @@
 
 static int end[2];
 static struct store *store;
-static uint64_t unread;	      /* of the link */
+static struct asker by;
 static uint8_t rows[1 << 20]; /* of the answer */
 static struct message_rows head;
 
@@ -23,7 +23,7 @@ begin(void **state)
 	if (setup(state) != 0 || link_pair(end) == -1)
 		return -1;
 	store = writer();
-	unread = 0;
+	by = (struct asker){0};
 	c = channel(store, "room");
 	for (int k = 1; k <= 10; k++) {
 		snprintf(text, sizeof(text), "%d", k);
@@ -91,7 +91,7 @@ asks(const struct message_ask *ask, const char *name)
 
 	memcpy(payload, ask, sizeof(*ask));
 	memcpy(payload + sizeof(*ask), name, strlen(name));
-	(void)answer_ask(store, payload, end[0], &unread);
+	(void)answer_ask(store, payload, end[0], &by);
 	(void)receive();
 	assert_int_equal(head.number, ask->number);
 	out[0] = '\0';
@@ -223,21 +223,21 @@ test_unread(void **state)
 	memcpy(payload + sizeof(ask), "room", 4);
 	for (int k = 1; k <= 3; k++) {
 		assert_int_equal(
-		    answer_ask(store, payload, end[0], &unread), STORE_OK);
-		assert_in_range(unread, k * sizeof(text), k * 91000);
+		    answer_ask(store, payload, end[0], &by), STORE_OK);
+		assert_in_range(by.unread, k * sizeof(text), k * 91000);
 	}
-	unread = ASK_BYTES_MAX - sizeof(text);
-	(void)answer_ask(store, payload, end[0], &unread);
-	(void)answer_ask(store, payload, end[0], &unread);
+	by.unread = ASK_BYTES_MAX - sizeof(text);
+	(void)answer_ask(store, payload, end[0], &by);
+	(void)answer_ask(store, payload, end[0], &by);
 	assert_int_equal(link_receive(end[1], d), 5);
 	for (int k = 0; k < 5; k++) {
 		assert_int_equal(d[k].n_fds, k < 3);
 		if (d[k].fd != -1)
 			close(d[k].fd);
 	}
-	(void)answer_ask(store, payload, end[0], &unread);
+	(void)answer_ask(store, payload, end[0], &by);
 	assert_true(receive());
-	assert_in_range(unread, sizeof(text), 91000);
+	assert_in_range(by.unread, sizeof(text), 91000);
 }
 
 /* A worker that does not read is not waited for. */
@@ -251,7 +251,7 @@ test_full(void **state)
 	memcpy(payload + sizeof(ask), "room", 4);
 	for (int k = 0; k < 5000; k++)
 		assert_int_equal(
-		    answer_ask(store, payload, end[0], &unread), STORE_OK);
+		    answer_ask(store, payload, end[0], &by), STORE_OK);
 }
 
 /* Anything that passes the check of messages is answered, by no more than may
@@ -293,7 +293,7 @@ test_hostile(void **state)
 		if (message_check(datagram, sizeof(about) + about.length, 0,
 			PARTY_ASKER, &checked, &len, &bad) != MSG_ASK)
 			continue;
-		(void)answer_ask(store, checked, end[0], &unread);
+		(void)answer_ask(store, checked, end[0], &by);
 		(void)receive();
 		assert_true(head.number == ask.number);
 		assert_true(head.n <= 1 || head.bytes <= ask.bytes);

@@ -173,27 +173,37 @@ test_bounds(void **state)
 	assert_int_equal(rows_n, 1);
 }
 
-/* Questions have half of the time, and half a second in advance. */
+/* Questions have half of the time, and half a second in advance; who asks has a
+ * third of it, so that others find some left. */
 static void
 test_share(void **state)
 {
-	struct store_index *x = &rows_store->index;
+	struct store_share *all = &rows_store->index.share;
+	struct store_share own = {0}, other = {0};
 
-	assert_true(search_may_begin(rows_store));
-	assert_int_equal(x->spare_us, 500000);
-	rows_say("talk", "alice", FORMAT_TEXT, "a word");
-	rows_commit();
-	assert_int_equal(rows_match("talk", "word"), 1);
-	assert_true(x->spare_us <= 500000);
-	x->spare_us = -100000; /* a long one */
-	assert_false(search_may_begin(rows_store));
-	x->spare_at -= 150000;
-	assert_false(search_may_begin(rows_store));
-	x->spare_at -= 100000;
-	assert_true(search_may_begin(rows_store));
-	x->spare_at -= 10000000;
-	assert_true(search_may_begin(rows_store));
-	assert_int_equal(x->spare_us, 500000);
+	assert_true(search_may_begin(rows_store, &own));
+	assert_int_equal(all->spare_us, 500000);
+	assert_int_equal(own.spare_us, 500000);
+	own.spare_at -= 100000;
+	search_ended(rows_store, &own);
+	assert_in_range(all->spare_us, 0, 400000);
+	assert_in_range(own.spare_us, 0, 400000);
+	own.spare_us = -100000; /* long ones */
+	assert_false(search_may_begin(rows_store, &own));
+	assert_true(search_may_begin(rows_store, &other));
+	own.spare_at -= 150000;
+	assert_false(search_may_begin(rows_store, &own));
+	own.spare_at -= 200000;
+	assert_true(search_may_begin(rows_store, &own));
+	all->spare_us = -100000;
+	assert_false(search_may_begin(rows_store, &other));
+	all->spare_at -= 150000;
+	assert_false(search_may_begin(rows_store, &other));
+	all->spare_at -= 100000;
+	assert_true(search_may_begin(rows_store, &other));
+	all->spare_at -= 10000000;
+	assert_true(search_may_begin(rows_store, &other));
+	assert_int_equal(all->spare_us, 500000);
 }
 
 /* Words that cost much are given up, and the store goes on. */
