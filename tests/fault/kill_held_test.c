@@ -92,6 +92,26 @@ come(void)
 	"{\"id\":" #id ",\"error\":{\"code\":504,\"message\":" \
 	"\"outcome unknown\"}}"
 
+/* Other channels' publications fill the ring: what was there is set aside for
+ * the reader, who has not read it. */
+static void
+ring_pass(void)
+{
+	static char large[ANSWERER_JOURNAL / JOURNAL_SHARE / 2];
+	const struct publishing what = {.conn = SHM_NONE,
+	    .format = FORMAT_JSON,
+	    .data = large,
+	    .len = sizeof(large)};
+	struct publication p;
+	uint64_t mask;
+
+	for (int k = 0; k < 3 * JOURNAL_SHARE; k++)
+		assert_int_equal(publish(&door_node->ch, "free", 4,
+				     PUBLISH_MAKE, &what, &p, &mask),
+		    PUBLISH_OK);
+	door_settle();
+}
+
 /* Of a frame the first command waits: the others are looked at when it is
  * answered, in order, and each is done once. Others hear it at once. */
 static void
@@ -237,6 +257,38 @@ test_strict(void **state)
 	    "{\"id\":2,\"rpc\":{\"data\":"
 	    "{\"offset\":8,"));
 	guest_forget(&alice);
+}
+
+#define MESSAGE(id)                                                 \
+	"{\"id\":" #id ",\"rpc\":{\"method\":\"message\",\"data\":" \
+	"{\"to\":\"acked bob\",\"data\":1}}}"
+
+/* What has left the ring when its result comes is told where it is all the
+ * same; if the result has left it, too, nobody knows, but it was not refused.
+ */
+static void
+test_left_ring(void **state)
+{
+	come();
+	guest_come(&bob, &plain_door, "acked bob");
+	guest_say(&alice, MESSAGE(2));
+	reader_turn(RESULT_OK); /* it is opened */
+	told_nothing(&alice);
+	ring_pass();
+	reader_turn(RESULT_OK); /* what is not its own is lost */
+	reader_turn(RESULT_OK);
+	assert_int_equal(alice.n_texts, 1);
+	assert_non_null(strstr(alice.text[0],
+	    "{\"id\":2,\"rpc\":{\"data\":{\"offset\":8,"
+	    "\"epoch\":\"00001234\",\"online\":true}}}"));
+	guest_forget(&alice);
+	reader_taken(&reader.r, reader.r.passed);
+	guest_say(&alice, MESSAGE(3));
+	SHM_STORE(conn_slot(&door_node->ch, alice.conn)->awaits,
+	    AWAITS_DONE + RESULT_OK);
+	ring_pass();
+	wait_ms(0);
+	told(&alice, UNKNOWN(3));
 }
 
 /* A channel that is not open: whatever needs it waits, is done once when it is
@@ -484,6 +536,29 @@ test_requests(void **state)
 	    "[acked] *server* says: 1", "[acked] *server* says: 1");
 }
 
+/* Rules and limits that are reloaded while a request waits do not change that
+ * it was done. */
+static void
+test_request_reload(void **state)
+{
+	static const char publish[] = "{\"channel\":\"acked\",\"data\":12}";
+	struct conf_live *live = &door_node->ch.live;
+	int fd, other;
+
+	come();
+	(void)ask(&fd, "publish", publish);
+	live->message_size = 1;
+	reader_turn(RESULT_OK);
+	answered(fd, "{\"result\":{\"offset\":8,\"epoch\":\"00001234\"}}");
+	close(fd);
+	live->message_size = 8192;
+	(void)ask(&other, "publish", publish);
+	live->channel[0].prefix = 0; /* "*" is a name, then, of no channel */
+	reader_turn(RESULT_OK);
+	answered(other, "{\"result\":{}}");
+	close(other);
+}
+
 int
 main(void)
 {
@@ -495,6 +570,7 @@ main(void)
 	    TEST(test_missed),
 	    TEST(test_plain),
 	    TEST(test_strict),
+	    TEST(test_left_ring),
 	    TEST(test_cold),
 	    TEST(test_twice),
 	    TEST(test_rate),
@@ -502,6 +578,7 @@ main(void)
 	    TEST(test_ends),
 	    TEST(test_drains),
 	    TEST(test_requests),
+	    TEST(test_request_reload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,13 +171,12 @@ api_accept(struct chat *ch, const struct channel_name *name,
 	}
 }
 
-/* {channel, data, tags}. */
+/* A publication that is made now. */
 static enum centrifugo_error
-api_publish(struct chat *ch, struct json_value *v, struct json_writer *w)
+api_publish_new(struct chat *ch, struct json_value *v, struct publication *out)
 {
 	struct json_writer data, tags;
 	struct channel_name name;
-	struct publication p;
 	enum centrifugo_error bad;
 
 	bad = take_channel(ch, v[PUBLISH_CHANNEL], &name);
@@ -194,15 +193,28 @@ api_publish(struct chat *ch, struct json_value *v, struct json_writer *w)
 		v[PUBLISH_TAGS] = one_line(&tags, v[PUBLISH_TAGS]);
 	bad = json_writer_failed(&data) || json_writer_failed(&tags)
 	    ? C_INTERNAL
-	    : hold_published(ch) != 0
-	    ? api_accepted(ch, hold_published(ch), &p)
-	    : api_accept(ch, &name, v[PUBLISH_DATA], v[PUBLISH_TAGS], &p);
+	    : api_accept(ch, &name, v[PUBLISH_DATA], v[PUBLISH_TAGS], out);
 	json_writer_deinit(&data);
 	json_writer_deinit(&tags);
+	return bad;
+}
+
+/* {channel, data, tags}. What was accepted in a look before is not judged
+ * again: rules and limits may have been reloaded since. */
+static enum centrifugo_error
+api_publish(struct chat *ch, struct json_value *v, struct json_writer *w)
+{
+	struct publication p;
+	const enum centrifugo_error bad = hold_published(ch) != 0
+	    ? api_accepted(ch, hold_published(ch), &p)
+	    : api_publish_new(ch, v, &p);
+	struct channel_name name;
+
 	if (bad != C_OK)
 		return bad;
 	json_open(w, '{');
-	if (name.rule->history > 0) {
+	if (take_channel(ch, v[PUBLISH_CHANNEL], &name) == C_OK &&
+	    name.rule->history > 0) {
 		json_put_name(w, "offset");
 		json_put_uint(w, p.offset);
 		put_epoch(w, presence_stream(ch->hub, p.channel, p.epoch));

@@ -128,42 +128,41 @@ rpc_message(struct command *c, struct json_value request)
 		hold_answered(c->ch, c->conn);
 }
 
-/* The offset of a publication that was proposed is told by its result, which is
- * in the journal, perhaps not delivered to this worker yet: near the tail,
- * except after a takeover. False: the journal has it no more. */
+/* Where a publication is that was proposed, or that the journal has no more, is
+ * told by its result, perhaps not delivered to this worker yet: near the tail,
+ * except after a takeover. False: the journal has that no more either. */
 static bool
-proposed_offset(struct chat *ch, struct publication *p)
+result_find(struct chat *ch, uint64_t position, struct publication *result)
 {
 	uint64_t at = journal_tail(ch->hub);
-	struct publication result;
 
-	for (; at > p->position && at >= journal_oldest(ch->hub); at--)
-		if (journal_peek(ch->hub, at, &result) == JOURNAL_OK &&
-		    result.format == FORMAT_RESULT &&
-		    result.answers == p->position) {
-			p->offset = result.offset;
+	for (; at > position && at >= journal_oldest(ch->hub); at--)
+		if (journal_peek(ch->hub, at, result) == JOURNAL_OK &&
+		    result->format == FORMAT_RESULT &&
+		    result->answers == position)
 			return true;
-		}
 	return false;
 }
 
-/* Answers rpc message that was accepted before. */
+/* Answers rpc message that was accepted before: where it is, or that nobody
+ * knows, but never that it was refused. */
 static void
 rpc_again(const struct command *c)
 {
+	const uint64_t position = SHM_OWN(command_slot(c)->committed_at);
 	struct hub *h = c->ch->hub;
 	struct publication p = {0};
 	struct presence_view v;
 
-	if (journal_peek(h, SHM_OWN(command_slot(c)->committed_at), &p) ==
-		JOURNAL_OK &&
-	    (!(p.flags & PUBLICATION_PROPOSED) || proposed_offset(c->ch, &p)))
+	if ((journal_peek(h, position, &p) == JOURNAL_OK &&
+		!(p.flags & PUBLICATION_PROPOSED)) ||
+	    result_find(c->ch, position, &p))
 		/* the entry may be another user's by now */
 		rpc_reply(c, &p,
 		    presence_read(h, p.channel, &v) && v.epoch == p.epoch &&
 			v.mask != 0);
 	else
-		reply_error(c, C_INTERNAL);
+		reply_error(c, C_OUTCOME_UNKNOWN);
 }
 
 void
