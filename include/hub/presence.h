@@ -119,6 +119,11 @@ uint32_t presence_make(struct hub *h, const char *name, size_t len);
  * there is none. Lock held. */
 uint32_t presence_recall(struct hub *h, const char *name, size_t len);
 
+/* presence_recall() for who is about to enter: an entry is made only if those
+ * terms would allow it. Lock held. */
+uint32_t presence_recall_for(struct hub *h, const char *name, size_t len,
+    const struct charge_terms *terms);
+
 /*
  * Sets this worker's bit in the entry of that name, made if need be. Returns
  * the entry with *how telling whether a worker had it before, or SHM_NONE with

@@ -17,6 +17,11 @@
 
 enum {
 	REUSE_LOOK = 16384, /* entries looked at for one to reuse: <= 1 ms */
+	/* And for a name that only a reader may know. Anybody may ask for any
+	 * number of those, past all quotas. Larger: where all are held the lock
+	 * is held for longer; smaller: where nearly all are, one that is known
+	 * may be said to be unknown. */
+	RECALL_LOOK = 256,
 	/* Entries that are looked at for how many readers hold. Larger: the
 	 * lock is held for longer, at some publications to a reader that is
 	 * behind; smaller: half of the table is found out less exactly. */
@@ -100,14 +105,14 @@ entry_rank(const struct hub *h, uint32_t e)
 /* Frees an entry of a kind that no worker has: the first one without kept
  * publications, or else the one whose newest publication is the oldest of those
  * looked at, so that active channels keep their history. SHM_NONE: all that
- * were looked at are held. */
+ * were looked at, `most` of them, are held. */
 static uint32_t
-entry_reuse(struct hub *h, enum charge_kind kind)
+entry_reuse(struct hub *h, enum charge_kind kind, uint32_t most)
 {
 	uint32_t n = charge_size(h, kind), look, e, first = SHM_NONE;
 	uint64_t rank, least = RANK_HELD;
 
-	for (look = n < REUSE_LOOK ? n : REUSE_LOOK; look > 0; look--) {
+	for (look = n < most ? n : most; look > 0; look--) {
 		e = SHM_LOAD(h->heads->hand[kind]) % n;
 		SHM_STORE(h->heads->hand[kind], e + 1);
 		e += kind_first(h, kind);
@@ -124,16 +129,17 @@ entry_reuse(struct hub *h, enum charge_kind kind)
 	return first;
 }
 
-/* A free entry of a kind. `entries` follows from the entries: redone here. */
+/* A free entry of a kind, with a look at `most` that may be reused. `entries`
+ * follows from the entries: redone here. */
 static uint32_t
-entry_take(struct hub *h, enum charge_kind kind)
+entry_take(struct hub *h, enum charge_kind kind, uint32_t most)
 {
 	uint32_t first = kind_first(h, kind), n = charge_size(h, kind);
 	uint32_t k = SHM_LOAD(h->heads->entries[kind]);
 
 	while (k < n && SHM_LOAD(h->entry[first + k].epoch) != 0)
 		SHM_STORE(h->heads->entries[kind], ++k);
-	return k < n ? first + k : entry_reuse(h, kind);
+	return k < n ? first + k : entry_reuse(h, kind, most);
 }
 
 /* Flags as a rule says them, without readers that are not there, and with no
@@ -187,17 +193,19 @@ entry_make(
 	return SHM_NONE;
 }
 
-/* An entry for a name that has none. */
+/* An entry for a name that has none, as entry_take(). */
 static uint32_t
-entry_new(struct hub *h, uint64_t hash, const char *name, size_t len)
+entry_new(
+    struct hub *h, uint64_t hash, const char *name, size_t len, uint32_t most)
 {
-	uint32_t e = entry_take(h, name_kind(name, len));
+	uint32_t e = entry_take(h, name_kind(name, len), most);
 
 	return e != SHM_NONE ? entry_make(h, e, hash, name, len) : SHM_NONE;
 }
 
-uint32_t
-presence_make(struct hub *h, const char *name, size_t len)
+/* The entry of a name; if it has none, as entry_new(). */
+static uint32_t
+name_entry(struct hub *h, const char *name, size_t len, uint32_t most)
 {
 	uint64_t hash;
 	uint32_t e;
@@ -206,7 +214,13 @@ presence_make(struct hub *h, const char *name, size_t len)
 		return SHM_NONE;
 	hash = siphash(h->hash_key, name, len);
 	e = bucket_find(h, hash, name, len);
-	return e != SHM_NONE ? e : entry_new(h, hash, name, len);
+	return e != SHM_NONE ? e : entry_new(h, hash, name, len, most);
+}
+
+uint32_t
+presence_make(struct hub *h, const char *name, size_t len)
+{
+	return name_entry(h, name, len, REUSE_LOOK);
 }
 
 void
@@ -226,7 +240,16 @@ uint32_t
 presence_recall(struct hub *h, const char *name, size_t len)
 {
 	return presence_opener(flags_of_name(h, name, len)) != 0
-	    ? presence_make(h, name, len)
+	    ? name_entry(h, name, len, RECALL_LOOK)
+	    : presence_find(h, name, len);
+}
+
+uint32_t
+presence_recall_for(struct hub *h, const char *name, size_t len,
+    const struct charge_terms *terms)
+{
+	return charge_judge(h, name_kind(name, len), terms) == CHARGE_FIRST
+	    ? presence_recall(h, name, len)
 	    : presence_find(h, name, len);
 }
 
@@ -254,7 +277,7 @@ entry_charge(struct hub *h, uint32_t e, uint64_t hash, const char *name,
 	if (*how != CHARGE_FIRST)
 		return SHM_NONE;
 	if (e == SHM_NONE)
-		e = entry_new(h, hash, name, len);
+		e = entry_new(h, hash, name, len, REUSE_LOOK);
 	if (e == SHM_NONE)
 		*how = CHARGE_FULL;
 	else

@@ -191,7 +191,7 @@ channel_enter(struct chat *ch, uint32_t conn, const char *name, size_t len,
 
 	hub_lock(h);
 	if (h->readers != 0)
-		e = presence_recall(h, name, len);
+		e = presence_recall_for(h, name, len, &terms);
 	cold = channel_ask(ch, e);
 	if (!cold || server)
 		e = channel_hold(ch, name, len, &terms, &how);

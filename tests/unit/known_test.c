@@ -77,12 +77,32 @@ test_known_and_made(void **state)
 	assert_non_null(strstr(bob.text[0], "\"subscribe\":{"));
 }
 
+/* Who has as many channels as a user may have makes none by asking for more. */
+static void
+test_quota(void **state)
+{
+	struct publication asked;
+
+	alice_comes();
+	door_node->ch.live.user_channels = 1;
+	guest_say(&alice, "{\"id\":2,\"subscribe\":{\"channel\":\"room1\"}}");
+	reader_says(RESULT_OK, &asked);
+	guest_forget(&alice);
+	guest_say(&alice, "{\"id\":3,\"subscribe\":{\"channel\":\"room2\"}}");
+	reader_rests();
+	assert_int_equal(alice.n_texts, 1);
+	assert_non_null(strstr(alice.text[0], "{\"id\":3,\"error\":"));
+	hub_lock(&door_hub);
+	assert_int_equal(presence_find(&door_hub, "room2", 5), SHM_NONE);
+	hub_unlock(&door_hub);
+}
+
 int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_known), TEST(test_known_and_made)};
+	    TEST(test_known), TEST(test_known_and_made), TEST(test_quota)};
 
 	return cmocka_run_group_tests_name("known", tests, NULL, NULL);
 }

@@ -480,6 +480,36 @@ test_redo(void **state)
 	hub_destroy(&h);
 }
 
+/* Of entries that are held few are looked at for a name that only a reader may
+ * know; who enters looks at all. */
+static void
+test_recall_crowd(void **state)
+{
+	enum { MANY = 1000 };
+	char name[16];
+	bool first;
+	uint32_t e;
+
+	fixture_hub_readers(&h, 16, MANY, 65536, 1 << 20, 1 << 20, STORE, 0);
+	h.flags_of = flags_cb;
+	h.flags_arg = &rule;
+	rule = STORE;
+	hub_lock(&h);
+	for (int k = 0; k < MANY; k++) {
+		snprintf(name, sizeof(name), "#%d", k);
+		e = presence_enter(&h, name, strlen(name), &first);
+		assert_int_not_equal(e, SHM_NONE);
+	}
+	assert_true(presence_leave(&h, e, h.self));
+	for (int k = 0; k < 3; k++)
+		assert_int_equal(presence_recall(&h, "#a!", 3), SHM_NONE);
+	/* the next one looks at others */
+	assert_int_equal(presence_recall(&h, "#a!", 3), e);
+	assert_int_equal(presence_enter(&h, "#b", 2, &first), e);
+	hub_unlock(&h);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
@@ -495,6 +525,7 @@ main(void)
 	    cmocka_unit_test(test_events),
 	    cmocka_unit_test(test_events_cleared),
 	    cmocka_unit_test(test_redo),
+	    cmocka_unit_test(test_recall_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
