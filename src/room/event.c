@@ -161,12 +161,13 @@ channel_undo(
  * returns the length. */
 static uint32_t
 event_end_write(const struct slot *s, uint64_t life,
+    enum publication_format format,
     char out[sizeof(struct event_end) + SLOT_DEVICE_MAX])
 {
 	uint8_t n =
 	    s->device_len < SLOT_DEVICE_MAX ? s->device_len : SLOT_DEVICE_MAX;
 	bool ending = (life & 7) == SLOT_ENDING;
-	bool proved = (s->flags & SLOT_PROVED) != 0;
+	bool proved = format == FORMAT_CONNECT && s->flags & SLOT_PROVED;
 	struct event_end e = {
 	    .code = ending ? (uint16_t)s->close_code : (uint16_t)proved,
 	    .reason = ending ? s->close_reason : REASON_NONE,
@@ -205,7 +206,7 @@ connection_tell(struct hub *h, uint32_t i, int worker,
 	    .time_ms = wall_ms,
 	    .format = (uint8_t)format,
 	    .user_len = (uint8_t)user_name(h, s.user, user),
-	    .data_len = event_end_write(&s, SHM_LOAD(s.life), data),
+	    .data_len = event_end_write(&s, SHM_LOAD(s.life), format, data),
 	    .user = user,
 	    .data = data};
 	hub_lock(h);

@@ -379,6 +379,7 @@ test_gone(void **state)
 	n = node_with_rules(&h, 0);
 	next = node_with_rules(&h, 1);
 	i = tablet_comes(n, &client);
+	h.slot[i].flags |= SLOT_PROVED; /* CONNECT alone tells that */
 	/* memory that says so of one without a name */
 	h.slot[node_open(n, "", &other)].flags |= SLOT_TOLD;
 	chat_clean(&next->h, 0);
