@@ -122,6 +122,7 @@ struct conn {
 	uint8_t held : 1;    /* with `waits`: for an answer; nothing of it is
 			      * looked at until then (conn/hold.h) */
 	uint8_t ended : 2;   /* enum hold_end of that, until it is looked at */
+	uint8_t nth_hold;    /* how often it was held, modulo 256 */
 };
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
@@ -181,6 +182,9 @@ struct conn_rooms {
 	/* A connection is open. entry: as enter() returned it, or SHM_NONE:
 	 * the connection has no user, or not yet. */
 	void (*opened)(struct chat *ch, uint32_t conn, uint32_t entry);
+	/* A request of a connection that is not open is answered, or its client
+	 * is gone: what it has asked for is forgotten. */
+	void (*request_ended)(struct chat *ch, uint32_t conn);
 	/* Takes a connection that is ending out of all that it is in, in steps
 	 * that a takeover can go on with. */
 	void (*leave)(struct chat *ch, uint32_t conn);

@@ -104,8 +104,10 @@ body_ask(
 		ch->hold.what = HOLD_NOTHING;
 		ch->hold.conn = i;
 		w->path->answer(ch, w->r, w->head + w->n, w->len, route);
-		if (!hold_is_wanted(ch))
+		if (!hold_is_wanted(ch)) {
+			ch->members->request_ended(ch, i);
 			return true;
+		}
 		if (body_hold(ch, i, w))
 			return false;
 		hold_deny(ch);

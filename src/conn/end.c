@@ -17,6 +17,7 @@ conn_request_clear(struct chat *ch, uint32_t i)
 	if (c->waits) {
 		hold_request_end(ch, i);
 		conn_wait(ch, i, false);
+		ch->members->request_ended(ch, i);
 	}
 	if (c->request.page != 0) {
 		head_forget(ch, i);

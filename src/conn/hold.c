@@ -15,9 +15,9 @@ enum {
 };
 
 /*
- * A connection that waits. It does so as long as it is held and as far as it
- * was when this began; else it has been looked at again, and this is dropped by
- * the next sweep.
+ * A connection that waits. It does so as long as it is held, has not been held
+ * again since, and is as far as it was when this began; else it has been looked
+ * at again, and this is dropped by the next sweep.
  */
 struct hold {
 	uint64_t id;   /* of the connection */
@@ -26,6 +26,7 @@ struct hold {
 	enum hold_what what;
 	uint32_t entry, epoch; /* OPENED */
 	uint32_t older;	       /* link: in the same list */
+	uint8_t nth;	       /* the connection's `nth_hold` */
 };
 
 struct holds {
@@ -49,8 +50,8 @@ hold_is_live(struct chat *ch, const struct hold *w)
 {
 	const uint32_t i = (uint32_t)w->id;
 
-	return ch->conn[i].held && ch->conn[i].phase == CONN_OPEN &&
-	    slot_id(ch->hub, i) == w->id &&
+	return ch->conn[i].held && ch->conn[i].nth_hold == w->nth &&
+	    ch->conn[i].phase == CONN_OPEN && slot_id(ch->hub, i) == w->id &&
 	    SHM_OWN(conn_slot(ch, i)->committed) == w->done;
 }
 
@@ -109,7 +110,8 @@ hold_begin(struct chat *ch, uint32_t i)
 	    .since_ms = hold_since_ms(ch, conn_slot(ch, i)->message_ms),
 	    .what = ch->hold.what,
 	    .entry = ch->hold.entry,
-	    .epoch = ch->hold.epoch};
+	    .epoch = ch->hold.epoch,
+	    .nth = ++ch->conn[i].nth_hold};
 	hold_list(all, all->n++);
 	conn_hold(ch, i);
 	return true;

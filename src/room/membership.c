@@ -69,6 +69,7 @@ membership_user(
 
 const struct conn_rooms membership = {.enter = membership_enter,
     .opened = membership_opened,
+    .request_ended = archive_left,
     .leave = membership_leave,
     .user = membership_user,
     .refused = quota_text};

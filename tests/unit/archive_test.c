@@ -446,6 +446,92 @@ test_file(void **state)
 	}
 }
 
+/* A command that has waited for its channel waits for rows as long as others
+ * do. */
+static void
+test_after_opening(void **state)
+{
+	struct channel_position at;
+	uint8_t flags;
+
+	assert_int_equal(
+	    channel_find(&door_node->ch, "room", 4, false, &at), CHANNEL_OK);
+	flags = presence_flags(&door_hub, at.channel);
+	SHM_STORE(door_hub.entry[at.channel].flags,
+	    PRESENCE_WARM(flags, PRESENCE_OPENING));
+	guest_say(&alice,
+	    "{\"id\":2,\"history\":{\"channel\":\"room\",\"limit\":5}}");
+	assert_int_equal(n_asked, 0);
+	/* as if it had come so long ago */
+	conn_slot(&door_node->ch, alice.conn)->message_ms -=
+	    HOLD_OPENED_MS - 500;
+	hold_lost(&door_node->ch);
+	door_settle();
+	assert_int_equal(n_asked, 0);
+	SHM_STORE(door_hub.entry[at.channel].flags, flags);
+	hold_opened(&door_node->ch, at.channel, at.epoch, RESULT_OK);
+	door_settle();
+	assert_int_equal(n_asked, 1);
+	later(800);
+	told_nothing(&alice);
+	answers();
+	told_numbers("1 2 3 4 5 ");
+}
+
+/* A request of the server API; its connection. */
+static uint32_t
+request_comes(int *fd)
+{
+	static const char text[] = "POST /api/history HTTP/1.1\r\n"
+				   "Host: localhost\r\nX-API-Key: key\r\n"
+				   "Content-Length: 28\r\n\r\n"
+				   "{\"channel\":\"room\",\"limit\":5}";
+	const uint32_t i = client_comes(&door_node->ch, fd);
+
+	assert_int_equal(
+	    send(*fd, text, sizeof(text) - 1, 0), sizeof(text) - 1);
+	door_settle();
+	return i;
+}
+
+/* What a request had asked for is not told to the next one in its place, which
+ * nothing else tells apart when all slots are in use. */
+static void
+test_request(void **state)
+{
+	const struct linger none = {1, 0};
+	struct chat *ch = &door_node->ch;
+	int fd, idle[128], n = 0;
+	const char *all;
+	uint32_t i;
+	size_t have;
+
+	do {
+		assert_true(n < 128);
+		i = client_comes(ch, &idle[n++]);
+	} while (conn_has_slot(ch, i));
+	conn_drop(ch, i, NULL);
+	ch->judge = &door_judge;
+	ch->live.request_size = 8192;
+	strcpy(ch->live.api_key, "key");
+	assert_int_equal(request_comes(&fd), i);
+	assert_int_equal(n_asked, 1);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
+	door_settle();
+	assert_int_equal(ch->conn[i].phase, CONN_NONE);
+	assert_int_equal(request_comes(&fd), i);
+	assert_int_equal(n_asked, 2);
+	answers_nth(0, ROWS_FOUND);
+	assert_int_equal(recv(fd, &have, 1, MSG_DONTWAIT), -1);
+	answers_nth(1, ROWS_FOUND);
+	all = client_all(fd, "\"offset\":" TOP, &have);
+	assert_int_equal(text_count(all, have, "{\"data\":5,"), 1);
+	close(fd);
+	while (n > 0)
+		close(idle[--n]);
+}
+
 int
 main(void)
 {
@@ -461,6 +547,8 @@ main(void)
 	    TEST(test_crowd),
 	    TEST(test_hostile),
 	    TEST(test_file),
+	    TEST(test_after_opening),
+	    TEST(test_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
