@@ -183,7 +183,7 @@ enum store_what {
 			  * when it was seen last */
 };
 
-/* How much of the time of questions somebody has left. */
+/* How much of the time of questions one who asks has left. */
 struct store_share {
 	int64_t spare_us;
 	uint64_t spare_at; /* clock_us() then; 0: all of it, from now on */

@@ -19,8 +19,8 @@ enum {
 	/* Of the buffer that is kept between answers. Larger: more memory;
 	 * smaller: it is made anew for more of them. */
 	ANSWER_KEPT = 1024 * 1024,
-	/* A question for words takes no longer; others as long as somebody
-	 * waits. Larger: pages wait longer where somebody asks for what costs
+	/* A question for words takes no longer; others as long as a client
+	 * waits. Larger: pages wait longer where a client asks for what costs
 	 * much; smaller: on a slow disk more questions are refused for now. */
 	ANSWER_MATCHES_MS = 500
 };

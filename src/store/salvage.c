@@ -238,7 +238,7 @@ salvage_names(struct salvage *s)
 	sqlite3_finalize(insert);
 }
 
-/* Whether something is there by a name with one of those ends: whoever may
+/* Whether something is there by a name with one of those ends: another who may
  * write to that folder could have what is written go elsewhere. */
 static bool
 salvage_is_taken(const char *into)

@@ -176,53 +176,6 @@ test_channel(void **state)
 	most_ms = 0;
 }
 
-/* The channel is opened again after an end that was not clean. */
-static void
-leap(const char *channel)
-{
-	struct publication p = {.format = FORMAT_LEAP,
-	    .flags = PUBLICATION_AGAIN,
-	    .time_ms = rows_now++,
-	    .user = "",
-	    .data = ""};
-	struct store_channel c;
-
-	assert_int_equal(store_leap(rows_store, 1000), STORE_OK);
-	assert_int_equal(
-	    store_channel(rows_store, channel, strlen(channel), 0, &c),
-	    STORE_OK);
-	p.offset = c.top;
-	p.before = c.newest;
-	assert_int_equal(store_take(rows_store, &c, &p), STORE_OK);
-	rows_commit();
-}
-
-/* What is no message takes the place of none, however often offsets leap. */
-static void
-test_leaps(void **state)
-{
-	struct store_bounds b = {.age_ms = 0};
-
-	most_rows = 1;
-	rows_say("talk", "alice", FORMAT_TEXT, "the only one");
-	for (int k = 0; k < 3; k++) {
-		leap("talk");
-		prune(&b, 1000);
-		assert_int_equal(rows_of("talk"), k + 2);
-		assert_string_equal(rows_text, "talk alice the only one");
-	}
-	rows_say("talk", "alice", FORMAT_TEXT, "the next");
-	leap("talk");
-	prune(&b, 1000);
-	for (int k = 0; k < 2; k++)
-		rows_say("talk", "alice", FORMAT_TEXT, "one more");
-	rows_commit();
-	prune(&b, 1000);
-	assert_int_equal(rows_of("talk"), 1);
-	assert_string_equal(rows_text, "talk alice one more");
-	most_rows = 0;
-}
-
 /* More channels than one call looks at, and one that lost its name. */
 static void
 test_channels(void **state)
@@ -612,11 +565,10 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
 	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_anew),
-	    TEST(test_future), TEST(test_channel), TEST(test_leaps),
-	    TEST(test_channels), TEST(test_size), TEST(test_strangers),
-	    TEST(test_others), TEST(test_leap), TEST(test_size_index),
-	    TEST(test_pages), TEST(test_users), TEST(test_silent),
-	    TEST(test_not)};
+	    TEST(test_future), TEST(test_channel), TEST(test_channels),
+	    TEST(test_size), TEST(test_strangers), TEST(test_others),
+	    TEST(test_leap), TEST(test_size_index), TEST(test_pages),
+	    TEST(test_users), TEST(test_silent), TEST(test_not)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ writer_begins(void)
 	reader_init(&w.reader, &s.h, READER_STORE, 0);
 }
 
-/* All others' are taken, whoever asks is answered, and it is noted. */
+/* All others' are taken, who asks is answered, and it is noted. */
 static void
 test_stream(void **state)
 {
