@@ -7,7 +7,11 @@
 enum {
 	/* Ids that one piece looks through, of which few may be the user's.
 	 * Larger: a piece takes longer; smaller: there are more of them. */
-	ERASE_SPAN = 16384
+	ERASE_SPAN = 16384,
+	/* Bytes of texts that one piece erases, which are overwritten. Larger:
+	 * a commit that a client waits for comes later; smaller: more of them.
+	 */
+	ERASE_BYTES = 2 * 1024 * 1024
 };
 
 /* The steps, in their order. */
@@ -74,9 +78,9 @@ erase_begin(struct store *s, struct store_erasure *e)
 	return STORE_OK;
 }
 
-/* Erases the publication that a statement has found. */
+/* Erases the publication that a statement has found; *bytes: of its text. */
 static enum store_result
-erase_row(struct store *s, sqlite3_stmt *found)
+erase_row(struct store *s, sqlite3_stmt *found, size_t *bytes)
 {
 	static const char sql[] =
 	    "UPDATE publication SET sender = NULL, user = NULL, data = NULL,"
@@ -92,6 +96,7 @@ erase_row(struct store *s, sqlite3_stmt *found)
 
 	p.data = column_text(found, 3, &len);
 	p.data_len = (uint32_t)len;
+	*bytes += len;
 	r = search_remove(s, id, sqlite3_column_int64(found, 1), &p);
 	if (r != STORE_OK)
 		return r;
@@ -113,18 +118,20 @@ erase_rows(struct store *s, struct store_erasure *e, uint32_t rows)
 	enum store_result r;
 	int64_t last = 0;
 	uint32_t n = 0;
+	size_t bytes = 0;
 
-	while ((r = database_row(s, stmt, "erasing")) == STORE_OK) {
+	while (bytes < ERASE_BYTES &&
+	    (r = database_row(s, stmt, "erasing")) == STORE_OK) {
 		last = sqlite3_column_int64(stmt, 0);
-		if ((r = erase_row(s, stmt)) != STORE_OK)
+		if ((r = erase_row(s, stmt, &bytes)) != STORE_OK)
 			return r;
 		n++;
 	}
-	if (r != STORE_NONE)
+	if (r != STORE_NONE && r != STORE_OK)
 		return r;
 	sqlite3_reset(stmt);
 	e->rows += n;
-	erase_span(e, n, rows, last);
+	erase_span(e, n, bytes < ERASE_BYTES ? rows : n, last);
 	return STORE_OK;
 }
 

@@ -163,12 +163,12 @@ prune_channels(struct pruning *p)
 	int64_t at = p->s->pruned;
 	unsigned n = 0;
 
-	while (p->left > 0 &&
+	while (!prune_is_done(p) &&
 	    (r = database_row(p->s, stmt, "pruning")) == STORE_OK) {
 		if ((r = prune_channel(p, stmt)) != STORE_OK)
 			return r;
 		/* where that was not all it goes on */
-		if (p->left > 0)
+		if (!prune_is_done(p))
 			at = sqlite3_column_int64(stmt, 0);
 		n++;
 	}
@@ -176,8 +176,8 @@ prune_channels(struct pruning *p)
 		return r;
 	if (stmt != NULL)
 		sqlite3_reset(stmt);
-	p->more |= p->left == 0 || n == PRUNE_CHANNELS;
-	p->s->pruned = p->left > 0 && n < PRUNE_CHANNELS ? 0 : at;
+	p->more |= prune_is_done(p) || n == PRUNE_CHANNELS;
+	p->s->pruned = !prune_is_done(p) && n < PRUNE_CHANNELS ? 0 : at;
 	return STORE_OK;
 }
 
@@ -261,7 +261,7 @@ prune_all(struct pruning *p)
 
 	for (size_t k = 0; r == STORE_OK && k < sizeof(each) / sizeof(each[0]);
 	     k++)
-		if (p->left > 0 || each[k] == prune_pages)
+		if (!prune_is_done(p) || each[k] == prune_pages)
 			r = each[k](p);
 	if (r == STORE_OK && p->s->rows_more != 0)
 		r = database_run(p->s,

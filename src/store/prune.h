@@ -11,8 +11,12 @@ struct pruning {
 	const struct store_bounds *b;
 	int64_t now_ms;
 	uint32_t left;
+	uint64_t bytes; /* of the texts that are gone */
 	bool more;
 };
+
+/* Whether nothing more is to be deleted by it. */
+bool prune_is_done(const struct pruning *p);
 
 /* prune_row.c: binds numbers to a statement; NULL stays NULL. */
 sqlite3_stmt *

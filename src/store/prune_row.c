@@ -6,11 +6,21 @@ enum {
 	/* Rows that one statement passes over. Larger: a call takes longer;
 	 * smaller: after a clock that was ahead for a while nothing is deleted
 	 * until it is then. */
-	PRUNE_PASSED = 10000
+	PRUNE_PASSED = 10000,
+	/* Bytes of texts that a call deletes, which are overwritten one by one.
+	 * Larger: a commit that a client waits for comes later; smaller: more
+	 * commits where messages are long. */
+	PRUNE_BYTES = 2 * 1024 * 1024
 };
 
 /* What is done with a row that was found: its fifth column. */
 enum { PRUNE_STOP, PRUNE_DELETE, PRUNE_PASS };
+
+bool
+prune_is_done(const struct pruning *p)
+{
+	return p->left == 0 || p->bytes >= PRUNE_BYTES;
+}
 
 sqlite3_stmt *
 prune_statement(struct store *s, const char *sql, int64_t a, int64_t b)
@@ -57,6 +67,7 @@ prune_row(struct pruning *p, sqlite3_stmt *found)
 		    p->s, prune_statement(p->s, sql, id, 0), "pruning");
 	p->s->rows_more -= r == STORE_OK;
 	p->left -= r == STORE_OK;
+	p->bytes += len;
 	return r;
 }
 
@@ -67,7 +78,7 @@ prune_found(struct pruning *p, sqlite3_stmt *stmt)
 	unsigned passed = 0;
 	int what;
 
-	while (p->left > 0 && passed < PRUNE_PASSED &&
+	while (!prune_is_done(p) && passed < PRUNE_PASSED &&
 	    (r = database_row(p->s, stmt, "pruning")) == STORE_OK) {
 		what = sqlite3_column_int(stmt, 4);
 		if (what == PRUNE_STOP)
@@ -81,7 +92,7 @@ prune_found(struct pruning *p, sqlite3_stmt *stmt)
 		return r;
 	if (stmt != NULL)
 		sqlite3_reset(stmt);
-	p->more |= p->left == 0;
+	p->more |= prune_is_done(p);
 	return STORE_OK;
 }
 
