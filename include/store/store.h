@@ -65,13 +65,16 @@ struct store_options {
 struct store_mark {
 	uint64_t journal;  /* number of the shared memory that it belongs to */
 	uint64_t position; /* all up to it is in the database */
-	char boot[37];	   /* boot id of the machine, terminated */
 	bool clean;	   /* the last writer ended with nothing left to take */
 	/* By store_open(), of who writes: it is not the database that was
 	 * written at that path last, but an older one, such as a backup, or one
 	 * of which nothing is known: offsets may have been told that it has
 	 * not, any number of them. */
 	bool copied;
+	/* Noted there, of who writes: the journal that it was to belong to
+	 * last: another one than `journal` if that one's first commit is not
+	 * there, or has gone with the machine's power. */
+	uint64_t noted;
 	/* Noted beside the database, of who writes: the time by which rows were
 	 * too old, 0: not known, and for how long the clock had told another
 	 * one. */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "lock.h"
 #include "task.h"
 
 enum {
@@ -19,8 +20,7 @@ enum {
 	 * Larger: a copy that nobody wants goes on for longer; smaller: looks
 	 * cost time. */
 	BACKUP_STEPS = 100000,
-	BACKUP_NAME = 256,
-	BACKUP_LEAST = 20 /* one part of so many of the disk stays free */
+	BACKUP_NAME = 256
 };
 
 struct backup {
@@ -126,19 +126,16 @@ static bool
 backup_fits(struct backup *b, uint64_t bytes)
 {
 	struct statvfs st;
-	uint64_t left, all;
 
 	if (fstatvfs(b->folder, &st) == -1)
 		return true;
-	left = (uint64_t)st.f_bavail * st.f_frsize;
-	all = (uint64_t)st.f_blocks * st.f_frsize;
-	if (left >= bytes && left - bytes >= all / BACKUP_LEAST)
+	if (!place_would_be_tight(&st, bytes))
 		return true;
 	task_refuse(b->task,
 	    "%s: a copy has %" PRIu64 " bytes, of which %" PRIu64
-	    " are free: less than a twentieth would be left, and the database "
-	    "may lie there, too",
-	    b->task->birth->backup, bytes, left);
+	    " are free: less than a twentieth and 1G would be left, and the "
+	    "database may lie there, too",
+	    b->task->birth->backup, bytes, (uint64_t)st.f_bavail * st.f_frsize);
 	return false;
 }
 
@@ -261,7 +258,7 @@ backup_make(struct backup *b, struct store *s)
 	int64_t bytes = -1;
 
 	store_figures(s, &f);
-	if (!backup_fits(b, f.bytes) || !backup_begin(b))
+	if (!backup_fits(b, f.bytes + f.wal_bytes) || !backup_begin(b))
 		return;
 	r = backup_copy(b, s);
 	if (r == STORE_OK && (bytes = backup_keep(b)) != -1) {

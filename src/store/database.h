@@ -95,7 +95,8 @@ struct store {
 	sqlite3 *db;
 	struct store_options options;
 	enum database_way way;
-	char path[CONF_PATH_BYTES + 1];
+	char path[CONF_PATH_BYTES + 1]; /* that all links lead to, */
+	char given[CONF_PATH_BYTES + 1];
 	struct lock lock;
 	struct note note; /* of the last commit */
 	struct watch watch;

@@ -25,6 +25,7 @@ enum {
 	LOCK_LOOK_MS = 20,  /* between two looks */
 	LOCK_TELL_MS = 500, /* then the log says that it waits */
 	TIGHT_PART = 20,    /* one part of so many */
+	PLACE_LINKS = 40,   /* as many as the kernel follows */
 	TRY_PAGE = 4096
 };
 
@@ -94,6 +95,44 @@ place_shares(const char *folder)
 	return shares;
 }
 
+/* What a path is, if that is a link: where it leads, one step. */
+static bool
+place_follow(char path[PATH_MAX])
+{
+	char to[PATH_MAX], folder[PATH_MAX];
+	const ssize_t len = readlink(path, to, sizeof(to) - 1);
+
+	if (len == -1)
+		return false;
+	to[len] = '\0';
+	place_folder(path, folder);
+	if (to[0] == '/')
+		return strlcpy(path, to, PATH_MAX) < PATH_MAX;
+	return snprintf(path, PATH_MAX, "%s/%s", folder, to) < PATH_MAX;
+}
+
+void
+place_real(const char *path, char out[PATH_MAX])
+{
+	char at[PATH_MAX], folder[PATH_MAX];
+	const char *name;
+
+	if (realpath(path, out) != NULL)
+		return;
+	strlcpy(at, path, sizeof(at));
+	for (int n = 0; n < PLACE_LINKS && place_follow(at); n++)
+		;
+	place_folder(at, folder);
+	name = strrchr(at, '/') != NULL ? strrchr(at, '/') + 1 : at;
+	if (realpath(folder, out) == NULL ||
+	    strlen(out) + strlen(name) + 2 > PATH_MAX) {
+		strlcpy(out, path, PATH_MAX);
+		return;
+	}
+	strlcat(out, "/", PATH_MAX);
+	strlcat(out, name, PATH_MAX);
+}
+
 int
 place_check(const char *path, char *error, size_t error_len)
 {
@@ -126,16 +165,22 @@ place_check(const char *path, char *error, size_t error_len)
 }
 
 bool
+place_would_be_tight(const struct statvfs *fs, uint64_t bytes)
+{
+	const uint64_t all = (uint64_t)fs->f_blocks * fs->f_frsize;
+	const uint64_t left = (uint64_t)fs->f_bavail * fs->f_frsize;
+
+	return left < bytes ||
+	    (left - bytes < TIGHT_BYTES && left - bytes < all / TIGHT_PART);
+}
+
+bool
 place_is_tight(const char *path)
 {
 	struct statvfs fs;
-	uint64_t left;
 
-	if (statvfs(path, &fs) == -1)
-		return false; /* writing says what is wrong */
-	left = (uint64_t)fs.f_bavail * fs.f_frsize;
-	return left < TIGHT_BYTES &&
-	    (uint64_t)fs.f_bavail < (uint64_t)fs.f_blocks / TIGHT_PART;
+	/* if that fails, writing says what is wrong */
+	return statvfs(path, &fs) == 0 && place_would_be_tight(&fs, 0);
 }
 
 /* Who has it, as that one has written there. */
@@ -170,16 +215,31 @@ lock_unopened(const char *name, char *error, size_t error_len)
 	return full ? STORE_FULL : STORE_READ_ONLY;
 }
 
-/* Locks what is open; false: another process keeps it locked. */
+/* Locks what is open; false: another process keeps it locked, or errno says why
+ * nobody can. */
 static bool
 lock_retry(int fd, uint64_t limit)
 {
 	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		if (errno != EWOULDBLOCK || clock_ms() >= limit)
+		if (errno != EWOULDBLOCK && errno != EINTR)
 			return false;
+		if (clock_ms() >= limit) {
+			errno = EWOULDBLOCK;
+			return false;
+		}
 		(void)poll(NULL, 0, LOCK_LOOK_MS);
 	}
 	return true;
+}
+
+/* Its file system has no locks. */
+static enum store_result
+lock_impossible(const char *name, char *error, size_t error_len)
+{
+	snprintf(error, error_len,
+	    "%s: it cannot be locked: %s: name a file on a local disk", name,
+	    strerror(errno));
+	return STORE_NONE;
 }
 
 /* Locks the file beside it, by the name that all links to it lead to. */
@@ -197,6 +257,8 @@ lock_beside(struct lock *l, const char *path, uint64_t limit, char *error,
 		return lock_unopened(name, error, error_len);
 	if (lock_retry(l->beside, clock_ms() + LOCK_TELL_MS))
 		return STORE_OK;
+	if (errno != EWOULDBLOCK)
+		return lock_impossible(name, error, error_len);
 	log_info("%s: waiting for process %d, which writes it, to end", path,
 	    lock_holder(l->beside));
 	if (lock_retry(l->beside, limit))
@@ -222,6 +284,8 @@ lock_itself(struct lock *l, const char *path, uint64_t limit, char *error,
 	/* SQLite says what is wrong */
 	if (l->file == -1 || lock_retry(l->file, limit))
 		return STORE_OK;
+	if (errno != EWOULDBLOCK)
+		return lock_impossible(path, error, error_len);
 	snprintf(error, error_len,
 	    "%s: another chatd writes this database, by another name of the "
 	    "file, or its -lock was deleted: name another file, or stop that "

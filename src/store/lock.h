@@ -3,8 +3,10 @@
 #ifndef CHATD_STORE_LOCK_H
 #define CHATD_STORE_LOCK_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/statvfs.h>
 
 #include "store/store.h"
 
@@ -12,9 +14,15 @@
  * share through a file. Returns 0, or -1 and one line in error. */
 int place_check(const char *path, char *error, size_t error_len);
 
+/* The name that all links of a path lead to, beside which SQLite puts its
+ * files, whether the file is there or not; the path itself if there is none. */
+void place_real(const char *path, char out[PATH_MAX]);
+
 /* Whether so little is left on its file system that the database must not grow:
  * 5 %, and less than 1 GiB. */
 bool place_is_tight(const char *path);
+/* Whether it would be when so many bytes more are there. */
+bool place_would_be_tight(const struct statvfs *fs, uint64_t bytes);
 
 /* Who has it is the only writer. */
 struct lock {

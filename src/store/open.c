@@ -128,13 +128,18 @@ open_place(struct store *s)
 static bool
 open_options(struct store *s, const struct store_options *o)
 {
+	char real[PATH_MAX];
+
 	s->options = *o;
 	s->lock = (struct lock){-1, -1};
 	s->options.path = s->path;
 	if (o->wait_ms == 0)
 		s->options.wait_ms =
 		    o->use == STORE_WRITES ? BUSY_WRITES_MS : BUSY_READS_MS;
-	return strlcpy(s->path, o->path, sizeof(s->path)) < sizeof(s->path);
+	place_real(o->path, real);
+	return strlcpy(s->given, o->path, sizeof(s->given)) <
+	    sizeof(s->given) &&
+	    strlcpy(s->path, real, sizeof(s->path)) < sizeof(s->path);
 }
 
 /* Whether the database can be read without its log. */

@@ -156,7 +156,7 @@ watch_look(struct store *s)
 {
 	char name[CONF_PATH_BYTES + 8];
 
-	if (!lock_holds(&s->lock, s->path))
+	if (!lock_holds(&s->lock, s->given))
 		return "the file was deleted, renamed or replaced";
 	if (watch_is_overwritten(s))
 		return "another file was copied over the file";
@@ -192,7 +192,8 @@ watch_leave(struct store *s)
 		snprintf(left, sizeof(left), "%s.left", name);
 		if (moved)
 			(void)unlink(name);
-		else if (s->watch.overwritten || !lock_holds(&s->lock, s->path))
+		else if (s->watch.overwritten ||
+		    !lock_holds(&s->lock, s->given))
 			(void)rename(name, left);
 	}
 	if (s->watch.beside[1] != 0 &&

@@ -87,8 +87,10 @@ struct writer {
 	struct store_options options;
 	char error[1024];	/* and this is what was said */
 	struct store_mark mark; /* of the last commit */
+	bool ends;		/* it is told to leave */
 	bool begun;   /* this journal's first commit is done: before that no
 		       * channel is opened */
+	bool noted;   /* it is, though what follows it may not be */
 	bool is_new;  /* the database's mark was of another journal, */
 	bool is_lost; /* what was stored is in a file that was moved aside */
 	bool is_gone; /* the file was not at its path any more */
@@ -113,7 +115,7 @@ struct writer {
 	uint32_t taken;			/* since the last commit, */
 	uint32_t rows;			/* of these messages, */
 	uint32_t holes;			/* and gaps that were noted */
-	uint64_t taken_ms;		/* clock_ms() of the first of them, */
+	uint64_t taken_ms;  /* clock_ms() when the first was said, */
 	uint64_t behind_ms; /* also if it was taken before, in vain; 0: none */
 	bool waits;	    /* a client waits for the commit */
 	uint64_t lost_from, lost_to; /* of the journal, overwritten unread */
@@ -131,12 +133,13 @@ struct writer {
 	uint32_t *other;  /* channels that are to go on as they are stored */
 	size_t n_other, room_other;
 
-	uint64_t commit_ms; /* of the last one, */
-	bool idle;	    /* and nothing since: all is in the database */
-	uint64_t idle_ms;   /* not before that is looked for again */
-	uint64_t look_ms;   /* and for its file */
-	uint64_t told_ms;   /* the figures were */
-	bool log_told;	    /* and that SQLite's log is large */
+	uint64_t commit_ms;   /* of the last one, */
+	bool idle;	      /* and nothing since: all is in the database */
+	uint64_t idle_ms;     /* not before that is looked for again */
+	uint64_t look_ms;     /* and for its file */
+	uint64_t told_ms;     /* the figures were */
+	uint64_t unopened_ms; /* it was told that a channel cannot be opened */
+	bool log_told;	      /* and that SQLite's log is large */
 
 	struct writer_care care;
 	struct trust trust; /* the time by which rows are too old */

@@ -1,7 +1,6 @@
 /* writer_state: the database opened, its first commit, and what it can be kept
  * from going on by. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/siphash.h"
+#include "lock.h"
 #include "writer.h"
 
 enum {
@@ -42,17 +42,15 @@ state_journal(const struct hub *h)
 	return n != 0 ? n : 1;
 }
 
-/* The machine's boot; "": nobody knows. */
-static void
-state_boot(char out[37])
+/* Whether offsets may have been told that the database has not: its last writer
+ * has left more, or another one came behind it whose first commit is not there,
+ * as after a loss of power with `store-sync normal`. */
+static bool
+state_leaps(const struct writer *w, const struct store_mark *found)
 {
-	const int fd =
-	    open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd != -1 ? read(fd, out, 36) : -1;
-
-	out[n > 0 ? n : 0] = '\0';
-	if (fd != -1)
-		close(fd);
+	return w->is_new && !w->is_copy && found->journal != 0 &&
+	    (!found->clean ||
+		(found->noted != found->journal && found->noted != w->journal));
 }
 
 /* What the database says of its last writer, beside this journal. */
@@ -61,11 +59,10 @@ state_compare(struct writer *w, const struct store_mark *found)
 {
 	struct store_mark *mark = &w->mark;
 
-	state_boot(mark->boot);
 	w->is_new = found->journal != w->journal;
 	w->is_copy = found->copied;
-	w->leaps = w->is_new && !w->is_copy && found->journal != 0 &&
-	    (!found->clean || strcmp(found->boot, mark->boot) != 0);
+	w->leaps = state_leaps(w, found);
+	w->noted = false;
 	w->lead = writer_lead(w, found);
 	mark->journal = w->journal;
 	mark->position = found->position;
@@ -80,13 +77,12 @@ state_compare(struct writer *w, const struct store_mark *found)
 
 /* Moves one of the database's files; false: it stays, which is logged. */
 static bool
-state_move(const struct writer *w, const char *stamp, const char *end)
+state_move(const char *path, const char *stamp, const char *end)
 {
-	char from[CONF_PATH_BYTES + 8], to[CONF_PATH_BYTES + 48];
+	char from[PATH_MAX + 8], to[PATH_MAX + 48];
 
-	snprintf(from, sizeof(from), "%s%s", w->options.path, end);
-	snprintf(
-	    to, sizeof(to), "%s.corrupt-%s%s", w->options.path, stamp, end);
+	snprintf(from, sizeof(from), "%s%s", path, end);
+	snprintf(to, sizeof(to), "%s.corrupt-%s%s", path, stamp, end);
 	if (rename(from, to) == 0 || (errno == ENOENT && end[0] != '\0'))
 		return true;
 	log_error("%s cannot be moved to %s: %s", from, to, strerror(errno));
@@ -99,20 +95,22 @@ static bool
 state_aside(struct writer *w)
 {
 	const time_t now = time(NULL);
-	char stamp[20];
+	char stamp[20], path[PATH_MAX];
 	struct tm tm;
 
 	gmtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
-	if (!state_move(w, stamp, ""))
+	/* its log is beside what a link leads to */
+	place_real(w->options.path, path);
+	if (!state_move(path, stamp, ""))
 		return false;
-	(void)state_move(w, stamp, "-wal");
-	(void)state_move(w, stamp, "-shm");
+	(void)state_move(path, stamp, "-wal");
+	(void)state_move(path, stamp, "-shm");
 	w->is_lost = true;
 	log_error("the database is damaged; it is now %s.corrupt-%s, "
 		  "and a new one is begun: see DAMAGE in chatd-store(5) for "
 		  "what can be had back of it",
-	    w->options.path, stamp);
+	    path, stamp);
 	return true;
 }
 
@@ -214,8 +212,12 @@ writer_open(struct writer *w)
 static enum store_result
 state_resume(struct writer *w)
 {
-	enum store_result r = w->is_new ? writer_load(w) : writer_resume(w);
+	enum store_result r = STORE_OK;
 
+	if (!w->is_new)
+		r = writer_resume(w);
+	else if (!w->ends)
+		r = writer_load(w);
 	if (w->is_lost)
 		writer_renew(w);
 	w->is_lost = false;
@@ -280,14 +282,15 @@ writer_begin(struct writer *w)
 		r = state_leap(w, &by);
 	/* what another journal's clients proposed is stored, and is not to be
 	 * delivered */
-	if (r == STORE_OK && w->is_new)
+	if (r == STORE_OK && w->is_new && !w->noted)
 		r = store_answered(w->store, UINT64_MAX);
-	if (r == STORE_OK && w->is_new)
+	if (r == STORE_OK && w->is_new && !w->noted)
 		r = writer_event_own(w, "start");
 	if (r == STORE_OK)
 		r = writer_commit(w, false);
 	if (r != STORE_OK)
 		return r;
+	w->noted = true;
 	state_leapt(w, by);
 	r = state_resume(w);
 	w->begun = r == STORE_OK;
@@ -478,15 +481,18 @@ state_free(const struct writer *w)
 static void
 state_judge_log(struct writer *w, uint64_t wal_bytes)
 {
+	char path[PATH_MAX];
+
 	if (wal_bytes < STATE_LOG_BYTES / 2)
 		w->log_told = false;
 	if (w->log_told || wal_bytes < STATE_LOG_BYTES)
 		return;
 	w->log_told = true;
+	place_real(w->options.path, path);
 	log_warn("%s-wal has %llu bytes, and grows as long as another program "
 		 "keeps a transaction open on the database: end that "
 		 "(fuser %s)",
-	    w->options.path, (unsigned long long)wal_bytes, w->options.path);
+	    path, (unsigned long long)wal_bytes, path);
 }
 
 void

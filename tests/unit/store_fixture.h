@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -27,6 +29,7 @@ static enum store_result unopened; /* why it was not */
 static struct store_mark mark;
 static unsigned long fs_type; /* 0: what it is */
 static bool fs_is_full;
+static bool fs_is_open; /* it has no locks */
 
 /* The file system, as the test says. */
 int
@@ -50,6 +53,16 @@ statvfs(const char *name, struct statvfs *fs)
 	return 0;
 }
 
+/* Locked, or not, as the test says. */
+int
+flock(int fd, int how)
+{
+	if (!fs_is_open)
+		return (int)syscall(SYS_flock, fd, how);
+	errno = ENOLCK;
+	return -1;
+}
+
 /* A folder of this test's own. */
 static inline int
 setup(void **state)
@@ -60,7 +73,7 @@ setup(void **state)
 	snprintf(path, sizeof(path), "%s/chat.db", folder);
 	mark = (struct store_mark){0};
 	fs_type = 0;
-	fs_is_full = damaged = false;
+	fs_is_full = fs_is_open = damaged = false;
 	return 0;
 }
 

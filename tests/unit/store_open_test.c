@@ -126,7 +126,7 @@ static void
 mark_is_kept(void **state)
 {
 	const struct store_mark want = {
-	    .journal = UINT64_MAX - 3, .position = 42, .boot = "a-b"};
+	    .journal = UINT64_MAX - 3, .position = 42, .noted = UINT64_MAX - 3};
 	struct store *s = writer();
 
 	assert_int_equal(store_commit(s, &want), STORE_OK);
@@ -360,6 +360,84 @@ beside(const char *more)
 	return name;
 }
 
+/* A link to a file that is not there yet: the log is where SQLite has it. */
+static void
+link_is_followed(void **state)
+{
+	struct store_figures f;
+	struct store_channel c;
+	struct store *s;
+	char real[256];
+
+	snprintf(real, sizeof(real), "%s.real", path);
+	assert_int_equal(symlink(strrchr(real, '/') + 1, path), 0);
+	s = writer();
+	c = channel(s, "room:a");
+	say(s, &c, "linked");
+	commit(s, 3);
+	store_figures(s, &f);
+	assert_true(f.wal_bytes > 0);
+	assert_string_equal(s->path, real);
+	assert_int_equal(store_look(s), STORE_OK);
+	/* it leads elsewhere now */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(store_look(s), STORE_GONE);
+	store_close(s);
+}
+
+/* Where nothing can be locked that is said, and nobody is accused. */
+static void
+locks_are_needed(void **state)
+{
+	fs_is_open = true;
+	assert_null(try(STORE_WRITES));
+	assert_int_equal(unopened, STORE_NONE);
+	assert_non_null(strstr(error, "No locks available"));
+	assert_null(strstr(error, "another chatd"));
+}
+
+/* Both a twentieth and 1 GiB are too little. */
+static void
+place_is_judged(void **state)
+{
+	struct statvfs fs = {.f_frsize = 1 << 20, .f_blocks = 10 << 20};
+
+	fs.f_bavail = 400 << 10; /* 400 G of 10 T */
+	assert_false(place_would_be_tight(&fs, 100ull << 30));
+	assert_true(place_would_be_tight(&fs, (400ull << 30) - 1));
+	assert_true(place_would_be_tight(&fs, 401ull << 30));
+	fs.f_blocks = 1000;
+	fs.f_bavail = 100;
+	assert_false(place_would_be_tight(&fs, 50ull << 20));
+	assert_true(place_would_be_tight(&fs, 51ull << 20));
+}
+
+/* A first commit that has gone with the machine's power: the database is as a
+ * clean end has left it, and what is noted beside it says otherwise. */
+static void
+lost_commit_is_known(void **state)
+{
+	struct note n = {.last = {8, 0}, .before = {7, 3}};
+	char name[256];
+	struct store *s = writer();
+	int fd;
+
+	mark = (struct store_mark){.journal = 7, .position = 3, .clean = true};
+	assert_int_equal(store_commit(s, &mark), STORE_OK);
+	store_close(s);
+	store_close(writer());
+	assert_true(mark.clean && !mark.copied);
+	assert_int_equal(mark.noted, 7);
+	snprintf(name, sizeof(name), "%s-lock", path);
+	fd = open(name, O_RDWR);
+	note_write(fd, &n, true);
+	close(fd);
+	store_close(writer());
+	assert_true(mark.clean && !mark.copied);
+	assert_int_equal(mark.journal, 7);
+	assert_int_equal(mark.noted, 8);
+}
+
 /* A version before the first that there was. */
 static void
 make_old(void)
@@ -509,6 +587,10 @@ main(void)
 	    TEST(new_one_is_made),
 	    TEST(copy_logs_ahead),
 	    TEST(mark_is_kept),
+	    TEST(link_is_followed),
+	    TEST(locks_are_needed),
+	    TEST(place_is_judged),
+	    TEST(lost_commit_is_known),
 	    TEST(one_writes),
 	    TEST(one_writes_by_any_name),
 	    TEST(dead_one_has_no_lock),

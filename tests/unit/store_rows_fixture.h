@@ -43,7 +43,6 @@ rows_open(bool search)
 	if (store_open(&rows_store, &o, &rows_mark, &damaged, error,
 		sizeof(error)) == -1)
 		fail_msg("%s", error);
-	snprintf(rows_mark.boot, sizeof(rows_mark.boot), "boot");
 	rows_mark.journal = 1;
 }
 

@@ -196,7 +196,7 @@ channels(struct store *s, const struct options *o)
 static void
 write_rows(struct store *s, const struct options *o)
 {
-	struct store_mark mark = {.journal = 1, .boot = "bench"};
+	struct store_mark mark = {.journal = 1};
 	const uint32_t commits = o->rows / o->a;
 	double *us = calloc(commits + 1, sizeof(*us)), cpu, all;
 	struct store_channel *c = channels(s, o);
