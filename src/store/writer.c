@@ -124,6 +124,9 @@ writer_rest(struct writer *w, uint64_t now, bool more)
 		reader_taken(&w->reader, w->reader.passed);
 		writer_join(w);
 	}
+	/* at the end nobody waits for what takes long */
+	if (w->ends)
+		return STORE_OK;
 	if (w->taken == 0 && (r = writer_open_asked(w, more)) != STORE_OK)
 		return r;
 	if (w->taken == 0 && (r = writer_care(w)) != STORE_OK)
@@ -164,12 +167,24 @@ writer_work(struct writer *w, uint64_t now, bool *more)
 	return writer_rest(w, now, *more);
 }
 
+/* How long it may sleep: until what is taken is due. */
+static int
+writer_nap(const struct writer *w, uint64_t now)
+{
+	const uint64_t due_ms = w->taken_ms + w->start->live->store_wait_ms;
+
+	if (w->taken == 0)
+		return READER_CHILD_WAIT_MS;
+	if (due_ms >= now + WRITER_NAP_MS)
+		return WRITER_NAP_MS;
+	return due_ms > now ? (int)(due_ms - now) : 0;
+}
+
 /* A turn; returns how long it may sleep. */
 static int
 writer_turn(struct writer *w)
 {
 	const uint64_t now = clock_ms();
-	const uint64_t wait = w->start->live->store_wait_ms;
 	enum store_result r;
 	bool more = false, pruned;
 
@@ -189,9 +204,7 @@ writer_turn(struct writer *w)
 	}
 	if (more || w->n_asked > 0 || writer_care_is_due(w))
 		return 0;
-	if (w->taken == 0 || wait < READER_CHILD_WAIT_MS)
-		return READER_CHILD_WAIT_MS;
-	return wait < WRITER_NAP_MS ? (int)wait : WRITER_NAP_MS;
+	return writer_nap(w, now);
 }
 
 /* Whether no worker is left that could publish. */
@@ -228,6 +241,17 @@ writer_end_orphan(struct writer *w)
 	return r;
 }
 
+/* That chatd stops. On a full disk that is not told: nothing else is lost, as
+ * nothing else was begun. */
+static enum store_result
+writer_end_event(struct writer *w)
+{
+	const bool alone = w->taken == 0;
+	const enum store_result r = writer_event_own(w, "stop");
+
+	return r == STORE_FULL && alone ? STORE_OK : r;
+}
+
 /* Takes the rest, and leaves the database as a clean end does. */
 static enum store_result
 writer_end_told(struct writer *w)
@@ -236,6 +260,7 @@ writer_end_told(struct writer *w)
 	enum store_result r = STORE_OK;
 	bool more = true, last = writer_is_last(w);
 
+	w->ends = true;
 	while (more && r == STORE_OK && clock_ms() < limit) {
 		child_tick(w->start);
 		r = writer_work(w, UINT64_MAX, &more);
@@ -249,7 +274,7 @@ writer_end_told(struct writer *w)
 		r = STORE_OK;
 	}
 	if (r == STORE_OK && last)
-		r = writer_event_own(w, "stop");
+		r = writer_end_event(w);
 	if (r == STORE_OK && w->begun)
 		r = writer_commit(w, last);
 	if (r != STORE_OK)

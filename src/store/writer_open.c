@@ -31,6 +31,9 @@ enum {
 	/* Between two looks for those that ask by their entry alone. Larger:
 	 * they wait longer; smaller: an idle daemon does more. */
 	OPEN_SEEK_MS = 1000,
+	/* Between two words in the log that a channel cannot be opened. Larger:
+	 * another reason is told later; smaller: clients fill the log. */
+	OPEN_TELL_MS = 60 * 1000,
 	/* At a start, for channels that nobody has asked for yet. Larger: the
 	 * chat is served later. */
 	LOAD_MS = 5000
@@ -200,6 +203,19 @@ writer_ask(void *arg, uint32_t channel, uint32_t epoch)
 	    channel, epoch, known ? OPEN_KNOWN : OPEN_MAKE};
 }
 
+/* Says that one cannot be opened: clients can ask for others all the time. */
+static void
+open_tell(struct writer *w)
+{
+	const uint64_t now = clock_ms();
+
+	if (w->unopened_ms != 0 && now < w->unopened_ms + OPEN_TELL_MS)
+		return;
+	w->unopened_ms = now;
+	log_error(
+	    "a channel cannot be opened: %s", store_error(writer_reads(w)));
+}
+
 /* How much of a channel's messages the ring gets, if so many wait. */
 static size_t
 open_bytes(const struct writer *w, size_t n)
@@ -227,8 +243,7 @@ open_one(struct writer *w, const struct writer_asked *a, size_t bytes_max)
 	r = opening_make(&p, w, v.name, v.name_len, a->ask, bytes_max);
 	if (r != STORE_OK) {
 		p.o = (struct reader_opening){.error = RESULT_TEMPORARY};
-		log_error("a channel cannot be opened: %s",
-		    store_error(writer_reads(w)));
+		open_tell(w);
 	}
 	if (r == STORE_DAMAGED) {
 		writer_skip_damage(w);

@@ -8,9 +8,6 @@
 #include "writer.h"
 
 enum {
-	/* Taken in one turn. Larger: who waits for the first of them waits
-	 * longer; smaller: more turns at full rate. */
-	TAKE_STEP = 250,
 	/* Bytes of proposed messages that are kept until they are delivered.
 	 * Larger: more memory; smaller: more commits of large ones. */
 	TAKE_COPIES = 4 * 1024 * 1024,
@@ -303,6 +300,19 @@ take_lost(struct writer *w)
 	return l.r;
 }
 
+/* How long ago a message was accepted, by the wall clock: it lies for so long
+ * that the process may have slept, at most. */
+static uint64_t
+take_age(const struct publication *p)
+{
+	const int64_t age_ms = clock_wall_coarse_ms() - p->time_ms;
+
+	if (age_ms < 0)
+		return 0;
+	return age_ms < READER_CHILD_WAIT_MS ? (uint64_t)age_ms
+					     : READER_CHILD_WAIT_MS;
+}
+
 /* A time that makes no sense would be deleted too early, or never. */
 static void
 take_time(struct publication *p)
@@ -317,17 +327,21 @@ enum store_result
 writer_take(struct writer *w, bool *more)
 {
 	enum store_result r = STORE_OK;
+	bool first;
 	struct publication p;
 
 	*more = true;
 	w->stopped = false;
-	for (int n = 0; n < TAKE_STEP && *more && r == STORE_OK &&
+	for (int n = 0; n < WRITER_BATCH && *more && r == STORE_OK &&
 	     w->copied < TAKE_COPIES && w->taken < w->batch;
 	     n++)
 		switch (reader_next(&w->reader, w->buf, w->cap, &p)) {
 		case READER_FOUND:
 			take_time(&p);
+			first = w->taken == 0;
 			r = take_found(w, &p);
+			if (first && w->taken > 0)
+				w->taken_ms -= take_age(&p);
 			break;
 		case READER_LOST:
 			r = take_lost(w);

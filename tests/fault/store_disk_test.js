@@ -287,6 +287,11 @@ group('disk', null, (test) => {
 		fs.unlinkSync(filler);
 		await becomes(d, 'ok');
 		await stored(d, archive, 'told-noise', made.done);
+		/* an end then is a clean one */
+		fs.writeFileSync(filler, Buffer.alloc(62 << 20));
+		await d.stop('SIGTERM', 15000);
+		assert.doesNotMatch(d.stderr, /not stored/);
+		assert.equal(archive.mark().clean, 1);
 	}, {disk: '64M'}), {limit: 60000});
 
 	if (ROOT) test('less than 5 % are left, and old rows give theirs', () =>

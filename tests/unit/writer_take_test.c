@@ -1,0 +1,110 @@
+/* writer: what waits is taken at once, and is due from when it was said. */
+#include "reader_fixture.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../../src/store/writer.h"
+#include "base/clock.h"
+#include "base/sparse.h"
+
+enum { JOURNAL = 1 << 18, SAID = 600 };
+
+static struct scene s;
+static struct writer w;
+static char dir[] = "/tmp/chatd-take.XXXXXX";
+
+/* The store, in a folder of its own, and a channel that it stores. */
+static int
+scene_begins(void **state)
+{
+	static char path[64];
+	const struct store_options o = {.path = path, .use = STORE_WRITES};
+	struct store_mark mark;
+	char error[1024];
+	bool damaged;
+
+	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/chat.db", dir);
+	scene_begin_of(&s, JOURNAL, STORE);
+	SHM_STORE(s.h.stream[scene_channel(&s, "said")], 5);
+	w = (struct writer){.hub = &s.h,
+	    .figures = figures_of(&s.h),
+	    .turn = 1,
+	    .batch = WRITER_BATCH,
+	    .cap = RING,
+	    .buf = malloc(RING),
+	    .channel = sparse_new(s.h.n_entries, sizeof(*w.channel))};
+	if (store_open(&w.store, &o, &mark, &damaged, error, sizeof(error)) ==
+	    -1)
+		fail_msg("%s", error);
+	scene_become(&s, STORE_LINE);
+	reader_init(&w.reader, &s.h, READER_STORE, 0);
+	scene_become(&s, 0);
+	return 0;
+}
+
+static int
+scene_ends(void **state)
+{
+	char command[64];
+
+	store_close(w.store);
+	sparse_free(w.channel, s.h.n_entries, sizeof(*w.channel));
+	free(w.buf);
+	scene_end(&s);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+/* All of it is of one commit, however many wait. */
+static void
+test_all(void **state)
+{
+	bool more;
+
+	for (int k = 0; k < SAID; k++)
+		scene_say(&s, "said", "x", 1);
+	scene_become(&s, STORE_LINE);
+	assert_int_equal(writer_take(&w, &more), STORE_OK);
+	assert_int_equal(w.taken, SAID);
+	assert_false(more);
+}
+
+/* What lay there while the store slept is due so much earlier; what a hostile
+ * worker says of the time makes it due neither now nor never. */
+static void
+take_one(int64_t time_ms, uint64_t least, uint64_t most)
+{
+	const uint64_t before = clock_ms();
+	bool more;
+
+	scene_become(&s, 0);
+	s.pub.wall_ms = time_ms;
+	scene_say(&s, "said", "x", 1);
+	scene_become(&s, STORE_LINE);
+	w.taken = 0;
+	assert_int_equal(writer_take(&w, &more), STORE_OK);
+	assert_int_equal(w.taken, 1);
+	assert_in_range(w.taken_ms, before - most, clock_ms() - least);
+}
+
+static void
+test_due(void **state)
+{
+	take_one(clock_wall_ms() - 16, 1, READER_CHILD_WAIT_MS);
+	take_one(1, READER_CHILD_WAIT_MS, READER_CHILD_WAIT_MS);
+	take_one(clock_wall_ms() + 3600 * 1000, 0, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_all, scene_begins, scene_ends),
+	    cmocka_unit_test_setup_teardown(
+		test_due, scene_begins, scene_ends)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
