@@ -18,6 +18,8 @@ enum {
 	/* Pages of the index that are written in one piece. Larger: the writer
 	 * takes nothing for longer; smaller: it takes longer altogether. */
 	SEARCH_PIECE = 500,
+	/* Bytes of texts that are taken into it in one piece: as long. */
+	SEARCH_FILL = 2 * 1024 * 1024,
 	/* Blocks of an index that is left which go at once: as a piece of
 	 * index_clear_piece has. */
 	SEARCH_SHED = 256,
@@ -314,6 +316,7 @@ search_fill(struct store *s, uint32_t rows, uint32_t *n)
 	struct publication p;
 	enum store_result r;
 	int64_t id = 0;
+	size_t bytes = 0;
 
 	*n = 0;
 	if (!s->index.on || s->index.first <= 1 || rows == 0)
@@ -325,7 +328,8 @@ search_fill(struct store *s, uint32_t rows, uint32_t *n)
 		sqlite3_bind_int64(stmt, 1, s->index.first);
 		sqlite3_bind_int64(stmt, 2, rows);
 	}
-	while ((r = database_row(s, stmt, "filling the index")) == STORE_OK) {
+	while (bytes < SEARCH_FILL &&
+	    (r = database_row(s, stmt, "filling the index")) == STORE_OK) {
 		id = sqlite3_column_int64(stmt, 0);
 		p = search_column(stmt, 2);
 		r = search_put(s,
@@ -335,11 +339,12 @@ search_fill(struct store *s, uint32_t rows, uint32_t *n)
 		if (r != STORE_OK)
 			return r;
 		(*n)++;
+		bytes += p.data_len;
 	}
-	if (r != STORE_NONE)
+	if (r != STORE_NONE && r != STORE_OK)
 		return r;
 	sqlite3_reset(stmt);
-	return search_reach(s, *n < rows ? 0 : id);
+	return search_reach(s, *n < rows && bytes < SEARCH_FILL ? 0 : id);
 }
 
 enum store_result

@@ -129,6 +129,22 @@ test_long(void **state)
 	    ROWS - 4);
 	prune(&b, 500);
 	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 0);
+	/* and an index of them is made as slowly */
+	store_close(rows_store);
+	rows_open(false);
+	for (int k = 0; k < ROWS; k++)
+		rows_say("talk", "bob", FORMAT_TEXT, text);
+	rows_commit();
+	store_close(rows_store);
+	rows_open(true);
+	b.age_ms = 0;
+	assert_int_equal(
+	    store_prune(rows_store, &b, rows_now, 500, &more), STORE_OK);
+	assert_true(more);
+	assert_int_equal(
+	    rows_number("SELECT first FROM search_state"), ROWS - 3);
+	prune(&b, 500);
+	assert_int_equal(rows_number("SELECT first FROM search_state"), 0);
 }
 
 /* Ids begin anew before the index has taken in what was there before it: what
