@@ -97,56 +97,6 @@ test_age(void **state)
 	assert_int_equal(rows_match("talk", "word"), 0);
 }
 
-/* Long messages: a piece has less of them. */
-static void
-test_long(void **state)
-{
-	enum { LONG = 600 * 1024, ROWS = 10 };
-	static char text[LONG + 1];
-	struct store_bounds b = {.age_ms = 50};
-	struct store_erasure e = {.user = "alice", .len = 5};
-	unsigned n = 0;
-	bool more = true;
-
-	memset(text, 'x', LONG);
-	for (int k = 0; k < ROWS; k++)
-		rows_say("talk", "alice", FORMAT_TEXT, text);
-	rows_commit();
-	for (; more; n++)
-		assert_int_equal(
-		    store_erase(rows_store, &e, 500, &more), STORE_OK);
-	assert_int_equal(e.rows, ROWS);
-	assert_true(n > 3);
-	for (int k = 0; k < ROWS; k++)
-		rows_say("talk", "bob", FORMAT_TEXT, text);
-	rows_commit();
-	rows_now += 1000;
-	assert_int_equal(
-	    store_prune(rows_store, &b, rows_now, 500, &more), STORE_OK);
-	assert_true(more);
-	assert_int_equal(
-	    rows_number("SELECT count(*) FROM publication WHERE erased = 0"),
-	    ROWS - 4);
-	prune(&b, 500);
-	assert_int_equal(rows_number("SELECT count(*) FROM publication"), 0);
-	/* and an index of them is made as slowly */
-	store_close(rows_store);
-	rows_open(false);
-	for (int k = 0; k < ROWS; k++)
-		rows_say("talk", "bob", FORMAT_TEXT, text);
-	rows_commit();
-	store_close(rows_store);
-	rows_open(true);
-	b.age_ms = 0;
-	assert_int_equal(
-	    store_prune(rows_store, &b, rows_now, 500, &more), STORE_OK);
-	assert_true(more);
-	assert_int_equal(
-	    rows_number("SELECT first FROM search_state"), ROWS - 3);
-	prune(&b, 500);
-	assert_int_equal(rows_number("SELECT first FROM search_state"), 0);
-}
-
 /* Ids begin anew before the index has taken in what was there before it: what
  * comes then is in it once. */
 static void
@@ -614,12 +564,11 @@ int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rows_begin, rows_end)
-	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_long),
-	    TEST(test_anew), TEST(test_future), TEST(test_channel),
-	    TEST(test_channels), TEST(test_size), TEST(test_strangers),
-	    TEST(test_others), TEST(test_leap), TEST(test_size_index),
-	    TEST(test_pages), TEST(test_users), TEST(test_silent),
-	    TEST(test_not)};
+	const struct CMUnitTest tests[] = {TEST(test_age), TEST(test_anew),
+	    TEST(test_future), TEST(test_channel), TEST(test_channels),
+	    TEST(test_size), TEST(test_strangers), TEST(test_others),
+	    TEST(test_leap), TEST(test_size_index), TEST(test_pages),
+	    TEST(test_users), TEST(test_silent), TEST(test_not)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
