@@ -72,9 +72,10 @@ enum store_result
 mark_read(struct store *s, struct store_mark *mark)
 {
 	static const char sql[] =
-	    "SELECT journal, position, clean, rows FROM mark";
+	    "SELECT journal, position, boot, clean, rows FROM mark";
 	sqlite3_stmt *stmt = database_statement(s, sql);
 	enum store_result r = database_row(s, stmt, "opening");
+	size_t len;
 
 	*mark = (struct store_mark){0};
 	if (r == STORE_NONE) /* the row is missing */
@@ -83,8 +84,9 @@ mark_read(struct store *s, struct store_mark *mark)
 		return r;
 	mark->journal = column_number(stmt, 0);
 	mark->position = column_number(stmt, 1);
-	mark->clean = sqlite3_column_int(stmt, 2) != 0;
-	s->rows = column_number(stmt, 3);
+	strlcpy(mark->boot, column_text(stmt, 2, &len), sizeof(mark->boot));
+	mark->clean = sqlite3_column_int(stmt, 3) != 0;
+	s->rows = column_number(stmt, 4);
 	sqlite3_reset(stmt);
 	mark_judge(s, mark);
 	return holes_count(s);
@@ -108,7 +110,7 @@ enum store_result
 store_commit(struct store *s, const struct store_mark *mark)
 {
 	static const char sql[] = "UPDATE mark SET journal = ?1, position = ?2,"
-				  " clean = ?3, rows = ?4";
+				  " boot = ?3, clean = ?4, rows = ?5";
 	enum store_result r;
 	sqlite3_stmt *stmt;
 
@@ -118,8 +120,9 @@ store_commit(struct store *s, const struct store_mark *mark)
 	if ((stmt = database_statement(s, sql)) != NULL) {
 		bind_number(stmt, 1, mark->journal);
 		bind_number(stmt, 2, mark->position);
-		sqlite3_bind_int(stmt, 3, mark->clean);
-		bind_number(stmt, 4, s->rows + (uint64_t)s->rows_more);
+		sqlite3_bind_text(stmt, 3, mark->boot, -1, SQLITE_STATIC);
+		sqlite3_bind_int(stmt, 4, mark->clean);
+		bind_number(stmt, 5, s->rows + (uint64_t)s->rows_more);
 	}
 	r = database_run(s, stmt, "writing the mark");
 	if (r != STORE_OK)

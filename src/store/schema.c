@@ -58,9 +58,10 @@ static const char tables[] =
     " id INTEGER PRIMARY KEY CHECK(id = 1),"
     " journal INTEGER NOT NULL,"
     " position INTEGER NOT NULL,"
+    " boot TEXT NOT NULL,"
     " clean INTEGER NOT NULL,"
     " rows INTEGER NOT NULL) STRICT;"
-    "INSERT INTO mark VALUES(1, 0, 0, 1, 0);";
+    "INSERT INTO mark VALUES(1, 0, 0, '', 1, 0);";
 
 /* What version a file of these numbers is of. empty: there is no table. */
 static enum schema_state

@@ -1,6 +1,7 @@
 /* writer_state: the database opened, its first commit, and what it can be kept
  * from going on by. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,6 +43,20 @@ state_journal(const struct hub *h)
 	return n != 0 ? n : 1;
 }
 
+/* The machine's boot, for who reads the database; "": nobody knows, as in a
+ * unit that hides it. */
+static void
+state_boot(char out[37])
+{
+	const int fd =
+	    open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd != -1 ? read(fd, out, 36) : -1;
+
+	out[n > 0 ? n : 0] = '\0';
+	if (fd != -1)
+		close(fd);
+}
+
 /* Whether offsets may have been told that the database has not: its last writer
  * has left more, or another one came behind it whose first commit is not there,
  * as after a loss of power with `store-sync normal`. */
@@ -59,6 +74,7 @@ state_compare(struct writer *w, const struct store_mark *found)
 {
 	struct store_mark *mark = &w->mark;
 
+	state_boot(mark->boot);
 	w->is_new = found->journal != w->journal;
 	w->is_copy = found->copied;
 	w->leaps = state_leaps(w, found);

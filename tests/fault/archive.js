@@ -134,7 +134,7 @@ class Archive {
 
 	mark() {
 		return this.rows(`SELECT printf('%016x', journal) AS journal,
-		    position, clean FROM mark`)[0];
+		    position, boot, clean FROM mark`)[0];
 	}
 
 	/* Waits until it has all that has been published. */

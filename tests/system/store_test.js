@@ -411,7 +411,7 @@ group('store', null, (test) => {
 			    'peer'],
 			user: ['name', 'first_seen', 'last_seen', 'delivered'],
 			hole: ['channel', 'after', 'before', 'time', 'why'],
-			mark: ['journal', 'position', 'clean']}))
+			mark: ['journal', 'position', 'boot', 'clean']}))
 			for (const name of names)
 				assert.ok(columns(table).includes(name),
 				    `${table}.${name}: ${columns(table)}`);
