@@ -43,11 +43,11 @@ if ls tests/fault/*_test.* >/dev/null 2>&1; then
 fi
 # What is in no list measures pauses in milliseconds, or loads the machine by
 # itself, and is run alone at the end.
-patient='torture_test successor_test claims_kill_test once_kill_test publish_kill_test
+patient='successor_test claims_kill_test once_kill_test publish_kill_test
     exhaustion_test relay_chaos_test leave_test api_kill_test
     centrifugo_kill_test descriptors_test stations_kill_test family_kill_test'
 calm='kill_publish_test million_test'
-waiting='custody_test planned_test adopt_test quit_test
+waiting='custody_test planned_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
     keeper_test own_fault_test copy_kill_test noexec_test
@@ -55,11 +55,13 @@ waiting='custody_test planned_test adopt_test quit_test
     kill_open_test kill_watch_test kill_event_test kill_held_test
     kill_reader_test'
 readers='reader_test reader_kill_test reader_event_test reader_copy_test
-    reader_opening_test pace_test kill_hold_test kill_opening_test
+    reader_opening_test kill_hold_test kill_opening_test
     kill_away_test hostile_test'
 stored='store_test store_disk_test store_file_test store_kill_test
     store_start_test store_opening_test erase_kill_test'
-late='hostile_table_test kinds_test'
+late='kinds_test'
+# Much of a processor, and little that changes: check-long.sh alone runs them.
+seldom='torture_test adopt_test pace_test hostile_table_test'
 # Each is named where it has room.
 slight='small_memory_test transport_test'
 
@@ -80,6 +82,7 @@ units() {
 	faults small_memory_test
 	system release page
 	system san centrifugo_limits
+	late
 }
 
 # Without limits in milliseconds: may have company.
@@ -90,26 +93,24 @@ calm() {
 	system san names
 	system san frames
 	system san bulk
-	system san look
-	system san daemon
-	system san balance
+	system release look
+	system release daemon
 	system san library
 	system san centrifugo
 	system san centrifugo_sdk
 	system san rooms
-	system san quota
-	system san fair
+	system release quota
+	system release fair
 	system san api
 	system san member
 	system san personal
 	system san web
-	system san host
+	system release host
 	system san endpoint
-	system san check
-	system san errand
-	system san proxies
+	system release check
+	system release errand
+	system release proxies
 	system release machine
-	system release look gcore
 	# shellcheck disable=SC2086 # a list
 	faults $calm
 }
@@ -121,7 +122,6 @@ patient() {
 	system release files
 	system release readme
 	system release firefox
-	system release layouts
 }
 
 # faults NAME...: those fault tests.
@@ -142,13 +142,13 @@ waiting() {
 	system release fdstore
 }
 
-# As patient ones, in a lane of their own.
+# As patient ones, where there is room for them.
 late() {
 	system release page_trouble
-	system san log
+	system release log
 	# shellcheck disable=SC2086 # a list
 	faults $late
-	system san moves
+	system release moves
 }
 
 # With a reader of the journal: most of them wait for it, so that soaks have room
@@ -166,17 +166,17 @@ readers() {
 
 # With a store.
 stored() {
-	system san store
+	system release store
 	system release store_use
 	system release store_rows
 	system release store_page
 	system release past
-	system san search
-	system san retention
-	system san erase
-	system san control
-	system san away
-	system san streams
+	system release search
+	system release retention
+	system release erase
+	system release control
+	system release away
+	system release streams
 	faults transport_test
 }
 
@@ -189,7 +189,7 @@ disks() {
 	    build/kill/fault/soak -d build/kill/chatd -j -S -n 40 -t 7
 }
 
-together patient calm waiting late readers stored disks units
+together patient calm waiting readers stored disks units
 
 system release plain_door 'workers|io_uring|queue'
 system release balance
@@ -204,8 +204,8 @@ for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
 	# shellcheck disable=SC2086 # words
-	case " "$(echo $patient $waiting $calm $late $readers $stored $slight)" " in
-	*" ${name%.*} "*) continue ;; # done above
+	case " "$(echo $patient $waiting $calm $late $readers $stored $slight $seldom)" " in
+	*" ${name%.*} "*) continue ;; # done above, or seldom
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" $hangs "$file"
 done

@@ -29,19 +29,19 @@ class Guests {
 		this.all = [];
 	}
 
-	/* Connects n guests, under names of their own. */
-	static async come(d, n) {
+	/* Connects n guests, under names of their own, so many at once. */
+	static async come(d, n, atOnce = AT_ONCE) {
 		const guests = new Guests(d);
-		await guests.more(n);
+		await guests.more(n, atOnce);
 		return guests;
 	}
 
 	/* Connects n more; returns them. */
-	async more(n) {
+	async more(n, atOnce = AT_ONCE) {
 		const some = [];
 		while (some.length < n)
 			some.push(...await Promise.all(Array.from(
-			    {length: Math.min(AT_ONCE, n - some.length)},
+			    {length: Math.min(atOnce, n - some.length)},
 			    async () => {
 				const name = `g${names++}`;
 				const c = await Client.user(this.d.port, name, name);

@@ -347,8 +347,9 @@ class Daemon {
 			const socket = net.connect(this.socket);
 			let reply = '';
 			socket.setEncoding('utf8');
-			socket.setTimeout(5000, () =>
-			    socket.destroy(new Error('control: no answer in 5 s')));
+			const ms = 5000 * patience();
+			socket.setTimeout(ms, () => socket.destroy(
+			    new Error(`control: no answer in ${ms} ms`)));
 			socket.on('error', reject);
 			socket.on('data', (data) => reply += data);
 			socket.on('end', () => {
