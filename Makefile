@@ -58,6 +58,8 @@ endif
 ifneq ($(filter san kill,$(VARIANT)),)
 TEST_OPT := -O0 -Wno-format-truncation \
 	$(if $(shell command -v ld.gold),-fuse-ld=gold)
+# But for those that count for long.
+$(addprefix $(OUT)/unit/,output_test hostile_test lock_test): TEST_OPT := -O1
 endif
 CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
 LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed

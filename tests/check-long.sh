@@ -13,11 +13,13 @@ export LONG=1
 need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
-need "build" 300 make -s -j"$jobs" all units \
+need "build" 600 make -s -j"$jobs" all units build/lines/chatd \
+    build/kinds/sbin/chatd build/other-layout/chatd \
     build/fault/million_test build/fault/soak build/fault/invariant
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units
 need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills
 
+part "lint, both compilers" 600 make -s lint
 for source in tests/unit/*_test.c; do
 	name=$(basename "$source" .c)
 	part "valgrind unit/$name" 600 valgrind -q --error-exitcode=99 \
@@ -34,13 +36,12 @@ done
 # long with them.
 CHATD=$root/build/san/chatd
 export CHATD
-for name in away balance check control daemon erase errand fair host log look \
-    moves past proxies quota retention search store store_page store_rows \
-    store_use streams; do
+for name in api away balance bulk check close control daemon erase errand fair \
+    host library log look member moves names past personal proxies quota \
+    retention rooms search store store_page store_rows store_use streams; do
 	parts_run "system/$name (san)" 1200 "tests/system/${name}_test.js"
 done
 CHATD=$root/build/chatd
-make -s -j"$jobs" build/other-layout/chatd
 parts_run "system/layouts (release)" 600 tests/system/layouts_test.js
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive

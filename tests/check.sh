@@ -35,7 +35,7 @@ need "packages" 600 tests/deps.sh
 need "npm packages" 600 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
 need "build" 600 make -s -j"$jobs" all build/bench/accept \
-    build/fault/million_test build/other-layout/chatd build/fault/soak \
+    build/fault/million_test build/fault/soak \
     build/fault/invariant build/lines/chatd build/kinds/sbin/chatd
 need "build, sanitizers" 600 make -s -j"$jobs" VARIANT=san all units fuzzers
 if ls tests/fault/*_test.* >/dev/null 2>&1; then
@@ -43,11 +43,10 @@ if ls tests/fault/*_test.* >/dev/null 2>&1; then
 fi
 # What is in no list measures pauses in milliseconds, or loads the machine by
 # itself, and is run alone at the end.
-patient='successor_test claims_kill_test once_kill_test publish_kill_test
-    exhaustion_test relay_chaos_test leave_test api_kill_test
-    centrifugo_kill_test descriptors_test stations_kill_test family_kill_test'
+patient='claims_kill_test relay_chaos_test leave_test api_kill_test
+    centrifugo_kill_test descriptors_test'
 calm='kill_publish_test million_test'
-waiting='custody_test planned_test quit_test
+waiting='custody_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
     keeper_test own_fault_test copy_kill_test noexec_test
@@ -59,11 +58,12 @@ readers='reader_test reader_kill_test reader_event_test reader_copy_test
     kill_away_test hostile_test'
 stored='store_test store_disk_test store_file_test store_kill_test
     store_start_test store_opening_test erase_kill_test'
-late='kinds_test'
 # Much of a processor, and little that changes: check-long.sh alone runs them.
-seldom='torture_test adopt_test pace_test hostile_table_test'
+seldom='torture_test adopt_test pace_test hostile_table_test kinds_test planned_test
+    publish_kill_test stations_kill_test transport_test exhaustion_test
+    successor_test family_kill_test once_kill_test stall_test'
 # Each is named where it has room.
-slight='small_memory_test transport_test'
+slight='small_memory_test'
 
 # Unit tests, corpora, and what loads no processor for long.
 units() {
@@ -90,20 +90,20 @@ calm() {
 	system san handshake
 	system san requests
 	system san plain_door
-	system san names
+	system release names
 	system san frames
-	system san bulk
+	system release bulk
 	system release look
 	system release daemon
-	system san library
+	system release library
 	system san centrifugo
 	system san centrifugo_sdk
-	system san rooms
+	system release rooms
 	system release quota
 	system release fair
-	system san api
-	system san member
-	system san personal
+	system release api
+	system release member
+	system release personal
 	system san web
 	system release host
 	system san endpoint
@@ -146,8 +146,6 @@ waiting() {
 late() {
 	system release page_trouble
 	system release log
-	# shellcheck disable=SC2086 # a list
-	faults $late
 	system release moves
 }
 
@@ -159,7 +157,7 @@ readers() {
 	! wanted "fault/soak, reader" || part "fault/soak, reader" $hangs \
 	    build/kill/fault/soak -d build/kill/kinds/sbin/chatd -j -r -n 40 \
 	    -t 7
-	system san close
+	system release close
 	! wanted "fault/adoption" || part "fault/adoption" $hangs \
 	    build/fault/soak -d build/chatd -j -o -n 100 -t 10
 }
@@ -177,34 +175,35 @@ stored() {
 	system release control
 	system release away
 	system release streams
-	faults transport_test
 }
 
 # With a store that waits for its disk, and what has found room beside it.
 disks() {
-	! wanted lint || part "lint" $hangs make -s lint
+	! wanted lint || part "lint" $hangs env QUICK=1 make -s lint
 	# shellcheck disable=SC2086 # a list
 	faults $stored
 	! wanted "fault/soak, store" || part "fault/soak, store" $hangs \
 	    build/kill/fault/soak -d build/kill/chatd -j -S -n 40 -t 7
 }
 
-together patient calm waiting readers stored disks units
+# In a lane of their own: each loads a processor.
+soaks() {
+	! wanted "fault/soak" || part "fault/soak" $hangs build/fault/soak -d build/chatd -j \
+	    -n 70 -t 7
+	! wanted "fault/points" || part "fault/points" $hangs build/kill/fault/soak \
+	    -d build/kill/chatd -j -p -t 22
+}
+
+together patient calm waiting readers stored disks units soaks
 
 system release plain_door 'workers|io_uring|queue'
 system release balance
-system release bulk 'limits'
-
-! wanted "fault/soak" || part "fault/soak" $hangs build/fault/soak -d build/chatd -j \
-    -n 70 -t 7
-! wanted "fault/points" || part "fault/points" $hangs build/kill/fault/soak \
-    -d build/kill/chatd -j -p -t 22
 
 for file in tests/fault/*_test.*; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file")
 	# shellcheck disable=SC2086 # words
-	case " "$(echo $patient $waiting $calm $late $readers $stored $slight $seldom)" " in
+	case " "$(echo $patient $waiting $calm $readers $stored $slight $seldom)" " in
 	*" ${name%.*} "*) continue ;; # done above, or seldom
 	esac
 	! wanted "fault/$name" || parts_run "fault/${name%.*}" $hangs "$file"

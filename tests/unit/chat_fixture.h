@@ -181,7 +181,7 @@ node_read(struct node *n, uint32_t i, int client, const char *text)
 	assert_true(len + CLIENT_FRAME_HEAD <= sizeof(frame));
 	len = client_frame(frame, 0x81, text, len);
 	assert_int_equal(send(client, frame, len, 0), len);
-	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	conn_read(&n->ch, i);
 }
 
@@ -239,7 +239,7 @@ client_all(int client, const char *last, size_t *len)
 	ssize_t r;
 
 	while (memmem(all, have, last, strlen(last)) == NULL) {
-		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(poll(&p, 1, 30000), 1);
 		r = recv(client, all + have, sizeof(all) - 1 - have, 0);
 		assert_true(r > 0);
 		have += (size_t)r;
