@@ -94,8 +94,8 @@ bool archive_is(const struct chat *ch, int peer);
 const char *
 archive_answer(struct chat *ch, const void *payload, size_t len, int fd);
 
-/* Whether who answers seems to hang: it has shown no sign of life for a while.
- * Who waits then is looked at again. */
+/* Whether who answers seems to hang: it has answered nothing for a second. Who
+ * waits then is looked at again. */
 bool archive_hangs(const struct chat *ch);
 
 /* Whose question that was; SHM_NONE: nobody's. */

@@ -6,7 +6,6 @@
 #include "archive_rows.h"
 #include "base/clock.h"
 #include "conn/hold.h"
-#include "hub/line.h"
 #include "hub/presence.h"
 #include "hub/reader.h"
 #include "room/rooms.h"
@@ -15,11 +14,12 @@ enum {
 	/* What nobody came to use, or asked for again, is given up so long
 	 * after its limit. */
 	ARCHIVE_UNUSED_MS = 2 * HOLD_ROWS_MS,
-	/* Sweeps without a tick of who answers, which has one in each 100 ms,
-	 * and in what takes long. Larger: a connect waits longer for one that
-	 * hangs; smaller: on a busy machine some recover nothing. Sweeps are
-	 * counted, as time goes by while the machine stands still, too. */
-	ARCHIVE_QUIET = 10
+	/* Sweeps in which a question waits and none is answered, until who
+	 * answers counts as hanging. Larger: a connect waits longer for one
+	 * that does; smaller: on a busy machine some recover nothing. Sweeps
+	 * are counted, as time goes by while the machine stands still, too. */
+	ARCHIVE_QUIET = 10,
+	ARCHIVE_AGAIN = 50 /* sweeps until a connect waits for it again */
 };
 
 enum asked_state { ASKED_WAITS, ASKED_FOUND, ASKED_FAILED, ASKED_ABSENT };
@@ -57,8 +57,7 @@ struct archive {
 	 * long: nobody waits for one until there is an answer, or a link. */
 	bool stuck;
 	uint32_t ended_ms; /* no link: since when */
-	uint32_t quiet;	   /* sweeps without a tick of who answers */
-	uint64_t ticks;	   /* that it had */
+	uint32_t quiet;	   /* sweeps in which a question was not answered */
 	struct asked *asked[ARCHIVE_ASKED_MAX];
 };
 
@@ -340,6 +339,7 @@ archive_linked(struct chat *ch, int peer)
 
 	a->peer = peer;
 	a->stuck = false;
+	a->quiet = 0;
 	for (uint32_t k = 0; k < a->n_asked; k++)
 		a->asked[k]->sent = false;
 	a->unsent = true;
@@ -449,6 +449,7 @@ archive_answer(struct chat *ch, const void *payload, size_t len, int fd)
 	if (head.number == 0 || head.number > a->numbers)
 		return "the question was not asked";
 	a->stuck = false;
+	a->quiet = 0;
 	k = asked_find(a, head.number);
 	if (k == a->n_asked || a->asked[k]->state != ASKED_WAITS)
 		return NULL; /* it was given up, or asked twice */
@@ -471,22 +472,30 @@ archive_hangs(const struct chat *ch)
 	return ch->rooms->archive->quiet >= ARCHIVE_QUIET;
 }
 
-/* Looks whether who answers lives. */
+/* Whether a question that was sent waits for its answer. */
+static bool
+archive_is_owed(const struct archive *a)
+{
+	for (uint32_t k = 0; k < a->n_asked; k++)
+		if (a->asked[k]->sent && a->asked[k]->state == ASKED_WAITS)
+			return true;
+	return false;
+}
+
+/* Looks whether who answers seems to hang. Its own life signs are seen by the
+ * master alone. */
 static void
 archive_listen(struct chat *ch)
 {
 	struct archive *a = ch->rooms->archive;
-	uint64_t ticks;
 
-	if (a->peer == -1) {
+	if (a->peer == -1)
 		a->quiet = 0; /* the next one is on its way */
-		return;
-	}
-	ticks = SHM_LOAD(ch->hub->line[a->peer].tick);
-	if (ticks != a->ticks) {
-		a->ticks = ticks;
+	else if (a->quiet >= ARCHIVE_QUIET)
+		a->quiet = a->quiet < ARCHIVE_AGAIN ? a->quiet + 1 : 0;
+	else if (!archive_is_owed(a))
 		a->quiet = 0;
-	} else if (a->quiet < ARCHIVE_QUIET && ++a->quiet == ARCHIVE_QUIET)
+	else if (++a->quiet == ARCHIVE_QUIET)
 		hold_rows_again(ch);
 }
 

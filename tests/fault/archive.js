@@ -252,7 +252,8 @@ async function killAll(d) {
 	const family = [d.pid, ...processChildren(d.pid)];
 	for (const pid of family)
 		process.kill(pid, 'SIGKILL');
-	await until('all have ended', () => !family.some(processLives));
+	await until('all have ended', () =>
+	    d.end && !family.some(processLives));
 }
 
 /* The JSON of the server API. */

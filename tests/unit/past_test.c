@@ -282,7 +282,7 @@ test_plain(void **state)
 	told(&bob, "* busy, try again");
 }
 
-/* Not for who shows no sign of life. */
+/* Not for who answers nothing. */
 static void
 test_connect_hangs(void **state)
 {
@@ -308,9 +308,9 @@ test_connect_hangs(void **state)
 		bob.fd = -1;
 		door_settle();
 	}
-	/* it is there again */
-	SHM_COUNT(door_hub.line[ARCHIVE].tick, 1);
-	archive_sweep(&door_node->ch);
+	/* whether it is there again is tried now and then */
+	for (int n = 0; n < 50; n++)
+		archive_sweep(&door_node->ch);
 	n_asked = 0;
 	guest_come(&bob, &centrifugo_door, "alice");
 	guest_say(&bob,
