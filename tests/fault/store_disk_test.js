@@ -528,8 +528,9 @@ group('disk', null, (test) => {
 		bad.set({writeError: 0});
 		await becomes(d, 'ok');
 		await archive.whole(d);
-		assert.equal(archive.holes('told-noise').length, 1);
-		assert.equal(d.stderr.match(/a hole in channel/g).length, 1);
+		const holes = archive.holes('told-noise').length;
+		assert.ok(holes > 0); /* on a busy machine a few, one by one */
+		assert.equal(d.stderr.match(/a hole in channel/g).length, holes);
 	}, {conf: 'journal 1M\n'}), {limit: 60000});
 
 	/* what was taken and not committed is there still */
