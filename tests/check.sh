@@ -82,7 +82,6 @@ units() {
 	faults small_memory_test
 	system release page
 	system san centrifugo_limits
-	late
 }
 
 # Without limits in milliseconds: may have company.
@@ -186,12 +185,13 @@ disks() {
 	    build/kill/fault/soak -d build/kill/chatd -j -S -n 40 -t 7
 }
 
-# In a lane of their own: each loads a processor.
+# In a lane of their own: each loads a processor. Those behind them wait.
 soaks() {
 	! wanted "fault/soak" || part "fault/soak" $hangs build/fault/soak -d build/chatd -j \
 	    -n 70 -t 7
 	! wanted "fault/points" || part "fault/points" $hangs build/kill/fault/soak \
 	    -d build/kill/chatd -j -p -t 22
+	late
 }
 
 together patient calm waiting readers stored disks units soaks
