@@ -49,7 +49,7 @@ calm='kill_publish_test million_test'
 waiting='custody_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_point_test kill_wait_test lines_test
-    keeper_test own_fault_test copy_kill_test noexec_test
+    keeper_test own_fault_test noexec_test
     mover_kill_test accepted_test backoff_test hold_test kill_claim_test
     kill_open_test kill_watch_test kill_event_test kill_held_test
     kill_reader_test'
@@ -61,7 +61,7 @@ stored='store_test store_disk_test store_file_test store_kill_test
 # Much of a processor, and little that changes: check-long.sh alone runs them.
 seldom='torture_test adopt_test pace_test hostile_table_test kinds_test planned_test
     publish_kill_test stations_kill_test transport_test exhaustion_test
-    successor_test family_kill_test once_kill_test stall_test'
+    successor_test family_kill_test once_kill_test stall_test copy_kill_test'
 # Each is named where it has room.
 slight='small_memory_test'
 

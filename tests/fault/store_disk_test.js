@@ -294,7 +294,7 @@ group('disk', null, (test) => {
 		assert.equal(archive.mark().clean, 1);
 	}, {disk: '64M'}), {limit: 60000});
 
-	if (ROOT) test('less than 5 % are left, and old rows give theirs', () =>
+	if (ROOT && LONG) test('less than 5 % are left, and old rows give theirs', () =>
 	    storing(async (d, archive) => {
 		const filler = path.join(archive.dir, 'filler');
 		const SIZE = 2 << 20, LEFT = 2 << 20, n = 650, bytes = 4000;
@@ -322,7 +322,7 @@ group('disk', null, (test) => {
 		    pragma_page_size(), pragma_freelist_count()`) < 1.2 * SIZE);
 	}, {disk: '64M', conf: 'store-size 2M\n'}), {limit: 90000});
 
-	test('rooms are opened while the disk is of no use', () => disk(
+	if (LONG) test('rooms are opened while the disk is of no use', () => disk(
 	    async (d, archive, bad) => {
 		await noise(d, 'told-old', {n: 10});
 		await archive.whole(d);
@@ -383,7 +383,7 @@ group('disk', null, (test) => {
 			assert.equal((await state(d)).holes, 0);
 		}), {limit: 90000});
 
-	test('another process holds it locked', () => storing(
+	if (LONG) test('another process holds it locked', () => storing(
 	    async (d, archive) => amid(d, archive, async () => {
 		await opened(d, 'told-noise');
 		const end = await beside(archive.file, 'BEGIN IMMEDIATE;');
