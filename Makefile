@@ -98,7 +98,7 @@ help:
 ## make run [PORT=]  install what is missing, build, run in the foreground;
 ##                   what is said is kept in build/chat.db
 ## make deps         install what building and testing need (apt)
-## make check        all tests, at most 10 minutes
+## make check        all tests, about 10 minutes on two processors
 ## make check-long   hundreds of kills, a million users, valgrind, torture
 ## make upgrade-from [REV=]  upgrade from the commit before, under clients
 ## make soak         clients at full rate, HITS (1,000) on workers and keepers

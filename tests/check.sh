@@ -1,5 +1,5 @@
 #!/bin/sh
-# All tests, at most 10 minutes: make check. The last line is the sum.
+# All tests, about 10 minutes on two processors: make check. The last line is the sum.
 # ONLY=WORD runs the parts whose name contains WORD (after building).
 set -eu
 cd "$(dirname "$0")/.."
