@@ -9,8 +9,9 @@
 
 enum {
 	WATCH_PAGE = 4096,   /* bytes of a page, which a new file has */
-	WATCH_MODE = 18,     /* in the file's header: 2 with a log ahead, which
-			      * a copy by VACUUM has not */
+	WATCH_HEAD = 16,     /* in the file's header: bytes of a page, and 2
+			      * with a log ahead, which a copy by VACUUM has
+			      * not */
 	WATCH_LEAF = 13,     /* a page of a table that has rows */
 	WATCH_ROW = 8,	     /* there: where its first one lies */
 	WATCH_COLUMNS = 3,   /* id, journal and position come first */
@@ -30,23 +31,8 @@ beside_find(const struct store *s, int k, char name[CONF_PATH_BYTES + 8])
 	return stat(name, &st) == 0 ? (uint64_t)st.st_ino : 0;
 }
 
-/* A whole number of a row: by its type, as SQLite's file format has it. */
-static uint64_t
-row_number(const unsigned char *at, unsigned type)
-{
-	static const unsigned char bytes[] = {0, 1, 2, 3, 4, 6, 8};
-	uint64_t n = 0;
-
-	if (type == 9)
-		return 1;
-	if (type >= sizeof(bytes))
-		return 0;
-	for (unsigned k = 0; k < bytes[type]; k++)
-		n = n << 8 | at[k];
-	return n;
-}
-
-/* Bytes of it. */
+/* Bytes of a whole number in a row, by its type, as SQLite's file format has
+ * it. */
 static unsigned
 row_bytes(unsigned type)
 {
@@ -55,16 +41,31 @@ row_bytes(unsigned type)
 	return type < sizeof(bytes) ? bytes[type] : 0;
 }
 
+/* That number; type 9 is 1 without a byte. */
+static uint64_t
+row_number(const unsigned char *at, unsigned type)
+{
+	uint64_t n = type == 9;
+
+	for (unsigned k = 0; k < row_bytes(type); k++)
+		n = n << 8 | at[k];
+	return n;
+}
+
 /* Reads the mark in the file itself, beside SQLite: what is not moved there yet
  * does not count. False: it is not there. */
 static bool
 watch_read(const struct store *s, struct note_place *out)
 {
-	unsigned char mode, page[WATCH_PAGE + WATCH_ROW_MOST] = {0};
+	static const unsigned char known[] = {WATCH_PAGE >> 8, 0, 2};
+	unsigned char head[sizeof(known)];
+	unsigned char page[WATCH_PAGE + WATCH_ROW_MOST] = {0};
 	const unsigned char *row, *at;
 	unsigned from;
 
-	if (pread(s->lock.file, &mode, 1, WATCH_MODE) != 1 || mode != 2 ||
+	if (pread(s->lock.file, head, sizeof(head), WATCH_HEAD) !=
+		sizeof(head) ||
+	    memcmp(head, known, sizeof(known)) != 0 ||
 	    pread(s->lock.file, page, WATCH_PAGE,
 		(s->watch.page - 1) * WATCH_PAGE) != WATCH_PAGE ||
 	    page[0] != WATCH_LEAF)
@@ -185,8 +186,7 @@ watch_leave(struct store *s)
 		moved =
 		    sqlite3_wal_checkpoint_v2(s->db, NULL,
 			SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
-	if (s->watch.beside[0] != 0 &&
-	    beside_find(s, 0, name) == s->watch.beside[0]) {
+	if (beside_find(s, 0, name) == s->watch.beside[0]) {
 		/* a log that another process reads just then is left, where it
 		 * belongs to what is at the path still */
 		snprintf(left, sizeof(left), "%s.left", name);
