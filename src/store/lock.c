@@ -242,15 +242,14 @@ lock_impossible(const char *name, char *error, size_t error_len)
 	return STORE_NONE;
 }
 
-/* Locks the file beside it, by the name that all links to it lead to. */
+/* Locks the file beside it. */
 static enum store_result
 lock_beside(struct lock *l, const char *path, uint64_t limit, char *error,
     size_t error_len)
 {
-	char real[PATH_MAX], name[PATH_MAX + 8];
+	char name[PATH_MAX + 8];
 
-	snprintf(name, sizeof(name), "%s-lock",
-	    realpath(path, real) != NULL ? real : path);
+	snprintf(name, sizeof(name), "%s-lock", path);
 	/* it is written to: not what a link there leads to */
 	l->beside = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (l->beside == -1)

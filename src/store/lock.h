@@ -28,13 +28,13 @@ bool place_would_be_tight(const struct statvfs *fs, uint64_t bytes);
 struct lock {
 	int beside; /* the file -lock; -1: none */
 	int file;   /* the database; -1: SQLite says why. It is closed last:
-		     * SQLite's own locks of   this process on it end with any
+		     * SQLite's own locks of this process on it end with any
 		     * descriptor of it */
 };
 
-/* Becomes the only writer of that path. wait_ms: how long a writer may take
- * that is about to end. Returns STORE_OK, or one line in error and why:
- * STORE_NONE: another one writes; lock_free() in any case. */
+/* Becomes the only writer of a path of place_real(). wait_ms: how long a writer
+ * may take that is about to end. Returns STORE_OK, or one line in error and
+ * why: STORE_NONE: another one writes; lock_free() in any case. */
 enum store_result lock_take(struct lock *l, const char *path, int wait_ms,
     char *error, size_t error_len);
 /* Whether that path still leads to the database that is locked. */
