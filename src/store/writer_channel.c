@@ -28,10 +28,7 @@ writer_channel_of(
 		return NULL;
 	/* what is stored under a name stays that name's, whatever the epoch
 	 * that others have seen meanwhile */
-	*r = store_channel(w->store, v.name, v.name_len, 0, &c->stored);
-	if (*r == STORE_NONE)
-		*r = store_channel(w->store, v.name, v.name_len,
-		    v.stream != 0 ? v.stream : writer_stream(), &c->stored);
+	*r = store_channel(w->store, v.name, v.name_len, v.stream, &c->stored);
 	if (*r != STORE_OK)
 		return NULL;
 	/* what was to be joined is forgotten with a transaction */
