@@ -377,29 +377,21 @@ state_figure(enum store_result r)
 	}
 }
 
-/* What is damaged is left; the next try begins a new database. */
+/* What is damaged, or gone, is left: the next try opens what is there then, or
+ * begins a new database. */
 static void
-state_leave(struct writer *w)
+state_leave(struct writer *w, enum store_result r)
 {
 	strlcpy(w->error, store_error(w->store), sizeof(w->error));
 	/* while no other process can have it */
-	(void)state_aside(w);
-	store_close(w->store);
-	w->store = NULL;
-	w->begun = false;
-}
-
-/* Its file is gone: the next try opens what is there then. */
-static void
-state_gone(struct writer *w)
-{
-	strlcpy(w->error, store_error(w->store), sizeof(w->error));
+	if (r == STORE_DAMAGED)
+		(void)state_aside(w);
 	writer_patience(w, true);
 	store_close(w->store);
 	writer_patience(w, false);
 	w->store = NULL;
 	w->begun = false;
-	w->is_gone = true;
+	w->is_gone |= r == STORE_GONE;
 }
 
 /* Says why it cannot go on; another process's lock, when it has waited for
@@ -455,10 +447,8 @@ writer_fail(struct writer *w, enum store_result r)
 	reader_rewind(&w->reader, w->mark.position);
 	w->taken = w->rows = w->holes = 0;
 	w->waits = false;
-	if (r == STORE_DAMAGED && w->store != NULL)
-		state_leave(w);
-	if (r == STORE_GONE && w->store != NULL)
-		state_gone(w);
+	if ((r == STORE_DAMAGED || r == STORE_GONE) && w->store != NULL)
+		state_leave(w, r);
 }
 
 void
