@@ -88,8 +88,11 @@ void
 writer_patience(struct writer *w, bool on)
 {
 	ticks = on ? PATIENCE_TICKS : 0;
-	if (left == 0)
+	if (left == 0) {
 		patience_timer(on);
+		if (left > 0) /* the master has died in between */
+			patience_timer(true);
+	}
 	if (!on && SHM_OWN(hub->mine->hand) == HAND_BLOCKED)
 		writer_hand_free(w);
 }
