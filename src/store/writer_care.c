@@ -63,6 +63,24 @@ care_wrote(struct writer *w, uint64_t now)
 	return writer_checkpoint(w, false);
 }
 
+/* Says why the clock does not count for what is too old. now_ms: the time that
+ * does; 0: none was noted. */
+static void
+care_doubt(int64_t wall_ms, int64_t now_ms)
+{
+	if (now_ms == 0)
+		log_warn("no time is noted with the database, as where it came "
+			 "without its -lock: nothing is deleted for its age "
+			 "until the clock has gone on for 24 hours");
+	else
+		log_warn(
+		    "the clock has leapt to a time that is %lld days "
+		    "ahead of what was noted with the database: nothing is "
+		    "deleted for its age by that, until the clock has "
+		    "stayed there for 24 hours",
+		    (long long)(wall_ms - now_ms) / (24 * 3600 * 1000));
+}
+
 /* The time by which rows are too old. */
 static int64_t
 care_time(struct writer *w)
@@ -73,12 +91,7 @@ care_time(struct writer *w)
 	const int64_t now_ms = trust_ask(&w->trust, wall_ms, clock_ms());
 
 	if (!doubted && w->trust.doubt_ms != 0)
-		log_warn(
-		    "the clock has leapt to a time that is %lld days "
-		    "ahead of what was noted with the database: nothing is "
-		    "deleted for its age by that, until the clock has "
-		    "stayed there for 24 hours",
-		    (long long)(wall_ms - now_ms) / (24 * 3600 * 1000));
+		care_doubt(wall_ms, now_ms);
 	else if (doubted && w->trust.doubt_ms == 0)
 		log_info("the clock's time counts again for what is too old");
 	return now_ms;

@@ -279,6 +279,13 @@ group('store', null, (test) => {
 			assert.equal(new Set(epochs).size, 3);
 			await run(talk);
 			assert.equal(new Set(epochs).size, 3);
+			/* and one that came without what is noted */
+			fs.unlinkSync(`${archive.file}-lock`);
+			await run(async (d) => {
+				await d.logged(/no time is noted/);
+				await talk(d);
+			});
+			assert.equal(new Set(epochs).size, 4);
 		} finally {
 			archive.remove();
 		}
