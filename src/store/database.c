@@ -184,6 +184,18 @@ database_run(struct store *s, sqlite3_stmt *stmt, const char *doing)
 }
 
 enum store_result
+database_number(
+    struct store *s, sqlite3_stmt *stmt, const char *doing, int64_t *out)
+{
+	const enum store_result r = database_row(s, stmt, doing);
+
+	if (r == STORE_OK)
+		*out = sqlite3_column_int64(stmt, 0);
+	sqlite3_reset(stmt);
+	return r;
+}
+
+enum store_result
 database_exec(struct store *s, const char *sql, const char *doing)
 {
 	int rc;
@@ -215,13 +227,12 @@ static enum store_result
 database_inside(struct store *s)
 {
 	static const char sql[] = "PRAGMA freelist_count";
-	sqlite3_stmt *stmt = database_statement(s, sql);
-	enum store_result r = database_row(s, stmt, "beginning");
-	const int unused = r == STORE_OK ? sqlite3_column_int(stmt, 0) : 0;
+	int64_t unused = 0;
+	const enum store_result r = database_number(
+	    s, database_statement(s, sql), "beginning", &unused);
 
 	if (r != STORE_OK && r != STORE_NONE)
 		return r;
-	sqlite3_reset(stmt);
 	if (unused >= SPARE_PAGES)
 		return database_bound(s, true);
 	snprintf(s->error, sizeof(s->error),

@@ -142,6 +142,12 @@ database_run(struct store *s, sqlite3_stmt *stmt, const char *doing);
 enum store_result
 database_row(struct store *s, sqlite3_stmt *stmt, const char *doing);
 
+/* A statement's only number, which it is reset behind; STORE_NONE: there is
+ * none.
+ */
+enum store_result database_number(
+    struct store *s, sqlite3_stmt *stmt, const char *doing, int64_t *out);
+
 /* Executes a text of statements, without a transaction of its own. */
 enum store_result
 database_exec(struct store *s, const char *sql, const char *doing);

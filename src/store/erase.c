@@ -67,15 +67,12 @@ erase_begin(struct store *s, struct store_erasure *e)
 	static const char sql[] =
 	    "SELECT max(coalesce((SELECT max(id) FROM publication), 0),"
 	    " coalesce((SELECT max(id) FROM event), 0))";
-	sqlite3_stmt *stmt = database_statement(s, sql);
-	const enum store_result r = database_row(s, stmt, "erasing");
+	const enum store_result r =
+	    database_number(s, database_statement(s, sql), "erasing", &e->last);
 
-	if (r != STORE_OK)
-		return r;
-	e->last = sqlite3_column_int64(stmt, 0);
-	sqlite3_reset(stmt);
-	erase_next(e);
-	return STORE_OK;
+	if (r == STORE_OK)
+		erase_next(e);
+	return r;
 }
 
 /* Erases the publication that a statement has found; *bytes: of its text. */

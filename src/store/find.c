@@ -117,21 +117,16 @@ find_channel(
 
 /* A statement's only number, of a channel and another one. */
 static enum store_result
-find_number(struct store *s, const char *sql, int64_t channel, uint64_t other,
-    uint64_t *out)
+find_number(struct store *s, const char *sql, int64_t channel, int64_t other,
+    int64_t *out)
 {
 	sqlite3_stmt *stmt = database_statement(s, sql);
-	enum store_result r;
 
 	if (stmt != NULL) {
 		sqlite3_bind_int64(stmt, 1, channel);
-		bind_number(stmt, 2, other);
+		sqlite3_bind_int64(stmt, 2, other);
 	}
-	r = database_row(s, stmt, "reading rows");
-	if (r == STORE_OK)
-		*out = column_number(stmt, 0);
-	sqlite3_reset(stmt);
-	return r;
+	return database_number(s, stmt, "reading rows", out);
 }
 
 enum store_result
@@ -144,15 +139,17 @@ find_behind(struct store *s, int64_t channel, uint32_t n, uint64_t *offset)
 	static const char leaps[] =
 	    "SELECT count(*) FROM publication"
 	    " WHERE channel = ?1 AND format = 29 AND offset >= ?2";
-	uint64_t found = 0, passed;
+	int64_t found = 0, passed, last = 0;
 	enum store_result r;
 
 	do {
 		passed = found;
-		r = find_number(s, nth, channel, n + passed, offset);
+		r = find_number(s, nth, channel, n + passed, &last);
 		if (r == STORE_OK)
-			r = find_number(s, leaps, channel, *offset, &found);
+			r = find_number(s, leaps, channel, last, &found);
 	} while (r == STORE_OK && found > passed);
+	if (r == STORE_OK)
+		*offset = (uint64_t)last;
 	return r;
 }
 

@@ -16,12 +16,11 @@ static enum store_result
 holes_count(struct store *s)
 {
 	static const char sql[] = "SELECT count(*) FROM hole";
-	sqlite3_stmt *stmt = database_statement(s, sql);
-	const enum store_result r = database_row(s, stmt, "opening");
+	int64_t n = 0;
+	const enum store_result r =
+	    database_number(s, database_statement(s, sql), "opening", &n);
 
-	if (r == STORE_OK)
-		s->holes = column_number(stmt, 0);
-	sqlite3_reset(stmt);
+	s->holes = (uint64_t)n;
 	return r;
 }
 

@@ -38,13 +38,7 @@ prune_statement(struct store *s, const char *sql, int64_t a, int64_t b)
 enum store_result
 prune_number(struct store *s, sqlite3_stmt *stmt, int64_t *out)
 {
-	const enum store_result r = database_row(s, stmt, "pruning");
-
-	if (r == STORE_OK)
-		*out = sqlite3_column_int64(stmt, 0);
-	if (r == STORE_OK || r == STORE_NONE)
-		sqlite3_reset(stmt);
-	return r;
+	return database_number(s, stmt, "pruning", out);
 }
 
 /* Deletes the publication that a statement has found: id, channel, format,

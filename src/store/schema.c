@@ -90,12 +90,11 @@ schema_judge(int application, int version, bool empty, const char *path,
 static bool
 schema_number(struct store *s, const char *sql, int *out)
 {
-	sqlite3_stmt *stmt = database_statement(s, sql);
-	enum store_result r = database_row(s, stmt, "opening");
+	int64_t n = 0;
+	const enum store_result r =
+	    database_number(s, database_statement(s, sql), "opening", &n);
 
-	if (r == STORE_OK)
-		*out = sqlite3_column_int(stmt, 0);
-	sqlite3_reset(stmt);
+	*out = (int)n;
 	return r == STORE_OK;
 }
 

@@ -50,14 +50,8 @@ static const char index_drop[] = "DROP TABLE IF EXISTS search;"
 static enum store_result
 search_number(struct store *s, const char *sql, int64_t *out)
 {
-	sqlite3_stmt *stmt = database_statement(s, sql);
-	enum store_result r = database_row(s, stmt, "reading the index");
-
-	if (r == STORE_OK)
-		*out = sqlite3_column_int64(stmt, 0);
-	if (stmt != NULL)
-		sqlite3_reset(stmt);
-	return r;
+	return database_number(
+	    s, database_statement(s, sql), "reading the index", out);
 }
 
 /* Whether there is an index: *version, 0: none that can be asked; *remains:
@@ -435,17 +429,12 @@ search_last(struct store *s, int64_t channel, uint64_t upto, int64_t *last)
 	    "SELECT id FROM publication WHERE channel = ?1 AND offset <= ?2"
 	    " ORDER BY offset DESC LIMIT 1";
 	sqlite3_stmt *stmt = database_statement(s, sql);
-	enum store_result r;
 
 	if (stmt != NULL) {
 		sqlite3_bind_int64(stmt, 1, channel);
 		bind_number(stmt, 2, upto < INT64_MAX ? upto : INT64_MAX);
 	}
-	r = database_row(s, stmt, "looking for a row");
-	if (r == STORE_OK)
-		*last = sqlite3_column_int64(stmt, 0);
-	sqlite3_reset(stmt);
-	return r;
+	return database_number(s, stmt, "looking for a row", last);
 }
 
 /* Finds what is asked for where there is an index. */

@@ -110,17 +110,14 @@ watch_begin(struct store *s)
 	static const char sql[] =
 	    "SELECT rootpage FROM sqlite_schema WHERE name = 'mark'";
 	char name[CONF_PATH_BYTES + 8];
-	sqlite3_stmt *stmt;
 	struct stat st;
 
 	for (int k = 0; k < 2; k++)
 		s->watch.beside[k] = beside_find(s, k, name);
 	if (s->lock.file == -1 || fstat(s->lock.file, &st) == -1)
 		return;
-	stmt = database_statement(s, sql);
-	if (database_row(s, stmt, "opening") == STORE_OK)
-		s->watch.page = sqlite3_column_int64(stmt, 0);
-	sqlite3_reset(stmt);
+	(void)database_number(
+	    s, database_statement(s, sql), "opening", &s->watch.page);
 	/* of another page size, or as it is not understood here: not watched */
 	if (s->watch.page < 2 || !watch_read(s, &s->watch.place))
 		s->watch.page = 0;
