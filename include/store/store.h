@@ -188,12 +188,6 @@ enum store_what {
 			  * when it was seen last */
 };
 
-/* How much of the time of questions one who asks has left. */
-struct store_share {
-	int64_t spare_us;
-	uint64_t spare_at; /* clock_us() then; 0: all of it, from now on */
-};
-
 struct store_query {
 	enum store_what what;
 	const char *name; /* of the channel or user, not terminated */

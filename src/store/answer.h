@@ -4,7 +4,7 @@
 #define CHATD_STORE_ANSWER_H
 
 #include "codec/message.h"
-#include "store/store.h"
+#include "database.h"
 
 /* A worker that asks; from 0. */
 struct asker {

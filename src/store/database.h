@@ -45,6 +45,12 @@ struct store_dirty {
 	int64_t seen_ms;
 };
 
+/* How much of the time of questions one who asks has left. */
+struct store_share {
+	int64_t spare_us;
+	uint64_t spare_at; /* clock_us() then; 0: all of it, from now on */
+};
+
 /* The index of texts: search.h. */
 struct store_index {
 	bool on;       /* there is one, and this process writes it */
