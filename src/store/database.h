@@ -186,6 +186,14 @@ bind_number(sqlite3_stmt *stmt, int at, uint64_t number)
 	sqlite3_bind_int64(stmt, at, (sqlite3_int64)number);
 }
 
+/* A bound of such numbers, none of which that is compared is stored above the
+ * largest signed one. */
+static inline void
+bind_bound(sqlite3_stmt *stmt, int at, uint64_t number)
+{
+	bind_number(stmt, at, number < INT64_MAX ? number : INT64_MAX);
+}
+
 static inline uint64_t
 column_number(sqlite3_stmt *stmt, int at)
 {

@@ -84,8 +84,7 @@ find_rows(struct store *s, sqlite3_stmt *stmt, bool position,
 	return r == STORE_NONE ? STORE_OK : r;
 }
 
-/* The most rows that are asked for. */
-static sqlite3_int64
+sqlite3_int64
 find_limit(const struct store_query *q)
 {
 	return q->limit != 0 ? (sqlite3_int64)q->limit : -1;
@@ -174,20 +173,12 @@ find_since(struct store *s, const struct store_query *q,
 	return r == STORE_NONE ? STORE_OK : r;
 }
 
-/* An offset that is asked for, where it is compared: none that is stored is
- * larger than a signed number. */
-static uint64_t
-offset_stored(uint64_t offset)
-{
-	return offset < INT64_MAX ? offset : INT64_MAX;
-}
-
 /* Offsets and times that are asked for; limit 0: all. */
 static void
 find_bind(sqlite3_stmt *stmt, const struct store_query *q, uint64_t since)
 {
-	bind_number(stmt, 2, offset_stored(since));
-	bind_number(stmt, 3, q->upto != 0 ? offset_stored(q->upto) : INT64_MAX);
+	bind_bound(stmt, 2, since);
+	bind_bound(stmt, 3, q->upto != 0 ? q->upto : UINT64_MAX);
 	sqlite3_bind_int64(stmt, 4, q->oldest_ms);
 	sqlite3_bind_int64(stmt, 5, find_limit(q));
 }

@@ -11,6 +11,9 @@
 	" p.user, p.format, p.data, p.info, p.sub_info, p.tags, p.erased"
 #define FIND_TABLES " publication p JOIN channel c ON c.id = p.channel"
 
+/* The most rows that are asked for, as SQL has it; limit 0: all. */
+sqlite3_int64 find_limit(const struct store_query *q);
+
 /* Hands the rows of such a statement, whose values are bound, to row(). With
  * position: that of a proposal is behind those columns. */
 enum store_result find_rows(struct store *s, sqlite3_stmt *stmt, bool position,

@@ -415,8 +415,7 @@ search_rows(
 	if (stmt != NULL) {
 		sqlite3_bind_text(stmt, 1, question, -1, SQLITE_STATIC);
 		sqlite3_bind_int64(stmt, 2, last);
-		sqlite3_bind_int64(stmt, 3,
-		    a->q->limit != 0 ? (sqlite3_int64)a->q->limit : -1);
+		sqlite3_bind_int64(stmt, 3, find_limit(a->q));
 	}
 	return find_rows(s, stmt, false, search_row, a);
 }
@@ -432,7 +431,7 @@ search_last(struct store *s, int64_t channel, uint64_t upto, int64_t *last)
 
 	if (stmt != NULL) {
 		sqlite3_bind_int64(stmt, 1, channel);
-		bind_number(stmt, 2, upto < INT64_MAX ? upto : INT64_MAX);
+		bind_bound(stmt, 2, upto);
 	}
 	return database_number(s, stmt, "looking for a row", last);
 }

@@ -183,8 +183,7 @@ store_answered(struct store *s, uint64_t position)
 	if (r != STORE_OK)
 		return r;
 	if ((stmt = database_statement(s, sql)) != NULL)
-		sqlite3_bind_int64(stmt, 1,
-		    position < INT64_MAX ? (sqlite3_int64)position : INT64_MAX);
+		bind_bound(stmt, 1, position);
 	return database_run(s, stmt, "writing that proposals are answered");
 }
 
