@@ -71,8 +71,9 @@ struct store_mark {
 	 * of which nothing is known: offsets may have been told that it has
 	 * not, any number of them. */
 	bool copied;
-	char boot[37]; /* boot id of the machine that wrote it, terminated;
-			* "": not known */
+	/* By who writes: the boot id of the machine, terminated, "": not known;
+	 * for people who look into the database. Nothing is decided by it. */
+	char boot[37];
 	/* Noted there, of who writes: the journal that it was to belong to
 	 * last: another one than `journal` if that one's first commit is not
 	 * there, or has gone with the machine's power. */

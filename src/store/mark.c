@@ -71,10 +71,9 @@ enum store_result
 mark_read(struct store *s, struct store_mark *mark)
 {
 	static const char sql[] =
-	    "SELECT journal, position, boot, clean, rows FROM mark";
+	    "SELECT journal, position, clean, rows FROM mark";
 	sqlite3_stmt *stmt = database_statement(s, sql);
 	enum store_result r = database_row(s, stmt, "opening");
-	size_t len;
 
 	*mark = (struct store_mark){0};
 	if (r == STORE_NONE) /* the row is missing */
@@ -83,9 +82,8 @@ mark_read(struct store *s, struct store_mark *mark)
 		return r;
 	mark->journal = column_number(stmt, 0);
 	mark->position = column_number(stmt, 1);
-	strlcpy(mark->boot, column_text(stmt, 2, &len), sizeof(mark->boot));
-	mark->clean = sqlite3_column_int(stmt, 3) != 0;
-	s->rows = column_number(stmt, 4);
+	mark->clean = sqlite3_column_int(stmt, 2) != 0;
+	s->rows = column_number(stmt, 3);
 	sqlite3_reset(stmt);
 	mark_judge(s, mark);
 	return holes_count(s);

@@ -92,10 +92,10 @@ struct writer {
 		       * channel is opened */
 	bool noted;   /* it is, though what follows it may not be */
 	bool is_new;  /* the database's mark was of another journal, */
-	bool is_lost; /* what was stored is in a file that was moved aside */
-	bool is_gone; /* the file was not at its path any more */
 	bool leaps;   /* and offsets that were told may be missing in it; */
 	bool is_copy; /* any number of them */
+	bool is_lost; /* what was stored is in a file that was moved aside */
+	bool is_gone; /* the file was not at its path any more */
 	uint64_t journal; /* the number of this one */
 	/* Before this journal's first commit: channels are opened so much above
 	 * what they had. */
@@ -184,8 +184,8 @@ enum store_result writer_is_told(struct writer *w, bool *told);
 void writer_patience_init(struct writer *w);
 /* Whether the master is dead. */
 bool writer_is_orphan(const struct writer *w);
-/* From now on the process gives life signs while a call
- * waits for the disk, for some minutes at most; or not any more. */
+/* From now on the process gives life signs while a call waits for the disk, for
+ * some minutes at most; or not any more. */
 void writer_patience(struct writer *w, bool on);
 /* Moves what is committed into the database, however long that takes. */
 enum store_result writer_checkpoint(struct writer *w, bool idle);

@@ -43,8 +43,7 @@ state_journal(const struct hub *h)
 	return n != 0 ? n : 1;
 }
 
-/* The machine's boot, for who reads the database; "": nobody knows, as in a
- * unit that hides it. */
+/* The machine's boot; "": nobody knows, as in a unit that hides it. */
 static void
 state_boot(char out[37])
 {
