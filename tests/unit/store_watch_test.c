@@ -95,12 +95,13 @@ gone_is_told(void **state)
 static void
 overwritten_is_told(void **state)
 {
-	char old[160], wal[160], command[1024];
+	char old[160], wal[160], left[170], command[1024];
 	struct store *s = writer();
 	struct store_channel c = channel(s, "room:a");
 
 	snprintf(old, sizeof(old), "%s/old.db", folder);
 	snprintf(wal, sizeof(wal), "%s-wal", path);
+	snprintf(left, sizeof(left), "%s.left", wal);
 	for (uint64_t at = 1; at <= 300; at++) {
 		say(s, &c, "kept");
 		commit(s, at);
@@ -136,6 +137,7 @@ overwritten_is_told(void **state)
 		assert_int_equal(store_look(s), STORE_GONE);
 		assert_non_null(strstr(store_error(s), "copied over"));
 		store_close(s);
+		assert_int_equal(unlink(left), 0);
 		s = writer();
 		assert_int_equal(mark.position, 100);
 		assert_int_equal(channel(s, "room:a").top, 100);
