@@ -173,19 +173,15 @@ api_accept(struct chat *ch, const struct channel_name *name,
 
 /* A publication that is made now. */
 static enum centrifugo_error
-api_publish_new(struct chat *ch, struct json_value *v, struct publication *out)
+api_publish_new(struct chat *ch, const struct channel_name *name,
+    struct json_value *v, struct publication *out)
 {
 	struct json_writer data, tags;
-	struct channel_name name;
 	enum centrifugo_error bad;
 
-	bad = take_channel(ch, v[PUBLISH_CHANNEL], &name);
-	if (bad == C_OK &&
-	    (v[PUBLISH_DATA].type == JSON_NONE || !is_tags(v[PUBLISH_TAGS]) ||
-		v[PUBLISH_DATA].len > ch->live.message_size))
-		bad = C_BAD_REQUEST;
-	if (bad != C_OK)
-		return bad;
+	if (v[PUBLISH_DATA].type == JSON_NONE || !is_tags(v[PUBLISH_TAGS]) ||
+	    v[PUBLISH_DATA].len > ch->live.message_size)
+		return C_BAD_REQUEST;
 	json_writer_init_growing(&data, v[PUBLISH_DATA].len + 1);
 	json_writer_init_growing(&tags, UINT16_MAX);
 	v[PUBLISH_DATA] = one_line(&data, v[PUBLISH_DATA]);
@@ -193,7 +189,7 @@ api_publish_new(struct chat *ch, struct json_value *v, struct publication *out)
 		v[PUBLISH_TAGS] = one_line(&tags, v[PUBLISH_TAGS]);
 	bad = json_writer_failed(&data) || json_writer_failed(&tags)
 	    ? C_INTERNAL
-	    : api_accept(ch, &name, v[PUBLISH_DATA], v[PUBLISH_TAGS], out);
+	    : api_accept(ch, name, v[PUBLISH_DATA], v[PUBLISH_TAGS], out);
 	json_writer_deinit(&data);
 	json_writer_deinit(&tags);
 	return bad;
@@ -205,16 +201,19 @@ static enum centrifugo_error
 api_publish(struct chat *ch, struct json_value *v, struct json_writer *w)
 {
 	struct publication p;
-	const enum centrifugo_error bad = hold_published(ch) != 0
-	    ? api_accepted(ch, hold_published(ch), &p)
-	    : api_publish_new(ch, v, &p);
 	struct channel_name name;
+	const enum centrifugo_error taken =
+	    take_channel(ch, v[PUBLISH_CHANNEL], &name);
+	enum centrifugo_error bad = taken;
 
+	if (hold_published(ch) != 0)
+		bad = api_accepted(ch, hold_published(ch), &p);
+	else if (taken == C_OK)
+		bad = api_publish_new(ch, &name, v, &p);
 	if (bad != C_OK)
 		return bad;
 	json_open(w, '{');
-	if (take_channel(ch, v[PUBLISH_CHANNEL], &name) == C_OK &&
-	    name.rule->history > 0) {
+	if (taken == C_OK && name.rule->history > 0) {
 		json_put_name(w, "offset");
 		json_put_uint(w, p.offset);
 		put_epoch(w, presence_stream(ch->hub, p.channel, p.epoch));
