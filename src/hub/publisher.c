@@ -128,20 +128,27 @@ publisher_settle(struct publisher *pub, const char *name, size_t len,
 		p->flags |= pub->settle(pub->arg, name, len);
 }
 
+/* The readers that require what is published to an entry with these flags. */
+static uint8_t
+publisher_required(const struct hub *h, uint8_t flags)
+{
+	return PRESENCE_REQUIRES(flags) & PRESENCE_READERS(flags) & h->readers;
+}
+
 /* Whether a message may not be published to an entry with these flags now. Lock
  * held. */
 static enum publish_result
 publisher_judge(
     struct hub *h, uint8_t flags, enum publish_to to, struct publication *p)
 {
-	uint8_t required = PRESENCE_REQUIRES(flags) & PRESENCE_READERS(flags);
+	const uint8_t required = publisher_required(h, flags);
 
 	if (PRESENCE_WARMTH_OF(flags) != PRESENCE_OPEN &&
 	    publisher_is_cold(h, p->channel, to)) {
 		p->epoch = SHM_LOAD(h->entry[p->channel].epoch);
 		return PUBLISH_COLD;
 	}
-	if ((required & h->readers) == 0)
+	if (required == 0)
 		return PUBLISH_OK;
 	return journal_is_behind(h, required, publication_bytes(p)) ||
 		presence_is_crowded(h, p->channel, required)
@@ -165,12 +172,11 @@ publisher_append(struct publisher *pub, const char *name, size_t len,
 		return to == PUBLISH_MAKE ? PUBLISH_FULL : PUBLISH_ABSENT;
 	publisher_subscription(h, what, p, text);
 	flags = SHM_LOAD(h->entry[p->channel].flags);
-	if (flags != 0 && h->readers != 0 && !publication_is_event(p))
+	if (flags != 0 && h->readers != 0 && !publication_is_event(p)) {
 		r = publisher_judge(h, flags, to, p);
-	if (r == PUBLISH_OK &&
-	    PRESENCE_REQUIRES(flags) & PRESENCE_READERS(flags) & h->readers &&
-	    !publication_is_event(p))
-		publisher_settle(pub, name, len, what, p);
+		if (r == PUBLISH_OK && publisher_required(h, flags) != 0)
+			publisher_settle(pub, name, len, what, p);
+	}
 	if (r == PUBLISH_OK)
 		*mask = journal_append(h, p);
 	return r;
