@@ -1,7 +1,6 @@
 #include "room/opening.h"
 
 #include "conn/hold.h"
-#include "conn/recipient.h"
 #include "hub/line.h"
 #include "hub/lock.h"
 #include "hub/presence.h"

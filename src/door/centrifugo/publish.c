@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "centrifugo.h"
-#include "hub/line.h"
 
 /* Publishes for a command. C_WAITS: it has been accepted and waits for its
  * result, or the channel is not open yet. */

@@ -1,7 +1,6 @@
 /* Subscriptions: who may, where they begin, how they end. */
 #include <string.h>
 
-#include "base/log.h"
 #include "room/event.h"
 #include "room/opening.h"
 #include "centrifugo.h"
