@@ -284,8 +284,9 @@ writer_open_asked(struct writer *w, bool more)
 {
 	const uint64_t now = clock_ms();
 
-	/* those that it is to meet yet say what is asked */
-	if (now >= w->seek_ms &&
+	/* those that it is to meet yet say what is asked; those that wait here
+	 * would be found once more each time */
+	if (w->n_asked == 0 && now >= w->seek_ms &&
 	    (!more || reader_unread(&w->reader) > w->hub->reader_share)) {
 		w->seek_ms = now + OPEN_SEEK_MS;
 		reader_opening(&w->reader, writer_ask, w);

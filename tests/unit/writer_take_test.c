@@ -1,4 +1,5 @@
-/* writer: what waits is taken at once, and is due from when it was said. */
+/* writer: what waits is taken at once, and is due from when it was said; what
+ * is asked for is listed once. */
 #include "reader_fixture.h"
 
 #include <stdlib.h>
@@ -98,13 +99,51 @@ test_due(void **state)
 	take_one(clock_wall_ms() + 3600 * 1000, 0, 0);
 }
 
+/* Asks for a channel by its entry alone. */
+static void
+asks(const char *name)
+{
+	const uint32_t e = scene_channel(&s, name);
+
+	SHM_STORE(s.h.entry[e].flags,
+	    PRESENCE_WARM(presence_flags(&s.h, e), PRESENCE_OPENING));
+}
+
+/* Channels that are asked for are opened one after the other while much is
+ * unread; those that wait for that are not listed again. */
+static void
+test_asked(void **state)
+{
+	static const char text[1024];
+	static struct conf_live live;
+	struct child_start start = {.hub = &s.h, .live = &live};
+
+	asks("sone");
+	asks("stwo");
+	for (int k = 0; k < 2 * JOURNAL / 16 / (int)sizeof(text); k++)
+		scene_say(&s, "said", text, sizeof(text));
+	scene_become(&s, STORE_LINE);
+	start.line = s.h.mine;
+	w.start = &start;
+	w.begun = true;
+	memset(w.child.link, -1, sizeof(w.child.link));
+	for (size_t left = 2; left > 0; left--) {
+		w.seek_ms = 0;
+		assert_int_equal(writer_open_asked(&w, false), STORE_OK);
+		assert_int_equal(w.n_asked, left - 1);
+	}
+	free(w.asked);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_all, scene_begins, scene_ends),
 	    cmocka_unit_test_setup_teardown(
-		test_due, scene_begins, scene_ends)};
+		test_due, scene_begins, scene_ends),
+	    cmocka_unit_test_setup_teardown(
+		test_asked, scene_begins, scene_ends)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
