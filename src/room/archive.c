@@ -155,10 +155,18 @@ archive_send(struct chat *ch)
 	}
 }
 
-/* Whether it is the question of that connection. */
+/* Whether a question is the command's in hand, whose connection has that id,
+ * or, aside, the connection's. */
 static bool
-asked_is(const struct asked *q, const struct chat *ch, uint64_t id,
-    const struct archive_query *like)
+asked_is_own(const struct asked *q, const struct chat *ch, uint64_t id)
+{
+	return q->conn == ch->hold.conn && q->id == id &&
+	    q->aside == ch->hold.aside;
+}
+
+/* Whether one's own question is that one. */
+static bool
+asked_is(const struct asked *q, const struct archive_query *like)
 {
 	struct message_ask ask = like->ask;
 
@@ -167,9 +175,7 @@ asked_is(const struct asked *q, const struct chat *ch, uint64_t id,
 	ask.name_len = (uint16_t)like->name_len;
 	ask.text_len = (uint16_t)like->text_len;
 	ask.asked_ms = q->ask.asked_ms;
-	return q->conn == ch->hold.conn && q->id == id &&
-	    q->aside == ch->hold.aside &&
-	    memcmp(&q->ask, &ask, sizeof(ask)) == 0 &&
+	return memcmp(&q->ask, &ask, sizeof(ask)) == 0 &&
 	    memcmp(q->names, like->name, like->name_len) == 0 &&
 	    (like->text_len == 0 ||
 		memcmp(q->names + like->name_len, like->text, like->text_len) ==
@@ -246,7 +252,8 @@ asked_in_hand(struct chat *ch, const struct archive_query *from)
 
 	like.ask.bytes = archive_bytes(ch);
 	for (uint32_t k = 0; k < a->n_asked; k++)
-		if (asked_is(a->asked[k], ch, id, &like))
+		if (asked_is_own(a->asked[k], ch, id) &&
+		    asked_is(a->asked[k], &like))
 			return a->asked[k];
 	return NULL;
 }
@@ -306,9 +313,7 @@ archive_done(struct chat *ch)
 		return;
 	id = archive_conn_id(ch, ch->hold.conn);
 	for (uint32_t k = 0; k < a->n_asked;)
-		if (a->asked[k]->conn == ch->hold.conn &&
-		    a->asked[k]->id == id &&
-		    a->asked[k]->aside == ch->hold.aside)
+		if (asked_is_own(a->asked[k], ch, id))
 			asked_forget(a, k);
 		else
 			k++;
