@@ -140,8 +140,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_all, scene_begins, scene_ends),
-	    cmocka_unit_test_setup_teardown(
-		test_due, scene_begins, scene_ends),
+	    cmocka_unit_test_setup_teardown(test_due, scene_begins, scene_ends),
 	    cmocka_unit_test_setup_teardown(
 		test_asked, scene_begins, scene_ends)};
 
