@@ -29,9 +29,15 @@ publication_read(struct chat *ch, uint64_t position, struct publication *p);
  * its newest and this worker's cursor; SLOT_MOVED is done then. */
 void deliver_missed(struct chat *ch, uint32_t conn);
 
-/* Delivers what lies between this worker's cursor and the tail, or a turn's
- * share of it. True if there is more. */
+/* Delivers what lies between this worker's cursor and the tail, or what is left
+ * of a turn's share of it, which ends the share. True if there is more. */
 bool deliver(struct chat *ch);
+
+/*
+ * Before a turn writes: whether it is to look at input once more, as it writes
+ * to many and more is coming. Delivers here, then relays, what there is.
+ */
+bool deliver_gathers(struct chat *ch);
 
 /* Delivers all that has been accepted by now. */
 void deliver_all(struct chat *ch);

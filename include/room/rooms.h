@@ -30,6 +30,14 @@ union local {
 };
 _Static_assert(sizeof(union local) == sizeof(uint32_t), "presence_match()");
 
+/* What a turn has delivered so far. */
+struct turn_share {
+	uint32_t n, to; /* publications, and to how many connections in all */
+	size_t bytes;	/* that they count against the `queue` of each */
+	uint32_t vain;	/* looks at input on end that found none */
+	bool gathers;	/* those of the turn before had many receivers */
+};
+
 struct archive;
 struct away;
 struct relay;
@@ -49,6 +57,7 @@ struct rooms {
 	uint32_t kept_at;	 /* next presence entry to look at */
 	uint64_t kept_ms;	 /* then all are looked at again */
 	bool unsettled;		 /* this turn published something */
+	struct turn_share turn;	 /* what this turn has delivered */
 };
 
 /* Makes them, once the hub is known; returns 0, or -1 and errno. */

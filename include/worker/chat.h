@@ -17,6 +17,10 @@ int chat_init(struct chat *ch, struct hub *h, const struct conf_live *live,
  * missing. */
 bool chat_set_doors(struct chat *ch, const struct door *const *doors);
 
+/* Whether the loop is to look at input once more, without waiting, before the
+ * turn ends: what it has to write goes to many, and more is coming. */
+bool chat_gathers(struct chat *ch);
+
 /* The end of a loop turn. Returns milliseconds until there is more to do: 0 =
  * at once, -1 = when something happens. */
 int chat_turn(struct chat *ch);

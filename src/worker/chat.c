@@ -1,5 +1,6 @@
 #include "worker/chat.h"
 
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -304,6 +305,16 @@ chat_turn_finish(struct chat *ch)
 	conn_flush(ch);
 	/* the leaves of those that were dropped are delivered next turn */
 	return more || dropped + ch->n_dropped > 0;
+}
+
+bool
+chat_gathers(struct chat *ch)
+{
+	if (!deliver_gathers(ch))
+		return false;
+	/* those that are about to say something run first */
+	sched_yield();
+	return true;
 }
 
 int

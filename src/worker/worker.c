@@ -179,6 +179,8 @@ worker_main(const struct worker_start *start)
 	KILL_POINT();
 	while (!may_leave(w)) {
 		turn(w, ms);
+		while (chat_gathers(&w->chat))
+			turn(w, 0);
 		ms = chat_turn(&w->chat);
 		control_turn(w);
 		ms = sooner(ms, accept_turn(w));
