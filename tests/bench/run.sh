@@ -1,13 +1,14 @@
 #!/bin/bash
-# Speed of chatd against a floor program that does the least possible: the
-# same load on the same core, in turn, in one go; medians of the ratios of
-# each round. README.md beside this file says why so.
+# Speed of chatd against a floor program that does the least possible, once by
+# send() and once by io_uring: the same load on the same core, in turn, in one
+# go; medians of the ratios of each round. README.md beside this file says why.
 #
 #   run.sh [build|table]  build: only the load generator and the floor;
 #                         table: that of the last run again
 #
 # ROUNDS (3) per scenario, SECONDS_EACH (3) measured per run, CPU (the last
-# one), SCENARIOS (fan1 fan4 priv1 priv16 connect accept), CHATD (build/chatd).
+# one), SCENARIOS (fan1 fan4 fan10 priv1 priv16 connect latency accept), CHATD
+# (build/chatd; with its chatctl beside it).
 # Exit 0: measured, whether the targets are met or not; 1: a message was lost,
 # doubled, reordered or went astray, or a server failed; 2: could not run.
 set -u
@@ -16,8 +17,9 @@ cd "$(dirname "$0")/../.." || exit 2
 rounds=${ROUNDS:-3}
 seconds=${SECONDS_EACH:-3}
 cpu=${CPU:-$(($(nproc) - 1))}
-scenarios=${SCENARIOS:-fan1 fan4 priv1 priv16 connect accept}
+scenarios=${SCENARIOS:-fan1 fan4 fan10 priv1 priv16 connect latency accept}
 chatd=${CHATD:-build/chatd}
+chatctl=$(dirname "$chatd")/chatctl
 bench=build/bench
 results=$bench/results # lines "scenario server round value"
 clients_idle=10000
@@ -56,24 +58,25 @@ leave() {
 }
 
 # Starts NAME on a free port (a taken one makes it fail, then another is
-# tried) and waits until a connection succeeds. Sets server and port.
+# tried) and waits until a connection succeeds; the rest of the arguments says
+# on which processors. Sets server and port.
 server_start() {
-	local attempt deadline
+	local attempt deadline on="${*:2}"
 
 	for attempt in 1 2 3 4 5 6 7 8; do
 		port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
 		case $1 in
 		floor-*)
-			taskset -c "$cpu" $bench/floor $port "${1#floor-}" \
+			$on $bench/floor $port "${1#floor-}" \
 			    >"$dir/log" 2>&1 &
 			;;
 		chatd-4 | chatd-1)
-			taskset -c "$cpu" "$chatd" -d -f "$dir/uring.conf" \
+			$on "$chatd" -d -f "$dir/uring.conf" \
 			    -w "${1#chatd-}" -l 127.0.0.1:$port \
 			    -s "$dir/sock" >"$dir/log" 2>&1 &
 			;;
 		chatd-plain)
-			taskset -c "$cpu" "$chatd" -d -f "$dir/plain.conf" \
+			$on "$chatd" -d -f "$dir/plain.conf" \
 			    -w 4 -l 127.0.0.1:$port -s "$dir/sock" \
 			    >"$dir/log" 2>&1 &
 			;;
@@ -95,10 +98,10 @@ server_start() {
 	exit 2
 }
 
-# The load of a scenario: $1 scenario, $2 server.
+# The load of a scenario: $1 scenario, $2 server; of latency, $3 where the two
+# that talk are: "same" worker, or "other" ones.
 load() {
-	local message='/msg u%r %b' own="--cpu $cpu --port $port \
---server-pid $server --json --time 90"
+	local message='/msg u%r %b' pin="--cpu $cpu"
 
 	case $2 in
 	floor-*) message='%r %b' ;;
@@ -108,13 +111,32 @@ load() {
 	    --settle 0.3 --duration "$seconds" ;;
 	fan4) set -- fanout --clients 1000 --publishers 10 --window 4 \
 	    --settle 0.3 --duration "$seconds" ;;
+	fan10) set -- fanout --clients 10 --publishers 1 --window 1 \
+	    --settle 0.3 --duration "$seconds" ;;
 	priv1) set -- private --clients 400 --window 1 \
 	    --message "$message" --duration "$seconds" ;;
 	priv16) set -- private --clients 400 --window 16 \
 	    --message "$message" --duration "$seconds" ;;
 	connect) set -- connect --clients $clients_idle --settle 2 ;;
+	latency)
+		pin=
+		set -- private --clients 16 --window 1 --message "$message" \
+		    --pair "$(pair "$2" "$3")" --settle 0.3 \
+		    --duration "$seconds"
+		;;
 	esac
-	timeout -k 5 120 $bench/wsload "$@" $own
+	timeout -k 5 120 $bench/wsload "$@" $pin --port $port \
+	    --server-pid $server --json --time 90
+}
+
+# Prints the command that chooses two clients of $1 who are at the same worker
+# or at other ones, as $2 says.
+pair() {
+	case $1 in
+	floor-*) echo "echo 0 1" ;;
+	*) echo "'$chatctl' -s '$dir/sock' show connections |
+	    awk -v want=$2 -f '$dir/pair.awk'" ;;
+	esac
 }
 
 # The value of a key in a line of JSON, or nothing.
@@ -122,13 +144,19 @@ json_value() {
 	sed -n "s/.*\"$1\": \([-0-9.]*\)[,}].*/\1/p" "$2" | tail -1
 }
 
-# One run: appends "scenario server round value" to the results.
+# Loads the server that runs and appends "scenario server round value": $1
+# scenario, $2 server, $3 round, $4 as load's $3.
 measure() {
-	local key=server_us_per_delivery status
+	local key=server_us_per_delivery status name=$1
 
-	[ "$1" != connect ] || key=server_us_per_handshake
-	server_start "$2"
-	load "$1" "$2" >"$dir/out" 2>"$dir/err"
+	case $1 in
+	connect) key=server_us_per_handshake ;;
+	latency)
+		key=latency_p50_us
+		name=$4
+		;;
+	esac
+	load "$1" "$2" "${4:-}" >"$dir/out" 2>"$dir/err"
 	status=$?
 	if [ $status != 0 ]; then
 		wrong=$((wrong + 1))
@@ -138,9 +166,21 @@ measure() {
 	    awk '{ print ($1 > 0.2) }')" = 1 ]; then
 		busy=$((busy + 1))
 	fi
-	echo "$1 $2 $3 $(json_value $key "$dir/out")" >>$results
+	echo "$name $2 $3 $(json_value $key "$dir/out")" >>$results
 	[ "$1" != connect ] || echo "memory $2 $3 \
 $(json_value server_bytes_per_client "$dir/out")" >>$results
+}
+
+# One run of a server under a scenario: $1 scenario, $2 server, $3 round.
+run() {
+	if [ "$1" = latency ]; then
+		server_start "$2"
+		measure "$1" "$2" "$3" same
+		measure "$1" "$2" "$3" other
+	else
+		server_start "$2" taskset -c "$cpu"
+		measure "$1" "$2" "$3"
+	fi
 	server_stop
 }
 
@@ -161,13 +201,13 @@ measure_accept() {
 	done
 }
 
-# The servers that a scenario compares; the first is what the others are
-# divided by.
+# The servers that a scenario compares; the first two are the floors.
 servers() {
 	case $1 in
 	fan1) echo floor-send floor-uring chatd-4 chatd-plain chatd-1 ;;
+	fan10) echo floor-send floor-uring chatd-4 chatd-plain ;;
 	fan4) echo floor-send floor-uringtick chatd-4 chatd-plain chatd-1 ;;
-	priv*) echo floor-private floor-privuring chatd-4 chatd-plain ;;
+	priv* | latency) echo floor-private floor-privuring chatd-4 chatd-plain ;;
 	connect) echo floor-send floor-uring chatd-4 chatd-plain ;;
 	esac
 }
@@ -200,54 +240,72 @@ table() {
 				list = list " " value[scenario, server, r]
 		return median(list)
 	}
-	function row(what, target, got, ring, floor) {
+	# what, the ratios to both floors, the target and which of the two it
+	# is for, both floors.
+	function row(what, send, ring, target, by, floor, floor_ring,	got) {
+		got = by == "io_uring" ? ring : send
 		if (got == "")
 			return
-		printf "%-46s %7s %8.3f  %-6s %7s %9s\n", what, target, got,
+		printf "%-42s %7s %8s %7s %-8s  %-6s %8s %8s\n", what,
+		    number(send), number(ring), target, by,
 		    target == "" ? "" : got <= target ? "met" : "missed",
-		    ring == "" ? "" : sprintf("%.2f", ring),
-		    floor == "" ? "" : sprintf("%.2f us", floor)
+		    number(floor), number(floor_ring)
 	}
-	function rows(scenario, what, base, ring, target, plain) {
-		row(what, target, ratio(scenario, "chatd-4", base),
-		    ratio(scenario, ring, base), absolute(scenario, base))
-		row("  without io_uring", plain,
-		    ratio(scenario, "chatd-plain", base), "", "")
+	function number(n) {
+		return n == "" ? "" : sprintf(n < 100 ? "%.3f" : "%d", n)
+	}
+	# Both rows of a scenario: with and without io_uring.
+	function rows(scenario, what, base, ring, target, by) {
+		row(what, ratio(scenario, "chatd-4", base),
+		    ratio(scenario, "chatd-4", ring), target, by,
+		    absolute(scenario, base), absolute(scenario, ring))
+		row("  without io_uring", ratio(scenario, "chatd-plain", base),
+		    ratio(scenario, "chatd-plain", ring), "", "", "", "")
+	}
+	# What is no ratio to a floor.
+	function plain(what, got, target) {
+		row(what, got, "", target, "", "", "")
 	}
 	NF == 4 { value[$1, $2, $3] = $4; if ($3 > rounds) rounds = $3 }
 	END {
-		printf "%-46s %7s %8s  %-6s %7s %9s\n",
-		    "CPU of chatd -w 4, as a ratio to the floor", "target",
-		    "measured", "", "floor", "floor"
-		printf "%-46s %7s %8s  %-6s %7s %9s\n", "", "", "", "",
-		    "uring", "send"
+		printf "a bare system call: %.3f us (getppid)\n\n",
+		    absolute("call", "bare")
+		printf "%-42s %7s %8s %7s %-8s  %-6s %8s %8s\n",
+		    "", "by the", "floors:", "", "", "", "floors,", "in us:"
+		printf "%-42s %7s %8s %7s %-8s  %-6s %8s %8s\n",
+		    "CPU of chatd -w 4", "send", "io_uring", "target", "by",
+		    "", "send", "io_uring"
 		rows("fan1", "fan-out to 1,000, window 1", "floor-send",
-		    "floor-uring", 0.65, 1.15)
+		    "floor-uring", 1.10, "io_uring")
 		rows("fan4", "fan-out to 1,000, window 4", "floor-send",
-		    "floor-uringtick", 0.12, "")
+		    "floor-uringtick", 0.04, "send")
+		rows("fan10", "fan-out to 10, window 1", "floor-send",
+		    "floor-uring", 1.2, "send")
 		rows("priv1", "private, 200 pairs, window 1", "floor-private",
-		    "floor-privuring", 1.8, "")
+		    "floor-privuring", 1.15, "io_uring")
 		rows("priv16", "private, 200 pairs, window 16",
-		    "floor-private", "floor-privuring", 0.35, "")
-		rows("connect", "CPU per handshake", "floor-send",
-		    "floor-uring", 2.0, "")
-		row("-w 4 by -w 1, fan-out, window 1", 1.15,
-		    ratio("fan1", "chatd-4", "chatd-1"), "", "")
-		row("-w 4 by -w 1, fan-out, window 4", 1.15,
-		    ratio("fan4", "chatd-4", "chatd-1"), "", "")
-		row("us to accept and book, 4 workers, contended", 1,
-		    absolute("accept", "four"), "", "")
-		row("  one process does it all", 1,
-		    absolute("accept", "alone"), "", "")
-		row("  of that, to accept", "",
-		    absolute("accept", "publish"), "", "")
-		memory = absolute("memory", "chatd-4")
-		if (memory == "")
-			exit
-		printf "%-46s %7d %8d  %-6s %7s %9s\n",
-		    "bytes per idle connection", 700, memory,
-		    memory <= 700 ? "met" : "missed", "",
-		    absolute("memory", "floor-send") " B"
+		    "floor-private", "floor-privuring", 0.15, "send")
+		rows("connect", "handshake", "floor-send", "floor-uring", 1.15,
+		    "send")
+		print "p50 of one message, nothing else to do"
+		rows("same", "to the same worker", "floor-private",
+		    "floor-privuring", 1.08, "send")
+		rows("other", "to another worker", "floor-private",
+		    "floor-privuring", 1.5, "send")
+		print "CPU of -w 4 by that of -w 1"
+		plain("fan-out to 1,000, window 1",
+		    ratio("fan1", "chatd-4", "chatd-1"), "")
+		plain("fan-out to 1,000, window 4",
+		    ratio("fan4", "chatd-4", "chatd-1"), 1.15)
+		print "no ratios"
+		plain("bytes per idle connection",
+		    absolute("memory", "chatd-4"), 400)
+		plain("us to accept and book, 4 workers, contended",
+		    absolute("accept", "four"), 1)
+		plain("  one process does it all",
+		    absolute("accept", "alone"), 1)
+		plain("  of that, to accept", absolute("accept", "publish"),
+		    "")
 	}' "$results"
 }
 
@@ -259,7 +317,7 @@ table)
 	exit 0
 	;;
 esac
-for program in "$chatd" $bench/accept; do
+for program in "$chatd" "$chatctl" $bench/accept; do
 	[ -x "$program" ] && continue
 	echo "bench: no $program: make $program first" >&2
 	exit 2
@@ -272,9 +330,21 @@ trap 'exit 143' TERM
 chmod 755 "$dir"
 echo "io-uring yes" >"$dir/uring.conf"
 echo "io-uring no" >"$dir/plain.conf"
+cat >"$dir/pair.awk" <<'EOF'
+$NF ~ /^u[0-9]+$/ {
+	for (user in worker)
+		if (!found && (worker[user] == $2) == (want == "same")) {
+			print substr($NF, 2), user
+			found = 1
+		}
+	worker[substr($NF, 2)] = $2
+}
+EOF
 : >$results
 busy=0
 for ((round = 1; round <= rounds; round++)); do
+	echo "call bare $round $(taskset -c "$cpu" $bench/floor call)" \
+	    >>$results
 	for scenario in $scenarios; do
 		if [ "$scenario" = accept ]; then
 			echo "bench: round $round: accept" >&2
@@ -283,7 +353,7 @@ for ((round = 1; round <= rounds; round++)); do
 		fi
 		for name in $(servers "$scenario"); do
 			echo "bench: round $round: $scenario $name" >&2
-			measure "$scenario" "$name" "$round"
+			run "$scenario" "$name" "$round"
 		done
 	done
 done

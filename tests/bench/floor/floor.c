@@ -10,8 +10,11 @@
  *   floor PORT private    "NUMBER TEXT" goes to the client that connected with
  *                         user=uNUMBER, one send() per message
  *   floor PORT privtick   the same, all of one epoll batch for one client in
- * one send() floor PORT privuring  the same, those sends batched through
- * io_uring
+ *                         one send()
+ *   floor PORT privuring  the same, those sends batched through io_uring
+ *
+ *   floor call            no server: prints the us of CPU that a bare system
+ *                         call takes
  */
 #define _GNU_SOURCE
 #include "ws.h"
@@ -26,6 +29,8 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX = 1 << 18, BATCH = 256, SQ = 4096, RX = 1 << 16, TICK = 1 << 20 };
@@ -292,6 +297,28 @@ readable(int fd)
 	}
 }
 
+/* us of CPU of a system call that does nothing: the best of some tries. */
+static double
+bare_call(void)
+{
+	enum { TRIES = 20, CALLS = 20000 };
+	double best = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		struct timespec a, b;
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+		for (int k = 0; k < CALLS; k++)
+			syscall(SYS_getppid);
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+		double us = ((double)(b.tv_sec - a.tv_sec) * 1e9 +
+				(double)(b.tv_nsec - a.tv_nsec)) *
+		    1e-3 / CALLS;
+		if (i == 0 || us < best)
+			best = us;
+	}
+	return best;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -302,6 +329,10 @@ main(int argc, char **argv)
 	struct rlimit rl;
 	const int on = 1;
 
+	if (argc == 2 && strcmp(argv[1], "call") == 0) {
+		printf("%.3f\n", bare_call());
+		return 0;
+	}
 	if (argc != 3)
 		return 2;
 	for (mode = 0; mode < 7 && strcmp(argv[2], names[mode]) != 0; mode++)

@@ -231,6 +231,25 @@ traffic_ok(int gave_up)
 	    !t->misdelivered && !t->stray;
 }
 
+/* Asks the command of --pair which two clients are to talk. */
+static void
+choose_pair(void)
+{
+	int a, b, n, status;
+	FILE *f = popen(opt.pair, "re");
+
+	if (!f)
+		die("--pair: %s", strerror(errno));
+	n = fscanf(f, "%d %d", &a, &b);
+	status = pclose(f);
+	a -= opt.first;
+	b -= opt.first;
+	if (n != 2 || status != 0 || a < 0 || b < 0 || a >= opt.clients ||
+	    b >= opt.clients || a == b)
+		die("--pair: \"%s\" does not print two clients", opt.pair);
+	traffic_pair(&traffic, a, b);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -263,6 +282,8 @@ main(int argc, char **argv)
 
 	struct snapshot from = settled, to;
 	int gave_up = 0;
+	if (opt.pair)
+		choose_pair();
 	if (has_traffic) {
 		traffic_start(&traffic);
 		gave_up = traffic_run_until(&traffic,

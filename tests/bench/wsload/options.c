@@ -63,6 +63,9 @@ static const char help[] =
     "  --ack all|own        fanout, closed loop: a message is done when all "
     "clients have\n"
     "                       it, or when its publisher has it (all)\n"
+    "  --pair COMMAND       private: only the two clients talk whose numbers "
+    "COMMAND prints\n"
+    "                       when all are ready; the others are idle\n"
     "  --no-self            fanout: the server sends a publisher no copy of "
     "its own\n"
     "  --warmup S           traffic before measuring, seconds (1)\n"
@@ -122,6 +125,7 @@ enum {
 	OPT_RATE,
 	OPT_WINDOW,
 	OPT_ACK,
+	OPT_PAIR,
 	OPT_NO_SELF,
 	OPT_WARMUP,
 	OPT_DURATION,
@@ -156,6 +160,7 @@ static const struct option long_options[] = {
     {"rate", required_argument, NULL, OPT_RATE},
     {"window", required_argument, NULL, OPT_WINDOW},
     {"ack", required_argument, NULL, OPT_ACK},
+    {"pair", required_argument, NULL, OPT_PAIR},
     {"no-self", no_argument, NULL, OPT_NO_SELF},
     {"warmup", required_argument, NULL, OPT_WARMUP},
     {"duration", required_argument, NULL, OPT_DURATION},
@@ -279,6 +284,9 @@ parse_one(struct options *o, int c)
 			die("--ack: all or own, not \"%s\"", optarg);
 		o->ack_own = strcmp(optarg, "own") == 0;
 		break;
+	case OPT_PAIR:
+		o->pair = optarg;
+		break;
 	case OPT_NO_SELF:
 		o->no_self = 1;
 		break;
@@ -366,6 +374,8 @@ options_parse(struct options *o, int argc, char **argv)
 		die("more publishers than clients");
 	if (o->scenario == SC_PRIVATE && o->clients % 2)
 		die("private: an even number of clients");
+	if (o->pair && o->scenario != SC_PRIVATE)
+		die("--pair: private only");
 	if (o->first % 2)
 		die("--first: an even number");
 	if (o->no_self && o->ack_own)

@@ -42,6 +42,7 @@ struct options {
 	double rate; /* messages/s of all publishers together; 0: closed loop */
 	int window;
 	int ack_own; /* closed loop: a message's own echo acknowledges it */
+	const char *pair; /* private: prints the only two clients that talk */
 	int no_self; /* the server sends a publisher no copy of its own messages
 		      */
 	double warmup, duration, drain, stall;

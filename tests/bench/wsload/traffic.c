@@ -4,9 +4,21 @@
 #include "util.h"
 #include "ws.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { TX_MIN = 1 << 16, PADDING = 'x' };
+
+/* Whom a client of scenario private writes to; -1: it is idle. */
+static int
+peer(const struct traffic *t, int client)
+{
+	if (t->pair[0] == t->pair[1])
+		return client ^ 1;
+	if (client == t->pair[0])
+		return t->pair[1];
+	return client == t->pair[1] ? t->pair[0] : -1;
+}
 
 /* ---- sending ---- */
 
@@ -104,7 +116,7 @@ take_token(struct traffic *t, int client, struct token m)
 		return;
 	}
 	if (private) {
-		if (m.sender != ((uint32_t)client ^ 1)) {
+		if (m.sender != (uint32_t)peer(t, client)) {
 			t->misdelivered++;
 			return;
 		}
@@ -166,6 +178,20 @@ on_payload(void *arg, int client, const uint8_t *p, size_t len)
 
 /* ---- the run ---- */
 
+/* Makes the message of a sender to a client. */
+static void
+set_payload(struct traffic *t, struct sender *s, int to)
+{
+	const struct options *o = t->opt;
+
+	free(s->payload);
+	s->payload = (uint8_t *)expand(o->message, o->first + s->client,
+	    o->first + to, (const char *)t->padding, (size_t)o->size, &s->len,
+	    &s->token_at);
+	if (s->token_at < 0)
+		die("--message: the template holds no %%b");
+}
+
 void
 traffic_init(struct traffic *t, struct engine *e)
 {
@@ -196,12 +222,7 @@ traffic_init(struct traffic *t, struct engine *e)
 		struct sender *s = &t->sender[i];
 		s->client =
 		    private ? i : (int)((long)i * o->clients / o->publishers);
-		int name = o->first + s->client;
-		s->payload = (uint8_t *)expand(o->message, name, name ^ 1,
-		    (const char *)t->padding, (size_t)o->size, &s->len,
-		    &s->token_at);
-		if (s->token_at < 0)
-			die("--message: the template holds no %%b");
+		set_payload(t, s, s->client ^ 1);
 		if (s->len > longest)
 			longest = s->len;
 		if (!private && o->rate <= 0)
@@ -217,6 +238,15 @@ traffic_init(struct traffic *t, struct engine *e)
 }
 
 void
+traffic_pair(struct traffic *t, int a, int b)
+{
+	t->pair[0] = a;
+	t->pair[1] = b;
+	set_payload(t, &t->sender[a], b);
+	set_payload(t, &t->sender[b], a);
+}
+
+void
 traffic_start(struct traffic *t)
 {
 	int private = t->opt->scenario == SC_PRIVATE;
@@ -226,9 +256,13 @@ traffic_start(struct traffic *t)
 	if (t->opt->rate > 0 && !private)
 		return;
 	for (int s = 0; s < t->senders; s++) {
+		int to = peer(t, s);
+
+		if (private && to < 0)
+			continue;
 		/* a pair's window is shared out between its two ends */
 		t->sender[s].owed =
-		    (uint32_t)(private ? (t->opt->window + !(s & 1)) / 2
+		    (uint32_t)(private ? (t->opt->window + (s < to)) / 2
 				       : t->opt->window);
 		queue_sender(t, s);
 	}

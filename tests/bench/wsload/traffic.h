@@ -34,6 +34,7 @@ struct traffic {
 	int senders;
 	struct track *track; /* [client * stride + sender], private: [client] */
 	int stride;
+	int pair[2]; /* the only clients that talk; [0] == [1]: all do */
 	uint32_t ack_mask;
 	uint32_t receivers; /* fanout: copies of each message */
 	int *queue, queued; /* senders that owe messages */
@@ -59,6 +60,9 @@ struct traffic {
 };
 
 void traffic_init(struct traffic *t, struct engine *e);
+
+/* From now on two clients talk to each other and all others are idle. */
+void traffic_pair(struct traffic *t, int a, int b);
 
 /* Starts sending; then call traffic_run_until repeatedly. */
 void traffic_start(struct traffic *t);

@@ -57,6 +57,12 @@ check route 0 '"misdelivered": 0.*"ok": true' private --window 3 \
     --message '%r %b'
 check misroute 1 '"misdelivered": [1-9].*"ok": false' private --window 4 \
     --message '%r %b'
+check route 0 '"misdelivered": 0.*"ok": true' private --pair 'echo 3 8' \
+    --message '%r %b'
+check misroute 1 '"misdelivered": [1-9].*"ok": false' private \
+    --pair 'echo 3 8' --message '%r %b'
+check none 2 'does not print two clients' private --pair 'echo 3' \
+    --message '%r %b'
 check none 0 '"pings_answered": 0.*"ok": true' idle
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
