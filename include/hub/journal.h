@@ -284,8 +284,8 @@ journal_peek(const struct hub *h, uint64_t position, struct publication *p);
 size_t publication_encode(const struct publication *p, void *out);
 size_t publication_decode(const void *bytes, size_t len, struct publication *p);
 
-/* Touches the ring's next pages, outside the lock (14 us a page at first
- * touch). Call once per loop turn after publishing. */
+/* Touches the next pages of ring and index, outside the lock, of 2 MiB where
+ * the kernel has such. Call once per loop turn after publishing. */
 void journal_populate(struct hub *h);
 
 #endif

@@ -26,8 +26,10 @@ enum {
 	SHM_WORKERS = 64, /* a presence mask is one 64-bit word */
 	SHM_OTHERS = 16,  /* processes besides workers that have a line */
 	SHM_LINES = SHM_WORKERS + SHM_OTHERS,
-	SHM_PAGE = 4096,       /* the memory's pages, bytes */
-	SHM_STAGE = 64 * 1024, /* a worker's receive buffer, bytes */
+	SHM_PAGE = 4096,	     /* the memory's pages, bytes */
+	HUB_ALIGN = 2 * 1024 * 1024, /* it is mapped at a multiple of that, the
+				      * size of a large page */
+	SHM_STAGE = 64 * 1024,	     /* a worker's receive buffer, bytes */
 	/* For what a connection's transport knows (net/transport.h), bytes.
 	 * Only those that it uses cost memory. */
 	SHM_WIRE = OTHER_EITHER(512, 640),
@@ -149,6 +151,7 @@ struct hub {
 	uint8_t *journal;
 	uint64_t journal_size; /* a power of two */
 	uint64_t tail;	       /* as seen when this process last had the lock */
+	uint64_t touched_journal, touched_index; /* see journal_populate() */
 	uint8_t *spill;
 	uint64_t spill_size;   /* 0: there are no readers */
 	uint8_t readers;       /* that there are: bits */

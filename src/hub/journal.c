@@ -6,7 +6,21 @@
 #include "ring.h"
 #include "spill.h"
 
-enum { POPULATE_AHEAD = 256 * 1024, POPULATE_STEP = 1024 * 1024 };
+/*
+ * Of what is written in order, pages are touched before they are needed, in
+ * steps. Where a hypervisor keeps tables of its own, each process pays 10 us
+ * for its first access to a page of 4 KiB, touched ahead or not, but only once
+ * for one of 2 MiB, which takes 0.3 ms to make.
+ */
+enum {
+	POPULATE_AHEAD = 1024 * 1024,
+	POPULATE_STEP = 1024 * 1024,
+	POPULATE_LARGE = HUB_ALIGN
+};
+
+#ifndef MADV_COLLAPSE /* since Linux 6.1 */
+#define MADV_COLLAPSE 25
+#endif
 
 void
 journal_init(struct hub *h)
@@ -362,26 +376,49 @@ journal_read(const struct hub *h, uint64_t position, void *buf, size_t cap,
 	return JOURNAL_OK;
 }
 
+/* Has one large page at an address instead of many small ones. */
+static bool
+populate_large(uint8_t *at)
+{
+	/* of a range without any page nothing can be made */
+	return madvise(at, 1, MADV_POPULATE_WRITE) == 0 &&
+	    madvise(at, POPULATE_LARGE, MADV_COLLAPSE) == 0;
+}
+
+/* Touches the first of so many bytes. Returns how many. Pages that cannot be
+ * touched ahead are touched when they are used. */
+static size_t
+populate_step(uint8_t *at, size_t bytes)
+{
+	size_t n = POPULATE_LARGE - (uintptr_t)at % POPULATE_LARGE;
+
+	if (n == POPULATE_LARGE && n <= bytes && populate_large(at))
+		return n;
+	if (n > bytes)
+		n = bytes;
+	if (n > POPULATE_STEP)
+		n = POPULATE_STEP;
+	(void)madvise(at, n, MADV_POPULATE_WRITE);
+	return n;
+}
+
+/* Has a region's next pages touched, which was written up to `end`; *touched
+ * are so far. */
+static void
+populate(uint8_t *region, size_t size, uint64_t end, uint64_t *touched)
+{
+	/* where nothing is written, nothing is */
+	if (end != 0 && *touched < size && *touched <= end + POPULATE_AHEAD)
+		*touched += populate_step(region + *touched, size - *touched);
+}
+
 void
 journal_populate(struct hub *h)
 {
-	static uint64_t touched; /* bytes of the ring, in this process */
-	uint64_t end;
-
-	if (touched >= h->journal_size)
-		return;
-	end = SHM_LOAD(h->heads->end);
-	if (end + POPULATE_AHEAD < touched)
-		return;
-	/* pages that cannot be touched ahead are touched when they are used */
-	while (touched <= end + POPULATE_AHEAD && touched < h->journal_size) {
-		(void)madvise(h->journal + touched,
-		    h->journal_size - touched < POPULATE_STEP
-			? h->journal_size - touched
-			: POPULATE_STEP,
-		    MADV_POPULATE_WRITE);
-		touched += POPULATE_STEP;
-	}
+	populate(h->journal, h->journal_size, SHM_LOAD(h->heads->end),
+	    &h->touched_journal);
+	populate((uint8_t *)h->index, h->n_index * sizeof(*h->index),
+	    ring_tail(h) * sizeof(*h->index), &h->touched_index);
 }
 
 enum journal_result

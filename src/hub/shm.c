@@ -279,6 +279,32 @@ hub_move(struct hub *h, uint8_t *base)
 	hub_place(h, base);
 }
 
+/* Maps a file at a multiple of HUB_ALIGN, or where there is room. */
+static uint8_t *
+hub_map(int fd, size_t bytes, int protection)
+{
+	const int flags = MAP_SHARED | MAP_NORESERVE;
+	const size_t room = bytes + HUB_ALIGN;
+	uint8_t *p = mmap(NULL, room, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *at, *end;
+
+	if (p == MAP_FAILED)
+		return mmap(NULL, bytes, protection, flags, fd, 0);
+	at = p + -(uintptr_t)p % HUB_ALIGN;
+	end = at + ((bytes + PAGE - 1) & ~(size_t)(PAGE - 1));
+	if (mmap(at, bytes, protection, flags | MAP_FIXED, fd, 0) ==
+	    MAP_FAILED) {
+		munmap(p, room);
+		return MAP_FAILED;
+	}
+	if (p < at)
+		munmap(p, (size_t)(at - p));
+	if (end < p + room)
+		munmap(end, (size_t)(p + room - end));
+	return at;
+}
+
 int
 hub_create_in(struct hub *h, int fd, const struct hub_limits *limits,
     const uint8_t hash_key[16])
@@ -289,8 +315,7 @@ hub_create_in(struct hub *h, int fd, const struct hub_limits *limits,
 	if (ftruncate(fd, (off_t)h->size) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		return -1;
-	base = mmap(NULL, h->size, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_NORESERVE, fd, 0);
+	base = hub_map(fd, h->size, PROT_READ | PROT_WRITE);
 	if (base == MAP_FAILED)
 		return -1;
 	h->fd = fd;
@@ -355,9 +380,8 @@ hub_attach(struct hub *h, int fd, const struct hub_limits *limits,
 		    "off under the others");
 		return -1;
 	}
-	base =
-	    mmap(NULL, (size_t)st.st_size, PROT_READ | (look ? 0 : PROT_WRITE),
-		MAP_SHARED | MAP_NORESERVE, fd, 0);
+	base = hub_map(
+	    fd, (size_t)st.st_size, PROT_READ | (look ? 0 : PROT_WRITE));
 	if (base == MAP_FAILED) {
 		snprintf(
 		    error, error_len, "shared memory: %s", strerror(errno));

@@ -126,6 +126,40 @@ test_model(void **state)
 	hub_destroy(&h);
 }
 
+/* In a ring with room for large pages entries stay what they were as those are
+ * made. */
+static void
+test_large_pages(void **state)
+{
+	enum { LARGE = 4 * HUB_ALIGN, N = 50000, BACK = 4 };
+	char user[256], data[RING], buf[RING / JOURNAL_SHARE];
+	uint64_t position, look;
+	struct publication p;
+	struct hub h;
+
+	fixture_hub(&h, 16, 16, LARGE, 1 << 20, 1 << 20);
+	assert_int_equal((uintptr_t)h.base % HUB_ALIGN, 0);
+	assert_int_equal(h.touched_journal + h.touched_index, 0);
+	journal_populate(&h); /* memory that is not used costs nothing */
+	assert_int_equal(h.touched_journal + h.touched_index, 0);
+	for (position = 1; position < N; position++) {
+		describe(position, RING / JOURNAL_SHARE, &p, user, data);
+		p.channel = PRESENCE_LOBBY;
+		hub_lock(&h);
+		journal_append(&h, &p);
+		hub_unlock(&h);
+		journal_populate(&h);
+		look = position / 2 + 1; /* in what became large since */
+		if (look < journal_oldest(&h) || position % BACK != 0)
+			continue;
+		assert_int_equal(
+		    journal_read(&h, look, buf, sizeof(buf), &p), JOURNAL_OK);
+		compare(&p, look, RING / JOURNAL_SHARE);
+	}
+	assert_int_equal(h.touched_journal, LARGE);
+	hub_destroy(&h);
+}
+
 /* A buffer that is too small is refused, not overrun. */
 static void
 test_small_buffer(void **state)
@@ -348,6 +382,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_model),
+	    cmocka_unit_test(test_large_pages),
 	    cmocka_unit_test(test_small_buffer),
 	    cmocka_unit_test(test_encode),
 	    cmocka_unit_test(test_peek),
