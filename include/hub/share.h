@@ -21,12 +21,22 @@ struct share {
 	uint32_t owned;	 /* common ones of this worker */
 	uint32_t credit; /* above `fair`: may be taken before looking again */
 	uint32_t hint;	 /* where to look for a free common one */
+	uint32_t strip;	 /* so many neighbours are one worker's, if possible */
 	uint8_t mine;	 /* worker + 1 */
 };
 
 /* Nothing is set apart and nothing is left to others. */
 void
 share_init(struct share *s, _Atomic uint8_t *owner, uint32_t n, int worker);
+
+/*
+ * From now on each worker takes common ones from strips in which it has some,
+ * or from one that nobody has begun, as long as there are any: so what a worker
+ * has lies together, and with it what it keeps for each in memory of its own.
+ * Low ones are taken first, so that few that are in use fit into a smaller
+ * table.
+ */
+void share_strips(struct share *s);
 
 /* Sets apart and leaves to others: ignored where the range is too small. */
 void share_limit(struct share *s, uint32_t apart, uint32_t low);

@@ -23,6 +23,7 @@ claim_init(
 	c->n_items = n_items;
 	c->n_blocks = claim_blocks(n_items);
 	share_init(&c->blocks, owner, c->n_blocks, worker);
+	share_strips(&c->blocks);
 	c->partial = c->last = SHM_NONE;
 	c->n_used = 0;
 	c->given = c->aged = NULL;

@@ -1,5 +1,16 @@
 #include "hub/share.h"
 
+/* Larger: less of the table is used when few are in use; smaller: a page of
+ * what a worker keeps for each is used for others' more often. */
+enum { SHARE_STRIPS = 256 };
+
+/* Where a common one may be taken; the first of these that has one. */
+enum look {
+	LOOK_OWN,  /* in strips in which this worker has one */
+	LOOK_FREE, /* in strips in which nobody has one */
+	LOOK_ALL
+};
+
 void
 share_init(struct share *s, _Atomic uint8_t *owner, uint32_t n, int worker)
 {
@@ -8,7 +19,14 @@ share_init(struct share *s, _Atomic uint8_t *owner, uint32_t n, int worker)
 	    .common = n,
 	    .fair = n,
 	    .workers = 1,
+	    .strip = 1,
 	    .mine = (uint8_t)(worker + 1)};
+}
+
+void
+share_strips(struct share *s)
+{
+	s->strip = (s->n + SHARE_STRIPS - 1) / SHARE_STRIPS;
 }
 
 void
@@ -97,28 +115,60 @@ take_apart(
 	return SHM_NONE;
 }
 
+/* Whether a strip of common ones may be looked at. */
+static bool
+strip_suits(const struct share *s, uint32_t strip, enum look look)
+{
+	uint32_t i = strip * s->strip, end = i + s->strip;
+	bool own = false, free = true;
+
+	for (; i < end && i < s->common; i++) {
+		own |= SHM_OWN(s->owner[i]) == s->mine;
+		free &= SHM_OWN(s->owner[i]) == 0;
+	}
+	return look == LOOK_OWN ? own : free;
+}
+
+/* Takes the first common one from the hint on and around. */
+static uint32_t
+take_look(struct share *s, enum look look,
+    bool (*idle)(const void *arg, uint32_t i), const void *arg)
+{
+	uint32_t i = s->hint, k, strip = SHM_NONE;
+	bool suits = look == LOOK_ALL;
+
+	for (k = 0; k < s->common; k++, i++) {
+		if (i >= s->common)
+			i = 0;
+		if (look != LOOK_ALL && i / s->strip != strip) {
+			strip = i / s->strip;
+			suits = strip_suits(s, strip, look);
+		}
+		if (suits && share_try(s, i, idle, arg))
+			return i;
+	}
+	return SHM_NONE;
+}
+
 /* Takes a common one. */
 static uint32_t
 take_common(
     struct share *s, bool (*idle)(const void *arg, uint32_t i), const void *arg)
 {
-	uint32_t i, k;
+	enum look look = s->strip > 1 ? LOOK_OWN : LOOK_ALL;
+	uint32_t i = SHM_NONE;
 
 	if (!share_allows(s))
 		return SHM_NONE;
-	for (k = 0; k < s->common; k++) {
-		i = s->hint + k;
-		if (i >= s->common)
-			i -= s->common;
-		if (!share_try(s, i, idle, arg))
-			continue;
-		s->hint = i;
-		s->owned++;
-		if (s->credit > 0)
-			s->credit--;
-		return i;
-	}
-	return SHM_NONE;
+	for (; look <= LOOK_ALL && i == SHM_NONE; look++)
+		i = take_look(s, look, idle, arg);
+	if (i == SHM_NONE)
+		return SHM_NONE;
+	s->hint = i;
+	s->owned++;
+	if (s->credit > 0)
+		s->credit--;
+	return i;
 }
 
 uint32_t

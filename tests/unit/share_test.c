@@ -97,6 +97,47 @@ test_less_than_one_each(void **state)
 	assert_int_equal(n, SHM_WORKERS * APART + 42);
 }
 
+/* Takes some for a worker, which has those from there on. */
+static void
+take_run(struct share *s, uint32_t from, uint32_t n)
+{
+	for (; n > 0; n--)
+		assert_int_equal(share_take(s, idle_cb, NULL), from++);
+}
+
+/* What each of some workers takes in turn lies together, at the beginning; when
+ * no strip is free each takes what there is. */
+static void
+test_strips(void **state)
+{
+	enum { N = 5 * 256, STRIP = 5 };
+	static _Atomic uint8_t owner[N];
+	struct share s[2];
+	uint32_t k;
+
+	for (k = 0; k < 2; k++) {
+		share_init(&s[k], owner, N, (int)k);
+		share_strips(&s[k]);
+	}
+	for (k = 0; k < 2 * STRIP; k++)
+		take_run(&s[k % 2], k % 2 * STRIP + k / 2, 1);
+	take_run(&s[1], 2 * STRIP, 1);
+	take_run(&s[0], 3 * STRIP, 1);
+	/* what was given back is taken before what was never had, also by
+	 * another worker if it is a whole strip */
+	share_give(&s[0], 3);
+	take_run(&s[0], 3, 1);
+	take_run(&s[0], 3 * STRIP + 1, STRIP - 1);
+	for (k = 0; k < STRIP; k++)
+		share_give(&s[0], k);
+	take_run(&s[0], 0, 2);
+	take_run(&s[1], 2 * STRIP + 1, STRIP - 1);
+	assert_int_equal(take_all(&s[1]), N - 4 * STRIP + STRIP - 2);
+	assert_int_equal(take_all(&s[0]), 0);
+	share_give(&s[1], N - 1);
+	take_run(&s[0], N - 1, 1);
+}
+
 /* A pool of the smallest output memory, with 64 workers: each can build and
  * append, after all the others have used up what they can get. */
 static void
@@ -138,6 +179,7 @@ main(void)
 	    cmocka_unit_test(test_alone),
 	    cmocka_unit_test(test_fair),
 	    cmocka_unit_test(test_less_than_one_each),
+	    cmocka_unit_test(test_strips),
 	    cmocka_unit_test(test_smallest),
 	};
 
