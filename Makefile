@@ -105,6 +105,7 @@ help:
 ## make soak-reader  the same, beside a reader of the journal
 ## make soak-store   the same, with a store, whose database is compared
 ## make bench        speed against the floor program
+## make million      1,000,000 idle users at 64 workers, 10 minutes at most, 16 GiB
 ## make fuzz         fuzz each target for FUZZ_SECONDS (60)
 ## make layout       note that what two versions share has changed
 ## make lint         formatting, layers, man pages, compilers
@@ -315,6 +316,9 @@ soak-store:
 	    -t $$(($(HITS) / 5)) -v
 bench: all $(OUT)/bench/accept
 	tests/bench/run.sh
+million: all
+	tests/bench/run.sh build
+	node tests/bench/million.js
 fuzz:
 	tests/fuzz/run.sh
 lint: all
@@ -377,5 +381,5 @@ clean:
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
 .PHONY: FORCE all help units kills fuzzers deps check check-long soak soak-reader soak-store \
-    upgrade-from bench fuzz layout lint syntax run install \
+    upgrade-from bench million fuzz layout lint syntax run install \
     uninstall clean

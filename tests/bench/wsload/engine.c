@@ -54,6 +54,8 @@ drop(struct engine *e, int i)
 		e->alive--;
 	if (c->state == CL_CONNECTING || c->state == CL_HANDSHAKE)
 		e->in_flight--;
+	if (c->state != CL_DEAD && !c->ready)
+		e->failed++;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -290,6 +292,11 @@ take_control(struct engine *e, int i, int opcode, const uint8_t *p, size_t len)
 		e->pings++;
 		engine_send(e, i, frame,
 		    ws_client_frame(frame, WS_PONG, p, len, 0x17d2a964u));
+	} else if (opcode == WS_CLOSE && e->opt->scenario == SC_HOLD) {
+		e->closes++;
+		engine_send(e, i, frame,
+		    ws_client_frame(frame, WS_CLOSE, p, len, 0x17d2a964u));
+		drop(e, i);
 	} else if (opcode == WS_CLOSE) {
 		fail(e, i, "the server sent a close frame: %d %.*s",
 		    len >= 2 ? p[0] << 8 | p[1] : 1005,
@@ -482,9 +489,10 @@ void
 engine_connect_all(struct engine *e)
 {
 	int next = 0;
+	int hold = e->opt->scenario == SC_HOLD;
 	uint64_t start = e->now = now_ns();
 
-	while (e->ready < e->clients) {
+	while (e->ready < e->clients - (hold ? e->failed : 0)) {
 		uint64_t until = e->deadline;
 		while (next < e->clients && e->in_flight < e->opt->inflight) {
 			if (e->opt->connect_rate > 0) {
@@ -499,7 +507,7 @@ engine_connect_all(struct engine *e)
 			start_connect(e, next++);
 		}
 		engine_poll(e, until);
-		if (e->errors)
+		if (e->errors && !hold)
 			die("could not connect all clients: %d of %d open; %s",
 			    e->opened, e->clients, e->first_error);
 		if (engine_out_of_time(e))

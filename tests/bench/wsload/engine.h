@@ -24,6 +24,7 @@ struct engine {
 	const struct options *opt;
 	struct client *client;
 	int clients, opened, ready, alive, in_flight;
+	int failed; /* ended before they were ready */
 	int ep;
 	uint64_t now; /* time of the latest read or poll */
 	uint64_t deadline;
@@ -38,13 +39,15 @@ struct engine {
 
 	uint64_t reads, frames_in, bytes_in, sends, bytes_out, pings;
 	uint64_t errors;
+	int closes; /* hold: close frames received */
 	char first_error[256];
 	struct hist handshake;
 };
 
 void engine_init(struct engine *e, const struct options *opt);
 
-/* Opens all clients and waits until all are ready. Dies on any failure. */
+/* Opens all clients and waits until all are ready. Dies on any failure; with
+ * scenario hold it waits until each is ready or has ended. */
 void engine_connect_all(struct engine *e);
 
 /* Waits for events until the time given (ns, monotonic) at the latest and

@@ -7,6 +7,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -250,6 +251,40 @@ choose_pair(void)
 	traffic_pair(&traffic, a, b);
 }
 
+/* Scenario hold: says how it stands. */
+static void
+hold_report(void)
+{
+	report_begin(1);
+	report_number("open", engine.alive, 0);
+	report_number("closed", engine.closes, 0);
+	report_number("errors", (double)engine.errors, 0);
+	report_number("pings_answered", (double)engine.pings, 0);
+	report_text("first_error", engine.first_error);
+	report_end();
+}
+
+/* Scenario hold: opens the clients and answers questions until there are no
+ * more. Returns whether all went well, as main() does. */
+static int
+hold(void)
+{
+	struct pollfd in = {.fd = 0, .events = POLLIN};
+	char line[256];
+	ssize_t n = 1;
+
+	engine_connect_all(&engine);
+	hold_report();
+	while (n > 0 && !engine_out_of_time(&engine)) {
+		engine_poll(&engine, now_ns() + NS_PER_S / 20);
+		if (poll(&in, 1, 0) == 1 &&
+		    (n = read(0, line, sizeof line)) > 0)
+			hold_report();
+	}
+	engine_close_all(&engine);
+	return engine_out_of_time(&engine) ? 3 : engine.errors != 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -270,6 +305,8 @@ main(int argc, char **argv)
 		proc_tree_add_root(&server, opt.server_pid[i]);
 	proc_tree_scan(&server, 1);
 	engine_init(&engine, &opt);
+	if (opt.scenario == SC_HOLD)
+		return hold();
 	if (has_traffic)
 		traffic_init(&traffic, &engine);
 

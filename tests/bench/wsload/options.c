@@ -30,6 +30,11 @@ static const char help[] =
     "flight per\n"
     "            pair; a message that reaches anyone else counts as "
     "misdelivered\n"
+    "  hold      the same as idle, until the end of standard input; each line "
+    "there is\n"
+    "            answered by one of JSON: how many are open, were closed by a "
+    "close\n"
+    "            frame, have failed; a client that fails does not end the run\n"
     "\n"
     "connections\n"
     "  --host ADDR          server's address, within 127.0.0.0/8 (127.0.0.1)\n"
@@ -332,7 +337,7 @@ void
 options_parse(struct options *o, int argc, char **argv)
 {
 	static const char *const name[] = {
-	    "connect", "idle", "fanout", "private"};
+	    "connect", "idle", "fanout", "private", "hold"};
 
 	*o = (struct options){
 	    .label = "",
@@ -356,13 +361,13 @@ options_parse(struct options *o, int argc, char **argv)
 	     (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;)
 		parse_one(o, c);
 	if (optind != argc - 1)
-		die("give one scenario: connect, idle, fanout or private (see "
-		    "wsload --help)");
+		die("give one scenario: connect, idle, fanout, private or "
+		    "hold (see wsload --help)");
 	o->scenario_name = argv[optind];
 	int i;
-	for (i = 0; i < 4 && strcmp(o->scenario_name, name[i]) != 0; i++)
+	for (i = 0; i < 5 && strcmp(o->scenario_name, name[i]) != 0; i++)
 		;
-	if (i == 4)
+	if (i == 5)
 		die("no such scenario: %s", o->scenario_name);
 	o->scenario = (enum scenario)i;
 
