@@ -210,11 +210,11 @@ uint32_t presence_users_end(const struct hub *h);
 void presence_set(struct hub *h, uint32_t entry);
 
 /*
- * At a takeover: sets this worker's bit exactly where has[entry] is not 0,
+ * At a takeover: sets this worker's bit exactly where has() is true,
  * calling left with a copy of each entry that no worker has any more. Counts
  * what is charged (charge.h) anew. Takes the lock, for a few entries at a time.
  */
-void presence_match(struct hub *h, const uint32_t *has,
+void presence_match(struct hub *h, bool (*has)(const void *arg, uint32_t entry),
     void (*left)(const struct presence_view *, void *), void *arg);
 
 /* Clears a dead worker's bit everywhere, calling left in the same way. */

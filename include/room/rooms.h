@@ -19,16 +19,16 @@ struct hole {
 };
 
 /*
- * What a worker knows of a presence entry: of a user the link of the first of
- * that user's connections here, of any other channel how many connections here
- * have it. 0: nobody here. Which of the two an entry is, a user or a channel,
- * stands in shared memory: user_list_first() checks what it finds.
+ * The users who have connections here, hashed by presence entry. A table by
+ * entry would have a page in each worker for a few users of each page: entries
+ * follow each other as users come, whichever worker they come to.
  */
-union local {
-	uint32_t first;
-	uint32_t members;
+struct users_here {
+	uint32_t *bucket;	  /* [n_slots]: links, see user_here.c */
+	uint32_t n;		  /* users */
+	uint32_t n_buckets, half; /* buckets in use, the largest power of two
+				   * that is not above that */
 };
-_Static_assert(sizeof(union local) == sizeof(uint32_t), "presence_match()");
 
 /* What a turn has delivered so far. */
 struct turn_share {
@@ -46,8 +46,10 @@ struct rooms {
 	struct publisher publisher;
 	struct follower follower; /* from the journal to those who are here */
 	struct claim subscriptions;
-	union local *local; /* [n_entries] */
-	char *copy;	    /* journal entries are copied out to here */
+	uint32_t *members; /* [n_entries]: connections here that have it, of
+			    * users 0 */
+	struct users_here users;
+	char *copy; /* journal entries are copied out to here */
 	struct relay *relay;
 	struct away *away;	 /* NULL: nothing is kept for who is away */
 	struct archive *archive; /* who has more than the ring */
@@ -59,6 +61,9 @@ struct rooms {
 	bool unsettled;		 /* this turn published something */
 	struct turn_share turn;	 /* what this turn has delivered */
 };
+
+/* Whether anybody here has a presence entry. */
+bool rooms_have(const struct chat *ch, uint32_t entry);
 
 /* Makes them, once the hub is known; returns 0, or -1 and errno. */
 int rooms_init(struct chat *ch);

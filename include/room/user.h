@@ -16,9 +16,15 @@ _Static_assert(USER_NAME_MAX + 1 == PRESENCE_NAME_MAX, "\"#\" and a name");
 uint32_t
 user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len);
 
-/* Lists an entered connection among its user's; its fields `user` are used for
- * that from now on. */
+/* Makes the lists of users' connections; returns 0, or -1: no memory. */
+int user_list_init(struct chat *ch);
+
+/* Lists an entered connection first among its user's; its fields `user` are
+ * used for that from now on. */
 void user_list_add(struct chat *ch, uint32_t conn, uint32_t entry);
+
+/* Takes it off the list; true: the user has no other one here. */
+bool user_list_remove(struct chat *ch, uint32_t conn);
 
 /* The connections of a user here, one after another; SHM_NONE: no more. */
 uint32_t user_list_first(const struct chat *ch, uint32_t entry);

@@ -519,10 +519,11 @@ leavers_tell(const struct leavers *gone,
 		left(&gone->view[k], arg);
 }
 
-/* Clears a worker's bit where has[entry] is 0, or everywhere (NULL), sets it
+/* Clears a worker's bit where has() is false, or everywhere (NULL), sets it
  * elsewhere, and has counted what is charged. */
 static void
-entries_sweep(struct hub *h, int worker, const uint32_t *has,
+entries_sweep(struct hub *h, int worker,
+    bool (*has)(const void *arg, uint32_t e),
     void (*left)(const struct presence_view *, void *), void *arg)
 {
 	static struct leavers gone;
@@ -534,7 +535,7 @@ entries_sweep(struct hub *h, int worker, const uint32_t *has,
 		for (looked = 0; e < h->n_entries && looked < LEAVERS_STEP &&
 		     gone.n < LEAVERS_MAX;
 		     looked++, e = presence_next(h, e + 1))
-			if (has == NULL || !has[e])
+			if (has == NULL || !has(arg, e))
 				leavers_add(h, e, worker, &gone);
 			else if (!(presence_mask(h, e) & 1ull << worker))
 				presence_set(h, e);
@@ -553,7 +554,7 @@ presence_clear(struct hub *h, int worker,
 }
 
 void
-presence_match(struct hub *h, const uint32_t *has,
+presence_match(struct hub *h, bool (*has)(const void *arg, uint32_t e),
     void (*left)(const struct presence_view *, void *), void *arg)
 {
 	entries_sweep(h, h->self, has, left, arg);

@@ -29,7 +29,7 @@ void
 channel_count(struct chat *ch, uint32_t channel)
 {
 	if (channel < ch->hub->n_entries)
-		ch->rooms->local[channel].members++;
+		ch->rooms->members[channel]++;
 }
 
 uint32_t
@@ -46,9 +46,8 @@ channel_hold(struct chat *ch, const char *name, size_t len,
 void
 channel_release(struct chat *ch, uint32_t channel)
 {
-	if (channel >= ch->hub->n_entries ||
-	    ch->rooms->local[channel].members == 0 ||
-	    --ch->rooms->local[channel].members > 0)
+	if (channel >= ch->hub->n_entries || ch->rooms->members[channel] == 0 ||
+	    --ch->rooms->members[channel] > 0)
 		return;
 	hub_lock(ch->hub);
 	presence_leave(ch->hub, channel, ch->hub->self);

@@ -157,7 +157,7 @@ deliver_subscribers(struct chat *ch, struct delivery *d)
 {
 	struct hub *h = ch->hub;
 	uint32_t i = subscription_first(h, h->self, d->p->channel), next, slot;
-	uint32_t left = ch->rooms->local[d->p->channel].members;
+	uint32_t left = ch->rooms->members[d->p->channel];
 	struct subscription *s;
 
 	/* no more records than are counted: a corrupted chain must not be
@@ -218,11 +218,11 @@ is_for_own(const struct slot *s, const struct publication *p)
 	    : p->offset > s->offset;
 }
 
-/* To a user's connections. */
+/* To a user's connections, of which the first is i. */
 static void
-deliver_user(struct chat *ch, struct delivery *d)
+deliver_user(struct chat *ch, uint32_t i, struct delivery *d)
 {
-	uint32_t i = user_list_first(ch, d->p->channel), next;
+	uint32_t next;
 	struct slot *s;
 
 	for (; i != SHM_NONE; i = next) {
@@ -267,19 +267,23 @@ delivery_end(struct chat *ch, struct delivery *d)
 size_t
 delivery_all(struct chat *ch, const struct publication *p)
 {
-	struct presence_entry *e;
+	struct hub *h = ch->hub;
+	const bool user = presence_is_user(h, p->channel);
+	uint32_t first = SHM_NONE;
 	struct delivery d;
 
 	if ((p->format >= FORMAT_RESULT && !opening_take(ch, p)) ||
-	    p->channel >= ch->hub->n_entries ||
-	    ch->rooms->local[p->channel].members == 0 ||
-	    !is_current(ch->hub, p))
+	    p->channel >= h->n_entries)
 		return 0;
-	e = &ch->hub->entry[p->channel];
+	if (user)
+		first = user_list_first(ch, p->channel);
+	if ((user ? first == SHM_NONE : ch->rooms->members[p->channel] == 0) ||
+	    !is_current(h, p))
+		return 0;
 	delivery_begin(&d, p, &ch->rooms->hole);
 	KILL_WORD(p->data, p->data_len, "crash on delivery");
-	if (presence_name_is_user(e->name, e->name_len)) {
-		deliver_user(ch, &d);
+	if (user) {
+		deliver_user(ch, first, &d);
 	} else if (p->format != FORMAT_KICK) {
 		if (p->channel == PRESENCE_LOBBY)
 			deliver_lobby(ch, &d);

@@ -11,6 +11,15 @@
 #include "room/membership.h"
 #include "room/publish.h"
 #include "room/relay.h"
+#include "room/user.h"
+
+bool
+rooms_have(const struct chat *ch, uint32_t entry)
+{
+	return presence_is_user(ch->hub, entry)
+	    ? user_list_first(ch, entry) != SHM_NONE
+	    : ch->rooms->members[entry] != 0;
+}
 
 int
 rooms_init(struct chat *ch)
@@ -21,9 +30,9 @@ rooms_init(struct chat *ch)
 	ch->rooms = r;
 	if (r == NULL)
 		return -1;
-	r->local = sparse_new(h->n_entries, sizeof(*r->local));
+	r->members = sparse_new(h->n_entries, sizeof(*r->members));
 	r->copy = sparse_new(1, h->journal_size / JOURNAL_SHARE);
-	if (r->local == NULL || r->copy == NULL) {
+	if (r->members == NULL || r->copy == NULL || user_list_init(ch) < 0) {
 		errno = ENOMEM;
 		return -1;
 	}

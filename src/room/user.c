@@ -59,63 +59,6 @@ user_enter(struct chat *ch, uint32_t conn, const char *name, size_t len)
 	return e;
 }
 
-/* A link's connection, if it is one of that user; SHM_NONE. The link may be a
- * channel's count (union local) if the entry is corrupted. */
-static uint32_t
-user_list_at(const struct chat *ch, uint32_t link, uint32_t entry)
-{
-	uint32_t i = shm_index(link);
-
-	return i < ch->hub->n_slots && ch->conn[i].present &&
-		ch->conn[i].user.entry == entry
-	    ? i
-	    : SHM_NONE;
-}
-
-uint32_t
-user_list_first(const struct chat *ch, uint32_t entry)
-{
-	return user_list_at(ch, ch->rooms->local[entry].first, entry);
-}
-
-uint32_t
-user_list_next(const struct chat *ch, uint32_t conn)
-{
-	return user_list_at(
-	    ch, ch->conn[conn].user.next, ch->conn[conn].user.entry);
-}
-
-void
-user_list_add(struct chat *ch, uint32_t conn, uint32_t entry)
-{
-	uint32_t first = user_list_first(ch, entry);
-	struct conn *c = &ch->conn[conn];
-
-	c->user.entry = entry;
-	c->user.previous = 0;
-	c->user.next = shm_link(first);
-	if (first != SHM_NONE)
-		ch->conn[first].user.previous = shm_link(conn);
-	ch->rooms->local[entry].first = shm_link(conn);
-}
-
-/* Takes a connection out of its user's list; true if it was the last here. */
-static bool
-user_list_remove(struct chat *ch, uint32_t conn)
-{
-	struct conn *c = &ch->conn[conn];
-	uint32_t entry = c->user.entry;
-
-	if (c->user.next != 0)
-		ch->conn[shm_index(c->user.next)].user.previous =
-		    c->user.previous;
-	if (c->user.previous != 0)
-		ch->conn[shm_index(c->user.previous)].user.next = c->user.next;
-	else
-		ch->rooms->local[entry].first = c->user.next;
-	return ch->rooms->local[entry].first == 0;
-}
-
 void
 user_leave(struct chat *ch, uint32_t conn)
 {

@@ -239,7 +239,7 @@ adopt_user(struct chat *ch, uint32_t i)
 	user_list_add(ch, i, user);
 	away_adopt(ch, i);
 	if (conn_in_lobby(ch, i))
-		ch->rooms->local[PRESENCE_LOBBY].members++;
+		ch->rooms->members[PRESENCE_LOBBY]++;
 }
 
 /* Reads the input again, from the stage, that was read and not done. The stage
@@ -358,6 +358,13 @@ adopt_go_on_all(struct adoption *a)
 	free(order);
 }
 
+/* Whether anybody here has a presence entry. */
+static bool
+adopt_has_cb(const void *arg, uint32_t entry)
+{
+	return rooms_have(arg, entry);
+}
+
 void
 adopt_all(struct chat *ch, const struct adopt_fault *fault,
     struct adopt_result *result)
@@ -379,7 +386,7 @@ adopt_all(struct chat *ch, const struct adopt_fault *fault,
 	claim_marked(&ch->input.pages);
 	while (conn_next(ch, &i))
 		adopt_user(ch, i);
-	presence_match(h, &ch->rooms->local->members, user_log_left, NULL);
+	presence_match(h, adopt_has_cb, user_log_left, ch);
 	/* publications from before the takeover are in the journal only: they
 	 * must be delivered before answers to input that is read now */
 	ch->rooms->unsettled = true;

@@ -215,7 +215,7 @@ move_enter(struct chat *ch, struct copy *c)
 		user_list_add(ch, c->slot, user);
 		if (conn_in_lobby(ch, c->slot)) {
 			presence_set(h, PRESENCE_LOBBY);
-			ch->rooms->local[PRESENCE_LOBBY].members++;
+			ch->rooms->members[PRESENCE_LOBBY]++;
 		}
 	}
 	while ((sub = subscription_walk_next(h, &w)) != SHM_NONE) {

@@ -225,7 +225,7 @@ check(struct scene *s)
 			members += slot_worker(&s->h, s->conn[k]) == w;
 		assert_int_equal(s->n[w]->ch.n_conns, members);
 		assert_int_equal(
-		    s->n[w]->ch.rooms->local[at.channel].members, members);
+		    s->n[w]->ch.rooms->members[at.channel], members);
 		assert_int_equal(
 		    s->n[w]->ch.rooms->subscriptions.n_used, members);
 		assert_int_equal(s->n[w]->ch.output.chunks.n_used, members);

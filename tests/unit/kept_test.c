@@ -108,7 +108,7 @@ test_subscribe(void **state)
 		assert_int_equal(sub, SHM_NONE);
 		assert_int_equal(subscription_count(&n->h, i), 0);
 		assert_true(presence_mask(&h, at.channel) == 0);
-		assert_int_equal(n->ch.rooms->local[at.channel].members, 0);
+		assert_int_equal(n->ch.rooms->members[at.channel], 0);
 		assert_int_equal(entries(&h, FORMAT_OPEN, NULL), 1);
 	}
 	assert_int_equal(

@@ -99,7 +99,7 @@ stays(void)
 	assert_int_equal(slot_holder(&s.h, s.alice), 0);
 	give_done(&s.giver->ch, 1, s.id);
 	assert_int_equal(slot_state(&s.h, s.alice), SLOT_OPEN);
-	assert_int_equal(s.taker->ch.rooms->local[s.room].members, 1);
+	assert_int_equal(s.taker->ch.rooms->members[s.room], 1);
 	chat_turn(&s.giver->ch);
 	node_say(s.giver, "lobby", "the end");
 	chat_turn(&s.giver->ch);
@@ -142,7 +142,7 @@ test_leaves_meanwhile(void **state)
 
 	assert_int_equal(give(back_and_leave), 0);
 	stays();
-	assert_int_equal(s.taker->ch.rooms->local[den].members, 1);
+	assert_int_equal(s.taker->ch.rooms->members[den], 1);
 	assert_int_equal(s.taker->ch.rooms->subscriptions.n_used, 2);
 }
 
@@ -361,8 +361,8 @@ test_given_twice(void **state)
 	assert_int_equal(s.taker->ch.conn[s.alice].phase, CONN_OPEN);
 	assert_true(s.taker->ch.conn[s.alice].present);
 	assert_int_equal(user_list_next(&s.taker->ch, s.alice), SHM_NONE);
-	assert_int_equal(s.taker->ch.rooms->local[s.room].members, 2);
-	assert_int_equal(s.taker->ch.rooms->local[PRESENCE_LOBBY].members, 2);
+	assert_int_equal(s.taker->ch.rooms->members[s.room], 2);
+	assert_int_equal(s.taker->ch.rooms->members[PRESENCE_LOBBY], 2);
 	node_say(s.taker, "lobby", "the end");
 	chat_turn(&s.taker->ch);
 	assert_int_equal(client_got(s.client, "the end", "the end"), 1);
@@ -380,11 +380,11 @@ test_wrong_entries(void **state)
 	s.h.slot[s.alice].user = s.room;
 	s.h.subscription[sub].channel = bob + 1;
 	(void)adopt(&s.id, &s.fd, 1);
-	assert_int_equal(s.taker->ch.rooms->local[s.room].members, 1);
+	assert_int_equal(s.taker->ch.rooms->members[s.room], 1);
 	assert_int_equal(user_list_first(&s.taker->ch, bob), s.bob);
 	if (s.taker->ch.conn[s.alice].phase == CONN_OPEN)
 		conn_drop(&s.taker->ch, s.alice, NULL);
-	assert_int_equal(s.taker->ch.rooms->local[s.room].members, 1);
+	assert_int_equal(s.taker->ch.rooms->members[s.room], 1);
 	assert_true(presence_mask(&s.h, s.room) & 2);
 	assert_int_equal(user_list_first(&s.taker->ch, bob), s.bob);
 }

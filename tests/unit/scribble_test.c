@@ -211,7 +211,7 @@ test_door(void **state)
 	chat_sweep(&s.n->ch);
 	conn_end(&s.n->ch, s.alice, CLOSE_NORMAL, REASON_NONE);
 	chat_turn(&s.n->ch);
-	assert_int_equal(s.n->ch.rooms->local[PRESENCE_LOBBY].members, 1);
+	assert_int_equal(s.n->ch.rooms->members[PRESENCE_LOBBY], 1);
 	scene_end(&s);
 }
 
@@ -249,7 +249,7 @@ test_room_as_user(void **state)
 	scene_begin(&s);
 	node_open(s.n, "carol", &client);
 	room = s.h.subscription[s.bobs].channel - 1;
-	s.n->ch.rooms->local[room].members =
+	s.n->ch.rooms->members[room] =
 	    3; /* as if three had it: that is carol + 1 */
 	s.h.entry[room].name[0] = '#';
 	hub_lock(&s.n->h);

@@ -275,7 +275,7 @@ test_sweep(void **state)
 	sweep_all(s.first);
 	assert_int_equal(s.first->ch.rooms->subscriptions.n_used, 1);
 	/* bob is there, and nobody in the hall any more */
-	assert_int_equal(s.first->ch.rooms->local[channel].members, 1);
+	assert_int_equal(s.first->ch.rooms->members[channel], 1);
 	assert_int_equal(
 	    presence_mask(&s.h, presence_find(&s.h, "hall", 4)), 0);
 	assert_int_equal(
