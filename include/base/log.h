@@ -38,6 +38,7 @@ void log_set_name(const char *name);
 
 /* With verbose on, log_debug() lines appear too. */
 void log_set_verbose(bool on);
+bool log_is_verbose(void);
 
 /*
  * Of each message, known by its format, there may be one line a second, and 64
@@ -47,7 +48,15 @@ void log_set_verbose(bool on);
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_verbosely(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Its arguments, which may be costly, are evaluated only if the line appears.
+ */
+#define log_debug(...)                              \
+	do {                                        \
+		if (log_is_verbose())               \
+			log_verbosely(__VA_ARGS__); \
+	} while (0)
 
 /* Tells how many lines were held back, once a second for each message; Called
  * by each process's loop, so that the number is told although no line

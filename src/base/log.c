@@ -104,6 +104,12 @@ log_set_verbose(bool on)
 	log_verbose = on;
 }
 
+bool
+log_is_verbose(void)
+{
+	return log_verbose;
+}
+
 /* Waits for room in a pipe, if it may; false: there is none. */
 static bool
 log_wait(int fd)
@@ -354,12 +360,10 @@ log_info(const char *fmt, ...)
 }
 
 void
-log_debug(const char *fmt, ...)
+log_verbosely(const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!log_verbose)
-		return;
 	va_start(ap, fmt);
 	log_put(LOG_DEBUG, fmt, ap);
 	va_end(ap);
@@ -380,6 +384,19 @@ log_fatal(const char *fmt, ...)
 	exit(1);
 }
 
+/* Whether a text is shown as it is: printable ASCII without what strvis()
+ * escapes there. */
+static bool
+text_is_plain(const unsigned char *p, size_t len)
+{
+	size_t k;
+
+	for (k = 0; k < len; k++)
+		if (p[k] < ' ' || p[k] > '~' || p[k] == '"' || p[k] == '\\')
+			return false;
+	return true;
+}
+
 const char *
 log_text(const void *bytes, size_t len)
 {
@@ -390,9 +407,11 @@ log_text(const void *bytes, size_t len)
 
 	if (len > TEXT_MAX_BYTES)
 		len = TEXT_MAX_BYTES;
-	if (len == 0 ||
-	    strvisx(out, bytes, len,
-		VIS_OCTAL | VIS_CSTYLE | VIS_TAB | VIS_NL | VIS_DQ) < 0)
+	if (text_is_plain(bytes, len)) { /* without a look at the locale */
+		memcpy(out, bytes, len);
+		out[len] = '\0';
+	} else if (strvisx(out, bytes, len,
+		       VIS_OCTAL | VIS_CSTYLE | VIS_TAB | VIS_NL | VIS_DQ) < 0)
 		*out = '\0';
 	errno = saved;
 	return out;

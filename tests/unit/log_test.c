@@ -34,8 +34,11 @@ test_line(void **state)
 static void
 test_levels(void **state)
 {
+	int evaluated = 0;
+
 	assert_int_equal(log_open(LOG_TO_FILE, path), 0);
-	log_debug("unseen");
+	log_debug("unseen %d", ++evaluated);
+	assert_int_equal(evaluated, 0);
 	assert_null(strstr(contents(path), "unseen"));
 	log_set_verbose(true);
 	log_debug("seen");
@@ -81,6 +84,9 @@ test_text(void **state)
 	b = log_text("\x1b[31m\0", 6);
 	c = log_text("back\\slash\ttab", 14);
 	d = log_text("", 0);
+	assert_string_equal(log_text("it's ~ #5", 9), "it's ~ #5");
+	assert_string_equal(log_text("a \"b\"", 5), "a \\\"b\\\"");
+	a = log_text("a\nb", 3);
 	assert_string_equal(a, "a\\nb");
 	assert_null(strchr(b, '\x1b'));
 	assert_string_equal(c, "back\\\\slash\\ttab");
