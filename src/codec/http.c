@@ -1,4 +1,5 @@
 /* http: the head of one request (RFC 9110, RFC 9112). */
+#include <endian.h>
 #include <netinet/in.h>
 #include <resolv.h>
 #include <sha1.h>
@@ -33,6 +34,10 @@ http_head_end(
 	unsigned char c;
 
 	for (; i < most; i++) {
+		if (i > 0 && buf[i - 1] != '\r')
+			i += http_visible(buf + i, most - i);
+		if (i == most)
+			break;
 		c = (unsigned char)buf[i];
 		if (i > 0 && buf[i - 1] == '\r' && c != '\n')
 			return http_refuse(r, 400, "bare CR");
@@ -156,15 +161,13 @@ http_parse_line(struct http_span line, struct http_request *r)
 static bool
 http_is_field_value(struct http_span s)
 {
-	unsigned char c;
-	size_t i;
+	size_t i = http_visible(s.p, s.len);
 
-	for (i = 0; i < s.len; i++) {
-		c = (unsigned char)s.p[i];
-		if ((c < ' ' && c != '\t') || c == 0x7f)
-			return false;
+	while (i < s.len && s.p[i] == '\t') {
+		i++;
+		i += http_visible(s.p + i, s.len - i);
 	}
-	return true;
+	return i == s.len;
 }
 
 /* Whether a request may have a body. */
@@ -577,13 +580,28 @@ http_offers(const struct http_request *r, const char *protocol)
 void
 http_accept_key(const char *key, char out[29])
 {
-	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	/* what is hashed, padded here: SHA1Update() and SHA1Final() cost more
+	 * than the hash itself */
+	static const uint8_t tail[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+				      "\x80";
+	uint8_t block[2][SHA1_BLOCK_LENGTH] = {{0}};
 	uint8_t digest[SHA1_DIGEST_LENGTH];
+	const uint64_t bits = htobe64((HTTP_KEY_LEN + sizeof(tail) - 2) * 8);
+	uint32_t word;
 	SHA1_CTX ctx;
 
+	_Static_assert(HTTP_KEY_LEN + sizeof(tail) - 1 <= SHA1_BLOCK_LENGTH,
+	    "the length is in the second block");
+	memcpy(block[0], key, HTTP_KEY_LEN);
+	memcpy(block[0] + HTTP_KEY_LEN, tail, sizeof(tail) - 1);
+	memcpy(block[1] + SHA1_BLOCK_LENGTH - sizeof(bits), &bits,
+	    sizeof(bits));
 	SHA1Init(&ctx);
-	SHA1Update(&ctx, (const uint8_t *)key, HTTP_KEY_LEN);
-	SHA1Update(&ctx, (const uint8_t *)guid, sizeof(guid) - 1);
-	SHA1Final(digest, &ctx);
+	SHA1Transform(ctx.state, block[0]);
+	SHA1Transform(ctx.state, block[1]);
+	for (size_t k = 0; k < SHA1_DIGEST_LENGTH / sizeof(word); k++) {
+		word = htobe32(ctx.state[k]);
+		memcpy(digest + k * sizeof(word), &word, sizeof(word));
+	}
 	b64_ntop(digest, sizeof(digest), out, 29);
 }

@@ -1,5 +1,6 @@
 /* http_syntax: the grammar's small words. */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <string.h>
 #include <strings.h>
 
@@ -75,6 +76,35 @@ bool
 http_is_digit(char c)
 {
 	return c >= '0' && c <= '9';
+}
+
+/* Bytes of a word that are below ' ', or DEL: their highest bits; others' may
+ * be set above the first of them. */
+static uint64_t
+http_controls(uint64_t word)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	const uint64_t dels = word ^ ones * 0x7f;
+
+	return (((word - ones * ' ') & ~word) | ((dels - ones) & ~dels)) &
+	    ones * 0x80;
+}
+
+size_t
+http_visible(const char *p, size_t len)
+{
+	uint64_t word;
+	size_t i = 0;
+
+	for (; len - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, p + i, sizeof(word));
+		word = http_controls(le64toh(word));
+		if (word != 0)
+			return i + (size_t)__builtin_ctzll(word) / 8;
+	}
+	while (i < len && (unsigned char)p[i] >= ' ' && p[i] != 0x7f)
+		i++;
+	return i;
 }
 
 int
@@ -226,9 +256,12 @@ http_is_authority(struct http_span s, bool need_port)
 bool
 http_next_line(struct http_span *rest, struct http_span *line)
 {
-	const char *cr = memmem(rest->p, rest->len, "\r\n", 2);
+	const char *cr = rest->p, *end = cr + rest->len;
 
-	if (cr == NULL)
+	while (cr < end && (cr = memchr(cr, '\r', (size_t)(end - cr))) != NULL &&
+	    (end - cr < 2 || cr[1] != '\n'))
+		cr++;
+	if (cr == NULL || cr >= end)
 		return false;
 	line->p = rest->p;
 	line->len = (size_t)(cr - rest->p);

@@ -13,6 +13,10 @@
 bool http_is_token_char(char c);
 bool http_is_digit(char c);
 
+/* How many bytes come before the first control character (C0 or DEL), or len.
+ */
+size_t http_visible(const char *p, size_t len);
+
 /* The value of a hexadecimal digit, -1 if it is none. */
 int http_hex(char c);
 

@@ -5,6 +5,7 @@
 #include "name_char.h"
 
 enum {
+	FIRST_MARK = 0x300, /* no character below it combines */
 	CHAR_ZWNJ = 0x200c,
 	CHAR_ZWJ = 0x200d,
 	CHAR_TEXT_STYLE = 0xfe0e, /* variation selectors of emoji */
@@ -107,7 +108,7 @@ char_selects(const struct name_chars *c, size_t i)
 bool
 name_begins_alone(const struct name_chars *c)
 {
-	return c->n == 0 ||
+	return c->n == 0 || c->code[0] < FIRST_MARK ||
 	    !uc_is_general_category_withtable(c->code[0], UC_CATEGORY_MASK_M);
 }
 

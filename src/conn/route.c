@@ -36,30 +36,55 @@ route_status_text(int status)
 	return "Error";
 }
 
+/* Puts a text behind others; what does not fit is cut off. */
+static void
+route_put(char *out, size_t cap, size_t *len, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n > cap - *len)
+		n = cap - *len;
+	memcpy(out + *len, text, n);
+	*len += n;
+}
+
+/* A 101: put together without printf, which would cost more than all else in
+ * it. */
+static size_t
+route_answer_upgrade(const struct route *route, const struct http_request *r,
+    char *out, size_t cap)
+{
+	char accept[29];
+	size_t len = 0;
+
+	http_accept_key(r->key.p, accept);
+	route_put(out, cap, &len,
+	    "HTTP/1.1 101 Switching Protocols\r\n"
+	    "Upgrade: websocket\r\n"
+	    "Connection: Upgrade\r\n"
+	    "Sec-WebSocket-Accept: ");
+	route_put(out, cap, &len, accept);
+	if (route->protocol != NULL) {
+		route_put(out, cap, &len, "\r\nSec-WebSocket-Protocol: ");
+		route_put(out, cap, &len, route->protocol);
+	}
+	route_put(out, cap, &len, "\r\n\r\n");
+	return len;
+}
+
 size_t
 route_answer(const struct route *route, const struct http_request *r, char *out,
     size_t cap)
 {
-	char accept[29];
 	bool page = route->body_len > 0;
 	/* those have no body, so no length of one (RFC 9110 8.6, 15.4.5) */
 	bool bare = route->status == 204 || route->status == 304;
 	size_t len = page ? route->body_len : strlen(route->body) + 1;
 	int n;
 
-	if (route->status == 101) {
-		http_accept_key(r->key.p, accept);
-		n = snprintf(out, cap,
-		    "HTTP/1.1 101 Switching Protocols\r\n"
-		    "Upgrade: websocket\r\n"
-		    "Connection: Upgrade\r\n"
-		    "Sec-WebSocket-Accept: %s\r\n"
-		    "%s%s%s\r\n",
-		    accept,
-		    route->protocol != NULL ? "Sec-WebSocket-Protocol: " : "",
-		    route->protocol != NULL ? route->protocol : "",
-		    route->protocol != NULL ? "\r\n" : "");
-	} else if (bare)
+	if (route->status == 101)
+		return route_answer_upgrade(route, r, out, cap);
+	if (bare)
 		n = snprintf(out, cap,
 		    "HTTP/1.1 %d %s\r\n"
 		    "%s"

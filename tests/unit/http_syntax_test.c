@@ -4,6 +4,8 @@
  */
 #include "http_judge.h"
 
+#include "../../src/codec/http_syntax.h"
+
 struct head {
 	int status;
 	const char *line;   /* request line, without CRLF */
@@ -339,6 +341,29 @@ test_lists(void **state)
 	RUN(table);
 }
 
+/* The first control character is found at each place, whatever is around it. */
+static void
+test_visible(void **state)
+{
+	char text[24];
+	size_t at;
+	int c;
+
+	for (at = 0; at < sizeof(text); at++)
+		for (c = 0; c < 256; c++) {
+			const bool control = c < ' ' || c == 0x7f;
+
+			memset(text, at % 2 == 0 ? ' ' : 0xff, sizeof(text));
+			memset(text + at, 0x7f, sizeof(text) - at);
+			text[at] = (char)c;
+			assert_int_equal(http_visible(text, sizeof(text)),
+			    control ? at
+				: at + 1 < sizeof(text) ? at + 1
+							: sizeof(text));
+			assert_int_equal(http_visible(text, at), at);
+		}
+}
+
 int
 main(void)
 {
@@ -348,6 +373,7 @@ main(void)
 	    cmocka_unit_test(test_host),
 	    cmocka_unit_test(test_body),
 	    cmocka_unit_test(test_lists),
+	    cmocka_unit_test(test_visible),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
