@@ -244,6 +244,8 @@ struct chat {
 	uint32_t n_open;    /* CONN_OPEN; with those below: all */
 	uint32_t n_conns;   /* any phase */
 	uint32_t max_conns; /* with slots, of all workers; 0: all slots */
+	uint64_t others;    /* bit per worker that was not stopped when
+			     * number_look() looked */
 	uint32_t head_oldest, head_newest; /* links: kept heads */
 	uint32_t head_pages;		   /* that they hold, */
 	uint32_t head_pages_max;	   /* and may hold */

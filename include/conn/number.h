@@ -18,6 +18,10 @@ void number_give(struct chat *ch, uint32_t i);
  * the report tells how many. */
 void conn_pending(struct chat *ch, int more);
 
+/* Notes which workers there are besides this one: a sweep does so, since all
+ * lines are many cache lines and workers come seldom. */
+void number_look(struct chat *ch);
+
 /* Tells the other workers how many connections are here; the sweep does so
  * again, in case another process has written over it. */
 void number_tell(struct chat *ch);

@@ -73,6 +73,7 @@ conn_init(struct chat *ch)
 	    hold_init(ch) < 0)
 		return -1;
 	head_sweep(ch);
+	number_look(ch);
 	return 0;
 }
 

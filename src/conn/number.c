@@ -28,13 +28,27 @@ static bool
 number_is_full(const struct chat *ch)
 {
 	const struct hub *h = ch->hub;
-	uint64_t n = ch->n_here;
+	uint64_t n = ch->n_here, left;
 	int k;
 
+	for (left = ch->others; left != 0; left &= left - 1) {
+		k = __builtin_ctzll(left);
+		if (SHM_OWN(h->line[k].state) != WORKER_STOPPED)
+			n += SHM_OWN(h->worker[k].connections);
+	}
+	return ch->max_conns != 0 && n >= ch->max_conns;
+}
+
+void
+number_look(struct chat *ch)
+{
+	const struct hub *h = ch->hub;
+	int k;
+
+	ch->others = 0;
 	for (k = 0; k < SHM_WORKERS; k++)
 		if (k != h->self && SHM_OWN(h->line[k].state) != WORKER_STOPPED)
-			n += SHM_OWN(h->worker[k].connections);
-	return ch->max_conns != 0 && n >= ch->max_conns;
+			ch->others |= 1ull << k;
 }
 
 void

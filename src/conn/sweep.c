@@ -97,6 +97,7 @@ conn_sweep(struct chat *ch)
 	uint32_t n = ch->slots.n_blocks / SWEEP_PARTS + 1, seen = 0, looked, b;
 	uint32_t i, end;
 
+	number_look(ch);
 	number_tell(ch);
 	conn_relieve(ch);
 	hold_sweep(ch);

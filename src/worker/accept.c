@@ -41,13 +41,14 @@ accept_least(struct worker *w)
 	uint32_t min = w->chat.n_here, n;
 	struct shm_worker *o;
 	struct shm_line *line;
-	uint64_t tick;
+	uint64_t tick, left;
 	int k;
 
-	for (k = 0; k < SHM_WORKERS; k++) {
+	for (left = w->chat.others; left != 0; left &= left - 1) {
+		k = __builtin_ctzll(left);
 		o = &h->worker[k];
 		line = &h->line[k];
-		if (k == h->self || SHM_LOAD(line->state) != WORKER_RUNNING ||
+		if (SHM_LOAD(line->state) != WORKER_RUNNING ||
 		    !SHM_LOAD(o->accepting))
 			continue;
 		tick = SHM_LOAD(line->tick);

@@ -38,6 +38,7 @@ test_limit(void **state)
 	n->ch.max_conns = MOST;
 	SHM_STORE(h.line[1].state, WORKER_RUNNING);
 	SHM_STORE(h.worker[1].connections, MOST - 1);
+	conn_sweep(&n->ch); /* it looks who is there */
 	assert_true(slot_is_given(n));
 	SHM_STORE(h.worker[1].connections, MOST);
 	assert_false(slot_is_given(n));
@@ -61,6 +62,7 @@ test_told_again(void **state)
 	n->ch.max_conns = MOST;
 	SHM_STORE(h.line[1].state, WORKER_RUNNING);
 	SHM_STORE(h.worker[1].connections, MOST);
+	conn_sweep(&n->ch);
 	assert_false(slot_is_given(n));
 	conn_sweep(&other->ch);
 	assert_true(slot_is_given(n));
