@@ -84,6 +84,11 @@ stats_counter(struct shm_worker *line, enum stats_counter counter);
 /* Workers that there are or will be: those that are not stopped. */
 uint32_t stats_workers(const struct hub *h);
 
+/* How long closing all connections may take, in ms, beyond what closing a few
+ * does. It is what two processors need for them and for clients of the same
+ * machine. */
+uint64_t stats_closing_ms(const struct hub *h);
+
 /* "running", as chatctl says it; "?" for other numbers. */
 const char *worker_state_name(uint32_t state);
 

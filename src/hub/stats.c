@@ -28,6 +28,20 @@ stats_workers(const struct hub *h)
 	return n;
 }
 
+uint64_t
+stats_closing_ms(const struct hub *h)
+{
+	enum { EACH_US = 50 };
+	uint64_t n = 0;
+	uint32_t one;
+
+	for (int k = 0; k < SHM_WORKERS; k++) {
+		one = SHM_LOAD(h->worker[k].connections);
+		n += one < h->n_slots ? one : h->n_slots;
+	}
+	return (n < h->n_slots ? n : h->n_slots) * EACH_US / 1000;
+}
+
 const char *
 sends_by_name(uint32_t by)
 {

@@ -20,7 +20,13 @@
 #include "writes.h"
 
 enum {
-	STOP_MS = 4000,	      /* TERM: killed after that, gone within 5 s */
+	/* TERM: killed after that, gone within 5 s; of many connections each
+	 * takes its time besides */
+	STOP_MS = 4000,
+	/* The service manager is told of what takes longer; etc/chatd.service
+	 * has 10 s by itself. Larger: it kills before that. */
+	UNTOLD_MS = 8000,
+	LAST_MS = 2000, /* to end, when all workers have left */
 	QUIT_GRACE_MS = 2000, /* past the drain timeout */
 	STARTING_MAX = 8 /* at once at the start, so that a small machine gets
 			  * each ready in time */
@@ -156,6 +162,20 @@ master_check(struct master *m)
 	}
 }
 
+/* Tells the service manager that stopping may take longer than its own limit.
+ */
+static void
+tell_limit(uint64_t limit_ms)
+{
+	char state[64];
+
+	if (limit_ms < UNTOLD_MS)
+		return;
+	snprintf(state, sizeof(state), "EXTEND_TIMEOUT_USEC=%llu",
+	    (unsigned long long)(limit_ms + LAST_MS) * 1000);
+	notify(state);
+}
+
 /* Has all workers leave: at once, or when their clients have left. */
 static void
 leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
@@ -166,7 +186,10 @@ leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
 		notify("STOPPING=1");
 	}
 	m->phase = phase;
+	limit_ms += stats_closing_ms(&m->hub);
 	m->deadline_ms = master_clock_ms(m) + limit_ms;
+	if (phase == PHASE_STOPPING)
+		tell_limit(limit_ms);
 	for (int i = 0; i < m->n_workers; i++) {
 		struct member *w = &m->member[i];
 

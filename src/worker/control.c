@@ -7,12 +7,13 @@
 #include "conn/conn.h"
 #include "codec/message.h"
 #include "door/registry.h"
+#include "hub/stats.h"
 #include "net/link.h"
 #include "room/archive.h"
 #include "private.h"
 #include "worker/chat.h"
 
-enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then */
+enum { STOP_MS = 4000 }; /* MSG_STOP: gone by then, if there are few */
 
 void
 control_end(struct worker *w)
@@ -32,7 +33,8 @@ control_stop(struct worker *w)
 		accept_stop(w);
 	w->stopping = true;
 	w->retiring = false;
-	w->leave_ms = w->chat.now_ms + STOP_MS;
+	w->leave_ms =
+	    w->chat.now_ms + STOP_MS + stats_closing_ms(w->chat.hub);
 	control_end(w);
 }
 
