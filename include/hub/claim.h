@@ -17,10 +17,11 @@ struct claim {
 	uint32_t partial; /* first block with room, SHM_NONE: none */
 	uint32_t last;	  /* last block with room, if there is one */
 	uint32_t n_used;  /* items */
-	uint64_t *used;	  /* [n_blocks], bit per item */
-	struct claim_list {
-		uint32_t next, previous;
-	} * list; /* [n_blocks]: blocks with room */
+	uint32_t end;	  /* blocks below it had items in use */
+	struct claim_block {
+		uint64_t used;		 /* bit per item */
+		uint32_t next, previous; /* of those with room */
+	} * block;			 /* [n_blocks] */
 	/* Blocks given back since they were trimmed, and those of them that
 	 * were so at the last claim_age(): bit per block; NULL: not noted. */
 	uint64_t *given, *aged;
@@ -66,7 +67,15 @@ static inline bool
 claim_has(const struct claim *c, uint32_t item)
 {
 	return item < c->n_items &&
-	    (c->used[item / SHM_BLOCK] >> item % SHM_BLOCK & 1) != 0;
+	    (c->block[item / SHM_BLOCK].used >> item % SHM_BLOCK & 1) != 0;
+}
+
+/* No item from there on was ever taken here. To read what is kept of those
+ * would cost memory. */
+static inline uint32_t
+claim_end(const struct claim *c)
+{
+	return c->end < c->n_blocks ? c->end * SHM_BLOCK : c->n_items;
 }
 
 /* Gives an item back; an empty block goes back to all. An item that was not

@@ -89,8 +89,8 @@ log_set_name(const char *name)
 	const pid_t pid = getpid();
 
 	snprintf(log_name, sizeof(log_name), "%s", name);
-	if (log_pid !=
-	    pid) { /* lines held back before the fork are told by the parent */
+	/* lines held back before the fork are told by the parent */
+	if (log_pid != 0 && log_pid != pid) {
 		log_lost = 0;
 		log_n_more = 0;
 		memset(log_sites, 0, sizeof(log_sites));

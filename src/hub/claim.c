@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/sparse.h"
 #include "hub/claim.h"
 
 /* Blocks claimed for one item in vain, in claim_take_if. Larger: fewer scans of
@@ -25,28 +26,21 @@ claim_init(
 	share_init(&c->blocks, owner, c->n_blocks, worker);
 	share_strips(&c->blocks);
 	c->partial = c->last = SHM_NONE;
-	c->n_used = 0;
+	c->n_used = c->end = 0;
 	c->given = c->aged = NULL;
 	c->n_aged = c->trim_at = 0;
-	c->used = calloc(c->n_blocks, sizeof(*c->used));
-	c->list = calloc(c->n_blocks, sizeof(*c->list));
-	if (c->used == NULL || c->list == NULL) {
-		claim_deinit(c);
-		errno = ENOMEM;
-		return -1;
-	}
-	return 0;
+	c->block = sparse_new(c->n_blocks, sizeof(*c->block));
+	return c->block != NULL ? 0 : -1;
 }
 
 void
 claim_deinit(struct claim *c)
 {
-	free(c->used);
-	free(c->list);
+	sparse_free(c->block, c->n_blocks, sizeof(*c->block));
 	free(c->given);
 	free(c->aged);
-	c->used = c->given = c->aged = NULL;
-	c->list = NULL;
+	c->given = c->aged = NULL;
+	c->block = NULL;
 }
 
 /* Words of a bit per block. */
@@ -135,10 +129,10 @@ claim_trim(struct claim *c, uint32_t max,
 static void
 partial_push(struct claim *c, uint32_t b)
 {
-	c->list[b].previous = SHM_NONE;
-	c->list[b].next = c->partial;
+	c->block[b].previous = SHM_NONE;
+	c->block[b].next = c->partial;
 	if (c->partial != SHM_NONE)
-		c->list[c->partial].previous = b;
+		c->block[c->partial].previous = b;
 	else
 		c->last = b;
 	c->partial = b;
@@ -152,9 +146,9 @@ partial_append(struct claim *c, uint32_t b)
 		partial_push(c, b);
 		return;
 	}
-	c->list[b].previous = c->last;
-	c->list[b].next = SHM_NONE;
-	c->list[c->last].next = b;
+	c->block[b].previous = c->last;
+	c->block[b].next = SHM_NONE;
+	c->block[c->last].next = b;
 	c->last = b;
 }
 
@@ -162,14 +156,14 @@ partial_append(struct claim *c, uint32_t b)
 static void
 partial_remove(struct claim *c, uint32_t b)
 {
-	uint32_t next = c->list[b].next, previous = c->list[b].previous;
+	uint32_t next = c->block[b].next, previous = c->block[b].previous;
 
 	if (next != SHM_NONE)
-		c->list[next].previous = previous;
+		c->block[next].previous = previous;
 	else
 		c->last = previous;
 	if (previous != SHM_NONE)
-		c->list[previous].next = next;
+		c->block[previous].next = next;
 	else
 		c->partial = next;
 }
@@ -180,7 +174,7 @@ block_idle(const void *arg, uint32_t b)
 {
 	const struct claim *c = arg;
 
-	return c->used[b] == 0;
+	return c->block[b].used == 0;
 }
 
 /* Claims a block that no worker owns. */
@@ -204,13 +198,22 @@ block_give(struct claim *c, uint32_t b)
 	share_give(&c->blocks, b);
 }
 
+/* Notes that an item is taken. */
+static void
+item_note(struct claim *c, uint32_t b, uint64_t bit)
+{
+	c->block[b].used |= bit;
+	c->n_used++;
+	if (c->end <= b)
+		c->end = b + 1;
+}
+
 /* Takes an item of a block with room. */
 static uint32_t
 item_take(struct claim *c, uint32_t b, int bit)
 {
-	c->used[b] |= 1ull << bit;
-	c->n_used++;
-	if (c->used[b] == block_items(c, b))
+	item_note(c, b, 1ull << bit);
+	if (c->block[b].used == block_items(c, b))
 		partial_remove(c, b);
 	return b * SHM_BLOCK + (uint32_t)bit;
 }
@@ -223,7 +226,7 @@ claim_take(struct claim *c)
 	if (c->partial == SHM_NONE && !block_claim(c))
 		return SHM_NONE;
 	b = c->partial;
-	return item_take(c, b, __builtin_ctzll(~c->used[b]));
+	return item_take(c, b, __builtin_ctzll(~c->block[b].used));
 }
 
 /* The first item of a block that is neither taken nor refused by usable(). */
@@ -231,7 +234,7 @@ static int
 usable_bit(const struct claim *c, uint32_t b,
     bool (*usable)(void *arg, uint32_t item), void *arg)
 {
-	uint64_t left = block_items(c, b) & ~c->used[b];
+	uint64_t left = block_items(c, b) & ~c->block[b].used;
 	int bit;
 
 	for (; left != 0; left &= left - 1) {
@@ -260,7 +263,7 @@ claim_take_if(
 			return item_take(c, b, bit);
 		/* the next call meets this block last, or not at all */
 		partial_remove(c, b);
-		if (c->used[b] == 0) {
+		if (c->block[b].used == 0) {
 			block_give(c, b);
 			c->blocks.hint = b + 1 < c->n_blocks ? b + 1 : 0;
 		} else {
@@ -279,13 +282,13 @@ claim_give(struct claim *c, uint32_t item)
 
 	if (!claim_has(c, item))
 		return;
-	if (c->used[b] == block_items(c, b))
+	if (c->block[b].used == block_items(c, b))
 		partial_push(c, b);
-	c->used[b] &= ~bit;
+	c->block[b].used &= ~bit;
 	c->n_used--;
 	/* keep one empty block, so that it is not claimed anew each time */
-	if (c->used[b] == 0 &&
-	    (c->partial != b || c->list[b].next != SHM_NONE)) {
+	if (c->block[b].used == 0 &&
+	    (c->partial != b || c->block[b].next != SHM_NONE)) {
 		partial_remove(c, b);
 		block_give(c, b);
 	}
@@ -309,10 +312,9 @@ claim_mark(struct claim *c, uint32_t item)
 
 	if (item >= c->n_items ||
 	    SHM_LOAD(c->blocks.owner[b]) != c->blocks.mine ||
-	    (c->used[b] & bit))
+	    (c->block[b].used & bit))
 		return false;
-	c->used[b] |= bit;
-	c->n_used++;
+	item_note(c, b, bit);
 	return true;
 }
 
@@ -323,7 +325,7 @@ claim_unmark(struct claim *c, uint32_t item)
 
 	if (!claim_has(c, item))
 		return;
-	c->used[item / SHM_BLOCK] &= ~bit;
+	c->block[item / SHM_BLOCK].used &= ~bit;
 	c->n_used--;
 }
 
@@ -336,10 +338,10 @@ claim_marked(struct claim *c)
 	for (b = 0; b < c->n_blocks; b++) {
 		if (SHM_LOAD(c->blocks.owner[b]) != c->blocks.mine)
 			continue;
-		if (c->used[b] == 0) {
+		if (c->block[b].used == 0) {
 			block_note(c, b, true);
 			SHM_STORE(c->blocks.owner[b], 0);
-		} else if (c->used[b] != block_items(c, b))
+		} else if (c->block[b].used != block_items(c, b))
 			partial_push(c, b);
 	}
 	share_recount(&c->blocks);

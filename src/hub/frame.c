@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sparse.h"
 #include "hub/output.h"
 #include "segment.h"
 
@@ -32,7 +33,7 @@ output_pool_init(struct output_pool *pool, struct hub *h)
 	pool->h = h;
 	pool->end[0].segment = pool->end[1].segment = SHM_NONE;
 	pool->reserve = SHM_NONE;
-	pool->segment_use = calloc(h->n_segments, sizeof(uint32_t));
+	pool->segment_use = sparse_new(h->n_segments, sizeof(uint32_t));
 	share_init(&pool->segments, h->segment_owner, h->n_segments, h->self);
 	share_limit(
 	    &pool->segments, OUTPUT_APART, frame_common(h) / OUTPUT_LOW_PART);
@@ -70,7 +71,9 @@ output_pool_deinit(struct output_pool *pool)
 {
 	if (pool->copies != NULL)
 		output_copies_end(pool);
-	free(pool->segment_use);
+	if (pool->h != NULL)
+		sparse_free(
+		    pool->segment_use, pool->h->n_segments, sizeof(uint32_t));
 	claim_deinit(&pool->chunks);
 	memset(pool, 0, sizeof(*pool));
 }

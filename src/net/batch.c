@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/sparse.h"
 #include "uring.h"
 
 enum {
@@ -29,7 +30,7 @@ struct batch {
 struct batch *
 batch_new(bool want_uring)
 {
-	struct batch *b = calloc(1, sizeof(*b));
+	struct batch *b = sparse_new(1, sizeof(*b));
 
 	if (b == NULL)
 		return NULL;
@@ -45,7 +46,7 @@ batch_free(struct batch *b)
 	if (b == NULL)
 		return;
 	uring_free(b->uring);
-	free(b);
+	sparse_free(b, 1, sizeof(*b));
 }
 
 const char *

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/sparse.h"
 #include "net/batch.h"
 
 /*
@@ -181,7 +182,7 @@ out:
 struct uring *
 uring_new(const char **why, int *error)
 {
-	struct uring *u = calloc(1, sizeof(*u));
+	struct uring *u = sparse_new(1, sizeof(*u));
 	const char *wrong;
 	int r = u != NULL ? ring_make(&u->ring) : -ENOMEM;
 
@@ -189,7 +190,7 @@ uring_new(const char **why, int *error)
 	if (r < 0) {
 		*error = -r;
 		*why = strerror(-r);
-		free(u);
+		sparse_free(u, 1, sizeof(*u));
 		return NULL;
 	}
 	if ((wrong = probe(u)) != NULL) {
@@ -206,5 +207,5 @@ uring_free(struct uring *u)
 	if (u == NULL)
 		return;
 	io_uring_queue_exit(&u->ring);
-	free(u);
+	sparse_free(u, 1, sizeof(*u));
 }

@@ -19,7 +19,7 @@ enum {
 static bool
 mend_has_records(const struct chat *ch, uint32_t sub)
 {
-	return ch->rooms->subscriptions.used[sub / SHM_BLOCK] >>
+	return ch->rooms->subscriptions.block[sub / SHM_BLOCK].used >>
 	    sub % SHM_BLOCK !=
 	    0;
 }
@@ -27,7 +27,8 @@ mend_has_records(const struct chat *ch, uint32_t sub)
 void
 mend_sweep(struct chat *ch)
 {
-	uint32_t n = ch->hub->n_subscriptions, steps = 0, blocks = 0, seen, sub;
+	uint32_t n = claim_end(&ch->rooms->subscriptions);
+	uint32_t steps = 0, blocks = 0, seen, sub;
 	uint32_t found[SUBSCRIPTION_UNCHAINED + 1] = {0};
 
 	for (seen = 0; seen < n && steps < MEND_RECORDS && blocks < MEND_BLOCKS;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sparse.h"
 #include "codec/message.h"
 #include "hub/stats.h"
 
@@ -42,10 +43,10 @@ struct relay {
 int
 relay_init(struct chat *ch)
 {
-	struct relay *r = calloc(1, sizeof(*r));
+	struct relay *r = sparse_new(1, sizeof(*r));
 
-	if (r == NULL || (r->stash = malloc(STASH_BYTES)) == NULL) {
-		free(r);
+	if (r == NULL || (r->stash = sparse_new(1, STASH_BYTES)) == NULL) {
+		sparse_free(r, 1, sizeof(*r));
 		errno = ENOMEM;
 		return -1;
 	}
@@ -56,7 +57,7 @@ relay_init(struct chat *ch)
 bool
 relay_begin(struct chat *ch, int to)
 {
-	ch->rooms->relay->out[to].bytes = malloc(MESSAGE_MAX);
+	ch->rooms->relay->out[to].bytes = sparse_new(1, MESSAGE_MAX);
 	if (ch->rooms->relay->out[to].bytes == NULL)
 		log_error("no memory for relays to worker %d", to);
 	return ch->rooms->relay->out[to].bytes != NULL;
@@ -67,7 +68,7 @@ relay_end(struct chat *ch, int to)
 {
 	struct outbox *o = &ch->rooms->relay->out[to];
 
-	free(o->bytes);
+	sparse_free(o->bytes, 1, MESSAGE_MAX);
 	o->bytes = NULL;
 	o->len = o->n = 0;
 	ch->rooms->relay->waiting &= ~(1ull << to);

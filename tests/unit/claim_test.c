@@ -23,6 +23,7 @@ world_check(struct world *w)
 		if (w->has[i] == 0)
 			continue;
 		used[i / SHM_BLOCK] = true;
+		assert_true(i < claim_end(&w->claim[w->has[i] - 1]));
 		assert_int_equal(w->owner[i / SHM_BLOCK], w->has[i]);
 	}
 	for (b = 0; b < BLOCKS; b++)
