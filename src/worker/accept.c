@@ -19,7 +19,9 @@
 
 enum {
 	SLACK_MIN = 3,	    /* connections ahead of the least loaded */
-	SLACK_SHARE = 16,   /* or this part of its connections */
+	/* Or this part of its connections. Larger: more turns are taken for
+	 * fewer connections each; smaller: workers have less even shares. */
+	SLACK_SHARE = 8,
 	DEAD_TICK_MS = 300, /* a worker that has not ticked for so long is not
 			     * waited for */
 	PAUSE_MS = 100,	    /* out of descriptors: look again after */
