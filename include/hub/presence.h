@@ -108,6 +108,9 @@ presence_name_is_user(const char *name, size_t len)
 /* Called by hub_create. */
 void presence_init(struct hub *h);
 
+/* Has the index, of which each worker soon uses all pages, in large ones. */
+void presence_populate(struct hub *h);
+
 /* The entry of that name, or SHM_NONE. Lock held. */
 uint32_t presence_find(struct hub *h, const char *name, size_t len);
 

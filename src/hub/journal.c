@@ -3,24 +3,13 @@
 #include <string.h>
 
 #include "hub/presence.h"
+#include "large.h"
 #include "ring.h"
 #include "spill.h"
 
-/*
- * Of what is written in order, pages are touched before they are needed, in
- * steps. Where a hypervisor keeps tables of its own, each process pays 10 us
- * for its first access to a page of 4 KiB, touched ahead or not, but only once
- * for one of 2 MiB, which takes 0.3 ms to make.
- */
-enum {
-	POPULATE_AHEAD = 1024 * 1024,
-	POPULATE_STEP = 1024 * 1024,
-	POPULATE_LARGE = HUB_ALIGN
-};
-
-#ifndef MADV_COLLAPSE /* since Linux 6.1 */
-#define MADV_COLLAPSE 25
-#endif
+/* Of what is written in order, pages are touched before they are needed, in
+ * steps. */
+enum { POPULATE_AHEAD = 1024 * 1024, POPULATE_STEP = 1024 * 1024 };
 
 void
 journal_init(struct hub *h)
@@ -376,23 +365,14 @@ journal_read(const struct hub *h, uint64_t position, void *buf, size_t cap,
 	return JOURNAL_OK;
 }
 
-/* Has one large page at an address instead of many small ones. */
-static bool
-populate_large(uint8_t *at)
-{
-	/* of a range without any page nothing can be made */
-	return madvise(at, 1, MADV_POPULATE_WRITE) == 0 &&
-	    madvise(at, POPULATE_LARGE, MADV_COLLAPSE) == 0;
-}
-
 /* Touches the first of so many bytes. Returns how many. Pages that cannot be
  * touched ahead are touched when they are used. */
 static size_t
 populate_step(uint8_t *at, size_t bytes)
 {
-	size_t n = POPULATE_LARGE - (uintptr_t)at % POPULATE_LARGE;
+	size_t n = HUB_ALIGN - (uintptr_t)at % HUB_ALIGN;
 
-	if (n == POPULATE_LARGE && n <= bytes && populate_large(at))
+	if (n == HUB_ALIGN && n <= bytes && large_page(at))
 		return n;
 	if (n > bytes)
 		n = bytes;

@@ -7,6 +7,7 @@
 #include "hub/lock.h"
 #include "hub/presence.h"
 #include "hub/stats.h"
+#include "large.h"
 #include "mask.h"
 #include "name.h"
 #include "ring.h"
@@ -26,6 +27,10 @@ enum {
 	 * lock is held for longer, at some publications to a reader that is
 	 * behind; smaller: half of the table is found out less exactly. */
 	CROWD_LOOK = 64,
+	/* Large pages of the index that are made ahead. Larger: more memory for
+	 * users that may never come; smaller: of an index for more than a
+	 * million users some is touched page by page. */
+	POPULATE_MAX = 4,
 	LEAVERS_MAX = 64,   /* entries without a worker that are noted, and
 			     * entries that are */
 	LEAVERS_STEP = 1024 /* looked at, in one hold of the lock */
@@ -234,6 +239,21 @@ presence_init(struct hub *h)
 		siphash(h->hash_key, PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN),
 		PRESENCE_LOBBY_NAME, PRESENCE_LOBBY_LEN) != PRESENCE_LOBBY)
 		abort();
+}
+
+void
+presence_populate(struct hub *h)
+{
+	uint8_t *at = h->base, *end = at + h->size;
+	int n;
+
+	if ((uintptr_t)at % HUB_ALIGN != 0)
+		return;
+	/* what is before it, and the first entries, which are used first */
+	for (n = 0; n < POPULATE_MAX && at < (uint8_t *)h->entry &&
+	     end - at >= HUB_ALIGN && large_page(at);
+	     n++)
+		at += HUB_ALIGN;
 }
 
 uint32_t

@@ -8,6 +8,7 @@
 #include "takeover/clean.h"
 #include "codec/message.h"
 #include "door/registry.h"
+#include "hub/presence.h"
 #include "hub/stats.h"
 #include "net/link.h"
 #include "net/loop.h"
@@ -177,6 +178,7 @@ worker_main(const struct worker_start *start)
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
 	KILL_POINT();
+	presence_populate(start->hub); /* nobody waits for it now */
 	while (!may_leave(w)) {
 		turn(w, ms);
 		while (chat_gathers(&w->chat))

@@ -366,6 +366,26 @@ test_length_corrupted(void **state)
 	hub_destroy(&h);
 }
 
+/* Other memory under the index changes nothing in it. */
+static void
+test_populate(void **state)
+{
+	struct hub h;
+	uint32_t e;
+	bool first;
+
+	fixture_hub(&h, 16, 65536, 16384, 1 << 20, 1 << 20);
+	assert_true(h.size > 2 * HUB_ALIGN);
+	hub_lock(&h);
+	e = presence_enter(&h, "#alice", 6, &first);
+	hub_unlock(&h);
+	presence_populate(&h);
+	presence_populate(&h); /* as each worker does */
+	assert_int_equal(presence_find(&h, "#alice", 6), e);
+	assert_int_equal(presence_find(&h, "#bob", 4), SHM_NONE);
+	hub_destroy(&h);
+}
+
 int
 main(void)
 {
@@ -377,6 +397,7 @@ main(void)
 	    cmocka_unit_test(test_small),
 	    cmocka_unit_test(test_long_names),
 	    cmocka_unit_test(test_length_corrupted),
+	    cmocka_unit_test(test_populate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
