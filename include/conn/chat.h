@@ -197,6 +197,16 @@ struct conn_rooms {
 	const char *(*refused)(void);
 };
 
+/* Connections that are read together, by their ids. */
+struct reads {
+	uint32_t n;
+	uint64_t id[STAGE_PARTS];
+	/* those that had sent more than a part of the stage holds: they are
+	 * read alone; 0: free */
+	uint64_t large[STAGE_PARTS];
+	uint32_t n_large, large_at;
+};
+
 struct batch;
 struct endpoints;
 struct event_base;
@@ -227,6 +237,7 @@ struct chat {
 
 	struct conn *conn;   /* [n_slots + CHAT_SPARE] */
 	struct watch *watch; /* the set in which their sockets are watched */
+	struct reads reads;  /* of this turn */
 	uint64_t spare_used; /* bit per connection without a slot */
 	uint64_t *here;	     /* bit per slot: its connection is here */
 	uint32_t n_here;

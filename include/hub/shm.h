@@ -30,6 +30,8 @@ enum {
 	HUB_ALIGN = 2 * 1024 * 1024, /* it is mapped at a multiple of that, the
 				      * size of a large page */
 	SHM_STAGE = 64 * 1024,	     /* a worker's receive buffer, bytes */
+	STAGE_PARTS = 16, /* of it. More: more are read by one system call;
+			   * fewer: what one has sent is done in fewer turns */
 	/* For what a connection's transport knows (net/transport.h), bytes.
 	 * Only those that it uses cost memory. */
 	SHM_WIRE = OTHER_EITHER(512, 640),
@@ -151,6 +153,7 @@ struct hub {
 	uint8_t *journal;
 	uint64_t journal_size; /* a power of two */
 	uint64_t tail;	       /* as seen when this process last had the lock */
+	unsigned staged;       /* parts of the stage in use, see stage.h */
 	uint64_t touched_journal, touched_index; /* see journal_populate() */
 	uint8_t *spill;
 	uint64_t spill_size;   /* 0: there are no readers */

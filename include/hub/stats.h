@@ -25,8 +25,8 @@ struct shm_worker {
 	    __attribute__((aligned(64))); /* pid of one; 0: none */
 
 	/* written by the worker, often */
-	_Atomic uint64_t stage_conn
-	    __attribute__((aligned(64))); /* id of the connection whose bytes
+	_Atomic uint64_t stage_conn[STAGE_PARTS]
+	    __attribute__((aligned(64))); /* ids of the connections whose bytes
 					   * the stage holds; 0: none */
 	OTHER_ONLY(uint64_t other);
 	/* a connection that moves here: what its slot's fields become */
@@ -37,7 +37,8 @@ struct shm_worker {
 	_Atomic uint32_t move_subs;
 	_Atomic uint64_t move_socket; /* table.h */
 	_Atomic uint64_t move_from;   /* the former worker's cursor */
-	_Atomic uint64_t stage_start; /* input position of its first byte */
+	/* input positions of their first bytes */
+	_Atomic uint64_t stage_start[STAGE_PARTS];
 	_Atomic uint64_t watch; /* epoll set of its clients, as table.h has it;
 				 * 0: none */
 

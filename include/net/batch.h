@@ -50,4 +50,21 @@ size_t batch_count(const struct batch *b);
 void batch_flush(struct batch *b,
     void (*done)(void *arg, uint64_t tag, ssize_t result), void *arg);
 
+/* Sockets that are read by one call, at most. */
+enum { BATCH_READS = 16 };
+
+/* One read; the result is as of recv(2), or -errno. */
+struct batch_read {
+	int fd;
+	struct iovec to;
+	ssize_t result;
+};
+
+/* Whether several are read by one system call. */
+bool batch_receives(const struct batch *b);
+
+/* Reads each once, without waiting. If the ring fails in itself the rest is
+ * read by recv, for good; what the ring may have read is lost then (-EIO). */
+void batch_receive(struct batch *b, struct batch_read *r, size_t n);
+
 #endif

@@ -79,6 +79,7 @@ struct transport {
 	 */
 	ssize_t (*recv)(
 	    const struct transport_socket *s, void *out, size_t len);
+	bool bare; /* recv is recv(2) of the socket: others may do that */
 	/*
 	 * Makes of plaintext what is to be sent, in out[TRANSPORT_SEALED_MAX],
 	 * and commits that before it returns. Returns its length; 0: nothing

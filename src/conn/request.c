@@ -14,7 +14,7 @@
 #include "conn/refusal.h"
 #include "conn/route.h"
 #include "conn/socket.h"
-#include "hub/stats.h"
+#include "hub/stage.h"
 
 /* While connections are drained no new one begins; requests of backends, for
  * the clients that are still here, go on. */
@@ -70,12 +70,11 @@ request_stage(
 {
 	struct hub *h = ch->hub;
 
-	SHM_STORE(h->me->stage_conn, 0);
+	stage_clear(h);
 	if (len == 0)
 		return;
-	SHM_STORE(h->me->stage_start, start);
-	memcpy(h->stage + (size_t)h->self * SHM_STAGE, bytes, len);
-	SHM_STORE(h->me->stage_conn, slot_id(h, i));
+	memcpy(stage_at(h, h->self, 0), bytes, len);
+	stage_name(h, slot_id(h, i), start);
 }
 
 /* Makes it a connection of the door that it asked for; false: a table is
@@ -92,7 +91,7 @@ request_open(struct chat *ch, uint32_t i, const struct route *route,
 		return true;
 	if (later)
 		(void)door->keep_name(ch, i, NULL, 0);
-	SHM_STORE(ch->hub->me->stage_conn, 0);
+	stage_clear(ch->hub);
 	return false;
 }
 
@@ -115,8 +114,7 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
 			request_refuse_full(ch, i);
 		else if (more > 0)
 			conn_input(ch, i, n,
-			    ch->hub->stage + (size_t)ch->hub->self * SHM_STAGE,
-			    more);
+			    stage_at(ch->hub, ch->hub->self, 0), more);
 	}
 }
 

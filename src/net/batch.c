@@ -104,6 +104,15 @@ write_send(struct batch_write *w)
 		w->result = -errno;
 }
 
+/* Goes on without the ring. */
+static void
+batch_lose_uring(struct batch *b)
+{
+	uring_free(b->uring);
+	b->uring = NULL;
+	b->why = "the ring failed";
+}
+
 /* Sends through the ring; what it leaves, and all from then on, by sendmsg. */
 static void
 batch_send_uring(struct batch *b)
@@ -113,9 +122,7 @@ batch_send_uring(struct batch *b)
 	for (size_t i = 0; i < b->count; i++)
 		if (b->write[i].result == WRITE_UNSENT)
 			write_send(&b->write[i]);
-	uring_free(b->uring);
-	b->uring = NULL;
-	b->why = "the ring failed";
+	batch_lose_uring(b);
 }
 
 void
@@ -134,4 +141,34 @@ batch_flush(struct batch *b,
 	for (size_t i = 0; i < b->count; i++)
 		done(arg, b->write[i].tag, b->write[i].result);
 	b->count = b->pieces = 0;
+}
+
+bool
+batch_receives(const struct batch *b)
+{
+	return b->uring != NULL;
+}
+
+void
+batch_receive(struct batch *b, struct batch_read *r, size_t n)
+{
+	struct batch_write w[BATCH_READS];
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		w[i] = (struct batch_write){.iov = &r[i].to,
+		    .fd = r[i].fd,
+		    .n = 1,
+		    .result = WRITE_UNSENT};
+	if (b->uring != NULL && uring_receive(b->uring, w, n) < 0)
+		batch_lose_uring(b);
+	for (i = 0; i < n; i++) {
+		r[i].result = w[i].result;
+		if (r[i].result != WRITE_UNSENT)
+			continue;
+		r[i].result = recv(
+		    r[i].fd, r[i].to.iov_base, r[i].to.iov_len, MSG_DONTWAIT);
+		if (r[i].result == -1)
+			r[i].result = -errno;
+	}
 }

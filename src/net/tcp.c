@@ -46,6 +46,7 @@ tcp_reset(const struct transport_socket *s)
 
 const struct transport tcp_transport = {.name = "tcp",
     .recv = tcp_recv,
+    .bare = true,
     .unread = tcp_unread,
     .positions = tcp_positions,
     .stop = tcp_stop,

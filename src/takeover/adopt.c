@@ -16,7 +16,7 @@
 #include "room/publish.h"
 #include "room/user.h"
 #include "hub/presence.h"
-#include "hub/stats.h"
+#include "hub/stage.h"
 #include "hub/subscription.h"
 
 /* A takeover on its way. */
@@ -24,34 +24,20 @@ struct adoption {
 	struct chat *ch;
 	const struct adopt_fault *fault;
 	struct adopt_result *result;
-	/* the connection whose input is in this worker's stage, and its
-	 * position */
-	uint64_t stage_conn, stage_start;
 };
-
-/* Notes what this worker's stage holds. */
-static void
-adopt_stage(struct adoption *a)
-{
-	const struct shm_worker *me = a->ch->hub->me;
-
-	a->stage_conn = SHM_LOAD(me->stage_conn);
-	a->stage_start = SHM_LOAD(me->stage_start);
-}
 
 void
 adopt_stage_bring(struct chat *ch, uint64_t conn, int from)
 {
 	struct hub *h = ch->hub;
-	uint8_t *own = h->stage + (size_t)h->self * SHM_STAGE;
+	unsigned k;
 
 	if (from < 0 || from >= SHM_WORKERS ||
-	    SHM_LOAD(h->worker[from].stage_conn) != conn)
+	    (k = stage_find(h, from, conn)) == STAGE_PARTS)
 		return;
-	SHM_STORE(h->me->stage_conn, 0);
-	memcpy(own, h->stage + (size_t)from * SHM_STAGE, SHM_STAGE);
-	SHM_STORE(h->me->stage_start, SHM_LOAD(h->worker[from].stage_start));
-	SHM_STORE(h->me->stage_conn, conn);
+	stage_clear(h);
+	memcpy(stage_at(h, h->self, 0), stage_at(h, from, k), stage_room(k));
+	stage_name(h, conn, SHM_LOAD(h->worker[from].stage_start[k]));
 }
 
 /* Ends a connection that cannot go on: of its records only the joins that
@@ -242,9 +228,8 @@ adopt_user(struct chat *ch, uint32_t i)
 		ch->rooms->members[PRESENCE_LOBBY]++;
 }
 
-/* Reads the input again, from the stage, that was read and not done. The stage
- * names a connection before anything is read of it, and the next one when all
- * of that is done: so of all others what was read is what is known. */
+/* Reads the input again, from the stage, that was read and not done. Of all
+ * that it does not name what was read is what is known. */
 static void
 adopt_replay(struct adoption *a, uint32_t i)
 {
@@ -252,10 +237,13 @@ adopt_replay(struct adoption *a, uint32_t i)
 	struct hub *h = ch->hub;
 	const struct input_part *part = input_part(h, i);
 	uint64_t known = KEY_POSITION(SHM_LOAD(conn_slot(ch, i)->committed));
+	const unsigned stage = stage_find(h, h->self, slot_id(h, i));
+	uint64_t start;
 	struct counters k;
 
-	if (a->stage_conn != slot_id(h, i))
+	if (stage == STAGE_PARTS)
 		return;
+	start = SHM_LOAD(h->me->stage_start[stage]);
 	if (part != NULL && part->end > known)
 		known = part->end;
 	if (conn_positions(ch, i, true, &k) < 0)
@@ -268,14 +256,13 @@ adopt_replay(struct adoption *a, uint32_t i)
 	}
 	if (k.read == known)
 		return;
-	if (a->stage_start <= known && k.read > known &&
-	    k.read - a->stage_start <= SHM_STAGE) {
+	if (start <= known && k.read > known &&
+	    k.read - start <= stage_room(stage)) {
 		a->result->replayed++;
 		conn_slot(ch, i)->heard_ms = (uint32_t)ch->now_ms;
 		ch->replaying = true;
-		conn_input(ch, i, a->stage_start,
-		    h->stage + (size_t)h->self * SHM_STAGE,
-		    (size_t)(k.read - a->stage_start));
+		conn_input(ch, i, start, stage_at(h, h->self, stage),
+		    (size_t)(k.read - start));
 		ch->replaying = false;
 		return;
 	}
@@ -374,7 +361,6 @@ adopt_all(struct chat *ch, const struct adopt_fault *fault,
 	uint32_t i = SHM_NONE;
 
 	memset(result, 0, sizeof(*result));
-	adopt_stage(&a);
 	/* A connection that is given up leaves what its chain says: the
 	 * predecessor may have died in subscription_adopt() below. */
 	subscription_rechain(h, h->self);
@@ -401,7 +387,7 @@ adopt_all(struct chat *ch, const struct adopt_fault *fault,
 	adopt_go_on_all(&a);
 	watch_settled(ch);
 	conn_pending(ch, 0); /* the number, should there be none */
-	SHM_STORE(h->me->stage_conn, 0);
+	stage_clear_all(h);
 }
 
 void
@@ -410,7 +396,6 @@ adopt_settle(struct chat *ch, uint32_t i, const struct adopt_fault *fault)
 	struct adopt_result result = {0};
 	struct adoption a = {.ch = ch, .fault = fault, .result = &result};
 
-	adopt_stage(&a);
 	ch->rooms->unsettled = true; /* as in adopt_all */
 	adopt_go_on(&a, i);
 }

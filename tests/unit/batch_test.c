@@ -427,11 +427,44 @@ not_permitted(void **state)
 	/* A ring that can be made and cannot send. */
 	batch_free(batch);
 	setup_error = 0;
-	submits_left = 2;
+	submits_left = 5; /* the sends and reads before */
 	batch = batch_new(true);
 	assert_string_equal(batch_method(batch, &why), "sendmsg");
 	if (ring_permitted)
 		assert_string_equal(why, "a short send was not told");
+}
+
+/* Of several sockets that are read at once one has something, one less than
+ * there is room for, one more, one nothing, one its end. */
+static void
+reads(void **state)
+{
+	enum { N = 4, ROOM = 8 };
+	static const char *const said[N] = {"hello", "some more text", "", ""};
+	static const ssize_t result[N] = {5, ROOM, -EAGAIN, 0};
+	char to[N][ROOM];
+	struct batch_read r[N];
+	int fd[N][2], i;
+
+	(void)state;
+	assert_int_equal(batch_receives(batch), want_ring && ring_permitted);
+	for (i = 0; i < N; i++) {
+		pair_make(fd[i]);
+		if (*said[i] != '\0')
+			assert_int_equal(
+			    send(fd[i][0], said[i], strlen(said[i]), 0),
+			    strlen(said[i]));
+		r[i] = (struct batch_read){
+		    .fd = fd[i][1], .to = {to[i], sizeof(to[i])}};
+	}
+	assert_int_equal(shutdown(fd[3][0], SHUT_WR), 0);
+	batch_receive(batch, r, N);
+	for (i = 0; i < N; i++) {
+		assert_int_equal(r[i].result, result[i]);
+		if (result[i] > 0)
+			assert_memory_equal(to[i], said[i], result[i]);
+		pair_close(fd[i]);
+	}
 }
 
 static void
@@ -476,6 +509,7 @@ main(void)
 	    BATCH_TEST(dead_peers),
 	    BATCH_TEST(done_may_close_another),
 	    BATCH_TEST(largest_flush),
+	    BATCH_TEST(reads),
 	};
 	const struct CMUnitTest ring[] = {
 	    BATCH_TEST(older_kernels),

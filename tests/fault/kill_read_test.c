@@ -1,0 +1,185 @@
+/* kill_read: a worker that reads several clients by one system call dies at
+ * each kill point on the way, and so does its successor. What each has said is
+ * carried out once, in order; one says more than a part of the stage holds. */
+#include "../unit/chat_fixture.h"
+#include "../unit/apart.h"
+#include "kill_child.h"
+
+#include "conn/io.h"
+#include "hub/journal.h"
+#include "hub/lock.h"
+#include "hub/stage.h"
+
+enum { CLIENTS = 5, SAYS = 2, TURNS = 20, POINTS = 5000, LEAST = 150 };
+_Static_assert((int)CLIENTS <= (int)BATCH_READS, "all are read at once");
+
+/* A process dies at point n, the next one at point `again` (0: it does not). */
+struct deaths {
+	uint64_t n, again;
+};
+
+static struct hub h;
+static struct node *first;
+static int client[CLIENTS];
+static uint32_t conn[CLIENTS];
+
+/* A client's messages: "0 ...", "1 ...". */
+static void
+client_says(int k)
+{
+	static uint8_t frame[2 * STAGE_PART];
+	static char text[2 * STAGE_PART - CLIENT_FRAME_HEAD];
+	size_t len = k == 0 ? STAGE_PART + 1000 : 20;
+
+	memset(text, 'x', len);
+	for (int s = 0; s < SAYS; s++) {
+		text[0] = (char)('0' + s);
+		len = client_frame(frame, 0x81, text, len);
+		assert_int_equal(send(client[k], frame, len, 0), len);
+		len = 20;
+	}
+}
+
+/* A worker with some clients, of whom all have said something. */
+static void
+scene_begin(void)
+{
+	char user[] = "u0";
+	int k;
+
+	fixture_hub(&h, 64, 100, 1 << 20, 4 << 20, 1 << 20);
+	first = node_new(&h, 0);
+	for (k = 0; k < CLIENTS; k++, user[1]++)
+		conn[k] = node_open(first, user, &client[k]);
+	for (k = 0; k < CLIENTS; k++)
+		client_says(k);
+}
+
+/* The worker that comes after a dead one. Nobody is lost by that. */
+static struct node *
+goes_on(void)
+{
+	static const struct adopt_fault none;
+	struct node *n = node_new(&h, 0);
+	struct adopt_result r;
+
+	hub_lock(&n->h);
+	hub_unlock(&n->h);
+	move_redo(&n->h, 0);
+	slot_recall(&n->h, 0);
+	adopt_all(&n->ch, &none, &r);
+	assert_int_equal(r.adopted, CLIENTS);
+	assert_int_equal(r.closed + r.corrupted, 0);
+	return n;
+}
+
+/* A process that reads what there is and dies at kill point n: true. */
+static bool
+killed(bool next, uint64_t n)
+{
+	struct node *node = first;
+	pid_t pid = fork();
+	int t, k;
+
+	assert_true(pid >= 0);
+	if (pid != 0)
+		return child_was_killed(pid);
+	child_signals();
+	hub_become(&h, 0); /* its own thread, for the lock */
+	hub_become(&node->h, 0);
+	kill_point_arm(n, SIGKILL);
+	if (next)
+		node = goes_on();
+	node->ch.batch = batch_new(true); /* a ring is its process's */
+	for (t = 0; t < TURNS; t++) {
+		for (k = 0; k < CLIENTS; k++)
+			if (conn_unread(&node->ch, conn[k]))
+				conn_ready(&node->ch, conn[k], READY_READ);
+		conn_read_all(&node->ch);
+		chat_turn(&node->ch);
+	}
+	_exit(0);
+}
+
+/* All that was said is in the journal. */
+static void
+all_is_said(const struct hub *all)
+{
+	static char buf[1 << 16];
+	int said[CLIENTS] = {0}, k;
+	struct publication p;
+	uint64_t position;
+
+	for (position = 1; position <= journal_tail(all); position++) {
+		assert_int_equal(
+		    journal_read(all, position, buf, sizeof(buf), &p),
+		    JOURNAL_OK);
+		k = p.user[1] - '0';
+		assert_in_range(k, 0, CLIENTS - 1);
+		assert_int_equal(p.data[0] - '0', said[k]);
+		said[k]++;
+	}
+	for (k = 0; k < CLIENTS; k++)
+		assert_int_equal(said[k], SAYS);
+}
+
+/* For apart(): workers die; then all is said. 0: there are not so many points.
+ */
+static int
+deaths_cb(void *arg)
+{
+	const struct deaths *d = arg;
+	bool died;
+
+	scene_begin();
+	died = killed(false, d->n);
+	if (died && d->again != 0)
+		(void)killed(true, d->again);
+	if (died)
+		assert_false(killed(true, 0));
+	all_is_said(&goes_on()->h);
+	return died;
+}
+
+/* Deaths at each step-th point, from one of the first on by chance. */
+static void
+each_point(bool twice, uint32_t step)
+{
+	struct deaths d = {.n = 1};
+
+	if (getenv("LONG") != NULL)
+		step = 1;
+	d.n += arc4random_uniform(step);
+	for (;; d.n += step) {
+		assert_true(d.n < POINTS);
+		d.again = twice ? 1 + fixture_random(300) : 0;
+		if (!apart(deaths_cb, &d))
+			break;
+	}
+	print_message(
+	    "%llu kill points, each %u.\n", (unsigned long long)d.n - 1, step);
+	assert_true(d.n > LEAST);
+}
+
+static void
+test_once(void **state)
+{
+	each_point(false, 1);
+}
+
+static void
+test_twice(void **state)
+{
+	each_point(true, 3);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_once),
+	    cmocka_unit_test(test_twice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
