@@ -31,7 +31,7 @@ stats_workers(const struct hub *h)
 uint64_t
 stats_closing_ms(const struct hub *h)
 {
-	enum { EACH_US = 50 };
+	enum { EACH_US = 100 };
 	uint64_t n = 0;
 	uint32_t one;
 
