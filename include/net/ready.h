@@ -4,7 +4,8 @@
  * table of descriptors that others share. The loop watches it as one
  * descriptor, or the other way round, which saves the sockets a second wake-up
  * and a system call: what the loop watches pays for them then. The process's
- * links to others of its kind, which end with it, can be in the set, too.
+ * links to others of its kind, which end with it, can be in the set, and
+ * listeners, too.
  * Level-triggered. Layer 2.
  */
 #ifndef CHATD_NET_READY_H
@@ -23,8 +24,8 @@ enum ready_what { READY_READ = 1, READY_WRITE = 2, READY_BROKEN = 4 };
  * the others for longer in a turn; smaller: less is done in a turn. */
 enum { READY_MAX = 4096 };
 
-/* Links are numbered below this. */
-enum { READY_LINKS = 80 };
+/* Links and listeners are numbered below these. */
+enum { READY_LINKS = 80, READY_LISTENERS = 16 };
 
 struct ready_host {
 	/* Some are ready: called for each before the first is handled, for who
@@ -49,10 +50,10 @@ struct ready *ready_new(struct event_base *base, int set, bool *kept,
 /*
  * The process waits in ready_turn() from now on, for the sockets and for the
  * loop's own set. -1 or one that cannot be watched: ready_turn() waits in the
- * loop, as before. The set tells of it and of links by keys whose lower half is
- * UINT32_MAX - READY_LINKS or more, as no socket's may be; what a former
- * process has left is another key, and nobody's. Returns 0, or -1 and errno: it
- * cannot go on.
+ * loop, as before. The set tells of it, of links and of listeners by keys whose
+ * lower half is UINT32_MAX - READY_LINKS - READY_LISTENERS or more, as no
+ * socket's may be; what a former process has left is another key, and nobody's.
+ * Returns 0, or -1 and errno: it cannot go on.
  */
 int ready_lead(struct ready *r, int loop);
 
@@ -88,10 +89,29 @@ int ready_link(struct ready *r, int k, int fd);
 void ready_unlink(struct ready *r, int k);
 
 /*
- * Goes on with a set that is empty but for the loop and the links; nothing that
- * the old one told of sockets is handled any more. Returns the old one's
- * descriptor, which is the caller's then, or -1 and errno: it goes on with the
- * old one.
+ * Listeners that several processes watch: of those that wait, the kernel wakes
+ * one for a connection, not all. So who is woken may have died, or be one that
+ * takes none now, while the others sleep: each looks now and then, unasked.
+ * listener() is called for one that may have a connection, not more than once a
+ * turn.
+ */
+void ready_set_listeners(
+    struct ready *r, void (*listener)(void *arg, int k), void *arg);
+
+/* Watches listener k, until ready_unlisten(), which is called for each once
+ * before, too: a former process may have left it in the set. Returns 0, or -1
+ * and errno. */
+int ready_listen(struct ready *r, int k, int fd);
+void ready_unlisten(struct ready *r, int k, int fd);
+
+/* All that are watched may have a connection. */
+void ready_look_listeners(struct ready *r);
+
+/*
+ * Goes on with a set that is empty but for the loop, links and listeners;
+ * nothing that the old one told of sockets is handled any more. Returns the old
+ * one's descriptor, which is the caller's then, or -1 and errno: it goes on
+ * with the old one.
  */
 int ready_renew(struct ready *r);
 

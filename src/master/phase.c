@@ -26,7 +26,7 @@ enum {
 	/* The service manager is told of what takes longer; etc/chatd.service
 	 * has 10 s by itself. Larger: it kills before that. */
 	UNTOLD_MS = 8000,
-	LAST_MS = 2000, /* to end, when all workers have left */
+	LAST_MS = 2000,	      /* to end, when all workers have left */
 	QUIT_GRACE_MS = 2000, /* past the drain timeout */
 	STARTING_MAX = 8 /* at once at the start, so that a small machine gets
 			  * each ready in time */

@@ -66,29 +66,40 @@ struct ready {
 	struct link_set links, due; /* watched; they may have something */
 	int first;		    /* whose turn it is among them */
 	int link[READY_LINKS];
+	void (*listener_ready)(void *arg, int k);
+	void *listener_arg;
+	uint32_t listeners, listeners_due; /* bits, as links and due */
+	int listener[READY_LISTENERS];
 	struct epoll_event *told; /* [READY_MAX] */
 	int n_told, at;		  /* those from `at` on are not handled yet */
 };
 
-/* The key of the loop (0) or of link n - 1. */
+/* Where listeners begin among the numbers of keys. */
+enum { KEY_LISTENERS = READY_LINKS + 1 };
+
+/* The key of the loop (0), of link n - 1, or of listener n - KEY_LISTENERS. */
 static uint64_t
 ready_key(const struct ready *r, int n)
 {
 	return (uint64_t)r->key << 32 | (UINT32_MAX - (uint32_t)n);
 }
 
-/* Whether a key is that of the loop or of a link: which may have something
- * then. */
+/* Whether a key is that of the loop, a link or a listener: which may have
+ * something then. */
 static bool
 ready_is_own(struct ready *r, uint64_t key)
 {
 	const uint32_t n = UINT32_MAX - (uint32_t)key;
 
-	if (n > READY_LINKS || key >> 32 != r->key)
+	if (n >= KEY_LISTENERS + READY_LISTENERS || key >> 32 != r->key)
 		return false;
 	if (n == 0) {
 		r->loop_ready = true;
 		return r->loop >= 0;
+	}
+	if (n >= KEY_LISTENERS) {
+		r->listeners_due |= r->listeners & 1u << (n - KEY_LISTENERS);
+		return (r->listeners & 1u << (n - KEY_LISTENERS)) != 0;
 	}
 	if (!links_have(&r->links, (int)n - 1))
 		return false;
@@ -137,7 +148,7 @@ ready_ask(struct ready *r, int ms)
 }
 
 /* Before a turn: asks the kernel, unless some that it told of are left over.
- * Then the loop and all links have their turn unasked. */
+ * Then the loop, all links and listeners have their turn unasked. */
 static int
 ready_look(struct ready *r, int ms)
 {
@@ -145,7 +156,21 @@ ready_look(struct ready *r, int ms)
 		return ready_ask(r, ms);
 	r->loop_ready = true;
 	r->due = r->links;
+	r->listeners_due = r->listeners;
 	return 0;
+}
+
+/* Each listener that may have a connection has its turn. */
+static void
+ready_run_listeners(struct ready *r)
+{
+	uint32_t due = r->listeners_due;
+	int k;
+
+	r->listeners_due = 0;
+	for (k = 0; due != 0; k++, due >>= 1)
+		if ((due & r->listeners >> k & 1) != 0)
+			r->listener_ready(r->listener_arg, k);
 }
 
 /* Each link that has something is handled once, in turn. False: the turn is
@@ -176,6 +201,8 @@ ready_cb(int fd, short what, void *arg)
 
 	(void)ready_look(r, 0);
 	r->waits = !waits && !ready_run_links(r);
+	if (!waits)
+		ready_run_listeners(r);
 	if (!r->waits)
 		(void)ready_handle(r);
 }
@@ -229,14 +256,28 @@ ready_add_link(const struct ready *r, int set, int k)
 	return epoll_ctl(set, EPOLL_CTL_ADD, r->link[k], &e);
 }
 
-/* Adds all links to a set. */
+/* Adds a listener to a set. */
 static int
-ready_add_links(const struct ready *r, int set)
+ready_add_listener(const struct ready *r, int set, int k)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLEXCLUSIVE,
+	    .data.u64 = ready_key(r, KEY_LISTENERS + k)};
+
+	return epoll_ctl(set, EPOLL_CTL_ADD, r->listener[k], &e);
+}
+
+/* Adds all links and listeners to a set. */
+static int
+ready_add_all(const struct ready *r, int set)
 {
 	int k = -1;
 
 	while ((k = links_from(&r->links, k + 1)) != -1)
 		if (ready_add_link(r, set, k) < 0)
+			return -1;
+	for (k = 0; k < READY_LISTENERS; k++)
+		if ((r->listeners >> k & 1) != 0 &&
+		    ready_add_listener(r, set, k) < 0)
 			return -1;
 	return 0;
 }
@@ -249,7 +290,7 @@ ready_make(struct ready *r)
 
 	if (set < 0)
 		return -1;
-	if (ready_add_links(r, set) == 0 && ready_begin(r, set) == 0)
+	if (ready_add_all(r, set) == 0 && ready_begin(r, set) == 0)
 		return 0;
 	close(set);
 	return -1;
@@ -360,6 +401,37 @@ ready_unlink(struct ready *r, int k)
 	links_remove(&r->due, k);
 }
 
+void
+ready_set_listeners(
+    struct ready *r, void (*listener)(void *arg, int k), void *arg)
+{
+	r->listener_ready = listener;
+	r->listener_arg = arg;
+}
+
+int
+ready_listen(struct ready *r, int k, int fd)
+{
+	r->listener[k] = fd;
+	if (ready_add_listener(r, r->set, k) < 0)
+		return -1;
+	r->listeners |= 1u << k;
+	return 0;
+}
+
+void
+ready_unlisten(struct ready *r, int k, int fd)
+{
+	(void)epoll_ctl(r->set, EPOLL_CTL_DEL, fd, NULL);
+	r->listeners &= ~(1u << k);
+}
+
+void
+ready_look_listeners(struct ready *r)
+{
+	r->listeners_due = r->listeners;
+}
+
 int
 ready_renew(struct ready *r)
 {
@@ -418,6 +490,8 @@ ready_run(struct ready *r)
 	}
 	if (r->loop_ready && ready_run_loop(r) < 0)
 		return -1;
+	if (r->listeners_due != 0)
+		ready_run_listeners(r);
 	if (loop_first && !r->waits)
 		r->waits = !ready_run_links(r);
 	return 0;
@@ -427,7 +501,8 @@ ready_run(struct ready *r)
 static bool
 ready_has_more(const struct ready *r)
 {
-	return r->loop_ready || links_from(&r->due, 0) != -1;
+	return r->loop_ready || r->listeners_due != 0 ||
+	    links_from(&r->due, 0) != -1;
 }
 
 int

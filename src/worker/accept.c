@@ -13,7 +13,9 @@
 #include "codec/http.h"
 #include "conn/begin.h"
 #include "conn/conn.h"
+#include "conn/watch.h"
 #include "hub/stats.h"
+#include "net/ready.h"
 #include "net/transport.h"
 #include "private.h"
 
@@ -89,18 +91,20 @@ accept_is_open(const struct worker *w)
 static void
 accept_listen_set(struct worker *w, bool on)
 {
+	struct ready *ready = watch_ready(&w->chat);
 	int k;
 
 	if (on == w->listening)
 		return;
 	w->listening = on;
 	for (k = 0; k < w->start->endpoints->n; k++) {
-		if (on ? event_add(&w->listener[k], NULL) == 0
-		       : event_del(&w->listener[k]) == 0)
+		if (!on) {
+			ready_unlisten(ready, k, w->start->endpoints->at[k].fd);
+			continue;
+		}
+		if (ready_listen(ready, k, w->start->endpoints->at[k].fd) == 0)
 			continue;
 		log_error("listener: %s", strerror(errno));
-		if (!on)
-			continue;
 		/* out of epoll's watches, say: all again a little later */
 		accept_listen_set(w, false);
 		w->paused_until = w->chat.now_ms + RETRY_MS;
@@ -225,11 +229,12 @@ accept_one(struct worker *w, int listener, int fd, const struct sockaddr *peer)
 	return false;
 }
 
-/* New connections. */
+/* There may be new connections. */
 static void
-accept_cb(int listener, short what, void *arg)
+accept_cb(void *arg, int k)
 {
 	struct worker *w = arg;
+	const int listener = w->start->endpoints->at[k].fd;
 	uint32_t n = accept_allowance(w);
 	struct sockaddr_storage peer;
 	socklen_t len;
@@ -258,14 +263,20 @@ accept_cb(int listener, short what, void *arg)
 void
 accept_init(struct worker *w)
 {
+	struct ready *ready = watch_ready(&w->chat);
 	int k;
 
 	w->reserve = eventfd(0, EFD_CLOEXEC);
 	w->chat.endpoints = w->start->endpoints;
+	ready_set_listeners(ready, accept_cb, w);
 	for (k = 0; k < w->start->endpoints->n; k++)
-		event_assign(&w->listener[k], w->chat.base,
-		    w->start->endpoints->at[k].fd, EV_READ | EV_PERSIST,
-		    accept_cb, w);
+		ready_unlisten(ready, k, w->start->endpoints->at[k].fd);
+}
+
+void
+accept_tick(struct worker *w)
+{
+	ready_look_listeners(watch_ready(&w->chat));
 }
 
 int

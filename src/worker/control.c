@@ -33,8 +33,7 @@ control_stop(struct worker *w)
 		accept_stop(w);
 	w->stopping = true;
 	w->retiring = false;
-	w->leave_ms =
-	    w->chat.now_ms + STOP_MS + stats_closing_ms(w->chat.hub);
+	w->leave_ms = w->chat.now_ms + STOP_MS + stats_closing_ms(w->chat.hub);
 	control_end(w);
 }
 

@@ -16,7 +16,6 @@ struct worker {
 	struct chat chat;
 	const struct worker_start *start;
 	struct event control;
-	struct event listener[ENDPOINTS_MAX];
 	int reserve;		/* a descriptor to give up when all are used */
 	uint64_t tick_ms;	/* the next tick is due */
 	bool listening;		/* its listeners are watched */
@@ -51,6 +50,9 @@ void accept_balance(struct worker *w);
 /* accept_balance(), if anything has changed. Milliseconds after which it wants
  * to look again, -1: it need not. */
 int accept_turn(struct worker *w);
+/* Looks for connections for which another worker was woken, and died, or had
+ * its share. */
+void accept_tick(struct worker *w);
 void accept_stop(struct worker *w);
 
 /* leave.c: leaving without its connections, and ending them one by one. */

@@ -53,6 +53,7 @@ tick(struct worker *w)
 	room_tell(w);
 	sends_tell(w);
 	leave_drain_tick(w);
+	accept_tick(w);
 	log_more();
 }
 
