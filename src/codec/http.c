@@ -594,8 +594,8 @@ http_accept_key(const char *key, char out[29])
 	    "the length is in the second block");
 	memcpy(block[0], key, HTTP_KEY_LEN);
 	memcpy(block[0] + HTTP_KEY_LEN, tail, sizeof(tail) - 1);
-	memcpy(block[1] + SHA1_BLOCK_LENGTH - sizeof(bits), &bits,
-	    sizeof(bits));
+	memcpy(
+	    block[1] + SHA1_BLOCK_LENGTH - sizeof(bits), &bits, sizeof(bits));
 	SHA1Init(&ctx);
 	SHA1Transform(ctx.state, block[0]);
 	SHA1Transform(ctx.state, block[1]);

@@ -258,7 +258,8 @@ http_next_line(struct http_span *rest, struct http_span *line)
 {
 	const char *cr = rest->p, *end = cr + rest->len;
 
-	while (cr < end && (cr = memchr(cr, '\r', (size_t)(end - cr))) != NULL &&
+	while (cr < end &&
+	    (cr = memchr(cr, '\r', (size_t)(end - cr))) != NULL &&
 	    (end - cr < 2 || cr[1] != '\n'))
 		cr++;
 	if (cr == NULL || cr >= end)

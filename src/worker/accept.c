@@ -20,7 +20,7 @@
 #include "private.h"
 
 enum {
-	SLACK_MIN = 3,	    /* connections ahead of the least loaded */
+	SLACK_MIN = 3, /* connections ahead of the least loaded */
 	/* Or this part of its connections. Larger: more turns are taken for
 	 * fewer connections each; smaller: workers have less even shares. */
 	SLACK_SHARE = 8,

@@ -357,7 +357,7 @@ test_visible(void **state)
 			memset(text + at, 0x7f, sizeof(text) - at);
 			text[at] = (char)c;
 			assert_int_equal(http_visible(text, sizeof(text)),
-			    control ? at
+			    control			? at
 				: at + 1 < sizeof(text) ? at + 1
 							: sizeof(text));
 			assert_int_equal(http_visible(text, at), at);
