@@ -31,7 +31,7 @@ static inline void
 stage_clear(struct hub *h)
 {
 	while (h->staged > 0) {
-		SHM_STORE(h->me->stage_conn[h->staged - 1], 0);
+		SHM_STORE(h->me->staged_conn[h->staged - 1], 0);
 		h->staged--;
 	}
 }
@@ -49,8 +49,8 @@ stage_clear_all(struct hub *h)
 static inline void
 stage_name(struct hub *h, uint64_t conn, uint64_t start)
 {
-	SHM_STORE(h->me->stage_start[h->staged], start);
-	SHM_STORE(h->me->stage_conn[h->staged], conn);
+	SHM_STORE(h->me->staged_from[h->staged], start);
+	SHM_STORE(h->me->staged_conn[h->staged], conn);
 	h->staged++;
 }
 
@@ -61,7 +61,7 @@ stage_find(const struct hub *h, int worker, uint64_t conn)
 	unsigned k = 0;
 
 	while (k < STAGE_PARTS &&
-	    SHM_LOAD(h->worker[worker].stage_conn[k]) != conn)
+	    SHM_LOAD(h->worker[worker].staged_conn[k]) != conn)
 		k++;
 	return k;
 }

@@ -25,7 +25,7 @@ struct shm_worker {
 	    __attribute__((aligned(64))); /* pid of one; 0: none */
 
 	/* written by the worker, often */
-	_Atomic uint64_t stage_conn[STAGE_PARTS]
+	_Atomic uint64_t staged_conn[STAGE_PARTS]
 	    __attribute__((aligned(64))); /* ids of the connections whose bytes
 					   * the stage holds; 0: none */
 	OTHER_ONLY(uint64_t other);
@@ -38,7 +38,7 @@ struct shm_worker {
 	_Atomic uint64_t move_socket; /* table.h */
 	_Atomic uint64_t move_from;   /* the former worker's cursor */
 	/* input positions of their first bytes */
-	_Atomic uint64_t stage_start[STAGE_PARTS];
+	_Atomic uint64_t staged_from[STAGE_PARTS];
 	_Atomic uint64_t watch; /* epoll set of its clients, as table.h has it;
 				 * 0: none */
 

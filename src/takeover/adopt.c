@@ -37,7 +37,7 @@ adopt_stage_bring(struct chat *ch, uint64_t conn, int from)
 		return;
 	stage_clear(h);
 	memcpy(stage_at(h, h->self, 0), stage_at(h, from, k), stage_room(k));
-	stage_name(h, conn, SHM_LOAD(h->worker[from].stage_start[k]));
+	stage_name(h, conn, SHM_LOAD(h->worker[from].staged_from[k]));
 }
 
 /* Ends a connection that cannot go on: of its records only the joins that
@@ -243,7 +243,7 @@ adopt_replay(struct adoption *a, uint32_t i)
 
 	if (stage == STAGE_PARTS)
 		return;
-	start = SHM_LOAD(h->me->stage_start[stage]);
+	start = SHM_LOAD(h->me->staged_from[stage]);
 	if (part != NULL && part->end > known)
 		known = part->end;
 	if (conn_positions(ch, i, true, &k) < 0)

@@ -258,8 +258,8 @@ test_adopter_dies_before_replay(void **state)
 	struct way w;
 
 	way_open(&w, SLOTS);
-	w.h.worker[0].stage_start[0] = 0;
-	w.h.worker[0].stage_conn[0] = w.id;
+	w.h.worker[0].staged_from[0] = 0;
+	w.h.worker[0].staged_conn[0] = w.id;
 	assert_int_equal(write(w.client, frame, sizeof(frame)), sizeof(frame));
 	assert_int_equal(read(w.fd, w.h.stage, SHM_STAGE), sizeof(frame));
 	close(w.giver->ch.conn[w.i].fd);
