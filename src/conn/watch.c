@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "conn/io.h"
 #include "conn/recipient.h"
 #include "conn/turn.h"
 #include "hub/stats.h"
@@ -122,10 +121,7 @@ watch_lead(struct chat *ch, int loop)
 int
 watch_turn(struct chat *ch, int ms)
 {
-	const int r = ready_turn(ch->watch->ready, ms);
-
-	conn_read_all(ch);
-	return r;
+	return ready_turn(ch->watch->ready, ms);
 }
 
 struct ready *

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "codec/birth.h"
 #include "conn/conn.h"
+#include "conn/io.h"
 #include "takeover/clean.h"
 #include "codec/message.h"
 #include "door/registry.h"
@@ -104,6 +105,7 @@ turn(struct worker *w, int ms)
 	ms = sooner(ms, w->tick_ms > now ? (int)(w->tick_ms - now) : 0);
 	if (watch_turn(&w->chat, ms) < 0)
 		log_fatal("event loop: %s", strerror(errno));
+	conn_read_all(&w->chat);
 	chat_event(&w->chat);
 	now = w->chat.turn_us / 1000;
 	if (now < w->tick_ms)
