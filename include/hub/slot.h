@@ -82,7 +82,8 @@ struct slot {
 	_Atomic uint64_t
 	    committed_at;	/* newest publication from here: derived */
 	_Atomic uint64_t part;	/* unfinished input, see input.h; 0: none */
-	_Atomic uint32_t first; /* first output chunk */
+	_Atomic uint32_t chunk; /* first output chunk, a link; 0: all of it is
+				 * written */
 	_Atomic uint32_t left;	/* input position, low half, of the last
 				 * /leave that ended a subscription; with
 				 * SLOT_ENTERING: behind its connect */

@@ -32,7 +32,7 @@ struct shm_worker {
 	/* a connection that moves here: what its slot's fields become */
 	_Atomic uint64_t move_id; /* 0: none */
 	_Atomic uint64_t move_part;
-	_Atomic uint32_t move_first;
+	_Atomic uint32_t move_chunk;
 	_Atomic uint32_t move_info;
 	_Atomic uint32_t move_subs;
 	_Atomic uint64_t move_socket; /* table.h */

@@ -5,9 +5,9 @@
 uint64_t
 conn_output_end(const struct chat *ch, uint32_t i)
 {
-	const struct output *o = &ch->conn[i].out;
+	const struct conn *c = &ch->conn[i];
 
-	return o->chunk != SHM_NONE ? o->end : 0;
+	return c->phase != CONN_DROPPED ? c->out.end : 0;
 }
 
 /* What is not acknowledged may be what a transport has made of the output,
@@ -19,7 +19,7 @@ conn_has_got(const struct chat *ch, uint32_t i, uint64_t end)
 	uint64_t unacked;
 
 	/* output that was given back counts as written */
-	return o->chunk != SHM_NONE && o->written >= end &&
+	return ch->conn[i].phase != CONN_DROPPED && o->written >= end &&
 	    counters_unacked(ch->conn[i].fd, &unacked) &&
 	    unacked <= o->written && o->written - unacked >= end;
 }

@@ -55,7 +55,6 @@ enum convert_struct {
 	F(SLOT_APPENDED, "slot.appended")               \
 	F(SLOT_COMMITTED, "slot.committed")             \
 	F(SLOT_PART, "slot.part")                       \
-	F(SLOT_FIRST, "slot.first")                     \
 	F(SLOT_USER, "slot.user")                       \
 	F(SLOT_SUBSCRIPTIONS, "slot.subscriptions")     \
 	F(SLOT_INFO, "slot.info")                       \
@@ -79,8 +78,10 @@ enum convert_struct {
 	F(SUBSCRIPTION_NEXT, "subscription.slot_next")  \
 	F(SUBSCRIPTION_INFO, "subscription.info")       \
 	F(SUBSCRIPTION_USE, "subscription.use")
-/* And those that an older layout does not have: read as 0. */
+/* And those that an older or a newer layout does not have: read as 0. */
 #define CONVERT_LATER(F)                              \
+	F(SLOT_CHUNK, "slot.chunk")                   \
+	F(SLOT_FIRST, "slot.first")                   \
 	F(HEADS_READER, "shm_heads.reader")           \
 	F(MARK_TAKEN, "reader_mark.taken")            \
 	F(HEADS_SPILL_BEGIN, "shm_heads.spill_begin") \

@@ -307,6 +307,9 @@ fields_find(struct convert *c)
 		    f < F_LATER)
 			return convert_fail(
 			    c, "its layout lacks %s", field_names[f]);
+	if (c->field[F_SLOT_CHUNK] == NULL && c->field[F_SLOT_FIRST] == NULL)
+		return convert_fail(
+		    c, "its layout lacks %s", field_names[F_SLOT_CHUNK]);
 	return true;
 }
 

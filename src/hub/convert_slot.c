@@ -173,7 +173,7 @@ slot_accepted_copy(struct convert *c, uint32_t i, const uint8_t *from)
 	if (!convert_record(c, C_SLOT, from, to))
 		return false;
 	to->appended = to->part = to->committed = 0;
-	to->first = to->subscriptions = to->info = 0;
+	to->chunk = to->subscriptions = to->info = 0;
 	to->user = SHM_NONE;
 	slot_socket_copy(c, i);
 	return true;

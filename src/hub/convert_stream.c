@@ -185,18 +185,29 @@ reference_copy(struct convert *c, struct convert_pools *p, struct list *l,
 	return 1;
 }
 
+/* The number of a slot's first chunk of theirs; SHM_NONE: all is written. An
+ * older program's slots always have one, and no link of it. */
+static uint64_t
+list_first(const struct convert *c, const uint8_t *from)
+{
+	return c->field[F_SLOT_CHUNK] != NULL
+	    ? shm_index((uint32_t)convert_get(c, F_SLOT_CHUNK, from))
+	    : convert_get(c, F_SLOT_FIRST, from);
+}
+
 bool
 convert_output(struct convert *c, struct convert_pools *p, uint32_t i,
     const uint8_t *from, struct slot *to, int worker)
 {
-	const uint64_t appended = to->appended;
+	const uint64_t appended = to->appended, first = list_first(c, from);
 	struct list l = {.chunk = SHM_NONE};
 	const uint8_t *r;
 	int good = 1;
 
-	to->first = SHM_NONE;
-	l.from = convert_item(
-	    c, R_CHUNK, C_CHUNK, convert_get(c, F_SLOT_FIRST, from));
+	to->chunk = 0;
+	if (first == SHM_NONE && c->field[F_SLOT_CHUNK] != NULL)
+		return true;
+	l.from = convert_item(c, R_CHUNK, C_CHUNK, first);
 	if (l.from == NULL)
 		goto spoilt;
 	l.base = convert_get(c, F_CHUNK_BASE, l.from);
@@ -208,7 +219,7 @@ convert_output(struct convert *c, struct convert_pools *p, uint32_t i,
 		goto spoilt;
 	if (!list_grow(c, p, &l, worker))
 		return false;
-	to->first = l.chunk;
+	to->chunk = shm_link(l.chunk);
 	while (l.n < appended && good == 1)
 		good = (r = list_next(c, &l)) != NULL
 		    ? reference_copy(c, p, &l, r, worker)
@@ -217,8 +228,8 @@ convert_output(struct convert *c, struct convert_pools *p, uint32_t i,
 		return false;
 	if (good == 1)
 		return true;
-	to->first = SHM_NONE;
 spoilt:
+	to->chunk = UINT32_MAX; /* leads nowhere */
 	c->result->spoilt++;
 	return true;
 }

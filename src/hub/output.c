@@ -49,7 +49,9 @@ output_derive(struct slot *s, uint64_t tag)
 uint32_t
 output_chunk(struct output_pool *pool, uint64_t base, uint64_t start)
 {
-	uint32_t k = claim_take(&pool->chunks);
+	uint32_t k = pool->n_spare_chunks > 0
+	    ? pool->spare_chunk[--pool->n_spare_chunks]
+	    : claim_take(&pool->chunks);
 
 	if (k == SHM_NONE)
 		return SHM_NONE;
@@ -65,8 +67,45 @@ output_open(struct output_pool *pool, struct output *o, uint32_t slot)
 	o->chunk = o->newest = output_chunk(pool, 0, 0);
 	if (o->chunk == SHM_NONE)
 		return -1;
-	SHM_STORE(pool->h->slot[slot].first, o->chunk);
+	SHM_STORE(pool->h->slot[slot].chunk, shm_link(o->chunk));
 	return 0;
+}
+
+/* Gives a list without references a chunk. False: there is none. It says
+ * nothing new: the store of `appended` commits what lies in it. */
+static bool
+list_begin(struct output_pool *pool, struct output *o, uint32_t slot)
+{
+	struct slot *s = &pool->h->slot[slot];
+
+	o->chunk = o->newest = output_chunk(pool, SHM_OWN(s->appended), o->end);
+	if (o->chunk == SHM_NONE)
+		return false;
+	SHM_STORE(s->chunk, shm_link(o->chunk));
+	return true;
+}
+
+/* Gives the last chunk of a list without references back: of such a list the
+ * kernel's count tells where it is, and what follows from its newest reference
+ * has been derived. */
+static void
+list_end(struct output_pool *pool, struct output *o, uint32_t slot)
+{
+	SHM_STORE(pool->h->slot[slot].chunk, 0);
+	if (pool->n_spare_chunks < OUTPUT_CHUNKS_SPARE &&
+	    claim_has(&pool->chunks, o->chunk))
+		pool->spare_chunk[pool->n_spare_chunks++] = o->chunk;
+	else
+		claim_give(&pool->chunks, o->chunk);
+	o->chunk = o->newest = SHM_NONE;
+}
+
+void
+output_trim(struct output_pool *pool)
+{
+	while (pool->n_spare_chunks > 0)
+		claim_give(
+		    &pool->chunks, pool->spare_chunk[--pool->n_spare_chunks]);
 }
 
 /* Chains as many chunks as n more references need, of which the newest chunk
@@ -104,15 +143,26 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 {
 	struct hub *h = pool->h;
 	struct slot *s = &h->slot[slot];
-	struct chunk *k = &h->chunk[o->newest];
+	struct chunk *k;
 	uint64_t n = SHM_OWN(s->appended);
-	uint32_t at = (uint32_t)n - SHM_ONCE(k->base), i, next;
+	uint32_t at, i, next;
 
+	if (o->newest == SHM_NONE) {
+		if (o->front != n)
+			return OUTPUT_CORRUPTED;
+		if (!list_begin(pool, o, slot))
+			return -1;
+	}
+	k = &h->chunk[o->newest];
+	at = (uint32_t)n - SHM_ONCE(k->base);
 	if (at > OUTPUT_REFS)
 		return OUTPUT_CORRUPTED;
 	if (at + f->n > OUTPUT_REFS &&
-	    !reserve(pool, o, n, OUTPUT_REFS - at, f->n))
+	    !reserve(pool, o, n, OUTPUT_REFS - at, f->n)) {
+		if (o->front == n)
+			list_end(pool, o, slot);
 		return -1;
+	}
 	for (i = 0; i < f->n; i++, n++, at++) {
 		if (at == OUTPUT_REFS) {
 			next = SHM_OWN(k->next);
@@ -133,6 +183,8 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 	SHM_STORE(s->appended, n);
 	if (tag != 0)
 		output_derive(s, tag);
+	if (o->front == n) /* a frame of no bytes */
+		list_end(pool, o, slot);
 	return 0;
 }
 
@@ -192,31 +244,59 @@ output_read(struct output_pool *pool, const struct output *o, uint32_t slot,
 	return at;
 }
 
-/* Drops the references that are wholly written; the chunk of the newest one
- * stays. */
-static void
-pop(struct output_pool *pool, struct output *o, uint32_t slot)
+/* Drops the references that are wholly written, and chunks before that of the
+ * first one that is not. */
+static __attribute__((noinline)) void
+list_pop(struct output_pool *pool, struct output *o, uint32_t slot, uint64_t n)
 {
 	struct hub *h = pool->h;
-	struct slot *s = &h->slot[slot];
-	uint64_t n = SHM_OWN(s->appended);
 	struct frame_piece p;
 	uint32_t old;
 
 	while (o->front < n) {
 		old = o->chunk;
 		if (output_reference(h, &o->chunk, o->front, &p) == NULL)
-			break;
+			return;
 		if (o->chunk != old) {
-			SHM_STORE(s->first, o->chunk);
+			SHM_STORE(h->slot[slot].chunk, shm_link(o->chunk));
 			claim_give(&pool->chunks, old);
 		}
 		if (o->start + p.length > o->written)
-			break;
+			return;
 		o->start += p.length;
 		o->front++;
 		frame_unuse(pool, p.offset / OUTPUT_SEGMENT);
 	}
+}
+
+/* Drops what is wholly written; with the newest reference its chunk, too, but
+ * for that of a close frame, of which the next worker has to know. */
+static void
+list_written(struct output_pool *pool, struct output *o, uint32_t slot)
+{
+	struct hub *h = pool->h;
+	const uint64_t n = SHM_OWN(h->slot[slot].appended);
+	struct chunk *k;
+	uint64_t left;
+	uint32_t at;
+
+	if (o->written != o->end || o->chunk != o->newest)
+		list_pop(pool, o, slot, n);
+	if (o->written != o->end || o->chunk == SHM_NONE)
+		return;
+	/* most often all that there was lies in one chunk */
+	k = &h->chunk[o->chunk];
+	at = (uint32_t)o->front - SHM_ONCE(k->base);
+	left = n - o->front;
+	if (o->chunk != o->newest || at > OUTPUT_REFS ||
+	    left > OUTPUT_REFS - at || at + left == 0)
+		return; /* corrupted, or it had no reference yet */
+	for (; o->front < n; o->front++)
+		frame_unuse(
+		    pool, SHM_OWN(k->ref[at++].offset) / OUTPUT_SEGMENT);
+	o->start = o->end;
+	if (k->ref[at - 1].tag != OUTPUT_CLOSE)
+		list_end(pool, o, slot);
 }
 
 void
@@ -224,18 +304,16 @@ output_wrote(
     struct output_pool *pool, struct output *o, uint32_t slot, size_t n)
 {
 	o->written += n;
-	pop(pool, o, slot);
+	list_written(pool, o, slot);
 }
 
 void
 output_close(struct output_pool *pool, struct output *o, uint32_t slot)
 {
-	if (o->chunk == SHM_NONE) /* it is closed */
-		return;
 	o->written = o->end;
-	pop(pool, o, slot);
-	claim_give(&pool->chunks, o->chunk);
-	o->chunk = o->newest = SHM_NONE;
+	list_written(pool, o, slot);
+	if (o->chunk != SHM_NONE)
+		list_end(pool, o, slot);
 }
 
 void

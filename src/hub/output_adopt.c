@@ -112,6 +112,17 @@ lead_give(struct output_pool *pool, uint32_t first, uint32_t lead)
 	}
 }
 
+void
+output_begin_at(struct output *o, uint64_t appended, uint64_t written)
+{
+	/* to one whose peer is gone nothing more is written: its position is
+	 * of no use */
+	*o = (struct output){.front = appended,
+	    .chunk = SHM_NONE,
+	    .newest = SHM_NONE};
+	o->written = o->start = o->end = written == OUTPUT_ALL ? 0 : written;
+}
+
 int
 output_adopt(
     struct output_pool *pool, struct output *o, uint32_t slot, uint64_t written)
@@ -119,11 +130,15 @@ output_adopt(
 	struct hub *h = pool->h;
 	struct slot *s = &h->slot[slot];
 	uint64_t appended = SHM_LOAD(s->appended);
-	uint32_t first = SHM_LOAD(s->first);
+	uint32_t first = shm_index(SHM_LOAD(s->chunk));
 	bool bad;
 
 	memset(o, 0, sizeof(*o));
 	o->chunk = o->newest = first;
+	if (first == SHM_NONE) {
+		output_begin_at(o, appended, written);
+		return 0;
+	}
 	if (!claim_mark(&pool->chunks, first))
 		return -1;
 	/* the first reference's number from its low half */
@@ -139,7 +154,7 @@ output_adopt(
 		return -1;
 	}
 	lead_give(pool, first, o->chunk);
-	SHM_STORE(s->first, o->chunk);
+	SHM_STORE(s->chunk, shm_link(o->chunk));
 	output_redo(pool, o, slot);
 	return 0;
 }
@@ -179,7 +194,10 @@ output_newest_tag(
 {
 	const struct hub *h = pool->h;
 	uint64_t n = SHM_LOAD(h->slot[slot].appended);
-	uint32_t at = (uint32_t)n - 1 - h->chunk[o->newest].base;
+	uint32_t at;
 
+	if (o->newest == SHM_NONE)
+		return 0;
+	at = (uint32_t)n - 1 - h->chunk[o->newest].base;
 	return n > 0 && at < OUTPUT_REFS ? h->chunk[o->newest].ref[at].tag : 0;
 }

@@ -8,11 +8,11 @@ void
 output_look(const struct hub *h, uint32_t slot, struct output_seen *out)
 {
 	const struct slot *s = &h->slot[slot];
-	uint32_t chunk = SHM_LOAD(s->first), n;
+	uint32_t chunk = shm_index(SHM_LOAD(s->chunk)), n;
 	uint64_t appended = SHM_LOAD(s->appended);
 	struct frame_piece piece;
 
-	*out = (struct output_seen){.whole = false};
+	*out = (struct output_seen){.whole = chunk == SHM_NONE};
 	if (chunk >= h->n_chunks)
 		return;
 	/* numbers of references are told by their low halves */

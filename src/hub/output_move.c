@@ -50,14 +50,15 @@ read_next(struct reader *r, struct reference *out, bool *bad)
 	return !*bad;
 }
 
-/* Begins to read a slot's list. False if its beginning is corrupted. */
+/* Begins to read a slot's list that has a chunk. False if its beginning is
+ * corrupted. */
 static bool
 read_begin(struct reader *r, const struct hub *h, uint32_t slot)
 {
 	const struct slot *s = &h->slot[slot];
 
 	*r = (struct reader){.h = h,
-	    .chunk = SHM_LOAD(s->first),
+	    .chunk = shm_index(SHM_LOAD(s->chunk)),
 	    .appended = SHM_LOAD(s->appended)};
 	if (r->chunk >= h->n_chunks)
 		return false;
@@ -242,8 +243,8 @@ list_ok(struct reader r, uint64_t written, uint64_t *end)
 	return !bad && (written <= r.end || written == OUTPUT_ALL);
 }
 
-/* If nothing is left to write, the list still needs its newest reference, from
- * which `last` and `answered` follow. */
+/* If nothing is left to write of a list that still has its newest reference, so
+ * has the copy: `last` and `answered` may have to follow from it. */
 static void
 newest_keep(struct output_pool *pool, const struct output *o,
     const struct reference *newest)
@@ -267,6 +268,10 @@ output_copy(
 	uint64_t n = 0, first, end;
 	bool bad = false, ok = true;
 
+	if (SHM_LOAD(h->slot[slot].chunk) == 0) {
+		output_begin_at(o, SHM_LOAD(h->slot[slot].appended), written);
+		return 0;
+	}
 	if (!read_begin(&r, h, slot) || written < r.end)
 		return OUTPUT_CORRUPTED;
 	if (!list_ok(r, written, &end))

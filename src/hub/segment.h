@@ -11,6 +11,9 @@ void frame_unuse(struct output_pool *pool, uint32_t segment);
 /* A chunk for references from number `base` on. */
 uint32_t output_chunk(struct output_pool *pool, uint64_t base, uint64_t start);
 
+/* A list without references and chunks, whose bytes are all written. */
+void output_begin_at(struct output *o, uint64_t appended, uint64_t written);
+
 /*
  * Reference number f of a list, *chunk being the chunk that it is in or the one
  * before; its place in *piece. NULL if what is written there is corrupted: the

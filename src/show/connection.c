@@ -134,7 +134,7 @@ connection_is_steady(const struct slot *now, const struct slot *copy)
 	shm_copied();
 	return SHM_LOAD(now->life) == SHM_OWN(copy->life) &&
 	    SHM_LOAD(now->appended) == SHM_OWN(copy->appended) &&
-	    SHM_LOAD(now->first) == SHM_OWN(copy->first) &&
+	    SHM_LOAD(now->chunk) == SHM_OWN(copy->chunk) &&
 	    SHM_LOAD(now->part) == SHM_OWN(copy->part) &&
 	    SHM_LOAD(now->answered) == SHM_OWN(copy->answered) &&
 	    SHM_LOAD(now->committed) == SHM_OWN(copy->committed);

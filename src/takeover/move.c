@@ -234,7 +234,7 @@ move_fields_store(struct hub *h, struct shm_worker *me, uint32_t i)
 	h->slot[i].flags |= SLOT_MOVED;
 	/* that spoke of the former worker's set */
 	SHM_STORE(h->slot[i].watched, 0);
-	SHM_STORE(h->slot[i].first, SHM_LOAD(me->move_first));
+	SHM_STORE(h->slot[i].chunk, SHM_LOAD(me->move_chunk));
 	SHM_STORE(h->slot[i].part, SHM_LOAD(me->move_part));
 	h->slot[i].info = SHM_LOAD(me->move_info);
 	h->slot[i].subscriptions = SHM_LOAD(me->move_subs);
@@ -270,7 +270,7 @@ move_commit(struct chat *ch, struct copy *c, int from)
 	if (c->state != SLOT_MOVING)
 		adopt_stage_bring(ch, c->id, from);
 	SHM_STORE(h->me->move_id, 0);
-	SHM_STORE(h->me->move_first, c->out.chunk);
+	SHM_STORE(h->me->move_chunk, shm_link(c->out.chunk));
 	SHM_STORE(h->me->move_part, c->part);
 	SHM_STORE(h->me->move_info, c->info);
 	SHM_STORE(h->me->move_subs, c->subs);

@@ -228,7 +228,8 @@ check(struct scene *s)
 		    s->n[w]->ch.rooms->members[at.channel], members);
 		assert_int_equal(
 		    s->n[w]->ch.rooms->subscriptions.n_used, members);
-		assert_int_equal(s->n[w]->ch.output.chunks.n_used, members);
+		assert_int_equal(s->n[w]->ch.output.chunks.n_used,
+		    s->n[w]->ch.output.n_spare_chunks);
 		assert_int_equal(
 		    presence_mask(&s->h, at.channel) >> w & 1, members > 0);
 	}

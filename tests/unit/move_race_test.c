@@ -158,10 +158,13 @@ static void
 test_slot_is_not_written(void **state)
 {
 	struct slot *slot = &s.h.slot[s.alice];
-	struct chunk *c = &s.h.chunk[s.giver->ch.conn[s.alice].out.newest];
 	uint64_t answered = slot->answered;
-	uint32_t at = (uint32_t)slot->appended - 1 - c->base;
+	struct chunk *c;
+	uint32_t at;
 
+	conn_tell(&s.giver->ch, s.alice, 0, "not written yet");
+	c = &s.h.chunk[s.giver->ch.conn[s.alice].out.newest];
+	at = (uint32_t)slot->appended - 1 - c->base;
 	assert_true(at < OUTPUT_REFS);
 	c->ref[at].tag = OUTPUT_ANSWER | KEY(1000, 1);
 	assert_int_equal(give(back), 0);

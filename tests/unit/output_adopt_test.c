@@ -79,7 +79,7 @@ uses(void)
 static struct chunk *
 chunk_of(uint32_t n)
 {
-	struct chunk *c = &hub.chunk[hub.slot[slot].first];
+	struct chunk *c = &hub.chunk[shm_index(hub.slot[slot].chunk)];
 
 	for (; n >= OUTPUT_REFS; n -= OUTPUT_REFS)
 		c = &hub.chunk[c->next];
@@ -254,8 +254,8 @@ static void
 test_chain(void **state)
 {
 	struct chunk *c = chunk_of(0), *second = chunk_of(OUTPUT_REFS);
-	const uint32_t first = hub.slot[slot].first, next = c->next;
-	const uint32_t bad[] = {hub.n_chunks, UINT32_MAX, first};
+	const uint32_t link = hub.slot[slot].chunk, next = c->next;
+	const uint32_t bad[] = {hub.n_chunks, UINT32_MAX, shm_index(link)};
 
 	for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
 		SHM_STORE(c->next, bad[k]);
@@ -281,9 +281,9 @@ test_chain(void **state)
 	c->base = FRAMES + 1; /* behind the end */
 	refused(0);
 	c->base = 0;
-	SHM_STORE(hub.slot[slot].first, hub.n_chunks);
+	SHM_STORE(hub.slot[slot].chunk, shm_link(hub.n_chunks));
 	refused(0);
-	SHM_STORE(hub.slot[slot].first, first);
+	SHM_STORE(hub.slot[slot].chunk, link);
 	SHM_STORE(hub.slot[slot].appended, UINT64_MAX);
 	refused(0);
 	SHM_STORE(hub.slot[slot].appended, FRAMES);
@@ -297,7 +297,7 @@ test_shared(void **state)
 	const uint32_t other = slot_take(&hub, &slots);
 	struct output a, b;
 
-	SHM_STORE(hub.slot[other].first, hub.slot[slot].first);
+	SHM_STORE(hub.slot[other].chunk, hub.slot[slot].chunk);
 	SHM_STORE(hub.slot[other].appended, FRAMES);
 	assert_int_equal(output_adopt(&pool, &a, slot, 0), 0);
 	assert_int_equal(output_adopt(&pool, &b, other, 0), -1);
@@ -335,8 +335,86 @@ test_rest(void **state)
 	assert_int_equal(next.chunk / SHM_BLOCK, o.chunk / SHM_BLOCK);
 	output_uncopy(&pool, &next);
 	output_close(&pool, &o, slot);
+	output_trim(&pool);
 	assert_int_equal(pool.chunks.n_used, 0);
 	assert_int_equal(uses(), 0);
+}
+
+/* Appends a frame of n bytes. */
+static int
+append(
+    struct output_pool *p, struct output *o, uint32_t s, size_t n, uint64_t tag)
+{
+	struct frame f;
+	int r;
+
+	assert_int_equal(
+	    frame_build(p, &f, FRAME_SHARED, &(struct iovec){said, n}, 1), 0);
+	r = output_append(p, o, s, &f, tag);
+	frame_release(p, &f);
+	return r;
+}
+
+/* A list of which all is written has no chunk; who takes it over goes on at the
+ * kernel's count, and so does who gets a copy. */
+static void
+test_written(void **state)
+{
+	const uint32_t idle = slot_take(&hub, &slots);
+	struct output o, copy;
+	struct iovec iov[2];
+	size_t asked;
+
+	assert_int_equal(output_open(&dead, &o, idle), 0);
+	assert_int_equal(append(&dead, &o, idle, 0, 0), 0);
+	assert_int_equal(hub.slot[idle].chunk, 0);
+	for (uint32_t k = 0; k < 2 * OUTPUT_REFS; k++)
+		assert_int_equal(append(&dead, &o, idle, 5, k + 1), 0);
+	output_wrote(&dead, &o, idle, 5 * 2 * OUTPUT_REFS - 1);
+	assert_int_not_equal(hub.slot[idle].chunk, 0);
+	output_wrote(&dead, &o, idle, 1);
+	assert_int_equal(hub.slot[idle].chunk, 0);
+	assert_int_equal(o.chunk, SHM_NONE);
+	begin_anew();
+	assert_int_equal(output_adopt(&pool, &o, idle, 5 * 2 * OUTPUT_REFS), 0);
+	assert_int_equal(pool.chunks.n_used, 0);
+	assert_int_equal(output_pending(&o), 0);
+	assert_true(output_newest_tag(&pool, &o, idle) == 0);
+	assert_int_equal(output_copy(&pool, &copy, idle, 30), 0);
+	assert_int_equal(copy.chunk, SHM_NONE);
+	assert_int_equal(output_pending(&copy), 0);
+	output_uncopy(&pool, &copy);
+	assert_int_equal(append(&pool, &o, idle, 7, 99), 0);
+	assert_int_equal(output_gather(&pool, &o, idle, iov, 2, &asked), 1);
+	assert_int_equal(asked, 7);
+	assert_true(output_newest_tag(&pool, &o, idle) == 99);
+	/* and one more frame is found by the next one */
+	begin_anew();
+	assert_int_equal(
+	    output_adopt(&pool, &o, idle, 5 * 2 * OUTPUT_REFS + 3), 0);
+	assert_int_equal(output_pending(&o), 4);
+	output_close(&pool, &o, idle);
+	/* its count of frames is not what it was */
+	SHM_STORE(hub.slot[idle].appended, 1);
+	assert_int_equal(append(&pool, &o, idle, 7, 0), OUTPUT_CORRUPTED);
+}
+
+/* That a close frame is written is known to the next worker. */
+static void
+test_close(void **state)
+{
+	const uint32_t ending = slot_take(&hub, &slots);
+	struct output o;
+
+	assert_int_equal(output_open(&dead, &o, ending), 0);
+	assert_int_equal(append(&dead, &o, ending, 5, 1), 0);
+	assert_int_equal(append(&dead, &o, ending, 4, OUTPUT_CLOSE), 0);
+	output_wrote(&dead, &o, ending, 9);
+	begin_anew();
+	assert_int_equal(output_adopt(&pool, &o, ending, 9), 0);
+	assert_true(output_newest_tag(&pool, &o, ending) == OUTPUT_CLOSE);
+	output_close(&pool, &o, ending);
+	assert_int_equal(hub.slot[ending].chunk, 0);
 }
 
 int
@@ -345,7 +423,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_each), TEST(test_count),
 	    TEST(test_tag), TEST(test_reference), TEST(test_chain),
-	    TEST(test_shared), TEST(test_rest)};
+	    TEST(test_shared), TEST(test_rest), TEST(test_written),
+	    TEST(test_close)};
 
 	return cmocka_run_group_tests_name("output_adopt", tests, NULL, NULL);
 }

@@ -291,6 +291,7 @@ world_end(struct world *w)
 	for (i = 0; i < CONNS; i++)
 		stream_close(w, &w->s[i]);
 	assert_true(uses(w) == 0);
+	output_trim(&w->pool);
 	assert_int_equal(w->pool.chunks.n_used, 0);
 	assert_int_equal(w->slots.n_used, 0);
 	assert_true(segments_owned(w) <= SPARE_MAX + 3);
@@ -535,6 +536,7 @@ test_adopt_all_written(void **state)
 	frame_release(&next, &f);
 	assert_int_equal(output_pending(&out), 10);
 	output_close(&next, &out, slot);
+	output_trim(&next);
 	assert_int_equal(next.chunks.n_used, 0);
 	output_pool_deinit(&next);
 	output_pool_deinit(&w->pool);

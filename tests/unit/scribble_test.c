@@ -281,6 +281,8 @@ test_output(void **state)
 		scene_begin(&s);
 		conn_tell(&s.n->ch, s.bob, 0, "for bob");
 		if (k == 0)
+			conn_tell(&s.n->ch, s.alice, 0, "before");
+		if (k == 0)
 			s.h.chunk[s.n->ch.conn[s.alice].out.newest].base += 9;
 		else
 			s.h.slot[s.alice].appended += 100;

@@ -214,7 +214,7 @@ connection(void **state)
 	assert_int_equal(claim_init(&slots, h.slot_owner, 64, 0), 0);
 	i = slot_take(&h, &slots);
 	h.slot[i].user = SHM_NONE;
-	h.slot[i].first = SHM_NONE;
+	h.slot[i].chunk = UINT32_MAX;
 	slot_set(&h, i, SLOT_OPEN);
 	snprintf(
 	    word, sizeof(word), "%016llx", (unsigned long long)slot_id(&h, i));

@@ -186,7 +186,7 @@ connection(void)
 	h.slot[i].flags = SLOT_GAP | SLOT_AWAY | 5;
 	h.slot[i].answered = KEY(1000, 3);
 	h.slot[i].close_reason = REASON_SLOW;
-	h.slot[i].first = SHM_NONE;
+	h.slot[i].chunk = UINT32_MAX;
 	slot_set(&h, i, SLOT_OPEN);
 	sub.channel = e + 1;
 	sub.epoch = h.entry[e].epoch;

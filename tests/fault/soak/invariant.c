@@ -343,7 +343,7 @@ family_look(struct look *l, int k)
 static uint32_t
 chunks_of(const struct hub *h, uint32_t i)
 {
-	uint32_t first = SHM_LOAD(h->slot[i].first), n;
+	uint32_t first = shm_index(SHM_LOAD(h->slot[i].chunk)), n;
 
 	if (first >= h->n_chunks)
 		return 0;
