@@ -103,7 +103,6 @@ struct conn {
 	int fd;
 	uint32_t due_ms;   /* START, REQUEST, ANSWER, ENDING, CLOSING, LINGER:
 			    * until when; the clock's low half */
-	uint32_t dirty;	   /* link: place in the list of those to write */
 	uint8_t phase;	   /* enum conn_phase */
 	uint8_t door;	   /* id of its door, of one that is open, */
 	uint8_t dialect;   /* and the dialect that it speaks */
@@ -122,8 +121,12 @@ struct conn {
 	uint8_t held : 1;    /* with `waits`: for an answer; nothing of it is
 			      * looked at until then (conn/hold.h) */
 	uint8_t ended : 2;   /* enum hold_end of that, until it is looked at */
+	uint8_t dirty : 1;   /* in the list of those to write */
 	uint8_t nth_hold;    /* how often it was held, modulo 256 */
 };
+_Static_assert(sizeof(struct conn) == 64,
+    "a cache line, and those of a block of slots a page, so that two workers' "
+    "connections share none");
 
 /* What the input in hand may cost in this turn, see CHAT_BUDGET_US. */
 struct budget {
@@ -241,7 +244,7 @@ struct chat {
 	uint64_t spare_used; /* bit per connection without a slot */
 	uint64_t *here;	     /* bit per slot: its connection is here */
 	uint32_t n_here;
-	uint32_t *dirty; /* [2 * n_slots]: to write; SHM_NONE: gone */
+	uint32_t *dirty; /* [2 * n_slots]: to write, if they still are dirty */
 	uint32_t n_dirty;
 	uint32_t *dropped; /* [2 * n_slots]: in CONN_DROPPED */
 	uint32_t n_dropped;

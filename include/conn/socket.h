@@ -40,7 +40,7 @@ conn_socket(const struct chat *ch, uint32_t i)
 {
 	return (struct transport_socket){.fd = ch->conn[i].fd,
 	    .conn = i,
-	    .at = ch->conn[i].out.written,
+	    .at = output_written(&ch->conn[i].out),
 	    .state = conn_wire(ch, i)};
 }
 

@@ -100,15 +100,19 @@ struct output_pool {
 	} end[2];
 };
 
-/* A connection's private part: stream positions count bytes since its first. */
+/*
+ * A connection's private part. Stream positions count bytes since its first. It
+ * is paid for each connection, so what fits into 32 bits has no more; a list is
+ * never longer than that.
+ */
 struct output {
-	uint64_t written; /* taken by the kernel */
-	uint64_t start;	  /* of reference `front` */
-	uint64_t end;	  /* of the list */
-	uint64_t front;	  /* number of the first not wholly written */
-	uint32_t chunk;	  /* of front */
+	uint64_t end;	  /* stream position of the list's end */
+	uint32_t pending; /* bytes before it that the kernel has not taken */
+	uint32_t skip;	  /* bytes of reference `front` that it has */
+	uint32_t front;	  /* number of the first not wholly written, low half */
+	uint32_t chunk;	  /* of front; SHM_NONE: there is no reference */
 	uint32_t newest;  /* of the newest */
-};
+} __attribute__((packed, aligned(4)));
 
 enum { OUTPUT_CORRUPTED = -2, FRAME_TOO_BIG = -2 };
 
@@ -236,7 +240,14 @@ void output_look(const struct hub *h, uint32_t slot, struct output_seen *out);
 static inline uint64_t
 output_pending(const struct output *o)
 {
-	return o->end - o->written;
+	return o->pending;
+}
+
+/* The stream position up to which the kernel has taken it. */
+static inline uint64_t
+output_written(const struct output *o)
+{
+	return o->end - o->pending;
 }
 
 /*

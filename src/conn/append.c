@@ -24,14 +24,15 @@ append_fits(struct chat *ch, uint32_t i, const struct frame *f)
 	struct conn *c = &ch->conn[i];
 	struct slot *s = conn_slot(ch, i);
 	uint64_t pending = output_pending(&c->out), room = ch->live.queue_bytes;
-	uint64_t references = SHM_OWN(s->appended) - c->out.front;
+	uint32_t references = (uint32_t)SHM_OWN(s->appended) - c->out.front;
 
 	/* a client that is not known to be slow may exceed the bound by one
 	 * message */
 	if (!c->blocked)
 		room += f->bytes + f->n * OUTPUT_COST;
 	return pending == 0 || /* one message always fits */
-	    pending + f->bytes + (references + f->n) * OUTPUT_COST <= room ||
+	    pending + f->bytes + ((uint64_t)references + f->n) * OUTPUT_COST <=
+	    room ||
 	    ch->door[c->door]->holds_back;
 }
 
@@ -44,7 +45,7 @@ conn_has_room(struct chat *ch, uint32_t i, const struct frame *f)
 		return true;
 	/* only what its socket has refused shows that the peer is slow: what
 	 * was appended in this turn has not been offered to the socket yet */
-	if (c->dirty == 0)
+	if (!c->dirty)
 		return false;
 	conn_write(ch);
 	return c->phase != CONN_OPEN || append_fits(ch, i, f);

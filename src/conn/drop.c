@@ -18,9 +18,7 @@ conn_drop_later(struct chat *ch, uint32_t i, const char *why)
 		conn_slot(ch, i)->flags |= SLOT_LEAVING;
 		ch->n_open--;
 	}
-	if (c->dirty != 0)
-		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
-	c->dirty = 0;
+	c->dirty = false;
 	conn_wait(ch, i, false);
 	conn_unwatch(ch, i);
 	c->phase = CONN_DROPPED;

@@ -166,8 +166,7 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 	conn_forget_request(ch, i);
 	if (c->phase == CONN_OPEN)
 		ch->n_open--;
-	if (c->dirty != 0)
-		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
+	c->dirty = false;
 	conn_wait(ch, i, false);
 	conn_unwatch(ch, i);
 	if (served) {

@@ -15,11 +15,11 @@ conn_output_end(const struct chat *ch, uint32_t i)
 bool
 conn_has_got(const struct chat *ch, uint32_t i, uint64_t end)
 {
-	const struct output *o = &ch->conn[i].out;
+	const uint64_t written = output_written(&ch->conn[i].out);
 	uint64_t unacked;
 
 	/* output that was given back counts as written */
-	return ch->conn[i].phase != CONN_DROPPED && o->written >= end &&
-	    counters_unacked(ch->conn[i].fd, &unacked) &&
-	    unacked <= o->written && o->written - unacked >= end;
+	return ch->conn[i].phase != CONN_DROPPED && written >= end &&
+	    counters_unacked(ch->conn[i].fd, &unacked) && unacked <= written &&
+	    written - unacked >= end;
 }

@@ -306,8 +306,8 @@ conn_dirty(struct chat *ch, uint32_t i)
 {
 	struct conn *c = &ch->conn[i];
 
-	if (c->dirty != 0 || c->blocked)
+	if (c->dirty || c->blocked)
 		return;
-	c->dirty = shm_link(ch->n_dirty);
+	c->dirty = true;
 	ch->dirty[ch->n_dirty++] = i;
 }

@@ -152,10 +152,9 @@ conn_write(struct chat *ch)
 		n = ch->n_dirty;
 		for (k = 0; k < n; k++) {
 			i = ch->dirty[k];
-			if (i == SHM_NONE)
+			if (!ch->conn[i].dirty)
 				continue;
-			ch->conn[i].dirty = 0;
-			ch->dirty[k] = SHM_NONE;
+			ch->conn[i].dirty = false;
 			write_one(ch, i);
 			if (batch_full(ch->batch) ||
 			    ch->n_sealed > CHAT_SEALED - TRANSPORT_SEALED_MAX) {
@@ -169,9 +168,6 @@ conn_write(struct chat *ch)
 		memmove(ch->dirty, ch->dirty + n,
 		    (ch->n_dirty - n) * sizeof(*ch->dirty));
 		ch->n_dirty -= n;
-		for (k = 0; k < ch->n_dirty; k++)
-			if (ch->dirty[k] != SHM_NONE)
-				ch->conn[ch->dirty[k]].dirty = shm_link(k);
 	}
 }
 

@@ -147,8 +147,10 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 	uint64_t n = SHM_OWN(s->appended);
 	uint32_t at, i, next;
 
+	if (f->bytes > UINT32_MAX - o->pending)
+		return -1;
 	if (o->newest == SHM_NONE) {
-		if (o->front != n)
+		if (o->front != (uint32_t)n)
 			return OUTPUT_CORRUPTED;
 		if (!list_begin(pool, o, slot))
 			return -1;
@@ -159,7 +161,7 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 		return OUTPUT_CORRUPTED;
 	if (at + f->n > OUTPUT_REFS &&
 	    !reserve(pool, o, n, OUTPUT_REFS - at, f->n)) {
-		if (o->front == n)
+		if (o->front == (uint32_t)n)
 			list_end(pool, o, slot);
 		return -1;
 	}
@@ -179,11 +181,12 @@ output_append(struct output_pool *pool, struct output *o, uint32_t slot,
 		k->ref[at].tag = tag;
 		pool->segment_use[f->piece[i].offset / OUTPUT_SEGMENT]++;
 		o->end += f->piece[i].length;
+		o->pending += f->piece[i].length;
 	}
 	SHM_STORE(s->appended, n);
 	if (tag != 0)
 		output_derive(s, tag);
-	if (o->front == n) /* a frame of no bytes */
+	if (o->front == (uint32_t)n) /* a frame of no bytes */
 		list_end(pool, o, slot);
 	return 0;
 }
@@ -193,16 +196,15 @@ output_gather(struct output_pool *pool, const struct output *o, uint32_t slot,
     struct iovec *iov, int max, size_t *asked)
 {
 	struct hub *h = pool->h;
-	uint64_t f, n = SHM_OWN(h->slot[slot].appended);
-	uint64_t skip = o->written - o->start;
-	uint32_t chunk = o->chunk;
+	const uint32_t n = (uint32_t)SHM_OWN(h->slot[slot].appended);
+	uint32_t f, skip = o->skip, chunk = o->chunk;
 	struct frame_piece p;
 	uint8_t *b;
 	size_t len;
 	int m = 0;
 
 	*asked = 0;
-	for (f = o->front; f < n; f++, skip = 0) {
+	for (f = o->front; f != n; f++, skip = 0) {
 		if (output_reference(h, &chunk, f, &p) == NULL ||
 		    skip >= p.length)
 			break;
@@ -225,13 +227,12 @@ output_read(struct output_pool *pool, const struct output *o, uint32_t slot,
     uint8_t *out, size_t cap)
 {
 	struct hub *h = pool->h;
-	uint64_t f, n = SHM_OWN(h->slot[slot].appended);
-	uint64_t skip = o->written - o->start;
-	uint32_t chunk = o->chunk;
+	const uint32_t n = (uint32_t)SHM_OWN(h->slot[slot].appended);
+	uint32_t f, skip = o->skip, chunk = o->chunk;
 	struct frame_piece p;
 	size_t len, at = 0;
 
-	for (f = o->front; f < n && at < cap; f++, skip = 0) {
+	for (f = o->front; f != n && at < cap; f++, skip = 0) {
 		if (output_reference(h, &chunk, f, &p) == NULL ||
 		    skip >= p.length)
 			break;
@@ -247,23 +248,23 @@ output_read(struct output_pool *pool, const struct output *o, uint32_t slot,
 /* Drops the references that are wholly written, and chunks before that of the
  * first one that is not. */
 static __attribute__((noinline)) void
-list_pop(struct output_pool *pool, struct output *o, uint32_t slot, uint64_t n)
+list_pop(struct output_pool *pool, struct output *o, uint32_t slot, uint32_t n)
 {
 	struct hub *h = pool->h;
+	uint32_t chunk = o->chunk;
 	struct frame_piece p;
-	uint32_t old;
 
-	while (o->front < n) {
-		old = o->chunk;
-		if (output_reference(h, &o->chunk, o->front, &p) == NULL)
+	while (o->front != n) {
+		if (output_reference(h, &chunk, o->front, &p) == NULL)
 			return;
-		if (o->chunk != old) {
-			SHM_STORE(h->slot[slot].chunk, shm_link(o->chunk));
-			claim_give(&pool->chunks, old);
+		if (chunk != o->chunk) {
+			SHM_STORE(h->slot[slot].chunk, shm_link(chunk));
+			claim_give(&pool->chunks, o->chunk);
+			o->chunk = chunk;
 		}
-		if (o->start + p.length > o->written)
+		if (o->skip < p.length)
 			return;
-		o->start += p.length;
+		o->skip -= p.length;
 		o->front++;
 		frame_unuse(pool, p.offset / OUTPUT_SEGMENT);
 	}
@@ -275,26 +276,25 @@ static void
 list_written(struct output_pool *pool, struct output *o, uint32_t slot)
 {
 	struct hub *h = pool->h;
-	const uint64_t n = SHM_OWN(h->slot[slot].appended);
+	const uint32_t n = (uint32_t)SHM_OWN(h->slot[slot].appended);
 	struct chunk *k;
-	uint64_t left;
-	uint32_t at;
+	uint32_t at, left;
 
-	if (o->written != o->end || o->chunk != o->newest)
+	if (o->pending != 0 || o->chunk != o->newest)
 		list_pop(pool, o, slot, n);
-	if (o->written != o->end || o->chunk == SHM_NONE)
+	if (o->pending != 0 || o->chunk == SHM_NONE)
 		return;
 	/* most often all that there was lies in one chunk */
 	k = &h->chunk[o->chunk];
-	at = (uint32_t)o->front - SHM_ONCE(k->base);
+	at = o->front - SHM_ONCE(k->base);
 	left = n - o->front;
 	if (o->chunk != o->newest || at > OUTPUT_REFS ||
 	    left > OUTPUT_REFS - at || at + left == 0)
 		return; /* corrupted, or it had no reference yet */
-	for (; o->front < n; o->front++)
+	for (; o->front != n; o->front++)
 		frame_unuse(
 		    pool, SHM_OWN(k->ref[at++].offset) / OUTPUT_SEGMENT);
-	o->start = o->end;
+	o->skip = 0;
 	if (k->ref[at - 1].tag != OUTPUT_CLOSE)
 		list_end(pool, o, slot);
 }
@@ -303,15 +303,17 @@ void
 output_wrote(
     struct output_pool *pool, struct output *o, uint32_t slot, size_t n)
 {
-	o->written += n;
+	const uint32_t all = o->pending;
+
+	o->pending -= n < all ? (uint32_t)n : all;
+	o->skip += all - o->pending;
 	list_written(pool, o, slot);
 }
 
 void
 output_close(struct output_pool *pool, struct output *o, uint32_t slot)
 {
-	o->written = o->end;
-	list_written(pool, o, slot);
+	output_wrote(pool, o, slot, o->pending);
 	if (o->chunk != SHM_NONE)
 		list_end(pool, o, slot);
 }
@@ -353,13 +355,13 @@ compact_one(struct output_pool *pool, struct output *o, uint32_t slot,
     const struct compaction *c)
 {
 	struct hub *h = pool->h;
-	uint64_t f, n = SHM_OWN(h->slot[slot].appended);
-	uint32_t chunk = o->chunk, from, *to, offset;
+	const uint32_t n = (uint32_t)SHM_OWN(h->slot[slot].appended);
+	uint32_t f, chunk = o->chunk, from, *to, offset;
 	struct frame_piece p;
 	struct reference *r;
 	struct frame copy;
 
-	for (f = o->front; f < n; f++) {
+	for (f = o->front; f != n; f++) {
 		r = output_reference(h, &chunk, f, &p);
 		if (r == NULL)
 			return;

@@ -31,24 +31,33 @@ next_chunk(struct output_pool *pool, uint32_t chunk, uint64_t n)
 	return next;
 }
 
+/* A list as it is found. */
+struct found {
+	uint64_t written, appended;
+	uint64_t start,
+	    end;	/* stream positions: of reference `front`, of all */
+	uint64_t front; /* number of the first not wholly written */
+	uint32_t chunk, newest;
+};
+
 /*
  * Walks the list from its first chunk. References that are wholly written lead
  * to bytes that may be gone: they count for positions only. -1: the list is
  * corrupted.
  */
 static int
-walk(struct output_pool *pool, struct output *o, uint64_t appended)
+walk(struct output_pool *pool, struct found *l)
 {
 	struct hub *h = pool->h;
-	uint32_t k = o->chunk, at, length, s;
+	uint32_t k = l->chunk, at, length, s;
 	struct reference *r;
 	uint64_t n;
 
-	for (n = o->front; n < appended; n++) {
+	for (n = l->front; n < l->appended; n++) {
 		at = (uint32_t)n - h->chunk[k].base;
 		if (at == OUTPUT_REFS) {
 			k = next_chunk(pool, k, n);
-			if (k == SHM_NONE || h->chunk[k].start != o->end)
+			if (k == SHM_NONE || h->chunk[k].start != l->end)
 				return -1;
 			at = 0;
 		}
@@ -58,32 +67,32 @@ walk(struct output_pool *pool, struct output *o, uint64_t appended)
 		length = SHM_ONCE(r->length);
 		if (length == 0 || length > OUTPUT_SEGMENT)
 			return -1;
-		o->end += length;
-		if (o->end <= o->written) {
-			o->start = o->end;
-			o->front = n + 1;
-			o->chunk = k;
+		l->end += length;
+		if (l->end <= l->written) {
+			l->start = l->end;
+			l->front = n + 1;
+			l->chunk = k;
 			continue;
 		}
 		if (!reference_ok(h, r, &s))
 			return -1;
 		pool->segment_use[s]++;
 	}
-	o->newest = k;
+	l->newest = k;
 	return 0;
 }
 
 /* Gives up the references of a corrupted list. Its chunks stay marked until the
  * worker's end, as other lists may lead to them. */
 static void
-unwalk(struct output_pool *pool, struct output *o)
+unwalk(struct output_pool *pool, const struct found *l)
 {
 	struct hub *h = pool->h;
-	uint64_t n, end = o->start;
+	uint64_t n, end = l->start;
 	uint64_t most = (uint64_t)h->n_chunks * OUTPUT_REFS;
-	uint32_t k = o->chunk, at, s;
+	uint32_t k = l->chunk, at, s;
 
-	for (n = o->front; end < o->end && n - o->front < most; n++) {
+	for (n = l->front; end < l->end && n - l->front < most; n++) {
 		at = (uint32_t)n - h->chunk[k].base;
 		if (at >= OUTPUT_REFS) {
 			k = SHM_LOAD(h->chunk[k].next);
@@ -117,10 +126,10 @@ output_begin_at(struct output *o, uint64_t appended, uint64_t written)
 {
 	/* to one whose peer is gone nothing more is written: its position is
 	 * of no use */
-	*o = (struct output){.front = appended,
+	*o = (struct output){.end = written == OUTPUT_ALL ? 0 : written,
+	    .front = (uint32_t)appended,
 	    .chunk = SHM_NONE,
 	    .newest = SHM_NONE};
-	o->written = o->start = o->end = written == OUTPUT_ALL ? 0 : written;
 }
 
 int
@@ -129,30 +138,35 @@ output_adopt(
 {
 	struct hub *h = pool->h;
 	struct slot *s = &h->slot[slot];
-	uint64_t appended = SHM_LOAD(s->appended);
+	struct found l = {
+	    .written = written, .appended = SHM_LOAD(s->appended)};
 	uint32_t first = shm_index(SHM_LOAD(s->chunk));
 	bool bad;
 
-	memset(o, 0, sizeof(*o));
-	o->chunk = o->newest = first;
-	if (first == SHM_NONE) {
-		output_begin_at(o, appended, written);
+	output_begin_at(o, l.appended, written);
+	if (first == SHM_NONE)
 		return 0;
-	}
 	if (!claim_mark(&pool->chunks, first))
 		return -1;
+	l.chunk = l.newest = first;
 	/* the first reference's number from its low half */
-	o->front =
-	    appended - (uint32_t)((uint32_t)appended - h->chunk[first].base);
-	o->start = o->end = h->chunk[first].start;
-	o->written = written;
-	bad = o->front > appended || walk(pool, o, appended) < 0;
+	l.front = l.appended -
+	    (uint32_t)((uint32_t)l.appended - h->chunk[first].base);
+	l.start = l.end = h->chunk[first].start;
+	bad = l.front > l.appended || walk(pool, &l) < 0;
 	if (written == OUTPUT_ALL)
-		o->written = written = o->end;
-	if (bad || written < o->start || written > o->end) {
-		unwalk(pool, o);
+		written = l.end;
+	if (bad || written < l.start || written > l.end ||
+	    l.end - l.start > UINT32_MAX) {
+		unwalk(pool, &l);
 		return -1;
 	}
+	o->end = l.end;
+	o->pending = (uint32_t)(l.end - written);
+	o->skip = (uint32_t)(written - l.start);
+	o->front = (uint32_t)l.front;
+	o->chunk = l.chunk;
+	o->newest = l.newest;
 	lead_give(pool, first, o->chunk);
 	SHM_STORE(s->chunk, shm_link(o->chunk));
 	output_redo(pool, o, slot);

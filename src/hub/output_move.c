@@ -90,6 +90,7 @@ add(struct output_pool *pool, struct output *o, uint64_t number,
 	chunk[o->newest].ref[at].tag = tag;
 	pool->segment_use[piece->offset / OUTPUT_SEGMENT]++;
 	o->end += piece->length;
+	o->pending += piece->length;
 	return true;
 }
 
@@ -203,20 +204,21 @@ void
 output_uncopy(struct output_pool *pool, struct output *o)
 {
 	struct hub *h = pool->h;
-	uint32_t k = o->chunk, at, next;
-	uint64_t f, position = o->start;
+	uint32_t f, k = o->chunk, at, next;
+	uint64_t left = (uint64_t)o->skip + o->pending, length;
 
 	/* a chunk that is not taken ends the walk: chunks are given back as
 	 * they are passed, so the walk cannot run in a circle */
-	for (f = o->front; position < o->end && claim_has(&pool->chunks, k);) {
-		at = (uint32_t)f - SHM_ONCE(h->chunk[k].base);
+	for (f = o->front; left > 0 && claim_has(&pool->chunks, k);) {
+		at = f - SHM_ONCE(h->chunk[k].base);
 		if (at >= OUTPUT_REFS) {
 			next = SHM_OWN(h->chunk[k].next);
 			claim_give(&pool->chunks, k);
 			k = next;
 			continue;
 		}
-		position += SHM_ONCE(h->chunk[k].ref[at].length);
+		length = SHM_ONCE(h->chunk[k].ref[at].length);
+		left -= length < left ? length : left;
 		frame_unuse(
 		    pool, SHM_OWN(h->chunk[k].ref[at].offset) / OUTPUT_SEGMENT);
 		f++;
@@ -230,7 +232,7 @@ output_uncopy(struct output_pool *pool, struct output *o)
 }
 
 /* Whether a list is sound up to its end, which is not before `written` (unless
- * that is OUTPUT_ALL). */
+ * that is OUTPUT_ALL), nor too far behind it. */
 static bool
 list_ok(struct reader r, uint64_t written, uint64_t *end)
 {
@@ -240,7 +242,9 @@ list_ok(struct reader r, uint64_t written, uint64_t *end)
 	while (read_next(&r, &ref, &bad))
 		;
 	*end = r.end;
-	return !bad && (written <= r.end || written == OUTPUT_ALL);
+	return !bad &&
+	    (written == OUTPUT_ALL ||
+		(written <= r.end && r.end - written <= UINT32_MAX));
 }
 
 /* If nothing is left to write of a list that still has its newest reference, so
@@ -278,9 +282,9 @@ output_copy(
 		return OUTPUT_CORRUPTED;
 	if (written == OUTPUT_ALL)
 		written = end;
-	memset(o, 0, sizeof(*o));
-	o->start = o->end = o->written = written;
-	first = o->front = r.appended; /* numbered anew below, to end there */
+	/* numbered anew below, to end there */
+	first = r.appended;
+	output_begin_at(o, first, written);
 	o->chunk = o->newest = output_chunk(pool, first, written);
 	if (o->chunk == SHM_NONE)
 		return -1;
@@ -299,6 +303,6 @@ output_copy(
 	if (n == 0 && ref.length != 0)
 		newest_keep(pool, o, &ref);
 	renumber(pool, o, n);
-	o->front = r.appended - n;
+	o->front = (uint32_t)(r.appended - n);
 	return 0;
 }

@@ -55,9 +55,7 @@ give_freeze(struct chat *ch, int to)
 	    !give_note(ch, i, to))
 		return SHM_NONE;
 	c = &ch->conn[i];
-	if (c->dirty != 0)
-		ch->dirty[shm_index(c->dirty)] = SHM_NONE;
-	c->dirty = 0;
+	c->dirty = false;
 	/* one that comes back is looked at as by the worker it goes to: what
 	 * has waited is not counted again */
 	c->torn |= c->held || c->ended != HOLD_NOT;

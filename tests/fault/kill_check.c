@@ -98,6 +98,7 @@ check_conn(struct scene *s, const struct scene_conn *c)
 	const struct input_part *part;
 	struct iovec iov[IOV];
 	struct output o = {0};
+	uint64_t at;
 	size_t asked, skip;
 	struct slot *r;
 	int n, i;
@@ -121,17 +122,17 @@ check_conn(struct scene *s, const struct scene_conn *c)
 		return;
 	}
 	o.front = s->h.chunk[o.chunk].base;
-	o.start = o.written = s->h.chunk[o.chunk].start;
+	at = s->h.chunk[o.chunk].start;
 	n = output_gather(&s->output, &o, slot, iov, IOV, &asked);
 	assert_true(n < IOV);
-	assert_true(o.start + asked == c->out_bytes);
-	assert_true(o.start <= c->out_taken);
-	for (i = 0; i < n; i++, o.start += asked) {
+	assert_true(at + asked == c->out_bytes);
+	assert_true(at <= c->out_taken);
+	for (i = 0; i < n; i++, at += asked) {
 		asked = iov[i].iov_len;
-		skip = o.start >= c->out_taken ? 0 : c->out_taken - o.start;
+		skip = at >= c->out_taken ? 0 : c->out_taken - at;
 		if (skip < asked)
 			check_bytes((uint8_t *)iov[i].iov_base + skip,
-			    o.start + skip, asked - skip);
+			    at + skip, asked - skip);
 	}
 }
 

@@ -154,7 +154,7 @@ act_output(struct scene *s, uint32_t c)
 		output_gather(
 		    &s->output, &s->out[c], s->slot[c], iov, 8, &asked);
 		asked = fixture_random((uint32_t)asked + 1);
-		conn->out_taken = s->out[c].written + asked;
+		conn->out_taken = output_written(&s->out[c]) + asked;
 		output_wrote(&s->output, &s->out[c], s->slot[c], asked);
 		return;
 	}

@@ -129,7 +129,7 @@ talk_listen(struct talker *t, int ms)
 static inline void
 talk_hear(struct talker *t, struct node *n)
 {
-	while (t->have + TALK_HEAD < n->ch.conn[t->i].out.written)
+	while (t->have + TALK_HEAD < output_written(&n->ch.conn[t->i].out))
 		assert_true(talk_listen(t, 5000));
 }
 
