@@ -36,7 +36,8 @@ void uring_free(struct uring *u);
  */
 int uring_send(struct uring *u, struct batch_write *w, size_t n);
 
-/* The same for reads, each into its first piece; results as of recv(2). */
+/* As uring_send(), with reads, each into its first piece; results as of
+ * recv(2). */
 int uring_receive(struct uring *u, struct batch_write *w, size_t n);
 
 #endif
