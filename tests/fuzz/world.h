@@ -433,10 +433,11 @@ world_steps(void (*step)(int, const uint8_t *, size_t), int kinds, int most,
 static inline void
 world_rest(void)
 {
-	const struct chat *ch = &world_node->ch;
+	struct chat *ch = &world_node->ch;
 	uint32_t i;
 
 	world_leave();
+	output_trim(&ch->output);
 	REQUIRE(ch->n_conns == 0 && ch->n_open == 0 && ch->n_here == 0);
 	REQUIRE(ch->n_waiting == 0 && ch->n_dirty == 0 && ch->n_dropped == 0);
 	REQUIRE(ch->output.chunks.n_used == 0);
@@ -444,7 +445,7 @@ world_rest(void)
 	REQUIRE(ch->rooms->subscriptions.n_used == 0);
 	for (i = 0; i < world_hub.n_entries; i++) {
 		REQUIRE(presence_mask(&world_hub, i) == 0);
-		REQUIRE(ch->rooms->local[i].members == 0);
+		REQUIRE(!rooms_have(ch, i));
 	}
 	REQUIRE(world_count_fds() <= world_fds + WORLD_LINK_FDS);
 }
