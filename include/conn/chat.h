@@ -191,6 +191,10 @@ struct conn_rooms {
 	/* Takes a connection that is ending out of all that it is in, in steps
 	 * that a takeover can go on with. */
 	void (*leave)(struct chat *ch, uint32_t conn);
+	/* Takes one that is no more off its user's list, should the slot not
+	 * have said that it is to leave: another process may have written it.
+	 */
+	void (*gone)(struct chat *ch, uint32_t conn);
 	/* Copies the name of a connection's user; returns its length, 0: none.
 	 */
 	size_t (*user)(const struct chat *ch, uint32_t conn,

@@ -38,6 +38,9 @@ share_init(struct share *s, _Atomic uint8_t *owner, uint32_t n, int worker);
  */
 void share_strips(struct share *s);
 
+/* From now on takes them as they come. */
+void share_no_strips(struct share *s);
+
 /* Sets apart and leaves to others: ignored where the range is too small. */
 void share_limit(struct share *s, uint32_t apart, uint32_t low);
 

@@ -408,7 +408,8 @@ log_text(const void *bytes, size_t len)
 	if (len > TEXT_MAX_BYTES)
 		len = TEXT_MAX_BYTES;
 	if (text_is_plain(bytes, len)) { /* without a look at the locale */
-		memcpy(out, bytes, len);
+		if (len > 0)
+			memcpy(out, bytes, len);
 		out[len] = '\0';
 	} else if (strvisx(out, bytes, len,
 		       VIS_OCTAL | VIS_CSTYLE | VIS_TAB | VIS_NL | VIS_DQ) < 0)

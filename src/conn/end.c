@@ -163,6 +163,8 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		if (conn_slot(ch, i)->flags & SLOT_LEAVING)
 			ch->members->leave(ch, i);
 	}
+	if (c->present)
+		ch->members->gone(ch, i);
 	conn_forget_request(ch, i);
 	if (c->phase == CONN_OPEN)
 		ch->n_open--;

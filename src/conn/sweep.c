@@ -99,11 +99,11 @@ conn_sweep(struct chat *ch)
 
 	number_look(ch);
 	number_tell(ch);
+	output_trim(&ch->output); /* before it is judged who has too much */
 	conn_relieve(ch);
 	hold_sweep(ch);
 	head_sweep(ch);
 	input_trim(&ch->input, ch->now_ms);
-	output_trim(&ch->output);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)
 			sweep_one(ch, ch->hub->n_slots + i);

@@ -79,11 +79,12 @@ watch_ready_cb(void *arg, uint64_t key, unsigned what)
 	const uint32_t i = (uint32_t)key;
 	const bool goes_on = chat_event(ch);
 
-	if (i < ch->hub->n_slots + CHAT_SPARE)
+	/* of another use of the slot, say, whose socket a keeper still has */
+	if (i < ch->hub->n_slots + CHAT_SPARE && key == watch_key(ch, i))
 		what = watch_told(ch->conn[i].watched, what);
 	else
 		what = 0;
-	watch_suspect(ch->watch, key, what != 0 && key == watch_key(ch, i));
+	watch_suspect(ch->watch, key, what != 0);
 	if (what != 0)
 		ch->on_ready(ch, i, what);
 	return goes_on;

@@ -266,6 +266,8 @@ claim_take_if(
 		if (c->block[b].used == 0) {
 			block_give(c, b);
 			c->blocks.hint = b + 1 < c->n_blocks ? b + 1 : 0;
+			/* nor does its strip hide the others */
+			share_no_strips(&c->blocks);
 		} else {
 			partial_append(c, b);
 			if (seen == SHM_NONE)

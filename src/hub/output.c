@@ -10,9 +10,14 @@ struct reference *
 output_reference(
     const struct hub *h, uint32_t *chunk, uint64_t f, struct frame_piece *piece)
 {
-	struct chunk *k = &h->chunk[*chunk];
-	uint32_t at = (uint32_t)f - SHM_ONCE(k->base), next;
+	struct chunk *k;
+	uint32_t at, next;
 
+	/* a list of which all is written has none, whatever `appended` says */
+	if (*chunk >= h->n_chunks)
+		return NULL;
+	k = &h->chunk[*chunk];
+	at = (uint32_t)f - SHM_ONCE(k->base);
 	if (at == OUTPUT_REFS) {
 		next = SHM_OWN(k->next);
 		if (next >= h->n_chunks)

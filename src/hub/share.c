@@ -30,6 +30,12 @@ share_strips(struct share *s)
 }
 
 void
+share_no_strips(struct share *s)
+{
+	s->strip = 1;
+}
+
+void
 share_limit(struct share *s, uint32_t apart, uint32_t low)
 {
 	if (apart * SHM_WORKERS >= s->n)
@@ -134,7 +140,8 @@ static uint32_t
 take_look(struct share *s, enum look look,
     bool (*idle)(const void *arg, uint32_t i), const void *arg)
 {
-	uint32_t i = s->hint, k, strip = SHM_NONE;
+	/* strips that were given back are begun before those never touched */
+	uint32_t i = look == LOOK_FREE ? 0 : s->hint, k, strip = SHM_NONE;
 	bool suits = look == LOOK_ALL;
 
 	for (k = 0; k < s->common; k++, i++) {
@@ -160,8 +167,11 @@ take_common(
 
 	if (!share_allows(s))
 		return SHM_NONE;
-	for (; look <= LOOK_ALL && i == SHM_NONE; look++)
+	for (; look <= LOOK_ALL && i == SHM_NONE; look++) {
+		if (look == LOOK_ALL)
+			share_no_strips(s); /* there are none to be had */
 		i = take_look(s, look, idle, arg);
+	}
 	if (i == SHM_NONE)
 		return SHM_NONE;
 	s->hint = i;

@@ -5,7 +5,6 @@
 
 #include "archive_rows.h"
 #include "base/clock.h"
-#include "base/sparse.h"
 #include "conn/hold.h"
 #include "hub/presence.h"
 #include "hub/reader.h"
@@ -65,7 +64,7 @@ struct archive {
 int
 archive_init(struct chat *ch)
 {
-	struct archive *a = sparse_new(1, sizeof(*a));
+	struct archive *a = calloc(1, sizeof(*a));
 
 	if (a == NULL)
 		return -1;

@@ -71,5 +71,6 @@ const struct conn_rooms membership = {.enter = membership_enter,
     .opened = membership_opened,
     .request_ended = archive_left,
     .leave = membership_leave,
+    .gone = user_leave,
     .user = membership_user,
     .refused = quota_text};

@@ -32,6 +32,9 @@ enum {
 	ACCEPT_MAX = 64	    /* connections a turn and listener */
 };
 
+_Static_assert((int)ENDPOINTS_MAX <= (int)READY_LISTENERS,
+    "listeners are numbered by their endpoints");
+
 /* The other workers' life signs when they were last looked at. */
 static struct {
 	uint64_t tick, seen_ms;

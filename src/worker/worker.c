@@ -167,7 +167,7 @@ worker_main(const struct worker_start *start)
 	    .giver = {start->giver[0], start->giver[1]},
 	    .fault = {start->fault_hand, start->fault_arg}};
 	struct worker *w = &worker;
-	int ms = -1;
+	int ms;
 
 	log_set_verbose(start->live->verbose);
 	fault_init(start->hub);
@@ -181,7 +181,8 @@ worker_main(const struct worker_start *start)
 	if (link_send(start->control, MSG_HELLO, &hello, sizeof(hello), -1) < 0)
 		log_fatal("master: %s", strerror(errno));
 	KILL_POINT();
-	presence_populate(start->hub); /* nobody waits for it now */
+	ms = chat_turn(&w->chat); /* what the takeover has left to write */
+	presence_populate(start->hub);
 	while (!may_leave(w)) {
 		turn(w, ms);
 		while (chat_gathers(&w->chat))

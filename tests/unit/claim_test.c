@@ -203,6 +203,33 @@ test_owner_lies(void **state)
 	claim_deinit(&c);
 }
 
+enum { USELESS = 12 }; /* blocks */
+
+/* No item of the first blocks is of use. */
+static bool
+usable_later(void *arg, uint32_t item)
+{
+	return item >= USELESS * SHM_BLOCK;
+}
+
+/* Blocks of which nothing is of use do not hide the others, but for the first
+ * calls, each of which looks at some. */
+static void
+test_useless(void **state)
+{
+	enum { MANY = 1280 };
+	static _Atomic uint8_t owner[MANY];
+	struct claim c;
+	uint32_t k, vain = 0;
+
+	assert_int_equal(claim_init(&c, owner, MANY * SHM_BLOCK, 3), 0);
+	for (k = 0; k < (MANY - USELESS) * SHM_BLOCK; k++)
+		while (claim_take_if(&c, usable_later, NULL) == SHM_NONE)
+			assert_true(++vain < USELESS);
+	assert_int_equal(claim_take_if(&c, usable_later, NULL), SHM_NONE);
+	claim_deinit(&c);
+}
+
 int
 main(void)
 {
@@ -210,6 +237,7 @@ main(void)
 	    cmocka_unit_test(test_model),
 	    cmocka_unit_test(test_give_nonsense),
 	    cmocka_unit_test(test_owner_lies),
+	    cmocka_unit_test(test_useless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,7 +92,7 @@ listener(int *client)
 	assert_int_equal(getsockname(fd, (void *)&a, &len), 0);
 	*client = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fork() == 0) {
-		usleep(100000); /* the others wait by then */
+		usleep(500000); /* the others wait by then */
 		_exit(connect(*client, (void *)&a, len) == 0 ? 0 : 1);
 	}
 	return fd;
@@ -110,7 +110,7 @@ listener_wait(int fd)
 	w = begin(-1);
 	ready_set_listeners(w->ready, listener_cb, w);
 	if (ready_listen(w->ready, 3, fd) != 0 ||
-	    ready_turn(w->ready, 500) != 0)
+	    ready_turn(w->ready, 2000) != 0)
 		_exit(2);
 	_exit(w->listeners);
 }

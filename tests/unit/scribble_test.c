@@ -369,6 +369,45 @@ test_slot_free(void **state)
 	scene_end(&s);
 }
 
+/* One is dropped whose slot says that it is free: no list has it any more. */
+static void
+test_slot_free_drop(void **state)
+{
+	struct scene s;
+	uint32_t alice, bob;
+
+	scene_begin(&s);
+	alice = s.n->ch.conn[s.alice].user.entry;
+	bob = s.n->ch.conn[s.bob].user.entry;
+	s.h.slot[s.alice].life = 7ull << 16 | SLOT_FREE;
+	conn_drop(&s.n->ch, s.alice, NULL);
+	assert_int_equal(user_list_first(&s.n->ch, alice), SHM_NONE);
+	assert_int_equal(user_list_first(&s.n->ch, bob), s.bob);
+	assert_int_equal(s.n->ch.rooms->users.n, 1);
+	scene_end(&s);
+}
+
+/* More is said to be appended than there is, where all is written. */
+static void
+test_output_more(void **state)
+{
+	const struct output *o;
+	struct iovec iov[4];
+	struct scene s;
+	size_t asked;
+
+	scene_begin(&s);
+	o = &s.n->ch.conn[s.alice].out;
+	assert_int_equal(o->chunk, SHM_NONE);
+	s.h.slot[s.alice].appended += 5;
+	assert_int_equal(
+	    output_gather(&s.n->ch.output, o, s.alice, iov, 4, &asked), 0);
+	(void)output_newest_tag(&s.n->ch.output, o, s.alice);
+	conn_dirty(&s.n->ch, s.alice);
+	chat_turn(&s.n->ch);
+	scene_end(&s);
+}
+
 int
 main(void)
 {
@@ -387,6 +426,8 @@ main(void)
 	    cmocka_unit_test(test_output_given),
 	    cmocka_unit_test(test_buckets_round),
 	    cmocka_unit_test(test_slot_free),
+	    cmocka_unit_test(test_slot_free_drop),
+	    cmocka_unit_test(test_output_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

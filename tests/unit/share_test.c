@@ -172,6 +172,26 @@ test_smallest(void **state)
 	hub_destroy(&h);
 }
 
+/* A strip that was given back is begun before one that never was. */
+static void
+test_strip_again(void **state)
+{
+	enum { STRIP = 5, N = STRIP * 256, HELD = 3 * STRIP };
+	static _Atomic uint8_t owner[N];
+	struct share s;
+	uint32_t k;
+
+	share_init(&s, owner, N, 0);
+	share_strips(&s);
+	take_run(&s, 0, HELD);
+	for (k = 0; k < STRIP; k++)
+		share_give(&s, k);
+	share_give(&s, HELD - 1);
+	take_run(&s, HELD - 1, 1);
+	take_run(&s, 0, STRIP);
+	take_run(&s, HELD, 1);
+}
+
 int
 main(void)
 {
@@ -180,6 +200,7 @@ main(void)
 	    cmocka_unit_test(test_fair),
 	    cmocka_unit_test(test_less_than_one_each),
 	    cmocka_unit_test(test_strips),
+	    cmocka_unit_test(test_strip_again),
 	    cmocka_unit_test(test_smallest),
 	};
 
