@@ -55,16 +55,21 @@ sweep_open(struct chat *ch, uint32_t i)
 		sweep_ping(ch, i);
 }
 
-/* The deadline of a connection that is not open has come. */
+/* The deadline of a connection that is not open has come. Where it is the
+ * client's, what has come in time and was not read yet counts: this worker may
+ * not have run for long. */
 static void
 sweep_late(struct chat *ch, uint32_t i)
 {
 	switch (ch->conn[i].phase) {
 	case CONN_START:
-		conn_drop(ch, i, "its transport's handshake took too long");
+		if (!conn_unread(ch, i))
+			conn_drop(
+			    ch, i, "its transport's handshake took too long");
 		break;
 	case CONN_REQUEST:
-		request_late(ch, i);
+		if (!conn_unread(ch, i))
+			request_late(ch, i);
 		break;
 	case CONN_CLOSING:
 		conn_linger(ch, i);

@@ -257,12 +257,35 @@ test_blobs(void **state)
 	close(bob);
 }
 
+/* What came in time and is not read yet is looked at before the deadline. */
+static void
+test_late(void **state)
+{
+	struct node *n = node_judging(&hub, 0);
+	char answer[64];
+	int client;
+	uint32_t i = request_new(n, &client);
+
+	assert_true(send(client, REQUEST_HALF, 20, 0) == 20);
+	n->ch.now_ms += n->ch.live.handshake_ms;
+	conn_sweep(&n->ch);
+	assert_int_equal(n->ch.conn[i].phase, CONN_REQUEST);
+	assert_true(recv(client, answer, sizeof(answer), MSG_DONTWAIT) < 0);
+	conn_ready(&n->ch, i, READY_READ);
+	assert_int_equal(n->ch.conn[i].phase, CONN_REQUEST);
+	conn_sweep(&n->ch);
+	assert_true(recv(client, answer, sizeof(answer), MSG_DONTWAIT) > 12);
+	assert_memory_equal(answer, "HTTP/1.1 408", 12);
+	close(client);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_oldest, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_self, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_blobs, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_spoilt_message, setup, teardown),
