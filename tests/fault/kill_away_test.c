@@ -214,14 +214,14 @@ static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, false, 3, 20);
+		deaths_each_point(deaths_cb, false, 3, 20);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, true, 10, 20);
+		deaths_each_point(deaths_cb, true, 10, 20);
 }
 
 int

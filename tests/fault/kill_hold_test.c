@@ -194,21 +194,21 @@ static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, false, 10, 300);
+		deaths_each_point(deaths_cb, false, 10, 300);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, true, 50, 300);
+		deaths_each_point(deaths_cb, true, 50, 300);
 }
 
 static void
 test_plain(void **state)
 {
-	talk_each_point(plain_cb, false, 10, 300);
-	talk_each_point(plain_cb, true, 50, 300);
+	deaths_each_point(plain_cb, false, 10, 300);
+	deaths_each_point(plain_cb, true, 50, 300);
 }
 
 /* Says frames of anything, until it is enough. */

@@ -75,14 +75,14 @@ static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, false, 6, 100);
+		deaths_each_point(deaths_cb, false, 6, 100);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, true, 30, 100);
+		deaths_each_point(deaths_cb, true, 30, 100);
 }
 
 int

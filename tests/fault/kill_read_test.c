@@ -2,21 +2,14 @@
  * each kill point on the way, and so does its successor. What each has said is
  * carried out once, in order; one says more than a part of the stage holds. */
 #include "../unit/chat_fixture.h"
-#include "../unit/apart.h"
-#include "kill_child.h"
+#include "kill_points.h"
 
 #include "conn/io.h"
 #include "hub/journal.h"
-#include "hub/lock.h"
 #include "hub/stage.h"
 
-enum { CLIENTS = 5, SAYS = 2, TURNS = 20, POINTS = 5000, LEAST = 150 };
+enum { CLIENTS = 5, SAYS = 2, TURNS = 20, LEAST = 150 };
 _Static_assert((int)CLIENTS <= (int)BATCH_READS, "all are read at once");
-
-/* A process dies at point n, the next one at point `again` (0: it does not). */
-struct deaths {
-	uint64_t n, again;
-};
 
 static struct hub h;
 static struct node *first;
@@ -59,15 +52,9 @@ scene_begin(void)
 static struct node *
 goes_on(void)
 {
-	static const struct adopt_fault none;
-	struct node *n = node_new(&h, 0);
 	struct adopt_result r;
+	struct node *n = node_next(&h, &r);
 
-	hub_lock(&n->h);
-	hub_unlock(&n->h);
-	move_redo(&n->h, 0);
-	slot_recall(&n->h, 0);
-	adopt_all(&n->ch, &none, &r);
 	assert_int_equal(r.adopted, CLIENTS);
 	assert_int_equal(r.closed + r.corrupted, 0);
 	return n;
@@ -141,36 +128,16 @@ deaths_cb(void *arg)
 	return died;
 }
 
-/* Deaths at each step-th point, from one of the first on by chance. */
-static void
-each_point(bool twice, uint32_t step)
-{
-	struct deaths d = {.n = 1};
-
-	if (getenv("LONG") != NULL)
-		step = 1;
-	d.n += arc4random_uniform(step);
-	for (;; d.n += step) {
-		assert_true(d.n < POINTS);
-		d.again = twice ? 1 + fixture_random(300) : 0;
-		if (!apart(deaths_cb, &d))
-			break;
-	}
-	print_message(
-	    "%llu kill points, each %u.\n", (unsigned long long)d.n - 1, step);
-	assert_true(d.n > LEAST);
-}
-
 static void
 test_once(void **state)
 {
-	each_point(false, 1);
+	deaths_each_point(deaths_cb, false, 1, LEAST);
 }
 
 static void
 test_twice(void **state)
 {
-	each_point(true, 3);
+	deaths_each_point(deaths_cb, true, 3, LEAST);
 }
 
 int

@@ -4,18 +4,11 @@
 #define CHATD_TESTS_KILL_TALK_H
 
 #include "../unit/talker.h"
-#include "../unit/apart.h"
-#include "kill_child.h"
+#include "kill_points.h"
 
 #include "hub/lock.h"
 
-enum { TALK_TURNS = 300, TALK_POINTS = 10000 };
-
-/* The process that may die at point n, and the next one at point `again` (0: it
- * does not). */
-struct talk_deaths {
-	uint64_t n, again;
-};
+enum { TALK_TURNS = 300 };
 
 /* What the process does: turns of its worker, `node`, until nothing is left to
  * do; `next`: it follows one that has died. True: all is done. */
@@ -45,7 +38,7 @@ talk_killed(struct talker *t, talk_act *act, bool next, uint64_t n)
 /* All is said; who carries it out dies, and in the end one gets through. False:
  * there are not so many points. */
 static inline bool
-talk_die(struct talker *t, talk_act *act, const struct talk_deaths *d)
+talk_die(struct talker *t, talk_act *act, const struct deaths *d)
 {
 	bool died;
 
@@ -67,32 +60,6 @@ talk_heard_all(struct talker *t, uint32_t pushes)
 	assert_false(talk_listen(t, 0));
 	assert_int_equal(t->answered, t->asked);
 	assert_int_equal(t->pushes, pushes);
-}
-
-/*
- * Runs the scene, which is given struct talk_deaths and returns what talk_die()
- * does, with a death at each step-th point, from one of the first on by chance,
- * so that many runs take all; with one more, if `twice`. In a long run: at
- * each. Fewer than `least` show that points are not found.
- */
-static inline void
-talk_each_point(
-    int (*scene)(void *arg), bool twice, uint32_t step, uint32_t least)
-{
-	struct talk_deaths d = {.n = 1};
-
-	if (getenv("LONG") != NULL)
-		step = 1;
-	d.n += arc4random_uniform(step);
-	for (;; d.n += step) {
-		assert_true(d.n < TALK_POINTS);
-		d.again = twice ? 1 + fixture_random(400) : 0;
-		if (!apart(scene, &d))
-			break;
-	}
-	print_message(
-	    "%llu kill points, each %u.\n", (unsigned long long)d.n - 1, step);
-	assert_true(d.n > least);
 }
 
 #endif

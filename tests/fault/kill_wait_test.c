@@ -80,14 +80,14 @@ static void
 test_once(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, false, 1, 300);
+		deaths_each_point(deaths_cb, false, 1, 300);
 }
 
 static void
 test_twice(void **state)
 {
 	for (uint32_t k = 0; k < fixture_rounds(1); k++)
-		talk_each_point(deaths_cb, true, 5, 300);
+		deaths_each_point(deaths_cb, true, 5, 300);
 }
 
 int

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hub/lock.h"
 #include "takeover/adopt.h"
 #include "room/channel.h"
 #include "conn/conn.h"
@@ -202,6 +203,22 @@ node_adopt(struct node *n, const int *fd, const struct adopt_fault *fault,
 				SHM_STORE(h->socket[i], 0);
 		}
 	adopt_all(&n->ch, fault, r);
+}
+
+/* The worker that comes after a dead one of that memory, which held the lock
+ * perhaps, with its table of descriptors. */
+static inline struct node *
+node_next(const struct hub *h, struct adopt_result *r)
+{
+	static const struct adopt_fault none;
+	struct node *n = node_new(h, 0);
+
+	hub_lock(&n->h);
+	hub_unlock(&n->h);
+	move_redo(&n->h, 0);
+	slot_recall(&n->h, 0);
+	adopt_all(&n->ch, &none, r);
+	return n;
 }
 
 /* A descriptor for another process: what it would be given. */

@@ -79,16 +79,9 @@ watched_look(struct node *n)
 static inline struct node *
 watched_next(const struct hub *h)
 {
-	static const struct adopt_fault none;
-	struct node *n = node_new(h, 0);
 	struct adopt_result r;
 
-	hub_lock(&n->h);
-	hub_unlock(&n->h);
-	move_redo(&n->h, 0);
-	slot_recall(&n->h, 0);
-	adopt_all(&n->ch, &none, &r);
-	return n;
+	return node_next(h, &r);
 }
 
 #endif
