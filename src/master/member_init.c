@@ -24,10 +24,12 @@ member_init(struct member *w, struct master *m, int place)
 	giver_init(w);
 }
 
-/* Gives up the link. */
+/* Gives up the links. */
 void
 member_deinit(struct member *w)
 {
 	children_ignore(&w->child);
 	child_unlink(&w->child);
+	children_ignore(&w->mover);
+	child_unlink(&w->mover);
 }
