@@ -1,4 +1,5 @@
 /* Deadlines: every connection is looked at at least once a second. */
+#include "conn/begin.h"
 #include "conn/conn.h"
 #include "conn/request.h"
 #include "conn/head.h"
@@ -63,7 +64,9 @@ sweep_late(struct chat *ch, uint32_t i)
 {
 	switch (ch->conn[i].phase) {
 	case CONN_START:
-		if (!conn_unread(ch, i))
+		/* a part of it may lie there for ever */
+		conn_start(ch, i);
+		if (ch->conn[i].phase == CONN_START)
 			conn_drop(
 			    ch, i, "its transport's handshake took too long");
 		break;
