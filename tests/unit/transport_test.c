@@ -152,6 +152,13 @@ shy_start(const struct transport_socket *s)
 	return shy_waits;
 }
 
+/* A part of what it waits for, which stays there. */
+static bool
+shy_unread(const struct transport_socket *s)
+{
+	return true;
+}
+
 static enum transport_wait
 shy_stop(const struct transport_socket *s)
 {
@@ -165,7 +172,7 @@ const struct transport shy_transport = {.name = "shy",
     .state_bytes = 1,
     .start = shy_start,
     .recv = stuck_recv,
-    .unread = drip_unread,
+    .unread = shy_unread,
     .positions = drip_positions,
     .stop = shy_stop,
     .reset = drip_reset};
