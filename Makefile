@@ -64,7 +64,7 @@ endif
 CFLAGS += -std=gnu11 $(WARN) $(OPT) $(HARDEN) -pthread
 LDFLAGS += $(LDHARDEN) -pthread -Wl,--as-needed
 LDLIBS += -lseccomp -levent_core -luring -lidn2 -lunistring -lbsd -lmd \
-	-lresolv
+	-lresolv -lcrypto
 # Of the processes of the database, and of none else.
 LDSTORE := -lsqlite3
 # Of what the master's children execute, which must not open a library; but the
@@ -121,6 +121,7 @@ $(OUT)/.tools: Makefile
 	[ -e /usr/include/bsd/stdlib.h ] || missing="$$missing libbsd-dev"; \
 	[ -e /usr/include/liburing.h ] || missing="$$missing liburing-dev"; \
 	[ -e /usr/include/seccomp.h ] || missing="$$missing libseccomp-dev"; \
+	[ -e /usr/include/openssl/evp.h ] || missing="$$missing libssl-dev"; \
 	[ -e /usr/include/idn2.h ] || missing="$$missing libidn2-dev"; \
 	[ -e /usr/include/sqlite3.h ] || missing="$$missing libsqlite3-dev"; \
 	[ -e /usr/include/unictype.h ] || missing="$$missing libunistring-dev"; \
@@ -237,7 +238,7 @@ $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -MMD -MP -o $@ $< \
-	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka -lcrypto $(LDSTORE) $(LDLIBS)
+	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) $(LDLIBS)
 
 # Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
 $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
@@ -245,7 +246,7 @@ $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -o $@ $(filter-out %.h,$^) \
-	    $(LDFLAGS) -lcmocka -lcrypto $(LDLIBS)
+	    $(LDFLAGS) -lcmocka $(LDLIBS)
 
 # Those called kill_* need kill points: VARIANT=kill.
 $(KILL): $(KILL_HELP) $(wildcard tests/fault/kill_*.h)

@@ -17,11 +17,13 @@ enum { MESSAGE_MAX = 64 * 1024 }; /* bytes of a datagram, head included */
 
 enum message_party {
 	PARTY_MASTER,
-	PARTY_WORKER,  /* speaks to its master, */
-	PARTY_PEER,    /* to another worker, */
-	PARTY_ASKER,   /* and to who answers questions */
-	PARTY_READER,  /* reads the journal, and speaks to workers */
-	PARTY_ANSWERER /* answers workers' questions */
+	PARTY_WORKER,	/* speaks to its master, */
+	PARTY_PEER,	/* to another worker, */
+	PARTY_ASKER,	/* and to who answers questions */
+	PARTY_BEGINNER, /* begins with connections, and gives them to workers */
+	PARTY_TAKER,	/* a worker, to that */
+	PARTY_READER,	/* reads the journal, and speaks to workers */
+	PARTY_ANSWERER	/* answers workers' questions */
 };
 
 enum message_type {
@@ -74,10 +76,15 @@ enum message_type {
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
 	MSG_TAKEN,	/* it has; its id, 8 bytes */
 	/* worker to who answers (child_kind.answers), and back */
-	MSG_ASK,      /* struct message_ask, a name, a text */
-	MSG_ROWS,     /* struct message_rows, rows */
-	MSG_ROWS_FILE /* + a sealed memory file with the rows, which are too
-		       * many for a datagram; struct message_rows */
+	MSG_ASK,       /* struct message_ask, a name, a text */
+	MSG_ROWS,      /* struct message_rows, rows */
+	MSG_ROWS_FILE, /* + a sealed memory file with the rows, which are too
+			* many for a datagram; struct message_rows */
+	/* who begins with connections (child_kind.begins) to worker, and back
+	 */
+	MSG_BEGUN, /* + a connection; struct message_begun, and what its
+		    * transport is to know */
+	MSG_ROOM   /* struct message_room; answers MSG_BEGUN, or is unasked */
 };
 
 enum { MESSAGE_TEXT_MAX = 60 * 1024, MESSAGE_ERRAND_MAX = 4096 };
@@ -102,10 +109,41 @@ struct message_link {
 	uint32_t generation; /* of that process */
 };
 
-/* MSG_LINK to one that answers MSG_ASK. */
+enum message_links {
+	LINK_ANSWERS = 1, /* it answers MSG_ASK */
+	LINK_BEGINS	  /* it sends MSG_BEGUN */
+};
+
+/* MSG_LINK to one that is no worker and no reader. */
 struct message_link_asked {
 	struct message_link link;
-	uint32_t answers; /* 1 */
+	uint32_t what; /* enum message_links */
+};
+
+/*
+ * A connection whose transport has come to its first byte of plaintext in
+ * another process. That keeps descriptor and secrets until MSG_ROOM names it:
+ * then both lie where a takeover finds them. If the worker dies before, its
+ * successor gets MSG_BEGUN once more: it answers at once where the predecessor
+ * had got so far, else takes the connection if nothing of it was read.
+ */
+struct message_begun {
+	uint64_t number;   /* the sender's, never used twice by its process */
+	uint64_t sender;   /* which process that is: drawn by chance */
+	uint32_t endpoint; /* that accepted it */
+	uint32_t again;	   /* 1: another process may have taken it */
+};
+
+enum { BEGUN_MAX = 512 }; /* bytes of what the transport is to know */
+
+struct message_room {
+	uint64_t number;      /* of the connection; 0: unasked */
+	uint32_t taken;	      /* 1: it lies safe, or has ended; 0: it cannot be
+			       * taken here, now */
+	uint32_t connections; /* that the worker has */
+	uint32_t room;	      /* so many more may be sent from now on; what is
+			       * on its way counts */
+	uint32_t spare;
 };
 
 /*

@@ -33,7 +33,9 @@ enum {
 	 * writes. */
 	TRANSPORT_PLAIN_MAX = 16 * 1024,
 	/* What that becomes, at most. */
-	TRANSPORT_SEALED_MAX = 2 * TRANSPORT_PLAIN_MAX
+	TRANSPORT_SEALED_MAX = 2 * TRANSPORT_PLAIN_MAX,
+	/* For a record that has not come whole, twice, see `rest`. */
+	TRANSPORT_REST = 40 * 1024
 };
 
 /* A socket of a connection. */
@@ -43,6 +45,11 @@ struct transport_socket {
 	uint64_t at;   /* of seal: position of its first byte; 0 in answers by
 			* HTTP, which no takeover goes on with */
 	void *state;   /* [TRANSPORT_STATE_MAX], zero at first */
+	/* [TRANSPORT_REST], at a page's begin, in shared memory as the state:
+	 * input that makes up no plaintext yet, of which the state says what
+	 * counts. Pages that were never written to, or were given back by
+	 * transport_rest_free(), cost nothing. */
+	uint8_t *rest;
 };
 
 /* What start() and stop() wait for. */
@@ -67,6 +74,17 @@ struct transport {
 	 * without start.
 	 */
 	enum transport_wait (*start)(const struct transport_socket *s);
+	/*
+	 * Goes on with a connection with which another process has begun: what
+	 * that has come to, which is read as a hostile process's. Nothing has
+	 * been read or written since. Returns 0, or -1 and errno. NULL:
+	 * connections are accepted by who goes on with them.
+	 */
+	int (*begin)(
+	    const struct transport_socket *s, const void *birth, size_t len);
+	/* With `begin`: whether nothing was read or written since, so that
+	 * another process may begin with it as if it were new. */
+	bool (*fresh)(const struct transport_socket *s);
 	/*
 	 * As recv(2): 0 is the peer's end. What it returns counts as read from
 	 * when it is in `out` on: after a death either `out` has it, or it
@@ -124,6 +142,11 @@ transport_of(uint8_t number)
 {
 	return number < TRANSPORTS_MAX ? transports[number] : NULL;
 }
+
+/* Gives the memory of n bytes of a socket's rest back, from its begin or from
+ * its middle on: they are zero then. */
+void
+transport_rest_free(const struct transport_socket *s, size_t from, size_t n);
 
 /* As send(2), of what is not in the output: how many bytes are out for good. */
 ssize_t transport_send(const struct transport *t,

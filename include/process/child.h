@@ -111,6 +111,9 @@ struct child_kind {
 	/* It answers workers' questions (MSG_ASK): has a link with each worker,
 	 * and is one process. No reader does. */
 	bool answers;
+	/* It begins with connections and gives them to workers (MSG_BEGUN): has
+	 * a link with each worker. */
+	bool begins;
 	bool erases; /* it erases what a user has published (MSG_ERASE) */
 	/* How long it may be without a life sign. Larger: one that hangs is
 	 * missed for longer; smaller: one that waits for a disk is killed, and

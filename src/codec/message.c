@@ -61,6 +61,9 @@ static const struct message_rule message_rules[] = {
 	MESSAGE_MAX - sizeof(struct message_head), 0, PARTY_ANSWERER},
     [MSG_ROWS_FILE] = {"ROWS_FILE", EXACT(sizeof(struct message_rows)), 1,
 	PARTY_ANSWERER},
+    [MSG_BEGUN] = {"BEGUN", sizeof(struct message_begun) + 1,
+	sizeof(struct message_begun) + BEGUN_MAX, 1, PARTY_BEGINNER},
+    [MSG_ROOM] = {"ROOM", EXACT(sizeof(struct message_room)), 0, PARTY_TAKER},
 };
 
 enum { N_RULES = sizeof(message_rules) / sizeof(message_rules[0]) };
@@ -182,9 +185,13 @@ message_judge_peer(const void *payload)
 static const char *
 message_judge_link(const void *payload, size_t len)
 {
-	if (len != sizeof(struct message_link) &&
-	    len != sizeof(struct message_link_asked))
+	struct message_link_asked link = {.what = LINK_ANSWERS};
+
+	if (len != sizeof(link.link) && len != sizeof(link))
 		return "wrong size for its type";
+	memcpy(&link, payload, len);
+	if (link.what != LINK_ANSWERS && link.what != LINK_BEGINS)
+		return "what the other end does is unknown";
 	return message_judge_peer(payload);
 }
 
@@ -229,6 +236,16 @@ _Static_assert(offsetof(struct message_link, peer) == 0 &&
 	offsetof(struct message_accuse, worker) == 0,
     "message_judge_worker and message_judge_peer read the first word");
 
+/* What is wrong with how a connection was taken; NULL if nothing is. */
+static const char *
+message_judge_room(const void *payload)
+{
+	struct message_room room;
+
+	memcpy(&room, payload, sizeof(room));
+	return room.taken <= 1 ? NULL : "taken out of range";
+}
+
 /* What is wrong inside a payload of the right size; NULL if nothing is. */
 static const char *
 message_judge_payload(uint32_t type, const void *payload, size_t len)
@@ -258,6 +275,8 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 		return message_judge_done(payload);
 	case MSG_ASK:
 		return message_judge_ask(payload, len);
+	case MSG_ROOM:
+		return message_judge_room(payload);
 	case MSG_ROWS:
 	case MSG_ROWS_FILE:
 		return message_judge_rows(payload,

@@ -21,22 +21,27 @@ link_is_worker(const struct child *c)
 	return c->kind != NULL && c->kind->n == CHILD_CONFIGURED;
 }
 
-/* Whether it reads the journal, or answers workers' questions. */
+/* Whether it reads the journal, answers workers' questions, or begins with
+ * connections for them. */
 static bool
 link_is_served(const struct child *c)
 {
-	return c->kind != NULL && (c->kind->reader != 0 || c->kind->answers);
+	return c->kind != NULL &&
+	    (c->kind->reader != 0 || c->kind->answers || c->kind->begins);
 }
 
 /* Gives a child one end of a link; false: not now. */
 static bool
 link_give(const struct child *to, const struct child *peer, int fd)
 {
+	const bool begins = peer->kind->begins;
 	const struct message_link_asked link = {
-	    {.peer = (uint32_t)peer->at, .generation = peer->generation}, 1};
+	    {.peer = (uint32_t)peer->at, .generation = peer->generation},
+	    begins ? LINK_BEGINS : LINK_ANSWERS};
 
 	return link_send(to->link, MSG_LINK, &link,
-		   peer->kind->answers ? sizeof(link) : sizeof(link.link),
+		   peer->kind->answers || begins ? sizeof(link)
+						 : sizeof(link.link),
 		   fd) == 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 /* A test build adds rows: -DCHATD_TRANSPORTS_MORE='ROW(name)'. */
@@ -21,6 +22,15 @@ TRANSPORTS
 #define ROW(name) &name##_transport,
 const struct transport *const transports[TRANSPORTS_MAX] = {NULL, TRANSPORTS};
 #undef ROW
+
+void
+transport_rest_free(const struct transport_socket *s, size_t from, size_t n)
+{
+	/* the second one where it is not shared: of a connection without a
+	 * slot */
+	if (madvise(s->rest + from, n, MADV_REMOVE) == -1)
+		(void)madvise(s->rest + from, n, MADV_DONTNEED);
+}
 
 ssize_t
 transport_send(const struct transport *t, const struct transport_socket *s,

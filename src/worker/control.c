@@ -41,12 +41,12 @@ control_stop(struct worker *w)
 static void
 control_link(struct chat *ch, const void *payload, size_t len, int fd)
 {
-	struct message_link link;
+	struct message_link_asked link = {.what = 0};
 
-	memcpy(&link, payload, sizeof(link));
-	chat_link(ch, (int)link.peer, link.generation, fd);
-	if (len == sizeof(struct message_link_asked))
-		archive_linked(ch, (int)link.peer);
+	memcpy(&link, payload, len);
+	chat_link(ch, (int)link.link.peer, link.link.generation, fd);
+	if (link.what == LINK_ANSWERS)
+		archive_linked(ch, (int)link.link.peer);
 }
 
 /* One checked message; its descriptor is this function's. */

@@ -1,0 +1,108 @@
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <string.h>
+
+#include "codec/tls.h"
+
+/* AES-GCM may seal 2^24.5 records under one key (RFC 8446 5.5), ChaCha20 more
+ * than there will ever be. */
+#define GCM_LIMIT (UINT64_C(1) << 24)
+#define NO_LIMIT (UINT64_C(1) << 48)
+
+static const struct tls_suite suites[TLS_SUITES] = {
+    [TLS_AES_128] = {"AES-128-GCM", false, false, 16, 32, 22, GCM_LIMIT},
+    [TLS_AES_256] = {"AES-256-GCM", false, false, 32, 48, 22, GCM_LIMIT},
+    [TLS_CHACHA20] = {"ChaCha20-Poly1305", false, false, 32, 32, 22, NO_LIMIT},
+    [TLS_OLD_AES_128] = {"AES-128-GCM", true, true, 16, 0, 29, GCM_LIMIT},
+    [TLS_OLD_AES_256] = {"AES-256-GCM", true, true, 32, 0, 29, GCM_LIMIT},
+    [TLS_OLD_CHACHA20] = {
+	"ChaCha20-Poly1305", true, false, 32, 0, 21, NO_LIMIT}};
+
+const struct tls_suite *
+tls_suite(uint8_t number)
+{
+	return number > 0 && number < TLS_SUITES ? &suites[number] : NULL;
+}
+
+uint8_t
+tls_suite_find(uint16_t iana)
+{
+	switch (iana) {
+	case 0x1301:
+		return TLS_AES_128;
+	case 0x1302:
+		return TLS_AES_256;
+	case 0x1303:
+		return TLS_CHACHA20;
+	case 0xc02b: /* ECDHE with ECDSA, */
+	case 0xc02f: /* with RSA */
+		return TLS_OLD_AES_128;
+	case 0xc02c:
+	case 0xc030:
+		return TLS_OLD_AES_256;
+	case 0xcca9:
+	case 0xcca8:
+		return TLS_OLD_CHACHA20;
+	default:
+		return 0;
+	}
+}
+
+/* HKDF-Expand-Label without a context (RFC 8446 7.1) of n bytes, for which one
+ * block is always enough. */
+static int
+tls_expand(const struct tls_suite *s, const uint8_t *secret, const char *label,
+    uint8_t *out, size_t n)
+{
+	const size_t len = strlen(label);
+	uint8_t in[64], md[EVP_MAX_MD_SIZE];
+	size_t k = 0;
+	bool good;
+
+	in[k++] = 0;
+	in[k++] = (uint8_t)n;
+	in[k++] = (uint8_t)(sizeof("tls13 ") - 1 + len);
+	memcpy(in + k, "tls13 ", sizeof("tls13 ") - 1);
+	k += sizeof("tls13 ") - 1;
+	memcpy(in + k, label, len);
+	k += len;
+	in[k++] = 0; /* no context */
+	in[k++] = 1; /* the first block */
+	good = HMAC(s->hash == 48 ? EVP_sha384() : EVP_sha256(), secret,
+		   s->hash, in, k, md, NULL) != NULL;
+	if (good)
+		memcpy(out, md, n);
+	OPENSSL_cleanse(md, sizeof(md));
+	return good ? 0 : -1;
+}
+
+int
+tls_key_of(
+    uint8_t suite, const uint8_t secret[TLS_SECRET_MAX], struct tls_key *out)
+{
+	const struct tls_suite *s = tls_suite(suite);
+
+	if (s == NULL)
+		return -1;
+	if (s->old) {
+		memcpy(out->key, secret, sizeof(out->key));
+		memcpy(out->iv, secret + sizeof(out->key), sizeof(out->iv));
+		return 0;
+	}
+	if (tls_expand(s, secret, "key", out->key, s->key) == -1)
+		return -1;
+	return tls_expand(s, secret, "iv", out->iv, sizeof(out->iv));
+}
+
+int
+tls_secret_next(uint8_t suite, const uint8_t secret[TLS_SECRET_MAX],
+    uint8_t next[TLS_SECRET_MAX])
+{
+	const struct tls_suite *s = tls_suite(suite);
+
+	if (s == NULL || s->old)
+		return -1;
+	memset(next, 0, TLS_SECRET_MAX);
+	return tls_expand(s, secret, "traffic upd", next, s->hash);
+}
