@@ -315,6 +315,13 @@ struct chat {
 	    struct chat *ch, int to, const void *question, size_t len);
 	/* a peer sends bad messages (worker layer); NULL: not told */
 	void (*accuse)(struct chat *ch, int peer, uint32_t generation);
+	/* Takes a connection with which another process has begun (MSG_BEGUN);
+	 * owns fd, -1: it found no room here. Returns NULL, or what is wrong
+	 * with the message. NULL: nobody takes any. */
+	const char *(*begun)(
+	    struct chat *ch, int peer, const void *payload, size_t len, int fd);
+	uint64_t beginners; /* lines of the processes that do, bits, without
+			     * those of workers */
 };
 
 static inline struct slot *

@@ -52,6 +52,14 @@ int conn_init(struct chat *ch);
 uint32_t conn_accept(
     struct chat *ch, uint8_t endpoint, int fd, const struct sockaddr *peer);
 
+/*
+ * conn_accept() of a connection with which another process has begun, at an
+ * endpoint whose transport has `begin`. SHM_NONE and errno: EBUSY: there is no
+ * connection left; as of begin(). fd is untouched then, but for its flags.
+ */
+uint32_t conn_accept_begun(struct chat *ch, uint8_t endpoint, int fd,
+    const struct sockaddr *peer, const void *birth, size_t len);
+
 /* conn_accept() of the socket of a slot that a dead worker had accepted:
  * nothing of it was read or written. False: it cannot be watched. */
 bool

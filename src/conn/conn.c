@@ -90,7 +90,8 @@ conn_begin(struct chat *ch, uint32_t i, uint8_t endpoint, int fd)
 	c->phase =
 	    conn_transport(ch, i)->start != NULL ? CONN_START : CONN_REQUEST;
 	/* a worker that died has left its connections' there */
-	conn_wire_clear(ch, i, c->transport);
+	if (conn_transport(ch, i)->begin == NULL)
+		conn_wire_clear(ch, i, c->transport);
 	c->due_ms = (uint32_t)(ch->now_ms + ch->live.handshake_ms);
 	if (conn_watch(ch, i) < 0) {
 		c->phase = CONN_NONE;
@@ -127,6 +128,36 @@ conn_accept(
 		conn_claim(ch, i, endpoint, fd, peer);
 	if (conn_begin(ch, i, endpoint, fd))
 		return i;
+	number_give(ch, i);
+	return SHM_NONE;
+}
+
+uint32_t
+conn_accept_begun(struct chat *ch, uint8_t endpoint, int fd,
+    const struct sockaddr *peer, const void *birth, size_t len)
+{
+	const struct transport *t =
+	    transports[ch->endpoints->at[endpoint].transport];
+	uint32_t i = fd < CHAT_FDS ? number_take(ch) : SHM_NONE;
+	struct transport_socket s;
+
+	if (i == SHM_NONE) {
+		errno = EBUSY;
+		return SHM_NONE;
+	}
+	ch->conn[i].fd = fd;
+	ch->conn[i].transport = ch->endpoints->at[endpoint].transport;
+	conn_wire_clear(ch, i, ch->conn[i].transport);
+	s = conn_socket(ch, i);
+	/* all that it is lies there before the slot says that it is one */
+	if (t->begin(&s, birth, len) == 0 && counters_came(fd) == 0) {
+		KILL_POINT();
+		if (conn_has_slot(ch, i))
+			conn_claim(ch, i, endpoint, fd, peer);
+		if (conn_begin(ch, i, endpoint, fd))
+			return i;
+	}
+	conn_wire_clear(ch, i, ch->conn[i].transport);
 	number_give(ch, i);
 	return SHM_NONE;
 }

@@ -62,6 +62,22 @@ adopt_give_up(struct adoption *a, uint32_t i, int fd, const char *why)
 	KILL_POINT();
 }
 
+/* Whether nothing of one that was accepted was read or written; where another
+ * process had begun with it, not since then. */
+static bool
+adopt_is_new(struct chat *ch, uint32_t i, uint8_t endpoint, int fd)
+{
+	const struct transport *t =
+	    transports[ch->endpoints->at[endpoint].transport];
+	const struct transport_socket s = {
+	    .fd = fd, .conn = i, .state = conn_wire(ch, i)};
+
+	if (t->begin == NULL)
+		return counters_untouched(fd);
+	return transport_of(SHM_ONCE(conn_slot(ch, i)->transport)) == t &&
+	    t->fresh(&s);
+}
+
 /* Goes on with one that a dead worker had accepted, if it is as new: then a
  * request can still be read from its beginning. */
 static void
@@ -70,7 +86,7 @@ adopt_accepted(struct adoption *a, uint32_t i, int fd)
 	struct chat *ch = a->ch;
 	int endpoint = endpoints_accepted(ch->endpoints, fd);
 
-	if (endpoint < 0 || !counters_untouched(fd)) {
+	if (endpoint < 0 || !adopt_is_new(ch, i, (uint8_t)endpoint, fd)) {
 		adopt_give_up(a, i, fd, NULL);
 		return;
 	}

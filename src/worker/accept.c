@@ -90,6 +90,21 @@ accept_is_open(const struct worker *w)
 	return w->started && !w->chat.leaving && !w->parting && !w->retiring;
 }
 
+bool
+accept_is_able(const struct worker *w)
+{
+	return accept_is_open(w) && w->chat.now_ms >= w->paused_until &&
+	    w->chat.n_conns < w->most;
+}
+
+/* Whether workers accept at an endpoint: not where others begin with its
+ * connections. */
+static bool
+accept_is_own(const struct endpoint *e)
+{
+	return transports[e->transport]->begin == NULL;
+}
+
 /* Watches the listeners, or does not. */
 static void
 accept_listen_set(struct worker *w, bool on)
@@ -101,6 +116,8 @@ accept_listen_set(struct worker *w, bool on)
 		return;
 	w->listening = on;
 	for (k = 0; k < w->start->endpoints->n; k++) {
+		if (!accept_is_own(&w->start->endpoints->at[k]))
+			continue;
 		if (!on) {
 			ready_unlisten(ready, k, w->start->endpoints->at[k].fd);
 			continue;

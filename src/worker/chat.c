@@ -65,14 +65,6 @@ chat_rows_lost(struct chat *ch, int from, const struct link_datagram *d)
 	return true;
 }
 
-/* A peer sends bad messages. */
-static void
-chat_peer_bad(struct chat *ch, int from, const char *why)
-{
-	if (peers_bad(ch->peers, from, ch->now_ms, why) && ch->accuse != NULL)
-		ch->accuse(ch, from, peers_generation(ch->peers, from));
-}
-
 _Static_assert(
     (int)SHM_LINES <= (int)READY_LINKS && (int)MESSAGE_PEERS == (int)SHM_LINES,
     "peers are numbered by their lines");
@@ -81,9 +73,39 @@ _Static_assert(
 static enum message_party
 chat_peer_party(const struct chat *ch, int from)
 {
-	return from < SHM_WORKERS  ? PARTY_PEER
-	    : archive_is(ch, from) ? PARTY_ANSWERER
-				   : PARTY_READER;
+	if (from < SHM_WORKERS)
+		return PARTY_PEER;
+	if (archive_is(ch, from))
+		return PARTY_ANSWERER;
+	return (ch->beginners >> (from - SHM_WORKERS) & 1) != 0 ? PARTY_BEGINNER
+								: PARTY_READER;
+}
+
+/* A connection that another process has begun with, and whose descriptor found
+ * no room here: it is told so. */
+static bool
+chat_begun_lost(struct chat *ch, int from, const struct link_datagram *d)
+{
+	struct message_head head;
+
+	if (!d->lost || chat_peer_party(ch, from) != PARTY_BEGINNER ||
+	    ch->begun == NULL ||
+	    d->len < sizeof(head) + sizeof(struct message_begun))
+		return false;
+	memcpy(&head, d->bytes, sizeof(head));
+	if (head.type != MSG_BEGUN || head.length != d->len - sizeof(head))
+		return false;
+	(void)ch->begun(
+	    ch, from, (const char *)d->bytes + sizeof(head), head.length, -1);
+	return true;
+}
+
+/* A peer sends bad messages. */
+static void
+chat_peer_bad(struct chat *ch, int from, const char *why)
+{
+	if (peers_bad(ch->peers, from, ch->now_ms, why) && ch->accuse != NULL)
+		ch->accuse(ch, from, peers_generation(ch->peers, from));
 }
 
 /* One datagram of another worker, of a reader of the journal, or of who answers
@@ -98,8 +120,9 @@ chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 	uint64_t id;
 
 	KILL_POINT();
-	if (from < SHM_WORKERS ? chat_give_lost(ch, from, d)
-			       : chat_rows_lost(ch, from, d))
+	if (from < SHM_WORKERS
+		? chat_give_lost(ch, from, d)
+		: chat_rows_lost(ch, from, d) || chat_begun_lost(ch, from, d))
 		return;
 	switch (message_check(d->bytes, d->len, d->n_fds,
 	    chat_peer_party(ch, from), &payload, &len, &why)) {
@@ -124,6 +147,13 @@ chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 		memcpy(&id, payload, sizeof(id));
 		give_done(ch, from, id);
 		break;
+	case MSG_BEGUN:
+		if (ch->begun == NULL)
+			break;
+		why = ch->begun(ch, from, payload, len, d->fd);
+		if (why != NULL)
+			chat_peer_bad(ch, from, why);
+		return;
 	default:
 		chat_peer_bad(ch, from, why);
 	}

@@ -47,6 +47,7 @@ control_link(struct chat *ch, const void *payload, size_t len, int fd)
 	chat_link(ch, (int)link.link.peer, link.link.generation, fd);
 	if (link.what == LINK_ANSWERS)
 		archive_linked(ch, (int)link.link.peer);
+	begun_linked(ch, (int)link.link.peer, link.what == LINK_BEGINS);
 }
 
 /* One checked message; its descriptor is this function's. */

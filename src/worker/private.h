@@ -37,6 +37,9 @@ struct worker {
 	uint32_t drain_at;     /* the last one looked at */
 	uint32_t look_ms;      /* paused: looks at the others again after */
 	uint64_t paused_until; /* no descriptor was to be had */
+	/* begun.c: as it was told last */
+	uint32_t told_connections, told_room;
+	uint64_t told_ms;
 	struct {
 		bool due; /* the master is to be told of it */
 		uint32_t generation;
@@ -54,6 +57,15 @@ int accept_turn(struct worker *w);
  * its share. */
 void accept_tick(struct worker *w);
 void accept_stop(struct worker *w);
+/* Whether it takes new connections now, from wherever they come. */
+bool accept_is_able(const struct worker *w);
+
+/* begun.c: takes connections with which other processes have begun. */
+void begun_init(struct worker *w);
+/* That peer is linked anew, and gives such connections, or does not. */
+void begun_linked(struct chat *ch, int peer, bool begins);
+/* Tells who gives them how many more may come, if that has changed. */
+void begun_turn(struct worker *w);
 
 /* leave.c: leaving without its connections, and ending them one by one. */
 void leave_part(struct worker *w, bool on);

@@ -83,6 +83,7 @@ worker_init(struct worker *w, const struct worker_start *start)
 	method = batch_method(batch, &why);
 	log_debug("writes by %s%s%s", method, *why != '\0' ? ": " : "", why);
 	accept_init(w);
+	begun_init(w);
 	control_init(w);
 	w->tick_ms = w->chat.now_ms + TICK_MS;
 }
@@ -189,6 +190,7 @@ worker_main(const struct worker_start *start)
 			turn(w, 0);
 		ms = chat_turn(&w->chat);
 		control_turn(w);
+		begun_turn(w);
 		ms = sooner(ms, accept_turn(w));
 		ms = sooner(ms, adoption_turn());
 		ms = sooner(ms, handover_turn(&w->chat));
