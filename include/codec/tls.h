@@ -37,6 +37,7 @@ enum tls_alert {
 	TLS_RECORD_OVERFLOW = 22,
 	TLS_ILLEGAL_PARAMETER = 47,
 	TLS_DECODE_ERROR = 50,
+	TLS_PROTOCOL_VERSION = 70,
 	TLS_INTERNAL_ERROR = 80,
 	TLS_USER_CANCELED = 90,
 	TLS_NO_RENEGOTIATION = 100
@@ -61,7 +62,9 @@ struct tls_suite {
 	uint8_t key;
 	uint8_t hash;	  /* of TLS 1.3; a secret is as long */
 	uint8_t overhead; /* what a record is longer than its plaintext */
-	uint64_t limit;	  /* records sealed under one key, at most */
+	/* Records sealed under one key, at most: the caller counts, and sends a
+	 * KeyUpdate, or an end, before that. */
+	uint64_t limit;
 };
 
 /*
@@ -71,7 +74,8 @@ struct tls_suite {
  * number of its own, see struct tls_key.
  */
 
-/* What a secret stands for: as long as that holds. */
+/* What a secret stands for, as long as that holds; 0 behind what the suite
+ * uses. */
 struct tls_key {
 	uint8_t key[32], iv[12];
 };

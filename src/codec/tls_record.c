@@ -13,6 +13,7 @@ enum {
 	EXPLICIT = 8,	  /* bytes of it that stand in a record */
 	FIXED = 4,	  /* and before them, that do not */
 	OLD_HEAD = 13,	  /* TLS 1.2: what is authenticated with a record */
+	VERSION = 3,	  /* 3.3: TLS 1.2, and what TLS 1.3 writes */
 	CLIENT_HELLO = 1, /* types of handshake messages */
 	KEY_UPDATE = 24
 };
@@ -24,27 +25,36 @@ static struct {
 	EVP_CIPHER_CTX *seal, *open;
 } contexts[TLS_SUITES];
 
+/* Makes both contexts of a suite; what has failed is not kept. */
+static bool
+contexts_make(uint8_t suite)
+{
+	EVP_CIPHER *cipher =
+	    EVP_CIPHER_fetch(NULL, tls_suite(suite)->cipher, NULL);
+	EVP_CIPHER_CTX *seal = EVP_CIPHER_CTX_new(),
+		       *open = EVP_CIPHER_CTX_new();
+	bool good = cipher != NULL && seal != NULL && open != NULL &&
+	    EVP_EncryptInit_ex2(seal, cipher, NULL, NULL, NULL) == 1 &&
+	    EVP_DecryptInit_ex2(open, cipher, NULL, NULL, NULL) == 1;
+
+	EVP_CIPHER_free(cipher); /* the contexts have it */
+	if (good) {
+		contexts[suite].seal = seal;
+		contexts[suite].open = open;
+		return true;
+	}
+	EVP_CIPHER_CTX_free(seal);
+	EVP_CIPHER_CTX_free(open);
+	return false;
+}
+
 int
 tls_init(void)
 {
-	EVP_CIPHER *cipher;
-	bool good = true;
+	bool good = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1;
 
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	for (uint8_t k = 1; k < TLS_SUITES && good; k++) {
-		if (contexts[k].seal != NULL)
-			continue;
-		cipher = EVP_CIPHER_fetch(NULL, tls_suite(k)->cipher, NULL);
-		contexts[k].seal = EVP_CIPHER_CTX_new();
-		contexts[k].open = EVP_CIPHER_CTX_new();
-		good = cipher != NULL && contexts[k].seal != NULL &&
-		    contexts[k].open != NULL &&
-		    EVP_EncryptInit_ex2(
-			contexts[k].seal, cipher, NULL, NULL, NULL) == 1 &&
-		    EVP_DecryptInit_ex2(
-			contexts[k].open, cipher, NULL, NULL, NULL) == 1;
-		EVP_CIPHER_free(cipher); /* the contexts have it */
-	}
+	for (uint8_t k = 1; k < TLS_SUITES && good; k++)
+		good = contexts[k].seal != NULL || contexts_make(k);
 	return good ? 0 : -1;
 }
 
@@ -101,7 +111,7 @@ tls_seal(uint8_t suite, const struct tls_key *key, uint64_t number,
 	    (c = contexts[suite].seal) == NULL)
 		return -1;
 	out[0] = s->old ? type : TLS_DATA;
-	out[1] = out[2] = 3;
+	out[1] = out[2] = VERSION;
 	put(out + 3, len + s->overhead - TLS_HEAD, 2);
 	if (s->explicit_nonce) {
 		put(at, nonce, EXPLICIT);
@@ -137,7 +147,12 @@ tls_record_length(uint8_t suite, const uint8_t *bytes, size_t n)
 		return -TLS_UNEXPECTED_MESSAGE;
 	if (n < TLS_HEAD)
 		return 0;
+	/* in TLS 1.3 it says nothing (RFC 8446 5.1) */
+	if (s->old && (bytes[1] != VERSION || bytes[2] != VERSION))
+		return -TLS_PROTOCOL_VERSION;
 	len = (size_t)bytes[3] << 8 | bytes[4];
+	/* RFC 5246 has 2,048 where RFC 8446 has 256: such a record of ours has
+	 * too long a plaintext in any case. */
 	if (len > TLS_CIPHER_MAX)
 		return -TLS_RECORD_OVERFLOW;
 	if (len < (size_t)s->overhead - TLS_HEAD)
@@ -180,7 +195,7 @@ tls_open(uint8_t suite, const struct tls_key *key, uint64_t number,
 	const uint8_t *in = record + TLS_HEAD;
 	EVP_CIPHER_CTX *c;
 	uint8_t iv[NONCE], aad[OLD_HEAD];
-	int n, aad_len;
+	int n, aad_len, type;
 
 	if (s == NULL || length < s->overhead || length > TLS_RECORD_MAX ||
 	    (c = contexts[suite].open) == NULL)
@@ -199,7 +214,8 @@ tls_open(uint8_t suite, const struct tls_key *key, uint64_t number,
 		return -TLS_BAD_RECORD_MAC;
 	if (*len > (size_t)TLS_PLAIN_MAX + !s->old)
 		return -TLS_RECORD_OVERFLOW;
-	return type_judge(s->old ? record[0] : inner_type(out, len), *len);
+	type = s->old ? record[0] : inner_type(out, len);
+	return type_judge(type, *len);
 }
 
 int
@@ -213,12 +229,14 @@ tls_key_update_read(uint8_t suite, const uint8_t *bytes, size_t len)
 		return len > 0 && bytes[0] == CLIENT_HELLO
 		    ? -TLS_NO_RENEGOTIATION
 		    : -TLS_UNEXPECTED_MESSAGE;
-	/* in two records it would be legal, and nobody does it */
-	if (len < TLS_KEY_UPDATE_BYTES || bytes[0] != KEY_UPDATE)
+	if (len == 0 || bytes[0] != KEY_UPDATE)
 		return -TLS_UNEXPECTED_MESSAGE;
-	if (len > TLS_KEY_UPDATE_BYTES || bytes[1] != 0 || bytes[2] != 0 ||
-	    bytes[3] != 1)
+	if (len >= 4 && (bytes[1] != 0 || bytes[2] != 0 || bytes[3] != 1))
 		return -TLS_DECODE_ERROR;
+	/* In two records it would be legal, and nobody does it; what comes
+	 * behind it is of another key (RFC 8446 5.1). */
+	if (len != TLS_KEY_UPDATE_BYTES)
+		return -TLS_UNEXPECTED_MESSAGE;
 	return bytes[4] > 1 ? -TLS_ILLEGAL_PARAMETER : bytes[4];
 }
 

@@ -85,8 +85,9 @@ tls_key_of(
 
 	if (s == NULL)
 		return -1;
+	memset(out, 0, sizeof(*out));
 	if (s->old) {
-		memcpy(out->key, secret, sizeof(out->key));
+		memcpy(out->key, secret, s->key);
 		memcpy(out->iv, secret + sizeof(out->key), sizeof(out->iv));
 		return 0;
 	}
