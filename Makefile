@@ -238,7 +238,7 @@ $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -MMD -MP -o $@ $< \
-	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) $(LDLIBS)
+	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) -lssl $(LDLIBS)
 
 # Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
 $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
@@ -254,7 +254,7 @@ $(OUT)/fault/%_test: tests/fault/%_test.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -o $@ $(filter %.c,$^) \
-	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) $(LDLIBS)
+	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) -lssl $(LDLIBS)
 
 $(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
 	@mkdir -p $(@D)

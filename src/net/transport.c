@@ -13,7 +13,7 @@
 /* In the order of their numbers, from TRANSPORT_USUAL on. The slot of a
  * connection has the number of its transport, so a row keeps its place in every
  * release. */
-#define TRANSPORTS ROW(tcp) CHATD_TRANSPORTS_MORE
+#define TRANSPORTS ROW(tcp) ROW(tls) CHATD_TRANSPORTS_MORE
 
 #define ROW(name) extern const struct transport name##_transport;
 TRANSPORTS

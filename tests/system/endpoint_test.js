@@ -182,7 +182,8 @@ group('words of listen', null, (test) => {
 		const file = path.join(dir, 'a.conf');
 		const wrong = {
 			'smoke': '"smoke" is unknown; known words are public ' +
-			    'clients admin tcp websocket plain echo centrifugo',
+			    'clients admin tcp tls websocket plain echo ' +
+			    'centrifugo',
 			'adnim': '"adnim" is unknown; did you mean admin? known',
 			'admin clients': 'admin and clients contradict each other',
 			'plain admin': 'plain is a door for clients, and admin ' +

@@ -87,7 +87,7 @@ static void
 test_wrong(void **state)
 {
 	static const char known[] =
-	    "known words are public clients admin tcp websocket front back "
+	    "known words are public clients admin tcp tls websocket front back "
 	    "cellar";
 
 	bad("attic", "\"attic\" is unknown");

@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-enum { DRIP = 2, STUCK = 3, BROKEN = 4, SHY = 5, SLOTS = 64 };
+enum { DRIP = 3, STUCK = 4, BROKEN = 5, SHY = 6, SLOTS = 64 };
 
 static const struct adopt_fault no_fault;
 static int n_recv, n_send, n_positions, n_stop, n_reset;
