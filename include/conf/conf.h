@@ -38,6 +38,9 @@ enum {
 	CONF_HISTORY_MAX = 100000,   /* publications kept of a channel */
 	CONF_CONNECTION_CHANNELS_MAX = 1024,
 	CONF_PREFIXES_MAX = 32,		 /* of limit-exempt */
+	CONF_CERTIFICATES_MAX = 32,
+	CONF_NAMES_MAX = 15,	  /* of tls-ciphers, the longest such list */
+	CONF_HANDSHAKERS_MAX = 8, /* processes of tls-handshakers */
 	CONF_TOKEN_SIZE_MAX = 64 * 1024, /* bytes of a token */
 	CONF_SECRET_BYTES = 257,	 /* with the NUL */
 	CONF_TEXT_BYTES = 257		 /* with the NUL */
@@ -156,6 +159,30 @@ struct conf_live {
 	uint8_t store_full;	  /* enum conf_store_full, continue */
 };
 
+/* Paths of a certificate with those that lead to it, and of what goes with it.
+ */
+struct conf_certificate {
+	char *chain, *key;
+	char *staple; /* OCSP response; NULL = none */
+};
+
+/* Words of a fixed set, in the order in which they are preferred. */
+struct conf_names {
+	uint8_t n;
+	uint8_t given;		    /* by a file; else these are defaults */
+	uint8_t at[CONF_NAMES_MAX]; /* numbers in their set, from 0 */
+};
+
+/* Of TLS handshakes. A reload changes it: by other processes, which are told
+ * all of it when they are born. */
+struct conf_tls {
+	struct conf_certificate certificate[CONF_CERTIFICATES_MAX];
+	int n_certificates; /* the first one is the default */
+	struct conf_names protocols, ciphers, groups;
+	uint32_t handshakers; /* 0 = one per processor, up to 8 */
+	uint8_t strict_sni;   /* no */
+};
+
 struct conf {
 	char *listen[CONF_LISTEN_MAX];	     /* "host:port", as written */
 	char *listen_words[CONF_LISTEN_MAX]; /* behind it; NULL: none */
@@ -181,6 +208,7 @@ struct conf {
 	uint8_t store_sync;   /* enum conf_store_sync, full */
 	uint8_t store_search; /* texts are indexed, no */
 	bool exempt_set; /* the file has limit-exempt: no defaults any more */
+	struct conf_tls tls;
 	char *where[CONF_KEYS_MAX]; /* see conf_where() */
 	struct conf_live live;
 };
@@ -218,6 +246,11 @@ bool conf_exists(const char *file, struct bundle *b);
 int conf_add_listen(struct conf *c, const char *address);
 void conf_clear_listen(struct conf *c);
 
+/* Adds a certificate; staple NULL: none. -1 and errno: ENOSPC when there are
+ * CONF_CERTIFICATES_MAX. */
+int conf_add_certificate(struct conf *c, const char *chain, const char *key,
+    const char *staple);
+
 /* Whether that is the text of the address of that number, with its words. */
 bool conf_listen_is(const struct conf *c, int i, const char *text);
 
@@ -241,6 +274,29 @@ int conf_differences(
  */
 int conf_live_differences(const struct conf_live *old,
     const struct conf_live *new, char *out, size_t out_len);
+
+/* The keys of TLS handshakes that differ, as conf_differences(): what a reload
+ * changes by other processes. */
+int conf_tls_differences(
+    const struct conf *old, const struct conf *new, char *out, size_t out_len);
+
+/* Exchanges these keys' values. */
+void conf_tls_swap(struct conf *a, struct conf *b);
+
+/* The words of such a key, each with a blank or another separator between, as
+ * far as there is room. Returns out. */
+const char *conf_names_text(const struct conf *c, const char *key,
+    char separator, char *out, size_t out_len);
+
+/* Whether an address has that word behind it. */
+bool conf_listen_has(const struct conf *c, const char *word);
+
+/*
+ * What is wrong with certificates while chatd listens where `running` says (c
+ * itself at a start): an address with TLS needs one. NULL: nothing; a text that
+ * lives until the next call.
+ */
+const char *conf_tls_judge(const struct conf *c, const struct conf *running);
 
 /* Where a key is set, first if it may repeat: "file:line", or the option, "-w";
  * NULL: nowhere, or it is `listen`. */

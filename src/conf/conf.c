@@ -45,6 +45,7 @@ conf_new(void)
 	/* A file's lines take the place of these. */
 	c->listen_is_default = true;
 	c->exempt_set = false;
+	c->tls.protocols.given = c->tls.ciphers.given = c->tls.groups.given = 0;
 	return c;
 }
 
@@ -62,6 +63,7 @@ conf_free(struct conf *c)
 	free(c->webroot);
 	free(c->store);
 	free(c->store_backup);
+	conf_tls_free(&c->tls);
 	for (int i = 0; i < CONF_KEYS_MAX; i++)
 		free(c->where[i]);
 	freezero(c, sizeof(*c)); /* it holds secrets */
@@ -327,7 +329,8 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 	case CONF_KIND_STRING:
 	case CONF_KIND_SECRET:
 		return set_string(c, key, value);
-	case CONF_KIND_CHANNEL: /* a block: conf_channel_begin */
+	case CONF_KIND_CHANNEL:	    /* a block: conf_channel_begin */
+	case CONF_KIND_CERTIFICATE: /* conf_certificate_begin */
 	case CONF_KINDS:
 		break;
 	case CONF_KIND_RATE:
@@ -338,6 +341,8 @@ conf_set(struct conf *c, const struct conf_key *key, const char *value)
 		return conf_add_host(c, value);
 	case CONF_KIND_PREFIX:
 		return conf_add_exempt(c, value);
+	case CONF_KIND_NAMES:
+		return conf_add_name(c, key, value);
 	}
 	return conf_complain("%s: not a value", key->name);
 }

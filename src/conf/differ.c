@@ -14,7 +14,31 @@ differ_text(const char *a, const char *b)
 	return strcmp(a, b) != 0;
 }
 
-/* Whether a reload would have to change a key that needs a restart. */
+/* Whether certificates differ, or their order does. */
+static bool
+differ_certificates(const struct conf_tls *a, const struct conf_tls *b)
+{
+	const struct conf_certificate *ca = a->certificate;
+	const struct conf_certificate *cb = b->certificate;
+
+	if (a->n_certificates != b->n_certificates)
+		return true;
+	for (int i = 0; i < a->n_certificates; i++, ca++, cb++)
+		if (differ_text(ca->chain, cb->chain) ||
+		    differ_text(ca->key, cb->key) ||
+		    differ_text(ca->staple, cb->staple))
+			return true;
+	return false;
+}
+
+/* Whether lists of names differ, or their order does. */
+static bool
+differ_names(const struct conf_names *a, const struct conf_names *b)
+{
+	return a->n != b->n || memcmp(a->at, b->at, a->n) != 0;
+}
+
+/* Whether a key differs that lies outside conf_live. */
 static bool
 differ_key(
     const struct conf *a, const struct conf *b, const struct conf_key *key)
@@ -38,6 +62,10 @@ differ_key(
 		memcpy(&ta, pa, sizeof(ta));
 		memcpy(&tb, pb, sizeof(tb));
 		return differ_text(ta, tb);
+	case CONF_KIND_CERTIFICATE:
+		return differ_certificates(&a->tls, &b->tls);
+	case CONF_KIND_NAMES:
+		return differ_names((const void *)pa, (const void *)pb);
 	default:
 		return memcmp(pa, pb, key->size) != 0;
 	}
@@ -90,17 +118,32 @@ differ_add(struct differ_list *l, const char *name)
 		l->out[l->used] = '\0';
 }
 
-/* Names the keys that differ and lie outside conf_live. */
-int
-conf_differences(
-    const struct conf *old, const struct conf *new, char *out, size_t out_len)
+/* Names the keys that differ and lie outside conf_live, in conf_tls or not. */
+static int
+differ_list_keys(const struct conf *old, const struct conf *new, bool tls,
+    char *out, size_t out_len)
 {
 	struct differ_list l = differ_begin(out, out_len);
 
 	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
-		if (!conf_key_is_live(key) && differ_key(old, new, key))
+		if (!conf_key_is_live(key) && conf_key_is_tls(key) == tls &&
+		    differ_key(old, new, key))
 			differ_add(&l, key->name);
 	return l.n;
+}
+
+int
+conf_differences(
+    const struct conf *old, const struct conf *new, char *out, size_t out_len)
+{
+	return differ_list_keys(old, new, false, out, out_len);
+}
+
+int
+conf_tls_differences(
+    const struct conf *old, const struct conf *new, char *out, size_t out_len)
+{
+	return differ_list_keys(old, new, true, out, out_len);
 }
 
 /* Names the keys that differ and lie in conf_live. */

@@ -70,6 +70,14 @@ conf_key_is_live(const struct conf_key *key)
 }
 
 bool
+conf_key_is_tls(const struct conf_key *key)
+{
+	return key->offset >= offsetof(struct conf, tls) &&
+	    key->offset <
+	    offsetof(struct conf, tls) + sizeof(((struct conf *)0)->tls);
+}
+
+bool
 conf_key_allows(const struct conf_key *key, uint64_t value)
 {
 	if (value == 0 && (key->flags & CONF_KEY_OFF))

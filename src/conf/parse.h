@@ -24,6 +24,8 @@ enum conf_kind {
 	CONF_KIND_HOST,	   /* may repeat */
 	CONF_KIND_PREFIX,  /* may repeat */
 	CONF_KIND_CHANNEL, /* may repeat */
+	CONF_KIND_CERTIFICATE, /* may repeat */
+	CONF_KIND_NAMES,       /* a list from a fixed set; may repeat */
 	CONF_KIND_INSECURE,
 	CONF_KIND_SLOW,
 	CONF_KIND_WHOM,
@@ -61,6 +63,12 @@ extern const struct conf_key conf_keys[];
 /* Whether its field lies in conf_live, and so is changed in running workers. */
 bool conf_key_is_live(const struct conf_key *key);
 
+/* Whether its field lies in conf_tls, and so is changed by other processes. */
+bool conf_key_is_tls(const struct conf_key *key);
+
+/* Of a key of CONF_KIND_NAMES: its set, ended by NULL. */
+const char *const *conf_key_names(const struct conf_key *key);
+
 /* The words that a key's value is one of, ended by NULL, each stored as its
  * place in the list; NULL: it is not one of some words. */
 const char *const *conf_key_words(const struct conf_key *key);
@@ -83,7 +91,7 @@ static inline bool
 conf_key_is_list(const struct conf_key *key)
 {
 	return key->kind == CONF_KIND_ORIGIN || key->kind == CONF_KIND_HOST ||
-	    key->kind == CONF_KIND_PREFIX;
+	    key->kind == CONF_KIND_PREFIX || key->kind == CONF_KIND_NAMES;
 }
 
 /* A channel block that is not complete yet. */
@@ -111,6 +119,23 @@ const char *conf_set_rate(struct conf *c, const struct conf_key *key,
 const char *conf_add_origin(struct conf *c, const char *origin);
 const char *conf_add_host(struct conf *c, const char *host);
 const char *conf_add_exempt(struct conf *c, const char *prefix);
+
+const char *
+conf_add_name(struct conf *c, const struct conf_key *key, const char *name);
+
+/* A line of `certificate`: its file, and pairs of a word and a file. As above.
+ */
+struct conf_certificate_draft {
+	const char *chain, *key, *staple;
+};
+const char *conf_certificate_begin(
+    struct conf_certificate_draft *d, const struct conf *c, const char *chain);
+const char *conf_certificate_set(
+    struct conf_certificate_draft *d, const char *word, const char *file);
+const char *
+conf_certificate_end(const struct conf_certificate_draft *d, struct conf *c);
+
+void conf_tls_free(struct conf_tls *tls);
 
 /* A word behind the address that was added last; as above. */
 const char *conf_listen_word(struct conf *c, const char *word);

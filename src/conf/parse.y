@@ -41,6 +41,7 @@ static struct {
 	struct piece *pieces;  /* until the end: recovery drops tokens */
 	struct macros macros;
 	struct conf_channel_draft draft; /* the channel block at hand */
+	struct conf_certificate_draft pair; /* the certificate at hand */
 	int depth, braces, errors;
 	size_t read;           /* bytes of all files so far */
 	bool at_start;         /* the next word is a key or a macro's name */
@@ -78,7 +79,7 @@ check(const char *wrong)
 	const struct conf_key *key;
 }
 
-%token <key> VALUE LISTEN RATE ORIGIN CHANNEL
+%token <key> VALUE LISTEN RATE ORIGIN CHANNEL CERTIFICATE
 %token <text> NAME STRING
 %token INCLUDE BAD
 
@@ -113,6 +114,12 @@ setting	: VALUE STRING	{ set($1, $2); }
 	}
 	| ORIGIN origins
 	| ORIGIN '{' newlines block '}'
+	| CERTIFICATE STRING {
+		check(conf_certificate_begin(&p.pair, p.conf, $2));
+	} files {
+		check(conf_certificate_end(&p.pair, p.conf));
+		p.no_memory |= !conf_note_first(p.conf, $1, p.here.file, p.here.line);
+	}
 	| CHANNEL STRING '{' {
 		check(conf_channel_begin(&p.draft, p.conf, $2));
 		p.no_memory |= !conf_note_first(p.conf, $1, p.here.file, p.here.line);
@@ -123,6 +130,10 @@ setting	: VALUE STRING	{ set($1, $2); }
 
 words	: /* empty */
 	| words STRING	{ check(conf_listen_word(p.conf, $2)); }
+	;
+
+files	: /* empty */
+	| files STRING STRING { check(conf_certificate_set(&p.pair, $2, $3)); }
 	;
 
 rules	: /* empty */
@@ -421,6 +432,8 @@ lex_key(const char *word)
 		return RATE;
 	if (key->kind == CONF_KIND_CHANNEL)
 		return CHANNEL;
+	if (key->kind == CONF_KIND_CERTIFICATE)
+		return CERTIFICATE;
 	p.list = key;
 	return conf_key_is_list(key) ? ORIGIN : VALUE;
 }

@@ -9,6 +9,15 @@
 
 enum { IPV4_AT = 96 /* bits before an IPv4 address */ };
 
+/* Whether there is a number of words in a key's value. */
+static bool
+show_is_list(const struct conf_key *key)
+{
+	return conf_key_is_list(key) || key->kind == CONF_KIND_LISTEN ||
+	    key->kind == CONF_KIND_CHANNEL ||
+	    key->kind == CONF_KIND_CERTIFICATE;
+}
+
 bool
 conf_show_key(const struct conf *c, int number, struct conf_shown *out)
 {
@@ -21,8 +30,7 @@ conf_show_key(const struct conf *c, int number, struct conf_shown *out)
 	    .where = c->where[number],
 	    .words = key->words,
 	    .reloads = key->reloads,
-	    .list = conf_key_is_list(key) || key->kind == CONF_KIND_LISTEN ||
-		key->kind == CONF_KIND_CHANNEL};
+	    .list = show_is_list(key)};
 	if (key->kind == CONF_KIND_LISTEN)
 		out->where = c->listen_where[0];
 	return true;
@@ -91,11 +99,22 @@ show_listen(const struct conf *c, int number, char out[CONF_WORD_TEXT])
 	    words != NULL ? " " : "", words != NULL ? words : "");
 }
 
+/* A certificate's files, as they are written behind the key. */
+static void
+show_certificate(const struct conf_certificate *c, char out[CONF_WORD_TEXT])
+{
+	snprintf(out, CONF_WORD_TEXT, "%s key %s%s%s", c->chain, c->key,
+	    c->staple != NULL ? " ocsp " : "",
+	    c->staple != NULL ? c->staple : "");
+}
+
 /* The word of a number of a key that is a list; false: none. */
 static bool
 show_list(const struct conf *c, const struct conf_live *live,
     const struct conf_key *key, int number, char out[CONF_WORD_TEXT])
 {
+	const struct conf_names *names;
+
 	switch (key->kind) {
 	case CONF_KIND_LISTEN:
 		if (number >= c->n_listen)
@@ -110,6 +129,18 @@ show_list(const struct conf *c, const struct conf_live *live,
 		if (number >= live->n_exempt)
 			return false;
 		show_prefix(&live->exempt[number], out);
+		return true;
+	case CONF_KIND_CERTIFICATE:
+		if (number >= c->tls.n_certificates)
+			return false;
+		show_certificate(&c->tls.certificate[number], out);
+		return true;
+	case CONF_KIND_NAMES:
+		names = (const void *)((const char *)c + key->offset);
+		if (number >= names->n)
+			return false;
+		strlcpy(out, conf_key_names(key)[names->at[number]],
+		    CONF_WORD_TEXT);
 		return true;
 	default: /* CONF_KIND_CHANNEL */
 		if (number >= live->n_channels)
@@ -162,8 +193,7 @@ conf_show_word(const struct conf *c, const struct conf_live *live, int number,
 	    ? (const char *)live + key->offset - offsetof(struct conf, live)
 	    : (const char *)c + key->offset;
 
-	if (conf_key_is_list(key) || key->kind == CONF_KIND_LISTEN ||
-	    key->kind == CONF_KIND_CHANNEL)
+	if (show_is_list(key))
 		return show_list(c, live, key, word, out);
 	return word == 0 && show_single(live, key, field, out);
 }

@@ -169,6 +169,10 @@ options_fit(const struct conf *c, const struct conf *running, char *error,
 		wrong = conf_store_judge(c, running);
 		where = conf_where(c, "channel");
 	}
+	if (wrong == NULL) {
+		wrong = conf_tls_judge(c, running);
+		where = NULL;
+	}
 	if (wrong != NULL)
 		snprintf(error, error_len, "%s%s%s\n",
 		    where != NULL ? where : "", where != NULL ? ": " : "",
