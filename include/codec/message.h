@@ -102,7 +102,7 @@ struct message_head {
 /* Processes that have links: workers, and behind them, by their lines, readers
  * of the journal, which hear of a worker that it is there, and send MSG_RELAY
  * alone; and who answers questions. */
-enum { MESSAGE_PEERS = 80 };
+enum { MESSAGE_PEERS = 96 };
 
 struct message_link {
 	uint32_t peer;	     /* line of the process at the other end */

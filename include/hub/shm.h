@@ -24,7 +24,7 @@
 
 enum {
 	SHM_WORKERS = 64, /* a presence mask is one 64-bit word */
-	SHM_OTHERS = 16,  /* processes besides workers that have a line */
+	SHM_OTHERS = 32,  /* processes besides workers that have a line */
 	SHM_LINES = SHM_WORKERS + SHM_OTHERS,
 	SHM_PAGE = 4096,	     /* the memory's pages, bytes */
 	HUB_ALIGN = 2 * 1024 * 1024, /* it is mapped at a multiple of that, the

@@ -25,7 +25,7 @@ enum ready_what { READY_READ = 1, READY_WRITE = 2, READY_BROKEN = 4 };
 enum { READY_MAX = 4096 };
 
 /* Links and listeners are numbered below these. */
-enum { READY_LINKS = 80, READY_LISTENERS = 16 };
+enum { READY_LINKS = 96, READY_LISTENERS = 16 };
 
 struct ready_host {
 	/* Some are ready: called for each before the first is handled, for who

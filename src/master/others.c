@@ -33,6 +33,8 @@ enum {
 	OTHERS_FIRST_MS = 10000
 };
 
+_Static_assert(SHM_OTHERS <= 32, "masks of them have 32 bits");
+
 /* A child that the program before this one has started, of a kind that this one
  * does not have: its link has been closed, so that it leaves. Its line is
  * nobody else's until it has. */
@@ -132,11 +134,11 @@ others_map(struct master *m)
 	struct nursery *n = &m->nursery;
 	void *p;
 
-	if (n->pages == -1) {
-		n->pages = memory_file("chatd-lines");
-		if (n->pages == -1 || ftruncate(n->pages, PAGES_BYTES) == -1)
-			return -1;
-	}
+	if (n->pages == -1 && (n->pages = memory_file("chatd-lines")) == -1)
+		return -1;
+	/* one of a former program may have fewer lines */
+	if (ftruncate(n->pages, PAGES_BYTES) == -1)
+		return -1;
 	p = mmap(
 	    NULL, PAGES_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, n->pages, 0);
 	if (p == MAP_FAILED)
