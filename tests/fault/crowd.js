@@ -55,7 +55,12 @@ class Person {
 	open() {
 		const url = `ws://127.0.0.1:${this.crowd.d.port}/ws?user=` +
 		    `${this.user}&device=${this.device}`;
-		const ws = this.ws = new WebSocket(url, this.options());
+		return this.hold(new WebSocket(url, this.options()));
+	}
+
+	/* Listens to its WebSocket; resolves as open(). */
+	hold(ws) {
+		this.ws = ws;
 		this.begin = performance.now();
 		return new Promise((resolve) => {
 			ws.on('open', () => {

@@ -1,0 +1,140 @@
+/*
+ * TLS: clients that others wrote talk over it: npm ws, curl, openssl s_client,
+ * in both versions and all suites; what is older, or not ours, is refused.
+ */
+'use strict';
+
+const assert = require('node:assert/strict');
+const {execFile} = require('node:child_process');
+const tls = require('node:tls');
+const {group} = require('./suite.js');
+const {until} = require('./daemon.js');
+const {certificate, tlsDaemon, tlsStop, wss} = require('./tls.js');
+
+const SUITES_13 = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384',
+    'TLS_CHACHA20_POLY1305_SHA256'];
+const SUITES_12 = ['AES128-GCM-SHA256', 'AES256-GCM-SHA384',
+    'CHACHA20-POLY1305'];
+
+/* Runs a command: {status, out}. */
+function run(file, ...args) {
+	return new Promise((resolve) => {
+		const c = execFile(file, args, {timeout: 20000,
+		    encoding: 'latin1', maxBuffer: 1e8}, (error, out, err) =>
+			resolve({status: error ? error.code ?? 1 : 0,
+			    out: out + err}));
+		c.stdin.end();
+	});
+}
+
+/* A client that hears lines. */
+function client(d, query, options) {
+	const ws = wss(d, query, options), c = {ws, lines: [], closed: null};
+	ws.on('message', (data) => c.lines.push(data.toString()));
+	ws.on('close', (code) => c.closed = code);
+	ws.on('error', (error) => c.error = error.message);
+	c.open = new Promise((resolve) => {
+		ws.on('open', () => resolve(true));
+		ws.on('close', () => resolve(false));
+	});
+	return c;
+}
+
+/* Runs a test with a daemon. */
+function served(options, body) {
+	return async () => {
+		const d = await tlsDaemon({workers: 2, ...options});
+		try {
+			await body(d);
+		} catch (error) {
+			await tlsStop(d, () => d.kill());
+			throw error;
+		}
+		await tlsStop(d);
+	};
+}
+
+group('tls', null, (test) => {
+	test('chat over both versions and all suites', served({
+	    pairs: (dir) => [certificate(dir, 'ec'),
+		certificate(dir, 'rsa', {rsa: true})]}, async (d) => {
+		const ways = [
+		    ...SUITES_13.map((ciphers) => ({ciphers,
+			minVersion: 'TLSv1.3'})),
+		    ...SUITES_12.map((s) => ({ciphers: `ECDHE-ECDSA-${s}`,
+			maxVersion: 'TLSv1.2'})),
+		    ...SUITES_12.map((s) => ({ciphers: `ECDHE-RSA-${s}`,
+			rejectUnauthorized: false, maxVersion: 'TLSv1.2'}))];
+		const all = ways.map((w, k) => client(d, `?user=u${k}`, w));
+		for (const [k, c] of all.entries())
+			assert.ok(await c.open, `${ways[k].ciphers}: ${c.error}`);
+		for (const [k, c] of all.entries()) {
+			c.lines.length = 0;
+			assert.equal(c.ws._socket.getCipher().standardName !==
+			    undefined, true);
+			c.ws.send(`hello ${k}${'x'.repeat(20000 * (k % 2))}`);
+		}
+		await until('all hear all', () => all.every((c) =>
+		    c.lines.filter((l) => /says: hello/.test(l)).length >=
+		    all.length));
+		for (const c of all)
+			c.ws.close(1000);
+		await until('all have ended', () => all.every((c) =>
+		    c.closed === 1000));
+	}));
+
+	test('curl and openssl', served({}, async (d) => {
+		const url = `https://localhost:${d.tlsPort}/`;
+		const to = ['--cacert', d.pem[0].cert, '--resolve',
+		    `localhost:${d.tlsPort}:127.0.0.1`, '-sS'];
+		for (const version of ['--tlsv1.3', '--tls-max=1.2']) {
+			const [v, ...more] = version.split('=');
+			const r = await run('curl', ...to, v, ...more, url);
+			assert.equal(r.status, 0, r.out);
+			assert.match(r.out, /<!doctype html>/i);
+		}
+		const health = await run('curl', ...to, url + 'health',
+		    url + 'health', url + 'health');
+		assert.equal(health.status, 0, health.out);
+		const s = await run('openssl', 's_client', '-connect',
+		    `127.0.0.1:${d.tlsPort}`, '-alpn', 'http/1.1');
+		assert.match(s.out, /ALPN protocol: http\/1\.1/);
+	}));
+
+	test('what is older, or not ours, is refused', served({}, async (d) => {
+		const say = (...args) => run('openssl', 's_client', '-connect',
+		    `127.0.0.1:${d.tlsPort}`, ...args);
+		assert.match((await say('-tls1_1', '-cipher',
+		    'DEFAULT@SECLEVEL=0')).out, /alert|error/i);
+		assert.match((await say('-tls1_2', '-cipher', 'AES128-SHA')).out,
+		    /handshake failure|no cipher/i);
+		assert.match((await say('-alpn', 'h2')).out,
+		    /no application protocol/i);
+		const plain = await run('curl', '-sS',
+		    `http://127.0.0.1:${d.tlsPort}/`);
+		assert.notEqual(plain.status, 0);
+	}));
+
+	test('a session is resumed, by whichever process', served({},
+	    async (d) => {
+		const once = (session) => new Promise((resolve, reject) => {
+			let ticket = null;
+			const s = tls.connect({port: d.tlsPort, host: '127.0.0.1',
+			    rejectUnauthorized: false, session});
+			s.on('session', (t) => ticket = t);
+			s.on('secureConnect', () => s.write(
+			    'GET /health HTTP/1.1\r\nHost: localhost\r\n' +
+			    'Connection: close\r\n\r\n'));
+			s.on('error', reject);
+			s.on('data', () => {});
+			s.on('end', () => resolve(
+			    {resumed: s.isSessionReused(), ticket}));
+		});
+		let last = await once();
+		assert.ok(!last.resumed && last.ticket);
+		for (let k = 0; k < 6; k++) {
+			last = await once(last.ticket);
+			assert.ok(last.resumed && last.ticket, `the ${k}th`);
+		}
+	}));
+});
