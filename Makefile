@@ -67,6 +67,8 @@ LDLIBS += -lseccomp -levent_core -luring -lidn2 -lunistring -lbsd -lmd \
 	-lresolv -lcrypto
 # Of the processes of the database, and of none else.
 LDSTORE := -lsqlite3
+# Of those that shake hands.
+LDTLS := -lssl
 # Of what the master's children execute, which must not open a library; but the
 # sanitizers need theirs to be shared, and tests preload one.
 ifneq ($(filter san kill,$(VARIANT)),)
@@ -238,7 +240,7 @@ $(OUT)/unit/%: tests/unit/%.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -MMD -MP -o $@ $< \
-	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) -lssl $(LDLIBS)
+	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) $(LDTLS) $(LDLIBS)
 
 # Replays a corpus without the fuzzer: tests/fuzz/replay.c is its main().
 $(OUT)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HELP) \
