@@ -33,7 +33,7 @@ build() {
 
 	mkdir -p $bench || exit 2
 	${CC:-gcc} $flags -D_GNU_SOURCE -o $bench/wsload \
-	    $source/wsload/*.c -lm || exit 2
+	    $source/wsload/*.c -lm -lssl -lcrypto || exit 2
 	${CC:-gcc} $flags -I$source/wsload -o $bench/floor \
 	    $source/floor/floor.c $source/wsload/ws.c -luring || exit 2
 }

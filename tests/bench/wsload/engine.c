@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include "secure.h"
 #include "util.h"
 #include "ws.h"
 
@@ -52,10 +53,14 @@ drop(struct engine *e, int i)
 	struct client *c = &e->client[i];
 	if (c->state == CL_OPEN)
 		e->alive--;
-	if (c->state == CL_CONNECTING || c->state == CL_HANDSHAKE)
+	if (c->state == CL_CONNECTING || c->state == CL_SECURING ||
+	    c->state == CL_HANDSHAKE)
 		e->in_flight--;
 	if (c->state != CL_DEAD && !c->ready)
 		e->failed++;
+	if (c->ssl != NULL)
+		secure_free(c->ssl);
+	c->ssl = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -102,7 +107,7 @@ engine_send(struct engine *e, int i, const void *p, size_t len)
 	if (c->state == CL_DEAD)
 		return;
 	if (c->out_len == 0) {
-		ssize_t r = send(c->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t r = secure_send(c->ssl, c->fd, p, len);
 		if (r < 0 && errno != EAGAIN) {
 			fail(e, i, "send: %s", strerror(errno));
 			return;
@@ -355,7 +360,7 @@ read_client(struct engine *e, int i, uint32_t events)
 		size_t have = c->stash_len, room = RX_SIZE - have, used = 0;
 		if (have)
 			memcpy(e->rx, c->stash, have);
-		ssize_t r = recv(c->fd, e->rx + have, room, 0);
+		ssize_t r = secure_recv(c->ssl, c->fd, e->rx + have, room);
 		if (r == 0 || (r < 0 && errno != EAGAIN)) {
 			fail(e, i, "%s%s",
 			    c->state == CL_HANDSHAKE ? "during the handshake: "
@@ -386,10 +391,22 @@ read_client(struct engine *e, int i, uint32_t events)
 		}
 		/* Edge-triggered: a short read means the socket is empty,
 		 * unless the peer's end of stream is still to come. */
-		if ((size_t)r < room &&
+		if (c->ssl == NULL && (size_t)r < room &&
 		    !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
 			return;
 	}
+}
+
+/* Goes on with a handshake of TLS, and behind it with the request. */
+static void
+secure_more(struct engine *e, int i)
+{
+	int r = secure_handshake(e->client[i].ssl);
+
+	if (r < 0)
+		fail(e, i, "during the TLS handshake: %s", secure_error());
+	else if (r > 0)
+		send_request(e, i);
 }
 
 static void
@@ -406,7 +423,17 @@ handle_event(struct engine *e, int i, uint32_t events)
 			fail(e, i, "connect: %s", strerror(err));
 			return;
 		}
-		send_request(e, i);
+		if (!e->opt->tls) {
+			send_request(e, i);
+		} else {
+			c->ssl = secure_new(c->fd);
+			c->state = CL_SECURING;
+			secure_more(e, i);
+		}
+	} else if (c->state == CL_SECURING) {
+		secure_more(e, i);
+		/* what came with it is read below: there is no further event */
+		events |= EPOLLIN;
 	} else if (c->out_len && (events & EPOLLOUT)) {
 		flush_out(e, i);
 	}

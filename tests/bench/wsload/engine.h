@@ -8,7 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum client_state { CL_NEW, CL_CONNECTING, CL_HANDSHAKE, CL_OPEN, CL_DEAD };
+enum client_state {
+	CL_NEW,
+	CL_CONNECTING,
+	CL_SECURING,
+	CL_HANDSHAKE,
+	CL_OPEN,
+	CL_DEAD
+};
 
 struct client {
 	int fd;
@@ -17,6 +24,7 @@ struct client {
 	uint32_t stash_len; /* bytes of an incomplete frame or response head */
 	uint32_t out_len;   /* bytes waiting for the socket to take them */
 	uint8_t *stash, *out;
+	struct ssl_st *ssl; /* NULL: plain, or not yet */
 	uint64_t connect_ns;
 };
 

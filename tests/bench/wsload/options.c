@@ -47,6 +47,7 @@ static const char help[] =
     "clients)\n"
     "  --inflight C         handshakes under way at once (256)\n"
     "  --connect-rate R     handshakes/s at most (0: no limit)\n"
+    "  --tls                over TLS; certificates are not looked at\n"
     "  --url TEMPLATE       request target (/ws?user=u%d)\n"
     "  --protocol NAME      Sec-WebSocket-Protocol to offer\n"
     "  --header 'K: V'      further request header, a TEMPLATE; repeatable\n"
@@ -132,6 +133,7 @@ enum {
 	OPT_ACK,
 	OPT_PAIR,
 	OPT_NO_SELF,
+	OPT_TLS,
 	OPT_WARMUP,
 	OPT_DURATION,
 	OPT_DRAIN,
@@ -167,6 +169,7 @@ static const struct option long_options[] = {
     {"ack", required_argument, NULL, OPT_ACK},
     {"pair", required_argument, NULL, OPT_PAIR},
     {"no-self", no_argument, NULL, OPT_NO_SELF},
+    {"tls", no_argument, NULL, OPT_TLS},
     {"warmup", required_argument, NULL, OPT_WARMUP},
     {"duration", required_argument, NULL, OPT_DURATION},
     {"drain", required_argument, NULL, OPT_DRAIN},
@@ -291,6 +294,9 @@ parse_one(struct options *o, int c)
 		break;
 	case OPT_PAIR:
 		o->pair = optarg;
+		break;
+	case OPT_TLS:
+		o->tls = 1;
 		break;
 	case OPT_NO_SELF:
 		o->no_self = 1;

@@ -43,6 +43,7 @@ struct options {
 	int window;
 	int ack_own; /* closed loop: a message's own echo acknowledges it */
 	const char *pair; /* private: prints the only two clients that talk */
+	int tls;	  /* the clients' connections are over TLS */
 	int no_self; /* the server sends a publisher no copy of its own messages
 		      */
 	double warmup, duration, drain, stall;
