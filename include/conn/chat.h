@@ -275,6 +275,7 @@ struct chat {
 	uint8_t *payload;    /* [SHM_STAGE] of the message being read */
 	uint8_t *raw;	     /* [SHM_STAGE] that waited to be decoded */
 	uint8_t *spare_wire; /* [CHAT_SPARE][SHM_WIRE], see socket.h */
+	uint8_t *spare_rest; /* [CHAT_SPARE][SHM_REST] */
 	uint8_t *sealed;     /* [CHAT_SEALED]: what transports have made of the
 			      * output that the batch sends */
 	size_t n_sealed;     /* bytes of it */

@@ -3,8 +3,6 @@
 #ifndef CHATD_CONN_SOCKET_H
 #define CHATD_CONN_SOCKET_H
 
-#include <string.h>
-
 #include "conn/chat.h"
 #include "net/transport.h"
 
@@ -14,14 +12,30 @@ conn_transport(const struct chat *ch, uint32_t i)
 	return transports[ch->conn[i].transport];
 }
 
-/* Where the state of its transport lies: of one without a slot, which ends
- * with its answer, in private memory. */
-static inline void *
-conn_wire(const struct chat *ch, uint32_t i)
+/* The socket of a connection that is not here yet, or no more. What its
+ * transport keeps lies in shared memory, or, of one without a slot, which ends
+ * with its answer, in private memory; NULL: no transport keeps anything. */
+static inline struct transport_socket
+conn_socket_of(const struct chat *ch, uint32_t i, int fd)
 {
-	return conn_has_slot(ch, i)
-	    ? ch->hub->wire + (size_t)i * SHM_WIRE
-	    : ch->spare_wire + (size_t)(i - ch->hub->n_slots) * SHM_WIRE;
+	const bool slot = conn_has_slot(ch, i);
+	const size_t k = slot ? i : i - ch->hub->n_slots;
+	uint8_t *wire = slot ? ch->hub->wire : ch->spare_wire,
+		*rest = slot ? ch->hub->rest : ch->spare_rest;
+
+	return (struct transport_socket){.fd = fd,
+	    .conn = i,
+	    .state = wire != NULL ? wire + k * SHM_WIRE : NULL,
+	    .rest = rest != NULL ? rest + k * SHM_REST : NULL};
+}
+
+static inline struct transport_socket
+conn_socket(const struct chat *ch, uint32_t i)
+{
+	struct transport_socket s = conn_socket_of(ch, i, ch->conn[i].fd);
+
+	s.at = output_written(&ch->conn[i].out);
+	return s;
 }
 
 /* Zeroes what a transport keeps of a connection: keys, perhaps. The number may
@@ -29,19 +43,9 @@ conn_wire(const struct chat *ch, uint32_t i)
 static inline void
 conn_wire_clear(const struct chat *ch, uint32_t i, uint8_t transport)
 {
-	const struct transport *t = transport_of(transport);
+	const struct transport_socket s = conn_socket_of(ch, i, -1);
 
-	if (t != NULL)
-		memset(conn_wire(ch, i), 0, t->state_bytes);
-}
-
-static inline struct transport_socket
-conn_socket(const struct chat *ch, uint32_t i)
-{
-	return (struct transport_socket){.fd = ch->conn[i].fd,
-	    .conn = i,
-	    .at = output_written(&ch->conn[i].out),
-	    .state = conn_wire(ch, i)};
+	transport_forget(transport_of(transport), &s);
 }
 
 static inline ssize_t

@@ -32,9 +32,11 @@ enum {
 	SHM_STAGE = 64 * 1024,	     /* a worker's receive buffer, bytes */
 	STAGE_PARTS = 16, /* of it. More: more are read by one system call;
 			   * fewer: what one has sent is done in fewer turns */
-	/* For what a connection's transport knows (net/transport.h), bytes.
-	 * Only those that it uses cost memory. */
-	SHM_WIRE = OTHER_EITHER(512, 640),
+	/* For what a connection's transport knows (net/transport.h), and for a
+	 * record that has not come whole, bytes. Only those that it uses cost
+	 * memory. All programs have the same two, see wire.h. */
+	SHM_WIRE = 512,
+	SHM_REST = 40 * 1024,
 	SHM_BLOCK = 64,	      /* items per claimable block, see claim.h */
 	SHM_NONE = 0xffffffff /* no index */
 };
@@ -146,7 +148,11 @@ struct hub {
 	_Atomic uint32_t *chain; /* [SHM_WORKERS][n_entries]: links */
 
 	uint8_t *stage; /* [SHM_WORKERS][SHM_STAGE] */
-	uint8_t *wire;	/* [n_slots][SHM_WIRE]: state of transports */
+
+	/* In a file of their own (wire.h), which workers alone have; NULL: this
+	 * is none, or no transport keeps anything. */
+	uint8_t *wire; /* [n_slots][SHM_WIRE]: state of transports */
+	uint8_t *rest; /* [n_slots][SHM_REST] */
 
 	struct index_entry *index;
 	uint64_t n_index; /* a power of two */

@@ -86,6 +86,9 @@ endpoints_find(const struct endpoints *all, const char *name);
  * one that listens there, else at its port on every address; -1: none. */
 int endpoints_accepted(const struct endpoints *all, int fd);
 
+/* Whether the transport of one of them keeps something of its connections. */
+bool endpoints_keep(const struct endpoints *all);
+
 /* Closes all. */
 void endpoints_close(struct endpoints *all);
 

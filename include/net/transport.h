@@ -19,22 +19,23 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "base/other.h"
 #include "net/counters.h"
 
 enum {
 	TRANSPORTS_MAX = 8,
 	TRANSPORT_USUAL = 1,
-	/* Bytes of state. Larger: shared memory has more room that no
-	 * connection uses (and that costs nothing then). */
-	TRANSPORT_STATE_MAX = OTHER_EITHER(512, 640),
+	/* Bytes of state. Larger: each connection that has one takes more
+	 * memory, and an upgrade from a program with less is refused where
+	 * there are some. */
+	TRANSPORT_STATE_MAX = 512,
 	/* Plaintext that `seal` is given at once, bytes. Larger: what a slow
 	 * socket does not take is sealed again more often; smaller: more
 	 * writes. */
 	TRANSPORT_PLAIN_MAX = 16 * 1024,
 	/* What that becomes, at most. */
 	TRANSPORT_SEALED_MAX = 2 * TRANSPORT_PLAIN_MAX,
-	/* For a record that has not come whole, twice, see `rest`. */
+	/* For a record that has not come whole, twice, see `rest`. It cannot
+	 * change either. */
 	TRANSPORT_REST = 40 * 1024
 };
 
@@ -97,6 +98,13 @@ struct transport {
 	 */
 	ssize_t (*recv)(
 	    const struct transport_socket *s, void *out, size_t len);
+	/*
+	 * How many bytes of `rest` may have memory: the state says so before
+	 * any of them is written, until they are given back. NULL: none ever
+	 * have. What it says counts as input-memory, and when the connection
+	 * ends, or its worker is dead, they are given back by it.
+	 */
+	size_t (*rested)(const struct transport_socket *s);
 	bool bare; /* recv is recv(2) of the socket: others may do that */
 	/*
 	 * Makes of plaintext what is to be sent, in out[TRANSPORT_SEALED_MAX],
@@ -142,6 +150,11 @@ transport_of(uint8_t number)
 {
 	return number < TRANSPORTS_MAX ? transports[number] : NULL;
 }
+
+/* Forgets what it keeps of a connection that has ended, or whose place another
+ * one gets: keys, perhaps. t NULL: nothing. */
+void transport_forget(
+    const struct transport *t, const struct transport_socket *s);
 
 /* Gives the memory of n bytes of a socket's rest back, from its begin or from
  * its middle on: they are zero then. */

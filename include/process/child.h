@@ -42,8 +42,10 @@ enum child_gets {
 			      * when memory runs out */
 	CHILD_MUTE = 16,     /* says nothing to the master: it is ready from its
 			      * start on, and its link is its own affair */
-	CHILD_ERRAND = 32    /* is started for one command of chatctl's, which
+	CHILD_ERRAND = 32,   /* is started for one command of chatctl's, which
 			      * it is told by MSG_ERRAND, and has no place */
+	CHILD_WIRE = 64	     /* of a family, with CHILD_HUB: what transports
+			      * know, keys among it (hub/wire.h) */
 };
 
 /* What a child is born with. */
@@ -217,6 +219,7 @@ struct nursery {
 	const struct identity *identity; /* whom children become */
 	const struct conf_live *live;
 	struct endpoints *endpoints;
+	int wire;  /* file of what transports know (hub/wire.h); -1: none */
 	int pages; /* file of lines outside of shared memory; -1: none */
 	uint8_t *page;
 	int log;	    /* where lines of the log go; -1: standard error */

@@ -85,8 +85,10 @@ enum family_note_what {
 	FAMILY_NOTE_PROGRAM = 1, /* to execute */
 	FAMILY_NOTE_PASSPORT,
 	FAMILY_NOTE_HUB,
-	FAMILY_NOTE_REST /* page, link, log, givers, listeners; which of them
-			  * there are says the passport */
+	FAMILY_NOTE_REST, /* page, link, log, givers, listeners; which of them
+			   * there are says the passport */
+	FAMILY_NOTE_WIRE  /* behind FAMILY_NOTE_HUB: of a kind that gets it, if
+			   * there is one */
 };
 
 struct family_note {

@@ -23,7 +23,7 @@ enum {
 
 /* Descriptors of the process's own that cross the exec; -1: none. */
 struct passport {
-	int file, link, log, hub, page;
+	int file, link, log, hub, page, wire;
 };
 
 struct passport_page {
@@ -40,8 +40,8 @@ struct passport_page {
 	/* of a family (process/family.h) */
 	uint32_t table; /* its table of descriptors' number; 0: no family */
 	/* what it is given */
-	struct passport fd; /* a family's come in notes: of these, log alone
-			     * says with -1 that there is none */
+	struct passport fd; /* a family's come in notes: of these, log and
+			     * wire say with -1 that there is none */
 	bool drop;	    /* it has changed its user: nobody traces it */
 	bool tried; /* the program that it executes cannot have changed since
 		     * it said that it has this layout */

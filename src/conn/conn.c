@@ -14,17 +14,20 @@ bool
 conn_stations_of(const struct chat *ch, uint32_t i, struct conn_stations *out)
 {
 	const struct slot *s = &ch->hub->slot[i];
+	const struct transport *t;
 
 	out->transport = SHM_ONCE(s->transport);
+	t = transport_of(out->transport);
 	out->door = SHM_ONCE(s->door);
 	out->dialect =
 	    dialect_find(&ch->dialects, out->door, SHM_ONCE(s->framing));
-	return out->dialect != DIALECT_NONE &&
-	    transport_of(out->transport) != NULL;
+	return out->dialect != DIALECT_NONE && t != NULL &&
+	    (t->state_bytes == 0 || ch->hub->wire != NULL);
 }
 
-_Static_assert(
-    (int)SHM_WIRE == (int)TRANSPORT_STATE_MAX, "there is room for it");
+_Static_assert((int)SHM_WIRE == (int)TRANSPORT_STATE_MAX &&
+	(int)SHM_REST == (int)TRANSPORT_REST,
+    "there is room for it");
 
 /* Makes the tables that connections are listed in. */
 static int
@@ -50,9 +53,10 @@ conn_buffers(struct chat *ch)
 	ch->payload = malloc(SHM_STAGE);
 	ch->raw = sparse_new(1, SHM_STAGE);
 	ch->spare_wire = sparse_new(CHAT_SPARE, SHM_WIRE);
+	ch->spare_rest = sparse_new(CHAT_SPARE, SHM_REST);
 	ch->sealed = sparse_new(1, CHAT_SEALED);
 	if (ch->payload != NULL && ch->raw != NULL && ch->spare_wire != NULL &&
-	    ch->sealed != NULL)
+	    ch->spare_rest != NULL && ch->sealed != NULL)
 		return 0;
 	errno = ENOMEM;
 	return -1;

@@ -117,7 +117,7 @@ enum convert_region {
 	R_SUBSCRIPTION,
 	R_INDEX,
 	R_JOURNAL,
-	R_WIRE,	  /* an older layout has none of these: */
+	/* an older layout has none of these: */
 	R_SOCKET, /* then sockets are given by who has them */
 	R_STREAM,
 	R_SPILL,
@@ -162,8 +162,6 @@ struct convert {
 	uint64_t region_size[R_REGIONS];
 	uint64_t count[N_COUNTS];
 	uint64_t mark;	       /* bytes of one of theirs; 0: there is none */
-	uint64_t wire;	       /* the same */
-	uint64_t wire_data;    /* where the next page of them is, in the file */
 	uint8_t slot_state[8]; /* theirs to ours */
 
 	struct hub hub;	   /* the new memory; base NULL: there is none yet */

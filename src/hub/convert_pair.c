@@ -46,7 +46,6 @@ static const char *const region_names[R_REGIONS] = {[R_HEADS] = "heads",
     [R_SUBSCRIPTION] = "subscription",
     [R_INDEX] = "index",
     [R_JOURNAL] = "journal",
-    [R_WIRE] = "wire",
     [R_SOCKET] = "socket",
     [R_STREAM] = "stream",
     [R_SPILL] = "spill"};
@@ -321,7 +320,7 @@ regions_find(struct convert *c)
 
 	for (int r = 0; r < R_REGIONS; r++) {
 		l = print_memory(&c->theirs, region_names[r]);
-		if (l == NULL && r >= R_WIRE)
+		if (l == NULL && r >= R_SOCKET)
 			continue;
 		if (l == NULL)
 			return convert_fail(c, "its layout lacks the region %s",
@@ -333,8 +332,6 @@ regions_find(struct convert *c)
 	if (l != NULL && c->field[F_HEADS_READER] != NULL &&
 	    c->field[F_HEADS_READER]->size >= l->size * READERS)
 		c->mark = l->size;
-	l = print_value(&c->theirs, "SHM_WIRE");
-	c->wire = l != NULL && l->at <= PRINT_STRUCT_MAX ? l->at : 0;
 	for (int n = 0; n < N_COUNTS; n++) {
 		l = print_count(&c->theirs, count_names[n]);
 		if (l == NULL && n >= N_SPILL)

@@ -118,40 +118,6 @@ records_copy(struct convert *c, struct convert_pools *p, uint64_t conn,
 	return true;
 }
 
-/* Whether the old memory has no page there: to read one would make it. */
-static bool
-slot_wire_is_hole(struct convert *c, uint64_t at)
-{
-	off_t data;
-
-	if (at + c->wire <= c->wire_data)
-		return true;
-	data = lseek(c->fd, (off_t)at, SEEK_DATA);
-	c->wire_data = data == -1 ? UINT64_MAX : (uint64_t)data;
-	return at + c->wire <= c->wire_data;
-}
-
-/* Copies what a connection's transport knows. */
-static bool
-slot_wire_copy(struct convert *c, uint32_t i)
-{
-	uint8_t *to = c->hub.wire + (size_t)i * SHM_WIRE;
-	const uint64_t begin = i * c->wire;
-	const uint8_t *from = c->region[R_WIRE] + begin;
-
-	if (c->wire == 0 || begin + c->wire > c->region_size[R_WIRE] ||
-	    slot_wire_is_hole(c, (uint64_t)(from - c->base)))
-		return true;
-	memcpy(to, from, c->wire < SHM_WIRE ? c->wire : SHM_WIRE);
-	for (uint64_t k = SHM_WIRE; k < c->wire; k++)
-		if (from[k] != 0)
-			return convert_fail(c,
-			    "SHM_WIRE: a transport's state of %llu bytes does "
-			    "not fit into %d",
-			    (unsigned long long)c->wire, SHM_WIRE);
-	return true;
-}
-
 /* Copies which descriptor is its own: the table goes on. */
 static void
 slot_socket_copy(struct convert *c, uint32_t i)
@@ -192,8 +158,7 @@ slot_copy(struct convert *c, struct convert_pools *p, uint32_t i,
 	to->user = convert_entry(c, to->user);
 	slot_socket_copy(c, i);
 	c->result->connections++;
-	return slot_wire_copy(c, i) &&
-	    convert_output(c, p, i, from, to, l->worker) &&
+	return convert_output(c, p, i, from, to, l->worker) &&
 	    convert_input(c, p, i, from, to, l->worker) &&
 	    convert_blob(c, p, convert_get(c, F_SLOT_INFO, from), conn,
 		l->worker, &to->info) &&

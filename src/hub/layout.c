@@ -345,7 +345,6 @@ static const struct layout_line lines[] = {
     GROUP("values", "constants"),
     VALUE(SHM_WORKERS),
     VALUE(SHM_STAGE),
-    VALUE(SHM_WIRE),
     VALUE(SHM_BLOCK),
     VALUE(CHARGE_USERS),
     VALUE(CHARGE_CHANNELS),

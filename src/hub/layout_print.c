@@ -43,7 +43,6 @@ static const struct layout_region {
     REGION(subscription),
     REGION(chain),
     REGION(stage),
-    REGION(wire),
     REGION(index),
     REGION(journal),
     REGION(spill),

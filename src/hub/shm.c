@@ -24,6 +24,7 @@
 #include "hub/slot.h"
 #include "hub/stats.h"
 #include "hub/subscription.h"
+#include "hub/wire.h"
 #include "name.h"
 #include "ring.h"
 
@@ -157,7 +158,6 @@ hub_place(struct hub *h, uint8_t *base)
 	PLACE(subscription, sizeof(struct subscription) * h->n_subscriptions);
 	PLACE(chain, sizeof(uint32_t) * SHM_WORKERS * h->n_entries);
 	PLACE(stage, (size_t)SHM_STAGE * SHM_WORKERS);
-	PLACE(wire, (size_t)SHM_WIRE * h->n_slots);
 	PLACE(index, sizeof(struct index_entry) * h->n_index);
 	PLACE(journal, h->journal_size);
 	PLACE(spill, h->spill_size);
@@ -422,6 +422,7 @@ hub_close_file(struct hub *h)
 void
 hub_destroy(struct hub *h)
 {
+	wire_detach(h);
 	munmap(h->base, h->size);
 	hub_close_file(h);
 	memset(h, 0, sizeof(*h));

@@ -12,6 +12,7 @@
 #include "door/registry.h"
 #include "hub/shm.h"
 #include "hub/stats.h"
+#include "hub/wire.h"
 #include "master/control.h"
 #include "master/daemon.h"
 #include "master/master.h"
@@ -169,6 +170,17 @@ place_take(struct master *m, char *error, size_t error_len)
 	return m->control != NULL ? 0 : -1;
 }
 
+int
+boot_wire(struct master *m, char *error, size_t error_len)
+{
+	if (m->nursery.wire != -1 || !endpoints_keep(&m->endpoints) ||
+	    (m->nursery.wire = wire_create()) != -1)
+		return 0;
+	snprintf(error, error_len, "no memory for what transports know: %s",
+	    strerror(errno));
+	return -1;
+}
+
 /* Makes the shared memory. */
 static int
 hub_make(struct master *m, char *error, size_t error_len)
@@ -176,7 +188,7 @@ hub_make(struct master *m, char *error, size_t error_len)
 	m->limits = sizes_limits(m->conf);
 	if (fdstore_hub(m) || hub_create(&m->hub, &m->limits) == 0) {
 		report_words_put(&m->hub);
-		return 0;
+		return boot_wire(m, error, error_len);
 	}
 	snprintf(error, error_len, "no shared memory: %s", strerror(errno));
 	return -1;
@@ -187,8 +199,11 @@ boot_raise_limits(struct master *m)
 {
 	m->files =
 	    daemon_raise_files((uint64_t)m->conf->connections + FILES_SPARE);
-	if (m->conf->io_uring)
-		daemon_raise_locked(LOCKED_BYTES);
+	if (m->conf->io_uring || m->nursery.wire != -1)
+		daemon_raise_locked(LOCKED_BYTES +
+		    (m->nursery.wire != -1
+			    ? (uint64_t)m->limits.connections * SHM_WIRE
+			    : 0));
 }
 
 /* Finds the user that workers become, and whether they may. */

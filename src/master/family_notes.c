@@ -57,6 +57,17 @@ notes_rest(const struct family *f, int link, const struct birth_worker *birth)
 	    f->home, f->next->generation, FAMILY_NOTE_REST, fd, k);
 }
 
+/* Sends what transports know, to a worker alone. */
+static int
+notes_wire(const struct family *f)
+{
+	const struct nursery *n = &f->member->master->nursery;
+
+	if ((f->next->kind->gets & CHILD_WIRE) == 0 || n->wire == -1)
+		return 0;
+	return notes_one(f, FAMILY_NOTE_WIRE, n->wire);
+}
+
 /* Sends all of them. */
 static int
 notes_send(const struct family *f, int link, const struct birth_worker *birth)
@@ -69,6 +80,7 @@ notes_send(const struct family *f, int link, const struct birth_worker *birth)
 	    notes_one(f, FAMILY_NOTE_PROGRAM, n->program) == 0 &&
 	    notes_one(f, FAMILY_NOTE_PASSPORT, passport) == 0 &&
 	    notes_one(f, FAMILY_NOTE_HUB, n->hub->fd) == 0 &&
+	    notes_wire(f) == 0 &&
 	    notes_rest(f, link, birth) == 0)
 		r = 0;
 	saved = errno;

@@ -317,7 +317,8 @@ master_new(const struct options *options, struct conf *conf)
 	conf_access_settle(conf, conf);
 	m->live = conf->live;
 	m->ready_pipe = m->pidfile.fd = m->page = m->bundle = m->next.fd = -1;
-	m->nursery.pages = m->nursery.log = m->nursery.program = -1;
+	m->nursery.pages = m->nursery.log = m->nursery.program =
+	    m->nursery.wire = -1;
 	log_child_init(m);
 	m->started_ms = clock_ms();
 	m->n_workers = m->wanted = conf->workers;

@@ -14,6 +14,7 @@
 #include "base/machine.h"
 #include "base/title.h"
 #include "hub/convert.h"
+#include "hub/wire.h"
 #include "master/control.h"
 #include "master/daemon.h"
 #include "master/fdstore.h"
@@ -219,7 +220,27 @@ memory_take(struct master *m, const struct state *s, struct conf *c,
 		error_len) == -1)
 		return -1;
 	report_words_put(&m->hub);
-	return 0;
+	return boot_wire(m, error, error_len);
+}
+
+/* In a rehearsal: whether this program finds what transports know of the
+ * connections that there are. It goes by endpoints: where one keeps something,
+ * connections may come until this program is executed. */
+static bool
+wire_judge(const struct master *m, const struct state *s, char *error,
+    size_t error_len)
+{
+	const char *theirs = s->wire_places;
+
+	if (!endpoints_keep(&m->endpoints) ||
+	    (theirs != NULL && strcmp(theirs, wire_places()) == 0))
+		return true;
+	snprintf(error, error_len,
+	    "an address has a transport with memory of its own, whose places "
+	    "are others in this program (bytes of each connection: %s; the "
+	    "program that runs has %s): start chatd anew",
+	    wire_places(), theirs != NULL ? theirs : "none");
+	return false;
 }
 
 /* Everything that can go wrong: state, configuration, memory, user. With copies
@@ -235,7 +256,8 @@ prepare(struct master *m, struct state *s, int fd, bool *copies,
 	const char *wrong;
 	int workers;
 
-	if (state_read(fd, m, s, error, error_len) == -1)
+	if (state_read(fd, m, s, error, error_len) == -1 ||
+	    (look && !wire_judge(m, s, error, error_len)))
 		return -1;
 	if (!look) { /* only a rehearsal compares layouts */
 		free(s->print);

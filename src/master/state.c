@@ -202,6 +202,8 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 		    atoi(value) <= STATE_FORMAT;
 	if (strcmp(key, "hub") == 0)
 		return hub_parse(s, value);
+	if (strcmp(key, "wire") == 0)
+		return path_parse(value, &m->nursery.wire, &s->wire_places);
 	if (strcmp(key, "channels") == 0)
 		return sscanf(value, "%" SCNu32, &s->limits.channels) == 1;
 	if (strcmp(key, "readers") == 0)
@@ -304,7 +306,8 @@ file_parse(
 	log_child_init(m);
 	s->hub = s->control = s->bundle = -1;
 	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = m->next.fd = -1;
-	m->nursery.pages = m->nursery.log = m->nursery.program = -1;
+	m->nursery.pages = m->nursery.log = m->nursery.program =
+	    m->nursery.wire = -1;
 	s->options.workers = -1;
 	s->limits.reader_share = READER_SHARE; /* an older program has none */
 	if ((s->text = file_read(fd)) == NULL ||
@@ -380,6 +383,8 @@ void
 state_descriptors(const struct master *m, void (*f)(int fd))
 {
 	f(m->next.fd != -1 ? m->next.fd : m->hub.fd);
+	if (m->nursery.wire != -1)
+		f(m->nursery.wire);
 	if (m->bundle != -1)
 		f(m->bundle);
 	f(control_fd(m->control));

@@ -11,6 +11,7 @@
 #include "base/memory_file.h"
 #include "door/registry.h"
 #include "hub/layout.h"
+#include "hub/wire.h"
 #include "master/control.h"
 #include "children.h"
 #include "log_child.h"
@@ -123,6 +124,8 @@ static void
 put_all(FILE *f, const struct master *m)
 {
 	put_memory(f, m);
+	if (m->nursery.wire != -1)
+		fprintf(f, "wire %d %s\n", m->nursery.wire, wire_places());
 	put_options(f, m->options);
 	for (int i = 0; i < m->endpoints.n; i++)
 		fprintf(f, "listener %d %s\n", m->endpoints.at[i].fd,

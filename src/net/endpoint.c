@@ -337,6 +337,19 @@ endpoints_accepted(const struct endpoints *all, int fd)
 	return found;
 }
 
+bool
+endpoints_keep(const struct endpoints *all)
+{
+	const struct transport *t;
+
+	for (int i = 0; i < all->n; i++) {
+		t = transport_of(all->at[i].transport);
+		if (t != NULL && t->state_bytes != 0)
+			return true;
+	}
+	return false;
+}
+
 void
 endpoints_close(struct endpoints *all)
 {

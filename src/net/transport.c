@@ -32,6 +32,16 @@ transport_rest_free(const struct transport_socket *s, size_t from, size_t n)
 		(void)madvise(s->rest + from, n, MADV_DONTNEED);
 }
 
+void
+transport_forget(const struct transport *t, const struct transport_socket *s)
+{
+	if (t == NULL || t->state_bytes == 0 || s->state == NULL)
+		return;
+	if (t->rested != NULL && t->rested(s) != 0)
+		transport_rest_free(s, 0, TRANSPORT_REST);
+	memset(s->state, 0, t->state_bytes);
+}
+
 ssize_t
 transport_send(const struct transport *t, const struct transport_socket *s,
     const void *bytes, size_t len)

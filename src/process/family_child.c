@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/title.h"
 #include "codec/birth.h"
+#include "hub/wire.h"
 #include "process/child.h"
 #include "process/executable.h"
 #include "process/family.h"
@@ -173,6 +174,26 @@ begin_hub(struct beginning *b)
 	KILL_POINT();
 }
 
+/* Maps what transports know. Keepers, which have this process's table of
+ * descriptors, get neither the memory nor its file. */
+static void
+begin_wire(struct beginning *b)
+{
+	struct hub *h = &b->hub;
+	int fd;
+
+	if (b->passport.fd.wire == -1)
+		return;
+	(void)begin_take(b, FAMILY_NOTE_WIRE, &fd, 1, 1);
+	if (wire_attach(h, fd) == -1 || wire_own(h) == -1)
+		begin_fail(FAMILY_FAILED, "memory of transports");
+	close(fd);
+	if (wire_lock(h) == -1)
+		log_debug("keys may be swapped out: %s (LimitMEMLOCK)",
+		    strerror(errno));
+	KILL_POINT();
+}
+
 /* The next of the descriptors of a note if there is to be one. */
 static int
 rest_next(const int **fd, const int *end, bool wanted)
@@ -299,6 +320,7 @@ family_main(uint32_t generation)
 	begin_streams();
 	begin_passport(&b);
 	begin_hub(&b);
+	begin_wire(&b);
 	if (b.start.kind->settle != NULL)
 		b.start.kind->settle(&b.hub);
 	KILL_POINT();

@@ -32,7 +32,7 @@ passport_fill(struct passport_page *page, const struct child *c,
 	    .generation = c->generation,
 	    .gets = kind->gets,
 	    .parent = parent,
-	    .fd = {-1, -1, -1, -1, -1},
+	    .fd = {-1, -1, -1, -1, -1, -1},
 	    .drop = child_identity(c, n)->drop,
 	    .tried = kind->executable == NULL && n->program_is_sealed,
 	    .limits = *n->limits,
@@ -66,6 +66,8 @@ passport_family(const struct child *c, const struct nursery *n,
 	passport_fill(&page, c, n, birth, getpid());
 	page.table = table;
 	page.fd.log = n->log;
+	if ((c->kind->gets & CHILD_WIRE) != 0)
+		page.fd.wire = n->wire;
 	return passport_file(&page);
 }
 

@@ -1,7 +1,5 @@
 #include "takeover/clean.h"
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "hub/input.h"
 #include "hub/output.h"
@@ -13,23 +11,26 @@
 #include "room/user.h"
 
 /* Zeroes what transports have kept of a dead worker's connections: keys,
- * perhaps. The slots are still its own. */
+ * perhaps. The slots are still its own. Who cleans up behind a master that died
+ * has none of it: that file went with the last worker. */
 static void
 clean_wire(struct hub *h, int worker)
 {
-	const struct transport *t;
 	uint64_t life;
 	uint32_t i;
 
+	if (h->wire == NULL)
+		return;
 	for (i = slot_ever(h, 0); i < h->n_slots; i = slot_ever(h, i + 1)) {
 		life = SHM_LOAD(h->slot[i].life);
 		if ((life >> 8 & 0xff) != (uint64_t)worker ||
 		    (life & 7) == SLOT_FREE || (life & 7) == SLOT_MOVING)
 			continue;
-		t = transport_of(SHM_ONCE(h->slot[i].transport));
-		if (t != NULL && t->state_bytes != 0)
-			memset(
-			    h->wire + (size_t)i * SHM_WIRE, 0, t->state_bytes);
+		transport_forget(transport_of(SHM_ONCE(h->slot[i].transport)),
+		    &(struct transport_socket){.fd = -1,
+			.conn = i,
+			.state = h->wire + (size_t)i * SHM_WIRE,
+			.rest = h->rest + (size_t)i * SHM_REST});
 	}
 }
 

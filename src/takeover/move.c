@@ -166,15 +166,14 @@ static enum copied
 move_records_copy(struct chat *ch, struct copy *c)
 {
 	struct slot *s = conn_slot(ch, c->slot);
+	const struct transport_socket socket =
+	    conn_socket_of(ch, c->slot, c->fd);
 	struct counters k;
 	int r;
 
 	if (!conn_stations_of(ch, c->slot, &c->stations) ||
 	    transports[c->stations.transport]->positions(
-		&(struct transport_socket){.fd = c->fd,
-		    .conn = c->slot,
-		    .state = conn_wire(ch, c->slot)},
-		false, &k) < 0)
+		&socket, false, &k) < 0)
 		return COPY_CORRUPTED;
 	c->closed = k.closed;
 	c->said = k.fin_sent;

@@ -80,7 +80,7 @@ scene_begin(void)
 	region_note(r++, (void *)h->subscription_owner, 8);
 	region_note(r++, h->index, 16 * sizeof(*h->index));
 	region_note(r++, h->journal, 1024);
-	region_note(r++, h->wire, 4 * (size_t)SHM_WIRE);
+	region_note(r++, (void *)h->socket, 8 * sizeof(*h->socket));
 	region_note(r++, h->stream, 8 * sizeof(*h->stream));
 	region_note(r++, h->spill, 1024);
 	REQUIRE(r == region + REGIONS);

@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "hub/shm.h"
+#include "hub/wire.h"
 #include "presence_fixture.h"
 
 static uint64_t fixture_seed = 0x9e3779b97f4a7c15ull;
@@ -46,6 +48,17 @@ static inline uint32_t
 fixture_rounds(uint32_t n)
 {
 	return getenv("LONG") != NULL ? n * 10 : n;
+}
+
+/* Memory of what transports know. */
+static inline void
+fixture_wire(struct hub *h)
+{
+	int fd = wire_create();
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(wire_attach(h, fd), 0);
+	close(fd);
 }
 
 /* A hub of that size, with as many channels as users, seen as worker 0, and

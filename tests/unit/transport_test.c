@@ -189,6 +189,7 @@ world(uint8_t transport)
 	size_t len;
 
 	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	fixture_wire(&h);
 	n = node_new(&h, 0);
 	i = node_open(n, "alice", &client);
 	witness = node_open(n, "bob", &witness_client);
@@ -440,6 +441,7 @@ come(uint8_t transport)
 	int pair[2];
 
 	fixture_hub(&h, SLOTS, 100, 1 << 20, 4 << 20, 1 << 20);
+	fixture_wire(&h);
 	for (size_t k = 0; k < SLOTS; k++)
 		h.wire[k * SHM_WIRE] = 1;
 	n = node_new(&h, 0);
