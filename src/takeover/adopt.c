@@ -69,8 +69,7 @@ adopt_is_new(struct chat *ch, uint32_t i, uint8_t endpoint, int fd)
 {
 	const struct transport *t =
 	    transports[ch->endpoints->at[endpoint].transport];
-	const struct transport_socket s = {
-	    .fd = fd, .conn = i, .state = conn_wire(ch, i)};
+	const struct transport_socket s = conn_socket_of(ch, i, fd);
 
 	if (t->begin == NULL)
 		return counters_untouched(fd);
