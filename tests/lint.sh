@@ -237,7 +237,7 @@ check_layout() {
 # child that needs another one is a program of its own
 # (include/process/executable.h). Workers judge names of hosts (idn2) and of users
 # (unistring), tokens and handshakes (md for SHA-1 and SHA-256, resolv for
-# base64).
+# base64), and seal and open records of TLS (crypto).
 check_libraries() {
 	readelf -d build/libexec/chatd/chatd-child | grep -q NEEDED &&
 	    finding "build/libexec/chatd/chatd-child opens libraries"
@@ -247,7 +247,7 @@ check_libraries() {
 	    sed -n 's/.*(NEEDED).*\[\(.*\)\.so.*/\1/p'); do
 		case $library in
 		libc | libevent_core-2.1 | libbsd | liburing | libseccomp | \
-		    libidn2 | libunistring | libmd | libresolv) ;;
+		    libidn2 | libunistring | libmd | libresolv | libcrypto) ;;
 		*) finding "build/chatd maps $library" ;;
 		esac
 	done

@@ -52,7 +52,11 @@ def judge(table, name, objects):
         if own.match(file) or file in free:
             continue
         text = graph.code(path)
-        if re.search(rf'#include "(\S*/)?{name}(_\w+)?\.h"', text):
+        # a header of that name may be another folder's
+        there = f"{folder}/" if os.path.dirname(file) != folder \
+            else f"(?:{folder}/)?"
+        if re.search(rf'#include "(?:\S*/src/)?{there}{name}(_\w+)?\.h"',
+                     text):
             bad.append(f"{path} includes a header of {folder}/{name}")
         bad += [f"{path} names {word} of {folder}/{name}"
                 for word in sorted(words & set(re.findall(r"\w+", text)))]

@@ -82,7 +82,7 @@ struct tls_key {
 
 /*
  * What a connection is behind its handshake, for who goes on with it. Plain
- * data; whoever gets it reads it as a hostile process's.
+ * data; who gets it reads it as a hostile process's.
  */
 struct tls_birth {
 	uint8_t suite;

@@ -515,6 +515,8 @@ static const struct layout_line lines[] = {
     VALUE(MSG_ASK),
     VALUE(MSG_ROWS),
     VALUE(MSG_ROWS_FILE),
+    VALUE(MSG_BEGUN),
+    VALUE(MSG_ROOM),
     GROUP("enum", "message_result"),
     VALUE(RESULT_DONE),
     VALUE(RESULT_ABSENT),

@@ -2,7 +2,7 @@
  * What goes out over TLS. A plan names the records that are sealed next, and
  * all that they depend on; a store of `plan_no` commits it before any of them
  * is sealed, nothing changes it, and there is no other one before the kernel
- * has taken all of it. So a number of a key has one plaintext, whoever seals
+ * has taken all of it. So a number of a key has one plaintext, who seals
  * it, how often soever; tags of the first sealing are compared with those of
  * each other one before anything goes out.
  */

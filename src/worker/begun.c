@@ -1,7 +1,7 @@
 /*
  * begun: connections with which another process has begun, for a transport that
  * begins with something workers do not do. Their descriptors come over a link;
- * whoever gave one keeps it until it is told that all of it lies where a
+ * who gave one keeps it until it is told that all of it lies where a
  * takeover finds it, and gives it once more if the worker dies before.
  */
 #include <errno.h>
