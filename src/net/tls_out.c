@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/siphash.h"
+#include "net/tls_oracle.h"
 #include "tls.h"
 
 enum {
@@ -164,7 +165,7 @@ out_next_data(struct tls_wire *w, struct tls_plan *p, size_t len)
 		to.level = OUT_WARNING;
 		to.alert = spent ? TLS_CLOSE_NOTIFY : TLS_NO_RENEGOTIATION;
 		to.answered = asked;
-	} else if (p->type != TLS_HANDSHAKE &&
+	} else if (!suite->old && p->type != TLS_HANDSHAKE &&
 	    (spent || asks || tls_wire_now() - p->since >= OUT_DAY)) {
 		to.type = TLS_HANDSHAKE;
 		to.answered = asked;
@@ -220,6 +221,8 @@ out_seal(const struct transport_socket *s, struct tls_wire *w,
 		n += (size_t)r;
 		if (!out_tag(w, k, again, out + n))
 			return -1;
+		TLS_ORACLE(have->key, tls_suite(p->suite)->key,
+		    p->number + k + p->nonce, p->type, plain, len);
 	}
 	if (!again)
 		SHM_STORE(w->sealed, p->no);
