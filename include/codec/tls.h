@@ -81,8 +81,8 @@ struct tls_key {
 };
 
 /*
- * What a connection is behind its handshake, for who goes on with it. Plain
- * data; who gets it reads it as a hostile process's.
+ * What a connection is behind its handshake, for the worker that goes on with
+ * it. Plain data, which its reader judges as a hostile process's.
  */
 struct tls_birth {
 	uint8_t suite;

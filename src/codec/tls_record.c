@@ -60,7 +60,7 @@ tls_init(void)
 
 /* Writes a number of n bytes, the highest first. */
 static void
-put(uint8_t *out, uint64_t number, size_t n)
+number_put(uint8_t *out, uint64_t number, size_t n)
 {
 	for (size_t k = 0; k < n; k++)
 		out[n - 1 - k] = (uint8_t)(number >> 8 * k);
@@ -91,9 +91,9 @@ aad_of(const struct tls_suite *s, const uint8_t *record, uint64_t number,
 		memcpy(aad, record, TLS_HEAD);
 		return TLS_HEAD;
 	}
-	put(aad, number, 8);
+	number_put(aad, number, 8);
 	memcpy(aad + 8, record, 3);
-	put(aad + 11, plain, 2);
+	number_put(aad + 11, plain, 2);
 	return OLD_HEAD;
 }
 
@@ -112,9 +112,9 @@ tls_seal(uint8_t suite, const struct tls_key *key, uint64_t number,
 		return -1;
 	out[0] = s->old ? type : TLS_DATA;
 	out[1] = out[2] = VERSION;
-	put(out + 3, len + s->overhead - TLS_HEAD, 2);
+	number_put(out + 3, len + s->overhead - TLS_HEAD, 2);
 	if (s->explicit_nonce) {
-		put(at, nonce, EXPLICIT);
+		number_put(at, nonce, EXPLICIT);
 		at += EXPLICIT;
 	}
 	nonce_of(s, key, number, out + TLS_HEAD, iv);

@@ -1,5 +1,6 @@
 /* tls_record: the vectors of RFC 8448, what is sealed against libcrypto's own
- * derivation and records by the letter (tls_forge.h), and each malformed one.
+ * derivation and records by the letter (tls_forge_fixture.h), and each
+ * malformed one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@
 #include <string.h>
 
 #include "codec/tls.h"
-#include "tls_forge.h"
+#include "tls_forge_fixture.h"
 
 enum { NUMBER = 0x010203 };
 

@@ -1,7 +1,7 @@
 /*
- * tls_forge: records that no honest peer makes, by libcrypto's AEADs alone and
- * by the letter of RFC 8446 5.2 and RFC 5246 6.2.3.3: what is in a record, its
- * padding, type and version are the caller's.
+ * tls_forge_fixture: records that no honest peer makes, by libcrypto's AEADs
+ * alone and by the letter of RFC 8446 5.2 and RFC 5246 6.2.3.3: what is in a
+ * record, its padding, type and version are the caller's.
  */
 #ifndef CHATD_TESTS_TLS_FORGE_H
 #define CHATD_TESTS_TLS_FORGE_H
