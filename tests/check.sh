@@ -52,7 +52,7 @@ waiting='custody_test quit_test
     lines_test keeper_test own_fault_test noexec_test
     mover_kill_test accepted_test backoff_test hold_test kill_claim_test
     kill_open_test kill_watch_test kill_event_test kill_held_test
-    kill_reader_test'
+    kill_reader_test kill_tls_test'
 readers='reader_test reader_kill_test reader_event_test reader_copy_test
     reader_opening_test kill_hold_test kill_opening_test
     kill_away_test hostile_test'

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/tls.h"
+#include "codec/tls_oracle.h"
 
 enum {
 	NONCE = 12,
@@ -119,6 +120,9 @@ tls_seal(uint8_t suite, const struct tls_key *key, uint64_t number,
 	}
 	nonce_of(s, key, number, out + TLS_HEAD, iv);
 	aad_len = aad_of(s, out, number, len, aad);
+	TLS_ORACLE(.key = key->key, .nonce = iv, .aad = aad, .plain = plain,
+	    .aad_len = (size_t)aad_len, .len = len, .suite = suite,
+	    .type = s->old ? 0 : type);
 	if (EVP_EncryptInit_ex2(c, NULL, key->key, iv, NULL) != 1 ||
 	    EVP_EncryptUpdate(c, NULL, &n, aad, aad_len) != 1 ||
 	    (len > 0 && EVP_EncryptUpdate(c, at, &n, plain, (int)len) != 1))
