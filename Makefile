@@ -182,6 +182,9 @@ ifeq ($(VARIANT),release)
 $(OUT)/other-layout/chatd: FORCE
 	$(Q)$(MAKE) --no-print-directory VARIANT=other-layout $@ \
 	    $(@D)/libexec/chatd/chatd-child $(@D)/libexec/chatd/chatd-store
+# As $(OUT)/lines/chatd.
+$(OUT)/other-layout/lines/chatd: FORCE
+	$(Q)$(MAKE) --no-print-directory VARIANT=other-layout $@
 endif
 FORCE:
 

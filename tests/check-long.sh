@@ -14,7 +14,7 @@ need "packages" 300 tests/deps.sh
 need "npm packages" 120 npm ci --prefix tests --no-audit --no-fund \
     --loglevel=error
 need "build" 600 make -s -j"$jobs" all units build/lines/chatd \
-    build/kinds/sbin/chatd build/other-layout/chatd \
+    build/kinds/sbin/chatd build/other-layout/chatd build/other-layout/lines/chatd \
     build/fault/million_test build/fault/soak build/fault/invariant
 need "build, sanitizers" 300 make -s -j"$jobs" VARIANT=san all units
 need "build, kill points" 300 make -s -j"$jobs" VARIANT=kill all kills

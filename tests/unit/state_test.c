@@ -17,6 +17,7 @@
 #include "../../src/master/order.h"
 #include "../../src/master/private.h"
 #include "../../src/master/state.h"
+#include "hub/wire.h"
 #include "master/control.h"
 #include "master/roles.h"
 
@@ -70,6 +71,7 @@ master_make(struct options *o)
 	assert_non_null(m->conf);
 	m->limits = limits;
 	m->hub.fd = 17;
+	m->nursery.wire = 19;
 	m->next.fd = -1;
 	m->bundle = 18;
 	m->reload_is_due = true;
@@ -177,6 +179,8 @@ round_trip(void **state)
 	assert_string_equal(s.control_path, "/run/a b/chatd.sock");
 	assert_true(s.verbose);
 	assert_int_equal(s.bundle, 18);
+	assert_int_equal(n->nursery.wire, 19);
+	assert_string_equal(s.wire_places, wire_places());
 	assert_true(s.reload);
 	assert_int_equal(n->endpoints.n, 2);
 	assert_int_equal(n->endpoints.at[1].fd, 6);
