@@ -162,6 +162,7 @@ adopt_take_up(struct adoption *a, uint32_t i, int fd)
 	    (c->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
 	c->paused = c->phase == CONN_ENDING;
 	conn_watch_again(ch, i);
+	conn_rest_look(ch, i, false);
 	ch->n_conns++;
 	if (c->phase == CONN_OPEN)
 		ch->n_open++;
