@@ -221,6 +221,7 @@ struct holds;
 struct iovec;
 struct peers;
 struct moving;
+struct rests;
 struct rooms;
 struct watch;
 
@@ -276,6 +277,7 @@ struct chat {
 	uint8_t *raw;	     /* [SHM_STAGE] that waited to be decoded */
 	uint8_t *spare_wire; /* [CHAT_SPARE][SHM_WIRE], see socket.h */
 	uint8_t *spare_rest; /* [CHAT_SPARE][SHM_REST] */
+	struct rests *rests; /* what records take that are not whole */
 	uint8_t *sealed;     /* [CHAT_SEALED]: what transports have made of the
 			      * output that the batch sends */
 	size_t n_sealed;     /* bytes of it */

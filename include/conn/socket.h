@@ -4,6 +4,7 @@
 #define CHATD_CONN_SOCKET_H
 
 #include "conn/chat.h"
+#include "conn/rest.h"
 #include "net/transport.h"
 
 static inline const struct transport *
@@ -38,6 +39,16 @@ conn_socket(const struct chat *ch, uint32_t i)
 	return s;
 }
 
+/* What a record of it takes is no more, or another worker's. */
+static inline void
+conn_rest_forget(const struct chat *ch, uint32_t i, uint8_t transport)
+{
+	const struct transport *t = transport_of(transport);
+
+	if (t != NULL && t->rested != NULL)
+		rest_note(ch, i, 0, false);
+}
+
 /* Zeroes what a transport keeps of a connection: keys, perhaps. The number may
  * come from shared memory. */
 static inline void
@@ -46,6 +57,19 @@ conn_wire_clear(const struct chat *ch, uint32_t i, uint8_t transport)
 	const struct transport_socket s = conn_socket_of(ch, i, -1);
 
 	transport_forget(transport_of(transport), &s);
+	conn_rest_forget(ch, i, transport);
+}
+
+/* Notes what a record of it takes that has not come whole, if it is of a
+ * transport that has some. */
+static inline void
+conn_rest_look(const struct chat *ch, uint32_t i, bool went_on)
+{
+	const struct transport *t = conn_transport(ch, i);
+	const struct transport_socket s = conn_socket(ch, i);
+
+	if (t->rested != NULL)
+		rest_note(ch, i, t->rested(&s), went_on);
 }
 
 static inline ssize_t
@@ -53,7 +77,10 @@ conn_recv(const struct chat *ch, uint32_t i, void *out, size_t len)
 {
 	const struct transport_socket s = conn_socket(ch, i);
 
-	return conn_transport(ch, i)->recv(&s, out, len);
+	const ssize_t n = conn_transport(ch, i)->recv(&s, out, len);
+
+	conn_rest_look(ch, i, n > 0);
+	return n;
 }
 
 /* Of what is not in the output: an answer to a request. */

@@ -99,10 +99,10 @@ struct transport {
 	ssize_t (*recv)(
 	    const struct transport_socket *s, void *out, size_t len);
 	/*
-	 * How many bytes of `rest` may have memory: the state says so before
-	 * any of them is written, until they are given back. NULL: none ever
-	 * have. What it says counts as input-memory, and when the connection
-	 * ends, or its worker is dead, they are given back by it.
+	 * How many bytes of `rest` have memory, as the state says; a worker
+	 * that died in between may have left those of one record more. NULL:
+	 * none ever have. They are bounded by it (conn/rest.h), and given back
+	 * when the connection ends.
 	 */
 	size_t (*rested)(const struct transport_socket *s);
 	bool bare; /* recv is recv(2) of the socket: others may do that */

@@ -74,7 +74,7 @@ conn_init(struct chat *ch)
 	    claim_init(&ch->slots, h->slot_owner, h->n_slots, h->self) < 0 ||
 	    output_pool_init(&ch->output, h) < 0 ||
 	    input_pool_init(&ch->input, h) < 0 || watch_init(ch) < 0 ||
-	    hold_init(ch) < 0)
+	    hold_init(ch) < 0 || rest_init(ch) < 0)
 		return -1;
 	head_sweep(ch);
 	number_look(ch);

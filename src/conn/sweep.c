@@ -3,6 +3,7 @@
 #include "conn/conn.h"
 #include "conn/request.h"
 #include "conn/head.h"
+#include "conn/rest.h"
 #include "hub/stats.h"
 
 enum {
@@ -111,6 +112,7 @@ conn_sweep(struct chat *ch)
 	conn_relieve(ch);
 	hold_sweep(ch);
 	head_sweep(ch);
+	rest_sweep(ch);
 	input_trim(&ch->input, ch->now_ms);
 	for (i = 0; i < CHAT_SPARE; i++)
 		if (ch->spare_used & 1ull << i)

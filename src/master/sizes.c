@@ -247,7 +247,8 @@ plan_count(struct plan *p, uint32_t workers, uint64_t send_bytes)
 	p->cost[SIZE_SUBSCRIPTIONS] = b.subscriptions;
 	p->cost[SIZE_JOURNAL] = b.journal;
 	p->cost[SIZE_OUTPUT] = b.output;
-	p->cost[SIZE_INPUT] = b.input;
+	/* and one half more of it, of records that have not come whole */
+	p->cost[SIZE_INPUT] = b.input + (p->wire != 0 ? b.input / 2 : 0);
 	p->total = p->fixed;
 	for (int i = 0; i < SIZES; i++)
 		p->total += p->cost[i];

@@ -17,7 +17,8 @@ extern const struct transport tls_transport;
 enum {
 	/* Connections whose keys are kept, by number. */
 	TLS_KEYS = 1 << 21,
-	TLS_FORGET = 64 * 1024 /* bytes that are looked at, at once */
+	TLS_FORGET = 64 * 1024, /* bytes that are looked at, at once */
+	TLS_PAGE = 4096
 };
 
 /* A key, and the begin of its secret: those of another connection, or of
@@ -232,11 +233,22 @@ tls_wire_reset(const struct transport_socket *s)
 	(void)connect(s->fd, &none, sizeof(none));
 }
 
+/* Whole pages: a half is given back when no part of a record lies there. */
+static size_t
+tls_wire_rested(const struct transport_socket *s)
+{
+	const struct tls_wire *w = s->state;
+	const uint32_t have = SHM_ONCE(w->in[SHM_LOAD(w->in_no) & 1].have);
+
+	return ((size_t)have + TLS_PAGE - 1) / TLS_PAGE * TLS_PAGE;
+}
+
 const struct transport tls_transport = {.name = "tls",
     .state_bytes = sizeof(struct tls_wire),
     .begin = tls_wire_begin,
     .fresh = tls_wire_fresh,
     .recv = tls_wire_recv,
+    .rested = tls_wire_rested,
     .seal = tls_wire_seal,
     .sent = tls_wire_sent,
     .unread = tls_wire_unread,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "conn/conn.h"
+#include "conn/socket.h"
 #include "hub/blob.h"
 #include "hub/stats.h"
 #include "room/channel.h"
@@ -61,6 +62,7 @@ give_freeze(struct chat *ch, int to)
 	c->torn |= c->held || c->ended != HOLD_NOT;
 	conn_wait(ch, i, false);
 	conn_unwatch(ch, i);
+	conn_rest_forget(ch, i, c->transport);
 	/* all up to the cursor is in its output, and nothing after it, wherever
 	 * it goes on */
 	if (SHM_OWN(conn_slot(ch, i)->last) < cursor)
@@ -107,6 +109,7 @@ give_end(struct chat *ch, uint32_t k)
 		return;
 	}
 	ch->conn[i].phase = CONN_OPEN;
+	conn_rest_look(ch, i, false);
 	ch->n_open++;
 	conn_watch(ch, i);
 	conn_wait_again(ch, i, ch->conn[i].torn);

@@ -307,6 +307,7 @@ move_go_on(struct chat *ch, struct copy *c)
 	n->due_ms = (uint32_t)ch->now_ms +
 	    (n->phase == CONN_LINGER ? CHAT_LINGER_MS : CHAT_ENDING_MS);
 	conn_number(ch, c->slot, true);
+	conn_rest_look(ch, c->slot, false);
 	if (!c->ending)
 		ch->n_open++;
 	ch->n_conns++;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "codec/message.h"
 #include "conn/conn.h"
+#include "conn/rest.h"
 #include "conn/turn.h"
 #include "room/archive.h"
 #include "room/away.h"
@@ -354,6 +355,7 @@ chat_turn(struct chat *ch)
 
 	if (ch->turn_us == 0)
 		ch->turn_us = clock_us();
+	rest_relieve(ch);
 	more = chat_turn_finish(ch);
 	/* connections whose input waits are served after the output of all
 	 * others is written */

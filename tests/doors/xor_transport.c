@@ -25,6 +25,8 @@ enum {
 	XOR_RECORD = 200,     /* of its plaintext, of ours at most */
 	XOR_RECORD_MAX = 150, /* of theirs */
 	XOR_REST = XOR_HEAD + XOR_RECORD_MAX, /* bytes of a part of one */
+	XOR_HALF = TRANSPORT_REST / 2,
+	XOR_PAGE = 4096,
 	XOR_READ = 64 * 1024,	   /* bytes that are looked at, at once */
 	XOR_PLAN = 5 * XOR_RECORD, /* bytes of plaintext */
 	XOR_END = UINT32_MAX	   /* length of the plan that tells the end */
@@ -36,8 +38,7 @@ struct xor_in {
 	uint64_t plain;	 /* position where the record begins */
 	uint32_t number;
 	uint32_t given; /* bytes of its plaintext that were read */
-	uint32_t have;	/* bytes of it in `rest` */
-	uint8_t rest[XOR_REST];
+	uint32_t have;	/* bytes of it in this copy's half of the rest */
 };
 
 /* The records to send. */
@@ -194,7 +195,7 @@ xor_recv(const struct transport_socket *s, void *out, size_t len)
 
 	if (had > XOR_REST)
 		return -1;
-	memcpy(bytes, is.rest, had);
+	memcpy(bytes, s->rest + ((next - 1) & 1) * XOR_HALF, had);
 	n = recv(s->fd, bytes + had, XOR_READ, MSG_PEEK | MSG_DONTWAIT);
 	if (n <= 0)
 		return n;
@@ -205,7 +206,7 @@ xor_recv(const struct transport_socket *s, void *out, size_t len)
 	take = (size_t)n;
 	if ((size_t)put < len) { /* what is left is no whole record */
 		is.have = (uint32_t)(had + take - at);
-		memcpy(is.rest, bytes + at, is.have);
+		memcpy(s->rest + (next & 1) * XOR_HALF, bytes + at, is.have);
 	} else if (at >= had) { /* the next ones are read soon */
 		is.have = 0;
 		take = at - had;
@@ -214,6 +215,9 @@ xor_recv(const struct transport_socket *s, void *out, size_t len)
 	is.cipher += take;
 	x->in[next & 1] = is;
 	SHM_STORE(x->in_no, next);
+	if (had > 0)
+		transport_rest_free(s, ((next - 1) & 1) * XOR_HALF, XOR_HALF);
+	KILL_POINT();
 	if (xor_forget(s, take) == -1)
 		return -1;
 	errno = EAGAIN;
@@ -355,10 +359,17 @@ xor_reset(const struct transport_socket *s)
 	(void)connect(s->fd, &none, sizeof(none));
 }
 
+static size_t
+xor_rested(const struct transport_socket *s)
+{
+	return xor_in(s->state)->have != 0 ? XOR_PAGE : 0;
+}
+
 const struct transport xor_transport = {.name = "xor",
     .state_bytes = sizeof(struct xor_state),
     .start = xor_start,
     .recv = xor_recv,
+    .rested = xor_rested,
     .seal = xor_seal,
     .sent = xor_sent,
     .unread = xor_unread,

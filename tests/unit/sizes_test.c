@@ -371,13 +371,16 @@ needed(const char *text)
 static void
 test_wire(void **state)
 {
-	const uint64_t without =
-	    needed("connections 131072\nlisten localhost:1\n");
+	/* and as much as one half of input-memory */
+	const uint64_t input = 64;
+	const uint64_t without = needed(
+	    "connections 131072\ninput-memory 64M\nlisten localhost:1\n");
 
-	assert_in_range(needed("connections 131072\nlisten localhost:2\n"
+	assert_in_range(needed("connections 131072\ninput-memory 64M\n"
+			       "listen localhost:2\n"
 			       "listen localhost:1 hoard\n"),
-	    without + 131072 * SHM_WIRE / M - 1,
-	    without + 131072 * SHM_WIRE / M + 1);
+	    without + 131072 * SHM_WIRE / M + input / 2 - 1,
+	    without + 131072 * SHM_WIRE / M + input / 2 + 1);
 }
 
 int
