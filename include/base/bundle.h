@@ -22,7 +22,8 @@ enum bundle_kind {
 	BUNDLE_USER,	 /* struct identity */
 	BUNDLE_PAGE,	 /* the image of the web page, see door/door.h */
 	BUNDLE_LOOK,	 /* a finding, see src/master/look.h */
-	BUNDLE_PROGRAM	 /* that children execute, see src/master/program.h */
+	BUNDLE_PROGRAM,	 /* that children execute, see src/master/program.h */
+	BUNDLE_STAMP	 /* of files, see src/master/judge.h */
 };
 
 struct bundle {

@@ -69,6 +69,18 @@ enum child_many {
 	CHILD_EACH_WORKER = -2 /* one beside each of these */
 };
 
+enum {
+	CHILD_TRIES = 128, /* words that a try is told, with those before */
+	CHILD_BRINGS = 2   /* descriptors that a kind alone is given */
+};
+
+/* What the birth of a kind that is given files begins with: descriptors. */
+struct child_files {
+	int kept;   /* a memory file of its own, which the master keeps: its
+		     * successor after a death gets it as it is */
+	int shared; /* one that all of a kind have, to read; -1: none */
+};
+
 /* The child's side of a kind. */
 struct child_kind {
 	const char *name; /* "keeper": title, log, show */
@@ -97,6 +109,14 @@ struct child_kind {
 	/* Fills that in, of a kind that is told what the configuration says;
 	 * NULL: its role does. */
 	void (*birth)(const struct conf *c, void *out);
+	/* Of a kind whose birth begins with struct child_files: in the forked
+	 * child, as the master's user, reads files that the configuration names
+	 * into files->kept, if that is empty, and seals it. It may wait for a
+	 * disk. Fatal if it cannot. */
+	void (*bring)(const struct conf *c, struct child_files *files);
+	/* How many there are at a time: n is how many may live side by side
+	 * while they are replaced. NULL: n. */
+	int (*count)(const struct conf *c);
 	/* Of a kind of which the configuration decides whether there is one:
 	 * asked when the shared memory is made, so by keys alone that a reload
 	 * does not change. NULL: always. */
@@ -124,10 +144,13 @@ struct child_kind {
 	/* Memory of its own that one takes at most, where that is more than
 	 * what any process does: sizes shrink to leave it room. */
 	uint64_t bytes;
-	/* The file that the configuration names for it, and by which key: its
-	 * program says with EXECUTABLE_TRY whether it takes it, before there
-	 * is such a child. NULL: none. */
-	const char *(*file)(const struct conf *c, const char **key);
+	/* What of the configuration its program is to judge before there is
+	 * such a child, by which key: fills in the words behind EXECUTABLE_TRY,
+	 * those with a slash in front are files. Returns their number; 0:
+	 * nothing. NULL: nothing. */
+	int (*tries)(const struct conf *c, const char **key,
+	    const char *words[CHILD_TRIES]);
+	bool tries_as_master; /* as the master's user, and at a reload, too */
 	/* The system user that it becomes where the master is root. Where there
 	 * is none of that name, and for NULL, the one that all become. */
 	const char *user;
@@ -218,6 +241,7 @@ struct nursery {
 	const struct hub_limits *limits; /* that it was made with */
 	const struct identity *identity; /* whom children become */
 	const struct conf_live *live;
+	const struct conf *conf;
 	struct endpoints *endpoints;
 	int wire;  /* file of what transports know (hub/wire.h); -1: none */
 	int pages; /* file of lines outside of shared memory; -1: none */

@@ -24,9 +24,11 @@
 #define EXECUTABLE_PLAIN "-C"	/* with a passport's descriptor */
 #define EXECUTABLE_FAMILY "-F"	/* with a generation: process/family.h */
 #define EXECUTABLE_VERSION "-V" /* prints executable_version() */
-/* Of a kind with a file (process/child.h), and that: status 1 and one line on
- * standard error, if it is refused. */
+/* Of a kind that is tried (process/child.h), and its words: status 1 and lines
+ * on standard error, if something is refused. A line that begins with
+ * EXECUTABLE_WARNING is none of these. */
 #define EXECUTABLE_TRY "-T"
+#define EXECUTABLE_WARNING "warning: "
 
 enum { EXECUTABLE_VERSION_MAX = 128 };
 

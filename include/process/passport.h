@@ -24,6 +24,7 @@ enum {
 /* Descriptors of the process's own that cross the exec; -1: none. */
 struct passport {
 	int file, link, log, hub, page, wire;
+	int own[CHILD_BRINGS]; /* its kind's: struct child_files */
 };
 
 struct passport_page {

@@ -272,6 +272,7 @@ boot(struct master *m, const struct bundle *b, const char *stuck, char *error,
 	master_log_access(m);
 	archive_log(m);
 	look_log(b);
+	(void)beginners_stamp(m, look_stamp(b));
 	program_log(m);
 	page_boot(m, b, stuck);
 	return 0;

@@ -7,15 +7,29 @@
 #ifndef CHATD_SRC_MASTER_JUDGE_H
 #define CHATD_SRC_MASTER_JUDGE_H
 
+#include <stdint.h>
+
 struct bundle;
 struct conf;
 struct identity;
 struct options;
 
+enum judge_finding {
+	JUDGE_WARNING,
+	JUDGE_REFUSED, /* no such child can start */
+	JUDGE_RENEWAL  /* the same, of one that a reload starts anew */
+};
+
 /* all: whom children become that have no user of their own. Calls found for
- * each that is refused: its key, and one line that says why. */
+ * each finding: its key, and one line that says why. */
 void judge_files(const struct conf *c, const struct bundle *b,
     const struct options *o, const struct identity *all,
-    void (*found)(void *arg, const char *key, const char *why), void *arg);
+    void (*found)(void *arg, enum judge_finding what, const char *key,
+	const char *why),
+    void *arg);
+
+/* What says whether files that a reload reads anew are as they were: their
+ * places, sizes and times. 0: there are none. */
+uint64_t judge_stamp(const struct conf *c);
 
 #endif

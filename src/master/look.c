@@ -15,7 +15,8 @@
 enum {
 	LOOK_WARNING, /* as a piece's error */
 	LOOK_FAULT,   /* it stops a start by itself, too */
-	LOOK_UNMET    /* it would not, but must */
+	LOOK_UNMET,   /* it would not, but must */
+	LOOK_RENEWAL  /* the same, and a reload does not apply it */
 };
 
 /* The findings of one look. */
@@ -162,11 +163,32 @@ look_secret(struct look *l, const char *key)
 	free(file);
 }
 
-/* A file that its program does not take. */
+/* What a program has found in a file. */
 static void
-look_refused(void *arg, const char *key, const char *why)
+look_judged(
+    void *arg, enum judge_finding what, const char *key, const char *why)
 {
-	look_find(arg, LOOK_UNMET, key, "%s", why);
+	static const int level[] = {[JUDGE_WARNING] = LOOK_WARNING,
+	    [JUDGE_REFUSED] = LOOK_UNMET,
+	    [JUDGE_RENEWAL] = LOOK_RENEWAL};
+
+	look_find(arg, level[what], key, "%s", why);
+}
+
+/* Looks for keys of TLS while no address has it. */
+static void
+look_tls(struct look *l)
+{
+	static const char *const keys[] = {"certificate", "tls-protocols",
+	    "tls-ciphers", "tls-groups", "tls-handshakers", "tls-strict-sni"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) &&
+	     !conf_listen_has(l->conf, "tls");
+	     i++)
+		if (conf_where(l->conf, keys[i]) != NULL)
+			look_find(l, LOOK_WARNING, keys[i],
+			    "has no effect without an address with tls: listen "
+			    "ADDRESS:PORT tls");
 }
 
 void
@@ -174,6 +196,7 @@ look_at(const struct conf *c, const struct options *o,
     const struct identity *children, struct bundle *b)
 {
 	struct look l = {.conf = c, .bundle = b};
+	uint64_t stamp;
 
 	if (c->webroot != NULL)
 		look_folder(&l, LOOK_UNMET, "webroot", c->webroot);
@@ -185,7 +208,10 @@ look_at(const struct conf *c, const struct options *o,
 		look_parent(&l, "pidfile", c->pidfile);
 	look_effect(&l);
 	look_store(&l);
-	judge_files(c, b, o, children, look_refused, &l);
+	look_tls(&l);
+	stamp = judge_stamp(c);
+	(void)bundle_put(b, BUNDLE_STAMP, "", 0, &stamp, sizeof(stamp));
+	judge_files(c, b, o, children, look_judged, &l);
 	look_secret(&l, "token-key");
 	look_secret(&l, "api-key");
 }
@@ -211,13 +237,37 @@ look_log(const struct bundle *b)
 }
 
 bool
+look_renewal(const struct bundle *b, char *text, size_t text_len)
+{
+	struct bundle_piece p;
+	size_t len = 0;
+
+	for (int i = 0; look_get(b, i, &p); i++)
+		if (p.error == LOOK_RENEWAL && len < text_len)
+			len += (size_t)snprintf(text + len, text_len - len,
+			    "%.*s\n", (int)p.len - 1, p.bytes);
+	return len == 0;
+}
+
+uint64_t
+look_stamp(const struct bundle *b)
+{
+	struct bundle_piece p;
+	uint64_t stamp = 0;
+
+	if (bundle_get(b, BUNDLE_STAMP, "", &p) && p.len == sizeof(stamp))
+		memcpy(&stamp, p.bytes, sizeof(stamp));
+	return stamp;
+}
+
+bool
 look_print_unmet(const struct bundle *b)
 {
 	struct bundle_piece p;
 	bool any = false;
 
 	for (int i = 0; look_get(b, i, &p); i++)
-		if (p.error == LOOK_UNMET) {
+		if (p.error >= LOOK_UNMET) {
 			fprintf(stderr, "%.*s\n", (int)p.len, p.bytes);
 			any = true;
 		}

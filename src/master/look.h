@@ -6,6 +6,8 @@
 #define CHATD_MASTER_LOOK_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/bundle.h"
 #include "conf/conf.h"
@@ -20,6 +22,13 @@ void look_at(const struct conf *c, const struct options *o,
 /* Prints the faults that nothing else would stop a start for, a line each.
  * Returns whether there is one. */
 bool look_print_unmet(const struct bundle *b);
+
+/* Whether files that a reload reads anew are good; else a line for each fault.
+ */
+bool look_renewal(const struct bundle *b, char *text, size_t text_len);
+
+/* judge_stamp() as it was then; 0: there was none. */
+uint64_t look_stamp(const struct bundle *b);
 
 /* Logs the warnings. */
 void look_log(const struct bundle *b);

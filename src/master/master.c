@@ -60,7 +60,7 @@ child_is_known(struct master *m, pid_t pid)
 			return true;
 	return m->log.now.pid == pid || m->log.next.pid == pid ||
 	    upgrade_owns(m, pid) || conversion_owns(m, pid) ||
-	    reload_owns(m, pid) || errand_owns(m, pid) ||
+	    reload_owns(m, pid) || beginners_own(m, pid) || errand_owns(m, pid) ||
 	    child_is_named(m, pid);
 }
 
@@ -89,7 +89,7 @@ master_reap(struct master *m)
 	while ((pid = reap_next(m, &status)) > 0)
 		(void)(children_died(m, pid, status) ||
 		    families_reaped(m, pid) || upgrade_died(m, pid, status) ||
-		    reload_died(m, pid) || errand_died(m, pid, status) ||
+		    reload_died(m, pid) || beginners_died(m, pid) || errand_died(m, pid, status) ||
 		    log_child_died(m, pid, status) ||
 		    others_stranger_died(m, pid) || giver_died(m, pid));
 	families_go(m);
@@ -220,6 +220,7 @@ timer_cb(int fd, short what, void *arg)
 	watch(m);
 	now = master_clock_ms(m);
 	children_time(m, now);
+	beginners_time(m, now);
 	renew_next(m, now);
 	resize_time(m, now);
 	rebalance_time(m, now);
@@ -283,6 +284,7 @@ deinit(struct master *m)
 	upgrade_end(m);
 	reload_end(m);
 	page_drop(m);
+	beginners_deinit(m);
 	if (m->control != NULL)
 		control_close(m->control);
 	order_drop(m);
@@ -320,6 +322,7 @@ master_new(const struct options *options, struct conf *conf)
 	m->nursery.pages = m->nursery.log = m->nursery.program =
 	    m->nursery.wire = -1;
 	log_child_init(m);
+	beginners_init(m);
 	m->started_ms = clock_ms();
 	m->n_workers = m->wanted = conf->workers;
 	for (int i = 0; i < m->n_workers; i++)

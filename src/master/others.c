@@ -204,6 +204,7 @@ others_init(struct master *m, char *error, size_t error_len)
 	n->limits = &m->limits;
 	n->identity = &m->identity;
 	n->live = &m->live;
+	n->conf = m->conf;
 	n->endpoints = &m->endpoints;
 	n->log = m->log.lines[1];
 	n->binary = m->options->binary;
@@ -406,11 +407,11 @@ bool
 others_renew_next(struct master *m, uint64_t now)
 {
 	for (int i = 0; i < m->n_others; i++)
-		if (m->other[i].old) {
+		if (m->other[i].old && !m->other[i].kind->begins) {
 			other_leave(&m->other[i], now);
 			return true;
 		}
-	return false;
+	return beginners_renew_next(m);
 }
 
 bool
@@ -450,8 +451,10 @@ others_end(struct master *m, uint64_t limit_ms)
 	for (int i = 0; i < m->n_others; i++) {
 		struct child *c = &m->other[i];
 		const uint64_t last_ms = limit_ms +
-		    (c->kind != NULL && c->kind->still_ms != 0 ? OTHERS_LAST_MS
-							       : 0);
+		    (c->kind != NULL && c->kind->still_ms != 0 &&
+				!c->kind->begins
+			    ? OTHERS_LAST_MS
+			    : 0);
 
 		if (c->pid != 0 && !process_reap(c->pid, last_ms))
 			process_end(c->pid, child_name(c),

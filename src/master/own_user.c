@@ -38,8 +38,8 @@ own_user_get(const struct bundle *b, const char *user, struct identity *id)
 void
 own_users_take(struct master *m, const struct bundle *b)
 {
+	const char *user, *told = NULL;
 	struct child *c;
-	const char *user;
 
 	for (int i = 0; i < m->n_others && m->identity.drop; i++) {
 		c = &m->other[i];
@@ -47,12 +47,14 @@ own_users_take(struct master *m, const struct bundle *b)
 			continue;
 		if (own_user_get(b, user, &m->other_identity[i]))
 			c->identity = &m->other_identity[i];
-		else
+		else if (told == NULL || strcmp(told, user) != 0) {
+			told = user; /* once for all of a kind, or more */
 			log_warn("%s runs as user %s, as other processes do, "
 				 "since there is no user %s: make one "
 				 "(adduser --system --group %s) and restart "
 				 "chatd",
 			    child_name(c), m->identity.name, user, user);
+		}
 	}
 }
 

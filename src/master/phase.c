@@ -186,6 +186,7 @@ leave(struct master *m, enum phase phase, unsigned owed, uint64_t limit_ms)
 		notify("STOPPING=1");
 	}
 	m->phase = phase;
+	beginners_leave(m);
 	limit_ms += stats_closing_ms(&m->hub);
 	m->deadline_ms = master_clock_ms(m) + limit_ms;
 	if (phase == PHASE_STOPPING)

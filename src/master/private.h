@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "beginners.h"
 #include "conf/conf.h"
 #include "errand.h"
 #include "hub/shm.h"
@@ -79,6 +80,7 @@ struct master {
 	uint64_t cursor[SHM_OTHERS]; /* to go on from after a copy; 0: none */
 	/* Whether it has made a child, or had it made. */
 	bool (*knows)(struct master *m, pid_t pid);
+	struct beginners beginners;
 	struct watchdog watchdog;
 	uint64_t skewed_ms; /* connections are uneven since; 0: they are not */
 	uint64_t moved_ms;  /* the last time that some were told to move */

@@ -18,6 +18,7 @@
 #include "door/registry.h"
 #include "master/daemon.h"
 #include "net/listener.h"
+#include "judge.h"
 #include "look.h"
 #include "own_user.h"
 #include "program.h"
@@ -163,6 +164,19 @@ child_look(struct child *c, const struct conf *conf)
 	child_done(c, READ_LOOK);
 }
 
+/* Whether files are as they were. */
+static void
+child_stamp(struct child *c)
+{
+	uint64_t stamp;
+
+	child_begin(c, "looking for certificates");
+	stamp = judge_stamp(c->job->conf);
+	(void)bundle_put(
+	    &c->bundle, BUNDLE_STAMP, "", 0, &stamp, sizeof(stamp));
+	child_done(c, READ_STAMP);
+}
+
 /* The program that children execute. */
 static void
 child_program(struct child *c)
@@ -230,6 +244,8 @@ static void __attribute__((noreturn)) child_run(
 	c.webroot = job->webroot;
 	if (job->identity != NULL)
 		c.identity = *job->identity;
+	if ((job->what & READ_STAMP) != 0)
+		child_stamp(&c);
 	if ((job->what & READ_CONF) != 0) {
 		if ((conf = child_conf(&c)) == NULL)
 			_exit(0); /* who parses it sees why */

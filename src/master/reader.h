@@ -28,7 +28,8 @@ enum reader_part {
 	READ_NAMES = 4, /* of `listen` */
 	READ_LOOK = 16, /* whether what the configuration names is there */
 	READ_PROGRAM = 32, /* what children execute, beside options->binary */
-	READ_PAGE = 8	   /* the web page's files */
+	READ_PAGE = 8,	   /* the web page's files */
+	READ_STAMP = 64	   /* without the others: judge_stamp() */
 };
 
 struct reader_job {
@@ -37,6 +38,7 @@ struct reader_job {
 	/* Without READ_CONF and READ_USER: */
 	const struct identity *identity; /* the page is read as that user */
 	const char *webroot;		 /* NULL: no page */
+	const struct conf *conf;	 /* of READ_STAMP */
 	char *const *listen; /* names to look up; NULL: the configuration's */
 	int n_listen;
 };

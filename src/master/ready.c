@@ -5,6 +5,7 @@
 #include "hub/stats.h"
 #include "codec/framing.h"
 #include "net/endpoint.h"
+#include "net/transport.h"
 #include "private.h"
 #include "ready.h"
 
@@ -38,7 +39,7 @@ ready_log_room(const struct master *m)
 void
 ready_log_address(const struct master *m)
 {
-	const char *name, *port;
+	const char *name, *port, *secure;
 	bool any;
 	int k = 0;
 
@@ -54,7 +55,10 @@ ready_log_address(const struct master *m)
 	any =
 	    strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
 	port = strrchr(name, ':');
-	log_info("ready: page http://%s%s/, clients ws://%s%s/ws",
-	    any ? "localhost" : name, any ? port : "", any ? "localhost" : name,
-	    any ? port : "");
+	secure =
+	    transport_of(m->endpoints.at[k].transport)->begin != NULL ? "s"
+								      : "";
+	log_info("ready: page http%s://%s%s/, clients ws%s://%s%s/ws", secure,
+	    any ? "localhost" : name, any ? port : "", secure,
+	    any ? "localhost" : name, any ? port : "");
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "base/log.h"
 #include "master/control.h"
+#include "beginners.h"
 #include "look.h"
 #include "member.h"
 #include "page.h"
@@ -42,6 +44,9 @@ struct reload {
 	struct event *readable; /* or the time is over */
 	TAILQ_HEAD(, waiter) waiters;
 	pid_t left[LEFT_MAX]; /* 0: none */
+	bool refused; /* files are as they were before */
+	bool renews;  /* beginners, whose outcome is waited for */
+	char text[4096]; /* what is answered then */
 };
 
 /* Answers those who wait for this reload, or (all) everybody. */
@@ -100,22 +105,61 @@ page_renew(struct master *m, const struct bundle *b, const char *stuck,
 	    text + used, text_len - used, "web page not reloaded: %s\n", stuck);
 }
 
+/* Appends a line to an answer. */
+static void __attribute__((format(printf, 3, 4)))
+text_add(char *text, size_t text_len, const char *fmt, ...)
+{
+	const size_t used = strlen(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + used, text_len - used, fmt, ap);
+	va_end(ap);
+}
+
+/* Has processes that read files anew follow those that there are, if one of
+ * these files or what the configuration says of them has changed. What is
+ * refused stays as it was, with a line on it. */
+static void
+beginners_change(struct master *m, struct conf *next, const struct bundle *b,
+    char *text, size_t text_len)
+{
+	char why[1024], keys[8];
+	bool changed =
+	    conf_tls_differences(m->conf, next, keys, sizeof(keys)) > 0;
+
+	if (!look_renewal(b, why, sizeof(why))) {
+		log_error("certificates not reloaded: %.*s",
+		    (int)strcspn(why, "\n"), why);
+		text_add(text, text_len, "certificates not reloaded: %s", why);
+		m->reload->refused = true;
+		return;
+	}
+	conf_tls_swap(m->conf, next);
+	changed = beginners_stamp(m, look_stamp(b)) || changed ||
+	    m->beginners.failed;
+	if (changed && beginners_renew(m))
+		m->reload->renews = true;
+}
+
 /* Says in the log and for who asked what a reload takes over, and what of it
  * it does not. */
 static void
 reload_tell(const struct master *m, const struct conf *next, int workers,
     char *text, size_t text_len)
 {
-	char live[512], rest[512];
+	char live[512], tls[256], rest[512];
 	const bool resized = workers != m->wanted;
 	int n =
 	    conf_live_differences(&m->live, &next->live, live, sizeof(live));
+	int n_tls = conf_tls_differences(m->conf, next, tls, sizeof(tls));
 	size_t used;
 
-	if (n == 0 && !resized)
+	if (n == 0 && n_tls == 0 && !resized)
 		strlcpy(live, "nothing has changed", sizeof(live));
-	used = (size_t)snprintf(text, text_len, "reloaded: %s%s%s\n", live,
-	    n > 0 && resized ? ", " : "", resized ? "workers" : "");
+	used = (size_t)snprintf(text, text_len, "reloaded: %s%s%s%s%s\n", live,
+	    n > 0 && n_tls > 0 ? ", " : "", tls,
+	    n + n_tls > 0 && resized ? ", " : "", resized ? "workers" : "");
 	log_info("configuration %.*s", (int)strcspn(text, "\n"), text);
 	if (conf_differences(m->conf, next, rest, sizeof(rest)) == 0)
 		return;
@@ -148,6 +192,7 @@ reload_configure(
 	reload_tell(m, next, workers, text, text_len);
 	look_log(b);
 	master_set_live(m, &next->live);
+	beginners_change(m, next, b, text, text_len);
 	conf_take_where(m->conf, next);
 	conf_free(next);
 	if (workers > m->wanted)
@@ -177,6 +222,17 @@ reload_apply(struct master *m, struct bundle *b, unsigned done,
 
 static void reload_start(struct reload *r);
 
+/* Answers, and goes on with what came meanwhile. */
+static void
+reload_finish(struct reload *r, bool good, const char *text)
+{
+	r->is_running = r->master->reloading = false;
+	r->master->reload_is_due = r->master->upgrade != NULL;
+	waiters_answer(r, false, good, text);
+	if (r->again)
+		reload_start(r);
+}
+
 /* The reader has ended, or its time is over. */
 static void
 reload_end_cb(int fd, short what, void *arg)
@@ -191,13 +247,31 @@ reload_end_cb(int fd, short what, void *arg)
 	r->readable = NULL;
 	done = reader_end(&r->reader, &b, stuck, sizeof(stuck));
 	left_note(r, &r->reader);
+	r->refused = r->renews = false;
 	result = reload_apply(r->master, &b, done, stuck, error, sizeof(error));
 	bundle_free(&b);
-	r->is_running = r->master->reloading = false;
-	r->master->reload_is_due = r->master->upgrade != NULL;
-	waiters_answer(r, false, result == 0, error);
-	if (r->again)
-		reload_start(r);
+	if (!r->renews) {
+		reload_finish(r, result == 0 && !r->refused, error);
+		return;
+	}
+	strlcpy(r->text, error, sizeof(r->text));
+	beginners_tell(r->master);
+}
+
+void
+reload_renewed(struct master *m, const char *why)
+{
+	struct reload *r = m->reload;
+
+	if (r == NULL || !r->renews)
+		return;
+	r->renews = false;
+	if (why != NULL)
+		text_add(r->text, sizeof(r->text),
+		    "certificates not reloaded: %s\n", why);
+	else
+		text_add(r->text, sizeof(r->text), "certificates reloaded\n");
+	reload_finish(r, why == NULL, r->text);
 }
 
 /* Starts the reader. Returns NULL, or why it cannot. */

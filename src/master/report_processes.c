@@ -33,7 +33,9 @@ processes_next(struct show *s)
 	if (c == NULL)
 		return false;
 	/* a mover is there when it is needed */
-	if (c->kind == NULL || (c->pid == 0 && c->at != -1 && c->line == NULL))
+	if (c->kind == NULL ||
+	    (c->pid == 0 && c->at != -1 && c->line == NULL) ||
+	    (c->kind->begins && beginner_is_idle(c)))
 		return true;
 	age_s = child_age_ms(c) / 1000;
 	show_comma(s);

@@ -304,6 +304,7 @@ file_parse(
 	memset(s, 0, sizeof(*s));
 	TAILQ_INIT(&m->orders);
 	log_child_init(m);
+	beginners_init(m);
 	s->hub = s->control = s->bundle = -1;
 	m->pidfile.fd = m->ready_pipe = m->page = m->bundle = m->next.fd = -1;
 	m->nursery.pages = m->nursery.log = m->nursery.program =
@@ -405,4 +406,5 @@ state_descriptors(const struct master *m, void (*f)(int fd))
 		giver_descriptors(&m->member[i], f);
 	}
 	children_descriptors(m, f);
+	beginners_descriptors(m, f);
 }

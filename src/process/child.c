@@ -86,13 +86,16 @@ child_readers_of_events(const struct conf *c)
 uint32_t
 child_others(const struct conf *c, uint64_t *bytes)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, each;
 
 	*bytes = 0;
 	for (const struct child_row *r = rows; r->kind != NULL; r++)
 		if (r->kind->n > 0 && child_is_wanted(r->kind, c)) {
-			n += (uint32_t)r->kind->n;
-			*bytes += (uint64_t)r->kind->n * r->kind->bytes;
+			each = (uint32_t)(r->kind->count != NULL
+				? r->kind->count(c)
+				: r->kind->n);
+			n += each;
+			*bytes += each * r->kind->bytes;
 		}
 	return n;
 }

@@ -61,6 +61,26 @@ passport_listeners(struct passport_page *page, const struct endpoints *all)
 		page->endpoints.at[i].fd = passport_keep(all->at[i].fd);
 }
 
+/* What the kind alone is given, in its birth. */
+static void
+passport_own(struct passport_page *page, const struct child_kind *kind,
+    const struct conf *conf)
+{
+	struct child_files *files = (void *)page->birth;
+	char path[40];
+
+	if (kind->bring == NULL || page->birth_bytes < sizeof(*files))
+		return;
+	kind->bring(conf, files);
+	files->kept = page->fd.own[0] = passport_keep(files->kept);
+	if (files->shared == -1)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", files->shared);
+	if ((files->shared = open(path, O_RDONLY)) == -1)
+		log_fatal("what it shares: %s", strerror(errno));
+	page->fd.own[1] = files->shared = passport_keep(files->shared);
+}
+
 void
 executable_pack(struct passport_page *page, const struct child *c,
     const struct nursery *n, const void *birth, int link, pid_t parent)
@@ -72,6 +92,7 @@ executable_pack(struct passport_page *page, const struct child *c,
 	page->fd.hub = passport_memory(c->kind, n);
 	if ((c->kind->gets & CHILD_HUB) == 0 && c->at != -1)
 		page->fd.page = passport_keep(n->pages);
+	passport_own(page, c->kind, n->conf);
 	page->fd.file = passport_file(page);
 	if (page->fd.file == -1)
 		log_fatal("its passport: %s", strerror(errno));
@@ -112,7 +133,8 @@ static void
 executable_keep(const struct passport_page *page)
 {
 	const struct passport *fd = &page->fd;
-	const int kept[] = {fd->file, fd->link, fd->log, fd->hub, fd->page};
+	const int kept[] = {fd->file, fd->link, fd->log, fd->hub, fd->page,
+	    fd->own[0], fd->own[1]};
 
 	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
 		log_fatal("descriptors: %s", strerror(errno));

@@ -110,6 +110,9 @@ static void __attribute__((noreturn)) spawn_run(const struct child *c,
 
 	log_set_name(child_name(c));
 	title_set(child_name(c));
+	/* what its kind reads may take longer than the parent lives */
+	if (c->kind->bring != NULL && !spawn_tie(s, SIGKILL))
+		_exit(0);
 	executable_pack(&page, c, n, birth, link, s->parent);
 	spawn_settle(child_identity(c, n), s);
 	executable_run(&page, c->kind, n);

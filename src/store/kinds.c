@@ -62,11 +62,13 @@ store_is_wanted(const struct conf *c)
 }
 
 /* Where it is. */
-static const char *
-store_file(const struct conf *c, const char **key)
+static int
+store_tries(
+    const struct conf *c, const char **key, const char *words[CHILD_TRIES])
 {
 	*key = "store";
-	return c->store;
+	words[0] = c->store;
+	return c->store != NULL;
 }
 
 /* What a reload does not change. */
@@ -90,7 +92,7 @@ const struct child_kind store_kind = {.name = "store",
     .birth_bytes = sizeof(struct birth_store),
     .birth = store_birth,
     .wanted = store_is_wanted,
-    .file = store_file,
+    .tries = store_tries,
     .bytes = STORE_BYTES,
     .reader = READER_STORE + 1,
     .reader_events = true,

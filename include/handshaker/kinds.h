@@ -1,0 +1,11 @@
+/* kinds: the kind of the processes that shake hands. Layer 6. */
+#ifndef CHATD_HANDSHAKER_KINDS_H
+#define CHATD_HANDSHAKER_KINDS_H
+
+#include "process/child.h"
+
+/* Without a main: its program has that. */
+extern const struct child_kind handshaker_kind;
+
+
+#endif
