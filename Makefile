@@ -158,7 +158,8 @@ $(OUT)/libchatd.a: $(LIB_OBJ)
 	$(call say,AR)
 	$(Q)ar rcs $@ $^
 
-$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o $(OUT)/libchatd.a
+$(OUT)/chatd: $(OUT)/obj/chatd.o $(OUT)/obj/chatd_tls.o $(OUT)/obj/kinds.o \
+    $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(OUT)/chatctl: $(OUT)/obj/chatctl.o $(OUT)/libchatd.a
@@ -193,7 +194,8 @@ KINDS := tests/kinds/kinds.c tests/kinds/count.c tests/kinds/announce.c \
     tests/kinds/pace.c tests/kinds/ledger.c tests/kinds/book.c
 KINDS_HELP := $(wildcard tests/kinds/*.h) src/kinds.def
 $(OUT)/kinds/sbin/chatd: $(KINDS) $(KINDS_HELP) src/kinds.c \
-    $(OUT)/obj/chatd.o $(OUT)/libchatd.a $(OUT)/kinds/libexec/chatd/apart \
+    $(OUT)/obj/chatd.o $(OUT)/obj/chatd_tls.o $(OUT)/libchatd.a \
+    $(OUT)/kinds/libexec/chatd/apart \
     $(OUT)/kinds/libexec/chatd/chatd-child
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -225,8 +227,8 @@ LINES := tests/doors/line_door.c tests/doors/xor_transport.c \
     src/door/registry.c src/codec/framing.c src/net/transport.c
 LINES_FLAGS := -DCHATD_DOORS_MORE='ROW(line)' \
     -DCHATD_FRAMINGS_MORE='ROW(lines)' -DCHATD_TRANSPORTS_MORE='ROW(xor)'
-$(OUT)/lines/chatd: $(LINES) $(OUT)/obj/chatd.o $(OUT)/obj/kinds.o \
-    $(OUT)/libchatd.a $(OUT)/chatctl $(OUT)/lines/libexec/chatd/chatd-child
+$(OUT)/lines/chatd: $(LINES) $(OUT)/obj/chatd.o $(OUT)/obj/chatd_tls.o \
+    $(OUT)/obj/kinds.o $(OUT)/libchatd.a $(OUT)/chatctl $(OUT)/lines/libexec/chatd/chatd-child
 	@mkdir -p $(@D)
 	@ln -sf ../chatctl $(@D)/chatctl
 	$(call say,CC)

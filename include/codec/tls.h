@@ -19,7 +19,8 @@
 enum {
 	TLS_HEAD = 5,
 	TLS_TAG = 16,
-	TLS_PLAIN_MAX = 16384,	      /* of a record */
+	TLS_VERSION = 3,       /* 3.3: TLS 1.2, and what TLS 1.3 writes */
+	TLS_PLAIN_MAX = 16384, /* of a record */
 	TLS_CIPHER_MAX = 16384 + 256, /* of a record, behind its head */
 	TLS_RECORD_MAX = TLS_HEAD + TLS_CIPHER_MAX,
 	TLS_OVERHEAD_MAX = 29, /* TLS 1.2 with AES-GCM */

@@ -11,12 +11,9 @@
 
 enum {
 	NONCE = 12,
-	EXPLICIT = 8,	  /* bytes of it that stand in a record */
-	FIXED = 4,	  /* and before them, that do not */
-	OLD_HEAD = 13,	  /* TLS 1.2: what is authenticated with a record */
-	VERSION = 3,	  /* 3.3: TLS 1.2, and what TLS 1.3 writes */
-	CLIENT_HELLO = 1, /* types of handshake messages */
-	KEY_UPDATE = 24
+	EXPLICIT = 8, /* bytes of it that stand in a record */
+	FIXED = 4,    /* and before them, that do not */
+	OLD_HEAD = 13 /* TLS 1.2: what is authenticated with a record */
 };
 
 /* One context of each suite and direction: a context for each connection misses
@@ -28,7 +25,7 @@ static struct {
 
 /* Makes both contexts of a suite; what has failed is not kept. */
 static bool
-contexts_make(uint8_t suite)
+record_contexts(uint8_t suite)
 {
 	EVP_CIPHER *cipher =
 	    EVP_CIPHER_fetch(NULL, tls_suite(suite)->cipher, NULL);
@@ -55,13 +52,13 @@ tls_init(void)
 	bool good = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1;
 
 	for (uint8_t k = 1; k < TLS_SUITES && good; k++)
-		good = contexts[k].seal != NULL || contexts_make(k);
+		good = contexts[k].seal != NULL || record_contexts(k);
 	return good ? 0 : -1;
 }
 
 /* Writes a number of n bytes, the highest first. */
 static void
-number_put(uint8_t *out, uint64_t number, size_t n)
+record_put(uint8_t *out, uint64_t number, size_t n)
 {
 	for (size_t k = 0; k < n; k++)
 		out[n - 1 - k] = (uint8_t)(number >> 8 * k);
@@ -92,9 +89,9 @@ aad_of(const struct tls_suite *s, const uint8_t *record, uint64_t number,
 		memcpy(aad, record, TLS_HEAD);
 		return TLS_HEAD;
 	}
-	number_put(aad, number, 8);
+	record_put(aad, number, 8);
 	memcpy(aad + 8, record, 3);
-	number_put(aad + 11, plain, 2);
+	record_put(aad + 11, plain, 2);
 	return OLD_HEAD;
 }
 
@@ -112,10 +109,10 @@ tls_seal(uint8_t suite, const struct tls_key *key, uint64_t number,
 	    (c = contexts[suite].seal) == NULL)
 		return -1;
 	out[0] = s->old ? type : TLS_DATA;
-	out[1] = out[2] = VERSION;
-	number_put(out + 3, len + s->overhead - TLS_HEAD, 2);
+	out[1] = out[2] = TLS_VERSION;
+	record_put(out + 3, len + s->overhead - TLS_HEAD, 2);
 	if (s->explicit_nonce) {
-		number_put(at, nonce, EXPLICIT);
+		record_put(at, nonce, EXPLICIT);
 		at += EXPLICIT;
 	}
 	nonce_of(s, key, number, out + TLS_HEAD, iv);
@@ -134,34 +131,6 @@ tls_seal(uint8_t suite, const struct tls_key *key, uint64_t number,
 	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TLS_TAG, at) != 1)
 		return -1;
 	return (ssize_t)(len + s->overhead);
-}
-
-ssize_t
-tls_record_length(uint8_t suite, const uint8_t *bytes, size_t n)
-{
-	const struct tls_suite *s = tls_suite(suite);
-	size_t len;
-
-	if (s == NULL)
-		return -TLS_INTERNAL_ERROR;
-	/* A ChangeCipherSpec, or an alert in the clear, is none any more (RFC
-	 * 8446 5); in TLS 1.2 the type is not hidden. */
-	if (n >= 1 && bytes[0] != TLS_DATA &&
-	    !(s->old && (bytes[0] == TLS_ALERT || bytes[0] == TLS_HANDSHAKE)))
-		return -TLS_UNEXPECTED_MESSAGE;
-	if (n < TLS_HEAD)
-		return 0;
-	/* in TLS 1.3 it says nothing (RFC 8446 5.1) */
-	if (s->old && (bytes[1] != VERSION || bytes[2] != VERSION))
-		return -TLS_PROTOCOL_VERSION;
-	len = (size_t)bytes[3] << 8 | bytes[4];
-	/* RFC 5246 has 2,048 where RFC 8446 has 256: such a record of ours has
-	 * too long a plaintext in any case. */
-	if (len > TLS_CIPHER_MAX)
-		return -TLS_RECORD_OVERFLOW;
-	if (len < (size_t)s->overhead - TLS_HEAD)
-		return -TLS_DECODE_ERROR;
-	return (ssize_t)(TLS_HEAD + len);
 }
 
 /* The type behind the plaintext of TLS 1.3, and the zeros that pad it (RFC 8446
@@ -220,35 +189,4 @@ tls_open(uint8_t suite, const struct tls_key *key, uint64_t number,
 		return -TLS_RECORD_OVERFLOW;
 	type = s->old ? record[0] : inner_type(out, len);
 	return type_judge(type, *len);
-}
-
-int
-tls_key_update_read(uint8_t suite, const uint8_t *bytes, size_t len)
-{
-	const struct tls_suite *s = tls_suite(suite);
-
-	if (s == NULL)
-		return -TLS_INTERNAL_ERROR;
-	if (s->old)
-		return len > 0 && bytes[0] == CLIENT_HELLO
-		    ? -TLS_NO_RENEGOTIATION
-		    : -TLS_UNEXPECTED_MESSAGE;
-	if (len == 0 || bytes[0] != KEY_UPDATE)
-		return -TLS_UNEXPECTED_MESSAGE;
-	if (len >= 4 && (bytes[1] != 0 || bytes[2] != 0 || bytes[3] != 1))
-		return -TLS_DECODE_ERROR;
-	/* In two records it would be legal, and nobody does it; what comes
-	 * behind it is of another key (RFC 8446 5.1). */
-	if (len != TLS_KEY_UPDATE_BYTES)
-		return -TLS_UNEXPECTED_MESSAGE;
-	return bytes[4] > 1 ? -TLS_ILLEGAL_PARAMETER : bytes[4];
-}
-
-void
-tls_key_update_write(uint8_t out[TLS_KEY_UPDATE_BYTES])
-{
-	static const uint8_t message[TLS_KEY_UPDATE_BYTES] = {
-	    KEY_UPDATE, 0, 0, 1, 0};
-
-	memcpy(out, message, sizeof(message));
 }
