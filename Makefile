@@ -91,7 +91,7 @@ KILL := $(patsubst tests/fault/%.c,$(OUT)/fault/%,$(wildcard tests/fault/kill_*_
 KILL_HELP := $(filter-out %_test.c,$(wildcard tests/fault/kill_*.c))
 
 all: $(OUT)/chatd $(OUT)/chatctl $(OUT)/libexec/chatd/chatd-child \
-    $(OUT)/libexec/chatd/chatd-store
+    $(OUT)/libexec/chatd/chatd-store $(OUT)/libexec/chatd/chatd-handshaker
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -178,11 +178,18 @@ $(OUT)/libexec/chatd/chatd-store: $(OUT)/obj/chatd_store.o $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDSTORE) $(LDLIBS)
 
+$(OUT)/libexec/chatd/chatd-handshaker: $(OUT)/obj/chatd_handshaker.o \
+    $(OUT)/libchatd.a
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDTLS) $(LDLIBS)
+
 # For the tests of an upgrade over layouts.
 ifeq ($(VARIANT),release)
 $(OUT)/other-layout/chatd: FORCE
 	$(Q)$(MAKE) --no-print-directory VARIANT=other-layout $@ \
-	    $(@D)/libexec/chatd/chatd-child $(@D)/libexec/chatd/chatd-store
+	    $(@D)/libexec/chatd/chatd-child $(@D)/libexec/chatd/chatd-store \
+	    $(@D)/libexec/chatd/chatd-handshaker
 # As $(OUT)/lines/chatd.
 $(OUT)/other-layout/lines/chatd: FORCE
 	$(Q)$(MAKE) --no-print-directory VARIANT=other-layout $@
@@ -361,6 +368,8 @@ install: all
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-child
 	install -m 755 $(OUT)/libexec/chatd/chatd-store \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-store
+	install -m 755 $(OUT)/libexec/chatd/chatd-handshaker \
+	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-handshaker
 	install -m 644 man/chatd.conf.5 man/chatd-store.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 644 man/chatd-protocol.7 $(DESTDIR)$(MANDIR)/man7
 	install -m 644 man/chatd.8 man/chatctl.8 $(DESTDIR)$(MANDIR)/man8
@@ -376,6 +385,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/chatd $(DESTDIR)$(PREFIX)/bin/chatctl \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-child \
 	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-store \
+	    $(DESTDIR)$(LIBEXECDIR)/chatd/chatd-handshaker \
 	    $(DESTDIR)$(MANDIR)/man5/chatd.conf.5 \
 	    $(DESTDIR)$(MANDIR)/man5/chatd-store.5 \
 	    $(DESTDIR)$(MANDIR)/man7/chatd-protocol.7 \

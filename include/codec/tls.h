@@ -92,6 +92,10 @@ struct tls_birth {
 			  * client has asked for, 512 to TLS_PLAIN_MAX; 0: it
 			  * has not */
 	uint64_t read_number, write_number; /* of the next records */
+	/* Bytes of the socket that were read and written by then, as the kernel
+	 * counts: if it counts others later, another process goes on already.
+	 */
+	uint64_t read, written;
 	/* TLS 1.2 with AES-GCM: the explicit nonce of the next record that is
 	 * sent; those behind it count on from there. */
 	uint64_t nonce;

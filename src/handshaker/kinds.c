@@ -29,8 +29,8 @@ enum {
 #define HANDSHAKER_USER "chatd-tls"
 #define HANDSHAKER_TRANSPORT "tls"
 
-_Static_assert((int)CONF_CERTIFICATES_MAX <= (int)TLS_FILES_PAIRS,
-    "all of them fit");
+_Static_assert(
+    (int)CONF_CERTIFICATES_MAX <= (int)TLS_FILES_PAIRS, "all of them fit");
 _Static_assert(offsetof(struct birth_handshaker, files) ==
 	    offsetof(struct child_files, kept) &&
 	offsetof(struct birth_handshaker, tickets) ==
@@ -61,8 +61,7 @@ static void
 handshaker_words(const struct conf *c, char ciphers[TLS_FILES_WORDS],
     char groups[TLS_FILES_WORDS])
 {
-	(void)conf_names_text(
-	    c, "tls-ciphers", ':', ciphers, TLS_FILES_WORDS);
+	(void)conf_names_text(c, "tls-ciphers", ':', ciphers, TLS_FILES_WORDS);
 	(void)conf_names_text(c, "tls-groups", ':', groups, TLS_FILES_WORDS);
 }
 
@@ -112,8 +111,8 @@ handshaker_file_add(
 {
 	static uint8_t bytes[HANDSHAKER_FILE_MAX + 1];
 	const ssize_t n = handshaker_file_read(path, bytes);
-	const int r = tls_files_put(f, what, path, n == -1 ? errno : 0, bytes,
-	    n == -1 ? 0 : (size_t)n);
+	const int r = tls_files_put(
+	    f, what, path, n == -1 ? errno : 0, bytes, n == -1 ? 0 : (size_t)n);
 
 	explicit_bzero(bytes, sizeof(bytes));
 	if (r == -1)
@@ -137,8 +136,7 @@ handshaker_bring(const struct conf *c, struct child_files *files)
 		handshaker_file_add(&f, TLS_FILE_CHAIN, pair->chain);
 		handshaker_file_add(&f, TLS_FILE_KEY, pair->key);
 		if (pair->staple != NULL)
-			handshaker_file_add(
-			    &f, TLS_FILE_STAPLE, pair->staple);
+			handshaker_file_add(&f, TLS_FILE_STAPLE, pair->staple);
 	}
 	if (memory_file_fill(files->kept, f.bytes, f.len) == -1)
 		log_fatal("certificates: %s", strerror(errno));
@@ -173,6 +171,7 @@ const struct child_kind handshaker_kind = {.name = "handshaker",
     .count = handshaker_count,
     .gets = CHILD_LISTENERS,
     .begins = true,
+    .calls = handshaker_calls,
     .executable = HANDSHAKER_PROGRAM,
     .birth_bytes = sizeof(struct birth_handshaker),
     .birth = handshaker_birth,

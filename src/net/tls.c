@@ -115,6 +115,10 @@ tls_wire_begin(const struct transport_socket *s, const void *birth, size_t len)
 		errno = ECONNRESET;
 		return -1;
 	}
+	if (k.read != b.read || k.written != b.written) {
+		errno = ESTALE;
+		return -1;
+	}
 	memset(w, 0, sizeof(*w));
 	w->read_cipher = k.read;
 	w->read_number = b.read_number;

@@ -69,8 +69,8 @@ begun_cookie(int fd)
 	return cookie;
 }
 
-/* Whether a connection of which nothing is read yet has that socket: the
- * predecessor had taken it, and could not say so. */
+/* Whether a connection has that socket: the predecessor had taken it, and could
+ * not say so. */
 static bool
 begun_is_here(struct chat *ch, int fd)
 {
@@ -78,8 +78,7 @@ begun_is_here(struct chat *ch, int fd)
 	uint32_t i = SHM_NONE;
 
 	while (cookie != 0 && conn_next(ch, &i))
-		if (ch->conn[i].phase == CONN_REQUEST &&
-		    begun_cookie(ch->conn[i].fd) == cookie)
+		if (begun_cookie(ch->conn[i].fd) == cookie)
 			return true;
 	return false;
 }

@@ -162,6 +162,17 @@ talk_old_keys(struct tls_talk *t)
 	EVP_KDF_free(kdf);
 }
 
+/* Notes in the birth where the kernel stands. */
+static inline void
+talk_at(struct tls_talk *t)
+{
+	struct counters k;
+
+	assert_int_equal(counters_read(t->s.fd, true, &k), 0);
+	t->birth.read = k.read;
+	t->birth.written = k.written;
+}
+
 /* Both sides' handshake, in the suite of that name. */
 static inline void
 talk_handshake(struct tls_talk *t, const char *suite, bool old)
@@ -218,6 +229,7 @@ talk_begin(struct tls_talk *t, const char *suite, bool old)
 	t->s.rest = mmap(NULL, TRANSPORT_REST, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	talk_handshake(t, suite, old);
+	talk_at(t);
 	assert_int_equal(
 	    tls_transport.begin(&t->s, &t->birth, sizeof(t->birth)), 0);
 }
