@@ -49,10 +49,11 @@ calm='kill_publish_test million_test'
 waiting='custody_test quit_test
     limit_test link_test memory_test kill_family_test kill_filter_test
     kill_leave_test kill_move_test kill_tls_test tls_kill_test kill_point_test
-    kill_read_test kill_wait_test lines_test wire_test keeper_test own_fault_test noexec_test
+    kill_read_test kill_wait_test kill_wire_test lines_test wire_test keeper_test
+    own_fault_test noexec_test
     mover_kill_test accepted_test backoff_test hold_test kill_claim_test
     kill_open_test kill_watch_test kill_event_test kill_held_test
-    kill_reader_test kill_tls_test'
+    kill_reader_test'
 readers='reader_test reader_kill_test reader_event_test reader_copy_test
     reader_opening_test kill_hold_test kill_opening_test
     kill_away_test hostile_test'

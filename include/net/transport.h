@@ -135,6 +135,9 @@ struct transport {
 	 * while it has not started, or when output is left over. READY,
 	 * WRITES or FAILED. */
 	enum transport_wait (*stop)(const struct transport_socket *s);
+	/* The connection is no more: what this process alone keeps of it goes.
+	 * NULL: that is nothing. */
+	void (*forgotten)(const struct transport_socket *s);
 	/* Ends the connection without delay: what the kernel has of its output
 	 * is thrown away. The descriptor stays open. */
 	void (*reset)(const struct transport_socket *s);

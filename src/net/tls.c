@@ -17,8 +17,7 @@ extern const struct transport tls_transport;
 enum {
 	/* Connections whose keys are kept, by number. */
 	TLS_KEYS = 1 << 21,
-	TLS_FORGET = 64 * 1024, /* bytes that are looked at, at once */
-	TLS_PAGE = 4096
+	TLS_FORGET = 64 * 1024 /* bytes that are looked at, at once */
 };
 
 /* A key, and the begin of its secret: those of another connection, or of
@@ -74,6 +73,7 @@ tls_wire_key(const struct transport_socket *s, enum tls_way way, uint8_t suite,
 	k = tls_suite(suite)->old ? NULL : tls_kept(s->conn, way);
 	if (k != NULL && k->mark == mark && mark != 0)
 		return &k->key;
+	memset(room, 0, sizeof(*room));
 	if (tls_key_of(suite, secret, room) == -1) {
 		errno = ENOMEM;
 		return NULL;
@@ -189,7 +189,6 @@ tls_wire_positions(
 	struct tls_wire *w = tls_wire(s);
 	struct tls_in in;
 	struct tls_plan p;
-	uint64_t done;
 
 	/* what was read is needed in any case: the kernel may still have it */
 	if (w == NULL || counters_read(s->fd, true, out) == -1)
@@ -198,13 +197,14 @@ tls_wire_positions(
 		return 0;
 	if (!tls_in_get(w, &in) || !tls_plan_get(w, &p) ||
 	    out->written < p.cipher ||
-	    (done = out->written - p.cipher) > tls_plan_size(&p) ||
-	    (done > 0 && SHM_LOAD(w->sealed) != p.no) ||
+	    !tls_plan_can(w, &p, out->written - p.cipher) ||
 	    out->read > in.cipher || in.cipher - out->read > TLS_FORGET ||
 	    tls_wire_forget(s, in.cipher - out->read) == -1)
 		return -1;
-	w->done = done;
-	out->written = p.plain + tls_plan_whole(&p, done);
+	tls_in_tidy(s, w);
+	tls_plan_tidy(w);
+	w->done = out->written - p.cipher;
+	out->written = p.plain + tls_plan_whole(&p, w->done);
 	out->read = in.plain + in.given;
 	return 0;
 }
@@ -229,22 +229,25 @@ tls_wire_stop(const struct transport_socket *s)
 	return TRANSPORT_READY;
 }
 
+/* Keys go with the connection. */
+static void
+tls_wire_forgotten(const struct transport_socket *s)
+{
+	struct tls_kept *k;
+
+	for (enum tls_way way = 0; way < TLS_WAYS; way++) {
+		k = tls_kept(s->conn, way);
+		if (k != NULL && k->mark != 0)
+			explicit_bzero(k, sizeof(*k));
+	}
+}
+
 static void
 tls_wire_reset(const struct transport_socket *s)
 {
 	static const struct sockaddr none = {.sa_family = AF_UNSPEC};
 
 	(void)connect(s->fd, &none, sizeof(none));
-}
-
-/* Whole pages: a half is given back when no part of a record lies there. */
-static size_t
-tls_wire_rested(const struct transport_socket *s)
-{
-	const struct tls_wire *w = s->state;
-	const uint32_t have = SHM_ONCE(w->in[SHM_LOAD(w->in_no) & 1].have);
-
-	return ((size_t)have + TLS_PAGE - 1) / TLS_PAGE * TLS_PAGE;
 }
 
 const struct transport tls_transport = {.name = "tls",
@@ -258,4 +261,5 @@ const struct transport tls_transport = {.name = "tls",
     .unread = tls_wire_unread,
     .positions = tls_wire_positions,
     .stop = tls_wire_stop,
+    .forgotten = tls_wire_forgotten,
     .reset = tls_wire_reset};

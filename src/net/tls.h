@@ -69,6 +69,8 @@ struct tls_wire {
 	uint64_t read_cipher, read_number; /* as they were at first */
 	struct tls_in in[2];
 	struct tls_plan plan[2];
+	/* pages of each half of the rest that may have memory: & 0xff, >> 8 */
+	_Atomic uint32_t rested;
 };
 _Static_assert(sizeof(struct tls_wire) <= TRANSPORT_STATE_MAX, "it fits");
 
@@ -85,14 +87,24 @@ tls_wire_key(const struct transport_socket *s, enum tls_way way, uint8_t suite,
 /* Has the kernel forget what it still has of bytes that are read. */
 int tls_wire_forget(const struct transport_socket *s, uint64_t bytes);
 ssize_t tls_wire_recv(const struct transport_socket *s, void *out, size_t len);
+/* Gives back what was used until the boundary that counts now: the secret of
+ * the one before, parts of records. */
+void tls_in_tidy(const struct transport_socket *s, struct tls_wire *w);
+size_t tls_wire_rested(const struct transport_socket *s);
 /* Copies which record comes next. False: the state is corrupted. */
 bool tls_in_get(const struct tls_wire *w, struct tls_in *in);
 
 /* Copies the plan. False: the state is corrupted. */
 bool tls_plan_get(const struct tls_wire *w, struct tls_plan *p);
+/* Whether so many bytes of its records can be out: they were sealed then, and
+ * their tags are known. */
+bool
+tls_plan_can(const struct tls_wire *w, const struct tls_plan *p, uint64_t done);
 uint64_t tls_plan_check(const struct tls_plan *p);
 /* Bytes of a plan's records. */
 uint64_t tls_plan_size(const struct tls_plan *p);
+/* Zeroes the secret of the plan before, unless it is the same. */
+void tls_plan_tidy(struct tls_wire *w);
 /* Plaintext of output in whole records within so many bytes of a plan's. */
 uint32_t tls_plan_whole(const struct tls_plan *p, uint64_t done);
 

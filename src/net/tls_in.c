@@ -14,6 +14,7 @@
 
 enum {
 	IN_READ = 64 * 1024, /* bytes that are looked at, at once */
+	IN_PAGE = 4096,	     /* bytes */
 	IN_END = 1	     /* the peer says that nothing more comes */
 };
 /* What the peer has sent behind the part of a record, and plaintext of one. */
@@ -138,17 +139,61 @@ in_records(const struct transport_socket *s, struct tls_in *in,
 	return r;
 }
 
+/* Notes that the first n bytes of a half of the rest may have memory; 0: they
+ * have none any more. */
+static void
+in_rested(struct tls_wire *w, uint8_t half, size_t n)
+{
+	const uint32_t shift = 8U * half,
+		       pages = (uint32_t)((n + IN_PAGE - 1) / IN_PAGE),
+		       was = SHM_LOAD(w->rested);
+
+	if (n == 0 || pages > (was >> shift & 0xff))
+		SHM_STORE(
+		    w->rested, (was & ~(0xffU << shift)) | pages << shift);
+}
+
+size_t
+tls_wire_rested(const struct transport_socket *s)
+{
+	const struct tls_wire *w = s->state;
+	const uint32_t pages = SHM_LOAD(w->rested);
+	const size_t bytes =
+	    (size_t)((pages & 0xff) + (pages >> 8 & 0xff)) * IN_PAGE;
+
+	return MIN(bytes, (size_t)TRANSPORT_REST);
+}
+
+void
+tls_in_tidy(const struct transport_socket *s, struct tls_wire *w)
+{
+	const uint32_t no = SHM_LOAD(w->in_no), rested = SHM_LOAD(w->rested);
+	const struct tls_in *in = &w->in[no & 1];
+	struct tls_in *other = &w->in[(no + 1) & 1];
+
+	if (other->gen != in->gen)
+		explicit_bzero(other->secret, sizeof(other->secret));
+	for (uint8_t half = 0; rested != 0 && half <= 1; half++)
+		if ((rested >> 8U * half & 0xff) != 0 &&
+		    (in->have == 0 || in->half != half)) {
+			transport_rest_free(s, half * TLS_HALF, TLS_HALF);
+			in_rested(w, half, 0);
+		}
+}
+
 /* Puts what no whole record is into the rest, `had` bytes of which are there
  * already. */
 static void
-in_keep(const struct transport_socket *s, struct tls_in *in,
+in_keep(const struct transport_socket *s, struct tls_wire *w, struct tls_in *in,
     const uint8_t *bytes, size_t n, size_t had, size_t at)
 {
+	if (at > 0)
+		in->half ^= had > 0;
+	in_rested(w, in->half, n - at);
 	if (at == 0 && had > 0) { /* more of the same one */
 		memcpy(
 		    s->rest + in->half * TLS_HALF + had, bytes + had, n - had);
 	} else {
-		in->half ^= had > 0;
 		memcpy(s->rest + in->half * TLS_HALF, bytes + at, n - at);
 	}
 	in->have = (uint32_t)(n - at);
@@ -160,15 +205,10 @@ in_commit(const struct transport_socket *s, struct tls_wire *w,
     const struct tls_in *in)
 {
 	const uint32_t no = SHM_LOAD(w->in_no);
-	struct tls_in *was = &w->in[no & 1];
-	const uint32_t had = was->have;
 
 	w->in[(no + 1) & 1] = *in;
 	SHM_STORE(w->in_no, no + 1);
-	if (was->gen != in->gen)
-		explicit_bzero(was->secret, sizeof(was->secret));
-	if (had > 0 && (in->have == 0 || in->half != was->half))
-		transport_rest_free(s, (was->half & 1U) * TLS_HALF, TLS_HALF);
+	tls_in_tidy(s, w);
 }
 
 /* The peer has broken the protocol, or ended it. */
@@ -212,7 +252,7 @@ tls_wire_recv(const struct transport_socket *s, void *out, size_t len)
 	take = (size_t)n;
 	if (r == 0 && put < len) { /* what is left is no whole record */
 		if (at < all)
-			in_keep(s, &in, in_bytes, all, had, at);
+			in_keep(s, w, &in, in_bytes, all, had, at);
 		else
 			in.have = 0;
 	} else if (at >= had) { /* the next ones are read soon */

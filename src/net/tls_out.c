@@ -13,7 +13,6 @@
 #include <time.h>
 
 #include "base/siphash.h"
-#include "net/tls_oracle.h"
 #include "tls.h"
 
 enum {
@@ -82,11 +81,37 @@ tls_plan_get(const struct tls_wire *w, struct tls_plan *p)
 	    (p->type == TLS_DATA || p->length <= TLS_RECORD_LEAST);
 }
 
+bool
+tls_plan_can(const struct tls_wire *w, const struct tls_plan *p, uint64_t done)
+{
+	return done <= tls_plan_size(p) &&
+	    (done == 0 || SHM_LOAD(w->sealed) == p->no);
+}
+
+/* How much of a plan's records the kernel has taken. False: the state is
+ * corrupted. */
+static bool
+out_done(const struct tls_wire *w, const struct tls_plan *p, uint64_t *done)
+{
+	*done = SHM_ONCE(w->done);
+	return tls_plan_can(w, p, *done);
+}
+
 /* How many of the peer's messages are to be answered, ever. */
 static uint32_t
 out_asked(const struct tls_wire *w)
 {
 	return SHM_ONCE(w->in[SHM_LOAD(w->in_no) & 1].asked);
+}
+
+void
+tls_plan_tidy(struct tls_wire *w)
+{
+	const uint32_t no = SHM_LOAD(w->plan_no);
+	struct tls_plan *was = &w->plan[(no + 1) & 1];
+
+	if (was->gen != w->plan[no & 1].gen)
+		explicit_bzero(was->secret, sizeof(was->secret));
 }
 
 /* Whether nothing may follow a plan. */
@@ -116,14 +141,12 @@ out_text(const struct tls_plan *p, uint8_t text[TLS_RECORD_LEAST])
 static int
 out_next(struct tls_wire *w, struct tls_plan *p, const struct tls_plan *to)
 {
-	struct tls_plan *was = &w->plan[p->no & 1];
-	const bool turned = p->type == TLS_HANDSHAKE;
 	uint8_t text[TLS_RECORD_LEAST], next[TLS_SECRET_MAX];
 
 	p->cipher += tls_plan_size(p);
 	p->plain += tls_plan_whole(p, tls_plan_size(p));
 	p->number += out_records(p);
-	if (turned) {
+	if (p->type == TLS_HANDSHAKE) {
 		if (tls_secret_next(p->suite, p->secret, next) == -1) {
 			errno = ENOMEM;
 			return -1;
@@ -144,8 +167,7 @@ out_next(struct tls_wire *w, struct tls_plan *p, const struct tls_plan *to)
 	w->plan[p->no & 1] = *p;
 	SHM_STORE(w->plan_no, p->no);
 	w->done = 0;
-	if (turned)
-		explicit_bzero(was->secret, sizeof(was->secret));
+	tls_plan_tidy(w);
 	return 0;
 }
 
@@ -155,7 +177,7 @@ out_next_data(struct tls_wire *w, struct tls_plan *p, size_t len)
 {
 	const struct tls_suite *suite = tls_suite(p->suite);
 	const uint32_t asked = out_asked(w);
-	const bool spent = p->number >= suite->limit,
+	const bool spent = p->number + out_records(p) >= suite->limit,
 		   asks = asked != p->answered;
 	struct tls_plan to = {.type = TLS_DATA, .answered = p->answered};
 
@@ -210,8 +232,6 @@ out_seal(const struct transport_socket *s, struct tls_wire *w,
 	if (have == NULL)
 		return -1;
 	errno = EBADMSG;
-	if (!again && done != 0)
-		return -1;
 	for (k = first; k < records; k++, plain += len) {
 		len = MIN(p->record, p->length - k * p->record);
 		r = tls_seal(p->suite, have, p->number + k,
@@ -221,14 +241,20 @@ out_seal(const struct transport_socket *s, struct tls_wire *w,
 		n += (size_t)r;
 		if (!out_tag(w, k, again, out + n))
 			return -1;
-		TLS_ORACLE(have->key, tls_suite(p->suite)->key,
-		    p->number + k + p->nonce, p->type, plain, len);
 	}
 	if (!again)
 		SHM_STORE(w->sealed, p->no);
 	if (skip > 0)
 		memmove(out, out + skip, n - skip);
 	return (ssize_t)(n - skip);
+}
+
+/* Whether output begins where the plan says. */
+static bool
+out_is_at(
+    const struct transport_socket *s, const struct tls_plan *p, uint64_t done)
+{
+	return s->at == 0 || s->at == p->plain + tls_plan_whole(p, done);
 }
 
 ssize_t
@@ -239,12 +265,11 @@ tls_wire_seal(const struct transport_socket *s, const uint8_t *plain,
 	uint8_t text[TLS_RECORD_LEAST];
 	struct tls_plan p;
 	uint64_t done;
-	uint32_t whole;
 
 	errno = EBADMSG;
-	if (w == NULL || !tls_plan_get(w, &p))
+	if (w == NULL || !tls_plan_get(w, &p) || !out_done(w, &p, &done) ||
+	    !out_is_at(s, &p, done))
 		return -1;
-	done = SHM_ONCE(w->done);
 	if (done == tls_plan_size(&p)) {
 		if (len == 0)
 			return 0;
@@ -256,18 +281,13 @@ tls_wire_seal(const struct transport_socket *s, const uint8_t *plain,
 			return -1;
 		done = 0;
 	}
-	if (done > tls_plan_size(&p))
-		return -1;
 	if (p.type != TLS_DATA) {
 		(void)out_text(&p, text);
 		plain = text;
-	}
-	whole = tls_plan_whole(&p, done);
-	errno = EBADMSG;
-	if (p.type == TLS_DATA &&
-	    (p.length - whole > len ||
-		(s->at != 0 && s->at != p.plain + whole)))
+	} else if (p.length - tls_plan_whole(&p, done) > len) {
+		errno = EBADMSG;
 		return -1;
+	}
 	return out_seal(s, w, &p, done, plain, out);
 }
 
@@ -279,10 +299,8 @@ tls_wire_sent(const struct transport_socket *s, size_t n)
 	uint64_t done;
 
 	errno = EBADMSG;
-	if (w == NULL || !tls_plan_get(w, &p))
-		return -1;
-	done = SHM_ONCE(w->done);
-	if (done > tls_plan_size(&p) || n > tls_plan_size(&p) - done)
+	if (w == NULL || !tls_plan_get(w, &p) || !out_done(w, &p, &done) ||
+	    n > tls_plan_size(&p) - done)
 		return -1;
 	w->done = done + n;
 	return tls_plan_whole(&p, done + n) - tls_plan_whole(&p, done);
@@ -298,7 +316,11 @@ out_push(const struct transport_socket *s, struct tls_wire *w,
 	uint64_t done;
 	ssize_t n;
 
-	while ((done = SHM_ONCE(w->done)) < tls_plan_size(p)) {
+	for (;;) {
+		if (!out_done(w, p, &done))
+			return TRANSPORT_FAILED;
+		if (done == tls_plan_size(p))
+			return TRANSPORT_READY;
 		if (out_text(p, text) != p->length)
 			return TRANSPORT_FAILED;
 		n = out_seal(s, w, p, done, text, out);
@@ -312,7 +334,6 @@ out_push(const struct transport_socket *s, struct tls_wire *w,
 			    : TRANSPORT_FAILED;
 		w->done = done + (uint64_t)n;
 	}
-	return done == tls_plan_size(p) ? TRANSPORT_READY : TRANSPORT_FAILED;
 }
 
 enum transport_wait
@@ -325,6 +346,7 @@ tls_wire_alert(
 		.level = warning ? OUT_WARNING : OUT_FATAL,
 		.alert = (uint8_t)alert};
 	enum transport_wait wait = TRANSPORT_READY;
+	uint64_t done;
 
 	if (w == NULL || !tls_plan_get(w, &p))
 		return TRANSPORT_FAILED;
@@ -333,7 +355,7 @@ tls_wire_alert(
 	if (wait != TRANSPORT_READY || out_ends(&p))
 		return wait;
 	to.answered = alert == TLS_NO_RENEGOTIATION ? out_asked(w) : p.answered;
-	if (SHM_ONCE(w->done) != tls_plan_size(&p) ||
+	if (!out_done(w, &p, &done) || done != tls_plan_size(&p) ||
 	    out_next(w, &p, &to) == -1)
 		return TRANSPORT_FAILED;
 	return out_push(s, w, &p);

@@ -40,6 +40,8 @@ transport_forget(const struct transport *t, const struct transport_socket *s)
 	if (t->rested != NULL && t->rested(s) != 0)
 		transport_rest_free(s, 0, TRANSPORT_REST);
 	memset(s->state, 0, t->state_bytes);
+	if (t->forgotten != NULL)
+		t->forgotten(s);
 }
 
 ssize_t

@@ -78,6 +78,7 @@ nothing(struct tls_talk *t)
 static void
 rest_is_free(const struct tls_talk *t)
 {
+	assert_int_equal(tls_transport.rested(&t->s), 0);
 	for (size_t k = 0; k < TRANSPORT_REST; k++)
 		assert_int_equal(t->s.rest[k], 0);
 }
@@ -165,6 +166,7 @@ test_parts_in(void **state)
 			assert_int_equal(send(t.client, cipher + at, 1, 0), 1);
 			talk_wait(t.s.fd);
 			nothing(&t);
+			assert_int_equal(tls_transport.rested(&t.s), 4096);
 			assert_false(tls_transport.unread(&t.s));
 			taken_over(&t, read);
 		}
