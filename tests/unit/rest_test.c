@@ -92,7 +92,7 @@ hoard(struct node *at, uint32_t conn[], int other[], uint32_t count)
 	}
 }
 
-/* Records that do not come whole have half of input-memory: whoever has gone on
+/* Records that do not come whole have half of input-memory: who has gone on
  * least recently makes room, and its pages are given back. */
 static void
 test_rest(void **state)
