@@ -14,8 +14,8 @@ int rest_init(struct chat *ch);
 
 /* A connection's record takes so much; went_on: and what was before it has come
  * whole. 0 bytes: it takes nothing, or is another worker's from now on. */
-void rest_note(
-    const struct chat *ch, uint32_t conn, size_t bytes, bool went_on);
+void
+rest_note(const struct chat *ch, uint32_t conn, size_t bytes, bool went_on);
 
 /* Each turn: ends connections until the others have their room. */
 void rest_relieve(struct chat *ch);

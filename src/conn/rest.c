@@ -47,8 +47,8 @@ rest_sweep(struct chat *ch)
 	const uint32_t n = stats_workers(h);
 	struct rests *r = ch->rests;
 
-	r->max = (uint64_t)h->n_pages * INPUT_PAGE / REST_PART /
-	    (n > 0 ? n : 1);
+	r->max =
+	    (uint64_t)h->n_pages * INPUT_PAGE / REST_PART / (n > 0 ? n : 1);
 	/* one must fit */
 	if (r->max < SHM_REST)
 		r->max = SHM_REST;

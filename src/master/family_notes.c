@@ -80,8 +80,7 @@ notes_send(const struct family *f, int link, const struct birth_worker *birth)
 	    notes_one(f, FAMILY_NOTE_PROGRAM, n->program) == 0 &&
 	    notes_one(f, FAMILY_NOTE_PASSPORT, passport) == 0 &&
 	    notes_one(f, FAMILY_NOTE_HUB, n->hub->fd) == 0 &&
-	    notes_wire(f) == 0 &&
-	    notes_rest(f, link, birth) == 0)
+	    notes_wire(f) == 0 && notes_rest(f, link, birth) == 0)
 		r = 0;
 	saved = errno;
 	if (passport != -1)

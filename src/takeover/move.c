@@ -172,8 +172,8 @@ move_records_copy(struct chat *ch, struct copy *c)
 	int r;
 
 	if (!conn_stations_of(ch, c->slot, &c->stations) ||
-	    transports[c->stations.transport]->positions(
-		&socket, false, &k) < 0)
+	    transports[c->stations.transport]->positions(&socket, false, &k) <
+		0)
 		return COPY_CORRUPTED;
 	c->closed = k.closed;
 	c->said = k.fin_sent;
