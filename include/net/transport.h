@@ -156,8 +156,8 @@ transport_of(uint8_t number)
 
 /* Forgets what it keeps of a connection that has ended, or whose place another
  * one gets: keys, perhaps. t NULL: nothing. */
-void transport_forget(
-    const struct transport *t, const struct transport_socket *s);
+void
+transport_forget(const struct transport *t, const struct transport_socket *s);
 
 /* Gives the memory of n bytes of a socket's rest back, from its begin or from
  * its middle on: they are zero then. */
