@@ -268,7 +268,7 @@ $(OUT)/fault/%_test: tests/fault/%_test.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TEST_OPT) -o $@ $(filter %.c,$^) \
-	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) -lssl $(LDLIBS)
+	    $(OUT)/libchatd.a $(LDFLAGS) -lcmocka $(LDSTORE) $(LDTLS) $(LDLIBS)
 
 $(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
 	@mkdir -p $(@D)

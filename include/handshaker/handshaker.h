@@ -1,19 +1,20 @@
-/* handshaker: a process that shakes hands with clients over TLS, and hands them
- * to workers. Layer 6; meets master and workers in messages only. */
+/*
+ * handshaker: a process that shakes hands with TLS clients for workers, and
+ * hands what they have come to over. It alone sees private keys and parses what
+ * clients say before there are keys; it has neither shared memory nor files.
+ * Layer 6, linked into chatd-handshaker alone.
+ */
 #ifndef CHATD_HANDSHAKER_HANDSHAKER_H
 #define CHATD_HANDSHAKER_HANDSHAKER_H
 
-#include "process/child.h"
+struct child_start;
 
-/* The process's main. */
-void handshaker_main(struct child_start *start) __attribute__((noreturn));
+/* The kind's main. */
+void handshaker_main(struct child_start *start);
 
-/*
- * Whether it could serve with these: ciphers and groups ("": as usual), then
- * for each certificate its file, its key's and its staple's ("": none). Says on
- * standard error what is wrong, and, after "warning: ", what only looks so.
- * Returns the exit status: 0, or 1.
- */
-int handshaker_try(int n, char **words);
+/* The arguments behind EXECUTABLE_TRY: ciphers, groups, then for each pair the
+ * paths of chain, key and staple ("": none). Returns the program's status, with
+ * lines on standard error. */
+int handshaker_try(int argc, char **argv);
 
 #endif

@@ -177,6 +177,8 @@ handed_give(struct handed *h, const struct handed_what *what, uint64_t now_ms)
 	    .worker = NO_WORKER,
 	    .endpoint = what->endpoint,
 	    .birth = *what->birth};
+	o->birth.read = what->read;
+	o->birth.written = what->written;
 	if (h->last != NULL)
 		h->last->next = o;
 	else

@@ -49,6 +49,7 @@ struct handed {
 struct handed_what {
 	int fd;
 	uint32_t endpoint;
+	uint64_t read, written; /* bytes, so far */
 	const struct tls_birth *birth;
 };
 

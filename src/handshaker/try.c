@@ -1,5 +1,4 @@
-/* try: whether the process could serve with certificates, before there is one.
- */
+/* try: whether certificates would be taken, before there is a process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,72 +8,63 @@
 
 #include "contexts.h"
 #include "handshaker/handshaker.h"
+#include "process/executable.h"
 
-/* Adds a file's bytes, or the error that came instead. */
+static void
+try_warn(const char *line)
+{
+	fprintf(stderr, EXECUTABLE_WARNING "%s\n", line);
+}
+
+/* Reads a file into the pieces; -1: there is no memory. */
 static int
-try_file(struct tls_files *f, enum tls_file_what what, const char *path)
+try_read(struct tls_files *f, enum tls_file_what what, const char *path)
 {
 	uint8_t *bytes = malloc(TLS_FILE_MAX + 1);
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	size_t len = 0;
 	ssize_t n = fd == -1 ? -1 : 1;
-	int r;
+	int e = 0, r = -1;
 
 	while (bytes != NULL && n > 0 && len <= TLS_FILE_MAX)
 		if ((n = read(fd, bytes + len, TLS_FILE_MAX + 1 - len)) > 0)
 			len += (size_t)n;
-	if (n != -1 && len > TLS_FILE_MAX) {
-		errno = EFBIG;
-		n = -1;
-	}
-	r = bytes == NULL ? -1
-			  : tls_files_put(f, what, path, n == -1 ? errno : 0,
-				bytes, n == -1 ? 0 : len);
-	if (bytes != NULL)
+	if (n == -1)
+		e = errno;
+	else if (len > TLS_FILE_MAX)
+		e = EFBIG;
+	if (bytes != NULL) {
+		r = tls_files_put(f, what, path, e, bytes, e != 0 ? 0 : len);
 		explicit_bzero(bytes, TLS_FILE_MAX + 1);
+	}
 	free(bytes);
 	if (fd != -1)
 		close(fd);
 	return r;
 }
 
-static void
-try_warn(const char *line)
-{
-	fprintf(stderr, "warning: %s\n", line);
-}
-
 int
-handshaker_try(int n, char **words)
+handshaker_try(int argc, char **argv)
 {
-	static struct birth_handshaker b;
+	static const enum tls_file_what what[] = {
+	    TLS_FILE_CHAIN, TLS_FILE_KEY, TLS_FILE_STAPLE};
+	struct birth_handshaker b = {.files = -1, .tickets = -1};
 	struct tls_files f = {.bytes = NULL};
+	char error[2048] = "";
 	struct contexts *all;
-	char error[1024] = "no memory";
-	int r = 0;
 
-	if (n < 2 || (n - 2) % 3 != 0 ||
-	    strlcpy(b.ciphers, words[0], sizeof(b.ciphers)) >=
-		sizeof(b.ciphers) ||
-	    strlcpy(b.groups, words[1], sizeof(b.groups)) >= sizeof(b.groups)) {
-		fprintf(stderr, "it is asked for something else\n");
-		return 1;
-	}
-	for (int i = 2; i < n && r == 0; i += 3) {
-		r = try_file(&f, TLS_FILE_CHAIN, words[i]);
-		if (r == 0)
-			r = try_file(&f, TLS_FILE_KEY, words[i + 1]);
-		if (r == 0 && words[i + 2][0] != '\0')
-			r = try_file(&f, TLS_FILE_STAPLE, words[i + 2]);
-	}
-	all = r == 0
-	    ? contexts_new(&b, &f, NULL, try_warn, error, sizeof(error))
-	    : NULL;
+	strlcpy(b.ciphers, argv[0], sizeof(b.ciphers));
+	strlcpy(b.groups, argv[1], sizeof(b.groups));
+	for (int k = 2; k < argc; k++)
+		if (argv[k][0] != '\0' &&
+		    try_read(&f, what[(k - 2) % 3], argv[k]) == -1) {
+			fprintf(stderr, "certificate: no memory\n");
+			return 1;
+		}
+	all = contexts_new(&b, &f, NULL, try_warn, error, sizeof(error));
 	tls_files_free(&f);
-	if (all == NULL) {
+	if (all == NULL)
 		fprintf(stderr, "%s\n", error);
-		return 1;
-	}
 	contexts_free(all);
-	return 0;
+	return all != NULL ? 0 : 1;
 }
