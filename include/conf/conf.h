@@ -37,7 +37,7 @@ enum {
 	CONF_PATTERN_BYTES = 64,     /* with the NUL */
 	CONF_HISTORY_MAX = 100000,   /* publications kept of a channel */
 	CONF_CONNECTION_CHANNELS_MAX = 1024,
-	CONF_PREFIXES_MAX = 32,		 /* of limit-exempt */
+	CONF_PREFIXES_MAX = 32, /* of limit-exempt */
 	CONF_CERTIFICATES_MAX = 32,
 	CONF_NAMES_MAX = 15,	  /* of tls-ciphers, the longest such list */
 	CONF_HANDSHAKERS_MAX = 8, /* processes of tls-handshakers */
@@ -248,8 +248,8 @@ void conf_clear_listen(struct conf *c);
 
 /* Adds a certificate; staple NULL: none. -1 and errno: ENOSPC when there are
  * CONF_CERTIFICATES_MAX. */
-int conf_add_certificate(struct conf *c, const char *chain, const char *key,
-    const char *staple);
+int conf_add_certificate(
+    struct conf *c, const char *chain, const char *key, const char *staple);
 
 /* Whether that is the text of the address of that number, with its words. */
 bool conf_listen_is(const struct conf *c, int i, const char *text);

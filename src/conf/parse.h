@@ -20,10 +20,10 @@ enum conf_kind {
 	CONF_KIND_LISTEN, /* may repeat */
 	CONF_KIND_LOG,
 	CONF_KIND_RATE,
-	CONF_KIND_ORIGIN,  /* may repeat */
-	CONF_KIND_HOST,	   /* may repeat */
-	CONF_KIND_PREFIX,  /* may repeat */
-	CONF_KIND_CHANNEL, /* may repeat */
+	CONF_KIND_ORIGIN,      /* may repeat */
+	CONF_KIND_HOST,	       /* may repeat */
+	CONF_KIND_PREFIX,      /* may repeat */
+	CONF_KIND_CHANNEL,     /* may repeat */
 	CONF_KIND_CERTIFICATE, /* may repeat */
 	CONF_KIND_NAMES,       /* a list from a fixed set; may repeat */
 	CONF_KIND_INSECURE,

@@ -21,11 +21,11 @@ static const char *const tls_groups[] = {
 static const struct {
 	const char *key;
 	const char *const *names;
-} tls_sets[] = {{"tls-protocols", tls_protocols},
-    {"tls-ciphers", tls_ciphers}, {"tls-groups", tls_groups}};
+} tls_sets[] = {{"tls-protocols", tls_protocols}, {"tls-ciphers", tls_ciphers},
+    {"tls-groups", tls_groups}};
 
-_Static_assert(sizeof(tls_ciphers) / sizeof(tls_ciphers[0]) - 1 <=
-	CONF_NAMES_MAX,
+_Static_assert(
+    sizeof(tls_ciphers) / sizeof(tls_ciphers[0]) - 1 <= CONF_NAMES_MAX,
     "a list may have each name once");
 
 const char *const *
@@ -50,10 +50,11 @@ names_unknown(const struct conf_key *key, const char *name)
 		strlcat(all, *s, sizeof(all));
 	}
 	if (n.best != NULL)
-		return conf_complain("%s: \"%.64s\" is unknown; did you mean %s?",
-		    key->name, name, n.best);
-	return conf_complain("%s: \"%.64s\" is unknown; %s are known", key->name,
-	    name, strlen(all) < 64 ? all : "those in chatd.conf(5)");
+		return conf_complain(
+		    "%s: \"%.64s\" is unknown; did you mean %s?", key->name,
+		    name, n.best);
+	return conf_complain("%s: \"%.64s\" is unknown; %s are known",
+	    key->name, name, strlen(all) < 64 ? all : "those in chatd.conf(5)");
 }
 
 /* Adds a name; the first one of a file takes the defaults' place. */
@@ -104,8 +105,9 @@ static const char *
 certificate_path(const char *what, const char *path)
 {
 	if (*path != '/')
-		return conf_complain("certificate: %s \"%.128s\" does not begin "
-				     "with a slash",
+		return conf_complain(
+		    "certificate: %s \"%.128s\" does not begin "
+		    "with a slash",
 		    what, path);
 	if (strlen(path) > CONF_PATH_BYTES)
 		return conf_complain("certificate: %s is longer than %d bytes",
@@ -119,8 +121,8 @@ conf_certificate_begin(
 {
 	*d = (struct conf_certificate_draft){.chain = chain};
 	if (c->tls.n_certificates == CONF_CERTIFICATES_MAX)
-		return conf_complain("certificate: more than %d of them",
-		    CONF_CERTIFICATES_MAX);
+		return conf_complain(
+		    "certificate: more than %d of them", CONF_CERTIFICATES_MAX);
 	return certificate_path("its file", chain);
 }
 
@@ -132,8 +134,9 @@ conf_certificate_set(
 	const char **to = key ? &d->key : &d->staple;
 
 	if (!key && strcmp(word, "ocsp") != 0)
-		return conf_complain("certificate: \"%.64s\" is neither key nor "
-				     "ocsp",
+		return conf_complain(
+		    "certificate: \"%.64s\" is neither key nor "
+		    "ocsp",
 		    word);
 	if (*to != NULL)
 		return conf_complain("certificate: %s is there twice", word);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdalign.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "master/roles.h"
 #include "owed.h"
 #include "private.h"
+#include "reader.h"
 #include "process/passport.h"
 #include "reload.h"
 #include "tickets.h"
@@ -83,7 +85,7 @@ beginners_init(struct master *m)
 
 	for (int i = 0; i < SHM_OTHERS; i++)
 		b->at[i].kept = -1;
-	b->tickets = b->reader.memory = b->reader.pipe = -1;
+	b->tickets = -1;
 }
 
 /* Lets go of the process that looks at files. */
@@ -93,7 +95,8 @@ look_drop(struct beginners *b)
 	if (b->readable != NULL)
 		event_free(b->readable);
 	b->readable = NULL;
-	reader_drop(&b->reader);
+	if (b->reader != NULL)
+		reader_drop(b->reader);
 }
 
 void
@@ -102,6 +105,7 @@ beginners_deinit(struct master *m)
 	for (int i = 0; i < SHM_OTHERS; i++)
 		beginner_drop_file(&m->beginners.at[i]);
 	look_drop(&m->beginners);
+	free(m->beginners.reader);
 	tickets_drop(&m->beginners);
 }
 
@@ -115,8 +119,8 @@ beginner_start(struct child *c, uint64_t now)
 
 	b->ready = false;
 	if (b->kept == -1 && (b->kept = memory_file("chatd-files")) == -1) {
-		log_error("cannot start %s: %s", child_name(c),
-		    strerror(errno));
+		log_error(
+		    "cannot start %s: %s", child_name(c), strerror(errno));
 		c->respawn_ms = now + CHILD_RETRY_MS;
 		return;
 	}
@@ -215,8 +219,8 @@ beginner_hello(struct child *c)
 	    !set_is_ready(m))
 		return;
 	if (b->serves != 0)
-		log_info("%s: others with new files have taken over",
-		    c->kind->name);
+		log_info(
+		    "%s: others with new files have taken over", c->kind->name);
 	b->serves = b->comes;
 	b->failed = false;
 	set_leave(m, b->serves, true);
@@ -249,8 +253,9 @@ beginner_died(struct child *c, const struct child_end *end)
 	if (b->set != all->comes || all->serves == 0 ||
 	    (!end->fault && !end->unready))
 		return true;
-	snprintf(why, sizeof(why), "%s does not start with the new files, see "
-				   "the log",
+	snprintf(why, sizeof(why),
+	    "%s does not start with the new files, see "
+	    "the log",
 	    child_name(c));
 	c->respawn_ms = 0;
 	renewal_fail(c->master, why);
@@ -381,7 +386,7 @@ look_end_cb(int fd, short what, void *arg)
 
 	event_free(b->readable);
 	b->readable = NULL;
-	done = reader_end(&b->reader, &files, stuck, sizeof(stuck));
+	done = reader_end(b->reader, &files, stuck, sizeof(stuck));
 	if ((done & READ_STAMP) == 0)
 		log_warn("certificates: %s", stuck);
 	else if (beginners_stamp(m, look_stamp(&files))) {
@@ -399,14 +404,17 @@ look_begin(struct master *m)
 	struct beginners *b = &m->beginners;
 	const struct reader_job job = {.what = READ_STAMP, .conf = m->conf};
 
-	if (b->reader.pid != 0)
+	if (b->reader != NULL && b->reader->pid != 0)
 		return; /* a disk holds the one before */
-	if (reader_start(&b->reader, &job, READER_MS) == -1) {
+	if (b->reader == NULL)
+		b->reader = calloc(1, sizeof(*b->reader));
+	if (b->reader == NULL ||
+	    reader_start(b->reader, &job, READER_MS) == -1) {
 		log_warn("certificates: %s", strerror(errno));
 		return;
 	}
 	b->readable =
-	    event_new(m->base, b->reader.pipe, EV_READ, look_end_cb, m);
+	    event_new(m->base, b->reader->pipe, EV_READ, look_end_cb, m);
 	if (b->readable == NULL || event_add(b->readable, &limit) == -1)
 		look_drop(b);
 }
@@ -421,8 +429,9 @@ beginners_time(struct master *m, uint64_t now)
 	if (b->again || (b->serves == 0 && b->comes == 0))
 		(void)beginners_renew(m);
 	else if (b->comes != 0 && b->serves != 0 && now >= b->until_ms)
-		renewal_fail(m, "processes with new files are not ready in "
-				"time");
+		renewal_fail(m,
+		    "processes with new files are not ready in "
+		    "time");
 	tickets_time(m, now);
 	if (b->look_ms != 0 && now >= b->look_ms)
 		look_begin(m);
@@ -439,15 +448,15 @@ beginners_leave(struct master *m)
 bool
 beginners_own(const struct master *m, pid_t pid)
 {
-	return m->beginners.reader.pid == pid;
+	return m->beginners.reader != NULL && m->beginners.reader->pid == pid;
 }
 
 bool
 beginners_died(struct master *m, pid_t pid)
 {
-	if (m->beginners.reader.pid != pid)
+	if (!beginners_own(m, pid))
 		return false;
-	m->beginners.reader.pid = 0;
+	m->beginners.reader->pid = 0;
 	return true;
 }
 
@@ -462,8 +471,9 @@ beginner_save(const struct child *c, FILE *f)
 		return;
 	fputs("child ", f);
 	child_save(c, f);
-	fprintf(f, "beginner %d %" PRIu32 " %d %d %" PRIu64 " %d %" PRIu32
-		   " %" PRIu64 "\n",
+	fprintf(f,
+	    "beginner %d %" PRIu32 " %d %d %" PRIu64 " %d %" PRIu32 " %" PRIu64
+	    "\n",
 	    c->at - SHM_WORKERS, b->set, b->ready, b->leaves, b->until_ms,
 	    b->kept, all->serves, all->stamp);
 	if (all->serves == b->set || all->serves == 0)
@@ -481,8 +491,7 @@ beginner_load(struct master *m, const char *key, const char *text)
 	int i, ready, leaves;
 
 	if (strcmp(key, "tickets") == 0)
-		return tickets_load(all, text) ? CHILD_LOADED
-					       : CHILD_SENSELESS;
+		return tickets_load(all, text) ? CHILD_LOADED : CHILD_SENSELESS;
 	if (strcmp(key, "beginner") != 0)
 		return CHILD_NOT_MINE;
 	if (sscanf(text,

@@ -14,12 +14,12 @@
 #include <sys/types.h>
 
 #include "hub/shm.h"
-#include "reader.h"
 
 struct bundle;
 struct child;
 struct event;
 struct master;
+struct reader;
 struct tls_tickets;
 
 /* Of one place, as in struct master's other[]. */
@@ -43,7 +43,7 @@ struct beginners {
 	/* What files looked like before the newest set read them, and whether
 	 * that set has them. */
 	uint64_t stamp;
-	struct reader reader; /* looks whether they do; pid 0: none */
+	struct reader *reader; /* looks whether they do; NULL: none did */
 	struct event *readable;
 	uint64_t look_ms; /* the next time */
 	/* Keys of session tickets, which all sets share; -1: none yet. */
@@ -67,7 +67,7 @@ void beginners_tell(struct master *m);
  * their way. */
 bool beginners_renew_next(struct master *m);
 void beginners_time(struct master *m, uint64_t now); /* every timer period */
-void beginners_leave(struct master *m); /* the daemon ends */
+void beginners_leave(struct master *m);		     /* the daemon ends */
 
 /* Whether that place is not in use. */
 bool beginner_is_idle(const struct child *c);

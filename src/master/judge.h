@@ -24,8 +24,8 @@ enum judge_finding {
  * each finding: its key, and one line that says why. */
 void judge_files(const struct conf *c, const struct bundle *b,
     const struct options *o, const struct identity *all,
-    void (*found)(void *arg, enum judge_finding what, const char *key,
-	const char *why),
+    void (*found)(
+	void *arg, enum judge_finding what, const char *key, const char *why),
     void *arg);
 
 /* What says whether files that a reload reads anew are as they were: their

@@ -55,9 +55,8 @@ ready_log_address(const struct master *m)
 	any =
 	    strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
 	port = strrchr(name, ':');
-	secure =
-	    transport_of(m->endpoints.at[k].transport)->begin != NULL ? "s"
-								      : "";
+	secure = transport_of(m->endpoints.at[k].transport)->begin != NULL ? "s"
+									   : "";
 	log_info("ready: page http%s://%s%s/, clients ws%s://%s%s/ws", secure,
 	    any ? "localhost" : name, any ? port : "", secure,
 	    any ? "localhost" : name, any ? port : "");

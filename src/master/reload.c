@@ -44,9 +44,9 @@ struct reload {
 	struct event *readable; /* or the time is over */
 	TAILQ_HEAD(, waiter) waiters;
 	pid_t left[LEFT_MAX]; /* 0: none */
-	bool refused; /* files are as they were before */
-	bool renews;  /* beginners, whose outcome is waited for */
-	char text[4096]; /* what is answered then */
+	bool refused;	      /* files are as they were before */
+	bool renews;	      /* beginners, whose outcome is waited for */
+	char text[4096];      /* what is answered then */
 };
 
 /* Answers those who wait for this reload, or (all) everybody. */
@@ -136,8 +136,8 @@ beginners_change(struct master *m, struct conf *next, const struct bundle *b,
 		return;
 	}
 	conf_tls_swap(m->conf, next);
-	changed = beginners_stamp(m, look_stamp(b)) || changed ||
-	    m->beginners.failed;
+	changed =
+	    beginners_stamp(m, look_stamp(b)) || changed || m->beginners.failed;
 	if (changed && beginners_renew(m))
 		m->reload->renews = true;
 }

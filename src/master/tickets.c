@@ -57,8 +57,8 @@ tickets_turn(struct master *m, uint64_t now)
 	struct tls_ticket_key key;
 
 	if (getrandom(&key, sizeof(key), 0) != sizeof(key)) {
-		log_error("no new key for session tickets: %s",
-		    strerror(errno));
+		log_error(
+		    "no new key for session tickets: %s", strerror(errno));
 		return;
 	}
 	tls_tickets_turn(b->ticket, &key);

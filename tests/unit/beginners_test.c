@@ -31,8 +31,7 @@ static const struct child_kind kind = {.name = "begins",
     .birth_bytes = sizeof(struct child_files),
     .count = kind_count,
     .birth = kind_birth};
-static const struct child_row kinds[] = {
-    {&kind, &beginner_role}, {NULL, NULL}};
+static const struct child_row kinds[] = {{&kind, &beginner_role}, {NULL, NULL}};
 static const struct options options = {.binary = "/nonexistent/sbin/chatd"};
 static struct master m;
 static struct shm_line line[SHM_LINES];
