@@ -467,10 +467,11 @@ beginner_save(const struct child *c, FILE *f)
 	const struct beginners *all = &c->master->beginners;
 	const struct beginner *b = beginner_of(c);
 
-	if (b->set == 0)
-		return;
+	/* free places, too: numbers and generations are not used twice */
 	fputs("child ", f);
 	child_save(c, f);
+	if (b->set == 0)
+		return;
 	fprintf(f,
 	    "beginner %d %" PRIu32 " %d %d %" PRIu64 " %d %" PRIu32 " %" PRIu64
 	    "\n",
