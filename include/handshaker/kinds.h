@@ -6,5 +6,7 @@
 
 /* Without a main: its program has that. */
 extern const struct child_kind handshaker_kind;
+/* The only system calls of such a process, see child_kind.calls. */
+extern const int handshaker_calls[];
 
 #endif

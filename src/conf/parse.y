@@ -114,9 +114,7 @@ setting	: VALUE STRING	{ set($1, $2); }
 	}
 	| ORIGIN origins
 	| ORIGIN '{' newlines block '}'
-	| CERTIFICATE STRING {
-		check(conf_certificate_begin(&p.pair, p.conf, $2));
-	} files {
+	| CERTIFICATE STRING { check(conf_certificate_begin(&p.pair, p.conf, $2)); } files {
 		check(conf_certificate_end(&p.pair, p.conf));
 		p.no_memory |= !conf_note_first(p.conf, $1, p.here.file, p.here.line);
 	}
@@ -135,7 +133,6 @@ words	: /* empty */
 files	: /* empty */
 	| files STRING STRING { check(conf_certificate_set(&p.pair, $2, $3)); }
 	;
-
 rules	: /* empty */
 	| rules '\n'
 	| rules rule '\n'
@@ -430,10 +427,8 @@ lex_key(const char *word)
 		return LISTEN;
 	if (key->kind == CONF_KIND_RATE)
 		return RATE;
-	if (key->kind == CONF_KIND_CHANNEL)
-		return CHANNEL;
-	if (key->kind == CONF_KIND_CERTIFICATE)
-		return CERTIFICATE;
+	if (key->kind == CONF_KIND_CHANNEL || key->kind == CONF_KIND_CERTIFICATE)
+		return key->kind == CONF_KIND_CHANNEL ? CHANNEL : CERTIFICATE;
 	p.list = key;
 	return conf_key_is_list(key) ? ORIGIN : VALUE;
 }
@@ -513,10 +508,8 @@ yylex(void)
 	}
 	at_start = p.at_start;
 	p.at_start = false;
-	if (at_start) {
-		p.key = NULL;
-		p.secret = false;
-	}
+	p.key = at_start ? NULL : p.key;
+	p.secret = p.secret && !at_start;
 	if (c == '"' || c == '\'')
 		return lex_quoted();
 	if (c == '$' || source_is_word(c))
@@ -550,8 +543,8 @@ yylex(void)
 static void
 skip_block(void)
 {
-	while (p.braces > 0 && yylex() != 0)
-		continue;
+	for (; p.braces > 0 && yylex() != 0;)
+		;
 	p.braces = 0;
 }
 
@@ -560,19 +553,17 @@ static void
 load(const char *file)
 {
 	char line[1024];
-	const char *wrong, *where;
+	const char *wrong = NULL, *where = NULL;
 
-	if (source_push(file) == -1 && errno != 0) {
-		snprintf(line, sizeof(line), "%s: %s", file, source_error());
-		report(line);
-		p.errors++;
-	} else if (p.errors == 0 && yyparse() == 0 && p.errors == 0 &&
-	    !p.no_memory && (wrong = conf_finish(p.conf, &where)) != NULL) {
-		snprintf(line, sizeof(line), "%s: %s",
-		    where != NULL ? where : file, wrong);
-		report(line);
-		p.errors++;
-	}
+	if (source_push(file) == -1 && errno != 0)
+		wrong = source_error();
+	else if (p.errors == 0 && yyparse() == 0 && p.errors == 0 && !p.no_memory)
+		wrong = conf_finish(p.conf, &where);
+	if (wrong == NULL)
+		return;
+	snprintf(line, sizeof(line), "%s: %s", where != NULL ? where : file, wrong);
+	report(line);
+	p.errors++;
 }
 
 /* Reads a file, and those it includes, into a fresh conf. */
@@ -594,13 +585,12 @@ conf_load_bundle(
 		p.no_memory = true;
 	else
 		load(file);
+	snprintf(line, sizeof(line), "%s: %s", file, strerror(ENOMEM));
+	if (p.no_memory)
+		report(line);
 	if (p.errors == 0 && !p.no_memory)
 		c = p.conf;
-	if (p.no_memory) {
-		snprintf(line, sizeof(line), "%s: %s", file, strerror(ENOMEM));
-		report(line);
-	}
-	if (c == NULL)
+	else
 		conf_free(p.conf);
 	while (p.source != NULL)
 		source_pop();

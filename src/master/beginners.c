@@ -20,7 +20,6 @@
 #include "private.h"
 #include "reader.h"
 #include "process/passport.h"
-#include "reload.h"
 #include "tickets.h"
 
 enum {
@@ -179,7 +178,7 @@ renewal_end(struct master *m, const char *why)
 	if (why != NULL)
 		log_error("%s", why);
 	if (told)
-		reload_renewed(m, why);
+		b->told(m, why);
 }
 
 /* The coming set does not come: the one that serves stays. */
@@ -335,9 +334,11 @@ beginners_stamp(struct master *m, uint64_t stamp)
 }
 
 void
-beginners_tell(struct master *m)
+beginners_tell(
+    struct master *m, void (*told)(struct master *m, const char *why))
 {
 	m->beginners.is_told = true;
+	m->beginners.told = told;
 }
 
 /* Whether one is the former program's and is to be replaced. */

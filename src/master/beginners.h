@@ -37,9 +37,10 @@ struct beginners {
 	uint32_t newest;
 	uint64_t until_ms; /* the coming one is ready by then */
 	bool again;	   /* and another one is to follow */
-	bool is_told;	   /* somebody waits for its outcome */
-	bool tried;	   /* at an upgrade */
-	bool failed;	   /* the last one did not come */
+	bool is_told;	   /* a caller waits for its outcome, */
+	void (*told)(struct master *m, const char *why); /* and hears it */
+	bool tried;					 /* at an upgrade */
+	bool failed; /* the last one did not come */
 	/* What files looked like before the newest set read them, and whether
 	 * that set has them. */
 	uint64_t stamp;
@@ -61,8 +62,9 @@ bool beginners_stamp(struct master *m, uint64_t stamp);
 
 /* Starts another set. False: there is nothing to start. */
 bool beginners_renew(struct master *m);
-/* Has reload_renewed() called when that has ended. */
-void beginners_tell(struct master *m);
+/* Has told() called when that has ended: why NULL: they have taken over. */
+void beginners_tell(
+    struct master *m, void (*told)(struct master *m, const char *why));
 /* After an upgrade: replaces those of the former program; whether they are on
  * their way. */
 bool beginners_renew_next(struct master *m);

@@ -60,8 +60,8 @@ child_is_known(struct master *m, pid_t pid)
 			return true;
 	return m->log.now.pid == pid || m->log.next.pid == pid ||
 	    upgrade_owns(m, pid) || conversion_owns(m, pid) ||
-	    reload_owns(m, pid) || beginners_own(m, pid) || errand_owns(m, pid) ||
-	    child_is_named(m, pid);
+	    reload_owns(m, pid) || beginners_own(m, pid) ||
+	    errand_owns(m, pid) || child_is_named(m, pid);
 }
 
 /* The next child that has died; 0: there is none. What the pages of families
@@ -89,7 +89,8 @@ master_reap(struct master *m)
 	while ((pid = reap_next(m, &status)) > 0)
 		(void)(children_died(m, pid, status) ||
 		    families_reaped(m, pid) || upgrade_died(m, pid, status) ||
-		    reload_died(m, pid) || beginners_died(m, pid) || errand_died(m, pid, status) ||
+		    reload_died(m, pid) || beginners_died(m, pid) ||
+		    errand_died(m, pid, status) ||
 		    log_child_died(m, pid, status) ||
 		    others_stranger_died(m, pid) || giver_died(m, pid));
 	families_go(m);

@@ -107,7 +107,7 @@ page_renew(struct master *m, const struct bundle *b, const char *stuck,
 
 /* Appends a line to an answer. */
 static void __attribute__((format(printf, 3, 4)))
-text_add(char *text, size_t text_len, const char *fmt, ...)
+reload_say(char *text, size_t text_len, const char *fmt, ...)
 {
 	const size_t used = strlen(text);
 	va_list ap;
@@ -131,7 +131,8 @@ beginners_change(struct master *m, struct conf *next, const struct bundle *b,
 	if (!look_renewal(b, why, sizeof(why))) {
 		log_error("certificates not reloaded: %.*s",
 		    (int)strcspn(why, "\n"), why);
-		text_add(text, text_len, "certificates not reloaded: %s", why);
+		reload_say(
+		    text, text_len, "certificates not reloaded: %s", why);
 		m->reload->refused = true;
 		return;
 	}
@@ -233,6 +234,23 @@ reload_finish(struct reload *r, bool good, const char *text)
 		reload_start(r);
 }
 
+/* The processes that a reload has renewed have taken over; or why not. */
+static void
+reload_renewed(struct master *m, const char *why)
+{
+	struct reload *r = m->reload;
+
+	if (r == NULL || !r->renews)
+		return;
+	r->renews = false;
+	if (why != NULL)
+		reload_say(r->text, sizeof(r->text),
+		    "certificates not reloaded: %s\n", why);
+	else
+		reload_say(r->text, sizeof(r->text), "certificates reloaded\n");
+	reload_finish(r, why == NULL, r->text);
+}
+
 /* The reader has ended, or its time is over. */
 static void
 reload_end_cb(int fd, short what, void *arg)
@@ -255,23 +273,7 @@ reload_end_cb(int fd, short what, void *arg)
 		return;
 	}
 	strlcpy(r->text, error, sizeof(r->text));
-	beginners_tell(r->master);
-}
-
-void
-reload_renewed(struct master *m, const char *why)
-{
-	struct reload *r = m->reload;
-
-	if (r == NULL || !r->renews)
-		return;
-	r->renews = false;
-	if (why != NULL)
-		text_add(r->text, sizeof(r->text),
-		    "certificates not reloaded: %s\n", why);
-	else
-		text_add(r->text, sizeof(r->text), "certificates reloaded\n");
-	reload_finish(r, why == NULL, r->text);
+	beginners_tell(r->master, reload_renewed);
 }
 
 /* Starts the reader. Returns NULL, or why it cannot. */

@@ -13,9 +13,6 @@ struct master;
 void reload_begin(struct master *m, struct control_wait *wait);
 bool reload_owns(const struct master *m, pid_t pid);
 bool reload_died(struct master *m, pid_t pid); /* whether it was a reader */
-/* The processes that a reload has renewed (beginners.h) have taken over; or why
- * not. */
-void reload_renewed(struct master *m, const char *why);
 void reload_end(struct master *m);
 
 #endif
