@@ -43,7 +43,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 fi
 
 need gcc make byacc libc6-dev libevent-dev libbsd-dev libidn2-dev \
-    libsqlite3-dev liburing-dev libseccomp-dev libunistring-dev
+    libsqlite3-dev libssl-dev liburing-dev libseccomp-dev libunistring-dev
 if installed libevent-dev &&
     dpkg --compare-versions \
     "$(dpkg-query -W -f '${Version}' libevent-dev)" lt "$event_min"; then
@@ -51,7 +51,7 @@ if installed libevent-dev &&
 fi
 if [ "$what" = all ]; then
 	need chromium fonts-dejavu-core haproxy nginx openssl
-	need libcmocka-dev libssl-dev libclang-rt-14-dev mandoc python3-websockets \
+	need libcmocka-dev libclang-rt-14-dev mandoc python3-websockets \
 	    valgrind procps util-linux iproute2
 	need_command clang clang
 	need_command clang-format clang-format

@@ -192,7 +192,7 @@ handshaker_master_cb(evutil_socket_t fd, short events, void *arg)
 
 	if (!child_read(self.start, handshaker_other, NULL) || self.leaving)
 		return;
-	event_del(master);
+	event_free(master);
 	handshaker_leave(clock_ms());
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 
 #include <signal.h>
 #include <stdlib.h>
@@ -98,6 +99,7 @@ teardown(void **state)
 		child_unlink(&m.other[i]);
 	}
 	beginners_deinit(&m);
+	event_base_free(m.base);
 	return 0;
 }
 

@@ -47,6 +47,8 @@ static const struct {
     {MSG_ASK, "ASK", PARTY_ASKER, 64, 64 + ASK_NAME_MAX + ASK_TEXT_MAX, 0},
     {MSG_ROWS, "ROWS", PARTY_ANSWERER, 32, MESSAGE_MAX - 8, 0},
     {MSG_ROWS_FILE, "ROWS_FILE", PARTY_ANSWERER, 32, 32, 1},
+    {MSG_BEGUN, "BEGUN", PARTY_BEGINNER, 25, 24 + BEGUN_MAX, 1},
+    {MSG_ROOM, "ROOM", PARTY_TAKER, 24, 24, 0},
 };
 
 enum { N_TYPES = sizeof(table) / sizeof(table[0]) };
@@ -62,6 +64,9 @@ fill(uint32_t type, uint32_t length)
 
 	memset(datagram, 0, MESSAGE_MAX + 8);
 	memcpy(datagram, &head, sizeof(head));
+	if (type == MSG_LINK && length == sizeof(struct message_link_asked))
+		datagram[8 + offsetof(struct message_link_asked, what)] =
+		    LINK_BEGINS;
 	if (type == MSG_KICK)
 		datagram[8 + sizeof(struct message_order)] = 5;
 	if (type == MSG_ASK && length > sizeof(struct message_ask)) {
