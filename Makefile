@@ -76,6 +76,9 @@ LDCHILD := $(LDFLAGS)
 else
 LDCHILD := -static-pie -pthread -Wl,-z,relro,-z,now
 CHILD_NAMES := $(OUT)/obj/chatd_child_names.o
+# The master holds all of that file in memory: what debuggers read is apart.
+STRIP = objcopy --only-keep-debug $@ $@.debug && \
+	objcopy --strip-all --add-gnu-debuglink=$@.debug $@
 endif
 
 # V=1 shows whole commands.
@@ -171,6 +174,7 @@ $(OUT)/libexec/chatd/chatd-child: $(OUT)/obj/chatd_child.o $(CHILD_NAMES) \
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) $(LDCHILD) -o $@ $^ $(LDLIBS)
+	$(Q)$(STRIP)
 
 # A library that no other process maps.
 $(OUT)/libexec/chatd/chatd-store: $(OUT)/obj/chatd_store.o $(OUT)/libchatd.a

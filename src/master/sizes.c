@@ -25,7 +25,7 @@
 enum {
 	/* The master, the log process, the reader of a reload, the rehearsal of
 	 * an upgrade; programs and libraries that must stay in memory. */
-	BASE_BYTES = 8 * M,
+	BASE_BYTES = 10 * M,
 	WORKER_BYTES = 2 * M, /* with its keepers: 1.2M idle */
 	/* Of an idle one in the kernel (3.9K: socket, file, watch) and in its
 	 * worker (0.4K). */
