@@ -1,5 +1,6 @@
 #!/bin/sh
-# All tests, about 10 minutes on two processors: make check. The last line is the sum.
+# All tests, about 10 minutes on two processors: make check. The last line is
+# the sum.
 # ONLY=WORD runs the parts whose name contains WORD (after building).
 set -eu
 cd "$(dirname "$0")/.."
@@ -189,8 +190,8 @@ disks() {
 
 # In a lane of their own: each loads a processor. Those behind them wait.
 soaks() {
-	! wanted "fault/soak" || part "fault/soak" $hangs build/fault/soak -d build/chatd -j \
-	    -n 70 -t 7
+	! wanted "fault/soak" || part "fault/soak" $hangs \
+	    build/fault/soak -d build/chatd -j -n 70 -t 7
 	! wanted "fault/points" || part "fault/points" $hangs build/kill/fault/soak \
 	    -d build/kill/chatd -j -p -t 22
 	late
