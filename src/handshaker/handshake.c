@@ -15,7 +15,12 @@ enum {
 	/* Records of one handshake. Larger: a client that sends empty or tiny
 	 * ones costs more; smaller: one whose ClientHello comes in many is
 	 * refused. */
-	RECORDS_MAX = 64
+	RECORDS_MAX = 64,
+	/* Bytes of them in all: a ClientHello has 0.3 to 4 K, with a retry
+	 * twice that. Larger: clients that send a part of a long one, and wait,
+	 * cost more memory, OpenSSL's own limit being 128 K; smaller: one with
+	 * large keys or tickets is refused. */
+	BYTES_MAX = 32 * 1024
 };
 
 struct handshake {
@@ -25,6 +30,7 @@ struct handshake {
 	size_t have; /* bytes of the head of the record that is being read */
 	size_t left; /* bytes of the record behind its head, to come */
 	unsigned records;
+	size_t bytes; /* of them */
 	enum handshake_state state;
 	struct secrets secrets;
 	struct tls_birth birth;
@@ -135,7 +141,8 @@ static enum handshake_state
 handshake_head(struct handshake *h)
 {
 	h->left = (size_t)h->head[3] << 8 | h->head[4];
-	if (++h->records > RECORDS_MAX)
+	h->bytes += TLS_HEAD + h->left;
+	if (++h->records > RECORDS_MAX || h->bytes > BYTES_MAX)
 		return handshake_fail(h, "too many records");
 	/* OpenSSL finds what is wrong with it, and answers */
 	if (h->head[0] < 20 || h->head[0] > 23 || h->head[1] != 3 ||

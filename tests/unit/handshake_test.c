@@ -104,6 +104,33 @@ test_noise(void **state)
 	contexts_free(all);
 }
 
+/* A ClientHello that is long, and does not come whole, is not waited for. */
+static void
+test_long(void **state)
+{
+	static const uint8_t begin[] = {22, 3, 1, 0x40, 0, 1, 1, 0xff, 0};
+	static uint8_t record[5 + 0x4000];
+	struct contexts *all = contexts_usual(NULL);
+	struct handshake *h = handshake_new(all);
+	enum handshake_state s = HANDSHAKE_GOES_ON;
+	size_t sent = 0, n;
+
+	memcpy(record, begin, sizeof(begin));
+	while (s == HANDSHAKE_GOES_ON && sent < 8 * sizeof(record)) {
+		for (size_t at = 0;
+		     s == HANDSHAKE_GOES_ON && at < sizeof(record); at += n) {
+			n = handshake_wants(h);
+			s = handshake_take(h, record + at, n);
+			sent += n;
+		}
+		memset(record + 5, 0, sizeof(record) - 5);
+	}
+	assert_int_equal(s, HANDSHAKE_FAILED);
+	assert_true(sent <= 32 * 1024);
+	handshake_free(h);
+	contexts_free(all);
+}
+
 /* The name that the server's certificate is for, as the client has it. */
 static void
 served(const struct contexts *all, const char *said, const char *cn, int type)
@@ -310,6 +337,7 @@ main(void)
 	    cmocka_unit_test(test_old),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_noise),
+	    cmocka_unit_test(test_long),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_alpn),
 	    cmocka_unit_test(test_resume),
