@@ -1,4 +1,5 @@
-/* kill_filter: which system calls end a process of a family, and which do not.
+/* kill_filter: which system calls end a process of a family, and which do not;
+ * and one of a kind that has a list of those that it makes.
  * Each is tried in a process of its own. Not in the sanitizers' build, which
  * has no filters. */
 #include <setjmp.h>
@@ -15,6 +16,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -22,11 +24,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "handshaker/kinds.h"
+#include "process/child.h"
 #include "process/family.h"
 #include "process/family_filter.h"
 
 /* Which filters are loaded before the call. */
-enum { FAMILY = 1, SELF = 2, BOTH = FAMILY | SELF };
+enum { FAMILY = 1, SELF = 2, BOTH = FAMILY | SELF, LISTED = 4 };
 
 static pid_t other; /* of the same user */
 
@@ -44,6 +48,9 @@ ends(void (*call)(void), int filters)
 			_exit(3);
 		if ((filters & SELF) != 0 && family_filter_self() != 0)
 			_exit(4);
+		if ((filters & LISTED) != 0)
+			child_confine(&(const struct child_start){
+			    .kind = &handshaker_kind});
 		call();
 		_exit(0);
 	}
@@ -317,6 +324,67 @@ test_refused(void **state)
 	assert_int_equal(ends(call_refused, 0), 0);
 }
 
+/* How much a socket has is asked for; nothing is typed into a terminal. */
+static void
+call_unread(void)
+{
+	int n;
+
+	ioctl(other, FIONREAD, &n);
+	ioctl(other, TIOCOUTQ, &n);
+}
+
+static void
+call_type(void)
+{
+	ioctl(STDIN_FILENO, TIOCSTI, "x");
+}
+
+static void
+call_memory(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	    0);
+
+	if (p == MAP_FAILED || mprotect(p, 4096, PROT_READ | PROT_WRITE) != 0)
+		_exit(9);
+}
+
+static void
+call_code(void)
+{
+	mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+	    -1, 0);
+}
+
+static void
+call_to_code(void)
+{
+	static uint8_t page[2 * 4096];
+
+	mprotect((void *)(((uintptr_t)page + 4095) & ~(uintptr_t)4095), 4096,
+	    PROT_READ | PROT_EXEC);
+}
+
+static void
+call_open(void)
+{
+	syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY);
+}
+
+/* A process that shakes hands is left what it needs. */
+static void
+test_listed(void **state)
+{
+	assert_int_equal(ends(call_unread, LISTED), 0);
+	assert_int_equal(ends(call_memory, LISTED), 0);
+	assert_int_equal(ends(call_open, LISTED), SIGSYS);
+	assert_int_equal(ends(call_type, LISTED), SIGSYS);
+	assert_int_equal(ends(call_code, LISTED), SIGSYS);
+	assert_int_equal(ends(call_to_code, LISTED), SIGSYS);
+	assert_int_equal(ends(call_fork, LISTED), SIGSYS);
+}
+
 /* A process to be attacked. */
 static int
 setup(void **state)
@@ -342,6 +410,7 @@ main(void)
 	    cmocka_unit_test(test_forbidden),
 	    cmocka_unit_test(test_allowed),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_listed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
