@@ -74,7 +74,8 @@ LDTLS := -lssl
 ifneq ($(filter san kill,$(VARIANT)),)
 LDCHILD := $(LDFLAGS)
 else
-LDCHILD := -static-pie -pthread -Wl,-z,relro,-z,now
+LDCHILD := -static-pie -pthread -Wl,-z,relro,-z,now \
+	-Wl,--wrap=dlopen,--fatal-warnings
 CHILD_NAMES := $(OUT)/obj/chatd_child_names.o
 # The master holds all of that file in memory: what debuggers read is apart.
 STRIP = objcopy --only-keep-debug $@ $@.debug && \
