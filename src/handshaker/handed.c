@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/shared.h"
 #include "codec/message.h"
 #include "net/counters.h"
 #include "net/link.h"
@@ -100,6 +101,7 @@ handed_send(const struct handed *h, struct handed_one *o)
 	    "the birth follows the message");
 	if (!o->sent && link != -1)
 		o->sent = link_send(link, MSG_BEGUN, &m, sizeof(m), o->fd) == 0;
+	KILL_POINT();
 	explicit_bzero(&m, sizeof(m));
 }
 
@@ -157,6 +159,7 @@ handed_forget(struct handed *h, struct handed_one **at)
 			h->last = p;
 	}
 	close(o->fd);
+	KILL_POINT();
 	explicit_bzero(o, sizeof(*o));
 	free(o);
 }
@@ -186,6 +189,7 @@ handed_give(struct handed *h, const struct handed_what *what, uint64_t now_ms)
 	h->last = o;
 	h->n++;
 	h->n_waiting++;
+	KILL_POINT();
 	handed_place(h, o);
 	return 0;
 }
@@ -286,6 +290,7 @@ handed_hear(struct handed *h, int worker, const struct link_datagram *d)
 		&len, &why) == -1)
 		return why;
 	memcpy(&m, payload, sizeof(m)); /* MSG_ROOM: there is no other */
+	KILL_POINT();
 	w->room = m.room < ROOM_MAX ? m.room : ROOM_MAX;
 	w->connections = m.connections;
 	return m.number != 0 ? handed_answer(h, worker, &m) : NULL;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/shared.h"
 #include "codec/message.h"
 #include "codec/tls_files.h"
 #include "contexts.h"
@@ -122,6 +123,7 @@ handshaker_accept_cb(evutil_socket_t fd, short events, void *arg)
 			}
 			break;
 		}
+		KILL_POINT();
 		if (shaking_begin(&self.shaking, one, endpoint, now) == -1)
 			log_warn("a connection was closed: no memory");
 	}

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/shared.h"
 #include "handshake.h"
 #include "net/listener.h"
 
@@ -80,6 +81,7 @@ shaking_hand(struct shaking_one *o)
 	}
 	s->n_done++;
 	shaking_free(o);
+	KILL_POINT();
 	s->done(s->arg, &what);
 	explicit_bzero(&birth, sizeof(birth));
 }
@@ -97,6 +99,7 @@ shaking_send(struct shaking_one *o)
 		n = send(o->fd, out, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1)
 			return errno == EAGAIN ? 0 : -1;
+		KILL_POINT();
 		o->written += (uint64_t)n;
 		handshake_sent(o->h, (size_t)n);
 	}
@@ -118,8 +121,10 @@ shaking_read(struct shaking_one *o)
 		return errno == EAGAIN ? 0 : -1;
 	if (n == 0)
 		return -1;
+	KILL_POINT();
 	o->read += (uint64_t)n;
 	o->state = handshake_take(o->h, bytes, (size_t)n);
+	KILL_POINT();
 	return 1;
 }
 

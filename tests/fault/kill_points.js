@@ -72,6 +72,12 @@ class List {
 		this.word(line * 16 + 4, nth);
 	}
 
+	/* Where the one that follows on the next death of that line dies. */
+	then(point, nth = 1, line = 0) {
+		this.word(line * 16 + 8, point);
+		this.word(line * 16 + 12, nth);
+	}
+
 	/* How often that process has died so. */
 	fired(line = 0) {
 		return this.read(FIRED + line * 4, 4).readUInt32LE(0);
