@@ -129,9 +129,14 @@ struct message_link_asked {
  */
 struct message_begun {
 	uint64_t number;   /* the sender's, never used twice by its process */
-	uint64_t sender;   /* which process that is: drawn by chance */
 	uint32_t endpoint; /* that accepted it */
 	uint32_t again;	   /* 1: another process may have taken it */
+	/* Where the client is another one than the socket's peer, since a proxy
+	 * has said so: its address, IPv4 as ::ffff:0:0/96, and port. Port 0: it
+	 * is the peer. */
+	uint8_t address[16];
+	uint16_t port;
+	uint16_t spare[3];
 };
 
 enum { BEGUN_MAX = 512 }; /* bytes of what the transport is to know */

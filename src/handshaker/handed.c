@@ -19,6 +19,8 @@ enum {
 	 * a worker that takes them and does not answer holds more of them for
 	 * HANDED_MS. */
 	ROOM_MAX = 256,
+	/* Batches of answers that a dead worker can have left. */
+	DRAIN_MAX = 256,
 	NO_WORKER = -1
 };
 
@@ -32,13 +34,15 @@ struct handed_one {
 	bool again; /* a process that is dead may have taken it */
 	unsigned refusals;
 	uint32_t endpoint;
+	uint16_t port; /* of its client, see struct message_begun */
+	uint8_t address[16];
 	struct tls_birth birth;
 };
 
 void
-handed_init(struct handed *h, uint64_t sender)
+handed_init(struct handed *h)
 {
-	*h = (struct handed){.sender = sender};
+	*h = (struct handed){.number = 0};
 	for (int k = 0; k < SHM_WORKERS; k++)
 		h->worker[k].link = -1;
 }
@@ -89,9 +93,9 @@ handed_send(const struct handed *h, struct handed_one *o)
 		struct message_begun begun;
 		struct tls_birth birth;
 	} m = {{.number = o->number,
-		   .sender = h->sender,
 		   .endpoint = o->endpoint,
-		   .again = o->again},
+		   .again = o->again,
+		   .port = o->port},
 	    o->birth};
 	const int link = h->worker[o->worker].link;
 
@@ -99,6 +103,7 @@ handed_send(const struct handed *h, struct handed_one *o)
 		    sizeof(struct message_begun) + sizeof(struct tls_birth) &&
 		sizeof(struct tls_birth) <= BEGUN_MAX,
 	    "the birth follows the message");
+	memcpy(m.begun.address, o->address, sizeof(o->address));
 	if (!o->sent && link != -1)
 		o->sent = link_send(link, MSG_BEGUN, &m, sizeof(m), o->fd) == 0;
 	KILL_POINT();
@@ -179,7 +184,9 @@ handed_give(struct handed *h, const struct handed_what *what, uint64_t now_ms)
 	    .fd = what->fd,
 	    .worker = NO_WORKER,
 	    .endpoint = what->endpoint,
+	    .port = what->port,
 	    .birth = *what->birth};
+	memcpy(o->address, what->address, sizeof(o->address));
 	o->birth.read = what->read;
 	o->birth.written = what->written;
 	if (h->last != NULL)
@@ -192,29 +199,6 @@ handed_give(struct handed *h, const struct handed_what *what, uint64_t now_ms)
 	KILL_POINT();
 	handed_place(h, o);
 	return 0;
-}
-
-void
-handed_link(struct handed *h, int worker, uint32_t generation, int fd)
-{
-	struct handed_worker *w = &h->worker[worker];
-	const uint32_t on_way = w->on_way;
-	struct handed_one *o;
-
-	handed_unlink(h, worker);
-	*w = (struct handed_worker){
-	    .link = fd, .generation = generation, .on_way = on_way};
-	for (o = h->first; o != NULL; o = o->next) {
-		if (o->worker != worker)
-			continue;
-		o->again = o->again || o->sent;
-		o->sent = false;
-		if (o->again)
-			handed_send(h, o);
-		else
-			handed_leave(h, o); /* no process has had it */
-	}
-	handed_place_all(h);
 }
 
 void
@@ -294,6 +278,50 @@ handed_hear(struct handed *h, int worker, const struct link_datagram *d)
 	w->room = m.room < ROOM_MAX ? m.room : ROOM_MAX;
 	w->connections = m.connections;
 	return m.number != 0 ? handed_answer(h, worker, &m) : NULL;
+}
+
+/* What a worker has still said before its link is given up: of a connection
+ * that it has taken its successor needs not be asked. */
+static void
+handed_drain(struct handed *h, int worker)
+{
+	struct link_datagram d[LINK_BATCH];
+	int n = 1;
+
+	for (int i = 0; i < DRAIN_MAX && n > 0; i++) {
+		n = link_receive(h->worker[worker].link, d);
+		for (int k = 0; k < n; k++) {
+			if (d[k].fd != -1)
+				close(d[k].fd);
+			(void)handed_hear(h, worker, &d[k]);
+		}
+	}
+}
+
+void
+handed_link(struct handed *h, int worker, uint32_t generation, int fd)
+{
+	struct handed_worker *w = &h->worker[worker];
+	struct handed_one *o;
+	uint32_t on_way;
+
+	if (w->link != -1)
+		handed_drain(h, worker);
+	handed_unlink(h, worker);
+	on_way = w->on_way;
+	*w = (struct handed_worker){
+	    .link = fd, .generation = generation, .on_way = on_way};
+	for (o = h->first; o != NULL; o = o->next) {
+		if (o->worker != worker)
+			continue;
+		o->again = o->again || o->sent;
+		o->sent = false;
+		if (o->again)
+			handed_send(h, o);
+		else
+			handed_leave(h, o); /* no process has had it */
+	}
+	handed_place_all(h);
 }
 
 /* Counts a bad message; false: there were too many. */

@@ -37,7 +37,7 @@ struct handed_worker {
 };
 
 struct handed {
-	uint64_t sender, number; /* of messages: struct message_begun */
+	uint64_t number; /* of the newest: struct message_begun */
 	struct handed_worker worker[SHM_WORKERS];
 	struct handed_one *first, *last; /* by age */
 	size_t n;			 /* of them */
@@ -50,11 +50,13 @@ struct handed_what {
 	int fd;
 	uint32_t endpoint;
 	uint64_t read, written; /* bytes, so far */
+	/* of its client, as in struct message_begun */
+	uint8_t address[16];
+	uint16_t port;
 	const struct tls_birth *birth;
 };
 
-/* With a number by chance. */
-void handed_init(struct handed *h, uint64_t sender);
+void handed_init(struct handed *h);
 
 /* Gives a connection to the worker that has room and the fewest; without any it
  * waits for one. Its descriptor is the function's. -1: there is no memory, and
@@ -62,8 +64,9 @@ void handed_init(struct handed *h, uint64_t sender);
 int
 handed_give(struct handed *h, const struct handed_what *what, uint64_t now_ms);
 
-/* A link to a worker, in the place of the one before, which is closed: what
- * that process has not answered is given to this one once more. */
+/* A link to a worker, in the place of the one before, which is read to its end
+ * and closed: what that process has not answered is given to this one once
+ * more. */
 void handed_link(struct handed *h, int worker, uint32_t generation, int fd);
 
 /* Its link has something to read. False: it has ended, or should, and is to be

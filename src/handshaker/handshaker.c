@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -308,19 +307,16 @@ handshaker_loop(struct child_start *start)
 void
 handshaker_main(struct child_start *start)
 {
-	uint64_t sender;
-
 #ifndef CHATD_SANITIZED
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		log_fatal("it can be dumped: %s", strerror(errno));
 #endif
-	if (start->birth == NULL || start->endpoints == NULL ||
-	    getrandom(&sender, sizeof(sender), 0) != sizeof(sender))
+	if (start->birth == NULL || start->endpoints == NULL)
 		log_fatal("it was not told what it needs");
 	self.start = start;
 	handshaker_prepare(start);
 	handshaker_loop(start);
-	handed_init(&self.handed, sender);
+	handed_init(&self.handed);
 	child_confine(start);
 	child_hello(start);
 	(void)event_base_dispatch(self.base);

@@ -5,6 +5,7 @@
  * takeover finds it, and gives it once more if the worker dies before.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,7 +71,8 @@ begun_cookie(int fd)
 }
 
 /* Whether a connection has that socket: the predecessor had taken it, and could
- * not say so. */
+ * not say so. One to which something was written needs not be looked at: the
+ * kernel's counts say that it has begun. */
 static bool
 begun_is_here(struct chat *ch, int fd)
 {
@@ -78,39 +80,61 @@ begun_is_here(struct chat *ch, int fd)
 	uint32_t i = SHM_NONE;
 
 	while (cookie != 0 && conn_next(ch, &i))
-		if (begun_cookie(ch->conn[i].fd) == cookie)
+		if (output_written(&ch->conn[i].out) == 0 &&
+		    begun_cookie(ch->conn[i].fd) == cookie)
 			return true;
 	return false;
 }
 
-/* Takes it; false: it cannot go on here. *over: nor anywhere else, or it goes
- * on already. */
-static bool
+/* Finds the client's address. -1: it is gone. */
+static int
+begun_peer(const struct message_begun *m, int fd, struct sockaddr_storage *peer)
+{
+	struct sockaddr_in *in = (void *)peer;
+	struct sockaddr_in6 *in6 = (void *)peer;
+	socklen_t len = sizeof(*peer);
+	struct in6_addr a;
+
+	if (getpeername(fd, (struct sockaddr *)peer, &len) == -1)
+		return -1;
+	if (m->port == 0)
+		return 0;
+	memcpy(&a, m->address, sizeof(a));
+	if (IN6_IS_ADDR_V4MAPPED(&a)) {
+		*in = (struct sockaddr_in){
+		    .sin_family = AF_INET, .sin_port = htons(m->port)};
+		memcpy(&in->sin_addr, m->address + 12, 4);
+	} else
+		*in6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+		    .sin6_port = htons(m->port),
+		    .sin6_addr = a};
+	return 0;
+}
+
+/* Takes it: the connection's number, or SHM_NONE: it cannot go on here. *over:
+ * nor anywhere else, or it goes on already. */
+static uint32_t
 begun_take(struct worker *w, const struct message_begun *m, const void *birth,
     size_t len, int fd, bool *over)
 {
 	struct sockaddr_storage peer;
-	socklen_t peer_len = sizeof(peer);
 	uint32_t i;
 
 	*over = m->again != 0 && begun_is_here(&w->chat, fd);
 	if (*over || !accept_is_able(w))
-		return false;
-	if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) == -1) {
-		*over = true; /* it is gone */
-		return false;
-	}
+		return SHM_NONE;
+	*over = begun_peer(m, fd, &peer) == -1;
+	if (*over)
+		return SHM_NONE;
 	i = conn_accept_begun(&w->chat, (uint8_t)m->endpoint, fd,
 	    (struct sockaddr *)&peer, birth, len);
-	if (i != SHM_NONE) {
-		conn_start(&w->chat, i);
-		return true;
-	}
+	if (i != SHM_NONE)
+		return i;
 	*over = errno != EBUSY;
 	if (*over && m->again == 0)
 		log_warn("a connection that was handed over cannot go on: %s",
 		    strerror(errno));
-	return false;
+	return SHM_NONE;
 }
 
 /* One that has come: see struct chat. */
@@ -119,7 +143,8 @@ begun_cb(struct chat *ch, int peer, const void *payload, size_t len, int fd)
 {
 	struct worker *w = self;
 	struct message_begun m;
-	bool taken, over = false;
+	bool over = false;
+	uint32_t i;
 
 	memcpy(&m, payload, sizeof(m));
 	if (fd == -1) {
@@ -132,12 +157,18 @@ begun_cb(struct chat *ch, int peer, const void *payload, size_t len, int fd)
 		close(fd);
 		return "no connection can have begun there";
 	}
-	taken = begun_take(w, &m, (const char *)payload + sizeof(m),
+	i = begun_take(w, &m, (const char *)payload + sizeof(m),
 	    len - sizeof(m), fd, &over);
+	explicit_bzero((char *)payload + sizeof(m), len - sizeof(m));
 	KILL_POINT();
-	if (!taken)
+	if (i == SHM_NONE)
 		close(fd);
-	begun_tell(w, peer, m.number, taken || over);
+	/* Before it can be open, and go on at another worker: who gave it would
+	 * give it to this one's successor, and two would go on with it. */
+	begun_tell(w, peer, m.number, i != SHM_NONE || over);
+	KILL_POINT();
+	if (i != SHM_NONE)
+		conn_start(&w->chat, i);
 	return NULL;
 }
 

@@ -94,7 +94,7 @@ test_all(void **state)
 	uint64_t n;
 	int fd;
 
-	handed_init(&table, 7);
+	handed_init(&table);
 	assert_int_equal(handed_room(&table), 0);
 	give(); /* waits for a worker */
 	worker(3, 1);
@@ -113,26 +113,38 @@ test_all(void **state)
 	say(3, 1, 1, 2);
 	assert_int_equal(table.n, 0);
 	assert_int_equal(table.n_taken, 1);
+	/* what it said before it died is heard: its successor is not asked */
+	give();
+	assert_int_equal(got(0), 2);
+	assert_int_equal(link_send(other, MSG_ROOM,
+			     &(struct message_room){.number = 2, .taken = 1},
+			     sizeof(struct message_room), -1),
+	    0);
+	close(other);
+	worker(3, 3);
+	assert_int_equal(got(1), 0);
+	assert_int_equal(table.n_taken, 2);
+	say(3, 0, 0, 2);
 	/* refused: given again while nothing was read, then closed */
 	fd = give();
-	assert_int_equal(got(0), 2);
-	say(3, 2, 0, 2);
-	assert_int_equal(got(0), 2);
-	say(3, 2, 0, 2);
-	assert_int_equal(got(0), 2);
-	say(3, 2, 0, 2);
+	assert_int_equal(got(0), 3);
+	say(3, 3, 0, 2);
+	assert_int_equal(got(0), 3);
+	say(3, 3, 0, 2);
+	assert_int_equal(got(0), 3);
+	say(3, 3, 0, 2);
 	assert_int_equal(table.n, 0);
 	assert_int_equal(table.n_closed, 1);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	/* one that was written to is given to nobody else */
 	fd = give();
-	assert_int_equal(got(0), 3);
+	assert_int_equal(got(0), 4);
 	assert_int_equal(write(fd, "x", 1), 1);
-	say(3, 3, 0, 2);
+	say(3, 4, 0, 2);
 	assert_int_equal(table.n, 0);
 	/* no answer: closed in the end */
 	give();
-	assert_int_equal(got(0), 4);
+	assert_int_equal(got(0), 5);
 	handed_time(&table, HANDED_MS - 1);
 	assert_int_equal(table.n, 1);
 	handed_time(&table, HANDED_MS);
