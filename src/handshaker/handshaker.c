@@ -191,10 +191,15 @@ handshaker_master_cb(evutil_socket_t fd, short events, void *arg)
 {
 	struct event *master = arg;
 
-	if (!child_read(self.start, handshaker_other, NULL) || self.leaving)
+	if (!child_read(self.start, handshaker_other, NULL))
 		return;
-	event_free(master);
-	handshaker_leave(clock_ms());
+	/* One that leaves still needs to hear of workers: what one of them has
+	 * not answered is its successor's. The second time the link has ended.
+	 */
+	if (self.leaving)
+		event_free(master);
+	else
+		handshaker_leave(clock_ms());
 }
 
 static void

@@ -71,6 +71,34 @@ async function killKind(d, kind) {
 		!all.some((o) => o.pid === p.pid)).length >= all.length);
 }
 
+/* Another certificate lies in the files. */
+function renew(d) {
+	const next = certificate(d.pemDir, 'next');
+
+	fs.renameSync(next.key, d.pem[0].key);
+	fs.renameSync(next.cert, d.pem[0].cert);
+}
+
+/* A client that has shaken hands; ask() wants an answer by HTTP. */
+async function shaken(d) {
+	const s = tls.connect({port: d.tlsPort, host: '127.0.0.1',
+	    rejectUnauthorized: false});
+	let answer = '';
+	s.on('data', (bytes) => {
+		answer += bytes;
+	});
+	s.on('error', (error) => {
+		answer = `${error}`;
+	});
+	await new Promise((resolve) => s.on('secureConnect', resolve));
+	return {async ask() {
+		s.write('GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n');
+		await until('an answer', () => answer.includes('\r\n\r\n'));
+		assert.match(answer, /^HTTP\/1.1 /);
+		s.destroy();
+	}};
+}
+
 /* Runs a test with a daemon. */
 function served(options, body) {
 	return async () => {
@@ -138,6 +166,22 @@ group('tls', null, (test) => {
 			await crowd.leave();
 		}), {limit: 120000});
 
+	test('who has shaken hands is served although its worker dies in a reload',
+	    served({conf: 'watchdog 60s\ntls-handshakers 1\n', workers: 1},
+		async (d) => {
+			const worker = (await d.json('show', 'processes'))
+			    .find((p) => p.kind === 'worker');
+			const first = await shaken(d); /* there is room */
+			await first.ask();
+			process.kill(worker.pid, 'SIGSTOP');
+			const one = await shaken(d);
+			renew(d);
+			const r = await d.ctl('reload');
+			assert.equal(r.status, 0, r.stdout + r.stderr);
+			process.kill(worker.pid, 'SIGKILL');
+			await one.ask();
+		}), {limit: 30000});
+
 	test('a certificate is renewed by a reload, and nobody notices',
 	    served({conf: '', workers: 2}, async (d) => {
 		const {crowd, speakers} = await gather(d, [TlsPerson], PAIR, 0);
@@ -153,9 +197,7 @@ group('tls', null, (test) => {
 		});
 		const first = await number();
 		await round(crowd, speakers, async () => {
-			const next = certificate(d.pemDir, 'next');
-			fs.renameSync(next.key, d.pem[0].key);
-			fs.renameSync(next.cert, d.pem[0].cert);
+			renew(d);
 			const r = await d.ctl('reload');
 			assert.equal(r.status, 0, r.stdout + r.stderr);
 			await until('the new one is shown', async () =>
