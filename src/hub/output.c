@@ -1,7 +1,7 @@
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/sparse.h"
 #include "hub/output.h"
 #include "hub/slot.h"
 #include "segment.h"
@@ -335,7 +335,8 @@ output_clear(struct hub *h, int worker)
 }
 
 /* What is being compacted: the segments to empty and, by the place of each
- * piece in them, its copy: a link (shm.h). */
+ * piece in them, its copy: a link (shm.h). Of the table few pages are used; it
+ * is mapped, since malloc() would keep and fill what it gave once. */
 struct compaction {
 	uint32_t n;
 	uint32_t from[COMPACT_MAX];
@@ -430,14 +431,14 @@ output_compact(struct output_pool *pool,
 
 	if (c.n == 0)
 		return false;
-	c.copy = calloc(c.n, sizeof(*c.copy));
+	c.copy = sparse_new(c.n, sizeof(*c.copy));
 	if (c.copy == NULL)
 		return false;
 	pool->compacting = pool->whole = true;
 	while (next(arg, &o, &slot))
 		compact_one(pool, o, slot, &c);
 	pool->compacting = pool->whole = false;
-	free(c.copy);
+	sparse_free(c.copy, c.n, sizeof(*c.copy));
 	after = compact_pick(pool, &c);
 	return after < before;
 }
