@@ -376,6 +376,9 @@ enum { CONF_LIVE_MAX = 48 * 1024 }; /* bytes of one as text */
  * of another version. Returns the length. */
 size_t conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX]);
 
+/* Takes out of it what is secret, for a process that judges nobody by it. */
+void conf_live_bare(struct conf_live *live);
+
 /*
  * Reads such a text into *live; unknown names are ignored, and fields that the
  * text does not mention stay as they are. Returns NULL, or what is wrong: *live

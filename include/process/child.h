@@ -44,8 +44,10 @@ enum child_gets {
 			      * start on, and its link is its own affair */
 	CHILD_ERRAND = 32,   /* is started for one command of chatctl's, which
 			      * it is told by MSG_ERRAND, and has no place */
-	CHILD_WIRE = 64	     /* of a family, with CHILD_HUB: what transports
+	CHILD_WIRE = 64,     /* of a family, with CHILD_HUB: what transports
 			      * know, keys among it (hub/wire.h) */
+	CHILD_SECRETS = 128  /* what of the settings is secret: by what tokens
+			      * and requests are judged */
 };
 
 /* What a child is born with. */

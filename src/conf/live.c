@@ -142,6 +142,16 @@ keys_put(struct live_text *t, const struct conf_live *live)
 			field_put(t, &f, live, "");
 }
 
+void
+conf_live_bare(struct conf_live *live)
+{
+	struct live_field f;
+
+	for (const struct conf_key *key = conf_keys; key->name != NULL; key++)
+		if (key->kind == CONF_KIND_SECRET && key_field(key, &f))
+			explicit_bzero((char *)live + f.offset, f.size);
+}
+
 size_t
 conf_live_write(const struct conf_live *live, char out[CONF_LIVE_MAX])
 {

@@ -5,6 +5,21 @@
 #include "private.h"
 #include "process/child.h"
 
+/* Writes a child's settings; returns the length. */
+static size_t
+owed_conf(const struct child *c, char out[CONF_LIVE_MAX])
+{
+	static struct conf_live bare;
+	const struct conf_live *live = &c->master->live;
+
+	if (c->kind == NULL || (c->kind->gets & CHILD_SECRETS) == 0) {
+		bare = *live;
+		conf_live_bare(&bare);
+		live = &bare;
+	}
+	return conf_live_write(live, out);
+}
+
 void
 owed_send(struct child *c)
 {
@@ -25,7 +40,7 @@ owed_send(struct child *c)
 		len = 0;
 		if (type[i] == MSG_CONF) {
 			payload = conf;
-			len = conf_live_write(&m->live, conf);
+			len = owed_conf(c, conf);
 		} else if (type[i] == MSG_DRAIN) {
 			drain.rate =
 			    m->drain_rate * 1000 / (uint32_t)m->n_workers;

@@ -37,6 +37,8 @@ passport_fill(struct passport_page *page, const struct child *c,
 	    .tried = kind->executable == NULL && n->program_is_sealed,
 	    .limits = *n->limits,
 	    .live = *n->live};
+	if ((kind->gets & CHILD_SECRETS) == 0)
+		conf_live_bare(&page->live);
 	strlcpy(page->kind, kind->name, sizeof(page->kind));
 	strlcpy(page->title, child_name(c), sizeof(page->title));
 	memcpy(page->hash_key, n->hub->hash_key, sizeof(page->hash_key));

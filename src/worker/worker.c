@@ -225,7 +225,8 @@ static void __attribute__((noreturn)) worker_begin(struct child_start *start)
 
 const struct child_kind worker_kind = {.name = "worker",
     .n = CHILD_CONFIGURED,
-    .gets = CHILD_HUB | CHILD_WIRE | CHILD_LISTENERS | CHILD_VICTIM,
+    .gets =
+	CHILD_HUB | CHILD_WIRE | CHILD_LISTENERS | CHILD_VICTIM | CHILD_SECRETS,
     .settle = table_settle,
     .main = worker_begin,
     .birth_bytes = sizeof(struct birth_worker)};

@@ -16,6 +16,7 @@
 #include "../../src/master/children.h"
 #include "../../src/master/links.h"
 #include "../../src/master/others.h"
+#include "../../src/master/owed.h"
 #include "../../src/master/private.h"
 #include "codec/message.h"
 #include "net/link.h"
@@ -23,7 +24,7 @@
 enum { WORKERS = 2, READER = WORKERS, OTHER, ANSWERER, ALL };
 
 static const struct child_kind worker_kind = {
-    .name = "worker", .n = CHILD_CONFIGURED};
+    .name = "worker", .n = CHILD_CONFIGURED, .gets = CHILD_SECRETS};
 static const struct child_kind reader_kind = {
     .name = "reader", .n = 1, .reader = 3};
 static const struct child_kind other_kind = {.name = "other", .n = 1};
@@ -310,6 +311,26 @@ test_accused_again(void **state)
 	assert_true(c->killed);
 }
 
+/* What is secret of the settings is told to who judges by it alone. */
+static void
+test_secrets(void **state)
+{
+	const struct conf_live live = {.token_key = "secret",
+	    .api_key = "secret",
+	    .token_issuer = "issuer"};
+	static const char hex[] = "736563726574", issuer[] = "697373756572";
+	struct link_datagram d[LINK_BATCH];
+
+	m.live = live;
+	for (int i = 0; i < ALL; i++) {
+		owed_add(child(i), OWED_CONF);
+		assert_int_equal(link_receive(end[i], d), 1);
+		assert_non_null(memmem(d[0].bytes, d[0].len, issuer, 12));
+		assert_true((memmem(d[0].bytes, d[0].len, hex, 12) != NULL) ==
+		    (i < WORKERS));
+	}
+}
+
 int
 main(void)
 {
@@ -320,6 +341,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_accused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_accused_again, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_secrets, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ static const char birth[] = "born so";
 
 static const struct child_kind listens = {.name = "listens",
     .n = 2,
-    .gets = CHILD_HUB | CHILD_LISTENERS,
+    .gets = CHILD_HUB | CHILD_LISTENERS | CHILD_SECRETS,
     .birth_bytes = sizeof(birth)};
 static const struct child_kind plain = {.name = "plain", .n = 1};
 static const struct child_row kinds[] = {
@@ -44,6 +44,8 @@ setup(void **state)
 {
 	child_kinds_use(kinds);
 	live.message_size = 12345;
+	strlcpy(live.token_key, "secret", sizeof(live.token_key));
+	strlcpy(live.api_key, "secret", sizeof(live.api_key));
 	memset(hub.hash_key, 7, sizeof(hub.hash_key));
 	endpoints.n = 2;
 	endpoints.at[1].fd = 55;
@@ -95,6 +97,7 @@ test_cross(void **state)
 	assert_int_equal(start.number, 1);
 	assert_int_equal(start.generation, 4);
 	assert_int_equal(start.live->message_size, 12345);
+	assert_string_equal(start.live->token_key, "secret");
 	assert_int_equal(start.endpoints->n, 2);
 	assert_int_equal(start.endpoints->at[1].doors, 9);
 	assert_string_equal(start.birth, birth);
@@ -117,6 +120,8 @@ test_less(void **state)
 	passport_start(&page, &plain, &start);
 	assert_ptr_equal(start.kind, &plain);
 	assert_null(start.endpoints);
+	assert_int_equal(start.live->message_size, 12345);
+	assert_null(memmem(&page, sizeof(page), "secret", 6));
 	assert_null(start.birth);
 }
 
