@@ -32,8 +32,9 @@ build() {
 	local source=tests/bench flags="-std=gnu11 -O2 -g -Wall -Wextra"
 
 	mkdir -p $bench || exit 2
-	${CC:-gcc} $flags -D_GNU_SOURCE -o $bench/wsload \
-	    $source/wsload/*.c -lm -lssl -lcrypto || exit 2
+	${CC:-gcc} $flags -D_GNU_SOURCE -Iinclude -o $bench/wsload \
+	    $source/wsload/*.c src/codec/tls_{head,key,record,suite}.c \
+	    -lm -lssl -lcrypto || exit 2
 	${CC:-gcc} $flags -I$source/wsload -o $bench/floor \
 	    $source/floor/floor.c $source/wsload/ws.c -luring || exit 2
 }

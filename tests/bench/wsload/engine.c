@@ -54,13 +54,13 @@ drop(struct engine *e, int i)
 	if (c->state == CL_OPEN)
 		e->alive--;
 	if (c->state == CL_CONNECTING || c->state == CL_SECURING ||
-	    c->state == CL_HANDSHAKE)
+	    c->state == CL_SECURE || c->state == CL_HANDSHAKE)
 		e->in_flight--;
 	if (c->state != CL_DEAD && !c->ready)
 		e->failed++;
-	if (c->ssl != NULL)
-		secure_free(c->ssl);
-	c->ssl = NULL;
+	if (c->tls != NULL)
+		secure_free(c->tls);
+	c->tls = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -107,7 +107,7 @@ engine_send(struct engine *e, int i, const void *p, size_t len)
 	if (c->state == CL_DEAD)
 		return;
 	if (c->out_len == 0) {
-		ssize_t r = secure_send(c->ssl, c->fd, p, len);
+		ssize_t r = secure_send(c->tls, c->fd, p, len);
 		if (r < 0 && errno != EAGAIN) {
 			fail(e, i, "send: %s", strerror(errno));
 			return;
@@ -360,7 +360,9 @@ read_client(struct engine *e, int i, uint32_t events)
 		size_t have = c->stash_len, room = RX_SIZE - have, used = 0;
 		if (have)
 			memcpy(e->rx, c->stash, have);
-		ssize_t r = secure_recv(c->ssl, c->fd, e->rx + have, room);
+		int more;
+		ssize_t r =
+		    secure_recv(c->tls, c->fd, e->rx + have, room, &more);
 		if (r == 0 || (r < 0 && errno != EAGAIN)) {
 			fail(e, i, "%s%s",
 			    c->state == CL_HANDSHAKE ? "during the handshake: "
@@ -391,7 +393,7 @@ read_client(struct engine *e, int i, uint32_t events)
 		}
 		/* Edge-triggered: a short read means the socket is empty,
 		 * unless the peer's end of stream is still to come. */
-		if (c->ssl == NULL && (size_t)r < room &&
+		if (!more && (size_t)r < room &&
 		    !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
 			return;
 	}
@@ -401,12 +403,38 @@ read_client(struct engine *e, int i, uint32_t events)
 static void
 secure_more(struct engine *e, int i)
 {
-	int r = secure_handshake(e->client[i].ssl);
+	struct client *c = &e->client[i];
+	int r = secure_handshake(c->tls);
 
-	if (r < 0)
+	if (r < 0) {
 		fail(e, i, "during the TLS handshake: %s", secure_error());
-	else if (r > 0)
-		send_request(e, i);
+	} else if (r > 0) {
+		e->resumed += secure_resumed(c->tls);
+		if (e->opt->scenario == SC_SHAKE)
+			c->state = CL_SECURE;
+		else
+			send_request(e, i);
+	}
+}
+
+/* Scenario shake: leaves when the server has said something behind its
+ * handshake, such as tickets. */
+static void
+secure_leave(struct engine *e, int i)
+{
+	uint8_t none[4096];
+	ssize_t n = recv(e->client[i].fd, none, sizeof none, 0);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		fail(e, i, "behind the TLS handshake: closed by the server");
+		return;
+	}
+	hist_add(&e->handshake, e->now - e->client[i].connect_ns);
+	e->opened++;
+	set_ready(e, i);
+	drop(e, i);
 }
 
 static void
@@ -426,7 +454,7 @@ handle_event(struct engine *e, int i, uint32_t events)
 		if (!e->opt->tls) {
 			send_request(e, i);
 		} else {
-			c->ssl = secure_new(c->fd);
+			c->tls = secure_new(c->fd, e->opt->tls_resume);
 			c->state = CL_SECURING;
 			secure_more(e, i);
 		}
@@ -434,10 +462,15 @@ handle_event(struct engine *e, int i, uint32_t events)
 		secure_more(e, i);
 		/* what came with it is read below: there is no further event */
 		events |= EPOLLIN;
-	} else if (c->out_len && (events & EPOLLOUT)) {
-		flush_out(e, i);
+	} else if (events & EPOLLOUT) {
+		if (c->tls != NULL)
+			secure_flush(c->tls, c->fd);
+		if (c->out_len)
+			flush_out(e, i);
 	}
-	if (events & ~(uint32_t)EPOLLOUT) {
+	if (c->state == CL_SECURE) {
+		secure_leave(e, i);
+	} else if (events & ~(uint32_t)EPOLLOUT) {
 		read_client(e, i, events);
 		if (e->on_client_done)
 			e->on_client_done(e->arg);
@@ -473,6 +506,22 @@ engine_run_until(struct engine *e, uint64_t until)
 }
 
 /* ---- connecting ---- */
+
+void
+engine_session(struct engine *e)
+{
+	const struct sockaddr_in to = {
+	    .sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(e->opt->host),
+	    .sin_port = htons((uint16_t)e->opt->port),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof to) < 0)
+		die("connect: %s", strerror(errno));
+	secure_session(fd);
+	close(fd);
+}
 
 static void
 start_connect(struct engine *e, int i)

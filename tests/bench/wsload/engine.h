@@ -12,6 +12,7 @@ enum client_state {
 	CL_NEW,
 	CL_CONNECTING,
 	CL_SECURING,
+	CL_SECURE, /* scenario shake: it waits for what the server says */
 	CL_HANDSHAKE,
 	CL_OPEN,
 	CL_DEAD
@@ -24,7 +25,7 @@ struct client {
 	uint32_t stash_len; /* bytes of an incomplete frame or response head */
 	uint32_t out_len;   /* bytes waiting for the socket to take them */
 	uint8_t *stash, *out;
-	struct ssl_st *ssl; /* NULL: plain, or not yet */
+	struct secure *tls; /* NULL: plain, or not yet */
 	uint64_t connect_ns;
 };
 
@@ -33,6 +34,7 @@ struct engine {
 	struct client *client;
 	int clients, opened, ready, alive, in_flight;
 	int failed; /* ended before they were ready */
+	int resumed; /* sessions of TLS */
 	int ep;
 	uint64_t now; /* time of the latest read or poll */
 	uint64_t deadline;
@@ -53,6 +55,9 @@ struct engine {
 };
 
 void engine_init(struct engine *e, const struct options *opt);
+
+/* Has the server give a session of TLS, which all clients resume. */
+void engine_session(struct engine *e);
 
 /* Opens all clients and waits until all are ready. Dies on any failure; with
  * scenario hold it waits until each is ready or has ended. */

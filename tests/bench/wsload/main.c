@@ -112,7 +112,9 @@ static void
 report_connect(const struct snapshot *a, const struct snapshot *b,
     const struct snapshot *settled)
 {
-	double n = opt.clients, cpu = b->server.total - a->server.total;
+	/* clients that leave: the server has that to do, too */
+	const struct snapshot *end = opt.scenario == SC_SHAKE ? settled : b;
+	double n = opt.clients, cpu = end->server.total - a->server.total;
 	double own = (double)settled->self_pss - (double)a->self_pss;
 	double avail = (double)a->machine.mem_available -
 	    (double)settled->machine.mem_available - own;
@@ -136,6 +138,8 @@ report_connect(const struct snapshot *a, const struct snapshot *b,
 	report_number("available_bytes_per_client", avail / n, 0);
 	report_number("slab_bytes_per_client",
 	    ((double)settled->machine.slab - (double)a->machine.slab) / n, 0);
+	if (opt.tls)
+		report_number("resumed", engine.resumed, 0);
 	report_number(
 	    "generator_us_per_handshake", (b->self - a->self) / n * 1e6, 2);
 }
@@ -305,6 +309,8 @@ main(int argc, char **argv)
 		proc_tree_add_root(&server, opt.server_pid[i]);
 	proc_tree_scan(&server, 1);
 	engine_init(&engine, &opt);
+	if (opt.tls_resume)
+		engine_session(&engine);
 	if (opt.scenario == SC_HOLD)
 		return hold();
 	if (has_traffic)

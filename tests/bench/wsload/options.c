@@ -35,6 +35,9 @@ static const char help[] =
     "            answered by one of JSON: how many are open, were closed by a "
     "close\n"
     "            frame, have failed; a client that fails does not end the run\n"
+    "  shake     over TLS: each client leaves when it has shaken hands and the "
+    "server\n"
+    "            has sent something, such as tickets; figures as of connect\n"
     "\n"
     "connections\n"
     "  --host ADDR          server's address, within 127.0.0.0/8 (127.0.0.1)\n"
@@ -47,7 +50,8 @@ static const char help[] =
     "clients)\n"
     "  --inflight C         handshakes under way at once (256)\n"
     "  --connect-rate R     handshakes/s at most (0: no limit)\n"
-    "  --tls                over TLS; certificates are not looked at\n"
+    "  --tls                over TLS 1.3; certificates are not looked at\n"
+    "  --tls-resume         the same, all resume one session\n"
     "  --url TEMPLATE       request target (/ws?user=u%d)\n"
     "  --protocol NAME      Sec-WebSocket-Protocol to offer\n"
     "  --header 'K: V'      further request header, a TEMPLATE; repeatable\n"
@@ -134,6 +138,7 @@ enum {
 	OPT_PAIR,
 	OPT_NO_SELF,
 	OPT_TLS,
+	OPT_TLS_RESUME,
 	OPT_WARMUP,
 	OPT_DURATION,
 	OPT_DRAIN,
@@ -170,6 +175,7 @@ static const struct option long_options[] = {
     {"pair", required_argument, NULL, OPT_PAIR},
     {"no-self", no_argument, NULL, OPT_NO_SELF},
     {"tls", no_argument, NULL, OPT_TLS},
+    {"tls-resume", no_argument, NULL, OPT_TLS_RESUME},
     {"warmup", required_argument, NULL, OPT_WARMUP},
     {"duration", required_argument, NULL, OPT_DURATION},
     {"drain", required_argument, NULL, OPT_DRAIN},
@@ -295,6 +301,9 @@ parse_one(struct options *o, int c)
 	case OPT_PAIR:
 		o->pair = optarg;
 		break;
+	case OPT_TLS_RESUME:
+		o->tls_resume = 1;
+		/* fallthrough */
 	case OPT_TLS:
 		o->tls = 1;
 		break;
@@ -343,7 +352,7 @@ void
 options_parse(struct options *o, int argc, char **argv)
 {
 	static const char *const name[] = {
-	    "connect", "idle", "fanout", "private", "hold"};
+	    "connect", "idle", "fanout", "private", "hold", "shake"};
 
 	*o = (struct options){
 	    .label = "",
@@ -367,13 +376,13 @@ options_parse(struct options *o, int argc, char **argv)
 	     (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;)
 		parse_one(o, c);
 	if (optind != argc - 1)
-		die("give one scenario: connect, idle, fanout, private or "
-		    "hold (see wsload --help)");
+		die("give one scenario: connect, idle, fanout, private, hold "
+		    "or shake (see wsload --help)");
 	o->scenario_name = argv[optind];
 	int i;
-	for (i = 0; i < 5 && strcmp(o->scenario_name, name[i]) != 0; i++)
+	for (i = 0; i < 6 && strcmp(o->scenario_name, name[i]) != 0; i++)
 		;
-	if (i == 5)
+	if (i == 6)
 		die("no such scenario: %s", o->scenario_name);
 	o->scenario = (enum scenario)i;
 
@@ -389,6 +398,8 @@ options_parse(struct options *o, int argc, char **argv)
 		die("--pair: private only");
 	if (o->first % 2)
 		die("--first: an even number");
+	if (o->scenario == SC_SHAKE && !o->tls)
+		die("shake: with --tls or --tls-resume");
 	if (o->no_self && o->ack_own)
 		die("--no-self and --ack own exclude each other");
 }

@@ -6,7 +6,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum scenario { SC_CONNECT, SC_IDLE, SC_FANOUT, SC_PRIVATE, SC_HOLD };
+enum scenario {
+	SC_CONNECT,
+	SC_IDLE,
+	SC_FANOUT,
+	SC_PRIVATE,
+	SC_HOLD,
+	SC_SHAKE
+};
 
 enum { MAX_HELLOS = 8, MAX_HEADERS = 16 };
 
@@ -44,6 +51,7 @@ struct options {
 	int ack_own; /* closed loop: a message's own echo acknowledges it */
 	const char *pair; /* private: prints the only two clients that talk */
 	int tls;	  /* the clients' connections are over TLS */
+	int tls_resume;	  /* with one session */
 	int no_self; /* the server sends a publisher no copy of its own messages
 		      */
 	double warmup, duration, drain, stall;
