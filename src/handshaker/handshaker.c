@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +30,10 @@ enum {
 	ACCEPT_MAX = 16,
 	TICK_MS = 50,
 	SAY_MS = 60 * 1000, /* what goes on is told once in that time */
+	/* How soon memory of handshakes that are over is given back. Larger: a
+	 * burst of clients costs memory for longer; smaller: pages come and go
+	 * between one client and the next. */
+	TRIM_MS = 1000,
 	PAGE_BYTES = 4096   /* of ticket keys */
 };
 
@@ -43,7 +48,8 @@ static struct handshaker {
 	struct event *listener[ENDPOINTS_MAX], *link[SHM_WORKERS];
 	bool listening, leaving;
 	uint64_t leave_ms; /* at the latest */
-	uint64_t said_ms, full_ms;
+	uint64_t said_ms, full_ms, trim_ms;
+	uint64_t trimmed; /* handshakes that were over by then */
 } self;
 
 static void
@@ -202,6 +208,21 @@ handshaker_master_cb(evutil_socket_t fd, short events, void *arg)
 		handshaker_leave(clock_ms());
 }
 
+/* Gives memory back when no handshake is under way: several hundred at once
+ * have taken 20 KiB each. */
+static void
+handshaker_trim(uint64_t now)
+{
+	const struct shaking *s = &self.shaking;
+	const uint64_t over = s->n_done + s->n_failed + s->n_late;
+
+	if (s->n > 0 || over == self.trimmed || now < self.trim_ms)
+		return;
+	self.trimmed = over;
+	self.trim_ms = now + TRIM_MS;
+	(void)malloc_trim(0);
+}
+
 static void
 handshaker_time_cb(evutil_socket_t fd, short events, void *arg)
 {
@@ -212,6 +233,7 @@ handshaker_time_cb(evutil_socket_t fd, short events, void *arg)
 	shaking_time(&self.shaking, now, self.start->live->handshake_ms);
 	handed_time(&self.handed, now);
 	handshaker_balance(now);
+	handshaker_trim(now);
 	if (now >= self.said_ms) {
 		self.said_ms = now + SAY_MS;
 		log_debug("%llu handshakes, %llu failed, %llu too late; %llu "
