@@ -208,12 +208,15 @@ KINDS_HELP := $(wildcard tests/kinds/*.h) src/kinds.def
 $(OUT)/kinds/sbin/chatd: $(KINDS) $(KINDS_HELP) src/kinds.c \
     $(OUT)/obj/chatd.o $(OUT)/obj/chatd_tls.o $(OUT)/libchatd.a \
     $(OUT)/kinds/libexec/chatd/apart \
-    $(OUT)/kinds/libexec/chatd/chatd-child
+    $(OUT)/kinds/libexec/chatd/chatd-child \
+    $(OUT)/libexec/chatd/chatd-handshaker
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) -include tests/kinds/kinds.h $(CFLAGS) -o $@ \
 	    $(filter %.c %.o,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
 	$(Q)ln -sf ../../chatctl $(@D)/chatctl
+	$(Q)ln -sf ../../../libexec/chatd/chatd-handshaker \
+	    $(OUT)/kinds/libexec/chatd/
 $(OUT)/kinds/libexec/chatd/chatd-child: $(KINDS) $(KINDS_HELP) \
     src/chatd_child.c $(CHILD_NAMES) $(OUT)/libchatd.a
 	@mkdir -p $(@D)
@@ -240,9 +243,11 @@ LINES := tests/doors/line_door.c tests/doors/xor_transport.c \
 LINES_FLAGS := -DCHATD_DOORS_MORE='ROW(line)' \
     -DCHATD_FRAMINGS_MORE='ROW(lines)' -DCHATD_TRANSPORTS_MORE='ROW(xor)'
 $(OUT)/lines/chatd: $(LINES) $(OUT)/obj/chatd.o $(OUT)/obj/chatd_tls.o \
-    $(OUT)/obj/kinds.o $(OUT)/libchatd.a $(OUT)/chatctl $(OUT)/lines/libexec/chatd/chatd-child
+    $(OUT)/obj/kinds.o $(OUT)/libchatd.a $(OUT)/chatctl \
+    $(OUT)/lines/libexec/chatd/chatd-child $(OUT)/libexec/chatd/chatd-handshaker
 	@mkdir -p $(@D)
 	@ln -sf ../chatctl $(@D)/chatctl
+	@ln -sf ../../../libexec/chatd/chatd-handshaker $(@D)/libexec/chatd/
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(LINES_FLAGS) $(CFLAGS) -o $@ \
 	    $(filter %.c %.o %.a,$^) $(LDFLAGS) $(LDLIBS)

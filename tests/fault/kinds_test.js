@@ -20,6 +20,7 @@ const {group} = require('../system/suite.js');
 const {Daemon, freePort, logProcess, processDescriptors, processLives,
     run} = require('../system/daemon.js');
 const {Client} = require('../system/client.js');
+const {tlsDaemon, tlsStop, wss} = require('../system/tls.js');
 const {Crowd, pause, until} = require('./crowd.js');
 const {List, die, follows, row} = require('./kill_points.js');
 
@@ -183,6 +184,17 @@ group('kinds', null, (test) => {
 			assert.equal(new Set(all.map((c) => c[what])).size,
 			    all.length, what);
 		await d.stop();
+	});
+
+	test('clients come over TLS beside them', async () => {
+		const d = await tlsDaemon({workers: 1});
+		const ws = wss(d, '?user=alice');
+		await new Promise((resolve, reject) => {
+			ws.on('open', resolve);
+			ws.on('error', reject);
+		});
+		ws.terminate();
+		await tlsStop(d);
 	});
 
 	test('they get the settings of a reload', async () => {
