@@ -149,6 +149,7 @@ late() {
 	system release page_trouble
 	system release log
 	system release tls
+	system release tls_web
 	system release moves
 }
 

@@ -28,7 +28,7 @@ LAYER = {
     "base": 0, "codec": 1, "conf": 1, "hub": 2, "net": 2, "conn": 3,
     "room": 3, "show": 3, "takeover": 4, "door": 4, "process": 5, "worker": 6,
     "keeper": 6, "logger": 6, "master": 6, "mover": 6, "store": 6,
-    "handshaker": 6,
+    "handshaker": 6, "redirector": 6,
     ".": 7,
 }
 

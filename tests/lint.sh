@@ -30,7 +30,8 @@ check_layers() {
 	BEGIN {
 		split("base 0 codec 1 conf 1 hub 2 net 2 conn 3 room 3 " \
 		    "show 3 takeover 4 door 4 process 5 keeper 6 worker 6 " \
-		    "logger 6 master 6 mover 6 store 6 handshaker 6",
+		    "logger 6 master 6 mover 6 store 6 handshaker 6 " \
+		    "redirector 6",
 		    w, " ")
 		for (i = 1; i in w; i += 2)
 			layer[w[i]] = w[i + 1]

@@ -157,6 +157,9 @@ struct conf_live {
 	uint64_t store_age_ms;	  /* nothing older is kept, 0 = any */
 	uint64_t store_bytes;	  /* of the database's file, 0 = any */
 	uint8_t store_full;	  /* enum conf_store_full, continue */
+	uint32_t redirect_port;	  /* that clients of plain HTTP are sent to, 0 =
+				   * that of the first address over TLS */
+	uint64_t hsts_ms; /* clients come by TLS alone so long, 0 = not said */
 };
 
 /* Paths of a certificate with those that lead to it, and of what goes with it.
@@ -181,6 +184,7 @@ struct conf_tls {
 	struct conf_names protocols, ciphers, groups;
 	uint32_t handshakers; /* 0 = one per processor, up to 8 */
 	uint8_t strict_sni;   /* no */
+	char *challenge; /* folder of answers to ACME, NULL = none is given */
 };
 
 struct conf {

@@ -96,10 +96,11 @@ struct route_judge {
  * status and that line. */
 void route_refuse(int status, const char *why, struct route *out);
 
-/* The whole answer, 101 or other. Returns its length (truncation cannot
- * happen with cap >= ROUTE_ANSWER_MAX + body_len). */
+/* The whole answer, 101 or other; hsts_ms: how long its client is to come by
+ * TLS alone (RFC 6797), 0: that is not said. Returns its length (truncation
+ * cannot happen with cap >= ROUTE_ANSWER_MAX + body_len). */
 enum { ROUTE_ANSWER_MAX = 8192 };
 size_t route_answer(const struct route *route, const struct http_request *r,
-    char *out, size_t cap);
+    uint64_t hsts_ms, char *out, size_t cap);
 
 #endif

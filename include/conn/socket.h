@@ -13,6 +13,13 @@ conn_transport(const struct chat *ch, uint32_t i)
 	return transports[ch->conn[i].transport];
 }
 
+/* How long its client is to come by TLS alone, for route_answer(). */
+static inline uint64_t
+conn_hsts_ms(const struct chat *ch, uint32_t i)
+{
+	return conn_transport(ch, i)->secure ? ch->live.hsts_ms : 0;
+}
+
 /* The socket of a connection that is not here yet, or no more. What its
  * transport keeps lies in shared memory, or, of one without a slot, which ends
  * with its answer, in private memory; NULL: no transport keeps anything. */

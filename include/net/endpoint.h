@@ -23,7 +23,9 @@ enum {
 enum endpoint_purpose {
 	ENDPOINT_PUBLIC,  /* clients, and backends */
 	ENDPOINT_CLIENTS, /* clients alone */
-	ENDPOINT_ADMIN	  /* backends and operators: no door is open there */
+	ENDPOINT_ADMIN,	  /* backends and operators: no door is open there */
+	ENDPOINT_REDIRECT /* clients are sent to one with TLS; workers do not
+			   * accept there */
 };
 
 /* Plain data. */
@@ -33,7 +35,7 @@ struct endpoint {
 	uint8_t transport; /* its number (net/transport.h) */
 	uint8_t framing;   /* its number (codec/framing.h) */
 	uint32_t doors;	   /* that are open there: a bit for each number; 0 with
-			    * ENDPOINT_ADMIN alone */
+			    * ENDPOINT_ADMIN and ENDPOINT_REDIRECT alone */
 	char name[LISTENER_TEXT]; /* "127.0.0.1:8080" */
 };
 

@@ -68,6 +68,8 @@ enum transport_wait {
 struct transport {
 	const char *name;     /* a word of `listen` */
 	uint16_t state_bytes; /* that it uses, at most TRANSPORT_STATE_MAX */
+	bool secure; /* clients name it https and wss: nobody between reads it,
+		      * and its server is who it says */
 	/*
 	 * What comes before the first byte of plaintext, step by step; of a
 	 * connection that has not got through it nothing is taken over. NULL:

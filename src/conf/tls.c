@@ -188,6 +188,8 @@ conf_tls_free(struct conf_tls *tls)
 		free(tls->certificate[i].staple);
 	}
 	tls->n_certificates = 0;
+	free(tls->challenge);
+	tls->challenge = NULL;
 }
 
 void

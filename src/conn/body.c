@@ -141,8 +141,8 @@ body_answer(struct chat *ch, uint32_t i, const struct whole *w)
 		    (unsigned int)(ch->live.handshake_ms / 1000));
 		route.headers = fields;
 	}
-	n = route_answer(
-	    &route, w->r, answer, ROUTE_ANSWER_MAX + route.body_len);
+	n = route_answer(&route, w->r, conn_hsts_ms(ch, i), answer,
+	    ROUTE_ANSWER_MAX + route.body_len);
 	goes_on = conn_reply(ch, i, answer, n, route.keep, w->next, w->more);
 	free(answer);
 	return goes_on;

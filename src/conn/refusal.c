@@ -8,6 +8,7 @@
 #include "conn/end.h"
 #include "conn/peer.h"
 #include "conn/route.h"
+#include "conn/socket.h"
 #include "hub/stats.h"
 
 /* Says in the log who is refused and why, with the text of the client that it
@@ -45,7 +46,7 @@ request_refuse(struct chat *ch, uint32_t i, const struct route *route)
 		conn_drop(ch, i, "out of memory");
 		return;
 	}
-	n = route_answer(route, NULL, answer, cap);
+	n = route_answer(route, NULL, conn_hsts_ms(ch, i), answer, cap);
 	refusal_log(ch, i, route);
 	if (route->status >= 400)
 		SHM_COUNT(ch->hub->me->refused, 1);

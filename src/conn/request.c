@@ -101,7 +101,8 @@ request_upgrade(struct chat *ch, uint32_t i, const struct http_request *r,
     const struct route *route, const char *head, size_t n, size_t more)
 {
 	char answer[ROUTE_ANSWER_MAX];
-	size_t len = route_answer(route, r, answer, sizeof(answer));
+	size_t len =
+	    route_answer(route, r, conn_hsts_ms(ch, i), answer, sizeof(answer));
 
 	if (!conn_has_slot(ch, i))
 		request_refuse_full(ch, i);

@@ -20,7 +20,8 @@ route_status_text(int status)
 	static const struct {
 		int status;
 		const char *text;
-	} all[] = {{200, "OK"}, {204, "No Content"}, {304, "Not Modified"},
+	} all[] = {{200, "OK"}, {204, "No Content"}, {301, "Moved Permanently"},
+	    {304, "Not Modified"}, {308, "Permanent Redirect"},
 	    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
 	    {404, "Not Found"}, {405, "Method Not Allowed"},
 	    {408, "Request Timeout"}, {411, "Length Required"},
@@ -48,13 +49,27 @@ route_put(char *out, size_t cap, size_t *len, const char *text)
 	*len += n;
 }
 
+enum { ROUTE_HSTS = 64 }; /* bytes of that field, and a NUL */
+
+/* The field that says how long a client is to come by TLS alone. */
+static const char *
+route_hsts(uint64_t ms, char out[ROUTE_HSTS])
+{
+	out[0] = '\0';
+	if (ms != 0)
+		snprintf(out, ROUTE_HSTS,
+		    "Strict-Transport-Security: max-age=%llu\r\n",
+		    (unsigned long long)(ms / 1000));
+	return out;
+}
+
 /* A 101: put together without printf, which would cost more than all else in
  * it. */
 static size_t
 route_answer_upgrade(const struct route *route, const struct http_request *r,
-    char *out, size_t cap)
+    uint64_t hsts_ms, char *out, size_t cap)
 {
-	char accept[29];
+	char accept[29], hsts[ROUTE_HSTS];
 	size_t len = 0;
 
 	http_accept_key(r->key.p, accept);
@@ -68,14 +83,17 @@ route_answer_upgrade(const struct route *route, const struct http_request *r,
 		route_put(out, cap, &len, "\r\nSec-WebSocket-Protocol: ");
 		route_put(out, cap, &len, route->protocol);
 	}
-	route_put(out, cap, &len, "\r\n\r\n");
+	route_put(out, cap, &len, "\r\n");
+	route_put(out, cap, &len, route_hsts(hsts_ms, hsts));
+	route_put(out, cap, &len, "\r\n");
 	return len;
 }
 
 size_t
-route_answer(const struct route *route, const struct http_request *r, char *out,
-    size_t cap)
+route_answer(const struct route *route, const struct http_request *r,
+    uint64_t hsts_ms, char *out, size_t cap)
 {
+	char hsts[ROUTE_HSTS];
 	bool page = route->body_len > 0;
 	/* those have no body, so no length of one (RFC 9110 8.6, 15.4.5) */
 	bool bare = route->status == 204 || route->status == 304;
@@ -83,24 +101,25 @@ route_answer(const struct route *route, const struct http_request *r, char *out,
 	int n;
 
 	if (route->status == 101)
-		return route_answer_upgrade(route, r, out, cap);
+		return route_answer_upgrade(route, r, hsts_ms, out, cap);
+	route_hsts(hsts_ms, hsts);
 	if (bare)
 		n = snprintf(out, cap,
 		    "HTTP/1.1 %d %s\r\n"
-		    "%s"
+		    "%s%s"
 		    "Connection: close\r\n\r\n",
 		    route->status, route_status_text(route->status),
-		    route->headers);
+		    route->headers, hsts);
 	else
 		n = snprintf(out, cap,
 		    "HTTP/1.1 %d %s\r\n"
 		    "Content-Type: %s\r\n"
 		    "Content-Length: %zu\r\n"
-		    "%s"
+		    "%s%s"
 		    "Connection: %s\r\n\r\n"
 		    "%s%s",
 		    route->status, route_status_text(route->status),
-		    route->type, len, route->headers,
+		    route->type, len, route->headers, hsts,
 		    route->keep ? "keep-alive" : "close",
 		    page ? "" : route->body, page ? "" : "\n");
 	if (n < 0 || (size_t)n >= cap)

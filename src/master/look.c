@@ -180,7 +180,8 @@ static void
 look_tls(struct look *l)
 {
 	static const char *const keys[] = {"certificate", "tls-protocols",
-	    "tls-ciphers", "tls-groups", "tls-handshakers", "tls-strict-sni"};
+	    "tls-ciphers", "tls-groups", "tls-handshakers", "tls-strict-sni",
+	    "hsts"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) &&
 	     !conf_listen_has(l->conf, "tls");
@@ -189,6 +190,25 @@ look_tls(struct look *l)
 			look_find(l, LOOK_WARNING, keys[i],
 			    "has no effect without an address with tls: listen "
 			    "ADDRESS:PORT tls");
+}
+
+/* Looks for keys of addresses that send clients to TLS while there is none. */
+static void
+look_redirect(struct look *l)
+{
+	static const char *const keys[] = {
+	    "tls-redirect-port", "acme-challenge"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) &&
+	     !conf_listen_has(l->conf, "tls-redirect");
+	     i++)
+		if (conf_where(l->conf, keys[i]) != NULL)
+			look_find(l, LOOK_WARNING, keys[i],
+			    "has no effect without an address with "
+			    "tls-redirect: listen ADDRESS:PORT tls-redirect");
+	if (l->conf->tls.challenge != NULL)
+		look_folder(
+		    l, LOOK_WARNING, "acme-challenge", l->conf->tls.challenge);
 }
 
 void
@@ -209,6 +229,7 @@ look_at(const struct conf *c, const struct options *o,
 	look_effect(&l);
 	look_store(&l);
 	look_tls(&l);
+	look_redirect(&l);
 	stamp = judge_stamp(c);
 	(void)bundle_put(b, BUNDLE_STAMP, "", 0, &stamp, sizeof(stamp));
 	judge_files(c, b, o, children, look_judged, &l);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory_file.h"
+#include "base/siphash.h"
 #include "codec/message.h"
 #include "net/link.h"
 #include "children.h"
@@ -412,6 +413,33 @@ others_renew_next(struct master *m, uint64_t now)
 			return true;
 		}
 	return beginners_renew_next(m);
+}
+
+/* What a child would be told at its birth now; 0: nothing. */
+static uint64_t
+other_birth(const struct child *c)
+{
+	alignas(8) static uint8_t birth[PASSPORT_BIRTH];
+	static const uint8_t key[16] = "chatd's births";
+
+	if (c->kind == NULL || c->kind->birth == NULL || c->kind->begins)
+		return 0;
+	c->kind->birth(c->master->conf, birth);
+	return siphash(key, birth, c->kind->birth_bytes);
+}
+
+void
+others_change(struct master *m, struct conf *next)
+{
+	uint64_t before[SHM_OTHERS];
+
+	for (int i = 0; i < m->n_others; i++)
+		before[i] = other_birth(&m->other[i]);
+	conf_tls_swap(m->conf, next);
+	for (int i = 0; i < m->n_others; i++)
+		if (m->other[i].pid != 0 &&
+		    other_birth(&m->other[i]) != before[i])
+			other_leave(&m->other[i], master_clock_ms(m));
 }
 
 bool

@@ -40,6 +40,11 @@ uint32_t others_reading(const struct master *m); /* the journal */
 /* After an upgrade: replaces those of the former program one by one; whether
  * one is on its way. */
 bool others_renew_next(struct master *m, uint64_t now);
+/* Exchanges the keys of TLS with another configuration; who is told something
+ * else at its birth from then on is replaced, but for those that begin with
+ * connections. */
+struct conf;
+void others_change(struct master *m, struct conf *next);
 /* A line "child ..." of the state; false: it makes no sense. */
 bool others_load(struct master *m, const char *line);
 /* When all workers have left: tells them to leave, and ends and reaps those

@@ -45,6 +45,7 @@ ready_log_address(const struct master *m)
 
 	while (k < m->endpoints.n &&
 	    (m->endpoints.at[k].purpose == ENDPOINT_ADMIN ||
+		m->endpoints.at[k].purpose == ENDPOINT_REDIRECT ||
 		!framing_of(m->endpoints.at[k].framing)->http))
 		k++;
 	if (k == m->endpoints.n) {
@@ -55,8 +56,7 @@ ready_log_address(const struct master *m)
 	any =
 	    strncmp(name, "0.0.0.0:", 8) == 0 || strncmp(name, "[::]:", 5) == 0;
 	port = strrchr(name, ':');
-	secure = transport_of(m->endpoints.at[k].transport)->begin != NULL ? "s"
-									   : "";
+	secure = transport_of(m->endpoints.at[k].transport)->secure ? "s" : "";
 	log_info("ready: page http%s://%s%s/, clients ws%s://%s%s/ws", secure,
 	    any ? "localhost" : name, any ? port : "", secure,
 	    any ? "localhost" : name, any ? port : "");

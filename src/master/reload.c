@@ -16,6 +16,7 @@
 #include "beginners.h"
 #include "look.h"
 #include "member.h"
+#include "others.h"
 #include "page.h"
 #include "private.h"
 #include "process/process.h"
@@ -136,7 +137,7 @@ beginners_change(struct master *m, struct conf *next, const struct bundle *b,
 		m->reload->refused = true;
 		return;
 	}
-	conf_tls_swap(m->conf, next);
+	others_change(m, next);
 	changed =
 	    beginners_stamp(m, look_stamp(b)) || changed || m->beginners.failed;
 	if (changed && beginners_renew(m))

@@ -11,7 +11,8 @@
 
 static const char *const purposes[] = {[ENDPOINT_PUBLIC] = "public",
     [ENDPOINT_CLIENTS] = "clients",
-    [ENDPOINT_ADMIN] = "admin"};
+    [ENDPOINT_ADMIN] = "admin",
+    [ENDPOINT_REDIRECT] = "tls-redirect"};
 
 enum { N_PURPOSES = sizeof(purposes) / sizeof(purposes[0]), WORD_MAX = 32 };
 
@@ -166,15 +167,21 @@ static int
 doors_none(struct endpoint_draft *d, char *error, size_t len)
 {
 	const struct framing *framing = framing_of(d->e->framing);
+	const char *purpose = purposes[d->e->purpose];
 
 	if (d->e->doors != 0)
 		snprintf(error, len,
-		    "%s is a door for clients, and admin opens none",
-		    d->doors[__builtin_ctz(d->e->doors)].name);
+		    "%s is a door for clients, and %s opens none",
+		    d->doors[__builtin_ctz(d->e->doors)].name, purpose);
 	else if (!framing->http)
 		snprintf(error, len,
-		    "admin serves requests by HTTP, and %s has none",
+		    "%s serves requests by HTTP, and %s has none", purpose,
 		    framing->name);
+	else if (d->e->purpose == ENDPOINT_REDIRECT &&
+	    d->e->transport != TRANSPORT_USUAL)
+		snprintf(error, len,
+		    "%s is for clients that do not come by %s yet", purpose,
+		    transports[d->e->transport]->name);
 	else
 		return 0;
 	return -1;
@@ -187,7 +194,8 @@ doors_open(struct endpoint_draft *d, char *error, size_t len)
 	const struct framing *framing = framing_of(d->e->framing);
 	uint32_t speak = doors_speaking(d->doors, framing);
 
-	if (d->e->purpose == ENDPOINT_ADMIN)
+	if (d->e->purpose == ENDPOINT_ADMIN ||
+	    d->e->purpose == ENDPOINT_REDIRECT)
 		return doors_none(d, error, len);
 	for (unsigned k = 1; k < ENDPOINT_DOORS; k++)
 		if (d->e->doors & ~speak & 1u << k) {

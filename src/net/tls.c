@@ -260,6 +260,7 @@ const struct transport tls_transport = {.name = "tls",
     .sent = tls_wire_sent,
     .unread = tls_wire_unread,
     .positions = tls_wire_positions,
+    .secure = true,
     .stop = tls_wire_stop,
     .forgotten = tls_wire_forgotten,
     .reset = tls_wire_reset};

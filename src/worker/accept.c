@@ -98,11 +98,12 @@ accept_is_able(const struct worker *w)
 }
 
 /* Whether workers accept at an endpoint: not where others begin with its
- * connections. */
+ * connections, or answer them. */
 static bool
 accept_is_own(const struct endpoint *e)
 {
-	return transports[e->transport]->begin == NULL;
+	return transports[e->transport]->begin == NULL &&
+	    e->purpose != ENDPOINT_REDIRECT;
 }
 
 /* Watches the listeners, or does not. */

@@ -47,7 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    (route.status < 400 || route.status > 426 ||
 			strpbrk(route.body, "\r\n") != NULL))
 			abort();
-		if (route_answer(&route, &r, answer, sizeof(answer)) >=
+		if (route_answer(&route, &r, 0, answer, sizeof(answer)) >=
 		    sizeof(answer) - 1)
 			abort();
 	}

@@ -91,6 +91,13 @@ test_names(void **state)
 	assert_int_equal(c->tls.handshakers, 8);
 	assert_int_equal(c->tls.strict_sni, 1);
 	conf_free(c);
+	c = good("acme-challenge /a/b\ntls-redirect-port 8443\nhsts 8760h\n");
+	assert_string_equal(c->tls.challenge, "/a/b");
+	assert_int_equal(c->live.redirect_port, 8443);
+	assert_int_equal(c->live.hsts_ms / 1000, 31536000);
+	conf_free(c);
+	wrong("acme-challenge a\n", 1, "does not begin with a slash");
+	wrong("tls-redirect-port 65536\n", 1, "from 0 to 65535");
 	wrong("tls-protocols 1.1\n", 1, "\"1.1\" is unknown; did you mean 1.2");
 	wrong("tls-protocols SSL\n", 1, "1.2 1.3 are known");
 	wrong("tls-groups P256\n", 1, "did you mean P-256");

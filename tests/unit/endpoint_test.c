@@ -86,9 +86,9 @@ test_words(void **state)
 static void
 test_wrong(void **state)
 {
-	static const char known[] =
-	    "known words are public clients admin tcp tls websocket front back "
-	    "cellar";
+	static const char known[] = "known words are public clients admin "
+				    "tls-redirect tcp tls websocket front back "
+				    "cellar";
 
 	bad("attic", "\"attic\" is unknown");
 	bad("attic", known);
@@ -124,6 +124,14 @@ test_purposes(void **state)
 	assert_int_equal(endpoint_only_door(&e), BACK);
 	endpoint_words(&e, doors, out);
 	assert_string_equal(out, "clients tcp websocket back");
+	good("tls-redirect");
+	assert_int_equal(e.purpose, ENDPOINT_REDIRECT);
+	assert_int_equal(e.doors, 0);
+	endpoint_words(&e, doors, out);
+	assert_string_equal(out, "tls-redirect tcp websocket");
+	bad("tls-redirect tls", "for clients that do not come by tls yet");
+	bad("tls-redirect front", "and tls-redirect opens none");
+	bad("tls-redirect clients", "contradict each other");
 	good("admin");
 	assert_int_equal(e.purpose, ENDPOINT_ADMIN);
 	assert_int_equal(e.doors, 0);

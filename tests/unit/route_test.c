@@ -72,7 +72,8 @@ upgrade(const char *target)
 static size_t
 answered(void)
 {
-	size_t n = route_answer(&route, &request, answer, sizeof(answer) - 1);
+	size_t n =
+	    route_answer(&route, &request, 0, answer, sizeof(answer) - 1);
 
 	answer[n] = '\0';
 	return n;
@@ -501,6 +502,31 @@ statuses(void **state)
 	}
 }
 
+/* Who comes by TLS is told to come so again, with each answer. */
+static void
+hsts(void **state)
+{
+	static const char field[] =
+	    "\r\nStrict-Transport-Security: max-age=3600\r\n";
+	static const char *const lines[] = {
+	    "GET / HTTP/1.1", "GET /none HTTP/1.1", "OPTIONS * HTTP/1.1"};
+	const uint64_t ms = 3600 * 1000;
+	char out[65536];
+	size_t n;
+
+	for (size_t k = 0; k <= sizeof(lines) / sizeof(lines[0]); k++) {
+		if (k == 0)
+			assert_int_equal(upgrade("/ws?user=a"), 101);
+		else
+			ask(lines[k - 1], "");
+		answered();
+		assert_null(strstr(answer, "Strict-Transport"));
+		n = route_answer(&route, &request, ms, out, sizeof(out));
+		assert_non_null(memmem(out, n, field, sizeof(field) - 1));
+		assert_non_null(memmem(out, n, "\r\n\r\n", 4));
+	}
+}
+
 /* What does not fit is cut, and nothing is written behind the end. */
 static void
 cut(void **state)
@@ -510,7 +536,7 @@ cut(void **state)
 
 	route_refuse(404, "no such path", &route);
 	memset(small, 'x', sizeof(small));
-	n = route_answer(&route, &request, small, 30);
+	n = route_answer(&route, &request, 0, small, 30);
 	assert_true(n < 30);
 	assert_memory_equal(small, "HTTP/1.1 404 Not Found\r\n", 24);
 	assert_memory_equal(small + 30, "xxxxxxxxxx", 10);
@@ -563,7 +589,7 @@ page(void **state)
 	n = (size_t)(strstr(answer, "\r\n\r\n") - answer) + 4 + 10;
 	small = malloc(n);
 	assert_non_null(small);
-	assert_int_equal(route_answer(&route, &request, small, n), n);
+	assert_int_equal(route_answer(&route, &request, 0, small, n), n);
 	assert_memory_equal(small, answer, n);
 	free(small);
 	/* the tag of one file is not that of another */
@@ -578,7 +604,7 @@ main(void)
 	const struct CMUnitTest tests[] = {TEST(paths), TEST(switched_off),
 	    TEST(api), TEST(doors), TEST(upgrades), TEST(names),
 	    TEST(late_names), TEST(trusts_nobody), TEST(answers),
-	    TEST(statuses), TEST(cut), TEST(page)};
+	    TEST(statuses), TEST(hsts), TEST(cut), TEST(page)};
 
 	return cmocka_run_group_tests_name("route", tests, NULL, NULL);
 }
