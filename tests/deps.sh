@@ -50,7 +50,8 @@ if installed libevent-dev &&
 	missing="$missing libevent-dev libevent-core-2.1-7"
 fi
 if [ "$what" = all ]; then
-	need chromium fonts-dejavu-core haproxy nginx openssl
+	need chromium fonts-dejavu-core gnutls-bin haproxy nginx openssl \
+	    sslscan testssl.sh
 	need libcmocka-dev libclang-rt-14-dev mandoc python3-websockets \
 	    valgrind procps util-linux iproute2
 	need_command clang clang

@@ -79,7 +79,8 @@ async function browse(body) {
 				    .test(line.text()))
 					complaints.push(`${name}: ${line.text()}`);
 			});
-			await page.goto(`http://127.0.0.1:${port}/` +
+			await page.goto(`${options.scheme ?? 'http'}://` +
+			    `127.0.0.1:${port}/` +
 			    (options.fragment ?? ''));
 			if (options.welcome)
 				return page;
@@ -165,5 +166,5 @@ function publish(page, user, channel, list) {
 const numbered = (word, n, from = 1) =>
     Array.from({length: n}, (_, i) => `${word} ${i + from}`);
 
-module.exports = {accessible, browse, connected, numbered, picture, publish,
+module.exports = {FLAGS, accessible, browse, connected, numbered, picture, publish,
     say, shows, texts, wire};
