@@ -24,7 +24,8 @@ enum {
 	TLS_CIPHER_MAX = 16384 + 256, /* of a record, behind its head */
 	TLS_RECORD_MAX = TLS_HEAD + TLS_CIPHER_MAX,
 	TLS_OVERHEAD_MAX = 29, /* TLS 1.2 with AES-GCM */
-	TLS_SECRET_MAX = 48
+	TLS_SECRET_MAX = 48,
+	TLS_BIRTH_VERSION = 0
 };
 
 /* Types of what is in a record. */
@@ -87,7 +88,10 @@ struct tls_key {
  */
 struct tls_birth {
 	uint8_t suite;
-	uint8_t spare[3];
+	/* Of all that follows: while chatd is upgraded, processes of both
+	 * programs give and take connections. */
+	uint8_t version; /* TLS_BIRTH_VERSION */
+	uint8_t spare[2];
 	uint32_t record; /* plaintext of a record of ours, at most: what the
 			  * client has asked for, 512 to TLS_PLAIN_MAX; 0: it
 			  * has not */

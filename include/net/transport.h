@@ -68,6 +68,11 @@ enum transport_wait {
 struct transport {
 	const char *name;     /* a word of `listen` */
 	uint16_t state_bytes; /* that it uses, at most TRANSPORT_STATE_MAX */
+	/* What the bytes mean. It grows with each change of that, of their
+	 * order, or of what follows from them: a program with another one
+	 * cannot go on with the connections that there are, and an upgrade to
+	 * it is refused where an endpoint has this transport. */
+	uint16_t state_version;
 	bool secure; /* clients name it https and wss: nobody between reads it,
 		      * and its server is who it says */
 	/*
@@ -80,8 +85,9 @@ struct transport {
 	/*
 	 * Goes on with a connection with which another process has begun: what
 	 * that has come to, which is read as a hostile process's. Nothing has
-	 * been read or written since. Returns 0, or -1 and errno. NULL:
-	 * connections are accepted by who goes on with them.
+	 * been read or written since. Returns 0, or -1 and errno: with EBUSY
+	 * another worker may. NULL: connections are accepted by who goes on
+	 * with them.
 	 */
 	int (*begin)(
 	    const struct transport_socket *s, const void *birth, size_t len);

@@ -147,7 +147,7 @@ birth_fill(struct tls_birth *out, SSL *ssl, const struct secrets *secrets,
 
 	_Static_assert(sizeof(struct tls_key) <= TLS_SECRET_MAX,
 	    "a secret of TLS 1.2 is its key");
-	*out = (struct tls_birth){
+	*out = (struct tls_birth){.version = TLS_BIRTH_VERSION,
 	    .suite = tls_suite_find(SSL_CIPHER_get_protocol_id(cipher))};
 	if ((suite = tls_suite(out->suite)) == NULL)
 		return "a cipher suite that is none of ours";

@@ -14,7 +14,6 @@
 #include "base/machine.h"
 #include "base/title.h"
 #include "hub/convert.h"
-#include "hub/wire.h"
 #include "master/control.h"
 #include "master/daemon.h"
 #include "master/fdstore.h"
@@ -39,6 +38,7 @@
 #include "reader.h"
 #include "state.h"
 #include "tables.h"
+#include "wires.h"
 
 enum {
 	CONF_WAIT_MS = 10 * 1000, /* for an error in the configuration to go */
@@ -223,23 +223,22 @@ memory_take(struct master *m, const struct state *s, struct conf *c,
 	return boot_wire(m, error, error_len);
 }
 
-/* In a rehearsal: whether this program finds what transports know of the
- * connections that there are. It goes by endpoints: where one keeps something,
- * connections may come until this program is executed. */
+/* In a rehearsal: whether this program finds, and understands, what transports
+ * know of the connections that there are. It goes by endpoints: where one keeps
+ * something, connections may come until this program is executed. */
 static bool
 wire_judge(const struct master *m, const struct state *s, char *error,
     size_t error_len)
 {
-	const char *theirs = s->wire_places;
+	const char *theirs = s->wire_text;
 
-	if (!endpoints_keep(&m->endpoints) ||
-	    (theirs != NULL && strcmp(theirs, wire_places()) == 0))
+	if (wires_fit(theirs, &m->endpoints))
 		return true;
 	snprintf(error, error_len,
-	    "an address has a transport with memory of its own, whose places "
-	    "are others in this program (bytes of each connection: %s; the "
-	    "program that runs has %s): start chatd anew",
-	    wire_places(), theirs != NULL ? theirs : "none");
+	    "an address has a transport with memory of its own, which this "
+	    "program has in another way (bytes of each connection, and "
+	    "versions: %s; the program that runs has %s): start chatd anew",
+	    wires_print(), theirs != NULL ? theirs : "none");
 	return false;
 }
 

@@ -203,7 +203,7 @@ line_parse(struct master *m, struct state *s, const char *key, char *value)
 	if (strcmp(key, "hub") == 0)
 		return hub_parse(s, value);
 	if (strcmp(key, "wire") == 0)
-		return path_parse(value, &m->nursery.wire, &s->wire_places);
+		return path_parse(value, &m->nursery.wire, &s->wire_text);
 	if (strcmp(key, "channels") == 0)
 		return sscanf(value, "%" SCNu32, &s->limits.channels) == 1;
 	if (strcmp(key, "readers") == 0)

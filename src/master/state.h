@@ -33,9 +33,9 @@ struct state {
 	bool reload;		/* that is not the newest */
 	struct hub_limits limits;
 	uint8_t hash_key[16];
-	/* Where what transports know lies in its file (hub/wire.h); NULL: there
-	 * is none. */
-	const char *wire_places;
+	/* What is said of the file of what transports know (wires.h); NULL:
+	 * there is none. */
+	const char *wire_text;
 	int control;
 	const char *control_path;
 	char *print; /* all lines once more: the memory's layout; malloc'ed */

@@ -11,13 +11,13 @@
 #include "base/memory_file.h"
 #include "door/registry.h"
 #include "hub/layout.h"
-#include "hub/wire.h"
 #include "master/control.h"
 #include "children.h"
 #include "log_child.h"
 #include "order.h"
 #include "private.h"
 #include "tables.h"
+#include "wires.h"
 
 /* Appends a key with a text, which must not break the line. */
 static void
@@ -125,7 +125,7 @@ put_all(FILE *f, const struct master *m)
 {
 	put_memory(f, m);
 	if (m->nursery.wire != -1)
-		fprintf(f, "wire %d %s\n", m->nursery.wire, wire_places());
+		fprintf(f, "wire %d %s\n", m->nursery.wire, wires_print());
 	put_options(f, m->options);
 	for (int i = 0; i < m->endpoints.n; i++)
 		fprintf(f, "listener %d %s\n", m->endpoints.at[i].fd,

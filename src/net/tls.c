@@ -105,7 +105,11 @@ tls_wire_begin(const struct transport_socket *s, const void *birth, size_t len)
 
 	if (len == sizeof(b))
 		memcpy(&b, birth, sizeof(b));
-	if (len != sizeof(b) || !birth_is_sound(&b)) {
+	if (len != sizeof(b) || b.version != TLS_BIRTH_VERSION) {
+		errno = EBUSY; /* not here: a worker of that program may */
+		return -1;
+	}
+	if (!birth_is_sound(&b)) {
 		errno = EPROTO;
 		return -1;
 	}
@@ -252,6 +256,7 @@ tls_wire_reset(const struct transport_socket *s)
 
 const struct transport tls_transport = {.name = "tls",
     .state_bytes = sizeof(struct tls_wire),
+    .state_version = 1,
     .begin = tls_wire_begin,
     .fresh = tls_wire_fresh,
     .recv = tls_wire_recv,

@@ -57,7 +57,7 @@ struct tls_plan {
 	uint8_t secret[TLS_SECRET_MAX];
 };
 
-/* The state. Words that are compared are never stored before what they stand
+/* The state, in version 1 (tls_transport.state_version). Words that are compared are never stored before what they stand
  * for. */
 struct tls_wire {
 	_Atomic uint32_t in_no, plan_no; /* & 1: which of two copies counts */

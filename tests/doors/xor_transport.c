@@ -367,6 +367,7 @@ xor_rested(const struct transport_socket *s)
 
 const struct transport xor_transport = {.name = "xor",
     .state_bytes = sizeof(struct xor_state),
+    .state_version = 1,
     .start = xor_start,
     .recv = xor_recv,
     .rested = xor_rested,

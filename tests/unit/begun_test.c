@@ -210,6 +210,12 @@ test_wrong(void **state)
 	refused(good, sizeof(good), local[0], true);
 	refused(good, sizeof(good), pipes[0], true);
 	refused(good, sizeof(good), other, true);
+	/* of another program: another worker may understand it */
+	b = good;
+	b.version = TLS_BIRTH_VERSION + 1;
+	refused(b, sizeof(b), fd, false);
+	refused(good, sizeof(good) - 1, fd, false);
+	refused(good, sizeof(good) + 1, fd, false);
 	b = good;
 	b.suite = TLS_SUITES;
 	refused(b, sizeof(b), fd, true);

@@ -17,7 +17,7 @@
 #include "../../src/master/order.h"
 #include "../../src/master/private.h"
 #include "../../src/master/state.h"
-#include "hub/wire.h"
+#include "../../src/master/wires.h"
 #include "master/control.h"
 #include "master/roles.h"
 
@@ -180,7 +180,7 @@ round_trip(void **state)
 	assert_true(s.verbose);
 	assert_int_equal(s.bundle, 18);
 	assert_int_equal(n->nursery.wire, 19);
-	assert_string_equal(s.wire_places, wire_places());
+	assert_string_equal(s.wire_text, wires_print());
 	assert_true(s.reload);
 	assert_int_equal(n->endpoints.n, 2);
 	assert_int_equal(n->endpoints.at[1].fd, 6);
