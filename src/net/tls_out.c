@@ -187,8 +187,10 @@ out_next_data(struct tls_wire *w, struct tls_plan *p, size_t len)
 		to.level = OUT_WARNING;
 		to.alert = spent ? TLS_CLOSE_NOTIFY : TLS_NO_RENEGOTIATION;
 		to.answered = asked;
-	} else if (!suite->old && p->type != TLS_HANDSHAKE &&
-	    (spent || asks || tls_wire_now() - p->since >= OUT_DAY)) {
+	} else if (!suite->old &&
+	    (asks ||
+		(p->type != TLS_HANDSHAKE && /* else its key is new */
+		    (spent || tls_wire_now() - p->since >= OUT_DAY)))) {
 		to.type = TLS_HANDSHAKE;
 		to.answered = asked;
 	} else {

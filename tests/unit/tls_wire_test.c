@@ -281,6 +281,34 @@ test_key_update(void **state)
 	talk_end(&t);
 }
 
+/* One that is asked for when the answer to the one before is out, and no output
+ * behind it, is answered before output, too (RFC 8446 4.6.3). */
+static void
+test_key_update_again(void **state)
+{
+	struct tls_talk t;
+	uint8_t bytes[10];
+
+	talk_begin(&t, suites[0].name, false);
+	for (int k = 1; k <= 3; k++) {
+		SSL_key_update(t.ssl, SSL_KEY_UPDATE_REQUESTED);
+		assert_int_equal(SSL_do_handshake(t.ssl), 1);
+		talk_out(&t);
+		talk_wait(t.s.fd);
+		assert_int_equal(tls_transport.recv(&t.s, bytes, 10), -1);
+		assert_int_equal(errno, EAGAIN);
+		assert_true(
+		    talk_seal(&t, (const uint8_t *)"yes", 3, SIZE_MAX) > 0);
+		assert_int_equal(talk_plan(&t)->type, TLS_HANDSHAKE);
+		assert_int_equal(talk_plan(&t)->answered, k);
+	}
+	talk_send(&t, "yes", 3);
+	assert_int_equal(talk_plan(&t)->type, TLS_DATA);
+	assert_int_equal(talk_plan(&t)->gen, 3);
+	talk_got(&t, "yes", 3);
+	talk_end(&t);
+}
+
 /* Our own, after a day: its record, too, is taken a byte at a time. */
 static void
 test_key_update_own(void **state)
@@ -442,6 +470,7 @@ main(void)
 	    cmocka_unit_test(test_record_size), cmocka_unit_test(test_parts_in),
 	    cmocka_unit_test(test_cuts), cmocka_unit_test(test_small_room),
 	    cmocka_unit_test(test_key_update),
+	    cmocka_unit_test(test_key_update_again),
 	    cmocka_unit_test(test_key_update_own), cmocka_unit_test(test_end),
 	    cmocka_unit_test(test_end_waits), cmocka_unit_test(test_end_early),
 	    cmocka_unit_test(test_fresh)};
