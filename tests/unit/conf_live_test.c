@@ -22,6 +22,8 @@ live_full(void)
 	live->idle_ms = 3600000000;
 	live->echo = live->verbose = live->insecure = live->insecure_set = 1;
 	live->insecure_public = 1;
+	live->redirect_port = 443;
+	live->hsts_ms = 1000;
 	strcpy(live->machine, "desk");
 	memcpy(live->host, "chat\0*.a", 9);
 	live->host_len = 9;
@@ -202,7 +204,7 @@ test_ranges(void **state)
 			assert_false(taken(field, key->min - 1));
 		n++;
 	}
-	assert_int_equal(n, 26);
+	assert_int_equal(n, 28);
 	assert_true(taken("message_burst", 1000000));
 	assert_false(taken("message_burst", 1000001));
 	assert_false(taken("insecure_set", 2));
