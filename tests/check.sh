@@ -150,6 +150,7 @@ late() {
 	system release log
 	system release tls
 	system release tls_web
+	system release tls_doors
 	system release moves
 }
 

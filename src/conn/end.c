@@ -175,10 +175,10 @@ conn_drop(struct chat *ch, uint32_t i, const char *why)
 		slot_set(ch->hub, i, SLOT_CLOSING);
 		output_close(&ch->output, &c->out, i);
 		input_release(&ch->input, i);
-		if (conn_transport(ch, i)->seal != NULL)
-			(void)conn_stop(ch, i); /* says so in a last record */
-		KILL_POINT();
 	}
+	if (conn_transport(ch, i)->seal != NULL)
+		(void)conn_stop(ch, i); /* says so in a last record */
+	KILL_POINT();
 	conn_wire_clear(ch, i, c->transport);
 	fd = c->fd;
 	c->fd = -1;

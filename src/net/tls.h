@@ -90,6 +90,8 @@ ssize_t tls_wire_recv(const struct transport_socket *s, void *out, size_t len);
 /* Gives back what was used until the boundary that counts now: the secret of
  * the one before, parts of records. */
 void tls_in_tidy(const struct transport_socket *s, struct tls_wire *w);
+/* Takes close_notify, and what may be behind it, if nothing else is unread. */
+void tls_in_end(const struct transport_socket *s);
 size_t tls_wire_rested(const struct transport_socket *s);
 /* Copies which record comes next. False: the state is corrupted. */
 bool tls_in_get(const struct tls_wire *w, struct tls_in *in);

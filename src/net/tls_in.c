@@ -211,16 +211,45 @@ in_commit(const struct transport_socket *s, struct tls_wire *w,
 	tls_in_tidy(s, w);
 }
 
+/* Takes n bytes that nobody reads from the kernel: if it has some when the
+ * socket is closed it resets the connection, and what we said at the end may not
+ * arrive. */
+static void
+in_discard(const struct transport_socket *s, struct tls_in *in, size_t n)
+{
+	in->have = 0;
+	in->cipher += n;
+	in_commit(s, tls_wire(s), in);
+	(void)tls_wire_forget(s, n);
+}
+
+void
+tls_in_end(const struct transport_socket *s)
+{
+	struct tls_wire *w = tls_wire(s);
+	uint8_t out[1];
+	struct tls_in in;
+	size_t put, at;
+	ssize_t n;
+
+	if (w == NULL || !tls_in_get(w, &in))
+		return;
+	memcpy(in_bytes, s->rest + in.half * TLS_HALF, in.have);
+	n = recv(s->fd, in_bytes + in.have, IN_READ, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0 &&
+	    in_records(s, &in, in_bytes, in.have + (size_t)n, out, sizeof(out),
+		&put, &at) == IN_END)
+		in_discard(s, &in, (size_t)n);
+}
+
 /* The peer has broken the protocol, or ended it. */
 static ssize_t
-in_fail(const struct transport_socket *s, int r)
+in_fail(const struct transport_socket *s, struct tls_in *in, size_t n, int r)
 {
-	if (r == -1) {
-		errno = ECONNRESET;
-		return -1;
-	}
-	(void)tls_wire_alert(s, false, (enum tls_alert) - r);
-	errno = EPROTO;
+	if (r != -1)
+		(void)tls_wire_alert(s, false, (enum tls_alert) - r);
+	in_discard(s, in, n);
+	errno = r == -1 ? ECONNRESET : EPROTO;
 	return -1;
 }
 
@@ -248,7 +277,7 @@ tls_wire_recv(const struct transport_socket *s, void *out, size_t len)
 	all = had + (size_t)n;
 	r = in_records(s, &in, in_bytes, all, out, len, &put, &at);
 	if (r < 0 && put == 0)
-		return in_fail(s, r);
+		return in_fail(s, &in, (size_t)n, r);
 	take = (size_t)n;
 	if (r == 0 && put < len) { /* what is left is no whole record */
 		if (at < all)

@@ -12,7 +12,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const WebSocket = require('ws');
-const {Daemon, freePort} = require('./daemon.js');
+const {Daemon, freePort, processDescriptors, until} = require('./daemon.js');
 
 const DAYS = 30;
 
@@ -45,6 +45,13 @@ async function tlsDaemon(options = {}) {
 	const d = await Daemon.start({...options, listen: false, port,
 	    conf: `listen 127.0.0.1:${port}\nlisten 127.0.0.1:${tlsPort} tls\n` +
 	    `insecure yes\n${pem.map(pairLine).join('')}${options.conf ?? ''}`});
+	/* they are started behind the others */
+	await until('handshakers', async () => {
+		const all = (await d.ask('show', 'processes')).filter((p) =>
+		    p.kind === 'handshaker');
+		return all.length > 0 && all.every((p) => p.state === 'running');
+	});
+	d.descriptors = processDescriptors(d.pid);
 	return Object.assign(d, {tlsPort, pem, pemDir: dir});
 }
 
