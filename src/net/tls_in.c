@@ -212,8 +212,8 @@ in_commit(const struct transport_socket *s, struct tls_wire *w,
 }
 
 /* Takes n bytes that nobody reads from the kernel: if it has some when the
- * socket is closed it resets the connection, and what we said at the end may not
- * arrive. */
+ * socket is closed it resets the connection, and what we said at the end may
+ * not arrive. */
 static void
 in_discard(const struct transport_socket *s, struct tls_in *in, size_t n)
 {
