@@ -107,6 +107,7 @@ help:
 ## make check        all tests, about 10 minutes on two processors
 ## make check-long   hundreds of kills, a million users, valgrind, torture
 ## make upgrade-from [REV=]  upgrade from the commit before, under clients
+## make tls-scan           what sslscan and testssl.sh say of it: minutes
 ## make soak         clients at full rate, HITS (1,000) on workers and keepers
 ## make soak-reader  the same, beside a reader of the journal
 ## make soak-store   the same, with a store, whose database is compared
@@ -327,6 +328,8 @@ check-long:
 # From the commit REV (HEAD^) to what is here, under clients.
 upgrade-from: all
 	tests/upgrade_from.sh $(REV)
+tls-scan: all
+	tests/tls_scan.sh $(SCANS)
 soak: all $(OUT)/fault/soak
 	$(OUT)/fault/soak -d $(OUT)/chatd -j -n $(HITS) \
 	    -t $$(($(HITS) / 5)) -v
@@ -409,5 +412,5 @@ clean:
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
 .PHONY: FORCE all help units kills fuzzers deps check check-long soak soak-reader soak-store \
-    upgrade-from bench million fuzz layout lint syntax run install \
+    upgrade-from tls-scan bench million fuzz layout lint syntax run install \
     uninstall clean

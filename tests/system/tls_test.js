@@ -101,18 +101,56 @@ group('tls', null, (test) => {
 		assert.match(s.out, /ALPN protocol: http\/1\.1/);
 	}));
 
-	test('what is older, or not ours, is refused', served({}, async (d) => {
-		const say = (...args) => run('openssl', 's_client', '-connect',
-		    `127.0.0.1:${d.tlsPort}`, ...args);
-		assert.match((await say('-tls1_1', '-cipher',
-		    'DEFAULT@SECLEVEL=0')).out, /alert|error/i);
-		assert.match((await say('-tls1_2', '-cipher', 'AES128-SHA')).out,
-		    /handshake failure|no cipher/i);
-		assert.match((await say('-alpn', 'h2')).out,
-		    /no application protocol/i);
+	test('what is older, or not ours, is refused', served({
+	    conf: 'tls-strict-sni yes\n'}, async (d) => {
+		const alert = async (number, ...args) => {
+			const named = args.some((a) => /servername/.test(a)) ?
+			    [] : ['-servername', 'localhost'];
+			const r = await run('openssl', 's_client', '-brief',
+			    '-connect', `127.0.0.1:${d.tlsPort}`, ...named,
+			    ...args);
+			const said = /SSL alert number (\d+)/.exec(r.out)?.[1];
+			assert.equal(Number(said ?? -1), number, args + r.out);
+		};
+		const OLD = ['-cipher', 'ALL@SECLEVEL=0'];
+		await alert(-1);
+		await alert(70, '-tls1', ...OLD); /* protocol_version */
+		await alert(70, '-tls1_1', ...OLD);
+		await alert(40, '-tls1_2', '-cipher', 'AES128-SHA');
+		await alert(40, '-tls1_2', '-cipher', 'ECDHE-RSA-AES128-SHA256');
+		await alert(40, '-tls1_3', '-groups', 'P-521');
+		await alert(120, '-alpn', 'h2'); /* no_application_protocol */
+		await alert(120, '-alpn', 'h2', '-tls1_2');
+		await alert(-1, '-alpn', 'h2,http/1.1');
+		await alert(112, '-servername', 'else'); /* unrecognized_name */
+		await alert(112, '-noservername');
+		/* a master secret that is not the extended one */
+		const old = await run('gnutls-cli', '-p', `${d.tlsPort}`,
+		    '--sni-hostname', 'localhost', '--no-ca-verification',
+		    '--priority', 'NORMAL:-VERS-ALL:+VERS-TLS1.2:' +
+		    '%NO_SESSION_HASH', '127.0.0.1');
+		assert.match(old.out, /alert \[40\]/);
 		const plain = await run('curl', '-sS',
 		    `http://127.0.0.1:${d.tlsPort}/`);
 		assert.notEqual(plain.status, 0);
+	}));
+
+	test('sslscan finds nothing', served({
+	    pairs: (dir) => [certificate(dir, 'ec'),
+		certificate(dir, 'rsa', {rsa: true})]}, async (d) => {
+		const {out, status} = await run('sslscan', '--no-colour',
+		    `127.0.0.1:${d.tlsPort}`);
+		assert.equal(status, 0, out);
+		for (const old of ['SSLv2', 'SSLv3', 'TLSv1\\.0', 'TLSv1\\.1'])
+			assert.match(out, new RegExp(`^${old} +disabled$`, 'm'));
+		assert.match(out, /^TLSv1\.3 +enabled$/m);
+		assert.match(out, /^Session renegotiation not supported$/m);
+		assert.match(out, /^TLSv1\.3 not vulnerable to heartbleed$/m);
+		const ciphers = out.match(/^(Preferred|Accepted).*$/mg);
+		assert.deepEqual(ciphers.map((l) => l.split(/ +/)[4]), SUITES_13);
+		assert.deepEqual(out.match(/^TLSv1\.3 .* bits .*[\d)]$/mg)
+		    .map((l) => l.split(/ +/)[3]),
+		['secp256r1', 'secp384r1', 'x25519']);
 	}));
 
 	test('a session is resumed, by whichever process', served({},
