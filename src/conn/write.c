@@ -110,8 +110,13 @@ write_sealed(struct chat *ch, uint32_t i)
 	uint8_t *out = ch->sealed + ch->n_sealed;
 	size_t len =
 	    output_read(&ch->output, &ch->conn[i].out, i, plain, sizeof(plain));
-	ssize_t n = conn_transport(ch, i)->seal(&s, plain, len, out);
+	ssize_t n;
 
+	if (len == 0) {
+		write_drained(ch, i);
+		return;
+	}
+	n = conn_transport(ch, i)->seal(&s, plain, len, out);
 	KILL_POINT();
 	if (n <= 0) {
 		write_done_cb(ch, write_tag(1, i),
@@ -129,13 +134,16 @@ write_one(struct chat *ch, uint32_t i)
 {
 	struct iovec iov[BATCH_IOV];
 	size_t asked;
-	int m = output_gather(
-	    &ch->output, &ch->conn[i].out, i, iov, BATCH_IOV, &asked);
+	int m;
 
+	if (conn_transport(ch, i)->seal != NULL) {
+		write_sealed(ch, i);
+		return;
+	}
+	m = output_gather(
+	    &ch->output, &ch->conn[i].out, i, iov, BATCH_IOV, &asked);
 	if (m == 0)
 		write_drained(ch, i);
-	else if (conn_transport(ch, i)->seal != NULL)
-		write_sealed(ch, i);
 	else
 		batch_add(
 		    ch->batch, ch->conn[i].fd, iov, m, write_tag(asked, i));
