@@ -106,6 +106,10 @@ struct transport {
 	 */
 	ssize_t (*recv)(
 	    const struct transport_socket *s, void *out, size_t len);
+	/* How many records the last recv has passed over that had no plaintext
+	 * in them: the connection's rate counts them as messages. NULL: there
+	 * are none. */
+	unsigned (*quiet)(void);
 	/*
 	 * How many bytes of `rest` have memory, as the state says; a worker
 	 * that died in between may have left those of one record more. NULL:

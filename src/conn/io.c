@@ -85,10 +85,24 @@ io_large_set(struct reads *r, uint64_t id, bool large)
 	r->large[k] = large ? id : 0;
 }
 
+/* Counts what a connection's last read has passed over in its rate. */
+static void
+io_quiet(struct chat *ch, uint64_t id, unsigned n)
+{
+	const uint32_t i = (uint32_t)id;
+
+	if (n > 0 && slot_id(ch->hub, i) == id &&
+	    ch->conn[i].phase == CONN_OPEN && !conn_rate_quiet(ch, i, n))
+		conn_end(ch, i, CLOSE_POLICY, REASON_RATE);
+}
+
 void
 conn_read(struct chat *ch, uint32_t i)
 {
+	const struct transport *t = conn_transport(ch, i);
 	struct hub *h = ch->hub;
+	const uint64_t id = slot_id(h, i);
+	unsigned quiet;
 	uint64_t start;
 	ssize_t r;
 
@@ -96,9 +110,12 @@ conn_read(struct chat *ch, uint32_t i)
 	start = io_stage(ch, i);
 	r = conn_recv(ch, i, stage_at(h, h->self, 0), SHM_STAGE);
 	KILL_POINT();
+	r = r < 0 ? -errno : r;
+	quiet = t->quiet != NULL ? t->quiet() : 0;
 	if (ch->reads.n_large > 0)
-		io_large_set(&ch->reads, slot_id(h, i), r >= STAGE_PART);
-	io_got(ch, i, start, 0, r < 0 ? -errno : r);
+		io_large_set(&ch->reads, id, r >= STAGE_PART);
+	io_got(ch, i, start, 0, r);
+	io_quiet(ch, id, quiet);
 }
 
 /* Reads a connection, or puts that off so that others are read with it. */

@@ -36,15 +36,12 @@ struct reading {
 };
 
 bool
-conn_rate(struct chat *ch, uint32_t i)
+conn_rate_quiet(struct chat *ch, uint32_t i, unsigned n)
 {
 	struct slot *s = conn_slot(ch, i);
-	uint64_t full = (uint64_t)ch->live.message_burst * 1000;
+	const uint64_t full = (uint64_t)ch->live.message_burst * 1000;
 	uint64_t tokens;
 
-	/* what waited goes on waiting, after a takeover, too */
-	if (!ch->hold.again || ch->hold.command != ch->hold.waited)
-		s->message_ms = (uint32_t)ch->now_ms;
 	if (ch->live.message_rate == 0 || ch->replaying)
 		return true; /* replayed input was counted before */
 	tokens = s->rate_tokens +
@@ -53,10 +50,19 @@ conn_rate(struct chat *ch, uint32_t i)
 	if (tokens > full)
 		tokens = full;
 	s->rate_ms = (uint32_t)ch->now_ms;
-	if (tokens < 1000)
+	if (tokens < n * UINT64_C(1000))
 		return false;
-	s->rate_tokens = (uint32_t)(tokens - 1000);
+	s->rate_tokens = (uint32_t)(tokens - n * UINT64_C(1000));
 	return true;
+}
+
+bool
+conn_rate(struct chat *ch, uint32_t i)
+{
+	/* what waited goes on waiting, after a takeover, too */
+	if (!ch->hold.again || ch->hold.command != ch->hold.waited)
+		conn_slot(ch, i)->message_ms = (uint32_t)ch->now_ms;
+	return conn_rate_quiet(ch, i, 1);
 }
 
 /* Makes room for a message of len bytes that came in several reads. */

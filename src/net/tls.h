@@ -86,6 +86,7 @@ tls_wire_key(const struct transport_socket *s, enum tls_way way, uint8_t suite,
 
 /* Has the kernel forget what it still has of bytes that are read. */
 int tls_wire_forget(const struct transport_socket *s, uint64_t bytes);
+unsigned tls_wire_quiet(void);
 ssize_t tls_wire_recv(const struct transport_socket *s, void *out, size_t len);
 /* Gives back what was used until the boundary that counts now: the secret of
  * the one before, parts of records. */

@@ -20,6 +20,7 @@ enum {
 /* What the peer has sent behind the part of a record, and plaintext of one. */
 static uint8_t in_bytes[TLS_RECORD_MAX + IN_READ];
 static uint8_t in_plain[TLS_RECORD_MAX];
+static unsigned in_quiet; /* records without data, of the last recv */
 
 bool
 tls_in_get(const struct tls_wire *w, struct tls_in *in)
@@ -95,6 +96,7 @@ in_record(const struct transport_socket *s, struct tls_in *in,
 			r = in_handshake(in, in_plain, len);
 		if (r == 0) {
 			in->quiet++;
+			in_quiet++;
 			in->number++;
 		}
 		return r;
@@ -253,6 +255,12 @@ in_fail(const struct transport_socket *s, struct tls_in *in, size_t n, int r)
 	return -1;
 }
 
+unsigned
+tls_wire_quiet(void)
+{
+	return in_quiet;
+}
+
 ssize_t
 tls_wire_recv(const struct transport_socket *s, void *out, size_t len)
 {
@@ -269,6 +277,7 @@ tls_wire_recv(const struct transport_socket *s, void *out, size_t len)
 	}
 	had = in.have;
 	asked = in.asked;
+	in_quiet = 0;
 	memcpy(in_bytes, s->rest + in.half * TLS_HALF, had);
 	n = recv(s->fd, in_bytes + had, MIN(len + TLS_RECORD_MAX, IN_READ),
 	    MSG_PEEK | MSG_DONTWAIT);

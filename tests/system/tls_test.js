@@ -5,7 +5,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const {execFile} = require('node:child_process');
+const {execFile, spawn} = require('node:child_process');
 const tls = require('node:tls');
 const {group} = require('./suite.js');
 const {until} = require('./daemon.js');
@@ -174,5 +174,31 @@ group('tls', null, (test) => {
 			last = await once(last.ticket);
 			assert.ok(last.resumed && last.ticket, `the ${k}th`);
 		}
+	}));
+
+	test('changes of keys count as messages', served({
+	    conf: 'message-rate 1/s burst 5\n'}, async (d) => {
+		const c = spawn('openssl', ['s_client', '-connect',
+		    `127.0.0.1:${d.tlsPort}`, '-tls1_3']);
+		let out = '';
+		for (const from of [c.stdout, c.stderr])
+			from.on('data', (b) => out += b.toString('latin1'));
+		await until('it has shaken hands', () => /Verify return/.test(out));
+		/* one write each: a line that begins with k is a command */
+		c.stdin.write('GET /ws?user=u HTTP/1.1\r\nHost: localhost\r\n' +
+		    'Upgrade: websocket\r\nConnection: Upgrade\r\n' +
+		    'Sec-WebSocket-Version: 13\r\n' +
+		    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
+		await until('it is open', () => /101 Switching/.test(out));
+		for (let k = 1; !/message rate/.test(out); k++) {
+			assert.ok(k <= 10, 'it is not closed');
+			const n = out.split('KEYUPDATE').length;
+			c.stdin.write('k\n');
+			await until('it was sent', () =>
+			    out.split('KEYUPDATE').length > n ||
+			    /message rate/.test(out));
+		}
+		assert.ok(out.split('KEYUPDATE').length > 5);
+		c.kill();
 	}));
 });
