@@ -34,7 +34,7 @@ enum {
 	 * burst of clients costs memory for longer; smaller: pages come and go
 	 * between one client and the next. */
 	TRIM_MS = 1000,
-	PAGE_BYTES = 4096   /* of ticket keys */
+	PAGE_BYTES = 4096 /* of ticket keys */
 };
 
 _Static_assert(sizeof(struct tls_tickets) <= PAGE_BYTES, "a page");
@@ -214,13 +214,31 @@ static void
 handshaker_trim(uint64_t now)
 {
 	const struct shaking *s = &self.shaking;
-	const uint64_t over = s->n_done + s->n_failed + s->n_late;
+	const uint64_t over =
+	    s->n_done + s->n_failed + s->n_left + s->n_late + s->n_spared;
 
 	if (s->n > 0 || over == self.trimmed || now < self.trim_ms)
 		return;
 	self.trimmed = over;
 	self.trim_ms = now + TRIM_MS;
 	(void)malloc_trim(0);
+}
+
+/* Says how handshakes have ended, and what became of connections. */
+static void
+handshaker_say(void)
+{
+	const struct shaking *s = &self.shaking;
+
+	log_debug(
+	    "handshakes: %llu done, %llu failed, %llu whose clients left, "
+	    "%llu too late, %llu given up for others; connections: %llu "
+	    "taken, %llu closed",
+	    (unsigned long long)s->n_done, (unsigned long long)s->n_failed,
+	    (unsigned long long)s->n_left, (unsigned long long)s->n_late,
+	    (unsigned long long)s->n_spared,
+	    (unsigned long long)self.handed.n_taken,
+	    (unsigned long long)self.handed.n_closed);
 }
 
 static void
@@ -236,13 +254,7 @@ handshaker_time_cb(evutil_socket_t fd, short events, void *arg)
 	handshaker_trim(now);
 	if (now >= self.said_ms) {
 		self.said_ms = now + SAY_MS;
-		log_debug("%llu handshakes, %llu failed, %llu too late; %llu "
-			  "connections taken, %llu closed",
-		    (unsigned long long)self.shaking.n_done,
-		    (unsigned long long)self.shaking.n_failed,
-		    (unsigned long long)self.shaking.n_late,
-		    (unsigned long long)self.handed.n_taken,
-		    (unsigned long long)self.handed.n_closed);
+		handshaker_say();
 	}
 	if (self.leaving &&
 	    ((self.shaking.n == 0 && self.handed.n == 0) ||
@@ -347,6 +359,7 @@ handshaker_main(struct child_start *start)
 	child_confine(start);
 	child_hello(start);
 	(void)event_base_dispatch(self.base);
+	handshaker_say();
 	shaking_deinit(&self.shaking);
 	handed_deinit(&self.handed);
 	child_leave();

@@ -62,6 +62,22 @@ shaking_drop(struct shaking_one *o, const char *why)
 	shaking_free(o);
 }
 
+/* Gives one up for which there is no time, and says so: user_canceled, then
+ * close_notify (RFC 8446 6.1). Behind our ServerHello an alert would have to be
+ * sealed, and to who has said nothing of TLS there is nothing to say. */
+static void
+shaking_cancel(struct shaking_one *o, const char *why)
+{
+	static const uint8_t alerts[] = {TLS_ALERT, TLS_VERSION, TLS_VERSION, 0,
+	    2, 1, TLS_USER_CANCELED, TLS_ALERT, TLS_VERSION, TLS_VERSION, 0, 2,
+	    1, TLS_CLOSE_NOTIFY};
+
+	if (o->read > 0 && o->written == 0)
+		(void)send(
+		    o->fd, alerts, sizeof(alerts), MSG_DONTWAIT | MSG_NOSIGNAL);
+	shaking_drop(o, why);
+}
+
 /* Hands one over that is done. */
 static void
 shaking_hand(struct shaking_one *o)
@@ -189,11 +205,12 @@ shaking_cb(evutil_socket_t fd, short events, void *arg)
 			return;
 		}
 		why = handshake_why(o->h);
+		s->n_failed++;
 		break;
 	case SHAKING_LEFT:
+		s->n_left++;
 		break;
 	}
-	s->n_failed++;
 	shaking_drop(o, why);
 }
 
@@ -228,7 +245,7 @@ shaking_time(struct shaking *s, uint64_t now_ms, uint64_t most_ms)
 {
 	while (s->first != NULL && now_ms - s->first->since_ms >= most_ms) {
 		s->n_late++;
-		shaking_drop(s->first, "it took too long");
+		shaking_cancel(s->first, "it took too long");
 	}
 }
 
@@ -239,8 +256,8 @@ shaking_spare(struct shaking *s, uint64_t now_ms)
 		return true;
 	if (now_ms - s->first->since_ms < SHAKING_SPARE_MS)
 		return false;
-	s->n_late++;
-	shaking_drop(s->first, "others wait");
+	s->n_spared++;
+	shaking_cancel(s->first, "others wait");
 	return true;
 }
 

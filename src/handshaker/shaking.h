@@ -31,7 +31,9 @@ struct shaking {
 	void (*done)(void *arg, const struct handed_what *what);
 	struct shaking_one *first, *last;
 	size_t n;
-	uint64_t n_done, n_failed, n_late; /* so far */
+	/* So far. Failed: with an alert, or what was no TLS; left: their
+	 * clients have; late: at the deadline; spared: for others. */
+	uint64_t n_done, n_failed, n_left, n_late, n_spared;
 };
 
 /* Begins with a connection, whose descriptor is its own from now on. -1: there

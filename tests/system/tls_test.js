@@ -6,6 +6,7 @@
 
 const assert = require('node:assert/strict');
 const {execFile, spawn} = require('node:child_process');
+const net = require('node:net');
 const tls = require('node:tls');
 const {group} = require('./suite.js');
 const {until} = require('./daemon.js');
@@ -152,6 +153,26 @@ group('tls', null, (test) => {
 		    .map((l) => l.split(/ +/)[3]),
 		['secp256r1', 'secp384r1', 'x25519']);
 	}));
+
+	test('a handshake that takes too long is cancelled, and counted', async () => {
+		const d = await tlsDaemon({workers: 1, conf: 'log verbose\n' +
+		    'handshake-timeout 1s\ntls-handshakers 1\n'});
+		const said = (bytes) => new Promise((resolve, reject) => {
+			const got = [];
+			const s = net.connect(d.tlsPort, '127.0.0.1', () =>
+				s.write(bytes));
+			s.on('data', (b) => got.push(b));
+			s.on('error', reject);
+			s.on('close', () => resolve(
+			    Buffer.concat(got).toString('hex')));
+		});
+		const hello = Buffer.from('160301020001000100', 'hex');
+		const got = await Promise.all([said(hello), said('')]);
+		await tlsStop(d);
+		assert.deepEqual(got, ['1503030002015a15030300020100', '']);
+		assert.match(d.stderr, new RegExp('handshakes: 0 done, 0 failed, ' +
+		    '0 whose clients left, 2 too late'));
+	});
 
 	test('a session is resumed, by whichever process', served({},
 	    async (d) => {
