@@ -198,6 +198,7 @@ in_keep(const struct transport_socket *s, struct tls_wire *w, struct tls_in *in,
 	} else {
 		memcpy(s->rest + in->half * TLS_HALF, bytes + at, n - at);
 	}
+	KILL_POINT();
 	in->have = (uint32_t)(n - at);
 }
 

@@ -163,7 +163,9 @@ client_says(int round)
 	r = BIO_read(
 	    SSL_get_wbio(t.ssl), bytes + kept, (int)(sizeof(bytes) - kept));
 	n = kept + (r > 0 ? (size_t)r : 0);
-	kept = round < 6 ? n / 5 : 0;
+	/* of a record there is now and then so little more that it is still not
+	 * whole */
+	kept = round >= 6 ? 0 : round % 3 == 2 ? n - n / 20 : n / 5;
 	assert_int_equal(send(t.client, bytes, n - kept, 0), n - kept);
 	memmove(bytes, bytes + n - kept, kept);
 }
