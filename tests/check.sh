@@ -48,7 +48,7 @@ patient='claims_kill_test relay_chaos_test leave_test api_kill_test
     centrifugo_kill_test descriptors_test'
 calm='kill_publish_test million_test'
 waiting='custody_test quit_test
-    begun_kill_test limit_test link_test memory_test kill_family_test
+    begun_kill_test secrets_test limit_test link_test memory_test kill_family_test
     kill_filter_test kill_leave_test kill_move_test kill_tls_test
     tls_kill_test tls_peers_test kill_point_test
     kill_read_test kill_wait_test kill_wire_test lines_test wire_test keeper_test
