@@ -111,7 +111,9 @@ help:
 ## make soak         clients at full rate, HITS (1,000) on workers and keepers
 ## make soak-reader  the same, beside a reader of the journal
 ## make soak-store   the same, with a store, whose database is compared
+## make soak-tls     the same, with a look at each nonce that TLS uses
 ## make bench        speed against the floor program
+## make tls-many     50,000 users over TLS, and all workers killed at once
 ## make million      1,000,000 idle users at 64 workers, 10 minutes at most, 16 GiB
 ## make fuzz         fuzz each target for FUZZ_SECONDS (60)
 ## make layout       note that what two versions share has changed
@@ -285,7 +287,7 @@ $(OUT)/fault/soak: $(wildcard tests/fault/soak/*.[ch]) $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/fault/soak -o $@ \
-	    $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDLIBS)
+	    $(filter %.c,$^) $(OUT)/libchatd.a $(LDFLAGS) $(LDTLS) $(LDLIBS)
 
 $(OUT)/fault/invariant: tests/fault/invariant.c \
     tests/fault/soak/invariant.c tests/fault/soak/invariant.h $(OUT)/libchatd.a
@@ -331,7 +333,12 @@ upgrade-from: all
 tls-scan: all
 	tests/tls_scan.sh $(SCANS)
 soak: all $(OUT)/fault/soak
-	$(OUT)/fault/soak -d $(OUT)/chatd -j -n $(HITS) \
+	$(OUT)/fault/soak -d $(OUT)/chatd -j -e -i -n $(HITS) \
+	    -t $$(($(HITS) / 5)) -v
+# Each record's key and nonce is noted.
+soak-tls:
+	$(MAKE) -s VARIANT=kill all build/kill/fault/soak
+	build/kill/fault/soak -d build/kill/chatd -j -O -i -n $(HITS) \
 	    -t $$(($(HITS) / 5)) -v
 soak-reader:
 	$(MAKE) -s VARIANT=kill all build/kill/fault/soak \
@@ -347,6 +354,10 @@ bench: all $(OUT)/bench/accept
 million: all
 	tests/bench/run.sh build
 	node tests/bench/million.js
+tls-many: all
+	tests/bench/run.sh build
+	TLS=1 CLIENTS=$${CLIENTS:-50000} WORKERS=$${WORKERS:-4} \
+	    node tests/bench/million.js
 fuzz:
 	tests/fuzz/run.sh
 lint: all
@@ -411,6 +422,7 @@ clean:
 
 -include $(shell find $(OUT)/obj $(OUT)/unit -name '*.d' 2>/dev/null)
 
-.PHONY: FORCE all help units kills fuzzers deps check check-long soak soak-reader soak-store \
-    upgrade-from tls-scan bench million fuzz layout lint syntax run install \
+.PHONY: FORCE all help units kills fuzzers deps check check-long soak \
+    soak-reader soak-store soak-tls upgrade-from tls-scan bench million \
+    tls-many fuzz layout lint syntax run install \
     uninstall clean

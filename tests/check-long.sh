@@ -71,7 +71,10 @@ stocks() {
 stocks
 unset CHATD
 
-part "fault/soak (long)" 600 build/fault/soak -d build/chatd -j -n 1000 -t 160
+part "fault/soak (long)" 600 build/fault/soak -d build/chatd -j -e -i -n 1000 \
+    -t 160
+part "fault/soak, TLS (long)" 600 build/kill/fault/soak -d build/kill/chatd -j \
+    -O -i -c 100 -n 600 -t 120
 part "fault/soak, reader (long)" 600 build/kill/fault/soak \
     -d build/kill/kinds/sbin/chatd -j -r -n 1000 -t 200
 part "fault/soak, store (long)" 600 build/kill/fault/soak \

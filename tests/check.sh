@@ -194,7 +194,7 @@ disks() {
 # In a lane of their own: each loads a processor. Those behind them wait.
 soaks() {
 	! wanted "fault/soak" || part "fault/soak" $hangs \
-	    build/fault/soak -d build/chatd -j -n 70 -t 7
+	    build/fault/soak -d build/chatd -j -e -n 70 -t 7
 	! wanted "fault/points" || part "fault/points" $hangs build/kill/fault/soak \
 	    -d build/kill/chatd -j -p -t 22
 	late

@@ -43,6 +43,7 @@ gone(uint32_t i)
 {
 	struct client *c = &client[i];
 
+	wire_close(i);
 	close(c->fd);
 	c->fd = -1;
 	c->phase = AWAY;
@@ -59,7 +60,8 @@ void
 client_connect(uint32_t i)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)daemon_.port),
+	    .sin_port = htons(
+		(uint16_t)(wire_is_tls(i) ? daemon_.tls_port : daemon_.port)),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = i};
 	struct client *c = &client[i];
@@ -81,6 +83,7 @@ client_connect(uint32_t i)
 		return;
 	}
 	epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &ev);
+	wire_open(i);
 	c->phase = SHAKING;
 	c->close_heard = c->own_heard = false;
 	c->id = 0;
@@ -175,21 +178,23 @@ void
 client_flush(uint32_t i)
 {
 	struct client *c = &client[i];
-	size_t n = c->out_len;
+	const void *bytes;
+	size_t n;
 	ssize_t r;
 
-	if (n == 0 || now_ms < c->hold_ms)
+	if (now_ms < c->hold_ms)
+		return;
+	bytes = wire_next(i, &n);
+	if (n == 0)
 		return;
 	if (c->phase != SHAKING && n > 1 && dice(6) == 0) {
 		n = 1 + dice((uint32_t)n - 1); /* cut, the rest later */
 		c->hold_ms = now_ms + 1 + dice(dice(20) ? 4 : 60);
 		counts.cut++;
 	}
-	r = send(c->fd, c->out, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (r <= 0)
-		return; /* full, or gone: reading says which */
-	memmove(c->out, c->out + r, c->out_len - (size_t)r);
-	c->out_len -= (size_t)r;
+	r = send(c->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (r > 0) /* else full, or gone: reading says which */
+		wire_sent(i, (size_t)r);
 }
 
 /* How far the last one of all is behind in the lobby. */
@@ -425,7 +430,7 @@ client_read(uint32_t i)
 		return;
 	if (n > IN_BYTES - c->in_len)
 		n = IN_BYTES - c->in_len;
-	r = recv(c->fd, c->in + c->in_len, n, MSG_DONTWAIT);
+	r = wire_recv(i, c->in + c->in_len, n);
 	if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR)) {
 		eof(i, r == 0 ? "end" : strerror(errno));
 		return;
@@ -487,7 +492,8 @@ client_time(uint32_t i, bool still)
 bool
 client_is_quiet(const struct client *c)
 {
-	return c->phase == OPEN && c->out_len == 0 && c->asked == c->answered &&
-	    c->located && c->at + 1 == order.n &&
+	return c->phase == OPEN && c->out_len == 0 &&
+	    wire_waits((uint32_t)(c - client)) == 0 &&
+	    c->asked == c->answered && c->located && c->at + 1 == order.n &&
 	    c->whispered == c->whispers_heard;
 }

@@ -96,14 +96,30 @@ conf_write(const char *path)
 	     * read slowly have not read */
 	    "ping-interval 3s\npong-timeout 60s\n",
 	    daemon_.port, WORKERS, daemon_.control, daemon_.dir,
-	    set.idle > 0 ? set.idle + 1000 : 2048,
-	    set.idle > 0 ? set.idle + 1000 : 2048);
+	    daemon_.connections, set.idle > 0 ? set.idle + 1000 : 2048);
+	if (set.tls)
+		fprintf(f,
+		    "listen 127.0.0.1:%d tls\ncertificate \"%s/cert\" key "
+		    "\"%s/key\"\ntls-handshakers 2\n",
+		    daemon_.tls_port, daemon_.dir, daemon_.dir);
 	if (set.store)
 		database_conf(f);
 	if (set.reader)
 		fprintf(f, "channel \"*\" {\nsubscribe all\npublish all\n}\n");
 	if (fclose(f) != 0)
 		err(2, "%s", path);
+}
+
+void
+daemon_conf(void)
+{
+	char conf[128], next[140];
+
+	snprintf(conf, sizeof(conf), "%s/conf", daemon_.dir);
+	snprintf(next, sizeof(next), "%s.next", conf);
+	conf_write(next);
+	if (rename(next, conf) != 0)
+		err(2, "%s", conf);
 }
 
 /* Whether the daemon answers at its port. */
@@ -133,10 +149,15 @@ daemon_start(void)
 	    daemon_.dir);
 	snprintf(conf, sizeof(conf), "%s/conf", daemon_.dir);
 	snprintf(log, sizeof(log), "%s/log", daemon_.dir);
+	daemon_.connections = set.idle > 0 ? set.idle + 1000 : 2048;
 	daemon_.port = port_free();
+	if (set.tls) {
+		daemon_.tls_port = port_free();
+		order_prepare();
+	}
 	if (set.reader)
 		reader_prepare();
-	conf_write(conf);
+	daemon_conf();
 	daemon_.pid = fork();
 	if (daemon_.pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -246,22 +267,27 @@ daemon_workers(struct worker_view out[WORKERS])
 }
 
 int
-daemon_reader(void)
+daemon_of(const char *kind, unsigned n)
 {
 	static const char *const words[] = {"show", "processes"};
 	const char *p = daemon_ask(words, 2), *end;
+	char key[32];
 
-	p = p == NULL
-	    ? NULL
-	    : strstr(
-		  p, set.store ? "\"kind\":\"store\"" : "\"kind\":\"ledger\"");
-	if (p == NULL)
-		return 0;
-	end = strchr(p, '}');
-	if (end == NULL ||
-	    memmem(p, (size_t)(end - p), "\"running\"", 9) == NULL)
-		return 0;
-	return (int)member(p, "pid");
+	snprintf(key, sizeof(key), "\"kind\":\"%s\"", kind);
+	for (; p != NULL && (p = strstr(p, key)) != NULL; p++) {
+		end = strchr(p, '}');
+		if (end != NULL &&
+		    memmem(p, (size_t)(end - p), "\"running\"", 9) != NULL &&
+		    n-- == 0)
+			return (int)member(p, "pid");
+	}
+	return 0;
+}
+
+int
+daemon_reader(void)
+{
+	return daemon_of(set.store ? "store" : "ledger", 0);
 }
 
 bool
@@ -303,7 +329,8 @@ daemon_stop(void)
 void
 daemon_forget(void)
 {
-	static const char *const names[] = {"conf", "log", "control"};
+	static const char *const names[] = {
+	    "conf", "log", "control", "cert", "key", "order"};
 	char path[128];
 
 	if (set.reader)

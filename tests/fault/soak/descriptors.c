@@ -200,7 +200,9 @@ descriptors_begin(void)
 	char why[256] = "not all of them are there";
 
 	for (int k = 0; k < LOOKS_BEGUN; k++) {
-		if (daemon_is_whole() && tables_read(&begun) &&
+		if (daemon_is_whole() &&
+		    (!set.tls || daemon_of("handshaker", 1) != 0) &&
+		    tables_read(&begun) &&
 		    tables_are_alike(&begun, why, sizeof(why))) {
 			usleep(LOOK_MS * 1000);
 			if (tables_read(&now) &&

@@ -19,7 +19,7 @@ void
 fault(enum fault f, const char *fmt, ...)
 {
 	static const char *const name[] = {"DISCONNECT", "LOST", "DOUBLED",
-	    "ORDER", "CORRUPT", "ANSWER", "PRESENCE", "LEAK", "OTHER"};
+	    "ORDER", "CORRUPT", "ANSWER", "PRESENCE", "ALERT", "LEAK", "OTHER"};
 	static bool dumped;
 	va_list ap;
 	int n;

@@ -19,9 +19,12 @@ enum {
 	BURST_MS = 10000,
 	STOP_ONE_IN = 20,
 	VOLLEY_ONE_IN = 12, /* all workers at once */
-	READER_ONE_IN = 6,  /* a reader of the journal, if there is one */
-	ORDER_US = 4000 /* about how long it takes from a death to the end of
-			 * the order that it makes the master give */
+	HANDSHAKER_ONE_IN = 20,
+	CRASH_ONE_IN = 15,
+	CRASH_MS = 2000,
+	READER_ONE_IN = 6, /* a reader of the journal, if there is one */
+	ORDER_US = 4000	   /* about how long it takes from a death to the end of
+			    * the order that it makes the master give */
 };
 
 struct hit_counts hit_counts;
@@ -38,6 +41,7 @@ static struct slot_view {
 	uint64_t good_ms; /* recovered since then */
 } slots[WORKERS];
 static struct worker_view view[WORKERS];
+static uint64_t crash_ms; /* when one was to fail by itself */
 
 /* Whether one that was hit has been replaced. */
 static bool
@@ -152,7 +156,9 @@ hit_place(int k)
 {
 	const int j = (int)dice(KEEPERS);
 
-	switch (dice(8)) {
+	/* an order may have it that one of the three is all there is; which
+	 * worker fails by itself, and when, is not known */
+	switch (order_busy() || now_ms - crash_ms < CRASH_MS ? 7 : dice(8)) {
 	case 0:
 	case 1:
 		hit_keeper(k, j, true);
@@ -200,10 +206,38 @@ hit_reader(void)
 	reader_counts.killed++;
 }
 
+/* One of those who shake hands. */
+static void
+hit_handshaker(void)
+{
+	static uint64_t at[BURST];
+	static unsigned n;
+	int pid = daemon_of("handshaker", dice(2));
+
+	if (pid == 0 || (n >= BURST && now_ms - at[n % BURST] <= BURST_MS) ||
+	    kill(pid, SIGKILL) != 0)
+		return;
+	at[n++ % BURST] = now_ms;
+	hit_counts.handshakers++;
+}
+
+/* A worker is to fail by itself, any that the stranger comes to. */
+static void
+hit_message(void)
+{
+	/* three in a row would have their place wait */
+	if (now_ms - crash_ms < CRASH_MS || order_busy() || !hit_settled())
+		return;
+	crash_ms = now_ms;
+	stranger_crashes();
+	hit_counts.crashes++;
+}
+
 unsigned
 hits_done(void)
 {
-	return hit_counts.workers + hit_counts.keepers;
+	return hit_counts.workers + hit_counts.keepers +
+	    hit_counts.handshakers + hit_counts.crashes + orders_done();
 }
 
 void
@@ -225,6 +259,10 @@ hit_turn(bool more)
 		return;
 	if (set.reader && dice(READER_ONE_IN) == 0)
 		hit_reader();
+	else if (set.tls && dice(HANDSHAKER_ONE_IN) == 0)
+		hit_handshaker();
+	else if (set.oracle && dice(CRASH_ONE_IN) == 0)
+		hit_message();
 	else if (set.one) {
 		if (place_may(0))
 			hit_worker(0, true);

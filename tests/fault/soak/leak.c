@@ -28,7 +28,8 @@ enum {
 static bool
 memory_map(struct hub *h)
 {
-	struct hub_limits l = {.connections = 2048 + SHM_WORKERS * SHM_BLOCK,
+	struct hub_limits l = {
+	    .connections = daemon_.connections + SHM_WORKERS * SHM_BLOCK,
 	    .users = 2048,
 	    .channels = 65536,
 	    .journal_bytes = 16 << 20,
@@ -207,7 +208,7 @@ journal_is_full(void)
 	struct hub h;
 	bool full;
 
-	if (!memory_map(&h))
+	if (order_busy() || !memory_map(&h)) /* it may get another size */
 		return false;
 	full = SHM_LOAD(h.heads->end) >= h.journal_size;
 	hub_destroy(&h);

@@ -73,7 +73,9 @@ turn(bool talk, bool still)
 		client_time(i, still);
 		if (talk && client[i].phase == OPEN && dice(3) == 0)
 			client_say(i);
-		if (client[i].out_len > 0)
+		if (wire_has(i))
+			client_read(i);
+		if (client[i].out_len > 0 || wire_waits(i) > 0)
 			client_flush(i);
 	}
 }
@@ -263,7 +265,8 @@ custody_look(void)
 {
 	uint64_t until = clock_now() + PATIENCE_MS;
 
-	if (!wait_for("all workers and keepers are there", hit_settled) ||
+	if (!wait_for("no order is carried out", order_settled) ||
+	    !wait_for("all workers and keepers are there", hit_settled) ||
 	    !wait_for_all("all are back"))
 		return;
 	while (!custody_is_right(now_ms > until) && now_ms <= until)
@@ -306,6 +309,8 @@ storm(void)
 			points_turn();
 		if (set.one || !set.points)
 			hit_turn(true);
+		if (set.orders)
+			order_turn();
 		memory_turn();
 		if (!set.one && !set.points && now_ms - looked > QUIET_MS) {
 			custody_look();
@@ -356,12 +361,25 @@ result(void)
 	    (unsigned long long)counts.deliveries,
 	    (unsigned long long)(counts.bytes >> 20), counts.joins,
 	    counts.leaves, counts.retries, counts.cut, counts.fragments);
+	if (set.orders)
+		order_print();
+	if (set.tls)
+		printf(
+		    "%u connections over TLS, %u keys renewed by clients, %u "
+		    "deaths of handshakers\n",
+		    counts.tls, counts.keys, hit_counts.handshakers);
+	if (set.oracle) {
+		printf("%u workers failed by themselves\n", hit_counts.crashes);
+		oracle_judge();
+	}
 	faults_tell(); /* who keeps the end of the log alone has them, too */
 	printf("%u disconnects, %u lost, %u doubled, %u out of order, %u "
-	       "corrupt, %u answers wrong, %u presence, %u leaks, %u others\n",
+	       "corrupt, %u answers wrong, %u presence, %u alerts, %u leaks, "
+	       "%u others\n",
 	    faults[F_DISCONNECT], faults[F_LOST], faults[F_DOUBLED],
 	    faults[F_ORDER], faults[F_CORRUPT], faults[F_ANSWER],
-	    faults[F_PRESENCE], faults[F_LEAK], faults[F_OTHER]);
+	    faults[F_PRESENCE], faults[F_ALERT], faults[F_LEAK],
+	    faults[F_OTHER]);
 	printf("seed %llu: %s\n", (unsigned long long)set.seed,
 	    sum == 0 ? "good" : "BAD");
 	return sum == 0 ? 0 : 1;
@@ -392,6 +410,8 @@ run(void)
 	if (set.seconds >= PSS_S && !set.points && !set.one && early != 0 &&
 	    pss > early + early / 10)
 		fault(F_LEAK, "%ld KiB, earlier %ld", pss, early);
+	strangers_go();
+	wait_for("no order is carried out", order_settled);
 	wait_for("all workers and keepers are there",
 	    set.points ? points_settled : hit_settled);
 	wait_for_all("all are back");
@@ -453,7 +473,7 @@ main(int argc, char **argv)
 	int c;
 
 	set.seed = (uint64_t)time(NULL);
-	while ((c = getopt(argc, argv, "d:c:n:t:s:P:T:joprSv")) != -1)
+	while ((c = getopt(argc, argv, "d:c:n:t:s:P:T:eijoOprSv")) != -1)
 		switch (c) {
 		case 'd':
 			set.chatd = optarg;
@@ -469,6 +489,15 @@ main(int argc, char **argv)
 			break;
 		case 's':
 			set.seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'e':
+			set.tls = true;
+			break;
+		case 'i':
+			set.orders = true;
+			break;
+		case 'O':
+			set.tls = set.oracle = true;
 			break;
 		case 'j':
 			set.centrifugo = true;
@@ -497,7 +526,7 @@ main(int argc, char **argv)
 			break;
 		default:
 			errx(2,
-			    "usage: soak [-joprSv] [-d chatd] [-c clients] "
+			    "usage: soak [-eijoOprSv] [-d chatd] [-c clients] "
 			    "[-P point] [-T connections] "
 			    "[-n hits] [-t seconds] [-s seed]");
 		}
@@ -515,5 +544,7 @@ main(int argc, char **argv)
 	cast();
 	if (set.points)
 		points_open();
+	if (set.oracle)
+		oracle_open();
 	return run();
 }

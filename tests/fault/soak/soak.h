@@ -35,8 +35,9 @@ struct worker_view {
 
 struct daemon {
 	pid_t pid;
-	int port;
+	int port, tls_port;
 	char dir[64], control[96];
+	unsigned connections; /* it has room for */
 };
 
 struct settings {
@@ -49,6 +50,9 @@ struct settings {
 	bool points;	  /* workers die at kill points */
 	bool reader;	  /* a reader of the journal is beside them, */
 	bool store;	  /* which is the store */
+	bool tls;	  /* a third of the clients come over TLS */
+	bool orders;	  /* workers are told to move, end, be others, too */
+	bool oracle;	  /* which nonces were used is noted: kill build */
 	const char *only; /* those whose name holds this */
 	bool verbose;
 };
@@ -63,6 +67,10 @@ const char *daemon_ask(const char *const *word, int n);
 bool daemon_workers(struct worker_view out[WORKERS]);
 /* The pid of the reader of the journal; 0: there is none now. */
 int daemon_reader(void);
+/* The pid of one of a kind that runs, the n-th; 0: there is none. */
+int daemon_of(const char *kind, unsigned n);
+/* Writes its configuration. */
+void daemon_conf(void);
 /* TERM; false if it did not leave with status 0. */
 bool daemon_stop(void);
 void daemon_forget(void); /* removes its folder */
@@ -156,6 +164,7 @@ enum fault {
 	F_CORRUPT,
 	F_ANSWER,
 	F_PRESENCE,
+	F_ALERT,
 	F_LEAK,
 	F_OTHER,
 	FAULTS
@@ -164,6 +173,9 @@ extern unsigned faults[FAULTS];
 extern struct counts {
 	uint64_t lobby, whispers, answers, deliveries, bytes;
 	unsigned joins, retries, leaves, cut, fragments, looks;
+	/* connections over TLS, keys that clients renew, the newest certificate
+	 * that one was shown */
+	unsigned tls, keys, certificate;
 } counts;
 
 void
@@ -186,9 +198,26 @@ extern int poll_fd;
 void client_time(uint32_t i, bool still);
 bool client_is_quiet(const struct client *c);
 
+/* ---- wire.c: its bytes on the socket ---- */
+bool wire_is_tls(uint32_t i);
+/* Its socket is new; is about to be closed. */
+void wire_open(uint32_t i);
+void wire_close(uint32_t i);
+/* As recv(). */
+ssize_t wire_recv(uint32_t i, void *bytes, size_t n);
+/* Whether more can be read than the socket tells. */
+bool wire_has(uint32_t i);
+/* What is to be sent next of `out`; that so much of it was. */
+const void *wire_next(uint32_t i, size_t *n);
+void wire_sent(uint32_t i, size_t n);
+/* Bytes that are to be sent and are not in `out` any more. */
+size_t wire_waits(uint32_t i);
+
 /* A client with a new name connects and says nothing, and an earlier one
  * leaves; then all leave. */
 void stranger_come(void);
+/* One that says what makes a worker of the kill build fail by itself. */
+void stranger_crashes(void);
 void strangers_go(void);
 
 /* ---- heard.c, json.c: what a door says ---- */
@@ -240,7 +269,8 @@ void database_judge(bool (*room_row)(char *line, unsigned k));
 
 /* ---- hit.c: who dies when ---- */
 extern struct hit_counts {
-	unsigned workers, keepers, stopped, keepers_stopped;
+	unsigned workers, keepers, handshakers, stopped, keepers_stopped;
+	unsigned crashes;	      /* by a message */
 	unsigned pairs, orders, both; /* several of a place at once */
 	unsigned points_known, points_hit, twice;
 } hit_counts;
@@ -253,6 +283,20 @@ void points_open(void);
 void points_turn(void);
 bool points_settled(void);
 void points_print(void);
+
+/* ---- order.c: what the daemon is told to do meanwhile ---- */
+void order_turn(void);
+bool order_busy(void);
+unsigned orders_done(void);
+/* Whether none is carried out, and none begins any more until order_turn(). */
+bool order_settled(void);
+void order_print(void);
+/* Makes a certificate: the first one. */
+void order_prepare(void);
+
+/* ---- oracle.c: no key and nonce has two plaintexts ---- */
+void oracle_open(void);
+void oracle_judge(void);
 
 /* ---- back.c: how soon everybody is served again ---- */
 int back_run(void);

@@ -1,6 +1,7 @@
 /* Clients with ever new names, who leave without a close handshake. */
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,14 +20,15 @@ go(int k)
 	here[k] = 0;
 }
 
-void
-stranger_come(void)
+/* One comes, and says that at once: a masked frame, or nothing. */
+static void
+come(const char *frame, size_t frame_len)
 {
 	static unsigned n;
 	const struct sockaddr_in in = {.sin_family = AF_INET,
 	    .sin_port = htons((uint16_t)daemon_.port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	char request[256];
+	char request[320];
 	int k = (int)(n % STRANGERS), len, fd;
 
 	go(k);
@@ -39,12 +41,28 @@ stranger_come(void)
 	    /* some names are too long for an entry */
 	    n % 3 ? "stranger" : "a-stranger-with-quite-a-long-name-", n);
 	n++;
+	memcpy(request + len, frame, frame_len);
+	len += (int)frame_len;
 	if (connect(fd, (const struct sockaddr *)&in, sizeof(in)) < 0 ||
 	    send(fd, request, (size_t)len, MSG_NOSIGNAL) != len) {
 		close(fd);
 		return;
 	}
 	here[k] = fd + 1;
+}
+
+void
+stranger_come(void)
+{
+	come("", 0);
+}
+
+void
+stranger_crashes(void)
+{
+	static const char frame[] = "\x81\x8e\0\0\0\0crash on input";
+
+	come(frame, sizeof(frame) - 1);
 }
 
 void
