@@ -264,6 +264,8 @@ hold_report(void)
 	report_number("closed", engine.closes, 0);
 	report_number("errors", (double)engine.errors, 0);
 	report_number("pings_answered", (double)engine.pings, 0);
+	report_number("messages",
+	    (double)engine.frames_in - (double)engine.pings - engine.closes, 0);
 	report_text("first_error", engine.first_error);
 	report_end();
 }
