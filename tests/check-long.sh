@@ -43,6 +43,7 @@ for name in api away balance bulk check close control daemon erase errand fair \
 done
 CHATD=$root/build/chatd
 parts_run "system/layouts (release)" 600 tests/system/layouts_test.js
+parts_run "system/tls_upgrade (release)" 600 tests/system/tls_upgrade_test.js
 
 # stock NAME PATTERN [TCP_WMEM]: once more as on a stock kernel: small receive
 # buffers (and send buffers), in a network of its own, which takes root.

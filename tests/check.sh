@@ -151,6 +151,7 @@ late() {
 	system release tls
 	system release tls_web
 	system release tls_doors
+	system release tls_upgrade
 	system release moves
 }
 

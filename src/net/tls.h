@@ -5,6 +5,7 @@
 #ifndef CHATD_NET_TLS_H
 #define CHATD_NET_TLS_H
 
+#include "base/other.h"
 #include "base/shared.h"
 #include "codec/tls.h"
 #include "net/transport.h"
@@ -12,9 +13,13 @@
 enum {
 	/* Plaintext of a record of ours. Larger: what a slow socket has taken
 	 * a part of takes longer to be sealed again; smaller: more bytes. */
-	TLS_RECORD_USUAL = 4096,
+	TLS_RECORD_USUAL = OTHER_EITHER(4096, 1500),
 	TLS_RECORD_LEAST = 64,
-	TLS_PLAN_RECORDS = 4,
+	/* Tags that the state has room for: it is not converted. */
+	TLS_TAGS = 4,
+	/* Records of a plan of ours; those of another program may have more.
+	 * More: fewer plans, but a slow socket has more sealed again. */
+	TLS_PLAN_RECORDS = OTHER_EITHER(4, 3),
 	TLS_HALF = TRANSPORT_REST / 2,
 	/* Records without data in a row. Larger: a client makes a worker do
 	 * more for nothing; smaller: a client that updates its keys often, or
@@ -22,6 +27,7 @@ enum {
 	TLS_QUIET_MAX = 32
 };
 _Static_assert((int)TLS_HALF >= (int)TLS_RECORD_MAX, "a record fits");
+_Static_assert((int)TLS_PLAN_RECORDS <= (int)TLS_TAGS, "each has a tag");
 
 /* The next record to read. */
 struct tls_in {
@@ -57,15 +63,15 @@ struct tls_plan {
 	uint8_t secret[TLS_SECRET_MAX];
 };
 
-/* The state, in version 1 (tls_transport.state_version). Words that are compared are never stored before what they stand
- * for. */
+/* The state, in version 1 (tls_transport.state_version). Words that are
+ * compared are never stored before what they stand for. */
 struct tls_wire {
 	_Atomic uint32_t in_no, plan_no; /* & 1: which of two copies counts */
 	_Atomic uint32_t sealed;	 /* the plan of which `tag` is */
 	_Atomic uint32_t begun;
 	/* derived: how much of the plan's records the kernel has taken */
 	uint64_t done;
-	uint64_t tag[TLS_PLAN_RECORDS];	   /* the last bytes of each record's */
+	uint64_t tag[TLS_TAGS];		   /* the last bytes of each record's */
 	uint64_t read_cipher, read_number; /* as they were at first */
 	struct tls_in in[2];
 	struct tls_plan plan[2];

@@ -90,7 +90,7 @@ tls_plan_get(const struct tls_wire *w, struct tls_plan *p)
 	return p->no == no && p->check == tls_plan_check(p) &&
 	    tls_suite(p->suite) != NULL && p->record >= TLS_RECORD_LEAST &&
 	    p->record <= TLS_PLAIN_MAX && p->length <= TRANSPORT_PLAIN_MAX &&
-	    out_records(p) <= TLS_PLAN_RECORDS &&
+	    out_records(p) <= TLS_TAGS &&
 	    (p->type == TLS_DATA || p->length <= TLS_RECORD_LEAST);
 }
 

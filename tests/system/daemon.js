@@ -300,16 +300,18 @@ class Daemon {
 		this.descriptors = processDescriptors(this.pid);
 	}
 
-	/* Puts a copy of a chatd into the scratch folder, with the program of its
+	/* Puts a copy of a chatd into the scratch folder, with the programs of its
 	 * children beside it; its path. */
 	copy(name, from = CHATD) {
 		const file = path.join(this.dir, name);
 		const to = path.join(this.dir, 'libexec/chatd');
-		const child = ['libexec', '../libexec'].map((there) => path.join(
-		    path.dirname(from), there, 'chatd/chatd-child'))
-		    .find((f) => fs.existsSync(f));
+		const there = ['libexec', '../libexec'].map((f) => path.join(
+		    path.dirname(from), f, 'chatd')).find((f) => fs.existsSync(f));
 		fs.mkdirSync(to, {recursive: true});
-		fs.copyFileSync(child, path.join(to, 'chatd-child'));
+		for (const child of ['chatd-child', 'chatd-handshaker'])
+			if (fs.existsSync(path.join(there, child)))
+				fs.copyFileSync(path.join(there, child),
+				    path.join(to, child));
 		fs.copyFileSync(from, file);
 		fs.chmodSync(file, 0o755);
 		return file;
