@@ -56,6 +56,10 @@ bool peers_message(struct peers *p, int peer, uint32_t type,
  */
 bool peers_bad(struct peers *p, int peer, uint64_t now_ms, const char *why);
 
+/* Reads a link to a peer to its end, as what comes: nothing more can be sent
+ * over it from there. */
+void peers_drain(struct peers *p, int peer);
+
 /* Closes the link to a peer, if there is one. */
 void peers_close(struct peers *p, int peer);
 

@@ -85,9 +85,10 @@ handed_choose(const struct handed *h)
 }
 
 /* Sends it to its worker, unless it was sent; a full link is tried again by
- * handed_time(), and one that has ended has a successor. */
+ * handed_time(), and one that has ended has a successor. A worker that reads
+ * no more, since it leaves, has no room. */
 static void
-handed_send(const struct handed *h, struct handed_one *o)
+handed_send(struct handed *h, struct handed_one *o)
 {
 	struct {
 		struct message_begun begun;
@@ -97,31 +98,21 @@ handed_send(const struct handed *h, struct handed_one *o)
 		   .again = o->again,
 		   .port = o->port},
 	    o->birth};
-	const int link = h->worker[o->worker].link;
+	struct handed_worker *w = &h->worker[o->worker];
 
 	_Static_assert(sizeof(m) ==
 		    sizeof(struct message_begun) + sizeof(struct tls_birth) &&
 		sizeof(struct tls_birth) <= BEGUN_MAX,
 	    "the birth follows the message");
 	memcpy(m.begun.address, o->address, sizeof(o->address));
-	if (!o->sent && link != -1)
-		o->sent = link_send(link, MSG_BEGUN, &m, sizeof(m), o->fd) == 0;
+	if (!o->sent && w->link != -1) {
+		o->sent =
+		    link_send(w->link, MSG_BEGUN, &m, sizeof(m), o->fd) == 0;
+		if (!o->sent && errno == EPIPE)
+			w->room = 0;
+	}
 	KILL_POINT();
 	explicit_bzero(&m, sizeof(m));
-}
-
-/* Gives it to a worker that has room, if there is one. */
-static void
-handed_place(struct handed *h, struct handed_one *o)
-{
-	const int k = handed_choose(h);
-
-	if (k == NO_WORKER)
-		return;
-	o->worker = k;
-	h->worker[k].on_way++;
-	h->n_waiting--;
-	handed_send(h, o);
 }
 
 /* Takes it away from its worker. */
@@ -134,6 +125,22 @@ handed_leave(struct handed *h, struct handed_one *o)
 	h->n_waiting++;
 	o->worker = NO_WORKER;
 	o->sent = o->again = false;
+}
+
+/* Gives it to a worker that has room, if there is one. */
+static void
+handed_place(struct handed *h, struct handed_one *o)
+{
+	int k;
+
+	while (o->worker == NO_WORKER && (k = handed_choose(h)) != NO_WORKER) {
+		o->worker = k;
+		h->worker[k].on_way++;
+		h->n_waiting--;
+		handed_send(h, o);
+		if (!o->sent && h->worker[k].room == 0)
+			handed_leave(h, o);
+	}
 }
 
 /* Gives those that wait to workers that have room. */
@@ -374,7 +381,7 @@ handed_time(struct handed *h, uint64_t now_ms)
 			handed_forget(h, at);
 			continue;
 		}
-		if (o->worker != NO_WORKER && h->worker[o->worker].link == -1 &&
+		if (o->worker != NO_WORKER && h->worker[o->worker].room == 0 &&
 		    !o->sent && !o->again)
 			handed_leave(h, o); /* no process has had it */
 		if (o->worker != NO_WORKER)

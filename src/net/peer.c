@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -11,6 +12,9 @@
 #include "conf/conf.h"
 #include "net/link.h"
 #include "net/ready.h"
+
+/* Batches of datagrams that a link may still hold. */
+enum { DRAIN_MAX = 256 };
 
 struct peer {
 	int fd; /* -1: no link */
@@ -51,6 +55,31 @@ peers_close(struct peers *p, int k)
 	p->host->ended(p->arg, k);
 }
 
+/* Hands on what has come. */
+static void
+peer_datagrams(struct peers *p, int k, const struct link_datagram *d, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (p->at[k].fd >= 0)
+			p->host->datagram(p->arg, k, &d[i]);
+		else if (d[i].fd >= 0) /* closed for the ones before */
+			close(d[i].fd);
+}
+
+void
+peers_drain(struct peers *p, int k)
+{
+	struct link_datagram d[LINK_BATCH];
+	int n = 1;
+
+	if (p->at[k].fd >= 0)
+		(void)shutdown(p->at[k].fd, SHUT_RD);
+	for (int i = 0; i < DRAIN_MAX && n > 0 && p->at[k].fd >= 0; i++) {
+		n = link_receive(p->at[k].fd, d);
+		peer_datagrams(p, k, d, n);
+	}
+}
+
 /* What comes over a link, or its end. */
 static bool
 peer_cb(void *arg, int number)
@@ -60,15 +89,10 @@ peer_cb(void *arg, int number)
 	const bool goes_on = p->host->event(p->arg);
 	struct link_datagram d[LINK_BATCH];
 	const int n = link_receive(peer->fd, d);
-	int k;
 
 	if (n < 0)
 		peers_close(p, number);
-	for (k = 0; k < n; k++)
-		if (peer->fd >= 0)
-			p->host->datagram(p->arg, number, &d[k]);
-		else if (d[k].fd >= 0) /* closed for the ones before */
-			close(d[k].fd);
+	peer_datagrams(p, number, d, n);
 	return goes_on;
 }
 

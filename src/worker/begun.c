@@ -209,3 +209,10 @@ begun_turn(struct worker *w)
 	for (; left != 0; left &= left - 1)
 		begun_tell(w, SHM_WORKERS + __builtin_ctzll(left), 0, false);
 }
+
+void
+begun_leave(struct worker *w)
+{
+	for (uint64_t left = w->chat.beginners; left != 0; left &= left - 1)
+		peers_drain(w->chat.peers, SHM_WORKERS + __builtin_ctzll(left));
+}

@@ -66,6 +66,8 @@ void begun_init(struct worker *w);
 void begun_linked(struct chat *ch, int peer, bool begins);
 /* Tells who gives them how many more may come, if that has changed. */
 void begun_turn(struct worker *w);
+/* It leaves: what it was given and has not read is left to other workers. */
+void begun_leave(struct worker *w);
 
 /* leave.c: leaving without its connections, and ending them one by one. */
 void leave_part(struct worker *w, bool on);

@@ -195,6 +195,7 @@ worker_main(const struct worker_start *start)
 		ms = sooner(ms, adoption_turn());
 		ms = sooner(ms, handover_turn(&w->chat));
 	}
+	begun_leave(w);
 	leave_forget(w);
 	log_flush();
 	if (w->retiring && w->holds)

@@ -67,17 +67,19 @@ give(struct message_begun m, const struct tls_birth *birth, size_t len, int fd)
 	}
 }
 
-/* Whether the worker says that it has taken the one of that number. */
-static bool
-said_taken(uint64_t number)
+/* Reads what the worker has said: of how many connections from that number on
+ * that it does not take them; *taken: that it has one of them. */
+static int
+said(uint64_t from, bool *taken)
 {
 	struct link_datagram d[LINK_BATCH];
 	struct message_room m;
 	const void *payload;
 	const char *why;
 	size_t len;
-	int n;
+	int n, refused = 0;
 
+	*taken = false;
 	while ((n = link_receive(other, d)) > 0)
 		for (int k = 0; k < n; k++) {
 			assert_int_equal(
@@ -85,11 +87,21 @@ said_taken(uint64_t number)
 				PARTY_TAKER, &payload, &len, &why),
 			    MSG_ROOM);
 			memcpy(&m, payload, sizeof(m));
-			if (m.number == number)
-				return m.taken != 0;
+			*taken |= m.number >= from && m.taken != 0;
+			refused += m.number >= from && m.taken == 0;
 		}
-	fail_msg("no answer");
-	return false;
+	return refused;
+}
+
+/* Whether it has taken the one of that number, which is the last. */
+static bool
+said_taken(uint64_t number)
+{
+	bool taken;
+	const int refused = said(number, &taken);
+
+	assert_int_equal(refused, !taken);
+	return taken;
 }
 
 static const struct tls_birth good = {
@@ -138,6 +150,9 @@ test_address(void **state)
 	assert_int_equal(s->family, 4);
 	assert_int_equal(s->peer_port, ntohs(a.sin_port));
 	drop_all();
+	close(fd);
+	close(client);
+	tcp_pair(&client, &fd, &a);
 	m = (struct message_begun){.number = 2, .port = 4711};
 	memcpy(m.address, mapped, sizeof(mapped));
 	give(m, &good, sizeof(good), fd);
@@ -147,6 +162,9 @@ test_address(void **state)
 	assert_memory_equal(s->peer, mapped + 12, 4);
 	assert_int_equal(s->peer_port, 4711);
 	drop_all();
+	close(fd);
+	close(client);
+	tcp_pair(&client, &fd, &a);
 	m.number = 3;
 	memcpy(m.address, six, sizeof(six));
 	give(m, &good, sizeof(good), fd);
@@ -176,6 +194,9 @@ test_again(void **state)
 	assert_true(said_taken(4));
 	assert_int_equal(worker.chat.n_conns, 1);
 	drop_all();
+	close(fd);
+	close(client);
+	tcp_pair(&client, &fd, &a);
 	assert_int_equal(send(fd, "x", 1, 0), 1);
 	give(m, &good, sizeof(good), fd);
 	assert_true(said_taken(4)); /* no other worker may take it either */
@@ -256,6 +277,35 @@ test_full(void **state)
 	}
 }
 
+/* One that leaves reads what it was given, and leaves it to others; whoever
+ * gives more hears at once that nobody reads it. */
+static void
+test_leave(void **state)
+{
+	struct sockaddr_in a;
+	struct {
+		struct message_begun m;
+		struct tls_birth birth;
+	} all = {{.number = 30}, good};
+	int client, fd;
+	bool taken;
+
+	tcp_pair(&client, &fd, &a);
+	for (int k = 0; k < 40; k++, all.m.number++)
+		assert_int_equal(
+		    link_send(other, MSG_BEGUN, &all, sizeof(all), fd), 0);
+	worker.retiring = true;
+	begun_leave(&worker);
+	assert_int_equal(said(30, &taken), 40);
+	assert_false(taken);
+	assert_int_equal(worker.chat.n_conns, 0);
+	assert_int_equal(
+	    link_send(other, MSG_BEGUN, &all, sizeof(all), fd), -1);
+	assert_int_equal(errno, EPIPE);
+	close(fd);
+	close(client);
+}
+
 int
 main(void)
 {
@@ -264,6 +314,7 @@ main(void)
 	    cmocka_unit_test(test_again),
 	    cmocka_unit_test(test_wrong),
 	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_leave),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

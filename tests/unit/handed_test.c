@@ -92,7 +92,7 @@ static void
 test_all(void **state)
 {
 	uint64_t n;
-	int fd;
+	int fd, first;
 
 	handed_init(&table);
 	assert_int_equal(handed_room(&table), 0);
@@ -149,7 +149,19 @@ test_all(void **state)
 	assert_int_equal(table.n, 1);
 	handed_time(&table, HANDED_MS);
 	assert_int_equal(table.n, 0);
+	/* a worker that leaves reads no more: another one gets it */
+	first = other;
+	assert_int_equal(shutdown(first, SHUT_RD), 0);
+	worker(4, 1);
+	say(4, 0, 0, 2);
+	assert_int_equal(table.worker[3].room, 2);
+	give();
+	assert_int_equal(got(0), 6);
+	assert_int_equal(table.worker[3].room, 0);
+	say(4, 6, 1, 2);
+	assert_int_equal(table.n, 0);
 	handed_deinit(&table);
+	close(first);
 	close(other);
 }
 
