@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -42,6 +43,7 @@ _Static_assert(sizeof(struct tls_tickets) <= PAGE_BYTES, "a page");
 static struct handshaker {
 	struct child_start *start;
 	struct event_base *base;
+	int set; /* its epoll set; -1: not known */
 	struct contexts *contexts;
 	struct shaking shaking;
 	struct handed handed;
@@ -68,6 +70,25 @@ handshaker_serves(const struct endpoint *e)
 	return t != NULL && t->begin != NULL;
 }
 
+/* Watches a listener so that a connection wakes one of those that wait for
+ * it, not all: a flag that libevent does not set, of what it has put into its
+ * epoll set. It takes it out as it does others. */
+static int
+handshaker_listen_add(struct event *listener)
+{
+	const int fd = event_get_fd(listener);
+	struct epoll_event e = {
+	    .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd};
+
+	if (event_add(listener, NULL) == -1)
+		return -1;
+	if (self.set != -1 &&
+	    (epoll_ctl(self.set, EPOLL_CTL_DEL, fd, NULL) == -1 ||
+		epoll_ctl(self.set, EPOLL_CTL_ADD, fd, &e) == -1))
+		log_error("a listener: %s", strerror(errno));
+	return 0;
+}
+
 /* Watches the listeners, or does not. */
 static void
 handshaker_listen(bool on)
@@ -77,7 +98,7 @@ handshaker_listen(bool on)
 	self.listening = on;
 	for (int k = 0; k < ENDPOINTS_MAX; k++)
 		if (self.listener[k] != NULL &&
-		    (on ? event_add(self.listener[k], NULL)
+		    (on ? handshaker_listen_add(self.listener[k])
 			: event_del(self.listener[k])) == -1)
 			log_error("a listener cannot be watched");
 }
@@ -320,7 +341,7 @@ handshaker_loop(struct child_start *start)
 	const struct timeval tick = {0, TICK_MS * 1000};
 	struct event *e;
 
-	self.base = loop_new();
+	self.base = loop_new_set(&self.set);
 	if (self.base == NULL ||
 	    (e = event_new(self.base, start->link, EV_READ | EV_PERSIST,
 		 handshaker_master_cb, event_self_cbarg())) == NULL ||
