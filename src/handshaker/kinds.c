@@ -2,9 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/memory_file.h"
@@ -17,12 +23,11 @@ enum {
 	 * replaced later; smaller: one that waits for a disk is killed, and so
 	 * is the next one. */
 	HANDSHAKER_STILL_MS = 5000,
+	/* For reading them: the watchdog would not tell which file it is. */
+	HANDSHAKER_READ_MS = HANDSHAKER_STILL_MS - 1000,
 	HANDSHAKER_BACKOFF_MS = 5000, /* as long nobody may get in */
 	/* Libraries, certificates and some hundred handshakes. */
-	HANDSHAKER_BYTES = 16 * 1024 * 1024,
-	/* Bytes of a file: a chain of certificates has 4 to 8 K. Larger:
-	 * nothing; smaller: long chains are refused. */
-	HANDSHAKER_FILE_MAX = 64 * 1024
+	HANDSHAKER_BYTES = 16 * 1024 * 1024
 };
 
 #define HANDSHAKER_PROGRAM "chatd-handshaker"
@@ -85,8 +90,9 @@ handshaker_birth(const struct conf *c, void *out)
 
 /* All bytes of a file that is not too long: their number, or -1 and errno. */
 static ssize_t
-handshaker_file_read(const char *path, uint8_t out[HANDSHAKER_FILE_MAX + 1])
+handshaker_file_read(const char *path, uint8_t out[TLS_FILE_MAX + 1])
 {
+	struct stat st;
 	size_t len = 0;
 	ssize_t n = 1;
 	int fd, saved;
@@ -94,14 +100,18 @@ handshaker_file_read(const char *path, uint8_t out[HANDSHAKER_FILE_MAX + 1])
 	/* not to wait for the writer of a pipe */
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
 		return -1;
-	while (n > 0 && len <= HANDSHAKER_FILE_MAX)
-		if ((n = read(fd, out + len, HANDSHAKER_FILE_MAX + 1 - len)) >
-		    0)
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+		close(fd);
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		return -1;
+	}
+	while (n > 0 && len <= TLS_FILE_MAX)
+		if ((n = read(fd, out + len, TLS_FILE_MAX + 1 - len)) > 0)
 			len += (size_t)n;
 	saved = n == -1 ? errno : EFBIG;
 	close(fd);
 	errno = saved;
-	return n == -1 || len > HANDSHAKER_FILE_MAX ? -1 : (ssize_t)len;
+	return n == -1 || len > TLS_FILE_MAX ? -1 : (ssize_t)len;
 }
 
 /* Adds a file's bytes, or the error that came instead. */
@@ -109,7 +119,7 @@ static void
 handshaker_file_add(
     struct tls_files *f, enum tls_file_what what, const char *path)
 {
-	static uint8_t bytes[HANDSHAKER_FILE_MAX + 1];
+	static uint8_t bytes[TLS_FILE_MAX + 1];
 	const ssize_t n = handshaker_file_read(path, bytes);
 	const int r = tls_files_put(
 	    f, what, path, n == -1 ? errno : 0, bytes, n == -1 ? 0 : (size_t)n);
@@ -119,28 +129,107 @@ handshaker_file_add(
 		log_fatal("certificates: %s", strerror(errno));
 }
 
-/* Reads certificates and keys, unless they are there: of a predecessor that was
- * content with them. */
+/* The files, in the order in which they are read; NULL: there are no more. */
+static const char *
+handshaker_file(const struct conf *c, int n, enum tls_file_what *what)
+{
+	const struct conf_certificate *pair = c->tls.certificate;
+
+	for (int i = 0; i < c->tls.n_certificates; i++, pair++) {
+		*what = TLS_FILE_CHAIN;
+		if (n-- == 0)
+			return pair->chain;
+		*what = TLS_FILE_KEY;
+		if (n-- == 0)
+			return pair->key;
+		*what = TLS_FILE_STAPLE;
+		if (pair->staple != NULL && n-- == 0)
+			return pair->staple;
+	}
+	return NULL;
+}
+
+/* A process that reads them all into a memory file, and tells by a byte of a
+ * pipe that it begins with the next one. A disk may hold it for hours, so it
+ * has no other descriptor. */
+static void __attribute__((noreturn))
+handshaker_read(const struct conf *c, int kept, int pipe, pid_t parent)
+{
+	enum { PIPE = STDERR_FILENO + 1, KEPT, HIGH = 64 };
+	struct tls_files f = {.bytes = NULL};
+	enum tls_file_what what;
+	const char *path;
+
+	kept = fcntl(kept, F_DUPFD, HIGH);
+	pipe = fcntl(pipe, F_DUPFD, HIGH);
+	if (kept == -1 || pipe == -1 || dup2(pipe, PIPE) == -1 ||
+	    dup2(kept, KEPT) == -1 || close_range(KEPT + 1, ~0U, 0) == -1 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
+		_exit(1);
+	log_send_to(-1);
+	for (int n = 0; (path = handshaker_file(c, n, &what)) != NULL; n++) {
+		if (write(PIPE, "", 1) != 1)
+			_exit(1);
+		handshaker_file_add(&f, what, path);
+	}
+	if (memory_file_fill(KEPT, f.bytes, f.len) == -1)
+		_exit(1);
+	tls_files_free(&f);
+	_exit(0);
+}
+
+/* Waits until a pipe has ended; n counts its bytes. False: it takes too
+ * long. */
+static bool
+handshaker_wait(int pipe, int *n)
+{
+	const uint64_t limit = clock_ms() + HANDSHAKER_READ_MS;
+	struct pollfd p = {pipe, POLLIN, 0};
+	uint64_t now;
+	char bytes[64];
+	ssize_t got = 1;
+
+	while (got != 0) {
+		if ((now = clock_ms()) >= limit)
+			return false;
+		if (poll(&p, 1, (int)(limit - now)) != 1)
+			continue;
+		if ((got = read(pipe, bytes, sizeof(bytes))) > 0)
+			*n += (int)got;
+	}
+	return true;
+}
+
+/* Has certificates and keys read, unless they are there: of a predecessor that
+ * was content with them. What this process has, listeners among it, is not to
+ * be held by a disk. */
 static void
 handshaker_bring(const struct conf *c, struct child_files *files)
 {
-	const struct conf_certificate *pair = c->tls.certificate;
-	struct tls_files f = {.bytes = NULL};
-	int seals;
+	const pid_t parent = getpid();
+	int seals, pair[2], status = 0, n = 0;
+	enum tls_file_what what;
+	const char *path;
+	pid_t pid;
 
 	if ((seals = fcntl(files->kept, F_GET_SEALS)) == -1)
 		log_fatal("certificates: %s", strerror(errno));
 	if ((seals & F_SEAL_WRITE) != 0)
 		return;
-	for (int i = 0; i < c->tls.n_certificates; i++, pair++) {
-		handshaker_file_add(&f, TLS_FILE_CHAIN, pair->chain);
-		handshaker_file_add(&f, TLS_FILE_KEY, pair->key);
-		if (pair->staple != NULL)
-			handshaker_file_add(&f, TLS_FILE_STAPLE, pair->staple);
-	}
-	if (memory_file_fill(files->kept, f.bytes, f.len) == -1)
+	if (pipe2(pair, O_CLOEXEC) == -1 || (pid = fork()) == -1)
 		log_fatal("certificates: %s", strerror(errno));
-	tls_files_free(&f);
+	if (pid == 0)
+		handshaker_read(c, files->kept, pair[1], parent);
+	close(pair[1]);
+	if (!handshaker_wait(pair[0], &n)) {
+		kill(pid, SIGKILL);
+		path = handshaker_file(c, n - 1, &what);
+		log_fatal("certificates: reading %s takes longer than %d s",
+		    path != NULL ? path : "them", HANDSHAKER_READ_MS / 1000);
+	}
+	close(pair[0]);
+	if (waitpid(pid, &status, 0) != pid || status != 0)
+		log_fatal("certificates: they cannot be read: no memory");
 }
 
 /* What its program is to judge. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "contexts.h"
@@ -22,10 +23,15 @@ try_read(struct tls_files *f, enum tls_file_what what, const char *path)
 {
 	uint8_t *bytes = malloc(TLS_FILE_MAX + 1);
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
 	size_t len = 0;
 	ssize_t n = fd == -1 ? -1 : 1;
 	int e = 0, r = -1;
 
+	if (fd != -1 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		n = -1;
+	}
 	while (bytes != NULL && n > 0 && len <= TLS_FILE_MAX)
 		if ((n = read(fd, bytes + len, TLS_FILE_MAX + 1 - len)) > 0)
 			len += (size_t)n;

@@ -21,6 +21,14 @@
 
 enum { JUDGE_TEXT = 4096 };
 
+/* Notes what may be waited for. */
+static void
+judge_begin(const struct bundle *b, const char *what)
+{
+	if (b->begin != NULL)
+		b->begin(b->arg, what);
+}
+
 /* Whom such a child will be. */
 static struct identity
 judge_identity(const struct child_kind *kind, const struct bundle *b,
@@ -155,6 +163,7 @@ judge_files(const struct conf *c, const struct bundle *b,
 		j.id = (struct identity){.drop = false};
 		if (!row->kind->tries_as_master)
 			j.id = judge_identity(row->kind, b, all);
+		judge_begin(b, j.key);
 		judge_tell(&j, judge_run(&j, text), text, found, arg);
 	}
 }
@@ -184,8 +193,21 @@ stamp_file(uint64_t stamp, const char *path)
 	return siphash(key, &of, sizeof(of));
 }
 
+bool
+judge_is_needed(const struct conf *c)
+{
+	const char *words[CHILD_TRIES], *key;
+	const struct child_row *row;
+
+	for (unsigned k = 0; (row = child_row(k)) != NULL; k++)
+		if (row->kind->tries_as_master && row->kind->tries != NULL &&
+		    row->kind->tries(c, &key, words) > 0)
+			return true;
+	return false;
+}
+
 uint64_t
-judge_stamp(const struct conf *c)
+judge_stamp(const struct conf *c, const struct bundle *b)
 {
 	const char *words[CHILD_TRIES], *key;
 	const struct child_row *row;
@@ -197,8 +219,10 @@ judge_stamp(const struct conf *c)
 			continue;
 		n = row->kind->tries(c, &key, words);
 		for (int i = 0; i < n; i++)
-			if (words[i][0] == '/')
+			if (words[i][0] == '/') {
+				judge_begin(b, words[i]);
 				stamp = stamp_file(stamp, words[i]);
+			}
 	}
 	return stamp;
 }

@@ -7,6 +7,7 @@
 #ifndef CHATD_SRC_MASTER_JUDGE_H
 #define CHATD_SRC_MASTER_JUDGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bundle;
@@ -28,8 +29,12 @@ void judge_files(const struct conf *c, const struct bundle *b,
 	void *arg, enum judge_finding what, const char *key, const char *why),
     void *arg);
 
-/* What says whether files that a reload reads anew are as they were: their
- * places, sizes and times. 0: there are none. */
-uint64_t judge_stamp(const struct conf *c);
+/* Whether there are files that a reload reads anew: without them nothing is
+ * served. */
+bool judge_is_needed(const struct conf *c);
+
+/* What says whether such files are as they were: their places, sizes and times.
+ * 0: there are none. b: is told which of them is looked at. */
+uint64_t judge_stamp(const struct conf *c, const struct bundle *b);
 
 #endif

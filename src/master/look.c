@@ -230,7 +230,7 @@ look_at(const struct conf *c, const struct options *o,
 	look_store(&l);
 	look_tls(&l);
 	look_redirect(&l);
-	stamp = judge_stamp(c);
+	stamp = judge_stamp(c, b);
 	(void)bundle_put(b, BUNDLE_STAMP, "", 0, &stamp, sizeof(stamp));
 	judge_files(c, b, o, children, look_judged, &l);
 	look_secret(&l, "token-key");

@@ -171,7 +171,7 @@ child_stamp(struct child *c)
 	uint64_t stamp;
 
 	child_begin(c, "looking for certificates");
-	stamp = judge_stamp(c->job->conf);
+	stamp = judge_stamp(c->job->conf, &c->bundle);
 	(void)bundle_put(
 	    &c->bundle, BUNDLE_STAMP, "", 0, &stamp, sizeof(stamp));
 	child_done(c, READ_STAMP);

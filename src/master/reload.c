@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "master/control.h"
 #include "beginners.h"
+#include "judge.h"
 #include "look.h"
 #include "member.h"
 #include "others.h"
@@ -120,16 +121,20 @@ reload_say(char *text, size_t text_len, const char *fmt, ...)
 
 /* Has processes that read files anew follow those that there are, if one of
  * these files or what the configuration says of them has changed. What is
- * refused stays as it was, with a line on it. */
+ * refused stays as it was, with a line on it. unread: why they were not looked
+ * at; NULL: they were. */
 static void
 beginners_change(struct master *m, struct conf *next, const struct bundle *b,
-    char *text, size_t text_len)
+    const char *unread, char *text, size_t text_len)
 {
 	char why[1024], keys[8];
 	bool changed =
 	    conf_tls_differences(m->conf, next, keys, sizeof(keys)) > 0;
+	const bool waits = unread != NULL && judge_is_needed(next);
 
-	if (!look_renewal(b, why, sizeof(why))) {
+	if (waits)
+		snprintf(why, sizeof(why), "%s\n", unread);
+	if (waits || !look_renewal(b, why, sizeof(why))) {
 		log_error("certificates not reloaded: %.*s",
 		    (int)strcspn(why, "\n"), why);
 		reload_say(
@@ -174,8 +179,8 @@ reload_tell(const struct master *m, const struct conf *next, int workers,
 /* Takes over the configuration that a bundle has, as far as that goes without a
  * restart. Returns 0, or -1 and the old one stays; with whole lines. */
 static int
-reload_configure(
-    struct master *m, struct bundle *b, char *text, size_t text_len)
+reload_configure(struct master *m, struct bundle *b, const char *unread,
+    char *text, size_t text_len)
 {
 	struct conf *next = options_load(m->options, b, text, text_len);
 	int workers;
@@ -194,7 +199,7 @@ reload_configure(
 	reload_tell(m, next, workers, text, text_len);
 	look_log(b);
 	master_set_live(m, &next->live);
-	beginners_change(m, next, b, text, text_len);
+	beginners_change(m, next, b, unread, text, text_len);
 	conf_take_where(m->conf, next);
 	conf_free(next);
 	if (workers > m->wanted)
@@ -216,7 +221,8 @@ reload_apply(struct master *m, struct bundle *b, unsigned done,
 		log_error("%.*s", (int)strcspn(error, "\n"), error);
 		return -1;
 	}
-	if (reload_configure(m, b, error, error_len) == -1)
+	if (reload_configure(m, b, (done & READ_LOOK) == 0 ? stuck : NULL,
+		error, error_len) == -1)
 		return -1;
 	page_renew(m, b, stuck, error, error_len);
 	return 0;

@@ -6,6 +6,7 @@
 #include "base/bundle.h"
 #include "conf/conf.h"
 #include "master/master.h"
+#include "judge.h"
 #include "look.h"
 #include "master/options.h"
 #include "master/sizes.h"
@@ -77,6 +78,13 @@ start_with(const struct options *options, struct bundle *b, unsigned done,
 	if (!options->check_only && look_print_unmet(b)) {
 		conf_free(conf);
 		return STATUS_CONFIG;
+	}
+	/* they would not be read then either */
+	if (!options->check_only && (done & READ_LOOK) == 0 &&
+	    judge_is_needed(conf)) {
+		warnx("%s", stuck);
+		conf_free(conf);
+		return status;
 	}
 	if (!options->check_only)
 		return master_run(options, conf, b, stuck);
