@@ -152,6 +152,7 @@ late() {
 	system release tls_web
 	system release tls_doors
 	system release tls_upgrade
+	system release tls_files
 	system release moves
 }
 

@@ -71,6 +71,8 @@ enum message_type {
 	MSG_ACCUSE, /* that process sent bad messages over its link, which is
 		     * closed; struct message_accuse */
 	MSG_ERASED, /* answers MSG_ERASE; struct message_erased */
+	MSG_UNTIL,  /* of who begins with connections (child_kind.begins):
+		     * until when its files are good; struct message_until */
 	/* worker to worker */
 	MSG_RELAY = 64, /* publications, see room/relay.h; of a reader, too */
 	MSG_GIVE,	/* + a connection that moves; its id, 8 bytes */
@@ -137,6 +139,15 @@ struct message_begun {
 	uint8_t address[16];
 	uint16_t port;
 	uint16_t spare[3];
+};
+
+enum { MESSAGE_FILES = 32 }; /* CONF_CERTIFICATES_MAX */
+
+/* Seconds since 1970, in the order of the configuration. */
+struct message_until {
+	uint32_t n, spare;
+	int64_t certificate[MESSAGE_FILES];
+	int64_t staple[MESSAGE_FILES]; /* 0: none, or not known */
 };
 
 enum { BEGUN_MAX = 512 }; /* bytes of what the transport is to know */

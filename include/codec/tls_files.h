@@ -16,15 +16,20 @@
 
 enum {
 	TLS_FILES_PAIRS = 64, /* of a certificate and its key */
-	/* Bytes of a file. Larger: nothing; smaller: long chains are refused.
-	 */
-	TLS_FILE_MAX = 1024 * 1024,
+	/* Bytes of a file: a chain of certificates has 4 to 8 K. Larger:
+	 * nothing; smaller: long chains are refused. */
+	TLS_FILE_MAX = 64 * 1024,
 	TLS_FILES_WORDS = 512, /* bytes of a list of names, with the NUL */
 	TLS_TICKET_KEYS = 4,
 	/* How long a client may use a ticket. Larger: more of those who come
 	 * back are spared half of a handshake's work; smaller: a key that is
 	 * stolen opens fewer tickets. */
-	TLS_TICKET_S = 24 * 3600
+	TLS_TICKET_S = 24 * 3600,
+	TLS_DAY_S = 24 * 3600,
+	/* When a certificate's end is told before it comes. Larger: it is told
+	 * while a renewal is yet to be tried (certbot's come 30 days before);
+	 * smaller: there is less time to find out why none came. */
+	TLS_SOON_S = 14 * TLS_DAY_S
 };
 
 /* Versions of the protocol, as bits. */

@@ -53,6 +53,8 @@ struct show_from {
 	 * out. */
 	const struct show_master {
 		uint64_t started_ms, respawns, renewals;
+		int64_t certificate_s; /* when the first one ends, seconds since
+					* 1970; 0: there is none */
 		const uint64_t *counters; /* [STATS_COUNTERS], of workers that
 					   * are dead */
 	} * master;

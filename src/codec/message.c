@@ -52,6 +52,8 @@ static const struct message_rule message_rules[] = {
 	PARTY_WORKER},
     [MSG_ERASED] = {"ERASED", EXACT(sizeof(struct message_erased)), 0,
 	PARTY_WORKER},
+    [MSG_UNTIL] = {"UNTIL", EXACT(sizeof(struct message_until)), 0,
+	PARTY_WORKER},
     [MSG_RELAY] = {"RELAY", 1, MESSAGE_MAX - sizeof(struct message_head), 0,
 	PARTY_PEER},
     [MSG_ASK] = {"ASK", sizeof(struct message_ask),
@@ -68,6 +70,8 @@ static const struct message_rule message_rules[] = {
 
 enum { N_RULES = sizeof(message_rules) / sizeof(message_rules[0]) };
 
+_Static_assert((int)MESSAGE_FILES == (int)CONF_CERTIFICATES_MAX,
+    "all certificates of a configuration can be told of");
 _Static_assert(CONF_LIVE_MAX + sizeof(struct message_head) <= MESSAGE_MAX,
     "the configuration fits into one message");
 
@@ -246,6 +250,16 @@ message_judge_room(const void *payload)
 	return room.taken <= 1 ? NULL : "taken out of range";
 }
 
+/* What is wrong with what is said of files; NULL if nothing is. */
+static const char *
+message_judge_until(const void *payload)
+{
+	struct message_until until;
+
+	memcpy(&until, payload, sizeof(until));
+	return until.n <= MESSAGE_FILES ? NULL : "too many files";
+}
+
 /* What is wrong inside a payload of the right size; NULL if nothing is. */
 static const char *
 message_judge_payload(uint32_t type, const void *payload, size_t len)
@@ -269,6 +283,8 @@ message_judge_payload(uint32_t type, const void *payload, size_t len)
 		return message_judge_erase(payload);
 	case MSG_ERASED:
 		return message_judge_erased(payload);
+	case MSG_UNTIL:
+		return message_judge_until(payload);
 	case MSG_RETIRE:
 		return message_judge_retire(len);
 	case MSG_DONE:

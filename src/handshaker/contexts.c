@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "codec/message.h"
 #include "codec/tls.h"
 #include "context.h"
 #include "pair.h"
@@ -350,6 +351,18 @@ contexts_free(struct contexts *all)
 	free(all->served);
 	free(all->name);
 	free(all);
+}
+
+void
+contexts_until(const struct contexts *all, struct message_until *out)
+{
+	*out = (struct message_until){.n = 0};
+	for (int k = 0; k < all->n_pairs && k < MESSAGE_FILES; k++) {
+		out->certificate[k] = all->pair[k].until;
+		if (all->pair[k].staple != NULL)
+			out->staple[k] = all->pair[k].staple_until;
+		out->n++;
+	}
 }
 
 SSL *

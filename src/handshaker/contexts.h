@@ -23,6 +23,11 @@ struct contexts *contexts_new(const struct birth_handshaker *b,
     void (*warn)(const char *line), char *error, size_t error_len);
 void contexts_free(struct contexts *all);
 
+/* Until when certificates, and OCSP responses about them, are good, in the
+ * order of the files. */
+struct message_until;
+void contexts_until(const struct contexts *all, struct message_until *out);
+
 /* One that a handshake begins with, before its client has said a name. NULL:
  * there is no memory. */
 SSL *contexts_begin(const struct contexts *all);

@@ -20,6 +20,7 @@
 #include "codec/tls_files.h"
 #include "contexts.h"
 #include "handed.h"
+#include "net/link.h"
 #include "net/loop.h"
 #include "net/transport.h"
 #include "process/child.h"
@@ -312,10 +313,22 @@ handshaker_tickets(int fd)
 	return p;
 }
 
+/* What is to be warned of, the master does, once for all of them. */
 static void
 handshaker_warn(const char *line)
 {
-	log_warn("%s", line);
+	log_debug("%s", line);
+}
+
+/* Tells the master until when files are good. */
+static void
+handshaker_tell(const struct child_start *start)
+{
+	struct message_until until;
+
+	contexts_until(self.contexts, &until);
+	if (link_send(start->link, MSG_UNTIL, &until, sizeof(until), -1) == -1)
+		log_fatal("master: %s", strerror(errno));
 }
 
 /* Reads what it is told, while it may. */
@@ -379,6 +392,7 @@ handshaker_main(struct child_start *start)
 	handed_init(&self.handed);
 	child_confine(start);
 	child_hello(start);
+	handshaker_tell(start);
 	(void)event_base_dispatch(self.base);
 	handshaker_say();
 	shaking_deinit(&self.shaking);

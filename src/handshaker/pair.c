@@ -1,6 +1,7 @@
 #include "pair.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
@@ -29,6 +30,14 @@ pair_reason(void)
 	const char *why = e != 0 ? ERR_reason_error_string(e) : NULL;
 
 	return why != NULL ? why : "it cannot be read";
+}
+
+/* Why a file could not be read. */
+static const char *
+pair_unread(const struct tls_file *f)
+{
+	return f->error == EINVAL ? "it is no regular file"
+				  : strerror(f->error);
 }
 
 /* Nobody types a password here. */
@@ -79,6 +88,15 @@ pair_names(struct pair *p)
 	return e;
 }
 
+/* Seconds since 1970; 0: it is not known. */
+static time_t
+pair_time(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
+}
+
 /* Reads the certificate, and those behind it. */
 static const char *
 pair_chain(struct pair *p, BIO *in)
@@ -90,6 +108,7 @@ pair_chain(struct pair *p, BIO *in)
 		return ERR_GET_REASON(ERR_peek_error()) == PEM_R_NO_START_LINE
 		    ? "there is no certificate in it"
 		    : pair_reason();
+	p->until = pair_time(X509_get0_notAfter(p->cert));
 	if ((p->above = sk_X509_new_null()) == NULL || pair_names(p) == -1)
 		return "no memory";
 	while ((above = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL)
@@ -118,27 +137,52 @@ pair_key(struct pair *p, BIO *in)
 	return NULL;
 }
 
-/* Until when a staple is good. */
-static time_t
-pair_staple_until(OCSP_BASICRESP *basic)
+/* What a response says of the certificate; NULL: nothing. It has its serial
+ * number; that it is of the same issuer, clients see. */
+static OCSP_SINGLERESP *
+pair_staple_find(const struct pair *p, OCSP_BASICRESP *basic)
 {
-	OCSP_SINGLERESP *one = OCSP_resp_get0(basic, 0);
-	ASN1_GENERALIZEDTIME *next = NULL;
-	struct tm tm;
+	const ASN1_INTEGER *own = X509_get0_serialNumber(p->cert);
+	ASN1_INTEGER *serial;
+	OCSP_SINGLERESP *one;
 
-	if (one == NULL)
-		return 0;
-	(void)OCSP_single_get0_status(one, NULL, NULL, NULL, &next);
-	return next != NULL && ASN1_TIME_to_tm(next, &tm) == 1 ? timegm(&tm)
-							       : 0;
+	for (int k = 0; k < OCSP_resp_count(basic); k++) {
+		one = OCSP_resp_get0(basic, k);
+		if (OCSP_id_get0_info(NULL, NULL, NULL, &serial,
+			(OCSP_CERTID *)OCSP_SINGLERESP_get0_id(one)) == 1 &&
+		    ASN1_INTEGER_cmp(serial, own) == 0)
+			return one;
+	}
+	return NULL;
 }
 
+/* What is wrong with a response; NULL: nothing is. */
+static const char *
+pair_staple_judge(struct pair *p, OCSP_BASICRESP *basic)
+{
+	OCSP_SINGLERESP *one = pair_staple_find(p, basic);
+	ASN1_GENERALIZEDTIME *next = NULL;
+	int status;
+
+	if (one == NULL)
+		return "it is about another certificate";
+	status = OCSP_single_get0_status(one, NULL, NULL, NULL, &next);
+	p->staple_until = pair_time(next);
+	if (status == V_OCSP_CERTSTATUS_REVOKED)
+		return "it says that the certificate is revoked";
+	return status == V_OCSP_CERTSTATUS_GOOD
+	    ? NULL
+	    : "it does not say that the certificate is good";
+}
+
+/* Takes a response in. */
 static const char *
 pair_staple(struct pair *p, const struct tls_file *f)
 {
 	const unsigned char *at = f->bytes;
 	OCSP_RESPONSE *r = d2i_OCSP_RESPONSE(NULL, &at, (long)f->len);
 	OCSP_BASICRESP *basic = NULL;
+	const char *why;
 
 	if (r != NULL &&
 	    OCSP_response_status(r) == OCSP_RESPONSE_STATUS_SUCCESSFUL)
@@ -147,8 +191,10 @@ pair_staple(struct pair *p, const struct tls_file *f)
 	if (basic == NULL)
 		return "it is no OCSP response in DER that says how a "
 		       "certificate stands";
-	p->staple_until = pair_staple_until(basic);
+	why = pair_staple_judge(p, basic);
 	OCSP_BASICRESP_free(basic);
+	if (why != NULL)
+		return why;
 	if ((p->staple = malloc(f->len)) == NULL)
 		return "no memory";
 	memcpy(p->staple, f->bytes, f->len);
@@ -156,32 +202,46 @@ pair_staple(struct pair *p, const struct tls_file *f)
 	return NULL;
 }
 
+/* Takes one in; one that is of no use keeps no certificate from being served.
+ */
+static void
+pair_take_staple(struct pair *p, const struct tls_file *f)
+{
+	const char *why = f->error != 0 ? pair_unread(f) : pair_staple(p, f);
+
+	ERR_clear_error();
+	if (why != NULL)
+		snprintf(p->staple_wrong, sizeof(p->staple_wrong),
+		    "certificate %s: ocsp %s is not sent: %s", p->path, f->path,
+		    why);
+}
+
 int
 pair_take(
     struct pair *p, const struct tls_file *f, char *error, size_t error_len)
 {
-	static const char *const words[] = {[TLS_FILE_CHAIN] = "certificate",
-	    [TLS_FILE_KEY] = "key",
-	    [TLS_FILE_STAPLE] = "ocsp"};
+	static const char *const words[] = {
+	    [TLS_FILE_CHAIN] = "certificate", [TLS_FILE_KEY] = "key"};
 	const char *why = NULL;
 	BIO *in = NULL;
 
+	if (f->what == TLS_FILE_STAPLE) {
+		pair_take_staple(p, f);
+		return 0;
+	}
 	if (f->error != 0)
-		return pair_refuse(error, error_len, words[f->what], f->path,
-		    strerror(f->error));
+		return pair_refuse(
+		    error, error_len, words[f->what], f->path, pair_unread(f));
 	ERR_clear_error();
-	if (f->what != TLS_FILE_STAPLE &&
-	    (in = BIO_new_mem_buf(f->bytes, (int)f->len)) == NULL)
+	if ((in = BIO_new_mem_buf(f->bytes, (int)f->len)) == NULL)
 		why = "no memory";
 	else if (f->what == TLS_FILE_CHAIN &&
 	    (p->path = strdup(f->path)) == NULL)
 		why = "no memory";
 	else if (f->what == TLS_FILE_CHAIN)
 		why = pair_chain(p, in);
-	else if (f->what == TLS_FILE_KEY)
-		why = pair_key(p, in);
 	else
-		why = pair_staple(p, f);
+		why = pair_key(p, in);
 	BIO_free(in);
 	ERR_clear_error();
 	return why == NULL
@@ -193,34 +253,40 @@ pair_take(
 static void
 pair_warn(const struct pair *p, void (*warn)(const char *line))
 {
-	char line[1024], when[32] = "";
+	const time_t now = time(NULL);
+	const time_t from = pair_time(X509_get0_notBefore(p->cert));
+	const time_t at = from > now ? from : p->until;
+	char line[1400], when[32] = "";
 	struct tm tm;
-	const bool late =
-	    X509_cmp_current_time(X509_get0_notAfter(p->cert)) < 0;
-	const bool early =
-	    X509_cmp_current_time(X509_get0_notBefore(p->cert)) > 0;
-	const ASN1_TIME *t =
-	    late ? X509_get0_notAfter(p->cert) : X509_get0_notBefore(p->cert);
 
-	if (ASN1_TIME_to_tm(t, &tm) == 1)
+	if (gmtime_r(&at, &tm) != NULL)
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M", &tm);
-	if (late || early) {
+	line[0] = '\0';
+	if (from > now)
 		snprintf(line, sizeof(line),
-		    "certificate %s: %s %s UTC: clients will refuse it",
-		    p->path,
-		    late ? "it has expired on"
-			 : "it is not valid "
-			   "before",
-		    when);
+		    "certificate %s: it is not valid before %s UTC: clients "
+		    "will refuse it",
+		    p->path, when);
+	else if (p->until != 0 && p->until <= now)
+		snprintf(line, sizeof(line),
+		    "certificate %s: it has expired on %s UTC: clients will "
+		    "refuse it",
+		    p->path, when);
+	else if (p->until != 0 && p->until - now < TLS_SOON_S)
+		snprintf(line, sizeof(line),
+		    "certificate %s: it expires on %s UTC, in %d days", p->path,
+		    when, (int)((p->until - now) / TLS_DAY_S));
+	if (line[0] != '\0')
 		warn(line);
-	}
-	if (p->staple_until != 0 && p->staple_until < time(NULL)) {
+	if (p->staple_until != 0 && p->staple_until <= now) {
 		snprintf(line, sizeof(line),
 		    "certificate %s: its OCSP response is out of date, and is "
 		    "not sent",
 		    p->path);
 		warn(line);
 	}
+	if (p->staple_wrong[0] != '\0')
+		warn(p->staple_wrong);
 }
 
 int

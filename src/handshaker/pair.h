@@ -22,9 +22,13 @@ struct pair {
 	uint8_t *staple; /* NULL: none */
 	size_t staple_len;
 	time_t staple_until; /* it is of no use from then on; 0: not known */
+	char staple_wrong[1280]; /* why there is none, though there is a file;
+				  * "": nothing is wrong */
+	time_t until;		 /* the certificate is good; 0: not known */
 };
 
-/* Takes a file in. Returns 0, or -1 with one line that names it. */
+/* Takes a file in. Returns 0, or -1 with one line that names it. A staple that
+ * is of no use is told by pair_judge(), and is not served. */
 int pair_take(
     struct pair *p, const struct tls_file *f, char *error, size_t error_len);
 

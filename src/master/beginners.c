@@ -106,6 +106,7 @@ beginners_deinit(struct master *m)
 	look_drop(&m->beginners);
 	free(m->beginners.reader);
 	tickets_drop(&m->beginners);
+	validity_free(&m->beginners.validity);
 }
 
 /* Makes the next process of a place. */
@@ -224,6 +225,22 @@ beginner_hello(struct child *c)
 	b->failed = false;
 	set_leave(m, b->serves, true);
 	renewal_end(m, NULL);
+}
+
+/* It says until when its files are good; a set that does not serve yet is not
+ * asked. */
+static const char *
+beginner_message(struct child *c, int type, const void *payload)
+{
+	const uint32_t set = beginner_of(c)->set;
+	struct message_until until;
+
+	if (type != MSG_UNTIL)
+		return "no handler";
+	memcpy(&until, payload, sizeof(until));
+	if (set != 0 && set == c->master->beginners.serves)
+		validity_note(c->master, set, &until);
+	return NULL;
 }
 
 /* None follows one that leaves. */
@@ -392,6 +409,7 @@ look_end_cb(int fd, short what, void *arg)
 		log_warn("certificates: %s", stuck);
 	else if (beginners_stamp(m, look_stamp(&files))) {
 		log_info("certificates have changed");
+		b->validity.untold = true;
 		(void)beginners_renew(m);
 	}
 	bundle_free(&files);
@@ -434,6 +452,7 @@ beginners_time(struct master *m, uint64_t now)
 		    "processes with new files are not ready in "
 		    "time");
 	tickets_time(m, now);
+	validity_time(m, now);
 	if (b->look_ms != 0 && now >= b->look_ms)
 		look_begin(m);
 	if (b->look_ms == 0 || now >= b->look_ms)
@@ -525,6 +544,7 @@ beginners_descriptors(const struct master *m, void (*f)(int fd))
 const struct child_role beginner_role = {.start = beginner_start,
     .may_start = beginner_may_start,
     .hello = beginner_hello,
+    .message = beginner_message,
     .leaves = beginner_leaves,
     .died = beginner_died,
     .due = beginner_due,

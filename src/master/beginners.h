@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "hub/shm.h"
+#include "validity.h"
 
 struct bundle;
 struct child;
@@ -47,6 +48,7 @@ struct beginners {
 	struct reader *reader; /* looks whether they do; NULL: none did */
 	struct event *readable;
 	uint64_t look_ms; /* the next time */
+	struct validity validity;
 	/* Keys of session tickets, which all sets share; -1: none yet. */
 	int tickets;
 	struct tls_tickets *ticket;

@@ -366,6 +366,7 @@ command_stop(struct call *c)
 static void (*const command_runs[COMMANDS])(struct call *) = {
     [COMMAND_SHOW_WORKERS] = command_show,
     [COMMAND_SHOW_PROCESSES] = command_show,
+    [COMMAND_SHOW_CERTIFICATES] = command_show,
     [COMMAND_SHOW_USERS] = command_show,
     [COMMAND_SHOW_CONNECTIONS] = command_show,
     [COMMAND_SHOW_CONNECTION] = command_show,

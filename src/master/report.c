@@ -67,6 +67,8 @@ report_subject(const char *what)
 {
 	if (strcmp(what, report_processes.name) == 0)
 		return &report_processes;
+	if (strcmp(what, report_certificates.name) == 0)
+		return &report_certificates;
 	if (strcmp(what, report_conf.name) == 0)
 		return &report_conf;
 	if (strcmp(what, report_archive.name) == 0)
@@ -98,6 +100,7 @@ report_new(struct master *m, const char *what, bool json)
 	r->master = (struct show_master){.started_ms = m->started_ms,
 	    .respawns = m->respawns,
 	    .renewals = m->renewals,
+	    .certificate_s = validity_first(m),
 	    .counters = m->buried};
 	from.master = &r->master;
 	report_words(&from.words);

@@ -10,9 +10,8 @@
 
 enum { DEFAULT_WIDTH = 14, WHERE_WIDTH = 24 };
 
-/* Appends an operator's text as a JSON string, or "null" for none. */
-static void
-conf_put_json(struct show *s, const char *text)
+void
+report_put_json(struct show *s, const char *text)
 {
 	char buffer[6 * CONF_WORD_TEXT + 3];
 	struct json_writer w;
@@ -29,9 +28,8 @@ conf_put_json(struct show *s, const char *text)
 		show_put(s, "%.*s", (int)w.len, w.buf);
 }
 
-/* Appends an operator's text as it can stand in a line, so wide at least. */
-static void
-conf_put_text(struct show *s, const char *text, int width)
+void
+report_put_text(struct show *s, const char *text, int width)
 {
 	char *shown;
 
@@ -68,19 +66,19 @@ conf_key_json(struct show *s, const struct conf_shown *key)
 	while (conf_word(s, key, n, text)) {
 		if (n++ > 0)
 			show_put(s, ",");
-		conf_put_json(s, text);
+		report_put_json(s, text);
 	}
 	if (key->list)
 		show_put(s, "]");
 	else if (n == 0)
 		show_put(s, "null");
 	show_put(s, ",\"default\":");
-	conf_put_json(s, key->usual);
+	report_put_json(s, key->usual);
 	show_put(s, ",\"where\":");
-	conf_put_json(s, key->where);
+	report_put_json(s, key->where);
 	show_put(s, ",\"applies\":\"%s\",\"about\":",
 	    key->reloads ? "reload" : "restart");
-	conf_put_json(s, key->words);
+	report_put_json(s, key->words);
 	show_put(s, "}");
 }
 
@@ -96,10 +94,10 @@ conf_key_line(struct show *s, const struct conf_shown *key)
 		usual = "...";
 	show_put(s, "%-23s %-7s %-*s ", key->name,
 	    key->reloads ? "reload" : "restart", DEFAULT_WIDTH, usual);
-	conf_put_text(s, key->where != NULL ? key->where : "-", WHERE_WIDTH);
+	report_put_text(s, key->where != NULL ? key->where : "-", WHERE_WIDTH);
 	while (conf_word(s, key, n, text)) {
 		show_put(s, " ");
-		conf_put_text(s, text, 0);
+		report_put_text(s, text, 0);
 		n++;
 	}
 	show_put(s, "%s\n", n == 0 ? " -" : "");

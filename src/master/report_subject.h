@@ -7,6 +7,13 @@
 
 #include "show/subject.h"
 
-extern const struct show_subject report_processes, report_conf, report_archive;
+extern const struct show_subject report_processes, report_conf, report_archive,
+    report_certificates;
+
+/* Appends an operator's text as a JSON string, or "null" for none. */
+void report_put_json(struct show *s, const char *text);
+
+/* Appends an operator's text as it can stand in a line, so wide at least. */
+void report_put_text(struct show *s, const char *text, int width);
 
 #endif

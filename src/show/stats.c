@@ -96,6 +96,8 @@ stats_next(struct show *s)
 	if (m != NULL) {
 		stats_put(s, "respawns", m->respawns);
 		stats_put(s, "renewals", m->renewals);
+		stats_put(s, "certificate_not_after_s",
+		    m->certificate_s > 0 ? (uint64_t)m->certificate_s : 0);
 	}
 	stats_put(s, "users", stats_users(s));
 	stats_put(s, "users_limit", h->n_users);

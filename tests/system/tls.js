@@ -18,7 +18,7 @@ const DAYS = 30;
 
 /* Makes a certificate for names, in a folder: {cert, key}. */
 function certificate(dir, name, {names = ['localhost'], rsa = false,
-	days = DAYS} = {}) {
+	days = DAYS, env = process.env} = {}) {
 	const cert = path.join(dir, `${name}.pem`);
 	const key = path.join(dir, `${name}-key.pem`);
 	const kind = rsa ? ['rsa:2048'] :
@@ -27,7 +27,7 @@ function certificate(dir, name, {names = ['localhost'], rsa = false,
 	    '-keyout', key, '-out', cert, '-days', String(days), '-subj',
 	    `/CN=${names[0]}`, '-addext', 'subjectAltName=' +
 	    [...names.map((n) => `DNS:${n}`), 'IP:127.0.0.1'].join()],
-	{stdio: 'ignore'});
+	{stdio: 'ignore', env});
 	return {cert, key};
 }
 

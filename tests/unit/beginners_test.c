@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../src/master/beginners.h"
@@ -34,6 +35,7 @@ static const struct child_kind kind = {.name = "begins",
     .birth = kind_birth};
 static const struct child_row kinds[] = {{&kind, &beginner_role}, {NULL, NULL}};
 static const struct options options = {.binary = "/nonexistent/sbin/chatd"};
+static struct conf conf;
 static struct master m;
 static struct shm_line line[SHM_LINES];
 static int wanted;
@@ -77,6 +79,7 @@ setup(void **state)
 	beginners_init(&m);
 	m.phase = PHASE_RUNNING;
 	m.options = &options;
+	m.conf = &conf;
 	m.hub.line = line;
 	m.base = loop_new();
 	m.nursery.pages = m.nursery.log = m.nursery.program = -1;
@@ -281,6 +284,51 @@ state_is_passed_on(void **state)
 		m.beginners.at[i].kept = -1;
 }
 
+/* What a set says of its files counts once it serves; what ends soon is told
+ * once a day, at once where nobody else has looked at the files. */
+static void
+ends_are_told(void **state)
+{
+	const uint64_t day = UINT64_C(1000) * TLS_DAY_S;
+	const int64_t now = (int64_t)time(NULL);
+	struct message_until said = {.n = 2,
+	    .certificate = {now + 60 * TLS_DAY_S, now + TLS_DAY_S},
+	    .staple = {0, now - 1}};
+	const struct validity *v = &m.beginners.validity;
+	char chain[] = "/etc/one.pem";
+
+	m.conf->tls.n_certificates = 1;
+	m.conf->tls.certificate[0].chain = chain;
+	beginners_time(&m, 1000);
+	ready(0);
+	assert_null(beginner_role.message(&m.other[0], MSG_UNTIL, &said));
+	assert_int_equal(validity_first(&m), 0);
+	ready(1);
+	assert_null(beginner_role.message(&m.other[1], MSG_UNTIL, &said));
+	assert_int_equal(validity_first(&m), now + TLS_DAY_S);
+	assert_string_equal(v->path[0], "/etc/one.pem");
+	assert_null(v->path[1]);
+	assert_int_equal(v->tell_ms, 1000 + day);
+	validity_time(&m, 1000 + day - 1);
+	assert_int_equal(v->tell_ms, 1000 + day);
+	validity_time(&m, 1000 + day);
+	assert_int_equal(v->tell_ms, 1000 + 2 * day);
+	assert_non_null(beginner_role.message(&m.other[0], MSG_DONE, &said));
+
+	/* by themselves */
+	m.beginners.validity.untold = true;
+	assert_true(beginners_renew(&m));
+	said.n = 1;
+	ready(2);
+	ready(3);
+	assert_null(beginner_role.message(&m.other[0], MSG_UNTIL, &said));
+	assert_int_equal(validity_first(&m), now + TLS_DAY_S);
+	assert_null(beginner_role.message(&m.other[3], MSG_UNTIL, &said));
+	assert_int_equal(validity_first(&m), now + 60 * TLS_DAY_S);
+	assert_int_equal(v->tell_ms, 1000);
+	m.conf->tls.n_certificates = 0;
+}
+
 int
 main(void)
 {
@@ -289,6 +337,7 @@ main(void)
 		sets_follow_each_other, setup, teardown),
 	    cmocka_unit_test_setup_teardown(files_stay, setup, teardown),
 	    cmocka_unit_test_setup_teardown(times_end, setup, teardown),
+	    cmocka_unit_test_setup_teardown(ends_are_told, setup, teardown),
 	    cmocka_unit_test_setup_teardown(tickets_turn, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		state_is_passed_on, setup, teardown)};

@@ -1,6 +1,11 @@
 /* contexts: what the configuration says of TLS, and files that are no good. */
 #include "handshake_talk.h"
 
+#include <errno.h>
+#include <time.h>
+
+#include "codec/message.h"
+
 /* What the configuration says: versions, ciphers, groups (a ClientHello that
  * has to come again), and the size of records that a client asks for. */
 static void
@@ -114,9 +119,6 @@ test_bad(void **state)
 	bad(&b, &f, "key /etc/k.pem: there is no private key");
 	fixture_pair(&f, "small", "small", NULL);
 	bad(&b, &f, "certificate /etc/small.pem: ee key too small");
-	fixture_pair(&f, "EC", "one", NULL);
-	put(&f, TLS_FILE_STAPLE, "/etc/o.der", "nothing");
-	bad(&b, &f, "ocsp /etc/o.der: it is no OCSP response");
 	/* words */
 	strlcpy(b.ciphers, "TLS_AES_128_GCM_SHA256:RC4-SHA", sizeof(b.ciphers));
 	fixture_pair(&f, "EC", "one", NULL);
@@ -155,6 +157,61 @@ test_expired(void **state)
 	contexts_free(all);
 }
 
+/* Until when files are good is told, and an end that is near warned of; a
+ * staple that is none keeps nobody from being served. */
+static void
+test_until(void **state)
+{
+	static const struct {
+		long days;
+		const char *warning;
+	} cases[] = {{60, NULL}, {15, NULL}, {13, "it expires on "},
+	    {-2, "it has expired on "}};
+	const struct birth_handshaker b = {.files = -1};
+	struct message_until until;
+	struct tls_files f = {0};
+	struct contexts *all;
+	size_t len;
+	char *pem;
+	X509 *x;
+
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+		x = fixture_cert(fixture_key("EC"), "a", NULL,
+		    cases[k].days * TLS_DAY_S + 60);
+		pem = fixture_pem(x, NULL, &len);
+		X509_free(x);
+		tls_files_put(&f, TLS_FILE_CHAIN, "/c.pem", 0, pem, len);
+		free(pem);
+		pem = fixture_pem(NULL, fixture_key("EC"), &len);
+		tls_files_put(&f, TLS_FILE_KEY, "/k.pem", 0, pem, len);
+		free(pem);
+		warned[0] = '\0';
+		all = contexts_made(&b, &f, NULL);
+		if (cases[k].warning == NULL)
+			assert_string_equal(warned, "");
+		else
+			assert_non_null(strstr(warned, cases[k].warning));
+		contexts_until(all, &until);
+		assert_int_equal(until.n, 1);
+		assert_int_equal(until.staple[0], 0);
+		assert_in_range(until.certificate[0] - (int64_t)time(NULL) -
+			cases[k].days * TLS_DAY_S + 1000,
+		    1050, 1061);
+		contexts_free(all);
+	}
+	fixture_pair(&f, "EC", "one", NULL);
+	put(&f, TLS_FILE_STAPLE, "/etc/o.der", "nothing");
+	warned[0] = '\0';
+	all = contexts_made(&b, &f, NULL);
+	assert_non_null(strstr(warned, "/etc/o.der is not sent: it is no"));
+	contexts_free(all);
+	fixture_pair(&f, "EC", "one", NULL);
+	tls_files_put(&f, TLS_FILE_STAPLE, "/etc/o.der", ENOENT, "", 0);
+	all = contexts_made(&b, &f, NULL);
+	assert_non_null(strstr(warned, "not sent: No such file"));
+	contexts_free(all);
+}
+
 int
 main(void)
 {
@@ -162,6 +219,7 @@ main(void)
 	    cmocka_unit_test(test_settings),
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_expired),
+	    cmocka_unit_test(test_until),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

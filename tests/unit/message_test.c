@@ -41,6 +41,7 @@ static const struct {
     {MSG_RETIRED, "RETIRED", PARTY_WORKER, 0, 0, 0},
     {MSG_ACCUSE, "ACCUSE", PARTY_WORKER, 8, 8, 0},
     {MSG_ERASED, "ERASED", PARTY_WORKER, 40, 40, 0},
+    {MSG_UNTIL, "UNTIL", PARTY_WORKER, 520, 520, 0},
     {MSG_RELAY, "RELAY", PARTY_PEER, 1, MESSAGE_MAX - 8, 0},
     {MSG_GIVE, "GIVE", PARTY_PEER, 8, 8, 1},
     {MSG_TAKEN, "TAKEN", PARTY_PEER, 8, 8, 0},
@@ -285,6 +286,12 @@ test_payload(void **state)
 	datagram[8 + offsetof(struct message_erased, result)]--;
 	datagram[8 + offsetof(struct message_erased, logged)]++;
 	assert_int_equal(check(40, 0, PARTY_WORKER), -1);
+
+	fill(MSG_UNTIL, 520);
+	datagram[8] = MESSAGE_FILES;
+	assert_int_equal(check(520, 0, PARTY_WORKER), MSG_UNTIL);
+	datagram[8]++;
+	assert_int_equal(check(520, 0, PARTY_WORKER), -1);
 
 	live->message_size = CONF_MESSAGE_SIZE_MAX;
 	live->origin_len = CONF_ORIGIN_BYTES;
