@@ -509,6 +509,7 @@ static const struct layout_line lines[] = {
     VALUE(MSG_RETIRED),
     VALUE(MSG_ACCUSE),
     VALUE(MSG_ERASED),
+    VALUE(MSG_UNTIL),
     VALUE(MSG_RELAY),
     VALUE(MSG_GIVE),
     VALUE(MSG_TAKEN),

@@ -506,24 +506,14 @@ statuses(void **state)
 static void
 hsts(void **state)
 {
-	static const char field[] =
-	    "\r\nStrict-Transport-Security: max-age=3600\r\n";
-	static const char *const lines[] = {
-	    "GET / HTTP/1.1", "GET /none HTTP/1.1", "OPTIONS * HTTP/1.1"};
-	const uint64_t ms = 3600 * 1000;
-	char out[65536];
-	size_t n;
+	char out[4096] = "";
 
-	for (size_t k = 0; k <= sizeof(lines) / sizeof(lines[0]); k++) {
-		if (k == 0)
-			assert_int_equal(upgrade("/ws?user=a"), 101);
-		else
-			ask(lines[k - 1], "");
-		answered();
+	for (int k = 0; k < 2; k++) {
+		upgrade(k == 0 ? "/ws?user=a" : "/x"), answered();
 		assert_null(strstr(answer, "Strict-Transport"));
-		n = route_answer(&route, &request, ms, out, sizeof(out));
-		assert_non_null(memmem(out, n, field, sizeof(field) - 1));
-		assert_non_null(memmem(out, n, "\r\n\r\n", 4));
+		route_answer(&route, &request, 3600 * 1000, out, 4095);
+		assert_non_null(strstr(
+		    out, "\r\nStrict-Transport-Security: max-age=3600\r\n"));
 	}
 }
 
