@@ -213,7 +213,7 @@ group('chatctl', null, (test) => {
 		assert.equal(await ask('rebalance'), 'rebalance\n' +
 		    '    Move connections from the workers that have most to those that have\n' +
 		    '    least, until all have as many.\n');
-		assert.equal((await ask('show')).match(/^show /gm).length, 10);
+		assert.equal((await ask('show')).match(/^show /gm).length, 11);
 		await words(['help', 'shwo'], /no command "shwo"; did you mean show\?/);
 	});
 	test('too few and too many words are named', async () => {

@@ -182,7 +182,7 @@ group('words of listen', null, (test) => {
 		const file = path.join(dir, 'a.conf');
 		const wrong = {
 			'smoke': '"smoke" is unknown; known words are public ' +
-			    'clients admin tcp tls websocket plain echo ' +
+			    'clients admin tls-redirect tcp tls websocket plain echo ' +
 			    'centrifugo',
 			'adnim': '"adnim" is unknown; did you mean admin? known',
 			'admin clients': 'admin and clients contradict each other',
