@@ -166,6 +166,24 @@ group('tls_web', null, (test) => {
 			'https://127.0.0.1/');
 	}));
 
+	test('an upgrade costs no request', redirects(
+	    'acme-challenge "WEBROOT"\n', async (d) => {
+		const at = `http://127.0.0.1:${d.redirect}/`;
+		const [before] = await redirectors(d);
+		let upgraded = false, n = 0;
+		const upgrade = d.ctl('upgrade').then((r) => {
+			assert.equal(r.status, 0, r.stderr);
+			upgraded = true;
+		});
+		while (!upgraded || (await redirectors(d))[0] === before) {
+			assert.equal((await ask(at)).status, 301);
+			assert.equal((await ask(`${at}${BELOW}/x`)).status, 404);
+			n++;
+		}
+		await upgrade;
+		assert.ok(n > 0);
+	}));
+
 	test('who says nothing keeps nobody out', redirects(
 	    'handshake-timeout 1s\n', async (d) => {
 		const idle = Array.from({length: 400}, () =>
