@@ -84,7 +84,7 @@ part "fault/back, 4,000" 120 build/fault/soak -d build/chatd -T 4000
 part "fault/back, 50,000" 300 build/fault/soak -d build/chatd -T 50000
 part "fault/adoption (long)" 300 build/fault/soak -d build/chatd -j -o -n 400 \
     -t 90
-part "fault/points (long)" 900 build/kill/fault/soak -d build/kill/chatd -j -p \
+part "fault/points (long)" 900 build/kill/fault/soak -d build/kill/chatd -j -O -p \
     -t 400
 
 parts_sum

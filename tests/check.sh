@@ -198,7 +198,7 @@ soaks() {
 	! wanted "fault/soak" || part "fault/soak" $hangs \
 	    build/fault/soak -d build/chatd -j -e -n 70 -t 7
 	! wanted "fault/points" || part "fault/points" $hangs build/kill/fault/soak \
-	    -d build/kill/chatd -j -p -t 22
+	    -d build/kill/chatd -j -O -p -t 22
 	late
 }
 

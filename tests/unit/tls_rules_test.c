@@ -293,6 +293,16 @@ test_births(void **state)
 		    tls_transport.begin(&t.s, &t.birth, sizeof(b)), -1);
 		assert_int_equal(errno, EPROTO);
 	}
+	/* of which another process has read or written since: its records have
+	 * these numbers */
+	t.birth = b;
+	for (int k = 0; k < 4; k++) {
+		t.birth.read = b.read + (k == 0) - (k == 1);
+		t.birth.written = b.written + (k == 2) - (k == 3);
+		assert_int_equal(
+		    tls_transport.begin(&t.s, &t.birth, sizeof(b)), -1);
+		assert_int_equal(errno, ESTALE);
+	}
 	assert_int_equal(tls_transport.begin(&t.s, &b, sizeof(b) - 1), -1);
 	assert_int_equal(tls_transport.begin(&t.s, &b, sizeof(b) + 1), -1);
 	tls_transport.reset(&t.s);

@@ -34,6 +34,8 @@ static struct aim {
 	uint32_t point, fired;
 	int pid;
 	uint64_t since_ms;
+	uint64_t serves_ms; /* it may serve until then: a machine that is busy
+			     * would have no time between two deaths */
 	uint64_t died_ms[BURST];
 	unsigned n_died;
 } aims[WORKERS];
@@ -125,7 +127,7 @@ arm(int slot, const struct worker_view *view)
 	uint64_t passes;
 
 	if (point == KILL_POINTS || !view->running || view->keeper[0] <= 0 ||
-	    view->keeper[1] <= 0 || !may_die(a))
+	    view->keeper[1] <= 0 || !may_die(a) || now_ms < a->serves_ms)
 		return;
 	passes = list->entry[point].passes;
 	a->armed = true;
@@ -169,6 +171,7 @@ slot_turn(int slot, const struct worker_view *view)
 			now_ms - a->since_ms < WAIT_MS))
 			return;
 		note(a, deaths);
+		a->serves_ms = now_ms + (now_ms - a->since_ms);
 		hit_counts.twice += deaths > 1;
 		disarm(slot);
 	} else if (now_ms - a->since_ms > WAIT_MS) {
