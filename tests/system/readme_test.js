@@ -141,3 +141,23 @@ group('README, the first minute', null, (test) => {
 		}
 	}), SLOW);
 });
+
+group('README, over TLS', null, (test) => {
+	test('a certificate that vouches for itself', async () => {
+		const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chatd-test-'));
+		const port = await freePort();
+		const here = (text) => text.replaceAll('$PWD/build', dir)
+		    .replaceAll('build/', `${dir}/`)
+		    .replaceAll('localhost:8443', `localhost:${port}`);
+		const script = here(block('openssl req -x509'));
+		const made = await shell({dir}, script.replace(/.*chatd -d.*/, ''));
+		assert.equal(made.status, 0, made.out);
+		const d = await Daemon.start({listen: false, port,
+		    conf: fs.readFileSync(path.join(dir, 'tls.conf'), 'utf8')});
+		const [curl] = block('curl --cacert').split('\n');
+		const r = await shell({dir}, here(curl).replace('curl', 'curl -sS'));
+		assert.deepEqual([r.status, r.out], [0, 'ok\n']);
+		await d.stop();
+		fs.rmSync(dir, {recursive: true});
+	});
+});
