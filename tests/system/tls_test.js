@@ -6,6 +6,8 @@
 
 const assert = require('node:assert/strict');
 const {execFile, spawn} = require('node:child_process');
+const {X509Certificate} = require('node:crypto');
+const fs = require('node:fs');
 const net = require('node:net');
 const tls = require('node:tls');
 const {group} = require('./suite.js');
@@ -173,6 +175,38 @@ group('tls', null, (test) => {
 		assert.match(d.stderr, new RegExp('handshakes: 0 done, 0 failed, ' +
 		    '0 whose clients left, 2 too late'));
 	});
+
+	test('the certificate is that of the name, and of the kind that the ' +
+	    'client can use', served({pairs: (dir) => [
+	    certificate(dir, 'one', {names: ['localhost', 'a.example']}),
+	    certificate(dir, 'two', {names: ['a.example'], rsa: true}),
+	    certificate(dir, 'three', {names: ['*.b.example']})]},
+	async (d) => {
+		const [one, two, three] = d.pem.map((p) => new X509Certificate(
+		    fs.readFileSync(p.cert)).serialNumber);
+		const shown = (servername, more = {}) =>
+		    new Promise((resolve, reject) => {
+			const s = tls.connect({port: d.tlsPort,
+			    host: '127.0.0.1', rejectUnauthorized: false,
+			    servername, ...more});
+			s.on('error', reject);
+			s.on('secureConnect', () => {
+				resolve(s.getPeerCertificate().serialNumber);
+				s.destroy();
+			});
+		});
+		const old = {maxVersion: 'TLSv1.2'};
+		const rsa = {sigalgs: 'rsa_pss_rsae_sha256'};
+		for (const [serial, ...how] of [
+		    [one, ''], [one, 'else.example'], [one, 'a.example'],
+		    [one, 'A.EXAMPLE'], [three, 'x.b.example'],
+		    [one, 'x.y.b.example'], [one, 'b.example'],
+		    [two, 'a.example', rsa], [two, 'a.example', {...rsa, ...old}],
+		    [two, 'a.example', {...old,
+			ciphers: 'ECDHE-RSA-CHACHA20-POLY1305'}]])
+			assert.equal(await shown(...how), serial,
+			    JSON.stringify(how));
+	}));
 
 	test('a session is resumed, by whichever process', served({},
 	    async (d) => {
