@@ -131,7 +131,9 @@ begun_take(struct worker *w, const struct message_begun *m, const void *birth,
 	if (i != SHM_NONE)
 		return i;
 	*over = errno != EBUSY;
-	if (*over && m->again == 0)
+	if (errno == ECONNRESET) /* clients could fill the log */
+		log_debug("a connection that was handed over was reset");
+	else if (*over && m->again == 0)
 		log_warn("a connection that was handed over cannot go on: %s",
 		    strerror(errno));
 	return SHM_NONE;
