@@ -229,8 +229,10 @@ tls_wire_stop(const struct transport_socket *s)
 	if (tls_wire(s) != NULL &&
 	    tls_wire_alert(s, true, TLS_CLOSE_NOTIFY) == TRANSPORT_WRITES)
 		return TRANSPORT_WRITES;
-	tls_in_end(s);
 	shutdown(s->fd, SHUT_WR);
+	KILL_POINT();
+	/* then the FIN says that it has ended, when the peer's end is gone */
+	tls_in_end(s);
 	return TRANSPORT_READY;
 }
 

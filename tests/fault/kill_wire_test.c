@@ -86,6 +86,8 @@ goes_on(void)
 	assert_int_equal(tls_transport.positions(&t.s, true, &k), 0);
 	assert_false(k.closed);
 	t.s.at = k.written;
+	if (k.fin_sent) /* it had said all: a worker lingers then */
+		SHM_STORE(shared->ended, 1);
 	assert_true(k.read >= SHM_LOAD(shared->known));
 	if (k.read == SHM_LOAD(shared->known))
 		return;
