@@ -311,10 +311,12 @@ $(OUT)/bench/store: tests/bench/store/store.c $(OUT)/libchatd.a
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDSTORE) $(LDLIBS)
 
-$(OUT)/bench/takeover: tests/bench/takeover/takeover.c
+$(OUT)/bench/takeover: tests/bench/takeover/takeover.c \
+    tests/bench/wsload/secure.c tests/bench/wsload/util.c $(OUT)/libchatd.a
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/bench/wsload -o $@ $^ \
+	    $(LDFLAGS) $(LDTLS) $(LDLIBS)
 
 units: $(UNIT)
 kills: $(KILL) $(OUT)/fault/soak $(OUT)/lines/chatd $(OUT)/kinds/sbin/chatd \
@@ -349,7 +351,7 @@ soak-store:
 	$(MAKE) -s VARIANT=kill all build/kill/fault/soak
 	build/kill/fault/soak -d build/kill/chatd -j -S -n $(HITS) \
 	    -t $$(($(HITS) / 5)) -v
-bench: all $(OUT)/bench/accept
+bench: all $(OUT)/bench/accept $(OUT)/bench/takeover
 	tests/bench/run.sh
 million: all
 	tests/bench/run.sh build

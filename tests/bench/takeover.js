@@ -1,7 +1,7 @@
 /*
  * takeover: how long clients hear nothing when all workers are killed at once.
  *
- *	node tests/bench/takeover.js [clients [workers [rounds]]]
+ *	node tests/bench/takeover.js [clients [workers [rounds [tls]]]]
  *
  * Some of the clients ask while their workers are stopped, then the workers are
  * killed: printed is when the last of these was answered, in ms from the
@@ -16,9 +16,11 @@ const {spawn} = require('node:child_process');
 const path = require('node:path');
 process.env.CHATD ??= path.join(__dirname, '../../build/chatd');
 const {Daemon, ROOT, processStat, until} = require('../system/daemon.js');
+const {tlsDaemon, tlsStop} = require('../system/tls.js');
 
 const [N, WORKERS, ROUNDS] = [12500, 1, 10].map((usual, i) =>
     Number(process.argv[2 + i] ?? usual));
+const TLS = process.argv[5] === 'tls';
 const HELPERS = Math.ceil(N / 15000); /* or their descriptors would run out */
 const SOME = 50; /* askers of the rounds in which not all ask, of each helper */
 const HELPER = path.join(ROOT, 'build/bench/takeover');
@@ -27,7 +29,8 @@ const HELPER = path.join(ROOT, 'build/bench/takeover');
 function clients(port, k) {
 	const first = Math.floor(N * k / HELPERS);
 	const n = Math.floor(N * (k + 1) / HELPERS) - first;
-	const child = spawn(HELPER, [port, first, n].map(String),
+	const child = spawn(HELPER,
+	    [port, first, n, ...TLS ? ['tls'] : []].map(String),
 	    {stdio: ['pipe', 'pipe', 'inherit']});
 	child.clients = n;
 	let said = '', at = 0;
@@ -85,10 +88,11 @@ async function ask(pids, helpers, n) {
 }
 
 async function main() {
-	const d = await Daemon.start({workers: WORKERS,
-	    conf: `connections ${N + 100}\nusers ${N + 100}\n`});
+	const conf = `connections ${N + 100}\nusers ${N + 100}\n`;
+	const d = await (TLS ? tlsDaemon : (o) => Daemon.start(o))(
+	    {workers: WORKERS, conf});
 	const helpers = Array.from({length: HELPERS},
-	    (_, k) => clients(d.port, k));
+	    (_, k) => clients(TLS ? d.tlsPort : d.port, k));
 	const last = {some: [], all: []};
 	let missing = 0;
 	for (const h of helpers)
@@ -115,7 +119,7 @@ async function main() {
 	    'ms until all');
 	for (const h of helpers)
 		h.stdin.end();
-	await d.kill();
+	await (TLS ? tlsStop(d, () => d.kill()) : d.kill());
 	process.exit(missing === 0 ? 0 : 1);
 }
 

@@ -1,6 +1,6 @@
 /* takeover - clients of tests/bench/takeover.js: when they are answered.
  *
- *   takeover PORT FIRST CLIENTS
+ *   takeover PORT FIRST CLIENTS [tls]
  *
  * Connects them, users tFIRST and so on, and prints "ready". Then for each line
  * on stdin so many of them ask (a ping), "asked" is printed, and when all have
@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +23,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "secure.h"
 
 enum {
 	PER_ADDRESS = 20000, /* clients, or ports would run out */
@@ -32,10 +35,12 @@ enum {
 struct client {
 	int fd;
 	bool waits;
+	struct secure *tls; /* NULL: plain */
 };
 
 static struct client *client;
 static int n_clients, set;
+static bool tls;
 
 static double
 now_ms(void)
@@ -50,10 +55,12 @@ now_ms(void)
 static bool
 client_drain(struct client *c)
 {
-	char bytes[4096];
+	static char bytes[512 * 1024];
+	int more;
 	ssize_t n;
 
-	while ((n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+	while ((n = secure_recv(
+		    c->tls, c->fd, bytes, sizeof(bytes), &more)) > 0)
 		;
 	return n < 0 && errno == EAGAIN;
 }
@@ -66,7 +73,8 @@ client_come(struct client *c, int k, const struct sockaddr_in *to)
 	    .sin_addr.s_addr =
 		htonl(INADDR_LOOPBACK + (uint32_t)(k / PER_ADDRESS))};
 	const int yes = 1;
-	char text[512];
+	static char text[512 * 1024];
+	int more;
 	ssize_t n;
 
 	c->fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -77,16 +85,25 @@ client_come(struct client *c, int k, const struct sockaddr_in *to)
 	if (bind(c->fd, (const void *)&from, sizeof(from)) < 0 ||
 	    connect(c->fd, (const void *)to, sizeof(*to)) < 0)
 		err(1, "connect");
+	if (tls) {
+		c->tls = secure_new(c->fd, 0);
+		if (secure_handshake(c->tls) != 1)
+			errx(1, "client %d: %s", k, secure_error());
+	}
 	n = snprintf(text, sizeof(text),
 	    "GET /ws?user=t%d HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket"
 	    "\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 	    k);
-	if (send(c->fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+	if (secure_send(c->tls, c->fd, text, (size_t)n) != n)
 		err(1, "send");
-	n = recv(c->fd, text, sizeof(text) - 1, 0);
+	do /* over TLS tickets come first */
+		n = secure_recv(c->tls, c->fd, text, sizeof(text), &more);
+	while (n < 0 && errno == EAGAIN);
 	if (n < 12 || memcmp(text, "HTTP/1.1 101", 12) != 0)
 		errx(1, "client %d is not welcome: %.*s", k, (int)n, text);
+	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
+		err(1, "fcntl");
 }
 
 /* All come. */
@@ -119,7 +136,7 @@ ask(int askers)
 		c = &client[(long)k * n_clients / askers];
 		if (!client_drain(c))
 			errx(1, "a client was disconnected");
-		if (send(c->fd, ping, sizeof(ping), MSG_NOSIGNAL) !=
+		if (secure_send(c->tls, c->fd, ping, sizeof(ping)) !=
 		    sizeof(ping))
 			err(1, "send");
 		c->waits = true;
@@ -162,8 +179,9 @@ main(int argc, char *argv[])
 	char line[64];
 	int askers;
 
-	if (argc != 4)
-		errx(1, "takeover PORT FIRST CLIENTS");
+	if (argc != 4 && (argc != 5 || strcmp(argv[4], "tls") != 0))
+		errx(1, "takeover PORT FIRST CLIENTS [tls]");
+	tls = argc == 5;
 	n_clients = atoi(argv[3]);
 	client = calloc((size_t)n_clients, sizeof(*client));
 	set = epoll_create1(0);
