@@ -15,8 +15,8 @@ bool conn_input_rest(struct chat *ch, uint32_t i);
  * rate. */
 bool conn_rate(struct chat *ch, uint32_t i);
 
-/* The same of n things that a client sends and that are no messages: it has not
- * said anything by them. */
+/* Takes n of them for what a client sends that is no message: it has not said
+ * anything by it. */
 bool conn_rate_quiet(struct chat *ch, uint32_t i, unsigned n);
 
 #endif

@@ -277,8 +277,8 @@ test_full(void **state)
 	}
 }
 
-/* One that leaves reads what it was given, and leaves it to others; whoever
- * gives more hears at once that nobody reads it. */
+/* One that leaves reads what it was given, and leaves it to others; a process
+ * that gives more hears at once that nobody reads it. */
 static void
 test_leave(void **state)
 {

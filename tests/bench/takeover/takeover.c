@@ -59,8 +59,8 @@ client_drain(struct client *c)
 	int more;
 	ssize_t n;
 
-	while ((n = secure_recv(
-		    c->tls, c->fd, bytes, sizeof(bytes), &more)) > 0)
+	while (
+	    (n = secure_recv(c->tls, c->fd, bytes, sizeof(bytes), &more)) > 0)
 		;
 	return n < 0 && errno == EAGAIN;
 }

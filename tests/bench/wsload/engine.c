@@ -71,11 +71,8 @@ drop(struct engine *e, int i)
 	c->stash_len = c->out_len = 0;
 }
 
-/* Counts an error, keeps the first one's text, drops the client. */
-static void fail(struct engine *e, int i, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static void
-fail(struct engine *e, int i, const char *fmt, ...)
+void
+engine_fail(struct engine *e, int i, const char *fmt, ...)
 {
 	if (!e->closing && e->errors++ == 0) {
 		va_list ap;
@@ -109,7 +106,7 @@ engine_send(struct engine *e, int i, const void *p, size_t len)
 	if (c->out_len == 0) {
 		ssize_t r = secure_send(c->tls, c->fd, p, len);
 		if (r < 0 && errno != EAGAIN) {
-			fail(e, i, "send: %s", strerror(errno));
+			engine_fail(e, i, "send: %s", strerror(errno));
 			return;
 		}
 		done = r > 0 ? (size_t)r : 0;
@@ -232,18 +229,18 @@ take_response(struct engine *e, int i, const uint8_t *p, size_t avail)
 
 	if (!end) {
 		if (avail >= sizeof head - 1)
-			fail(e, i, "endless response to the handshake");
+			engine_fail(e, i, "endless response to the handshake");
 		return 0;
 	}
 	size_t len = (size_t)(end - p) + 4, n;
 	if (len >= sizeof head) {
-		fail(e, i, "response to the handshake too long");
+		engine_fail(e, i, "response to the handshake too long");
 		return len;
 	}
 	memcpy(head, p, len);
 	head[len] = 0;
 	if (strncmp(head, "HTTP/1.1 101", 12) != 0) {
-		fail(e, i, "handshake refused: %.*s",
+		engine_fail(e, i, "handshake refused: %.*s",
 		    (int)strcspn(head, "\r\n"), head);
 		return len;
 	}
@@ -251,24 +248,26 @@ take_response(struct engine *e, int i, const uint8_t *p, size_t avail)
 	ws_accept_for(key, want);
 	const char *v = find_header(head, "Sec-WebSocket-Accept", &n);
 	if (!v || n != WS_ACCEPT_LEN || memcmp(v, want, n) != 0) {
-		fail(e, i, "wrong Sec-WebSocket-Accept: %.*s instead of %.*s",
+		engine_fail(e, i,
+		    "wrong Sec-WebSocket-Accept: %.*s instead of %.*s",
 		    v ? (int)n : 4, v ? v : "none", WS_ACCEPT_LEN, want);
 		return len;
 	}
 	v = find_header(head, "Upgrade", &n);
 	if (!v || n != 9 || strncasecmp(v, "websocket", 9) != 0) {
-		fail(e, i, "no \"Upgrade: websocket\" in the response");
+		engine_fail(e, i, "no \"Upgrade: websocket\" in the response");
 		return len;
 	}
 	if (find_header(head, "Sec-WebSocket-Extensions", &n)) {
-		fail(e, i, "the server uses an extension that was not offered");
+		engine_fail(
+		    e, i, "the server uses an extension that was not offered");
 		return len;
 	}
 	v = find_header(head, "Sec-WebSocket-Protocol", &n);
 	if (v &&
 	    (!e->opt->protocol || n != strlen(e->opt->protocol) ||
 		memcmp(v, e->opt->protocol, n) != 0)) {
-		fail(e, i,
+		engine_fail(e, i,
 		    "the server chose a protocol that was not offered: %.*s",
 		    (int)n, v);
 		return len;
@@ -292,7 +291,7 @@ take_control(struct engine *e, int i, int opcode, const uint8_t *p, size_t len)
 	uint8_t frame[CONTROL_MAX + WS_MAX_HEAD];
 
 	if (len > CONTROL_MAX) {
-		fail(e, i, "control frame of %zu bytes", len);
+		engine_fail(e, i, "control frame of %zu bytes", len);
 	} else if (opcode == WS_PING) {
 		e->pings++;
 		engine_send(e, i, frame,
@@ -303,11 +302,11 @@ take_control(struct engine *e, int i, int opcode, const uint8_t *p, size_t len)
 		    ws_client_frame(frame, WS_CLOSE, p, len, 0x17d2a964u));
 		drop(e, i);
 	} else if (opcode == WS_CLOSE) {
-		fail(e, i, "the server sent a close frame: %d %.*s",
+		engine_fail(e, i, "the server sent a close frame: %d %.*s",
 		    len >= 2 ? p[0] << 8 | p[1] : 1005,
 		    len > 2 ? (int)len - 2 : 0, (const char *)p + 2);
 	} else if (opcode != WS_PONG) {
-		fail(e, i, "frame with unknown opcode %d", opcode);
+		engine_fail(e, i, "frame with unknown opcode %d", opcode);
 	}
 }
 
@@ -324,12 +323,12 @@ take_frames(struct engine *e, int i, const uint8_t *p, size_t avail)
 		if (r == WS_FRAME_SHORT)
 			break;
 		if (r == WS_FRAME_BAD) {
-			fail(e, i, "bad frame head %02x %02x", p[used],
+			engine_fail(e, i, "bad frame head %02x %02x", p[used],
 			    p[used + 1]);
 			break;
 		}
 		if (f.len > RX_SIZE - 16) {
-			fail(e, i, "frame of %zu bytes", f.len);
+			engine_fail(e, i, "frame of %zu bytes", f.len);
 			break;
 		}
 		if (avail - used < f.head + f.len)
@@ -364,7 +363,7 @@ read_client(struct engine *e, int i, uint32_t events)
 		ssize_t r =
 		    secure_recv(c->tls, c->fd, e->rx + have, room, &more);
 		if (r == 0 || (r < 0 && errno != EAGAIN)) {
-			fail(e, i, "%s%s",
+			engine_fail(e, i, "%s%s",
 			    c->state == CL_HANDSHAKE ? "during the handshake: "
 						     : "",
 			    r == 0 ? "connection closed by the server"
@@ -407,7 +406,8 @@ secure_more(struct engine *e, int i)
 	int r = secure_handshake(c->tls);
 
 	if (r < 0) {
-		fail(e, i, "during the TLS handshake: %s", secure_error());
+		engine_fail(
+		    e, i, "during the TLS handshake: %s", secure_error());
 	} else if (r > 0) {
 		e->resumed += secure_resumed(c->tls);
 		if (e->opt->scenario == SC_SHAKE)
@@ -428,7 +428,8 @@ secure_leave(struct engine *e, int i)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
-		fail(e, i, "behind the TLS handshake: closed by the server");
+		engine_fail(
+		    e, i, "behind the TLS handshake: closed by the server");
 		return;
 	}
 	hist_add(&e->handshake, e->now - e->client[i].connect_ns);
@@ -448,7 +449,7 @@ handle_event(struct engine *e, int i, uint32_t events)
 		socklen_t len = sizeof err;
 		getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
 		if (err) {
-			fail(e, i, "connect: %s", strerror(err));
+			engine_fail(e, i, "connect: %s", strerror(err));
 			return;
 		}
 		if (!e->opt->tls) {
@@ -503,94 +504,6 @@ engine_run_until(struct engine *e, uint64_t until)
 {
 	while (e->now < until && !engine_out_of_time(e))
 		engine_poll(e, until);
-}
-
-/* ---- connecting ---- */
-
-void
-engine_session(struct engine *e)
-{
-	const struct sockaddr_in to = {
-	    .sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(e->opt->host),
-	    .sin_port = htons((uint16_t)e->opt->port),
-	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof to) < 0)
-		die("connect: %s", strerror(errno));
-	secure_session(fd);
-	close(fd);
-}
-
-static void
-start_connect(struct engine *e, int i)
-{
-	struct client *c = &e->client[i];
-	const int on = 1;
-	struct sockaddr_in from = {
-	    .sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK +
-		(uint32_t)((e->opt->first + i) % e->opt->sources)),
-	};
-	struct sockaddr_in to = {
-	    .sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(e->opt->host),
-	    .sin_port = htons((uint16_t)e->opt->port),
-	};
-
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
-		die("socket %d: %s", i, strerror(errno));
-	setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0)
-		die("bind %s: %s", inet_ntoa(from.sin_addr), strerror(errno));
-	c->connect_ns = now_ns();
-	c->state = CL_CONNECTING;
-	e->in_flight++;
-	int r = connect(c->fd, (struct sockaddr *)&to, sizeof to);
-	if (r < 0 && errno != EINPROGRESS) {
-		fail(e, i, "connect: %s%s", strerror(errno),
-		    errno == EADDRNOTAVAIL ? " (more --sources needed)" : "");
-		return;
-	}
-	struct epoll_event ev = {
-	    .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.fd = i};
-	if (epoll_ctl(e->ep, EPOLL_CTL_ADD, c->fd, &ev) < 0)
-		die("epoll_ctl: %s", strerror(errno));
-}
-
-void
-engine_connect_all(struct engine *e)
-{
-	int next = 0;
-	int hold = e->opt->scenario == SC_HOLD;
-	uint64_t start = e->now = now_ns();
-
-	while (e->ready < e->clients - (hold ? e->failed : 0)) {
-		uint64_t until = e->deadline;
-		while (next < e->clients && e->in_flight < e->opt->inflight) {
-			if (e->opt->connect_rate > 0) {
-				uint64_t due = start +
-				    (uint64_t)((double)next /
-					e->opt->connect_rate * 1e9);
-				if (due > e->now) {
-					until = due;
-					break;
-				}
-			}
-			start_connect(e, next++);
-		}
-		engine_poll(e, until);
-		if (e->errors && !hold)
-			die("could not connect all clients: %d of %d open; %s",
-			    e->opened, e->clients, e->first_error);
-		if (engine_out_of_time(e))
-			die("out of time while connecting: %d of %d open, %d "
-			    "ready",
-			    e->opened, e->clients, e->ready);
-	}
 }
 
 void

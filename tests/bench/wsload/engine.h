@@ -33,7 +33,7 @@ struct engine {
 	const struct options *opt;
 	struct client *client;
 	int clients, opened, ready, alive, in_flight;
-	int failed; /* ended before they were ready */
+	int failed;  /* ended before they were ready */
 	int resumed; /* sessions of TLS */
 	int ep;
 	uint64_t now; /* time of the latest read or poll */
@@ -74,6 +74,10 @@ void engine_run_until(struct engine *e, uint64_t until);
 void engine_send(struct engine *e, int client, const void *p, size_t len);
 
 int engine_out_of_time(struct engine *e);
+
+/* Counts an error, keeps the first one's text, drops the client. */
+void engine_fail(struct engine *e, int client, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Resets every connection. */
 void engine_close_all(struct engine *e);

@@ -6,14 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum scenario {
-	SC_CONNECT,
-	SC_IDLE,
-	SC_FANOUT,
-	SC_PRIVATE,
-	SC_HOLD,
-	SC_SHAKE
-};
+enum scenario { SC_CONNECT, SC_IDLE, SC_FANOUT, SC_PRIVATE, SC_HOLD, SC_SHAKE };
 
 enum { MAX_HELLOS = 8, MAX_HEADERS = 16 };
 

@@ -72,8 +72,8 @@ context_new(void)
 		"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
 		"TLS_CHACHA20_POLY1305_SHA256") != 1)
 		die("TLS: OpenSSL fails");
-	SSL_CTX_set_session_cache_mode(context,
-	    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+	SSL_CTX_set_session_cache_mode(
+	    context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
 	SSL_CTX_sess_set_new_cb(context, session_cb);
 	SSL_CTX_set_keylog_callback(context, secret_cb);
 }
@@ -191,8 +191,8 @@ secure_send(struct secure *s, int fd, const void *p, size_t len)
 	if (s->waits > 0)
 		return -1;
 	len = len < WRITE ? len : WRITE;
-	n = tls_seal(s->suite, &s->write, s->write_number, 0, TLS_DATA, p, len,
-	    out);
+	n = tls_seal(
+	    s->suite, &s->write, s->write_number, 0, TLS_DATA, p, len, out);
 	if (n < 0)
 		die("TLS: a record cannot be sealed");
 	sent = send(fd, out, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
