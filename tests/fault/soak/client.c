@@ -455,6 +455,17 @@ client_read(uint32_t i)
 	}
 }
 
+/* Its port, for who looks at the kernel's lists. */
+static int
+client_port(const struct client *c)
+{
+	struct sockaddr_in in = {.sin_port = 0};
+	socklen_t len = sizeof(in);
+
+	(void)getsockname(c->fd, (struct sockaddr *)&in, &len);
+	return ntohs(in.sin_port);
+}
+
 /* Connects, leaves or reads again, when its time has come. */
 void
 client_time(uint32_t i, bool still)
@@ -473,7 +484,14 @@ client_time(uint32_t i, bool still)
 	case SHAKING:
 		if (now_ms - c->shake_ms < SHAKE_MS)
 			break;
-		fault(F_OTHER, "client %u: no answer to its request", i);
+		fault(F_OTHER,
+		    "client %u, port %d: no answer to its request; %s, %zu and "
+		    "%zu bytes unsent, %zu heard",
+		    i, client_port(c),
+		    wire_is_tls(i)   ? wire_state(i)
+			: c->id != 0 ? "it said hello"
+				     : "TCP",
+		    c->out_len, wire_waits(i), c->in_len);
 		gone(i);
 		break;
 	case OPEN:

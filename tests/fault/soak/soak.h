@@ -210,6 +210,8 @@ bool wire_has(uint32_t i);
 /* What is to be sent next of `out`; that so much of it was. */
 const void *wire_next(uint32_t i, size_t *n);
 void wire_sent(uint32_t i, size_t n);
+/* How far its handshake is, in OpenSSL's words. */
+const char *wire_state(uint32_t i);
 /* Bytes that are to be sent and are not in `out` any more. */
 size_t wire_waits(uint32_t i);
 

@@ -171,6 +171,12 @@ wire_has(uint32_t i)
 		BIO_ctrl_pending(SSL_get_rbio(wire[i])) > 0);
 }
 
+const char *
+wire_state(uint32_t i)
+{
+	return SSL_state_string_long(wire[i]);
+}
+
 size_t
 wire_waits(uint32_t i)
 {
