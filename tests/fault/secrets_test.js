@@ -82,6 +82,11 @@ const ENDS = {
 		c.raw.resetAndDestroy();
 		await gone;
 	}],
+	'has asked in part when its worker dies': [shake, async (c) => {
+		c.socket.write('GET /ws HTTP/1.1\r\n');
+		await pause(IDLE_MS); /* nothing tells that it is read */
+		await killAll(c.d);
+	}],
 	'is closed by the next worker': [open, async (c) => {
 		await killAll(c.d);
 		assert.equal(found(c), 2);
