@@ -258,7 +258,7 @@ check_libraries() {
 check_store() {
 	readelf -d build/libexec/chatd/chatd-store | grep -q libsqlite3 ||
 	    finding "build/libexec/chatd/chatd-store does not map libsqlite3"
-	nm build/chatd build/chatctl build/libexec/chatd/chatd-child |
+	nm build/chatd build/chatctl build/libexec/chatd/chatd-child.debug |
 	    grep -q ' sqlite3_' && finding "SQLite in another program"
 }
 
