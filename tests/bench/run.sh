@@ -188,7 +188,7 @@ key \"$dir/key.pem\""
 # that talk are: "same" worker, or "other" ones.
 load() {
 	local message='/msg u%r %b' pin="--cpu $cpu" idle=$clients_idle
-	local also= pids="$server $behind"
+	local also='' pids="$server $behind" pid
 
 	case $2 in
 	floor-*) message='%r %b' ;;
@@ -226,8 +226,11 @@ load() {
 		    --duration "$seconds"
 		;;
 	esac
+	for pid in $pids; do
+		also="$also --server-pid $pid"
+	done
 	timeout -k 5 120 $bench/wsload "$@" $pin $also --port $port \
-	    $(printf -- '--server-pid %s ' $pids) --json --time 90
+	    --json --time 90
 }
 
 # Prints the command that chooses two clients of $1 who are at the same worker
