@@ -158,6 +158,17 @@ handshaker_accept_cb(evutil_socket_t fd, short events, void *arg)
 		handshaker_balance(now);
 }
 
+/* Looks at the listeners: a connection that has woken a process which died, or
+ * stopped listening, then wakes no other. */
+static void
+handshaker_look(void)
+{
+	for (int k = 0; k < ENDPOINTS_MAX && self.listening; k++)
+		if (self.listener[k] != NULL)
+			handshaker_accept_cb(event_get_fd(self.listener[k]), 0,
+			    (void *)(uintptr_t)k);
+}
+
 static void
 handshaker_link_cb(evutil_socket_t fd, short events, void *arg)
 {
@@ -273,6 +284,7 @@ handshaker_time_cb(evutil_socket_t fd, short events, void *arg)
 	shaking_time(&self.shaking, now, self.start->live->handshake_ms);
 	handed_time(&self.handed, now);
 	handshaker_balance(now);
+	handshaker_look();
 	handshaker_trim(now);
 	if (now >= self.said_ms) {
 		self.said_ms = now + SAY_MS;
