@@ -48,7 +48,7 @@ patient='claims_kill_test relay_chaos_test leave_test api_kill_test
     centrifugo_kill_test descriptors_test'
 calm='kill_publish_test million_test'
 waiting='custody_test quit_test
-    begun_kill_test secrets_test limit_test link_test memory_test kill_family_test
+    secrets_test limit_test link_test memory_test kill_family_test
     kill_filter_test kill_leave_test kill_move_test kill_tls_test
     tls_kill_test tls_peers_test kill_point_test
     kill_read_test kill_wait_test kill_wire_test lines_test wire_test keeper_test
@@ -64,7 +64,8 @@ stored='store_test store_disk_test store_file_test store_kill_test
 # Much of a processor, and little that changes: check-long.sh alone runs them.
 seldom='torture_test adopt_test pace_test hostile_table_test kinds_test planned_test
     publish_kill_test stations_kill_test transport_test exhaustion_test
-    successor_test family_kill_test once_kill_test stall_test copy_kill_test'
+    begun_kill_test successor_test family_kill_test once_kill_test stall_test
+    copy_kill_test'
 # Each is named where it has room.
 slight='small_memory_test'
 
@@ -142,6 +143,8 @@ waiting() {
 	faults $waiting
 	system release upgrade
 	system release fdstore
+	! wanted "fault/begun_kill_test" || parts_run "fault/begun_kill_test" \
+	    $hangs tests/fault/begun_kill_test.js 'until it waits'
 }
 
 # As patient ones, where there is room for them.
@@ -202,6 +205,7 @@ soaks() {
 	late
 }
 
+parts_bound $((2 * jobs + 1))
 together patient calm waiting readers stored disks units soaks
 
 system release plain_door 'workers|io_uring|queue'

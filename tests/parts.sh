@@ -7,6 +7,7 @@ parts_failed=0
 parts_begin=$(date +%s)
 parts_dir=$(mktemp -d)
 parts_pid= # of what runs, or of all that run together
+parts_bounded= # yes: see parts_bound
 
 # Leaves nothing behind, however this shell ends.
 parts_trap() {
@@ -40,21 +41,36 @@ parts_cpu() {
 	    print int(($1 * 60 + $2 + $3 * 60 + $4) * 1000) }')
 }
 
+# Lets so many parts run at once: each takes a token out of a pipe, and puts it
+# back. More of them take no less time, and find processes late.
+parts_bound() {
+	mkfifo "$parts_dir/tokens"
+	exec 9<>"$parts_dir/tokens"
+	bound_left=$1
+	while [ "$bound_left" -gt 0 ]; do
+		echo >&9
+		bound_left=$((bound_left - 1))
+	done
+	parts_bounded=yes
+}
+
 # part NAME SECONDS COMMAND...: runs it, counts its single tests if it says
 # how many there were, else itself as one. Its line has how long it took, and
 # how much processor time.
 part() {
 	part_name=$1 part_limit=$2
 	shift 2
+	[ -z "$parts_bounded" ] || read -r part_token <&9
 	parts_cpu
 	part_cpu_begin=$part_cpu
 	part_begin=$(date +%s%N)
 	part_status=0
 	timeout --kill-after=10 "$part_limit" "$@" \
-	    >"$parts_dir/out" 2>&1 </dev/null &
+	    >"$parts_dir/out" 2>&1 </dev/null 9>&- &
 	parts_pid=$!
 	wait "$parts_pid" || part_status=$?
 	parts_pid=
+	[ -z "$parts_bounded" ] || echo >&9
 	part_ms=$((($(date +%s%N) - part_begin) / 1000000))
 	part_time=$((part_ms / 1000)).$((part_ms / 100 % 10))s
 	parts_cpu

@@ -207,8 +207,9 @@ words_are_judged(void **state)
 	snprintf(
 	    want, sizeof(want), "%s:3: listen: localhost:2: \"smoke\"", file);
 	assert_non_null(strstr(error, want));
-	assert_non_null(
-	    strstr(error, "known words are public clients admin tcp"));
+	assert_non_null(strstr(error,
+	    "known words are public clients admin "
+	    "tls-redirect tcp"));
 }
 
 int
