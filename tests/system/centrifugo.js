@@ -135,6 +135,10 @@ class Line {
 			const reply = await this.hear();
 			if (reply.id === id)
 				return reply;
+			if (Object.keys(reply).length === 0) { /* a ping */
+				this.say({});
+				continue;
+			}
 			assert.ok(reply.push, JSON.stringify(reply));
 			this.pushes.push(reply.push);
 		}
