@@ -11,7 +11,7 @@
 #include "hub/lock.h"
 #include "hub/stats.h"
 
-enum { SLOTS = 64, PEOPLE = 3, WORKERS = 3 };
+enum { SLOTS = 64, PEOPLE = 3, WORKERS = 3, TURNS = 100 };
 
 static const struct adopt_fault no_fault;
 static const char *const people[PEOPLE] = {"alice", "bob", "carol"};
@@ -210,8 +210,10 @@ check(struct scene *s)
 		rest_send(s, w);
 	conn_read(&s->n[w]->ch, s->conn[0]);
 	node_say(s->n[w], "den", "the end");
+	/* a turn ends when its time is over, on a busy machine too early */
 	for (w = 0; w < WORKERS; w++)
-		chat_turn(&s->n[w]->ch);
+		for (k = 0; k < TURNS && chat_turn(&s->n[w]->ch) == 0; k++)
+			;
 	for (k = 0; k < PEOPLE; k++) {
 		all = client_all(s->client[k], "the end", &len);
 		got(all, len, "first", 1, k);

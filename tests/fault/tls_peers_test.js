@@ -74,8 +74,9 @@ group('peers over TLS', null, (test) => {
 	test('the page in Chromium keeps its WebSocket', () =>
 	    browse(async (open) => {
 		const d = await tlsDaemon({workers: 3});
+		const people = [];
 		try {
-			const sockets = [], people = [];
+			const sockets = [];
 			for (const name of ['alice', 'bob']) {
 				const page = await open(name, d.tlsPort, {
 				    scheme: 'https', ignoreHTTPSErrors: true});
@@ -95,6 +96,8 @@ group('peers over TLS', null, (test) => {
 			await shows(people[1], [...said, 'after it']);
 			assert.deepEqual(sockets, [], 'a WebSocket was opened anew');
 		} finally {
+			/* before they would look for a daemon that is gone */
+			await Promise.all(people.map((page) => page.close()));
 			await tlsStop(d);
 		}
 	}), {limit: LONG ? 900000 : 90000});
