@@ -203,7 +203,7 @@ group('log process', null, (test) => {
 				return [0, 1].every((w) => new RegExp(
 				    `worker ${w}: debug: ${round}\\d+ left`)
 				    .test(text(file)));
-			});
+			}, 20000);
 		await has(file, new RegExp(`last${k - 1} left`));
 		const log = text(file), n = 2 * N + 2 + 2 * k;
 		const heard = count(log, /worker \d: debug: \S+ (joined|left)/);
