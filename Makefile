@@ -104,7 +104,7 @@ help:
 ## make run [PORT=]  install what is missing, build, run in the foreground;
 ##                   what is said is kept in build/chat.db
 ## make deps         install what building and testing need (apt)
-## make check        all tests, about 10 minutes on two processors
+## make check        all tests, about 20 minutes on two processors
 ## make check-long   hundreds of kills, a million users, valgrind, torture
 ## make upgrade-from [REV=]  upgrade from the commit before, under clients
 ## make tls-scan           what sslscan and testssl.sh say of it: minutes

@@ -1,5 +1,5 @@
 #!/bin/sh
-# All tests, about 10 minutes on two processors: make check. The last line is
+# All tests, about 20 minutes on two processors: make check. The last line is
 # the sum.
 # ONLY=WORD runs the parts whose name contains WORD (after building).
 set -eu
@@ -46,16 +46,15 @@ fi
 # itself, and is run alone at the end.
 patient='claims_kill_test relay_chaos_test leave_test api_kill_test
     centrifugo_kill_test descriptors_test'
-calm='kill_publish_test million_test'
+calm='million_test'
 waiting='custody_test quit_test
     secrets_test limit_test link_test memory_test kill_family_test
     kill_filter_test kill_leave_test kill_move_test kill_tls_test
     tls_kill_test tls_peers_test kill_point_test
     kill_read_test kill_wait_test kill_wire_test lines_test wire_test keeper_test
     own_fault_test noexec_test
-    mover_kill_test accepted_test backoff_test hold_test kill_claim_test
-    kill_open_test kill_watch_test kill_event_test kill_held_test
-    kill_reader_test'
+    accepted_test backoff_test hold_test kill_claim_test
+    kill_open_test kill_watch_test kill_held_test'
 readers='reader_test reader_kill_test reader_event_test reader_copy_test
     reader_opening_test kill_hold_test kill_opening_test
     kill_away_test hostile_test'
@@ -65,7 +64,8 @@ stored='store_test store_disk_test store_file_test store_kill_test
 seldom='torture_test adopt_test pace_test hostile_table_test kinds_test planned_test
     publish_kill_test stations_kill_test transport_test exhaustion_test
     begun_kill_test successor_test family_kill_test once_kill_test stall_test
-    copy_kill_test'
+    copy_kill_test kill_publish_test kill_event_test kill_reader_test
+    mover_kill_test'
 # Each is named where it has room.
 slight='small_memory_test'
 

@@ -18,7 +18,7 @@ const {Person} = require('./crowd.js');
 const {gather, hang, killAll} = require('./stations.js');
 const WebSocket = require('ws');
 
-const ROUNDS = LONG ? 300 : 8; /* kills of all workers */
+const ROUNDS = LONG ? 300 : 4; /* kills of all workers */
 const PAIR = 2;       /* speakers of each kind */
 const SILENT = 4;     /* and clients who only listen */
 const SAID = 10;      /* lines that each speaker hears of its own in a round */
