@@ -6,6 +6,25 @@
 
 #include "codec/message.h"
 
+/* Whether a descriptor comes with it. */
+static bool
+brings_one(int type)
+{
+	switch (type) {
+	case MSG_LINK:
+	case MSG_ADOPT:
+	case MSG_GIVE:
+	case MSG_GIVE_BACK:
+	case MSG_PAGE:
+	case MSG_ERRAND:
+	case MSG_ROWS_FILE:
+	case MSG_BEGUN:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -19,7 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	n_fds = data[0];
-	from = data[1] % 4;
+	from = data[1] % (PARTY_ANSWERER + 1);
 	data += 2;
 	size -= 2;
 	type = message_check(data, size, n_fds, from, &payload, &len, &why);
@@ -30,13 +49,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(strcmp(message_name(type), "?") != 0);
 	REQUIRE(payload == data + sizeof(struct message_head));
 	REQUIRE(len + sizeof(struct message_head) == size);
-	REQUIRE(
-	    (type == MSG_LINK || type == MSG_ADOPT || type == MSG_GIVE ||
-		type == MSG_GIVE_BACK || type == MSG_PAGE) == (n_fds == 1) &&
-	    n_fds <= 1);
+	REQUIRE(brings_one(type) == (n_fds == 1) && n_fds <= 1);
 	REQUIRE((type >= MSG_RELAY) ==
-	    (from == PARTY_PEER || from == PARTY_READER));
+	    (from != PARTY_MASTER && from != PARTY_WORKER));
 	REQUIRE(from != PARTY_READER || type == MSG_RELAY);
+	REQUIRE((from == PARTY_BEGINNER) == (type == MSG_BEGUN));
+	if (type == MSG_BEGUN)
+		REQUIRE(len > sizeof(struct message_begun) &&
+		    len <= sizeof(struct message_begun) + BEGUN_MAX);
 	if (type == MSG_KICK) {
 		memcpy(&kick, payload, sizeof(kick));
 		REQUIRE(
