@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "base/machine.h"
 #include "base/memory_file.h"
 #include "codec/tls_files.h"
+#include "read.h"
 
 enum {
 	/* While one set is replaced, another one ends its handshakes. */
@@ -88,47 +88,6 @@ handshaker_birth(const struct conf *c, void *out)
 	handshaker_words(c, b->ciphers, b->groups);
 }
 
-/* All bytes of a file that is not too long: their number, or -1 and errno. */
-static ssize_t
-handshaker_file_read(const char *path, uint8_t out[TLS_FILE_MAX + 1])
-{
-	struct stat st;
-	size_t len = 0;
-	ssize_t n = 1;
-	int fd, saved;
-
-	/* not to wait for the writer of a pipe */
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
-		return -1;
-	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
-		close(fd);
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-		return -1;
-	}
-	while (n > 0 && len <= TLS_FILE_MAX)
-		if ((n = read(fd, out + len, TLS_FILE_MAX + 1 - len)) > 0)
-			len += (size_t)n;
-	saved = n == -1 ? errno : EFBIG;
-	close(fd);
-	errno = saved;
-	return n == -1 || len > TLS_FILE_MAX ? -1 : (ssize_t)len;
-}
-
-/* Adds a file's bytes, or the error that came instead. */
-static void
-handshaker_file_add(
-    struct tls_files *f, enum tls_file_what what, const char *path)
-{
-	static uint8_t bytes[TLS_FILE_MAX + 1];
-	const ssize_t n = handshaker_file_read(path, bytes);
-	const int r = tls_files_put(
-	    f, what, path, n == -1 ? errno : 0, bytes, n == -1 ? 0 : (size_t)n);
-
-	explicit_bzero(bytes, sizeof(bytes));
-	if (r == -1)
-		log_fatal("certificates: %s", strerror(errno));
-}
-
 /* The files, in the order in which they are read; NULL: there are no more. */
 static const char *
 handshaker_file(const struct conf *c, int n, enum tls_file_what *what)
@@ -170,7 +129,8 @@ handshaker_read(const struct conf *c, int kept, int pipe, pid_t parent)
 	for (int n = 0; (path = handshaker_file(c, n, &what)) != NULL; n++) {
 		if (write(PIPE, "", 1) != 1)
 			_exit(1);
-		handshaker_file_add(&f, what, path);
+		if (read_file(&f, what, path) == -1)
+			_exit(1);
 	}
 	if (memory_file_fill(KEPT, f.bytes, f.len) == -1)
 		_exit(1);
