@@ -72,6 +72,17 @@ redirector_settle(void)
 	self.visitors.rule.port = (uint16_t)(port != 0 ? port : self.secure);
 }
 
+/* Watches its listeners, or does not. */
+static void
+redirector_watch(bool on)
+{
+	for (int k = 0; k < ENDPOINTS_MAX; k++)
+		if (self.listener[k] != NULL &&
+		    (on ? event_add(self.listener[k], NULL)
+			: event_del(self.listener[k])) == -1)
+			log_error("a listener cannot be watched");
+}
+
 static void
 redirector_accept_cb(evutil_socket_t fd, short events, void *arg)
 {
@@ -82,8 +93,10 @@ redirector_accept_cb(evutil_socket_t fd, short events, void *arg)
 		one = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (one == -1) {
 			if (errno == EMFILE || errno == ENFILE ||
-			    errno == ENOMEM || errno == ENOBUFS)
+			    errno == ENOMEM || errno == ENOBUFS) {
 				log_warn("accept: %s", strerror(errno));
+				redirector_watch(false); /* until a tick */
+			}
 			return;
 		}
 		visitors_begin(&self.visitors, one, clock_ms());
@@ -110,8 +123,10 @@ redirector_master_cb(evutil_socket_t fd, short events, void *arg)
 	self.leaving = true;
 	self.leave_ms = clock_ms() + REDIRECTOR_LAST_MS;
 	for (int k = 0; k < ENDPOINTS_MAX; k++)
-		if (self.listener[k] != NULL)
+		if (self.listener[k] != NULL) {
 			event_free(self.listener[k]);
+			self.listener[k] = NULL;
+		}
 }
 
 static void
@@ -123,6 +138,7 @@ redirector_time_cb(evutil_socket_t fd, short events, void *arg)
 	child_tick(self.start);
 	log_more();
 	visitors_time(&self.visitors, now, self.start->live->handshake_ms);
+	redirector_watch(true);
 	if (now >= self.say_ms) {
 		self.say_ms = now + REDIRECTOR_SAY_MS;
 		log_debug("%llu redirected, %llu files, %llu refused, %llu too "
