@@ -10,6 +10,7 @@ const https = require('node:https');
 const {execFileSync} = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
+const os = require('node:os');
 const path = require('node:path');
 const {group} = require('./suite.js');
 const {freePort, until} = require('./daemon.js');
@@ -195,6 +196,26 @@ group('tls_web', null, (test) => {
 		assert.equal(a.status, 301);
 		await Promise.all(ended);
 	}));
+
+	test('without descriptors it waits, and costs nothing', redirects(
+	    /* whose limits this user may lower */
+	    `handshake-timeout 2s\nuser ${os.userInfo().username}\n`,
+	    async (d) => {
+		const [pid] = await redirectors(d);
+		/* processor time so far, in hundredths of a second */
+		const used = () => fs.readFileSync(`/proc/${pid}/stat`, 'latin1')
+		    .split(') ').at(-1).split(' ').slice(11, 13)
+		    .reduce((n, ticks) => n + Number(ticks), 0);
+		execFileSync('prlimit', ['--pid', pid, '--nofile=24:24']);
+		const before = used();
+		await Promise.all(Array.from({length: 60}, () =>
+			net.connect(d.redirect, '127.0.0.1').resume()
+			    .on('error', () => {})).map((s) =>
+			new Promise((resolve) => s.on('close', resolve))));
+		assert.equal((await ask(`http://127.0.0.1:${d.redirect}/`)).status,
+		    301);
+		assert.ok(used() - before < 100, `${used() - before} spent`);
+	}), {limit: 30000});
 
 	test('challenges of ACME', redirects('acme-challenge "WEBROOT"\n',
 	    async (d) => {
