@@ -42,7 +42,7 @@ struct handed_one {
 void
 handed_init(struct handed *h)
 {
-	*h = (struct handed){.number = 0};
+	*h = (struct handed){.end = &h->first};
 	for (int k = 0; k < SHM_WORKERS; k++)
 		h->worker[k].link = -1;
 }
@@ -159,17 +159,14 @@ handed_place_all(struct handed *h)
 static void
 handed_forget(struct handed *h, struct handed_one **at)
 {
-	struct handed_one *o = *at, *p;
+	struct handed_one *o = *at;
 
 	handed_leave(h, o);
 	h->n_waiting--;
 	h->n--;
 	*at = o->next;
-	if (h->last == o) {
-		h->last = NULL;
-		for (p = h->first; p != NULL; p = p->next)
-			h->last = p;
-	}
+	if (h->end == &o->next)
+		h->end = at;
 	close(o->fd);
 	KILL_POINT();
 	explicit_bzero(o, sizeof(*o));
@@ -196,11 +193,8 @@ handed_give(struct handed *h, const struct handed_what *what, uint64_t now_ms)
 	memcpy(o->address, what->address, sizeof(o->address));
 	o->birth.read = what->read;
 	o->birth.written = what->written;
-	if (h->last != NULL)
-		h->last->next = o;
-	else
-		h->first = o;
-	h->last = o;
+	*h->end = o;
+	h->end = &o->next;
 	h->n++;
 	h->n_waiting++;
 	KILL_POINT();
@@ -306,7 +300,7 @@ handed_drain(struct handed *h, int worker)
 }
 
 void
-handed_link(struct handed *h, int worker, uint32_t generation, int fd)
+handed_link(struct handed *h, int worker, int fd)
 {
 	struct handed_worker *w = &h->worker[worker];
 	struct handed_one *o;
@@ -316,8 +310,7 @@ handed_link(struct handed *h, int worker, uint32_t generation, int fd)
 		handed_drain(h, worker);
 	handed_unlink(h, worker);
 	on_way = w->on_way;
-	*w = (struct handed_worker){
-	    .link = fd, .generation = generation, .on_way = on_way};
+	*w = (struct handed_worker){.link = fd, .on_way = on_way};
 	for (o = h->first; o != NULL; o = o->next) {
 		if (o->worker != worker)
 			continue;

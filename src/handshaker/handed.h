@@ -28,8 +28,7 @@ struct handed_one;
 
 /* A worker, as it is known here. */
 struct handed_worker {
-	int link; /* -1: none */
-	uint32_t generation;
+	int link;		    /* -1: none */
 	uint32_t room, connections; /* as it has said */
 	uint32_t on_way;	    /* connections that it has not answered */
 	unsigned n_bad;		    /* messages, since bad_ms */
@@ -39,7 +38,7 @@ struct handed_worker {
 struct handed {
 	uint64_t number; /* of the newest: struct message_begun */
 	struct handed_worker worker[SHM_WORKERS];
-	struct handed_one *first, *last; /* by age */
+	struct handed_one *first, **end; /* by age; where the next one goes */
 	size_t n;			 /* of them */
 	size_t n_waiting;		 /* with no worker yet */
 	uint64_t n_taken, n_closed;	 /* so far */
@@ -67,7 +66,7 @@ handed_give(struct handed *h, const struct handed_what *what, uint64_t now_ms);
 /* A link to a worker, in the place of the one before, which is read to its end
  * and closed: what that process has not answered is given to this one once
  * more. */
-void handed_link(struct handed *h, int worker, uint32_t generation, int fd);
+void handed_link(struct handed *h, int worker, int fd);
 
 /* Its link has something to read. False: it has ended, or should, and is to be
  * given up by handed_unlink(). */

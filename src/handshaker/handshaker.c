@@ -195,8 +195,7 @@ handshaker_other(void *arg, int type, const void *payload, size_t len, int fd)
 		if (link.peer < SHM_WORKERS) {
 			if (self.link[link.peer] != NULL)
 				event_free(self.link[link.peer]);
-			handed_link(
-			    &self.handed, (int)link.peer, link.generation, fd);
+			handed_link(&self.handed, (int)link.peer, fd);
 			self.link[link.peer] = event_new(self.base, fd,
 			    EV_READ | EV_PERSIST, handshaker_link_cb,
 			    (void *)(uintptr_t)link.peer);

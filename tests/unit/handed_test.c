@@ -48,12 +48,12 @@ give(void)
 }
 
 static void
-worker(int k, uint32_t generation)
+worker(int k)
 {
 	int fd[2];
 
 	assert_int_equal(link_pair(fd), 0);
-	handed_link(&table, k, generation, fd[0]);
+	handed_link(&table, k, fd[0]);
 	other = fd[1];
 }
 
@@ -97,7 +97,7 @@ test_all(void **state)
 	handed_init(&table);
 	assert_int_equal(handed_room(&table), 0);
 	give(); /* waits for a worker */
-	worker(3, 1);
+	worker(3);
 	assert_int_equal(got(0), 0); /* without room it gets nothing */
 	say(3, 0, 0, 2);
 	n = got(0);
@@ -108,7 +108,7 @@ test_all(void **state)
 	close(other);
 	assert_false(handed_read(&table, 3, 0));
 	handed_unlink(&table, 3);
-	worker(3, 2);
+	worker(3);
 	assert_int_equal(got(1), 1);
 	say(3, 1, 1, 2);
 	assert_int_equal(table.n, 0);
@@ -121,7 +121,7 @@ test_all(void **state)
 			     sizeof(struct message_room), -1),
 	    0);
 	close(other);
-	worker(3, 3);
+	worker(3);
 	assert_int_equal(got(1), 0);
 	assert_int_equal(table.n_taken, 2);
 	say(3, 0, 0, 2);
@@ -152,7 +152,7 @@ test_all(void **state)
 	/* a worker that leaves reads no more: another one gets it */
 	first = other;
 	assert_int_equal(shutdown(first, SHUT_RD), 0);
-	worker(4, 1);
+	worker(4);
 	say(4, 0, 0, 2);
 	assert_int_equal(table.worker[3].room, 2);
 	give();
