@@ -11,9 +11,7 @@ enum {
 	/* Bits of security that keys and hashes have at least; 2: 112 bits, as
 	 * RSA of 2,048 bits has. */
 	SECURITY_LEVEL = 2,
-	TICKETS = 2, /* of a full handshake; each is good once */
-	VERSION_12 = 0x0303,
-	VERSION_13 = 0x0304
+	TICKETS = 2 /* of a full handshake; each is good once */
 };
 
 static const char usual_groups[] = "X25519:P-256:P-384";
@@ -148,7 +146,7 @@ context_offers_new(SSL *ssl)
 		ssl, TLSEXT_TYPE_supported_versions, &p, &n) != 1)
 		return false;
 	for (size_t k = 1; k + 1 < n; k += 2)
-		if ((p[k] << 8 | p[k + 1]) == VERSION_13)
+		if ((p[k] << 8 | p[k + 1]) == TLS1_3_VERSION)
 			return true;
 	return false;
 }
@@ -161,7 +159,7 @@ context_hello_cb(SSL *ssl, int *alert, void *arg)
 	const unsigned char *p;
 	size_t n;
 
-	if (SSL_client_hello_get0_legacy_version(ssl) < VERSION_12 ||
+	if (SSL_client_hello_get0_legacy_version(ssl) < TLS1_2_VERSION ||
 	    context_offers_new(ssl) ||
 	    SSL_client_hello_get0_ext(
 		ssl, TLSEXT_TYPE_extended_master_secret, &p, &n) == 1)

@@ -13,8 +13,6 @@
 #include "pair.h"
 #include "ticket.h"
 
-enum { NAME_MAX_BYTES = 253 };
-
 /* Pairs that serve one name together, each with a key of another type, so that
  * clients that know RSA alone are served beside others. */
 struct served {
@@ -105,11 +103,11 @@ served_wild(char *name)
 static SSL_CTX *
 served_find(const struct contexts *all, const char *said)
 {
-	char name[NAME_MAX_BYTES + 1], *wild;
+	char name[PAIR_NAME_MAX + 1], *wild;
 	size_t n = 0;
 	SSL_CTX *ctx;
 
-	for (; said[n] != '\0' && n < NAME_MAX_BYTES; n++)
+	for (; said[n] != '\0' && n < PAIR_NAME_MAX; n++)
 		name[n] = (char)tolower((unsigned char)said[n]);
 	if (said[n] != '\0')
 		return NULL;
@@ -224,7 +222,7 @@ static int
 contexts_serve(
     struct contexts *all, const char *name, char *error, size_t error_len)
 {
-	char copy[NAME_MAX_BYTES + 1];
+	char copy[PAIR_NAME_MAX + 1];
 	uint64_t set = contexts_choose(all, 0, name);
 	const char *wild;
 	SSL_CTX *c;
@@ -244,8 +242,8 @@ contexts_make(struct contexts *all, char *error, size_t error_len)
 {
 	const struct pair *first = &all->pair[0];
 	uint64_t set = 1;
-	size_t n = 0, unique = 0;
-	const char **names;
+	size_t n = 0;
+	const char *name;
 	int e = 0;
 
 	if (first->n_names > 0)
@@ -256,27 +254,22 @@ contexts_make(struct contexts *all, char *error, size_t error_len)
 	for (int k = 0; k < all->n_pairs; k++)
 		n += all->pair[k].n_names;
 	all->name = calloc(n + 1, sizeof(*all->name));
-	names = calloc(n + 1, sizeof(*names));
-	if (all->name == NULL || names == NULL) {
+	if (all->name == NULL) {
 		snprintf(error, error_len, "certificates: no memory");
-		e = -1;
+		return -1;
 	}
-	for (int k = 0; e == 0 && k < all->n_pairs; k++)
+	n = 0;
+	for (int k = 0; k < all->n_pairs; k++)
 		for (size_t j = 0; j < all->pair[k].n_names; j++)
-			names[unique++] = all->pair[k].names[j];
-	/* each name once: the list stays in order for bsearch() */
-	for (size_t k = 0; e == 0 && k < unique; k++) {
-		size_t j = 0;
-
-		while (strcmp(names[j], names[k]) != 0)
-			j++;
-		if (j == k)
-			e = contexts_serve(all, names[k], error, error_len);
+			all->name[n++].name = all->pair[k].names[j];
+	qsort(all->name, n, sizeof(*all->name), served_compare);
+	/* each name once, in its place: those that are served stay in order */
+	for (size_t k = 0; e == 0 && k < n; k++) {
+		name = all->name[k].name;
+		if (all->n_names == 0 ||
+		    strcmp(all->name[all->n_names - 1].name, name) != 0)
+			e = contexts_serve(all, name, error, error_len);
 	}
-	if (e == 0)
-		qsort(all->name, all->n_names, sizeof(*all->name),
-		    served_compare);
-	free(names);
 	return e;
 }
 
@@ -291,13 +284,13 @@ contexts_read(struct contexts *all, const struct tls_files *f, char *error,
 
 	while ((r = tls_files_next(f, &at, &file)) == 1) {
 		if (file.what == TLS_FILE_CHAIN &&
-		    all->n_pairs++ == TLS_FILES_PAIRS) {
-			all->n_pairs--;
+		    all->n_pairs == TLS_FILES_PAIRS) {
 			snprintf(error, error_len,
 			    "certificate: there are more than %d",
 			    TLS_FILES_PAIRS);
 			return -1;
 		}
+		all->n_pairs += file.what == TLS_FILE_CHAIN;
 		if (all->n_pairs == 0)
 			break;
 		if (pair_take(&all->pair[all->n_pairs - 1], &file, error,

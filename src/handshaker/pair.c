@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DNS_NAME_MAX = 253 }; /* bytes: RFC 1035 2.3.4 */
-
 /* "FILE PATH: WHY"; returns -1. */
 static int
 pair_refuse(char *error, size_t error_len, const char *what, const char *path,
@@ -54,7 +52,7 @@ pair_name(struct pair *p, const unsigned char *text, int len)
 {
 	char **more, *name;
 
-	if (len <= 0 || len > DNS_NAME_MAX || memchr(text, '\0', (size_t)len))
+	if (len <= 0 || len > PAIR_NAME_MAX || memchr(text, '\0', (size_t)len))
 		return 0;
 	more = realloc(p->names, (p->n_names + 1) * sizeof(*more));
 	if (more == NULL)

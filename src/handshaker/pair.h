@@ -11,6 +11,8 @@
 
 #include "codec/tls_files.h"
 
+enum { PAIR_NAME_MAX = 253 }; /* bytes of a DNS name: RFC 1035 2.3.4 */
+
 struct pair {
 	char *path; /* of the certificate */
 	X509 *cert;
