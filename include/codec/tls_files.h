@@ -93,6 +93,9 @@ struct tls_tickets {
 	struct tls_ticket_key key[TLS_TICKET_KEYS];
 };
 
+enum { TLS_TICKETS_BYTES = 4096 }; /* of the file that it lies in: a page */
+_Static_assert(sizeof(struct tls_tickets) <= TLS_TICKETS_BYTES, "it fits");
+
 /* Adds a key, of bytes by chance, and forgets the one before the last. A reader
  * sees it whole, or not at all. */
 void

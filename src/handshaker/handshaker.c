@@ -35,11 +35,8 @@ enum {
 	/* How soon memory of handshakes that are over is given back. Larger: a
 	 * burst of clients costs memory for longer; smaller: pages come and go
 	 * between one client and the next. */
-	TRIM_MS = 1000,
-	PAGE_BYTES = 4096 /* of ticket keys */
+	TRIM_MS = 1000
 };
-
-_Static_assert(sizeof(struct tls_tickets) <= PAGE_BYTES, "a page");
 
 static struct handshaker {
 	struct child_start *start;
@@ -114,9 +111,8 @@ handshaker_balance(uint64_t now)
 		log_debug("no worker has room: no connection is accepted");
 		self.full_ms = now + SAY_MS;
 	}
-	handshaker_listen(!self.leaving && room &&
-	    (self.shaking.n < SHAKING_MAX ||
-		shaking_spare(&self.shaking, now)));
+	handshaker_listen(
+	    !self.leaving && room && shaking_spare(&self.shaking, now));
 }
 
 /* A handshake is over. */
@@ -317,7 +313,7 @@ handshaker_tickets(int fd)
 
 	if (fd == -1)
 		return NULL;
-	p = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	p = mmap(NULL, TLS_TICKETS_BYTES, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
 	if (p == MAP_FAILED)
 		log_fatal("keys of tickets: %s", strerror(errno));

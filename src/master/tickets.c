@@ -14,26 +14,23 @@
 #include "private.h"
 
 enum {
-	TICKETS_BYTES = SHM_PAGE,
 	/* How long a key makes tickets; it opens them for as long again, which
 	 * together is what clients are told (TLS_TICKET_S). Larger: a stolen
 	 * key opens more; smaller: tickets are of no use sooner. */
 	TICKETS_TURN_MS = TLS_TICKET_S / 2 * 1000
 };
 
-_Static_assert(sizeof(struct tls_tickets) <= TICKETS_BYTES, "it fits");
-
 /* Maps the file that there is. */
 static int
 tickets_map(struct beginners *b)
 {
-	void *p = mmap(NULL, TICKETS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-	    b->tickets, 0);
+	void *p = mmap(NULL, TLS_TICKETS_BYTES, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, b->tickets, 0);
 
 	if (p == MAP_FAILED)
 		return -1;
-	(void)madvise(p, TICKETS_BYTES, MADV_DONTDUMP);
-	(void)mlock(p, TICKETS_BYTES);
+	(void)madvise(p, TLS_TICKETS_BYTES, MADV_DONTDUMP);
+	(void)mlock(p, TLS_TICKETS_BYTES);
 	b->ticket = p;
 	return 0;
 }
@@ -42,7 +39,7 @@ void
 tickets_drop(struct beginners *b)
 {
 	if (b->ticket != NULL)
-		munmap(b->ticket, TICKETS_BYTES);
+		munmap(b->ticket, TLS_TICKETS_BYTES);
 	if (b->tickets != -1)
 		close(b->tickets);
 	b->ticket = NULL;
@@ -76,7 +73,7 @@ tickets_make(struct master *m)
 		return 0;
 	if (b->tickets == -1 &&
 	    ((b->tickets = memory_file("chatd-tickets")) == -1 ||
-		ftruncate(b->tickets, TICKETS_BYTES) == -1 ||
+		ftruncate(b->tickets, TLS_TICKETS_BYTES) == -1 ||
 		fcntl(b->tickets, F_ADD_SEALS,
 		    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1))
 		goto fail;
