@@ -65,7 +65,8 @@ sweep_late(struct chat *ch, uint32_t i)
 {
 	switch (ch->conn[i].phase) {
 	case CONN_START:
-		/* a part of it may lie there for ever */
+		/* that it has sent something is not enough: a handshake of
+		 * which a part is missing could lie unread for ever */
 		conn_start(ch, i);
 		if (ch->conn[i].phase == CONN_START)
 			conn_drop(

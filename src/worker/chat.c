@@ -109,8 +109,8 @@ chat_peer_bad(struct chat *ch, int from, const char *why)
 		ch->accuse(ch, from, peers_generation(ch->peers, from));
 }
 
-/* One datagram of another worker, of a reader of the journal, or of who answers
- * questions. */
+/* One datagram of another worker, of a reader of the journal, of who answers
+ * questions, or of who begins with connections. */
 static void
 chat_peer_cb(void *arg, int from, const struct link_datagram *d)
 {
