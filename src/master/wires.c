@@ -7,7 +7,11 @@
 #include "net/endpoint.h"
 #include "net/transport.h"
 
-enum { WIRES_MAX = 512, WORD_MAX = 64 };
+enum {
+	WORD_MAX = 64,
+	/* all that can be there, each with what separates it */
+	WIRES_MAX = WIRE_PLACES + TRANSPORTS_MAX * (WORD_MAX + 2)
+};
 
 static const char before[] = "; ", between[] = ", ";
 
