@@ -175,37 +175,33 @@ look_judged(
 	look_find(arg, level[what], key, "%s", why);
 }
 
-/* Looks for keys of TLS while no address has it. */
+/* Looks for keys, ended by NULL, that are for addresses with a word, while no
+ * address has it. */
+static void
+look_address(struct look *l, const char *word, const char *const *keys)
+{
+	if (conf_listen_has(l->conf, word))
+		return;
+	for (; *keys != NULL; keys++)
+		if (conf_where(l->conf, *keys) != NULL)
+			look_find(l, LOOK_WARNING, *keys,
+			    "has no effect without an address with %s: listen "
+			    "ADDRESS:PORT %s",
+			    word, word);
+}
+
+/* Looks for keys of TLS, and of what sends clients there. */
 static void
 look_tls(struct look *l)
 {
-	static const char *const keys[] = {"certificate", "tls-protocols",
+	static const char *const tls[] = {"certificate", "tls-protocols",
 	    "tls-ciphers", "tls-groups", "tls-handshakers", "tls-strict-sni",
-	    "hsts"};
+	    "hsts", NULL};
+	static const char *const redirect[] = {
+	    "tls-redirect-port", "acme-challenge", NULL};
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) &&
-	     !conf_listen_has(l->conf, "tls");
-	     i++)
-		if (conf_where(l->conf, keys[i]) != NULL)
-			look_find(l, LOOK_WARNING, keys[i],
-			    "has no effect without an address with tls: listen "
-			    "ADDRESS:PORT tls");
-}
-
-/* Looks for keys of addresses that send clients to TLS while there is none. */
-static void
-look_redirect(struct look *l)
-{
-	static const char *const keys[] = {
-	    "tls-redirect-port", "acme-challenge"};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) &&
-	     !conf_listen_has(l->conf, "tls-redirect");
-	     i++)
-		if (conf_where(l->conf, keys[i]) != NULL)
-			look_find(l, LOOK_WARNING, keys[i],
-			    "has no effect without an address with "
-			    "tls-redirect: listen ADDRESS:PORT tls-redirect");
+	look_address(l, "tls", tls);
+	look_address(l, "tls-redirect", redirect);
 	if (l->conf->tls.challenge != NULL)
 		look_folder(
 		    l, LOOK_WARNING, "acme-challenge", l->conf->tls.challenge);
@@ -229,7 +225,6 @@ look_at(const struct conf *c, const struct options *o,
 	look_effect(&l);
 	look_store(&l);
 	look_tls(&l);
-	look_redirect(&l);
 	stamp = judge_stamp(c, b);
 	(void)bundle_put(b, BUNDLE_STAMP, "", 0, &stamp, sizeof(stamp));
 	judge_files(c, b, o, children, look_judged, &l);
