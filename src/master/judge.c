@@ -93,6 +93,7 @@ judge_run(const struct judge *j, char text[JUDGE_TEXT])
 	int fd[2], status = 0;
 	pid_t pid;
 
+	text[0] = '\0';
 	if (pipe2(fd, O_CLOEXEC) == -1)
 		return -1;
 	if ((pid = fork()) == 0)
