@@ -121,7 +121,8 @@ validity_next(struct show *s)
 	if (i >= v->until.n)
 		return false;
 	end = v->until.certificate[i];
-	left = end - validity_now();
+	/* a handshaker that was taken over may say any number */
+	left = (end > 0 ? end : 0) - validity_now();
 	path = v->path[i] != NULL ? v->path[i] : "?";
 	show_comma(s);
 	if (s->json) {
