@@ -119,29 +119,45 @@ reload_say(char *text, size_t text_len, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Has processes that read files anew follow those that there are, if one of
- * these files or what the configuration says of them has changed. What is
- * refused stays as it was, with a line on it. unread: why they were not looked
- * at; NULL: they were. */
-static void
-beginners_change(struct master *m, struct conf *next, const struct bundle *b,
-    const char *unread, char *text, size_t text_len)
+/* Whether files that a reload reads anew are refused, with a line for each
+ * fault. unread: why they were not looked at; NULL: they were. */
+static bool
+beginners_refused(const struct conf *next, const struct bundle *b,
+    const char *unread, char *why, size_t why_len)
 {
-	char why[1024], keys[8];
+	if (unread == NULL || !judge_is_needed(next))
+		return !look_renewal(b, why, why_len);
+	snprintf(why, why_len, "%s\n", unread);
+	return true;
+}
+
+/* What is refused stays as it was, and so does what the configuration says of
+ * it. */
+static void
+beginners_keep(struct master *m, const struct conf *next, const char *why,
+    char *text, size_t text_len)
+{
+	char keys[256];
+
+	log_error(
+	    "certificates not reloaded: %.*s", (int)strcspn(why, "\n"), why);
+	reload_say(text, text_len, "certificates not reloaded: %s", why);
+	if (conf_tls_differences(m->conf, next, keys, sizeof(keys)) == 0)
+		return;
+	log_warn("changed, but not reloaded with them: %s", keys);
+	reload_say(
+	    text, text_len, "changed, but not reloaded with them: %s\n", keys);
+}
+
+/* Has processes that read files anew follow those that there are, if one of
+ * these files or what the configuration says of them has changed. */
+static void
+beginners_change(struct master *m, struct conf *next, const struct bundle *b)
+{
+	char keys[8];
 	bool changed =
 	    conf_tls_differences(m->conf, next, keys, sizeof(keys)) > 0;
-	const bool waits = unread != NULL && judge_is_needed(next);
 
-	if (waits)
-		snprintf(why, sizeof(why), "%s\n", unread);
-	if (waits || !look_renewal(b, why, sizeof(why))) {
-		log_error("certificates not reloaded: %.*s",
-		    (int)strcspn(why, "\n"), why);
-		reload_say(
-		    text, text_len, "certificates not reloaded: %s", why);
-		m->reload->refused = true;
-		return;
-	}
 	others_change(m, next);
 	changed =
 	    beginners_stamp(m, look_stamp(b)) || changed || m->beginners.failed;
@@ -155,11 +171,13 @@ static void
 reload_tell(const struct master *m, const struct conf *next, int workers,
     char *text, size_t text_len)
 {
-	char live[512], tls[256], rest[512];
+	char live[512], tls[256] = "", rest[512];
 	const bool resized = workers != m->wanted;
 	int n =
 	    conf_live_differences(&m->live, &next->live, live, sizeof(live));
-	int n_tls = conf_tls_differences(m->conf, next, tls, sizeof(tls));
+	int n_tls = m->reload->refused
+	    ? 0
+	    : conf_tls_differences(m->conf, next, tls, sizeof(tls));
 	size_t used;
 
 	if (n == 0 && n_tls == 0 && !resized)
@@ -183,6 +201,7 @@ reload_configure(struct master *m, struct bundle *b, const char *unread,
     char *text, size_t text_len)
 {
 	struct conf *next = options_load(m->options, b, text, text_len);
+	char why[1024];
 	int workers;
 
 	if (next == NULL || !options_fit(next, m->conf, text, text_len) ||
@@ -196,10 +215,15 @@ reload_configure(struct master *m, struct bundle *b, const char *unread,
 	next->workers = m->conf->workers;
 	sizes_keep(next, m->conf);
 	conf_access_settle(next, m->conf);
+	m->reload->refused =
+	    beginners_refused(next, b, unread, why, sizeof(why));
 	reload_tell(m, next, workers, text, text_len);
 	look_log(b);
 	master_set_live(m, &next->live);
-	beginners_change(m, next, b, unread, text, text_len);
+	if (m->reload->refused)
+		beginners_keep(m, next, why, text, text_len);
+	else
+		beginners_change(m, next, b);
 	conf_take_where(m->conf, next);
 	conf_free(next);
 	if (workers > m->wanted)

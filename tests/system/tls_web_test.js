@@ -217,6 +217,20 @@ group('tls_web', null, (test) => {
 		assert.ok(used() - before < 100, `${used() - before} spent`);
 	}), {limit: 30000});
 
+	test('with a bad certificate a reload names what it keeps', redirects('',
+	    async (d) => {
+		const cert = fs.readFileSync(d.pem[0].cert);
+		fs.appendFileSync(d.conf, '\nhsts 10s\ntls-groups X25519\n');
+		fs.writeFileSync(d.pem[0].cert, 'none');
+		const bad = await d.ctl('reload');
+		const said = bad.stdout + bad.stderr;
+		assert.match(said, /reloaded: hsts\ncertificates not reloaded: .*\n/);
+		assert.match(said, /not reloaded with them: tls-groups\n/);
+		fs.writeFileSync(d.pem[0].cert, cert);
+		assert.match((await d.ctl('reload')).stdout,
+		    /reloaded: tls-groups\ncertificates reloaded\n/);
+	}));
+
 	test('challenges of ACME', redirects('acme-challenge "WEBROOT"\n',
 	    async (d) => {
 		const get = async (token, options) => {
