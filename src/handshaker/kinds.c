@@ -114,15 +114,15 @@ handshaker_file(const struct conf *c, int n, enum tls_file_what *what)
 static void __attribute__((noreturn))
 handshaker_read(const struct conf *c, int kept, int pipe, pid_t parent)
 {
-	enum { PIPE = STDERR_FILENO + 1, KEPT, HIGH = 64 };
+	enum { PIPE = STDERR_FILENO + 1, KEPT, FREE };
 	struct tls_files f = {.bytes = NULL};
 	enum tls_file_what what;
 	const char *path;
 
-	kept = fcntl(kept, F_DUPFD, HIGH);
-	pipe = fcntl(pipe, F_DUPFD, HIGH);
+	kept = fcntl(kept, F_DUPFD, FREE);
+	pipe = fcntl(pipe, F_DUPFD, FREE);
 	if (kept == -1 || pipe == -1 || dup2(pipe, PIPE) == -1 ||
-	    dup2(kept, KEPT) == -1 || close_range(KEPT + 1, ~0U, 0) == -1 ||
+	    dup2(kept, KEPT) == -1 || close_range(FREE, ~0U, 0) == -1 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
 		_exit(1);
 	log_send_to(-1);
@@ -189,7 +189,8 @@ handshaker_bring(const struct conf *c, struct child_files *files)
 	}
 	close(pair[0]);
 	if (waitpid(pid, &status, 0) != pid || status != 0)
-		log_fatal("certificates: they cannot be read: no memory");
+		log_fatal("certificates: they cannot be read: no memory, or no "
+			  "descriptor is free");
 }
 
 /* What its program is to judge. */
