@@ -12,6 +12,7 @@ const {cage, Group} = require('./cage.js');
 const {group} = require('./suite.js');
 const {CHATD, Daemon, ENV, freePort, run, soon, until} = require('./daemon.js');
 const {Client, request} = require('./client.js');
+const {tlsDaemon, tlsStop} = require('./tls.js');
 
 const MB = 1 << 20;
 const STRANGER = 61397; /* a user id that nobody has */
@@ -93,6 +94,10 @@ group('descriptors', null, (test) => {
 			await d.clean();
 			await d.stop();
 		}, {limit: 60000});
+	test('handshakers get ready at ulimit -n 64', async () => {
+		const d = await tlsDaemon({env: cage({ulimit: '-n 64'})});
+		await tlsStop(d);
+	});
 	test('all that the configuration has, where they suffice', async () => {
 		const d = await Daemon.start({conf: 'connections 100\n'});
 		await d.logged(/up to 100 connections, on any worker/);
