@@ -139,6 +139,14 @@ begun_take(struct worker *w, const struct message_begun *m, const void *birth,
 	return SHM_NONE;
 }
 
+/* Overwrites what a message says of a connection, keys among it. */
+static void
+begun_forget(const void *payload, size_t len)
+{
+	explicit_bzero((char *)payload + sizeof(struct message_begun),
+	    len - sizeof(struct message_begun));
+}
+
 /* One that has come: see struct chat. */
 static const char *
 begun_cb(struct chat *ch, int peer, const void *payload, size_t len, int fd)
@@ -150,18 +158,20 @@ begun_cb(struct chat *ch, int peer, const void *payload, size_t len, int fd)
 
 	memcpy(&m, payload, sizeof(m));
 	if (fd == -1) {
+		begun_forget(payload, len);
 		begun_tell(w, peer, m.number, false);
 		return NULL;
 	}
 	if (m.number == 0 || m.endpoint >= (uint32_t)w->start->endpoints->n ||
 	    transports[w->start->endpoints->at[m.endpoint].transport]->begin ==
 		NULL) {
+		begun_forget(payload, len);
 		close(fd);
 		return "no connection can have begun there";
 	}
 	i = begun_take(w, &m, (const char *)payload + sizeof(m),
 	    len - sizeof(m), fd, &over);
-	explicit_bzero((char *)payload + sizeof(m), len - sizeof(m));
+	begun_forget(payload, len);
 	KILL_POINT();
 	if (i == SHM_NONE)
 		close(fd);
