@@ -55,7 +55,7 @@ contexts_status_cb(SSL *ssl, void *arg)
 		if (all->pair[k].cert == cert)
 			p = &all->pair[k];
 	if (p == NULL || p->staple == NULL ||
-	    (p->staple_until != 0 && p->staple_until < time(NULL)) ||
+	    (p->staple_until != 0 && p->staple_until <= time(NULL)) ||
 	    (copy = OPENSSL_memdup(p->staple, p->staple_len)) == NULL)
 		return SSL_TLSEXT_ERR_NOACK;
 	if (SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)p->staple_len) ==
