@@ -10,7 +10,7 @@
 /* All bytes of an open file that is not too long: their number, or -1 and
  * errno. */
 static ssize_t
-read_all(int fd, uint8_t out[TLS_FILE_MAX + 1])
+read_into(int fd, uint8_t out[TLS_FILE_MAX + 1])
 {
 	struct stat st;
 	size_t len = 0;
@@ -39,7 +39,7 @@ read_file(struct tls_files *f, enum tls_file_what what, const char *path)
 
 	if (bytes != NULL) {
 		if (fd != -1)
-			n = read_all(fd, bytes);
+			n = read_into(fd, bytes);
 		r = tls_files_put(f, what, path, n == -1 ? errno : 0, bytes,
 		    n == -1 ? 0 : (size_t)n);
 		explicit_bzero(bytes, TLS_FILE_MAX + 1);
